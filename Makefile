@@ -1,0 +1,177 @@
+# vmtrace: build, test, install. `make help` lists the targets.
+
+.DEFAULT_GOAL := build
+SHELL := /bin/sh
+BUILD ?= build
+PREFIX ?= /usr/local
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wcast-qual -Wundef -Wpointer-arith
+WERROR ?= -Werror
+CFLAGS ?= -O2 -g
+BASE := -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(WERROR) $(SANITIZE)
+FREESTANDING := -include format/banned.h
+TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lm
+
+format_sources := $(wildcard format/*.c)
+collect_sources := $(wildcard collect/*.c)
+preload_sources := $(wildcard preload/*.c)
+tools_sources := $(wildcard tools/*.c tools/*/*.c)
+core_sources := $(filter-out tools/main.c,$(tools_sources))
+
+lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(format_sources) $(collect_sources) $(preload_sources))
+base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(format_sources) $(collect_sources))
+core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources))
+tool_objects := $(core_objects) $(BUILD)/obj/tools/main.o
+# Preload modules that unit tests may link: all but the hooks and the constructor.
+preload_test_objects := $(filter-out $(BUILD)/pic/preload/hooks_% $(BUILD)/pic/preload/start.o, \
+	$(filter $(BUILD)/pic/preload/%,$(lib_objects)))
+
+unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+race_tests := $(patsubst tests/race/%.c,$(BUILD)/tests/race/%,$(wildcard tests/race/test_*.c))
+e2e_tests := $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/test_*.c))
+e2e_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/e2e/test_%,$(wildcard tests/e2e/*.c)))
+targets_c := $(patsubst tests/target/%.c,$(BUILD)/tests/target/%,$(wildcard tests/target/*.c))
+targets_cc := $(patsubst tests/target/%.cc,$(BUILD)/tests/target/%,$(wildcard tests/target/*.cc))
+
+build: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so ## compile the command and the library
+
+$(BUILD)/pic/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec $(FREESTANDING) -c $< -o $@
+
+$(BUILD)/obj/format/%.o $(BUILD)/obj/collect/%.o: OBJ_FLAGS := $(FREESTANDING)
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) $(OBJ_FLAGS) -c $< -o $@
+
+# The export list and the hook table are one thing: hooks.def.
+$(BUILD)/exports.map: preload/hooks.def preload/exports.map.in
+	@mkdir -p $(@D)
+	$(CC) -E -P -x c preload/exports.map.in -I. -o $@
+
+$(BUILD)/libvmtrace.so: $(lib_objects) $(BUILD)/exports.map
+	$(CC) $(CFLAGS) $(SANITIZE) -shared -nostartfiles -Wl,-soname,libvmtrace.so -Wl,-z,now,-z,relro,-z,noexecstack \
+	  -Wl,--version-script=$(BUILD)/exports.map -Wl,--no-undefined -Wl,--as-needed -o $@ $(lib_objects)
+
+$(BUILD)/vmtrace: $(tool_objects) $(base_objects)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(TOOL_LIBS)
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(base_objects) $(core_objects) $(preload_test_objects)
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) -o $@ $< $(base_objects) $(if $(filter test_preload_%,$*),$(preload_test_objects),$(core_objects)) \
+	  -lcmocka $(TOOL_LIBS) -lpthread -ldl
+
+$(BUILD)/tests/race/%: tests/race/%.c $(wildcard tests/race/*.h) format/ring.h format/ring.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) -o $@ $< -lcmocka -lpthread
+
+$(BUILD)/tests/e2e/%: tests/e2e/%.c $(e2e_objects)
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) -o $@ $^ -lcmocka -ljansson -lpthread
+
+$(targets_c): $(BUILD)/tests/target/%: tests/target/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer -Wall -Wextra $< -o $@ $(if $(findstring plugin,$*),-shared -fPIC) -lpthread -ldl -lm
+
+$(targets_cc): $(BUILD)/tests/target/%: tests/target/%.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -I. -O1 -g -Wall -Wextra $< -o $@ -lpthread
+
+
+# -- what a machine needs, by package name ------------------------------------------------------
+
+build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev uthash-dev libbsd-dev \
+	libunwind8
+check_packages := g++ clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
+	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux
+
+# Installs the packages of the list $(1) that are missing; says what to do where it can't.
+define install_missing
+	@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}\n' $$p 2>/dev/null | grep -q ' installed$$' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+	  if ! command -v apt-get >/dev/null; then echo "please install:" $$missing >&2; \
+	  elif [ $$(id -u) = 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; \
+	  else echo "please install, as root: apt-get install" $$missing >&2; exit 1; fi; \
+	  if command -v apt-get >/dev/null; then \
+	    echo "installing:" $$missing; \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq && \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
+endef
+
+deps: ## install what building and testing need (Debian packages)
+	$(call install_missing,$(build_packages) $(check_packages))
+
+deps-build:
+	$(call install_missing,$(build_packages))
+
+# -- the two commands of the README -------------------------------------------------------------
+
+demo: deps-build ## install what is missing, build, record a small program, print its report
+	@$(MAKE) --no-print-directory -s build $(BUILD)/tests/target/cache_demo
+	@rm -f $(BUILD)/demo.vmt
+	$(BUILD)/vmtrace record -o $(BUILD)/demo.vmt -- $(BUILD)/tests/target/cache_demo
+	$(BUILD)/vmtrace report $(BUILD)/demo.vmt
+
+check: deps ## install what is missing, build, run every test and every check
+	@$(MAKE) --no-print-directory -s test-build
+	@$(MAKE) --no-print-directory -s walls lint
+	@tests/run $(unit_tests) $(race_tests) $(e2e_tests)
+
+test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(targets_cc) man
+
+# -- checks -------------------------------------------------------------------------------------
+
+walls: build ## check the walls of docs/architecture.md by machine
+	@tests/walls $(BUILD)
+
+sources_all = $(wildcard format/*.[ch] collect/*.[ch] preload/*.[ch] tools/*.[ch] tools/*/*.[ch] tests/*/*.[ch] bench/*.[ch])
+lint: ## clang-format, cppcheck, clang-tidy and a clang build
+	@clang-format --dry-run --Werror $(sources_all)
+	@tests/lint $(BUILD)
+
+fmt: ## format the sources
+	clang-format -i $(sources_all)
+
+asan: ## unit tests and tools under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+	  CFLAGS='-O1 -g' sanitized-asan
+sanitized-asan: $(unit_tests) $(BUILD)/vmtrace
+	@tests/run $(filter-out %/test_preload_%,$(unit_tests))
+
+tsan: ## race tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-O1 -g' sanitized-tsan
+sanitized-tsan: $(filter %_threads,$(race_tests))
+	@tests/run $^
+
+bench: deps build ## what vmtrace costs, as ratios in one interleaved run
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk bench
+
+# -- install ------------------------------------------------------------------------------------
+
+man_sources := $(wildcard docs/man/*.scd)
+man_pages := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_sources))
+man: $(man_pages)
+$(BUILD)/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
+install: build man ## install under PREFIX (default /usr/local), DESTDIR respected
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 755 $(BUILD)/vmtrace $(DESTDIR)$(PREFIX)/bin/vmtrace
+	install -m 755 $(BUILD)/libvmtrace.so $(DESTDIR)$(PREFIX)/lib/libvmtrace.so
+	install -m 644 $(filter %.1,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(filter %.7,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man7
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+.PHONY: build deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan bench man install clean help
+.SECONDARY:
