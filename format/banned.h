@@ -1,0 +1,209 @@
+/*
+ * banned.h: which calls does code that lives inside other people's processes never make?
+ *
+ * Forced into every file of preload/, collect/ and format/ (-include). First come the system's own
+ * headers; then each banned function is declared once
+ * more as unavailable: every use of it, a call or its address, is a compile error from there on.
+ * The names stay usable for members, macros and for defining a hook of that name, which is why
+ * attributes are used here and not #pragma GCC poison.
+ *
+ * Banned: what allocates, what locks (stdio, locale, pthread), what reads the environment, what
+ * aborts, and libc's wrappers of system calls (they set errno, are cancellation points and may be
+ * hooked, by us too): collect/sys.h has those.
+ *
+ * Not banned: memcpy memmove memset memcmp strlen (the compiler emits them anyway), dlsym and
+ * dl_iterate_phdr (preload/real.c and preload/modules.c; never on the event path), sched_getcpu,
+ * clock_gettime (vDSO).
+ *
+ * -DVMT_HOOKS_FILE, given on the command line (a #define in the file would come too late), lifts
+ * the names of hooked functions alone. Files that only define hooks need nothing; it is for a file
+ * that has to mention a hook's address.
+ */
+#ifndef VMT_BANNED_H
+#define VMT_BANNED_H
+
+/* Keeps glibc from defining some of these functions inline, which would come before the ban. */
+#ifndef __NO_INLINE__
+#define __NO_INLINE__ 1
+#endif
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VMT_BANNED(name, instead)                                                                  \
+	extern __typeof__(name) name __attribute__((unavailable("vmtrace: " instead)))
+
+#ifndef VMT_HOOKS_FILE
+VMT_BANNED(malloc, "no allocation here");
+VMT_BANNED(calloc, "no allocation here");
+VMT_BANNED(realloc, "no allocation here");
+VMT_BANNED(reallocarray, "no allocation here");
+VMT_BANNED(free, "no allocation here");
+VMT_BANNED(posix_memalign, "no allocation here");
+VMT_BANNED(aligned_alloc, "no allocation here");
+VMT_BANNED(memalign, "no allocation here");
+VMT_BANNED(valloc, "no allocation here");
+VMT_BANNED(pvalloc, "no allocation here");
+VMT_BANNED(malloc_trim, "no allocation here");
+VMT_BANNED(mmap, "use collect/sys.h");
+VMT_BANNED(mmap64, "use collect/sys.h");
+VMT_BANNED(munmap, "use collect/sys.h");
+VMT_BANNED(mremap, "use collect/sys.h");
+VMT_BANNED(madvise, "use collect/sys.h");
+VMT_BANNED(posix_madvise, "use collect/sys.h");
+VMT_BANNED(mprotect, "use collect/sys.h");
+VMT_BANNED(brk, "use collect/sys.h");
+VMT_BANNED(sbrk, "use collect/sys.h");
+VMT_BANNED(mlock, "use collect/sys.h");
+VMT_BANNED(munlock, "use collect/sys.h");
+VMT_BANNED(mlockall, "use collect/sys.h");
+VMT_BANNED(munlockall, "use collect/sys.h");
+VMT_BANNED(shmat, "use collect/sys.h");
+VMT_BANNED(shmdt, "use collect/sys.h");
+VMT_BANNED(fork, "use collect/sys.h");
+VMT_BANNED(clone, "use collect/sys.h");
+VMT_BANNED(daemon, "use collect/sys.h");
+VMT_BANNED(execve, "use collect/sys.h");
+VMT_BANNED(execv, "use collect/sys.h");
+VMT_BANNED(execvp, "use collect/sys.h");
+VMT_BANNED(pthread_create, "no thread of ours");
+VMT_BANNED(dlopen, "only through preload/real.h, while the library initialises");
+VMT_BANNED(dlclose, "nothing is unloaded");
+VMT_BANNED(prctl, "use collect/sys.h");
+VMT_BANNED(syscall, "sets errno: use collect/sys.h");
+VMT_BANNED(exit, "never ends the process");
+VMT_BANNED(_exit, "use collect/sys.h");
+VMT_BANNED(quick_exit, "never ends the process");
+#endif
+
+VMT_BANNED(strdup, "no allocation here");
+VMT_BANNED(strndup, "no allocation here");
+VMT_BANNED(malloc_usable_size, "no allocation here");
+VMT_BANNED(mallopt, "not our allocator");
+
+VMT_BANNED(printf, "no stdio here");
+VMT_BANNED(fprintf, "no stdio here");
+VMT_BANNED(vprintf, "no stdio here");
+VMT_BANNED(vfprintf, "no stdio here");
+VMT_BANNED(dprintf, "no stdio here");
+VMT_BANNED(vdprintf, "no stdio here");
+VMT_BANNED(sprintf, "no stdio here");
+VMT_BANNED(vsprintf, "no stdio here");
+VMT_BANNED(snprintf, "no stdio here");
+VMT_BANNED(vsnprintf, "no stdio here");
+VMT_BANNED(asprintf, "no stdio here");
+VMT_BANNED(vasprintf, "no stdio here");
+VMT_BANNED(scanf, "no stdio here");
+VMT_BANNED(fscanf, "no stdio here");
+VMT_BANNED(sscanf, "no stdio here");
+VMT_BANNED(fopen, "no stdio here");
+VMT_BANNED(fdopen, "no stdio here");
+VMT_BANNED(freopen, "no stdio here");
+VMT_BANNED(fclose, "no stdio here");
+VMT_BANNED(fread, "no stdio here");
+VMT_BANNED(fwrite, "no stdio here");
+VMT_BANNED(fgets, "no stdio here");
+VMT_BANNED(fputs, "no stdio here");
+VMT_BANNED(fflush, "no stdio here");
+VMT_BANNED(getline, "no stdio here");
+VMT_BANNED(puts, "no stdio here");
+VMT_BANNED(perror, "no stdio here");
+VMT_BANNED(popen, "no stdio here");
+VMT_BANNED(system, "starts no program");
+VMT_BANNED(syslog, "no stdio here");
+
+VMT_BANNED(getenv, "the environment is read once, by preload/config.c, without libc");
+VMT_BANNED(secure_getenv, "the environment is read once, by preload/config.c, without libc");
+VMT_BANNED(setenv, "locks and allocates");
+VMT_BANNED(putenv, "locks and allocates");
+VMT_BANNED(unsetenv, "locks and allocates");
+
+VMT_BANNED(strtol, "locale and errno: use collect/text.h");
+VMT_BANNED(strtoul, "locale and errno: use collect/text.h");
+VMT_BANNED(strtoll, "locale and errno: use collect/text.h");
+VMT_BANNED(strtoull, "locale and errno: use collect/text.h");
+VMT_BANNED(strtod, "locale and errno: use collect/text.h");
+VMT_BANNED(atoi, "locale and errno: use collect/text.h");
+VMT_BANNED(atol, "locale and errno: use collect/text.h");
+VMT_BANNED(strerror, "locale");
+VMT_BANNED(strtok, "static state");
+VMT_BANNED(qsort, "may allocate");
+VMT_BANNED(rand, "takes a lock");
+VMT_BANNED(random, "takes a lock");
+VMT_BANNED(localtime, "takes a lock");
+VMT_BANNED(strftime, "locale");
+
+VMT_BANNED(abort, "an impossible state turns tracing off: vmt_state_go_inert");
+VMT_BANNED(atexit, "nothing of ours stays in the target");
+VMT_BANNED(raise, "no signals of ours");
+VMT_BANNED(kill, "no signals of ours");
+VMT_BANNED(signal, "no signal handler of ours");
+VMT_BANNED(sigaction, "no signal handler of ours");
+VMT_BANNED(sigprocmask, "use collect/sys.h");
+
+VMT_BANNED(pthread_mutex_init, "no locks");
+VMT_BANNED(pthread_mutex_lock, "no locks");
+VMT_BANNED(pthread_mutex_trylock, "no locks");
+VMT_BANNED(pthread_mutex_unlock, "no locks");
+VMT_BANNED(pthread_rwlock_rdlock, "no locks");
+VMT_BANNED(pthread_rwlock_wrlock, "no locks");
+VMT_BANNED(pthread_rwlock_unlock, "no locks");
+VMT_BANNED(pthread_spin_lock, "no locks");
+VMT_BANNED(pthread_cond_wait, "no locks");
+VMT_BANNED(pthread_cond_signal, "no locks");
+VMT_BANNED(pthread_cond_broadcast, "no locks");
+VMT_BANNED(pthread_once, "no locks");
+VMT_BANNED(pthread_key_create, "no pthread key of ours");
+VMT_BANNED(pthread_setspecific, "no pthread key of ours");
+VMT_BANNED(pthread_atfork, "no handler of ours");
+VMT_BANNED(pthread_join, "no thread of ours");
+VMT_BANNED(pthread_getattr_np, "allocates and reads /proc by stdio");
+VMT_BANNED(sem_wait, "no locks");
+VMT_BANNED(sem_post, "no locks");
+
+VMT_BANNED(open, "use collect/sys.h");
+VMT_BANNED(open64, "use collect/sys.h");
+VMT_BANNED(openat, "use collect/sys.h");
+VMT_BANNED(creat, "use collect/sys.h");
+VMT_BANNED(read, "use collect/sys.h");
+VMT_BANNED(write, "use collect/sys.h");
+VMT_BANNED(pread, "use collect/sys.h");
+VMT_BANNED(pwrite, "use collect/sys.h");
+VMT_BANNED(close, "use collect/sys.h");
+VMT_BANNED(lseek, "use collect/sys.h");
+VMT_BANNED(ftruncate, "use collect/sys.h");
+VMT_BANNED(fallocate, "use collect/sys.h");
+VMT_BANNED(posix_fallocate, "use collect/sys.h");
+VMT_BANNED(mincore, "use collect/sys.h");
+VMT_BANNED(unlink, "use collect/sys.h");
+VMT_BANNED(access, "use collect/sys.h");
+VMT_BANNED(dup2, "use collect/sys.h");
+VMT_BANNED(setsid, "use collect/sys.h");
+VMT_BANNED(waitpid, "use collect/sys.h");
+VMT_BANNED(usleep, "use collect/sys.h");
+VMT_BANNED(sleep, "use collect/sys.h");
+VMT_BANNED(nanosleep, "use collect/sys.h");
+
+#undef VMT_BANNED
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * chunk.h: what does the collector append to a trace file?
+ *
+ * Chunks follow one another from head.chunks_offset, each a header and payload_bytes of payload,
+ * padded with zeros to a multiple of 8. The file is valid at every byte at which it can be cut: a
+ * reader takes chunks as long as magic, sequence and checksum hold, then what the rings still have.
+ *
+ * Payloads (varint = LEB128 unsigned, svarint = zigzag):
+ *   EVENTS    events of one ring, coded by format/codec.h. The header's ring, position_from and
+ *             position_to say which positions it accounts for: a ring's slots at positions below
+ *             the last position_to of its chunks are already in the file.
+ *   SNAPSHOT  struct vmt_snapshot_head, then mappings and their runs (format/codec.h)
+ *   USAGE     array of struct vmt_usage: the RSS line and cgroup figures
+ *   END       struct vmt_chunk_end: how the process ended
+ */
+#ifndef VMT_CHUNK_H
+#define VMT_CHUNK_H
+
+#include "format/head.h"
+
+#include <stdint.h>
+
+#define VMT_CHUNK_MAGIC UINT32_C(0x43544d56) /* "VMTC" */
+#define VMT_CHUNK_MAX_BYTES (UINT32_C(64) << 20)
+
+enum vmt_chunk_kind {
+	VMT_CHUNK_EVENTS = 1,
+	VMT_CHUNK_SNAPSHOT = 2,
+	VMT_CHUNK_USAGE = 3,
+	VMT_CHUNK_END = 4,
+};
+
+#define VMT_CHUNK_ZSTD 1u /* flags: payload is one zstd frame of raw_bytes */
+/* flags, SNAPSHOT: too much to write down page by page. Some mappings' runs have the right kinds
+ * and sums, but stand packed at the mapping's start; or mappings are missing. */
+#define VMT_CHUNK_COARSE 2u
+
+struct vmt_chunk {
+	uint32_t magic;
+	uint32_t checksum; /* CRC-32C of the header with this field 0, then of the payload */
+	uint16_t kind;
+	uint16_t flags;
+	uint32_t payload_bytes; /* as stored */
+	uint32_t raw_bytes;	/* after decompression; = payload_bytes when not compressed */
+	uint32_t ring;		/* EVENTS: shard * VMT_RING_CLASSES + class */
+	uint64_t sequence;	/* 0, 1, 2 ... in the file */
+	uint64_t time_min;	/* ticks: earliest and latest record in the payload */
+	uint64_t time_max;
+	uint64_t position_from; /* EVENTS: positions accounted for, [from, to) */
+	uint64_t position_to;
+	uint32_t events;      /* EVENTS: records in the payload */
+	uint32_t abandoned;   /* EVENTS: positions given up as never committed */
+	uint32_t overwritten; /* EVENTS: positions found discarded by their producers */
+	uint32_t dead;	      /* EVENTS: positions stepped over */
+};
+
+_Static_assert(sizeof(struct vmt_chunk) == 80, "chunk headers are 80 bytes");
+
+/* Where the pages of a snapshot were read. */
+enum vmt_residency_source {
+	VMT_RESIDENCY_NONE = 0,
+	VMT_RESIDENCY_PAGEMAP_SCAN = 1,
+	VMT_RESIDENCY_PAGEMAP = 2,
+	VMT_RESIDENCY_MINCORE = 3,
+};
+
+enum vmt_snapshot_reason {
+	VMT_SNAPSHOT_FIRST = 1,
+	VMT_SNAPSHOT_GROWTH = 2,
+	VMT_SNAPSHOT_PERIODIC = 3,
+	VMT_SNAPSHOT_EXIT = 4,
+	VMT_SNAPSHOT_REQUEST = 5,
+};
+
+/* VMT_FIGURE_UNKNOWN marks a figure that the system did not give. */
+#define VMT_FIGURE_UNKNOWN UINT64_MAX
+
+struct vmt_snapshot_head {
+	uint64_t time; /* ticks at which the mappings had been read: replay up to here */
+	uint64_t monotonic_ns;
+	uint64_t duration_ns;
+	uint64_t cpu_ns;	   /* spent by the collector on it */
+	uint64_t rss_before_bytes; /* /proc/PID/statm around the scan */
+	uint64_t rss_after_bytes;
+	uint64_t resident_bytes; /* what the scan itself found: present and not the zero page */
+	uint64_t swap_bytes;
+	uint64_t huge_bytes;
+	uint64_t lazyfree_bytes; /* from smaps_rollup, where read; else VMT_FIGURE_UNKNOWN */
+	uint64_t virtual_bytes;
+	uint32_t mappings;
+	uint32_t runs;
+	uint16_t source; /* enum vmt_residency_source */
+	uint16_t reason; /* enum vmt_snapshot_reason */
+	uint32_t index;	 /* 0, 1, 2 ... in the file */
+};
+
+/* One mapping of a snapshot, as a line of /proc/PID/maps. */
+struct vmt_mapping {
+	uint64_t start;
+	uint64_t end;
+	uint64_t file_offset;
+	uint64_t inode;
+	uint32_t device;
+	uint8_t protection; /* PROT_* bits */
+	uint8_t shared;	    /* 1 = MAP_SHARED */
+	uint16_t path_bytes;
+	const char *path; /* not NUL-terminated; "[heap]" and its like included */
+};
+
+/* A run of pages alike: VMT_RUN_* bits. */
+#define VMT_RUN_PRESENT 1u
+#define VMT_RUN_SWAPPED 2u
+#define VMT_RUN_HUGE 4u
+#define VMT_RUN_FILE 8u
+#define VMT_RUN_ZERO 16u /* the zero page: present, but not RSS */
+
+struct vmt_run {
+	uint64_t start;
+	uint64_t bytes;
+	uint32_t kind;
+};
+
+struct vmt_usage {
+	uint64_t time;
+	uint64_t monotonic_ns;
+	uint64_t rss_bytes;
+	uint64_t virtual_bytes;
+	uint64_t cgroup_current_bytes; /* VMT_FIGURE_UNKNOWN where not to be had */
+	uint64_t cgroup_limit_bytes;
+	uint64_t cgroup_anon_bytes;
+	uint64_t cgroup_file_bytes;
+	uint64_t cgroup_oom_kills;
+};
+
+struct vmt_chunk_end {
+	uint64_t time;
+	uint64_t monotonic_ns;
+	uint32_t end;	/* enum vmt_end */
+	int32_t status; /* exit status, or signal */
+	uint64_t collector_cpu_ns;
+	uint64_t snapshots_skipped; /* wanted, but over the budget */
+};
+
+#endif

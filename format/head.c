@@ -1,0 +1,157 @@
+#include "format/head.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* A trace head with more than this is not one that any version makes. */
+#define MAX_HEAD_BYTES (UINT64_C(1) << 40)
+#define MAX_CAPACITY (UINT32_C(1) << 28)
+
+static uint64_t
+round_up(uint64_t bytes)
+{
+	return (bytes + VMT_PAGE_BYTES - 1) & ~(uint64_t)(VMT_PAGE_BYTES - 1);
+}
+
+static uint64_t
+shard_slots_bytes(const struct vmt_head *head)
+{
+	return (uint64_t)head->heap_capacity * sizeof(struct vmt_heap_event) +
+	       (uint64_t)head->map_capacity * sizeof(struct vmt_map_event);
+}
+
+void
+vmt_head_lay_out(struct vmt_head *head)
+{
+	uint64_t controls = (uint64_t)head->shards * VMT_RING_CLASSES * sizeof(struct vmt_ring);
+	uint64_t at = round_up(sizeof(*head));
+
+	memset(head->magic, 0, sizeof(head->magic));
+	memcpy(head->magic, VMT_MAGIC, sizeof(VMT_MAGIC));
+	head->version = VMT_VERSION;
+	head->head_bytes = sizeof(*head);
+	head->controls_offset = at;
+	at = round_up(at + controls);
+	head->slots_offset = at;
+	at = round_up(at + head->shards * shard_slots_bytes(head));
+	head->stack_index_offset = at;
+	at = round_up(at + head->stack_index_entries * sizeof(uint64_t));
+	head->stack_words_offset = at;
+	at = round_up(at + head->stack_words * sizeof(uint64_t));
+	head->modules_offset = at;
+	head->chunks_offset = round_up(at + head->modules_bytes);
+}
+
+static bool
+is_power_of_two(uint64_t value)
+{
+	return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* The counts, bounded so that no sum of the layout can overflow. */
+static const char *
+check_counts(const struct vmt_head *head)
+{
+	if (!is_power_of_two(head->shards) || head->shards > VMT_MAX_SHARDS)
+		return "damaged head: number of rings";
+	if (!is_power_of_two(head->heap_capacity) || head->heap_capacity < VMT_RING_MIN_CAPACITY ||
+	    head->heap_capacity > MAX_CAPACITY)
+		return "damaged head: size of the heap rings";
+	if (!is_power_of_two(head->map_capacity) || head->map_capacity < VMT_RING_MIN_CAPACITY ||
+	    head->map_capacity > MAX_CAPACITY)
+		return "damaged head: size of the map rings";
+	if (!is_power_of_two(head->stack_index_entries) ||
+	    head->stack_index_entries > MAX_HEAD_BYTES / sizeof(uint64_t))
+		return "damaged head: size of the stack index";
+	if (head->stack_words == 0 || head->stack_words > UINT32_MAX)
+		return "damaged head: size of the stack table";
+	if (head->modules_bytes < 8 || head->modules_bytes > UINT32_MAX ||
+	    head->modules_bytes % 8 != 0)
+		return "damaged head: size of the module table";
+	return NULL;
+}
+
+static const char *
+check_offsets(const struct vmt_head *head)
+{
+	struct vmt_head expected = {
+	    .shards = head->shards,
+	    .heap_capacity = head->heap_capacity,
+	    .map_capacity = head->map_capacity,
+	    .stack_index_entries = head->stack_index_entries,
+	    .stack_words = head->stack_words,
+	    .modules_bytes = head->modules_bytes,
+	};
+
+	vmt_head_lay_out(&expected);
+	if (head->controls_offset != expected.controls_offset ||
+	    head->slots_offset != expected.slots_offset ||
+	    head->stack_index_offset != expected.stack_index_offset ||
+	    head->stack_words_offset != expected.stack_words_offset ||
+	    head->modules_offset != expected.modules_offset ||
+	    head->chunks_offset != expected.chunks_offset)
+		return "damaged head: the regions do not follow one another";
+	if (head->chunks_offset > MAX_HEAD_BYTES)
+		return "damaged head: larger than any trace's";
+	return NULL;
+}
+
+static const char *
+check_values(const struct vmt_head *head)
+{
+	if (!is_power_of_two(head->page_bytes) || head->page_bytes < 4096 ||
+	    head->page_bytes > 65536)
+		return "damaged head: page size";
+	if (head->cmdline_bytes > VMT_CMDLINE_BYTES)
+		return "damaged head: length of the command line";
+	if (memchr(head->exe, 0, sizeof(head->exe)) == NULL)
+		return "damaged head: name of the executable";
+	if (head->clock > VMT_CLOCK_TSC)
+		return "damaged head: unknown clock";
+	if (head->malloc_mode > VMT_MALLOC_ALL)
+		return "damaged head: unknown malloc mode";
+	if (head->stack_mode > VMT_STACKS_DWARF)
+		return "damaged head: unknown stack mode";
+	return NULL;
+}
+
+const char *
+vmt_head_check(const struct vmt_head *head)
+{
+	const char *wrong;
+
+	if (memcmp(head->magic, VMT_MAGIC, sizeof(VMT_MAGIC)) != 0)
+		return "not a vmtrace trace";
+	if (head->version != VMT_VERSION)
+		return "made by another version of vmtrace";
+	if (head->features != 0)
+		return "made by a newer vmtrace: it uses features that this one does not know";
+	if (head->head_bytes != sizeof(*head))
+		return "damaged head: its own size";
+	wrong = check_values(head);
+	if (wrong == NULL)
+		wrong = check_counts(head);
+	if (wrong == NULL)
+		wrong = check_offsets(head);
+	return wrong;
+}
+
+struct vmt_ring_view
+vmt_head_ring(const struct vmt_head *head, unsigned char *base, uint32_t shard,
+	      enum vmt_ring_class ring_class)
+{
+	uint64_t control = (uint64_t)shard * VMT_RING_CLASSES + ring_class;
+	uint64_t slots = head->slots_offset + shard * shard_slots_bytes(head);
+	bool heap = ring_class == VMT_RING_HEAP;
+
+	if (!heap)
+		slots += (uint64_t)head->heap_capacity * sizeof(struct vmt_heap_event);
+	return (struct vmt_ring_view){
+	    .control = (struct vmt_ring *)(void *)(base + head->controls_offset +
+						   control * sizeof(struct vmt_ring)),
+	    .slots = base + slots,
+	    .capacity = heap ? head->heap_capacity : head->map_capacity,
+	    .slot_bytes = heap ? sizeof(struct vmt_heap_event) : sizeof(struct vmt_map_event),
+	};
+}

@@ -1,0 +1,128 @@
+/*
+ * head.h: what stands at the start of a trace file?
+ *
+ * The head is made by the traced process, mapped MAP_SHARED by it and by the collector, and is
+ * all that is needed to read a trace nobody collected. Regions follow one another, each aligned to
+ * 4096 bytes, at the offsets that the head names; chunks (chunk.h) follow at chunks_offset to the
+ * end of the file. Every offset and size is untrusted when read back: vmt_head_check.
+ *
+ * Little-endian, natural alignment. Who writes: T = the traced process while it makes the file,
+ * H = hooks at any time (atomics), C = the collector (atomics).
+ */
+#ifndef VMT_HEAD_H
+#define VMT_HEAD_H
+
+#include "format/ring.h"
+
+#include <stdint.h>
+
+#define VMT_MAGIC "VMTRACE"
+#define VMT_VERSION 1u
+#define VMT_MAX_SHARDS 16u
+#define VMT_PAGE_BYTES 4096u
+#define VMT_EXE_BYTES 512u
+#define VMT_CMDLINE_BYTES 1024u
+
+enum vmt_clock { VMT_CLOCK_MONOTONIC = 0, VMT_CLOCK_TSC = 1 };
+enum vmt_malloc_mode { VMT_MALLOC_OFF = 0, VMT_MALLOC_SAMPLED = 1, VMT_MALLOC_ALL = 2 };
+enum vmt_stack_mode { VMT_STACKS_NONE = 0, VMT_STACKS_FRAME_POINTER = 1, VMT_STACKS_DWARF = 2 };
+enum vmt_end {
+	VMT_END_RUNNING = 0, /* nobody has said */
+	VMT_END_EXIT = 1,
+	VMT_END_SIGNAL = 2,
+	VMT_END_EXEC = 3,
+	VMT_END_UNKNOWN = 4, /* ended; how was not to be learnt */
+};
+
+/* vmt_head.notes: things worth a line in coverage.blind_spots. */
+#define VMT_NOTE_FORKED (1u << 0)	/* began in a fork child: earlier blocks are unknown */
+#define VMT_NOTE_OWN_MALLOC (1u << 1)	/* the program defines malloc itself */
+#define VMT_NOTE_SECCOMP (1u << 2)	/* the program installed a seccomp filter */
+#define VMT_NOTE_RAW_SYSCALLS (1u << 3) /* memory calls seen through syscall() */
+#define VMT_NOTE_NO_COLLECTOR (1u << 4) /* no collector could be made */
+#define VMT_NOTE_MODULES_FULL (1u << 5)
+#define VMT_NOTE_NESTED (1u << 6) /* calls made inside hooks passed through unrecorded */
+
+/* Two readings of the two clocks at one instant. */
+struct vmt_clock_pair {
+	uint64_t ticks;
+	uint64_t monotonic_ns;
+};
+
+struct vmt_head {
+	char magic[8];
+	uint32_t version;
+	uint32_t head_bytes; /* size of this struct */
+	uint64_t features;   /* unknown bits set: the reader refuses */
+
+	/* T: who this is. pid + start_ticks + boot_id + random_id name a process for ever. */
+	uint32_t pid;
+	uint32_t parent_pid;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
+	unsigned char boot_id[16];
+	uint64_t random_id;
+	uint64_t forked_from; /* random_id of the parent's trace; 0 = a fresh image */
+	uint64_t start_unix_ns;
+	char exe[VMT_EXE_BYTES];	 /* NUL-terminated, cut if longer */
+	char cmdline[VMT_CMDLINE_BYTES]; /* NULs between arguments; cmdline_bytes used */
+	uint32_t cmdline_bytes;
+	uint32_t page_bytes;
+
+	/* T: how it was recorded. */
+	uint32_t clock;	      /* enum vmt_clock */
+	uint32_t malloc_mode; /* enum vmt_malloc_mode */
+	uint64_t malloc_sample_bytes;
+	uint32_t stack_mode; /* enum vmt_stack_mode */
+	uint32_t stack_depth;
+	uint64_t tracer_address; /* this library's own load address */
+	struct vmt_clock_pair clock_start;
+
+	/* T: where the regions are; bytes from the start of the file. */
+	uint32_t shards; /* 1 .. VMT_MAX_SHARDS; each has one ring of either class */
+	uint32_t heap_capacity;
+	uint32_t map_capacity;
+	uint32_t padding0;
+	uint64_t controls_offset; /* struct vmt_ring [shards][VMT_RING_CLASSES] */
+	uint64_t slots_offset;	  /* per shard: heap slots, then map slots */
+	uint64_t stack_index_offset;
+	uint64_t stack_index_entries; /* power of two */
+	uint64_t stack_words_offset;
+	uint64_t stack_words;
+	uint64_t modules_offset;
+	uint64_t modules_bytes;
+	uint64_t chunks_offset; /* = size of the head with all its regions */
+
+	/* H: counters and news, each monotonic. */
+	_Alignas(64) uint64_t stack_words_used;
+	uint64_t modules_used;
+	uint64_t stacks_dropped;  /* table full: events carry id 0 */
+	uint64_t samples_dropped; /* live-sample table full: block not recorded */
+	uint64_t nested_calls;	  /* passed through inside a hook */
+	uint32_t notes;		  /* VMT_NOTE_* */
+	uint32_t end;		  /* enum vmt_end, as the process itself said */
+	int32_t end_status;
+	uint32_t snapshot_wanted; /* a number; the collector answers in snapshot_done */
+	uint32_t padding1[2];
+
+	/* C: */
+	_Alignas(64) uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of its last round */
+	uint32_t collector_pid;		    /* 0 = nobody collects */
+	uint32_t snapshot_done;
+	struct vmt_clock_pair clock_last;
+	uint32_t collected_end; /* enum vmt_end, as the collector learnt it */
+	int32_t collected_status;
+};
+
+/* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */
+void vmt_head_lay_out(struct vmt_head *head);
+
+/* Whether a head read from a file of file_bytes can be used. Returns NULL, or what is wrong (a
+ * static string). After NULL every region lies inside [0, chunks_offset) and is aligned; the
+ * file itself may still be shorter than chunks_offset (a cut file). */
+const char *vmt_head_check(const struct vmt_head *head);
+
+/* Handle on one ring of a head mapped at base. */
+struct vmt_ring_view vmt_head_ring(const struct vmt_head *head, unsigned char *base, uint32_t shard,
+				   enum vmt_ring_class ring_class);
+
+#endif

@@ -1,0 +1,76 @@
+#include "format/ring.h"
+
+/* Counts a failed discard of `position`. The word holds the position beside the number, so that it
+ * starts afresh by itself when the oldest position is another one. True = the limit is reached. */
+static bool
+stall(struct vmt_ring *control, uint64_t position)
+{
+	uint64_t base = position * (2 * VMT_RING_STALL_LIMIT);
+	uint64_t found = vmt_atomic_load_relaxed(&control->stalls);
+	uint64_t count = found - base;
+
+	if (count >= VMT_RING_STALL_LIMIT && count < 2 * VMT_RING_STALL_LIMIT)
+		return true;
+	if (count > VMT_RING_STALL_LIMIT)
+		count = 0;
+	/* A lost race loses one count: the limit is no exact number. */
+	(void)vmt_atomic_cas(&control->stalls, &found, base + count + 1);
+	return false;
+}
+
+static bool
+discard_committed(const struct vmt_ring_view *ring, uint64_t position,
+		  uint8_t (*kind_of)(const void *slot))
+{
+	/* Perhaps another lap's content by now; then the release fails and it is not used. */
+	uint8_t kind = kind_of(vmt_ring_sequence(ring, position)) % VMT_EVENT_KINDS;
+
+	if (!vmt_ring_release(ring, position, VMT_RING_COMMITTED))
+		return false;
+	vmt_atomic_add_relaxed(&ring->control->overwritten[kind], 1);
+	return true;
+}
+
+bool
+vmt_ring_discard_oldest(const struct vmt_ring_view *ring, uint8_t (*kind_of)(const void *slot))
+{
+	uint64_t tail = vmt_atomic_load_acquire(&ring->control->tail);
+	enum vmt_ring_state state = vmt_ring_look(ring, tail);
+
+	switch (state) {
+	case VMT_RING_COMMITTED:
+		return discard_committed(ring, tail, kind_of);
+	case VMT_RING_BUSY:
+		if (!stall(ring->control, tail) || !vmt_ring_release(ring, tail, state))
+			return false;
+		vmt_atomic_add_relaxed(&ring->control->abandoned, 1);
+		return true;
+	case VMT_RING_DEAD:
+	case VMT_RING_DEAD_DONE:
+		if (!vmt_ring_release(ring, tail, state))
+			return false;
+		vmt_atomic_add_relaxed(&ring->control->stepped, 1);
+		return true;
+	case VMT_RING_RELEASED:
+		return vmt_ring_release(ring, tail, state);
+	case VMT_RING_EMPTY:
+		break;
+	}
+	return false;
+}
+
+void
+vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position, uint8_t kind)
+{
+	/* Modulo 2^64: the producer's own addition may be still to come. */
+	if (!vmt_ring_release(ring, position, VMT_RING_COMMITTED))
+		vmt_atomic_add_relaxed(&ring->control->overwritten[kind % VMT_EVENT_KINDS],
+				       UINT64_MAX);
+}
+
+void
+vmt_ring_init(const struct vmt_ring_view *ring)
+{
+	for (uint32_t i = 0; i < ring->capacity; i++)
+		vmt_atomic_store_relaxed(vmt_ring_sequence(ring, i), i);
+}

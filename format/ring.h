@@ -1,0 +1,238 @@
+/*
+ * ring.h: how does an event get from any thread to the collector without a lock?
+ *
+ * A bounded queue of fixed slots after D. Vyukov's multi-producer queue, in memory that outlives
+ * the process. Each slot starts with its own 32-bit sequence number; all state is in it. For the
+ * slot at position p (index p mod capacity), with C = capacity (a power of two, at least 8):
+ *
+ *     p          free: the writer whose claim of head wins p may fill it
+ *     p          and head > p: claimed, being filled
+ *     p + 1      committed: readers may take it
+ *     p + C      released for the next lap (= free at position p + C)
+ *     p + 2      dead: given up in an earlier lap, its late writer may still scribble in it;
+ *                both sides step over it
+ *     p + 3      dead, but its writer has come back and left: the reader frees it for lap p + C
+ *
+ * The four residues modulo C never collide as C >= 8. docs/ring.md has the proof.
+ *
+ * Ownership: producers move head; whoever releases a slot helps tail along. Between claim and
+ * commit a slot belongs to its writer alone, until the reader gives it up; a given-up slot is not
+ * used again before its late writer has said that it is done, so no two writers share a slot.
+ *
+ * A reader's round: start at tail or at its own cursor, whichever is later; for each position
+ * vmt_ring_look; COMMITTED is taken with vmt_ring_copy, BUSY ends the round (or, after a while, is
+ * given up by vmt_ring_release); what was copied goes to the file; only then is it released, by
+ * vmt_ring_release_filed. Beside it, where nobody seems to collect, producers may discard.
+ *
+ * Thread and signal safety: every function is lock-free and async-signal-safe.
+ */
+#ifndef VMT_RING_H
+#define VMT_RING_H
+
+#include "format/atomic.h"
+#include "format/event.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMT_RING_MIN_CAPACITY 8u
+
+/* Attempts to discard a slot that is claimed and not committed, before it is given up. Used only
+ * where nobody collects, so that one dead writer does not end the recording. */
+#define VMT_RING_STALL_LIMIT 4096u
+
+/* Control words of one ring, in the trace file's head. Cache lines are kept apart: producers write
+ * the first, the side that releases the second, the slow path the third. */
+struct vmt_ring {
+	_Alignas(64) uint64_t head; /* next position to claim */
+	_Alignas(64) uint64_t tail; /* every position below has been released; may lag */
+	uint64_t stalls;	    /* failed discards: position, and how many at it */
+	_Alignas(64) uint64_t dropped[VMT_EVENT_KINDS];	    /* never got a slot */
+	_Alignas(64) uint64_t overwritten[VMT_EVENT_KINDS]; /* discarded to make room */
+	uint64_t abandoned; /* slots given up by a producer, where nobody collects */
+	uint64_t stepped;   /* dead slots that a producer stepped over when discarding */
+};
+
+/* One side's handle on a ring: private memory, validated sizes. */
+struct vmt_ring_view {
+	struct vmt_ring *control;
+	unsigned char *slots;
+	uint32_t capacity; /* slots, power of two */
+	uint32_t slot_bytes;
+};
+
+/* A slot's content, whatever its type, as a reader copies it. */
+struct vmt_ring_word {
+	uint64_t value;
+} __attribute__((may_alias));
+
+enum vmt_ring_state {
+	VMT_RING_EMPTY, /* nothing at this position yet */
+	VMT_RING_BUSY,	/* claimed, not committed */
+	VMT_RING_COMMITTED,
+	VMT_RING_RELEASED,  /* already taken or discarded by the other side */
+	VMT_RING_DEAD,	    /* given up earlier; step over */
+	VMT_RING_DEAD_DONE, /* given up earlier; its writer has left */
+};
+
+/* The slot's sequence word of a position. */
+static inline uint32_t *
+vmt_ring_sequence(const struct vmt_ring_view *ring, uint64_t position)
+{
+	uint64_t index = position & (ring->capacity - 1);
+
+	return (uint32_t *)(void *)(ring->slots + index * ring->slot_bytes);
+}
+
+/*
+ * Claims the next position for writing. Returns the slot, or NULL when the ring is full; *position
+ * is to be passed to vmt_ring_commit. The acquire load of the sequence orders the reader's last
+ * look at the slot before the writes that follow.
+ */
+static inline void *
+vmt_ring_claim(const struct vmt_ring_view *ring, uint64_t *position)
+{
+	uint64_t head = vmt_atomic_load_relaxed(&ring->control->head);
+
+	for (;;) {
+		uint32_t *sequence = vmt_ring_sequence(ring, head);
+		int32_t lap = (int32_t)(vmt_atomic_load_acquire(sequence) - (uint32_t)head);
+
+		if (lap == 0 || lap == 2 || lap == 3) {
+			if (vmt_atomic_cas(&ring->control->head, &head, head + 1)) {
+				if (lap == 0) {
+					*position = head;
+					return sequence;
+				}
+				head++; /* stepped over a dead slot */
+			}
+		} else {
+			/* Full, or head was stale. (lap > 0 with head unmoved would be memory that
+			 * the program overwrote: no claim either, and no endless loop.) */
+			uint64_t now = vmt_atomic_load_relaxed(&ring->control->head);
+
+			if (now == head)
+				return NULL;
+			head = now;
+		}
+	}
+}
+
+/*
+ * Publishes a filled slot. The release half of the swap orders the slot's content before its
+ * sequence. Returns false when the reader had given the slot up: the event is lost (the reader
+ * counted it) and the slot is marked as no longer written to. In any other state (a fork in a
+ * signal handler let two processes come back to one claim) the slot is left alone.
+ */
+static inline bool
+vmt_ring_commit(const struct vmt_ring_view *ring, uint64_t position)
+{
+	uint32_t *sequence = vmt_ring_sequence(ring, position);
+	uint32_t expected = (uint32_t)position;
+
+	if (vmt_atomic_cas(sequence, &expected, (uint32_t)position + 1))
+		return true;
+	while (((expected - (uint32_t)position) & (ring->capacity - 1)) == 2)
+		if (vmt_atomic_cas(sequence, &expected, expected + 1))
+			break;
+	return false;
+}
+
+/*
+ * State of a position as a reader sees it now. A position that nobody has claimed or stepped over
+ * yet is EMPTY, also where the slot is dead: releasing it would take it out of the line for ever.
+ * The acquire load of the sequence comes before that of head.
+ */
+static inline enum vmt_ring_state
+vmt_ring_look(const struct vmt_ring_view *ring, uint64_t position)
+{
+	uint32_t found = vmt_atomic_load_acquire(vmt_ring_sequence(ring, position));
+	int32_t lap = (int32_t)(found - (uint32_t)position);
+
+	if (lap == 1)
+		return VMT_RING_COMMITTED;
+	if (lap > 3)
+		return VMT_RING_RELEASED;
+	if (lap < 0 || position >= vmt_atomic_load_acquire(&ring->control->head))
+		return VMT_RING_EMPTY;
+	if (lap == 0)
+		return VMT_RING_BUSY;
+	return lap == 2 ? VMT_RING_DEAD : VMT_RING_DEAD_DONE;
+}
+
+/*
+ * Copies the slot of a COMMITTED position, slot_bytes of it. Returns false when a producer
+ * discarded it meanwhile: what was copied may be torn and is not to be used. The fence orders the
+ * copy before the second look at the sequence (and at tail, which no sequence of another lap can
+ * stand in for).
+ */
+static inline bool
+vmt_ring_copy(const struct vmt_ring_view *ring, uint64_t position, void *copy)
+{
+	uint32_t *sequence = vmt_ring_sequence(ring, position);
+	const struct vmt_ring_word *from = (const struct vmt_ring_word *)(const void *)sequence;
+	struct vmt_ring_word *to = copy;
+
+	for (uint32_t i = 0; i < ring->slot_bytes / sizeof(*to); i++)
+		to[i].value = vmt_atomic_load_relaxed(&from[i].value);
+	vmt_atomic_fence_acquire();
+	return vmt_atomic_load_relaxed(sequence) == (uint32_t)position + 1 &&
+	       vmt_atomic_load_relaxed(&ring->control->tail) <= position;
+}
+
+/*
+ * Brings tail over every position that has been released, in whatever order and by whomever; so a
+ * side that was killed after its swap of a sequence holds nobody up. A released position stays
+ * released: a tail that moved on meanwhile makes the swap fail, and the loop goes on from there.
+ */
+static inline void
+vmt_ring_help_tail(const struct vmt_ring_view *ring)
+{
+	uint64_t tail = vmt_atomic_load_acquire(&ring->control->tail);
+
+	for (uint32_t i = 0; i < ring->capacity; i++) {
+		if (vmt_ring_look(ring, tail) != VMT_RING_RELEASED)
+			return;
+		if (vmt_atomic_cas(&ring->control->tail, &tail, tail + 1))
+			tail++;
+	}
+}
+
+/*
+ * Moves a position out of `state` (as seen by vmt_ring_look) into the next lap, and helps tail past
+ * it. A BUSY slot is thereby given up. Returns false when the slot changed in between: look again.
+ * The release half of the swap orders what was read of the slot before its next use.
+ */
+static inline bool
+vmt_ring_release(const struct vmt_ring_view *ring, uint64_t position, enum vmt_ring_state state)
+{
+	static const uint8_t offset_from[] = {
+	    [VMT_RING_COMMITTED] = 1, [VMT_RING_DEAD] = 2, [VMT_RING_DEAD_DONE] = 3};
+	uint32_t expected = (uint32_t)position + offset_from[state];
+	uint32_t desired = (uint32_t)position + ring->capacity;
+
+	if (state == VMT_RING_BUSY || state == VMT_RING_DEAD)
+		desired += 2;
+	if (state != VMT_RING_RELEASED &&
+	    !vmt_atomic_cas(vmt_ring_sequence(ring, position), &expected, desired))
+		return false;
+	vmt_ring_help_tail(ring);
+	return true;
+}
+
+/* Releases a position whose event the reader has copied and put into the file. Where a producer
+ * has discarded it since, and so counted it as overwritten, the count is taken back. */
+void vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position, uint8_t kind);
+
+/*
+ * Makes room where nobody collects: discards the oldest position. Returns false when the oldest is
+ * being filled right now (try again; after VMT_RING_STALL_LIMIT failures it is given up) or the
+ * ring is empty. `kind_of` tells the kind of a committed slot, for the account of losses.
+ */
+bool vmt_ring_discard_oldest(const struct vmt_ring_view *ring,
+			     uint8_t (*kind_of)(const void *slot));
+
+/* Prepares a zeroed or stale slot array for first use: sequence of slot i = i. */
+void vmt_ring_init(const struct vmt_ring_view *ring);
+
+#endif

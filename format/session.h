@@ -1,0 +1,48 @@
+/*
+ * session.h: how does a process tell the collector of its tree that it exists?
+ *
+ * One small file a process tree, mapped MAP_SHARED by every traced process (inherited over fork,
+ * named by VMTRACE_SESSION over exec) and by the collector, which unlinks it when the tree has
+ * ended. A process that opened a trace claims a slot, writes the trace's path, and says READY; the
+ * collector opens the trace and says FREE again.
+ *
+ * Slot states: FREE -> (CAS, writer) CLAIMED -> (release store, writer) READY
+ *                   -> (release store, collector) FREE.
+ * A writer killed while CLAIMED leaves its slot so; its pid lets the collector free it.
+ */
+#ifndef VMT_SESSION_H
+#define VMT_SESSION_H
+
+#include "format/atomic.h"
+
+#include <stdint.h>
+
+#define VMT_SESSION_MAGIC "VMTSESS"
+#define VMT_SESSION_VERSION 1u
+#define VMT_SESSION_SLOTS 240u
+#define VMT_SESSION_PATH_BYTES 240u
+#define VMT_SESSION_ENV "VMTRACE_SESSION"
+
+enum vmt_session_state { VMT_SESSION_FREE, VMT_SESSION_CLAIMED, VMT_SESSION_READY };
+
+struct vmt_session_slot {
+	uint32_t state; /* enum vmt_session_state */
+	uint32_t pid;
+	uint64_t random_id; /* of the trace */
+	char path[VMT_SESSION_PATH_BYTES];
+};
+
+struct vmt_session {
+	char magic[8];
+	uint32_t version;
+	uint32_t collector_pid;
+	uint64_t heartbeat_ns; /* collector: CLOCK_MONOTONIC of its last round */
+	uint32_t wake;	       /* futex word: bumped by targets that want a round now */
+	uint32_t traces;       /* announced so far */
+	uint64_t refused;      /* announcements that found no slot */
+	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
+};
+
+_Static_assert(sizeof(struct vmt_session_slot) == 256, "session slots are 256 bytes");
+
+#endif

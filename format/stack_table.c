@@ -1,0 +1,111 @@
+#include "format/stack_table.h"
+
+#define COUNT_MASK UINT64_C(0xffff)
+#define HASH_HIGH_MASK (~COUNT_MASK)
+
+/* Multiply and fold, as wyhash does: every bit of a frame reaches every bit of the result. */
+static inline uint64_t
+mix(uint64_t state, uint64_t word)
+{
+	unsigned __int128 product =
+	    (unsigned __int128)(state ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64) ^ UINT64_C(0xa0761d6478bd642f);
+}
+
+static inline uint64_t
+hash_frames(const uint64_t *frames, uint32_t count)
+{
+	uint64_t hash = count;
+
+	for (uint32_t i = 0; i < count; i++)
+		hash = mix(hash, frames[i]);
+	return mix(hash, hash >> 32);
+}
+
+static inline bool
+holds(const struct vmt_stack_table *table, uint32_t id, uint64_t header, const uint64_t *frames,
+      uint32_t count)
+{
+	const uint64_t *record = table->words + id;
+
+	if (id == 0 || id >= table->words_count || count >= table->words_count - id ||
+	    record[0] != header)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (record[1 + i] != frames[i])
+			return false;
+	return true;
+}
+
+/* Takes room and writes the record; 0 when full. A counter past the end is left there: the words
+ * below it that nobody wrote are what a reader sees as zero. */
+static uint32_t
+append_slow(const struct vmt_stack_table *table, uint64_t header, const uint64_t *frames,
+	    uint32_t count)
+{
+	uint64_t at = vmt_atomic_load_relaxed(table->words_used);
+
+	if (at >= table->words_count)
+		return 0;
+	at = vmt_atomic_add_relaxed(table->words_used, (uint64_t)count + 1);
+	if (at == 0) { /* word 0 is never used: this record is wasted */
+		at = vmt_atomic_add_relaxed(table->words_used, (uint64_t)count + 1);
+	}
+	if (at >= table->words_count || count >= table->words_count - at || at > UINT32_MAX)
+		return 0;
+	for (uint32_t i = 0; i < count; i++)
+		table->words[at + 1 + i] = frames[i];
+	table->words[at] = header;
+	return (uint32_t)at;
+}
+
+uint32_t
+vmt_stack_table_intern(const struct vmt_stack_table *table, const uint64_t *frames, uint32_t count)
+{
+	uint32_t limited = count < VMT_STACK_MAX_FRAMES ? count : VMT_STACK_MAX_FRAMES;
+	uint64_t hash = hash_frames(frames, limited);
+	uint64_t header = (hash & HASH_HIGH_MASK) | limited;
+	uint64_t tag = hash << 32;
+	uint32_t mine = 0;
+
+	if (limited == 0)
+		return 0;
+	for (uint32_t probe = 0; probe < VMT_STACK_PROBES; probe++) {
+		uint64_t *entry = &table->index[((hash >> 20) + probe) & table->index_mask];
+		/* The acquire orders the record's words after the entry that names it. */
+		uint64_t found = vmt_atomic_load_acquire(entry);
+
+		if (found == 0) {
+			if (mine == 0)
+				mine = append_slow(table, header, frames, limited);
+			if (mine == 0)
+				break;
+			/* The release half orders the record before the entry. */
+			if (vmt_atomic_cas(entry, &found, tag | mine))
+				return mine;
+		}
+		if ((found & ~(uint64_t)UINT32_MAX) == tag &&
+		    holds(table, (uint32_t)found, header, frames, limited))
+			return (uint32_t)found;
+	}
+	vmt_atomic_add_relaxed(table->dropped, 1);
+	return 0;
+}
+
+const uint64_t *
+vmt_stack_table_get(const uint64_t *words, uint64_t words_count, uint32_t id, uint32_t *count)
+{
+	uint32_t frames;
+
+	*count = 0;
+	if (id == 0 || id >= words_count)
+		return NULL;
+	frames = (uint32_t)(words[id] & COUNT_MASK);
+	if (frames == 0 || frames > VMT_STACK_MAX_FRAMES || frames >= words_count - id)
+		return NULL;
+	if ((hash_frames(words + id + 1, frames) & HASH_HIGH_MASK) != (words[id] & HASH_HIGH_MASK))
+		return NULL;
+	*count = frames;
+	return words + id + 1;
+}

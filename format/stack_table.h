@@ -1,0 +1,42 @@
+/*
+ * stack_table.h: how does a call stack become a 32-bit id?
+ *
+ * Interned, append-only, in the head's mapping, so that it survives the process. A stack is a
+ * record of 64-bit words: one header word (bits 0..15 number of frames, 16..63 high bits of the
+ * hash), then the return addresses, innermost first. Its id is the index of its header word; word 0
+ * is never used, so id 0 means "none". The index is open addressing of 64-bit entries: 0 empty,
+ * else bits 0..31 id, 32..63 low bits of the hash. An entry is set by CAS after its record is
+ * complete (release), so a reader that finds an id may read the record.
+ *
+ * Insertion is lock-free and async-signal-safe; a lost race wastes one record.
+ */
+#ifndef VMT_STACK_TABLE_H
+#define VMT_STACK_TABLE_H
+
+#include "format/atomic.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMT_STACK_MAX_FRAMES 128u
+#define VMT_STACK_PROBES 32u /* index entries looked at before the table counts as full */
+
+struct vmt_stack_table {
+	uint64_t *index;
+	uint64_t index_mask; /* entries - 1 */
+	uint64_t *words;
+	uint64_t words_count;
+	uint64_t *words_used; /* shared counter, in words; may run past words_count when full */
+	uint64_t *dropped;    /* shared counter */
+};
+
+/* Id of the stack, interning it when new. 0 when the table is full (counted) or frames is 0. */
+uint32_t vmt_stack_table_intern(const struct vmt_stack_table *table, const uint64_t *frames,
+				uint32_t count);
+
+/* Reader: the frames of an id, or NULL where the id is not one (untrusted). */
+const uint64_t *vmt_stack_table_get(const uint64_t *words, uint64_t words_count, uint32_t id,
+				    uint32_t *count);
+
+#endif

@@ -1,0 +1,195 @@
+#include "format/head.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct vmt_head
+sample(void)
+{
+	struct vmt_head head;
+
+	memset(&head, 0, sizeof(head));
+	head.page_bytes = 4096;
+	head.shards = 4;
+	head.heap_capacity = 64;
+	head.map_capacity = 16;
+	head.stack_index_entries = 1024;
+	head.stack_words = 5000;
+	head.modules_bytes = 8192;
+	vmt_head_lay_out(&head);
+	return head;
+}
+
+/* docs/trace-format.md gives these numbers to writers of other readers. */
+static void
+test_offsets_are_the_documented_ones(void **state)
+{
+	(void)state;
+	assert_int_equal(offsetof(struct vmt_head, version), 8);
+	assert_int_equal(offsetof(struct vmt_head, pid), 24);
+	assert_int_equal(offsetof(struct vmt_head, exe), 80);
+	assert_int_equal(offsetof(struct vmt_head, cmdline), 592);
+	assert_int_equal(offsetof(struct vmt_head, clock), 1624);
+	assert_int_equal(offsetof(struct vmt_head, shards), 1672);
+	assert_int_equal(offsetof(struct vmt_head, controls_offset), 1688);
+	assert_int_equal(offsetof(struct vmt_head, chunks_offset), 1752);
+	assert_int_equal(offsetof(struct vmt_head, stack_words_used), 1792);
+	assert_int_equal(offsetof(struct vmt_head, heartbeat_ns), 1856);
+	assert_int_equal(sizeof(struct vmt_head), 1920);
+	assert_int_equal(sizeof(struct vmt_ring), 1216);
+}
+
+static void
+test_regions_follow_one_another(void **state)
+{
+	struct vmt_head head = sample();
+	uint64_t slots = 4 * (64 * 32 + 16 * 64);
+
+	(void)state;
+	assert_null(vmt_head_check(&head));
+	assert_int_equal(head.controls_offset, 4096);
+	assert_true(head.slots_offset >= head.controls_offset + 8 * sizeof(struct vmt_ring));
+	assert_true(head.stack_index_offset >= head.slots_offset + slots);
+	assert_true(head.stack_words_offset >= head.stack_index_offset + 1024 * 8);
+	assert_true(head.modules_offset >= head.stack_words_offset + 5000 * 8);
+	assert_true(head.chunks_offset >= head.modules_offset + 8192);
+	assert_int_equal((head.slots_offset | head.stack_index_offset | head.stack_words_offset |
+			  head.modules_offset | head.chunks_offset) %
+			     4096,
+			 0);
+}
+
+static void
+test_rings_do_not_overlap(void **state)
+{
+	struct vmt_head head = sample();
+	unsigned char *base = NULL;
+	uintptr_t end = head.slots_offset;
+
+	(void)state;
+	for (uint32_t shard = 0; shard < head.shards; shard++) {
+		for (int i = 0; i < VMT_RING_CLASSES; i++) {
+			struct vmt_ring_view ring =
+			    vmt_head_ring(&head, base, shard, (enum vmt_ring_class)i);
+
+			assert_int_equal((uintptr_t)ring.control,
+					 head.controls_offset +
+					     (shard * 2 + (unsigned)i) * sizeof(struct vmt_ring));
+			assert_int_equal((uintptr_t)ring.slots, end);
+			assert_int_equal(ring.capacity, i == VMT_RING_HEAP ? 64 : 16);
+			assert_int_equal(ring.slot_bytes, i == VMT_RING_HEAP ? 32 : 64);
+			end += (uintptr_t)ring.capacity * ring.slot_bytes;
+		}
+	}
+	assert_true(end <= head.stack_index_offset);
+}
+
+static void
+test_what_it_is_not(void **state)
+{
+	struct vmt_head head = sample();
+
+	(void)state;
+	head.magic[2] = 'x';
+	assert_string_equal(vmt_head_check(&head), "not a vmtrace trace");
+	head = sample();
+	head.version = VMT_VERSION + 1;
+	assert_non_null(strstr(vmt_head_check(&head), "another version"));
+	head = sample();
+	head.features = 1;
+	assert_non_null(strstr(vmt_head_check(&head), "features"));
+	memset(&head, 0, sizeof(head));
+	assert_string_equal(vmt_head_check(&head), "not a vmtrace trace");
+}
+
+#define REJECTED(field, value)                                                                     \
+	do {                                                                                       \
+		struct vmt_head bad = sample();                                                    \
+                                                                                                   \
+		bad.field = (value);                                                               \
+		assert_non_null(vmt_head_check(&bad));                                             \
+		vmt_head_lay_out(&bad); /* also where the offsets agree with it */                 \
+		bad.field = (value);                                                               \
+		assert_non_null(vmt_head_check(&bad));                                             \
+	} while (0)
+
+static void
+test_damaged_values(void **state)
+{
+	(void)state;
+	REJECTED(head_bytes, 0);
+	REJECTED(page_bytes, 0);
+	REJECTED(page_bytes, 2048);
+	REJECTED(page_bytes, 4097);
+	REJECTED(page_bytes, 131072);
+	REJECTED(cmdline_bytes, VMT_CMDLINE_BYTES + 1);
+	REJECTED(clock, 2);
+	REJECTED(malloc_mode, 3);
+	REJECTED(stack_mode, 3);
+	REJECTED(shards, 0);
+	REJECTED(shards, 3);
+	REJECTED(shards, 32);
+	REJECTED(heap_capacity, 0);
+	REJECTED(heap_capacity, 4);
+	REJECTED(heap_capacity, 65);
+	REJECTED(heap_capacity, UINT32_C(1) << 31);
+	REJECTED(map_capacity, 0);
+	REJECTED(map_capacity, 24);
+	REJECTED(map_capacity, UINT32_C(1) << 29);
+	REJECTED(stack_index_entries, 0);
+	REJECTED(stack_index_entries, 1000);
+	REJECTED(stack_index_entries, UINT64_C(1) << 63);
+	REJECTED(stack_words, 0);
+	REJECTED(stack_words, UINT64_MAX / 8 + 2);
+	REJECTED(modules_bytes, 0);
+	REJECTED(modules_bytes, 8191);
+	REJECTED(modules_bytes, UINT64_MAX - 7);
+}
+
+static void
+test_damaged_offsets(void **state)
+{
+	(void)state;
+	for (unsigned bit = 0; bit < 64; bit++) {
+		uint64_t flip = UINT64_C(1) << bit;
+
+		REJECTED(controls_offset, bad.controls_offset ^ flip);
+		REJECTED(slots_offset, bad.slots_offset ^ flip);
+		REJECTED(stack_index_offset, bad.stack_index_offset ^ flip);
+		REJECTED(stack_words_offset, bad.stack_words_offset ^ flip);
+		REJECTED(modules_offset, bad.modules_offset ^ flip);
+		REJECTED(chunks_offset, bad.chunks_offset ^ flip);
+	}
+}
+
+static void
+test_unterminated_name(void **state)
+{
+	struct vmt_head head = sample();
+
+	(void)state;
+	memset(head.exe, 'x', sizeof(head.exe));
+	assert_non_null(vmt_head_check(&head));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_offsets_are_the_documented_ones),
+	    cmocka_unit_test(test_regions_follow_one_another),
+	    cmocka_unit_test(test_rings_do_not_overlap),
+	    cmocka_unit_test(test_what_it_is_not),
+	    cmocka_unit_test(test_damaged_values),
+	    cmocka_unit_test(test_damaged_offsets),
+	    cmocka_unit_test(test_unterminated_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
