@@ -1,0 +1,411 @@
+#include "collect/collector.h"
+
+#include "collect/process.h"
+#include "collect/sys.h"
+#include "collect/ticks.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define MILLISECOND UINT64_C(1000000)
+
+#define MAX_PROCESSES 4096u
+#define LONGEST_SLEEP_NS (100 * MILLISECOND)
+/* Long work on one process lets the others have a turn this often; targets judge a heartbeat stale
+ * at 1 s. */
+#define ATTEND_NS (20 * MILLISECOND)
+#define ANNOUNCE_NS (500 * MILLISECOND)
+/* How long a forked child that has not announced itself is waited for when nobody else is left. */
+#define LINGER_NS (1000 * MILLISECOND)
+#define FORKED_KEPT 64u
+
+/* CPU time that snapshots may use before any has been earned. */
+#define FIRST_CREDIT_NS ((int64_t)(20 * MILLISECOND))
+
+struct collector {
+	struct vmt_session *session;
+	const struct vmt_collector_host *host;
+	struct vmt_shared shared;
+	struct vmt_traced *processes; /* [MAX_PROCESSES], touched as far as used */
+	uint32_t used;		      /* entries ever used */
+	uint32_t turn;		      /* who is visited first */
+	uint64_t attended_ns;
+	uint64_t announced_ns;	 /* last look for announcements */
+	uint64_t empty_since_ns; /* 0 = somebody is left */
+	uint32_t forked[FORKED_KEPT];
+	uint32_t forked_count;
+	int first_fd; /* pidfd of the first process; -1: none, or it has announced itself */
+	bool first_pending;
+	bool limit_raised;
+};
+
+static void
+beat(struct collector *collector, uint64_t now_ns)
+{
+	vmt_atomic_store_relaxed(&collector->session->heartbeat_ns, now_ns);
+}
+
+static void
+pause_work(void *context)
+{
+	struct collector *collector = context;
+	uint64_t now_ns = vmt_ticks_monotonic_ns();
+
+	if (now_ns - collector->attended_ns < ATTEND_NS)
+		return;
+	beat(collector, now_ns);
+	for (uint32_t i = 0; i < collector->used; i++)
+		vmt_process_attend(&collector->processes[i], &collector->shared, now_ns);
+	collector->attended_ns = vmt_ticks_monotonic_ns();
+}
+
+static void
+note_forked(void *context, uint32_t child_pid)
+{
+	struct collector *collector = context;
+
+	collector->forked[collector->forked_count++ % FORKED_KEPT] = child_pid;
+}
+
+static bool
+is_alive(uint32_t pid)
+{
+	return pid && vmt_sys_call2(SYS_kill, pid, 0) != -ESRCH;
+}
+
+static struct vmt_traced *
+free_entry(struct collector *collector)
+{
+	for (uint32_t i = 0; i < collector->used; i++) {
+		if (collector->processes[i].state == VMT_PROCESS_NONE)
+			return &collector->processes[i];
+	}
+	if (collector->used == MAX_PROCESSES)
+		return NULL;
+	return &collector->processes[collector->used++];
+}
+
+/* Lets this process have as many descriptors as it may. */
+static bool
+raise_limit(struct collector *collector)
+{
+	struct rlimit limit;
+
+	if (collector->limit_raised ||
+	    vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) < 0 ||
+	    limit.rlim_cur >= limit.rlim_max)
+		return false;
+	collector->limit_raised = true;
+	limit.rlim_cur = limit.rlim_max;
+	return vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL) == 0;
+}
+
+/* A second image under one pid and start time: the first one has called exec. */
+static void
+end_earlier_images(struct collector *collector, const struct vmt_traced *latest)
+{
+	static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
+
+	for (uint32_t i = 0; i < collector->used; i++) {
+		struct vmt_traced *process = &collector->processes[i];
+
+		if (process == latest || process->pid != latest->pid ||
+		    process->start_ticks != latest->start_ticks)
+			continue;
+		if (process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN)
+			vmt_process_finish(process, &collector->shared, replaced);
+		if (process->state == VMT_PROCESS_REPLACED)
+			vmt_process_forget(process);
+	}
+}
+
+/* False: no descriptors or no room now, the announcement stays. */
+static bool
+take_up(struct collector *collector, uint32_t pid, uint64_t random_id, const char *path)
+{
+	struct vmt_traced *process = free_entry(collector);
+	int result;
+
+	if (!process)
+		return false;
+	result = vmt_process_open(process, &collector->shared, pid, random_id, path);
+	if (result == -EMFILE && raise_limit(collector))
+		result = vmt_process_open(process, &collector->shared, pid, random_id, path);
+	if (result == -EMFILE || result == -ENFILE)
+		return false;
+	if (pid == collector->host->first_pid)
+		collector->first_pending = false;
+	if (result < 0)
+		return true;
+	end_earlier_images(collector, process);
+	if (collector->host->announce)
+		collector->host->announce(collector->host->context, pid, path);
+	return true;
+}
+
+static void
+take_slot(struct collector *collector, struct vmt_session_slot *slot)
+{
+	uint32_t state = vmt_atomic_load_acquire(&slot->state);
+	uint32_t pid = vmt_atomic_load_relaxed(&slot->pid);
+	char path[VMT_SESSION_PATH_BYTES];
+
+	if (state == VMT_SESSION_FREE || (state == VMT_SESSION_CLAIMED && (!pid || is_alive(pid))))
+		return;
+	if (state == VMT_SESSION_READY) {
+		memcpy(path, slot->path, sizeof(path));
+		path[sizeof(path) - 1] = '\0';
+		if (!take_up(collector, pid, slot->random_id, path))
+			return;
+	}
+	/* No pid in a claimed slot means that its writer has not got that far. */
+	vmt_atomic_store_relaxed(&slot->pid, 0);
+	vmt_atomic_store_release(&slot->state, VMT_SESSION_FREE);
+}
+
+/* Looks through the slots when somebody rang, and now and then for what was left behind. */
+static void
+take_announcements(struct collector *collector, bool rung)
+{
+	uint64_t now_ns = vmt_ticks_monotonic_ns();
+
+	if (!rung && now_ns - collector->announced_ns < ANNOUNCE_NS)
+		return;
+	collector->announced_ns = now_ns;
+	for (uint32_t i = 0; i < VMT_SESSION_SLOTS; i++)
+		take_slot(collector, &collector->session->slots[i]);
+}
+
+/* Somebody has begun to announce itself, or waits for its turn. */
+static bool
+has_announcements(const struct collector *collector)
+{
+	for (uint32_t i = 0; i < VMT_SESSION_SLOTS; i++) {
+		const struct vmt_session_slot *slot = &collector->session->slots[i];
+
+		if (vmt_atomic_load_relaxed(&slot->state) != VMT_SESSION_FREE &&
+		    is_alive(vmt_atomic_load_relaxed(&slot->pid)))
+			return true;
+	}
+	return false;
+}
+
+/* Visits whoever is due, beginning with another one each round: the credit for snapshots is
+ * shared. */
+static void
+visit(struct collector *collector, bool urgent)
+{
+	for (uint32_t i = 0; i < collector->used; i++) {
+		struct vmt_traced *process =
+		    &collector->processes[(collector->turn + i) % collector->used];
+		uint64_t now_ns;
+
+		if (process->state == VMT_PROCESS_NONE)
+			continue;
+		now_ns = vmt_ticks_monotonic_ns();
+		beat(collector, now_ns);
+		if (urgent || now_ns >= process->visit_ns)
+			vmt_process_visit(process, &collector->shared, now_ns, urgent);
+	}
+	collector->turn++;
+	collector->attended_ns = vmt_ticks_monotonic_ns();
+}
+
+static bool
+has_live(const struct collector *collector)
+{
+	for (uint32_t i = 0; i < collector->used; i++) {
+		uint32_t state = collector->processes[i].state;
+
+		if (state == VMT_PROCESS_LIVE || state == VMT_PROCESS_REPLACED)
+			return true;
+	}
+	return false;
+}
+
+/* The first process may take its time to start, or never be traced at all. */
+static bool
+awaits_first(struct collector *collector)
+{
+	if (!collector->first_pending)
+		return false;
+	if (collector->first_fd >= 0)
+		return !vmt_departure_reached(collector->first_fd, -1);
+	return is_alive(collector->host->first_pid);
+}
+
+static bool
+awaits_forked(struct collector *collector, uint64_t now_ns)
+{
+	if (!collector->empty_since_ns)
+		collector->empty_since_ns = now_ns;
+	if (now_ns - collector->empty_since_ns >= LINGER_NS)
+		return false;
+	for (uint32_t i = 0; i < FORKED_KEPT; i++) {
+		if (is_alive(collector->forked[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_over(struct collector *collector, uint64_t now_ns)
+{
+	const struct vmt_collector_host *host = collector->host;
+	bool expects_more = host->expects_more && host->expects_more(host->context);
+
+	if (has_live(collector)) {
+		collector->empty_since_ns = 0;
+		return false;
+	}
+	return !expects_more && !awaits_first(collector) && !has_announcements(collector) &&
+	       !awaits_forked(collector, now_ns);
+}
+
+static uint64_t
+next_visit_ns(const struct collector *collector, uint64_t now_ns)
+{
+	uint64_t next_ns = now_ns + LONGEST_SLEEP_NS;
+
+	for (uint32_t i = 0; i < collector->used; i++) {
+		const struct vmt_traced *process = &collector->processes[i];
+
+		if (process->state != VMT_PROCESS_NONE && process->visit_ns < next_ns)
+			next_ns = process->visit_ns;
+	}
+	return next_ns;
+}
+
+/* Until the next visit is due, or somebody has changed the wake word from what it was. */
+static void
+sleep_until_due(const struct collector *collector, uint32_t wake)
+{
+	uint64_t now_ns = vmt_ticks_monotonic_ns();
+	uint64_t next_ns = next_visit_ns(collector, now_ns);
+	struct timespec timeout;
+
+	if (next_ns <= now_ns)
+		return;
+	timeout.tv_sec = (time_t)((next_ns - now_ns) / (1000 * MILLISECOND));
+	timeout.tv_nsec = (long)((next_ns - now_ns) % (1000 * MILLISECOND));
+	vmt_sys_call4(SYS_futex, &collector->session->wake, FUTEX_WAIT, wake, &timeout);
+}
+
+static void
+run(struct collector *collector)
+{
+	uint32_t seen = vmt_atomic_load_acquire(&collector->session->wake) - 1;
+
+	for (;;) {
+		/* Read before looking: what is bumped later ends the sleep at once. */
+		uint32_t wake = vmt_atomic_load_acquire(&collector->session->wake);
+
+		beat(collector, vmt_ticks_monotonic_ns());
+		take_announcements(collector, wake != seen || !has_live(collector));
+		visit(collector, wake != seen);
+		seen = wake;
+		if (is_over(collector, vmt_ticks_monotonic_ns()))
+			return;
+		sleep_until_due(collector, wake);
+	}
+}
+
+/* Traces whose processes were never to be seen. */
+static void
+finish_rest(struct collector *collector)
+{
+	static const struct vmt_departure unknown = {VMT_END_UNKNOWN, 0};
+
+	for (uint32_t i = 0; i < collector->used; i++) {
+		if (collector->processes[i].state == VMT_PROCESS_UNSEEN)
+			vmt_process_finish(&collector->processes[i], &collector->shared, unknown);
+	}
+}
+
+static int
+set_up_shared(struct collector *collector)
+{
+	struct vmt_shared *shared = &collector->shared;
+	void *scratch = vmt_sys_mmap(NULL, VMT_RESIDENCY_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (vmt_sys_failed(scratch))
+		return (int)(intptr_t)scratch;
+	shared->residency_scratch = scratch;
+	shared->host = collector->host;
+	shared->source = vmt_residency_choose(collector->host->residency_source, false);
+	if (shared->source == VMT_RESIDENCY_PAGEMAP)
+		shared->zero_frame = vmt_residency_zero_frame();
+	shared->pause = pause_work;
+	shared->forked = note_forked;
+	shared->context = collector;
+	shared->credit_ns = FIRST_CREDIT_NS;
+	shared->credit_at_ns = vmt_ticks_monotonic_ns();
+	return 0;
+}
+
+static int
+set_up(struct collector *collector)
+{
+	uint32_t first_pid = collector->host->first_pid;
+	void *processes =
+	    vmt_sys_mmap(NULL, MAX_PROCESSES * sizeof(struct vmt_traced), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (vmt_sys_failed(processes))
+		return (int)(intptr_t)processes;
+	collector->processes = processes;
+	collector->first_fd = -1;
+	if (first_pid) {
+		collector->first_pending = true;
+		collector->first_fd = (int)vmt_sys_call2(SYS_pidfd_open, first_pid, 0);
+	}
+	return set_up_shared(collector);
+}
+
+static void
+tear_down(struct collector *collector)
+{
+	struct vmt_shared *shared = &collector->shared;
+
+	if (collector->first_fd >= 0)
+		vmt_sys_close(collector->first_fd);
+	if (collector->processes)
+		vmt_sys_munmap(collector->processes, MAX_PROCESSES * sizeof(struct vmt_traced));
+	if (shared->residency_scratch)
+		vmt_sys_munmap(shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES);
+	vmt_snapshot_release(&shared->snapshot_scratch);
+	vmt_buffer_free(&shared->drain_scratch.payload);
+	vmt_buffer_free(&shared->packed);
+}
+
+/* The struct is too big for the stack that a bare child may have. */
+int
+vmt_collector_run(struct vmt_session *session, const struct vmt_collector_host *host)
+{
+	struct collector *collector = vmt_sys_mmap(NULL, sizeof(*collector), PROT_READ | PROT_WRITE,
+						   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int result;
+
+	if (vmt_sys_failed(collector))
+		return (int)(intptr_t)collector;
+	collector->session = session;
+	collector->host = host;
+	result = set_up(collector);
+	if (result == 0) {
+		vmt_atomic_store_release(&session->collector_pid,
+					 (uint32_t)vmt_sys_call0(SYS_getpid));
+		run(collector);
+		finish_rest(collector);
+		vmt_atomic_store_relaxed(&session->heartbeat_ns, 0);
+		vmt_atomic_store_release(&session->collector_pid, 0);
+	}
+	if (host->session_path)
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, host->session_path, 0);
+	tear_down(collector);
+	vmt_sys_munmap(collector, sizeof(*collector));
+	return result;
+}

@@ -1,0 +1,52 @@
+/*
+ * collector.h: who drains the rings and looks at the pages?
+ *
+ * One loop for a whole process tree: takes announcements from the session, opens each trace, drains
+ * its rings into chunks, samples RSS and residency, writes how each process ended, and returns when
+ * the last one has ended. Hosted by `vmtrace record` or by a child that libvmtrace.so makes with a
+ * raw clone. Freestanding: no malloc, no stdio, no libc call that could take a lock; its memory is
+ * its own anonymous mappings. Single-threaded.
+ */
+#ifndef VMT_COLLECTOR_H
+#define VMT_COLLECTOR_H
+
+#include "format/session.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_collector_host {
+	/* Compresses src into dst (dst_bytes of room); bytes written, or 0 to store it raw.
+	 * NULL: never compress. */
+	size_t (*compress)(void *context, void *dst, size_t dst_bytes, const void *src,
+			   size_t src_bytes);
+	/* Called every round; true = a process that the host knows of may still announce itself, so
+	 * stay although nobody is left. NULL: leave when the tree is empty. */
+	bool (*expects_more)(void *context);
+	/* How a process ended where the host has reaped it; false = not known. NULL: never. */
+	bool (*reaped)(void *context, uint32_t pid, int *wait_status);
+	/* Called with each trace opened. NULL: not wanted. */
+	void (*announce)(void *context, uint32_t pid, const char *path);
+	void *context;
+	uint64_t interval_ns;	   /* between RSS samples; 0 = default */
+	uint32_t residency_source; /* enum vmt_residency_source; 0 = the best there is */
+	uint32_t first_pid; /* the process whose session this is; watched until it announces */
+	const char *session_path; /* unlinked when the tree has ended; NULL: the host does it */
+};
+
+/* Makes a session file (mode 0600, O_EXCL) and maps it. Negative errno on failure. */
+int vmt_session_create(const char *path, struct vmt_session **session);
+/* Maps an existing one; checks it. */
+int vmt_session_attach(const char *path, struct vmt_session **session);
+/* Target: announces a trace by its absolute path (the collector's directory is another). False
+ * when no slot was free or the path is too long: nobody will collect it. */
+bool vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_id,
+			  const char *path);
+/* Target: asks for a round now. */
+void vmt_session_wake(struct vmt_session *session);
+
+/* Runs until the tree has ended. Negative errno when it could not begin. */
+int vmt_collector_run(struct vmt_session *session, const struct vmt_collector_host *host);
+
+#endif

@@ -1,0 +1,102 @@
+#include "collect/departure.h"
+
+#include "collect/procfs.h"
+#include "collect/sys.h"
+
+#include <poll.h>
+#include <sys/ioctl.h>
+
+/* From Linux 6.15, include/uapi/linux/pidfd.h; older headers lack it. This is the first size of the
+ * struct, which later kernels accept. */
+struct pidfd_answer {
+	uint64_t mask;
+	uint64_t cgroup;
+	uint32_t ids[11];
+	int32_t exit_code;
+};
+
+_Static_assert(sizeof(struct pidfd_answer) == 64, "the first published size");
+
+#define PIDFD_REQUEST _IOWR(0xFF, 11, struct pidfd_answer)
+#define PIDFD_ANSWER_EXIT (UINT64_C(1) << 3)
+
+static bool
+stat_says_ended(int stat_fd)
+{
+	struct vmt_procfs_stat stat;
+
+	if (!vmt_procfs_read_stat(stat_fd, &stat))
+		return true;
+	/* The first thread of a process may be long gone while others run. */
+	return stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1);
+}
+
+bool
+vmt_departure_reached(int pidfd, int stat_fd)
+{
+	struct pollfd wanted = {.fd = pidfd, .events = POLLIN};
+	const struct timespec now = {0, 0};
+
+	if (pidfd >= 0)
+		return vmt_sys_call6(SYS_ppoll, (long)&wanted, 1, (long)&now, 0, 0, 0) == 1 &&
+		       (wanted.revents & POLLIN);
+	return stat_fd < 0 || stat_says_ended(stat_fd);
+}
+
+struct vmt_departure
+vmt_departure_decode(int wait_status)
+{
+	int signal_number = wait_status & 0x7f;
+
+	if (signal_number)
+		return (struct vmt_departure){VMT_END_SIGNAL, signal_number};
+	return (struct vmt_departure){VMT_END_EXIT, wait_status >> 8 & 0xff};
+}
+
+static bool
+ask_stat(int stat_fd, int *wait_status)
+{
+	struct vmt_procfs_stat stat;
+
+	if (stat_fd < 0 || !vmt_procfs_read_stat(stat_fd, &stat) || stat.state != 'Z')
+		return false;
+	*wait_status = (int)stat.exit_code;
+	return true;
+}
+
+static bool
+ask_pidfd(int pidfd, int *wait_status)
+{
+	struct pidfd_answer answer = {.mask = PIDFD_ANSWER_EXIT};
+
+	if (pidfd < 0 || vmt_sys_call3(SYS_ioctl, pidfd, PIDFD_REQUEST, &answer) < 0 ||
+	    !(answer.mask & PIDFD_ANSWER_EXIT))
+		return false;
+	*wait_status = answer.exit_code;
+	return true;
+}
+
+struct vmt_departure
+vmt_departure_learn(const struct vmt_collector_host *host, uint32_t pid, int pidfd, int stat_fd,
+		    bool stat_readable)
+{
+	int wait_status = 0;
+
+	if (host->reaped && host->reaped(host->context, pid, &wait_status))
+		return vmt_departure_decode(wait_status);
+	/* In this order: it may be reaped between the two. */
+	if (stat_readable && ask_stat(stat_fd, &wait_status))
+		return vmt_departure_decode(wait_status);
+	if (ask_pidfd(pidfd, &wait_status))
+		return vmt_departure_decode(wait_status);
+	return (struct vmt_departure){VMT_END_UNKNOWN, 0};
+}
+
+bool
+vmt_departure_is_sole_writer(int fd)
+{
+	if (vmt_sys_call3(SYS_fcntl, fd, F_SETLEASE, F_WRLCK) < 0)
+		return false;
+	vmt_sys_call3(SYS_fcntl, fd, F_SETLEASE, F_UNLCK);
+	return true;
+}

@@ -1,0 +1,37 @@
+/*
+ * departure.h: has the process ended, and how?
+ *
+ * A process is watched by its pidfd and by a descriptor of its stat file, both of which stay its
+ * own whatever becomes of its pid. How it ended is told, in this order, by the host that reaped
+ * it, by its stat while it is a zombie (field 52, needs leave to trace), by PIDFD_GET_INFO after it
+ * was reaped (Linux 6.15), by what the process said of itself. Errors: false, VMT_END_UNKNOWN.
+ */
+#ifndef VMT_DEPARTURE_H
+#define VMT_DEPARTURE_H
+
+#include "collect/collector.h"
+#include "format/head.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vmt_departure {
+	enum vmt_end end;
+	int32_t status; /* exit status, or signal */
+};
+
+/* Whether every thread of it has ended. Descriptors may be -1. */
+bool vmt_departure_reached(int pidfd, int stat_fd);
+
+/* From waitpid's status. */
+struct vmt_departure vmt_departure_decode(int wait_status);
+
+/* For a process that vmt_departure_reached. stat_readable: this process may see its exit code. */
+struct vmt_departure vmt_departure_learn(const struct vmt_collector_host *host, uint32_t pid,
+					 int pidfd, int stat_fd, bool stat_readable);
+
+/* Whether nobody but this descriptor has the file open for writing or mapped from such a
+ * descriptor (asked by trying for a write lease). False also where the file system can't tell. */
+bool vmt_departure_is_sole_writer(int fd);
+
+#endif

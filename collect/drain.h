@@ -1,0 +1,70 @@
+/*
+ * drain.h: how do events get out of the rings into chunks?
+ *
+ * Positions of a ring are taken in order, in batches: committed slots are copied and checked (a
+ * producer may discard a slot under us while it believes that nobody collects), encoded, appended
+ * as one EVENTS chunk, and only then released. A collector killed anywhere in between loses
+ * nothing: the chunk's [position_from, position_to) tells the reader what not to take twice.
+ *
+ * A slot that stays claimed and not committed for VMT_DRAIN_PATIENCE_NS at the head of its line is
+ * given up and counted as abandoned. When a chunk can't be written, nothing is released: producers
+ * find the ring full, and count. Single-threaded; scratch is shared by all drains of a collector.
+ * Control words are the target's to damage: every loop is bounded by the ring's capacity.
+ */
+#ifndef VMT_DRAIN_H
+#define VMT_DRAIN_H
+
+#include "collect/buffer.h"
+#include "collect/writer.h"
+#include "format/head.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VMT_DRAIN_RINGS (VMT_MAX_SHARDS * VMT_RING_CLASSES)
+#define VMT_DRAIN_BATCH 4096u
+#define VMT_DRAIN_PATIENCE_NS UINT64_C(100000000)
+/* Few events wait this long for company, to save chunks. */
+#define VMT_DRAIN_DELAY_NS UINT64_C(100000000)
+
+enum vmt_drain_mode {
+	VMT_DRAIN_LAZY,	 /* rings that are filling up, or have waited */
+	VMT_DRAIN_ALL,	 /* whatever is committed */
+	VMT_DRAIN_FINAL, /* the process is gone: claimed slots are given up at once */
+};
+
+struct vmt_drain_ring {
+	struct vmt_ring_view view;
+	uint64_t position;	/* next to account for */
+	uint64_t drained_ns;	/* last time it was emptied; 0 = never */
+	uint64_t busy_since_ns; /* 0 = position was not seen busy */
+	uint64_t busy_position;
+};
+
+struct vmt_drain {
+	struct vmt_drain_ring rings[VMT_DRAIN_RINGS];
+	uint32_t count;
+	/* Told of each FORK event's child; NULL: not wanted. */
+	void (*forked)(void *context, uint32_t child_pid);
+	void *context;
+};
+
+struct vmt_drain_scratch {
+	struct vmt_buffer payload;
+	uint8_t states[VMT_DRAIN_BATCH]; /* enum vmt_ring_state of a batch's positions */
+};
+
+/* Takes up the rings of a checked head mapped at base. */
+void vmt_drain_open(struct vmt_drain *drain, const struct vmt_head *layout, unsigned char *base);
+
+/* Writes what the mode asks for. 0, or the writer's error: try again later. */
+int vmt_drain_collect(struct vmt_drain *drain, struct vmt_writer *writer,
+		      struct vmt_drain_scratch *scratch, uint64_t now_ns, enum vmt_drain_mode mode);
+
+/* How full the fullest ring is, in sixteenths of its capacity; 0 = all empty. */
+uint32_t vmt_drain_fill(const struct vmt_drain *drain);
+
+/* Whether every position ever claimed in a ring is accounted for in chunks. */
+bool vmt_drain_is_empty(const struct vmt_drain_ring *ring);
+
+#endif

@@ -1,0 +1,428 @@
+#include "collect/process.h"
+
+#include "collect/procfs.h"
+#include "collect/sampling.h"
+#include "collect/ticks.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define MILLISECOND UINT64_C(1000000)
+
+#define FASTEST_VISIT_NS MILLISECOND
+#define SLOWEST_VISIT_NS (100 * MILLISECOND)
+#define FIRST_RETRY_NS (100 * MILLISECOND)
+#define LAST_RETRY_NS (5000 * MILLISECOND)
+
+/* Rings this full (sixteenths) want to be emptied now; this full, soon. */
+#define FILL_NOW 4u
+#define FILL_SOON 1u
+
+/* A process that found /proc refusing it is still drained; its end is known by its stat. */
+static void
+open_procfs(struct vmt_traced *process)
+{
+	uint32_t pid = process->pid;
+
+	process->pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
+	process->stat_fd = vmt_procfs_open(pid, "stat");
+	process->maps_fd = vmt_procfs_open(pid, "maps");
+	process->pagemap_fd = vmt_procfs_open(pid, "pagemap");
+	process->statm_fd = vmt_procfs_open(pid, "statm");
+	process->rollup_fd = vmt_procfs_open(pid, "smaps_rollup");
+}
+
+static void
+close_one(int *fd)
+{
+	if (*fd >= 0)
+		vmt_sys_close(*fd);
+	*fd = -1;
+}
+
+/* What belongs to the address space, which an exec takes away. */
+static void
+close_memory(struct vmt_traced *process)
+{
+	close_one(&process->maps_fd);
+	close_one(&process->pagemap_fd);
+	close_one(&process->statm_fd);
+	close_one(&process->rollup_fd);
+}
+
+static void
+close_identity(struct vmt_traced *process)
+{
+	close_one(&process->pidfd);
+	close_one(&process->stat_fd);
+}
+
+static bool
+lacks_descriptors(const struct vmt_traced *process)
+{
+	return process->stat_fd == -EMFILE || process->stat_fd == -ENFILE ||
+	       process->maps_fd == -EMFILE || process->maps_fd == -ENFILE ||
+	       process->rollup_fd == -EMFILE || process->rollup_fd == -ENFILE;
+}
+
+/* Whether the pid still is the process that made the trace, and one that we can see. */
+static bool
+is_seen(const struct vmt_traced *process)
+{
+	struct vmt_procfs_stat stat;
+
+	return process->stat_fd >= 0 && vmt_procfs_read_stat(process->stat_fd, &stat) &&
+	       stat.start_ticks == process->start_ticks;
+}
+
+static int
+check_head(int fd, struct vmt_head *layout, uint64_t random_id)
+{
+	struct stat status;
+	long result = vmt_sys_call2(SYS_fstat, fd, &status);
+
+	if (result < 0)
+		return (int)result;
+	if (!S_ISREG(status.st_mode) ||
+	    vmt_sys_pread(fd, layout, sizeof(*layout), 0) != (long)sizeof(*layout) ||
+	    vmt_head_check(layout) != NULL || layout->random_id != random_id ||
+	    (uint64_t)status.st_size < layout->chunks_offset)
+		return -EINVAL;
+	return 0;
+}
+
+static int
+map_head(struct vmt_traced *process)
+{
+	void *base = vmt_sys_mmap(NULL, process->layout.chunks_offset, PROT_READ | PROT_WRITE,
+				  MAP_SHARED, process->trace_fd, 0);
+
+	if (vmt_sys_failed(base))
+		return (int)(intptr_t)base;
+	process->base = base;
+	return 0;
+}
+
+static void
+set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
+{
+	process->writer = (struct vmt_writer){
+	    .fd = process->trace_fd,
+	    .end_bytes = process->layout.chunks_offset,
+	    .compress = shared->host->compress,
+	    .compress_context = shared->host->context,
+	    .packed = &shared->packed,
+	};
+}
+
+static void
+begin(struct vmt_traced *process, struct vmt_shared *shared)
+{
+	set_up_writer(process, shared);
+	vmt_drain_open(&process->drain, &process->layout, process->base);
+	process->drain.forked = shared->forked;
+	process->drain.context = shared->context;
+	process->pace_ns = FASTEST_VISIT_NS;
+	process->state = is_seen(process) ? VMT_PROCESS_LIVE : VMT_PROCESS_UNSEEN;
+	if (process->state == VMT_PROCESS_UNSEEN) {
+		close_memory(process);
+		close_identity(process);
+	} else {
+		vmt_sampling_begin(process, shared);
+	}
+	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid,
+				 (uint32_t)vmt_sys_call0(SYS_getpid));
+}
+
+int
+vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t pid,
+		 uint64_t random_id, const char *path)
+{
+	int result;
+
+	memset(process, 0, sizeof(*process));
+	process->pid = pid;
+	process->random_id = random_id;
+	process->pidfd = process->stat_fd = -1;
+	process->maps_fd = process->pagemap_fd = process->statm_fd = process->rollup_fd = -1;
+	process->trace_fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
+	if (process->trace_fd < 0)
+		return process->trace_fd;
+	result = check_head(process->trace_fd, &process->layout, random_id);
+	if (result == 0) {
+		process->start_ticks = process->layout.start_ticks;
+		open_procfs(process);
+		result = lacks_descriptors(process) ? -EMFILE : map_head(process);
+	}
+	if (result < 0) {
+		close_memory(process);
+		close_identity(process);
+		close_one(&process->trace_fd);
+		return result;
+	}
+	begin(process, shared);
+	return 0;
+}
+
+static void
+drain(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
+      enum vmt_drain_mode mode)
+{
+	if (now_ns < process->retry_ns && mode != VMT_DRAIN_FINAL)
+		return;
+	if (vmt_drain_collect(&process->drain, &process->writer, &shared->drain_scratch, now_ns,
+			      mode) == 0) {
+		process->retry_pace_ns = FIRST_RETRY_NS;
+		return;
+	}
+	if (process->retry_pace_ns < FIRST_RETRY_NS)
+		process->retry_pace_ns = FIRST_RETRY_NS;
+	process->retry_ns = now_ns + process->retry_pace_ns;
+	process->retry_pace_ns *= 2;
+	if (process->retry_pace_ns > LAST_RETRY_NS)
+		process->retry_pace_ns = LAST_RETRY_NS;
+}
+
+static void
+beat(struct vmt_traced *process, uint64_t now_ns)
+{
+	struct vmt_head *head = vmt_process_head(process);
+
+	vmt_atomic_store_relaxed(&head->heartbeat_ns, now_ns);
+}
+
+static void
+note_clock(struct vmt_traced *process)
+{
+	struct vmt_head *head = vmt_process_head(process);
+
+	vmt_atomic_store_relaxed(&head->clock_last.ticks, vmt_ticks_now(process->layout.clock));
+	vmt_atomic_store_relaxed(&head->clock_last.monotonic_ns, vmt_ticks_monotonic_ns());
+}
+
+void
+vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	if (process->state != VMT_PROCESS_LIVE && process->state != VMT_PROCESS_UNSEEN)
+		return;
+	beat(process, now_ns);
+	drain(process, shared, now_ns, VMT_DRAIN_LAZY);
+}
+
+/* Frees the blocks of whole pages in [start, end) of the file; its size stays. */
+static void
+punch(const struct vmt_traced *process, uint64_t start, uint64_t end)
+{
+	uint64_t page_mask = VMT_PAGE_BYTES - 1;
+
+	start = (start + page_mask) & ~page_mask;
+	end &= ~page_mask;
+	if (start < end)
+		vmt_sys_call4(SYS_fallocate, process->trace_fd,
+			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
+}
+
+static void
+punch_slots(struct vmt_traced *process)
+{
+	for (uint32_t i = 0; i < process->drain.count; i++) {
+		const struct vmt_drain_ring *ring = &process->drain.rings[i];
+		uint64_t start = (uint64_t)(ring->view.slots - process->base);
+
+		if (vmt_drain_is_empty(ring))
+			punch(process, start,
+			      start + (uint64_t)ring->view.capacity * ring->view.slot_bytes);
+	}
+}
+
+/* What no reader needs: slots that chunks account for, the stack table's index, unused tails. */
+static void
+punch_all(struct vmt_traced *process)
+{
+	const struct vmt_head *layout = &process->layout;
+	const struct vmt_head *head = vmt_process_head(process);
+	uint64_t words = vmt_atomic_load_acquire(&head->stack_words_used);
+	uint64_t modules = vmt_atomic_load_acquire(&head->modules_used);
+
+	punch_slots(process);
+	punch(process, layout->stack_index_offset, layout->stack_words_offset);
+	if (words < layout->stack_words)
+		punch(process, layout->stack_words_offset + words * sizeof(uint64_t),
+		      layout->modules_offset);
+	if (modules < layout->modules_bytes)
+		punch(process, layout->modules_offset + modules, layout->chunks_offset);
+}
+
+static int
+write_end(struct vmt_traced *process, struct vmt_departure ending)
+{
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_END};
+	struct vmt_chunk_end end = {
+	    .time = vmt_ticks_now(process->layout.clock),
+	    .monotonic_ns = vmt_ticks_monotonic_ns(),
+	    .end = ending.end,
+	    .status = ending.status,
+	    .collector_cpu_ns = process->cpu_ns,
+	    .snapshots_skipped = process->sampling.snapshots_skipped,
+	};
+
+	chunk.time_min = chunk.time_max = end.time;
+	return vmt_writer_append(&process->writer, &chunk, &end, sizeof(end));
+}
+
+/* Where nobody saw how it ended, what it said of itself stands. */
+static struct vmt_departure
+settle(const struct vmt_traced *process, struct vmt_departure ending)
+{
+	const struct vmt_head *head = vmt_process_head(process);
+	uint32_t said = vmt_atomic_load_acquire(&head->end);
+
+	if (ending.end != VMT_END_UNKNOWN || said == VMT_END_RUNNING || said > VMT_END_UNKNOWN)
+		return ending;
+	return (struct vmt_departure){(enum vmt_end)said, head->end_status};
+}
+
+void
+vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
+		   struct vmt_departure ending)
+{
+	struct vmt_head *head = vmt_process_head(process);
+	uint64_t now_ns = vmt_ticks_monotonic_ns();
+
+	ending = settle(process, ending);
+	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
+	/* On a full disk the holes make room for what is still to be written. */
+	punch_all(process);
+	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
+	(void)vmt_sampling_flush(process, now_ns);
+	(void)write_end(process, ending);
+	note_clock(process);
+	vmt_atomic_store_relaxed(&head->collected_status, ending.status);
+	vmt_atomic_store_release(&head->collected_end, (uint32_t)ending.end);
+	punch_slots(process);
+	vmt_atomic_store_relaxed(&head->collector_pid, 0);
+	vmt_sys_munmap(process->base, process->layout.chunks_offset);
+	process->base = NULL;
+	close_memory(process);
+	close_one(&process->trace_fd);
+	process->state = VMT_PROCESS_NONE;
+	if (ending.end == VMT_END_EXEC && process->stat_fd >= 0)
+		process->state = VMT_PROCESS_REPLACED;
+	else
+		close_identity(process);
+}
+
+void
+vmt_process_forget(struct vmt_traced *process)
+{
+	close_identity(process);
+	process->state = VMT_PROCESS_NONE;
+}
+
+/* After exec the old maps are empty while the process has another address space; a process on its
+ * way out has none at all. */
+static bool
+was_replaced(const struct vmt_traced *process)
+{
+	struct vmt_procfs_statm statm;
+	char byte;
+
+	if (process->maps_fd < 0 || process->statm_fd < 0 ||
+	    vmt_sys_pread(process->maps_fd, &byte, 1, 0) > 0)
+		return false;
+	return vmt_procfs_read_statm(process->statm_fd, &statm) && statm.virtual_pages > 0;
+}
+
+/* Finishes the process where it has ended or become another program. */
+static bool
+end_when_over(struct vmt_traced *process, struct vmt_shared *shared, bool look_for_exec)
+{
+	static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
+
+	if (process->state == VMT_PROCESS_UNSEEN) {
+		if (!vmt_departure_is_sole_writer(process->trace_fd))
+			return false;
+		vmt_process_finish(process, shared,
+				   vmt_departure_learn(shared->host, process->pid, -1, -1, false));
+		return true;
+	}
+	if (vmt_departure_reached(process->pidfd, process->stat_fd)) {
+		vmt_process_finish(process, shared,
+				   vmt_departure_learn(shared->host, process->pid, process->pidfd,
+						       process->stat_fd, process->maps_fd >= 0));
+		return true;
+	}
+	if (!look_for_exec || !was_replaced(process))
+		return false;
+	vmt_process_finish(process, shared, replaced);
+	return true;
+}
+
+/* How long to leave it alone, by how full its rings are and whether it is about to end. */
+static void
+set_pace(struct vmt_traced *process, uint64_t now_ns, uint32_t fill, bool news)
+{
+	uint64_t sample_ns = process->sampling.next_ns;
+
+	if (fill >= FILL_NOW || news)
+		process->pace_ns = FASTEST_VISIT_NS;
+	else if (fill > FILL_SOON && process->pace_ns > 5 * FASTEST_VISIT_NS)
+		process->pace_ns = 5 * FASTEST_VISIT_NS;
+	else
+		process->pace_ns += process->pace_ns / 2;
+	if (process->pace_ns > SLOWEST_VISIT_NS)
+		process->pace_ns = SLOWEST_VISIT_NS;
+	process->visit_ns = now_ns + process->pace_ns;
+	if (process->state == VMT_PROCESS_LIVE && sample_ns < process->visit_ns)
+		process->visit_ns = sample_ns;
+}
+
+static void
+visit_replaced(struct vmt_traced *process, uint64_t now_ns)
+{
+	process->visit_ns = now_ns + SLOWEST_VISIT_NS;
+	if (!vmt_departure_reached(process->pidfd, process->stat_fd))
+		return;
+	vmt_process_forget(process);
+}
+
+static void
+visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool urgent)
+{
+	struct vmt_head *head = vmt_process_head(process);
+	uint32_t end = vmt_atomic_load_relaxed(&head->end);
+	uint32_t fill = vmt_drain_fill(&process->drain);
+	bool sample_due = now_ns >= process->sampling.next_ns;
+	bool look_for_exec = sample_due || end == VMT_END_EXEC;
+
+	beat(process, now_ns);
+	drain(process, shared, now_ns, VMT_DRAIN_LAZY);
+	if (end_when_over(process, shared, look_for_exec))
+		return;
+	if (process->state == VMT_PROCESS_LIVE)
+		vmt_sampling_round(process, shared, now_ns);
+	if (sample_due)
+		note_clock(process);
+	set_pace(process, now_ns, fill, urgent || end != process->end_seen);
+	process->end_seen = end;
+}
+
+void
+vmt_process_visit(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
+		  bool urgent)
+{
+	uint64_t before_ns;
+
+	if (process->state == VMT_PROCESS_NONE)
+		return;
+	if (process->state == VMT_PROCESS_REPLACED) {
+		visit_replaced(process, now_ns);
+		return;
+	}
+	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	visit_open(process, shared, now_ns, urgent);
+	process->cpu_ns += vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+}

@@ -1,0 +1,123 @@
+/*
+ * process.h: what does the collector know of one traced process?
+ *
+ * Opens an announced trace and /proc/PID beside it, visits it in rounds (drain, sample, watch for
+ * the end), and finishes it: last drain, END chunk, holes where nothing is left to read. What all
+ * processes of a collector share is in struct vmt_shared. Descriptors of /proc/PID are opened once
+ * and kept, since leave to read them is checked at open: a process that changes its identity later
+ * stays readable. Single-threaded. Errors: negative errno.
+ */
+#ifndef VMT_PROCESS_H
+#define VMT_PROCESS_H
+
+#include "collect/cgroup.h"
+#include "collect/collector.h"
+#include "collect/departure.h"
+#include "collect/drain.h"
+#include "collect/snapshot.h"
+#include "collect/writer.h"
+#include "format/head.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VMT_PROCESS_USAGES 256u
+#define VMT_PROCESS_CGROUPS 32u
+
+enum vmt_process_state {
+	VMT_PROCESS_NONE,
+	VMT_PROCESS_LIVE,
+	VMT_PROCESS_UNSEEN,  /* not to be found under its pid: over, or in another pid namespace */
+	VMT_PROCESS_REPLACED /* finished, as it became another program: watched till that ends */
+};
+
+/* Collector-wide: what is bounded or expensive is here once. */
+struct vmt_shared {
+	const struct vmt_collector_host *host;
+	struct vmt_drain_scratch drain_scratch;
+	struct vmt_snapshot_scratch snapshot_scratch;
+	struct vmt_buffer packed;
+	unsigned char *residency_scratch;
+	enum vmt_residency_source source;
+	uint64_t zero_frame;
+	/* Called inside long work, so that no heartbeat gets old and no ring full. */
+	void (*pause)(void *context);
+	void (*forked)(void *context, uint32_t child_pid);
+	void *context;
+	int64_t credit_ns; /* CPU time that snapshots may use now; below 0 = overdrawn */
+	uint64_t credit_at_ns;
+	struct vmt_cgroup_cache {
+		struct vmt_cgroup cgroup;
+		struct vmt_usage figures;
+		uint64_t read_ns;
+	} cgroups[VMT_PROCESS_CGROUPS];
+	uint32_t cgroup_count;
+};
+
+/* When the next look is due, and what the last ones found. */
+struct vmt_sampling {
+	struct vmt_cgroup_cache *cgroup; /* NULL: none */
+	uint64_t interval_ns;		 /* between RSS samples, at present */
+	uint64_t next_ns;
+	uint64_t rss_bytes;
+	uint64_t flushed_ns;
+	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */
+	uint64_t snapshot_rss_bytes; /* at the last snapshot */
+	uint32_t snapshots;
+	uint64_t snapshots_skipped;
+	bool skip_counted; /* for the snapshot that is wanted now */
+	uint32_t usage_count;
+	struct vmt_usage usages[VMT_PROCESS_USAGES];
+};
+
+struct vmt_traced {
+	enum vmt_process_state state;
+	uint32_t pid;
+	uint64_t random_id;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
+	int trace_fd;
+	int pidfd;
+	int stat_fd;
+	int maps_fd;
+	int pagemap_fd;
+	int statm_fd;
+	int rollup_fd;
+	unsigned char *base;	/* the head and its regions, mapped */
+	struct vmt_head layout; /* as it was when checked: the mapping is the target's to damage */
+	struct vmt_writer writer;
+	struct vmt_drain drain;
+	struct vmt_sampling sampling;
+	uint64_t visit_ns; /* next visit due */
+	uint64_t pace_ns;  /* between visits, at present */
+	uint64_t retry_ns; /* after a failed write: not before this */
+	uint64_t retry_pace_ns;
+	uint64_t cpu_ns;   /* spent on it */
+	uint32_t end_seen; /* head.end when last looked at */
+};
+
+static inline struct vmt_head *
+vmt_process_head(const struct vmt_traced *process)
+{
+	return (struct vmt_head *)(void *)process->base;
+}
+
+/* Takes up an announced trace. -EMFILE, -ENFILE: no descriptors now, worth another try. */
+int vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t pid,
+		     uint64_t random_id, const char *path);
+
+/* One round. After it the process may have become finished (state NONE) or REPLACED. `urgent`:
+ * somebody asked for a round now. */
+void vmt_process_visit(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
+		       bool urgent);
+
+/* Heartbeat and drain, no more: for use inside long work on another process, or on this one. */
+void vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
+
+/* Ends the recording: everything that can still be written is. */
+void vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
+			struct vmt_departure ending);
+
+/* Stops watching a REPLACED process. */
+void vmt_process_forget(struct vmt_traced *process);
+
+#endif

@@ -1,0 +1,265 @@
+#include "collect/procfs.h"
+
+#include "collect/sys.h"
+#include "collect/text.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+int
+vmt_procfs_open(uint32_t pid, const char *name)
+{
+	char path[64];
+	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
+
+	vmt_text_put(&out, "/proc/");
+	if (pid)
+		vmt_text_put_decimal(&out, pid);
+	else
+		vmt_text_put(&out, "self");
+	vmt_text_put(&out, "/");
+	vmt_text_put(&out, name);
+	return out.overflow ? -ENAMETOOLONG : vmt_sys_open(path, O_RDONLY, 0);
+}
+
+long
+vmt_procfs_read(int fd, char *buffer, size_t length)
+{
+	size_t filled = 0;
+
+	while (filled < length) {
+		long got = vmt_sys_pread(fd, buffer + filled, length - filled, filled);
+
+		if (got == -EINTR)
+			continue;
+		if (got < 0)
+			return got;
+		if (got == 0)
+			break;
+		filled += (size_t)got;
+	}
+	return (long)filled;
+}
+
+static bool
+take_protection(struct vmt_text *line, struct vmt_mapping *mapping)
+{
+	struct vmt_text flags;
+
+	if (!vmt_text_take_word(line, &flags) || vmt_text_length(&flags) != 4)
+		return false;
+	mapping->protection =
+	    (uint8_t)((flags.at[0] == 'r' ? PROT_READ : 0) | (flags.at[1] == 'w' ? PROT_WRITE : 0) |
+		      (flags.at[2] == 'x' ? PROT_EXEC : 0));
+	mapping->shared = flags.at[3] == 's';
+	return true;
+}
+
+static bool
+take_device(struct vmt_text *line, struct vmt_mapping *mapping)
+{
+	uint64_t major_number, minor_number;
+
+	vmt_text_skip_blanks(line);
+	if (!vmt_text_take_hex(line, &major_number) || !vmt_text_skip(line, ':') ||
+	    !vmt_text_take_hex(line, &minor_number))
+		return false;
+	mapping->device = (uint32_t)(major_number << 20 | (minor_number & 0xfffff));
+	return true;
+}
+
+bool
+vmt_procfs_parse_mapping(const char *text, size_t length, struct vmt_mapping *mapping)
+{
+	struct vmt_text line = vmt_text_of(text, length);
+
+	if (!vmt_text_take_hex(&line, &mapping->start) || !vmt_text_skip(&line, '-') ||
+	    !vmt_text_take_hex(&line, &mapping->end) || mapping->end <= mapping->start)
+		return false;
+	if (!take_protection(&line, mapping))
+		return false;
+	vmt_text_skip_blanks(&line);
+	if (!vmt_text_take_hex(&line, &mapping->file_offset) || !take_device(&line, mapping))
+		return false;
+	vmt_text_skip_blanks(&line);
+	if (!vmt_text_take_decimal(&line, &mapping->inode))
+		return false;
+	vmt_text_skip_blanks(&line);
+	if (vmt_text_length(&line) > UINT16_MAX)
+		return false;
+	mapping->path = line.at;
+	mapping->path_bytes = (uint16_t)vmt_text_length(&line);
+	return true;
+}
+
+/* As vmt_procfs_each_mapping; *stopped says whether visit asked for it. */
+static size_t
+visit_lines(const char *text, size_t length, bool (*visit)(void *, const struct vmt_mapping *),
+	    void *context, bool *stopped)
+{
+	const char *at = text;
+	const char *end = text + length;
+	const char *newline;
+
+	*stopped = false;
+	while (!*stopped && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+		struct vmt_mapping mapping;
+
+		if (vmt_procfs_parse_mapping(at, (size_t)(newline - at), &mapping))
+			*stopped = !visit(context, &mapping);
+		at = newline + 1;
+	}
+	return (size_t)(at - text);
+}
+
+size_t
+vmt_procfs_each_mapping(const char *text, size_t length,
+			bool (*visit)(void *context, const struct vmt_mapping *mapping),
+			void *context)
+{
+	bool stopped;
+
+	return visit_lines(text, length, visit, context, &stopped);
+}
+
+int
+vmt_procfs_walk_maps(int fd, char *buffer, size_t length,
+		     bool (*visit)(void *context, const struct vmt_mapping *mapping), void *context)
+{
+	size_t filled = 0;
+	bool stopped = false;
+
+	while (!stopped) {
+		long got = vmt_sys_read(fd, buffer + filled, length - filled);
+		size_t used;
+
+		if (got == -EINTR)
+			continue;
+		if (got <= 0)
+			return (int)got;
+		filled += (size_t)got;
+		used = visit_lines(buffer, filled, visit, context, &stopped);
+		if (used == 0 && filled == length)
+			return -EOVERFLOW;
+		memmove(buffer, buffer + used, filled - used);
+		filled -= used;
+	}
+	return 0;
+}
+
+bool
+vmt_procfs_parse_statm(const char *text, size_t length, struct vmt_procfs_statm *statm)
+{
+	struct vmt_text line = vmt_text_of(text, length);
+
+	if (!vmt_text_take_decimal(&line, &statm->virtual_pages) || !vmt_text_skip(&line, ' ') ||
+	    !vmt_text_take_decimal(&line, &statm->resident_pages) || !vmt_text_skip(&line, ' '))
+		return false;
+	return vmt_text_take_decimal(&line, &statm->shared_pages);
+}
+
+/* A process may name itself ") R 1": the last parenthesis ends the name. */
+static bool
+skip_name(struct vmt_text *line)
+{
+	const char *at = line->end;
+
+	while (at > line->at && at[-1] != ')')
+		at--;
+	if (at == line->at)
+		return false;
+	line->at = at;
+	return true;
+}
+
+/* Where a field goes; NULL: nowhere. Numbers as in proc(5), from 1. */
+static uint64_t *
+stat_field(struct vmt_procfs_stat *stat, unsigned field)
+{
+	switch (field) {
+	case 4:
+		return &stat->parent_pid;
+	case 20:
+		return &stat->threads;
+	case 22:
+		return &stat->start_ticks;
+	case 52:
+		return &stat->exit_code;
+	default:
+		return NULL;
+	}
+}
+
+bool
+vmt_procfs_parse_stat(const char *text, size_t length, struct vmt_procfs_stat *stat)
+{
+	struct vmt_text line = vmt_text_of(text, length);
+	struct vmt_text word;
+
+	if (length && text[length - 1] == '\n')
+		line.end--;
+	if (!skip_name(&line) || !vmt_text_take_word(&line, &word))
+		return false;
+	stat->state = *word.at;
+	stat->exit_code = 0;
+	for (unsigned field = 4; field <= 52; field++) {
+		uint64_t *number = stat_field(stat, field);
+
+		if (!vmt_text_take_word(&line, &word))
+			return field > 22;
+		if (number && !vmt_text_take_decimal(&word, number))
+			return false;
+	}
+	return true;
+}
+
+static uint64_t
+kilobytes(struct vmt_text text, const char *key)
+{
+	uint64_t number = 0;
+
+	return vmt_text_find_figure(text, key, &number) ? number * 1024 : 0;
+}
+
+bool
+vmt_procfs_parse_rollup(const char *text, size_t length, struct vmt_procfs_rollup *rollup)
+{
+	struct vmt_text whole = vmt_text_of(text, length);
+	uint64_t rss_kib;
+
+	if (!vmt_text_find_figure(whole, "Rss", &rss_kib))
+		return false;
+	rollup->rss_bytes = rss_kib * 1024;
+	rollup->lazyfree_bytes = kilobytes(whole, "LazyFree");
+	rollup->huge_bytes = kilobytes(whole, "AnonHugePages") +
+			     kilobytes(whole, "ShmemPmdMapped") + kilobytes(whole, "FilePmdMapped");
+	rollup->swap_bytes = kilobytes(whole, "Swap");
+	return true;
+}
+
+bool
+vmt_procfs_read_statm(int fd, struct vmt_procfs_statm *statm)
+{
+	char text[256];
+	long length = vmt_procfs_read(fd, text, sizeof(text));
+
+	return length > 0 && vmt_procfs_parse_statm(text, (size_t)length, statm);
+}
+
+bool
+vmt_procfs_read_stat(int fd, struct vmt_procfs_stat *stat)
+{
+	char text[2048];
+	long length = vmt_procfs_read(fd, text, sizeof(text));
+
+	return length > 0 && vmt_procfs_parse_stat(text, (size_t)length, stat);
+}
+
+bool
+vmt_procfs_read_rollup(int fd, struct vmt_procfs_rollup *rollup)
+{
+	char text[4096];
+	long length = vmt_procfs_read(fd, text, sizeof(text));
+
+	return length > 0 && vmt_procfs_parse_rollup(text, (size_t)length, rollup);
+}

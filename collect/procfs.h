@@ -1,0 +1,76 @@
+/*
+ * procfs.h: what do the files of /proc/PID say?
+ *
+ * Opens them, reads them into the caller's buffers, and takes maps, statm, stat and smaps_rollup
+ * apart (Documentation/filesystems/proc.rst). Nothing is allocated, nothing remembered; thread and
+ * signal safe. Descriptors belong to the caller. A descriptor of maps, statm, pagemap or
+ * smaps_rollup stays tied to the address space it was opened on: after exec or exit it reads as
+ * empty. Errors: negative errno, or false for text that is not what it should be.
+ */
+#ifndef VMT_PROCFS_H
+#define VMT_PROCFS_H
+
+#include "format/chunk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Enough for one line of maps: its path has PATH_MAX bytes at most, each escaped fourfold. */
+#define VMT_PROCFS_LINE_BYTES (20u * 1024)
+
+struct vmt_procfs_statm {
+	uint64_t virtual_pages;
+	uint64_t resident_pages;
+	uint64_t shared_pages;
+};
+
+struct vmt_procfs_stat {
+	char state; /* R S D T t Z X I */
+	uint64_t parent_pid;
+	uint64_t threads;     /* field 20; the first one counts until all have ended */
+	uint64_t start_ticks; /* field 22 */
+	uint64_t exit_code;   /* field 52, as waitpid's status; 0 without permission to trace */
+};
+
+struct vmt_procfs_rollup {
+	uint64_t rss_bytes;
+	uint64_t lazyfree_bytes;
+	uint64_t huge_bytes; /* AnonHugePages + ShmemPmdMapped + FilePmdMapped */
+	uint64_t swap_bytes;
+};
+
+/* Opens /proc/PID/name (pid 0: /proc/self/name) for reading. Descriptor or negative errno. */
+int vmt_procfs_open(uint32_t pid, const char *name);
+
+/* Reads from the start up to the end or a full buffer; bytes read or negative errno. */
+long vmt_procfs_read(int fd, char *buffer, size_t length);
+
+/* One line of maps without its newline. mapping->path points into the line; device is
+ * major << 20 | minor. False when the line is not one. */
+bool vmt_procfs_parse_mapping(const char *line, size_t length, struct vmt_mapping *mapping);
+
+/* Calls visit for each whole line (ending in a newline) of maps text, until it returns false.
+ * Returns the bytes consumed; malformed lines are stepped over. */
+size_t vmt_procfs_each_mapping(const char *text, size_t length,
+			       bool (*visit)(void *context, const struct vmt_mapping *mapping),
+			       void *context);
+
+/* Reads maps from the descriptor's position to its end through a buffer of at least
+ * VMT_PROCFS_LINE_BYTES, calling visit as above. The kernel holds the mmap lock for one buffer at
+ * a time only, so mappings that change meanwhile may be missed or seen twice. 0 or negative errno.
+ */
+int vmt_procfs_walk_maps(int fd, char *buffer, size_t length,
+			 bool (*visit)(void *context, const struct vmt_mapping *mapping),
+			 void *context);
+
+bool vmt_procfs_parse_statm(const char *text, size_t length, struct vmt_procfs_statm *statm);
+bool vmt_procfs_parse_stat(const char *text, size_t length, struct vmt_procfs_stat *stat);
+bool vmt_procfs_parse_rollup(const char *text, size_t length, struct vmt_procfs_rollup *rollup);
+
+/* Reads and parses through a descriptor that stays open. False when the process is gone. */
+bool vmt_procfs_read_statm(int fd, struct vmt_procfs_statm *statm);
+bool vmt_procfs_read_stat(int fd, struct vmt_procfs_stat *stat);
+bool vmt_procfs_read_rollup(int fd, struct vmt_procfs_rollup *rollup);
+
+#endif

@@ -1,0 +1,341 @@
+#include "collect/residency.h"
+
+#include "collect/procfs.h"
+#include "collect/sys.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+/* From Linux 6.7, include/uapi/linux/fs.h; older headers lack it. */
+#define SCAN_PAGE_IS_FILE (UINT64_C(1) << 2)
+#define SCAN_PAGE_IS_PRESENT (UINT64_C(1) << 3)
+#define SCAN_PAGE_IS_SWAPPED (UINT64_C(1) << 4)
+#define SCAN_PAGE_IS_PFNZERO (UINT64_C(1) << 5)
+#define SCAN_PAGE_IS_HUGE (UINT64_C(1) << 6)
+
+struct scan_region {
+	uint64_t start;
+	uint64_t end;
+	uint64_t categories;
+};
+
+struct scan_argument {
+	uint64_t size;
+	uint64_t flags;
+	uint64_t start;
+	uint64_t end;
+	uint64_t walk_end;
+	uint64_t regions;
+	uint64_t region_count;
+	uint64_t max_pages;
+	uint64_t category_inverted;
+	uint64_t category_mask;
+	uint64_t category_any_of;
+	uint64_t return_mask;
+};
+
+#define SCAN_REQUEST _IOWR('f', 16, struct scan_argument)
+
+/* One call walks at most this much address space and this many pages: some 0.3 ms of lock. */
+#define SCAN_SLICE_BYTES (UINT64_C(4) << 30)
+#define SCAN_SLICE_PAGES 65536u
+
+/* Documentation/admin-guide/mm/pagemap.rst */
+#define ENTRY_PRESENT (UINT64_C(1) << 63)
+#define ENTRY_SWAPPED (UINT64_C(1) << 62)
+#define ENTRY_FILE (UINT64_C(1) << 61)
+#define ENTRY_FRAME_MASK ((UINT64_C(1) << 55) - 1)
+
+/* Joins touching runs of one kind before they go on. */
+struct gather {
+	struct vmt_run run;
+	const struct vmt_residency_sink *sink;
+	bool stopped;
+};
+
+static void
+gather_flush(struct gather *gather)
+{
+	if (gather->run.bytes && !gather->stopped &&
+	    !gather->sink->put(gather->sink->context, &gather->run))
+		gather->stopped = true;
+	gather->run.bytes = 0;
+}
+
+static void
+gather_put(struct gather *gather, uint64_t start, uint64_t bytes, uint32_t kind)
+{
+	struct vmt_run *run = &gather->run;
+
+	if (run->bytes && run->kind == kind && run->start + run->bytes == start) {
+		run->bytes += bytes;
+		return;
+	}
+	gather_flush(gather);
+	*run = (struct vmt_run){.start = start, .bytes = bytes, .kind = kind};
+}
+
+static void
+pause_between(const struct vmt_residency_reader *residency)
+{
+	if (residency->pause)
+		residency->pause(residency->pause_context);
+}
+
+static uint32_t
+kind_of_categories(uint64_t categories)
+{
+	return (categories & SCAN_PAGE_IS_PRESENT ? VMT_RUN_PRESENT : 0) |
+	       (categories & SCAN_PAGE_IS_SWAPPED ? VMT_RUN_SWAPPED : 0) |
+	       (categories & SCAN_PAGE_IS_HUGE ? VMT_RUN_HUGE : 0) |
+	       (categories & SCAN_PAGE_IS_FILE ? VMT_RUN_FILE : 0) |
+	       (categories & SCAN_PAGE_IS_PFNZERO ? VMT_RUN_ZERO : 0);
+}
+
+static long
+scan_slice(const struct vmt_residency_reader *residency, struct scan_argument *argument)
+{
+	long found;
+
+	argument->size = sizeof(*argument);
+	argument->regions = (uint64_t)(uintptr_t)residency->scratch;
+	argument->region_count = VMT_RESIDENCY_SCRATCH_BYTES / sizeof(struct scan_region);
+	argument->max_pages = SCAN_SLICE_PAGES;
+	argument->category_any_of = SCAN_PAGE_IS_PRESENT | SCAN_PAGE_IS_SWAPPED;
+	argument->return_mask =
+	    argument->category_any_of | SCAN_PAGE_IS_PFNZERO | SCAN_PAGE_IS_HUGE |
+	    (residency->files == VMT_RESIDENCY_FILES_ASK ? SCAN_PAGE_IS_FILE : 0);
+	do {
+		found = vmt_sys_call3(SYS_ioctl, residency->pagemap_fd, SCAN_REQUEST, argument);
+	} while (found == -EINTR);
+	return found;
+}
+
+/*
+ * Where the next slice begins. Kernels leave a walk_end behind that lies before the last region
+ * they gave, when their own buffer was full in between and the walk then went on to its end: what
+ * was reported must not be walked again. A walk that got nowhere must not be begun again either.
+ */
+static uint64_t
+scan_next(const struct scan_argument *argument, const struct scan_region *regions, long found)
+{
+	uint64_t next = argument->walk_end;
+
+	if (found > 0 && regions[found - 1].end > next)
+		next = regions[found - 1].end;
+	return next > argument->start && next <= argument->end ? next : argument->end;
+}
+
+static int
+scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint64_t end,
+	      struct gather *gather)
+{
+	const struct scan_region *regions = (const void *)residency->scratch;
+	uint32_t known = residency->files == VMT_RESIDENCY_FILES_ALL ? VMT_RUN_FILE : 0;
+
+	while (start < end && !gather->stopped) {
+		uint64_t stop = end - start > SCAN_SLICE_BYTES ? start + SCAN_SLICE_BYTES : end;
+		struct scan_argument argument = {.start = start, .end = stop};
+		long found = scan_slice(residency, &argument);
+
+		if (found < 0)
+			return (int)found;
+		for (long i = 0; i < found; i++)
+			gather_put(gather, regions[i].start, regions[i].end - regions[i].start,
+				   known | kind_of_categories(regions[i].categories));
+		start = scan_next(&argument, regions, found);
+		pause_between(residency);
+	}
+	return 0;
+}
+
+static uint32_t
+kind_of_entry(const struct vmt_residency_reader *residency, uint64_t entry)
+{
+	uint32_t kind = (entry & ENTRY_PRESENT ? VMT_RUN_PRESENT : 0) |
+			(entry & ENTRY_SWAPPED ? VMT_RUN_SWAPPED : 0);
+
+	if (kind && (entry & ENTRY_FILE))
+		kind |= VMT_RUN_FILE;
+	if (residency->zero_frame && (entry & ENTRY_PRESENT) &&
+	    (entry & ENTRY_FRAME_MASK) == residency->zero_frame)
+		kind |= VMT_RUN_ZERO;
+	return kind;
+}
+
+static int
+scan_by_read(const struct vmt_residency_reader *residency, uint64_t start, uint64_t end,
+	     struct gather *gather)
+{
+	uint64_t page_bytes = residency->page_bytes;
+	const uint64_t *entries = (const void *)residency->scratch;
+
+	while (start < end && !gather->stopped) {
+		uint64_t wanted = (end - start) / page_bytes * sizeof(*entries);
+		long got;
+
+		if (wanted > VMT_RESIDENCY_SCRATCH_BYTES)
+			wanted = VMT_RESIDENCY_SCRATCH_BYTES;
+		got = vmt_sys_pread(residency->pagemap_fd, residency->scratch, wanted,
+				    start / page_bytes * sizeof(*entries));
+		if (got == -EINTR)
+			continue;
+		if (got < (long)sizeof(*entries))
+			return got < 0 ? (int)got : -ESRCH;
+		for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++) {
+			uint32_t kind = kind_of_entry(residency, entries[i]);
+
+			if (kind)
+				gather_put(gather, start + i * page_bytes, page_bytes, kind);
+		}
+		start += (uint64_t)got / sizeof(*entries) * page_bytes;
+		pause_between(residency);
+	}
+	return 0;
+}
+
+static int
+scan_by_mincore(const struct vmt_residency_reader *residency, uint64_t start, uint64_t end,
+		struct gather *gather)
+{
+	uint64_t page_bytes = residency->page_bytes;
+
+	while (start < end && !gather->stopped) {
+		uint64_t pages = (end - start) / page_bytes;
+		long result;
+
+		if (pages > VMT_RESIDENCY_SCRATCH_BYTES)
+			pages = VMT_RESIDENCY_SCRATCH_BYTES;
+		result = vmt_sys_call3(SYS_mincore, start, pages * page_bytes, residency->scratch);
+		if (result == -EAGAIN)
+			continue;
+		if (result < 0)
+			return (int)result;
+		for (uint64_t i = 0; i < pages; i++) {
+			if (residency->scratch[i] & 1)
+				gather_put(gather, start + i * page_bytes, page_bytes,
+					   VMT_RUN_PRESENT);
+		}
+		start += pages * page_bytes;
+		pause_between(residency);
+	}
+	return 0;
+}
+
+int
+vmt_residency_scan(const struct vmt_residency_reader *residency, uint64_t start, uint64_t end,
+		   const struct vmt_residency_sink *sink)
+{
+	struct gather gather = {.sink = sink};
+	int result = -EOPNOTSUPP;
+
+	if (residency->source == VMT_RESIDENCY_PAGEMAP_SCAN)
+		result = scan_by_ioctl(residency, start, end, &gather);
+	else if (residency->source == VMT_RESIDENCY_PAGEMAP)
+		result = scan_by_read(residency, start, end, &gather);
+	else if (residency->source == VMT_RESIDENCY_MINCORE)
+		result = scan_by_mincore(residency, start, end, &gather);
+	gather_flush(&gather);
+	return result;
+}
+
+/* One page of our own that is read and so shows the zero page; failure is a value as of mmap. */
+static volatile const unsigned char *
+map_zero_page(void)
+{
+	volatile unsigned char *page = vmt_sys_mmap(NULL, VMT_PAGE_BYTES, PROT_READ | PROT_WRITE,
+						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (!vmt_sys_failed((const void *)(uintptr_t)page))
+		(void)*page;
+	return page;
+}
+
+/* The pagemap entry of an own page that was only read; 0 when it can't be had. */
+static uint64_t
+own_zero_entry(void)
+{
+	volatile const unsigned char *page = map_zero_page();
+	int fd = vmt_procfs_open(0, "pagemap");
+	uint64_t entry = 0;
+
+	if (fd >= 0 && !vmt_sys_failed((const void *)(uintptr_t)page) &&
+	    vmt_sys_pread(fd, &entry, sizeof(entry),
+			  (uintptr_t)page / VMT_PAGE_BYTES * sizeof(entry)) != sizeof(entry))
+		entry = 0;
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	if (!vmt_sys_failed((const void *)(uintptr_t)page))
+		vmt_sys_call2(SYS_munmap, (uintptr_t)page, VMT_PAGE_BYTES);
+	return entry;
+}
+
+uint64_t
+vmt_residency_zero_frame(void)
+{
+	return own_zero_entry() & ENTRY_FRAME_MASK;
+}
+
+static bool
+scan_ioctl_works(void)
+{
+	struct scan_region region;
+	volatile const unsigned char *page = map_zero_page();
+	struct scan_argument argument = {
+	    .size = sizeof(argument),
+	    .start = (uintptr_t)page,
+	    .end = (uintptr_t)page + VMT_PAGE_BYTES,
+	    .regions = (uintptr_t)&region,
+	    .region_count = 1,
+	    .category_any_of = SCAN_PAGE_IS_PRESENT,
+	    .return_mask = SCAN_PAGE_IS_PRESENT,
+	};
+	int fd = vmt_procfs_open(0, "pagemap");
+	long found = -1;
+
+	if (vmt_sys_failed((const void *)(uintptr_t)page))
+		return false;
+	if (fd >= 0) {
+		found = vmt_sys_call3(SYS_ioctl, fd, SCAN_REQUEST, &argument);
+		vmt_sys_close(fd);
+	}
+	vmt_sys_call2(SYS_munmap, (uintptr_t)page, VMT_PAGE_BYTES);
+	return found == 1 && region.start == argument.start;
+}
+
+bool
+vmt_residency_works(enum vmt_residency_source source)
+{
+	unsigned char resident;
+	uintptr_t page = (uintptr_t)&resident & ~(uintptr_t)(VMT_PAGE_BYTES - 1);
+
+	switch (source) {
+	case VMT_RESIDENCY_PAGEMAP_SCAN:
+		return scan_ioctl_works();
+	case VMT_RESIDENCY_PAGEMAP:
+		return (own_zero_entry() & ENTRY_PRESENT) != 0;
+	case VMT_RESIDENCY_MINCORE:
+		return vmt_sys_call3(SYS_mincore, page, VMT_PAGE_BYTES, &resident) == 0;
+	default:
+		return false;
+	}
+}
+
+enum vmt_residency_source
+vmt_residency_choose(uint32_t wanted, bool own_process)
+{
+	static const uint8_t best_first[] = {VMT_RESIDENCY_PAGEMAP_SCAN, VMT_RESIDENCY_PAGEMAP,
+					     VMT_RESIDENCY_MINCORE};
+	unsigned usable = own_process ? 3 : 2;
+
+	for (unsigned i = 0; i < usable; i++) {
+		if (best_first[i] == wanted && vmt_residency_works(best_first[i]))
+			return best_first[i];
+	}
+	for (unsigned i = 0; i < usable; i++) {
+		if (vmt_residency_works(best_first[i]))
+			return best_first[i];
+	}
+	return VMT_RESIDENCY_NONE;
+}

@@ -1,0 +1,65 @@
+/*
+ * residency.h: which pages of a range are resident, and of what kind?
+ *
+ * Three sources with one answer, runs of pages alike (docs/residency.md compares them):
+ *
+ *   PAGEMAP_SCAN  ioctl on /proc/PID/pagemap, Linux 6.7 (Documentation/admin-guide/mm/pagemap.rst)
+ *   PAGEMAP       read of /proc/PID/pagemap: no huge pages; the zero page only where the reader may
+ *                 see frame numbers (CAP_SYS_ADMIN), else it counts as present
+ *   MINCORE       own process only: presence alone; swap and zero page can't be told, and a page of
+ *                 a file counts when it is in the page cache
+ *
+ * Ranges are walked in slices, so that the target's mmap lock is never held long. The scratch and
+ * the descriptor belong to the caller; nothing is allocated. Thread safe on separate handles.
+ * Errors: negative errno.
+ */
+#ifndef VMT_COLLECT_RESIDENCY_H
+#define VMT_COLLECT_RESIDENCY_H
+
+#include "format/chunk.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VMT_RESIDENCY_SCRATCH_BYTES (256u * 1024)
+
+/* To tell file pages from anonymous ones the kernel looks at each page's struct, which makes the
+ * scan four times as dear; mostly the mapping has told already. */
+enum vmt_residency_files {
+	VMT_RESIDENCY_FILES_ASK,  /* a private mapping of a file: some pages are copies */
+	VMT_RESIDENCY_FILES_NONE, /* private and anonymous */
+	VMT_RESIDENCY_FILES_ALL,  /* shared */
+};
+
+struct vmt_residency_reader {
+	enum vmt_residency_source source;
+	enum vmt_residency_files files; /* of the range to be scanned; a hint for PAGEMAP_SCAN */
+	int pagemap_fd;			/* of the process looked at; unused by MINCORE */
+	uint64_t page_bytes;
+	uint64_t zero_frame;	      /* PAGEMAP: frame of the zero page; 0 = not known */
+	unsigned char *scratch;	      /* VMT_RESIDENCY_SCRATCH_BYTES, 8-byte aligned */
+	void (*pause)(void *context); /* called between slices; NULL: not wanted */
+	void *pause_context;
+};
+
+/* Takes the runs: in rising order, never touching when alike. False stops the scan. */
+struct vmt_residency_sink {
+	bool (*put)(void *context, const struct vmt_run *run);
+	void *context;
+};
+
+/* Whether this kernel offers the source to this process. */
+bool vmt_residency_works(enum vmt_residency_source source);
+
+/* `wanted` where it works for the purpose (MINCORE: own process only), else the best that does. */
+enum vmt_residency_source vmt_residency_choose(uint32_t wanted, bool own_process);
+
+/* Frame number of the zero page; 0 where frames are hidden. */
+uint64_t vmt_residency_zero_frame(void);
+
+/* Scans [start, end), page aligned, for present and swapped pages. 0, or negative errno when the
+ * address space is gone or can't be read; what was emitted before stays true. */
+int vmt_residency_scan(const struct vmt_residency_reader *residency, uint64_t start, uint64_t end,
+		       const struct vmt_residency_sink *sink);
+
+#endif

@@ -1,0 +1,258 @@
+#include "collect/sampling.h"
+
+#include "collect/procfs.h"
+#include "collect/ticks.h"
+
+#include <string.h>
+
+#define MILLISECOND UINT64_C(1000000)
+#define SECOND (1000 * MILLISECOND)
+
+#define FASTEST_NS (10 * MILLISECOND)
+#define SLOWEST_NS SECOND
+#define FLUSH_NS SECOND
+#define CGROUP_NS SECOND
+#define PERIOD_NS (10 * SECOND)
+
+/* RSS must have moved by a twentieth and by this much. */
+#define MOVED_PART 20u
+#define MOVED_MIN_BYTES (UINT64_C(1) << 20)
+
+/* One part of 100 of a CPU; what may be saved up. */
+#define CREDIT_PART 100u
+#define CREDIT_MAX_NS ((int64_t)(100 * MILLISECOND))
+
+/* What reading smaps_rollup costs, and stalls the target's own mapping calls for. */
+#define ROLLUP_NS_PER_MIB (12 * MILLISECOND / 1024)
+#define ROLLUP_EXIT_MAX_BYTES (UINT64_C(4) << 30)
+#define ROLLUP_SHORT_NS (2 * MILLISECOND)
+
+static struct vmt_cgroup_cache *
+share_cgroup(struct vmt_shared *shared, uint32_t pid)
+{
+	struct vmt_cgroup found;
+	struct vmt_cgroup_cache *cache;
+
+	if (!vmt_cgroup_find(&found, pid))
+		return NULL;
+	for (uint32_t i = 0; i < shared->cgroup_count; i++) {
+		cache = &shared->cgroups[i];
+		if (strcmp(cache->cgroup.path, found.path) == 0)
+			return cache;
+	}
+	if (shared->cgroup_count == VMT_PROCESS_CGROUPS)
+		return NULL;
+	cache = &shared->cgroups[shared->cgroup_count++];
+	cache->cgroup = found;
+	cache->read_ns = 0;
+	return cache;
+}
+
+void
+vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+
+	sampling->interval_ns = shared->host->interval_ns ? shared->host->interval_ns : FASTEST_NS;
+	sampling->cgroup = share_cgroup(shared, process->pid);
+}
+
+static void
+fill_cgroup(struct vmt_sampling *sampling, struct vmt_usage *usage, uint64_t now_ns)
+{
+	static const struct vmt_cgroup nowhere;
+	struct vmt_cgroup_cache *cache = sampling->cgroup;
+
+	if (!cache) {
+		vmt_cgroup_read(&nowhere, usage);
+		return;
+	}
+	if (cache->read_ns == 0 || now_ns - cache->read_ns >= CGROUP_NS) {
+		vmt_cgroup_read(&cache->cgroup, &cache->figures);
+		cache->read_ns = now_ns;
+	}
+	*usage = cache->figures;
+}
+
+static void
+pace(struct vmt_sampling *sampling, const struct vmt_shared *shared, bool moved)
+{
+	if (shared->host->interval_ns)
+		return;
+	if (moved)
+		sampling->interval_ns = FASTEST_NS;
+	else if (sampling->interval_ns < SLOWEST_NS)
+		sampling->interval_ns += sampling->interval_ns / 2;
+	if (sampling->interval_ns > SLOWEST_NS)
+		sampling->interval_ns = SLOWEST_NS;
+}
+
+int
+vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_USAGE};
+	int result;
+
+	sampling->flushed_ns = now_ns;
+	if (sampling->usage_count == 0)
+		return 0;
+	chunk.time_min = sampling->usages[0].time;
+	chunk.time_max = sampling->usages[sampling->usage_count - 1].time;
+	result = vmt_writer_append(&process->writer, &chunk, sampling->usages,
+				   sampling->usage_count * sizeof(sampling->usages[0]));
+	if (result == 0)
+		sampling->usage_count = 0;
+	return result;
+}
+
+void
+vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+	struct vmt_procfs_statm statm;
+	struct vmt_usage *usage;
+	uint64_t rss_bytes;
+
+	/* A process whose first thread has left shows nothing here. */
+	if (process->statm_fd < 0 || !vmt_procfs_read_statm(process->statm_fd, &statm) ||
+	    statm.virtual_pages == 0)
+		return;
+	/* With a disk that stays full, the newest figure takes the last one's place. */
+	if (sampling->usage_count == VMT_PROCESS_USAGES)
+		sampling->usage_count--;
+	usage = &sampling->usages[sampling->usage_count++];
+	rss_bytes = statm.resident_pages * process->layout.page_bytes;
+	fill_cgroup(sampling, usage, now_ns);
+	usage->time = vmt_ticks_now(process->layout.clock);
+	usage->monotonic_ns = now_ns;
+	usage->rss_bytes = rss_bytes;
+	usage->virtual_bytes = statm.virtual_pages * process->layout.page_bytes;
+	pace(sampling, shared, rss_bytes != sampling->rss_bytes);
+	sampling->rss_bytes = rss_bytes;
+}
+
+static void
+refill_credit(struct vmt_shared *shared, uint64_t now_ns)
+{
+	if (now_ns <= shared->credit_at_ns)
+		return;
+	shared->credit_ns += (int64_t)((now_ns - shared->credit_at_ns) / CREDIT_PART);
+	shared->credit_at_ns = now_ns;
+	if (shared->credit_ns > CREDIT_MAX_NS)
+		shared->credit_ns = CREDIT_MAX_NS;
+}
+
+static bool
+has_moved(const struct vmt_sampling *sampling)
+{
+	uint64_t last = sampling->snapshot_rss_bytes;
+	uint64_t distance =
+	    sampling->rss_bytes > last ? sampling->rss_bytes - last : last - sampling->rss_bytes;
+
+	return distance >= MOVED_MIN_BYTES && distance >= last / MOVED_PART;
+}
+
+/* Why a snapshot is wanted by our own rules; 0 = it is not. */
+static uint32_t
+own_reason(const struct vmt_sampling *sampling, uint64_t now_ns)
+{
+	if (sampling->snapshot_ns == 0)
+		return VMT_SNAPSHOT_FIRST;
+	if (has_moved(sampling))
+		return VMT_SNAPSHOT_GROWTH;
+	if (now_ns - sampling->snapshot_ns >= PERIOD_NS)
+		return VMT_SNAPSHOT_PERIODIC;
+	return 0;
+}
+
+static bool
+wants_rollup(const struct vmt_sampling *sampling, const struct vmt_shared *shared, bool asked_for)
+{
+	uint64_t cost_ns = (sampling->rss_bytes >> 20) * ROLLUP_NS_PER_MIB;
+
+	if (asked_for)
+		return sampling->rss_bytes <= ROLLUP_EXIT_MAX_BYTES;
+	return cost_ns <= ROLLUP_SHORT_NS && shared->credit_ns > (int64_t)(8 * cost_ns);
+}
+
+static void
+snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason, bool asked_for)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct vmt_snapshot_head taken;
+	struct vmt_snapshot_job job = {
+	    .residency = {.source = process->pagemap_fd < 0 ? VMT_RESIDENCY_NONE : shared->source,
+			  .pagemap_fd = process->pagemap_fd,
+			  .page_bytes = process->layout.page_bytes,
+			  .zero_frame = shared->zero_frame,
+			  .scratch = shared->residency_scratch,
+			  .pause = shared->pause,
+			  .pause_context = shared->context},
+	    .maps_fd = process->maps_fd,
+	    .statm_fd = process->statm_fd,
+	    .rollup_fd = wants_rollup(sampling, shared, asked_for) ? process->rollup_fd : -1,
+	    .clock = process->layout.clock,
+	    .reason = (enum vmt_snapshot_reason)reason,
+	    .index = sampling->snapshots,
+	    .scratch = &shared->snapshot_scratch,
+	};
+
+	if (process->maps_fd >= 0 && vmt_snapshot_take(&job, &process->writer, &taken) == 0)
+		sampling->snapshots++;
+	sampling->snapshot_ns = vmt_ticks_monotonic_ns();
+	sampling->snapshot_rss_bytes = sampling->rss_bytes;
+	sampling->skip_counted = false;
+	if (!asked_for)
+		shared->credit_ns -=
+		    (int64_t)(vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+}
+
+/* A process that asks waits for the answer: a snapshot that failed is answered, too. */
+static void
+answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	struct vmt_head *head = vmt_process_head(process);
+	uint32_t wanted = vmt_atomic_load_acquire(&head->snapshot_wanted);
+	bool leaving = vmt_atomic_load_relaxed(&head->end) != VMT_END_RUNNING;
+
+	if (wanted == vmt_atomic_load_relaxed(&head->snapshot_done))
+		return;
+	vmt_sampling_read(process, shared, now_ns);
+	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
+	vmt_atomic_store_release(&head->snapshot_done, wanted);
+}
+
+static void
+consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+	uint32_t reason = own_reason(sampling, now_ns);
+
+	if (!reason)
+		return;
+	refill_credit(shared, now_ns);
+	if (shared->credit_ns > 0) {
+		snapshot(process, shared, reason, false);
+	} else if (!sampling->skip_counted) {
+		sampling->snapshots_skipped++;
+		sampling->skip_counted = true;
+	}
+}
+
+void
+vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+
+	answer(process, shared, now_ns);
+	if (now_ns >= sampling->next_ns) {
+		vmt_sampling_read(process, shared, now_ns);
+		consider(process, shared, now_ns);
+		sampling->next_ns = now_ns + sampling->interval_ns;
+	}
+	if (sampling->usage_count == VMT_PROCESS_USAGES ||
+	    now_ns - sampling->flushed_ns >= FLUSH_NS)
+		(void)vmt_sampling_flush(process, now_ns);
+}

@@ -1,0 +1,27 @@
+/*
+ * sampling.h: when is a process's memory looked at?
+ *
+ * RSS every 10 ms while it moves, backing off to 1 s while it does not (or at the host's fixed
+ * interval), with the cgroup's figures of the last second, in batches of USAGE. A snapshot: soon
+ * after the announcement; when RSS has moved by 5 % and 1 MiB from the last one; every 10 s; at
+ * once when the process asks (exit). All but the last kind together use 1 % of one CPU at most:
+ * they draw on a credit that fills up at that rate; what was wanted and not taken is counted.
+ * Single-threaded. Errors are swallowed: figures that can't be had are left out.
+ */
+#ifndef VMT_SAMPLING_H
+#define VMT_SAMPLING_H
+
+#include "collect/process.h"
+
+void vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared);
+
+/* Whatever is due. */
+void vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
+
+/* Writes the figures still held. 0 or the writer's error: they stay held. */
+int vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns);
+
+/* Adds one reading of RSS and cgroup now. */
+void vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,132 @@
+#include "collect/collector.h"
+#include "collect/sys.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/* Gives the file its blocks, so that no later store to the mapping can raise SIGBUS. Where the file
+ * system has no fallocate, writing does the same. */
+static int
+give_blocks(int fd, uint64_t bytes)
+{
+	static const char zeros[4096];
+	long result = vmt_sys_call4(SYS_fallocate, fd, 0, 0, bytes);
+
+	if (result != -EOPNOTSUPP && result != -ENOSYS)
+		return (int)result;
+	for (uint64_t at = 0; at < bytes;) {
+		size_t left = bytes - at < sizeof(zeros) ? bytes - at : sizeof(zeros);
+
+		result = vmt_sys_call4(SYS_pwrite64, fd, zeros, left, at);
+		if (result <= 0)
+			return result < 0 ? (int)result : -EIO;
+		at += (uint64_t)result;
+	}
+	return 0;
+}
+
+static int
+map_session(int fd, struct vmt_session **session)
+{
+	void *mapped =
+	    vmt_sys_mmap(NULL, sizeof(**session), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (vmt_sys_failed(mapped))
+		return (int)(intptr_t)mapped;
+	*session = mapped;
+	return 0;
+}
+
+int
+vmt_session_create(const char *path, struct vmt_session **session)
+{
+	int fd = vmt_sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	int result;
+
+	if (fd < 0)
+		return fd;
+	result = give_blocks(fd, sizeof(**session));
+	if (result == 0)
+		result = map_session(fd, session);
+	vmt_sys_close(fd);
+	if (result < 0) {
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, path, 0);
+		return result;
+	}
+	memcpy((*session)->magic, VMT_SESSION_MAGIC, sizeof((*session)->magic));
+	vmt_atomic_store_release(&(*session)->version, VMT_SESSION_VERSION);
+	return 0;
+}
+
+int
+vmt_session_attach(const char *path, struct vmt_session **session)
+{
+	int fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
+	struct stat status;
+	long result;
+
+	if (fd < 0)
+		return fd;
+	result = vmt_sys_call2(SYS_fstat, fd, &status);
+	if (result == 0 && (!S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof(**session)))
+		result = -EINVAL;
+	if (result == 0)
+		result = map_session(fd, session);
+	vmt_sys_close(fd);
+	if (result < 0)
+		return (int)result;
+	if (vmt_atomic_load_acquire(&(*session)->version) != VMT_SESSION_VERSION ||
+	    memcmp((*session)->magic, VMT_SESSION_MAGIC, sizeof((*session)->magic)) != 0) {
+		vmt_sys_munmap(*session, sizeof(**session));
+		*session = NULL;
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static struct vmt_session_slot *
+claim_slot(struct vmt_session *session)
+{
+	for (unsigned i = 0; i < VMT_SESSION_SLOTS; i++) {
+		uint32_t expected = VMT_SESSION_FREE;
+
+		if (vmt_atomic_load_relaxed(&session->slots[i].state) == VMT_SESSION_FREE &&
+		    vmt_atomic_cas(&session->slots[i].state, &expected, VMT_SESSION_CLAIMED))
+			return &session->slots[i];
+	}
+	return NULL;
+}
+
+void
+vmt_session_wake(struct vmt_session *session)
+{
+	vmt_atomic_add_relaxed(&session->wake, 1);
+	vmt_sys_call3(SYS_futex, &session->wake, FUTEX_WAKE, INT_MAX);
+}
+
+bool
+vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_id,
+		     const char *path)
+{
+	size_t length = strlen(path);
+	struct vmt_session_slot *slot = NULL;
+
+	if (length < VMT_SESSION_PATH_BYTES)
+		slot = claim_slot(session);
+	if (!slot) {
+		vmt_atomic_add_relaxed(&session->refused, 1);
+		return false;
+	}
+	vmt_atomic_store_relaxed(&slot->pid, pid);
+	slot->random_id = random_id;
+	memcpy(slot->path, path, length + 1);
+	/* Orders the slot's content before its state. */
+	vmt_atomic_store_release(&slot->state, VMT_SESSION_READY);
+	vmt_atomic_add_relaxed(&session->traces, 1);
+	vmt_session_wake(session);
+	return true;
+}

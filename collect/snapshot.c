@@ -1,0 +1,279 @@
+#include "collect/snapshot.h"
+
+#include "collect/procfs.h"
+#include "collect/text.h"
+#include "collect/ticks.h"
+#include "format/codec.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Text of half a million mappings; the kernel's default limit is 65530. */
+#define MAPS_MAX_BYTES (UINT64_C(64) << 20)
+
+/* All of them fit a chunk beside 100,000 mappings. */
+#define MAX_RUNS 1500000u
+
+/* Payload room kept free for one more mapping with the longest path, and its runs packed. */
+#define MAPPING_ROOM_BYTES (VMT_CODEC_MAPPING_MAX_BYTES + UINT16_MAX + 32 * VMT_CODEC_RUN_MAX_BYTES)
+
+/* Bits of a run's kind: it has 32 values. */
+#define RUN_KINDS 32u
+
+struct take {
+	const struct vmt_snapshot_job *job;
+	struct vmt_snapshot_head *head;
+	struct vmt_encoder encoder;
+	uint32_t runs_left;
+	bool coarse;
+	int error;
+	/* Of the mapping in hand: */
+	struct vmt_run *runs;
+	uint32_t run_count;
+	uint64_t packed_bytes[RUN_KINDS]; /* past the limit: sums only */
+	bool packed;
+};
+
+static int
+read_maps(const struct vmt_snapshot_job *job, size_t *length)
+{
+	struct vmt_buffer *buffer = &job->scratch->maps;
+	size_t wanted = 256 * 1024;
+	long got;
+
+	for (;;) {
+		if (!vmt_buffer_reserve(buffer, wanted))
+			return -ENOMEM;
+		got = vmt_procfs_read(job->maps_fd, (char *)buffer->bytes, buffer->capacity);
+		if (got < 0)
+			return (int)got;
+		if (got == 0)
+			return -ESRCH;
+		if ((size_t)got < buffer->capacity || buffer->capacity >= MAPS_MAX_BYTES)
+			break;
+		wanted = buffer->capacity * 2;
+	}
+	*length = (size_t)got;
+	return 0;
+}
+
+static uint64_t
+statm_rss_bytes(const struct vmt_snapshot_job *job)
+{
+	struct vmt_procfs_statm statm;
+
+	if (job->statm_fd < 0 || !vmt_procfs_read_statm(job->statm_fd, &statm))
+		return VMT_FIGURE_UNKNOWN;
+	return statm.resident_pages * job->residency.page_bytes;
+}
+
+static void
+count_run(struct vmt_snapshot_head *head, const struct vmt_run *run)
+{
+	if ((run->kind & VMT_RUN_PRESENT) && !(run->kind & VMT_RUN_ZERO)) {
+		head->resident_bytes += run->bytes;
+		if (run->kind & VMT_RUN_HUGE)
+			head->huge_bytes += run->bytes;
+	}
+	if (run->kind & VMT_RUN_SWAPPED)
+		head->swap_bytes += run->bytes;
+}
+
+static bool
+take_run(void *context, const struct vmt_run *run)
+{
+	struct take *take = context;
+	struct vmt_buffer *buffer = &take->job->scratch->runs;
+
+	count_run(take->head, run);
+	if (take->packed || take->run_count >= take->runs_left ||
+	    !vmt_buffer_reserve(buffer, (take->run_count + 1) * sizeof(*run))) {
+		take->packed = true;
+		take->packed_bytes[run->kind % RUN_KINDS] += run->bytes;
+		return true;
+	}
+	take->runs = (struct vmt_run *)(void *)buffer->bytes;
+	take->runs[take->run_count++] = *run;
+	return true;
+}
+
+/* Replaces the mapping's runs by one of each kind, with the same sums, from its start on. */
+static void
+pack_runs(struct take *take, const struct vmt_mapping *mapping)
+{
+	uint64_t at = mapping->start;
+	struct vmt_run *runs;
+
+	for (uint32_t i = 0; i < take->run_count; i++)
+		take->packed_bytes[take->runs[i].kind % RUN_KINDS] += take->runs[i].bytes;
+	take->run_count = 0;
+	take->coarse = true;
+	if (!vmt_buffer_reserve(&take->job->scratch->runs, RUN_KINDS * sizeof(*runs)))
+		return;
+	take->runs = runs = (struct vmt_run *)(void *)take->job->scratch->runs.bytes;
+	for (uint32_t kind = 0; kind < RUN_KINDS; kind++) {
+		uint64_t bytes = take->packed_bytes[kind];
+
+		if (bytes == 0)
+			continue;
+		runs[take->run_count++] =
+		    (struct vmt_run){.start = at, .bytes = bytes, .kind = kind};
+		at += bytes;
+	}
+}
+
+static size_t
+room(const struct take *take)
+{
+	return (size_t)(take->encoder.end - take->encoder.at);
+}
+
+static void
+write_mapping(struct take *take, const struct vmt_mapping *mapping)
+{
+	if (take->packed ||
+	    room(take) < MAPPING_ROOM_BYTES + (size_t)take->run_count * VMT_CODEC_RUN_MAX_BYTES)
+		pack_runs(take, mapping);
+	if (room(take) < MAPPING_ROOM_BYTES ||
+	    !vmt_codec_put_mapping(&take->encoder, mapping, take->run_count)) {
+		take->coarse = true;
+		return;
+	}
+	for (uint32_t i = 0; i < take->run_count; i++)
+		(void)vmt_codec_put_run(&take->encoder, &take->runs[i]);
+	take->head->mappings++;
+	take->head->runs += take->run_count;
+	take->runs_left -= take->run_count < take->runs_left ? take->run_count : take->runs_left;
+}
+
+static bool
+path_begins(const struct vmt_mapping *mapping, const char *prefix)
+{
+	struct vmt_text path = vmt_text_of(mapping->path, mapping->path_bytes);
+
+	return vmt_text_skip_string(&path, prefix);
+}
+
+/* Hugetlb pages are present and yet no part of RSS; maps gives them away by name alone. */
+static bool
+is_hugetlb(const struct vmt_mapping *mapping)
+{
+	return path_begins(mapping, "/anon_hugepage") || path_begins(mapping, "/dev/hugepages/");
+}
+
+static int
+scan_mapping(struct take *take, const struct vmt_mapping *mapping)
+{
+	const struct vmt_residency_sink sink = {take_run, take};
+	struct vmt_residency_reader residency = take->job->residency;
+
+	if (residency.source == VMT_RESIDENCY_NONE || is_hugetlb(mapping))
+		return 0;
+	residency.files = VMT_RESIDENCY_FILES_ASK;
+	if (mapping->shared)
+		residency.files = VMT_RESIDENCY_FILES_ALL;
+	else if (mapping->inode == 0)
+		residency.files = VMT_RESIDENCY_FILES_NONE;
+	return vmt_residency_scan(&residency, mapping->start, mapping->end, &sink);
+}
+
+static bool
+take_mapping(void *context, const struct vmt_mapping *mapping)
+{
+	struct take *take = context;
+
+	if (path_begins(mapping, "[vsyscall]"))
+		return true;
+	take->run_count = 0;
+	take->packed = false;
+	memset(take->packed_bytes, 0, sizeof(take->packed_bytes));
+	take->head->virtual_bytes += mapping->end - mapping->start;
+	take->error = scan_mapping(take, mapping);
+	write_mapping(take, mapping);
+	return take->error == 0;
+}
+
+/* Figures that only the kernel's own sum gives. */
+static void
+read_rollup(const struct vmt_snapshot_job *job, struct vmt_snapshot_head *head)
+{
+	struct vmt_procfs_rollup rollup;
+
+	head->lazyfree_bytes = VMT_FIGURE_UNKNOWN;
+	if (job->residency.source != VMT_RESIDENCY_PAGEMAP_SCAN)
+		head->huge_bytes = VMT_FIGURE_UNKNOWN;
+	if (job->rollup_fd < 0 || !vmt_procfs_read_rollup(job->rollup_fd, &rollup))
+		return;
+	head->lazyfree_bytes = rollup.lazyfree_bytes;
+	if (job->residency.source != VMT_RESIDENCY_PAGEMAP_SCAN)
+		head->huge_bytes = rollup.huge_bytes;
+}
+
+/* Writes the payload but for its head; the payload's length or negative errno. */
+static int
+scan_mappings(struct take *take, size_t maps_bytes, size_t *payload_bytes)
+{
+	struct vmt_buffer *payload = &take->job->scratch->payload;
+
+	if (!vmt_buffer_reserve(payload, VMT_CHUNK_MAX_BYTES))
+		return -ENOMEM;
+	vmt_codec_begin_encode(&take->encoder, payload->bytes + sizeof(*take->head),
+			       VMT_CHUNK_MAX_BYTES - sizeof(*take->head));
+	vmt_procfs_each_mapping((const char *)take->job->scratch->maps.bytes, maps_bytes,
+				take_mapping, take);
+	*payload_bytes = (size_t)(take->encoder.at - payload->bytes);
+	/* An address space that went away half-way leaves a snapshot of nothing. */
+	return take->error && take->head->mappings < 2 ? take->error : 0;
+}
+
+static int
+append(const struct take *take, struct vmt_writer *writer, size_t payload_bytes)
+{
+	struct vmt_chunk chunk = {
+	    .kind = VMT_CHUNK_SNAPSHOT,
+	    .flags = take->coarse || take->error ? VMT_CHUNK_COARSE : 0,
+	    .time_min = take->head->time,
+	    .time_max = take->head->time,
+	};
+	unsigned char *payload = take->job->scratch->payload.bytes;
+
+	memcpy(payload, take->head, sizeof(*take->head));
+	return vmt_writer_append(writer, &chunk, payload, payload_bytes);
+}
+
+int
+vmt_snapshot_take(const struct vmt_snapshot_job *job, struct vmt_writer *writer,
+		  struct vmt_snapshot_head *head)
+{
+	uint64_t cpu_before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct take take = {
+	    .job = job, .head = head, .runs_left = job->max_runs ? job->max_runs : MAX_RUNS};
+	size_t maps_bytes = 0, payload_bytes = 0;
+	int result;
+
+	*head = (struct vmt_snapshot_head){.source = (uint16_t)job->residency.source,
+					   .reason = (uint16_t)job->reason,
+					   .index = job->index};
+	head->monotonic_ns = vmt_ticks_monotonic_ns();
+	head->rss_before_bytes = statm_rss_bytes(job);
+	result = read_maps(job, &maps_bytes);
+	if (result < 0)
+		return result;
+	head->time = vmt_ticks_now(job->clock);
+	result = scan_mappings(&take, maps_bytes, &payload_bytes);
+	if (result < 0)
+		return result;
+	head->rss_after_bytes = statm_rss_bytes(job);
+	read_rollup(job, head);
+	head->duration_ns = vmt_ticks_monotonic_ns() - head->monotonic_ns;
+	head->cpu_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_before_ns;
+	return append(&take, writer, payload_bytes);
+}
+
+void
+vmt_snapshot_release(struct vmt_snapshot_scratch *scratch)
+{
+	vmt_buffer_free(&scratch->maps);
+	vmt_buffer_free(&scratch->payload);
+	vmt_buffer_free(&scratch->runs);
+}

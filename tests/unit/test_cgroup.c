@@ -1,0 +1,207 @@
+#include "collect/cgroup.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool
+locate(struct vmt_cgroup *cgroup, const char *memberships, const char *mounts)
+{
+	return vmt_cgroup_locate(cgroup, vmt_text_of(memberships, strlen(memberships)),
+				 vmt_text_of(mounts, strlen(mounts)));
+}
+
+static void
+finds_the_unified_hierarchy(void **state)
+{
+	struct vmt_cgroup cgroup;
+
+	(void)state;
+	assert_true(
+	    locate(&cgroup, "0::/user.slice/a:b\n",
+		   "24 1 0:22 / /proc rw - proc proc rw\n"
+		   "29 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n"));
+	assert_string_equal(cgroup.path, "/sys/fs/cgroup/user.slice/a:b");
+	assert_int_equal(cgroup.version, 2);
+	assert_int_equal(cgroup.mount_bytes, strlen("/sys/fs/cgroup"));
+}
+
+static void
+prefers_v1_where_it_has_the_memory_controller(void **state)
+{
+	static const char mounts[] = "31 2 0:30 / /cg/unified rw - cgroup2 cgroup2 rw\n"
+				     "32 2 0:31 / /cg/cpu rw - cgroup cgroup rw,cpu\n"
+				     "33 2 0:32 / /cg/memory rw - cgroup cgroup rw,memory\n";
+	struct vmt_cgroup cgroup;
+
+	(void)state;
+	assert_true(locate(&cgroup, "4:hugetlb,memory:/x/y\n1:cpu:/\n0::/\n", mounts));
+	assert_string_equal(cgroup.path, "/cg/memory/x/y");
+	assert_int_equal(cgroup.version, 1);
+	/* v1 without memory: the unified hierarchy has it. */
+	assert_true(locate(&cgroup, "1:cpu:/\n0::/\n", mounts));
+	assert_string_equal(cgroup.path, "/cg/unified");
+	assert_int_equal(cgroup.version, 2);
+}
+
+static void
+takes_the_mounts_root_off_the_path(void **state)
+{
+	static const char mounts[] =
+	    "33 2 0:32 /docker/1f /cg/memory rw - cgroup cgroup rw,memory\n";
+	struct vmt_cgroup cgroup;
+
+	(void)state;
+	assert_true(locate(&cgroup, "4:memory:/docker/1f/job\n", mounts));
+	assert_string_equal(cgroup.path, "/cg/memory/job");
+	assert_true(locate(&cgroup, "4:memory:/docker/1f\n", mounts));
+	assert_string_equal(cgroup.path, "/cg/memory");
+	assert_true(locate(&cgroup, "4:memory:/docker/1ff\n", mounts));
+	assert_string_equal(cgroup.path, "/cg/memory/docker/1ff");
+}
+
+static void
+finds_nothing_where_there_is_nothing(void **state)
+{
+	struct vmt_cgroup cgroup;
+	struct vmt_usage usage = {0};
+
+	(void)state;
+	assert_false(locate(&cgroup, "", ""));
+	assert_false(locate(&cgroup, "4:memory:/a\n", "broken line\n1 2 3\n"));
+	vmt_cgroup_read(&cgroup, &usage);
+	assert_true(usage.cgroup_current_bytes == VMT_FIGURE_UNKNOWN);
+	assert_true(usage.cgroup_limit_bytes == VMT_FIGURE_UNKNOWN);
+	assert_true(usage.cgroup_anon_bytes == VMT_FIGURE_UNKNOWN);
+	assert_true(usage.cgroup_file_bytes == VMT_FIGURE_UNKNOWN);
+	assert_true(usage.cgroup_oom_kills == VMT_FIGURE_UNKNOWN);
+}
+
+static void
+put_file(const char *directory, const char *name, const char *text)
+{
+	char path[VMT_CGROUP_PATH_BYTES + 64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
+drop_file(const char *directory, const char *name)
+{
+	char path[VMT_CGROUP_PATH_BYTES + 64];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
+reads_v2_figures_and_the_lowest_limit(void **state)
+{
+	char mount[] = "/tmp/vmt-cgroup-XXXXXX";
+	struct vmt_cgroup cgroup = {.version = 2};
+	struct vmt_usage usage = {.rss_bytes = 5};
+	char parent[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(mount));
+	snprintf(parent, sizeof(parent), "%s/pod", mount);
+	snprintf(cgroup.path, sizeof(cgroup.path), "%s/pod/job", mount);
+	cgroup.mount_bytes = (uint32_t)strlen(mount);
+	assert_int_equal(mkdir(parent, 0700), 0);
+	assert_int_equal(mkdir(cgroup.path, 0700), 0);
+	put_file(parent, "memory.max", "4096000\n");
+	put_file(cgroup.path, "memory.max", "max\n");
+	put_file(cgroup.path, "memory.current", "123456\n");
+	put_file(cgroup.path, "memory.stat", "anon 100\nfile 200\nkernel 3\n");
+	put_file(cgroup.path, "memory.events", "low 0\noom 4\noom_kill 2\n");
+	vmt_cgroup_read(&cgroup, &usage);
+	assert_int_equal(usage.rss_bytes, 5);
+	assert_int_equal(usage.cgroup_current_bytes, 123456);
+	assert_int_equal(usage.cgroup_limit_bytes, 4096000);
+	assert_int_equal(usage.cgroup_anon_bytes, 100);
+	assert_int_equal(usage.cgroup_file_bytes, 200);
+	assert_int_equal(usage.cgroup_oom_kills, 2);
+	drop_file(parent, "memory.max");
+	vmt_cgroup_read(&cgroup, &usage);
+	assert_true(usage.cgroup_limit_bytes == VMT_FIGURE_UNKNOWN);
+	drop_file(cgroup.path, "memory.max");
+	drop_file(cgroup.path, "memory.current");
+	drop_file(cgroup.path, "memory.stat");
+	drop_file(cgroup.path, "memory.events");
+	assert_int_equal(rmdir(cgroup.path) | rmdir(parent) | rmdir(mount), 0);
+}
+
+static void
+reads_v1_figures(void **state)
+{
+	char mount[] = "/tmp/vmt-cgroup-XXXXXX";
+	struct vmt_cgroup cgroup = {.version = 1};
+	struct vmt_usage usage = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(mount));
+	snprintf(cgroup.path, sizeof(cgroup.path), "%s", mount);
+	put_file(mount, "memory.usage_in_bytes", "777\n");
+	put_file(mount, "memory.stat",
+		 "cache 1\nrss 2\nhierarchical_memory_limit 9223372036854771712\n"
+		 "total_cache 30\ntotal_rss 40\n");
+	put_file(mount, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 6\n");
+	vmt_cgroup_read(&cgroup, &usage);
+	assert_int_equal(usage.cgroup_current_bytes, 777);
+	assert_true(usage.cgroup_limit_bytes == VMT_FIGURE_UNKNOWN);
+	assert_int_equal(usage.cgroup_anon_bytes, 40);
+	assert_int_equal(usage.cgroup_file_bytes, 30);
+	assert_int_equal(usage.cgroup_oom_kills, 6);
+	put_file(mount, "memory.stat", "hierarchical_memory_limit 8192\n");
+	vmt_cgroup_read(&cgroup, &usage);
+	assert_int_equal(usage.cgroup_limit_bytes, 8192);
+	assert_true(usage.cgroup_anon_bytes == VMT_FIGURE_UNKNOWN);
+	drop_file(mount, "memory.usage_in_bytes");
+	drop_file(mount, "memory.stat");
+	drop_file(mount, "memory.oom_control");
+	assert_int_equal(rmdir(mount), 0);
+}
+
+/* Whatever this system has: a directory that was found exists. */
+static void
+finds_its_own(void **state)
+{
+	struct vmt_cgroup cgroup;
+	struct stat status;
+
+	(void)state;
+	if (!vmt_cgroup_find(&cgroup, 0)) {
+		assert_string_equal(cgroup.path, "");
+		return;
+	}
+	assert_int_equal(stat(cgroup.path, &status), 0);
+	assert_true(S_ISDIR(status.st_mode));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(finds_the_unified_hierarchy),
+	    cmocka_unit_test(prefers_v1_where_it_has_the_memory_controller),
+	    cmocka_unit_test(takes_the_mounts_root_off_the_path),
+	    cmocka_unit_test(finds_nothing_where_there_is_nothing),
+	    cmocka_unit_test(reads_v2_figures_and_the_lowest_limit),
+	    cmocka_unit_test(reads_v1_figures),
+	    cmocka_unit_test(finds_its_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

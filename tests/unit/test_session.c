@@ -1,0 +1,197 @@
+#include "collect/collector.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/vmt-session-XXXXXX";
+static char path[64];
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	strcpy(directory + strlen(directory) - 6, "XXXXXX");
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(path, sizeof(path), "%s/session", directory);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(directory);
+}
+
+static void
+is_made_once_and_for_its_owner_alone(void **state)
+{
+	struct vmt_session *session, *again;
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_true(status.st_blocks * 512 >= (long)sizeof(*session));
+	assert_int_equal(vmt_session_create(path, &again), -EEXIST);
+	munmap(session, sizeof(*session));
+}
+
+static void
+attached_sides_share_it(void **state)
+{
+	struct vmt_session *one, *other;
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &one), 0);
+	assert_int_equal(vmt_session_attach(path, &other), 0);
+	one->heartbeat_ns = 123;
+	assert_int_equal(other->heartbeat_ns, 123);
+	munmap(one, sizeof(*one));
+	munmap(other, sizeof(*other));
+}
+
+static void
+refuses_what_is_no_session(void **state)
+{
+	struct vmt_session *session;
+	int fd;
+
+	(void)state;
+	assert_int_equal(vmt_session_attach(path, &session), -ENOENT);
+	assert_int_equal(vmt_session_attach("/", &session), -EISDIR);
+	assert_int_equal(vmt_session_create("/no/such/directory", &session), -ENOENT);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(vmt_session_attach(path, &session), -EINVAL);
+	assert_int_equal(ftruncate(fd, sizeof(*session)), 0);
+	assert_int_equal(vmt_session_attach(path, &session), -EPROTO);
+	close(fd);
+}
+
+static void
+does_not_follow_a_link(void **state)
+{
+	struct vmt_session *session;
+	char link_path[80];
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	snprintf(link_path, sizeof(link_path), "%s/link", directory);
+	assert_int_equal(symlink(path, link_path), 0);
+	munmap(session, sizeof(*session));
+	assert_int_equal(vmt_session_attach(link_path, &session), -ELOOP);
+	assert_int_equal(vmt_session_create(link_path, &session), -EEXIST);
+	unlink(link_path);
+}
+
+static void
+announcements_take_a_slot_each_till_there_is_none(void **state)
+{
+	struct vmt_session *session;
+	char trace[64];
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	for (unsigned i = 0; i < VMT_SESSION_SLOTS; i++) {
+		snprintf(trace, sizeof(trace), "/trace.%u", i);
+		assert_true(vmt_session_announce(session, 100 + i, 1000 + i, trace));
+		assert_int_equal(session->wake, i + 1);
+	}
+	assert_false(vmt_session_announce(session, 1, 2, "/one too many"));
+	assert_int_equal(session->refused, 1);
+	assert_int_equal(session->traces, VMT_SESSION_SLOTS);
+	for (unsigned i = 0; i < VMT_SESSION_SLOTS; i++) {
+		snprintf(trace, sizeof(trace), "/trace.%u", i);
+		assert_int_equal(session->slots[i].state, VMT_SESSION_READY);
+		assert_int_equal(session->slots[i].pid, 100 + i);
+		assert_int_equal(session->slots[i].random_id, 1000 + i);
+		assert_string_equal(session->slots[i].path, trace);
+	}
+	munmap(session, sizeof(*session));
+}
+
+static void
+a_path_that_is_too_long_is_refused(void **state)
+{
+	struct vmt_session *session;
+	char trace[VMT_SESSION_PATH_BYTES + 1];
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	memset(trace, 'x', sizeof(trace));
+	trace[0] = '/';
+	trace[VMT_SESSION_PATH_BYTES] = '\0';
+	assert_false(vmt_session_announce(session, 1, 2, trace));
+	trace[VMT_SESSION_PATH_BYTES - 1] = '\0';
+	assert_true(vmt_session_announce(session, 1, 2, trace));
+	assert_string_equal(session->slots[0].path, trace);
+	munmap(session, sizeof(*session));
+}
+
+/* Processes that announce themselves at the same time get different slots. */
+static void
+racing_processes_never_share_a_slot(void **state)
+{
+	enum { PROCESSES = 4, EACH = 50 };
+	struct vmt_session *session;
+	bool seen[PROCESSES * EACH] = {false};
+	int status;
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	for (uint32_t i = 0; i < PROCESSES; i++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		for (uint32_t j = 0; pid == 0 && j < EACH; j++)
+			vmt_session_announce(session, 1, i * EACH + j, "/a");
+		if (pid == 0)
+			_exit(0);
+	}
+	for (unsigned i = 0; i < PROCESSES; i++)
+		assert_true(wait(&status) > 0 && status == 0);
+	for (unsigned i = 0; i < VMT_SESSION_SLOTS; i++) {
+		if (session->slots[i].state != VMT_SESSION_READY)
+			continue;
+		assert_in_range(session->slots[i].random_id, 0, PROCESSES * EACH - 1);
+		assert_false(seen[session->slots[i].random_id]);
+		seen[session->slots[i].random_id] = true;
+	}
+	for (unsigned i = 0; i < PROCESSES * EACH; i++)
+		assert_true(seen[i]);
+	munmap(session, sizeof(*session));
+}
+
+int
+main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    TEST(is_made_once_and_for_its_owner_alone),
+	    TEST(attached_sides_share_it),
+	    TEST(refuses_what_is_no_session),
+	    TEST(does_not_follow_a_link),
+	    TEST(announcements_take_a_slot_each_till_there_is_none),
+	    TEST(a_path_that_is_too_long_is_refused),
+	    TEST(racing_processes_never_share_a_slot),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,306 @@
+#include "tests/unit/trace_fixture.h"
+
+#include "collect/snapshot.h"
+#include "format/codec.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+
+#define PAGE 4096u
+
+struct place {
+	char path[32];
+	struct vmt_buffer packed;
+	struct vmt_writer writer;
+	struct vmt_snapshot_scratch scratch;
+	struct vmt_snapshot_job job;
+	unsigned char residency_scratch[VMT_RESIDENCY_SCRATCH_BYTES] __attribute__((aligned(8)));
+};
+
+static void
+close_job(struct vmt_snapshot_job *job)
+{
+	close(job->maps_fd);
+	close(job->statm_fd);
+	close(job->residency.pagemap_fd);
+	if (job->rollup_fd >= 0)
+		close(job->rollup_fd);
+}
+
+/* A snapshot of a process (0 = this one). */
+static void
+open_job(struct place *place, uint32_t pid)
+{
+	place->job = (struct vmt_snapshot_job){
+	    .residency = {.source = vmt_residency_choose(0, false),
+			  .pagemap_fd = vmt_procfs_open(pid, "pagemap"),
+			  .page_bytes = PAGE,
+			  .zero_frame = vmt_residency_zero_frame(),
+			  .scratch = place->residency_scratch},
+	    .maps_fd = vmt_procfs_open(pid, "maps"),
+	    .statm_fd = vmt_procfs_open(pid, "statm"),
+	    .rollup_fd = vmt_procfs_open(pid, "smaps_rollup"),
+	    .reason = VMT_SNAPSHOT_REQUEST,
+	    .scratch = &place->scratch,
+	};
+}
+
+static int
+set_up(void **state)
+{
+	struct place *place = aligned_alloc(64, (sizeof(*place) + 63) & ~(size_t)63);
+
+	assert_non_null(place);
+	memset(place, 0, sizeof(*place));
+	strcpy(place->path, "/tmp/vmt-snapshot-XXXXXX");
+	place->writer.fd = mkstemp(place->path);
+	place->writer.packed = &place->packed;
+	*state = place;
+	return place->writer.fd >= 0 ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	struct place *place = *state;
+
+	vmt_snapshot_release(&place->scratch);
+	close(place->writer.fd);
+	unlink(place->path);
+	free(place);
+	return 0;
+}
+
+/* A child that holds some memory and stands still; it ends when its pipe closes. */
+struct still {
+	pid_t pid;
+	int pipe_fd;
+	uint64_t address; /* 100 pages, every second one touched */
+};
+
+static void
+begin_still(struct still *still)
+{
+	int ready[2], hold[2];
+	unsigned char *guarded =
+	    mmap(NULL, 102 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile unsigned char *memory = guarded + PAGE;
+	char byte = 0;
+
+	assert_true(guarded != MAP_FAILED);
+	/* With neighbours of another protection it stays a mapping of its own. */
+	assert_int_equal(mprotect(guarded + PAGE, 100 * PAGE, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(pipe(ready) | pipe(hold), 0);
+	still->pid = fork();
+	if (still->pid == 0) {
+		close(hold[1]);
+		for (unsigned i = 0; i < 100; i += 2)
+			memory[i * PAGE] = 1;
+		if (write(ready[1], &byte, 1) != 1 || read(hold[0], &byte, 1) != 0)
+			_exit(1);
+		_exit(0);
+	}
+	still->address = (uintptr_t)memory;
+	still->pipe_fd = hold[1];
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	close(hold[0]);
+	munmap(guarded, 102 * PAGE);
+}
+
+static void
+end_still(struct still *still)
+{
+	close(still->pipe_fd);
+	assert_int_equal(waitpid(still->pid, NULL, 0), still->pid);
+}
+
+struct sums {
+	uint64_t resident_bytes;
+	uint64_t in_range_bytes;
+	uint32_t in_range_runs;
+	uint32_t mappings;
+	uint32_t runs;
+};
+
+static void
+add_run(struct sums *sums, const struct vmt_run *run, uint64_t from, uint64_t to)
+{
+	if (!(run->kind & VMT_RUN_PRESENT) || (run->kind & VMT_RUN_ZERO))
+		return;
+	sums->resident_bytes += run->bytes;
+	if (run->start >= from && run->start < to) {
+		sums->in_range_bytes += run->bytes;
+		sums->in_range_runs++;
+	}
+}
+
+/* Decodes the last chunk of the file; [from, to) is looked at more closely. */
+static void
+decode(struct place *place, struct vmt_snapshot_head *head, uint16_t *flags, struct sums *sums,
+       uint64_t from, uint64_t to)
+{
+	struct fixture_chunks chunks;
+	const struct fixture_chunk *last;
+	struct vmt_decoder decoder;
+	struct vmt_mapping mapping;
+	struct vmt_run run;
+	uint32_t runs;
+	uint64_t end = 0;
+
+	fixture_read_chunks(&chunks, place->path, 0);
+	assert_true(chunks.count > 0);
+	last = &chunks.list[chunks.count - 1];
+	memcpy(head, last->payload, sizeof(*head));
+	*flags = last->header->flags;
+	memset(sums, 0, sizeof(*sums));
+	vmt_codec_begin_decode(&decoder, last->payload + sizeof(*head),
+			       last->header->payload_bytes - sizeof(*head));
+	while (decoder.at < decoder.end) {
+		assert_true(vmt_codec_get_mapping(&decoder, &mapping, &runs));
+		assert_true(mapping.start >= end && mapping.end > mapping.start);
+		end = mapping.start;
+		sums->mappings++;
+		sums->runs += runs;
+		while (runs--) {
+			assert_true(vmt_codec_get_run(&decoder, &run));
+			assert_true(run.start >= end && run.start + run.bytes <= mapping.end);
+			end = run.start + run.bytes;
+			add_run(sums, &run, from, to);
+		}
+		end = mapping.end;
+	}
+	fixture_free_chunks(&chunks);
+}
+
+static void
+equals_what_smaps_says(void **state)
+{
+	struct place *place = *state;
+	struct vmt_snapshot_head head, written;
+	struct vmt_procfs_rollup rollup;
+	struct vmt_procfs_statm statm;
+	struct still still;
+	struct sums sums;
+	uint16_t flags;
+
+	begin_still(&still);
+	open_job(place, (uint32_t)still.pid);
+	assert_int_equal(vmt_snapshot_take(&place->job, &place->writer, &head), 0);
+	assert_true(vmt_procfs_read_rollup(place->job.rollup_fd, &rollup));
+	assert_true(vmt_procfs_read_statm(place->job.statm_fd, &statm));
+	decode(place, &written, &flags, &sums, still.address, still.address + 100 * PAGE);
+	assert_memory_equal(&head, &written, sizeof(head));
+	assert_int_equal(flags, 0);
+	assert_int_equal(sums.resident_bytes, head.resident_bytes);
+	assert_int_equal(sums.mappings, head.mappings);
+	assert_int_equal(sums.runs, head.runs);
+	if (head.source == VMT_RESIDENCY_PAGEMAP_SCAN)
+		assert_int_equal(head.resident_bytes, rollup.rss_bytes);
+	assert_int_equal(head.virtual_bytes, statm.virtual_pages * PAGE);
+	assert_int_equal(head.lazyfree_bytes, rollup.lazyfree_bytes);
+	assert_int_equal(sums.in_range_bytes, 50 * PAGE);
+	assert_int_equal(sums.in_range_runs, 50);
+	assert_int_equal(head.reason, VMT_SNAPSHOT_REQUEST);
+	close_job(&place->job);
+	end_still(&still);
+}
+
+/* The two sources that can look at another process give one sum where frames are shown. */
+static void
+sources_agree(void **state)
+{
+	struct place *place = *state;
+	struct vmt_snapshot_head scan, read;
+	struct still still;
+
+	if (!vmt_residency_works(VMT_RESIDENCY_PAGEMAP_SCAN) || !vmt_residency_zero_frame())
+		skip();
+	begin_still(&still);
+	open_job(place, (uint32_t)still.pid);
+	place->job.residency.source = VMT_RESIDENCY_PAGEMAP_SCAN;
+	assert_int_equal(vmt_snapshot_take(&place->job, &place->writer, &scan), 0);
+	place->job.residency.source = VMT_RESIDENCY_PAGEMAP;
+	assert_int_equal(vmt_snapshot_take(&place->job, &place->writer, &read), 0);
+	assert_int_equal(scan.resident_bytes, read.resident_bytes);
+	assert_int_equal(scan.swap_bytes, read.swap_bytes);
+	assert_int_equal(scan.mappings, read.mappings);
+	assert_int_equal(read.source, VMT_RESIDENCY_PAGEMAP);
+	close_job(&place->job);
+	end_still(&still);
+}
+
+/* Too many runs: kinds and sums stay right, places do not, and the chunk says so. */
+static void
+what_does_not_fit_is_packed_with_its_sums(void **state)
+{
+	struct place *place = *state;
+	struct vmt_snapshot_head fine, coarse;
+	struct still still;
+	struct sums sums;
+	uint16_t flags;
+
+	begin_still(&still);
+	open_job(place, (uint32_t)still.pid);
+	assert_int_equal(vmt_snapshot_take(&place->job, &place->writer, &fine), 0);
+	place->job.max_runs = 40;
+	assert_int_equal(vmt_snapshot_take(&place->job, &place->writer, &coarse), 0);
+	decode(place, &coarse, &flags, &sums, still.address, still.address + 100 * PAGE);
+	assert_int_equal(flags, VMT_CHUNK_COARSE);
+	assert_int_equal(coarse.resident_bytes, fine.resident_bytes);
+	assert_int_equal(sums.resident_bytes, fine.resident_bytes);
+	assert_int_equal(sums.in_range_bytes, 50 * PAGE);
+	assert_int_equal(sums.in_range_runs, 1);
+	assert_true(coarse.runs < fine.runs);
+	close_job(&place->job);
+	end_still(&still);
+}
+
+static void
+without_a_source_the_mappings_are_there_still(void **state)
+{
+	struct place *place = *state;
+	struct vmt_snapshot_head head;
+	struct still still;
+
+	begin_still(&still);
+	open_job(place, (uint32_t)still.pid);
+	place->job.residency.source = VMT_RESIDENCY_NONE;
+	assert_int_equal(vmt_snapshot_take(&place->job, &place->writer, &head), 0);
+	assert_true(head.mappings > 5);
+	assert_int_equal(head.resident_bytes, 0);
+	assert_true(head.rss_before_bytes > 0);
+	close_job(&place->job);
+	end_still(&still);
+}
+
+static void
+a_process_that_is_gone_gives_none(void **state)
+{
+	struct place *place = *state;
+	struct vmt_snapshot_head head;
+	struct still still;
+
+	begin_still(&still);
+	open_job(place, (uint32_t)still.pid);
+	end_still(&still);
+	assert_int_equal(vmt_snapshot_take(&place->job, &place->writer, &head), -ESRCH);
+	assert_int_equal(place->writer.end_bytes, 0);
+	close_job(&place->job);
+}
+
+int
+main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    TEST(equals_what_smaps_says),
+	    TEST(sources_agree),
+	    TEST(what_does_not_fit_is_packed_with_its_sums),
+	    TEST(without_a_source_the_mappings_are_there_still),
+	    TEST(a_process_that_is_gone_gives_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
