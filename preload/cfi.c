@@ -1,0 +1,45 @@
+#include "preload/cfi.h"
+
+#include "preload/cfi_parse.h"
+#include "preload/modules.h"
+
+uint64_t vmt_cfi_table[2u << VMT_CFI_BUCKET_BITS];
+
+/* The newest goes first, the one before it second; what was second is forgotten. */
+static void
+remember(uint64_t address, uint32_t rule)
+{
+	uint64_t key = vmt_cfi_scramble(address);
+	uint64_t *bucket = &vmt_cfi_table[(key >> VMT_CFI_TAG_BITS) * 2];
+
+	vmt_atomic_store_relaxed(&bucket[1], vmt_atomic_load_relaxed(&bucket[0]));
+	vmt_atomic_store_relaxed(&bucket[0],
+				 (key & VMT_CFI_TAG_MASK) | (uint64_t)rule << VMT_CFI_TAG_BITS);
+}
+
+/* Remembering comes before end_read: an unload waits for that, and forgets afterwards. */
+uint32_t
+vmt_cfi_find_slow(uint64_t address)
+{
+	uint32_t rule = vmt_cfi_pack(VMT_CFI_FRAME_POINTER, 0, 0);
+	struct vmt_loaded_module module = {.id = 1};
+
+	if (!vmt_modules_begin_read())
+		return rule;
+	if (vmt_modules_find_code(address, &module))
+		rule = vmt_cfi_parse(&module, address);
+	remember(address, rule);
+	vmt_modules_end_read();
+	if (module.id == 0)
+		vmt_modules_notice(address);
+	return rule;
+}
+
+void
+vmt_cfi_forget(void)
+{
+	for (uint32_t i = 0; i < 2u << VMT_CFI_BUCKET_BITS; i++) {
+		if (vmt_atomic_load_relaxed(&vmt_cfi_table[i]) != 0)
+			vmt_atomic_store_relaxed(&vmt_cfi_table[i], 0);
+	}
+}

@@ -1,0 +1,57 @@
+/*
+ * config.h: what did the user ask for in VMTRACE_*?
+ *
+ * Read once, in the constructor, straight from the environment block; kept for fork children, who
+ * never look again. A value that cannot be understood is an error (vmt_config_read says which):
+ * recording something else than what was asked would mislead.
+ *
+ * Sizes in bytes: decimal, with an optional suffix K, M, G, T (each also as KiB … and KB …, all
+ * meaning powers of 1024). Not thread safe while reading; constant afterwards.
+ */
+#ifndef VMT_CONFIG_H
+#define VMT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMT_CONFIG_TEXT_BYTES 1024u
+#define VMT_CONFIG_DEFAULT_SAMPLE_BYTES (UINT64_C(64) << 10)
+#define VMT_CONFIG_DEFAULT_DEPTH 30u
+#define VMT_CONFIG_DEFAULT_OUTPUT "vmtrace.%n.%p.vmt"
+
+/* VMTRACE_STACKS: which walker is wanted. */
+enum vmt_config_stacks {
+	VMT_CONFIG_STACKS_AUTO,
+	VMT_CONFIG_STACKS_CFI,
+	VMT_CONFIG_STACKS_LIBUNWIND,
+	VMT_CONFIG_STACKS_FP,
+};
+
+struct vmt_config {
+	char output[VMT_CONFIG_TEXT_BYTES];  /* template: %n name, %p pid, %% percent */
+	char only[VMT_CONFIG_TEXT_BYTES];    /* globs of executable names, ':' or ',' between */
+	char session[VMT_CONFIG_TEXT_BYTES]; /* path, empty = none */
+	uint32_t malloc_mode;		     /* enum vmt_malloc_mode */
+	uint64_t malloc_sample_bytes;
+	uint64_t interval_ns;	   /* between RSS samples; 0 = the collector's default */
+	uint64_t buffer_bytes;	   /* ring space of one shard; 0 = default */
+	uint32_t stack_depth;	   /* 1 .. VMT_STACK_MAX_FRAMES */
+	uint32_t stacks;	   /* enum vmt_config_stacks */
+	uint32_t residency_source; /* enum vmt_residency_source; 0 = the best there is */
+	bool follow_fork;
+	bool follow_exec;
+	bool verbose;
+};
+
+/* The configuration of this process image. */
+extern struct vmt_config vmt_config;
+
+/* Fills the configuration with the defaults and what the environment says. Returns NULL, or the
+ * name of the first variable whose value cannot be used. */
+const char *vmt_config_read(struct vmt_config *config, char *const environment[]);
+
+/* Whether a name matches one of the globs (*, ? only; an empty list matches everything). */
+bool vmt_config_matches(const char *globs, const char *name);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * emit.h: how does a hook write an event, and what if there is no room?
+ *
+ * Call only between vmt_state_enter and vmt_state_leave. Policies when the ring is full: map events
+ * (and the frees of sampled blocks) wait for the drain, bounded; sampled heap events are dropped
+ * and counted; in `all` the caller waits as long as the collector's heartbeat is fresh; where
+ * nobody collects, the oldest event makes room. Never blocks without bound; makes no system call on
+ * the fast path. Clobbers errno (restored by the hook); async-signal-safe.
+ */
+#ifndef VMT_EMIT_H
+#define VMT_EMIT_H
+
+#include "format/event.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Ticks for an acquisition: not before anything that precedes it in program order. */
+uint64_t vmt_emit_time_after(void);
+/* Ticks for a release: not after anything that follows it in program order. */
+uint64_t vmt_emit_time_before(void);
+
+/* The calling thread's kernel id, asked once per thread. */
+uint32_t vmt_emit_thread_id(void);
+
+/* False when the event was dropped (and counted). Acquisitions of sampled blocks never wait. */
+bool vmt_emit_heap(uint8_t kind, const void *block, uint64_t size, uint32_t stack, uint64_t time);
+
+/* Fills thread; the caller fills everything else but sequence. */
+bool vmt_emit_map(struct vmt_map_event *event);
+
+/* Whether somebody drains the rings: the heartbeat, or the trace's beginning, is under
+ * VMT_EMIT_FRESH_NS old. */
+bool vmt_emit_is_collected(void);
+
+#define VMT_EMIT_FRESH_NS UINT64_C(2000000000)
+#define VMT_EMIT_MAP_WAIT_NS UINT64_C(1000000000)
+
+#endif

@@ -1,0 +1,175 @@
+#include "preload/heap.h"
+
+#include "preload/emit.h"
+#include "preload/look.h"
+#include "preload/stacks.h"
+
+#include <errno.h>
+
+bool
+vmt_heap_pass_nested(void)
+{
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
+		vmt_atomic_add_relaxed(&vmt_state_process.head->nested_calls, 1);
+	return false;
+}
+
+bool
+vmt_heap_enter_slow(struct vmt_thread *thread)
+{
+	if (thread->heap_depth != 0)
+		return vmt_heap_pass_nested();
+	if (thread->depth != 0)
+		return false;
+	if (!vmt_state_enter_slow(thread))
+		return false;
+	vmt_state_leave();
+	return true;
+}
+
+/* Inside the tracer's own code a walk could meet its own half-changed tables. */
+static uint32_t
+capture(const struct vmt_thread *thread, const void *frame)
+{
+	return thread->depth > 1 ? 0 : vmt_stacks_capture(frame);
+}
+
+/* Enters the block into the table of live recorded blocks where it belongs there. False: it
+ * belongs and does not fit. An old entry of the same address was released behind our back. */
+static bool
+keep(const void *block, uint64_t size)
+{
+	uint64_t stale;
+
+	if (vmt_heap_mode() != VMT_MALLOC_SAMPLED && size < VMT_SAMPLES_LARGE_BYTES)
+		return true;
+	if (vmt_samples_may_have(block))
+		(void)vmt_samples_remove(block, &stale);
+	return vmt_samples_add(block, size);
+}
+
+static void
+forget(const void *block)
+{
+	uint64_t size;
+
+	if (vmt_samples_may_have(block))
+		(void)vmt_samples_remove(block, &size);
+}
+
+/* In `all` a block that does not fit the table is written all the same: only the look at its pages
+ * when it is released is lost. */
+static void
+write_acquisition(const struct vmt_thread *thread, uint8_t kind, const void *block, uint64_t size,
+		  const void *frame)
+{
+	bool sampled = vmt_heap_mode() == VMT_MALLOC_SAMPLED;
+
+	if (!keep(block, size)) {
+		vmt_atomic_add_relaxed(&vmt_state_process.head->samples_dropped, 1);
+		if (sampled)
+			return;
+	}
+	if (!vmt_emit_heap(kind, block, size, capture(thread, frame), vmt_emit_time_after()) &&
+	    sampled)
+		forget(block);
+}
+
+void
+vmt_heap_record(struct vmt_thread *thread, uint8_t kind, const void *block, uint64_t size,
+		const void *frame)
+{
+	int saved = errno;
+
+	thread->depth++;
+	__asm__ volatile("" ::: "memory");
+	write_acquisition(thread, kind, block, size, frame);
+	__asm__ volatile("" ::: "memory");
+	thread->depth--;
+	errno = saved;
+}
+
+/* The pages are looked at before the time is taken: the release is what follows. */
+static void
+write_large_release(uint8_t kind, const void *block, uint64_t size, uint32_t stack)
+{
+	struct vmt_map_event event = {
+	    .kind = kind,
+	    .stack = stack,
+	    .address = (uint64_t)(uintptr_t)block,
+	    .length = size,
+	};
+
+	event.argument_a = vmt_look_committed(event.address, size, &event.marks);
+	event.time = vmt_emit_time_before();
+	vmt_emit_map(&event);
+}
+
+/* Stacks of releases are taken where they are few: of sampled and of large blocks. */
+static void
+write_release(const struct vmt_thread *thread, uint8_t kind, const void *block, const void *frame)
+{
+	uint64_t size = 0;
+	bool known = vmt_samples_may_have(block) && vmt_samples_remove(block, &size);
+
+	if (known && size >= VMT_SAMPLES_LARGE_BYTES)
+		write_large_release(kind, block, size, capture(thread, frame));
+	else if (known || vmt_heap_mode() == VMT_MALLOC_ALL)
+		vmt_emit_heap(kind, block, 0, known ? capture(thread, frame) : 0,
+			      vmt_emit_time_before());
+}
+
+void
+vmt_heap_release_slow(struct vmt_thread *thread, uint8_t kind, const void *block, const void *frame)
+{
+	int saved = errno;
+
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) != VMT_OWNER_RECORDING &&
+	    (thread->depth != 0 || !vmt_heap_enter_slow(thread)))
+		return;
+	thread->depth++;
+	__asm__ volatile("" ::: "memory");
+	write_release(thread, kind, block, frame);
+	__asm__ volatile("" ::: "memory");
+	thread->depth--;
+	errno = saved;
+}
+
+bool
+vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *size,
+		       const void *frame)
+{
+	int saved = errno;
+	bool known;
+
+	*size = 0;
+	if (!block)
+		return false;
+	known = vmt_samples_may_have(block) && vmt_samples_remove(block, size);
+	if (!known && vmt_heap_mode() != VMT_MALLOC_ALL)
+		return false;
+	thread->depth++;
+	__asm__ volatile("" ::: "memory");
+	vmt_emit_heap(VMT_EVENT_REALLOC_BEGIN, block, *size, known ? capture(thread, frame) : 0,
+		      vmt_emit_time_before());
+	__asm__ volatile("" ::: "memory");
+	thread->depth--;
+	errno = saved;
+	return true;
+}
+
+void
+vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t size)
+{
+	int saved = errno;
+
+	thread->depth++;
+	__asm__ volatile("" ::: "memory");
+	if (size == 0 || keep(block, size))
+		vmt_emit_heap(VMT_EVENT_HEAP_UNDO, block, size, 0, vmt_emit_time_after());
+	else
+		vmt_atomic_add_relaxed(&vmt_state_process.head->samples_dropped, 1);
+	__asm__ volatile("" ::: "memory");
+	thread->depth--;
+	errno = saved;
+}

@@ -1,0 +1,101 @@
+/*
+ * heap.h: is this call of the allocator recorded, and how?
+ *
+ * What the hooks of malloc's family and of operator new share. Two guards, told apart on purpose:
+ * heap_depth is set while the next allocator runs, so that what it calls of the same family by
+ * itself is not recorded again, whereas what it maps is (depth is not set meanwhile). depth is set
+ * while the tracer's own code runs.
+ *
+ * A signal handler that interrupts the tracer's own code (depth > 0) may allocate and free: that is
+ * recorded, with stack 0. One that interrupts the next allocator looks like the allocator's own
+ * recursion: passes through and is counted as nested, but the release of a sampled block is matched
+ * even then. Lock-free, async-signal-safe, errno kept.
+ */
+#ifndef VMT_HEAP_H
+#define VMT_HEAP_H
+
+#include "format/event.h"
+#include "preload/sampler.h"
+#include "preload/samples.h"
+#include "preload/state.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The part of enter that is not the common case: nested, or a fork child's first event. */
+bool vmt_heap_enter_slow(struct vmt_thread *thread);
+
+/* Writes the acquisition of a block that is to be recorded. */
+void vmt_heap_record(struct vmt_thread *thread, uint8_t kind, const void *block, uint64_t size,
+		     const void *frame);
+
+/* Writes the release (kind FREE or DELETE) where the block was recorded. */
+void vmt_heap_release_slow(struct vmt_thread *thread, uint8_t kind, const void *block,
+			   const void *frame);
+
+/* Counts a nested call, which passes through. Returns false. */
+bool vmt_heap_pass_nested(void);
+
+/* REALLOC_BEGIN. True: the block was recorded, so a failure must be undone; *size is its size where
+ * known, else 0. */
+bool vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *size,
+			    const void *frame);
+void vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t size);
+
+static inline uint32_t
+vmt_heap_mode(void)
+{
+	return vmt_atomic_load_relaxed(&vmt_state_process.malloc_mode);
+}
+
+/* Whether to look at an acquisition. True: heap_depth is set; call the allocator, then leave. */
+static inline bool
+vmt_heap_enter(struct vmt_thread *thread)
+{
+	if (vmt_heap_mode() == VMT_MALLOC_OFF)
+		return false;
+	if (__builtin_expect(thread->heap_depth != 0 ||
+				 vmt_atomic_load_acquire(&vmt_state_owner->state) !=
+				     VMT_OWNER_RECORDING,
+			     0) &&
+	    !vmt_heap_enter_slow(thread))
+		return false;
+	thread->heap_depth = 1;
+	__asm__ volatile("" ::: "memory");
+	return true;
+}
+
+static inline void
+vmt_heap_leave(struct vmt_thread *thread)
+{
+	__asm__ volatile("" ::: "memory");
+	thread->heap_depth = 0;
+}
+
+/* After enter and the allocator's answer: leaves, decides, records. */
+static inline void *
+vmt_heap_acquired(struct vmt_thread *thread, uint8_t kind, void *block, uint64_t size,
+		  const void *frame)
+{
+	vmt_heap_leave(thread);
+	thread->heap_calls++;
+	if (!block)
+		return NULL;
+	if (vmt_heap_mode() != VMT_MALLOC_SAMPLED || vmt_sampler_take(thread, size))
+		vmt_heap_record(thread, kind, block, size, frame);
+	return block;
+}
+
+/* Whether the release of this block may have to be written. In `all` every one has, but for the
+ * allocator's own. */
+static inline bool
+vmt_heap_may_release(const struct vmt_thread *thread, const void *block)
+{
+	uint32_t mode = vmt_heap_mode();
+
+	if (mode == VMT_MALLOC_SAMPLED)
+		return vmt_samples_may_have(block);
+	return mode == VMT_MALLOC_ALL && (thread->heap_depth == 0 || vmt_heap_pass_nested());
+}
+
+#endif

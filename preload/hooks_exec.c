@@ -1,0 +1,219 @@
+/*
+ * hooks_exec.c: the exec family: this process image is about to end.
+ *
+ * EXEC is written before, MAP_UNDO after an exec that failed. In between the thread is not inside a
+ * hook: a vfork child shares its parent's thread state and never comes back to leave. execl and
+ * its kin take their list from the stack and go on to the functions with an array, as in libc.
+ */
+#include "preload/hooks_process.h"
+
+#include "collect/sys.h"
+#include "format/atomic.h"
+#include "format/event.h"
+#include "preload/emit.h"
+#include "preload/real.h"
+#include "preload/stacks.h"
+#include "preload/state.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+
+int execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags);
+
+/* Whether this is the recorded process itself. A fork child that has no trace yet gets none for the
+ * sake of its exec. Where no system call may be made that can't be told, and nothing is written. */
+static bool
+is_owner(void)
+{
+	return !vmt_state_process.no_syscalls &&
+	       vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
+	       vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
+}
+
+static void
+write_event(struct vmt_map_event *event, const void *frame)
+{
+	event->stack = vmt_stacks_capture(frame);
+	event->time = vmt_emit_time_after();
+	vmt_emit_map(event);
+}
+
+bool
+vmt_hooks_process_write_exec(const void *frame)
+{
+	struct vmt_map_event event = {.kind = VMT_EVENT_EXEC};
+	int saved_errno = errno;
+	bool written = false;
+
+	if (is_owner() && vmt_state_enter()) {
+		write_event(&event, frame);
+		vmt_state_leave();
+		written = true;
+	}
+	errno = saved_errno;
+	return written;
+}
+
+void
+vmt_hooks_process_undo_exec(int error, const void *frame)
+{
+	struct vmt_map_event event = {.kind = VMT_EVENT_MAP_UNDO, .error = (int16_t)error};
+	int saved_errno = errno;
+
+	if (vmt_state_enter()) {
+		write_event(&event, frame);
+		vmt_state_leave();
+	}
+	errno = saved_errno;
+}
+
+/* What every exec function below ends with: it returns only when the exec has failed. */
+static int
+has_returned(bool written, int result, const void *frame)
+{
+	if (written)
+		vmt_hooks_process_undo_exec(errno, frame);
+	return result;
+}
+
+VMT_EXPORT int
+execve(const char *path, char *const argv[], char *const envp[])
+{
+	const void *frame = __builtin_frame_address(0);
+	bool written = vmt_hooks_process_write_exec(frame);
+
+	return has_returned(written, vmt_real()->execve(path, argv, envp), frame);
+}
+
+VMT_EXPORT int
+execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	const void *frame = __builtin_frame_address(0);
+	bool written = vmt_hooks_process_write_exec(frame);
+	long result =
+	    vmt_sys_call6(SYS_execveat, directory, (long)path, (long)argv, (long)envp, flags, 0);
+
+	errno = (int)-result;
+	return has_returned(written, -1, frame);
+}
+
+VMT_EXPORT int
+fexecve(int fd, char *const argv[], char *const envp[])
+{
+	const void *frame = __builtin_frame_address(0);
+	bool written = vmt_hooks_process_write_exec(frame);
+
+	return has_returned(written, vmt_real()->fexecve(fd, argv, envp), frame);
+}
+
+VMT_EXPORT int
+execv(const char *path, char *const argv[])
+{
+	const void *frame = __builtin_frame_address(0);
+	bool written = vmt_hooks_process_write_exec(frame);
+
+	return has_returned(written, vmt_real()->execv(path, argv), frame);
+}
+
+VMT_EXPORT int
+execvp(const char *file, char *const argv[])
+{
+	const void *frame = __builtin_frame_address(0);
+	bool written = vmt_hooks_process_write_exec(frame);
+
+	return has_returned(written, vmt_real()->execvp(file, argv), frame);
+}
+
+VMT_EXPORT int
+execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	const void *frame = __builtin_frame_address(0);
+	bool written = vmt_hooks_process_write_exec(frame);
+
+	return has_returned(written, vmt_real()->execvpe(file, argv, envp), frame);
+}
+
+/* Arguments of a list after the first, with their NULL; INT_MAX: too many. */
+static int
+count_list(const char *first, va_list *rest)
+{
+	int count = 1;
+
+	while (first && count < INT_MAX) {
+		first = va_arg(*rest, const char *);
+		count++;
+	}
+	return count;
+}
+
+static void
+copy_list(char **argv, const char *first, va_list *rest)
+{
+	*argv = (char *)(uintptr_t)first;
+	while (*argv)
+		*++argv = va_arg(*rest, char *);
+}
+
+/* The list as an array on the hook's own stack, as in libc: the memory that a vfork child's exec
+ * leaves behind must not be its parent's to free. A list is bounded by what the caller could push,
+ * which it has on the same stack already. */
+#define COLLECT_LIST(argv, last)                                                                   \
+	do {                                                                                       \
+		va_list list;                                                                      \
+		int count;                                                                         \
+                                                                                                   \
+		va_start(list, last);                                                              \
+		count = count_list(last, &list);                                                   \
+		va_end(list);                                                                      \
+		if (count == INT_MAX) {                                                            \
+			errno = E2BIG;                                                             \
+			return -1;                                                                 \
+		}                                                                                  \
+		(argv) = __builtin_alloca((size_t)count * sizeof(char *));                         \
+		va_start(list, last);                                                              \
+		copy_list((argv), last, &list);                                                    \
+		va_end(list);                                                                      \
+	} while (0)
+
+VMT_EXPORT int
+execl(const char *path, const char *first, ...)
+{
+	const void *frame = __builtin_frame_address(0);
+	char **argv;
+	bool written;
+
+	COLLECT_LIST(argv, first);
+	written = vmt_hooks_process_write_exec(frame);
+	return has_returned(written, vmt_real()->execv(path, argv), frame);
+}
+
+VMT_EXPORT int
+execlp(const char *file, const char *first, ...)
+{
+	const void *frame = __builtin_frame_address(0);
+	char **argv;
+	bool written;
+
+	COLLECT_LIST(argv, first);
+	written = vmt_hooks_process_write_exec(frame);
+	return has_returned(written, vmt_real()->execvp(file, argv), frame);
+}
+
+VMT_EXPORT int
+execle(const char *path, const char *first, ...)
+{
+	const void *frame = __builtin_frame_address(0);
+	char *const *envp;
+	char **argv;
+	bool written;
+	va_list rest;
+
+	COLLECT_LIST(argv, first);
+	va_start(rest, first);
+	(void)count_list(first, &rest);
+	envp = va_arg(rest, char *const *);
+	va_end(rest);
+	written = vmt_hooks_process_write_exec(frame);
+	return has_returned(written, vmt_real()->execve(path, argv, envp), frame);
+}

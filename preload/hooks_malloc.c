@@ -1,0 +1,216 @@
+/*
+ * hooks_malloc.c: malloc's family.
+ *
+ * Acquisitions are stamped after the next allocator has answered, releases before it is called
+ * (format/event.h). With VMTRACE_MALLOC=off each is a forward and one look at the mode. Blocks of
+ * the dlsym arena never reach an allocator.
+ */
+#include "preload/emit.h"
+#include "preload/heap.h"
+#include "preload/real.h"
+#include "preload/stacks.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Gone from glibc's headers. */
+void cfree(void *block);
+
+VMT_EXPORT void *
+malloc(size_t size)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+
+	if (!vmt_heap_enter(thread))
+		return vmt_real()->malloc(size);
+	return vmt_heap_acquired(thread, VMT_EVENT_MALLOC, vmt_real()->malloc(size), size,
+				 __builtin_frame_address(0));
+}
+
+VMT_EXPORT void *
+calloc(size_t count, size_t size)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+
+	if (!vmt_heap_enter(thread))
+		return vmt_real()->calloc(count, size);
+	return vmt_heap_acquired(thread, VMT_EVENT_CALLOC, vmt_real()->calloc(count, size),
+				 count * size, __builtin_frame_address(0));
+}
+
+static void
+release(void *block, const void *frame)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+	uint32_t outer;
+
+	if (!block || vmt_real_arena_owns(block))
+		return;
+	if (!vmt_heap_may_release(thread, block)) {
+		vmt_real()->free(block);
+		return;
+	}
+	vmt_heap_release_slow(thread, VMT_EVENT_FREE, block, frame);
+	outer = thread->heap_depth;
+	thread->heap_depth = 1; /* what the allocator frees in turn is its own */
+	vmt_real()->free(block);
+	thread->heap_depth = outer;
+}
+
+VMT_EXPORT void
+free(void *block)
+{
+	release(block, __builtin_frame_address(0));
+}
+
+VMT_EXPORT void
+cfree(void *block)
+{
+	release(block, __builtin_frame_address(0));
+}
+
+/* The arena's blocks cannot grow: the program gets one of its own. */
+static void *
+leave_arena(void *fresh, const void *block, size_t size)
+{
+	size_t old = vmt_real_arena_size(block);
+
+	return memcpy(fresh, block, old < size ? old : size);
+}
+
+/* glibc's realloc to size 0 frees: NULL is no failure then. */
+static void *
+change(void *block, size_t size, uint8_t kind, const void *frame)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+	uint64_t old_size;
+	bool written;
+	void *fresh;
+
+	if (vmt_real_arena_owns(block)) {
+		fresh = change(NULL, size, kind, frame);
+		return fresh ? leave_arena(fresh, block, size) : NULL;
+	}
+	if (!vmt_heap_enter(thread))
+		return vmt_real()->realloc(block, size);
+	written = vmt_heap_begin_realloc(thread, block, &old_size, frame);
+	fresh = vmt_real()->realloc(block, size);
+	if (!fresh && size != 0 && written)
+		vmt_heap_undo_realloc(thread, block, old_size);
+	return vmt_heap_acquired(thread, kind, fresh, size, frame);
+}
+
+VMT_EXPORT void *
+realloc(void *block, size_t size)
+{
+	return change(block, size, VMT_EVENT_REALLOC, __builtin_frame_address(0));
+}
+
+VMT_EXPORT void *
+reallocarray(void *block, size_t count, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return change(block, bytes, VMT_EVENT_REALLOCARRAY, __builtin_frame_address(0));
+}
+
+VMT_EXPORT int
+posix_memalign(void **block, size_t alignment, size_t size)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+	int error;
+
+	if (!vmt_heap_enter(thread))
+		return vmt_real()->posix_memalign(block, alignment, size);
+	error = vmt_real()->posix_memalign(block, alignment, size);
+	vmt_heap_acquired(thread, VMT_EVENT_POSIX_MEMALIGN, error ? NULL : *block, size,
+			  __builtin_frame_address(0));
+	return error;
+}
+
+VMT_EXPORT void *
+aligned_alloc(size_t alignment, size_t size)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+
+	if (!vmt_heap_enter(thread))
+		return vmt_real()->aligned_alloc(alignment, size);
+	return vmt_heap_acquired(thread, VMT_EVENT_ALIGNED_ALLOC,
+				 vmt_real()->aligned_alloc(alignment, size), size,
+				 __builtin_frame_address(0));
+}
+
+VMT_EXPORT void *
+memalign(size_t alignment, size_t size)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+
+	if (!vmt_heap_enter(thread))
+		return vmt_real()->memalign(alignment, size);
+	return vmt_heap_acquired(thread, VMT_EVENT_MEMALIGN, vmt_real()->memalign(alignment, size),
+				 size, __builtin_frame_address(0));
+}
+
+VMT_EXPORT void *
+valloc(size_t size)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+
+	if (!vmt_heap_enter(thread))
+		return vmt_real()->valloc(size);
+	return vmt_heap_acquired(thread, VMT_EVENT_VALLOC, vmt_real()->valloc(size), size,
+				 __builtin_frame_address(0));
+}
+
+VMT_EXPORT void *
+pvalloc(size_t size)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+
+	if (!vmt_heap_enter(thread))
+		return vmt_real()->pvalloc(size);
+	return vmt_heap_acquired(thread, VMT_EVENT_PVALLOC, vmt_real()->pvalloc(size), size,
+				 __builtin_frame_address(0));
+}
+
+static void
+write_trim(size_t pad, int result, const void *frame)
+{
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_TRIM, .argument_a = pad, .error = (int16_t)result};
+	int saved = errno;
+
+	if (!vmt_state_enter())
+		return;
+	event.stack = vmt_stacks_capture(frame);
+	event.time = vmt_emit_time_after();
+	vmt_emit_map(&event);
+	vmt_state_leave();
+	errno = saved;
+}
+
+VMT_EXPORT int
+malloc_trim(size_t pad)
+{
+	const struct vmt_real *real = vmt_real();
+	int result = real->malloc_trim ? real->malloc_trim(pad) : 0;
+
+	write_trim(pad, result, __builtin_frame_address(0));
+	return result;
+}
+
+VMT_EXPORT size_t
+malloc_usable_size(void *block)
+{
+	const struct vmt_real *real = vmt_real();
+
+	if (vmt_real_arena_owns(block))
+		return vmt_real_arena_size(block);
+	return real->malloc_usable_size ? real->malloc_usable_size(block) : 0;
+}

@@ -1,0 +1,366 @@
+/*
+ * hooks_map.c: libc's names for reserving, protecting, advising and giving back address space.
+ *
+ * Each makes the raw system call: looking the next definition up would need dlsym, which under an
+ * allocator that maps memory from within malloc never returns. Results and errno are libc's: -1 or
+ * MAP_FAILED with errno on failure, errno untouched on success. brk and sbrk alone go on to libc,
+ * which keeps the break in a variable of its own.
+ *
+ * As glibc: posix_madvise returns the error number and takes POSIX_MADV_DONTNEED for a no-op;
+ * mremap passes its fifth argument on whatever the flags; pkey_mprotect with key -1 is mprotect.
+ */
+#include "collect/sys.h"
+#include "format/event.h"
+#include "preload/mapping.h"
+#include "preload/real.h"
+#include "preload/segments.h"
+#include "preload/stacks.h"
+#include "preload/state.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+
+/* Not in the headers of older C libraries. */
+ssize_t process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advice,
+			unsigned flags);
+int mlock2(const void *address, size_t length, unsigned flags);
+int pkey_mprotect(void *address, size_t length, int protection, int key);
+
+static bool
+has_failed(long result)
+{
+	return result < 0 && result >= -4095;
+}
+
+/* The kernel's value as libc returns it. */
+static long
+as_libc(long result, int saved_errno)
+{
+	if (has_failed(result)) {
+		errno = (int)-result;
+		return -1;
+	}
+	errno = saved_errno;
+	return result;
+}
+
+static uint64_t
+number(const volatile void *address)
+{
+	return (uint64_t)(uintptr_t)address;
+}
+
+static void *
+map(const struct vmt_mapping_request *request, const void *frame)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (!vmt_state_enter()) {
+		result = vmt_sys_call6(SYS_mmap, (long)request->address, (long)request->length,
+				       request->protection, request->flags, request->fd,
+				       (long)request->offset);
+		return (void *)as_libc(result, saved_errno);
+	}
+	result = vmt_mapping_mmap(request, vmt_stacks_capture(frame));
+	vmt_state_leave();
+	return (void *)as_libc(result, saved_errno);
+}
+
+VMT_EXPORT void *
+mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	struct vmt_mapping_request request = {number(address), length, protection,
+					      flags,	       fd,     (uint64_t)offset};
+
+	return map(&request, __builtin_frame_address(0));
+}
+
+VMT_EXPORT void *
+mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset)
+{
+	struct vmt_mapping_request request = {number(address), length, protection,
+					      flags,	       fd,     (uint64_t)offset};
+
+	return map(&request, __builtin_frame_address(0));
+}
+
+VMT_EXPORT int
+munmap(void *address, size_t length)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (!vmt_state_enter())
+		return (int)as_libc(vmt_sys_call2(SYS_munmap, address, length), saved_errno);
+	result = vmt_mapping_munmap(number(address), length, VMT_STACK());
+	vmt_state_leave();
+	return (int)as_libc(result, saved_errno);
+}
+
+VMT_EXPORT void *
+mremap(void *address, size_t old_length, size_t new_length, int flags, ...)
+{
+	struct vmt_mapping_move move = {number(address), old_length, new_length, flags, 0};
+	int saved_errno = errno;
+	long result;
+	va_list rest;
+
+	va_start(rest, flags);
+	move.new_address = number(va_arg(rest, void *));
+	va_end(rest);
+	if (!vmt_state_enter()) {
+		result = vmt_sys_call6(SYS_mremap, (long)address, (long)old_length,
+				       (long)new_length, flags, (long)move.new_address, 0);
+		return (void *)as_libc(result, saved_errno);
+	}
+	result = vmt_mapping_mremap(&move, VMT_STACK());
+	vmt_state_leave();
+	return (void *)as_libc(result, saved_errno);
+}
+
+VMT_EXPORT int
+madvise(void *address, size_t length, int advice)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (!vmt_state_enter())
+		return (int)as_libc(vmt_sys_call3(SYS_madvise, address, length, advice),
+				    saved_errno);
+	result = vmt_mapping_madvise(number(address), length, advice, VMT_STACK());
+	vmt_state_leave();
+	return (int)as_libc(result, saved_errno);
+}
+
+VMT_EXPORT int
+posix_madvise(void *address, size_t length, int advice)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (advice == POSIX_MADV_DONTNEED)
+		return 0;
+	if (!vmt_state_enter()) {
+		result = vmt_sys_call3(SYS_madvise, address, length, advice);
+	} else {
+		result = vmt_mapping_madvise(number(address), length, advice, VMT_STACK());
+		vmt_state_leave();
+	}
+	errno = saved_errno;
+	return (int)-result;
+}
+
+VMT_EXPORT ssize_t
+process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advice, unsigned flags)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (!vmt_state_enter()) {
+		result = vmt_sys_call6(SYS_process_madvise, pidfd, (long)vector, (long)entries,
+				       advice, flags, 0);
+		return as_libc(result, saved_errno);
+	}
+	result = vmt_mapping_process_madvise(pidfd, vector, entries, advice, flags, VMT_STACK());
+	vmt_state_leave();
+	return as_libc(result, saved_errno);
+}
+
+VMT_EXPORT int
+mprotect(void *address, size_t length, int protection)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (!vmt_state_enter())
+		return (int)as_libc(vmt_sys_call3(SYS_mprotect, address, length, protection),
+				    saved_errno);
+	result = vmt_mapping_mprotect(number(address), length, protection, -1, VMT_STACK());
+	vmt_state_leave();
+	return (int)as_libc(result, saved_errno);
+}
+
+VMT_EXPORT int
+pkey_mprotect(void *address, size_t length, int protection, int key)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (!vmt_state_enter()) {
+		if (key == -1)
+			result = vmt_sys_call3(SYS_mprotect, address, length, protection);
+		else
+			result = vmt_sys_call4(SYS_pkey_mprotect, address, length, protection, key);
+		return (int)as_libc(result, saved_errno);
+	}
+	result = vmt_mapping_mprotect(number(address), length, protection, key, VMT_STACK());
+	vmt_state_leave();
+	return (int)as_libc(result, saved_errno);
+}
+
+struct note {
+	uint8_t kind; /* enum vmt_event_kind */
+	const volatile void *address;
+	size_t length;
+	unsigned flags;
+	long result; /* of the system call, already made */
+};
+
+/* Calls that change no ownership are written once they have been made. */
+static int
+write_note(const struct note *note, int saved_errno, const void *frame)
+{
+	if (vmt_state_enter()) {
+		vmt_mapping_note(note->kind, number(note->address), note->length, note->flags,
+				 note->result, vmt_stacks_capture(frame));
+		vmt_state_leave();
+	}
+	return (int)as_libc(note->result, saved_errno);
+}
+
+VMT_EXPORT int
+mlock(const void *address, size_t length)
+{
+	int saved_errno = errno;
+	struct note note = {VMT_EVENT_MLOCK, address, length, 0,
+			    vmt_sys_call2(SYS_mlock, address, length)};
+
+	return write_note(&note, saved_errno, __builtin_frame_address(0));
+}
+
+VMT_EXPORT int
+mlock2(const void *address, size_t length, unsigned flags)
+{
+	int saved_errno = errno;
+	struct note note = {VMT_EVENT_MLOCK, address, length, flags, 0};
+
+	if (flags == 0)
+		note.result = vmt_sys_call2(SYS_mlock, address, length);
+	else
+		note.result = vmt_sys_call3(SYS_mlock2, address, length, flags);
+	return write_note(&note, saved_errno, __builtin_frame_address(0));
+}
+
+VMT_EXPORT int
+mlockall(int flags)
+{
+	int saved_errno = errno;
+	struct note note = {VMT_EVENT_MLOCK, NULL, 0, (unsigned)flags,
+			    vmt_sys_call1(SYS_mlockall, flags)};
+
+	return write_note(&note, saved_errno, __builtin_frame_address(0));
+}
+
+VMT_EXPORT int
+munlock(const void *address, size_t length)
+{
+	int saved_errno = errno;
+	struct note note = {VMT_EVENT_MUNLOCK, address, length, 0,
+			    vmt_sys_call2(SYS_munlock, address, length)};
+
+	return write_note(&note, saved_errno, __builtin_frame_address(0));
+}
+
+VMT_EXPORT int
+munlockall(void)
+{
+	int saved_errno = errno;
+	struct note note = {VMT_EVENT_MUNLOCK, NULL, 0, 0, vmt_sys_call0(SYS_munlockall)};
+
+	return write_note(&note, saved_errno, __builtin_frame_address(0));
+}
+
+VMT_EXPORT int
+remap_file_pages(void *address, size_t length, int protection, size_t page_offset, int flags)
+{
+	int saved_errno = errno;
+	struct note note = {VMT_EVENT_REMAP_FILE_PAGES, address, length, (unsigned)flags,
+			    vmt_sys_call6(SYS_remap_file_pages, (long)address, (long)length,
+					  protection, (long)page_offset, flags, 0)};
+
+	return write_note(&note, saved_errno, __builtin_frame_address(0));
+}
+
+VMT_EXPORT void *
+shmat(int id, const void *address, int flags)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (!vmt_state_enter())
+		return (void *)as_libc(vmt_sys_call3(SYS_shmat, id, address, flags), saved_errno);
+	result = vmt_segments_shmat(id, number(address), flags, VMT_STACK());
+	vmt_state_leave();
+	return (void *)as_libc(result, saved_errno);
+}
+
+VMT_EXPORT int
+shmdt(const void *address)
+{
+	int saved_errno = errno;
+	long result;
+
+	if (!vmt_state_enter())
+		return (int)as_libc(vmt_sys_call1(SYS_shmdt, address), saved_errno);
+	result = vmt_segments_shmdt(number(address), VMT_STACK());
+	vmt_state_leave();
+	return (int)as_libc(result, saved_errno);
+}
+
+/* Moves the break by libc's own sbrk or brk and writes it down: between enter and leave. Returns
+ * libc's result of sbrk; brk's is 0 where that is not -1. */
+static void *
+move_break(uint64_t new_break, intptr_t increment, bool absolute, uint32_t stack)
+{
+	const struct vmt_real *real = vmt_real();
+	struct vmt_segments_brk moved = {.old_break = number(real->sbrk(0))};
+	void *result;
+
+	moved.new_break = absolute ? new_break : moved.old_break + (uint64_t)increment;
+	moved.committed_bytes =
+	    vmt_segments_brk_begin(moved.old_break, moved.new_break, &moved.marks, stack);
+	errno = 0;
+	if (absolute)
+		result = (void *)(intptr_t)real->brk((void *)(uintptr_t)new_break);
+	else
+		result = real->sbrk(increment);
+	moved.error = result == (void *)-1 ? errno : 0;
+	vmt_segments_brk_end(&moved, stack);
+	if (moved.error != 0)
+		errno = moved.error;
+	return result;
+}
+
+VMT_EXPORT int
+brk(void *address)
+{
+	int saved_errno = errno;
+	void *result;
+
+	if (!vmt_state_enter())
+		return vmt_real()->brk(address);
+	result = move_break(number(address), 0, true, VMT_STACK());
+	vmt_state_leave();
+	if (result == (void *)-1)
+		return -1;
+	errno = saved_errno;
+	return 0;
+}
+
+VMT_EXPORT void *
+sbrk(intptr_t increment)
+{
+	int saved_errno = errno;
+	void *result;
+
+	if (increment == 0 || !vmt_state_enter())
+		return vmt_real()->sbrk(increment);
+	result = move_break(0, increment, false, VMT_STACK());
+	vmt_state_leave();
+	if (result != (void *)-1)
+		errno = saved_errno;
+	return result;
+}

@@ -1,0 +1,315 @@
+/*
+ * hooks_process.c: processes and threads begin and end, and prctl.
+ *
+ * fork and clone are called through while not inside a hook: in the child of a fork everything runs
+ * on as in any hook's caller, and a child of clone with CLONE_VM shares our thread state for as
+ * long as it lives. The child of a fork is not touched: its owner page is zero, and its first event
+ * opens a trace. daemon forks within libc, so only its child shows.
+ */
+#include "preload/hooks_process.h"
+
+#include "collect/sys.h"
+#include "format/atomic.h"
+#include "format/event.h"
+#include "preload/emit.h"
+#include "preload/hooks_load.h"
+#include "preload/real.h"
+#include "preload/stacks.h"
+#include "preload/start.h"
+#include "preload/state.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+/* sizeof(struct pthread) of glibc 2.36 on x86-64: those near it differ by less than a page, and the
+ * value only serves to find the mapping that a stack lies in. */
+#define USUAL_DESCRIPTOR_BYTES 2304u
+
+/* Not in the headers of older C libraries. */
+pid_t _Fork(void);
+
+static uint64_t descriptor_bytes = USUAL_DESCRIPTOR_BYTES;
+static int (*get_default_attributes)(pthread_attr_t *attributes);
+
+void
+vmt_hooks_process_set_up(void)
+{
+	const uint32_t *size = vmt_real_find("_thread_db_sizeof_pthread");
+	void *getter = vmt_real_find("pthread_getattr_default_np");
+
+	if (size && *size != 0)
+		descriptor_bytes = *size;
+	*(void **)&get_default_attributes = getter;
+}
+
+void
+vmt_hooks_process_add_note(uint32_t note)
+{
+	__atomic_fetch_or(&vmt_state_process.head->notes, note, __ATOMIC_RELAXED);
+}
+
+/* The child of a fork, in the parent. */
+static void
+write_fork(pid_t child, const void *frame)
+{
+	struct vmt_map_event event = {.kind = VMT_EVENT_FORK, .argument_a = (uint64_t)child};
+	int saved_errno = errno;
+
+	if (!vmt_state_enter())
+		return;
+	vmt_hooks_load_settle();
+	event.stack = vmt_stacks_capture(frame);
+	event.time = vmt_emit_time_after();
+	vmt_emit_map(&event);
+	vmt_state_leave();
+	errno = saved_errno;
+}
+
+VMT_EXPORT pid_t
+fork(void)
+{
+	pid_t child = vmt_real()->fork();
+
+	if (child > 0)
+		write_fork(child, __builtin_frame_address(0));
+	return child;
+}
+
+VMT_EXPORT pid_t
+_Fork(void)
+{
+	const struct vmt_real *real = vmt_real();
+	pid_t child;
+
+	if (!real->_Fork) {
+		errno = ENOSYS;
+		return -1;
+	}
+	child = real->_Fork();
+	if (child > 0)
+		write_fork(child, __builtin_frame_address(0));
+	return child;
+}
+
+/* The C library's clone takes the child to its own stack and calls the function there: no frame of
+ * ours is ever returned from twice. The three optional arguments are words and are passed on
+ * whatever the flags. */
+VMT_EXPORT int
+clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
+{
+	pid_t *parent_tid;
+	void *tls;
+	pid_t *child_tid;
+	va_list rest;
+	int child;
+
+	va_start(rest, argument);
+	parent_tid = va_arg(rest, pid_t *);
+	tls = va_arg(rest, void *);
+	child_tid = va_arg(rest, pid_t *);
+	va_end(rest);
+	child = vmt_real()->clone(function, stack, flags, argument, parent_tid, tls, child_tid);
+	if (child > 0 && !(flags & CLONE_THREAD))
+		write_fork(child, __builtin_frame_address(0));
+	return child;
+}
+
+VMT_EXPORT int
+daemon(int keep_directory, int keep_descriptors)
+{
+	return vmt_real()->daemon(keep_directory, keep_descriptors);
+}
+
+/* Bytes of stack that a thread was asked for, 0 where that is not to be learnt. */
+static uint64_t
+stack_bytes(const pthread_attr_t *attributes)
+{
+	pthread_attr_t defaults;
+	size_t bytes = 0;
+
+	if (attributes)
+		return pthread_attr_getstacksize(attributes, &bytes) == 0 ? bytes : 0;
+	if (!get_default_attributes || get_default_attributes(&defaults) != 0)
+		return 0;
+	if (pthread_attr_getstacksize(&defaults, &bytes) != 0)
+		bytes = 0;
+	pthread_attr_destroy(&defaults);
+	return bytes;
+}
+
+/* The new thread may have ended, and freed what the caller's variable lies in, before we read it:
+ * so the kernel reads it for us where it will. */
+static bool
+read_thread(const pthread_t *variable, uint64_t *thread)
+{
+	struct iovec from = {(void *)(uintptr_t)variable, sizeof(*variable)};
+	struct iovec to = {thread, sizeof(*thread)};
+	long result = -ENOSYS;
+
+	if (!vmt_state_process.no_syscalls)
+		result = vmt_sys_call6(SYS_process_vm_readv, vmt_state_owner->pid, (long)&to, 1,
+				       (long)&from, 1, 0);
+	if (result == -EFAULT)
+		return false;
+	if (result != (long)sizeof(*thread))
+		*thread = (uint64_t)*variable;
+	return true;
+}
+
+static void
+write_thread(const pthread_t *variable, uint64_t bytes, const void *frame)
+{
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_THREAD,
+	    .length = bytes,
+	    .argument_a = descriptor_bytes,
+	};
+
+	if (!vmt_state_enter())
+		return;
+	vmt_hooks_load_settle();
+	if (read_thread(variable, &event.address)) {
+		event.stack = vmt_stacks_capture(frame);
+		event.time = vmt_emit_time_after();
+		vmt_emit_map(&event);
+	}
+	vmt_state_leave();
+}
+
+VMT_EXPORT int
+pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
+	       void *argument)
+{
+	const struct vmt_real *real = vmt_real();
+	int saved_errno = errno;
+	uint64_t bytes = 0;
+	int error;
+
+	if (!real->pthread_create)
+		return ENOSYS;
+	if (vmt_state_enter()) {
+		bytes = stack_bytes(attributes);
+		vmt_state_leave();
+	}
+	errno = saved_errno;
+	error = real->pthread_create(thread, attributes, function, argument);
+	saved_errno = errno;
+	if (error == 0)
+		write_thread(thread, bytes, __builtin_frame_address(0));
+	errno = saved_errno;
+	return error;
+}
+
+bool
+vmt_hooks_process_seccomp_begin(void)
+{
+	bool before = vmt_atomic_load_relaxed(&vmt_state_process.no_syscalls);
+
+	vmt_atomic_store_relaxed(&vmt_state_process.no_syscalls, true);
+	return before;
+}
+
+void
+vmt_hooks_process_seccomp_end(bool before, long result)
+{
+	if (result < 0)
+		vmt_atomic_store_relaxed(&vmt_state_process.no_syscalls, before);
+	else if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
+		vmt_hooks_process_add_note(VMT_NOTE_SECCOMP);
+}
+
+static void
+write_name(uint64_t address, uint64_t length, long result, const void *frame)
+{
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_NAME,
+	    .address = address,
+	    .length = length,
+	    .error = result < 0 ? (int16_t)-result : 0,
+	};
+
+	if (!vmt_state_enter())
+		return;
+	event.stack = vmt_stacks_capture(frame);
+	event.time = vmt_emit_time_after();
+	vmt_emit_map(&event);
+	vmt_state_leave();
+}
+
+/* As libc: five words to the kernel, whatever the option. */
+VMT_EXPORT int
+prctl(int option, ...)
+{
+	unsigned long words[4];
+	int saved_errno = errno;
+	bool before = false;
+	long result;
+	va_list rest;
+
+	va_start(rest, option);
+	for (int index = 0; index < 4; index++)
+		words[index] = va_arg(rest, unsigned long);
+	va_end(rest);
+	if (option == PR_SET_SECCOMP)
+		before = vmt_hooks_process_seccomp_begin();
+	result = vmt_sys_call6(SYS_prctl, option, (long)words[0], (long)words[1], (long)words[2],
+			       (long)words[3], 0);
+	if (option == PR_SET_SECCOMP)
+		vmt_hooks_process_seccomp_end(before, result);
+	if (option == PR_SET_VMA && words[0] == PR_SET_VMA_ANON_NAME)
+		write_name(words[1], words[2], result, __builtin_frame_address(0));
+	errno = result < 0 ? (int)-result : saved_errno;
+	return result < 0 ? -1 : (int)result;
+}
+
+VMT_EXPORT void
+exit(int status)
+{
+	int saved_errno = errno;
+
+	if (vmt_state_enter()) {
+		vmt_hooks_load_settle();
+		vmt_state_leave();
+	}
+	vmt_start_finish(status, VMT_EXIT_EXIT);
+	errno = saved_errno;
+	vmt_real()->exit(status);
+	__builtin_unreachable();
+}
+
+/* What libc's _exit does. */
+static void __attribute__((noreturn)) leave_now(int status)
+{
+	for (;;)
+		vmt_sys_call1(SYS_exit_group, status);
+}
+
+VMT_EXPORT void
+_exit(int status)
+{
+	vmt_start_finish(status, VMT_EXIT_UNDERSCORE);
+	leave_now(status);
+}
+
+VMT_EXPORT void
+_Exit(int status)
+{
+	vmt_start_finish(status, VMT_EXIT_UNDERSCORE);
+	leave_now(status);
+}
+
+VMT_EXPORT void
+quick_exit(int status)
+{
+	vmt_start_finish(status, VMT_EXIT_QUICK);
+	vmt_real()->quick_exit(status);
+	__builtin_unreachable();
+}

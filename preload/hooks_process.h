@@ -1,0 +1,32 @@
+/*
+ * hooks_process.h: what do the process hooks need to know before the first of them runs?
+ *
+ * Look-ups by dlsym, which may not happen in the hooks themselves: a thread may be created while
+ * another holds the loader's lock and waits for it.
+ */
+#ifndef VMT_HOOKS_PROCESS_H
+#define VMT_HOOKS_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In the constructor, once next definitions can be looked up. Without it thread descriptors have a
+ * usual size and stacks of default attributes are written with length 0. */
+void vmt_hooks_process_set_up(void);
+
+/* Writes EXEC where this is the recorded process itself and not a vfork child of it, which shares
+ * its memory and whose exec is none of its parent's. Called before vmt_state_enter: nothing may be
+ * left inside, for an exec that succeeds never comes back to leave. True: call undo_exec with the
+ * errno if it does come back. Keeps errno. */
+bool vmt_hooks_process_write_exec(const void *frame);
+void vmt_hooks_process_undo_exec(int error, const void *frame);
+
+/* Before a call that installs a seccomp filter: no system call of ours from here on. Returns what
+ * to hand to seccomp_end, with the call's result, afterwards. */
+bool vmt_hooks_process_seccomp_begin(void);
+void vmt_hooks_process_seccomp_end(bool before, long result);
+
+/* The seccomp bits of vmt_head.notes and its like. Atomic. */
+void vmt_hooks_process_add_note(uint32_t note);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * mapping.h: how is a call of the mmap family made and written down?
+ *
+ * Each function looks at what is about to be released, writes the release, makes the raw system
+ * call, and writes the acquisition, the note or the undo: the rules of format/event.h. Used by the
+ * hooks of libc's names and by the syscall() hook alike. Call between vmt_state_enter and
+ * vmt_state_leave. Returns the kernel's value: negative errno on failure; errno may be clobbered.
+ *
+ * Lengths are written rounded up to whole pages (to huge pages for MAP_HUGETLB), as the kernel
+ * takes them. Arguments that the kernel refuses before it touches anything write nothing.
+ * Where one call makes two releases (mremap with MREMAP_FIXED) and fails, two MAP_UNDO follow, the
+ * later release's first; each carries its release's address and length.
+ *
+ * Async-signal-safe as the calls are. Kernel facts: mm/mmap.c, mm/mremap.c, mm/madvise.c.
+ */
+#ifndef VMT_MAPPING_H
+#define VMT_MAPPING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct vmt_mapping_request {
+	uint64_t address;
+	uint64_t length;
+	int protection;
+	int flags;
+	int fd;
+	uint64_t offset;
+};
+
+long vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack);
+long vmt_mapping_munmap(uint64_t address, uint64_t length, uint32_t stack);
+
+struct vmt_mapping_move {
+	uint64_t old_address;
+	uint64_t old_length;
+	uint64_t new_length;
+	int flags;
+	uint64_t new_address; /* passed on whatever the flags, as libc does */
+};
+
+long vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack);
+
+long vmt_mapping_madvise(uint64_t address, uint64_t length, int advice, uint32_t stack);
+/* Writes an event a vector entry where the pidfd is this process's; else just makes the call. */
+long vmt_mapping_process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advice,
+				 unsigned flags, uint32_t stack);
+
+/* key -1: plain mprotect. */
+long vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key,
+			  uint32_t stack);
+
+/* MLOCK, MUNLOCK or REMAP_FILE_PAGES: a call that was made and changed no ownership. */
+void vmt_mapping_note(uint8_t kind, uint64_t address, uint64_t length, uint32_t flags, long result,
+		      uint32_t stack);
+
+/* The parts that preload/segments.c shares: a release before, an undo after. */
+void vmt_mapping_write_release(uint8_t kind, uint64_t address, uint64_t length, uint32_t stack);
+void vmt_mapping_write_undo(uint64_t address, uint64_t length, long result, uint32_t stack);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * next.h: where is a symbol, if the loader offers no dlsym?
+ *
+ * Walks the loaded files in the loader's order (dl_iterate_phdr) and looks the name up in their
+ * DT_GNU_HASH or DT_HASH tables (System V gABI chapter 5; the GNU hash as in glibc's
+ * elf/dl-lookup.c). Takes default versions of functions only. Set-up only: takes the loader's lock.
+ */
+#ifndef VMT_NEXT_H
+#define VMT_NEXT_H
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The first definition; after_us: the first one in a file behind this library. NULL: none. */
+void *vmt_next_find(const char *name, bool after_us);
+
+/* The dynamic symbol table of one loaded file, as its PT_DYNAMIC names it. */
+struct vmt_next_symbols {
+	uintptr_t base;
+	ElfW(Sym) * symbols;
+	const char *names;
+	const uint16_t *versions;
+	const uint32_t *gnu_hash;
+	const uint32_t *hash;
+};
+
+bool vmt_next_describe(struct vmt_next_symbols *file, uintptr_t base, const ElfW(Dyn) * dynamic);
+
+/* The entry of a defined name of the file, any kind; NULL = none. */
+ElfW(Sym) * vmt_next_symbol(const struct vmt_next_symbols *file, const char *name);
+
+#endif

@@ -1,0 +1,507 @@
+#include "preload/open.h"
+
+#include "collect/collector.h"
+#include "collect/procfs.h"
+#include "collect/sys.h"
+#include "collect/text.h"
+#include "preload/clock.h"
+#include "preload/emit.h"
+#include "preload/modules.h"
+#include "preload/samples.h"
+#include "preload/state.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define MAX_ATTEMPTS 1000u
+#define DEFAULT_HEAP_SLOTS 4096u
+#define DEFAULT_HEAP_SLOTS_ALL 32768u
+#define DEFAULT_MAP_SLOTS 2048u
+#define DEFAULT_STACK_WORDS (UINT64_C(256) << 10)
+#define DEFAULT_STACK_WORDS_ALL (UINT64_C(1) << 20)
+#define DEFAULT_MODULES_BYTES (UINT64_C(256) << 10)
+#define SMALL_BUFFER_BYTES (UINT64_C(64) << 10) /* below: the tables shrink with the rings */
+#define SMALL_SHARDS 2u
+#define MAX_PRESENT 16384u
+
+/* The linker's name for this library's first byte. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+
+static uint32_t
+power_of_two_below(uint64_t number)
+{
+	return UINT32_C(1) << (63 - __builtin_clzll(number | 1));
+}
+
+static uint32_t
+ring_slots(uint64_t bytes, size_t slot_bytes)
+{
+	uint32_t slots = power_of_two_below(bytes / slot_bytes);
+
+	return slots < VMT_RING_MIN_CAPACITY ? VMT_RING_MIN_CAPACITY : slots;
+}
+
+/* About four words of records to an index entry: stacks average more, so the index never fills
+ * before the words do. */
+static void
+size_tables(struct vmt_head *head, const struct vmt_config *config)
+{
+	uint64_t buffer = config->buffer_bytes;
+	bool all = config->malloc_mode == VMT_MALLOC_ALL;
+
+	head->stack_words = all ? DEFAULT_STACK_WORDS_ALL : DEFAULT_STACK_WORDS;
+	head->modules_bytes = DEFAULT_MODULES_BYTES;
+	if (buffer != 0 && buffer < SMALL_BUFFER_BYTES) {
+		head->stack_words = buffer / 8 < 512 ? 512 : buffer / 8;
+		head->modules_bytes = buffer < 8192 ? 8192 : buffer & ~UINT64_C(7);
+	}
+	head->stack_index_entries = power_of_two_below(head->stack_words / 4);
+}
+
+void
+vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t processors)
+{
+	uint64_t buffer = config->buffer_bytes;
+	uint32_t limit = VMT_MAX_SHARDS;
+
+	head->heap_capacity =
+	    config->malloc_mode == VMT_MALLOC_ALL ? DEFAULT_HEAP_SLOTS_ALL : DEFAULT_HEAP_SLOTS;
+	head->map_capacity = DEFAULT_MAP_SLOTS;
+	if (buffer != 0) {
+		head->heap_capacity = ring_slots(buffer / 2, sizeof(struct vmt_heap_event));
+		head->map_capacity = ring_slots(buffer / 2, sizeof(struct vmt_map_event));
+		if (buffer < SMALL_BUFFER_BYTES)
+			limit = SMALL_SHARDS;
+	}
+	head->shards = 1;
+	while (head->shards < processors && head->shards < limit)
+		head->shards *= 2;
+	size_tables(head, config);
+	vmt_head_lay_out(head);
+}
+
+static void
+put_template(struct vmt_text_out *out, const char *template, const char *name, uint32_t pid)
+{
+	for (; *template; template ++) {
+		char next = template[0] == '%' ? template[1] : '\0';
+
+		if (next == 'n')
+			vmt_text_put(out, name);
+		else if (next == 'p')
+			vmt_text_put_decimal(out, pid);
+		else
+			vmt_text_put_bytes(out, template, 1);
+		if (next == 'n' || next == 'p' || next == '%')
+			template ++;
+	}
+}
+
+static bool
+names_pid(const char *template)
+{
+	for (; *template; template ++) {
+		if (template[0] == '%' && template[1] == 'p')
+			return true;
+		if (template[0] == '%' && template[1] == '%')
+			template ++;
+	}
+	return false;
+}
+
+/* A relative name is the present directory's: the collector's is another. */
+static bool
+put_directory(struct vmt_text_out *out)
+{
+	long length = vmt_sys_call2(SYS_getcwd, out->at, out->end - out->at);
+
+	if (length < 2 || *out->at != '/')
+		return false;
+	out->at += length - 1;
+	if (out->at[-1] != '/')
+		vmt_text_put(out, "/");
+	return true;
+}
+
+bool
+vmt_open_path(char *path, size_t room, const struct vmt_config *config, const char *name,
+	      uint32_t pid, uint32_t attempt)
+{
+	static const char extension[] = ".vmt";
+	struct vmt_text_out out = vmt_text_out_begin(path, room);
+	bool has_pid = names_pid(config->output);
+
+	if (config->output[0] != '/' && !put_directory(&out))
+		return false;
+	put_template(&out, config->output, name, pid);
+	if (attempt == 0 || out.overflow)
+		return !out.overflow;
+	if (out.at - path > 4 && memcmp(out.at - 4, extension, 4) == 0)
+		out.at -= 4;
+	if (!has_pid) {
+		vmt_text_put(&out, ".");
+		vmt_text_put_decimal(&out, pid);
+		attempt--;
+	}
+	if (attempt > 0) {
+		vmt_text_put(&out, ".");
+		vmt_text_put_decimal(&out, attempt);
+	}
+	vmt_text_put(&out, extension);
+	return !out.overflow;
+}
+
+static const char *
+explain(long error)
+{
+	switch (-error) {
+	case EACCES:
+	case EPERM:
+		return "no permission to write the output file (VMTRACE_OUTPUT)";
+	case ENOENT:
+	case ENOTDIR:
+		return "the directory of the output file does not exist (VMTRACE_OUTPUT)";
+	case ENOSPC:
+	case EDQUOT:
+		return "no space left for the output file";
+	case EROFS:
+		return "the output file's file system is read-only (VMTRACE_OUTPUT)";
+	case EFBIG:
+		return "the limit on file sizes (ulimit -f) is too small for the output file";
+	case EMFILE:
+	case ENFILE:
+		return "no descriptor left to make the output file with";
+	default:
+		return "the output file cannot be made";
+	}
+}
+
+/* Makes a file that was not there before. Descriptor or negative errno. */
+static int
+make_file(const char *name, uint32_t pid)
+{
+	struct vmt_process *process = &vmt_state_process;
+	int fd = -ENAMETOOLONG;
+
+	for (uint32_t attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+		if (!vmt_open_path(process->trace_path, sizeof(process->trace_path), &vmt_config,
+				   name, pid, attempt))
+			return -ENAMETOOLONG;
+		fd =
+		    vmt_sys_open(process->trace_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		if (fd != -EEXIST)
+			break;
+	}
+	return fd;
+}
+
+/* A file past the limit would raise SIGXFSZ in the program: look first. */
+static bool
+is_within_limit(uint64_t bytes)
+{
+	struct rlimit limit;
+
+	return vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) < 0 ||
+	       limit.rlim_cur >= bytes;
+}
+
+static long
+give_blocks(int fd, uint64_t bytes)
+{
+	static const unsigned char zeros[4096];
+	long result;
+
+	if (!is_within_limit(bytes))
+		return -EFBIG;
+	result = vmt_sys_call4(SYS_fallocate, fd, 0, 0, bytes);
+	if (result != -EOPNOTSUPP && result != -ENOSYS)
+		return result;
+	for (uint64_t at = 0; at < bytes; at += sizeof(zeros)) {
+		result = vmt_sys_call4(SYS_pwrite64, fd, zeros, sizeof(zeros), at);
+		if (result != (long)sizeof(zeros))
+			return result < 0 ? result : -ENOSPC;
+	}
+	return 0;
+}
+
+/* Maps a new file of the head's size. Negative errno on failure, with no file left behind. */
+static long
+map_file(const char *name, uint32_t pid, uint64_t bytes, unsigned char **base)
+{
+	int fd = make_file(name, pid);
+	long result;
+	void *mapped;
+
+	if (fd < 0)
+		return fd;
+	result = give_blocks(fd, bytes);
+	if (result == 0) {
+		mapped = vmt_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		result = vmt_sys_failed(mapped) ? (long)(intptr_t)mapped : 0;
+		*base = mapped;
+	}
+	vmt_sys_close(fd);
+	if (result < 0)
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, vmt_state_process.trace_path, 0);
+	return result;
+}
+
+static uint32_t
+count_processors(void)
+{
+	uint64_t mask[128] = {0};
+	long bytes = vmt_sys_call3(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	uint32_t count = 0;
+
+	for (long i = 0; i < bytes / 8; i++)
+		count += (uint32_t)__builtin_popcountll(mask[i]);
+	return count ? count : 1;
+}
+
+static long
+read_whole(const char *path, char *buffer, size_t length)
+{
+	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	long result;
+
+	if (fd < 0)
+		return fd;
+	result = vmt_procfs_read(fd, buffer, length);
+	vmt_sys_close(fd);
+	return result;
+}
+
+static void
+read_boot_id(unsigned char *boot_id)
+{
+	char text[64];
+	long length = read_whole("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+	unsigned digits = 0;
+
+	for (long i = 0; i < length && digits < 32; i++) {
+		int digit = vmt_text_hex_digit(text[i]);
+
+		if (digit < 0)
+			continue;
+		boot_id[digits / 2] = (unsigned char)(boot_id[digits / 2] << 4 | digit);
+		digits++;
+	}
+}
+
+static uint64_t
+random_id(void)
+{
+	uint64_t number = 0;
+
+	if (vmt_sys_call3(SYS_getrandom, &number, sizeof(number), 1 /* GRND_NONBLOCK */) !=
+	    sizeof(number))
+		number = vmt_clock_before() * UINT64_C(0x9e3779b97f4a7c15) ^
+			 (uint64_t)vmt_sys_call0(SYS_getpid);
+	return number ? number : 1;
+}
+
+static void
+describe_process(struct vmt_head *head)
+{
+	struct vmt_procfs_stat stat;
+	char text[1024];
+	long length = read_whole("/proc/self/stat", text, sizeof(text));
+
+	head->pid = (uint32_t)vmt_sys_call0(SYS_getpid);
+	head->parent_pid = (uint32_t)vmt_sys_call0(SYS_getppid);
+	if (length > 0 && vmt_procfs_parse_stat(text, (size_t)length, &stat))
+		head->start_ticks = stat.start_ticks;
+	read_boot_id(head->boot_id);
+	head->random_id = random_id();
+	head->start_unix_ns = vmt_sys_clock_ns(CLOCK_REALTIME);
+	vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", head->exe, sizeof(head->exe) - 1);
+	length = read_whole("/proc/self/cmdline", head->cmdline, sizeof(head->cmdline));
+	head->cmdline_bytes = length > 0 ? (uint32_t)length : 0;
+}
+
+static void
+describe_recording(struct vmt_head *head)
+{
+	const struct vmt_process *process = &vmt_state_process;
+
+	head->page_bytes = VMT_PAGE_BYTES;
+	head->clock = process->clock_is_tsc ? VMT_CLOCK_TSC : VMT_CLOCK_MONOTONIC;
+	head->malloc_mode = vmt_config.malloc_mode;
+	head->malloc_sample_bytes =
+	    head->malloc_mode == VMT_MALLOC_SAMPLED ? vmt_config.malloc_sample_bytes : 0;
+	head->stack_mode = process->stack_mode;
+	head->stack_depth = process->stack_depth;
+	head->tracer_address = (uint64_t)(uintptr_t)__ehdr_start;
+	head->clock_start.monotonic_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	head->clock_start.ticks = vmt_clock_after();
+}
+
+static void
+use_head(struct vmt_head *head, unsigned char *base)
+{
+	struct vmt_process *process = &vmt_state_process;
+
+	for (uint32_t shard = 0; shard < head->shards; shard++) {
+		for (uint32_t kind = 0; kind < VMT_RING_CLASSES; kind++) {
+			process->rings[shard][kind] =
+			    vmt_head_ring(head, base, shard, (enum vmt_ring_class)kind);
+			vmt_ring_init(&process->rings[shard][kind]);
+		}
+	}
+	process->shard_mask = head->shards - 1;
+	process->stacks = (struct vmt_stack_table){
+	    .index = (uint64_t *)(void *)(base + head->stack_index_offset),
+	    .index_mask = head->stack_index_entries - 1,
+	    .words = (uint64_t *)(void *)(base + head->stack_words_offset),
+	    .words_count = head->stack_words,
+	    .words_used = &head->stack_words_used,
+	    .dropped = &head->stacks_dropped,
+	};
+	process->head = head;
+	process->head_mapped_bytes = head->chunks_offset;
+}
+
+static const char *
+base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+const char *
+vmt_open_trace(void)
+{
+	static struct vmt_head plan; /* large for a signal stack; one opener at a time */
+	unsigned char *base = NULL;
+	long result;
+
+	memset(&plan, 0, sizeof(plan));
+	describe_process(&plan);
+	describe_recording(&plan);
+	vmt_open_size(&plan, &vmt_config, count_processors());
+	result = map_file(plan.exe[0] ? base_name(plan.exe) : "unknown", plan.pid,
+			  plan.chunks_offset, &base);
+	if (result < 0)
+		return explain(result);
+	memcpy(base, &plan, sizeof(plan));
+	use_head((struct vmt_head *)(void *)base, base);
+	return NULL;
+}
+
+void
+vmt_open_announce(void)
+{
+	struct vmt_process *process = &vmt_state_process;
+	struct vmt_head *head = process->head;
+
+	if (process->session &&
+	    vmt_session_announce(process->session, head->pid, head->random_id, process->trace_path))
+		return;
+	process->session = NULL;
+	head->notes |= VMT_NOTE_NO_COLLECTOR;
+}
+
+bool
+vmt_open_in_child(void)
+{
+	struct vmt_process *process = &vmt_state_process;
+	struct vmt_head *parent = process->head;
+	uint64_t parent_bytes = process->head_mapped_bytes;
+	uint64_t forked_from = parent->random_id;
+	const char *why;
+
+	vmt_samples_clear();
+	why = vmt_open_trace();
+	vmt_sys_munmap(parent, parent_bytes);
+	if (why) {
+		vmt_state_go_inert(why);
+		return false;
+	}
+	process->head->forked_from = forked_from;
+	process->head->notes |= VMT_NOTE_FORKED;
+	vmt_open_announce();
+	vmt_modules_announce();
+	vmt_open_write_present();
+	vmt_state_begin_recording();
+	return true;
+}
+
+/* What a PRESENT event says beside the range. */
+struct present {
+	struct vmt_map_event event;
+	uint32_t written;
+};
+
+static bool
+write_range(struct present *present, uint64_t start, uint64_t end, uint64_t what)
+{
+	present->event.kind = VMT_EVENT_PRESENT;
+	present->event.address = start;
+	present->event.length = end - start;
+	present->event.argument_b = what;
+	present->event.time = vmt_clock_after();
+	return present->written++ < MAX_PRESENT && vmt_emit_map(&present->event);
+}
+
+/* The kernel joins neighbouring mappings that are alike, so one line of maps may hold memory of the
+ * program and of the tracer: cuts it up. */
+static bool
+write_split(struct present *present, uint64_t start, uint64_t end, uint64_t what)
+{
+	const struct vmt_process *process = &vmt_state_process;
+
+	while (start < end) {
+		uint64_t piece_end = end;
+		bool own = false;
+
+		for (uint32_t i = 0; i < process->own_count && i < VMT_STATE_OWN_RANGES; i++) {
+			const struct vmt_own_range *range = &process->own[i];
+
+			if (start >= range->start && start < range->end) {
+				own = true;
+				piece_end = range->end < end ? range->end : end;
+				break;
+			}
+			if (range->start > start && range->start < piece_end)
+				piece_end = range->start;
+		}
+		if (!write_range(present, start, piece_end, own ? 3 : what))
+			return false;
+		start = piece_end;
+	}
+	return true;
+}
+
+static bool
+visit_mapping(void *context, const struct vmt_mapping *mapping)
+{
+	struct present *present = context;
+	struct vmt_text path = vmt_text_of(mapping->path, mapping->path_bytes);
+	uint64_t what = 0;
+
+	if (vmt_text_equals(&path, "[heap]"))
+		what = 1;
+	else if (vmt_text_equals(&path, "[stack]"))
+		what = 2;
+	else if (mapping->path_bytes != 0 && !vmt_text_skip_string(&path, "[anon:"))
+		return true;
+	present->event.protection = mapping->protection;
+	present->event.argument_a = mapping->inode;
+	return write_split(present, mapping->start, mapping->end, what);
+}
+
+void
+vmt_open_write_present(void)
+{
+	static char buffer[2 * VMT_PROCFS_LINE_BYTES];
+	struct present present = {0};
+	int fd = vmt_procfs_open(0, "maps");
+
+	if (fd < 0)
+		return;
+	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit_mapping, &present);
+	vmt_sys_close(fd);
+}

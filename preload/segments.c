@@ -1,0 +1,175 @@
+#include "preload/segments.h"
+
+#include "collect/sys.h"
+#include "format/atomic.h"
+#include "format/event.h"
+#include "preload/emit.h"
+#include "preload/look.h"
+#include "preload/mapping.h"
+#include "preload/state.h"
+
+#include <stdbool.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+
+#define PAGE_MASK (UINT64_C(4096) - 1)
+#define ATTACHED_MAX 256u
+
+/* address 0 = free; taken by CAS 0 -> address, length is written before the address is published
+ * and belongs to whoever attached there. An address is attached once at a time. */
+static struct {
+	uint64_t address;
+	uint64_t length;
+} attached[ATTACHED_MAX];
+
+#define CLAIMED UINT64_MAX
+
+static void
+remember(uint64_t address, uint64_t length)
+{
+	for (uint32_t index = 0; index < ATTACHED_MAX; index++) {
+		uint64_t expected = 0;
+
+		if (!vmt_atomic_cas(&attached[index].address, &expected, CLAIMED))
+			continue;
+		attached[index].length = length;
+		vmt_atomic_store_release(&attached[index].address, address);
+		return;
+	}
+}
+
+/* Length attached at an address, 0 where not known. */
+static uint64_t
+recall(uint64_t address)
+{
+	for (uint32_t index = 0; index < ATTACHED_MAX; index++) {
+		if (vmt_atomic_load_acquire(&attached[index].address) == address)
+			return attached[index].length;
+	}
+	return 0;
+}
+
+static void
+forget(uint64_t address)
+{
+	for (uint32_t index = 0; index < ATTACHED_MAX; index++) {
+		uint64_t expected = address;
+
+		if (vmt_atomic_cas(&attached[index].address, &expected, 0))
+			return;
+	}
+}
+
+static uint64_t
+page_up(uint64_t bytes)
+{
+	return (bytes + PAGE_MASK) & ~PAGE_MASK;
+}
+
+uint64_t
+vmt_segments_brk_begin(uint64_t old_break, uint64_t new_break, uint8_t *marks, uint32_t stack)
+{
+	uint64_t kept = page_up(new_break);
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_BRK_BEGIN, .address = new_break, .length = old_break - new_break};
+
+	*marks = 0;
+	if (new_break == 0 || new_break >= old_break)
+		return 0;
+	if (page_up(old_break) > kept)
+		event.argument_a =
+		    vmt_look_committed(kept, page_up(old_break) - kept, &event.marks);
+	event.stack = stack;
+	event.time = vmt_emit_time_before();
+	vmt_emit_map(&event);
+	*marks = event.marks;
+	return event.argument_a;
+}
+
+void
+vmt_segments_brk_end(const struct vmt_segments_brk *moved, uint32_t stack)
+{
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_BRK,
+	    .address = moved->new_break,
+	    .length = moved->new_break > moved->old_break ? moved->new_break - moved->old_break
+							  : moved->old_break - moved->new_break,
+	    .argument_a = moved->old_break,
+	    .argument_b = moved->committed_bytes,
+	    .marks = moved->marks,
+	    .stack = stack,
+	};
+
+	if (moved->error != 0) {
+		if (moved->new_break < moved->old_break)
+			vmt_mapping_write_undo(event.address, event.length, -moved->error, stack);
+		return;
+	}
+	if (event.length == 0)
+		return;
+	event.time = vmt_emit_time_after();
+	vmt_emit_map(&event);
+}
+
+/* Bytes of a segment, 0 where the kernel would not say. */
+static uint64_t
+segment_bytes(int id)
+{
+	struct shmid_ds status;
+
+	if (vmt_state_process.no_syscalls || vmt_sys_call3(SYS_shmctl, id, IPC_STAT, &status) < 0)
+		return 0;
+	return page_up(status.shm_segsz);
+}
+
+long
+vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
+{
+	uint64_t length = segment_bytes(id);
+	uint64_t target = flags & SHM_RND ? address & ~PAGE_MASK : address;
+	bool replace = (flags & SHM_REMAP) && target != 0 && length != 0 && !(target & PAGE_MASK);
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_SHMAT,
+	    .length = length,
+	    .argument_a = (uint64_t)(int64_t)id,
+	    .flags = (uint32_t)flags,
+	    .protection = flags & SHM_RDONLY ? 1 : 3,
+	    .stack = stack,
+	};
+	long result;
+
+	if (replace)
+		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, target, length, stack);
+	result = vmt_sys_call3(SYS_shmat, id, address, flags);
+	if (vmt_sys_failed((void *)result)) {
+		if (replace)
+			vmt_mapping_write_undo(target, length, result, stack);
+		return result;
+	}
+	event.address = (uint64_t)result;
+	if (length != 0)
+		remember(event.address, length);
+	vmt_look_note_file(event.address, length);
+	event.time = vmt_emit_time_after();
+	vmt_emit_map(&event);
+	return result;
+}
+
+long
+vmt_segments_shmdt(uint64_t address, uint32_t stack)
+{
+	uint64_t length = recall(address);
+	long result;
+
+	if (address == 0 || (address & PAGE_MASK))
+		return vmt_sys_call1(SYS_shmdt, address);
+	vmt_mapping_write_release(VMT_EVENT_SHMDT, address, length, stack);
+	forget(address);
+	result = vmt_sys_call1(SYS_shmdt, address);
+	if (vmt_sys_failed((void *)result)) {
+		vmt_mapping_write_undo(address, length, result, stack);
+		if (length != 0)
+			remember(address, length);
+	}
+	return result;
+}

@@ -1,0 +1,47 @@
+/*
+ * stack_bounds.h: which addresses around a stack pointer can be read without a fault?
+ *
+ *   main thread   [sp, end of [stack]), learnt from /proc/self/maps at load; the kernel keeps other
+ *                 mappings out of the gap below it (mmap_base, Linux arch/x86/mm/mmap.c: at least
+ *                 128 MiB or the stack limit)
+ *   other thread  [sp, its thread control block), which glibc puts at the top of the stack; every
+ *                 page between is probed once and the range kept with the thread, which cannot lose
+ *                 its own stack while it runs
+ *   anything else (alternate signal stack, coroutine, clone with its own stack): a page is probed
+ *                 each time before it is read
+ *
+ * A probe is a rt_sigprocmask with an impossible `how` and the address as the new set: the kernel
+ * copies the set first (EFAULT) and refuses `how` after (EINVAL), so nothing changes and nothing
+ * faults. Where hooks make no system calls, an unknown stack ends with its present page.
+ *
+ * No allocation; async-signal-safe: a handler that interrupts a writer of the thread's range sees
+ * either range, each of them valid.
+ */
+#ifndef VMT_STACK_BOUNDS_H
+#define VMT_STACK_BOUNDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vmt_stack_bounds {
+	uint64_t low;	/* [low, low + bytes) can be read */
+	uint64_t bytes; /* 0: nothing */
+	bool probing;	/* pages above may be added after a probe */
+};
+
+/* At load: the main thread's stack, and whether probes work here. */
+void vmt_stack_bounds_set_up(void);
+
+/* What can be read of the stack that sp, in use right now, points into, from sp upwards. */
+struct vmt_stack_bounds vmt_stack_bounds_of(uint64_t sp);
+
+/* The same for a stack pointer that was found in a signal frame: it may be off the stack's end (a
+ * handler that reports a stack overflow), and the bounds begin at the first page that can be read.
+ */
+struct vmt_stack_bounds vmt_stack_bounds_of_unknown(uint64_t sp);
+
+/* Grows the bounds upwards to the page of an address, if all pages up to there can be read: what
+ * lies behind an unreadable page is another stack. */
+bool vmt_stack_bounds_extend(struct vmt_stack_bounds *bounds, uint64_t address);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * stacks.h: who called the hook?
+ *
+ * Walks the calling thread's stack from the hook's own frame and interns it. The hook passes its
+ * frame address (preload is built with frame pointers), so hooks' frames are never part of a stack.
+ * Every word is read only after its address was found inside the stack in use (stack_bounds.h), the
+ * stack pointer rises strictly, depth is limited; an odd chain ends early. No lock, no allocation,
+ * no dlopen; async-signal-safe.
+ *
+ * Each address given lies one past a byte of the code that it stands for: it is a return address,
+ * or, where a signal struck and in the signal trampoline, the instruction's address plus one.
+ */
+#ifndef VMT_STACKS_H
+#define VMT_STACKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum vmt_stacks_walker { VMT_STACKS_WALK_CFI, VMT_STACKS_WALK_LIBUNWIND, VMT_STACKS_WALK_FP };
+
+/* Id of the stack whose innermost frame is the caller of the function that `frame` belongs to;
+ * 0 = none. Use the macro in hooks. */
+uint32_t vmt_stacks_capture(const void *frame);
+#define VMT_STACK() vmt_stacks_capture(__builtin_frame_address(0))
+
+/* At load: picks the walker that VMTRACE_STACKS asks for (own CFI tables, libunwind, frame
+ * pointers), says in vmt_state_process.stack_mode what kind it is, and learns the main thread's
+ * stack bounds. Calls libc. */
+void vmt_stacks_set_up(void);
+
+/* Picks another walker; false: not to be had here. Tests, and set-up. */
+bool vmt_stacks_choose(enum vmt_stacks_walker walker);
+
+/* Walks without interning: fills addresses, returns how many. Tests compare walkers with it. */
+uint32_t vmt_stacks_walk(const void *frame, uint64_t *addresses, uint32_t limit);
+
+#endif

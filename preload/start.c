@@ -1,0 +1,323 @@
+#include "preload/start.h"
+
+#include "collect/collector.h"
+#include "collect/sys.h"
+#include "preload/clock.h"
+#include "preload/config.h"
+#include "preload/emit.h"
+#include "preload/hooks_new.h"
+#include "preload/hooks_process.h"
+#include "preload/modules.h"
+#include "preload/open.h"
+#include "preload/real.h"
+#include "preload/samples.h"
+#include "preload/spawn.h"
+#include "preload/stacks.h"
+#include "preload/state.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#include <elf.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define SAMPLE_LINES (UINT64_C(1) << 18)
+#define SAMPLE_LINES_FINE (UINT64_C(1) << 20) /* for intervals below FINE_SAMPLE_BYTES */
+#define SAMPLE_LINES_SMALL (UINT64_C(1) << 8) /* with a small VMTRACE_BUFFER */
+#define FINE_SAMPLE_BYTES (UINT64_C(16) << 10)
+#define SMALL_BUFFER_BYTES (UINT64_C(64) << 10)
+#define ENVIRONMENT_ENTRIES 4096u
+#define EXIT_POLL_NS 2000000
+
+/* Sanitizers replace the allocator and watch the address space themselves. */
+extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+static uint32_t finished_generation;
+
+static const char *
+executable_name(char *buffer, size_t room)
+{
+	long length = vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", buffer, room - 1);
+	const char *slash;
+
+	buffer[length > 0 ? length : 0] = '\0';
+	slash = strrchr(buffer, '/');
+	return slash ? slash + 1 : buffer;
+}
+
+/* A session whose collector has gone is as good as none. */
+static struct vmt_session *
+find_session(void)
+{
+	struct vmt_session *session;
+	uint32_t collector;
+
+	if (!vmt_config.session[0] || vmt_session_attach(vmt_config.session, &session) < 0)
+		return NULL;
+	collector = vmt_atomic_load_relaxed(&session->collector_pid);
+	if (collector != 0 && vmt_sys_call2(SYS_kill, collector, 0) == -ESRCH) {
+		vmt_sys_munmap(session, sizeof(*session));
+		return NULL;
+	}
+	return session;
+}
+
+/* Why this image is not to be recorded although nothing is amiss; NULL = it is. */
+static const char *
+find_objection(const struct vmt_session *session)
+{
+	char path[VMT_EXE_BYTES];
+
+	if (__asan_init || __tsan_init)
+		return "the program uses a sanitizer";
+	if (getauxval(AT_SECURE))
+		return "the program runs with raised privileges";
+	if (!vmt_config_matches(vmt_config.only, executable_name(path, sizeof(path))))
+		return "VMTRACE_ONLY does not name this program";
+	if (session && vmt_atomic_load_relaxed(&session->traces) > 0 && !vmt_config.follow_exec)
+		return "VMTRACE_FOLLOW leaves out later images";
+	return NULL;
+}
+
+/* The kernel's own choice vouches for a TSC that is constant and the same on all CPUs. */
+static bool
+can_use_tsc(void)
+{
+#if defined(__x86_64__)
+	static const char path[] =
+	    "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+	char source[8] = "";
+	unsigned a, b, c, d;
+	int access = PR_TSC_ENABLE;
+	int fd;
+
+	if (!__get_cpuid(0x80000001, &a, &b, &c, &d) || !(d & (1u << 27))) /* rdtscp */
+		return false;
+	vmt_sys_call2(SYS_prctl, PR_GET_TSC, &access);
+	fd = vmt_sys_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return false;
+	vmt_sys_read(fd, source, sizeof(source) - 1);
+	vmt_sys_close(fd);
+	return access == PR_TSC_ENABLE && memcmp(source, "tsc\n", 4) == 0;
+#else
+	return false;
+#endif
+}
+
+static void
+take_configuration(void)
+{
+	struct vmt_process *process = &vmt_state_process;
+
+	process->malloc_sample_bytes = vmt_config.malloc_sample_bytes;
+	process->stack_depth = vmt_config.stack_depth;
+	process->follow_fork = vmt_config.follow_fork;
+	process->follow_exec = vmt_config.follow_exec;
+	process->clock_is_tsc = can_use_tsc();
+}
+
+static bool
+set_up_samples(void)
+{
+	uint64_t lines = SAMPLE_LINES;
+
+	if (vmt_config.malloc_mode == VMT_MALLOC_OFF)
+		return true;
+	if (vmt_config.malloc_mode == VMT_MALLOC_SAMPLED &&
+	    vmt_config.malloc_sample_bytes < FINE_SAMPLE_BYTES)
+		lines = SAMPLE_LINES_FINE;
+	if (vmt_config.buffer_bytes != 0 && vmt_config.buffer_bytes < SMALL_BUFFER_BYTES)
+		lines = SAMPLE_LINES_SMALL;
+	return vmt_samples_set_up(lines);
+}
+
+static void
+append_session_path(char *text, const char *path)
+{
+	size_t used = strlen(VMT_SESSION_ENV "=");
+
+	memcpy(text, VMT_SESSION_ENV "=", used);
+	memcpy(text + used, path, strlen(path) + 1);
+}
+
+/* Later images find the session by VMTRACE_SESSION. The environment is swapped for a copy in static
+ * memory: setenv would allocate. */
+static void
+export_session(const char *path)
+{
+	static char *entries[ENVIRONMENT_ENTRIES];
+	static char variable[sizeof(VMT_SESSION_ENV) + VMT_STATE_PATH_BYTES];
+	const size_t name = strlen(VMT_SESSION_ENV "=");
+	size_t count = 0;
+
+	for (char **entry = environ; entry && *entry; entry++) {
+		if (strncmp(*entry, VMT_SESSION_ENV "=", name) == 0)
+			continue;
+		if (count >= ENVIRONMENT_ENTRIES - 2)
+			return;
+		entries[count++] = *entry;
+	}
+	append_session_path(variable, path);
+	entries[count++] = variable;
+	entries[count] = NULL;
+	environ = entries;
+}
+
+static void
+find_collector(struct vmt_session *session)
+{
+	const char *path;
+
+	vmt_state_process.session = session;
+	if (!session && vmt_spawn_collector(&path))
+		export_session(path);
+	vmt_open_announce();
+}
+
+static void
+note_own_malloc(void)
+{
+	uintptr_t found = (uintptr_t)vmt_real_find("malloc");
+
+	if (found != 0 && (found < (uintptr_t)__ehdr_start || found >= (uintptr_t)_end))
+		vmt_state_process.head->notes |= VMT_NOTE_OWN_MALLOC;
+}
+
+/* NULL, or why nothing can be recorded. */
+static const char *
+begin(struct vmt_session *session)
+{
+	struct vmt_process *process = &vmt_state_process;
+	const char *why;
+
+	if (!vmt_state_set_up() || !set_up_samples())
+		return "no address space left for the tracer's tables";
+	why = vmt_open_trace();
+	if (why)
+		return why;
+	note_own_malloc();
+	find_collector(session);
+	vmt_hooks_process_set_up();
+	vmt_stacks_set_up();
+	process->head->stack_mode = process->stack_mode;
+	vmt_modules_refresh();
+	vmt_open_write_present();
+	vmt_state_begin_recording();
+	/* Heap hooks ask for the mode first of all: this opens their gate. */
+	vmt_atomic_store_relaxed(&process->malloc_mode, vmt_config.malloc_mode);
+	return NULL;
+}
+
+static void
+set_up(char *const *environment)
+{
+	const char *wrong = vmt_config_read(&vmt_config, environment);
+	struct vmt_session *session = find_session();
+	const char *objection = find_objection(session);
+
+	vmt_state_process.verbose = vmt_config.verbose;
+	(void)vmt_real();
+	vmt_hooks_new_set_up();
+	if (objection) {
+		vmt_state_go_inert(objection);
+		return;
+	}
+	take_configuration();
+	objection = wrong ? "the value of this variable cannot be used" : begin(session);
+	if (objection) {
+		vmt_state_process.verbose = false;
+		vmt_state_go_inert(NULL);
+		vmt_state_say(wrong ? wrong : "not recording", objection);
+	} else if (vmt_config.verbose) {
+		vmt_state_say("recording to", vmt_state_process.trace_path);
+	}
+}
+
+static void __attribute__((constructor(101))) library_loaded(void)
+{
+	int saved = errno;
+
+	vmt_state_thread.depth = 1;
+	set_up(environ);
+	vmt_state_thread.depth = 0;
+	errno = saved;
+}
+
+static void
+write_exit(int status, enum vmt_exit_path path)
+{
+	struct vmt_head *head = vmt_state_process.head;
+	struct vmt_map_event event = {.kind = VMT_EVENT_EXIT,
+				      .argument_a = (uint64_t)(int64_t)status,
+				      .argument_b = path,
+				      .time = vmt_clock_after()};
+
+	vmt_emit_map(&event);
+	vmt_atomic_store_relaxed(&head->end_status, status);
+	vmt_atomic_store_release(&head->end, VMT_END_EXIT);
+}
+
+/* Asks for a snapshot of the process as it stands now, and waits for it, bounded. */
+static void
+wait_for_snapshot(void)
+{
+	const struct vmt_process *process = &vmt_state_process;
+	struct vmt_head *head = process->head;
+	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
+	uint64_t deadline_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + VMT_FINISH_WAIT_NS;
+	struct timespec pause = {0, EXIT_POLL_NS};
+
+	while (vmt_emit_is_collected() && vmt_sys_clock_ns(CLOCK_MONOTONIC) < deadline_ns) {
+		uint32_t done = vmt_atomic_load_acquire(&head->snapshot_done);
+
+		if ((int32_t)(done - wanted) >= 0)
+			return;
+		vmt_session_wake(process->session);
+		vmt_sys_call4(SYS_futex, &head->snapshot_done, FUTEX_WAIT, done, &pause);
+	}
+}
+
+/* A vfork child runs on its parent's memory, owner page included: its pid gives it away. Under a
+ * seccomp filter it cannot be asked; the collector learns of the end by itself. */
+static bool
+is_ours_to_end(void)
+{
+	return vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
+	       !vmt_state_process.no_syscalls &&
+	       vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
+}
+
+void
+vmt_start_finish(int status, enum vmt_exit_path path)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+	uint32_t depth = thread->depth;
+	uint32_t generation = vmt_state_owner->generation;
+	uint32_t finished = vmt_atomic_load_relaxed(&finished_generation);
+	int saved = errno;
+
+	if (finished == generation || !is_ours_to_end() ||
+	    !vmt_atomic_cas(&finished_generation, &finished, generation))
+		return;
+	thread->depth = depth + 1;
+	write_exit(status, path);
+	wait_for_snapshot();
+	thread->depth = depth;
+	errno = saved;
+}
+
+/* A return from main, or an exit that no hook saw. Its status is the collector's to learn. */
+static void __attribute__((destructor(101))) library_unloaded(void)
+{
+	vmt_start_finish(0, VMT_EXIT_EXIT);
+}

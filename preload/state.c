@@ -1,0 +1,146 @@
+#include "preload/state.h"
+
+#include "collect/sys.h"
+#include "preload/open.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+/* Before set-up, and for ever where nothing is recorded. */
+static struct vmt_owner nobody;
+
+struct vmt_owner *vmt_state_owner = &nobody;
+struct vmt_process vmt_state_process;
+__thread struct vmt_thread vmt_state_thread __attribute__((tls_model("initial-exec")));
+
+static size_t
+round_to_pages(size_t bytes)
+{
+	return (bytes + VMT_PAGE_BYTES - 1) & ~(size_t)(VMT_PAGE_BYTES - 1);
+}
+
+void *
+vmt_state_map_own(size_t bytes)
+{
+	struct vmt_process *process = &vmt_state_process;
+	size_t length = round_to_pages(bytes);
+	uint32_t index;
+	void *memory;
+
+	if (length < bytes)
+		return NULL;
+	memory = vmt_sys_mmap(NULL, length, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (vmt_sys_failed(memory))
+		return NULL;
+	index = vmt_atomic_add_relaxed(&process->own_count, 1);
+	if (index < VMT_STATE_OWN_RANGES)
+		process->own[index] = (struct vmt_own_range){(uint64_t)(uintptr_t)memory,
+							     (uint64_t)(uintptr_t)memory + length};
+	return memory;
+}
+
+bool
+vmt_state_wipe_on_fork(void *memory, size_t bytes)
+{
+	return vmt_sys_call3(SYS_madvise, memory, round_to_pages(bytes), MADV_WIPEONFORK) == 0;
+}
+
+/* Events written while the trace is being opened need a generation already. */
+static void
+begin_generation(struct vmt_owner *owner)
+{
+	owner->generation = ++vmt_state_process.generation;
+}
+
+bool
+vmt_state_set_up(void)
+{
+	struct vmt_owner *owner = vmt_state_map_own(sizeof(*owner));
+
+	if (!owner)
+		return false;
+	vmt_state_process.owner_wiped = vmt_state_wipe_on_fork(owner, sizeof(*owner));
+	owner->state = VMT_OWNER_OPENING;
+	begin_generation(owner);
+	vmt_atomic_store_release(&vmt_state_owner, owner);
+	return true;
+}
+
+void
+vmt_state_begin_recording(void)
+{
+	struct vmt_owner *owner = vmt_state_owner;
+
+	owner->pid = vmt_state_process.head->pid;
+	/* Orders all of process and owner before the state that lets hooks read them. */
+	vmt_atomic_store_release(&owner->state, VMT_OWNER_RECORDING);
+}
+
+/*
+ * A wiped owner means a fork child. It has one thread at first, but may have more by its first
+ * event: the swap picks one of them to open the trace, the others pass through meanwhile.
+ */
+bool
+vmt_state_enter_slow(struct vmt_thread *thread)
+{
+	struct vmt_process *process = &vmt_state_process;
+	uint32_t expected = VMT_OWNER_NONE;
+
+	if (vmt_state_owner == &nobody ||
+	    vmt_atomic_load_relaxed(&vmt_state_owner->state) != VMT_OWNER_NONE)
+		return false;
+	if (!vmt_atomic_cas(&vmt_state_owner->state, &expected, VMT_OWNER_OPENING))
+		return false;
+	if (process->inert || process->no_syscalls || !process->follow_fork) {
+		vmt_state_go_inert(NULL);
+		return false;
+	}
+	begin_generation(vmt_state_owner);
+	thread->depth = 1;
+	__asm__ volatile("" ::: "memory");
+	if (vmt_open_in_child())
+		return true;
+	vmt_state_leave();
+	return false;
+}
+
+void
+vmt_state_forked(void)
+{
+	if (vmt_state_process.owner_wiped || vmt_state_owner == &nobody)
+		return;
+	memset(vmt_state_owner, 0, sizeof(*vmt_state_owner));
+}
+
+void
+vmt_state_say(const char *text, const char *detail)
+{
+	char line[512];
+	size_t used = 0;
+	const char *parts[] = {"vmtrace: ", text, detail ? ": " : "", detail ? detail : "", "\n"};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t length = strlen(parts[i]);
+		size_t room = sizeof(line) - 1 - used;
+
+		memcpy(line + used, parts[i], length < room ? length : room);
+		used += length < room ? length : room;
+	}
+	line[used - 1] = '\n'; /* also where the text was cut */
+	vmt_sys_write(2, line, used);
+}
+
+void
+vmt_state_go_inert(const char *why)
+{
+	vmt_state_process.inert = true;
+	vmt_atomic_store_relaxed(&vmt_state_process.malloc_mode, VMT_MALLOC_OFF);
+	vmt_atomic_store_release(&vmt_state_owner->state, VMT_OWNER_INERT);
+	if (why && vmt_state_process.verbose)
+		vmt_state_say("not recording", why);
+}

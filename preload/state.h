@@ -1,0 +1,156 @@
+/*
+ * state.h: is this process being recorded, and does this thread sit inside a hook already?
+ *
+ * Three kinds of state, by how long they live:
+ *   owner    one private page that the kernel wipes in a fork child (MADV_WIPEONFORK): whose trace
+ *            is mapped here. Zero in a child of any kind of fork, so its first event opens a trace
+ *            of its own; a vfork child shares the memory and goes on in its parent's.
+ *   process  ordinary data, inherited by fork: configuration, handles on the mapped trace.
+ *   thread   initial-exec TLS, zero at birth, no destructor.
+ *
+ * Every hook is: enter (false: call through, record nothing) - real call and events - leave.
+ * Thread and signal safe: a signal handler that interrupts a hook finds the thread inside and
+ * passes through. errno is the caller's: a hook that recorded anything restores it.
+ */
+#ifndef VMT_STATE_H
+#define VMT_STATE_H
+
+#include "format/head.h"
+#include "format/session.h"
+#include "format/stack_table.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum vmt_owner_state {
+	VMT_OWNER_NONE,	   /* wiped by fork, or not begun: the slow path opens a trace */
+	VMT_OWNER_OPENING, /* some thread is opening it; others pass through */
+	VMT_OWNER_RECORDING,
+	VMT_OWNER_INERT, /* off for good in this process */
+};
+
+struct vmt_owner {
+	uint32_t state;	     /* enum vmt_owner_state; CAS NONE -> OPENING, then release store */
+	uint32_t pid;	     /* of the recorded process, also as a vfork child sees it */
+	uint32_t generation; /* differs from every earlier owner's that this thread may remember */
+};
+
+/* A private anonymous mapping that the tracer made for itself. */
+struct vmt_own_range {
+	uint64_t start;
+	uint64_t end;
+};
+
+#define VMT_STATE_OWN_RANGES 32u
+#define VMT_STATE_PATH_BYTES 1280u
+
+struct vmt_process {
+	/* configuration, read once from the environment */
+	uint32_t malloc_mode; /* enum vmt_malloc_mode */
+	uint64_t malloc_sample_bytes;
+	uint32_t stack_depth;
+	uint32_t stack_mode; /* enum vmt_stack_mode */
+	bool verbose;
+	bool follow_fork;
+	bool follow_exec;
+	bool clock_is_tsc;
+	bool no_syscalls; /* the program installed a seccomp filter: hooks make none of their own */
+	bool inert;	  /* for good, and for fork children as well */
+	bool owner_wiped; /* the kernel wipes the owner page in fork children */
+	uint32_t generation; /* of the latest owner; inherited, so a child's is always new */
+
+	/* the trace of this process image */
+	struct vmt_head *head;
+	uint64_t head_mapped_bytes;
+	struct vmt_ring_view rings[VMT_MAX_SHARDS][VMT_RING_CLASSES];
+	uint32_t shard_mask; /* shards - 1 */
+	struct vmt_stack_table stacks;
+	struct vmt_session *session; /* NULL: nobody collects */
+	char trace_path[VMT_STATE_PATH_BYTES];
+
+	/* anonymous mappings that are the tracer's own: see vmt_state_map_own */
+	struct vmt_own_range own[VMT_STATE_OWN_RANGES];
+	uint32_t own_count;
+};
+
+struct vmt_thread {
+	uint32_t depth;		/* > 0: inside a hook */
+	uint32_t thread_id;	/* 0: not asked yet */
+	uint32_t generation;	/* of the owner for which thread_id and stack bounds are valid */
+	uint32_t sampler_ready; /* the generation that seeded `random`, 0 = none */
+	int64_t sample_left;	/* bytes until the next sample; <= 0 means: take one */
+	uint64_t random;
+	uint64_t stack_low; /* bounds of the thread's stack, 0 = not known */
+	uint64_t stack_high;
+	uint32_t heap_depth; /* > 0: inside the next allocator, called by a heap hook */
+	uint32_t heap_calls; /* heap hooks that recorded or decided not to, mod 2^32 */
+	uint32_t resolving;  /* looking up next definitions: allocate from the arena */
+	uint32_t spare0;
+	uint64_t foreign_low; /* [low, high): lately seen not to be in the thread's own stack */
+	uint64_t foreign_high;
+	uint64_t spare[4];
+};
+
+_Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of every thread");
+
+extern struct vmt_owner *vmt_state_owner; /* never NULL: points to a zero owner before set-up */
+extern struct vmt_process vmt_state_process;
+extern __thread struct vmt_thread vmt_state_thread __attribute__((tls_model("initial-exec")));
+
+/* Opens a trace in a fork child, or finds that this process is not to be recorded. */
+bool vmt_state_enter_slow(struct vmt_thread *thread);
+
+/* Whether the calling hook may record. True must be paired with vmt_state_leave. The compiler
+ * barriers keep the guard around everything between (a leaf-declared libc function may call back
+ * into a hook). */
+static inline bool
+vmt_state_enter(void)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+
+	if (thread->depth != 0) {
+		if (vmt_atomic_load_relaxed(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
+			vmt_atomic_add_relaxed(&vmt_state_process.head->nested_calls, 1);
+		return false;
+	}
+	if (__builtin_expect(
+		vmt_atomic_load_acquire(&vmt_state_owner->state) != VMT_OWNER_RECORDING, 0))
+		return vmt_state_enter_slow(thread);
+	thread->depth = 1;
+	__asm__ volatile("" ::: "memory");
+	return true;
+}
+
+static inline void
+vmt_state_leave(void)
+{
+	__asm__ volatile("" ::: "memory");
+	vmt_state_thread.depth = 0;
+}
+
+/* Private anonymous zeroed memory for the tracer itself (page-rounded, not reserved against
+ * overcommit), remembered so that the trace can name it. NULL on failure. Set-up only. */
+void *vmt_state_map_own(size_t bytes);
+
+/* Has the kernel zero such memory in fork children. False where it cannot. */
+bool vmt_state_wipe_on_fork(void *memory, size_t bytes);
+
+/* In a fork child, from fork hooks: does by hand what the wiped owner page does by itself where
+ * the kernel cannot wipe. */
+void vmt_state_forked(void);
+
+/* Makes the owner page. False: no memory. Constructor only. */
+bool vmt_state_set_up(void);
+
+/* Says that recording begins (constructor, fork child). Orders all of process before it. */
+void vmt_state_begin_recording(void);
+
+/* Writes one line "vmtrace: ..." to stderr. */
+void vmt_state_say(const char *text, const char *detail);
+
+/* Turns recording off for good, in this process and its future fork children: an impossible state
+ * was met, or a step failed. With VMTRACE_VERBOSE says why (NULL = nothing) in a line on stderr. */
+void vmt_state_go_inert(const char *why);
+
+#endif

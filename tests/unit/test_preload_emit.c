@@ -1,0 +1,344 @@
+#include "preload/emit.h"
+
+#include "collect/sys.h"
+#include "preload/clock.h"
+#include "preload/state.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CAPACITY 8u
+
+static struct vmt_owner owner;
+static struct vmt_session session;
+static unsigned char *base;
+
+static struct vmt_ring_view *
+ring(enum vmt_ring_class ring_class)
+{
+	return &vmt_state_process.rings[0][ring_class];
+}
+
+/* A trace in memory, with one shard; nobody collects. */
+static int
+set_up(void **state)
+{
+	struct vmt_process *process = &vmt_state_process;
+	struct vmt_head plan = {.shards = 1,
+				.heap_capacity = CAPACITY,
+				.map_capacity = CAPACITY,
+				.stack_index_entries = 64,
+				.stack_words = 64,
+				.modules_bytes = 64};
+
+	(void)state;
+	vmt_head_lay_out(&plan);
+	plan.clock_start.monotonic_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	base = mmap(NULL, plan.chunks_offset, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+	assert_ptr_not_equal(base, MAP_FAILED);
+	memcpy(base, &plan, sizeof(plan));
+	memset(process, 0, sizeof(*process));
+	memset(&session, 0, sizeof(session));
+	process->head = (struct vmt_head *)(void *)base;
+	process->malloc_mode = VMT_MALLOC_SAMPLED;
+	for (int i = 0; i < VMT_RING_CLASSES; i++) {
+		process->rings[0][i] =
+		    vmt_head_ring(process->head, base, 0, (enum vmt_ring_class)i);
+		vmt_ring_init(&process->rings[0][i]);
+	}
+	owner = (struct vmt_owner){.state = VMT_OWNER_RECORDING, .generation = 1};
+	vmt_state_owner = &owner;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	return munmap(base, vmt_state_process.head->chunks_offset);
+}
+
+static void
+collect(void)
+{
+	vmt_state_process.session = &session;
+	session.heartbeat_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + 60000000000u;
+}
+
+static void
+collector_died(void)
+{
+	vmt_state_process.session = &session;
+	session.heartbeat_ns = 1;
+	vmt_state_process.head->clock_start.monotonic_ns = 1;
+}
+
+static bool
+emit_block(uint8_t kind, uint64_t number)
+{
+	return vmt_emit_heap(kind, (void *)(uintptr_t)(number * 16), number, (uint32_t)number,
+			     number);
+}
+
+static bool
+emit_mapping(uint8_t kind, uint64_t number)
+{
+	struct vmt_map_event event = {.kind = kind, .address = number, .time = number};
+
+	return vmt_emit_map(&event);
+}
+
+static void
+a_heap_event_arrives_whole(void **state)
+{
+	struct vmt_event event;
+	const struct vmt_heap_event *slot;
+
+	(void)state;
+	assert_true(vmt_emit_heap(VMT_EVENT_CALLOC, (void *)0x7fff12345670, 1234567, 99, 424242));
+	assert_int_equal(vmt_ring_look(ring(VMT_RING_HEAP), 0), VMT_RING_COMMITTED);
+	slot = (void *)vmt_ring_sequence(ring(VMT_RING_HEAP), 0);
+	vmt_event_from_heap(&event, slot);
+	assert_int_equal(event.kind, VMT_EVENT_CALLOC);
+	assert_int_equal(event.address, 0x7fff12345670);
+	assert_int_equal(event.length, 1234567);
+	assert_int_equal(event.stack, 99);
+	assert_int_equal(event.time, 424242);
+	assert_int_equal(event.thread, gettid() & 0xffff);
+}
+
+static void
+a_map_event_arrives_whole(void **state)
+{
+	struct vmt_map_event event = {.kind = VMT_EVENT_MMAP,
+				      .stack = 7,
+				      .time = 8,
+				      .address = 9,
+				      .length = 10,
+				      .argument_a = 11,
+				      .argument_b = 12,
+				      .flags = 13,
+				      .error = -14,
+				      .advice = 15,
+				      .protection = 3,
+				      .marks = 5};
+	const struct vmt_map_event *slot;
+
+	(void)state;
+	assert_true(vmt_emit_map(&event));
+	slot = (void *)vmt_ring_sequence(ring(VMT_RING_MAP), 0);
+	event.thread = (uint32_t)gettid();
+	event.sequence = 1;
+	assert_memory_equal(slot, &event, sizeof(event));
+}
+
+static void
+times_of_one_thread_never_go_back(void **state)
+{
+	uint64_t last = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		uint64_t before = vmt_emit_time_before();
+		uint64_t after = vmt_emit_time_after();
+
+		assert_true(before >= last && after >= before);
+		last = after;
+	}
+#if defined(__x86_64__)
+	vmt_state_process.clock_is_tsc = true;
+	last = __builtin_ia32_rdtsc();
+	assert_true(vmt_emit_time_after() > last);
+#endif
+}
+
+static void
+a_new_owner_asks_for_the_thread_again(void **state)
+{
+	(void)state;
+	assert_int_equal(vmt_emit_thread_id(), gettid());
+	vmt_state_thread.thread_id = 5;
+	assert_int_equal(vmt_emit_thread_id(), 5);
+	owner.generation++;
+	assert_int_equal(vmt_emit_thread_id(), gettid());
+}
+
+static void
+without_a_collector_the_newest_stay(void **state)
+{
+	const struct vmt_ring *control = ring(VMT_RING_HEAP)->control;
+
+	(void)state;
+	for (uint64_t i = 0; i < 3 * CAPACITY; i++)
+		assert_true(emit_block(VMT_EVENT_MALLOC, i));
+	assert_int_equal(control->head, 3 * CAPACITY);
+	assert_int_equal(control->overwritten[VMT_EVENT_MALLOC], 2 * CAPACITY);
+	assert_int_equal(control->dropped[VMT_EVENT_MALLOC], 0);
+	assert_int_equal(vmt_ring_look(ring(VMT_RING_HEAP), 2 * CAPACITY), VMT_RING_COMMITTED);
+	assert_int_equal(vmt_ring_look(ring(VMT_RING_HEAP), 2 * CAPACITY - 1), VMT_RING_RELEASED);
+}
+
+static void
+a_dead_collector_is_like_none(void **state)
+{
+	const struct vmt_ring *control = ring(VMT_RING_MAP)->control;
+
+	(void)state;
+	collector_died();
+	assert_false(vmt_emit_is_collected());
+	for (uint64_t i = 0; i < CAPACITY + 3; i++)
+		assert_true(emit_mapping(VMT_EVENT_MUNMAP, i));
+	assert_int_equal(control->overwritten[VMT_EVENT_MUNMAP], 3);
+}
+
+static void
+sampled_acquisitions_are_dropped_and_counted(void **state)
+{
+	const struct vmt_ring *control = ring(VMT_RING_HEAP)->control;
+
+	(void)state;
+	collect();
+	assert_true(vmt_emit_is_collected());
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_true(emit_block(VMT_EVENT_MALLOC, i));
+	assert_false(emit_block(VMT_EVENT_MALLOC, 90));
+	assert_false(emit_block(VMT_EVENT_REALLOC, 91));
+	assert_int_equal(control->dropped[VMT_EVENT_MALLOC], 1);
+	assert_int_equal(control->dropped[VMT_EVENT_REALLOC], 1);
+	assert_int_equal(control->overwritten[VMT_EVENT_MALLOC], 0);
+	assert_int_equal(control->head, CAPACITY);
+}
+
+/* Takes `wanted` events out of a ring, only once it is full and a producer waits. */
+struct drain {
+	const struct vmt_ring_view *ring;
+	uint64_t wanted;
+};
+
+static void *
+drain_when_full(void *argument)
+{
+	const struct drain *drain = argument;
+
+	while (vmt_atomic_load_acquire(&session.wake) == 0)
+		sched_yield();
+	for (uint64_t position = 0; position < drain->wanted; position++) {
+		while (vmt_ring_look(drain->ring, position) != VMT_RING_COMMITTED)
+			sched_yield();
+		assert_true(vmt_ring_release(drain->ring, position, VMT_RING_COMMITTED));
+	}
+	return NULL;
+}
+
+static void
+with_drain(enum vmt_ring_class ring_class, uint8_t kind, bool (*emit)(uint8_t, uint64_t))
+{
+	struct drain drain = {ring(ring_class), 5 * CAPACITY};
+	pthread_t thread;
+
+	collect();
+	assert_int_equal(pthread_create(&thread, NULL, drain_when_full, &drain), 0);
+	for (uint64_t i = 0; i < drain.wanted; i++)
+		assert_true(emit(kind, i));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(drain.ring->control->dropped[kind], 0);
+	assert_int_equal(drain.ring->control->overwritten[kind], 0);
+	assert_int_equal(drain.ring->control->tail, drain.wanted);
+}
+
+static void
+map_events_wait_for_the_drain(void **state)
+{
+	(void)state;
+	with_drain(VMT_RING_MAP, VMT_EVENT_MMAP, emit_mapping);
+}
+
+static void
+frees_of_sampled_blocks_wait_for_the_drain(void **state)
+{
+	(void)state;
+	with_drain(VMT_RING_HEAP, VMT_EVENT_FREE, emit_block);
+}
+
+static void
+in_all_every_block_waits_for_the_drain(void **state)
+{
+	(void)state;
+	vmt_state_process.malloc_mode = VMT_MALLOC_ALL;
+	with_drain(VMT_RING_HEAP, VMT_EVENT_MALLOC, emit_block);
+}
+
+static void
+the_wait_is_bounded(void **state)
+{
+	const struct vmt_ring *control = ring(VMT_RING_MAP)->control;
+
+	(void)state;
+	collect();
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_true(emit_mapping(VMT_EVENT_MMAP, i));
+	assert_false(emit_mapping(VMT_EVENT_MUNMAP, 1));
+	assert_int_equal(control->dropped[VMT_EVENT_MUNMAP], 1);
+	assert_true(session.wake > 0);
+}
+
+/* Under a seccomp filter nothing may be asked of the kernel: the wait is a spin, and short. */
+static void
+without_system_calls_it_gives_up_by_itself(void **state)
+{
+	const struct vmt_ring *control = ring(VMT_RING_MAP)->control;
+
+	(void)state;
+	collect();
+	vmt_state_process.head->collector_pid = 1;
+	vmt_state_process.no_syscalls = true;
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_true(emit_mapping(VMT_EVENT_MMAP, i));
+	assert_false(emit_mapping(VMT_EVENT_MUNMAP, 1));
+	assert_int_equal(control->dropped[VMT_EVENT_MUNMAP], 1);
+	assert_int_equal(session.wake, 0);
+}
+
+/* The child of a fork inside a signal handler comes back to a claim that is its parent's. */
+static void
+a_wiped_owner_commits_nothing(void **state)
+{
+	(void)state;
+	owner.state = VMT_OWNER_NONE;
+	assert_false(emit_block(VMT_EVENT_MALLOC, 1));
+	assert_int_equal(vmt_ring_look(ring(VMT_RING_HEAP), 0), VMT_RING_BUSY);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(a_heap_event_arrives_whole),
+	    TEST(a_map_event_arrives_whole),
+	    TEST(times_of_one_thread_never_go_back),
+	    TEST(a_new_owner_asks_for_the_thread_again),
+	    TEST(without_a_collector_the_newest_stay),
+	    TEST(a_dead_collector_is_like_none),
+	    TEST(sampled_acquisitions_are_dropped_and_counted),
+	    TEST(map_events_wait_for_the_drain),
+	    TEST(frees_of_sampled_blocks_wait_for_the_drain),
+	    TEST(in_all_every_block_waits_for_the_drain),
+	    TEST(the_wait_is_bounded),
+	    TEST(without_system_calls_it_gives_up_by_itself),
+	    TEST(a_wiped_owner_commits_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
