@@ -1,0 +1,22 @@
+/*
+ * ending.h: how did the traced process end?
+ *
+ * Three may have said it, and the best informed is believed: the collector's END chunk, what the
+ * collector wrote into the head (it died before it could append the chunk), what the process said
+ * itself on its way out. Where nobody has, and the process (pid with the same start time, of the
+ * same boot) is there, it is running. A process that has called exec is "exec" although its pid
+ * lives on. "cut" is a trace that just stops: killed together with its collector, or without one,
+ * or ended in a way that was not to be learnt.
+ */
+#ifndef VMT_ENDING_H
+#define VMT_ENDING_H
+
+#include "format/chunk.h"
+#include "format/head.h"
+
+/* "exit", "signal", "exec", "running" or "cut"; *status = exit status or signal, else 0. The chunk
+ * may be NULL. */
+const char *vmt_ending_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk,
+			    int *status);
+
+#endif

@@ -1,0 +1,135 @@
+#include "tools/read/file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CACHE_LINE 64u
+
+static int
+check_kind(struct vmt_file *file, struct vmt_err *err)
+{
+	struct stat found;
+
+	if (fstat(file->fd, &found) != 0)
+		return vmt_err_set(err, errno, "%s: %s", file->path, strerror(errno));
+	if (S_ISDIR(found.st_mode))
+		return vmt_err_set(err, EISDIR, "%s: is a directory, not a trace", file->path);
+	if (!S_ISREG(found.st_mode))
+		return vmt_err_set(err, ENOTSUP, "%s: is not a regular file", file->path);
+	if (found.st_size <= 0)
+		return vmt_err_set(err, ENODATA, "%s: is empty: no trace was begun in it",
+				   file->path);
+	file->bytes = (uint64_t)found.st_size;
+	return 0;
+}
+
+int
+vmt_file_open(struct vmt_file *file, const char *path, struct vmt_err *err)
+{
+	int result;
+
+	*file = (struct vmt_file){.fd = -1};
+	file->path = strdup(path);
+	file->window = malloc(VMT_FILE_WINDOW_BYTES);
+	if (file->path == NULL || file->window == NULL) {
+		result = vmt_err_set(err, ENOMEM, "%s: out of memory", path);
+		goto out;
+	}
+	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (file->fd < 0)
+		result = vmt_err_set(err, errno, "%s: %s", path, strerror(errno));
+	else
+		result = check_kind(file, err);
+out:
+	if (result != 0)
+		vmt_file_close(file);
+	return result;
+}
+
+void
+vmt_file_close(struct vmt_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+	free(file->window);
+	*file = (struct vmt_file){.fd = -1};
+}
+
+/* Bytes read, fewer than length at the end of the file or on an error. */
+static size_t
+read_some(const struct vmt_file *file, uint64_t offset, void *bytes, size_t length)
+{
+	size_t done = 0;
+
+	while (done < length) {
+		ssize_t got =
+		    pread(file->fd, (char *)bytes + done, length - done, (off_t)(offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		done += (size_t)got;
+	}
+	return done;
+}
+
+bool
+vmt_file_read(const struct vmt_file *file, uint64_t offset, void *bytes, size_t length)
+{
+	if (offset > file->bytes || length > file->bytes - offset)
+		return false;
+	return read_some(file, offset, bytes, length) == length;
+}
+
+void *
+vmt_file_copy(const struct vmt_file *file, uint64_t offset, uint64_t length, struct vmt_err *err)
+{
+	void *bytes;
+
+	if (offset > file->bytes || length > file->bytes - offset) {
+		vmt_err_set(err, EBADMSG, "%s: refers to bytes past its end", file->path);
+		return NULL;
+	}
+	bytes = aligned_alloc(CACHE_LINE, (length + CACHE_LINE) & ~(uint64_t)(CACHE_LINE - 1));
+	if (bytes == NULL) {
+		vmt_err_set(err, ENOMEM, "%s: no memory for %llu bytes of it", file->path,
+			    (unsigned long long)length);
+		return NULL;
+	}
+	if (!vmt_file_read(file, offset, bytes, length)) {
+		vmt_err_set(err, EIO, "%s: can't be read (it shrank meanwhile?)", file->path);
+		free(bytes);
+		return NULL;
+	}
+	return bytes;
+}
+
+const unsigned char *
+vmt_file_peek(struct vmt_file *file, uint64_t offset, size_t wanted, size_t *length)
+{
+	uint64_t left = offset < file->bytes ? file->bytes - offset : 0;
+	uint64_t skip = offset - file->window_offset;
+
+	assert(wanted > 0);
+	if (wanted > left)
+		wanted = left;
+	if (wanted > VMT_FILE_WINDOW_BYTES)
+		wanted = VMT_FILE_WINDOW_BYTES;
+	if (offset < file->window_offset || skip > file->window_bytes ||
+	    wanted > file->window_bytes - skip) {
+		size_t fill = left < VMT_FILE_WINDOW_BYTES ? left : VMT_FILE_WINDOW_BYTES;
+
+		file->window_offset = offset;
+		file->window_bytes = read_some(file, offset, file->window, fill);
+		skip = 0;
+	}
+	*length = file->window_bytes - skip < wanted ? file->window_bytes - skip : wanted;
+	return *length > 0 ? file->window + skip : NULL;
+}

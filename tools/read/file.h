@@ -1,0 +1,45 @@
+/*
+ * file.h: how are bytes of an untrusted file read?
+ *
+ * A regular file, opened once, read by pread alone: it may grow or shrink meanwhile, and a mapping
+ * of it would turn that into a signal. Its size is taken when it is opened, and nothing beyond is
+ * read. A window keeps the bytes last read, so that many small reads in rising order are cheap.
+ * Offsets and lengths in bytes; one thread's.
+ */
+#ifndef VMT_FILE_H
+#define VMT_FILE_H
+
+#include "tools/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMT_FILE_WINDOW_BYTES 65536u
+
+struct vmt_file {
+	int fd;
+	char *path;
+	uint64_t bytes;
+	unsigned char *window;
+	uint64_t window_offset;
+	size_t window_bytes;
+};
+
+/* Refuses whatever is not a regular file with bytes in it; never waits for a FIFO's writer. */
+int vmt_file_open(struct vmt_file *file, const char *path, struct vmt_err *err);
+void vmt_file_close(struct vmt_file *file);
+
+/* All of [offset, offset + length), or false: it is not (any more) in the file. */
+bool vmt_file_read(const struct vmt_file *file, uint64_t offset, void *bytes, size_t length);
+
+/* A fresh copy of a range, aligned to 64 bytes, to be freed; NULL with a message. */
+void *vmt_file_copy(const struct vmt_file *file, uint64_t offset, uint64_t length,
+		    struct vmt_err *err);
+
+/* At least one byte at offset, through the window: how many there are is in *length, at most
+ * `wanted`. NULL past the end. Valid until the next call. */
+const unsigned char *vmt_file_peek(struct vmt_file *file, uint64_t offset, size_t wanted,
+				   size_t *length);
+
+#endif

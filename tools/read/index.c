@@ -1,0 +1,122 @@
+#include "tools/read/index.h"
+
+#include "format/checksum.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a header says that no writer of this version would. */
+static bool
+header_is_sound(const struct vmt_chunk *chunk, const struct vmt_head *head, uint64_t sequence)
+{
+	if (chunk->magic != VMT_CHUNK_MAGIC || chunk->sequence != sequence)
+		return false;
+	if (chunk->payload_bytes > VMT_CHUNK_MAX_BYTES || chunk->raw_bytes > VMT_CHUNK_MAX_BYTES)
+		return false;
+	if (!(chunk->flags & VMT_CHUNK_ZSTD) && chunk->raw_bytes != chunk->payload_bytes)
+		return false;
+	if (chunk->kind != VMT_CHUNK_EVENTS)
+		return true;
+	return chunk->ring < head->shards * VMT_RING_CLASSES && chunk->events <= chunk->raw_bytes &&
+	       chunk->position_from <= chunk->position_to &&
+	       (chunk->events == 0 || chunk->time_min <= chunk->time_max);
+}
+
+/* CRC-32C of the header with its checksum field zero, then of the payload. */
+static bool
+checksum_holds(struct vmt_file *file, const struct vmt_chunk *chunk, uint64_t payload_offset)
+{
+	struct vmt_chunk header = *chunk;
+	uint32_t checksum;
+	uint64_t at = payload_offset;
+	uint64_t end = payload_offset + chunk->payload_bytes;
+
+	header.checksum = 0;
+	checksum = vmt_checksum_update(0, &header, sizeof(header));
+	while (at < end) {
+		size_t length;
+		const unsigned char *bytes = vmt_file_peek(file, at, end - at, &length);
+
+		if (bytes == NULL)
+			return false;
+		checksum = vmt_checksum_update(checksum, bytes, length);
+		at += length;
+	}
+	return checksum == chunk->checksum;
+}
+
+static bool
+read_header(struct vmt_file *file, uint64_t offset, struct vmt_chunk *chunk)
+{
+	size_t length;
+	const unsigned char *bytes = vmt_file_peek(file, offset, sizeof(*chunk), &length);
+
+	if (bytes == NULL || length < sizeof(*chunk))
+		return false;
+	memcpy(chunk, bytes, sizeof(*chunk));
+	return true;
+}
+
+static bool
+add(struct vmt_index *index, const struct vmt_chunk *chunk, uint64_t payload_offset)
+{
+	if (index->count == index->room) {
+		size_t room = index->room == 0 ? 64 : index->room + index->room / 2;
+		struct vmt_trace_chunk *larger =
+		    realloc(index->chunks, room * sizeof(*index->chunks));
+
+		if (larger == NULL)
+			return false;
+		index->chunks = larger;
+		index->room = room;
+	}
+	index->chunks[index->count++] =
+	    (struct vmt_trace_chunk){.header = *chunk, .payload_offset = payload_offset};
+	return true;
+}
+
+int
+vmt_index_read(struct vmt_index *index, struct vmt_file *file, const struct vmt_head *head,
+	       struct vmt_err *err)
+{
+	uint64_t offset = head->chunks_offset;
+	struct vmt_chunk chunk;
+
+	*index = (struct vmt_index){.end_offset = offset};
+	while (read_header(file, offset, &chunk)) {
+		uint64_t payload_offset = offset + sizeof(chunk);
+
+		if (!header_is_sound(&chunk, head, index->count) ||
+		    chunk.payload_bytes > file->bytes - payload_offset ||
+		    !checksum_holds(file, &chunk, payload_offset))
+			break;
+		if (!add(index, &chunk, payload_offset)) {
+			vmt_index_free(index);
+			return vmt_err_set(err, ENOMEM, "%s: no memory for its chunk index",
+					   file->path);
+		}
+		offset = payload_offset + ((chunk.payload_bytes + UINT64_C(7)) & ~UINT64_C(7));
+		index->end_offset = offset < file->bytes ? offset : file->bytes;
+	}
+	assert(index->end_offset <= file->bytes);
+	return 0;
+}
+
+void
+vmt_index_free(struct vmt_index *index)
+{
+	free(index->chunks);
+	*index = (struct vmt_index){0};
+}
+
+const struct vmt_trace_chunk *
+vmt_index_last(const struct vmt_index *index, enum vmt_chunk_kind kind)
+{
+	for (size_t i = index->count; i-- > 0;) {
+		if (index->chunks[i].header.kind == kind)
+			return &index->chunks[i];
+	}
+	return NULL;
+}

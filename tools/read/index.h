@@ -1,0 +1,31 @@
+/*
+ * index.h: which chunks of a trace are whole?
+ *
+ * Walks the chunks from the end of the head and keeps every header up to the first that is cut,
+ * damaged or out of sequence: the longest valid prefix. A chunk counts when its magic, sequence,
+ * checksum and the sizes and positions in its header hold; one of a kind that is not known counts
+ * and is passed over by readers. Payloads are checked through a window and not kept: memory is that
+ * of the headers, at most a little over the file's size for a file of empty chunks alone.
+ */
+#ifndef VMT_INDEX_H
+#define VMT_INDEX_H
+
+#include "tools/read/file.h"
+#include "tools/read/trace.h"
+
+struct vmt_index {
+	struct vmt_trace_chunk *chunks; /* in file order */
+	size_t count;
+	size_t room;
+	uint64_t end_offset; /* of the last chunk taken, with its padding as far as it is there */
+};
+
+int vmt_index_read(struct vmt_index *index, struct vmt_file *file, const struct vmt_head *head,
+		   struct vmt_err *err);
+void vmt_index_free(struct vmt_index *index);
+
+/* The last chunk of a kind, or NULL. */
+const struct vmt_trace_chunk *vmt_index_last(const struct vmt_index *index,
+					     enum vmt_chunk_kind kind);
+
+#endif

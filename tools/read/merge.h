@@ -1,0 +1,40 @@
+/*
+ * merge.h: in which order did it all happen?
+ *
+ * One stream of records in time order out of a trace's chunks and rings. Events reach the file out
+ * of order (several rings, and a writer may stop between its clock reading and its claim). Every
+ * chunk says the time of its earliest record, and a chunk is decoded, a block of records at a time,
+ * only when the stream gets there: so the order is exact, and what is held is the payloads of the
+ * chunks that overlap one instant, however late a straggler reached the file.
+ *
+ * Equal times: releases, acquisitions, notes, then usage, then snapshots; then by place in the
+ * file. One thread's; the trace must outlive it. Errors: a chunk that belies its header ends the
+ * stream.
+ */
+#ifndef VMT_MERGE_H
+#define VMT_MERGE_H
+
+#include "format/event.h"
+#include "tools/read/trace.h"
+
+struct vmt_merge;
+
+enum vmt_record_kind { VMT_RECORD_END, VMT_RECORD_EVENT, VMT_RECORD_SNAPSHOT, VMT_RECORD_USAGE };
+
+struct vmt_record {
+	enum vmt_record_kind kind;
+	uint64_t time; /* ticks */
+	union {
+		struct vmt_event event;
+		const struct vmt_trace_chunk *snapshot; /* for vmt_snapshot_read */
+		struct vmt_usage usage;
+	};
+};
+
+int vmt_merge_open(struct vmt_merge **merge, struct vmt_trace *trace, struct vmt_err *err);
+void vmt_merge_close(struct vmt_merge *merge);
+
+/* Next record; kind VMT_RECORD_END after the last. */
+int vmt_merge_next(struct vmt_merge *merge, struct vmt_record *record, struct vmt_err *err);
+
+#endif

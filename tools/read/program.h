@@ -1,0 +1,44 @@
+/*
+ * program.h: can libvmtrace.so be loaded into this program?
+ *
+ * Looks at a program's file as the kernel and the dynamic loader will: through PATH, through #!
+ * lines, at its ELF header, interpreter and symbols. Executes nothing, opens only regular files.
+ * Bytes of the file are untrusted.
+ */
+#ifndef VMT_PROGRAM_H
+#define VMT_PROGRAM_H
+
+#include "tools/err.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum vmt_program_libc {
+	VMT_PROGRAM_LIBC_NONE, /* no interpreter: statically linked */
+	VMT_PROGRAM_LIBC_GLIBC,
+	VMT_PROGRAM_LIBC_MUSL,
+	VMT_PROGRAM_LIBC_OTHER,
+};
+
+struct vmt_program {
+	char path[PATH_MAX];	    /* the ELF file that will run */
+	char script[PATH_MAX];	    /* the script that names it; empty = none */
+	char interpreter[PATH_MAX]; /* dynamic loader; empty = none */
+	enum vmt_program_libc libc;
+	bool right_machine; /* same machine and word size as this command */
+	bool is_setuid;	    /* it will run as somebody else: the loader ignores LD_PRELOAD */
+	bool has_capabilities;
+	bool is_go;
+	char go_version[64]; /* empty = not to be found */
+	bool defines_malloc;
+	bool is_sanitized; /* AddressSanitizer or ThreadSanitizer */
+};
+
+/* The program that execvp(command) would run. */
+int vmt_program_inspect(struct vmt_program *program, const char *command, struct vmt_err *err);
+
+/* Why the library can't be loaded into it, or NULL; *remedy says what to do about that. */
+const char *vmt_program_obstacle(const struct vmt_program *program, const char **remedy);
+
+#endif

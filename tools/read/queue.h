@@ -1,0 +1,35 @@
+/*
+ * queue.h: which waiting item comes first?
+ *
+ * A binary min-heap of (time, order) with a value that is the caller's. Items of equal time leave
+ * by rising order. One thread's.
+ */
+#ifndef VMT_QUEUE_H
+#define VMT_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_queue_item {
+	uint64_t time;
+	uint64_t order;
+	uint64_t value;
+};
+
+/* All zero is an empty queue. */
+struct vmt_queue {
+	struct vmt_queue_item *items; /* items[0] is the first, where count > 0 */
+	size_t count;
+	size_t room;
+};
+
+/* False when there is no memory; the queue is as before. */
+bool vmt_queue_push(struct vmt_queue *queue, struct vmt_queue_item item);
+
+/* Takes the first item out; the queue must not be empty. */
+struct vmt_queue_item vmt_queue_pop(struct vmt_queue *queue);
+
+void vmt_queue_free(struct vmt_queue *queue);
+
+#endif

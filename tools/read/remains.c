@@ -1,0 +1,235 @@
+#include "tools/read/remains.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* Ring class of each kind, plus one; 0 = no such kind. */
+static const uint8_t class_of_kind[VMT_EVENT_KINDS] = {
+#define X(name, id, ring, role, call) [id] = VMT_RING_##ring + 1,
+    VMT_EVENTS(X)
+#undef X
+};
+
+struct walk {
+	struct vmt_event *events; /* NULL while counting */
+	size_t count;
+	uint64_t abandoned;
+	uint64_t gone;
+};
+
+static uint32_t
+ring_count(const struct vmt_head *head)
+{
+	return head->shards * VMT_RING_CLASSES;
+}
+
+static uint64_t
+shard_bytes(const struct vmt_head *head)
+{
+	return (uint64_t)head->heap_capacity * sizeof(struct vmt_heap_event) +
+	       (uint64_t)head->map_capacity * sizeof(struct vmt_map_event);
+}
+
+int
+vmt_remains_load(struct vmt_remains *remains, const struct vmt_file *file,
+		 const struct vmt_head *head, struct vmt_err *err)
+{
+	uint64_t controls_bytes = ring_count(head) * sizeof(struct vmt_ring);
+
+	*remains = (struct vmt_remains){0};
+	remains->controls = vmt_file_copy(file, head->controls_offset, controls_bytes, err);
+	if (remains->controls == NULL)
+		goto out;
+	remains->slots =
+	    vmt_file_copy(file, head->slots_offset, shard_bytes(head) * head->shards, err);
+	if (remains->slots == NULL)
+		goto out;
+	remains->counters = vmt_file_copy(file, head->controls_offset, controls_bytes, err);
+	if (remains->counters == NULL)
+		goto out;
+	return 0;
+out:
+	vmt_remains_free(remains);
+	return -EIO;
+}
+
+static struct vmt_ring_view
+ring_view(const struct vmt_remains *remains, const struct vmt_head *head, uint32_t ring)
+{
+	unsigned char *shard = remains->slots + ring / VMT_RING_CLASSES * shard_bytes(head);
+	struct vmt_ring_view view = {.control = &remains->controls[ring]};
+
+	if (ring % VMT_RING_CLASSES == VMT_RING_HEAP) {
+		view.slots = shard;
+		view.capacity = head->heap_capacity;
+		view.slot_bytes = sizeof(struct vmt_heap_event);
+	} else {
+		view.slots = shard + (uint64_t)head->heap_capacity * sizeof(struct vmt_heap_event);
+		view.capacity = head->map_capacity;
+		view.slot_bytes = sizeof(struct vmt_map_event);
+	}
+	return view;
+}
+
+/* False for a slot whose bytes can't be an event of this ring. */
+static bool
+slot_event(const struct vmt_ring_view *view, uint64_t position, uint32_t ring,
+	   struct vmt_event *event)
+{
+	const void *slot = vmt_ring_sequence(view, position);
+	enum vmt_ring_class class = ring % VMT_RING_CLASSES;
+
+	if (class == VMT_RING_HEAP)
+		vmt_event_from_heap(event, slot);
+	else
+		vmt_event_from_map(event, slot);
+	if (event->kind >= VMT_EVENT_KINDS || class_of_kind[event->kind] == 0)
+		return false;
+	/* Releases of large blocks go through the map ring, which has room for committed bytes. */
+	return class == VMT_RING_MAP || class_of_kind[event->kind] == VMT_RING_HEAP + 1;
+}
+
+static void
+walk_position(struct walk *walk, const struct vmt_ring_view *view, uint64_t position, uint32_t ring)
+{
+	struct vmt_event event;
+
+	switch (vmt_ring_look(view, position)) {
+	case VMT_RING_COMMITTED:
+		if (!slot_event(view, position, ring, &event)) {
+			walk->abandoned++;
+			break;
+		}
+		if (walk->events != NULL)
+			walk->events[walk->count] = event;
+		walk->count++;
+		break;
+	case VMT_RING_RELEASED:
+		walk->gone++;
+		break;
+	case VMT_RING_DEAD:
+	case VMT_RING_DEAD_DONE:
+		break;
+	case VMT_RING_BUSY:
+	case VMT_RING_EMPTY: /* below head: a slot's bytes that never reached the file */
+		walk->abandoned++;
+		break;
+	}
+}
+
+/* From the last position that the chunks account for up to head. */
+static void
+walk_ring(struct walk *walk, const struct vmt_ring_view *view, uint64_t from, uint32_t ring)
+{
+	uint64_t head = view->control->head;
+	uint64_t start = head > view->capacity ? head - view->capacity : 0;
+
+	if (head <= from)
+		return;
+	if (start > from)
+		walk->gone += start - from;
+	else
+		start = from;
+	for (uint64_t position = start; position < head; position++)
+		walk_position(walk, view, position, ring);
+}
+
+static void
+walk_all(struct walk *walk, const struct vmt_remains *remains, const struct vmt_head *head,
+	 const uint64_t *drained)
+{
+	walk->count = 0;
+	walk->abandoned = 0;
+	walk->gone = 0;
+	for (uint32_t ring = 0; ring < ring_count(head); ring++) {
+		struct vmt_ring_view view = ring_view(remains, head, ring);
+
+		walk_ring(walk, &view, drained[ring], ring);
+	}
+}
+
+/* Losses that the chunks tell, and how far they account for each ring. */
+static void
+read_chunk_accounts(const struct vmt_index *index, uint64_t *drained, struct walk *seen)
+{
+	for (size_t i = 0; i < index->count; i++) {
+		const struct vmt_chunk *chunk = &index->chunks[i].header;
+
+		if (chunk->kind != VMT_CHUNK_EVENTS)
+			continue;
+		if (chunk->position_from > drained[chunk->ring])
+			seen->gone += chunk->position_from - drained[chunk->ring];
+		if (chunk->position_to > drained[chunk->ring])
+			drained[chunk->ring] = chunk->position_to;
+		seen->abandoned += chunk->abandoned;
+		seen->gone += chunk->overwritten;
+	}
+}
+
+static void
+add_losses(struct vmt_trace_loss *loss, const struct vmt_remains *remains,
+	   const struct vmt_head *head, const struct walk *seen)
+{
+	uint64_t counted = 0;
+
+	for (uint32_t ring = 0; ring < ring_count(head); ring++) {
+		const struct vmt_ring *control = &remains->counters[ring];
+
+		for (size_t kind = 0; kind < VMT_EVENT_KINDS; kind++) {
+			loss->dropped_by_kind[kind] += control->dropped[kind];
+			loss->overwritten_by_kind[kind] += control->overwritten[kind];
+			loss->events_dropped += control->dropped[kind];
+			loss->events_overwritten += control->overwritten[kind];
+		}
+		loss->slots_abandoned += control->abandoned;
+	}
+	counted = loss->events_overwritten + loss->slots_abandoned;
+	loss->events_missing = seen->gone > counted ? seen->gone - counted : 0;
+	loss->slots_abandoned += seen->abandoned;
+}
+
+static int
+by_time(const void *left, const void *right)
+{
+	const struct vmt_event *a = left;
+	const struct vmt_event *b = right;
+
+	return (a->time > b->time) - (a->time < b->time);
+}
+
+int
+vmt_remains_settle(struct vmt_remains *remains, const struct vmt_head *head,
+		   const struct vmt_index *index, struct vmt_trace_loss *loss, struct vmt_err *err)
+{
+	uint64_t drained[VMT_MAX_SHARDS * VMT_RING_CLASSES] = {0};
+	struct walk seen = {0};
+	struct walk walk = {0};
+
+	assert(head->shards <= VMT_MAX_SHARDS);
+	read_chunk_accounts(index, drained, &seen);
+	walk_all(&walk, remains, head, drained);
+	walk.events = malloc(walk.count * sizeof(*walk.events) + 1);
+	if (walk.events == NULL)
+		return vmt_err_set(err, ENOMEM, "no memory for %zu events left in the rings",
+				   walk.count);
+	walk_all(&walk, remains, head, drained);
+	seen.abandoned += walk.abandoned;
+	seen.gone += walk.gone;
+	add_losses(loss, remains, head, &seen);
+	qsort(walk.events, walk.count, sizeof(*walk.events), by_time);
+	vmt_remains_free(remains);
+	remains->events = walk.events;
+	remains->count = walk.count;
+	return 0;
+}
+
+void
+vmt_remains_free(struct vmt_remains *remains)
+{
+	free(remains->controls);
+	free(remains->counters);
+	free(remains->slots);
+	free(remains->events);
+	*remains = (struct vmt_remains){0};
+}

@@ -1,0 +1,48 @@
+/*
+ * remains.h: what did the rings hold that no chunk has, and what was lost?
+ *
+ * The account. Every position of a ring below its head has one fate:
+ *   read         an event in a chunk of the valid prefix, or, committed still, in the ring
+ *   overwritten  committed, then discarded by a producer: control.overwritten, by kind
+ *   abandoned    claimed, never committed: control.abandoned (given up by a producer),
+ *                chunk.abandoned (given up by the collector), or found so in the ring
+ *   dead         stepped over; no event ever was there
+ *   missing      gone from the ring, in no chunk of the valid prefix and in no counter: the chunk
+ *                was cut off or could not be written, or the collector died between giving up a
+ *                slot and saying so
+ * and an event that never got a position is in control.dropped. chunk.overwritten and the ring's
+ * released positions beyond the last chunk (or between two) are positions seen to be gone, the same
+ * ones that the controls count, so they are never added to a loss; missing is by how many they
+ * exceed the controls. So written = read + dropped + overwritten + abandoned + missing.
+ *
+ * Order, for a trace that is still being written: the rings are copied before the chunks are
+ * walked. The collector appends a chunk before it releases the slots, so an event that leaves the
+ * ring after the copy is dropped here as one that a chunk has, and none falls between.
+ */
+#ifndef VMT_REMAINS_H
+#define VMT_REMAINS_H
+
+#include "tools/read/file.h"
+#include "tools/read/index.h"
+#include "tools/read/trace.h"
+
+struct vmt_remains {
+	struct vmt_ring *controls; /* [shards][VMT_RING_CLASSES], copied before the slots */
+	struct vmt_ring *counters; /* the same, copied after them */
+	unsigned char *slots;
+	struct vmt_event *events; /* sorted by time */
+	size_t count;
+};
+
+/* Copies the rings out of the file. */
+int vmt_remains_load(struct vmt_remains *remains, const struct vmt_file *file,
+		     const struct vmt_head *head, struct vmt_err *err);
+
+/* Takes the events that the chunks lack and adds up the losses. Frees the copies. */
+int vmt_remains_settle(struct vmt_remains *remains, const struct vmt_head *head,
+		       const struct vmt_index *index, struct vmt_trace_loss *loss,
+		       struct vmt_err *err);
+
+void vmt_remains_free(struct vmt_remains *remains);
+
+#endif

@@ -1,0 +1,340 @@
+#include "tools/read/symbols.h"
+
+#include "tools/read/demangle.h"
+#include "tools/read/symbols_dwarf.h"
+#include "tools/read/symbols_elf.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define DEBUG_ROOT "/usr/lib/debug"
+
+/* A string that lives as long as the struct vmt_symbols. */
+struct text {
+	UT_hash_handle hh;
+	char bytes[];
+};
+
+struct address {
+	UT_hash_handle hh;
+	uint64_t address;
+	size_t count;
+	struct vmt_symbol frames[];
+};
+
+struct module {
+	UT_hash_handle hh;
+	char *path;
+	struct vmt_symbols_elf *file;  /* what was loaded */
+	struct vmt_symbols_elf *debug; /* its separate debug file */
+	struct vmt_symbols_dwarf *dwarf;
+	const char *trouble;
+	struct address *addresses;
+	size_t key_bytes;
+	unsigned char key[]; /* build-id, then path */
+};
+
+struct vmt_symbols {
+	struct module *modules;
+	struct text *texts;
+};
+
+struct vmt_symbols *
+vmt_symbols_new(void)
+{
+	return calloc(1, sizeof(struct vmt_symbols));
+}
+
+static void
+free_module(struct module *module)
+{
+	struct address *address;
+	struct address *next;
+
+	HASH_ITER(hh, module->addresses, address, next)
+	{
+		HASH_DEL(module->addresses, address);
+		free(address);
+	}
+	vmt_symbols_dwarf_close(module->dwarf);
+	vmt_symbols_elf_close(module->debug);
+	vmt_symbols_elf_close(module->file);
+	free(module->path);
+	free(module);
+}
+
+void
+vmt_symbols_free(struct vmt_symbols *symbols)
+{
+	struct module *module;
+	struct module *next_module;
+	struct text *text;
+	struct text *next_text;
+
+	if (!symbols)
+		return;
+	HASH_ITER(hh, symbols->modules, module, next_module)
+	{
+		HASH_DEL(symbols->modules, module);
+		free_module(module);
+	}
+	HASH_ITER(hh, symbols->texts, text, next_text)
+	{
+		HASH_DEL(symbols->texts, text);
+		free(text);
+	}
+	free(symbols);
+}
+
+/* The one copy of a string; NULL of NULL, or when out of memory. */
+static const char *
+keep(struct vmt_symbols *symbols, const char *string)
+{
+	size_t length = string ? strlen(string) : 0;
+	struct text *text;
+
+	if (!string)
+		return NULL;
+	HASH_FIND(hh, symbols->texts, string, length, text);
+	if (text)
+		return text->bytes;
+	text = malloc(sizeof(*text) + length + 1);
+	if (!text)
+		return NULL;
+	memcpy(text->bytes, string, length + 1);
+	HASH_ADD_KEYPTR(hh, symbols->texts, text->bytes, length, text);
+	return text->bytes;
+}
+
+static const char *
+keep_name(struct vmt_symbols *symbols, const char *linkage_name, const char *name)
+{
+	char *demangled = linkage_name ? vmt_demangle_name(linkage_name) : NULL;
+	const char *kept = keep(symbols, demangled ? demangled : name ? name : linkage_name);
+
+	free(demangled);
+	return kept;
+}
+
+/* Without a recorded build-id there is nothing to compare with. */
+static bool
+is_same_build(struct vmt_symbols_elf *file, const struct vmt_module *module)
+{
+	const unsigned char *id = NULL;
+	size_t length = vmt_symbols_elf_build_id(file, &id);
+
+	if (module->build_id_bytes == 0)
+		return true;
+	/* The module table keeps a long one's beginning. */
+	return length >= module->build_id_bytes &&
+	       memcmp(id, module->build_id, module->build_id_bytes) == 0;
+}
+
+/* A debug file by name: taken when its build-id, or else its checksum, is right. */
+static struct vmt_symbols_elf *
+open_debug(const char *path, const struct vmt_module *module, const uint32_t *checksum)
+{
+	const char *why;
+	struct vmt_symbols_elf *file = vmt_symbols_elf_open(path, &why);
+	uint32_t found = 0;
+	bool right;
+
+	if (!file)
+		return NULL;
+	if (module->build_id_bytes)
+		right = is_same_build(file, module);
+	else
+		right = checksum && vmt_symbols_elf_checksum(file, &found) && found == *checksum;
+	if (right)
+		return file;
+	vmt_symbols_elf_close(file);
+	return NULL;
+}
+
+static struct vmt_symbols_elf *
+find_debug_by_build_id(const struct vmt_module *module)
+{
+	char path[sizeof(DEBUG_ROOT) + 2 * VMT_BUILD_ID_MAX_BYTES + 32];
+	size_t used;
+
+	if (module->build_id_bytes < 2 || module->build_id_bytes > VMT_BUILD_ID_MAX_BYTES)
+		return NULL;
+	used = (size_t)snprintf(path, sizeof(path), DEBUG_ROOT "/.build-id/%02x/",
+				module->build_id[0]);
+	for (uint32_t i = 1; i < module->build_id_bytes; i++)
+		used +=
+		    (size_t)snprintf(path + used, sizeof(path) - used, "%02x", module->build_id[i]);
+	snprintf(path + used, sizeof(path) - used, ".debug");
+	return open_debug(path, module, NULL);
+}
+
+/* Beside the file, in .debug beside it, and below /usr/lib/debug, as gdb looks. */
+static struct vmt_symbols_elf *
+find_debug_by_link(const struct module *known, const struct vmt_module *module)
+{
+	static const char *const forms[] = {"%.*s/%s", "%.*s/.debug/%s", DEBUG_ROOT "%.*s/%s"};
+	const char *slash = strrchr(known->path, '/');
+	const char *name;
+	uint32_t checksum;
+
+	name = known->file ? vmt_symbols_elf_debuglink(known->file, &checksum) : NULL;
+	if (!name || !slash || strchr(name, '/'))
+		return NULL;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		struct vmt_symbols_elf *file;
+		char path[2 * PATH_MAX];
+
+		snprintf(path, sizeof(path), forms[i], (int)(slash - known->path), known->path,
+			 name);
+		file = strcmp(path, known->path) ? open_debug(path, module, &checksum) : NULL;
+		if (file)
+			return file;
+	}
+	return NULL;
+}
+
+static void
+open_module(struct module *known, const struct vmt_module *module)
+{
+	known->file = vmt_symbols_elf_open(known->path, &known->trouble);
+	if (known->file && !is_same_build(known->file, module)) {
+		known->trouble = "the file has changed since it was recorded (build-id differs)";
+		vmt_symbols_elf_close(known->file);
+		known->file = NULL;
+	}
+	if (known->file)
+		known->dwarf = vmt_symbols_dwarf_open(vmt_symbols_elf_handle(known->file));
+	if (known->dwarf)
+		return;
+	known->debug = find_debug_by_build_id(module);
+	if (!known->debug)
+		known->debug = find_debug_by_link(known, module);
+	if (known->debug)
+		known->dwarf = vmt_symbols_dwarf_open(vmt_symbols_elf_handle(known->debug));
+	if (known->dwarf)
+		known->trouble = NULL;
+	else if (known->file)
+		known->trouble = vmt_symbols_elf_has_symtab(known->file)
+				     ? "no debug information: functions without lines"
+				     : "stripped: exported functions alone, without lines";
+}
+
+static struct module *
+find_module(struct vmt_symbols *symbols, const struct vmt_module *module)
+{
+	size_t key_bytes = (size_t)module->build_id_bytes + module->path_bytes;
+	struct module *known = malloc(sizeof(*known) + key_bytes + 1);
+	struct module *found;
+
+	if (!known)
+		return NULL;
+	memset(known, 0, sizeof(*known));
+	if (module->build_id_bytes)
+		memcpy(known->key, module->build_id, module->build_id_bytes);
+	memcpy(known->key + module->build_id_bytes, module->path, module->path_bytes);
+	known->key_bytes = key_bytes;
+	HASH_FIND(hh, symbols->modules, known->key, key_bytes, found);
+	if (!found)
+		known->path = strndup(module->path, module->path_bytes);
+	if (found || !known->path) {
+		free(known);
+		return found;
+	}
+	open_module(known, module);
+	HASH_ADD_KEYPTR(hh, symbols->modules, known->key, known->key_bytes, known);
+	return known;
+}
+
+/* The name out of a symbol table: the file's own, then its debug file's. */
+static const char *
+find_in_tables(const struct module *known, uint64_t address)
+{
+	const char *name = known->debug ? vmt_symbols_elf_find(known->debug, address) : NULL;
+
+	if (!name && known->file)
+		name = vmt_symbols_elf_find(known->file, address);
+	return name;
+}
+
+/* The symbol table's word for the function itself: where the debug information has no name, or, as
+ * for closures, one without its scope. */
+static const char *
+name_by_tables(struct vmt_symbols *symbols, const struct module *known, uint64_t address,
+	       const char *known_name)
+{
+	const char *name = find_in_tables(known, address);
+	char *demangled = name ? vmt_demangle_name(name) : NULL;
+	const char *kept;
+
+	if (known_name && !demangled)
+		return known_name;
+	kept = keep(symbols, demangled ? demangled : name);
+	free(demangled);
+	return kept;
+}
+
+static size_t
+look_up(struct vmt_symbols *symbols, struct module *known, uint64_t address,
+	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+{
+	struct vmt_symbols_dwarf_frame found[VMT_SYMBOLS_MAX_INLINED] = {{0}};
+	struct vmt_symbol *outermost;
+	size_t count = 0;
+
+	if (known->dwarf)
+		count =
+		    vmt_symbols_dwarf_find(known->dwarf, address, found, VMT_SYMBOLS_MAX_INLINED);
+	for (size_t i = 0; i < count; i++)
+		frames[i] = (struct vmt_symbol){
+		    .function = keep_name(symbols, found[i].linkage_name, found[i].name),
+		    .file = keep(symbols, found[i].file),
+		    .line = found[i].line,
+		    .inlined = found[i].inlined,
+		};
+	if (count && (found[count - 1].linkage_name || found[count - 1].inlined))
+		return count;
+	if (count == 0)
+		frames[0] = (struct vmt_symbol){0};
+	outermost = &frames[count ? count - 1 : 0];
+	outermost->function = name_by_tables(symbols, known, address, outermost->function);
+	return count || !outermost->function ? count : 1;
+}
+
+size_t
+vmt_symbols_resolve(struct vmt_symbols *symbols, const struct vmt_module *module, uint64_t address,
+		    struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+{
+	struct module *known = find_module(symbols, module);
+	struct address *cached;
+	size_t count;
+
+	if (!known)
+		return 0;
+	HASH_FIND(hh, known->addresses, &address, sizeof(address), cached);
+	if (cached) {
+		memcpy(frames, cached->frames, cached->count * sizeof(*frames));
+		return cached->count;
+	}
+	count = look_up(symbols, known, address, frames);
+	assert(count <= VMT_SYMBOLS_MAX_INLINED);
+	cached = malloc(sizeof(*cached) + count * sizeof(*frames));
+	if (!cached)
+		return count;
+	cached->address = address;
+	cached->count = count;
+	memcpy(cached->frames, frames, count * sizeof(*frames));
+	HASH_ADD(hh, known->addresses, address, sizeof(address), cached);
+	return count;
+}
+
+const char *
+vmt_symbols_trouble(struct vmt_symbols *symbols, const struct vmt_module *module)
+{
+	const struct module *known = find_module(symbols, module);
+
+	return known ? known->trouble : NULL;
+}

@@ -1,0 +1,42 @@
+/*
+ * symbols.h: which function and line is an address?
+ *
+ * Resolves addresses of a module's file (not of the process: the caller subtracts the load bias) by
+ * libdw, with an index of our own over the units, since .debug_aranges is incomplete in many
+ * binaries. Names are demangled (C++, Rust legacy and v0). Inlined frames are told apart. Falls
+ * back to the symbol table, then to nothing: the caller prints module+offset. A file whose build-id
+ * differs from the recorded one is not used. Opens only regular files, executes nothing.
+ */
+#ifndef VMT_SYMBOLS_H
+#define VMT_SYMBOLS_H
+
+#include "format/module_table.h"
+#include "tools/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMT_SYMBOLS_MAX_INLINED 16u
+
+struct vmt_symbols;
+
+/* One source-level frame. Strings belong to the struct vmt_symbols; NULL where not known. */
+struct vmt_symbol {
+	const char *function;
+	const char *file;
+	uint32_t line; /* 0 = not known */
+	bool inlined;
+};
+
+struct vmt_symbols *vmt_symbols_new(void);
+void vmt_symbols_free(struct vmt_symbols *symbols);
+
+/* Frames of one address, innermost first; returns how many (0 = nothing known). `address` is in the
+ * file's own address space. For a return address the caller passes address - 1. */
+size_t vmt_symbols_resolve(struct vmt_symbols *symbols, const struct vmt_module *module,
+			   uint64_t address, struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED]);
+
+/* Why a module gave no lines ("build-id differs", "file is gone", ...), or NULL. */
+const char *vmt_symbols_trouble(struct vmt_symbols *symbols, const struct vmt_module *module);
+
+#endif

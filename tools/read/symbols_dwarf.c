@@ -1,0 +1,378 @@
+#include "tools/read/symbols_dwarf.h"
+
+#include <assert.h>
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Damaged files can make trees endless. */
+#define MAX_DEPTH 64u
+#define MAX_ENTRIES (UINT32_C(1) << 24)
+
+struct range {
+	uint64_t start;
+	uint64_t end;
+	uint64_t furthest; /* largest end of this and all ranges before it */
+	uint32_t unit;	   /* in ranges of units */
+	Dwarf_Off entry;   /* in ranges of functions: the entry's offset */
+};
+
+struct ranges {
+	struct range *items;
+	size_t count;
+	size_t room;
+};
+
+struct unit {
+	Dwarf_Die root;
+	struct ranges functions;
+	bool indexed;
+};
+
+struct vmt_symbols_dwarf {
+	Dwarf *dwarf;
+	struct unit *units;
+	size_t unit_count;
+	size_t unit_room;
+	struct ranges ranges;
+};
+
+static bool
+add_range(struct ranges *ranges, struct range range)
+{
+	/* Sections that the linker threw away leave ranges at 0 behind. */
+	if (range.start == 0 || range.end <= range.start)
+		return true;
+	if (ranges->count == ranges->room) {
+		size_t room = ranges->room ? 2 * ranges->room : 64;
+		struct range *grown = reallocarray(ranges->items, room, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		ranges->items = grown;
+		ranges->room = room;
+	}
+	ranges->items[ranges->count++] = range;
+	return true;
+}
+
+/* Every range of an entry; false when out of memory. */
+static bool
+add_ranges_of(struct ranges *ranges, Dwarf_Die *die, uint32_t unit)
+{
+	Dwarf_Addr base;
+	Dwarf_Addr start;
+	Dwarf_Addr end;
+	ptrdiff_t offset = 0;
+
+	while ((offset = dwarf_ranges(die, offset, &base, &start, &end)) > 0) {
+		struct range range = {start, end, 0, unit, dwarf_dieoffset(die)};
+
+		if (!add_range(ranges, range))
+			return false;
+	}
+	return true;
+}
+
+static int
+compare_ranges(const void *left, const void *right)
+{
+	const struct range *a = left;
+	const struct range *b = right;
+
+	if (a->start != b->start)
+		return a->start < b->start ? -1 : 1;
+	/* the narrower one later: it is met first when walking back */
+	return a->end > b->end ? -1 : a->end < b->end;
+}
+
+static void
+settle_ranges(struct ranges *ranges)
+{
+	uint64_t furthest = 0;
+
+	if (ranges->count)
+		qsort(ranges->items, ranges->count, sizeof(*ranges->items), compare_ranges);
+	for (size_t i = 0; i < ranges->count; i++) {
+		if (ranges->items[i].end > furthest)
+			furthest = ranges->items[i].end;
+		ranges->items[i].furthest = furthest;
+	}
+}
+
+/* The range that covers the address and begins last. */
+static const struct range *
+find_range(const struct ranges *ranges, uint64_t address)
+{
+	size_t low = 0;
+
+	for (size_t high = ranges->count; low < high;) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ranges->items[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low-- > 0 && ranges->items[low].furthest > address)
+		if (ranges->items[low].end > address)
+			return &ranges->items[low];
+	return NULL;
+}
+
+static bool
+holds_functions(int tag)
+{
+	switch (tag) {
+	case DW_TAG_namespace:
+	case DW_TAG_module:
+	case DW_TAG_structure_type:
+	case DW_TAG_class_type:
+	case DW_TAG_union_type:
+	case DW_TAG_subprogram:
+	case DW_TAG_lexical_block:
+	case DW_TAG_try_block:
+	case DW_TAG_catch_block:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Functions in the tree below parent: closures lie in types, which lie in blocks of functions. */
+static bool
+index_children(struct ranges *functions, Dwarf_Die *parent, unsigned depth, uint32_t *budget)
+{
+	Dwarf_Die child;
+
+	if (depth == MAX_DEPTH || dwarf_child(parent, &child) != 0)
+		return true;
+	do {
+		int tag = dwarf_tag(&child);
+
+		if ((*budget)-- == 0)
+			return false;
+		if (!holds_functions(tag))
+			continue;
+		if (tag == DW_TAG_subprogram && !add_ranges_of(functions, &child, 0))
+			return false;
+		if (!index_children(functions, &child, depth + 1, budget))
+			return false;
+	} while (dwarf_siblingof(&child, &child) == 0);
+	return true;
+}
+
+static void
+index_functions(struct unit *unit)
+{
+	uint32_t budget = MAX_ENTRIES;
+
+	if (unit->indexed)
+		return;
+	unit->indexed = true;
+	index_children(&unit->functions, &unit->root, 0, &budget);
+	settle_ranges(&unit->functions);
+}
+
+static bool
+add_unit(struct vmt_symbols_dwarf *dwarf, Dwarf_Die *root, Dwarf_Die *ranged)
+{
+	uint32_t number = (uint32_t)dwarf->unit_count;
+	size_t before = dwarf->ranges.count;
+	struct unit *unit;
+
+	if (dwarf->unit_count == dwarf->unit_room) {
+		size_t room = dwarf->unit_room ? 2 * dwarf->unit_room : 64;
+		struct unit *grown = reallocarray(dwarf->units, room, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		dwarf->units = grown;
+		dwarf->unit_room = room;
+	}
+	unit = &dwarf->units[dwarf->unit_count++];
+	*unit = (struct unit){.root = *root};
+	if (!add_ranges_of(&dwarf->ranges, ranged, number))
+		return false;
+	if (dwarf->ranges.count > before)
+		return true;
+	/* A unit that does not say where its code is: its functions do. */
+	index_functions(unit);
+	for (size_t i = 0; i < unit->functions.count; i++) {
+		struct range range = unit->functions.items[i];
+
+		range.unit = number;
+		if (!add_range(&dwarf->ranges, range))
+			return false;
+	}
+	return true;
+}
+
+static void
+index_units(struct vmt_symbols_dwarf *dwarf)
+{
+	Dwarf_CU *unit = NULL;
+	Dwarf_Half version;
+	uint8_t type;
+	Dwarf_Die root;
+	Dwarf_Die split;
+
+	while (dwarf_get_units(dwarf->dwarf, unit, &unit, &version, &type, &root, &split) == 0) {
+		bool is_split = type == DW_UT_skeleton && split.addr;
+
+		if (type != DW_UT_compile && type != DW_UT_skeleton)
+			continue;
+		if (!add_unit(dwarf, is_split ? &split : &root, &root))
+			break;
+	}
+	settle_ranges(&dwarf->ranges);
+}
+
+struct vmt_symbols_dwarf *
+vmt_symbols_dwarf_open(void *elf)
+{
+	struct vmt_symbols_dwarf *dwarf = calloc(1, sizeof(*dwarf));
+
+	if (!dwarf)
+		return NULL;
+	dwarf->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+	if (dwarf->dwarf)
+		index_units(dwarf);
+	if (dwarf->ranges.count)
+		return dwarf;
+	vmt_symbols_dwarf_close(dwarf);
+	return NULL;
+}
+
+void
+vmt_symbols_dwarf_close(struct vmt_symbols_dwarf *dwarf)
+{
+	if (!dwarf)
+		return;
+	for (size_t i = 0; i < dwarf->unit_count; i++)
+		free(dwarf->units[i].functions.items);
+	free(dwarf->units);
+	free(dwarf->ranges.items);
+	dwarf_end(dwarf->dwarf);
+	free(dwarf);
+}
+
+static const char *
+attribute_text(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attribute;
+
+	return dwarf_formstring(dwarf_attr_integrate(die, name, &attribute));
+}
+
+static void
+name_frame(struct vmt_symbols_dwarf_frame *frame, Dwarf_Die *die)
+{
+	frame->name = attribute_text(die, DW_AT_name);
+	frame->linkage_name = attribute_text(die, DW_AT_linkage_name);
+	if (!frame->linkage_name)
+		frame->linkage_name = attribute_text(die, DW_AT_MIPS_linkage_name);
+	frame->inlined = dwarf_tag(die) == DW_TAG_inlined_subroutine;
+}
+
+/* Where the inlined function was called: the line of the frame around it. */
+static void
+place_call(struct vmt_symbols_dwarf_frame *frame, Dwarf_Die *inlined, Dwarf_Die *root)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Files *files;
+	Dwarf_Word number;
+	size_t count;
+
+	if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &number) == 0)
+		frame->line = (uint32_t)number;
+	if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &number) == 0 &&
+	    dwarf_getsrcfiles(root, &files, &count) == 0 && number < count)
+		frame->file = dwarf_filesrc(files, number, NULL, NULL);
+}
+
+/* The child block or inlined function of parent that covers the address. */
+static bool
+descend(Dwarf_Die *parent, uint64_t address, Dwarf_Die *found, uint32_t *budget)
+{
+	if (dwarf_child(parent, found) != 0)
+		return false;
+	do {
+		int tag = dwarf_tag(found);
+
+		if ((*budget)-- == 0)
+			return false;
+		if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block ||
+		     tag == DW_TAG_try_block || tag == DW_TAG_catch_block) &&
+		    dwarf_haspc(found, address) == 1)
+			return true;
+	} while (dwarf_siblingof(found, found) == 0);
+	return false;
+}
+
+/* The function's entry and those of what is inlined there, outermost first. */
+static size_t
+find_chain(Dwarf_Die *function, uint64_t address, Dwarf_Die chain[MAX_DEPTH])
+{
+	uint32_t budget = MAX_ENTRIES;
+	Dwarf_Die at = *function;
+	Dwarf_Die next;
+	size_t count = 1;
+
+	chain[0] = *function;
+	for (unsigned depth = 0; depth < MAX_DEPTH && count < MAX_DEPTH; depth++) {
+		if (!descend(&at, address, &next, &budget))
+			break;
+		if (dwarf_tag(&next) == DW_TAG_inlined_subroutine)
+			chain[count++] = next;
+		at = next;
+	}
+	return count;
+}
+
+static void
+place_line(struct vmt_symbols_dwarf_frame *frame, Dwarf_Die *root, uint64_t address)
+{
+	Dwarf_Line *line = dwarf_getsrc_die(root, address);
+	int number = 0;
+
+	if (!line)
+		return;
+	frame->file = dwarf_linesrc(line, NULL, NULL);
+	if (dwarf_lineno(line, &number) == 0 && number > 0)
+		frame->line = (uint32_t)number;
+}
+
+size_t
+vmt_symbols_dwarf_find(struct vmt_symbols_dwarf *dwarf, uint64_t address,
+		       struct vmt_symbols_dwarf_frame *frames, size_t room)
+{
+	const struct range *range = find_range(&dwarf->ranges, address);
+	Dwarf_Die chain[MAX_DEPTH];
+	Dwarf_Die function;
+	struct unit *unit;
+	size_t count = 0;
+
+	assert(room > 0);
+	if (!range)
+		return 0;
+	unit = &dwarf->units[range->unit];
+	index_functions(unit);
+	memset(frames, 0, room * sizeof(*frames));
+	place_line(&frames[0], &unit->root, address);
+	range = find_range(&unit->functions, address);
+	if (range && dwarf_offdie(dwarf_cu_getdwarf(unit->root.cu), range->entry, &function))
+		count = find_chain(&function, address, chain);
+	if (count == 0)
+		return frames[0].line ? 1 : 0;
+	/* Of a chain that is too long the outer frames go: the inner ones say what happened. */
+	for (size_t i = 0; i < count && i < room; i++) {
+		Dwarf_Die *die = &chain[count - 1 - i];
+
+		name_frame(&frames[i], die);
+		if (i + 1 < count && i + 1 < room)
+			place_call(&frames[i + 1], die, &unit->root);
+	}
+	return count < room ? count : room;
+}

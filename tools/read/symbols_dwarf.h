@@ -1,0 +1,34 @@
+/*
+ * symbols_dwarf.h: which lines of source code is an address?
+ *
+ * The one file that knows libdw. It keeps an index of its own over the units' address ranges:
+ * .debug_aranges lacks most units of cgo and clang programs, and libdw's own look-up then answers
+ * with wrong lines. Functions of a unit are indexed when it is first met. Strings belong to libdw
+ * and live until close. Single-threaded.
+ */
+#ifndef VMT_SYMBOLS_DWARF_H
+#define VMT_SYMBOLS_DWARF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_symbols_dwarf;
+
+struct vmt_symbols_dwarf_frame {
+	const char *name;	  /* as written in the source; NULL = not known */
+	const char *linkage_name; /* mangled; NULL = none */
+	const char *file;
+	uint32_t line;
+	bool inlined;
+};
+
+/* Takes libelf's handle, which must stay open. NULL where it holds no units. */
+struct vmt_symbols_dwarf *vmt_symbols_dwarf_open(void *elf);
+void vmt_symbols_dwarf_close(struct vmt_symbols_dwarf *dwarf);
+
+/* Innermost frame first; how many, at most `room`. */
+size_t vmt_symbols_dwarf_find(struct vmt_symbols_dwarf *dwarf, uint64_t address,
+			      struct vmt_symbols_dwarf_frame *frames, size_t room);
+
+#endif

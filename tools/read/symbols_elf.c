@@ -1,0 +1,274 @@
+#include "tools/read/symbols_elf.h"
+
+#include <assert.h>
+#include <elfutils/libdwelf.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define RANK_FUNCTION 4u
+
+struct symbol {
+	uint64_t start;
+	uint64_t end; /* = start where the size is not known */
+	const char *name;
+	uint8_t rank; /* of several at one address the highest names it */
+};
+
+struct vmt_symbols_elf {
+	int fd;
+	Elf *elf;
+	struct symbol *symbols;
+	size_t count;
+	bool loaded;
+	bool has_symtab;
+};
+
+static Elf *
+begin(int fd, const char **why)
+{
+	Elf *elf;
+
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (elf && elf_kind(elf) == ELF_K_ELF)
+		return elf;
+	*why = "not an ELF file";
+	elf_end(elf);
+	return NULL;
+}
+
+struct vmt_symbols_elf *
+vmt_symbols_elf_open(const char *path, const char **why)
+{
+	/* O_NONBLOCK: a FIFO must not hold us up before fstat has told. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct vmt_symbols_elf *file;
+	struct stat status;
+
+	if (fd < 0) {
+		*why = "file is gone or not readable";
+		return NULL;
+	}
+	file = calloc(1, sizeof(*file));
+	if (file)
+		file->fd = fd;
+	if (!file)
+		*why = "out of memory";
+	else if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+		*why = "not a regular file";
+	else
+		file->elf = begin(fd, why);
+	if (file && file->elf)
+		return file;
+	free(file);
+	close(fd);
+	return NULL;
+}
+
+void
+vmt_symbols_elf_close(struct vmt_symbols_elf *file)
+{
+	if (!file)
+		return;
+	free(file->symbols);
+	elf_end(file->elf);
+	close(file->fd);
+	free(file);
+}
+
+void *
+vmt_symbols_elf_handle(struct vmt_symbols_elf *file)
+{
+	return file->elf;
+}
+
+size_t
+vmt_symbols_elf_build_id(struct vmt_symbols_elf *file, const unsigned char **id)
+{
+	const void *found;
+	ssize_t length = dwelf_elf_gnu_build_id(file->elf, &found);
+
+	if (length <= 0)
+		return 0;
+	*id = found;
+	return (size_t)length;
+}
+
+const char *
+vmt_symbols_elf_debuglink(struct vmt_symbols_elf *file, uint32_t *checksum)
+{
+	GElf_Word word = 0;
+	const char *name = dwelf_elf_gnu_debuglink(file->elf, &word);
+
+	*checksum = word;
+	return name;
+}
+
+bool
+vmt_symbols_elf_checksum(struct vmt_symbols_elf *file, uint32_t *checksum)
+{
+	unsigned char buffer[65536];
+	uLong crc = crc32(0, NULL, 0);
+	off_t at = 0;
+	ssize_t got;
+
+	while ((got = pread(file->fd, buffer, sizeof(buffer), at)) > 0) {
+		crc = crc32(crc, buffer, (uInt)got);
+		at += got;
+	}
+	*checksum = (uint32_t)crc;
+	return got == 0;
+}
+
+static Elf_Scn *
+find_section(Elf *elf, uint32_t type, GElf_Shdr *header)
+{
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(elf, section)))
+		if (gelf_getshdr(section, header) && header->sh_type == type &&
+		    header->sh_entsize > 0)
+			return section;
+	return NULL;
+}
+
+static bool
+is_code(Elf *elf, const GElf_Sym *symbol)
+{
+	int type = GELF_ST_TYPE(symbol->st_info);
+	GElf_Shdr header;
+
+	if (symbol->st_shndx == SHN_UNDEF || symbol->st_value == 0)
+		return false;
+	if (type == STT_FUNC || type == STT_GNU_IFUNC)
+		return true;
+	/* Assembly without .type */
+	return type == STT_NOTYPE && symbol->st_shndx < SHN_LORESERVE &&
+	       gelf_getshdr(elf_getscn(elf, symbol->st_shndx), &header) &&
+	       (header.sh_flags & SHF_EXECINSTR);
+}
+
+static void
+add_symbol(struct vmt_symbols_elf *file, const GElf_Sym *symbol, const char *name)
+{
+	struct symbol *added = &file->symbols[file->count++];
+	uint64_t end;
+
+	added->start = symbol->st_value;
+	if (__builtin_add_overflow(symbol->st_value, symbol->st_size, &end))
+		end = symbol->st_value;
+	added->end = end;
+	added->name = name;
+	added->rank = (uint8_t)((GELF_ST_TYPE(symbol->st_info) != STT_NOTYPE ? RANK_FUNCTION : 0) +
+				(GELF_ST_BIND(symbol->st_info) == STB_GLOBAL ? 2 : 0) +
+				(name[0] != '_' ? 1 : 0));
+}
+
+static int
+compare_symbols(const void *left, const void *right)
+{
+	const struct symbol *a = left;
+	const struct symbol *b = right;
+
+	if (a->start != b->start)
+		return a->start < b->start ? -1 : 1;
+	if (a->rank != b->rank)
+		return a->rank > b->rank ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+/* One symbol an address, each reaching to its end, or to the next where that is not known. */
+static void
+settle_symbols(struct vmt_symbols_elf *file)
+{
+	uint64_t functions_end = 0;
+	size_t kept = 0;
+
+	qsort(file->symbols, file->count, sizeof(*file->symbols), compare_symbols);
+	for (size_t i = 0; i < file->count; i++) {
+		if (kept && file->symbols[kept - 1].start == file->symbols[i].start) {
+			if (file->symbols[i].end > file->symbols[kept - 1].end)
+				file->symbols[kept - 1].end = file->symbols[i].end;
+			continue;
+		}
+		/* A label inside a function is not one. */
+		if (file->symbols[i].rank < RANK_FUNCTION && file->symbols[i].start < functions_end)
+			continue;
+		if (file->symbols[i].rank >= RANK_FUNCTION && file->symbols[i].end > functions_end)
+			functions_end = file->symbols[i].end;
+		file->symbols[kept++] = file->symbols[i];
+	}
+	file->count = kept;
+	for (size_t i = 0; i + 1 < kept; i++)
+		if (file->symbols[i].end == file->symbols[i].start)
+			file->symbols[i].end = file->symbols[i + 1].start;
+}
+
+static void
+load_symbols(struct vmt_symbols_elf *file)
+{
+	GElf_Shdr header;
+	Elf_Scn *section = find_section(file->elf, SHT_SYMTAB, &header);
+	Elf_Data *data;
+	size_t count;
+
+	file->loaded = true;
+	file->has_symtab = section != NULL;
+	if (!section)
+		section = find_section(file->elf, SHT_DYNSYM, &header);
+	data = section ? elf_getdata(section, NULL) : NULL;
+	if (!data)
+		return;
+	count = data->d_size / header.sh_entsize;
+	file->symbols =
+	    count <= INT32_MAX ? calloc(count ? count : 1, sizeof(*file->symbols)) : NULL;
+	if (!file->symbols)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		GElf_Sym symbol;
+		const char *name;
+
+		if (!gelf_getsym(data, (int)i, &symbol) || !is_code(file->elf, &symbol))
+			continue;
+		name = elf_strptr(file->elf, header.sh_link, symbol.st_name);
+		if (name && *name)
+			add_symbol(file, &symbol, name);
+	}
+	settle_symbols(file);
+}
+
+bool
+vmt_symbols_elf_has_symtab(struct vmt_symbols_elf *file)
+{
+	if (!file->loaded)
+		load_symbols(file);
+	return file->has_symtab;
+}
+
+const char *
+vmt_symbols_elf_find(struct vmt_symbols_elf *file, uint64_t address)
+{
+	size_t low = 0;
+	size_t high;
+
+	if (!file->loaded)
+		load_symbols(file);
+	/* The last symbol that begins at or before the address. */
+	for (high = file->count; low < high;) {
+		size_t middle = low + (high - low) / 2;
+
+		if (file->symbols[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	assert(low <= file->count);
+	if (low == 0 || address >= file->symbols[low - 1].end)
+		return NULL;
+	return file->symbols[low - 1].name;
+}

@@ -1,0 +1,24 @@
+/*
+ * zstd.h: how does a chunk's payload get smaller, and whole again?
+ *
+ * The one file that knows libzstd. Compressed bytes are untrusted: a frame that is not exactly the
+ * size it should be is an error, and never writes past its room. Thread safe.
+ */
+#ifndef VMT_ZSTD_H
+#define VMT_ZSTD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Fits struct vmt_collector_host.compress: bytes written, or 0 where the result would not be
+ * smaller than src (it is to be stored raw). context is not used. */
+size_t vmt_zstd_compress(void *context, void *dst, size_t dst_bytes, const void *src,
+			 size_t src_bytes);
+
+/* One frame of exactly dst_bytes. */
+bool vmt_zstd_decompress(void *dst, size_t dst_bytes, const void *src, size_t src_bytes);
+
+/* Whether a frame that names its content's size names this one: asked before memory is taken. */
+bool vmt_zstd_claims(const void *src, size_t src_bytes, size_t raw_bytes);
+
+#endif
