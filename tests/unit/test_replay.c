@@ -1,0 +1,648 @@
+/* Events into extents, blocks and sites' figures: exact numbers, then random calls against a model
+ * with one entry a page. */
+#include <math.h>
+
+#include "tests/unit/model_world.h"
+
+#define ASSERT_FIGURES(replay, kind, stack, n, reserved, freed, freed_committed)                   \
+	do {                                                                                       \
+		assert_int_equal(FIGURE(replay, kind, stack, COUNT), n);                           \
+		assert_int_equal(FIGURE(replay, kind, stack, TOTAL_RESERVED), reserved);           \
+		assert_int_equal(FIGURE(replay, kind, stack, RELEASED), freed);                    \
+		assert_int_equal(FIGURE(replay, kind, stack, RELEASED_COMMITTED),                  \
+				 freed_committed);                                                 \
+	} while (0)
+
+static void
+assert_clean(const struct vmt_replay *replay)
+{
+	assert_int_equal(replay->double_acquisitions, 0);
+	assert_int_equal(replay->unknown_releases, 0);
+	assert_int_equal(replay->malformed, 0);
+}
+
+/* The site's kind and stack that own a page; kind 0 = nobody. */
+static void
+assert_owner(struct vmt_replay *replay, uint64_t address, uint8_t kind, uint32_t stack)
+{
+	const struct vmt_extent *extent = vmt_space_next(replay->space, address);
+	const struct vmt_site_entry *entry;
+
+	if (!kind) {
+		assert_true(!extent || extent->start > address);
+		return;
+	}
+	assert_non_null(extent);
+	assert_true(extent->start <= address);
+	entry = vmt_sites_get(replay->sites, extent->site);
+	assert_int_equal(entry->key.kind, kind);
+	assert_int_equal(entry->key.stack, stack);
+}
+
+static void
+partial_munmap_leaves_the_rest(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 16 * PAGE, 1);
+	happen(replay, EVENT(MUNMAP, .address = BASE + 4 * PAGE, .length = 4 * PAGE,
+			     .argument_a = 3 * PAGE));
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 16 * PAGE, 4 * PAGE, 3 * PAGE);
+	assert_owner(replay, BASE + 3 * PAGE, VMT_EVENT_MMAP, 1);
+	assert_owner(replay, BASE + 4 * PAGE, 0, 0);
+	assert_owner(replay, BASE + 8 * PAGE, VMT_EVENT_MMAP, 1);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+munmap_of_several_owners_splits_by_length_and_adds_up(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, PAGE, 1);
+	map_anonymous(replay, BASE + PAGE, 2 * PAGE, 2);
+	map_anonymous(replay, BASE + 3 * PAGE, 4 * PAGE, 3);
+	happen(replay, EVENT(MUNMAP, .address = BASE, .length = 7 * PAGE, .argument_a = 10001));
+	assert_int_equal(FIGURE(replay, MMAP, 1, RELEASED_COMMITTED), 10001 / 7);
+	assert_int_equal(FIGURE(replay, MMAP, 2, RELEASED_COMMITTED), 10001 * 3 / 7 - 10001 / 7);
+	assert_int_equal(FIGURE(replay, MMAP, 1, RELEASED_COMMITTED) +
+			     FIGURE(replay, MMAP, 2, RELEASED_COMMITTED) +
+			     FIGURE(replay, MMAP, 3, RELEASED_COMMITTED),
+			 10001);
+	assert_int_equal(vmt_space_count(replay->space), 0);
+	vmt_replay_free(replay);
+}
+
+static void
+fixed_map_over_the_middle_changes_the_owner(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 16 * PAGE, 1);
+	happen(replay, EVENT(MMAP_BEGIN, .address = BASE + 4 * PAGE, .length = 4 * PAGE,
+			     .argument_a = 2 * PAGE, .stack = 2));
+	map_anonymous(replay, BASE + 4 * PAGE, 4 * PAGE, 2);
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 16 * PAGE, 4 * PAGE, 2 * PAGE);
+	ASSERT_FIGURES(replay, MMAP, 2, 1, 4 * PAGE, 0, 0);
+	assert_owner(replay, BASE + 5 * PAGE, VMT_EVENT_MMAP, 2);
+	assert_owner(replay, BASE + 8 * PAGE, VMT_EVENT_MMAP, 1);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+failed_fixed_map_is_undone(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 8 * PAGE, 1);
+	happen(replay, EVENT(MMAP_BEGIN, .address = BASE + 2 * PAGE, .length = 4 * PAGE,
+			     .argument_a = PAGE));
+	happen(replay,
+	       EVENT(MAP_UNDO, .address = BASE + 2 * PAGE, .length = 4 * PAGE, .error = 12));
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 8 * PAGE, 0, 0);
+	assert_int_equal(vmt_space_count(replay->space), 1);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+undo_is_the_threads_own(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 4 * PAGE, 1);
+	map_anonymous(replay, BASE + 4 * PAGE, 4 * PAGE, 2);
+	happen(replay, EVENT(MUNMAP, .address = BASE, .length = 4 * PAGE, .thread = 7));
+	happen(replay, EVENT(MUNMAP, .address = BASE + 4 * PAGE, .length = 4 * PAGE, .thread = 8));
+	happen(replay, EVENT(MAP_UNDO, .address = BASE, .length = 4 * PAGE, .thread = 8));
+	assert_int_equal(vmt_space_count(replay->space), 0);
+	happen(replay, EVENT(MAP_UNDO, .address = BASE, .length = 4 * PAGE, .thread = 7));
+	assert_owner(replay, BASE, VMT_EVENT_MMAP, 1);
+	assert_owner(replay, BASE + 4 * PAGE, 0, 0);
+	/* used up: a second undo changes nothing */
+	happen(replay, EVENT(MAP_UNDO, .address = BASE, .length = 4 * PAGE, .thread = 7));
+	assert_int_equal(FIGURE(replay, MMAP, 1, RELEASED), 0);
+	vmt_replay_free(replay);
+}
+
+static void
+remap(struct vmt_replay *replay, uint64_t from, uint64_t from_length, uint64_t to,
+      uint64_t to_length, uint32_t flags, uint64_t cut_committed)
+{
+	happen(replay, EVENT(MREMAP_BEGIN, .address = from, .length = from_length,
+			     .argument_a = cut_committed, .argument_b = to_length, .flags = flags,
+			     .stack = 9));
+	happen(replay, EVENT(MREMAP, .address = to, .length = to_length, .argument_a = from,
+			     .argument_b = from_length, .flags = flags, .stack = 9));
+}
+
+static void
+mremap_that_shrinks_keeps_the_owner(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 16 * PAGE, 1);
+	remap(replay, BASE, 16 * PAGE, BASE, 4 * PAGE, 0, 5 * PAGE);
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 16 * PAGE, 12 * PAGE, 5 * PAGE);
+	assert_owner(replay, BASE + 3 * PAGE, VMT_EVENT_MMAP, 1);
+	assert_owner(replay, BASE + 4 * PAGE, 0, 0);
+	assert_int_equal(vmt_sites_count(replay->sites), 1);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+mremap_that_grows_or_moves_owns_the_new_range(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 4 * PAGE, 1);
+	happen(replay, EVENT(MPROTECT, .address = BASE, .length = 4 * PAGE, .protection = 1));
+	remap(replay, BASE, 4 * PAGE, BASE, 8 * PAGE, 0, 0);
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 4 * PAGE, 4 * PAGE, 0);
+	ASSERT_FIGURES(replay, MREMAP, 9, 1, 8 * PAGE, 0, 0);
+	assert_int_equal(vmt_space_next(replay->space, BASE)->protection, 1);
+	remap(replay, BASE, 8 * PAGE, BASE + MIB, 2 * PAGE, MREMAP_MAYMOVE, 3 * PAGE);
+	ASSERT_FIGURES(replay, MREMAP, 9, 2, 10 * PAGE, 8 * PAGE, 3 * PAGE);
+	assert_owner(replay, BASE, 0, 0);
+	assert_owner(replay, BASE + MIB, VMT_EVENT_MREMAP, 9);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+mremap_dontunmap_leaves_the_old_range_mapped(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 4 * PAGE, 1);
+	remap(replay, BASE, 4 * PAGE, BASE + MIB, 4 * PAGE, MREMAP_MAYMOVE | 4, 0);
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 4 * PAGE, 0, 0);
+	ASSERT_FIGURES(replay, MREMAP, 9, 1, 4 * PAGE, 0, 0);
+	assert_owner(replay, BASE, VMT_EVENT_MMAP, 1);
+	assert_owner(replay, BASE + MIB, VMT_EVENT_MREMAP, 9);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+failed_mremap_to_a_fixed_place_is_undone_twice(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 4 * PAGE, 1);
+	map_anonymous(replay, BASE + MIB, 8 * PAGE, 2);
+	happen(replay, EVENT(MMAP_BEGIN, .address = BASE + MIB, .length = 8 * PAGE,
+			     .argument_a = 6 * PAGE));
+	happen(replay, EVENT(MREMAP_BEGIN, .address = BASE, .length = 4 * PAGE,
+			     .argument_b = 8 * PAGE, .flags = MREMAP_MAYMOVE | MREMAP_FIXED));
+	happen(replay, EVENT(MAP_UNDO, .address = BASE, .length = 4 * PAGE, .error = 12));
+	happen(replay, EVENT(MAP_UNDO, .address = BASE + MIB, .length = 8 * PAGE, .error = 12));
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 4 * PAGE, 0, 0);
+	ASSERT_FIGURES(replay, MMAP, 2, 1, 8 * PAGE, 0, 0);
+	assert_owner(replay, BASE + 3 * PAGE, VMT_EVENT_MMAP, 1);
+	assert_owner(replay, BASE + MIB, VMT_EVENT_MMAP, 2);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+advice_gives_committed_bytes_back_but_no_range(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 16 * PAGE, 1);
+	happen(replay, EVENT(MADVISE, .address = BASE, .length = 8 * PAGE, .argument_a = 5 * PAGE,
+			     .advice = MADV_DONTNEED, .stack = 3));
+	happen(replay, EVENT(MADVISE, .address = BASE, .length = 16 * PAGE,
+			     .advice = MADV_WILLNEED, .stack = 3));
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 16 * PAGE, 0, 5 * PAGE);
+	/* two rows: the advice is part of the key */
+	assert_int_equal(vmt_sites_count(replay->sites), 3);
+	ASSERT_FIGURES(replay, MADVISE, 3, 1, 8 * PAGE, 0, 5 * PAGE);
+	happen(replay, EVENT(MADVISE, .address = BASE, .length = 4 * PAGE, .argument_a = PAGE,
+			     .advice = MADV_DONTNEED, .stack = 3));
+	happen(replay, EVENT(MAP_UNDO, .address = BASE, .length = 4 * PAGE, .error = 22));
+	ASSERT_FIGURES(replay, MADVISE, 3, 1, 8 * PAGE, 0, 5 * PAGE);
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 16 * PAGE, 0, 5 * PAGE);
+	vmt_replay_free(replay);
+}
+
+static void
+brk_moves_whole_pages(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+	uint64_t heap = UINT64_C(0x555500000000);
+
+	(void)state;
+	happen(replay, EVENT(BRK, .address = heap + 10, .argument_a = heap, .stack = 4));
+	happen(replay, EVENT(BRK, .address = heap + PAGE, .argument_a = heap + 10, .stack = 4));
+	happen(replay,
+	       EVENT(BRK, .address = heap + 8 * PAGE, .argument_a = heap + PAGE, .stack = 5));
+	ASSERT_FIGURES(replay, BRK, 4, 1, PAGE, 0, 0);
+	ASSERT_FIGURES(replay, BRK, 5, 1, 7 * PAGE, 0, 0);
+	happen(replay, EVENT(BRK_BEGIN, .address = heap + 3 * PAGE, .length = 5 * PAGE,
+			     .argument_a = 2 * PAGE));
+	happen(replay, EVENT(BRK, .address = heap + 3 * PAGE, .argument_a = heap + 8 * PAGE,
+			     .argument_b = 2 * PAGE));
+	ASSERT_FIGURES(replay, BRK, 5, 1, 7 * PAGE, 5 * PAGE, 2 * PAGE);
+	assert_owner(replay, heap + 2 * PAGE, VMT_EVENT_BRK, 5);
+	assert_owner(replay, heap + 3 * PAGE, 0, 0);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+shmdt_without_a_length_finds_its_segment(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	happen(replay, EVENT(SHMAT, .address = BASE, .length = 4 * PAGE, .stack = 1,
+			     .protection = RW));
+	happen(replay, EVENT(SHMAT, .address = BASE + 4 * PAGE, .length = 4 * PAGE, .stack = 2,
+			     .protection = RW));
+	happen(replay, EVENT(MPROTECT, .address = BASE, .length = PAGE, .protection = PROT_READ));
+	happen(replay, EVENT(SHMDT, .address = BASE, .argument_a = PAGE));
+	ASSERT_FIGURES(replay, SHMAT, 1, 1, 4 * PAGE, 4 * PAGE, PAGE);
+	ASSERT_FIGURES(replay, SHMAT, 2, 1, 4 * PAGE, 0, 0);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+contradictions_are_counted(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	map_anonymous(replay, BASE, 4 * PAGE, 1);
+	map_anonymous(replay, BASE + 2 * PAGE, 4 * PAGE, 2);
+	assert_int_equal(replay->double_acquisitions, 1);
+	assert_int_equal(FIGURE(replay, MMAP, 1, RELEASED), 2 * PAGE);
+	happen(replay, EVENT(MUNMAP, .address = BASE + MIB, .length = PAGE));
+	assert_int_equal(replay->unknown_releases, 1);
+	happen(replay, EVENT(MALLOC, .address = 0x5000, .length = 10, .stack = 1));
+	happen(replay, EVENT(MALLOC, .address = 0x5000, .length = 20, .stack = 1));
+	assert_int_equal(replay->double_acquisitions, 2);
+	happen(replay, EVENT(FREE, .address = 0x6000));
+	assert_int_equal(replay->unknown_releases, 2);
+	happen(replay, EVENT(MMAP, .address = UINT64_MAX - PAGE, .length = 4 * PAGE));
+	happen(replay, EVENT(MALLOC, .address = UINT64_C(1) << 50, .length = 1));
+	assert_int_equal(replay->malformed, 2);
+	vmt_replay_free(replay);
+}
+
+static void
+releases_of_what_was_there_before_are_no_contradiction(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	happen(replay, EVENT(PRESENT, .address = BASE, .length = 33 * PAGE, .protection = RW,
+			     .argument_b = 1));
+	happen(replay, EVENT(FREE, .address = BASE + 64));
+	happen(replay, EVENT(MUNMAP, .address = BASE + 32 * PAGE, .length = PAGE));
+	assert_int_equal(replay->early_releases, 1);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+realloc_moves_a_block_to_its_own_site(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	happen(replay, EVENT(MALLOC, .address = 0x5000, .length = 100, .stack = 1));
+	happen(replay, EVENT(REALLOC_BEGIN, .address = 0x5000, .stack = 2));
+	happen(replay, EVENT(REALLOC, .address = 0x7000, .length = 300, .stack = 2));
+	ASSERT_FIGURES(replay, MALLOC, 1, 1, 100, 100, 0);
+	ASSERT_FIGURES(replay, REALLOC, 2, 1, 300, 0, 0);
+	assert_int_equal(vmt_blocks_bytes(replay->blocks), 300);
+	happen(replay, EVENT(REALLOC_BEGIN, .address = 0x7000, .stack = 3));
+	happen(replay, EVENT(HEAP_UNDO, .address = 0x7000));
+	ASSERT_FIGURES(replay, REALLOC, 2, 1, 300, 0, 0);
+	assert_int_equal(vmt_blocks_count(replay->blocks), 1);
+	/* an undo without its release changes nothing */
+	happen(replay, EVENT(HEAP_UNDO, .address = 0x7000));
+	assert_int_equal(vmt_blocks_count(replay->blocks), 1);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+free_of_a_large_block_tells_what_was_committed(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+
+	(void)state;
+	happen(replay, EVENT(MALLOC, .address = BASE + 16, .length = MIB, .stack = 1));
+	happen(replay, EVENT(FREE, .address = BASE + 16, .length = MIB, .argument_a = 8 * PAGE));
+	ASSERT_FIGURES(replay, MALLOC, 1, 1, MIB, MIB, 8 * PAGE);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
+weights_are_the_inverse_of_the_chance(void **state)
+{
+	struct vmt_replay *all = world_new(0, false);
+	struct vmt_replay *sampled = world_new(64 * KIB, false);
+
+	(void)state;
+	assert_true(vmt_replay_weight(all, 1) == 1);
+	assert_true(vmt_replay_weight(sampled, 64 * KIB) == 1);
+	assert_true(fabs(vmt_replay_weight(sampled, 16 * KIB) - 1 / (1 - exp(-0.25))) < 1e-9);
+	assert_true(fabs(vmt_replay_weight(sampled, 1) - 65536.5) < 0.01);
+	assert_true(vmt_replay_weight(sampled, 0) == vmt_replay_weight(sampled, 1));
+	vmt_replay_free(all);
+	vmt_replay_free(sampled);
+}
+
+static void
+sampled_blocks_stand_for_others(void **state)
+{
+	struct vmt_replay *replay = world_new(64 * KIB, false);
+	double weight = 1 / (1 - exp(-0.25));
+
+	(void)state;
+	happen(replay, EVENT(MALLOC, .address = 0x5000, .length = 16 * KIB, .stack = 1));
+	happen(replay, EVENT(MALLOC, .address = 0x15000, .length = 16 * KIB, .stack = 1));
+	happen(replay, EVENT(MALLOC, .address = 0x25000, .length = 64 * KIB, .stack = 1));
+	assert_int_equal(FIGURE(replay, MALLOC, 1, COUNT), 1 + (uint64_t)llround(2 * weight));
+	assert_int_equal(FIGURE(replay, MALLOC, 1, TOTAL_RESERVED),
+			 64 * KIB + (uint64_t)llround(2 * weight * 16384));
+	happen(replay, EVENT(FREE, .address = 0x5000));
+	happen(replay, EVENT(FREE, .address = 0x25000));
+	assert_int_equal(FIGURE(replay, MALLOC, 1, RELEASED),
+			 64 * KIB + (uint64_t)llround(weight * 16384));
+	assert_true(site_of(replay, VMT_EVENT_MALLOC, 1)->estimated);
+	vmt_replay_free(replay);
+}
+
+/* ---- the property test ---- */
+
+#define PAGES 256u
+#define STACKS 5u
+
+struct model_page {
+	uint32_t call; /* 0 = free */
+	uint32_t stack;
+	uint8_t kind;
+	bool committed;
+};
+
+struct model {
+	struct vmt_replay *replay;
+	struct model_page pages[PAGES];
+	uint32_t calls;
+	struct {
+		uint64_t count, reserved, released, released_committed;
+	} figures[2][STACKS + 1]; /* mmap, mremap */
+};
+
+static int
+row_of(uint8_t kind)
+{
+	return kind == VMT_EVENT_MREMAP;
+}
+
+static uint64_t
+committed_pages(const struct model *model, uint64_t from, uint64_t to)
+{
+	uint64_t committed = 0;
+
+	for (uint64_t page = from; page < to; page++)
+		committed += model->pages[page].committed;
+	return committed;
+}
+
+/* Releases pages. Their committed bytes are all committed or none, so that shares by length are
+ * the pages' own. */
+static void
+model_release(struct model *model, uint64_t from, uint64_t to, bool committed)
+{
+	for (uint64_t page = from; page < to; page++) {
+		struct model_page *found = &model->pages[page];
+
+		if (!found->call)
+			continue;
+		model->figures[row_of(found->kind)][found->stack].released += PAGE;
+		if (committed)
+			model->figures[row_of(found->kind)][found->stack].released_committed +=
+			    found->committed ? PAGE : 0;
+		memset(found, 0, sizeof(*found));
+	}
+}
+
+static void
+model_acquire(struct model *model, uint64_t from, uint64_t to, uint8_t kind, uint32_t stack)
+{
+	model->calls++;
+	for (uint64_t page = from; page < to; page++)
+		model->pages[page] = (struct model_page){model->calls, stack, kind, false};
+	model->figures[row_of(kind)][stack].count++;
+	model->figures[row_of(kind)][stack].reserved += (to - from) * PAGE;
+}
+
+/* All pages of the range get the same residency, so that the split by length is exact. */
+static uint64_t
+touch_alike(struct model *model, uint64_t from, uint64_t to)
+{
+	bool committed = rand() % 2;
+
+	for (uint64_t page = from; page < to; page++)
+		model->pages[page].committed = model->pages[page].call && committed;
+	return committed_pages(model, from, to) * PAGE;
+}
+
+static uint64_t
+at(uint64_t page)
+{
+	return BASE + page * PAGE;
+}
+
+static void
+random_munmap(struct model *model, uint64_t from, uint64_t to)
+{
+	uint64_t committed = touch_alike(model, from, to);
+	bool fails = rand() % 5 == 0;
+
+	happen(model->replay, EVENT(MUNMAP, .address = at(from), .length = (to - from) * PAGE,
+				    .argument_a = committed));
+	if (fails)
+		happen(model->replay, EVENT(MAP_UNDO, .address = at(from),
+					    .length = (to - from) * PAGE, .error = 12));
+	else
+		model_release(model, from, to, true);
+}
+
+static void
+random_mmap(struct model *model, uint64_t from, uint64_t to)
+{
+	uint32_t stack = 1 + (uint32_t)rand() % STACKS;
+	uint64_t committed = touch_alike(model, from, to);
+
+	happen(model->replay, EVENT(MMAP_BEGIN, .address = at(from), .length = (to - from) * PAGE,
+				    .argument_a = committed));
+	model_release(model, from, to, true);
+	map_anonymous(model->replay, at(from), (to - from) * PAGE, stack);
+	model_acquire(model, from, to, VMT_EVENT_MMAP, stack);
+}
+
+static void
+random_advice(struct model *model, uint64_t from, uint64_t to)
+{
+	uint64_t committed = touch_alike(model, from, to);
+
+	happen(model->replay, EVENT(MADVISE, .address = at(from), .length = (to - from) * PAGE,
+				    .argument_a = committed, .advice = MADV_DONTNEED));
+	for (uint64_t page = from; page < to; page++) {
+		struct model_page *found = &model->pages[page];
+
+		if (found->committed)
+			model->figures[row_of(found->kind)][found->stack].released_committed +=
+			    PAGE;
+		found->committed = false;
+	}
+}
+
+/* A whole extent of one call shrinks, grows or moves. */
+static void
+random_mremap(struct model *model, uint64_t from, uint64_t to)
+{
+	uint64_t length = 1 + (uint64_t)rand() % 20;
+	uint64_t end = from;
+	uint64_t target;
+	uint64_t committed = 0;
+	uint32_t stack = 1 + (uint32_t)rand() % STACKS;
+	bool shrinks;
+
+	(void)to;
+	while (end < PAGES && model->pages[end].call &&
+	       model->pages[end].call == model->pages[from].call)
+		end++;
+	if (end == from)
+		return;
+	shrinks = length <= end - from;
+	for (target = 0; target + length <= PAGES && !shrinks; target++) {
+		bool is_free = true;
+
+		for (uint64_t page = target; page < target + length; page++)
+			is_free &= !model->pages[page].call;
+		if (is_free)
+			break;
+	}
+	if (shrinks)
+		target = from;
+	else if (target + length > PAGES)
+		return;
+	if (shrinks && from + length < end)
+		committed = touch_alike(model, from + length, end);
+	happen(model->replay, EVENT(MREMAP_BEGIN, .address = at(from),
+				    .length = (end - from) * PAGE, .argument_a = committed,
+				    .argument_b = length * PAGE, .stack = stack));
+	happen(model->replay, EVENT(MREMAP, .address = at(target), .length = length * PAGE,
+				    .argument_a = at(from), .argument_b = (end - from) * PAGE,
+				    .stack = stack));
+	if (shrinks) {
+		model_release(model, from + length, end, true);
+		return;
+	}
+	model_release(model, from, end, false);
+	model_acquire(model, target, target + length, VMT_EVENT_MREMAP, stack);
+}
+
+static void
+assert_same(struct model *model)
+{
+	struct vmt_replay *replay = model->replay;
+
+	for (uint64_t page = 0; page < PAGES; page++) {
+		const struct model_page *expected = &model->pages[page];
+
+		assert_owner(replay, at(page), expected->call ? expected->kind : 0,
+			     expected->stack);
+	}
+	for (uint32_t i = 0; i < vmt_sites_count(replay->sites); i++) {
+		const struct vmt_site_entry *entry = vmt_sites_get(replay->sites, i);
+		int row = row_of(entry->key.kind);
+		uint32_t stack = entry->key.stack;
+
+		if (entry->key.kind == VMT_EVENT_MADVISE)
+			continue;
+		assert_int_equal(entry->exact[VMT_FIGURE_COUNT], model->figures[row][stack].count);
+		assert_int_equal(entry->exact[VMT_FIGURE_TOTAL_RESERVED],
+				 model->figures[row][stack].reserved);
+		assert_int_equal(entry->exact[VMT_FIGURE_RELEASED],
+				 model->figures[row][stack].released);
+		assert_int_equal(entry->exact[VMT_FIGURE_RELEASED_COMMITTED],
+				 model->figures[row][stack].released_committed);
+	}
+	assert_int_equal(replay->double_acquisitions, 0);
+}
+
+static void
+random_calls_equal_a_page_array(void **state)
+{
+	static void (*const steps[])(struct model *, uint64_t, uint64_t) = {
+	    random_munmap, random_mmap, random_mmap, random_advice, random_mremap};
+
+	(void)state;
+	for (unsigned seed = 1; seed <= 10; seed++) {
+		struct model model = {.replay = world_new(0, false)};
+
+		srand(seed);
+		for (int i = 0; i < 1500; i++) {
+			uint64_t from = (uint64_t)rand() % PAGES;
+			uint64_t to = from + 1 + (uint64_t)rand() % 24;
+
+			steps[rand() % 5](&model, from, to > PAGES ? PAGES : to);
+			if (i % 20 == 0)
+				assert_same(&model);
+		}
+		assert_same(&model);
+		vmt_replay_free(model.replay);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(partial_munmap_leaves_the_rest),
+	    cmocka_unit_test(munmap_of_several_owners_splits_by_length_and_adds_up),
+	    cmocka_unit_test(fixed_map_over_the_middle_changes_the_owner),
+	    cmocka_unit_test(failed_fixed_map_is_undone),
+	    cmocka_unit_test(undo_is_the_threads_own),
+	    cmocka_unit_test(mremap_that_shrinks_keeps_the_owner),
+	    cmocka_unit_test(mremap_that_grows_or_moves_owns_the_new_range),
+	    cmocka_unit_test(mremap_dontunmap_leaves_the_old_range_mapped),
+	    cmocka_unit_test(failed_mremap_to_a_fixed_place_is_undone_twice),
+	    cmocka_unit_test(advice_gives_committed_bytes_back_but_no_range),
+	    cmocka_unit_test(brk_moves_whole_pages),
+	    cmocka_unit_test(shmdt_without_a_length_finds_its_segment),
+	    cmocka_unit_test(contradictions_are_counted),
+	    cmocka_unit_test(releases_of_what_was_there_before_are_no_contradiction),
+	    cmocka_unit_test(realloc_moves_a_block_to_its_own_site),
+	    cmocka_unit_test(free_of_a_large_block_tells_what_was_committed),
+	    cmocka_unit_test(weights_are_the_inverse_of_the_chance),
+	    cmocka_unit_test(sampled_blocks_stand_for_others),
+	    cmocka_unit_test(random_calls_equal_a_page_array),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,49 @@
+/*
+ * blocks.h: which blocks of the heap are live?
+ *
+ * A table from a block's address to its size and site: open addressing, linear probing, deletion by
+ * shifting back (no tombstones, so a long run costs no more than a short one). An entry takes 16
+ * bytes; the table doubles when three quarters are used. Addresses and sizes have 48 bits, the
+ * address is never 0.
+ *
+ * One thread at a time. vmt_blocks_put returns -ENOMEM and changes nothing where memory is short.
+ */
+#ifndef VMT_BLOCKS_H
+#define VMT_BLOCKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_block {
+	uint64_t address;
+	uint64_t size;
+	uint32_t site;
+};
+
+struct vmt_blocks;
+
+struct vmt_blocks *vmt_blocks_new(void);
+void vmt_blocks_free(struct vmt_blocks *blocks);
+
+/* Adds a block. Where the address is live already, *old receives what it replaces and *replaced is
+ * true. */
+int vmt_blocks_put(struct vmt_blocks *blocks, const struct vmt_block *block, struct vmt_block *old,
+		   bool *replaced);
+
+/* Takes a block out; false when the address is not live. */
+bool vmt_blocks_take(struct vmt_blocks *blocks, uint64_t address, struct vmt_block *block);
+
+bool vmt_blocks_find(const struct vmt_blocks *blocks, uint64_t address, struct vmt_block *block);
+
+size_t vmt_blocks_count(const struct vmt_blocks *blocks);
+uint64_t vmt_blocks_bytes(const struct vmt_blocks *blocks); /* sum of their sizes */
+
+/* Walks all blocks, in no order: start with *cursor = 0; false after the last. No change between.
+ */
+bool vmt_blocks_walk(const struct vmt_blocks *blocks, size_t *cursor, struct vmt_block *block);
+
+/* Every entry can be found from its home slot, and all are counted. For tests. */
+bool vmt_blocks_check(const struct vmt_blocks *blocks);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * building.h: what do the parts of a report under construction share?
+ *
+ * Internal to model/: report.c reads the trace, rows.c and coverage.c fill in the report. Strings
+ * of the report live in its set. Functions return 0 or a negative errno.
+ */
+#ifndef VMT_BUILDING_H
+#define VMT_BUILDING_H
+
+#include "tools/model/frames.h"
+#include "tools/model/replay.h"
+#include "tools/model/report.h"
+#include "tools/model/residency.h"
+#include "tools/model/rss_line.h"
+#include "tools/read/trace.h"
+
+struct vmt_building {
+	struct vmt_report report; /* first: vmt_report_free gets a pointer to it */
+	struct vmt_strings *strings;
+
+	/* while it is built */
+	struct vmt_trace *trace;
+	struct vmt_replay *replay;
+	struct vmt_snapshot snapshot;
+	struct vmt_residency residency;
+	struct vmt_rss_line *line;
+	bool joined;
+	bool symbols;
+	uint64_t last_time; /* ticks */
+	uint64_t first_oom_kills;
+	bool oom_kills_known;
+};
+
+/* Classes, files, sites and advice, out of the replay and the join. */
+int vmt_rows_fill(struct vmt_building *building);
+void vmt_rows_free(struct vmt_report *report);
+
+/* How it was recorded, and the blind spots. */
+int vmt_coverage_fill(struct vmt_building *building);
+/* One more line there, printf-like. */
+__attribute__((format(printf, 2, 3))) int vmt_coverage_add(struct vmt_building *building,
+							   const char *format, ...);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * classes.h: into which parts is an address space divided?
+ *
+ * Every mapped byte of a snapshot is in exactly one class. Names are the report's.
+ */
+#ifndef VMT_CLASSES_H
+#define VMT_CLASSES_H
+
+#include <stdint.h>
+
+enum vmt_class_id {
+	VMT_CLASS_MMAP, /* direct maps, by call site */
+	VMT_CLASS_MALLOC_LIVE,
+	VMT_CLASS_MALLOC_RETAINED,
+	VMT_CLASS_THREAD_STACKS,
+	VMT_CLASS_MAIN_STACK,
+	VMT_CLASS_PROGRAM,
+	VMT_CLASS_FILES,
+	VMT_CLASS_SHARED,
+	VMT_CLASS_KERNEL,
+	VMT_CLASS_TRACER,
+	VMT_CLASS_UNATTRIBUTED,
+	VMT_CLASSES,
+};
+
+const char *vmt_classes_name(enum vmt_class_id id);
+
+enum vmt_amount { VMT_AMOUNT_RESERVED, VMT_AMOUNT_COMMITTED, VMT_AMOUNT_SWAPPED, VMT_AMOUNTS };
+
+/* Bytes, by enum vmt_amount. */
+struct vmt_amounts {
+	uint64_t bytes[VMT_AMOUNTS];
+};
+
+#endif

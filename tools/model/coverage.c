@@ -1,0 +1,183 @@
+#include "tools/model/building.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *
+stacks_name(uint32_t mode)
+{
+	switch (mode) {
+	case VMT_STACKS_DWARF:
+		return "dwarf";
+	case VMT_STACKS_FRAME_POINTER:
+		return "frame-pointer";
+	default:
+		return "none";
+	}
+}
+
+static const char *
+malloc_name(uint32_t mode)
+{
+	switch (mode) {
+	case VMT_MALLOC_SAMPLED:
+		return "sampled";
+	case VMT_MALLOC_ALL:
+		return "all";
+	default:
+		return "off";
+	}
+}
+
+int
+vmt_coverage_add(struct vmt_building *building, const char *format, ...)
+{
+	size_t count = building->report.coverage.blind_spot_count;
+	char **spots =
+	    reallocarray(building->report.coverage.blind_spots, count + 1, sizeof(*spots));
+	char text[1024];
+	va_list arguments;
+
+	if (!spots)
+		return -ENOMEM;
+	building->report.coverage.blind_spots = spots;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	spots[count] = vmt_strings_intern(building->strings, text, strlen(text));
+	if (!spots[count])
+		return -ENOMEM;
+	building->report.coverage.blind_spot_count++;
+	return 0;
+}
+
+/* What the recording side has noted, in words. */
+static int
+add_notes(struct vmt_building *building, uint32_t notes)
+{
+	static const struct {
+		uint32_t note;
+		const char *text;
+	} lines[] = {
+	    {VMT_NOTE_FORKED,
+	     "began in a fork child: blocks that the parent allocated are not known (they count as "
+	     "malloc retained where the arena is), and memory mapped before the fork is listed "
+	     "under \"before start\""},
+	    {VMT_NOTE_OWN_MALLOC,
+	     "the program defines malloc itself: its blocks are not seen, its mappings are"},
+	    {VMT_NOTE_SECCOMP,
+	     "the program installed a seccomp filter: from then on no page table was asked before "
+	     "a release"},
+	    {VMT_NOTE_RAW_SYSCALLS,
+	     "the program made memory calls through syscall(): those that were seen are here, raw "
+	     "system call instructions are not"},
+	    {VMT_NOTE_NO_COLLECTOR,
+	     "no collector could be made: only the newest events were kept, and no snapshot taken"},
+	    {VMT_NOTE_MODULES_FULL, "the module table was full: some stacks have no names"},
+	    {VMT_NOTE_NESTED,
+	     "calls made from within other recorded calls (an allocator's own mappings) passed "
+	     "unrecorded"},
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		int status =
+		    notes & lines[i].note ? vmt_coverage_add(building, "%s", lines[i].text) : 0;
+
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+static int
+add_malloc(struct vmt_building *building, const struct vmt_head *head)
+{
+	if (head->malloc_mode == VMT_MALLOC_OFF)
+		return vmt_coverage_add(building,
+					"malloc was not recorded: live and free memory of arenas "
+					"can't be told apart, all of it is under malloc retained");
+	if (head->malloc_mode == VMT_MALLOC_SAMPLED)
+		return vmt_coverage_add(building,
+					"malloc blocks smaller than %" PRIu64 " bytes were "
+					"sampled: their figures are unbiased estimates",
+					head->malloc_sample_bytes);
+	return 0;
+}
+
+/* What the replay met. */
+static int
+add_replay(struct vmt_building *building)
+{
+	const struct vmt_replay *replay = building->replay;
+	int status = 0;
+
+	if (replay->double_acquisitions || replay->unknown_releases)
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " acquisitions of memory that had not been "
+					  "released and %" PRIu64 " releases of memory that was "
+					  "not known: calls were lost or not seen",
+					  replay->double_acquisitions, replay->unknown_releases);
+	if (!status && replay->early_releases)
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " releases were of memory from before the "
+					  "trace began",
+					  replay->early_releases);
+	if (!status && replay->sampled_looks)
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " releases were so large that their committed "
+					  "bytes were sampled",
+					  replay->sampled_looks);
+	if (!status && replay->unlooked_releases)
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " releases were not looked at: their "
+					  "committed bytes count as 0",
+					  replay->unlooked_releases);
+	if (!status && replay->malformed)
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " events made no sense and were "
+					  "left out",
+					  replay->malformed);
+	return status;
+}
+
+static int
+add_snapshot(struct vmt_building *building)
+{
+	if (!building->joined)
+		return vmt_coverage_add(
+		    building, "the trace has no snapshot: what was committed is not known");
+	if (building->snapshot.head.source == VMT_RESIDENCY_MINCORE)
+		return vmt_coverage_add(building, "residency was read by mincore: swapped pages, "
+						  "huge pages and the zero page can't be told");
+	if (building->residency.foreign_allocator)
+		return vmt_coverage_add(building,
+					"an allocator other than glibc's: memory that it mapped "
+					"unseen and that holds no live block is under malloc "
+					"retained");
+	return 0;
+}
+
+int
+vmt_coverage_fill(struct vmt_building *building)
+{
+	const struct vmt_head *head = vmt_trace_head(building->trace);
+	struct vmt_report *report = &building->report;
+	int status;
+
+	report->coverage.stacks = stacks_name(head->stack_mode);
+	report->coverage.malloc_mode = malloc_name(head->malloc_mode);
+	report->coverage.malloc_sample_bytes =
+	    head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0;
+	status = add_notes(building, head->notes);
+	if (!status)
+		status = add_malloc(building, head);
+	if (!status)
+		status = add_snapshot(building);
+	if (!status)
+		status = add_replay(building);
+	return status;
+}

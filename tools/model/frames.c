@@ -1,0 +1,268 @@
+#include "tools/model/frames.h"
+
+#include "tools/read/symbols.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A looked-up address: its frames lie together in the pool. */
+struct lookup {
+	uint64_t address; /* 0 = empty: no return address is */
+	uint32_t span;
+	uint32_t count;
+	uint64_t first;
+};
+
+struct vmt_frames {
+	struct vmt_frames_input input;
+	struct vmt_symbols *symbols;
+	uint64_t tracer_address;
+	struct lookup *lookups; /* open addressing */
+	size_t lookup_mask;
+	size_t lookup_count;
+	struct vmt_frame *pool;
+	size_t pool_count;
+	size_t pool_room;
+	uint32_t troubles;
+	char trouble[512];
+	unsigned char *troubled; /* by span: already counted */
+	uint32_t troubled_room;
+};
+
+struct vmt_frames *
+vmt_frames_new(const struct vmt_frames_input *input)
+{
+	struct vmt_frames *frames = calloc(1, sizeof(*frames));
+
+	if (!frames)
+		return NULL;
+	frames->input = *input;
+	frames->tracer_address = vmt_trace_head(input->trace)->tracer_address;
+	frames->lookup_mask = 4095;
+	frames->lookups = calloc(frames->lookup_mask + 1, sizeof(*frames->lookups));
+	if (input->symbols)
+		frames->symbols = vmt_symbols_new();
+	if (frames->lookups && (frames->symbols || !input->symbols))
+		return frames;
+	vmt_frames_free(frames);
+	return NULL;
+}
+
+void
+vmt_frames_free(struct vmt_frames *frames)
+{
+	if (!frames)
+		return;
+	if (frames->symbols)
+		vmt_symbols_free(frames->symbols);
+	free(frames->lookups);
+	free(frames->pool);
+	free(frames->troubled);
+	free(frames);
+}
+
+static struct lookup *
+entry_of(const struct vmt_frames *frames, uint64_t address, uint32_t span)
+{
+	uint64_t hash = (address ^ (uint64_t)span << 48) * UINT64_C(0x9e3779b97f4a7c15);
+	size_t slot = (hash >> 32) & frames->lookup_mask;
+
+	for (;; slot = (slot + 1) & frames->lookup_mask) {
+		struct lookup *found = &frames->lookups[slot];
+
+		if (!found->address || (found->address == address && found->span == span))
+			return found;
+	}
+}
+
+static int
+grow_lookups(struct vmt_frames *frames)
+{
+	struct vmt_frames larger = *frames;
+
+	if (frames->lookup_count <= frames->lookup_mask / 2)
+		return 0;
+	larger.lookup_mask = frames->lookup_mask * 2 + 1;
+	larger.lookups = calloc(larger.lookup_mask + 1, sizeof(*larger.lookups));
+	if (!larger.lookups)
+		return -ENOMEM;
+	for (size_t i = 0; i <= frames->lookup_mask; i++) {
+		const struct lookup *old = &frames->lookups[i];
+
+		if (old->address)
+			*entry_of(&larger, old->address, old->span) = *old;
+	}
+	free(frames->lookups);
+	*frames = larger;
+	return 0;
+}
+
+static struct vmt_frame *
+pool_add(struct vmt_frames *frames)
+{
+	if (frames->pool_count == frames->pool_room) {
+		size_t room = frames->pool_room ? frames->pool_room * 2 : 1024;
+		struct vmt_frame *pool = reallocarray(frames->pool, room, sizeof(*pool));
+
+		if (!pool)
+			return NULL;
+		frames->pool = pool;
+		frames->pool_room = room;
+	}
+	return &frames->pool[frames->pool_count++];
+}
+
+static char *
+keep(struct vmt_frames *frames, const char *string)
+{
+	return string ? vmt_strings_intern(frames->input.strings, string, strlen(string)) : NULL;
+}
+
+/* Counts a module without lines once. */
+static void
+note_trouble(struct vmt_frames *frames, uint32_t span, const struct vmt_module *module)
+{
+	const char *why = vmt_symbols_trouble(frames->symbols, module);
+	uint32_t room = frames->troubled_room ? frames->troubled_room : 64;
+	unsigned char *troubled;
+
+	while (room <= span)
+		room *= 2;
+	troubled = room > frames->troubled_room ? realloc(frames->troubled, room) : NULL;
+	if (troubled) {
+		memset(troubled + frames->troubled_room, 0, room - frames->troubled_room);
+		frames->troubled = troubled;
+		frames->troubled_room = room;
+	}
+	if (!why || span >= frames->troubled_room || frames->troubled[span])
+		return;
+	frames->troubled[span] = 1;
+	if (!frames->troubles++)
+		snprintf(frames->trouble, sizeof(frames->trouble), "%.*s: %s",
+			 (int)module->path_bytes, module->path, why);
+}
+
+/* The frames of one address: as many as were inlined there, at least one. */
+static int
+look_up(struct vmt_frames *frames, struct lookup *lookup)
+{
+	struct vmt_frame plain = {.address = lookup->address};
+	struct vmt_symbol symbols[VMT_SYMBOLS_MAX_INLINED] = {{0}};
+	struct vmt_module module;
+	size_t found = 0;
+
+	if (lookup->span) {
+		const struct vmt_span *span = vmt_eras_span(frames->input.eras, lookup->span);
+
+		plain.module_offset = lookup->address - span->bias;
+		if (vmt_trace_module(frames->input.trace, span->module, &module)) {
+			plain.module = vmt_strings_intern(frames->input.strings, module.path,
+							  module.path_bytes);
+			if (frames->symbols)
+				found = vmt_symbols_resolve(frames->symbols, &module,
+							    plain.module_offset - 1, symbols);
+			if (frames->symbols)
+				note_trouble(frames, lookup->span, &module);
+		}
+	}
+	lookup->first = frames->pool_count;
+	lookup->count = found ? (uint32_t)found : 1;
+	for (uint32_t i = 0; i < lookup->count; i++) {
+		struct vmt_frame *frame = pool_add(frames);
+
+		if (!frame)
+			return -ENOMEM;
+		*frame = plain;
+		frame->function = keep(frames, symbols[i].function);
+		frame->file = keep(frames, symbols[i].file);
+		frame->line = symbols[i].line;
+		frame->inlined = symbols[i].inlined;
+	}
+	return 0;
+}
+
+static int
+find(struct vmt_frames *frames, uint64_t address, uint32_t span, struct lookup *found)
+{
+	struct lookup *entry;
+	int status = grow_lookups(frames);
+
+	if (status)
+		return status;
+	*found = (struct lookup){.address = address, .span = span};
+	entry = entry_of(frames, address, span);
+	if (address && entry->address) {
+		*found = *entry;
+		return 0;
+	}
+	status = look_up(frames, found);
+	if (!status && address) {
+		*entry = *found;
+		frames->lookup_count++;
+	}
+	return status;
+}
+
+static bool
+is_tracer(const struct vmt_frames *frames, uint32_t span)
+{
+	const struct vmt_span *module = span ? vmt_eras_span(frames->input.eras, span) : NULL;
+
+	return module && frames->tracer_address >= module->low &&
+	       frames->tracer_address < module->high;
+}
+
+static int
+append(struct vmt_frames *frames, const struct lookup *found, struct vmt_stack_frames *stack,
+       size_t *room)
+{
+	if (*room - stack->count < found->count) {
+		size_t larger = *room * 2 + found->count;
+		struct vmt_frame *items = reallocarray(stack->frames, larger, sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		stack->frames = items;
+		*room = larger;
+	}
+	memcpy(stack->frames + stack->count, frames->pool + found->first,
+	       found->count * sizeof(*stack->frames));
+	stack->count += found->count;
+	return 0;
+}
+
+int
+vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry,
+		   struct vmt_stack_frames *stack)
+{
+	const uint32_t *spans = vmt_sites_spans(frames->input.sites, entry);
+	uint32_t count = 0;
+	const uint64_t *addresses = vmt_trace_stack(frames->input.trace, entry->key.stack, &count);
+	size_t room = 0;
+	bool inside = true;
+
+	*stack = (struct vmt_stack_frames){0};
+	for (uint32_t i = 0; addresses && i < count && i < entry->frames; i++) {
+		struct lookup found;
+		int status;
+
+		inside = inside && is_tracer(frames, spans[i]);
+		if (inside)
+			continue;
+		status = find(frames, addresses[i], spans[i], &found);
+		if (!status)
+			status = append(frames, &found, stack, &room);
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+uint32_t
+vmt_frames_troubles(const struct vmt_frames *frames, const char **example)
+{
+	*example = frames->troubles ? frames->trouble : NULL;
+	return frames->troubles;
+}

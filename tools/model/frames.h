@@ -1,0 +1,36 @@
+/*
+ * frames.h: what does a stack look like to a reader?
+ *
+ * Turns a site's addresses, each with the module of its time, into functions and lines. Addresses
+ * are return addresses: lines are looked up one byte before. Frames inside libvmtrace.so are left
+ * out at the innermost end. Each address is looked up once. Strings go into the caller's set.
+ */
+#ifndef VMT_FRAMES_H
+#define VMT_FRAMES_H
+
+#include "tools/model/report.h"
+#include "tools/model/sites.h"
+#include "tools/model/strings.h"
+#include "tools/read/trace.h"
+
+struct vmt_frames;
+
+struct vmt_frames_input {
+	const struct vmt_trace *trace;
+	const struct vmt_eras *eras;
+	const struct vmt_sites *sites;
+	struct vmt_strings *strings;
+	bool symbols; /* false: addresses and modules alone */
+};
+
+struct vmt_frames *vmt_frames_new(const struct vmt_frames_input *input);
+void vmt_frames_free(struct vmt_frames *frames);
+
+/* Frames of a site's stack, to be freed by the caller. 0 or -ENOMEM. */
+int vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry,
+		       struct vmt_stack_frames *stack);
+
+/* How many modules gave no lines for a reason, and one of them with its reason (NULL = none). */
+uint32_t vmt_frames_troubles(const struct vmt_frames *frames, const char **example);
+
+#endif

@@ -1,0 +1,270 @@
+#include "tools/model/heap.h"
+
+#include <assert.h>
+#include <math.h>
+#include <sys/mman.h>
+
+#define SMALL_BYTES (UINT64_C(128) << 10) /* glibc's first M_MMAP_THRESHOLD */
+#define LOWEST_ARENA (UINT64_C(1) << 46)  /* the kernel's own choice of places lies above */
+
+static const enum vmt_figure figure_of[VMT_AMOUNTS] = {
+    [VMT_AMOUNT_RESERVED] = VMT_FIGURE_RESERVED,
+    [VMT_AMOUNT_COMMITTED] = VMT_FIGURE_COMMITTED,
+    [VMT_AMOUNT_SWAPPED] = VMT_FIGURE_SWAPPED,
+};
+
+/* A block and what its kind stands for; weight 1 and exact where all such blocks are recorded. */
+struct owner {
+	struct vmt_block block;
+	struct vmt_site_entry *entry;
+	double weight;
+	bool exact;
+};
+
+static void
+count_block(struct owner *owner)
+{
+	struct vmt_site_entry *entry = owner->entry;
+
+	if (owner->exact) {
+		entry->exact[VMT_FIGURE_LIVE_COUNT]++;
+		entry->exact[VMT_FIGURE_RESERVED] += owner->block.size;
+		entry->exact[VMT_FIGURE_ACCESSIBLE] += owner->block.size;
+		return;
+	}
+	entry->estimated = true;
+	entry->estimate[VMT_FIGURE_LIVE_COUNT] += owner->weight;
+	entry->estimate[VMT_FIGURE_RESERVED] += owner->weight * (double)owner->block.size;
+	entry->estimate[VMT_FIGURE_ACCESSIBLE] += owner->weight * (double)owner->block.size;
+}
+
+static void
+own_amounts(struct vmt_piece *piece, struct owner *owner, const struct vmt_amounts *amounts)
+{
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		uint64_t bytes = amounts->bytes[i];
+		bool counted = i == VMT_AMOUNT_RESERVED; /* by count_block, mapped or not */
+
+		if (owner->exact) {
+			piece->blocks.bytes[i] += bytes;
+			if (!counted)
+				owner->entry->exact[figure_of[i]] += bytes;
+		} else {
+			piece->estimate[i] += owner->weight * (double)bytes;
+			if (!counted)
+				owner->entry->estimate[figure_of[i]] +=
+				    owner->weight * (double)bytes;
+		}
+	}
+}
+
+/* Small blocks lie in glibc's main arena, or in a heap that begins at a multiple of its largest
+ * size, in the same mapping; anywhere else they are another allocator's. */
+static void
+note_blocks(struct vmt_piece *piece, const struct vmt_block *block)
+{
+	uint64_t heap_start = block->address & ~(VMT_HEAP_MAX_BYTES - 1);
+
+	piece->has_blocks = true;
+	if (block->size >= SMALL_BYTES || piece->heap || piece->present)
+		return;
+	if (heap_start < piece->start && (piece->open || piece->tracked))
+		piece->has_foreign_blocks = true;
+}
+
+static void
+own_block(struct vmt_pieces *pieces, struct owner *owner, const struct vmt_resident *resident)
+{
+	uint64_t start = owner->block.address;
+	uint64_t end = start + owner->block.size;
+
+	for (size_t i = vmt_pieces_after(pieces, start); i < pieces->count; i++) {
+		struct vmt_piece *piece = &pieces->items[i];
+		struct vmt_amounts amounts;
+
+		if (piece->start >= end)
+			break;
+		note_blocks(piece, &owner->block);
+		amounts = vmt_resident_range(resident, start > piece->start ? start : piece->start,
+					     end < piece->end ? end : piece->end);
+		own_amounts(piece, owner, &amounts);
+	}
+}
+
+void
+vmt_heap_own(struct vmt_pieces *pieces, struct vmt_replay *replay,
+	     const struct vmt_resident *resident)
+{
+	struct owner owner;
+	size_t cursor = 0;
+
+	while (vmt_blocks_walk(replay->blocks, &cursor, &owner.block)) {
+		owner.entry = vmt_sites_get(replay->sites, owner.block.site);
+		owner.weight = vmt_replay_weight(replay, owner.block.size);
+		owner.exact = !replay->sample_bytes || owner.block.size >= replay->sample_bytes;
+		count_block(&owner);
+		own_block(pieces, &owner, resident);
+	}
+}
+
+static void
+retain(struct vmt_piece *piece)
+{
+	piece->class = VMT_CLASS_MALLOC_RETAINED;
+	piece->open = false;
+	if (!piece->tracked)
+		piece->site = VMT_SITE_NONE;
+}
+
+static bool
+is_reserve(const struct vmt_piece *piece)
+{
+	return piece->open && piece->mapping->protection == PROT_NONE;
+}
+
+/* The piece may be a heap of glibc's: closes it, with its PROT_NONE rest, where it is one. Without
+ * blocks in it the shape must fit: rest and all, it ends at the next multiple or beyond, where the
+ * kernel joined the rest with another PROT_NONE mapping. */
+static void
+try_arena(struct vmt_pieces *pieces, size_t first)
+{
+	const struct vmt_piece *piece = &pieces->items[first];
+	uint64_t limit = piece->start + VMT_HEAP_MAX_BYTES;
+	uint64_t end = piece->end;
+	size_t last = first + 1;
+	bool fits;
+
+	if (piece->start % VMT_HEAP_MAX_BYTES || piece->start < LOWEST_ARENA || is_reserve(piece))
+		return;
+	while (last < pieces->count && pieces->items[last].start == end && end < limit &&
+	       is_reserve(&pieces->items[last]))
+		end = pieces->items[last++].end;
+	fits = end == limit || (end > limit && last > first + 1);
+	if (!piece->has_blocks && !fits)
+		return;
+	for (size_t i = first; i < last; i++)
+		retain(&pieces->items[i]);
+}
+
+void
+vmt_heap_find_arenas(struct vmt_pieces *pieces)
+{
+	for (size_t i = 0; i < pieces->count; i++) {
+		struct vmt_piece *piece = &pieces->items[i];
+
+		if (piece->open && !piece->present)
+			try_arena(pieces, i);
+		if (piece->open && (piece->heap || piece->has_blocks))
+			retain(piece);
+		if (piece->has_blocks &&
+		    (piece->class == VMT_CLASS_MMAP || piece->class == VMT_CLASS_THREAD_STACKS))
+			retain(piece);
+	}
+}
+
+bool
+vmt_heap_find_foreign(struct vmt_pieces *pieces)
+{
+	bool foreign = false;
+
+	for (size_t i = 0; i < pieces->count; i++)
+		foreign |= pieces->items[i].has_foreign_blocks;
+	for (size_t i = 0; foreign && i < pieces->count; i++)
+		if (pieces->items[i].open && !pieces->items[i].present)
+			retain(&pieces->items[i]);
+	return foreign;
+}
+
+/* What small blocks own of all arenas together. */
+struct pool {
+	double estimate[VMT_AMOUNTS];
+	uint64_t room[VMT_AMOUNTS]; /* of the arenas, after the blocks that were all recorded */
+	double scale[VMT_AMOUNTS];
+};
+
+static uint64_t
+at_most(double estimate, uint64_t room)
+{
+	if (estimate <= 0)
+		return 0;
+	return estimate < (double)room ? (uint64_t)llround(estimate) : room;
+}
+
+static void
+tally_piece(struct vmt_piece *piece, struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
+{
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		uint64_t total = piece->total.bytes[i];
+		uint64_t owned = piece->blocks.bytes[i] < total ? piece->blocks.bytes[i] : total;
+
+		if (piece->class == VMT_CLASS_MALLOC_RETAINED) {
+			pool->estimate[i] += piece->estimate[i];
+			pool->room[i] += total - owned;
+		} else {
+			owned += at_most(piece->estimate[i], total - owned);
+		}
+		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned;
+		classes[piece->class].bytes[i] += total - owned;
+	}
+}
+
+static void
+tally_pool(struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
+{
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		uint64_t owned = at_most(pool->estimate[i], pool->room[i]);
+
+		assert(classes[VMT_CLASS_MALLOC_RETAINED].bytes[i] >= owned);
+		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned;
+		classes[VMT_CLASS_MALLOC_RETAINED].bytes[i] -= owned;
+		pool->scale[i] = pool->estimate[i] > (double)pool->room[i]
+				     ? (double)pool->room[i] / pool->estimate[i]
+				     : 1;
+	}
+}
+
+static void
+scale_sites(struct vmt_replay *replay, const struct pool *pool)
+{
+	for (uint32_t i = 0; i < vmt_sites_count(replay->sites); i++) {
+		struct vmt_site_entry *entry = vmt_sites_get(replay->sites, i);
+
+		entry->estimate[VMT_FIGURE_COMMITTED] *= pool->scale[VMT_AMOUNT_COMMITTED];
+		entry->estimate[VMT_FIGURE_SWAPPED] *= pool->scale[VMT_AMOUNT_SWAPPED];
+	}
+}
+
+/* The site of a mapped range: all that it reserved, but of the pages what no block owns. */
+static void
+tally_site(const struct vmt_piece *piece, struct vmt_site_entry *entry, const struct pool *pool)
+{
+	entry->exact[VMT_FIGURE_RESERVED] += piece->total.bytes[VMT_AMOUNT_RESERVED];
+	if (piece->mapping->protection != PROT_NONE)
+		entry->exact[VMT_FIGURE_ACCESSIBLE] += piece->total.bytes[VMT_AMOUNT_RESERVED];
+	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNTS; i++) {
+		uint64_t total = piece->total.bytes[i];
+		uint64_t owned = piece->blocks.bytes[i] < total ? piece->blocks.bytes[i] : total;
+
+		entry->exact[figure_of[i]] += total - owned;
+		entry->estimate[figure_of[i]] -= piece->estimate[i] * pool->scale[i];
+		entry->estimated |= piece->estimate[i] > 0;
+	}
+}
+
+void
+vmt_heap_tally(struct vmt_pieces *pieces, struct vmt_replay *replay,
+	       struct vmt_amounts classes[VMT_CLASSES])
+{
+	struct pool pool = {0};
+
+	for (size_t i = 0; i < pieces->count; i++)
+		tally_piece(&pieces->items[i], &pool, classes);
+	tally_pool(&pool, classes);
+	scale_sites(replay, &pool);
+	for (size_t i = 0; i < pieces->count; i++) {
+		const struct vmt_piece *piece = &pieces->items[i];
+
+		if (piece->site != VMT_SITE_NONE)
+			tally_site(piece, vmt_sites_get(replay->sites, piece->site), &pool);
+	}
+}

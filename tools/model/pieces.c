@@ -1,0 +1,336 @@
+#include "tools/model/pieces.h"
+
+#include "format/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE UINT64_C(4096)
+#define PAGE_UP(bytes) (((bytes) + PAGE - 1) & ~(PAGE - 1))
+#define PAGE_DOWN(bytes) ((bytes) & ~(PAGE - 1))
+
+void
+vmt_pieces_clear(struct vmt_pieces *pieces)
+{
+	free(pieces->items);
+	*pieces = (struct vmt_pieces){0};
+}
+
+size_t
+vmt_pieces_after(const struct vmt_pieces *pieces, uint64_t address)
+{
+	size_t low = 0;
+	size_t high = pieces->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (pieces->items[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct vmt_piece *
+append(struct vmt_pieces *pieces, const struct vmt_piece *piece)
+{
+	if (pieces->count == pieces->room) {
+		size_t room = pieces->room ? pieces->room * 2 : 256;
+		struct vmt_piece *items = reallocarray(pieces->items, room, sizeof(*items));
+
+		if (!items)
+			return NULL;
+		pieces->items = items;
+		pieces->room = room;
+	}
+	pieces->items[pieces->count] = *piece;
+	return &pieces->items[pieces->count++];
+}
+
+static bool
+has_path(enum vmt_backing backing)
+{
+	return backing == VMT_BACKING_FILE || backing == VMT_BACKING_SHARED;
+}
+
+/* The last part of a mapping's path is `name`, whether or not the file was deleted since. */
+static bool
+is_named(const struct vmt_mapping *mapping, const char *name)
+{
+	static const char deleted[] = " (deleted)";
+	size_t length = mapping->path_bytes;
+	size_t name_length = strlen(name);
+
+	if (length > sizeof(deleted) - 1 && memcmp(mapping->path + length - (sizeof(deleted) - 1),
+						   deleted, sizeof(deleted) - 1) == 0)
+		length -= sizeof(deleted) - 1;
+	return length > name_length && mapping->path[length - name_length - 1] == '/' &&
+	       memcmp(mapping->path + length - name_length, name, name_length) == 0;
+}
+
+static bool
+path_contains(const struct vmt_mapping *mapping, const char *word)
+{
+	return memmem(mapping->path, mapping->path_bytes, word, strlen(word)) != NULL;
+}
+
+/* libvmtrace.so holds the address it gave. A trace is mapped shared from its start, as long as its
+ * head; that length is odd enough to know it by when the file has been renamed. */
+static bool
+is_tracer(const struct vmt_pieces_input *input, const struct vmt_mapping *mapping)
+{
+	uint64_t bytes = mapping->end - mapping->start;
+
+	if (input->tracer_address >= mapping->start && input->tracer_address < mapping->end)
+		return true;
+	if (!mapping->shared || mapping->file_offset)
+		return false;
+	if (input->trace_name && is_named(mapping, input->trace_name))
+		return true;
+	if (input->trace_bytes && bytes == PAGE_UP(input->trace_bytes))
+		return true;
+	return bytes == PAGE_UP(sizeof(struct vmt_session)) && path_contains(mapping, "vmtrace");
+}
+
+static int
+name_modules(const struct vmt_pieces_input *input)
+{
+	const struct vmt_eras *eras = input->replay->eras;
+	uint64_t address = 0;
+	uint32_t span;
+
+	while (input->module && (span = vmt_eras_next(eras, address))) {
+		const struct vmt_span *loaded = vmt_eras_span(eras, span);
+		struct vmt_module module;
+		struct vmt_file *file;
+
+		address = loaded->high;
+		if (!input->module(input->context, loaded->module, &module) || !module.path_bytes ||
+		    module.path_bytes > UINT16_MAX)
+			continue;
+		file = vmt_files_intern(input->files, module.path, (uint16_t)module.path_bytes);
+		if (!file)
+			return -ENOMEM;
+		file->program = true;
+	}
+	return 0;
+}
+
+int
+vmt_pieces_name_files(const struct vmt_pieces_input *input)
+{
+	for (uint32_t i = 0; i < input->snapshot->head.mappings; i++) {
+		const struct vmt_mapping *mapping = &input->snapshot->mappings[i].mapping;
+		struct vmt_file *file;
+
+		if (!mapping->path_bytes || !has_path(vmt_files_backing(mapping)))
+			continue;
+		file = vmt_files_intern(input->files, mapping->path, mapping->path_bytes);
+		if (!file)
+			return -ENOMEM;
+		file->program |= (mapping->protection & PROT_EXEC) && !mapping->shared;
+		file->tracer |= is_tracer(input, mapping);
+	}
+	return name_modules(input);
+}
+
+static enum vmt_class_id
+class_of_file(const struct vmt_pieces_input *input, const struct vmt_mapping *mapping,
+	      enum vmt_backing backing)
+{
+	const struct vmt_file *file =
+	    vmt_files_find(input->files, mapping->path, mapping->path_bytes);
+
+	if (file && file->tracer)
+		return VMT_CLASS_TRACER;
+	if (backing == VMT_BACKING_SHARED)
+		return VMT_CLASS_SHARED;
+	return file && file->program ? VMT_CLASS_PROGRAM : VMT_CLASS_FILES;
+}
+
+/* Whether the snapshot shows the kind of memory that the event mapped. */
+static bool
+agrees(const struct vmt_extent *extent, const struct vmt_mapping *mapping, enum vmt_backing backing)
+{
+	switch (extent->kind) {
+	case VMT_EXTENT_FILE:
+		return has_path(backing) ||
+		       (backing == VMT_BACKING_ANONYMOUS && mapping->path_bytes);
+	case VMT_EXTENT_SHARED:
+		return has_path(backing);
+	case VMT_EXTENT_TRACER:
+		return backing == VMT_BACKING_ANONYMOUS || has_path(backing);
+	default:
+		return backing == VMT_BACKING_ANONYMOUS || backing == VMT_BACKING_HEAP;
+	}
+}
+
+static void
+own(struct vmt_piece *piece, const struct vmt_extent *extent)
+{
+	piece->site = extent->site;
+	piece->call = extent->call;
+	piece->tracked = extent->kind < VMT_EXTENT_PRESENT;
+	piece->present =
+	    extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP;
+	if (extent->kind == VMT_EXTENT_TRACER) {
+		piece->class = VMT_CLASS_TRACER;
+		piece->open = false;
+	} else if (extent->kind == VMT_EXTENT_ANONYMOUS || extent->kind == VMT_EXTENT_BREAK) {
+		piece->class = VMT_CLASS_MMAP;
+		piece->open = false;
+	}
+}
+
+/* Ends the piece where the next extent begins or the present one ends. */
+static void
+cut_at_extent(const struct vmt_pieces_input *input, struct vmt_piece *piece,
+	      enum vmt_backing backing)
+{
+	const struct vmt_extent *extent = vmt_space_next(input->replay->space, piece->start);
+
+	if (!extent || extent->start >= piece->end)
+		return;
+	if (extent->start > piece->start) {
+		piece->end = extent->start;
+		return;
+	}
+	if (extent->end < piece->end)
+		piece->end = extent->end;
+	if (agrees(extent, piece->mapping, backing))
+		own(piece, extent);
+}
+
+/* A module's span takes in its .bss, which is anonymous. */
+static void
+cut_at_module(const struct vmt_pieces_input *input, struct vmt_piece *piece)
+{
+	const struct vmt_eras *eras = input->replay->eras;
+	uint32_t next = vmt_eras_next(eras, piece->start);
+	const struct vmt_span *span = next ? vmt_eras_span(eras, next) : NULL;
+
+	if (!span || PAGE_DOWN(span->low) >= piece->end)
+		return;
+	if (PAGE_DOWN(span->low) > piece->start) {
+		piece->end = PAGE_DOWN(span->low);
+		return;
+	}
+	if (PAGE_UP(span->high) < piece->end)
+		piece->end = PAGE_UP(span->high);
+	piece->open = false;
+	piece->site = VMT_SITE_NONE;
+	piece->call = 0;
+	piece->class = input->tracer_address >= span->low && input->tracer_address < span->high
+			   ? VMT_CLASS_TRACER
+			   : VMT_CLASS_PROGRAM;
+}
+
+/* The first thread whose stack ends after address. */
+static const struct vmt_thread_stack *
+thread_after(const struct vmt_thread_stack *threads, size_t count, uint64_t address)
+{
+	size_t low = 0;
+	size_t high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (threads[middle].top <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count ? &threads[low] : NULL;
+}
+
+/* The stack reaches from the descriptor's page down to where the mapping begins; down to no more
+ * than was asked for, as the kernel may have joined the mapping with one below it. */
+static void
+cut_at_thread(const struct vmt_pieces_input *input, struct vmt_piece *piece)
+{
+	size_t count;
+	const struct vmt_thread_stack *threads = vmt_threads_sorted(input->replay->threads, &count);
+	const struct vmt_thread_stack *thread = thread_after(threads, count, piece->start);
+	uint64_t asked = thread ? PAGE_UP(thread->asked_bytes) : 0;
+
+	if (!thread || thread->descriptor >= piece->end || thread->descriptor < piece->start)
+		return;
+	if (asked && thread->top > asked && thread->top - asked > piece->start) {
+		piece->end = thread->top - asked;
+		return;
+	}
+	if (thread->top < piece->end)
+		piece->end = thread->top;
+	piece->open = false;
+	piece->class = VMT_CLASS_THREAD_STACKS;
+	piece->site = thread->site;
+	piece->call = 0;
+}
+
+static void
+classify(const struct vmt_pieces_input *input, struct vmt_piece *piece, enum vmt_backing backing)
+{
+	switch (backing) {
+	case VMT_BACKING_STACK:
+		piece->class = VMT_CLASS_MAIN_STACK;
+		break;
+	case VMT_BACKING_KERNEL:
+		piece->class = VMT_CLASS_KERNEL;
+		break;
+	case VMT_BACKING_FILE:
+	case VMT_BACKING_SHARED:
+		piece->class = class_of_file(input, piece->mapping, backing);
+		break;
+	case VMT_BACKING_HEAP:
+	default:
+		piece->class = VMT_CLASS_UNATTRIBUTED;
+		piece->heap = backing == VMT_BACKING_HEAP;
+		piece->open = true;
+		break;
+	}
+}
+
+static int
+cut_mapping(struct vmt_pieces *pieces, const struct vmt_pieces_input *input,
+	    const struct vmt_mapping *mapping)
+{
+	enum vmt_backing backing = vmt_files_backing(mapping);
+	uint64_t at = mapping->start;
+
+	if (backing == VMT_BACKING_VSYSCALL)
+		return 0;
+	while (at < mapping->end) {
+		struct vmt_piece piece = {
+		    .start = at, .end = mapping->end, .mapping = mapping, .site = VMT_SITE_NONE};
+
+		classify(input, &piece, backing);
+		cut_at_extent(input, &piece, backing);
+		if (piece.open)
+			cut_at_module(input, &piece);
+		if (piece.open)
+			cut_at_thread(input, &piece);
+		assert(piece.end > at && piece.end <= mapping->end);
+		piece.total = vmt_resident_range(input->resident, piece.start, piece.end);
+		if (!append(pieces, &piece))
+			return -ENOMEM;
+		at = piece.end;
+	}
+	return 0;
+}
+
+int
+vmt_pieces_cut(struct vmt_pieces *pieces, const struct vmt_pieces_input *input)
+{
+	for (uint32_t i = 0; i < input->snapshot->head.mappings; i++) {
+		int status = cut_mapping(pieces, input, &input->snapshot->mappings[i].mapping);
+
+		if (status)
+			return status;
+	}
+	return 0;
+}

@@ -1,0 +1,268 @@
+#include "tools/model/replay.h"
+
+#include "tools/model/replay_map.h"
+#include "tools/model/undo.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define THREAD_TOKENS 65536u
+#define DESCRIPTOR_BYTES 2304u /* of glibc on x86_64, where the event does not say */
+
+struct vmt_replay *
+vmt_replay_new(const struct vmt_replay_options *options)
+{
+	struct vmt_replay *replay = calloc(1, sizeof(*replay));
+
+	if (!replay)
+		return NULL;
+	replay->sample_bytes = options->sample_bytes;
+	replay->forked = options->forked;
+	replay->eras = vmt_eras_new();
+	if (replay->eras)
+		replay->sites = vmt_sites_new(replay->eras, options->stacks);
+	replay->space = vmt_space_new();
+	replay->blocks = vmt_blocks_new();
+	replay->threads = vmt_threads_new();
+	replay->undo = vmt_undo_new();
+	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
+	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
+	    replay->realloc_undo)
+		return replay;
+	vmt_replay_free(replay);
+	return NULL;
+}
+
+void
+vmt_replay_free(struct vmt_replay *replay)
+{
+	if (!replay)
+		return;
+	vmt_sites_free(replay->sites);
+	vmt_eras_free(replay->eras);
+	vmt_space_free(replay->space);
+	vmt_blocks_free(replay->blocks);
+	vmt_threads_free(replay->threads);
+	vmt_undo_free(replay->undo);
+	free(replay->realloc_undo);
+	free(replay);
+}
+
+double
+vmt_replay_weight(const struct vmt_replay *replay, uint64_t size)
+{
+	if (!replay->sample_bytes || size >= replay->sample_bytes)
+		return 1;
+	return -1 / expm1(-(double)(size ? size : 1) / (double)replay->sample_bytes);
+}
+
+static bool
+is_exact(const struct vmt_replay *replay, uint64_t size)
+{
+	return !replay->sample_bytes || size >= replay->sample_bytes;
+}
+
+/* Adds `times` x value of a block of this size: whole numbers where the block stands for itself. */
+static void
+add_weighted(const struct vmt_replay *replay, struct vmt_site_entry *entry, enum vmt_figure figure,
+	     uint64_t size, uint64_t value)
+{
+	if (is_exact(replay, size)) {
+		entry->exact[figure] += value;
+		return;
+	}
+	entry->estimate[figure] += vmt_replay_weight(replay, size) * (double)value;
+	entry->estimated = true;
+}
+
+static void
+note_released(struct vmt_replay *replay, const struct vmt_block *block, uint64_t committed)
+{
+	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, block->site);
+
+	/* The look was at whole pages, and the block shares its first and last with others. */
+	if (committed > block->size)
+		committed = block->size;
+	add_weighted(replay, entry, VMT_FIGURE_RELEASED, block->size, block->size);
+	add_weighted(replay, entry, VMT_FIGURE_RELEASED_COMMITTED, block->size, committed);
+}
+
+static int
+put_block(struct vmt_replay *replay, const struct vmt_block *block)
+{
+	struct vmt_block old;
+	bool replaced;
+	int status = vmt_blocks_put(replay->blocks, block, &old, &replaced);
+
+	if (status || !replaced)
+		return status;
+	replay->double_acquisitions++;
+	note_released(replay, &old, 0);
+	return 0;
+}
+
+static int
+acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_block block = {.address = event->address, .size = event->length};
+	struct vmt_site_entry *entry;
+	int status;
+
+	status = vmt_sites_intern(replay->sites,
+				  (struct vmt_site_key){.kind = event->kind, .stack = event->stack},
+				  &block.site);
+	if (!status)
+		status = put_block(replay, &block);
+	if (status)
+		return status;
+	entry = vmt_sites_get(replay->sites, block.site);
+	add_weighted(replay, entry, VMT_FIGURE_COUNT, block.size, 1);
+	add_weighted(replay, entry, VMT_FIGURE_TOTAL_RESERVED, block.size, block.size);
+	if (event->kind == VMT_EVENT_REALLOC || event->kind == VMT_EVENT_REALLOCARRAY)
+		replay->realloc_undo[event->thread & 0xffff].address = 0;
+	return 0;
+}
+
+/* A block from before the trace began lies in memory from before, or in a fork child's. */
+static void
+note_unknown_block(struct vmt_replay *replay, uint64_t address)
+{
+	const struct vmt_extent *extent = vmt_space_next(replay->space, address);
+	bool early =
+	    extent && extent->start <= address &&
+	    (extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP);
+
+	if (early || replay->forked)
+		replay->early_releases++;
+	else
+		replay->unknown_releases++;
+}
+
+static void
+release_block(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
+	struct vmt_block block;
+
+	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
+		undo->address = 0;
+	if (!vmt_blocks_take(replay->blocks, event->address, &block)) {
+		note_unknown_block(replay, event->address);
+		return;
+	}
+	note_released(replay, &block, event->argument_a);
+	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
+		*undo = block;
+}
+
+static int
+undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
+	struct vmt_block block = *undo;
+	struct vmt_site_entry *entry;
+	double released;
+
+	if (!block.address || block.address != event->address)
+		return 0;
+	undo->address = 0;
+	entry = vmt_sites_get(replay->sites, block.site);
+	if (is_exact(replay, block.size)) {
+		entry->exact[VMT_FIGURE_RELEASED] -= block.size;
+	} else {
+		released = vmt_replay_weight(replay, block.size) * (double)block.size;
+		entry->estimate[VMT_FIGURE_RELEASED] -= released;
+	}
+	return put_block(replay, &block);
+}
+
+static int
+apply_heap(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	if (!event->address || event->address > VMT_ADDRESS_MASK ||
+	    event->length > VMT_ADDRESS_MASK) {
+		replay->malformed++;
+		return 0;
+	}
+	switch (event->kind) {
+	case VMT_EVENT_FREE:
+	case VMT_EVENT_DELETE:
+	case VMT_EVENT_REALLOC_BEGIN:
+		release_block(replay, event);
+		return 0;
+	case VMT_EVENT_HEAP_UNDO:
+		return undo_realloc(replay, event);
+	default:
+		return acquire_block(replay, event);
+	}
+}
+
+static int
+add_thread(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	uint64_t bytes = event->argument_a ? event->argument_a : DESCRIPTOR_BYTES;
+	struct vmt_thread_stack thread = {.descriptor = event->address,
+					  .asked_bytes = event->length};
+	struct vmt_site_entry *entry;
+	uint64_t start;
+	int status;
+
+	if (!event->address || event->address > VMT_ADDRESS_MASK ||
+	    !vmt_replay_pages(event->address, bytes, &start, &thread.top)) {
+		replay->malformed++;
+		return 0;
+	}
+	status = vmt_sites_intern(replay->sites,
+				  (struct vmt_site_key){.kind = event->kind, .stack = event->stack},
+				  &thread.site);
+	if (!status)
+		status = vmt_threads_put(replay->threads, &thread);
+	if (status)
+		return status;
+	entry = vmt_sites_get(replay->sites, thread.site);
+	entry->exact[VMT_FIGURE_COUNT]++;
+	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
+	return 0;
+}
+
+static int
+load_module(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_span span = {
+	    .low = event->address,
+	    .high = event->address + event->length,
+	    .bias = event->argument_a,
+	    .module = (uint32_t)event->argument_b,
+	};
+	uint64_t start;
+	uint64_t end;
+	int status;
+
+	if (!vmt_replay_pages(event->address, event->length, &start, &end)) {
+		replay->malformed++;
+		return 0;
+	}
+	status = vmt_eras_load(replay->eras, &span);
+	if (!status)
+		vmt_sites_loaded(replay->sites);
+	return status;
+}
+
+int
+vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	switch (event->kind) {
+	case VMT_EVENT_THREAD:
+		return event->error ? 0 : add_thread(replay, event);
+	case VMT_EVENT_MODULE_LOAD:
+		return load_module(replay, event);
+	case VMT_EVENT_MODULE_UNLOAD:
+		vmt_eras_unload(replay->eras, event->address, (uint32_t)event->argument_b);
+		return 0;
+	default:
+		if (event->kind < VMT_EVENT_MMAP_BEGIN)
+			return apply_heap(replay, event);
+		return vmt_replay_map_apply(replay, event);
+	}
+}

@@ -1,0 +1,76 @@
+/*
+ * replay.h: what did the events make of the address space and the heap?
+ *
+ * Takes events in time order and keeps what is mapped (space.h), the live blocks (blocks.h), the
+ * threads' stacks (threads.h), the modules (eras.h), and for each site (sites.h) its figures over
+ * the run. The state at any moment is for residency.h to join with a snapshot.
+ *
+ * Who owns what:
+ *   mmap, brk, shmat  the call owns its range until it is released, page by page.
+ *   MAP_FIXED         releases what it replaces.
+ *   mremap            that shrinks in place releases the tail, the rest keeps its owner. One that
+ *                     grows or moves releases the old range (unless MREMAP_DONTUNMAP: that stays
+ *                     with its owner, empty) and owns the new one, as realloc does with a block.
+ *   advice            changes no owner; what it gave back counts as the owners' released_committed.
+ * Committed bytes of a release go to the owners of the range by their share of its length; shares
+ * add up to the figure of the event.
+ *
+ * Sampled blocks smaller than the sampling interval I stand for 1 / (1 - exp(-size / I)) blocks of
+ * their kind: a block is recorded with probability 1 - exp(-size / I), so sums are unbiased
+ * (Horvitz and Thompson 1952).
+ *
+ * Memory is bounded by what is live and by the number of sites. Events are untrusted: what makes no
+ * sense is counted in `malformed` and skipped. 0 or -ENOMEM. One thread at a time.
+ */
+#ifndef VMT_REPLAY_H
+#define VMT_REPLAY_H
+
+#include "format/event.h"
+#include "tools/model/blocks.h"
+#include "tools/model/eras.h"
+#include "tools/model/sites.h"
+#include "tools/model/space.h"
+#include "tools/model/threads.h"
+
+struct vmt_undo;
+
+struct vmt_replay {
+	struct vmt_eras *eras;
+	struct vmt_sites *sites;
+	struct vmt_space *space;
+	struct vmt_blocks *blocks;
+	struct vmt_threads *threads;
+
+	/* contradictions */
+	uint64_t double_acquisitions; /* of an address or page that was not released */
+	uint64_t unknown_releases;
+	uint64_t malformed;
+
+	/* to be told */
+	uint64_t early_releases;    /* of blocks and ranges from before the trace began */
+	uint64_t unlooked_releases; /* whose committed bytes nobody asked for */
+	uint64_t sampled_looks;	    /* whose committed bytes are an estimate */
+
+	/* private */
+	struct vmt_undo *undo;
+	struct vmt_block *realloc_undo; /* by the 16 bits of a thread id that heap events carry */
+	uint64_t calls;
+	uint64_t sample_bytes; /* 0: every block is recorded */
+	bool forked;
+};
+
+struct vmt_replay_options {
+	struct vmt_stack_source stacks;
+	uint64_t sample_bytes; /* of malloc in sampled mode, else 0 */
+	bool forked;	       /* the trace began in a fork child: earlier blocks are unknown */
+};
+
+struct vmt_replay *vmt_replay_new(const struct vmt_replay_options *options);
+void vmt_replay_free(struct vmt_replay *replay);
+
+int vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event);
+
+/* How many blocks of this size a recorded one stands for; 1 where all are recorded. */
+double vmt_replay_weight(const struct vmt_replay *replay, uint64_t size);
+
+#endif

@@ -1,0 +1,284 @@
+#include "tools/model/replay_map.h"
+
+#include "tools/model/owners.h"
+#include "tools/model/replay_move.h"
+#include "tools/model/undo.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define ADDRESS_END (UINT64_C(1) << 56) /* user addresses with five-level page tables */
+#define ADVICE_PAGEOUT 21
+#define ADVICE_DONTNEED_LOCKED 24
+#define PRESENT_HEAP 1u
+#define PRESENT_TRACER 3u
+
+bool
+vmt_replay_pages(uint64_t address, uint64_t length, uint64_t *start, uint64_t *end)
+{
+	if (!length || address >= ADDRESS_END || length > ADDRESS_END - address)
+		return false;
+	*start = address & ~(VMT_REPLAY_PAGE - 1);
+	*end = (address + length + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+	return true;
+}
+
+bool
+vmt_replay_advice_releases(uint16_t advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE ||
+	       advice == ADVICE_PAGEOUT || advice == ADVICE_DONTNEED_LOCKED;
+}
+
+static void
+note_look(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	if (!(event->marks & VMT_MARK_LOOKED))
+		replay->unlooked_releases++;
+	else if (event->marks & VMT_MARK_SAMPLED)
+		replay->sampled_looks++;
+}
+
+/* Takes a range out; can be undone. */
+static int
+release(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start, uint64_t end)
+{
+	struct vmt_undo_record *record = vmt_undo_begin(replay->undo, event);
+	int status;
+
+	if (!record)
+		return -ENOMEM;
+	status = vmt_space_remove(replay->space, start, end, &record->pieces);
+	if (!status)
+		vmt_owners_share_out(replay, &record->pieces, event->argument_a, true, 1);
+	return status;
+}
+
+static void
+note_unknown_range(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	const struct vmt_undo_record *record =
+	    vmt_undo_find(replay->undo, event->thread, event->kind, event->address);
+
+	if (!record || record->pieces.count)
+		return;
+	if (replay->forked)
+		replay->early_releases++;
+	else
+		replay->unknown_releases++;
+}
+
+static int
+apply_release(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	uint64_t start;
+	uint64_t end;
+	int status;
+
+	if (!vmt_replay_pages(event->address, event->length, &start, &end)) {
+		replay->malformed++;
+		return 0;
+	}
+	note_look(replay, event);
+	status = release(replay, event, start, end);
+	if (!status && event->kind == VMT_EVENT_MUNMAP)
+		note_unknown_range(replay, event);
+	return status;
+}
+
+static int
+apply_mmap(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_extent extent = {.protection = event->protection};
+	uint32_t type = event->flags & MAP_TYPE;
+
+	if (event->error)
+		return 0;
+	if (!vmt_replay_pages(event->address, event->length, &extent.start, &extent.end)) {
+		replay->malformed++;
+		return 0;
+	}
+	extent.kind = VMT_EXTENT_ANONYMOUS;
+	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE)
+		extent.kind = VMT_EXTENT_SHARED;
+	if (!(event->flags & MAP_ANONYMOUS))
+		extent.kind = VMT_EXTENT_FILE;
+	if (event->kind == VMT_EVENT_SHMAT)
+		extent.kind = VMT_EXTENT_SHARED;
+	return vmt_owners_acquire(replay, event, &extent);
+}
+
+/* The end of what one shmat attached at address, as its length was not to be had at shmdt. */
+static uint64_t
+segment_end(const struct vmt_replay *replay, uint64_t address)
+{
+	const struct vmt_extent *extent = vmt_space_next(replay->space, address);
+	uint64_t call = extent ? extent->call : 0;
+	uint64_t end = address;
+
+	while (extent && extent->start == end && extent->call == call &&
+	       extent->kind == VMT_EXTENT_SHARED) {
+		end = extent->end;
+		extent = vmt_space_next(replay->space, end);
+	}
+	return end;
+}
+
+static int
+apply_shmdt(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_event whole = *event;
+
+	if (!whole.length)
+		whole.length = segment_end(replay, whole.address) - whole.address;
+	return whole.length ? apply_release(replay, &whole) : 0;
+}
+
+/* The break's pages: it need not be a multiple of a page, the kernel maps whole ones. */
+static bool
+break_pages(uint64_t low, uint64_t high, uint64_t *start, uint64_t *end)
+{
+	if (low >= high || high >= ADDRESS_END)
+		return false;
+	*start = (low + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+	*end = (high + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+	return *start < *end;
+}
+
+static int
+apply_brk_begin(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	uint64_t start;
+	uint64_t end;
+
+	if (event->length > ADDRESS_END ||
+	    !break_pages(event->address, event->address + event->length, &start, &end))
+		return 0;
+	note_look(replay, event);
+	return release(replay, event, start, end);
+}
+
+static int
+apply_brk(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_extent extent = {.protection = PROT_READ | PROT_WRITE, .kind = VMT_EXTENT_BREAK};
+
+	if (event->error ||
+	    !break_pages(event->argument_a, event->address, &extent.start, &extent.end))
+		return 0;
+	return vmt_owners_acquire(replay, event, &extent);
+}
+
+/* An advice row's bytes stand in TOTAL_RESERVED, its committed_before in RELEASED_COMMITTED. */
+static int
+count_advice(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_site_key key = {
+	    .kind = event->kind, .stack = event->stack, .advice = event->advice};
+	struct vmt_site_entry *entry;
+	uint32_t site;
+	int status = vmt_sites_intern(replay->sites, key, &site);
+
+	if (status)
+		return status;
+	entry = vmt_sites_get(replay->sites, site);
+	entry->exact[VMT_FIGURE_COUNT]++;
+	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
+	entry->exact[VMT_FIGURE_RELEASED_COMMITTED] += event->argument_a;
+	return 0;
+}
+
+static int
+apply_advice(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_undo_record *record;
+	uint64_t start;
+	uint64_t end;
+	int status;
+
+	if (event->error && event->error != ENOMEM)
+		return 0;
+	if (!vmt_replay_pages(event->address, event->length, &start, &end)) {
+		replay->malformed++;
+		return 0;
+	}
+	status = count_advice(replay, event);
+	if (status || !vmt_replay_advice_releases(event->advice))
+		return status;
+	note_look(replay, event);
+	record = vmt_undo_begin(replay->undo, event);
+	if (!record)
+		return -ENOMEM;
+	status = vmt_space_look(replay->space, start, end, &record->pieces);
+	if (!status)
+		vmt_owners_share_out(replay, &record->pieces, event->argument_a, false, 1);
+	return status;
+}
+
+static int
+apply_protect(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	uint64_t start;
+	uint64_t end;
+
+	if (event->error || !vmt_replay_pages(event->address, event->length, &start, &end))
+		return 0;
+	return vmt_space_protect(replay->space, start, end, event->protection);
+}
+
+/* Private memory from before the first event. Only a fork child's has a site: there it may be
+ * anything, while a fresh image has its loader's. */
+static int
+apply_present(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_extent extent = {
+	    .protection = event->protection, .site = VMT_SITE_NONE, .kind = VMT_EXTENT_PRESENT};
+	int status;
+
+	if (!vmt_replay_pages(event->address, event->length, &extent.start, &extent.end)) {
+		replay->malformed++;
+		return 0;
+	}
+	if (event->argument_b == PRESENT_HEAP)
+		extent.kind = VMT_EXTENT_PRESENT_HEAP;
+	if (event->argument_b == PRESENT_TRACER)
+		extent.kind = VMT_EXTENT_TRACER;
+	if (replay->forked && !event->argument_b)
+		return vmt_owners_acquire(replay, event, &extent);
+	status = vmt_owners_clear_way(replay, extent.start, extent.end);
+	extent.call = ++replay->calls;
+	return status ? status : vmt_space_put(replay->space, &extent);
+}
+
+int
+vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	switch (event->kind) {
+	case VMT_EVENT_MMAP:
+	case VMT_EVENT_SHMAT:
+		return apply_mmap(replay, event);
+	case VMT_EVENT_MMAP_BEGIN:
+	case VMT_EVENT_MUNMAP:
+		return apply_release(replay, event);
+	case VMT_EVENT_SHMDT:
+		return apply_shmdt(replay, event);
+	case VMT_EVENT_MREMAP_BEGIN:
+		return vmt_replay_move_begin(replay, event);
+	case VMT_EVENT_MREMAP:
+		return vmt_replay_move_end(replay, event);
+	case VMT_EVENT_MADVISE:
+		return apply_advice(replay, event);
+	case VMT_EVENT_MPROTECT:
+		return apply_protect(replay, event);
+	case VMT_EVENT_BRK_BEGIN:
+		return apply_brk_begin(replay, event);
+	case VMT_EVENT_BRK:
+		return apply_brk(replay, event);
+	case VMT_EVENT_PRESENT:
+		return apply_present(replay, event);
+	case VMT_EVENT_MAP_UNDO:
+		return vmt_replay_move_undo(replay, event);
+	default:
+		return 0;
+	}
+}

@@ -1,0 +1,401 @@
+#include "tools/model/report.h"
+
+#include "tools/model/building.h"
+#include "tools/read/merge.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int
+no_memory(struct vmt_err *err, const char *path)
+{
+	return vmt_err_set(err, ENOMEM, "%s: not enough memory to replay it", path);
+}
+
+static const uint64_t *
+stack_of(void *trace, uint32_t id, uint32_t *frames)
+{
+	return vmt_trace_stack(trace, id, frames);
+}
+
+static bool
+module_of(void *trace, uint32_t id, struct vmt_module *module)
+{
+	return vmt_trace_module(trace, id, module);
+}
+
+static const char *
+last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool
+is_better(const struct vmt_snapshot_head *head, const struct vmt_snapshot_head *best,
+	  const struct vmt_report_options *options, int64_t time_ns)
+{
+	if (options->at == VMT_AT_TIME && time_ns > options->at_time_ns)
+		return false;
+	if (options->at != VMT_AT_PEAK)
+		return head->time >= best->time;
+	if (head->resident_bytes != best->resident_bytes)
+		return head->resident_bytes > best->resident_bytes;
+	return head->time >= best->time;
+}
+
+/* The snapshot that the report is about: NULL in *chosen where there is none. */
+static int
+choose_snapshot(struct vmt_building *building, const struct vmt_report_options *options,
+		const struct vmt_trace_chunk **chosen, struct vmt_err *err)
+{
+	struct vmt_snapshot_head best = {0};
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+
+	*chosen = NULL;
+	for (size_t i = 0; i < count; i++) {
+		struct vmt_snapshot_head head;
+		const unsigned char *bytes;
+		size_t length;
+		int status;
+
+		if (chunks[i].header.kind != VMT_CHUNK_SNAPSHOT)
+			continue;
+		status = vmt_trace_payload(building->trace, &chunks[i], &bytes, &length, err);
+		if (status)
+			return status;
+		if (length < sizeof(head))
+			return vmt_err_set(err, EBADMSG, "a snapshot of %zu bytes has no head",
+					   length);
+		memcpy(&head, bytes, sizeof(head));
+		building->report.snapshot.count++;
+		if (is_better(&head, &best, options,
+			      vmt_trace_time_ns(building->trace, head.time))) {
+			best = head;
+			*chosen = &chunks[i];
+		}
+	}
+	return 0;
+}
+
+static int
+join(struct vmt_building *building, const char *path)
+{
+	const struct vmt_head *head = vmt_trace_head(building->trace);
+	struct vmt_residency_options options = {
+	    .tracer_address = head->tracer_address,
+	    .trace_name = last_part(path),
+	    .trace_bytes = head->chunks_offset,
+	    .module = module_of,
+	    .context = building->trace,
+	};
+
+	building->joined = true;
+	return vmt_residency_join(&building->residency, &building->snapshot, building->replay,
+				  &options);
+}
+
+static uint64_t
+larger_known(uint64_t old, uint64_t new)
+{
+	if (old == VMT_FIGURE_UNKNOWN)
+		return new;
+	return new != VMT_FIGURE_UNKNOWN &&new > old ? new : old;
+}
+
+static void
+take_usage(struct vmt_building *building, const struct vmt_usage *usage)
+{
+	struct vmt_report *report = &building->report;
+
+	vmt_rss_line_add(building->line, vmt_trace_time_ns(building->trace, usage->time),
+			 usage->rss_bytes);
+	report->cgroup.peak_bytes =
+	    larger_known(report->cgroup.peak_bytes, usage->cgroup_current_bytes);
+	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
+		report->cgroup.limit_bytes = usage->cgroup_limit_bytes;
+	if (usage->cgroup_oom_kills == VMT_FIGURE_UNKNOWN)
+		return;
+	if (!building->oom_kills_known)
+		building->first_oom_kills = usage->cgroup_oom_kills;
+	building->oom_kills_known = true;
+	if (usage->cgroup_oom_kills > building->first_oom_kills)
+		report->cgroup.oom_kills = usage->cgroup_oom_kills - building->first_oom_kills;
+}
+
+static int
+take_record(struct vmt_building *building, const struct vmt_record *record, bool wanted,
+	    const char *path)
+{
+	int status = 0;
+
+	if (record->time > building->last_time)
+		building->last_time = record->time;
+	if (record->kind == VMT_RECORD_USAGE)
+		take_usage(building, &record->usage);
+	if (record->kind != VMT_RECORD_EVENT)
+		return 0;
+	building->report.loss.events++;
+	if (wanted && !building->joined && record->time > building->snapshot.head.time)
+		status = join(building, path);
+	return status ? status : vmt_replay_apply(building->replay, &record->event);
+}
+
+static int
+replay_all(struct vmt_building *building, bool wanted, const char *path, struct vmt_err *err)
+{
+	struct vmt_record record = {0};
+	struct vmt_merge *merge = NULL;
+	int status = vmt_merge_open(&merge, building->trace, err);
+
+	while (!status) {
+		status = vmt_merge_next(merge, &record, err);
+		if (status || record.kind == VMT_RECORD_END)
+			break;
+		if (take_record(building, &record, wanted, path))
+			status = no_memory(err, path);
+	}
+	if (!status && wanted && !building->joined && join(building, path))
+		status = no_memory(err, path);
+	vmt_merge_close(merge);
+	return status;
+}
+
+static char *
+joined_arguments(struct vmt_building *building, const struct vmt_head *head)
+{
+	char text[VMT_CMDLINE_BYTES];
+	uint32_t length = head->cmdline_bytes < sizeof(text) ? head->cmdline_bytes : sizeof(text);
+
+	memcpy(text, head->cmdline, length);
+	while (length && !text[length - 1])
+		length--;
+	for (uint32_t i = 0; i < length; i++)
+		if (!text[i])
+			text[i] = ' ';
+	return vmt_strings_intern(building->strings, text, length);
+}
+
+static int
+fill_process(struct vmt_building *building)
+{
+	const struct vmt_head *head = vmt_trace_head(building->trace);
+	struct vmt_report *report = &building->report;
+	uint64_t last = building->last_time;
+	int64_t duration;
+
+	if (head->clock_last.ticks > last)
+		last = head->clock_last.ticks;
+	duration = vmt_trace_time_ns(building->trace, last);
+	report->process.pid = head->pid;
+	report->process.exe = vmt_strings_intern(building->strings, head->exe, VMT_EXE_BYTES);
+	report->process.cmdline = joined_arguments(building, head);
+	report->process.start_unix_ns = head->start_unix_ns;
+	report->process.duration_ns = last && duration > 0 ? (uint64_t)duration : 0;
+	report->process.end = vmt_trace_end(building->trace, &report->process.end_status);
+	return report->process.exe && report->process.cmdline ? 0 : -ENOMEM;
+}
+
+static void
+fill_loss(struct vmt_building *building)
+{
+	const struct vmt_trace_loss *loss = vmt_trace_loss(building->trace);
+	struct vmt_report *report = &building->report;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+
+	report->loss.events_dropped = loss->events_dropped;
+	report->loss.events_overwritten = loss->events_overwritten;
+	report->loss.stacks_dropped = loss->stacks_dropped;
+	report->loss.samples_dropped = loss->samples_dropped;
+	report->loss.slots_abandoned = loss->slots_abandoned;
+	report->loss.cut_bytes = loss->cut_bytes;
+	for (size_t i = 0; i < count; i++) {
+		struct vmt_err err = {{0}};
+		struct vmt_chunk_end end;
+		const unsigned char *bytes;
+		size_t length;
+
+		if (chunks[i].header.kind != VMT_CHUNK_END ||
+		    vmt_trace_payload(building->trace, &chunks[i], &bytes, &length, &err) ||
+		    length < sizeof(end))
+			continue;
+		memcpy(&end, bytes, sizeof(end));
+		report->loss.snapshots_skipped = end.snapshots_skipped;
+		if (end.time > building->last_time)
+			building->last_time = end.time;
+	}
+}
+
+static const char *
+source_name(uint16_t source)
+{
+	switch (source) {
+	case VMT_RESIDENCY_PAGEMAP_SCAN:
+		return "PAGEMAP_SCAN";
+	case VMT_RESIDENCY_PAGEMAP:
+		return "pagemap";
+	case VMT_RESIDENCY_MINCORE:
+		return "mincore";
+	default:
+		return "unknown";
+	}
+}
+
+static uint64_t
+distance(uint64_t left, uint64_t right)
+{
+	return left > right ? left - right : right - left;
+}
+
+static void
+fill_snapshot(struct vmt_building *building)
+{
+	const struct vmt_snapshot_head *head = &building->snapshot.head;
+	const struct vmt_residency *residency = &building->residency;
+	struct vmt_report *report = &building->report;
+	uint64_t rss = residency->total.bytes[VMT_AMOUNT_COMMITTED];
+	uint64_t before = distance(rss, head->rss_before_bytes);
+	uint64_t after = distance(rss, head->rss_after_bytes);
+
+	report->snapshot.taken = true;
+	report->snapshot.time_ns = vmt_trace_time_ns(building->trace, head->time);
+	report->snapshot.rss_bytes = rss;
+	report->snapshot.virtual_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
+	report->snapshot.swap_bytes = residency->total.bytes[VMT_AMOUNT_SWAPPED];
+	report->snapshot.lazyfree_bytes = head->lazyfree_bytes;
+	report->snapshot.huge_bytes = head->huge_bytes;
+	report->snapshot.skew_bytes = before > after ? before : after;
+	report->snapshot.source = source_name(head->source);
+	report->snapshot.index = head->index;
+	report->totals.reserved_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
+	report->totals.accessible_bytes = residency->accessible_bytes;
+	report->totals.committed_bytes = rss;
+	report->totals.file_bytes = residency->file_bytes;
+	report->totals.unattributed_bytes =
+	    residency->classes[VMT_CLASS_UNATTRIBUTED].bytes[VMT_AMOUNT_COMMITTED];
+	report->totals.vmtrace_bytes =
+	    residency->classes[VMT_CLASS_TRACER].bytes[VMT_AMOUNT_COMMITTED];
+}
+
+static int
+fill_line(struct vmt_building *building)
+{
+	struct vmt_report *report = &building->report;
+
+	report->rss = calloc(VMT_RSS_POINTS, sizeof(*report->rss));
+	if (!report->rss)
+		return -ENOMEM;
+	report->rss_count = vmt_rss_line_points(building->line, report->rss);
+	return 0;
+}
+
+static int
+fill(struct vmt_building *building)
+{
+	struct vmt_report *report = &building->report;
+	int status;
+
+	fill_loss(building);
+	status = fill_process(building);
+	if (building->joined)
+		fill_snapshot(building);
+	report->totals.double_acquisitions = building->replay->double_acquisitions;
+	report->totals.unknown_releases = building->replay->unknown_releases;
+	report->totals.live_blocks = vmt_blocks_count(building->replay->blocks);
+	report->totals.live_block_bytes = vmt_blocks_bytes(building->replay->blocks);
+	if (!status)
+		status = vmt_coverage_fill(building);
+	if (!status)
+		status = vmt_rows_fill(building);
+	return status ? status : fill_line(building);
+}
+
+static int
+set_up(struct vmt_building *building)
+{
+	const struct vmt_head *head = vmt_trace_head(building->trace);
+	struct vmt_replay_options options = {
+	    .stacks = {stack_of, building->trace},
+	    .sample_bytes = head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0,
+	    .forked = (head->notes & VMT_NOTE_FORKED) != 0,
+	};
+
+	building->report.cgroup.limit_bytes = VMT_FIGURE_UNKNOWN;
+	building->report.cgroup.peak_bytes = VMT_FIGURE_UNKNOWN;
+	building->report.snapshot.lazyfree_bytes = VMT_FIGURE_UNKNOWN;
+	building->strings = vmt_strings_new();
+	building->line = calloc(1, sizeof(*building->line));
+	building->replay = vmt_replay_new(&options);
+	return building->strings && building->line && building->replay ? 0 : -ENOMEM;
+}
+
+/* What is needed no longer once the report is filled. */
+static void
+tear_down(struct vmt_building *building)
+{
+	vmt_residency_free(&building->residency);
+	vmt_snapshot_free(&building->snapshot);
+	vmt_replay_free(building->replay);
+	free(building->line);
+	vmt_trace_close(building->trace);
+}
+
+static int
+build(struct vmt_building *building, const char *path, const struct vmt_report_options *options,
+      struct vmt_err *err)
+{
+	const struct vmt_trace_chunk *chosen;
+	int status = vmt_trace_open(&building->trace, path, err);
+
+	if (status)
+		return status;
+	if (set_up(building))
+		return no_memory(err, path);
+	status = choose_snapshot(building, options, &chosen, err);
+	if (!status && chosen)
+		status = vmt_snapshot_read(&building->snapshot, building->trace, chosen, err);
+	if (!status)
+		status = replay_all(building, chosen != NULL, path, err);
+	if (!status && fill(building))
+		status = no_memory(err, path);
+	return status;
+}
+
+int
+vmt_report_build(struct vmt_report **report, const char *path,
+		 const struct vmt_report_options *options, struct vmt_err *err)
+{
+	struct vmt_building *building = calloc(1, sizeof(*building));
+	int status;
+
+	*report = NULL;
+	if (!building)
+		return no_memory(err, path);
+	building->symbols = options->symbols;
+	status = build(building, path, options, err);
+	tear_down(building);
+	if (status)
+		vmt_report_free(&building->report);
+	else
+		*report = &building->report;
+	return status;
+}
+
+void
+vmt_report_free(struct vmt_report *report)
+{
+	struct vmt_building *building = (struct vmt_building *)(void *)report;
+
+	if (!report)
+		return;
+	vmt_rows_free(report);
+	free(report->rss);
+	free(report->coverage.blind_spots);
+	vmt_strings_free(building->strings);
+	free(building);
+}

@@ -1,0 +1,157 @@
+/*
+ * report.h: what does the model say, ready for any output?
+ *
+ * The result of replaying one trace up to a snapshot and on to its end: plain data, in bytes and
+ * nanoseconds, with every figure that section "report" of docs/trace-format.md's JSON names. Built
+ * by model/, read by out/. Owns all it points to; freed by vmt_report_free. Never printed here.
+ */
+#ifndef VMT_REPORT_H
+#define VMT_REPORT_H
+
+#include "tools/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_frame {
+	char *function; /* NULL = not known */
+	char *file;
+	char *module;
+	uint64_t address; /* in the traced process */
+	uint64_t module_offset;
+	uint32_t line;
+	bool inlined;
+};
+
+struct vmt_stack_frames {
+	struct vmt_frame *frames; /* innermost first, hooks left out */
+	size_t count;
+};
+
+struct vmt_site {
+	const char *kind; /* the call's name */
+	uint32_t stack_id;
+	uint64_t count;	     /* acquisitions over the run */
+	uint64_t live_count; /* at the snapshot */
+	uint64_t reserved_bytes;
+	uint64_t accessible_bytes;
+	uint64_t committed_bytes;
+	uint64_t swapped_bytes;
+	uint64_t total_reserved_bytes;
+	uint64_t released_bytes;
+	uint64_t released_committed_bytes;
+	bool estimate; /* from samples */
+	struct vmt_stack_frames stack;
+};
+
+struct vmt_class {
+	const char *name;
+	uint64_t reserved_bytes;
+	uint64_t committed_bytes;
+	uint64_t swapped_bytes;
+};
+
+/* A mapped file, or another mapping that names itself. */
+struct vmt_file_row {
+	char *path;
+	uint64_t reserved_bytes;
+	uint64_t committed_bytes;
+};
+
+struct vmt_advice {
+	const char *advice; /* "MADV_DONTNEED" ... */
+	uint64_t calls;
+	uint64_t bytes;
+	uint64_t committed_before_bytes;
+	struct vmt_stack_frames stack;
+};
+
+struct vmt_rss_point {
+	int64_t time_ns;
+	uint64_t rss_bytes;
+};
+
+struct vmt_report {
+	struct {
+		uint32_t pid;
+		char *exe;
+		char *cmdline;
+		uint64_t start_unix_ns;
+		uint64_t duration_ns;
+		const char *end; /* "exit" "signal" "exec" "running" "cut" */
+		int end_status;
+	} process;
+	struct {
+		bool taken; /* false: no snapshot in the trace; the rest is zero */
+		int64_t time_ns;
+		uint64_t rss_bytes;
+		uint64_t virtual_bytes;
+		uint64_t swap_bytes;
+		uint64_t lazyfree_bytes; /* VMT_FIGURE_UNKNOWN where not read */
+		uint64_t huge_bytes;
+		uint64_t skew_bytes; /* how far the kernel's own counter was off while scanning */
+		const char *source;
+		uint32_t index;
+		uint32_t count;
+	} snapshot;
+	struct {
+		uint64_t reserved_bytes;
+		uint64_t accessible_bytes;
+		uint64_t committed_bytes;
+		uint64_t unattributed_bytes;
+		uint64_t vmtrace_bytes;
+		uint64_t file_bytes;
+		uint64_t double_acquisitions; /* contradictions the replay met */
+		uint64_t unknown_releases;
+		uint64_t live_blocks; /* at the end of the trace */
+		uint64_t live_block_bytes;
+	} totals;
+	struct vmt_class *classes;
+	size_t class_count;
+	struct vmt_site *sites;
+	size_t site_count;
+	struct vmt_file_row *files;
+	size_t file_count;
+	struct vmt_advice *advice;
+	size_t advice_count;
+	struct vmt_rss_point *rss;
+	size_t rss_count;
+	struct {
+		uint64_t events; /* read */
+		uint64_t events_dropped;
+		uint64_t events_overwritten;
+		uint64_t stacks_dropped;
+		uint64_t samples_dropped;
+		uint64_t slots_abandoned;
+		uint64_t cut_bytes;
+		uint64_t snapshots_skipped;
+	} loss;
+	struct {
+		const char *stacks;
+		const char *malloc_mode;
+		uint64_t malloc_sample_bytes;
+		char **blind_spots;
+		size_t blind_spot_count;
+	} coverage;
+	struct {
+		uint64_t limit_bytes; /* VMT_FIGURE_UNKNOWN where there is none */
+		uint64_t peak_bytes;
+		uint64_t oom_kills;
+	} cgroup;
+};
+
+enum vmt_report_at { VMT_AT_PEAK, VMT_AT_END, VMT_AT_TIME };
+
+struct vmt_report_options {
+	enum vmt_report_at at;
+	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it */
+	bool symbols;	    /* false: addresses and modules alone */
+};
+
+/* Reads the whole trace at path. On failure *report is NULL. */
+int vmt_report_build(struct vmt_report **report, const char *path,
+		     const struct vmt_report_options *options, struct vmt_err *err);
+void vmt_report_free(struct vmt_report *report);
+
+#endif

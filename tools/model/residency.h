@@ -1,0 +1,43 @@
+/*
+ * residency.h: whose are the pages of a snapshot?
+ *
+ * Joins a snapshot with the replay's state at its time. Every page goes to exactly one class, so by
+ * construction, in bytes and page-exact:
+ *	sum over classes of committed = bytes of present, non-zero runs = RSS
+ *	sum over classes of reserved  = sum of the mappings' sizes = virtual
+ * [vsyscall] is left out: it is the kernel's, and can't be scanned. Adds to each site its figures
+ *at the snapshot (sites.h).
+ *
+ * Evidence for memory that no event explains, strongest first: a module's span (its .bss), a
+ * thread's descriptor, live blocks and glibc's arenas (heap.h), a guard below a thread's stack,
+ *that it was there before the trace began, that it lies directly behind a library's data.
+ */
+#ifndef VMT_RESIDENCY_H
+#define VMT_RESIDENCY_H
+
+#include "tools/model/pieces.h"
+
+struct vmt_residency {
+	struct vmt_amounts classes[VMT_CLASSES];
+	struct vmt_amounts total;
+	uint64_t accessible_bytes;
+	uint64_t file_bytes; /* committed, over all rows of files */
+	struct vmt_files *files;
+	bool foreign_allocator; /* not glibc's malloc */
+	bool forked;
+};
+
+struct vmt_residency_options {
+	uint64_t tracer_address; /* an address inside libvmtrace.so; 0 = not known */
+	const char *trace_name;	 /* last part of the trace file's path; NULL = not known */
+	uint64_t trace_bytes;	 /* of the trace file that are mapped; 0 = not known */
+	bool (*module)(void *context, uint32_t id, struct vmt_module *module); /* may be NULL */
+	void *context;
+};
+
+/* Paths of files point into the snapshot. 0 or -ENOMEM; free in either case. */
+int vmt_residency_join(struct vmt_residency *residency, const struct vmt_snapshot *snapshot,
+		       struct vmt_replay *replay, const struct vmt_residency_options *options);
+void vmt_residency_free(struct vmt_residency *residency);
+
+#endif

@@ -1,0 +1,219 @@
+#include "tools/model/building.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const char *
+call_name(uint8_t kind)
+{
+	static const char *const names[VMT_EVENT_KINDS] = {
+#define X(name, id, ring, role, call) [id] = (call),
+		VMT_EVENTS(X)
+#undef X
+	};
+
+	return kind < VMT_EVENT_KINDS && names[kind] ? names[kind] : "unknown";
+}
+
+/* The numbers are the kernel's (include/uapi/asm-generic/mman-common.h). */
+static const char *
+advice_name(uint16_t advice)
+{
+	static const char *const names[] = {
+	    [0] = "MADV_NORMAL",	  [1] = "MADV_RANDOM",
+	    [2] = "MADV_SEQUENTIAL",	  [3] = "MADV_WILLNEED",
+	    [4] = "MADV_DONTNEED",	  [8] = "MADV_FREE",
+	    [9] = "MADV_REMOVE",	  [10] = "MADV_DONTFORK",
+	    [11] = "MADV_DOFORK",	  [12] = "MADV_MERGEABLE",
+	    [13] = "MADV_UNMERGEABLE",	  [14] = "MADV_HUGEPAGE",
+	    [15] = "MADV_NOHUGEPAGE",	  [16] = "MADV_DONTDUMP",
+	    [17] = "MADV_DODUMP",	  [18] = "MADV_WIPEONFORK",
+	    [19] = "MADV_KEEPONFORK",	  [20] = "MADV_COLD",
+	    [21] = "MADV_PAGEOUT",	  [22] = "MADV_POPULATE_READ",
+	    [23] = "MADV_POPULATE_WRITE", [24] = "MADV_DONTNEED_LOCKED",
+	    [25] = "MADV_COLLAPSE",
+	};
+
+	if (advice < sizeof(names) / sizeof(names[0]) && names[advice])
+		return names[advice];
+	return "unknown advice";
+}
+
+static int
+fill_classes(struct vmt_building *building)
+{
+	struct vmt_report *report = &building->report;
+
+	report->classes = calloc(VMT_CLASSES, sizeof(*report->classes));
+	if (!report->classes)
+		return -ENOMEM;
+	for (int i = 0; i < VMT_CLASSES; i++) {
+		const uint64_t *bytes = building->residency.classes[i].bytes;
+
+		if (!bytes[VMT_AMOUNT_RESERVED] && !bytes[VMT_AMOUNT_COMMITTED] &&
+		    !bytes[VMT_AMOUNT_SWAPPED])
+			continue;
+		report->classes[report->class_count++] = (struct vmt_class){
+		    .name = vmt_classes_name((enum vmt_class_id)i),
+		    .reserved_bytes = bytes[VMT_AMOUNT_RESERVED],
+		    .committed_bytes = bytes[VMT_AMOUNT_COMMITTED],
+		    .swapped_bytes = bytes[VMT_AMOUNT_SWAPPED],
+		};
+	}
+	return 0;
+}
+
+static int
+fill_files(struct vmt_building *building)
+{
+	struct vmt_report *report = &building->report;
+	const struct vmt_file *rows;
+	size_t count;
+
+	if (!building->residency.files)
+		return 0;
+	rows = vmt_files_rows(building->residency.files, &count);
+	report->files = calloc(count + 1, sizeof(*report->files));
+	if (!report->files)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		char *path;
+
+		if (!rows[i].reserved_bytes)
+			continue;
+		path = vmt_strings_intern(building->strings, rows[i].path, rows[i].path_bytes);
+		if (!path)
+			return -ENOMEM;
+		report->files[report->file_count++] = (struct vmt_file_row){
+		    .path = path,
+		    .reserved_bytes = rows[i].reserved_bytes,
+		    .committed_bytes = rows[i].committed_bytes,
+		};
+	}
+	return 0;
+}
+
+/* A variant that was folded into another one has nothing left. */
+static bool
+is_empty(const struct vmt_site_entry *entry)
+{
+	for (int i = 0; i < VMT_FIGURES; i++)
+		if (entry->exact[i] || entry->estimate[i] != 0)
+			return false;
+	return true;
+}
+
+static void
+add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
+{
+	report->sites[report->site_count++] = (struct vmt_site){
+	    .kind = call_name(entry->key.kind),
+	    .stack_id = entry->key.stack,
+	    .count = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
+	    .live_count = vmt_sites_figure(entry, VMT_FIGURE_LIVE_COUNT),
+	    .reserved_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),
+	    .accessible_bytes = vmt_sites_figure(entry, VMT_FIGURE_ACCESSIBLE),
+	    .committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
+	    .swapped_bytes = vmt_sites_figure(entry, VMT_FIGURE_SWAPPED),
+	    .total_reserved_bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
+	    .released_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED),
+	    .released_committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
+	    .estimate = entry->estimated,
+	};
+}
+
+static void
+add_advice(struct vmt_report *report, const struct vmt_site_entry *entry)
+{
+	report->advice[report->advice_count++] = (struct vmt_advice){
+	    .advice = advice_name(entry->key.advice),
+	    .calls = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
+	    .bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
+	    .committed_before_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
+	};
+}
+
+static int
+fill_sites(struct vmt_building *building, struct vmt_frames *frames)
+{
+	struct vmt_report *report = &building->report;
+	struct vmt_sites *sites = building->replay->sites;
+	uint32_t count = vmt_sites_count(sites);
+
+	report->sites = calloc((size_t)count + 1, sizeof(*report->sites));
+	report->advice = calloc((size_t)count + 1, sizeof(*report->advice));
+	if (!report->sites || !report->advice)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct vmt_site_entry *entry = vmt_sites_get(sites, i);
+		struct vmt_stack_frames *stack;
+		int status;
+
+		if (is_empty(entry))
+			continue;
+		if (entry->key.kind == VMT_EVENT_MADVISE) {
+			add_advice(report, entry);
+			stack = &report->advice[report->advice_count - 1].stack;
+		} else {
+			add_site(report, entry);
+			stack = &report->sites[report->site_count - 1].stack;
+		}
+		status = vmt_frames_of_site(frames, entry, stack);
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+static int
+note_troubles(struct vmt_building *building, const struct vmt_frames *frames)
+{
+	const char *example;
+	uint32_t troubles = vmt_frames_troubles(frames, &example);
+
+	if (!troubles)
+		return 0;
+	return vmt_coverage_add(building, "no source lines for %u of the modules on stacks: %s",
+				troubles, example);
+}
+
+int
+vmt_rows_fill(struct vmt_building *building)
+{
+	struct vmt_frames_input input = {
+	    .trace = building->trace,
+	    .eras = building->replay->eras,
+	    .sites = building->replay->sites,
+	    .strings = building->strings,
+	    .symbols = building->symbols,
+	};
+	struct vmt_frames *frames = vmt_frames_new(&input);
+	int status = frames ? 0 : -ENOMEM;
+
+	vmt_sites_merge(building->replay->sites);
+	if (!status)
+		status = fill_classes(building);
+	if (!status)
+		status = fill_files(building);
+	if (!status)
+		status = fill_sites(building, frames);
+	if (!status)
+		status = note_troubles(building, frames);
+	vmt_frames_free(frames);
+	return status;
+}
+
+void
+vmt_rows_free(struct vmt_report *report)
+{
+	for (size_t i = 0; i < report->site_count; i++)
+		free(report->sites[i].stack.frames);
+	for (size_t i = 0; i < report->advice_count; i++)
+		free(report->advice[i].stack.frames);
+	free(report->classes);
+	free(report->sites);
+	free(report->files);
+	free(report->advice);
+}

@@ -1,0 +1,84 @@
+/*
+ * sites.h: which calls, from which stacks, reserved and released how much?
+ *
+ * A site is a kind of call, a stack and, for advice, which advice. Where the modules at the stack's
+ * addresses have changed (dlclose, then dlopen of another file), the same stack id means other
+ * code: that is another variant, a site of its own. Each frame remembers its module span (eras.h)
+ * of its time. Frames whose module is not known when the site is first seen are looked up again at
+ * the next loads: constructors run before dlopen returns, and so before the MODULE_LOAD event.
+ *
+ * Figures are bytes. Exact ones are whole numbers; estimates from samples are kept apart, as
+ * doubles, and rounded when they are read. One thread at a time. 0 or -ENOMEM.
+ */
+#ifndef VMT_SITES_H
+#define VMT_SITES_H
+
+#include "tools/model/eras.h"
+
+/* Frames of a stack id, innermost first, NULL where there is none. */
+struct vmt_stack_source {
+	const uint64_t *(*stack)(void *context, uint32_t id, uint32_t *frames);
+	void *context;
+};
+
+enum vmt_figure {
+	/* over the whole run */
+	VMT_FIGURE_COUNT,
+	VMT_FIGURE_TOTAL_RESERVED,
+	VMT_FIGURE_RELEASED,
+	VMT_FIGURE_RELEASED_COMMITTED,
+	/* at the snapshot */
+	VMT_FIGURE_LIVE_COUNT,
+	VMT_FIGURE_RESERVED,
+	VMT_FIGURE_ACCESSIBLE,
+	VMT_FIGURE_COMMITTED,
+	VMT_FIGURE_SWAPPED,
+	VMT_FIGURES,
+};
+
+struct vmt_site_key {
+	uint32_t stack;
+	uint16_t advice; /* of MADVISE, else 0 */
+	uint8_t kind;	 /* enum vmt_event_kind */
+};
+
+struct vmt_site_entry {
+	struct vmt_site_key key;
+	uint64_t exact[VMT_FIGURES];
+	double estimate[VMT_FIGURES];
+	uint64_t first_span; /* in the pool of spans, one for each frame */
+	uint32_t frames;
+	uint32_t era; /* in which the spans were last compared */
+	uint32_t next_variant;
+	uint32_t newest; /* of the first variant alone: the one last used */
+	bool estimated;	 /* some figure is an estimate */
+	bool pending;	 /* a frame without a module, that the next loads may explain */
+};
+
+#define VMT_SITE_NONE UINT32_MAX
+
+struct vmt_sites;
+
+struct vmt_sites *vmt_sites_new(const struct vmt_eras *eras, struct vmt_stack_source source);
+void vmt_sites_free(struct vmt_sites *sites);
+
+/* The site of a call that happens now. */
+int vmt_sites_intern(struct vmt_sites *sites, struct vmt_site_key key, uint32_t *site);
+
+/* After each MODULE_LOAD. */
+void vmt_sites_loaded(struct vmt_sites *sites);
+
+struct vmt_site_entry *vmt_sites_get(struct vmt_sites *sites, uint32_t site);
+uint32_t vmt_sites_count(const struct vmt_sites *sites);
+
+/* Span of each frame, or NULL where the stack has none. */
+const uint32_t *vmt_sites_spans(const struct vmt_sites *sites, const struct vmt_site_entry *entry);
+
+/* Adds what other variants have that turned out to be the same code, and empties them: their
+ * figures are all zero then. Once, when the replay is over. */
+void vmt_sites_merge(struct vmt_sites *sites);
+
+/* A figure, rounded, never negative. */
+uint64_t vmt_sites_figure(const struct vmt_site_entry *entry, enum vmt_figure figure);
+
+#endif
