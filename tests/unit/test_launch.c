@@ -1,0 +1,140 @@
+#include "tools/cmd/launch.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct vmt_err err;
+static int status;
+
+static struct vmt_launch
+launch_shell(const char *script)
+{
+	struct vmt_launch launch;
+	char shell[] = "sh";
+	char option[] = "-c";
+	char text[256];
+	char *argv[] = {shell, option, text, NULL};
+
+	assert_true(strlen(script) < sizeof(text));
+	strcpy(text, script);
+	err.text[0] = '\0';
+	assert_int_equal(vmt_launch_start(&launch, argv, &status, &err), 0);
+	return launch;
+}
+
+static int
+status_of(const char *script)
+{
+	struct vmt_launch launch = launch_shell(script);
+
+	assert_true(vmt_launch_reap(&launch, true));
+	assert_true(launch.end_ns >= launch.start_ns);
+	return vmt_launch_status(&launch);
+}
+
+static void
+the_status_is_the_programs(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of("exit 0"), 0);
+	assert_int_equal(status_of("exit 7"), 7);
+	assert_int_equal(status_of("kill -KILL $$"), 128 + SIGKILL);
+	assert_int_equal(status_of("kill -TERM $$"), 128 + SIGTERM);
+}
+
+static int
+start_failure(const char *command)
+{
+	struct vmt_launch launch;
+	char text[64];
+	char *argv[] = {text, NULL};
+
+	strcpy(text, command);
+	status = -1;
+	err.text[0] = '\0';
+	assert_int_equal(vmt_launch_start(&launch, argv, &status, &err), 0);
+	assert_true(launch.ended);
+	assert_non_null(strstr(err.text, command));
+	return status;
+}
+
+static void
+what_cannot_start_has_its_own_status(void **state)
+{
+	(void)state;
+	assert_int_equal(start_failure("no-such-command-anywhere"), VMT_LAUNCH_NOT_FOUND);
+	assert_int_equal(start_failure("/no/such/file"), VMT_LAUNCH_NOT_FOUND);
+	assert_int_equal(start_failure("/dev/null"), VMT_LAUNCH_CANNOT_RUN);
+	assert_int_equal(start_failure("/"), VMT_LAUNCH_CANNOT_RUN);
+}
+
+static void
+signals_are_passed_on_or_ignored(void **state)
+{
+	struct vmt_launch launch;
+
+	(void)state;
+	/* The program itself waits for it, and tells by its status that it came. */
+	launch = launch_shell("trap 'exit 9' TERM; kill -TERM $PPID; while :; do :; done");
+	assert_true(vmt_launch_reap(&launch, true));
+	assert_int_equal(vmt_launch_status(&launch), 9);
+	launch = launch_shell("kill -INT $PPID; kill -QUIT $PPID; exit 4");
+	assert_true(vmt_launch_reap(&launch, true));
+	assert_int_equal(vmt_launch_status(&launch), 4);
+}
+
+static int
+set_up(void **state)
+{
+	static const int numbers[] = {SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGHUP};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		signal(numbers[i], SIG_DFL);
+	return 0;
+}
+
+static void
+the_program_has_our_first_dispositions(void **state)
+{
+	/* INT, QUIT, PIPE are ignored here and would be there, had they not been given back. */
+	assert_int_equal(status_of("kill -INT $$; exit 0"), 128 + SIGINT);
+	set_up(state);
+	assert_int_equal(status_of("kill -PIPE $$; exit 0"), 128 + SIGPIPE);
+}
+
+static void
+an_unfinished_one_is_not_reaped(void **state)
+{
+	struct vmt_launch launch = launch_shell("kill -STOP $$");
+
+	(void)state;
+	assert_false(vmt_launch_reap(&launch, false));
+	assert_int_equal(kill(launch.pid, SIGKILL), 0);
+	assert_true(vmt_launch_reap(&launch, true));
+	/* Once more: the answer stays. */
+	assert_true(vmt_launch_reap(&launch, false));
+	assert_int_equal(vmt_launch_status(&launch), 128 + SIGKILL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(the_program_has_our_first_dispositions, set_up),
+	    cmocka_unit_test_setup(the_status_is_the_programs, set_up),
+	    cmocka_unit_test_setup(what_cannot_start_has_its_own_status, set_up),
+	    cmocka_unit_test_setup(signals_are_passed_on_or_ignored, set_up),
+	    cmocka_unit_test_setup(an_unfinished_one_is_not_reaped, set_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,270 @@
+#include "tools/out/text.h"
+
+#include "tools/out/headline.h"
+#include "tools/out/sparkline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/report_fixture.h"
+
+static char *
+print(const struct vmt_report *report, struct vmt_text_options options)
+{
+	char *text = NULL;
+	size_t bytes;
+
+	options.layout.out = open_memstream(&text, &bytes);
+	assert_non_null(options.layout.out);
+	vmt_text_print(report, &options);
+	fclose(options.layout.out);
+	return text;
+}
+
+static struct vmt_text_options
+plain(size_t columns)
+{
+	return (struct vmt_text_options){.layout = {.columns = columns, .utf8 = true}, .top = 12};
+}
+
+static void
+assert_shows(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		print_error("missing: %s\nin:\n%s\n", part, text);
+	assert_non_null(strstr(text, part));
+}
+
+static void
+the_first_sentence_names_what_to_look_at(void **state)
+{
+	struct vmt_report report = fixture_report();
+	char text[2048];
+
+	(void)state;
+	vmt_headline_write(&report, text, sizeof(text));
+	assert_string_equal(text, "RSS 131 MiB; 1.16 GiB reserved; largest committed: arena_grow "
+				  "cache.c:88, about 64 MiB; largest reserved but never touched: "
+				  "server+0x400, 1016 MiB of 1 GiB.");
+	report.site_count = 0;
+	vmt_headline_write(&report, text, sizeof(text));
+	assert_string_equal(text, "RSS 131 MiB; 1.16 GiB reserved.");
+	report.snapshot.taken = false;
+	vmt_headline_write(&report, text, sizeof(text));
+	assert_shows(text, "No snapshot");
+	vmt_headline_write(&report, text, 10);
+	assert_int_equal(strlen(text), 9);
+}
+
+static void
+losses_stand_at_the_top(void **state)
+{
+	struct vmt_report report = fixture_report();
+	char text[2048];
+	char *whole;
+
+	(void)state;
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_string_equal(text, "");
+	report.loss.events_dropped = 1234;
+	report.loss.slots_abandoned = 1;
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_shows(text, "Lost: 1,234 events for want of room");
+	assert_shows(text, "1 event never finished");
+	whole = print(&report, plain(400));
+	assert_shows(whole, "of 1 GiB.\nLost: 1,234 events");
+	free(whole);
+}
+
+static void
+no_line_is_wider_than_asked(void **state)
+{
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	report.loss.events_dropped = 7;
+	for (size_t columns = 20; columns <= 200; columns++) {
+		struct vmt_text_options options = plain(columns);
+		char *text;
+
+		options.layout.utf8 = columns % 2;
+		text = print(&report, options);
+		for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			if (vmt_layout_width(&options.layout, line) > columns)
+				print_error("%zu: %s\n", columns, line);
+			assert_true(vmt_layout_width(&options.layout, line) <= columns);
+		}
+		free(text);
+	}
+}
+
+static void
+every_section_is_there(void **state)
+{
+	struct vmt_report report = fixture_report();
+	char *text = print(&report, plain(100));
+
+	(void)state;
+	assert_shows(text, "exit status 3");
+	assert_shows(text, "together = RSS");
+	assert_shows(text, "1.16 GiB    131 MiB  100 %");
+	assert_shows(text, "~    64 MiB     70 MiB   91 %     30 MiB     1,000  malloc arena_grow "
+			   "cache.c:88");
+	assert_shows(text, "of_two cache.c:120");
+	assert_shows(text, "<- main cache.c:7");
+	assert_shows(text, "(no stack)");
+	assert_shows(text, "~ = estimated");
+	assert_shows(text, "MADV_DONTNEED arena_grow");
+	assert_shows(text, "peak 131 MiB at 500 ms");
+	assert_shows(text, "snapshot 2 of 3");
+	assert_shows(text, "pagemap-scan");
+	assert_shows(text, "- memory mapped by raw");
+	assert_shows(text, "data.bin");
+	/* callers alone: the libc frame names nothing */
+	assert_null(strstr(text, "malloc malloc"));
+	free(text);
+}
+
+static void
+classes_that_do_not_add_up_do_not_say_so(void **state)
+{
+	struct vmt_report report = fixture_report();
+	char *text;
+
+	(void)state;
+	report.snapshot.rss_bytes += 4096;
+	text = print(&report, plain(100));
+	assert_null(strstr(text, "together = RSS"));
+	assert_shows(text, "together");
+	free(text);
+}
+
+static void
+hostile_names_reach_no_terminal(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_text_options options = plain(120);
+	char *text;
+
+	(void)state;
+	text = print(&report, options);
+	assert_shows(text, "a?[31m?"
+			   "?(?");
+	for (const char *at = text; *at; at++)
+		assert_true(*at == '\n' || (unsigned char)*at >= ' ');
+	free(text);
+	options.layout.utf8 = false;
+	text = print(&report, options);
+	for (const char *at = text; *at; at++)
+		assert_true(*at == '\n' || (*at >= ' ' && *at < 0x7f));
+	free(text);
+}
+
+static void
+colors_come_only_when_asked(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_text_options options = plain(100);
+	char *text;
+
+	(void)state;
+	options.layout.color = true;
+	text = print(&report, options);
+	assert_shows(text, "\033[1mRSS 131 MiB");
+	free(text);
+}
+
+static size_t
+place(const char *text, const char *part)
+{
+	const char *found = strstr(text, part);
+
+	assert_non_null(found);
+	return (size_t)(found - text);
+}
+
+static void
+rows_follow_the_figure_asked_for(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_text_options options = plain(100);
+	char *text;
+
+	(void)state;
+	text = print(&report, options);
+	assert_true(place(text, "malloc arena_grow") < place(text, "mmap server+0x400"));
+	free(text);
+	options.rank = VMT_RANK_GAP;
+	options.top = 1;
+	text = print(&report, options);
+	assert_shows(text, "Call sites by gap, 1 of 4");
+	assert_shows(text, "mmap server+0x400");
+	assert_null(strstr(text, "malloc arena_grow"));
+	assert_shows(text, "and 1 more");
+	free(text);
+	options.rank = VMT_RANK_COUNT;
+	options.top = 0;
+	text = print(&report, options);
+	assert_shows(text, "Call sites by count, 0 of 4");
+	free(text);
+}
+
+static void
+an_empty_report_is_printed(void **state)
+{
+	struct vmt_report report;
+	char *text;
+
+	(void)state;
+	memset(&report, 0, sizeof(report));
+	report.process.end = "cut";
+	report.coverage.stacks = "dwarf";
+	report.coverage.malloc_mode = "off";
+	text = print(&report, plain(80));
+	assert_shows(text, "No snapshot");
+	assert_shows(text, "malloc: off");
+	free(text);
+}
+
+static void
+the_curve_keeps_its_peak(void **state)
+{
+	struct vmt_layout layout = {.columns = 12, .utf8 = true};
+	char text[4 * VMT_SPARKLINE_MAX_COLUMNS + 1];
+
+	(void)state;
+	assert_true(vmt_sparkline_write(&layout, fixture_rss, 4, text));
+	assert_int_equal(vmt_layout_width(&layout, text), 10);
+	assert_shows(text, "\xe2\x96\x88");
+	assert_memory_equal(text, "\xe2\x96\x81", 3);
+	assert_false(vmt_sparkline_write(&layout, fixture_rss, 2, text));
+	layout.utf8 = false;
+	assert_false(vmt_sparkline_write(&layout, fixture_rss, 4, text));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_first_sentence_names_what_to_look_at),
+	    cmocka_unit_test(losses_stand_at_the_top),
+	    cmocka_unit_test(no_line_is_wider_than_asked),
+	    cmocka_unit_test(every_section_is_there),
+	    cmocka_unit_test(classes_that_do_not_add_up_do_not_say_so),
+	    cmocka_unit_test(hostile_names_reach_no_terminal),
+	    cmocka_unit_test(colors_come_only_when_asked),
+	    cmocka_unit_test(rows_follow_the_figure_asked_for),
+	    cmocka_unit_test(an_empty_report_is_printed),
+	    cmocka_unit_test(the_curve_keeps_its_peak),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

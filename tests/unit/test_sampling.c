@@ -1,0 +1,214 @@
+/* The rules for looking, on this process itself and by a clock of the test's own. */
+#include "tests/unit/trace_fixture.h"
+
+#include "collect/sampling.h"
+#include "collect/ticks.h"
+
+#define MILLISECOND UINT64_C(1000000)
+#define SECOND (1000 * MILLISECOND)
+#define GROWN_BYTES (UINT64_C(256) << 20)
+
+struct place {
+	struct fixture_trace trace;
+	struct vmt_collector_host host;
+	struct vmt_shared shared;
+	struct vmt_traced process;
+	uint64_t now_ns;
+	uint64_t scratch[VMT_RESIDENCY_SCRATCH_BYTES / sizeof(uint64_t)];
+};
+
+static int
+set_up(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+	char path[] = "/tmp/vmt-sampling-XXXXXX";
+
+	assert_non_null(place);
+	assert_true(close(mkstemp(path)) == 0 && unlink(path) == 0);
+	fixture_make(&place->trace, path, 16, 9);
+	place->now_ns = vmt_ticks_monotonic_ns();
+	place->shared.host = &place->host;
+	place->shared.residency_scratch = (unsigned char *)place->scratch;
+	place->shared.source = vmt_residency_choose(0, false);
+	place->shared.credit_ns = (int64_t)SECOND;
+	place->shared.credit_at_ns = place->now_ns;
+	assert_int_equal(
+	    vmt_process_open(&place->process, &place->shared, (uint32_t)getpid(), 9, path), 0);
+	assert_int_equal(place->process.state, VMT_PROCESS_LIVE);
+	*state = place;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	static const struct vmt_departure over = {VMT_END_UNKNOWN, 0};
+	struct place *place = *state;
+
+	if (place->process.state == VMT_PROCESS_LIVE)
+		vmt_process_finish(&place->process, &place->shared, over);
+	vmt_snapshot_release(&place->shared.snapshot_scratch);
+	vmt_buffer_free(&place->shared.drain_scratch.payload);
+	unlink(place->trace.path);
+	fixture_close(&place->trace);
+	free(place);
+	return 0;
+}
+
+static void
+advance(struct place *place, uint64_t step_ns)
+{
+	place->now_ns += step_ns;
+	vmt_sampling_round(&place->process, &place->shared, place->now_ns);
+}
+
+/* Reasons of the snapshots in the file, as digits. */
+static void
+assert_reasons(struct place *place, const char *wanted)
+{
+	char reasons[16] = "";
+	struct fixture_chunks chunks;
+	size_t count = 0;
+
+	fixture_read_chunks(&chunks, place->trace.path, place->trace.head->chunks_offset);
+	for (size_t i = 0; i < chunks.count && count < sizeof(reasons) - 1; i++) {
+		struct vmt_snapshot_head head;
+
+		if (chunks.list[i].header->kind != VMT_CHUNK_SNAPSHOT)
+			continue;
+		memcpy(&head, chunks.list[i].payload, sizeof(head));
+		assert_int_equal(head.index, count);
+		reasons[count++] = (char)('0' + head.reason);
+	}
+	fixture_free_chunks(&chunks);
+	assert_string_equal(reasons, wanted);
+}
+
+static void
+change_rss(bool up)
+{
+	static unsigned char *grown;
+
+	if (up) {
+		grown = mmap(NULL, GROWN_BYTES, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		assert_true(grown != MAP_FAILED);
+	} else {
+		assert_int_equal(munmap(grown, GROWN_BYTES), 0);
+	}
+}
+
+static void
+looks_first_then_when_rss_has_moved(void **state)
+{
+	struct place *place = *state;
+
+	advance(place, 0);
+	assert_reasons(place, "1");
+	advance(place, SECOND);
+	assert_reasons(place, "1");
+	change_rss(true);
+	advance(place, SECOND);
+	assert_reasons(place, "12");
+	change_rss(false);
+	advance(place, SECOND);
+	assert_reasons(place, "122");
+	advance(place, SECOND);
+	assert_reasons(place, "122");
+}
+
+static void
+looks_every_ten_seconds_at_least(void **state)
+{
+	struct place *place = *state;
+
+	advance(place, 0);
+	advance(place, 9 * SECOND);
+	assert_reasons(place, "1");
+	advance(place, 2 * SECOND);
+	assert_reasons(place, "13");
+}
+
+static void
+without_credit_counts_what_it_leaves_out(void **state)
+{
+	struct place *place = *state;
+
+	place->shared.credit_ns = -(int64_t)SECOND;
+	advance(place, 0);
+	advance(place, SECOND);
+	advance(place, SECOND);
+	assert_reasons(place, "");
+	assert_int_equal(place->process.sampling.snapshots_skipped, 1);
+	/* A hundredth of the time comes back as credit. */
+	advance(place, 97 * SECOND);
+	assert_reasons(place, "");
+	advance(place, 2 * SECOND);
+	assert_reasons(place, "1");
+	assert_int_equal(place->process.sampling.snapshots_skipped, 1);
+}
+
+static void
+answers_requests_at_once_and_beyond_credit(void **state)
+{
+	struct place *place = *state;
+
+	advance(place, 0);
+	place->shared.credit_ns = -(int64_t)SECOND;
+	place->trace.head->snapshot_wanted = 7;
+	advance(place, 1);
+	assert_int_equal(place->trace.head->snapshot_done, 7);
+	place->trace.head->end = VMT_END_EXIT;
+	place->trace.head->snapshot_wanted = 8;
+	advance(place, 1);
+	assert_int_equal(place->trace.head->snapshot_done, 8);
+	assert_reasons(place, "154");
+	assert_int_equal(place->shared.credit_ns, -(int64_t)SECOND);
+}
+
+static void
+samples_fast_while_rss_moves_and_slowly_while_not(void **state)
+{
+	struct place *place = *state;
+	struct vmt_sampling *sampling = &place->process.sampling;
+
+	advance(place, 0);
+	assert_int_equal(sampling->interval_ns, 10 * MILLISECOND);
+	for (unsigned i = 0; i < 30; i++)
+		advance(place, SECOND);
+	assert_int_equal(sampling->interval_ns, SECOND);
+	change_rss(true);
+	advance(place, SECOND);
+	assert_int_equal(sampling->interval_ns, 10 * MILLISECOND);
+	change_rss(false);
+}
+
+static void
+keeps_to_the_interval_it_is_given(void **state)
+{
+	struct place *place = *state;
+
+	place->host.interval_ns = 5 * MILLISECOND;
+	vmt_sampling_begin(&place->process, &place->shared);
+	for (unsigned i = 0; i < 4; i++)
+		advance(place, 5 * MILLISECOND);
+	assert_int_equal(vmt_sampling_flush(&place->process, place->now_ns), 0);
+	assert_int_equal(place->process.sampling.interval_ns, 5 * MILLISECOND);
+	assert_int_equal(place->process.sampling.usage_count, 0);
+}
+
+int
+main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    TEST(looks_first_then_when_rss_has_moved),
+	    TEST(looks_every_ten_seconds_at_least),
+	    TEST(without_credit_counts_what_it_leaves_out),
+	    TEST(answers_requests_at_once_and_beyond_credit),
+	    TEST(samples_fast_while_rss_moves_and_slowly_while_not),
+	    TEST(keeps_to_the_interval_it_is_given),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,39 @@
+/*
+ * cmd.h: which subcommands are there, and how is one run?
+ *
+ * One file a subcommand, tools/cmd/NAME.c, with int vmt_NAME_main(argc, argv, err): argv[0] is the
+ * subcommand's own name; its options are the table vmt_NAME_options[]. It writes data to stdout,
+ * nothing to stderr but progress, and never exits. Returns the exit status (0 or more), or a
+ * negative errno with a message that main.c prints: -EINVAL stands for a wrong command line.
+ * Single-threaded.
+ */
+#ifndef VMT_CMD_H
+#define VMT_CMD_H
+
+#include "tools/cmd/options.h"
+#include "tools/err.h"
+
+/* X(name, arguments, summary), in the order in which help shows them. */
+#define VMT_COMMANDS(X)                                                                            \
+	X(record, "[-o FILE] [options] -- CMD...", "run a program and record what it maps")        \
+	X(report, "FILE [options]", "explain a trace: who reserved, who committed")                \
+	X(dump, "FILE [options]", "print every record of a trace in time order")                   \
+	X(doctor, "[PID | -- CMD]", "say what this host and this program allow")                   \
+	X(env, "[options]", "print the variables for a Dockerfile or a pod")                       \
+	X(help, "[CMD]", "show this, or the help of a command")
+
+struct vmt_cmd {
+	const char *name;
+	const char *arguments;
+	const char *summary;
+	int (*run)(int argc, char **argv, struct vmt_err *err);
+	const struct vmt_option *options;
+};
+
+#define X(name, arguments, summary)                                                                \
+	int vmt_##name##_main(int argc, char **argv, struct vmt_err *err);                         \
+	extern const struct vmt_option vmt_##name##_options[];
+VMT_COMMANDS(X)
+#undef X
+
+#endif

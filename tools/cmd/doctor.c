@@ -1,0 +1,164 @@
+#include "tools/cmd/doctor.h"
+
+#include "tools/cmd/cmd.h"
+#include "tools/cmd/screen.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STATUS_NOT_RECORDABLE 1
+
+const struct vmt_option vmt_doctor_options[] = {{0}};
+
+void
+vmt_doctor_say(struct vmt_doctor *doctor, enum vmt_doctor_level level, const char *remedy,
+	       const char *format, ...)
+{
+	static const char *const words[] = {"ok  ", "note", "LACK"};
+	char text[PATH_MAX];
+	char line[PATH_MAX + 16];
+	va_list arguments;
+
+	assert((remedy == NULL) == (level == VMT_DOCTOR_OK));
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	snprintf(line, sizeof(line), "%s  %s", words[level], text);
+	vmt_layout_wrap(&doctor->layout,
+			level == VMT_DOCTOR_LACK ? VMT_STYLE_ALARM : VMT_STYLE_PLAIN, line, 6);
+	doctor->notes += level == VMT_DOCTOR_NOTE;
+	doctor->lacks += level == VMT_DOCTOR_LACK;
+	if (!remedy)
+		return;
+	snprintf(line, sizeof(line), "   -> %s", remedy);
+	vmt_layout_wrap(&doctor->layout, VMT_STYLE_PLAIN, line, 6);
+}
+
+static void
+say_kind(struct vmt_doctor *doctor, const struct vmt_program *program)
+{
+	if (program->script[0])
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "program: %s, a script run by %s",
+			       program->script, program->path);
+	else
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "program: %s", program->path);
+	if (program->is_go)
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "written in Go%s%s",
+			       program->go_version[0] ? ", " : "", program->go_version);
+}
+
+void
+vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program)
+{
+	const char *remedy;
+	const char *obstacle = vmt_program_obstacle(program, &remedy);
+
+	say_kind(doctor, program);
+	if (obstacle)
+		vmt_doctor_say(doctor, VMT_DOCTOR_LACK, remedy, "%s", obstacle);
+	else
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "dynamically linked, loaded by %s",
+			       program->interpreter);
+	if (program->libc == VMT_PROGRAM_LIBC_OTHER)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "try it; a libc but glibc was never tried",
+			       "its loader is not one that vmtrace knows");
+	if (program->defines_malloc && !obstacle)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "its mappings are seen; for its blocks use its allocator's own "
+			       "profiler",
+			       "it defines malloc itself, so single blocks are not seen");
+	if (program->is_go && !obstacle)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "read madvise figures of the Go heap as lower bounds",
+			       "the Go runtime makes some system calls past libc");
+}
+
+/* What the doctor was asked to look at besides the host. */
+struct patient {
+	struct vmt_program program;
+	bool has_program;
+	uint32_t pid; /* 0 = not a process */
+};
+
+static int
+read_pid(const char *number, uint32_t *pid, struct vmt_err *err)
+{
+	char *end;
+	unsigned long value = strtoul(number, &end, 10);
+
+	if (*number < '0' || *number > '9' || *end || value == 0 || value > INT32_MAX)
+		return vmt_err_set(err, EINVAL,
+				   "'%s' is not a process id; for a command write vmtrace doctor "
+				   "-- %s",
+				   number, number);
+	*pid = (uint32_t)value;
+	return 0;
+}
+
+static int
+inspect_process(struct patient *patient, struct vmt_err *err)
+{
+	char link[64];
+	int result;
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/%" PRIu32 "/exe", patient->pid);
+	result = vmt_program_inspect(&patient->program, link, err);
+	if (result < 0)
+		return result;
+	length = readlink(link, patient->program.path, sizeof(patient->program.path) - 1);
+	if (length > 0)
+		patient->program.path[length] = '\0';
+	return 0;
+}
+
+static int
+find_patient(struct patient *patient, int argc, char **argv, struct vmt_err *err)
+{
+	bool is_command = argc > 1 && strcmp(argv[1], "--") == 0;
+	struct vmt_options options;
+	int result = vmt_options_parse(&options, vmt_doctor_options, argc, argv, true, err);
+
+	if (result < 0)
+		return result;
+	if (is_command && options.operand_count == 0)
+		return vmt_err_set(err, EINVAL, "doctor -- needs a command");
+	if (!is_command && options.operand_count > 1)
+		return vmt_err_set(err, EINVAL,
+				   "doctor looks at one process; for a command write vmtrace "
+				   "doctor -- %s",
+				   options.operands[0]);
+	patient->has_program = options.operand_count > 0;
+	if (!patient->has_program)
+		return 0;
+	if (is_command)
+		return vmt_program_inspect(&patient->program, options.operands[0], err);
+	result = read_pid(options.operands[0], &patient->pid, err);
+	return result < 0 ? result : inspect_process(patient, err);
+}
+
+int
+vmt_doctor_main(int argc, char **argv, struct vmt_err *err)
+{
+	struct vmt_doctor doctor = {.layout = vmt_screen_layout()};
+	struct patient patient = {.pid = 0};
+	int result = find_patient(&patient, argc, argv, err);
+
+	if (result < 0)
+		return result;
+	vmt_doctor_host(&doctor);
+	if (patient.has_program)
+		vmt_doctor_program(&doctor, &patient.program);
+	if (patient.pid)
+		vmt_doctor_process(&doctor, patient.pid);
+	vmt_layout_line(&doctor.layout, VMT_STYLE_TITLE, "%s",
+			doctor.lacks ? "Can't be recorded before what lacks is there."
+				     : "Can be recorded.");
+	return doctor.lacks ? STATUS_NOT_RECORDABLE : 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * doctor.h: how does the doctor say what it found?
+ *
+ * Findings on stdout, one a line: "ok", "note" (works, but worse), or "LACK" (can't be recorded),
+ * the last two with a remedy. Counts the lacks.
+ */
+#ifndef VMT_DOCTOR_H
+#define VMT_DOCTOR_H
+
+#include "tools/out/layout.h"
+#include "tools/read/program.h"
+
+enum vmt_doctor_level { VMT_DOCTOR_OK, VMT_DOCTOR_NOTE, VMT_DOCTOR_LACK };
+
+struct vmt_doctor {
+	struct vmt_layout layout;
+	unsigned lacks;
+	unsigned notes;
+};
+
+/* remedy: NULL with VMT_DOCTOR_OK alone. */
+__attribute__((format(printf, 4, 5))) void vmt_doctor_say(struct vmt_doctor *doctor,
+							  enum vmt_doctor_level level,
+							  const char *remedy, const char *format,
+							  ...);
+
+void vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program);
+void vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid);
+void vmt_doctor_host(struct vmt_doctor *doctor);
+
+#endif

@@ -1,0 +1,81 @@
+#include "tools/cmd/help.h"
+
+#include "tools/cmd/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct vmt_cmd commands[] = {
+#define X(name, arguments, summary)                                                                \
+	{#name, arguments, summary, vmt_##name##_main, vmt_##name##_options},
+    VMT_COMMANDS(X)
+#undef X
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+const struct vmt_option vmt_help_options[] = {{0}};
+
+const struct vmt_cmd *
+vmt_help_find(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void
+print_option(const struct vmt_option *option)
+{
+	char left[64];
+	size_t used;
+
+	used = option->letter ? (size_t)snprintf(left, sizeof(left), "-%c, ", option->letter)
+			      : (size_t)snprintf(left, sizeof(left), "    ");
+	snprintf(left + used, sizeof(left) - used, "--%s%s%s", option->name,
+		 option->argument ? " " : "", option->argument ? option->argument : "");
+	printf("  %-26s %s\n", left, option->help);
+}
+
+void
+vmt_help_print(const struct vmt_cmd *command)
+{
+	printf("vmtrace %s%s%s: %s\n", command->name, *command->arguments ? " " : "",
+	       command->arguments, command->summary);
+	if (command->options[0].name)
+		printf("\n");
+	for (const struct vmt_option *option = command->options; option->name; option++)
+		print_option(option);
+	printf("\nMore: man vmtrace-%s\n", command->name);
+}
+
+static void
+print_all(void)
+{
+	printf("vmtrace: which calls reserved memory, which of it became RAM, what came back?\n"
+	       "\n"
+	       "  vmtrace record -- CMD...    and then    vmtrace report FILE\n"
+	       "\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+	printf("\n"
+	       "vmtrace help CMD tells more of one command, vmtrace --version its version.\n");
+}
+
+int
+vmt_help_main(int argc, char **argv, struct vmt_err *err)
+{
+	const struct vmt_cmd *command;
+
+	if (argc < 2) {
+		print_all();
+		return 0;
+	}
+	command = vmt_help_find(argv[1]);
+	if (!command)
+		return vmt_err_set(err, EINVAL, "there is no command '%s'", argv[1]);
+	vmt_help_print(command);
+	return 0;
+}

@@ -1,0 +1,166 @@
+#include "tools/cmd/launch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE};
+static const int forwarded[] = {SIGTERM, SIGHUP};
+
+#define IGNORED (sizeof(ignored) / sizeof(*ignored))
+#define FORWARDED (sizeof(forwarded) / sizeof(*forwarded))
+
+/* What vmtrace itself was started with, for the child. */
+struct dispositions {
+	struct sigaction ignored[IGNORED];
+	struct sigaction forwarded[FORWARDED];
+	sigset_t mask;
+};
+
+static volatile sig_atomic_t forward_to;
+
+static void
+forward(int number)
+{
+	int saved = errno;
+
+	if (forward_to > 0)
+		kill((pid_t)forward_to, number);
+	errno = saved;
+}
+
+/* Every signal of ours stays blocked until forward_to is known. */
+static void
+take_signals(struct dispositions *saved)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction pass_on = {.sa_handler = forward, .sa_flags = SA_RESTART};
+	sigset_t block;
+
+	sigemptyset(&block);
+	for (size_t i = 0; i < FORWARDED; i++)
+		sigaddset(&block, forwarded[i]);
+	sigprocmask(SIG_BLOCK, &block, &saved->mask);
+	for (size_t i = 0; i < IGNORED; i++)
+		sigaction(ignored[i], &ignore, &saved->ignored[i]);
+	for (size_t i = 0; i < FORWARDED; i++) {
+		sigaction(forwarded[i], NULL, &saved->forwarded[i]);
+		if (saved->forwarded[i].sa_handler != SIG_IGN)
+			sigaction(forwarded[i], &pass_on, NULL);
+	}
+}
+
+static void
+give_signals_back(const struct dispositions *saved)
+{
+	for (size_t i = 0; i < IGNORED; i++)
+		sigaction(ignored[i], &saved->ignored[i], NULL);
+	for (size_t i = 0; i < FORWARDED; i++)
+		sigaction(forwarded[i], &saved->forwarded[i], NULL);
+	sigprocmask(SIG_SETMASK, &saved->mask, NULL);
+}
+
+/* The pipe closes itself at a successful exec; else it carries the errno. */
+__attribute__((noreturn)) static void
+run_child(char **argv, int report_fd, const struct dispositions *saved)
+{
+	int code;
+
+	give_signals_back(saved);
+	execvp(argv[0], argv);
+	code = errno;
+	while (write(report_fd, &code, sizeof(code)) < 0 && errno == EINTR)
+		continue;
+	_exit(VMT_LAUNCH_NOT_FOUND);
+}
+
+/* 0 once the program runs, else the errno of its exec. */
+static int
+read_exec_result(int fd)
+{
+	int code = 0;
+	ssize_t got;
+
+	do
+		got = read(fd, &code, sizeof(code));
+	while (got < 0 && errno == EINTR);
+	return got == (ssize_t)sizeof(code) ? code : 0;
+}
+
+uint64_t
+vmt_launch_now_ns(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+int
+vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt_err *err)
+{
+	struct dispositions saved;
+	int report[2];
+	int code;
+
+	*launch = (struct vmt_launch){.start_ns = vmt_launch_now_ns()};
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return vmt_err_set(err, errno, "pipe: %s", strerror(errno));
+	take_signals(&saved);
+	launch->pid = fork();
+	if (launch->pid == 0)
+		run_child(argv, report[1], &saved);
+	code = errno;
+	forward_to = launch->pid;
+	sigprocmask(SIG_SETMASK, &saved.mask, NULL);
+	close(report[1]);
+	if (launch->pid < 0) {
+		close(report[0]);
+		return vmt_err_set(err, code, "fork: %s", strerror(code));
+	}
+	code = read_exec_result(report[0]);
+	close(report[0]);
+	if (code == 0)
+		return 0;
+	vmt_launch_reap(launch, true);
+	*status = code == ENOENT || code == ENOTDIR ? VMT_LAUNCH_NOT_FOUND : VMT_LAUNCH_CANNOT_RUN;
+	vmt_err_set(err, code, "%s: %s", argv[0], strerror(code));
+	return 0;
+}
+
+bool
+vmt_launch_reap(struct vmt_launch *launch, bool block)
+{
+	pid_t got;
+
+	assert(launch->pid > 0);
+	if (launch->ended)
+		return true;
+	do
+		got = waitpid(launch->pid, &launch->wait_status, block ? 0 : WNOHANG);
+	while (got < 0 && errno == EINTR);
+	if (got == 0)
+		return false;
+	/* Nobody else waits for it; should somebody have, its status is lost. */
+	if (got < 0)
+		launch->wait_status = 0;
+	launch->ended = true;
+	launch->end_ns = vmt_launch_now_ns();
+	/* The number may be given to a stranger from here on. */
+	forward_to = 0;
+	return true;
+}
+
+int
+vmt_launch_status(const struct vmt_launch *launch)
+{
+	assert(launch->ended);
+	if (WIFSIGNALED(launch->wait_status))
+		return 128 + WTERMSIG(launch->wait_status);
+	return WEXITSTATUS(launch->wait_status);
+}

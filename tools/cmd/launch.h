@@ -1,0 +1,41 @@
+/*
+ * launch.h: how does the recorded program run as if vmtrace stood not between?
+ *
+ * Forks and execs one command. The terminal's signals (INT, QUIT) reach the program itself and are
+ * ignored here, TERM and HUP are passed on, and the program starts with the dispositions and the
+ * mask that vmtrace was started with. One launch a process: signal handlers are global.
+ */
+#ifndef VMT_LAUNCH_H
+#define VMT_LAUNCH_H
+
+#include "tools/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define VMT_LAUNCH_CANNOT_RUN 126
+#define VMT_LAUNCH_NOT_FOUND 127
+
+struct vmt_launch {
+	pid_t pid;
+	bool ended;
+	int wait_status;   /* where ended */
+	uint64_t start_ns; /* CLOCK_MONOTONIC */
+	uint64_t end_ns;
+};
+
+/* Starts argv[0] with the present environment, by PATH. Where it can't be executed: 0, launch is
+ * ended, and *status is 126 or 127, with a message in err. Negative errno on other failures. */
+int vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt_err *err);
+
+/* Whether it has ended; waits for that when block is set. */
+bool vmt_launch_reap(struct vmt_launch *launch, bool block);
+
+/* CLOCK_MONOTONIC. */
+uint64_t vmt_launch_now_ns(void);
+
+/* Its exit status, as a shell says it: 128 + n when signal n ended it. */
+int vmt_launch_status(const struct vmt_launch *launch);
+
+#endif

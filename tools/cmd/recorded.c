@@ -1,0 +1,175 @@
+#include "tools/cmd/recorded.h"
+
+#include "tools/out/units.h"
+#include "tools/read/trace.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What one trace says about itself. */
+struct figures {
+	uint64_t peak_rss_bytes;
+	uint64_t lost;
+	bool readable;
+};
+
+void
+vmt_recorded_add(struct vmt_recorded *recorded, const char *path)
+{
+	recorded->count++;
+	if (recorded->kept == VMT_RECORDED_MAX)
+		return;
+	recorded->paths[recorded->kept] = strdup(path);
+	if (recorded->paths[recorded->kept])
+		recorded->kept++;
+}
+
+void
+vmt_recorded_free(struct vmt_recorded *recorded)
+{
+	for (uint32_t i = 0; i < recorded->kept; i++)
+		free(recorded->paths[i]);
+	recorded->kept = 0;
+}
+
+static uint64_t
+peak_of_chunk(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk)
+{
+	struct vmt_snapshot_head head;
+	struct vmt_usage usage;
+	const unsigned char *bytes;
+	uint64_t peak = 0;
+	size_t length;
+	struct vmt_err err = {""};
+
+	if (chunk->header.kind != VMT_CHUNK_USAGE && chunk->header.kind != VMT_CHUNK_SNAPSHOT)
+		return 0;
+	if (vmt_trace_payload(trace, chunk, &bytes, &length, &err) < 0)
+		return 0;
+	if (chunk->header.kind == VMT_CHUNK_SNAPSHOT) {
+		if (length < sizeof(head))
+			return 0;
+		memcpy(&head, bytes, sizeof(head));
+		return head.resident_bytes;
+	}
+	for (size_t at = 0; at + sizeof(usage) <= length; at += sizeof(usage)) {
+		memcpy(&usage, bytes + at, sizeof(usage));
+		if (usage.rss_bytes != VMT_FIGURE_UNKNOWN && usage.rss_bytes > peak)
+			peak = usage.rss_bytes;
+	}
+	return peak;
+}
+
+static struct figures
+read_figures(const char *path)
+{
+	struct figures figures = {0};
+	const struct vmt_trace_chunk *chunks;
+	const struct vmt_trace_loss *loss;
+	struct vmt_trace *trace;
+	struct vmt_err err = {""};
+	size_t count;
+
+	if (vmt_trace_open(&trace, path, &err) < 0)
+		return figures;
+	figures.readable = true;
+	chunks = vmt_trace_chunks(trace, &count);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t peak = peak_of_chunk(trace, &chunks[i]);
+
+		if (peak > figures.peak_rss_bytes)
+			figures.peak_rss_bytes = peak;
+	}
+	loss = vmt_trace_loss(trace);
+	figures.lost = loss->events_dropped + loss->events_overwritten + loss->slots_abandoned;
+	vmt_trace_close(trace);
+	return figures;
+}
+
+/* The path as the user would write it: relative where it lies below the current directory. */
+static const char *
+short_path(const char *path)
+{
+	char here[4096];
+	size_t length;
+
+	if (!getcwd(here, sizeof(here)))
+		return path;
+	length = strlen(here);
+	if (strncmp(path, here, length) != 0 || path[length] != '/')
+		return path;
+	return path + length + 1;
+}
+
+/* For a shell: quoted where a plain word would not do. */
+static void
+print_word(const char *word, FILE *out)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789/._-+,:@%=";
+
+	if (*word && word[strspn(word, plain)] == '\0') {
+		fprintf(out, "%s%s", *word == '-' ? "./" : "", word);
+		return;
+	}
+	fputc('\'', out);
+	for (; *word; word++) {
+		if (*word == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*word, out);
+	}
+	fputc('\'', out);
+}
+
+static void
+print_sentence(const struct vmt_recorded *recorded, const struct figures *best, uint64_t lost,
+	       uint64_t duration_ns, FILE *out)
+{
+	char peak[VMT_UNITS_BYTES];
+	char duration[VMT_UNITS_BYTES];
+	char count[VMT_UNITS_BYTES];
+
+	fprintf(out, "vmtrace: ");
+	if (best->peak_rss_bytes)
+		fprintf(out, "peak RSS %s in %s; ", vmt_units_bytes(peak, best->peak_rss_bytes),
+			vmt_units_duration(duration, duration_ns));
+	else
+		fprintf(out, "ran %s; ", vmt_units_duration(duration, duration_ns));
+	fprintf(out, "%s trace%s written", vmt_units_count(count, recorded->count),
+		recorded->count == 1 ? "" : "s");
+	if (lost)
+		fprintf(out, "; %s events lost, the report says which",
+			vmt_units_count(count, lost));
+	if (!best->readable)
+		fprintf(out, "; it can't be read back");
+	fprintf(out, "\n");
+}
+
+void
+vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FILE *out)
+{
+	struct figures best = {0};
+	uint64_t lost = 0;
+	uint32_t chosen = 0;
+
+	assert(recorded->kept > 0);
+	for (uint32_t i = 0; i < recorded->kept; i++) {
+		struct figures figures = read_figures(recorded->paths[i]);
+
+		lost += figures.lost;
+		if (figures.readable &&
+		    (!best.readable || figures.peak_rss_bytes > best.peak_rss_bytes)) {
+			best = figures;
+			chosen = i;
+		}
+	}
+	print_sentence(recorded, &best, lost, duration_ns, out);
+	fprintf(out, "vmtrace: next: vmtrace report ");
+	print_word(short_path(recorded->paths[chosen]), out);
+	fprintf(out, "\n");
+}

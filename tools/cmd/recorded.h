@@ -1,0 +1,28 @@
+/*
+ * recorded.h: what did a recording leave behind?
+ *
+ * The traces that a recording wrote, and what one sentence says of them. Paths are copied. Traces
+ * beyond VMT_RECORDED_MAX are counted alone. Single-threaded.
+ */
+#ifndef VMT_RECORDED_H
+#define VMT_RECORDED_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#define VMT_RECORDED_MAX 1024u
+
+struct vmt_recorded {
+	char *paths[VMT_RECORDED_MAX];
+	uint32_t kept;
+	uint64_t count;
+};
+
+/* One more trace. */
+void vmt_recorded_add(struct vmt_recorded *recorded, const char *path);
+void vmt_recorded_free(struct vmt_recorded *recorded);
+
+/* The summary and the next command to type; at least one trace is there. */
+void vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FILE *out);
+
+#endif

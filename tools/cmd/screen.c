@@ -1,0 +1,44 @@
+#include "tools/cmd/screen.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define DEFAULT_COLUMNS 100u
+#define LEAST_COLUMNS 20u
+#define MOST_COLUMNS 400u
+
+static size_t
+find_columns(void)
+{
+	const char *text = getenv("COLUMNS");
+	size_t columns = text ? strtoul(text, NULL, 10) : 0;
+	struct winsize size;
+
+	if (columns == 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		columns = size.ws_col;
+	if (columns == 0)
+		columns = DEFAULT_COLUMNS;
+	return columns < LEAST_COLUMNS	? LEAST_COLUMNS
+	       : columns > MOST_COLUMNS ? MOST_COLUMNS
+					: columns;
+}
+
+struct vmt_layout
+vmt_screen_layout(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+	const char *terminal = getenv("TERM");
+
+	/* no-color.org: any value but the empty one */
+	return (struct vmt_layout){
+	    .out = stdout,
+	    .columns = find_columns(),
+	    .color = isatty(STDOUT_FILENO) && !(no_color && *no_color) && terminal &&
+		     strcmp(terminal, "dumb") != 0,
+	    .utf8 = setlocale(LC_CTYPE, "") && strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+	};
+}

@@ -1,0 +1,114 @@
+#include "tools/cmd/shape.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#define COMMITTED                                                                                  \
+	{                                                                                          \
+		"committed_bytes", VMT_SHAPE_AS_COMMITTED                                          \
+	}
+
+/* By kind, as format/event.h has them; a heap kind that is missing here is a plain block. */
+static const struct vmt_shape shapes[VMT_EVENT_KINDS] = {
+    [VMT_EVENT_FREE] = {VMT_SHAPE_RANGE, COMMITTED, {0}},
+    [VMT_EVENT_DELETE] = {VMT_SHAPE_RANGE, COMMITTED, {0}},
+    [VMT_EVENT_REALLOC_BEGIN] = {VMT_SHAPE_RANGE, COMMITTED, {0}},
+    [VMT_EVENT_MMAP_BEGIN] = {VMT_SHAPE_RANGE, COMMITTED, {0}},
+    [VMT_EVENT_MMAP] = {VMT_SHAPE_RANGE | VMT_SHAPE_PROTECTION | VMT_SHAPE_FLAGS,
+			{"offset", VMT_SHAPE_AS_NUMBER},
+			{"fd", VMT_SHAPE_AS_SIGNED}},
+    [VMT_EVENT_MUNMAP] = {VMT_SHAPE_RANGE, COMMITTED, {0}},
+    [VMT_EVENT_MREMAP_BEGIN] = {VMT_SHAPE_RANGE, COMMITTED, {"new_length", VMT_SHAPE_AS_NUMBER}},
+    [VMT_EVENT_MREMAP] = {VMT_SHAPE_RANGE | VMT_SHAPE_FLAGS,
+			  {"old_address", VMT_SHAPE_AS_ADDRESS},
+			  {"old_length", VMT_SHAPE_AS_NUMBER}},
+    [VMT_EVENT_MADVISE] = {VMT_SHAPE_RANGE | VMT_SHAPE_ADVICE, COMMITTED, {0}},
+    [VMT_EVENT_MPROTECT] = {VMT_SHAPE_RANGE | VMT_SHAPE_PROTECTION, {0}, {0}},
+    [VMT_EVENT_BRK] = {VMT_SHAPE_ADDRESS, {"old_break", VMT_SHAPE_AS_ADDRESS}, COMMITTED},
+    [VMT_EVENT_BRK_BEGIN] = {VMT_SHAPE_ADDRESS, {"old_break", VMT_SHAPE_AS_ADDRESS}, COMMITTED},
+    [VMT_EVENT_MLOCK] = {VMT_SHAPE_RANGE | VMT_SHAPE_FLAGS, {0}, {0}},
+    [VMT_EVENT_MUNLOCK] = {VMT_SHAPE_RANGE | VMT_SHAPE_FLAGS, {0}, {0}},
+    [VMT_EVENT_SHMAT] = {VMT_SHAPE_RANGE | VMT_SHAPE_PROTECTION | VMT_SHAPE_FLAGS,
+			 {"shmid", VMT_SHAPE_AS_SIGNED},
+			 {0}},
+    [VMT_EVENT_SHMDT] = {VMT_SHAPE_RANGE, COMMITTED, {0}},
+    [VMT_EVENT_REMAP_FILE_PAGES] = {VMT_SHAPE_RANGE | VMT_SHAPE_PROTECTION | VMT_SHAPE_FLAGS,
+				    {0},
+				    {0}},
+    [VMT_EVENT_TRIM] = {0, {"pad", VMT_SHAPE_AS_NUMBER}, {0}},
+    [VMT_EVENT_PRESENT] = {VMT_SHAPE_RANGE | VMT_SHAPE_PROTECTION,
+			   {"inode", VMT_SHAPE_AS_NUMBER},
+			   {"what", VMT_SHAPE_AS_NUMBER}},
+    [VMT_EVENT_THREAD] = {VMT_SHAPE_RANGE, {"descriptor_bytes", VMT_SHAPE_AS_NUMBER}, {0}},
+    [VMT_EVENT_FORK] = {0, {"child_pid", VMT_SHAPE_AS_NUMBER}, {0}},
+    [VMT_EVENT_EXEC] = {0, {0}, {0}},
+    [VMT_EVENT_EXIT] = {0, {"status", VMT_SHAPE_AS_SIGNED}, {"path", VMT_SHAPE_AS_NUMBER}},
+    [VMT_EVENT_MODULE_LOAD] = {VMT_SHAPE_RANGE,
+			       {"load_bias", VMT_SHAPE_AS_ADDRESS},
+			       {"module", VMT_SHAPE_AS_MODULE}},
+    [VMT_EVENT_MODULE_UNLOAD] = {VMT_SHAPE_ADDRESS, {0}, {"module", VMT_SHAPE_AS_MODULE}},
+    [VMT_EVENT_NAME] = {VMT_SHAPE_RANGE, {0}, {0}},
+    [VMT_EVENT_MAP_UNDO] = {VMT_SHAPE_RANGE, {0}, {0}},
+};
+
+const struct vmt_shape *
+vmt_shape_of(uint8_t kind)
+{
+	static const struct vmt_shape block = {VMT_SHAPE_RANGE, {0}, {0}};
+	static const struct vmt_shape none;
+
+	if (kind >= VMT_EVENT_KINDS)
+		return &none;
+	/* Ids below the first map event's are blocks. */
+	if (shapes[kind].fields == 0 && kind < VMT_EVENT_MMAP_BEGIN)
+		return &block;
+	return &shapes[kind];
+}
+
+const char *
+vmt_shape_kind_name(uint8_t kind)
+{
+	static const char *const names[VMT_EVENT_KINDS] = {
+#define X(name, id, ring, role, call) [id] = #name,
+		VMT_EVENTS(X)
+#undef X
+	};
+
+	return kind < VMT_EVENT_KINDS && names[kind] != NULL ? names[kind] : "UNKNOWN";
+}
+
+const char *
+vmt_shape_advice_name(uint16_t advice, char number[VMT_SHAPE_NUMBER_BYTES])
+{
+	static const char *const names[] = {
+	    [MADV_NORMAL] = "MADV_NORMAL",
+	    [MADV_RANDOM] = "MADV_RANDOM",
+	    [MADV_SEQUENTIAL] = "MADV_SEQUENTIAL",
+	    [MADV_WILLNEED] = "MADV_WILLNEED",
+	    [MADV_DONTNEED] = "MADV_DONTNEED",
+	    [MADV_FREE] = "MADV_FREE",
+	    [MADV_REMOVE] = "MADV_REMOVE",
+	    [MADV_DONTFORK] = "MADV_DONTFORK",
+	    [MADV_DOFORK] = "MADV_DOFORK",
+	    [MADV_MERGEABLE] = "MADV_MERGEABLE",
+	    [MADV_UNMERGEABLE] = "MADV_UNMERGEABLE",
+	    [MADV_HUGEPAGE] = "MADV_HUGEPAGE",
+	    [MADV_NOHUGEPAGE] = "MADV_NOHUGEPAGE",
+	    [MADV_DONTDUMP] = "MADV_DONTDUMP",
+	    [MADV_DODUMP] = "MADV_DODUMP",
+	    [MADV_WIPEONFORK] = "MADV_WIPEONFORK",
+	    [MADV_KEEPONFORK] = "MADV_KEEPONFORK",
+	    [MADV_COLD] = "MADV_COLD",
+	    [MADV_PAGEOUT] = "MADV_PAGEOUT",
+	    [22] = "MADV_POPULATE_READ",
+	    [23] = "MADV_POPULATE_WRITE",
+	    [24] = "MADV_DONTNEED_LOCKED",
+	    [25] = "MADV_COLLAPSE",
+	};
+
+	if (advice < sizeof(names) / sizeof(names[0]) && names[advice] != NULL)
+		return names[advice];
+	snprintf(number, VMT_SHAPE_NUMBER_BYTES, "%u", advice);
+	return number;
+}

@@ -1,0 +1,137 @@
+#include "tools/out/rank.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const vmt_rank_words[] = {
+    [VMT_RANK_COMMITTED] = "committed", [VMT_RANK_GAP] = "gap",
+    [VMT_RANK_RESERVED] = "reserved",	[VMT_RANK_RELEASED] = "released",
+    [VMT_RANK_COUNT] = "count",		NULL,
+};
+
+uint64_t
+vmt_rank_figure(const struct vmt_site *site, enum vmt_rank_by by)
+{
+	switch (by) {
+	case VMT_RANK_GAP:
+		return site->reserved_bytes > site->committed_bytes
+			   ? site->reserved_bytes - site->committed_bytes
+			   : 0;
+	case VMT_RANK_RESERVED:
+		return site->reserved_bytes;
+	case VMT_RANK_RELEASED:
+		return site->released_bytes;
+	case VMT_RANK_COUNT:
+		return site->count;
+	case VMT_RANK_COMMITTED:
+		break;
+	}
+	return site->committed_bytes;
+}
+
+static int
+compare_figures(uint64_t a, uint64_t b)
+{
+	return a > b ? -1 : a < b;
+}
+
+static int
+compare_sites(const void *left, const void *right, void *context)
+{
+	const struct vmt_site *a = *(const struct vmt_site *const *)left;
+	const struct vmt_site *b = *(const struct vmt_site *const *)right;
+	const enum vmt_rank_by *by = context;
+	int order = compare_figures(vmt_rank_figure(a, *by), vmt_rank_figure(b, *by));
+
+	if (order == 0)
+		order = compare_figures(a->committed_bytes, b->committed_bytes);
+	if (order == 0)
+		order = compare_figures(a->reserved_bytes, b->reserved_bytes);
+	if (order == 0)
+		order = compare_figures(a->total_reserved_bytes, b->total_reserved_bytes);
+	if (order == 0)
+		order = compare_figures(b->stack_id, a->stack_id);
+	return order ? order : strcmp(a->kind, b->kind);
+}
+
+const struct vmt_site **
+vmt_rank_sites(const struct vmt_report *report, enum vmt_rank_by by)
+{
+	const struct vmt_site **sites;
+
+	if (report->site_count == 0)
+		return NULL;
+	sites = calloc(report->site_count, sizeof(*sites));
+	if (!sites)
+		return NULL;
+	for (size_t i = 0; i < report->site_count; i++)
+		sites[i] = &report->sites[i];
+	qsort_r(sites, report->site_count, sizeof(*sites), compare_sites, &by);
+	return sites;
+}
+
+static bool
+is_runtime(const struct vmt_frame *frame)
+{
+	static const char *const names[] = {
+	    "libc.so",	"libc-",   "libpthread", "ld-linux",	 "libstdc++.so", "libc++.so",
+	    "libgcc_s", "libm.so", "libvmtrace", "libc++abi.so", "ld-musl",	 "[vdso]"};
+	const char *base;
+
+	if (!frame->module)
+		return false;
+	base = strrchr(frame->module, '/');
+	base = base ? base + 1 : frame->module;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strncmp(base, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Templates of the C++ library are compiled into the program: its own code, but not its names. */
+static bool
+is_library_name(const struct vmt_frame *frame)
+{
+	static const char *const prefixes[] = {"std::",	     "__gnu_cxx::", "operator new",
+					       "void std::", "alloc::",	    "core::",
+					       "<alloc::",   "__rust"};
+
+	if (!frame->function)
+		return false;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		if (strncmp(frame->function, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+size_t
+vmt_rank_owner(const struct vmt_stack_frames *stack)
+{
+	size_t own = stack->count;
+
+	for (size_t i = 0; i < stack->count; i++) {
+		if (is_runtime(&stack->frames[i]))
+			continue;
+		if (!is_library_name(&stack->frames[i]))
+			return i;
+		if (own == stack->count)
+			own = i;
+	}
+	return own < stack->count ? own : 0;
+}
+
+size_t
+vmt_rank_depth(const struct vmt_stack_frames *stack)
+{
+	size_t depth = stack->count;
+
+	while (depth > 0) {
+		const struct vmt_frame *frame = &stack->frames[depth - 1];
+
+		if (!is_runtime(frame) &&
+		    !(frame->function && strcmp(frame->function, "_start") == 0))
+			break;
+		depth--;
+	}
+	return depth ? depth : stack->count;
+}

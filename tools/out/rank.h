@@ -1,0 +1,37 @@
+/*
+ * rank.h: which call sites come first, and what is one called?
+ *
+ * An order of a report's sites by one figure, largest first; equals by the next figure, so that the
+ * order is always the same. And the frame that names a site for a person: the innermost one that is
+ * not the C or C++ library's or vmtrace's.
+ */
+#ifndef VMT_RANK_H
+#define VMT_RANK_H
+
+#include "tools/model/report.h"
+
+enum vmt_rank_by {
+	VMT_RANK_COMMITTED,
+	VMT_RANK_GAP, /* reserved and not committed */
+	VMT_RANK_RESERVED,
+	VMT_RANK_RELEASED,
+	VMT_RANK_COUNT,
+};
+
+/* The words of --sort, by enum vmt_rank_by; ends with NULL. */
+extern const char *const vmt_rank_words[];
+
+/* The figure that a site is ranked by. */
+uint64_t vmt_rank_figure(const struct vmt_site *site, enum vmt_rank_by by);
+
+/* Pointers to the report's sites in order, to be freed; NULL when out of memory or there is none.
+ */
+const struct vmt_site **vmt_rank_sites(const struct vmt_report *report, enum vmt_rank_by by);
+
+/* Index of the frame that names the stack; 0 where no frame is the program's own. */
+size_t vmt_rank_owner(const struct vmt_stack_frames *stack);
+
+/* How many frames are worth showing: without the C library's that started main or the thread. */
+size_t vmt_rank_depth(const struct vmt_stack_frames *stack);
+
+#endif

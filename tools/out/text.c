@@ -1,0 +1,429 @@
+#include "tools/out/text.h"
+
+#include "format/chunk.h"
+#include "tools/out/headline.h"
+#include "tools/out/sparkline.h"
+#include "tools/out/units.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CALLERS_SHOWN 3u
+/* Narrower than this, a row keeps its figures of the snapshot and drops those of the run. */
+#define WIDE_COLUMNS 84u
+
+static const char *
+base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+char *
+vmt_text_frame(const struct vmt_frame *frame, char *result, size_t result_bytes)
+{
+	size_t used;
+
+	assert(result_bytes > 0);
+	if (frame->function)
+		used = (size_t)snprintf(result, result_bytes, "%s", frame->function);
+	else if (frame->module)
+		used = (size_t)snprintf(result, result_bytes, "%s+0x%" PRIx64,
+					base_name(frame->module), frame->module_offset);
+	else
+		used = (size_t)snprintf(result, result_bytes, "0x%" PRIx64, frame->address);
+	if (used >= result_bytes)
+		return result;
+	if (frame->file && frame->line)
+		snprintf(result + used, result_bytes - used, " %s:%" PRIu32, base_name(frame->file),
+			 frame->line);
+	else if (frame->function && frame->module)
+		snprintf(result + used, result_bytes - used, " (%s)", base_name(frame->module));
+	return result;
+}
+
+/* The frame in `columns`: of a long one the function's middle goes, never the line. */
+static char *
+short_frame(const struct vmt_layout *layout, const struct vmt_frame *frame, char *result,
+	    size_t result_bytes, size_t columns)
+{
+	char text[1024];
+
+	vmt_text_frame(frame, text, sizeof(text));
+	return vmt_layout_shorten(layout, result, result_bytes, text, columns);
+}
+
+static void
+title(const struct vmt_text_options *options, const char *text)
+{
+	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s", "");
+	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s", text);
+}
+
+/* "54 %", "-" of nothing. */
+static const char *
+ratio(char text[8], uint64_t part, uint64_t whole)
+{
+	if (whole == 0)
+		snprintf(text, 8, "-");
+	else if (part > 0 && part < whole / 200)
+		snprintf(text, 8, "<1 %%");
+	else
+		snprintf(text, 8, "%.0f %%", 100.0 * (double)part / (double)whole);
+	return text;
+}
+
+static void
+print_top(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_headline_write(report, text, sizeof(text));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 0);
+	vmt_headline_losses(report, text, sizeof(text));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);
+	if (report->totals.double_acquisitions || report->totals.unknown_releases) {
+		snprintf(text, sizeof(text),
+			 "Contradictions met while replaying: %" PRIu64
+			 " addresses acquired twice, %" PRIu64 " releases of unknown ones.",
+			 report->totals.double_acquisitions, report->totals.unknown_releases);
+		vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);
+	}
+}
+
+static void
+print_process(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char duration[VMT_UNITS_BYTES];
+	char text[VMT_LAYOUT_LINE_BYTES];
+	char end[64] = "";
+	char command[512];
+
+	if (strcmp(report->process.end, "exit") == 0)
+		snprintf(end, sizeof(end), "exit status %d", report->process.end_status);
+	else if (strcmp(report->process.end, "signal") == 0)
+		snprintf(end, sizeof(end), "ended by signal %d", report->process.end_status);
+	else if (strcmp(report->process.end, "exec") == 0)
+		snprintf(end, sizeof(end), "went on as another program (exec)");
+	else if (strcmp(report->process.end, "running") == 0)
+		snprintf(end, sizeof(end), "still running when the trace ends");
+	else
+		snprintf(end, sizeof(end), "how it ended is not in the trace");
+	vmt_layout_shorten(&options->layout, command, sizeof(command),
+			   report->process.cmdline ? report->process.cmdline : "", 200);
+	snprintf(text, sizeof(text), "%s (process %" PRIu32 "), %s, %s.", command,
+		 report->process.pid, vmt_units_duration(duration, report->process.duration_ns),
+		 end);
+	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
+}
+
+static void
+print_class(const struct vmt_text_options *options, enum vmt_layout_style style, const char *name,
+	    const struct vmt_class *row, uint64_t all_committed)
+{
+	char reserved[VMT_UNITS_BYTES];
+	char committed[VMT_UNITS_BYTES];
+	char swapped[VMT_UNITS_BYTES];
+	char share[8];
+
+	vmt_layout_line(&options->layout, style, "  %-22s %10s %10s %6s%s%s", name,
+			vmt_units_bytes(reserved, row->reserved_bytes),
+			vmt_units_bytes(committed, row->committed_bytes),
+			ratio(share, row->committed_bytes, all_committed),
+			row->swapped_bytes ? "  swapped " : "",
+			row->swapped_bytes ? vmt_units_bytes(swapped, row->swapped_bytes) : "");
+}
+
+static void
+print_classes(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	struct vmt_class all = {.name = "together"};
+
+	if (report->class_count == 0)
+		return;
+	title(options, "The whole address space");
+	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %-22s %10s %10s %6s", "", "reserved",
+			"committed", "of RSS");
+	for (size_t i = 0; i < report->class_count; i++) {
+		all.reserved_bytes += report->classes[i].reserved_bytes;
+		all.committed_bytes += report->classes[i].committed_bytes;
+		all.swapped_bytes += report->classes[i].swapped_bytes;
+	}
+	for (size_t i = 0; i < report->class_count; i++)
+		print_class(options, VMT_STYLE_PLAIN, report->classes[i].name, &report->classes[i],
+			    all.committed_bytes);
+	print_class(options, VMT_STYLE_TITLE,
+		    all.committed_bytes == report->snapshot.rss_bytes ? "together = RSS"
+								      : "together",
+		    &all, all.committed_bytes);
+}
+
+static void
+print_callers(const struct vmt_text_options *options, const struct vmt_stack_frames *stack,
+	      size_t first, size_t indent)
+{
+	const struct vmt_layout *layout = &options->layout;
+	size_t depth = vmt_rank_depth(stack);
+	char name[1024];
+
+	if (indent + 20 > layout->columns)
+		indent = 4;
+	for (size_t i = first; i < depth && i < first + CALLERS_SHOWN; i++) {
+		short_frame(layout, &stack->frames[i], name, sizeof(name),
+			    layout->columns - indent - 3);
+		vmt_layout_line(layout, VMT_STYLE_DIM, "%*s<- %s", (int)indent, "", name);
+	}
+}
+
+/* The name of what stands in a row, after `figures`, on the same line where it has room. */
+static void
+print_named(const struct vmt_text_options *options, const char *figures, const char *kind,
+	    const struct vmt_stack_frames *stack)
+{
+	const struct vmt_layout *layout = &options->layout;
+	size_t owner = vmt_rank_owner(stack);
+	size_t indent = strlen(figures) + 2;
+	size_t room = strlen(kind) + 1;
+	char name[1024] = "(no stack)";
+
+	if (indent + room + 12 > layout->columns) {
+		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s", figures);
+		figures = "  ";
+		indent = 4;
+	}
+	room = layout->columns > indent + room ? layout->columns - indent - room : 1;
+	if (stack->count)
+		short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
+	vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s  %s %s", figures, kind, name);
+	print_callers(options, stack, owner + 1, indent);
+}
+
+static void
+print_site(const struct vmt_site *site, const struct vmt_text_options *options)
+{
+	char committed[VMT_UNITS_BYTES];
+	char reserved[VMT_UNITS_BYTES];
+	char released[VMT_UNITS_BYTES];
+	char count[VMT_UNITS_BYTES];
+	char figures[160];
+	char share[8];
+	int used;
+
+	used = snprintf(figures, sizeof(figures), "%c%10s %10s %6s", site->estimate ? '~' : ' ',
+			vmt_units_bytes(committed, site->committed_bytes),
+			vmt_units_bytes(reserved, site->reserved_bytes),
+			ratio(share, site->committed_bytes, site->reserved_bytes));
+	if (options->layout.columns >= WIDE_COLUMNS)
+		snprintf(figures + used, sizeof(figures) - (size_t)used, " %10s %9s",
+			 vmt_units_bytes(released, site->released_bytes),
+			 vmt_units_count(count, site->count));
+	print_named(options, figures, site->kind, &site->stack);
+}
+
+static void
+print_sites(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	const struct vmt_site **sites = vmt_rank_sites(report, options->rank);
+	bool wide = options->layout.columns >= WIDE_COLUMNS;
+	size_t shown = report->site_count < options->top ? report->site_count : options->top;
+	bool estimates = false;
+	char text[128];
+
+	if (!sites)
+		return;
+	snprintf(text, sizeof(text), "Call sites by %s, %zu of %zu", vmt_rank_words[options->rank],
+		 shown, report->site_count);
+	title(options, text);
+	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %6s%s  call", "committed",
+			"reserved", "ratio", wide ? "   released     count" : "");
+	for (size_t i = 0; i < shown; i++) {
+		print_site(sites[i], options);
+		estimates |= sites[i]->estimate;
+	}
+	if (estimates)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "~ = estimated from samples");
+	free(sites);
+}
+
+static int
+compare_files(const void *left, const void *right)
+{
+	const struct vmt_file_row *a = *(const struct vmt_file_row *const *)left;
+	const struct vmt_file_row *b = *(const struct vmt_file_row *const *)right;
+
+	if (a->committed_bytes != b->committed_bytes)
+		return a->committed_bytes < b->committed_bytes ? 1 : -1;
+	return strcmp(a->path, b->path);
+}
+
+static void
+print_file(const struct vmt_file_row *file, const struct vmt_text_options *options)
+{
+	char committed[VMT_UNITS_BYTES];
+	char reserved[VMT_UNITS_BYTES];
+	char path[1024];
+	size_t columns = options->layout.columns;
+
+	vmt_layout_shorten(&options->layout, path, sizeof(path), file->path,
+			   columns > 40 ? columns - 24 : 16);
+	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, " %10s %10s  %s",
+			vmt_units_bytes(committed, file->committed_bytes),
+			vmt_units_bytes(reserved, file->reserved_bytes), path);
+}
+
+static void
+print_files(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	const struct vmt_file_row **files;
+	size_t shown = report->file_count < options->top ? report->file_count : options->top;
+
+	if (report->file_count == 0)
+		return;
+	files = calloc(report->file_count, sizeof(*files));
+	if (!files)
+		return;
+	for (size_t i = 0; i < report->file_count; i++)
+		files[i] = &report->files[i];
+	qsort(files, report->file_count, sizeof(*files), compare_files);
+	title(options, "Mapped files");
+	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s  path", "committed",
+			"reserved");
+	for (size_t i = 0; i < shown; i++)
+		print_file(files[i], options);
+	if (shown < report->file_count)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  and %zu more",
+				report->file_count - shown);
+	free(files);
+}
+
+static void
+print_advice(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	if (report->advice_count == 0)
+		return;
+	title(options, "Advice, and what was committed where it was given");
+	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %9s  advice", "committed",
+			"bytes", "calls");
+	for (size_t i = 0; i < report->advice_count && i < options->top; i++) {
+		const struct vmt_advice *advice = &report->advice[i];
+		char committed[VMT_UNITS_BYTES];
+		char bytes[VMT_UNITS_BYTES];
+		char calls[VMT_UNITS_BYTES];
+		char figures[96];
+
+		snprintf(figures, sizeof(figures), " %10s %10s %9s",
+			 vmt_units_bytes(committed, advice->committed_before_bytes),
+			 vmt_units_bytes(bytes, advice->bytes),
+			 vmt_units_count(calls, advice->calls));
+		print_named(options, figures, advice->advice, &advice->stack);
+	}
+}
+
+static void
+print_rss(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char line[4 * VMT_SPARKLINE_MAX_COLUMNS + 1];
+	char low[VMT_UNITS_BYTES];
+	char high[VMT_UNITS_BYTES];
+	char when[VMT_UNITS_BYTES];
+	char last[VMT_UNITS_BYTES];
+	const struct vmt_rss_point *peak = report->rss;
+
+	if (report->rss_count == 0)
+		return;
+	for (size_t i = 1; i < report->rss_count; i++)
+		if (report->rss[i].rss_bytes > peak->rss_bytes)
+			peak = &report->rss[i];
+	title(options, "RSS over time");
+	if (vmt_sparkline_write(&options->layout, report->rss, report->rss_count, line))
+		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  %s", line);
+	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  first %s, peak %s at %s, last %s",
+			vmt_units_bytes(low, report->rss[0].rss_bytes),
+			vmt_units_bytes(high, peak->rss_bytes),
+			vmt_units_duration(when, peak->time_ns > 0 ? (uint64_t)peak->time_ns : 0),
+			vmt_units_bytes(last, report->rss[report->rss_count - 1].rss_bytes));
+}
+
+static void
+print_cgroup(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char limit[VMT_UNITS_BYTES];
+	char peak[VMT_UNITS_BYTES];
+	bool has_peak =
+	    report->cgroup.peak_bytes != VMT_FIGURE_UNKNOWN && report->cgroup.peak_bytes;
+
+	if (report->cgroup.limit_bytes == VMT_FIGURE_UNKNOWN || report->cgroup.limit_bytes == 0)
+		return;
+	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  cgroup limit %s%s%s",
+			vmt_units_bytes(limit, report->cgroup.limit_bytes),
+			has_peak ? ", used at most " : "",
+			has_peak ? vmt_units_bytes(peak, report->cgroup.peak_bytes) : "");
+	if (report->cgroup.oom_kills && report->cgroup.oom_kills != VMT_FIGURE_UNKNOWN)
+		vmt_layout_line(&options->layout, VMT_STYLE_ALARM,
+				"  the kernel killed for want of memory here: %" PRIu64 " times",
+				report->cgroup.oom_kills);
+}
+
+static void
+print_snapshot(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char when[VMT_UNITS_BYTES];
+	char skew[VMT_UNITS_BYTES];
+	char text[512];
+
+	if (!report->snapshot.taken)
+		return;
+	snprintf(text, sizeof(text),
+		 "- Figures are those of snapshot %" PRIu32 " of %" PRIu32
+		 ", taken at %s, pages read by %s; the kernel's own counter differs by %s.",
+		 report->snapshot.index + 1, report->snapshot.count,
+		 vmt_units_duration(
+		     when, report->snapshot.time_ns > 0 ? (uint64_t)report->snapshot.time_ns : 0),
+		 report->snapshot.source ? report->snapshot.source : "unknown means",
+		 vmt_units_bytes(skew, report->snapshot.skew_bytes));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+}
+
+static void
+print_coverage(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+	char bytes[VMT_UNITS_BYTES];
+	char count[VMT_UNITS_BYTES];
+	bool sampled = strcmp(report->coverage.malloc_mode, "sampled") == 0;
+
+	title(options, "What these figures rest on");
+	print_snapshot(report, options);
+	snprintf(text, sizeof(text), "- Events read: %s. Stacks: %s. malloc: %s%s%s%s.",
+		 vmt_units_count(count, report->loss.events), report->coverage.stacks,
+		 report->coverage.malloc_mode, sampled ? ", one in " : "",
+		 sampled ? vmt_units_bytes(bytes, report->coverage.malloc_sample_bytes) : "",
+		 sampled ? " on average, every larger block" : "");
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+	if (report->loss.snapshots_skipped)
+		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN,
+				"- Snapshots left out to stay cheap: %" PRIu64 ".",
+				report->loss.snapshots_skipped);
+	for (size_t i = 0; i < report->coverage.blind_spot_count; i++) {
+		snprintf(text, sizeof(text), "- %s", report->coverage.blind_spots[i]);
+		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+	}
+}
+
+void
+vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	assert(options->layout.columns >= 20);
+	print_top(report, options);
+	print_process(report, options);
+	print_classes(report, options);
+	print_sites(report, options);
+	print_files(report, options);
+	print_advice(report, options);
+	print_rss(report, options);
+	print_cgroup(report, options);
+	print_coverage(report, options);
+}

@@ -1,0 +1,27 @@
+/*
+ * text.h: what does a person read about a process's memory?
+ *
+ * A report as text, the most useful sentence first. Writes to one stream, allocates nothing that
+ * outlives the call. The caller finds out the width and whether there is color.
+ */
+#ifndef VMT_TEXT_OUT_H
+#define VMT_TEXT_OUT_H
+
+#include "tools/model/report.h"
+#include "tools/out/layout.h"
+#include "tools/out/rank.h"
+
+#define VMT_TEXT_DEFAULT_TOP 12u
+
+struct vmt_text_options {
+	struct vmt_layout layout;
+	enum vmt_rank_by rank;
+	size_t top; /* rows of each list */
+};
+
+void vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* "function file:line", or "module+0x12", as far as known. Returns result. */
+char *vmt_text_frame(const struct vmt_frame *frame, char *result, size_t result_bytes);
+
+#endif
