@@ -1,0 +1,375 @@
+/* harness.c: see harness.h. */
+#include "tests/e2e/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RUN_LIMIT_SECONDS 300
+
+const char *
+built(const char *name)
+{
+	static char paths[8][PATH_MAX];
+	static unsigned next;
+	char *path = paths[next++ % 8];
+	char self[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	assert_true(length > 0);
+	self[length] = '\0';
+	/* BUILD/tests/e2e/test_x: three levels up. */
+	for (int level = 0; level < 3; level++)
+		*strrchr(self, '/') = '\0';
+	assert_true(snprintf(path, PATH_MAX, "%s/%s", self, name) < PATH_MAX);
+	return path;
+}
+
+static char scratch_path[PATH_MAX];
+
+static void
+remove_scratch(void)
+{
+	char command[PATH_MAX + 16];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", scratch_path);
+	if (system(command) != 0)
+		fprintf(stderr, "left behind: %s\n", scratch_path);
+}
+
+const char *
+scratch(void)
+{
+	if (scratch_path[0] == '\0') {
+		const char *base = getenv("TMPDIR");
+
+		snprintf(scratch_path, sizeof(scratch_path), "%s/vmtrace-test-XXXXXX",
+			 base != NULL ? base : "/tmp");
+		assert_non_null(mkdtemp(scratch_path));
+		atexit(remove_scratch);
+	}
+	return scratch_path;
+}
+
+const char *
+scratch_file(const char *name)
+{
+	static char paths[8][PATH_MAX];
+	static unsigned next;
+	char *path = paths[next++ % 8];
+
+	assert_true(snprintf(path, PATH_MAX, "%s/%s", scratch(), name) < PATH_MAX);
+	return path;
+}
+
+static void
+exec_child(const char *const argv[], const char *const environment[])
+{
+	char *arguments[256];
+	size_t count = 0;
+
+	for (; argv[count] != NULL && count < 255; count++)
+		arguments[count] = strdup(argv[count]);
+	arguments[count] = NULL;
+	for (size_t i = 0; environment != NULL && environment[i] != NULL; i++)
+		putenv(strdup(environment[i]));
+	execvp(arguments[0], arguments);
+	_exit(127);
+}
+
+struct capture {
+	char *bytes;
+	size_t length;
+	size_t room;
+	int fd;
+};
+
+static bool
+capture_some(struct capture *capture)
+{
+	if (capture->room - capture->length < 4096) {
+		capture->room = capture->room * 2 + 65536;
+		capture->bytes = realloc(capture->bytes, capture->room);
+		assert_non_null(capture->bytes);
+	}
+	ssize_t got = read(capture->fd, capture->bytes + capture->length,
+			   capture->room - capture->length - 1);
+
+	if (got <= 0)
+		return false;
+	capture->length += (size_t)got;
+	return true;
+}
+
+static void
+capture_both(struct capture capture[2], pid_t pid)
+{
+	time_t deadline = time(NULL) + RUN_LIMIT_SECONDS;
+
+	while (capture[0].fd >= 0 || capture[1].fd >= 0) {
+		struct pollfd polls[2] = {{.fd = capture[0].fd, .events = POLLIN},
+					  {.fd = capture[1].fd, .events = POLLIN}};
+
+		poll(polls, 2, 1000);
+		if (time(NULL) > deadline) {
+			kill(pid, SIGKILL);
+			fail_msg("ran for more than %d s", RUN_LIMIT_SECONDS);
+		}
+		for (int i = 0; i < 2; i++)
+			if (polls[i].revents != 0 && !capture_some(&capture[i])) {
+				close(capture[i].fd);
+				capture[i].fd = -1;
+			}
+	}
+	for (int i = 0; i < 2; i++) {
+		if (capture[i].bytes == NULL)
+			capture[i].bytes = calloc(1, 1);
+		capture[i].bytes[capture[i].length] = '\0';
+	}
+}
+
+void
+run_program(struct run *run, const char *const argv[], const char *const environment[])
+{
+	int out[2];
+	int err[2];
+	struct rusage usage;
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(err, O_CLOEXEC), 0);
+	fflush(NULL);
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int nothing = open("/dev/null", O_RDONLY);
+
+		dup2(nothing, 0);
+		dup2(out[1], 1);
+		dup2(err[1], 2);
+		exec_child(argv, environment);
+	}
+	close(out[1]);
+	close(err[1]);
+	struct capture capture[2] = {{.fd = out[0]}, {.fd = err[0]}};
+
+	capture_both(capture, pid);
+	assert_int_equal(wait4(pid, &run->wait_status, 0, &usage), pid);
+	run->exit_status = WIFEXITED(run->wait_status) ? WEXITSTATUS(run->wait_status) : -1;
+	run->out = capture[0].bytes;
+	run->out_bytes = capture[0].length;
+	run->err = capture[1].bytes;
+	run->peak_rss_kib = usage.ru_maxrss;
+}
+
+void
+run_free(struct run *run)
+{
+	free(run->out);
+	free(run->err);
+	memset(run, 0, sizeof(*run));
+}
+
+void
+converse_start(struct conversation *talk, const char *const argv[], const char *const environment[])
+{
+	int to[2];
+	int from[2];
+
+	assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+	fflush(NULL);
+	talk->pid = fork();
+	assert_true(talk->pid >= 0);
+	if (talk->pid == 0) {
+		dup2(to[0], 0);
+		dup2(from[1], 1);
+		exec_child(argv, environment);
+	}
+	close(to[0]);
+	close(from[1]);
+	talk->to = to[1];
+	talk->from = from[0];
+}
+
+void
+converse_read_line(struct conversation *talk)
+{
+	size_t length = 0;
+
+	for (;;) {
+		char c;
+
+		assert_int_equal(read(talk->from, &c, 1), 1);
+		if (c == '\n')
+			break;
+		assert_true(length < sizeof(talk->line) - 1);
+		talk->line[length++] = c;
+	}
+	talk->line[length] = '\0';
+}
+
+int
+converse_end(struct conversation *talk)
+{
+	int status;
+	char rest[4096];
+
+	close(talk->to);
+	while (read(talk->from, rest, sizeof(rest)) > 0)
+		;
+	close(talk->from);
+	assert_int_equal(waitpid(talk->pid, &status, 0), talk->pid);
+	return status;
+}
+
+void
+record(struct run *run, const char *trace, const char *const options[], const char *const argv[])
+{
+	const char *all[256] = {built("vmtrace"), "record", "-o", trace};
+	size_t count = 4;
+
+	for (size_t i = 0; options != NULL && options[i] != NULL; i++)
+		all[count++] = options[i];
+	all[count++] = "--";
+	for (size_t i = 0; argv[i] != NULL && count < 255; i++)
+		all[count++] = argv[i];
+	run_program(run, all, NULL);
+}
+
+json_t *
+report(const char *trace, const char *const options[])
+{
+	const char *all[64] = {built("vmtrace"), "report", "--format", "json", trace};
+	size_t count = 5;
+	struct run run;
+	json_error_t trouble;
+
+	for (size_t i = 0; options != NULL && options[i] != NULL; i++)
+		all[count++] = options[i];
+	run_program(&run, all, NULL);
+	if (run.exit_status != 0)
+		fail_msg("report of %s: status %d: %s", trace, run.exit_status, run.err);
+	json_t *root = json_loads(run.out, 0, &trouble);
+
+	if (root == NULL)
+		fail_msg("report of %s: line %d: %s", trace, trouble.line, trouble.text);
+	run_free(&run);
+	return root;
+}
+
+json_t *
+member(json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+
+	if (value == NULL)
+		fail_msg("no member \"%s\"", key);
+	return value;
+}
+
+int64_t
+number(json_t *object, const char *key)
+{
+	json_t *value = member(object, key);
+
+	if (!json_is_integer(value))
+		fail_msg("\"%s\" is not a whole number", key);
+	return json_integer_value(value);
+}
+
+int64_t
+class_committed(json_t *root, const char *name)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(member(root, "classes"), i,
+			   row) if (strcmp(json_string_value(member(row, "name")), name) ==
+				    0) return number(row, "committed_bytes");
+	return 0;
+}
+
+static bool
+site_matches(json_t *site, const char *kind, const char *function, size_t depth)
+{
+	json_t *frame;
+	size_t i;
+
+	if (kind != NULL && strcmp(json_string_value(member(site, "kind")), kind) != 0)
+		return false;
+	json_array_foreach(member(site, "frames"), i, frame)
+	{
+		const char *name = json_string_value(json_object_get(frame, "function"));
+
+		if (i >= depth)
+			break;
+		if (name != NULL && strcmp(name, function) == 0)
+			return true;
+	}
+	return false;
+}
+
+json_t *
+find_site(json_t *root, const char *kind, const char *function, size_t depth)
+{
+	json_t *site;
+	size_t i;
+
+	json_array_foreach(member(root, "sites"), i,
+			   site) if (site_matches(site, kind, function, depth)) return site;
+	return NULL;
+}
+
+int64_t
+site_sum(json_t *root, const char *kind, const char *function, const char *figure)
+{
+	json_t *site;
+	size_t i;
+	int64_t sum = 0;
+
+	json_array_foreach(member(root, "sites"), i,
+			   site) if (site_matches(site, kind, function, SIZE_MAX)) sum +=
+	    number(site, figure);
+	return sum;
+}
+
+static void
+check_keys(json_t *object, const char *const keys[])
+{
+	for (size_t i = 0; keys[i] != NULL; i++)
+		member(object, keys[i]);
+}
+
+void
+check_report(json_t *root)
+{
+	static const char *const top[] = {"schema",  "process",	 "snapshot", "totals",
+					  "classes", "sites",	 "advice",   "rss",
+					  "loss",    "coverage", NULL};
+	json_t *row;
+	size_t i;
+	int64_t committed = 0;
+	int64_t reserved = 0;
+	json_t *snapshot = member(root, "snapshot");
+
+	check_keys(root, top);
+	assert_string_equal(json_string_value(member(root, "schema")), "vmtrace-report/1");
+	json_array_foreach(member(root, "classes"), i, row)
+	{
+		committed += number(row, "committed_bytes");
+		reserved += number(row, "reserved_bytes");
+	}
+	assert_int_equal(committed, number(snapshot, "rss_bytes"));
+	assert_int_equal(reserved, number(snapshot, "virtual_bytes"));
+	assert_int_equal(committed, number(member(root, "totals"), "committed_bytes"));
+}

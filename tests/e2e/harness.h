@@ -1,0 +1,76 @@
+/*
+ * harness.h: how does a test run the real command and read what it says?
+ *
+ * Runs programs with captured output, waits by their end or by what they print, never by time. All
+ * memory is the test process's; a failed expectation fails the running cmocka test.
+ */
+#ifndef VMT_HARNESS_H
+#define VMT_HARNESS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+struct run {
+	int wait_status;
+	int exit_status; /* -1: killed by a signal */
+	char *out;
+	size_t out_bytes;
+	char *err;
+	long peak_rss_kib;
+};
+
+/* Absolute path of a built file ("vmtrace", "libvmtrace.so", "tests/target/x"). Static buffers,
+ * some of them: valid for the next eight calls. */
+const char *built(const char *name);
+
+/* A fresh directory for the running test's files, removed at the program's end. */
+const char *scratch(void);
+const char *scratch_file(const char *name);
+
+/* Runs argv (NULL-terminated) to its end. environment: extra NAME=value strings or NULL. A program
+ * that runs for longer than 300 s is killed and the test fails. */
+void run_program(struct run *run, const char *const argv[], const char *const environment[]);
+void run_free(struct run *run);
+
+/* A program with pipes on its standard input and output. */
+struct conversation {
+	pid_t pid;
+	int to;	  /* its standard input */
+	int from; /* its standard output */
+	char line[65536];
+};
+void converse_start(struct conversation *talk, const char *const argv[],
+		    const char *const environment[]);
+/* Reads one line (without newline) into talk->line; fails the test at end of file. */
+void converse_read_line(struct conversation *talk);
+/* Closes its input, waits; returns the wait status. */
+int converse_end(struct conversation *talk);
+
+/* `vmtrace record -o trace [options] -- argv`, and `vmtrace report --format json trace`. */
+void record(struct run *run, const char *trace, const char *const options[],
+	    const char *const argv[]);
+json_t *report(const char *trace, const char *const options[]);
+
+/* Members of a report; a missing one fails the test. */
+int64_t number(json_t *object, const char *key);
+json_t *member(json_t *object, const char *key);
+/* committed_bytes of a class, 0 when it is left out. */
+int64_t class_committed(json_t *report, const char *name);
+
+/* The site whose innermost frames contain the function within `depth` frames and whose kind is kind
+ * (NULL: any); NULL where there is none. Several: the first. */
+json_t *find_site(json_t *report, const char *kind, const char *function, size_t depth);
+/* Sum of a figure over all such sites. */
+int64_t site_sum(json_t *report, const char *kind, const char *function, const char *figure);
+
+/* What holds for every report: the identity, and no key of the schema missing. */
+void check_report(json_t *report);
+
+#endif

@@ -1,0 +1,289 @@
+/*
+ * test_unharmed.c: do programs that live dangerously run as if nobody watched, and are they seen?
+ *
+ * Signals, thread storms, forks, exec chains, closed descriptors, plugins that come and go. The
+ * program must end well, the trace must be readable, and its books must stand in the report.
+ */
+#include "tests/e2e/books.h"
+
+#include <dirent.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void
+check_no_loss(json_t *root)
+{
+	json_t *loss = member(root, "loss");
+
+	assert_int_equal(number(loss, "events_dropped"), 0);
+	assert_int_equal(number(loss, "stacks_dropped"), 0);
+	assert_int_equal(number(loss, "slots_abandoned"), 0);
+	assert_int_equal(number(loss, "cut_bytes"), 0);
+	assert_int_equal(number(member(root, "totals"), "double_acquisitions"), 0);
+	assert_int_equal(number(member(root, "totals"), "unknown_releases"), 0);
+}
+
+/* The trace of a process image among those of a run: by pid, the newest of its images. */
+static json_t *
+report_of_pid(const char *pattern, int64_t pid)
+{
+	glob_t found;
+	json_t *chosen = NULL;
+	int64_t newest = -1;
+
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		json_t *root =
+		    report(found.gl_pathv[i], (const char *const[]){"--at", "end", NULL});
+		json_t *process = member(root, "process");
+
+		if (number(process, "pid") == pid && number(process, "start_unix_ns") > newest) {
+			newest = number(process, "start_unix_ns");
+			json_decref(chosen);
+			chosen = json_incref(root);
+		}
+		json_decref(root);
+	}
+	globfree(&found);
+	if (chosen == NULL)
+		fail_msg("no trace of process %lld", (long long)pid);
+	return chosen;
+}
+
+/* Records a target in `all`; its books must balance. Returns the report of the process that wrote
+ * them, and the books in *truth. */
+static json_t *
+watch(const char *program, const char *argument, json_t **truth)
+{
+	char target[256];
+	char output[4096];
+	char pattern[4096];
+	struct run run;
+
+	snprintf(target, sizeof(target), "tests/target/%s", program);
+	snprintf(output, sizeof(output), "%s/%s.%%p.vmt", scratch(), program);
+	snprintf(pattern, sizeof(pattern), "%s/%s.*.vmt", scratch(), program);
+	record(&run, output, (const char *const[]){"--malloc", "all", NULL},
+	       (const char *const[]){built(target), argument, NULL});
+	if (run.exit_status != 0)
+		fail_msg("%s ended with %d: %s%s", program, run.exit_status, run.out, run.err);
+	*truth = json_loads(run.out, 0, NULL);
+	if (*truth == NULL)
+		fail_msg("%s did not write its books: %s%s", program, run.out, run.err);
+	json_t *root = report_of_pid(pattern, number(*truth, "pid"));
+
+	check_report(root);
+	books_compare_sites(*truth, root);
+	books_compare_advice(*truth, root);
+	run_free(&run);
+	return root;
+}
+
+static void
+watch_all(const char *program, const char *argument)
+{
+	json_t *truth;
+	json_t *root = watch(program, argument, &truth);
+
+	check_no_loss(root);
+	json_decref(root);
+	json_decref(truth);
+}
+
+static void
+test_signal_free(void **state)
+{
+	(void)state;
+	watch_all("signal_free", NULL);
+}
+
+static void
+test_tls_destructor(void **state)
+{
+	(void)state;
+	watch_all("tls_destructor_malloc", NULL);
+}
+
+/* Blocks of before the library's constructor are not known: their frees may not count as errors. */
+static void
+test_before_main(void **state)
+{
+	(void)state;
+	watch_all("malloc_before_main", NULL);
+}
+
+static void
+test_threads_in_turn(void **state)
+{
+	(void)state;
+	watch_all("threads_many", "10000");
+}
+
+static void
+test_threads_at_once(void **state)
+{
+	(void)state;
+	watch_all("threads_at_once", "2000");
+}
+
+static void
+test_fork_with_threads(void **state)
+{
+	(void)state;
+	watch_all("fork_with_threads", NULL);
+}
+
+static void
+test_exec_chain(void **state)
+{
+	glob_t found;
+	char pattern[4096];
+
+	(void)state;
+	watch_all("exec_chain", "8");
+	snprintf(pattern, sizeof(pattern), "%s/exec_chain.*.vmt", scratch());
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 9);
+	globfree(&found);
+}
+
+static void
+test_close_all_descriptors(void **state)
+{
+	(void)state;
+	watch_all("close_all_fds", NULL);
+}
+
+static void
+test_dlopen_loop(void **state)
+{
+	(void)state;
+	watch_all("dlopen_loop", "300");
+}
+
+static json_t *
+self_portrait(const char *const environment[], const char *const argv[], struct run *run)
+{
+	run_program(run, argv, environment);
+	assert_int_equal(run->exit_status, 0);
+	json_t *portrait = json_loads(run->out, 0, NULL);
+
+	assert_non_null(portrait);
+	return portrait;
+}
+
+/* Asked from inside, a bare and a preloaded process are the same, and nothing is on stderr. */
+static void
+test_transparency(void **state)
+{
+	char preload[4096];
+	char output[4096];
+	struct run bare_run;
+	struct run preloaded_run;
+	const char *const argv[] = {built("tests/target/transparency"), NULL};
+
+	(void)state;
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
+	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s/transparency.%%p.vmt", scratch());
+	json_t *bare = self_portrait(NULL, argv, &bare_run);
+	json_t *preloaded =
+	    self_portrait((const char *const[]){preload, output, NULL}, argv, &preloaded_run);
+
+	if (!json_equal(bare, preloaded))
+		fail_msg("bare:      %s\npreloaded: %s", bare_run.out, preloaded_run.out);
+	assert_string_equal(preloaded_run.err, "");
+	assert_string_equal(json_string_value(member(preloaded, "Threads")), "1");
+	assert_int_equal(number(preloaded, "errno_at_main"), 0);
+	json_decref(bare);
+	json_decref(preloaded);
+	run_free(&bare_run);
+	run_free(&preloaded_run);
+}
+
+static int
+last_status_of(const char *command, const char *const environment[])
+{
+	struct run run;
+
+	run_program(&run, (const char *const[]){"/bin/sh", "-c", command, NULL}, environment);
+	int status = run.exit_status;
+
+	run_free(&run);
+	return status;
+}
+
+/* unshare(CLONE_NEWUSER) fails in a process with a second thread. */
+static void
+test_unshare(void **state)
+{
+	char preload[4096];
+	char output[4096];
+
+	(void)state;
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
+	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s/unshare.%%p.vmt", scratch());
+	assert_int_equal(
+	    last_status_of("unshare -U true", (const char *const[]){preload, output, NULL}),
+	    last_status_of("unshare -U true", NULL));
+}
+
+/* A bare preload leaves the same trace as record: a collector of its own, snapshots, an end. */
+static void
+test_bare_preload(void **state)
+{
+	char preload[4096];
+	char output[4096];
+	struct run run;
+
+	(void)state;
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
+	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s/bare.vmt", scratch());
+	run_program(&run, (const char *const[]){built("tests/target/cache_demo"), NULL},
+		    (const char *const[]){preload, output, NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.err, "");
+	json_t *root = report(scratch_file("bare.vmt"), NULL);
+
+	check_report(root);
+	assert_int_equal(site_sum(root, "mmap", "arena_grow", "committed_bytes"), 64 << 20);
+	json_decref(root);
+	run_free(&run);
+}
+
+/* Where nothing can be written, the program runs on and the user gets one line. */
+static void
+test_unwritable_output(void **state)
+{
+	char preload[4096];
+	struct run run;
+
+	(void)state;
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
+	run_program(&run, (const char *const[]){"/bin/echo", "hello", NULL},
+		    (const char *const[]){preload, "VMTRACE_OUTPUT=/nonexistent/t.vmt", NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.out, "hello\n");
+	assert_int_equal(strncmp(run.err, "vmtrace: not recording", 22), 0);
+	assert_ptr_equal(strchr(run.err, '\n'), run.err + strlen(run.err) - 1);
+	run_free(&run);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_transparency),    cmocka_unit_test(test_unshare),
+	    cmocka_unit_test(test_bare_preload),    cmocka_unit_test(test_unwritable_output),
+	    cmocka_unit_test(test_signal_free),	    cmocka_unit_test(test_tls_destructor),
+	    cmocka_unit_test(test_before_main),	    cmocka_unit_test(test_threads_in_turn),
+	    cmocka_unit_test(test_threads_at_once), cmocka_unit_test(test_fork_with_threads),
+	    cmocka_unit_test(test_exec_chain),	    cmocka_unit_test(test_close_all_descriptors),
+	    cmocka_unit_test(test_dlopen_loop),
+	};
+
+	return cmocka_run_group_tests_name("unharmed", tests, NULL, NULL);
+}

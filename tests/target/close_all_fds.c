@@ -1,0 +1,70 @@
+/* Closes every descriptor above 2, as daemons do, opens files of its own under the same numbers,
+ * goes on allocating, and finds in its files what it wrote and nothing else. */
+#include "tests/target/truth.h"
+
+#define FILES 6
+
+static NOINLINE char *
+map_after_close(void)
+{
+	return truth_mapped(
+	    mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
+static int
+make_file(void)
+{
+	const char *directory = getenv("TMPDIR");
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/vmtrace-close.XXXXXX", directory ? directory : "/tmp");
+	fd = mkstemp(path);
+	if (fd < 0)
+		truth_die("mkstemp");
+	unlink(path);
+	return fd;
+}
+
+int
+main(void)
+{
+	static char found[64];
+	int files[FILES];
+	size_t committed = 0;
+
+	for (int fd = 3; fd < 4096; fd++)
+		close(fd);
+	for (int i = 0; i < FILES; i++) {
+		files[i] = make_file();
+		if (files[i] != 3 + i)
+			truth_die("the lowest free descriptor");
+		if (write(files[i], "mine\n", 5) != 5)
+			truth_die("write");
+	}
+	for (int i = 0; i < 20; i++) {
+		char *range = map_after_close();
+
+		truth_touch(range, MIB, PAGE);
+		committed += truth_present(range, MIB);
+		for (int block = 0; block < 1000; block++)
+			free(malloc(70000));
+	}
+	for (int i = 0; i < FILES; i++) {
+		ssize_t length = pread(files[i], found, sizeof(found), 0);
+
+		if (length != 5 || memcmp(found, "mine\n", 5) != 0)
+			truth_die("own file");
+	}
+	truth_site(&(struct truth_site){
+	    .kind = "mmap",
+	    .function = "map_after_close",
+	    .count = 20,
+	    .live_count = 20,
+	    .reserved_bytes = 20 * MIB,
+	    .accessible_bytes = 20 * MIB,
+	    .committed_bytes = committed,
+	    .total_reserved_bytes = 20 * MIB,
+	});
+	return truth_end("close_all_fds");
+}
