@@ -1,0 +1,163 @@
+/*
+ * pair.c: what does one pair of calls cost?
+ *
+ * Usage: pair WORKLOAD DEPTH THREADS PAIRS. Each thread recurses to DEPTH, then does PAIRS pairs.
+ * Prints nanoseconds of wall clock a pair (per thread). Workloads:
+ *   malloc   64-byte malloc and free          mmap     64 KiB mmap and munmap
+ *   touch    the same, every page written     madvise  64 KiB touched, MADV_DONTNEED
+ *   resident one mapping of PAIRS MiB, touched, then waits for its input to end
+ */
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RANGE_BYTES ((size_t)64 << 10)
+
+struct job {
+	const char *workload;
+	long depth;
+	long pairs;
+	double nanoseconds;
+	pthread_t thread;
+};
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static char *
+map_range(size_t bytes)
+{
+	char *range = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (range == MAP_FAILED)
+		exit(1);
+	return range;
+}
+
+static void
+do_malloc(long pairs)
+{
+	for (long i = 0; i < pairs; i++) {
+		void *volatile block = malloc(64);
+
+		free(block);
+	}
+}
+
+static void
+touch(char *range, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += 4096)
+		((volatile char *)range)[at] = 1;
+}
+
+static void
+do_mmap(long pairs, int touched)
+{
+	for (long i = 0; i < pairs; i++) {
+		char *range = map_range(RANGE_BYTES);
+
+		if (touched)
+			touch(range, RANGE_BYTES);
+		munmap(range, RANGE_BYTES);
+	}
+}
+
+static void
+do_madvise(long pairs)
+{
+	char *range = map_range(RANGE_BYTES);
+
+	for (long i = 0; i < pairs; i++) {
+		touch(range, RANGE_BYTES);
+		madvise(range, RANGE_BYTES, MADV_DONTNEED);
+	}
+	munmap(range, RANGE_BYTES);
+}
+
+static void
+do_resident(long mebibytes)
+{
+	size_t bytes = (size_t)mebibytes << 20;
+
+	touch(map_range(bytes), bytes);
+}
+
+static void
+work(const struct job *job)
+{
+	if (strcmp(job->workload, "malloc") == 0)
+		do_malloc(job->pairs);
+	else if (strcmp(job->workload, "mmap") == 0)
+		do_mmap(job->pairs, 0);
+	else if (strcmp(job->workload, "touch") == 0)
+		do_mmap(job->pairs, 1);
+	else if (strcmp(job->workload, "madvise") == 0)
+		do_madvise(job->pairs);
+	else
+		do_resident(job->pairs);
+}
+
+__attribute__((noinline)) static void
+descend(struct job *job, long depth)
+{
+	if (depth > 2) {
+		descend(job, depth - 1);
+	} else {
+		uint64_t start = now_ns();
+
+		work(job);
+		job->nanoseconds = (double)(now_ns() - start) / (double)job->pairs;
+	}
+	__asm__ volatile("" ::: "memory");
+}
+
+static void *
+run(void *argument)
+{
+	struct job *job = argument;
+
+	descend(job, job->depth);
+	return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct job jobs[64];
+	double sum = 0;
+
+	if (argc != 5)
+		return 2;
+	long threads = strtol(argv[3], NULL, 10);
+
+	if (threads < 1 || threads > 64)
+		return 2;
+	for (long i = 0; i < threads; i++) {
+		jobs[i] = (struct job){.workload = argv[1],
+				       .depth = strtol(argv[2], NULL, 10),
+				       .pairs = strtol(argv[4], NULL, 10)};
+		if (threads > 1 && pthread_create(&jobs[i].thread, NULL, run, &jobs[i]) != 0)
+			return 1;
+	}
+	if (threads == 1)
+		run(&jobs[0]);
+	for (long i = 0; i < threads; i++) {
+		if (threads > 1)
+			pthread_join(jobs[i].thread, NULL);
+		sum += jobs[i].nanoseconds;
+	}
+	printf("ns %.2f\n", sum / (double)threads);
+	return 0;
+}
