@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* Many times what one release can need: the state changes at most twice more. */
+/* Many times what one position can need: its state changes at most twice more. */
 #define RELEASE_TRIES 8u
+
+/* No event's kind: the position holds nothing that waits for the file. */
+#define NOT_COPIED UINT8_MAX
 
 /* A full chunk's worth of events, or a quarter of a small ring, is not left waiting. */
 #define LAZY_EVENTS 2048u
@@ -15,8 +18,8 @@
 struct batch {
 	struct vmt_chunk chunk;
 	struct vmt_encoder encoder;
-	uint64_t first; /* position of states[0] */
-	uint32_t count; /* states noted */
+	uint64_t first; /* position of kinds[0] */
+	uint32_t count; /* kinds noted */
 };
 
 void
@@ -61,27 +64,22 @@ vmt_drain_fill(const struct vmt_drain *drain)
 	return fullest;
 }
 
-static void
-load_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, struct vmt_event *event)
-{
-	const void *slot = vmt_ring_sequence(&drain->rings[index].view, position);
-
-	if (index % VMT_RING_CLASSES == VMT_RING_HEAP)
-		vmt_event_from_heap(event, slot);
-	else
-		vmt_event_from_map(event, slot);
-}
-
-/* Copies a committed slot. False when it was discarded meanwhile: the fence orders the copy before
- * the second look at the sequence, and content changes only after the sequence has. */
+/* Copies a committed slot. False when it was discarded meanwhile. */
 static bool
 copy_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, struct vmt_event *event)
 {
-	uint32_t *sequence = vmt_ring_sequence(&drain->rings[index].view, position);
+	union {
+		struct vmt_heap_event heap;
+		struct vmt_map_event map;
+	} slot;
 
-	load_slot(drain, index, position, event);
-	vmt_atomic_fence_acquire();
-	return vmt_atomic_load_relaxed(sequence) == (uint32_t)position + 1;
+	if (!vmt_ring_copy(&drain->rings[index].view, position, &slot))
+		return false;
+	if (index % VMT_RING_CLASSES == VMT_RING_HEAP)
+		vmt_event_from_heap(event, &slot.heap);
+	else
+		vmt_event_from_map(event, &slot.map);
+	return true;
 }
 
 static void
@@ -93,9 +91,11 @@ note_time(struct vmt_chunk *chunk, uint64_t time)
 		chunk->time_max = time;
 }
 
-/* Puts a committed slot into the batch. False when there is no room left. */
+/* Puts a committed slot into the batch; *kind receives what to release it as. False when there is
+ * no room left. */
 static bool
-put_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch)
+put_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch,
+	 uint8_t *kind)
 {
 	struct vmt_event event;
 
@@ -103,6 +103,7 @@ put_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, struc
 		batch->chunk.overwritten++;
 		return true;
 	}
+	*kind = event.kind < VMT_EVENT_KINDS ? event.kind : 0;
 	if (event.kind >= VMT_EVENT_KINDS) {
 		batch->chunk.abandoned++;
 		return true;
@@ -128,29 +129,36 @@ out_of_patience(struct vmt_drain_ring *ring, uint64_t position, uint64_t now_ns)
 	return now_ns - ring->busy_since_ns >= VMT_DRAIN_PATIENCE_NS;
 }
 
-/* Accounts for one position; false when the batch ends before it. */
+/* Accounts for one position; false when the batch ends before it. Only what was copied waits for
+ * the file to be released (*kind says as what); whoever wins the swap of any other state counts it.
+ */
 static bool
 put_position(struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch,
-	     enum vmt_ring_state state, uint64_t now_ns, enum vmt_drain_mode mode)
+	     uint8_t *kind, uint64_t now_ns, enum vmt_drain_mode mode)
 {
-	switch (state) {
-	case VMT_RING_COMMITTED:
-		return put_slot(drain, index, position, batch);
-	case VMT_RING_RELEASED:
-		batch->chunk.overwritten++;
+	struct vmt_drain_ring *ring = &drain->rings[index];
+
+	for (unsigned tries = 0; tries < RELEASE_TRIES; tries++) {
+		enum vmt_ring_state state = vmt_ring_look(&ring->view, position);
+
+		if (state == VMT_RING_COMMITTED)
+			return put_slot(drain, index, position, batch, kind);
+		if (state == VMT_RING_RELEASED) {
+			batch->chunk.overwritten++;
+			return true;
+		}
+		if ((state == VMT_RING_BUSY || state == VMT_RING_EMPTY) &&
+		    mode != VMT_DRAIN_FINAL && !out_of_patience(ring, position, now_ns))
+			return false;
+		if (state != VMT_RING_EMPTY && !vmt_ring_release(&ring->view, position, state))
+			continue;
+		if (state == VMT_RING_BUSY || state == VMT_RING_EMPTY)
+			batch->chunk.abandoned++;
+		else
+			batch->chunk.dead++;
 		return true;
-	case VMT_RING_DEAD:
-	case VMT_RING_DEAD_DONE:
-		batch->chunk.dead++;
-		return true;
-	case VMT_RING_BUSY:
-	case VMT_RING_EMPTY:
-		break;
 	}
-	if (mode != VMT_DRAIN_FINAL && !out_of_patience(&drain->rings[index], position, now_ns))
-		return false;
-	batch->chunk.abandoned++;
-	return true;
+	return false;
 }
 
 /* Steps over what producers have discarded in bulk: every position below tail is released. */
@@ -170,7 +178,7 @@ skip_discarded(const struct vmt_drain_ring *ring, struct batch *batch, uint64_t 
 
 /* Fills a batch from the ring's position on; its position_to says how far it got. */
 static void
-fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint8_t *states,
+fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint8_t *kinds,
 	   uint64_t now_ns, enum vmt_drain_mode mode)
 {
 	struct vmt_drain_ring *ring = &drain->rings[index];
@@ -178,33 +186,25 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint8_t
 	uint64_t at = skip_discarded(ring, batch, head);
 
 	batch->first = at;
-	while (at < head && batch->count < VMT_DRAIN_BATCH && batch->count < ring->view.capacity) {
-		enum vmt_ring_state state = vmt_ring_look(&ring->view, at);
-
-		if (!put_position(drain, index, at, batch, state, now_ns, mode))
+	while (batch->chunk.overwritten < INT32_MAX && at < head &&
+	       batch->count < VMT_DRAIN_BATCH && batch->count < ring->view.capacity) {
+		kinds[batch->count] = NOT_COPIED;
+		if (!put_position(drain, index, at, batch, &kinds[batch->count], now_ns, mode))
 			break;
-		states[batch->count++] = (uint8_t)state;
+		batch->count++;
 		at++;
 	}
 	batch->chunk.position_from = ring->position;
 	batch->chunk.position_to = at;
 }
 
-/* Hands the positions of a written batch back to the producers. A slot whose writer came back late
- * is released as what it is by now; it stays accounted for as the chunk says. */
+/* Hands the copied positions of a written batch back to the producers. */
 static void
-release_batch(const struct vmt_ring_view *view, const struct batch *batch, const uint8_t *states)
+release_batch(const struct vmt_ring_view *view, const struct batch *batch, const uint8_t *kinds)
 {
-	for (uint32_t i = 0; i < batch->count; i++) {
-		uint64_t position = batch->first + i;
-		enum vmt_ring_state state = (enum vmt_ring_state)states[i];
-
-		for (unsigned tries = 0; tries < RELEASE_TRIES; tries++) {
-			if (state == VMT_RING_EMPTY || vmt_ring_release(view, position, state))
-				break;
-			state = vmt_ring_look(view, position);
-		}
-	}
+	for (uint32_t i = 0; i < batch->count; i++)
+		if (kinds[i] != NOT_COPIED)
+			vmt_ring_release_filed(view, batch->first + i, kinds[i]);
 }
 
 /* One batch of one ring: 1 = there may be more, 0 = nothing left to take now, else an error. */
@@ -218,7 +218,7 @@ drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 	int result;
 
 	vmt_codec_begin_encode(&batch.encoder, scratch->payload.bytes, scratch->payload.capacity);
-	fill_batch(drain, index, &batch, scratch->states, now_ns, mode);
+	fill_batch(drain, index, &batch, scratch->kinds, now_ns, mode);
 	if (batch.chunk.position_to == ring->position)
 		return 0;
 	used = (size_t)(batch.encoder.at - scratch->payload.bytes);
@@ -227,7 +227,7 @@ drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 		return result;
 	ring->position = batch.chunk.position_to;
 	ring->busy_since_ns = 0;
-	release_batch(&ring->view, &batch, scratch->states);
+	release_batch(&ring->view, &batch, scratch->kinds);
 	return 1;
 }
 

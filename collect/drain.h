@@ -51,7 +51,7 @@ struct vmt_drain {
 
 struct vmt_drain_scratch {
 	struct vmt_buffer payload;
-	uint8_t states[VMT_DRAIN_BATCH]; /* enum vmt_ring_state of a batch's positions */
+	uint8_t kinds[VMT_DRAIN_BATCH]; /* of a batch's copied events; 255 = none copied */
 };
 
 /* Takes up the rings of a checked head mapped at base. */

@@ -30,6 +30,7 @@ struct take {
 	/* Of the mapping in hand: */
 	struct vmt_run *runs;
 	uint32_t run_count;
+	uint64_t previous_end;		  /* of the mapping before, 0 at the start */
 	uint64_t packed_bytes[RUN_KINDS]; /* past the limit: sums only */
 	bool packed;
 };
@@ -177,12 +178,34 @@ scan_mapping(struct take *take, const struct vmt_mapping *mapping)
 	return vmt_residency_scan(&residency, mapping->start, mapping->end, &sink);
 }
 
+/*
+ * The part of a mapping that lies behind the one before it; false when nothing does. The kernel
+ * holds no lock between two reads of maps: a mapping that grew or merged meanwhile comes back with
+ * pages that have been counted.
+ */
 static bool
-take_mapping(void *context, const struct vmt_mapping *mapping)
+clip(struct take *take, const struct vmt_mapping *mapping, struct vmt_mapping *clipped)
+{
+	*clipped = *mapping;
+	if (mapping->end <= take->previous_end)
+		return false;
+	if (mapping->start < take->previous_end) {
+		clipped->start = take->previous_end;
+		if (mapping->inode)
+			clipped->file_offset += clipped->start - mapping->start;
+	}
+	take->previous_end = mapping->end;
+	return true;
+}
+
+static bool
+take_mapping(void *context, const struct vmt_mapping *whole)
 {
 	struct take *take = context;
+	struct vmt_mapping clipped;
+	const struct vmt_mapping *mapping = &clipped;
 
-	if (path_begins(mapping, "[vsyscall]"))
+	if (path_begins(whole, "[vsyscall]") || !clip(take, whole, &clipped))
 		return true;
 	take->run_count = 0;
 	take->packed = false;

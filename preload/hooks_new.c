@@ -17,19 +17,24 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum route { ROUTE_UNKNOWN, ROUTE_MALLOC, ROUTE_OWN };
+enum route {
+	ROUTE_UNKNOWN,
+	ROUTE_FORWARD, /* malloc's hooks record it, or the program's own delete would not be seen */
+	ROUTE_OWN,
+};
 
 static uint32_t new_route; /* enum route; leaves UNKNOWN once */
 
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
 
 /* Whether this call of operator new is to be looked at. */
 static inline bool
 is_watched(const struct vmt_thread *thread)
 {
 	return vmt_heap_mode() != VMT_MALLOC_OFF &&
-	       vmt_atomic_load_relaxed(&new_route) != ROUTE_MALLOC && thread->heap_depth == 0 &&
+	       vmt_atomic_load_relaxed(&new_route) != ROUTE_FORWARD && thread->heap_depth == 0 &&
 	       vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING;
 }
 
@@ -39,7 +44,7 @@ made(struct vmt_thread *thread, uint32_t calls_before, void *block, size_t size,
 	uint32_t expected = ROUTE_UNKNOWN;
 	bool by_malloc = thread->heap_calls != calls_before;
 
-	(void)vmt_atomic_cas(&new_route, &expected, by_malloc ? ROUTE_MALLOC : ROUTE_OWN);
+	(void)vmt_atomic_cas(&new_route, &expected, by_malloc ? ROUTE_FORWARD : ROUTE_OWN);
 	if (by_malloc)
 		return block;
 	return vmt_heap_acquired(thread, VMT_EVENT_NEW, block, size, frame);
@@ -157,11 +162,22 @@ hide(const struct vmt_next_symbols *file, const char *name)
 	(void)protect(symbol, PROT_READ);
 }
 
+/* Whether the program's calls of a name come to us first. */
+static bool
+is_ours(const char *name)
+{
+	uintptr_t found = (uintptr_t)vmt_real_find(name);
+
+	return found == 0 || (found >= (uintptr_t)__ehdr_start && found < (uintptr_t)_end);
+}
+
 void
 vmt_hooks_new_set_up(void)
 {
 	struct vmt_next_symbols file;
 
+	if (!is_ours("_Znwm") || !is_ours("_ZdlPv"))
+		new_route = ROUTE_FORWARD;
 	if (vmt_real()->_Znwm || !vmt_next_describe(&file, (uintptr_t)__ehdr_start, _DYNAMIC))
 		return;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -37,17 +37,21 @@
 pid_t _Fork(void);
 
 static uint64_t descriptor_bytes = USUAL_DESCRIPTOR_BYTES;
+/* Looked up, not linked: before glibc 2.34 they live in libpthread, which may not be loaded. */
 static int (*get_default_attributes)(pthread_attr_t *attributes);
+static int (*get_stack_size)(const pthread_attr_t *attributes, size_t *bytes);
+static int (*destroy_attributes)(pthread_attr_t *attributes);
 
 void
 vmt_hooks_process_set_up(void)
 {
 	const uint32_t *size = vmt_real_find("_thread_db_sizeof_pthread");
-	void *getter = vmt_real_find("pthread_getattr_default_np");
 
 	if (size && *size != 0)
 		descriptor_bytes = *size;
-	*(void **)&get_default_attributes = getter;
+	*(void **)&get_default_attributes = vmt_real_find("pthread_getattr_default_np");
+	*(void **)&get_stack_size = vmt_real_find("pthread_attr_getstacksize");
+	*(void **)&destroy_attributes = vmt_real_find("pthread_attr_destroy");
 }
 
 void
@@ -135,13 +139,16 @@ stack_bytes(const pthread_attr_t *attributes)
 	pthread_attr_t defaults;
 	size_t bytes = 0;
 
-	if (attributes)
-		return pthread_attr_getstacksize(attributes, &bytes) == 0 ? bytes : 0;
-	if (!get_default_attributes || get_default_attributes(&defaults) != 0)
+	if (!get_stack_size)
 		return 0;
-	if (pthread_attr_getstacksize(&defaults, &bytes) != 0)
+	if (attributes)
+		return get_stack_size(attributes, &bytes) == 0 ? bytes : 0;
+	if (!get_default_attributes || !destroy_attributes ||
+	    get_default_attributes(&defaults) != 0)
+		return 0;
+	if (get_stack_size(&defaults, &bytes) != 0)
 		bytes = 0;
-	pthread_attr_destroy(&defaults);
+	destroy_attributes(&defaults);
 	return bytes;
 }
 

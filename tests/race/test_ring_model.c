@@ -128,7 +128,7 @@ static void
 set_up_full_small_batch(void)
 {
 	set_up_full();
-	world.batch_limit = 3;
+	world.batch_limit = 2;
 }
 
 static void
@@ -230,7 +230,7 @@ static const uint64_t starts[] = {(UINT64_C(1) << 32) - 11, (UINT64_C(5) << 31) 
 #define STARTS (sizeof(starts) / sizeof(starts[0]))
 
 /* Scenarios with more states are explored across the wrap alone. */
-#define LIGHT_STATES 200000u
+#define LIGHT_STATES 100000u
 
 static void
 reset(uint64_t start)

@@ -170,7 +170,7 @@ join_world(struct world_snapshot *world, struct vmt_replay *replay,
 
 		if ((kind & VMT_RUN_PRESENT) && !(kind & VMT_RUN_ZERO))
 			expected[VMT_AMOUNT_COMMITTED] += world->runs[i].bytes;
-		if (kind & VMT_RUN_SWAPPED)
+		else if (kind & VMT_RUN_SWAPPED)
 			expected[VMT_AMOUNT_SWAPPED] += world->runs[i].bytes;
 	}
 	for (int i = 0; i < VMT_CLASSES; i++)

@@ -1,6 +1,7 @@
 #include "tools/read/symbols.h"
 
 #include "tools/read/demangle.h"
+#include "tools/read/symbols_elf.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -123,16 +124,24 @@ static void
 another_build_is_not_used(void **state)
 {
 	static const unsigned char other[20] = {0xde, 0xad};
+	const char *why;
+	struct vmt_symbols_elf *file = vmt_symbols_elf_open(own_path, &why);
 	struct vmt_symbols *symbols = vmt_symbols_new();
 	struct vmt_module module = module_of(own_path);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
 
 	(void)state;
+	assert_non_null(file);
 	module.build_id = other;
 	module.build_id_bytes = sizeof(other);
 	assert_int_equal(
 	    vmt_symbols_resolve(symbols, &module, file_address(vmt_test_plain_place), frames), 0);
 	assert_non_null(strstr(vmt_symbols_trouble(symbols, &module), "build-id"));
+	module.build_id_bytes = (uint32_t)vmt_symbols_elf_build_id(file, &module.build_id);
+	assert_int_equal(module.build_id_bytes, 20);
+	assert_int_equal(
+	    vmt_symbols_resolve(symbols, &module, file_address(vmt_test_plain_place), frames), 1);
+	vmt_symbols_elf_close(file);
 	/* The same path without one is another module. */
 	module.build_id_bytes = 0;
 	assert_int_equal(

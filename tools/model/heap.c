@@ -58,8 +58,8 @@ own_amounts(struct vmt_piece *piece, struct owner *owner, const struct vmt_amoun
 	}
 }
 
-/* Small blocks lie in glibc's main arena, or in a heap that begins at a multiple of its largest
- * size, in the same mapping; anywhere else they are another allocator's. */
+/* glibc's small blocks lie in the main arena, or in a heap that begins at a multiple of its largest
+ * size, in the same mapping, and that no hook has seen; anywhere else they are another allocator's. */
 static void
 note_blocks(struct vmt_piece *piece, const struct vmt_block *block)
 {
@@ -68,7 +68,7 @@ note_blocks(struct vmt_piece *piece, const struct vmt_block *block)
 	piece->has_blocks = true;
 	if (block->size >= SMALL_BYTES || piece->heap || piece->present)
 		return;
-	if (heap_start < piece->start && (piece->open || piece->tracked))
+	if (piece->class == VMT_CLASS_MMAP || (piece->open && heap_start < piece->start))
 		piece->has_foreign_blocks = true;
 }
 

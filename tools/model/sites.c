@@ -123,7 +123,7 @@ grow_spans(struct vmt_sites *sites, uint32_t more)
 	uint64_t room = sites->spans_room ? sites->spans_room : 4096;
 	uint32_t *spans;
 
-	if (sites->spans_room - sites->spans_used >= more)
+	if (sites->spans && sites->spans_room - sites->spans_used >= more)
 		return 0;
 	while (room - sites->spans_used < more)
 		room *= 2;
@@ -202,7 +202,9 @@ static bool
 same_spans(const struct vmt_sites *sites, const struct vmt_site_entry *entry, const uint32_t *spans,
 	   uint32_t frames)
 {
-	return entry->frames == frames &&
+	if (entry->frames != frames)
+		return false;
+	return !frames ||
 	       memcmp(sites->spans + entry->first_span, spans, frames * sizeof(*spans)) == 0;
 }
 

@@ -167,24 +167,36 @@ read_chunk_accounts(const struct vmt_index *index, uint64_t *drained, struct wal
 	}
 }
 
+/* A producer killed between its swap and its count, beside a reader that took the count back,
+ * leaves one below zero behind. */
+static uint64_t
+settled(uint64_t counter)
+{
+	return counter == UINT64_MAX ? 0 : counter;
+}
+
 static void
 add_losses(struct vmt_trace_loss *loss, const struct vmt_remains *remains,
 	   const struct vmt_head *head, const struct walk *seen)
 {
-	uint64_t counted = 0;
+	uint64_t stepped = 0;
+	uint64_t counted;
 
 	for (uint32_t ring = 0; ring < ring_count(head); ring++) {
 		const struct vmt_ring *control = &remains->counters[ring];
 
 		for (size_t kind = 0; kind < VMT_EVENT_KINDS; kind++) {
+			uint64_t overwritten = settled(control->overwritten[kind]);
+
 			loss->dropped_by_kind[kind] += control->dropped[kind];
-			loss->overwritten_by_kind[kind] += control->overwritten[kind];
+			loss->overwritten_by_kind[kind] += overwritten;
 			loss->events_dropped += control->dropped[kind];
-			loss->events_overwritten += control->overwritten[kind];
+			loss->events_overwritten += overwritten;
 		}
 		loss->slots_abandoned += control->abandoned;
+		stepped += control->stepped;
 	}
-	counted = loss->events_overwritten + loss->slots_abandoned;
+	counted = loss->events_overwritten + loss->slots_abandoned + stepped;
 	loss->events_missing = seen->gone > counted ? seen->gone - counted : 0;
 	loss->slots_abandoned += seen->abandoned;
 }

@@ -1,7 +1,6 @@
 #include "tools/read/symbols_elf.h"
 
 #include <assert.h>
-#include <elfutils/libdwelf.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <stdlib.h>
@@ -87,26 +86,81 @@ vmt_symbols_elf_handle(struct vmt_symbols_elf *file)
 	return file->elf;
 }
 
+/* The build-id among the notes of one section; 0 bytes = none. */
+static size_t
+find_build_id(Elf_Data *data, const unsigned char **id)
+{
+	const char *bytes = data->d_buf;
+	GElf_Nhdr note;
+	size_t name;
+	size_t content;
+	size_t at = 0;
+
+	while (bytes && (at = gelf_getnote(data, at, &note, &name, &content)) > 0) {
+		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != sizeof(ELF_NOTE_GNU) ||
+		    memcmp(bytes + name, ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) != 0)
+			continue;
+		*id = (const unsigned char *)bytes + content;
+		return note.n_descsz;
+	}
+	return 0;
+}
+
 size_t
 vmt_symbols_elf_build_id(struct vmt_symbols_elf *file, const unsigned char **id)
 {
-	const void *found;
-	ssize_t length = dwelf_elf_gnu_build_id(file->elf, &found);
+	Elf_Scn *section = NULL;
+	size_t length = 0;
 
-	if (length <= 0)
-		return 0;
-	*id = found;
-	return (size_t)length;
+	while (length == 0 && (section = elf_nextscn(file->elf, section))) {
+		GElf_Shdr header;
+		Elf_Data *data;
+
+		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_NOTE)
+			continue;
+		data = elf_getdata(section, NULL);
+		length = data ? find_build_id(data, id) : 0;
+	}
+	return length;
 }
 
+static Elf_Data *
+find_named(Elf *elf, const char *wanted)
+{
+	Elf_Scn *section = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		return NULL;
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+		const char *name;
+
+		if (!gelf_getshdr(section, &header))
+			continue;
+		name = elf_strptr(elf, names, header.sh_name);
+		if (name && strcmp(name, wanted) == 0)
+			return elf_rawdata(section, NULL);
+	}
+	return NULL;
+}
+
+/* The section holds the name, zeros up to a multiple of 4, and the CRC. */
 const char *
 vmt_symbols_elf_debuglink(struct vmt_symbols_elf *file, uint32_t *checksum)
 {
-	GElf_Word word = 0;
-	const char *name = dwelf_elf_gnu_debuglink(file->elf, &word);
+	Elf_Data *data = find_named(file->elf, ".gnu_debuglink");
+	const char *bytes = data ? data->d_buf : NULL;
+	size_t length;
 
-	*checksum = word;
-	return name;
+	if (!bytes)
+		return NULL;
+	length = strnlen(bytes, data->d_size);
+	length = (length + 4) / 4 * 4;
+	if (length == 4 || length + sizeof(*checksum) > data->d_size)
+		return NULL;
+	memcpy(checksum, bytes + length, sizeof(*checksum));
+	return bytes;
 }
 
 bool
