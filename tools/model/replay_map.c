@@ -131,7 +131,10 @@ apply_shmdt(struct vmt_replay *replay, const struct vmt_event *event)
 
 	if (!whole.length)
 		whole.length = segment_end(replay, whole.address) - whole.address;
-	return whole.length ? apply_release(replay, &whole) : 0;
+	if (whole.length)
+		return apply_release(replay, &whole);
+	/* Nothing is attached there: an undo that follows undoes this, not an earlier release. */
+	return vmt_undo_begin(replay->undo, event) ? 0 : -ENOMEM;
 }
 
 /* The break's pages: it need not be a multiple of a page, the kernel maps whole ones. */

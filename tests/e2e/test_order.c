@@ -1,0 +1,176 @@
+/*
+ * test_order.c: is the order of events exact, and is every event accounted for?
+ *
+ * Eight threads hand the same addresses round, so that a replay in any other order than the real
+ * one meets an address acquired twice or a release of nothing. The program says what it did and
+ * what it still holds; the trace must say the same, kind by kind.
+ */
+#include "tests/e2e/books.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t
+figure(json_t *books, const char *name)
+{
+	return number(member(books, "figures"), name);
+}
+
+static json_t *
+storm(const char *trace, const char *mode, const char *buffer, const char *operations)
+{
+	struct run run;
+
+	record(&run, trace,
+	       (const char *const[]){"--malloc", mode, buffer != NULL ? "--buffer" : NULL, buffer,
+				     NULL},
+	       (const char *const[]){built("tests/target/handoff"), operations, NULL});
+	if (run.exit_status != 0)
+		fail_msg("status %d: %s", run.exit_status, run.err);
+	json_t *books = json_loads(run.out, 0, NULL);
+
+	assert_non_null(books);
+	run_free(&run);
+	return books;
+}
+
+static void
+check_counts(json_t *books, json_t *root)
+{
+	assert_int_equal(site_sum(root, "malloc", "make_block", "count"), figure(books, "mallocs"));
+	assert_int_equal(site_sum(root, "calloc", "make_block", "count"), figure(books, "callocs"));
+	assert_int_equal(site_sum(root, "realloc", "change_block", "count"),
+			 figure(books, "reallocs"));
+	assert_int_equal(site_sum(root, "mmap", "make_range", "count"), figure(books, "mmaps"));
+	assert_int_equal(site_sum(root, "mmap", "map_over_range", "count"),
+			 figure(books, "fixed_mmaps"));
+}
+
+static void
+check_live_set(json_t *books, json_t *root)
+{
+	static const char *const block_makers[][2] = {
+	    {"malloc", "make_block"}, {"calloc", "make_block"}, {"realloc", "change_block"}};
+	static const char *const range_makers[][2] = {
+	    {"mmap", "make_range"}, {"mmap", "map_over_range"}, {"mremap", "change_range"}};
+	int64_t blocks = 0;
+	int64_t block_bytes = 0;
+	int64_t range_bytes = 0;
+
+	for (int i = 0; i < 3; i++) {
+		blocks += site_sum(root, block_makers[i][0], block_makers[i][1], "live_count");
+		block_bytes +=
+		    site_sum(root, block_makers[i][0], block_makers[i][1], "reserved_bytes");
+		range_bytes +=
+		    site_sum(root, range_makers[i][0], range_makers[i][1], "reserved_bytes");
+	}
+	assert_int_equal(blocks, figure(books, "live_blocks"));
+	assert_int_equal(block_bytes, figure(books, "live_block_bytes"));
+	assert_int_equal(range_bytes, figure(books, "live_range_bytes"));
+}
+
+static void
+test_ten_million_events(void **state)
+{
+	const char *trace = scratch_file("storm.vmt");
+	json_t *books = storm(trace, "all", NULL, "8500000");
+	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+	json_t *totals = member(root, "totals");
+	json_t *loss = member(root, "loss");
+
+	(void)state;
+	assert_true(number(loss, "events") >= 10000000);
+	assert_int_equal(number(loss, "events_dropped"), 0);
+	assert_int_equal(number(loss, "slots_abandoned"), 0);
+	assert_int_equal(number(totals, "double_acquisitions"), 0);
+	assert_int_equal(number(totals, "unknown_releases"), 0);
+	check_report(root);
+	check_counts(books, root);
+	check_live_set(books, root);
+	json_decref(root);
+	json_decref(books);
+}
+
+/* How often each kind of event was read, and how often it was lost, out of a dump. */
+struct account {
+	int64_t read;
+	int64_t lost;
+};
+
+static int64_t
+lost_of_kind(json_t *loss, const char *kind)
+{
+	json_t *dropped = json_object_get(member(loss, "dropped"), kind);
+	json_t *overwritten = json_object_get(member(loss, "overwritten"), kind);
+
+	return (int64_t)json_integer_value(dropped) + (int64_t)json_integer_value(overwritten);
+}
+
+static struct account
+account_of(const char *dump, const char *kind)
+{
+	struct account account = {0, 0};
+	char record_key[64];
+	const char *loss_line = strstr(dump, "{\"record\":\"loss\"");
+	json_error_t trouble;
+
+	snprintf(record_key, sizeof(record_key), "\"kind\":\"%s\"", kind);
+	for (const char *at = dump; (at = strstr(at, record_key)) != NULL; at++)
+		account.read++;
+	assert_non_null(loss_line);
+	json_t *loss = json_loads(loss_line, JSON_DISABLE_EOF_CHECK, &trouble);
+
+	assert_non_null(loss);
+	account.lost = lost_of_kind(loss, kind);
+	json_decref(loss);
+	return account;
+}
+
+static void
+check_account(const char *dump, const char *kind, int64_t written)
+{
+	struct account account = account_of(dump, kind);
+
+	if (account.read + account.lost != written)
+		fail_msg("%s: %lld written, %lld read, %lld lost", kind, (long long)written,
+			 (long long)account.read, (long long)account.lost);
+}
+
+/* Rings of a few slots and a sampling interval of one byte: every block is recorded exactly, and
+ * far more is written than there is room for. */
+static void
+test_accounts(void **state)
+{
+	const char *trace = scratch_file("accounts.vmt");
+	json_t *books = storm(trace, "sampled:1", "4KiB", "200000");
+	struct run run;
+
+	(void)state;
+	run_program(
+	    &run, (const char *const[]){built("vmtrace"), "dump", "--format", "json", trace, NULL},
+	    NULL);
+	assert_int_equal(run.exit_status, 0);
+	int64_t lost = account_of(run.out, "MALLOC").lost;
+
+	assert_true(lost > 0);
+	check_account(run.out, "REALLOC", figure(books, "reallocs"));
+	check_account(run.out, "MUNMAP", figure(books, "munmaps"));
+	check_account(run.out, "MREMAP", figure(books, "mremaps"));
+	check_account(run.out, "MREMAP_BEGIN", figure(books, "mremaps"));
+	check_account(run.out, "MMAP_BEGIN", figure(books, "fixed_mmaps"));
+	check_account(run.out, "MMAP", figure(books, "mmaps") + figure(books, "fixed_mmaps"));
+	json_decref(books);
+	run_free(&run);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_ten_million_events),
+	    cmocka_unit_test(test_accounts),
+	};
+
+	return cmocka_run_group_tests_name("order", tests, NULL, NULL);
+}
