@@ -103,22 +103,30 @@ raise_limit(struct collector *collector)
 	return vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL) == 0;
 }
 
-/* A second image under one pid and start time: the first one has called exec. */
+/* Of two images under one pid and start time the one begun later has replaced the other by exec.
+ * Announcements are found in any order. */
 static void
-end_earlier_images(struct collector *collector, const struct vmt_traced *latest)
+end_earlier_images(struct collector *collector, struct vmt_traced *latest)
 {
 	static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
 
 	for (uint32_t i = 0; i < collector->used; i++) {
 		struct vmt_traced *process = &collector->processes[i];
+		struct vmt_traced *earlier = process;
 
 		if (process == latest || process->pid != latest->pid ||
 		    process->start_ticks != latest->start_ticks)
 			continue;
-		if (process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN)
-			vmt_process_finish(process, &collector->shared, replaced);
-		if (process->state == VMT_PROCESS_REPLACED)
-			vmt_process_forget(process);
+		if ((process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN) &&
+		    process->layout.clock_start.monotonic_ns >
+			latest->layout.clock_start.monotonic_ns)
+			earlier = latest;
+		if (earlier->state == VMT_PROCESS_LIVE || earlier->state == VMT_PROCESS_UNSEEN)
+			vmt_process_finish(earlier, &collector->shared, replaced);
+		if (earlier->state == VMT_PROCESS_REPLACED)
+			vmt_process_forget(earlier);
+		if (earlier == latest)
+			return;
 	}
 }
 

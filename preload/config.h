@@ -18,6 +18,8 @@
 #define VMT_CONFIG_TEXT_BYTES 1024u
 #define VMT_CONFIG_DEFAULT_SAMPLE_BYTES (UINT64_C(64) << 10)
 #define VMT_CONFIG_DEFAULT_DEPTH 30u
+/* A VMTRACE_BUFFER below this makes all tables small, too: for tests. */
+#define VMT_CONFIG_SMALL_BUFFER_BYTES (UINT64_C(64) << 10)
 #define VMT_CONFIG_DEFAULT_OUTPUT "vmtrace.%n.%p.vmt"
 
 /* VMTRACE_STACKS: which walker is wanted. */

@@ -25,8 +25,8 @@
 
 /* Bit h is set when some granule with hash h was ever mapped from a file or shared. Bits are never
  * cleared: a stale or colliding one costs time (and a cautious mark where move_pages is not to be
- * had), not truth. Relaxed: a thread that releases a range has learnt of its mapping from the thread
- * that made it. */
+ * had), not truth. Relaxed: a thread that releases a range has learnt of its mapping from the
+ * thread that made it. */
 static uint64_t file_granules[NOTE_WORDS];
 static bool file_everywhere;
 

@@ -5,8 +5,8 @@
 #include "collect/sys.h"
 #include "collect/text.h"
 #include "preload/clock.h"
-#include "preload/emit.h"
 #include "preload/modules.h"
+#include "preload/present.h"
 #include "preload/samples.h"
 #include "preload/state.h"
 
@@ -22,9 +22,7 @@
 #define DEFAULT_STACK_WORDS (UINT64_C(256) << 10)
 #define DEFAULT_STACK_WORDS_ALL (UINT64_C(1) << 20)
 #define DEFAULT_MODULES_BYTES (UINT64_C(256) << 10)
-#define SMALL_BUFFER_BYTES (UINT64_C(64) << 10) /* below: the tables shrink with the rings */
 #define SMALL_SHARDS 2u
-#define MAX_PRESENT 16384u
 
 /* The linker's name for this library's first byte. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -53,7 +51,7 @@ size_tables(struct vmt_head *head, const struct vmt_config *config)
 
 	head->stack_words = all ? DEFAULT_STACK_WORDS_ALL : DEFAULT_STACK_WORDS;
 	head->modules_bytes = DEFAULT_MODULES_BYTES;
-	if (buffer != 0 && buffer < SMALL_BUFFER_BYTES) {
+	if (buffer != 0 && buffer < VMT_CONFIG_SMALL_BUFFER_BYTES) {
 		head->stack_words = buffer / 8 < 512 ? 512 : buffer / 8;
 		head->modules_bytes = buffer < 8192 ? 8192 : buffer & ~UINT64_C(7);
 	}
@@ -72,7 +70,7 @@ vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t p
 	if (buffer != 0) {
 		head->heap_capacity = ring_slots(buffer / 2, sizeof(struct vmt_heap_event));
 		head->map_capacity = ring_slots(buffer / 2, sizeof(struct vmt_map_event));
-		if (buffer < SMALL_BUFFER_BYTES)
+		if (buffer < VMT_CONFIG_SMALL_BUFFER_BYTES)
 			limit = SMALL_SHARDS;
 	}
 	head->shards = 1;
@@ -424,84 +422,7 @@ vmt_open_in_child(void)
 	process->head->notes |= VMT_NOTE_FORKED;
 	vmt_open_announce();
 	vmt_modules_announce();
-	vmt_open_write_present();
+	vmt_present_write();
 	vmt_state_begin_recording();
 	return true;
-}
-
-/* What a PRESENT event says beside the range. */
-struct present {
-	struct vmt_map_event event;
-	uint32_t written;
-};
-
-static bool
-write_range(struct present *present, uint64_t start, uint64_t end, uint64_t what)
-{
-	present->event.kind = VMT_EVENT_PRESENT;
-	present->event.address = start;
-	present->event.length = end - start;
-	present->event.argument_b = what;
-	present->event.time = vmt_clock_after();
-	return present->written++ < MAX_PRESENT && vmt_emit_map(&present->event);
-}
-
-/* The kernel joins neighbouring mappings that are alike, so one line of maps may hold memory of the
- * program and of the tracer: cuts it up. */
-static bool
-write_split(struct present *present, uint64_t start, uint64_t end, uint64_t what)
-{
-	const struct vmt_process *process = &vmt_state_process;
-
-	while (start < end) {
-		uint64_t piece_end = end;
-		bool own = false;
-
-		for (uint32_t i = 0; i < process->own_count && i < VMT_STATE_OWN_RANGES; i++) {
-			const struct vmt_own_range *range = &process->own[i];
-
-			if (start >= range->start && start < range->end) {
-				own = true;
-				piece_end = range->end < end ? range->end : end;
-				break;
-			}
-			if (range->start > start && range->start < piece_end)
-				piece_end = range->start;
-		}
-		if (!write_range(present, start, piece_end, own ? 3 : what))
-			return false;
-		start = piece_end;
-	}
-	return true;
-}
-
-static bool
-visit_mapping(void *context, const struct vmt_mapping *mapping)
-{
-	struct present *present = context;
-	struct vmt_text path = vmt_text_of(mapping->path, mapping->path_bytes);
-	uint64_t what = 0;
-
-	if (vmt_text_equals(&path, "[heap]"))
-		what = 1;
-	else if (vmt_text_equals(&path, "[stack]"))
-		what = 2;
-	else if (mapping->path_bytes != 0 && !vmt_text_skip_string(&path, "[anon:"))
-		return true;
-	present->event.protection = mapping->protection;
-	present->event.argument_a = mapping->inode;
-	return write_split(present, mapping->start, mapping->end, what);
-}
-
-void
-vmt_open_write_present(void)
-{
-	static char buffer[2 * VMT_PROCFS_LINE_BYTES];
-	struct present present = {0};
-	int fd = vmt_procfs_open(0, "maps");
-
-	if (fd < 0)
-		return;
-	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit_mapping, &present);
-	vmt_sys_close(fd);
 }

@@ -9,6 +9,7 @@
 #include "preload/hooks_process.h"
 #include "preload/modules.h"
 #include "preload/open.h"
+#include "preload/present.h"
 #include "preload/real.h"
 #include "preload/samples.h"
 #include "preload/spawn.h"
@@ -30,7 +31,6 @@
 #define SAMPLE_LINES_FINE (UINT64_C(1) << 20) /* for intervals below FINE_SAMPLE_BYTES */
 #define SAMPLE_LINES_SMALL (UINT64_C(1) << 8) /* with a small VMTRACE_BUFFER */
 #define FINE_SAMPLE_BYTES (UINT64_C(16) << 10)
-#define SMALL_BUFFER_BYTES (UINT64_C(64) << 10)
 #define ENVIRONMENT_ENTRIES 4096u
 #define EXIT_POLL_NS 2000000
 
@@ -136,7 +136,7 @@ set_up_samples(void)
 	if (vmt_config.malloc_mode == VMT_MALLOC_SAMPLED &&
 	    vmt_config.malloc_sample_bytes < FINE_SAMPLE_BYTES)
 		lines = SAMPLE_LINES_FINE;
-	if (vmt_config.buffer_bytes != 0 && vmt_config.buffer_bytes < SMALL_BUFFER_BYTES)
+	if (vmt_config.buffer_bytes != 0 && vmt_config.buffer_bytes < VMT_CONFIG_SMALL_BUFFER_BYTES)
 		lines = SAMPLE_LINES_SMALL;
 	return vmt_samples_set_up(lines);
 }
@@ -211,7 +211,7 @@ begin(struct vmt_session *session)
 	vmt_stacks_set_up();
 	process->head->stack_mode = process->stack_mode;
 	vmt_modules_refresh();
-	vmt_open_write_present();
+	vmt_present_write();
 	vmt_state_begin_recording();
 	/* Heap hooks ask for the mode first of all: this opens their gate. */
 	vmt_atomic_store_relaxed(&process->malloc_mode, vmt_config.malloc_mode);

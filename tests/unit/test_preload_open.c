@@ -3,6 +3,7 @@
 #include "collect/sys.h"
 #include "format/event.h"
 #include "preload/config.h"
+#include "preload/present.h"
 #include "preload/state.h"
 
 #include <setjmp.h>
@@ -228,7 +229,7 @@ present_tells_the_tracers_memory_apart(void **state)
 	*own = (struct vmt_own_range){start + 0x4000, start + 0x8000};
 	vmt_config.buffer_bytes = 1 << 20;
 	assert_null(vmt_open_trace());
-	vmt_open_write_present();
+	vmt_present_write();
 	assert_int_equal(bytes_present(start, start + length, 3), 0x4000);
 	assert_int_equal(bytes_present(start + 0x4000, start + 0x8000, 3), 0x4000);
 	assert_int_equal(bytes_present(start, start + length, 0), length - 0x4000);

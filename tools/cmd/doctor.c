@@ -122,7 +122,7 @@ static int
 find_patient(struct patient *patient, int argc, char **argv, struct vmt_err *err)
 {
 	bool is_command = argc > 1 && strcmp(argv[1], "--") == 0;
-	struct vmt_options options;
+	struct vmt_options options = {.operand_count = 0};
 	int result = vmt_options_parse(&options, vmt_doctor_options, argc, argv, true, err);
 
 	if (result < 0)

@@ -10,7 +10,7 @@ const struct vmt_option vmt_env_options[] = {{0}};
 int
 vmt_env_main(int argc, char **argv, struct vmt_err *err)
 {
-	struct vmt_options options;
+	struct vmt_options options = {.operand_count = 0};
 	char library[PATH_MAX];
 	int result;
 

@@ -108,9 +108,9 @@ print(const struct vmt_report *report, const struct wanted *wanted, struct vmt_e
 int
 vmt_report_main(int argc, char **argv, struct vmt_err *err)
 {
-	struct vmt_options options;
+	struct vmt_options options = {.operand_count = 0};
 	struct vmt_report *report = NULL;
-	struct wanted wanted;
+	struct wanted wanted = {.json = false};
 	int result;
 
 	result = vmt_options_parse(&options, vmt_report_options, argc, argv, false, err);

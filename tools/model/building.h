@@ -25,6 +25,7 @@ struct vmt_building {
 	struct vmt_residency residency;
 	struct vmt_rss_line *line;
 	bool joined;
+	bool begun; /* past the events that list what was there before */
 	bool symbols;
 	uint64_t last_time; /* ticks */
 	uint64_t first_oom_kills;

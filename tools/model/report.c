@@ -127,22 +127,41 @@ take_usage(struct vmt_building *building, const struct vmt_usage *usage)
 		report->cgroup.oom_kills = usage->cgroup_oom_kills - building->first_oom_kills;
 }
 
+/* The first events list what was there before them. A snapshot may have come before the list was
+ * written, and is still explained by it. */
+static bool
+is_inventory(const struct vmt_building *building, const struct vmt_event *event)
+{
+	return !building->begun &&
+	       (event->kind == VMT_EVENT_PRESENT || event->kind == VMT_EVENT_MODULE_LOAD);
+}
+
+static int
+take_event(struct vmt_building *building, const struct vmt_event *event, bool wanted,
+	   const char *path)
+{
+	int status = 0;
+
+	building->report.loss.events++;
+	if (!is_inventory(building, event)) {
+		building->begun = true;
+		if (wanted && !building->joined && event->time > building->snapshot.head.time)
+			status = join(building, path);
+	}
+	return status ? status : vmt_replay_apply(building->replay, event);
+}
+
 static int
 take_record(struct vmt_building *building, const struct vmt_record *record, bool wanted,
 	    const char *path)
 {
-	int status = 0;
-
 	if (record->time > building->last_time)
 		building->last_time = record->time;
 	if (record->kind == VMT_RECORD_USAGE)
 		take_usage(building, &record->usage);
 	if (record->kind != VMT_RECORD_EVENT)
 		return 0;
-	building->report.loss.events++;
-	if (wanted && !building->joined && record->time > building->snapshot.head.time)
-		status = join(building, path);
-	return status ? status : vmt_replay_apply(building->replay, &record->event);
+	return take_event(building, &record->event, wanted, path);
 }
 
 static int

@@ -17,22 +17,16 @@ static void
 write_three(char text[VMT_UNITS_BYTES], double value, const char *unit)
 {
 	int digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
-	char *point;
+	char number[VMT_UNITS_BYTES];
+	int length = snprintf(number, sizeof(number), "%.*f", digits, value);
 
-	snprintf(text, VMT_UNITS_BYTES - 5, "%.*f", digits, value);
-	point = strchr(text, '.');
-	if (point) {
-		char *end = text + strlen(text);
-
-		while (end > point && (end[-1] == '0' || end[-1] == '.')) {
-			end--;
-			if (*end == '.')
-				break;
-		}
-		*end = '\0';
+	if (strchr(number, '.')) {
+		while (number[length - 1] == '0')
+			length--;
+		if (number[length - 1] == '.')
+			length--;
 	}
-	strcat(text, " ");
-	strcat(text, unit);
+	snprintf(text, VMT_UNITS_BYTES, "%.*s %s", length, number, unit);
 }
 
 const char *

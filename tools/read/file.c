@@ -61,6 +61,16 @@ vmt_file_close(struct vmt_file *file)
 	*file = (struct vmt_file){.fd = -1};
 }
 
+void
+vmt_file_refresh(struct vmt_file *file)
+{
+	struct stat found;
+
+	if (fstat(file->fd, &found) == 0 && found.st_size > 0)
+		file->bytes = (uint64_t)found.st_size;
+	file->window_bytes = 0;
+}
+
 /* Bytes read, fewer than length at the end of the file or on an error. */
 static size_t
 read_some(const struct vmt_file *file, uint64_t offset, void *bytes, size_t length)

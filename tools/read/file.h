@@ -2,8 +2,8 @@
  * file.h: how are bytes of an untrusted file read?
  *
  * A regular file, opened once, read by pread alone: it may grow or shrink meanwhile, and a mapping
- * of it would turn that into a signal. Its size is taken when it is opened, and nothing beyond is
- * read. A window keeps the bytes last read, so that many small reads in rising order are cheap.
+ * of it would turn that into a signal. Its size is taken when it is opened or refreshed, and nothing
+ * beyond is read. A window keeps the bytes last read, so that many small reads in rising order are cheap.
  * Offsets and lengths in bytes; one thread's.
  */
 #ifndef VMT_FILE_H
@@ -29,6 +29,9 @@ struct vmt_file {
 /* Refuses whatever is not a regular file with bytes in it; never waits for a FIFO's writer. */
 int vmt_file_open(struct vmt_file *file, const char *path, struct vmt_err *err);
 void vmt_file_close(struct vmt_file *file);
+
+/* Takes the size again: what was appended since can be read. */
+void vmt_file_refresh(struct vmt_file *file);
 
 /* All of [offset, offset + length), or false: it is not (any more) in the file. */
 bool vmt_file_read(const struct vmt_file *file, uint64_t offset, void *bytes, size_t length);

@@ -49,16 +49,18 @@ vmt_symbols_new(void)
 	return calloc(1, sizeof(struct vmt_symbols));
 }
 
+/* Clearing a table leaves its members linked, in the order in which they were added. */
 static void
 free_module(struct module *module)
 {
-	struct address *address;
-	struct address *next;
+	struct address *address = module->addresses;
 
-	HASH_ITER(hh, module->addresses, address, next)
-	{
-		HASH_DEL(module->addresses, address);
+	HASH_CLEAR(hh, module->addresses);
+	while (address) {
+		struct address *next = address->hh.next;
+
 		free(address);
+		address = next;
 	}
 	vmt_symbols_dwarf_close(module->dwarf);
 	vmt_symbols_elf_close(module->debug);
@@ -70,22 +72,24 @@ free_module(struct module *module)
 void
 vmt_symbols_free(struct vmt_symbols *symbols)
 {
-	struct module *module;
-	struct module *next_module;
-	struct text *text;
-	struct text *next_text;
+	struct module *module = symbols ? symbols->modules : NULL;
+	struct text *text = symbols ? symbols->texts : NULL;
 
 	if (!symbols)
 		return;
-	HASH_ITER(hh, symbols->modules, module, next_module)
-	{
-		HASH_DEL(symbols->modules, module);
+	HASH_CLEAR(hh, symbols->modules);
+	HASH_CLEAR(hh, symbols->texts);
+	while (module) {
+		struct module *next = module->hh.next;
+
 		free_module(module);
+		module = next;
 	}
-	HASH_ITER(hh, symbols->texts, text, next_text)
-	{
-		HASH_DEL(symbols->texts, text);
+	while (text) {
+		struct text *next = text->hh.next;
+
 		free(text);
+		text = next;
 	}
 	free(symbols);
 }
@@ -158,7 +162,7 @@ open_debug(const char *path, const struct vmt_module *module, const uint32_t *ch
 static struct vmt_symbols_elf *
 find_debug_by_build_id(const struct vmt_module *module)
 {
-	char path[sizeof(DEBUG_ROOT) + 2 * VMT_BUILD_ID_MAX_BYTES + 32];
+	char path[sizeof(DEBUG_ROOT) + (size_t)2 * VMT_BUILD_ID_MAX_BYTES + 32];
 	size_t used;
 
 	if (module->build_id_bytes < 2 || module->build_id_bytes > VMT_BUILD_ID_MAX_BYTES)

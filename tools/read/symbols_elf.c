@@ -312,6 +312,8 @@ vmt_symbols_elf_find(struct vmt_symbols_elf *file, uint64_t address)
 
 	if (!file->loaded)
 		load_symbols(file);
+	if (!file->symbols)
+		return NULL;
 	/* The last symbol that begins at or before the address. */
 	for (high = file->count; low < high;) {
 		size_t middle = low + (high - low) / 2;

@@ -250,6 +250,9 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 		result = read_head(trace, err);
 	if (result == 0)
 		result = vmt_remains_load(&trace->remains, &trace->file, &trace->head, err);
+	/* Rings first, chunks last: an event that the collector moves meanwhile is seen in both, and its
+	 * position tells; the other way round it would be seen in neither. */
+	vmt_file_refresh(&trace->file);
 	if (result == 0)
 		result = vmt_index_read(&trace->index, &trace->file, &trace->head, err);
 	if (result != 0)

@@ -1,0 +1,14 @@
+/*
+ * present.h: what anonymous memory was there before the trace began?
+ *
+ * One PRESENT event for each anonymous mapping in /proc/self/maps, cut up where the tracer's own
+ * memory lies in it; at most 16,384. Constructor, and the opener of a fork child's trace; raw
+ * system calls only. Without /proc, or with a full ring that nobody drains, the rest is left to the
+ * snapshots.
+ */
+#ifndef VMT_PRESENT_H
+#define VMT_PRESENT_H
+
+void vmt_present_write(void);
+
+#endif
