@@ -74,7 +74,7 @@ run_pair(const struct configuration *configuration, const char *workload, const 
 
 	snprintf(command, sizeof(command), "exec %s %s/bench/pair %s %s 2>/dev/null",
 		 configuration->heaptrack
-		     ? "heaptrack --record-only -o /dev/shm/vmtrace-bench-heaptrack"
+		     ? "heaptrack -r -o /dev/shm/vmtrace-bench-heaptrack"
 		     : "",
 		 build, workload, arguments);
 	if (pipe(channel) != 0)

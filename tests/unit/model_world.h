@@ -1,8 +1,8 @@
 /*
  * model_world.h: how does a test of the model make events and snapshots without a trace?
  *
- * Stack id n has two frames, 0x400000 + n * 16 and 0x401000 + n * 16. Sites are asked for by kind and
- * stack, and their figures by name. A snapshot is a list of mappings and runs in the test's own
+ * Stack id n has two frames, 0x400000 + n * 16 and 0x401000 + n * 16. Sites are asked for by kind
+ * and stack, and their figures by name. A snapshot is a list of mappings and runs in the test's own
  * arrays. A mistake of the test fails it (cmocka asserts).
  */
 #ifndef MODEL_WORLD_H
@@ -99,6 +99,24 @@ figure_of_site(struct vmt_replay *replay, uint8_t kind, uint32_t stack, enum vmt
 #define FIGURE(replay, kind, stack, figure)                                                        \
 	figure_of_site((replay), VMT_EVENT_##kind, (stack), VMT_FIGURE_##figure)
 
+/* The site's kind and stack that own a page; kind 0 = nobody. */
+__attribute__((unused)) static void
+assert_owner(struct vmt_replay *replay, uint64_t address, uint8_t kind, uint32_t stack)
+{
+	const struct vmt_extent *extent = vmt_space_next(replay->space, address);
+	const struct vmt_site_entry *entry;
+
+	if (!kind) {
+		assert_true(!extent || extent->start > address);
+		return;
+	}
+	assert_non_null(extent);
+	assert_true(extent->start <= address);
+	entry = vmt_sites_get(replay->sites, extent->site);
+	assert_int_equal(entry->key.kind, kind);
+	assert_int_equal(entry->key.stack, stack);
+}
+
 /* A snapshot in the making. */
 #define WORLD_MAPPINGS 64u
 #define WORLD_RUNS 4096u
@@ -158,9 +176,8 @@ join_world(struct world_snapshot *world, struct vmt_replay *replay,
 	uint64_t expected[VMT_AMOUNTS] = {0};
 	uint64_t found[VMT_AMOUNTS] = {0};
 
-	assert_int_equal(vmt_residency_join(&residency, &world->snapshot, replay,
-					    wanted ? wanted : &none),
-			 0);
+	assert_int_equal(
+	    vmt_residency_join(&residency, &world->snapshot, replay, wanted ? wanted : &none), 0);
 	for (uint32_t i = 0; i < world->snapshot.head.mappings; i++)
 		if (strcmp(world->mappings[i].mapping.path, "[vsyscall]") != 0)
 			expected[VMT_AMOUNT_RESERVED] +=

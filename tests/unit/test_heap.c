@@ -30,7 +30,8 @@ blocks_own_their_bytes_and_the_rest_is_retained(void **state)
 	add_run(&world, HEAP + 4 * PAGE, PAGE, VMT_RUN_SWAPPED);
 	block(replay, HEAP + 16, 100, 1);
 	block(replay, HEAP + 128, 200, 2);
-	block(replay, HEAP + PAGE + 1000, 3 * PAGE, 1); /* the zero page in its middle, ends in swap */
+	block(replay, HEAP + PAGE + 1000, 3 * PAGE,
+	      1); /* the zero page in its middle, ends in swap */
 	residency = join_world(&world, replay, NULL);
 	assert_int_equal(FIGURE(replay, MALLOC, 1, COMMITTED), 100 + (PAGE - 1000) + PAGE);
 	assert_int_equal(FIGURE(replay, MALLOC, 1, SWAPPED), 1000);
@@ -108,6 +109,32 @@ arena_without_blocks_is_known_by_its_shape(void **state)
 	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 20 * PAGE);
 	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, RESERVED), 128 * MIB);
 	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 2 * PAGE);
+	vmt_residency_free(&residency);
+	vmt_replay_free(replay);
+}
+
+/* A fork child inherits its parent's arenas, and nothing of what is in them. */
+static void
+inherited_arena_is_retained(void **state)
+{
+	struct vmt_replay *replay = world_new(0, true);
+	struct vmt_residency residency;
+
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	add_mapping(&world, ARENA, 33 * PAGE, "", 4 * PAGE);
+	add_mapping(&world, ARENA + 33 * PAGE, 64 * MIB - 33 * PAGE, "", 0)->protection = PROT_NONE;
+	add_mapping(&world, ARENA + 64 * MIB, 4 * PAGE, "", PAGE);
+	happen(replay, EVENT(PRESENT, .address = ARENA, .length = 33 * PAGE, .protection = RW));
+	happen(replay,
+	       EVENT(PRESENT, .address = ARENA + 33 * PAGE, .length = 64 * MIB - 33 * PAGE));
+	happen(replay,
+	       EVENT(PRESENT, .address = ARENA + 64 * MIB, .length = 4 * PAGE, .protection = RW));
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 4 * PAGE);
+	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, RESERVED), 64 * MIB);
+	assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), PAGE);
+	assert_int_equal(FIGURE(replay, PRESENT, 0, RESERVED), 4 * PAGE);
 	vmt_residency_free(&residency);
 	vmt_replay_free(replay);
 }
@@ -268,6 +295,7 @@ main(void)
 	    cmocka_unit_test(mmapped_chunk_is_known_by_its_block),
 	    cmocka_unit_test(arena_takes_its_reserve_with_it),
 	    cmocka_unit_test(arena_without_blocks_is_known_by_its_shape),
+	    cmocka_unit_test(inherited_arena_is_retained),
 	    cmocka_unit_test(low_addresses_are_no_arenas),
 	    cmocka_unit_test(blocks_in_a_mapped_range_make_an_allocator_of_it),
 	    cmocka_unit_test(block_across_two_mappings_owns_in_both),

@@ -86,8 +86,8 @@ sample(void)
 	uint32_t stack = build_trace_stack(build, frames, 2);
 	uint32_t module = build_trace_module(build, "/usr/bin/victim");
 	struct vmt_event events[] = {
-	    MAP_EVENT(MODULE_LOAD, 1, .address = PROGRAM, .length = 4 * PAGE,
-		      .argument_a = PROGRAM, .argument_b = module),
+	    MAP_EVENT(MODULE_LOAD, 1, .address = PROGRAM, .length = 4 * PAGE, .argument_a = PROGRAM,
+		      .argument_b = module),
 	    mmap_event(5, BASE, 16, stack),
 	    MAP_EVENT(MUNMAP, 25, .address = BASE + 8 * PAGE, .length = 8 * PAGE,
 		      .argument_a = 5 * PAGE, .stack = stack),

@@ -27,7 +27,34 @@ empty_snapshot_is_all_zero(void **state)
 	vmt_replay_free(replay);
 }
 
-/* One mapping of every class. */
+/* One mapping of every class, and of each thing that a class takes in. */
+static void
+map_every_class(struct world_snapshot *world, uint64_t stack)
+{
+	add_mapping(world, EXE, 16 * PAGE, "/usr/bin/victim", 3 * PAGE)->protection =
+	    PROT_READ | PROT_EXEC;
+	add_mapping(world, EXE + 16 * PAGE, 4 * PAGE, "/usr/bin/victim", 2 * PAGE);
+	add_mapping(world, EXE + 20 * PAGE, 4 * PAGE, "", PAGE); /* .bss */
+	add_mapping(world, EXE + MIB, 33 * PAGE, "[heap]", 5 * PAGE);
+	add_mapping(world, BASE, 64 * PAGE, "", 7 * PAGE); /* mmap */
+	add_mapping(world, BASE + MIB, 8 * PAGE, "/data/file", 4 * PAGE)->protection = PROT_READ;
+	add_mapping(world, BASE + 2 * MIB, 8 * PAGE, "/memfd:x (deleted)", 6 * PAGE)->shared = 1;
+	add_mapping(world, BASE + 3 * MIB, 8 * PAGE, "/dev/zero (deleted)", PAGE)->shared = 1;
+	add_mapping(world, BASE + 4 * MIB, 8 * PAGE, "/SYSV00000000 (deleted)", PAGE)->shared = 1;
+	add_mapping(world, BASE + 5 * MIB, 8 * PAGE, "/tmp/t.vmt", 5 * PAGE)->shared = 1;
+	add_mapping(world, BASE + 6 * MIB, 2 * PAGE, "", 2 * PAGE); /* nobody's */
+	add_mapping(world, LIB + 0x100000, 4 * PAGE, "/lib/libvmtrace.so", 2 * PAGE)->protection =
+	    PROT_READ | PROT_EXEC;
+	add_mapping(world, LIB + 0x100000 + 4 * PAGE, PAGE, "/lib/libvmtrace.so", PAGE);
+	add_mapping(world, LIB + 0x100000 + 5 * PAGE, PAGE, "", PAGE); /* its .bss */
+	add_mapping(world, stack - PAGE, PAGE, "", 0)->protection = PROT_NONE;
+	add_mapping(world, stack, 2048 * PAGE, "", 3 * PAGE);
+	add_mapping(world, BASE + 0x40000000, 33 * PAGE, "[stack]", 9 * PAGE);
+	add_mapping(world, BASE + 0x50000000, 4 * PAGE, "[vvar]", 0);
+	add_mapping(world, BASE + 0x60000000, 2 * PAGE, "[vdso]", PAGE);
+	add_mapping(world, UINT64_C(0xffffffffff600000), PAGE, "[vsyscall]", 0);
+}
+
 static void
 each_class_gets_its_own(void **state)
 {
@@ -40,28 +67,7 @@ each_class_gets_its_own(void **state)
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
-	add_mapping(&world, EXE, 16 * PAGE, "/usr/bin/victim", 3 * PAGE)->protection =
-	    PROT_READ | PROT_EXEC;
-	add_mapping(&world, EXE + 16 * PAGE, 4 * PAGE, "/usr/bin/victim", 2 * PAGE);
-	add_mapping(&world, EXE + 20 * PAGE, 4 * PAGE, "", PAGE); /* .bss */
-	add_mapping(&world, EXE + MIB, 33 * PAGE, "[heap]", 5 * PAGE);
-	add_mapping(&world, BASE, 64 * PAGE, "", 7 * PAGE); /* mmap */
-	add_mapping(&world, BASE + MIB, 8 * PAGE, "/data/file", 4 * PAGE)->protection = PROT_READ;
-	add_mapping(&world, BASE + 2 * MIB, 8 * PAGE, "/memfd:x (deleted)", 6 * PAGE)->shared = 1;
-	add_mapping(&world, BASE + 3 * MIB, 8 * PAGE, "/dev/zero (deleted)", PAGE)->shared = 1;
-	add_mapping(&world, BASE + 4 * MIB, 8 * PAGE, "/SYSV00000000 (deleted)", PAGE)->shared = 1;
-	add_mapping(&world, BASE + 5 * MIB, 8 * PAGE, "/tmp/t.vmt", 5 * PAGE)->shared = 1;
-	add_mapping(&world, BASE + 6 * MIB, 2 * PAGE, "", 2 * PAGE); /* nobody's */
-	add_mapping(&world, LIB + 0x100000, 4 * PAGE, "/lib/libvmtrace.so", 2 * PAGE)->protection =
-	    PROT_READ | PROT_EXEC;
-	add_mapping(&world, LIB + 0x100000 + 4 * PAGE, PAGE, "/lib/libvmtrace.so", PAGE);
-	add_mapping(&world, LIB + 0x100000 + 5 * PAGE, PAGE, "", PAGE); /* its .bss */
-	add_mapping(&world, stack - PAGE, PAGE, "", 0)->protection = PROT_NONE;
-	add_mapping(&world, stack, 2048 * PAGE, "", 3 * PAGE);
-	add_mapping(&world, BASE + 0x40000000, 33 * PAGE, "[stack]", 9 * PAGE);
-	add_mapping(&world, BASE + 0x50000000, 4 * PAGE, "[vvar]", 0);
-	add_mapping(&world, BASE + 0x60000000, 2 * PAGE, "[vdso]", PAGE);
-	add_mapping(&world, UINT64_C(0xffffffffff600000), PAGE, "[vsyscall]", 0);
+	map_every_class(&world, stack);
 	map_anonymous(replay, BASE, 64 * PAGE, 1);
 	start_thread(replay, stack + 2048 * PAGE - 2304, 0, 2);
 	happen(replay, EVENT(MALLOC, .address = EXE + MIB + 100, .length = 3 * PAGE, .stack = 3));
@@ -261,8 +267,8 @@ thread_stacks_in_one_mapping_are_cut_at_their_descriptors(void **state)
 	add_mapping(&world, BASE, 80 * PAGE, "", 80 * PAGE);
 	start_thread(replay, top - 2304, 16 * PAGE, 1);
 	start_thread(replay, top + 16 * PAGE - 2304, 8 * PAGE, 2);
-	happen(replay,
-	       EVENT(MALLOC, .address = top + 16 * PAGE + 16, .length = 48 * PAGE - 32, .stack = 3));
+	happen(replay, EVENT(MALLOC, .address = top + 16 * PAGE + 16, .length = 48 * PAGE - 32,
+			     .stack = 3));
 	residency = join_world(&world, replay, NULL);
 	assert_int_equal(FIGURE(replay, THREAD, 1, COMMITTED), 16 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 2, COMMITTED), 8 * PAGE);
@@ -323,8 +329,8 @@ present_memory_is_the_loaders_or_inherited(void **state)
 		struct vmt_residency residency;
 
 		memset(&world, 0, sizeof(world));
-		happen(replay, EVENT(PRESENT, .address = BASE, .length = 4 * PAGE,
-				     .protection = RW));
+		happen(replay,
+		       EVENT(PRESENT, .address = BASE, .length = 4 * PAGE, .protection = RW));
 		happen(replay, EVENT(PRESENT, .address = BASE + MIB, .length = 4 * PAGE,
 				     .protection = RW, .argument_b = 3));
 		add_mapping(&world, BASE, 4 * PAGE, "", 3 * PAGE);
@@ -360,72 +366,94 @@ a_renamed_trace_is_known_by_its_length(void **state)
 	vmt_replay_free(replay);
 }
 
-/* Random mappings, names, runs, events and blocks: whatever they say, the identity holds
- * (join_world checks it), and nothing is given twice. */
+/* Random runs over all of a mapping; bits that can't stand together included. */
+static void
+random_runs(struct world_snapshot *world, uint64_t start, uint64_t end)
+{
+	uint64_t run = start;
+
+	while (run < end) {
+		uint64_t bytes = (1 + (uint64_t)rand() % 8) * PAGE;
+
+		if (bytes > end - run)
+			break;
+		add_run(world, run, bytes, 1u << (rand() % 5) | (uint32_t)(rand() % 2));
+		run += bytes + (uint64_t)(rand() % 3) * PAGE;
+	}
+}
+
+/* Returns the end of the last mapping. */
+static uint64_t
+random_mappings(struct world_snapshot *world)
+{
+	static const char *const paths[] = {"",	     "",       "",	  "[heap]",   "/lib/x.so",
+					    "/data", "[vdso]", "[stack]", "/memfd:a", "[anon:n]"};
+	uint64_t address = BASE;
+
+	for (int i = 0; i < 40; i++) {
+		uint64_t bytes = (1 + (uint64_t)rand() % 64) * PAGE;
+		struct vmt_mapping *mapping =
+		    add_mapping(world, address, bytes, paths[rand() % 10], 0);
+
+		mapping->protection = (uint8_t)(rand() % 8);
+		mapping->shared = rand() % 4 == 0;
+		random_runs(world, address, address + bytes);
+		address += bytes + (uint64_t)(rand() % 2) * 16 * PAGE;
+	}
+	return address;
+}
+
+static void
+random_event(struct vmt_replay *replay, uint64_t end)
+{
+	uint64_t where = BASE + (uint64_t)rand() % (end - BASE);
+	uint64_t page = where & ~(PAGE - 1);
+	uint64_t length = (1 + (uint64_t)rand() % 40) * PAGE;
+	uint32_t stack = 1 + (uint32_t)rand() % 6;
+
+	switch (rand() % 8) {
+	case 0:
+		map_anonymous(replay, page, length, stack);
+		break;
+	case 1:
+		happen(replay, EVENT(MUNMAP, .address = page, .length = length));
+		break;
+	case 2:
+		start_thread(replay, where, rand() % 2 ? length : 0, stack);
+		break;
+	case 3:
+		happen(replay, EVENT(PRESENT, .address = page, .length = length,
+				     .argument_b = (uint64_t)rand() % 4));
+		break;
+	case 4:
+		happen(replay,
+		       EVENT(MODULE_LOAD, .address = page, .length = length, .argument_b = stack));
+		break;
+	case 5:
+		happen(replay, EVENT(MMAP, .address = page, .length = length, .stack = stack,
+				     .flags = MAP_SHARED, .protection = 1));
+		break;
+	default:
+		happen(replay, EVENT(MALLOC, .address = where, .stack = stack,
+				     .length = (uint64_t)rand() % 100000));
+		break;
+	}
+}
+
+/* Whatever mappings, runs, events and blocks say: the identity holds (join_world checks it). */
 static void
 random_world(unsigned seed, uint64_t sample_bytes)
 {
-	static const char *const paths[] = {"",	     "",       "",	 "[heap]",    "/lib/x.so",
-					    "/data", "[vdso]", "[stack]", "/memfd:a", "[anon:n]"};
 	struct vmt_replay *replay = world_new(sample_bytes, seed % 3 == 0);
 	static struct world_snapshot world;
 	struct vmt_residency residency;
-	uint64_t address = BASE;
+	uint64_t end;
 
 	srand(seed);
 	memset(&world, 0, sizeof(world));
-	for (int i = 0; i < 40; i++) {
-		uint64_t pages = 1 + (uint64_t)rand() % 64;
-		struct vmt_mapping *mapping;
-		uint64_t run = address;
-
-		mapping = add_mapping(&world, address, pages * PAGE, paths[rand() % 10], 0);
-		mapping->protection = (uint8_t)(rand() % 8);
-		mapping->shared = rand() % 4 == 0;
-		while (run < address + pages * PAGE) {
-			uint64_t bytes = (1 + (uint64_t)rand() % 8) * PAGE;
-
-			if (bytes > address + pages * PAGE - run)
-				break;
-			add_run(&world, run, bytes, 1u << (rand() % 5) | (rand() % 2));
-			run += bytes + (uint64_t)(rand() % 3) * PAGE;
-		}
-		address += pages * PAGE + (uint64_t)(rand() % 2) * 16 * PAGE;
-	}
-	for (int i = 0; i < 400; i++) {
-		uint64_t where = BASE + (uint64_t)rand() % (address - BASE);
-		uint64_t page = where & ~(PAGE - 1);
-		uint64_t length = (1 + (uint64_t)rand() % 40) * PAGE;
-		uint32_t stack = 1 + (uint32_t)rand() % 6;
-
-		switch (rand() % 8) {
-		case 0:
-			map_anonymous(replay, page, length, stack);
-			break;
-		case 1:
-			happen(replay, EVENT(MUNMAP, .address = page, .length = length));
-			break;
-		case 2:
-			start_thread(replay, where, rand() % 2 ? length : 0, stack);
-			break;
-		case 3:
-			happen(replay, EVENT(PRESENT, .address = page, .length = length,
-					     .argument_b = (uint64_t)rand() % 4));
-			break;
-		case 4:
-			happen(replay, EVENT(MODULE_LOAD, .address = page, .length = length,
-					     .argument_b = stack));
-			break;
-		case 5:
-			happen(replay, EVENT(MMAP, .address = page, .length = length,
-					     .stack = stack, .flags = MAP_SHARED, .protection = 1));
-			break;
-		default:
-			happen(replay, EVENT(MALLOC, .address = where, .stack = stack,
-					     .length = (uint64_t)rand() % 100000));
-			break;
-		}
-	}
+	end = random_mappings(&world);
+	for (int i = 0; i < 400; i++)
+		random_event(replay, end);
 	residency = join_world(&world, replay, NULL);
 	vmt_residency_free(&residency);
 	vmt_replay_free(replay);

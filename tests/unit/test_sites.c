@@ -74,8 +74,7 @@ intern(struct fixture *fixture, uint8_t kind, uint32_t stack, uint16_t advice)
 static uint32_t
 module_at(struct fixture *fixture, uint32_t site, uint32_t frame)
 {
-	uint32_t span =
-	    vmt_sites_spans(fixture->sites, vmt_sites_get(fixture->sites, site))[frame];
+	uint32_t span = vmt_sites_spans(fixture->sites, vmt_sites_get(fixture->sites, site))[frame];
 
 	return span ? vmt_eras_span(fixture->eras, span)->module : 0;
 }
@@ -103,9 +102,8 @@ eras_follow_loads_and_unloads(void **state)
 	/* an unload that was not seen */
 	load(&fixture, PLUGIN + 0x1000, 0x1000, 24);
 	assert_int_equal(vmt_eras_find(fixture.eras, PLUGIN), 0);
-	assert_int_equal(vmt_eras_span(fixture.eras, vmt_eras_find(fixture.eras, PLUGIN + 0x1000))
-			     ->module,
-			 24);
+	assert_int_equal(
+	    vmt_eras_span(fixture.eras, vmt_eras_find(fixture.eras, PLUGIN + 0x1000))->module, 24);
 	tear_down(&fixture);
 }
 
@@ -253,10 +251,10 @@ merge_joins_what_turned_out_the_same(void **state)
 	vmt_sites_get(fixture.sites, second)->exact[VMT_FIGURE_COUNT] = 4;
 	vmt_sites_get(fixture.sites, second)->estimate[VMT_FIGURE_COUNT] = 2.5;
 	vmt_sites_merge(fixture.sites);
-	assert_int_equal(
-	    vmt_sites_figure(vmt_sites_get(fixture.sites, first), VMT_FIGURE_COUNT), 10);
-	assert_int_equal(
-	    vmt_sites_figure(vmt_sites_get(fixture.sites, second), VMT_FIGURE_COUNT), 0);
+	assert_int_equal(vmt_sites_figure(vmt_sites_get(fixture.sites, first), VMT_FIGURE_COUNT),
+			 10);
+	assert_int_equal(vmt_sites_figure(vmt_sites_get(fixture.sites, second), VMT_FIGURE_COUNT),
+			 0);
 	tear_down(&fixture);
 }
 

@@ -105,11 +105,12 @@ int
 vmt_options_parse(struct vmt_options *options, const struct vmt_option *table, int argc,
 		  char **argv, bool in_order, struct vmt_err *err)
 {
-	struct reading reading = {options, table, argv, argc, 1, err};
+	struct reading reading;
 	int kept = 1;
 
 	assert(argc >= 1);
-	memset(options, 0, sizeof(*options));
+	*options = (struct vmt_options){.operand_count = 0};
+	reading = (struct reading){options, table, argv, argc, 1, err};
 	for (; reading.at < argc; reading.at++) {
 		char *word = argv[reading.at];
 		int result;

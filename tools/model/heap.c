@@ -59,7 +59,8 @@ own_amounts(struct vmt_piece *piece, struct owner *owner, const struct vmt_amoun
 }
 
 /* glibc's small blocks lie in the main arena, or in a heap that begins at a multiple of its largest
- * size, in the same mapping, and that no hook has seen; anywhere else they are another allocator's. */
+ * size, in the same mapping, and that no hook has seen; anywhere else they are another allocator's.
+ */
 static void
 note_blocks(struct vmt_piece *piece, const struct vmt_block *block)
 {
@@ -152,7 +153,7 @@ vmt_heap_find_arenas(struct vmt_pieces *pieces)
 	for (size_t i = 0; i < pieces->count; i++) {
 		struct vmt_piece *piece = &pieces->items[i];
 
-		if (piece->open && !piece->present)
+		if (piece->open)
 			try_arena(pieces, i);
 		if (piece->open && (piece->heap || piece->has_blocks))
 			retain(piece);
