@@ -63,7 +63,7 @@ enum vmt_event_role {
  *   THREAD         address = pthread_t, length = bytes of stack asked for (0 default),
  *                  a = size of the C library's thread descriptor at that address
  *   FORK           a = child's pid.   EXEC: exec is about to happen, path not recorded
- *   EXIT           a = status, b = enum vmt_exit_path
+ *   EXIT           a = status, b = enum vmt_exit_path (RETURN: the status is not known, a = -1)
  *   MODULE_LOAD    address = lowest mapped byte, length = span, a = load bias, b = module id
  *   MODULE_UNLOAD  address, b = module id
  *   NAME           PR_SET_VMA_ANON_NAME on the range
@@ -116,7 +116,12 @@ enum vmt_event_kind {
 	    VMT_EVENT_KINDS = 64 /* ids stay below; sizes counter arrays */
 };
 
-enum vmt_exit_path { VMT_EXIT_EXIT = 1, VMT_EXIT_UNDERSCORE = 2, VMT_EXIT_QUICK = 3 };
+enum vmt_exit_path {
+	VMT_EXIT_EXIT = 1,
+	VMT_EXIT_UNDERSCORE = 2,
+	VMT_EXIT_QUICK = 3,
+	VMT_EXIT_RETURN = 4, /* from main, or an exit() that no hook saw */
+};
 
 #define VMT_ADDRESS_BITS 48
 #define VMT_ADDRESS_MASK ((UINT64_C(1) << VMT_ADDRESS_BITS) - 1)

@@ -34,6 +34,9 @@ enum vmt_end {
 	VMT_END_UNKNOWN = 4, /* ended; how was not to be learnt */
 };
 
+/* head.end_status of a process that returned from main: its destructors can't see the value. */
+#define VMT_STATUS_UNKNOWN (-1)
+
 /* vmt_head.notes: things worth a line in coverage.blind_spots. */
 #define VMT_NOTE_FORKED (1u << 0)	/* began in a fork child: earlier blocks are unknown */
 #define VMT_NOTE_OWN_MALLOC (1u << 1)	/* the program defines malloc itself */
@@ -100,9 +103,9 @@ struct vmt_head {
 	uint64_t nested_calls;	  /* passed through inside a hook */
 	uint32_t notes;		  /* VMT_NOTE_* */
 	uint32_t end;		  /* enum vmt_end, as the process itself said */
-	int32_t end_status;
+	int32_t end_status;	  /* as waitpid tells it, or VMT_STATUS_UNKNOWN */
 	uint32_t snapshot_wanted; /* a number; the collector answers in snapshot_done */
-	uint32_t padding1[2];
+	uint64_t hooks_left; /* left by a longjmp out of a signal handler, mid-way */
 
 	/* C: */
 	_Alignas(64) uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of its last round */

@@ -18,9 +18,9 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 1u
+#define VMT_SESSION_VERSION 2u
 #define VMT_SESSION_SLOTS 240u
-#define VMT_SESSION_PATH_BYTES 240u
+#define VMT_SESSION_PATH_BYTES 1264u
 #define VMT_SESSION_ENV "VMTRACE_SESSION"
 
 enum vmt_session_state { VMT_SESSION_FREE, VMT_SESSION_CLAIMED, VMT_SESSION_READY };
@@ -43,6 +43,6 @@ struct vmt_session {
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 
-_Static_assert(sizeof(struct vmt_session_slot) == 256, "session slots are 256 bytes");
+_Static_assert(sizeof(struct vmt_session_slot) == 1280, "session slots are 1280 bytes");
 
 #endif

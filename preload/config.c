@@ -2,7 +2,6 @@
 
 #include "collect/text.h"
 #include "format/chunk.h"
-#include "format/session.h"
 #include "format/stack_table.h"
 
 #include <string.h>
@@ -182,6 +181,26 @@ read_residency(struct vmt_config *config, struct vmt_text value)
 }
 
 static bool
+read_go(struct vmt_config *config, struct vmt_text value)
+{
+	static const struct word ways[] = {{"off", 0}, {"on", 1}};
+	uint32_t way;
+
+	if (!FIND_WORD(value, ways, &way))
+		return false;
+	config->go = way;
+	return true;
+}
+
+static bool
+read_seed(struct vmt_config *config, struct vmt_text value)
+{
+	config->has_seed =
+	    vmt_text_take_decimal(&value, &config->seed) && value.at == value.end;
+	return config->has_seed;
+}
+
+static bool
 read_session(struct vmt_config *config, struct vmt_text value)
 {
 	return parse_text(value, config->session);
@@ -196,6 +215,7 @@ static const struct variable {
     {"VMTRACE_BUFFER", read_buffer},	 {"VMTRACE_ONLY", read_only},
     {"VMTRACE_FOLLOW", read_follow},	 {"VMTRACE_VERBOSE", read_verbose},
     {"VMTRACE_STACKS", read_stacks},	 {"VMTRACE_RESIDENCY", read_residency},
+    {"VMTRACE_GO", read_go},		 {"VMTRACE_SEED", read_seed},
     {VMT_SESSION_ENV, read_session},
 };
 
@@ -209,6 +229,7 @@ set_defaults(struct vmt_config *config)
 	config->stack_depth = VMT_CONFIG_DEFAULT_DEPTH;
 	config->follow_fork = true;
 	config->follow_exec = true;
+	config->go = true;
 }
 
 const char *

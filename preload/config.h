@@ -11,11 +11,13 @@
 #ifndef VMT_CONFIG_H
 #define VMT_CONFIG_H
 
+#include "format/session.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define VMT_CONFIG_TEXT_BYTES 1024u
+#define VMT_CONFIG_TEXT_BYTES VMT_SESSION_PATH_BYTES
 #define VMT_CONFIG_DEFAULT_SAMPLE_BYTES (UINT64_C(64) << 10)
 #define VMT_CONFIG_DEFAULT_DEPTH 30u
 /* A VMTRACE_BUFFER below this makes all tables small, too: for tests. */
@@ -41,8 +43,11 @@ struct vmt_config {
 	uint32_t stack_depth;	   /* 1 .. VMT_STACK_MAX_FRAMES */
 	uint32_t stacks;	   /* enum vmt_config_stacks */
 	uint32_t residency_source; /* enum vmt_residency_source; 0 = the best there is */
+	uint64_t seed;		   /* of the samplers, where has_seed */
+	bool has_seed;		   /* VMTRACE_SEED: the same choice of blocks in each run */
 	bool follow_fork;
 	bool follow_exec;
+	bool go; /* the Go runtime's own system calls */
 	bool verbose;
 };
 

@@ -3,19 +3,28 @@
 #include "collect/collector.h"
 #include "collect/sys.h"
 #include "preload/clock.h"
+#include "preload/cpu.h"
 #include "preload/state.h"
 
-#include <sched.h>
 #include <string.h>
 
-/* Turns of the waiting loop where no system call may be made: some milliseconds. */
-#define SPIN_TURNS 20000u
-#define SPINS_A_TURN 16u
+/* Turns of a wait without any progress: some tens of milliseconds where no system call may be made,
+ * else more than VMT_EMIT_WAIT_NS (the bound where the clock fails). */
+#define WAIT_TURNS 20000u
+#define SPINS_A_TURN 64u
 #define SLEEP_FROM_TURN 4u
 #define SLEEP_NS 50000
 #define WAKE_EACH_TURNS 64u
 
-enum patience { PATIENCE_NONE, PATIENCE_BOUNDED, PATIENCE_WHILE_COLLECTED };
+/* Discards tried in one go: an unfinished slot is given up after VMT_RING_STALL_LIMIT. A ring that
+ * yields none after this many was damaged, or emptied by a collector that has ended. */
+#define DISCARD_TURNS (4u * VMT_RING_STALL_LIMIT)
+#define YIELD_EACH_TURNS 64u
+
+/* A ring is looked at, whether it is half full, each time this part of it has been claimed. */
+#define LOOKS_A_LAP 8u
+
+enum patience { PATIENCE_NONE, PATIENCE_BOUNDED, PATIENCE_WHILE_DRAINED };
 
 uint64_t
 vmt_emit_time_after(void)
@@ -53,12 +62,8 @@ static const struct vmt_ring_view *
 ring_of(enum vmt_ring_class ring_class)
 {
 	const struct vmt_process *process = &vmt_state_process;
-	uint32_t shard = 0;
 
-	/* Without rseq or a vDSO, sched_getcpu would be a system call. */
-	if (process->shard_mask != 0 && !process->no_syscalls)
-		shard = (uint32_t)sched_getcpu() & process->shard_mask;
-	return &process->rings[shard][ring_class];
+	return &process->rings[vmt_cpu_number() & process->shard_mask][ring_class];
 }
 
 static uint8_t
@@ -80,18 +85,22 @@ kind_of_map(const void *slot)
 bool
 vmt_emit_is_collected(void)
 {
-	const struct vmt_process *process = &vmt_state_process;
-	uint64_t latest = process->head->clock_start.monotonic_ns;
-	uint64_t beat = vmt_atomic_load_relaxed(&process->head->heartbeat_ns);
+	struct vmt_process *process = &vmt_state_process;
+	const struct vmt_head *head = process->head;
+	uint64_t beat = vmt_atomic_load_acquire(&head->heartbeat_ns);
+	uint64_t limit_ns = beat + VMT_EMIT_FRESH_NS;
 
-	if (!process->session)
+	if (!process->session || vmt_atomic_load_relaxed(&process->stale_beat) == beat + 1)
 		return false;
-	if (process->no_syscalls) /* no clock to judge by */
-		return vmt_atomic_load_relaxed(&process->head->collector_pid) != 0;
-	latest = beat > latest ? beat : latest;
-	beat = vmt_atomic_load_relaxed(&process->session->heartbeat_ns);
-	latest = beat > latest ? beat : latest;
-	return vmt_sys_clock_ns(CLOCK_MONOTONIC) < latest + VMT_EMIT_FRESH_NS;
+	if (beat == 0)
+		limit_ns = head->clock_start.monotonic_ns + VMT_EMIT_OPEN_NS;
+	else if (vmt_atomic_load_relaxed(&head->collector_pid) == 0)
+		return false;
+	/* Without a clock to judge by, whoever waits in vain will find out. */
+	if (process->no_syscalls || vmt_sys_clock_ns(CLOCK_MONOTONIC) < limit_ns)
+		return true;
+	vmt_atomic_store_relaxed(&process->stale_beat, beat + 1);
+	return false;
 }
 
 static void
@@ -104,6 +113,39 @@ spin(void)
 		__asm__ volatile("" ::: "memory");
 #endif
 	}
+}
+
+/* A wait for room, and what it saw when something last moved. */
+struct wait {
+	const struct vmt_ring_view *ring;
+	uint64_t *vain_tail; /* the ring's */
+	uint64_t since_ns;   /* 0: no clock to be had */
+	uint64_t tail;
+	uint64_t beat;
+	uint32_t turn; /* since then */
+	uint32_t discards;
+};
+
+/* The word of such an array that belongs to a ring. */
+static uint64_t *
+word_of(uint64_t (*words)[VMT_RING_CLASSES], const struct vmt_ring_view *ring)
+{
+	return &words[0][ring - vmt_state_process.rings[0]];
+}
+
+static uint64_t
+clock_ns(void)
+{
+	return vmt_state_process.no_syscalls ? 0 : vmt_sys_clock_ns(CLOCK_MONOTONIC);
+}
+
+static void
+look_around(struct wait *wait)
+{
+	wait->since_ns = clock_ns();
+	wait->tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
+	wait->beat = vmt_atomic_load_relaxed(&vmt_state_process.head->heartbeat_ns);
+	wait->turn = 0;
 }
 
 /* Lets the collector come to work. */
@@ -125,15 +167,46 @@ wait_a_turn(uint32_t turn)
 		vmt_sys_call2(SYS_nanosleep, &pause, NULL);
 }
 
+/* Whether to wait no longer. A heartbeat that stood still all the time is stale, whatever the
+ * clocks of the two processes say: then the oldest events may make room after all. */
 static bool
-is_over(enum patience patience, uint64_t began_ns, uint32_t turn)
+is_over(struct wait *wait, enum patience patience)
 {
-	if (patience == PATIENCE_NONE)
+	uint64_t tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
+	struct vmt_process *process = &vmt_state_process;
+
+	if (patience == PATIENCE_NONE || vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1)
 		return true;
-	if (vmt_state_process.no_syscalls)
-		return turn >= SPIN_TURNS;
-	return patience == PATIENCE_BOUNDED &&
-	       vmt_sys_clock_ns(CLOCK_MONOTONIC) - began_ns > VMT_EMIT_MAP_WAIT_NS;
+	if (tail != wait->tail && patience == PATIENCE_WHILE_DRAINED)
+		look_around(wait);
+	if (wait->turn < WAIT_TURNS && clock_ns() - wait->since_ns < VMT_EMIT_WAIT_NS)
+		return false;
+	if (vmt_atomic_load_relaxed(&process->head->heartbeat_ns) == wait->beat) {
+		vmt_atomic_store_relaxed(&process->stale_beat, wait->beat + 1);
+		return false;
+	}
+	if (tail == wait->tail)
+		vmt_atomic_store_relaxed(wait->vain_tail, tail + 1);
+	return true;
+}
+
+/* Where nobody collects. False: there is nothing that can make room. */
+static bool
+discard(struct wait *wait, enum vmt_ring_class ring_class)
+{
+	uint64_t tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
+
+	if (vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1)
+		return false;
+	if (vmt_ring_discard_oldest(wait->ring,
+				    ring_class == VMT_RING_HEAP ? kind_of_heap : kind_of_map))
+		return true;
+	if (++wait->discards % YIELD_EACH_TURNS == 0 && !vmt_state_process.no_syscalls)
+		vmt_sys_call0(SYS_sched_yield);
+	if (wait->discards < DISCARD_TURNS)
+		return true;
+	vmt_atomic_store_relaxed(wait->vain_tail, tail + 1);
+	return false;
 }
 
 /* The ring is full: waits for a slot, or makes one where nobody collects. NULL: drop the event. */
@@ -141,22 +214,41 @@ static void *__attribute__((noinline))
 make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
 	       enum patience patience, uint64_t *position)
 {
-	uint64_t began_ns = vmt_state_process.no_syscalls ? 0 : vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	struct wait wait = {.ring = ring,
+			    .vain_tail = word_of(vmt_state_process.vain_tail, ring)};
 
-	for (uint32_t turn = 0;; turn++) {
+	look_around(&wait);
+	for (;;) {
 		void *slot;
 
-		if (!vmt_emit_is_collected())
-			vmt_ring_discard_oldest(ring, ring_class == VMT_RING_HEAP ? kind_of_heap
-										  : kind_of_map);
-		else if (is_over(patience, began_ns, turn))
+		if (!vmt_emit_is_collected()) {
+			if (!discard(&wait, ring_class))
+				return NULL;
+		} else if (is_over(&wait, patience)) {
 			return NULL;
-		else
-			wait_a_turn(turn);
+		} else {
+			wait_a_turn(wait.turn++);
+		}
 		slot = vmt_ring_claim(ring, position);
 		if (slot)
 			return slot;
 	}
+}
+
+/* Once while tail stays where it is: the collector that has been woken moves it. */
+static void __attribute__((noinline))
+wake_if_half_full_slow(const struct vmt_ring_view *ring, uint64_t position)
+{
+	struct vmt_process *process = &vmt_state_process;
+	uint64_t tail = vmt_atomic_load_relaxed(&ring->control->tail);
+	uint64_t *woken_tail = word_of(process->woken_tail, ring);
+	uint64_t before = vmt_atomic_load_relaxed(woken_tail);
+
+	if (position + 1 - tail < ring->capacity / 2 || before == tail + 1 || !process->session ||
+	    process->no_syscalls)
+		return;
+	if (vmt_atomic_cas(woken_tail, &before, tail + 1))
+		vmt_session_wake(process->session);
 }
 
 static void *
@@ -169,6 +261,9 @@ claim(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class, uint8_t 
 		slot = make_room_slow(ring, ring_class, patience, position);
 		if (!slot)
 			vmt_atomic_add_relaxed(&ring->control->dropped[kind], 1);
+	} else if (__builtin_expect(((*position + 1) & (ring->capacity / LOOKS_A_LAP - 1)) == 0,
+				    0)) {
+		wake_if_half_full_slow(ring, *position);
 	}
 	return slot;
 }
@@ -189,7 +284,7 @@ static enum patience
 heap_patience(uint8_t kind)
 {
 	if (vmt_state_process.malloc_mode == VMT_MALLOC_ALL)
-		return PATIENCE_WHILE_COLLECTED;
+		return PATIENCE_WHILE_DRAINED;
 	switch (kind) {
 	case VMT_EVENT_FREE:
 	case VMT_EVENT_DELETE:

@@ -2,10 +2,14 @@
  * emit.h: how does a hook write an event, and what if there is no room?
  *
  * Call only between vmt_state_enter and vmt_state_leave. Policies when the ring is full: map events
- * (and the frees of sampled blocks) wait for the drain, bounded; sampled heap events are dropped
- * and counted; in `all` the caller waits as long as the collector's heartbeat is fresh; where
- * nobody collects, the oldest event makes room. Never blocks without bound; makes no system call on
- * the fast path. Clobbers errno (restored by the hook); async-signal-safe.
+ * (and the frees of sampled blocks) wait for the drain, at most VMT_EMIT_WAIT_NS; sampled heap
+ * events are dropped and counted; in `all` the caller waits as long as the drain gets on, at most
+ * VMT_EMIT_WAIT_NS from one step of it to the next; where nobody collects, the oldest event makes
+ * room. After a wait in vain nobody waits at this ring until the drain has got on: events are
+ * dropped and counted. A ring that becomes half full wakes the collector.
+ *
+ * Never blocks without bound; makes no system call but that wake-up while there is room. Clobbers
+ * errno (restored by the hook); async-signal-safe.
  */
 #ifndef VMT_EMIT_H
 #define VMT_EMIT_H
@@ -29,11 +33,13 @@ bool vmt_emit_heap(uint8_t kind, const void *block, uint64_t size, uint32_t stac
 /* Fills thread; the caller fills everything else but sequence. */
 bool vmt_emit_map(struct vmt_map_event *event);
 
-/* Whether somebody drains the rings: the heartbeat, or the trace's beginning, is under
- * VMT_EMIT_FRESH_NS old. */
+/* Whether somebody drains this trace: its own heartbeat is under VMT_EMIT_FRESH_NS old, or the
+ * collector has VMT_EMIT_OPEN_NS from the trace's beginning to open it. That the collector of the
+ * tree lives says nothing: it may have missed this trace, or be done with it. */
 bool vmt_emit_is_collected(void);
 
-#define VMT_EMIT_FRESH_NS UINT64_C(2000000000)
-#define VMT_EMIT_MAP_WAIT_NS UINT64_C(1000000000)
+#define VMT_EMIT_FRESH_NS UINT64_C(1000000000)
+#define VMT_EMIT_OPEN_NS UINT64_C(2000000000)
+#define VMT_EMIT_WAIT_NS UINT64_C(1000000000)
 
 #endif

@@ -7,24 +7,61 @@
 #include <errno.h>
 
 bool
-vmt_heap_pass_nested(void)
+vmt_heap_is_outermost_slow(struct vmt_thread *thread, const void *frame)
 {
+	if (vmt_state_was_left(thread->heap_frame, frame)) {
+		thread->heap_depth = 0;
+		return true;
+	}
 	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
 		vmt_atomic_add_relaxed(&vmt_state_process.head->nested_calls, 1);
 	return false;
 }
 
-bool
-vmt_heap_enter_slow(struct vmt_thread *thread)
+/* A heap hook may be called while the thread is inside: by a signal handler. */
+static bool
+is_recording(struct vmt_thread *thread, const void *frame)
 {
-	if (thread->heap_depth != 0)
-		return vmt_heap_pass_nested();
-	if (thread->depth != 0)
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
+		return true;
+	if (thread->depth != 0 && !vmt_state_was_left(thread->entered_frame, frame))
 		return false;
+	thread->entered_frame = (uint64_t)(uintptr_t)frame;
 	if (!vmt_state_enter_slow(thread))
 		return false;
 	vmt_state_leave();
 	return true;
+}
+
+bool
+vmt_heap_enter_slow(struct vmt_thread *thread, const void *frame)
+{
+	if (thread->heap_depth != 0 && !vmt_heap_is_outermost_slow(thread, frame))
+		return false;
+	return is_recording(thread, frame);
+}
+
+/* Enters the tracer's own code, perhaps for the second time. Returns what to give back to leave:
+ * put back, not counted down, since a handler may have found that nobody was inside. */
+static uint32_t
+enter(struct vmt_thread *thread, const void *frame)
+{
+	uint32_t outer = thread->depth;
+
+	if (outer != 0 && vmt_state_was_left(thread->entered_frame, frame))
+		outer = 0;
+	if (outer == 0)
+		thread->entered_frame = (uint64_t)(uintptr_t)frame;
+	thread->depth = outer + 1;
+	__asm__ volatile("" ::: "memory");
+	return outer;
+}
+
+static void
+leave(struct vmt_thread *thread, uint32_t outer)
+{
+	__asm__ volatile("" ::: "memory");
+	thread->depth = outer;
 }
 
 /* Inside the tracer's own code a walk could meet its own half-changed tables. */
@@ -80,12 +117,9 @@ vmt_heap_record(struct vmt_thread *thread, uint8_t kind, const void *block, uint
 		const void *frame)
 {
 	int saved = errno;
-
-	thread->depth++;
-	__asm__ volatile("" ::: "memory");
+	uint32_t outer = enter(thread, frame);
 	write_acquisition(thread, kind, block, size, frame);
-	__asm__ volatile("" ::: "memory");
-	thread->depth--;
+	leave(thread, outer);
 	errno = saved;
 }
 
@@ -123,15 +157,13 @@ void
 vmt_heap_release_slow(struct vmt_thread *thread, uint8_t kind, const void *block, const void *frame)
 {
 	int saved = errno;
+	uint32_t outer;
 
-	if (vmt_atomic_load_acquire(&vmt_state_owner->state) != VMT_OWNER_RECORDING &&
-	    (thread->depth != 0 || !vmt_heap_enter_slow(thread)))
+	if (!is_recording(thread, frame))
 		return;
-	thread->depth++;
-	__asm__ volatile("" ::: "memory");
+	outer = enter(thread, frame);
 	write_release(thread, kind, block, frame);
-	__asm__ volatile("" ::: "memory");
-	thread->depth--;
+	leave(thread, outer);
 	errno = saved;
 }
 
@@ -140,6 +172,7 @@ vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *s
 		       const void *frame)
 {
 	int saved = errno;
+	uint32_t outer;
 	bool known;
 
 	*size = 0;
@@ -148,28 +181,24 @@ vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *s
 	known = vmt_samples_may_have(block) && vmt_samples_remove(block, size);
 	if (!known && vmt_heap_mode() != VMT_MALLOC_ALL)
 		return false;
-	thread->depth++;
-	__asm__ volatile("" ::: "memory");
+	outer = enter(thread, frame);
 	vmt_emit_heap(VMT_EVENT_REALLOC_BEGIN, block, *size, known ? capture(thread, frame) : 0,
 		      vmt_emit_time_before());
-	__asm__ volatile("" ::: "memory");
-	thread->depth--;
+	leave(thread, outer);
 	errno = saved;
 	return true;
 }
 
 void
-vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t size)
+vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t size,
+		      const void *frame)
 {
 	int saved = errno;
-
-	thread->depth++;
-	__asm__ volatile("" ::: "memory");
+	uint32_t outer = enter(thread, frame);
 	if (size == 0 || keep(block, size))
 		vmt_emit_heap(VMT_EVENT_HEAP_UNDO, block, size, 0, vmt_emit_time_after());
 	else
 		vmt_atomic_add_relaxed(&vmt_state_process.head->samples_dropped, 1);
-	__asm__ volatile("" ::: "memory");
-	thread->depth--;
+	leave(thread, outer);
 	errno = saved;
 }

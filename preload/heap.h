@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 /* The part of enter that is not the common case: nested, or a fork child's first event. */
-bool vmt_heap_enter_slow(struct vmt_thread *thread);
+bool vmt_heap_enter_slow(struct vmt_thread *thread, const void *frame);
 
 /* Writes the acquisition of a block that is to be recorded. */
 void vmt_heap_record(struct vmt_thread *thread, uint8_t kind, const void *block, uint64_t size,
@@ -33,14 +33,16 @@ void vmt_heap_record(struct vmt_thread *thread, uint8_t kind, const void *block,
 void vmt_heap_release_slow(struct vmt_thread *thread, uint8_t kind, const void *block,
 			   const void *frame);
 
-/* Counts a nested call, which passes through. Returns false. */
-bool vmt_heap_pass_nested(void);
+/* With heap_depth set: whether the next allocator is not at work after all, as a longjmp has left
+ * it. Else the call is nested and passes through, which is counted. */
+bool vmt_heap_is_outermost_slow(struct vmt_thread *thread, const void *frame);
 
 /* REALLOC_BEGIN. True: the block was recorded, so a failure must be undone; *size is its size where
  * known, else 0. */
 bool vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *size,
 			    const void *frame);
-void vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t size);
+void vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t size,
+			   const void *frame);
 
 static inline uint32_t
 vmt_heap_mode(void)
@@ -50,7 +52,7 @@ vmt_heap_mode(void)
 
 /* Whether to look at an acquisition. True: heap_depth is set; call the allocator, then leave. */
 static inline bool
-vmt_heap_enter(struct vmt_thread *thread)
+vmt_heap_enter(struct vmt_thread *thread, const void *frame)
 {
 	if (vmt_heap_mode() == VMT_MALLOC_OFF)
 		return false;
@@ -58,8 +60,9 @@ vmt_heap_enter(struct vmt_thread *thread)
 				 vmt_atomic_load_acquire(&vmt_state_owner->state) !=
 				     VMT_OWNER_RECORDING,
 			     0) &&
-	    !vmt_heap_enter_slow(thread))
+	    !vmt_heap_enter_slow(thread, frame))
 		return false;
+	thread->heap_frame = (uint64_t)(uintptr_t)frame;
 	thread->heap_depth = 1;
 	__asm__ volatile("" ::: "memory");
 	return true;
@@ -89,13 +92,14 @@ vmt_heap_acquired(struct vmt_thread *thread, uint8_t kind, void *block, uint64_t
 /* Whether the release of this block may have to be written. In `all` every one has, but for the
  * allocator's own. */
 static inline bool
-vmt_heap_may_release(const struct vmt_thread *thread, const void *block)
+vmt_heap_may_release(struct vmt_thread *thread, const void *block, const void *frame)
 {
 	uint32_t mode = vmt_heap_mode();
 
 	if (mode == VMT_MALLOC_SAMPLED)
 		return vmt_samples_may_have(block);
-	return mode == VMT_MALLOC_ALL && (thread->heap_depth == 0 || vmt_heap_pass_nested());
+	return mode == VMT_MALLOC_ALL &&
+	       (thread->heap_depth == 0 || vmt_heap_is_outermost_slow(thread, frame));
 }
 
 #endif

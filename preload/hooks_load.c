@@ -27,12 +27,17 @@
 #define LOOKS_AFTER_OPEN 16u
 static uint32_t due;
 
+/* The owner for whom they are due. A fork child must not look on its parent's behalf: another
+ * thread, which is not here, may have held the loader's list lock when it was made. */
+static uint32_t due_generation;
+
 void
 vmt_hooks_load_settle(void)
 {
 	uint32_t looks = vmt_atomic_load_relaxed(&due);
 
-	if (looks == 0)
+	if (looks == 0 ||
+	    vmt_atomic_load_relaxed(&due_generation) != vmt_state_owner->generation)
 		return;
 	vmt_atomic_store_relaxed(&due, looks - 1);
 	vmt_modules_refresh();
@@ -47,6 +52,7 @@ prepare_load(void)
 		vmt_hooks_load_settle();
 		vmt_state_leave();
 	}
+	vmt_atomic_store_relaxed(&due_generation, vmt_state_owner->generation);
 	vmt_atomic_store_relaxed(&due, LOOKS_AFTER_OPEN);
 	errno = saved_errno;
 }

@@ -23,7 +23,7 @@ malloc(size_t size)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
-	if (!vmt_heap_enter(thread))
+	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
 		return vmt_real()->malloc(size);
 	return vmt_heap_acquired(thread, VMT_EVENT_MALLOC, vmt_real()->malloc(size), size,
 				 __builtin_frame_address(0));
@@ -34,7 +34,7 @@ calloc(size_t count, size_t size)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
-	if (!vmt_heap_enter(thread))
+	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
 		return vmt_real()->calloc(count, size);
 	return vmt_heap_acquired(thread, VMT_EVENT_CALLOC, vmt_real()->calloc(count, size),
 				 count * size, __builtin_frame_address(0));
@@ -48,12 +48,14 @@ release(void *block, const void *frame)
 
 	if (!block || vmt_real_arena_owns(block))
 		return;
-	if (!vmt_heap_may_release(thread, block)) {
+	if (!vmt_heap_may_release(thread, block, frame)) {
 		vmt_real()->free(block);
 		return;
 	}
 	vmt_heap_release_slow(thread, VMT_EVENT_FREE, block, frame);
 	outer = thread->heap_depth;
+	if (outer == 0)
+		thread->heap_frame = (uint64_t)(uintptr_t)frame;
 	thread->heap_depth = 1; /* what the allocator frees in turn is its own */
 	vmt_real()->free(block);
 	thread->heap_depth = outer;
@@ -82,24 +84,31 @@ leave_arena(void *fresh, const void *block, size_t size)
 
 /* glibc's realloc to size 0 frees: NULL is no failure then. */
 static void *
-change(void *block, size_t size, uint8_t kind, const void *frame)
+change_own(void *block, size_t size, uint8_t kind, const void *frame)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 	uint64_t old_size;
 	bool written;
 	void *fresh;
 
-	if (vmt_real_arena_owns(block)) {
-		fresh = change(NULL, size, kind, frame);
-		return fresh ? leave_arena(fresh, block, size) : NULL;
-	}
-	if (!vmt_heap_enter(thread))
+	if (!vmt_heap_enter(thread, frame))
 		return vmt_real()->realloc(block, size);
 	written = vmt_heap_begin_realloc(thread, block, &old_size, frame);
 	fresh = vmt_real()->realloc(block, size);
 	if (!fresh && size != 0 && written)
-		vmt_heap_undo_realloc(thread, block, old_size);
+		vmt_heap_undo_realloc(thread, block, old_size, frame);
 	return vmt_heap_acquired(thread, kind, fresh, size, frame);
+}
+
+static void *
+change(void *block, size_t size, uint8_t kind, const void *frame)
+{
+	void *fresh;
+
+	if (!vmt_real_arena_owns(block))
+		return change_own(block, size, kind, frame);
+	fresh = change_own(NULL, size, kind, frame);
+	return fresh ? leave_arena(fresh, block, size) : NULL;
 }
 
 VMT_EXPORT void *
@@ -126,7 +135,7 @@ posix_memalign(void **block, size_t alignment, size_t size)
 	struct vmt_thread *thread = &vmt_state_thread;
 	int error;
 
-	if (!vmt_heap_enter(thread))
+	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
 		return vmt_real()->posix_memalign(block, alignment, size);
 	error = vmt_real()->posix_memalign(block, alignment, size);
 	vmt_heap_acquired(thread, VMT_EVENT_POSIX_MEMALIGN, error ? NULL : *block, size,
@@ -139,7 +148,7 @@ aligned_alloc(size_t alignment, size_t size)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
-	if (!vmt_heap_enter(thread))
+	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
 		return vmt_real()->aligned_alloc(alignment, size);
 	return vmt_heap_acquired(thread, VMT_EVENT_ALIGNED_ALLOC,
 				 vmt_real()->aligned_alloc(alignment, size), size,
@@ -151,7 +160,7 @@ memalign(size_t alignment, size_t size)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
-	if (!vmt_heap_enter(thread))
+	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
 		return vmt_real()->memalign(alignment, size);
 	return vmt_heap_acquired(thread, VMT_EVENT_MEMALIGN, vmt_real()->memalign(alignment, size),
 				 size, __builtin_frame_address(0));
@@ -162,7 +171,7 @@ valloc(size_t size)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
-	if (!vmt_heap_enter(thread))
+	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
 		return vmt_real()->valloc(size);
 	return vmt_heap_acquired(thread, VMT_EVENT_VALLOC, vmt_real()->valloc(size), size,
 				 __builtin_frame_address(0));
@@ -173,7 +182,7 @@ pvalloc(size_t size)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
-	if (!vmt_heap_enter(thread))
+	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
 		return vmt_real()->pvalloc(size);
 	return vmt_heap_acquired(thread, VMT_EVENT_PVALLOC, vmt_real()->pvalloc(size), size,
 				 __builtin_frame_address(0));

@@ -94,7 +94,7 @@ write_delete(void *block, const void *frame)
 	struct vmt_thread *thread = &vmt_state_thread;
 
 	if (block && vmt_atomic_load_relaxed(&new_route) == ROUTE_OWN &&
-	    vmt_heap_may_release(thread, block))
+	    vmt_heap_may_release(thread, block, frame))
 		vmt_heap_release_slow(thread, VMT_EVENT_DELETE, block, frame);
 }
 

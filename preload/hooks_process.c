@@ -3,14 +3,16 @@
  *
  * fork and clone are called through while not inside a hook: in the child of a fork everything runs
  * on as in any hook's caller, and a child of clone with CLONE_VM shares our thread state for as
- * long as it lives. The child of a fork is not touched: its owner page is zero, and its first event
- * opens a trace. daemon forks within libc, so only its child shows.
+ * long as it lives. The child of a fork is not touched: its owner page is zero (or made so, where
+ * the kernel cannot), and its first event opens a trace. daemon forks within libc, so only its
+ * child shows.
  */
 #include "preload/hooks_process.h"
 
 #include "collect/sys.h"
 #include "format/atomic.h"
 #include "format/event.h"
+#include "preload/clock.h"
 #include "preload/emit.h"
 #include "preload/hooks_load.h"
 #include "preload/real.h"
@@ -19,6 +21,7 @@
 #include "preload/state.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -82,7 +85,9 @@ fork(void)
 {
 	pid_t child = vmt_real()->fork();
 
-	if (child > 0)
+	if (child == 0)
+		vmt_state_forked();
+	else if (child > 0)
 		write_fork(child, __builtin_frame_address(0));
 	return child;
 }
@@ -98,7 +103,9 @@ _Fork(void)
 		return -1;
 	}
 	child = real->_Fork();
-	if (child > 0)
+	if (child == 0)
+		vmt_state_forked();
+	else if (child > 0)
 		write_fork(child, __builtin_frame_address(0));
 	return child;
 }
@@ -129,7 +136,11 @@ clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 VMT_EXPORT int
 daemon(int keep_directory, int keep_descriptors)
 {
-	return vmt_real()->daemon(keep_directory, keep_descriptors);
+	int result = vmt_real()->daemon(keep_directory, keep_descriptors);
+
+	if (result == 0) /* in the child; the parent has left by _exit */
+		vmt_state_forked();
+	return result;
 }
 
 /* Bytes of stack that a thread was asked for, 0 where that is not to be learnt. */
@@ -215,22 +226,41 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 	return error;
 }
 
-bool
-vmt_hooks_process_seccomp_begin(void)
+void
+vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp)
 {
-	bool before = vmt_atomic_load_relaxed(&vmt_state_process.no_syscalls);
+	struct vmt_process *process = &vmt_state_process;
 
-	vmt_atomic_store_relaxed(&vmt_state_process.no_syscalls, true);
-	return before;
+	seccomp->no_syscalls = vmt_atomic_load_relaxed(&process->no_syscalls);
+	seccomp->malloc_mode = vmt_atomic_load_relaxed(&process->malloc_mode);
+	if (seccomp->strict)
+		vmt_atomic_store_relaxed(&process->malloc_mode, VMT_MALLOC_OFF);
+	vmt_clock_stop();
+	vmt_atomic_store_release(&process->no_syscalls, true);
 }
 
 void
-vmt_hooks_process_seccomp_end(bool before, long result)
+vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long result)
 {
-	if (result < 0)
-		vmt_atomic_store_relaxed(&vmt_state_process.no_syscalls, before);
-	else if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
+	struct vmt_process *process = &vmt_state_process;
+
+	if (result < 0) {
+		vmt_atomic_store_relaxed(&process->no_syscalls, seccomp->no_syscalls);
+		if (seccomp->strict)
+			vmt_atomic_store_relaxed(&process->malloc_mode, seccomp->malloc_mode);
+		return;
+	}
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
 		vmt_hooks_process_add_note(VMT_NOTE_SECCOMP);
+	if (seccomp->strict)
+		vmt_state_go_inert(NULL);
+}
+
+void
+vmt_hooks_process_tsc(unsigned long access)
+{
+	if (access == PR_TSC_SIGSEGV && vmt_state_process.clock_is_tsc)
+		vmt_state_go_inert("the program turns off the time stamp counter");
 }
 
 static void
@@ -251,13 +281,29 @@ write_name(uint64_t address, uint64_t length, long result, const void *frame)
 	vmt_state_leave();
 }
 
+static long
+call_prctl(int option, const unsigned long *words)
+{
+	struct vmt_hooks_seccomp seccomp = {.strict = words[0] == SECCOMP_MODE_STRICT};
+	long result;
+
+	if (option == PR_SET_TSC)
+		vmt_hooks_process_tsc(words[0]);
+	if (option == PR_SET_SECCOMP)
+		vmt_hooks_process_seccomp_begin(&seccomp);
+	result = vmt_sys_call6(SYS_prctl, option, (long)words[0], (long)words[1], (long)words[2],
+			       (long)words[3], 0);
+	if (option == PR_SET_SECCOMP)
+		vmt_hooks_process_seccomp_end(&seccomp, result);
+	return result;
+}
+
 /* As libc: five words to the kernel, whatever the option. */
 VMT_EXPORT int
 prctl(int option, ...)
 {
 	unsigned long words[4];
 	int saved_errno = errno;
-	bool before = false;
 	long result;
 	va_list rest;
 
@@ -265,12 +311,7 @@ prctl(int option, ...)
 	for (int index = 0; index < 4; index++)
 		words[index] = va_arg(rest, unsigned long);
 	va_end(rest);
-	if (option == PR_SET_SECCOMP)
-		before = vmt_hooks_process_seccomp_begin();
-	result = vmt_sys_call6(SYS_prctl, option, (long)words[0], (long)words[1], (long)words[2],
-			       (long)words[3], 0);
-	if (option == PR_SET_SECCOMP)
-		vmt_hooks_process_seccomp_end(before, result);
+	result = call_prctl(option, words);
 	if (option == PR_SET_VMA && words[0] == PR_SET_VMA_ANON_NAME)
 		write_name(words[1], words[2], result, __builtin_frame_address(0));
 	errno = result < 0 ? (int)-result : saved_errno;

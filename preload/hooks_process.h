@@ -21,10 +21,19 @@ void vmt_hooks_process_set_up(void);
 bool vmt_hooks_process_write_exec(const void *frame);
 void vmt_hooks_process_undo_exec(int error, const void *frame);
 
-/* Before a call that installs a seccomp filter: no system call of ours from here on. Returns what
- * to hand to seccomp_end, with the call's result, afterwards. */
-bool vmt_hooks_process_seccomp_begin(void);
-void vmt_hooks_process_seccomp_end(bool before, long result);
+/* Before and after a call that installs a seccomp filter: no system call of ours in between nor, if
+ * it succeeds, afterwards. Strict mode leaves the thread neither rdtsc nor any call: what happens
+ * then is not recorded, nor are heap events while the call is under way. */
+struct vmt_hooks_seccomp {
+	bool strict; /* the caller's: SECCOMP_MODE_STRICT */
+	bool no_syscalls;
+	uint32_t malloc_mode;
+};
+void vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp);
+void vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long result);
+
+/* Before a PR_SET_TSC: where rdtsc is about to fault, ours must not be the one that does. */
+void vmt_hooks_process_tsc(unsigned long access);
 
 /* The seccomp bits of vmt_head.notes and its like. Atomic. */
 void vmt_hooks_process_add_note(uint32_t note);

@@ -16,10 +16,9 @@
 #include "preload/state.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
-
-#define SECCOMP_GET_ACTION_AVAIL 2
 
 struct call {
 	long number;
@@ -138,26 +137,27 @@ make_exec(const struct call *call)
 	return result;
 }
 
-static bool
-installs_filter(const struct call *call)
+/* seccomp, or prctl's PR_SET_SECCOMP. */
+static long
+make_seccomp(const struct call *call, bool strict)
 {
-	if (call->number == SYS_seccomp)
-		return call->words[0] < SECCOMP_GET_ACTION_AVAIL;
-	return call->words[0] == PR_SET_SECCOMP;
+	struct vmt_hooks_seccomp seccomp = {.strict = strict};
+	long result;
+
+	vmt_hooks_process_seccomp_begin(&seccomp);
+	result = make(call);
+	vmt_hooks_process_seccomp_end(&seccomp, result);
+	return result;
 }
 
 static long
-make_seccomp(const struct call *call)
+make_prctl(const struct call *call)
 {
-	bool before;
-	long result;
-
-	if (!installs_filter(call))
-		return make(call);
-	before = vmt_hooks_process_seccomp_begin();
-	result = make(call);
-	vmt_hooks_process_seccomp_end(before, result);
-	return result;
+	if (call->words[0] == PR_SET_SECCOMP)
+		return make_seccomp(call, call->words[1] == SECCOMP_MODE_STRICT);
+	if (call->words[0] == PR_SET_TSC)
+		vmt_hooks_process_tsc((unsigned long)call->words[1]);
+	return make(call);
 }
 
 static long
@@ -171,8 +171,11 @@ route(const struct call *call)
 	case SYS_execveat:
 		return make_exec(call);
 	case SYS_seccomp:
+		if (call->words[0] >= SECCOMP_GET_ACTION_AVAIL)
+			return make(call);
+		return make_seccomp(call, call->words[0] == SECCOMP_SET_MODE_STRICT);
 	case SYS_prctl:
-		return make_seccomp(call);
+		return make_prctl(call);
 	default:
 		return make_memory_call(call);
 	}

@@ -350,22 +350,38 @@ is_own_process(int pidfd)
 	return info.tgid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 
+/* The program's vector may point anywhere: the kernel reads it for us, where it will, and a bad one
+ * is its to refuse. */
+static bool
+read_vector(const struct iovec *vector, size_t entry, struct iovec *copy)
+{
+	struct iovec from = {(void *)(uintptr_t)(vector + entry), sizeof(*copy)};
+	struct iovec to = {copy, sizeof(*copy)};
+
+	return !vmt_state_process.no_syscalls &&
+	       vmt_sys_call6(SYS_process_vm_readv, vmt_sys_call0(SYS_getpid), (long)&to, 1,
+			     (long)&from, 1, 0) == (long)sizeof(*copy);
+}
+
 long
 vmt_mapping_process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advice,
 			    unsigned flags, uint32_t stack)
 {
 	bool releases = advice_releases(advice);
-	bool written = vector != NULL && entries <= IOV_MAX && is_own_process(pidfd);
+	bool written = entries <= IOV_MAX && is_own_process(pidfd);
+	struct iovec range;
 	long result;
 
 	for (size_t index = 0; written && releases && index < entries; index++)
-		write_advice_release((uint64_t)(uintptr_t)vector[index].iov_base,
-				     page_up(vector[index].iov_len), advice, stack);
+		if (read_vector(vector, index, &range))
+			write_advice_release((uint64_t)(uintptr_t)range.iov_base,
+					     page_up(range.iov_len), advice, stack);
 	result = vmt_sys_call6(SYS_process_madvise, pidfd, (long)vector, (long)entries, advice,
 			       flags, 0);
 	for (size_t index = 0; written && !releases && index < entries; index++)
-		write_advice_note((uint64_t)(uintptr_t)vector[index].iov_base,
-				  page_up(vector[index].iov_len), advice, result, stack);
+		if (read_vector(vector, index, &range))
+			write_advice_note((uint64_t)(uintptr_t)range.iov_base,
+					  page_up(range.iov_len), advice, result, stack);
 	return result;
 }
 

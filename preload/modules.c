@@ -208,28 +208,28 @@ intern_in_trace(const struct vmt_module *module)
 static uint32_t
 path_of(const char *name, char *path, uint32_t path_bytes)
 {
-	size_t length = strlen(name);
+	bool may_ask = !vmt_state_process.no_syscalls;
 	long prefix = 0;
+	uint32_t used;
 
 	if (name[0] == '\0') {
-		prefix =
-		    vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, path_bytes);
+		if (may_ask)
+			prefix = vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path,
+					       path_bytes);
 		return prefix > 0 ? (uint32_t)prefix : 0;
 	}
 	if (strncmp(name, "linux-vdso.so", 13) == 0 || strncmp(name, "linux-gate.so", 13) == 0) {
 		name = "[vdso]";
-		length = 6;
-	} else if (name[0] != '/') {
+	} else if (name[0] != '/' && may_ask) {
 		prefix = vmt_sys_call2(SYS_getcwd, path, path_bytes);
 		if (prefix <= 0 || prefix >= (long)path_bytes)
 			prefix = 0;
 		else
 			path[prefix - 1] = '/';
 	}
-	if (length > path_bytes - (size_t)prefix)
-		length = path_bytes - (size_t)prefix;
-	memcpy(path + prefix, name, length);
-	return (uint32_t)((size_t)prefix + length);
+	for (used = (uint32_t)prefix; *name && used < path_bytes; used++)
+		path[used] = *name++;
+	return used;
 }
 
 static void

@@ -168,6 +168,8 @@ explain(long error)
 		return "the output file's file system is read-only (VMTRACE_OUTPUT)";
 	case EFBIG:
 		return "the limit on file sizes (ulimit -f) is too small for the output file";
+	case ENAMETOOLONG:
+		return "the name of the output file is too long (VMTRACE_OUTPUT)";
 	case EMFILE:
 	case ENFILE:
 		return "no descriptor left to make the output file with";
@@ -241,7 +243,7 @@ map_file(const char *name, uint32_t pid, uint64_t bytes, unsigned char **base)
 		*base = mapped;
 	}
 	vmt_sys_close(fd);
-	if (result < 0)
+	if (result != 0)
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, vmt_state_process.trace_path, 0);
 	return result;
 }
@@ -349,6 +351,9 @@ use_head(struct vmt_head *head, unsigned char *base)
 		}
 	}
 	process->shard_mask = head->shards - 1;
+	memset(process->woken_tail, 0, sizeof(process->woken_tail));
+	memset(process->vain_tail, 0, sizeof(process->vain_tail));
+	process->stale_beat = 0;
 	process->stacks = (struct vmt_stack_table){
 	    .index = (uint64_t *)(void *)(base + head->stack_index_offset),
 	    .index_mask = head->stack_index_entries - 1,
@@ -382,7 +387,7 @@ vmt_open_trace(void)
 	vmt_open_size(&plan, &vmt_config, count_processors());
 	result = map_file(plan.exe[0] ? base_name(plan.exe) : "unknown", plan.pid,
 			  plan.chunks_offset, &base);
-	if (result < 0)
+	if (result != 0)
 		return explain(result);
 	memcpy(base, &plan, sizeof(plan));
 	use_head((struct vmt_head *)(void *)base, base);

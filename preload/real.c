@@ -5,6 +5,7 @@
 #include "preload/state.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 
 #define ARENA_ALIGNMENT 16u
@@ -127,6 +128,7 @@ vmt_real_resolve_slow(void)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 	struct vmt_real found = {0};
+	int saved = errno;
 
 	if (thread->resolving)
 		return &arena_table;
@@ -146,6 +148,7 @@ vmt_real_resolve_slow(void)
 	/* Orders the members before the word that lets others use them. */
 	vmt_atomic_store_release(&vmt_real_table.ready, 1);
 	thread->resolving = 0;
+	errno = saved;
 	return &vmt_real_table;
 }
 

@@ -1,6 +1,7 @@
 #include "preload/sampler.h"
 
 #include "preload/clock.h"
+#include "preload/config.h"
 
 #define LN2_SHIFTED_32 UINT64_C(2977044472) /* ln 2 * 2^32 */
 #define MAX_MEAN (UINT64_C(1) << 47)
@@ -43,13 +44,19 @@ next_random(uint64_t *state)
 	return *state * UINT64_C(0x2545f4914f6cdd1d);
 }
 
-/* The process's random number, told apart for each thread by its TLS block and its birth. */
+/* Threads that have asked, this process's forebears included. */
+static uint64_t seeded;
+
+/* With VMTRACE_SEED the threads have numbers, in the order of their first blocks. */
 static uint64_t
 seed_of(const struct vmt_thread *thread)
 {
 	uint64_t seed = vmt_state_process.head->random_id ^ vmt_clock_before() ^
 			(uint64_t)(uintptr_t)thread * UINT64_C(0x9e3779b97f4a7c15);
 
+	if (vmt_config.has_seed)
+		seed = vmt_config.seed + (vmt_atomic_add_relaxed(&seeded, 1) + 1) *
+					     UINT64_C(0x9e3779b97f4a7c15);
 	seed = (seed ^ seed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	seed = (seed ^ seed >> 27) * UINT64_C(0x94d049bb133111eb);
 	return (seed ^ seed >> 31) | 1;

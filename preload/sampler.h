@@ -11,6 +11,8 @@
  * changes by that. The logarithm is computed in integers (a program's floating-point state is its
  * own) to 2^-31; the mean distance is low by less than 1e-9 of itself.
  *
+ * Numbers differ from run to run, unless VMTRACE_SEED gives each thread's generator its seed.
+ *
  * Thread safe (all state is the thread's); a signal handler that interrupts it costs at most one
  * wrong decision.
  */

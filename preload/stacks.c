@@ -19,6 +19,9 @@
 #define CODE_HIGH (UINT64_C(1) << 48)
 #endif
 
+/* The default depth fits. */
+#define USUAL_FRAMES 32u
+
 /* Registers in one frame. */
 struct walk {
 	uint64_t pc;
@@ -180,17 +183,32 @@ vmt_stacks_walk(const void *frame, uint64_t *addresses, uint32_t limit)
 	return walk_frame_pointers(&walk, addresses, limit);
 }
 
+static inline uint32_t
+capture(const void *frame, uint64_t *addresses, uint32_t limit)
+{
+	uint32_t count = vmt_stacks_walk(frame, addresses, limit);
+
+	return vmt_stack_table_intern(&vmt_state_process.stacks, addresses, count);
+}
+
+/* Apart, so that its kilobyte of stack is taken where it was asked for. */
+static uint32_t __attribute__((noinline)) capture_deep_slow(const void *frame, uint32_t limit)
+{
+	uint64_t addresses[VMT_STACK_MAX_FRAMES];
+
+	return capture(frame, addresses,
+		       limit < VMT_STACK_MAX_FRAMES ? limit : VMT_STACK_MAX_FRAMES);
+}
+
 uint32_t
 vmt_stacks_capture(const void *frame)
 {
-	uint64_t addresses[VMT_STACK_MAX_FRAMES];
+	uint64_t addresses[USUAL_FRAMES];
 	uint32_t limit = vmt_state_process.stack_depth;
-	uint32_t count;
 
-	if (limit > VMT_STACK_MAX_FRAMES)
-		limit = VMT_STACK_MAX_FRAMES;
-	count = vmt_stacks_walk(frame, addresses, limit);
-	return vmt_stack_table_intern(&vmt_state_process.stacks, addresses, count);
+	if (limit > USUAL_FRAMES)
+		return capture_deep_slow(frame, limit);
+	return capture(frame, addresses, limit);
 }
 
 bool

@@ -2,14 +2,17 @@
 
 #include "collect/collector.h"
 #include "collect/sys.h"
+#include "collect/text.h"
 #include "preload/clock.h"
 #include "preload/config.h"
 #include "preload/emit.h"
+#include "preload/hooks_load.h"
 #include "preload/hooks_new.h"
 #include "preload/hooks_process.h"
 #include "preload/modules.h"
 #include "preload/open.h"
 #include "preload/present.h"
+#include "preload/program.h"
 #include "preload/real.h"
 #include "preload/samples.h"
 #include "preload/spawn.h"
@@ -81,6 +84,8 @@ find_objection(const struct vmt_session *session)
 		return "the program uses a sanitizer";
 	if (getauxval(AT_SECURE))
 		return "the program runs with raised privileges";
+	if (vmt_program_is_command())
+		return "the program is vmtrace itself";
 	if (!vmt_config_matches(vmt_config.only, executable_name(path, sizeof(path))))
 		return "VMTRACE_ONLY does not name this program";
 	if (session && vmt_atomic_load_relaxed(&session->traces) > 0 && !vmt_config.follow_exec)
@@ -114,6 +119,17 @@ can_use_tsc(void)
 #endif
 }
 
+/* The size is 0 where the C library was told to register no areas (glibc.pthread.rseq=0). */
+static void
+find_rseq(void)
+{
+	const ptrdiff_t *offset = vmt_real_find("__rseq_offset");
+	const unsigned *bytes = vmt_real_find("__rseq_size");
+
+	if (offset && bytes && *bytes != 0)
+		vmt_state_process.rseq_offset = *offset;
+}
+
 static void
 take_configuration(void)
 {
@@ -123,7 +139,9 @@ take_configuration(void)
 	process->stack_depth = vmt_config.stack_depth;
 	process->follow_fork = vmt_config.follow_fork;
 	process->follow_exec = vmt_config.follow_exec;
+	process->go = vmt_config.go;
 	process->clock_is_tsc = can_use_tsc();
+	find_rseq();
 }
 
 static bool
@@ -141,15 +159,6 @@ set_up_samples(void)
 	return vmt_samples_set_up(lines);
 }
 
-static void
-append_session_path(char *text, const char *path)
-{
-	size_t used = strlen(VMT_SESSION_ENV "=");
-
-	memcpy(text, VMT_SESSION_ENV "=", used);
-	memcpy(text + used, path, strlen(path) + 1);
-}
-
 /* Later images find the session by VMTRACE_SESSION. The environment is swapped for a copy in static
  * memory: setenv would allocate. */
 static void
@@ -157,6 +166,7 @@ export_session(const char *path)
 {
 	static char *entries[ENVIRONMENT_ENTRIES];
 	static char variable[sizeof(VMT_SESSION_ENV) + VMT_STATE_PATH_BYTES];
+	struct vmt_text_out out = vmt_text_out_begin(variable, sizeof(variable));
 	const size_t name = strlen(VMT_SESSION_ENV "=");
 	size_t count = 0;
 
@@ -167,7 +177,8 @@ export_session(const char *path)
 			return;
 		entries[count++] = *entry;
 	}
-	append_session_path(variable, path);
+	vmt_text_put(&out, VMT_SESSION_ENV "=");
+	vmt_text_put(&out, path);
 	entries[count++] = variable;
 	entries[count] = NULL;
 	environ = entries;
@@ -229,6 +240,8 @@ set_up(char *const *environment)
 	(void)vmt_real();
 	vmt_hooks_new_set_up();
 	if (objection) {
+		if (session)
+			vmt_sys_munmap(session, sizeof(*session));
 		vmt_state_go_inert(objection);
 		return;
 	}
@@ -263,7 +276,8 @@ write_exit(int status, enum vmt_exit_path path)
 				      .time = vmt_clock_after()};
 
 	vmt_emit_map(&event);
-	vmt_atomic_store_relaxed(&head->end_status, status);
+	vmt_atomic_store_relaxed(&head->end_status,
+				 path == VMT_EXIT_RETURN ? VMT_STATUS_UNKNOWN : status & 0xff);
 	vmt_atomic_store_release(&head->end, VMT_END_EXIT);
 }
 
@@ -316,8 +330,16 @@ vmt_start_finish(int status, enum vmt_exit_path path)
 	errno = saved;
 }
 
-/* A return from main, or an exit that no hook saw. Its status is the collector's to learn. */
+/* A return from main, or an exit that no hook saw. */
 static void __attribute__((destructor(101))) library_unloaded(void)
 {
-	vmt_start_finish(0, VMT_EXIT_EXIT);
+	int saved = errno;
+
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
+	    vmt_state_enter()) {
+		vmt_hooks_load_settle();
+		vmt_state_leave();
+	}
+	vmt_start_finish(VMT_STATUS_UNKNOWN, VMT_EXIT_RETURN);
+	errno = saved;
 }

@@ -3,12 +3,16 @@
 #include "collect/sys.h"
 #include "preload/open.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+
+/* No stack is larger: what lies further apart is not on one. */
+#define STACK_SPAN_BYTES (UINT64_C(64) << 20)
 
 /* Before set-up, and for ever where nothing is recorded. */
 static struct vmt_owner nobody;
@@ -81,6 +85,23 @@ vmt_state_begin_recording(void)
 	vmt_atomic_store_release(&owner->state, VMT_OWNER_RECORDING);
 }
 
+bool
+vmt_state_was_left(uint64_t entered_frame, const void *frame)
+{
+	const struct vmt_process *process = &vmt_state_process;
+	uint64_t distance = (uint64_t)(uintptr_t)frame - entered_frame;
+	stack_t alternate = {.ss_flags = 0};
+
+	if (distance >= STACK_SPAN_BYTES)
+		return false;
+	if (!process->no_syscalls && (vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 ||
+				      (alternate.ss_flags & SS_ONSTACK)))
+		return false;
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
+		vmt_atomic_add_relaxed(&process->head->hooks_left, 1);
+	return true;
+}
+
 /*
  * A wiped owner means a fork child. It has one thread at first, but may have more by its first
  * event: the swap picks one of them to open the trace, the others pass through meanwhile.
@@ -141,6 +162,6 @@ vmt_state_go_inert(const char *why)
 	vmt_state_process.inert = true;
 	vmt_atomic_store_relaxed(&vmt_state_process.malloc_mode, VMT_MALLOC_OFF);
 	vmt_atomic_store_release(&vmt_state_owner->state, VMT_OWNER_INERT);
-	if (why && vmt_state_process.verbose)
+	if (why && vmt_state_process.verbose && !vmt_state_process.no_syscalls)
 		vmt_state_say("not recording", why);
 }

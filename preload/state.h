@@ -11,6 +11,10 @@
  * Every hook is: enter (false: call through, record nothing) - real call and events - leave.
  * Thread and signal safe: a signal handler that interrupts a hook finds the thread inside and
  * passes through. errno is the caller's: a hook that recorded anything restores it.
+ *
+ * A handler may also leave by longjmp, and the hook it interrupted never comes back. So each entry
+ * notes its frame: one that is called from the same frame or further out on the same stack, while
+ * the thread seems to be inside, finds that nobody is (vmt_state_was_left).
  */
 #ifndef VMT_STATE_H
 #define VMT_STATE_H
@@ -43,7 +47,7 @@ struct vmt_own_range {
 };
 
 #define VMT_STATE_OWN_RANGES 32u
-#define VMT_STATE_PATH_BYTES 1280u
+#define VMT_STATE_PATH_BYTES VMT_SESSION_PATH_BYTES
 
 struct vmt_process {
 	/* configuration, read once from the environment */
@@ -56,8 +60,10 @@ struct vmt_process {
 	bool follow_exec;
 	bool clock_is_tsc;
 	bool no_syscalls; /* the program installed a seccomp filter: hooks make none of their own */
+	bool go;	  /* VMTRACE_GO: the Go runtime's own system calls are wanted */
 	bool inert;	  /* for good, and for fork children as well */
 	bool owner_wiped; /* the kernel wipes the owner page in fork children */
+	int64_t rseq_offset; /* of the C library's area, from the thread pointer; 0 = none */
 	uint32_t generation; /* of the latest owner; inherited, so a child's is always new */
 
 	/* the trace of this process image */
@@ -65,6 +71,11 @@ struct vmt_process {
 	uint64_t head_mapped_bytes;
 	struct vmt_ring_view rings[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 	uint32_t shard_mask; /* shards - 1 */
+	/* What emit.c remembers of each ring: tail + 1 when the collector was last woken, and when
+	 * a wait was last in vain; 0 = never. */
+	uint64_t woken_tail[VMT_MAX_SHARDS][VMT_RING_CLASSES];
+	uint64_t vain_tail[VMT_MAX_SHARDS][VMT_RING_CLASSES];
+	uint64_t stale_beat; /* head->heartbeat_ns + 1 when it was found stale; 0 = never */
 	struct vmt_stack_table stacks;
 	struct vmt_session *session; /* NULL: nobody collects */
 	char trace_path[VMT_STATE_PATH_BYTES];
@@ -89,7 +100,9 @@ struct vmt_thread {
 	uint32_t spare0;
 	uint64_t foreign_low; /* [low, high): lately seen not to be in the thread's own stack */
 	uint64_t foreign_high;
-	uint64_t spare[4];
+	uint64_t entered_frame; /* frame of the hook that set depth */
+	uint64_t heap_frame;	/* frame of the hook that set heap_depth */
+	uint64_t spare[2];
 };
 
 _Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of every thread");
@@ -101,6 +114,12 @@ extern __thread struct vmt_thread vmt_state_thread __attribute__((tls_model("ini
 /* Opens a trace in a fork child, or finds that this process is not to be recorded. */
 bool vmt_state_enter_slow(struct vmt_thread *thread);
 
+/* Whether the hook that entered at one frame must have been left by a longjmp, now that the same
+ * thread calls another at this frame: stacks grow down, so what was called from within it lies
+ * below. A handler on an alternate stack may lie above and is told apart by asking the kernel.
+ * Counts it. Wrong answers do no harm: an event is missed, or a nested call recorded. */
+bool vmt_state_was_left(uint64_t entered_frame, const void *frame);
+
 /* Whether the calling hook may record. True must be paired with vmt_state_leave. The compiler
  * barriers keep the guard around everything between (a leaf-declared libc function may call back
  * into a hook). */
@@ -109,11 +128,13 @@ vmt_state_enter(void)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
-	if (thread->depth != 0) {
+	if (__builtin_expect(thread->depth != 0, 0) &&
+	    !vmt_state_was_left(thread->entered_frame, __builtin_frame_address(0))) {
 		if (vmt_atomic_load_relaxed(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
 			vmt_atomic_add_relaxed(&vmt_state_process.head->nested_calls, 1);
 		return false;
 	}
+	thread->entered_frame = (uint64_t)__builtin_frame_address(0);
 	if (__builtin_expect(
 		vmt_atomic_load_acquire(&vmt_state_owner->state) != VMT_OWNER_RECORDING, 0))
 		return vmt_state_enter_slow(thread);

@@ -130,6 +130,16 @@ words_are_known(void **state)
 	assert_false(config.verbose);
 	assert_null(read_one(&config, "VMTRACE_DEPTH=128"));
 	assert_int_equal(config.stack_depth, VMT_STACK_MAX_FRAMES);
+	assert_false(config.has_seed);
+	assert_null(read_one(&config, "VMTRACE_SEED=0"));
+	assert_true(config.has_seed);
+	assert_null(read_one(&config, "VMTRACE_SEED=18446744073709551615"));
+	assert_true(config.seed == UINT64_MAX);
+	assert_true(config.go);
+	assert_null(read_one(&config, "VMTRACE_GO=off"));
+	assert_false(config.go);
+	assert_null(read_one(&config, "VMTRACE_GO=on"));
+	assert_true(config.go);
 	assert_null(read_one(&config, "VMTRACE_SESSION=/tmp/s"));
 	assert_string_equal(config.session, "/tmp/s");
 }
@@ -146,6 +156,8 @@ what_is_not_understood_is_named(void **state)
 	    "VMTRACE_BUFFER=12",    "VMTRACE_FOLLOW=everything",
 	    "VMTRACE_STACKS=dwarf", "VMTRACE_RESIDENCY=smaps",
 	    "VMTRACE_INTERVAL=3m",  "VMTRACE_BUFFER=18446744073709551616",
+	    "VMTRACE_GO=yes",	    "VMTRACE_SEED=18446744073709551616",
+	    "VMTRACE_SEED=1x",	    "VMTRACE_SEED=-1",
 	};
 	struct vmt_config config;
 

@@ -1,10 +1,14 @@
 #include "preload/sampler.h"
 
+#include "preload/config.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -199,6 +203,52 @@ a_fork_child_has_numbers_of_its_own(void **state)
 	assert_int_not_equal(parent.random, child.random);
 }
 
+/* What a thread of a run with VMTRACE_SEED decides; a run begins with a fresh count of threads,
+ * which here goes on. */
+static uint64_t
+decisions(uint64_t seed)
+{
+	struct vmt_thread thread = {0};
+	uint64_t taken = 0;
+
+	vmt_config.has_seed = true;
+	vmt_config.seed = seed;
+	for (int i = 0; i < 64; i++)
+		taken = taken << 1 | vmt_sampler_take(&thread, MEAN / 2);
+	vmt_config.has_seed = false;
+	return taken;
+}
+
+static void
+a_seed_makes_it_repeatable(void **state)
+{
+	static uint64_t found[2][8];
+	int status;
+
+	(void)state;
+	for (int run = 0; run < 2; run++) {
+		int ends[2];
+		pid_t child;
+
+		assert_int_equal(pipe(ends), 0);
+		child = fork(); /* both begin with the same count */
+		head.random_id = (uint64_t)run + 77;
+		for (int i = 0; child == 0 && i < 8; i++)
+			found[0][i] = decisions(i < 4 ? 5 : 6);
+		if (child == 0)
+			_exit(write(ends[1], found[0], sizeof(found[0])) != sizeof(found[0]));
+		assert_int_equal(read(ends[0], found[run], sizeof(found[run])), sizeof(found[run]));
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+		close(ends[0]);
+		close(ends[1]);
+	}
+	assert_memory_equal(found[0], found[1], sizeof(found[0]));
+	/* Threads have numbers of their own, and so have seeds. */
+	for (int i = 1; i < 8; i++)
+		assert_true(found[0][i] != found[0][0]);
+}
+
 int
 main(void)
 {
@@ -210,6 +260,7 @@ main(void)
 	    cmocka_unit_test(empty_blocks_are_never_taken),
 	    cmocka_unit_test(a_fresh_thread_draws_before_it_decides),
 	    cmocka_unit_test(a_fork_child_has_numbers_of_its_own),
+	    cmocka_unit_test(a_seed_makes_it_repeatable),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
