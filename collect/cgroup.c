@@ -86,7 +86,8 @@ strip_root(struct vmt_text *path, const struct vmt_text *root)
 {
 	size_t length = vmt_text_length(root);
 
-	if (length <= 1 || vmt_text_length(path) < length || memcmp(path->at, root->at, length))
+	if (length <= 1 || vmt_text_length(path) < length ||
+	    memcmp(path->at, root->at, length) != 0)
 		return;
 	if (vmt_text_length(path) == length || path->at[length] == '/')
 		path->at += length;

@@ -71,7 +71,7 @@ copy_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, stru
 	union {
 		struct vmt_heap_event heap;
 		struct vmt_map_event map;
-	} slot;
+	} slot = {.map = {0}};
 
 	if (!vmt_ring_copy(&drain->rings[index].view, position, &slot))
 		return false;

@@ -280,7 +280,7 @@ vmt_residency_zero_frame(void)
 static bool
 scan_ioctl_works(void)
 {
-	struct scan_region region;
+	struct scan_region region = {0};
 	volatile const unsigned char *page = map_zero_page();
 	struct scan_argument argument = {
 	    .size = sizeof(argument),

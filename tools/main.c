@@ -1,3 +1,4 @@
+#include "format/command.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/help.h"
 #include "tools/cmd/version.h"
@@ -10,6 +11,12 @@
 /* As env and nohup have it: below 125 every status is the recorded program's. */
 #define STATUS_RECORD_FAILED 125
 #define STATUS_FAILED 2
+
+/* The library, should it be loaded into this process, knows by it that there is nothing to record.
+ */
+__attribute__((used, aligned(4),
+	       section(VMT_COMMAND_SECTION))) static const struct vmt_command_note command_note =
+    VMT_COMMAND_NOTE;
 
 static bool
 is_help(const char *word)

@@ -1,13 +1,15 @@
 /*
- * fuzz_trace.c: libFuzzer's entry into all that reads a trace.
+ * fuzz_trace.c: libFuzzer's entry into all that reads a trace, and into the model behind it.
  *
- * clang -fsanitize=fuzzer,address,undefined, linked with format/, collect/ and tools/ but main.c.
- * Checksums would stop nearly every mutation, so they are made right first, as far as the chunks'
- * own lengths lead: the input is what a hostile writer would have written.
+ * `make fuzz` links it with format/, collect/ and tools/ but main.c, all compiled by clang with
+ * -fsanitize=fuzzer-no-link,address,undefined, and starts it on what make_corpus wrote. Checksums
+ * would stop nearly every mutation, so they are made right first, as far as the chunks' own lengths
+ * lead: the input is what a hostile writer would have written.
  */
 #include "format/checksum.h"
 #include "format/chunk.h"
 #include "tests/unit/walk_trace.h"
+#include "tools/model/report.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
@@ -43,6 +45,19 @@ seal_chunks(uint8_t *bytes, size_t size)
 	}
 }
 
+static void
+explain(const char *path)
+{
+	static const struct vmt_report_options options = {.at = VMT_AT_PEAK};
+	struct vmt_report *report;
+	struct vmt_err err = {""};
+	int result = vmt_report_build(&report, path, &options, &err);
+
+	WALK_CHECK((result == 0) == (report != NULL));
+	WALK_CHECK((result < 0) == (err.text[0] != '\0'));
+	vmt_report_free(report);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -58,6 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	(void)walk_trace(path);
+	explain(path);
 	close(fd);
 	free(bytes);
 	return 0;

@@ -51,9 +51,9 @@ sample_trace_snapshot(struct build_trace *build, uint64_t time, uint32_t index)
 }
 
 static inline void
-sample_trace_events(struct build_trace *build, uint32_t stack, uint32_t module)
+sample_trace_map_events(struct build_trace *build, uint32_t stack, uint32_t module)
 {
-	const struct vmt_event map_events[] = {
+	const struct vmt_event events[] = {
 	    {.time = BUILD_START + 10,
 	     .kind = VMT_EVENT_MODULE_LOAD,
 	     .address = 0x400000,
@@ -86,7 +86,14 @@ sample_trace_events(struct build_trace *build, uint32_t stack, uint32_t module)
 	     .stack = stack,
 	     .thread = 4242},
 	};
-	const struct vmt_event heap_events[] = {
+
+	build_trace_events(build, BUILD_MAP_RING(0), events, 4);
+}
+
+static inline void
+sample_trace_heap_events(struct build_trace *build, uint32_t stack)
+{
+	const struct vmt_event events[] = {
 	    {.time = BUILD_START + 30,
 	     .kind = VMT_EVENT_MALLOC,
 	     .address = 0x500010,
@@ -110,8 +117,7 @@ sample_trace_events(struct build_trace *build, uint32_t stack, uint32_t module)
 	     .length = 300},
 	};
 
-	build_trace_events(build, BUILD_MAP_RING(0), map_events, 4);
-	build_trace_events(build, BUILD_HEAP_RING(0), heap_events, 5);
+	build_trace_events(build, BUILD_HEAP_RING(0), events, 5);
 }
 
 /* EVENTS, EVENTS, SNAPSHOT, USAGE, SNAPSHOT, END, and two events that the rings still hold. */
@@ -133,7 +139,8 @@ sample_trace_new(size_t (*compress)(void *, size_t, const void *, size_t))
 	uint32_t module = build_trace_module(build, "/usr/bin/victim");
 
 	build->compress = compress;
-	sample_trace_events(build, stack, module);
+	sample_trace_map_events(build, stack, module);
+	sample_trace_heap_events(build, stack);
 	sample_trace_snapshot(build, BUILD_START + 50, 0);
 	build_trace_usage(build, usage, SAMPLE_USAGES);
 	sample_trace_snapshot(build, BUILD_START + 100, 1);

@@ -37,6 +37,7 @@ enum {
 	OPTION_STACKS,
 	OPTION_RESIDENCY,
 	OPTION_GO,
+	OPTION_SEED,
 	OPTION_VERBOSE,
 };
 
@@ -51,6 +52,7 @@ const struct vmt_option vmt_record_options[] = {
     {"stacks", 0, "WALKER", "auto (default), cfi, libunwind, fp"},
     {"residency", 0, "SOURCE", "pagemap-scan, pagemap, mincore (default: the best there is)"},
     {"go", 0, "MODE", "on (default), off: the Go runtime's own system calls"},
+    {"seed", 0, "NUMBER", "choose the same sampled blocks in each run"},
     {"verbose", 'v', NULL, "let the library say on stderr what it does"},
     {0},
 };
@@ -61,7 +63,7 @@ static const char *const variables[] = {
     [OPTION_BUFFER] = "VMTRACE_BUFFER",	      [OPTION_ONLY] = "VMTRACE_ONLY",
     [OPTION_FOLLOW] = "VMTRACE_FOLLOW",	      [OPTION_STACKS] = "VMTRACE_STACKS",
     [OPTION_RESIDENCY] = "VMTRACE_RESIDENCY", [OPTION_GO] = "VMTRACE_GO",
-    [OPTION_VERBOSE] = "VMTRACE_VERBOSE",
+    [OPTION_SEED] = "VMTRACE_SEED",	      [OPTION_VERBOSE] = "VMTRACE_VERBOSE",
 };
 
 struct recording {
@@ -129,6 +131,20 @@ check_depth(const char *depth, struct vmt_err *err)
 			   (unsigned)VMT_STACK_MAX_FRAMES);
 }
 
+static int
+check_seed(const char *seed, struct vmt_err *err)
+{
+	char *end;
+
+	if (!seed)
+		return 0;
+	errno = 0;
+	(void)strtoull(seed, &end, 10);
+	if (*seed >= '0' && *seed <= '9' && !*end && errno == 0)
+		return 0;
+	return vmt_err_set(err, EINVAL, "--seed: '%s' is not a whole number below 2^64", seed);
+}
+
 /* A bare number is milliseconds here, as it is for the library. */
 static int
 read_interval(struct recording *recording, struct vmt_err *err)
@@ -179,6 +195,7 @@ check_options(struct recording *recording, struct vmt_err *err)
 	    (result = check_word(recording, OPTION_GO, go, err)) < 0 ||
 	    (result = check_malloc(recording->options.values[OPTION_MALLOC], err)) < 0 ||
 	    (result = check_depth(recording->options.values[OPTION_DEPTH], err)) < 0 ||
+	    (result = check_seed(recording->options.values[OPTION_SEED], err)) < 0 ||
 	    (result = read_interval(recording, err)) < 0 ||
 	    (result = read_residency(recording, err)) < 0)
 		return result;

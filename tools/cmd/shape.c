@@ -61,7 +61,7 @@ vmt_shape_of(uint8_t kind)
 	if (kind >= VMT_EVENT_KINDS)
 		return &none;
 	/* Ids below the first map event's are blocks. */
-	if (shapes[kind].fields == 0 && kind < VMT_EVENT_MMAP_BEGIN)
+	if (kind < VMT_EVENT_MMAP_BEGIN && shapes[kind].fields == 0)
 		return &block;
 	return &shapes[kind];
 }

@@ -1,5 +1,6 @@
 #include "tools/model/files.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,7 @@ vmt_files_intern(struct vmt_files *files, const char *path, uint16_t path_bytes)
 		return row;
 	if (files->count == files->room && !grow(files))
 		return NULL;
+	assert(files->rows && files->count < files->room);
 	*entry_of(files, path, path_bytes) = (uint32_t)files->count + 1;
 	row = &files->rows[files->count++];
 	*row = (struct vmt_file){.path = path, .path_bytes = path_bytes};

@@ -80,22 +80,22 @@ entry_of(const struct vmt_frames *frames, uint64_t address, uint32_t span)
 static int
 grow_lookups(struct vmt_frames *frames)
 {
-	struct vmt_frames larger = *frames;
+	struct lookup *old = frames->lookups;
+	size_t old_room = frames->lookup_mask + 1;
+	struct lookup *larger;
 
 	if (frames->lookup_count <= frames->lookup_mask / 2)
 		return 0;
-	larger.lookup_mask = frames->lookup_mask * 2 + 1;
-	larger.lookups = calloc(larger.lookup_mask + 1, sizeof(*larger.lookups));
-	if (!larger.lookups)
+	larger = calloc(old_room * 2, sizeof(*larger));
+	if (!larger)
 		return -ENOMEM;
-	for (size_t i = 0; i <= frames->lookup_mask; i++) {
-		const struct lookup *old = &frames->lookups[i];
-
-		if (old->address)
-			*entry_of(&larger, old->address, old->span) = *old;
+	frames->lookups = larger;
+	frames->lookup_mask = old_room * 2 - 1;
+	for (size_t i = 0; i < old_room; i++) {
+		if (old[i].address)
+			*entry_of(frames, old[i].address, old[i].span) = old[i];
 	}
-	free(frames->lookups);
-	*frames = larger;
+	free(old);
 	return 0;
 }
 
@@ -241,15 +241,13 @@ vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry
 	uint32_t count = 0;
 	const uint64_t *addresses = vmt_trace_stack(frames->input.trace, entry->key.stack, &count);
 	size_t room = 0;
-	bool inside = true;
 
 	*stack = (struct vmt_stack_frames){0};
 	for (uint32_t i = 0; addresses && i < count && i < entry->frames; i++) {
 		struct lookup found;
 		int status;
 
-		inside = inside && is_tracer(frames, spans[i]);
-		if (inside)
+		if (is_tracer(frames, spans[i]))
 			continue;
 		status = find(frames, addresses[i], spans[i], &found);
 		if (!status)

@@ -3,7 +3,8 @@
  *
  * Turns a site's addresses, each with the module of its time, into functions and lines. Addresses
  * are return addresses: lines are looked up one byte before. Frames inside libvmtrace.so are left
- * out at the innermost end. Each address is looked up once. Strings go into the caller's set.
+ * out: the innermost ones, and those of hooks whose callee called another hook (pthread_create,
+ * which allocates). Each address is looked up once. Strings go into the caller's set.
  */
 #ifndef VMT_FRAMES_H
 #define VMT_FRAMES_H

@@ -4,6 +4,7 @@
 #include "tools/model/replay_map.h"
 #include "tools/model/undo.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -36,6 +37,7 @@ cut_head(struct vmt_extents *pieces, uint64_t start)
 {
 	size_t kept = 0;
 
+	assert(pieces->count == 0 || pieces->items);
 	for (size_t i = 0; i < pieces->count; i++) {
 		struct vmt_extent piece = pieces->items[i];
 

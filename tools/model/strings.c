@@ -89,9 +89,9 @@ vmt_strings_intern(struct vmt_strings *strings, const char *bytes, size_t length
 	if (strings->count > strings->mask / 2 && grow(strings))
 		return NULL;
 	entry = entry_of(strings, bytes, length);
-	if (*entry)
-		return *entry;
-	*entry = strndup(bytes, length);
-	strings->count += *entry != NULL;
+	if (!*entry) {
+		*entry = strndup(bytes, length);
+		strings->count += *entry != NULL;
+	}
 	return *entry;
 }

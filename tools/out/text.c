@@ -1,6 +1,7 @@
 #include "tools/out/text.h"
 
 #include "format/chunk.h"
+#include "format/head.h"
 #include "tools/out/headline.h"
 #include "tools/out/sparkline.h"
 #include "tools/out/units.h"
@@ -102,7 +103,10 @@ print_process(const struct vmt_report *report, const struct vmt_text_options *op
 	char end[64] = "";
 	char command[512];
 
-	if (strcmp(report->process.end, "exit") == 0)
+	if (strcmp(report->process.end, "exit") == 0 &&
+	    report->process.end_status == VMT_STATUS_UNKNOWN)
+		snprintf(end, sizeof(end), "exited, with a status that is not in the trace");
+	else if (strcmp(report->process.end, "exit") == 0)
 		snprintf(end, sizeof(end), "exit status %d", report->process.end_status);
 	else if (strcmp(report->process.end, "signal") == 0)
 		snprintf(end, sizeof(end), "ended by signal %d", report->process.end_status);

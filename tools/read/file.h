@@ -2,9 +2,9 @@
  * file.h: how are bytes of an untrusted file read?
  *
  * A regular file, opened once, read by pread alone: it may grow or shrink meanwhile, and a mapping
- * of it would turn that into a signal. Its size is taken when it is opened or refreshed, and nothing
- * beyond is read. A window keeps the bytes last read, so that many small reads in rising order are cheap.
- * Offsets and lengths in bytes; one thread's.
+ * of it would turn that into a signal. Its size is taken when it is opened or refreshed, and
+ * nothing beyond is read. A window keeps the bytes last read, so that many small reads in rising
+ * order are cheap. Offsets and lengths in bytes; one thread's.
  */
 #ifndef VMT_FILE_H
 #define VMT_FILE_H

@@ -183,8 +183,8 @@ payload_tail(struct vmt_trace *trace, enum vmt_chunk_kind kind, bool last, void 
 {
 	const struct vmt_trace_chunk *chunk = vmt_index_last(&trace->index, kind);
 	struct vmt_err ignored = {""};
-	const unsigned char *bytes;
-	size_t length;
+	const unsigned char *bytes = NULL;
+	size_t length = 0;
 
 	if (chunk == NULL || vmt_trace_payload(trace, chunk, &bytes, &length, &ignored) != 0 ||
 	    length < record_bytes)
@@ -250,8 +250,8 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 		result = read_head(trace, err);
 	if (result == 0)
 		result = vmt_remains_load(&trace->remains, &trace->file, &trace->head, err);
-	/* Rings first, chunks last: an event that the collector moves meanwhile is seen in both, and its
-	 * position tells; the other way round it would be seen in neither. */
+	/* Rings first, chunks last: an event that the collector moves meanwhile is seen in both,
+	 * and its position tells; the other way round it would be seen in neither. */
 	vmt_file_refresh(&trace->file);
 	if (result == 0)
 		result = vmt_index_read(&trace->index, &trace->file, &trace->head, err);
