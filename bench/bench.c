@@ -73,9 +73,7 @@ run_pair(const struct configuration *configuration, const char *workload, const 
 	int channel[2];
 
 	snprintf(command, sizeof(command), "exec %s %s/bench/pair %s %s 2>/dev/null",
-		 configuration->heaptrack
-		     ? "heaptrack -r -o /dev/shm/vmtrace-bench-heaptrack"
-		     : "",
+		 configuration->heaptrack ? "heaptrack -r -o /dev/shm/vmtrace-bench-heaptrack" : "",
 		 build, workload, arguments);
 	if (pipe(channel) != 0)
 		return -1;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -267,6 +268,77 @@ report(const char *trace, const char *const options[])
 	return root;
 }
 
+const char *const *
+preloaded(const char *trace)
+{
+	static char preload[PATH_MAX + 16];
+	static char output[PATH_MAX + 16];
+	static const char *const environment[] = {preload, output, NULL};
+
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
+	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s", trace);
+	return environment;
+}
+
+json_t *
+report_of_pid(const char *pattern, int64_t pid)
+{
+	glob_t found;
+	json_t *chosen = NULL;
+	int64_t newest = -1;
+
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		json_t *root =
+		    report(found.gl_pathv[i], (const char *const[]){"--at", "end", NULL});
+		json_t *process = member(root, "process");
+
+		if (number(process, "pid") == pid && number(process, "start_unix_ns") > newest) {
+			newest = number(process, "start_unix_ns");
+			json_decref(chosen);
+			chosen = json_incref(root);
+		}
+		json_decref(root);
+	}
+	globfree(&found);
+	if (chosen == NULL)
+		fail_msg("no trace of process %lld", (long long)pid);
+	return chosen;
+}
+
+json_t *
+dump(const char *trace, const char *kind)
+{
+	const char *const argv[] = {built("vmtrace"), "dump", "--format", "json", trace, NULL};
+	json_t *rows = json_array();
+	char *rest;
+	struct run run;
+
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		fail_msg("dump of %s: status %d: %s", trace, run.exit_status, run.err);
+	for (char *line = strtok_r(run.out, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		json_t *row = json_loads(line, 0, NULL);
+
+		assert_non_null(row);
+		if (strcmp(json_string_value(member(row, "record")), kind) == 0)
+			json_array_append(rows, row);
+		json_decref(row);
+	}
+	run_free(&run);
+	return rows;
+}
+
+int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 json_t *
 member(json_t *object, const char *key)
 {
@@ -285,6 +357,22 @@ number(json_t *object, const char *key)
 	if (!json_is_integer(value))
 		fail_msg("\"%s\" is not a whole number", key);
 	return json_integer_value(value);
+}
+
+int64_t
+peak_rss(json_t *root)
+{
+	json_t *point;
+	size_t i;
+	int64_t peak = 0;
+
+	json_array_foreach(member(root, "rss"), i, point)
+	{
+		int64_t rss = json_integer_value(json_array_get(point, 1));
+
+		peak = rss > peak ? rss : peak;
+	}
+	return peak;
 }
 
 int64_t

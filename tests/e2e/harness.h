@@ -58,9 +58,24 @@ void record(struct run *run, const char *trace, const char *const options[],
 	    const char *const argv[]);
 json_t *report(const char *trace, const char *const options[]);
 
+/* NAME=value strings for a program that runs under the bare library. Static: valid until the next
+ * call. */
+const char *const *preloaded(const char *trace);
+
+/* The trace of a process among those that match a pattern: the newest image of that pid. */
+json_t *report_of_pid(const char *pattern, int64_t pid);
+
+/* The lines of `vmtrace dump` of one kind of record ("event", "snapshot", "end" ...), in order. */
+json_t *dump(const char *trace, const char *kind);
+
+/* Milliseconds of a clock that never goes back, for deadlines. */
+int64_t now_ms(void);
+
 /* Members of a report; a missing one fails the test. */
 int64_t number(json_t *object, const char *key);
 json_t *member(json_t *object, const char *key);
+/* The largest figure of a report's RSS line. */
+int64_t peak_rss(json_t *report);
 /* committed_bytes of a class, 0 when it is left out. */
 int64_t class_committed(json_t *report, const char *name);
 

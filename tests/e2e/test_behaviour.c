@@ -6,40 +6,13 @@
  * it ends, and each figure of its books must stand in the report.
  */
 #include "tests/e2e/books.h"
+#include "tests/e2e/living.h"
 
-#include "format/head.h"
-
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* Asks the collector for a snapshot as the traced program itself would, and waits until it is
- * there. */
-static void
-request_snapshot(const char *trace)
-{
-	int fd = open(trace, O_RDWR | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	struct vmt_head *head =
-	    mmap(NULL, sizeof(*head), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	close(fd);
-	assert_ptr_not_equal(head, MAP_FAILED);
-	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
-
-	for (int tries = 0; (int32_t)(vmt_atomic_load_acquire(&head->snapshot_done) - wanted) < 0;
-	     tries++) {
-		assert_true(tries < 10000);
-		poll(NULL, 0, 1);
-	}
-	munmap(head, sizeof(*head));
-}
 
 static int64_t
 rollup_rss(int64_t pid)
@@ -63,22 +36,17 @@ rollup_rss(int64_t pid)
 static int64_t
 requested_rss(const char *trace)
 {
-	const char *const argv[] = {built("vmtrace"), "dump", "--format", "json", trace, NULL};
-	struct run run;
+	json_t *snapshots = dump(trace, "snapshot");
+	json_t *row;
+	size_t i;
 	int64_t found = -1;
 
-	run_program(&run, argv, NULL);
-	assert_int_equal(run.exit_status, 0);
-	for (char *line = strtok(run.out, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-		json_t *row = json_loads(line, 0, NULL);
-
-		assert_non_null(row);
-		if (strcmp(json_string_value(member(row, "record")), "snapshot") == 0 &&
-		    strcmp(json_string_value(member(row, "reason")), "request") == 0)
+	json_array_foreach(snapshots, i, row)
+	{
+		if (strcmp(json_string_value(member(row, "reason")), "request") == 0)
 			found = number(row, "resident_bytes");
-		json_decref(row);
 	}
-	run_free(&run);
+	json_decref(snapshots);
 	return found;
 }
 
@@ -99,7 +67,7 @@ observe(const char *program, const char *argument)
 	json_t *truth = json_loads(talk.line, 0, NULL);
 
 	assert_non_null(truth);
-	request_snapshot(trace);
+	living_snapshot(trace);
 	int64_t outside = rollup_rss(number(truth, "pid"));
 
 	assert_int_equal(WEXITSTATUS(converse_end(&talk)), 0);
@@ -138,6 +106,40 @@ BEHAVIOUR(brk_grow_shrink)
 BEHAVIOUR(free_other_thread)
 BEHAVIOUR(malloc_sites)
 
+/* Committed bytes of a release over two sites are shared out by their lengths: the sum is exact. */
+static void
+test_spanning_release(void **state)
+{
+	const char *trace = scratch_file("spanning.vmt");
+	struct run run;
+
+	(void)state;
+	record(&run, trace, NULL,
+	       (const char *const[]){built("tests/target/spanning_release"), NULL});
+	assert_int_equal(run.exit_status, 0);
+	json_t *truth = json_loads(run.out, 0, NULL);
+	json_t *figures = member(truth, "figures");
+	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+	int64_t low = site_sum(root, "mmap", "map_low", "released_committed_bytes");
+	int64_t high = site_sum(root, "mmap", "map_high", "released_committed_bytes");
+
+	check_report(root);
+	assert_int_equal(low + high, number(figures, "released_committed_bytes"));
+	assert_int_equal(site_sum(root, "mmap", "map_low", "released_bytes"),
+			 number(figures, "low_released_bytes"));
+	assert_int_equal(site_sum(root, "mmap", "map_high", "released_bytes"),
+			 number(figures, "high_released_bytes"));
+	assert_int_equal(site_sum(root, "mmap", "map_low", "committed_bytes"),
+			 number(figures, "low_committed_bytes"));
+	assert_int_equal(site_sum(root, "mmap", "map_high", "committed_bytes"),
+			 number(figures, "high_committed_bytes"));
+	/* The first release: 3 of its 4 MiB are the low site's. */
+	assert_true(low > 0 && high > low);
+	json_decref(root);
+	json_decref(truth);
+	run_free(&run);
+}
+
 int
 main(void)
 {
@@ -148,7 +150,7 @@ main(void)
 	    cmocka_unit_test(test_advice),	    cmocka_unit_test(test_shared_memfd),
 	    cmocka_unit_test(test_file_half_read),  cmocka_unit_test(test_shmat),
 	    cmocka_unit_test(test_brk_grow_shrink), cmocka_unit_test(test_free_other_thread),
-	    cmocka_unit_test(test_malloc_sites),
+	    cmocka_unit_test(test_malloc_sites),    cmocka_unit_test(test_spanning_release),
 	};
 
 	return cmocka_run_group_tests_name("behaviour", tests, NULL, NULL);

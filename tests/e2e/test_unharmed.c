@@ -27,33 +27,6 @@ check_no_loss(json_t *root)
 	assert_int_equal(number(member(root, "totals"), "unknown_releases"), 0);
 }
 
-/* The trace of a process image among those of a run: by pid, the newest of its images. */
-static json_t *
-report_of_pid(const char *pattern, int64_t pid)
-{
-	glob_t found;
-	json_t *chosen = NULL;
-	int64_t newest = -1;
-
-	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		json_t *root =
-		    report(found.gl_pathv[i], (const char *const[]){"--at", "end", NULL});
-		json_t *process = member(root, "process");
-
-		if (number(process, "pid") == pid && number(process, "start_unix_ns") > newest) {
-			newest = number(process, "start_unix_ns");
-			json_decref(chosen);
-			chosen = json_incref(root);
-		}
-		json_decref(root);
-	}
-	globfree(&found);
-	if (chosen == NULL)
-		fail_msg("no trace of process %lld", (long long)pid);
-	return chosen;
-}
-
 /* Records a target in `all`; its books must balance. Returns the report of the process that wrote
  * them, and the books in *truth. */
 static json_t *
@@ -165,6 +138,43 @@ test_dlopen_loop(void **state)
 	watch_all("dlopen_loop", "300");
 }
 
+static void
+test_raw_syscalls(void **state)
+{
+	(void)state;
+	watch_all("raw_syscalls", NULL);
+}
+
+/* One system call of ours and the filter would kill it. */
+static void
+test_seccomp_filter(void **state)
+{
+	const char *trace = scratch_file("seccomp.vmt");
+	static const char *const modes[] = {"off", "sampled", "all"};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct run run;
+
+		record(&run, trace, (const char *const[]){"--malloc", modes[i], NULL},
+		       (const char *const[]){built("tests/target/seccomp_filter"), NULL});
+		if (run.exit_status != 0)
+			fail_msg("malloc=%s: status %d %s", modes[i], run.exit_status, run.err);
+		run_free(&run);
+		json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+
+		check_report(root);
+		check_no_loss(root);
+		assert_int_equal(site_sum(root, "mmap", "map_filtered", "count"), 200);
+		assert_int_equal(site_sum(root, "mmap", "map_filtered", "released_bytes"),
+				 200 << 20);
+		assert_int_equal(site_sum(root, "malloc", "block_filtered", "count"),
+				 i == 0 ? 0 : 201);
+		assert_int_equal(site_sum(root, "malloc", "block_filtered", "live_count"), 0);
+		json_decref(root);
+	}
+}
+
 static json_t *
 self_portrait(const char *const environment[], const char *const argv[], struct run *run)
 {
@@ -180,26 +190,22 @@ self_portrait(const char *const environment[], const char *const argv[], struct 
 static void
 test_transparency(void **state)
 {
-	char preload[4096];
-	char output[4096];
 	struct run bare_run;
 	struct run preloaded_run;
 	const char *const argv[] = {built("tests/target/transparency"), NULL};
 
 	(void)state;
-	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
-	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s/transparency.%%p.vmt", scratch());
 	json_t *bare = self_portrait(NULL, argv, &bare_run);
-	json_t *preloaded =
-	    self_portrait((const char *const[]){preload, output, NULL}, argv, &preloaded_run);
+	json_t *watched =
+	    self_portrait(preloaded(scratch_file("transparency.%p.vmt")), argv, &preloaded_run);
 
-	if (!json_equal(bare, preloaded))
+	if (!json_equal(bare, watched))
 		fail_msg("bare:      %s\npreloaded: %s", bare_run.out, preloaded_run.out);
 	assert_string_equal(preloaded_run.err, "");
-	assert_string_equal(json_string_value(member(preloaded, "Threads")), "1");
-	assert_int_equal(number(preloaded, "errno_at_main"), 0);
+	assert_string_equal(json_string_value(member(watched, "Threads")), "1");
+	assert_int_equal(number(watched, "errno_at_main"), 0);
 	json_decref(bare);
-	json_decref(preloaded);
+	json_decref(watched);
 	run_free(&bare_run);
 	run_free(&preloaded_run);
 }
@@ -220,14 +226,9 @@ last_status_of(const char *command, const char *const environment[])
 static void
 test_unshare(void **state)
 {
-	char preload[4096];
-	char output[4096];
-
 	(void)state;
-	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
-	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s/unshare.%%p.vmt", scratch());
 	assert_int_equal(
-	    last_status_of("unshare -U true", (const char *const[]){preload, output, NULL}),
+	    last_status_of("unshare -U true", preloaded(scratch_file("unshare.%p.vmt"))),
 	    last_status_of("unshare -U true", NULL));
 }
 
@@ -235,15 +236,11 @@ test_unshare(void **state)
 static void
 test_bare_preload(void **state)
 {
-	char preload[4096];
-	char output[4096];
 	struct run run;
 
 	(void)state;
-	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
-	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s/bare.vmt", scratch());
 	run_program(&run, (const char *const[]){built("tests/target/cache_demo"), NULL},
-		    (const char *const[]){preload, output, NULL});
+		    preloaded(scratch_file("bare.vmt")));
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.err, "");
 	json_t *root = report(scratch_file("bare.vmt"), NULL);
@@ -258,13 +255,11 @@ test_bare_preload(void **state)
 static void
 test_unwritable_output(void **state)
 {
-	char preload[4096];
 	struct run run;
 
 	(void)state;
-	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", built("libvmtrace.so"));
 	run_program(&run, (const char *const[]){"/bin/echo", "hello", NULL},
-		    (const char *const[]){preload, "VMTRACE_OUTPUT=/nonexistent/t.vmt", NULL});
+		    preloaded("/nonexistent/t.vmt"));
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.out, "hello\n");
 	assert_int_equal(strncmp(run.err, "vmtrace: not recording", 22), 0);
@@ -282,7 +277,8 @@ main(void)
 	    cmocka_unit_test(test_before_main),	    cmocka_unit_test(test_threads_in_turn),
 	    cmocka_unit_test(test_threads_at_once), cmocka_unit_test(test_fork_with_threads),
 	    cmocka_unit_test(test_exec_chain),	    cmocka_unit_test(test_close_all_descriptors),
-	    cmocka_unit_test(test_dlopen_loop),
+	    cmocka_unit_test(test_dlopen_loop),	    cmocka_unit_test(test_raw_syscalls),
+	    cmocka_unit_test(test_seccomp_filter),
 	};
 
 	return cmocka_run_group_tests_name("unharmed", tests, NULL, NULL);

@@ -41,17 +41,24 @@ map_filtered(void)
 	    mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
 
+static NOINLINE char *
+block_filtered(void)
+{
+	return malloc(300000);
+}
+
 int
 main(void)
 {
 	int pid = (int)getpid();
 
+	free(block_filtered()); /* the first one makes calls that the filter forbids */
 	install_filter();
 	for (int i = 0; i < 200; i++) {
 		char *range = map_filtered();
-		char *block = malloc(300000);
+		char *block = block_filtered();
 
-		range[0] = block[0] = 1;
+		*(volatile char *)range = *(volatile char *)block = 1;
 		madvise(range, MIB, MADV_DONTNEED);
 		free(block);
 		munmap(range, MIB);

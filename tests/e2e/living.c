@@ -1,0 +1,115 @@
+/* living.c: see living.h. */
+#include "tests/e2e/living.h"
+
+#include "format/head.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIMIT_MS 30000
+
+static struct vmt_head *
+map_head(const char *trace)
+{
+	struct stat status;
+	int fd = open(trace, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return NULL;
+	void *head = MAP_FAILED;
+
+	if (fstat(fd, &status) == 0 && (size_t)status.st_size >= sizeof(struct vmt_head))
+		head =
+		    mmap(NULL, sizeof(struct vmt_head), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return head != MAP_FAILED ? head : NULL;
+}
+
+static bool
+is_snapshot_done(const struct vmt_head *head, uint32_t wanted)
+{
+	return (int32_t)(vmt_atomic_load_acquire(&head->snapshot_done) - wanted) >= 0;
+}
+
+static bool
+is_collected(const struct vmt_head *head, uint32_t unused)
+{
+	(void)unused;
+	return vmt_atomic_load_acquire(&head->collected_end) != VMT_END_RUNNING;
+}
+
+/* Waits for a trace to fulfil a condition; returns its head, to be unmapped. */
+static struct vmt_head *
+wait_for(const char *trace, bool (*holds)(const struct vmt_head *head, uint32_t number),
+	 uint32_t wanted)
+{
+	int64_t deadline = now_ms() + LIMIT_MS;
+	struct vmt_head *head;
+
+	while ((head = map_head(trace)) == NULL || !holds(head, wanted)) {
+		if (head != NULL)
+			munmap(head, sizeof(*head));
+		if (now_ms() > deadline)
+			fail_msg("%s: nothing happened for %d ms", trace, LIMIT_MS);
+		poll(NULL, 0, 1);
+	}
+	return head;
+}
+
+void
+living_snapshot(const char *trace)
+{
+	struct vmt_head *head = map_head(trace);
+
+	assert_non_null(head);
+	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
+
+	munmap(head, sizeof(*head));
+	munmap(wait_for(trace, is_snapshot_done, wanted), sizeof(*head));
+}
+
+static pid_t
+collector_of(const char *trace)
+{
+	struct vmt_head *head = map_head(trace);
+	pid_t pid = 0;
+
+	if (head == NULL)
+		return 0;
+	if (memcmp(head->magic, VMT_MAGIC, sizeof(head->magic)) == 0)
+		pid = (pid_t)vmt_atomic_load_acquire(&head->collector_pid);
+	munmap(head, sizeof(*head));
+	return pid;
+}
+
+pid_t
+living_collector(const char *pattern)
+{
+	int64_t deadline = now_ms() + LIMIT_MS;
+	pid_t pid = 0;
+
+	while (pid == 0) {
+		glob_t found;
+
+		if (now_ms() > deadline)
+			fail_msg("%s: not collected for %d ms", pattern, LIMIT_MS);
+		poll(NULL, 0, 1);
+		if (glob(pattern, 0, NULL, &found) != 0)
+			continue;
+		for (size_t i = 0; i < found.gl_pathc && pid == 0; i++)
+			pid = collector_of(found.gl_pathv[i]);
+		globfree(&found);
+	}
+	return pid;
+}
+
+void
+living_wait_end(const char *trace)
+{
+	munmap(wait_for(trace, is_collected, 0), sizeof(struct vmt_head));
+}

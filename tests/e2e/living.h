@@ -1,0 +1,21 @@
+/*
+ * living.h: what can a test ask of a trace that is still being written?
+ *
+ * By the head of the trace file, as the traced program and the collector themselves do. Each waits
+ * for its condition, half a minute at most, and fails the running test then.
+ */
+#ifndef VMT_LIVING_H
+#define VMT_LIVING_H
+
+#include "tests/e2e/harness.h"
+
+/* Asks the collector for a snapshot and waits until it is taken. */
+void living_snapshot(const char *trace);
+
+/* Waits until one of the traces that match a pattern is being collected; the collector's pid. */
+pid_t living_collector(const char *pattern);
+
+/* Waits until the collector has written how the process ended. */
+void living_wait_end(const char *trace);
+
+#endif

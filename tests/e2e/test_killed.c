@@ -1,0 +1,225 @@
+/*
+ * test_killed.c: what is left when somebody is killed?
+ *
+ * A witness maps ranges and confirms each through a pipe. Whatever it had confirmed when it, its
+ * collector or both were killed must be in the trace, in order, and the trace must say how it
+ * ended.
+ */
+#include "tests/e2e/living.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KILLS 10
+
+struct testimony {
+	long mapped;
+	long unmapped;
+};
+
+static struct testimony
+read_testimony(struct conversation *talk)
+{
+	struct testimony testimony;
+
+	converse_read_line(talk);
+	assert_int_equal(sscanf(talk->line, "%ld %ld", &testimony.mapped, &testimony.unmapped), 2);
+	return testimony;
+}
+
+static struct testimony
+read_testimonies(struct conversation *talk, long upto)
+{
+	struct testimony testimony;
+
+	do
+		testimony = read_testimony(talk);
+	while (testimony.mapped < upto);
+	return testimony;
+}
+
+/* What was still in the pipe when the witness died: lines that were written whole count. */
+static struct testimony
+read_rest(struct conversation *talk, struct testimony last)
+{
+	static char text[1 << 20];
+	size_t used = 0;
+	ssize_t some;
+
+	while (used < sizeof(text) - 1 &&
+	       (some = read(talk->from, text + used, sizeof(text) - 1 - used)) > 0)
+		used += (size_t)some;
+	while (used > 0 && text[used - 1] != '\n')
+		used--;
+	text[used] = '\0';
+	char *line = text;
+
+	for (char *at = text; *at != '\0'; at++)
+		if (*at == '\n' && at[1] != '\0')
+			line = at + 1;
+	sscanf(line, "%ld %ld", &last.mapped, &last.unmapped);
+	return last;
+}
+
+/* One range may have been made and not been confirmed. */
+static void
+check_testimony(json_t *root, struct testimony testimony)
+{
+	int64_t mapped = site_sum(root, "mmap", "map_witnessed", "count");
+	int64_t blocks = site_sum(root, "malloc", "block_witnessed", "count");
+
+	if (mapped < testimony.mapped || mapped > testimony.mapped + 1)
+		fail_msg("%ld ranges confirmed, %lld recorded", testimony.mapped,
+			 (long long)mapped);
+	if (blocks < testimony.mapped || blocks > testimony.mapped + 1)
+		fail_msg("%ld blocks confirmed, %lld recorded", testimony.mapped,
+			 (long long)blocks);
+	assert_int_equal(number(member(root, "loss"), "events_dropped"), 0);
+	assert_int_equal(number(member(root, "loss"), "events_overwritten"), 0);
+	assert_int_equal(number(member(root, "totals"), "double_acquisitions"), 0);
+	assert_int_equal(number(member(root, "totals"), "unknown_releases"), 0);
+}
+
+static void
+check_end(json_t *root, const char *end, int status)
+{
+	json_t *process = member(root, "process");
+
+	assert_string_equal(json_string_value(member(process, "end")), end);
+	assert_int_equal(number(process, "end_status"), status);
+}
+
+static void
+start_bare(struct conversation *talk, const char *trace)
+{
+	const char *const *library = preloaded(trace);
+
+	unlink(trace);
+	converse_start(talk, (const char *const[]){built("tests/target/witness"), NULL},
+		       (const char *const[]){library[0], library[1], "VMTRACE_MALLOC=all", NULL});
+}
+
+static void
+reap(struct conversation *talk)
+{
+	int status;
+
+	close(talk->to);
+	close(talk->from);
+	assert_int_equal(waitpid(talk->pid, &status, 0), talk->pid);
+}
+
+/* How far the witness gets before it dies: some steps, or some thousands. */
+static long
+steps_of(int round)
+{
+	return 1 + (long)round * round * 97;
+}
+
+static void
+test_program_killed(void **state)
+{
+	static struct conversation talk;
+	const char *trace = scratch_file("program.vmt");
+
+	(void)state;
+	for (int round = 0; round < KILLS; round++) {
+		start_bare(&talk, trace);
+		living_collector(trace);
+		struct testimony testimony = read_testimonies(&talk, steps_of(round));
+
+		kill(talk.pid, SIGKILL);
+		testimony = read_rest(&talk, testimony);
+		reap(&talk);
+		living_wait_end(trace);
+		json_t *root = report(trace, NULL);
+
+		check_report(root);
+		check_testimony(root, testimony);
+		check_end(root, "signal", SIGKILL);
+		json_decref(root);
+	}
+}
+
+/* As an OOM kill of the whole group does: nobody is left to write an end. */
+static void
+test_both_killed(void **state)
+{
+	static struct conversation talk;
+	const char *trace = scratch_file("both.vmt");
+
+	(void)state;
+	for (int round = 0; round < KILLS; round++) {
+		start_bare(&talk, trace);
+		struct testimony testimony = read_testimonies(&talk, steps_of(round));
+		pid_t collector = living_collector(trace);
+
+		kill(collector, SIGKILL);
+		kill(talk.pid, SIGKILL);
+		testimony = read_rest(&talk, testimony);
+		reap(&talk);
+		json_t *root = report(trace, NULL);
+
+		check_report(root);
+		check_testimony(root, testimony);
+		check_end(root, "cut", 0);
+		json_decref(root);
+	}
+}
+
+/* The program lives on, unharmed, and the ring keeps what is newest; what it discards is counted.
+ */
+static void
+test_collector_killed(void **state)
+{
+	static struct conversation talk;
+	const char *trace = scratch_file("collector.vmt");
+	const char *const *library = preloaded(trace);
+	const char *const most = "15000";
+
+	(void)state;
+	for (int round = 0; round < KILLS; round += 3) {
+		unlink(trace);
+		converse_start(
+		    &talk, (const char *const[]){built("tests/target/witness"), most, NULL},
+		    (const char *const[]){library[0], library[1], "VMTRACE_MALLOC=all", NULL});
+		read_testimonies(&talk, steps_of(round));
+		kill(living_collector(trace), SIGKILL);
+		struct testimony last = read_testimonies(&talk, atol(most));
+
+		assert_int_equal(converse_end(&talk), 0);
+		json_t *root = report(trace, NULL);
+		json_t *loss = member(root, "loss");
+		json_t *events = dump(trace, "event");
+		int64_t mapped = site_sum(root, "mmap", "map_witnessed", "count");
+
+		check_report(root);
+		/* Its own destructor knows that it ends, and not with which status. */
+		check_end(root, "exit", -1);
+		/* All that the collector had seen, and the newest. */
+		assert_true(mapped >= steps_of(round));
+		assert_true(mapped <= last.mapped);
+		if (mapped < last.mapped)
+			assert_true(number(loss, "events_overwritten") > 0);
+		assert_int_equal(number(loss, "events"), json_array_size(events));
+		json_decref(events);
+		json_decref(root);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_program_killed),
+	    cmocka_unit_test(test_both_killed),
+	    cmocka_unit_test(test_collector_killed),
+	};
+
+	return cmocka_run_group_tests_name("killed", tests, NULL, NULL);
+}

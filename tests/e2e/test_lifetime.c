@@ -1,0 +1,173 @@
+/*
+ * test_lifetime.c: is a process seen at the right moments, and what does looking at it cost?
+ *
+ * However short a life was, and in whichever way it ended, there is a snapshot of its end; a spike
+ * has one near its peak; and the collector keeps to its share of a CPU.
+ */
+#include "tests/e2e/living.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (INT64_C(1) << 20)
+
+struct departure {
+	const char *way;
+	const char *end; /* as the report says */
+	int status;
+	bool foreseen; /* the library sees it coming: there is a snapshot of it */
+};
+
+static const struct departure departures[] = {
+    {"return", "exit", 7, true},	 {"exit", "exit", 7, true},
+    {"_exit", "exit", 7, true},		 {"_Exit", "exit", 7, true},
+    {"quick_exit", "exit", 7, true},	 {"exit_group", "exit", 7, true},
+    {"thread", "exit", 7, true},	 {"pthread_exit", "exit", 0, true},
+    {"abort", "signal", SIGABRT, false}, {"kill", "signal", SIGKILL, false},
+};
+
+#define DEPARTURES (sizeof(departures) / sizeof(departures[0]))
+
+static void
+check_end(const char *trace, const struct departure *departure)
+{
+	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+	json_t *process = member(root, "process");
+
+	check_report(root);
+	if (strcmp(json_string_value(member(process, "end")), departure->end) != 0)
+		fail_msg("%s: end %s", departure->way, json_string_value(member(process, "end")));
+	assert_int_equal(number(process, "end_status"), departure->status);
+	if (departure->foreseen &&
+	    site_sum(root, "mmap", "map_brief", "committed_bytes") != 32 * MIB)
+		fail_msg("%s: the last snapshot is not of the end", departure->way);
+	assert_int_equal(site_sum(root, "mmap", "map_brief", "total_reserved_bytes"), 32 * MIB);
+	json_decref(root);
+}
+
+static bool
+as_departed(int wait_status, const struct departure *departure)
+{
+	if (strcmp(departure->end, "signal") == 0)
+		return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == departure->status;
+	return WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == departure->status;
+}
+
+static void
+test_ends_recorded(void **state)
+{
+	const char *trace = scratch_file("brief.vmt");
+
+	(void)state;
+	for (size_t i = 0; i < DEPARTURES; i++) {
+		const struct departure *departure = &departures[i];
+		bool exits = strcmp(departure->end, "exit") == 0;
+		struct run run;
+
+		record(&run, trace, NULL,
+		       (const char *const[]){built("tests/target/brief"), departure->way, NULL});
+		assert_int_equal(run.exit_status,
+				 exits ? departure->status : 128 + departure->status);
+		check_end(trace, departure);
+		run_free(&run);
+	}
+}
+
+static void
+test_ends_preloaded(void **state)
+{
+	const char *trace = scratch_file("brief-bare.vmt");
+
+	(void)state;
+	for (size_t i = 0; i < DEPARTURES; i++) {
+		struct run run;
+
+		unlink(trace);
+		run_program(
+		    &run,
+		    (const char *const[]){built("tests/target/brief"), departures[i].way, NULL},
+		    preloaded(trace));
+		assert_true(as_departed(run.wait_status, &departures[i]));
+		assert_string_equal(run.err, "");
+		living_wait_end(trace);
+		check_end(trace, &departures[i]);
+		run_free(&run);
+	}
+}
+
+/* 200 MiB that stand for 300 ms: the peak is in the RSS line, and a snapshot was taken near it. */
+static void
+test_spike(void **state)
+{
+	const char *trace = scratch_file("spike.vmt");
+	struct run run;
+
+	(void)state;
+	record(&run, trace, NULL, (const char *const[]){built("tests/target/spike"), NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	json_t *root = report(trace, (const char *const[]){"--at", "peak", NULL});
+
+	check_report(root);
+	assert_true(peak_rss(root) >= 200 * MIB);
+	assert_true(site_sum(root, "mmap", "map_spike", "committed_bytes") >= 190 * MIB);
+	json_decref(root);
+}
+
+static void
+check_cost(const char *what, const char *trace)
+{
+	json_t *ends = dump(trace, "end");
+	json_t *root = report(trace, NULL);
+	int64_t cpu_ns = number(json_array_get(ends, 0), "collector_cpu_ns");
+	int64_t duration_ns = number(member(root, "process"), "duration_ns");
+
+	print_message("collector of %s: %.1f ms of CPU in %.1f s, %.2f %%\n", what,
+		      (double)cpu_ns / 1e6, (double)duration_ns / 1e9,
+		      100.0 * (double)cpu_ns / (double)duration_ns);
+	/* Ten times the budget and a start's worth: it is no clock that this test looks after, but
+	 * a collector that spins. */
+	assert_true(cpu_ns < duration_ns / 10 + 100000000);
+	json_decref(root);
+	json_decref(ends);
+}
+
+/* Both run at the same time: they mostly wait. */
+static void
+test_cost(void **state)
+{
+	static struct conversation idle;
+	static struct conversation growing;
+	const char *idle_trace = scratch_file("idle.vmt");
+	const char *growing_trace = scratch_file("growing.vmt");
+
+	(void)state;
+	converse_start(&idle,
+		       (const char *const[]){built("vmtrace"), "record", "-o", idle_trace, "--",
+					     "/bin/sleep", "5", NULL},
+		       NULL);
+	converse_start(&growing,
+		       (const char *const[]){built("vmtrace"), "record", "-o", growing_trace, "--",
+					     built("tests/target/growing"), "5", NULL},
+		       NULL);
+	assert_int_equal(converse_end(&idle), 0);
+	assert_int_equal(converse_end(&growing), 0);
+	check_cost("an idle program", idle_trace);
+	check_cost("a growing program", growing_trace);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_ends_recorded),
+	    cmocka_unit_test(test_ends_preloaded),
+	    cmocka_unit_test(test_spike),
+	    cmocka_unit_test(test_cost),
+	};
+
+	return cmocka_run_group_tests_name("lifetime", tests, NULL, NULL);
+}
