@@ -161,7 +161,8 @@ own_reason(const struct vmt_sampling *sampling, uint64_t now_ns)
 		return VMT_SNAPSHOT_FIRST;
 	if (has_moved(sampling))
 		return VMT_SNAPSHOT_GROWTH;
-	if (now_ns - sampling->snapshot_ns >= PERIOD_NS)
+	/* A snapshot that was asked for in this round is younger than the round. */
+	if (now_ns >= sampling->snapshot_ns + PERIOD_NS)
 		return VMT_SNAPSHOT_PERIODIC;
 	return 0;
 }
@@ -230,7 +231,9 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	struct vmt_sampling *sampling = &process->sampling;
 	uint32_t reason = own_reason(sampling, now_ns);
 
-	if (!reason)
+	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
+	 */
+	if (!reason || vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING)
 		return;
 	refill_credit(shared, now_ns);
 	if (shared->credit_ns > 0) {

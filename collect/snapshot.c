@@ -249,6 +249,13 @@ scan_mappings(struct take *take, size_t maps_bytes, size_t *payload_bytes)
 	return take->error && take->head->mappings < 2 ? take->error : 0;
 }
 
+/* statm shows zeros once the address space, or the first thread, is gone. */
+static bool
+is_known(uint64_t rss_bytes)
+{
+	return rss_bytes != 0 && rss_bytes != VMT_FIGURE_UNKNOWN;
+}
+
 static int
 append(const struct take *take, struct vmt_writer *writer, size_t payload_bytes)
 {
@@ -287,6 +294,8 @@ vmt_snapshot_take(const struct vmt_snapshot_job *job, struct vmt_writer *writer,
 	if (result < 0)
 		return result;
 	head->rss_after_bytes = statm_rss_bytes(job);
+	if (is_known(head->rss_before_bytes) && !is_known(head->rss_after_bytes))
+		return -ESRCH; /* the address space went away under the scan */
 	read_rollup(job, head);
 	head->duration_ns = vmt_ticks_monotonic_ns() - head->monotonic_ns;
 	head->cpu_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_before_ns;

@@ -105,7 +105,7 @@ struct vmt_head {
 	uint32_t end;		  /* enum vmt_end, as the process itself said */
 	int32_t end_status;	  /* as waitpid tells it, or VMT_STATUS_UNKNOWN */
 	uint32_t snapshot_wanted; /* a number; the collector answers in snapshot_done */
-	uint64_t hooks_left; /* left by a longjmp out of a signal handler, mid-way */
+	uint64_t hooks_left;	  /* left by a longjmp out of a signal handler, mid-way */
 
 	/* C: */
 	_Alignas(64) uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of its last round */

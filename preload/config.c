@@ -195,8 +195,7 @@ read_go(struct vmt_config *config, struct vmt_text value)
 static bool
 read_seed(struct vmt_config *config, struct vmt_text value)
 {
-	config->has_seed =
-	    vmt_text_take_decimal(&value, &config->seed) && value.at == value.end;
+	config->has_seed = vmt_text_take_decimal(&value, &config->seed) && value.at == value.end;
 	return config->has_seed;
 }
 
@@ -210,12 +209,18 @@ static const struct variable {
 	const char *name;
 	bool (*read)(struct vmt_config *config, struct vmt_text value); /* false: not understood */
 } variables[] = {
-    {"VMTRACE_OUTPUT", read_output},	 {"VMTRACE_MALLOC", read_malloc},
-    {"VMTRACE_INTERVAL", read_interval}, {"VMTRACE_DEPTH", read_depth},
-    {"VMTRACE_BUFFER", read_buffer},	 {"VMTRACE_ONLY", read_only},
-    {"VMTRACE_FOLLOW", read_follow},	 {"VMTRACE_VERBOSE", read_verbose},
-    {"VMTRACE_STACKS", read_stacks},	 {"VMTRACE_RESIDENCY", read_residency},
-    {"VMTRACE_GO", read_go},		 {"VMTRACE_SEED", read_seed},
+    {"VMTRACE_OUTPUT", read_output},
+    {"VMTRACE_MALLOC", read_malloc},
+    {"VMTRACE_INTERVAL", read_interval},
+    {"VMTRACE_DEPTH", read_depth},
+    {"VMTRACE_BUFFER", read_buffer},
+    {"VMTRACE_ONLY", read_only},
+    {"VMTRACE_FOLLOW", read_follow},
+    {"VMTRACE_VERBOSE", read_verbose},
+    {"VMTRACE_STACKS", read_stacks},
+    {"VMTRACE_RESIDENCY", read_residency},
+    {"VMTRACE_GO", read_go},
+    {"VMTRACE_SEED", read_seed},
     {VMT_SESSION_ENV, read_session},
 };
 

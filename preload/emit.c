@@ -214,8 +214,7 @@ static void *__attribute__((noinline))
 make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
 	       enum patience patience, uint64_t *position)
 {
-	struct wait wait = {.ring = ring,
-			    .vain_tail = word_of(vmt_state_process.vain_tail, ring)};
+	struct wait wait = {.ring = ring, .vain_tail = word_of(vmt_state_process.vain_tail, ring)};
 
 	look_around(&wait);
 	for (;;) {

@@ -36,8 +36,7 @@ vmt_hooks_load_settle(void)
 {
 	uint32_t looks = vmt_atomic_load_relaxed(&due);
 
-	if (looks == 0 ||
-	    vmt_atomic_load_relaxed(&due_generation) != vmt_state_owner->generation)
+	if (looks == 0 || vmt_atomic_load_relaxed(&due_generation) != vmt_state_owner->generation)
 		return;
 	vmt_atomic_store_relaxed(&due, looks - 1);
 	vmt_modules_refresh();

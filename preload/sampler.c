@@ -55,8 +55,8 @@ seed_of(const struct vmt_thread *thread)
 			(uint64_t)(uintptr_t)thread * UINT64_C(0x9e3779b97f4a7c15);
 
 	if (vmt_config.has_seed)
-		seed = vmt_config.seed + (vmt_atomic_add_relaxed(&seeded, 1) + 1) *
-					     UINT64_C(0x9e3779b97f4a7c15);
+		seed = vmt_config.seed +
+		       (vmt_atomic_add_relaxed(&seeded, 1) + 1) * UINT64_C(0x9e3779b97f4a7c15);
 	seed = (seed ^ seed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	seed = (seed ^ seed >> 27) * UINT64_C(0x94d049bb133111eb);
 	return (seed ^ seed >> 31) | 1;

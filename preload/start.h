@@ -3,10 +3,11 @@
  *
  * The exit hooks (exit, _exit, _Exit, quick_exit) call vmt_start_finish before the real function;
  * the library's destructor calls it for a return from main, whose status it can't know: the
- * collector's to learn, and VMT_STATUS_UNKNOWN where there is none. It writes the EXIT event and the head's
- * end, asks the collector for a last snapshot and waits for it, at most VMT_FINISH_WAIT_NS and only
- * while the collector's heartbeat is fresh. Further calls do nothing, nor do calls from a process
- * that is not recorded or from a vfork child. Keeps errno. Async-signal-safe.
+ * collector's to learn, and VMT_STATUS_UNKNOWN where there is none. It writes the EXIT event and
+ * the head's end, asks the collector for a last snapshot and waits for it, at most
+ * VMT_FINISH_WAIT_NS and only while the collector's heartbeat is fresh. Further calls do nothing,
+ * nor do calls from a process that is not recorded or from a vfork child. Keeps errno.
+ * Async-signal-safe.
  */
 #ifndef VMT_START_H
 #define VMT_START_H

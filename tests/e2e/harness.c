@@ -72,6 +72,15 @@ scratch_file(const char *name)
 	return path;
 }
 
+void
+prefer_system_programs(void)
+{
+	char path[8192];
+
+	snprintf(path, sizeof(path), "/usr/bin:/bin:%s", getenv("PATH"));
+	setenv("PATH", path, 1);
+}
+
 static void
 exec_child(const char *const argv[], const char *const environment[])
 {

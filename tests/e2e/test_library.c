@@ -89,6 +89,19 @@ test_jumps_out_of_handlers(void **state)
 	run_free(&run);
 }
 
+/* The child of a fork that happened under the loader's lock may not wait for it at its end. */
+static void
+test_fork_under_the_loaders_lock(void **state)
+{
+	const char *const argv[] = {built("tests/target/fork_under_loader"), NULL};
+	struct run run;
+
+	(void)state;
+	preload(&run, "fork_under_loader.%p.vmt", argv);
+	assert_int_equal(run.exit_status, 3);
+	run_free(&run);
+}
+
 static void
 test_long_argument_lists(void **state)
 {
@@ -164,6 +177,7 @@ main(void)
 	    cmocka_unit_test(test_strict_seccomp),
 	    cmocka_unit_test(test_counter_turned_off),
 	    cmocka_unit_test(test_jumps_out_of_handlers),
+	    cmocka_unit_test(test_fork_under_the_loaders_lock),
 	    cmocka_unit_test(test_long_argument_lists),
 	    cmocka_unit_test(test_command_is_not_recorded),
 	    cmocka_unit_test(test_long_directory_names),

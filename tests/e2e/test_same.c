@@ -78,12 +78,8 @@ run_quietly(const char *script)
 static int
 write_inputs(void **state)
 {
-	char path[8192];
-
 	(void)state;
-	/* Programs themselves before the scripts of version managers. */
-	snprintf(path, sizeof(path), "/usr/bin:/bin:%s", getenv("PATH"));
-	setenv("PATH", path, 1);
+	prefer_system_programs();
 	setenv("D", scratch_file("same"), 1);
 	setenv("LC_ALL", "C", 1);
 	run_quietly(

@@ -229,10 +229,7 @@ pool(const char *directory, const char *method)
 	assert_non_null(file);
 	fputs(script, file);
 	fclose(file);
-	/* Not a shell script that looks for one, as version managers have. */
-	const char *python = access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3";
-
-	start(&talk, directory, (const char *const[]){python, source, NULL});
+	start(&talk, directory, (const char *const[]){"python3", source, NULL});
 	converse_read_line(&talk);
 	json_t *pids = json_loads(talk.line, 0, NULL);
 
@@ -308,5 +305,6 @@ main(void)
 	    cmocka_unit_test(test_orphans),
 	};
 
+	prefer_system_programs();
 	return cmocka_run_group_tests_name("process tree", tests, NULL, NULL);
 }

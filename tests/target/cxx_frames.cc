@@ -1,5 +1,5 @@
-// Allocates through a template, an operator, a lambda, inlined functions and a virtual call, and says
-// on which line of this file each frame of those stacks stands, innermost first.
+// Allocates through a template, an operator, a lambda, inlined functions and a virtual call, and
+// says on which line of this file each frame of those stacks stands, innermost first.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -19,7 +19,8 @@ int line_grab, line_plus, line_inner, line_outer, line_fill, line_lambda, line_r
 template <typename T, int count> struct pool {
 	T *slots;
 
-	NOINLINE void grab()
+	NOINLINE void
+	grab()
 	{
 		HERE(line_grab), slots = static_cast<T *>(std::malloc(sizeof(T) * count));
 		asm volatile("" ::"g"(slots) : "memory");
@@ -29,7 +30,8 @@ template <typename T, int count> struct pool {
 struct sum {
 	pool<long, 25000> room;
 
-	NOINLINE sum &operator+=(int)
+	NOINLINE sum &
+	operator+=(int)
 	{
 		HERE(line_plus), room.grab();
 		asm volatile("");
@@ -56,7 +58,8 @@ struct base {
 };
 
 struct derived final : base {
-	NOINLINE void fill(sum &total) const override
+	NOINLINE void
+	fill(sum &total) const override
 	{
 		HERE(line_fill), outer(total);
 		asm volatile("");

@@ -1,5 +1,5 @@
-/* Forks while another thread holds the loader's list lock, after a dlopen: the child allocates and
- * leaves by exit. The parent returns from main. */
+/* Forks while another thread holds the loader's list lock, after a dlopen, and lets it go as soon
+ * as it has forked. In the child the lock stays taken for ever: it allocates and leaves by exit. */
 #include "tests/target/truth.h"
 
 #include <dlfcn.h>
@@ -23,6 +23,15 @@ hold(struct dl_phdr_info *info, size_t size, void *context)
 	return (int)read(ends[0], &byte, 1);
 }
 
+static void
+let_go(void)
+{
+	char byte = 0;
+
+	if (write(ends[1], &byte, 1) != 1)
+		truth_die("write");
+}
+
 static void *
 iterate(void *argument)
 {
@@ -40,6 +49,7 @@ main(void)
 	pid_t child;
 
 	if (!dlopen("libm.so.6", RTLD_NOW | RTLD_LOCAL) || pipe(ends) != 0 || pipe(entered) != 0 ||
+	    pthread_atfork(NULL, let_go, NULL) != 0 ||
 	    pthread_create(&thread, NULL, iterate, NULL) != 0)
 		truth_die("setting up");
 	if (read(entered[0], &byte, 1) != 1)
@@ -53,8 +63,6 @@ main(void)
 		exit(3);
 	}
 	waitpid(child, &status, 0);
-	if (write(ends[1], &byte, 1) != 1)
-		truth_die("write");
 	pthread_join(thread, NULL);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 100;
 }

@@ -37,8 +37,8 @@ storm(void)
 {
 	static char *range;
 
-	range = truth_mapped(mmap(NULL, MIB, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	range = truth_mapped(
+	    mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	sigsetjmp(outside, 1);
 	armed = jumps < JUMPS;
 	while (armed)

@@ -4,6 +4,7 @@
 #include "preload/state.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +48,9 @@ looking_up_leaves_no_error_behind(void **state)
 {
 	(void)state;
 	(void)dlerror();
+	errno = 77;
 	(void)vmt_real_resolve_slow();
+	assert_int_equal(errno, 77);
 	assert_null(vmt_real_find("no_such_symbol_anywhere"));
 	assert_null(dlerror());
 }

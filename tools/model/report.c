@@ -265,10 +265,13 @@ source_name(uint16_t source)
 	}
 }
 
+/* How far the kernel's own counter was off; statm does not always tell. */
 static uint64_t
-distance(uint64_t left, uint64_t right)
+skew(uint64_t scanned, uint64_t counted)
 {
-	return left > right ? left - right : right - left;
+	if (counted == VMT_FIGURE_UNKNOWN)
+		return VMT_FIGURE_UNKNOWN;
+	return scanned > counted ? scanned - counted : counted - scanned;
 }
 
 static void
@@ -278,8 +281,6 @@ fill_snapshot(struct vmt_building *building)
 	const struct vmt_residency *residency = &building->residency;
 	struct vmt_report *report = &building->report;
 	uint64_t rss = residency->total.bytes[VMT_AMOUNT_COMMITTED];
-	uint64_t before = distance(rss, head->rss_before_bytes);
-	uint64_t after = distance(rss, head->rss_after_bytes);
 
 	report->snapshot.taken = true;
 	report->snapshot.time_ns = vmt_trace_time_ns(building->trace, head->time);
@@ -288,7 +289,8 @@ fill_snapshot(struct vmt_building *building)
 	report->snapshot.swap_bytes = residency->total.bytes[VMT_AMOUNT_SWAPPED];
 	report->snapshot.lazyfree_bytes = head->lazyfree_bytes;
 	report->snapshot.huge_bytes = head->huge_bytes;
-	report->snapshot.skew_bytes = before > after ? before : after;
+	report->snapshot.skew_bytes =
+	    larger_known(skew(rss, head->rss_before_bytes), skew(rss, head->rss_after_bytes));
 	report->snapshot.source = source_name(head->source);
 	report->snapshot.index = head->index;
 	report->totals.reserved_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];

@@ -68,7 +68,7 @@ print_snapshot(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "swap_bytes", report->snapshot.swap_bytes);
 	print_figure(emitter, "lazyfree_bytes", report->snapshot.lazyfree_bytes);
 	print_figure(emitter, "huge_bytes", report->snapshot.huge_bytes);
-	vmt_emitter_u64(emitter, "skew_bytes", report->snapshot.skew_bytes);
+	print_figure(emitter, "skew_bytes", report->snapshot.skew_bytes);
 	vmt_emitter_string(emitter, "source", report->snapshot.source);
 	vmt_emitter_u64(emitter, "index", report->snapshot.index);
 	vmt_emitter_u64(emitter, "count", report->snapshot.count);

@@ -377,17 +377,19 @@ print_snapshot(const struct vmt_report *report, const struct vmt_text_options *o
 	char when[VMT_UNITS_BYTES];
 	char skew[VMT_UNITS_BYTES];
 	char text[512];
+	bool known = report->snapshot.skew_bytes != VMT_FIGURE_UNKNOWN;
 
 	if (!report->snapshot.taken)
 		return;
 	snprintf(text, sizeof(text),
 		 "- Figures are those of snapshot %" PRIu32 " of %" PRIu32
-		 ", taken at %s, pages read by %s; the kernel's own counter differs by %s.",
+		 ", taken at %s, pages read by %s; the kernel's own counter %s%s.",
 		 report->snapshot.index + 1, report->snapshot.count,
 		 vmt_units_duration(
 		     when, report->snapshot.time_ns > 0 ? (uint64_t)report->snapshot.time_ns : 0),
 		 report->snapshot.source ? report->snapshot.source : "unknown means",
-		 vmt_units_bytes(skew, report->snapshot.skew_bytes));
+		 known ? "differs by " : "could not be read",
+		 known ? vmt_units_bytes(skew, report->snapshot.skew_bytes) : "");
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 }
 
