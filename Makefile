@@ -116,8 +116,10 @@ demo: deps-build ## install what is missing, build, record a small program, prin
 	$(BUILD)/vmtrace report $(BUILD)/demo.vmt
 
 check: deps ## install what is missing, build, run every test and every check
-	@$(MAKE) --no-print-directory -s test-build
+	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
 	@$(MAKE) --no-print-directory -s walls lint
+	@$(MAKE) --no-print-directory -s -j$$(nproc) asan
+	@$(MAKE) --no-print-directory -s -j$$(nproc) tsan
 	@tests/run $(unit_tests) $(race_tests) $(e2e_tests)
 
 test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(targets_cc) man
