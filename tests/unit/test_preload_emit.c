@@ -3,6 +3,8 @@
 
 #include "preload/clock.h"
 
+#include <unistd.h>
+
 static void
 a_heap_event_arrives_whole(void **state)
 {

@@ -1,0 +1,115 @@
+/*
+ * emit_fixture.h: two small rings for a thread to write events into, with the collector that the
+ * test wants: none, one that is alive, one that is elsewhere, one that is dead.
+ */
+#ifndef EMIT_FIXTURE_H
+#define EMIT_FIXTURE_H
+
+#include "collect/sys.h"
+#include "preload/emit.h"
+#include "preload/state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#define CAPACITY 8u
+
+static struct vmt_owner owner;
+static struct vmt_session session;
+static unsigned char *base;
+
+static inline struct vmt_ring_view *
+ring(enum vmt_ring_class ring_class)
+{
+	return &vmt_state_process.rings[0][ring_class];
+}
+
+/* A trace in memory, with one shard; nobody collects. */
+static inline int
+set_up(void **state)
+{
+	struct vmt_process *process = &vmt_state_process;
+	struct vmt_head plan = {.shards = 1,
+				.heap_capacity = CAPACITY,
+				.map_capacity = CAPACITY,
+				.stack_index_entries = 64,
+				.stack_words = 64,
+				.modules_bytes = 64};
+
+	(void)state;
+	vmt_head_lay_out(&plan);
+	plan.clock_start.monotonic_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	base = mmap(NULL, plan.chunks_offset, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+	assert_ptr_not_equal(base, MAP_FAILED);
+	memcpy(base, &plan, sizeof(plan));
+	memset(process, 0, sizeof(*process));
+	memset(&session, 0, sizeof(session));
+	process->head = (struct vmt_head *)(void *)base;
+	process->malloc_mode = VMT_MALLOC_SAMPLED;
+	for (int i = 0; i < VMT_RING_CLASSES; i++) {
+		process->rings[0][i] =
+		    vmt_head_ring(process->head, base, 0, (enum vmt_ring_class)i);
+		vmt_ring_init(&process->rings[0][i]);
+	}
+	owner = (struct vmt_owner){.state = VMT_OWNER_RECORDING, .generation = 1};
+	vmt_state_owner = &owner;
+	return 0;
+}
+
+static inline int
+tear_down(void **state)
+{
+	(void)state;
+	return munmap(base, vmt_state_process.head->chunks_offset);
+}
+
+static inline void
+collect(void)
+{
+	vmt_state_process.session = &session;
+	vmt_state_process.head->collector_pid = 1;
+	vmt_state_process.head->heartbeat_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + 60000000000u;
+}
+
+/* The collector of the tree lives, as the session says. */
+static inline void
+collector_missed_us(void)
+{
+	vmt_state_process.session = &session;
+	session.collector_pid = 1;
+	session.heartbeat_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + 60000000000u;
+}
+
+static inline void
+collector_died(void)
+{
+	collector_missed_us();
+	vmt_state_process.head->collector_pid = 1;
+	vmt_state_process.head->heartbeat_ns = 1;
+}
+
+static inline bool
+emit_block(uint8_t kind, uint64_t number)
+{
+	return vmt_emit_heap(kind, (void *)(uintptr_t)(number * 16), number, (uint32_t)number,
+			     number);
+}
+
+static inline bool
+emit_mapping(uint8_t kind, uint64_t number)
+{
+	struct vmt_map_event event = {.kind = kind, .address = number, .time = number};
+
+	return vmt_emit_map(&event);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+#endif
