@@ -31,8 +31,8 @@ static uint32_t due;
  * thread, which is not here, may have held the loader's list lock when it was made. */
 static uint32_t due_generation;
 
-void
-vmt_hooks_load_settle(void)
+static void
+look_if_due(void)
 {
 	uint32_t looks = vmt_atomic_load_relaxed(&due);
 
@@ -42,13 +42,20 @@ vmt_hooks_load_settle(void)
 	vmt_modules_refresh();
 }
 
+void
+vmt_hooks_load_settle(void)
+{
+	if (!vmt_modules_has_finder())
+		look_if_due();
+}
+
 static void
 prepare_load(void)
 {
 	int saved_errno = errno;
 
 	if (vmt_state_enter()) {
-		vmt_hooks_load_settle();
+		look_if_due();
 		vmt_state_leave();
 	}
 	vmt_atomic_store_relaxed(&due_generation, vmt_state_owner->generation);

@@ -58,6 +58,12 @@ vmt_modules_set_finder(int (*find_object)(void *address, void *result))
 	finder = find_object;
 }
 
+bool
+vmt_modules_has_finder(void)
+{
+	return finder != NULL;
+}
+
 /* What _dl_find_object fills in (dlfcn.h of glibc 2.35), with room to spare. */
 struct found_object {
 	unsigned long long flags;

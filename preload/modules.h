@@ -34,6 +34,7 @@ struct vmt_loaded_module {
 /* At load: _dl_find_object (glibc 2.35 and later; lock-free, async-signal-safe), or NULL. It knows
  * what the C library loads and unloads for itself, which no hook sees. */
 void vmt_modules_set_finder(int (*find_object)(void *address, void *result));
+bool vmt_modules_has_finder(void);
 
 /* Compares with the last look and writes what changed. Calls libc: not on the event path. */
 void vmt_modules_refresh(void);

@@ -31,6 +31,18 @@ static const struct departure departures[] = {
 
 #define DEPARTURES (sizeof(departures) / sizeof(departures[0]))
 
+/* The last one taken, of a process that waited for it. */
+static void
+check_last_snapshot(const char *trace)
+{
+	json_t *snapshots = dump(trace, "snapshot");
+	json_t *last = json_array_get(snapshots, json_array_size(snapshots) - 1);
+
+	assert_non_null(last);
+	assert_string_equal(json_string_value(member(last, "reason")), "exit");
+	json_decref(snapshots);
+}
+
 static void
 check_end(const char *trace, const struct departure *departure)
 {
@@ -41,6 +53,8 @@ check_end(const char *trace, const struct departure *departure)
 	if (strcmp(json_string_value(member(process, "end")), departure->end) != 0)
 		fail_msg("%s: end %s", departure->way, json_string_value(member(process, "end")));
 	assert_int_equal(number(process, "end_status"), departure->status);
+	if (departure->foreseen)
+		check_last_snapshot(trace);
 	if (departure->foreseen &&
 	    site_sum(root, "mmap", "map_brief", "committed_bytes") != 32 * MIB)
 		fail_msg("%s: the last snapshot is not of the end", departure->way);

@@ -259,7 +259,7 @@ test_unwritable_output(void **state)
 
 	(void)state;
 	run_program(&run, (const char *const[]){"/bin/echo", "hello", NULL},
-		    preloaded("/nonexistent/t.vmt"));
+		    preloaded(scratch_file("missing/t.vmt")));
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.out, "hello\n");
 	assert_int_equal(strncmp(run.err, "vmtrace: not recording", 22), 0);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -95,6 +96,34 @@ the_owner_is_the_programs_own_frame(void **state)
 	assert_int_equal(vmt_rank_depth(&none), 0);
 }
 
+/* Code of the standard libraries that was compiled into the program is known by its source. */
+static void
+library_sources_are_no_owners(void **state)
+{
+	static const char *const sources[] = {
+	    "/usr/include/c++/12/bits/new_allocator.h",
+	    "/rustc/0123abcd/library/alloc/src/raw_vec/mod.rs",
+	    "/rust/deps/hashbrown-0.15.2/src/raw/mod.rs",
+	    "library/std/src/thread/mod.rs",
+	};
+	char module[] = "/srv/app";
+	char function[] = "allocate";
+	char own[] = "/srv/src/library/fill.rs";
+	char file[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		struct vmt_frame frames[2] = {
+		    {.function = function, .module = module, .file = file},
+		    {.function = function, .module = module, .file = own},
+		};
+		struct vmt_stack_frames stack = {frames, 2};
+
+		strcpy(file, sources[i]);
+		assert_int_equal(vmt_rank_owner(&stack), 1);
+	}
+}
+
 int
 main(void)
 {
@@ -102,6 +131,7 @@ main(void)
 	    cmocka_unit_test(each_figure_has_its_order),
 	    cmocka_unit_test(more_committed_than_reserved_is_no_gap),
 	    cmocka_unit_test(the_owner_is_the_programs_own_frame),
+	    cmocka_unit_test(library_sources_are_no_owners),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -266,8 +266,8 @@ emit_snapshot_head(struct vmt_emitter *emitter, const struct vmt_snapshot_head *
 	vmt_emitter_string(emitter, "reason", name_of(reasons, 6, head->reason));
 	vmt_emitter_string(emitter, "source", name_of(sources, 4, head->source));
 	vmt_emitter_u64(emitter, "resident_bytes", head->resident_bytes);
-	vmt_emitter_u64(emitter, "rss_before_bytes", head->rss_before_bytes);
-	vmt_emitter_u64(emitter, "rss_after_bytes", head->rss_after_bytes);
+	emit_figure(emitter, "rss_before_bytes", head->rss_before_bytes);
+	emit_figure(emitter, "rss_after_bytes", head->rss_after_bytes);
 	vmt_emitter_u64(emitter, "virtual_bytes", head->virtual_bytes);
 	vmt_emitter_u64(emitter, "swap_bytes", head->swap_bytes);
 	emit_figure(emitter, "huge_bytes", head->huge_bytes);

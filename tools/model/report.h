@@ -90,7 +90,8 @@ struct vmt_report {
 		uint64_t swap_bytes;
 		uint64_t lazyfree_bytes; /* VMT_FIGURE_UNKNOWN where not read */
 		uint64_t huge_bytes;
-		uint64_t skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
+		uint64_t
+		    skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
 		const char *source;
 		uint32_t index;
 		uint32_t count;

@@ -1,5 +1,6 @@
 #include "tools/out/headline.h"
 
+#include "tools/out/alike.h"
 #include "tools/out/rank.h"
 #include "tools/out/text.h"
 #include "tools/out/units.h"
@@ -7,6 +8,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A gap below this is not worth a clause: every stack and arena has one. */
@@ -59,7 +61,7 @@ say_owner(struct sentence *sentence, const struct vmt_site *site)
 }
 
 static void
-say_sites(struct sentence *sentence, const struct vmt_report *report)
+say_largest(struct sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_site *committed = largest(report, VMT_RANK_COMMITTED);
 	const struct vmt_site *gap = largest(report, VMT_RANK_GAP);
@@ -78,6 +80,17 @@ say_sites(struct sentence *sentence, const struct vmt_report *report)
 	say_owner(sentence, gap);
 	say(sentence, ", %s of %s", vmt_units_bytes(text, vmt_rank_figure(gap, VMT_RANK_GAP)),
 	    vmt_units_bytes(whole, gap->reserved_bytes));
+}
+
+/* It names one frame: what bears the same name is taken together. */
+static void
+say_sites(struct sentence *sentence, const struct vmt_report *report)
+{
+	struct vmt_report merged = *report;
+
+	merged.sites = vmt_alike_merge(report, 0, &merged.site_count);
+	say_largest(sentence, merged.sites ? &merged : report);
+	free(merged.sites);
 }
 
 void

@@ -88,14 +88,30 @@ is_runtime(const struct vmt_frame *frame)
 	return false;
 }
 
-/* Templates of the C++ library are compiled into the program: its own code, but not its names. */
+/* Sources of the standard libraries, as compilers write them down. */
 static bool
-is_library_name(const struct vmt_frame *frame)
+is_library_file(const char *file)
+{
+	static const char *const prefixes[] = {"/rustc/", "/rust/deps/", "library/alloc/",
+					       "library/core/", "library/std/"};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		if (strncmp(file, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return strstr(file, "/include/c++/") != NULL;
+}
+
+/* Generic code of the C++ and Rust libraries is compiled into the program: its own code, but not
+ * its names. */
+static bool
+is_library_code(const struct vmt_frame *frame)
 {
 	static const char *const prefixes[] = {"std::",	     "__gnu_cxx::", "operator new",
 					       "void std::", "alloc::",	    "core::",
 					       "<alloc::",   "__rust"};
 
+	if (frame->file && is_library_file(frame->file))
+		return true;
 	if (!frame->function)
 		return false;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
@@ -112,7 +128,7 @@ vmt_rank_owner(const struct vmt_stack_frames *stack)
 	for (size_t i = 0; i < stack->count; i++) {
 		if (is_runtime(&stack->frames[i]))
 			continue;
-		if (!is_library_name(&stack->frames[i]))
+		if (!is_library_code(&stack->frames[i]))
 			return i;
 		if (own == stack->count)
 			own = i;

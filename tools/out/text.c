@@ -2,6 +2,7 @@
 
 #include "format/chunk.h"
 #include "format/head.h"
+#include "tools/out/alike.h"
 #include "tools/out/headline.h"
 #include "tools/out/sparkline.h"
 #include "tools/out/units.h"
@@ -228,7 +229,7 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options)
 }
 
 static void
-print_sites(const struct vmt_report *report, const struct vmt_text_options *options)
+print_ranked(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	const struct vmt_site **sites = vmt_rank_sites(report, options->rank);
 	bool wide = options->layout.columns >= WIDE_COLUMNS;
@@ -250,6 +251,17 @@ print_sites(const struct vmt_report *report, const struct vmt_text_options *opti
 	if (estimates)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "~ = estimated from samples");
 	free(sites);
+}
+
+/* What would print the same row is one row. */
+static void
+print_sites(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	struct vmt_report merged = *report;
+
+	merged.sites = vmt_alike_merge(report, CALLERS_SHOWN, &merged.site_count);
+	print_ranked(merged.sites ? &merged : report, options);
+	free(merged.sites);
 }
 
 static int

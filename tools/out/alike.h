@@ -1,0 +1,18 @@
+/*
+ * alike.h: which call sites look the same to a person, and what do they have together?
+ *
+ * A site is a whole stack; a row shows the frame that names it and a few callers. Sites of one kind
+ * that show the same frames are one row here, their figures added up: an allocator that maps a
+ * piece at a time from a thousand stacks is then as large as it is. Frames are the same when they
+ * print the same. Figures are bytes.
+ */
+#ifndef VMT_ALIKE_H
+#define VMT_ALIKE_H
+
+#include "tools/model/report.h"
+
+/* Rows that show the naming frame and so many callers, in no order; *count of them. To be freed by
+ * the caller, but not their stacks, which are those of the report. NULL: no memory, or no site. */
+struct vmt_site *vmt_alike_merge(const struct vmt_report *report, size_t callers, size_t *count);
+
+#endif
