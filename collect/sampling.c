@@ -1,5 +1,6 @@
 #include "collect/sampling.h"
 
+#include "collect/go_counters.h"
 #include "collect/procfs.h"
 #include "collect/ticks.h"
 
@@ -200,6 +201,8 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	    .scratch = &shared->snapshot_scratch,
 	};
 
+	(void)vmt_go_counters_take(vmt_process_head(process), process->pid, sampling->snapshots,
+				   &shared->snapshot_scratch.payload, &process->writer);
 	if (process->maps_fd >= 0 && vmt_snapshot_take(&job, &process->writer, &taken) == 0)
 		sampling->snapshots++;
 	sampling->snapshot_ns = vmt_ticks_monotonic_ns();

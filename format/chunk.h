@@ -12,6 +12,7 @@
  *   SNAPSHOT  struct vmt_snapshot_head, then mappings and their runs (format/codec.h)
  *   USAGE     array of struct vmt_usage: the RSS line and cgroup figures
  *   END       struct vmt_chunk_end: how the process ended
+ *   GO        the Go runtime's own counters at a snapshot, raw (format/go.h)
  */
 #ifndef VMT_CHUNK_H
 #define VMT_CHUNK_H
@@ -28,6 +29,7 @@ enum vmt_chunk_kind {
 	VMT_CHUNK_SNAPSHOT = 2,
 	VMT_CHUNK_USAGE = 3,
 	VMT_CHUNK_END = 4,
+	VMT_CHUNK_GO = 5,
 };
 
 #define VMT_CHUNK_ZSTD 1u /* flags: payload is one zstd frame of raw_bytes */

@@ -116,6 +116,30 @@ check_values(const struct vmt_head *head)
 	return NULL;
 }
 
+static bool
+is_text(const char *bytes, size_t room)
+{
+	return memchr(bytes, 0, room) != NULL;
+}
+
+static const char *
+check_go(const struct vmt_go *go)
+{
+	if (go->sites_count > VMT_GO_SITES || go->objects_count > VMT_GO_OBJECTS ||
+	    !is_text(go->version, sizeof(go->version)))
+		return "damaged head: table of the Go runtime";
+	for (uint32_t i = 0; i < go->sites_count; i++) {
+		if (!is_text(go->sites[i].symbol, sizeof(go->sites[i].symbol)) ||
+		    !is_text(go->sites[i].why, sizeof(go->sites[i].why)))
+			return "damaged head: system calls of the Go runtime";
+	}
+	for (uint32_t i = 0; i < go->objects_count; i++) {
+		if (!is_text(go->objects[i].symbol, sizeof(go->objects[i].symbol)))
+			return "damaged head: counters of the Go runtime";
+	}
+	return NULL;
+}
+
 const char *
 vmt_head_check(const struct vmt_head *head)
 {
@@ -134,6 +158,8 @@ vmt_head_check(const struct vmt_head *head)
 		wrong = check_counts(head);
 	if (wrong == NULL)
 		wrong = check_offsets(head);
+	if (wrong == NULL)
+		wrong = check_go(&head->go);
 	return wrong;
 }
 

@@ -12,6 +12,7 @@
 #ifndef VMT_HEAD_H
 #define VMT_HEAD_H
 
+#include "format/go.h"
 #include "format/ring.h"
 
 #include <stdint.h>
@@ -114,6 +115,9 @@ struct vmt_head {
 	struct vmt_clock_pair clock_last;
 	uint32_t collected_end; /* enum vmt_end, as the collector learnt it */
 	int32_t collected_status;
+
+	/* T, but for its counter (H): the Go runtime in the process. */
+	_Alignas(64) struct vmt_go go;
 };
 
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */

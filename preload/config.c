@@ -159,6 +159,18 @@ read_verbose(struct vmt_config *config, struct vmt_text value)
 }
 
 static bool
+read_go(struct vmt_config *config, struct vmt_text value)
+{
+	static const struct word words[] = {{"off", 0}, {"on", 1}};
+	uint32_t word;
+
+	if (!FIND_WORD(value, words, &word))
+		return false;
+	config->go = word != 0;
+	return true;
+}
+
+static bool
 read_stacks(struct vmt_config *config, struct vmt_text value)
 {
 	static const struct word walkers[] = {{"auto", VMT_CONFIG_STACKS_AUTO},
@@ -178,18 +190,6 @@ read_residency(struct vmt_config *config, struct vmt_text value)
 					      {"mincore", VMT_RESIDENCY_MINCORE}};
 
 	return FIND_WORD(value, sources, &config->residency_source);
-}
-
-static bool
-read_go(struct vmt_config *config, struct vmt_text value)
-{
-	static const struct word ways[] = {{"off", 0}, {"on", 1}};
-	uint32_t way;
-
-	if (!FIND_WORD(value, ways, &way))
-		return false;
-	config->go = way;
-	return true;
 }
 
 static bool

@@ -213,6 +213,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 
 	if (!real->pthread_create)
 		return ENOSYS;
+	vmt_start_begin();
 	if (vmt_state_enter()) {
 		bytes = stack_bytes(attributes);
 		vmt_state_leave();

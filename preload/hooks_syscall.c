@@ -8,9 +8,8 @@
 #include "collect/sys.h"
 #include "format/event.h"
 #include "preload/hooks_process.h"
-#include "preload/mapping.h"
+#include "preload/raw_call.h"
 #include "preload/real.h"
-#include "preload/segments.h"
 #include "preload/stacks.h"
 #include "preload/start.h"
 #include "preload/state.h"
@@ -21,96 +20,14 @@
 #include <sys/prctl.h>
 
 struct call {
-	long number;
-	long words[6];
+	struct vmt_raw_call raw;
 	const void *frame; /* of the function that the program called */
 };
 
 static long
 make(const struct call *call)
 {
-	const long *words = call->words;
-
-	return vmt_sys_call6(call->number, words[0], words[1], words[2], words[3], words[4],
-			     words[5]);
-}
-
-static long
-record_mmap(const struct call *call, uint32_t stack)
-{
-	const long *words = call->words;
-	struct vmt_mapping_request request = {
-	    .address = (uint64_t)words[0],
-	    .length = (uint64_t)words[1],
-	    .protection = (int)words[2],
-	    .flags = (int)words[3],
-	    .fd = (int)words[4],
-	    .offset = (uint64_t)words[5],
-	};
-
-	return vmt_mapping_mmap(&request, stack);
-}
-
-static long
-record_mremap(const struct call *call, uint32_t stack)
-{
-	const long *words = call->words;
-	struct vmt_mapping_move move = {
-	    .old_address = (uint64_t)words[0],
-	    .old_length = (uint64_t)words[1],
-	    .new_length = (uint64_t)words[2],
-	    .flags = (int)words[3],
-	    .new_address = (uint64_t)words[4],
-	};
-
-	return vmt_mapping_mremap(&move, stack);
-}
-
-/* The raw call returns the break there is afterwards, moved or not. */
-static long
-record_brk(const struct call *call, uint32_t stack)
-{
-	struct vmt_segments_brk moved = {.new_break = (uint64_t)call->words[0]};
-	long result;
-
-	if (moved.new_break == 0)
-		return make(call);
-	moved.old_break = (uint64_t)vmt_sys_call1(SYS_brk, 0);
-	moved.committed_bytes =
-	    vmt_segments_brk_begin(moved.old_break, moved.new_break, &moved.marks, stack);
-	result = make(call);
-	moved.error = (uint64_t)result == moved.new_break ? 0 : ENOMEM;
-	vmt_segments_brk_end(&moved, stack);
-	return result;
-}
-
-static long
-record(const struct call *call, uint32_t stack)
-{
-	const long *words = call->words;
-	uint64_t address = (uint64_t)words[0];
-	uint64_t length = (uint64_t)words[1];
-
-	switch (call->number) {
-	case SYS_mmap:
-		return record_mmap(call, stack);
-	case SYS_munmap:
-		return vmt_mapping_munmap(address, length, stack);
-	case SYS_mremap:
-		return record_mremap(call, stack);
-	case SYS_madvise:
-		return vmt_mapping_madvise(address, length, (int)words[2], stack);
-	case SYS_mprotect:
-		return vmt_mapping_mprotect(address, length, (int)words[2], -1, stack);
-	case SYS_brk:
-		return record_brk(call, stack);
-	case SYS_shmat:
-		return vmt_segments_shmat((int)words[0], length, (int)words[2], stack);
-	case SYS_shmdt:
-		return vmt_segments_shmdt(address, stack);
-	default:
-		return make(call);
-	}
+	return vmt_raw_call_make(&call->raw);
 }
 
 static long
@@ -121,7 +38,7 @@ make_memory_call(const struct call *call)
 	if (!vmt_state_enter())
 		return make(call);
 	vmt_hooks_process_add_note(VMT_NOTE_RAW_SYSCALLS);
-	result = record(call, vmt_stacks_capture(call->frame));
+	result = vmt_raw_call_record(&call->raw, vmt_stacks_capture(call->frame));
 	vmt_state_leave();
 	return result;
 }
@@ -153,27 +70,27 @@ make_seccomp(const struct call *call, bool strict)
 static long
 make_prctl(const struct call *call)
 {
-	if (call->words[0] == PR_SET_SECCOMP)
-		return make_seccomp(call, call->words[1] == SECCOMP_MODE_STRICT);
-	if (call->words[0] == PR_SET_TSC)
-		vmt_hooks_process_tsc((unsigned long)call->words[1]);
+	if (call->raw.words[0] == PR_SET_SECCOMP)
+		return make_seccomp(call, call->raw.words[1] == SECCOMP_MODE_STRICT);
+	if (call->raw.words[0] == PR_SET_TSC)
+		vmt_hooks_process_tsc((unsigned long)call->raw.words[1]);
 	return make(call);
 }
 
 static long
 route(const struct call *call)
 {
-	switch (call->number) {
+	switch (call->raw.number) {
 	case SYS_exit_group:
-		vmt_start_finish((int)call->words[0], VMT_EXIT_UNDERSCORE);
+		vmt_start_finish((int)call->raw.words[0], VMT_EXIT_UNDERSCORE);
 		return make(call);
 	case SYS_execve:
 	case SYS_execveat:
 		return make_exec(call);
 	case SYS_seccomp:
-		if (call->words[0] >= SECCOMP_GET_ACTION_AVAIL)
+		if (call->raw.words[0] >= SECCOMP_GET_ACTION_AVAIL)
 			return make(call);
-		return make_seccomp(call, call->words[0] == SECCOMP_SET_MODE_STRICT);
+		return make_seccomp(call, call->raw.words[0] == SECCOMP_SET_MODE_STRICT);
 	case SYS_prctl:
 		return make_prctl(call);
 	default:
@@ -194,7 +111,7 @@ fail_syscall(int error)
                                                                                                    \
 		va_start(rest, last);                                                              \
 		for (int index = 0; index < 6; index++)                                            \
-			(call).words[index] = va_arg(rest, long);                                  \
+			(call).raw.words[index] = va_arg(rest, long);                              \
 		va_end(rest);                                                                      \
 	} while (0)
 
@@ -202,7 +119,7 @@ fail_syscall(int error)
 __attribute__((used)) static long
 routed_syscall(long number, ...)
 {
-	struct call call = {.number = number, .frame = __builtin_frame_address(0)};
+	struct call call = {.raw = {.number = number}, .frame = __builtin_frame_address(0)};
 	int saved_errno = errno;
 	long result;
 
@@ -270,7 +187,7 @@ is_routed(long number)
 VMT_EXPORT long
 syscall(long number, ...)
 {
-	struct call call = {.number = number, .frame = __builtin_frame_address(0)};
+	struct call call = {.raw = {.number = number}, .frame = __builtin_frame_address(0)};
 	int saved_errno = errno;
 	long result;
 

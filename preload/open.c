@@ -5,6 +5,7 @@
 #include "collect/sys.h"
 #include "collect/text.h"
 #include "preload/clock.h"
+#include "preload/go.h"
 #include "preload/modules.h"
 #include "preload/present.h"
 #include "preload/samples.h"
@@ -425,6 +426,7 @@ vmt_open_in_child(void)
 	}
 	process->head->forked_from = forked_from;
 	process->head->notes |= VMT_NOTE_FORKED;
+	vmt_go_describe(&process->head->go);
 	vmt_open_announce();
 	vmt_modules_announce();
 	vmt_present_write();

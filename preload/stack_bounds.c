@@ -2,6 +2,7 @@
 
 #include "collect/procfs.h"
 #include "collect/sys.h"
+#include "preload/go_stack.h"
 #include "preload/state.h"
 
 #include <errno.h>
@@ -115,16 +116,28 @@ up_to(uint64_t sp, uint64_t high)
 	return (struct vmt_stack_bounds){.low = sp, .bytes = (high - sp) & ~UINT64_C(7)};
 }
 
+/* The end of a stack that is known without a look at its pages; 0 = it is not. */
+static uint64_t
+known_end(uint64_t sp)
+{
+	const struct vmt_thread *thread = &vmt_state_thread;
+
+	if (sp >= main_low && sp < main_high)
+		return main_high;
+	if (sp >= thread->stack_low && sp < thread->stack_high)
+		return thread->stack_high;
+	return vmt_go_stack_end(sp);
+}
+
 struct vmt_stack_bounds
 vmt_stack_bounds_of(uint64_t sp)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 	struct vmt_stack_bounds bounds;
+	uint64_t end = known_end(sp);
 
-	if (sp >= main_low && sp < main_high)
-		return up_to(sp, main_high);
-	if (sp >= thread->stack_low && sp < thread->stack_high)
-		return up_to(sp, thread->stack_high);
+	if (end != 0)
+		return up_to(sp, end);
 	if ((sp < thread->foreign_low || sp >= thread->foreign_high) && learn(thread, sp))
 		return up_to(sp, thread->stack_high);
 	bounds = up_to(sp, PAGE_OF(sp) + PAGE_BYTES);
@@ -143,6 +156,27 @@ vmt_stack_bounds_of_unknown(uint64_t sp)
 		sp = PAGE_OF(sp) + PAGE_BYTES;
 	}
 	return (struct vmt_stack_bounds){.low = sp, .bytes = 0};
+}
+
+/* Goroutines' stacks are known, and their neighbours are other goroutines': only what may be this
+ * thread's own stack is probed. */
+bool
+vmt_stack_bounds_change(struct vmt_stack_bounds *bounds, uint64_t address)
+{
+	uint64_t end = known_end(address);
+
+	if ((address & 7) != 0)
+		return false;
+	if (end != 0) {
+		*bounds = up_to(address, end);
+		return true;
+	}
+	if (vmt_go_stack_is_known() && thread_control_block() - address > MAIN_MIN_BYTES)
+		return false;
+	if (!may_probe() || !probe(address))
+		return false;
+	*bounds = vmt_stack_bounds_of(address);
+	return true;
 }
 
 bool

@@ -7,6 +7,7 @@
  *   other thread  [sp, its thread control block), which glibc puts at the top of the stack; every
  *                 page between is probed once and the range kept with the thread, which cannot lose
  *                 its own stack while it runs
+ *   goroutine     [sp, the end of the stack that the runtime says this thread's goroutine has)
  *   anything else (alternate signal stack, coroutine, clone with its own stack): a page is probed
  *                 each time before it is read
  *
@@ -39,6 +40,10 @@ struct vmt_stack_bounds vmt_stack_bounds_of(uint64_t sp);
  * handler that reports a stack overflow), and the bounds begin at the first page that can be read.
  */
 struct vmt_stack_bounds vmt_stack_bounds_of_unknown(uint64_t sp);
+
+/* Takes the bounds of the stack that an address of another stack than the one in use lies in, from
+ * that address on. It may be anything. False: there is none, or none that can be read. */
+bool vmt_stack_bounds_change(struct vmt_stack_bounds *bounds, uint64_t address);
 
 /* Grows the bounds upwards to the page of an address, if all pages up to there can be read: what
  * lies behind an unreadable page is another stack. */

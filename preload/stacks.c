@@ -2,6 +2,7 @@
 
 #include "preload/cfi.h"
 #include "preload/config.h"
+#include "preload/go_stack.h"
 #include "preload/modules.h"
 #include "preload/real.h"
 #include "preload/stack_bounds.h"
@@ -27,7 +28,8 @@ struct walk {
 	uint64_t pc;
 	uint64_t sp;
 	uint64_t rbp;
-	bool struck; /* a signal came just before pc; else a call returns to it */
+	bool struck;	/* a signal came just before pc; else a call returns to it */
+	bool frameless; /* Go code: the return address lies at sp, rbp is the caller's */
 	struct vmt_stack_bounds bounds;
 };
 
@@ -55,17 +57,73 @@ is_code(uint64_t pc)
 	return pc >= CODE_LOW && pc < CODE_HIGH;
 }
 
+/* Takes the words of a frame: the caller's rbp and the return address. */
+static inline bool
+take_frame(struct walk *walk, uint64_t frame)
+{
+	if (!load(walk, frame + 8, &walk->pc) || !load(walk, frame, &walk->rbp))
+		return false;
+	walk->sp = frame + 16;
+	walk->struck = false;
+	return is_code(walk->pc);
+}
+
+/* Goes on in the goroutine whose stack had to grow. */
+static bool
+step_growing(struct walk *walk, const struct vmt_go_growing *growing)
+{
+	walk->pc = growing->pc;
+	walk->sp = growing->sp;
+	walk->rbp = growing->rbp;
+	walk->bounds = (struct vmt_stack_bounds){.low = growing->sp,
+						 .bytes = growing->stack_end - growing->sp};
+	walk->frameless = true;
+	return is_code(walk->pc);
+}
+
+static bool
+step_frameless(struct walk *walk)
+{
+	walk->frameless = false;
+	if (!load(walk, walk->sp, &walk->pc))
+		return false;
+	walk->sp += 8;
+	return is_code(walk->pc);
+}
+
+/* Go code keeps frame pointers. Where it has changed stacks, to call C or the runtime or to be
+ * called back, the chain leads on to the other stack. crosscall2 has pushed rbp twice. */
+static bool
+step_go(struct walk *walk)
+{
+	struct vmt_go_growing growing;
+	uint64_t frame = walk->rbp;
+	uint64_t up;
+
+	walk->struck = false;
+	if (walk->frameless)
+		return step_frameless(walk);
+	if (vmt_go_stack_growing(walk->pc, &growing))
+		return step_growing(walk, &growing);
+	if (frame < walk->sp || frame - walk->bounds.low >= walk->bounds.bytes) {
+		if (!vmt_stack_bounds_change(&walk->bounds, frame))
+			return false;
+		walk->sp = frame;
+	}
+	if (!load(walk, frame, &up))
+		return false;
+	return take_frame(walk, up == frame + 8 ? up : frame);
+}
+
 /* rbp points to the caller's rbp and the return address. */
 static inline bool
 step_frame_pointer(struct walk *walk)
 {
 	uint64_t frame = walk->rbp;
 
-	if (frame < walk->sp || !load(walk, frame + 8, &walk->pc) || !load(walk, frame, &walk->rbp))
-		return false;
-	walk->sp = frame + 16;
-	walk->struck = false;
-	return is_code(walk->pc);
+	if (__builtin_expect(vmt_go_stack_is_code(walk->pc), 0))
+		return step_go(walk);
+	return frame >= walk->sp && take_frame(walk, frame);
 }
 
 #if defined(__x86_64__)
@@ -98,10 +156,14 @@ load_cfa(struct walk *walk, uint32_t rule, uint64_t *cfa)
 static inline bool
 step(struct walk *walk)
 {
-	uint32_t rule = vmt_cfi_find(walk->pc - !walk->struck);
-	uint64_t rbp_words = vmt_cfi_rbp_words(rule);
+	uint32_t rule;
+	uint64_t rbp_words;
 	uint64_t cfa;
 
+	if (__builtin_expect(vmt_go_stack_is_code(walk->pc), 0))
+		return step_go(walk);
+	rule = vmt_cfi_find(walk->pc - !walk->struck);
+	rbp_words = vmt_cfi_rbp_words(rule);
 	switch (vmt_cfi_kind(rule)) {
 	case VMT_CFI_STACK:
 		cfa = walk->sp + vmt_cfi_cfa_bytes(rule);
@@ -209,6 +271,24 @@ vmt_stacks_capture(const void *frame)
 	if (limit > USUAL_FRAMES)
 		return capture_deep_slow(frame, limit);
 	return capture(frame, addresses, limit);
+}
+
+uint32_t
+vmt_stacks_capture_from(const struct vmt_stacks_place *place)
+{
+	uint64_t addresses[VMT_STACK_MAX_FRAMES];
+	struct walk walk = {.pc = place->pc, .sp = place->sp, .rbp = place->rbp, .frameless = true};
+	uint32_t limit = vmt_state_process.stack_depth;
+	uint32_t count;
+
+	if (limit > VMT_STACK_MAX_FRAMES)
+		limit = VMT_STACK_MAX_FRAMES;
+	walk.bounds = vmt_stack_bounds_of(walk.sp);
+	if (walker == VMT_STACKS_WALK_FP)
+		count = walk_frame_pointers(&walk, addresses, limit);
+	else
+		count = walk_cfi(&walk, addresses, limit);
+	return vmt_stack_table_intern(&vmt_state_process.stacks, addresses, count);
 }
 
 bool

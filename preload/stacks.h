@@ -18,6 +18,16 @@
 
 enum vmt_stacks_walker { VMT_STACKS_WALK_CFI, VMT_STACKS_WALK_LIBUNWIND, VMT_STACKS_WALK_FP };
 
+/* Where a walk begins: in a function that keeps nothing on the stack, called from Go code. */
+struct vmt_stacks_place {
+	uint64_t pc;  /* one past an instruction of the function */
+	uint64_t sp;  /* of its return address */
+	uint64_t rbp; /* its caller's frame */
+};
+
+/* Id of the stack that a place belongs to; 0 = none. */
+uint32_t vmt_stacks_capture_from(const struct vmt_stacks_place *place);
+
 /* Id of the stack whose innermost frame is the caller of the function that `frame` belongs to;
  * 0 = none. Use the macro in hooks. */
 uint32_t vmt_stacks_capture(const void *frame);

@@ -6,10 +6,13 @@
 #include "preload/clock.h"
 #include "preload/config.h"
 #include "preload/emit.h"
+#include "preload/go.h"
+#include "preload/hooks_go.h"
 #include "preload/hooks_load.h"
 #include "preload/hooks_new.h"
 #include "preload/hooks_process.h"
 #include "preload/modules.h"
+#include "preload/next.h"
 #include "preload/open.h"
 #include "preload/present.h"
 #include "preload/program.h"
@@ -44,6 +47,7 @@ extern void __tsan_init(void) __attribute__((weak));
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char _end[] __attribute__((visibility("hidden")));
 
+static uint32_t begun;
 static uint32_t finished_generation;
 
 static const char *
@@ -198,7 +202,8 @@ find_collector(struct vmt_session *session)
 static void
 note_own_malloc(void)
 {
-	uintptr_t found = (uintptr_t)vmt_real_find("malloc");
+	/* A definition: dlsym would name the PLT entry of a program that only calls it. */
+	uintptr_t found = (uintptr_t)vmt_next_find("malloc", false);
 
 	if (found != 0 && (found < (uintptr_t)__ehdr_start || found >= (uintptr_t)_end))
 		vmt_state_process.head->notes |= VMT_NOTE_OWN_MALLOC;
@@ -221,6 +226,9 @@ begin(struct vmt_session *session)
 	vmt_hooks_process_set_up();
 	vmt_stacks_set_up();
 	process->head->stack_mode = process->stack_mode;
+	if (vmt_go_set_up(vmt_config.go, vmt_hooks_go_entry))
+		vmt_hooks_go_set_up();
+	vmt_go_describe(&process->head->go);
 	vmt_modules_refresh();
 	vmt_present_write();
 	vmt_state_begin_recording();
@@ -256,14 +264,23 @@ set_up(char *const *environment)
 	}
 }
 
-static void __attribute__((constructor(101))) library_loaded(void)
+void
+vmt_start_begin(void)
 {
+	uint32_t not_begun = 0;
 	int saved = errno;
 
+	if (vmt_atomic_load_relaxed(&begun) || !vmt_atomic_cas(&begun, &not_begun, 1))
+		return;
 	vmt_state_thread.depth = 1;
 	set_up(environ);
 	vmt_state_thread.depth = 0;
 	errno = saved;
+}
+
+static void __attribute__((constructor(101))) library_loaded(void)
+{
+	vmt_start_begin();
 }
 
 static void

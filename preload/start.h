@@ -1,5 +1,5 @@
 /*
- * start.h: what happens when the recorded process ends by its own will?
+ * start.h: how does the recording begin, and what happens when the process ends by its own will?
  *
  * The exit hooks (exit, _exit, _Exit, quick_exit) call vmt_start_finish before the real function;
  * the library's destructor calls it for a return from main, whose status it can't know: the
@@ -13,6 +13,11 @@
 #define VMT_START_H
 
 #include "format/event.h"
+
+/* Begins recording, at the first call: the library's constructor, or the first pthread_create,
+ * should another library's constructor come before ours and start threads (Go's c-shared libraries
+ * do): what has to be done before there are threads is done then. Keeps errno. */
+void vmt_start_begin(void);
 
 #define VMT_FINISH_WAIT_NS UINT64_C(2000000000)
 

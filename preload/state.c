@@ -27,12 +27,20 @@ round_to_pages(size_t bytes)
 	return (bytes + VMT_PAGE_BYTES - 1) & ~(size_t)(VMT_PAGE_BYTES - 1);
 }
 
+void
+vmt_state_add_own(uint64_t start, uint64_t bytes)
+{
+	struct vmt_process *process = &vmt_state_process;
+	uint32_t index = vmt_atomic_add_relaxed(&process->own_count, 1);
+
+	if (index < VMT_STATE_OWN_RANGES)
+		process->own[index] = (struct vmt_own_range){start, start + bytes};
+}
+
 void *
 vmt_state_map_own(size_t bytes)
 {
-	struct vmt_process *process = &vmt_state_process;
 	size_t length = round_to_pages(bytes);
-	uint32_t index;
 	void *memory;
 
 	if (length < bytes)
@@ -41,10 +49,7 @@ vmt_state_map_own(size_t bytes)
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (vmt_sys_failed(memory))
 		return NULL;
-	index = vmt_atomic_add_relaxed(&process->own_count, 1);
-	if (index < VMT_STATE_OWN_RANGES)
-		process->own[index] = (struct vmt_own_range){(uint64_t)(uintptr_t)memory,
-							     (uint64_t)(uintptr_t)memory + length};
+	vmt_state_add_own((uint64_t)(uintptr_t)memory, length);
 	return memory;
 }
 

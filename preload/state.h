@@ -154,6 +154,9 @@ vmt_state_leave(void)
  * overcommit), remembered so that the trace can name it. NULL on failure. Set-up only. */
 void *vmt_state_map_own(size_t bytes);
 
+/* Remembers a private anonymous mapping that was made elsewhere as the tracer's own. */
+void vmt_state_add_own(uint64_t start, uint64_t bytes);
+
 /* Has the kernel zero such memory in fork children. False where it cannot. */
 bool vmt_state_wipe_on_fork(void *memory, size_t bytes);
 

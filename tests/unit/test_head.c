@@ -41,7 +41,10 @@ test_offsets_are_the_documented_ones(void **state)
 	assert_int_equal(offsetof(struct vmt_head, chunks_offset), 1752);
 	assert_int_equal(offsetof(struct vmt_head, stack_words_used), 1792);
 	assert_int_equal(offsetof(struct vmt_head, heartbeat_ns), 1856);
-	assert_int_equal(sizeof(struct vmt_head), 1920);
+	assert_int_equal(offsetof(struct vmt_head, go), 1920);
+	assert_int_equal(offsetof(struct vmt_go, sites), 80);
+	assert_int_equal(offsetof(struct vmt_go, objects), 2128);
+	assert_int_equal(sizeof(struct vmt_head), 4736);
 	assert_int_equal(sizeof(struct vmt_ring), 1216);
 }
 
@@ -53,7 +56,7 @@ test_regions_follow_one_another(void **state)
 
 	(void)state;
 	assert_null(vmt_head_check(&head));
-	assert_int_equal(head.controls_offset, 4096);
+	assert_int_equal(head.controls_offset, 8192);
 	assert_true(head.slots_offset >= head.controls_offset + 8 * sizeof(struct vmt_ring));
 	assert_true(head.stack_index_offset >= head.slots_offset + slots);
 	assert_true(head.stack_words_offset >= head.stack_index_offset + 1024 * 8);
@@ -124,6 +127,8 @@ test_damaged_values(void **state)
 {
 	(void)state;
 	REJECTED(head_bytes, 0);
+	REJECTED(go.sites_count, VMT_GO_SITES + 1);
+	REJECTED(go.objects_count, VMT_GO_OBJECTS + 1);
 	REJECTED(page_bytes, 0);
 	REJECTED(page_bytes, 2048);
 	REJECTED(page_bytes, 4097);

@@ -1,0 +1,67 @@
+#include "collect/go_counters.h"
+
+#include "collect/ticks.h"
+#include "format/chunk.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#define PAYLOAD_MAX_BYTES                                                                          \
+	(sizeof(struct vmt_go_counters) +                                                          \
+	 VMT_GO_OBJECTS * (sizeof(struct vmt_go_object) + VMT_GO_OBJECT_MAX_BYTES))
+
+static uint64_t
+round_up(uint64_t bytes)
+{
+	return (bytes + 7) & ~UINT64_C(7);
+}
+
+/* Reads one object behind its description; the bytes that it takes up, 0 = none. */
+static uint64_t
+put_object(unsigned char *at, uint32_t pid, const struct vmt_go_object *known)
+{
+	struct vmt_go_object object = *known;
+	unsigned char *bytes = at + sizeof(object);
+	struct iovec local, remote;
+
+	object.symbol[sizeof(object.symbol) - 1] = '\0';
+	if (object.bytes > VMT_GO_OBJECT_MAX_BYTES)
+		object.bytes = VMT_GO_OBJECT_MAX_BYTES;
+	local = (struct iovec){bytes, object.bytes};
+	remote = (struct iovec){(void *)(uintptr_t)object.address, object.bytes};
+	if (object.bytes == 0 || vmt_sys_call6(SYS_process_vm_readv, pid, (long)&local, 1,
+					       (long)&remote, 1, 0) != (long)object.bytes)
+		return 0;
+	memset(bytes + object.bytes, 0, round_up(object.bytes) - object.bytes);
+	memcpy(at, &object, sizeof(object));
+	return sizeof(object) + round_up(object.bytes);
+}
+
+int
+vmt_go_counters_take(const struct vmt_head *head, uint32_t pid, uint32_t snapshot,
+		     struct vmt_buffer *scratch, struct vmt_writer *writer)
+{
+	struct vmt_go_counters counters = {.snapshot = snapshot};
+	uint32_t known = vmt_atomic_load_relaxed(&head->go.objects_count);
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_GO};
+	uint64_t used = sizeof(counters);
+
+	if (known == 0 || known > VMT_GO_OBJECTS)
+		return -ENODATA;
+	if (!vmt_buffer_reserve(scratch, PAYLOAD_MAX_BYTES))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < known; i++) {
+		uint64_t bytes = put_object(scratch->bytes + used, pid, &head->go.objects[i]);
+
+		counters.objects += bytes != 0;
+		used += bytes;
+	}
+	if (counters.objects == 0)
+		return -ENODATA;
+	counters.time = vmt_ticks_now(head->clock);
+	counters.monotonic_ns = vmt_ticks_monotonic_ns();
+	memcpy(scratch->bytes, &counters, sizeof(counters));
+	chunk.time_min = chunk.time_max = counters.time;
+	return vmt_writer_append(writer, &chunk, scratch->bytes, used);
+}

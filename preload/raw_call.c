@@ -1,0 +1,94 @@
+#include "preload/raw_call.h"
+
+#include "collect/sys.h"
+#include "preload/mapping.h"
+#include "preload/segments.h"
+
+#include <errno.h>
+
+long
+vmt_raw_call_make(const struct vmt_raw_call *call)
+{
+	const long *words = call->words;
+
+	return vmt_sys_call6(call->number, words[0], words[1], words[2], words[3], words[4],
+			     words[5]);
+}
+
+static long
+record_mmap(const struct vmt_raw_call *call, uint32_t stack)
+{
+	const long *words = call->words;
+	struct vmt_mapping_request request = {
+	    .address = (uint64_t)words[0],
+	    .length = (uint64_t)words[1],
+	    .protection = (int)words[2],
+	    .flags = (int)words[3],
+	    .fd = (int)words[4],
+	    .offset = (uint64_t)words[5],
+	};
+
+	return vmt_mapping_mmap(&request, stack);
+}
+
+static long
+record_mremap(const struct vmt_raw_call *call, uint32_t stack)
+{
+	const long *words = call->words;
+	struct vmt_mapping_move move = {
+	    .old_address = (uint64_t)words[0],
+	    .old_length = (uint64_t)words[1],
+	    .new_length = (uint64_t)words[2],
+	    .flags = (int)words[3],
+	    .new_address = (uint64_t)words[4],
+	};
+
+	return vmt_mapping_mremap(&move, stack);
+}
+
+/* The raw call returns the break there is afterwards, moved or not. */
+static long
+record_brk(const struct vmt_raw_call *call, uint32_t stack)
+{
+	struct vmt_segments_brk moved = {.new_break = (uint64_t)call->words[0]};
+	long result;
+
+	if (moved.new_break == 0)
+		return vmt_raw_call_make(call);
+	moved.old_break = (uint64_t)vmt_sys_call1(SYS_brk, 0);
+	moved.committed_bytes =
+	    vmt_segments_brk_begin(moved.old_break, moved.new_break, &moved.marks, stack);
+	result = vmt_raw_call_make(call);
+	moved.error = (uint64_t)result == moved.new_break ? 0 : ENOMEM;
+	vmt_segments_brk_end(&moved, stack);
+	return result;
+}
+
+long
+vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack)
+{
+	const long *words = call->words;
+	uint64_t address = (uint64_t)words[0];
+	uint64_t length = (uint64_t)words[1];
+
+	switch (call->number) {
+	case SYS_mmap:
+		return record_mmap(call, stack);
+	case SYS_munmap:
+		return vmt_mapping_munmap(address, length, stack);
+	case SYS_mremap:
+		return record_mremap(call, stack);
+	case SYS_madvise:
+		return vmt_mapping_madvise(address, length, (int)words[2], stack);
+	case SYS_mprotect:
+		return vmt_mapping_mprotect(address, length, (int)words[2], -1, stack);
+	case SYS_brk:
+		return record_brk(call, stack);
+	case SYS_shmat:
+		return vmt_segments_shmat((int)words[0], length, (int)words[2], stack);
+	case SYS_shmdt:
+		return vmt_segments_shmdt(address, stack);
+	default:
+		return vmt_raw_call_make(call);
+	}
+}

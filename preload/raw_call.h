@@ -1,0 +1,24 @@
+/*
+ * raw_call.h: how is a memory call written down that was made by its number?
+ *
+ * For the hook of libc's syscall() and for the Go runtime's own calls. Call between vmt_state_enter
+ * and vmt_state_leave. Returns the kernel's value; errno may be clobbered. Async-signal-safe.
+ */
+#ifndef VMT_RAW_CALL_H
+#define VMT_RAW_CALL_H
+
+#include <stdint.h>
+
+struct vmt_raw_call {
+	long number;
+	long words[6];
+};
+
+/* Just the system call. */
+long vmt_raw_call_make(const struct vmt_raw_call *call);
+
+/* Makes mmap, munmap, mremap, madvise, mprotect, brk, shmat and shmdt and writes them like the libc
+ * calls of these names; all others are made and not written. */
+long vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack);
+
+#endif
