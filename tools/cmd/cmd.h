@@ -17,6 +17,7 @@
 #define VMT_COMMANDS(X)                                                                            \
 	X(record, "[-o FILE] [options] -- CMD...", "run a program and record what it maps")        \
 	X(report, "FILE [options]", "explain a trace: who reserved, who committed")                \
+	X(diff, "A B [options]", "say what changed from one trace to another")                     \
 	X(dump, "FILE [options]", "print every record of a trace in time order")                   \
 	X(doctor, "[PID | -- CMD]", "say what this host and this program allow")                   \
 	X(env, "[options]", "print the variables for a Dockerfile or a pod")                       \

@@ -73,10 +73,8 @@ vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program)
 			       "its mappings are seen; for its blocks use its allocator's own "
 			       "profiler",
 			       "it defines malloc itself, so single blocks are not seen");
-	if (program->is_go && !obstacle)
-		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-			       "read madvise figures of the Go heap as lower bounds",
-			       "the Go runtime makes some system calls past libc");
+	if (program->is_go)
+		vmt_doctor_go(doctor, program);
 }
 
 /* What the doctor was asked to look at besides the host. */

@@ -1,13 +1,12 @@
 #include "tools/model/report.h"
+#include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/screen.h"
 #include "tools/out/json.h"
 #include "tools/out/text.h"
-#include "tools/out/units.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { OPTION_SORT, OPTION_TOP, OPTION_AT, OPTION_FORMAT };
@@ -24,46 +23,8 @@ struct wanted {
 	struct vmt_report_options build;
 	enum vmt_rank_by rank;
 	size_t top;
-	bool top_given;
 	bool json;
 };
-
-static int
-read_at(const char *text, struct vmt_report_options *build, struct vmt_err *err)
-{
-	uint64_t at_ns;
-
-	if (!text || strcmp(text, "peak") == 0) {
-		build->at = VMT_AT_PEAK;
-		return 0;
-	}
-	if (strcmp(text, "end") == 0) {
-		build->at = VMT_AT_END;
-		return 0;
-	}
-	if (vmt_units_parse_duration(text, &at_ns) < 0)
-		return vmt_err_set(err, EINVAL, "--at: '%s' is not peak, end or a time like 1.5s",
-				   text);
-	build->at = VMT_AT_TIME;
-	build->at_time_ns = (int64_t)at_ns;
-	return 0;
-}
-
-static int
-read_top(const char *text, struct wanted *wanted, struct vmt_err *err)
-{
-	char *end;
-
-	wanted->top = VMT_TEXT_DEFAULT_TOP;
-	if (!text)
-		return 0;
-	errno = 0;
-	wanted->top = strtoul(text, &end, 10);
-	wanted->top_given = true;
-	if (errno || *end || *text < '0' || *text > '9')
-		return vmt_err_set(err, EINVAL, "--top: '%s' is not a number", text);
-	return 0;
-}
 
 static int
 read_options(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
@@ -71,7 +32,7 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	static const char *const formats[] = {"text", "json", NULL};
 	int result = 0;
 
-	*wanted = (struct wanted){.build.symbols = true};
+	*wanted = (struct wanted){.build.symbols = true, .top = VMT_TEXT_DEFAULT_TOP};
 	if (options->operand_count != 1)
 		return vmt_err_set(err, EINVAL, "report needs one trace file");
 	if (options->values[OPTION_SORT]) {
@@ -84,10 +45,12 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 		    vmt_options_choose("--format", options->values[OPTION_FORMAT], formats, err);
 		wanted->json = result == 1;
 	}
+	if (wanted->json)
+		wanted->top = SIZE_MAX;
 	if (result >= 0)
-		result = read_top(options->values[OPTION_TOP], wanted, err);
+		result = vmt_asked_top(options->values[OPTION_TOP], &wanted->top, err);
 	if (result >= 0)
-		result = read_at(options->values[OPTION_AT], &wanted->build, err);
+		result = vmt_asked_at(options->values[OPTION_AT], &wanted->build, err);
 	return result < 0 ? result : 0;
 }
 
@@ -95,8 +58,7 @@ static int
 print(const struct vmt_report *report, const struct wanted *wanted, struct vmt_err *err)
 {
 	struct vmt_text_options text = {.rank = wanted->rank, .top = wanted->top};
-	struct vmt_json_options json = {.rank = wanted->rank,
-					.top = wanted->top_given ? wanted->top : SIZE_MAX};
+	struct vmt_json_options json = {.rank = wanted->rank, .top = wanted->top};
 
 	if (wanted->json)
 		return vmt_json_print(report, &json, stdout, err);

@@ -8,6 +8,7 @@
 #define VMT_BUILDING_H
 
 #include "tools/model/frames.h"
+#include "tools/model/go_owners.h"
 #include "tools/model/replay.h"
 #include "tools/model/report.h"
 #include "tools/model/residency.h"
@@ -24,9 +25,11 @@ struct vmt_building {
 	struct vmt_snapshot snapshot;
 	struct vmt_residency residency;
 	struct vmt_rss_line *line;
+	struct vmt_symbols *names;
+	struct vmt_go_owners *go_owners;
 	bool joined;
-	bool begun; /* past the events that list what was there before */
-	bool symbols;
+	bool begun;	    /* past the events that list what was there before */
+	bool symbols;	    /* frames get functions and lines */
 	uint64_t last_time; /* ticks */
 	uint64_t first_oom_kills;
 	bool oom_kills_known;
@@ -35,6 +38,10 @@ struct vmt_building {
 /* Classes, files, sites and advice, out of the replay and the join. */
 int vmt_rows_fill(struct vmt_building *building);
 void vmt_rows_free(struct vmt_report *report);
+
+/* What the Go runtime says of itself, and which of its calls are seen. */
+int vmt_go_report_fill(struct vmt_building *building);
+void vmt_go_report_free(struct vmt_report *report);
 
 /* How it was recorded, and the blind spots. */
 int vmt_coverage_fill(struct vmt_building *building);

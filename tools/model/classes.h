@@ -17,6 +17,10 @@ enum vmt_class_id {
 	VMT_CLASS_PROGRAM,
 	VMT_CLASS_FILES,
 	VMT_CLASS_SHARED,
+	VMT_CLASS_GO_HEAP, /* arenas: objects, goroutines' stacks, what is free between them */
+	VMT_CLASS_GO_METADATA,
+	VMT_CLASS_GO_STACKS, /* of the threads that the Go runtime started */
+	VMT_CLASS_GO_OTHER,
 	VMT_CLASS_KERNEL,
 	VMT_CLASS_TRACER,
 	VMT_CLASS_UNATTRIBUTED,

@@ -173,6 +173,12 @@ vmt_coverage_fill(struct vmt_building *building)
 	report->coverage.malloc_sample_bytes =
 	    head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0;
 	status = add_notes(building, head->notes);
+	if (!status && head->hooks_left)
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " recorded calls were left by a jump out of a "
+					  "signal handler: calls made before that was noticed may "
+					  "be missing",
+					  head->hooks_left);
 	if (!status)
 		status = add_malloc(building, head);
 	if (!status)

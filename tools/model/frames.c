@@ -1,7 +1,5 @@
 #include "tools/model/frames.h"
 
-#include "tools/read/symbols.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,9 +40,8 @@ vmt_frames_new(const struct vmt_frames_input *input)
 	frames->tracer_address = vmt_trace_head(input->trace)->tracer_address;
 	frames->lookup_mask = 4095;
 	frames->lookups = calloc(frames->lookup_mask + 1, sizeof(*frames->lookups));
-	if (input->symbols)
-		frames->symbols = vmt_symbols_new();
-	if (frames->lookups && (frames->symbols || !input->symbols))
+	frames->symbols = input->symbols;
+	if (frames->lookups)
 		return frames;
 	vmt_frames_free(frames);
 	return NULL;
@@ -55,8 +52,6 @@ vmt_frames_free(struct vmt_frames *frames)
 {
 	if (!frames)
 		return;
-	if (frames->symbols)
-		vmt_symbols_free(frames->symbols);
 	free(frames->lookups);
 	free(frames->pool);
 	free(frames->troubled);

@@ -158,7 +158,8 @@ vmt_heap_find_arenas(struct vmt_pieces *pieces)
 		if (piece->open && (piece->heap || piece->has_blocks))
 			retain(piece);
 		if (piece->has_blocks &&
-		    (piece->class == VMT_CLASS_MMAP || piece->class == VMT_CLASS_THREAD_STACKS))
+		    (piece->class == VMT_CLASS_MMAP || piece->class == VMT_CLASS_THREAD_STACKS ||
+		     piece->class == VMT_CLASS_GO_STACKS))
 			retain(piece);
 	}
 }

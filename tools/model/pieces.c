@@ -1,6 +1,7 @@
 #include "tools/model/pieces.h"
 
 #include "format/session.h"
+#include "tools/model/go_classes.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -170,8 +171,24 @@ agrees(const struct vmt_extent *extent, const struct vmt_mapping *mapping, enum 
 	}
 }
 
+/* A name that the Go runtime gave to the pages says more than the call that mapped them: parts of a
+ * range get other uses. */
+static enum vmt_class_id
+class_of_call(const struct vmt_pieces_input *input, const struct vmt_piece *piece,
+	      enum vmt_class_id otherwise)
+{
+	enum vmt_class_id named =
+	    vmt_go_classes_of_name(piece->mapping->path, piece->mapping->path_bytes);
+
+	if (named != VMT_CLASSES)
+		return named;
+	if (!input->go_owners)
+		return otherwise;
+	return vmt_go_owners_class(input->go_owners, piece->site, otherwise);
+}
+
 static void
-own(struct vmt_piece *piece, const struct vmt_extent *extent)
+own(const struct vmt_pieces_input *input, struct vmt_piece *piece, const struct vmt_extent *extent)
 {
 	piece->site = extent->site;
 	piece->call = extent->call;
@@ -182,7 +199,7 @@ own(struct vmt_piece *piece, const struct vmt_extent *extent)
 		piece->class = VMT_CLASS_TRACER;
 		piece->open = false;
 	} else if (extent->kind == VMT_EXTENT_ANONYMOUS || extent->kind == VMT_EXTENT_BREAK) {
-		piece->class = VMT_CLASS_MMAP;
+		piece->class = class_of_call(input, piece, VMT_CLASS_MMAP);
 		piece->open = false;
 	}
 }
@@ -203,7 +220,7 @@ cut_at_extent(const struct vmt_pieces_input *input, struct vmt_piece *piece,
 	if (extent->end < piece->end)
 		piece->end = extent->end;
 	if (agrees(extent, piece->mapping, backing))
-		own(piece, extent);
+		own(input, piece, extent);
 }
 
 /* A module's span takes in its .bss, which is anonymous. */
@@ -267,8 +284,8 @@ cut_at_thread(const struct vmt_pieces_input *input, struct vmt_piece *piece)
 	if (thread->top < piece->end)
 		piece->end = thread->top;
 	piece->open = false;
-	piece->class = VMT_CLASS_THREAD_STACKS;
 	piece->site = thread->site;
+	piece->class = class_of_call(input, piece, VMT_CLASS_THREAD_STACKS);
 	piece->call = 0;
 }
 
@@ -288,9 +305,12 @@ classify(const struct vmt_pieces_input *input, struct vmt_piece *piece, enum vmt
 		break;
 	case VMT_BACKING_HEAP:
 	default:
-		piece->class = VMT_CLASS_UNATTRIBUTED;
+		piece->class =
+		    vmt_go_classes_of_name(piece->mapping->path, piece->mapping->path_bytes);
+		piece->open = piece->class == VMT_CLASSES;
+		if (piece->open)
+			piece->class = VMT_CLASS_UNATTRIBUTED;
 		piece->heap = backing == VMT_BACKING_HEAP;
-		piece->open = true;
 		break;
 	}
 }

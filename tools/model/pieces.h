@@ -16,6 +16,7 @@
 
 #include "tools/model/classes.h"
 #include "tools/model/files.h"
+#include "tools/model/go_owners.h"
 #include "tools/model/replay.h"
 #include "tools/model/resident.h"
 #include "tools/read/snapshot.h"
@@ -54,6 +55,7 @@ struct vmt_pieces_input {
 	uint64_t trace_bytes;	 /* of the trace file that are mapped */
 	bool (*module)(void *context, uint32_t id, struct vmt_module *module); /* may be NULL */
 	void *context;
+	struct vmt_go_owners *go_owners; /* NULL: no stack is a Go runtime's */
 };
 
 /* First: makes the rows and says which files are the program's and which are vmtrace's. */

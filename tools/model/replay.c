@@ -1,5 +1,6 @@
 #include "tools/model/replay.h"
 
+#include "tools/model/advised.h"
 #include "tools/model/replay_map.h"
 #include "tools/model/undo.h"
 
@@ -26,9 +27,10 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->blocks = vmt_blocks_new();
 	replay->threads = vmt_threads_new();
 	replay->undo = vmt_undo_new();
+	replay->advised = vmt_advised_new();
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
 	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
-	    replay->realloc_undo)
+	    replay->advised && replay->realloc_undo)
 		return replay;
 	vmt_replay_free(replay);
 	return NULL;
@@ -45,6 +47,7 @@ vmt_replay_free(struct vmt_replay *replay)
 	vmt_blocks_free(replay->blocks);
 	vmt_threads_free(replay->threads);
 	vmt_undo_free(replay->undo);
+	vmt_advised_free(replay->advised);
 	free(replay->realloc_undo);
 	free(replay);
 }

@@ -32,6 +32,7 @@
 #include "tools/model/space.h"
 #include "tools/model/threads.h"
 
+struct vmt_advised;
 struct vmt_undo;
 
 struct vmt_replay {
@@ -40,6 +41,7 @@ struct vmt_replay {
 	struct vmt_space *space;
 	struct vmt_blocks *blocks;
 	struct vmt_threads *threads;
+	struct vmt_advised *advised;
 
 	/* contradictions */
 	uint64_t double_acquisitions; /* of an address or page that was not released */

@@ -1,5 +1,6 @@
 #include "tools/model/replay_map.h"
 
+#include "tools/model/advised.h"
 #include "tools/model/owners.h"
 #include "tools/model/replay_move.h"
 #include "tools/model/undo.h"
@@ -49,6 +50,8 @@ release(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start
 	if (!record)
 		return -ENOMEM;
 	status = vmt_space_remove(replay->space, start, end, &record->pieces);
+	if (!status)
+		status = vmt_advised_forget(replay->advised, start, end);
 	if (!status)
 		vmt_owners_share_out(replay, &record->pieces, event->argument_a, true, 1);
 	return status;
@@ -172,10 +175,12 @@ apply_brk(struct vmt_replay *replay, const struct vmt_event *event)
 	return vmt_owners_acquire(replay, event, &extent);
 }
 
-/* An advice row's bytes stand in TOTAL_RESERVED, its committed_before in RELEASED_COMMITTED. */
+/* An advice row's bytes stand in TOTAL_RESERVED, its committed_before in RELEASED_COMMITTED; what
+ * became of its pages is for vmt_advised_tally. */
 static int
-count_advice(struct vmt_replay *replay, const struct vmt_event *event)
+count_advice(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start, uint64_t end)
 {
+	struct vmt_extent extent = {.start = start, .end = end, .call = replay->calls};
 	struct vmt_site_key key = {
 	    .kind = event->kind, .stack = event->stack, .advice = event->advice};
 	struct vmt_site_entry *entry;
@@ -188,7 +193,8 @@ count_advice(struct vmt_replay *replay, const struct vmt_event *event)
 	entry->exact[VMT_FIGURE_COUNT]++;
 	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
 	entry->exact[VMT_FIGURE_RELEASED_COMMITTED] += event->argument_a;
-	return 0;
+	extent.site = site;
+	return vmt_advised_note(replay->advised, event->advice, &extent);
 }
 
 static int
@@ -205,7 +211,7 @@ apply_advice(struct vmt_replay *replay, const struct vmt_event *event)
 		replay->malformed++;
 		return 0;
 	}
-	status = count_advice(replay, event);
+	status = count_advice(replay, event, start, end);
 	if (status || !vmt_replay_advice_releases(event->advice))
 		return status;
 	note_look(replay, event);

@@ -1,5 +1,6 @@
 #include "tools/model/replay_move.h"
 
+#include "tools/model/advised.h"
 #include "tools/model/owners.h"
 #include "tools/model/replay_map.h"
 #include "tools/model/undo.h"
@@ -133,6 +134,8 @@ vmt_replay_move_undo(struct vmt_replay *replay, const struct vmt_event *event)
 		advice->exact[VMT_FIGURE_COUNT]--;
 		advice->exact[VMT_FIGURE_TOTAL_RESERVED] -= record->event.length;
 		advice->exact[VMT_FIGURE_RELEASED_COMMITTED] -= record->event.argument_a;
+		status = vmt_advised_forget(replay->advised, record->event.address,
+					    record->event.address + record->event.length);
 	} else if (record->event.kind == VMT_EVENT_MREMAP_BEGIN) {
 		if (!(record->event.flags & REMAP_DONTUNMAP))
 			status = vmt_owners_put_back(replay, &record->pieces, UINT64_MAX);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PLATEAU_SLACK_BYTES (UINT64_C(512) << 10)
+
 static int
 no_memory(struct vmt_err *err, const char *path)
 {
@@ -34,12 +36,27 @@ last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* Below a peak by no more than two runs of one program differ by. */
+static bool
+is_near(uint64_t resident_bytes, uint64_t peak_bytes)
+{
+	uint64_t slack_bytes = peak_bytes / 50;
+
+	if (slack_bytes < PLATEAU_SLACK_BYTES)
+		slack_bytes = PLATEAU_SLACK_BYTES;
+	assert(resident_bytes <= peak_bytes);
+	return peak_bytes - resident_bytes <= slack_bytes;
+}
+
 static bool
 is_better(const struct vmt_snapshot_head *head, const struct vmt_snapshot_head *best,
-	  const struct vmt_report_options *options, int64_t time_ns)
+	  uint64_t peak_bytes, const struct vmt_report_options *options, int64_t time_ns)
 {
 	if (options->at == VMT_AT_TIME && time_ns > options->at_time_ns)
 		return false;
+	if (options->at == VMT_AT_PLATEAU)
+		return is_near(head->resident_bytes, peak_bytes) &&
+		       (head->time >= best->time || !is_near(best->resident_bytes, peak_bytes));
 	if (options->at != VMT_AT_PEAK)
 		return head->time >= best->time;
 	if (head->resident_bytes != best->resident_bytes)
@@ -53,6 +70,7 @@ choose_snapshot(struct vmt_building *building, const struct vmt_report_options *
 		const struct vmt_trace_chunk **chosen, struct vmt_err *err)
 {
 	struct vmt_snapshot_head best = {0};
+	uint64_t peak_bytes = 0;
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
 
@@ -73,7 +91,9 @@ choose_snapshot(struct vmt_building *building, const struct vmt_report_options *
 					   length);
 		memcpy(&head, bytes, sizeof(head));
 		building->report.snapshot.count++;
-		if (is_better(&head, &best, options,
+		if (head.resident_bytes > peak_bytes)
+			peak_bytes = head.resident_bytes;
+		if (is_better(&head, &best, peak_bytes, options,
 			      vmt_trace_time_ns(building->trace, head.time))) {
 			best = head;
 			*chosen = &chunks[i];
@@ -92,6 +112,7 @@ join(struct vmt_building *building, const char *path)
 	    .trace_bytes = head->chunks_offset,
 	    .module = module_of,
 	    .context = building->trace,
+	    .go_owners = building->go_owners,
 	};
 
 	building->joined = true;
@@ -332,8 +353,27 @@ fill(struct vmt_building *building)
 	if (!status)
 		status = vmt_coverage_fill(building);
 	if (!status)
+		status = vmt_go_report_fill(building);
+	if (!status)
 		status = vmt_rows_fill(building);
 	return status ? status : fill_line(building);
+}
+
+/* Without names for the report, stacks are looked up only where a Go runtime is known to be. */
+static int
+set_up_go(struct vmt_building *building, const struct vmt_head *head)
+{
+	struct vmt_go_owners_input input = {
+	    .trace = building->trace,
+	    .eras = building->replay->eras,
+	    .sites = building->replay->sites,
+	    .symbols = building->names,
+	};
+
+	if (!building->symbols && !head->go.version[0])
+		return 0;
+	building->go_owners = vmt_go_owners_new(&input);
+	return building->go_owners ? 0 : -ENOMEM;
 }
 
 static int
@@ -352,7 +392,10 @@ set_up(struct vmt_building *building)
 	building->strings = vmt_strings_new();
 	building->line = calloc(1, sizeof(*building->line));
 	building->replay = vmt_replay_new(&options);
-	return building->strings && building->line && building->replay ? 0 : -ENOMEM;
+	building->names = vmt_symbols_new();
+	if (!building->strings || !building->line || !building->replay || !building->names)
+		return -ENOMEM;
+	return set_up_go(building, head);
 }
 
 /* What is needed no longer once the report is filled. */
@@ -362,6 +405,8 @@ tear_down(struct vmt_building *building)
 	vmt_residency_free(&building->residency);
 	vmt_snapshot_free(&building->snapshot);
 	vmt_replay_free(building->replay);
+	vmt_go_owners_free(building->go_owners);
+	vmt_symbols_free(building->names);
 	free(building->line);
 	vmt_trace_close(building->trace);
 }
@@ -415,6 +460,7 @@ vmt_report_free(struct vmt_report *report)
 	if (!report)
 		return;
 	vmt_rows_free(report);
+	vmt_go_report_free(report);
 	free(report->rss);
 	free(report->coverage.blind_spots);
 	vmt_strings_free(building->strings);

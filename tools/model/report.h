@@ -61,10 +61,40 @@ struct vmt_file_row {
 
 struct vmt_advice {
 	const char *advice; /* "MADV_DONTNEED" ... */
+	const char *cause;  /* what made a Go runtime give it; NULL = not known, or not one */
 	uint64_t calls;
 	uint64_t bytes;
 	uint64_t committed_before_bytes;
+	/* At the snapshot, of the pages that are still mapped and that got no later advice of the
+	 * same sort (what gives back, what is about huge pages). */
+	uint64_t mapped_now_bytes;
+	uint64_t committed_now_bytes;
+	uint64_t huge_now_bytes;
 	struct vmt_stack_frames stack;
+};
+
+/* What a Go runtime counts, in its own words (runtime.MemStats). Without overlap but for released.
+ */
+struct vmt_go_figures {
+	uint64_t heap_in_use_bytes;
+	uint64_t heap_idle_bytes;
+	uint64_t heap_released_bytes; /* part of idle */
+	uint64_t stacks_bytes;	 /* of goroutines, in arenas, and of threads it mapped itself */
+	uint64_t metadata_bytes; /* all else: spans, caches, profiler, collector, other */
+	uint64_t total_bytes;
+	uint64_t memory_limit_bytes; /* VMT_FIGURE_UNKNOWN: none */
+};
+
+struct vmt_go_point {
+	int64_t time_ns;
+	struct vmt_go_figures figures;
+};
+
+/* A raw system call of a Go runtime. */
+struct vmt_go_site_row {
+	char *symbol;
+	bool patched;
+	char *why; /* empty where patched */
 };
 
 struct vmt_rss_point {
@@ -119,6 +149,20 @@ struct vmt_report {
 	struct vmt_rss_point *rss;
 	size_t rss_count;
 	struct {
+		char *version; /* NULL: no Go runtime in the process */
+		bool cgo;
+		bool stripped;
+		const char *uncounted;	       /* why there are no figures; NULL: there are */
+		struct vmt_go_figures figures; /* at the snapshot */
+		struct vmt_go_point *points;   /* at every snapshot */
+		size_t point_count;
+		/* RSS = go + malloc + neither, at the snapshot */
+		uint64_t go_bytes;
+		uint64_t malloc_live_bytes;
+		uint64_t malloc_retained_bytes;
+		uint64_t neither_bytes;
+	} go;
+	struct {
 		uint64_t events; /* read */
 		uint64_t events_dropped;
 		uint64_t events_overwritten;
@@ -132,6 +176,8 @@ struct vmt_report {
 		const char *stacks;
 		const char *malloc_mode;
 		uint64_t malloc_sample_bytes;
+		struct vmt_go_site_row *go_sites;
+		size_t go_site_count;
 		char **blind_spots;
 		size_t blind_spot_count;
 	} coverage;
@@ -142,7 +188,13 @@ struct vmt_report {
 	} cgroup;
 };
 
-enum vmt_report_at { VMT_AT_PEAK, VMT_AT_END, VMT_AT_TIME };
+enum vmt_report_at {
+	VMT_AT_PEAK,
+	VMT_AT_END,
+	VMT_AT_TIME,
+	VMT_AT_PLATEAU, /* the last whose RSS is the peak's but for 2 % or 512 KiB: which of many
+			   snapshots of a steady process is the peak is chance */
+};
 
 struct vmt_report_options {
 	enum vmt_report_at at;

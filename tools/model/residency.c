@@ -1,5 +1,6 @@
 #include "tools/model/residency.h"
 
+#include "tools/model/advised.h"
 #include "tools/model/heap.h"
 
 #include <assert.h>
@@ -14,6 +15,13 @@ settle(struct vmt_piece *piece, enum vmt_class_id class)
 	piece->open = false;
 }
 
+static bool
+is_thread_stack(const struct vmt_piece *piece)
+{
+	return piece->class == VMT_CLASS_THREAD_STACKS ||
+	       (piece->class == VMT_CLASS_GO_STACKS && !piece->tracked);
+}
+
 /* The PROT_NONE mapping just below a thread's stack is its guard. */
 static void
 find_guards(struct vmt_pieces *pieces)
@@ -23,9 +31,9 @@ find_guards(struct vmt_pieces *pieces)
 		const struct vmt_piece *stack = &pieces->items[i + 1];
 
 		if (!guard->open || guard->mapping->protection != PROT_NONE ||
-		    stack->class != VMT_CLASS_THREAD_STACKS || guard->end != stack->start)
+		    !is_thread_stack(stack) || guard->end != stack->start)
 			continue;
-		settle(guard, VMT_CLASS_THREAD_STACKS);
+		settle(guard, stack->class);
 		guard->site = stack->site;
 		guard->call = 0;
 	}
@@ -151,6 +159,7 @@ join(struct vmt_residency *residency, struct vmt_pieces *pieces,
 	find_bss(pieces);
 	residency->foreign_allocator = vmt_heap_find_foreign(pieces);
 	vmt_heap_tally(pieces, input->replay, residency->classes);
+	vmt_advised_tally(input->replay->advised, pieces, input->replay->sites, input->resident);
 	add_up(residency, pieces);
 	return count_live_calls(pieces, input->replay);
 }
@@ -170,6 +179,7 @@ vmt_residency_join(struct vmt_residency *residency, const struct vmt_snapshot *s
 	    .trace_bytes = options->trace_bytes,
 	    .module = options->module,
 	    .context = options->context,
+	    .go_owners = options->go_owners,
 	};
 	int status;
 

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { RESIDENT, SWAPPED };
+enum { RESIDENT, SWAPPED, HUGE_PAGES, KINDS };
 
 static bool
 is_resident(const struct vmt_run *run)
@@ -15,7 +16,7 @@ is_resident(const struct vmt_run *run)
 int
 vmt_resident_open(struct vmt_resident *resident, const struct vmt_run *runs, size_t count)
 {
-	uint64_t sums[2] = {0, 0};
+	uint64_t sums[KINDS] = {0};
 
 	*resident = (struct vmt_resident){.runs = runs, .count = count};
 	resident->before = calloc(count + 1, sizeof(*resident->before));
@@ -26,8 +27,9 @@ vmt_resident_open(struct vmt_resident *resident, const struct vmt_run *runs, siz
 			sums[RESIDENT] += runs[i].bytes;
 		else if (runs[i].kind & VMT_RUN_SWAPPED)
 			sums[SWAPPED] += runs[i].bytes;
-		resident->before[i + 1][RESIDENT] = sums[RESIDENT];
-		resident->before[i + 1][SWAPPED] = sums[SWAPPED];
+		if (is_resident(&runs[i]) && (runs[i].kind & VMT_RUN_HUGE))
+			sums[HUGE_PAGES] += runs[i].bytes;
+		memcpy(resident->before[i + 1], sums, sizeof(sums));
 	}
 	return 0;
 }
@@ -76,19 +78,35 @@ below(const struct vmt_resident *resident, size_t index, uint64_t address, int k
 	return index < resident->count ? bytes + part_below(resident, index, address, kind) : bytes;
 }
 
+/* The first run that ends after `end`, as it is often `first`. */
+static size_t
+last_run(const struct vmt_resident *resident, size_t first, uint64_t end)
+{
+	if (first < resident->count &&
+	    resident->runs[first].start + resident->runs[first].bytes <= end)
+		return run_after(resident, end);
+	return first;
+}
+
 struct vmt_amounts
 vmt_resident_range(const struct vmt_resident *resident, uint64_t start, uint64_t end)
 {
 	size_t first = run_after(resident, start);
-	size_t last = first;
+	size_t last = last_run(resident, first, end);
 	struct vmt_amounts amounts = {{end - start, 0, 0}};
 
-	if (last < resident->count &&
-	    resident->runs[last].start + resident->runs[last].bytes <= end)
-		last = run_after(resident, end);
 	amounts.bytes[VMT_AMOUNT_COMMITTED] =
 	    below(resident, last, end, RESIDENT) - below(resident, first, start, RESIDENT);
 	amounts.bytes[VMT_AMOUNT_SWAPPED] =
 	    below(resident, last, end, SWAPPED) - below(resident, first, start, SWAPPED);
 	return amounts;
+}
+
+uint64_t
+vmt_resident_huge(const struct vmt_resident *resident, uint64_t start, uint64_t end)
+{
+	size_t first = run_after(resident, start);
+	size_t last = last_run(resident, first, end);
+
+	return below(resident, last, end, HUGE_PAGES) - below(resident, first, start, HUGE_PAGES);
 }

@@ -15,7 +15,7 @@
 struct vmt_resident {
 	const struct vmt_run *runs; /* the caller's */
 	size_t count;
-	uint64_t (*before)[2]; /* resident and swapped bytes of all earlier runs; count + 1 */
+	uint64_t (*before)[3]; /* resident, swapped, huge bytes of all earlier runs; count + 1 */
 };
 
 /* 0 or -ENOMEM. */
@@ -25,5 +25,8 @@ void vmt_resident_close(struct vmt_resident *resident);
 /* Reserved is the range's length. */
 struct vmt_amounts vmt_resident_range(const struct vmt_resident *resident, uint64_t start,
 				      uint64_t end);
+
+/* Bytes of the range that huge pages are behind. */
+uint64_t vmt_resident_huge(const struct vmt_resident *resident, uint64_t start, uint64_t end);
 
 #endif

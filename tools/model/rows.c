@@ -1,4 +1,5 @@
 #include "tools/model/building.h"
+#include "tools/model/go_causes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -132,6 +133,9 @@ add_advice(struct vmt_report *report, const struct vmt_site_entry *entry)
 	    .calls = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
 	    .bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
 	    .committed_before_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
+	    .mapped_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),
+	    .committed_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
+	    .huge_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_HUGE),
 	};
 }
 
@@ -163,6 +167,8 @@ fill_sites(struct vmt_building *building, struct vmt_frames *frames)
 		status = vmt_frames_of_site(frames, entry, stack);
 		if (status)
 			return status;
+		if (entry->key.kind == VMT_EVENT_MADVISE)
+			report->advice[report->advice_count - 1].cause = vmt_go_causes_of(stack);
 	}
 	return 0;
 }
@@ -187,7 +193,7 @@ vmt_rows_fill(struct vmt_building *building)
 	    .eras = building->replay->eras,
 	    .sites = building->replay->sites,
 	    .strings = building->strings,
-	    .symbols = building->symbols,
+	    .symbols = building->symbols ? building->names : NULL,
 	};
 	struct vmt_frames *frames = vmt_frames_new(&input);
 	int status = frames ? 0 : -ENOMEM;

@@ -33,6 +33,7 @@ enum vmt_figure {
 	VMT_FIGURE_ACCESSIBLE,
 	VMT_FIGURE_COMMITTED,
 	VMT_FIGURE_SWAPPED,
+	VMT_FIGURE_HUGE, /* of advice alone */
 	VMT_FIGURES,
 };
 

@@ -2,6 +2,7 @@
 
 #include "format/chunk.h"
 #include "tools/out/emitter.h"
+#include "tools/out/json_go.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ print_process(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "duration_ns", report->process.duration_ns);
 	vmt_emitter_string(emitter, "end", report->process.end);
 	vmt_emitter_i64(emitter, "end_status", report->process.end_status);
-	vmt_emitter_string(emitter, "go_version", NULL);
+	vmt_emitter_string(emitter, "go_version", report->go.version);
 	vmt_emitter_object_end(emitter);
 }
 
@@ -166,9 +167,13 @@ print_advice(struct vmt_emitter *emitter, const struct vmt_report *report)
 
 		vmt_emitter_object(emitter, NULL);
 		vmt_emitter_string(emitter, "advice", advice->advice);
+		vmt_emitter_string(emitter, "cause", advice->cause);
 		vmt_emitter_u64(emitter, "calls", advice->calls);
 		vmt_emitter_u64(emitter, "bytes", advice->bytes);
 		vmt_emitter_u64(emitter, "committed_before_bytes", advice->committed_before_bytes);
+		vmt_emitter_u64(emitter, "mapped_now_bytes", advice->mapped_now_bytes);
+		vmt_emitter_u64(emitter, "committed_now_bytes", advice->committed_now_bytes);
+		vmt_emitter_u64(emitter, "huge_now_bytes", advice->huge_now_bytes);
 		print_frames(emitter, &advice->stack);
 		vmt_emitter_object_end(emitter);
 	}
@@ -220,8 +225,7 @@ print_coverage(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_string(emitter, "stacks", report->coverage.stacks);
 	vmt_emitter_string(emitter, "malloc", report->coverage.malloc_mode);
 	vmt_emitter_u64(emitter, "malloc_sample_bytes", report->coverage.malloc_sample_bytes);
-	vmt_emitter_array(emitter, "go_sites");
-	vmt_emitter_array_end(emitter);
+	vmt_json_go_sites(emitter, report);
 	vmt_emitter_array(emitter, "blind_spots");
 	for (size_t i = 0; i < report->coverage.blind_spot_count; i++)
 		vmt_emitter_string(emitter, NULL, report->coverage.blind_spots[i]);
@@ -249,6 +253,7 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	print_files(&emitter, report);
 	print_advice(&emitter, report);
 	print_rss(&emitter, report);
+	vmt_json_go(&emitter, report);
 	print_cgroup(&emitter, report);
 	print_loss(&emitter, report);
 	print_coverage(&emitter, report);

@@ -88,6 +88,27 @@ is_runtime(const struct vmt_frame *frame)
 	return false;
 }
 
+bool
+vmt_rank_is_passage(const struct vmt_frame *frame)
+{
+	static const char *const prefixes[] = {
+	    "_cgo_",	       "x_cgo_m",	  "runtime.asmcgocall",
+	    "runtime.cgocall", "runtime.callCgo", "runtime.systemstack",
+	    "runtime.mmap",    "runtime.munmap",  "runtime.madvise"};
+
+	if (!frame->function)
+		return false;
+	/* sysMap, sysUnusedOS ...: the runtime's layer over the system */
+	if (strncmp(frame->function, "runtime.sys", 11) == 0 && frame->function[11] >= 'A' &&
+	    frame->function[11] <= 'Z')
+		return true;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		if (strncmp(frame->function, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	/* What cgo writes for each C function, main._Cfunc_grab. */
+	return strstr(frame->function, "._Cfunc_") != NULL;
+}
+
 /* Sources of the standard libraries, as compilers write them down. */
 static bool
 is_library_file(const char *file)
@@ -106,9 +127,11 @@ is_library_file(const char *file)
 static bool
 is_library_code(const struct vmt_frame *frame)
 {
-	static const char *const prefixes[] = {"std::",	     "__gnu_cxx::", "operator new",
-					       "void std::", "alloc::",	    "core::",
-					       "<alloc::",   "__rust"};
+	static const char *const prefixes[] = {
+	    "std::",	"__gnu_cxx::",	 "operator new",      "void std::",
+	    "alloc::",	"core::",	 "<alloc::",	      "__rust",
+	    "runtime.", "runtime/",	 "internal/runtime/", "x_cgo_",
+	    "_cgo_",	"internal/cpu.", "syscall.",	      "golang.org/x/sys/"};
 
 	if (frame->file && is_library_file(frame->file))
 		return true;
@@ -117,7 +140,7 @@ is_library_code(const struct vmt_frame *frame)
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
 		if (strncmp(frame->function, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
-	return false;
+	return vmt_rank_is_passage(frame);
 }
 
 size_t
@@ -130,7 +153,7 @@ vmt_rank_owner(const struct vmt_stack_frames *stack)
 			continue;
 		if (!is_library_code(&stack->frames[i]))
 			return i;
-		if (own == stack->count)
+		if (own == stack->count && !vmt_rank_is_passage(&stack->frames[i]))
 			own = i;
 	}
 	return own < stack->count ? own : 0;

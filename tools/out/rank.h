@@ -3,7 +3,7 @@
  *
  * An order of a report's sites by one figure, largest first; equals by the next figure, so that the
  * order is always the same. And the frame that names a site for a person: the innermost one that is
- * not the C or C++ library's or vmtrace's.
+ * not the C or C++ library's, Go's runtime's or vmtrace's.
  */
 #ifndef VMT_RANK_H
 #define VMT_RANK_H
@@ -33,5 +33,9 @@ size_t vmt_rank_owner(const struct vmt_stack_frames *stack);
 
 /* How many frames are worth showing: without the C library's that started main or the thread. */
 size_t vmt_rank_depth(const struct vmt_stack_frames *stack);
+
+/* A frame that only leads from Go code to C code, the other way, or to a system call: what called
+ * it says more. */
+bool vmt_rank_is_passage(const struct vmt_frame *frame);
 
 #endif

@@ -5,6 +5,7 @@
 #include "tools/out/alike.h"
 #include "tools/out/headline.h"
 #include "tools/out/sparkline.h"
+#include "tools/out/text_parts.h"
 #include "tools/out/units.h"
 
 #include <assert.h>
@@ -58,8 +59,8 @@ short_frame(const struct vmt_layout *layout, const struct vmt_frame *frame, char
 	return vmt_layout_shorten(layout, result, result_bytes, text, columns);
 }
 
-static void
-title(const struct vmt_text_options *options, const char *text)
+void
+vmt_text_title(const struct vmt_text_options *options, const char *text)
 {
 	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s", "");
 	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s", text);
@@ -85,6 +86,7 @@ print_top(const struct vmt_report *report, const struct vmt_text_options *option
 
 	vmt_headline_write(report, text, sizeof(text));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 0);
+	vmt_text_go_shares(report, options);
 	vmt_headline_losses(report, text, sizeof(text));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);
 	if (report->totals.double_acquisitions || report->totals.unknown_releases) {
@@ -149,7 +151,7 @@ print_classes(const struct vmt_report *report, const struct vmt_text_options *op
 
 	if (report->class_count == 0)
 		return;
-	title(options, "The whole address space");
+	vmt_text_title(options, "The whole address space");
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %-22s %10s %10s %6s", "", "reserved",
 			"committed", "of RSS");
 	for (size_t i = 0; i < report->class_count; i++) {
@@ -176,17 +178,19 @@ print_callers(const struct vmt_text_options *options, const struct vmt_stack_fra
 
 	if (indent + 20 > layout->columns)
 		indent = 4;
-	for (size_t i = first; i < depth && i < first + CALLERS_SHOWN; i++) {
+	for (size_t i = first, shown = 0; i < depth && shown < CALLERS_SHOWN; i++) {
+		if (vmt_rank_is_passage(&stack->frames[i]))
+			continue;
+		shown++;
 		short_frame(layout, &stack->frames[i], name, sizeof(name),
 			    layout->columns - indent - 3);
 		vmt_layout_line(layout, VMT_STYLE_DIM, "%*s<- %s", (int)indent, "", name);
 	}
 }
 
-/* The name of what stands in a row, after `figures`, on the same line where it has room. */
-static void
-print_named(const struct vmt_text_options *options, const char *figures, const char *kind,
-	    const struct vmt_stack_frames *stack)
+void
+vmt_text_named(const struct vmt_text_options *options, const char *figures, const char *kind,
+	       const struct vmt_stack_frames *stack)
 {
 	const struct vmt_layout *layout = &options->layout;
 	size_t owner = vmt_rank_owner(stack);
@@ -225,7 +229,7 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options)
 		snprintf(figures + used, sizeof(figures) - (size_t)used, " %10s %9s",
 			 vmt_units_bytes(released, site->released_bytes),
 			 vmt_units_count(count, site->count));
-	print_named(options, figures, site->kind, &site->stack);
+	vmt_text_named(options, figures, site->kind, &site->stack);
 }
 
 static void
@@ -241,7 +245,7 @@ print_ranked(const struct vmt_report *report, const struct vmt_text_options *opt
 		return;
 	snprintf(text, sizeof(text), "Call sites by %s, %zu of %zu", vmt_rank_words[options->rank],
 		 shown, report->site_count);
-	title(options, text);
+	vmt_text_title(options, text);
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %6s%s  call", "committed",
 			"reserved", "ratio", wide ? "   released     count" : "");
 	for (size_t i = 0; i < shown; i++) {
@@ -304,7 +308,7 @@ print_files(const struct vmt_report *report, const struct vmt_text_options *opti
 	for (size_t i = 0; i < report->file_count; i++)
 		files[i] = &report->files[i];
 	qsort(files, report->file_count, sizeof(*files), compare_files);
-	title(options, "Mapped files");
+	vmt_text_title(options, "Mapped files");
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s  path", "committed",
 			"reserved");
 	for (size_t i = 0; i < shown; i++)
@@ -313,29 +317,6 @@ print_files(const struct vmt_report *report, const struct vmt_text_options *opti
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  and %zu more",
 				report->file_count - shown);
 	free(files);
-}
-
-static void
-print_advice(const struct vmt_report *report, const struct vmt_text_options *options)
-{
-	if (report->advice_count == 0)
-		return;
-	title(options, "Advice, and what was committed where it was given");
-	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %9s  advice", "committed",
-			"bytes", "calls");
-	for (size_t i = 0; i < report->advice_count && i < options->top; i++) {
-		const struct vmt_advice *advice = &report->advice[i];
-		char committed[VMT_UNITS_BYTES];
-		char bytes[VMT_UNITS_BYTES];
-		char calls[VMT_UNITS_BYTES];
-		char figures[96];
-
-		snprintf(figures, sizeof(figures), " %10s %10s %9s",
-			 vmt_units_bytes(committed, advice->committed_before_bytes),
-			 vmt_units_bytes(bytes, advice->bytes),
-			 vmt_units_count(calls, advice->calls));
-		print_named(options, figures, advice->advice, &advice->stack);
-	}
 }
 
 static void
@@ -353,7 +334,7 @@ print_rss(const struct vmt_report *report, const struct vmt_text_options *option
 	for (size_t i = 1; i < report->rss_count; i++)
 		if (report->rss[i].rss_bytes > peak->rss_bytes)
 			peak = &report->rss[i];
-	title(options, "RSS over time");
+	vmt_text_title(options, "RSS over time");
 	if (vmt_sparkline_write(&options->layout, report->rss, report->rss_count, line))
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  %s", line);
 	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  first %s, peak %s at %s, last %s",
@@ -413,7 +394,7 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 	char count[VMT_UNITS_BYTES];
 	bool sampled = strcmp(report->coverage.malloc_mode, "sampled") == 0;
 
-	title(options, "What these figures rest on");
+	vmt_text_title(options, "What these figures rest on");
 	print_snapshot(report, options);
 	snprintf(text, sizeof(text), "- Events read: %s. Stacks: %s. malloc: %s%s%s%s.",
 		 vmt_units_count(count, report->loss.events), report->coverage.stacks,
@@ -438,9 +419,10 @@ vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *o
 	print_top(report, options);
 	print_process(report, options);
 	print_classes(report, options);
+	vmt_text_go(report, options);
 	print_sites(report, options);
 	print_files(report, options);
-	print_advice(report, options);
+	vmt_text_advice(report, options);
 	print_rss(report, options);
 	print_cgroup(report, options);
 	print_coverage(report, options);

@@ -1,6 +1,7 @@
 #include "tools/read/symbols.h"
 
 #include "tools/read/demangle.h"
+#include "tools/read/gomodule.h"
 #include "tools/read/symbols_dwarf.h"
 #include "tools/read/symbols_elf.h"
 
@@ -32,6 +33,7 @@ struct module {
 	struct vmt_symbols_elf *file;  /* what was loaded */
 	struct vmt_symbols_elf *debug; /* its separate debug file */
 	struct vmt_symbols_dwarf *dwarf;
+	struct vmt_gomodule *go; /* NULL: not a Go program */
 	const char *trouble;
 	struct address *addresses;
 	size_t key_bytes;
@@ -63,6 +65,7 @@ free_module(struct module *module)
 		address = next;
 	}
 	vmt_symbols_dwarf_close(module->dwarf);
+	vmt_gomodule_close(module->go);
 	vmt_symbols_elf_close(module->debug);
 	vmt_symbols_elf_close(module->file);
 	free(module->path);
@@ -201,6 +204,29 @@ find_debug_by_link(const struct module *known, const struct vmt_module *module)
 	return NULL;
 }
 
+static struct vmt_gomodule *
+open_go(struct vmt_symbols_elf *file)
+{
+	size_t length;
+	const unsigned char *bytes = vmt_symbols_elf_bytes(file, &length);
+
+	return bytes ? vmt_gomodule_open(bytes, length) : NULL;
+}
+
+/* Why there are no lines. */
+static const char *
+lack_of(const struct module *known)
+{
+	if (known->go)
+		return known->go->has_inlined
+			   ? "no debug information: lines of Go code alone"
+			   : "no debug information: lines of Go code alone, and calls that were "
+			     "inlined are not told apart";
+	return vmt_symbols_elf_has_symtab(known->file)
+		   ? "no debug information: functions without lines"
+		   : "stripped: exported functions alone, without lines";
+}
+
 static void
 open_module(struct module *known, const struct vmt_module *module)
 {
@@ -212,6 +238,8 @@ open_module(struct module *known, const struct vmt_module *module)
 	}
 	if (known->file)
 		known->dwarf = vmt_symbols_dwarf_open(vmt_symbols_elf_handle(known->file));
+	if (known->file)
+		known->go = open_go(known->file);
 	if (known->dwarf)
 		return;
 	known->debug = find_debug_by_build_id(module);
@@ -222,9 +250,7 @@ open_module(struct module *known, const struct vmt_module *module)
 	if (known->dwarf)
 		known->trouble = NULL;
 	else if (known->file)
-		known->trouble = vmt_symbols_elf_has_symtab(known->file)
-				     ? "no debug information: functions without lines"
-				     : "stripped: exported functions alone, without lines";
+		known->trouble = lack_of(known);
 }
 
 static struct module *
@@ -281,9 +307,60 @@ name_by_tables(struct vmt_symbols *symbols, const struct module *known, uint64_t
 	return kept;
 }
 
+/* A generic function's name without its type arguments, which depend on the compiler's version, as
+ * the runtime itself prints it: from the first '[' to the last ']'. */
+static const char *
+keep_go_name(struct vmt_symbols *symbols, const char *name)
+{
+	const char *first = name ? strchr(name, '[') : NULL;
+	const char *last = first ? strrchr(first, ']') : NULL;
+	char text[1024];
+
+	if (!last || strlen(name) >= sizeof(text) - 4)
+		return keep(symbols, name);
+	snprintf(text, sizeof(text), "%.*s[...]%s", (int)(first - name), name, last + 1);
+	return keep(symbols, text);
+}
+
+/* Frames of Go code by its own table. */
 static size_t
-look_up(struct vmt_symbols *symbols, struct module *known, uint64_t address,
-	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+look_up_go(struct vmt_symbols *symbols, const struct module *known, uint64_t address,
+	   struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+{
+	struct vmt_gopclntab_frame found[VMT_SYMBOLS_MAX_INLINED];
+	size_t count =
+	    vmt_gopclntab_find(&known->go->table, address, found, VMT_SYMBOLS_MAX_INLINED);
+
+	for (size_t i = 0; i < count; i++)
+		frames[i] = (struct vmt_symbol){
+		    .function = keep_go_name(symbols, found[i].function),
+		    .file = keep(symbols, found[i].file),
+		    .line = found[i].line,
+		    .inlined = found[i].inlined,
+		};
+	return count;
+}
+
+/* Go names are never mangled, and the table of functions knows what is Go code. */
+static bool
+is_go_code(const struct module *known, uint64_t address)
+{
+	struct vmt_gopclntab_function function;
+
+	return known->go && vmt_gopclntab_covering(&known->go->table, address, &function);
+}
+
+/* Made-up files stand in the debug information with a directory that is none. */
+static const char *
+go_file(const char *file)
+{
+	return file && file[0] == '.' && file[1] == '/' ? file + 2 : file;
+}
+
+/* Frames by the debug information. */
+static size_t
+look_up_dwarf(struct vmt_symbols *symbols, const struct module *known, uint64_t address, bool is_go,
+	      struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
 {
 	struct vmt_symbols_dwarf_frame found[VMT_SYMBOLS_MAX_INLINED] = {{0}};
 	struct vmt_symbol *outermost;
@@ -294,18 +371,40 @@ look_up(struct vmt_symbols *symbols, struct module *known, uint64_t address,
 		    vmt_symbols_dwarf_find(known->dwarf, address, found, VMT_SYMBOLS_MAX_INLINED);
 	for (size_t i = 0; i < count; i++)
 		frames[i] = (struct vmt_symbol){
-		    .function = keep_name(symbols, found[i].linkage_name, found[i].name),
-		    .file = keep(symbols, found[i].file),
+		    .function = is_go ? keep_go_name(symbols, found[i].name)
+				      : keep_name(symbols, found[i].linkage_name, found[i].name),
+		    .file = keep(symbols, is_go ? go_file(found[i].file) : found[i].file),
 		    .line = found[i].line,
 		    .inlined = found[i].inlined,
 		};
-	if (count && (found[count - 1].linkage_name || found[count - 1].inlined))
+	if (count && (is_go || found[count - 1].linkage_name || found[count - 1].inlined))
 		return count;
 	if (count == 0)
 		frames[0] = (struct vmt_symbol){0};
 	outermost = &frames[count ? count - 1 : 0];
 	outermost->function = name_by_tables(symbols, known, address, outermost->function);
 	return count || !outermost->function ? count : 1;
+}
+
+/* Go's own table comes first where it knows inlined calls: the runtime's tracebacks rest on it,
+ * while the debug information of cgo programs gives wrong call lines up to Go 1.22 (lines of the
+ * file that cgo wrote, not of the one that it read). */
+static size_t
+look_up(struct vmt_symbols *symbols, struct module *known, uint64_t address,
+	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+{
+	bool is_go = is_go_code(known, address);
+	size_t count = 0;
+
+	if (is_go && known->go->has_inlined)
+		count = look_up_go(symbols, known, address, frames);
+	if (count == 0)
+		count = look_up_dwarf(symbols, known, address, is_go, frames);
+	if (count == 0 && is_go)
+		count = look_up_go(symbols, known, address, frames);
+	for (size_t i = 0; i < count; i++)
+		frames[i].is_go = is_go;
+	return count;
 }
 
 size_t
@@ -341,4 +440,23 @@ vmt_symbols_trouble(struct vmt_symbols *symbols, const struct vmt_module *module
 	const struct module *known = find_module(symbols, module);
 
 	return known ? known->trouble : NULL;
+}
+
+bool
+vmt_symbols_go_member(struct vmt_symbols *symbols, const struct vmt_module *module,
+		      const char *variable, const char *path, struct vmt_symbol_place *place)
+{
+	const struct module *known = find_module(symbols, module);
+
+	return known && known->dwarf &&
+	       vmt_symbols_dwarf_member(known->dwarf, variable, path, &place->offset,
+					&place->bytes);
+}
+
+bool
+vmt_symbols_has_debug(struct vmt_symbols *symbols, const struct vmt_module *module)
+{
+	const struct module *known = find_module(symbols, module);
+
+	return known && known->dwarf;
 }

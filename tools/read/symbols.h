@@ -4,7 +4,9 @@
  * Resolves addresses of a module's file (not of the process: the caller subtracts the load bias) by
  * libdw, with an index of our own over the units, since .debug_aranges is incomplete in many
  * binaries. Names are demangled (C++, Rust legacy and v0). Inlined frames are told apart. Falls
- * back to the symbol table, then to nothing: the caller prints module+offset. A file whose build-id
+ * back to the symbol table, then to nothing: the caller prints module+offset. Go code is looked up
+ * in the program's own table of functions (gopclntab.h), stripped or not; type arguments of generic
+ * functions are written [...], as the Go runtime does. A file whose build-id
  * differs from the recorded one is not used. Opens only regular files, executes nothing.
  */
 #ifndef VMT_SYMBOLS_H
@@ -13,6 +15,7 @@
 #include "format/module_table.h"
 #include "tools/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +29,13 @@ struct vmt_symbol {
 	const char *file;
 	uint32_t line; /* 0 = not known */
 	bool inlined;
+	bool is_go; /* by the table of functions of a Go program */
+};
+
+/* Part of a variable: bytes from its start. */
+struct vmt_symbol_place {
+	uint64_t offset;
+	uint64_t bytes;
 };
 
 struct vmt_symbols *vmt_symbols_new(void);
@@ -35,6 +45,16 @@ void vmt_symbols_free(struct vmt_symbols *symbols);
  * file's own address space. For a return address the caller passes address - 1. */
 size_t vmt_symbols_resolve(struct vmt_symbols *symbols, const struct vmt_module *module,
 			   uint64_t address, struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED]);
+
+/* Where a member lies in a variable of a Go program, by the debug information. `variable` has its
+ * package ("runtime.memstats"), `path` is members' names and, for arrays, numbers, with dots
+ * between
+ * ("heapStats.stats.0.inStacks"). */
+bool vmt_symbols_go_member(struct vmt_symbols *symbols, const struct vmt_module *module,
+			   const char *variable, const char *path, struct vmt_symbol_place *place);
+
+/* Whether a module has debug information that can be read. */
+bool vmt_symbols_has_debug(struct vmt_symbols *symbols, const struct vmt_module *module);
 
 /* Why a module gave no lines ("build-id differs", "file is gone", ...), or NULL. */
 const char *vmt_symbols_trouble(struct vmt_symbols *symbols, const struct vmt_module *module);

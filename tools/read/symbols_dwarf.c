@@ -376,3 +376,96 @@ vmt_symbols_dwarf_find(struct vmt_symbols_dwarf *dwarf, uint64_t address,
 	}
 	return count < room ? count : room;
 }
+
+/* A unit of Go code is a package, whose path stands before the last dot of its variables. */
+static bool
+is_package_of(Dwarf_Die *root, const char *variable)
+{
+	const char *name = dwarf_diename(root);
+	size_t length = name ? strlen(name) : 0;
+	const char *dot = strrchr(variable, '.');
+
+	return name && dot && length == (size_t)(dot - variable) &&
+	       memcmp(name, variable, length) == 0;
+}
+
+static bool
+find_child(Dwarf_Die *parent, int tag, const char *name, size_t name_bytes, Dwarf_Die *found)
+{
+	uint32_t budget = MAX_ENTRIES;
+
+	if (dwarf_child(parent, found) != 0)
+		return false;
+	do {
+		const char *other;
+
+		if (dwarf_tag(found) != tag)
+			continue;
+		other = dwarf_diename(found);
+		if (other && strlen(other) == name_bytes && memcmp(other, name, name_bytes) == 0)
+			return true;
+	} while (--budget && dwarf_siblingof(found, found) == 0);
+	return false;
+}
+
+/* The type behind names for it. */
+static bool
+type_of(Dwarf_Die *die, Dwarf_Die *type)
+{
+	Dwarf_Attribute attribute;
+
+	return dwarf_formref_die(dwarf_attr_integrate(die, DW_AT_type, &attribute), type) &&
+	       dwarf_peel_type(type, type) == 0;
+}
+
+/* One step of a path: a member's name, or an array's index. */
+static bool
+step_into(Dwarf_Die *type, const char *name, size_t name_bytes, uint64_t *offset)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word value = 0;
+	Dwarf_Die member;
+
+	if (dwarf_tag(type) == DW_TAG_array_type) {
+		char *end;
+		unsigned long index = strtoul(name, &end, 10);
+
+		if (end != name + name_bytes || index > UINT16_MAX || !type_of(type, &member) ||
+		    dwarf_aggregate_size(&member, &value) != 0)
+			return false;
+		*offset += index * value;
+		*type = member;
+		return true;
+	}
+	if (dwarf_tag(type) != DW_TAG_structure_type ||
+	    !find_child(type, DW_TAG_member, name, name_bytes, &member) ||
+	    dwarf_formudata(dwarf_attr(&member, DW_AT_data_member_location, &attribute), &value))
+		return false;
+	*offset += value;
+	return type_of(&member, type);
+}
+
+bool
+vmt_symbols_dwarf_member(struct vmt_symbols_dwarf *dwarf, const char *variable, const char *path,
+			 uint64_t *offset, uint64_t *bytes)
+{
+	Dwarf_Die found;
+	Dwarf_Die type;
+	bool known = false;
+
+	for (size_t i = 0; i < dwarf->unit_count && !known; i++)
+		known = is_package_of(&dwarf->units[i].root, variable) &&
+			find_child(&dwarf->units[i].root, DW_TAG_variable, variable,
+				   strlen(variable), &found);
+	if (!known || !type_of(&found, &type))
+		return false;
+	*offset = 0;
+	while (*path) {
+		size_t length = strcspn(path, ".");
+
+		if (!step_into(&type, path, length, offset))
+			return false;
+		path += length + (path[length] == '.');
+	}
+	return dwarf_aggregate_size(&type, bytes) == 0;
+}

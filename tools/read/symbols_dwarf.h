@@ -31,4 +31,8 @@ void vmt_symbols_dwarf_close(struct vmt_symbols_dwarf *dwarf);
 size_t vmt_symbols_dwarf_find(struct vmt_symbols_dwarf *dwarf, uint64_t address,
 			      struct vmt_symbols_dwarf_frame *frames, size_t room);
 
+/* Offset and size of a member in a variable of a Go package, as vmt_symbols_go_member has it. */
+bool vmt_symbols_dwarf_member(struct vmt_symbols_dwarf *dwarf, const char *variable,
+			      const char *path, uint64_t *offset, uint64_t *bytes);
+
 #endif

@@ -86,6 +86,13 @@ vmt_symbols_elf_handle(struct vmt_symbols_elf *file)
 	return file->elf;
 }
 
+const unsigned char *
+vmt_symbols_elf_bytes(struct vmt_symbols_elf *file, size_t *length)
+{
+	*length = 0;
+	return (const unsigned char *)elf_rawfile(file->elf, length);
+}
+
 /* The build-id among the notes of one section; 0 bytes = none. */
 static size_t
 find_build_id(Elf_Data *data, const unsigned char **id)

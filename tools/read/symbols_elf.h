@@ -21,6 +21,9 @@ void vmt_symbols_elf_close(struct vmt_symbols_elf *file);
 /* libelf's handle, for libdw. */
 void *vmt_symbols_elf_handle(struct vmt_symbols_elf *file);
 
+/* The file's bytes, as long as it is open; NULL where they can't be had. */
+const unsigned char *vmt_symbols_elf_bytes(struct vmt_symbols_elf *file, size_t *length);
+
 /* Bytes of the build-id; 0 = none. */
 size_t vmt_symbols_elf_build_id(struct vmt_symbols_elf *file, const unsigned char **id);
 

@@ -1,0 +1,337 @@
+/*
+ * test_diff.c: does a diff tell the stories of a program that is known to live them?
+ *
+ * tests/target/diff_demo.c moves, touches and reserves whole megabytes: the rows of its calls must
+ * say so to the byte. Totals hold the libraries' pages too, of which two runs have not quite as
+ * many.
+ */
+#include "tests/e2e/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (INT64_C(1) << 20)
+
+static const char *const modes[] = {"base", "touch", "grow", "reserve", "move", "again"};
+static char traces[6][4096];
+
+enum { BASE, TOUCH, GROW, RESERVE, MOVE, AGAIN };
+
+static int
+make_traces(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		char name[64];
+		struct run run;
+		const char *const argv[] = {built("tests/target/diff_demo"), modes[i], NULL};
+
+		snprintf(name, sizeof(name), "diff.%s.vmt", modes[i]);
+		snprintf(traces[i], sizeof(traces[i]), "%s", scratch_file(name));
+		record(&run, traces[i], NULL, argv);
+		if (run.exit_status != 0)
+			fprintf(stderr, "%s: %s", modes[i], run.err);
+		if (run.exit_status != 0)
+			return run.exit_status;
+		run_free(&run);
+	}
+	return 0;
+}
+
+static json_t *
+diff(int a, int b)
+{
+	struct run run;
+	json_error_t trouble;
+	json_t *root;
+
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", traces[a], traces[b],
+					  "--format=json", NULL},
+		    NULL);
+	if (run.exit_status != 0)
+		fail_msg("diff: status %d: %s", run.exit_status, run.err);
+	assert_string_equal(run.err, "");
+	root = json_loads(run.out, 0, &trouble);
+	if (root == NULL)
+		fail_msg("diff: line %d: %s", trouble.line, trouble.text);
+	run_free(&run);
+	return root;
+}
+
+static void
+expect_verdict(json_t *root, const char *kind, const char *words)
+{
+	const char *text = json_string_value(member(member(root, "verdict"), "text"));
+
+	assert_string_equal(json_string_value(member(root, "schema")), "vmtrace-diff/1");
+	assert_string_equal(json_string_value(member(member(root, "verdict"), "kind")), kind);
+	if (strstr(text, words) == NULL)
+		fail_msg("no \"%s\" in: %s", words, text);
+}
+
+static int64_t
+delta(json_t *row, const char *figure)
+{
+	json_t *value = member(row, figure);
+
+	assert_int_equal(number(value, "b") - number(value, "a"), number(value, "delta"));
+	return number(value, "delta");
+}
+
+static json_t *
+class_row(json_t *root, const char *name)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(member(root, "classes"), i,
+			   row) if (strcmp(json_string_value(member(row, "name")), name) ==
+				    0) return row;
+	fail_msg("no class %s", name);
+	return NULL;
+}
+
+static void
+expect_site(json_t *root, const char *function, const char *match, int64_t committed,
+	    int64_t reserved)
+{
+	json_t *site = find_site(root, "mmap", function, 1);
+
+	if (site == NULL)
+		fail_msg("no row of %s", function);
+	assert_string_equal(json_string_value(member(site, "match")), match);
+	assert_int_equal(delta(site, "committed_bytes"), committed);
+	assert_int_equal(delta(site, "reserved_bytes"), reserved);
+}
+
+/* What is left of a total's change is the libraries' and the stack's. */
+static void
+expect_total(json_t *root, int64_t committed, int64_t reserved)
+{
+	json_t *totals = member(root, "totals");
+	int64_t classes = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(member(root, "classes"), i, row) classes +=
+	    delta(row, "committed_bytes");
+	assert_int_equal(classes, delta(totals, "rss_bytes"));
+	assert_int_equal(delta(totals, "committed_bytes") +
+			     delta(class_row(root, "vmtrace"), "committed_bytes"),
+			 classes);
+	assert_true(llabs(delta(totals, "committed_bytes") - committed) < MIB);
+	assert_int_equal(delta(class_row(root, "mmap"), "committed_bytes"), committed);
+	assert_int_equal(delta(class_row(root, "mmap"), "reserved_bytes"), reserved);
+	assert_true(llabs(delta(totals, "reserved_bytes") - reserved) < MIB);
+}
+
+static void
+test_more_touched(void **state)
+{
+	json_t *there = diff(BASE, TOUCH);
+	json_t *back = diff(TOUCH, BASE);
+
+	(void)state;
+	expect_verdict(there, "more-touched",
+		       "nearly all of it in class mmap: memory that was reserved before is now "
+		       "touched. Most at one call site: reserve_arena diff_demo.c:");
+	expect_verdict(there, "more-touched", "Reserved flat at 1.13 GiB, committed +6");
+	expect_site(there, "reserve_arena", "exact", 64 * MIB, 0);
+	expect_site(there, "reserve_index", "exact", 0, 0);
+	expect_total(there, 64 * MIB, 0);
+	expect_verdict(back, "less-touched", "Reserved flat at 1.13 GiB, committed -");
+	expect_site(back, "reserve_arena", "exact", -64 * MIB, 0);
+	json_decref(there);
+	json_decref(back);
+}
+
+static void
+test_grown(void **state)
+{
+	json_t *there = diff(BASE, GROW);
+	json_t *back = diff(GROW, BASE);
+
+	(void)state;
+	expect_verdict(there, "grown", "class mmap: more is asked for.");
+	expect_verdict(there, "grown", "reserve_more diff_demo.c:");
+	expect_site(there, "reserve_more", "new", 256 * MIB, 256 * MIB);
+	expect_total(there, 256 * MIB, 256 * MIB);
+	expect_verdict(back, "shrunk", "less is asked for.");
+	expect_site(back, "reserve_more", "gone", -256 * MIB, -256 * MIB);
+	json_decref(there);
+	json_decref(back);
+}
+
+static void
+test_more_reserved(void **state)
+{
+	json_t *there = diff(BASE, RESERVE);
+	json_t *back = diff(RESERVE, BASE);
+
+	(void)state;
+	expect_verdict(there, "more-reserved", "more is asked for, and not touched.");
+	expect_site(there, "reserve_more", "new", 0, 256 * MIB);
+	expect_total(there, 0, 256 * MIB);
+	expect_verdict(back, "less-reserved", "Reserved -256 MiB");
+	json_decref(there);
+	json_decref(back);
+}
+
+static void
+test_moved(void **state)
+{
+	json_t *root = diff(BASE, MOVE);
+
+	(void)state;
+	expect_verdict(root, "moved", "RSS is the same (");
+	expect_verdict(root, "moved", "; 64 MiB moved from reserve_arena diff_demo.c:");
+	expect_verdict(root, "moved", " to reserve_index diff_demo.c:");
+	assert_int_equal(number(member(root, "verdict"), "moved_bytes"), 64 * MIB);
+	expect_site(root, "reserve_arena", "exact", -64 * MIB, 0);
+	expect_site(root, "reserve_index", "exact", 64 * MIB, 0);
+	expect_total(root, 0, 0);
+	json_decref(root);
+}
+
+static void
+test_same(void **state)
+{
+	json_t *root = diff(BASE, AGAIN);
+
+	(void)state;
+	expect_verdict(root, "same", "Nothing changed.");
+	expect_total(root, 0, 0);
+	json_decref(root);
+}
+
+static void
+expect_status(int a, int b, const char *limits, int status, const char *words)
+{
+	struct run run;
+
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", "--fail-over", limits,
+					  traces[a], traces[b], NULL},
+		    NULL);
+	if (run.exit_status != status)
+		fail_msg("%s: status %d, not %d: %s", limits, run.exit_status, status, run.err);
+	if (strstr(run.err, words) == NULL || (*words == '\0') != (*run.err == '\0'))
+		fail_msg("%s: not \"%s\": %s", limits, words, run.err);
+	/* What changed is said all the same, unless nothing was compared. */
+	assert_int_equal(run.out_bytes > 0, status != 2);
+	run_free(&run);
+}
+
+static void
+test_limits(void **state)
+{
+	(void)state;
+	expect_status(BASE, TOUCH, "committed=10%", 1, "vmtrace: committed went from ");
+	expect_status(BASE, TOUCH, "committed=10%", 1, "more than 10 %");
+	expect_status(BASE, TOUCH, "committed=60MiB", 1, "more than 60 MiB");
+	expect_status(BASE, TOUCH, "rss=60MiB", 1, "vmtrace: rss went from ");
+	expect_status(BASE, TOUCH, "committed=68MiB,rss=68MiB", 0, "");
+	expect_status(BASE, TOUCH, "committed=120%", 0, "");
+	expect_status(BASE, TOUCH, "reserved=1%,committed=50%", 1, "vmtrace: committed went");
+	expect_status(BASE, RESERVE, "reserved=10%,virtual=255MiB", 1, "; virtual went from ");
+	expect_status(TOUCH, BASE, "committed=0%,rss=0B", 0, "");
+	expect_status(BASE, TOUCH, "committed=", 2, "--fail-over: ''");
+	expect_status(BASE, TOUCH, "committed=10", 2, "--fail-over: '10'");
+	expect_status(BASE, TOUCH, "colour=10%", 2, "--fail-over: 'colour=10%'");
+	expect_status(BASE, TOUCH, "rss=1MiB,", 2, "--fail-over: ''");
+}
+
+static void
+expect_trouble(const char *const argv[], const char *words)
+{
+	struct run run;
+
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 2);
+	assert_string_equal(run.out, "");
+	assert_int_equal(strncmp(run.err, "vmtrace: ", 9), 0);
+	if (strstr(run.err, words) == NULL)
+		fail_msg("no \"%s\" in: %s", words, run.err);
+	run_free(&run);
+}
+
+static void
+test_bad_use(void **state)
+{
+	const char *vmtrace = built("vmtrace");
+
+	(void)state;
+	expect_trouble((const char *const[]){vmtrace, "diff", NULL}, "two trace files");
+	expect_trouble((const char *const[]){vmtrace, "diff", traces[0], NULL}, "two trace files");
+	expect_trouble((const char *const[]){vmtrace, "diff", traces[0], "/nonexistent.vmt", NULL},
+		       "/nonexistent.vmt");
+	expect_trouble((const char *const[]){vmtrace, "diff", "/etc/passwd", traces[0], NULL},
+		       "/etc/passwd");
+	expect_trouble(
+	    (const char *const[]){vmtrace, "diff", "--at", "noon", traces[0], traces[1], NULL},
+	    "noon");
+	expect_trouble(
+	    (const char *const[]){vmtrace, "diff", "--top", "few", traces[0], traces[1], NULL},
+	    "few");
+	expect_trouble(
+	    (const char *const[]){vmtrace, "diff", "--format", "xml", traces[0], traces[1], NULL},
+	    "xml");
+}
+
+/* Before the first snapshot of either nothing is committed that is known of. */
+static void
+test_without_snapshot(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", "--at=1ns", traces[BASE],
+					  traces[TOUCH], NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "A and B have no snapshot"));
+	run_free(&run);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", "--at=1ns",
+					  "--fail-over=rss=1%", traces[BASE], traces[TOUCH], NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 2);
+	assert_non_null(strstr(run.err, "has no snapshot"));
+	run_free(&run);
+}
+
+static void
+test_top_and_width(void **state)
+{
+	struct run run;
+	const char *at;
+
+	(void)state;
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", "--top=1", traces[BASE],
+					  traces[MOVE], NULL},
+		    (const char *const[]){"COLUMNS=72", NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "Call sites by change of committed, 1 of 2, 0 unchanged"));
+	assert_null(strchr(run.out, '\033'));
+	for (at = run.out; *at; at += strcspn(at, "\n") + 1)
+		assert_true(strcspn(at, "\n") <= 72);
+	run_free(&run);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_more_touched),  cmocka_unit_test(test_grown),
+	    cmocka_unit_test(test_more_reserved), cmocka_unit_test(test_moved),
+	    cmocka_unit_test(test_same),	  cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_bad_use),	  cmocka_unit_test(test_without_snapshot),
+	    cmocka_unit_test(test_top_and_width),
+	};
+
+	return cmocka_run_group_tests_name("diff", tests, make_traces, NULL);
+}

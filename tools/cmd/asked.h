@@ -1,0 +1,20 @@
+/*
+ * asked.h: what do options say that several commands have?
+ *
+ * Each returns 0, or -EINVAL with a message that names the option.
+ */
+#ifndef VMT_ASKED_H
+#define VMT_ASKED_H
+
+#include "tools/err.h"
+#include "tools/model/report.h"
+
+#include <stddef.h>
+
+/* --at: "peak" (NULL too), "end", or a time since the start. */
+int vmt_asked_at(const char *text, struct vmt_report_options *build, struct vmt_err *err);
+
+/* --top: a number of rows; NULL leaves *top as it is. */
+int vmt_asked_top(const char *text, size_t *top, struct vmt_err *err);
+
+#endif

@@ -1,0 +1,115 @@
+#include "tools/model/diff.h"
+#include "tools/cmd/asked.h"
+#include "tools/cmd/cmd.h"
+#include "tools/cmd/limits.h"
+#include "tools/cmd/screen.h"
+#include "tools/out/diff_json.h"
+#include "tools/out/diff_text.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define STATUS_EXCEEDED 1
+
+enum { OPTION_AT, OPTION_TOP, OPTION_FORMAT, OPTION_FAIL_OVER };
+
+const struct vmt_option vmt_diff_options[] = {
+    {"at", 0, "WHEN", "of each: peak (default), end, or a time since its start: 1.5s"},
+    {"top", 'n', "N", "rows of call sites (default 12; json: all)"},
+    {"format", 'f', "FORMAT", "text (default), json"},
+    {"fail-over", 0, "LIMITS", "status 1 beyond: committed=10%, rss=64MiB, reserved=, virtual="},
+    {0},
+};
+
+struct wanted {
+	const char *paths[2];
+	struct vmt_report_options build;
+	struct vmt_limits limits;
+	bool has_limits;
+	size_t top;
+	bool json;
+};
+
+static int
+read_options(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
+{
+	static const char *const formats[] = {"text", "json", NULL};
+	int result = 0;
+
+	if (options->operand_count != 2)
+		return vmt_err_set(err, EINVAL, "diff needs two trace files, A and B");
+	*wanted = (struct wanted){.paths = {options->operands[0], options->operands[1]},
+				  .build.symbols = true,
+				  .has_limits = options->values[OPTION_FAIL_OVER]};
+	if (options->values[OPTION_FORMAT]) {
+		result =
+		    vmt_options_choose("--format", options->values[OPTION_FORMAT], formats, err);
+		wanted->json = result == 1;
+	}
+	wanted->top = wanted->json ? SIZE_MAX : VMT_DIFF_TEXT_DEFAULT_TOP;
+	if (result >= 0)
+		result = vmt_asked_top(options->values[OPTION_TOP], &wanted->top, err);
+	if (result >= 0)
+		result = vmt_asked_at(options->values[OPTION_AT], &wanted->build, err);
+	if (wanted->build.at == VMT_AT_PEAK)
+		wanted->build.at = VMT_AT_PLATEAU;
+	if (result >= 0 && wanted->has_limits)
+		result = vmt_limits_parse(&wanted->limits, options->values[OPTION_FAIL_OVER], err);
+	return result < 0 ? result : 0;
+}
+
+static int
+print(const struct vmt_diff *diff, const struct wanted *wanted, struct vmt_err *err)
+{
+	struct vmt_diff_text_options text = {.paths = {wanted->paths[0], wanted->paths[1]},
+					     .top = wanted->top};
+	struct vmt_diff_json_options json = {.paths = {wanted->paths[0], wanted->paths[1]},
+					     .top = wanted->top};
+
+	if (wanted->json)
+		return vmt_diff_json_print(diff, &json, stdout, err);
+	text.layout = vmt_screen_layout();
+	vmt_diff_text_print(diff, &text);
+	return 0;
+}
+
+static int
+compare(const struct vmt_report *const reports[2], const struct wanted *wanted, struct vmt_err *err)
+{
+	struct vmt_diff *diff = NULL;
+	int result = vmt_diff_build(&diff, reports[0], reports[1], wanted->build.at, err);
+
+	if (result == 0)
+		result = print(diff, wanted, err);
+	if (result == 0 && wanted->has_limits)
+		result = vmt_limits_check(&wanted->limits, diff, err);
+	vmt_diff_free(diff);
+	return result > 0 ? STATUS_EXCEEDED : result;
+}
+
+int
+vmt_diff_main(int argc, char **argv, struct vmt_err *err)
+{
+	struct vmt_options options = {.operand_count = 0};
+	struct vmt_report *reports[2] = {NULL, NULL};
+	struct wanted wanted = {.json = false};
+	int result;
+
+	result = vmt_options_parse(&options, vmt_diff_options, argc, argv, false, err);
+	if (result == 0)
+		result = read_options(&options, &wanted, err);
+	if (result < 0)
+		return result;
+	for (int i = 0; i < 2 && result == 0; i++)
+		result = vmt_report_build(&reports[i], wanted.paths[i], &wanted.build, err);
+	/* EINVAL is a wrong command line's alone. */
+	if (result == -EINVAL)
+		result = -EBADMSG;
+	if (result == 0)
+		result = compare((const struct vmt_report *const[]){reports[0], reports[1]},
+				 &wanted, err);
+	vmt_report_free(reports[0]);
+	vmt_report_free(reports[1]);
+	return result;
+}

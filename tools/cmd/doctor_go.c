@@ -1,0 +1,94 @@
+#include "tools/cmd/doctor.h"
+#include "tools/read/goprogram.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Whether the library gets in at all: the obstacle was told, this says what does help with Go. */
+static void
+check_linking(struct vmt_doctor *doctor, const struct vmt_program *program,
+	      const struct vmt_goprogram *go)
+{
+	if (go->cgo)
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_OK, NULL,
+		    "cgo: C code is linked in; its calls are seen with their Go callers");
+	else if (program->libc == VMT_PROGRAM_LIBC_NONE)
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_NOTE,
+		    "build it with CGO_ENABLED=1 and -ldflags=-linkmode=external, or with "
+		    "an import \"C\" in it; until then GODEBUG=gctrace=1 and "
+		    "runtime/metrics tell what Go counts",
+		    "no cgo: the Go linker made it static");
+	else
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_NOTE,
+		    "build it with CGO_ENABLED=1 and -ldflags=-linkmode=external, or with "
+		    "an import \"C\" in it",
+		    "no cgo: the Go runtime makes all its memory calls and threads "
+		    "without libc, and those are not recorded");
+}
+
+static void
+check_symbols(struct vmt_doctor *doctor, const struct vmt_goprogram *go)
+{
+	if (go->has_symbols && go->has_debug)
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "not stripped: lines of Go and C, and the runtime's own counters");
+	else
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "build it without -s and -w in -ldflags to have them",
+			       "stripped (%s): Go functions and lines%s are known all the same; "
+			       "lines of C code and the runtime's own counters are not",
+			       go->has_symbols ? "-w" : "-s -w",
+			       go->has_inlined ? "" : " (but no inlined calls)");
+}
+
+/* One line for the sites that would be seen, one for each of the others. */
+static void
+check_sites(struct vmt_doctor *doctor, const struct vmt_goprogram *go)
+{
+	char known[512] = "";
+
+	for (size_t i = 0; i < go->site_count; i++) {
+		size_t used = strlen(known);
+
+		if (go->sites[i].known)
+			snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "",
+				 go->sites[i].symbol);
+		else
+			vmt_doctor_say(
+			    doctor, VMT_DOCTOR_NOTE,
+			    "read what that call gives back as a lower bound",
+			    "raw system calls in %s have machine code that is not known: "
+			    "they are left alone",
+			    go->sites[i].symbol);
+	}
+	if (known[0])
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "raw system calls of the Go runtime that would be recorded: %s",
+			       known);
+	else if (!go->supported)
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_NOTE, "read madvise figures of the Go heap as lower bounds",
+		    "the Go runtime makes some system calls past libc; on this machine's "
+		    "processor they are not recorded");
+}
+
+void
+vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_program *program)
+{
+	struct vmt_goprogram go;
+
+	if (!vmt_goprogram_inspect(&go, program->path) || !go.is_go) {
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "read madvise figures of the Go heap as lower bounds",
+			       "the Go runtime's table of functions was not found: its raw system "
+			       "calls are not recorded");
+		return;
+	}
+	check_linking(doctor, program, &go);
+	check_symbols(doctor, &go);
+	if (go.cgo && program->libc != VMT_PROGRAM_LIBC_NONE)
+		check_sites(doctor, &go);
+}

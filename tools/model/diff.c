@@ -1,0 +1,267 @@
+#include "tools/model/diff.h"
+
+#include "tools/model/diff_parts.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t
+vmt_diff_delta(const struct vmt_diff_figure *figure)
+{
+	return (int64_t)(figure->b - figure->a);
+}
+
+uint64_t
+vmt_diff_distance(const struct vmt_diff_figure *figure)
+{
+	return figure->b > figure->a ? figure->b - figure->a : figure->a - figure->b;
+}
+
+const char *
+vmt_diff_match_word(enum vmt_diff_match match)
+{
+	static const char *const words[] = {
+	    [VMT_DIFF_EXACT] = "exact",	    [VMT_DIFF_INLINING] = "inlining",
+	    [VMT_DIFF_RUNTIME] = "runtime", [VMT_DIFF_INNERMOST] = "innermost",
+	    [VMT_DIFF_NEW] = "new",	    [VMT_DIFF_GONE] = "gone",
+	};
+
+	assert(match <= VMT_DIFF_GONE);
+	return words[match];
+}
+
+const char *
+vmt_diff_kind_word(enum vmt_diff_kind kind)
+{
+	static const char *const words[] = {
+	    [VMT_DIFF_UNKNOWN] = "unknown",
+	    [VMT_DIFF_SAME] = "same",
+	    [VMT_DIFF_MOVED] = "moved",
+	    [VMT_DIFF_MORE_TOUCHED] = "more-touched",
+	    [VMT_DIFF_LESS_TOUCHED] = "less-touched",
+	    [VMT_DIFF_GROWN] = "grown",
+	    [VMT_DIFF_SHRUNK] = "shrunk",
+	    [VMT_DIFF_MORE_RESERVED] = "more-reserved",
+	    [VMT_DIFF_LESS_RESERVED] = "less-reserved",
+	};
+
+	assert(kind <= VMT_DIFF_LESS_RESERVED);
+	return words[kind];
+}
+
+static bool
+is_sampled(const struct vmt_report *report)
+{
+	return report->coverage.malloc_mode && strcmp(report->coverage.malloc_mode, "sampled") == 0;
+}
+
+uint64_t
+vmt_diff_parts_error(const struct vmt_diff *diff, double estimated_a, double estimated_b)
+{
+	double variance = (double)diff->a->coverage.malloc_sample_bytes * estimated_a +
+			  (double)diff->b->coverage.malloc_sample_bytes * estimated_b;
+
+	assert(estimated_a >= 0 && estimated_b >= 0);
+	return (uint64_t)llround(2 * sqrt(variance));
+}
+
+static struct vmt_diff_class *
+class_named(struct vmt_diff *diff, const char *name)
+{
+	for (size_t i = 0; i < diff->class_count; i++)
+		if (strcmp(diff->classes[i].name, name) == 0)
+			return &diff->classes[i];
+	diff->classes[diff->class_count] = (struct vmt_diff_class){.name = name};
+	return &diff->classes[diff->class_count++];
+}
+
+static void
+add_classes(struct vmt_diff *diff, const struct vmt_report *report, bool of_b)
+{
+	for (size_t i = 0; i < report->class_count; i++) {
+		const struct vmt_class *from = &report->classes[i];
+		struct vmt_diff_class *row = class_named(diff, from->name);
+
+		*(of_b ? &row->reserved_bytes.b : &row->reserved_bytes.a) += from->reserved_bytes;
+		*(of_b ? &row->committed_bytes.b : &row->committed_bytes.a) +=
+		    from->committed_bytes;
+		*(of_b ? &row->swapped_bytes.b : &row->swapped_bytes.a) += from->swapped_bytes;
+	}
+}
+
+static uint64_t
+live_committed(const struct vmt_report *report)
+{
+	for (size_t i = 0; i < report->class_count; i++)
+		if (strcmp(report->classes[i].name, "malloc live") == 0)
+			return report->classes[i].committed_bytes;
+	return 0;
+}
+
+/* What of the heap is live is an estimate where blocks are sampled, and so is the rest of it. */
+static void
+set_class_errors(struct vmt_diff *diff)
+{
+	double a = is_sampled(diff->a) ? (double)live_committed(diff->a) : 0;
+	double b = is_sampled(diff->b) ? (double)live_committed(diff->b) : 0;
+
+	for (size_t i = 0; i < diff->class_count; i++) {
+		struct vmt_diff_class *row = &diff->classes[i];
+
+		if (strcmp(row->name, "malloc live") != 0 &&
+		    strcmp(row->name, "malloc retained") != 0)
+			continue;
+		row->estimate = is_sampled(diff->a) || is_sampled(diff->b);
+		row->error_bytes = vmt_diff_parts_error(diff, a, b);
+	}
+}
+
+static int
+build_classes(struct vmt_diff *diff)
+{
+	size_t most = diff->a->class_count + diff->b->class_count;
+
+	if (most == 0)
+		return 0;
+	diff->classes = calloc(most, sizeof(*diff->classes));
+	if (!diff->classes)
+		return -ENOMEM;
+	add_classes(diff, diff->a, false);
+	add_classes(diff, diff->b, true);
+	assert(diff->class_count <= most);
+	set_class_errors(diff);
+	return 0;
+}
+
+static void
+set_totals(struct vmt_diff *diff)
+{
+	const struct vmt_report *a = diff->a;
+	const struct vmt_report *b = diff->b;
+
+	for (size_t i = 0; i < diff->class_count; i++) {
+		const struct vmt_diff_class *row = &diff->classes[i];
+
+		if (strcmp(row->name, VMT_DIFF_TRACER_CLASS) == 0)
+			continue;
+		diff->totals.reserved_bytes.a += row->reserved_bytes.a;
+		diff->totals.reserved_bytes.b += row->reserved_bytes.b;
+		diff->totals.committed_bytes.a += row->committed_bytes.a;
+		diff->totals.committed_bytes.b += row->committed_bytes.b;
+	}
+#define FIGURE(name) ((struct vmt_diff_figure){a->snapshot.name, b->snapshot.name})
+	diff->totals.rss_bytes = FIGURE(rss_bytes);
+	diff->totals.virtual_bytes = FIGURE(virtual_bytes);
+	diff->totals.swap_bytes = FIGURE(swap_bytes);
+	diff->totals.huge_bytes = FIGURE(huge_bytes);
+#undef FIGURE
+	diff->totals.skew_bytes = a->snapshot.skew_bytes + b->snapshot.skew_bytes;
+}
+
+/* Snapshots cost, and are rare; RSS alone is read often. */
+static uint64_t
+missed(const struct vmt_report *report)
+{
+	uint64_t peak = report->snapshot.rss_bytes;
+
+	for (size_t i = 0; i < report->rss_count; i++)
+		if (report->rss[i].rss_bytes > peak)
+			peak = report->rss[i].rss_bytes;
+	return report->snapshot.taken ? peak - report->snapshot.rss_bytes : 0;
+}
+
+/* Larger differences first. */
+static int
+compare_distances(const struct vmt_diff_figure *a, const struct vmt_diff_figure *b)
+{
+	uint64_t of_a = vmt_diff_distance(a);
+	uint64_t of_b = vmt_diff_distance(b);
+
+	return of_a > of_b ? -1 : of_a < of_b;
+}
+
+static int
+compare_rows(const struct vmt_diff_figure *committed_a, const struct vmt_diff_figure *committed_b,
+	     const struct vmt_diff_figure *reserved_a, const struct vmt_diff_figure *reserved_b)
+{
+	int order = compare_distances(committed_a, committed_b);
+
+	if (order == 0)
+		order = compare_distances(reserved_a, reserved_b);
+	if (order == 0)
+		order = committed_a->b > committed_b->b ? -1 : committed_a->b < committed_b->b;
+	return order;
+}
+
+static int
+compare_classes(const void *left, const void *right)
+{
+	const struct vmt_diff_class *a = left;
+	const struct vmt_diff_class *b = right;
+	int order = compare_rows(&a->committed_bytes, &b->committed_bytes, &a->reserved_bytes,
+				 &b->reserved_bytes);
+
+	return order ? order : strcmp(a->name, b->name);
+}
+
+static int
+compare_sites(const void *left, const void *right)
+{
+	const struct vmt_diff_site *a = left;
+	const struct vmt_diff_site *b = right;
+	int order = compare_rows(&a->committed_bytes, &b->committed_bytes, &a->reserved_bytes,
+				 &b->reserved_bytes);
+
+	if (order == 0)
+		order = strcmp(a->kind, b->kind);
+	if (order == 0 && a->match != b->match)
+		order = a->match < b->match ? -1 : 1;
+	/* Rows of one report: its own order. */
+	return order ? order : a->shown < b->shown ? -1 : a->shown > b->shown;
+}
+
+static void
+sort_rows(struct vmt_diff *diff)
+{
+	if (diff->class_count)
+		qsort(diff->classes, diff->class_count, sizeof(*diff->classes), compare_classes);
+	if (diff->site_count)
+		qsort(diff->sites, diff->site_count, sizeof(*diff->sites), compare_sites);
+}
+
+int
+vmt_diff_build(struct vmt_diff **result, const struct vmt_report *a, const struct vmt_report *b,
+	       enum vmt_report_at at, struct vmt_err *err)
+{
+	struct vmt_diff *diff = calloc(1, sizeof(*diff));
+
+	*result = NULL;
+	if (!diff)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	diff->a = a;
+	diff->b = b;
+	if (build_classes(diff) < 0 || vmt_diff_parts_match(diff) < 0) {
+		vmt_diff_free(diff);
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	}
+	set_totals(diff);
+	if (at == VMT_AT_PEAK || at == VMT_AT_PLATEAU)
+		diff->totals.missed_bytes = (struct vmt_diff_figure){missed(a), missed(b)};
+	sort_rows(diff);
+	vmt_diff_parts_judge(diff);
+	*result = diff;
+	return 0;
+}
+
+void
+vmt_diff_free(struct vmt_diff *diff)
+{
+	if (!diff)
+		return;
+	free(diff->classes);
+	free(diff->sites);
+	free(diff);
+}

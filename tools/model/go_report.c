@@ -1,0 +1,216 @@
+#include "tools/model/building.h"
+#include "tools/model/go_figures.h"
+#include "tools/read/go_counters.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A text of the head, which has been checked. */
+static char *
+keep_text(struct vmt_building *building, const char *text)
+{
+	return vmt_strings_intern(building->strings, text, strlen(text));
+}
+
+static int
+fill_sites(struct vmt_building *building, const struct vmt_go *go)
+{
+	struct vmt_report *report = &building->report;
+
+	report->coverage.go_sites =
+	    calloc((size_t)go->sites_count + 1, sizeof(struct vmt_go_site_row));
+	if (!report->coverage.go_sites)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < go->sites_count; i++) {
+		struct vmt_go_site_row *row = &report->coverage.go_sites[i];
+		const struct vmt_go_site *site = &go->sites[i];
+
+		row->patched = site->patched == 1;
+		row->symbol = keep_text(building, site->symbol);
+		row->why = keep_text(building, site->why);
+		if (!row->symbol || !row->why)
+			return -ENOMEM;
+		report->coverage.go_site_count++;
+	}
+	return 0;
+}
+
+/* The module that the object lies in. */
+static bool
+module_of(const struct vmt_building *building, uint64_t address, struct vmt_module *module)
+{
+	uint32_t span = vmt_eras_find(building->replay->eras, address);
+
+	return span &&
+	       vmt_trace_module(building->trace,
+				vmt_eras_span(building->replay->eras, span)->module, module);
+}
+
+/* Where the counters' members lie; why that is not known, or NULL. */
+static const char *
+lay_out(const struct vmt_building *building, const struct vmt_go *go, struct vmt_go_layout *layout)
+{
+	struct vmt_module module;
+
+	if (!go->objects_count)
+		return go->flags & VMT_GO_STRIPPED
+			   ? "the program is stripped (-ldflags -s): where its runtime keeps its "
+			     "counters is not to be found"
+			   : "the program's symbol table does not name the runtime's counters";
+	if (!module_of(building, go->objects[0].address, &module))
+		return "which file the runtime's counters lie in is not known";
+	if (!vmt_symbols_has_debug(building->names, &module)) {
+		const char *trouble = vmt_symbols_trouble(building->names, &module);
+
+		return trouble && !strstr(trouble, "no debug information")
+			   ? trouble
+			   : "the program has no debug information (-ldflags -w): the layout of "
+			     "its runtime's counters is not known";
+	}
+	vmt_go_figures_lay_out(layout, building->names, &module);
+	return layout->usable ? NULL : "a Go version whose counters are laid out in another way";
+}
+
+/* One chunk's figures; those of the report's snapshot go into the report. */
+static bool
+take_counters(struct vmt_building *building, const struct vmt_trace_chunk *chunk,
+	      const struct vmt_go_layout *layout)
+{
+	struct vmt_report *report = &building->report;
+	struct vmt_go_point *point = &report->go.points[report->go.point_count];
+	struct vmt_go_counters_read counters;
+	struct vmt_err err = {{0}};
+	const unsigned char *bytes;
+	size_t length;
+
+	if (vmt_trace_payload(building->trace, chunk, &bytes, &length, &err) ||
+	    vmt_go_counters_read(&counters, bytes, length, &err) ||
+	    !vmt_go_figures_add_up(&point->figures, layout, &counters))
+		return false;
+	point->time_ns = vmt_trace_time_ns(building->trace, counters.head.time);
+	report->go.point_count++;
+	if (!building->joined || counters.head.snapshot != report->snapshot.index)
+		return false;
+	report->go.figures = point->figures;
+	return true;
+}
+
+static int
+fill_figures(struct vmt_building *building, const struct vmt_go *go)
+{
+	struct vmt_report *report = &building->report;
+	struct vmt_go_layout layout;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+	bool found = false;
+
+	report->go.points = calloc(count + 1, sizeof(*report->go.points));
+	if (!report->go.points)
+		return -ENOMEM;
+	report->go.uncounted = lay_out(building, go, &layout);
+	for (size_t i = 0; !report->go.uncounted && i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_GO)
+			found |= take_counters(building, &chunks[i], &layout);
+	if (!report->go.uncounted && !found)
+		report->go.uncounted = "the runtime's counters were not read with this snapshot";
+	return 0;
+}
+
+static uint64_t
+committed_of(const struct vmt_building *building, enum vmt_class_id class)
+{
+	return building->residency.classes[class].bytes[VMT_AMOUNT_COMMITTED];
+}
+
+static void
+fill_shares(struct vmt_building *building)
+{
+	struct vmt_report *report = &building->report;
+
+	for (int i = VMT_CLASS_GO_HEAP; i <= VMT_CLASS_GO_OTHER; i++)
+		report->go.go_bytes += committed_of(building, (enum vmt_class_id)i);
+	report->go.malloc_live_bytes = committed_of(building, VMT_CLASS_MALLOC_LIVE);
+	report->go.malloc_retained_bytes = committed_of(building, VMT_CLASS_MALLOC_RETAINED);
+	report->go.neither_bytes = report->snapshot.rss_bytes - report->go.go_bytes -
+				   report->go.malloc_live_bytes - report->go.malloc_retained_bytes;
+}
+
+/* The sites that are not patched for the reason of site `first`, as one line; the first of them
+ * says it. */
+static int
+add_unpatched(struct vmt_building *building, size_t first)
+{
+	const struct vmt_report *report = &building->report;
+	const char *why = report->coverage.go_sites[first].why;
+	char symbols[512] = "";
+
+	for (size_t i = 0; i < report->coverage.go_site_count; i++) {
+		const struct vmt_go_site_row *row = &report->coverage.go_sites[i];
+		size_t used = strlen(symbols);
+
+		if (row->patched || strcmp(row->why, why) != 0)
+			continue;
+		if (i < first)
+			return 0;
+		snprintf(symbols + used, sizeof(symbols) - used, "%s%s", used ? ", " : "",
+			 row->symbol);
+	}
+	return vmt_coverage_add(building,
+				"raw system calls of the Go runtime are not recorded in %s: %s",
+				symbols, why);
+}
+
+static int
+add_blind_spots(struct vmt_building *building, const struct vmt_go *go)
+{
+	const struct vmt_report *report = &building->report;
+	int status = 0;
+
+	for (size_t i = 0; !status && i < report->coverage.go_site_count; i++)
+		if (!report->coverage.go_sites[i].patched)
+			status = add_unpatched(building, i);
+	if (!status && go->missed_calls)
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " raw system calls of the Go runtime passed "
+					  "unrecorded: no stack to record them on was free",
+					  go->missed_calls);
+	if (!status && report->go.uncounted)
+		status = vmt_coverage_add(building, "what the Go runtime itself counts: %s",
+					  report->go.uncounted);
+	if (!status)
+		status =
+		    vmt_coverage_add(building, "goroutines' stacks are part of the Go heap: spans "
+					       "inside arenas can't be told apart from outside");
+	return status;
+}
+
+int
+vmt_go_report_fill(struct vmt_building *building)
+{
+	const struct vmt_go *go = &vmt_trace_head(building->trace)->go;
+	struct vmt_report *report = &building->report;
+	int status;
+
+	if (!go->version[0])
+		return 0;
+	report->go.version = keep_text(building, go->version);
+	if (!report->go.version)
+		return -ENOMEM;
+	report->go.cgo = (go->flags & VMT_GO_CGO) != 0;
+	report->go.stripped = (go->flags & VMT_GO_STRIPPED) != 0;
+	status = fill_sites(building, go);
+	if (!status)
+		status = fill_figures(building, go);
+	fill_shares(building);
+	return status ? status : add_blind_spots(building, go);
+}
+
+void
+vmt_go_report_free(struct vmt_report *report)
+{
+	free(report->go.points);
+	free(report->coverage.go_sites);
+}

@@ -1,0 +1,268 @@
+#include "tools/out/diff_text.h"
+
+#include "tools/out/diff_headline.h"
+#include "tools/out/headline.h"
+#include "tools/out/rank.h"
+#include "tools/out/text.h"
+#include "tools/out/units.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define CALLERS_SHOWN 3u
+/* Narrower than these, a row drops the columns of reserved, then its ratios, then A. */
+#define WIDE_COLUMNS 98u
+#define MIDDLE_COLUMNS 76u
+#define NARROW_COLUMNS 56u
+#define NAME_LEAST_COLUMNS 36u
+#define FIGURES_BYTES 192u
+
+static void
+title(const struct vmt_diff_text_options *options, const char *text)
+{
+	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s", "");
+	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s", text);
+}
+
+/* "54 %", "-" of nothing. */
+static const char *
+ratio(char text[8], uint64_t part, uint64_t whole)
+{
+	if (whole == 0)
+		snprintf(text, 8, "-");
+	else if (part > 0 && part < whole / 200)
+		snprintf(text, 8, "<1 %%");
+	else
+		snprintf(text, 8, "%.0f %%", 100.0 * (double)part / (double)whole);
+	return text;
+}
+
+/* The figures of a row: the same columns for classes, sites and their sum. */
+struct row {
+	const struct vmt_diff_figure *reserved;
+	const struct vmt_diff_figure *committed;
+	bool estimate;
+	uint64_t error_bytes;
+};
+
+/* ' ' exact, '~' beyond, '?' within the sampling error. */
+static char
+mark(const struct row *row)
+{
+	if (!row->estimate)
+		return ' ';
+	return vmt_diff_distance(row->committed) > row->error_bytes ? '~' : '?';
+}
+
+static const char *
+write_figures(const struct vmt_diff_text_options *options, const struct row *row,
+	      char text[FIGURES_BYTES])
+{
+	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char committed[2][VMT_UNITS_BYTES];
+	char reserved[2][VMT_UNITS_BYTES];
+	char ratios[2][8];
+	size_t used;
+
+	used = (size_t)snprintf(text, FIGURES_BYTES, "%c%11s", mark(row),
+				vmt_diff_headline_change(change, row->committed));
+	if (options->layout.columns >= NARROW_COLUMNS)
+		used += (size_t)snprintf(text + used, FIGURES_BYTES - used, " %9s",
+					 vmt_units_bytes(committed[0], row->committed->a));
+	used += (size_t)snprintf(text + used, FIGURES_BYTES - used, " %9s",
+				 vmt_units_bytes(committed[1], row->committed->b));
+	if (options->layout.columns >= WIDE_COLUMNS)
+		used += (size_t)snprintf(text + used, FIGURES_BYTES - used, " %9s %9s",
+					 vmt_units_bytes(reserved[0], row->reserved->a),
+					 vmt_units_bytes(reserved[1], row->reserved->b));
+	if (options->layout.columns >= MIDDLE_COLUMNS)
+		snprintf(text + used, FIGURES_BYTES - used, " %5s %5s",
+			 ratio(ratios[0], row->committed->a, row->reserved->a),
+			 ratio(ratios[1], row->committed->b, row->reserved->b));
+	return text;
+}
+
+static void
+print_heading(const struct vmt_diff_text_options *options, const char *what)
+{
+	const struct vmt_layout *layout = &options->layout;
+	const char *ratios = layout->columns >= MIDDLE_COLUMNS ? "     A     B" : "";
+
+	if (layout->columns < NARROW_COLUMNS) {
+		vmt_layout_line(layout, VMT_STYLE_DIM, " %11s %9s  %s", "change", "B", what);
+		return;
+	}
+	vmt_layout_line(layout, VMT_STYLE_DIM, " %11s %19s%s%s", "", "committed in A, B",
+			layout->columns >= WIDE_COLUMNS ? "    reserved in A, B" : "",
+			*ratios ? "       ratio" : "");
+	vmt_layout_line(layout, VMT_STYLE_DIM, " %11s %9s %9s%s%s  %s", "change", "A", "B",
+			layout->columns >= WIDE_COLUMNS ? "         A         B" : "", ratios,
+			what);
+}
+
+static void
+print_side(const struct vmt_diff_text_options *options, const char *name,
+	   const struct vmt_report *report, const char *path)
+{
+	char command[512];
+	char when[VMT_UNITS_BYTES];
+	char rss[VMT_UNITS_BYTES];
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_layout_shorten(&options->layout, command, sizeof(command),
+			   report->process.cmdline ? report->process.cmdline : "", 120);
+	snprintf(text, sizeof(text), "%s: %s, %s (process %" PRIu32 "), RSS %s at %s", name, path,
+		 command, report->process.pid, vmt_units_bytes(rss, report->snapshot.rss_bytes),
+		 vmt_units_duration(
+		     when, report->snapshot.time_ns > 0 ? (uint64_t)report->snapshot.time_ns : 0));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 3);
+	vmt_headline_losses(report, text, sizeof(text));
+	if (text[0])
+		vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 3);
+}
+
+static void
+print_top(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_diff_headline_write(diff, text, sizeof(text));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 0);
+	for (unsigned i = 0;; i++) {
+		vmt_diff_headline_caveat(diff, i, text, sizeof(text));
+		if (!text[0])
+			break;
+		vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);
+	}
+	print_side(options, "A", diff->a, options->paths[0]);
+	print_side(options, "B", diff->b, options->paths[1]);
+}
+
+static void
+print_classes(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	const struct row all = {.reserved = &diff->totals.reserved_bytes,
+				.committed = &diff->totals.committed_bytes};
+	char figures[FIGURES_BYTES];
+
+	if (diff->class_count == 0)
+		return;
+	title(options, "The whole address space");
+	print_heading(options, "class");
+	for (size_t i = 0; i < diff->class_count; i++) {
+		const struct vmt_diff_class *class = &diff->classes[i];
+		const struct row row = {&class->reserved_bytes, &class->committed_bytes,
+					class->estimate, class->error_bytes};
+
+		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s  %s",
+				write_figures(options, &row, figures), class->name);
+	}
+	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s  together, without vmtrace",
+			write_figures(options, &all, figures));
+}
+
+/* The frame in `columns`. */
+static const char *
+short_frame(const struct vmt_layout *layout, const struct vmt_frame *frame, char *result,
+	    size_t result_bytes, size_t columns)
+{
+	char text[1024];
+
+	vmt_text_frame(frame, text, sizeof(text));
+	return vmt_layout_shorten(layout, result, result_bytes, text, columns);
+}
+
+static void
+print_callers(const struct vmt_diff_text_options *options, const struct vmt_stack_frames *stack,
+	      size_t first, size_t indent)
+{
+	const struct vmt_layout *layout = &options->layout;
+	size_t depth = vmt_rank_depth(stack);
+	char name[1024];
+
+	for (size_t i = first; i < depth && i < first + CALLERS_SHOWN; i++)
+		vmt_layout_line(layout, VMT_STYLE_DIM, "%*s<- %s", (int)indent, "",
+				short_frame(layout, &stack->frames[i], name, sizeof(name),
+					    layout->columns - indent - 3));
+}
+
+static const char *
+match_note(enum vmt_diff_match match)
+{
+	return match == VMT_DIFF_NEW ? "new " : match == VMT_DIFF_GONE ? "gone " : "";
+}
+
+static void
+print_site(const struct vmt_diff_site *site, const struct vmt_diff_text_options *options)
+{
+	const struct vmt_layout *layout = &options->layout;
+	const struct vmt_stack_frames *stack = &site->shown->stack;
+	const struct row row = {&site->reserved_bytes, &site->committed_bytes, site->estimate,
+				site->error_bytes};
+	const char *note = match_note(site->match);
+	size_t owner = vmt_rank_owner(stack);
+	char text[FIGURES_BYTES];
+	char name[1024] = "(no stack)";
+	const char *figures = write_figures(options, &row, text);
+	size_t indent = strlen(figures) + 2;
+	size_t words = strlen(note) + strlen(site->kind) + 1;
+	size_t room;
+
+	if (indent + words + NAME_LEAST_COLUMNS > layout->columns) {
+		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s", figures);
+		figures = "  ";
+		indent = 4;
+	}
+	room = layout->columns > indent + words ? layout->columns - indent - words : 1;
+	if (stack->count)
+		short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
+	vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s  %s%s %s", figures, note, site->kind, name);
+	print_callers(options, stack, owner + 1, indent);
+}
+
+static bool
+is_changed(const struct vmt_diff_site *site)
+{
+	return vmt_diff_distance(&site->committed_bytes) ||
+	       vmt_diff_distance(&site->reserved_bytes);
+}
+
+static void
+print_sites(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	size_t changed = 0;
+	size_t shown;
+	bool estimates = false;
+	char text[128];
+
+	/* Rows are in the order of their differences: those without one are the last. */
+	while (changed < diff->site_count && is_changed(&diff->sites[changed]))
+		changed++;
+	if (diff->site_count == 0)
+		return;
+	shown = changed < options->top ? changed : options->top;
+	snprintf(text, sizeof(text), "Call sites by change of committed, %zu of %zu, %zu unchanged",
+		 shown, changed, diff->site_count - changed);
+	title(options, text);
+	if (shown)
+		print_heading(options, "call");
+	for (size_t i = 0; i < shown; i++) {
+		print_site(&diff->sites[i], options);
+		estimates |= diff->sites[i].estimate;
+	}
+	if (estimates)
+		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM,
+				"~ = estimated from samples; ? = the change is within the "
+				"sampling error",
+				4);
+}
+
+void
+vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	assert(options->layout.columns >= 20);
+	print_top(diff, options);
+	print_classes(diff, options);
+	print_sites(diff, options);
+}

@@ -1,0 +1,29 @@
+/*
+ * text_parts.h: how do the parts of a report's text look alike?
+ *
+ * Shared by text.c and the text_*.c files. Writes to the layout's stream.
+ */
+#ifndef VMT_TEXT_PARTS_H
+#define VMT_TEXT_PARTS_H
+
+#include "tools/model/report.h"
+#include "tools/out/text.h"
+
+/* An empty line and a title. */
+void vmt_text_title(const struct vmt_text_options *options, const char *text);
+
+/* The name of what stands in a row, after `figures`, on the same line where it has room; then its
+ * callers. */
+void vmt_text_named(const struct vmt_text_options *options, const char *figures, const char *kind,
+		    const struct vmt_stack_frames *stack);
+
+/* Every advice, and what a Go runtime's was for. */
+void vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* Of a process with a Go runtime: whose RSS is; nothing for others. */
+void vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* What the runtime counts, what is mapped, what is resident. */
+void vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *options);
+
+#endif
