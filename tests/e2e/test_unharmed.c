@@ -170,7 +170,8 @@ test_seccomp_filter(void **state)
 				 200 << 20);
 		assert_int_equal(site_sum(root, "malloc", "block_filtered", "count"),
 				 i == 0 ? 0 : 201);
-		/* Nobody asked for a snapshot at the end: the last one may have met a live block. */
+		/* Nobody asked for a snapshot at the end: the last one may have met a live block.
+		 */
 		assert_int_equal(site_sum(root, "malloc", "block_filtered", "released_bytes"),
 				 i == 0 ? 0 : 201 * 300000);
 		json_decref(root);

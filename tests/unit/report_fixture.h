@@ -77,7 +77,11 @@ static struct vmt_file_row fixture_files[] = {
     {fixture_path, MIB(80), MIB(58)},
 };
 static struct vmt_advice fixture_advice[] = {
-    {"MADV_DONTNEED", 12, MIB(40), MIB(20), {fixture_frames_a, 4}},
+    {.advice = "MADV_DONTNEED",
+     .calls = 12,
+     .bytes = MIB(40),
+     .committed_before_bytes = MIB(20),
+     .stack = {fixture_frames_a, 4}},
 };
 static struct vmt_rss_point fixture_rss[] = {
     {0, MIB(1)},

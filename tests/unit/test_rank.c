@@ -82,6 +82,11 @@ the_owner_is_the_programs_own_frame(void **state)
 	    {"std::thread::run", "/srv/app"},
 	    {"start_thread", "/lib/libc.so.6"},
 	};
+	static const char *const go[][2] = {
+	    {"x_cgo_mmap", "/srv/app"},	      {"runtime.mmap", "/srv/app"},
+	    {"runtime.mallocgc", "/srv/app"}, {"main.fill", "/srv/app"},
+	    {"main.main", "/srv/app"},
+	};
 	struct vmt_stack_frames none = {NULL, 0};
 	size_t depth;
 
@@ -92,6 +97,7 @@ the_owner_is_the_programs_own_frame(void **state)
 	assert_int_equal(depth, 2);
 	assert_int_equal(owner_of(templates, 3, &depth), 1);
 	assert_int_equal(depth, 2);
+	assert_int_equal(owner_of(go, 5, &depth), 3);
 	assert_int_equal(vmt_rank_owner(&none), 0);
 	assert_int_equal(vmt_rank_depth(&none), 0);
 }

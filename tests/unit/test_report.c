@@ -181,6 +181,31 @@ peak_is_the_later_of_the_largest(void **state)
 	build_trace_free(build);
 }
 
+/* Half a MiB is 128 pages. */
+static void
+plateau_is_the_last_near_the_peak(void **state)
+{
+	static const uint64_t resident_pages[] = {500, 1000, 872, 871, 860, 1500, 1600, 1473, 1471};
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_report *report;
+
+	(void)state;
+	for (uint32_t i = 0; i < 5; i++)
+		snapshot(build, 10 + i, i, resident_pages[i], 4096);
+	report = report_of(build, VMT_AT_PLATEAU, 0);
+	assert_int_equal(report->snapshot.index, 2);
+	vmt_report_free(report);
+	for (uint32_t i = 5; i < 9; i++)
+		snapshot(build, 10 + i, i, resident_pages[i], 4096);
+	report = report_of(build, VMT_AT_PLATEAU, 0);
+	assert_int_equal(report->snapshot.index, 7);
+	vmt_report_free(report);
+	report = report_of(build, VMT_AT_PEAK, 0);
+	assert_int_equal(report->snapshot.index, 6);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
 static void
 end_is_the_last_and_time_the_last_not_after(void **state)
 {
@@ -389,6 +414,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(peak_is_the_later_of_the_largest),
+	    cmocka_unit_test(plateau_is_the_last_near_the_peak),
 	    cmocka_unit_test(end_is_the_last_and_time_the_last_not_after),
 	    cmocka_unit_test(list_of_what_was_there_explains_an_earlier_snapshot),
 	    cmocka_unit_test(rows_name_files_advice_and_frames),

@@ -1,0 +1,115 @@
+/* go_programs.c: see go_programs.h. */
+#include "tests/e2e/go_programs.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FLAGS_MAX 8
+
+/* The go command of a version, or NULL. */
+static const char *
+find_go(const char *version)
+{
+	static char path[PATH_MAX];
+	static const char *const forms[] = {"/usr/lib/go-%s/bin/go",
+					    "/opt/go-debian/%s/usr/lib/go-%s/bin/go"};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(path, sizeof(path), forms[i], version, version);
+#pragma GCC diagnostic pop
+		if (access(path, X_OK) == 0)
+			return path;
+	}
+	return NULL;
+}
+
+void
+go_need(const char *version)
+{
+	if (find_go(version) != NULL)
+		return;
+	printf("skip: Go %s is not installed (tests/go/fetch_go unpacks newer ones)\n", version);
+	skip();
+}
+
+static const char *
+build(const char *version, const char *name, const char *label, const char *const flags[],
+      const char *cgo)
+{
+	static char paths[8][PATH_MAX];
+	static unsigned next;
+	char *path = paths[next++ % 8];
+	char cache[PATH_MAX];
+	char source[PATH_MAX];
+	const char *argv[16 + FLAGS_MAX] = {"env", "-C", "tests/go", find_go(version), "build"};
+	size_t count = 5;
+	struct run run;
+
+	snprintf(path, PATH_MAX, "%s/%s-%s%s%s", built("tests/go"), name, version,
+		 label[0] ? "-" : "", label);
+	snprintf(cache, sizeof(cache), "GOCACHE=%s/cache-%s", built("tests/go"), version);
+	snprintf(source, sizeof(source), "./%s", name);
+	const char *const environment[] = {cache,
+					   cgo,
+					   "GOFLAGS=-mod=mod",
+					   "GOTOOLCHAIN=local",
+					   "GO111MODULE=on",
+					   "GOENV=off",
+					   "GOPATH=/nonexistent",
+					   NULL};
+
+	for (size_t i = 0; flags != NULL && flags[i] != NULL && i < FLAGS_MAX; i++)
+		argv[count++] = flags[i];
+	argv[count++] = "-o";
+	argv[count++] = path;
+	argv[count++] = source;
+	argv[count] = NULL;
+	assert_non_null(argv[3]);
+	run_program(&run, argv, environment);
+	if (run.exit_status != 0)
+		print_error("%s", run.err);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	return path;
+}
+
+const char *
+go_program(const char *version, const char *name, const char *label, const char *const flags[])
+{
+	return build(version, name, label, flags, "CGO_ENABLED=1");
+}
+
+const char *
+go_program_without_cgo(const char *version, const char *name, const char *label,
+		       const char *const flags[])
+{
+	return build(version, name, label, flags, "CGO_ENABLED=0");
+}
+
+/* LD_PRELOAD=... */
+static const char *
+library(void)
+{
+	static char variable[4352];
+
+	snprintf(variable, sizeof(variable), "LD_PRELOAD=%s", built("libvmtrace.so"));
+	return variable;
+}
+
+void
+go_run(struct run *run, const char *trace, const char *program, const char *argument,
+       const char *variable)
+{
+	char output[4352];
+	const char *const argv[] = {program, argument, NULL};
+	const char *const environment[] = {
+	    library(), output, "VMTRACE_DEPTH=60", "GODEBUG=asyncpreemptoff=0", variable, NULL};
+
+	unlink(trace);
+	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s", trace);
+	run_program(run, argv, environment);
+}

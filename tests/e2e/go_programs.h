@@ -1,0 +1,33 @@
+/*
+ * go_programs.h: which Go toolchains does this machine have, and what do they make of tests/go?
+ *
+ * Toolchains are looked for where Debian's packages lie, installed or unpacked by
+ * tests/go/fetch_go. Programs and shared objects are built once for a toolchain, below the build
+ * directory, with a build cache of their own there. A test that needs a toolchain skips by its name
+ * where it is missing.
+ */
+#ifndef VMT_GO_PROGRAMS_H
+#define VMT_GO_PROGRAMS_H
+
+#include "tests/e2e/harness.h"
+
+#define GO_VERSIONS(X) X(1_19, "1.19") X(1_23, "1.23") X(1_24, "1.24") X(1_26, "1.26")
+
+/* Skips the running test where the toolchain is missing. */
+void go_need(const char *version);
+
+/* The built program tests/go/NAME; flags: more arguments of `go build`, NULL-terminated, or NULL;
+ * label: what tells it from the same program with other flags. Valid for the next eight calls. */
+const char *go_program(const char *version, const char *name, const char *label,
+		       const char *const flags[]);
+
+/* The same without cgo. */
+const char *go_program_without_cgo(const char *version, const char *name, const char *label,
+				   const char *const flags[]);
+
+/* Runs a program with the library alone, no command beside it: the trace's chunks stay as the
+ * collector wrote them. argument and variable (NAME=value) may be NULL. */
+void go_run(struct run *run, const char *trace, const char *program, const char *argument,
+	    const char *variable);
+
+#endif

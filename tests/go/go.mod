@@ -1,0 +1,3 @@
+module vmtrace/tests
+
+go 1.19

@@ -1,0 +1,193 @@
+/* What a report says of a Go runtime, from a trace's bytes: here of one whose file is gone. */
+#include "tests/unit/build_trace.h"
+
+#include <sys/mman.h>
+
+#include "tools/model/report.h"
+
+#define PAGE UINT64_C(4096)
+#define BASE UINT64_C(0x7f0000000000)
+#define MS UINT64_C(1000000)
+#define AT(ms) (BUILD_START + (ms)*MS)
+
+static void
+add_site(struct vmt_go *go, const char *symbol, bool patched, const char *why)
+{
+	struct vmt_go_site *site = &go->sites[go->sites_count++];
+
+	site->patched = patched;
+	strcpy(site->symbol, symbol);
+	strcpy(site->why, why);
+}
+
+/* Four mappings of two pages each, one page of each resident; three have the runtime's names. */
+static void
+add_snapshot(struct build_trace *build)
+{
+	static const char *const names[] = {"[anon: Go: heap]", "[anon: Go: page summary]",
+					    "[anon: Go: trace buffer]", ""};
+	struct build_mapping parts[4];
+	struct vmt_run runs[4];
+	struct vmt_snapshot_head head = {
+	    .time = AT(20),
+	    .lazyfree_bytes = 3 * PAGE,
+	    .source = VMT_RESIDENCY_PAGEMAP_SCAN,
+	    .reason = VMT_SNAPSHOT_EXIT,
+	};
+
+	for (uint32_t i = 0; i < 4; i++) {
+		uint64_t start = BASE + i * 16 * PAGE;
+
+		runs[i] = (struct vmt_run){start, PAGE, VMT_RUN_PRESENT};
+		parts[i] = (struct build_mapping){
+		    .mapping = {.start = start,
+				.end = start + 2 * PAGE,
+				.protection = PROT_READ | PROT_WRITE,
+				.path = names[i]},
+		    .runs = &runs[i],
+		    .run_count = 1,
+		};
+	}
+	build_trace_snapshot(build, &head, parts, 4);
+}
+
+static struct vmt_report *
+report_of(const struct vmt_go *go)
+{
+	struct vmt_report_options options = {.at = VMT_AT_END, .symbols = true};
+	struct vmt_event mapped = {.kind = VMT_EVENT_MMAP,
+				   .time = AT(5),
+				   .thread = 7,
+				   .address = BASE,
+				   .length = 64 * PAGE,
+				   .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+				   .protection = 3};
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_report *report;
+	struct vmt_err err = {{0}};
+	char path[BUILD_PATH_BYTES];
+	int fd;
+
+	build_trace_head(build)->go = *go;
+	build_trace_events(build, BUILD_MAP_RING(0), &mapped, 1);
+	add_snapshot(build);
+	build_trace_end(build, VMT_END_EXIT, 0, AT(40));
+	fd = build_trace_memfd(build, path);
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
+	close(fd);
+	build_trace_free(build);
+	return report;
+}
+
+static uint64_t
+committed_of(const struct vmt_report *report, const char *class)
+{
+	for (size_t i = 0; i < report->class_count; i++)
+		if (strcmp(report->classes[i].name, class) == 0)
+			return report->classes[i].committed_bytes;
+	return 0;
+}
+
+static bool
+has_blind_spot(const struct vmt_report *report, const char *words)
+{
+	for (size_t i = 0; i < report->coverage.blind_spot_count; i++)
+		if (strstr(report->coverage.blind_spots[i], words))
+			return true;
+	return false;
+}
+
+static void
+a_stripped_runtime_is_reported(void **state)
+{
+	struct vmt_go go = {.version = "go1.24.4", .flags = VMT_GO_CGO | VMT_GO_STRIPPED};
+	struct vmt_report *report;
+
+	(void)state;
+	add_site(&go, "runtime.madvise", true, "");
+	add_site(&go, "runtime.sysMmap", false, "unknown instructions");
+	add_site(&go, "runtime.sysMunmap", false, "unknown instructions");
+	go.missed_calls = 5;
+	report = report_of(&go);
+	assert_string_equal(report->go.version, "go1.24.4");
+	assert_true(report->go.cgo);
+	assert_true(report->go.stripped);
+	assert_non_null(strstr(report->go.uncounted, "stripped"));
+	assert_int_equal(report->go.point_count, 0);
+	assert_int_equal(report->coverage.go_site_count, 3);
+	assert_true(report->coverage.go_sites[0].patched);
+	assert_string_equal(report->coverage.go_sites[1].symbol, "runtime.sysMmap");
+	assert_string_equal(report->coverage.go_sites[1].why, "unknown instructions");
+	assert_true(has_blind_spot(report, "runtime.sysMmap, runtime.sysMunmap: unknown"));
+	assert_false(has_blind_spot(report, "runtime.madvise"));
+	assert_true(has_blind_spot(report, "5 raw system calls"));
+	vmt_report_free(report);
+}
+
+/* Named pages have their class whatever mapped them; RSS is shared out without a rest. */
+static void
+rss_is_shared_out(void **state)
+{
+	struct vmt_go go = {.version = "go1.26"};
+	struct vmt_report *report = report_of(&go);
+
+	(void)state;
+	assert_int_equal(committed_of(report, "Go heap"), PAGE);
+	assert_int_equal(committed_of(report, "Go metadata"), PAGE);
+	assert_int_equal(committed_of(report, "Go other"), PAGE);
+	assert_int_equal(committed_of(report, "mmap"), PAGE);
+	assert_int_equal(report->go.go_bytes, 3 * PAGE);
+	assert_int_equal(report->go.go_bytes + report->go.malloc_live_bytes +
+			     report->go.malloc_retained_bytes + report->go.neither_bytes,
+			 report->snapshot.rss_bytes);
+	vmt_report_free(report);
+}
+
+static void
+a_wild_head_does_no_harm(void **state)
+{
+	struct vmt_go go;
+	struct vmt_report *report;
+
+	(void)state;
+	memset(&go, 'x', sizeof(go));
+	go.version[VMT_GO_VERSION_BYTES - 1] = '\0';
+	go.sites_count = VMT_GO_SITES;
+	go.objects_count = VMT_GO_OBJECTS;
+	for (uint32_t i = 0; i < VMT_GO_SITES; i++) {
+		go.sites[i].symbol[VMT_GO_SYMBOL_BYTES - 1] = '\0';
+		go.sites[i].why[VMT_GO_WHY_BYTES - 1] = '\0';
+	}
+	for (uint32_t i = 0; i < VMT_GO_OBJECTS; i++)
+		go.objects[i].symbol[VMT_GO_SYMBOL_BYTES - 1] = '\0';
+	report = report_of(&go);
+	assert_int_equal(strlen(report->go.version), VMT_GO_VERSION_BYTES - 1);
+	assert_int_equal(report->coverage.go_site_count, VMT_GO_SITES);
+	assert_non_null(report->go.uncounted);
+	vmt_report_free(report);
+}
+
+static void
+without_go_nothing_is_said(void **state)
+{
+	struct vmt_go go = {.flags = 0};
+	struct vmt_report *report = report_of(&go);
+
+	(void)state;
+	assert_null(report->go.version);
+	assert_false(has_blind_spot(report, "Go"));
+	vmt_report_free(report);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_stripped_runtime_is_reported),
+	    cmocka_unit_test(rss_is_shared_out),
+	    cmocka_unit_test(a_wild_head_does_no_harm),
+	    cmocka_unit_test(without_go_nothing_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
