@@ -129,7 +129,7 @@ test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(target
 walls: build ## check the walls of docs/architecture.md by machine
 	@tests/walls $(BUILD)
 
-sources_all = $(wildcard format/*.[ch] collect/*.[ch] preload/*.[ch] tools/*.[ch] tools/*/*.[ch] tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
+sources_all = $(wildcard format/*.[ch] collect/*.[ch] preload/*.[ch] tools/*.[ch] tools/*/*.[ch] tests/*.h tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
 lint: ## clang-format, cppcheck, clang-tidy and a clang build
 	@clang-format --dry-run --Werror $(sources_all)
 	@tests/lint $(BUILD)
@@ -173,6 +173,14 @@ $(BUILD)/fuzz_trace: FUZZER := -fsanitize=fuzzer
 $(BUILD)/fuzz_trace $(BUILD)/make_corpus: $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(base_objects) $(core_objects)
 	$(CC) $(CFLAGS) $(SANITIZE) $(FUZZER) -o $@ $^ -lcmocka $(TOOL_LIBS)
 
+# The same programs as in `make check`, in the long form that tests/soak.h knows. Hours.
+SOAK_TESTS ?= $(unit_tests) $(race_tests) $(e2e_tests)
+SOAK_FUZZ_SECONDS ?= 3600
+soak: deps ## the tests' long forms, and an hour of fuzzing
+	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
+	@VMT_SOAK=1 tests/run $(SOAK_TESTS)
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS)
+
 bench: deps build ## what vmtrace costs, as ratios in one interleaved run
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk bench
 
@@ -200,5 +208,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz bench man install clean help
+.PHONY: build deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak bench man install clean help
 .SECONDARY:
