@@ -159,15 +159,27 @@ read_verbose(struct vmt_config *config, struct vmt_text value)
 }
 
 static bool
-read_go(struct vmt_config *config, struct vmt_text value)
+parse_switch(struct vmt_text value, bool *on)
 {
-	static const struct word words[] = {{"off", 0}, {"on", 1}};
+	static const struct word words[] = {{"off", 0}, {"on", 1}, {"0", 0}, {"1", 1}};
 	uint32_t word;
 
 	if (!FIND_WORD(value, words, &word))
 		return false;
-	config->go = word != 0;
+	*on = word != 0;
 	return true;
+}
+
+static bool
+read_cmdline(struct vmt_config *config, struct vmt_text value)
+{
+	return parse_switch(value, &config->cmdline);
+}
+
+static bool
+read_go(struct vmt_config *config, struct vmt_text value)
+{
+	return parse_switch(value, &config->go);
 }
 
 static bool
@@ -209,19 +221,13 @@ static const struct variable {
 	const char *name;
 	bool (*read)(struct vmt_config *config, struct vmt_text value); /* false: not understood */
 } variables[] = {
-    {"VMTRACE_OUTPUT", read_output},
-    {"VMTRACE_MALLOC", read_malloc},
-    {"VMTRACE_INTERVAL", read_interval},
-    {"VMTRACE_DEPTH", read_depth},
-    {"VMTRACE_BUFFER", read_buffer},
-    {"VMTRACE_ONLY", read_only},
-    {"VMTRACE_FOLLOW", read_follow},
-    {"VMTRACE_VERBOSE", read_verbose},
-    {"VMTRACE_STACKS", read_stacks},
-    {"VMTRACE_RESIDENCY", read_residency},
-    {"VMTRACE_GO", read_go},
-    {"VMTRACE_SEED", read_seed},
-    {VMT_SESSION_ENV, read_session},
+    {"VMTRACE_OUTPUT", read_output},	 {"VMTRACE_MALLOC", read_malloc},
+    {"VMTRACE_INTERVAL", read_interval}, {"VMTRACE_DEPTH", read_depth},
+    {"VMTRACE_BUFFER", read_buffer},	 {"VMTRACE_ONLY", read_only},
+    {"VMTRACE_FOLLOW", read_follow},	 {"VMTRACE_VERBOSE", read_verbose},
+    {"VMTRACE_STACKS", read_stacks},	 {"VMTRACE_RESIDENCY", read_residency},
+    {"VMTRACE_CMDLINE", read_cmdline},	 {"VMTRACE_GO", read_go},
+    {"VMTRACE_SEED", read_seed},	 {VMT_SESSION_ENV, read_session},
 };
 
 static void
@@ -234,6 +240,7 @@ set_defaults(struct vmt_config *config)
 	config->stack_depth = VMT_CONFIG_DEFAULT_DEPTH;
 	config->follow_fork = true;
 	config->follow_exec = true;
+	config->cmdline = true;
 	config->go = true;
 }
 

@@ -47,7 +47,8 @@ struct vmt_config {
 	bool has_seed;		   /* VMTRACE_SEED: the same choice of blocks in each run */
 	bool follow_fork;
 	bool follow_exec;
-	bool go; /* the Go runtime's own system calls */
+	bool cmdline; /* the command line may be kept in the trace */
+	bool go;      /* the Go runtime's own system calls */
 	bool verbose;
 };
 

@@ -318,6 +318,8 @@ describe_process(struct vmt_head *head)
 	head->random_id = random_id();
 	head->start_unix_ns = vmt_sys_clock_ns(CLOCK_REALTIME);
 	vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", head->exe, sizeof(head->exe) - 1);
+	if (!vmt_config.cmdline)
+		return;
 	length = read_whole("/proc/self/cmdline", head->cmdline, sizeof(head->cmdline));
 	head->cmdline_bytes = length > 0 ? (uint32_t)length : 0;
 }

@@ -38,6 +38,7 @@ defaults_are_what_is_documented(void **state)
 	assert_int_equal(config.stacks, VMT_CONFIG_STACKS_AUTO);
 	assert_int_equal(config.residency_source, VMT_RESIDENCY_NONE);
 	assert_true(config.follow_fork && config.follow_exec);
+	assert_true(config.cmdline && config.go);
 	assert_false(config.verbose);
 	assert_string_equal(config.only, "");
 	assert_string_equal(config.session, "");

@@ -42,7 +42,8 @@ vmt_env_main(int argc, char **argv, struct vmt_err *err)
 	       "    - { name: vmtrace, emptyDir: {} }\n"
 	       "\n"
 	       "# Optional: VMTRACE_MALLOC=off|sampled[:BYTES]|all  VMTRACE_ONLY=GLOB[:GLOB...]\n"
-	       "# VMTRACE_FOLLOW=none|exec|fork|all  VMTRACE_INTERVAL=TIME  VMTRACE_DEPTH=FRAMES\n",
+	       "# VMTRACE_FOLLOW=none|exec|fork|all  VMTRACE_INTERVAL=TIME  VMTRACE_DEPTH=FRAMES\n"
+	       "# VMTRACE_CMDLINE=0 leaves the command line out of the trace.\n",
 	       library, library, library, library);
 	return 0;
 }

@@ -36,6 +36,7 @@ enum {
 	OPTION_FOLLOW,
 	OPTION_STACKS,
 	OPTION_RESIDENCY,
+	OPTION_CMDLINE,
 	OPTION_GO,
 	OPTION_SEED,
 	OPTION_VERBOSE,
@@ -51,6 +52,7 @@ const struct vmt_option vmt_record_options[] = {
     {"follow", 0, "WHAT", "none, exec, fork, all (default)"},
     {"stacks", 0, "WALKER", "auto (default), cfi, libunwind, fp"},
     {"residency", 0, "SOURCE", "pagemap-scan, pagemap, mincore (default: the best there is)"},
+    {"cmdline", 0, "MODE", "on (default), off: the command line is left out of the trace"},
     {"go", 0, "MODE", "on (default), off: the Go runtime's own system calls"},
     {"seed", 0, "NUMBER", "choose the same sampled blocks in each run"},
     {"verbose", 'v', NULL, "let the library say on stderr what it does"},
@@ -58,12 +60,19 @@ const struct vmt_option vmt_record_options[] = {
 };
 
 static const char *const variables[] = {
-    [OPTION_OUTPUT] = "VMTRACE_OUTPUT",	      [OPTION_MALLOC] = "VMTRACE_MALLOC",
-    [OPTION_INTERVAL] = "VMTRACE_INTERVAL",   [OPTION_DEPTH] = "VMTRACE_DEPTH",
-    [OPTION_BUFFER] = "VMTRACE_BUFFER",	      [OPTION_ONLY] = "VMTRACE_ONLY",
-    [OPTION_FOLLOW] = "VMTRACE_FOLLOW",	      [OPTION_STACKS] = "VMTRACE_STACKS",
-    [OPTION_RESIDENCY] = "VMTRACE_RESIDENCY", [OPTION_GO] = "VMTRACE_GO",
-    [OPTION_SEED] = "VMTRACE_SEED",	      [OPTION_VERBOSE] = "VMTRACE_VERBOSE",
+    [OPTION_OUTPUT] = "VMTRACE_OUTPUT",
+    [OPTION_MALLOC] = "VMTRACE_MALLOC",
+    [OPTION_INTERVAL] = "VMTRACE_INTERVAL",
+    [OPTION_DEPTH] = "VMTRACE_DEPTH",
+    [OPTION_BUFFER] = "VMTRACE_BUFFER",
+    [OPTION_ONLY] = "VMTRACE_ONLY",
+    [OPTION_FOLLOW] = "VMTRACE_FOLLOW",
+    [OPTION_STACKS] = "VMTRACE_STACKS",
+    [OPTION_RESIDENCY] = "VMTRACE_RESIDENCY",
+    [OPTION_CMDLINE] = "VMTRACE_CMDLINE",
+    [OPTION_GO] = "VMTRACE_GO",
+    [OPTION_SEED] = "VMTRACE_SEED",
+    [OPTION_VERBOSE] = "VMTRACE_VERBOSE",
 };
 
 struct recording {
@@ -185,14 +194,15 @@ check_options(struct recording *recording, struct vmt_err *err)
 {
 	static const char *const follow[] = {"none", "exec", "fork", "all", NULL};
 	static const char *const stacks[] = {"auto", "cfi", "libunwind", "fp", NULL};
-	static const char *const go[] = {"on", "off", NULL};
+	static const char *const on_off[] = {"on", "off", "1", "0", NULL};
 	const char *buffer = recording->options.values[OPTION_BUFFER];
 	uint64_t bytes;
 	int result;
 
 	if ((result = check_word(recording, OPTION_FOLLOW, follow, err)) < 0 ||
 	    (result = check_word(recording, OPTION_STACKS, stacks, err)) < 0 ||
-	    (result = check_word(recording, OPTION_GO, go, err)) < 0 ||
+	    (result = check_word(recording, OPTION_CMDLINE, on_off, err)) < 0 ||
+	    (result = check_word(recording, OPTION_GO, on_off, err)) < 0 ||
 	    (result = check_malloc(recording->options.values[OPTION_MALLOC], err)) < 0 ||
 	    (result = check_depth(recording->options.values[OPTION_DEPTH], err)) < 0 ||
 	    (result = check_seed(recording->options.values[OPTION_SEED], err)) < 0 ||

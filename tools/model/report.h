@@ -202,6 +202,17 @@ struct vmt_report_options {
 	bool symbols;	    /* false: addresses and modules alone */
 };
 
+/* What the process was started as; where the command line was left out, its program. */
+static inline const char *
+vmt_report_command(const struct vmt_report *report)
+{
+	const char *command = report->process.cmdline;
+
+	if (!command || !*command)
+		command = report->process.exe;
+	return command ? command : "";
+}
+
 /* Reads the whole trace at path. On failure *report is NULL. */
 int vmt_report_build(struct vmt_report **report, const char *path,
 		     const struct vmt_report_options *options, struct vmt_err *err);

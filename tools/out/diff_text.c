@@ -110,8 +110,8 @@ print_side(const struct vmt_diff_text_options *options, const char *name,
 	char rss[VMT_UNITS_BYTES];
 	char text[VMT_LAYOUT_LINE_BYTES];
 
-	vmt_layout_shorten(&options->layout, command, sizeof(command),
-			   report->process.cmdline ? report->process.cmdline : "", 120);
+	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
+			   120);
 	snprintf(text, sizeof(text), "%s: %s, %s (process %" PRIu32 "), RSS %s at %s", name, path,
 		 command, report->process.pid, vmt_units_bytes(rss, report->snapshot.rss_bytes),
 		 vmt_units_duration(

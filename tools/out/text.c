@@ -119,8 +119,8 @@ print_process(const struct vmt_report *report, const struct vmt_text_options *op
 		snprintf(end, sizeof(end), "still running when the trace ends");
 	else
 		snprintf(end, sizeof(end), "how it ended is not in the trace");
-	vmt_layout_shorten(&options->layout, command, sizeof(command),
-			   report->process.cmdline ? report->process.cmdline : "", 200);
+	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
+			   200);
 	snprintf(text, sizeof(text), "%s (process %" PRIu32 "), %s, %s.", command,
 		 report->process.pid, vmt_units_duration(duration, report->process.duration_ns),
 		 end);
