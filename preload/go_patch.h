@@ -9,9 +9,10 @@
  * rax as the kernel's; or, where it can't work, to the site's bypass, with eax as it was: that goes
  * on to the syscall. A function with other bytes is left alone.
  *
- * Text is writable or executable, never both, and this only while a single thread runs. Before
- * anything is touched, a page of the same file is written to and made executable elsewhere: a
- * kernel that refuses that refuses it there. Constructor only.
+ * Text is written through /proc/self/mem, so that it is never writable; where that is refused it is
+ * writable or executable, never both. This only while a single thread runs. Before anything is
+ * touched, a page of the same file is written to and made executable elsewhere: a kernel that
+ * refuses that refuses it there. Constructor only.
  */
 #ifndef VMT_GO_PATCH_H
 #define VMT_GO_PATCH_H

@@ -11,7 +11,9 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -86,8 +88,11 @@ __asm__(".text\n"
 	"1:	movq vmt_go_patch_bypasses@GOTPCREL(%rip), %r11\n"
 	"	jmpq *(%r11,%rcx,8)\n");
 
+#define MAPPING_BYTES ((size_t)3 * 4096)
+
 struct world {
-	unsigned char *text;
+	unsigned char *mapping;
+	unsigned char *text; /* its second page */
 	struct vmt_go_image image;
 	struct vmt_go go;
 };
@@ -143,8 +148,10 @@ begin(void **state)
 
 	memset(&world, 0, sizeof(world));
 	entered = bypasses = answer = 0;
-	world.text = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(world.text, MAP_FAILED);
+	world.mapping =
+	    mmap(NULL, MAPPING_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(world.mapping, MAP_FAILED);
+	world.text = world.mapping + 4096;
 	world.image.text_low = (uint64_t)world.text;
 	world.image.text_high = world.image.text_low + 4096;
 	for (size_t i = 0; i < FUNCTIONS; i++) {
@@ -163,14 +170,21 @@ end(void **state)
 {
 	struct world *world = *state;
 
-	munmap(world->text, 4096);
+	munmap(world->mapping, MAPPING_BYTES);
 	return 0;
 }
 
+/* The text becomes a file's, as a program's is. */
 static void
 patch(struct world *world, const char *refusal)
 {
-	assert_int_equal(mprotect(world->text, 4096, PROT_READ | PROT_EXEC), 0);
+	int file = memfd_create("text", MFD_CLOEXEC);
+
+	assert_int_equal(write(file, world->mapping, MAPPING_BYTES), MAPPING_BYTES);
+	assert_ptr_equal(mmap(world->mapping, MAPPING_BYTES, PROT_READ | PROT_EXEC,
+			      MAP_PRIVATE | MAP_FIXED, file, 0),
+			 world->mapping);
+	close(file);
 	vmt_go_patch_image(&world->go, &world->image, 0, (const void *)test_entry, refusal);
 }
 
@@ -200,6 +214,28 @@ test_all_known_functions_are_patched(void **state)
 		assert_memory_equal((const void *)site->address, "\x0f\x05", 2);
 		assert_int_equal(vmt_go_patch_exits[i], site->address + 2);
 	}
+}
+
+/* Go's profiles have one entry a piece. */
+static void
+test_the_mapping_of_the_text_stays_in_one_piece(void **state)
+{
+	struct world *world = *state;
+	char wanted[64];
+	char line[512];
+	bool found = false;
+	FILE *maps;
+
+	patch(world, NULL);
+	assert_int_equal(world->go.sites[0].patched, 1);
+	snprintf(wanted, sizeof(wanted), "%lx-%lx r-xp", (unsigned long)world->mapping,
+		 (unsigned long)world->mapping + MAPPING_BYTES);
+	maps = fopen("/proc/self/maps", "re");
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps) != NULL)
+		found |= strncmp(line, wanted, strlen(wanted)) == 0;
+	fclose(maps);
+	assert_true(found);
 }
 
 static void
@@ -359,6 +395,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	static const struct CMUnitTest tests[] = {
 	    TEST(test_all_known_functions_are_patched),
+	    TEST(test_the_mapping_of_the_text_stays_in_one_piece),
 	    TEST(test_the_entry_answers_for_the_kernel),
 	    TEST(test_a_bypass_makes_the_call),
 	    TEST(test_only_memory_calls_of_syscall6_come_to_the_entry),
