@@ -197,7 +197,7 @@ lines_are_those_of_addr2line(const char *toolchain, const char *program)
 static void
 counters_have_a_layout(const char *full, const char *stripped)
 {
-	struct vmt_symbols *symbols = vmt_symbols_new();
+	struct vmt_lookup *symbols = vmt_lookup_new();
 	struct vmt_module modules[] = {module_of(full), module_of(stripped)};
 	struct vmt_symbol_place place;
 	struct vmt_go_layout layout;
@@ -206,15 +206,15 @@ counters_have_a_layout(const char *full, const char *stripped)
 	assert_true(layout.usable);
 	vmt_go_figures_lay_out(&layout, symbols, &modules[1]);
 	assert_false(layout.usable);
-	assert_true(vmt_symbols_has_debug(symbols, &modules[0]));
-	assert_false(vmt_symbols_has_debug(symbols, &modules[1]));
-	assert_true(vmt_symbols_go_member(symbols, &modules[0], "runtime.memstats", "", &place));
+	assert_true(vmt_lookup_has_debug(symbols, &modules[0]));
+	assert_false(vmt_lookup_has_debug(symbols, &modules[1]));
+	assert_true(vmt_lookup_go_member(symbols, &modules[0], "runtime.memstats", "", &place));
 	assert_true(place.bytes > 1024);
-	assert_false(vmt_symbols_go_member(symbols, &modules[0], "runtime.memstats", "no", &place));
-	assert_false(vmt_symbols_go_member(symbols, &modules[0], "runtime.memstats",
-					   "heapStats.stats.x", &place));
-	assert_false(vmt_symbols_go_member(symbols, &modules[0], "nothing", "", &place));
-	vmt_symbols_free(symbols);
+	assert_false(vmt_lookup_go_member(symbols, &modules[0], "runtime.memstats", "no", &place));
+	assert_false(vmt_lookup_go_member(symbols, &modules[0], "runtime.memstats",
+					  "heapStats.stats.x", &place));
+	assert_false(vmt_lookup_go_member(symbols, &modules[0], "nothing", "", &place));
+	vmt_lookup_free(symbols);
 }
 
 static void

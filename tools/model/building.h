@@ -25,7 +25,7 @@ struct vmt_building {
 	struct vmt_snapshot snapshot;
 	struct vmt_residency residency;
 	struct vmt_rss_line *line;
-	struct vmt_symbols *names;
+	struct vmt_lookup *names;
 	struct vmt_go_owners *go_owners;
 	bool joined;
 	bool begun;	    /* past the events that list what was there before */

@@ -15,7 +15,7 @@ struct lookup {
 
 struct vmt_frames {
 	struct vmt_frames_input input;
-	struct vmt_symbols *symbols;
+	struct vmt_lookup *symbols;
 	uint64_t tracer_address;
 	struct lookup *lookups; /* open addressing */
 	size_t lookup_mask;
@@ -119,7 +119,7 @@ keep(struct vmt_frames *frames, const char *string)
 static void
 note_trouble(struct vmt_frames *frames, uint32_t span, const struct vmt_module *module)
 {
-	const char *why = vmt_symbols_trouble(frames->symbols, module);
+	const char *why = vmt_lookup_trouble(frames->symbols, module);
 	uint32_t room = frames->troubled_room ? frames->troubled_room : 64;
 	unsigned char *troubled;
 
@@ -156,8 +156,8 @@ look_up(struct vmt_frames *frames, struct lookup *lookup)
 			plain.module = vmt_strings_intern(frames->input.strings, module.path,
 							  module.path_bytes);
 			if (frames->symbols)
-				found = vmt_symbols_resolve(frames->symbols, &module,
-							    plain.module_offset - 1, symbols);
+				found = vmt_lookup_resolve(frames->symbols, &module,
+							   plain.module_offset - 1, symbols);
 			if (frames->symbols)
 				note_trouble(frames, lookup->span, &module);
 		}

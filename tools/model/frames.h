@@ -12,7 +12,7 @@
 #include "tools/model/report.h"
 #include "tools/model/sites.h"
 #include "tools/model/strings.h"
-#include "tools/read/symbols.h"
+#include "tools/read/lookup.h"
 #include "tools/read/trace.h"
 
 struct vmt_frames;
@@ -22,7 +22,7 @@ struct vmt_frames_input {
 	const struct vmt_eras *eras;
 	const struct vmt_sites *sites;
 	struct vmt_strings *strings;
-	struct vmt_symbols *symbols; /* NULL: addresses and modules alone */
+	struct vmt_lookup *symbols; /* NULL: addresses and modules alone */
 };
 
 struct vmt_frames *vmt_frames_new(const struct vmt_frames_input *input);

@@ -49,13 +49,13 @@ static const struct {
 _Static_assert(TERMS <= VMT_GO_FIGURES_TERMS, "a layout has room for every term");
 
 void
-vmt_go_figures_lay_out(struct vmt_go_layout *layout, struct vmt_symbols *symbols,
+vmt_go_figures_lay_out(struct vmt_go_layout *layout, struct vmt_lookup *symbols,
 		       const struct vmt_module *module)
 {
 	*layout = (struct vmt_go_layout){.usable = true};
 	for (size_t i = 0; i < TERMS; i++) {
-		layout->known[i] = vmt_symbols_go_member(symbols, module, terms[i].variable,
-							 terms[i].path, &layout->places[i]) &&
+		layout->known[i] = vmt_lookup_go_member(symbols, module, terms[i].variable,
+							terms[i].path, &layout->places[i]) &&
 				   layout->places[i].bytes == sizeof(uint64_t);
 		if ((terms[i].figures & MUST) && !layout->known[i])
 			layout->usable = false;

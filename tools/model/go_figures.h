@@ -12,7 +12,7 @@
 
 #include "tools/model/report.h"
 #include "tools/read/go_counters.h"
-#include "tools/read/symbols.h"
+#include "tools/read/lookup.h"
 
 #define VMT_GO_FIGURES_TERMS 32u
 
@@ -23,7 +23,7 @@ struct vmt_go_layout {
 	bool usable; /* those are there that every version has */
 };
 
-void vmt_go_figures_lay_out(struct vmt_go_layout *layout, struct vmt_symbols *symbols,
+void vmt_go_figures_lay_out(struct vmt_go_layout *layout, struct vmt_lookup *symbols,
 			    const struct vmt_module *module);
 
 /* False where the objects lack what the layout needs. */

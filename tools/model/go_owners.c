@@ -51,8 +51,8 @@ name_stack(const struct vmt_go_owners *owners, const struct vmt_site_entry *entr
 		if (used + VMT_SYMBOLS_MAX_INLINED > MAX_FRAMES)
 			break;
 		if (span && vmt_trace_module(owners->input.trace, span->module, &module))
-			used += vmt_symbols_resolve(owners->input.symbols, &module,
-						    addresses[i] - span->bias - 1, frames + used);
+			used += vmt_lookup_resolve(owners->input.symbols, &module,
+						   addresses[i] - span->bias - 1, frames + used);
 	}
 	return used;
 }

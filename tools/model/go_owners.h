@@ -9,7 +9,7 @@
 
 #include "tools/model/classes.h"
 #include "tools/model/sites.h"
-#include "tools/read/symbols.h"
+#include "tools/read/lookup.h"
 #include "tools/read/trace.h"
 
 struct vmt_go_owners;
@@ -18,7 +18,7 @@ struct vmt_go_owners_input {
 	const struct vmt_trace *trace;
 	const struct vmt_eras *eras;
 	struct vmt_sites *sites;
-	struct vmt_symbols *symbols;
+	struct vmt_lookup *symbols;
 };
 
 struct vmt_go_owners *vmt_go_owners_new(const struct vmt_go_owners_input *input);

@@ -62,8 +62,8 @@ lay_out(const struct vmt_building *building, const struct vmt_go *go, struct vmt
 			   : "the program's symbol table does not name the runtime's counters";
 	if (!module_of(building, go->objects[0].address, &module))
 		return "which file the runtime's counters lie in is not known";
-	if (!vmt_symbols_has_debug(building->names, &module)) {
-		const char *trouble = vmt_symbols_trouble(building->names, &module);
+	if (!vmt_lookup_has_debug(building->names, &module)) {
+		const char *trouble = vmt_lookup_trouble(building->names, &module);
 
 		return trouble && !strstr(trouble, "no debug information")
 			   ? trouble

@@ -392,7 +392,7 @@ set_up(struct vmt_building *building)
 	building->strings = vmt_strings_new();
 	building->line = calloc(1, sizeof(*building->line));
 	building->replay = vmt_replay_new(&options);
-	building->names = vmt_symbols_new();
+	building->names = vmt_lookup_new();
 	if (!building->strings || !building->line || !building->replay || !building->names)
 		return -ENOMEM;
 	return set_up_go(building, head);
@@ -406,7 +406,7 @@ tear_down(struct vmt_building *building)
 	vmt_snapshot_free(&building->snapshot);
 	vmt_replay_free(building->replay);
 	vmt_go_owners_free(building->go_owners);
-	vmt_symbols_free(building->names);
+	vmt_lookup_free(building->names);
 	free(building->line);
 	vmt_trace_close(building->trace);
 }

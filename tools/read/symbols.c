@@ -20,13 +20,6 @@ struct text {
 	char bytes[];
 };
 
-struct address {
-	UT_hash_handle hh;
-	uint64_t address;
-	size_t count;
-	struct vmt_symbol frames[];
-};
-
 struct module {
 	UT_hash_handle hh;
 	char *path;
@@ -35,7 +28,6 @@ struct module {
 	struct vmt_symbols_dwarf *dwarf;
 	struct vmt_gomodule *go; /* NULL: not a Go program */
 	const char *trouble;
-	struct address *addresses;
 	size_t key_bytes;
 	unsigned char key[]; /* build-id, then path */
 };
@@ -51,19 +43,9 @@ vmt_symbols_new(void)
 	return calloc(1, sizeof(struct vmt_symbols));
 }
 
-/* Clearing a table leaves its members linked, in the order in which they were added. */
 static void
 free_module(struct module *module)
 {
-	struct address *address = module->addresses;
-
-	HASH_CLEAR(hh, module->addresses);
-	while (address) {
-		struct address *next = address->hh.next;
-
-		free(address);
-		address = next;
-	}
 	vmt_symbols_dwarf_close(module->dwarf);
 	vmt_gomodule_close(module->go);
 	vmt_symbols_elf_close(module->debug);
@@ -72,6 +54,7 @@ free_module(struct module *module)
 	free(module);
 }
 
+/* Clearing a table leaves its members linked, in the order in which they were added. */
 void
 vmt_symbols_free(struct vmt_symbols *symbols)
 {
@@ -228,7 +211,7 @@ lack_of(const struct module *known)
 }
 
 static void
-open_module(struct module *known, const struct vmt_module *module)
+open_module(struct module *known, const struct vmt_module *module, bool distrust)
 {
 	known->file = vmt_symbols_elf_open(known->path, &known->trouble);
 	if (known->file && !is_same_build(known->file, module)) {
@@ -236,7 +219,7 @@ open_module(struct module *known, const struct vmt_module *module)
 		vmt_symbols_elf_close(known->file);
 		known->file = NULL;
 	}
-	if (known->file)
+	if (known->file && !distrust)
 		known->dwarf = vmt_symbols_dwarf_open(vmt_symbols_elf_handle(known->file));
 	if (known->file)
 		known->go = open_go(known->file);
@@ -245,7 +228,7 @@ open_module(struct module *known, const struct vmt_module *module)
 	known->debug = find_debug_by_build_id(module);
 	if (!known->debug)
 		known->debug = find_debug_by_link(known, module);
-	if (known->debug)
+	if (known->debug && !distrust)
 		known->dwarf = vmt_symbols_dwarf_open(vmt_symbols_elf_handle(known->debug));
 	if (known->dwarf)
 		known->trouble = NULL;
@@ -254,7 +237,7 @@ open_module(struct module *known, const struct vmt_module *module)
 }
 
 static struct module *
-find_module(struct vmt_symbols *symbols, const struct vmt_module *module)
+find_or_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool distrust)
 {
 	size_t key_bytes = (size_t)module->build_id_bytes + module->path_bytes;
 	struct module *known = malloc(sizeof(*known) + key_bytes + 1);
@@ -274,9 +257,21 @@ find_module(struct vmt_symbols *symbols, const struct vmt_module *module)
 		free(known);
 		return found;
 	}
-	open_module(known, module);
+	open_module(known, module, distrust);
 	HASH_ADD_KEYPTR(hh, symbols->modules, known->key, known->key_bytes, known);
 	return known;
+}
+
+static struct module *
+find_module(struct vmt_symbols *symbols, const struct vmt_module *module)
+{
+	return find_or_open(symbols, module, false);
+}
+
+void
+vmt_symbols_distrust(struct vmt_symbols *symbols, const struct vmt_module *module)
+{
+	(void)find_or_open(symbols, module, true);
 }
 
 /* The name out of a symbol table: the file's own, then its debug file's. */
@@ -412,25 +407,9 @@ vmt_symbols_resolve(struct vmt_symbols *symbols, const struct vmt_module *module
 		    struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
 {
 	struct module *known = find_module(symbols, module);
-	struct address *cached;
-	size_t count;
+	size_t count = known ? look_up(symbols, known, address, frames) : 0;
 
-	if (!known)
-		return 0;
-	HASH_FIND(hh, known->addresses, &address, sizeof(address), cached);
-	if (cached) {
-		memcpy(frames, cached->frames, cached->count * sizeof(*frames));
-		return cached->count;
-	}
-	count = look_up(symbols, known, address, frames);
 	assert(count <= VMT_SYMBOLS_MAX_INLINED);
-	cached = malloc(sizeof(*cached) + count * sizeof(*frames));
-	if (!cached)
-		return count;
-	cached->address = address;
-	cached->count = count;
-	memcpy(cached->frames, frames, count * sizeof(*frames));
-	HASH_ADD(hh, known->addresses, address, sizeof(address), cached);
 	return count;
 }
 

@@ -56,6 +56,9 @@ bool vmt_symbols_go_member(struct vmt_symbols *symbols, const struct vmt_module 
 /* Whether a module has debug information that can be read. */
 bool vmt_symbols_has_debug(struct vmt_symbols *symbols, const struct vmt_module *module);
 
+/* From now on the module's debug information is left alone; before its first question. */
+void vmt_symbols_distrust(struct vmt_symbols *symbols, const struct vmt_module *module);
+
 /* Why a module gave no lines ("build-id differs", "file is gone", ...), or NULL. */
 const char *vmt_symbols_trouble(struct vmt_symbols *symbols, const struct vmt_module *module);
 
