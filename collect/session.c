@@ -1,4 +1,5 @@
 #include "collect/collector.h"
+#include "collect/room.h"
 #include "collect/sys.h"
 
 #include <errno.h>
@@ -7,27 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-
-/* Gives the file its blocks, so that no later store to the mapping can raise SIGBUS. Where the file
- * system has no fallocate, writing does the same. */
-static int
-give_blocks(int fd, uint64_t bytes)
-{
-	static const char zeros[4096];
-	long result = vmt_sys_call4(SYS_fallocate, fd, 0, 0, bytes);
-
-	if (result != -EOPNOTSUPP && result != -ENOSYS)
-		return (int)result;
-	for (uint64_t at = 0; at < bytes;) {
-		size_t left = bytes - at < sizeof(zeros) ? bytes - at : sizeof(zeros);
-
-		result = vmt_sys_call4(SYS_pwrite64, fd, zeros, left, at);
-		if (result <= 0)
-			return result < 0 ? (int)result : -EIO;
-		at += (uint64_t)result;
-	}
-	return 0;
-}
 
 static int
 map_session(int fd, struct vmt_session **session)
@@ -49,7 +29,7 @@ vmt_session_create(const char *path, struct vmt_session **session)
 
 	if (fd < 0)
 		return fd;
-	result = give_blocks(fd, sizeof(**session));
+	result = vmt_room_take(fd, sizeof(**session));
 	if (result == 0)
 		result = map_session(fd, session);
 	vmt_sys_close(fd);

@@ -2,6 +2,7 @@
 
 #include "collect/collector.h"
 #include "collect/procfs.h"
+#include "collect/room.h"
 #include "collect/sys.h"
 #include "collect/text.h"
 #include "preload/clock.h"
@@ -14,7 +15,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #define MAX_ATTEMPTS 1000u
 #define DEFAULT_HEAP_SLOTS 4096u
@@ -198,35 +198,6 @@ make_file(const char *name, uint32_t pid)
 	return fd;
 }
 
-/* A file past the limit would raise SIGXFSZ in the program: look first. */
-static bool
-is_within_limit(uint64_t bytes)
-{
-	struct rlimit limit;
-
-	return vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) < 0 ||
-	       limit.rlim_cur >= bytes;
-}
-
-static long
-give_blocks(int fd, uint64_t bytes)
-{
-	static const unsigned char zeros[4096];
-	long result;
-
-	if (!is_within_limit(bytes))
-		return -EFBIG;
-	result = vmt_sys_call4(SYS_fallocate, fd, 0, 0, bytes);
-	if (result != -EOPNOTSUPP && result != -ENOSYS)
-		return result;
-	for (uint64_t at = 0; at < bytes; at += sizeof(zeros)) {
-		result = vmt_sys_call4(SYS_pwrite64, fd, zeros, sizeof(zeros), at);
-		if (result != (long)sizeof(zeros))
-			return result < 0 ? result : -ENOSPC;
-	}
-	return 0;
-}
-
 /* Maps a new file of the head's size. Negative errno on failure, with no file left behind. */
 static long
 map_file(const char *name, uint32_t pid, uint64_t bytes, unsigned char **base)
@@ -237,7 +208,7 @@ map_file(const char *name, uint32_t pid, uint64_t bytes, unsigned char **base)
 
 	if (fd < 0)
 		return fd;
-	result = give_blocks(fd, bytes);
+	result = vmt_room_take(fd, bytes);
 	if (result == 0) {
 		mapped = vmt_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		result = vmt_sys_failed(mapped) ? (long)(intptr_t)mapped : 0;

@@ -1,0 +1,49 @@
+#include "collect/room.h"
+
+#include "collect/sys.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+
+/* tmpfs gives up where a signal comes meanwhile, and a program's timer may come again and again. */
+#define INTERRUPTIONS 16
+
+static bool
+is_within_limit(uint64_t bytes)
+{
+	struct rlimit limit;
+
+	return vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) < 0 ||
+	       limit.rlim_cur >= bytes;
+}
+
+static int
+write_zeros(int fd, uint64_t bytes)
+{
+	static const char zeros[4096];
+
+	for (uint64_t at = 0; at < bytes;) {
+		size_t left = bytes - at < sizeof(zeros) ? bytes - at : sizeof(zeros);
+		long result = vmt_sys_call4(SYS_pwrite64, fd, zeros, left, at);
+
+		if (result <= 0)
+			return result < 0 ? (int)result : -EIO;
+		at += (uint64_t)result;
+	}
+	return 0;
+}
+
+int
+vmt_room_take(int fd, uint64_t bytes)
+{
+	long result = -EINTR;
+
+	if (!is_within_limit(bytes))
+		return -EFBIG;
+	for (int i = 0; i < INTERRUPTIONS && result == -EINTR; i++)
+		result = vmt_sys_call4(SYS_fallocate, fd, 0, 0, bytes);
+	if (result == -EOPNOTSUPP || result == -ENOSYS || result == -EINTR)
+		return write_zeros(fd, bytes);
+	return (int)result;
+}

@@ -1,0 +1,19 @@
+/*
+ * room.h: has a file that will be mapped all of its blocks?
+ *
+ * A store to a mapped page that has no block yet raises SIGBUS when the disk is full, and a file
+ * that grows past RLIMIT_FSIZE raises SIGXFSZ: both in the traced program. So the limit is asked
+ * first, and the blocks are given before the file is mapped: by fallocate, and where the file
+ * system has none, by writing zeros. Async-signal-safe. Kernel facts: fs/open.c (vfs_fallocate),
+ * inode_newsize_ok in fs/attr.c.
+ */
+#ifndef VMT_ROOM_H
+#define VMT_ROOM_H
+
+#include <stdint.h>
+
+/* Gives the first bytes of an empty file their blocks. 0 or negative errno: EFBIG for the limit,
+ * ENOSPC, EDQUOT, whatever the file system says. */
+int vmt_room_take(int fd, uint64_t bytes);
+
+#endif
