@@ -353,6 +353,7 @@ vmt_open_trace(void)
 {
 	static struct vmt_head plan; /* large for a signal stack; one opener at a time */
 	unsigned char *base = NULL;
+	uint64_t magic;
 	long result;
 
 	memset(&plan, 0, sizeof(plan));
@@ -363,8 +364,12 @@ vmt_open_trace(void)
 			  plan.chunks_offset, &base);
 	if (result != 0)
 		return explain(result);
-	memcpy(base, &plan, sizeof(plan));
+	memcpy(base + sizeof(magic), (const unsigned char *)&plan + sizeof(magic),
+	       sizeof(plan) - sizeof(magic));
 	use_head((struct vmt_head *)(void *)base, base);
+	/* Last: whoever is killed before it leaves a file that no reader takes for a trace. */
+	memcpy(&magic, plan.magic, sizeof(magic));
+	vmt_atomic_store_release((uint64_t *)(void *)base, magic);
 	return NULL;
 }
 

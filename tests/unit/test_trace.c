@@ -130,6 +130,7 @@ refuses_what_is_not_a_trace(void **state)
 	struct build_trace *build = sample_trace_new(NULL);
 	struct vmt_head *head = build_trace_head(build);
 	const char *missing = "/nonexistent/trace.vmt";
+	static const char zeros[4096];
 
 	(void)state;
 	check_refusal(missing, ENOENT, strerror(ENOENT));
@@ -137,6 +138,8 @@ refuses_what_is_not_a_trace(void **state)
 	check_refusal("/dev/null", ENOTSUP, "is not a regular file");
 	build_trace_write_bytes(path, "", 0);
 	check_refusal(path, ENODATA, "is empty");
+	build_trace_write_bytes(path, zeros, sizeof(zeros));
+	check_refusal(path, ENODATA, "ended before its recording began");
 	build_trace_write_bytes(path, "hello", 5);
 	check_refusal(path, EBADMSG, "is not a vmtrace trace");
 	build_trace_write_bytes(path, "VMTR", 4);

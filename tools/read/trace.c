@@ -67,12 +67,20 @@ static int
 read_head(struct vmt_trace *trace, struct vmt_err *err)
 {
 	struct vmt_file *file = &trace->file;
+	static const char nothing[sizeof(VMT_MAGIC)];
 	char magic[sizeof(VMT_MAGIC)] = "";
 	const char *trouble;
 	int result;
 	size_t length = file->bytes < sizeof(magic) ? file->bytes : sizeof(magic);
 
-	if (!vmt_file_read(file, 0, magic, length) || memcmp(magic, VMT_MAGIC, length) != 0)
+	if (!vmt_file_read(file, 0, magic, length))
+		return vmt_err_set(err, EIO, "%s: can't be read", file->path);
+	if (memcmp(magic, nothing, length) == 0)
+		return vmt_err_set(err, ENODATA,
+				   "%s: holds nothing yet: the program was ended before its "
+				   "recording began, or has just started",
+				   file->path);
+	if (memcmp(magic, VMT_MAGIC, length) != 0)
 		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", file->path);
 	if (!vmt_file_read(file, 0, &trace->head, sizeof(trace->head)))
 		return too_short(file, sizeof(trace->head), err);
