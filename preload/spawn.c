@@ -15,6 +15,8 @@
 #define SYS_close_range 436
 #endif
 
+#define RESTORE_ATTEMPTS 1000
+
 /* As the kernel's linux_dirent64. */
 struct directory_entry {
 	uint64_t inode;
@@ -104,7 +106,7 @@ make_path(char *path, size_t room)
 }
 
 /* Signals stay blocked from before the clone: a handler of the program must not run in the child.
- * The parent gets its mask back. */
+ * The parent gets its mask back: without a call that can be relied on, nothing is spawned. */
 static bool
 clone_collector(struct vmt_session *session, const char *path)
 {
@@ -113,11 +115,15 @@ clone_collector(struct vmt_session *session, const char *path)
 	uint32_t parent = (uint32_t)vmt_sys_call0(SYS_getpid);
 	long child;
 
-	vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
+	if (vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all)) < 0)
+		return false;
 	child = vmt_sys_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
 	if (child == 0)
 		run_child(session, parent, path);
-	vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
+	for (int i = 0; i < RESTORE_ATTEMPTS; i++)
+		if (vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before)) ==
+		    0)
+			break;
 	return child > 0;
 }
 

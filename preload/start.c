@@ -306,9 +306,11 @@ wait_for_snapshot(void)
 	struct vmt_head *head = process->head;
 	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
 	uint64_t deadline_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + VMT_FINISH_WAIT_NS;
+	uint32_t turns = VMT_FINISH_WAIT_NS / EXIT_POLL_NS; /* the bound where the clock fails */
 	struct timespec pause = {0, EXIT_POLL_NS};
 
-	while (vmt_emit_is_collected() && vmt_sys_clock_ns(CLOCK_MONOTONIC) < deadline_ns) {
+	while (turns-- > 0 && vmt_emit_is_collected() &&
+	       vmt_sys_clock_ns(CLOCK_MONOTONIC) < deadline_ns) {
 		uint32_t done = vmt_atomic_load_acquire(&head->snapshot_done);
 
 		if ((int32_t)(done - wanted) >= 0)
