@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE};
+/* SIGXFSZ: a trace that may not grow any further costs chunks, not the recording. */
+static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE, SIGXFSZ};
 static const int forwarded[] = {SIGTERM, SIGHUP};
 
 #define IGNORED (sizeof(ignored) / sizeof(*ignored))
