@@ -161,7 +161,7 @@ run_program(struct run *run, const char *const argv[], const char *const environ
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		int nothing = open("/dev/null", O_RDONLY);
+		int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 		dup2(nothing, 0);
 		dup2(out[1], 1);
