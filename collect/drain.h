@@ -23,7 +23,8 @@
 
 #define VMT_DRAIN_RINGS (VMT_MAX_SHARDS * VMT_RING_CLASSES)
 #define VMT_DRAIN_BATCH 4096u
-#define VMT_DRAIN_PATIENCE_NS UINT64_C(100000000)
+/* Longer than a busy machine keeps a writer from its CPU, shorter than writers wait for room. */
+#define VMT_DRAIN_PATIENCE_NS UINT64_C(400000000)
 /* Few events wait this long for company, to save chunks. */
 #define VMT_DRAIN_DELAY_NS UINT64_C(100000000)
 
