@@ -10,7 +10,7 @@ static uint64_t stopped_ns;
 uint64_t
 vmt_clock_slow(void)
 {
-	if (vmt_state_process.no_syscalls)
+	if (!vmt_state_may_call())
 		return vmt_atomic_add_relaxed(&stopped_ns, 1) + 1;
 	return vmt_sys_clock_ns(CLOCK_MONOTONIC);
 }
@@ -18,7 +18,7 @@ vmt_clock_slow(void)
 void
 vmt_clock_stop(void)
 {
-	if (!vmt_state_process.clock_is_tsc && !vmt_state_process.no_syscalls)
+	if (!vmt_state_process.clock_is_tsc && vmt_state_may_call())
 		vmt_atomic_store_relaxed(&stopped_ns,
 					 vmt_sys_clock_ns(CLOCK_MONOTONIC) + MARGIN_NS);
 }

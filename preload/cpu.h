@@ -27,7 +27,7 @@ vmt_cpu_number(void)
 		return number;
 	}
 #endif
-	return process->no_syscalls ? 0 : (uint32_t)sched_getcpu();
+	return vmt_state_may_call() ? (uint32_t)sched_getcpu() : 0;
 }
 
 #endif

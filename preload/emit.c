@@ -40,10 +40,10 @@ vmt_emit_time_before(void)
 
 static uint32_t __attribute__((noinline)) ask_thread_id_slow(struct vmt_thread *thread)
 {
-	if (vmt_state_process.no_syscalls)
-		thread->thread_id = (uint32_t)((uintptr_t)thread >> 6) | 1;
-	else
+	if (vmt_state_may_call())
 		thread->thread_id = (uint32_t)vmt_sys_call0(SYS_gettid);
+	else
+		thread->thread_id = (uint32_t)((uintptr_t)thread >> 6) | 1;
 	thread->generation = vmt_state_owner->generation;
 	return thread->thread_id;
 }
@@ -97,7 +97,7 @@ vmt_emit_is_collected(void)
 	else if (vmt_atomic_load_relaxed(&head->collector_pid) == 0)
 		return false;
 	/* Without a clock to judge by, whoever waits in vain will find out. */
-	if (process->no_syscalls || vmt_sys_clock_ns(CLOCK_MONOTONIC) < limit_ns)
+	if (!vmt_state_may_call() || vmt_sys_clock_ns(CLOCK_MONOTONIC) < limit_ns)
 		return true;
 	vmt_atomic_store_relaxed(&process->stale_beat, beat + 1);
 	return false;
@@ -136,7 +136,7 @@ word_of(uint64_t (*words)[VMT_RING_CLASSES], const struct vmt_ring_view *ring)
 static uint64_t
 clock_ns(void)
 {
-	return vmt_state_process.no_syscalls ? 0 : vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	return vmt_state_may_call() ? vmt_sys_clock_ns(CLOCK_MONOTONIC) : 0;
 }
 
 static void
@@ -155,7 +155,7 @@ wait_a_turn(uint32_t turn)
 	const struct vmt_process *process = &vmt_state_process;
 	struct timespec pause = {0, SLEEP_NS};
 
-	if (process->no_syscalls) {
+	if (!vmt_state_may_call()) {
 		spin();
 		return;
 	}
@@ -201,7 +201,7 @@ discard(struct wait *wait, enum vmt_ring_class ring_class)
 	if (vmt_ring_discard_oldest(wait->ring,
 				    ring_class == VMT_RING_HEAP ? kind_of_heap : kind_of_map))
 		return true;
-	if (++wait->discards % YIELD_EACH_TURNS == 0 && !vmt_state_process.no_syscalls)
+	if (++wait->discards % YIELD_EACH_TURNS == 0 && vmt_state_may_call())
 		vmt_sys_call0(SYS_sched_yield);
 	if (wait->discards < DISCARD_TURNS)
 		return true;
@@ -244,7 +244,7 @@ wake_if_half_full_slow(const struct vmt_ring_view *ring, uint64_t position)
 	uint64_t before = vmt_atomic_load_relaxed(woken_tail);
 
 	if (position + 1 - tail < ring->capacity / 2 || before == tail + 1 || !process->session ||
-	    process->no_syscalls)
+	    !vmt_state_may_call())
 		return;
 	if (vmt_atomic_cas(woken_tail, &before, tail + 1))
 		vmt_session_wake(process->session);

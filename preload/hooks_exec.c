@@ -26,7 +26,7 @@ int execveat(int directory, const char *path, char *const argv[], char *const en
 static bool
 is_owner(void)
 {
-	return !vmt_state_process.no_syscalls &&
+	return vmt_state_may_call() &&
 	       vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
 	       vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
@@ -39,29 +39,31 @@ write_event(struct vmt_map_event *event, const void *frame)
 	vmt_emit_map(event);
 }
 
-bool
-vmt_hooks_process_write_exec(const void *frame)
+struct vmt_hooks_exec
+vmt_hooks_process_begin_exec(const void *frame)
 {
 	struct vmt_map_event event = {.kind = VMT_EVENT_EXEC};
+	struct vmt_hooks_exec exec = {.no_syscalls = vmt_state_thread.no_syscalls};
 	int saved_errno = errno;
-	bool written = false;
 
 	if (is_owner() && vmt_state_enter()) {
 		write_event(&event, frame);
 		vmt_state_leave();
-		written = true;
+		exec.written = true;
 	}
+	vmt_hooks_process_give_back();
 	errno = saved_errno;
-	return written;
+	return exec;
 }
 
 void
-vmt_hooks_process_undo_exec(int error, const void *frame)
+vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const void *frame)
 {
 	struct vmt_map_event event = {.kind = VMT_EVENT_MAP_UNDO, .error = (int16_t)error};
 	int saved_errno = errno;
 
-	if (vmt_state_enter()) {
+	vmt_state_thread.no_syscalls = exec->no_syscalls;
+	if (exec->written && vmt_state_enter()) {
 		write_event(&event, frame);
 		vmt_state_leave();
 	}
@@ -70,10 +72,9 @@ vmt_hooks_process_undo_exec(int error, const void *frame)
 
 /* What every exec function below ends with: it returns only when the exec has failed. */
 static int
-has_returned(bool written, int result, const void *frame)
+has_returned(struct vmt_hooks_exec exec, int result, const void *frame)
 {
-	if (written)
-		vmt_hooks_process_undo_exec(errno, frame);
+	vmt_hooks_process_end_exec(&exec, errno, frame);
 	return result;
 }
 
@@ -81,57 +82,57 @@ VMT_EXPORT int
 execve(const char *path, char *const argv[], char *const envp[])
 {
 	const void *frame = __builtin_frame_address(0);
-	bool written = vmt_hooks_process_write_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
 
-	return has_returned(written, vmt_real()->execve(path, argv, envp), frame);
+	return has_returned(exec, vmt_real()->execve(path, argv, envp), frame);
 }
 
 VMT_EXPORT int
 execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags)
 {
 	const void *frame = __builtin_frame_address(0);
-	bool written = vmt_hooks_process_write_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
 	long result =
 	    vmt_sys_call6(SYS_execveat, directory, (long)path, (long)argv, (long)envp, flags, 0);
 
 	errno = (int)-result;
-	return has_returned(written, -1, frame);
+	return has_returned(exec, -1, frame);
 }
 
 VMT_EXPORT int
 fexecve(int fd, char *const argv[], char *const envp[])
 {
 	const void *frame = __builtin_frame_address(0);
-	bool written = vmt_hooks_process_write_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
 
-	return has_returned(written, vmt_real()->fexecve(fd, argv, envp), frame);
+	return has_returned(exec, vmt_real()->fexecve(fd, argv, envp), frame);
 }
 
 VMT_EXPORT int
 execv(const char *path, char *const argv[])
 {
 	const void *frame = __builtin_frame_address(0);
-	bool written = vmt_hooks_process_write_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
 
-	return has_returned(written, vmt_real()->execv(path, argv), frame);
+	return has_returned(exec, vmt_real()->execv(path, argv), frame);
 }
 
 VMT_EXPORT int
 execvp(const char *file, char *const argv[])
 {
 	const void *frame = __builtin_frame_address(0);
-	bool written = vmt_hooks_process_write_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
 
-	return has_returned(written, vmt_real()->execvp(file, argv), frame);
+	return has_returned(exec, vmt_real()->execvp(file, argv), frame);
 }
 
 VMT_EXPORT int
 execvpe(const char *file, char *const argv[], char *const envp[])
 {
 	const void *frame = __builtin_frame_address(0);
-	bool written = vmt_hooks_process_write_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
 
-	return has_returned(written, vmt_real()->execvpe(file, argv, envp), frame);
+	return has_returned(exec, vmt_real()->execvpe(file, argv, envp), frame);
 }
 
 /* Arguments of a list after the first, with their NULL; INT_MAX: too many. */
@@ -181,11 +182,11 @@ execl(const char *path, const char *first, ...)
 {
 	const void *frame = __builtin_frame_address(0);
 	char **argv;
-	bool written;
+	struct vmt_hooks_exec exec;
 
 	COLLECT_LIST(argv, first);
-	written = vmt_hooks_process_write_exec(frame);
-	return has_returned(written, vmt_real()->execv(path, argv), frame);
+	exec = vmt_hooks_process_begin_exec(frame);
+	return has_returned(exec, vmt_real()->execv(path, argv), frame);
 }
 
 VMT_EXPORT int
@@ -193,11 +194,11 @@ execlp(const char *file, const char *first, ...)
 {
 	const void *frame = __builtin_frame_address(0);
 	char **argv;
-	bool written;
+	struct vmt_hooks_exec exec;
 
 	COLLECT_LIST(argv, first);
-	written = vmt_hooks_process_write_exec(frame);
-	return has_returned(written, vmt_real()->execvp(file, argv), frame);
+	exec = vmt_hooks_process_begin_exec(frame);
+	return has_returned(exec, vmt_real()->execvp(file, argv), frame);
 }
 
 VMT_EXPORT int
@@ -206,7 +207,7 @@ execle(const char *path, const char *first, ...)
 	const void *frame = __builtin_frame_address(0);
 	char *const *envp;
 	char **argv;
-	bool written;
+	struct vmt_hooks_exec exec;
 	va_list rest;
 
 	COLLECT_LIST(argv, first);
@@ -214,6 +215,6 @@ execle(const char *path, const char *first, ...)
 	(void)count_list(first, &rest);
 	envp = va_arg(rest, char *const *);
 	va_end(rest);
-	written = vmt_hooks_process_write_exec(frame);
-	return has_returned(written, vmt_real()->execve(path, argv, envp), frame);
+	exec = vmt_hooks_process_begin_exec(frame);
+	return has_returned(exec, vmt_real()->execve(path, argv, envp), frame);
 }

@@ -172,7 +172,7 @@ read_thread(const pthread_t *variable, uint64_t *thread)
 	struct iovec to = {thread, sizeof(*thread)};
 	long result = -ENOSYS;
 
-	if (!vmt_state_process.no_syscalls)
+	if (vmt_state_may_call())
 		result = vmt_sys_call6(SYS_process_vm_readv, vmt_state_owner->pid, (long)&to, 1,
 				       (long)&from, 1, 0);
 	if (result == -EFAULT)
@@ -227,11 +227,34 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 	return error;
 }
 
+/* A vfork child runs on its parent's memory, thread state included. */
+static bool
+is_vfork_child(void)
+{
+	return vmt_state_thread.no_syscalls != 0 ||
+	       (vmt_state_may_call() &&
+		vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
+		vmt_state_owner->pid != (uint32_t)vmt_sys_call0(SYS_getpid));
+}
+
+void
+vmt_hooks_process_give_back(void)
+{
+	vmt_state_thread.no_syscalls = 0;
+}
+
 void
 vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp)
 {
 	struct vmt_process *process = &vmt_state_process;
 
+	seccomp->in_vfork_child = !seccomp->strict && is_vfork_child();
+	if (seccomp->in_vfork_child) {
+		seccomp->no_syscalls = vmt_state_thread.no_syscalls;
+		vmt_clock_stop();
+		vmt_state_thread.no_syscalls = true;
+		return;
+	}
 	seccomp->no_syscalls = vmt_atomic_load_relaxed(&process->no_syscalls);
 	seccomp->malloc_mode = vmt_atomic_load_relaxed(&process->malloc_mode);
 	if (seccomp->strict)
@@ -245,6 +268,11 @@ vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long resu
 {
 	struct vmt_process *process = &vmt_state_process;
 
+	if (seccomp->in_vfork_child) {
+		if (result < 0)
+			vmt_state_thread.no_syscalls = seccomp->no_syscalls;
+		return;
+	}
 	if (result < 0) {
 		vmt_atomic_store_relaxed(&process->no_syscalls, seccomp->no_syscalls);
 		if (seccomp->strict)
@@ -337,6 +365,7 @@ exit(int status)
 /* What libc's _exit does. */
 static void __attribute__((noreturn)) leave_now(int status)
 {
+	vmt_hooks_process_give_back();
 	for (;;)
 		vmt_sys_call1(SYS_exit_group, status);
 }

@@ -14,18 +14,28 @@
  * usual size and stacks of default attributes are written with length 0. */
 void vmt_hooks_process_set_up(void);
 
-/* Writes EXEC where this is the recorded process itself and not a vfork child of it, which shares
- * its memory and whose exec is none of its parent's. Called before vmt_state_enter: nothing may be
- * left inside, for an exec that succeeds never comes back to leave. True: call undo_exec with the
- * errno if it does come back. Keeps errno. */
-bool vmt_hooks_process_write_exec(const void *frame);
-void vmt_hooks_process_undo_exec(int error, const void *frame);
+/* Around a call of the exec family. Writes EXEC where this is the recorded process itself and not a
+ * vfork child of it, which shares its memory and whose exec is none of its parent's. Nothing may be
+ * left inside a hook, nor anything else of a child in thread state: an exec that succeeds never
+ * comes back to end. Keeps errno. */
+struct vmt_hooks_exec {
+	bool written;
+	uint32_t no_syscalls; /* of the thread */
+};
+struct vmt_hooks_exec vmt_hooks_process_begin_exec(const void *frame);
+void vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const void *frame);
+
+/* The last that a vfork child does: the thread state is its parent's again. */
+void vmt_hooks_process_give_back(void);
 
 /* Before and after a call that installs a seccomp filter: no system call of ours in between nor, if
- * it succeeds, afterwards. Strict mode leaves the thread neither rdtsc nor any call: what happens
- * then is not recorded, nor are heap events while the call is under way. */
+ * it succeeds, afterwards. A vfork child's filter is its own: only the thread whose state it uses
+ * keeps quiet, until the child executes or exits (one that is killed leaves it so). Strict mode
+ * leaves the thread neither rdtsc nor any call: what happens then is not recorded, nor are heap
+ * events while the call is under way. */
 struct vmt_hooks_seccomp {
 	bool strict; /* the caller's: SECCOMP_MODE_STRICT */
+	bool in_vfork_child;
 	bool no_syscalls;
 	uint32_t malloc_mode;
 };

@@ -46,11 +46,10 @@ make_memory_call(const struct call *call)
 static long
 make_exec(const struct call *call)
 {
-	bool written = vmt_hooks_process_write_exec(call->frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(call->frame);
 	long result = make(call);
 
-	if (written)
-		vmt_hooks_process_undo_exec((int)-result, call->frame);
+	vmt_hooks_process_end_exec(&exec, (int)-result, call->frame);
 	return result;
 }
 
@@ -83,6 +82,7 @@ route(const struct call *call)
 	switch (call->raw.number) {
 	case SYS_exit_group:
 		vmt_start_finish((int)call->raw.words[0], VMT_EXIT_UNDERSCORE);
+		vmt_hooks_process_give_back();
 		return make(call);
 	case SYS_execve:
 	case SYS_execveat:

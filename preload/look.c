@@ -187,7 +187,7 @@ vmt_look_committed(uint64_t address, uint64_t length, uint8_t *marks)
 	struct look look = {0};
 
 	*marks = 0;
-	if (length == 0 || end <= start || vmt_state_process.no_syscalls)
+	if (length == 0 || end <= start || !vmt_state_may_call())
 		return 0;
 	if (end - start > VMT_LOOK_LIMIT_BYTES)
 		skip = (end - start - 1) / VMT_LOOK_LIMIT_BYTES;

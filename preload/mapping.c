@@ -344,8 +344,7 @@ is_own_process(int pidfd)
 
 	if (pidfd == PIDFD_OWN_THREAD || pidfd == PIDFD_OWN_PROCESS)
 		return true;
-	if (vmt_state_process.no_syscalls ||
-	    vmt_sys_call3(SYS_ioctl, pidfd, PIDFD_INFO_REQUEST, &info) < 0)
+	if (!vmt_state_may_call() || vmt_sys_call3(SYS_ioctl, pidfd, PIDFD_INFO_REQUEST, &info) < 0)
 		return false;
 	return info.tgid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
@@ -358,7 +357,7 @@ read_vector(const struct iovec *vector, size_t entry, struct iovec *copy)
 	struct iovec from = {(void *)(uintptr_t)(vector + entry), sizeof(*copy)};
 	struct iovec to = {copy, sizeof(*copy)};
 
-	return !vmt_state_process.no_syscalls &&
+	return vmt_state_may_call() &&
 	       vmt_sys_call6(SYS_process_vm_readv, vmt_sys_call0(SYS_getpid), (long)&to, 1,
 			     (long)&from, 1, 0) == (long)sizeof(*copy);
 }

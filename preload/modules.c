@@ -142,7 +142,7 @@ pause_a_little(unsigned round)
 {
 	struct timespec pause = {0, 1000000};
 
-	if (vmt_state_process.no_syscalls)
+	if (!vmt_state_may_call())
 		return;
 	if (round < 64)
 		vmt_sys_call0(SYS_sched_yield);
@@ -163,10 +163,10 @@ vmt_modules_begin_unload(void)
 		uint64_t now_ns = 0;
 
 		pause_a_little(round);
-		if (vmt_state_process.no_syscalls)
-			now_ns = (uint64_t)round * 10;
-		else
+		if (vmt_state_may_call())
 			now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+		else
+			now_ns = (uint64_t)round * 10;
 		if (limit_ns == 0)
 			limit_ns = now_ns + UNLOAD_WAIT_NS;
 		if (now_ns >= limit_ns) {
@@ -214,7 +214,7 @@ intern_in_trace(const struct vmt_module *module)
 static uint32_t
 path_of(const char *name, char *path, uint32_t path_bytes)
 {
-	bool may_ask = !vmt_state_process.no_syscalls;
+	bool may_ask = vmt_state_may_call();
 	long prefix = 0;
 	uint32_t used;
 

@@ -117,7 +117,7 @@ segment_bytes(int id)
 {
 	struct shmid_ds status;
 
-	if (vmt_state_process.no_syscalls || vmt_sys_call3(SYS_shmctl, id, IPC_STAT, &status) < 0)
+	if (!vmt_state_may_call() || vmt_sys_call3(SYS_shmctl, id, IPC_STAT, &status) < 0)
 		return 0;
 	return page_up(status.shm_segsz);
 }

@@ -35,7 +35,7 @@ probe(uint64_t address)
 static bool
 may_probe(void)
 {
-	return probes_work && !vmt_state_process.no_syscalls;
+	return probes_work && vmt_state_may_call();
 }
 
 static bool

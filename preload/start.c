@@ -326,8 +326,7 @@ static bool
 is_ours_to_end(void)
 {
 	return vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
-	       !vmt_state_process.no_syscalls &&
-	       vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
+	       vmt_state_may_call() && vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 
 void

@@ -99,8 +99,8 @@ vmt_state_was_left(uint64_t entered_frame, const void *frame)
 
 	if (distance >= STACK_SPAN_BYTES)
 		return false;
-	if (!process->no_syscalls && (vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 ||
-				      (alternate.ss_flags & SS_ONSTACK)))
+	if (vmt_state_may_call() && (vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 ||
+				     (alternate.ss_flags & SS_ONSTACK)))
 		return false;
 	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
 		vmt_atomic_add_relaxed(&process->head->hooks_left, 1);
@@ -122,7 +122,7 @@ vmt_state_enter_slow(struct vmt_thread *thread)
 		return false;
 	if (!vmt_atomic_cas(&vmt_state_owner->state, &expected, VMT_OWNER_OPENING))
 		return false;
-	if (process->inert || process->no_syscalls || !process->follow_fork) {
+	if (process->inert || !vmt_state_may_call() || !process->follow_fork) {
 		vmt_state_go_inert(NULL);
 		return false;
 	}
@@ -167,6 +167,6 @@ vmt_state_go_inert(const char *why)
 	vmt_state_process.inert = true;
 	vmt_atomic_store_relaxed(&vmt_state_process.malloc_mode, VMT_MALLOC_OFF);
 	vmt_atomic_store_release(&vmt_state_owner->state, VMT_OWNER_INERT);
-	if (why && vmt_state_process.verbose && !vmt_state_process.no_syscalls)
+	if (why && vmt_state_process.verbose && vmt_state_may_call())
 		vmt_state_say("not recording", why);
 }

@@ -59,10 +59,10 @@ struct vmt_process {
 	bool follow_fork;
 	bool follow_exec;
 	bool clock_is_tsc;
-	bool no_syscalls; /* the program installed a seccomp filter: hooks make none of their own */
-	bool go;	  /* VMTRACE_GO: the Go runtime's own system calls are wanted */
-	bool inert;	  /* for good, and for fork children as well */
-	bool owner_wiped; /* the kernel wipes the owner page in fork children */
+	bool no_syscalls;    /* the program installed a seccomp filter: see vmt_state_may_call */
+	bool go;	     /* VMTRACE_GO: the Go runtime's own system calls are wanted */
+	bool inert;	     /* for good, and for fork children as well */
+	bool owner_wiped;    /* the kernel wipes the owner page in fork children */
 	int64_t rseq_offset; /* of the C library's area, from the thread pointer; 0 = none */
 	uint32_t generation; /* of the latest owner; inherited, so a child's is always new */
 
@@ -94,10 +94,10 @@ struct vmt_thread {
 	uint64_t random;
 	uint64_t stack_low; /* bounds of the thread's stack, 0 = not known */
 	uint64_t stack_high;
-	uint32_t heap_depth; /* > 0: inside the next allocator, called by a heap hook */
-	uint32_t heap_calls; /* heap hooks that recorded or decided not to, mod 2^32 */
-	uint32_t resolving;  /* looking up next definitions: allocate from the arena */
-	uint32_t spare0;
+	uint32_t heap_depth;  /* > 0: inside the next allocator, called by a heap hook */
+	uint32_t heap_calls;  /* heap hooks that recorded or decided not to, mod 2^32 */
+	uint32_t resolving;   /* looking up next definitions: allocate from the arena */
+	uint32_t no_syscalls; /* a vfork child, which has this thread's state, has a filter */
 	uint64_t foreign_low; /* [low, high): lately seen not to be in the thread's own stack */
 	uint64_t foreign_high;
 	uint64_t entered_frame; /* frame of the hook that set depth */
@@ -110,6 +110,13 @@ _Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of
 extern struct vmt_owner *vmt_state_owner; /* never NULL: points to a zero owner before set-up */
 extern struct vmt_process vmt_state_process;
 extern __thread struct vmt_thread vmt_state_thread __attribute__((tls_model("initial-exec")));
+
+/* Whether hooks may make system calls of their own: under a seccomp filter they make none. */
+static inline bool
+vmt_state_may_call(void)
+{
+	return !vmt_state_process.no_syscalls && vmt_state_thread.no_syscalls == 0;
+}
 
 /* Opens a trace in a fork child, or finds that this process is not to be recorded. */
 bool vmt_state_enter_slow(struct vmt_thread *thread);

@@ -178,6 +178,14 @@ test_seccomp_filter(void **state)
 	}
 }
 
+/* A filter that a vfork child puts on is not its parent's, whose memory it runs on. */
+static void
+test_vfork_filter(void **state)
+{
+	(void)state;
+	watch_all("vfork_filter", NULL);
+}
+
 static json_t *
 self_portrait(const char *const environment[], const char *const argv[], struct run *run)
 {
@@ -281,7 +289,7 @@ main(void)
 	    cmocka_unit_test(test_threads_at_once), cmocka_unit_test(test_fork_with_threads),
 	    cmocka_unit_test(test_exec_chain),	    cmocka_unit_test(test_close_all_descriptors),
 	    cmocka_unit_test(test_dlopen_loop),	    cmocka_unit_test(test_raw_syscalls),
-	    cmocka_unit_test(test_seccomp_filter),
+	    cmocka_unit_test(test_seccomp_filter),  cmocka_unit_test(test_vfork_filter),
 	};
 
 	return cmocka_run_group_tests_name("unharmed", tests, NULL, NULL);
