@@ -100,3 +100,19 @@ vmt_module_list_recover(void)
 {
 	vmt_atomic_store_relaxed(&writing, vmt_atomic_load_relaxed(&published));
 }
+
+/* Shell sort: the order of loading is nearly the reverse of the order wanted. */
+void
+vmt_module_list_sort(struct vmt_module_list *list)
+{
+	for (uint64_t gap = list->count / 2; gap > 0; gap /= 2) {
+		for (uint64_t i = gap; i < list->count; i++) {
+			struct vmt_module_entry entry = list->entries[i];
+			uint64_t at = i;
+
+			for (; at >= gap && list->entries[at - gap].low > entry.low; at -= gap)
+				list->entries[at] = list->entries[at - gap];
+			list->entries[at] = entry;
+		}
+	}
+}

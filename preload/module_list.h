@@ -42,4 +42,7 @@ void vmt_module_list_publish(const struct vmt_module_list *list);
 /* Fork child: forgets that a writer, who is not here, had begun. */
 void vmt_module_list_recover(void);
 
+/* By address, as the published list has to be. */
+void vmt_module_list_sort(struct vmt_module_list *list);
+
 #endif

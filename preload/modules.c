@@ -7,6 +7,7 @@
 #include "preload/image.h"
 #include "preload/module_list.h"
 #include "preload/state.h"
+#include "preload/turn.h"
 
 #include <link.h>
 #include <sched.h>
@@ -17,7 +18,7 @@
 #define UNLOAD_WAIT_NS UINT64_C(2000000000)
 
 static struct vmt_module_list fresh; /* the refresher's: what the look in progress has found */
-static uint32_t refreshing;
+static uint32_t refreshing;	     /* whose turn it is to change the list */
 static uint32_t wanted;
 static unsigned long long last_adds;
 static unsigned long long last_subs;
@@ -334,22 +335,6 @@ visit(struct dl_phdr_info *info, size_t size, void *changed)
 	return 0;
 }
 
-/* Shell sort: the order of loading is nearly the reverse of the order wanted. */
-static void
-sort_fresh(void)
-{
-	for (uint64_t gap = fresh.count / 2; gap > 0; gap /= 2) {
-		for (uint64_t i = gap; i < fresh.count; i++) {
-			struct vmt_module_entry entry = fresh.entries[i];
-			uint64_t at = i;
-
-			for (; at >= gap && fresh.entries[at - gap].low > entry.low; at -= gap)
-				fresh.entries[at] = fresh.entries[at - gap];
-			fresh.entries[at] = entry;
-		}
-	}
-}
-
 static bool
 same(const struct vmt_module_entry *a, const struct vmt_module_entry *b)
 {
@@ -386,23 +371,32 @@ look(void)
 	dl_iterate_phdr(visit, &changed);
 	if (!changed)
 		return;
-	sort_fresh();
+	vmt_module_list_sort(&fresh);
 	emit_differences(vmt_module_list_current());
 	vmt_module_list_publish(&fresh);
 	vmt_cfi_forget();
 }
 
+/* One that never finished may have noted the loader's counts without the list that goes with them:
+ * the next look compares everything. A list that it was publishing is published anew. */
+static bool
+take_turn(void)
+{
+	enum vmt_turn turn = vmt_turn_take(&refreshing);
+
+	if (turn == VMT_TURN_TAKEN_OVER)
+		last_adds = 0;
+	return turn != VMT_TURN_BUSY;
+}
+
 void
 vmt_modules_refresh(void)
 {
-	uint32_t idle = 0;
-
 	vmt_atomic_store_release(&wanted, 1);
-	while (vmt_atomic_load_acquire(&wanted) != 0 && vmt_atomic_cas(&refreshing, &idle, 1)) {
+	while (vmt_atomic_load_acquire(&wanted) != 0 && take_turn()) {
 		vmt_atomic_store_relaxed(&wanted, 0);
 		look();
-		vmt_atomic_store_release(&refreshing, 0);
-		idle = 0;
+		vmt_turn_give(&refreshing);
 	}
 }
 
@@ -439,7 +433,7 @@ take_notice(uint64_t address)
 		return false;
 	}
 	add_fresh(object.link_map->l_name ? object.link_map->l_name : "", &image);
-	sort_fresh();
+	vmt_module_list_sort(&fresh);
 	return true;
 }
 
@@ -449,10 +443,9 @@ void
 vmt_modules_notice(uint64_t address)
 {
 	uint64_t before;
-	uint32_t idle = 0;
 	bool found;
 
-	if (!finder || !vmt_state_process.head || !vmt_atomic_cas(&refreshing, &idle, 1))
+	if (!finder || !vmt_state_process.head || !take_turn())
 		return;
 	before = vmt_module_list_current()->count;
 	found = vmt_modules_begin_read();
@@ -466,7 +459,7 @@ vmt_modules_notice(uint64_t address)
 			vmt_cfi_forget();
 		vmt_module_list_publish(&fresh);
 	}
-	vmt_atomic_store_release(&refreshing, 0);
+	vmt_turn_give(&refreshing);
 }
 
 void

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -322,6 +323,58 @@ test_readers_meet_refreshes(void **state)
 	assert_int_equal(missed, 0);
 }
 
+static uint32_t finders;
+
+/* Ends the first thread that asks, in the middle of a change of the list. */
+static int
+end_here(void *address, void *result)
+{
+	(void)address;
+	(void)result;
+	if (__atomic_fetch_add(&finders, 1, __ATOMIC_RELAXED) == 0)
+		syscall(SYS_exit, 0);
+	return -1;
+}
+
+static uint32_t noticing;
+
+static void *
+notice_unknown(void *unused)
+{
+	__atomic_store_n(&noticing, (uint32_t)gettid(), __ATOMIC_RELEASE);
+	vmt_modules_notice(8);
+	return unused;
+}
+
+/* Later looks go on. The reader that it was is waited for once, as any that stays. */
+static void
+test_refresher_that_dies(void **state)
+{
+	union {
+		void *found;
+		int (*call)(void *address, void *result);
+	} finder = {vmt_real_find("_dl_find_object")};
+	pthread_t thread;
+	void *handle;
+
+	(void)state;
+	vmt_modules_set_finder(end_here);
+	assert_int_equal(pthread_create(&thread, NULL, notice_unknown, NULL), 0);
+	pthread_detach(thread);
+	while (__atomic_load_n(&noticing, __ATOMIC_ACQUIRE) == 0 ||
+	       syscall(SYS_tkill, noticing, 0) == 0)
+		usleep(1000);
+	assert_int_equal(finders, 1);
+	vmt_modules_set_finder(finder.call);
+	handle = dlopen(plugin_path, RTLD_NOW);
+	vmt_modules_refresh();
+	assert_int_equal(take_events().loads, 1);
+	dlclose(handle);
+	vmt_modules_refresh();
+	assert_int_equal(take_events().unloads, 1);
+	vmt_modules_end_read();
+}
+
 /* A dlclose waits for readers; one that never ends closes contents for good, and is waited for
  * once. Last: there is no way back but a fork. */
 static void
@@ -383,6 +436,7 @@ main(void)
 	    cmocka_unit_test(test_image),
 	    cmocka_unit_test(test_image_out_of_bounds),
 	    cmocka_unit_test(test_readers_meet_refreshes),
+	    cmocka_unit_test(test_refresher_that_dies),
 	    cmocka_unit_test(test_reader_that_stays),
 	};
 
