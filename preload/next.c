@@ -6,6 +6,8 @@
 
 /* The linker's own name for this library's dynamic section. */
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
+/* ... and for its first byte. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 
 /* glibc relocates these entries in place, other loaders do not. */
 static uintptr_t
@@ -142,4 +144,48 @@ vmt_next_find(const char *name, bool after_us)
 
 	dl_iterate_phdr(visit, &search);
 	return search.found;
+}
+
+static const char *
+name_of(uintptr_t base, const ElfW(Dyn) * dynamic)
+{
+	const char *names = NULL;
+	uint64_t offset = 0;
+
+	for (; dynamic->d_tag != DT_NULL; dynamic++) {
+		if (dynamic->d_tag == DT_STRTAB)
+			names = (const char *)pointer_of(base, dynamic);
+		else if (dynamic->d_tag == DT_SONAME)
+			offset = dynamic->d_un.d_val;
+	}
+	return names && offset != 0 ? names + offset : "";
+}
+
+struct copies {
+	const char *name;
+	bool found;
+};
+
+/* Non-zero ends the iteration: a copy, or this library itself. */
+static int
+visit_before_us(struct dl_phdr_info *info, size_t size, void *context)
+{
+	struct copies *copies = context;
+	const ElfW(Dyn) *dynamic = dynamic_of(info);
+
+	(void)size;
+	if (dynamic == _DYNAMIC)
+		return 1;
+	copies->found = dynamic && strcmp(name_of(info->dlpi_addr, dynamic), copies->name) == 0;
+	return copies->found;
+}
+
+bool
+vmt_next_is_second_copy(void)
+{
+	struct copies copies = {.name = name_of((uintptr_t)__ehdr_start, _DYNAMIC)};
+
+	if (copies.name[0] != '\0')
+		dl_iterate_phdr(visit_before_us, &copies);
+	return copies.found;
 }

@@ -1,7 +1,8 @@
 /*
- * next.h: where is a symbol, if the loader offers no dlsym?
+ * next.h: what comes before and after us in the loader's order?
  *
- * Walks the loaded files in the loader's order (dl_iterate_phdr) and looks the name up in their
+ * Where is a symbol, if the loader offers no dlsym; and are we the first copy of this library?
+ * Walks the loaded files in that order (dl_iterate_phdr) and looks the name up in their
  * DT_GNU_HASH or DT_HASH tables (System V gABI chapter 5; the GNU hash as in glibc's
  * elf/dl-lookup.c). Takes default versions of functions only. Set-up only: takes the loader's lock.
  */
@@ -14,6 +15,10 @@
 
 /* The first definition; after_us: the first one in a file behind this library. NULL: none. */
 void *vmt_next_find(const char *name, bool after_us);
+
+/* Whether a file of this library's own name (DT_SONAME) comes first: a copy from elsewhere, whose
+ * hooks call ours as the next definitions. */
+bool vmt_next_is_second_copy(void);
 
 /* The dynamic symbol table of one loaded file, as its PT_DYNAMIC names it. */
 struct vmt_next_symbols {

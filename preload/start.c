@@ -84,6 +84,8 @@ find_objection(const struct vmt_session *session)
 {
 	char path[VMT_EXE_BYTES];
 
+	if (vmt_next_is_second_copy())
+		return "another copy of the library is loaded before this one";
 	if (__asan_init || __tsan_init)
 		return "the program uses a sanitizer";
 	if (getauxval(AT_SECURE))

@@ -7,6 +7,7 @@
 #include "tests/e2e/books.h"
 
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,32 @@ test_command_is_not_recorded(void **state)
 	assert_int_equal(count_files("itself.*.vmt"), 1);
 }
 
+/* The library twice, from two places: the one that comes first records, whichever it is. */
+static void
+test_two_copies(void **state)
+{
+	const char *copy = scratch_file("libvmtrace.so");
+	const char *first[] = {built("libvmtrace.so"), copy};
+	char both[2 * PATH_MAX + 32];
+	char output[PATH_MAX + 32];
+	struct run run;
+
+	(void)state;
+	run_program(&run, (const char *const[]){"cp", built("libvmtrace.so"), copy, NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s", scratch_file("copies.%p.vmt"));
+	for (int i = 0; i < 2; i++) {
+		snprintf(both, sizeof(both), "LD_PRELOAD=%s:%s", first[i], first[!i]);
+		run_program(&run, (const char *const[]){"/bin/true", NULL},
+			    (const char *const[]){both, output, NULL});
+		assert_int_equal(run.exit_status, 0);
+		assert_string_equal(run.err, "");
+		run_free(&run);
+		assert_int_equal(count_files("copies.*.vmt"), i + 1);
+	}
+}
+
 static void
 test_long_directory_names(void **state)
 {
@@ -180,6 +207,7 @@ main(void)
 	    cmocka_unit_test(test_fork_under_the_loaders_lock),
 	    cmocka_unit_test(test_long_argument_lists),
 	    cmocka_unit_test(test_command_is_not_recorded),
+	    cmocka_unit_test(test_two_copies),
 	    cmocka_unit_test(test_long_directory_names),
 	};
 
