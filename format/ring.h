@@ -232,6 +232,9 @@ void vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position,
 bool vmt_ring_discard_oldest(const struct vmt_ring_view *ring,
 			     uint8_t (*kind_of)(const void *slot));
 
+/* Whether no slot is left: each was claimed by a writer that never came back. Looks at all. */
+bool vmt_ring_is_exhausted(const struct vmt_ring_view *ring);
+
 /* Prepares a zeroed or stale slot array for first use: sequence of slot i = i. */
 void vmt_ring_init(const struct vmt_ring_view *ring);
 

@@ -119,6 +119,7 @@ spin(void)
 struct wait {
 	const struct vmt_ring_view *ring;
 	uint64_t *vain_tail; /* the ring's */
+	uint64_t head;	     /* when the wait began */
 	uint64_t since_ns;   /* 0: no clock to be had */
 	uint64_t tail;
 	uint64_t beat;
@@ -209,15 +210,26 @@ discard(struct wait *wait, enum vmt_ring_class ring_class)
 	return false;
 }
 
+/* Whether all that moves is dead slots: head goes round and round over them. */
+static bool
+is_hopeless(const struct wait *wait)
+{
+	uint64_t head = vmt_atomic_load_relaxed(&wait->ring->control->head);
+
+	return head - wait->head >= wait->ring->capacity && vmt_ring_is_exhausted(wait->ring);
+}
+
 /* The ring is full: waits for a slot, or makes one where nobody collects. NULL: drop the event. */
 static void *__attribute__((noinline))
 make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
 	       enum patience patience, uint64_t *position)
 {
-	struct wait wait = {.ring = ring, .vain_tail = word_of(vmt_state_process.vain_tail, ring)};
+	struct wait wait = {.ring = ring,
+			    .vain_tail = word_of(vmt_state_process.vain_tail, ring),
+			    .head = vmt_atomic_load_relaxed(&ring->control->head)};
 
 	look_around(&wait);
-	for (;;) {
+	while (!is_hopeless(&wait)) {
 		void *slot;
 
 		if (!vmt_emit_is_collected()) {
@@ -232,6 +244,7 @@ make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
 		if (slot)
 			return slot;
 	}
+	return NULL;
 }
 
 /* Once while tail stays where it is: the collector that has been woken moves it. */

@@ -267,6 +267,33 @@ the_wait_is_bounded(void **state)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+/* Each slot was claimed by a thread that was killed, and given up. */
+static void
+a_ring_of_dead_slots_ends_every_loop(void **state)
+{
+	const struct vmt_ring *control = ring(VMT_RING_HEAP)->control;
+	uint64_t position;
+
+	(void)state;
+	vmt_state_process.malloc_mode = VMT_MALLOC_ALL;
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_non_null(vmt_ring_claim(ring(VMT_RING_HEAP), &position));
+	for (uint64_t i = 0; i + 1 < CAPACITY; i++)
+		assert_true(vmt_ring_release(ring(VMT_RING_HEAP), i, VMT_RING_BUSY));
+	assert_false(vmt_ring_is_exhausted(ring(VMT_RING_HEAP)));
+	assert_true(vmt_ring_release(ring(VMT_RING_HEAP), CAPACITY - 1, VMT_RING_BUSY));
+	assert_true(vmt_ring_is_exhausted(ring(VMT_RING_HEAP)));
+	for (uint64_t i = 1; i < 4; i++) {
+		assert_false(emit_block(VMT_EVENT_MALLOC, i));
+		assert_int_equal(control->dropped[VMT_EVENT_MALLOC], i);
+	}
+	/* One of them comes back. */
+	assert_false(vmt_ring_commit(ring(VMT_RING_HEAP), 3));
+	assert_true(emit_block(VMT_EVENT_MALLOC, 9));
+	assert_false(emit_block(VMT_EVENT_MALLOC, 10) && emit_block(VMT_EVENT_MALLOC, 11) &&
+		     control->overwritten[VMT_EVENT_MALLOC] == 0);
+}
+
 /* Under a seccomp filter nothing may be asked of the kernel: the wait is a spin, and short. */
 static void
 without_system_calls_it_gives_up_by_itself(void **state)
@@ -296,6 +323,7 @@ main(void)
 	    TEST(a_heartbeat_that_stands_still_ends_the_wait),
 	    TEST(after_a_wait_in_vain_events_are_dropped_at_once),
 	    TEST(a_ring_without_any_state_ends_every_loop),
+	    TEST(a_ring_of_dead_slots_ends_every_loop),
 	    TEST(a_ring_that_gets_half_full_wakes_the_collector_once),
 	    TEST(sampled_acquisitions_are_dropped_and_counted),
 	    TEST(map_events_wait_for_the_drain),
