@@ -68,7 +68,7 @@ $(BUILD)/tests/race/%: tests/race/%.c $(wildcard tests/race/*.h) format/ring.h f
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -o $@ $< -lcmocka -lpthread
 
-$(BUILD)/tests/e2e/%: tests/e2e/%.c $(e2e_objects)
+$(BUILD)/tests/e2e/%: tests/e2e/%.c $(e2e_objects) $(BUILD)/obj/format/head.o
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -o $@ $^ -lcmocka -ljansson -lpthread
 
