@@ -151,6 +151,38 @@ test_only(void **state)
 	assert_int_equal(watch_forks("--only", "fork").traces, 0);
 }
 
+/* Shared until one of the two writes, and in the RSS of both; what the child touches is its own. */
+static void
+test_shared_pages(void **state)
+{
+	const int64_t mib = 1 << 20;
+	char pattern[PATH_MAX];
+	struct run run;
+
+	(void)state;
+	record(&run, scratch_file("share.%p.vmt"), (const char *const[]){"--malloc", "off", NULL},
+	       (const char *const[]){built("tests/target/fork_share"), NULL});
+	assert_int_equal(run.exit_status, 0);
+	json_t *truth = json_loads(run.out, 0, NULL);
+
+	snprintf(pattern, sizeof(pattern), "%s", scratch_file("share.*.vmt"));
+	json_t *parent = report_of_pid(pattern, number(truth, "pid"));
+	json_t *child = report_of_pid(pattern, number(member(truth, "figures"), "child"));
+
+	check_report(parent);
+	check_report(child);
+	assert_int_equal(site_sum(parent, "mmap", "map_before", "committed_bytes"), 16 * mib);
+	assert_int_equal(site_sum(child, "mmap", "map_in_child", "committed_bytes"), mib);
+	assert_in_range(class_committed(child, "mmap"), 21 * mib, 22 * mib);
+	assert_non_null(strstr(
+	    json_string_value(json_array_get(member(member(child, "coverage"), "blind_spots"), 0)),
+	    "shares with its parent"));
+	json_decref(parent);
+	json_decref(child);
+	json_decref(truth);
+	run_free(&run);
+}
+
 int
 main(void)
 {
@@ -158,6 +190,7 @@ main(void)
 	    cmocka_unit_test(test_each_its_own),
 	    cmocka_unit_test(test_follow),
 	    cmocka_unit_test(test_only),
+	    cmocka_unit_test(test_shared_pages),
 	};
 
 	return cmocka_run_group_tests_name("forks", tests, NULL, NULL);

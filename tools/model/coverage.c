@@ -66,7 +66,9 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	    {VMT_NOTE_FORKED,
 	     "began in a fork child: blocks that the parent allocated are not known (they count as "
 	     "malloc retained where the arena is), and memory mapped before the fork is listed "
-	     "under \"before start\""},
+	     "under \"before start\"; what it shares with its parent until one of them writes "
+	     "counts in "
+	     "both"},
 	    {VMT_NOTE_OWN_MALLOC,
 	     "the program defines malloc itself: its blocks are not seen, its mappings are"},
 	    {VMT_NOTE_SECCOMP,
