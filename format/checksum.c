@@ -1,5 +1,7 @@
 #include "format/checksum.h"
 
+#include "format/atomic.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -43,13 +45,19 @@ update_machine(uint32_t state, const unsigned char *bytes, size_t length)
 	return (uint32_t)wide;
 }
 
+/* Asked once: cpuid traps into a hypervisor, 4 us where that was measured. */
 static bool
 machine_has_crc(void)
 {
+	enum { UNKNOWN, ABSENT, THERE };
+	static uint32_t known;
 	uint32_t a = 1, b, c = 0, d;
 
-	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return (c & (1u << 20)) != 0;
+	if (vmt_atomic_load_relaxed(&known) == UNKNOWN) {
+		__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+		vmt_atomic_store_relaxed(&known, (c & (1u << 20)) != 0 ? THERE : ABSENT);
+	}
+	return vmt_atomic_load_relaxed(&known) == THERE;
 }
 #else
 static uint32_t
@@ -68,8 +76,7 @@ machine_has_crc(void)
 uint32_t
 vmt_checksum_update(uint32_t checksum, const void *bytes, size_t length)
 {
-	/* cpuid may trap into a hypervisor: not worth it for a header. */
-	if (length >= 256 && machine_has_crc())
+	if (machine_has_crc())
 		return ~update_machine(~checksum, bytes, length);
 	return ~update_portable(~checksum, bytes, length);
 }

@@ -39,6 +39,24 @@ comes_back_whole(void **state)
 }
 
 static void
+packs_again_and_again_with_one_packer(void **state)
+{
+	struct vmt_zstd_packer *packer = vmt_zstd_packer_new();
+	static unsigned char again[sizeof(packed)];
+	size_t length = pack();
+
+	(void)state;
+	assert_non_null(packer);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(vmt_zstd_compress(packer, again, sizeof(again), raw, sizeof(raw)),
+				 length);
+		assert_memory_equal(again, packed, length);
+		assert_int_equal(vmt_zstd_compress(packer, again, 4, raw, sizeof(raw)), 0);
+	}
+	vmt_zstd_packer_free(packer);
+}
+
+static void
 says_zero_where_nothing_is_gained(void **state)
 {
 	unsigned char noise[64];
@@ -89,6 +107,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(comes_back_whole),
+	    cmocka_unit_test(packs_again_and_again_with_one_packer),
 	    cmocka_unit_test(says_zero_where_nothing_is_gained),
 	    cmocka_unit_test(refuses_another_size),
 	    cmocka_unit_test(survives_damage_at_every_byte),

@@ -82,6 +82,7 @@ struct recording {
 	struct vmt_session *session;
 	struct vmt_launch launch;
 	struct vmt_recorded recorded;
+	struct vmt_zstd_packer *packer;
 	uint64_t interval_ns;
 	uint32_t residency_source;
 };
@@ -348,6 +349,14 @@ set_environment(const struct recording *recording, struct vmt_err *err)
 	return 0;
 }
 
+static size_t
+compress(void *context, void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
+{
+	struct recording *recording = context;
+
+	return vmt_zstd_compress(recording->packer, dst, dst_bytes, src, src_bytes);
+}
+
 static bool
 expects_more(void *context)
 {
@@ -382,7 +391,7 @@ static void
 collect(struct recording *recording)
 {
 	struct vmt_collector_host host = {
-	    .compress = vmt_zstd_compress,
+	    .compress = compress,
 	    .expects_more = expects_more,
 	    .reaped = reaped,
 	    .announce = announce,
@@ -391,8 +400,11 @@ collect(struct recording *recording)
 	    .residency_source = recording->residency_source,
 	    .first_pid = (uint32_t)recording->launch.pid,
 	};
-	int result = vmt_collector_run(recording->session, &host);
+	int result;
 
+	recording->packer = vmt_zstd_packer_new();
+	result = vmt_collector_run(recording->session, &host);
+	vmt_zstd_packer_free(recording->packer);
 	if (result < 0)
 		fprintf(stderr, "vmtrace: the collector could not begin: %s\n", strerror(-result));
 	vmt_launch_reap(&recording->launch, true);

@@ -5,15 +5,29 @@
 /* The collector runs beside what it measures: cheap beats small. */
 #define LEVEL 1
 
+struct vmt_zstd_packer *
+vmt_zstd_packer_new(void)
+{
+	return (struct vmt_zstd_packer *)ZSTD_createCCtx();
+}
+
+void
+vmt_zstd_packer_free(struct vmt_zstd_packer *packer)
+{
+	ZSTD_freeCCtx((ZSTD_CCtx *)packer);
+}
+
 size_t
 vmt_zstd_compress(void *context, void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
 {
 	size_t written;
 
-	(void)context;
 	if (src_bytes == 0)
 		return 0;
-	written = ZSTD_compress(dst, dst_bytes, src, src_bytes, LEVEL);
+	if (context)
+		written = ZSTD_compressCCtx(context, dst, dst_bytes, src, src_bytes, LEVEL);
+	else
+		written = ZSTD_compress(dst, dst_bytes, src, src_bytes, LEVEL);
 	if (ZSTD_isError(written) || written >= src_bytes)
 		return 0;
 	return written;

@@ -2,7 +2,7 @@
  * zstd.h: how does a chunk's payload get smaller, and whole again?
  *
  * The one file that knows libzstd. Compressed bytes are untrusted: a frame that is not exactly the
- * size it should be is an error, and never writes past its room. Thread safe.
+ * size it should be is an error, and never writes past its room. Thread safe, but for a packer.
  */
 #ifndef VMT_ZSTD_H
 #define VMT_ZSTD_H
@@ -10,8 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The working memory of many compressions. NULL when there is none: each then takes, fills
+ * and gives back its own. */
+struct vmt_zstd_packer;
+struct vmt_zstd_packer *vmt_zstd_packer_new(void);
+void vmt_zstd_packer_free(struct vmt_zstd_packer *packer);
+
 /* Fits struct vmt_collector_host.compress: bytes written, or 0 where the result would not be
- * smaller than src (it is to be stored raw). context is not used. */
+ * smaller than src (it is to be stored raw). context: the packer, may be NULL. */
 size_t vmt_zstd_compress(void *context, void *dst, size_t dst_bytes, const void *src,
 			 size_t src_bytes);
 
