@@ -205,6 +205,7 @@ release_batch(const struct vmt_ring_view *view, const struct batch *batch, const
 	for (uint32_t i = 0; i < batch->count; i++)
 		if (kinds[i] != NOT_COPIED)
 			vmt_ring_release_filed(view, batch->first + i, kinds[i]);
+	vmt_ring_help_tail(view);
 }
 
 /* One batch of one ring: 1 = there may be more, 0 = nothing left to take now, else an error. */

@@ -63,7 +63,7 @@ void
 vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position, uint8_t kind)
 {
 	/* Modulo 2^64: the producer's own addition may be still to come. */
-	if (!vmt_ring_release(ring, position, VMT_RING_COMMITTED))
+	if (!vmt_ring_pass_on(ring, position, VMT_RING_COMMITTED))
 		vmt_atomic_add_relaxed(&ring->control->overwritten[kind % VMT_EVENT_KINDS],
 				       UINT64_MAX);
 }

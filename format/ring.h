@@ -22,7 +22,8 @@
  * A reader's round: start at tail or at its own cursor, whichever is later; for each position
  * vmt_ring_look; COMMITTED is taken with vmt_ring_copy, BUSY ends the round (or, after a while, is
  * given up by vmt_ring_release); what was copied goes to the file; only then is it released, by
- * vmt_ring_release_filed. Beside it, where nobody seems to collect, producers may discard.
+ * vmt_ring_release_filed for each and vmt_ring_help_tail for all. Beside it, where nobody seems to
+ * collect, producers may discard.
  *
  * Thread and signal safety: every function is lock-free and async-signal-safe.
  */
@@ -183,28 +184,32 @@ vmt_ring_copy(const struct vmt_ring_view *ring, uint64_t position, void *copy)
 /*
  * Brings tail over every position that has been released, in whatever order and by whomever; so a
  * side that was killed after its swap of a sequence holds nobody up. A released position stays
- * released: a tail that moved on meanwhile makes the swap fail, and the loop goes on from there.
+ * released: what was seen so in a row can be stepped over in one swap, and a tail that moved on
+ * meanwhile makes it fail, and the look begins anew from there.
  */
 static inline void
 vmt_ring_help_tail(const struct vmt_ring_view *ring)
 {
 	uint64_t tail = vmt_atomic_load_acquire(&ring->control->tail);
+	uint64_t stop = tail + ring->capacity;
 
-	for (uint32_t i = 0; i < ring->capacity; i++) {
-		if (vmt_ring_look(ring, tail) != VMT_RING_RELEASED)
+	while (tail < stop) {
+		uint64_t end = tail;
+
+		while (end < stop && vmt_ring_look(ring, end) == VMT_RING_RELEASED)
+			end++;
+		if (end == tail)
 			return;
-		if (vmt_atomic_cas(&ring->control->tail, &tail, tail + 1))
-			tail++;
+		if (vmt_atomic_cas(&ring->control->tail, &tail, end))
+			tail = end;
 	}
 }
 
-/*
- * Moves a position out of `state` (as seen by vmt_ring_look) into the next lap, and helps tail past
- * it. A BUSY slot is thereby given up. Returns false when the slot changed in between: look again.
- * The release half of the swap orders what was read of the slot before its next use.
- */
+/* Moves a position out of `state` (as seen by vmt_ring_look) into the next lap. False when the slot
+ * changed in between. The release half of the swap orders what was read of the slot before its next
+ * use. */
 static inline bool
-vmt_ring_release(const struct vmt_ring_view *ring, uint64_t position, enum vmt_ring_state state)
+vmt_ring_pass_on(const struct vmt_ring_view *ring, uint64_t position, enum vmt_ring_state state)
 {
 	static const uint8_t offset_from[] = {
 	    [VMT_RING_COMMITTED] = 1, [VMT_RING_DEAD] = 2, [VMT_RING_DEAD_DONE] = 3};
@@ -213,15 +218,25 @@ vmt_ring_release(const struct vmt_ring_view *ring, uint64_t position, enum vmt_r
 
 	if (state == VMT_RING_BUSY || state == VMT_RING_DEAD)
 		desired += 2;
-	if (state != VMT_RING_RELEASED &&
-	    !vmt_atomic_cas(vmt_ring_sequence(ring, position), &expected, desired))
+	return vmt_atomic_cas(vmt_ring_sequence(ring, position), &expected, desired);
+}
+
+/*
+ * Releases a position in `state`, and helps tail past it. A BUSY slot is thereby given up. Returns
+ * false when the slot changed in between: look again.
+ */
+static inline bool
+vmt_ring_release(const struct vmt_ring_view *ring, uint64_t position, enum vmt_ring_state state)
+{
+	if (state != VMT_RING_RELEASED && !vmt_ring_pass_on(ring, position, state))
 		return false;
 	vmt_ring_help_tail(ring);
 	return true;
 }
 
 /* Releases a position whose event the reader has copied and put into the file. Where a producer
- * has discarded it since, and so counted it as overwritten, the count is taken back. */
+ * has discarded it since, and so counted it as overwritten, the count is taken back. Tail stays
+ * behind: who has released a batch calls vmt_ring_help_tail. */
 void vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position, uint8_t kind);
 
 /*

@@ -205,6 +205,7 @@ release_batch(const struct batch *batch)
 		else
 			vmt_ring_release_filed(&ring, batch->positions[i], batch->ids[i]);
 	}
+	vmt_ring_help_tail(&ring);
 }
 
 static void

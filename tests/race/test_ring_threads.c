@@ -160,6 +160,7 @@ take(uint64_t *position, bool give_up, struct account *account)
 		note(&copy);
 		account->events++;
 		vmt_ring_release_filed(&ring, *position, (uint8_t)(KIND_FIRST + copy.words[0]));
+		vmt_ring_help_tail(&ring);
 	} else if (state == VMT_RING_COMMITTED || state == VMT_RING_RELEASED) {
 		account->overwritten++;
 	} else if (!vmt_ring_release(&ring, *position, state)) {

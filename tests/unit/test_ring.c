@@ -59,6 +59,7 @@ pop(uint64_t position)
 	assert_int_equal(vmt_ring_look(&ring, position), VMT_RING_COMMITTED);
 	assert_true(vmt_ring_copy(&ring, position, &copy));
 	vmt_ring_release_filed(&ring, position, kind_of(&copy));
+	vmt_ring_help_tail(&ring);
 	assert_int_equal(vmt_ring_look(&ring, position), VMT_RING_RELEASED);
 	return copy.address_kind & VMT_ADDRESS_MASK;
 }
