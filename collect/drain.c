@@ -1,7 +1,5 @@
 #include "collect/drain.h"
 
-#include "format/codec.h"
-
 #include <errno.h>
 #include <string.h>
 
@@ -11,15 +9,21 @@
 /* No event's kind: the position holds nothing that waits for the file. */
 #define NOT_COPIED UINT8_MAX
 
-/* A full chunk's worth of events, or a quarter of a small ring, is not left waiting. */
-#define LAZY_EVENTS 2048u
+/* Of a batch's first times, to find what all are multiples of. */
+#define UNIT_TIMES 16u
+
+/* Slots that are asked for ahead: they lie in another processor's cache. */
+#define AHEAD 16u
 
 /* One chunk in the making. */
 struct batch {
 	struct vmt_chunk chunk;
-	struct vmt_encoder encoder;
+	struct vmt_columns_encoder *encoder;
+	uint8_t *kinds;
 	uint64_t first; /* position of kinds[0] */
 	uint32_t count; /* kinds noted */
+	uint64_t time_first;
+	uint64_t time_unit; /* greatest common divisor of the first times' differences */
 };
 
 void
@@ -64,57 +68,93 @@ vmt_drain_fill(const struct vmt_drain *drain)
 	return fullest;
 }
 
-/* Copies a committed slot. False when it was discarded meanwhile. */
-static bool
-copy_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, struct vmt_event *event)
+static uint64_t
+common_divisor(uint64_t a, uint64_t b)
 {
-	union {
-		struct vmt_heap_event heap;
-		struct vmt_map_event map;
-	} slot = {.map = {0}};
+	while (b) {
+		uint64_t rest = a % b;
 
-	if (!vmt_ring_copy(&drain->rings[index].view, position, &slot))
-		return false;
-	if (index % VMT_RING_CLASSES == VMT_RING_HEAP)
-		vmt_event_from_heap(event, &slot.heap);
-	else
-		vmt_event_from_map(event, &slot.map);
-	return true;
+		a = b;
+		b = rest;
+	}
+	return a;
 }
 
 static void
-note_time(struct vmt_chunk *chunk, uint64_t time)
+note_time(struct batch *batch, uint64_t time)
 {
-	if (chunk->events == 0 || time < chunk->time_min)
-		chunk->time_min = time;
-	if (chunk->events == 0 || time > chunk->time_max)
-		chunk->time_max = time;
+	struct vmt_chunk *chunk = &batch->chunk;
+
+	if (chunk->events == 0) {
+		batch->time_first = chunk->time_min = chunk->time_max = time;
+	} else {
+		chunk->time_min = time < chunk->time_min ? time : chunk->time_min;
+		chunk->time_max = time > chunk->time_max ? time : chunk->time_max;
+	}
+	if (chunk->events++ < UNIT_TIMES)
+		batch->time_unit = common_divisor(time - batch->time_first, batch->time_unit);
 }
 
-/* Puts a committed slot into the batch; *kind receives what to release it as. False when there is
- * no room left. */
-static bool
+static void
+note_fork(const struct vmt_drain *drain, const struct vmt_event *event)
+{
+	if (event->kind == VMT_EVENT_FORK && drain->forked)
+		drain->forked(drain->context, (uint32_t)event->argument_a);
+}
+
+/* Puts a committed slot into the batch; *kind receives what to release it as. A slot of a kind that
+ * no event has was damaged by the program. */
+static void
+put_map_slot(const struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t position,
+	     struct batch *batch, uint8_t *kind)
+{
+	struct vmt_map_event slot = {0};
+	struct vmt_event event;
+
+	if (!vmt_ring_copy(view, position, &slot)) {
+		batch->chunk.overwritten++;
+		return;
+	}
+	vmt_event_from_map(&event, &slot);
+	*kind = vmt_columns_is_kind(event.kind) ? event.kind : 0;
+	if (!vmt_columns_put(batch->encoder, &event)) {
+		batch->chunk.abandoned++;
+		return;
+	}
+	note_time(batch, event.time);
+	note_fork(drain, &event);
+}
+
+static void
+put_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct batch *batch,
+	      uint8_t *kind)
+{
+	struct vmt_heap_event slot = {0};
+
+	if (!vmt_ring_copy(view, position, &slot)) {
+		batch->chunk.overwritten++;
+		return;
+	}
+	*kind = (uint8_t)(slot.address_kind >> VMT_ADDRESS_BITS);
+	if (!vmt_columns_put_heap(batch->encoder, &slot)) {
+		*kind = 0;
+		batch->chunk.abandoned++;
+		return;
+	}
+	note_time(batch, slot.time);
+}
+
+static void
 put_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch,
 	 uint8_t *kind)
 {
-	struct vmt_event event;
+	const struct vmt_ring_view *view = &drain->rings[index].view;
 
-	if (!copy_slot(drain, index, position, &event)) {
-		batch->chunk.overwritten++;
-		return true;
-	}
-	*kind = event.kind < VMT_EVENT_KINDS ? event.kind : 0;
-	if (event.kind >= VMT_EVENT_KINDS) {
-		batch->chunk.abandoned++;
-		return true;
-	}
-	if (!vmt_codec_put_event(&batch->encoder, &event))
-		return false;
-	note_time(&batch->chunk, event.time);
-	batch->chunk.events++;
-	if (event.kind == VMT_EVENT_FORK && drain->forked)
-		drain->forked(drain->context, (uint32_t)event.argument_a);
-	return true;
+	__builtin_prefetch(vmt_ring_sequence(view, position + AHEAD), 1);
+	if (index % VMT_RING_CLASSES == VMT_RING_HEAP)
+		put_heap_slot(view, position, batch, kind);
+	else
+		put_map_slot(drain, view, position, batch, kind);
 }
 
 /* Whether the claimed slot at the ring's position has had its time. */
@@ -141,8 +181,10 @@ put_position(struct vmt_drain *drain, uint32_t index, uint64_t position, struct 
 	for (unsigned tries = 0; tries < RELEASE_TRIES; tries++) {
 		enum vmt_ring_state state = vmt_ring_look(&ring->view, position);
 
-		if (state == VMT_RING_COMMITTED)
-			return put_slot(drain, index, position, batch, kind);
+		if (state == VMT_RING_COMMITTED) {
+			put_slot(drain, index, position, batch, kind);
+			return true;
+		}
 		if (state == VMT_RING_RELEASED) {
 			batch->chunk.overwritten++;
 			return true;
@@ -178,8 +220,8 @@ skip_discarded(const struct vmt_drain_ring *ring, struct batch *batch, uint64_t 
 
 /* Fills a batch from the ring's position on; its position_to says how far it got. */
 static void
-fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint8_t *kinds,
-	   uint64_t now_ns, enum vmt_drain_mode mode)
+fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint64_t now_ns,
+	   enum vmt_drain_mode mode)
 {
 	struct vmt_drain_ring *ring = &drain->rings[index];
 	uint64_t head = vmt_atomic_load_acquire(&ring->view.control->head);
@@ -188,8 +230,9 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint8_t
 	batch->first = at;
 	while (batch->chunk.overwritten < INT32_MAX && at < head &&
 	       batch->count < VMT_DRAIN_BATCH && batch->count < ring->view.capacity) {
-		kinds[batch->count] = NOT_COPIED;
-		if (!put_position(drain, index, at, batch, &kinds[batch->count], now_ns, mode))
+		batch->kinds[batch->count] = NOT_COPIED;
+		if (!put_position(drain, index, at, batch, &batch->kinds[batch->count], now_ns,
+				  mode))
 			break;
 		batch->count++;
 		at++;
@@ -200,11 +243,13 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint8_t
 
 /* Hands the copied positions of a written batch back to the producers. */
 static void
-release_batch(const struct vmt_ring_view *view, const struct batch *batch, const uint8_t *kinds)
+release_batch(const struct vmt_ring_view *view, const struct batch *batch)
 {
-	for (uint32_t i = 0; i < batch->count; i++)
-		if (kinds[i] != NOT_COPIED)
-			vmt_ring_release_filed(view, batch->first + i, kinds[i]);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		__builtin_prefetch(vmt_ring_sequence(view, batch->first + i + AHEAD), 1);
+		if (batch->kinds[i] != NOT_COPIED)
+			vmt_ring_release_filed(view, batch->first + i, batch->kinds[i]);
+	}
 	vmt_ring_help_tail(view);
 }
 
@@ -214,21 +259,25 @@ drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 	    struct vmt_drain_scratch *scratch, uint64_t now_ns, enum vmt_drain_mode mode)
 {
 	struct vmt_drain_ring *ring = &drain->rings[index];
-	struct batch batch = {.chunk = {.kind = VMT_CHUNK_EVENTS, .ring = index}};
-	size_t used;
+	struct batch batch = {.chunk = {.kind = VMT_CHUNK_EVENTS, .ring = index},
+			      .encoder = &scratch->encoder,
+			      .kinds = scratch->kinds};
 	int result;
 
-	vmt_codec_begin_encode(&batch.encoder, scratch->payload.bytes, scratch->payload.capacity);
-	fill_batch(drain, index, &batch, scratch->kinds, now_ns, mode);
+	vmt_columns_begin_encode(batch.encoder, scratch->payload.bytes, scratch->payload.capacity,
+				 ring->time_unit);
+	fill_batch(drain, index, &batch, now_ns, mode);
 	if (batch.chunk.position_to == ring->position)
 		return 0;
-	used = (size_t)(batch.encoder.at - scratch->payload.bytes);
-	result = vmt_writer_append(writer, &batch.chunk, scratch->payload.bytes, used);
+	result = vmt_writer_append(writer, &batch.chunk, scratch->payload.bytes,
+				   batch.chunk.events ? vmt_columns_end_encode(batch.encoder) : 0);
 	if (result < 0)
 		return result;
 	ring->position = batch.chunk.position_to;
 	ring->busy_since_ns = 0;
-	release_batch(&ring->view, &batch, scratch->kinds);
+	if (batch.chunk.events >= UNIT_TIMES)
+		ring->time_unit = batch.time_unit;
+	release_batch(&ring->view, &batch);
 	return 1;
 }
 
@@ -239,7 +288,7 @@ is_due(const struct vmt_drain_ring *ring, uint64_t now_ns, enum vmt_drain_mode m
 
 	if (waiting == 0 || mode != VMT_DRAIN_LAZY)
 		return waiting != 0;
-	return waiting >= LAZY_EVENTS || waiting >= ring->view.capacity / 4 ||
+	return waiting >= ring->view.capacity / 4 ||
 	       now_ns - ring->drained_ns >= VMT_DRAIN_DELAY_NS;
 }
 
@@ -264,7 +313,7 @@ vmt_drain_collect(struct vmt_drain *drain, struct vmt_writer *writer,
 {
 	int result = 0;
 
-	if (!vmt_buffer_reserve(&scratch->payload, VMT_DRAIN_BATCH * VMT_CODEC_EVENT_MAX_BYTES))
+	if (!vmt_buffer_reserve(&scratch->payload, VMT_COLUMNS_ROOM(VMT_DRAIN_BATCH)))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < drain->count && result == 0; i++) {
 		if (is_due(&drain->rings[i], now_ns, mode))

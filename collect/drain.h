@@ -16,13 +16,14 @@
 
 #include "collect/buffer.h"
 #include "collect/writer.h"
+#include "format/columns.h"
 #include "format/head.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define VMT_DRAIN_RINGS (VMT_MAX_SHARDS * VMT_RING_CLASSES)
-#define VMT_DRAIN_BATCH 4096u
+#define VMT_DRAIN_BATCH 16384u
 /* Longer than a busy machine keeps a writer from its CPU, shorter than writers wait for room. */
 #define VMT_DRAIN_PATIENCE_NS UINT64_C(400000000)
 /* Few events wait this long for company, to save chunks. */
@@ -40,6 +41,7 @@ struct vmt_drain_ring {
 	uint64_t drained_ns;	/* last time it was emptied; 0 = never */
 	uint64_t busy_since_ns; /* 0 = position was not seen busy */
 	uint64_t busy_position;
+	uint64_t time_unit; /* of its last batch's times; 0 = not known */
 };
 
 struct vmt_drain {
@@ -52,6 +54,7 @@ struct vmt_drain {
 
 struct vmt_drain_scratch {
 	struct vmt_buffer payload;
+	struct vmt_columns_encoder encoder;
 	uint8_t kinds[VMT_DRAIN_BATCH]; /* of a batch's copied events; 255 = none copied */
 };
 

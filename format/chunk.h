@@ -6,7 +6,7 @@
  * reader takes chunks as long as magic, sequence and checksum hold, then what the rings still have.
  *
  * Payloads (varint = LEB128 unsigned, svarint = zigzag):
- *   EVENTS    events of one ring, coded by format/codec.h. The header's ring, position_from and
+ *   EVENTS    events of one ring, coded by format/columns.h. The header's ring, position_from and
  *             position_to say which positions it accounts for: a ring's slots at positions below
  *             the last position_to of its chunks are already in the file.
  *   SNAPSHOT  struct vmt_snapshot_head, then mappings and their runs (format/codec.h)

@@ -1,8 +1,8 @@
 /*
- * codec.h: how are events and snapshots coded inside chunks?
+ * codec.h: how are snapshots coded inside chunks?
  *
- * Bytes, LEB128 varints, deltas against the previous record of the same payload (all zero at its
- * start, so each chunk decodes alone). docs/trace-format.md gives the layout byte by byte.
+ * Bytes, LEB128 varints, deltas against the previous record of the same payload (zero at its start,
+ * so each chunk decodes alone). docs/trace-format.md gives the layout byte by byte.
  * Freestanding: no allocation, no I/O. Thread and signal safe on separate cursors.
  *
  * Encoders never write past end: a record that does not fit is not begun and false comes back.
@@ -12,43 +12,29 @@
 #define VMT_CODEC_H
 
 #include "format/chunk.h"
-#include "format/event.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room that any one event, mapping (without its path) or run may need. */
-#define VMT_CODEC_EVENT_MAX_BYTES 96u
+/* Room that any one mapping (without its path) or run may need. */
 #define VMT_CODEC_MAPPING_MAX_BYTES 64u
 #define VMT_CODEC_RUN_MAX_BYTES 32u
-
-/* What fields left out and deltas refer to; the same on both sides, all zero at the start. */
-struct vmt_codec_context {
-	uint64_t time;
-	uint64_t address; /* of events, or of mappings and runs */
-	uint32_t thread;
-	uint32_t stack_of[VMT_EVENT_KINDS]; /* of the last event of that kind */
-	uint64_t length_of[VMT_EVENT_KINDS];
-};
 
 struct vmt_encoder {
 	unsigned char *at; /* next byte to write */
 	unsigned char *end;
-	struct vmt_codec_context context;
+	uint64_t address; /* what the next delta counts from */
 };
 
 struct vmt_decoder {
 	const unsigned char *at; /* next byte to read; = end when all was read */
 	const unsigned char *end;
-	struct vmt_codec_context context;
+	uint64_t address; /* what the next delta counts from */
 };
 
 void vmt_codec_begin_encode(struct vmt_encoder *encoder, void *bytes, size_t length);
 void vmt_codec_begin_decode(struct vmt_decoder *decoder, const void *bytes, size_t length);
-
-bool vmt_codec_put_event(struct vmt_encoder *encoder, const struct vmt_event *event);
-bool vmt_codec_get_event(struct vmt_decoder *decoder, struct vmt_event *event);
 
 /* A snapshot payload: struct vmt_snapshot_head in place (native layout), then for each mapping one
  * put_mapping followed by its runs, the runs' count given with the mapping. Runs lie inside their

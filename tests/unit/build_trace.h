@@ -34,6 +34,7 @@
 #include "format/checksum.h"
 #include "format/chunk.h"
 #include "format/codec.h"
+#include "format/columns.h"
 #include "format/head.h"
 #include "format/module_table.h"
 #include "format/stack_table.h"
@@ -288,21 +289,21 @@ build_trace_events(struct build_trace *build, uint32_t ring, const struct vmt_ev
 		   uint32_t count)
 {
 	struct vmt_ring_view view = build_trace_ring(build, ring);
-	size_t room = (size_t)count * VMT_CODEC_EVENT_MAX_BYTES + 1;
+	size_t room = VMT_COLUMNS_ROOM(count);
 	unsigned char *payload = malloc(room);
 	struct vmt_chunk chunk = {.kind = VMT_CHUNK_EVENTS,
 				  .ring = ring,
 				  .events = count,
 				  .time_min = count > 0 ? UINT64_MAX : 0,
 				  .position_from = view.control->head};
-	struct vmt_encoder encoder;
+	struct vmt_columns_encoder encoder;
 
 	assert_non_null(payload);
-	vmt_codec_begin_encode(&encoder, payload, room);
+	vmt_columns_begin_encode(&encoder, payload, room, 1);
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t position = build_trace_remain(build, ring, &events[i]);
 
-		assert_true(vmt_codec_put_event(&encoder, &events[i]));
+		assert_true(vmt_columns_put(&encoder, &events[i]));
 		assert_true(vmt_ring_release(&view, position, VMT_RING_COMMITTED));
 		if (events[i].time < chunk.time_min)
 			chunk.time_min = events[i].time;
@@ -310,7 +311,7 @@ build_trace_events(struct build_trace *build, uint32_t ring, const struct vmt_ev
 			chunk.time_max = events[i].time;
 	}
 	chunk.position_to = view.control->head;
-	build_trace_chunk(build, &chunk, payload, (size_t)(encoder.at - payload));
+	build_trace_chunk(build, &chunk, payload, vmt_columns_end_encode(&encoder));
 	free(payload);
 }
 

@@ -4,6 +4,7 @@
 
 #include "collect/ticks.h"
 #include "format/codec.h"
+#include "format/columns.h"
 
 #define HEAP_EVENTS 5000u
 #define MAP_EVENTS 3000u
@@ -95,12 +96,13 @@ struct seen {
 static void
 see_events(struct seen *seen, const struct fixture_chunk *chunk)
 {
-	struct vmt_decoder decoder;
+	struct vmt_columns_decoder decoder;
 	struct vmt_event event;
 
-	vmt_codec_begin_decode(&decoder, chunk->payload, chunk->header->payload_bytes);
+	assert_true(
+	    vmt_columns_begin_decode(&decoder, chunk->payload, chunk->header->payload_bytes));
 	for (uint32_t i = 0; i < chunk->header->events; i++) {
-		assert_true(vmt_codec_get_event(&decoder, &event));
+		assert_true(vmt_columns_get(&decoder, &event));
 		assert_in_range(event.time, chunk->header->time_min, chunk->header->time_max);
 		if (event.kind == VMT_EVENT_MALLOC) {
 			assert_true((event.address - 0x1000) / 64 < HEAP_EVENTS);
@@ -111,7 +113,7 @@ see_events(struct seen *seen, const struct fixture_chunk *chunk)
 			seen->map[event.argument_a]++;
 		}
 	}
-	assert_true(decoder.at == decoder.end);
+	assert_true(vmt_columns_is_done(&decoder));
 }
 
 static void

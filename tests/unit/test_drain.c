@@ -1,7 +1,7 @@
 #include "tests/unit/trace_fixture.h"
 
 #include "collect/drain.h"
-#include "format/codec.h"
+#include "format/columns.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -87,7 +87,7 @@ static void
 takes_events_in_order_and_frees_their_slots(void **state)
 {
 	struct place *place = *state;
-	struct vmt_decoder decoder;
+	struct vmt_columns_decoder decoder;
 	struct vmt_event event;
 
 	for (uint64_t lap = 0; lap < 3; lap++) {
@@ -103,10 +103,10 @@ takes_events_in_order_and_frees_their_slots(void **state)
 		assert_int_equal(chunk(place, lap)->time_min, 100 - (CAPACITY - 1));
 		assert_int_equal(chunk(place, lap)->time_max, 100);
 	}
-	vmt_codec_begin_decode(&decoder, place->chunks.list[2].payload,
-			       place->chunks.list[2].header->payload_bytes);
+	assert_true(vmt_columns_begin_decode(&decoder, place->chunks.list[2].payload,
+					     place->chunks.list[2].header->payload_bytes));
 	for (uint64_t i = 0; i < CAPACITY; i++) {
-		assert_true(vmt_codec_get_event(&decoder, &event));
+		assert_true(vmt_columns_get(&decoder, &event));
 		assert_int_equal(event.time, 100 - i);
 		assert_int_equal(event.address, (100 - i) * 16);
 		assert_int_equal(event.kind, VMT_EVENT_MALLOC);

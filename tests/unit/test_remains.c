@@ -78,8 +78,8 @@ leaves_out_what_a_chunk_has(void **state)
 {
 	struct build_trace *build = build_trace_new(NULL);
 	const struct vmt_event events[] = {block(1), block(2), block(3)};
-	unsigned char payload[300];
-	struct vmt_encoder encoder;
+	unsigned char payload[VMT_COLUMNS_ROOM(2)];
+	struct vmt_columns_encoder encoder;
 	struct vmt_chunk chunk = {.kind = VMT_CHUNK_EVENTS,
 				  .ring = HEAP,
 				  .events = 2,
@@ -92,10 +92,10 @@ leaves_out_what_a_chunk_has(void **state)
 	for (int i = 0; i < 3; i++)
 		build_trace_remain(build, HEAP, &events[i]);
 	/* The collector was killed between appending the chunk and releasing the slots. */
-	vmt_codec_begin_encode(&encoder, payload, sizeof(payload));
-	assert_true(vmt_codec_put_event(&encoder, &events[0]));
-	assert_true(vmt_codec_put_event(&encoder, &events[1]));
-	build_trace_chunk(build, &chunk, payload, (size_t)(encoder.at - payload));
+	vmt_columns_begin_encode(&encoder, payload, sizeof(payload), 1);
+	assert_true(vmt_columns_put(&encoder, &events[0]));
+	assert_true(vmt_columns_put(&encoder, &events[1]));
+	build_trace_chunk(build, &chunk, payload, vmt_columns_end_encode(&encoder));
 	loss = begin(build);
 	assert_int_equal(remaining(), 1);
 	assert_int_equal(loss->slots_abandoned + loss->events_missing + loss->events_overwritten,

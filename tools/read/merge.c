@@ -1,6 +1,6 @@
 #include "tools/read/merge.h"
 
-#include "format/codec.h"
+#include "format/columns.h"
 #include "tools/read/queue.h"
 
 #include <assert.h>
@@ -20,8 +20,15 @@ enum rank { RANK_RELEASE, RANK_ACQUIRE, RANK_NOTE, RANK_USAGE, RANK_SNAPSHOT };
 #define MAX_CHUNKS UINT32_MAX /* as a chunk's number, that of the rings' remains: behind all */
 #define WHOLE_CHUNK 0u	      /* in a pending item: not opened yet; else a block's number + 1 */
 
+/* How far a payload has been decoded. */
+struct cursor {
+	struct vmt_columns_decoder events;
+	const unsigned char *at; /* USAGE: the next record */
+	const unsigned char *end;
+};
+
 struct block {
-	struct vmt_decoder decoder; /* as it stands before the block's first record */
+	struct cursor cursor; /* as it stands before the block's first record */
 	uint64_t time_min;
 };
 
@@ -142,22 +149,33 @@ record_count(const struct vmt_chunk *chunk)
 	}
 }
 
+static bool
+begin_cursor(struct cursor *cursor, const struct vmt_chunk *chunk, const unsigned char *bytes,
+	     size_t length)
+{
+	*cursor = (struct cursor){.at = bytes, .end = bytes + length};
+	if (chunk->kind != VMT_CHUNK_EVENTS || length == 0)
+		return true;
+	cursor->at = cursor->end;
+	return vmt_columns_begin_decode(&cursor->events, bytes, length);
+}
+
 /* The next event or usage of a payload; false where the bytes or its time are not what the header
  * promised. An earlier time than that would come too late in the stream. */
 static bool
-decode_record(const struct vmt_chunk *chunk, struct vmt_decoder *decoder, struct vmt_record *record)
+decode_record(const struct vmt_chunk *chunk, struct cursor *cursor, struct vmt_record *record)
 {
 	if (chunk->kind == VMT_CHUNK_EVENTS) {
 		record->kind = VMT_RECORD_EVENT;
-		if (!vmt_codec_get_event(decoder, &record->event))
+		if (!vmt_columns_get(&cursor->events, &record->event))
 			return false;
 		record->time = record->event.time;
 	} else {
 		record->kind = VMT_RECORD_USAGE;
-		if ((size_t)(decoder->end - decoder->at) < sizeof(record->usage))
+		if ((size_t)(cursor->end - cursor->at) < sizeof(record->usage))
 			return false;
-		memcpy(&record->usage, decoder->at, sizeof(record->usage));
-		decoder->at += sizeof(record->usage);
+		memcpy(&record->usage, cursor->at, sizeof(record->usage));
+		cursor->at += sizeof(record->usage);
 		record->time = record->usage.time;
 	}
 	return record->time >= chunk->time_min;
@@ -167,21 +185,22 @@ decode_record(const struct vmt_chunk *chunk, struct vmt_decoder *decoder, struct
 static bool
 find_blocks(struct source *source, const struct vmt_chunk *chunk)
 {
-	struct vmt_decoder decoder;
+	struct cursor cursor;
 	struct vmt_record record;
 
-	vmt_codec_begin_decode(&decoder, source->payload, source->length);
+	if (!begin_cursor(&cursor, chunk, source->payload, source->length))
+		return false;
 	for (uint32_t i = 0; i < source->records; i++) {
 		struct block *block = &source->block[i / BLOCK_RECORDS];
 
 		if (i % BLOCK_RECORDS == 0)
-			*block = (struct block){decoder, UINT64_MAX};
-		if (!decode_record(chunk, &decoder, &record))
+			*block = (struct block){cursor, UINT64_MAX};
+		if (!decode_record(chunk, &cursor, &record))
 			return false;
 		if (record.time < block->time_min)
 			block->time_min = record.time;
 	}
-	return decoder.at == decoder.end;
+	return cursor.at == cursor.end && vmt_columns_is_done(&cursor.events);
 }
 
 static void
@@ -279,13 +298,13 @@ static int
 open_block(struct vmt_merge *merge, size_t chunk, uint32_t block, struct vmt_err *err)
 {
 	struct source *source = merge->sources[chunk];
-	struct vmt_decoder decoder = source->block[block].decoder;
+	struct cursor cursor = source->block[block].cursor;
 	uint32_t first = block * BLOCK_RECORDS;
 	struct vmt_record record;
 
 	assert(block < source->blocks && source->blocks_left > 0);
 	for (uint32_t i = first; i < source->records && i < first + BLOCK_RECORDS; i++) {
-		if (!decode_record(&merge->chunks[chunk].header, &decoder, &record))
+		if (!decode_record(&merge->chunks[chunk].header, &cursor, &record))
 			return malformed(merge, chunk, err);
 		if (!add_ready(merge, &record, chunk, i))
 			return out_of_memory(merge, err);

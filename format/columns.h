@@ -1,0 +1,104 @@
+/*
+ * columns.h: how are the events of a chunk coded?
+ *
+ * Three columns, one behind the other: times, addresses, and what was called. Apart they repeat
+ * themselves: a loop of the program is one pattern in the calls however its times jitter, which a
+ * general compressor then finds by itself, in less time. docs/trace-format.md gives the bytes.
+ *
+ *   times      in units that divide nearly all differences (a TSC advances in steps)
+ *   addresses  differences
+ *   calls      kind, length and stack, in one byte where they are what followed the two calls
+ *              before them last time; fields left out are as in the last event of that kind
+ *
+ * What is left out refers to earlier events of the same payload: each chunk decodes alone.
+ * Freestanding: no allocation, no I/O. Thread and signal safe on separate structs.
+ *
+ * An encoder never writes past its room: an event for which there is none is not begun. A decoder
+ * never reads past the end and returns false on malformed bytes; bytes are untrusted.
+ */
+#ifndef VMT_COLUMNS_H
+#define VMT_COLUMNS_H
+
+#include "format/event.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Room for the payload of `events` events, whatever they are. */
+#define VMT_COLUMNS_ROOM(events) (32u + (size_t)(events)*VMT_COLUMNS_EVENT_MAX_BYTES)
+#define VMT_COLUMNS_EVENT_MAX_BYTES 96u
+
+#define VMT_COLUMNS_FOLLOWERS 256u
+
+/* What an event is beside when and where. */
+struct vmt_columns_call {
+	uint64_t length;
+	uint32_t stack;
+	uint32_t kind; /* 0 = none yet */
+};
+
+/* The same on both sides, all zero at the start. */
+struct vmt_columns_context {
+	uint64_t time;
+	uint64_t address;
+	uint32_t thread;
+	uint32_t mixed; /* of the last event's call */
+	uint32_t slot;	/* in followers, by the last two events */
+	uint32_t stack_of[VMT_EVENT_KINDS];
+	uint64_t length_of[VMT_EVENT_KINDS];
+	struct vmt_columns_call followers[VMT_COLUMNS_FOLLOWERS];
+};
+
+struct vmt_columns_encoder {
+	unsigned char *payload;
+	unsigned char *times; /* where the columns begin while they are written */
+	unsigned char *addresses;
+	unsigned char *calls;
+	unsigned char *time_at; /* next bytes to write */
+	unsigned char *address_at;
+	unsigned char *call_at;
+	uint32_t events_left; /* room for so many */
+	uint32_t unit_shift;  /* time unit = its odd part << unit_shift */
+	uint64_t unit;
+	uint64_t unit_inverse; /* of the odd part, modulo 2^64 */
+	uint64_t unit_limit;   /* of differences in units */
+	struct vmt_columns_context context;
+};
+
+struct vmt_columns_decoder {
+	const unsigned char *time_at; /* next bytes to read */
+	const unsigned char *time_end;
+	const unsigned char *address_at;
+	const unsigned char *address_end;
+	const unsigned char *call_at;
+	const unsigned char *call_end;
+	uint64_t unit;
+	struct vmt_columns_context context;
+};
+
+/* time_unit: what most differences of time are multiples of; 1 where nothing is known. */
+void vmt_columns_begin_encode(struct vmt_columns_encoder *encoder, void *payload, size_t room,
+			      uint64_t time_unit);
+/* False where there is no room left, or the kind is none that an event can have. */
+bool vmt_columns_put(struct vmt_columns_encoder *encoder, const struct vmt_event *event);
+/* The same for the slot of a heap ring. */
+bool vmt_columns_put_heap(struct vmt_columns_encoder *encoder, const struct vmt_heap_event *slot);
+/* Brings the columns together; the payload's bytes. The encoder is then spent. */
+size_t vmt_columns_end_encode(struct vmt_columns_encoder *encoder);
+
+/* False: malformed; so is then every event. */
+bool vmt_columns_begin_decode(struct vmt_columns_decoder *decoder, const void *payload,
+			      size_t length);
+bool vmt_columns_get(struct vmt_columns_decoder *decoder, struct vmt_event *event);
+/* Whether all bytes were read. */
+bool vmt_columns_is_done(const struct vmt_columns_decoder *decoder);
+
+/* Whether an event can have this kind. */
+static inline bool
+vmt_columns_is_kind(uint8_t kind)
+{
+	return kind != 0 && kind < VMT_EVENT_KINDS;
+}
+
+#endif

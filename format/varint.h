@@ -1,0 +1,90 @@
+/*
+ * varint.h: how is a whole number written in few bytes?
+ *
+ * LEB128: 7 bits a byte, low ones first, bit 7 = more follow; at most 10 bytes and 64 bits. Signed
+ * differences are folded (zigzag) so that small ones of either sign stay short. Bytes that are read
+ * are untrusted: never past `end`, false on what is no varint; a longer form than needed is
+ * accepted. Freestanding; thread and signal safe.
+ */
+#ifndef VMT_VARINT_H
+#define VMT_VARINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VMT_VARINT_MAX_BYTES 10u
+
+static inline uint64_t
+vmt_varint_fold(uint64_t delta)
+{
+	return (delta << 1) ^ (0 - (delta >> 63));
+}
+
+static inline uint64_t
+vmt_varint_unfold(uint64_t value)
+{
+	return (value >> 1) ^ (0 - (value & 1));
+}
+
+/* The caller has made sure of VMT_VARINT_MAX_BYTES of room. Returns the byte behind. */
+static inline unsigned char *
+vmt_varint_put(unsigned char *at, uint64_t value)
+{
+	while (value >= 0x80) {
+		*at++ = (unsigned char)(value | 0x80);
+		value >>= 7;
+	}
+	*at++ = (unsigned char)value;
+	return at;
+}
+
+/* The form of two bytes and more. */
+static inline bool
+vmt_varint_get_slow(const unsigned char **at, const unsigned char *end, uint64_t *value)
+{
+	uint64_t result = 0;
+
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint8_t byte;
+
+		if (*at >= end)
+			return false;
+		byte = *(*at)++;
+		if (shift == 63 && byte > 1)
+			return false;
+		result |= (uint64_t)(byte & 0x7f) << shift;
+		if (byte < 0x80) {
+			*value = result;
+			return true;
+		}
+	}
+	return false;
+}
+
+static inline bool
+vmt_varint_get(const unsigned char **at, const unsigned char *end, uint64_t *value)
+{
+	if (*at < end && **at < 0x80) {
+		*value = *(*at)++;
+		return true;
+	}
+	return vmt_varint_get_slow(at, end, value);
+}
+
+static inline bool
+vmt_varint_get_bounded(const unsigned char **at, const unsigned char *end, uint64_t limit,
+		       uint64_t *value)
+{
+	return vmt_varint_get(at, end, value) && *value <= limit;
+}
+
+static inline bool
+vmt_varint_get_byte(const unsigned char **at, const unsigned char *end, uint8_t *byte)
+{
+	if (*at >= end)
+		return false;
+	*byte = *(*at)++;
+	return true;
+}
+
+#endif
