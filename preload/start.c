@@ -198,7 +198,6 @@ find_collector(struct vmt_session *session)
 	vmt_state_process.session = session;
 	if (!session && vmt_spawn_collector(&path))
 		export_session(path);
-	vmt_open_announce();
 }
 
 static void
@@ -231,6 +230,9 @@ begin(struct vmt_session *session)
 	if (vmt_go_set_up(vmt_config.go, vmt_hooks_go_entry))
 		vmt_hooks_go_set_up();
 	vmt_go_describe(&process->head->go);
+	/* From here on the collector reads the head; without events there is nothing to drain yet.
+	 */
+	vmt_open_announce();
 	vmt_modules_refresh();
 	vmt_present_write();
 	vmt_state_begin_recording();
