@@ -47,6 +47,7 @@ static struct vmt_advice go_advice[] = {
     {.advice = "MADV_COLLAPSE",
      .cause = "huge pages wanted",
      .calls = 1,
+     .failed_calls = 5,
      .bytes = MIB(8),
      .mapped_now_bytes = MIB(8),
      .committed_now_bytes = MIB(8),
@@ -165,6 +166,7 @@ advice_has_causes_and_consequences(void **state)
 	assert_has(text, "MADV_FREE (background scavenger) main.main main.go:35");
 	assert_has(text, "2 MiB of its 6 MiB resident now: LazyFree, or used again");
 	assert_has(text, "8 MiB of its 8 MiB resident now, 4 MiB in huge pages");
+	assert_has(text, "refused by the kernel: 5");
 	assert_has(text, "LazyFree: 2 MiB of RSS was given back by MADV_FREE");
 	/* what only leads to a system call is no caller */
 	assert_null(strstr(text, "<- runtime.cgocall"));

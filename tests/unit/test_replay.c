@@ -218,6 +218,11 @@ advice_gives_committed_bytes_back_but_no_range(void **state)
 	happen(replay, EVENT(MAP_UNDO, .address = BASE, .length = 4 * PAGE, .error = 22));
 	ASSERT_FIGURES(replay, MADVISE, 3, 1, 8 * PAGE, 0, 5 * PAGE);
 	ASSERT_FIGURES(replay, MMAP, 1, 1, 16 * PAGE, 0, 5 * PAGE);
+	assert_int_equal(FIGURE(replay, MADVISE, 3, FAILED), 1);
+	happen(replay, EVENT(MADVISE, .address = BASE, .length = 4 * PAGE, .advice = MADV_HUGEPAGE,
+			     .stack = 4, .error = 22));
+	ASSERT_FIGURES(replay, MADVISE, 4, 0, 0, 0, 0);
+	assert_int_equal(FIGURE(replay, MADVISE, 4, FAILED), 1);
 	vmt_replay_free(replay);
 }
 

@@ -175,25 +175,42 @@ apply_brk(struct vmt_replay *replay, const struct vmt_event *event)
 	return vmt_owners_acquire(replay, event, &extent);
 }
 
+static int
+find_advice(struct vmt_replay *replay, const struct vmt_event *event, uint32_t *site)
+{
+	struct vmt_site_key key = {
+	    .kind = event->kind, .stack = event->stack, .advice = event->advice};
+
+	return vmt_sites_intern(replay->sites, key, site);
+}
+
+/* One that the kernel refused, known as such at once: of advice that releases, an undo says so. */
+static int
+count_refused(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	uint32_t site;
+	int status = find_advice(replay, event, &site);
+
+	if (!status)
+		vmt_sites_get(replay->sites, site)->exact[VMT_FIGURE_FAILED]++;
+	return status;
+}
+
 /* An advice row's bytes stand in TOTAL_RESERVED, its committed_before in RELEASED_COMMITTED; what
  * became of its pages is for vmt_advised_tally. */
 static int
 count_advice(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start, uint64_t end)
 {
 	struct vmt_extent extent = {.start = start, .end = end, .call = replay->calls};
-	struct vmt_site_key key = {
-	    .kind = event->kind, .stack = event->stack, .advice = event->advice};
 	struct vmt_site_entry *entry;
-	uint32_t site;
-	int status = vmt_sites_intern(replay->sites, key, &site);
+	int status = find_advice(replay, event, &extent.site);
 
 	if (status)
 		return status;
-	entry = vmt_sites_get(replay->sites, site);
+	entry = vmt_sites_get(replay->sites, extent.site);
 	entry->exact[VMT_FIGURE_COUNT]++;
 	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
 	entry->exact[VMT_FIGURE_RELEASED_COMMITTED] += event->argument_a;
-	extent.site = site;
 	return vmt_advised_note(replay->advised, event->advice, &extent);
 }
 
@@ -206,7 +223,7 @@ apply_advice(struct vmt_replay *replay, const struct vmt_event *event)
 	int status;
 
 	if (event->error && event->error != ENOMEM)
-		return 0;
+		return count_refused(replay, event);
 	if (!vmt_replay_pages(event->address, event->length, &start, &end)) {
 		replay->malformed++;
 		return 0;

@@ -132,6 +132,7 @@ vmt_replay_move_undo(struct vmt_replay *replay, const struct vmt_event *event)
 			return status;
 		advice = vmt_sites_get(replay->sites, site);
 		advice->exact[VMT_FIGURE_COUNT]--;
+		advice->exact[VMT_FIGURE_FAILED]++;
 		advice->exact[VMT_FIGURE_TOTAL_RESERVED] -= record->event.length;
 		advice->exact[VMT_FIGURE_RELEASED_COMMITTED] -= record->event.argument_a;
 		status = vmt_advised_forget(replay->advised, record->event.address,

@@ -63,6 +63,7 @@ struct vmt_advice {
 	const char *advice; /* "MADV_DONTNEED" ... */
 	const char *cause;  /* what made a Go runtime give it; NULL = not known, or not one */
 	uint64_t calls;
+	uint64_t failed_calls; /* refused by the kernel, in no other figure */
 	uint64_t bytes;
 	uint64_t committed_before_bytes;
 	/* At the snapshot, of the pages that are still mapped and that got no later advice of the

@@ -131,6 +131,7 @@ add_advice(struct vmt_report *report, const struct vmt_site_entry *entry)
 	report->advice[report->advice_count++] = (struct vmt_advice){
 	    .advice = advice_name(entry->key.advice),
 	    .calls = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
+	    .failed_calls = vmt_sites_figure(entry, VMT_FIGURE_FAILED),
 	    .bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
 	    .committed_before_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
 	    .mapped_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),

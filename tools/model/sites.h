@@ -34,6 +34,8 @@ enum vmt_figure {
 	VMT_FIGURE_COMMITTED,
 	VMT_FIGURE_SWAPPED,
 	VMT_FIGURE_HUGE, /* of advice alone */
+	/* over the whole run */
+	VMT_FIGURE_FAILED, /* of advice alone: calls that the kernel refused, in no other figure */
 	VMT_FIGURES,
 };
 

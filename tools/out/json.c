@@ -169,6 +169,7 @@ print_advice(struct vmt_emitter *emitter, const struct vmt_report *report)
 		vmt_emitter_string(emitter, "advice", advice->advice);
 		vmt_emitter_string(emitter, "cause", advice->cause);
 		vmt_emitter_u64(emitter, "calls", advice->calls);
+		vmt_emitter_u64(emitter, "failed_calls", advice->failed_calls);
 		vmt_emitter_u64(emitter, "bytes", advice->bytes);
 		vmt_emitter_u64(emitter, "committed_before_bytes", advice->committed_before_bytes);
 		vmt_emitter_u64(emitter, "mapped_now_bytes", advice->mapped_now_bytes);
