@@ -178,10 +178,15 @@ join_world(struct world_snapshot *world, struct vmt_replay *replay,
 
 	assert_int_equal(
 	    vmt_residency_join(&residency, &world->snapshot, replay, wanted ? wanted : &none), 0);
-	for (uint32_t i = 0; i < world->snapshot.head.mappings; i++)
-		if (strcmp(world->mappings[i].mapping.path, "[vsyscall]") != 0)
-			expected[VMT_AMOUNT_RESERVED] +=
-			    world->mappings[i].mapping.end - world->mappings[i].mapping.start;
+	for (uint32_t i = 0; i < world->snapshot.head.mappings; i++) {
+		const struct vmt_mapping *mapping = &world->mappings[i].mapping;
+
+		if (strcmp(mapping->path, "[vsyscall]") == 0)
+			continue;
+		expected[VMT_AMOUNT_RESERVED] += mapping->end - mapping->start;
+		if (mapping->protection != PROT_NONE)
+			expected[VMT_AMOUNT_ACCESSIBLE] += mapping->end - mapping->start;
+	}
 	for (uint32_t i = 0; i < world->snapshot.head.runs; i++) {
 		uint32_t kind = world->runs[i].kind;
 

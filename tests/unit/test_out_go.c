@@ -55,8 +55,8 @@ static struct vmt_advice go_advice[] = {
      .stack = {go_frames, 3}},
 };
 static struct vmt_class go_classes[] = {
-    {"Go heap", MIB(128), MIB(100), 0},
-    {"Go metadata", MIB(60), MIB(3), 0},
+    {"Go heap", MIB(128), MIB(112), MIB(100), 0},
+    {"Go metadata", MIB(60), MIB(7), MIB(3), 0},
 };
 static struct vmt_go_site_row go_sites[] = {
     {madvise_symbol, true, no_reason},
@@ -143,10 +143,10 @@ the_sentence_and_the_layers_are_there(void **state)
 	assert_has(text, "RSS is 131 MiB; Go accounts for 103 MiB of it; C malloc holds 14 MiB "
 			 "(10 MiB live, 4 MiB retained);\n  14 MiB is neither.");
 	assert_has(text, "The Go runtime (go1.24.4, cgo)");
-	assert_has(text, "  Go heap                   111 MiB    128 MiB    100 MiB\n");
+	assert_has(text, "  Go heap                   111 MiB    128 MiB    112 MiB    100 MiB\n");
 	assert_has(text, "    idle                     20 MiB");
 	assert_has(text, "      of it released         15 MiB");
-	assert_has(text, "  together                  113 MiB    188 MiB    103 MiB\n");
+	assert_has(text, "  together                  113 MiB    188 MiB    119 MiB    103 MiB\n");
 	assert_has(text, "memory limit (GOMEMLIMIT) 500 MiB");
 	assert_has(text, "peak 77 MiB");
 	free(text);
@@ -182,7 +182,7 @@ uncounted_is_said(void **state)
 	(void)state;
 	report.go.uncounted = "the program is stripped";
 	text = print_text(&report);
-	assert_has(text, "  Go heap                              128 MiB    100 MiB\n");
+	assert_has(text, "  Go heap                              128 MiB    112 MiB    100 MiB\n");
 	assert_has(text, "the program is stripped");
 	assert_null(strstr(text, "of it released"));
 	free(text);

@@ -96,7 +96,7 @@ each_class_gets_its_own(void **state)
 	assert_int_equal(FIGURE(replay, THREAD, 2, COMMITTED), 3 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 2, LIVE_COUNT), 1);
 	assert_int_equal(FIGURE(replay, MALLOC, 3, COMMITTED), 3 * PAGE);
-	assert_int_equal(residency.accessible_bytes,
+	assert_int_equal(residency.total.bytes[VMT_AMOUNT_ACCESSIBLE],
 			 residency.total.bytes[VMT_AMOUNT_RESERVED] - PAGE);
 	vmt_residency_free(&residency);
 	vmt_replay_free(replay);

@@ -29,7 +29,13 @@ enum vmt_class_id {
 
 const char *vmt_classes_name(enum vmt_class_id id);
 
-enum vmt_amount { VMT_AMOUNT_RESERVED, VMT_AMOUNT_COMMITTED, VMT_AMOUNT_SWAPPED, VMT_AMOUNTS };
+enum vmt_amount {
+	VMT_AMOUNT_RESERVED,
+	VMT_AMOUNT_ACCESSIBLE, /* all of a mapping's reserved bytes, or none: by its protection */
+	VMT_AMOUNT_COMMITTED,
+	VMT_AMOUNT_SWAPPED,
+	VMT_AMOUNTS
+};
 
 /* Bytes, by enum vmt_amount. */
 struct vmt_amounts {

@@ -9,6 +9,7 @@
 
 static const enum vmt_figure figure_of[VMT_AMOUNTS] = {
     [VMT_AMOUNT_RESERVED] = VMT_FIGURE_RESERVED,
+    [VMT_AMOUNT_ACCESSIBLE] = VMT_FIGURE_ACCESSIBLE,
     [VMT_AMOUNT_COMMITTED] = VMT_FIGURE_COMMITTED,
     [VMT_AMOUNT_SWAPPED] = VMT_FIGURE_SWAPPED,
 };
@@ -43,7 +44,7 @@ own_amounts(struct vmt_piece *piece, struct owner *owner, const struct vmt_amoun
 {
 	for (int i = 0; i < VMT_AMOUNTS; i++) {
 		uint64_t bytes = amounts->bytes[i];
-		bool counted = i == VMT_AMOUNT_RESERVED; /* by count_block, mapped or not */
+		bool counted = i < VMT_AMOUNT_COMMITTED; /* by count_block, mapped or not */
 
 		if (owner->exact) {
 			piece->blocks.bytes[i] += bytes;
@@ -86,8 +87,7 @@ own_block(struct vmt_pieces *pieces, struct owner *owner, const struct vmt_resid
 		if (piece->start >= end)
 			break;
 		note_blocks(piece, &owner->block);
-		amounts = vmt_resident_range(resident, start > piece->start ? start : piece->start,
-					     end < piece->end ? end : piece->end);
+		amounts = vmt_pieces_amounts(piece, start, end, resident);
 		own_amounts(piece, owner, &amounts);
 	}
 }
@@ -241,8 +241,7 @@ static void
 tally_site(const struct vmt_piece *piece, struct vmt_site_entry *entry, const struct pool *pool)
 {
 	entry->exact[VMT_FIGURE_RESERVED] += piece->total.bytes[VMT_AMOUNT_RESERVED];
-	if (piece->mapping->protection != PROT_NONE)
-		entry->exact[VMT_FIGURE_ACCESSIBLE] += piece->total.bytes[VMT_AMOUNT_RESERVED];
+	entry->exact[VMT_FIGURE_ACCESSIBLE] += piece->total.bytes[VMT_AMOUNT_ACCESSIBLE];
 	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNTS; i++) {
 		uint64_t total = piece->total.bytes[i];
 		uint64_t owned = piece->blocks.bytes[i] < total ? piece->blocks.bytes[i] : total;

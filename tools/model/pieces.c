@@ -37,6 +37,21 @@ vmt_pieces_after(const struct vmt_pieces *pieces, uint64_t address)
 	return low;
 }
 
+struct vmt_amounts
+vmt_pieces_amounts(const struct vmt_piece *piece, uint64_t start, uint64_t end,
+		   const struct vmt_resident *resident)
+{
+	struct vmt_amounts amounts;
+
+	start = start > piece->start ? start : piece->start;
+	end = end < piece->end ? end : piece->end;
+	assert(start < end);
+	amounts = vmt_resident_range(resident, start, end);
+	if (piece->mapping->protection != PROT_NONE)
+		amounts.bytes[VMT_AMOUNT_ACCESSIBLE] = amounts.bytes[VMT_AMOUNT_RESERVED];
+	return amounts;
+}
+
 static struct vmt_piece *
 append(struct vmt_pieces *pieces, const struct vmt_piece *piece)
 {
@@ -335,7 +350,7 @@ cut_mapping(struct vmt_pieces *pieces, const struct vmt_pieces_input *input,
 		if (piece.open)
 			cut_at_thread(input, &piece);
 		assert(piece.end > at && piece.end <= mapping->end);
-		piece.total = vmt_resident_range(input->resident, piece.start, piece.end);
+		piece.total = vmt_pieces_amounts(&piece, piece.start, piece.end, input->resident);
 		if (!append(pieces, &piece))
 			return -ENOMEM;
 		at = piece.end;

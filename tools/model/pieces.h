@@ -67,4 +67,8 @@ void vmt_pieces_clear(struct vmt_pieces *pieces);
 /* Position of the first piece that ends after address. */
 size_t vmt_pieces_after(const struct vmt_pieces *pieces, uint64_t address);
 
+/* Of the range's part that lies in the piece; there is one. */
+struct vmt_amounts vmt_pieces_amounts(const struct vmt_piece *piece, uint64_t start, uint64_t end,
+				      const struct vmt_resident *resident);
+
 #endif

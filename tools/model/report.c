@@ -315,7 +315,7 @@ fill_snapshot(struct vmt_building *building)
 	report->snapshot.source = source_name(head->source);
 	report->snapshot.index = head->index;
 	report->totals.reserved_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
-	report->totals.accessible_bytes = residency->accessible_bytes;
+	report->totals.accessible_bytes = residency->total.bytes[VMT_AMOUNT_ACCESSIBLE];
 	report->totals.committed_bytes = rss;
 	report->totals.file_bytes = residency->file_bytes;
 	report->totals.unattributed_bytes =

@@ -48,6 +48,7 @@ struct vmt_site {
 struct vmt_class {
 	const char *name;
 	uint64_t reserved_bytes;
+	uint64_t accessible_bytes;
 	uint64_t committed_bytes;
 	uint64_t swapped_bytes;
 };

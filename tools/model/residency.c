@@ -131,8 +131,6 @@ add_up(struct vmt_residency *residency, const struct vmt_pieces *pieces)
 
 		for (int j = 0; j < VMT_AMOUNTS; j++)
 			residency->total.bytes[j] += piece->total.bytes[j];
-		if (piece->mapping->protection != PROT_NONE)
-			residency->accessible_bytes += piece->total.bytes[VMT_AMOUNT_RESERVED];
 		add_up_files(residency, piece);
 	}
 	for (int i = 0; i < VMT_CLASSES; i++)

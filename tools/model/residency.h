@@ -20,7 +20,6 @@
 struct vmt_residency {
 	struct vmt_amounts classes[VMT_CLASSES];
 	struct vmt_amounts total;
-	uint64_t accessible_bytes;
 	uint64_t file_bytes; /* committed, over all rows of files */
 	struct vmt_files *files;
 	bool foreign_allocator; /* not glibc's malloc */

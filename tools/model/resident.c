@@ -93,7 +93,7 @@ vmt_resident_range(const struct vmt_resident *resident, uint64_t start, uint64_t
 {
 	size_t first = run_after(resident, start);
 	size_t last = last_run(resident, first, end);
-	struct vmt_amounts amounts = {{end - start, 0, 0}};
+	struct vmt_amounts amounts = {.bytes = {[VMT_AMOUNT_RESERVED] = end - start}};
 
 	amounts.bytes[VMT_AMOUNT_COMMITTED] =
 	    below(resident, last, end, RESIDENT) - below(resident, first, start, RESIDENT);

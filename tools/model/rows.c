@@ -59,6 +59,7 @@ fill_classes(struct vmt_building *building)
 		report->classes[report->class_count++] = (struct vmt_class){
 		    .name = vmt_classes_name((enum vmt_class_id)i),
 		    .reserved_bytes = bytes[VMT_AMOUNT_RESERVED],
+		    .accessible_bytes = bytes[VMT_AMOUNT_ACCESSIBLE],
 		    .committed_bytes = bytes[VMT_AMOUNT_COMMITTED],
 		    .swapped_bytes = bytes[VMT_AMOUNT_SWAPPED],
 		};

@@ -101,6 +101,7 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_report *report)
 		vmt_emitter_object(emitter, NULL);
 		vmt_emitter_string(emitter, "name", report->classes[i].name);
 		vmt_emitter_u64(emitter, "reserved_bytes", report->classes[i].reserved_bytes);
+		vmt_emitter_u64(emitter, "accessible_bytes", report->classes[i].accessible_bytes);
 		vmt_emitter_u64(emitter, "committed_bytes", report->classes[i].committed_bytes);
 		vmt_emitter_u64(emitter, "swapped_bytes", report->classes[i].swapped_bytes);
 		vmt_emitter_object_end(emitter);

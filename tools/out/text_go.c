@@ -53,16 +53,17 @@ static void
 print_row(const struct vmt_text_options *options, enum vmt_layout_style style, const char *name,
 	  uint64_t counted, const struct vmt_class *class)
 {
-	char texts[3][VMT_UNITS_BYTES] = {"", "", ""};
+	char texts[4][VMT_UNITS_BYTES] = {"", "", "", ""};
 
 	if (counted != VMT_FIGURE_UNKNOWN)
 		vmt_units_bytes(texts[0], counted);
 	if (class) {
 		vmt_units_bytes(texts[1], class->reserved_bytes);
-		vmt_units_bytes(texts[2], class->committed_bytes);
+		vmt_units_bytes(texts[2], class->accessible_bytes);
+		vmt_units_bytes(texts[3], class->committed_bytes);
 	}
-	vmt_layout_line(&options->layout, style, "  %-22s %10s %10s %10s", name, texts[0], texts[1],
-			texts[2]);
+	vmt_layout_line(&options->layout, style, "  %-22s %10s %10s %10s %10s", name, texts[0],
+			texts[1], texts[2], texts[3]);
 }
 
 /* Arenas hold objects, goroutines' stacks and what is free; the runtime counts each. */
@@ -136,10 +137,11 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	vmt_text_title(options, text);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		all.reserved_bytes += find_class(report, names[i])->reserved_bytes;
+		all.accessible_bytes += find_class(report, names[i])->accessible_bytes;
 		all.committed_bytes += find_class(report, names[i])->committed_bytes;
 	}
-	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %-22s %10s %10s %10s", "", "Go counts",
-			"reserved", "resident");
+	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %-22s %10s %10s %10s %10s", "",
+			"Go counts", "reserved", "accessible", "resident");
 	print_heap(report, options);
 	print_row(options, VMT_STYLE_PLAIN, METADATA,
 		  known ? report->go.figures.metadata_bytes : VMT_FIGURE_UNKNOWN,
