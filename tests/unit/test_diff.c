@@ -283,6 +283,44 @@ each_story_has_its_verdict(void **state)
 				 vmt_diff_kind_word(stories[i].kind));
 }
 
+static enum vmt_diff_kind
+judge_threads(uint64_t more_stacks, uint64_t more_arenas, uint64_t more_heap)
+{
+	struct vmt_diff *diff;
+	enum vmt_diff_kind kind;
+	char *version = world.a.report.go.version;
+
+	pair_begin(&world);
+	world.a.report.go.version = world.b.report.go.version = version;
+	pair_class(&world.a, "Go heap", MIB(512), MIB(60));
+	pair_class(&world.a, "Go stacks", MIB(8), 0);
+	pair_class(&world.a, "malloc retained", MIB(64), 0);
+	pair_class(&world.b, "Go heap", MIB(512) + more_heap, MIB(60));
+	pair_class(&world.b, "Go stacks", MIB(8) + more_stacks, 0);
+	pair_class(&world.b, "malloc retained", MIB(64) + more_arenas, 0);
+	world.a.classes[2].accessible_bytes = world.b.classes[2].accessible_bytes = MIB(1);
+	diff = pair_diff(&world);
+	kind = diff->verdict.kind;
+	vmt_diff_free(diff);
+	return kind;
+}
+
+/* Of Go's runtime: another program has as many as it asks for. */
+static void
+a_few_threads_are_chance(void **state)
+{
+	static char version[] = "go1.24.4";
+
+	(void)state;
+	assert_int_equal(judge_threads(MIB(8), MIB(64), 0), VMT_DIFF_MORE_RESERVED);
+	world.a.report.go.version = version;
+	assert_int_equal(judge_threads(MIB(8), MIB(64), 0), VMT_DIFF_SAME);
+	assert_int_equal(judge_threads(MIB(32), MIB(256), 0), VMT_DIFF_SAME);
+	assert_int_equal(judge_threads(MIB(40), MIB(320), 0), VMT_DIFF_MORE_RESERVED);
+	assert_int_equal(judge_threads(MIB(8), MIB(64), MIB(20)), VMT_DIFF_MORE_RESERVED);
+	assert_int_equal(judge_threads(0, 0, MIB(72)), VMT_DIFF_MORE_RESERVED);
+}
+
 /* Snapshots are rare: a peak between two of them is not in either. */
 static void
 what_snapshots_missed_is_noise(void **state)
@@ -428,6 +466,7 @@ main(void)
 	    cmocka_unit_test_setup(nothing_is_lost_in_matching, begin),
 	    cmocka_unit_test_setup(classes_match_by_name, begin),
 	    cmocka_unit_test_setup(each_story_has_its_verdict, begin),
+	    cmocka_unit_test_setup(a_few_threads_are_chance, begin),
 	    cmocka_unit_test_setup(what_snapshots_missed_is_noise, begin),
 	    cmocka_unit_test_setup(without_snapshot_nothing_is_known, begin),
 	    cmocka_unit_test_setup(owners_change_within_a_class, begin),

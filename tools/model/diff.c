@@ -86,6 +86,8 @@ add_classes(struct vmt_diff *diff, const struct vmt_report *report, bool of_b)
 		struct vmt_diff_class *row = class_named(diff, from->name);
 
 		*(of_b ? &row->reserved_bytes.b : &row->reserved_bytes.a) += from->reserved_bytes;
+		*(of_b ? &row->accessible_bytes.b : &row->accessible_bytes.a) +=
+		    from->accessible_bytes;
 		*(of_b ? &row->committed_bytes.b : &row->committed_bytes.a) +=
 		    from->committed_bytes;
 		*(of_b ? &row->swapped_bytes.b : &row->swapped_bytes.a) += from->swapped_bytes;

@@ -26,6 +26,7 @@ struct vmt_diff_figure {
 struct vmt_diff_class {
 	const char *name;
 	struct vmt_diff_figure reserved_bytes;
+	struct vmt_diff_figure accessible_bytes;
 	struct vmt_diff_figure committed_bytes;
 	struct vmt_diff_figure swapped_bytes;
 	bool estimate;

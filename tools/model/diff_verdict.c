@@ -7,6 +7,10 @@
  * below what RSS rose between snapshots that are to show its peak, is noise. Ownership has more of
  * it than the sum, since what one row has by chance another lacks: twice as much is asked for.
  *
+ * How many threads Go's runtime starts is chance, too, and each sets aside room that nobody asked
+ * for: its stack, and the 64 MiB of address space of an arena of glibc's. What differs by that, up
+ * to the room of a few threads, is noise of reserved beside the rest.
+ *
  * Whether more is committed because more was asked for or because more is touched: the first where
  * reserved grew by more than a quarter of what committed did, and not in other classes only.
  */
@@ -19,6 +23,8 @@
 #define COMMITTED_FLOOR_BYTES (UINT64_C(512) << 10)
 #define RESERVED_FLOOR_BYTES (UINT64_C(1) << 20)
 #define NOISE_DIVISOR 50u
+#define THREAD_ROOM_BYTES (UINT64_C(72) << 20) /* 8 MiB of stack, 64 MiB of arena */
+#define THREADS_BY_CHANCE 4u
 
 static uint64_t
 larger(uint64_t a, uint64_t b)
@@ -36,6 +42,37 @@ static bool
 is_tracer(const struct vmt_diff_class *row)
 {
 	return strcmp(row->name, VMT_DIFF_TRACER_CLASS) == 0;
+}
+
+/* What is reserved for threads' stacks, and for arenas without being accessible yet. */
+static struct vmt_diff_figure
+room_of_threads(const struct vmt_diff *diff)
+{
+	struct vmt_diff_figure room = {0, 0};
+
+	for (size_t i = 0; i < diff->class_count; i++) {
+		const struct vmt_diff_class *row = &diff->classes[i];
+		bool arenas = strcmp(row->name, "malloc retained") == 0;
+
+		if (!arenas && strcmp(row->name, "thread stacks") != 0 &&
+		    strcmp(row->name, "Go stacks") != 0)
+			continue;
+		room.a += row->reserved_bytes.a - (arenas ? row->accessible_bytes.a : 0);
+		room.b += row->reserved_bytes.b - (arenas ? row->accessible_bytes.b : 0);
+	}
+	return room;
+}
+
+static uint64_t
+reserved_noise(const struct vmt_diff *diff)
+{
+	struct vmt_diff_figure room = room_of_threads(diff);
+	uint64_t by_chance = vmt_diff_distance(&room);
+
+	if (!diff->a->go.version || !diff->b->go.version ||
+	    by_chance > THREADS_BY_CHANCE * THREAD_ROOM_BYTES)
+		by_chance = 0;
+	return noise_of(&diff->totals.reserved_bytes, RESERVED_FLOOR_BYTES) + by_chance;
 }
 
 /* How far a figure went in a direction (1 or -1), 0 for the other one. */
@@ -241,7 +278,6 @@ vmt_diff_parts_judge(struct vmt_diff *diff)
 	    larger(larger(noise_of(&diff->totals.committed_bytes, COMMITTED_FLOOR_BYTES),
 			  diff->totals.skew_bytes),
 		   larger(diff->totals.missed_bytes.a, diff->totals.missed_bytes.b));
-	verdict->reserved_noise_bytes =
-	    noise_of(&diff->totals.reserved_bytes, RESERVED_FLOOR_BYTES);
+	verdict->reserved_noise_bytes = reserved_noise(diff);
 	judge(diff, verdict);
 }

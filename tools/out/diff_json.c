@@ -71,6 +71,7 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 		vmt_emitter_object(emitter, NULL);
 		vmt_emitter_string(emitter, "name", row->name);
 		print_figure(emitter, "reserved_bytes", &row->reserved_bytes);
+		print_figure(emitter, "accessible_bytes", &row->accessible_bytes);
 		print_figure(emitter, "committed_bytes", &row->committed_bytes);
 		print_figure(emitter, "swapped_bytes", &row->swapped_bytes);
 		vmt_emitter_bool(emitter, "estimate", row->estimate);
