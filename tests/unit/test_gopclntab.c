@@ -1,10 +1,13 @@
-/* Tables made by hand, one of each version, and damaged. */
+/* Tables made by hand, one of each version, and damaged; and a real one of Go 1.15, which Go's own
+ * tests keep. What test_symbols_go.c builds has real ones of 1.18 and 1.20. */
 #include "tools/read/gopclntab.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +20,7 @@
 #define INSIDE (TEXT + 0x14) /* of what was inlined into outer */
 #define CALL_OFFSET 0x0cu
 #define TABLE_BYTES 2048u
+#define REAL_BYTES (4u << 20)
 
 /* outer is at a.go, its line is 5 up to 0xc, 7 up to 0x10, 8 from 0x20 on; between lies inner, line
  * 3 of b.go, called in line 7. leaf is line 20 of a.go. */
@@ -403,6 +407,76 @@ damaged_tables_do_no_harm(void **state)
 	assert_true(answers > 1000);
 }
 
+/* The unpacked file of some toolchain's sources, or NULL. */
+static unsigned char *
+read_real(size_t *length)
+{
+	static const char name[] = "go-*/src/debug/gosym/testdata/pcln115.gz";
+	unsigned char *bytes = NULL;
+	char text[256];
+	glob_t found;
+	FILE *pipe;
+
+	snprintf(text, sizeof(text), "/usr/share/%s", name);
+	if (glob(text, 0, NULL, &found) != 0) {
+		globfree(&found);
+		snprintf(text, sizeof(text), "/opt/go-debian/*/usr/share/%s", name);
+		if (glob(text, 0, NULL, &found) != 0)
+			goto out;
+	}
+	snprintf(text, sizeof(text), "gzip -dc '%s'", found.gl_pathv[0]);
+	pipe = popen(text, "r");
+	bytes = malloc(REAL_BYTES);
+	assert_non_null(pipe);
+	assert_non_null(bytes);
+	*length = fread(bytes, 1, REAL_BYTES, pipe);
+	assert_in_range(*length, 1, REAL_BYTES - 1);
+	assert_int_equal(pclose(pipe), 0);
+out:
+	globfree(&found);
+	return bytes;
+}
+
+/* debug/gosym/pclntab_test.go says where main.main lies in it; from there its neighbours. */
+static void
+a_real_table_of_go_1_15_is_read(void **state)
+{
+	struct vmt_gopclntab_function function;
+	struct vmt_gopclntab_frame frames[4];
+	struct vmt_gopclntab table;
+	uint64_t cursor = 0;
+	uint64_t functions = 0;
+	size_t length = 0;
+	unsigned char *bytes = read_real(&length);
+
+	(void)state;
+	if (!bytes) {
+		puts("skip: no sources of Go (golang-1.19-src)");
+		skip();
+	}
+	assert_true(vmt_gopclntab_open(&table, bytes, length, 0));
+	assert_int_equal(table.version, VMT_GOPCLNTAB_1_2);
+	assert_true(vmt_gopclntab_named(&table, "main.main", &cursor, &function));
+	assert_int_equal(function.start, 0x105c280);
+	assert_int_equal(vmt_gopclntab_find(&table, function.start, frames, 4), 1);
+	assert_string_equal(frames[0].function, "main.main");
+	assert_string_equal(frames[0].file, "/tmp/hello.go");
+	assert_int_equal(frames[0].line, 3);
+	cursor = 0;
+	assert_true(vmt_gopclntab_named(&table, "runtime.(*mheap).sysAlloc", &cursor, &function));
+	while (vmt_gopclntab_covering(&table, function.start, &function)) {
+		assert_non_null(function.name);
+		assert_true(function.end > function.start);
+		assert_int_equal(vmt_gopclntab_find(&table, function.end - 1, frames, 4), 1);
+		assert_string_equal(frames[0].function, function.name);
+		assert_true(frames[0].file == NULL || frames[0].file[0] != '\0');
+		function.start = function.end;
+		functions++;
+	}
+	assert_true(functions > 500 && functions <= table.functions);
+	free(bytes);
+}
+
 int
 main(void)
 {
@@ -412,6 +486,7 @@ main(void)
 	    cmocka_unit_test(functions_are_found_by_name),
 	    cmocka_unit_test(what_is_no_table_is_refused),
 	    cmocka_unit_test(damaged_tables_do_no_harm),
+	    cmocka_unit_test(a_real_table_of_go_1_15_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
