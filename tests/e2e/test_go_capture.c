@@ -194,9 +194,10 @@ check_stacks(const char *version)
 	for (int i = 0; i < 2; i++) {
 		json_t *site = site_with(root, "malloc", blocks[i]);
 
-		assert_int_equal(number(site, "count"), 16);
+		assert_int_equal(number(site, "count"), 64);
 		/* half of each block, and the page of its header */
-		assert_in_range(number(site, "committed_bytes"), 16 << 20, 16 * ((1 << 20) + 8192));
+		assert_in_range(number(site, "committed_bytes"), 128 << 20,
+				64 * ((2 << 20) + 8192));
 	}
 	(void)site_with(root, "mmap", heap);
 	json_decref(root);

@@ -1,4 +1,5 @@
-// service allocates in C, half of it touched, and in Go, which it gives back: see its output.
+// service allocates in C, half of it touched, and in Go, which it gives back; then it prints what
+// the runtime counts, and does so again for each line of its input.
 package main
 
 /*
@@ -25,15 +26,16 @@ grab_frameless(size_t bytes)
 */
 import "C"
 import (
-	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 )
 
 const (
-	blocks     = 16
-	blockBytes = 2 << 20
-	goBytes    = 32 << 20
+	blocks     = 64
+	blockBytes = 4 << 20
+	goBytes    = 100 << 20
 )
 
 var held [][]byte
@@ -57,6 +59,46 @@ func hold() {
 	}
 }
 
+var stats runtime.MemStats
+var line [1024]byte
+
+func add(text []byte, name string, value uint64) []byte {
+	if len(text) == 0 {
+		text = append(text, '{')
+	} else {
+		text = append(text, ", "...)
+	}
+	text = append(text, '"')
+	text = append(text, name...)
+	text = append(text, `": `...)
+	return strconv.AppendUint(text, value, 10)
+}
+
+// tell allocates nothing, so that what it says stays true.
+func tell(before uint64) {
+	runtime.ReadMemStats(&stats)
+	text := add(line[:0], "released_before", before)
+	text = add(text, "heap_released", stats.HeapReleased)
+	text = add(text, "heap_idle", stats.HeapIdle)
+	text = add(text, "heap_in_use", stats.HeapInuse)
+	text = add(text, "stack_in_use", stats.StackInuse)
+	text = add(text, "stack_sys", stats.StackSys)
+	text = add(text, "sys", stats.Sys)
+	text = append(text, "}\n"...)
+	os.Stdout.Write(text)
+}
+
+// wait answers lines of the input, until one says to go on.
+func wait(before uint64) {
+	for {
+		count, _ := os.Stdin.Read(line[:])
+		if count == 0 || line[0] == 'd' {
+			return
+		}
+		tell(before)
+	}
+}
+
 func main() {
 	done := make(chan bool)
 	go func() {
@@ -64,11 +106,14 @@ func main() {
 		done <- true
 	}()
 	<-done
+	debug.SetGCPercent(-1)
 	hold()
+	wait(0)
 	held = nil
 	runtime.GC()
-	debug.FreeOSMemory()
-	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	fmt.Printf("{\"heap_released\": %d, \"heap_sys\": %d}\n", stats.HeapReleased, stats.HeapSys)
+	before := stats.HeapReleased
+	debug.FreeOSMemory()
+	tell(before)
+	wait(before)
 }
