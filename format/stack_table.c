@@ -23,14 +23,24 @@ hash_frames(const uint64_t *frames, uint32_t count)
 	return mix(hash, hash >> 32);
 }
 
+uint64_t
+vmt_stack_table_cut(uint64_t all, uint64_t outer, uint32_t count)
+{
+	uint64_t power = 1;
+
+	for (uint64_t square = VMT_STACK_KEY_FACTOR; count != 0; count >>= 1, square *= square)
+		if (count & 1)
+			power *= square;
+	return all - outer * power;
+}
+
 static inline bool
-holds(const struct vmt_stack_table *table, uint32_t id, uint64_t header, const uint64_t *frames,
-      uint32_t count)
+holds(const struct vmt_stack_table *table, uint32_t id, const uint64_t *frames, uint32_t count)
 {
 	const uint64_t *record = table->words + id;
 
 	if (id == 0 || id >= table->words_count || count >= table->words_count - id ||
-	    record[0] != header)
+	    (record[0] & COUNT_MASK) != count)
 		return false;
 	for (uint32_t i = 0; i < count; i++)
 		if (record[1 + i] != frames[i])
@@ -41,8 +51,7 @@ holds(const struct vmt_stack_table *table, uint32_t id, uint64_t header, const u
 /* Takes room and writes the record; 0 when full. A counter past the end is left there: the words
  * below it that nobody wrote are what a reader sees as zero. */
 static uint32_t
-append_slow(const struct vmt_stack_table *table, uint64_t header, const uint64_t *frames,
-	    uint32_t count)
+append_slow(const struct vmt_stack_table *table, const uint64_t *frames, uint32_t count)
 {
 	uint64_t at = vmt_atomic_load_relaxed(table->words_used);
 
@@ -56,29 +65,27 @@ append_slow(const struct vmt_stack_table *table, uint64_t header, const uint64_t
 		return 0;
 	for (uint32_t i = 0; i < count; i++)
 		table->words[at + 1 + i] = frames[i];
-	table->words[at] = header;
+	table->words[at] = (hash_frames(frames, count) & HASH_HIGH_MASK) | count;
 	return (uint32_t)at;
 }
 
+/* Index bits and tag come from different halves. */
 uint32_t
-vmt_stack_table_intern(const struct vmt_stack_table *table, const uint64_t *frames, uint32_t count)
+vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t *frames,
+			     uint32_t count, uint64_t key)
 {
-	uint32_t limited = count < VMT_STACK_MAX_FRAMES ? count : VMT_STACK_MAX_FRAMES;
-	uint64_t hash = hash_frames(frames, limited);
-	uint64_t header = (hash & HASH_HIGH_MASK) | limited;
+	uint64_t hash = mix(key, count);
 	uint64_t tag = hash << 32;
 	uint32_t mine = 0;
 
-	if (limited == 0)
-		return 0;
 	for (uint32_t probe = 0; probe < VMT_STACK_PROBES; probe++) {
-		uint64_t *entry = &table->index[((hash >> 20) + probe) & table->index_mask];
+		uint64_t *entry = &table->index[((hash >> 32) + probe) & table->index_mask];
 		/* The acquire orders the record's words after the entry that names it. */
 		uint64_t found = vmt_atomic_load_acquire(entry);
 
 		if (found == 0) {
 			if (mine == 0)
-				mine = append_slow(table, header, frames, limited);
+				mine = append_slow(table, frames, count);
 			if (mine == 0)
 				break;
 			/* The release half orders the record before the entry. */
@@ -86,11 +93,24 @@ vmt_stack_table_intern(const struct vmt_stack_table *table, const uint64_t *fram
 				return mine;
 		}
 		if ((found & ~(uint64_t)UINT32_MAX) == tag &&
-		    holds(table, (uint32_t)found, header, frames, limited))
+		    holds(table, (uint32_t)found, frames, count))
 			return (uint32_t)found;
 	}
 	vmt_atomic_add_relaxed(table->dropped, 1);
 	return 0;
+}
+
+uint32_t
+vmt_stack_table_intern(const struct vmt_stack_table *table, const uint64_t *frames, uint32_t count)
+{
+	uint32_t limited = count < VMT_STACK_MAX_FRAMES ? count : VMT_STACK_MAX_FRAMES;
+	uint64_t key = 0;
+
+	if (limited == 0)
+		return 0;
+	for (uint32_t i = limited; i-- > 0;)
+		key = vmt_stack_table_add_frame(key, frames[i]);
+	return vmt_stack_table_intern_keyed(table, frames, limited, key);
 }
 
 const uint64_t *

@@ -5,8 +5,11 @@
  * record of 64-bit words: one header word (bits 0..15 number of frames, 16..63 high bits of the
  * hash), then the return addresses, innermost first. Its id is the index of its header word; word 0
  * is never used, so id 0 means "none". The index is open addressing of 64-bit entries: 0 empty,
- * else bits 0..31 id, 32..63 low bits of the hash. An entry is set by CAS after its record is
+ * else bits 0..31 id, 32..63 bits of the stack's key. An entry is set by CAS after its record is
  * complete (release), so a reader that finds an id may read the record.
+ *
+ * Keys are the index's own hash: a polynomial over the frames, outermost first, so that the key of
+ * a stack whose outer frames have been seen costs one step for each new inner frame.
  *
  * Insertion is lock-free and async-signal-safe; a lost race wastes one record.
  */
@@ -31,9 +34,25 @@ struct vmt_stack_table {
 	uint64_t *dropped;    /* shared counter */
 };
 
-/* Id of the stack, interning it when new. 0 when the table is full (counted) or frames is 0. */
+#define VMT_STACK_KEY_FACTOR UINT64_C(0xd1342543de82ef95)
+
+/* The key of a frame and all frames further out, given that of those further out (none: 0). */
+static inline uint64_t
+vmt_stack_table_add_frame(uint64_t outer, uint64_t frame)
+{
+	return outer * VMT_STACK_KEY_FACTOR + frame * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* The key of `count` frames, given that of these and all further out, and of those further out. */
+uint64_t vmt_stack_table_cut(uint64_t all, uint64_t outer, uint32_t count);
+
+/* Id of the stack, interning it when new. 0 when the table is full (counted) or count is 0. */
 uint32_t vmt_stack_table_intern(const struct vmt_stack_table *table, const uint64_t *frames,
 				uint32_t count);
+
+/* The same for a stack whose key is known. count <= VMT_STACK_MAX_FRAMES. */
+uint32_t vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t *frames,
+				      uint32_t count, uint64_t key);
 
 /* Reader: the frames of an id, or NULL where the id is not one (untrusted). */
 const uint64_t *vmt_stack_table_get(const uint64_t *words, uint64_t words_count, uint32_t id,

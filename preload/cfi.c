@@ -1,6 +1,7 @@
 #include "preload/cfi.h"
 
 #include "preload/cfi_parse.h"
+#include "preload/last_walk.h"
 #include "preload/modules.h"
 
 uint64_t vmt_cfi_table[2u << VMT_CFI_BUCKET_BITS];
@@ -42,4 +43,5 @@ vmt_cfi_forget(void)
 		if (vmt_atomic_load_relaxed(&vmt_cfi_table[i]) != 0)
 			vmt_atomic_store_relaxed(&vmt_cfi_table[i], 0);
 	}
+	vmt_last_walk_forget();
 }

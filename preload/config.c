@@ -188,7 +188,8 @@ read_stacks(struct vmt_config *config, struct vmt_text value)
 	static const struct word walkers[] = {{"auto", VMT_CONFIG_STACKS_AUTO},
 					      {"cfi", VMT_CONFIG_STACKS_CFI},
 					      {"libunwind", VMT_CONFIG_STACKS_LIBUNWIND},
-					      {"fp", VMT_CONFIG_STACKS_FP}};
+					      {"fp", VMT_CONFIG_STACKS_FP},
+					      {"checked", VMT_CONFIG_STACKS_CHECKED}};
 
 	return FIND_WORD(value, walkers, &config->stacks);
 }

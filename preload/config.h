@@ -30,6 +30,7 @@ enum vmt_config_stacks {
 	VMT_CONFIG_STACKS_CFI,
 	VMT_CONFIG_STACKS_LIBUNWIND,
 	VMT_CONFIG_STACKS_FP,
+	VMT_CONFIG_STACKS_CHECKED, /* as auto, and each remembered walk against a full one */
 };
 
 struct vmt_config {

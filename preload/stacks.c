@@ -2,282 +2,289 @@
 
 #include "preload/cfi.h"
 #include "preload/config.h"
-#include "preload/go_stack.h"
+#include "preload/last_walk.h"
 #include "preload/modules.h"
 #include "preload/real.h"
 #include "preload/stack_bounds.h"
 #include "preload/state.h"
 #include "preload/unwind.h"
+#include "preload/walk.h"
 
 #include <stddef.h>
-#include <ucontext.h>
 
-/* Code addresses: above the first page, below the end of user space. */
-#define CODE_LOW UINT64_C(0x1000)
-#if defined(__x86_64__)
-#define CODE_HIGH (UINT64_C(1) << 47)
-#else
-#define CODE_HIGH (UINT64_C(1) << 48)
-#endif
-
-/* The default depth fits. */
-#define USUAL_FRAMES 32u
-
-/* Registers in one frame. */
-struct walk {
-	uint64_t pc;
-	uint64_t sp;
-	uint64_t rbp;
-	bool struck;	/* a signal came just before pc; else a call returns to it */
-	bool frameless; /* Go code: the return address lies at sp, rbp is the caller's */
-	struct vmt_stack_bounds bounds;
-};
+/* Captures that try nothing after one that could not be remembered. */
+#define REST_WALKS 64u
 
 #if defined(__x86_64__)
 static enum vmt_stacks_walker walker = VMT_STACKS_WALK_CFI;
 #else
 static enum vmt_stacks_walker walker = VMT_STACKS_WALK_FP;
 #endif
-
-static inline bool
-load(struct walk *walk, uint64_t address, uint64_t *value)
-{
-	if ((address & 7) != 0)
-		return false;
-	if (__builtin_expect(address - walk->bounds.low >= walk->bounds.bytes, 0) &&
-	    (address < walk->sp || !vmt_stack_bounds_extend(&walk->bounds, address)))
-		return false;
-	*value = *(const uint64_t *)address;
-	return true;
-}
-
-static inline bool
-is_code(uint64_t pc)
-{
-	return pc >= CODE_LOW && pc < CODE_HIGH;
-}
-
-/* Takes the words of a frame: the caller's rbp and the return address. */
-static inline bool
-take_frame(struct walk *walk, uint64_t frame)
-{
-	if (!load(walk, frame + 8, &walk->pc) || !load(walk, frame, &walk->rbp))
-		return false;
-	walk->sp = frame + 16;
-	walk->struck = false;
-	return is_code(walk->pc);
-}
-
-/* Goes on in the goroutine whose stack had to grow. */
-static bool
-step_growing(struct walk *walk, const struct vmt_go_growing *growing)
-{
-	walk->pc = growing->pc;
-	walk->sp = growing->sp;
-	walk->rbp = growing->rbp;
-	walk->bounds = (struct vmt_stack_bounds){.low = growing->sp,
-						 .bytes = growing->stack_end - growing->sp};
-	walk->frameless = true;
-	return is_code(walk->pc);
-}
-
-static bool
-step_frameless(struct walk *walk)
-{
-	walk->frameless = false;
-	if (!load(walk, walk->sp, &walk->pc))
-		return false;
-	walk->sp += 8;
-	return is_code(walk->pc);
-}
-
-/* Go code keeps frame pointers. Where it has changed stacks, to call C or the runtime or to be
- * called back, the chain leads on to the other stack. crosscall2 has pushed rbp twice. */
-static bool
-step_go(struct walk *walk)
-{
-	struct vmt_go_growing growing;
-	uint64_t frame = walk->rbp;
-	uint64_t up;
-
-	walk->struck = false;
-	if (walk->frameless)
-		return step_frameless(walk);
-	if (vmt_go_stack_growing(walk->pc, &growing))
-		return step_growing(walk, &growing);
-	if (frame < walk->sp || frame - walk->bounds.low >= walk->bounds.bytes) {
-		if (!vmt_stack_bounds_change(&walk->bounds, frame))
-			return false;
-		walk->sp = frame;
-	}
-	if (!load(walk, frame, &up))
-		return false;
-	return take_frame(walk, up == frame + 8 ? up : frame);
-}
-
-/* rbp points to the caller's rbp and the return address. */
-static inline bool
-step_frame_pointer(struct walk *walk)
-{
-	uint64_t frame = walk->rbp;
-
-	if (__builtin_expect(vmt_go_stack_is_code(walk->pc), 0))
-		return step_go(walk);
-	return frame >= walk->sp && take_frame(walk, frame);
-}
-
-#if defined(__x86_64__)
-/* The kernel's rt_sigframe: its return address is gone, sp points to the ucontext. The interrupted
- * stack may be another one, and its pointer anything. */
-static bool
-step_signal(struct walk *walk)
-{
-	uint64_t registers = walk->sp + offsetof(ucontext_t, uc_mcontext.gregs);
-	uint64_t sp;
-
-	if (!load(walk, registers + REG_RSP * sizeof(greg_t), &sp) ||
-	    !load(walk, registers + REG_RIP * sizeof(greg_t), &walk->pc) ||
-	    !load(walk, registers + REG_RBP * sizeof(greg_t), &walk->rbp) || (sp & 7) != 0)
-		return false;
-	walk->sp = sp;
-	walk->struck = true;
-	walk->bounds = vmt_stack_bounds_of_unknown(sp);
-	return is_code(walk->pc);
-}
-
-/* A realigned frame: the CFA was spilled below rbp, the caller's rbp lies at rbp. */
-static bool
-load_cfa(struct walk *walk, uint32_t rule, uint64_t *cfa)
-{
-	return load(walk, walk->rbp - vmt_cfi_cfa_bytes(rule), cfa) &&
-	       load(walk, walk->rbp, &walk->rbp);
-}
-
-static inline bool
-step(struct walk *walk)
-{
-	uint32_t rule;
-	uint64_t rbp_words;
-	uint64_t cfa;
-
-	if (__builtin_expect(vmt_go_stack_is_code(walk->pc), 0))
-		return step_go(walk);
-	rule = vmt_cfi_find(walk->pc - !walk->struck);
-	rbp_words = vmt_cfi_rbp_words(rule);
-	switch (vmt_cfi_kind(rule)) {
-	case VMT_CFI_STACK:
-		cfa = walk->sp + vmt_cfi_cfa_bytes(rule);
-		break;
-	case VMT_CFI_FRAME:
-		cfa = walk->rbp + vmt_cfi_cfa_bytes(rule);
-		break;
-	case VMT_CFI_LOAD:
-		if (!load_cfa(walk, rule, &cfa))
-			return false;
-		break;
-	case VMT_CFI_SIGNAL:
-		return step_signal(walk);
-	case VMT_CFI_FRAME_POINTER:
-		return step_frame_pointer(walk);
-	default:
-		return false;
-	}
-	if (cfa <= walk->sp || !load(walk, cfa - 8, &walk->pc))
-		return false;
-	if (rbp_words == VMT_CFI_RBP_LOST)
-		walk->rbp = 0;
-	else if (rbp_words != 0 && !load(walk, cfa - 8 * rbp_words, &walk->rbp))
-		return false;
-	walk->sp = cfa;
-	walk->struck = false;
-	return is_code(walk->pc);
-}
+static bool checking; /* VMTRACE_STACKS=checked: remembered walks against full ones */
 
 static uint32_t
-walk_cfi(struct walk *walk, uint64_t *addresses, uint32_t limit)
+walk_cfi(struct vmt_walk *walk, uint64_t *addresses, uint32_t limit)
 {
 	uint32_t count = 0;
 
 	while (count < limit) {
 		addresses[count++] = walk->pc + walk->struck;
-		if (!step(walk))
+		if (!vmt_walk_step(walk))
 			break;
 		addresses[count - 1] += walk->struck; /* the trampoline: not a return address */
 	}
 	return count;
 }
-#else
-static uint32_t
-walk_cfi(struct walk *walk, uint64_t *addresses, uint32_t limit)
-{
-	(void)walk;
-	(void)addresses;
-	(void)limit;
-	return 0;
-}
-#endif
 
 static uint32_t
-walk_frame_pointers(struct walk *walk, uint64_t *addresses, uint32_t limit)
+walk_frame_pointers(struct vmt_walk *walk, uint64_t *addresses, uint32_t limit)
 {
 	uint32_t count = 0;
 
 	do {
 		addresses[count++] = walk->pc;
-	} while (count < limit && step_frame_pointer(walk));
+	} while (count < limit && vmt_walk_step_frame_pointer(walk));
 	return count;
 }
 
 /* The hook's own frame is in use, so its two words can be read. */
+static inline struct vmt_walk
+begin_walk(const void *frame)
+{
+	const uint64_t *words = frame;
+	struct vmt_walk walk = {.rbp = words[0], .pc = words[1], .sp = (uint64_t)(words + 2)};
+
+	walk.bounds = vmt_stack_bounds_of(walk.sp);
+	return walk;
+}
+
 uint32_t
 vmt_stacks_walk(const void *frame, uint64_t *addresses, uint32_t limit)
 {
-	const uint64_t *words = frame;
-	struct walk walk = {.rbp = words[0], .pc = words[1], .sp = (uint64_t)(words + 2)};
+	struct vmt_walk walk;
 
 	if (limit == 0)
 		return 0;
 	if (walker == VMT_STACKS_WALK_LIBUNWIND)
 		return vmt_unwind_walk(frame, addresses, limit);
-	walk.bounds = vmt_stack_bounds_of(walk.sp);
+	walk = begin_walk(frame);
 	if (walker == VMT_STACKS_WALK_CFI)
 		return walk_cfi(&walk, addresses, limit);
 	return walk_frame_pointers(&walk, addresses, limit);
 }
 
-static inline uint32_t
-capture(const void *frame, uint64_t *addresses, uint32_t limit)
+static inline bool
+step_either(struct vmt_walk *walk)
 {
-	uint32_t count = vmt_stacks_walk(frame, addresses, limit);
-
-	return vmt_stack_table_intern(&vmt_state_process.stacks, addresses, count);
+	return walker == VMT_STACKS_WALK_CFI ? vmt_walk_step(walk)
+					     : vmt_walk_step_frame_pointer(walk);
 }
 
-/* Apart, so that its kilobyte of stack is taken where it was asked for. */
-static uint32_t __attribute__((noinline)) capture_deep_slow(const void *frame, uint32_t limit)
+static inline void
+put(struct vmt_last_walk *last, uint32_t at, const struct vmt_walk *walk)
+{
+	last->pc[at] = walk->pc;
+	last->frames[at].sp = walk->sp;
+	last->frames[at].rbp = walk->rbp;
+	last->frames[at].rbp_read = true; /* until the step outwards is known */
+}
+
+/* What the step from one frame to the next did. False: it cannot be remembered. */
+static inline bool
+note_step(struct vmt_last_frame *from, struct vmt_last_frame *to, const struct vmt_walk *walk)
+{
+	uint64_t rbp_words = vmt_cfi_rbp_words(walk->rule);
+
+	to->cfa_at = 0;
+	to->rbp_at = rbp_words == VMT_CFI_RBP_LOST ? 0 : (uint32_t)rbp_words;
+	to->rbp_made = rbp_words != 0;
+	from->rbp_read = true;
+	switch (vmt_cfi_kind(walk->rule)) {
+	case VMT_CFI_STACK:
+		from->rbp_read = false;
+		return true;
+	case VMT_CFI_FRAME:
+		return true;
+	case VMT_CFI_LOAD:
+		to->rbp_at = (uint32_t)((walk->sp - from->rbp) / 8);
+		to->cfa_at = to->rbp_at + (uint32_t)(vmt_cfi_cfa_bytes(walk->rule) / 8);
+		to->rbp_made = true;
+		return rbp_words == 0 && walk->sp - from->rbp < UINT32_MAX;
+	case VMT_CFI_FRAME_POINTER:
+		to->rbp_at = 2;
+		to->rbp_made = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Walks until it meets what is remembered from `outer` on, or else until the end. False: something
+ * on the way cannot be remembered. */
+static bool
+walk_to_known(struct vmt_walk *walk, struct vmt_last_walk *last, uint32_t outer)
+{
+	const uint32_t room = outer < VMT_LAST_WALK_FRAMES ? outer : VMT_LAST_WALK_FRESH;
+	uint32_t count = 0;
+
+	last->frames[0].cfa_at = 0;
+	last->frames[0].rbp_at = 2; /* the hook's own frame */
+	last->frames[0].rbp_made = true;
+	while (count < room) {
+		while (outer < VMT_LAST_WALK_FRAMES && last->frames[outer].sp < walk->sp)
+			outer++;
+		if (outer < VMT_LAST_WALK_FRAMES &&
+		    vmt_last_walk_is_at(last, outer, walk->pc, walk->sp, walk->rbp)) {
+			vmt_last_walk_settle(last, count, outer);
+			return true;
+		}
+		put(last, count++, walk);
+		if (count == room)
+			break;
+		if (!step_either(walk)) {
+			last->complete = vmt_cfi_kind(walk->rule) == VMT_CFI_END;
+			last->frames[count - 1].rbp_read = !last->complete;
+			vmt_last_walk_settle(last, count, VMT_LAST_WALK_FRAMES);
+			return vmt_cfi_kind(walk->rule) != VMT_CFI_SIGNAL;
+		}
+		if (!note_step(&last->frames[count - 1], &last->frames[count], walk))
+			return false;
+	}
+	last->complete = false;
+	vmt_last_walk_settle(last, count, VMT_LAST_WALK_FRAMES);
+	return true;
+}
+
+/* Whether what is remembered gives as many frames as are wanted, or all there are. */
+static inline bool
+is_enough(const struct vmt_last_walk *last, const struct vmt_walk *start, uint32_t limit)
+{
+	const uint32_t outermost = VMT_LAST_WALK_FRAMES - 1;
+	struct vmt_walk walk = *start;
+
+	if (last->complete || VMT_LAST_WALK_FRAMES - last->top >= limit)
+		return true;
+	walk.pc = last->pc[outermost];
+	walk.sp = last->frames[outermost].sp;
+	walk.rbp = last->frames[outermost].rbp;
+	return !step_either(&walk);
+}
+
+/* Brings what is remembered up to date. False: this walk cannot be remembered. */
+static bool
+walk_again(const struct vmt_walk *start, struct vmt_last_walk *last, uint32_t limit)
+{
+	uint32_t outer =
+	    vmt_last_walk_intact(last, start->sp, start->bounds.low + start->bounds.bytes);
+	bool same = outer < VMT_LAST_WALK_FRAMES && outer == last->top &&
+		    vmt_last_walk_is_at(last, outer, start->pc, start->sp, start->rbp);
+	bool kept = true;
+
+	if (same && is_enough(last, start, limit))
+		return true;
+	if (same)
+		outer = VMT_LAST_WALK_FRAMES;
+	do {
+		struct vmt_walk walk = *start;
+
+		last->stack = 0;
+		last->top = VMT_LAST_WALK_FRAMES;
+		__asm__ volatile("" ::: "memory");
+		kept = walk_to_known(&walk, last, outer);
+		outer = VMT_LAST_WALK_FRAMES;
+	} while (kept && !is_enough(last, start, limit));
+	if (!kept) {
+		last->top = VMT_LAST_WALK_FRAMES;
+		last->resting = REST_WALKS;
+	}
+	return kept;
+}
+
+/* The last walk of this thread, made good for this stack; NULL: it cannot be. */
+static inline struct vmt_last_walk *
+remembered(const struct vmt_walk *start, uint32_t limit)
+{
+	struct vmt_last_walk *last;
+
+	if (walker == VMT_STACKS_WALK_LIBUNWIND || limit > VMT_LAST_WALK_FRESH ||
+	    start->bounds.probing)
+		return NULL;
+	last = vmt_last_walk_mine();
+	if (!last)
+		return NULL;
+	if (last->resting != 0) {
+		last->resting--;
+		return NULL;
+	}
+	return walk_again(start, last, limit) ? last : NULL;
+}
+
+static inline uint32_t
+count_of(const struct vmt_last_walk *last, uint32_t limit)
+{
+	uint32_t count = VMT_LAST_WALK_FRAMES - last->top;
+
+	return count < limit ? count : limit;
+}
+
+uint32_t
+vmt_stacks_walk_remembering(const void *frame, uint64_t *addresses, uint32_t limit)
+{
+	struct vmt_walk start = begin_walk(frame);
+	const struct vmt_last_walk *last = limit != 0 ? remembered(&start, limit) : NULL;
+
+	if (!last)
+		return vmt_stacks_walk(frame, addresses, limit);
+	for (uint32_t i = 0; i < count_of(last, limit); i++)
+		addresses[i] = last->pc[last->top + i];
+	return count_of(last, limit);
+}
+
+static inline uint32_t
+intern_last(struct vmt_last_walk *last, uint32_t limit)
+{
+	uint32_t count = count_of(last, limit);
+	uint32_t outer = last->top + count;
+	uint64_t key = last->frames[last->top].hash;
+
+	if (last->stack != 0)
+		return last->stack;
+	if (outer < VMT_LAST_WALK_FRAMES)
+		key = vmt_stack_table_cut(key, last->frames[outer].hash, count);
+	last->stack = vmt_stack_table_intern_keyed(&vmt_state_process.stacks, last->pc + last->top,
+						   count, key);
+	return last->stack;
+}
+
+/* Its kilobyte of stack is taken here, where nothing is remembered. */
+static uint32_t __attribute__((noinline)) capture_afresh(const void *frame, uint32_t limit)
 {
 	uint64_t addresses[VMT_STACK_MAX_FRAMES];
+	uint32_t bounded = limit < VMT_STACK_MAX_FRAMES ? limit : VMT_STACK_MAX_FRAMES;
+	uint32_t count = vmt_stacks_walk(frame, addresses, bounded);
 
-	return capture(frame, addresses,
-		       limit < VMT_STACK_MAX_FRAMES ? limit : VMT_STACK_MAX_FRAMES);
+	return vmt_stack_table_intern(&vmt_state_process.stacks, addresses, count);
 }
 
 uint32_t
 vmt_stacks_capture(const void *frame)
 {
-	uint64_t addresses[USUAL_FRAMES];
 	uint32_t limit = vmt_state_process.stack_depth;
+	struct vmt_walk start = begin_walk(frame);
+	struct vmt_last_walk *last = remembered(&start, limit);
+	uint32_t stack = last ? intern_last(last, limit) : capture_afresh(frame, limit);
 
-	if (limit > USUAL_FRAMES)
-		return capture_deep_slow(frame, limit);
-	return capture(frame, addresses, limit);
+	if (__builtin_expect(checking, 0) && stack != capture_afresh(frame, limit))
+		vmt_state_go_inert("a remembered stack is not the one that a full walk finds");
+	return stack;
 }
 
 uint32_t
 vmt_stacks_capture_from(const struct vmt_stacks_place *place)
 {
 	uint64_t addresses[VMT_STACK_MAX_FRAMES];
-	struct walk walk = {.pc = place->pc, .sp = place->sp, .rbp = place->rbp, .frameless = true};
+	struct vmt_walk walk = {
+	    .pc = place->pc, .sp = place->sp, .rbp = place->rbp, .frameless = true};
 	uint32_t limit = vmt_state_process.stack_depth;
 	uint32_t count;
 
@@ -301,6 +308,7 @@ vmt_stacks_choose(enum vmt_stacks_walker wanted)
 	if (wanted == VMT_STACKS_WALK_LIBUNWIND && !vmt_unwind_open())
 		return false;
 	walker = wanted;
+	vmt_last_walk_forget();
 	vmt_state_process.stack_mode =
 	    wanted == VMT_STACKS_WALK_FP ? VMT_STACKS_FRAME_POINTER : VMT_STACKS_DWARF;
 	return true;
@@ -316,6 +324,8 @@ vmt_stacks_set_up(void)
 
 	vmt_modules_set_finder(finder.call);
 	vmt_stack_bounds_set_up();
+	vmt_last_walk_set_up();
+	checking = vmt_config.stacks == VMT_CONFIG_STACKS_CHECKED;
 	if (vmt_config.stacks == VMT_CONFIG_STACKS_LIBUNWIND &&
 	    vmt_stacks_choose(VMT_STACKS_WALK_LIBUNWIND))
 		return;

@@ -41,7 +41,11 @@ void vmt_stacks_set_up(void);
 /* Picks another walker; false: not to be had here. Tests, and set-up. */
 bool vmt_stacks_choose(enum vmt_stacks_walker walker);
 
-/* Walks without interning: fills addresses, returns how many. Tests compare walkers with it. */
+/* Walks without interning, from one end to the other: fills addresses, returns how many. What
+ * tests compare all else with. */
 uint32_t vmt_stacks_walk(const void *frame, uint64_t *addresses, uint32_t limit);
+
+/* The same, going by the thread's last walk (last_walk.h) as far as it holds: as captures do. */
+uint32_t vmt_stacks_walk_remembering(const void *frame, uint64_t *addresses, uint32_t limit);
 
 #endif

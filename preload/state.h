@@ -85,6 +85,8 @@ struct vmt_process {
 	uint32_t own_count;
 };
 
+struct vmt_last_walk;
+
 struct vmt_thread {
 	uint32_t depth;		/* > 0: inside a hook */
 	uint32_t thread_id;	/* 0: not asked yet */
@@ -98,11 +100,12 @@ struct vmt_thread {
 	uint32_t heap_calls;  /* heap hooks that recorded or decided not to, mod 2^32 */
 	uint32_t resolving;   /* looking up next definitions: allocate from the arena */
 	uint32_t no_syscalls; /* a vfork child, which has this thread's state, has a filter */
+	uint32_t walks;	      /* walks without a last one to go by, mod 2^32 */
 	uint64_t foreign_low; /* [low, high): lately seen not to be in the thread's own stack */
 	uint64_t foreign_high;
-	uint64_t entered_frame; /* frame of the hook that set depth */
-	uint64_t heap_frame;	/* frame of the hook that set heap_depth */
-	uint64_t spare[2];
+	uint64_t entered_frame;		 /* frame of the hook that set depth */
+	uint64_t heap_frame;		 /* frame of the hook that set heap_depth */
+	struct vmt_last_walk *last_walk; /* this thread's part of the pool, see last_walk.h */
 };
 
 _Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of every thread");

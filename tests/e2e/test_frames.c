@@ -125,12 +125,51 @@ test_every_frame(void **state)
 	json_decref(root);
 }
 
+/* With --stacks checked each remembered walk is compared with a full one; the first that differs
+ * ends the recording, with a message. */
+static void
+test_remembered(void **state)
+{
+	const char *trace = scratch_file("remembered.vmt");
+	const char *const programs[][4] = {
+	    {built("tests/target/cxx_unwinding"), NULL},
+	    {built("tests/target/cxx_threads"), NULL},
+	    {"/usr/bin/python3", "-c", "import json; json.dumps([str(i) for i in range(9999)])",
+	     NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		struct run run;
+		json_t *site;
+		size_t j;
+		int64_t calls = 0;
+
+		record(&run, trace,
+		       (const char *const[]){"--malloc", "all", "--stacks", "checked", "--verbose",
+					     NULL},
+		       programs[i]);
+		assert_int_equal(run.exit_status, 0);
+		if (strstr(run.err, "full walk") != NULL)
+			fail_msg("%s: %s", programs[i][0], run.err);
+		run_free(&run);
+		json_t *root = report(trace, NULL);
+
+		assert_string_equal(json_string_value(member(member(root, "process"), "end")),
+				    "exit");
+		json_array_foreach(member(root, "sites"), j, site) calls += number(site, "count");
+		assert_true(calls > 100);
+		json_decref(root);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_cxx),
 	    cmocka_unit_test(test_every_frame),
+	    cmocka_unit_test(test_remembered),
 	};
 
 	return cmocka_run_group_tests_name("frames", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #ifndef CAPTURED_STACKS_H
 #define CAPTURED_STACKS_H
 
+#include "preload/last_walk.h"
 #include "preload/modules.h"
 #include "preload/stacks.h"
 #include "preload/unwind.h"
@@ -42,6 +43,28 @@ struct captured {
 static struct captured captured;
 static volatile unsigned sink;
 
+/* Has this thread remember its walks from the next one on. */
+static inline void
+remember_from_here(void)
+{
+	vmt_state_thread.walks = VMT_LAST_WALK_CLAIM_AT - 1;
+}
+
+/* Walks that go by the last one find what a full one finds: met for the first time and again. */
+NOINLINE static void
+assert_remembered(const void *frame, uint32_t limit)
+{
+	uint64_t full[LIMIT];
+	uint64_t remembered[LIMIT];
+	uint32_t wanted = limit < VMT_LAST_WALK_FRESH ? limit : VMT_LAST_WALK_FRESH;
+	uint32_t count = vmt_stacks_walk(frame, full, wanted);
+
+	for (int turn = 0; turn < 2; turn++) {
+		assert_int_equal(vmt_stacks_walk_remembering(frame, remembered, wanted), count);
+		assert_memory_equal(remembered, full, count * sizeof(*full));
+	}
+}
+
 /* Stands for a hook: its caller is the innermost frame. */
 NOINLINE static void
 capture(void)
@@ -53,6 +76,7 @@ capture(void)
 	    vmt_stacks_walk(frame, captured.frame_pointers, captured.limit);
 	assert_true(vmt_stacks_choose(VMT_STACKS_WALK_CFI));
 	captured.our_count = vmt_stacks_walk(frame, captured.ours, captured.limit);
+	assert_remembered(frame, captured.limit);
 	captured.their_count = vmt_unwind_walk(frame, captured.theirs, captured.limit);
 	sink++;
 }
@@ -140,6 +164,7 @@ captured_stacks_set_up(void **state)
 	vmt_stacks_set_up();
 	vmt_modules_refresh();
 	captured.limit = LIMIT;
+	remember_from_here();
 	return vmt_unwind_open() ? 0 : -1;
 }
 

@@ -157,6 +157,7 @@ thread_body(void *result)
 {
 	uint64_t top;
 
+	remember_from_here();
 	bare_many(3, 2, 3, 4, 5, 6, 7, 8);
 	__asm__("mov %%fs:0, %0" : "=r"(top));
 	*(bool *)result = vmt_state_thread.stack_high == top &&
@@ -198,6 +199,7 @@ coroutine_thread(void *result)
 {
 	struct captured *mine = result;
 
+	remember_from_here();
 	run_coroutine();
 	*mine = captured;
 	run_coroutine();

@@ -194,7 +194,7 @@ static int
 check_options(struct recording *recording, struct vmt_err *err)
 {
 	static const char *const follow[] = {"none", "exec", "fork", "all", NULL};
-	static const char *const stacks[] = {"auto", "cfi", "libunwind", "fp", NULL};
+	static const char *const stacks[] = {"auto", "cfi", "libunwind", "fp", "checked", NULL};
 	static const char *const on_off[] = {"on", "off", "1", "0", NULL};
 	const char *buffer = recording->options.values[OPTION_BUFFER];
 	uint64_t bytes;

@@ -1,0 +1,164 @@
+#include "preload/last_walk.h"
+
+#include "collect/sys.h"
+#include "preload/emit.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Parts looked at in search of one whose thread has ended, and how many walks later again. */
+#define PROBES 8u
+#define TRY_AGAIN_WALKS 4096u
+
+uint32_t vmt_last_walk_epoch;
+static struct vmt_last_walk *pool;
+
+void
+vmt_last_walk_set_up(void)
+{
+	struct vmt_last_walk *memory = vmt_state_map_own(VMT_LAST_WALK_POOL * sizeof(*memory));
+
+	if (!memory)
+		return;
+	(void)vmt_state_wipe_on_fork(memory, VMT_LAST_WALK_POOL * sizeof(*memory));
+	pool = memory;
+}
+
+/* Orders the change of the rules before the number that says so. */
+void
+vmt_last_walk_forget(void)
+{
+	uint32_t epoch = vmt_atomic_load_relaxed(&vmt_last_walk_epoch);
+
+	while (!vmt_atomic_cas(&vmt_last_walk_epoch, &epoch, epoch + 1))
+		;
+}
+
+/* Thread ids are made up where no system call may be made: then nobody is known to have ended. */
+static bool
+has_ended(uint32_t thread_id)
+{
+	return !vmt_state_process.no_syscalls &&
+	       vmt_sys_call3(SYS_tgkill, vmt_state_owner->pid, thread_id, 0) == -ESRCH;
+}
+
+/* The number of a thread that has ended may be this thread's by now. */
+static bool
+take(struct vmt_last_walk *part, uint32_t mine, bool from_the_dead)
+{
+	uint32_t owner = vmt_atomic_load_relaxed(&part->owner);
+
+	if (owner != 0 && owner != mine && !(from_the_dead && has_ended(owner)))
+		return false;
+	/* Orders what the thread that has ended did before what this one will do. */
+	return vmt_atomic_cas(&part->owner, &owner, mine);
+}
+
+static struct vmt_last_walk *
+find(uint32_t mine)
+{
+	uint32_t probes = PROBES;
+
+	for (uint32_t i = 0; i < VMT_LAST_WALK_POOL; i++)
+		if (take(&pool[i], mine, false))
+			return &pool[i];
+	for (uint32_t at = mine; probes > 0; at++, probes--)
+		if (take(&pool[at % VMT_LAST_WALK_POOL], mine, true))
+			return &pool[at % VMT_LAST_WALK_POOL];
+	return NULL;
+}
+
+struct vmt_last_walk *
+vmt_last_walk_claim_slow(struct vmt_thread *thread)
+{
+	struct vmt_last_walk *last;
+
+	if (thread->last_walk) {
+		thread->last_walk = NULL;
+		thread->walks = 0;
+	}
+	thread->walks++;
+	if (!pool || thread->walks % TRY_AGAIN_WALKS != VMT_LAST_WALK_CLAIM_AT)
+		return NULL;
+	last = find(vmt_emit_thread_id());
+	if (!last)
+		return NULL;
+	last->generation = vmt_state_owner->generation;
+	last->resting = 0;
+	last->top = VMT_LAST_WALK_FRAMES;
+	thread->last_walk = last;
+	return last;
+}
+
+/* Words of the stack, as they are: some may belong to no variable any more. */
+#if defined(__SANITIZE_ADDRESS__)
+__attribute__((no_sanitize_address))
+#endif
+static inline uint64_t
+word_at(uint64_t address)
+{
+	return *(const volatile uint64_t *)address;
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+__attribute__((no_sanitize_address))
+#endif
+static inline bool
+is_intact(const struct vmt_last_frame *frame, uint64_t pc, uint64_t low)
+{
+	uint64_t rbp_place = frame->sp - 8 * (uint64_t)frame->rbp_at;
+	uint64_t cfa_place = frame->sp - 8 * (uint64_t)frame->cfa_at;
+
+	if (frame->sp - 8 < low || word_at(frame->sp - 8) != pc)
+		return false;
+	if (frame->rbp_at != 0 && (rbp_place < low || word_at(rbp_place) != frame->rbp))
+		return false;
+	return __builtin_expect(frame->cfa_at == 0, 1) ||
+	       (cfa_place >= low && word_at(cfa_place) == frame->sp);
+}
+
+/* The innermost frame's own two words are the hook's: just below sp, and in use. */
+uint32_t
+vmt_last_walk_intact(struct vmt_last_walk *last, uint64_t sp, uint64_t end)
+{
+	uint32_t epoch = vmt_atomic_load_acquire(&vmt_last_walk_epoch);
+	uint32_t frame = VMT_LAST_WALK_FRAMES;
+
+	if (__builtin_expect(last->end != end || last->epoch != epoch, 0)) {
+		last->end = end;
+		last->epoch = epoch;
+		last->top = VMT_LAST_WALK_FRAMES;
+	}
+	while (frame > last->top &&
+	       is_intact(&last->frames[frame - 1], last->pc[frame - 1], sp - 16))
+		frame--;
+	return frame;
+}
+
+void
+vmt_last_walk_settle(struct vmt_last_walk *last, uint32_t fresh, uint32_t outer)
+{
+	uint32_t top = outer - fresh;
+	bool read_later = false; /* rbp, as it is here, by a frame further out */
+	uint64_t hash = 0;
+
+	if (top != 0) {
+		memmove(last->pc + top, last->pc, fresh * sizeof(*last->pc));
+		memmove(last->frames + top, last->frames, fresh * sizeof(*last->frames));
+	}
+	if (outer < VMT_LAST_WALK_FRAMES) {
+		hash = last->frames[outer].hash;
+		read_later = last->frames[outer].rbp_lives && !last->frames[outer].rbp_made;
+	}
+	for (uint32_t i = outer; i-- > top;) {
+		struct vmt_last_frame *frame = &last->frames[i];
+
+		hash = vmt_stack_table_add_frame(hash, last->pc[i]);
+		frame->hash = hash;
+		frame->rbp_lives = frame->rbp_read || read_later;
+		read_later = frame->rbp_lives && !frame->rbp_made;
+		if (!frame->rbp_lives)
+			frame->rbp_at = 0;
+	}
+	last->top = top;
+}
