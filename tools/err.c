@@ -1,16 +1,23 @@
 #include "tools/err.h"
 
+#include "tools/utf8.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* A path can hold anything: a message stays one line, and sends the terminal no commands. */
 static void
 make_one_line(char *text)
 {
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
+	while (*text != '\0') {
+		uint32_t code;
+		size_t length = vmt_utf8_decode(text, strnlen(text, 4), &code);
+
+		if (length == 0 || vmt_utf8_is_harmful(code))
+			memset(text, '?', length ? length : 1);
+		text += length ? length : 1;
 	}
 }
 

@@ -45,6 +45,44 @@ escapes_what_json_wants_escaped(void **state)
 }
 
 static void
+writes_out_what_steers_a_terminal(void **state)
+{
+	(void)state;
+	check_string("\xc2\x9b", 2, "\\u009b");
+	check_string("\xe2\x80\xae", 3, "\\u202e");
+	check_string("\xef\xbb\xbf", 3, "\\ufeff");
+}
+
+static void
+check_number(enum vmt_emitter_form form, uint64_t value, const char *expected)
+{
+	struct vmt_emitter emitter;
+	struct vmt_err err = {""};
+	char *out = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&out, &size);
+
+	vmt_emitter_begin(&emitter, file, form);
+	vmt_emitter_object(&emitter, NULL);
+	vmt_emitter_u64(&emitter, "n", value);
+	vmt_emitter_object_end(&emitter);
+	assert_int_equal(vmt_emitter_finish(&emitter, &err), 0);
+	fclose(file);
+	assert_string_equal(out, expected);
+	free(out);
+}
+
+/* Most readers of JSON have signed numbers. */
+static void
+numbers_in_json_stay_below_the_sign(void **state)
+{
+	(void)state;
+	check_number(VMT_EMITTER_JSON_LINES, INT64_MAX, "{\"n\":9223372036854775807}\n");
+	check_number(VMT_EMITTER_JSON_LINES, UINT64_MAX, "{\"n\":9223372036854775807}\n");
+	check_number(VMT_EMITTER_TEXT, UINT64_MAX, "n=18446744073709551615\n");
+}
+
+static void
 keeps_utf8_and_replaces_what_is_not(void **state)
 {
 	(void)state;
@@ -109,7 +147,7 @@ writes_one_line_a_document(void **state)
 {
 	(void)state;
 	check_sample(VMT_EMITTER_JSON_LINES,
-		     "{\"kind\":\"MMAP\",\"most\":18446744073709551615,"
+		     "{\"kind\":\"MMAP\",\"most\":9223372036854775807,"
 		     "\"least\":-9223372036854775808,\"address\":\"0x7f00deadbeef\","
 		     "\"yes\":true,\"none\":null,\"path\":\"/a b\","
 		     "\"frames\":[\"0x1\",{\"f\":\"main\"}],\"empty\":[]}\n{}\n");
@@ -121,7 +159,7 @@ writes_indented_json(void **state)
 	(void)state;
 	check_sample(VMT_EMITTER_JSON, "{\n"
 				       "  \"kind\": \"MMAP\",\n"
-				       "  \"most\": 18446744073709551615,\n"
+				       "  \"most\": 9223372036854775807,\n"
 				       "  \"least\": -9223372036854775808,\n"
 				       "  \"address\": \"0x7f00deadbeef\",\n"
 				       "  \"yes\": true,\n"
@@ -169,6 +207,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(escapes_what_json_wants_escaped),
+	    cmocka_unit_test(writes_out_what_steers_a_terminal),
+	    cmocka_unit_test(numbers_in_json_stay_below_the_sign),
 	    cmocka_unit_test(keeps_utf8_and_replaces_what_is_not),
 	    cmocka_unit_test(writes_one_line_a_document),
 	    cmocka_unit_test(writes_indented_json),

@@ -53,11 +53,23 @@ a_message_is_one_line_without_controls(void **state)
 	assert_string_equal(err.text, "a?b?[31m??c: bad");
 }
 
+static void
+a_message_keeps_letters_and_loses_what_steers(void **state)
+{
+	struct vmt_err err = {""};
+
+	(void)state;
+	/* e acute; U+009B, a control in two bytes; a stray byte; U+202E turns text round */
+	vmt_err_set(&err, EIO, "%s", "\xc3\xa9|\xc2\x9b|\xff|\xe2\x80\xae|");
+	assert_string_equal(err.text, "\xc3\xa9|??|?|???|");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(returns_the_negative_code_and_the_message),
+	    cmocka_unit_test(a_message_keeps_letters_and_loses_what_steers),
 	    cmocka_unit_test(keeps_the_first_message),
 	    cmocka_unit_test(cuts_what_does_not_fit),
 	    cmocka_unit_test(a_message_is_one_line_without_controls),

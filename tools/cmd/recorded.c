@@ -2,6 +2,7 @@
 
 #include "tools/out/units.h"
 #include "tools/read/trace.h"
+#include "tools/utf8.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -105,6 +106,51 @@ short_path(const char *path)
 	return path + length + 1;
 }
 
+/* A byte for the inside of $'...'. */
+static void
+print_escaped(unsigned char byte, FILE *out)
+{
+	if (byte == '\'' || byte == '\\')
+		fprintf(out, "\\%c", byte);
+	else
+		fprintf(out, "\\%03o", byte);
+}
+
+/* Within quotes; what a terminal would obey is written out, as bash, ksh and zsh read it. */
+static void
+print_quoted(const char *word, FILE *out)
+{
+	fputs("$'", out);
+	while (*word) {
+		uint32_t code;
+		size_t length = vmt_utf8_decode(word, strnlen(word, 4), &code);
+		bool as_it_is =
+		    length && !vmt_utf8_is_harmful(code) && code != '\'' && code != '\\';
+
+		length = length ? length : 1;
+		if (as_it_is)
+			fwrite(word, length, 1, out);
+		for (size_t i = 0; !as_it_is && i < length; i++)
+			print_escaped((unsigned char)word[i], out);
+		word += length;
+	}
+	fputc('\'', out);
+}
+
+static bool
+is_harmless(const char *word)
+{
+	while (*word) {
+		uint32_t code;
+		size_t length = vmt_utf8_decode(word, strnlen(word, 4), &code);
+
+		if (length == 0 || vmt_utf8_is_harmful(code))
+			return false;
+		word += length;
+	}
+	return true;
+}
+
 /* For a shell: quoted where a plain word would not do. */
 static void
 print_word(const char *word, FILE *out)
@@ -112,18 +158,12 @@ print_word(const char *word, FILE *out)
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789/._-+,:@%=";
 
-	if (*word && word[strspn(word, plain)] == '\0') {
+	if (*word && word[strspn(word, plain)] == '\0')
 		fprintf(out, "%s%s", *word == '-' ? "./" : "", word);
-		return;
-	}
-	fputc('\'', out);
-	for (; *word; word++) {
-		if (*word == '\'')
-			fputs("'\\''", out);
-		else
-			fputc(*word, out);
-	}
-	fputc('\'', out);
+	else if (strchr(word, '\'') || !is_harmless(word))
+		print_quoted(word, out);
+	else
+		fprintf(out, "'%s'", word);
 }
 
 static void

@@ -1,5 +1,7 @@
 #include "tools/out/emitter.h"
 
+#include "tools/utf8.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -23,37 +25,6 @@ vmt_emitter_finish(struct vmt_emitter *emitter, struct vmt_err *err)
 			   errno != 0 ? strerror(errno) : "write error");
 }
 
-/* Length of the UTF-8 sequence at text (Unicode 15, table 3-7), 0 where there is none. */
-static size_t
-utf8_length(const unsigned char *text, size_t left)
-{
-	unsigned char first = text[0];
-	unsigned char low = 0x80;
-	unsigned char high = 0xbf;
-	size_t length;
-
-	if (first < 0x80)
-		return 1;
-	if (first < 0xc2 || first > 0xf4)
-		return 0;
-	length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	if (first == 0xe0)
-		low = 0xa0; /* else overlong */
-	else if (first == 0xed)
-		high = 0x9f; /* else a surrogate */
-	else if (first == 0xf0)
-		low = 0x90;
-	else if (first == 0xf4)
-		high = 0x8f; /* else past U+10FFFF */
-	if (length > left || text[1] < low || text[1] > high)
-		return 0;
-	for (size_t i = 2; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return length;
-}
-
 static void
 put_ascii(FILE *file, unsigned char byte)
 {
@@ -74,22 +45,22 @@ put_ascii(FILE *file, unsigned char byte)
 static void
 put_quoted(FILE *file, const char *text, size_t length)
 {
-	const unsigned char *at = (const unsigned char *)text;
-	const unsigned char *end = at + length;
+	const char *end = text + length;
 
 	fputc('"', file);
-	while (at < end) {
-		size_t step = utf8_length(at, (size_t)(end - at));
+	while (text < end) {
+		uint32_t code;
+		size_t step = vmt_utf8_decode(text, (size_t)(end - text), &code);
 
-		if (step == 0) {
+		if (step == 0)
 			fputs("\\ufffd", file);
-			step = 1;
-		} else if (step == 1) {
-			put_ascii(file, *at);
-		} else {
-			fwrite(at, step, 1, file);
-		}
-		at += step;
+		else if (step == 1)
+			put_ascii(file, (unsigned char)code);
+		else if (vmt_utf8_is_harmful(code)) /* all of them have four digits */
+			fprintf(file, "\\u%04x", (unsigned)code);
+		else
+			fwrite(text, step, 1, file);
+		text += step ? step : 1;
 	}
 	fputc('"', file);
 }
@@ -213,6 +184,8 @@ void
 vmt_emitter_u64(struct vmt_emitter *emitter, const char *key, uint64_t value)
 {
 	before_value(emitter, key);
+	if (emitter->form != VMT_EMITTER_TEXT && value > INT64_MAX)
+		value = INT64_MAX;
 	fprintf(emitter->file, "%" PRIu64, value);
 }
 

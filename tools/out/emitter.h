@@ -46,6 +46,7 @@ void vmt_emitter_array_end(struct vmt_emitter *emitter);
 void vmt_emitter_string(struct vmt_emitter *emitter, const char *key, const char *text);
 void vmt_emitter_bytes(struct vmt_emitter *emitter, const char *key, const char *text,
 		       size_t length);
+/* In JSON at most 2^63 - 1, which most of its readers can take; more is written as that. */
 void vmt_emitter_u64(struct vmt_emitter *emitter, const char *key, uint64_t value);
 void vmt_emitter_i64(struct vmt_emitter *emitter, const char *key, int64_t value);
 void vmt_emitter_address(struct vmt_emitter *emitter, const char *key, uint64_t address);

@@ -1,5 +1,7 @@
 #include "tools/out/layout.h"
 
+#include "tools/utf8.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -22,52 +24,17 @@ is_wide(uint32_t code)
 	       (code >= 0x1f300 && code <= 0x1faff) || (code >= 0x20000 && code <= 0x3fffd);
 }
 
-/* Length of the valid UTF-8 character at text, and its code; 0 = none. */
-static size_t
-decode(const unsigned char *text, uint32_t *code)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = text[0] < 0x80	  ? 1
-			: text[0] >= 0xf0 ? 4
-			: text[0] >= 0xe0 ? 3
-			: text[0] >= 0xc2 ? 2
-					  : 0;
-
-	if (length <= 1) {
-		*code = text[0];
-		return length;
-	}
-	*code = text[0] & (0x7fu >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		*code = (*code << 6) | (text[i] & 0x3f);
-	}
-	if (*code < least[length] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
-		return 0;
-	return length;
-}
-
-/* U+0080..U+009F steer terminals as well, U+202x and U+206x turn the direction of text round. */
-static bool
-is_harmful(uint32_t code)
-{
-	return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
-	       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
-	       code == 0xfeff;
-}
-
 static struct piece
 next_piece(const struct vmt_layout *layout, const char *text)
 {
 	struct piece piece = {"?", 1, 1, 1};
 	uint32_t code;
-	size_t length = decode((const unsigned char *)text, &code);
+	size_t length = vmt_utf8_decode(text, strnlen(text, 4), &code);
 
 	if (length == 0)
 		return piece;
 	piece.consumed = length;
-	if (is_harmful(code) || (code >= 0x80 && !layout->utf8))
+	if (vmt_utf8_is_harmful(code) || (code >= 0x80 && !layout->utf8))
 		return piece;
 	piece.bytes = text;
 	piece.length = length;
