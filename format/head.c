@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* A trace head with more than this is not one that any version makes. */
-#define MAX_HEAD_BYTES (UINT64_C(1) << 40)
-#define MAX_CAPACITY (UINT32_C(1) << 28)
+#define MAX_HEAD_BYTES (UINT64_C(1) << 36)
+#define MAX_CAPACITY (UINT32_C(1) << 24)
 
 static uint64_t
 round_up(uint64_t bytes)

@@ -5,6 +5,7 @@
 #include "tools/cmd/screen.h"
 #include "tools/out/diff_json.h"
 #include "tools/out/diff_text.h"
+#include "tools/read/bounds.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -101,6 +102,7 @@ vmt_diff_main(int argc, char **argv, struct vmt_err *err)
 		result = read_options(&options, &wanted, err);
 	if (result < 0)
 		return result;
+	vmt_bounds_memory_of_machine();
 	for (int i = 0; i < 2 && result == 0; i++)
 		result = vmt_report_build(&reports[i], wanted.paths[i], &wanted.build, err);
 	/* EINVAL is a wrong command line's alone. */

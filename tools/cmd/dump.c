@@ -1,6 +1,7 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/dumped.h"
 #include "tools/cmd/options.h"
+#include "tools/read/bounds.h"
 #include "tools/read/merge.h"
 #include "tools/read/snapshot.h"
 
@@ -87,6 +88,7 @@ vmt_dump_main(int argc, char **argv, struct vmt_err *err)
 		return vmt_err_set(err, EINVAL, "dump takes one trace");
 	dumped.stacks = options.values[OPTION_STACKS] != NULL;
 	dumped.runs = options.values[OPTION_RUNS] != NULL;
+	vmt_bounds_memory_of_machine();
 	result = vmt_trace_open(&dumped.trace, options.operands[0], err);
 	if (result != 0)
 		return result;

@@ -4,6 +4,7 @@
 #include "tools/cmd/screen.h"
 #include "tools/out/json.h"
 #include "tools/out/text.h"
+#include "tools/read/bounds.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -80,6 +81,7 @@ vmt_report_main(int argc, char **argv, struct vmt_err *err)
 		result = read_options(&options, &wanted, err);
 	if (result < 0)
 		return result;
+	vmt_bounds_memory_of_machine();
 	result = vmt_report_build(&report, options.operands[0], &wanted.build, err);
 	/* EINVAL is a wrong command line's alone. */
 	if (result == -EINVAL)

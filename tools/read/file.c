@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #define CACHE_LINE 64u
+/* A file can be all hole, and claim a table of any size in it. */
+#define LARGE_BYTES (UINT64_C(1) << 20)
+#define SPARSE_STEP_BYTES (UINT64_C(1) << 20)
 
 static int
 check_kind(struct vmt_file *file, struct vmt_err *err)
@@ -98,6 +101,35 @@ vmt_file_read(const struct vmt_file *file, uint64_t offset, void *bytes, size_t 
 	return read_some(file, offset, bytes, length) == length;
 }
 
+/* The first byte at or after offset, below end, that a file has of its own; a hole reads as zeros.
+ */
+static uint64_t
+skip_hole(const struct vmt_file *file, uint64_t offset, uint64_t end)
+{
+	off_t found = lseek(file->fd, (off_t)offset, SEEK_DATA);
+
+	if (found < 0)
+		return errno == ENXIO ? end : offset;
+	return (uint64_t)found < end ? (uint64_t)found : end;
+}
+
+/* Into memory that is zero; holes are left alone, and cost no memory. */
+static bool
+read_sparse(const struct vmt_file *file, uint64_t offset, char *bytes, uint64_t length)
+{
+	uint64_t end = offset + length;
+	uint64_t at = offset;
+
+	while ((at = skip_hole(file, at, end)) < end) {
+		size_t piece = end - at < SPARSE_STEP_BYTES ? end - at : SPARSE_STEP_BYTES;
+
+		if (!vmt_file_read(file, at, bytes + (at - offset), piece))
+			return false;
+		at += piece;
+	}
+	return true;
+}
+
 void *
 vmt_file_copy(const struct vmt_file *file, uint64_t offset, uint64_t length, struct vmt_err *err)
 {
@@ -107,13 +139,18 @@ vmt_file_copy(const struct vmt_file *file, uint64_t offset, uint64_t length, str
 		vmt_err_set(err, EBADMSG, "%s: refers to bytes past its end", file->path);
 		return NULL;
 	}
-	bytes = aligned_alloc(CACHE_LINE, (length + CACHE_LINE) & ~(uint64_t)(CACHE_LINE - 1));
+	if (length < LARGE_BYTES)
+		bytes =
+		    aligned_alloc(CACHE_LINE, (length + CACHE_LINE) & ~(uint64_t)(CACHE_LINE - 1));
+	else
+		bytes = calloc(1, length);
 	if (bytes == NULL) {
 		vmt_err_set(err, ENOMEM, "%s: no memory for %llu bytes of it", file->path,
 			    (unsigned long long)length);
 		return NULL;
 	}
-	if (!vmt_file_read(file, offset, bytes, length)) {
+	if (length < LARGE_BYTES ? !vmt_file_read(file, offset, bytes, length)
+				 : !read_sparse(file, offset, bytes, length)) {
 		vmt_err_set(err, EIO, "%s: can't be read (it shrank meanwhile?)", file->path);
 		free(bytes);
 		return NULL;

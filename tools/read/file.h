@@ -36,7 +36,8 @@ void vmt_file_refresh(struct vmt_file *file);
 /* All of [offset, offset + length), or false: it is not (any more) in the file. */
 bool vmt_file_read(const struct vmt_file *file, uint64_t offset, void *bytes, size_t length);
 
-/* A fresh copy of a range, aligned to 64 bytes, to be freed; NULL with a message. */
+/* A fresh copy of a range, to be freed; NULL with a message. Aligned to 64 bytes below 1 MiB, to 16
+ * above, where holes of the file cost no memory. */
 void *vmt_file_copy(const struct vmt_file *file, uint64_t offset, uint64_t length,
 		    struct vmt_err *err);
 

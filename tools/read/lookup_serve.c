@@ -1,21 +1,14 @@
 #include "tools/read/lookup_talk.h"
 
+#include "tools/read/bounds.h"
+
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#else
-#define SANITIZED 0
-#endif
 #define MEMORY_BYTES (UINT64_C(4) << 30)
 #define ANSWER_SECONDS 30u
 
@@ -37,34 +30,6 @@ put_text(struct draft *draft, const char *text)
 		memcpy(draft->bytes + draft->used, text, length);
 	draft->bytes[draft->used + length] = '\0';
 	draft->used += length + 1;
-}
-
-static void
-limit(int resource, uint64_t wanted)
-{
-	struct rlimit limits;
-
-	if (getrlimit(resource, &limits) != 0 || limits.rlim_cur <= wanted)
-		return;
-	limits.rlim_cur = wanted < limits.rlim_max ? wanted : limits.rlim_max;
-	setrlimit(resource, &limits);
-}
-
-/* Of memory: what the parent has by now is the child's, too. AddressSanitizer maps terabytes. */
-static void
-limit_memory(void)
-{
-#if !SANITIZED
-	uint64_t pages[6] = {0};
-	FILE *file = fopen("/proc/self/statm", "re");
-
-	if (!file)
-		return;
-	if (fscanf(file, "%lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3],
-		   &pages[4], &pages[5]) == 6)
-		limit(RLIMIT_DATA, pages[5] * (uint64_t)sysconf(_SC_PAGESIZE) + MEMORY_BYTES);
-	fclose(file);
-#endif
 }
 
 /* Of processor time: the limit counts from the process's start, and is moved on. */
@@ -141,7 +106,7 @@ vmt_lookup_serve(int socket)
 	setrlimit(RLIMIT_CORE, &none);
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(*fatal); i++)
 		signal(fatal[i], SIG_DFL);
-	limit_memory();
+	vmt_bounds_memory(MEMORY_BYTES);
 	while (symbols && recv(socket, question, sizeof(question), 0) >=
 			      (ssize_t)sizeof(struct vmt_lookup_question)) {
 		limit_time();

@@ -10,8 +10,10 @@
 
 /* Records decoded at a time; a chunk's payload is held until its last block has been. */
 #define BLOCK_RECORDS 1024u
-/* Of payloads held at once; only chunks that were made to decompress to it get there. */
-#define MAX_HELD_BYTES (UINT64_C(1) << 30)
+/* Of payloads held, and records decoded, at once. A collector's chunks have some thousand records;
+ * only what was made to get there gets there. */
+#define MAX_HELD_BYTES (UINT64_C(256) << 20)
+#define MAX_READY_RECORDS (UINT32_C(1) << 21)
 
 /* Order of records of equal time: by rank, then by place in the file. */
 enum rank { RANK_RELEASE, RANK_ACQUIRE, RANK_NOTE, RANK_USAGE, RANK_SNAPSHOT };
@@ -131,6 +133,13 @@ add_ready(struct vmt_merge *merge, const struct vmt_record *record, uint64_t chu
 	merge->free_record = merge->records[slot].time;
 	merge->records[slot] = *record;
 	return true;
+}
+
+static int
+too_much(struct vmt_merge *merge, struct vmt_err *err)
+{
+	return vmt_err_set(err, E2BIG, "%s: more records of one time than any program makes",
+			   vmt_trace_path(merge->trace));
 }
 
 /* Records in a chunk, by its header. */
@@ -266,8 +275,7 @@ hold_source(struct vmt_merge *merge, size_t chunk, const unsigned char *bytes, s
 	merge->sources[chunk] = source;
 	merge->held_bytes += length;
 	if (merge->held_bytes > MAX_HELD_BYTES)
-		return vmt_err_set(err, E2BIG, "%s: chunks of one time decompress to over 1 GiB",
-				   vmt_trace_path(merge->trace));
+		return too_much(merge, err);
 	if (!find_blocks(source, header))
 		return malformed(merge, chunk, err);
 	for (uint32_t i = 0; i < source->blocks; i++) {
@@ -303,6 +311,8 @@ open_block(struct vmt_merge *merge, size_t chunk, uint32_t block, struct vmt_err
 	struct vmt_record record;
 
 	assert(block < source->blocks && source->blocks_left > 0);
+	if (merge->ready.count > MAX_READY_RECORDS)
+		return too_much(merge, err);
 	for (uint32_t i = first; i < source->records && i < first + BLOCK_RECORDS; i++) {
 		if (!decode_record(&merge->chunks[chunk].header, &cursor, &record))
 			return malformed(merge, chunk, err);

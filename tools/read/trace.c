@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* 146 years: the distance of any two times is a number, too. */
+#define MAX_TIME_NS (INT64_MAX / 2)
+
 struct buffer {
 	unsigned char *bytes;
 	size_t room;
@@ -379,7 +382,7 @@ vmt_trace_time_ns(const struct vmt_trace *trace, uint64_t ticks)
 	unsigned __int128 ns = (unsigned __int128)distance * trace->rate_ns / trace->rate_ticks;
 
 	assert(trace->rate_ticks != 0);
-	if (ns > INT64_MAX)
-		ns = INT64_MAX;
+	if (ns > MAX_TIME_NS)
+		ns = MAX_TIME_NS;
 	return ticks >= start ? (int64_t)ns : -(int64_t)ns;
 }

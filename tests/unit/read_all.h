@@ -1,0 +1,131 @@
+/*
+ * read_all.h: a hostile trace through all that reads one.
+ *
+ * The reader alone (walk_trace.h), the model, the report in both forms, the diff, the dump, and
+ * what `record` says at its end. For the fuzzer, and for tests of what it found. Output goes
+ * nowhere.
+ */
+#ifndef READ_ALL_H
+#define READ_ALL_H
+
+#include "tests/unit/walk_trace.h"
+#include "tools/cmd/dumped.h"
+#include "tools/cmd/recorded.h"
+#include "tools/model/diff.h"
+#include "tools/out/diff_json.h"
+#include "tools/out/diff_text.h"
+#include "tools/out/json.h"
+#include "tools/out/text.h"
+
+static inline struct vmt_report *
+read_all_explain(const char *path, enum vmt_report_at at)
+{
+	const struct vmt_report_options options = {.at = at};
+	struct vmt_report *report;
+	struct vmt_err err = {""};
+	int result = vmt_report_build(&report, path, &options, &err);
+
+	WALK_CHECK((result == 0) == (report != NULL));
+	WALK_CHECK((result < 0) == (err.text[0] != '\0'));
+	return report;
+}
+
+static inline void
+read_all_print(const struct vmt_report *report, FILE *nowhere)
+{
+	const struct vmt_json_options json = {.top = SIZE_MAX};
+	const struct vmt_text_options text = {
+	    .layout = {.out = nowhere, .columns = 100, .utf8 = true}, .top = 12};
+	struct vmt_err err = {""};
+
+	WALK_CHECK(vmt_json_print(report, &json, nowhere, &err) == 0);
+	vmt_text_print(report, &text);
+}
+
+static inline void
+read_all_compare(const struct vmt_report *a, const struct vmt_report *b, FILE *nowhere)
+{
+	const struct vmt_diff_json_options json = {.paths = {"a", "b"}, .top = SIZE_MAX};
+	const struct vmt_diff_text_options text = {
+	    .layout = {.out = nowhere, .columns = 100}, .paths = {"a", "b"}, .top = 12};
+	struct vmt_diff *diff;
+	struct vmt_err err = {""};
+
+	if (vmt_diff_build(&diff, a, b, VMT_AT_PEAK, &err) != 0)
+		return;
+	WALK_CHECK(vmt_diff_json_print(diff, &json, nowhere, &err) == 0);
+	vmt_diff_text_print(diff, &text);
+	vmt_diff_free(diff);
+}
+
+static inline void
+read_all_dump_snapshot(struct vmt_dumped *dumped, const struct vmt_record *record)
+{
+	struct vmt_snapshot snapshot;
+	struct vmt_err err = {""};
+
+	if (vmt_snapshot_read(&snapshot, dumped->trace, record->snapshot, &err) != 0)
+		return;
+	vmt_dumped_snapshot(dumped, &snapshot);
+	vmt_snapshot_free(&snapshot);
+}
+
+static inline void
+read_all_dump(const char *path, FILE *nowhere)
+{
+	struct vmt_dumped dumped = {.stacks = true, .runs = true};
+	struct vmt_record record = {.kind = VMT_RECORD_END};
+	struct vmt_merge *merge;
+	struct vmt_err err = {""};
+
+	if (vmt_trace_open(&dumped.trace, path, &err) != 0)
+		return;
+	vmt_emitter_begin(&dumped.emitter, nowhere, VMT_EMITTER_TEXT);
+	vmt_dumped_head(&dumped);
+	if (vmt_merge_open(&merge, dumped.trace, &err) == 0) {
+		while (vmt_merge_next(merge, &record, &err) == 0 && record.kind != VMT_RECORD_END) {
+			if (record.kind == VMT_RECORD_EVENT)
+				vmt_dumped_event(&dumped, &record.event);
+			else if (record.kind == VMT_RECORD_USAGE)
+				vmt_dumped_usage(&dumped, &record.usage);
+			else
+				read_all_dump_snapshot(&dumped, &record);
+		}
+		vmt_merge_close(merge);
+	}
+	vmt_dumped_loss(&dumped);
+	vmt_dumped_end(&dumped);
+	vmt_trace_close(dumped.trace);
+}
+
+static inline void
+read_all_conclude(const char *path, FILE *nowhere)
+{
+	struct vmt_recorded recorded = {.count = 0};
+
+	vmt_recorded_add(&recorded, path);
+	vmt_recorded_print(&recorded, 1000, nowhere);
+	vmt_recorded_free(&recorded);
+}
+
+static inline void
+read_all(const char *path)
+{
+	FILE *nowhere = fopen("/dev/null", "w");
+	struct vmt_report *peak = read_all_explain(path, VMT_AT_PEAK);
+	struct vmt_report *end = read_all_explain(path, VMT_AT_END);
+
+	WALK_CHECK(nowhere != NULL);
+	(void)walk_trace(path);
+	if (peak != NULL)
+		read_all_print(peak, nowhere);
+	if (peak != NULL && end != NULL)
+		read_all_compare(peak, end, nowhere);
+	vmt_report_free(peak);
+	vmt_report_free(end);
+	read_all_dump(path, nowhere);
+	read_all_conclude(path, nowhere);
+	fclose(nowhere);
+}
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * bounds.h: how much memory may a process take for what others wrote?
+ *
+ * A small file can ask for much: by compression, by counts, by what libraries make of it. Past the
+ * bound malloc fails, which everything here survives, and nobody else's memory is needed.
+ */
+#ifndef VMT_BOUNDS_H
+#define VMT_BOUNDS_H
+
+#include <stdint.h>
+
+/* This many bytes more than by now, unless a limit stands lower already. */
+void vmt_bounds_memory(uint64_t bytes);
+
+/* Three quarters of the machine's memory. */
+void vmt_bounds_memory_of_machine(void);
+
+#endif
