@@ -159,19 +159,19 @@ sanitized-tsan: $(tsan_tests)
 	@tests/run $^
 
 FUZZ_SECONDS ?= 30
-fuzz: ## libFuzzer on the reader and the model, for FUZZ_SECONDS (default 30)
+fuzz_targets := trace symbols gopclntab bytes
+fuzz: ## libFuzzer on all that reads what others wrote, for FUZZ_SECONDS (default 30) a target
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' sanitized-fuzz
-sanitized-fuzz: $(BUILD)/fuzz_trace $(BUILD)/make_corpus
-	@mkdir -p $(BUILD)/corpus
+sanitized-fuzz: $(addprefix $(BUILD)/fuzz_,$(fuzz_targets)) $(BUILD)/make_corpus
 	@$(BUILD)/make_corpus $(BUILD)/corpus
-	@$(BUILD)/fuzz_trace -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=2048 -timeout=10 \
-	  -print_final_stats=1 -artifact_prefix=$(BUILD)/ $(BUILD)/corpus >$(BUILD)/fuzz.log 2>&1 || \
-	  { tail -n 60 $(BUILD)/fuzz.log; exit 1; }
-	@sed -n 's/^stat::/fuzz: /p' $(BUILD)/fuzz.log
-$(BUILD)/fuzz_trace: FUZZER := -fsanitize=fuzzer
-$(BUILD)/fuzz_trace $(BUILD)/make_corpus: $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(base_objects) $(core_objects)
+	@tests/fuzz/run $(BUILD) $(FUZZ_SECONDS) $(fuzz_targets)
+$(BUILD)/fuzz_%: FUZZER := -fsanitize=fuzzer
+$(BUILD)/fuzz_trace: $(BUILD)/obj/tests/fuzz/mutate_trace.o
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(base_objects) $(core_objects)
 	$(CC) $(CFLAGS) $(SANITIZE) $(FUZZER) -o $@ $^ -lcmocka $(TOOL_LIBS)
+$(BUILD)/make_corpus: $(BUILD)/obj/tests/fuzz/make_corpus.o $(base_objects) $(core_objects)
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ -lcmocka $(TOOL_LIBS)
 
 # The same programs as in `make check`, in the long form that tests/soak.h knows. Hours.
 SOAK_TESTS ?= $(unit_tests) $(race_tests) $(e2e_tests)

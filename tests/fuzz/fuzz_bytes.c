@@ -1,0 +1,173 @@
+/*
+ * fuzz_bytes.c: the small parsers of bytes that others wrote.
+ *
+ * The first byte says which: coded events and snapshots (what is decoded is coded again, and must
+ * decode to the same), Go counters, tables of modules and stacks, the text of /proc, settings.
+ */
+#include "collect/cgroup.h"
+#include "collect/procfs.h"
+#include "format/codec.h"
+#include "format/module_table.h"
+#include "format/stack_table.h"
+#include "tools/out/units.h"
+#include "tools/read/go_counters.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MUST(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			abort();                                                                   \
+	} while (0)
+
+/* Reads every byte. */
+static void
+touch(const void *bytes, size_t length)
+{
+	for (size_t at = 0; at < length; at++)
+		(void)*((const volatile unsigned char *)bytes + at);
+}
+
+static void
+fuzz_events(const uint8_t *data, size_t size)
+{
+	unsigned char coded[VMT_CODEC_EVENT_MAX_BYTES];
+	struct vmt_decoder decoder;
+	struct vmt_event event;
+
+	vmt_codec_begin_decode(&decoder, data, size);
+	while (decoder.at < decoder.end && vmt_codec_get_event(&decoder, &event)) {
+		struct vmt_encoder encoder;
+		struct vmt_decoder again;
+		struct vmt_event copy;
+
+		vmt_codec_begin_encode(&encoder, coded, sizeof(coded));
+		MUST(vmt_codec_put_event(&encoder, &event));
+		vmt_codec_begin_decode(&again, coded, (size_t)(encoder.at - coded));
+		MUST(vmt_codec_get_event(&again, &copy) && again.at == again.end);
+		MUST(memcmp(&copy, &event, sizeof(event)) == 0);
+	}
+}
+
+static void
+fuzz_snapshot(const uint8_t *data, size_t size)
+{
+	struct vmt_mapping mapping;
+	struct vmt_decoder decoder;
+	struct vmt_run run;
+	uint32_t runs;
+
+	vmt_codec_begin_decode(&decoder, data, size);
+	while (decoder.at < decoder.end && vmt_codec_get_mapping(&decoder, &mapping, &runs)) {
+		MUST(mapping.end >= mapping.start);
+		MUST((const uint8_t *)mapping.path + mapping.path_bytes <= data + size);
+		for (uint32_t i = 0; i < runs; i++)
+			if (!vmt_codec_get_run(&decoder, &run))
+				return;
+	}
+}
+
+static void
+fuzz_go_counters(const uint8_t *data, size_t size)
+{
+	struct vmt_go_counters_read counters;
+	struct vmt_err err = {""};
+
+	if (vmt_go_counters_read(&counters, data, size, &err) != 0)
+		return;
+	for (size_t i = 0; i < counters.count; i++)
+		touch(counters.objects[i].data, counters.objects[i].described.bytes);
+}
+
+static void
+fuzz_modules(const uint8_t *data, size_t size)
+{
+	struct vmt_module module;
+
+	for (uint32_t id = 0; id < size + 8; id++) {
+		if (!vmt_module_table_get(data, size, id, &module))
+			continue;
+		touch(module.path, module.path_bytes);
+		touch(module.build_id, module.build_id_bytes);
+	}
+}
+
+static void
+fuzz_stacks(const uint8_t *data, size_t size)
+{
+	uint64_t count = size / sizeof(uint64_t);
+	uint64_t *words = malloc(size + 1);
+
+	MUST(words);
+	memcpy(words, data, count * sizeof(*words));
+	for (uint32_t id = 0; id < count + 2; id++) {
+		uint32_t frames;
+		const uint64_t *found = vmt_stack_table_get(words, count, id, &frames);
+
+		if (found)
+			touch(found, frames * sizeof(*found));
+	}
+	free(words);
+}
+
+static bool
+take_mapping(void *context, const struct vmt_mapping *mapping)
+{
+	(void)context;
+	touch(mapping->path, mapping->path_bytes);
+	return true;
+}
+
+static void
+fuzz_proc(const uint8_t *data, size_t size)
+{
+	struct vmt_procfs_rollup rollup;
+	struct vmt_procfs_statm statm;
+	struct vmt_procfs_stat stat;
+	struct vmt_cgroup cgroup;
+	const char *text = (const char *)data;
+
+	MUST(vmt_procfs_each_mapping(text, size, take_mapping, NULL) <= size);
+	(void)vmt_procfs_parse_statm(text, size, &statm);
+	(void)vmt_procfs_parse_stat(text, size, &stat);
+	(void)vmt_procfs_parse_rollup(text, size, &rollup);
+	if (vmt_cgroup_locate(&cgroup, vmt_text_of(text, size / 2),
+			      vmt_text_of(text + size / 2, size - size / 2)))
+		MUST(strlen(cgroup.path) < VMT_CGROUP_PATH_BYTES);
+}
+
+static void
+fuzz_units(const uint8_t *data, size_t size)
+{
+	char *text = strndup((const char *)data, size);
+	uint64_t value;
+
+	MUST(text);
+	(void)vmt_units_parse_bytes(text, &value);
+	(void)vmt_units_parse_duration(text, &value);
+	free(text);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static void (*const parsers[])(const uint8_t *data, size_t size) = {
+	    fuzz_events, fuzz_snapshot, fuzz_go_counters, fuzz_modules,
+	    fuzz_stacks, fuzz_proc,	fuzz_units,
+	};
+	uint8_t *exact;
+
+	if (size < 1)
+		return 0;
+	/* Memory of exactly this size: what is read past it is seen. */
+	exact = malloc(size);
+	MUST(exact);
+	memcpy(exact, data + 1, size - 1);
+	parsers[data[0] % (sizeof(parsers) / sizeof(*parsers))](exact, size - 1);
+	free(exact);
+	return 0;
+}
