@@ -48,6 +48,7 @@ _Static_assert(sizeof(struct vmt_go_object) == 80, "Go objects are 80 bytes");
 #define VMT_GO_CGO 1u	   /* flags: runtime/cgo is linked in */
 #define VMT_GO_STRIPPED 2u /* no symbol table: functions by .gopclntab, objects unknown */
 #define VMT_GO_OFF 4u	   /* VMTRACE_GO=off: the text was left alone */
+#define VMT_GO_RACE 8u	   /* built with the race detector */
 
 struct vmt_go {
 	char version[VMT_GO_VERSION_BYTES]; /* "go1.24.4"; empty: no Go runtime was found */

@@ -174,7 +174,8 @@ take(const struct search *search, const struct vmt_go_image *image, uint64_t bia
 		memcpy(table.version, image->version, sizeof(table.version));
 		table.flags = (image->cgo ? VMT_GO_CGO : 0) |
 			      (image->stripped ? VMT_GO_STRIPPED : 0) |
-			      (search->wanted ? 0 : VMT_GO_OFF);
+			      (search->wanted ? 0 : VMT_GO_OFF) |
+			      (image->code[VMT_GO_RACE_ENTER][0].address ? VMT_GO_RACE : 0);
 		if (image->text_low != 0) {
 			table.text_low = image->text_low + bias;
 			table.text_high = image->text_high + bias;

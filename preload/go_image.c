@@ -25,6 +25,7 @@ static const struct {
     {"runtime.systemstack", VMT_GO_SYSTEMSTACK},
     {"runtime.morestack", VMT_GO_MORESTACK},
     {"crosscall2", VMT_GO_CALLBACK},
+    {"runtime.racefuncenter", VMT_GO_RACE_ENTER},
 };
 
 static const char *const wanted_objects[] = {"runtime.memstats", "runtime.gcController",

@@ -26,7 +26,8 @@ enum vmt_go_function {
 	VMT_GO_SYSCALL,
 	VMT_GO_SYSTEMSTACK,
 	VMT_GO_MORESTACK,
-	VMT_GO_CALLBACK, /* only there with runtime/cgo */
+	VMT_GO_CALLBACK,   /* only there with runtime/cgo */
+	VMT_GO_RACE_ENTER, /* only there with -race */
 	VMT_GO_FUNCTIONS
 };
 

@@ -42,7 +42,10 @@
 
 /* Sanitizers replace the allocator and watch the address space themselves. */
 extern void __asan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
 extern void __tsan_init(void) __attribute__((weak));
+/* Go's race detector is a ThreadSanitizer that replaces nothing. */
+extern void __tsan_go_atomic32_load(void) __attribute__((weak));
 
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char _end[] __attribute__((visibility("hidden")));
@@ -86,7 +89,7 @@ find_objection(const struct vmt_session *session)
 
 	if (vmt_next_is_second_copy())
 		return "another copy of the library is loaded before this one";
-	if (__asan_init || __tsan_init)
+	if (__asan_init || __msan_init || (__tsan_init && !__tsan_go_atomic32_load))
 		return "the program uses a sanitizer";
 	if (getauxval(AT_SECURE))
 		return "the program runs with raised privileges";

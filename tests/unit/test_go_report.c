@@ -124,6 +124,17 @@ a_stripped_runtime_is_reported(void **state)
 	vmt_report_free(report);
 }
 
+static void
+a_race_build_is_named(void **state)
+{
+	struct vmt_go go = {.version = "go1.24.4", .flags = VMT_GO_CGO | VMT_GO_RACE};
+	struct vmt_report *report = report_of(&go);
+
+	(void)state;
+	assert_true(has_blind_spot(report, "race detector"));
+	vmt_report_free(report);
+}
+
 /* Named pages have their class whatever mapped them; RSS is shared out without a rest. */
 static void
 rss_is_shared_out(void **state)
@@ -184,6 +195,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_stripped_runtime_is_reported),
+	    cmocka_unit_test(a_race_build_is_named),
 	    cmocka_unit_test(rss_is_shared_out),
 	    cmocka_unit_test(a_wild_head_does_no_harm),
 	    cmocka_unit_test(without_go_nothing_is_said),

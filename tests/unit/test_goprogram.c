@@ -1,4 +1,5 @@
 /* What the doctor says of Go programs, of real toolchains. */
+#include "tests/soak.h"
 #include "tests/unit/go_build.h"
 
 #include "tools/cmd/doctor.h"
@@ -64,6 +65,13 @@ assert_said(const char *path, unsigned lacks_wanted, const char *words)
 	free(text);
 }
 
+/* Each way of building compiles a standard library: in the fast form the newest alone. */
+static size_t
+first_toolchain(void)
+{
+	return (size_t)soak_count((long)go_toolchains.gl_pathc - 1, 0);
+}
+
 static void
 programs_are_told_apart(void **state)
 {
@@ -113,13 +121,79 @@ a_static_program_gets_a_remedy(void **state)
 	assert_said(path, 0, "cgo: C code is linked in");
 }
 
+static void
+other_processors_are_a_blind_spot(void **state)
+{
+	struct vmt_goprogram program;
+	const char *path;
+
+	(void)state;
+	GO_NEEDED("Go programs for arm64");
+	for (size_t i = first_toolchain(); i < go_toolchains.gl_pathc; i++) {
+		path =
+		    go_build(go_toolchains.gl_pathv[i], "arm64", "GOARCH=arm64 CGO_ENABLED=0", "");
+		assert_true(vmt_goprogram_inspect(&program, path));
+		assert_true(program.is_go && !program.supported);
+		assert_int_equal(program.site_count, 0);
+		assert_said(path, 1, "built for another machine");
+		assert_said(path, 1, "on the processor that it is built for they are not recorded");
+	}
+}
+
+static void
+shared_objects_and_race_builds_are_known(void **state)
+{
+	(void)state;
+	GO_NEEDED("shared objects and race builds");
+	for (size_t i = first_toolchain(); i < go_toolchains.gl_pathc; i++) {
+		const char *toolchain = go_toolchains.gl_pathv[i];
+		const char *path = go_build(toolchain, "object.so", "", "-buildmode=c-shared");
+
+		assert_said(path, 1, "it is a shared object");
+		assert_said(path, 1, "would be recorded: runtime.madvise");
+		path = go_build(toolchain, "pie", "", "-buildmode=pie");
+		assert_said(path, 0, "would be recorded: runtime.madvise");
+		path = go_build(toolchain, "race", "", "-race");
+		assert_said(path, 0, "built with the race detector");
+		assert_said(path, 0, "would be recorded: runtime.madvise");
+	}
+}
+
+static void
+a_limit_on_reading_others_is_told(void **state)
+{
+	struct vmt_doctor doctor = {.layout = {.columns = 1000}};
+	char *text = NULL;
+	size_t bytes;
+
+	(void)state;
+	doctor.layout.out = open_memstream(&text, &bytes);
+	assert_non_null(doctor.layout.out);
+	vmt_doctor_go_counters(&doctor, 0);
+	assert_int_equal(doctor.notes, 0);
+	vmt_doctor_go_counters(&doctor, 1);
+	fflush(doctor.layout.out);
+	assert_non_null(strstr(text, "ptrace_scope is 1"));
+	assert_null(strstr(text, "nor by vmtrace record"));
+	vmt_doctor_go_counters(&doctor, 2);
+	fclose(doctor.layout.out);
+	assert_non_null(strstr(text, "CAP_SYS_PTRACE"));
+	assert_non_null(strstr(text, "nor by vmtrace record"));
+	assert_int_equal(doctor.notes, 2);
+	assert_int_equal(doctor.lacks, 0);
+	free(text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_no_go_program_has_nothing),
 	    cmocka_unit_test(programs_are_told_apart),
+	    cmocka_unit_test(shared_objects_and_race_builds_are_known),
 	    cmocka_unit_test(a_static_program_gets_a_remedy),
+	    cmocka_unit_test(other_processors_are_a_blind_spot),
+	    cmocka_unit_test(a_limit_on_reading_others_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, go_set_up, go_tear_down);

@@ -27,6 +27,8 @@ __attribute__((format(printf, 4, 5))) void vmt_doctor_say(struct vmt_doctor *doc
 void vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program);
 /* What is special about a Go program. */
 void vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_program *program);
+/* What a value of kernel.yama.ptrace_scope means for Go's own counters. */
+void vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope);
 void vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid);
 void vmt_doctor_host(struct vmt_doctor *doctor);
 

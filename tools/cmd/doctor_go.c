@@ -2,6 +2,7 @@
 #include "tools/read/goprogram.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Whether the library gets in at all: the obstacle was told, this says what does help with Go. */
@@ -71,8 +72,38 @@ check_sites(struct vmt_doctor *doctor, const struct vmt_goprogram *go)
 	else if (!go->supported)
 		vmt_doctor_say(
 		    doctor, VMT_DOCTOR_NOTE, "read madvise figures of the Go heap as lower bounds",
-		    "the Go runtime makes some system calls past libc; on this machine's "
-		    "processor they are not recorded");
+		    "the Go runtime makes some system calls past libc; on the processor that "
+		    "it is built for they are not recorded");
+}
+
+/* 0: whoever may be looked at may be read. */
+static long
+read_ptrace_scope(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	char line[32] = "";
+
+	if (!file)
+		return 0;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	return strtol(line, NULL, 10);
+}
+
+void
+vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope)
+{
+	if (ptrace_scope <= 0)
+		return;
+	vmt_doctor_say(
+	    doctor, VMT_DOCTOR_NOTE,
+	    ptrace_scope == 1	? "record it with vmtrace record, whose child it is then"
+	    : ptrace_scope == 2 ? "give vmtrace record CAP_SYS_PTRACE"
+				: "only a restart with another value helps",
+	    "kernel.yama.ptrace_scope is %ld: what the Go runtime counts by itself can't "
+	    "be read by a collector that the library starts%s",
+	    ptrace_scope, ptrace_scope == 1 ? "" : ", nor by vmtrace record");
 }
 
 void
@@ -89,6 +120,12 @@ vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_program *program)
 	}
 	check_linking(doctor, program, &go);
 	check_symbols(doctor, &go);
-	if (go.cgo && program->libc != VMT_PROGRAM_LIBC_NONE)
+	if (!go.supported ||
+	    (go.cgo && (program->is_library || program->libc != VMT_PROGRAM_LIBC_NONE)))
 		check_sites(doctor, &go);
+	if (program->is_go_race)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "record a build without -race for those",
+			       "built with the race detector: its shadow memory will be under "
+			       "unattributed");
+	vmt_doctor_go_counters(doctor, read_ptrace_scope());
 }

@@ -277,20 +277,20 @@ make_session(struct recording *recording, struct vmt_err *err)
 	return result;
 }
 
-/* The library's name leads LD_PRELOAD, unless it stands there already. */
+/* The word leads the variable's list, unless it stands there already. */
 static int
-set_preload(const char *library, struct vmt_err *err)
+put_first(const char *variable, const char *word, struct vmt_err *err)
 {
-	const char *old = getenv("LD_PRELOAD");
+	const char *old = getenv(variable);
 	char *joined = NULL;
 	int result = 0;
 
-	if (old && strstr(old, library))
+	if (old && strstr(old, word))
 		return 0;
-	if (asprintf(&joined, "%s%s%s", library, old && *old ? ":" : "", old ? old : "") < 0)
+	if (asprintf(&joined, "%s%s%s", word, old && *old ? ":" : "", old ? old : "") < 0)
 		return vmt_err_set(err, ENOMEM, "out of memory");
-	if (setenv("LD_PRELOAD", joined, 1) < 0)
-		result = vmt_err_set(err, errno, "LD_PRELOAD: %s", strerror(errno));
+	if (setenv(variable, joined, 1) < 0)
+		result = vmt_err_set(err, errno, "%s: %s", variable, strerror(errno));
 	free(joined);
 	return result;
 }
@@ -327,7 +327,10 @@ set_environment(const struct recording *recording, struct vmt_err *err)
 
 	if (result < 0)
 		return result;
-	result = set_preload(library, err);
+	result = put_first("LD_PRELOAD", library, err);
+	/* A libasan.so that is not the first library ends the program before it begins. */
+	if (result == 0)
+		result = put_first("ASAN_OPTIONS", "verify_asan_link_order=0", err);
 	if (result < 0)
 		return result;
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {

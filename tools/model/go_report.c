@@ -98,6 +98,22 @@ take_counters(struct vmt_building *building, const struct vmt_trace_chunk *chunk
 	return true;
 }
 
+/* With each snapshot the counters are tried; the first may come before anything is known of Go. */
+static bool
+was_refused(const struct vmt_building *building)
+{
+	size_t count;
+	size_t snapshots = 0;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (chunks[i].header.kind == VMT_CHUNK_GO)
+			return false;
+		snapshots += chunks[i].header.kind == VMT_CHUNK_SNAPSHOT;
+	}
+	return snapshots > 1;
+}
+
 static int
 fill_figures(struct vmt_building *building, const struct vmt_go *go)
 {
@@ -115,7 +131,11 @@ fill_figures(struct vmt_building *building, const struct vmt_go *go)
 		if (chunks[i].header.kind == VMT_CHUNK_GO)
 			found |= take_counters(building, &chunks[i], &layout);
 	if (!report->go.uncounted && !found)
-		report->go.uncounted = "the runtime's counters were not read with this snapshot";
+		report->go.uncounted =
+		    was_refused(building)
+			? "the collector was not allowed to read the process's memory "
+			  "(kernel.yama.ptrace_scope, a seccomp filter); vmtrace record mostly is"
+			: "the runtime's counters were not read with this snapshot";
 	return 0;
 }
 
@@ -177,6 +197,10 @@ add_blind_spots(struct vmt_building *building, const struct vmt_go *go)
 					  "%" PRIu64 " raw system calls of the Go runtime passed "
 					  "unrecorded: no stack to record them on was free",
 					  go->missed_calls);
+	if (!status && go->flags & VMT_GO_RACE)
+		status = vmt_coverage_add(
+		    building, "built with Go's race detector: its shadow memory, mapped "
+			      "by system calls of its own, is under unattributed");
 	if (!status && report->go.uncounted)
 		status = vmt_coverage_add(building, "what the Go runtime itself counts: %s",
 					  report->go.uncounted);

@@ -4,6 +4,7 @@
 #include "tools/read/gomodule.h"
 #include "tools/read/symbols_elf.h"
 
+#include <elf.h>
 #include <string.h>
 
 #if defined(VMT_GO_FORM_MADVISE)
@@ -47,7 +48,12 @@ has_bytes(const struct vmt_gomodule *module, const struct vmt_gopclntab_function
 static void
 find_sites(struct vmt_goprogram *program, const struct vmt_gomodule *module)
 {
-	program->supported = true;
+	Elf64_Ehdr header;
+
+	memcpy(&header, module->image.file, sizeof(header));
+	program->supported = header.e_machine == EM_X86_64;
+	if (!program->supported)
+		return;
 	for (size_t i = 0; i < FORM_COUNT; i++) {
 		struct vmt_goprogram_site site = {.symbol = forms[i].symbol};
 		struct vmt_gopclntab_function function;

@@ -24,7 +24,7 @@ struct vmt_goprogram {
 	bool has_symbols; /* a symbol table, so that the runtime's counters are found */
 	bool has_debug;	  /* DWARF, so that they can be read */
 	bool has_inlined;
-	bool supported; /* this machine's code is known at all */
+	bool supported; /* its processor's code is known at all */
 	struct vmt_goprogram_site sites[VMT_GOPROGRAM_SITES]; /* those that the program has */
 	size_t site_count;
 };

@@ -135,14 +135,39 @@ read_interpreter(struct vmt_program *program, Elf *elf, int fd)
 		program->libc = VMT_PROGRAM_LIBC_OTHER;
 }
 
+/* Static programs may be position-independent, too: they say that they are programs. */
+static bool
+says_it_is_a_program(Elf *elf)
+{
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+		GElf_Dyn entry;
+		Elf_Data *data;
+
+		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_DYNAMIC)
+			continue;
+		data = elf_getdata(section, NULL);
+		for (int i = 0; data && gelf_getdyn(data, i, &entry); i++)
+			if (entry.d_tag == DT_FLAGS_1)
+				return (entry.d_un.d_val & DF_1_PIE) != 0;
+		return false;
+	}
+	return true;
+}
+
 static void
 read_symbol(struct vmt_program *program, const GElf_Sym *symbol, const char *name)
 {
 	if (strcmp(name, "malloc") == 0 && symbol->st_shndx != SHN_UNDEF &&
 	    GELF_ST_TYPE(symbol->st_info) == STT_FUNC)
 		program->defines_malloc = true;
-	if (strcmp(name, "__asan_init") == 0 || strcmp(name, "__tsan_init") == 0)
+	if (strcmp(name, "__asan_init") == 0 || strcmp(name, "__msan_init") == 0 ||
+	    strcmp(name, "__tsan_init") == 0)
 		program->is_sanitized = true;
+	if (strcmp(name, "__tsan_go_atomic32_load") == 0)
+		program->is_go_race = true;
 }
 
 static void
@@ -225,6 +250,8 @@ read_elf(struct vmt_program *program, int fd, struct vmt_err *err)
 	    header.e_machine == MACHINE &&
 	    header.e_ident[EI_CLASS] == (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32);
 	read_interpreter(program, elf, fd);
+	program->is_library = header.e_type == ET_DYN && program->libc == VMT_PROGRAM_LIBC_NONE &&
+			      !says_it_is_a_program(elf);
 	read_sections(program, elf);
 	elf_end(elf);
 	return 0;
@@ -267,6 +294,10 @@ vmt_program_obstacle(const struct vmt_program *program, const char **remedy)
 		*remedy = "use a vmtrace built for the program's machine and word size";
 		return "it is built for another machine or word size";
 	}
+	if (program->is_library) {
+		*remedy = "ask about the program that loads it";
+		return "it is a shared object, which runs in some program's process";
+	}
 	if (program->libc == VMT_PROGRAM_LIBC_NONE) {
 		*remedy = program->is_go ? "build it with cgo: CGO_ENABLED=1 go build "
 					   "-ldflags=-linkmode=external"
@@ -282,7 +313,7 @@ vmt_program_obstacle(const struct vmt_program *program, const char **remedy)
 		*remedy = "run the program on a glibc image (musl would stop it from starting)";
 		return "its C library is musl; libvmtrace.so needs glibc";
 	}
-	if (program->is_sanitized) {
+	if (program->is_sanitized && !program->is_go_race) {
 		*remedy = "record a build without -fsanitize";
 		return "it is built with a sanitizer, whose own malloc and shadow memory would be "
 		       "disturbed";

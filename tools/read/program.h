@@ -32,7 +32,9 @@ struct vmt_program {
 	bool is_go;
 	char go_version[64]; /* empty = not to be found */
 	bool defines_malloc;
-	bool is_sanitized; /* AddressSanitizer or ThreadSanitizer */
+	bool is_library;   /* a shared object, no program */
+	bool is_sanitized; /* AddressSanitizer, MemorySanitizer or ThreadSanitizer */
+	bool is_go_race; /* the ThreadSanitizer is that of go build -race, which replaces nothing */
 };
 
 /* The program that execvp(command) would run. */
