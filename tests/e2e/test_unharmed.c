@@ -5,6 +5,7 @@
  * program must end well, the trace must be readable, and its books must stand in the report.
  */
 #include "tests/e2e/books.h"
+#include "tests/soak.h"
 
 #include <dirent.h>
 #include <glob.h>
@@ -93,14 +94,14 @@ static void
 test_threads_in_turn(void **state)
 {
 	(void)state;
-	watch_all("threads_many", "10000");
+	watch_all("threads_many", soak_count(0, 1) ? "100000" : "10000");
 }
 
 static void
 test_threads_at_once(void **state)
 {
 	(void)state;
-	watch_all("threads_at_once", "2000");
+	watch_all("threads_at_once", soak_count(0, 1) ? "10000" : "2000");
 }
 
 static void
