@@ -358,6 +358,10 @@ test_refresher_that_dies(void **state)
 	void *handle;
 
 	(void)state;
+#ifdef __SANITIZE_THREAD__
+	print_message("skip: that a thread is dead orders its writes before ours, unseen here\n");
+	skip();
+#endif
 	vmt_modules_set_finder(end_here);
 	assert_int_equal(pthread_create(&thread, NULL, notice_unknown, NULL), 0);
 	pthread_detach(thread);
