@@ -86,7 +86,7 @@ $(targets_cc): $(BUILD)/tests/target/%: tests/target/%.cc
 build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev uthash-dev libbsd-dev \
 	libunwind8
 check_packages := g++ clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
-	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux
+	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk
 
 # Installs the packages of the list $(1) that are missing; says what to do where it can't.
 define install_missing

@@ -36,6 +36,47 @@ go_need(const char *version)
 	skip();
 }
 
+const char *
+go_sources(const char *version, const char *package)
+{
+	static char path[PATH_MAX];
+	const char *go = find_go(version);
+
+	assert_non_null(go);
+	snprintf(path, sizeof(path), "%.*s/src/%s", (int)(strlen(go) - strlen("/bin/go")), go,
+		 package);
+	return path;
+}
+
+void
+go_command(struct run *run, const char *version, const char *directory,
+	   const char *const arguments[], const char *cgo)
+{
+	char cache[PATH_MAX];
+	const char *argv[16 + FLAGS_MAX] = {"env", "-C", directory ? directory : "tests/go",
+					    find_go(version)};
+	size_t count = 4;
+
+	assert_non_null(argv[3]);
+	for (size_t i = 0; arguments[i] != NULL; i++) {
+		assert_true(count < sizeof(argv) / sizeof(argv[0]) - 1);
+		argv[count++] = arguments[i];
+	}
+	snprintf(cache, sizeof(cache), "GOCACHE=%s/cache-%s", built("tests/go"), version);
+	const char *const environment[] = {cache,
+					   cgo,
+					   directory ? "GOFLAGS=" : "GOFLAGS=-mod=mod",
+					   "GOTOOLCHAIN=local",
+					   "GO111MODULE=on",
+					   "GOENV=off",
+					   "GOPATH=/nonexistent",
+					   NULL};
+
+	run_program(run, argv, environment);
+	if (run->exit_status != 0)
+		print_error("%s", run->err);
+}
+
 static const char *
 build(const char *version, const char *name, const char *label, const char *const flags[],
       const char *cgo)
@@ -43,35 +84,21 @@ build(const char *version, const char *name, const char *label, const char *cons
 	static char paths[8][PATH_MAX];
 	static unsigned next;
 	char *path = paths[next++ % 8];
-	char cache[PATH_MAX];
 	char source[PATH_MAX];
-	const char *argv[16 + FLAGS_MAX] = {"env", "-C", "tests/go", find_go(version), "build"};
-	size_t count = 5;
+	const char *arguments[8 + FLAGS_MAX] = {"build"};
+	size_t count = 1;
 	struct run run;
 
 	snprintf(path, PATH_MAX, "%s/%s-%s%s%s", built("tests/go"), name, version,
 		 label[0] ? "-" : "", label);
-	snprintf(cache, sizeof(cache), "GOCACHE=%s/cache-%s", built("tests/go"), version);
 	snprintf(source, sizeof(source), "./%s", name);
-	const char *const environment[] = {cache,
-					   cgo,
-					   "GOFLAGS=-mod=mod",
-					   "GOTOOLCHAIN=local",
-					   "GO111MODULE=on",
-					   "GOENV=off",
-					   "GOPATH=/nonexistent",
-					   NULL};
-
 	for (size_t i = 0; flags != NULL && flags[i] != NULL && i < FLAGS_MAX; i++)
-		argv[count++] = flags[i];
-	argv[count++] = "-o";
-	argv[count++] = path;
-	argv[count++] = source;
-	argv[count] = NULL;
-	assert_non_null(argv[3]);
-	run_program(&run, argv, environment);
-	if (run.exit_status != 0)
-		print_error("%s", run.err);
+		arguments[count++] = flags[i];
+	arguments[count++] = "-o";
+	arguments[count++] = path;
+	arguments[count++] = source;
+	arguments[count] = NULL;
+	go_command(&run, version, NULL, arguments, cgo);
 	assert_int_equal(run.exit_status, 0);
 	run_free(&run);
 	return path;

@@ -25,6 +25,14 @@ const char *go_program(const char *version, const char *name, const char *label,
 const char *go_program_without_cgo(const char *version, const char *name, const char *label,
 				   const char *const flags[]);
 
+/* Runs the go command; arguments: NULL-terminated, directory: where, below the toolchain's own
+ * sources, or NULL: tests/go. */
+void go_command(struct run *run, const char *version, const char *directory,
+		const char *const arguments[], const char *cgo);
+
+/* The toolchain's own sources of a package. Static: valid until the next call. */
+const char *go_sources(const char *version, const char *package);
+
 /* Runs a program with the library alone, no command beside it: the trace's chunks stay as the
  * collector wrote them. argument and variable (NAME=value) may be NULL. */
 void go_run(struct run *run, const char *trace, const char *program, const char *argument,

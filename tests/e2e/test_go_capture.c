@@ -322,34 +322,13 @@ check_shared_object(const char *version)
 	json_decref(root);
 }
 
-static void
-check_load(const char *version)
-{
-	const char *trace = scratch_file("load.vmt");
-	struct run run;
-
-	go_run(&run, trace, go_program(version, "load", "", NULL), "2", "GOMAXPROCS=8");
-	assert_string_equal(run.err, "");
-	assert_int_equal(run.exit_status, 0);
-	assert_string_equal(run.out, "wrong: 0\n");
-	run_free(&run);
-	check_sites(trace, version, "");
-	json_t *root = report(trace, NULL);
-
-	check_report(root);
-	assert_int_equal(number(member(root, "totals"), "double_acquisitions"), 0);
-	assert_int_equal(number(member(root, "totals"), "unknown_releases"), 0);
-	json_decref(root);
-}
-
 #define TESTS(id, version)                                                                         \
 	TEST(stacks, id, version)                                                                  \
 	TEST(callbacks, id, version)                                                               \
 	TEST(counters, id, version)                                                                \
 	TEST(ways, id, version)                                                                    \
 	TEST(left_alone, id, version)                                                              \
-	TEST(shared_object, id, version)                                                           \
-	TEST(load, id, version)
+	TEST(shared_object, id, version)
 
 #define TEST(what, id, version)                                                                    \
 	static void test_##what##_with_go_##id(void **state)                                       \
