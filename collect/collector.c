@@ -73,7 +73,8 @@ note_forked(void *context, uint32_t child_pid)
 static bool
 is_alive(uint32_t pid)
 {
-	return pid && vmt_sys_call2(SYS_kill, pid, 0) != -ESRCH;
+	/* To kill, 0 and what is negative is a group, or everybody. */
+	return (int32_t)pid > 0 && vmt_sys_call2(SYS_kill, pid, 0) != -ESRCH;
 }
 
 static struct vmt_traced *

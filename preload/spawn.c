@@ -112,14 +112,15 @@ clone_collector(struct vmt_session *session, const char *path)
 {
 	uint64_t all = ~UINT64_C(0);
 	uint64_t before;
-	uint32_t parent = (uint32_t)vmt_sys_call0(SYS_getpid);
+	long parent = vmt_sys_call0(SYS_getpid);
 	long child;
 
-	if (vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all)) < 0)
+	if (parent <= 0 ||
+	    vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all)) < 0)
 		return false;
 	child = vmt_sys_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
 	if (child == 0)
-		run_child(session, parent, path);
+		run_child(session, (uint32_t)parent, path);
 	for (int i = 0; i < RESTORE_ATTEMPTS; i++)
 		if (vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before)) ==
 		    0)
