@@ -17,16 +17,26 @@
 struct departure {
 	const char *way;
 	const char *end; /* as the report says */
-	int status;
-	bool foreseen; /* the library sees it coming: there is a snapshot of it */
+	int status;	 /* as the report says */
+	bool foreseen;	 /* the library sees it coming: there is a snapshot of it */
 };
 
 static const struct departure departures[] = {
-    {"return", "exit", 7, true},	 {"exit", "exit", 7, true},
-    {"_exit", "exit", 7, true},		 {"_Exit", "exit", 7, true},
-    {"quick_exit", "exit", 7, true},	 {"exit_group", "exit", 7, true},
-    {"thread", "exit", 7, true},	 {"pthread_exit", "exit", 0, true},
-    {"abort", "signal", SIGABRT, false}, {"kill", "signal", SIGKILL, false},
+    {"return", "exit", 7, true},
+    {"exit", "exit", 7, true},
+    {"_exit", "exit", 7, true},
+    {"_Exit", "exit", 7, true},
+    {"quick_exit", "exit", 7, true},
+    {"exit_group", "exit", 7, true},
+    {"thread", "exit", 7, true},
+    {"pthread_exit", "exit", 0, true},
+    {"address_space", "exit", 7, true},
+    {"exec_thread", "exec", 0, false},
+    {"abort", "signal", SIGABRT, false},
+    {"kill", "signal", SIGKILL, false},
+    {"segv", "signal", SIGSEGV, false},
+    {"overflow", "signal", SIGSEGV, false},
+    {"overflow_thread", "signal", SIGSEGV, false},
 };
 
 #define DEPARTURES (sizeof(departures) / sizeof(departures[0]))
@@ -78,13 +88,13 @@ test_ends_recorded(void **state)
 	(void)state;
 	for (size_t i = 0; i < DEPARTURES; i++) {
 		const struct departure *departure = &departures[i];
-		bool exits = strcmp(departure->end, "exit") == 0;
+		bool killed = strcmp(departure->end, "signal") == 0;
 		struct run run;
 
 		record(&run, trace, NULL,
 		       (const char *const[]){built("tests/target/brief"), departure->way, NULL});
 		assert_int_equal(run.exit_status,
-				 exits ? departure->status : 128 + departure->status);
+				 killed ? 128 + departure->status : departure->status);
 		check_end(trace, departure);
 		run_free(&run);
 	}

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define LENGTH (32 * MIB)
@@ -26,6 +27,65 @@ outlive_main(void *nothing)
 {
 	(void)nothing;
 	return NULL;
+}
+
+/* Until the stack is used up. */
+static NOINLINE size_t
+descend(volatile char *above, size_t depth)
+{
+	volatile char here[PAGE];
+
+	here[0] = above[0];
+	return depth == SIZE_MAX ? 0 : descend(here, depth + 1) + (size_t)here[0];
+}
+
+static void *
+overflow_in_thread(void *bottom)
+{
+	descend(bottom, 0);
+	return NULL;
+}
+
+static void *
+exec_from_thread(void *nothing)
+{
+	execl("/bin/true", "true", NULL);
+	return nothing;
+}
+
+/* More than the limit allows is refused, to the program and to whoever else maps in it. */
+static void
+use_up_address_space(void)
+{
+	struct rlimit limit = {256 * MIB, 256 * MIB};
+	size_t blocks = 0;
+
+	setrlimit(RLIMIT_AS, &limit);
+	while (malloc(MIB) != NULL)
+		blocks++;
+	while (malloc(100) != NULL)
+		blocks++;
+	exit(blocks > 0 ? 7 : 8);
+}
+
+static void
+leave_by_fault(const char *way)
+{
+	pthread_t thread;
+	char bottom = 0;
+
+	if (strcmp(way, "segv") == 0)
+		*(volatile char *)16 = 1;
+	if (strcmp(way, "overflow") == 0)
+		descend(&bottom, 0);
+	if (strcmp(way, "overflow_thread") == 0 &&
+	    pthread_create(&thread, NULL, overflow_in_thread, &bottom) == 0)
+		pthread_join(thread, NULL);
+	if (strcmp(way, "exec_thread") == 0 &&
+	    pthread_create(&thread, NULL, exec_from_thread, NULL) == 0)
+		pthread_join(thread, NULL);
+	if (strcmp(way, "address_space") == 0)
+		use_up_address_space();
 }
 
 static void
@@ -59,7 +119,9 @@ int
 main(int argc, char **argv)
 {
 	truth_touch(map_brief(), LENGTH, PAGE);
-	if (argc > 1)
+	if (argc > 1) {
+		leave_by_fault(argv[1]);
 		leave(argv[1]);
+	}
 	return 7;
 }
