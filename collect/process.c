@@ -297,6 +297,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	/* On a full disk the holes make room for what is still to be written. */
 	punch_all(process);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
+	vmt_sampling_end(process, now_ns);
 	(void)vmt_sampling_flush(process, now_ns);
 	(void)write_end(process, ending);
 	note_clock(process);

@@ -133,6 +133,28 @@ vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 	sampling->rss_bytes = rss_bytes;
 }
 
+void
+vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+	struct vmt_cgroup_cache *cache = sampling->cgroup;
+	struct vmt_usage usage;
+
+	if (!cache || cache->read_ns == 0)
+		return;
+	vmt_cgroup_read(&cache->cgroup, &usage);
+	if (usage.cgroup_oom_kills == VMT_FIGURE_UNKNOWN ||
+	    usage.cgroup_oom_kills == cache->figures.cgroup_oom_kills)
+		return;
+	usage.time = vmt_ticks_now(process->layout.clock);
+	usage.monotonic_ns = now_ns;
+	usage.rss_bytes = sampling->rss_bytes;
+	usage.virtual_bytes = VMT_FIGURE_UNKNOWN;
+	if (sampling->usage_count == VMT_PROCESS_USAGES)
+		sampling->usage_count--;
+	sampling->usages[sampling->usage_count++] = usage;
+}
+
 static void
 refill_credit(struct vmt_shared *shared, uint64_t now_ns)
 {
@@ -207,6 +229,8 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 		sampling->snapshots++;
 	sampling->snapshot_ns = vmt_ticks_monotonic_ns();
 	sampling->snapshot_rss_bytes = sampling->rss_bytes;
+	/* What is held here is lost where this process is killed as well. */
+	(void)vmt_sampling_flush(process, sampling->snapshot_ns);
 	sampling->skip_counted = false;
 	if (!asked_for)
 		shared->credit_ns -=

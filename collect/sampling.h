@@ -21,6 +21,10 @@ void vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, u
 /* Writes the figures still held. 0 or the writer's error: they stay held. */
 int vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns);
 
+/* Of a process that has ended: what its cgroup says by now, beside the last RSS, where the kernel
+ * counts another OOM kill there. */
+void vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns);
+
 /* Adds one reading of RSS and cgroup now. */
 void vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
 

@@ -135,6 +135,83 @@ every_section_is_there(void **state)
 }
 
 static void
+check_ending(struct vmt_report *report, const char *end, int status, const char *words)
+{
+	report->process.end = end;
+	report->process.end_status = status;
+	char *text = print(report, plain(200));
+
+	assert_shows(text, words);
+	free(text);
+}
+
+static void
+tells_how_it_ended(void **state)
+{
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	check_ending(&report, "exit", -1, "exited, with a status that is not in the trace");
+	check_ending(&report, "signal", 11, "ended by signal 11 (SIGSEGV)");
+	check_ending(&report, "signal", 9, "ended by signal 9 (SIGKILL)");
+	check_ending(&report, "signal", 99, "ended by signal 99.");
+	check_ending(&report, "exec", 0, "another program");
+	check_ending(&report, "running", 0, "still running");
+	report.process.last_event_ns = 1500000000;
+	check_ending(&report, "cut", 0, "nobody was left to say how; last event at 1.5 s.");
+	report.loss.events = 0;
+	check_ending(&report, "cut", 0, "nobody was left to say how; no event.");
+	report.cgroup.limit_bytes = MIB(140);
+	check_ending(&report, "cut", 0, "near its limit of 140 MiB");
+	check_ending(&report, "signal", 9, "ended by signal 9 (SIGKILL)");
+	report.cgroup.oom_kills = 1;
+	check_ending(&report, "signal", 9,
+		     "killed by the kernel for want of memory: its cgroup had reached its limit of "
+		     "140 MiB");
+	check_ending(&report, "signal", 15, "ended by signal 15 (SIGTERM)");
+}
+
+static void
+tells_of_the_killed_what_grew_last(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_site sites[4];
+	char *text;
+
+	(void)state;
+	memcpy(sites, report.sites, sizeof(sites));
+	sites[1].grown_bytes = MIB(12);
+	sites[3].grown_bytes = MIB(13);
+	report.sites = sites;
+	text = print(&report, plain(100));
+	assert_null(strstr(text, "What grew"));
+	free(text);
+	report.process.end = "signal";
+	report.process.growth_from_ns = 1200000000;
+	text = print(&report, plain(100));
+	assert_shows(text, "What grew last, from 1.2 s on\n     13 MiB  brk");
+	assert_shows(text, "\n~    12 MiB  malloc arena_grow cache.c:88");
+	free(text);
+}
+
+static void
+calls_nothing_committed_without_a_snapshot(void **state)
+{
+	struct vmt_report report = fixture_report();
+	char *text;
+
+	(void)state;
+	report.snapshot.taken = false;
+	report.totals.reserved_bytes = MIB(1094);
+	text = print(&report, plain(100));
+	assert_shows(text, "nothing is known of what was committed; 1.07 GiB");
+	assert_shows(text, "Call sites by reserved");
+	assert_shows(text, "    unknown      1 GiB      -");
+	assert_null(strstr(text, "never touched"));
+	free(text);
+}
+
+static void
 classes_that_do_not_add_up_do_not_say_so(void **state)
 {
 	struct vmt_report report = fixture_report();
@@ -259,6 +336,9 @@ main(void)
 	    cmocka_unit_test(losses_stand_at_the_top),
 	    cmocka_unit_test(no_line_is_wider_than_asked),
 	    cmocka_unit_test(every_section_is_there),
+	    cmocka_unit_test(tells_how_it_ended),
+	    cmocka_unit_test(tells_of_the_killed_what_grew_last),
+	    cmocka_unit_test(calls_nothing_committed_without_a_snapshot),
 	    cmocka_unit_test(classes_that_do_not_add_up_do_not_say_so),
 	    cmocka_unit_test(hostile_names_reach_no_terminal),
 	    cmocka_unit_test(colors_come_only_when_asked),

@@ -314,6 +314,38 @@ process_line_and_cgroup(void **state)
 	build_trace_free(build);
 }
 
+/* 16 pages at 5 ms, of which 4 are left at 95 ms, and 2 elsewhere at 99 ms. */
+static void
+what_is_held_is_told_without_a_snapshot(void **state)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	uint64_t frame = PROGRAM + 0x101;
+	uint64_t other = PROGRAM + 0x202;
+	uint32_t early = build_trace_stack(build, &frame, 1);
+	uint32_t late = build_trace_stack(build, &other, 1);
+	struct vmt_event events[] = {
+	    mmap_event(5, BASE, 16, early),
+	    MAP_EVENT(MUNMAP, 95, .address = BASE, .length = 12 * PAGE, .stack = early),
+	    mmap_event(99, BASE + 32 * PAGE, 2, late),
+	};
+	struct vmt_report *report;
+
+	(void)state;
+	build_trace_events(build, BUILD_MAP_RING(0), events, 3);
+	report = report_of(build, VMT_AT_PEAK, 0);
+	assert_false(report->snapshot.taken);
+	assert_int_equal(report->totals.reserved_bytes, 6 * PAGE);
+	assert_int_equal(report->site_count, 2);
+	assert_int_equal(report->sites[0].reserved_bytes, 4 * PAGE);
+	assert_int_equal(report->sites[0].grown_bytes, 0);
+	assert_int_equal(report->sites[1].reserved_bytes, 2 * PAGE);
+	assert_int_equal(report->sites[1].grown_bytes, 2 * PAGE);
+	assert_int_equal(report->process.last_event_ns, 99 * MS);
+	assert_in_range(report->process.growth_from_ns, 89 * MS, 90 * MS);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
 static void
 blind_spots_are_told(void **state)
 {
@@ -419,6 +451,7 @@ main(void)
 	    cmocka_unit_test(list_of_what_was_there_explains_an_earlier_snapshot),
 	    cmocka_unit_test(rows_name_files_advice_and_frames),
 	    cmocka_unit_test(process_line_and_cgroup),
+	    cmocka_unit_test(what_is_held_is_told_without_a_snapshot),
 	    cmocka_unit_test(blind_spots_are_told),
 	    cmocka_unit_test(a_file_that_is_no_trace_is_an_error),
 	    cmocka_unit_test(line_keeps_every_peak_in_bounded_points),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROWTH_PART 10u
 #define PLATEAU_SLACK_BYTES (UINT64_C(512) << 10)
 
 static int
@@ -137,6 +138,7 @@ take_usage(struct vmt_building *building, const struct vmt_usage *usage)
 			 usage->rss_bytes);
 	report->cgroup.peak_bytes =
 	    larger_known(report->cgroup.peak_bytes, usage->cgroup_current_bytes);
+	report->cgroup.last_bytes = usage->cgroup_current_bytes;
 	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
 		report->cgroup.limit_bytes = usage->cgroup_limit_bytes;
 	if (usage->cgroup_oom_kills == VMT_FIGURE_UNKNOWN)
@@ -164,6 +166,11 @@ take_event(struct vmt_building *building, const struct vmt_event *event, bool wa
 	int status = 0;
 
 	building->report.loss.events++;
+	building->last_event = event->time;
+	if (building->growth_from && event->time >= building->growth_from) {
+		vmt_sites_mark(building->replay->sites);
+		building->growth_from = 0;
+	}
 	if (!is_inventory(building, event)) {
 		building->begun = true;
 		if (wanted && !building->joined && event->time > building->snapshot.head.time)
@@ -185,6 +192,26 @@ take_record(struct vmt_building *building, const struct vmt_record *record, bool
 	return take_event(building, &record->event, wanted, path);
 }
 
+/* What grew last is told of the last tenth before the last event that the collector wrote: a
+ * program may hang for long where memory is short, and allocate nothing. */
+static void
+choose_growth(struct vmt_building *building)
+{
+	uint64_t first = vmt_trace_head(building->trace)->clock_start.ticks;
+	uint64_t last = 0;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_EVENTS && chunks[i].header.time_max > last)
+			last = chunks[i].header.time_max;
+	if (last <= first)
+		return;
+	building->growth_from = last - (last - first) / GROWTH_PART;
+	building->report.process.growth_from_ns =
+	    vmt_trace_time_ns(building->trace, building->growth_from);
+}
+
 static int
 replay_all(struct vmt_building *building, bool wanted, const char *path, struct vmt_err *err)
 {
@@ -192,6 +219,7 @@ replay_all(struct vmt_building *building, bool wanted, const char *path, struct 
 	struct vmt_merge *merge = NULL;
 	int status = vmt_merge_open(&merge, building->trace, err);
 
+	choose_growth(building);
 	while (!status) {
 		status = vmt_merge_next(merge, &record, err);
 		if (status || record.kind == VMT_RECORD_END)
@@ -201,6 +229,8 @@ replay_all(struct vmt_building *building, bool wanted, const char *path, struct 
 	}
 	if (!status && wanted && !building->joined && join(building, path))
 		status = no_memory(err, path);
+	if (building->growth_from)
+		vmt_sites_mark(building->replay->sites);
 	vmt_merge_close(merge);
 	return status;
 }
@@ -236,6 +266,7 @@ fill_process(struct vmt_building *building)
 	report->process.cmdline = joined_arguments(building, head);
 	report->process.start_unix_ns = head->start_unix_ns;
 	report->process.duration_ns = last && duration > 0 ? (uint64_t)duration : 0;
+	report->process.last_event_ns = vmt_trace_time_ns(building->trace, building->last_event);
 	report->process.end = vmt_trace_end(building->trace, &report->process.end_status);
 	return report->process.exe && report->process.cmdline ? 0 : -ENOMEM;
 }
@@ -388,6 +419,7 @@ set_up(struct vmt_building *building)
 
 	building->report.cgroup.limit_bytes = VMT_FIGURE_UNKNOWN;
 	building->report.cgroup.peak_bytes = VMT_FIGURE_UNKNOWN;
+	building->report.cgroup.last_bytes = VMT_FIGURE_UNKNOWN;
 	building->report.snapshot.lazyfree_bytes = VMT_FIGURE_UNKNOWN;
 	building->strings = vmt_strings_new();
 	building->line = calloc(1, sizeof(*building->line));

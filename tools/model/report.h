@@ -41,7 +41,8 @@ struct vmt_site {
 	uint64_t total_reserved_bytes;
 	uint64_t released_bytes;
 	uint64_t released_committed_bytes;
-	bool estimate; /* from samples */
+	uint64_t grown_bytes; /* held at the end, and not yet at growth_from_ns */
+	bool estimate;	      /* from samples */
 	struct vmt_stack_frames stack;
 };
 
@@ -113,6 +114,8 @@ struct vmt_report {
 		uint64_t duration_ns;
 		const char *end; /* "exit" "signal" "exec" "running" "cut" */
 		int end_status;
+		int64_t last_event_ns;
+		int64_t growth_from_ns; /* the last tenth of the recording: see grown_bytes */
 	} process;
 	struct {
 		bool taken; /* false: no snapshot in the trace; the rest is zero */
@@ -186,7 +189,8 @@ struct vmt_report {
 	struct {
 		uint64_t limit_bytes; /* VMT_FIGURE_UNKNOWN where there is none */
 		uint64_t peak_bytes;
-		uint64_t oom_kills;
+		uint64_t last_bytes;
+		uint64_t oom_kills; /* since the recording began */
 	} cgroup;
 };
 

@@ -110,18 +110,25 @@ is_empty(const struct vmt_site_entry *entry)
 static void
 add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
 {
+	uint64_t held = vmt_sites_held(entry);
+	uint64_t before = entry->exact[VMT_FIGURE_HELD_BEFORE];
+
+	if (!report->snapshot.taken)
+		report->totals.reserved_bytes += held;
 	report->sites[report->site_count++] = (struct vmt_site){
 	    .kind = call_name(entry->key.kind),
 	    .stack_id = entry->key.stack,
 	    .count = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
 	    .live_count = vmt_sites_figure(entry, VMT_FIGURE_LIVE_COUNT),
-	    .reserved_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),
+	    .reserved_bytes =
+		report->snapshot.taken ? vmt_sites_figure(entry, VMT_FIGURE_RESERVED) : held,
 	    .accessible_bytes = vmt_sites_figure(entry, VMT_FIGURE_ACCESSIBLE),
 	    .committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
 	    .swapped_bytes = vmt_sites_figure(entry, VMT_FIGURE_SWAPPED),
 	    .total_reserved_bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
 	    .released_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED),
 	    .released_committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
+	    .grown_bytes = held > before ? held - before : 0,
 	    .estimate = entry->estimated,
 	};
 }

@@ -356,3 +356,22 @@ vmt_sites_figure(const struct vmt_site_entry *entry, enum vmt_figure figure)
 	return -estimate < (double)entry->exact[figure] ? entry->exact[figure] - (uint64_t)-estimate
 							: 0;
 }
+
+void
+vmt_sites_mark(struct vmt_sites *sites)
+{
+	for (uint32_t i = 0; i < sites->count; i++) {
+		struct vmt_site_entry *entry = &sites->entries[i];
+
+		entry->exact[VMT_FIGURE_HELD_BEFORE] = vmt_sites_held(entry);
+	}
+}
+
+uint64_t
+vmt_sites_held(const struct vmt_site_entry *entry)
+{
+	uint64_t reserved = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED);
+	uint64_t released = vmt_sites_figure(entry, VMT_FIGURE_RELEASED);
+
+	return reserved > released ? reserved - released : 0;
+}

@@ -27,6 +27,7 @@ enum vmt_figure {
 	VMT_FIGURE_TOTAL_RESERVED,
 	VMT_FIGURE_RELEASED,
 	VMT_FIGURE_RELEASED_COMMITTED,
+	VMT_FIGURE_HELD_BEFORE, /* reserved and not released at vmt_sites_mark */
 	/* at the snapshot */
 	VMT_FIGURE_LIVE_COUNT,
 	VMT_FIGURE_RESERVED,
@@ -80,6 +81,13 @@ const uint32_t *vmt_sites_spans(const struct vmt_sites *sites, const struct vmt_
 /* Adds what other variants have that turned out to be the same code, and empties them: their
  * figures are all zero then. Once, when the replay is over. */
 void vmt_sites_merge(struct vmt_sites *sites);
+
+/* Notes what each site holds now, to tell later by how much it has grown. */
+void vmt_sites_mark(struct vmt_sites *sites);
+
+/* What a site has reserved and not released by now; where pages were not looked at this stands for
+ * what it has reserved at the snapshot. */
+uint64_t vmt_sites_held(const struct vmt_site_entry *entry);
 
 /* A figure, rounded, never negative. */
 uint64_t vmt_sites_figure(const struct vmt_site_entry *entry, enum vmt_figure figure);

@@ -84,6 +84,7 @@ add(struct vmt_site *row, const struct vmt_site *site)
 	row->total_reserved_bytes += site->total_reserved_bytes;
 	row->released_bytes += site->released_bytes;
 	row->released_committed_bytes += site->released_committed_bytes;
+	row->grown_bytes += site->grown_bytes;
 	row->estimate |= site->estimate;
 	if (site->stack_id < row->stack_id)
 		row->stack_id = site->stack_id;

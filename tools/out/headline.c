@@ -74,7 +74,8 @@ say_largest(struct sentence *sentence, const struct vmt_report *report)
 		say(sentence, ", %s%s", committed->estimate ? "about " : "",
 		    vmt_units_bytes(text, committed->committed_bytes));
 	}
-	if (!gap || vmt_rank_figure(gap, VMT_RANK_GAP) < GAP_WORTH_NAMING_BYTES)
+	if (!report->snapshot.taken || !gap ||
+	    vmt_rank_figure(gap, VMT_RANK_GAP) < GAP_WORTH_NAMING_BYTES)
 		return;
 	say(sentence, "; largest reserved but never touched: ");
 	say_owner(sentence, gap);

@@ -54,6 +54,8 @@ print_process(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "duration_ns", report->process.duration_ns);
 	vmt_emitter_string(emitter, "end", report->process.end);
 	vmt_emitter_i64(emitter, "end_status", report->process.end_status);
+	vmt_emitter_i64(emitter, "last_event_ns", report->process.last_event_ns);
+	vmt_emitter_i64(emitter, "growth_from_ns", report->process.growth_from_ns);
 	vmt_emitter_string(emitter, "go_version", report->go.version);
 	vmt_emitter_object_end(emitter);
 }
@@ -124,6 +126,7 @@ print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
 	vmt_emitter_u64(emitter, "total_reserved_bytes", site->total_reserved_bytes);
 	vmt_emitter_u64(emitter, "released_bytes", site->released_bytes);
 	vmt_emitter_u64(emitter, "released_committed_bytes", site->released_committed_bytes);
+	vmt_emitter_u64(emitter, "grown_bytes", site->grown_bytes);
 	vmt_emitter_bool(emitter, "estimate", site->estimate);
 	print_frames(emitter, &site->stack);
 	vmt_emitter_object_end(emitter);

@@ -103,22 +103,10 @@ print_process(const struct vmt_report *report, const struct vmt_text_options *op
 {
 	char duration[VMT_UNITS_BYTES];
 	char text[VMT_LAYOUT_LINE_BYTES];
-	char end[64] = "";
+	char end[256];
 	char command[512];
 
-	if (strcmp(report->process.end, "exit") == 0 &&
-	    report->process.end_status == VMT_STATUS_UNKNOWN)
-		snprintf(end, sizeof(end), "exited, with a status that is not in the trace");
-	else if (strcmp(report->process.end, "exit") == 0)
-		snprintf(end, sizeof(end), "exit status %d", report->process.end_status);
-	else if (strcmp(report->process.end, "signal") == 0)
-		snprintf(end, sizeof(end), "ended by signal %d", report->process.end_status);
-	else if (strcmp(report->process.end, "exec") == 0)
-		snprintf(end, sizeof(end), "went on as another program (exec)");
-	else if (strcmp(report->process.end, "running") == 0)
-		snprintf(end, sizeof(end), "still running when the trace ends");
-	else
-		snprintf(end, sizeof(end), "how it ended is not in the trace");
+	vmt_text_end(report, end, sizeof(end));
 	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
 			   200);
 	snprintf(text, sizeof(text), "%s (process %" PRIu32 "), %s, %s.", command,
@@ -211,7 +199,7 @@ vmt_text_named(const struct vmt_text_options *options, const char *figures, cons
 }
 
 static void
-print_site(const struct vmt_site *site, const struct vmt_text_options *options)
+print_site(const struct vmt_site *site, const struct vmt_text_options *options, bool looked)
 {
 	char committed[VMT_UNITS_BYTES];
 	char reserved[VMT_UNITS_BYTES];
@@ -222,9 +210,9 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options)
 	int used;
 
 	used = snprintf(figures, sizeof(figures), "%c%10s %10s %6s", site->estimate ? '~' : ' ',
-			vmt_units_bytes(committed, site->committed_bytes),
+			looked ? vmt_units_bytes(committed, site->committed_bytes) : "unknown",
 			vmt_units_bytes(reserved, site->reserved_bytes),
-			ratio(share, site->committed_bytes, site->reserved_bytes));
+			ratio(share, site->committed_bytes, looked ? site->reserved_bytes : 0));
 	if (options->layout.columns >= WIDE_COLUMNS)
 		snprintf(figures + used, sizeof(figures) - (size_t)used, " %10s %9s",
 			 vmt_units_bytes(released, site->released_bytes),
@@ -235,7 +223,10 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options)
 static void
 print_ranked(const struct vmt_report *report, const struct vmt_text_options *options)
 {
-	const struct vmt_site **sites = vmt_rank_sites(report, options->rank);
+	bool looked = report->snapshot.taken;
+	enum vmt_rank_by rank =
+	    !looked && options->rank == VMT_RANK_COMMITTED ? VMT_RANK_RESERVED : options->rank;
+	const struct vmt_site **sites = vmt_rank_sites(report, rank);
 	bool wide = options->layout.columns >= WIDE_COLUMNS;
 	size_t shown = report->site_count < options->top ? report->site_count : options->top;
 	bool estimates = false;
@@ -243,13 +234,13 @@ print_ranked(const struct vmt_report *report, const struct vmt_text_options *opt
 
 	if (!sites)
 		return;
-	snprintf(text, sizeof(text), "Call sites by %s, %zu of %zu", vmt_rank_words[options->rank],
-		 shown, report->site_count);
+	snprintf(text, sizeof(text), "Call sites by %s, %zu of %zu", vmt_rank_words[rank], shown,
+		 report->site_count);
 	vmt_text_title(options, text);
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %6s%s  call", "committed",
 			"reserved", "ratio", wide ? "   released     count" : "");
 	for (size_t i = 0; i < shown; i++) {
-		print_site(sites[i], options);
+		print_site(sites[i], options, looked);
 		estimates |= sites[i]->estimate;
 	}
 	if (estimates)
@@ -423,6 +414,7 @@ vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *o
 	print_sites(report, options);
 	print_files(report, options);
 	vmt_text_advice(report, options);
+	vmt_text_growth(report, options);
 	print_rss(report, options);
 	print_cgroup(report, options);
 	print_coverage(report, options);

@@ -1,0 +1,177 @@
+/*
+ * test_oom.c: what does a report say after the kernel's OOM killer was there?
+ *
+ * In a memory cgroup with a limit, version 1 or 2: of a program that the kernel killed, and of one
+ * that went together with its collector, as where the whole cgroup is killed.
+ */
+#include "tests/e2e/living.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LIMIT "50331648" /* 48 MiB */
+
+static char cgroup[128];
+
+static bool
+write_file(const char *name, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", cgroup, name);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return written;
+}
+
+static bool
+make_cgroup(const char *hierarchy, const char *limit)
+{
+	snprintf(cgroup, sizeof(cgroup), "%s/vmtrace-test-%d", hierarchy, getpid());
+	if (mkdir(cgroup, 0755) != 0)
+		return false;
+	(void)write_file("memory.swap.max", "0");
+	if (write_file(limit, LIMIT))
+		return true;
+	rmdir(cgroup);
+	return false;
+}
+
+static void
+need_cgroup(void)
+{
+	if (make_cgroup("/sys/fs/cgroup/memory", "memory.limit_in_bytes") ||
+	    make_cgroup("/sys/fs/cgroup", "memory.max"))
+		return;
+	printf("skip: no memory cgroup that may be written\n");
+	skip();
+}
+
+static void
+kill_all(void)
+{
+	char path[256];
+	int pid;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	FILE *file = fopen(path, "re");
+
+	while (file != NULL && fscanf(file, "%d", &pid) == 1)
+		kill(pid, SIGKILL);
+	if (file != NULL)
+		fclose(file);
+}
+
+/* Once its processes are gone. */
+static void
+remove_cgroup(void)
+{
+	int64_t deadline = now_ms() + 30000;
+
+	while (rmdir(cgroup) != 0) {
+		kill_all();
+		usleep(1000);
+		assert_true(now_ms() < deadline);
+	}
+}
+
+static void
+start_starving(struct conversation *talk, const char *trace, const char *most)
+{
+	const char *const *library = preloaded(trace);
+	char script[512];
+
+	unlink(trace);
+	snprintf(script, sizeof(script),
+		 "echo $$ >%s/cgroup.procs && exec env \"$0\" \"$1\" \"$2\" $3", cgroup);
+	converse_start(talk,
+		       (const char *const[]){"sh", "-c", script, library[0], library[1],
+					     built("tests/target/starve"), most, NULL},
+		       NULL);
+}
+
+static void
+check_says(const char *trace, const char *const words[])
+{
+	const char *const argv[] = {built("vmtrace"), "report", trace, NULL};
+	struct run run;
+
+	run_program(&run, argv, (const char *const[]){"COLUMNS=400", NULL});
+	assert_int_equal(run.exit_status, 0);
+	for (size_t i = 0; words[i] != NULL; i++)
+		if (strstr(run.out, words[i]) == NULL)
+			fail_msg("the report does not say \"%s\":\n%s", words[i], run.out);
+	run_free(&run);
+}
+
+static void
+test_killed_by_kernel(void **state)
+{
+	static struct conversation talk;
+	const char *trace = scratch_file("oom.vmt");
+
+	(void)state;
+	need_cgroup();
+	start_starving(&talk, trace, "1000");
+	int status = converse_end(&talk);
+
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	living_wait_end(trace);
+	remove_cgroup();
+	json_t *root = report(trace, NULL);
+
+	check_report(root);
+	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "signal");
+	assert_true(site_sum(root, "mmap", "starve_more", "grown_bytes") > 0);
+	assert_int_equal(site_sum(root, "mmap", "take_base", "grown_bytes"), 0);
+	check_says(trace,
+		   (const char *const[]){"killed by the kernel for want of memory",
+					 "limit of 48 MiB", "What grew last", "starve_more", NULL});
+	json_decref(root);
+}
+
+static void
+test_killed_together(void **state)
+{
+	static struct conversation talk;
+	const char *trace = scratch_file("group.vmt");
+
+	(void)state;
+	need_cgroup();
+	start_starving(&talk, trace, "44");
+	converse_read_line(&talk);
+	living_snapshot(trace);
+	kill_all();
+	converse_end(&talk);
+	remove_cgroup();
+	json_t *root = report(trace, NULL);
+
+	check_report(root);
+	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "cut");
+	assert_true(site_sum(root, "mmap", "starve_more", "committed_bytes") >= 27 << 20);
+	check_says(trace,
+		   (const char *const[]){"cut: killed, and nobody was left to say how",
+					 "last event at", "limit of 48 MiB", "OOM killer is likely",
+					 "What grew last", "starve_more", NULL});
+	json_decref(root);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_killed_by_kernel),
+	    cmocka_unit_test(test_killed_together),
+	};
+
+	return cmocka_run_group_tests_name("oom", tests, NULL, NULL);
+}
