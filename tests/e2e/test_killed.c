@@ -6,6 +6,7 @@
  * ended.
  */
 #include "tests/e2e/living.h"
+#include "tests/soak.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define KILLS 10
+#define LONG_STEPS "9000"
 
 struct testimony {
 	long mapped;
@@ -172,6 +174,37 @@ test_both_killed(void **state)
 	}
 }
 
+/* A witness that goes on to its own end, and the pid of its collector when it had got some way. */
+static pid_t
+start_long_witness(struct conversation *talk, const char *trace, long steps)
+{
+	const char *const *library = preloaded(trace);
+
+	unlink(trace);
+	converse_start(talk, (const char *const[]){built("tests/target/witness"), LONG_STEPS, NULL},
+		       (const char *const[]){library[0], library[1], "VMTRACE_MALLOC=all", NULL});
+	read_testimonies(talk, steps);
+	return living_collector(trace);
+}
+
+/* What is not in the trace was overwritten, and is counted. */
+static void
+check_long_witness(const char *trace, struct testimony last)
+{
+	json_t *root = report(trace, NULL);
+	json_t *loss = member(root, "loss");
+	json_t *events = dump(trace, "event");
+	int64_t mapped = site_sum(root, "mmap", "map_witnessed", "count");
+
+	check_report(root);
+	assert_true(mapped <= last.mapped);
+	assert_true(mapped + number(loss, "events_overwritten") >= last.mapped);
+	assert_int_equal(number(loss, "events_dropped"), 0);
+	assert_int_equal(number(loss, "events"), json_array_size(events));
+	json_decref(events);
+	json_decref(root);
+}
+
 /* The program lives on, unharmed, and the ring keeps what is newest; what it discards is counted.
  */
 static void
@@ -179,36 +212,43 @@ test_collector_killed(void **state)
 {
 	static struct conversation talk;
 	const char *trace = scratch_file("collector.vmt");
-	const char *const *library = preloaded(trace);
-	const char *const most = "15000";
+	long rounds = soak_count(2, 40);
 
 	(void)state;
-	for (int round = 0; round < KILLS; round += 3) {
-		unlink(trace);
-		converse_start(
-		    &talk, (const char *const[]){built("tests/target/witness"), most, NULL},
-		    (const char *const[]){library[0], library[1], "VMTRACE_MALLOC=all", NULL});
-		read_testimonies(&talk, steps_of(round));
-		kill(living_collector(trace), SIGKILL);
-		struct testimony last = read_testimonies(&talk, atol(most));
+	for (long round = 0; round < rounds; round++) {
+		kill(start_long_witness(&talk, trace, 1 + round * 5000 / rounds), SIGKILL);
+		struct testimony last = read_testimonies(&talk, atol(LONG_STEPS));
 
 		assert_int_equal(converse_end(&talk), 0);
+		check_long_witness(trace, last);
 		json_t *root = report(trace, NULL);
-		json_t *loss = member(root, "loss");
-		json_t *events = dump(trace, "event");
-		int64_t mapped = site_sum(root, "mmap", "map_witnessed", "count");
 
-		check_report(root);
 		/* Its own destructor knows that it ends, and not with which status. */
 		check_end(root, "exit", -1);
-		/* All that the collector had seen, and the newest. */
-		assert_true(mapped >= steps_of(round));
-		assert_true(mapped <= last.mapped);
-		if (mapped < last.mapped)
-			assert_true(number(loss, "events_overwritten") > 0);
-		assert_int_equal(number(loss, "events"), json_array_size(events));
-		json_decref(events);
 		json_decref(root);
+	}
+}
+
+/* The same of one that stands still, and later goes on to write down how the program ended. */
+static void
+test_collector_stopped(void **state)
+{
+	static struct conversation talk;
+	const char *trace = scratch_file("stopped.vmt");
+	long rounds = soak_count(2, 40);
+
+	(void)state;
+	for (long round = 0; round < rounds; round++) {
+		pid_t collector = start_long_witness(&talk, trace, 1 + round * 5000 / rounds);
+
+		kill(collector, SIGSTOP);
+		struct testimony last = read_testimonies(&talk, atol(LONG_STEPS));
+		int status = converse_end(&talk);
+
+		kill(collector, SIGCONT);
+		assert_int_equal(status, 0);
+		living_wait_end(trace);
+		check_long_witness(trace, last);
 	}
 }
 
@@ -219,6 +259,7 @@ main(void)
 	    cmocka_unit_test(test_program_killed),
 	    cmocka_unit_test(test_both_killed),
 	    cmocka_unit_test(test_collector_killed),
+	    cmocka_unit_test(test_collector_stopped),
 	};
 
 	return cmocka_run_group_tests_name("killed", tests, NULL, NULL);
