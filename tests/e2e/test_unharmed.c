@@ -129,7 +129,9 @@ static void
 test_close_all_descriptors(void **state)
 {
 	(void)state;
-	watch_all("close_all_fds", NULL);
+	watch_all("close_all_fds", "loop");
+	watch_all("close_all_fds", "closefrom");
+	watch_all("close_all_fds", "close_range");
 }
 
 static void

@@ -1,5 +1,6 @@
-/* Closes every descriptor above 2, as daemons do, opens files of its own under the same numbers,
- * goes on allocating, and finds in its files what it wrote and nothing else. */
+/* Closes every descriptor above 2, in the way that argv[1] says or one by one, as daemons do, opens
+ * files of its own under the same numbers, goes on allocating, and finds in its files what it wrote
+ * and nothing else. */
 #include "tests/target/truth.h"
 
 #define FILES 6
@@ -26,15 +27,26 @@ make_file(void)
 	return fd;
 }
 
+static void
+close_all(const char *way)
+{
+	if (strcmp(way, "closefrom") == 0)
+		closefrom(3);
+	else if (strcmp(way, "close_range") == 0)
+		close_range(3, ~0u, 0);
+	else
+		for (int fd = 3; fd < 4096; fd++)
+			close(fd);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	static char found[64];
 	int files[FILES];
 	size_t committed = 0;
 
-	for (int fd = 3; fd < 4096; fd++)
-		close(fd);
+	close_all(argc > 1 ? argv[1] : "loop");
 	for (int i = 0; i < FILES; i++) {
 		files[i] = make_file();
 		if (files[i] != 3 + i)
