@@ -42,6 +42,9 @@ $(BUILD)/pic/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec $(FREESTANDING) -c $< -o $@
 
+# The short way of malloc and free needs no frame; what takes a frame address has one all the same.
+$(BUILD)/pic/preload/hooks_malloc.o: BASE += -fomit-frame-pointer -foptimize-sibling-calls
+
 $(BUILD)/obj/format/%.o $(BUILD)/obj/collect/%.o: OBJ_FLAGS := $(FREESTANDING)
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -2,9 +2,51 @@
 
 #include "preload/emit.h"
 #include "preload/look.h"
+#include "preload/real.h"
 #include "preload/stacks.h"
 
 #include <errno.h>
+
+static const uint8_t shut = 1; /* a cell that is never 0 */
+static const uint8_t clear = 0;
+
+struct vmt_heap_gate vmt_heap_gate = {.cells = &shut};
+
+/* The C library's allocator, and those that stand in for it by all of its names, call no function
+ * of the family through a name that could be ours. */
+static bool
+is_self_contained(const struct vmt_real *real)
+{
+	union {
+		void *found;
+		void *(*call)(size_t size);
+	} libc = {vmt_real_find("__libc_malloc")};
+
+	return libc.found && libc.call == real->malloc;
+}
+
+void
+vmt_heap_open_gate(void)
+{
+	const struct vmt_samples *samples = &vmt_samples_table;
+	const struct vmt_real *real = vmt_real();
+	struct vmt_heap_gate *gate = &vmt_heap_gate;
+	uint32_t mode = vmt_heap_mode();
+
+	gate->malloc = real->malloc;
+	gate->calloc = real->calloc;
+	gate->free = real->free;
+	if (mode == VMT_MALLOC_OFF) {
+		gate->cells = &clear;
+		gate->quick_below = VMT_HEAP_QUIET_BYTES;
+	} else if (mode == VMT_MALLOC_SAMPLED) {
+		gate->cell_mask = samples->cell_mask;
+		gate->granule_bits = samples->granule_bits;
+		gate->cells = samples->filter;
+		if (is_self_contained(real))
+			gate->quick_below = vmt_state_process.malloc_sample_bytes;
+	}
+}
 
 bool
 vmt_heap_is_outermost_slow(struct vmt_thread *thread, const void *frame)

@@ -20,7 +20,31 @@
 #include "preload/state.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* With nothing to record, a thread comes the long way once in so many bytes. */
+#define VMT_HEAP_QUIET_BYTES (INT64_C(1) << 30)
+
+/*
+ * What decides without a look at anything else, for most calls: all in one cache line. Shut (every
+ * call takes the long way) until recording is decided upon, and where each call matters.
+ *
+ * A malloc of a size below `quick_below` that leaves the thread's distance to the next sample above
+ * 0 is forwarded and that is all: only where the next allocator never calls the family by itself,
+ * for heap_depth is not set. A free of a block whose cell is 0 was not recorded.
+ */
+struct vmt_heap_gate {
+	uint64_t quick_below;
+	const uint8_t *cells;
+	uint64_t cell_mask;
+	uint64_t granule_bits;
+	void *(*malloc)(size_t size);
+	void *(*calloc)(size_t count, size_t size);
+	void (*free)(void *block);
+} __attribute__((aligned(64)));
+
+extern struct vmt_heap_gate vmt_heap_gate;
 
 /* The part of enter that is not the common case: nested, or a fork child's first event. */
 bool vmt_heap_enter_slow(struct vmt_thread *thread, const void *frame);
@@ -54,8 +78,10 @@ vmt_heap_mode(void)
 static inline bool
 vmt_heap_enter(struct vmt_thread *thread, const void *frame)
 {
-	if (vmt_heap_mode() == VMT_MALLOC_OFF)
+	if (vmt_heap_mode() == VMT_MALLOC_OFF) {
+		thread->sample_left = (int64_t)vmt_heap_gate.quick_below; /* the next long way */
 		return false;
+	}
 	if (__builtin_expect(thread->heap_depth != 0 ||
 				 vmt_atomic_load_acquire(&vmt_state_owner->state) !=
 				     VMT_OWNER_RECORDING,
@@ -87,6 +113,31 @@ vmt_heap_acquired(struct vmt_thread *thread, uint8_t kind, void *block, uint64_t
 	if (vmt_heap_mode() != VMT_MALLOC_SAMPLED || vmt_sampler_take(thread, size))
 		vmt_heap_record(thread, kind, block, size, frame);
 	return block;
+}
+
+/* Opens the gate as far as the mode allows. At the end of set-up. */
+void vmt_heap_open_gate(void);
+
+static inline bool
+vmt_heap_is_quick_malloc(struct vmt_thread *thread, size_t size)
+{
+	int64_t left = thread->sample_left - (int64_t)size;
+
+	if (__builtin_expect(size >= vmt_heap_gate.quick_below || left <= 0, 0))
+		return false;
+	thread->sample_left = left;
+	thread->heap_calls++;
+	return true;
+}
+
+static inline bool
+vmt_heap_is_quick_free(const void *block)
+{
+	const struct vmt_heap_gate *gate = &vmt_heap_gate;
+	const uint8_t *cell =
+	    &gate->cells[(uintptr_t)block >> gate->granule_bits & gate->cell_mask];
+
+	return __builtin_expect(vmt_atomic_load_relaxed(cell) == 0, 1);
 }
 
 /* Whether the release of this block may have to be written. In `all` every one has, but for the

@@ -18,8 +18,9 @@
 /* Gone from glibc's headers. */
 void cfree(void *block);
 
-VMT_EXPORT void *
-malloc(size_t size)
+/* The long ways stand in the place of their hooks: called last, without a frame in between (built
+ * with sibling calls), so that their caller is the program. */
+static void *__attribute__((noinline)) malloc_slow(size_t size)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
@@ -30,7 +31,14 @@ malloc(size_t size)
 }
 
 VMT_EXPORT void *
-calloc(size_t count, size_t size)
+malloc(size_t size)
+{
+	if (vmt_heap_is_quick_malloc(&vmt_state_thread, size))
+		return vmt_heap_gate.malloc(size);
+	return malloc_slow(size);
+}
+
+static void *__attribute__((noinline)) calloc_slow(size_t count, size_t size)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
@@ -40,10 +48,18 @@ calloc(size_t count, size_t size)
 				 count * size, __builtin_frame_address(0));
 }
 
-static void
-release(void *block, const void *frame)
+VMT_EXPORT void *
+calloc(size_t count, size_t size)
+{
+	if (vmt_heap_is_quick_malloc(&vmt_state_thread, count * size))
+		return vmt_heap_gate.calloc(count, size);
+	return calloc_slow(count, size);
+}
+
+static void __attribute__((noinline)) free_slow(void *block)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
+	const void *frame = __builtin_frame_address(0);
 	uint32_t outer;
 
 	if (!block || vmt_real_arena_owns(block))
@@ -61,16 +77,25 @@ release(void *block, const void *frame)
 	thread->heap_depth = outer;
 }
 
+static inline void
+release(void *block)
+{
+	if (vmt_heap_is_quick_free(block) && !vmt_real_arena_owns(block))
+		vmt_heap_gate.free(block);
+	else
+		free_slow(block);
+}
+
 VMT_EXPORT void
 free(void *block)
 {
-	release(block, __builtin_frame_address(0));
+	release(block);
 }
 
 VMT_EXPORT void
 cfree(void *block)
 {
-	release(block, __builtin_frame_address(0));
+	release(block);
 }
 
 /* The arena's blocks cannot grow: the program gets one of its own. */

@@ -5,32 +5,79 @@
 
 #include <sys/mman.h>
 
-/* Lines tried for one block, its home included. */
+/* Lines of a level that are tried for one block, its home included. */
 #define PROBES 8u
 #define CELL_STUCK 255u
 
+/* Live blocks that find room, about: 768,000, and 3 million for fine sampling. */
+#define LINES (UINT64_C(1) << 18)
+#define LINES_FINE (UINT64_C(1) << 20)
+#define FINE_BYTES (UINT64_C(16) << 10)
+#define CELLS (UINT64_C(1) << 21)
+#define CELLS_FINE (UINT64_C(1) << 24)
+
+/* Granules in an interval, and their least and largest size: an allocator's alignment, a page. */
+#define GRANULES_BITS 7u
+#define GRANULE_BITS_MIN 4u
+#define GRANULE_BITS_MAX 12u
+
 struct vmt_samples vmt_samples_table;
 
-_Static_assert(VMT_SAMPLES_FILTER_CELLS == 1u << 15, "the filter is indexed by 15 bits");
+struct vmt_samples_size
+vmt_samples_size_for(uint64_t interval_bytes)
+{
+	bool fine = interval_bytes != 0 && interval_bytes < FINE_BYTES;
+	struct vmt_samples_size size = {fine ? LINES_FINE : LINES, fine ? CELLS_FINE : CELLS,
+					GRANULE_BITS_MIN};
+
+	while (
+	    size.granule_bits < GRANULE_BITS_MAX &&
+	    (interval_bytes == 0 || interval_bytes >> (GRANULES_BITS + size.granule_bits + 1) != 0))
+		size.granule_bits++;
+	return size;
+}
+
+/* Sets masks and places of the levels; returns the number of all lines. */
+static uint64_t
+lay_out(struct vmt_samples *table, uint64_t last_lines)
+{
+	uint64_t lines =
+	    last_lines < VMT_SAMPLES_FIRST_LINES ? last_lines : VMT_SAMPLES_FIRST_LINES;
+	uint64_t count = 0;
+
+	for (table->levels = 0; table->levels < VMT_SAMPLES_LEVELS; lines *= 4) {
+		uint64_t limited = lines < last_lines ? lines : last_lines;
+
+		table->line_masks[table->levels] = limited - 1;
+		table->first_lines[table->levels++] = count;
+		count += limited;
+		if (limited == last_lines)
+			break;
+	}
+	return count;
+}
 
 static size_t
-table_bytes(uint64_t lines)
+table_bytes(const struct vmt_samples *table)
 {
-	return VMT_SAMPLES_FILTER_CELLS + lines * sizeof(struct vmt_samples_line);
+	return table->cell_mask + 1 + table->lines_count * sizeof(struct vmt_samples_line);
 }
 
 bool
-vmt_samples_set_up(uint64_t lines)
+vmt_samples_set_up(const struct vmt_samples_size *size)
 {
-	struct vmt_samples *table = &vmt_samples_table;
-	unsigned char *memory = vmt_state_map_own(table_bytes(lines));
+	struct vmt_samples table = {.cell_mask = size->cells - 1,
+				    .granule_bits = size->granule_bits};
+	unsigned char *memory;
 
+	table.lines_count = lay_out(&table, size->lines);
+	memory = vmt_state_map_own(table_bytes(&table));
 	if (!memory)
 		return false;
-	(void)vmt_state_wipe_on_fork(memory, table_bytes(lines));
-	table->filter = memory;
-	table->lines = (struct vmt_samples_line *)(void *)(memory + VMT_SAMPLES_FILTER_CELLS);
-	table->line_mask = lines - 1;
+	(void)vmt_state_wipe_on_fork(memory, table_bytes(&table));
+	table.filter = memory;
+	table.lines = (struct vmt_samples_line *)(void *)(memory + size->cells);
+	vmt_samples_table = table;
 	return true;
 }
 
@@ -40,32 +87,34 @@ vmt_samples_clear(void)
 	const struct vmt_samples *table = &vmt_samples_table;
 
 	if (table->filter)
-		vmt_sys_call3(SYS_madvise, table->filter, table_bytes(table->line_mask + 1),
-			      MADV_DONTNEED);
+		vmt_sys_call3(SYS_madvise, table->filter, table_bytes(table), MADV_DONTNEED);
 }
 
 /* A cell that ever held 255 stays so: it can no longer be counted down rightly. */
 static void
-count_in_filter(uint64_t hash, int step)
+count_in_filter(const void *block, int step)
 {
-	uint8_t *cell = &vmt_samples_table.filter[hash >> 49];
+	uint8_t *cell = vmt_samples_cell(block);
 	uint8_t found = vmt_atomic_load_relaxed(cell);
 
 	while (found != CELL_STUCK && !vmt_atomic_cas(cell, &found, (uint8_t)(found + step)))
 		;
 }
 
-/* Bits apart from the filter's. */
 static uint64_t
-home_of(uint64_t hash)
+hash_of(const void *block)
 {
-	return (hash >> 17) & vmt_samples_table.line_mask;
+	return ((uint64_t)(uintptr_t)block >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
 }
 
+/* The line of a level that is so many behind the home of a hash. */
 static struct vmt_samples_line *
-line_at(uint64_t home, uint32_t probe)
+line_at(uint32_t level, uint64_t hash, uint32_t probe)
 {
-	return &vmt_samples_table.lines[(home + probe) & vmt_samples_table.line_mask];
+	const struct vmt_samples *table = &vmt_samples_table;
+
+	return &table->lines[table->first_lines[level] +
+			     ((hash + probe) & table->line_masks[level])];
 }
 
 static struct vmt_sample *
@@ -81,24 +130,46 @@ take_entry(struct vmt_samples_line *line, uint64_t address)
 	return NULL;
 }
 
-/* Nobody looks for the block before this thread has handed it out: the size may come after the
- * address, and all of it before the filter. */
-bool
-vmt_samples_add(const void *block, uint64_t size)
+static bool
+add_to_level(uint32_t level, uint64_t hash, const void *block, uint64_t size)
 {
-	uint64_t hash = vmt_samples_hash(block);
-	uint64_t home = home_of(hash);
-
 	for (uint32_t probe = 0; probe < PROBES; probe++) {
 		struct vmt_sample *entry =
-		    take_entry(line_at(home, probe), (uint64_t)(uintptr_t)block);
+		    take_entry(line_at(level, hash, probe), (uint64_t)(uintptr_t)block);
 
 		if (!entry)
 			continue;
 		vmt_atomic_store_relaxed(&entry->size, size);
 		if (probe > 0)
-			vmt_atomic_add_relaxed(&line_at(home, 0)->elsewhere, 1);
-		count_in_filter(hash, 1);
+			vmt_atomic_add_relaxed(&line_at(level, hash, 0)->elsewhere, 1);
+		return true;
+	}
+	return false;
+}
+
+/* Only grows. Whoever releases a block has learnt of it from the thread that made it, and so of
+ * its level. */
+static void
+note_used(uint32_t levels)
+{
+	uint32_t used = vmt_atomic_load_relaxed(&vmt_samples_table.used);
+
+	while (used < levels && !vmt_atomic_cas(&vmt_samples_table.used, &used, levels))
+		;
+}
+
+/* Nobody looks for the block before this thread has handed it out: the size may come after the
+ * address, and all of it before the filter. */
+bool
+vmt_samples_add(const void *block, uint64_t size)
+{
+	uint64_t hash = hash_of(block);
+
+	for (uint32_t level = 0; level < vmt_samples_table.levels; level++) {
+		if (!add_to_level(level, hash, block, size))
+			continue;
+		note_used(level + 1);
+		count_in_filter(block, 1);
 		return true;
 	}
 	return false;
@@ -114,17 +185,15 @@ find_entry(struct vmt_samples_line *line, uint64_t address)
 	return NULL;
 }
 
-bool
-vmt_samples_remove(const void *block, uint64_t *size)
+static bool
+remove_from_level(uint32_t level, uint64_t hash, const void *block, uint64_t *size)
 {
-	uint64_t hash = vmt_samples_hash(block);
-	uint64_t home = home_of(hash);
-	uint32_t elsewhere = vmt_atomic_load_relaxed(&line_at(home, 0)->elsewhere);
+	uint32_t elsewhere = vmt_atomic_load_relaxed(&line_at(level, hash, 0)->elsewhere);
 	uint32_t probes = elsewhere ? PROBES : 1;
 
 	for (uint32_t probe = 0; probe < probes; probe++) {
 		struct vmt_sample *entry =
-		    find_entry(line_at(home, probe), (uint64_t)(uintptr_t)block);
+		    find_entry(line_at(level, hash, probe), (uint64_t)(uintptr_t)block);
 
 		if (!entry)
 			continue;
@@ -132,8 +201,22 @@ vmt_samples_remove(const void *block, uint64_t *size)
 		/* Orders the load of the size before the entry can be another block's. */
 		vmt_atomic_store_release(&entry->address, 0);
 		if (probe > 0)
-			vmt_atomic_add_relaxed(&line_at(home, 0)->elsewhere, (uint32_t)-1);
-		count_in_filter(hash, -1);
+			vmt_atomic_add_relaxed(&line_at(level, hash, 0)->elsewhere, (uint32_t)-1);
+		return true;
+	}
+	return false;
+}
+
+bool
+vmt_samples_remove(const void *block, uint64_t *size)
+{
+	uint32_t used = vmt_atomic_load_relaxed(&vmt_samples_table.used);
+	uint64_t hash = hash_of(block);
+
+	for (uint32_t level = 0; level < used; level++) {
+		if (!remove_from_level(level, hash, block, size))
+			continue;
+		count_in_filter(block, -1);
 		return true;
 	}
 	return false;

@@ -3,8 +3,17 @@
  *
  * A table of the live recorded blocks, address to size, in private memory: in sampled mode all of
  * them, so that every release of one is matched; in `all` those of VMT_SAMPLES_LARGE_BYTES and
- * more, whose committed bytes are looked at when they are released. A counting filter of 32 KiB in
- * front keeps the release of any other block off the table's cold lines.
+ * more, whose committed bytes are looked at when they are released.
+ *
+ * In front of it a counting filter keeps the release of any other block off the table's lines. Its
+ * cells stand in the order of the addresses, one a granule: a line of it covers 64 granules of the
+ * heap, so it is in the cache where the program's blocks are, and pages of it are used only where
+ * recorded blocks have been. With a granule of T/128 (T = sampling interval) one in some 128 cells
+ * counts a live block, however many there are.
+ *
+ * The table has levels, each four times the one before. An entry goes to the first level with room
+ * near its home, so a level's pages are used only when those before it are full of live blocks:
+ * the memory follows the largest number of live blocks, not the length of the run.
  *
  * Lock-free. A block belongs to one thread at a time (the program's own ordering of making and
  * releasing it), so an address is never added and removed at once; different addresses may be.
@@ -20,8 +29,8 @@
 #include <stdint.h>
 
 #define VMT_SAMPLES_LARGE_BYTES (UINT64_C(64) << 10)
-#define VMT_SAMPLES_FILTER_CELLS (UINT32_C(1) << 15)
-
+#define VMT_SAMPLES_LEVELS 8u
+#define VMT_SAMPLES_FIRST_LINES UINT64_C(256)
 #define VMT_SAMPLES_LINE_ENTRIES 3u
 
 struct vmt_sample {
@@ -39,33 +48,47 @@ struct vmt_samples_line {
 _Static_assert(sizeof(struct vmt_samples_line) == 64, "one cache line");
 
 struct vmt_samples {
-	uint8_t *filter; /* per cell: live blocks that hash to it; 255 = that or more, for ever */
-	struct vmt_samples_line *lines;
-	uint64_t line_mask;
+	uint8_t *filter; /* per cell: live blocks that belong to it; 255 = that or more, for ever */
+	uint64_t cell_mask;
+	uint32_t granule_bits;
+	uint32_t levels;		/* levels that exist ... */
+	uint32_t used;			/* ... and those that ever held an entry: the first ones */
+	struct vmt_samples_line *lines; /* all levels, one after the other */
+	uint64_t lines_count;
+	uint64_t line_masks[VMT_SAMPLES_LEVELS];
+	uint64_t first_lines[VMT_SAMPLES_LEVELS]; /* index of a level's first line */
+};
+
+struct vmt_samples_size {
+	uint64_t lines; /* of the last level: power of two */
+	uint64_t cells; /* power of two */
+	uint32_t granule_bits;
 };
 
 extern struct vmt_samples vmt_samples_table;
 
-static inline uint64_t
-vmt_samples_hash(const void *block)
+static inline uint8_t *
+vmt_samples_cell(const void *block)
 {
-	return ((uint64_t)(uintptr_t)block >> 4) * UINT64_C(0x9e3779b97f4a7c15);
+	const struct vmt_samples *table = &vmt_samples_table;
+
+	return &table->filter[(uintptr_t)block >> table->granule_bits & table->cell_mask];
 }
 
 /* False: the block is not in the table. True: perhaps. Only after vmt_samples_set_up. */
 static inline bool
 vmt_samples_may_have(const void *block)
 {
-	const uint8_t *cell =
-	    &vmt_samples_table.filter[vmt_samples_hash(block) >> 49]; /* 15 bits */
-
-	return vmt_atomic_load_relaxed(cell) != 0;
+	return vmt_atomic_load_relaxed(vmt_samples_cell(block)) != 0;
 }
 
-/* Makes an empty table with this many lines (power of two). False: no memory. */
-bool vmt_samples_set_up(uint64_t lines);
+/* The size for a sampling interval in bytes; 0: large blocks alone. */
+struct vmt_samples_size vmt_samples_size_for(uint64_t interval_bytes);
 
-/* False when the table is full round the block's home; the caller then does not record it. */
+/* Makes an empty table. False: no memory. */
+bool vmt_samples_set_up(const struct vmt_samples_size *size);
+
+/* False when all levels are full round the block's home; the caller then does not record it. */
 bool vmt_samples_add(const void *block, uint64_t size);
 
 /* Takes the block out. False: it was not there. */

@@ -7,6 +7,7 @@
 #include "preload/config.h"
 #include "preload/emit.h"
 #include "preload/go.h"
+#include "preload/heap.h"
 #include "preload/hooks_go.h"
 #include "preload/hooks_load.h"
 #include "preload/hooks_new.h"
@@ -33,10 +34,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define SAMPLE_LINES (UINT64_C(1) << 18)
-#define SAMPLE_LINES_FINE (UINT64_C(1) << 20) /* for intervals below FINE_SAMPLE_BYTES */
 #define SAMPLE_LINES_SMALL (UINT64_C(1) << 8) /* with a small VMTRACE_BUFFER */
-#define FINE_SAMPLE_BYTES (UINT64_C(16) << 10)
+#define SAMPLE_CELLS_SMALL (UINT64_C(1) << 15)
 #define ENVIRONMENT_ENTRIES 4096u
 #define EXIT_POLL_NS 2000000
 
@@ -156,16 +155,18 @@ take_configuration(void)
 static bool
 set_up_samples(void)
 {
-	uint64_t lines = SAMPLE_LINES;
+	bool sampled = vmt_config.malloc_mode == VMT_MALLOC_SAMPLED;
+	struct vmt_samples_size size =
+	    vmt_samples_size_for(sampled ? vmt_config.malloc_sample_bytes : 0);
 
 	if (vmt_config.malloc_mode == VMT_MALLOC_OFF)
 		return true;
-	if (vmt_config.malloc_mode == VMT_MALLOC_SAMPLED &&
-	    vmt_config.malloc_sample_bytes < FINE_SAMPLE_BYTES)
-		lines = SAMPLE_LINES_FINE;
-	if (vmt_config.buffer_bytes != 0 && vmt_config.buffer_bytes < VMT_CONFIG_SMALL_BUFFER_BYTES)
-		lines = SAMPLE_LINES_SMALL;
-	return vmt_samples_set_up(lines);
+	if (vmt_config.buffer_bytes != 0 &&
+	    vmt_config.buffer_bytes < VMT_CONFIG_SMALL_BUFFER_BYTES) {
+		size.lines = SAMPLE_LINES_SMALL;
+		size.cells = SAMPLE_CELLS_SMALL;
+	}
+	return vmt_samples_set_up(&size);
 }
 
 /* Later images find the session by VMTRACE_SESSION. The environment is swapped for a copy in static
@@ -281,6 +282,7 @@ vmt_start_begin(void)
 		return;
 	vmt_state_thread.depth = 1;
 	set_up(environ);
+	vmt_heap_open_gate();
 	vmt_state_thread.depth = 0;
 	errno = saved;
 }

@@ -138,6 +138,8 @@ vmt_state_enter_slow(struct vmt_thread *thread)
 void
 vmt_state_forked(void)
 {
+	vmt_state_thread.sampler_ready = 0;
+	vmt_state_thread.sample_left = 0;
 	if (vmt_state_process.owner_wiped || vmt_state_owner == &nobody)
 		return;
 	memset(vmt_state_owner, 0, sizeof(*vmt_state_owner));

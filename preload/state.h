@@ -170,8 +170,9 @@ void vmt_state_add_own(uint64_t start, uint64_t bytes);
 /* Has the kernel zero such memory in fork children. False where it cannot. */
 bool vmt_state_wipe_on_fork(void *memory, size_t bytes);
 
-/* In a fork child, from fork hooks: does by hand what the wiped owner page does by itself where
- * the kernel cannot wipe. */
+/* In a fork child, from fork hooks: lets its first block take the long way, where its trace is
+ * opened (a distance drawn anew is as good as the parent's: the sampler has no memory), and does by
+ * hand what the wiped owner page does by itself where the kernel cannot wipe. */
 void vmt_state_forked(void);
 
 /* Makes the owner page. False: no memory. Constructor only. */

@@ -13,6 +13,9 @@
 #include <cmocka.h>
 
 #define LINES 1024u
+#define FIRST VMT_SAMPLES_FIRST_LINES
+#define CELLS (UINT64_C(1) << 16)
+#define GRANULE_BITS 7u
 
 static void *
 block_at(uint64_t number)
@@ -23,14 +26,16 @@ block_at(uint64_t number)
 static int
 fresh_table(void **state)
 {
+	static const struct vmt_samples_size size = {LINES, CELLS, GRANULE_BITS};
+
 	(void)state;
-	return vmt_samples_set_up(LINES) ? 0 : -1;
+	return vmt_samples_set_up(&size) ? 0 : -1;
 }
 
 static bool
 filter_is_empty(void)
 {
-	for (uint32_t i = 0; i < VMT_SAMPLES_FILTER_CELLS; i++) {
+	for (uint64_t i = 0; i <= vmt_samples_table.cell_mask; i++) {
 		if (vmt_samples_table.filter[i] != 0)
 			return false;
 	}
@@ -53,7 +58,17 @@ what_was_added_is_found_once(void **state)
 	assert_false(vmt_samples_remove(block_at(1), &size));
 }
 
-/* Two thirds full: many blocks stand away from their home line. */
+static bool
+none_stands_elsewhere(void)
+{
+	for (uint64_t i = 0; i < vmt_samples_table.lines_count; i++) {
+		if (vmt_samples_table.lines[i].elsewhere != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Half full: many blocks stand away from their home line, or in the second level. */
 static void
 many_blocks_keep_their_sizes(void **state)
 {
@@ -76,8 +91,7 @@ many_blocks_keep_their_sizes(void **state)
 			assert_int_equal(size, number + 1);
 	}
 	assert_true(filter_is_empty());
-	for (uint64_t i = 0; i < LINES; i++)
-		assert_int_equal(vmt_samples_table.lines[i].elsewhere, 0);
+	assert_true(none_stands_elsewhere());
 	free(in);
 }
 
@@ -90,8 +104,8 @@ a_full_table_refuses_and_loses_nothing(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 8 * LINES; i++)
 		added += vmt_samples_add(block_at(i), i + 1);
-	assert_in_range(added, LINES * VMT_SAMPLES_LINE_ENTRIES * 9 / 10,
-			LINES * VMT_SAMPLES_LINE_ENTRIES);
+	assert_in_range(added, (LINES + FIRST) * VMT_SAMPLES_LINE_ENTRIES * 9 / 10,
+			(LINES + FIRST) * VMT_SAMPLES_LINE_ENTRIES);
 	for (uint64_t i = 0; i < 8 * LINES; i++) {
 		uint64_t size = 0;
 
@@ -108,24 +122,63 @@ a_full_table_refuses_and_loses_nothing(void **state)
 static void
 a_cell_that_overflows_keeps_saying_perhaps(void **state)
 {
-	void *blocks[300];
-	uint64_t count = 0;
-	uint64_t cell = vmt_samples_hash(block_at(0)) >> 49;
+	static const struct vmt_samples_size size = {1u << 14, 1u << 10, GRANULE_BITS};
+	const uint64_t turn = (UINT64_C(1) << (10 + GRANULE_BITS)) / 16; /* the same cell again */
+	uint64_t removed;
+
+	(void)state;
+	assert_true(vmt_samples_set_up(&size));
+	for (uint64_t i = 0; i < 300; i++)
+		assert_true(vmt_samples_add(block_at(i * turn), i));
+	assert_int_equal(*vmt_samples_cell(block_at(0)), 255);
+	for (uint64_t i = 0; i < 300; i++)
+		assert_true(vmt_samples_remove(block_at(i * turn), &removed));
+	assert_true(vmt_samples_may_have(block_at(0)));
+	assert_false(vmt_samples_remove(block_at(0), &removed));
+	assert_false(vmt_samples_may_have(block_at(16)));
+}
+
+/* However many blocks were ever recorded, a level is used only when those before it are full of
+ * live ones; and what a level holds is found when it is not the first any more. */
+static void
+memory_follows_the_live_blocks(void **state)
+{
+	const uint64_t room = FIRST * VMT_SAMPLES_LINE_ENTRIES;
 	uint64_t size;
 
 	(void)state;
-	assert_true(vmt_samples_set_up(1u << 14));
-	for (uint64_t i = 0; count < 300; i++) {
-		if (vmt_samples_hash(block_at(i)) >> 49 == cell)
-			blocks[count++] = block_at(i);
+	for (uint64_t i = 0; i < 100 * room; i++) {
+		assert_true(vmt_samples_add(block_at(i * 3), 1));
+		if (i >= room / 4)
+			assert_true(vmt_samples_remove(block_at((i - room / 4) * 3), &size));
 	}
-	for (uint64_t i = 0; i < count; i++)
-		assert_true(vmt_samples_add(blocks[i], i));
-	assert_int_equal(vmt_samples_table.filter[cell], 255);
-	for (uint64_t i = 0; i < count; i++)
-		assert_true(vmt_samples_remove(blocks[i], &size));
-	assert_true(vmt_samples_may_have(blocks[0]));
-	assert_false(vmt_samples_remove(blocks[0], &size));
+	assert_int_equal(vmt_samples_table.used, 1);
+	for (uint64_t i = 0; i < 2 * room; i++)
+		assert_true(vmt_samples_add(block_at(i * 3 + 1), 2));
+	assert_int_equal(vmt_samples_table.used, 2);
+	for (uint64_t i = 0; i < room / 4; i++)
+		assert_true(vmt_samples_remove(block_at((100 * room - room / 4 + i) * 3), &size));
+	for (uint64_t i = 0; i < 2 * room; i++)
+		assert_true(vmt_samples_remove(block_at(i * 3 + 1), &size));
+	assert_true(filter_is_empty());
+}
+
+/* About one cell in 128 counts a live block where every interval of the heap has one, whatever
+ * their number: here as many as a table takes with the finest sampling that it is made for. */
+static void
+the_filter_stays_thin(void **state)
+{
+	static const uint64_t intervals[] = {512 << 10, 64 << 10, 4 << 10, 2048};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(intervals) / sizeof(intervals[0]); i++) {
+		struct vmt_samples_size size = vmt_samples_size_for(intervals[i]);
+
+		assert_true(intervals[i] >> size.granule_bits >= 128);
+		assert_true(size.granule_bits == 12 || intervals[i] >> size.granule_bits < 256);
+	}
+	assert_int_equal(vmt_samples_size_for(0).granule_bits, 12);
+	assert_int_equal(vmt_samples_size_for(1).granule_bits, 4);
 }
 
 static void
@@ -167,10 +220,11 @@ add_and_remove(void *argument)
 static void
 threads_do_not_disturb_one_another(void **state)
 {
+	static const struct vmt_samples_size size = {8, 32, 4};
 	pthread_t threads[THREADS];
 
 	(void)state;
-	assert_true(vmt_samples_set_up(8));
+	assert_true(vmt_samples_set_up(&size));
 	for (uintptr_t i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, add_and_remove, (void *)i), 0);
 	for (size_t i = 0; i < THREADS; i++) {
@@ -180,8 +234,7 @@ threads_do_not_disturb_one_another(void **state)
 		assert_null(wrong);
 	}
 	assert_true(filter_is_empty());
-	for (size_t i = 0; i < 8; i++)
-		assert_int_equal(vmt_samples_table.lines[i].elsewhere, 0);
+	assert_true(none_stands_elsewhere());
 }
 
 static void
@@ -194,7 +247,7 @@ its_memory_is_known_as_the_tracers_own(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < process->own_count && i < VMT_STATE_OWN_RANGES; i++)
 		found |= process->own[i].start == filter &&
-			 process->own[i].end >= filter + VMT_SAMPLES_FILTER_CELLS + LINES * 64;
+			 process->own[i].end >= filter + CELLS + (LINES + FIRST) * 64;
 	assert_true(found);
 }
 
@@ -206,6 +259,8 @@ main(void)
 	    cmocka_unit_test_setup(many_blocks_keep_their_sizes, fresh_table),
 	    cmocka_unit_test_setup(a_full_table_refuses_and_loses_nothing, fresh_table),
 	    cmocka_unit_test_setup(a_cell_that_overflows_keeps_saying_perhaps, fresh_table),
+	    cmocka_unit_test_setup(memory_follows_the_live_blocks, fresh_table),
+	    cmocka_unit_test(the_filter_stays_thin),
 	    cmocka_unit_test_setup(clear_empties, fresh_table),
 	    cmocka_unit_test_setup(threads_do_not_disturb_one_another, fresh_table),
 	    cmocka_unit_test_setup(its_memory_is_known_as_the_tracers_own, fresh_table),
