@@ -24,16 +24,23 @@ struct configuration {
 	const char *name;
 	const char *preload; /* file in the build directory, or NULL */
 	const char *malloc_mode;
+	const char *stacks; /* VMTRACE_STACKS, or NULL */
 	int heaptrack;
+	int fine; /* only beside workloads made for fine sampling, where alone of vmtrace's */
 };
 
 static const struct configuration configurations[] = {
-    {"no preload", NULL, NULL, 0},
-    {"plain forwarding", "libforward.so", NULL, 0},
-    {"vmtrace off", "libvmtrace.so", "off", 0},
-    {"vmtrace sampled", "libvmtrace.so", "sampled", 0},
-    {"vmtrace all", "libvmtrace.so", "all", 0},
-    {"heaptrack", NULL, NULL, 1},
+    {.name = "no preload"},
+    {.name = "plain forwarding", .preload = "libforward.so"},
+    {.name = "vmtrace off", .preload = "libvmtrace.so", .malloc_mode = "off"},
+    {.name = "vmtrace sampled", .preload = "libvmtrace.so", .malloc_mode = "sampled"},
+    {.name = "vmtrace sampled:256",
+     .preload = "libvmtrace.so",
+     .malloc_mode = "sampled:256",
+     .fine = 1},
+    {.name = "vmtrace all", .preload = "libvmtrace.so", .malloc_mode = "all"},
+    {.name = "vmtrace all, fp", .preload = "libvmtrace.so", .malloc_mode = "all", .stacks = "fp"},
+    {.name = "heaptrack", .heaptrack = 1},
 };
 #define CONFIGURATIONS (sizeof(configurations) / sizeof(configurations[0]))
 
@@ -49,6 +56,8 @@ set_environment(const struct configuration *configuration)
 	if (configuration->malloc_mode == NULL)
 		return;
 	setenv("VMTRACE_MALLOC", configuration->malloc_mode, 1);
+	if (configuration->stacks != NULL)
+		setenv("VMTRACE_STACKS", configuration->stacks, 1);
 	snprintf(value, sizeof(value), "%s/t.%%p.vmt", directory);
 	setenv("VMTRACE_OUTPUT", value, 1);
 }
@@ -113,8 +122,14 @@ median(double *values, int count)
 }
 
 static int
-usable(const struct configuration *configuration)
+usable(const struct configuration *configuration, const char *workload)
 {
+	int fine = strcmp(workload, "few") == 0 || strcmp(workload, "live") == 0;
+
+	if (configuration->malloc_mode != NULL || configuration->heaptrack) {
+		if (fine != configuration->fine)
+			return 0;
+	}
 	return !configuration->heaptrack || system("command -v heaptrack >/dev/null 2>&1") == 0;
 }
 
@@ -137,20 +152,20 @@ compare(const char *workload, const char *arguments, int rounds)
 
 	for (int round = 0; round < rounds; round++)
 		for (size_t i = 0; i < CONFIGURATIONS; i++)
-			if (usable(&configurations[i])) {
+			if (usable(&configurations[i], workload)) {
 				values[i][round] =
 				    run_pair(&configurations[i], workload, arguments);
 				clean_directory();
 			}
 	printf("\n%s, depth/threads/pairs %s\n", workload, arguments);
 	for (size_t i = 0; i < CONFIGURATIONS; i++) {
-		if (!usable(&configurations[i]))
+		if (!usable(&configurations[i], workload))
 			continue;
 		double middle = median(values[i], rounds);
 
 		if (i == 0)
 			bare = middle;
-		printf("  %-18s %10.1f ns  %7.2f\n", configurations[i].name, middle, middle / bare);
+		printf("  %-20s %10.1f ns  %7.2f\n", configurations[i].name, middle, middle / bare);
 	}
 	fflush(stdout);
 }
@@ -231,6 +246,10 @@ measure_sampler(void)
 int
 main(int argc, char **argv)
 {
+	static const char *const crossed[] = {
+	    "2 1 1000000", "2 2 500000",   "2 8 200000",  "10 1 1000000", "10 2 500000",
+	    "10 8 200000", "30 1 1000000", "30 2 500000", "30 8 200000",
+	};
 	int rounds = argc > 2 ? atoi(argv[2]) : 5;
 
 	if (argc < 2 || rounds < 1 || rounds > MAX_ROUNDS || mkdtemp(directory) == NULL)
@@ -238,11 +257,10 @@ main(int argc, char **argv)
 	build = argv[1];
 	printf("medians of %d interleaved rounds; the last column is the ratio to no preload\n",
 	       rounds);
-	compare("malloc", "2 1 1000000", rounds);
-	compare("malloc", "10 1 1000000", rounds);
-	compare("malloc", "30 1 1000000", rounds);
-	compare("malloc", "10 2 500000", rounds);
-	compare("malloc", "10 8 100000", rounds);
+	for (size_t i = 0; i < sizeof(crossed) / sizeof(crossed[0]); i++)
+		compare("malloc", crossed[i], rounds);
+	compare("few", "2 1 1000000", rounds);
+	compare("live", "2 1 1000000", rounds);
 	compare("mmap", "10 1 100000", rounds);
 	compare("touch", "10 1 50000", rounds);
 	compare("madvise", "10 1 50000", rounds);

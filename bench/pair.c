@@ -6,6 +6,8 @@
  * of too few CPUs does not count, waiting in a spin or in system calls does. Workloads:
  *   malloc   64-byte malloc and free          mmap     64 KiB mmap and munmap
  *   touch    the same, every page written     madvise  64 KiB touched, MADV_DONTNEED
+ *   few      free and malloc of 1 byte, one of 4096 live blocks after the other
+ *   live     the same beside a million blocks of 256 bytes, which sampled:256 records all
  *   resident one mapping of PAIRS MiB, touched, then waits for its input to end
  */
 #include <pthread.h>
@@ -18,6 +20,9 @@
 #include <unistd.h>
 
 #define RANGE_BYTES ((size_t)64 << 10)
+#define WINDOW 4096
+#define LIVE_BLOCKS 1000000
+#define LIVE_BYTES 256
 
 struct job {
 	const char *workload;
@@ -53,6 +58,28 @@ do_malloc(long pairs)
 		void *volatile block = malloc(64);
 
 		free(block);
+	}
+}
+
+static void
+make_live(void)
+{
+	for (long i = 0; i < LIVE_BLOCKS; i++) {
+		void *volatile block = malloc(LIVE_BYTES);
+
+		if (block == NULL)
+			exit(1);
+	}
+}
+
+static void
+do_window(long pairs)
+{
+	static __thread void *volatile window[WINDOW];
+
+	for (long i = 0; i < pairs; i++) {
+		free(window[i % WINDOW]);
+		window[i % WINDOW] = malloc(1);
 	}
 }
 
@@ -100,6 +127,8 @@ work(const struct job *job)
 {
 	if (strcmp(job->workload, "malloc") == 0)
 		do_malloc(job->pairs);
+	else if (strcmp(job->workload, "few") == 0 || strcmp(job->workload, "live") == 0)
+		do_window(job->pairs);
 	else if (strcmp(job->workload, "mmap") == 0)
 		do_mmap(job->pairs, 0);
 	else if (strcmp(job->workload, "touch") == 0)
@@ -116,6 +145,8 @@ descend(struct job *job, long depth)
 	if (depth > 2) {
 		descend(job, depth - 1);
 	} else {
+		if (strcmp(job->workload, "live") == 0)
+			make_live();
 		uint64_t start = now_ns();
 
 		work(job);
