@@ -24,6 +24,7 @@
 #define DEFAULT_STACK_WORDS_ALL (UINT64_C(1) << 20)
 #define DEFAULT_MODULES_BYTES (UINT64_C(256) << 10)
 #define SMALL_SHARDS 2u
+#define ROOMY_SHARDS 4u /* with more, each ring has fewer slots */
 
 /* The linker's name for this library's first byte. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -59,6 +60,20 @@ size_tables(struct vmt_head *head, const struct vmt_config *config)
 	head->stack_index_entries = power_of_two_below(head->stack_words / 4);
 }
 
+/* A ring that has been once round stays in memory: all of one class together have a bound, whatever
+ * the number of CPUs. */
+static void
+share_slots(struct vmt_head *head)
+{
+	uint32_t heap_slots = head->heap_capacity * ROOMY_SHARDS;
+	uint32_t map_slots = head->map_capacity * ROOMY_SHARDS;
+
+	while (head->heap_capacity * head->shards > heap_slots)
+		head->heap_capacity /= 2;
+	while (head->map_capacity * head->shards > map_slots)
+		head->map_capacity /= 2;
+}
+
 void
 vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t processors)
 {
@@ -77,6 +92,8 @@ vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t p
 	head->shards = 1;
 	while (head->shards < processors && head->shards < limit)
 		head->shards *= 2;
+	if (buffer == 0)
+		share_slots(head);
 	size_tables(head, config);
 	vmt_head_lay_out(head);
 }

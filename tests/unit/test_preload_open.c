@@ -111,7 +111,8 @@ sizes_follow_mode_and_buffer(void **state)
 	vmt_config.malloc_mode = VMT_MALLOC_ALL;
 	vmt_open_size(&head, &vmt_config, 64);
 	assert_int_equal(head.shards, 16);
-	assert_int_equal(head.heap_capacity, 32768);
+	assert_int_equal(head.heap_capacity, 32768 * 4 / 16);
+	assert_int_equal(head.map_capacity, 2048 * 4 / 16);
 	assert_int_equal(head.stack_words, 1 << 20);
 	vmt_config.buffer_bytes = 8192;
 	vmt_open_size(&head, &vmt_config, 64);
