@@ -38,7 +38,7 @@ vmt_last_walk_forget(void)
 static bool
 has_ended(uint32_t thread_id)
 {
-	return !vmt_state_process.no_syscalls &&
+	return vmt_state_may_call() &&
 	       vmt_sys_call3(SYS_tgkill, vmt_state_owner->pid, thread_id, 0) == -ESRCH;
 }
 
