@@ -15,8 +15,8 @@
 #define MIB (INT64_C(1) << 20)
 /* As in tests/go/untouched/main.go. */
 #define KEPT_BYTES (384 * MIB)
-/* What the runtime itself has, and the collector of garbage makes it touch, beside that: 1 to 3 MiB
- * in every version, by chance. */
+/* What the runtime itself has, and the collector of garbage makes it touch, beside that, is 1 to 3
+ * MiB in every version, by chance; and the snapshot of a peak may be 2 % below it. */
 #define RUNTIME_BYTES (8 * MIB)
 
 /* By each of the two functions that keep it, in one row. */
@@ -181,10 +181,10 @@ test_regression(void **state)
 	root = diff(OLDER, TOUCHING);
 	check_documented(root, "docs/man/vmtrace-diff.1.scd");
 	expect_verdict(root, "more-touched", words);
-	assert_in_range(delta(class_row(root, "Go heap"), "committed_bytes"), KEPT_BYTES - MIB,
-			KEPT_BYTES + RUNTIME_BYTES);
-	assert_in_range(delta(member(root, "totals"), "committed_bytes"), KEPT_BYTES - MIB,
-			KEPT_BYTES + RUNTIME_BYTES);
+	assert_in_range(delta(class_row(root, "Go heap"), "committed_bytes"),
+			KEPT_BYTES - RUNTIME_BYTES, KEPT_BYTES + RUNTIME_BYTES);
+	assert_in_range(delta(member(root, "totals"), "committed_bytes"),
+			KEPT_BYTES - RUNTIME_BYTES, KEPT_BYTES + RUNTIME_BYTES);
 	assert_true(llabs(delta(member(root, "totals"), "reserved_bytes")) <=
 		    number(member(root, "verdict"), "reserved_noise_bytes"));
 	/* People read the same, first of all. */
