@@ -234,8 +234,7 @@ begin(struct vmt_session *session)
 	if (vmt_go_set_up(vmt_config.go, vmt_hooks_go_entry))
 		vmt_hooks_go_set_up();
 	vmt_go_describe(&process->head->go);
-	/* From here on the collector reads the head; without events there is nothing to drain yet.
-	 */
+	/* From here on the collector reads the head; there are no events yet to be drained. */
 	vmt_open_announce();
 	vmt_modules_refresh();
 	vmt_present_write();

@@ -59,9 +59,8 @@ print_row(const struct vmt_advice *advice, const struct vmt_text_options *option
 		 advice->cause ? advice->cause : "", advice->cause ? ")" : "");
 	vmt_text_named(options, figures, kind, &advice->stack);
 	if (advice->failed_calls)
-		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
-				"%34srefused by the kernel: %s", "",
-				vmt_units_count(calls, advice->failed_calls));
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "%34srefused by the kernel: %s",
+				"", vmt_units_count(calls, advice->failed_calls));
 	print_now(advice, options);
 }
 

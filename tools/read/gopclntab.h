@@ -3,10 +3,11 @@
  *
  * Every Go program carries the table that its own runtime reads for tracebacks. Known are the
  * tables of Go 1.2 to 1.15, 1.16 and 1.17, 1.18 and 1.19, 1.20 and newer (the header's first word
- * tells). Tested with real ones of 1.15, 1.19 and newer; with that of 1.16 and 1.17, of which Debian
- * has no package any more, only as made by hand. Inlined calls are told apart for the latter two, where the tree of inlined calls
- * (go:func.*) was found; else an address gives its outermost function, with the innermost line.
- * Names are as the runtime prints them: main.(*T).Method, main.main.func1, main.Sum[...].
+ * tells). Tested with real ones of 1.15, 1.19 and newer; with that of 1.16 and 1.17, of which
+ * Debian has no package any more, only as made by hand. Inlined calls are told apart for the latter
+ * two, where the tree of inlined calls (go:func.*) was found; else an address gives its outermost
+ * function, with the innermost line. Names are as the runtime prints them: main.(*T).Method,
+ * main.main.func1, main.Sum[...].
  *
  * Layout: runtime/symtab.go, runtime/runtime2.go (_func), runtime/symtabinl.go, debug/gosym of each
  * version. Bytes are untrusted: what does not fit is not known. Nothing is allocated or copied:
