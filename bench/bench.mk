@@ -7,6 +7,7 @@ ROUNDS ?= 5
 
 bench: $(BUILD)/bench/bench $(BUILD)/bench/pair $(BUILD)/libforward.so
 	$(BUILD)/bench/bench $(abspath $(BUILD)) $(ROUNDS)
+	bench/go.sh $(BUILD) $(ROUNDS)
 
 $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)

@@ -46,7 +46,7 @@ file_has_secret(int fd, size_t length)
 
 	assert_ptr_not_equal(bytes, MAP_FAILED);
 	for (size_t at = 0; at + WINDOW_BYTES < sizeof(SECRET); at++)
-		found = found || memmem(bytes, length, SECRET + at, WINDOW_BYTES) != NULL;
+		found = found || memmem(bytes, length, &SECRET[at], WINDOW_BYTES) != NULL;
 	munmap((void *)(uintptr_t)bytes, length);
 	return found;
 }
