@@ -18,6 +18,7 @@
 
 #define KILLS 10
 #define LONG_STEPS "9000"
+#define EVENTS_A_STEP 3 /* mmap, malloc, free; and a munmap now and then */
 
 struct testimony {
 	long mapped;
@@ -187,7 +188,8 @@ start_long_witness(struct conversation *talk, const char *trace, long steps)
 	return living_collector(trace);
 }
 
-/* What is not in the trace was overwritten, and is counted. */
+/* What is not in the trace was overwritten, and is counted. Names may be missing: they hang on the
+ * first events, and those are the first to be overwritten. */
 static void
 check_long_witness(const char *trace, struct testimony last)
 {
@@ -198,8 +200,9 @@ check_long_witness(const char *trace, struct testimony last)
 
 	check_report(root);
 	assert_true(mapped <= last.mapped);
-	assert_true(mapped + number(loss, "events_overwritten") >= last.mapped);
-	assert_int_equal(number(loss, "events_dropped"), 0);
+	assert_true(number(loss, "events") + number(loss, "events_dropped") +
+			number(loss, "events_overwritten") >=
+		    EVENTS_A_STEP * last.mapped + last.unmapped);
 	assert_int_equal(number(loss, "events"), json_array_size(events));
 	json_decref(events);
 	json_decref(root);
