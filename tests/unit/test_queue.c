@@ -54,12 +54,35 @@ takes_items_between_pops(void **state)
 	vmt_queue_free(&queue);
 }
 
+static void
+puts_an_item_in_the_place_of_the_first(void **state)
+{
+	struct vmt_queue queue = {0};
+
+	(void)state;
+	assert_true(vmt_queue_push(&queue, (struct vmt_queue_item){1, 0, 10}));
+	assert_null(vmt_queue_second(&queue));
+	assert_true(vmt_queue_push(&queue, (struct vmt_queue_item){7, 0, 70}));
+	assert_int_equal(vmt_queue_second(&queue)->value, 70);
+	assert_true(vmt_queue_push(&queue, (struct vmt_queue_item){5, 0, 50}));
+	assert_int_equal(vmt_queue_second(&queue)->value, 50);
+	vmt_queue_replace(&queue, (struct vmt_queue_item){6, 0, 60});
+	assert_int_equal(queue.count, 3);
+	assert_int_equal(vmt_queue_second(&queue)->value, 60);
+	assert_int_equal(vmt_queue_pop(&queue).value, 50);
+	vmt_queue_replace(&queue, (struct vmt_queue_item){2, 0, 20});
+	assert_int_equal(vmt_queue_pop(&queue).value, 20);
+	assert_int_equal(vmt_queue_pop(&queue).value, 70);
+	vmt_queue_free(&queue);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(gives_items_in_order_of_time_then_order),
 	    cmocka_unit_test(takes_items_between_pops),
+	    cmocka_unit_test(puts_an_item_in_the_place_of_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,63 +1,44 @@
 #include "tools/read/merge.h"
 
-#include "format/columns.h"
 #include "tools/read/queue.h"
+#include "tools/read/source.h"
+#include "tools/read/stretch.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Records decoded at a time; a chunk's payload is held until its last block has been. */
-#define BLOCK_RECORDS 1024u
+#define BLOCK_RECORDS VMT_STRETCH_MAX_RECORDS
+#define BATCH_RECORDS 256u
 /* Of payloads held, and records decoded, at once. A collector's chunks have some thousand records;
  * only what was made to get there gets there. */
 #define MAX_HELD_BYTES (UINT64_C(256) << 20)
-#define MAX_READY_RECORDS (UINT32_C(1) << 21)
 
-/* Order of records of equal time: by rank, then by place in the file. */
-enum rank { RANK_RELEASE, RANK_ACQUIRE, RANK_NOTE, RANK_USAGE, RANK_SNAPSHOT };
+/* Order of stretches that begin at one time: by rank, then by place in the file. */
 #define RANK_SHIFT 60
 #define CHUNK_SHIFT 28
 #define MAX_CHUNKS UINT32_MAX /* as a chunk's number, that of the rings' remains: behind all */
 #define WHOLE_CHUNK 0u	      /* in a pending item: not opened yet; else a block's number + 1 */
 
-/* How far a payload has been decoded. */
-struct cursor {
-	struct vmt_columns_decoder events;
-	const unsigned char *at; /* USAGE: the next record */
-	const unsigned char *end;
-};
-
-struct block {
-	struct cursor cursor; /* as it stands before the block's first record */
-	uint64_t time_min;
-};
-
-/* A chunk whose payload is held. */
-struct source {
-	unsigned char *payload;
-	size_t length;
-	uint32_t records;
-	uint32_t blocks;
-	uint32_t blocks_left; /* not yet decoded */
-	struct block block[];
-};
-
 struct vmt_merge {
 	struct vmt_trace *trace;
 	const struct vmt_trace_chunk *chunks;
-	struct source **sources; /* by chunk; NULL = not open */
+	struct vmt_source **sources; /* by chunk; NULL = not open */
 	size_t chunk_count;
+	size_t chunks_opened;
 	uint64_t held_bytes;
-	struct vmt_queue pending; /* chunks and blocks, by their earliest record */
-	struct vmt_queue ready;	  /* decoded records; value = place in records */
-	struct vmt_record *records;
-	size_t records_room;
-	size_t free_record; /* first of a list chained by time; records_room = none */
+	struct vmt_queue pending;    /* chunks and blocks, by their earliest record */
+	struct vmt_queue ready;	     /* stretches, by their next record; value = its address */
+	struct vmt_stretch *spares;  /* empty ones with room for a block */
+	struct vmt_stretch *emptied; /* by the batch that was given out last */
+	struct vmt_record *scratch;
 	const struct vmt_event *ring_events;
 	size_t ring_count;
 	size_t ring_next;
+	size_t batch_count;
+	size_t batch_next; /* for who takes records one by one */
+	const struct vmt_record *batch[BATCH_RECORDS];
 };
 
 static int
@@ -74,193 +55,140 @@ malformed(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 			   vmt_trace_path(merge->trace), chunk);
 }
 
-static enum rank
-rank_of(const struct vmt_record *record)
+static size_t
+stretch_bytes(uint32_t room)
 {
-	/* Roles plus one; 0 = a kind that this version does not know. */
-	static const uint8_t role_of_kind[VMT_EVENT_KINDS] = {
-#define X(name, id, ring, role, call) [id] = VMT_ROLE_##role + 1,
-		VMT_EVENTS(X)
-#undef X
-	};
+	return sizeof(struct vmt_stretch) + room * sizeof(struct vmt_record);
+}
 
-	if (record->kind == VMT_RECORD_USAGE)
-		return RANK_USAGE;
-	if (record->kind == VMT_RECORD_SNAPSHOT)
-		return RANK_SNAPSHOT;
-	switch (role_of_kind[record->event.kind]) {
-	case VMT_ROLE_RELEASE + 1:
-		return RANK_RELEASE;
-	case VMT_ROLE_ACQUIRE + 1:
-		return RANK_ACQUIRE;
-	default:
-		return RANK_NOTE;
+/* An empty stretch. Full blocks are nearly all that there is, and use each other's memory. */
+static struct vmt_stretch *
+take_stretch(struct vmt_merge *merge, uint32_t records)
+{
+	uint32_t room = records > BLOCK_RECORDS / 2 ? BLOCK_RECORDS : records;
+	struct vmt_stretch *stretch = merge->spares;
+
+	assert(records > 0 && records <= BLOCK_RECORDS);
+	if (room == BLOCK_RECORDS && stretch != NULL)
+		merge->spares = stretch->next_spare;
+	else
+		stretch = malloc(stretch_bytes(room));
+	if (stretch == NULL)
+		return NULL;
+	stretch->room = room;
+	stretch->count = 0;
+	stretch->next = 0;
+	merge->held_bytes += stretch_bytes(room);
+	return stretch;
+}
+
+static void
+give_back(struct vmt_merge *merge, struct vmt_stretch *stretch)
+{
+	assert(merge->held_bytes >= stretch_bytes(stretch->room));
+	merge->held_bytes -= stretch_bytes(stretch->room);
+	if (stretch->room < BLOCK_RECORDS) {
+		free(stretch);
+		return;
 	}
+	stretch->next_spare = merge->spares;
+	merge->spares = stretch;
 }
 
-/* Makes more places for records and chains them. */
-static bool
-grow_records(struct vmt_merge *merge)
+/* Where a stretch stands among the others, by its next record. */
+static struct vmt_queue_item
+item_of(const struct vmt_stretch *stretch)
 {
-	size_t room = merge->records_room == 0 ? BLOCK_RECORDS : merge->records_room * 2;
-	struct vmt_record *larger = realloc(merge->records, room * sizeof(*larger));
+	const struct vmt_record *record = &stretch->records[stretch->next];
 
-	if (larger == NULL)
-		return false;
-	for (size_t i = merge->records_room; i < room; i++)
-		larger[i].time = i + 1;
-	assert(merge->free_record == merge->records_room);
-	merge->records = larger;
-	merge->records_room = room;
-	return true;
+	assert(stretch->next < stretch->count);
+	return (struct vmt_queue_item){
+	    .time = record->time,
+	    .order = (uint64_t)vmt_stretch_rank(record) << RANK_SHIFT | stretch->place,
+	    .value = (uintptr_t)stretch,
+	};
 }
 
-/* Queues a record that is the place-th of its chunk. */
-static bool
-add_ready(struct vmt_merge *merge, const struct vmt_record *record, uint64_t chunk, uint64_t place)
+static struct vmt_stretch *
+stretch_of(const struct vmt_queue_item *item)
 {
-	static const uint64_t last_place = (UINT64_C(1) << CHUNK_SHIFT) - 1;
-	size_t slot = merge->free_record;
-	struct vmt_queue_item item = {.time = record->time, .value = slot};
+	return (struct vmt_stretch *)(uintptr_t)item->value;
+}
 
-	if (place > last_place)
-		place = last_place;
-	item.order = (uint64_t)rank_of(record) << RANK_SHIFT | chunk << CHUNK_SHIFT | place;
-	if (slot == merge->records_room && !grow_records(merge))
-		return false;
-	if (!vmt_queue_push(&merge->ready, item))
-		return false;
-	merge->free_record = merge->records[slot].time;
-	merge->records[slot] = *record;
-	return true;
+/* Queues a filled stretch, the block-th of its chunk. */
+static int
+add_ready(struct vmt_merge *merge, struct vmt_stretch *stretch, uint64_t chunk, uint32_t block,
+	  struct vmt_err *err)
+{
+	assert(chunk <= MAX_CHUNKS && block < UINT32_C(1) << CHUNK_SHIFT);
+	stretch->place = chunk << CHUNK_SHIFT | block;
+	if (vmt_queue_push(&merge->ready, item_of(stretch)))
+		return 0;
+	give_back(merge, stretch);
+	return out_of_memory(merge, err);
 }
 
 static int
-too_much(struct vmt_merge *merge, struct vmt_err *err)
+check_held(struct vmt_merge *merge, struct vmt_err *err)
 {
+	if (merge->held_bytes <= MAX_HELD_BYTES)
+		return 0;
 	return vmt_err_set(err, E2BIG, "%s: more records of one time than any program makes",
 			   vmt_trace_path(merge->trace));
 }
 
-/* Records in a chunk, by its header. */
-static uint32_t
-record_count(const struct vmt_chunk *chunk)
+/* Decodes a block of a chunk. */
+static int
+decode_block(struct vmt_merge *merge, size_t chunk, uint32_t block,
+	     struct vmt_stretch_cursor *cursor, struct vmt_err *err)
 {
-	switch (chunk->kind) {
-	case VMT_CHUNK_EVENTS:
-		return chunk->events;
-	case VMT_CHUNK_USAGE:
-		return chunk->raw_bytes / (uint32_t)sizeof(struct vmt_usage);
-	case VMT_CHUNK_SNAPSHOT:
-		return 1;
-	default:
-		return 0;
+	const struct vmt_chunk *header = &merge->chunks[chunk].header;
+	uint32_t records = vmt_source_records(header) - block * BLOCK_RECORDS;
+	struct vmt_stretch *stretch;
+
+	if (records > BLOCK_RECORDS)
+		records = BLOCK_RECORDS;
+	stretch = take_stretch(merge, records);
+	if (stretch == NULL)
+		return out_of_memory(merge, err);
+	if (!vmt_stretch_fill(stretch, header, cursor, records, merge->scratch)) {
+		give_back(merge, stretch);
+		return malformed(merge, chunk, err);
 	}
-}
-
-static bool
-begin_cursor(struct cursor *cursor, const struct vmt_chunk *chunk, const unsigned char *bytes,
-	     size_t length)
-{
-	*cursor = (struct cursor){.at = bytes, .end = bytes + length};
-	if (chunk->kind != VMT_CHUNK_EVENTS || length == 0)
-		return true;
-	cursor->at = cursor->end;
-	return vmt_columns_begin_decode(&cursor->events, bytes, length);
-}
-
-/* The next event or usage of a payload; false where the bytes or its time are not what the header
- * promised. An earlier time than that would come too late in the stream. */
-static bool
-decode_record(const struct vmt_chunk *chunk, struct cursor *cursor, struct vmt_record *record)
-{
-	if (chunk->kind == VMT_CHUNK_EVENTS) {
-		record->kind = VMT_RECORD_EVENT;
-		if (!vmt_columns_get(&cursor->events, &record->event))
-			return false;
-		record->time = record->event.time;
-	} else {
-		record->kind = VMT_RECORD_USAGE;
-		if ((size_t)(cursor->end - cursor->at) < sizeof(record->usage))
-			return false;
-		memcpy(&record->usage, cursor->at, sizeof(record->usage));
-		cursor->at += sizeof(record->usage);
-		record->time = record->usage.time;
-	}
-	return record->time >= chunk->time_min;
-}
-
-/* First pass over a payload: where each block begins and its earliest record. */
-static bool
-find_blocks(struct source *source, const struct vmt_chunk *chunk)
-{
-	struct cursor cursor;
-	struct vmt_record record;
-
-	if (!begin_cursor(&cursor, chunk, source->payload, source->length))
-		return false;
-	for (uint32_t i = 0; i < source->records; i++) {
-		struct block *block = &source->block[i / BLOCK_RECORDS];
-
-		if (i % BLOCK_RECORDS == 0)
-			*block = (struct block){cursor, UINT64_MAX};
-		if (!decode_record(chunk, &cursor, &record))
-			return false;
-		if (record.time < block->time_min)
-			block->time_min = record.time;
-	}
-	return cursor.at == cursor.end && vmt_columns_is_done(&cursor.events);
+	return add_ready(merge, stretch, chunk, block, err);
 }
 
 static void
 close_source(struct vmt_merge *merge, size_t chunk)
 {
-	struct source *source = merge->sources[chunk];
+	struct vmt_source *source = merge->sources[chunk];
 
 	if (source == NULL)
 		return;
 	assert(merge->held_bytes >= source->length);
 	merge->held_bytes -= source->length;
 	merge->sources[chunk] = NULL;
-	free(source->payload);
-	free(source);
-}
-
-/* A copy of the payload, since the trace gives the same buffer to whoever asks next. */
-static struct source *
-make_source(const struct vmt_chunk *chunk, const unsigned char *bytes, size_t length)
-{
-	uint32_t records = record_count(chunk);
-	uint32_t blocks = records / BLOCK_RECORDS + (records % BLOCK_RECORDS != 0);
-	struct source *source = malloc(sizeof(*source) + blocks * sizeof(source->block[0]));
-
-	if (source == NULL)
-		return NULL;
-	*source = (struct source){.length = length, .records = records, .blocks = blocks};
-	source->blocks_left = blocks;
-	source->payload = malloc(length);
-	if (source->payload == NULL) {
-		free(source);
-		return NULL;
-	}
-	memcpy(source->payload, bytes, length);
-	return source;
+	vmt_source_free(source);
 }
 
 static int
 add_snapshot(struct vmt_merge *merge, size_t chunk, const unsigned char *bytes, size_t length,
 	     struct vmt_err *err)
 {
-	struct vmt_record record = {.kind = VMT_RECORD_SNAPSHOT, .snapshot = &merge->chunks[chunk]};
 	struct vmt_snapshot_head head;
+	struct vmt_stretch *stretch;
 
 	if (length < sizeof(head))
 		return malformed(merge, chunk, err);
 	memcpy(&head, bytes, sizeof(head));
 	if (head.time < merge->chunks[chunk].header.time_min)
 		return malformed(merge, chunk, err);
-	record.time = head.time;
-	return add_ready(merge, &record, chunk, 0) ? 0 : out_of_memory(merge, err);
+	stretch = take_stretch(merge, 1);
+	if (stretch == NULL)
+		return out_of_memory(merge, err);
+	stretch->records[stretch->count++] = (struct vmt_record){
+	    .kind = VMT_RECORD_SNAPSHOT, .time = head.time, .snapshot = &merge->chunks[chunk]};
+	return add_ready(merge, stretch, chunk, 0, err);
 }
 
 static int
@@ -268,15 +196,17 @@ hold_source(struct vmt_merge *merge, size_t chunk, const unsigned char *bytes, s
 	    struct vmt_err *err)
 {
 	const struct vmt_chunk *header = &merge->chunks[chunk].header;
-	struct source *source = make_source(header, bytes, length);
+	struct vmt_source *source = vmt_source_new(header, bytes, length);
+	int result;
 
 	if (source == NULL)
 		return out_of_memory(merge, err);
 	merge->sources[chunk] = source;
 	merge->held_bytes += length;
-	if (merge->held_bytes > MAX_HELD_BYTES)
-		return too_much(merge, err);
-	if (!find_blocks(source, header))
+	result = check_held(merge, err);
+	if (result != 0)
+		return result;
+	if (!vmt_source_find_blocks(source, header))
 		return malformed(merge, chunk, err);
 	for (uint32_t i = 0; i < source->blocks; i++) {
 		struct vmt_queue_item item = {source->block[i].time_min, i,
@@ -288,40 +218,41 @@ hold_source(struct vmt_merge *merge, size_t chunk, const unsigned char *bytes, s
 	return 0;
 }
 
+/* What the collector writes is one block: decoded at once, and its header has its earliest time. */
 static int
 open_chunk(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 {
+	const struct vmt_chunk *header = &merge->chunks[chunk].header;
+	struct vmt_stretch_cursor cursor;
 	const unsigned char *bytes;
 	size_t length;
 	int result = vmt_trace_payload(merge->trace, &merge->chunks[chunk], &bytes, &length, err);
 
+	merge->chunks_opened++;
 	if (result != 0)
 		return result;
-	if (merge->chunks[chunk].header.kind == VMT_CHUNK_SNAPSHOT)
+	if (header->kind == VMT_CHUNK_SNAPSHOT)
 		return add_snapshot(merge, chunk, bytes, length, err);
-	return hold_source(merge, chunk, bytes, length, err);
+	if (vmt_source_records(header) > BLOCK_RECORDS)
+		return hold_source(merge, chunk, bytes, length, err);
+	if (!vmt_stretch_begin(&cursor, header, bytes, length))
+		return malformed(merge, chunk, err);
+	result = decode_block(merge, chunk, 0, &cursor, err);
+	return result == 0 && !vmt_stretch_is_done(&cursor) ? malformed(merge, chunk, err) : result;
 }
 
 static int
 open_block(struct vmt_merge *merge, size_t chunk, uint32_t block, struct vmt_err *err)
 {
-	struct source *source = merge->sources[chunk];
-	struct cursor cursor = source->block[block].cursor;
-	uint32_t first = block * BLOCK_RECORDS;
-	struct vmt_record record;
+	struct vmt_source *source = merge->sources[chunk];
+	struct vmt_stretch_cursor cursor = source->block[block].cursor;
+	int result;
 
 	assert(block < source->blocks && source->blocks_left > 0);
-	if (merge->ready.count > MAX_READY_RECORDS)
-		return too_much(merge, err);
-	for (uint32_t i = first; i < source->records && i < first + BLOCK_RECORDS; i++) {
-		if (!decode_record(&merge->chunks[chunk].header, &cursor, &record))
-			return malformed(merge, chunk, err);
-		if (!add_ready(merge, &record, chunk, i))
-			return out_of_memory(merge, err);
-	}
+	result = decode_block(merge, chunk, block, &cursor, err);
 	if (--source->blocks_left == 0)
 		close_source(merge, chunk);
-	return 0;
+	return result;
 }
 
 static int
@@ -330,23 +261,35 @@ open_pending(struct vmt_merge *merge, struct vmt_err *err)
 	struct vmt_queue_item item = vmt_queue_pop(&merge->pending);
 	size_t chunk = item.value >> 32;
 	uint32_t part = (uint32_t)item.value;
+	int result;
 
 	assert(chunk < merge->chunk_count);
 	if (part == WHOLE_CHUNK)
-		return open_chunk(merge, chunk, err);
-	return open_block(merge, chunk, part - 1, err);
+		result = open_chunk(merge, chunk, err);
+	else
+		result = open_block(merge, chunk, part - 1, err);
+	return result != 0 ? result : check_held(merge, err);
 }
 
+/* The next block of what the rings still held, which is sorted by time. */
 static int
-add_ring_event(struct vmt_merge *merge, struct vmt_err *err)
+add_ring_events(struct vmt_merge *merge, struct vmt_err *err)
 {
-	const struct vmt_event *event = &merge->ring_events[merge->ring_next];
-	struct vmt_record record = {.kind = VMT_RECORD_EVENT, .time = event->time, .event = *event};
+	size_t left = merge->ring_count - merge->ring_next;
+	uint32_t records = left < BLOCK_RECORDS ? (uint32_t)left : BLOCK_RECORDS;
+	struct vmt_stretch *stretch = take_stretch(merge, records);
+	uint32_t block = (uint32_t)(merge->ring_next / BLOCK_RECORDS);
 
-	if (!add_ready(merge, &record, MAX_CHUNKS, merge->ring_next))
+	if (stretch == NULL)
 		return out_of_memory(merge, err);
-	merge->ring_next++;
-	return 0;
+	for (; stretch->count < records; stretch->count++) {
+		const struct vmt_event *event = &merge->ring_events[merge->ring_next++];
+
+		stretch->records[stretch->count] = (struct vmt_record){
+		    .kind = VMT_RECORD_EVENT, .time = event->time, .event = *event};
+	}
+	vmt_stretch_sort(stretch, merge->scratch);
+	return add_ready(merge, stretch, MAX_CHUNKS, block, err);
 }
 
 static int
@@ -356,7 +299,7 @@ queue_chunks(struct vmt_merge *merge, struct vmt_err *err)
 		const struct vmt_chunk *header = &merge->chunks[i].header;
 		struct vmt_queue_item item = {header->time_min, i, (uint64_t)i << 32 | WHOLE_CHUNK};
 
-		if (record_count(header) > 0 && !vmt_queue_push(&merge->pending, item))
+		if (vmt_source_records(header) > 0 && !vmt_queue_push(&merge->pending, item))
 			return out_of_memory(merge, err);
 	}
 	return 0;
@@ -374,8 +317,9 @@ vmt_merge_open(struct vmt_merge **out, struct vmt_trace *trace, struct vmt_err *
 	merge->trace = trace;
 	merge->chunks = vmt_trace_chunks(trace, &merge->chunk_count);
 	merge->ring_events = vmt_trace_ring_events(trace, &merge->ring_count);
-	merge->sources = calloc(merge->chunk_count + 1, sizeof(struct source *));
-	if (merge->sources == NULL)
+	merge->sources = calloc(merge->chunk_count + 1, sizeof(struct vmt_source *));
+	merge->scratch = malloc(BLOCK_RECORDS * sizeof(*merge->scratch));
+	if (merge->sources == NULL || merge->scratch == NULL)
 		result = out_of_memory(merge, err);
 	else if (merge->chunk_count >= MAX_CHUNKS)
 		result = vmt_err_set(err, E2BIG, "%s: has too many chunks", vmt_trace_path(trace));
@@ -395,8 +339,17 @@ vmt_merge_close(struct vmt_merge *merge)
 		return;
 	for (size_t i = 0; merge->sources != NULL && i < merge->chunk_count; i++)
 		close_source(merge, i);
+	for (size_t i = 0; i < merge->ready.count; i++)
+		free(stretch_of(&merge->ready.items[i]));
+	while (merge->spares != NULL) {
+		struct vmt_stretch *spare = merge->spares;
+
+		merge->spares = spare->next_spare;
+		free(spare);
+	}
+	free(merge->emptied);
 	free(merge->sources);
-	free(merge->records);
+	free(merge->scratch);
 	vmt_queue_free(&merge->pending);
 	vmt_queue_free(&merge->ready);
 	free(merge);
@@ -415,27 +368,94 @@ make_ready(struct vmt_merge *merge, struct vmt_err *err)
 			result = open_pending(merge, err);
 		else if (merge->ring_next < merge->ring_count &&
 			 merge->ring_events[merge->ring_next].time <= limit)
-			result = add_ring_event(merge, err);
+			result = add_ring_events(merge, err);
 		else
 			break;
 	}
 	return result;
 }
 
+/* Whether a ready record of this time comes before all that is still coded. */
+static bool
+is_settled(const struct vmt_merge *merge, uint64_t time)
+{
+	return (merge->pending.count == 0 || time < merge->pending.items[0].time) &&
+	       (merge->ring_next == merge->ring_count ||
+		time < merge->ring_events[merge->ring_next].time);
+}
+
+/* Takes records from the first stretch as long as no other stretch has one before. False where it
+ * is empty, or must not be taken from before something is decoded. */
+static bool
+take_from_first(struct vmt_merge *merge)
+{
+	struct vmt_stretch *stretch = stretch_of(&merge->ready.items[0]);
+	const struct vmt_queue_item *second = vmt_queue_second(&merge->ready);
+	struct vmt_queue_item item = merge->ready.items[0];
+
+	while (is_settled(merge, item.time)) {
+		merge->batch[merge->batch_count++] = &stretch->records[stretch->next++];
+		if (stretch->next == stretch->count) {
+			vmt_queue_pop(&merge->ready);
+			merge->emptied = stretch;
+			return false;
+		}
+		item = item_of(stretch);
+		if (merge->batch_count == BATCH_RECORDS ||
+		    (second != NULL && vmt_queue_is_before(second, &item))) {
+			vmt_queue_replace(&merge->ready, item);
+			return true;
+		}
+	}
+	vmt_queue_replace(&merge->ready, item);
+	return false;
+}
+
+static int
+fill_batch(struct vmt_merge *merge, struct vmt_err *err)
+{
+	int result;
+
+	if (merge->emptied != NULL)
+		give_back(merge, merge->emptied);
+	merge->emptied = NULL;
+	merge->batch_count = 0;
+	merge->batch_next = 0;
+	result = make_ready(merge, err);
+	if (result != 0 || merge->ready.count == 0)
+		return result;
+	while (merge->batch_count < BATCH_RECORDS && take_from_first(merge))
+		;
+	return 0;
+}
+
+int
+vmt_merge_next_batch(struct vmt_merge *merge, const struct vmt_record *const **records,
+		     size_t *count, struct vmt_err *err)
+{
+	int result = fill_batch(merge, err);
+
+	*records = merge->batch;
+	*count = merge->batch_count;
+	merge->batch_next = merge->batch_count;
+	return result;
+}
+
 int
 vmt_merge_next(struct vmt_merge *merge, struct vmt_record *record, struct vmt_err *err)
 {
-	int result = make_ready(merge, err);
-	struct vmt_queue_item item;
+	int result = 0;
 
+	if (merge->batch_next == merge->batch_count)
+		result = fill_batch(merge, err);
 	record->kind = VMT_RECORD_END;
-	if (result != 0 || merge->ready.count == 0)
-		return result;
-	item = vmt_queue_pop(&merge->ready);
-	assert(item.value < merge->records_room);
-	*record = merge->records[item.value];
-	assert(record->kind != VMT_RECORD_END && record->time == item.time);
-	merge->records[item.value].time = merge->free_record;
-	merge->free_record = item.value;
-	return 0;
+	if (result == 0 && merge->batch_count > 0)
+		*record = *merge->batch[merge->batch_next++];
+	return result;
+}
+
+size_t
+vmt_merge_chunks_opened(const struct vmt_merge *merge)
+{
+	return merge->chunks_opened;
 }

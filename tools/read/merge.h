@@ -37,4 +37,12 @@ void vmt_merge_close(struct vmt_merge *merge);
 /* Next record; kind VMT_RECORD_END after the last. */
 int vmt_merge_next(struct vmt_merge *merge, struct vmt_record *record, struct vmt_err *err);
 
+/* The next records, as many as are at hand; *count is 0 after the last. Valid until the next call.
+ * Whoever takes records one by one takes no batches. */
+int vmt_merge_next_batch(struct vmt_merge *merge, const struct vmt_record *const **records,
+			 size_t *count, struct vmt_err *err);
+
+/* How many of the trace's chunks were decoded so far, for who wants to know how far it got. */
+size_t vmt_merge_chunks_opened(const struct vmt_merge *merge);
+
 #endif

@@ -3,12 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static bool
-is_before(const struct vmt_queue_item *a, const struct vmt_queue_item *b)
-{
-	return a->time < b->time || (a->time == b->time && a->order < b->order);
-}
-
 bool
 vmt_queue_push(struct vmt_queue *queue, struct vmt_queue_item item)
 {
@@ -24,7 +18,7 @@ vmt_queue_push(struct vmt_queue *queue, struct vmt_queue_item item)
 		queue->room = room;
 	}
 	queue->count++;
-	while (at > 0 && is_before(&item, &queue->items[(at - 1) / 2])) {
+	while (at > 0 && vmt_queue_is_before(&item, &queue->items[(at - 1) / 2])) {
 		queue->items[at] = queue->items[(at - 1) / 2];
 		at = (at - 1) / 2;
 	}
@@ -32,32 +26,51 @@ vmt_queue_push(struct vmt_queue *queue, struct vmt_queue_item item)
 	return true;
 }
 
-struct vmt_queue_item
-vmt_queue_pop(struct vmt_queue *queue)
+void
+vmt_queue_replace(struct vmt_queue *queue, struct vmt_queue_item item)
 {
-	struct vmt_queue_item first;
-	struct vmt_queue_item last;
 	size_t at = 0;
 
 	assert(queue->count > 0);
-	first = queue->items[0];
-	last = queue->items[--queue->count];
 	for (;;) {
 		size_t child = 2 * at + 1;
 
 		if (child >= queue->count)
 			break;
 		if (child + 1 < queue->count &&
-		    is_before(&queue->items[child + 1], &queue->items[child]))
+		    vmt_queue_is_before(&queue->items[child + 1], &queue->items[child]))
 			child++;
-		if (!is_before(&queue->items[child], &last))
+		if (!vmt_queue_is_before(&queue->items[child], &item))
 			break;
 		queue->items[at] = queue->items[child];
 		at = child;
 	}
+	queue->items[at] = item;
+}
+
+struct vmt_queue_item
+vmt_queue_pop(struct vmt_queue *queue)
+{
+	struct vmt_queue_item first;
+
+	assert(queue->count > 0);
+	first = queue->items[0];
+	queue->count--;
 	if (queue->count > 0)
-		queue->items[at] = last;
+		vmt_queue_replace(queue, queue->items[queue->count]);
 	return first;
+}
+
+const struct vmt_queue_item *
+vmt_queue_second(const struct vmt_queue *queue)
+{
+	const struct vmt_queue_item *items = queue->items;
+
+	if (queue->count < 2)
+		return NULL;
+	if (queue->count == 2 || vmt_queue_is_before(&items[1], &items[2]))
+		return &items[1];
+	return &items[2];
 }
 
 void

@@ -27,8 +27,20 @@ struct vmt_queue {
 /* False when there is no memory; the queue is as before. */
 bool vmt_queue_push(struct vmt_queue *queue, struct vmt_queue_item item);
 
+static inline bool
+vmt_queue_is_before(const struct vmt_queue_item *a, const struct vmt_queue_item *b)
+{
+	return a->time < b->time || (a->time == b->time && a->order < b->order);
+}
+
 /* Takes the first item out; the queue must not be empty. */
 struct vmt_queue_item vmt_queue_pop(struct vmt_queue *queue);
+
+/* Puts an item in the place of the first; the queue must not be empty. */
+void vmt_queue_replace(struct vmt_queue *queue, struct vmt_queue_item item);
+
+/* The item that would be first without the first, or NULL. Valid until a change. */
+const struct vmt_queue_item *vmt_queue_second(const struct vmt_queue *queue);
 
 void vmt_queue_free(struct vmt_queue *queue);
 
