@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -154,15 +155,27 @@ random_operations_equal_an_array(void **state)
 	}
 }
 
+static long
+peak_bytes(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_maxrss * 1024;
+}
+
 static void
 a_million_blocks_come_and_go(void **state)
 {
 	struct vmt_blocks *blocks = vmt_blocks_new();
+	long before = peak_bytes();
 	struct vmt_block block;
 
 	(void)state;
 	for (uint64_t i = 1; i <= 1000000; i++)
 		put(blocks, 0x7f0000000000 + i * 48, 33, (uint32_t)i);
+	/* 32 bytes a block, also while the table grew */
+	assert_in_range(peak_bytes() - before, 16000000, 32000000);
 	assert_int_equal(vmt_blocks_count(blocks), 1000000);
 	assert_int_equal(vmt_blocks_bytes(blocks), 33000000);
 	for (uint64_t i = 1000000; i >= 1; i--) {

@@ -36,6 +36,9 @@ bool vmt_blocks_take(struct vmt_blocks *blocks, uint64_t address, struct vmt_blo
 
 bool vmt_blocks_find(const struct vmt_blocks *blocks, uint64_t address, struct vmt_block *block);
 
+/* Brings the place of an address that will be asked for soon into the caches. */
+void vmt_blocks_prefetch(const struct vmt_blocks *blocks, uint64_t address);
+
 size_t vmt_blocks_count(const struct vmt_blocks *blocks);
 uint64_t vmt_blocks_bytes(const struct vmt_blocks *blocks); /* sum of their sizes */
 

@@ -52,6 +52,13 @@ vmt_replay_free(struct vmt_replay *replay)
 	free(replay);
 }
 
+void
+vmt_replay_drop_blocks(struct vmt_replay *replay)
+{
+	vmt_blocks_free(replay->blocks);
+	replay->blocks = NULL;
+}
+
 double
 vmt_replay_weight(const struct vmt_replay *replay, uint64_t size)
 {
@@ -105,6 +112,12 @@ put_block(struct vmt_replay *replay, const struct vmt_block *block)
 	return 0;
 }
 
+static struct vmt_site_key
+key_of(const struct vmt_event *event)
+{
+	return (struct vmt_site_key){.kind = event->kind, .stack = event->stack};
+}
+
 static int
 acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 {
@@ -112,9 +125,7 @@ acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 	struct vmt_site_entry *entry;
 	int status;
 
-	status = vmt_sites_intern(replay->sites,
-				  (struct vmt_site_key){.kind = event->kind, .stack = event->stack},
-				  &block.site);
+	status = vmt_sites_intern(replay->sites, key_of(event), &block.site);
 	if (!status)
 		status = put_block(replay, &block);
 	if (status)
@@ -201,6 +212,13 @@ apply_heap(struct vmt_replay *replay, const struct vmt_event *event)
 	}
 }
 
+void
+vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event)
+{
+	if (event->kind < VMT_EVENT_MMAP_BEGIN)
+		vmt_blocks_prefetch(replay->blocks, event->address);
+}
+
 static int
 add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 {
@@ -216,9 +234,7 @@ add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 		replay->malformed++;
 		return 0;
 	}
-	status = vmt_sites_intern(replay->sites,
-				  (struct vmt_site_key){.kind = event->kind, .stack = event->stack},
-				  &thread.site);
+	status = vmt_sites_intern(replay->sites, key_of(event), &thread.site);
 	if (!status)
 		status = vmt_threads_put(replay->threads, &thread);
 	if (status)

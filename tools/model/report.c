@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define GROWTH_PART 10u
+#define EXPECT_AHEAD 16u /* records: what it takes to hide a miss of every cache */
 #define PLATEAU_SLACK_BYTES (UINT64_C(512) << 10)
 
 static int
@@ -212,19 +213,37 @@ choose_growth(struct vmt_building *building)
 	    vmt_trace_time_ns(building->trace, building->growth_from);
 }
 
+/* What a record will need comes from memory while those before it are replayed. */
+static int
+take_batch(struct vmt_building *building, const struct vmt_record *const *records, size_t count,
+	   bool wanted, const char *path)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < count && !status; i++) {
+		size_t ahead = i + EXPECT_AHEAD;
+
+		if (ahead < count && records[ahead]->kind == VMT_RECORD_EVENT)
+			vmt_replay_expect(building->replay, &records[ahead]->event);
+		status = take_record(building, records[i], wanted, path);
+	}
+	return status;
+}
+
 static int
 replay_all(struct vmt_building *building, bool wanted, const char *path, struct vmt_err *err)
 {
-	struct vmt_record record = {0};
+	const struct vmt_record *const *records = NULL;
 	struct vmt_merge *merge = NULL;
+	size_t count = 0;
 	int status = vmt_merge_open(&merge, building->trace, err);
 
 	choose_growth(building);
 	while (!status) {
-		status = vmt_merge_next(merge, &record, err);
-		if (status || record.kind == VMT_RECORD_END)
+		status = vmt_merge_next_batch(merge, &records, &count, err);
+		if (status || count == 0)
 			break;
-		if (take_record(building, &record, wanted, path))
+		if (take_batch(building, records, count, wanted, path))
 			status = no_memory(err, path);
 	}
 	if (!status && wanted && !building->joined && join(building, path))
@@ -381,6 +400,7 @@ fill(struct vmt_building *building)
 	report->totals.unknown_releases = building->replay->unknown_releases;
 	report->totals.live_blocks = vmt_blocks_count(building->replay->blocks);
 	report->totals.live_block_bytes = vmt_blocks_bytes(building->replay->blocks);
+	vmt_replay_drop_blocks(building->replay);
 	if (!status)
 		status = vmt_coverage_fill(building);
 	if (!status)

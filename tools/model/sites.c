@@ -16,13 +16,19 @@ struct pending {
 	uint32_t loads_left;
 };
 
+/* The first variant of a key; NONE = empty. */
+struct slot {
+	struct vmt_site_key key;
+	uint32_t site;
+};
+
 struct vmt_sites {
 	const struct vmt_eras *eras;
 	struct vmt_stack_source source;
 	struct vmt_site_entry *entries;
 	uint32_t count;
 	uint32_t room;
-	uint32_t *index; /* open addressing: first variant of a key; NONE = empty */
+	struct slot *index; /* open addressing */
 	uint32_t index_mask;
 	uint32_t *spans; /* pool, append-only */
 	uint64_t spans_used;
@@ -68,14 +74,14 @@ same_key(struct vmt_site_key left, struct vmt_site_key right)
 	return left.stack == right.stack && left.kind == right.kind && left.advice == right.advice;
 }
 
-static uint32_t *
-entry_of(const struct vmt_sites *sites, struct vmt_site_key key)
+static struct slot *
+slot_of(const struct vmt_sites *sites, struct vmt_site_key key)
 {
-	uint32_t slot = hash_of(key) & sites->index_mask;
+	uint32_t at = hash_of(key) & sites->index_mask;
 
-	while (sites->index[slot] != NONE && !same_key(sites->entries[sites->index[slot]].key, key))
-		slot = (slot + 1) & sites->index_mask;
-	return &sites->index[slot];
+	while (sites->index[at].site != NONE && !same_key(sites->index[at].key, key))
+		at = (at + 1) & sites->index_mask;
+	return &sites->index[at];
 }
 
 /* Every variant is an entry, only the first made of each key is in the index. */
@@ -83,10 +89,10 @@ static void
 fill_index(struct vmt_sites *sites)
 {
 	for (uint32_t i = 0; i < sites->count; i++) {
-		uint32_t *slot = entry_of(sites, sites->entries[i].key);
+		struct slot *slot = slot_of(sites, sites->entries[i].key);
 
-		if (*slot == NONE)
-			*slot = i;
+		if (slot->site == NONE)
+			*slot = (struct slot){sites->entries[i].key, i};
 	}
 }
 
@@ -95,20 +101,23 @@ grow_entries(struct vmt_sites *sites)
 {
 	uint32_t room = sites->room ? sites->room * 2 : 256;
 	struct vmt_site_entry *entries;
-	uint32_t *index;
+	struct slot *index;
 
 	if (sites->count < sites->room)
 		return 0;
 	index = malloc((size_t)room * 2 * sizeof(*index));
-	if (!index)
-		return -ENOMEM;
-	entries = reallocarray(sites->entries, room, sizeof(*entries));
-	if (!entries) {
+	entries = aligned_alloc(_Alignof(struct vmt_site_entry), room * sizeof(*entries));
+	if (!index || !entries) {
 		free(index);
+		free(entries);
 		return -ENOMEM;
 	}
+	if (sites->count)
+		memcpy(entries, sites->entries, sites->count * sizeof(*entries));
+	free(sites->entries);
 	free(sites->index);
-	memset(index, 0xff, (size_t)room * 2 * sizeof(*index));
+	for (size_t i = 0; i < (size_t)room * 2; i++)
+		index[i].site = NONE;
 	sites->index = index;
 	sites->index_mask = room * 2 - 1;
 	sites->entries = entries;
@@ -240,14 +249,14 @@ find_variant_slow(struct vmt_sites *sites, uint32_t first, uint32_t *site)
 int
 vmt_sites_intern(struct vmt_sites *sites, struct vmt_site_key key, uint32_t *site)
 {
-	uint32_t first = sites->room ? *entry_of(sites, key) : NONE;
+	uint32_t first = sites->room ? slot_of(sites, key)->site : NONE;
 	int status;
 
 	if (first == NONE) {
 		status = add(sites, key, site);
 		if (!status) {
 			sites->entries[*site].newest = *site;
-			*entry_of(sites, key) = *site;
+			*slot_of(sites, key) = (struct slot){key, *site};
 		}
 		return status;
 	}
@@ -342,8 +351,8 @@ void
 vmt_sites_merge(struct vmt_sites *sites)
 {
 	for (uint32_t i = 0; sites->room && i <= sites->index_mask; i++)
-		if (sites->index[i] != NONE)
-			merge_chain(sites, sites->index[i]);
+		if (sites->index[i].site != NONE)
+			merge_chain(sites, sites->index[i].site);
 }
 
 uint64_t

@@ -46,18 +46,19 @@ struct vmt_site_key {
 	uint8_t kind;	 /* enum vmt_event_kind */
 };
 
+/* What every event of the heap touches comes first: one cache line of a site. */
 struct vmt_site_entry {
 	struct vmt_site_key key;
+	uint32_t era;	 /* in which the spans were last compared */
+	uint32_t newest; /* of the first variant alone: the one last used */
 	uint64_t exact[VMT_FIGURES];
 	double estimate[VMT_FIGURES];
 	uint64_t first_span; /* in the pool of spans, one for each frame */
 	uint32_t frames;
-	uint32_t era; /* in which the spans were last compared */
 	uint32_t next_variant;
-	uint32_t newest; /* of the first variant alone: the one last used */
-	bool estimated;	 /* some figure is an estimate */
-	bool pending;	 /* a frame without a module, that the next loads may explain */
-};
+	bool estimated; /* some figure is an estimate */
+	bool pending;	/* a frame without a module, that the next loads may explain */
+} __attribute__((aligned(64)));
 
 #define VMT_SITE_NONE UINT32_MAX
 
