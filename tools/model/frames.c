@@ -23,6 +23,9 @@ struct vmt_frames {
 	struct vmt_frame *pool;
 	size_t pool_count;
 	size_t pool_room;
+	struct vmt_frame *stack; /* of the site in hand */
+	size_t stack_count;
+	size_t stack_room;
 	uint32_t troubles;
 	char trouble[512];
 	unsigned char *troubled; /* by span: already counted */
@@ -54,6 +57,7 @@ vmt_frames_free(struct vmt_frames *frames)
 		return;
 	free(frames->lookups);
 	free(frames->pool);
+	free(frames->stack);
 	free(frames->troubled);
 	free(frames);
 }
@@ -210,21 +214,38 @@ is_tracer(const struct vmt_frames *frames, uint32_t span)
 }
 
 static int
-append(struct vmt_frames *frames, const struct lookup *found, struct vmt_stack_frames *stack,
-       size_t *room)
+append(struct vmt_frames *frames, const struct lookup *found)
 {
-	if (*room - stack->count < found->count) {
-		size_t larger = *room * 2 + found->count;
-		struct vmt_frame *items = reallocarray(stack->frames, larger, sizeof(*items));
+	size_t needed = frames->stack_count + found->count;
+
+	if (needed > frames->stack_room) {
+		size_t room = 2 * needed;
+		struct vmt_frame *items = reallocarray(frames->stack, room, sizeof(*items));
 
 		if (!items)
 			return -ENOMEM;
-		stack->frames = items;
-		*room = larger;
+		frames->stack = items;
+		frames->stack_room = room;
 	}
-	memcpy(stack->frames + stack->count, frames->pool + found->first,
-	       found->count * sizeof(*stack->frames));
-	stack->count += found->count;
+	memcpy(frames->stack + frames->stack_count, frames->pool + found->first,
+	       found->count * sizeof(*frames->stack));
+	frames->stack_count = needed;
+	return 0;
+}
+
+/* The stack that was put together, as the caller keeps it. */
+static int
+copy_stack(const struct vmt_frames *frames, struct vmt_stack_frames *stack)
+{
+	size_t bytes = frames->stack_count * sizeof(*stack->frames);
+
+	if (!bytes)
+		return 0;
+	stack->frames = malloc(bytes);
+	if (!stack->frames)
+		return -ENOMEM;
+	memcpy(stack->frames, frames->stack, bytes);
+	stack->count = frames->stack_count;
 	return 0;
 }
 
@@ -235,9 +256,9 @@ vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry
 	const uint32_t *spans = vmt_sites_spans(frames->input.sites, entry);
 	uint32_t count = 0;
 	const uint64_t *addresses = vmt_trace_stack(frames->input.trace, entry->key.stack, &count);
-	size_t room = 0;
 
 	*stack = (struct vmt_stack_frames){0};
+	frames->stack_count = 0;
 	for (uint32_t i = 0; addresses && i < count && i < entry->frames; i++) {
 		struct lookup found;
 		int status;
@@ -246,11 +267,11 @@ vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry
 			continue;
 		status = find(frames, addresses[i], spans[i], &found);
 		if (!status)
-			status = append(frames, &found, stack, &room);
+			status = append(frames, &found);
 		if (status)
 			return status;
 	}
-	return 0;
+	return copy_stack(frames, stack);
 }
 
 uint32_t

@@ -35,40 +35,40 @@ compare_frames(const struct vmt_frame *a, const struct vmt_frame *b)
 	return order;
 }
 
+/* A site and which of its frames are shown. */
 struct shown {
+	const struct vmt_site *site;
 	size_t first;
 	size_t end;
 };
 
 static struct shown
-shown_frames(const struct vmt_stack_frames *stack, size_t callers)
+show(const struct vmt_site *site, size_t callers)
 {
+	const struct vmt_stack_frames *stack = &site->stack;
 	size_t first = vmt_rank_owner(stack);
 	size_t depth = vmt_rank_depth(stack);
 	size_t most = first + 1 + callers;
 
 	if (first >= stack->count)
-		return (struct shown){0, 0};
+		return (struct shown){site, 0, 0};
 	if (depth <= first)
 		depth = first + 1;
-	return (struct shown){first, depth < most ? depth : most};
+	return (struct shown){site, first, depth < most ? depth : most};
 }
 
 static int
-compare_sites(const void *left, const void *right, void *context)
+compare_shown(const void *left, const void *right)
 {
-	const struct vmt_site *a = left;
-	const struct vmt_site *b = right;
-	size_t callers = *(const size_t *)context;
-	struct shown of_a = shown_frames(&a->stack, callers);
-	struct shown of_b = shown_frames(&b->stack, callers);
-	int order = strcmp(a->kind, b->kind);
+	const struct shown *a = left;
+	const struct shown *b = right;
+	int order = strcmp(a->site->kind, b->site->kind);
 
 	if (order == 0)
-		order = compare_numbers(of_a.end - of_a.first, of_b.end - of_b.first);
-	for (size_t i = 0; order == 0 && of_a.first + i < of_a.end; i++)
-		order = compare_frames(&a->stack.frames[of_a.first + i],
-				       &b->stack.frames[of_b.first + i]);
+		order = compare_numbers(a->end - a->first, b->end - b->first);
+	for (size_t i = 0; order == 0 && a->first + i < a->end; i++)
+		order = compare_frames(&a->site->stack.frames[a->first + i],
+				       &b->site->stack.frames[b->first + i]);
 	return order;
 }
 
@@ -90,25 +90,36 @@ add(struct vmt_site *row, const struct vmt_site *site)
 		row->stack_id = site->stack_id;
 }
 
+static size_t
+merge_sorted(const struct shown *shown, size_t count, struct vmt_site *rows)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0 && compare_shown(&shown[i - 1], &shown[i]) == 0)
+			add(&rows[used - 1], shown[i].site);
+		else
+			rows[used++] = *shown[i].site;
+	}
+	return used;
+}
+
 struct vmt_site *
 vmt_alike_merge(const struct vmt_report *report, size_t callers, size_t *count)
 {
 	struct vmt_site *rows = calloc(report->site_count + 1, sizeof(*rows));
-	size_t used = 0;
+	struct shown *shown = calloc(report->site_count + 1, sizeof(*shown));
 
 	*count = 0;
-	if (!rows || report->site_count == 0) {
+	if (!rows || !shown || report->site_count == 0) {
 		free(rows);
+		free(shown);
 		return NULL;
 	}
-	memcpy(rows, report->sites, report->site_count * sizeof(*rows));
-	qsort_r(rows, report->site_count, sizeof(*rows), compare_sites, &callers);
-	for (size_t i = 0; i < report->site_count; i++) {
-		if (used > 0 && compare_sites(&rows[used - 1], &rows[i], &callers) == 0)
-			add(&rows[used - 1], &rows[i]);
-		else
-			rows[used++] = rows[i];
-	}
-	*count = used;
+	for (size_t i = 0; i < report->site_count; i++)
+		shown[i] = show(&report->sites[i], callers);
+	qsort(shown, report->site_count, sizeof(*shown), compare_shown);
+	*count = merge_sorted(shown, report->site_count, rows);
+	free(shown);
 	return rows;
 }
