@@ -2,6 +2,7 @@
 #include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/limits.h"
+#include "tools/cmd/progress.h"
 #include "tools/cmd/screen.h"
 #include "tools/out/diff_json.h"
 #include "tools/out/diff_text.h"
@@ -104,10 +105,7 @@ vmt_diff_main(int argc, char **argv, struct vmt_err *err)
 		return result;
 	vmt_bounds_memory_of_machine();
 	for (int i = 0; i < 2 && result == 0; i++)
-		result = vmt_report_build(&reports[i], wanted.paths[i], &wanted.build, err);
-	/* EINVAL is a wrong command line's alone. */
-	if (result == -EINVAL)
-		result = -EBADMSG;
+		result = vmt_progress_build(&reports[i], wanted.paths[i], &wanted.build, err);
 	if (result == 0)
 		result = compare((const struct vmt_report *const[]){reports[0], reports[1]},
 				 &wanted, err);

@@ -1,6 +1,7 @@
 #include "tools/model/report.h"
 #include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
+#include "tools/cmd/progress.h"
 #include "tools/cmd/screen.h"
 #include "tools/out/json.h"
 #include "tools/out/text.h"
@@ -82,10 +83,7 @@ vmt_report_main(int argc, char **argv, struct vmt_err *err)
 	if (result < 0)
 		return result;
 	vmt_bounds_memory_of_machine();
-	result = vmt_report_build(&report, options.operands[0], &wanted.build, err);
-	/* EINVAL is a wrong command line's alone. */
-	if (result == -EINVAL)
-		result = -EBADMSG;
+	result = vmt_progress_build(&report, options.operands[0], &wanted.build, err);
 	if (result == 0)
 		result = print(report, &wanted, err);
 	vmt_report_free(report);

@@ -20,6 +20,7 @@ struct vmt_building {
 	struct vmt_strings *strings;
 
 	/* while it is built */
+	const struct vmt_report_options *options;
 	struct vmt_trace *trace;
 	struct vmt_replay *replay;
 	struct vmt_snapshot snapshot;
@@ -29,13 +30,21 @@ struct vmt_building {
 	struct vmt_go_owners *go_owners;
 	bool joined;
 	bool begun;	      /* past the events that list what was there before */
-	bool symbols;	      /* frames get functions and lines */
 	uint64_t last_time;   /* ticks */
 	uint64_t growth_from; /* ticks; 0 = passed, or there is none */
 	uint64_t last_event;  /* ticks */
 	uint64_t first_oom_kills;
 	bool oom_kills_known;
 };
+
+static inline void
+vmt_building_tell(const struct vmt_building *building, const char *doing, uint64_t done,
+		  uint64_t total)
+{
+	if (building->options->progress && total)
+		building->options->progress(building->options->progress_context, doing, done,
+					    total);
+}
 
 /* Classes, files, sites and advice, out of the replay and the join. */
 int vmt_rows_fill(struct vmt_building *building);

@@ -68,8 +68,8 @@ is_better(const struct vmt_snapshot_head *head, const struct vmt_snapshot_head *
 
 /* The snapshot that the report is about: NULL in *chosen where there is none. */
 static int
-choose_snapshot(struct vmt_building *building, const struct vmt_report_options *options,
-		const struct vmt_trace_chunk **chosen, struct vmt_err *err)
+choose_snapshot(struct vmt_building *building, const struct vmt_trace_chunk **chosen,
+		struct vmt_err *err)
 {
 	struct vmt_snapshot_head best = {0};
 	uint64_t peak_bytes = 0;
@@ -95,7 +95,7 @@ choose_snapshot(struct vmt_building *building, const struct vmt_report_options *
 		building->report.snapshot.count++;
 		if (head.resident_bytes > peak_bytes)
 			peak_bytes = head.resident_bytes;
-		if (is_better(&head, &best, peak_bytes, options,
+		if (is_better(&head, &best, peak_bytes, building->options,
 			      vmt_trace_time_ns(building->trace, head.time))) {
 			best = head;
 			*chosen = &chunks[i];
@@ -236,13 +236,17 @@ replay_all(struct vmt_building *building, bool wanted, const char *path, struct 
 	const struct vmt_record *const *records = NULL;
 	struct vmt_merge *merge = NULL;
 	size_t count = 0;
+	size_t chunks;
 	int status = vmt_merge_open(&merge, building->trace, err);
 
+	(void)vmt_trace_chunks(building->trace, &chunks);
 	choose_growth(building);
 	while (!status) {
 		status = vmt_merge_next_batch(merge, &records, &count, err);
 		if (status || count == 0)
 			break;
+		vmt_building_tell(building, "reading events", vmt_merge_chunks_opened(merge),
+				  chunks);
 		if (take_batch(building, records, count, wanted, path))
 			status = no_memory(err, path);
 	}
@@ -421,7 +425,7 @@ set_up_go(struct vmt_building *building, const struct vmt_head *head)
 	    .symbols = building->names,
 	};
 
-	if (!building->symbols && !head->go.version[0])
+	if (!building->options->symbols && !head->go.version[0])
 		return 0;
 	building->go_owners = vmt_go_owners_new(&input);
 	return building->go_owners ? 0 : -ENOMEM;
@@ -464,8 +468,7 @@ tear_down(struct vmt_building *building)
 }
 
 static int
-build(struct vmt_building *building, const char *path, const struct vmt_report_options *options,
-      struct vmt_err *err)
+build(struct vmt_building *building, const char *path, struct vmt_err *err)
 {
 	const struct vmt_trace_chunk *chosen;
 	int status = vmt_trace_open(&building->trace, path, err);
@@ -474,7 +477,7 @@ build(struct vmt_building *building, const char *path, const struct vmt_report_o
 		return status;
 	if (set_up(building))
 		return no_memory(err, path);
-	status = choose_snapshot(building, options, &chosen, err);
+	status = choose_snapshot(building, &chosen, err);
 	if (!status && chosen)
 		status = vmt_snapshot_read(&building->snapshot, building->trace, chosen, err);
 	if (!status)
@@ -494,8 +497,8 @@ vmt_report_build(struct vmt_report **report, const char *path,
 	*report = NULL;
 	if (!building)
 		return no_memory(err, path);
-	building->symbols = options->symbols;
-	status = build(building, path, options, err);
+	building->options = options;
+	status = build(building, path, err);
 	tear_down(building);
 	if (status)
 		vmt_report_free(&building->report);

@@ -206,6 +206,11 @@ struct vmt_report_options {
 	enum vmt_report_at at;
 	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it */
 	bool symbols;	    /* false: addresses and modules alone */
+
+	/* Called now and then while the report is made, where not NULL: what is being done, and how
+	 * much of it. total is never 0. */
+	void (*progress)(void *context, const char *doing, uint64_t done, uint64_t total);
+	void *progress_context;
 };
 
 /* What the process was started as; where the command line was left out, its program. */

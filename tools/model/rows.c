@@ -166,6 +166,7 @@ fill_sites(struct vmt_building *building, struct vmt_frames *frames)
 
 		if (is_empty(entry))
 			continue;
+		vmt_building_tell(building, "naming call sites", i, count);
 		if (entry->key.kind == VMT_EVENT_MADVISE) {
 			add_advice(report, entry);
 			stack = &report->advice[report->advice_count - 1].stack;
@@ -202,7 +203,7 @@ vmt_rows_fill(struct vmt_building *building)
 	    .eras = building->replay->eras,
 	    .sites = building->replay->sites,
 	    .strings = building->strings,
-	    .symbols = building->symbols ? building->names : NULL,
+	    .symbols = building->options->symbols ? building->names : NULL,
 	};
 	struct vmt_frames *frames = vmt_frames_new(&input);
 	int status = frames ? 0 : -ENOMEM;

@@ -1,0 +1,85 @@
+#include "tools/cmd/progress.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FIRST_NS UINT64_C(1000000000)
+#define BETWEEN_NS UINT64_C(100000000)
+
+static uint64_t
+clock_ns(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+void
+vmt_progress_begin(struct vmt_progress *progress, FILE *stream, uint64_t now_ns)
+{
+	*progress = (struct vmt_progress){
+	    .stream = stream,
+	    .on_terminal = isatty(fileno(stream)) == 1,
+	    .next_ns = now_ns + FIRST_NS,
+	};
+}
+
+/* Over the line that stands there, which may be longer. */
+static void
+show(struct vmt_progress *progress, const char *text, size_t bytes)
+{
+	int blanks = progress->shown_bytes > bytes ? (int)(progress->shown_bytes - bytes) : 0;
+
+	fprintf(progress->stream, "\r%s%*s%s", text, blanks, "", bytes == 0 ? "\r" : "");
+	fflush(progress->stream);
+	progress->shown_bytes = bytes;
+}
+
+void
+vmt_progress_tell(struct vmt_progress *progress, const char *doing, uint64_t done, uint64_t total,
+		  uint64_t now_ns)
+{
+	char line[80];
+	int bytes;
+
+	assert(total > 0);
+	if (!progress->on_terminal || now_ns < progress->next_ns)
+		return;
+	progress->next_ns = now_ns + BETWEEN_NS;
+	bytes = snprintf(line, sizeof(line), "vmtrace: %s: %.0f %%", doing,
+			 100.0 * (double)(done < total ? done : total) / (double)total);
+	if (bytes > 0 && (size_t)bytes < sizeof(line))
+		show(progress, line, (size_t)bytes);
+}
+
+void
+vmt_progress_end(struct vmt_progress *progress)
+{
+	if (progress->shown_bytes > 0)
+		show(progress, "", 0);
+}
+
+static void
+tell_now(void *context, const char *doing, uint64_t done, uint64_t total)
+{
+	vmt_progress_tell(context, doing, done, total, clock_ns());
+}
+
+int
+vmt_progress_build(struct vmt_report **report, const char *path,
+		   const struct vmt_report_options *options, struct vmt_err *err)
+{
+	struct vmt_report_options told = *options;
+	struct vmt_progress progress;
+	int result;
+
+	vmt_progress_begin(&progress, stderr, clock_ns());
+	told.progress = progress.on_terminal ? tell_now : NULL;
+	told.progress_context = &progress;
+	result = vmt_report_build(report, path, &told, err);
+	vmt_progress_end(&progress);
+	return result == -EINVAL ? -EBADMSG : result;
+}
