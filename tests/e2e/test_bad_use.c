@@ -113,7 +113,7 @@ test_foreign_files(void **state)
 	write_file(path, "hello, world, this is not a trace\n", 34);
 	expect((const char *const[]){vmtrace, "report", path, NULL}, 2, "not a vmtrace trace");
 	write_file(path, zeros, sizeof(zeros));
-	expect((const char *const[]){vmtrace, "dump", path, NULL}, 2, "not a vmtrace trace");
+	expect((const char *const[]){vmtrace, "dump", path, NULL}, 2, "holds nothing yet");
 }
 
 static void
