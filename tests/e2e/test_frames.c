@@ -18,6 +18,7 @@ static const struct expected cxx_frames[] = {
     {"storage::sum::operator+=", "operator+=", false},
     {"storage::inner", "inner", true},
     {"storage::outer", "outer", true},
+    {"storage::(anonymous namespace)::nest::pass", "nest::pass", true},
     {"storage::derived::fill", "fill", false},
     {"storage::run(", "::operator()", false},
     {"storage::run", "run", false},

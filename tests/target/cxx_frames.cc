@@ -14,7 +14,8 @@
 namespace storage
 {
 
-int line_grab, line_plus, line_inner, line_outer, line_fill, line_lambda, line_run, line_main;
+int line_grab, line_plus, line_inner, line_outer, line_pass, line_fill, line_lambda, line_run,
+    line_main;
 
 template <typename T, int count> struct pool {
 	T *slots;
@@ -52,6 +53,21 @@ outer(sum &total)
 	HERE(line_outer), inner(total);
 }
 
+namespace
+{
+
+// Without linkage, and so without a mangled name in the debug information.
+struct nest {
+	INLINE void
+	pass(sum &total) const
+	{
+		HERE(line_pass), outer(total);
+		asm volatile("");
+	}
+};
+
+} // namespace
+
 struct base {
 	virtual ~base() = default;
 	virtual void fill(sum &total) const = 0;
@@ -61,7 +77,7 @@ struct derived final : base {
 	NOINLINE void
 	fill(sum &total) const override
 	{
-		HERE(line_fill), outer(total);
+		HERE(line_fill), nest().pass(total);
 		asm volatile("");
 	}
 };
@@ -89,7 +105,7 @@ main()
 	base *volatile filler = new derived;
 
 	HERE(line_main), run(*filler, total);
-	std::printf("[%d,%d,%d,%d,%d,%d,%d,%d]\n", line_grab, line_plus, line_inner, line_outer,
-		    line_fill, line_lambda, line_run, line_main);
+	std::printf("[%d,%d,%d,%d,%d,%d,%d,%d,%d]\n", line_grab, line_plus, line_inner, line_outer,
+		    line_pass, line_fill, line_lambda, line_run, line_main);
 	return 0;
 }

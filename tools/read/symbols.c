@@ -101,11 +101,21 @@ keep(struct vmt_symbols *symbols, const char *string)
 }
 
 static const char *
-keep_name(struct vmt_symbols *symbols, const char *linkage_name, const char *name)
+keep_name(struct vmt_symbols *symbols, const struct vmt_symbols_dwarf_frame *frame)
 {
-	char *demangled = linkage_name ? vmt_demangle_name(linkage_name) : NULL;
-	const char *kept = keep(symbols, demangled ? demangled : name ? name : linkage_name);
+	char *demangled = frame->linkage_name ? vmt_demangle_name(frame->linkage_name) : NULL;
+	const char *name = frame->name ? frame->name : frame->linkage_name;
+	char scoped[2 * VMT_SYMBOLS_DWARF_SCOPE_BYTES];
+	const char *kept;
 
+	if (demangled) {
+		name = demangled;
+	} else if (name && frame->scope[0] &&
+		   strlen(name) < sizeof(scoped) - sizeof(frame->scope)) {
+		snprintf(scoped, sizeof(scoped), "%s%s", frame->scope, name);
+		name = scoped;
+	}
+	kept = keep(symbols, name);
 	free(demangled);
 	return kept;
 }
@@ -367,7 +377,7 @@ look_up_dwarf(struct vmt_symbols *symbols, const struct module *known, uint64_t 
 	for (size_t i = 0; i < count; i++)
 		frames[i] = (struct vmt_symbol){
 		    .function = is_go ? keep_go_name(symbols, found[i].name)
-				      : keep_name(symbols, found[i].linkage_name, found[i].name),
+				      : keep_name(symbols, &found[i]),
 		    .file = keep(symbols, is_go ? go_file(found[i].file) : found[i].file),
 		    .line = found[i].line,
 		    .inlined = found[i].inlined,

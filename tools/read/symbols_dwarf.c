@@ -1,5 +1,7 @@
 #include "tools/read/symbols_dwarf.h"
 
+#include "tools/read/ranges.h"
+
 #include <assert.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -10,23 +12,11 @@
 #define MAX_DEPTH 64u
 #define MAX_ENTRIES (UINT32_C(1) << 24)
 
-struct range {
-	uint64_t start;
-	uint64_t end;
-	uint64_t furthest; /* largest end of this and all ranges before it */
-	uint32_t unit;	   /* in ranges of units */
-	Dwarf_Off entry;   /* in ranges of functions: the entry's offset */
-};
-
-struct ranges {
-	struct range *items;
-	size_t count;
-	size_t room;
-};
-
 struct unit {
 	Dwarf_Die root;
-	struct ranges functions;
+	struct vmt_ranges functions;
+	struct vmt_ranges
+	    scopes; /* namespaces and types: not of addresses, but of entries' offsets */
 	bool indexed;
 };
 
@@ -35,31 +25,12 @@ struct vmt_symbols_dwarf {
 	struct unit *units;
 	size_t unit_count;
 	size_t unit_room;
-	struct ranges ranges;
+	struct vmt_ranges ranges;
 };
-
-static bool
-add_range(struct ranges *ranges, struct range range)
-{
-	/* Sections that the linker threw away leave ranges at 0 behind. */
-	if (range.start == 0 || range.end <= range.start)
-		return true;
-	if (ranges->count == ranges->room) {
-		size_t room = ranges->room ? 2 * ranges->room : 64;
-		struct range *grown = reallocarray(ranges->items, room, sizeof(*grown));
-
-		if (!grown)
-			return false;
-		ranges->items = grown;
-		ranges->room = room;
-	}
-	ranges->items[ranges->count++] = range;
-	return true;
-}
 
 /* Every range of an entry; false when out of memory. */
 static bool
-add_ranges_of(struct ranges *ranges, Dwarf_Die *die, uint32_t unit)
+add_ranges_of(struct vmt_ranges *ranges, Dwarf_Die *die, uint32_t unit)
 {
 	Dwarf_Addr base;
 	Dwarf_Addr start;
@@ -67,58 +38,12 @@ add_ranges_of(struct ranges *ranges, Dwarf_Die *die, uint32_t unit)
 	ptrdiff_t offset = 0;
 
 	while ((offset = dwarf_ranges(die, offset, &base, &start, &end)) > 0) {
-		struct range range = {start, end, 0, unit, dwarf_dieoffset(die)};
+		struct vmt_range range = {start, end, 0, unit, dwarf_dieoffset(die)};
 
-		if (!add_range(ranges, range))
+		if (!vmt_ranges_add(ranges, range))
 			return false;
 	}
 	return true;
-}
-
-static int
-compare_ranges(const void *left, const void *right)
-{
-	const struct range *a = left;
-	const struct range *b = right;
-
-	if (a->start != b->start)
-		return a->start < b->start ? -1 : 1;
-	/* the narrower one later: it is met first when walking back */
-	return a->end > b->end ? -1 : a->end < b->end;
-}
-
-static void
-settle_ranges(struct ranges *ranges)
-{
-	uint64_t furthest = 0;
-
-	if (ranges->count)
-		qsort(ranges->items, ranges->count, sizeof(*ranges->items), compare_ranges);
-	for (size_t i = 0; i < ranges->count; i++) {
-		if (ranges->items[i].end > furthest)
-			furthest = ranges->items[i].end;
-		ranges->items[i].furthest = furthest;
-	}
-}
-
-/* The range that covers the address and begins last. */
-static const struct range *
-find_range(const struct ranges *ranges, uint64_t address)
-{
-	size_t low = 0;
-
-	for (size_t high = ranges->count; low < high;) {
-		size_t middle = low + (high - low) / 2;
-
-		if (ranges->items[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	while (low-- > 0 && ranges->items[low].furthest > address)
-		if (ranges->items[low].end > address)
-			return &ranges->items[low];
-	return NULL;
 }
 
 static bool
@@ -140,9 +65,44 @@ holds_functions(int tag)
 	}
 }
 
+/* What names a function is looked for in. */
+static bool
+is_scope(int tag)
+{
+	return tag == DW_TAG_namespace || tag == DW_TAG_structure_type ||
+	       tag == DW_TAG_class_type || tag == DW_TAG_union_type;
+}
+
+struct index_walk {
+	struct unit *unit;
+	uint32_t budget;
+	Dwarf_Off last; /* offset of the entry that was met last */
+};
+
+static bool index_children(struct index_walk *walk, Dwarf_Die *parent, unsigned depth);
+
+/* The child itself, what lies in it, and from where to where that is. */
+static bool
+index_child(struct index_walk *walk, Dwarf_Die *child, int tag, unsigned depth)
+{
+	struct vmt_ranges *scopes = &walk->unit->scopes;
+	struct vmt_range scope = {.start = walk->last, .end = walk->last + 1, .entry = walk->last};
+	size_t place = scopes->count;
+
+	if (tag == DW_TAG_subprogram && !add_ranges_of(&walk->unit->functions, child, 0))
+		return false;
+	if (is_scope(tag) && !vmt_ranges_add(scopes, scope))
+		return false;
+	if (!index_children(walk, child, depth + 1))
+		return false;
+	if (is_scope(tag))
+		scopes->items[place].end = walk->last + 1;
+	return true;
+}
+
 /* Functions in the tree below parent: closures lie in types, which lie in blocks of functions. */
 static bool
-index_children(struct ranges *functions, Dwarf_Die *parent, unsigned depth, uint32_t *budget)
+index_children(struct index_walk *walk, Dwarf_Die *parent, unsigned depth)
 {
 	Dwarf_Die child;
 
@@ -151,13 +111,12 @@ index_children(struct ranges *functions, Dwarf_Die *parent, unsigned depth, uint
 	do {
 		int tag = dwarf_tag(&child);
 
-		if ((*budget)-- == 0)
+		if (walk->budget-- == 0)
 			return false;
 		if (!holds_functions(tag))
 			continue;
-		if (tag == DW_TAG_subprogram && !add_ranges_of(functions, &child, 0))
-			return false;
-		if (!index_children(functions, &child, depth + 1, budget))
+		walk->last = dwarf_dieoffset(&child);
+		if (!index_child(walk, &child, tag, depth))
 			return false;
 	} while (dwarf_siblingof(&child, &child) == 0);
 	return true;
@@ -166,13 +125,14 @@ index_children(struct ranges *functions, Dwarf_Die *parent, unsigned depth, uint
 static void
 index_functions(struct unit *unit)
 {
-	uint32_t budget = MAX_ENTRIES;
+	struct index_walk walk = {.unit = unit, .budget = MAX_ENTRIES};
 
 	if (unit->indexed)
 		return;
 	unit->indexed = true;
-	index_children(&unit->functions, &unit->root, 0, &budget);
-	settle_ranges(&unit->functions);
+	index_children(&walk, &unit->root, 0);
+	vmt_ranges_settle(&unit->functions);
+	vmt_ranges_settle(&unit->scopes);
 }
 
 static bool
@@ -200,10 +160,10 @@ add_unit(struct vmt_symbols_dwarf *dwarf, Dwarf_Die *root, Dwarf_Die *ranged)
 	/* A unit that does not say where its code is: its functions do. */
 	index_functions(unit);
 	for (size_t i = 0; i < unit->functions.count; i++) {
-		struct range range = unit->functions.items[i];
+		struct vmt_range range = unit->functions.items[i];
 
 		range.unit = number;
-		if (!add_range(&dwarf->ranges, range))
+		if (!vmt_ranges_add(&dwarf->ranges, range))
 			return false;
 	}
 	return true;
@@ -226,7 +186,7 @@ index_units(struct vmt_symbols_dwarf *dwarf)
 		if (!add_unit(dwarf, is_split ? &split : &root, &root))
 			break;
 	}
-	settle_ranges(&dwarf->ranges);
+	vmt_ranges_settle(&dwarf->ranges);
 }
 
 struct vmt_symbols_dwarf *
@@ -250,8 +210,10 @@ vmt_symbols_dwarf_close(struct vmt_symbols_dwarf *dwarf)
 {
 	if (!dwarf)
 		return;
-	for (size_t i = 0; i < dwarf->unit_count; i++)
+	for (size_t i = 0; i < dwarf->unit_count; i++) {
 		free(dwarf->units[i].functions.items);
+		free(dwarf->units[i].scopes.items);
+	}
 	free(dwarf->units);
 	free(dwarf->ranges.items);
 	dwarf_end(dwarf->dwarf);
@@ -266,13 +228,70 @@ attribute_text(Dwarf_Die *die, unsigned name)
 	return dwarf_formstring(dwarf_attr_integrate(die, name, &attribute));
 }
 
+/* Where the function was declared: there it stands within its namespaces and types. */
+static Dwarf_Die
+declaration_of(const Dwarf_Die *die)
+{
+	Dwarf_Die at = *die;
+
+	for (unsigned depth = 0; depth < MAX_DEPTH; depth++) {
+		Dwarf_Attribute attribute;
+		Dwarf_Die next;
+
+		if (!dwarf_attr(&at, DW_AT_abstract_origin, &attribute) &&
+		    !dwarf_attr(&at, DW_AT_specification, &attribute))
+			break;
+		if (!dwarf_formref_die(&attribute, &next))
+			break;
+		at = next;
+	}
+	return at;
+}
+
+/* Puts a scope's name before those in it; what has no room or no name is left out. */
 static void
-name_frame(struct vmt_symbols_dwarf_frame *frame, Dwarf_Die *die)
+prepend_scope(char scope[VMT_SYMBOLS_DWARF_SCOPE_BYTES], Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+	size_t used = strlen(scope);
+	size_t length;
+
+	if (!name && dwarf_tag(die) == DW_TAG_namespace)
+		name = "(anonymous namespace)";
+	length = name ? strlen(name) : 0;
+	if (!length || used + length + 2 >= VMT_SYMBOLS_DWARF_SCOPE_BYTES)
+		return;
+	memmove(scope + length + 2, scope, used + 1);
+	memcpy(scope, name, length);
+	scope[length] = ':';
+	scope[length + 1] = ':';
+}
+
+static void
+find_scope(const struct unit *unit, const Dwarf_Die *die, char scope[VMT_SYMBOLS_DWARF_SCOPE_BYTES])
+{
+	Dwarf_Die declaration = declaration_of(die);
+	Dwarf_Off offset = dwarf_dieoffset(&declaration);
+	const struct vmt_range *inner;
+	Dwarf_Die around;
+
+	if (declaration.cu != unit->root.cu)
+		return;
+	for (inner = vmt_ranges_find(&unit->scopes, offset); inner;
+	     inner = vmt_ranges_around(&unit->scopes, inner, offset))
+		if (dwarf_offdie(dwarf_cu_getdwarf(unit->root.cu), inner->entry, &around))
+			prepend_scope(scope, &around);
+}
+
+static void
+name_frame(const struct unit *unit, struct vmt_symbols_dwarf_frame *frame, Dwarf_Die *die)
 {
 	frame->name = attribute_text(die, DW_AT_name);
 	frame->linkage_name = attribute_text(die, DW_AT_linkage_name);
 	if (!frame->linkage_name)
 		frame->linkage_name = attribute_text(die, DW_AT_MIPS_linkage_name);
+	if (!frame->linkage_name)
+		find_scope(unit, die, frame->scope);
 	frame->inlined = dwarf_tag(die) == DW_TAG_inlined_subroutine;
 }
 
@@ -348,7 +367,7 @@ size_t
 vmt_symbols_dwarf_find(struct vmt_symbols_dwarf *dwarf, uint64_t address,
 		       struct vmt_symbols_dwarf_frame *frames, size_t room)
 {
-	const struct range *range = find_range(&dwarf->ranges, address);
+	const struct vmt_range *range = vmt_ranges_find(&dwarf->ranges, address);
 	Dwarf_Die chain[MAX_DEPTH];
 	Dwarf_Die function;
 	struct unit *unit;
@@ -361,7 +380,7 @@ vmt_symbols_dwarf_find(struct vmt_symbols_dwarf *dwarf, uint64_t address,
 	index_functions(unit);
 	memset(frames, 0, room * sizeof(*frames));
 	place_line(&frames[0], &unit->root, address);
-	range = find_range(&unit->functions, address);
+	range = vmt_ranges_find(&unit->functions, address);
 	if (range && dwarf_offdie(dwarf_cu_getdwarf(unit->root.cu), range->entry, &function))
 		count = find_chain(&function, address, chain);
 	if (count == 0)
@@ -370,7 +389,7 @@ vmt_symbols_dwarf_find(struct vmt_symbols_dwarf *dwarf, uint64_t address,
 	for (size_t i = 0; i < count && i < room; i++) {
 		Dwarf_Die *die = &chain[count - 1 - i];
 
-		name_frame(&frames[i], die);
+		name_frame(unit, &frames[i], die);
 		if (i + 1 < count && i + 1 < room)
 			place_call(&frames[i + 1], die, &unit->root);
 	}

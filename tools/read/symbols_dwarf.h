@@ -15,9 +15,12 @@
 
 struct vmt_symbols_dwarf;
 
+#define VMT_SYMBOLS_DWARF_SCOPE_BYTES 512u
+
 struct vmt_symbols_dwarf_frame {
-	const char *name;	  /* as written in the source; NULL = not known */
-	const char *linkage_name; /* mangled; NULL = none */
+	const char *name;			   /* as written in the source; NULL = not known */
+	const char *linkage_name;		   /* mangled; NULL = none */
+	char scope[VMT_SYMBOLS_DWARF_SCOPE_BYTES]; /* where there is none: "space::type::", or "" */
 	const char *file;
 	uint32_t line;
 	bool inlined;
