@@ -91,6 +91,8 @@ build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libi
 check_packages := g++ clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk
 
+bench_packages := heaptrack redis-server redis-tools sqlite3 jq libjemalloc2
+
 # Installs the packages of the list $(1) that are missing; says what to do where it can't.
 define install_missing
 	@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}\n' $$p 2>/dev/null | grep -q ' installed$$' || echo $$p; done); \
@@ -187,6 +189,10 @@ soak: deps ## the tests' long forms, and an hour of fuzzing
 bench: deps build ## what vmtrace costs, as ratios in one interleaved run
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk bench
 
+bench-workloads: deps build ## what it costs real programs: WORKLOADS="'redis' 'jq'" for some
+	$(call install_missing,$(bench_packages))
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk workloads
+
 # -- install ------------------------------------------------------------------------------------
 
 man_sources := $(wildcard docs/man/*.scd)
@@ -211,5 +217,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak bench man install clean help
+.PHONY: build deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak bench bench-workloads man install clean help
 .SECONDARY:

@@ -202,23 +202,20 @@ measure(const char *label, const char *command)
 }
 
 static void
-measure_report(void)
+measure_report(const char *what, const char *program)
 {
 	char command[8192];
 
-	printf("\nreport of 10 million events (5 million malloc/free pairs, all)\n");
+	printf("\nreport of %s\n", what);
 	snprintf(command, sizeof(command),
-		 "exec %s/vmtrace record -o %s/big.vmt --malloc all -- %s/bench/pair malloc 10 1 "
-		 "5000000 "
-		 ">/dev/null 2>&1",
-		 build, directory, build);
+		 "exec %s/vmtrace record -o %s/big.vmt --malloc all -- %s/bench/%s >/dev/null 2>&1",
+		 build, directory, build, program);
 	measure("record", command);
 	snprintf(command, sizeof(command), "exec %s/vmtrace report %s/big.vmt >/dev/null", build,
 		 directory);
 	measure("report", command);
 	snprintf(command, sizeof(command),
-		 "ls -l %s/big.vmt | awk '{print \"  trace bytes an event: \" $5 / 1e7}'",
-		 directory);
+		 "ls -l %s/big.vmt | awk '{print \"  MiB of trace: \" $5 / 1048576}'", directory);
 	if (system(command) != 0)
 		fprintf(stderr, "bench: no trace\n");
 	clean_directory();
@@ -265,7 +262,9 @@ main(int argc, char **argv)
 	compare("touch", "10 1 50000", rounds);
 	compare("madvise", "10 1 50000", rounds);
 	measure_sampler();
-	measure_report();
+	measure_report("50 million events: pairs of malloc and free", "pair malloc 10 1 25000000");
+	measure_report("10 million events: a million live blocks, 4096 stacks",
+		       "churn 1000000 4500000 1");
 	clean_directory();
 	return rmdir(directory) == 0 ? 0 : 1;
 }

@@ -5,9 +5,20 @@ endif
 BUILD ?= build
 ROUNDS ?= 5
 
-bench: $(BUILD)/bench/bench $(BUILD)/bench/pair $(BUILD)/libforward.so
+# A Go of the machine's own, or one of those that tests/go/fetch_go unpacks.
+GO ?= $(firstword $(shell command -v go) $(wildcard /opt/go-debian/*/usr/lib/go-*/bin/go) $(wildcard /usr/lib/go-*/bin/go))
+
+bench: $(BUILD)/bench/bench $(BUILD)/bench/churn $(BUILD)/bench/pair $(BUILD)/libforward.so
 	$(BUILD)/bench/bench $(abspath $(BUILD)) $(ROUNDS)
 	bench/go.sh $(BUILD) $(ROUNDS)
+
+workloads: $(addprefix $(BUILD)/bench/,workloads pair factor) $(if $(GO),$(BUILD)/bench/cgo)
+	$(BUILD)/bench/workloads $(abspath $(BUILD)) $(ROUNDS) $(WORKLOADS)
+
+$(BUILD)/bench/cgo: bench/cgo/main.go
+	@mkdir -p $(@D)
+	env GO111MODULE=off CGO_ENABLED=1 GOFLAGS= GOROOT=$(patsubst %/bin/go,%,$(realpath $(GO))) GOCACHE=$(abspath $(BUILD))/bench/go-cache \
+	  $(GO) build -o $@ $<
 
 $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
@@ -16,4 +27,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench
+.PHONY: bench workloads
