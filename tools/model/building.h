@@ -1,8 +1,9 @@
 /*
  * building.h: what do the parts of a report under construction share?
  *
- * Internal to model/: report.c reads the trace, rows.c and coverage.c fill in the report. Strings
- * of the report live in its set. Functions return 0 or a negative errno.
+ * Internal to model/: report.c makes it, report_events.c reads the trace, rows.c and coverage.c
+ * fill in the report. Strings of the report live in its set. Functions return 0 or a negative
+ * errno.
  */
 #ifndef VMT_BUILDING_H
 #define VMT_BUILDING_H
@@ -14,6 +15,8 @@
 #include "tools/model/residency.h"
 #include "tools/model/rss_line.h"
 #include "tools/read/trace.h"
+
+#include <errno.h>
 
 struct vmt_building {
 	struct vmt_report report; /* first: vmt_report_free gets a pointer to it */
@@ -37,6 +40,21 @@ struct vmt_building {
 	bool oom_kills_known;
 };
 
+/* The larger of two figures of which either may be VMT_FIGURE_UNKNOWN. */
+static inline uint64_t
+vmt_building_larger_known(uint64_t old, uint64_t new)
+{
+	if (old == VMT_FIGURE_UNKNOWN)
+		return new;
+	return new != VMT_FIGURE_UNKNOWN &&new > old ? new : old;
+}
+
+static inline int
+vmt_building_no_memory(struct vmt_err *err, const char *path)
+{
+	return vmt_err_set(err, ENOMEM, "%s: not enough memory to replay it", path);
+}
+
 static inline void
 vmt_building_tell(const struct vmt_building *building, const char *doing, uint64_t done,
 		  uint64_t total)
@@ -45,6 +63,10 @@ vmt_building_tell(const struct vmt_building *building, const char *doing, uint64
 		building->options->progress(building->options->progress_context, doing, done,
 					    total);
 }
+
+/* All events, and at the snapshot, where one is wanted, the join with it. */
+int vmt_report_events_replay(struct vmt_building *building, bool wanted, const char *path,
+			     struct vmt_err *err);
 
 /* Classes, files, sites and advice, out of the replay and the join. */
 int vmt_rows_fill(struct vmt_building *building);

@@ -1,0 +1,169 @@
+#include "tools/model/building.h"
+#include "tools/read/merge.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define GROWTH_PART 10u
+#define EXPECT_AHEAD 16u /* records: what it takes to hide a miss of every cache */
+
+static bool
+module_of(void *trace, uint32_t id, struct vmt_module *module)
+{
+	return vmt_trace_module(trace, id, module);
+}
+
+static const char *
+last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int
+join(struct vmt_building *building, const char *path)
+{
+	const struct vmt_head *head = vmt_trace_head(building->trace);
+	struct vmt_residency_options options = {
+	    .tracer_address = head->tracer_address,
+	    .trace_name = last_part(path),
+	    .trace_bytes = head->chunks_offset,
+	    .module = module_of,
+	    .context = building->trace,
+	    .go_owners = building->go_owners,
+	};
+
+	building->joined = true;
+	return vmt_residency_join(&building->residency, &building->snapshot, building->replay,
+				  &options);
+}
+
+static void
+take_usage(struct vmt_building *building, const struct vmt_usage *usage)
+{
+	struct vmt_report *report = &building->report;
+
+	vmt_rss_line_add(building->line, vmt_trace_time_ns(building->trace, usage->time),
+			 usage->rss_bytes);
+	report->cgroup.peak_bytes =
+	    vmt_building_larger_known(report->cgroup.peak_bytes, usage->cgroup_current_bytes);
+	report->cgroup.last_bytes = usage->cgroup_current_bytes;
+	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
+		report->cgroup.limit_bytes = usage->cgroup_limit_bytes;
+	if (usage->cgroup_oom_kills == VMT_FIGURE_UNKNOWN)
+		return;
+	if (!building->oom_kills_known)
+		building->first_oom_kills = usage->cgroup_oom_kills;
+	building->oom_kills_known = true;
+	if (usage->cgroup_oom_kills > building->first_oom_kills)
+		report->cgroup.oom_kills = usage->cgroup_oom_kills - building->first_oom_kills;
+}
+
+/* The first events list what was there before them. A snapshot may have come before the list was
+ * written, and is still explained by it. */
+static bool
+is_inventory(const struct vmt_building *building, const struct vmt_event *event)
+{
+	return !building->begun &&
+	       (event->kind == VMT_EVENT_PRESENT || event->kind == VMT_EVENT_MODULE_LOAD);
+}
+
+static int
+take_event(struct vmt_building *building, const struct vmt_event *event, bool wanted,
+	   const char *path)
+{
+	int status = 0;
+
+	building->report.loss.events++;
+	building->last_event = event->time;
+	if (building->growth_from && event->time >= building->growth_from) {
+		vmt_sites_mark(building->replay->sites);
+		building->growth_from = 0;
+	}
+	if (!is_inventory(building, event)) {
+		building->begun = true;
+		if (wanted && !building->joined && event->time > building->snapshot.head.time)
+			status = join(building, path);
+	}
+	return status ? status : vmt_replay_apply(building->replay, event);
+}
+
+static int
+take_record(struct vmt_building *building, const struct vmt_record *record, bool wanted,
+	    const char *path)
+{
+	if (record->time > building->last_time)
+		building->last_time = record->time;
+	if (record->kind == VMT_RECORD_USAGE)
+		take_usage(building, &record->usage);
+	if (record->kind != VMT_RECORD_EVENT)
+		return 0;
+	return take_event(building, &record->event, wanted, path);
+}
+
+/* What grew last is told of the last tenth before the last event that the collector wrote: a
+ * program may hang for long where memory is short, and allocate nothing. */
+static void
+choose_growth(struct vmt_building *building)
+{
+	uint64_t first = vmt_trace_head(building->trace)->clock_start.ticks;
+	uint64_t last = 0;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_EVENTS && chunks[i].header.time_max > last)
+			last = chunks[i].header.time_max;
+	if (last <= first)
+		return;
+	building->growth_from = last - (last - first) / GROWTH_PART;
+	building->report.process.growth_from_ns =
+	    vmt_trace_time_ns(building->trace, building->growth_from);
+}
+
+/* What a record will need comes from memory while those before it are replayed. */
+static int
+take_batch(struct vmt_building *building, const struct vmt_record *const *records, size_t count,
+	   bool wanted, const char *path)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < count && !status; i++) {
+		size_t ahead = i + EXPECT_AHEAD;
+
+		if (ahead < count && records[ahead]->kind == VMT_RECORD_EVENT)
+			vmt_replay_expect(building->replay, &records[ahead]->event);
+		status = take_record(building, records[i], wanted, path);
+	}
+	return status;
+}
+
+int
+vmt_report_events_replay(struct vmt_building *building, bool wanted, const char *path,
+			 struct vmt_err *err)
+{
+	const struct vmt_record *const *records = NULL;
+	struct vmt_merge *merge = NULL;
+	size_t count = 0;
+	size_t chunks;
+	int status = vmt_merge_open(&merge, building->trace, err);
+
+	(void)vmt_trace_chunks(building->trace, &chunks);
+	choose_growth(building);
+	while (!status) {
+		status = vmt_merge_next_batch(merge, &records, &count, err);
+		if (status || count == 0)
+			break;
+		vmt_building_tell(building, "reading events", vmt_merge_chunks_opened(merge),
+				  chunks);
+		if (take_batch(building, records, count, wanted, path))
+			status = vmt_building_no_memory(err, path);
+	}
+	if (!status && wanted && !building->joined && join(building, path))
+		status = vmt_building_no_memory(err, path);
+	if (building->growth_from)
+		vmt_sites_mark(building->replay->sites);
+	vmt_merge_close(merge);
+	return status;
+}
