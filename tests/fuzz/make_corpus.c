@@ -32,32 +32,6 @@ write_seed(const char *target, const char *name, const void *bytes, size_t lengt
 }
 
 static void
-add_go(struct build_trace *build)
-{
-	struct vmt_head *head = build_trace_head(build);
-	struct vmt_chunk chunk = {
-	    .kind = VMT_CHUNK_GO, .time_min = BUILD_START + 99, .time_max = BUILD_START + 99};
-	struct {
-		struct vmt_go_counters head;
-		struct vmt_go_object object;
-		uint64_t words[32];
-	} payload = {.head = {.time = BUILD_START + 99, .snapshot = 1, .objects = 1},
-		     .object = {.address = 0x401000,
-				.bytes = sizeof(payload.words),
-				.symbol = "runtime.memstats"}};
-
-	strcpy(head->go.version, "go1.24.4");
-	head->go.sites_count = 1;
-	head->go.sites[0].address = 0x401100;
-	strcpy(head->go.sites[0].symbol, "runtime.madvise.abi0");
-	head->go.objects_count = 1;
-	head->go.objects[0] = payload.object;
-	head->go.text_low = 0x401000;
-	head->go.text_high = 0x402000;
-	build_trace_chunk(build, &chunk, &payload, sizeof(payload));
-}
-
-static void
 write_traces(void)
 {
 	struct build_trace *plain = sample_trace_new(NULL);
@@ -67,7 +41,7 @@ write_traces(void)
 	write_seed("trace", "packed", packed->bytes, packed->length);
 	write_seed("trace", "no-end", plain->bytes, plain->last_chunk);
 	write_seed("trace", "no-chunks", plain->bytes, build_trace_head(plain)->chunks_offset);
-	add_go(plain);
+	sample_trace_add_go(plain);
 	write_seed("trace", "go", plain->bytes, plain->length);
 	build_trace_free(plain);
 	build_trace_free(packed);

@@ -150,4 +150,31 @@ sample_trace_new(size_t (*compress)(void *, size_t, const void *, size_t))
 	return build;
 }
 
+/* A Go runtime in the victim, with a chunk of its counters. */
+static inline void
+sample_trace_add_go(struct build_trace *build)
+{
+	struct vmt_head *head = build_trace_head(build);
+	struct vmt_chunk chunk = {
+	    .kind = VMT_CHUNK_GO, .time_min = BUILD_START + 99, .time_max = BUILD_START + 99};
+	struct {
+		struct vmt_go_counters head;
+		struct vmt_go_object object;
+		uint64_t words[32];
+	} payload = {.head = {.time = BUILD_START + 99, .snapshot = 1, .objects = 1},
+		     .object = {.address = 0x401000,
+				.bytes = sizeof(payload.words),
+				.symbol = "runtime.memstats"}};
+
+	strcpy(head->go.version, "go1.24.4");
+	head->go.sites_count = 1;
+	head->go.sites[0].address = 0x401100;
+	strcpy(head->go.sites[0].symbol, "runtime.madvise.abi0");
+	head->go.objects_count = 1;
+	head->go.objects[0] = payload.object;
+	head->go.text_low = 0x401000;
+	head->go.text_high = 0x402000;
+	build_trace_chunk(build, &chunk, &payload, sizeof(payload));
+}
+
 #endif

@@ -3,6 +3,7 @@
  * reads a trace must end, in bounded memory, with a report or an error.
  */
 #include "tests/fuzz/seal_trace.h"
+#include "tests/soak.h"
 #include "tests/unit/read_all.h"
 #include "tests/unit/sample_trace.h"
 #include "tools/read/zstd.h"
@@ -325,6 +326,62 @@ modules_may_lie_anywhere(void **state)
 	build_trace_free(build);
 }
 
+static void
+what_is_left_of_a_trace_is_explained(void **state)
+{
+	struct build_trace *build = make_sample();
+
+	(void)state;
+	for (size_t length = 0; length < build->length; length += (size_t)soak_count(127, 1))
+		read_bytes(build->bytes, length);
+	build_trace_free(build);
+}
+
+/* As the writer's checksums do not know it, and as if they did. */
+static void
+any_bit_may_be_wrong(void **state)
+{
+	struct build_trace *build = make_sample();
+	size_t step = (size_t)soak_count(211, 1);
+
+	(void)state;
+	for (size_t bit = 0; bit < build->length * 8; bit += step) {
+		unsigned char *byte = &build->bytes[bit / 8];
+		unsigned char kept = *byte;
+
+		*byte ^= (unsigned char)(1u << bit % 8);
+		read_bytes(build->bytes, build->length);
+		seal_trace(build->bytes, build->length);
+		read_bytes(build->bytes, build->length);
+		*byte = kept;
+		seal_trace(build->bytes, build->length);
+	}
+	build_trace_free(build);
+}
+
+/* Why there are no counters is told by who looked for the program, and said after that is gone. */
+static void
+a_go_program_may_be_gone(void **state)
+{
+	static const struct vmt_report_options options = {.at = VMT_AT_END};
+	struct build_trace *build = make_sample();
+	struct vmt_report *report;
+	struct vmt_err err = {""};
+	char path[BUILD_PATH_BYTES];
+	int fd;
+
+	(void)state;
+	sample_trace_add_go(build);
+	fd = build_trace_memfd(build, path);
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
+	assert_non_null(report->go.uncounted);
+	assert_string_equal(report->go.uncounted, "file is gone or not readable");
+	vmt_report_free(report);
+	read_all(path);
+	close(fd);
+	build_trace_free(build);
+}
+
 int
 main(void)
 {
@@ -336,6 +393,9 @@ main(void)
 	    cmocka_unit_test(tables_may_claim_anything),
 	    cmocka_unit_test(chunks_may_claim_anything),
 	    cmocka_unit_test(times_may_be_anything),
+	    cmocka_unit_test(what_is_left_of_a_trace_is_explained),
+	    cmocka_unit_test(any_bit_may_be_wrong),
+	    cmocka_unit_test(a_go_program_may_be_gone),
 	    cmocka_unit_test(modules_may_lie_anywhere),
 	};
 

@@ -65,7 +65,12 @@ lay_out(const struct vmt_building *building, const struct vmt_go *go, struct vmt
 	if (!vmt_lookup_has_debug(building->names, &module)) {
 		const char *trouble = vmt_lookup_trouble(building->names, &module);
 
-		return trouble && !strstr(trouble, "no debug information")
+		/* The report outlives who says it. */
+		if (trouble && !strstr(trouble, "no debug information"))
+			trouble = vmt_strings_intern(building->strings, trouble, strlen(trouble));
+		else
+			trouble = NULL;
+		return trouble
 			   ? trouble
 			   : "the program has no debug information (-ldflags -w): the layout of "
 			     "its runtime's counters is not known";
