@@ -7,6 +7,7 @@
 #include "collect/cgroup.h"
 #include "collect/procfs.h"
 #include "format/codec.h"
+#include "format/columns.h"
 #include "format/module_table.h"
 #include "format/stack_table.h"
 #include "tools/out/units.h"
@@ -35,20 +36,22 @@ touch(const void *bytes, size_t length)
 static void
 fuzz_events(const uint8_t *data, size_t size)
 {
-	unsigned char coded[VMT_CODEC_EVENT_MAX_BYTES];
-	struct vmt_decoder decoder;
+	static unsigned char coded[VMT_COLUMNS_ROOM(1)];
+	struct vmt_columns_decoder decoder;
 	struct vmt_event event;
 
-	vmt_codec_begin_decode(&decoder, data, size);
-	while (decoder.at < decoder.end && vmt_codec_get_event(&decoder, &event)) {
-		struct vmt_encoder encoder;
-		struct vmt_decoder again;
+	if (!vmt_columns_begin_decode(&decoder, data, size))
+		return;
+	while (!vmt_columns_is_done(&decoder) && vmt_columns_get(&decoder, &event)) {
+		struct vmt_columns_encoder encoder;
+		struct vmt_columns_decoder again;
 		struct vmt_event copy;
 
-		vmt_codec_begin_encode(&encoder, coded, sizeof(coded));
-		MUST(vmt_codec_put_event(&encoder, &event));
-		vmt_codec_begin_decode(&again, coded, (size_t)(encoder.at - coded));
-		MUST(vmt_codec_get_event(&again, &copy) && again.at == again.end);
+		vmt_columns_begin_encode(&encoder, coded, sizeof(coded), 1);
+		if (!vmt_columns_put(&encoder, &event))
+			continue; /* a kind that nobody writes */
+		MUST(vmt_columns_begin_decode(&again, coded, vmt_columns_end_encode(&encoder)));
+		MUST(vmt_columns_get(&again, &copy) && vmt_columns_is_done(&again));
 		MUST(memcmp(&copy, &event, sizeof(event)) == 0);
 	}
 }

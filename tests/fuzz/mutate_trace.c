@@ -7,6 +7,7 @@
  * a region of the head is changed in place. Sequence numbers and checksums are made right after it,
  * but for one time in sixteen. Linked with fuzz_trace.c alone.
  */
+#include "format/columns.h"
 #include "tests/fuzz/seal_trace.h"
 #include "tests/unit/build_trace.h"
 
@@ -228,13 +229,14 @@ static uint32_t
 take_events(const struct work *work, size_t i, struct vmt_event *events)
 {
 	struct vmt_chunk chunk = header_of(work, i);
-	struct vmt_decoder decoder;
+	struct vmt_columns_decoder decoder;
 	uint32_t count = 0;
 
-	vmt_codec_begin_decode(&decoder, work->bytes + work->at[i] + sizeof(chunk),
-			       chunk.payload_bytes);
-	while (count < MAX_EVENTS && decoder.at < decoder.end &&
-	       vmt_codec_get_event(&decoder, &events[count]))
+	if (!vmt_columns_begin_decode(&decoder, work->bytes + work->at[i] + sizeof(chunk),
+				      chunk.payload_bytes))
+		return 0;
+	while (count < MAX_EVENTS && !vmt_columns_is_done(&decoder) &&
+	       vmt_columns_get(&decoder, &events[count]))
 		count++;
 	return count;
 }
@@ -243,24 +245,24 @@ static void
 put_events(struct work *work, size_t i, const struct vmt_event *events, uint32_t count)
 {
 	struct vmt_chunk chunk = header_of(work, i);
-	size_t room = (size_t)(count + 1) * VMT_CODEC_EVENT_MAX_BYTES;
+	size_t room = VMT_COLUMNS_ROOM(count);
 	uint8_t *payload = malloc(room);
-	struct vmt_encoder encoder;
+	struct vmt_columns_encoder encoder;
 
 	if (payload == NULL)
 		abort();
 	chunk.events = 0;
 	chunk.time_min = UINT64_MAX;
 	chunk.time_max = 0;
-	vmt_codec_begin_encode(&encoder, payload, room);
-	for (uint32_t k = 0; k < count && vmt_codec_put_event(&encoder, &events[k]); k++) {
+	vmt_columns_begin_encode(&encoder, payload, room, 1);
+	for (uint32_t k = 0; k < count && vmt_columns_put(&encoder, &events[k]); k++) {
 		chunk.events++;
 		if (events[k].time < chunk.time_min)
 			chunk.time_min = events[k].time;
 		if (events[k].time > chunk.time_max)
 			chunk.time_max = events[k].time;
 	}
-	put_payload(work, i, &chunk, payload, (size_t)(encoder.at - payload));
+	put_payload(work, i, &chunk, payload, vmt_columns_end_encode(&encoder));
 	free(payload);
 }
 
