@@ -1,6 +1,7 @@
 #include "preload/next.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 
 #define HIDDEN_VERSION 0x8000u
 
@@ -100,6 +101,9 @@ ElfW(Sym) * vmt_next_symbol(const struct vmt_next_symbols *file, const char *nam
 	return file->gnu_hash ? find_by_gnu_hash(file, name) : find_by_hash(file, name);
 }
 
+/* An indirect function is chosen by this one, as the loader would call it. */
+typedef void *(*choose_function)(unsigned long hwcap);
+
 struct search {
 	const char *name;
 	bool started; /* the files looked at from here on count */
@@ -122,6 +126,7 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 	const ElfW(Dyn) *dynamic = dynamic_of(info);
 	struct vmt_next_symbols file;
 	ElfW(Sym) * symbol;
+	unsigned type;
 
 	(void)size;
 	if (!search->started) {
@@ -131,9 +136,12 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 	if (!dynamic || !vmt_next_describe(&file, info->dlpi_addr, dynamic))
 		return 0;
 	symbol = vmt_next_symbol(&file, search->name);
-	if (!symbol || ELF64_ST_TYPE(symbol->st_info) != STT_FUNC)
+	type = symbol ? ELF64_ST_TYPE(symbol->st_info) : STT_NOTYPE;
+	if (type != STT_FUNC && type != STT_GNU_IFUNC)
 		return 0;
 	search->found = (void *)(file.base + symbol->st_value);
+	if (type == STT_GNU_IFUNC)
+		search->found = ((choose_function)search->found)(getauxval(AT_HWCAP));
 	return 1;
 }
 

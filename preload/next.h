@@ -1,10 +1,11 @@
 /*
  * next.h: what comes before and after us in the loader's order?
  *
- * Where is a symbol, if the loader offers no dlsym; and are we the first copy of this library?
+ * Where is a function defined, behind this library or at all; and are we the first copy of it?
  * Walks the loaded files in that order (dl_iterate_phdr) and looks the name up in their
  * DT_GNU_HASH or DT_HASH tables (System V gABI chapter 5; the GNU hash as in glibc's
  * elf/dl-lookup.c). Takes default versions of functions only. Set-up only: takes the loader's lock.
+ * Unlike dlsym it never allocates.
  */
 #ifndef VMT_NEXT_H
 #define VMT_NEXT_H

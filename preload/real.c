@@ -97,12 +97,6 @@ vmt_real_arena_size(const void *block)
 	return header.size;
 }
 
-static void *
-look_up(const char *name)
-{
-	return oldest_dlsym ? oldest_dlsym(RTLD_NEXT, name) : vmt_next_find(name, true);
-}
-
 /* A table without an allocator would crash the program at its next call. */
 static void
 complete_heap(struct vmt_real *table)
@@ -122,7 +116,11 @@ complete_heap(struct vmt_real *table)
 #define LOOKED_UP_PROCESS 1
 #define LOOKED_UP_LOAD 1
 
-/* Threads that come here together write the same answers: the stores of members are word-sized. */
+/*
+ * Threads that come here together write the same answers: the stores of members are word-sized.
+ * Not by dlsym, which allocates to say that a name is absent: an allocator that maps its first
+ * memory may bring us here while it holds a lock.
+ */
 const struct vmt_real *
 vmt_real_resolve_slow(void)
 {
@@ -135,12 +133,10 @@ vmt_real_resolve_slow(void)
 	thread->resolving = 1;
 #define VMT_HOOK(name, family, result, parameters)                                                 \
 	if (LOOKED_UP_##family)                                                                    \
-		found.name = (__typeof__(found.name))look_up(#name);
+		found.name = (__typeof__(found.name))vmt_next_find(#name, true);
 #include "preload/hooks.def"
 #undef VMT_HOOK
 	complete_heap(&found);
-	if (oldest_dlerror)
-		oldest_dlerror(); /* the program shall not find our failed look-ups in it */
 #define VMT_HOOK(name, family, result, parameters)                                                 \
 	vmt_atomic_store_relaxed(&vmt_real_table.name, found.name);
 #include "preload/hooks.def"

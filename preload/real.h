@@ -6,9 +6,9 @@
  * stay NULL (_Fork, execveat, cfree, malloc_usable_size and family NEW may be missing: test them).
  * Members of family MAP are always NULL: those hooks issue the system call themselves.
  *
- * dlsym itself may allocate. What a thread asks for while it is looking names up is served from a
- * static arena; such blocks are known by their address for ever (vmt_real_arena_owns), are never
- * reused, and must never reach the next free or realloc.
+ * What a thread asks for while it is looking names up (a loader's or a signal handler's allocation)
+ * is served from a static arena; such blocks are known by their address for ever
+ * (vmt_real_arena_owns), are never reused, and must never reach the next free or realloc.
  *
  * Thread safe: looking up twice gives the same answers. Signal safe once looked up.
  */
