@@ -96,6 +96,20 @@ counts_have_commas(void **state)
 }
 
 static void
+shares_are_whole_percents(void **state)
+{
+	char text[VMT_UNITS_RATIO_BYTES];
+
+	(void)state;
+	assert_string_equal(vmt_units_ratio(text, 54, 100), "54 %");
+	assert_string_equal(vmt_units_ratio(text, 1, 100000), "<1 %");
+	assert_string_equal(vmt_units_ratio(text, 0, 100000), "0 %");
+	assert_string_equal(vmt_units_ratio(text, 7, 0), "-");
+	vmt_units_ratio(text, UINT64_MAX, 1);
+	assert_in_range(strlen(text), 1, sizeof(text) - 1);
+}
+
+static void
 sizes_are_read(void **state)
 {
 	static const struct {
@@ -150,6 +164,7 @@ main(void)
 	    cmocka_unit_test(durations_are_written_for_people),
 	    cmocka_unit_test(nothing_overruns_its_buffer),
 	    cmocka_unit_test(counts_have_commas),
+	    cmocka_unit_test(shares_are_whole_percents),
 	    cmocka_unit_test(sizes_are_read),
 	    cmocka_unit_test(times_are_read),
 	};

@@ -80,20 +80,6 @@ add_module(struct vmt_diff_key *key, const char *module, const char *exe)
 	add_text(key, base, library_length(base));
 }
 
-static bool
-is_library(const struct vmt_frame *frame)
-{
-	static const char *const names[] = {
-	    "libc.so",	"libc-",   "libpthread", "ld-linux",	 "libstdc++.so", "libc++.so",
-	    "libgcc_s", "libm.so", "libvmtrace", "libc++abi.so", "ld-musl",	 "[vdso]"};
-	const char *base = frame->module ? base_name(frame->module) : "";
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (starts_with(base, names[i]))
-			return true;
-	return false;
-}
-
 /* Go's packages of the runtime, and the C and assembly between it and the program's C. */
 static bool
 is_go_runtime(const struct vmt_frame *frame)
@@ -111,7 +97,7 @@ is_go_runtime(const struct vmt_frame *frame)
 static bool
 is_own(const struct vmt_frame *frame)
 {
-	return frame->function && !is_library(frame) && !is_go_runtime(frame) &&
+	return frame->function && !vmt_report_is_c_library(frame) && !is_go_runtime(frame) &&
 	       strcmp(frame->function, "_start") != 0;
 }
 
@@ -171,7 +157,7 @@ add_purpose(struct vmt_diff_key *key, const struct vmt_site *site)
 	for (size_t i = 0; i < site->stack.count; i++) {
 		const struct vmt_frame *frame = &site->stack.frames[i];
 
-		if (!frame->function && !is_library(frame))
+		if (!frame->function && !vmt_report_is_c_library(frame))
 			return false;
 		if (frame->function && !(purpose && starts_with(purpose, "runtime.(*")))
 			purpose = frame->function;
@@ -213,7 +199,7 @@ vmt_diff_key_is_runtime(const struct vmt_site *site)
 	for (size_t i = 0; i < site->stack.count; i++) {
 		const struct vmt_frame *frame = &site->stack.frames[i];
 
-		if (!frame->function || is_library(frame) ||
+		if (!frame->function || vmt_report_is_c_library(frame) ||
 		    starts_with(frame->function, "x_cgo_") || starts_with(frame->function, "_cgo_"))
 			continue;
 		return is_go_runtime(frame);

@@ -213,6 +213,10 @@ struct vmt_report_options {
 	void *progress_context;
 };
 
+/* Whether code is of the C or C++ library, the loader or this tracer: it serves callers, and is
+ * seldom what somebody looks for. */
+bool vmt_report_is_c_library(const struct vmt_frame *frame);
+
 /* What the process was started as; where the command line was left out, its program. */
 static inline const char *
 vmt_report_command(const struct vmt_report *report)

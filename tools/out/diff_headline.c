@@ -2,37 +2,15 @@
 
 #include "format/chunk.h"
 #include "tools/out/rank.h"
+#include "tools/out/sentence.h"
 #include "tools/out/text.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 /* The kernel's counter alone is off by some of that. */
 #define MISSED_WORTH_NAMING_BYTES (UINT64_C(1) << 20)
-
-struct sentence {
-	char *text;
-	size_t bytes;
-	size_t used;
-};
-
-__attribute__((format(printf, 2, 3))) static void
-say(struct sentence *sentence, const char *format, ...)
-{
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(sentence->text + sentence->used, sentence->bytes - sentence->used,
-			   format, arguments);
-	va_end(arguments);
-	assert(length >= 0);
-	sentence->used += (size_t)length;
-	if (sentence->used >= sentence->bytes)
-		sentence->used = sentence->bytes - 1;
-}
 
 const char *
 vmt_diff_headline_change(char text[VMT_DIFF_HEADLINE_CHANGE_BYTES],
@@ -47,23 +25,24 @@ vmt_diff_headline_change(char text[VMT_DIFF_HEADLINE_CHANGE_BYTES],
 
 /* "+384 MiB (+45 %)"; beyond tenfold the two figures say more than a percentage. */
 static void
-say_change(struct sentence *sentence, const struct vmt_diff_figure *figure)
+say_change(struct vmt_sentence *sentence, const struct vmt_diff_figure *figure)
 {
 	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
 	char before[VMT_UNITS_BYTES];
 	char after[VMT_UNITS_BYTES];
 
-	say(sentence, "%s", vmt_diff_headline_change(change, figure));
+	vmt_sentence_say(sentence, "%s", vmt_diff_headline_change(change, figure));
 	if (figure->b / 10 >= figure->a || figure->a / 10 >= figure->b)
-		say(sentence, " (from %s to %s)", vmt_units_bytes(before, figure->a),
-		    vmt_units_bytes(after, figure->b));
+		vmt_sentence_say(sentence, " (from %s to %s)", vmt_units_bytes(before, figure->a),
+				 vmt_units_bytes(after, figure->b));
 	else
-		say(sentence, " (%+.*f %%)", vmt_diff_distance(figure) < figure->a / 10 ? 1 : 0,
-		    100.0 * (double)vmt_diff_delta(figure) / (double)figure->a);
+		vmt_sentence_say(sentence, " (%+.*f %%)",
+				 vmt_diff_distance(figure) < figure->a / 10 ? 1 : 0,
+				 100.0 * (double)vmt_diff_delta(figure) / (double)figure->a);
 }
 
 static void
-say_reserved(struct sentence *sentence, const struct vmt_diff *diff)
+say_reserved(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	const struct vmt_diff_figure *reserved = &diff->totals.reserved_bytes;
 	enum vmt_diff_kind kind = diff->verdict.kind;
@@ -72,30 +51,32 @@ say_reserved(struct sentence *sentence, const struct vmt_diff *diff)
 	/* Where a change of reserved explains that of committed, it is told however small. */
 	if (kind != VMT_DIFF_GROWN && kind != VMT_DIFF_SHRUNK &&
 	    vmt_diff_distance(reserved) <= diff->verdict.reserved_noise_bytes) {
-		say(sentence, "Reserved flat at %s", vmt_units_bytes(figure, reserved->b));
+		vmt_sentence_say(sentence, "Reserved flat at %s",
+				 vmt_units_bytes(figure, reserved->b));
 		return;
 	}
-	say(sentence, "Reserved ");
+	vmt_sentence_say(sentence, "Reserved ");
 	say_change(sentence, reserved);
 }
 
 static void
-say_committed(struct sentence *sentence, const struct vmt_diff *diff)
+say_committed(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	const struct vmt_diff_figure *committed = &diff->totals.committed_bytes;
 	char figure[VMT_UNITS_BYTES];
 
 	if (vmt_diff_distance(committed) <= diff->verdict.committed_noise_bytes) {
-		say(sentence, ", committed flat at %s", vmt_units_bytes(figure, committed->b));
+		vmt_sentence_say(sentence, ", committed flat at %s",
+				 vmt_units_bytes(figure, committed->b));
 		return;
 	}
-	say(sentence, ", committed ");
+	vmt_sentence_say(sentence, ", committed ");
 	say_change(sentence, committed);
 }
 
 /* How much of the whole change is in the class that changed most. */
 static void
-say_class(struct sentence *sentence, const struct vmt_diff_class *row,
+say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
 	  const struct vmt_diff_figure *part, const struct vmt_diff_figure *whole)
 {
 	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
@@ -104,13 +85,13 @@ say_class(struct sentence *sentence, const struct vmt_diff_class *row,
 
 	assert(row);
 	if (here >= all - all / 10)
-		say(sentence, ", nearly all of it in class %s", row->name);
+		vmt_sentence_say(sentence, ", nearly all of it in class %s", row->name);
 	else if (here >= all / 2)
-		say(sentence, ", most of it in class %s (%s)", row->name,
-		    vmt_diff_headline_change(change, part));
+		vmt_sentence_say(sentence, ", most of it in class %s (%s)", row->name,
+				 vmt_diff_headline_change(change, part));
 	else
-		say(sentence, ", most in class %s (%s)", row->name,
-		    vmt_diff_headline_change(change, part));
+		vmt_sentence_say(sentence, ", most in class %s (%s)", row->name,
+				 vmt_diff_headline_change(change, part));
 }
 
 static const char *
@@ -142,22 +123,22 @@ meaning(enum vmt_diff_kind kind, bool reserved_flat)
 }
 
 static void
-say_owner(struct sentence *sentence, const struct vmt_diff_site *row)
+say_owner(struct vmt_sentence *sentence, const struct vmt_diff_site *row)
 {
 	const struct vmt_stack_frames *stack = &row->shown->stack;
 	char name[256];
 
 	if (stack->count == 0) {
-		say(sentence, "%s without a stack", row->kind);
+		vmt_sentence_say(sentence, "%s without a stack", row->kind);
 		return;
 	}
 	vmt_text_frame(&stack->frames[vmt_rank_owner(stack)], name, sizeof(name));
-	say(sentence, "%s", name);
+	vmt_sentence_say(sentence, "%s", name);
 }
 
 /* Silent where the site's part is less than a tenth: it explains nothing. */
 static void
-say_site(struct sentence *sentence, const struct vmt_diff_site *row,
+say_site(struct vmt_sentence *sentence, const struct vmt_diff_site *row,
 	 const struct vmt_diff_figure *part, const struct vmt_diff_figure *whole)
 {
 	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
@@ -165,23 +146,23 @@ say_site(struct sentence *sentence, const struct vmt_diff_site *row,
 
 	if (vmt_diff_distance(part) < vmt_diff_distance(whole) / 10)
 		return;
-	say(sentence, " Most at one call site: ");
+	vmt_sentence_say(sentence, " Most at one call site: ");
 	say_owner(sentence, row);
-	say(sentence, ", %s%s%s%s", row->estimate ? "about " : "",
-	    vmt_diff_headline_change(change, part),
-	    row->match == VMT_DIFF_NEW	  ? " (new)"
-	    : row->match == VMT_DIFF_GONE ? " (gone)"
-					  : "",
-	    row->error_bytes ? "" : ".");
+	vmt_sentence_say(sentence, ", %s%s%s%s", row->estimate ? "about " : "",
+			 vmt_diff_headline_change(change, part),
+			 row->match == VMT_DIFF_NEW    ? " (new)"
+			 : row->match == VMT_DIFF_GONE ? " (gone)"
+						       : "",
+			 row->error_bytes ? "" : ".");
 	if (row->error_bytes)
-		say(sentence, " (%s the sampling error of %s).",
-		    vmt_diff_distance(part) <= row->error_bytes ? "within" : "beyond",
-		    vmt_units_bytes(error, row->error_bytes));
+		vmt_sentence_say(sentence, " (%s the sampling error of %s).",
+				 vmt_diff_distance(part) <= row->error_bytes ? "within" : "beyond",
+				 vmt_units_bytes(error, row->error_bytes));
 }
 
 /* Pages became huge, or stopped to be: a change of RSS without a single call more. */
 static void
-say_huge(struct sentence *sentence, const struct vmt_diff *diff)
+say_huge(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	const struct vmt_diff_figure *huge = &diff->totals.huge_bytes;
 	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
@@ -191,41 +172,42 @@ say_huge(struct sentence *sentence, const struct vmt_diff *diff)
 	if ((vmt_diff_delta(huge) > 0) != (vmt_diff_delta(&diff->totals.committed_bytes) > 0) ||
 	    vmt_diff_distance(huge) < vmt_diff_distance(&diff->totals.committed_bytes) / 2)
 		return;
-	say(sentence, " In huge pages: %s.", vmt_diff_headline_change(change, huge));
+	vmt_sentence_say(sentence, " In huge pages: %s.", vmt_diff_headline_change(change, huge));
 }
 
 static void
-say_move(struct sentence *sentence, const struct vmt_diff *diff)
+say_move(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	const struct vmt_diff_verdict *verdict = &diff->verdict;
 	char rss[VMT_UNITS_BYTES];
 	char figure[VMT_UNITS_BYTES];
 
-	say(sentence, "RSS is the same (%s); %s moved from ",
-	    vmt_units_bytes(rss, diff->totals.rss_bytes.b),
-	    vmt_units_bytes(figure, verdict->moved_bytes));
+	vmt_sentence_say(sentence, "RSS is the same (%s); %s moved from ",
+			 vmt_units_bytes(rss, diff->totals.rss_bytes.b),
+			 vmt_units_bytes(figure, verdict->moved_bytes));
 	if (verdict->from_site) {
 		say_owner(sentence, verdict->from_site);
-		say(sentence, " to ");
+		vmt_sentence_say(sentence, " to ");
 		say_owner(sentence, verdict->to_site);
 	} else {
-		say(sentence, "class %s to class %s", verdict->from_class->name,
-		    verdict->to_class->name);
+		vmt_sentence_say(sentence, "class %s to class %s", verdict->from_class->name,
+				 verdict->to_class->name);
 	}
 	if (vmt_diff_distance(&diff->totals.reserved_bytes) > verdict->reserved_noise_bytes) {
-		say(sentence, "; reserved ");
+		vmt_sentence_say(sentence, "; reserved ");
 		say_change(sentence, &diff->totals.reserved_bytes);
 	}
-	say(sentence, ".");
+	vmt_sentence_say(sentence, ".");
 }
 
 static void
-say_unknown(struct sentence *sentence, const struct vmt_diff *diff)
+say_unknown(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	bool a = diff->a->snapshot.taken;
 	bool b = diff->b->snapshot.taken;
 
-	say(sentence,
+	vmt_sentence_say(
+	    sentence,
 	    "%s no snapshot of the resident pages, so nothing is known of what became committed.",
 	    a	? "B has"
 	    : b ? "A has"
@@ -239,7 +221,7 @@ is_about_reserved(enum vmt_diff_kind kind)
 }
 
 static void
-say_growth(struct sentence *sentence, const struct vmt_diff *diff)
+say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	const struct vmt_diff_verdict *verdict = &diff->verdict;
 	const struct vmt_diff_class *row = verdict->main_class;
@@ -253,7 +235,7 @@ say_growth(struct sentence *sentence, const struct vmt_diff *diff)
 	if (is_about_reserved(verdict->kind)) {
 		say_class(sentence, row, &row->reserved_bytes, &diff->totals.reserved_bytes);
 		say_committed(sentence, diff);
-		say(sentence, ": %s.", meaning(verdict->kind, flat));
+		vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, flat));
 		if (site)
 			say_site(sentence, site, &site->reserved_bytes,
 				 &diff->totals.reserved_bytes);
@@ -261,7 +243,7 @@ say_growth(struct sentence *sentence, const struct vmt_diff *diff)
 	}
 	say_committed(sentence, diff);
 	say_class(sentence, row, &row->committed_bytes, &diff->totals.committed_bytes);
-	say(sentence, ": %s.", meaning(verdict->kind, flat));
+	vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, flat));
 	if (site)
 		say_site(sentence, site, &site->committed_bytes, &diff->totals.committed_bytes);
 	say_huge(sentence, diff);
@@ -270,7 +252,7 @@ say_growth(struct sentence *sentence, const struct vmt_diff *diff)
 void
 vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_bytes)
 {
-	struct sentence sentence = {text, text_bytes, 0};
+	struct vmt_sentence sentence = {text, text_bytes, 0};
 	char noise[VMT_UNITS_BYTES];
 
 	assert(text_bytes > 0);
@@ -282,11 +264,11 @@ vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_byt
 		say_move(&sentence, diff);
 		return;
 	case VMT_DIFF_SAME:
-		say(&sentence, "Nothing changed. ");
+		vmt_sentence_say(&sentence, "Nothing changed. ");
 		say_reserved(&sentence, diff);
 		say_committed(&sentence, diff);
-		say(&sentence, " (two runs of one program may differ by %s).",
-		    vmt_units_bytes(noise, diff->verdict.committed_noise_bytes));
+		vmt_sentence_say(&sentence, " (two runs of one program may differ by %s).",
+				 vmt_units_bytes(noise, diff->verdict.committed_noise_bytes));
 		return;
 	default:
 		say_growth(&sentence, diff);
@@ -300,11 +282,12 @@ differ(const char *a, const char *b)
 }
 
 static void
-caution_missed(struct sentence *sentence, const char *name, uint64_t missed_bytes)
+caution_missed(struct vmt_sentence *sentence, const char *name, uint64_t missed_bytes)
 {
 	char missed[VMT_UNITS_BYTES];
 
-	say(sentence,
+	vmt_sentence_say(
+	    sentence,
 	    "RSS of %s rose %s above its largest snapshot, between snapshots: as much of a "
 	    "difference may be when they were taken.",
 	    name, vmt_units_bytes(missed, missed_bytes));
@@ -315,7 +298,7 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 {
 	const struct vmt_report *a = diff->a;
 	const struct vmt_report *b = diff->b;
-	struct sentence sentence = {text, text_bytes, 0};
+	struct vmt_sentence sentence = {text, text_bytes, 0};
 
 	text[0] = '\0';
 	if (diff->totals.missed_bytes.a > MISSED_WORTH_NAMING_BYTES && n-- == 0)
@@ -323,16 +306,17 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 	else if (diff->totals.missed_bytes.b > MISSED_WORTH_NAMING_BYTES && n-- == 0)
 		caution_missed(&sentence, "B", diff->totals.missed_bytes.b);
 	else if (differ(a->coverage.malloc_mode, b->coverage.malloc_mode) && n-- == 0)
-		say(&sentence,
-		    "malloc was recorded in other ways (A: %s, B: %s): rows of malloc "
-		    "can't be compared.",
-		    a->coverage.malloc_mode, b->coverage.malloc_mode);
+		vmt_sentence_say(&sentence,
+				 "malloc was recorded in other ways (A: %s, B: %s): rows of malloc "
+				 "can't be compared.",
+				 a->coverage.malloc_mode, b->coverage.malloc_mode);
 	else if (differ(a->coverage.stacks, b->coverage.stacks) && n-- == 0)
-		say(&sentence,
-		    "Stacks were walked in other ways (A: %s, B: %s): call sites may "
-		    "fail to match.",
-		    a->coverage.stacks, b->coverage.stacks);
+		vmt_sentence_say(&sentence,
+				 "Stacks were walked in other ways (A: %s, B: %s): call sites may "
+				 "fail to match.",
+				 a->coverage.stacks, b->coverage.stacks);
 	else if (differ(a->snapshot.source, b->snapshot.source) && n-- == 0)
-		say(&sentence, "Resident pages were read in other ways (A: %s, B: %s).",
-		    a->snapshot.source, b->snapshot.source);
+		vmt_sentence_say(&sentence,
+				 "Resident pages were read in other ways (A: %s, B: %s).",
+				 a->snapshot.source, b->snapshot.source);
 }

@@ -3,6 +3,7 @@
 #include "format/chunk.h"
 #include "tools/out/diff_headline.h"
 #include "tools/out/emitter.h"
+#include "tools/out/json.h"
 
 #include <string.h>
 
@@ -82,28 +83,6 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 }
 
 static void
-print_frames(struct vmt_emitter *emitter, const struct vmt_stack_frames *stack)
-{
-	vmt_emitter_array(emitter, "frames");
-	for (size_t i = 0; i < stack->count; i++) {
-		const struct vmt_frame *frame = &stack->frames[i];
-
-		vmt_emitter_object(emitter, NULL);
-		vmt_emitter_string(emitter, "function", frame->function);
-		vmt_emitter_string(emitter, "file", frame->file);
-		if (frame->line)
-			vmt_emitter_u64(emitter, "line", frame->line);
-		else
-			vmt_emitter_string(emitter, "line", NULL);
-		vmt_emitter_string(emitter, "module", frame->module);
-		vmt_emitter_address(emitter, "module_offset", frame->module_offset);
-		vmt_emitter_bool(emitter, "inlined", frame->inlined);
-		vmt_emitter_object_end(emitter);
-	}
-	vmt_emitter_array_end(emitter);
-}
-
-static void
 print_site(struct vmt_emitter *emitter, const struct vmt_diff_site *row)
 {
 	vmt_emitter_object(emitter, NULL);
@@ -118,7 +97,7 @@ print_site(struct vmt_emitter *emitter, const struct vmt_diff_site *row)
 	print_figure(emitter, "released_bytes", &row->released_bytes);
 	vmt_emitter_bool(emitter, "estimate", row->estimate);
 	vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
-	print_frames(emitter, &row->shown->stack);
+	vmt_json_frames(emitter, &row->shown->stack, false);
 	vmt_emitter_object_end(emitter);
 }
 

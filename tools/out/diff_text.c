@@ -25,19 +25,6 @@ title(const struct vmt_diff_text_options *options, const char *text)
 	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s", text);
 }
 
-/* "54 %", "-" of nothing. */
-static const char *
-ratio(char text[8], uint64_t part, uint64_t whole)
-{
-	if (whole == 0)
-		snprintf(text, 8, "-");
-	else if (part > 0 && part < whole / 200)
-		snprintf(text, 8, "<1 %%");
-	else
-		snprintf(text, 8, "%.0f %%", 100.0 * (double)part / (double)whole);
-	return text;
-}
-
 /* The figures of a row: the same columns for classes, sites and their sum. */
 struct row {
 	const struct vmt_diff_figure *reserved;
@@ -62,7 +49,7 @@ write_figures(const struct vmt_diff_text_options *options, const struct row *row
 	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
 	char committed[2][VMT_UNITS_BYTES];
 	char reserved[2][VMT_UNITS_BYTES];
-	char ratios[2][8];
+	char ratios[2][VMT_UNITS_RATIO_BYTES];
 	size_t used;
 
 	used = (size_t)snprintf(text, FIGURES_BYTES, "%c%11s", mark(row),
@@ -78,8 +65,8 @@ write_figures(const struct vmt_diff_text_options *options, const struct row *row
 					 vmt_units_bytes(reserved[1], row->reserved->b));
 	if (options->layout.columns >= MIDDLE_COLUMNS)
 		snprintf(text + used, FIGURES_BYTES - used, " %5s %5s",
-			 ratio(ratios[0], row->committed->a, row->reserved->a),
-			 ratio(ratios[1], row->committed->b, row->reserved->b));
+			 vmt_units_ratio(ratios[0], row->committed->a, row->reserved->a),
+			 vmt_units_ratio(ratios[1], row->committed->b, row->reserved->b));
 	return text;
 }
 

@@ -2,39 +2,17 @@
 
 #include "tools/out/alike.h"
 #include "tools/out/rank.h"
+#include "tools/out/sentence.h"
 #include "tools/out/text.h"
 #include "tools/out/units.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A gap below this is not worth a clause: every stack and arena has one. */
 #define GAP_WORTH_NAMING_BYTES (UINT64_C(256) << 10)
-
-struct sentence {
-	char *text;
-	size_t bytes;
-	size_t used;
-};
-
-__attribute__((format(printf, 2, 3))) static void
-say(struct sentence *sentence, const char *format, ...)
-{
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(sentence->text + sentence->used, sentence->bytes - sentence->used,
-			   format, arguments);
-	va_end(arguments);
-	assert(length >= 0);
-	sentence->used += (size_t)length;
-	if (sentence->used >= sentence->bytes)
-		sentence->used = sentence->bytes - 1;
-}
 
 static const struct vmt_site *
 largest(const struct vmt_report *report, enum vmt_rank_by by)
@@ -48,20 +26,20 @@ largest(const struct vmt_report *report, enum vmt_rank_by by)
 }
 
 static void
-say_owner(struct sentence *sentence, const struct vmt_site *site)
+say_owner(struct vmt_sentence *sentence, const struct vmt_site *site)
 {
 	char name[256];
 
 	if (site->stack.count == 0) {
-		say(sentence, "%s without a stack", site->kind);
+		vmt_sentence_say(sentence, "%s without a stack", site->kind);
 		return;
 	}
 	vmt_text_frame(&site->stack.frames[vmt_rank_owner(&site->stack)], name, sizeof(name));
-	say(sentence, "%s", name);
+	vmt_sentence_say(sentence, "%s", name);
 }
 
 static void
-say_largest(struct sentence *sentence, const struct vmt_report *report)
+say_largest(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_site *committed = largest(report, VMT_RANK_COMMITTED);
 	const struct vmt_site *gap = largest(report, VMT_RANK_GAP);
@@ -69,23 +47,24 @@ say_largest(struct sentence *sentence, const struct vmt_report *report)
 	char whole[VMT_UNITS_BYTES];
 
 	if (committed) {
-		say(sentence, "; largest committed: ");
+		vmt_sentence_say(sentence, "; largest committed: ");
 		say_owner(sentence, committed);
-		say(sentence, ", %s%s", committed->estimate ? "about " : "",
-		    vmt_units_bytes(text, committed->committed_bytes));
+		vmt_sentence_say(sentence, ", %s%s", committed->estimate ? "about " : "",
+				 vmt_units_bytes(text, committed->committed_bytes));
 	}
 	if (!report->snapshot.taken || !gap ||
 	    vmt_rank_figure(gap, VMT_RANK_GAP) < GAP_WORTH_NAMING_BYTES)
 		return;
-	say(sentence, "; largest reserved but never touched: ");
+	vmt_sentence_say(sentence, "; largest reserved but never touched: ");
 	say_owner(sentence, gap);
-	say(sentence, ", %s of %s", vmt_units_bytes(text, vmt_rank_figure(gap, VMT_RANK_GAP)),
-	    vmt_units_bytes(whole, gap->reserved_bytes));
+	vmt_sentence_say(sentence, ", %s of %s",
+			 vmt_units_bytes(text, vmt_rank_figure(gap, VMT_RANK_GAP)),
+			 vmt_units_bytes(whole, gap->reserved_bytes));
 }
 
 /* It names one frame: what bears the same name is taken together. */
 static void
-say_sites(struct sentence *sentence, const struct vmt_report *report)
+say_sites(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	struct vmt_report merged = *report;
 
@@ -97,38 +76,40 @@ say_sites(struct sentence *sentence, const struct vmt_report *report)
 void
 vmt_headline_write(const struct vmt_report *report, char *text, size_t text_bytes)
 {
-	struct sentence sentence = {text, text_bytes, 0};
+	struct vmt_sentence sentence = {text, text_bytes, 0};
 	char figure[VMT_UNITS_BYTES];
 
 	if (report->snapshot.taken) {
-		say(&sentence, "RSS %s; ", vmt_units_bytes(figure, report->snapshot.rss_bytes));
-		say(&sentence, "%s reserved",
-		    vmt_units_bytes(figure, report->snapshot.virtual_bytes));
+		vmt_sentence_say(&sentence, "RSS %s; ",
+				 vmt_units_bytes(figure, report->snapshot.rss_bytes));
+		vmt_sentence_say(&sentence, "%s reserved",
+				 vmt_units_bytes(figure, report->snapshot.virtual_bytes));
 	} else {
-		say(&sentence,
+		vmt_sentence_say(
+		    &sentence,
 		    "No snapshot of the resident pages in this trace, so nothing is known of what "
 		    "was committed; %s reserved",
 		    vmt_units_bytes(figure, report->totals.reserved_bytes));
 	}
 	say_sites(&sentence, report);
-	say(&sentence, ".");
+	vmt_sentence_say(&sentence, ".");
 }
 
 static void
-say_loss(struct sentence *sentence, uint64_t count, const char *one, const char *what)
+say_loss(struct vmt_sentence *sentence, uint64_t count, const char *one, const char *what)
 {
 	char text[VMT_UNITS_BYTES];
 
 	if (count)
-		say(sentence, "%s%s %s%s %s",
-		    sentence->used ? ", " : "Lost: ", vmt_units_count(text, count), one,
-		    count == 1 ? "" : "s", what);
+		vmt_sentence_say(sentence, "%s%s %s%s %s",
+				 sentence->used ? ", " : "Lost: ", vmt_units_count(text, count),
+				 one, count == 1 ? "" : "s", what);
 }
 
 void
 vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_bytes)
 {
-	struct sentence sentence = {text, text_bytes, 0};
+	struct vmt_sentence sentence = {text, text_bytes, 0};
 
 	text[0] = '\0';
 	say_loss(&sentence, report->loss.events_dropped, "event", "for want of room in the rings");
@@ -141,5 +122,5 @@ vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_byt
 		 "for want of room in the stack table");
 	say_loss(&sentence, report->loss.cut_bytes, "byte", "cut off or broken at the file's end");
 	if (sentence.used)
-		say(&sentence, ". Figures are too low by what was lost.");
+		vmt_sentence_say(&sentence, ". Figures are too low by what was lost.");
 }

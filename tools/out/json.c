@@ -18,7 +18,7 @@ print_figure(struct vmt_emitter *emitter, const char *key, uint64_t figure)
 }
 
 static void
-print_frame(struct vmt_emitter *emitter, const struct vmt_frame *frame)
+print_frame(struct vmt_emitter *emitter, const struct vmt_frame *frame, bool address)
 {
 	vmt_emitter_object(emitter, NULL);
 	vmt_emitter_string(emitter, "function", frame->function);
@@ -28,18 +28,19 @@ print_frame(struct vmt_emitter *emitter, const struct vmt_frame *frame)
 	else
 		vmt_emitter_string(emitter, "line", NULL);
 	vmt_emitter_string(emitter, "module", frame->module);
-	vmt_emitter_address(emitter, "address", frame->address);
+	if (address)
+		vmt_emitter_address(emitter, "address", frame->address);
 	vmt_emitter_address(emitter, "module_offset", frame->module_offset);
 	vmt_emitter_bool(emitter, "inlined", frame->inlined);
 	vmt_emitter_object_end(emitter);
 }
 
-static void
-print_frames(struct vmt_emitter *emitter, const struct vmt_stack_frames *stack)
+void
+vmt_json_frames(struct vmt_emitter *emitter, const struct vmt_stack_frames *stack, bool addresses)
 {
 	vmt_emitter_array(emitter, "frames");
 	for (size_t i = 0; i < stack->count; i++)
-		print_frame(emitter, &stack->frames[i]);
+		print_frame(emitter, &stack->frames[i], addresses);
 	vmt_emitter_array_end(emitter);
 }
 
@@ -128,7 +129,7 @@ print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
 	vmt_emitter_u64(emitter, "released_committed_bytes", site->released_committed_bytes);
 	vmt_emitter_u64(emitter, "grown_bytes", site->grown_bytes);
 	vmt_emitter_bool(emitter, "estimate", site->estimate);
-	print_frames(emitter, &site->stack);
+	vmt_json_frames(emitter, &site->stack, true);
 	vmt_emitter_object_end(emitter);
 }
 
@@ -179,7 +180,7 @@ print_advice(struct vmt_emitter *emitter, const struct vmt_report *report)
 		vmt_emitter_u64(emitter, "mapped_now_bytes", advice->mapped_now_bytes);
 		vmt_emitter_u64(emitter, "committed_now_bytes", advice->committed_now_bytes);
 		vmt_emitter_u64(emitter, "huge_now_bytes", advice->huge_now_bytes);
-		print_frames(emitter, &advice->stack);
+		vmt_json_frames(emitter, &advice->stack, true);
 		vmt_emitter_object_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);

@@ -70,24 +70,6 @@ vmt_rank_sites(const struct vmt_report *report, enum vmt_rank_by by)
 	return sites;
 }
 
-static bool
-is_runtime(const struct vmt_frame *frame)
-{
-	static const char *const names[] = {
-	    "libc.so",	"libc-",   "libpthread", "ld-linux",	 "libstdc++.so", "libc++.so",
-	    "libgcc_s", "libm.so", "libvmtrace", "libc++abi.so", "ld-musl",	 "[vdso]"};
-	const char *base;
-
-	if (!frame->module)
-		return false;
-	base = strrchr(frame->module, '/');
-	base = base ? base + 1 : frame->module;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strncmp(base, names[i], strlen(names[i])) == 0)
-			return true;
-	return false;
-}
-
 bool
 vmt_rank_is_passage(const struct vmt_frame *frame)
 {
@@ -149,7 +131,7 @@ vmt_rank_owner(const struct vmt_stack_frames *stack)
 	size_t own = stack->count;
 
 	for (size_t i = 0; i < stack->count; i++) {
-		if (is_runtime(&stack->frames[i]))
+		if (vmt_report_is_c_library(&stack->frames[i]))
 			continue;
 		if (!is_library_code(&stack->frames[i]))
 			return i;
@@ -167,7 +149,7 @@ vmt_rank_depth(const struct vmt_stack_frames *stack)
 	while (depth > 0) {
 		const struct vmt_frame *frame = &stack->frames[depth - 1];
 
-		if (!is_runtime(frame) &&
+		if (!vmt_report_is_c_library(frame) &&
 		    !(frame->function && strcmp(frame->function, "_start") == 0))
 			break;
 		depth--;

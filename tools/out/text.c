@@ -66,19 +66,6 @@ vmt_text_title(const struct vmt_text_options *options, const char *text)
 	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s", text);
 }
 
-/* "54 %", "-" of nothing. */
-static const char *
-ratio(char text[8], uint64_t part, uint64_t whole)
-{
-	if (whole == 0)
-		snprintf(text, 8, "-");
-	else if (part > 0 && part < whole / 200)
-		snprintf(text, 8, "<1 %%");
-	else
-		snprintf(text, 8, "%.0f %%", 100.0 * (double)part / (double)whole);
-	return text;
-}
-
 static void
 print_top(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -122,12 +109,12 @@ print_class(const struct vmt_text_options *options, enum vmt_layout_style style,
 	char reserved[VMT_UNITS_BYTES];
 	char committed[VMT_UNITS_BYTES];
 	char swapped[VMT_UNITS_BYTES];
-	char share[8];
+	char share[VMT_UNITS_RATIO_BYTES];
 
 	vmt_layout_line(&options->layout, style, "  %-22s %10s %10s %6s%s%s", name,
 			vmt_units_bytes(reserved, row->reserved_bytes),
 			vmt_units_bytes(committed, row->committed_bytes),
-			ratio(share, row->committed_bytes, all_committed),
+			vmt_units_ratio(share, row->committed_bytes, all_committed),
 			row->swapped_bytes ? "  swapped " : "",
 			row->swapped_bytes ? vmt_units_bytes(swapped, row->swapped_bytes) : "");
 }
@@ -206,13 +193,14 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options, 
 	char released[VMT_UNITS_BYTES];
 	char count[VMT_UNITS_BYTES];
 	char figures[160];
-	char share[8];
+	char share[VMT_UNITS_RATIO_BYTES];
 	int used;
 
-	used = snprintf(figures, sizeof(figures), "%c%10s %10s %6s", site->estimate ? '~' : ' ',
-			looked ? vmt_units_bytes(committed, site->committed_bytes) : "unknown",
-			vmt_units_bytes(reserved, site->reserved_bytes),
-			ratio(share, site->committed_bytes, looked ? site->reserved_bytes : 0));
+	used = snprintf(
+	    figures, sizeof(figures), "%c%10s %10s %6s", site->estimate ? '~' : ' ',
+	    looked ? vmt_units_bytes(committed, site->committed_bytes) : "unknown",
+	    vmt_units_bytes(reserved, site->reserved_bytes),
+	    vmt_units_ratio(share, site->committed_bytes, looked ? site->reserved_bytes : 0));
 	if (options->layout.columns >= WIDE_COLUMNS)
 		snprintf(figures + used, sizeof(figures) - (size_t)used, " %10s %9s",
 			 vmt_units_bytes(released, site->released_bytes),

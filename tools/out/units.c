@@ -86,6 +86,19 @@ vmt_units_count(char text[VMT_UNITS_BYTES], uint64_t count)
 	return text;
 }
 
+const char *
+vmt_units_ratio(char text[VMT_UNITS_RATIO_BYTES], uint64_t part, uint64_t whole)
+{
+	if (whole == 0)
+		snprintf(text, VMT_UNITS_RATIO_BYTES, "-");
+	else if (part > 0 && part < whole / 200)
+		snprintf(text, VMT_UNITS_RATIO_BYTES, "<1 %%");
+	else
+		snprintf(text, VMT_UNITS_RATIO_BYTES, "%.0f %%",
+			 100.0 * (double)part / (double)whole);
+	return text;
+}
+
 struct scale {
 	const char *unit;
 	double factor;
