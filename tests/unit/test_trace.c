@@ -271,7 +271,7 @@ turns_ticks_into_nanoseconds(void **state)
 	build_trace_default_head(&head);
 	assert_int_equal(time_in(&head, 0, 0, BUILD_START + 123), 123);
 	assert_int_equal(time_in(&head, 0, 0, BUILD_START - 5), -5);
-	assert_int_equal(time_in(&head, 0, 0, UINT64_MAX), INT64_MAX);
+	assert_int_equal(time_in(&head, 0, 0, UINT64_MAX), INT64_MAX / 2);
 	head.clock = VMT_CLOCK_TSC;
 	head.clock_start = (struct vmt_clock_pair){3000000000, 500};
 	head.clock_last = (struct vmt_clock_pair){6000000000, 1000000500};
