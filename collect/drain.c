@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Many times what one position can need: its state changes at most twice more. */
 #define RELEASE_TRIES 8u
@@ -95,17 +96,20 @@ note_time(struct batch *batch, uint64_t time)
 		batch->time_unit = common_divisor(time - batch->time_first, batch->time_unit);
 }
 
+/* What the collector itself acts upon. */
 static void
-note_fork(const struct vmt_drain *drain, const struct vmt_event *event)
+note_event(struct vmt_drain *drain, const struct vmt_event *event)
 {
 	if (event->kind == VMT_EVENT_FORK && drain->forked)
 		drain->forked(drain->context, (uint32_t)event->argument_a);
+	if (event->kind == VMT_EVENT_MADVISE && event->advice == MADV_FREE)
+		drain->freed_lazily = true;
 }
 
 /* Puts a committed slot into the batch; *kind receives what to release it as. A slot of a kind that
  * no event has was damaged by the program. */
 static void
-put_map_slot(const struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t position,
+put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t position,
 	     struct batch *batch, uint8_t *kind)
 {
 	struct vmt_map_event slot = {0};
@@ -122,7 +126,7 @@ put_map_slot(const struct vmt_drain *drain, const struct vmt_ring_view *view, ui
 		return;
 	}
 	note_time(batch, event.time);
-	note_fork(drain, &event);
+	note_event(drain, &event);
 }
 
 static void
@@ -145,7 +149,7 @@ put_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct batch 
 }
 
 static void
-put_slot(const struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch,
+put_slot(struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch,
 	 uint8_t *kind)
 {
 	const struct vmt_ring_view *view = &drain->rings[index].view;

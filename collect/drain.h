@@ -50,6 +50,7 @@ struct vmt_drain {
 	/* Told of each FORK event's child; NULL: not wanted. */
 	void (*forked)(void *context, uint32_t child_pid);
 	void *context;
+	bool freed_lazily; /* an advice of MADV_FREE came by: there may be LazyFree pages */
 };
 
 struct vmt_drain_scratch {

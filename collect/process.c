@@ -398,9 +398,11 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	uint32_t fill = vmt_drain_fill(&process->drain);
 	bool sample_due = now_ns >= process->sampling.next_ns;
 	bool look_for_exec = sample_due || end == VMT_END_EXEC;
+	bool asked = process->state == VMT_PROCESS_LIVE && vmt_sampling_is_asked(process);
 
 	beat(process, now_ns);
-	drain(process, shared, now_ns, VMT_DRAIN_LAZY);
+	/* What the process did before it asked decides what its snapshot needs. */
+	drain(process, shared, now_ns, asked ? VMT_DRAIN_ALL : VMT_DRAIN_LAZY);
 	if (end_when_over(process, shared, look_for_exec))
 		return;
 	if (process->state == VMT_PROCESS_LIVE)

@@ -190,11 +190,16 @@ own_reason(const struct vmt_sampling *sampling, uint64_t now_ns)
 	return 0;
 }
 
+/* Only where it can tell what nothing else does: LazyFree pages, or, for a source that does not
+ * know them, huge ones. */
 static bool
-wants_rollup(const struct vmt_sampling *sampling, const struct vmt_shared *shared, bool asked_for)
+wants_rollup(const struct vmt_traced *process, const struct vmt_shared *shared, bool asked_for)
 {
+	const struct vmt_sampling *sampling = &process->sampling;
 	uint64_t cost_ns = (sampling->rss_bytes >> 20) * ROLLUP_NS_PER_MIB;
 
+	if (!process->drain.freed_lazily && shared->source == VMT_RESIDENCY_PAGEMAP_SCAN)
+		return false;
 	if (asked_for)
 		return sampling->rss_bytes <= ROLLUP_EXIT_MAX_BYTES;
 	return cost_ns <= ROLLUP_SHORT_NS && shared->credit_ns > (int64_t)(8 * cost_ns);
@@ -216,7 +221,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 			  .pause_context = shared->context},
 	    .maps_fd = process->maps_fd,
 	    .statm_fd = process->statm_fd,
-	    .rollup_fd = wants_rollup(sampling, shared, asked_for) ? process->rollup_fd : -1,
+	    .rollup_fd = wants_rollup(process, shared, asked_for) ? process->rollup_fd : -1,
 	    .clock = process->layout.clock,
 	    .reason = (enum vmt_snapshot_reason)reason,
 	    .index = sampling->snapshots,
@@ -237,6 +242,15 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 		    (int64_t)(vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
 }
 
+bool
+vmt_sampling_is_asked(const struct vmt_traced *process)
+{
+	const struct vmt_head *head = vmt_process_head(process);
+
+	return vmt_atomic_load_acquire(&head->snapshot_wanted) !=
+	       vmt_atomic_load_relaxed(&head->snapshot_done);
+}
+
 /* A process that asks waits for the answer: a snapshot that failed is answered, too. */
 static void
 answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
@@ -245,8 +259,6 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	uint32_t wanted = vmt_atomic_load_acquire(&head->snapshot_wanted);
 	bool leaving = vmt_atomic_load_relaxed(&head->end) != VMT_END_RUNNING;
 
-	if (wanted == vmt_atomic_load_relaxed(&head->snapshot_done))
-		return;
 	vmt_sampling_read(process, shared, now_ns);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
 	vmt_atomic_store_release(&head->snapshot_done, wanted);
@@ -276,7 +288,8 @@ vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64
 {
 	struct vmt_sampling *sampling = &process->sampling;
 
-	answer(process, shared, now_ns);
+	if (vmt_sampling_is_asked(process))
+		answer(process, shared, now_ns);
 	if (now_ns >= sampling->next_ns) {
 		vmt_sampling_read(process, shared, now_ns);
 		consider(process, shared, now_ns);

@@ -18,6 +18,9 @@ void vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared);
 /* Whatever is due. */
 void vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
 
+/* Whether the process waits for a snapshot: the next round takes it. */
+bool vmt_sampling_is_asked(const struct vmt_traced *process);
+
 /* Writes the figures still held. 0 or the writer's error: they stay held. */
 int vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns);
 

@@ -166,6 +166,42 @@ answers_requests_at_once_and_beyond_credit(void **state)
 	assert_int_equal(place->shared.credit_ns, -(int64_t)SECOND);
 }
 
+/* LazyFree bytes of the last snapshot in the file. */
+static uint64_t
+last_lazyfree_bytes(struct place *place)
+{
+	struct vmt_snapshot_head head = {0};
+	struct fixture_chunks chunks;
+
+	fixture_read_chunks(&chunks, place->trace.path, place->trace.head->chunks_offset);
+	for (size_t i = 0; i < chunks.count; i++) {
+		if (chunks.list[i].header->kind == VMT_CHUNK_SNAPSHOT)
+			memcpy(&head, chunks.list[i].payload, sizeof(head));
+	}
+	fixture_free_chunks(&chunks);
+	return head.lazyfree_bytes;
+}
+
+/* The kernel's sum is dear; what was freed just before the request counts all the same. */
+static void
+asks_for_lazyfree_where_there_can_be_any(void **state)
+{
+	static const struct vmt_map_event advice = {
+	    .time = 1, .length = 4096, .kind = VMT_EVENT_MADVISE, .advice = MADV_FREE};
+	struct place *place = *state;
+
+	if (place->shared.source != VMT_RESIDENCY_PAGEMAP_SCAN)
+		skip();
+	place->trace.head->snapshot_wanted = 1;
+	vmt_process_visit(&place->process, &place->shared, place->now_ns, true);
+	assert_int_equal(place->trace.head->snapshot_done, 1);
+	assert_int_equal(last_lazyfree_bytes(place), VMT_FIGURE_UNKNOWN);
+	assert_true(fixture_put_map_event(&place->trace, 0, &advice));
+	place->trace.head->snapshot_wanted = 2;
+	vmt_process_visit(&place->process, &place->shared, ++place->now_ns, true);
+	assert_int_equal(last_lazyfree_bytes(place), 0);
+}
+
 static void
 samples_fast_while_rss_moves_and_slowly_while_not(void **state)
 {
@@ -206,6 +242,7 @@ main(void)
 	    TEST(looks_every_ten_seconds_at_least),
 	    TEST(without_credit_counts_what_it_leaves_out),
 	    TEST(answers_requests_at_once_and_beyond_credit),
+	    TEST(asks_for_lazyfree_where_there_can_be_any),
 	    TEST(samples_fast_while_rss_moves_and_slowly_while_not),
 	    TEST(keeps_to_the_interval_it_is_given),
 	};

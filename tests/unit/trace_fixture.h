@@ -119,9 +119,10 @@ fixture_put_heap(const struct fixture_trace *trace, uint32_t shard, uint64_t tim
 	return vmt_ring_commit(&ring, position);
 }
 
+/* A copy of the event, but for its sequence. */
 static inline bool
-fixture_put_map(const struct fixture_trace *trace, uint32_t shard, uint64_t time, uint64_t address,
-		uint8_t kind, uint64_t argument_a)
+fixture_put_map_event(const struct fixture_trace *trace, uint32_t shard,
+		      const struct vmt_map_event *event)
 {
 	struct vmt_ring_view ring = vmt_head_ring(trace->head, trace->base, shard, VMT_RING_MAP);
 	uint64_t position;
@@ -131,13 +132,22 @@ fixture_put_map(const struct fixture_trace *trace, uint32_t shard, uint64_t time
 	if (!slot)
 		return false;
 	sequence = slot->sequence;
-	*slot = (struct vmt_map_event){.sequence = sequence,
-				       .time = time,
-				       .address = address,
-				       .length = 4096,
-				       .argument_a = argument_a,
-				       .kind = kind};
+	*slot = *event;
+	slot->sequence = sequence;
 	return vmt_ring_commit(&ring, position);
+}
+
+static inline bool
+fixture_put_map(const struct fixture_trace *trace, uint32_t shard, uint64_t time, uint64_t address,
+		uint8_t kind, uint64_t argument_a)
+{
+	const struct vmt_map_event event = {.time = time,
+					    .address = address,
+					    .length = 4096,
+					    .argument_a = argument_a,
+					    .kind = kind};
+
+	return fixture_put_map_event(trace, shard, &event);
 }
 
 static inline unsigned char *
