@@ -37,9 +37,15 @@ struct scan_argument {
 
 #define SCAN_REQUEST _IOWR('f', 16, struct scan_argument)
 
-/* One call walks at most this much address space and this many pages: some 0.3 ms of lock. */
-#define SCAN_SLICE_BYTES (UINT64_C(4) << 30)
-#define SCAN_SLICE_PAGES 65536u
+/* The target's mmap lock is held for the length of a call. One finds this many pages at most; how
+ * much address space it walks follows what the last one took, since page tables without pages cost
+ * time as well, and address space without page tables costs none. */
+#define SCAN_SLICE_PAGES 16384u
+#define SCAN_SLICE_MIN_BYTES (UINT64_C(16) << 20)
+#define SCAN_SLICE_FIRST_BYTES (UINT64_C(64) << 20)
+#define SCAN_SLICE_MAX_BYTES (UINT64_C(1) << 30)
+#define SCAN_LONG_NS UINT64_C(250000)
+#define SCAN_SHORT_NS UINT64_C(60000)
 
 /* Documentation/admin-guide/mm/pagemap.rst */
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
@@ -127,20 +133,35 @@ scan_next(const struct scan_argument *argument, const struct scan_region *region
 	return next > argument->start && next <= argument->end ? next : argument->end;
 }
 
+static uint64_t
+next_slice_bytes(uint64_t slice_bytes, uint64_t took_ns)
+{
+	if (took_ns > SCAN_LONG_NS && slice_bytes > SCAN_SLICE_MIN_BYTES)
+		return slice_bytes / 2;
+	if (took_ns < SCAN_SHORT_NS && slice_bytes < SCAN_SLICE_MAX_BYTES)
+		return slice_bytes * 2;
+	return slice_bytes;
+}
+
 static int
 scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint64_t end,
 	      struct gather *gather)
 {
 	const struct scan_region *regions = (const void *)residency->scratch;
 	uint32_t known = residency->files == VMT_RESIDENCY_FILES_ALL ? VMT_RUN_FILE : 0;
+	uint64_t slice_bytes = SCAN_SLICE_FIRST_BYTES;
 
 	while (start < end && !gather->stopped) {
-		uint64_t stop = end - start > SCAN_SLICE_BYTES ? start + SCAN_SLICE_BYTES : end;
+		uint64_t stop = end - start > slice_bytes ? start + slice_bytes : end;
 		struct scan_argument argument = {.start = start, .end = stop};
+		uint64_t before_ns = stop < end ? vmt_sys_clock_ns(CLOCK_MONOTONIC) : 0;
 		long found = scan_slice(residency, &argument);
 
 		if (found < 0)
 			return (int)found;
+		if (stop < end)
+			slice_bytes = next_slice_bytes(
+			    slice_bytes, vmt_sys_clock_ns(CLOCK_MONOTONIC) - before_ns);
 		for (long i = 0; i < found; i++)
 			gather_put(gather, regions[i].start, regions[i].end - regions[i].start,
 				   known | kind_of_categories(regions[i].categories));

@@ -20,6 +20,11 @@
 /* Bits of a run's kind: it has 32 values. */
 #define RUN_KINDS 32u
 
+/* Mappings are scanned by one call where they are alike and this near each other, with whatever
+ * lies in between: a call costs as much as some hundred pages. */
+#define GROUP_MAPPINGS 64u
+#define GROUP_BYTES (UINT64_C(1) << 30)
+
 struct take {
 	const struct vmt_snapshot_job *job;
 	struct vmt_snapshot_head *head;
@@ -27,10 +32,16 @@ struct take {
 	uint32_t runs_left;
 	bool coarse;
 	int error;
-	/* Of the mapping in hand: */
+	uint64_t previous_end; /* of the mapping before, 0 at the start */
+	/* Mappings that wait for their scan, in rising order: */
+	struct vmt_mapping group[GROUP_MAPPINGS];
+	uint32_t group_count;
+	bool group_scanned; /* false: they have no pages that count */
+	enum vmt_residency_files group_files;
+	/* Of the one whose runs are coming in: */
+	uint32_t at; /* in group */
 	struct vmt_run *runs;
 	uint32_t run_count;
-	uint64_t previous_end;		  /* of the mapping before, 0 at the start */
 	uint64_t packed_bytes[RUN_KINDS]; /* past the limit: sums only */
 	bool packed;
 };
@@ -80,10 +91,10 @@ count_run(struct vmt_snapshot_head *head, const struct vmt_run *run)
 		head->swap_bytes += run->bytes;
 }
 
-static bool
-take_run(void *context, const struct vmt_run *run)
+/* Adds a run to the mapping in hand. */
+static void
+keep_run(struct take *take, const struct vmt_run *run)
 {
-	struct take *take = context;
 	struct vmt_buffer *buffer = &take->job->scratch->runs;
 
 	count_run(take->head, run);
@@ -91,11 +102,10 @@ take_run(void *context, const struct vmt_run *run)
 	    !vmt_buffer_reserve(buffer, (take->run_count + 1) * sizeof(*run))) {
 		take->packed = true;
 		take->packed_bytes[run->kind % RUN_KINDS] += run->bytes;
-		return true;
+		return;
 	}
 	take->runs = (struct vmt_run *)(void *)buffer->bytes;
 	take->runs[take->run_count++] = *run;
-	return true;
 }
 
 /* Replaces the mapping's runs by one of each kind, with the same sums, from its start on. */
@@ -147,6 +157,44 @@ write_mapping(struct take *take, const struct vmt_mapping *mapping)
 	take->runs_left -= take->run_count < take->runs_left ? take->run_count : take->runs_left;
 }
 
+/* Writes the mapping in hand and goes on to the group's next. */
+static void
+end_mapping(struct take *take)
+{
+	write_mapping(take, &take->group[take->at++]);
+	take->run_count = 0;
+	if (take->packed)
+		memset(take->packed_bytes, 0, sizeof(take->packed_bytes));
+	take->packed = false;
+}
+
+/* A run may go over several of the group's mappings, or lie where none of them is. */
+static bool
+take_run(void *context, const struct vmt_run *run)
+{
+	struct take *take = context;
+	uint64_t start = run->start;
+	uint64_t end = run->start + run->bytes;
+
+	while (start < end && take->at < take->group_count) {
+		const struct vmt_mapping *mapping = &take->group[take->at];
+		struct vmt_run part = {.start = start, .kind = run->kind};
+
+		if (start >= mapping->end) {
+			end_mapping(take);
+			continue;
+		}
+		if (part.start < mapping->start)
+			part.start = mapping->start;
+		start = end < mapping->end ? end : mapping->end;
+		if (part.start >= start)
+			break;
+		part.bytes = start - part.start;
+		keep_run(take, &part);
+	}
+	return true;
+}
+
 static bool
 path_begins(const struct vmt_mapping *mapping, const char *prefix)
 {
@@ -162,20 +210,42 @@ is_hugetlb(const struct vmt_mapping *mapping)
 	return path_begins(mapping, "/anon_hugepage") || path_begins(mapping, "/dev/hugepages/");
 }
 
-static int
-scan_mapping(struct take *take, const struct vmt_mapping *mapping)
+static enum vmt_residency_files
+files_of(const struct vmt_mapping *mapping)
+{
+	if (mapping->shared)
+		return VMT_RESIDENCY_FILES_ALL;
+	return mapping->inode ? VMT_RESIDENCY_FILES_ASK : VMT_RESIDENCY_FILES_NONE;
+}
+
+/* Scans the group's mappings and writes them. What an error kept from being seen is not written. */
+static void
+end_group(struct take *take)
 {
 	const struct vmt_residency_sink sink = {take_run, take};
 	struct vmt_residency_reader residency = take->job->residency;
 
-	if (residency.source == VMT_RESIDENCY_NONE || is_hugetlb(mapping))
-		return 0;
-	residency.files = VMT_RESIDENCY_FILES_ASK;
-	if (mapping->shared)
-		residency.files = VMT_RESIDENCY_FILES_ALL;
-	else if (mapping->inode == 0)
-		residency.files = VMT_RESIDENCY_FILES_NONE;
-	return vmt_residency_scan(&residency, mapping->start, mapping->end, &sink);
+	if (take->group_count == 0)
+		return;
+	residency.files = take->group_files;
+	if (take->group_scanned)
+		take->error = vmt_residency_scan(&residency, take->group[0].start,
+						 take->group[take->group_count - 1].end, &sink);
+	while (take->at < take->group_count && !take->error)
+		end_mapping(take);
+	take->group_count = take->at = take->run_count = 0;
+}
+
+/* Only where a hole costs nothing. */
+static bool
+joins_group(const struct take *take, const struct vmt_mapping *mapping, bool scanned)
+{
+	if (take->group_count == 0)
+		return true;
+	return take->group_count < GROUP_MAPPINGS && scanned == take->group_scanned &&
+	       take->group_files == files_of(mapping) &&
+	       take->job->residency.source == VMT_RESIDENCY_PAGEMAP_SCAN &&
+	       mapping->end - take->group[0].start <= GROUP_BYTES;
 }
 
 /*
@@ -202,17 +272,18 @@ static bool
 take_mapping(void *context, const struct vmt_mapping *whole)
 {
 	struct take *take = context;
-	struct vmt_mapping clipped;
-	const struct vmt_mapping *mapping = &clipped;
+	struct vmt_mapping mapping;
+	bool scanned;
 
-	if (path_begins(whole, "[vsyscall]") || !clip(take, whole, &clipped))
+	if (path_begins(whole, "[vsyscall]") || !clip(take, whole, &mapping))
 		return true;
-	take->run_count = 0;
-	take->packed = false;
-	memset(take->packed_bytes, 0, sizeof(take->packed_bytes));
-	take->head->virtual_bytes += mapping->end - mapping->start;
-	take->error = scan_mapping(take, mapping);
-	write_mapping(take, mapping);
+	scanned = take->job->residency.source != VMT_RESIDENCY_NONE && !is_hugetlb(&mapping);
+	if (!joins_group(take, &mapping, scanned))
+		end_group(take);
+	take->head->virtual_bytes += mapping.end - mapping.start;
+	take->group_scanned = scanned;
+	take->group_files = files_of(&mapping);
+	take->group[take->group_count++] = mapping;
 	return take->error == 0;
 }
 
@@ -244,6 +315,8 @@ scan_mappings(struct take *take, size_t maps_bytes, size_t *payload_bytes)
 			       VMT_CHUNK_MAX_BYTES - sizeof(*take->head));
 	vmt_procfs_each_mapping((const char *)take->job->scratch->maps.bytes, maps_bytes,
 				take_mapping, take);
+	if (!take->error)
+		end_group(take);
 	*payload_bytes = (size_t)(take->encoder.at - payload->bytes);
 	/* An address space that went away half-way leaves a snapshot of nothing. */
 	return take->error && take->head->mappings < 2 ? take->error : 0;

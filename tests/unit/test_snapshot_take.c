@@ -207,6 +207,58 @@ equals_what_smaps_says(void **state)
 	end_still(&still);
 }
 
+#define PIECES 150u
+#define PIECE_PAGES 4u
+
+/* Own memory: pieces of two protections in turn, a hole instead of each seventh. The first and the
+ * last page of a piece are touched, so that runs go over from one mapping to the next. */
+static uint64_t
+make_pieces(void)
+{
+	uint64_t piece_bytes = (uint64_t)PIECE_PAGES * PAGE;
+	unsigned char *base = mmap(NULL, PIECES * piece_bytes, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(base != MAP_FAILED);
+	for (unsigned i = 0; i < PIECES; i++) {
+		unsigned char *piece = base + i * piece_bytes;
+
+		piece[0] = piece[(PIECE_PAGES - 1) * PAGE] = 1;
+		if (i % 7 == 6)
+			assert_int_equal(munmap(piece, piece_bytes), 0);
+		else if (i % 2)
+			assert_int_equal(mprotect(piece, piece_bytes, PROT_READ), 0);
+	}
+	return (uintptr_t)base;
+}
+
+/* Each of many mappings that are scanned by one call has its own runs, and holes have none. */
+static void
+neighbours_keep_their_own_pages(void **state)
+{
+	struct place *place = *state;
+	uint64_t piece_bytes = (uint64_t)PIECE_PAGES * PAGE;
+	uint64_t base = make_pieces();
+	struct vmt_snapshot_head head;
+	struct sums sums;
+	uint16_t flags;
+
+	open_job(place, 0);
+	assert_int_equal(vmt_snapshot_take(&place->job, &place->writer, &head), 0);
+	for (unsigned i = 0; i < PIECES; i++) {
+		uint64_t start = base + i * piece_bytes;
+
+		decode(place, &head, &flags, &sums, start, start + piece_bytes);
+		assert_int_equal(sums.in_range_bytes, i % 7 == 6 ? 0 : 2 * PAGE);
+		assert_int_equal(sums.in_range_runs, i % 7 == 6 ? 0 : 2);
+	}
+	assert_int_equal(flags, 0);
+	assert_int_equal(sums.mappings, head.mappings);
+	assert_int_equal(sums.resident_bytes, head.resident_bytes);
+	close_job(&place->job);
+	munmap((void *)(uintptr_t)base, PIECES * piece_bytes);
+}
+
 /* The two sources that can look at another process give one sum where frames are shown. */
 static void
 sources_agree(void **state)
@@ -296,6 +348,7 @@ main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(equals_what_smaps_says),
+	    TEST(neighbours_keep_their_own_pages),
 	    TEST(sources_agree),
 	    TEST(what_does_not_fit_is_packed_with_its_sums),
 	    TEST(without_a_source_the_mappings_are_there_still),
