@@ -70,11 +70,29 @@ note_forked(void *context, uint32_t child_pid)
 	collector->forked[collector->forked_count++ % FORKED_KEPT] = child_pid;
 }
 
+/* Whether it has not been reaped. */
 static bool
-is_alive(uint32_t pid)
+exists(uint32_t pid)
 {
 	/* To kill, 0 and what is negative is a group, or everybody. */
 	return (int32_t)pid > 0 && vmt_sys_call2(SYS_kill, pid, 0) != -ESRCH;
+}
+
+/* Whether it can still say something: a zombie can't. */
+static bool
+is_running(uint32_t pid)
+{
+	bool ended;
+	int pidfd;
+
+	if (!exists(pid))
+		return false;
+	pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return true;
+	ended = vmt_departure_reached(pidfd, -1);
+	vmt_sys_close(pidfd);
+	return !ended;
 }
 
 static struct vmt_traced *
@@ -162,7 +180,8 @@ take_slot(struct collector *collector, struct vmt_session_slot *slot)
 	uint32_t pid = vmt_atomic_load_relaxed(&slot->pid);
 	char path[VMT_SESSION_PATH_BYTES];
 
-	if (state == VMT_SESSION_FREE || (state == VMT_SESSION_CLAIMED && (!pid || is_alive(pid))))
+	if (state == VMT_SESSION_FREE ||
+	    (state == VMT_SESSION_CLAIMED && (!pid || is_running(pid))))
 		return;
 	if (state == VMT_SESSION_READY) {
 		memcpy(path, slot->path, sizeof(path));
@@ -194,9 +213,11 @@ has_announcements(const struct collector *collector)
 {
 	for (uint32_t i = 0; i < VMT_SESSION_SLOTS; i++) {
 		const struct vmt_session_slot *slot = &collector->session->slots[i];
+		uint32_t state = vmt_atomic_load_relaxed(&slot->state);
+		uint32_t pid = vmt_atomic_load_relaxed(&slot->pid);
 
-		if (vmt_atomic_load_relaxed(&slot->state) != VMT_SESSION_FREE &&
-		    is_alive(vmt_atomic_load_relaxed(&slot->pid)))
+		if ((state == VMT_SESSION_READY && exists(pid)) ||
+		    (state == VMT_SESSION_CLAIMED && is_running(pid)))
 			return true;
 	}
 	return false;
@@ -243,7 +264,7 @@ awaits_first(struct collector *collector)
 		return false;
 	if (collector->first_fd >= 0)
 		return !vmt_departure_reached(collector->first_fd, -1);
-	return is_alive(collector->host->first_pid);
+	return is_running(collector->host->first_pid);
 }
 
 static bool
@@ -254,7 +275,7 @@ awaits_forked(struct collector *collector, uint64_t now_ns)
 	if (now_ns - collector->empty_since_ns >= LINGER_NS)
 		return false;
 	for (uint32_t i = 0; i < FORKED_KEPT; i++) {
-		if (is_alive(collector->forked[i]))
+		if (is_running(collector->forked[i]))
 			return true;
 	}
 	return false;

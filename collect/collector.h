@@ -39,10 +39,12 @@ struct vmt_collector_host {
 int vmt_session_create(const char *path, struct vmt_session **session);
 /* Maps an existing one; checks it. */
 int vmt_session_attach(const char *path, struct vmt_session **session);
-/* Target: announces a trace by its absolute path (the collector's directory is another). False
- * when no slot was free or the path is too long: nobody will collect it. */
-bool vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_id,
-			  const char *path);
+/* Target: announces a trace by its absolute path (the collector's directory is another). The slot
+ * that says so, or NULL when none was free or the path is too long: nobody will collect it. */
+const struct vmt_session_slot *vmt_session_announce(struct vmt_session *session, uint32_t pid,
+						    uint64_t random_id, const char *path);
+/* Target: whether the announcement still waits for the collector. Acquires what it did before. */
+bool vmt_session_is_announced(const struct vmt_session_slot *slot, uint64_t random_id);
 /* Target: asks for a round now. */
 void vmt_session_wake(struct vmt_session *session);
 

@@ -88,7 +88,7 @@ vmt_session_wake(struct vmt_session *session)
 	vmt_sys_call3(SYS_futex, &session->wake, FUTEX_WAKE, INT_MAX);
 }
 
-bool
+const struct vmt_session_slot *
 vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_id,
 		     const char *path)
 {
@@ -99,14 +99,21 @@ vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_
 		slot = claim_slot(session);
 	if (!slot) {
 		vmt_atomic_add_relaxed(&session->refused, 1);
-		return false;
+		return NULL;
 	}
 	vmt_atomic_store_relaxed(&slot->pid, pid);
-	slot->random_id = random_id;
+	vmt_atomic_store_relaxed(&slot->random_id, random_id);
 	memcpy(slot->path, path, length + 1);
 	/* Orders the slot's content before its state. */
 	vmt_atomic_store_release(&slot->state, VMT_SESSION_READY);
 	vmt_atomic_add_relaxed(&session->traces, 1);
 	vmt_session_wake(session);
-	return true;
+	return slot;
+}
+
+bool
+vmt_session_is_announced(const struct vmt_session_slot *slot, uint64_t random_id)
+{
+	return vmt_atomic_load_acquire(&slot->state) == VMT_SESSION_READY &&
+	       vmt_atomic_load_relaxed(&slot->random_id) == random_id;
 }

@@ -82,6 +82,16 @@ kind_of_map(const void *slot)
 	return event->kind;
 }
 
+/* Whether the collector has looked at the announcement and not opened the trace: another root, or
+ * no leave to. It says who it is before it frees the slot. */
+static bool
+is_refused(const struct vmt_process *process)
+{
+	return process->slot &&
+	       !vmt_session_is_announced(process->slot, process->head->random_id) &&
+	       vmt_atomic_load_relaxed(&process->head->collector_pid) == 0;
+}
+
 bool
 vmt_emit_is_collected(void)
 {
@@ -95,6 +105,8 @@ vmt_emit_is_collected(void)
 	if (beat == 0)
 		limit_ns = head->clock_start.monotonic_ns + VMT_EMIT_OPEN_NS;
 	else if (vmt_atomic_load_relaxed(&head->collector_pid) == 0)
+		return false;
+	if (beat == 0 && is_refused(process))
 		return false;
 	/* Without a clock to judge by, whoever waits in vain will find out. */
 	if (!vmt_state_may_call() || vmt_sys_clock_ns(CLOCK_MONOTONIC) < limit_ns)

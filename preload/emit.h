@@ -34,7 +34,8 @@ bool vmt_emit_heap(uint8_t kind, const void *block, uint64_t size, uint32_t stac
 bool vmt_emit_map(struct vmt_map_event *event);
 
 /* Whether somebody drains this trace: its own heartbeat is under VMT_EMIT_FRESH_NS old, or the
- * collector has VMT_EMIT_OPEN_NS from the trace's beginning to open it. That the collector of the
+ * collector has VMT_EMIT_OPEN_NS from the trace's beginning to open it, and has not yet looked at
+ * the announcement in vain. That the collector of the
  * tree lives says nothing: it may have missed this trace, or be done with it. */
 bool vmt_emit_is_collected(void);
 

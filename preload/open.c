@@ -396,8 +396,10 @@ vmt_open_announce(void)
 	struct vmt_process *process = &vmt_state_process;
 	struct vmt_head *head = process->head;
 
-	if (process->session &&
-	    vmt_session_announce(process->session, head->pid, head->random_id, process->trace_path))
+	if (process->session)
+		process->slot = vmt_session_announce(process->session, head->pid, head->random_id,
+						     process->trace_path);
+	if (process->slot)
 		return;
 	process->session = NULL;
 	head->notes |= VMT_NOTE_NO_COLLECTOR;
@@ -413,6 +415,7 @@ vmt_open_in_child(void)
 	const char *why;
 
 	vmt_samples_clear();
+	process->slot = NULL;
 	why = vmt_open_trace();
 	vmt_sys_munmap(parent, parent_bytes);
 	if (why) {

@@ -77,7 +77,8 @@ struct vmt_process {
 	uint64_t vain_tail[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 	uint64_t stale_beat; /* head->heartbeat_ns + 1 when it was found stale; 0 = never */
 	struct vmt_stack_table stacks;
-	struct vmt_session *session; /* NULL: nobody collects */
+	struct vmt_session *session;	     /* NULL: nobody collects */
+	const struct vmt_session_slot *slot; /* of the announcement; NULL: not yet announced */
 	char trace_path[VMT_STATE_PATH_BYTES];
 
 	/* anonymous mappings that are the tracer's own: see vmt_state_map_own */

@@ -67,6 +67,33 @@ a_process_that_was_faster_is_collected_still(void **state)
 	place_tear_down(&place);
 }
 
+/* Killed before anybody collects, and not reaped: what the kernel keeps of it says how it ended. */
+static void
+a_process_that_was_killed_early_is_known_by_its_remains(void **state)
+{
+	struct place place;
+	struct fixture_chunks chunks;
+	struct fixture_trace trace;
+	siginfo_t info;
+	pid_t pid;
+
+	(void)state;
+	place_set_up(&place);
+	pid = fork();
+	if (pid == 0) {
+		if (place_announce(&trace, &place, 5))
+			_exit(99);
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(place_collect(&place, (uint32_t)pid), 0);
+	place_read_trace(&chunks, place.trace_path);
+	place_check_end(&chunks, VMT_END_SIGNAL, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	fixture_free_chunks(&chunks);
+	place_tear_down(&place);
+}
+
 /* The process becomes a program that is not traced; the collector stays till that has ended. */
 static void
 an_exec_ends_the_image_and_not_the_process(void **state)
@@ -213,15 +240,65 @@ leaves_with_a_first_process_that_never_announces(void **state)
 	place_tear_down(&place);
 }
 
+static bool
+count_rounds(void *context)
+{
+	unsigned *rounds = context;
+
+	(*rounds)++;
+	return false;
+}
+
+/* A child that has ended without a word is not waited for, though its parent does not reap it: the
+ * collector leaves while both are zombies. Waiting, it would do ten rounds and more. */
+static void
+a_forked_zombie_is_not_waited_for(void **state)
+{
+	struct place place;
+	struct fixture_chunks chunks;
+	struct fixture_trace trace;
+	siginfo_t info;
+	unsigned rounds = 0;
+	struct vmt_collector_host host = {.expects_more = count_rounds, .context = &rounds};
+	pid_t pid, child;
+
+	(void)state;
+	place_set_up(&place);
+	host.session_path = place.session_path;
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (place_announce(&trace, &place, 5) ||
+		    !fixture_put_map(&trace, 0, 1, 0, VMT_EVENT_FORK, (uint64_t)child))
+			_exit(99);
+		_exit(0);
+	}
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	host.first_pid = (uint32_t)pid;
+	assert_int_equal(vmt_collector_run(place.session, &host), 0);
+	assert_in_range(rounds, 1, 5);
+	place_read_trace(&chunks, place.trace_path);
+	place_check_end(&chunks, VMT_END_EXIT, 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	fixture_free_chunks(&chunks);
+	place_tear_down(&place);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_killed_process_leaves_what_it_had_committed),
 	    cmocka_unit_test(a_process_that_was_faster_is_collected_still),
+	    cmocka_unit_test(a_process_that_was_killed_early_is_known_by_its_remains),
 	    cmocka_unit_test(an_exec_ends_the_image_and_not_the_process),
 	    cmocka_unit_test(an_exec_into_a_traced_program_makes_two_traces),
 	    cmocka_unit_test(the_host_has_its_say),
+	    cmocka_unit_test(a_forked_zombie_is_not_waited_for),
 	    cmocka_unit_test(leaves_with_a_first_process_that_never_announces),
 	};
 

@@ -87,6 +87,28 @@ a_trace_that_nobody_opened_is_uncollected_in_the_end(void **state)
 	assert_true(vmt_emit_is_collected());
 }
 
+/* The collector has taken the announcement, and not opened the trace. */
+static void
+a_collector_that_can_not_open_the_trace_is_not_waited_for(void **state)
+{
+	struct vmt_session_slot *slot = &session.slots[3];
+
+	(void)state;
+	collector_missed_us();
+	vmt_state_process.head->random_id = 77;
+	*slot = (struct vmt_session_slot){.state = VMT_SESSION_READY, .random_id = 77};
+	vmt_state_process.slot = slot;
+	assert_true(vmt_emit_is_collected());
+	/* Somebody else's by now. */
+	slot->random_id = 78;
+	assert_false(vmt_emit_is_collected());
+	slot->state = VMT_SESSION_FREE;
+	assert_false(vmt_emit_is_collected());
+	/* Opened, and not yet visited for the first time. */
+	vmt_state_process.head->collector_pid = 1;
+	assert_true(vmt_emit_is_collected());
+}
+
 static void
 a_collector_that_is_done_with_us_has_left(void **state)
 {
@@ -319,6 +341,7 @@ main(void)
 	    TEST(a_dead_collector_is_like_none),
 	    TEST(in_all_nobody_waits_for_a_collector_that_is_elsewhere),
 	    TEST(a_trace_that_nobody_opened_is_uncollected_in_the_end),
+	    TEST(a_collector_that_can_not_open_the_trace_is_not_waited_for),
 	    TEST(a_collector_that_is_done_with_us_has_left),
 	    TEST(a_heartbeat_that_stands_still_ends_the_wait),
 	    TEST(after_a_wait_in_vain_events_are_dropped_at_once),
