@@ -74,7 +74,7 @@ static const struct place places[] = {
     {"no fallocate", "mount -t ramfs none $D; " RUN_AND_KEEP, 3},
     {"a directory that is deleted",
      "(for i in 1 2 3 4 5 6 7 8 9; do sleep 0.01; ls $D/t.* && rm -rf $D; done) >/dev/null 2>&1 & "
-     "\"$@\"; exit $?",
+     "\"$@\"; status=$?; wait; exit $status",
      0},
     {"no /proc", "umount -l /proc; exec \"$@\"", 3},
     {"no /proc, no /sys, no /dev/shm",
