@@ -66,6 +66,25 @@ mmapped_chunk_is_known_by_its_block(void **state)
 	vmt_replay_free(replay);
 }
 
+/* As malloc(0) makes them. */
+static void
+empty_block_owns_nothing_and_is_live(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+	struct vmt_residency residency;
+
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	add_mapping(&world, BASE, 8 * PAGE, "", 8 * PAGE);
+	block(replay, BASE + 4112, 0, 1);
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(FIGURE(replay, MALLOC, 1, LIVE_COUNT), 1);
+	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, COMMITTED), 0);
+	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 8 * PAGE);
+	vmt_residency_free(&residency);
+	vmt_replay_free(replay);
+}
+
 static void
 arena_takes_its_reserve_with_it(void **state)
 {
@@ -293,6 +312,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(blocks_own_their_bytes_and_the_rest_is_retained),
 	    cmocka_unit_test(mmapped_chunk_is_known_by_its_block),
+	    cmocka_unit_test(empty_block_owns_nothing_and_is_live),
 	    cmocka_unit_test(arena_takes_its_reserve_with_it),
 	    cmocka_unit_test(arena_without_blocks_is_known_by_its_shape),
 	    cmocka_unit_test(inherited_arena_is_retained),

@@ -74,11 +74,12 @@ note_blocks(struct vmt_piece *piece, const struct vmt_block *block)
 		piece->has_foreign_blocks = true;
 }
 
+/* An empty block owns nothing, but tells whose memory it lies in. */
 static void
 own_block(struct vmt_pieces *pieces, struct owner *owner, const struct vmt_resident *resident)
 {
 	uint64_t start = owner->block.address;
-	uint64_t end = start + owner->block.size;
+	uint64_t end = start + (owner->block.size ? owner->block.size : 1);
 
 	for (size_t i = vmt_pieces_after(pieces, start); i < pieces->count; i++) {
 		struct vmt_piece *piece = &pieces->items[i];
@@ -87,6 +88,8 @@ own_block(struct vmt_pieces *pieces, struct owner *owner, const struct vmt_resid
 		if (piece->start >= end)
 			break;
 		note_blocks(piece, &owner->block);
+		if (owner->block.size == 0)
+			break;
 		amounts = vmt_pieces_amounts(piece, start, end, resident);
 		own_amounts(piece, owner, &amounts);
 	}
