@@ -4,6 +4,8 @@
 #include "collect/procfs.h"
 #include "collect/ticks.h"
 
+#include <limits.h>
+#include <linux/futex.h>
 #include <string.h>
 
 #define MILLISECOND UINT64_C(1000000)
@@ -262,6 +264,7 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	vmt_sampling_read(process, shared, now_ns);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
 	vmt_atomic_store_release(&head->snapshot_done, wanted);
+	vmt_sys_call3(SYS_futex, &head->snapshot_done, FUTEX_WAKE, INT_MAX);
 }
 
 static void
