@@ -74,15 +74,8 @@ vmt_ring_is_exhausted(const struct vmt_ring_view *ring)
 	for (uint32_t i = 0; i < ring->capacity; i++) {
 		uint32_t found = vmt_atomic_load_relaxed(vmt_ring_sequence(ring, i));
 
-		if (((found - i) & (ring->capacity - 1)) != 2)
+		if ((found & (ring->capacity - 1)) != 2)
 			return false;
 	}
 	return true;
-}
-
-void
-vmt_ring_init(const struct vmt_ring_view *ring)
-{
-	for (uint32_t i = 0; i < ring->capacity; i++)
-		vmt_atomic_store_relaxed(vmt_ring_sequence(ring, i), i);
 }

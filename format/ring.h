@@ -76,13 +76,21 @@ enum vmt_ring_state {
 	VMT_RING_DEAD_DONE, /* given up earlier; its writer has left */
 };
 
-/* The slot's sequence word of a position. */
+/* The slot's sequence word of a position: it holds the sequence less the slot's index, so that
+ * zeroed memory is an empty ring, and nobody touches a page of it before its first use. */
 static inline uint32_t *
 vmt_ring_sequence(const struct vmt_ring_view *ring, uint64_t position)
 {
 	uint64_t index = position & (ring->capacity - 1);
 
 	return (uint32_t *)(void *)(ring->slots + index * ring->slot_bytes);
+}
+
+/* What the word of a free slot holds at this position: the others add to it. */
+static inline uint32_t
+vmt_ring_lap(const struct vmt_ring_view *ring, uint64_t position)
+{
+	return (uint32_t)position & ~(ring->capacity - 1);
 }
 
 /*
@@ -97,19 +105,20 @@ vmt_ring_claim(const struct vmt_ring_view *ring, uint64_t *position)
 
 	for (;;) {
 		uint32_t *sequence = vmt_ring_sequence(ring, head);
-		int32_t lap = (int32_t)(vmt_atomic_load_acquire(sequence) - (uint32_t)head);
+		int32_t state =
+		    (int32_t)(vmt_atomic_load_acquire(sequence) - vmt_ring_lap(ring, head));
 
-		if (lap == 0 || lap == 2 || lap == 3) {
+		if (state == 0 || state == 2 || state == 3) {
 			if (vmt_atomic_cas(&ring->control->head, &head, head + 1)) {
-				if (lap == 0) {
+				if (state == 0) {
 					*position = head;
 					return sequence;
 				}
 				head++; /* stepped over a dead slot */
 			}
 		} else {
-			/* Full, or head was stale. (lap > 0 with head unmoved would be memory that
-			 * the program overwrote: no claim either, and no endless loop.) */
+			/* Full, or head was stale. (state > 0 with head unmoved would be memory
+			 * that the program overwrote: no claim either, and no endless loop.) */
 			uint64_t now = vmt_atomic_load_relaxed(&ring->control->head);
 
 			if (now == head)
@@ -129,11 +138,11 @@ static inline bool
 vmt_ring_commit(const struct vmt_ring_view *ring, uint64_t position)
 {
 	uint32_t *sequence = vmt_ring_sequence(ring, position);
-	uint32_t expected = (uint32_t)position;
+	uint32_t expected = vmt_ring_lap(ring, position);
 
-	if (vmt_atomic_cas(sequence, &expected, (uint32_t)position + 1))
+	if (vmt_atomic_cas(sequence, &expected, expected + 1))
 		return true;
-	while (((expected - (uint32_t)position) & (ring->capacity - 1)) == 2)
+	while ((expected & (ring->capacity - 1)) == 2)
 		if (vmt_atomic_cas(sequence, &expected, expected + 1))
 			break;
 	return false;
@@ -148,17 +157,17 @@ static inline enum vmt_ring_state
 vmt_ring_look(const struct vmt_ring_view *ring, uint64_t position)
 {
 	uint32_t found = vmt_atomic_load_acquire(vmt_ring_sequence(ring, position));
-	int32_t lap = (int32_t)(found - (uint32_t)position);
+	int32_t state = (int32_t)(found - vmt_ring_lap(ring, position));
 
-	if (lap == 1)
+	if (state == 1)
 		return VMT_RING_COMMITTED;
-	if (lap > 3)
+	if (state > 3)
 		return VMT_RING_RELEASED;
-	if (lap < 0 || position >= vmt_atomic_load_acquire(&ring->control->head))
+	if (state < 0 || position >= vmt_atomic_load_acquire(&ring->control->head))
 		return VMT_RING_EMPTY;
-	if (lap == 0)
+	if (state == 0)
 		return VMT_RING_BUSY;
-	return lap == 2 ? VMT_RING_DEAD : VMT_RING_DEAD_DONE;
+	return state == 2 ? VMT_RING_DEAD : VMT_RING_DEAD_DONE;
 }
 
 /*
@@ -177,7 +186,7 @@ vmt_ring_copy(const struct vmt_ring_view *ring, uint64_t position, void *copy)
 	for (uint32_t i = 0; i < ring->slot_bytes / sizeof(*to); i++)
 		to[i].value = vmt_atomic_load_relaxed(&from[i].value);
 	vmt_atomic_fence_acquire();
-	return vmt_atomic_load_relaxed(sequence) == (uint32_t)position + 1 &&
+	return vmt_atomic_load_relaxed(sequence) == vmt_ring_lap(ring, position) + 1 &&
 	       vmt_atomic_load_relaxed(&ring->control->tail) <= position;
 }
 
@@ -213,8 +222,8 @@ vmt_ring_pass_on(const struct vmt_ring_view *ring, uint64_t position, enum vmt_r
 {
 	static const uint8_t offset_from[] = {
 	    [VMT_RING_COMMITTED] = 1, [VMT_RING_DEAD] = 2, [VMT_RING_DEAD_DONE] = 3};
-	uint32_t expected = (uint32_t)position + offset_from[state];
-	uint32_t desired = (uint32_t)position + ring->capacity;
+	uint32_t expected = vmt_ring_lap(ring, position) + offset_from[state];
+	uint32_t desired = vmt_ring_lap(ring, position) + ring->capacity;
 
 	if (state == VMT_RING_BUSY || state == VMT_RING_DEAD)
 		desired += 2;
@@ -249,8 +258,5 @@ bool vmt_ring_discard_oldest(const struct vmt_ring_view *ring,
 
 /* Whether no slot is left: each was claimed by a writer that never came back. Looks at all. */
 bool vmt_ring_is_exhausted(const struct vmt_ring_view *ring);
-
-/* Prepares a zeroed or stale slot array for first use: sequence of slot i = i. */
-void vmt_ring_init(const struct vmt_ring_view *ring);
 
 #endif

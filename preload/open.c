@@ -335,11 +335,9 @@ use_head(struct vmt_head *head, unsigned char *base)
 	struct vmt_process *process = &vmt_state_process;
 
 	for (uint32_t shard = 0; shard < head->shards; shard++) {
-		for (uint32_t kind = 0; kind < VMT_RING_CLASSES; kind++) {
+		for (uint32_t kind = 0; kind < VMT_RING_CLASSES; kind++)
 			process->rings[shard][kind] =
 			    vmt_head_ring(head, base, shard, (enum vmt_ring_class)kind);
-			vmt_ring_init(&process->rings[shard][kind]);
-		}
 	}
 	process->shard_mask = head->shards - 1;
 	memset(process->woken_tail, 0, sizeof(process->woken_tail));

@@ -243,7 +243,7 @@ reset(uint64_t start)
 	world.control.tail = start;
 	world.file.position_to = start;
 	for (uint64_t p = start; p < start + CAPACITY; p++)
-		world.slots[p % CAPACITY].sequence = (uint32_t)p;
+		world.slots[p % CAPACITY].sequence = (uint32_t)(p - p % CAPACITY);
 }
 
 static struct model_result

@@ -55,7 +55,7 @@ reset(uint64_t start)
 	shared.control.head = start;
 	shared.control.tail = start;
 	for (uint64_t p = start; p < start + CAPACITY; p++)
-		shared.slots[p % CAPACITY].sequence = (uint32_t)p;
+		shared.slots[p % CAPACITY].sequence = (uint32_t)(p - p % CAPACITY);
 	shared.running = PRODUCERS;
 }
 

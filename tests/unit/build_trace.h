@@ -128,11 +128,6 @@ build_trace_new(const struct vmt_head *wanted)
 	head.modules_used = head.modules_used != 0 ? head.modules_used : 8;
 	memcpy(build->bytes, &head, sizeof(head));
 	build->length = head.chunks_offset;
-	for (uint32_t ring = 0; ring < head.shards * VMT_RING_CLASSES; ring++) {
-		struct vmt_ring_view view = build_trace_ring(build, ring);
-
-		vmt_ring_init(&view);
-	}
 	return build;
 }
 

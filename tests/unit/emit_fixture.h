@@ -53,11 +53,9 @@ set_up(void **state)
 	memset(&session, 0, sizeof(session));
 	process->head = (struct vmt_head *)(void *)base;
 	process->malloc_mode = VMT_MALLOC_SAMPLED;
-	for (int i = 0; i < VMT_RING_CLASSES; i++) {
+	for (int i = 0; i < VMT_RING_CLASSES; i++)
 		process->rings[0][i] =
 		    vmt_head_ring(process->head, base, 0, (enum vmt_ring_class)i);
-		vmt_ring_init(&process->rings[0][i]);
-	}
 	owner = (struct vmt_owner){.state = VMT_OWNER_RECORDING, .generation = 1};
 	vmt_state_owner = &owner;
 	return 0;

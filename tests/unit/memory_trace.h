@@ -42,11 +42,9 @@ memory_trace_begin(void)
 	process->head = head;
 	process->shard_mask = 0;
 	process->stack_depth = 30;
-	for (int class = 0; class < VMT_RING_CLASSES; class ++) {
+	for (int class = 0; class < VMT_RING_CLASSES; class ++)
 		process->rings[0][class] =
 		    vmt_head_ring(head, (unsigned char *)head, 0, (enum vmt_ring_class) class);
-		vmt_ring_init(&process->rings[0][class]);
-	}
 	process->stacks = (struct vmt_stack_table){
 	    .index = (uint64_t *)((char *)head + head->stack_index_offset),
 	    .index_mask = head->stack_index_entries - 1,

@@ -37,11 +37,9 @@ set_up(void **state)
 	memcpy(base, &plan, sizeof(plan));
 	memset(process, 0, sizeof(*process));
 	process->head = (struct vmt_head *)(void *)base;
-	for (int i = 0; i < VMT_RING_CLASSES; i++) {
+	for (int i = 0; i < VMT_RING_CLASSES; i++)
 		process->rings[0][i] =
 		    vmt_head_ring(process->head, base, 0, (enum vmt_ring_class)i);
-		vmt_ring_init(&process->rings[0][i]);
-	}
 	owner = (struct vmt_owner){.state = VMT_OWNER_RECORDING, .generation = 1};
 	vmt_state_owner = &owner;
 	return 0;

@@ -87,11 +87,6 @@ fixture_make(struct fixture_trace *trace, const char *path, uint32_t capacity, u
 	if (trace->base == MAP_FAILED)
 		abort();
 	trace->head = (struct vmt_head *)(void *)trace->base;
-	for (uint32_t i = 0; i < 2 * VMT_RING_CLASSES; i++) {
-		struct vmt_ring_view ring =
-		    vmt_head_ring(trace->head, trace->base, i / 2, (enum vmt_ring_class)(i % 2));
-		vmt_ring_init(&ring);
-	}
 }
 
 static inline void
