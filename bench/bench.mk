@@ -11,6 +11,16 @@ GO ?= $(firstword $(shell command -v go) $(wildcard /opt/go-debian/*/usr/lib/go-
 bench: $(BUILD)/bench/bench $(BUILD)/bench/churn $(BUILD)/bench/pair $(BUILD)/libforward.so
 	$(BUILD)/bench/bench $(abspath $(BUILD)) $(ROUNDS)
 	bench/go.sh $(BUILD) $(ROUNDS)
+	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector
+
+# What the collector costs: snapshots, draining, idling, short programs.
+collector: $(BUILD)/bench/snapshot $(BUILD)/bench/startup
+	$(BUILD)/bench/snapshot
+	bench/collector.sh $(BUILD) $(ROUNDS)
+
+$(BUILD)/bench/snapshot: bench/snapshot.c $(wildcard $(BUILD)/obj/collect/*.o $(BUILD)/obj/format/*.o)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@
 
 workloads: $(addprefix $(BUILD)/bench/,workloads pair factor) $(if $(GO),$(BUILD)/bench/cgo)
 	$(BUILD)/bench/workloads $(abspath $(BUILD)) $(ROUNDS) $(WORKLOADS)
@@ -27,4 +37,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench workloads
+.PHONY: bench collector workloads
