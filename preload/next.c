@@ -9,6 +9,7 @@
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 /* ... and for its first byte. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
 
 /* glibc relocates these entries in place, other loaders do not. */
 static uintptr_t
@@ -152,6 +153,14 @@ vmt_next_find(const char *name, bool after_us)
 
 	dl_iterate_phdr(visit, &search);
 	return search.found;
+}
+
+bool
+vmt_next_is_ours(const void *definition)
+{
+	uintptr_t address = (uintptr_t)definition;
+
+	return address >= (uintptr_t)__ehdr_start && address < (uintptr_t)_end;
 }
 
 static const char *

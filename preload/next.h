@@ -17,6 +17,9 @@
 /* The first definition; after_us: the first one in a file behind this library. NULL: none. */
 void *vmt_next_find(const char *name, bool after_us);
 
+/* Whether a definition is this library's. */
+bool vmt_next_is_ours(const void *definition);
+
 /* Whether a file of this library's own name (DT_SONAME) comes first: a copy from elsewhere, whose
  * hooks call ours as the next definitions. */
 bool vmt_next_is_second_copy(void);

@@ -22,6 +22,7 @@
 #endif
 extern void *oldest_dlsym(void *handle, const char *name) __attribute__((weak));
 extern char *oldest_dlerror(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
 __asm__(".symver oldest_dlsym, dlsym@" OLDEST_GLIBC);
 __asm__(".symver oldest_dlerror, dlerror@" OLDEST_GLIBC);
 
@@ -109,6 +110,19 @@ complete_heap(struct vmt_real *table)
 	table->free = arena_free;
 }
 
+/*
+ * Not by dlsym, which allocates to say that a name is absent: an allocator that maps its first
+ * memory may bring us here while it holds a lock. But the loader's calls bring us here before
+ * ThreadSanitizer has set its dl_iterate_phdr up, which next.c would call.
+ */
+static void *
+look_up(const char *name, bool after_us)
+{
+	if (__tsan_init && oldest_dlsym)
+		return oldest_dlsym(after_us ? RTLD_NEXT : RTLD_DEFAULT, name);
+	return vmt_next_find(name, after_us);
+}
+
 #define LOOKED_UP_MAP 0
 #define LOOKED_UP_BREAK 1
 #define LOOKED_UP_HEAP 1
@@ -116,11 +130,7 @@ complete_heap(struct vmt_real *table)
 #define LOOKED_UP_PROCESS 1
 #define LOOKED_UP_LOAD 1
 
-/*
- * Threads that come here together write the same answers: the stores of members are word-sized.
- * Not by dlsym, which allocates to say that a name is absent: an allocator that maps its first
- * memory may bring us here while it holds a lock.
- */
+/* Threads that come here together write the same answers: the stores of members are word-sized. */
 const struct vmt_real *
 vmt_real_resolve_slow(void)
 {
@@ -133,10 +143,16 @@ vmt_real_resolve_slow(void)
 	thread->resolving = 1;
 #define VMT_HOOK(name, family, result, parameters)                                                 \
 	if (LOOKED_UP_##family)                                                                    \
-		found.name = (__typeof__(found.name))vmt_next_find(#name, true);
+		found.name = (__typeof__(found.name))look_up(#name, true);
 #include "preload/hooks.def"
 #undef VMT_HOOK
 	complete_heap(&found);
+	*(void **)&found.foreign_realloc = look_up("realloc", false);
+	if (vmt_next_is_ours((const void *)found.foreign_realloc))
+		found.foreign_realloc = NULL;
+	if (__tsan_init && oldest_dlerror)
+		oldest_dlerror(); /* the program shall not find our failed look-ups in it */
+	vmt_atomic_store_relaxed(&vmt_real_table.foreign_realloc, found.foreign_realloc);
 #define VMT_HOOK(name, family, result, parameters)                                                 \
 	vmt_atomic_store_relaxed(&vmt_real_table.name, found.name);
 #include "preload/hooks.def"

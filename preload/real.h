@@ -29,6 +29,9 @@ struct vmt_real {
 #define VMT_HOOK(name, family, result, parameters) result(*name) parameters;
 #include "preload/hooks.def"
 #undef VMT_HOOK
+	/* NULL, or the realloc of an allocator that stands before us: in the program itself, or in
+	 * an earlier library. */
+	void *(*foreign_realloc)(void *, size_t);
 	uint32_t ready; /* release store after the members */
 };
 

@@ -46,9 +46,6 @@ extern void __tsan_init(void) __attribute__((weak));
 /* Go's race detector is a ThreadSanitizer that replaces nothing. */
 extern void __tsan_go_atomic32_load(void) __attribute__((weak));
 
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-extern const char _end[] __attribute__((visibility("hidden")));
-
 static uint32_t begun;
 static uint32_t finished_generation;
 
@@ -208,9 +205,9 @@ static void
 note_own_malloc(void)
 {
 	/* A definition: dlsym would name the PLT entry of a program that only calls it. */
-	uintptr_t found = (uintptr_t)vmt_next_find("malloc", false);
+	const void *found = vmt_next_find("malloc", false);
 
-	if (found != 0 && (found < (uintptr_t)__ehdr_start || found >= (uintptr_t)_end))
+	if (found && !vmt_next_is_ours(found))
 		vmt_state_process.head->notes |= VMT_NOTE_OWN_MALLOC;
 }
 
