@@ -89,7 +89,8 @@ $(targets_cc): $(BUILD)/tests/target/%: tests/target/%.cc
 build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev uthash-dev libbsd-dev \
 	libunwind8
 check_packages := g++ clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
-	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk
+	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk \
+	libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libfaketime fakeroot musl-tools file
 
 bench_packages := heaptrack redis-server redis-tools sqlite3 jq libjemalloc2
 
