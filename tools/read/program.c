@@ -309,10 +309,6 @@ vmt_program_obstacle(const struct vmt_program *program, const char **remedy)
 			  "capabilities";
 		return "it gains privileges at its start, so the loader ignores LD_PRELOAD";
 	}
-	if (program->libc == VMT_PROGRAM_LIBC_MUSL) {
-		*remedy = "run the program on a glibc image (musl would stop it from starting)";
-		return "its C library is musl; libvmtrace.so needs glibc";
-	}
 	if (program->is_sanitized && !program->is_go_race) {
 		*remedy = "record a build without -fsanitize";
 		return "it is built with a sanitizer, whose own malloc and shadow memory would be "
