@@ -80,6 +80,8 @@ child(const struct place *place, struct told *told, int status)
 	if (!vmt_session_announce(place->session, (uint32_t)getpid(), 77, place->trace_path))
 		_exit(99);
 	write_events(&trace);
+	/* Where it may: a kernel that takes cold file pages back makes two readings differ. */
+	(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	make_memory(place->trace_path);
 	told->rss_before_bytes = own_rss_bytes(rollup_fd);
 	told->rss_before_bytes = own_rss_bytes(rollup_fd);
