@@ -10,7 +10,7 @@
 
 #define CACHE_LINE 64u
 /* A file can be all hole, and claim a table of any size in it. */
-#define LARGE_BYTES (UINT64_C(1) << 20)
+#define LARGE_BYTES (UINT64_C(1) << 16)
 #define SPARSE_STEP_BYTES (UINT64_C(1) << 20)
 
 static int
@@ -101,33 +101,45 @@ vmt_file_read(const struct vmt_file *file, uint64_t offset, void *bytes, size_t 
 	return read_some(file, offset, bytes, length) == length;
 }
 
-/* The first byte at or after offset, below end, that a file has of its own; a hole reads as zeros.
- */
+/* Where the next data (SEEK_DATA) or the next hole (SEEK_HOLE) begins, end at most. A file system
+ * that does not know says data everywhere. */
 static uint64_t
-skip_hole(const struct vmt_file *file, uint64_t offset, uint64_t end)
+next_place(const struct vmt_file *file, uint64_t offset, uint64_t end, int whence)
 {
-	off_t found = lseek(file->fd, (off_t)offset, SEEK_DATA);
+	off_t found = lseek(file->fd, (off_t)offset, whence);
 
 	if (found < 0)
-		return errno == ENXIO ? end : offset;
+		return errno == ENXIO || whence == SEEK_HOLE ? end : offset;
 	return (uint64_t)found < end ? (uint64_t)found : end;
 }
 
-/* Into memory that is zero; holes are left alone, and cost no memory. */
 static bool
-read_sparse(const struct vmt_file *file, uint64_t offset, char *bytes, uint64_t length)
+read_pieces(const struct vmt_file *file, uint64_t offset, char *bytes, uint64_t end)
 {
-	uint64_t end = offset + length;
 	uint64_t at = offset;
 
-	while ((at = skip_hole(file, at, end)) < end) {
-		size_t piece = end - at < SPARSE_STEP_BYTES ? end - at : SPARSE_STEP_BYTES;
+	while ((at = next_place(file, at, end, SEEK_DATA)) < end) {
+		uint64_t stop = next_place(file, at, end, SEEK_HOLE);
+		size_t piece = stop - at < SPARSE_STEP_BYTES ? stop - at : SPARSE_STEP_BYTES;
 
-		if (!vmt_file_read(file, at, bytes + (at - offset), piece))
+		if (piece == 0 || !vmt_file_read(file, at, bytes + (at - offset), piece))
 			return false;
 		at += piece;
 	}
 	return true;
+}
+
+/* Into memory that is zero; holes are left alone, and cost no memory. The kernel's readahead would
+ * fill pages with their zeros: half of all time that recording a short program takes. */
+static bool
+read_sparse(const struct vmt_file *file, uint64_t offset, char *bytes, uint64_t length)
+{
+	bool whole;
+
+	(void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_RANDOM);
+	whole = read_pieces(file, offset, bytes, offset + length);
+	(void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_NORMAL);
+	return whole;
 }
 
 void *
