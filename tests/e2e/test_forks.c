@@ -19,6 +19,7 @@
 
 #define PAGE 4096
 #define ROUNDS 6
+#define LONG_ROUNDS 50
 
 /* By pages: how many such mappings one round makes. 16 is made in an atfork handler. */
 static const int kinds[] = {[11] = 3, [12] = 3, [13] = 1, [14] = 1, [15] = 1, [16] = 7, [17] = 2};
@@ -92,7 +93,7 @@ take_traces(const char *directory, int64_t root_pid)
 }
 
 static struct tally
-watch_forks(const char *option, const char *value)
+watch_forks(const char *option, const char *value, int count)
 {
 	const char *directory = scratch_file("forks");
 	const char *const options[] = {"--malloc", "all", "--buffer", "64K", option, value, NULL};
@@ -102,7 +103,7 @@ watch_forks(const char *option, const char *value)
 
 	mkdir(directory, 0700);
 	snprintf(output, sizeof(output), "%s/%%n.%%p.vmt", directory);
-	snprintf(rounds, sizeof(rounds), "%d", ROUNDS);
+	snprintf(rounds, sizeof(rounds), "%d", count);
 	record(&run, output, options,
 	       (const char *const[]){built("tests/target/fork_kinds"), rounds, NULL});
 	if (run.exit_status != 0)
@@ -120,15 +121,31 @@ watch_forks(const char *option, const char *value)
 static void
 test_each_its_own(void **state)
 {
+	const int rounds = (int)soak_count(ROUNDS, LONG_ROUNDS);
+
 	(void)state;
-	for (long i = soak_count(1, 10000); i > 0; i--) {
-		struct tally tally = watch_forks(NULL, NULL);
+	for (long i = soak_count(1, 200); i > 0; i--) {
+		struct tally tally = watch_forks(NULL, NULL, rounds);
 
 		for (size_t kind = 0; kind < KINDS; kind++)
-			if (kind == IN_HANDLER ? tally.made[kind] > ROUNDS
-					       : tally.made[kind] != kinds[kind] * ROUNDS)
+			if (kind == IN_HANDLER ? tally.made[kind] > rounds
+					       : tally.made[kind] != kinds[kind] * rounds)
 				fail_msg("%d mappings of %zu pages", tally.made[kind], kind);
-		assert_int_equal(tally.traces, 1 + TRACES_A_ROUND * ROUNDS);
+		assert_int_equal(tally.traces, 1 + TRACES_A_ROUND * rounds);
+	}
+}
+
+/* None hangs, and none writes into its parent's trace. */
+static void
+test_unrecorded_children(void **state)
+{
+	(void)state;
+	for (long i = soak_count(1, 2000); i > 0; i--) {
+		struct tally tally = watch_forks("--follow", "none", LONG_ROUNDS);
+
+		assert_int_equal(tally.traces, 1);
+		for (size_t kind = 0; kind < KINDS; kind++)
+			assert_int_equal(tally.made[kind], 0);
 	}
 }
 
@@ -136,19 +153,21 @@ static void
 test_follow(void **state)
 {
 	(void)state;
-	assert_int_equal(watch_forks("--follow", "none").traces, 1);
-	assert_int_equal(watch_forks("--follow", "exec").traces, 1 + IMAGES_A_ROUND * ROUNDS);
-	assert_int_equal(watch_forks("--follow", "fork").traces,
+	assert_int_equal(watch_forks("--follow", "exec", ROUNDS).traces,
+			 1 + IMAGES_A_ROUND * ROUNDS);
+	assert_int_equal(watch_forks("--follow", "fork", ROUNDS).traces,
 			 1 + (TRACES_A_ROUND - IMAGES_A_ROUND) * ROUNDS);
-	assert_int_equal(watch_forks("--follow", "all").traces, 1 + TRACES_A_ROUND * ROUNDS);
+	assert_int_equal(watch_forks("--follow", "all", ROUNDS).traces,
+			 1 + TRACES_A_ROUND * ROUNDS);
 }
 
 static void
 test_only(void **state)
 {
 	(void)state;
-	assert_int_equal(watch_forks("--only", "for?_k*").traces, 1 + TRACES_A_ROUND * ROUNDS);
-	assert_int_equal(watch_forks("--only", "fork").traces, 0);
+	assert_int_equal(watch_forks("--only", "for?_k*", ROUNDS).traces,
+			 1 + TRACES_A_ROUND * ROUNDS);
+	assert_int_equal(watch_forks("--only", "fork", ROUNDS).traces, 0);
 }
 
 /* Shared until one of the two writes, and in the RSS of both; what the child touches is its own. */
@@ -187,9 +206,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_each_its_own),
-	    cmocka_unit_test(test_follow),
-	    cmocka_unit_test(test_only),
+	    cmocka_unit_test(test_each_its_own), cmocka_unit_test(test_unrecorded_children),
+	    cmocka_unit_test(test_follow),	 cmocka_unit_test(test_only),
 	    cmocka_unit_test(test_shared_pages),
 	};
 
