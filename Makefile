@@ -126,7 +126,7 @@ check: deps ## install what is missing, build, run every test and every check
 	@$(MAKE) --no-print-directory -s walls lint
 	@$(MAKE) --no-print-directory -s -j$$(nproc) asan
 	@$(MAKE) --no-print-directory -s -j$$(nproc) tsan
-	@tests/run $(unit_tests) $(race_tests) $(e2e_tests)
+	@tests/run $(e2e_tests) $(race_tests) $(unit_tests) # the long ones first
 
 test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(targets_cc) man
 
