@@ -102,6 +102,8 @@ map_head(struct vmt_traced *process)
 
 	if (vmt_sys_failed(base))
 		return (int)(intptr_t)base;
+	/* Else a fault beside an unused page reads it and those around it. */
+	vmt_sys_call3(SYS_madvise, (long)base, (long)process->layout.chunks_offset, MADV_RANDOM);
 	process->base = base;
 	return 0;
 }
@@ -225,17 +227,36 @@ punch(const struct vmt_traced *process, uint64_t start, uint64_t end)
 			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
 }
 
+/* Rings that lie side by side go in one call: each waits for the disk on some mounts. */
 static void
 punch_slots(struct vmt_traced *process)
 {
+	uint64_t start = 0;
+	uint64_t end = 0;
+
 	for (uint32_t i = 0; i < process->drain.count; i++) {
 		const struct vmt_drain_ring *ring = &process->drain.rings[i];
-		uint64_t start = (uint64_t)(ring->view.slots - process->base);
+		uint64_t at = (uint64_t)(ring->view.slots - process->base);
 
-		if (vmt_drain_is_empty(ring))
-			punch(process, start,
-			      start + (uint64_t)ring->view.capacity * ring->view.slot_bytes);
+		if (!vmt_drain_is_empty(ring))
+			continue;
+		if (at != end) {
+			punch(process, start, end);
+			start = at;
+		}
+		end = at + (uint64_t)ring->view.capacity * ring->view.slot_bytes;
 	}
+	punch(process, start, end);
+}
+
+static uint64_t
+drained_slots(const struct vmt_traced *process)
+{
+	uint64_t slots = 0;
+
+	for (uint32_t i = 0; i < process->drain.count; i++)
+		slots += process->drain.rings[i].position;
+	return slots;
 }
 
 /* What no reader needs: slots that chunks account for, the stack table's index, unused tails. */
@@ -291,11 +312,13 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 {
 	struct vmt_head *head = vmt_process_head(process);
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
+	uint64_t punched;
 
 	ending = settle(process, ending);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	/* On a full disk the holes make room for what is still to be written. */
 	punch_all(process);
+	punched = drained_slots(process);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	vmt_sampling_end(process, now_ns);
 	(void)vmt_sampling_flush(process, now_ns);
@@ -303,7 +326,8 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	note_clock(process);
 	vmt_atomic_store_relaxed(&head->collected_status, ending.status);
 	vmt_atomic_store_release(&head->collected_end, (uint32_t)ending.end);
-	punch_slots(process);
+	if (drained_slots(process) != punched)
+		punch_slots(process);
 	vmt_atomic_store_relaxed(&head->collector_pid, 0);
 	vmt_sys_munmap(process->base, process->layout.chunks_offset);
 	process->base = NULL;
