@@ -13,6 +13,17 @@
 
 #define GO_VERSIONS(X) X(1_19, "1.19") X(1_23, "1.23") X(1_24, "1.24") X(1_26, "1.26")
 
+/* For a list of tests, #define TESTS(id, version) TEST(what, id, version) ...: each what has a
+ * function check_WHAT(version), and is a test with each toolchain. */
+#define GO_TEST_FUNCTION(what, id, version)                                                        \
+	static void test_##what##_with_go_##id(void **state)                                       \
+	{                                                                                          \
+		(void)state;                                                                       \
+		go_need(version);                                                                  \
+		check_##what(version);                                                             \
+	}
+#define GO_TEST_ENTRY(what, id, version) cmocka_unit_test(test_##what##_with_go_##id),
+
 /* Skips the running test where the toolchain is missing. */
 void go_need(const char *version);
 

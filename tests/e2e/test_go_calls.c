@@ -238,22 +238,17 @@ check_calls(const char *version)
 	compare_with_strace(version, "raw", 5 * 400);
 }
 
-#define TEST(id, version)                                                                          \
-	static void test_calls_with_go_##id(void **state)                                          \
-	{                                                                                          \
-		(void)state;                                                                       \
-		go_need(version);                                                                  \
-		check_calls(version);                                                              \
-	}
-GO_VERSIONS(TEST)
+#define TESTS(id, version) TEST(calls, id, version)
+#define TEST GO_TEST_FUNCTION
+GO_VERSIONS(TESTS)
 #undef TEST
 
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-#define TEST(id, version) cmocka_unit_test(test_calls_with_go_##id),
-	    GO_VERSIONS(TEST)
+#define TEST GO_TEST_ENTRY
+	    GO_VERSIONS(TESTS)
 #undef TEST
 	};
 

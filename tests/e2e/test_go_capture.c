@@ -330,13 +330,7 @@ check_shared_object(const char *version)
 	TEST(left_alone, id, version)                                                              \
 	TEST(shared_object, id, version)
 
-#define TEST(what, id, version)                                                                    \
-	static void test_##what##_with_go_##id(void **state)                                       \
-	{                                                                                          \
-		(void)state;                                                                       \
-		go_need(version);                                                                  \
-		check_##what(version);                                                             \
-	}
+#define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
 #undef TEST
 
@@ -344,7 +338,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-#define TEST(what, id, version) cmocka_unit_test(test_##what##_with_go_##id),
+#define TEST GO_TEST_ENTRY
 	    GO_VERSIONS(TESTS)
 #undef TEST
 	};

@@ -438,13 +438,7 @@ check_huge(const char *version)
 	TEST(stripped, id, version)                                                                \
 	TEST(lazyfree, id, version)                                                                \
 	TEST(huge, id, version)
-#define TEST(what, id, version)                                                                    \
-	static void test_##what##_with_go_##id(void **state)                                       \
-	{                                                                                          \
-		(void)state;                                                                       \
-		go_need(version);                                                                  \
-		check_##what(version);                                                             \
-	}
+#define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
 #undef TEST
 
@@ -452,7 +446,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-#define TEST(what, id, version) cmocka_unit_test(test_##what##_with_go_##id),
+#define TEST GO_TEST_ENTRY
 	    GO_VERSIONS(TESTS)
 #undef TEST
 	};

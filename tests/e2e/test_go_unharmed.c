@@ -376,13 +376,7 @@ check_core(const char *version)
 	TEST(no_reading, id, version)                                                              \
 	TEST(core, id, version)
 
-#define TEST(what, id, version)                                                                    \
-	static void test_##what##_with_go_##id(void **state)                                       \
-	{                                                                                          \
-		(void)state;                                                                       \
-		go_need(version);                                                                  \
-		check_##what(version);                                                             \
-	}
+#define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
 #undef TEST
 
@@ -410,7 +404,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_race),
 						  cmocka_unit_test(test_address_sanitizer),
-#define TEST(what, id, version) cmocka_unit_test(test_##what##_with_go_##id),
+#define TEST GO_TEST_ENTRY
 						  GO_VERSIONS(TESTS)
 #undef TEST
 	};
