@@ -37,6 +37,9 @@ struct vmt_collector_host {
 
 /* Makes a session file (mode 0600, O_EXCL) and maps it. Negative errno on failure. */
 int vmt_session_create(const char *path, struct vmt_session **session);
+/* The same where files can be mapped when the traces' place has none (aside.h); fills the path. */
+int vmt_session_create_aside(char *path, size_t room, uint32_t pid, uint64_t random_id,
+			     struct vmt_session **session);
 /* Maps an existing one; checks it. */
 int vmt_session_attach(const char *path, struct vmt_session **session);
 /* Target: announces a trace by its absolute path (the collector's directory is another). The slot

@@ -1,5 +1,6 @@
 #include "collect/process.h"
 
+#include "collect/opening.h"
 #include "collect/procfs.h"
 #include "collect/sampling.h"
 #include "collect/ticks.h"
@@ -7,8 +8,6 @@
 #include <errno.h>
 #include <linux/falloc.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #define MILLISECOND UINT64_C(1000000)
 
@@ -78,36 +77,6 @@ is_seen(const struct vmt_traced *process)
 	       stat.start_ticks == process->start_ticks;
 }
 
-static int
-check_head(int fd, struct vmt_head *layout, uint64_t random_id)
-{
-	struct stat status;
-	long result = vmt_sys_call2(SYS_fstat, fd, &status);
-
-	if (result < 0)
-		return (int)result;
-	if (!S_ISREG(status.st_mode) ||
-	    vmt_sys_pread(fd, layout, sizeof(*layout), 0) != (long)sizeof(*layout) ||
-	    vmt_head_check(layout) != NULL || layout->random_id != random_id ||
-	    (uint64_t)status.st_size < layout->chunks_offset)
-		return -EINVAL;
-	return 0;
-}
-
-static int
-map_head(struct vmt_traced *process)
-{
-	void *base = vmt_sys_mmap(NULL, process->layout.chunks_offset, PROT_READ | PROT_WRITE,
-				  MAP_SHARED, process->trace_fd, 0);
-
-	if (vmt_sys_failed(base))
-		return (int)(intptr_t)base;
-	/* Else a fault beside an unused page reads it and those around it. */
-	vmt_sys_call3(SYS_madvise, (long)base, (long)process->layout.chunks_offset, MADV_RANDOM);
-	process->base = base;
-	return 0;
-}
-
 static void
 set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
 {
@@ -117,6 +86,7 @@ set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
 	    .compress = shared->host->compress,
 	    .compress_context = shared->host->context,
 	    .packed = &shared->packed,
+	    .mirror = process->mirror.copy ? &process->mirror : NULL,
 	};
 }
 
@@ -148,21 +118,20 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 	memset(process, 0, sizeof(*process));
 	process->pid = pid;
 	process->random_id = random_id;
-	process->pidfd = process->stat_fd = -1;
+	process->trace_fd = process->aside_fd = process->pidfd = process->stat_fd = -1;
 	process->maps_fd = process->pagemap_fd = process->statm_fd = process->rollup_fd = -1;
-	process->trace_fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
-	if (process->trace_fd < 0)
-		return process->trace_fd;
-	result = check_head(process->trace_fd, &process->layout, random_id);
+	result = vmt_opening_find(process, path);
 	if (result == 0) {
 		process->start_ticks = process->layout.start_ticks;
 		open_procfs(process);
-		result = lacks_descriptors(process) ? -EMFILE : map_head(process);
+		result = lacks_descriptors(process) ? -EMFILE : vmt_opening_map(process);
 	}
+	if (result != -EMFILE && result != -ENFILE)
+		vmt_opening_settle(process);
 	if (result < 0) {
 		close_memory(process);
 		close_identity(process);
-		close_one(&process->trace_fd);
+		vmt_opening_undo(process);
 		return result;
 	}
 	begin(process, shared);
@@ -329,10 +298,8 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	if (drained_slots(process) != punched)
 		punch_slots(process);
 	vmt_atomic_store_relaxed(&head->collector_pid, 0);
-	vmt_sys_munmap(process->base, process->layout.chunks_offset);
-	process->base = NULL;
+	vmt_opening_undo(process);
 	close_memory(process);
-	close_one(&process->trace_fd);
 	process->state = VMT_PROCESS_NONE;
 	if (ending.end == VMT_END_EXEC && process->stat_fd >= 0)
 		process->state = VMT_PROCESS_REPLACED;
@@ -368,7 +335,7 @@ end_when_over(struct vmt_traced *process, struct vmt_shared *shared, bool look_f
 	static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
 
 	if (process->state == VMT_PROCESS_UNSEEN) {
-		if (!vmt_departure_is_sole_writer(process->trace_fd))
+		if (!vmt_departure_is_sole_writer(vmt_opening_head_fd(process)))
 			return false;
 		vmt_process_finish(process, shared,
 				   vmt_departure_learn(shared->host, process->pid, -1, -1, false));

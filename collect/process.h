@@ -76,6 +76,7 @@ struct vmt_traced {
 	uint64_t random_id;
 	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
 	int trace_fd;
+	int aside_fd; /* of the head where it lies aside (aside.h); -1: it is in the trace */
 	int pidfd;
 	int stat_fd;
 	int maps_fd;
@@ -85,6 +86,7 @@ struct vmt_traced {
 	unsigned char *base;	/* the head and its regions, mapped */
 	struct vmt_head layout; /* as it was when checked: the mapping is the target's to damage */
 	struct vmt_writer writer;
+	struct vmt_mirror mirror; /* in use where the head lies aside */
 	struct vmt_drain drain;
 	struct vmt_sampling sampling;
 	uint64_t visit_ns; /* next visit due */

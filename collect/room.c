@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 /* tmpfs gives up where a signal comes meanwhile, and a program's timer may come again and again. */
@@ -46,4 +47,19 @@ vmt_room_take(int fd, uint64_t bytes)
 	if (result == -EOPNOTSUPP || result == -ENOSYS || result == -EINTR)
 		return write_zeros(fd, bytes);
 	return (int)result;
+}
+
+int
+vmt_room_map(int fd, uint64_t bytes, void **base)
+{
+	int result = vmt_room_take(fd, bytes);
+	void *mapped;
+
+	if (result < 0)
+		return result;
+	mapped = vmt_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (vmt_sys_failed(mapped))
+		return (int)(intptr_t)mapped;
+	*base = mapped;
+	return 0;
 }

@@ -16,4 +16,7 @@
  * ENOSPC, EDQUOT, whatever the file system says. */
 int vmt_room_take(int fd, uint64_t bytes);
 
+/* The same, then maps them shared, to be read and written. */
+int vmt_room_map(int fd, uint64_t bytes, void **base);
+
 #endif

@@ -1,3 +1,4 @@
+#include "collect/aside.h"
 #include "collect/collector.h"
 #include "collect/room.h"
 #include "collect/sys.h"
@@ -9,37 +10,39 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static int
-map_session(int fd, struct vmt_session **session)
-{
-	void *mapped =
-	    vmt_sys_mmap(NULL, sizeof(**session), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (vmt_sys_failed(mapped))
-		return (int)(intptr_t)mapped;
-	*session = mapped;
-	return 0;
-}
-
 int
 vmt_session_create(const char *path, struct vmt_session **session)
 {
 	int fd = vmt_sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	void *base = NULL;
 	int result;
 
 	if (fd < 0)
 		return fd;
-	result = vmt_room_take(fd, sizeof(**session));
-	if (result == 0)
-		result = map_session(fd, session);
+	result = vmt_room_map(fd, sizeof(**session), &base);
 	vmt_sys_close(fd);
 	if (result < 0) {
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, path, 0);
 		return result;
 	}
+	*session = base;
 	memcpy((*session)->magic, VMT_SESSION_MAGIC, sizeof((*session)->magic));
 	vmt_atomic_store_release(&(*session)->version, VMT_SESSION_VERSION);
 	return 0;
+}
+
+int
+vmt_session_create_aside(char *path, size_t room, uint32_t pid, uint64_t random_id,
+			 struct vmt_session **session)
+{
+	int result = -ENAMETOOLONG;
+
+	for (uint32_t place = 0; result < 0; place++) {
+		if (!vmt_aside_path(path, room, place, pid, random_id, ".session"))
+			break;
+		result = vmt_session_create(path, session);
+	}
+	return result;
 }
 
 int
@@ -55,8 +58,11 @@ vmt_session_attach(const char *path, struct vmt_session **session)
 	if (result == 0 && (!S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof(**session)))
 		result = -EINVAL;
 	if (result == 0)
-		result = map_session(fd, session);
+		*session = vmt_sys_mmap(NULL, sizeof(**session), PROT_READ | PROT_WRITE, MAP_SHARED,
+					fd, 0);
 	vmt_sys_close(fd);
+	if (result == 0 && vmt_sys_failed(*session))
+		result = (long)(intptr_t)*session;
 	if (result < 0)
 		return (int)result;
 	if (vmt_atomic_load_acquire(&(*session)->version) != VMT_SESSION_VERSION ||

@@ -74,6 +74,9 @@ vmt_writer_append(struct vmt_writer *writer, struct vmt_chunk *chunk, const void
 
 	if (payload_bytes > VMT_CHUNK_MAX_BYTES)
 		return -EMSGSIZE;
+	result = writer->mirror ? vmt_mirror_write(writer->mirror) : 0;
+	if (result < 0)
+		return result;
 	chunk->magic = VMT_CHUNK_MAGIC;
 	chunk->checksum = 0;
 	chunk->sequence = writer->sequence;

@@ -10,6 +10,7 @@
 #define VMT_WRITER_H
 
 #include "collect/buffer.h"
+#include "collect/mirror.h"
 #include "format/chunk.h"
 
 struct vmt_writer {
@@ -20,6 +21,7 @@ struct vmt_writer {
 			   size_t src_bytes); /* NULL: never */
 	void *compress_context;
 	struct vmt_buffer *packed; /* scratch for compressed payloads */
+	struct vmt_mirror *mirror; /* written before each chunk; NULL: the head is in the file */
 };
 
 /* Fills in magic, sequence, sizes, flags and checksum; the caller sets kind and what belongs to

@@ -1,5 +1,6 @@
 #include "preload/open.h"
 
+#include "collect/aside.h"
 #include "collect/collector.h"
 #include "collect/procfs.h"
 #include "collect/room.h"
@@ -191,6 +192,11 @@ explain(long error)
 	case EMFILE:
 	case ENFILE:
 		return "no descriptor left to make the output file with";
+	case ENODEV:
+	case EINVAL:
+	case EOPNOTSUPP:
+		return "no file can be mapped shared, neither beside the trace nor in /dev/shm or "
+		       "/tmp";
 	default:
 		return "the output file cannot be made";
 	}
@@ -215,25 +221,48 @@ make_file(const char *name, uint32_t pid)
 	return fd;
 }
 
-/* Maps a new file of the head's size. Negative errno on failure, with no file left behind. */
-static long
-map_file(const char *name, uint32_t pid, uint64_t bytes, unsigned char **base)
+static const char *
+base_name(const char *path)
 {
-	int fd = make_file(name, pid);
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Until the collector has taken up the head that lies aside, the trace says whose it is. */
+static long
+map_aside(int fd, struct vmt_head *plan, void **base)
+{
+	long result = vmt_aside_make(plan->pid, plan->random_id, plan->chunks_offset, base);
+
+	if (result < 0)
+		return result;
+	plan->notes |= VMT_NOTE_BUFFERED;
+	result = vmt_sys_call4(SYS_pwrite64, fd, plan, sizeof(*plan), 0);
+	if (result == (long)sizeof(*plan))
+		return 0;
+	vmt_sys_munmap(*base, plan->chunks_offset);
+	vmt_aside_remove(plan->pid, plan->random_id);
+	return result < 0 ? result : -EIO;
+}
+
+/* Maps a new file of the head's size, or what stands in for it. Negative errno on failure, with no
+ * file left behind. */
+static long
+map_file(struct vmt_head *plan, void **base)
+{
+	uint64_t bytes = plan->chunks_offset;
+	int fd = make_file(plan->exe[0] ? base_name(plan->exe) : "unknown", plan->pid);
 	long result;
-	void *mapped;
 
 	if (fd < 0)
 		return fd;
-	result = vmt_room_take(fd, bytes);
-	if (result == 0) {
-		mapped = vmt_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		result = vmt_sys_failed(mapped) ? (long)(intptr_t)mapped : 0;
-		*base = mapped;
-	}
+	result = vmt_room_map(fd, bytes, base);
+	if (vmt_aside_is_wanted(result))
+		result = map_aside(fd, plan, base);
 	/* Else each fault reads the pages around it: more work than all the rest of the start. */
 	if (result == 0)
-		vmt_sys_call3(SYS_madvise, (long)mapped, (long)bytes, MADV_RANDOM);
+		vmt_sys_call3(SYS_madvise, *base, bytes, MADV_RANDOM);
 	vmt_sys_close(fd);
 	if (result != 0)
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, vmt_state_process.trace_path, 0);
@@ -358,19 +387,12 @@ use_head(struct vmt_head *head, unsigned char *base)
 	process->head_mapped_bytes = head->chunks_offset;
 }
 
-static const char *
-base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 const char *
 vmt_open_trace(void)
 {
 	static struct vmt_head plan; /* large for a signal stack; one opener at a time */
-	unsigned char *base = NULL;
+	unsigned char *base;
+	void *mapped = NULL;
 	uint64_t magic;
 	long result;
 
@@ -378,10 +400,10 @@ vmt_open_trace(void)
 	describe_process(&plan);
 	describe_recording(&plan);
 	vmt_open_size(&plan, &vmt_config, count_processors());
-	result = map_file(plan.exe[0] ? base_name(plan.exe) : "unknown", plan.pid,
-			  plan.chunks_offset, &base);
+	result = map_file(&plan, &mapped);
 	if (result != 0)
 		return explain(result);
+	base = mapped;
 	memcpy(base + sizeof(magic), (const unsigned char *)&plan + sizeof(magic),
 	       sizeof(plan) - sizeof(magic));
 	use_head((struct vmt_head *)(void *)base, base);
@@ -391,7 +413,7 @@ vmt_open_trace(void)
 	return NULL;
 }
 
-void
+const char *
 vmt_open_announce(void)
 {
 	struct vmt_process *process = &vmt_state_process;
@@ -401,9 +423,26 @@ vmt_open_announce(void)
 		process->slot = vmt_session_announce(process->session, head->pid, head->random_id,
 						     process->trace_path);
 	if (process->slot)
-		return;
+		return NULL;
 	process->session = NULL;
 	head->notes |= VMT_NOTE_NO_COLLECTOR;
+	if (!(head->notes & VMT_NOTE_BUFFERED))
+		return NULL;
+	vmt_aside_remove(head->pid, head->random_id);
+	vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->trace_path, 0);
+	return "the output file's file system shares no mappings, and nobody collects";
+}
+
+void
+vmt_open_leave(void)
+{
+	const struct vmt_process *process = &vmt_state_process;
+	const struct vmt_head *head = process->head;
+
+	if (head->notes & VMT_NOTE_BUFFERED && process->slot &&
+	    !vmt_session_is_announced(process->slot, head->random_id) &&
+	    vmt_atomic_load_relaxed(&head->collector_pid) == 0)
+		vmt_aside_remove(head->pid, head->random_id);
 }
 
 bool
@@ -419,14 +458,16 @@ vmt_open_in_child(void)
 	process->slot = NULL;
 	why = vmt_open_trace();
 	vmt_sys_munmap(parent, parent_bytes);
+	if (!why) {
+		process->head->forked_from = forked_from;
+		process->head->notes |= VMT_NOTE_FORKED;
+		vmt_go_describe(&process->head->go);
+		why = vmt_open_announce();
+	}
 	if (why) {
 		vmt_state_go_inert(why);
 		return false;
 	}
-	process->head->forked_from = forked_from;
-	process->head->notes |= VMT_NOTE_FORKED;
-	vmt_go_describe(&process->head->go);
-	vmt_open_announce();
 	vmt_modules_announce();
 	vmt_present_write();
 	vmt_state_begin_recording();

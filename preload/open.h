@@ -2,9 +2,10 @@
  * open.h: how does a process get a trace file of its own?
  *
  * Makes the file (new, never another's, mode 0600), gives it all the blocks of its head so that no
- * later store can raise SIGBUS, maps the head and closes the descriptor at once. Then fills the
- * head and points vmt_state_process at its rings and tables. Constructor, and the one thread of a
- * fork child that won the owner; raw system calls only, async-signal-safe.
+ * later store can raise SIGBUS, maps the head (or one aside, where the file system shares no
+ * mappings) and closes the descriptor at once. Then fills the head and points vmt_state_process at
+ * its rings and tables. Constructor, and the one thread of a fork child that won the owner; raw
+ * system calls only, async-signal-safe.
  */
 #ifndef VMT_OPEN_H
 #define VMT_OPEN_H
@@ -19,8 +20,13 @@
 /* Opens the trace of this process. NULL, or why not (static text). */
 const char *vmt_open_trace(void);
 
-/* Tells the session's collector of the trace; without one the trace says so. */
-void vmt_open_announce(void);
+/* Tells the session's collector of the trace; without one the trace says so. NULL, or why nothing
+ * can be recorded without a collector: then no file is left behind. */
+const char *vmt_open_announce(void);
+
+/* At the end: where the collector has looked for a head aside in vain (another root), nobody else
+ * will remove it. */
+void vmt_open_leave(void);
 
 /* A fork child's own trace, up to RECORDING; false: the process is inert. */
 bool vmt_open_in_child(void);

@@ -1,5 +1,6 @@
 #include "preload/spawn.h"
 
+#include "collect/aside.h"
 #include "collect/collector.h"
 #include "collect/sys.h"
 #include "collect/text.h"
@@ -128,14 +129,25 @@ clone_collector(struct vmt_session *session, const char *path)
 	return child > 0;
 }
 
+/* Beside the trace, or else where files can be mapped. */
+static int
+create_session(char *path, size_t room, struct vmt_session **session)
+{
+	const struct vmt_head *head = vmt_state_process.head;
+	int result = make_path(path, room) ? vmt_session_create(path, session) : -ENAMETOOLONG;
+
+	if (!vmt_aside_is_wanted(result))
+		return result;
+	return vmt_session_create_aside(path, room, head->pid, head->random_id, session);
+}
+
 bool
 vmt_spawn_collector(const char **path)
 {
 	static char session_path[VMT_STATE_PATH_BYTES];
 	struct vmt_session *session;
 
-	if (!make_path(session_path, sizeof(session_path)) ||
-	    vmt_session_create(session_path, &session) < 0)
+	if (create_session(session_path, sizeof(session_path), &session) < 0)
 		return false;
 	if (!clone_collector(session, session_path)) {
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, session_path, 0);

@@ -232,7 +232,9 @@ begin(struct vmt_session *session)
 		vmt_hooks_go_set_up();
 	vmt_go_describe(&process->head->go);
 	/* From here on the collector reads the head; there are no events yet to be drained. */
-	vmt_open_announce();
+	why = vmt_open_announce();
+	if (why)
+		return why;
 	vmt_modules_refresh();
 	vmt_present_write();
 	vmt_state_begin_recording();
@@ -349,6 +351,7 @@ vmt_start_finish(int status, enum vmt_exit_path path)
 	thread->depth = depth + 1;
 	write_exit(status, path);
 	wait_for_snapshot();
+	vmt_open_leave();
 	thread->depth = depth;
 	errno = saved;
 }

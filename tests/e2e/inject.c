@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/reg.h>
 #include <sys/syscall.h>
@@ -181,6 +182,31 @@ cannot_fail(const struct injected *injected, const struct __ptrace_syscall_info 
 	return info->entry.nr == SYS_exit_group;
 }
 
+/* A shared mapping of a file where none is to be had. */
+static bool
+is_unmappable(const struct injection *injection, const struct task *task,
+	      const struct __ptrace_syscall_info *info)
+{
+	char link[64];
+	char path[PATH_MAX] = "";
+
+	if (injection->unmappable == NULL || info->entry.nr != SYS_mmap ||
+	    (info->entry.args[3] & MAP_TYPE) != MAP_SHARED ||
+	    (info->entry.args[3] & MAP_ANONYMOUS) != 0)
+		return false;
+	snprintf(link, sizeof(link), "/proc/%d/fd/%d", task->pid, (int)info->entry.args[4]);
+	return readlink(link, path, sizeof(path) - 1) > 0 &&
+	       strncmp(path, injection->unmappable, strlen(injection->unmappable)) == 0;
+}
+
+static void
+refuse(struct task *task, int error)
+{
+	task->error = error;
+	task->spawning = false;
+	ptrace(PTRACE_POKEUSER, task->pid, ORIG_RAX * sizeof(long), -1);
+}
+
 /* Lets the call fail that a task is about to make, if it is its turn. */
 static void
 enter_call(struct tracer *tracer, struct task *task, const struct __ptrace_syscall_info *info)
@@ -189,6 +215,10 @@ enter_call(struct tracer *tracer, struct task *task, const struct __ptrace_sysca
 	struct injected *injected = tracer->injected;
 	uint64_t number = info->entry.nr;
 
+	if (is_unmappable(injection, task, info)) {
+		refuse(task, ENODEV);
+		return;
+	}
 	if (!is_in_library(task, info->instruction_pointer))
 		return;
 	task->spawning = number == SYS_clone && info->entry.args[0] == 0;
@@ -206,10 +236,10 @@ enter_call(struct tracer *tracer, struct task *task, const struct __ptrace_sysca
 	if (injected->failed++ == 0)
 		snprintf(injected->where, sizeof(injected->where), "call %llu at %s",
 			 (unsigned long long)number, site->where);
-	task->error = injection->error;
-	task->spawning = false;
 	if (number != SYS_close)
-		ptrace(PTRACE_POKEUSER, task->pid, ORIG_RAX * sizeof(long), -1);
+		refuse(task, injection->error);
+	else
+		task->error = injection->error;
 }
 
 static void
@@ -237,7 +267,8 @@ at_call(struct tracer *tracer, struct task *task)
 static void
 resume(const struct tracer *tracer, const struct task *task, int signal)
 {
-	bool stops = !task->collector || tracer->injection->whose == INJECT_COLLECTOR;
+	bool stops = !task->collector || tracer->injection->whose == INJECT_COLLECTOR ||
+		     tracer->injection->unmappable != NULL;
 
 	ptrace(stops ? PTRACE_SYSCALL : PTRACE_CONT, task->pid, NULL, signal);
 }

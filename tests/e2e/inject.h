@@ -20,6 +20,9 @@ struct injection {
 	long first; /* number of the call that fails, from 1; 0: none */
 	long last;  /* and all up to this one */
 	int error;  /* errno */
+	/* No file below this directory can be mapped shared, whoever asks (ENODEV, as on FUSE with
+	 * direct_io); NULL: all can. */
+	const char *unmappable;
 };
 
 struct injected {

@@ -124,9 +124,9 @@ last_of(const struct injection *injection)
 
 /* Calls first, first + step ...: in the fast form another error each. */
 static void
-try_each(struct subject *subject, enum inject_whose whose, bool onwards)
+try_each(struct subject *subject, enum inject_whose whose, bool onwards, const char *unmappable)
 {
-	struct injection none = {.whose = whose};
+	struct injection none = {.whose = whose, .unmappable = unmappable};
 	long calls = try_one(subject, &none);
 	long step = soak_count(STEP_FAST, whose == INJECT_COLLECTOR ? STEP_COLLECTOR : 1);
 
@@ -137,6 +137,7 @@ try_each(struct subject *subject, enum inject_whose whose, bool onwards)
 			    .whose = whose,
 			    .first = first,
 			    .error = errors[(i + first) % ERRORS],
+			    .unmappable = unmappable,
 			};
 
 			injection.last = onwards ? last_of(&injection) : first;
@@ -149,7 +150,7 @@ try_each(struct subject *subject, enum inject_whose whose, bool onwards)
 }
 
 static void
-try_program(const char *name, enum inject_whose whose, bool onwards)
+try_program(const char *name, enum inject_whose whose, bool onwards, const char *unmappable)
 {
 	char program[PATH_MAX];
 	struct subject subject = {.program = program};
@@ -161,7 +162,7 @@ try_program(const char *name, enum inject_whose whose, bool onwards)
 	assert_int_equal(bare.calls, 0);
 	subject.expected = bare.run.out;
 	subject.status = bare.run.exit_status;
-	try_each(&subject, whose, onwards);
+	try_each(&subject, whose, onwards, unmappable);
 	run_free(&bare.run);
 }
 
@@ -169,21 +170,34 @@ static void
 test_one_call_refused(void **state)
 {
 	(void)state;
-	try_program("tests/target/ordinary", INJECT_PROGRAM, false);
+	try_program("tests/target/ordinary", INJECT_PROGRAM, false, NULL);
 }
 
 static void
 test_all_further_calls_refused(void **state)
 {
 	(void)state;
-	try_program("tests/target/ordinary", INJECT_PROGRAM, true);
+	try_program("tests/target/ordinary", INJECT_PROGRAM, true, NULL);
 }
 
 static void
 test_collector_refused(void **state)
 {
 	(void)state;
-	try_program("tests/target/ordinary", INJECT_COLLECTOR, false);
+	try_program("tests/target/ordinary", INJECT_COLLECTOR, false, NULL);
+}
+
+/* Where the trace's file system shares no mappings. */
+static void
+test_refused_aside(void **state)
+{
+	char place[PATH_MAX];
+
+	(void)state;
+	snprintf(place, sizeof(place), "%s", scratch());
+	try_program("tests/target/ordinary", INJECT_PROGRAM, false, place);
+	try_program("tests/target/ordinary", INJECT_PROGRAM, true, place);
+	try_program("tests/target/ordinary", INJECT_COLLECTOR, false, place);
 }
 
 int
@@ -193,6 +207,7 @@ main(void)
 	    cmocka_unit_test(test_one_call_refused),
 	    cmocka_unit_test(test_all_further_calls_refused),
 	    cmocka_unit_test(test_collector_refused),
+	    cmocka_unit_test(test_refused_aside),
 	};
 
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

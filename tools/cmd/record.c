@@ -1,3 +1,4 @@
+#include "collect/aside.h"
 #include "collect/collector.h"
 #include "format/chunk.h"
 #include "format/stack_table.h"
@@ -268,6 +269,10 @@ make_session(struct recording *recording, struct vmt_err *err)
 		 "%.*s/.vmtrace-%d-%08" PRIx32 ".session", (int)(slash - recording->output),
 		 recording->output, (int)getpid(), (uint32_t)random_id);
 	result = vmt_session_create(recording->session_path, &recording->session);
+	if (vmt_aside_is_wanted(result))
+		result = vmt_session_create_aside(
+		    recording->session_path, sizeof(recording->session_path), (uint32_t)getpid(),
+		    random_id, &recording->session);
 	if (result < 0) {
 		vmt_err_set(err, -result,
 			    "%.*s/: %s; the trace goes there, name another place with --output",

@@ -95,6 +95,23 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	return 0;
 }
 
+/* Where the kernel did not keep the rings' content for us. */
+static int
+add_buffered(struct vmt_building *building, uint32_t notes)
+{
+	if (!(notes & VMT_NOTE_BUFFERED))
+		return 0;
+	if (vmt_trace_end_chunk(building->trace))
+		return vmt_coverage_add(
+		    building, "the trace's file system shares no mappings: events were "
+			      "written as they were collected; a kill of the program "
+			      "together with its collector would have lost the last ones");
+	return vmt_coverage_add(building,
+				"the trace's file system shares no mappings: events are written as "
+				"they are collected; if the program was killed together with its "
+				"collector, what it did last is missing and not counted");
+}
+
 static int
 add_malloc(struct vmt_building *building, const struct vmt_head *head)
 {
@@ -175,6 +192,8 @@ vmt_coverage_fill(struct vmt_building *building)
 	report->coverage.malloc_sample_bytes =
 	    head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0;
 	status = add_notes(building, head->notes);
+	if (!status)
+		status = add_buffered(building, head->notes);
 	if (!status && head->hooks_left)
 		status = vmt_coverage_add(building,
 					  "%" PRIu64 " recorded calls were left by a jump out of a "

@@ -1,0 +1,156 @@
+#include "collect/mirror.h"
+
+#include "collect/drain.h"
+#include "collect/sys.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+int
+vmt_mirror_open(struct vmt_mirror *mirror)
+{
+	void *copy = vmt_sys_mmap(NULL, mirror->layout->chunks_offset, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (vmt_sys_failed(copy))
+		return (int)(intptr_t)copy;
+	mirror->copy = copy;
+	return 0;
+}
+
+void
+vmt_mirror_close(struct vmt_mirror *mirror)
+{
+	if (mirror->copy)
+		vmt_sys_munmap(mirror->copy, mirror->layout->chunks_offset);
+	mirror->copy = NULL;
+}
+
+/* Writes [start, end) of the copy. */
+static int
+write_copy(const struct vmt_mirror *mirror, uint64_t start, uint64_t end)
+{
+	while (start < end) {
+		long result = vmt_sys_call4(SYS_pwrite64, mirror->fd, mirror->copy + start,
+					    end - start, start);
+
+		if (result == -EINTR)
+			continue;
+		if (result <= 0)
+			return result < 0 ? (int)result : -EIO;
+		start += (uint64_t)result;
+	}
+	return 0;
+}
+
+/* Brings a page of the copy up to date; whether the file needs it. */
+static bool
+take_page(const struct vmt_mirror *mirror, uint64_t at)
+{
+	if (!mirror->uncertain && memcmp(mirror->copy + at, mirror->base + at, VMT_PAGE_BYTES) == 0)
+		return false;
+	memcpy(mirror->copy + at, mirror->base + at, VMT_PAGE_BYTES);
+	return true;
+}
+
+/* Writes the pages of [start, end) that differ. Regions begin at pages, and their last page is
+ * theirs alone. */
+static int
+write_pages(const struct vmt_mirror *mirror, uint64_t start, uint64_t end)
+{
+	start &= ~(uint64_t)(VMT_PAGE_BYTES - 1);
+	while (start < end) {
+		uint64_t stop = start;
+		int result;
+
+		while (stop < end && take_page(mirror, stop))
+			stop += VMT_PAGE_BYTES;
+		result = write_copy(mirror, start, stop);
+		if (result < 0)
+			return result;
+		start = stop + VMT_PAGE_BYTES;
+	}
+	return 0;
+}
+
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int
+write_tables(const struct vmt_mirror *mirror)
+{
+	const struct vmt_head *layout = mirror->layout;
+	const struct vmt_head *head = (const struct vmt_head *)(const void *)mirror->base;
+	uint64_t words =
+	    smaller(vmt_atomic_load_acquire(&head->stack_words_used), layout->stack_words);
+	uint64_t modules =
+	    smaller(vmt_atomic_load_acquire(&head->modules_used), layout->modules_bytes);
+	int result = write_pages(mirror, layout->stack_words_offset,
+				 layout->stack_words_offset + words * sizeof(uint64_t));
+
+	if (result < 0)
+		return result;
+	return write_pages(mirror, layout->modules_offset, layout->modules_offset + modules);
+}
+
+static struct vmt_ring *
+control_of(const struct vmt_mirror *mirror, uint32_t ring)
+{
+	unsigned char *controls = mirror->copy + mirror->layout->controls_offset;
+
+	return (struct vmt_ring *)(void *)controls + ring;
+}
+
+/* The head and the control words, which lie behind it. */
+static int
+write_head(const struct vmt_mirror *mirror, bool with_remains)
+{
+	const struct vmt_drain *drain = mirror->drain;
+
+	memcpy(mirror->copy, mirror->base, mirror->layout->slots_offset);
+	for (uint32_t i = 0; i < drain->count && !with_remains; i++)
+		control_of(mirror, i)->head = drain->rings[i].position;
+	return write_copy(mirror, 0, mirror->layout->slots_offset);
+}
+
+int
+vmt_mirror_write(struct vmt_mirror *mirror)
+{
+	int result = write_tables(mirror);
+
+	if (result == 0)
+		result = write_head(mirror, false);
+	mirror->uncertain = result < 0;
+	return result;
+}
+
+static int
+write_remains(const struct vmt_mirror *mirror)
+{
+	int result = 0;
+
+	for (uint32_t i = 0; i < mirror->drain->count && result == 0; i++) {
+		const struct vmt_drain_ring *ring = &mirror->drain->rings[i];
+		uint64_t start = (uint64_t)(ring->view.slots - mirror->base);
+		uint64_t bytes = (uint64_t)ring->view.capacity * ring->view.slot_bytes;
+
+		if (!vmt_drain_is_empty(ring))
+			result = write_pages(mirror, start, start + bytes);
+	}
+	return result;
+}
+
+/* Remains that can't be written are counted by whoever reads the rings. */
+int
+vmt_mirror_finish(struct vmt_mirror *mirror)
+{
+	int tables = write_tables(mirror);
+	int remains = write_remains(mirror);
+	int head = write_head(mirror, true);
+
+	return tables < 0 ? tables : remains < 0 ? remains : head;
+}

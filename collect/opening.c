@@ -1,0 +1,94 @@
+#include "collect/opening.h"
+
+#include "collect/aside.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static int
+check_head(int fd, struct vmt_head *layout, uint64_t random_id)
+{
+	struct stat status;
+	long result = vmt_sys_call2(SYS_fstat, fd, &status);
+
+	if (result < 0)
+		return (int)result;
+	if (!S_ISREG(status.st_mode) ||
+	    vmt_sys_pread(fd, layout, sizeof(*layout), 0) != (long)sizeof(*layout) ||
+	    vmt_head_check(layout) != NULL || layout->random_id != random_id ||
+	    (uint64_t)status.st_size < layout->chunks_offset)
+		return -EINVAL;
+	return 0;
+}
+
+int
+vmt_opening_head_fd(const struct vmt_traced *process)
+{
+	return process->aside_fd >= 0 ? process->aside_fd : process->trace_fd;
+}
+
+int
+vmt_opening_find(struct vmt_traced *process, const char *path)
+{
+	int result;
+
+	process->trace_fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
+	if (process->trace_fd < 0)
+		return process->trace_fd;
+	result = check_head(process->trace_fd, &process->layout, process->random_id);
+	if (result < 0 || !(process->layout.notes & VMT_NOTE_BUFFERED))
+		return result;
+	process->aside_fd = vmt_aside_open(process->layout.pid, process->random_id);
+	if (process->aside_fd < 0)
+		return process->aside_fd;
+	return check_head(process->aside_fd, &process->layout, process->random_id);
+}
+
+static int
+open_mirror(struct vmt_traced *process)
+{
+	process->mirror = (struct vmt_mirror){.fd = process->trace_fd,
+					      .layout = &process->layout,
+					      .base = process->base,
+					      .drain = &process->drain};
+	return vmt_mirror_open(&process->mirror);
+}
+
+int
+vmt_opening_map(struct vmt_traced *process)
+{
+	uint64_t bytes = process->layout.chunks_offset;
+	void *base = vmt_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+				  vmt_opening_head_fd(process), 0);
+
+	if (vmt_sys_failed(base))
+		return (int)(intptr_t)base;
+	/* Else a fault beside an unused page reads it and those around it. */
+	vmt_sys_call3(SYS_madvise, (long)base, (long)bytes, MADV_RANDOM);
+	process->base = base;
+	return process->aside_fd >= 0 ? open_mirror(process) : 0;
+}
+
+void
+vmt_opening_settle(const struct vmt_traced *process)
+{
+	if (process->layout.notes & VMT_NOTE_BUFFERED)
+		vmt_aside_remove(process->layout.pid, process->random_id);
+}
+
+void
+vmt_opening_undo(struct vmt_traced *process)
+{
+	if (process->mirror.copy)
+		(void)vmt_mirror_finish(&process->mirror);
+	vmt_mirror_close(&process->mirror);
+	if (process->base)
+		vmt_sys_munmap(process->base, process->layout.chunks_offset);
+	process->base = NULL;
+	if (process->aside_fd >= 0)
+		vmt_sys_close(process->aside_fd);
+	if (process->trace_fd >= 0)
+		vmt_sys_close(process->trace_fd);
+	process->aside_fd = process->trace_fd = -1;
+}

@@ -1,0 +1,29 @@
+/*
+ * opening.h: is an announced trace one, and where does its head lie?
+ *
+ * The head is in the trace itself, or in a file aside where the trace's file system shares no
+ * mappings (aside.h): then the trace is written through a mirror. Fills trace_fd, aside_fd, layout,
+ * base and mirror of a process. What a trace says is its target's to forge: its head is checked,
+ * and must have the random id of the announcement. Single-threaded. Errors: negative errno.
+ */
+#ifndef VMT_OPENING_H
+#define VMT_OPENING_H
+
+#include "collect/process.h"
+
+/* Opens the trace, and the file aside if it names one; reads and checks the head. */
+int vmt_opening_find(struct vmt_traced *process, const char *path);
+
+int vmt_opening_map(struct vmt_traced *process);
+
+/* After either, when it is not to be tried again: nobody else looks for a file aside, so its name
+ * goes. */
+void vmt_opening_settle(const struct vmt_traced *process);
+
+/* Writes what a mirror has still to write, unmaps and closes all of it. */
+void vmt_opening_undo(struct vmt_traced *process);
+
+/* The descriptor whose mapping the target has. */
+int vmt_opening_head_fd(const struct vmt_traced *process);
+
+#endif
