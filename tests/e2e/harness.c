@@ -90,6 +90,7 @@ exec_child(const char *const argv[], const char *const environment[])
 	for (; argv[count] != NULL && count < 255; count++)
 		arguments[count] = strdup(argv[count]);
 	arguments[count] = NULL;
+	setenv("VMTRACE_CACHE", "0", 1); /* what a test sees does not depend on earlier ones */
 	for (size_t i = 0; environment != NULL && environment[i] != NULL; i++)
 		putenv(strdup(environment[i]));
 	execvp(arguments[0], arguments);

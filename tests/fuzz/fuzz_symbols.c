@@ -29,7 +29,7 @@ look_into(const char *path)
 
 	if (!symbols)
 		abort();
-	vmt_symbols_distrust(symbols, &module);
+	(void)vmt_symbols_open(symbols, &module, true);
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
 		struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
 

@@ -70,7 +70,7 @@ the_copy(void)
 static void
 answers_are_those_of_symbols(void **state)
 {
-	struct vmt_lookup *lookup = vmt_lookup_new();
+	struct vmt_lookup *lookup = vmt_lookup_new(NULL);
 	struct vmt_symbols *symbols = vmt_symbols_new();
 	struct vmt_symbol found[VMT_SYMBOLS_MAX_INLINED];
 	struct vmt_symbol wanted[VMT_SYMBOLS_MAX_INLINED];
@@ -101,7 +101,7 @@ answers_are_those_of_symbols(void **state)
 static void
 a_file_that_shrinks_costs_its_names(void **state)
 {
-	struct vmt_lookup *lookup = vmt_lookup_new();
+	struct vmt_lookup *lookup = vmt_lookup_new(NULL);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
 	struct vmt_module module = the_copy();
 	const char *trouble;
@@ -134,7 +134,7 @@ damaged_files_hold_nobody_up(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < DAMAGED_FILES; i++) {
-		struct vmt_lookup *lookup = vmt_lookup_new();
+		struct vmt_lookup *lookup = vmt_lookup_new(NULL);
 		unsigned char *bytes = malloc(own_length);
 		unsigned char *kept = own_bytes;
 
@@ -157,7 +157,7 @@ damaged_files_hold_nobody_up(void **state)
 static void
 what_no_table_can_hold_is_not_asked(void **state)
 {
-	struct vmt_lookup *lookup = vmt_lookup_new();
+	struct vmt_lookup *lookup = vmt_lookup_new(NULL);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
 	struct vmt_module module = the_copy();
 

@@ -197,7 +197,7 @@ lines_are_those_of_addr2line(const char *toolchain, const char *program)
 static void
 counters_have_a_layout(const char *full, const char *stripped)
 {
-	struct vmt_lookup *symbols = vmt_lookup_new();
+	struct vmt_lookup *symbols = vmt_lookup_new(NULL);
 	struct vmt_module modules[] = {module_of(full), module_of(stripped)};
 	struct vmt_symbol_place place;
 	struct vmt_go_layout layout;

@@ -34,7 +34,8 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	static const char *const formats[] = {"text", "json", NULL};
 	int result = 0;
 
-	*wanted = (struct wanted){.build.symbols = true, .top = VMT_TEXT_DEFAULT_TOP};
+	*wanted = (struct wanted){
+	    .build.symbols = true, .build.cached = true, .top = VMT_TEXT_DEFAULT_TOP};
 	if (options->operand_count != 1)
 		return vmt_err_set(err, EINVAL, "report needs one trace file");
 	if (options->values[OPTION_SORT]) {

@@ -263,6 +263,7 @@ set_up(struct vmt_building *building)
 	    .sample_bytes = head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0,
 	    .forked = (head->notes & VMT_NOTE_FORKED) != 0,
 	};
+	struct vmt_lookup_options names = {.cache = NULL};
 
 	building->report.cgroup.limit_bytes = VMT_FIGURE_UNKNOWN;
 	building->report.cgroup.peak_bytes = VMT_FIGURE_UNKNOWN;
@@ -271,7 +272,9 @@ set_up(struct vmt_building *building)
 	building->strings = vmt_strings_new();
 	building->line = calloc(1, sizeof(*building->line));
 	building->replay = vmt_replay_new(&options);
-	building->names = vmt_lookup_new();
+	building->cache = building->options->cached ? vmt_cache_open() : NULL;
+	names.cache = building->cache;
+	building->names = vmt_lookup_new(&names);
 	if (!building->strings || !building->line || !building->replay || !building->names)
 		return -ENOMEM;
 	return set_up_go(building, head);
@@ -286,6 +289,7 @@ tear_down(struct vmt_building *building)
 	vmt_replay_free(building->replay);
 	vmt_go_owners_free(building->go_owners);
 	vmt_lookup_free(building->names);
+	vmt_cache_close(building->cache);
 	free(building->line);
 	vmt_trace_close(building->trace);
 }

@@ -206,6 +206,7 @@ struct vmt_report_options {
 	enum vmt_report_at at;
 	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it */
 	bool symbols;	    /* false: addresses and modules alone */
+	bool cached;	    /* symbols of earlier reports are used, and kept for later ones */
 
 	/* Called now and then while the report is made, where not NULL: what is being done, and how
 	 * much of it. total is never 0. */

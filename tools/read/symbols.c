@@ -3,16 +3,13 @@
 #include "tools/read/demangle.h"
 #include "tools/read/gomodule.h"
 #include "tools/read/symbols_dwarf.h"
-#include "tools/read/symbols_elf.h"
+#include "tools/read/symbols_files.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
-
-#define DEBUG_ROOT "/usr/lib/debug"
 
 /* A string that lives as long as the struct vmt_symbols. */
 struct text {
@@ -22,9 +19,9 @@ struct text {
 
 struct module {
 	UT_hash_handle hh;
-	char *path;
-	struct vmt_symbols_elf *file;  /* what was loaded */
-	struct vmt_symbols_elf *debug; /* its separate debug file */
+	struct vmt_symbols_files files;
+	bool distrusted; /* its debug information is left alone */
+	bool read;	 /* what follows is known */
 	struct vmt_symbols_dwarf *dwarf;
 	struct vmt_gomodule *go; /* NULL: not a Go program */
 	const char *trouble;
@@ -48,9 +45,7 @@ free_module(struct module *module)
 {
 	vmt_symbols_dwarf_close(module->dwarf);
 	vmt_gomodule_close(module->go);
-	vmt_symbols_elf_close(module->debug);
-	vmt_symbols_elf_close(module->file);
-	free(module->path);
+	vmt_symbols_files_close(&module->files);
 	free(module);
 }
 
@@ -120,83 +115,6 @@ keep_name(struct vmt_symbols *symbols, const struct vmt_symbols_dwarf_frame *fra
 	return kept;
 }
 
-/* Without a recorded build-id there is nothing to compare with. */
-static bool
-is_same_build(struct vmt_symbols_elf *file, const struct vmt_module *module)
-{
-	const unsigned char *id = NULL;
-	size_t length = vmt_symbols_elf_build_id(file, &id);
-
-	if (module->build_id_bytes == 0)
-		return true;
-	/* The module table keeps a long one's beginning. */
-	return length >= module->build_id_bytes &&
-	       memcmp(id, module->build_id, module->build_id_bytes) == 0;
-}
-
-/* A debug file by name: taken when its build-id, or else its checksum, is right. */
-static struct vmt_symbols_elf *
-open_debug(const char *path, const struct vmt_module *module, const uint32_t *checksum)
-{
-	const char *why;
-	struct vmt_symbols_elf *file = vmt_symbols_elf_open(path, &why);
-	uint32_t found = 0;
-	bool right;
-
-	if (!file)
-		return NULL;
-	if (module->build_id_bytes)
-		right = is_same_build(file, module);
-	else
-		right = checksum && vmt_symbols_elf_checksum(file, &found) && found == *checksum;
-	if (right)
-		return file;
-	vmt_symbols_elf_close(file);
-	return NULL;
-}
-
-static struct vmt_symbols_elf *
-find_debug_by_build_id(const struct vmt_module *module)
-{
-	char path[sizeof(DEBUG_ROOT) + (size_t)2 * VMT_BUILD_ID_MAX_BYTES + 32];
-	size_t used;
-
-	if (module->build_id_bytes < 2 || module->build_id_bytes > VMT_BUILD_ID_MAX_BYTES)
-		return NULL;
-	used = (size_t)snprintf(path, sizeof(path), DEBUG_ROOT "/.build-id/%02x/",
-				module->build_id[0]);
-	for (uint32_t i = 1; i < module->build_id_bytes; i++)
-		used +=
-		    (size_t)snprintf(path + used, sizeof(path) - used, "%02x", module->build_id[i]);
-	snprintf(path + used, sizeof(path) - used, ".debug");
-	return open_debug(path, module, NULL);
-}
-
-/* Beside the file, in .debug beside it, and below /usr/lib/debug, as gdb looks. */
-static struct vmt_symbols_elf *
-find_debug_by_link(const struct module *known, const struct vmt_module *module)
-{
-	static const char *const forms[] = {"%.*s/%s", "%.*s/.debug/%s", DEBUG_ROOT "%.*s/%s"};
-	const char *slash = strrchr(known->path, '/');
-	const char *name;
-	uint32_t checksum;
-
-	name = known->file ? vmt_symbols_elf_debuglink(known->file, &checksum) : NULL;
-	if (!name || !slash || strchr(name, '/'))
-		return NULL;
-	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-		struct vmt_symbols_elf *file;
-		char path[2 * PATH_MAX];
-
-		snprintf(path, sizeof(path), forms[i], (int)(slash - known->path), known->path,
-			 name);
-		file = strcmp(path, known->path) ? open_debug(path, module, &checksum) : NULL;
-		if (file)
-			return file;
-	}
-	return NULL;
-}
-
 static struct vmt_gomodule *
 open_go(struct vmt_symbols_elf *file)
 {
@@ -215,35 +133,38 @@ lack_of(const struct module *known)
 			   ? "no debug information: lines of Go code alone"
 			   : "no debug information: lines of Go code alone, and calls that were "
 			     "inlined are not told apart";
-	return vmt_symbols_elf_has_symtab(known->file)
+	return vmt_symbols_elf_has_symtab(known->files.program)
 		   ? "no debug information: functions without lines"
 		   : "stripped: exported functions alone, without lines";
 }
 
-static void
-open_module(struct module *known, const struct vmt_module *module, bool distrust)
+static struct vmt_symbols_dwarf *
+open_dwarf(const struct module *known, struct vmt_symbols_elf *file)
 {
-	known->file = vmt_symbols_elf_open(known->path, &known->trouble);
-	if (known->file && !is_same_build(known->file, module)) {
-		known->trouble = "the file has changed since it was recorded (build-id differs)";
-		vmt_symbols_elf_close(known->file);
-		known->file = NULL;
-	}
-	if (known->file && !distrust)
-		known->dwarf = vmt_symbols_dwarf_open(vmt_symbols_elf_handle(known->file));
-	if (known->file)
-		known->go = open_go(known->file);
-	if (known->dwarf)
+	struct vmt_symbols_elf *alternate = known->files.alternate;
+
+	if (!file || known->distrusted)
+		return NULL;
+	return vmt_symbols_dwarf_open(vmt_symbols_elf_handle(file),
+				      alternate ? vmt_symbols_elf_handle(alternate) : NULL);
+}
+
+/* Looks into the files that were found. */
+static void
+read_module(struct module *known)
+{
+	if (known->read)
 		return;
-	known->debug = find_debug_by_build_id(module);
-	if (!known->debug)
-		known->debug = find_debug_by_link(known, module);
-	if (known->debug && !distrust)
-		known->dwarf = vmt_symbols_dwarf_open(vmt_symbols_elf_handle(known->debug));
+	known->read = true;
+	known->dwarf = open_dwarf(known, known->files.program);
+	if (!known->dwarf)
+		known->dwarf = open_dwarf(known, known->files.debug);
+	if (known->files.program)
+		known->go = open_go(known->files.program);
 	if (known->dwarf)
 		known->trouble = NULL;
-	else if (known->file)
-		known->trouble = lack_of(known);
+	else
+		known->trouble = known->files.program ? lack_of(known) : known->files.trouble;
 }
 
 static struct module *
@@ -252,6 +173,7 @@ find_or_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool 
 	size_t key_bytes = (size_t)module->build_id_bytes + module->path_bytes;
 	struct module *known = malloc(sizeof(*known) + key_bytes + 1);
 	struct module *found;
+	char *path;
 
 	if (!known)
 		return NULL;
@@ -261,37 +183,45 @@ find_or_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool 
 	memcpy(known->key + module->build_id_bytes, module->path, module->path_bytes);
 	known->key_bytes = key_bytes;
 	HASH_FIND(hh, symbols->modules, known->key, key_bytes, found);
-	if (!found)
-		known->path = strndup(module->path, module->path_bytes);
-	if (found || !known->path) {
+	path = found ? NULL : strndup(module->path, module->path_bytes);
+	if (!path) {
 		free(known);
 		return found;
 	}
-	open_module(known, module, distrust);
+	known->distrusted = distrust;
+	vmt_symbols_files_open(&known->files, path, module);
+	free(path);
 	HASH_ADD_KEYPTR(hh, symbols->modules, known->key, known->key_bytes, known);
 	return known;
+}
+
+const struct vmt_symbols_files *
+vmt_symbols_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool distrust)
+{
+	const struct module *known = find_or_open(symbols, module, distrust);
+
+	return known ? &known->files : NULL;
 }
 
 static struct module *
 find_module(struct vmt_symbols *symbols, const struct vmt_module *module)
 {
-	return find_or_open(symbols, module, false);
-}
+	struct module *known = find_or_open(symbols, module, false);
 
-void
-vmt_symbols_distrust(struct vmt_symbols *symbols, const struct vmt_module *module)
-{
-	(void)find_or_open(symbols, module, true);
+	if (known)
+		read_module(known);
+	return known;
 }
 
 /* The name out of a symbol table: the file's own, then its debug file's. */
 static const char *
 find_in_tables(const struct module *known, uint64_t address)
 {
-	const char *name = known->debug ? vmt_symbols_elf_find(known->debug, address) : NULL;
+	const char *name =
+	    known->files.debug ? vmt_symbols_elf_find(known->files.debug, address) : NULL;
 
-	if (!name && known->file)
-		name = vmt_symbols_elf_find(known->file, address);
+	if (!name && known->files.program)
+		name = vmt_symbols_elf_find(known->files.program, address);
 	return name;
 }
 

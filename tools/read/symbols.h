@@ -7,7 +7,8 @@
  * back to the symbol table, then to nothing: the caller prints module+offset. Go code is looked up
  * in the program's own table of functions (gopclntab.h), stripped or not; type arguments of generic
  * functions are written [...], as the Go runtime does. A file whose build-id
- * differs from the recorded one is not used. Opens only regular files, executes nothing.
+ * differs from the recorded one is not used. Opens only regular files, executes nothing; which
+ * ones, symbols_files.h says, but libdw opens .dwo files that a module names unless it is hindered.
  */
 #ifndef VMT_SYMBOLS_H
 #define VMT_SYMBOLS_H
@@ -22,6 +23,7 @@
 #define VMT_SYMBOLS_MAX_INLINED 16u
 
 struct vmt_symbols;
+struct vmt_symbols_files;
 
 /* One source-level frame. Strings belong to the struct vmt_symbols; NULL where not known. */
 struct vmt_symbol {
@@ -56,8 +58,11 @@ bool vmt_symbols_go_member(struct vmt_symbols *symbols, const struct vmt_module 
 /* Whether a module has debug information that can be read. */
 bool vmt_symbols_has_debug(struct vmt_symbols *symbols, const struct vmt_module *module);
 
-/* From now on the module's debug information is left alone; before its first question. */
-void vmt_symbols_distrust(struct vmt_symbols *symbols, const struct vmt_module *module);
+/* Opens a module's files, which its first question does otherwise, and looks no further into them
+ * than to tell which they are. distrust: its debug information is left alone. NULL where memory is
+ * short. */
+const struct vmt_symbols_files *vmt_symbols_open(struct vmt_symbols *symbols,
+						 const struct vmt_module *module, bool distrust);
 
 /* Why a module gave no lines ("build-id differs", "file is gone", ...), or NULL. */
 const char *vmt_symbols_trouble(struct vmt_symbols *symbols, const struct vmt_module *module);

@@ -22,6 +22,7 @@ struct unit {
 
 struct vmt_symbols_dwarf {
 	Dwarf *dwarf;
+	Dwarf *alternate; /* NULL = none */
 	struct unit *units;
 	size_t unit_count;
 	size_t unit_room;
@@ -190,13 +191,17 @@ index_units(struct vmt_symbols_dwarf *dwarf)
 }
 
 struct vmt_symbols_dwarf *
-vmt_symbols_dwarf_open(void *elf)
+vmt_symbols_dwarf_open(void *elf, void *alternate)
 {
 	struct vmt_symbols_dwarf *dwarf = calloc(1, sizeof(*dwarf));
 
 	if (!dwarf)
 		return NULL;
 	dwarf->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+	if (dwarf->dwarf && alternate)
+		dwarf->alternate = dwarf_begin_elf(alternate, DWARF_C_READ, NULL);
+	if (dwarf->alternate)
+		dwarf_setalt(dwarf->dwarf, dwarf->alternate);
 	if (dwarf->dwarf)
 		index_units(dwarf);
 	if (dwarf->ranges.count)
@@ -217,6 +222,7 @@ vmt_symbols_dwarf_close(struct vmt_symbols_dwarf *dwarf)
 	free(dwarf->units);
 	free(dwarf->ranges.items);
 	dwarf_end(dwarf->dwarf);
+	dwarf_end(dwarf->alternate);
 	free(dwarf);
 }
 

@@ -26,8 +26,10 @@ struct vmt_symbols_dwarf_frame {
 	bool inlined;
 };
 
-/* Takes libelf's handle, which must stay open. NULL where it holds no units. */
-struct vmt_symbols_dwarf *vmt_symbols_dwarf_open(void *elf);
+/* Takes libelf's handle, and that of what dwz moved out of it (NULL = nothing); both must stay
+ * open. NULL where it holds no units. libdw opens files that these name (.dwo), unless it can't:
+ * who does not trust them sees to that. */
+struct vmt_symbols_dwarf *vmt_symbols_dwarf_open(void *elf, void *alternate);
 void vmt_symbols_dwarf_close(struct vmt_symbols_dwarf *dwarf);
 
 /* Innermost frame first; how many, at most `room`. */

@@ -131,7 +131,8 @@ vmt_symbols_elf_build_id(struct vmt_symbols_elf *file, const unsigned char **id)
 	return length;
 }
 
-static Elf_Data *
+/* The first section of that name that has bytes in the file. */
+static Elf_Scn *
 find_named(Elf *elf, const char *wanted)
 {
 	Elf_Scn *section = NULL;
@@ -143,20 +144,26 @@ find_named(Elf *elf, const char *wanted)
 		GElf_Shdr header;
 		const char *name;
 
-		if (!gelf_getshdr(section, &header))
+		if (!gelf_getshdr(section, &header) || header.sh_type == SHT_NOBITS)
 			continue;
 		name = elf_strptr(elf, names, header.sh_name);
 		if (name && strcmp(name, wanted) == 0)
-			return elf_rawdata(section, NULL);
+			return section;
 	}
 	return NULL;
+}
+
+bool
+vmt_symbols_elf_has_dwarf(struct vmt_symbols_elf *file)
+{
+	return find_named(file->elf, ".debug_info") || find_named(file->elf, ".zdebug_info");
 }
 
 /* The section holds the name, zeros up to a multiple of 4, and the CRC. */
 const char *
 vmt_symbols_elf_debuglink(struct vmt_symbols_elf *file, uint32_t *checksum)
 {
-	Elf_Data *data = find_named(file->elf, ".gnu_debuglink");
+	Elf_Data *data = elf_rawdata(find_named(file->elf, ".gnu_debuglink"), NULL);
 	const char *bytes = data ? data->d_buf : NULL;
 	size_t length;
 
@@ -167,6 +174,21 @@ vmt_symbols_elf_debuglink(struct vmt_symbols_elf *file, uint32_t *checksum)
 	if (length == 4 || length + sizeof(*checksum) > data->d_size)
 		return NULL;
 	memcpy(checksum, bytes + length, sizeof(*checksum));
+	return bytes;
+}
+
+/* The section holds the name with its NUL, and the build-id. */
+const char *
+vmt_symbols_elf_altlink(struct vmt_symbols_elf *file, const unsigned char **id, size_t *id_bytes)
+{
+	Elf_Data *data = elf_rawdata(find_named(file->elf, ".gnu_debugaltlink"), NULL);
+	const char *bytes = data ? data->d_buf : NULL;
+	size_t length = bytes ? strnlen(bytes, data->d_size) : 0;
+
+	if (length == 0 || length + 1 >= data->d_size)
+		return NULL;
+	*id = (const unsigned char *)bytes + length + 1;
+	*id_bytes = data->d_size - length - 1;
 	return bytes;
 }
 

@@ -30,6 +30,13 @@ size_t vmt_symbols_elf_build_id(struct vmt_symbols_elf *file, const unsigned cha
 /* Name of the separate debug file and its CRC-32, or NULL. */
 const char *vmt_symbols_elf_debuglink(struct vmt_symbols_elf *file, uint32_t *checksum);
 
+/* Name of the file that dwz moved what several share into, and that file's build-id, or NULL. */
+const char *vmt_symbols_elf_altlink(struct vmt_symbols_elf *file, const unsigned char **id,
+				    size_t *id_bytes);
+
+/* Whether it holds debug information of its own. */
+bool vmt_symbols_elf_has_dwarf(struct vmt_symbols_elf *file);
+
 /* CRC-32 of the whole file, as .gnu_debuglink has it; false where it can't be read. */
 bool vmt_symbols_elf_checksum(struct vmt_symbols_elf *file, uint32_t *checksum);
 
