@@ -18,6 +18,14 @@ struct vmt_buffer {
 	size_t capacity;
 };
 
+/* A huge page would be committed for its first bytes, and the memory cgroup of the traced program
+ * pays for it. */
+static inline void
+vmt_buffer_refuse_huge(void *start, size_t bytes)
+{
+	vmt_sys_call3(SYS_madvise, start, bytes, MADV_NOHUGEPAGE);
+}
+
 /* Makes room for at least `needed` bytes, at least doubling; contents stay. */
 static inline bool
 vmt_buffer_reserve(struct vmt_buffer *buffer, size_t needed)
@@ -39,6 +47,7 @@ vmt_buffer_reserve(struct vmt_buffer *buffer, size_t needed)
 				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vmt_sys_failed(moved))
 		return false;
+	vmt_buffer_refuse_huge(moved, capacity);
 	buffer->bytes = moved;
 	buffer->capacity = capacity;
 	return true;

@@ -387,6 +387,7 @@ set_up(struct collector *collector)
 
 	if (vmt_sys_failed(processes))
 		return (int)(intptr_t)processes;
+	vmt_buffer_refuse_huge(processes, MAX_PROCESSES * sizeof(struct vmt_traced));
 	collector->processes = processes;
 	collector->first_fd = -1;
 	if (first_pid) {
