@@ -82,7 +82,7 @@ struct vmt_snapshot_head {
 	uint64_t monotonic_ns;
 	uint64_t duration_ns;
 	uint64_t cpu_ns;	   /* spent by the collector on it */
-	uint64_t rss_before_bytes; /* /proc/PID/statm around the scan */
+	uint64_t rss_before_bytes; /* /proc/PID/statm around the scan, or smaps_rollup behind it */
 	uint64_t rss_after_bytes;
 	uint64_t resident_bytes; /* what the scan itself found: present and not the zero page */
 	uint64_t swap_bytes;

@@ -198,6 +198,8 @@ equals_what_smaps_says(void **state)
 	assert_int_equal(sums.runs, head.runs);
 	if (head.source == VMT_RESIDENCY_PAGEMAP_SCAN)
 		assert_int_equal(head.resident_bytes, rollup.rss_bytes);
+	assert_int_equal(head.rss_before_bytes, rollup.rss_bytes);
+	assert_int_equal(head.rss_after_bytes, rollup.rss_bytes);
 	assert_int_equal(head.virtual_bytes, statm.virtual_pages * PAGE);
 	assert_int_equal(head.lazyfree_bytes, rollup.lazyfree_bytes);
 	assert_int_equal(sums.in_range_bytes, 50 * PAGE);
