@@ -7,8 +7,11 @@
 #include <glob.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LIMIT_MS 30000
@@ -112,4 +115,45 @@ void
 living_wait_end(const char *trace)
 {
 	munmap(wait_for(trace, is_collected, 0), sizeof(struct vmt_head));
+}
+
+/* PIDFD_GET_INFO with PIDFD_INFO_EXIT, include/uapi/linux/pidfd.h. */
+struct exit_question {
+	uint64_t mask;
+	uint64_t answers[7];
+};
+
+static bool
+tells_of_the_reaped(void)
+{
+	struct exit_question question = {.mask = UINT64_C(1) << 3};
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	bool told = ioctl(pidfd, _IOWR(0xFF, 11, struct exit_question), &question) == 0 &&
+		    (question.mask & UINT64_C(1) << 3) != 0;
+
+	close(pidfd);
+	return told;
+}
+
+int
+living_reap(struct conversation *talk, const char *trace)
+{
+	siginfo_t ended;
+	int status;
+
+	close(talk->to);
+	close(talk->from);
+	if (!tells_of_the_reaped()) {
+		assert_int_equal(waitid(P_PID, (id_t)talk->pid, &ended, WEXITED | WNOWAIT), 0);
+		living_wait_end(trace);
+	}
+	assert_int_equal(waitpid(talk->pid, &status, 0), talk->pid);
+	living_wait_end(trace);
+	return status;
 }

@@ -18,4 +18,9 @@ pid_t living_collector(const char *pattern);
 /* Waits until the collector has written how the process ended. */
 void living_wait_end(const char *trace);
 
+/* The end of a conversation: waits until the program has ended and the collector has written how;
+ * the wait status. Where nobody but a parent can ask how a process ended that is reaped (before
+ * Linux 6.15), it is reaped last. */
+int living_reap(struct conversation *talk, const char *trace);
+
 #endif

@@ -138,8 +138,7 @@ test_program_killed(void **state)
 
 		kill(talk.pid, SIGKILL);
 		testimony = read_rest(&talk, testimony);
-		reap(&talk);
-		living_wait_end(trace);
+		living_reap(&talk, trace);
 		json_t *root = report(trace, NULL);
 
 		check_report(root);
@@ -149,7 +148,8 @@ test_program_killed(void **state)
 	}
 }
 
-/* As an OOM kill of the whole group does: nobody is left to write an end. */
+/* As an OOM kill of the whole group does: nobody is left to write an end. The program is stopped
+ * first, lest it go on without a collector for as long as this process waits between two kills. */
 static void
 test_both_killed(void **state)
 {
@@ -162,6 +162,7 @@ test_both_killed(void **state)
 		struct testimony testimony = read_testimonies(&talk, steps_of(round));
 		pid_t collector = living_collector(trace);
 
+		kill(talk.pid, SIGSTOP);
 		kill(collector, SIGKILL);
 		kill(talk.pid, SIGKILL);
 		testimony = read_rest(&talk, testimony);

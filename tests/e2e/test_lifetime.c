@@ -103,22 +103,27 @@ test_ends_recorded(void **state)
 static void
 test_ends_preloaded(void **state)
 {
+	static struct conversation talk;
 	const char *trace = scratch_file("brief-bare.vmt");
+	const char *const *library = preloaded(trace);
 
 	(void)state;
 	for (size_t i = 0; i < DEPARTURES; i++) {
-		struct run run;
+		const char *const argv[] = {"sh",
+					    "-c",
+					    "exec env \"$0\" \"$1\" \"$2\" \"$3\" 2>&1",
+					    library[0],
+					    library[1],
+					    built("tests/target/brief"),
+					    departures[i].way,
+					    NULL};
+		char said;
 
 		unlink(trace);
-		run_program(
-		    &run,
-		    (const char *const[]){built("tests/target/brief"), departures[i].way, NULL},
-		    preloaded(trace));
-		assert_true(as_departed(run.wait_status, &departures[i]));
-		assert_string_equal(run.err, "");
-		living_wait_end(trace);
+		converse_start(&talk, argv, NULL);
+		assert_int_equal(read(talk.from, &said, 1), 0);
+		assert_true(as_departed(living_reap(&talk, trace), &departures[i]));
 		check_end(trace, &departures[i]);
-		run_free(&run);
 	}
 }
 

@@ -122,10 +122,9 @@ test_killed_by_kernel(void **state)
 	(void)state;
 	need_cgroup();
 	start_starving(&talk, trace, "1000");
-	int status = converse_end(&talk);
+	int status = living_reap(&talk, trace);
 
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	living_wait_end(trace);
 	remove_cgroup();
 	json_t *root = report(trace, NULL);
 

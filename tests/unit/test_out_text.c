@@ -164,7 +164,16 @@ tells_how_it_ended(void **state)
 	report.cgroup.limit_bytes = MIB(140);
 	check_ending(&report, "cut", 0, "near its limit of 140 MiB");
 	check_ending(&report, "signal", 9, "ended by signal 9 (SIGKILL)");
+	report.process.end_seen = true;
+	check_ending(
+	    &report, "cut", 0,
+	    "ended without a word, and its parent alone was told how; no event; its cgroup "
+	    "was near its limit");
 	report.cgroup.oom_kills = 1;
+	check_ending(
+	    &report, "cut", 0,
+	    "no event; the kernel killed in its cgroup for want of memory, at a limit of 140 "
+	    "MiB: most likely this");
 	check_ending(&report, "signal", 9,
 		     "killed by the kernel for want of memory: its cgroup had reached its limit of "
 		     "140 MiB");

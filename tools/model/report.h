@@ -114,6 +114,7 @@ struct vmt_report {
 		uint64_t duration_ns;
 		const char *end; /* "exit" "signal" "exec" "running" "cut" */
 		int end_status;
+		bool end_seen; /* by the collector, which may not have learnt how it ended */
 		int64_t last_event_ns;
 		int64_t growth_from_ns; /* the last tenth of the recording: see grown_bytes */
 	} process;

@@ -66,24 +66,40 @@ write_signal(const struct vmt_report *report, char *text, size_t text_bytes)
 			 name ? " (SIG" : "", name ? name : "", name ? ")" : "");
 }
 
+/* What the memory cgroup lets one think. */
+static void
+write_suspicion(const struct vmt_report *report, char *text, size_t text_bytes)
+{
+	char limit[VMT_UNITS_BYTES];
+
+	if (is_known(report->cgroup.oom_kills) && is_known(report->cgroup.limit_bytes))
+		snprintf(text, text_bytes,
+			 "; the kernel killed in its cgroup for want of memory, at a limit of %s: "
+			 "most likely this process",
+			 vmt_units_bytes(limit, report->cgroup.limit_bytes));
+	else if (was_near_limit(report))
+		snprintf(
+		    text, text_bytes,
+		    "; its cgroup was near its limit of %s, so the kernel's OOM killer is likely",
+		    vmt_units_bytes(limit, report->cgroup.limit_bytes));
+}
+
 static void
 write_cut(const struct vmt_report *report, char *text, size_t text_bytes)
 {
 	char when[VMT_UNITS_BYTES];
-	char limit[VMT_UNITS_BYTES];
 	int64_t last_ns = report->process.last_event_ns;
-	int used = snprintf(text, text_bytes, "cut: killed, and nobody was left to say how; ");
+	int used = snprintf(text, text_bytes, "%s; ",
+			    report->process.end_seen
+				? "ended without a word, and its parent alone was told how"
+				: "cut: killed, and nobody was left to say how");
 
 	if (report->loss.events > 0)
 		used += snprintf(text + used, text_bytes - (size_t)used, "last event at %s",
 				 vmt_units_duration(when, last_ns > 0 ? (uint64_t)last_ns : 0));
 	else
 		used += snprintf(text + used, text_bytes - (size_t)used, "no event");
-	if (was_near_limit(report))
-		snprintf(
-		    text + used, text_bytes - (size_t)used,
-		    "; its cgroup was near its limit of %s, so the kernel's OOM killer is likely",
-		    vmt_units_bytes(limit, report->cgroup.limit_bytes));
+	write_suspicion(report, text + used, text_bytes - (size_t)used);
 }
 
 void
