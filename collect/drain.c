@@ -16,13 +16,17 @@
 /* Slots that are asked for ahead: they lie in another processor's cache. */
 #define AHEAD 16u
 
+/* Heap slots that are encoded together: few enough to stay in the nearest cache. */
+#define TOGETHER 64u
+
 /* One chunk in the making. */
 struct batch {
 	struct vmt_chunk chunk;
 	struct vmt_columns_encoder *encoder;
 	uint8_t *kinds;
-	uint64_t first; /* position of kinds[0] */
-	uint32_t count; /* kinds noted */
+	uint64_t first;	 /* position of kinds[0] */
+	uint32_t count;	 /* kinds noted */
+	bool left_empty; /* a position was accounted for that nobody has released */
 	uint64_t time_first;
 	uint64_t time_unit; /* greatest common divisor of the first times' differences */
 };
@@ -106,15 +110,17 @@ note_event(struct vmt_drain *drain, const struct vmt_event *event)
 		drain->freed_lazily = true;
 }
 
-/* Puts a committed slot into the batch; *kind receives what to release it as. A slot of a kind that
- * no event has was damaged by the program. */
+/* Puts a committed slot into the batch. A slot of a kind that no event has was damaged by the
+ * program. */
 static void
 put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t position,
-	     struct batch *batch, uint8_t *kind)
+	     struct batch *batch)
 {
+	uint8_t *kind = &batch->kinds[batch->count++];
 	struct vmt_map_event slot = {0};
 	struct vmt_event event;
 
+	*kind = NOT_COPIED;
 	if (!vmt_ring_copy(view, position, &slot)) {
 		batch->chunk.overwritten++;
 		return;
@@ -129,36 +135,62 @@ put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t
 	note_event(drain, &event);
 }
 
-static void
-put_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct batch *batch,
-	      uint8_t *kind)
+/* Copies a committed heap slot to where it is encoded from. False: nothing of it is to be. */
+static inline bool
+copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct batch *batch,
+	       struct vmt_heap_event *slot)
 {
-	struct vmt_heap_event slot = {0};
+	uint8_t *kind = &batch->kinds[batch->count++];
 
-	if (!vmt_ring_copy(view, position, &slot)) {
+	*kind = NOT_COPIED;
+	if (!vmt_ring_copy(view, position, slot)) {
 		batch->chunk.overwritten++;
-		return;
+		return false;
 	}
-	*kind = (uint8_t)(slot.address_kind >> VMT_ADDRESS_BITS);
-	if (!vmt_columns_put_heap(batch->encoder, &slot)) {
+	*kind = (uint8_t)(slot->address_kind >> VMT_ADDRESS_BITS);
+	if (!vmt_columns_is_kind(*kind)) {
 		*kind = 0;
 		batch->chunk.abandoned++;
-		return;
+		return false;
 	}
-	note_time(batch, slot.time);
+	note_time(batch, slot->time);
+	return true;
 }
 
-static void
-put_slot(struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch,
-	 uint8_t *kind)
+/* The same for heap slots in a row, from `at` on; the position behind them. */
+static uint64_t
+put_heap_slots(const struct vmt_ring_view *ring, uint64_t at, uint64_t end, struct batch *batch)
+{
+	/* Its own copy, of a size that is known here: nothing is looked up anew for each slot. */
+	const struct vmt_ring_view view = {ring->control, ring->slots, ring->capacity,
+					   sizeof(struct vmt_heap_event)};
+	struct vmt_heap_event slots[TOGETHER];
+	uint32_t copied = 0;
+
+	while (at < end && vmt_ring_look(&view, at) == VMT_RING_COMMITTED) {
+		__builtin_prefetch(vmt_ring_sequence(&view, at + AHEAD), 1);
+		copied += copy_heap_slot(&view, at++, batch, &slots[copied]);
+		if (copied == TOGETHER) {
+			(void)vmt_columns_put_heap(batch->encoder, slots, copied);
+			copied = 0;
+		}
+	}
+	/* All of them: kinds were looked at, and there is room for a whole batch. */
+	(void)vmt_columns_put_heap(batch->encoder, slots, copied);
+	return at;
+}
+
+/* Puts committed slots in a row into the batch; the position behind them. */
+static uint64_t
+put_slots(struct vmt_drain *drain, uint32_t index, uint64_t at, uint64_t end, struct batch *batch)
 {
 	const struct vmt_ring_view *view = &drain->rings[index].view;
 
-	__builtin_prefetch(vmt_ring_sequence(view, position + AHEAD), 1);
 	if (index % VMT_RING_CLASSES == VMT_RING_HEAP)
-		put_heap_slot(view, position, batch, kind);
-	else
-		put_map_slot(drain, view, position, batch, kind);
+		return put_heap_slots(view, at, end, batch);
+	while (at < end && vmt_ring_look(view, at) == VMT_RING_COMMITTED)
+		put_map_slot(drain, view, at++, batch);
+	return at;
 }
 
 /* Whether the claimed slot at the ring's position has had its time. */
@@ -173,32 +205,34 @@ out_of_patience(struct vmt_drain_ring *ring, uint64_t position, uint64_t now_ns)
 	return now_ns - ring->busy_since_ns >= VMT_DRAIN_PATIENCE_NS;
 }
 
-/* Accounts for one position; false when the batch ends before it. Only what was copied waits for
- * the file to be released (*kind says as what); whoever wins the swap of any other state counts it.
- */
+/* Accounts for one position, committed or not; false when the batch ends before it. Only what was
+ * copied waits for the file to be released, as what its kind says; whoever wins the swap of any
+ * other state counts it. */
 static bool
 put_position(struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch,
-	     uint8_t *kind, uint64_t now_ns, enum vmt_drain_mode mode)
+	     uint64_t now_ns, enum vmt_drain_mode mode)
 {
 	struct vmt_drain_ring *ring = &drain->rings[index];
 
 	for (unsigned tries = 0; tries < RELEASE_TRIES; tries++) {
 		enum vmt_ring_state state = vmt_ring_look(&ring->view, position);
+		bool waiting = state == VMT_RING_BUSY || state == VMT_RING_EMPTY;
 
 		if (state == VMT_RING_COMMITTED) {
-			put_slot(drain, index, position, batch, kind);
-			return true;
-		}
-		if (state == VMT_RING_RELEASED) {
-			batch->chunk.overwritten++;
-			return true;
-		}
-		if ((state == VMT_RING_BUSY || state == VMT_RING_EMPTY) &&
-		    mode != VMT_DRAIN_FINAL && !out_of_patience(ring, position, now_ns))
-			return false;
-		if (state != VMT_RING_EMPTY && !vmt_ring_release(&ring->view, position, state))
+			if (put_slots(drain, index, position, position + 1, batch) > position)
+				return true;
 			continue;
-		if (state == VMT_RING_BUSY || state == VMT_RING_EMPTY)
+		}
+		if (waiting && mode != VMT_DRAIN_FINAL && !out_of_patience(ring, position, now_ns))
+			return false;
+		if (state != VMT_RING_RELEASED && state != VMT_RING_EMPTY &&
+		    !vmt_ring_release(&ring->view, position, state))
+			continue;
+		batch->kinds[batch->count++] = NOT_COPIED;
+		batch->left_empty |= state == VMT_RING_EMPTY;
+		if (state == VMT_RING_RELEASED)
+			batch->chunk.overwritten++;
+		else if (waiting)
 			batch->chunk.abandoned++;
 		else
 			batch->chunk.dead++;
@@ -230,15 +264,15 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint64_
 	struct vmt_drain_ring *ring = &drain->rings[index];
 	uint64_t head = vmt_atomic_load_acquire(&ring->view.control->head);
 	uint64_t at = skip_discarded(ring, batch, head);
+	uint64_t room =
+	    ring->view.capacity < VMT_DRAIN_BATCH ? ring->view.capacity : VMT_DRAIN_BATCH;
+	uint64_t end = at + room < head ? at + room : head;
 
 	batch->first = at;
-	while (batch->chunk.overwritten < INT32_MAX && at < head &&
-	       batch->count < VMT_DRAIN_BATCH && batch->count < ring->view.capacity) {
-		batch->kinds[batch->count] = NOT_COPIED;
-		if (!put_position(drain, index, at, batch, &batch->kinds[batch->count], now_ns,
-				  mode))
+	while (at < end && batch->chunk.overwritten < INT32_MAX) {
+		at = put_slots(drain, index, at, end, batch);
+		if (at == end || !put_position(drain, index, at, batch, now_ns, mode))
 			break;
-		batch->count++;
 		at++;
 	}
 	batch->chunk.position_from = ring->position;
@@ -247,14 +281,18 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint64_
 
 /* Hands the copied positions of a written batch back to the producers. */
 static void
-release_batch(const struct vmt_ring_view *view, const struct batch *batch)
+release_batch(const struct vmt_ring_view *ring, const struct batch *batch)
 {
+	const struct vmt_ring_view view = *ring; /* no store can change it */
+
 	for (uint32_t i = 0; i < batch->count; i++) {
-		__builtin_prefetch(vmt_ring_sequence(view, batch->first + i + AHEAD), 1);
 		if (batch->kinds[i] != NOT_COPIED)
-			vmt_ring_release_filed(view, batch->first + i, batch->kinds[i]);
+			vmt_ring_release_filed(&view, batch->first + i, batch->kinds[i]);
 	}
-	vmt_ring_help_tail(view);
+	if (batch->left_empty)
+		vmt_ring_help_tail(&view);
+	else
+		vmt_ring_lead_tail(&view, batch->first, batch->first + batch->count);
 }
 
 /* One batch of one ring: 1 = there may be more, 0 = nothing left to take now, else an error. */

@@ -30,6 +30,13 @@
 _Static_assert(VMT_EVENT_KINDS == KIND_MASK + 1, "a kind has 6 bits");
 _Static_assert(3 * VMT_VARINT_MAX_BYTES <= HEADER_MAX_BYTES, "three varints");
 
+/* As vmt_varint_fold, modulo 2^32. */
+static inline uint32_t
+fold_32(uint32_t delta)
+{
+	return (delta << 1) ^ (0 - (delta >> 31));
+}
+
 /* The multipliers are odd and spread low bits up, whence the slot is taken. */
 static inline uint32_t
 mix(const struct vmt_columns_call *call)
@@ -39,15 +46,16 @@ mix(const struct vmt_columns_call *call)
 }
 
 static inline void
-remember(struct vmt_columns_context *context, const struct vmt_columns_call *call)
+remember(struct vmt_columns_last *last, struct vmt_columns_context *context,
+	 const struct vmt_columns_call *call)
 {
 	uint32_t mixed = mix(call);
 
 	context->length_of[call->kind] = call->length;
 	context->stack_of[call->kind] = call->stack;
-	context->slot = mixed + context->mixed * UINT32_C(0x2545f491);
-	context->slot /= UINT32_MAX / VMT_COLUMNS_FOLLOWERS + 1;
-	context->mixed = mixed;
+	last->slot = mixed + last->mixed * UINT32_C(0x2545f491);
+	last->slot /= UINT32_MAX / VMT_COLUMNS_FOLLOWERS + 1;
+	last->mixed = mixed;
 }
 
 void
@@ -56,96 +64,92 @@ vmt_columns_begin_encode(struct vmt_columns_encoder *encoder, void *payload, siz
 {
 	size_t events =
 	    room < HEADER_MAX_BYTES ? 0 : (room - HEADER_MAX_BYTES) / VMT_COLUMNS_EVENT_MAX_BYTES;
+	struct vmt_columns_pen *pen = &encoder->pen;
 	uint64_t odd;
 
 	memset(&encoder->context, 0, sizeof(encoder->context));
+	memset(&pen->last, 0, sizeof(pen->last));
 	encoder->payload = payload;
 	encoder->times = encoder->payload + HEADER_MAX_BYTES;
 	encoder->addresses = encoder->times + events * TIME_MAX_BYTES;
 	encoder->calls = encoder->addresses + events * ADDRESS_MAX_BYTES;
-	encoder->time_at = encoder->times;
-	encoder->address_at = encoder->addresses;
-	encoder->call_at = encoder->calls;
 	encoder->events_left = events > UINT32_MAX ? UINT32_MAX : (uint32_t)events;
 	encoder->unit = time_unit ? time_unit : 1;
-	encoder->unit_limit = INT64_MAX / encoder->unit;
-	encoder->unit_shift = (uint32_t)__builtin_ctzll(encoder->unit);
-	odd = encoder->unit >> encoder->unit_shift;
+	pen->time_at = encoder->times;
+	pen->address_at = encoder->addresses;
+	pen->call_at = encoder->calls;
+	pen->unit_limit = INT64_MAX / encoder->unit;
+	pen->unit_shift = (uint32_t)__builtin_ctzll(encoder->unit);
+	odd = encoder->unit >> pen->unit_shift;
 	/* Newton's iteration doubles the right bits, of which x * x = 1 modulo 8 gives three. */
-	encoder->unit_inverse = odd;
+	pen->unit_inverse = odd;
 	for (unsigned bits = 3; bits < 64; bits *= 2)
-		encoder->unit_inverse *= 2 - odd * encoder->unit_inverse;
+		pen->unit_inverse *= 2 - odd * pen->unit_inverse;
 }
 
 /* A difference is a multiple of the unit exactly where the product with the inverse, rotated, is
  * no more than the limit; it is the quotient then (Hacker's Delight, 10-17). */
 static inline void
-put_time(struct vmt_columns_encoder *encoder, uint64_t time)
+put_time(struct vmt_columns_pen *pen, uint64_t time)
 {
-	uint64_t delta = time - encoder->context.time;
-	uint64_t product = delta * encoder->unit_inverse;
-	uint32_t shift = encoder->unit_shift;
-	uint64_t units = shift ? product >> shift | product << (64 - shift) : product;
+	uint64_t delta = time - pen->last.time;
+	uint64_t product = delta * pen->unit_inverse;
+	uint64_t units = product >> pen->unit_shift | product << (-pen->unit_shift & 63);
 
-	encoder->context.time = time;
-	if (units <= encoder->unit_limit) {
-		encoder->time_at = vmt_varint_put(encoder->time_at, units + 1);
+	pen->last.time = time;
+	if (units <= pen->unit_limit) {
+		pen->time_at = vmt_varint_put(pen->time_at, units + 1);
 		return;
 	}
-	*encoder->time_at++ = IN_TICKS;
-	encoder->time_at = vmt_varint_put(encoder->time_at, vmt_varint_fold(delta));
+	*pen->time_at++ = IN_TICKS;
+	pen->time_at = vmt_varint_put(pen->time_at, vmt_varint_fold(delta));
 }
 
 /* ADDRESS_IN_16, or 0. */
 static inline uint8_t
-put_address(struct vmt_columns_encoder *encoder, uint64_t address)
+put_address(struct vmt_columns_pen *pen, uint64_t address)
 {
-	uint64_t delta = address - encoder->context.address;
-	uint8_t in_16 = (delta & 15) == 0 ? ADDRESS_IN_16 : 0;
+	uint64_t delta = address - pen->last.address;
+	bool in_16 = (delta & 15) == 0;
 
-	if (in_16)
-		delta = (uint64_t)((int64_t)delta >> 4);
-	encoder->address_at = vmt_varint_put(encoder->address_at, vmt_varint_fold(delta));
-	encoder->context.address = address;
-	return in_16;
+	delta = (uint64_t)((int64_t)delta >> (in_16 ? 4 : 0));
+	pen->address_at = vmt_varint_put_any(pen->address_at, vmt_varint_fold(delta), true);
+	pen->last.address = address;
+	return in_16 ? ADDRESS_IN_16 : 0;
 }
 
 static inline bool
-is_expected(const struct vmt_columns_context *context, const struct vmt_columns_call *call,
-	    uint32_t thread)
+is_expected(const struct vmt_columns_pen *pen, const struct vmt_columns_context *context,
+	    const struct vmt_columns_call *call, uint32_t thread)
 {
-	const struct vmt_columns_call *expected = &context->followers[context->slot];
+	const struct vmt_columns_call *expected = &context->followers[pen->last.slot];
 
 	return expected->stack == call->stack && expected->length == call->length &&
-	       expected->kind == call->kind && context->thread == thread;
+	       expected->kind == call->kind && pen->last.thread == thread;
 }
 
 /* A call that has no more to it than these; `bits` and what they stand for come behind. */
-static void
-put_call(struct vmt_columns_encoder *encoder, const struct vmt_columns_call *call, uint32_t thread,
-	 uint8_t in_16, uint8_t bits)
+static inline void
+put_call(struct vmt_columns_pen *pen, struct vmt_columns_context *context,
+	 const struct vmt_columns_call *call, uint32_t thread, uint8_t in_16, uint8_t bits)
 {
-	struct vmt_columns_context *context = &encoder->context;
-	unsigned char *at = encoder->call_at;
+	uint32_t delta = call->stack - pen->last.stack;
+	unsigned char *at = pen->call_at;
 
-	if (call->length != context->length_of[call->kind])
-		bits |= HAS_LENGTH;
-	if (call->stack != context->stack_of[call->kind])
-		bits |= HAS_STACK;
-	if (thread != context->thread)
-		bits |= HAS_THREAD;
-	*at++ = (uint8_t)call->kind | in_16 | (bits ? PRESENCE_BYTE : 0);
-	if (bits)
-		*at++ = bits;
-	if (bits & HAS_LENGTH)
-		at = vmt_varint_put(at, call->length);
-	if (bits & HAS_STACK)
-		at = vmt_varint_put(at, call->stack);
+	bits |= call->length != context->length_of[call->kind] ? HAS_LENGTH : 0;
+	bits |= call->stack != context->stack_of[call->kind] ? HAS_STACK : 0;
+	bits |= thread != pen->last.thread ? HAS_THREAD : 0;
+	at[0] = (uint8_t)(call->kind | in_16 | (bits != 0 ? PRESENCE_BYTE : 0));
+	at[1] = bits;
+	at += 1 + (bits != 0);
+	at = vmt_varint_put_any(at, call->length, (bits & HAS_LENGTH) != 0);
+	at = vmt_varint_put_any(at, fold_32(delta), (bits & HAS_STACK) != 0);
 	if (bits & HAS_THREAD)
 		at = vmt_varint_put(at, thread);
-	encoder->call_at = at;
-	context->followers[context->slot] = *call;
-	context->thread = thread;
+	pen->call_at = at;
+	pen->last.stack = bits & HAS_STACK ? call->stack : pen->last.stack;
+	pen->last.thread = thread;
+	context->followers[pen->last.slot] = *call;
 }
 
 static uint8_t
@@ -164,9 +168,9 @@ presence(const struct vmt_event *event)
 }
 
 static void
-put_present(struct vmt_columns_encoder *encoder, const struct vmt_event *event, uint8_t bits)
+put_present(struct vmt_columns_pen *pen, const struct vmt_event *event, uint8_t bits)
 {
-	unsigned char *at = encoder->call_at;
+	unsigned char *at = pen->call_at;
 
 	if (bits & HAS_ARGUMENT_A)
 		at = vmt_varint_put(at, event->argument_a);
@@ -179,24 +183,23 @@ put_present(struct vmt_columns_encoder *encoder, const struct vmt_event *event, 
 		at = vmt_varint_put(at, event->flags);
 		at = vmt_varint_put(at, vmt_varint_fold((uint64_t)(int64_t)event->error));
 	}
-	encoder->call_at = at;
+	pen->call_at = at;
 }
 
 /* Both kinds of slot: all but what only a map event has. */
-static inline void
-put_common(struct vmt_columns_encoder *encoder, uint64_t time, uint64_t address,
-	   const struct vmt_columns_call *call, uint32_t thread, uint8_t bits)
+__attribute__((always_inline)) static inline void
+put_common(struct vmt_columns_pen *pen, struct vmt_columns_context *context, uint64_t time,
+	   uint64_t address, const struct vmt_columns_call *call, uint32_t thread, uint8_t bits)
 {
 	uint8_t in_16;
 
-	encoder->events_left--;
-	put_time(encoder, time);
-	in_16 = put_address(encoder, address);
-	if (bits == 0 && is_expected(&encoder->context, call, thread))
-		*encoder->call_at++ = AS_LAST_TIME | in_16;
+	put_time(pen, time);
+	in_16 = put_address(pen, address);
+	if (bits == 0 && is_expected(pen, context, call, thread))
+		*pen->call_at++ = AS_LAST_TIME | in_16;
 	else
-		put_call(encoder, call, thread, in_16, bits);
-	remember(&encoder->context, call);
+		put_call(pen, context, call, thread, in_16, bits);
+	remember(&pen->last, context, call);
 }
 
 bool
@@ -207,30 +210,46 @@ vmt_columns_put(struct vmt_columns_encoder *encoder, const struct vmt_event *eve
 
 	if (encoder->events_left == 0 || !vmt_columns_is_kind(event->kind))
 		return false;
-	put_common(encoder, event->time, event->address, &call, event->thread, bits);
-	put_present(encoder, event, bits);
+	encoder->events_left--;
+	put_common(&encoder->pen, &encoder->context, event->time, event->address, &call,
+		   event->thread, bits);
+	put_present(&encoder->pen, event, bits);
 	return true;
 }
 
-bool
-vmt_columns_put_heap(struct vmt_columns_encoder *encoder, const struct vmt_heap_event *slot)
+/* The pen is a copy: nothing that is stored through a pointer can change it. */
+uint32_t
+vmt_columns_put_heap(struct vmt_columns_encoder *encoder, const struct vmt_heap_event *slots,
+		     uint32_t count)
 {
-	uint8_t kind = (uint8_t)(slot->address_kind >> VMT_ADDRESS_BITS);
-	struct vmt_columns_call call = {slot->size_thread & VMT_ADDRESS_MASK, slot->stack, kind};
+	struct vmt_columns_pen pen = encoder->pen;
+	uint32_t done = 0;
 
-	if (encoder->events_left == 0 || !vmt_columns_is_kind(kind))
-		return false;
-	put_common(encoder, slot->time, slot->address_kind & VMT_ADDRESS_MASK, &call,
-		   (uint32_t)(slot->size_thread >> VMT_ADDRESS_BITS), 0);
-	return true;
+	if (count > encoder->events_left)
+		count = encoder->events_left;
+	for (; done < count; done++) {
+		const struct vmt_heap_event *slot = &slots[done];
+		uint8_t kind = (uint8_t)(slot->address_kind >> VMT_ADDRESS_BITS);
+		struct vmt_columns_call call = {slot->size_thread & VMT_ADDRESS_MASK, slot->stack,
+						kind};
+
+		if (!vmt_columns_is_kind(kind))
+			break;
+		put_common(&pen, &encoder->context, slot->time,
+			   slot->address_kind & VMT_ADDRESS_MASK, &call,
+			   (uint32_t)(slot->size_thread >> VMT_ADDRESS_BITS), 0);
+	}
+	encoder->events_left -= done;
+	encoder->pen = pen;
+	return done;
 }
 
 size_t
 vmt_columns_end_encode(struct vmt_columns_encoder *encoder)
 {
-	size_t time_bytes = (size_t)(encoder->time_at - encoder->times);
-	size_t address_bytes = (size_t)(encoder->address_at - encoder->addresses);
-	size_t call_bytes = (size_t)(encoder->call_at - encoder->calls);
+	size_t time_bytes = (size_t)(encoder->pen.time_at - encoder->times);
+	size_t address_bytes = (size_t)(encoder->pen.address_at - encoder->addresses);
+	size_t call_bytes = (size_t)(encoder->pen.call_at - encoder->calls);
 	unsigned char *at = encoder->payload;
 
 	at = vmt_varint_put(at, encoder->unit);
@@ -272,13 +291,13 @@ get_time(struct vmt_columns_decoder *decoder, uint64_t *time)
 	if (!vmt_varint_get(&decoder->time_at, decoder->time_end, &code))
 		return false;
 	if (code != IN_TICKS) {
-		*time = decoder->context.time + (code - 1) * decoder->unit;
+		*time = decoder->last.time + (code - 1) * decoder->unit;
 	} else {
 		if (!vmt_varint_get(&decoder->time_at, decoder->time_end, &folded))
 			return false;
-		*time = decoder->context.time + vmt_varint_unfold(folded);
+		*time = decoder->last.time + vmt_varint_unfold(folded);
 	}
-	decoder->context.time = *time;
+	decoder->last.time = *time;
 	return true;
 }
 
@@ -290,8 +309,8 @@ get_address(struct vmt_columns_decoder *decoder, bool in_16, uint64_t *address)
 	if (!vmt_varint_get(&decoder->address_at, decoder->address_end, &delta))
 		return false;
 	delta = vmt_varint_unfold(delta);
-	*address = decoder->context.address + (in_16 ? delta << 4 : delta);
-	decoder->context.address = *address;
+	*address = decoder->last.address + (in_16 ? delta << 4 : delta);
+	decoder->last.address = *address;
 	return true;
 }
 
@@ -319,16 +338,18 @@ get_present(struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_
 {
 	const unsigned char **at = &decoder->call_at;
 	const unsigned char *end = decoder->call_end;
-	uint64_t stack = event->stack;
 	uint64_t thread = event->thread;
+	uint64_t folded;
 
 	if ((bits & HAS_LENGTH) && !vmt_varint_get(at, end, &event->length))
 		return false;
-	if ((bits & HAS_STACK) && !vmt_varint_get_bounded(at, end, UINT32_MAX, &stack))
-		return false;
+	if (bits & HAS_STACK) {
+		if (!vmt_varint_get_bounded(at, end, UINT32_MAX, &folded))
+			return false;
+		event->stack = decoder->last.stack + (uint32_t)vmt_varint_unfold(folded);
+	}
 	if ((bits & HAS_THREAD) && !vmt_varint_get_bounded(at, end, UINT32_MAX, &thread))
 		return false;
-	event->stack = (uint32_t)stack;
 	event->thread = (uint32_t)thread;
 	if ((bits & HAS_ARGUMENT_A) && !vmt_varint_get(at, end, &event->argument_a))
 		return false;
@@ -342,6 +363,7 @@ static bool
 get_call(struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_t first)
 {
 	struct vmt_columns_context *context = &decoder->context;
+	struct vmt_columns_last *last = &decoder->last;
 	uint8_t bits = 0;
 
 	if ((first & PRESENCE_BYTE) &&
@@ -350,12 +372,13 @@ get_call(struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_t f
 		return false;
 	event->length = context->length_of[event->kind];
 	event->stack = context->stack_of[event->kind];
-	event->thread = context->thread;
+	event->thread = last->thread;
 	if (!get_present(decoder, event, bits))
 		return false;
-	context->followers[context->slot] =
+	last->thread = event->thread;
+	last->stack = bits & HAS_STACK ? event->stack : last->stack;
+	context->followers[last->slot] =
 	    (struct vmt_columns_call){event->length, event->stack, event->kind};
-	context->thread = event->thread;
 	return true;
 }
 
@@ -363,13 +386,13 @@ get_call(struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_t f
 static inline bool
 get_expected(const struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_t first)
 {
-	const struct vmt_columns_context *context = &decoder->context;
-	const struct vmt_columns_call *expected = &context->followers[context->slot];
+	const struct vmt_columns_last *last = &decoder->last;
+	const struct vmt_columns_call *expected = &decoder->context.followers[last->slot];
 
 	event->kind = (uint8_t)expected->kind;
 	event->length = expected->length;
 	event->stack = expected->stack;
-	event->thread = context->thread;
+	event->thread = last->thread;
 	return expected->kind != 0 && !(first & PRESENCE_BYTE);
 }
 
@@ -389,7 +412,7 @@ vmt_columns_get(struct vmt_columns_decoder *decoder, struct vmt_event *event)
 					: !get_call(decoder, event, first))
 		return false;
 	call = (struct vmt_columns_call){event->length, event->stack, event->kind};
-	remember(&decoder->context, &call);
+	remember(&decoder->last, &decoder->context, &call);
 	return true;
 }
 

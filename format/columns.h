@@ -38,16 +38,33 @@ struct vmt_columns_call {
 	uint32_t kind; /* 0 = none yet */
 };
 
-/* The same on both sides, all zero at the start. */
-struct vmt_columns_context {
+/* Where the last event ended. The same on both sides, all zero at the start; small, so that a loop
+ * over many events keeps it in registers. */
+struct vmt_columns_last {
 	uint64_t time;
 	uint64_t address;
 	uint32_t thread;
-	uint32_t mixed; /* of the last event's call */
+	uint32_t stack; /* the last one that was written out, of whatever kind */
+	uint32_t mixed; /* of its call */
 	uint32_t slot;	/* in followers, by the last two events */
-	uint32_t stack_of[VMT_EVENT_KINDS];
+};
+
+/* The same on both sides, all zero at the start. */
+struct vmt_columns_context {
 	uint64_t length_of[VMT_EVENT_KINDS];
+	uint32_t stack_of[VMT_EVENT_KINDS];
 	struct vmt_columns_call followers[VMT_COLUMNS_FOLLOWERS];
+};
+
+/* What changes with each event that is written, and what a time needs. */
+struct vmt_columns_pen {
+	unsigned char *time_at; /* next bytes to write */
+	unsigned char *address_at;
+	unsigned char *call_at;
+	uint32_t unit_shift;   /* time unit = its odd part << unit_shift */
+	uint64_t unit_inverse; /* of the odd part, modulo 2^64 */
+	uint64_t unit_limit;   /* of differences in units */
+	struct vmt_columns_last last;
 };
 
 struct vmt_columns_encoder {
@@ -55,14 +72,9 @@ struct vmt_columns_encoder {
 	unsigned char *times; /* where the columns begin while they are written */
 	unsigned char *addresses;
 	unsigned char *calls;
-	unsigned char *time_at; /* next bytes to write */
-	unsigned char *address_at;
-	unsigned char *call_at;
 	uint32_t events_left; /* room for so many */
-	uint32_t unit_shift;  /* time unit = its odd part << unit_shift */
 	uint64_t unit;
-	uint64_t unit_inverse; /* of the odd part, modulo 2^64 */
-	uint64_t unit_limit;   /* of differences in units */
+	struct vmt_columns_pen pen;
 	struct vmt_columns_context context;
 };
 
@@ -74,6 +86,7 @@ struct vmt_columns_decoder {
 	const unsigned char *call_at;
 	const unsigned char *call_end;
 	uint64_t unit;
+	struct vmt_columns_last last;
 	struct vmt_columns_context context;
 };
 
@@ -82,8 +95,9 @@ void vmt_columns_begin_encode(struct vmt_columns_encoder *encoder, void *payload
 			      uint64_t time_unit);
 /* False where there is no room left, or the kind is none that an event can have. */
 bool vmt_columns_put(struct vmt_columns_encoder *encoder, const struct vmt_event *event);
-/* The same for the slot of a heap ring. */
-bool vmt_columns_put_heap(struct vmt_columns_encoder *encoder, const struct vmt_heap_event *slot);
+/* The same for slots of a heap ring; how many of them were put, the first ones. */
+uint32_t vmt_columns_put_heap(struct vmt_columns_encoder *encoder,
+			      const struct vmt_heap_event *slots, uint32_t count);
 /* Brings the columns together; the payload's bytes. The encoder is then spent. */
 size_t vmt_columns_end_encode(struct vmt_columns_encoder *encoder);
 

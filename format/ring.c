@@ -60,12 +60,10 @@ vmt_ring_discard_oldest(const struct vmt_ring_view *ring, uint8_t (*kind_of)(con
 }
 
 void
-vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position, uint8_t kind)
+vmt_ring_uncount(const struct vmt_ring_view *ring, uint8_t kind)
 {
 	/* Modulo 2^64: the producer's own addition may be still to come. */
-	if (!vmt_ring_pass_on(ring, position, VMT_RING_COMMITTED))
-		vmt_atomic_add_relaxed(&ring->control->overwritten[kind % VMT_EVENT_KINDS],
-				       UINT64_MAX);
+	vmt_atomic_add_relaxed(&ring->control->overwritten[kind % VMT_EVENT_KINDS], UINT64_MAX);
 }
 
 bool

@@ -243,10 +243,29 @@ vmt_ring_release(const struct vmt_ring_view *ring, uint64_t position, enum vmt_r
 	return true;
 }
 
-/* Releases a position whose event the reader has copied and put into the file. Where a producer
- * has discarded it since, and so counted it as overwritten, the count is taken back. Tail stays
- * behind: who has released a batch calls vmt_ring_help_tail. */
-void vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position, uint8_t kind);
+/* A producer has discarded what the reader had filed, and so counted it as overwritten: takes the
+ * count back. */
+void vmt_ring_uncount(const struct vmt_ring_view *ring, uint8_t kind);
+
+/* Releases a position whose event the reader has copied and put into the file. Tail stays behind:
+ * who has released a batch calls vmt_ring_lead_tail or vmt_ring_help_tail. */
+static inline void
+vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position, uint8_t kind)
+{
+	if (__builtin_expect(!vmt_ring_pass_on(ring, position, VMT_RING_COMMITTED), 0))
+		vmt_ring_uncount(ring, kind);
+}
+
+/* Brings tail from a batch's first position over the whole of it. The caller knows that each has
+ * been released, by itself or by others. Where tail is elsewhere, it is helped along as ever. */
+static inline void
+vmt_ring_lead_tail(const struct vmt_ring_view *ring, uint64_t first, uint64_t end)
+{
+	uint64_t tail = first;
+
+	if (!vmt_atomic_cas(&ring->control->tail, &tail, end))
+		vmt_ring_help_tail(ring);
+}
 
 /*
  * Makes room where nobody collects: discards the oldest position. Returns false when the oldest is

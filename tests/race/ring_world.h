@@ -121,7 +121,7 @@ produce_discarding(unsigned self, uint8_t id)
 }
 
 struct batch {
-	uint64_t to;
+	uint64_t from, to; /* positions accounted for */
 	uint64_t overwritten;
 	uint64_t dead;
 	uint64_t abandoned;
@@ -205,7 +205,7 @@ release_batch(const struct batch *batch)
 		else
 			vmt_ring_release_filed(&ring, batch->positions[i], batch->ids[i]);
 	}
-	vmt_ring_help_tail(&ring);
+	vmt_ring_lead_tail(&ring, batch->from, batch->to);
 }
 
 static void
@@ -219,6 +219,7 @@ collect(bool patient)
 		batch.overwritten = tail - batch.to;
 		batch.to = tail;
 	}
+	batch.from = batch.to;
 	while (batch.to < head && batch.count < world.batch_limit &&
 	       account(&batch, batch.to, patient))
 		;

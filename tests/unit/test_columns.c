@@ -120,27 +120,34 @@ test_loops_come_back(void **state)
 	assert_in_range(encode(EVENTS, 26), 3 * EVENTS, 3 * EVENTS + EVENTS / 2);
 }
 
+/* Put together as one by one; what is no event ends what is put. */
 static void
 test_heap_slots_are_events(void **state)
 {
-	struct vmt_columns_encoder other;
+	static struct vmt_columns_encoder other;
 	static unsigned char other_payload[sizeof(payload)];
+	static struct vmt_heap_event slots[EVENTS + 1];
 	size_t length;
 
 	(void)state;
-	vmt_columns_begin_encode(&other, other_payload, sizeof(other_payload), 2);
 	for (unsigned i = 0; i < EVENTS; i++) {
-		struct vmt_heap_event slot;
-
 		random_event(&events[i]);
-		slot = (struct vmt_heap_event){
+		slots[i] = (struct vmt_heap_event){
 		    .stack = events[i].stack,
 		    .time = events[i].time,
 		    .address_kind = vmt_event_pack_address(events[i].address, events[i].kind),
 		    .size_thread = vmt_event_pack_size(events[i].length, events[i].thread)};
-		vmt_event_from_heap(&events[i], &slot);
-		assert_true(vmt_columns_put_heap(&other, &slot));
+		vmt_event_from_heap(&events[i], &slots[i]);
 	}
+	vmt_columns_begin_encode(&other, other_payload, sizeof(other_payload), 2);
+	assert_int_equal(vmt_columns_put_heap(&other, slots, 1), 1);
+	assert_int_equal(vmt_columns_put_heap(&other, slots + 1, 0), 0);
+	assert_int_equal(vmt_columns_put_heap(&other, slots + 1, EVENTS - 9), EVENTS - 9);
+	slots[EVENTS] = slots[EVENTS - 4];
+	slots[EVENTS - 4].address_kind = 0;
+	assert_int_equal(vmt_columns_put_heap(&other, slots + EVENTS - 8, 8), 4);
+	slots[EVENTS - 4] = slots[EVENTS];
+	assert_int_equal(vmt_columns_put_heap(&other, slots + EVENTS - 4, 5), 4);
 	length = encode(EVENTS, 2);
 	assert_int_equal(vmt_columns_end_encode(&other), length);
 	assert_memory_equal(payload, other_payload, length);
@@ -154,7 +161,7 @@ test_documented_bytes(void **state)
 	    0x0a, 0x07, 0x08,				    /* unit 10, columns of 7 and 8 bytes */
 	    0x65, 0x06, 0x04, 0x03, 0x00, 0x02, 0x02,	    /* times */
 	    0x80, 0x80, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, /* addresses */
-	    0xc1, 0x07, 0x40, 0x05, 0x2a,		    /* malloc */
+	    0xc1, 0x07, 0x40, 0x0a, 0x2a,		    /* malloc */
 	    0x50, 0x41, 0x50,				    /* free, malloc, free */
 	    0x40, 0x40,					    /* as last time, twice */
 	};
