@@ -27,11 +27,13 @@ struct configuration {
 	const char *stacks; /* VMTRACE_STACKS, or NULL */
 	int heaptrack;
 	int fine; /* only beside workloads made for fine sampling, where alone of vmtrace's */
+	int look; /* only beside workloads that give address space back */
 };
 
 static const struct configuration configurations[] = {
     {.name = "no preload"},
     {.name = "plain forwarding", .preload = "libforward.so"},
+    {.name = "forwarding, mincore", .preload = "libforward.so", .look = 1},
     {.name = "vmtrace off", .preload = "libvmtrace.so", .malloc_mode = "off"},
     {.name = "vmtrace sampled", .preload = "libvmtrace.so", .malloc_mode = "sampled"},
     {.name = "vmtrace sampled:256",
@@ -53,6 +55,8 @@ set_environment(const struct configuration *configuration)
 		return;
 	snprintf(value, sizeof(value), "%s/%s", build, configuration->preload);
 	setenv("LD_PRELOAD", value, 1);
+	if (configuration->look)
+		setenv("FORWARD_MINCORE", "1", 1);
 	if (configuration->malloc_mode == NULL)
 		return;
 	setenv("VMTRACE_MALLOC", configuration->malloc_mode, 1);
@@ -126,10 +130,15 @@ usable(const struct configuration *configuration, const char *workload)
 {
 	int fine = strcmp(workload, "few") == 0 || strcmp(workload, "live") == 0;
 
+	int map = strcmp(workload, "mmap") == 0 || strcmp(workload, "touch") == 0 ||
+		  strcmp(workload, "madvise") == 0;
+
 	if (configuration->malloc_mode != NULL || configuration->heaptrack) {
 		if (fine != configuration->fine)
 			return 0;
 	}
+	if (configuration->look && !map)
+		return 0;
 	return !configuration->heaptrack || system("command -v heaptrack >/dev/null 2>&1") == 0;
 }
 
