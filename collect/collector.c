@@ -199,11 +199,12 @@ static void
 take_announcements(struct collector *collector, bool rung)
 {
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
+	uint32_t used = vmt_session_slots_used(collector->session);
 
 	if (!rung && now_ns - collector->announced_ns < ANNOUNCE_NS)
 		return;
 	collector->announced_ns = now_ns;
-	for (uint32_t i = 0; i < VMT_SESSION_SLOTS; i++)
+	for (uint32_t i = 0; i < used; i++)
 		take_slot(collector, &collector->session->slots[i]);
 }
 
@@ -211,7 +212,9 @@ take_announcements(struct collector *collector, bool rung)
 static bool
 has_announcements(const struct collector *collector)
 {
-	for (uint32_t i = 0; i < VMT_SESSION_SLOTS; i++) {
+	uint32_t used = vmt_session_slots_used(collector->session);
+
+	for (uint32_t i = 0; i < used; i++) {
 		const struct vmt_session_slot *slot = &collector->session->slots[i];
 		uint32_t state = vmt_atomic_load_relaxed(&slot->state);
 		uint32_t pid = vmt_atomic_load_relaxed(&slot->pid);

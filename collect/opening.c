@@ -1,6 +1,7 @@
 #include "collect/opening.h"
 
 #include "collect/aside.h"
+#include "collect/room.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -58,14 +59,12 @@ open_mirror(struct vmt_traced *process)
 int
 vmt_opening_map(struct vmt_traced *process)
 {
-	uint64_t bytes = process->layout.chunks_offset;
-	void *base = vmt_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-				  vmt_opening_head_fd(process), 0);
+	void *base = NULL;
+	int result =
+	    vmt_room_view(vmt_opening_head_fd(process), process->layout.chunks_offset, &base);
 
-	if (vmt_sys_failed(base))
-		return (int)(intptr_t)base;
-	/* Else a fault beside an unused page reads it and those around it. */
-	vmt_sys_call3(SYS_madvise, (long)base, (long)bytes, MADV_RANDOM);
+	if (result < 0)
+		return result;
 	process->base = base;
 	return process->aside_fd >= 0 ? open_mirror(process) : 0;
 }

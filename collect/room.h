@@ -16,7 +16,10 @@
  * ENOSPC, EDQUOT, whatever the file system says. */
 int vmt_room_take(int fd, uint64_t bytes);
 
-/* The same, then maps them shared, to be read and written. */
+/* Maps bytes that have their blocks: shared, to be read and written, few of them ever. */
+int vmt_room_view(int fd, uint64_t bytes, void **base);
+
+/* Both. */
 int vmt_room_map(int fd, uint64_t bytes, void **base);
 
 #endif

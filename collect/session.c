@@ -50,6 +50,7 @@ vmt_session_attach(const char *path, struct vmt_session **session)
 {
 	int fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
 	struct stat status;
+	void *base = NULL;
 	long result;
 
 	if (fd < 0)
@@ -58,13 +59,11 @@ vmt_session_attach(const char *path, struct vmt_session **session)
 	if (result == 0 && (!S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof(**session)))
 		result = -EINVAL;
 	if (result == 0)
-		*session = vmt_sys_mmap(NULL, sizeof(**session), PROT_READ | PROT_WRITE, MAP_SHARED,
-					fd, 0);
+		result = vmt_room_view(fd, sizeof(**session), &base);
 	vmt_sys_close(fd);
-	if (result == 0 && vmt_sys_failed(*session))
-		result = (long)(intptr_t)*session;
-	if (result < 0)
+	if (result != 0)
 		return (int)result;
+	*session = base;
 	if (vmt_atomic_load_acquire(&(*session)->version) != VMT_SESSION_VERSION ||
 	    memcmp((*session)->magic, VMT_SESSION_MAGIC, sizeof((*session)->magic)) != 0) {
 		vmt_sys_munmap(*session, sizeof(**session));
@@ -74,17 +73,36 @@ vmt_session_attach(const char *path, struct vmt_session **session)
 	return 0;
 }
 
+/* Orders the number before the claim that follows: who sees the claim looks as far. */
+static void
+note_used(struct vmt_session *session, uint32_t used)
+{
+	uint32_t before = vmt_atomic_load_relaxed(&session->slots_used);
+
+	while (before < used && !vmt_atomic_cas(&session->slots_used, &before, used))
+		;
+}
+
 static struct vmt_session_slot *
 claim_slot(struct vmt_session *session)
 {
-	for (unsigned i = 0; i < VMT_SESSION_SLOTS; i++) {
+	for (uint32_t i = 0; i < VMT_SESSION_SLOTS; i++) {
 		uint32_t expected = VMT_SESSION_FREE;
 
+		note_used(session, i + 1);
 		if (vmt_atomic_load_relaxed(&session->slots[i].state) == VMT_SESSION_FREE &&
 		    vmt_atomic_cas(&session->slots[i].state, &expected, VMT_SESSION_CLAIMED))
 			return &session->slots[i];
 	}
 	return NULL;
+}
+
+uint32_t
+vmt_session_slots_used(const struct vmt_session *session)
+{
+	uint32_t used = vmt_atomic_load_acquire(&session->slots_used);
+
+	return used < VMT_SESSION_SLOTS ? used : VMT_SESSION_SLOTS;
 }
 
 void

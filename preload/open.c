@@ -260,9 +260,6 @@ map_file(struct vmt_head *plan, void **base)
 	result = vmt_room_map(fd, bytes, base);
 	if (vmt_aside_is_wanted(result))
 		result = map_aside(fd, plan, base);
-	/* Else each fault reads the pages around it: more work than all the rest of the start. */
-	if (result == 0)
-		vmt_sys_call3(SYS_madvise, *base, bytes, MADV_RANDOM);
 	vmt_sys_close(fd);
 	if (result != 0)
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, vmt_state_process.trace_path, 0);

@@ -113,8 +113,12 @@ announcements_take_a_slot_each_till_there_is_none(void **state)
 		snprintf(trace, sizeof(trace), "/trace.%u", i);
 		assert_true(vmt_session_announce(session, 100 + i, 1000 + i, trace));
 		assert_int_equal(session->wake, i + 1);
+		assert_int_equal(vmt_session_slots_used(session), i + 1);
 	}
 	assert_false(vmt_session_announce(session, 1, 2, "/one too many"));
+	/* Any program of the tree may write there. */
+	session->slots_used = UINT32_MAX;
+	assert_int_equal(vmt_session_slots_used(session), VMT_SESSION_SLOTS);
 	assert_int_equal(session->refused, 1);
 	assert_int_equal(session->traces, VMT_SESSION_SLOTS);
 	for (unsigned i = 0; i < VMT_SESSION_SLOTS; i++) {
