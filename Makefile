@@ -59,6 +59,12 @@ $(BUILD)/libvmtrace.so: $(lib_objects) $(BUILD)/exports.map
 	$(CC) $(CFLAGS) $(SANITIZE) -shared -nostartfiles -Wl,-soname,libvmtrace.so -Wl,-z,now,-z,relro,-z,noexecstack \
 	  -Wl,--version-script=$(BUILD)/exports.map -Wl,--no-undefined -Wl,--as-needed -o $@ $(lib_objects)
 
+# musl-gcc does not find the kernel's headers: they stand in a directory of their own.
+musl: ## the library as a musl system has it, built by musl-gcc: BUILD/musl/libvmtrace.so
+	@mkdir -p $(BUILD)/musl/kernel
+	@ln -sfn /usr/include/linux /usr/include/asm-generic /usr/include/$$($(CC) -print-multiarch)/asm $(BUILD)/musl/kernel
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/musl CC='musl-gcc -isystem $(BUILD)/musl/kernel' $(BUILD)/musl/libvmtrace.so
+
 $(BUILD)/vmtrace: $(tool_objects) $(base_objects)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(TOOL_LIBS)
 
@@ -128,7 +134,8 @@ check: deps ## install what is missing, build, run every test and every check
 	@$(MAKE) --no-print-directory -s -j$$(nproc) tsan
 	@tests/run $(e2e_tests) $(race_tests) $(unit_tests) # the long ones first
 
-test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(targets_cc) man
+test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(targets_cc) man \
+	$(if $(shell command -v musl-gcc),musl)
 
 # -- checks -------------------------------------------------------------------------------------
 
@@ -218,5 +225,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak bench bench-workloads man install clean help
+.PHONY: build musl deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak bench bench-workloads man install clean help
 .SECONDARY:

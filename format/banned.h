@@ -50,6 +50,16 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Functions of glibc's that other C libraries have without declaring them, or not at all. musl has
+ * macros in the place of those for large files. */
+#undef mmap64
+#undef open64
+void *mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset);
+int open64(const char *path, int flags, ...);
+void *pvalloc(size_t size);
+int malloc_trim(size_t pad);
+int mallopt(int parameter, int value);
+
 #define VMT_BANNED(name, instead)                                                                  \
 	extern __typeof__(name) name __attribute__((unavailable("vmtrace: " instead)))
 

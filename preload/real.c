@@ -20,11 +20,17 @@
 #else
 #define OLDEST_GLIBC "GLIBC_2.17"
 #endif
-extern void *oldest_dlsym(void *handle, const char *name) __attribute__((weak));
-extern char *oldest_dlerror(void) __attribute__((weak));
-extern void __tsan_init(void) __attribute__((weak));
+#ifdef __GLIBC__
+#define UNVERSIONED(name)
 __asm__(".symver oldest_dlsym, dlsym@" OLDEST_GLIBC);
 __asm__(".symver oldest_dlerror, dlerror@" OLDEST_GLIBC);
+#else
+#define UNVERSIONED(name) __asm__(name)
+#endif
+extern void *oldest_dlsym(void *handle, const char *name) UNVERSIONED("dlsym")
+    __attribute__((weak));
+extern char *oldest_dlerror(void) UNVERSIONED("dlerror") __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
 
 struct vmt_real vmt_real_table;
 _Alignas(64) unsigned char vmt_real_arena[VMT_ARENA_BYTES];
