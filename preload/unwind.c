@@ -1,6 +1,6 @@
 #include "preload/unwind.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && __has_include(<libunwind.h>)
 
 #include "preload/modules.h"
 #include "preload/real.h"
