@@ -240,7 +240,8 @@ is_vfork_child(void)
 void
 vmt_hooks_process_give_back(void)
 {
-	vmt_state_thread.no_syscalls = 0;
+	if (vmt_state_has_thread())
+		vmt_state_thread.no_syscalls = 0;
 }
 
 void

@@ -336,8 +336,8 @@ is_ours_to_end(void)
 	       vmt_state_may_call() && vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 
-void
-vmt_start_finish(int status, enum vmt_exit_path path)
+static void
+finish(int status, enum vmt_exit_path path)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 	uint32_t depth = thread->depth;
@@ -354,6 +354,13 @@ vmt_start_finish(int status, enum vmt_exit_path path)
 	vmt_open_leave();
 	thread->depth = depth;
 	errno = saved;
+}
+
+void
+vmt_start_finish(int status, enum vmt_exit_path path)
+{
+	if (vmt_state_has_thread())
+		finish(status, path);
 }
 
 /* A return from main, or an exit that no hook saw. */

@@ -122,6 +122,22 @@ vmt_state_may_call(void)
 	return !vmt_state_process.no_syscalls && vmt_state_thread.no_syscalls == 0;
 }
 
+/* Whether there is a thread state to be touched, errno included. A child of clone with CLONE_VM and
+ * a thread area of zeros (Chromium's sandbox has one call chroot and _exit) runs on our memory
+ * without: what lies where its thread state would be is the stack of another. */
+static inline bool
+vmt_state_has_thread(void)
+{
+#if defined(__x86_64__)
+	uint64_t first_word; /* by the ABI, the thread area's own address */
+
+	__asm__("movq %%fs:0, %0" : "=r"(first_word));
+	return first_word != 0;
+#else
+	return true;
+#endif
+}
+
 /* Opens a trace in a fork child, or finds that this process is not to be recorded. */
 bool vmt_state_enter_slow(struct vmt_thread *thread);
 

@@ -1,10 +1,12 @@
-/* What only a process with one thread may do, and what a program whose main thread leaves first
- * does; each with its result: to be the same bare and preloaded. */
+/* What only a process with one thread may do, what a child that borrows memory but has no thread
+ * area may, and what a program whose main thread leaves first does; each with its result: to be the
+ * same bare and preloaded. */
 #include "tests/target/truth.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 static void
@@ -49,6 +51,36 @@ try_namespaces(const char *name)
 	say("child", WEXITSTATUS(status));
 }
 
+static int
+leave(void *unused)
+{
+	(void)unused;
+	_exit(chdir("/") == 0 ? 25 : 26);
+}
+
+/* As Chromium's sandbox gives up its file system: the child's thread area is a buffer of zeros on
+ * the parent's memory, and below it lies what is not the child's. */
+static void
+borrow_memory(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+	static char area[8192] __attribute__((aligned(64)));
+	const size_t below = sizeof(area) / 2;
+	size_t kept = 0;
+	int status = 0;
+	pid_t child;
+
+	memset(area, 0x5a, below);
+	child = clone(leave, stack + sizeof(stack),
+		      CLONE_VM | CLONE_VFORK | CLONE_FS | CLONE_SETTLS | SIGCHLD, NULL, NULL,
+		      area + below);
+	waitpid(child, &status, 0);
+	say("without a thread area", status);
+	while (kept < below && area[kept] == 0x5a)
+		kept++;
+	say("kept below it", (int)kept);
+}
+
 static void *
 outlive_main(void *main_thread)
 {
@@ -70,6 +102,7 @@ main(void)
 		be_zygote();
 	waitpid(child, &status, 0);
 	say("zygote", WEXITSTATUS(status));
+	borrow_memory();
 	try_namespaces("user");
 	try_namespaces("mnt");
 	try_namespaces("pid");
