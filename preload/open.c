@@ -197,6 +197,8 @@ explain(long error)
 	case EOPNOTSUPP:
 		return "no file can be mapped shared, neither beside the trace nor in /dev/shm or "
 		       "/tmp";
+	case ENOSYS:
+		return "a seccomp filter does not let it make the output file";
 	default:
 		return "the output file cannot be made";
 	}
