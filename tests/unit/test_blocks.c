@@ -187,6 +187,54 @@ a_million_blocks_come_and_go(void **state)
 	vmt_blocks_free(blocks);
 }
 
+/* The next address whose home is in this part of 256 of the table, from *at on: blocks.c's hash. */
+static uint64_t
+next_at_home(unsigned home, uint64_t *at)
+{
+	do
+		*at += 16;
+	while ((*at >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 56 != home);
+	return *at;
+}
+
+/* Blocks of one home, of which all but the last go again: it lies far from home, behind nothing. */
+static void
+leave_one_far_away(struct vmt_blocks *blocks, unsigned home, uint64_t at)
+{
+	enum { BLOCKS = 700 };
+	uint64_t addresses[BLOCKS];
+	struct vmt_block block;
+
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		addresses[i] = next_at_home(home, &at);
+		assert_false(put(blocks, addresses[i], i, i));
+	}
+	assert_true(vmt_blocks_check(blocks));
+	for (unsigned i = 0; i + 1 < BLOCKS; i++) {
+		assert_true(vmt_blocks_take(blocks, addresses[i], &block));
+		assert_int_equal(block.size, i);
+	}
+	assert_true(vmt_blocks_check(blocks));
+	assert_true(vmt_blocks_find(blocks, addresses[BLOCKS - 1], &block));
+}
+
+/* A hostile trace's addresses: ways lead round the whole table, and looks end all the same. */
+static void
+ways_around_the_table_end(void **state)
+{
+	struct vmt_blocks *blocks = vmt_blocks_new();
+	struct vmt_block block;
+	uint64_t at = UINT64_C(1) << 40;
+
+	(void)state;
+	leave_one_far_away(blocks, 0, at);
+	leave_one_far_away(blocks, 170, at);
+	for (unsigned home = 0; home < 256; home++)
+		assert_false(vmt_blocks_find(blocks, next_at_home(home, &at) | 1, &block));
+	assert_int_equal(vmt_blocks_count(blocks), 2);
+	vmt_blocks_free(blocks);
+}
+
 int
 main(void)
 {
@@ -197,6 +245,7 @@ main(void)
 	    cmocka_unit_test(walk_meets_each_once),
 	    cmocka_unit_test(random_operations_equal_an_array),
 	    cmocka_unit_test(a_million_blocks_come_and_go),
+	    cmocka_unit_test(ways_around_the_table_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define FIRST_CAPACITY 1024u
+#define BUCKET_ENTRIES 4u
+#define FIRST_CAPACITY 256u /* buckets */
 #define ADDRESS_BITS 48u
 #define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)
 #define SIZE_LOW_BITS 16u
 #define SIZE_LOW_MASK ((UINT64_C(1) << SIZE_LOW_BITS) - 1)
-#define MOVE_BYTES ((size_t)1 << 20) /* of the old table given back at a time while it grows */
+#define HUGE_BYTES ((size_t)2 << 20)
+#define MOVE_BYTES HUGE_BYTES /* of the old table given back at a time while it grows */
 
 /* Address 48 bits, size 48 bits in two parts, site 32 bits. Address 0 = empty. */
 struct entry {
@@ -21,9 +23,17 @@ struct entry {
 
 _Static_assert(sizeof(struct entry) == 16, "a live block costs 16 bytes");
 
+/* One cache line: what is looked for is nearly always in it, or nowhere. */
+struct bucket {
+	struct entry entries[BUCKET_ENTRIES];
+} __attribute__((aligned(64)));
+
+/* An entry lies in its home bucket, or where that was full when it came, in the next that was not.
+ * For each that lies further on, the buckets from its home to the one before it count one. */
 struct vmt_blocks {
-	struct entry *entries;
-	size_t capacity; /* entries: any number */
+	struct bucket *buckets;
+	uint32_t *passed; /* by bucket; behind the buckets, in one mapping */
+	size_t capacity;  /* buckets: any number */
 	size_t count;
 	uint64_t bytes;
 };
@@ -72,42 +82,88 @@ after(const struct vmt_blocks *blocks, size_t slot)
 	return slot + 1 == blocks->capacity ? 0 : slot + 1;
 }
 
-/* How far it is from one slot on to another. */
-static size_t
-distance(const struct vmt_blocks *blocks, size_t from, size_t to)
+/* Which of a bucket's entries have the address (0: are empty), one bit each. No branch: where the
+ * entry lies can't be guessed. */
+static unsigned
+matches(const struct bucket *bucket, uint64_t address)
 {
-	return to >= from ? to - from : to + blocks->capacity - from;
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < BUCKET_ENTRIES; i++)
+		found |= (unsigned)(address_of(&bucket->entries[i]) == address) << i;
+	return found;
 }
 
-/* The slot that holds address, or the empty one where it belongs. */
-static size_t
-slot_of(const struct vmt_blocks *blocks, uint64_t address)
+/* The entry of an address, and the bucket that it lies in, or NULL. */
+static struct entry *
+find(const struct vmt_blocks *blocks, uint64_t address, size_t *place)
 {
-	size_t slot = home_of(blocks, address);
+	size_t home = home_of(blocks, address);
+	size_t at = home;
 
 	for (;;) {
-		uint64_t found = address_of(&blocks->entries[slot]);
+		struct bucket *bucket = &blocks->buckets[at];
+		unsigned found = matches(bucket, address);
 
-		if (found == address || found == 0)
-			return slot;
-		slot = after(blocks, slot);
+		*place = at;
+		if (found)
+			return &bucket->entries[__builtin_ctz(found)];
+		if (!blocks->passed[at])
+			return NULL;
+		at = after(blocks, at);
+		if (at == home) /* hostile traces have such tables */
+			return NULL;
 	}
+}
+
+/* The empty entry for an address that is not there. */
+static struct entry *
+make_place(struct vmt_blocks *blocks, uint64_t address)
+{
+	size_t at = home_of(blocks, address);
+
+	for (;;) {
+		struct bucket *bucket = &blocks->buckets[at];
+		unsigned empty = matches(bucket, 0);
+
+		if (empty)
+			return &bucket->entries[__builtin_ctz(empty)];
+		blocks->passed[at]++;
+		at = after(blocks, at);
+	}
+}
+
+/* An entry's place is empty again: those that it had passed by count one less. */
+static void
+leave_place(struct vmt_blocks *blocks, uint64_t address, size_t place)
+{
+	for (size_t at = home_of(blocks, address); at != place; at = after(blocks, at))
+		blocks->passed[at]--;
 }
 
 static size_t
 table_bytes(size_t capacity)
 {
-	return capacity * sizeof(struct entry);
+	return capacity * (sizeof(struct bucket) + sizeof(uint32_t));
 }
 
-/* Zeros that take memory as they are touched, or NULL. */
-static struct entry *
-map_table(size_t capacity)
+/* Zeros that take memory as they are touched. Blocks come in no order of their buckets: with huge
+ * pages most find theirs without a walk through page tables. Children have no use for it. */
+static bool
+map_table(struct vmt_blocks *blocks, size_t capacity)
 {
-	void *table = mmap(NULL, table_bytes(capacity), PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t bytes = table_bytes(capacity);
+	void *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return table == MAP_FAILED ? NULL : table;
+	if (table == MAP_FAILED)
+		return false;
+	if (bytes >= 2 * HUGE_BYTES)
+		madvise(table, bytes, MADV_HUGEPAGE);
+	madvise(table, bytes, MADV_DONTFORK);
+	blocks->buckets = table;
+	blocks->passed = (uint32_t *)(blocks->buckets + capacity);
+	blocks->capacity = capacity;
+	return true;
 }
 
 struct vmt_blocks *
@@ -115,15 +171,10 @@ vmt_blocks_new(void)
 {
 	struct vmt_blocks *blocks = calloc(1, sizeof(*blocks));
 
-	if (!blocks)
-		return NULL;
-	blocks->capacity = FIRST_CAPACITY;
-	blocks->entries = map_table(FIRST_CAPACITY);
-	if (!blocks->entries) {
-		free(blocks);
-		return NULL;
-	}
-	return blocks;
+	if (!blocks || map_table(blocks, FIRST_CAPACITY))
+		return blocks;
+	free(blocks);
+	return NULL;
 }
 
 void
@@ -131,33 +182,39 @@ vmt_blocks_free(struct vmt_blocks *blocks)
 {
 	if (!blocks)
 		return;
-	munmap(blocks->entries, table_bytes(blocks->capacity));
+	munmap(blocks->buckets, table_bytes(blocks->capacity));
 	free(blocks);
+}
+
+static void
+move_bucket(struct vmt_blocks *larger, const struct bucket *bucket)
+{
+	for (unsigned i = 0; i < BUCKET_ENTRIES; i++) {
+		uint64_t address = address_of(&bucket->entries[i]);
+
+		if (address)
+			*make_place(larger, address) = bucket->entries[i];
+	}
 }
 
 /* By a third, so that the table is never less than nine sixteenths full once it has grown. Homes
  * rise with the hash: going through the old table from its start fills the new one from its start,
- * and what was moved is given back on the way, so that both together take no more memory than the
- * new one will. */
+ * and what was moved is given back on the way, so that both together take little more memory than
+ * the new one will. */
 static int
 grow(struct vmt_blocks *blocks)
 {
 	struct vmt_blocks larger = *blocks;
-	size_t step = MOVE_BYTES / sizeof(struct entry);
+	size_t step = MOVE_BYTES / sizeof(struct bucket);
 
-	larger.capacity += larger.capacity / 3;
-	larger.entries = map_table(larger.capacity);
-	if (!larger.entries)
+	if (!map_table(&larger, blocks->capacity + blocks->capacity / 3))
 		return -ENOMEM;
 	for (size_t i = 0; i < blocks->capacity; i++) {
-		uint64_t address = address_of(&blocks->entries[i]);
-
-		if (address)
-			larger.entries[slot_of(&larger, address)] = blocks->entries[i];
+		move_bucket(&larger, &blocks->buckets[i]);
 		if ((i + 1) % step == 0)
-			madvise(blocks->entries + (i + 1 - step), MOVE_BYTES, MADV_DONTNEED);
+			madvise(blocks->buckets + (i + 1 - step), MOVE_BYTES, MADV_DONTNEED);
 	}
-	munmap(blocks->entries, table_bytes(blocks->capacity));
+	munmap(blocks->buckets, table_bytes(blocks->capacity));
 	*blocks = larger;
 	return 0;
 }
@@ -167,16 +224,18 @@ vmt_blocks_put(struct vmt_blocks *blocks, const struct vmt_block *block, struct 
 	       bool *replaced)
 {
 	struct entry *entry;
+	size_t place;
 
 	assert(block->address && block->address <= ADDRESS_MASK && block->size <= ADDRESS_MASK);
-	if (blocks->count >= blocks->capacity / 4 * 3 && grow(blocks))
+	if (blocks->count >= blocks->capacity * BUCKET_ENTRIES / 4 * 3 && grow(blocks))
 		return -ENOMEM;
-	entry = &blocks->entries[slot_of(blocks, block->address)];
-	*replaced = address_of(entry) != 0;
-	if (*replaced) {
+	entry = find(blocks, block->address, &place);
+	*replaced = entry != NULL;
+	if (entry) {
 		*old = unpack(entry);
 		blocks->bytes -= old->size;
 	} else {
+		entry = make_place(blocks, block->address);
 		blocks->count++;
 	}
 	blocks->bytes += block->size;
@@ -184,32 +243,13 @@ vmt_blocks_put(struct vmt_blocks *blocks, const struct vmt_block *block, struct 
 	return 0;
 }
 
-/* Fills the hole at slot with a later entry that may live there, and so on, until a hole stays
- * behind which nothing was pushed on. Keeps: from its home to its slot an entry meets no hole. */
-static void
-close_hole(struct vmt_blocks *blocks, size_t hole)
-{
-	size_t next = after(blocks, hole);
-	uint64_t address;
-
-	while ((address = address_of(&blocks->entries[next]))) {
-		size_t home = home_of(blocks, address);
-
-		if (distance(blocks, home, next) >= distance(blocks, hole, next)) {
-			blocks->entries[hole] = blocks->entries[next];
-			hole = next;
-		}
-		next = after(blocks, next);
-	}
-	blocks->entries[hole] = (struct entry){0};
-}
-
 bool
 vmt_blocks_find(const struct vmt_blocks *blocks, uint64_t address, struct vmt_block *block)
 {
-	const struct entry *entry = &blocks->entries[slot_of(blocks, address)];
+	size_t place;
+	const struct entry *entry = address ? find(blocks, address, &place) : NULL;
 
-	if (!address || !address_of(entry))
+	if (!entry)
 		return false;
 	*block = unpack(entry);
 	return true;
@@ -218,12 +258,14 @@ vmt_blocks_find(const struct vmt_blocks *blocks, uint64_t address, struct vmt_bl
 bool
 vmt_blocks_take(struct vmt_blocks *blocks, uint64_t address, struct vmt_block *block)
 {
-	size_t slot = slot_of(blocks, address);
+	size_t place;
+	struct entry *entry = address ? find(blocks, address, &place) : NULL;
 
-	if (!address || !address_of(&blocks->entries[slot]))
+	if (!entry)
 		return false;
-	*block = unpack(&blocks->entries[slot]);
-	close_hole(blocks, slot);
+	*block = unpack(entry);
+	*entry = (struct entry){0};
+	leave_place(blocks, address, place);
 	assert(blocks->count > 0 && blocks->bytes >= block->size);
 	blocks->count--;
 	blocks->bytes -= block->size;
@@ -233,7 +275,19 @@ vmt_blocks_take(struct vmt_blocks *blocks, uint64_t address, struct vmt_block *b
 void
 vmt_blocks_prefetch(const struct vmt_blocks *blocks, uint64_t address)
 {
-	__builtin_prefetch(&blocks->entries[home_of(blocks, address)], 1);
+	size_t home = home_of(blocks, address);
+
+	__builtin_prefetch(&blocks->buckets[home], 1);
+	__builtin_prefetch(&blocks->passed[home], 1);
+}
+
+uint32_t
+vmt_blocks_guess_site(const struct vmt_blocks *blocks, uint64_t address, uint32_t otherwise)
+{
+	const struct bucket *home = &blocks->buckets[home_of(blocks, address)];
+	unsigned found = matches(home, address);
+
+	return found ? home->entries[__builtin_ctz(found)].site : otherwise;
 }
 
 size_t
@@ -251,8 +305,10 @@ vmt_blocks_bytes(const struct vmt_blocks *blocks)
 bool
 vmt_blocks_walk(const struct vmt_blocks *blocks, size_t *cursor, struct vmt_block *block)
 {
-	while (*cursor < blocks->capacity) {
-		const struct entry *entry = &blocks->entries[(*cursor)++];
+	while (*cursor < blocks->capacity * BUCKET_ENTRIES) {
+		size_t at = (*cursor)++;
+		const struct entry *entry =
+		    &blocks->buckets[at / BUCKET_ENTRIES].entries[at % BUCKET_ENTRIES];
 
 		if (!address_of(entry))
 			continue;
@@ -266,16 +322,23 @@ bool
 vmt_blocks_check(const struct vmt_blocks *blocks)
 {
 	struct vmt_block block;
-	struct vmt_block found;
 	uint64_t bytes = 0;
+	uint64_t passed = 0;
 	size_t cursor = 0;
 	size_t count = 0;
 
 	while (vmt_blocks_walk(blocks, &cursor, &block)) {
-		if (!vmt_blocks_find(blocks, block.address, &found) || found.size != block.size)
+		size_t place;
+		const struct entry *entry = find(blocks, block.address, &place);
+		size_t home = home_of(blocks, block.address);
+
+		if (!entry || unpack(entry).size != block.size)
 			return false;
+		passed += place >= home ? place - home : place + blocks->capacity - home;
 		bytes += block.size;
 		count++;
 	}
-	return count == blocks->count && bytes == blocks->bytes;
+	for (size_t i = 0; i < blocks->capacity; i++)
+		passed -= blocks->passed[i];
+	return count == blocks->count && bytes == blocks->bytes && passed == 0;
 }

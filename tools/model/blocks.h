@@ -1,10 +1,10 @@
 /*
  * blocks.h: which blocks of the heap are live?
  *
- * A table from a block's address to its size and site: open addressing, linear probing, deletion by
- * shifting back (no tombstones, so a long run costs no more than a short one). An entry takes 16
- * bytes; the table doubles when three quarters are used. Addresses and sizes have 48 bits, the
- * address is never 0.
+ * A table from a block's address to its size and site: open addressing in buckets of a cache line,
+ * which count what passed them by, so that a deletion leaves nothing behind. A block takes 17 bytes
+ * of table; the table grows by a third when three quarters are used. Addresses and sizes have 48
+ * bits, the address is never 0.
  *
  * One thread at a time. vmt_blocks_put returns -ENOMEM and changes nothing where memory is short.
  */
@@ -39,6 +39,10 @@ bool vmt_blocks_find(const struct vmt_blocks *blocks, uint64_t address, struct v
 /* Brings the place of an address that will be asked for soon into the caches. */
 void vmt_blocks_prefetch(const struct vmt_blocks *blocks, uint64_t address);
 
+/* The site of a block, should a look at one place tell; else what was given. */
+uint32_t vmt_blocks_guess_site(const struct vmt_blocks *blocks, uint64_t address,
+			       uint32_t otherwise);
+
 size_t vmt_blocks_count(const struct vmt_blocks *blocks);
 uint64_t vmt_blocks_bytes(const struct vmt_blocks *blocks); /* sum of their sizes */
 
@@ -46,7 +50,7 @@ uint64_t vmt_blocks_bytes(const struct vmt_blocks *blocks); /* sum of their size
  */
 bool vmt_blocks_walk(const struct vmt_blocks *blocks, size_t *cursor, struct vmt_block *block);
 
-/* Every entry can be found from its home slot, and all are counted. For tests. */
+/* Every entry can be found from its home, and all, and their ways, are counted. For tests. */
 bool vmt_blocks_check(const struct vmt_blocks *blocks);
 
 #endif

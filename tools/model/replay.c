@@ -212,11 +212,34 @@ apply_heap(struct vmt_replay *replay, const struct vmt_event *event)
 	}
 }
 
+static bool
+is_release(const struct vmt_event *event)
+{
+	return event->kind == VMT_EVENT_FREE || event->kind == VMT_EVENT_DELETE ||
+	       event->kind == VMT_EVENT_REALLOC_BEGIN;
+}
+
 void
 vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event)
 {
-	if (event->kind < VMT_EVENT_MMAP_BEGIN)
-		vmt_blocks_prefetch(replay->blocks, event->address);
+	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
+		return;
+	vmt_blocks_prefetch(replay->blocks, event->address);
+	if (!is_release(event))
+		vmt_sites_expect(replay->sites, key_of(event));
+}
+
+void
+vmt_replay_expect_soon(const struct vmt_replay *replay, const struct vmt_event *event)
+{
+	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
+		return;
+	if (is_release(event))
+		vmt_sites_expect_entry(
+		    replay->sites,
+		    vmt_blocks_guess_site(replay->blocks, event->address, VMT_SITE_NONE));
+	else
+		vmt_sites_expect_soon(replay->sites, key_of(event));
 }
 
 static int

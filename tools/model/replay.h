@@ -75,8 +75,10 @@ int vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event);
 /* Frees what is known of live blocks, once nobody will ask and no event will come. */
 void vmt_replay_drop_blocks(struct vmt_replay *replay);
 
-/* Says that this event will come soon: what it needs is in the caches by then. */
+/* Say that this event will come, and then that it will come soon: what it needs is in the caches by
+ * then. */
 void vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event);
+void vmt_replay_expect_soon(const struct vmt_replay *replay, const struct vmt_event *event);
 
 /* How many blocks of this size a recorded one stands for; 1 where all are recorded. */
 double vmt_replay_weight(const struct vmt_replay *replay, uint64_t size);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #define GROWTH_PART 10u
-#define EXPECT_AHEAD 16u /* records: what it takes to hide a miss of every cache */
+/* Records: what it takes to hide a miss of every cache, and then another one. */
+#define EXPECT_AHEAD 20u
+#define EXPECT_SOON 8u
 
 static bool
 module_of(void *trace, uint32_t id, struct vmt_module *module)
@@ -131,9 +133,12 @@ take_batch(struct vmt_building *building, const struct vmt_record *const *record
 
 	for (size_t i = 0; i < count && !status; i++) {
 		size_t ahead = i + EXPECT_AHEAD;
+		size_t soon = i + EXPECT_SOON;
 
 		if (ahead < count && records[ahead]->kind == VMT_RECORD_EVENT)
 			vmt_replay_expect(building->replay, &records[ahead]->event);
+		if (soon < count && records[soon]->kind == VMT_RECORD_EVENT)
+			vmt_replay_expect_soon(building->replay, &records[soon]->event);
 		status = take_record(building, records[i], wanted, path);
 	}
 	return status;

@@ -266,6 +266,27 @@ vmt_sites_intern(struct vmt_sites *sites, struct vmt_site_key key, uint32_t *sit
 	return find_variant_slow(sites, first, site);
 }
 
+void
+vmt_sites_expect(const struct vmt_sites *sites, struct vmt_site_key key)
+{
+	if (sites->room)
+		__builtin_prefetch(&sites->index[hash_of(key) & sites->index_mask]);
+}
+
+void
+vmt_sites_expect_entry(const struct vmt_sites *sites, uint32_t site)
+{
+	if (site < sites->count)
+		__builtin_prefetch(&sites->entries[site], 1);
+}
+
+void
+vmt_sites_expect_soon(const struct vmt_sites *sites, struct vmt_site_key key)
+{
+	if (sites->room)
+		vmt_sites_expect_entry(sites, sites->index[hash_of(key) & sites->index_mask].site);
+}
+
 /* Fills in frames that had no module; those that had one keep it. */
 static bool
 fill_in(struct vmt_sites *sites, struct vmt_site_entry *entry)

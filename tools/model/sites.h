@@ -70,6 +70,12 @@ void vmt_sites_free(struct vmt_sites *sites);
 /* The site of a call that happens now. */
 int vmt_sites_intern(struct vmt_sites *sites, struct vmt_site_key key, uint32_t *site);
 
+/* Bring into the caches what a site will need, in this order: its place in the index, then its
+ * figures by its key, or by the site itself (NONE: nothing). */
+void vmt_sites_expect(const struct vmt_sites *sites, struct vmt_site_key key);
+void vmt_sites_expect_soon(const struct vmt_sites *sites, struct vmt_site_key key);
+void vmt_sites_expect_entry(const struct vmt_sites *sites, uint32_t site);
+
 /* After each MODULE_LOAD. */
 void vmt_sites_loaded(struct vmt_sites *sites);
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define BLOCK_RECORDS VMT_STRETCH_MAX_RECORDS
-#define BATCH_RECORDS 256u
+#define BATCH_RECORDS 1024u
 /* Of payloads held, and records decoded, at once. A collector's chunks have some thousand records;
  * only what was made to get there gets there. */
 #define MAX_HELD_BYTES (UINT64_C(256) << 20)
