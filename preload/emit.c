@@ -8,13 +8,22 @@
 
 #include <string.h>
 
-/* Turns of a wait without any progress: some tens of milliseconds where no system call may be made,
- * else more than VMT_EMIT_WAIT_NS (the bound where the clock fails). */
-#define WAIT_TURNS 20000u
-#define SPINS_A_TURN 64u
+/* A wait yields, then sleeps, longer and longer: thousands that wait at once must leave the
+ * collector a CPU. On an idle machine FAIR_TURNS take somewhat less than VMT_EMIT_WAIT_NS. Where
+ * they take longer, this thread gets no CPU either when it wants one, and the collector is no more
+ * to blame than it. */
 #define SLEEP_FROM_TURN 4u
-#define SLEEP_NS 50000
+#define SLEEP_NS UINT64_C(50000)
+#define TURNS_A_DOUBLING 8u
+#define DOUBLINGS_MAX 7u
+#define FAIR_TURNS 180u
 #define WAKE_EACH_TURNS 64u
+
+/* Turns without any progress where the clock fails; some tens of milliseconds where no system call
+ * may be made. */
+#define SLEPT_TURNS 800u
+#define SPUN_TURNS 20000u
+#define SPINS_A_TURN 64u
 
 /* Discards tried in one go: an unfinished slot is given up after VMT_RING_STALL_LIMIT. A ring that
  * yields none after this many was damaged, or emptied by a collector that has ended. */
@@ -92,6 +101,18 @@ is_refused(const struct vmt_process *process)
 	       vmt_atomic_load_relaxed(&process->head->collector_pid) == 0;
 }
 
+/* Whether there is one that may still come: it has neither left nor refused, nor stood still all
+ * through somebody's wait. */
+static bool
+has_collector(const struct vmt_process *process, uint64_t beat)
+{
+	if (!process->session || vmt_atomic_load_relaxed(&process->stale_beat) == beat + 1)
+		return false;
+	if (beat != 0)
+		return vmt_atomic_load_relaxed(&process->head->collector_pid) != 0;
+	return !is_refused(process);
+}
+
 bool
 vmt_emit_is_collected(void)
 {
@@ -100,19 +121,28 @@ vmt_emit_is_collected(void)
 	uint64_t beat = vmt_atomic_load_acquire(&head->heartbeat_ns);
 	uint64_t limit_ns = beat + VMT_EMIT_FRESH_NS;
 
-	if (!process->session || vmt_atomic_load_relaxed(&process->stale_beat) == beat + 1)
+	if (!has_collector(process, beat) ||
+	    vmt_atomic_load_relaxed(&process->late_beat) == beat + 1)
 		return false;
 	if (beat == 0)
 		limit_ns = head->clock_start.monotonic_ns + VMT_EMIT_OPEN_NS;
-	else if (vmt_atomic_load_relaxed(&head->collector_pid) == 0)
-		return false;
-	if (beat == 0 && is_refused(process))
-		return false;
 	/* Without a clock to judge by, whoever waits in vain will find out. */
 	if (!vmt_state_may_call() || vmt_sys_clock_ns(CLOCK_MONOTONIC) < limit_ns)
 		return true;
-	vmt_atomic_store_relaxed(&process->stale_beat, beat + 1);
+	vmt_atomic_store_relaxed(&process->late_beat, beat + 1);
 	return false;
+}
+
+/* Whether room can come from nowhere but the oldest events. That a heartbeat is late convinces only
+ * who does not wait: the others see for themselves whether it stands still. */
+static bool
+is_deserted(enum patience patience)
+{
+	const struct vmt_process *process = &vmt_state_process;
+
+	if (patience == PATIENCE_NONE)
+		return !vmt_emit_is_collected();
+	return !has_collector(process, vmt_atomic_load_acquire(&process->head->heartbeat_ns));
 }
 
 static void
@@ -161,12 +191,20 @@ look_around(struct wait *wait)
 	wait->turn = 0;
 }
 
+static uint64_t
+sleep_ns(uint32_t turn)
+{
+	uint32_t doublings = (turn - SLEEP_FROM_TURN) / TURNS_A_DOUBLING;
+
+	return SLEEP_NS << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
+}
+
 /* Lets the collector come to work. */
 static void
 wait_a_turn(uint32_t turn)
 {
 	const struct vmt_process *process = &vmt_state_process;
-	struct timespec pause = {0, SLEEP_NS};
+	struct timespec pause = {0, 0};
 
 	if (!vmt_state_may_call()) {
 		spin();
@@ -174,10 +212,25 @@ wait_a_turn(uint32_t turn)
 	}
 	if (turn % WAKE_EACH_TURNS == 0 && process->session)
 		vmt_session_wake(process->session);
-	if (turn < SLEEP_FROM_TURN)
+	if (turn < SLEEP_FROM_TURN) {
 		vmt_sys_call0(SYS_sched_yield);
-	else
+	} else {
+		pause.tv_nsec = (long)sleep_ns(turn);
 		vmt_sys_call2(SYS_nanosleep, &pause, NULL);
+	}
+}
+
+/* Whether it has lasted long enough since something last moved. */
+static bool
+is_long(const struct wait *wait)
+{
+	uint64_t waited_ns = clock_ns() - wait->since_ns;
+
+	if (wait->turn >= (vmt_state_may_call() ? SLEPT_TURNS : SPUN_TURNS))
+		return true;
+	if (waited_ns < VMT_EMIT_WAIT_NS)
+		return false;
+	return wait->turn >= FAIR_TURNS || waited_ns >= VMT_EMIT_BUSY_WAIT_NS;
 }
 
 /* Whether to wait no longer. A heartbeat that stood still all the time is stale, whatever the
@@ -192,7 +245,7 @@ is_over(struct wait *wait, enum patience patience)
 		return true;
 	if (tail != wait->tail && patience == PATIENCE_WHILE_DRAINED)
 		look_around(wait);
-	if (wait->turn < WAIT_TURNS && clock_ns() - wait->since_ns < VMT_EMIT_WAIT_NS)
+	if (!is_long(wait))
 		return false;
 	if (vmt_atomic_load_relaxed(&process->head->heartbeat_ns) == wait->beat) {
 		vmt_atomic_store_relaxed(&process->stale_beat, wait->beat + 1);
@@ -244,7 +297,7 @@ make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
 	while (!is_hopeless(&wait)) {
 		void *slot;
 
-		if (!vmt_emit_is_collected()) {
+		if (is_deserted(patience)) {
 			if (!discard(&wait, ring_class))
 				return NULL;
 		} else if (is_over(&wait, patience)) {

@@ -5,8 +5,11 @@
  * (and the frees of sampled blocks) wait for the drain, at most VMT_EMIT_WAIT_NS; sampled heap
  * events are dropped and counted; in `all` the caller waits as long as the drain gets on, at most
  * VMT_EMIT_WAIT_NS from one step of it to the next; where nobody collects, the oldest event makes
- * room. After a wait in vain nobody waits at this ring until the drain has got on: events are
- * dropped and counted. A ring that becomes half full wakes the collector.
+ * room. On a machine so busy that the sleeps of a wait come to more than that, it lasts until as
+ * many were slept as an idle machine would have let it, at most VMT_EMIT_BUSY_WAIT_NS: a collector
+ * that gets no CPU is late, not gone. A collector whose heartbeat stood still all through a wait
+ * is as none until it beats again. After a wait in vain nobody waits at this ring until the drain
+ * has got on: events are dropped and counted. A ring that becomes half full wakes the collector.
  *
  * Never blocks without bound; makes no system call but that wake-up while there is room. Clobbers
  * errno (restored by the hook); async-signal-safe.
@@ -42,5 +45,6 @@ bool vmt_emit_is_collected(void);
 #define VMT_EMIT_FRESH_NS UINT64_C(1000000000)
 #define VMT_EMIT_OPEN_NS UINT64_C(2000000000)
 #define VMT_EMIT_WAIT_NS UINT64_C(1000000000)
+#define VMT_EMIT_BUSY_WAIT_NS UINT64_C(5000000000)
 
 #endif

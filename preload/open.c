@@ -373,7 +373,7 @@ use_head(struct vmt_head *head, unsigned char *base)
 	process->shard_mask = head->shards - 1;
 	memset(process->woken_tail, 0, sizeof(process->woken_tail));
 	memset(process->vain_tail, 0, sizeof(process->vain_tail));
-	process->stale_beat = 0;
+	process->late_beat = process->stale_beat = 0;
 	process->stacks = (struct vmt_stack_table){
 	    .index = (uint64_t *)(void *)(base + head->stack_index_offset),
 	    .index_mask = head->stack_index_entries - 1,

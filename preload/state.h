@@ -75,7 +75,10 @@ struct vmt_process {
 	 * a wait was last in vain; 0 = never. */
 	uint64_t woken_tail[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 	uint64_t vain_tail[VMT_MAX_SHARDS][VMT_RING_CLASSES];
-	uint64_t stale_beat; /* head->heartbeat_ns + 1 when it was found stale; 0 = never */
+	/* head->heartbeat_ns + 1 when it was found late by the clock, and when it had stood still
+	 * all through a wait; 0 = never */
+	uint64_t late_beat;
+	uint64_t stale_beat;
 	struct vmt_stack_table stacks;
 	struct vmt_session *session;	     /* NULL: nobody collects */
 	const struct vmt_session_slot *slot; /* of the announcement; NULL: not yet announced */

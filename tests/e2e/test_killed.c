@@ -18,6 +18,8 @@
 
 #define KILLS 10
 #define LONG_STEPS "9000"
+#define FROZEN_MS 1500	/* a heartbeat is old after a second */
+#define LATE_MS 100	/* by how much the collector goes on later than the program */
 #define EVENTS_A_STEP 3 /* mmap, malloc, free; and a munmap now and then */
 
 struct testimony {
@@ -256,14 +258,50 @@ test_collector_stopped(void **state)
 	}
 }
 
+/* A container that is paused: both find a heartbeat that is old by the clock when they go on, the
+ * program first. What it does until its small rings are full and the collector is back is not lost.
+ */
+static void
+test_both_frozen(void **state)
+{
+	static struct conversation talk;
+	const char *trace = strdup(scratch_file("frozen.vmt"));
+	const char *const *library = preloaded(trace);
+	const char *const environment[] = {library[0], library[1], "VMTRACE_MALLOC=all",
+					   "VMTRACE_BUFFER=16384", NULL};
+
+	(void)state;
+	converse_start(&talk,
+		       (const char *const[]){built("tests/target/witness"), LONG_STEPS, NULL},
+		       environment);
+	read_testimonies(&talk, 100);
+	pid_t collector = living_collector(trace);
+
+	kill(collector, SIGSTOP);
+	kill(talk.pid, SIGSTOP);
+	poll(NULL, 0, FROZEN_MS);
+	kill(talk.pid, SIGCONT);
+	poll(NULL, 0, LATE_MS);
+	kill(collector, SIGCONT);
+	read_testimonies(&talk, atol(LONG_STEPS));
+	assert_int_equal(converse_end(&talk), 0);
+	living_wait_end(trace);
+	json_t *root = report(trace, NULL);
+
+	check_report(root);
+	assert_int_equal(number(member(root, "loss"), "events_overwritten"), 0);
+	assert_int_equal(number(member(root, "loss"), "events_dropped"), 0);
+	assert_int_equal(site_sum(root, "mmap", "map_witnessed", "count"), atol(LONG_STEPS));
+	json_decref(root);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_program_killed),
-	    cmocka_unit_test(test_both_killed),
-	    cmocka_unit_test(test_collector_killed),
-	    cmocka_unit_test(test_collector_stopped),
+	    cmocka_unit_test(test_program_killed),   cmocka_unit_test(test_both_killed),
+	    cmocka_unit_test(test_collector_killed), cmocka_unit_test(test_collector_stopped),
+	    cmocka_unit_test(test_both_frozen),
 	};
 
 	return cmocka_run_group_tests_name("killed", tests, NULL, NULL);
