@@ -12,6 +12,7 @@
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,6 +81,21 @@ check_trace(struct subject *subject, const char *trace, const char *where)
 	run_free(&run);
 }
 
+/* What lay aside stays where it may not be removed. */
+static void
+remove_aside(const char *trace)
+{
+	char pattern[64];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "/dev/shm/.vmtrace.%d.*",
+		 atoi(strstr(trace, "/fault.") + 7));
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			unlink(found.gl_pathv[i]);
+	globfree(&found);
+}
+
 static void
 check_traces(struct subject *subject, const char *where)
 {
@@ -88,6 +104,7 @@ check_traces(struct subject *subject, const char *where)
 	if (glob(scratch_file("fault.*.vmt"), 0, NULL, &found) == 0)
 		for (size_t i = 0; i < found.gl_pathc; i++) {
 			check_trace(subject, found.gl_pathv[i], where);
+			remove_aside(found.gl_pathv[i]);
 			unlink(found.gl_pathv[i]);
 		}
 	globfree(&found);
