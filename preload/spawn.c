@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 #ifndef SYS_close_range
 #define SYS_close_range 436
@@ -106,6 +107,47 @@ make_path(char *path, size_t room)
 	return !out.overflow;
 }
 
+static long
+clone_silently(void)
+{
+	return vmt_sys_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
+}
+
+/* Where orphans come back to the program itself, they do so with a SIGCHLD at their end. */
+static bool
+reaps_orphans(long pid)
+{
+	int reaper = 0;
+
+	vmt_sys_call2(SYS_prctl, PR_GET_CHILD_SUBREAPER, &reaper);
+	return pid == 1 || reaper != 0;
+}
+
+/* What the process between program and collector says. One that is not to be heard of counts as
+ * having made the collector: the session tells. */
+static bool
+reap(long between)
+{
+	long result = -EINTR;
+	int status = 0;
+
+	for (int i = 0; i < RESTORE_ATTEMPTS && result == -EINTR; i++)
+		result = vmt_sys_call4(SYS_wait4, between, &status, __WALL, NULL);
+	return result != between || status == 0;
+}
+
+/* The process between: the collector is its orphan at once. */
+static _Noreturn void
+run_between(struct vmt_session *session, uint32_t parent, const char *path)
+{
+	long child = clone_silently();
+
+	if (child == 0)
+		run_child(session, parent, path);
+	for (;;)
+		vmt_sys_call1(SYS_exit_group, child > 0 ? 0 : 1);
+}
+
 /* Signals stay blocked from before the clone: a handler of the program must not run in the child.
  * The parent gets its mask back: without a call that can be relied on, nothing is spawned. */
 static bool
@@ -114,14 +156,19 @@ clone_collector(struct vmt_session *session, const char *path)
 	uint64_t all = ~UINT64_C(0);
 	uint64_t before;
 	long parent = vmt_sys_call0(SYS_getpid);
+	bool keeps = reaps_orphans(parent);
 	long child;
 
 	if (parent <= 0 ||
 	    vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all)) < 0)
 		return false;
-	child = vmt_sys_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
-	if (child == 0)
+	child = clone_silently();
+	if (child == 0 && keeps)
 		run_child(session, (uint32_t)parent, path);
+	if (child == 0)
+		run_between(session, (uint32_t)parent, path);
+	if (child > 0 && !keeps && !reap(child))
+		child = -EAGAIN;
 	for (int i = 0; i < RESTORE_ATTEMPTS; i++)
 		if (vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before)) ==
 		    0)

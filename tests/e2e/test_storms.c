@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,6 +53,7 @@ static int
 make_witness(void **state)
 {
 	(void)state;
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* collectors are orphans */
 	witness_fd = memfd_create("witness", 0);
 	if (witness_fd < 0 || ftruncate(witness_fd, sizeof(*witness)) != 0)
 		return -1;
@@ -135,12 +137,11 @@ let_live(void)
 	nanosleep(&life, NULL);
 }
 
-/* The children of a process, its collector among them. */
+/* Adds the children of a process. */
 static size_t
-children_of(pid_t pid, pid_t children[VICTIMS_MAX])
+add_children(pid_t pid, pid_t children[VICTIMS_MAX], size_t count)
 {
 	char path[64];
-	size_t count = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
 	FILE *file = fopen(path, "re");
@@ -156,9 +157,11 @@ static void
 strike(pid_t pid, enum killing killing)
 {
 	pid_t children[VICTIMS_MAX];
-	size_t count = killing == KILL_BOTH ? children_of(pid, children) : 0;
+	size_t count = 0;
 	bool program_first = random() % 2 == 0;
 
+	if (killing == KILL_BOTH) /* the collector is an orphan: ours */
+		count = add_children(getpid(), children, add_children(pid, children, 0));
 	if (killing == KILL_GROUP)
 		kill(-pid, SIGKILL);
 	if (program_first)
@@ -184,6 +187,8 @@ wait_for_rest(void)
 		poll(NULL, 0, 5);
 		assert_true(now_ms() < deadline);
 	}
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
 }
 
 /* The report of a trace; NULL where the process had not got as far as having one. */

@@ -103,6 +103,7 @@ main(void)
 	waitpid(child, &status, 0);
 	say("zygote", WEXITSTATUS(status));
 	borrow_memory();
+	say("nobody left of any kind", waitpid(-1, NULL, __WALL));
 	try_namespaces("user");
 	try_namespaces("mnt");
 	try_namespaces("pid");
