@@ -14,6 +14,7 @@
 #define FASTEST_NS (10 * MILLISECOND)
 #define SLOWEST_NS SECOND
 #define FLUSH_NS SECOND
+#define FLUSH_NEAR_LIMIT_NS (50 * MILLISECOND)
 #define CGROUP_NS SECOND
 #define PERIOD_NS (10 * SECOND)
 
@@ -286,6 +287,24 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	}
 }
 
+/* Three quarters of what the cgroup may use: the next moment may be the last, of the collector too,
+ * and what it has not written by then is lost. */
+static bool
+is_near_limit(const struct vmt_sampling *sampling)
+{
+	const struct vmt_usage *last;
+	uint64_t used;
+
+	if (sampling->usage_count == 0)
+		return false;
+	last = &sampling->usages[sampling->usage_count - 1];
+	used = last->rss_bytes;
+	if (last->cgroup_anon_bytes != VMT_FIGURE_UNKNOWN && last->cgroup_anon_bytes > used)
+		used = last->cgroup_anon_bytes;
+	return last->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN &&
+	       used >= last->cgroup_limit_bytes - last->cgroup_limit_bytes / 4;
+}
+
 void
 vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
@@ -299,6 +318,7 @@ vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64
 		sampling->next_ns = now_ns + sampling->interval_ns;
 	}
 	if (sampling->usage_count == VMT_PROCESS_USAGES ||
-	    now_ns - sampling->flushed_ns >= FLUSH_NS)
+	    now_ns - sampling->flushed_ns >=
+		(is_near_limit(sampling) ? FLUSH_NEAR_LIMIT_NS : FLUSH_NS))
 		(void)vmt_sampling_flush(process, now_ns);
 }
