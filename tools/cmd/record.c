@@ -445,8 +445,9 @@ print_summary(const struct recording *recording, char **argv)
 		vmt_recorded_print(&recording->recorded, launch->end_ns - launch->start_ns, stderr);
 		return;
 	}
-	fprintf(stderr, "vmtrace: no trace was written: %s never loaded %s%s\n", argv[0],
-		VMT_LIBRARY_NAME,
+	fprintf(stderr,
+		"vmtrace: no trace was written: %s never loaded %s, or it says above why%s\n",
+		argv[0], VMT_LIBRARY_NAME,
 		setting(recording, OPTION_ONLY) ? ", or --only does not name it" : "");
 	fprintf(stderr, "vmtrace: next: vmtrace doctor -- %s\n", argv[0]);
 }
