@@ -216,10 +216,8 @@ rings_of_holes_cost_no_memory(void **state)
 
 /* Some kilobytes that decompress to millions of records of one instant. */
 static void
-records_without_end_are_refused(void **state)
+add_packed_events(struct build_trace *build, uint32_t count)
 {
-	struct build_trace *build = build_trace_new(NULL);
-	uint32_t count = 3000000;
 	size_t room = VMT_COLUMNS_ROOM(count);
 	unsigned char *payload = malloc(room);
 	unsigned char *packed = malloc(room);
@@ -232,12 +230,7 @@ records_without_end_are_refused(void **state)
 				  .time_min = BUILD_START,
 				  .time_max = BUILD_START};
 	struct vmt_columns_encoder encoder;
-	struct walk_result walk;
-	char path[BUILD_PATH_BYTES];
-	long before = peak_rss_kib();
-	int fd;
 
-	(void)state;
 	assert_non_null(payload);
 	assert_non_null(packed);
 	vmt_columns_begin_encode(&encoder, payload, room, 1);
@@ -254,6 +247,19 @@ records_without_end_are_refused(void **state)
 	build_trace_seal(build_trace_last_chunk(build));
 	free(payload);
 	free(packed);
+}
+
+static void
+records_without_end_are_refused(void **state)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct walk_result walk;
+	char path[BUILD_PATH_BYTES];
+	long before = peak_rss_kib();
+	int fd;
+
+	(void)state;
+	add_packed_events(build, 3000000);
 	fd = build_trace_memfd(build, path);
 	walk = walk_trace(path);
 	assert_int_equal(walk.result, -E2BIG);
@@ -265,6 +271,73 @@ records_without_end_are_refused(void **state)
 #else
 	(void)before;
 #endif
+}
+
+/* The same chunk again and again, each with its own place in the file. */
+static void
+repeat_last_chunk(struct build_trace *build, unsigned times)
+{
+	size_t length = build->length - build->last_chunk;
+	unsigned char *bytes = malloc(length);
+
+	assert_non_null(bytes);
+	memcpy(bytes, build->bytes + build->last_chunk, length);
+	for (unsigned i = 1; i <= times; i++) {
+		build_trace_append(build, "\0\0\0\0\0\0\0", (8 - length % 8) % 8);
+		build->last_chunk = build->length;
+		build_trace_append(build, bytes, length);
+		build_trace_last_chunk(build)->sequence = i;
+		build_trace_seal(build_trace_last_chunk(build));
+	}
+	free(bytes);
+}
+
+/* Refused by what it says, before a record is read. */
+static void
+a_bomb_of_records_is_not_read(void **state)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_trace *trace;
+	struct vmt_err err = {{0}};
+	char path[BUILD_PATH_BYTES];
+	int fd;
+
+	(void)state;
+	add_packed_events(build, 1000000);
+	repeat_last_chunk(build, 15);
+	fd = build_trace_memfd(build, path);
+	assert_int_equal(vmt_trace_open(&trace, path, &err), 0); /* 2^24 are always allowed */
+	vmt_trace_close(trace);
+	close(fd);
+	repeat_last_chunk(build, 1); /* out of order: as if it were not there */
+	build_trace_last_chunk(build)->sequence = 16;
+	build_trace_seal(build_trace_last_chunk(build));
+	fd = build_trace_memfd(build, path);
+	assert_int_equal(vmt_trace_open(&trace, path, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "claims 17000000 records"));
+	close(fd);
+	build_trace_free(build);
+}
+
+static void
+work_without_end_is_given_up(void **state)
+{
+	struct vmt_report_options options = {.cpu_ns = 1};
+	struct build_trace *build = make_sample();
+	struct vmt_err err = {{0}};
+	struct vmt_report *report;
+	char path[BUILD_PATH_BYTES];
+	int fd = build_trace_memfd(build, path);
+
+	(void)state;
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "given up"));
+	assert_null(report);
+	options.cpu_ns = 0;
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
+	vmt_report_free(report);
+	close(fd);
+	build_trace_free(build);
 }
 
 /* The times of a line lie 2^64 apart, and go back and forth. */
@@ -388,6 +461,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rings_of_holes_cost_no_memory),
 	    cmocka_unit_test(records_without_end_are_refused),
+	    cmocka_unit_test(a_bomb_of_records_is_not_read),
+	    cmocka_unit_test(work_without_end_is_given_up),
 	    cmocka_unit_test(chunks_may_come_twice_or_never_or_in_another_order),
 	    cmocka_unit_test(a_head_may_claim_anything),
 	    cmocka_unit_test(tables_may_claim_anything),

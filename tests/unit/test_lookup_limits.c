@@ -49,18 +49,19 @@ static const unsigned char unit_abbreviation[] = {1,
 						  0};
 
 static void
-put_unit(struct made_section *info, const char *name)
+put_unit(struct made_section *info, unsigned number)
 {
 	made_put_number(info, 1, 1);
-	made_put_text(info, name);
-	made_put_number(info, 0x1000, 8);
+	made_put_text(info, "unit");
+	made_put_number(info, UINT64_C(0x1000) * number, 8);
 	made_put_number(info, 0x1000, 8);
 }
 
-/* Each of many functions says that its code lies in the same long list, in which there is no code:
- * a few megabytes that make who follows them go through 10^10 entries. */
+/* Units of 4096 bytes of code each. Each of many functions says that its code lies in the same long
+ * list, in which there is no code: a few megabytes that make who follows them go through very many
+ * entries. */
 static void
-write_long_look(void)
+write_looks(unsigned units, unsigned functions, unsigned entries)
 {
 	static const unsigned char function[] = {
 	    2, DW_TAG_subprogram, DW_CHILDREN_no, DW_AT_ranges, DW_FORM_sec_offset, 0};
@@ -68,26 +69,55 @@ write_long_look(void)
 	struct made_section *abbreviations = made_elf_section(&elf, ".debug_abbrev");
 	struct made_section *info = made_elf_section(&elf, ".debug_info");
 	struct made_section *ranges = made_elf_section(&elf, ".debug_ranges");
-	size_t unit;
 
 	made_put_abbreviation(abbreviations, unit_abbreviation);
 	made_put_abbreviation(abbreviations, function);
 	made_put_number(abbreviations, 0, 1);
-	unit = made_begin_unit(info);
-	put_unit(info, "long");
-	for (unsigned i = 0; i < 100000; i++) {
-		made_put_number(info, 2, 1);
-		made_put_number(info, 0, 4);
+	for (unsigned number = 1; number <= units; number++) {
+		size_t unit = made_begin_unit(info);
+
+		put_unit(info, number);
+		for (unsigned i = 0; i < functions; i++) {
+			made_put_number(info, 2, 1);
+			made_put_number(info, 0, 4);
+		}
+		made_put_number(info, 0, 1);
+		made_end_unit(info, unit);
 	}
-	made_put_number(info, 0, 1);
-	made_end_unit(info, unit);
-	for (unsigned i = 0; i < 100000; i++) {
+	for (unsigned i = 0; i < entries; i++) {
 		made_put_number(ranges, UINT64_MAX, 8); /* another base: no range */
 		made_put_number(ranges, 0x1000, 8);
 	}
 	made_put_number(ranges, 0, 8);
 	made_put_number(ranges, 0, 8);
 	made_elf_write(&elf, path);
+}
+
+static void
+write_long_look(void)
+{
+	write_looks(1, 100000, 100000);
+}
+
+/* None of them takes too long, all of them do. */
+static void
+many_long_looks_end(void **state)
+{
+	struct vmt_lookup_options options = {.limits.wait_ms = 500};
+	struct vmt_lookup *lookup = vmt_lookup_new(&options);
+	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
+	struct vmt_module module = the_file();
+	uint64_t unit = 1;
+
+	(void)state;
+	write_looks(200, 300, 10000);
+	assert_true(vmt_lookup_has_debug(lookup, &module));
+	while (unit <= 200 && vmt_lookup_has_debug(lookup, &module))
+		(void)vmt_lookup_resolve(lookup, &module, 0x1000 * unit++ + 0x800, frames);
+	assert_in_range(unit, 3, 199);
+	assert_non_null(vmt_lookup_trouble(lookup, &module));
+	assert_non_null(strstr(vmt_lookup_trouble(lookup, &module), "damaged"));
+	vmt_lookup_free(lookup);
 }
 
 static void
@@ -377,6 +407,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_endless_look_ends),
+	    cmocka_unit_test(many_long_looks_end),
 	    cmocka_unit_test(memory_is_bounded),
 	    cmocka_unit_test(waiting_is_bounded),
 	    cmocka_unit_test(files_that_a_program_names_are_not_opened),

@@ -207,6 +207,7 @@ struct vmt_report_options {
 	enum vmt_report_at at;
 	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it */
 	bool symbols;	    /* false: addresses and modules alone */
+	uint64_t cpu_ns;    /* to replay the events; 0 = what is plenty for a trace of its size */
 	bool cached;	    /* symbols of earlier reports are used, and kept for later ones */
 
 	/* Called now and then while the report is made, where not NULL: what is being done, and how

@@ -3,11 +3,16 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #define GROWTH_PART 10u
 /* Records: what it takes to hide a miss of every cache, and then another one. */
 #define EXPECT_AHEAD 20u
 #define EXPECT_SOON 8u
+
+/* What a trace may cost: twenty times what one of dense events does. */
+#define CPU_ALWAYS_NS UINT64_C(60000000000)
+#define CPU_NS_PER_BYTE 10000u
 
 static bool
 module_of(void *trace, uint32_t id, struct vmt_module *module)
@@ -124,6 +129,42 @@ choose_growth(struct vmt_building *building)
 	    vmt_trace_time_ns(building->trace, building->growth_from);
 }
 
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec used = {0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+static void
+limit_cpu(struct vmt_building *building)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += sizeof(chunks[i].header) + chunks[i].header.payload_bytes;
+	building->cpu_limit_ns = building->options->cpu_ns;
+	if (!building->cpu_limit_ns)
+		building->cpu_limit_ns = CPU_ALWAYS_NS + bytes * CPU_NS_PER_BYTE;
+	building->cpu_limit_ns += cpu_ns();
+}
+
+/* Compression and chosen addresses can make a small file mean any amount of work. */
+static int
+check_cpu(const struct vmt_building *building, const char *path, struct vmt_err *err)
+{
+	if (cpu_ns() <= building->cpu_limit_ns)
+		return 0;
+	return vmt_err_set(err, E2BIG,
+			   "%s: takes far longer to read than any program's trace of its size: "
+			   "given up after %llu events",
+			   path, (unsigned long long)building->report.loss.events);
+}
+
 /* What a record will need comes from memory while those before it are replayed. */
 static int
 take_batch(struct vmt_building *building, const struct vmt_record *const *records, size_t count,
@@ -156,6 +197,7 @@ vmt_report_events_replay(struct vmt_building *building, bool wanted, const char 
 
 	(void)vmt_trace_chunks(building->trace, &chunks);
 	choose_growth(building);
+	limit_cpu(building);
 	while (!status) {
 		status = vmt_merge_next_batch(merge, &records, &count, err);
 		if (status || count == 0)
@@ -164,6 +206,8 @@ vmt_report_events_replay(struct vmt_building *building, bool wanted, const char 
 				  chunks);
 		if (take_batch(building, records, count, wanted, path))
 			status = vmt_building_no_memory(err, path);
+		if (!status)
+			status = check_cpu(building, path, err);
 	}
 	if (!status && wanted && !building->joined && join(building, path))
 		status = vmt_building_no_memory(err, path);

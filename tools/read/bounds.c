@@ -1,5 +1,7 @@
 #include "tools/read/bounds.h"
 
+#include "collect/cgroup.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -44,10 +46,20 @@ vmt_bounds_memory(uint64_t bytes)
 	setrlimit(RLIMIT_DATA, &limit);
 }
 
+uint64_t
+vmt_bounds_available(void)
+{
+	uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	struct vmt_cgroup cgroup;
+	struct vmt_usage usage = {.cgroup_limit_bytes = VMT_FIGURE_UNKNOWN};
+
+	if (vmt_cgroup_find(&cgroup, 0))
+		vmt_cgroup_read(&cgroup, &usage);
+	return usage.cgroup_limit_bytes < bytes ? usage.cgroup_limit_bytes : bytes;
+}
+
 void
 vmt_bounds_memory_of_machine(void)
 {
-	uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
-
-	vmt_bounds_memory(pages / 4 * 3 * (uint64_t)sysconf(_SC_PAGESIZE));
+	vmt_bounds_memory(vmt_bounds_available() / 4 * 3);
 }

@@ -12,7 +12,10 @@
 /* This many bytes more than by now, unless a limit stands lower already. */
 void vmt_bounds_memory(uint64_t bytes);
 
-/* Three quarters of the machine's memory. */
+/* What this process could have at the most: the machine's memory, or the limit of its cgroup. */
+uint64_t vmt_bounds_available(void);
+
+/* Three quarters of that, the rest being for those who look up symbols. */
 void vmt_bounds_memory_of_machine(void);
 
 #endif

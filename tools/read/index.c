@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A record costs its chunk a bit at the least, as times are never quite alike, and a short file's
+ * claims are soon read. */
+#define MAX_RECORDS_PER_BYTE 64u
+#define ALWAYS_ALLOWED_RECORDS (UINT64_C(1) << 24)
+
 /* What a header says that no writer of this version would. */
 static bool
 header_is_sound(const struct vmt_chunk *chunk, const struct vmt_head *head, uint64_t sequence)
@@ -77,6 +82,26 @@ add(struct vmt_index *index, const struct vmt_chunk *chunk, uint64_t payload_off
 	return true;
 }
 
+/* Sums of 32-bit counts: 2^32 headers would not fit a file. */
+static int
+check_claims(const struct vmt_index *index, const struct vmt_file *file, struct vmt_err *err)
+{
+	uint64_t records = 0;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < index->count; i++) {
+		const struct vmt_chunk *chunk = &index->chunks[i].header;
+
+		records += chunk->kind == VMT_CHUNK_EVENTS ? chunk->events : 0;
+		bytes += sizeof(*chunk) + chunk->payload_bytes;
+	}
+	if (records <= ALWAYS_ALLOWED_RECORDS || records / MAX_RECORDS_PER_BYTE <= bytes)
+		return 0;
+	return vmt_err_set(err, E2BIG,
+			   "%s: claims %llu records in %llu bytes, more than any program writes",
+			   file->path, (unsigned long long)records, (unsigned long long)bytes);
+}
+
 int
 vmt_index_read(struct vmt_index *index, struct vmt_file *file, const struct vmt_head *head,
 	       struct vmt_err *err)
@@ -101,7 +126,7 @@ vmt_index_read(struct vmt_index *index, struct vmt_file *file, const struct vmt_
 		index->end_offset = offset < file->bytes ? offset : file->bytes;
 	}
 	assert(index->end_offset <= file->bytes);
-	return 0;
+	return check_claims(index, file, err);
 }
 
 void

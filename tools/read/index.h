@@ -5,7 +5,8 @@
  * damaged or out of sequence: the longest valid prefix. A chunk counts when its magic, sequence,
  * checksum and the sizes and positions in its header hold; one of a kind that is not known counts
  * and is passed over by readers. Payloads are checked through a window and not kept: memory is that
- * of the headers, at most a little over the file's size for a file of empty chunks alone.
+ * of the headers, at most a little over the file's size for a file of empty chunks alone. A file
+ * whose chunks claim far more records than a program's could have is refused before any is read.
  */
 #ifndef VMT_INDEX_H
 #define VMT_INDEX_H

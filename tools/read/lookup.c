@@ -1,5 +1,6 @@
 #include "tools/read/lookup.h"
 
+#include "tools/read/bounds.h"
 #include "tools/read/lookup_child.h"
 #include "tools/read/lookup_kept.h"
 
@@ -11,6 +12,7 @@
 #define MEMORY_BYTES (UINT64_C(4) << 30)
 #define CPU_SECONDS 30u
 #define WAIT_MS 60000u
+#define ALL_ANSWERS 2u /* of one module: how many times as long as for one */
 #define LOSSES_MAX 4u
 #define CHILDREN_MAX 24u
 #define WEIGH_NS UINT64_C(200000000)
@@ -19,7 +21,8 @@ struct module {
 	UT_hash_handle hh;
 	struct vmt_lookup_kept kept;
 	struct vmt_lookup_child child;
-	uint64_t asked; /* which of all questions was its last */
+	uint64_t asked;	    /* which of all questions was its last */
+	uint64_t waited_ns; /* for all its answers, since it was trusted less */
 	enum vmt_lookup_trust trust;
 	char *trouble; /* as the child says */
 	bool known;    /* an answer has told what the module is like */
@@ -39,6 +42,15 @@ struct vmt_lookup {
 	unsigned char packet[VMT_LOOKUP_PACKET_BYTES];
 };
 
+/* What vmt_bounds_memory_of_machine leaves. */
+static uint64_t
+usual_memory(void)
+{
+	uint64_t part = vmt_bounds_available() / 4;
+
+	return part < MEMORY_BYTES ? part : MEMORY_BYTES;
+}
+
 struct vmt_lookup *
 vmt_lookup_new(const struct vmt_lookup_options *options)
 {
@@ -49,7 +61,7 @@ vmt_lookup_new(const struct vmt_lookup_options *options)
 	if (options)
 		lookup->options = *options;
 	if (!lookup->options.limits.memory_bytes)
-		lookup->options.limits.memory_bytes = MEMORY_BYTES;
+		lookup->options.limits.memory_bytes = usual_memory();
 	if (!lookup->options.limits.cpu_seconds)
 		lookup->options.limits.cpu_seconds = CPU_SECONDS;
 	if (!lookup->options.limits.wait_ms)
@@ -274,6 +286,28 @@ make_child(struct vmt_lookup *lookup, struct module *module, const struct vmt_mo
 	return true;
 }
 
+static void
+trust_less(struct vmt_lookup *lookup, struct module *module)
+{
+	lookup->losses++;
+	module->trust++;
+	module->waited_ns = 0;
+}
+
+/* A file whose answers take long each, and are many, is as bad as one that gives none. */
+static void
+note_waiting(struct vmt_lookup *lookup, struct module *module, uint64_t waited_ns)
+{
+	lookup->waited_ns += waited_ns;
+	module->waited_ns += waited_ns;
+	weigh_children(lookup);
+	if (module->waited_ns <= ALL_ANSWERS * lookup->options.limits.wait_ms * UINT64_C(1000000))
+		return;
+	lookup->children -= module->child.pid != 0;
+	vmt_lookup_child_end(&module->child);
+	trust_less(lookup, module);
+}
+
 /* Asks with less and less trust until there is an answer; NULL where there is none to be had. */
 static const struct vmt_answer *
 ask(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *wanted,
@@ -291,17 +325,15 @@ ask(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *w
 		}
 		if (got > 0)
 			break;
-		lookup->losses++;
-		module->trust++;
+		trust_less(lookup, module);
 	}
-	lookup->waited_ns += now_ns() - from_ns;
-	weigh_children(lookup);
 	if (got == 0)
 		return NULL;
 	answer = vmt_answers_add(&module->kept.answers, question, length, lookup->packet, got);
 	module->is_new = true;
 	if (answer)
 		know(module, answer);
+	note_waiting(lookup, module, now_ns() - from_ns);
 	return answer;
 }
 

@@ -27,7 +27,7 @@ struct vmt_cache;
 struct vmt_lookup_limits {
 	uint64_t memory_bytes; /* more than the asker has */
 	uint32_t cpu_seconds;  /* for one answer */
-	uint32_t wait_ms;      /* until it must be there */
+	uint32_t wait_ms;      /* until it must be there; for all of a module twice that */
 };
 
 struct vmt_lookup_options {
