@@ -69,7 +69,29 @@ append_slow(const struct vmt_stack_table *table, const uint64_t *frames, uint32_
 	return (uint32_t)at;
 }
 
-/* Index bits and tag come from different halves. */
+/* Where to look after `seen` lines. */
+static inline uint64_t *
+line_of(const struct vmt_stack_table *table, uint64_t hash, uint32_t seen)
+{
+	uint64_t end = table->index_mask + 1;
+	uint64_t first = end < 32 * VMT_STACK_LINE ? VMT_STACK_LINE : end / 32;
+	uint64_t begin = end / 4;
+	uint64_t lines, line;
+
+	if (seen == 0) {
+		begin = 0;
+		end = first;
+	} else if (seen == 1) {
+		end = begin;
+		begin = first;
+	}
+	lines = (end - begin) / VMT_STACK_LINE;
+	line = (hash >> 32) * lines >> 32;
+	line += seen > 2 ? seen - 2 : 0;
+	return table->index + begin + (line < lines ? line : line - lines) * VMT_STACK_LINE;
+}
+
+/* The line comes from the hash's upper half, the tag is the lower one. */
 uint32_t
 vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t *frames,
 			     uint32_t count, uint64_t key)
@@ -78,8 +100,9 @@ vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t
 	uint64_t tag = hash << 32;
 	uint32_t mine = 0;
 
-	for (uint32_t probe = 0; probe < VMT_STACK_PROBES; probe++) {
-		uint64_t *entry = &table->index[((hash >> 32) + probe) & table->index_mask];
+	for (uint32_t i = 0; i < VMT_STACK_LINES * VMT_STACK_LINE; i++) {
+		uint64_t *line = line_of(table, hash, i / VMT_STACK_LINE);
+		uint64_t *entry = &line[(hash + i) % VMT_STACK_LINE];
 		/* The acquire orders the record's words after the entry that names it. */
 		uint64_t found = vmt_atomic_load_acquire(entry);
 

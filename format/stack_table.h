@@ -23,11 +23,18 @@
 #include <stdint.h>
 
 #define VMT_STACK_MAX_FRAMES 128u
-#define VMT_STACK_PROBES 32u /* index entries looked at before the table counts as full */
+
+/* The index has three parts, of 1/32, 7/32 and 3/4 of its entries: a stack stands in the first one
+ * where the cache line that its key chooses has room, or else in the next. So a program's first
+ * few thousand stacks are found in memory that stays cached, and pages of the index are touched as
+ * there are stacks for them. In the last part the lines behind the chosen one may be taken, too. */
+#define VMT_STACK_LINE 8u
+#define VMT_STACK_LINES 6u /* looked at before the table counts as full */
+#define VMT_STACK_MIN_ENTRIES 64u
 
 struct vmt_stack_table {
 	uint64_t *index;
-	uint64_t index_mask; /* entries - 1 */
+	uint64_t index_mask; /* entries - 1; a power of two, at least VMT_STACK_MIN_ENTRIES */
 	uint64_t *words;
 	uint64_t words_count;
 	uint64_t *words_used; /* shared counter, in words; may run past words_count when full */

@@ -344,9 +344,10 @@ add_stack(struct work *work)
 		frames[i] = roll(work, 2) ? odd_number(work) : 0x400000 + roll(work, 0x3000);
 	uint64_t words_bytes = head.stack_words * sizeof(uint64_t);
 	uint64_t *words = malloc(words_bytes);
-	uint64_t index[VMT_STACK_PROBES] = {0};
+	uint64_t index[VMT_STACK_MIN_ENTRIES] = {0};
 	struct vmt_stack_table table = {
 	    .index = index,
+	    .index_mask = VMT_STACK_MIN_ENTRIES - 1,
 	    .words = words,
 	    .words_count = head.stack_words,
 	    .words_used = &head.stack_words_used,

@@ -119,8 +119,40 @@ test_full_index(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 100; i++)
 		interned += vmt_stack_table_intern(&fixture->table, &(uint64_t){i + 1}, 1) != 0;
-	assert_in_range(interned, VMT_STACK_PROBES, 64);
+	assert_in_range(interned, VMT_STACK_LINES * VMT_STACK_LINE, 64);
 	assert_int_equal(fixture->dropped, 100 - interned);
+}
+
+#define MANY 2500u
+
+/* Few stacks stay in the index's first part; many are all found again, wherever they stand. */
+static void
+test_parts_of_the_index(void **state)
+{
+	static uint64_t index[4096];
+	static uint64_t words[2 + 2 * MANY];
+	static uint32_t ids[MANY];
+	uint64_t used = 0, dropped = 0;
+	struct vmt_stack_table table = {.index = index,
+					.index_mask = 4095,
+					.words = words,
+					.words_count = 2 + 2 * MANY,
+					.words_used = &used,
+					.dropped = &dropped};
+
+	(void)state;
+	for (uint64_t i = 0; i < MANY; i++) {
+		ids[i] = vmt_stack_table_intern(&table, &(uint64_t){0x400000 + 24 * i}, 1);
+		for (unsigned k = 4096 / 32; i == 40 && k < 4096; k++)
+			assert_true(index[k] == 0);
+	}
+	for (uint64_t i = 0; i < MANY; i++) {
+		assert_int_not_equal(ids[i], 0);
+		assert_int_equal(vmt_stack_table_intern(&table, &(uint64_t){0x400000 + 24 * i}, 1),
+				 ids[i]);
+	}
+	assert_int_equal(used, 2 + 2 * MANY); /* word 0 costs one record */
+	assert_int_equal(dropped, 0);
 }
 
 /* A damaged index gives no wrong stack and no read outside. */
@@ -170,8 +202,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_same_stack_same_id),	cmocka_unit_test(test_no_frames_no_id),
 	    cmocka_unit_test(test_deep_stacks_are_cut), cmocka_unit_test(test_full_words),
-	    cmocka_unit_test(test_full_index),		cmocka_unit_test(test_damaged_index),
-	    cmocka_unit_test(test_untrusted_ids),
+	    cmocka_unit_test(test_full_index),		cmocka_unit_test(test_parts_of_the_index),
+	    cmocka_unit_test(test_damaged_index),	cmocka_unit_test(test_untrusted_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
