@@ -2,15 +2,19 @@
  * snapshot.c: what does one residency snapshot cost, and what does it make another process wait?
  *
  * Each row is a child with memory of one shape, and the CPU time that this process, in the
- * collector's place, needs for a snapshot of it, the median of SNAPSHOTS: maps, encoding and the
- * write into a memory file included. The first row is a child with nothing of its own. The last
- * rows are a child that maps, touches and unmaps 64 KiB beside a gibibyte of its own: left alone,
- * under snapshots that use 1 % of a CPU as the collector's do, and under snapshots without a pause.
- * They tell the time of one round, less what the child waited for a CPU; a snapshot that has to
- * wait for one while it holds the child's lock is in it. Usage: snapshot [SNAPSHOTS].
+ * collector's place, needs for a snapshot of it, of SNAPSHOTS the median and the lowest: maps,
+ * encoding and the write into a memory file included. In turn with them one bare PAGEMAP_SCAN of
+ * the whole address space is timed: what the kernel's walk costs whoever asks. The first row is a
+ * child with nothing of its own. The last rows are a child that maps, touches and unmaps 64 KiB
+ * beside a gibibyte of its own: left alone, under snapshots that use 1 % of a CPU as the
+ * collector's do, and under snapshots without a pause. They tell the time of one round, less what
+ * the child waited for a CPU; a snapshot that has to wait for one while it holds the child's lock
+ * is in it. Usage: snapshot [SNAPSHOTS], or
+ * snapshot live pages|sparse|mappings SECONDS, to be recorded.
  */
 #include "collect/snapshot.h"
 
+#include "collect/pagemap_scan.h"
 #include "collect/procfs.h"
 #include "collect/ticks.h"
 
@@ -248,6 +252,27 @@ take(struct camera *camera)
 	return vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 }
 
+/* The kernel's part by itself: the same question, asked of the whole address space at once. */
+static uint64_t
+scan_bare(const struct camera *camera)
+{
+	static struct vmt_scan_region regions[1u << 18];
+	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct vmt_scan_argument scan = {
+	    .size = sizeof(scan),
+	    .end = (UINT64_C(1) << 47) - PAGE_BYTES,
+	    .regions = (uint64_t)(uintptr_t)regions,
+	    .region_count = sizeof(regions) / sizeof(regions[0]),
+	    .category_any_of = VMT_PAGE_IS_PRESENT | VMT_PAGE_IS_SWAPPED,
+	    .return_mask =
+		VMT_PAGE_IS_PRESENT | VMT_PAGE_IS_SWAPPED | VMT_PAGE_IS_PFNZERO | VMT_PAGE_IS_HUGE,
+	};
+
+	if (ioctl(camera->job.residency.pagemap_fd, VMT_SCAN_REQUEST, &scan) < 0)
+		return 0;
+	return vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+}
+
 static void
 end_camera(struct camera *camera)
 {
@@ -262,16 +287,23 @@ static void
 measure_cost(const char *name, void (*shape)(void), int snapshots)
 {
 	static uint64_t took_ns[MAX_SNAPSHOTS];
+	static uint64_t bare_ns[MAX_SNAPSHOTS];
 	struct child child = begin_child(shape, false);
 	struct camera camera;
 
 	begin_camera(&camera, &child);
 	take(&camera); /* its buffers grow once in a collector's life */
-	for (int i = 0; i < snapshots; i++)
+	scan_bare(&camera);
+	for (int i = 0; i < snapshots; i++) {
 		took_ns[i] = take(&camera);
+		bare_ns[i] = scan_bare(&camera);
+	}
 	qsort(took_ns, (size_t)snapshots, sizeof(took_ns[0]), by_value);
-	printf("  %-34s %8.0f us  %5.2f GiB resident %5.2f huge %6u mappings %7u runs %8.0f KiB\n",
-	       name, (double)took_ns[snapshots / 2] / 1e3,
+	qsort(bare_ns, (size_t)snapshots, sizeof(bare_ns[0]), by_value);
+	printf("  %-37s %8.0f us, lowest %6.0f; PAGEMAP_SCAN alone %6.0f, lowest %6.0f  "
+	       "%5.2f GiB resident %5.2f huge %6u mappings %7u runs %8.0f KiB\n",
+	       name, (double)took_ns[snapshots / 2] / 1e3, (double)took_ns[0] / 1e3,
+	       (double)bare_ns[snapshots / 2] / 1e3, (double)bare_ns[0] / 1e3,
 	       (double)camera.head.resident_bytes / (double)GIB,
 	       (double)camera.head.huge_bytes / (double)GIB, camera.head.mappings, camera.head.runs,
 	       (double)camera.writer.end_bytes / 1024);
@@ -316,11 +348,39 @@ measure_victim(const char *name, unsigned parts)
 	end_child(&child);
 }
 
+/* Memory of one shape, and 64 MiB that come and go beside it: whoever records this program wants a
+ * snapshot every 20 ms. */
+static int
+live(const char *shape, int seconds)
+{
+	uint64_t end_ns = vmt_ticks_monotonic_ns() + (uint64_t)seconds * 1000000000;
+
+	if (strcmp(shape, "pages") == 0)
+		shape_small_pages();
+	else if (strcmp(shape, "sparse") == 0)
+		shape_sparse();
+	else if (strcmp(shape, "mappings") == 0)
+		shape_mappings();
+	else
+		return 2;
+	while (vmt_ticks_monotonic_ns() < end_ns) {
+		char *memory = map(64 * MIB, PROT_READ | PROT_WRITE);
+
+		touch(memory, 64 * MIB, PAGE_BYTES);
+		usleep(20000);
+		munmap(memory, 64 * MIB);
+		usleep(20000);
+	}
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	int snapshots = argc > 1 ? atoi(argv[1]) : 25;
 
+	if (argc == 4 && strcmp(argv[1], "live") == 0)
+		return live(argv[2], atoi(argv[3]));
 	if (snapshots < 1 || snapshots > MAX_SNAPSHOTS)
 		return 2;
 	printf("CPU time of one snapshot\n");

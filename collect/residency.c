@@ -1,41 +1,11 @@
 #include "collect/residency.h"
 
+#include "collect/pagemap_scan.h"
 #include "collect/procfs.h"
 #include "collect/sys.h"
 
 #include <errno.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-
-/* From Linux 6.7, include/uapi/linux/fs.h; older headers lack it. */
-#define SCAN_PAGE_IS_FILE (UINT64_C(1) << 2)
-#define SCAN_PAGE_IS_PRESENT (UINT64_C(1) << 3)
-#define SCAN_PAGE_IS_SWAPPED (UINT64_C(1) << 4)
-#define SCAN_PAGE_IS_PFNZERO (UINT64_C(1) << 5)
-#define SCAN_PAGE_IS_HUGE (UINT64_C(1) << 6)
-
-struct scan_region {
-	uint64_t start;
-	uint64_t end;
-	uint64_t categories;
-};
-
-struct scan_argument {
-	uint64_t size;
-	uint64_t flags;
-	uint64_t start;
-	uint64_t end;
-	uint64_t walk_end;
-	uint64_t regions;
-	uint64_t region_count;
-	uint64_t max_pages;
-	uint64_t category_inverted;
-	uint64_t category_mask;
-	uint64_t category_any_of;
-	uint64_t return_mask;
-};
-
-#define SCAN_REQUEST _IOWR('f', 16, struct scan_argument)
 
 /* The target's mmap lock is held for the length of a call. One finds this many pages at most; how
  * much address space it walks follows what the last one took, since page tables without pages cost
@@ -92,28 +62,28 @@ pause_between(const struct vmt_residency_reader *residency)
 static uint32_t
 kind_of_categories(uint64_t categories)
 {
-	return (categories & SCAN_PAGE_IS_PRESENT ? VMT_RUN_PRESENT : 0) |
-	       (categories & SCAN_PAGE_IS_SWAPPED ? VMT_RUN_SWAPPED : 0) |
-	       (categories & SCAN_PAGE_IS_HUGE ? VMT_RUN_HUGE : 0) |
-	       (categories & SCAN_PAGE_IS_FILE ? VMT_RUN_FILE : 0) |
-	       (categories & SCAN_PAGE_IS_PFNZERO ? VMT_RUN_ZERO : 0);
+	return (categories & VMT_PAGE_IS_PRESENT ? VMT_RUN_PRESENT : 0) |
+	       (categories & VMT_PAGE_IS_SWAPPED ? VMT_RUN_SWAPPED : 0) |
+	       (categories & VMT_PAGE_IS_HUGE ? VMT_RUN_HUGE : 0) |
+	       (categories & VMT_PAGE_IS_FILE ? VMT_RUN_FILE : 0) |
+	       (categories & VMT_PAGE_IS_PFNZERO ? VMT_RUN_ZERO : 0);
 }
 
 static long
-scan_slice(const struct vmt_residency_reader *residency, struct scan_argument *argument)
+scan_slice(const struct vmt_residency_reader *residency, struct vmt_scan_argument *argument)
 {
 	long found;
 
 	argument->size = sizeof(*argument);
 	argument->regions = (uint64_t)(uintptr_t)residency->scratch;
-	argument->region_count = VMT_RESIDENCY_SCRATCH_BYTES / sizeof(struct scan_region);
+	argument->region_count = VMT_RESIDENCY_SCRATCH_BYTES / sizeof(struct vmt_scan_region);
 	argument->max_pages = SCAN_SLICE_PAGES;
-	argument->category_any_of = SCAN_PAGE_IS_PRESENT | SCAN_PAGE_IS_SWAPPED;
+	argument->category_any_of = VMT_PAGE_IS_PRESENT | VMT_PAGE_IS_SWAPPED;
 	argument->return_mask =
-	    argument->category_any_of | SCAN_PAGE_IS_PFNZERO | SCAN_PAGE_IS_HUGE |
-	    (residency->files == VMT_RESIDENCY_FILES_ASK ? SCAN_PAGE_IS_FILE : 0);
+	    argument->category_any_of | VMT_PAGE_IS_PFNZERO | VMT_PAGE_IS_HUGE |
+	    (residency->files == VMT_RESIDENCY_FILES_ASK ? VMT_PAGE_IS_FILE : 0);
 	do {
-		found = vmt_sys_call3(SYS_ioctl, residency->pagemap_fd, SCAN_REQUEST, argument);
+		found = vmt_sys_call3(SYS_ioctl, residency->pagemap_fd, VMT_SCAN_REQUEST, argument);
 	} while (found == -EINTR);
 	return found;
 }
@@ -124,7 +94,8 @@ scan_slice(const struct vmt_residency_reader *residency, struct scan_argument *a
  * was reported must not be walked again. A walk that got nowhere must not be begun again either.
  */
 static uint64_t
-scan_next(const struct scan_argument *argument, const struct scan_region *regions, long found)
+scan_next(const struct vmt_scan_argument *argument, const struct vmt_scan_region *regions,
+	  long found)
 {
 	uint64_t next = argument->walk_end;
 
@@ -147,13 +118,13 @@ static int
 scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint64_t end,
 	      struct gather *gather)
 {
-	const struct scan_region *regions = (const void *)residency->scratch;
+	const struct vmt_scan_region *regions = (const void *)residency->scratch;
 	uint32_t known = residency->files == VMT_RESIDENCY_FILES_ALL ? VMT_RUN_FILE : 0;
 	uint64_t slice_bytes = SCAN_SLICE_FIRST_BYTES;
 
 	while (start < end && !gather->stopped) {
 		uint64_t stop = end - start > slice_bytes ? start + slice_bytes : end;
-		struct scan_argument argument = {.start = start, .end = stop};
+		struct vmt_scan_argument argument = {.start = start, .end = stop};
 		uint64_t before_ns = stop < end ? vmt_sys_clock_ns(CLOCK_MONOTONIC) : 0;
 		long found = scan_slice(residency, &argument);
 
@@ -301,16 +272,16 @@ vmt_residency_zero_frame(void)
 static bool
 scan_ioctl_works(void)
 {
-	struct scan_region region = {0};
+	struct vmt_scan_region region = {0};
 	volatile const unsigned char *page = map_zero_page();
-	struct scan_argument argument = {
+	struct vmt_scan_argument argument = {
 	    .size = sizeof(argument),
 	    .start = (uintptr_t)page,
 	    .end = (uintptr_t)page + VMT_PAGE_BYTES,
 	    .regions = (uintptr_t)&region,
 	    .region_count = 1,
-	    .category_any_of = SCAN_PAGE_IS_PRESENT,
-	    .return_mask = SCAN_PAGE_IS_PRESENT,
+	    .category_any_of = VMT_PAGE_IS_PRESENT,
+	    .return_mask = VMT_PAGE_IS_PRESENT,
 	};
 	int fd = vmt_procfs_open(0, "pagemap");
 	long found = -1;
@@ -318,7 +289,7 @@ scan_ioctl_works(void)
 	if (vmt_sys_failed((const void *)(uintptr_t)page))
 		return false;
 	if (fd >= 0) {
-		found = vmt_sys_call3(SYS_ioctl, fd, SCAN_REQUEST, &argument);
+		found = vmt_sys_call3(SYS_ioctl, fd, VMT_SCAN_REQUEST, &argument);
 		vmt_sys_close(fd);
 	}
 	vmt_sys_call2(SYS_munmap, (uintptr_t)page, VMT_PAGE_BYTES);
