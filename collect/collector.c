@@ -22,9 +22,6 @@
 #define LINGER_NS (1000 * MILLISECOND)
 #define FORKED_KEPT 64u
 
-/* CPU time that snapshots may use before any has been earned. */
-#define FIRST_CREDIT_NS ((int64_t)(20 * MILLISECOND))
-
 struct collector {
 	struct vmt_session *session;
 	const struct vmt_collector_host *host;
@@ -375,8 +372,7 @@ set_up_shared(struct collector *collector)
 	shared->pause = pause_work;
 	shared->forked = note_forked;
 	shared->context = collector;
-	shared->credit_ns = FIRST_CREDIT_NS;
-	shared->credit_at_ns = vmt_ticks_monotonic_ns();
+	vmt_credit_begin(&shared->credit, vmt_ticks_monotonic_ns());
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "collect/cgroup.h"
 #include "collect/collector.h"
+#include "collect/credit.h"
 #include "collect/departure.h"
 #include "collect/drain.h"
 #include "collect/snapshot.h"
@@ -44,8 +45,7 @@ struct vmt_shared {
 	void (*pause)(void *context);
 	void (*forked)(void *context, uint32_t child_pid);
 	void *context;
-	int64_t credit_ns; /* CPU time that snapshots may use now; below 0 = overdrawn */
-	uint64_t credit_at_ns;
+	struct vmt_credit credit; /* of all processes' snapshots */
 	struct vmt_cgroup_cache {
 		struct vmt_cgroup cgroup;
 		struct vmt_usage figures;

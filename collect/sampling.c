@@ -22,10 +22,6 @@
 #define MOVED_PART 20u
 #define MOVED_MIN_BYTES (UINT64_C(1) << 20)
 
-/* One part of 100 of a CPU; what may be saved up. */
-#define CREDIT_PART 100u
-#define CREDIT_MAX_NS ((int64_t)(100 * MILLISECOND))
-
 /* What reading smaps_rollup costs, and stalls the target's own mapping calls for. */
 #define ROLLUP_NS_PER_MIB (12 * MILLISECOND / 1024)
 #define ROLLUP_EXIT_MAX_BYTES (UINT64_C(4) << 30)
@@ -158,17 +154,6 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 	sampling->usages[sampling->usage_count++] = usage;
 }
 
-static void
-refill_credit(struct vmt_shared *shared, uint64_t now_ns)
-{
-	if (now_ns <= shared->credit_at_ns)
-		return;
-	shared->credit_ns += (int64_t)((now_ns - shared->credit_at_ns) / CREDIT_PART);
-	shared->credit_at_ns = now_ns;
-	if (shared->credit_ns > CREDIT_MAX_NS)
-		shared->credit_ns = CREDIT_MAX_NS;
-}
-
 static bool
 has_moved(const struct vmt_sampling *sampling)
 {
@@ -205,7 +190,7 @@ wants_rollup(const struct vmt_traced *process, const struct vmt_shared *shared, 
 		return false;
 	if (asked_for)
 		return sampling->rss_bytes <= ROLLUP_EXIT_MAX_BYTES;
-	return cost_ns <= ROLLUP_SHORT_NS && shared->credit_ns > (int64_t)(8 * cost_ns);
+	return cost_ns <= ROLLUP_SHORT_NS && shared->credit.left_ns > (int64_t)(8 * cost_ns);
 }
 
 static void
@@ -241,8 +226,8 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	(void)vmt_sampling_flush(process, sampling->snapshot_ns);
 	sampling->skip_counted = false;
 	if (!asked_for)
-		shared->credit_ns -=
-		    (int64_t)(vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+		vmt_credit_spend(&shared->credit,
+				 vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
 }
 
 bool
@@ -278,8 +263,7 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	 */
 	if (!reason || vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING)
 		return;
-	refill_credit(shared, now_ns);
-	if (shared->credit_ns > 0) {
+	if (vmt_credit_is_there(&shared->credit, now_ns)) {
 		snapshot(process, shared, reason, false);
 	} else if (!sampling->skip_counted) {
 		sampling->snapshots_skipped++;

@@ -30,8 +30,8 @@ set_up(void **state)
 	place->shared.host = &place->host;
 	place->shared.residency_scratch = (unsigned char *)place->scratch;
 	place->shared.source = vmt_residency_choose(0, false);
-	place->shared.credit_ns = (int64_t)SECOND;
-	place->shared.credit_at_ns = place->now_ns;
+	place->shared.credit.left_ns = (int64_t)SECOND;
+	place->shared.credit.at_ns = place->now_ns;
 	assert_int_equal(
 	    vmt_process_open(&place->process, &place->shared, (uint32_t)getpid(), 9, path), 0);
 	assert_int_equal(place->process.state, VMT_PROCESS_LIVE);
@@ -134,7 +134,7 @@ without_credit_counts_what_it_leaves_out(void **state)
 {
 	struct place *place = *state;
 
-	place->shared.credit_ns = -(int64_t)SECOND;
+	place->shared.credit.left_ns = -(int64_t)SECOND;
 	advance(place, 0);
 	advance(place, SECOND);
 	advance(place, SECOND);
@@ -154,7 +154,7 @@ answers_requests_at_once_and_beyond_credit(void **state)
 	struct place *place = *state;
 
 	advance(place, 0);
-	place->shared.credit_ns = -(int64_t)SECOND;
+	place->shared.credit.left_ns = -(int64_t)SECOND;
 	place->trace.head->snapshot_wanted = 7;
 	advance(place, 1);
 	assert_int_equal(place->trace.head->snapshot_done, 7);
@@ -163,7 +163,7 @@ answers_requests_at_once_and_beyond_credit(void **state)
 	advance(place, 1);
 	assert_int_equal(place->trace.head->snapshot_done, 8);
 	assert_reasons(place, "154");
-	assert_int_equal(place->shared.credit_ns, -(int64_t)SECOND);
+	assert_int_equal(place->shared.credit.left_ns, -(int64_t)SECOND);
 }
 
 /* LazyFree bytes of the last snapshot in the file. */

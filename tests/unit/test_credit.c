@@ -1,0 +1,101 @@
+#include "collect/credit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define MICROSECOND UINT64_C(1000)
+#define MILLISECOND UINT64_C(1000000)
+#define SECOND (1000 * MILLISECOND)
+#define HOUR (3600 * SECOND)
+
+static uint64_t random_state = 1;
+
+static uint64_t
+next_random(void)
+{
+	random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
+	return random_state >> 33;
+}
+
+/* An hour in which a snapshot is wanted in every step: what they cost in all. The bound is looked
+ * at after each. */
+static uint64_t
+spend_an_hour(uint64_t step_ns, uint64_t cheapest_ns, uint64_t dearest_ns)
+{
+	const uint64_t start_ns = 7 * SECOND;
+	struct vmt_credit credit;
+	uint64_t spent_ns = 0;
+
+	vmt_credit_begin(&credit, start_ns);
+	for (uint64_t at_ns = 0; at_ns <= HOUR; at_ns += step_ns) {
+		uint64_t cost_ns = cheapest_ns + next_random() % (dearest_ns - cheapest_ns + 1);
+
+		if (!vmt_credit_is_there(&credit, start_ns + at_ns))
+			continue;
+		vmt_credit_spend(&credit, cost_ns);
+		spent_ns += cost_ns;
+		assert_true(spent_ns < at_ns / 100 + (uint64_t)VMT_CREDIT_FIRST_NS + cost_ns);
+	}
+	return spent_ns;
+}
+
+/* Costs as bench/snapshot shows them: small programs, a gibibyte, 100 GiB reserved, 60,000
+ * mappings, and worse. Never more than the budget, and hardly less of it than is wanted. */
+static void
+keeps_to_a_hundredth(void **state)
+{
+	static const uint64_t costs_ns[][2] = {
+	    {50 * MICROSECOND, 60 * MICROSECOND}, {3 * MILLISECOND, 5 * MILLISECOND},
+	    {2 * MILLISECOND, 5 * MILLISECOND},	  {49 * MILLISECOND, 110 * MILLISECOND},
+	    {50 * MICROSECOND, 3 * SECOND},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(costs_ns) / sizeof(costs_ns[0]); i++) {
+		uint64_t most_ns = HOUR / 100 + (uint64_t)VMT_CREDIT_FIRST_NS + costs_ns[i][1];
+		uint64_t spent_ns = spend_an_hour(MILLISECOND, costs_ns[i][0], costs_ns[i][1]);
+
+		assert_in_range(spent_ns, HOUR / 100 - HOUR / 10000, most_ns);
+	}
+}
+
+/* What costs less than is earned is taken whenever it is wanted. */
+static void
+takes_all_that_are_cheap(void **state)
+{
+	(void)state;
+	assert_int_equal(spend_an_hour(10 * MILLISECOND, 60 * MICROSECOND, 60 * MICROSECOND),
+			 (HOUR / (10 * MILLISECOND) + 1) * 60 * MICROSECOND);
+}
+
+static void
+saves_up_so_much_and_no_more(void **state)
+{
+	struct vmt_credit credit;
+
+	(void)state;
+	vmt_credit_begin(&credit, 0);
+	assert_true(vmt_credit_is_there(&credit, HOUR));
+	vmt_credit_spend(&credit, (uint64_t)VMT_CREDIT_MAX_NS);
+	assert_false(vmt_credit_is_there(&credit, HOUR));
+	/* Not for a clock that stands, and not for one that goes back. */
+	assert_false(vmt_credit_is_there(&credit, HOUR - SECOND));
+	assert_false(vmt_credit_is_there(&credit, HOUR));
+	assert_true(vmt_credit_is_there(&credit, HOUR + VMT_CREDIT_PART));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(keeps_to_a_hundredth),
+	    cmocka_unit_test(takes_all_that_are_cheap),
+	    cmocka_unit_test(saves_up_so_much_and_no_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
