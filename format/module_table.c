@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define FIRST_ID 8u
-
 static uint64_t
 record_bytes(uint32_t path_bytes)
 {
@@ -41,6 +39,9 @@ store(unsigned char *at, const struct vmt_module *module)
 	    .record_bytes = (uint32_t)record_bytes(module->path_bytes),
 	    .path_bytes = (uint16_t)module->path_bytes,
 	    .build_id_bytes = (uint16_t)module->build_id_bytes,
+	    .low = module->low,
+	    .high = module->high,
+	    .bias = module->bias,
 	};
 
 	if (module->build_id_bytes != 0)
@@ -57,7 +58,7 @@ vmt_module_table_intern(unsigned char *region, uint64_t region_bytes, uint64_t *
 	struct vmt_module wanted = limit(module);
 	struct vmt_module present;
 	uint64_t used = vmt_atomic_load_acquire(shared_used);
-	uint64_t at = FIRST_ID;
+	uint64_t at = VMT_MODULE_FIRST_ID;
 
 	if (region_bytes > UINT32_MAX)
 		region_bytes = UINT32_MAX;
@@ -80,7 +81,7 @@ vmt_module_table_get(const unsigned char *region, uint64_t used, uint32_t id,
 {
 	struct vmt_module_record record;
 
-	if (id < FIRST_ID || id % 8 != 0 || id >= used || used - id < sizeof(record))
+	if (id < VMT_MODULE_FIRST_ID || id % 8 != 0 || id >= used || used - id < sizeof(record))
 		return false;
 	memcpy(&record, region + id, sizeof(record));
 	if (record.path_bytes > VMT_MODULE_PATH_MAX_BYTES ||
@@ -92,5 +93,14 @@ vmt_module_table_get(const unsigned char *region, uint64_t used, uint32_t id,
 	module->path_bytes = record.path_bytes;
 	module->build_id = region + id + offsetof(struct vmt_module_record, build_id);
 	module->build_id_bytes = record.build_id_bytes;
+	module->low = record.low;
+	module->high = record.high;
+	module->bias = record.bias;
 	return true;
+}
+
+uint32_t
+vmt_module_table_next(uint32_t id, const struct vmt_module *module)
+{
+	return id + (uint32_t)record_bytes(module->path_bytes);
 }

@@ -248,6 +248,9 @@ describe(const char *name, const struct vmt_image *image, struct vmt_module_entr
 	    .path_bytes = path_of(name, path, sizeof(path)),
 	    .build_id = image->build_id,
 	    .build_id_bytes = image->build_id_bytes,
+	    .low = entry->low,
+	    .high = entry->high,
+	    .bias = entry->bias,
 	};
 
 	entry->descriptor =
@@ -479,8 +482,12 @@ vmt_modules_announce(void)
 
 		entry->id = 0;
 		if (vmt_module_table_get(descriptors, descriptors_used, (uint32_t)entry->descriptor,
-					 &module))
+					 &module)) {
+			module.low = entry->low;
+			module.high = entry->high;
+			module.bias = entry->bias;
 			entry->id = intern_in_trace(&module);
+		}
 		if (entry->id == 0)
 			note_full();
 		emit(VMT_EVENT_MODULE_LOAD, entry);

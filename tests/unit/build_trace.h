@@ -154,8 +154,9 @@ build_trace_stack(struct build_trace *build, const uint64_t *frames, uint32_t co
 	return vmt_stack_table_intern(&table, frames, count);
 }
 
+/* A module that was at [low, high) when its record was made. */
 __attribute__((unused)) static uint32_t
-build_trace_module(struct build_trace *build, const char *path)
+build_trace_module_at(struct build_trace *build, const char *path, uint64_t low, uint64_t high)
 {
 	struct vmt_head *head = build_trace_head(build);
 	struct vmt_module module = {
@@ -163,10 +164,19 @@ build_trace_module(struct build_trace *build, const char *path)
 	    .path_bytes = (uint32_t)strlen(path),
 	    .build_id = (const unsigned char *)"0123456789abcdefghij",
 	    .build_id_bytes = 20,
+	    .low = low,
+	    .high = high,
+	    .bias = low,
 	};
 
 	return vmt_module_table_intern(build->bytes + head->modules_offset, head->modules_bytes,
 				       &head->modules_used, &module);
+}
+
+__attribute__((unused)) static uint32_t
+build_trace_module(struct build_trace *build, const char *path)
+{
+	return build_trace_module_at(build, path, 0, 0);
 }
 
 /* The chunk appended last, to be spoilt by a test; build_trace_seal makes its checksum right. */

@@ -53,6 +53,8 @@ test_interns_by_path_and_build_id(void **state)
 	assert_memory_equal(module.path, "/lib/a.so", 9);
 	assert_int_equal(module.build_id_bytes, 16);
 	assert_memory_equal(module.build_id, "0123456789abcdeX", 16);
+	assert_true(vmt_module_table_get(region, used, VMT_MODULE_FIRST_ID, &module));
+	assert_int_equal(vmt_module_table_next(VMT_MODULE_FIRST_ID, &module), b);
 }
 
 static void

@@ -370,6 +370,36 @@ blind_spots_are_told(void **state)
 	build_trace_free(build);
 }
 
+/* The events that said where modules are went first. Where two were at one place, neither is named.
+ */
+static void
+modules_are_placed_by_their_table_when_events_are_lost(void **state)
+{
+	(void)state;
+	for (uint64_t lost = 0; lost < 2; lost++) {
+		struct build_trace *build = build_trace_new(NULL);
+		uint64_t frames[] = {PROGRAM + 0x101, PROGRAM + 5 * PAGE};
+		uint32_t stack = build_trace_stack(build, frames, 2);
+		struct vmt_event event = mmap_event(5, BASE, 16, stack);
+
+		build_trace_module_at(build, "/usr/bin/victim", PROGRAM, PROGRAM + 4 * PAGE);
+		build_trace_module_at(build, "/lib/one", PROGRAM + 4 * PAGE, PROGRAM + 6 * PAGE);
+		build_trace_module_at(build, "/lib/two", PROGRAM + 5 * PAGE, PROGRAM + 7 * PAGE);
+		build_trace_module(build, "/lib/nowhere");
+		build_trace_events(build, BUILD_MAP_RING(0), &event, 1);
+		build_trace_ring(build, BUILD_MAP_RING(0))
+		    .control->overwritten[VMT_EVENT_MODULE_LOAD] = lost;
+		struct vmt_report *report = report_of(build, VMT_AT_END, 0);
+		const struct vmt_frame *frames_of = site_of(report, "mmap")->stack.frames;
+
+		assert_string_equal(frames_of[0].module ? frames_of[0].module : "",
+				    lost ? "/usr/bin/victim" : "");
+		assert_string_equal(frames_of[1].module ? frames_of[1].module : "", "");
+		vmt_report_free(report);
+		build_trace_free(build);
+	}
+}
+
 static void
 a_file_that_is_no_trace_is_an_error(void **state)
 {
@@ -453,6 +483,7 @@ main(void)
 	    cmocka_unit_test(process_line_and_cgroup),
 	    cmocka_unit_test(what_is_held_is_told_without_a_snapshot),
 	    cmocka_unit_test(blind_spots_are_told),
+	    cmocka_unit_test(modules_are_placed_by_their_table_when_events_are_lost),
 	    cmocka_unit_test(a_file_that_is_no_trace_is_an_error),
 	    cmocka_unit_test(line_keeps_every_peak_in_bounded_points),
 	    cmocka_unit_test(line_of_few_samples_is_the_samples),

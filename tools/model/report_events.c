@@ -6,6 +6,7 @@
 #include <time.h>
 
 #define GROWTH_PART 10u
+#define PLACED_MOST 16384u /* many times what the library's table has room for */
 /* Records: what it takes to hide a miss of every cache, and then another one. */
 #define EXPECT_AHEAD 20u
 #define EXPECT_SOON 8u
@@ -185,6 +186,59 @@ take_batch(struct vmt_building *building, const struct vmt_record *const *record
 	return status;
 }
 
+static bool
+has_lost_modules(const struct vmt_building *building)
+{
+	const struct vmt_trace_loss *loss = vmt_trace_loss(building->trace);
+
+	return loss->overwritten_by_kind[VMT_EVENT_MODULE_LOAD] ||
+	       loss->dropped_by_kind[VMT_EVENT_MODULE_LOAD] || loss->events_missing ||
+	       vmt_trace_head(building->trace)->notes & VMT_NOTE_BUFFERED;
+}
+
+/* Where two were at one place at different times, only events could tell which was when. */
+static int
+place_module(struct vmt_building *building, uint32_t id, const struct vmt_module *module)
+{
+	struct vmt_eras *eras = building->replay->eras;
+	uint32_t next = vmt_eras_next(eras, module->low);
+	const struct vmt_span *there = next ? vmt_eras_span(eras, next) : NULL;
+	struct vmt_event event = {.kind = VMT_EVENT_MODULE_LOAD,
+				  .time = vmt_trace_head(building->trace)->clock_start.ticks,
+				  .address = module->low,
+				  .length = module->high - module->low,
+				  .argument_a = module->bias,
+				  .argument_b = id};
+
+	if (module->low == 0 || module->high <= module->low)
+		return 0;
+	if (there && there->low < module->high) {
+		vmt_eras_unload(eras, there->low, there->module);
+		return 0;
+	}
+	return vmt_replay_apply(building->replay, &event);
+}
+
+/* The oldest events are the first to be overwritten, and those say where the program's modules
+ * are. The module table knows where each was at first; events that are left say it again. */
+static int
+place_lost_modules(struct vmt_building *building)
+{
+	uint32_t id = VMT_MODULE_FIRST_ID;
+	struct vmt_module module;
+	int status = 0;
+
+	if (!has_lost_modules(building))
+		return 0;
+	for (uint32_t i = 0; i < PLACED_MOST && !status; i++) {
+		if (!vmt_trace_module(building->trace, id, &module))
+			break;
+		status = place_module(building, id, &module);
+		id = vmt_module_table_next(id, &module);
+	}
+	return status;
+}
+
 int
 vmt_report_events_replay(struct vmt_building *building, bool wanted, const char *path,
 			 struct vmt_err *err)
@@ -198,6 +252,8 @@ vmt_report_events_replay(struct vmt_building *building, bool wanted, const char 
 	(void)vmt_trace_chunks(building->trace, &chunks);
 	choose_growth(building);
 	limit_cpu(building);
+	if (!status && place_lost_modules(building))
+		status = vmt_building_no_memory(err, path);
 	while (!status) {
 		status = vmt_merge_next_batch(merge, &records, &count, err);
 		if (status || count == 0)
