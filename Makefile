@@ -172,7 +172,7 @@ sanitized-tsan: $(tsan_tests)
 	@tests/run $^
 
 FUZZ_SECONDS ?= 30
-fuzz_targets := trace symbols gopclntab bytes
+fuzz_targets := trace symbols dwarf gopclntab bytes
 fuzz: ## libFuzzer on all that reads what others wrote, for FUZZ_SECONDS (default 30) a target
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' sanitized-fuzz

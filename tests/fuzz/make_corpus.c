@@ -4,8 +4,10 @@
  * make_corpus DIRECTORY writes a directory for each fuzzer. Traces: the sample of the unit tests
  * whole, with compressed chunks, without its end, without any chunk (what the rings and tables
  * alone lead to), with a Go runtime's counters. Tables of Go functions of each version. Small
- * programs: the C compiler's, where there is one. One text and one table for each small parser.
+ * programs, and the debug information of some: the compilers', where there are any. One text and
+ * one table for each small parser.
  */
+#include "tests/fuzz/dwarf_input.h"
 #include "tests/unit/go_table.h"
 #include "tests/unit/sample_trace.h"
 
@@ -13,6 +15,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char *root;
 
@@ -85,6 +88,78 @@ write_programs(void)
 	write_seed("symbols", "rust", "_RNvC7mycrate3foo", 17);
 }
 
+/* A section's bytes behind their length; none where the program has no such section. */
+static size_t
+take_section(const char *program, const char *section, unsigned char *input, size_t room)
+{
+	char command[1200];
+	size_t length = 0;
+	FILE *file;
+
+	snprintf(command, sizeof(command),
+		 "objcopy --dump-section %s=%s.section %s %s.copy 2>/dev/null && cat %s.section "
+		 "2>/dev/null; rm -f %s.section %s.copy",
+		 section, program, program, program, program, program, program);
+	file = popen(command, "r");
+	if (file) {
+		length = fread(input + 2, 1, room - 2 < 0xffff ? room - 2 : 0xffff, file);
+		pclose(file);
+	}
+	input[0] = (unsigned char)length;
+	input[1] = (unsigned char)(length >> 8);
+	return 2 + length;
+}
+
+/* C and C++, with inlined calls, types within namespaces, ranges apart, files of their own. */
+static void
+write_dwarf(void)
+{
+	static const char *const compilers[] = {
+	    "cc -gdwarf-5 -O1 -x c",	"cc -gdwarf-4 -O2 -x c",
+	    "c++ -gdwarf-5 -O1 -x c++", "cc -gdwarf-5 -gsplit-dwarf -O1 -x c",
+	    "clang -gdwarf-5 -O1 -x c", "cc -gdwarf-4 -O2 -ffunction-sections -x c",
+	    "c++ -gdwarf-4 -O2 -x c++",
+	};
+	static const char c_code[] =
+	    "volatile int x; struct pair { int a, b[4]; } main_state;"
+	    "static inline __attribute__((always_inline)) void in(int n) { if (n) x += n; }"
+	    "__attribute__((noinline)) int twice(int n) { in(n); in(n + x); return 2 * n; }"
+	    "__attribute__((cold)) int rare(int n) { return x / n; }"
+	    "EXTERN int _start(void) { in(7); return x > 3 ? rare(x) : twice(3); }";
+	static const char cxx_code[] =
+	    "namespace outer { namespace { struct S { template<class T> int get(T n); int v; }; }"
+	    "template<class T> int S::get(T n) { return v + (int)n; } } outer::S s;";
+	unsigned char *input = malloc(DWARF_INPUT_SECTIONS * 65540);
+
+	for (size_t i = 0; input && i < sizeof(compilers) / sizeof(*compilers); i++) {
+		bool is_cxx = strstr(compilers[i], "c++") != NULL;
+		char command[2400];
+		char program[512];
+		char name[16];
+		size_t length = 0;
+
+		snprintf(program, sizeof(program), "%s/made", root);
+		snprintf(command, sizeof(command),
+			 "echo '%s %s' | sed 's/EXTERN/%s/' | %s - -nostdlib -static -fno-pie "
+			 "-no-pie -Wl,-Ttext=0x%x -o %s 2>/dev/null",
+			 is_cxx ? cxx_code : "", c_code, is_cxx ? "extern \"C\"" : "", compilers[i],
+			 DWARF_INPUT_CODE, program);
+		if (system(command) != 0) {
+			fprintf(stderr, "make_corpus: no program by %s\n", compilers[i]);
+			continue;
+		}
+		for (size_t k = 0; k < DWARF_INPUT_SECTIONS; k++)
+			length +=
+			    take_section(program, dwarf_input_sections[k], input + length, 65540);
+		snprintf(name, sizeof(name), "program-%zu", i);
+		write_seed("dwarf", name, input, length);
+		snprintf(command, sizeof(command), "rm -f %s*", program);
+		if (system(command) != 0)
+			fprintf(stderr, "make_corpus: %s is left\n", program);
+	}
+	free(input);
+}
+
 /* The first byte chooses the parser, as in fuzz_bytes.c. */
 static void
 write_bytes(unsigned char parser, const void *bytes, size_t length)
@@ -122,7 +197,8 @@ write_small(void)
 int
 main(int argc, char **argv)
 {
-	static const char *const targets[] = {"", "trace", "gopclntab", "symbols", "bytes"};
+	static const char *const targets[] = {"",	 "trace", "gopclntab",
+					      "symbols", "dwarf", "bytes"};
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: make_corpus DIRECTORY\n");
@@ -141,6 +217,7 @@ main(int argc, char **argv)
 	write_traces();
 	write_go_tables();
 	write_programs();
+	write_dwarf();
 	write_small();
 	return 0;
 }

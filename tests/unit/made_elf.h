@@ -43,6 +43,8 @@ made_elf_section(struct made_elf *elf, const char *name)
 static inline void
 made_put(struct made_section *section, const void *bytes, size_t length)
 {
+	if (length == 0)
+		return;
 	if (section->length + length > section->room) {
 		section->room = 2 * (section->length + length);
 		section->bytes = realloc(section->bytes, section->room);
@@ -155,7 +157,8 @@ made_elf_write(struct made_elf *elf, const char *path)
 	head.e_shoff += names.length;
 	fwrite(&head, sizeof(head), 1, file);
 	for (size_t i = 0; i < elf->count; i++) {
-		fwrite(elf->sections[i].bytes, 1, elf->sections[i].length, file);
+		if (elf->sections[i].length)
+			fwrite(elf->sections[i].bytes, 1, elf->sections[i].length, file);
 		free(elf->sections[i].bytes);
 	}
 	fwrite(names.bytes, 1, names.length, file);
