@@ -96,7 +96,8 @@ build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libi
 	libunwind8
 check_packages := g++ clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk \
-	libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libfaketime fakeroot musl-tools file
+	libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libfaketime fakeroot musl-tools file \
+	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client
 
 bench_packages := heaptrack redis-server redis-tools sqlite3 jq libjemalloc2
 
