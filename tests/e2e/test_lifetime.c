@@ -127,7 +127,8 @@ test_ends_preloaded(void **state)
 	}
 }
 
-/* 200 MiB that stand for 300 ms: the peak is in the RSS line, and a snapshot was taken near it. */
+/* 200 MiB that stand for 300 ms: the peak is in the RSS line, and a snapshot was taken near it, if
+ * the budget let one: on an emulated machine one costs many times as much. */
 static void
 test_spike(void **state)
 {
@@ -142,8 +143,15 @@ test_spike(void **state)
 
 	check_report(root);
 	assert_true(peak_rss(root) >= 200 * MIB);
-	assert_true(site_sum(root, "mmap", "map_spike", "committed_bytes") >= 190 * MIB);
+	bool seen = site_sum(root, "mmap", "map_spike", "committed_bytes") >= 190 * MIB;
+	bool put_off = number(member(root, "loss"), "snapshots_skipped") > 0;
+
 	json_decref(root);
+	assert_true(seen || put_off);
+	if (!seen) {
+		print_message("skip: the snapshot of a spike was put off to stay cheap\n");
+		skip();
+	}
 }
 
 static void
