@@ -100,6 +100,7 @@ check_packages := g++ clang libclang-rt-14-dev clang-format clang-tidy cppcheck 
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client
 
 bench_packages := heaptrack redis-server redis-tools sqlite3 jq libjemalloc2
+vm_packages := qemu-system-x86 busybox-static e2fsprogs quota util-linux procps python3
 
 # Installs the packages of the list $(1) that are missing; says what to do where it can't.
 define install_missing
@@ -187,13 +188,31 @@ $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(base_objects) $(core_objects
 $(BUILD)/make_corpus: $(BUILD)/obj/tests/fuzz/make_corpus.o $(base_objects) $(core_objects)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ -lcmocka $(TOOL_LIBS)
 
-# The same programs as in `make check`, in the long form that tests/soak.h knows. Hours.
+# The same programs as in `make check`, in the long form that tests/soak.h knows. Hours. What another
+# kernel and another machine show is `make vm-check`.
 SOAK_TESTS ?= $(unit_tests) $(race_tests) $(e2e_tests)
 SOAK_FUZZ_SECONDS ?= 3600
 soak: deps ## the tests' long forms, and an hour of fuzzing
 	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
 	@VMT_SOAK=1 tests/run $(SOAK_TESTS)
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS)
+
+# Debian's kernel for the virtual machine, and the modules that tests/vm/init loads.
+vm_modules := fs/9p fs/netfs fs/fscache fs/ext4 fs/jbd2 fs/quota fs/overlayfs fs/mbcache.ko net/9p drivers/virtio \
+	drivers/block/virtio_blk.ko lib/crc16.ko crypto/crc32c_generic.ko
+$(BUILD)/vm/kernel/ready:
+	$(call install_missing,$(vm_packages))
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cd $(@D) && apt-get download -qq $$(apt-cache depends linux-image-amd64 | sed -n 's/ *Depends: //p') && \
+	  for package in *.deb; do dpkg-deb --fsys-tarfile $$package; done | tar -x --wildcards './boot/vmlinuz-*' \
+	  './lib/modules/*/modules.*' $(patsubst %,'./lib/modules/*/kernel/%',$(vm_modules)) && rm -- *.deb
+	@busybox depmod -b $(@D) $$(ls $(@D)/lib/modules)
+	@touch $@
+
+vm-check: deps $(BUILD)/vm/kernel/ready ## what this machine's kernel can't show, in a virtual one with Debian's
+	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
+	@tests/vm/run $(BUILD) tests/vm/inside $(BUILD)
+	@tests/vm/run -c 1 -k 'nosmp clocksource=acpi_pm transparent_hugepage=never' $(BUILD) tests/vm/inside $(BUILD) odd
 
 bench: deps build ## what vmtrace costs, as ratios in one interleaved run
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk bench
@@ -226,5 +245,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build musl deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak bench bench-workloads man install clean help
+.PHONY: build musl deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
 .SECONDARY:
