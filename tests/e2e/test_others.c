@@ -179,6 +179,35 @@ test_sanitizers(void **state)
 	}
 }
 
+/* Releases that went past us are told from events that were lost. */
+static void
+check_unseen(const char *script)
+{
+	const char *trace = strdup(scratch_file("unseen.vmt"));
+	char output[4096];
+	struct run run;
+	bool said = false;
+	json_t *spot;
+	size_t i;
+
+	snprintf(output, sizeof(output), "VMTRACE_OUTPUT=%s", trace);
+	setenv("OURS", built("libvmtrace.so"), 1);
+	twice_run(&run, script, (const char *const[]){output, "VMTRACE_MALLOC=all", NULL});
+	run_free(&run);
+	json_t *root = report(trace, NULL);
+
+	check_report(root);
+	assert_true(number(member(root, "totals"), "double_acquisitions") > 0);
+	json_array_foreach(member(member(root, "coverage"), "blind_spots"), i, spot)
+	{
+		said |= strstr(json_string_value(spot), "releases and") != NULL &&
+			strstr(json_string_value(spot), "RTLD_DEEPBIND") != NULL;
+	}
+	assert_true(said);
+	json_decref(root);
+	unlink(trace);
+}
+
 /* A namespace of its own has a C library of its own, and RTLD_DEEPBIND finds the C library before
  * us: what is freed there is not seen, and the report counts its addresses as acquired twice. */
 static void
@@ -192,6 +221,7 @@ test_namespaces(void **state)
 		skip();
 	}
 	assert_int_equal(twice_compare("exec \"$D/loads\" \"$D/plugin.so\""), 2);
+	check_unseen("LD_PRELOAD=$OURS exec \"$D/loads\" \"$D/plugin.so\"");
 }
 
 /* Only the program itself: the shell is glibc's. */

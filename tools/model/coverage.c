@@ -127,19 +127,48 @@ add_malloc(struct vmt_building *building, const struct vmt_head *head)
 	return 0;
 }
 
+/* Whether calls that were recorded may be missing in the trace, counted or not. */
+static bool
+has_losses(const struct vmt_building *building)
+{
+	const struct vmt_trace_loss *loss = vmt_trace_loss(building->trace);
+	bool buffered = vmt_trace_head(building->trace)->notes & VMT_NOTE_BUFFERED;
+
+	return loss->events_dropped || loss->events_overwritten || loss->events_missing ||
+	       loss->slots_abandoned || loss->samples_dropped ||
+	       (buffered && !vmt_trace_end_chunk(building->trace));
+}
+
+/* Memory that is handed out again has been released: where no event was lost, past us. */
+static int
+add_unseen(struct vmt_building *building)
+{
+	const struct vmt_replay *replay = building->replay;
+
+	if (!replay->double_acquisitions && !replay->unknown_releases)
+		return 0;
+	if (has_losses(building))
+		return vmt_coverage_add(building,
+					"%" PRIu64 " acquisitions of memory that had not been "
+					"released and %" PRIu64 " releases of memory that was "
+					"not known: events were lost",
+					replay->double_acquisitions, replay->unknown_releases);
+	return vmt_coverage_add(
+	    building,
+	    "%" PRIu64 " releases and %" PRIu64
+	    " acquisitions were made past vmtrace, as code does "
+	    "that was loaded with RTLD_DEEPBIND (extensions of PHP) or dlmopen, or that brings an "
+	    "allocator: memory released so counts as live until it is handed out again",
+	    replay->double_acquisitions, replay->unknown_releases);
+}
+
 /* What the replay met. */
 static int
 add_replay(struct vmt_building *building)
 {
 	const struct vmt_replay *replay = building->replay;
-	int status = 0;
+	int status = add_unseen(building);
 
-	if (replay->double_acquisitions || replay->unknown_releases)
-		status = vmt_coverage_add(building,
-					  "%" PRIu64 " acquisitions of memory that had not been "
-					  "released and %" PRIu64 " releases of memory that was "
-					  "not known: calls were lost or not seen",
-					  replay->double_acquisitions, replay->unknown_releases);
 	if (!status && replay->early_releases)
 		status = vmt_coverage_add(building,
 					  "%" PRIu64 " releases were of memory from before the "
