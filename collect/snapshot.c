@@ -24,6 +24,9 @@
  * lies in between: a call costs as much as some hundred pages. */
 #define GROUP_MAPPINGS 64u
 #define GROUP_BYTES (UINT64_C(1) << 30)
+/* Of private anonymous mappings beside those of files: the question whether a page is a file's is
+ * in vain for them, and makes it four times as dear. */
+#define GROUP_ASKED_BYTES (UINT64_C(512) << 10)
 
 struct take {
 	const struct vmt_snapshot_job *job;
@@ -38,6 +41,7 @@ struct take {
 	uint32_t group_count;
 	bool group_scanned; /* false: they have no pages that count */
 	enum vmt_residency_files group_files;
+	uint64_t group_plain_bytes; /* of its private anonymous mappings */
 	/* Of the one whose runs are coming in: */
 	uint32_t at; /* in group */
 	struct vmt_run *runs;
@@ -234,6 +238,25 @@ end_group(struct take *take)
 	while (take->at < take->group_count && !take->error)
 		end_mapping(take);
 	take->group_count = take->at = take->run_count = 0;
+	take->group_plain_bytes = 0;
+}
+
+static uint64_t
+plain_bytes(const struct vmt_mapping *mapping)
+{
+	return files_of(mapping) == VMT_RESIDENCY_FILES_NONE ? mapping->end - mapping->start : 0;
+}
+
+/* Whether one question suits both. */
+static bool
+asks_alike(const struct take *take, const struct vmt_mapping *mapping)
+{
+	enum vmt_residency_files files = files_of(mapping);
+
+	if (files == take->group_files)
+		return true;
+	return files != VMT_RESIDENCY_FILES_ALL && take->group_files != VMT_RESIDENCY_FILES_ALL &&
+	       take->group_plain_bytes + plain_bytes(mapping) <= GROUP_ASKED_BYTES;
 }
 
 /* Only where a hole costs nothing. */
@@ -243,7 +266,7 @@ joins_group(const struct take *take, const struct vmt_mapping *mapping, bool sca
 	if (take->group_count == 0)
 		return true;
 	return take->group_count < GROUP_MAPPINGS && scanned == take->group_scanned &&
-	       take->group_files == files_of(mapping) &&
+	       asks_alike(take, mapping) &&
 	       take->job->residency.source == VMT_RESIDENCY_PAGEMAP_SCAN &&
 	       mapping->end - take->group[0].start <= GROUP_BYTES;
 }
@@ -282,7 +305,9 @@ take_mapping(void *context, const struct vmt_mapping *whole)
 		end_group(take);
 	take->head->virtual_bytes += mapping.end - mapping.start;
 	take->group_scanned = scanned;
-	take->group_files = files_of(&mapping);
+	if (take->group_count == 0 || files_of(&mapping) != VMT_RESIDENCY_FILES_NONE)
+		take->group_files = files_of(&mapping);
+	take->group_plain_bytes += plain_bytes(&mapping);
 	take->group[take->group_count++] = mapping;
 	return take->error == 0;
 }
