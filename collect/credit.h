@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 #define VMT_CREDIT_PART 100u
-#define VMT_CREDIT_FIRST_NS INT64_C(20000000) /* before any has been earned */
-#define VMT_CREDIT_MAX_NS INT64_C(100000000)  /* what may be saved up */
+#define VMT_CREDIT_FIRST_NS INT64_C(5000000)   /* before any has been earned */
+#define VMT_CREDIT_MAX_NS INT64_C(100000000)   /* what may be saved up */
+#define VMT_CREDIT_SCARCE_NS INT64_C(10000000) /* below: not for what is soon superseded */
 
 struct vmt_credit {
 	int64_t left_ns; /* below 0 = overdrawn */

@@ -18,9 +18,11 @@
 #define CGROUP_NS SECOND
 #define PERIOD_NS (10 * SECOND)
 
-/* RSS must have moved by a twentieth and by this much. */
+/* RSS must have moved by a twentieth and by this much: twice that where credit is scarce while it
+ * moves fast, as such a snapshot is soon superseded. */
 #define MOVED_PART 20u
 #define MOVED_MIN_BYTES (UINT64_C(1) << 20)
+#define MOVES_FAST_PART 100u /* from one reading to the next */
 
 /* What reading smaps_rollup costs, and stalls the target's own mapping calls for. */
 #define ROLLUP_NS_PER_MIB (12 * MILLISECOND / 1024)
@@ -106,6 +108,12 @@ vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns)
 	return result;
 }
 
+static uint64_t
+distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
 void
 vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
@@ -129,6 +137,8 @@ vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 	usage->rss_bytes = rss_bytes;
 	usage->virtual_bytes = statm.virtual_pages * process->layout.page_bytes;
 	pace(sampling, shared, rss_bytes != sampling->rss_bytes);
+	sampling->moves_fast =
+	    distance(rss_bytes, sampling->rss_bytes) > rss_bytes / MOVES_FAST_PART;
 	sampling->rss_bytes = rss_bytes;
 }
 
@@ -155,22 +165,23 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 }
 
 static bool
-has_moved(const struct vmt_sampling *sampling)
+has_moved(const struct vmt_sampling *sampling, bool scarce)
 {
 	uint64_t last = sampling->snapshot_rss_bytes;
-	uint64_t distance =
-	    sampling->rss_bytes > last ? sampling->rss_bytes - last : last - sampling->rss_bytes;
+	uint64_t moved = distance(sampling->rss_bytes, last);
 
-	return distance >= MOVED_MIN_BYTES && distance >= last / MOVED_PART;
+	if (scarce && sampling->moves_fast)
+		moved /= 2;
+	return moved >= MOVED_MIN_BYTES && moved >= last / MOVED_PART;
 }
 
 /* Why a snapshot is wanted by our own rules; 0 = it is not. */
 static uint32_t
-own_reason(const struct vmt_sampling *sampling, uint64_t now_ns)
+own_reason(const struct vmt_sampling *sampling, uint64_t now_ns, bool scarce)
 {
 	if (sampling->snapshot_ns == 0)
 		return VMT_SNAPSHOT_FIRST;
-	if (has_moved(sampling))
+	if (has_moved(sampling, scarce))
 		return VMT_SNAPSHOT_GROWTH;
 	/* A snapshot that was asked for in this round is younger than the round. */
 	if (now_ns >= sampling->snapshot_ns + PERIOD_NS)
@@ -257,13 +268,15 @@ static void
 consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_sampling *sampling = &process->sampling;
-	uint32_t reason = own_reason(sampling, now_ns);
+	bool has_credit = vmt_credit_is_there(&shared->credit, now_ns);
+	bool scarce = shared->credit.left_ns < VMT_CREDIT_SCARCE_NS;
+	uint32_t reason = own_reason(sampling, now_ns, scarce);
 
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */
 	if (!reason || vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING)
 		return;
-	if (vmt_credit_is_there(&shared->credit, now_ns)) {
+	if (has_credit) {
 		snapshot(process, shared, reason, false);
 	} else if (!sampling->skip_counted) {
 		sampling->snapshots_skipped++;

@@ -117,6 +117,32 @@ looks_first_then_when_rss_has_moved(void **state)
 	assert_reasons(place, "122");
 }
 
+/* A step of 8 % in one reading: with credit to spare it is looked at at once, else when it is over.
+ */
+static void
+with_little_credit_waits_while_rss_moves_fast(void **state)
+{
+	static const size_t step = GROWN_BYTES / 12;
+	struct place *place = *state;
+	unsigned char *more[2];
+
+	change_rss(true);
+	advance(place, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		place->shared.credit.left_ns = (int64_t)((i == 0 ? 50 : 2) * MILLISECOND);
+		more[i] = mmap(NULL, step, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		assert_true(more[i] != MAP_FAILED);
+		advance(place, 20 * MILLISECOND);
+		assert_reasons(place, "12");
+	}
+	advance(place, 20 * MILLISECOND);
+	assert_reasons(place, "122");
+	munmap(more[0], step);
+	munmap(more[1], step);
+	change_rss(false);
+}
+
 static void
 looks_every_ten_seconds_at_least(void **state)
 {
@@ -240,6 +266,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(looks_first_then_when_rss_has_moved),
 	    TEST(looks_every_ten_seconds_at_least),
+	    TEST(with_little_credit_waits_while_rss_moves_fast),
 	    TEST(without_credit_counts_what_it_leaves_out),
 	    TEST(answers_requests_at_once_and_beyond_credit),
 	    TEST(asks_for_lazyfree_where_there_can_be_any),
