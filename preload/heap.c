@@ -35,6 +35,7 @@ vmt_heap_open_gate(void)
 
 	gate->malloc = real->malloc;
 	gate->calloc = real->calloc;
+	gate->realloc = real->realloc;
 	gate->free = real->free;
 	if (mode == VMT_MALLOC_OFF) {
 		gate->cells = &clear;

@@ -32,7 +32,7 @@
  *
  * A malloc of a size below `quick_below` that leaves the thread's distance to the next sample above
  * 0 is forwarded and that is all: only where the next allocator never calls the family by itself,
- * for heap_depth is not set. A free of a block whose cell is 0 was not recorded.
+ * for heap_depth is not set. A free of a block whose cell is 0 was not recorded. A realloc is both.
  */
 struct vmt_heap_gate {
 	uint64_t quick_below;
@@ -41,6 +41,7 @@ struct vmt_heap_gate {
 	uint64_t granule_bits;
 	void *(*malloc)(size_t size);
 	void *(*calloc)(size_t count, size_t size);
+	void *(*realloc)(void *block, size_t size);
 	void (*free)(void *block);
 } __attribute__((aligned(64)));
 

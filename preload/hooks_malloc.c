@@ -125,7 +125,7 @@ change_own(void *block, size_t size, uint8_t kind, const void *frame)
 	return vmt_heap_acquired(thread, kind, fresh, size, frame);
 }
 
-static void *
+static inline void *
 change(void *block, size_t size, uint8_t kind, const void *frame)
 {
 	void *fresh;
@@ -136,10 +136,18 @@ change(void *block, size_t size, uint8_t kind, const void *frame)
 	return fresh ? leave_arena(fresh, block, size) : NULL;
 }
 
+static void *__attribute__((noinline)) realloc_slow(void *block, size_t size)
+{
+	return change(block, size, VMT_EVENT_REALLOC, __builtin_frame_address(0));
+}
+
 VMT_EXPORT void *
 realloc(void *block, size_t size)
 {
-	return change(block, size, VMT_EVENT_REALLOC, __builtin_frame_address(0));
+	if (vmt_heap_is_quick_free(block) && !vmt_real_arena_owns(block) &&
+	    vmt_heap_is_quick_malloc(&vmt_state_thread, size))
+		return vmt_heap_gate.realloc(block, size);
+	return realloc_slow(block, size);
 }
 
 /* Few allocators have this function. Where one that has not stands before us, the block is its own
