@@ -348,7 +348,7 @@ measure_victim(const char *name, unsigned parts)
 	end_child(&child);
 }
 
-/* Memory of one shape, and 64 MiB that come and go beside it: whoever records this program wants a
+/* Memory of one shape, and 96 MiB that come and go beside it: whoever records this program wants a
  * snapshot every 20 ms. */
 static int
 live(const char *shape, int seconds)
@@ -364,11 +364,11 @@ live(const char *shape, int seconds)
 	else
 		return 2;
 	while (vmt_ticks_monotonic_ns() < end_ns) {
-		char *memory = map(64 * MIB, PROT_READ | PROT_WRITE);
+		char *memory = map(96 * MIB, PROT_READ | PROT_WRITE);
 
-		touch(memory, 64 * MIB, PAGE_BYTES);
+		touch(memory, 96 * MIB, PAGE_BYTES);
 		usleep(20000);
-		munmap(memory, 64 * MIB);
+		munmap(memory, 96 * MIB);
 		usleep(20000);
 	}
 	return 0;
