@@ -11,6 +11,9 @@
  * stands before the program itself: heaptrack follows neither env nor a shell. What a workload
  * needs and is not there is said and left out. A configuration that left no trace is an error, not
  * a fast one.
+ *
+ * In the environment: SCALE=N makes the work N times as long (1; that of gcc, redis, python, jq and
+ * Go), RECORDERS="sampled all" runs those configurations alone whose names hold one of the words.
  */
 #include <fcntl.h>
 #include <stddef.h>
@@ -65,7 +68,7 @@ static const struct workload workloads[] = {
     {"redis", "command -v redis-server && command -v redis-benchmark", NULL,
      "$T $(command -v redis-server) --port 0 --unixsocket %D/socket --save '' & "
      "until redis-cli -s %D/socket ping; do sleep .02; done; "
-     "redis-benchmark -s %D/socket -t set,get,lpush,lpop -n 40000 -r 20000 -d 100 -q; "
+     "redis-benchmark -s %D/socket -t set,get,lpush,lpop -n $((40000 * %S)) -r 20000 -d 100 -q; "
      "redis-cli -s %D/socket shutdown nosave; wait"},
     {"sqlite", "command -v sqlite3", NULL,
      "$T $(command -v sqlite3) :memory: 'create table t(a integer primary key, b text, c real);"
@@ -75,18 +78,19 @@ static const struct workload workloads[] = {
      "export PYTHONMALLOC=malloc; "
      "$T $(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))') -c '\n"
      "d = {}\n"
-     "for r in range(3):\n"
+     "for r in range(3 * %S):\n"
      "  for i in range(120000): d[i] = [i, str(i), (i, r)]\n"
      "print(len(sorted(d.values(), key=lambda v: v[1])))'"},
     {"jq", "command -v jq && command -v python3",
      "python3 -c 'import json; print(json.dumps([{\"id\": i, \"name\": \"n%d\" % i, \"tags\": "
-     "[i % 7, str(i)]} for i in range(120000)]))' >%D/large.json",
+     "[i % 7, str(i)]} for i in range(120000 * %S)]))' >%D/large.json",
      "$T $(command -v jq) '[.[] | select(.id % 3 == 0) | .tags[1] | length] | add' %D/large.json"},
-    {"go, cgo malloc", "test -x %B/bench/cgo", NULL, "$T %B/bench/cgo 1000000"},
+    {"go, cgo malloc", "test -x %B/bench/cgo", NULL, "$T %B/bench/cgo $((1000000 * %S))"},
     {"two threads", NULL, NULL, "$T %B/bench/pair malloc 10 2 2000000"},
     {"factor", NULL, NULL, "$T ${CFRAC:-%B/bench/factor} ${CFRAC_NUMBER:-18446743979220271189}"},
     {"gcc -O2", "command -v gcc",
-     "awk 'BEGIN { for (i = 0; i < 500; i++) printf \"int f%d(int *a, int n) { int s = %d; for "
+     "awk 'BEGIN { for (i = 0; i < 500 * %S; i++) printf \"int f%d(int *a, int n) { int s = %d; "
+     "for "
      "(int "
      "i = 0; i < n; i++) { s += a[i] * %d; if (s & 8) s ^= a[i / 2]; switch (s %% 7) { case 1: s "
      "+= "
@@ -104,17 +108,40 @@ struct cost {
 
 static const char *build;
 
-/* The pattern with %B and %D filled in. */
+static const char *
+scale(void)
+{
+	const char *asked = getenv("SCALE");
+
+	return asked ? asked : "1";
+}
+
+static const char *
+value_of(char letter)
+{
+	switch (letter) {
+	case 'B':
+		return build;
+	case 'D':
+		return directory;
+	case 'S':
+		return scale();
+	default:
+		return NULL;
+	}
+}
+
+/* The pattern with %B, %D and %S filled in. */
 static void
 fill_in(const char *pattern, char *text)
 {
 	size_t used = 0;
 
 	for (; *pattern && used + 1 < TEXT_BYTES; pattern++) {
-		const char *word = NULL;
+		const char *word = *pattern == '%' ? value_of(pattern[1]) : NULL;
 
-		if (*pattern == '%' && (pattern[1] == 'B' || pattern[1] == 'D'))
-			word = *++pattern == 'B' ? build : directory;
+		if (word)
+			pattern++;
 		if (word)
 			used += (size_t)snprintf(text + used, TEXT_BYTES - used, "%s", word);
 		else
@@ -345,6 +372,23 @@ is_wanted(const char *name, char **names)
 	return 0;
 }
 
+/* The bare program always. */
+static int
+is_asked(const char *name)
+{
+	char words[TEXT_BYTES];
+	char *rest = words;
+	char *word;
+
+	if (!getenv("RECORDERS") || strcmp(name, "none") == 0)
+		return 1;
+	snprintf(words, sizeof(words), "%s", getenv("RECORDERS"));
+	while ((word = strsep(&rest, " ")) != NULL)
+		if (*word && strstr(name, word))
+			return 1;
+	return 0;
+}
+
 static int
 run_workload(const struct workload *workload, const int *usable, int rounds)
 {
@@ -372,8 +416,8 @@ main(int argc, char **argv)
 	build = argv[1];
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (size_t i = 0; i < CONFIGURATIONS; i++) {
-		usable[i] = succeeds(configurations[i].needs);
-		if (!usable[i])
+		usable[i] = is_asked(configurations[i].name) && succeeds(configurations[i].needs);
+		if (!usable[i] && is_asked(configurations[i].name))
 			fprintf(stderr, "workloads: %s left out: not here\n",
 				configurations[i].name);
 	}
