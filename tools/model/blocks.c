@@ -296,6 +296,12 @@ vmt_blocks_count(const struct vmt_blocks *blocks)
 	return blocks->count;
 }
 
+size_t
+vmt_blocks_table_bytes(const struct vmt_blocks *blocks)
+{
+	return table_bytes(blocks->capacity);
+}
+
 uint64_t
 vmt_blocks_bytes(const struct vmt_blocks *blocks)
 {

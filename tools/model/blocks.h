@@ -44,7 +44,8 @@ uint32_t vmt_blocks_guess_site(const struct vmt_blocks *blocks, uint64_t address
 			       uint32_t otherwise);
 
 size_t vmt_blocks_count(const struct vmt_blocks *blocks);
-uint64_t vmt_blocks_bytes(const struct vmt_blocks *blocks); /* sum of their sizes */
+size_t vmt_blocks_table_bytes(const struct vmt_blocks *blocks); /* what may be looked at */
+uint64_t vmt_blocks_bytes(const struct vmt_blocks *blocks);	/* sum of their sizes */
 
 /* Walks all blocks, in no order: start with *cursor = 0; false after the last. No change between.
  */

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 #define THREAD_TOKENS 65536u
-#define DESCRIPTOR_BYTES 2304u /* of glibc on x86_64, where the event does not say */
+#define DESCRIPTOR_BYTES 2304u		  /* of glibc on x86_64, where the event does not say */
+#define SMALL_BYTES (UINT64_C(256) << 10) /* half of the second cache of a common CPU */
 
 struct vmt_replay *
 vmt_replay_new(const struct vmt_replay_options *options)
@@ -217,6 +218,15 @@ is_release(const struct vmt_event *event)
 {
 	return event->kind == VMT_EVENT_FREE || event->kind == VMT_EVENT_DELETE ||
 	       event->kind == VMT_EVENT_REALLOC_BEGIN;
+}
+
+bool
+vmt_replay_is_small(const struct vmt_replay *replay)
+{
+	size_t bytes = vmt_blocks_table_bytes(replay->blocks) +
+		       vmt_sites_count(replay->sites) * sizeof(struct vmt_site_entry);
+
+	return bytes <= SMALL_BYTES;
 }
 
 void

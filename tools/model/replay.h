@@ -75,6 +75,9 @@ int vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event);
 /* Frees what is known of live blocks, once nobody will ask and no event will come. */
 void vmt_replay_drop_blocks(struct vmt_replay *replay);
 
+/* Whether what events need is so little that it stays in a CPU's caches by itself. */
+bool vmt_replay_is_small(const struct vmt_replay *replay);
+
 /* Say that this event will come, and then that it will come soon: what it needs is in the caches by
  * then. */
 void vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event);

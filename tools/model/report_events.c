@@ -167,20 +167,29 @@ check_cpu(const struct vmt_building *building, const char *path, struct vmt_err 
 }
 
 /* What a record will need comes from memory while those before it are replayed. */
+static void
+expect(const struct vmt_building *building, const struct vmt_record *const *records, size_t count,
+       size_t at)
+{
+	size_t ahead = at + EXPECT_AHEAD;
+	size_t soon = at + EXPECT_SOON;
+
+	if (ahead < count && records[ahead]->kind == VMT_RECORD_EVENT)
+		vmt_replay_expect(building->replay, &records[ahead]->event);
+	if (soon < count && records[soon]->kind == VMT_RECORD_EVENT)
+		vmt_replay_expect_soon(building->replay, &records[soon]->event);
+}
+
 static int
 take_batch(struct vmt_building *building, const struct vmt_record *const *records, size_t count,
 	   bool wanted, const char *path)
 {
+	bool expects = !vmt_replay_is_small(building->replay);
 	int status = 0;
 
 	for (size_t i = 0; i < count && !status; i++) {
-		size_t ahead = i + EXPECT_AHEAD;
-		size_t soon = i + EXPECT_SOON;
-
-		if (ahead < count && records[ahead]->kind == VMT_RECORD_EVENT)
-			vmt_replay_expect(building->replay, &records[ahead]->event);
-		if (soon < count && records[soon]->kind == VMT_RECORD_EVENT)
-			vmt_replay_expect_soon(building->replay, &records[soon]->event);
+		if (expects)
+			expect(building, records, count, i);
 		status = take_record(building, records[i], wanted, path);
 	}
 	return status;
