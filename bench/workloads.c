@@ -2,10 +2,11 @@
  * workloads.c: what does recording cost real programs, beside what else one could use?
  *
  * Runs every configuration of every workload in turn, ROUNDS times (A B C A B C ...), so that the
- * machine's drift hits all alike, and prints medians as ratios to the bare program of the same run.
- * CPU is user and system time of all processes, collectors and helpers included: whatever a
- * configuration leaves behind is waited for. Memory is the largest sum of resident bytes of all
- * processes that was seen, not ru_maxrss, which a child inherits from whoever forks it.
+ * machine's drift hits all alike, and prints medians as ratios to the bare program of the same run,
+ * and the ratio of the lowest CPU times, which a noisy host disturbs least. CPU is user and system
+ * time of all processes, collectors and helpers included: whatever a configuration leaves behind is
+ * waited for. Memory is the largest sum of resident bytes of all processes that was seen, not
+ * ru_maxrss, which a child inherits from whoever forks it.
  *
  * Usage: workloads BUILD-DIRECTORY [ROUNDS [NAME...]]. A workload is a shell command in which $T
  * stands before the program itself: heaptrack follows neither env nor a shell. What a workload
@@ -298,6 +299,17 @@ median(const struct cost *costs, int rounds, size_t field)
 	return values[rounds / 2];
 }
 
+static double
+lowest_cpu(const struct cost *costs, int rounds)
+{
+	double lowest = costs[0].cpu_s;
+
+	for (int i = 1; i < rounds; i++)
+		if (costs[i].cpu_s < lowest)
+			lowest = costs[i].cpu_s;
+	return lowest;
+}
+
 static struct cost
 medians(const struct cost *costs, int rounds)
 {
@@ -313,6 +325,7 @@ print_rows(const struct workload *workload, const int *ran, struct cost costs[][
 	   int rounds)
 {
 	struct cost bare = medians(costs[0], rounds);
+	double lowest = lowest_cpu(costs[0], rounds);
 	struct cost heaptrack = ran[HEAPTRACK] ? medians(costs[HEAPTRACK], rounds) : bare;
 
 	for (size_t i = 0; i < CONFIGURATIONS; i++) {
@@ -320,8 +333,9 @@ print_rows(const struct workload *workload, const int *ran, struct cost costs[][
 
 		if (!ran[i])
 			continue;
-		printf("| %s | %s | %.2f | %.2f | %+.1f |", workload->name, configurations[i].name,
-		       cost.cpu_s / bare.cpu_s, cost.wall_s / bare.wall_s,
+		printf("| %s | %s | %.2f | %.2f | %.2f | %+.1f |", workload->name,
+		       configurations[i].name, cost.cpu_s / bare.cpu_s,
+		       lowest_cpu(costs[i], rounds) / lowest, cost.wall_s / bare.wall_s,
 		       cost.resident_mib - bare.resident_mib);
 		if (i > 0 && heaptrack.cpu_s > bare.cpu_s)
 			printf(" %.2f |\n",
@@ -421,8 +435,8 @@ main(int argc, char **argv)
 			fprintf(stderr, "workloads: %s left out: not here\n",
 				configurations[i].name);
 	}
-	printf("| workload | recorder | CPU | wall | RSS added, MiB | CPU added, of heaptrack's |\n"
-	       "| --- | --- | --- | --- | --- | --- |\n");
+	printf("| workload | recorder | CPU | lowest CPU | wall | RSS added, MiB | CPU added, of "
+	       "heaptrack's |\n| --- | --- | --- | --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < WORKLOADS; i++)
 		if (is_wanted(workloads[i].name, argv + (argc > 3 ? 3 : argc)))
 			failed |= run_workload(&workloads[i], usable, rounds);
