@@ -88,6 +88,7 @@ __asm__(".text\n"
 	"1:	movq vmt_go_patch_bypasses@GOTPCREL(%rip), %r11\n"
 	"	jmpq *(%r11,%rcx,8)\n");
 
+#define ROOM_BYTES ((size_t)1 << 30)
 #define MAPPING_BYTES ((size_t)3 * 4096)
 
 struct world {
@@ -141,6 +142,18 @@ call_syscall(const unsigned char *function, uint64_t number, const uint64_t argu
 	return result;
 }
 
+/* As a program's text: nothing is mapped in the room below it. */
+static unsigned char *
+map_above_room(void)
+{
+	unsigned char *room = mmap(NULL, ROOM_BYTES + MAPPING_BYTES, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_ptr_not_equal(room, MAP_FAILED);
+	munmap(room, ROOM_BYTES);
+	return room + ROOM_BYTES;
+}
+
 static int
 begin(void **state)
 {
@@ -148,9 +161,7 @@ begin(void **state)
 
 	memset(&world, 0, sizeof(world));
 	entered = bypasses = answer = 0;
-	world.mapping =
-	    mmap(NULL, MAPPING_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(world.mapping, MAP_FAILED);
+	world.mapping = map_above_room();
 	world.text = world.mapping + 4096;
 	world.image.text_low = (uint64_t)world.text;
 	world.image.text_high = world.image.text_low + 4096;
