@@ -64,6 +64,8 @@ test_signals(void **state)
 		assert_int_equal(number(figures, "repaired"), 300);
 		assert_int_equal(number(figures, "trapped"), 100);
 		assert_int_equal(number(figures, "waited"), 100);
+		figures = watch("signal_users", "filter", NULL);
+		assert_int_equal(number(figures, "emulated"), 100);
 	}
 }
 
