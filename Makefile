@@ -175,7 +175,7 @@ sanitized-tsan: $(tsan_tests)
 
 FUZZ_SECONDS ?= 30
 fuzz_targets := trace symbols dwarf gopclntab bytes
-fuzz: ## libFuzzer on all that reads what others wrote, for FUZZ_SECONDS (default 30) a target
+fuzz: ## libFuzzer on all that reads what others wrote, side by side for FUZZ_SECONDS (default 30)
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' sanitized-fuzz
 sanitized-fuzz: $(addprefix $(BUILD)/fuzz_,$(fuzz_targets)) $(BUILD)/make_corpus
