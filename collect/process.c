@@ -169,9 +169,13 @@ static void
 note_clock(struct vmt_traced *process)
 {
 	struct vmt_head *head = vmt_process_head(process);
+	struct vmt_clock_pair pair;
+	bool at_once = vmt_ticks_pair(process->layout.clock, &pair);
 
-	vmt_atomic_store_relaxed(&head->clock_last.ticks, vmt_ticks_now(process->layout.clock));
-	vmt_atomic_store_relaxed(&head->clock_last.monotonic_ns, vmt_ticks_monotonic_ns());
+	vmt_atomic_store_relaxed(&head->clock_last.ticks, pair.ticks);
+	vmt_atomic_store_relaxed(&head->clock_last.monotonic_ns, pair.monotonic_ns);
+	if (at_once && !vmt_step_keeps(&process->step, &pair))
+		vmt_atomic_or_relaxed(&head->notes, VMT_NOTE_OUT_OF_STEP);
 }
 
 void

@@ -16,6 +16,7 @@
 #include "collect/departure.h"
 #include "collect/drain.h"
 #include "collect/snapshot.h"
+#include "collect/step.h"
 #include "collect/writer.h"
 #include "format/head.h"
 
@@ -94,8 +95,9 @@ struct vmt_traced {
 	uint64_t pace_ns;  /* between visits, at present */
 	uint64_t retry_ns; /* after a failed write: not before this */
 	uint64_t retry_pace_ns;
-	uint64_t cpu_ns;   /* spent on it */
-	uint32_t end_seen; /* head.end when last looked at */
+	uint64_t cpu_ns;      /* spent on it */
+	uint32_t end_seen;    /* head.end when last looked at */
+	struct vmt_step step; /* of the two clocks */
 };
 
 static inline struct vmt_head *

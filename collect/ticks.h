@@ -10,6 +10,10 @@
 #include "collect/sys.h"
 #include "format/head.h"
 
+#include <stdbool.h>
+
+#define VMT_TICKS_AT_ONCE_NS UINT64_C(1000000)
+
 static inline uint64_t
 vmt_ticks_monotonic_ns(void)
 {
@@ -35,6 +39,18 @@ static inline uint64_t
 vmt_ticks_now(uint32_t clock)
 {
 	return clock == VMT_CLOCK_TSC ? vmt_ticks_counter() : vmt_ticks_monotonic_ns();
+}
+
+/* Both clocks. False: it took so long between the readings that they may lie apart. */
+static inline bool
+vmt_ticks_pair(uint32_t clock, struct vmt_clock_pair *pair)
+{
+	uint64_t after_ns;
+
+	pair->monotonic_ns = vmt_ticks_monotonic_ns();
+	pair->ticks = vmt_ticks_now(clock);
+	after_ns = vmt_ticks_monotonic_ns();
+	return after_ns - pair->monotonic_ns <= VMT_TICKS_AT_ONCE_NS;
 }
 
 #endif

@@ -23,6 +23,8 @@
 #define vmt_atomic_add_relaxed(pointer, value)                                                     \
 	__atomic_fetch_add((pointer), (value), __ATOMIC_RELAXED)
 
+#define vmt_atomic_or_relaxed(pointer, bits) __atomic_fetch_or((pointer), (bits), __ATOMIC_RELAXED)
+
 /* Compare and swap, strong: *expected receives the value found. Success orders as acquire and
  * release, failure as acquire. */
 #define vmt_atomic_cas(pointer, expected, desired)                                                 \

@@ -45,8 +45,9 @@ enum vmt_end {
 #define VMT_NOTE_RAW_SYSCALLS (1u << 3) /* memory calls seen through syscall() */
 #define VMT_NOTE_NO_COLLECTOR (1u << 4) /* no collector could be made */
 #define VMT_NOTE_MODULES_FULL (1u << 5)
-#define VMT_NOTE_NESTED (1u << 6)   /* calls made inside hooks passed through unrecorded */
-#define VMT_NOTE_BUFFERED (1u << 7) /* the head lay aside: the file has what was drained */
+#define VMT_NOTE_NESTED (1u << 6)      /* calls made inside hooks passed through unrecorded */
+#define VMT_NOTE_BUFFERED (1u << 7)    /* the head lay aside: the file has what was drained */
+#define VMT_NOTE_OUT_OF_STEP (1u << 8) /* the two clocks came apart: a suspend, an unsteady TSC */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {

@@ -60,7 +60,7 @@ vmt_hooks_process_set_up(void)
 void
 vmt_hooks_process_add_note(uint32_t note)
 {
-	__atomic_fetch_or(&vmt_state_process.head->notes, note, __ATOMIC_RELAXED);
+	vmt_atomic_or_relaxed(&vmt_state_process.head->notes, note);
 }
 
 /* The child of a fork, in the parent. */

@@ -38,13 +38,9 @@ static void
 note_full(void)
 {
 	struct vmt_head *head = vmt_state_process.head;
-	uint32_t notes;
 
-	if (!head)
-		return;
-	notes = vmt_atomic_load_relaxed(&head->notes);
-	while (!vmt_atomic_cas(&head->notes, &notes, notes | VMT_NOTE_MODULES_FULL))
-		;
+	if (head)
+		vmt_atomic_or_relaxed(&head->notes, VMT_NOTE_MODULES_FULL);
 }
 
 bool

@@ -83,6 +83,9 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	    {VMT_NOTE_NESTED,
 	     "calls made from within other recorded calls (an allocator's own mappings) passed "
 	     "unrecorded"},
+	    {VMT_NOTE_OUT_OF_STEP,
+	     "the machine was suspended, or its time stamp counter is not steady: times are "
+	     "estimates, and where the counter went back the order of calls is one too"},
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
