@@ -213,6 +213,8 @@ vm-check: deps $(BUILD)/vm/kernel/ready ## what this machine's kernel can't show
 	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
 	@tests/vm/run $(BUILD) tests/vm/inside $(BUILD)
 	@tests/vm/run -c 1 -k 'nosmp clocksource=acpi_pm transparent_hugepage=never' $(BUILD) tests/vm/inside $(BUILD) odd
+	@tests/vm/run -k no_console_suspend $(BUILD) tests/vm/suspended $(BUILD)
+	@tests/vm/run -k 'no_console_suspend tsc=reliable clocksource=tsc' $(BUILD) tests/vm/suspended $(BUILD)
 
 bench: deps build ## what vmtrace costs, as ratios in one interleaved run
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk bench
