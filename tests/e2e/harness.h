@@ -37,6 +37,10 @@ const char *scratch_file(const char *name);
 /* From now on programs of the system come before the scripts of version managers. */
 void prefer_system_programs(void);
 
+/* From now on a report takes the names that an earlier one of this test program found: for those
+ * who make hundreds of one program. */
+void keep_names(void);
+
 /* Runs argv (NULL-terminated) to its end. environment: extra NAME=value strings or NULL. A program
  * that runs for longer than 300 s is killed and the test fails. */
 void run_program(struct run *run, const char *const argv[], const char *const environment[]);

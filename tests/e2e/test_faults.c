@@ -227,5 +227,6 @@ main(void)
 	    cmocka_unit_test(test_refused_aside),
 	};
 
+	keep_names();
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }
