@@ -72,6 +72,17 @@ scratch_file(const char *name)
 	return path;
 }
 
+const char *
+variable(const char *name, const char *value)
+{
+	static char texts[8][PATH_MAX + 64];
+	static unsigned next;
+	char *text = texts[next++ % 8];
+
+	snprintf(text, sizeof(texts[0]), "%s=%s", name, value);
+	return text;
+}
+
 void
 prefer_system_programs(void)
 {

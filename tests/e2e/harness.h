@@ -34,6 +34,9 @@ const char *built(const char *name);
 const char *scratch(void);
 const char *scratch_file(const char *name);
 
+/* NAME=value, for an environment. Likewise valid for the next eight calls. */
+const char *variable(const char *name, const char *value);
+
 /* From now on programs of the system come before the scripts of version managers. */
 void prefer_system_programs(void);
 

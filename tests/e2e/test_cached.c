@@ -46,17 +46,6 @@ report_and_count_opens(const char *const environment[])
 	return opens;
 }
 
-static const char *
-variable(const char *name, const char *value)
-{
-	static char texts[4][4400];
-	static unsigned next;
-	char *text = texts[next++ % 4];
-
-	snprintf(text, sizeof(texts[0]), "%s=%s", name, value);
-	return text;
-}
-
 static void
 test_a_second_report_does_not_look_into_the_program(void **state)
 {

@@ -100,17 +100,6 @@ count_with_secret(unsigned *files)
 
 static const char *const modes[] = {"off", "sampled:64", "all"};
 
-static const char *
-variable(const char *name, const char *value)
-{
-	static char texts[8][4400];
-	static unsigned next;
-	char *text = texts[next++ % 8];
-
-	snprintf(text, sizeof(texts[0]), "%s=%s", name, value);
-	return text;
-}
-
 /* The bare library: no chunk is compressed, so what is in the file can be seen in it. */
 static void
 run_bare(const char *malloc_mode, const char *cmdline, const char *argument)

@@ -1,27 +1,14 @@
 /* What a hostile or changing file does to who looks into it: nothing. */
 #include "tools/read/lookup.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <link.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/unit/own_file.h"
 
-#include <cmocka.h>
+#include <sys/wait.h>
 
 #define DAMAGED_FILES 40u
 
 static char directory[] = "/tmp/vmtrace-lookup-XXXXXX";
 static char copy_path[64];
-static unsigned char *own_bytes;
-static size_t own_length;
-static uint64_t own_bias;
 
 /* Two functions whose names and lines are asked for. */
 __attribute__((noinline, used)) static int
@@ -36,37 +23,6 @@ second_function(int number)
 	return number + 2;
 }
 
-static int
-take_bias(struct dl_phdr_info *info, size_t size, void *unused)
-{
-	(void)size;
-	(void)unused;
-	own_bias = info->dlpi_addr;
-	return 1; /* the program comes first */
-}
-
-static uint64_t
-file_address(int (*function)(int))
-{
-	return (uint64_t)(uintptr_t)function - own_bias;
-}
-
-static void
-write_copy(size_t length)
-{
-	int fd = open(copy_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, own_bytes, length), length);
-	close(fd);
-}
-
-static struct vmt_module
-the_copy(void)
-{
-	return (struct vmt_module){.path = copy_path, .path_bytes = (uint32_t)strlen(copy_path)};
-}
-
 static void
 answers_are_those_of_symbols(void **state)
 {
@@ -74,11 +30,11 @@ answers_are_those_of_symbols(void **state)
 	struct vmt_symbols *symbols = vmt_symbols_new();
 	struct vmt_symbol found[VMT_SYMBOLS_MAX_INLINED];
 	struct vmt_symbol wanted[VMT_SYMBOLS_MAX_INLINED];
-	struct vmt_module module = the_copy();
-	uint64_t address = file_address(first_function);
+	struct vmt_module module = own_file_module(copy_path);
+	uint64_t address = own_file_address(first_function);
 
 	(void)state;
-	write_copy(own_length);
+	own_file_write(copy_path, own.bytes);
 	for (unsigned round = 0; round < 2; round++) { /* the second is out of its memory */
 		size_t count = vmt_lookup_resolve(lookup, &module, address, found);
 
@@ -103,22 +59,22 @@ a_file_that_shrinks_costs_its_names(void **state)
 {
 	struct vmt_lookup *lookup = vmt_lookup_new(NULL);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
-	struct vmt_module module = the_copy();
+	struct vmt_module module = own_file_module(copy_path);
 	const char *trouble;
 
 	(void)state;
-	write_copy(own_length);
-	assert_int_equal(vmt_lookup_resolve(lookup, &module, file_address(first_function), frames),
-			 1);
+	own_file_write(copy_path, own.bytes);
+	assert_int_equal(
+	    vmt_lookup_resolve(lookup, &module, own_file_address(first_function), frames), 1);
 	assert_int_equal(truncate(copy_path, 4096), 0);
-	assert_int_equal(vmt_lookup_resolve(lookup, &module, file_address(second_function), frames),
-			 0);
+	assert_int_equal(
+	    vmt_lookup_resolve(lookup, &module, own_file_address(second_function), frames), 0);
 	trouble = vmt_lookup_trouble(lookup, &module);
 	assert_non_null(trouble);
 	assert_non_null(strstr(trouble, "damaged"));
 	/* What was found before stays. */
-	assert_int_equal(vmt_lookup_resolve(lookup, &module, file_address(first_function), frames),
-			 1);
+	assert_int_equal(
+	    vmt_lookup_resolve(lookup, &module, own_file_address(first_function), frames), 1);
 	assert_string_equal(frames[0].function, "first_function");
 	vmt_lookup_free(lookup);
 }
@@ -129,26 +85,23 @@ static void
 damaged_files_hold_nobody_up(void **state)
 {
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
-	struct vmt_module module = the_copy();
+	struct vmt_module module = own_file_module(copy_path);
 	uint32_t random = 7;
 
 	(void)state;
 	for (unsigned i = 0; i < DAMAGED_FILES; i++) {
 		struct vmt_lookup *lookup = vmt_lookup_new(NULL);
-		unsigned char *bytes = malloc(own_length);
-		unsigned char *kept = own_bytes;
+		unsigned char *bytes = malloc(own.length);
 
 		assert_non_null(bytes);
-		memcpy(bytes, own_bytes, own_length);
+		memcpy(bytes, own.bytes, own.length);
 		for (unsigned flips = 0; flips < 4096; flips++) {
 			random = random * 1664525u + 1013904223u;
-			bytes[64 + random % (own_length - 64)] ^= (unsigned char)(random >> 24);
+			bytes[64 + random % (own.length - 64)] ^= (unsigned char)(random >> 24);
 		}
-		own_bytes = bytes;
-		write_copy(own_length);
-		own_bytes = kept;
+		own_file_write(copy_path, bytes);
 		free(bytes);
-		assert_true(vmt_lookup_resolve(lookup, &module, file_address(first_function),
+		assert_true(vmt_lookup_resolve(lookup, &module, own_file_address(first_function),
 					       frames) <= VMT_SYMBOLS_MAX_INLINED);
 		vmt_lookup_free(lookup);
 	}
@@ -159,7 +112,7 @@ what_no_table_can_hold_is_not_asked(void **state)
 {
 	struct vmt_lookup *lookup = vmt_lookup_new(NULL);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
-	struct vmt_module module = the_copy();
+	struct vmt_module module = own_file_module(copy_path);
 
 	(void)state;
 	module.path_bytes = VMT_MODULE_PATH_MAX_BYTES + 1;
@@ -171,26 +124,18 @@ what_no_table_can_hold_is_not_asked(void **state)
 static int
 set_up(void **state)
 {
-	FILE *file = fopen("/proc/self/exe", "rb");
-	struct stat status;
-
 	(void)state;
-	if (!file || fstat(fileno(file), &status) != 0 || !mkdtemp(directory))
+	if (!own_file_load() || !mkdtemp(directory))
 		return 1;
-	own_length = (size_t)status.st_size;
-	own_bytes = malloc(own_length);
 	snprintf(copy_path, sizeof(copy_path), "%s/copy", directory);
-	dl_iterate_phdr(take_bias, NULL);
-	if (!own_bytes || fread(own_bytes, 1, own_length, file) != own_length)
-		return 1;
-	return fclose(file);
+	return 0;
 }
 
 static int
 tear_down(void **state)
 {
 	(void)state;
-	free(own_bytes);
+	free(own.bytes);
 	unlink(copy_path);
 	return rmdir(directory);
 }

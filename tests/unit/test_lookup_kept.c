@@ -4,30 +4,17 @@
 #include "tools/read/lookup.h"
 #include "tools/read/symbols_elf.h"
 
+#include "tests/unit/own_file.h"
+
 #include <dirent.h>
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <link.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define SPELLED "kept_function"
 #define FORGED "fake_function"
 
 static char directory[] = "/tmp/vmtrace-kept-XXXXXX";
 static char path[64];
-static unsigned char *own_bytes;
-static size_t own_length;
-static uint64_t own_bias;
 
 __attribute__((noinline, used)) static int
 kept_function(int number)
@@ -41,27 +28,6 @@ other_function(int number)
 	return number + 2;
 }
 
-static int
-take_bias(struct dl_phdr_info *info, size_t size, void *unused)
-{
-	(void)size;
-	(void)unused;
-	own_bias = info->dlpi_addr;
-	return 1; /* the program comes first */
-}
-
-static uint64_t
-file_address(int (*function)(int))
-{
-	return (uint64_t)(uintptr_t)function - own_bias;
-}
-
-static struct vmt_module
-module_of(const char *file)
-{
-	return (struct vmt_module){.path = file, .path_bytes = (uint32_t)strlen(file)};
-}
-
 /* Waits until a change of the file would show. */
 static void
 settle(const char *file)
@@ -73,29 +39,19 @@ settle(const char *file)
 		nanosleep(&pause, NULL);
 }
 
-static void
-write_file(const char *file, const unsigned char *bytes)
-{
-	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, own_length), own_length);
-	close(fd);
-}
-
 /* The program with another name for its function, wherever that stands. */
 static void
 write_forged(const char *file)
 {
-	unsigned char *bytes = malloc(own_length);
+	unsigned char *bytes = malloc(own.length);
 	size_t length = strlen(SPELLED);
 
 	assert_non_null(bytes);
-	memcpy(bytes, own_bytes, own_length);
+	memcpy(bytes, own.bytes, own.length);
 	for (unsigned char *at = bytes;
-	     (at = memmem(at, own_length - (size_t)(at - bytes), SPELLED, length)); at += length)
+	     (at = memmem(at, own.length - (size_t)(at - bytes), SPELLED, length)); at += length)
 		memcpy(at, FORGED, length);
-	write_file(file, bytes);
+	own_file_write(file, bytes);
 	free(bytes);
 }
 
@@ -109,7 +65,7 @@ look(const struct vmt_module *module, int (*function)(int), const char *name)
 	bool asked;
 
 	assert_non_null(options.cache);
-	assert_int_equal(vmt_lookup_resolve(lookup, module, file_address(function), frames), 1);
+	assert_int_equal(vmt_lookup_resolve(lookup, module, own_file_address(function), frames), 1);
 	assert_string_equal(frames[0].function, name);
 	assert_true(frames[0].line > 0);
 	assert_true(vmt_lookup_has_debug(lookup, module));
@@ -123,10 +79,10 @@ look(const struct vmt_module *module, int (*function)(int), const char *name)
 static void
 a_second_run_asks_nobody(void **state)
 {
-	struct vmt_module module = module_of(path);
+	struct vmt_module module = own_file_module(path);
 
 	(void)state;
-	write_file(path, own_bytes);
+	own_file_write(path, own.bytes);
 	settle(path);
 	assert_true(look(&module, kept_function, SPELLED));
 	assert_false(look(&module, kept_function, SPELLED));
@@ -139,7 +95,7 @@ a_second_run_asks_nobody(void **state)
 static void
 go_members_are_kept_too(void **state)
 {
-	struct vmt_module module = module_of(path);
+	struct vmt_module module = own_file_module(path);
 	struct vmt_lookup_options options = {.cache = vmt_cache_open()};
 	struct vmt_symbol_place place;
 
@@ -158,13 +114,13 @@ go_members_are_kept_too(void **state)
 static void
 a_file_that_was_replaced_answers_for_itself(void **state)
 {
-	struct vmt_module module = module_of(path);
+	struct vmt_module module = own_file_module(path);
 	struct timespec times[2];
 	struct stat before;
 	struct stat after;
 
 	(void)state;
-	write_file(path, own_bytes);
+	own_file_write(path, own.bytes);
 	settle(path);
 	look(&module, kept_function, SPELLED);
 	assert_false(look(&module, kept_function, SPELLED));
@@ -186,19 +142,19 @@ a_claimed_build_poisons_nothing(void **state)
 	const unsigned char *id = NULL;
 	const char *why;
 	struct vmt_symbols_elf *file;
-	struct vmt_module honest = module_of(path);
+	struct vmt_module honest = own_file_module(path);
 	struct vmt_module hostile;
 	char other[80];
 
 	(void)state;
 	snprintf(other, sizeof(other), "%s/hostile", directory);
-	write_file(path, own_bytes);
+	own_file_write(path, own.bytes);
 	write_forged(other);
 	settle(path);
 	settle(other);
 	file = vmt_symbols_elf_open(path, &why);
 	assert_non_null(file);
-	hostile = module_of(other);
+	hostile = own_file_module(other);
 	honest.build_id_bytes = hostile.build_id_bytes =
 	    (uint32_t)vmt_symbols_elf_build_id(file, &id);
 	honest.build_id = hostile.build_id = id;
@@ -214,10 +170,10 @@ a_claimed_build_poisons_nothing(void **state)
 static void
 a_file_that_changed_just_now_is_not_kept(void **state)
 {
-	struct vmt_module module = module_of(path);
+	struct vmt_module module = own_file_module(path);
 
 	(void)state;
-	write_file(path, own_bytes);
+	own_file_write(path, own.bytes);
 	assert_true(look(&module, kept_function, SPELLED));
 	assert_true(look(&module, kept_function, SPELLED));
 }
@@ -228,13 +184,13 @@ debug_files_that_come_and_go_show(void **state)
 {
 	struct vmt_lookup_options options = {.cache = vmt_cache_open()};
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
-	struct vmt_module module = module_of(path);
+	struct vmt_module module = own_file_module(path);
 	char command[512];
 	char debug[96];
 	char away[96];
 
 	(void)state;
-	write_file(path, own_bytes);
+	own_file_write(path, own.bytes);
 	snprintf(debug, sizeof(debug), "%s/file.debug", directory);
 	snprintf(away, sizeof(away), "%s/away", directory);
 	snprintf(command, sizeof(command),
@@ -254,7 +210,7 @@ debug_files_that_come_and_go_show(void **state)
 		settle(debug);
 		lookup = vmt_lookup_new(&options);
 		assert_int_equal(
-		    vmt_lookup_resolve(lookup, &module, file_address(kept_function), frames),
+		    vmt_lookup_resolve(lookup, &module, own_file_address(kept_function), frames),
 		    has_lines);
 		assert_int_equal(vmt_lookup_has_debug(lookup, &module), has_lines);
 		assert_int_equal(vmt_lookup_trouble(lookup, &module) == NULL, has_lines);
@@ -268,7 +224,7 @@ debug_files_that_come_and_go_show(void **state)
 static void
 odd_bytes_are_not_believed(void **state)
 {
-	struct vmt_module module = module_of(path);
+	struct vmt_module module = own_file_module(path);
 	struct vmt_cache *cache;
 	char all[96];
 	DIR *stream;
@@ -280,7 +236,7 @@ odd_bytes_are_not_believed(void **state)
 	(void)state;
 	snprintf(all, sizeof(all), "rm -rf %s/cache/vmtrace", directory);
 	assert_int_equal(system(all), 0);
-	write_file(path, own_bytes);
+	own_file_write(path, own.bytes);
 	settle(path);
 	look(&module, kept_function, SPELLED);
 	snprintf(all, sizeof(all), "%s/cache/vmtrace", directory);
@@ -311,24 +267,17 @@ odd_bytes_are_not_believed(void **state)
 static int
 set_up(void **state)
 {
-	FILE *file = fopen("/proc/self/exe", "rb");
-	struct stat status;
 	static char cache[80];
 
 	(void)state;
-	if (!file || fstat(fileno(file), &status) != 0 || !mkdtemp(directory))
+	if (!own_file_load() || !mkdtemp(directory))
 		return 1;
-	own_length = (size_t)status.st_size;
-	own_bytes = malloc(own_length);
 	snprintf(path, sizeof(path), "%s/file", directory);
 	snprintf(cache, sizeof(cache), "%s/cache", directory);
 	setenv("XDG_CACHE_HOME", cache, 1);
 	unsetenv("VMTRACE_CACHE");
-	dl_iterate_phdr(take_bias, NULL);
-	if (!own_bytes || fread(own_bytes, 1, own_length, file) != own_length)
-		return 1;
 	settle("/proc/self/exe");
-	return fclose(file);
+	return 0;
 }
 
 static int
@@ -337,7 +286,7 @@ tear_down(void **state)
 	char command[128];
 
 	(void)state;
-	free(own_bytes);
+	free(own.bytes);
 	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
 	return system(command);
 }
