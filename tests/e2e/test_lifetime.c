@@ -127,6 +127,38 @@ test_ends_preloaded(void **state)
 	}
 }
 
+static void
+check_said_end(const char *trace, const char *end)
+{
+	json_t *root = report(trace, NULL);
+
+	assert_string_equal(json_string_value(member(member(root, "process"), "end")), end);
+	json_decref(root);
+}
+
+/* A script that waits for its program and asks at once, while the collector has not got round to
+ * writing the end: here it is kept from it. */
+static void
+test_asked_at_once(void **state)
+{
+	const char *trace = scratch_file("at-once.vmt");
+	static struct conversation talk;
+
+	(void)state;
+	converse_start(&talk, (const char *const[]){"cat", NULL}, preloaded(trace));
+	pid_t collector = living_collector(trace);
+
+	assert_int_equal(kill(collector, SIGSTOP), 0);
+	assert_int_equal(kill(talk.pid, SIGTERM), 0);
+	assert_true(WIFSIGNALED(converse_end(&talk)));
+	check_said_end(trace, "ending");
+	assert_int_equal(kill(collector, SIGCONT), 0);
+	json_t *ends = dump(trace, "end");
+
+	assert_int_equal(json_array_size(ends), 1);
+	json_decref(ends);
+}
+
 /* 200 MiB that stand for 300 ms: the peak is in the RSS line, and a snapshot was taken near it, if
  * the budget let one: on an emulated machine one costs many times as much. */
 static void
@@ -200,9 +232,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_ends_recorded),
-	    cmocka_unit_test(test_ends_preloaded),
-	    cmocka_unit_test(test_spike),
+	    cmocka_unit_test(test_ends_recorded), cmocka_unit_test(test_ends_preloaded),
+	    cmocka_unit_test(test_asked_at_once), cmocka_unit_test(test_spike),
 	    cmocka_unit_test(test_cost),
 	};
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "collect/procfs.h"
+#include "collect/ticks.h"
 #include "tools/read/ending.h"
 
 static void
@@ -107,6 +108,56 @@ a_zombie_does_not_live(void **state)
 	check(&head, NULL, "cut", 0);
 }
 
+/* This process as the collector of one that is over. */
+static void
+awaits_a_collector_that_lives(void **state)
+{
+	struct vmt_head head = {.collector_pid = (uint32_t)getpid(),
+				.heartbeat_ns = vmt_ticks_monotonic_ns()};
+	const struct vmt_chunk_end unknown = {.end = VMT_END_UNKNOWN};
+
+	(void)state;
+	assert_true(vmt_ending_is_awaited(&head));
+	check(&head, NULL, "ending", 0);
+	check(&head, &unknown, "cut", 0);
+	head.end = VMT_END_EXIT;
+	check(&head, NULL, "exit", 0);
+	head.collected_end = VMT_END_UNKNOWN;
+	assert_false(vmt_ending_is_awaited(&head));
+	head.collected_end = VMT_END_RUNNING;
+	head.boot_id[0] = 1;
+	assert_false(vmt_ending_is_awaited(&head));
+	head.boot_id[0] = 0;
+	head.heartbeat_ns -= UINT64_C(60000000000);
+	assert_false(vmt_ending_is_awaited(&head));
+	head.heartbeat_ns = 0;
+	assert_false(vmt_ending_is_awaited(&head));
+}
+
+static void
+awaits_no_collector_that_is_gone(void **state)
+{
+	pid_t child = fork();
+	struct vmt_head head = head_of(getpid());
+	siginfo_t info;
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	assert_true(child > 0);
+	head.collector_pid = (uint32_t)getpid();
+	head.heartbeat_ns = vmt_ticks_monotonic_ns();
+	assert_false(vmt_ending_is_awaited(&head)); /* the process lives */
+	head.pid = 0;
+	assert_true(vmt_ending_is_awaited(&head));
+	assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+	head.collector_pid = (uint32_t)child;
+	assert_false(vmt_ending_is_awaited(&head));
+	check(&head, NULL, "cut", 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_false(vmt_ending_is_awaited(&head));
+}
+
 int
 main(void)
 {
@@ -115,6 +166,8 @@ main(void)
 	    cmocka_unit_test(says_cut_where_nobody_knows),
 	    cmocka_unit_test(knows_a_process_that_lives),
 	    cmocka_unit_test(a_zombie_does_not_live),
+	    cmocka_unit_test(awaits_a_collector_that_lives),
+	    cmocka_unit_test(awaits_no_collector_that_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

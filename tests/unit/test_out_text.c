@@ -157,6 +157,7 @@ tells_how_it_ended(void **state)
 	check_ending(&report, "signal", 99, "ended by signal 99.");
 	check_ending(&report, "exec", 0, "another program");
 	check_ending(&report, "running", 0, "still running");
+	check_ending(&report, "ending", 0, "its collector is still writing how: ask again.");
 	report.process.last_event_ns = 1500000000;
 	check_ending(&report, "cut", 0, "nobody was left to say how; last event at 1.5 s.");
 	report.loss.events = 0;

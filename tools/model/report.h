@@ -112,7 +112,7 @@ struct vmt_report {
 		char *cmdline;
 		uint64_t start_unix_ns;
 		uint64_t duration_ns;
-		const char *end; /* "exit" "signal" "exec" "running" "cut" */
+		const char *end; /* "exit" "signal" "exec" "running" "ending" "cut" */
 		int end_status;
 		bool end_seen; /* by the collector, which may not have learnt how it ended */
 		int64_t last_event_ns;

@@ -115,6 +115,9 @@ vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes)
 		snprintf(text, text_bytes, "went on as another program (exec)");
 	else if (is_end(report, "running"))
 		snprintf(text, text_bytes, "still running when the trace ends");
+	else if (is_end(report, "ending"))
+		snprintf(text, text_bytes,
+			 "has ended, and its collector is still writing how: ask again");
 	else
 		write_cut(report, text, text_bytes);
 }

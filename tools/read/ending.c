@@ -1,6 +1,7 @@
 #include "tools/read/ending.h"
 
 #include "collect/procfs.h"
+#include "collect/ticks.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+/* No pid is taken anew so soon, and no collector that can still write is silent for so long. */
+#define SILENCE_NS UINT64_C(10000000000)
 
 static int
 hex_value(int digit)
@@ -44,22 +47,43 @@ is_this_boot(const struct vmt_head *head)
 	return memcmp(id, head->boot_id, sizeof(id)) == 0;
 }
 
+/* False for a zombie, too. */
 static bool
-is_alive(const struct vmt_head *head)
+is_there(uint32_t pid, uint64_t *start_ticks)
 {
 	struct vmt_procfs_stat stat;
 	bool found;
 	int fd;
 
-	if (head->pid == 0)
+	if (pid == 0)
 		return false;
-	fd = vmt_procfs_open(head->pid, "stat");
+	fd = vmt_procfs_open(pid, "stat");
 	if (fd < 0)
 		return false;
 	found = vmt_procfs_read_stat(fd, &stat);
 	close(fd);
-	return found && stat.start_ticks == head->start_ticks && stat.state != 'Z' &&
-	       stat.state != 'X' && is_this_boot(head);
+	*start_ticks = stat.start_ticks;
+	return found && stat.state != 'Z' && stat.state != 'X';
+}
+
+static bool
+is_alive(const struct vmt_head *head)
+{
+	uint64_t start_ticks;
+
+	return is_there(head->pid, &start_ticks) && start_ticks == head->start_ticks &&
+	       is_this_boot(head);
+}
+
+bool
+vmt_ending_is_awaited(const struct vmt_head *head)
+{
+	uint64_t start_ticks;
+
+	if (head->collected_end != VMT_END_RUNNING || head->heartbeat_ns == 0 || is_alive(head))
+		return false;
+	return vmt_ticks_monotonic_ns() - head->heartbeat_ns < SILENCE_NS &&
+	       is_there(head->collector_pid, &start_ticks) && is_this_boot(head);
 }
 
 static const char *
@@ -102,5 +126,5 @@ vmt_ending_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk, 
 			return name;
 		}
 	}
-	return "cut";
+	return may_live && vmt_ending_is_awaited(head) ? "ending" : "cut";
 }

@@ -1,5 +1,6 @@
 #include "tools/read/trace.h"
 
+#include "collect/ticks.h"
 #include "format/stack_table.h"
 #include "tools/read/ending.h"
 #include "tools/read/file.h"
@@ -11,6 +12,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define AWAITED_NS UINT64_C(2000000000)
+#define GLANCE_NS 2000000L
 
 /* 146 years: the distance of any two times is a number, too. */
 #define MAX_TIME_NS (INT64_MAX / 2)
@@ -108,6 +113,20 @@ refresh_head(struct vmt_trace *trace)
 
 	if (vmt_file_read(&trace->file, 0, &now, sizeof(now)))
 		memcpy((char *)&trace->head + from, (const char *)&now + from, sizeof(now) - from);
+}
+
+/* Who asks right after the process ended gets the whole answer: its collector writes the last of it
+ * within its next round. */
+static void
+await_end(struct vmt_trace *trace)
+{
+	static const struct timespec glance = {0, GLANCE_NS};
+	uint64_t until_ns = vmt_ticks_monotonic_ns() + AWAITED_NS;
+
+	while (vmt_ending_is_awaited(&trace->head) && vmt_ticks_monotonic_ns() < until_ns) {
+		nanosleep(&glance, NULL);
+		refresh_head(trace);
+	}
 }
 
 static uint64_t
@@ -259,8 +278,10 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 	result = vmt_file_open(&trace->file, path, err);
 	if (result == 0)
 		result = read_head(trace, err);
-	if (result == 0)
-		result = vmt_remains_load(&trace->remains, &trace->file, &trace->head, err);
+	if (result != 0)
+		return result;
+	await_end(trace);
+	result = vmt_remains_load(&trace->remains, &trace->file, &trace->head, err);
 	/* Rings first, chunks last: an event that the collector moves meanwhile is seen in both,
 	 * and its position tells; the other way round it would be seen in neither. */
 	vmt_file_refresh(&trace->file);

@@ -5,7 +5,8 @@
  * held. Bytes are untrusted: an error, never a crash. A file cut before the end of its head (with
  * the regions the head names) is an error that says so; cut anywhere behind, it opens. Memory stays
  * within a small multiple of the file's size, and one decompressed chunk (VMT_CHUNK_MAX_BYTES at
- * most). A struct vmt_trace is one thread's; it owns everything its getters return.
+ * most). Where the process is over and its collector still writes, opening waits for it, two
+ * seconds at most. A struct vmt_trace is one thread's; it owns everything its getters return.
  */
 #ifndef VMT_TRACE_H
 #define VMT_TRACE_H
@@ -48,7 +49,7 @@ const struct vmt_head *vmt_trace_head(const struct vmt_trace *trace);
 const struct vmt_trace_loss *vmt_trace_loss(const struct vmt_trace *trace);
 const struct vmt_trace_chunk *vmt_trace_chunks(const struct vmt_trace *trace, size_t *count);
 
-/* How the process ended: "exit", "signal", "exec", "running", "cut"; *status = code or signal. */
+/* How the process ended, as ending.h has it; *status = code or signal. */
 const char *vmt_trace_end(const struct vmt_trace *trace, int *status);
 
 /* The END chunk, or NULL where there is none. */
