@@ -41,6 +41,9 @@ struct vmt_session {
 	uint32_t traces;       /* announced so far */
 	uint64_t refused;      /* announcements that found no slot */
 	uint32_t slots_used;   /* slots beyond were never claimed; raised before a claim */
+	/* Of an earlier trace whose name the first whole one takes, swapped to 0 by who does; 0 =
+	 * nothing is replaced. */
+	uint64_t replaced_inode;
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 

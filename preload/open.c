@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #define MAX_ATTEMPTS 1000u
 #define DEFAULT_HEAP_SLOTS 4096u
@@ -386,6 +387,26 @@ use_head(struct vmt_head *head, unsigned char *base)
 	process->head_mapped_bytes = head->chunks_offset;
 }
 
+/* Only now, when there is a whole head, does the earlier trace of the wanted name go; whatever
+ * hinders that, the new one keeps the name that was free. */
+static void
+replace_earlier(const struct vmt_head *head)
+{
+	static char wanted[VMT_STATE_PATH_BYTES]; /* as the plan: large, one opener at a time */
+	struct vmt_process *process = &vmt_state_process;
+	uint64_t inode =
+	    process->session ? vmt_atomic_load_relaxed(&process->session->replaced_inode) : 0;
+	struct stat earlier;
+
+	if (inode == 0 || !vmt_open_path(wanted, sizeof(wanted), &vmt_config, "", head->pid, 0) ||
+	    vmt_sys_call4(SYS_newfstatat, AT_FDCWD, wanted, &earlier, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    earlier.st_ino != inode ||
+	    !vmt_atomic_cas(&process->session->replaced_inode, &inode, 0))
+		return;
+	if (vmt_sys_call4(SYS_renameat, AT_FDCWD, process->trace_path, AT_FDCWD, wanted) == 0)
+		memcpy(process->trace_path, wanted, sizeof(wanted));
+}
+
 const char *
 vmt_open_trace(void)
 {
@@ -409,6 +430,7 @@ vmt_open_trace(void)
 	/* Last: whoever is killed before it leaves a file that no reader takes for a trace. */
 	memcpy(&magic, plan.magic, sizeof(magic));
 	vmt_atomic_store_release((uint64_t *)(void *)base, magic);
+	replace_earlier(vmt_state_process.head);
 	return NULL;
 }
 

@@ -4,8 +4,9 @@
  * Makes the file (new, never another's, mode 0600), gives it all the blocks of its head so that no
  * later store can raise SIGBUS, maps the head (or one aside, where the file system shares no
  * mappings) and closes the descriptor at once. Then fills the head and points vmt_state_process at
- * its rings and tables. Constructor, and the one thread of a fork child that won the owner; raw
- * system calls only, async-signal-safe.
+ * its rings and tables. Where a session says which earlier trace is replaced, the new one takes its
+ * name by rename, last of all. Constructor, and the one thread of a fork child that won the owner;
+ * raw system calls only, async-signal-safe.
  */
 #ifndef VMT_OPEN_H
 #define VMT_OPEN_H

@@ -192,12 +192,11 @@ export_session(const char *path)
 }
 
 static void
-find_collector(struct vmt_session *session)
+find_collector(void)
 {
 	const char *path;
 
-	vmt_state_process.session = session;
-	if (!session && vmt_spawn_collector(&path))
+	if (!vmt_state_process.session && vmt_spawn_collector(&path))
 		export_session(path);
 }
 
@@ -220,11 +219,12 @@ begin(struct vmt_session *session)
 
 	if (!vmt_state_set_up() || !set_up_samples())
 		return "no address space left for the tracer's tables";
+	process->session = session;
 	why = vmt_open_trace();
 	if (why)
 		return why;
 	note_own_malloc();
-	find_collector(session);
+	find_collector();
 	vmt_hooks_process_set_up();
 	vmt_stacks_set_up();
 	process->head->stack_mode = process->stack_mode;

@@ -304,14 +304,67 @@ test_child_status_is_ours(void **state)
 	run_free(&run);
 }
 
+static void
+expect_kept(const char *path, ino_t inode, int status, const char *const options[],
+	    const char *program)
+{
+	struct stat after;
+	struct run run;
+
+	record(&run, path, options, (const char *const[]){program, NULL});
+	if (run.exit_status != status)
+		fail_msg("%s: status %d: %s", program, run.exit_status, run.err);
+	if (stat(path, &after) < 0 || after.st_ino != inode)
+		fail_msg("%s: the earlier trace is gone", program);
+	run_free(&run);
+}
+
+/* An earlier trace goes when there is one to take its place, and not before. */
+static void
+test_earlier_trace_is_kept(void **state)
+{
+	static const char *const nobody[] = {"--only", "nobody", NULL};
+	static const char *const wrong[] = {"--malloc", "nonsense", NULL};
+	const char *path = scratch_file("kept.vmt");
+	struct stat before;
+	struct stat after;
+	struct run run;
+
+	(void)state;
+	record(&run, path, NULL, (const char *const[]){"/bin/true", NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	assert_int_equal(stat(path, &before), 0);
+	expect_kept(path, before.st_ino, 127, NULL, "/nonexistent-program");
+	expect_kept(path, before.st_ino, 126, NULL, "/etc/passwd");
+	expect_kept(path, before.st_ino, 125, wrong, "/bin/true");
+	expect_kept(path, before.st_ino, 0, nobody, "/bin/true");
+	json_decref(report(path, NULL));
+
+	record(&run, path, NULL, (const char *const[]){"/bin/sh", "-c", "/bin/true; :", NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_not_equal(after.st_ino, before.st_ino);
+	json_t *root = report(path, NULL);
+
+	assert_non_null(strstr(json_string_value(member(member(root, "process"), "exe")), "sh"));
+	json_decref(root);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_unknown_words),    cmocka_unit_test(test_missing_things),
-	    cmocka_unit_test(test_foreign_files),    cmocka_unit_test(test_other_version),
-	    cmocka_unit_test(test_cut_traces),	     cmocka_unit_test(test_damaged_traces),
-	    cmocka_unit_test(test_version_and_help), cmocka_unit_test(test_child_status_is_ours),
+	    cmocka_unit_test(test_unknown_words),
+	    cmocka_unit_test(test_missing_things),
+	    cmocka_unit_test(test_foreign_files),
+	    cmocka_unit_test(test_other_version),
+	    cmocka_unit_test(test_cut_traces),
+	    cmocka_unit_test(test_damaged_traces),
+	    cmocka_unit_test(test_version_and_help),
+	    cmocka_unit_test(test_child_status_is_ours),
+	    cmocka_unit_test(test_earlier_trace_is_kept),
 	};
 
 	return cmocka_run_group_tests_name("bad use", tests, make_trace, NULL);

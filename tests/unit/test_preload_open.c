@@ -172,6 +172,53 @@ nothing_is_overwritten(void **state)
 	assert_string_not_equal(vmt_state_process.trace_path, first);
 }
 
+static ino_t
+make_earlier(const char *name)
+{
+	struct stat status;
+	FILE *file = fopen(name, "w");
+
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(stat(name, &status), 0);
+	return status.st_ino;
+}
+
+/* By the first that is whole, and by no other; what is not the file that was meant stays. */
+static void
+what_the_session_names_is_replaced(void **state)
+{
+	static struct vmt_session session;
+	struct vmt_process *process = &vmt_state_process;
+	char wanted[128];
+	struct stat status;
+	ino_t earlier = make_earlier("t.vmt");
+	ino_t first;
+
+	(void)state;
+	process->session = &session;
+	snprintf(wanted, sizeof(wanted), "%s/t.vmt", directory);
+	strcpy(vmt_config.output, "t.vmt");
+	session.replaced_inode = earlier + 1;
+	assert_null(vmt_open_trace());
+	assert_string_not_equal(process->trace_path, wanted);
+	assert_int_equal(stat(wanted, &status), 0);
+	assert_int_equal(status.st_ino, earlier);
+
+	session.replaced_inode = earlier;
+	assert_null(vmt_open_trace());
+	assert_string_equal(process->trace_path, wanted);
+	assert_int_equal(session.replaced_inode, 0);
+	assert_int_equal(stat(wanted, &status), 0);
+	assert_int_equal(status.st_size, process->head->chunks_offset);
+	first = status.st_ino;
+
+	assert_null(vmt_open_trace());
+	assert_string_not_equal(process->trace_path, wanted);
+	assert_int_equal(stat(wanted, &status), 0);
+	assert_int_equal(status.st_ino, first);
+}
+
 static void
 failures_have_reasons_and_leave_no_file(void **state)
 {
@@ -252,6 +299,7 @@ main(void)
 	    TEST(sizes_follow_mode_and_buffer),
 	    TEST(the_file_is_new_private_and_whole),
 	    TEST(nothing_is_overwritten),
+	    TEST(what_the_session_names_is_replaced),
 	    TEST(failures_have_reasons_and_leave_no_file),
 	    TEST(present_tells_the_tracers_memory_apart),
 	};

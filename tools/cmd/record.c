@@ -238,23 +238,6 @@ choose_output(struct recording *recording, struct vmt_err *err)
 	return 0;
 }
 
-/* A plain name given on the command line is replaced; templates never replace anything. */
-static int
-replace_output(const struct recording *recording, struct vmt_err *err)
-{
-	struct stat status;
-
-	if (!recording->options.values[OPTION_OUTPUT] || strchr(recording->output, '%') ||
-	    lstat(recording->output, &status) < 0)
-		return 0;
-	if (!S_ISREG(status.st_mode))
-		return vmt_err_set(err, EEXIST, "%s: exists and is not a regular file",
-				   recording->output);
-	if (unlink(recording->output) < 0)
-		return vmt_err_set(err, errno, "%s: %s", recording->output, strerror(errno));
-	return 0;
-}
-
 static int
 make_session(struct recording *recording, struct vmt_err *err)
 {
@@ -280,6 +263,23 @@ make_session(struct recording *recording, struct vmt_err *err)
 		recording->session_path[0] = '\0';
 	}
 	return result;
+}
+
+/* A plain name given on the command line is replaced, by the first trace that is there; templates
+ * never replace anything. */
+static int
+find_replaced(const struct recording *recording, struct vmt_err *err)
+{
+	struct stat status;
+
+	if (!recording->options.values[OPTION_OUTPUT] || strchr(recording->output, '%') ||
+	    lstat(recording->output, &status) < 0)
+		return 0;
+	if (!S_ISREG(status.st_mode))
+		return vmt_err_set(err, EEXIST, "%s: exists and is not a regular file",
+				   recording->output);
+	recording->session->replaced_inode = status.st_ino;
+	return 0;
 }
 
 /* The word leads the variable's list, unless it stands there already. */
@@ -314,22 +314,15 @@ set_bytes(const char *variable, const char *prefix, const char *text)
 	setenv(variable, plain, 1);
 }
 
-static void
-set_interval(uint64_t interval_ns)
-{
-	char plain[32];
-
-	snprintf(plain, sizeof(plain), "%" PRIu64 "ns", interval_ns);
-	setenv(variables[OPTION_INTERVAL], plain, 1);
-}
-
 /* The environment of the program: this process never execs anything else. */
 static int
 set_environment(const struct recording *recording, struct vmt_err *err)
 {
 	char library[PATH_MAX];
+	char interval[32];
 	int result = vmt_library_find(library, err);
 
+	snprintf(interval, sizeof(interval), "%" PRIu64 "ns", recording->interval_ns);
 	if (result < 0)
 		return result;
 	result = put_first("LD_PRELOAD", library, err);
@@ -348,7 +341,7 @@ set_environment(const struct recording *recording, struct vmt_err *err)
 		else if (i == OPTION_MALLOC && strchr(value, ':'))
 			set_bytes(variables[i], "sampled:", strchr(value, ':') + 1);
 		else if (i == OPTION_INTERVAL)
-			set_interval(recording->interval_ns);
+			setenv(variables[i], interval, 1);
 		else
 			setenv(variables[i], *value ? value : "1", 1);
 	}
@@ -449,6 +442,8 @@ print_summary(const struct recording *recording, char **argv)
 		"vmtrace: no trace was written: %s never loaded %s, or it says above why%s\n",
 		argv[0], VMT_LIBRARY_NAME,
 		setting(recording, OPTION_ONLY) ? ", or --only does not name it" : "");
+	if (recording->session->replaced_inode)
+		fprintf(stderr, "vmtrace: %s is as it was before\n", recording->output);
 	fprintf(stderr, "vmtrace: next: vmtrace doctor -- %s\n", argv[0]);
 }
 
@@ -460,8 +455,8 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 
 	if ((result = check_options(recording, err)) < 0 ||
 	    (result = choose_output(recording, err)) < 0 ||
-	    (result = replace_output(recording, err)) < 0 ||
 	    (result = make_session(recording, err)) < 0 ||
+	    (result = find_replaced(recording, err)) < 0 ||
 	    (result = set_environment(recording, err)) < 0)
 		return result;
 	warn_of_obstacle(argv[0]);
