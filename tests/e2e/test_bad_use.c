@@ -6,6 +6,7 @@
  */
 #include "tests/e2e/harness.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,6 +320,30 @@ expect_kept(const char *path, ino_t inode, int status, const char *const options
 	run_free(&run);
 }
 
+/* A shell would take it for a script, and its trace would be the shell's. */
+static void
+test_another_machines_program(void **state)
+{
+	const char *path = scratch_file("foreign-program");
+	static char bytes[1 << 20];
+	int fd = open("/bin/true", O_RDONLY | O_CLOEXEC);
+	ssize_t length = read(fd, bytes, sizeof(bytes));
+	Elf64_Ehdr header;
+
+	(void)state;
+	close(fd);
+	assert_true(length > (ssize_t)sizeof(header));
+	memcpy(&header, bytes, sizeof(header));
+	header.e_machine = EM_SPARCV9;
+	memcpy(bytes, &header, sizeof(header));
+	write_file(path, bytes, (size_t)length);
+	assert_int_equal(chmod(path, 0700), 0);
+	expect((const char *const[]){built("vmtrace"), "record", "-o", scratch_file("foreign.vmt"),
+				     "--", path, NULL},
+	       126, "Exec format error");
+	assert_int_equal(access(scratch_file("foreign.vmt"), F_OK), -1);
+}
+
 /* An earlier trace goes when there is one to take its place, and not before. */
 static void
 test_earlier_trace_is_kept(void **state)
@@ -364,6 +389,7 @@ main(void)
 	    cmocka_unit_test(test_damaged_traces),
 	    cmocka_unit_test(test_version_and_help),
 	    cmocka_unit_test(test_child_status_is_ours),
+	    cmocka_unit_test(test_another_machines_program),
 	    cmocka_unit_test(test_earlier_trace_is_kept),
 	};
 

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +66,37 @@ start_failure(const char *command)
 	assert_true(launch.ended);
 	assert_non_null(strstr(err.text, command));
 	return status;
+}
+
+static int
+status_of_file(const char *bytes)
+{
+	char path[] = "/tmp/vmt-launch-XXXXXX";
+	int fd = mkstemp(path);
+	struct vmt_launch launch;
+	char *argv[] = {path, NULL};
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+	assert_int_equal(fchmod(fd, 0700), 0);
+	close(fd);
+	err.text[0] = '\0';
+	assert_int_equal(vmt_launch_start(&launch, argv, &status, &err), 0);
+	if (!launch.ended) {
+		vmt_launch_reap(&launch, true);
+		status = vmt_launch_status(&launch);
+	}
+	unlink(path);
+	return status;
+}
+
+static void
+machine_code_is_no_script(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of_file("exit 7\n"), 7);
+	assert_int_equal(status_of_file("\177ELF\nexit 7\n"), VMT_LAUNCH_CANNOT_RUN);
+	assert_non_null(strstr(err.text, "format"));
 }
 
 static void
@@ -132,6 +165,7 @@ main(void)
 	    cmocka_unit_test_setup(the_program_has_our_first_dispositions, set_up),
 	    cmocka_unit_test_setup(the_status_is_the_programs, set_up),
 	    cmocka_unit_test_setup(what_cannot_start_has_its_own_status, set_up),
+	    cmocka_unit_test_setup(machine_code_is_no_script, set_up),
 	    cmocka_unit_test_setup(signals_are_passed_on_or_ignored, set_up),
 	    cmocka_unit_test_setup(an_unfinished_one_is_not_reaped, set_up),
 	};

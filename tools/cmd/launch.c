@@ -1,5 +1,7 @@
 #include "tools/cmd/launch.h"
 
+#include "tools/read/program.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -66,6 +68,22 @@ give_signals_back(const struct dispositions *saved)
 	sigprocmask(SIG_SETMASK, &saved->mask, NULL);
 }
 
+/* The errno of it, should it return. What the kernel can't run execvp takes for a shell script:
+ * not so machine code that is another machine's. */
+static int
+execute(char **argv)
+{
+	char path[PATH_MAX];
+
+	if (vmt_program_find_elf(argv[0], path)) {
+		execv(path, argv);
+		if (errno == ENOEXEC)
+			return errno;
+	}
+	execvp(argv[0], argv);
+	return errno;
+}
+
 /* The pipe closes itself at a successful exec; else it carries the errno. */
 __attribute__((noreturn)) static void
 run_child(char **argv, int report_fd, const struct dispositions *saved)
@@ -73,8 +91,7 @@ run_child(char **argv, int report_fd, const struct dispositions *saved)
 	int code;
 
 	give_signals_back(saved);
-	execvp(argv[0], argv);
-	code = errno;
+	code = execute(argv);
 	while (write(report_fd, &code, sizeof(code)) < 0 && errno == EINTR)
 		continue;
 	_exit(VMT_LAUNCH_NOT_FOUND);

@@ -25,8 +25,9 @@ struct vmt_launch {
 	uint64_t end_ns;
 };
 
-/* Starts argv[0] with the present environment, by PATH. Where it can't be executed: 0, launch is
- * ended, and *status is 126 or 127, with a message in err. Negative errno on other failures. */
+/* Starts argv[0] with the present environment, by PATH; a text without #! is sh's, as execvp has
+ * it. Where it can't be executed: 0, launch is ended, and *status is 126 or 127, with a message in
+ * err. Negative errno on other failures. */
 int vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt_err *err);
 
 /* Whether it has ended; waits for that when block is set. */

@@ -69,6 +69,24 @@ open_regular(const char *path, struct vmt_err *err)
 	return vmt_err_set(err, ENOEXEC, "%s: not a regular file", path);
 }
 
+bool
+vmt_program_find_elf(const char *command, char path[PATH_MAX])
+{
+	struct vmt_err err = {""};
+	char magic[SELFMAG];
+	bool found;
+	int fd;
+
+	if (find_in_path(command, path, &err) < 0)
+		return false;
+	fd = open_regular(path, &err);
+	if (fd < 0)
+		return false;
+	found = pread(fd, magic, SELFMAG, 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
+	close(fd);
+	return found;
+}
+
 /* The command that a #! line names; of "/usr/bin/env NAME" it is NAME. */
 static bool
 read_script(int fd, char command[PATH_MAX])

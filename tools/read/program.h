@@ -37,6 +37,9 @@ struct vmt_program {
 	bool is_go_race; /* the ThreadSanitizer is that of go build -race, which replaces nothing */
 };
 
+/* Whether execvp(command) would find a file of machine code first, whole or not: its path. */
+bool vmt_program_find_elf(const char *command, char path[PATH_MAX]);
+
 /* The program that execvp(command) would run. */
 int vmt_program_inspect(struct vmt_program *program, const char *command, struct vmt_err *err);
 
