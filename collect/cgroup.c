@@ -221,6 +221,7 @@ read_second(const struct vmt_cgroup *cgroup, struct vmt_usage *usage, char *buff
 	struct vmt_text text;
 
 	usage->cgroup_current_bytes = read_number(cgroup, whole, "memory.current", buffer);
+	usage->cgroup_peak_bytes = read_number(cgroup, whole, "memory.peak", buffer);
 	usage->cgroup_limit_bytes = read_limit(cgroup, buffer);
 	text = read_figures(cgroup, whole, "memory.stat", buffer);
 	usage->cgroup_anon_bytes = figure(text, "anon");
@@ -237,6 +238,7 @@ read_first(const struct vmt_cgroup *cgroup, struct vmt_usage *usage, char *buffe
 	uint64_t limit;
 
 	usage->cgroup_current_bytes = read_number(cgroup, whole, "memory.usage_in_bytes", buffer);
+	usage->cgroup_peak_bytes = read_number(cgroup, whole, "memory.max_usage_in_bytes", buffer);
 	text = read_figures(cgroup, whole, "memory.stat", buffer);
 	limit = figure(text, "hierarchical_memory_limit");
 	usage->cgroup_limit_bytes = limit < NO_LIMIT_BYTES ? limit : VMT_FIGURE_UNKNOWN;
@@ -252,6 +254,7 @@ vmt_cgroup_read(const struct vmt_cgroup *cgroup, struct vmt_usage *usage)
 	char buffer[FIGURES_BYTES];
 
 	usage->cgroup_current_bytes = VMT_FIGURE_UNKNOWN;
+	usage->cgroup_peak_bytes = VMT_FIGURE_UNKNOWN;
 	usage->cgroup_limit_bytes = VMT_FIGURE_UNKNOWN;
 	usage->cgroup_anon_bytes = VMT_FIGURE_UNKNOWN;
 	usage->cgroup_file_bytes = VMT_FIGURE_UNKNOWN;

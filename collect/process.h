@@ -62,6 +62,7 @@ struct vmt_sampling {
 	uint64_t next_ns;
 	uint64_t rss_bytes;
 	bool moves_fast; /* RSS, from one reading to the next */
+	bool near_limit; /* of the cgroup */
 	uint64_t flushed_ns;
 	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */
 	uint64_t snapshot_rss_bytes; /* at the last snapshot */

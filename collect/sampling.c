@@ -14,8 +14,8 @@
 #define FASTEST_NS (10 * MILLISECOND)
 #define SLOWEST_NS SECOND
 #define FLUSH_NS SECOND
-#define FLUSH_NEAR_LIMIT_NS (50 * MILLISECOND)
 #define CGROUP_NS SECOND
+#define NEAR_LIMIT_NS (50 * MILLISECOND) /* then takes the place of either */
 #define PERIOD_NS (10 * SECOND)
 
 /* RSS must have moved by a twentieth and by this much: twice that where credit is scarce while it
@@ -64,12 +64,13 @@ fill_cgroup(struct vmt_sampling *sampling, struct vmt_usage *usage, uint64_t now
 {
 	static const struct vmt_cgroup nowhere;
 	struct vmt_cgroup_cache *cache = sampling->cgroup;
+	uint64_t stale_ns = sampling->near_limit ? NEAR_LIMIT_NS : CGROUP_NS;
 
 	if (!cache) {
 		vmt_cgroup_read(&nowhere, usage);
 		return;
 	}
-	if (cache->read_ns == 0 || now_ns - cache->read_ns >= CGROUP_NS) {
+	if (cache->read_ns == 0 || now_ns - cache->read_ns >= stale_ns) {
 		vmt_cgroup_read(&cache->cgroup, &cache->figures);
 		cache->read_ns = now_ns;
 	}
@@ -114,6 +115,19 @@ distance(uint64_t a, uint64_t b)
 	return a > b ? a - b : b - a;
 }
 
+/* Three quarters of what the cgroup may use: the next moment may be the last, of the collector too,
+ * and what it has not written by then is lost. */
+static bool
+is_near_limit(const struct vmt_usage *usage)
+{
+	uint64_t used = usage->rss_bytes;
+
+	if (usage->cgroup_anon_bytes != VMT_FIGURE_UNKNOWN && usage->cgroup_anon_bytes > used)
+		used = usage->cgroup_anon_bytes;
+	return usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN &&
+	       used >= usage->cgroup_limit_bytes - usage->cgroup_limit_bytes / 4;
+}
+
 void
 vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
@@ -140,28 +154,26 @@ vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 	sampling->moves_fast =
 	    distance(rss_bytes, sampling->rss_bytes) > rss_bytes / MOVES_FAST_PART;
 	sampling->rss_bytes = rss_bytes;
+	sampling->near_limit = is_near_limit(usage);
 }
 
 void
 vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 {
 	struct vmt_sampling *sampling = &process->sampling;
-	struct vmt_cgroup_cache *cache = sampling->cgroup;
-	struct vmt_usage usage;
+	struct vmt_usage *usage;
 
-	if (!cache || cache->read_ns == 0)
+	if (!sampling->cgroup || sampling->rss_bytes == 0)
 		return;
-	vmt_cgroup_read(&cache->cgroup, &usage);
-	if (usage.cgroup_oom_kills == VMT_FIGURE_UNKNOWN ||
-	    usage.cgroup_oom_kills == cache->figures.cgroup_oom_kills)
-		return;
-	usage.time = vmt_ticks_now(process->layout.clock);
-	usage.monotonic_ns = now_ns;
-	usage.rss_bytes = sampling->rss_bytes;
-	usage.virtual_bytes = VMT_FIGURE_UNKNOWN;
 	if (sampling->usage_count == VMT_PROCESS_USAGES)
 		sampling->usage_count--;
-	sampling->usages[sampling->usage_count++] = usage;
+	usage = &sampling->usages[sampling->usage_count++];
+	sampling->cgroup->read_ns = 0;
+	fill_cgroup(sampling, usage, now_ns);
+	usage->time = vmt_ticks_now(process->layout.clock);
+	usage->monotonic_ns = now_ns;
+	usage->rss_bytes = sampling->rss_bytes;
+	usage->virtual_bytes = VMT_FIGURE_UNKNOWN;
 }
 
 static bool
@@ -284,24 +296,6 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	}
 }
 
-/* Three quarters of what the cgroup may use: the next moment may be the last, of the collector too,
- * and what it has not written by then is lost. */
-static bool
-is_near_limit(const struct vmt_sampling *sampling)
-{
-	const struct vmt_usage *last;
-	uint64_t used;
-
-	if (sampling->usage_count == 0)
-		return false;
-	last = &sampling->usages[sampling->usage_count - 1];
-	used = last->rss_bytes;
-	if (last->cgroup_anon_bytes != VMT_FIGURE_UNKNOWN && last->cgroup_anon_bytes > used)
-		used = last->cgroup_anon_bytes;
-	return last->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN &&
-	       used >= last->cgroup_limit_bytes - last->cgroup_limit_bytes / 4;
-}
-
 void
 vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
@@ -315,7 +309,6 @@ vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64
 		sampling->next_ns = now_ns + sampling->interval_ns;
 	}
 	if (sampling->usage_count == VMT_PROCESS_USAGES ||
-	    now_ns - sampling->flushed_ns >=
-		(is_near_limit(sampling) ? FLUSH_NEAR_LIMIT_NS : FLUSH_NS))
+	    now_ns - sampling->flushed_ns >= (sampling->near_limit ? NEAR_LIMIT_NS : FLUSH_NS))
 		(void)vmt_sampling_flush(process, now_ns);
 }

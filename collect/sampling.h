@@ -2,12 +2,12 @@
  * sampling.h: when is a process's memory looked at?
  *
  * RSS every 10 ms while it moves, backing off to 1 s while it does not (or at the host's fixed
- * interval), with the cgroup's figures of the last second, in batches of USAGE. A snapshot: soon
- * after the announcement; when RSS has moved by 5 % and 1 MiB from the last one (twice that while
- * it moves fast and the credit is below 10 ms); every 10 s; at once when the process asks (exit).
- * All but the last kind together use 1 % of one CPU at most: they draw on a credit that fills up at
- * that rate; what was wanted and not taken is counted. Single-threaded. Errors are swallowed:
- * figures that can't be had are left out.
+ * interval), with the cgroup's figures of the last second, near its limit of the last 50 ms, in
+ * batches of USAGE. A snapshot: soon after the announcement; when RSS has moved by 5 % and 1 MiB
+ * from the last one (twice that while it moves fast and the credit is below 10 ms); every 10 s; at
+ * once when the process asks (exit). All but the last kind together use 1 % of one CPU at most:
+ * they draw on a credit that fills up at that rate; what was wanted and not taken is counted.
+ * Single-threaded. Errors are swallowed: figures that can't be had are left out.
  */
 #ifndef VMT_SAMPLING_H
 #define VMT_SAMPLING_H
@@ -25,8 +25,7 @@ bool vmt_sampling_is_asked(const struct vmt_traced *process);
 /* Writes the figures still held. 0 or the writer's error: they stay held. */
 int vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns);
 
-/* Of a process that has ended: what its cgroup says by now, beside the last RSS, where the kernel
- * counts another OOM kill there. */
+/* Of a process that has ended: what its cgroup says by now, beside the last RSS. */
 void vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns);
 
 /* Adds one reading of RSS and cgroup now. */

@@ -128,6 +128,7 @@ struct vmt_usage {
 	uint64_t rss_bytes;
 	uint64_t virtual_bytes;
 	uint64_t cgroup_current_bytes; /* VMT_FIGURE_UNKNOWN where not to be had */
+	uint64_t cgroup_peak_bytes;    /* as the kernel counts it, since the cgroup was made */
 	uint64_t cgroup_limit_bytes;
 	uint64_t cgroup_anon_bytes;
 	uint64_t cgroup_file_bytes;

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define VMT_MAGIC "VMTRACE"
-#define VMT_VERSION 4u
+#define VMT_VERSION 5u
 #define VMT_MAX_SHARDS 16u
 #define VMT_PAGE_BYTES 4096u
 #define VMT_EXE_BYTES 512u

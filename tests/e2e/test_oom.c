@@ -132,9 +132,11 @@ test_killed_by_kernel(void **state)
 	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "signal");
 	assert_true(site_sum(root, "mmap", "starve_more", "grown_bytes") > 0);
 	assert_int_equal(site_sum(root, "mmap", "take_base", "grown_bytes"), 0);
+	assert_true(number(member(root, "cgroup"), "peak_bytes") > 40 << 20);
 	check_says(trace,
 		   (const char *const[]){"killed by the kernel for want of memory",
-					 "limit of 48 MiB", "What grew last", "starve_more", NULL});
+					 "limit of 48 MiB", "What grew last", "starve_more",
+					 "killed in this cgroup for want of memory: once", NULL});
 	json_decref(root);
 }
 

@@ -78,6 +78,7 @@ finds_nothing_where_there_is_nothing(void **state)
 	assert_false(locate(&cgroup, "4:memory:/a\n", "broken line\n1 2 3\n"));
 	vmt_cgroup_read(&cgroup, &usage);
 	assert_true(usage.cgroup_current_bytes == VMT_FIGURE_UNKNOWN);
+	assert_true(usage.cgroup_peak_bytes == VMT_FIGURE_UNKNOWN);
 	assert_true(usage.cgroup_limit_bytes == VMT_FIGURE_UNKNOWN);
 	assert_true(usage.cgroup_anon_bytes == VMT_FIGURE_UNKNOWN);
 	assert_true(usage.cgroup_file_bytes == VMT_FIGURE_UNKNOWN);
@@ -124,11 +125,13 @@ reads_v2_figures_and_the_lowest_limit(void **state)
 	put_file(parent, "memory.max", "4096000\n");
 	put_file(cgroup.path, "memory.max", "max\n");
 	put_file(cgroup.path, "memory.current", "123456\n");
+	put_file(cgroup.path, "memory.peak", "234567\n");
 	put_file(cgroup.path, "memory.stat", "anon 100\nfile 200\nkernel 3\n");
 	put_file(cgroup.path, "memory.events", "low 0\noom 4\noom_kill 2\n");
 	vmt_cgroup_read(&cgroup, &usage);
 	assert_int_equal(usage.rss_bytes, 5);
 	assert_int_equal(usage.cgroup_current_bytes, 123456);
+	assert_int_equal(usage.cgroup_peak_bytes, 234567);
 	assert_int_equal(usage.cgroup_limit_bytes, 4096000);
 	assert_int_equal(usage.cgroup_anon_bytes, 100);
 	assert_int_equal(usage.cgroup_file_bytes, 200);
@@ -138,6 +141,7 @@ reads_v2_figures_and_the_lowest_limit(void **state)
 	assert_true(usage.cgroup_limit_bytes == VMT_FIGURE_UNKNOWN);
 	drop_file(cgroup.path, "memory.max");
 	drop_file(cgroup.path, "memory.current");
+	drop_file(cgroup.path, "memory.peak");
 	drop_file(cgroup.path, "memory.stat");
 	drop_file(cgroup.path, "memory.events");
 	assert_int_equal(rmdir(cgroup.path) | rmdir(parent) | rmdir(mount), 0);
@@ -154,12 +158,14 @@ reads_v1_figures(void **state)
 	assert_non_null(mkdtemp(mount));
 	snprintf(cgroup.path, sizeof(cgroup.path), "%s", mount);
 	put_file(mount, "memory.usage_in_bytes", "777\n");
+	put_file(mount, "memory.max_usage_in_bytes", "888\n");
 	put_file(mount, "memory.stat",
 		 "cache 1\nrss 2\nhierarchical_memory_limit 9223372036854771712\n"
 		 "total_cache 30\ntotal_rss 40\n");
 	put_file(mount, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 6\n");
 	vmt_cgroup_read(&cgroup, &usage);
 	assert_int_equal(usage.cgroup_current_bytes, 777);
+	assert_int_equal(usage.cgroup_peak_bytes, 888);
 	assert_true(usage.cgroup_limit_bytes == VMT_FIGURE_UNKNOWN);
 	assert_int_equal(usage.cgroup_anon_bytes, 40);
 	assert_int_equal(usage.cgroup_file_bytes, 30);
@@ -169,6 +175,7 @@ reads_v1_figures(void **state)
 	assert_int_equal(usage.cgroup_limit_bytes, 8192);
 	assert_true(usage.cgroup_anon_bytes == VMT_FIGURE_UNKNOWN);
 	drop_file(mount, "memory.usage_in_bytes");
+	drop_file(mount, "memory.max_usage_in_bytes");
 	drop_file(mount, "memory.stat");
 	drop_file(mount, "memory.oom_control");
 	assert_int_equal(rmdir(mount), 0);

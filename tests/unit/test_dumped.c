@@ -100,6 +100,7 @@ figures_not_given_are_left_out(void **state)
 					.rss_bytes = 4096,
 					.virtual_bytes = 8192,
 					.cgroup_current_bytes = VMT_FIGURE_UNKNOWN,
+					.cgroup_peak_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_limit_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_anon_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_file_bytes = VMT_FIGURE_UNKNOWN,

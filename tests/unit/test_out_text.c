@@ -178,6 +178,14 @@ tells_how_it_ended(void **state)
 	check_ending(&report, "signal", 9,
 		     "killed by the kernel for want of memory: its cgroup had reached its limit of "
 		     "140 MiB");
+	check_ending(&report, "signal", 9, "killed in this cgroup for want of memory: once\n");
+	check_ending(&report, "exit", 0, "for want of memory: once, not this process\n");
+	report.cgroup.oom_kills = 3;
+	check_ending(&report, "cut", 0, "memory: 3 times, this process or another\n");
+	report.cgroup.peak_bytes = MIB(99);
+	check_ending(&report, "exit", 0, "cgroup limit 140 MiB, used at most 99 MiB\n");
+	report.cgroup.peak_sampled = true;
+	check_ending(&report, "exit", 0, "140 MiB, most that was seen in use 99 MiB\n");
 	check_ending(&report, "signal", 15, "ended by signal 15 (SIGTERM)");
 }
 

@@ -68,6 +68,7 @@ usage(struct build_trace *build)
 		    .time = AT(i * 10),
 		    .rss_bytes = (i + 1) * PAGE,
 		    .cgroup_current_bytes = i == 2 ? 900 : 100,
+		    .cgroup_peak_bytes = VMT_FIGURE_UNKNOWN,
 		    .cgroup_limit_bytes = i ? 5000 : VMT_FIGURE_UNKNOWN,
 		    .cgroup_anon_bytes = VMT_FIGURE_UNKNOWN,
 		    .cgroup_file_bytes = VMT_FIGURE_UNKNOWN,
@@ -304,6 +305,7 @@ process_line_and_cgroup(void **state)
 	assert_int_equal(report->rss[3].time_ns, 30 * MS);
 	assert_int_equal(report->rss[3].rss_bytes, 4 * PAGE);
 	assert_int_equal(report->cgroup.peak_bytes, 900);
+	assert_true(report->cgroup.peak_sampled);
 	assert_int_equal(report->cgroup.limit_bytes, 5000);
 	assert_int_equal(report->cgroup.oom_kills, 1);
 	assert_int_equal(report->loss.events, 5);

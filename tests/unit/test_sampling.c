@@ -4,6 +4,8 @@
 #include "collect/sampling.h"
 #include "collect/ticks.h"
 
+#include <inttypes.h>
+
 #define MILLISECOND UINT64_C(1000000)
 #define SECOND (1000 * MILLISECOND)
 #define GROWN_BYTES (UINT64_C(256) << 20)
@@ -259,6 +261,73 @@ keeps_to_the_interval_it_is_given(void **state)
 	assert_int_equal(place->process.sampling.usage_count, 0);
 }
 
+static char figures[] = "/tmp/vmt-figures-XXXXXX";
+
+static void
+drop_figures(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/memory.stat", figures);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/memory.usage_in_bytes", figures);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(figures), 0);
+}
+
+static void
+put_figure(const char *name, uint64_t value)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", figures, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "%s%" PRIu64 "\n",
+		strcmp(name, "memory.stat") == 0 ? "hierarchical_memory_limit " : "", value);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Whether what is in use has been read again, some time after it changed. */
+static bool
+is_read_after(struct place *place, uint64_t wait_ns)
+{
+	static uint64_t current_bytes = 100;
+
+	put_figure("memory.usage_in_bytes", ++current_bytes);
+	advance(place, wait_ns);
+	return place->shared.cgroups[0].figures.cgroup_current_bytes == current_bytes;
+}
+
+static void
+reads_the_cgroup_more_often_near_its_limit(void **state)
+{
+	struct place *place = *state;
+	struct vmt_cgroup_cache *cache = &place->shared.cgroups[0];
+
+	assert_non_null(mkdtemp(figures));
+	*cache = (struct vmt_cgroup_cache){.cgroup = {.version = 1}};
+	strcpy(cache->cgroup.path, figures);
+	place->process.sampling.cgroup = cache;
+	place->host.interval_ns = 5 * MILLISECOND;
+	vmt_sampling_flush(&place->process, place->now_ns);
+	put_figure("memory.stat", UINT64_C(1) << 50);
+	advance(place, SECOND);
+	assert_false(is_read_after(place, 60 * MILLISECOND));
+	put_figure("memory.stat", 8192);
+	assert_true(is_read_after(place, SECOND));
+	assert_false(is_read_after(place, 5 * MILLISECOND));
+	assert_true(is_read_after(place, 60 * MILLISECOND));
+	put_figure("memory.usage_in_bytes", 7);
+	vmt_sampling_end(&place->process, place->now_ns);
+	const struct vmt_sampling *sampling = &place->process.sampling;
+
+	assert_int_equal(sampling->usages[sampling->usage_count - 1].cgroup_current_bytes, 7);
+	place->process.sampling.cgroup = NULL;
+	drop_figures();
+}
+
 int
 main(void)
 {
@@ -272,6 +341,7 @@ main(void)
 	    TEST(asks_for_lazyfree_where_there_can_be_any),
 	    TEST(samples_fast_while_rss_moves_and_slowly_while_not),
 	    TEST(keeps_to_the_interval_it_is_given),
+	    TEST(reads_the_cgroup_more_often_near_its_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

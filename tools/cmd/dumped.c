@@ -163,6 +163,7 @@ vmt_dumped_usage(struct vmt_dumped *dumped, const struct vmt_usage *usage)
 	emit_figure(emitter, "rss_bytes", usage->rss_bytes);
 	emit_figure(emitter, "virtual_bytes", usage->virtual_bytes);
 	emit_figure(emitter, "cgroup_current_bytes", usage->cgroup_current_bytes);
+	emit_figure(emitter, "cgroup_peak_bytes", usage->cgroup_peak_bytes);
 	emit_figure(emitter, "cgroup_limit_bytes", usage->cgroup_limit_bytes);
 	emit_figure(emitter, "cgroup_anon_bytes", usage->cgroup_anon_bytes);
 	emit_figure(emitter, "cgroup_file_bytes", usage->cgroup_file_bytes);

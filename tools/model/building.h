@@ -34,11 +34,13 @@ struct vmt_building {
 	struct vmt_lookup *names;
 	struct vmt_go_owners *go_owners;
 	bool joined;
-	bool begun;	       /* past the events that list what was there before */
-	uint64_t last_time;    /* ticks */
-	uint64_t growth_from;  /* ticks; 0 = passed, or there is none */
-	uint64_t last_event;   /* ticks */
-	uint64_t cpu_limit_ns; /* of this process, until the events are replayed */
+	bool begun;		   /* past the events that list what was there before */
+	uint64_t last_time;	   /* ticks */
+	uint64_t growth_from;	   /* ticks; 0 = passed, or there is none */
+	uint64_t last_event;	   /* ticks */
+	uint64_t cpu_limit_ns;	   /* of this process, until the events are replayed */
+	uint64_t first_peak_bytes; /* of the cgroup, as the kernel counts it; 0 = not known */
+	uint64_t last_peak_bytes;
 	uint64_t first_oom_kills;
 	bool oom_kills_known;
 };

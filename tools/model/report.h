@@ -190,6 +190,7 @@ struct vmt_report {
 	struct {
 		uint64_t limit_bytes; /* VMT_FIGURE_UNKNOWN where there is none */
 		uint64_t peak_bytes;
+		bool peak_sampled; /* the most that was seen, not the kernel's own figure */
 		uint64_t last_bytes;
 		uint64_t oom_kills; /* since the recording began */
 	} cgroup;

@@ -48,24 +48,48 @@ join(struct vmt_building *building, const char *path)
 }
 
 static void
+take_kills(struct vmt_building *building, uint64_t oom_kills)
+{
+	if (oom_kills == VMT_FIGURE_UNKNOWN)
+		return;
+	if (!building->oom_kills_known)
+		building->first_oom_kills = oom_kills;
+	building->oom_kills_known = true;
+	if (oom_kills > building->first_oom_kills)
+		building->report.cgroup.oom_kills = oom_kills - building->first_oom_kills;
+}
+
+/* The kernel counts the peak since the cgroup was made: it is one of the recording where it rose
+ * meanwhile, and where the kernel killed, as it does at the limit. Else there is what was seen. */
+static void
+take_peak(struct vmt_building *building, const struct vmt_usage *usage)
+{
+	struct vmt_report *report = &building->report;
+
+	report->cgroup.peak_bytes =
+	    vmt_building_larger_known(report->cgroup.peak_bytes, usage->cgroup_current_bytes);
+	if (usage->cgroup_peak_bytes != VMT_FIGURE_UNKNOWN)
+		building->last_peak_bytes = usage->cgroup_peak_bytes;
+	if (building->first_peak_bytes == 0)
+		building->first_peak_bytes = building->last_peak_bytes;
+	if (building->last_peak_bytes > building->first_peak_bytes ||
+	    (building->last_peak_bytes > 0 && report->cgroup.oom_kills > 0))
+		report->cgroup.peak_bytes = building->last_peak_bytes;
+	report->cgroup.peak_sampled = report->cgroup.peak_bytes != building->last_peak_bytes;
+}
+
+static void
 take_usage(struct vmt_building *building, const struct vmt_usage *usage)
 {
 	struct vmt_report *report = &building->report;
 
 	vmt_rss_line_add(building->line, vmt_trace_time_ns(building->trace, usage->time),
 			 usage->rss_bytes);
-	report->cgroup.peak_bytes =
-	    vmt_building_larger_known(report->cgroup.peak_bytes, usage->cgroup_current_bytes);
+	take_kills(building, usage->cgroup_oom_kills);
+	take_peak(building, usage);
 	report->cgroup.last_bytes = usage->cgroup_current_bytes;
 	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
 		report->cgroup.limit_bytes = usage->cgroup_limit_bytes;
-	if (usage->cgroup_oom_kills == VMT_FIGURE_UNKNOWN)
-		return;
-	if (!building->oom_kills_known)
-		building->first_oom_kills = usage->cgroup_oom_kills;
-	building->oom_kills_known = true;
-	if (usage->cgroup_oom_kills > building->first_oom_kills)
-		report->cgroup.oom_kills = usage->cgroup_oom_kills - building->first_oom_kills;
 }
 
 /* The first events list what was there before them. A snapshot may have come before the list was

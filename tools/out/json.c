@@ -205,6 +205,7 @@ print_cgroup(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_object(emitter, "cgroup");
 	print_figure(emitter, "limit_bytes", report->cgroup.limit_bytes);
 	print_figure(emitter, "peak_bytes", report->cgroup.peak_bytes);
+	vmt_emitter_bool(emitter, "peak_sampled", report->cgroup.peak_sampled);
 	print_figure(emitter, "oom_kills", report->cgroup.oom_kills);
 	vmt_emitter_object_end(emitter);
 }

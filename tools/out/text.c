@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -323,6 +324,31 @@ print_rss(const struct vmt_report *report, const struct vmt_text_options *option
 			vmt_units_bytes(last, report->rss[report->rss_count - 1].rss_bytes));
 }
 
+/* Whom the kernel killed there: the line that says how this process ended may have said it. */
+static const char *
+killed_whom(const struct vmt_report *report)
+{
+	const char *end = report->process.end;
+
+	if (strcmp(end, "cut") == 0 || strcmp(end, "ending") == 0)
+		return ", this process or another";
+	if (strcmp(end, "signal") == 0 && report->process.end_status == SIGKILL)
+		return "";
+	return ", not this process";
+}
+
+static void
+print_kills(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char times[64] = "once";
+
+	if (report->cgroup.oom_kills > 1)
+		snprintf(times, sizeof(times), "%" PRIu64 " times", report->cgroup.oom_kills);
+	vmt_layout_line(&options->layout, VMT_STYLE_ALARM,
+			"  the kernel killed in this cgroup for want of memory: %s%s", times,
+			killed_whom(report));
+}
+
 static void
 print_cgroup(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -335,12 +361,12 @@ print_cgroup(const struct vmt_report *report, const struct vmt_text_options *opt
 		return;
 	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  cgroup limit %s%s%s",
 			vmt_units_bytes(limit, report->cgroup.limit_bytes),
-			has_peak ? ", used at most " : "",
+			!has_peak		      ? ""
+			: report->cgroup.peak_sampled ? ", most that was seen in use "
+						      : ", used at most ",
 			has_peak ? vmt_units_bytes(peak, report->cgroup.peak_bytes) : "");
 	if (report->cgroup.oom_kills && report->cgroup.oom_kills != VMT_FIGURE_UNKNOWN)
-		vmt_layout_line(&options->layout, VMT_STYLE_ALARM,
-				"  the kernel killed for want of memory here: %" PRIu64 " times",
-				report->cgroup.oom_kills);
+		print_kills(report, options);
 }
 
 static void

@@ -1,0 +1,68 @@
+/* What a report says of the process's memory cgroup, from several readings of it. */
+#include "tests/unit/build_trace.h"
+
+#include "tools/model/report.h"
+
+static struct vmt_report *
+report_of(const struct build_trace *build)
+{
+	struct vmt_report_options options = {.at = VMT_AT_PEAK};
+	struct vmt_report *report;
+	struct vmt_err err = {{0}};
+	char path[BUILD_PATH_BYTES];
+	int fd = build_trace_memfd(build, path);
+
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
+	close(fd);
+	return report;
+}
+
+/* What two readings say of the cgroup's peak. */
+static void
+check_peak(uint64_t first_bytes, uint64_t last_bytes, uint64_t kills, uint64_t peak_bytes,
+	   bool sampled)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_usage samples[2] = {
+	    {.time = BUILD_START + 1,
+	     .cgroup_current_bytes = 100,
+	     .cgroup_peak_bytes = first_bytes},
+	    {.time = BUILD_START + 2,
+	     .cgroup_current_bytes = 90,
+	     .cgroup_peak_bytes = last_bytes,
+	     .cgroup_oom_kills = kills},
+	};
+
+	build_trace_usage(build, samples, 2);
+	struct vmt_report *report = report_of(build);
+
+	assert_int_equal(report->cgroup.peak_bytes, peak_bytes);
+	assert_int_equal(report->cgroup.peak_sampled, sampled);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
+static void
+the_peak_is_the_kernels_own(void **state)
+{
+	const uint64_t unknown = VMT_FIGURE_UNKNOWN;
+
+	(void)state;
+	check_peak(100, 500, 0, 500, false);
+	check_peak(500, 500, 0, 100, true);  /* of before the recording */
+	check_peak(500, 500, 1, 500, false); /* ... unless it was the limit */
+	check_peak(100, 100, 0, 100, false);
+	check_peak(300, unknown, 0, 100, true);
+	check_peak(unknown, unknown, 0, 100, true);
+	check_peak(unknown, unknown, 1, 100, true);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_peak_is_the_kernels_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
