@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define VALUE_SHOWN_BYTES 80u
+
 struct vmt_config vmt_config;
 
 struct word {
@@ -221,15 +223,42 @@ read_session(struct vmt_config *config, struct vmt_text value)
 static const struct variable {
 	const char *name;
 	bool (*read)(struct vmt_config *config, struct vmt_text value); /* false: not understood */
+	const char *wanted;
 } variables[] = {
-    {"VMTRACE_OUTPUT", read_output},	 {"VMTRACE_MALLOC", read_malloc},
-    {"VMTRACE_INTERVAL", read_interval}, {"VMTRACE_DEPTH", read_depth},
-    {"VMTRACE_BUFFER", read_buffer},	 {"VMTRACE_ONLY", read_only},
-    {"VMTRACE_FOLLOW", read_follow},	 {"VMTRACE_VERBOSE", read_verbose},
-    {"VMTRACE_STACKS", read_stacks},	 {"VMTRACE_RESIDENCY", read_residency},
-    {"VMTRACE_CMDLINE", read_cmdline},	 {"VMTRACE_GO", read_go},
-    {"VMTRACE_SEED", read_seed},	 {VMT_SESSION_ENV, read_session},
+    {"VMTRACE_OUTPUT", read_output, "short enough"},
+    {"VMTRACE_MALLOC", read_malloc, "one of off, sampled[:BYTES], all"},
+    {"VMTRACE_INTERVAL", read_interval, "a time such as 100ms"},
+    {"VMTRACE_DEPTH", read_depth, "a number from 1 to 128"},
+    {"VMTRACE_BUFFER", read_buffer, "a size such as 4MiB, 1KiB to 1GiB"},
+    {"VMTRACE_ONLY", read_only, "short enough"},
+    {"VMTRACE_FOLLOW", read_follow, "one of none, exec, fork, all"},
+    {"VMTRACE_VERBOSE", read_verbose, NULL},
+    {"VMTRACE_STACKS", read_stacks, "one of auto, cfi, libunwind, fp, checked"},
+    {"VMTRACE_RESIDENCY", read_residency, "one of auto, pagemap-scan, pagemap, mincore"},
+    {"VMTRACE_CMDLINE", read_cmdline, "one of on, off, 1, 0"},
+    {"VMTRACE_GO", read_go, "one of on, off, 1, 0"},
+    {"VMTRACE_SEED", read_seed, "a whole number below 2^64"},
+    {VMT_SESSION_ENV, read_session, "short enough"},
 };
+
+_Static_assert(VMT_STACK_MAX_FRAMES == 128, "as the text of VMTRACE_DEPTH says");
+
+/* VARIABLE: 'VALUE' is not WHAT IT MAY BE. */
+static const char *
+describe_wrong(const struct variable *variable, struct vmt_text value)
+{
+	static char text[256]; /* the constructor is alone */
+	struct vmt_text_out out = vmt_text_out_begin(text, sizeof(text));
+	size_t length = vmt_text_length(&value);
+	bool is_long = length > VALUE_SHOWN_BYTES;
+
+	vmt_text_put(&out, variable->name);
+	vmt_text_put(&out, ": '");
+	vmt_text_put_bytes(&out, value.at, is_long ? VALUE_SHOWN_BYTES : length);
+	vmt_text_put(&out, is_long ? "...' is not " : "' is not ");
+	vmt_text_put(&out, variable->wanted);
+	return text;
+}
 
 static void
 set_defaults(struct vmt_config *config)
@@ -260,7 +289,7 @@ vmt_config_read(struct vmt_config *config, char *const environment[])
 		for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
 			if (vmt_text_equals(&name, variables[i].name) &&
 			    !variables[i].read(config, entry) && !wrong)
-				wrong = variables[i].name;
+				wrong = describe_wrong(&variables[i], entry);
 		}
 	}
 	return wrong;

@@ -56,8 +56,9 @@ struct vmt_config {
 /* The configuration of this process image. */
 extern struct vmt_config vmt_config;
 
-/* Fills the configuration with the defaults and what the environment says. Returns NULL, or the
- * name of the first variable whose value cannot be used. */
+/* Fills the configuration with the defaults and what the environment says. Returns NULL, or what is
+ * wrong with the first value that cannot be used: the variable's name, a colon and so on, in static
+ * memory. */
 const char *vmt_config_read(struct vmt_config *config, char *const environment[]);
 
 /* Whether a name matches one of the globs (*, ? only; an empty list matches everything). */

@@ -10,6 +10,7 @@
 #include "preload/go.h"
 #include "preload/modules.h"
 #include "preload/present.h"
+#include "preload/refusal.h"
 #include "preload/samples.h"
 #include "preload/state.h"
 
@@ -171,41 +172,17 @@ vmt_open_path(char *path, size_t room, const struct vmt_config *config, const ch
 	return !out.overflow;
 }
 
-static const char *
-explain(long error)
+static bool
+is_directory(const char *path)
 {
-	switch (-error) {
-	case EACCES:
-	case EPERM:
-		return "no permission to write the output file (VMTRACE_OUTPUT)";
-	case ENOENT:
-	case ENOTDIR:
-		return "the directory of the output file does not exist (VMTRACE_OUTPUT)";
-	case ENOSPC:
-	case EDQUOT:
-		return "no space left for the output file";
-	case EROFS:
-		return "the output file's file system is read-only (VMTRACE_OUTPUT)";
-	case EFBIG:
-		return "the limit on file sizes (ulimit -f) is too small for the output file";
-	case ENAMETOOLONG:
-		return "the name of the output file is too long (VMTRACE_OUTPUT)";
-	case EMFILE:
-	case ENFILE:
-		return "no descriptor left to make the output file with";
-	case ENODEV:
-	case EINVAL:
-	case EOPNOTSUPP:
-		return "no file can be mapped shared, neither beside the trace nor in /dev/shm or "
-		       "/tmp";
-	case ENOSYS:
-		return "a seccomp filter does not let it make the output file";
-	default:
-		return "the output file cannot be made";
-	}
+	struct stat status;
+
+	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 &&
+	       S_ISDIR(status.st_mode);
 }
 
-/* Makes a file that was not there before. Descriptor or negative errno. */
+/* Makes a file that was not there before. A name beside a directory is not what was meant by the
+ * directory's. Descriptor or negative errno. */
 static int
 make_file(const char *name, uint32_t pid)
 {
@@ -218,6 +195,8 @@ make_file(const char *name, uint32_t pid)
 			return -ENAMETOOLONG;
 		fd =
 		    vmt_sys_open(process->trace_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		if (fd == -EEXIST && attempt == 0 && is_directory(process->trace_path))
+			fd = -EISDIR;
 		if (fd != -EEXIST)
 			break;
 	}
@@ -422,7 +401,7 @@ vmt_open_trace(void)
 	vmt_open_size(&plan, &vmt_config, count_processors());
 	result = map_file(&plan, &mapped);
 	if (result != 0)
-		return explain(result);
+		return vmt_refusal_of_file(result, vmt_state_process.trace_path);
 	base = mapped;
 	memcpy(base + sizeof(magic), (const unsigned char *)&plan + sizeof(magic),
 	       sizeof(plan) - sizeof(magic));
@@ -451,7 +430,7 @@ vmt_open_announce(void)
 		return NULL;
 	vmt_aside_remove(head->pid, head->random_id);
 	vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->trace_path, 0);
-	return "the output file's file system shares no mappings, and nobody collects";
+	return vmt_refusal_of_file(0, process->trace_path);
 }
 
 void

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Opens the trace of this process. NULL, or why not (static text). */
+/* Opens the trace of this process. NULL, or why not (static text, see refusal.h). */
 const char *vmt_open_trace(void);
 
 /* Tells the session's collector of the trace; without one the trace says so. NULL, or why nothing

@@ -260,11 +260,11 @@ set_up(char *const *environment)
 		return;
 	}
 	take_configuration();
-	objection = wrong ? "the value of this variable cannot be used" : begin(session);
+	objection = wrong ? wrong : begin(session);
 	if (objection) {
 		vmt_state_process.verbose = false;
 		vmt_state_go_inert(NULL);
-		vmt_state_say(wrong ? wrong : "not recording", objection);
+		vmt_state_say("not recording", objection);
 	} else if (vmt_config.verbose) {
 		vmt_state_say("recording to", vmt_state_process.trace_path);
 	}

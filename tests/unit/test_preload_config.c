@@ -166,10 +166,17 @@ what_is_not_understood_is_named(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		const char *named = read_one(&config, bad[i]);
 
+		const char *value = strchr(bad[i], '=') + 1;
+		size_t name_bytes = (size_t)(value - 1 - bad[i]);
+
 		assert_non_null(named);
-		assert_memory_equal(named, bad[i], strlen(named));
-		assert_int_equal(bad[i][strlen(named)], '=');
+		assert_memory_equal(named, bad[i], name_bytes);
+		assert_memory_equal(named + name_bytes, ": '", 3);
+		assert_memory_equal(named + name_bytes + 3, value, strlen(value));
+		assert_memory_equal(named + name_bytes + 3 + strlen(value), "' is not ", 9);
 	}
+	assert_string_equal(read_one(&config, "VMTRACE_MALLOC=bla"),
+			    "VMTRACE_MALLOC: 'bla' is not one of off, sampled[:BYTES], all");
 }
 
 static void
@@ -194,7 +201,8 @@ a_path_that_is_too_long_is_refused(void **state)
 
 	(void)state;
 	memset(entry + name, 'x', VMT_CONFIG_TEXT_BYTES);
-	assert_string_equal(read_one(&config, entry), "VMTRACE_OUTPUT");
+	assert_non_null(strstr(read_one(&config, entry), "VMTRACE_OUTPUT: 'xxx"));
+	assert_non_null(strstr(read_one(&config, entry), "xxx...' is not short enough"));
 	entry[name + VMT_CONFIG_TEXT_BYTES - 1] = '\0';
 	assert_null(read_one(&config, entry));
 	assert_int_equal(strlen(config.output), VMT_CONFIG_TEXT_BYTES - 1);

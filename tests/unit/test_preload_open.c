@@ -224,10 +224,20 @@ failures_have_reasons_and_leave_no_file(void **state)
 {
 	struct rlimit before;
 	struct rlimit small = {4096, 0};
+	const char *why;
 
 	(void)state;
 	strcpy(vmt_config.output, "no/such/directory.vmt");
-	assert_non_null(strstr(vmt_open_trace(), "does not exist"));
+	why = vmt_open_trace();
+	assert_non_null(strstr(why, "does not exist"));
+	assert_non_null(strstr(why, "/no/such/directory.vmt"));
+	assert_int_equal(mkdir("taken", 0700), 0);
+	strcpy(vmt_config.output, "taken");
+	why = vmt_open_trace();
+	assert_non_null(strstr(why, "is a directory"));
+	assert_non_null(strstr(why, "/taken"));
+	strcpy(vmt_config.output, "taken/");
+	assert_non_null(strstr(vmt_open_trace(), "is a directory"));
 	strcpy(vmt_config.output, "limited.vmt");
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	small.rlim_max = before.rlim_max;
