@@ -105,6 +105,39 @@ test_threads_at_once(void **state)
 }
 
 static void
+test_as_many_mappings_as_the_kernel_allows(void **state)
+{
+	(void)state;
+	watch_all("many_maps", "65000");
+}
+
+/* More than the table of stacks holds: each block is there, those without a stack are counted. */
+static void
+test_more_stacks_than_the_table_holds(void **state)
+{
+	const char *trace = scratch_file("stacks.vmt");
+	struct run run;
+
+	(void)state;
+	record(&run, trace, (const char *const[]){"--malloc", "all", NULL},
+	       (const char *const[]){built("tests/target/many_stacks"),
+				     soak_count(0, 1) ? "22" : "18", NULL});
+	assert_int_equal(run.exit_status, 0);
+	json_t *truth = json_loads(run.out, 0, NULL);
+	json_t *root = report(trace, (const char *const[]){"--top", "20", NULL});
+	json_t *loss = member(root, "loss");
+	int64_t made = number(member(truth, "figures"), "made");
+
+	assert_true(made >= 1 << 18);
+	assert_int_equal(number(member(root, "totals"), "live_blocks"), made);
+	assert_in_range(number(loss, "stacks_dropped"), 1, made);
+	assert_int_equal(number(loss, "events_dropped") + number(loss, "events_overwritten"), 0);
+	json_decref(root);
+	json_decref(truth);
+	run_free(&run);
+}
+
+static void
 test_fork_with_threads(void **state)
 {
 	(void)state;
@@ -132,6 +165,7 @@ test_close_all_descriptors(void **state)
 	watch_all("close_all_fds", "loop");
 	watch_all("close_all_fds", "closefrom");
 	watch_all("close_all_fds", "close_range");
+	watch_all("close_all_fds", "none_more");
 }
 
 static void
@@ -286,14 +320,24 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_transparency),    cmocka_unit_test(test_unshare),
-	    cmocka_unit_test(test_bare_preload),    cmocka_unit_test(test_unwritable_output),
-	    cmocka_unit_test(test_signal_free),	    cmocka_unit_test(test_tls_destructor),
-	    cmocka_unit_test(test_before_main),	    cmocka_unit_test(test_threads_in_turn),
-	    cmocka_unit_test(test_threads_at_once), cmocka_unit_test(test_fork_with_threads),
-	    cmocka_unit_test(test_exec_chain),	    cmocka_unit_test(test_close_all_descriptors),
-	    cmocka_unit_test(test_dlopen_loop),	    cmocka_unit_test(test_raw_syscalls),
-	    cmocka_unit_test(test_seccomp_filter),  cmocka_unit_test(test_vfork_filter),
+	    cmocka_unit_test(test_as_many_mappings_as_the_kernel_allows),
+	    cmocka_unit_test(test_more_stacks_than_the_table_holds),
+	    cmocka_unit_test(test_transparency),
+	    cmocka_unit_test(test_unshare),
+	    cmocka_unit_test(test_bare_preload),
+	    cmocka_unit_test(test_unwritable_output),
+	    cmocka_unit_test(test_signal_free),
+	    cmocka_unit_test(test_tls_destructor),
+	    cmocka_unit_test(test_before_main),
+	    cmocka_unit_test(test_threads_in_turn),
+	    cmocka_unit_test(test_threads_at_once),
+	    cmocka_unit_test(test_fork_with_threads),
+	    cmocka_unit_test(test_exec_chain),
+	    cmocka_unit_test(test_close_all_descriptors),
+	    cmocka_unit_test(test_dlopen_loop),
+	    cmocka_unit_test(test_raw_syscalls),
+	    cmocka_unit_test(test_seccomp_filter),
+	    cmocka_unit_test(test_vfork_filter),
 	};
 
 	return cmocka_run_group_tests_name("unharmed", tests, NULL, NULL);

@@ -1,7 +1,12 @@
 /* Closes every descriptor above 2, in the way that argv[1] says or one by one, as daemons do, opens
  * files of its own under the same numbers, goes on allocating, and finds in its files what it wrote
- * and nothing else. */
+ * and nothing else. In the way "none_more" it has then used up what RLIMIT_NOFILE allows, which is
+ * nothing, and a child of its does the same. */
 #include "tests/target/truth.h"
+
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #define FILES 6
 
@@ -39,14 +44,33 @@ close_all(const char *way)
 			close(fd);
 }
 
+static void
+work_in_child(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		truth_touch(map_after_close(), MIB, PAGE);
+		for (int block = 0; block < 1000; block++)
+			free(malloc(70000));
+		_exit(7);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) != 7)
+		truth_die("child");
+}
+
 int
 main(int argc, char **argv)
 {
+	const char *way = argc > 1 ? argv[1] : "loop";
+	bool none_more = strcmp(way, "none_more") == 0;
 	static char found[64];
 	int files[FILES];
 	size_t committed = 0;
 
-	close_all(argc > 1 ? argv[1] : "loop");
+	close_all(way);
 	for (int i = 0; i < FILES; i++) {
 		files[i] = make_file();
 		if (files[i] != 3 + i)
@@ -54,14 +78,18 @@ main(int argc, char **argv)
 		if (write(files[i], "mine\n", 5) != 5)
 			truth_die("write");
 	}
+	if (none_more && setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, 0}) != 0)
+		truth_die("setrlimit");
 	for (int i = 0; i < 20; i++) {
 		char *range = map_after_close();
 
 		truth_touch(range, MIB, PAGE);
-		committed += truth_present(range, MIB);
+		committed += none_more ? MIB : truth_present(range, MIB);
 		for (int block = 0; block < 1000; block++)
 			free(malloc(70000));
 	}
+	if (none_more)
+		work_in_child();
 	for (int i = 0; i < FILES; i++) {
 		ssize_t length = pread(files[i], found, sizeof(found), 0);
 
