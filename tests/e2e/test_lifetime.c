@@ -237,5 +237,6 @@ main(void)
 	    cmocka_unit_test(test_cost),
 	};
 
+	keep_names();
 	return cmocka_run_group_tests_name("lifetime", tests, NULL, NULL);
 }
