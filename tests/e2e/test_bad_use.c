@@ -15,11 +15,12 @@
 #include <unistd.h>
 
 static void
-expect(const char *const argv[], int status, const char *words)
+expect_with(const char *const environment[], const char *const argv[], int status,
+	    const char *words)
 {
 	struct run run;
 
-	run_program(&run, argv, NULL);
+	run_program(&run, argv, environment);
 	if (run.exit_status != status)
 		fail_msg("%s %s: status %d, not %d: %s", argv[1], argv[2] != NULL ? argv[2] : "",
 			 run.exit_status, status, run.err);
@@ -28,6 +29,12 @@ expect(const char *const argv[], int status, const char *words)
 	if (strstr(run.err, words) == NULL)
 		fail_msg("no \"%s\" in: %s", words, run.err);
 	run_free(&run);
+}
+
+static void
+expect(const char *const argv[], int status, const char *words)
+{
+	expect_with(NULL, argv, status, words);
 }
 
 static void
@@ -80,6 +87,46 @@ test_unknown_words(void **state)
 	       "noon");
 	expect((const char *const[]){vmtrace, "record", "--malloc", "some", "--", "true", NULL},
 	       125, "some");
+}
+
+/* A value is named as it was given: by the option, or else by the variable. */
+static void
+test_values(void **state)
+{
+	static const struct {
+		const char *option;
+		const char *variable;
+		const char *value;
+		const char *may_be;
+	} cases[] = {
+	    {"--malloc", "VMTRACE_MALLOC", "bla", "one of off, sampled[:BYTES], all"},
+	    {"--interval", "VMTRACE_INTERVAL", "0", "a time such as 100ms"},
+	    {"--depth", "VMTRACE_DEPTH", "129", "a number from 1 to 128"},
+	    {"--buffer", "VMTRACE_BUFFER", "2GiB", "a size such as 4MiB, 1KiB to 1GiB"},
+	    {"--follow", "VMTRACE_FOLLOW", "bla", "one of none, exec, fork, all"},
+	    {"--stacks", "VMTRACE_STACKS", "bla", "one of auto, cfi, libunwind, fp, checked"},
+	    {"--residency", "VMTRACE_RESIDENCY", "bla",
+	     "one of auto, pagemap-scan, pagemap, mincore"},
+	    {"--cmdline", "VMTRACE_CMDLINE", "bla", "one of on, off, 1, 0"},
+	    {"--go", "VMTRACE_GO", "bla", "one of on, off, 1, 0"},
+	    {"--seed", "VMTRACE_SEED", "-1", "a whole number below 2^64"},
+	};
+	const char *vmtrace = built("vmtrace");
+	char words[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(words, sizeof(words), "vmtrace: %s: '%s' is not %s\n", cases[i].option,
+			 cases[i].value, cases[i].may_be);
+		expect((const char *const[]){vmtrace, "record", cases[i].option, cases[i].value,
+					     "--", "true", NULL},
+		       125, words);
+		snprintf(words, sizeof(words), "vmtrace: %s: '%s' is not %s\n", cases[i].variable,
+			 cases[i].value, cases[i].may_be);
+		expect_with(
+		    (const char *const[]){variable(cases[i].variable, cases[i].value), NULL},
+		    (const char *const[]){vmtrace, "record", "--", "true", NULL}, 125, words);
+	}
 }
 
 static void
@@ -389,6 +436,7 @@ main(void)
 	    cmocka_unit_test(test_damaged_traces),
 	    cmocka_unit_test(test_version_and_help),
 	    cmocka_unit_test(test_child_status_is_ours),
+	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_another_machines_program),
 	    cmocka_unit_test(test_earlier_trace_is_kept),
 	};

@@ -1,12 +1,10 @@
 #include "collect/aside.h"
 #include "collect/collector.h"
-#include "format/chunk.h"
-#include "format/stack_table.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/launch.h"
 #include "tools/cmd/library.h"
 #include "tools/cmd/recorded.h"
-#include "tools/out/units.h"
+#include "tools/cmd/wanted.h"
 #include "tools/read/program.h"
 #include "tools/read/zstd.h"
 
@@ -22,211 +20,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LEAST_BUFFER_BYTES 1024u
 #define DEFAULT_OUTPUT "vmtrace.%n.%p.vmt"
 /* The session carries at most VMT_SESSION_PATH_BYTES; names grow by %n, %p and a suffix. */
 #define OUTPUT_MAX_BYTES (VMT_SESSION_PATH_BYTES - 40u)
 
-enum {
-	OPTION_OUTPUT,
-	OPTION_MALLOC,
-	OPTION_INTERVAL,
-	OPTION_DEPTH,
-	OPTION_BUFFER,
-	OPTION_ONLY,
-	OPTION_FOLLOW,
-	OPTION_STACKS,
-	OPTION_RESIDENCY,
-	OPTION_CMDLINE,
-	OPTION_GO,
-	OPTION_SEED,
-	OPTION_VERBOSE,
-};
-
-const struct vmt_option vmt_record_options[] = {
-    {"output", 'o', "FILE", "the trace; %n = program name, %p = process id"},
-    {"malloc", 0, "MODE", "off, sampled[:BYTES] (default sampled:64KiB), all"},
-    {"interval", 0, "TIME", "between two readings of RSS"},
-    {"depth", 0, "FRAMES", "frames a call stack is cut at (default 30)"},
-    {"buffer", 0, "BYTES", "ring space of one shard"},
-    {"only", 0, "GLOBS", "record programs of these names alone; colons between"},
-    {"follow", 0, "WHAT", "none, exec, fork, all (default)"},
-    {"stacks", 0, "WALKER", "auto (default), cfi, libunwind, fp"},
-    {"residency", 0, "SOURCE", "pagemap-scan, pagemap, mincore (default: the best there is)"},
-    {"cmdline", 0, "MODE", "on (default), off: the command line is left out of the trace"},
-    {"go", 0, "MODE", "on (default), off: the Go runtime's own system calls"},
-    {"seed", 0, "NUMBER", "choose the same sampled blocks in each run"},
-    {"verbose", 'v', NULL, "let the library say on stderr what it does"},
-    {0},
-};
-
-static const char *const variables[] = {
-    [OPTION_OUTPUT] = "VMTRACE_OUTPUT",
-    [OPTION_MALLOC] = "VMTRACE_MALLOC",
-    [OPTION_INTERVAL] = "VMTRACE_INTERVAL",
-    [OPTION_DEPTH] = "VMTRACE_DEPTH",
-    [OPTION_BUFFER] = "VMTRACE_BUFFER",
-    [OPTION_ONLY] = "VMTRACE_ONLY",
-    [OPTION_FOLLOW] = "VMTRACE_FOLLOW",
-    [OPTION_STACKS] = "VMTRACE_STACKS",
-    [OPTION_RESIDENCY] = "VMTRACE_RESIDENCY",
-    [OPTION_CMDLINE] = "VMTRACE_CMDLINE",
-    [OPTION_GO] = "VMTRACE_GO",
-    [OPTION_SEED] = "VMTRACE_SEED",
-    [OPTION_VERBOSE] = "VMTRACE_VERBOSE",
-};
-
 struct recording {
-	struct vmt_options options;
+	struct vmt_wanted wanted;
 	char output[PATH_MAX]; /* absolute, may hold %n and %p */
 	char session_path[PATH_MAX];
 	struct vmt_session *session;
 	struct vmt_launch launch;
 	struct vmt_recorded recorded;
 	struct vmt_zstd_packer *packer;
-	uint64_t interval_ns;
-	uint32_t residency_source;
 };
-
-/* What an option, or else its variable, says; NULL where neither does. */
-static const char *
-setting(const struct recording *recording, int option)
-{
-	const char *value = recording->options.values[option];
-
-	if (!value)
-		value = getenv(variables[option]);
-	return value && *value ? value : NULL;
-}
-
-static int
-check_word(const struct recording *recording, int option, const char *const *words,
-	   struct vmt_err *err)
-{
-	char name[32];
-
-	if (!recording->options.values[option])
-		return 0;
-	snprintf(name, sizeof(name), "--%s", vmt_record_options[option].name);
-	return vmt_options_choose(name, recording->options.values[option], words, err);
-}
-
-static int
-check_malloc(const char *mode, struct vmt_err *err)
-{
-	static const char sampled[] = "sampled:";
-	uint64_t bytes = 1;
-
-	if (!mode || !strcmp(mode, "off") || !strcmp(mode, "all") || !strcmp(mode, "sampled"))
-		return 0;
-	if (strncmp(mode, sampled, strlen(sampled)) == 0 &&
-	    vmt_units_parse_bytes(mode + strlen(sampled), &bytes) == 0 && bytes > 0)
-		return 0;
-	return vmt_err_set(err, EINVAL, "--malloc: '%s' is not one of off, sampled[:BYTES], all",
-			   mode);
-}
-
-static int
-check_depth(const char *depth, struct vmt_err *err)
-{
-	unsigned long frames;
-	char *end;
-
-	if (!depth)
-		return 0;
-	frames = strtoul(depth, &end, 10);
-	if (*depth >= '0' && *depth <= '9' && !*end && frames >= 1 &&
-	    frames <= VMT_STACK_MAX_FRAMES)
-		return 0;
-	return vmt_err_set(err, EINVAL, "--depth: '%s' is not a number from 1 to %u", depth,
-			   (unsigned)VMT_STACK_MAX_FRAMES);
-}
-
-static int
-check_seed(const char *seed, struct vmt_err *err)
-{
-	char *end;
-
-	if (!seed)
-		return 0;
-	errno = 0;
-	(void)strtoull(seed, &end, 10);
-	if (*seed >= '0' && *seed <= '9' && !*end && errno == 0)
-		return 0;
-	return vmt_err_set(err, EINVAL, "--seed: '%s' is not a whole number below 2^64", seed);
-}
-
-/* A bare number is milliseconds here, as it is for the library. */
-static int
-read_interval(struct recording *recording, struct vmt_err *err)
-{
-	const char *text = setting(recording, OPTION_INTERVAL);
-	char with_unit[64];
-
-	if (!text)
-		return 0;
-	snprintf(with_unit, sizeof(with_unit), "%s%s", text,
-		 text[strspn(text, "0123456789")] == '\0' ? "ms" : "");
-	if (vmt_units_parse_duration(with_unit, &recording->interval_ns) == 0 &&
-	    recording->interval_ns > 0)
-		return 0;
-	return vmt_err_set(err, EINVAL, "interval: '%s' is not a time such as 100ms", text);
-}
-
-static int
-read_residency(struct recording *recording, struct vmt_err *err)
-{
-	static const char *const words[] = {"pagemap-scan", "pagemap", "mincore", NULL};
-	const char *text = setting(recording, OPTION_RESIDENCY);
-	int index;
-
-	if (!text)
-		return 0;
-	index = vmt_options_choose("residency", text, words, err);
-	if (index < 0)
-		return index;
-	_Static_assert(VMT_RESIDENCY_PAGEMAP_SCAN == 1 && VMT_RESIDENCY_MINCORE == 3,
-		       "words are in the order of the sources");
-	recording->residency_source = (uint32_t)index + 1;
-	return 0;
-}
-
-static int
-check_options(struct recording *recording, struct vmt_err *err)
-{
-	static const char *const follow[] = {"none", "exec", "fork", "all", NULL};
-	static const char *const stacks[] = {"auto", "cfi", "libunwind", "fp", "checked", NULL};
-	static const char *const on_off[] = {"on", "off", "1", "0", NULL};
-	const char *buffer = recording->options.values[OPTION_BUFFER];
-	uint64_t bytes;
-	int result;
-
-	if ((result = check_word(recording, OPTION_FOLLOW, follow, err)) < 0 ||
-	    (result = check_word(recording, OPTION_STACKS, stacks, err)) < 0 ||
-	    (result = check_word(recording, OPTION_CMDLINE, on_off, err)) < 0 ||
-	    (result = check_word(recording, OPTION_GO, on_off, err)) < 0 ||
-	    (result = check_malloc(recording->options.values[OPTION_MALLOC], err)) < 0 ||
-	    (result = check_depth(recording->options.values[OPTION_DEPTH], err)) < 0 ||
-	    (result = check_seed(recording->options.values[OPTION_SEED], err)) < 0 ||
-	    (result = read_interval(recording, err)) < 0 ||
-	    (result = read_residency(recording, err)) < 0)
-		return result;
-	if (buffer && (vmt_units_parse_bytes(buffer, &bytes) < 0 || bytes < LEAST_BUFFER_BYTES))
-		return vmt_err_set(err, EINVAL,
-				   "--buffer: '%s' is not a size such as 4MiB (at least 1KiB)",
-				   buffer);
-	return 0;
-}
 
 /* The program may change its directory before a child opens a trace: the name must be absolute. */
 static int
 choose_output(struct recording *recording, struct vmt_err *err)
 {
-	const char *wanted = setting(recording, OPTION_OUTPUT);
+	const char *wanted = vmt_wanted_text(&recording->wanted, VMT_WANTED_OUTPUT);
 	char here[PATH_MAX] = "";
 	int length;
 
-	if (!wanted)
+	if (!wanted || !*wanted)
 		wanted = DEFAULT_OUTPUT;
 	if (*wanted != '/' && !getcwd(here, sizeof(here)))
 		return vmt_err_set(err, errno, "current directory: %s", strerror(errno));
@@ -272,8 +88,8 @@ find_replaced(const struct recording *recording, struct vmt_err *err)
 {
 	struct stat status;
 
-	if (!recording->options.values[OPTION_OUTPUT] || strchr(recording->output, '%') ||
-	    lstat(recording->output, &status) < 0)
+	if (!recording->wanted.options.values[VMT_WANTED_OUTPUT] ||
+	    strchr(recording->output, '%') || lstat(recording->output, &status) < 0)
 		return 0;
 	if (!S_ISREG(status.st_mode))
 		return vmt_err_set(err, EEXIST, "%s: exists and is not a regular file",
@@ -300,29 +116,13 @@ put_first(const char *variable, const char *word, struct vmt_err *err)
 	return result;
 }
 
-/* Sizes are passed on as plain bytes: the library reads numbers with as little code as it can. */
-static void
-set_bytes(const char *variable, const char *prefix, const char *text)
-{
-	char plain[64];
-	uint64_t bytes = 0;
-	int result = vmt_units_parse_bytes(text, &bytes);
-
-	assert(result == 0);
-	(void)result;
-	snprintf(plain, sizeof(plain), "%s%" PRIu64, prefix, bytes);
-	setenv(variable, plain, 1);
-}
-
 /* The environment of the program: this process never execs anything else. */
 static int
 set_environment(const struct recording *recording, struct vmt_err *err)
 {
 	char library[PATH_MAX];
-	char interval[32];
 	int result = vmt_library_find(library, err);
 
-	snprintf(interval, sizeof(interval), "%" PRIu64 "ns", recording->interval_ns);
 	if (result < 0)
 		return result;
 	result = put_first("LD_PRELOAD", library, err);
@@ -331,21 +131,8 @@ set_environment(const struct recording *recording, struct vmt_err *err)
 		result = put_first("ASAN_OPTIONS", "verify_asan_link_order=0", err);
 	if (result < 0)
 		return result;
-	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
-		const char *value = recording->options.values[i];
-
-		if (!value)
-			continue;
-		if (i == OPTION_BUFFER)
-			set_bytes(variables[i], "", value);
-		else if (i == OPTION_MALLOC && strchr(value, ':'))
-			set_bytes(variables[i], "sampled:", strchr(value, ':') + 1);
-		else if (i == OPTION_INTERVAL)
-			setenv(variables[i], interval, 1);
-		else
-			setenv(variables[i], *value ? value : "1", 1);
-	}
-	setenv(variables[OPTION_OUTPUT], recording->output, 1);
+	vmt_wanted_export(&recording->wanted);
+	setenv("VMTRACE_OUTPUT", recording->output, 1);
 	setenv(VMT_SESSION_ENV, recording->session_path, 1);
 	return 0;
 }
@@ -397,8 +184,8 @@ collect(struct recording *recording)
 	    .reaped = reaped,
 	    .announce = announce,
 	    .context = recording,
-	    .interval_ns = recording->interval_ns,
-	    .residency_source = recording->residency_source,
+	    .interval_ns = recording->wanted.interval_ns,
+	    .residency_source = recording->wanted.residency_source,
 	    .first_pid = (uint32_t)recording->launch.pid,
 	};
 	int result;
@@ -438,10 +225,11 @@ print_summary(const struct recording *recording, char **argv)
 		vmt_recorded_print(&recording->recorded, launch->end_ns - launch->start_ns, stderr);
 		return;
 	}
-	fprintf(stderr,
-		"vmtrace: no trace was written: %s never loaded %s, or it says above why%s\n",
-		argv[0], VMT_LIBRARY_NAME,
-		setting(recording, OPTION_ONLY) ? ", or --only does not name it" : "");
+	fprintf(
+	    stderr, "vmtrace: no trace was written: %s never loaded %s, or it says above why%s\n",
+	    argv[0], VMT_LIBRARY_NAME,
+	    vmt_wanted_text(&recording->wanted, VMT_WANTED_ONLY) ? ", or --only does not name it"
+								 : "");
 	if (recording->session->replaced_inode)
 		fprintf(stderr, "vmtrace: %s is as it was before\n", recording->output);
 	fprintf(stderr, "vmtrace: next: vmtrace doctor -- %s\n", argv[0]);
@@ -450,10 +238,10 @@ print_summary(const struct recording *recording, char **argv)
 static int
 record(struct recording *recording, int *status, struct vmt_err *err)
 {
-	char **argv = recording->options.operands;
+	char **argv = recording->wanted.options.operands;
 	int result;
 
-	if ((result = check_options(recording, err)) < 0 ||
+	if ((result = vmt_wanted_check(&recording->wanted, err)) < 0 ||
 	    (result = choose_output(recording, err)) < 0 ||
 	    (result = make_session(recording, err)) < 0 ||
 	    (result = find_replaced(recording, err)) < 0 ||
@@ -480,8 +268,9 @@ vmt_record_main(int argc, char **argv, struct vmt_err *err)
 
 	if (!recording)
 		return vmt_err_set(err, ENOMEM, "out of memory");
-	result = vmt_options_parse(&recording->options, vmt_record_options, argc, argv, true, err);
-	if (result == 0 && recording->options.operand_count == 0)
+	result = vmt_options_parse(&recording->wanted.options, vmt_record_options, argc, argv, true,
+				   err);
+	if (result == 0 && recording->wanted.options.operand_count == 0)
 		result = vmt_err_set(err, EINVAL, "record needs a command to run");
 	if (result == 0)
 		result = record(recording, &status, err);
