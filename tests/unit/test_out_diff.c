@@ -128,6 +128,11 @@ quiet_ends_are_told(void **state)
 	pair_class(&world.b, "mmap", MIB(64), MIB(10));
 	expect_headline("Nothing changed. Reserved flat at 64 MiB, committed flat at 10 MiB (two "
 			"runs of one program may differ by 512 KiB).");
+	world.b.report.loss.cut = true;
+	expect_headline("B is cut, so parts of runs are compared: Nothing changed. Reserved flat "
+			"at 64 MiB, committed flat at 10 MiB (two runs of one program may differ "
+			"by 512 KiB).");
+	world.b.report.loss.cut = false;
 	world.b.report.snapshot.taken = false;
 	expect_headline("B has no snapshot of the resident pages, so nothing is known of what "
 			"became committed.");

@@ -82,6 +82,20 @@ losses_stand_at_the_top(void **state)
 	whole = print(&report, plain(400));
 	assert_shows(whole, "of 1 GiB.\nLost: 1,234 events");
 	free(whole);
+	report.loss.events_missing = 3864;
+	report.loss.cut_bytes = 2144;
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_shows(text, "3,864 events that left the rings and are not in the file, 2,144 bytes");
+	report.loss.cut = true;
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_shows(text, "The file is cut: 3,864 events that lay behind its end are missing");
+	assert_shows(text, "been there. Lost: 1,234 events");
+	assert_null(strstr(text, "bytes"));
+	report.loss = (typeof(report.loss)){.cut = true};
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_string_equal(text,
+			    "The file's end is missing: it was cut off, or the disk was full. "
+			    "No event is missing, but snapshots may be.");
 }
 
 static void

@@ -193,6 +193,26 @@ counts_what_the_collector_gave_up(void **state)
 	end();
 }
 
+/* A finished trace, cut: its slots are holes by then. */
+static void
+counts_what_lay_behind_a_cut(void **state)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	const struct vmt_event event = block(1);
+	const struct vmt_trace_loss *loss;
+
+	(void)state;
+	build_trace_events(build, HEAP, &event, 1);
+	for (int i = 0; i < 3; i++)
+		build_trace_remain_busy(build, HEAP);
+	build_trace_head(build)->collected_end = VMT_END_EXIT;
+	loss = begin(build);
+	assert_true(loss->cut);
+	assert_int_equal(loss->events_missing, 3);
+	assert_int_equal(loss->slots_abandoned, 0);
+	end();
+}
+
 static void
 counts_positions_between_two_chunks(void **state)
 {
@@ -315,6 +335,7 @@ main(void)
 	    cmocka_unit_test(counts_overwritten_events_once),
 	    cmocka_unit_test(counts_overwritten_events_once_where_a_chunk_tells_too),
 	    cmocka_unit_test(counts_what_the_collector_gave_up),
+	    cmocka_unit_test(counts_what_lay_behind_a_cut),
 	    cmocka_unit_test(counts_positions_between_two_chunks),
 	    cmocka_unit_test(steps_over_dead_positions),
 	    cmocka_unit_test(adds_up_dropped_events_of_all_rings),

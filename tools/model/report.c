@@ -131,7 +131,9 @@ fill_loss(struct vmt_building *building)
 	report->loss.stacks_dropped = loss->stacks_dropped;
 	report->loss.samples_dropped = loss->samples_dropped;
 	report->loss.slots_abandoned = loss->slots_abandoned;
+	report->loss.events_missing = loss->events_missing;
 	report->loss.cut_bytes = loss->cut_bytes;
+	report->loss.cut = loss->cut;
 	for (size_t i = 0; i < count; i++) {
 		struct vmt_err err = {{0}};
 		struct vmt_chunk_end end;

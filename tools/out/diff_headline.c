@@ -249,6 +249,20 @@ say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	say_huge(sentence, diff);
 }
 
+/* What makes the rest of the sentence worth little. */
+static void
+say_first(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	bool a = diff->a->loss.cut;
+	bool b = diff->b->loss.cut;
+
+	if (a || b)
+		vmt_sentence_say(sentence, "%s cut, so parts of runs are compared: ",
+				 !b   ? "A is"
+				 : !a ? "B is"
+				      : "A and B are");
+}
+
 void
 vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_bytes)
 {
@@ -256,6 +270,7 @@ vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_byt
 	char noise[VMT_UNITS_BYTES];
 
 	assert(text_bytes > 0);
+	say_first(&sentence, diff);
 	switch (diff->verdict.kind) {
 	case VMT_DIFF_UNKNOWN:
 		say_unknown(&sentence, diff);

@@ -11,8 +11,8 @@
 
 #define VMT_DIFF_HEADLINE_CHANGE_BYTES (VMT_UNITS_BYTES + 1)
 
-/* "Reserved flat at 1.28 GiB, committed +384 MiB (+45 %), nearly all of it in class Go heap: memory
- * that was reserved before is now touched. ...". */
+/* After what makes it worth little: "Reserved flat at 1.28 GiB, committed +384 MiB (+45 %), nearly
+ * all of it in class Go heap: memory that was reserved before is now touched. ...". */
 void vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_bytes);
 
 /* The n-th thing that makes the two less comparable, "" beyond the last. */

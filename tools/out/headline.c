@@ -106,21 +106,55 @@ say_loss(struct vmt_sentence *sentence, uint64_t count, const char *one, const c
 				 one, count == 1 ? "" : "s", what);
 }
 
+static void
+say_losses(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const char *missing = "that left the rings and are not in the file";
+
+	say_loss(sentence, report->loss.events_dropped, "event", "for want of room in the rings");
+	say_loss(sentence, report->loss.events_overwritten, "event",
+		 "overwritten while nobody collected");
+	say_loss(sentence, report->loss.slots_abandoned, "event", "never finished by its thread");
+	say_loss(sentence, report->loss.cut ? 0 : report->loss.events_missing, "event", missing);
+	say_loss(sentence, report->loss.samples_dropped, "sampled block",
+		 "for want of room in the sample table");
+	say_loss(sentence, report->loss.stacks_dropped, "call stack",
+		 "for want of room in the stack table");
+	say_loss(sentence, report->loss.cut ? 0 : report->loss.cut_bytes, "byte",
+		 "cut off or broken at the file's end");
+	if (sentence->used)
+		vmt_sentence_say(sentence, ". Figures are too low by what was lost.");
+}
+
+static void
+say_cut(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t missing = report->loss.events_missing;
+	char text[VMT_UNITS_BYTES];
+
+	if (missing)
+		vmt_sentence_say(
+		    sentence,
+		    "The file is cut: %s event%s that lay behind its end %s missing, and "
+		    "snapshots that may have been there. ",
+		    vmt_units_count(text, missing), missing == 1 ? "" : "s",
+		    missing == 1 ? "is" : "are");
+	else
+		vmt_sentence_say(sentence, "The file's end is missing: it was cut off, or the disk "
+					   "was full. No event is missing, but snapshots may be. ");
+}
+
 void
 vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_bytes)
 {
-	struct vmt_sentence sentence = {text, text_bytes, 0};
+	struct vmt_sentence cut = {text, text_bytes, 0};
+	struct vmt_sentence losses;
 
 	text[0] = '\0';
-	say_loss(&sentence, report->loss.events_dropped, "event", "for want of room in the rings");
-	say_loss(&sentence, report->loss.events_overwritten, "event",
-		 "overwritten while nobody collected");
-	say_loss(&sentence, report->loss.slots_abandoned, "event", "never finished by its thread");
-	say_loss(&sentence, report->loss.samples_dropped, "sampled block",
-		 "for want of room in the sample table");
-	say_loss(&sentence, report->loss.stacks_dropped, "call stack",
-		 "for want of room in the stack table");
-	say_loss(&sentence, report->loss.cut_bytes, "byte", "cut off or broken at the file's end");
-	if (sentence.used)
-		vmt_sentence_say(&sentence, ". Figures are too low by what was lost.");
+	if (report->loss.cut)
+		say_cut(&cut, report);
+	losses = (struct vmt_sentence){text + cut.used, text_bytes - cut.used, 0};
+	say_losses(&losses, report);
+	if (cut.used && !losses.used)
+		text[cut.used - 1] = '\0';
 }

@@ -14,6 +14,7 @@ static const uint8_t class_of_kind[VMT_EVENT_KINDS] = {
 struct walk {
 	struct vmt_event *events; /* NULL while counting */
 	size_t count;
+	bool finished; /* the collector has accounted for every position */
 	uint64_t abandoned;
 	uint64_t gone;
 };
@@ -113,7 +114,10 @@ walk_position(struct walk *walk, const struct vmt_ring_view *view, uint64_t posi
 		break;
 	case VMT_RING_BUSY:
 	case VMT_RING_EMPTY: /* below head: a slot's bytes that never reached the file */
-		walk->abandoned++;
+		if (walk->finished)
+			walk->gone++;
+		else
+			walk->abandoned++;
 		break;
 	}
 }
@@ -216,7 +220,7 @@ vmt_remains_settle(struct vmt_remains *remains, const struct vmt_head *head,
 {
 	uint64_t drained[VMT_MAX_SHARDS * VMT_RING_CLASSES] = {0};
 	struct walk seen = {0};
-	struct walk walk = {0};
+	struct walk walk = {.finished = head->collected_end != VMT_END_RUNNING};
 
 	assert(head->shards <= VMT_MAX_SHARDS);
 	read_chunk_accounts(index, drained, &seen);

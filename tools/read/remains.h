@@ -9,7 +9,9 @@
  *   dead         stepped over; no event ever was there
  *   missing      gone from the ring, in no chunk of the valid prefix and in no counter: the chunk
  *                was cut off or could not be written, or the collector died between giving up a
- *                slot and saying so
+ *                slot and saying so. Where the collector has finished (head.collected_end), it
+ *                had accounted for every position and freed the slots: a slot that is empty then
+ *                is missing, too, not abandoned
  * and an event that never got a position is in control.dropped. chunk.overwritten and the ring's
  * released positions beyond the last chunk (or between two) are positions seen to be gone, the same
  * ones that the controls count, so they are never added to a loss; missing is by how many they

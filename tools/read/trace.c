@@ -300,6 +300,7 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 	trace->loss.samples_dropped = trace->head.samples_dropped;
 	trace->loss.cut_bytes = trace->file.bytes - trace->index.end_offset;
 	read_end(trace);
+	trace->loss.cut = !trace->has_end && trace->head.collected_end != VMT_END_RUNNING;
 	find_rate(trace);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "format/module_table.h"
 #include "tools/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct vmt_trace_loss {
 	uint64_t stacks_dropped;
 	uint64_t samples_dropped;
 	uint64_t cut_bytes; /* bytes after the longest valid prefix */
+	bool cut;	    /* the collector wrote an end, which is not in the file */
 	uint64_t dropped_by_kind[VMT_EVENT_KINDS];
 	uint64_t overwritten_by_kind[VMT_EVENT_KINDS];
 };
