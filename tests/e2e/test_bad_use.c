@@ -336,6 +336,29 @@ test_version_and_help(void **state)
 	run_free(&run);
 }
 
+/* Asked for a process that runs without the library: its program can be recorded, this run can't.
+ */
+static void
+test_doctor_of_a_running_process(void **state)
+{
+	static const char last[] = "\nCan be recorded after a restart.\n";
+	char pid[16];
+	struct run run;
+
+	(void)state;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	run_program(&run, (const char *const[]){built("vmtrace"), "doctor", pid, NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "is not loaded in process"));
+	assert_string_equal(run.out + run.out_bytes - strlen(last), last);
+	run_free(&run);
+	run_program(
+	    &run, (const char *const[]){built("vmtrace"), "doctor", "--", "/bin/true", NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "\nCan be recorded.\n"));
+	run_free(&run);
+}
+
 static void
 test_child_status_is_ours(void **state)
 {
@@ -436,6 +459,7 @@ main(void)
 	    cmocka_unit_test(test_damaged_traces),
 	    cmocka_unit_test(test_version_and_help),
 	    cmocka_unit_test(test_child_status_is_ours),
+	    cmocka_unit_test(test_doctor_of_a_running_process),
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_another_machines_program),
 	    cmocka_unit_test(test_earlier_trace_is_kept),

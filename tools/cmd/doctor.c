@@ -141,6 +141,14 @@ find_patient(struct patient *patient, int argc, char **argv, struct vmt_err *err
 	return result < 0 ? result : inspect_process(patient, err);
 }
 
+static const char *
+verdict(const struct vmt_doctor *doctor)
+{
+	if (doctor->lacks)
+		return "Can't be recorded before what lacks is there.";
+	return doctor->needs_restart ? "Can be recorded after a restart." : "Can be recorded.";
+}
+
 int
 vmt_doctor_main(int argc, char **argv, struct vmt_err *err)
 {
@@ -155,8 +163,6 @@ vmt_doctor_main(int argc, char **argv, struct vmt_err *err)
 		vmt_doctor_program(&doctor, &patient.program);
 	if (patient.pid)
 		vmt_doctor_process(&doctor, patient.pid);
-	vmt_layout_line(&doctor.layout, VMT_STYLE_TITLE, "%s",
-			doctor.lacks ? "Can't be recorded before what lacks is there."
-				     : "Can be recorded.");
+	vmt_layout_line(&doctor.layout, VMT_STYLE_TITLE, "%s", verdict(&doctor));
 	return doctor.lacks ? STATUS_NOT_RECORDABLE : 0;
 }

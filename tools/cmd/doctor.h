@@ -16,6 +16,7 @@ struct vmt_doctor {
 	struct vmt_layout layout;
 	unsigned lacks;
 	unsigned notes;
+	bool needs_restart; /* the process that runs can't be recorded, its program can */
 };
 
 /* remedy: NULL with VMT_DOCTOR_OK alone. */

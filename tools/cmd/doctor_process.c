@@ -56,6 +56,7 @@ check_loaded(struct vmt_doctor *doctor, uint32_t pid)
 {
 	int found = find_library(pid);
 
+	doctor->needs_restart = found == 0;
 	if (found > 0)
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "%s is loaded in process %" PRIu32,
 			       VMT_LIBRARY_NAME, pid);
