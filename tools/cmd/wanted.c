@@ -19,7 +19,7 @@
 const struct vmt_option vmt_record_options[] = {
     {"output", 'o', "FILE", "the trace; %n = program name, %p = process id"},
     {"malloc", 0, "MODE", "off, sampled[:BYTES] (default sampled:64KiB), all"},
-    {"interval", 0, "TIME", "between two readings of RSS (default 100ms)"},
+    {"interval", 0, "TIME", "between two readings of RSS (default: 10ms to 1s, as RSS moves)"},
     {"depth", 0, "FRAMES", "frames a call stack is cut at (default 30)"},
     {"buffer", 0, "BYTES", "ring space of one shard (default 256KiB; malloc all: 1.1MiB)"},
     {"only", 0, "GLOBS", "record programs of these names alone; colons between"},
