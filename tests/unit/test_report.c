@@ -112,17 +112,25 @@ sample(void)
 }
 
 static struct vmt_report *
-report_of(const struct build_trace *build, enum vmt_report_at at, int64_t ms)
+try_report(const struct build_trace *build, enum vmt_report_at at, int64_t ms, struct vmt_err *err)
 {
 	struct vmt_report_options options = {.at = at, .at_time_ns = ms * (int64_t)MS};
 	struct vmt_report *report;
-	struct vmt_err err = {{0}};
 	char path[BUILD_PATH_BYTES];
 	int fd = build_trace_memfd(build, path);
 
-	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
-	assert_string_equal(err.text, "");
+	(void)vmt_report_build(&report, path, &options, err);
 	close(fd);
+	return report;
+}
+
+static struct vmt_report *
+report_of(const struct build_trace *build, enum vmt_report_at at, int64_t ms)
+{
+	struct vmt_err err = {{0}};
+	struct vmt_report *report = try_report(build, at, ms, &err);
+
+	assert_string_equal(err.text, "");
 	return report;
 }
 
@@ -212,6 +220,7 @@ end_is_the_last_and_time_the_last_not_after(void **state)
 {
 	struct build_trace *build = sample();
 	struct vmt_report *report = report_of(build, VMT_AT_END, 0);
+	struct vmt_err err = {{0}};
 
 	(void)state;
 	assert_int_equal(report->snapshot.index, 2);
@@ -226,12 +235,8 @@ end_is_the_last_and_time_the_last_not_after(void **state)
 	report = report_of(build, VMT_AT_TIME, 24);
 	assert_int_equal(report->snapshot.index, 1);
 	vmt_report_free(report);
-	report = report_of(build, VMT_AT_TIME, 19);
-	assert_false(report->snapshot.taken);
-	assert_int_equal(report->snapshot.rss_bytes, 0);
-	assert_int_equal(report->class_count, 0);
-	assert_int_equal(site_of(report, "mmap")->released_bytes, 8 * PAGE);
-	vmt_report_free(report);
+	assert_null(try_report(build, VMT_AT_TIME, 19, &err));
+	assert_non_null(strstr(err.text, "the first is at 20000 us (--at 20000us)"));
 	build_trace_free(build);
 }
 
@@ -306,8 +311,6 @@ process_line_and_cgroup(void **state)
 	assert_int_equal(report->rss[3].rss_bytes, 4 * PAGE);
 	assert_int_equal(report->cgroup.peak_bytes, 900);
 	assert_true(report->cgroup.peak_sampled);
-	assert_int_equal(report->cgroup.limit_bytes, 5000);
-	assert_int_equal(report->cgroup.oom_kills, 1);
 	assert_int_equal(report->loss.events, 5);
 	assert_string_equal(report->coverage.malloc_mode, "all");
 	assert_string_equal(report->coverage.stacks, "dwarf");

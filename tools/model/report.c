@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,18 @@ is_better(const struct vmt_snapshot_head *head, const struct vmt_snapshot_head *
 	return head->time >= best->time;
 }
 
+/* Rounded up to what --at takes as not earlier. */
+static int
+too_early(const struct vmt_building *building, int64_t first_ns, struct vmt_err *err)
+{
+	uint64_t first_us = first_ns > 0 ? ((uint64_t)first_ns + 999) / 1000 : 0;
+
+	return vmt_err_set(err, ENODATA,
+			   "%s: no snapshot as early as that: the first is at %" PRIu64
+			   " us (--at %" PRIu64 "us)",
+			   vmt_trace_path(building->trace), first_us, first_us);
+}
+
 /* The snapshot that the report is about: NULL in *chosen where there is none. */
 static int
 choose_snapshot(struct vmt_building *building, const struct vmt_trace_chunk **chosen,
@@ -50,6 +63,7 @@ choose_snapshot(struct vmt_building *building, const struct vmt_trace_chunk **ch
 {
 	struct vmt_snapshot_head best = {0};
 	uint64_t peak_bytes = 0;
+	int64_t first_ns = INT64_MAX;
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
 
@@ -57,6 +71,7 @@ choose_snapshot(struct vmt_building *building, const struct vmt_trace_chunk **ch
 	for (size_t i = 0; i < count; i++) {
 		struct vmt_snapshot_head head;
 		const unsigned char *bytes;
+		int64_t time_ns;
 		size_t length;
 		int status;
 
@@ -72,12 +87,16 @@ choose_snapshot(struct vmt_building *building, const struct vmt_trace_chunk **ch
 		building->report.snapshot.count++;
 		if (head.resident_bytes > peak_bytes)
 			peak_bytes = head.resident_bytes;
-		if (is_better(&head, &best, peak_bytes, building->options,
-			      vmt_trace_time_ns(building->trace, head.time))) {
+		time_ns = vmt_trace_time_ns(building->trace, head.time);
+		if (time_ns < first_ns)
+			first_ns = time_ns;
+		if (is_better(&head, &best, peak_bytes, building->options, time_ns)) {
 			best = head;
 			*chosen = &chunks[i];
 		}
 	}
+	if (building->options->at == VMT_AT_TIME && !*chosen && building->report.snapshot.count > 0)
+		return too_early(building, first_ns, err);
 	return 0;
 }
 

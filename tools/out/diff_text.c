@@ -3,6 +3,7 @@
 #include "tools/out/diff_headline.h"
 #include "tools/out/headline.h"
 #include "tools/out/rank.h"
+#include "tools/out/sentence.h"
 #include "tools/out/text.h"
 #include "tools/out/units.h"
 
@@ -96,13 +97,19 @@ print_side(const struct vmt_diff_text_options *options, const char *name,
 	char when[VMT_UNITS_BYTES];
 	char rss[VMT_UNITS_BYTES];
 	char text[VMT_LAYOUT_LINE_BYTES];
+	struct vmt_sentence side = {text, sizeof(text), 0};
+	int64_t time_ns = report->snapshot.time_ns;
 
 	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
 			   120);
-	snprintf(text, sizeof(text), "%s: %s, %s (process %" PRIu32 "), RSS %s at %s", name, path,
-		 command, report->process.pid, vmt_units_bytes(rss, report->snapshot.rss_bytes),
-		 vmt_units_duration(
-		     when, report->snapshot.time_ns > 0 ? (uint64_t)report->snapshot.time_ns : 0));
+	vmt_sentence_say(&side, "%s: %s, %s (process %" PRIu32 "), ", name, path, command,
+			 report->process.pid);
+	if (report->snapshot.taken)
+		vmt_sentence_say(&side, "RSS %s at %s",
+				 vmt_units_bytes(rss, report->snapshot.rss_bytes),
+				 vmt_units_duration(when, time_ns > 0 ? (uint64_t)time_ns : 0));
+	else
+		vmt_sentence_say(&side, "no snapshot");
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 3);
 	vmt_headline_losses(report, text, sizeof(text));
 	if (text[0])
