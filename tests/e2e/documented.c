@@ -62,3 +62,13 @@ check_documented(json_t *value, const char *document)
 	check_keys(value, text, document);
 	free(text);
 }
+
+void
+check_quoted(const char *quoted, const char *document)
+{
+	char *text = read_document(document);
+
+	if (strstr(text, quoted) == NULL)
+		fail_msg("not in %s:\n%s", document, quoted);
+	free(text);
+}

@@ -20,7 +20,7 @@
 	X(diff, "A B [options]", "say what changed from one trace to another")                     \
 	X(dump, "FILE [options]", "print every record of a trace in time order")                   \
 	X(doctor, "[PID | -- CMD]", "say what this host and this program allow")                   \
-	X(env, "[options]", "print the variables for a Dockerfile or a pod")                       \
+	X(env, "", "print the lines for a Dockerfile and a pod")                                   \
 	X(help, "[CMD]", "show this, or the help of a command")
 
 struct vmt_cmd {

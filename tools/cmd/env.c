@@ -7,6 +7,31 @@
 
 const struct vmt_option vmt_env_options[] = {{0}};
 
+/* The same for every installation, and word for word in docs/howto-containers.md: in an image the
+ * library may as well lie where the manual has it. LD_PRELOAD comes after RUN, which it would
+ * record. */
+static const char lines[] =
+    "COPY libvmtrace.so /usr/local/lib/\n"
+    "RUN mkdir -p /var/trace && chmod 1777 /var/trace\n"
+    "VOLUME /var/trace\n"
+    "ENV LD_PRELOAD=/usr/local/lib/libvmtrace.so\n"
+    "ENV VMTRACE_OUTPUT=/var/trace/vmtrace.%n.%p.vmt\n"
+    "\n"
+    "# Pod: the image holds the library, the volume outlives the container.\n"
+    "spec:\n"
+    "  containers:\n"
+    "    - name: service\n"
+    "      env:\n"
+    "        - {name: LD_PRELOAD, value: /usr/local/lib/libvmtrace.so}\n"
+    "        - {name: VMTRACE_OUTPUT, value: /var/trace/vmtrace.%n.%p.vmt}\n"
+    "      volumeMounts:\n"
+    "        - {name: trace, mountPath: /var/trace}\n"
+    "  volumes:\n"
+    "    - {name: trace, emptyDir: {}}\n"
+    "\n"
+    "# Optional: VMTRACE_ONLY=GLOB[:GLOB...] VMTRACE_MALLOC=off|sampled[:BYTES]|all\n"
+    "# VMTRACE_CMDLINE=off leaves the command line out of the trace; see man libvmtrace.so\n";
+
 int
 vmt_env_main(int argc, char **argv, struct vmt_err *err)
 {
@@ -22,28 +47,9 @@ vmt_env_main(int argc, char **argv, struct vmt_err *err)
 	result = vmt_library_find(library, err);
 	if (result < 0)
 		return result;
-	printf("# Dockerfile: the directory must exist and be writable by the service.\n"
-	       "COPY %s %s\n"
-	       "RUN mkdir -p /var/tmp/vmtrace && chmod 1777 /var/tmp/vmtrace\n"
-	       "ENV LD_PRELOAD=%s\n"
-	       "ENV VMTRACE_OUTPUT=/var/tmp/vmtrace/vmtrace.%%n.%%p.vmt\n"
-	       "\n"
-	       "# Pod: the same, with a volume that outlives the container (image or volume holds "
-	       "the library).\n"
-	       "spec:\n"
-	       "  containers:\n"
-	       "    - name: service\n"
-	       "      env:\n"
-	       "        - { name: LD_PRELOAD, value: %s }\n"
-	       "        - { name: VMTRACE_OUTPUT, value: /var/tmp/vmtrace/vmtrace.%%n.%%p.vmt }\n"
-	       "      volumeMounts:\n"
-	       "        - { name: vmtrace, mountPath: /var/tmp/vmtrace }\n"
-	       "  volumes:\n"
-	       "    - { name: vmtrace, emptyDir: {} }\n"
-	       "\n"
-	       "# Optional: VMTRACE_MALLOC=off|sampled[:BYTES]|all  VMTRACE_ONLY=GLOB[:GLOB...]\n"
-	       "# VMTRACE_FOLLOW=none|exec|fork|all  VMTRACE_INTERVAL=TIME  VMTRACE_DEPTH=FRAMES\n"
-	       "# VMTRACE_CMDLINE=0 leaves the command line out of the trace.\n",
-	       library, library, library, library);
+	printf("# In the build context, as COPY takes files from there alone:\n"
+	       "#   cp %s .\n",
+	       library);
+	fputs(lines, stdout);
 	return 0;
 }
