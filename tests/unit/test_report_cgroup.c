@@ -26,11 +26,14 @@ check_peak(uint64_t first_bytes, uint64_t last_bytes, uint64_t kills, uint64_t p
 	struct vmt_usage samples[2] = {
 	    {.time = BUILD_START + 1,
 	     .cgroup_current_bytes = 100,
-	     .cgroup_peak_bytes = first_bytes},
+	     .cgroup_peak_bytes = first_bytes,
+	     .cgroup_limit_bytes = 5000,
+	     .cgroup_oom_kills = 3},
 	    {.time = BUILD_START + 2,
 	     .cgroup_current_bytes = 90,
 	     .cgroup_peak_bytes = last_bytes,
-	     .cgroup_oom_kills = kills},
+	     .cgroup_limit_bytes = VMT_FIGURE_UNKNOWN,
+	     .cgroup_oom_kills = 3 + kills},
 	};
 
 	build_trace_usage(build, samples, 2);
@@ -38,6 +41,8 @@ check_peak(uint64_t first_bytes, uint64_t last_bytes, uint64_t kills, uint64_t p
 
 	assert_int_equal(report->cgroup.peak_bytes, peak_bytes);
 	assert_int_equal(report->cgroup.peak_sampled, sampled);
+	assert_int_equal(report->cgroup.limit_bytes, 5000);
+	assert_int_equal(report->cgroup.oom_kills, kills);
 	vmt_report_free(report);
 	build_trace_free(build);
 }
