@@ -138,6 +138,39 @@ quiet_ends_are_told(void **state)
 			"became committed.");
 }
 
+/* One class grows by more than the whole, while reserved shrinks. */
+static void
+a_sentence_does_not_contradict_its_figures(void **state)
+{
+	(void)state;
+	pair_class(&world.a, "mmap", MIB(300), MIB(60));
+	pair_class(&world.b, "mmap", MIB(46), MIB(12));
+	pair_class(&world.a, "malloc live", MIB(2), MIB(2));
+	pair_class(&world.b, "malloc live", MIB(60), MIB(60));
+	expect_headline(
+	    "Reserved -196 MiB (-65 %), committed +10 MiB (+16 %), most in class malloc "
+	    "live (+58 MiB): less is reserved, and more of it is touched.");
+}
+
+static void
+programs_of_other_names_are_told_first(void **state)
+{
+	static char named[][24] = {"/old/server-1.23", "/new/server", "/x/server2", "/x/serverless",
+				   "/x/sqlite3"};
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		struct vmt_diff *diff;
+		char text[2048];
+
+		world.b.report.process.exe = named[i];
+		diff = pair_diff(&world);
+		vmt_diff_headline_write(diff, text, sizeof(text));
+		assert_int_equal(strncmp(text, "A is of server-1.23 and B of s", 30) == 0, i >= 3);
+		vmt_diff_free(diff);
+	}
+}
+
 static void
 changes_have_a_sign(void **state)
 {
@@ -324,6 +357,8 @@ main(void)
 	    cmocka_unit_test_setup(chance_is_named, begin),
 	    cmocka_unit_test_setup(moves_name_both_ends, begin),
 	    cmocka_unit_test_setup(quiet_ends_are_told, begin),
+	    cmocka_unit_test_setup(a_sentence_does_not_contradict_its_figures, begin),
+	    cmocka_unit_test_setup(programs_of_other_names_are_told_first, begin),
 	    cmocka_unit_test_setup(changes_have_a_sign, begin),
 	    cmocka_unit_test_setup(caveats_are_counted_off, begin),
 	    cmocka_unit_test_setup(rows_have_their_columns, begin),

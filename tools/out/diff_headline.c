@@ -6,6 +6,7 @@
 #include "tools/out/text.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,9 +85,9 @@ say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
 	uint64_t here = vmt_diff_distance(part);
 
 	assert(row);
-	if (here >= all - all / 10)
+	if (here >= all - all / 10 && here <= all + all / 10)
 		vmt_sentence_say(sentence, ", nearly all of it in class %s", row->name);
-	else if (here >= all / 2)
+	else if (here >= all / 2 && here <= all)
 		vmt_sentence_say(sentence, ", most of it in class %s (%s)", row->name,
 				 vmt_diff_headline_change(change, part));
 	else
@@ -94,18 +95,40 @@ say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
 				 vmt_diff_headline_change(change, part));
 }
 
-static const char *
-meaning(enum vmt_diff_kind kind, bool reserved_flat)
+/* How reserved went, beyond its noise, beside committed. */
+enum reserved_way { RESERVED_FLAT, RESERVED_ALONG, RESERVED_AGAINST };
+
+static enum reserved_way
+way_of_reserved(const struct vmt_diff *diff)
 {
+	const struct vmt_diff_figure *reserved = &diff->totals.reserved_bytes;
+	bool up = vmt_diff_delta(&diff->totals.committed_bytes) > 0;
+
+	if (vmt_diff_distance(reserved) <= diff->verdict.reserved_noise_bytes)
+		return RESERVED_FLAT;
+	return (vmt_diff_delta(reserved) > 0) == up ? RESERVED_ALONG : RESERVED_AGAINST;
+}
+
+static const char *
+meaning(enum vmt_diff_kind kind, enum reserved_way way)
+{
+	static const char *const more_touched[] = {
+	    [RESERVED_FLAT] = "memory that was reserved before is now touched",
+	    [RESERVED_ALONG] = "what is committed was not asked for anew, more of it is touched",
+	    [RESERVED_AGAINST] = "less is reserved, and more of it is touched",
+	};
+	static const char *const less_touched[] = {
+	    [RESERVED_FLAT] = "less of what is reserved is touched, or more was given back",
+	    [RESERVED_ALONG] =
+		"as much is asked for there, less of it is touched or more was given back",
+	    [RESERVED_AGAINST] = "more is reserved, and less of it is touched",
+	};
+
 	switch (kind) {
 	case VMT_DIFF_MORE_TOUCHED:
-		return reserved_flat ? "memory that was reserved before is now touched"
-				     : "what is committed was not asked for anew, more of it is "
-				       "touched";
+		return more_touched[way];
 	case VMT_DIFF_LESS_TOUCHED:
-		return reserved_flat ? "less of what is reserved is touched, or more was given back"
-				     : "as much is asked for there, less of it is touched or more "
-				       "was given back";
+		return less_touched[way];
 	case VMT_DIFF_GROWN:
 		return "more is asked for";
 	case VMT_DIFF_SHRUNK:
@@ -226,8 +249,7 @@ say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	const struct vmt_diff_verdict *verdict = &diff->verdict;
 	const struct vmt_diff_class *row = verdict->main_class;
 	const struct vmt_diff_site *site = verdict->main_site;
-	bool flat =
-	    vmt_diff_distance(&diff->totals.reserved_bytes) <= verdict->reserved_noise_bytes;
+	enum reserved_way way = way_of_reserved(diff);
 
 	/* The sum changed, so a row did. */
 	assert(row);
@@ -235,7 +257,7 @@ say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	if (is_about_reserved(verdict->kind)) {
 		say_class(sentence, row, &row->reserved_bytes, &diff->totals.reserved_bytes);
 		say_committed(sentence, diff);
-		vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, flat));
+		vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, way));
 		if (site)
 			say_site(sentence, site, &site->reserved_bytes,
 				 &diff->totals.reserved_bytes);
@@ -243,10 +265,32 @@ say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	}
 	say_committed(sentence, diff);
 	say_class(sentence, row, &row->committed_bytes, &diff->totals.committed_bytes);
-	vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, flat));
+	vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, way));
 	if (site)
 		say_site(sentence, site, &site->committed_bytes, &diff->totals.committed_bytes);
 	say_huge(sentence, diff);
+}
+
+static const char *
+program_of(const struct vmt_report *report)
+{
+	const char *path = report->process.exe ? report->process.exe : "";
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* A number or a word behind the name may be a version: the letters that it begins with count. */
+static bool
+is_named_alike(const char *a, const char *b)
+{
+	size_t letters = 0;
+
+	while (isalpha((unsigned char)a[letters]))
+		letters++;
+	if (letters == 0)
+		return strcmp(a, b) == 0;
+	return strncmp(a, b, letters) == 0 && !isalpha((unsigned char)b[letters]);
 }
 
 /* What makes the rest of the sentence worth little. */
@@ -256,6 +300,11 @@ say_first(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	bool a = diff->a->loss.cut;
 	bool b = diff->b->loss.cut;
 
+	if (!is_named_alike(program_of(diff->a), program_of(diff->b)))
+		vmt_sentence_say(sentence,
+				 "A is of %s and B of %s: of two programs, all that follows is "
+				 "what sets them apart. ",
+				 program_of(diff->a), program_of(diff->b));
 	if (a || b)
 		vmt_sentence_say(sentence, "%s cut, so parts of runs are compared: ",
 				 !b   ? "A is"

@@ -247,8 +247,8 @@ print_sites(const struct vmt_diff *diff, const struct vmt_diff_text_options *opt
 	}
 	if (estimates)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM,
-				"~ = estimated from samples; ? = the change is within the "
-				"sampling error",
+				"~ = estimated from samples, and not held to what is mapped, as "
+				"classes are; ? = the change is within the sampling error",
 				4);
 }
 
