@@ -5,11 +5,13 @@
  * say so to the byte. Totals hold the libraries' pages too, of which two runs have not quite as
  * many.
  */
+#include "format/head.h"
 #include "tests/e2e/harness.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MIB (INT64_C(1) << 20)
 
@@ -280,23 +282,52 @@ test_bad_use(void **state)
 	    "xml");
 }
 
-/* Before the first snapshot of either nothing is committed that is known of. */
 static void
-test_without_snapshot(void **state)
+test_before_first_snapshot(void **state)
 {
+	(void)state;
+	expect_trouble((const char *const[]){built("vmtrace"), "diff", "--at=1ns", traces[BASE],
+					     traces[TOUCH], NULL},
+		       "no snapshot as early as that: the first is at");
+}
+
+/* What a finished trace is where its chunks are cut off. */
+static const char *
+without_chunks(const char *trace)
+{
+	const char *path = scratch_file("cut.vmt");
+	FILE *file = fopen(trace, "re");
+	struct vmt_head head;
+	struct run run;
+
+	assert_non_null(file);
+	assert_int_equal(fread(&head, sizeof(head), 1, file), 1);
+	assert_int_equal(fclose(file), 0);
+	run_program(&run, (const char *const[]){"cp", trace, path, NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	assert_int_equal(truncate(path, (off_t)head.chunks_offset), 0);
+	return path;
+}
+
+static void
+test_cut_off(void **state)
+{
+	const char *cut = without_chunks(traces[TOUCH]);
 	struct run run;
 
 	(void)state;
-	run_program(&run,
-		    (const char *const[]){built("vmtrace"), "diff", "--at=1ns", traces[BASE],
-					  traces[TOUCH], NULL},
-		    NULL);
+	run_program(&run, (const char *const[]){built("vmtrace"), "diff", traces[BASE], cut, NULL},
+		    (const char *const[]){"COLUMNS=200", NULL});
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "A and B have no snapshot"));
+	assert_int_equal(strncmp(run.out, "B is cut, so parts of runs are compared: B has no", 49),
+			 0);
+	assert_non_null(strstr(run.out, "The file is cut: "));
+	assert_null(strstr(run.out, "never finished"));
 	run_free(&run);
 	run_program(&run,
-		    (const char *const[]){built("vmtrace"), "diff", "--at=1ns",
-					  "--fail-over=rss=1%", traces[BASE], traces[TOUCH], NULL},
+		    (const char *const[]){built("vmtrace"), "diff", "--fail-over=rss=1%",
+					  traces[BASE], cut, NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 2);
 	assert_non_null(strstr(run.err, "has no snapshot"));
@@ -329,8 +360,8 @@ main(void)
 	    cmocka_unit_test(test_more_touched),  cmocka_unit_test(test_grown),
 	    cmocka_unit_test(test_more_reserved), cmocka_unit_test(test_moved),
 	    cmocka_unit_test(test_same),	  cmocka_unit_test(test_limits),
-	    cmocka_unit_test(test_bad_use),	  cmocka_unit_test(test_without_snapshot),
-	    cmocka_unit_test(test_top_and_width),
+	    cmocka_unit_test(test_bad_use),	  cmocka_unit_test(test_before_first_snapshot),
+	    cmocka_unit_test(test_cut_off),	  cmocka_unit_test(test_top_and_width),
 	};
 
 	return cmocka_run_group_tests_name("diff", tests, make_traces, NULL);
