@@ -146,6 +146,7 @@ test_missing_things(void **state)
 	expect((const char *const[]){vmtrace, "record", "--", "/etc/passwd", NULL}, 126,
 	       "/etc/passwd");
 	expect((const char *const[]){vmtrace, "record", NULL}, 125, "command");
+	expect((const char *const[]){vmtrace, "help", "record", "extra", NULL}, 2, "'extra'");
 }
 
 static void

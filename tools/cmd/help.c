@@ -73,6 +73,9 @@ vmt_help_main(int argc, char **argv, struct vmt_err *err)
 		print_all();
 		return 0;
 	}
+	if (argc > 2)
+		return vmt_err_set(err, EINVAL, "help explains one command; what is '%s'?",
+				   argv[2]);
 	command = vmt_help_find(argv[1]);
 	if (!command)
 		return vmt_err_set(err, EINVAL, "there is no command '%s'", argv[1]);
