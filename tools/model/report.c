@@ -213,6 +213,7 @@ fill_snapshot(struct vmt_building *building)
 								skew(rss, head->rss_after_bytes));
 	report->snapshot.source = source_name(head->source);
 	report->snapshot.index = head->index;
+	report->snapshot.asked_for = building->options->at == VMT_AT_TIME;
 	report->totals.reserved_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
 	report->totals.accessible_bytes = residency->total.bytes[VMT_AMOUNT_ACCESSIBLE];
 	report->totals.committed_bytes = rss;

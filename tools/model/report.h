@@ -129,7 +129,8 @@ struct vmt_report {
 		uint64_t
 		    skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
 		const char *source;
-		uint32_t index;
+		bool asked_for; /* by its time, not as the peak or the end */
+		uint32_t index; /* from 0 */
 		uint32_t count;
 	} snapshot;
 	struct {

@@ -149,14 +149,12 @@ static void
 say_owner(struct vmt_sentence *sentence, const struct vmt_diff_site *row)
 {
 	const struct vmt_stack_frames *stack = &row->shown->stack;
-	char name[256];
+	char name[512];
 
-	if (stack->count == 0) {
+	if (stack->count == 0)
 		vmt_sentence_say(sentence, "%s without a stack", row->kind);
-		return;
-	}
-	vmt_text_frame(&stack->frames[vmt_rank_owner(stack)], name, sizeof(name));
-	vmt_sentence_say(sentence, "%s", name);
+	else
+		vmt_sentence_say(sentence, "%s", vmt_text_owner(stack, name, sizeof(name)));
 }
 
 /* Silent where the site's part is less than a tenth: it explains nothing. */

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A gap below this is not worth a clause: every stack and arena has one. */
-#define GAP_WORTH_NAMING_BYTES (UINT64_C(256) << 10)
+/* A gap below this, or below this part of its site, is not worth a clause: every stack and arena
+ * has one. */
+#define GAP_WORTH_NAMING_BYTES (UINT64_C(1) << 20)
+#define GAP_WORTH_NAMING_PART 100u
 
 static const struct vmt_site *
 largest(const struct vmt_report *report, enum vmt_rank_by by)
@@ -28,14 +30,21 @@ largest(const struct vmt_report *report, enum vmt_rank_by by)
 static void
 say_owner(struct vmt_sentence *sentence, const struct vmt_site *site)
 {
-	char name[256];
+	char name[512];
 
-	if (site->stack.count == 0) {
+	if (site->stack.count == 0)
 		vmt_sentence_say(sentence, "%s without a stack", site->kind);
-		return;
-	}
-	vmt_text_frame(&site->stack.frames[vmt_rank_owner(&site->stack)], name, sizeof(name));
-	vmt_sentence_say(sentence, "%s", name);
+	else
+		vmt_sentence_say(sentence, "%s", vmt_text_owner(&site->stack, name, sizeof(name)));
+}
+
+static bool
+is_worth_naming(const struct vmt_site *gap)
+{
+	uint64_t bytes = vmt_rank_figure(gap, VMT_RANK_GAP);
+
+	return bytes >= GAP_WORTH_NAMING_BYTES &&
+	       bytes >= gap->reserved_bytes / GAP_WORTH_NAMING_PART;
 }
 
 static void
@@ -52,8 +61,7 @@ say_largest(struct vmt_sentence *sentence, const struct vmt_report *report)
 		vmt_sentence_say(sentence, ", %s%s", committed->estimate ? "about " : "",
 				 vmt_units_bytes(text, committed->committed_bytes));
 	}
-	if (!report->snapshot.taken || !gap ||
-	    vmt_rank_figure(gap, VMT_RANK_GAP) < GAP_WORTH_NAMING_BYTES)
+	if (!report->snapshot.taken || !gap || !is_worth_naming(gap))
 		return;
 	vmt_sentence_say(sentence, "; largest reserved but never touched: ");
 	say_owner(sentence, gap);
@@ -77,11 +85,17 @@ void
 vmt_headline_write(const struct vmt_report *report, char *text, size_t text_bytes)
 {
 	struct vmt_sentence sentence = {text, text_bytes, 0};
+	int64_t time_ns = report->snapshot.time_ns;
 	char figure[VMT_UNITS_BYTES];
 
 	if (report->snapshot.taken) {
-		vmt_sentence_say(&sentence, "RSS %s; ",
+		vmt_sentence_say(&sentence, "RSS %s",
 				 vmt_units_bytes(figure, report->snapshot.rss_bytes));
+		if (report->snapshot.asked_for)
+			vmt_sentence_say(
+			    &sentence, " at %s",
+			    vmt_units_duration(figure, time_ns > 0 ? (uint64_t)time_ns : 0));
+		vmt_sentence_say(&sentence, "; ");
 		vmt_sentence_say(&sentence, "%s reserved",
 				 vmt_units_bytes(figure, report->snapshot.virtual_bytes));
 	} else {

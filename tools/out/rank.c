@@ -141,6 +141,22 @@ vmt_rank_owner(const struct vmt_stack_frames *stack)
 	return own < stack->count ? own : 0;
 }
 
+const struct vmt_frame *
+vmt_rank_named_caller(const struct vmt_stack_frames *stack)
+{
+	const struct vmt_frame *owner = &stack->frames[vmt_rank_owner(stack)];
+
+	if (owner->function || !owner->module)
+		return NULL;
+	for (const struct vmt_frame *at = owner + 1; at < stack->frames + stack->count; at++) {
+		if (!at->module || strcmp(at->module, owner->module) != 0)
+			return NULL;
+		if (at->function)
+			return at;
+	}
+	return NULL;
+}
+
 size_t
 vmt_rank_depth(const struct vmt_stack_frames *stack)
 {

@@ -31,6 +31,10 @@ const struct vmt_site **vmt_rank_sites(const struct vmt_report *report, enum vmt
 /* Index of the frame that names the stack; 0 where no frame is the program's own. */
 size_t vmt_rank_owner(const struct vmt_stack_frames *stack);
 
+/* For a stack whose owner has no name: the first of its callers in the same file that has one, NULL
+ * where there is none. The stack has frames. */
+const struct vmt_frame *vmt_rank_named_caller(const struct vmt_stack_frames *stack);
+
 /* How many frames are worth showing: without the C library's that started main or the thread. */
 size_t vmt_rank_depth(const struct vmt_stack_frames *stack);
 

@@ -49,6 +49,19 @@ vmt_text_frame(const struct vmt_frame *frame, char *result, size_t result_bytes)
 	return result;
 }
 
+char *
+vmt_text_owner(const struct vmt_stack_frames *stack, char *result, size_t result_bytes)
+{
+	const struct vmt_frame *caller = vmt_rank_named_caller(stack);
+	size_t used;
+
+	vmt_text_frame(&stack->frames[vmt_rank_owner(stack)], result, result_bytes);
+	used = strlen(result);
+	if (caller)
+		snprintf(result + used, result_bytes - used, " (called by %s)", caller->function);
+	return result;
+}
+
 /* The frame in `columns`: of a long one the function's middle goes, never the line. */
 static char *
 short_frame(const struct vmt_layout *layout, const struct vmt_frame *frame, char *result,

@@ -24,4 +24,8 @@ void vmt_text_print(const struct vmt_report *report, const struct vmt_text_optio
 /* "function file:line", or "module+0x12", as far as known. Returns result. */
 char *vmt_text_frame(const struct vmt_frame *frame, char *result, size_t result_bytes);
 
+/* The frame that names a stack that has frames, and, where that has no name itself, the nearest
+ * caller that has. Returns result. */
+char *vmt_text_owner(const struct vmt_stack_frames *stack, char *result, size_t result_bytes);
+
 #endif
