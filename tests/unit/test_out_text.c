@@ -372,6 +372,7 @@ an_empty_report_is_printed(void **state)
 	text = print(&report, plain(80));
 	assert_shows(text, "No snapshot");
 	assert_shows(text, "malloc: off");
+	assert_shows(text, "Stacks: by unwind tables (cfi).");
 	free(text);
 }
 

@@ -404,6 +404,17 @@ print_snapshot(const struct vmt_report *report, const struct vmt_text_options *o
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 }
 
+/* As --stacks has it: libunwind goes by the same tables. */
+static const char *
+stacks_words(const struct vmt_report *report)
+{
+	if (strcmp(report->coverage.stacks, "dwarf") == 0)
+		return "by unwind tables (cfi)";
+	if (strcmp(report->coverage.stacks, "frame-pointer") == 0)
+		return "by frame pointers (fp)";
+	return report->coverage.stacks;
+}
+
 static void
 print_coverage(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -415,7 +426,7 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 	vmt_text_title(options, "What these figures rest on");
 	print_snapshot(report, options);
 	snprintf(text, sizeof(text), "- Events read: %s. Stacks: %s. malloc: %s%s%s%s.",
-		 vmt_units_count(count, report->loss.events), report->coverage.stacks,
+		 vmt_units_count(count, report->loss.events), stacks_words(report),
 		 report->coverage.malloc_mode, sampled ? ", one in " : "",
 		 sampled ? vmt_units_bytes(bytes, report->coverage.malloc_sample_bytes) : "",
 		 sampled ? " on average, every larger block" : "");
