@@ -191,6 +191,28 @@ check_ending(struct vmt_report *report, const char *end, int status, const char 
 }
 
 static void
+tells_where_another_program_is(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_text_options options = plain(200);
+	char *text;
+
+	(void)state;
+	report.process.end = "exec";
+	text = print(&report, options);
+	assert_null(strstr(text, "What it went on as"));
+	free(text);
+	options.next_image = options.last_image = "a.7.vmt";
+	text = print(&report, options);
+	assert_shows(text, "(exec).\nWhat it went on as: a.7.vmt\n");
+	free(text);
+	options.last_image = "a.7.3.vmt";
+	text = print(&report, options);
+	assert_shows(text, "What it went on as: a.7.vmt, and in the end a.7.3.vmt\n");
+	free(text);
+}
+
+static void
 tells_how_it_ended(void **state)
 {
 	struct vmt_report report = fixture_report();
@@ -401,6 +423,7 @@ main(void)
 	    cmocka_unit_test(no_line_is_wider_than_asked),
 	    cmocka_unit_test(every_section_is_there),
 	    cmocka_unit_test(tells_how_it_ended),
+	    cmocka_unit_test(tells_where_another_program_is),
 	    cmocka_unit_test(tells_of_the_killed_what_grew_last),
 	    cmocka_unit_test(calls_nothing_committed_without_a_snapshot),
 	    cmocka_unit_test(classes_that_do_not_add_up_do_not_say_so),

@@ -1,6 +1,7 @@
 #include "tools/model/report.h"
 #include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
+#include "tools/cmd/images.h"
 #include "tools/cmd/progress.h"
 #include "tools/cmd/screen.h"
 #include "tools/out/json.h"
@@ -58,14 +59,20 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 }
 
 static int
-print(const struct vmt_report *report, const struct wanted *wanted, struct vmt_err *err)
+print(const struct vmt_report *report, const char *path, const struct wanted *wanted,
+      struct vmt_err *err)
 {
+	struct vmt_images images = {.next = ""};
 	struct vmt_text_options text = {.rank = wanted->rank, .top = wanted->top};
 	struct vmt_json_options json = {.rank = wanted->rank, .top = wanted->top};
 
 	if (wanted->json)
 		return vmt_json_print(report, &json, stdout, err);
 	text.layout = vmt_screen_layout();
+	if (strcmp(report->process.end, "exec") == 0)
+		vmt_images_find(&images, path, report->process.pid);
+	text.next_image = images.next;
+	text.last_image = images.last;
 	vmt_text_print(report, &text);
 	return 0;
 }
@@ -86,7 +93,7 @@ vmt_report_main(int argc, char **argv, struct vmt_err *err)
 	vmt_bounds_memory_of_machine();
 	result = vmt_progress_build(&report, options.operands[0], &wanted.build, err);
 	if (result == 0)
-		result = print(report, &wanted, err);
+		result = print(report, options.operands[0], &wanted, err);
 	vmt_report_free(report);
 	return result;
 }

@@ -4,6 +4,7 @@
 #include "format/head.h"
 #include "tools/out/alike.h"
 #include "tools/out/headline.h"
+#include "tools/out/sentence.h"
 #include "tools/out/sparkline.h"
 #include "tools/out/text_parts.h"
 #include "tools/out/units.h"
@@ -99,6 +100,21 @@ print_top(const struct vmt_report *report, const struct vmt_text_options *option
 	}
 }
 
+/* Where to read on. */
+static void
+print_images(const struct vmt_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+
+	if (!options->next_image || !*options->next_image)
+		return;
+	vmt_sentence_say(&sentence, "What it went on as: %s", options->next_image);
+	if (options->last_image && strcmp(options->last_image, options->next_image) != 0)
+		vmt_sentence_say(&sentence, ", and in the end %s", options->last_image);
+	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
+}
+
 static void
 print_process(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -114,6 +130,7 @@ print_process(const struct vmt_report *report, const struct vmt_text_options *op
 		 report->process.pid, vmt_units_duration(duration, report->process.duration_ns),
 		 end);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
+	print_images(options);
 }
 
 static void

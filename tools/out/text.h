@@ -17,6 +17,9 @@ struct vmt_text_options {
 	struct vmt_layout layout;
 	enum vmt_rank_by rank;
 	size_t top; /* rows of each list */
+	/* Traces of what the process went on as by exec; NULL or "" where not known. */
+	const char *next_image;
+	const char *last_image;
 };
 
 void vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *options);
