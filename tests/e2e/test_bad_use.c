@@ -343,16 +343,21 @@ static void
 test_doctor_of_a_running_process(void **state)
 {
 	static const char last[] = "\nCan be recorded after a restart.\n";
+	struct conversation talk;
 	char pid[16];
 	struct run run;
 
 	(void)state;
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	converse_start(&talk, (const char *const[]){"cat", NULL}, NULL);
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	snprintf(pid, sizeof(pid), "%d", (int)talk.pid);
 	run_program(&run, (const char *const[]){built("vmtrace"), "doctor", pid, NULL}, NULL);
 	assert_int_equal(run.exit_status, 0);
 	assert_non_null(strstr(run.out, "is not loaded in process"));
 	assert_string_equal(run.out + run.out_bytes - strlen(last), last);
 	run_free(&run);
+	assert_int_equal(converse_end(&talk), 0);
 	run_program(
 	    &run, (const char *const[]){built("vmtrace"), "doctor", "--", "/bin/true", NULL}, NULL);
 	assert_int_equal(run.exit_status, 0);
