@@ -11,12 +11,17 @@ GO ?= $(firstword $(shell command -v go) $(wildcard /opt/go-debian/*/usr/lib/go-
 bench: $(BUILD)/bench/bench $(BUILD)/bench/churn $(BUILD)/bench/pair $(BUILD)/libforward.so
 	$(BUILD)/bench/bench $(abspath $(BUILD)) $(ROUNDS)
 	bench/go.sh $(BUILD) $(ROUNDS)
-	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector
+	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory
 
 # What the collector costs: snapshots, draining, idling, short programs.
 collector: $(BUILD)/bench/snapshot $(BUILD)/bench/startup
 	$(BUILD)/bench/snapshot
 	bench/collector.sh $(BUILD) $(ROUNDS)
+
+# What program and collector hold of ours.
+memory: $(BUILD)/bench/pair $(BUILD)/bench/churn
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build $(BUILD)/tests/target/threads_at_once
+	bench/memory.sh $(BUILD) $(ROUNDS)
 
 $(BUILD)/bench/snapshot: bench/snapshot.c $(wildcard $(BUILD)/obj/collect/*.o $(BUILD)/obj/format/*.o)
 	@mkdir -p $(@D)
@@ -37,4 +42,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench collector workloads
+.PHONY: bench collector memory workloads
