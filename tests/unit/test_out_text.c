@@ -105,11 +105,16 @@ losses_stand_at_the_top(void **state)
 	(void)state;
 	vmt_headline_losses(&report, text, sizeof(text));
 	assert_string_equal(text, "");
+	report.loss.stacks_dropped = 1;
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_shows(text, "Lost: 1 call stack for want of room in the stack table: these calls");
+	assert_null(strstr(text, "off by"));
+	report.loss.stacks_dropped = 0;
 	report.loss.events_dropped = 1234;
 	report.loss.slots_abandoned = 1;
 	vmt_headline_losses(&report, text, sizeof(text));
 	assert_shows(text, "Lost: 1,234 events for want of room");
-	assert_shows(text, "1 event never finished");
+	assert_shows(text, "1 event never finished by its thread; figures are off by what was");
 	whole = print(&report, plain(400));
 	assert_shows(whole, "of 1 GiB.\nLost: 1,234 events");
 	free(whole);

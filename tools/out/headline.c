@@ -132,12 +132,15 @@ say_losses(struct vmt_sentence *sentence, const struct vmt_report *report)
 	say_loss(sentence, report->loss.cut ? 0 : report->loss.events_missing, "event", missing);
 	say_loss(sentence, report->loss.samples_dropped, "sampled block",
 		 "for want of room in the sample table");
-	say_loss(sentence, report->loss.stacks_dropped, "call stack",
-		 "for want of room in the stack table");
 	say_loss(sentence, report->loss.cut ? 0 : report->loss.cut_bytes, "byte",
 		 "cut off or broken at the file's end");
 	if (sentence->used)
-		vmt_sentence_say(sentence, ". Figures are too low by what was lost.");
+		vmt_sentence_say(sentence, "; figures are off by what was lost");
+	say_loss(sentence, report->loss.stacks_dropped, "call stack",
+		 "for want of room in the stack table: these calls are in the sums, without a "
+		 "call site");
+	if (sentence->used)
+		vmt_sentence_say(sentence, ".");
 }
 
 static void
