@@ -4,6 +4,7 @@
  * Every wrong call ends with one clear line on stderr, nothing on stdout, and the documented
  * status.
  */
+#include "format/head.h"
 #include "tests/e2e/harness.h"
 
 #include <elf.h>
@@ -265,7 +266,8 @@ by_value(const void *left, const void *right)
 #define CUTS 500
 
 /* The command as built for users; the ASan build runs the reader over every byte in the unit tests.
- * Whatever is longer never says less. */
+ * Every second cut is in the chunks, one of them in the last, which holds no events. Whatever is
+ * longer never says less. */
 static void
 test_cut_traces(void **state)
 {
@@ -274,10 +276,16 @@ test_cut_traces(void **state)
 	static size_t cuts[CUTS];
 	uint64_t random = 88172645463325252;
 	int64_t before = -1;
+	struct vmt_head head;
 
 	(void)state;
-	for (size_t i = 0; i < CUTS; i++)
-		cuts[i] = random_number(&random) % specimen.length;
+	memcpy(&head, specimen.bytes, sizeof(head));
+	for (size_t i = 0; i < CUTS; i++) {
+		size_t from = i % 2 ? (size_t)head.chunks_offset : 0;
+
+		cuts[i] = from + random_number(&random) % (specimen.length - from);
+	}
+	cuts[0] = specimen.length - 1;
 	qsort(cuts, CUTS, sizeof(cuts[0]), by_value);
 	for (size_t i = 0; i < CUTS; i++) {
 		write_file(path, specimen.bytes, cuts[i]);
