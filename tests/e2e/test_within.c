@@ -8,6 +8,7 @@
 #include "tests/e2e/books.h"
 #include "tests/soak.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +73,10 @@ test_signals(void **state)
 static void
 test_loader_held(void **state)
 {
-	const char *plugin = built("tests/target/plugin_waiting");
+	char plugin[PATH_MAX];
 
 	(void)state;
+	snprintf(plugin, sizeof(plugin), "%s", built("tests/target/plugin_waiting"));
 	for (long i = soak_count(1, 100); i > 0; i--) {
 		watch("loader_held", plugin, NULL);
 		watch("loader_held", plugin, "VMTRACE_STACKS=fp");
