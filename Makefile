@@ -97,7 +97,7 @@ build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libi
 check_packages := g++ clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk \
 	libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libfaketime fakeroot musl-tools file \
-	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client
+	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium
 
 bench_packages := heaptrack redis-server redis-tools sqlite3 jq libjemalloc2
 vm_packages := qemu-system-x86 busybox-static e2fsprogs quota util-linux procps python3
@@ -117,6 +117,7 @@ endef
 
 deps: ## install what building and testing need (Debian packages)
 	$(call install_missing,$(build_packages) $(check_packages))
+	@if [ $$(id -u) = 0 ]; then tests/go/fetch_go; elif command -v sudo >/dev/null; then sudo tests/go/fetch_go; fi
 
 deps-build:
 	$(call install_missing,$(build_packages))
