@@ -16,6 +16,7 @@
 #include "preload/emit.h"
 #include "preload/hooks_load.h"
 #include "preload/real.h"
+#include "preload/samples.h"
 #include "preload/stacks.h"
 #include "preload/start.h"
 #include "preload/state.h"
@@ -258,6 +259,10 @@ vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp)
 	}
 	seccomp->no_syscalls = vmt_atomic_load_relaxed(&process->no_syscalls);
 	seccomp->malloc_mode = vmt_atomic_load_relaxed(&process->malloc_mode);
+	if (vmt_state_enter()) {
+		vmt_samples_provide();
+		vmt_state_leave();
+	}
 	if (seccomp->strict)
 		vmt_atomic_store_relaxed(&process->malloc_mode, VMT_MALLOC_OFF);
 	vmt_clock_stop();

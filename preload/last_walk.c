@@ -2,6 +2,7 @@
 
 #include "collect/sys.h"
 #include "preload/emit.h"
+#include "preload/present.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,17 +12,49 @@
 #define TRY_AGAIN_WALKS 4096u
 
 uint32_t vmt_last_walk_epoch;
-static struct vmt_last_walk *pool;
+
+/* The pool's pieces, in the order in which they are mapped; NULL: not yet. */
+static struct vmt_last_walk *pieces[VMT_LAST_WALK_PIECES];
+
+#define PIECE_PARTS (VMT_LAST_WALK_POOL / VMT_LAST_WALK_PIECES)
+#define PIECE_BYTES (PIECE_PARTS * sizeof(struct vmt_last_walk))
 
 void
 vmt_last_walk_set_up(void)
 {
-	struct vmt_last_walk *memory = vmt_state_map_own(VMT_LAST_WALK_POOL * sizeof(*memory));
+	struct vmt_last_walk *memory = vmt_state_map_own(PIECE_BYTES);
 
 	if (!memory)
 		return;
-	(void)vmt_state_wipe_on_fork(memory, VMT_LAST_WALK_POOL * sizeof(*memory));
-	pool = memory;
+	(void)vmt_state_wipe_on_fork(memory, PIECE_BYTES);
+	pieces[0] = memory;
+}
+
+/* Two threads may come here at once: one keeps its memory. False: none is to be had. */
+static bool
+map_piece(uint32_t number)
+{
+	struct vmt_last_walk *expected = NULL;
+	struct vmt_last_walk *memory = vmt_state_may_call() ? vmt_state_map(PIECE_BYTES) : NULL;
+
+	if (!memory)
+		return false;
+	(void)vmt_state_wipe_on_fork(memory, PIECE_BYTES);
+	if (!vmt_atomic_cas(&pieces[number], &expected, memory))
+		vmt_sys_munmap(memory, PIECE_BYTES);
+	else
+		vmt_present_write_own((uint64_t)(uintptr_t)memory, PIECE_BYTES);
+	return true;
+}
+
+void
+vmt_last_walk_unmap(void)
+{
+	for (uint32_t i = 0; i < VMT_LAST_WALK_PIECES; i++) {
+		if (pieces[i])
+			vmt_sys_munmap(pieces[i], PIECE_BYTES);
+		pieces[i] = NULL;
+	}
 }
 
 /* Orders the change of the rules before the number that says so. */
@@ -55,17 +88,41 @@ take(struct vmt_last_walk *part, uint32_t mine, bool from_the_dead)
 }
 
 static struct vmt_last_walk *
+find_in(struct vmt_last_walk *piece, uint32_t mine)
+{
+	for (uint32_t i = 0; i < PIECE_PARTS; i++)
+		if (take(&piece[i], mine, false))
+			return &piece[i];
+	return NULL;
+}
+
+/* A free part; one of a thread that has ended, looked for in `mapped` pieces; one of a new piece.
+ */
+static struct vmt_last_walk *
 find(uint32_t mine)
 {
-	uint32_t probes = PROBES;
+	struct vmt_last_walk *part = NULL;
+	uint32_t mapped = 0;
 
-	for (uint32_t i = 0; i < VMT_LAST_WALK_POOL; i++)
-		if (take(&pool[i], mine, false))
-			return &pool[i];
-	for (uint32_t at = mine; probes > 0; at++, probes--)
-		if (take(&pool[at % VMT_LAST_WALK_POOL], mine, true))
-			return &pool[at % VMT_LAST_WALK_POOL];
-	return NULL;
+	for (; mapped < VMT_LAST_WALK_PIECES; mapped++) {
+		struct vmt_last_walk *piece = vmt_atomic_load_acquire(&pieces[mapped]);
+
+		if (!piece)
+			break;
+		part = find_in(piece, mine);
+		if (part)
+			return part;
+	}
+	for (uint32_t i = 0; mapped != 0 && i < PROBES; i++) {
+		uint32_t at = (mine + i) % (mapped * PIECE_PARTS);
+
+		part = &pieces[at / PIECE_PARTS][at % PIECE_PARTS];
+		if (take(part, mine, true))
+			return part;
+	}
+	if (mapped == VMT_LAST_WALK_PIECES || !map_piece(mapped))
+		return NULL;
+	return find_in(vmt_atomic_load_acquire(&pieces[mapped]), mine);
 }
 
 struct vmt_last_walk *
@@ -78,7 +135,7 @@ vmt_last_walk_claim_slow(struct vmt_thread *thread)
 		thread->walks = 0;
 	}
 	thread->walks++;
-	if (!pool || thread->walks % TRY_AGAIN_WALKS != VMT_LAST_WALK_CLAIM_AT)
+	if (!pieces[0] || thread->walks % TRY_AGAIN_WALKS != VMT_LAST_WALK_CLAIM_AT)
 		return NULL;
 	last = find(vmt_emit_thread_id());
 	if (!last)

@@ -15,7 +15,8 @@
  * met; `top` says meanwhile that nothing is remembered, so a walk that is left by longjmp does no
  * harm. One walk a thread at a time: callers are inside the tracer (state.h).
  *
- * A pool in private memory, of which a thread takes a part once it has walked some times. A thread
+ * A pool in private memory, which grows piece by piece; a thread takes a part of it once it has
+ * walked some times. A thread
  * says nothing when it ends: its part is taken over when the kernel no longer knows it. Whoever
  * gets none walks afresh each time. Lock-free, no allocation; async-signal-safe within the caller's
  * guard. In a fork child the pool is empty.
@@ -33,6 +34,7 @@
 /* A walk that starts with nothing to go by stops here: the rest is room for inner frames. */
 #define VMT_LAST_WALK_FRESH 48u
 #define VMT_LAST_WALK_POOL 256u
+#define VMT_LAST_WALK_PIECES 8u	   /* that the pool is mapped in, one by one */
 #define VMT_LAST_WALK_CLAIM_AT 16u /* walks of a thread before it takes a part of the pool */
 
 struct vmt_last_frame {
@@ -63,6 +65,9 @@ extern uint32_t vmt_last_walk_epoch;
 
 /* Makes the pool. Without memory nothing is remembered. Constructor, tests. */
 void vmt_last_walk_set_up(void);
+
+/* Unmaps the pool, when nobody is inside the tracer any more, nor will be. */
+void vmt_last_walk_unmap(void);
 
 /* Rules have changed: no thread goes by its last walk any more. After the change. */
 void vmt_last_walk_forget(void);

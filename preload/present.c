@@ -7,7 +7,10 @@
 #include "preload/emit.h"
 #include "preload/state.h"
 
+#include <sys/mman.h>
+
 #define MAX_PRESENT 16384u
+#define PRESENT_OWN 3u /* argument_b: the tracer's own memory (format/event.h) */
 
 /* What a PRESENT event says beside the range. */
 struct present {
@@ -48,7 +51,7 @@ write_split(struct present *present, uint64_t start, uint64_t end, uint64_t what
 			if (range->start > start && range->start < piece_end)
 				piece_end = range->start;
 		}
-		if (!write_range(present, start, piece_end, own ? 3 : what))
+		if (!write_range(present, start, piece_end, own ? PRESENT_OWN : what))
 			return false;
 		start = piece_end;
 	}
@@ -84,4 +87,16 @@ vmt_present_write(void)
 		return;
 	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit_mapping, &present);
 	vmt_sys_close(fd);
+}
+
+void
+vmt_present_write_own(uint64_t start, uint64_t bytes)
+{
+	struct present present = {0};
+
+	vmt_state_add_own(start, bytes);
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) != VMT_OWNER_RECORDING)
+		return;
+	present.event.protection = PROT_READ | PROT_WRITE;
+	(void)write_range(&present, start, start + bytes, PRESENT_OWN);
 }

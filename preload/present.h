@@ -9,6 +9,12 @@
 #ifndef VMT_PRESENT_H
 #define VMT_PRESENT_H
 
+#include <stdint.h>
+
 void vmt_present_write(void);
+
+/* One PRESENT event for memory that the tracer has mapped for itself just now, and remembers it for
+ * traces of fork children. Nothing where nothing is recorded. */
+void vmt_present_write_own(uint64_t start, uint64_t bytes);
 
 #endif

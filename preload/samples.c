@@ -1,6 +1,7 @@
 #include "preload/samples.h"
 
 #include "collect/sys.h"
+#include "preload/present.h"
 #include "preload/state.h"
 
 #include <sys/mman.h>
@@ -13,8 +14,11 @@
 #define LINES (UINT64_C(1) << 18)
 #define LINES_FINE (UINT64_C(1) << 20)
 #define FINE_BYTES (UINT64_C(16) << 10)
-#define CELLS (UINT64_C(1) << 21)
-#define CELLS_FINE (UINT64_C(1) << 24)
+#define CELLS (UINT64_C(1) << 20)
+#define CELLS_FINE (UINT64_C(1) << 22)
+
+/* Levels that are mapped ahead of a seccomp filter: room for some 260,000 live blocks. */
+#define LEVELS_PROVIDED 5u
 
 /* Granules in an interval, and their least and largest size: an allocator's alignment, a page. */
 #define GRANULES_BITS 7u
@@ -37,48 +41,89 @@ vmt_samples_size_for(uint64_t interval_bytes)
 	return size;
 }
 
-/* Sets masks and places of the levels; returns the number of all lines. */
-static uint64_t
+/* Sets the masks of the levels. */
+static void
 lay_out(struct vmt_samples *table, uint64_t last_lines)
 {
 	uint64_t lines =
 	    last_lines < VMT_SAMPLES_FIRST_LINES ? last_lines : VMT_SAMPLES_FIRST_LINES;
-	uint64_t count = 0;
 
 	for (table->levels = 0; table->levels < VMT_SAMPLES_LEVELS; lines *= 4) {
 		uint64_t limited = lines < last_lines ? lines : last_lines;
 
-		table->line_masks[table->levels] = limited - 1;
-		table->first_lines[table->levels++] = count;
-		count += limited;
+		table->line_masks[table->levels++] = limited - 1;
 		if (limited == last_lines)
 			break;
 	}
-	return count;
 }
 
 static size_t
-table_bytes(const struct vmt_samples *table)
+level_bytes(const struct vmt_samples *table, uint32_t level)
 {
-	return table->cell_mask + 1 + table->lines_count * sizeof(struct vmt_samples_line);
+	return (table->line_masks[level] + 1) * sizeof(struct vmt_samples_line);
 }
 
+/* The filter and the first levels are one mapping. */
 bool
 vmt_samples_set_up(const struct vmt_samples_size *size)
 {
 	struct vmt_samples table = {.cell_mask = size->cells - 1,
 				    .granule_bits = size->granule_bits};
+	size_t bytes = size->cells;
 	unsigned char *memory;
 
-	table.lines_count = lay_out(&table, size->lines);
-	memory = vmt_state_map_own(table_bytes(&table));
+	lay_out(&table, size->lines);
+	for (uint32_t i = 0; i < table.levels && i < VMT_SAMPLES_FIRST_LEVELS; i++)
+		bytes += level_bytes(&table, i);
+	memory = vmt_state_map_own(bytes);
 	if (!memory)
 		return false;
-	(void)vmt_state_wipe_on_fork(memory, table_bytes(&table));
+	(void)vmt_state_wipe_on_fork(memory, bytes);
 	table.filter = memory;
-	table.lines = (struct vmt_samples_line *)(void *)(memory + size->cells);
+	memory += size->cells;
+	for (uint32_t i = 0; i < table.levels && i < VMT_SAMPLES_FIRST_LEVELS; i++) {
+		table.lines[i] = (struct vmt_samples_line *)(void *)memory;
+		memory += level_bytes(&table, i);
+	}
 	vmt_samples_table = table;
 	return true;
+}
+
+/* Two threads may come here at once: one keeps its memory. */
+static struct vmt_samples_line *__attribute__((noinline)) map_level_slow(uint32_t level)
+{
+	struct vmt_samples *table = &vmt_samples_table;
+	size_t bytes = level_bytes(table, level);
+	struct vmt_samples_line *expected = NULL;
+	struct vmt_samples_line *lines;
+
+	if (!vmt_state_may_call())
+		return NULL;
+	lines = vmt_state_map(bytes);
+	if (!lines)
+		return NULL;
+	(void)vmt_state_wipe_on_fork(lines, bytes);
+	if (!vmt_atomic_cas(&table->lines[level], &expected, lines)) {
+		vmt_sys_munmap(lines, bytes);
+		return expected;
+	}
+	vmt_present_write_own((uint64_t)(uintptr_t)lines, bytes);
+	return lines;
+}
+
+/* The acquire pairs with the swap that published the level. */
+static inline struct vmt_samples_line *
+lines_of(uint32_t level)
+{
+	return vmt_atomic_load_acquire(&vmt_samples_table.lines[level]);
+}
+
+void
+vmt_samples_provide(void)
+{
+	for (uint32_t i = 0; i < vmt_samples_table.levels && i < LEVELS_PROVIDED; i++)
+		if (!lines_of(i))
+			(void)map_level_slow(i);
 }
 
 void
@@ -86,8 +131,25 @@ vmt_samples_clear(void)
 {
 	const struct vmt_samples *table = &vmt_samples_table;
 
-	if (table->filter)
-		vmt_sys_call3(SYS_madvise, table->filter, table_bytes(table), MADV_DONTNEED);
+	if (!table->filter)
+		return;
+	vmt_sys_call3(SYS_madvise, table->filter, table->cell_mask + 1, MADV_DONTNEED);
+	for (uint32_t i = 0; i < table->levels; i++)
+		if (table->lines[i])
+			vmt_sys_call3(SYS_madvise, table->lines[i], level_bytes(table, i),
+				      MADV_DONTNEED);
+}
+
+void
+vmt_samples_unmap(void)
+{
+	struct vmt_samples *table = &vmt_samples_table;
+
+	for (uint32_t i = 0; i < table->levels; i++) {
+		if (table->lines[i])
+			vmt_sys_munmap(table->lines[i], level_bytes(table, i));
+		table->lines[i] = NULL;
+	}
 }
 
 /* A cell that ever held 255 stays so: it can no longer be counted down rightly. */
@@ -113,8 +175,7 @@ line_at(uint32_t level, uint64_t hash, uint32_t probe)
 {
 	const struct vmt_samples *table = &vmt_samples_table;
 
-	return &table->lines[table->first_lines[level] +
-			     ((hash + probe) & table->line_masks[level])];
+	return &lines_of(level)[(hash + probe) & table->line_masks[level]];
 }
 
 static struct vmt_sample *
@@ -166,6 +227,8 @@ vmt_samples_add(const void *block, uint64_t size)
 	uint64_t hash = hash_of(block);
 
 	for (uint32_t level = 0; level < vmt_samples_table.levels; level++) {
+		if (!lines_of(level) && !map_level_slow(level))
+			return false;
 		if (!add_to_level(level, hash, block, size))
 			continue;
 		note_used(level + 1);

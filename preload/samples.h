@@ -12,8 +12,9 @@
  * counts a live block, however many there are.
  *
  * The table has levels, each four times the one before. An entry goes to the first level with room
- * near its home, so a level's pages are used only when those before it are full of live blocks:
- * the memory follows the largest number of live blocks, not the length of the run.
+ * near its home, and a level is mapped only when those before it are full of live blocks: memory
+ * and address space follow the largest number of live blocks, not the length of the run. Where a
+ * level cannot be mapped (a limit, a seccomp filter), the block does not fit.
  *
  * Lock-free. A block belongs to one thread at a time (the program's own ordering of making and
  * releasing it), so an address is never added and removed at once; different addresses may be.
@@ -31,6 +32,8 @@
 #define VMT_SAMPLES_LARGE_BYTES (UINT64_C(64) << 10)
 #define VMT_SAMPLES_LEVELS 8u
 #define VMT_SAMPLES_FIRST_LINES UINT64_C(256)
+/* Mapped at once: room for some 16,000 live blocks, in 336 KiB. */
+#define VMT_SAMPLES_FIRST_LEVELS 3u
 #define VMT_SAMPLES_LINE_ENTRIES 3u
 
 struct vmt_sample {
@@ -51,12 +54,10 @@ struct vmt_samples {
 	uint8_t *filter; /* per cell: live blocks that belong to it; 255 = that or more, for ever */
 	uint64_t cell_mask;
 	uint32_t granule_bits;
-	uint32_t levels;		/* levels that exist ... */
-	uint32_t used;			/* ... and those that ever held an entry: the first ones */
-	struct vmt_samples_line *lines; /* all levels, one after the other */
-	uint64_t lines_count;
+	uint32_t levels; /* levels that exist ... */
+	uint32_t used;	 /* ... and those that ever held an entry: the first ones */
 	uint64_t line_masks[VMT_SAMPLES_LEVELS];
-	uint64_t first_lines[VMT_SAMPLES_LEVELS]; /* index of a level's first line */
+	struct vmt_samples_line *lines[VMT_SAMPLES_LEVELS]; /* by level; NULL: not mapped yet */
 };
 
 struct vmt_samples_size {
@@ -96,5 +97,12 @@ bool vmt_samples_remove(const void *block, uint64_t *size);
 
 /* Empties the table (fork child, one thread). */
 void vmt_samples_clear(void);
+
+/* Maps a few more levels while system calls may still be made. */
+void vmt_samples_provide(void);
+
+/* Unmaps all levels, when nobody is inside the tracer any more, nor will be. The filter stays: the
+ * hooks ask it before they enter. */
+void vmt_samples_unmap(void);
 
 #endif

@@ -38,7 +38,7 @@ vmt_state_add_own(uint64_t start, uint64_t bytes)
 }
 
 void *
-vmt_state_map_own(size_t bytes)
+vmt_state_map(size_t bytes)
 {
 	size_t length = round_to_pages(bytes);
 	void *memory;
@@ -47,9 +47,16 @@ vmt_state_map_own(size_t bytes)
 		return NULL;
 	memory = vmt_sys_mmap(NULL, length, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (vmt_sys_failed(memory))
-		return NULL;
-	vmt_state_add_own((uint64_t)(uintptr_t)memory, length);
+	return vmt_sys_failed(memory) ? NULL : memory;
+}
+
+void *
+vmt_state_map_own(size_t bytes)
+{
+	void *memory = vmt_state_map(bytes);
+
+	if (memory)
+		vmt_state_add_own((uint64_t)(uintptr_t)memory, round_to_pages(bytes));
 	return memory;
 }
 

@@ -181,7 +181,10 @@ vmt_state_leave(void)
 }
 
 /* Private anonymous zeroed memory for the tracer itself (page-rounded, not reserved against
- * overcommit), remembered so that the trace can name it. NULL on failure. Set-up only. */
+ * overcommit). NULL on failure. */
+void *vmt_state_map(size_t bytes);
+
+/* The same, remembered so that the trace can name it. Set-up only; later: vmt_present_write_own. */
 void *vmt_state_map_own(size_t bytes);
 
 /* Remembers a private anonymous mapping that was made elsewhere as the tracer's own. */

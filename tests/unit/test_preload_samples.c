@@ -61,9 +61,12 @@ what_was_added_is_found_once(void **state)
 static bool
 none_stands_elsewhere(void)
 {
-	for (uint64_t i = 0; i < vmt_samples_table.lines_count; i++) {
-		if (vmt_samples_table.lines[i].elsewhere != 0)
-			return false;
+	for (uint32_t level = 0; level < vmt_samples_table.levels; level++) {
+		const struct vmt_samples_line *lines = vmt_samples_table.lines[level];
+
+		for (uint64_t i = 0; lines && i <= vmt_samples_table.line_masks[level]; i++)
+			if (lines[i].elsewhere != 0)
+				return false;
 	}
 	return true;
 }
@@ -163,6 +166,60 @@ memory_follows_the_live_blocks(void **state)
 	assert_true(filter_is_empty());
 }
 
+static uint32_t
+mapped_levels(void)
+{
+	uint32_t count = 0;
+
+	while (count < vmt_samples_table.levels && vmt_samples_table.lines[count])
+		count++;
+	return count;
+}
+
+static bool
+is_own(const void *memory)
+{
+	const struct vmt_process *process = &vmt_state_process;
+	uint64_t address = (uint64_t)(uintptr_t)memory;
+
+	for (uint32_t i = 0; i < process->own_count && i < VMT_STATE_OWN_RANGES; i++)
+		if (address >= process->own[i].start && address < process->own[i].end)
+			return true;
+	return false;
+}
+
+/* Address space too: a level is mapped when it is wanted, and known as the tracer's own. */
+static void
+levels_are_mapped_when_they_are_wanted(void **state)
+{
+	static const struct vmt_samples_size size = {1u << 16, CELLS, GRANULE_BITS};
+	const uint64_t first = (FIRST + 4 * FIRST + 16 * FIRST) * VMT_SAMPLES_LINE_ENTRIES;
+
+	(void)state;
+	assert_true(vmt_samples_set_up(&size));
+	assert_int_equal(vmt_samples_table.levels, 5);
+	assert_int_equal(mapped_levels(), VMT_SAMPLES_FIRST_LEVELS);
+	for (uint64_t i = 0; i < first / 2; i++)
+		assert_true(vmt_samples_add(block_at(i * 7), i + 1));
+	assert_int_equal(mapped_levels(), VMT_SAMPLES_FIRST_LEVELS);
+	for (uint64_t i = first / 2; i < 2 * first; i++)
+		assert_true(vmt_samples_add(block_at(i * 7), i + 1));
+	assert_int_equal(mapped_levels(), 4);
+	assert_true(is_own(vmt_samples_table.lines[3]));
+	vmt_samples_provide();
+	assert_int_equal(mapped_levels(), 5);
+	for (uint64_t i = 0; i < 2 * first; i++) {
+		uint64_t found = 0;
+
+		assert_true(vmt_samples_remove(block_at(i * 7), &found));
+		assert_int_equal(found, i + 1);
+	}
+	assert_true(filter_is_empty());
+	vmt_samples_unmap();
+	assert_int_equal(mapped_levels(), 0);
+	assert_false(vmt_samples_may_have(block_at(7)));
+}
+
 /* About one cell in 128 counts a live block where every interval of the heap has one, whatever
  * their number: here as many as a table takes with the finest sampling that it is made for. */
 static void
@@ -240,15 +297,11 @@ threads_do_not_disturb_one_another(void **state)
 static void
 its_memory_is_known_as_the_tracers_own(void **state)
 {
-	const struct vmt_process *process = &vmt_state_process;
-	uint64_t filter = (uint64_t)(uintptr_t)vmt_samples_table.filter;
-	bool found = false;
-
 	(void)state;
-	for (uint32_t i = 0; i < process->own_count && i < VMT_STATE_OWN_RANGES; i++)
-		found |= process->own[i].start == filter &&
-			 process->own[i].end >= filter + CELLS + (LINES + FIRST) * 64;
-	assert_true(found);
+	assert_true(is_own(vmt_samples_table.filter));
+	assert_true(is_own(vmt_samples_table.lines[0]));
+	assert_true(is_own(vmt_samples_table.lines[1] + LINES - 1));
+	assert_false(is_own(&vmt_samples_table));
 }
 
 int
@@ -260,6 +313,7 @@ main(void)
 	    cmocka_unit_test_setup(a_full_table_refuses_and_loses_nothing, fresh_table),
 	    cmocka_unit_test_setup(a_cell_that_overflows_keeps_saying_perhaps, fresh_table),
 	    cmocka_unit_test_setup(memory_follows_the_live_blocks, fresh_table),
+	    cmocka_unit_test(levels_are_mapped_when_they_are_wanted),
 	    cmocka_unit_test(the_filter_stays_thin),
 	    cmocka_unit_test_setup(clear_empties, fresh_table),
 	    cmocka_unit_test_setup(threads_do_not_disturb_one_another, fresh_table),
