@@ -26,9 +26,9 @@ struct collector {
 	struct vmt_session *session;
 	const struct vmt_collector_host *host;
 	struct vmt_shared shared;
-	struct vmt_traced *processes; /* [MAX_PROCESSES], touched as far as used */
-	uint32_t used;		      /* entries ever used */
-	uint32_t turn;		      /* who is visited first */
+	struct vmt_traced *processes[MAX_PROCESSES]; /* as far as used, a mapping each */
+	uint32_t used;				     /* entries ever used */
+	uint32_t turn;				     /* who is visited first */
 	uint64_t attended_ns;
 	uint64_t announced_ns;	 /* last look for announcements */
 	uint64_t empty_since_ns; /* 0 = somebody is left */
@@ -36,7 +36,6 @@ struct collector {
 	uint32_t forked_count;
 	int first_fd; /* pidfd of the first process; -1: none, or it has announced itself */
 	bool first_pending;
-	bool limit_raised;
 };
 
 static void
@@ -55,7 +54,7 @@ pause_work(void *context)
 		return;
 	beat(collector, now_ns);
 	for (uint32_t i = 0; i < collector->used; i++)
-		vmt_process_attend(&collector->processes[i], &collector->shared, now_ns);
+		vmt_process_attend(collector->processes[i], &collector->shared, now_ns);
 	collector->attended_ns = vmt_ticks_monotonic_ns();
 }
 
@@ -95,28 +94,32 @@ is_running(uint32_t pid)
 static struct vmt_traced *
 free_entry(struct collector *collector)
 {
+	void *fresh;
+
 	for (uint32_t i = 0; i < collector->used; i++) {
-		if (collector->processes[i].state == VMT_PROCESS_NONE)
-			return &collector->processes[i];
+		if (collector->processes[i]->state == VMT_PROCESS_NONE)
+			return collector->processes[i];
 	}
 	if (collector->used == MAX_PROCESSES)
 		return NULL;
-	return &collector->processes[collector->used++];
+	fresh = vmt_sys_mmap(NULL, sizeof(struct vmt_traced), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (vmt_sys_failed(fresh))
+		return NULL;
+	return collector->processes[collector->used++] = fresh;
 }
 
-/* Lets this process have as many descriptors as it may. */
+/* Lets this process have as much as it may. */
 static bool
-raise_limit(struct collector *collector)
+raise_limit(int resource)
 {
 	struct rlimit limit;
 
-	if (collector->limit_raised ||
-	    vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) < 0 ||
+	if (vmt_sys_call4(SYS_prlimit64, 0, resource, NULL, &limit) < 0 ||
 	    limit.rlim_cur >= limit.rlim_max)
 		return false;
-	collector->limit_raised = true;
 	limit.rlim_cur = limit.rlim_max;
-	return vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL) == 0;
+	return vmt_sys_call4(SYS_prlimit64, 0, resource, &limit, NULL) == 0;
 }
 
 /* Of two images under one pid and start time the one begun later has replaced the other by exec.
@@ -127,7 +130,7 @@ end_earlier_images(struct collector *collector, struct vmt_traced *latest)
 	static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
 
 	for (uint32_t i = 0; i < collector->used; i++) {
-		struct vmt_traced *process = &collector->processes[i];
+		struct vmt_traced *process = collector->processes[i];
 		struct vmt_traced *earlier = process;
 
 		if (process == latest || process->pid != latest->pid ||
@@ -146,18 +149,33 @@ end_earlier_images(struct collector *collector, struct vmt_traced *latest)
 	}
 }
 
+static bool
+has_live(const struct collector *collector)
+{
+	for (uint32_t i = 0; i < collector->used; i++) {
+		uint32_t state = collector->processes[i]->state;
+
+		if (state == VMT_PROCESS_LIVE || state == VMT_PROCESS_REPLACED)
+			return true;
+	}
+	return false;
+}
+
 /* False: no descriptors or no room now, the announcement stays. */
 static bool
 take_up(struct collector *collector, uint32_t pid, uint64_t random_id, const char *path)
 {
 	struct vmt_traced *process = free_entry(collector);
+	/* Whoever else is watched gives its descriptors back one day. */
+	bool sparing = !has_live(collector);
 	int result;
 
 	if (!process)
 		return false;
-	result = vmt_process_open(process, &collector->shared, pid, random_id, path);
-	if (result == -EMFILE && raise_limit(collector))
-		result = vmt_process_open(process, &collector->shared, pid, random_id, path);
+	result = vmt_process_open(process, &collector->shared, pid, random_id, path, false);
+	if (result == -EMFILE && (raise_limit(RLIMIT_NOFILE) || sparing))
+		result =
+		    vmt_process_open(process, &collector->shared, pid, random_id, path, sparing);
 	if (result == -EMFILE || result == -ENFILE)
 		return false;
 	if (pid == collector->host->first_pid)
@@ -170,7 +188,8 @@ take_up(struct collector *collector, uint32_t pid, uint64_t random_id, const cha
 	return true;
 }
 
-static void
+/* False: the announcement has to wait. */
+static bool
 take_slot(struct collector *collector, struct vmt_session_slot *slot)
 {
 	uint32_t state = vmt_atomic_load_acquire(&slot->state);
@@ -179,16 +198,17 @@ take_slot(struct collector *collector, struct vmt_session_slot *slot)
 
 	if (state == VMT_SESSION_FREE ||
 	    (state == VMT_SESSION_CLAIMED && (!pid || is_running(pid))))
-		return;
+		return true;
 	if (state == VMT_SESSION_READY) {
 		memcpy(path, slot->path, sizeof(path));
 		path[sizeof(path) - 1] = '\0';
 		if (!take_up(collector, pid, slot->random_id, path))
-			return;
+			return false;
 	}
 	/* No pid in a claimed slot means that its writer has not got that far. */
 	vmt_atomic_store_relaxed(&slot->pid, 0);
 	vmt_atomic_store_release(&slot->state, VMT_SESSION_FREE);
+	return true;
 }
 
 /* Looks through the slots when somebody rang, and now and then for what was left behind. */
@@ -197,12 +217,14 @@ take_announcements(struct collector *collector, bool rung)
 {
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
 	uint32_t used = vmt_session_slots_used(collector->session);
+	bool crowded = false;
 
 	if (!rung && now_ns - collector->announced_ns < ANNOUNCE_NS)
 		return;
 	collector->announced_ns = now_ns;
 	for (uint32_t i = 0; i < used; i++)
-		take_slot(collector, &collector->session->slots[i]);
+		crowded |= !take_slot(collector, &collector->session->slots[i]);
+	vmt_atomic_store_relaxed(&collector->session->crowded, crowded);
 }
 
 /* Somebody has begun to announce itself, or waits for its turn. */
@@ -230,7 +252,7 @@ visit(struct collector *collector, bool urgent)
 {
 	for (uint32_t i = 0; i < collector->used; i++) {
 		struct vmt_traced *process =
-		    &collector->processes[(collector->turn + i) % collector->used];
+		    collector->processes[(collector->turn + i) % collector->used];
 		uint64_t now_ns;
 
 		if (process->state == VMT_PROCESS_NONE)
@@ -242,18 +264,6 @@ visit(struct collector *collector, bool urgent)
 	}
 	collector->turn++;
 	collector->attended_ns = vmt_ticks_monotonic_ns();
-}
-
-static bool
-has_live(const struct collector *collector)
-{
-	for (uint32_t i = 0; i < collector->used; i++) {
-		uint32_t state = collector->processes[i].state;
-
-		if (state == VMT_PROCESS_LIVE || state == VMT_PROCESS_REPLACED)
-			return true;
-	}
-	return false;
 }
 
 /* The first process may take its time to start, or never be traced at all. */
@@ -301,7 +311,7 @@ next_visit_ns(const struct collector *collector, uint64_t now_ns)
 	uint64_t next_ns = now_ns + LONGEST_SLEEP_NS;
 
 	for (uint32_t i = 0; i < collector->used; i++) {
-		const struct vmt_traced *process = &collector->processes[i];
+		const struct vmt_traced *process = collector->processes[i];
 
 		if (process->state != VMT_PROCESS_NONE && process->visit_ns < next_ns)
 			next_ns = process->visit_ns;
@@ -350,8 +360,8 @@ finish_rest(struct collector *collector)
 	static const struct vmt_departure unknown = {VMT_END_UNKNOWN, 0};
 
 	for (uint32_t i = 0; i < collector->used; i++) {
-		if (collector->processes[i].state == VMT_PROCESS_UNSEEN)
-			vmt_process_finish(&collector->processes[i], &collector->shared, unknown);
+		if (collector->processes[i]->state == VMT_PROCESS_UNSEEN)
+			vmt_process_finish(collector->processes[i], &collector->shared, unknown);
 	}
 }
 
@@ -380,14 +390,9 @@ static int
 set_up(struct collector *collector)
 {
 	uint32_t first_pid = collector->host->first_pid;
-	void *processes =
-	    vmt_sys_mmap(NULL, MAX_PROCESSES * sizeof(struct vmt_traced), PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (vmt_sys_failed(processes))
-		return (int)(intptr_t)processes;
-	vmt_buffer_refuse_huge(processes, MAX_PROCESSES * sizeof(struct vmt_traced));
-	collector->processes = processes;
+	raise_limit(RLIMIT_AS);
+	raise_limit(RLIMIT_DATA);
 	collector->first_fd = -1;
 	if (first_pid) {
 		collector->first_pending = true;
@@ -403,8 +408,8 @@ tear_down(struct collector *collector)
 
 	if (collector->first_fd >= 0)
 		vmt_sys_close(collector->first_fd);
-	if (collector->processes)
-		vmt_sys_munmap(collector->processes, MAX_PROCESSES * sizeof(struct vmt_traced));
+	for (uint32_t i = 0; i < collector->used; i++)
+		vmt_sys_munmap(collector->processes[i], sizeof(struct vmt_traced));
 	if (shared->residency_scratch)
 		vmt_sys_munmap(shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES);
 	vmt_snapshot_release(&shared->snapshot_scratch);
@@ -420,8 +425,10 @@ vmt_collector_run(struct vmt_session *session, const struct vmt_collector_host *
 						   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int result;
 
-	if (vmt_sys_failed(collector))
+	if (vmt_sys_failed(collector)) {
+		vmt_atomic_store_release(&session->over, 1);
 		return (int)(intptr_t)collector;
+	}
 	collector->session = session;
 	collector->host = host;
 	result = set_up(collector);
@@ -433,6 +440,7 @@ vmt_collector_run(struct vmt_session *session, const struct vmt_collector_host *
 		vmt_atomic_store_relaxed(&session->heartbeat_ns, 0);
 		vmt_atomic_store_release(&session->collector_pid, 0);
 	}
+	vmt_atomic_store_release(&session->over, 1);
 	if (host->session_path)
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, host->session_path, 0);
 	tear_down(collector);

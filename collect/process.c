@@ -20,14 +20,15 @@
 #define FILL_NOW 4u
 #define FILL_SOON 1u
 
-/* A process that found /proc refusing it is still drained; its end is known by its stat. */
+/* In the order of need. A process that found /proc refusing it is still drained; its end is known
+ * by its stat. */
 static void
 open_procfs(struct vmt_traced *process)
 {
 	uint32_t pid = process->pid;
 
-	process->pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
 	process->stat_fd = vmt_procfs_open(pid, "stat");
+	process->pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
 	process->maps_fd = vmt_procfs_open(pid, "maps");
 	process->pagemap_fd = vmt_procfs_open(pid, "pagemap");
 	process->statm_fd = vmt_procfs_open(pid, "statm");
@@ -111,7 +112,7 @@ begin(struct vmt_traced *process, struct vmt_shared *shared)
 
 int
 vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t pid,
-		 uint64_t random_id, const char *path)
+		 uint64_t random_id, const char *path, bool sparing)
 {
 	int result;
 
@@ -124,7 +125,8 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 	if (result == 0) {
 		process->start_ticks = process->layout.start_ticks;
 		open_procfs(process);
-		result = lacks_descriptors(process) ? -EMFILE : vmt_opening_map(process);
+		result =
+		    lacks_descriptors(process) && !sparing ? -EMFILE : vmt_opening_map(process);
 	}
 	if (result != -EMFILE && result != -ENFILE)
 		vmt_opening_settle(process);
@@ -393,7 +395,7 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	uint32_t fill = vmt_drain_fill(&process->drain);
 	bool sample_due = now_ns >= process->sampling.next_ns;
 	bool look_for_exec = sample_due || end == VMT_END_EXEC;
-	bool asked = process->state == VMT_PROCESS_LIVE && vmt_sampling_is_asked(process);
+	bool asked = vmt_sampling_is_asked(process);
 
 	beat(process, now_ns);
 	/* What the process did before it asked decides what its snapshot needs. */
@@ -402,6 +404,8 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 		return;
 	if (process->state == VMT_PROCESS_LIVE)
 		vmt_sampling_round(process, shared, now_ns);
+	else if (asked)
+		vmt_sampling_decline(process);
 	if (sample_due)
 		note_clock(process);
 	set_pace(process, now_ns, fill, urgent || end != process->end_seen);

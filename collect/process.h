@@ -107,9 +107,10 @@ vmt_process_head(const struct vmt_traced *process)
 	return (struct vmt_head *)(void *)process->base;
 }
 
-/* Takes up an announced trace. -EMFILE, -ENFILE: no descriptors now, worth another try. */
+/* Takes up an announced trace. -EMFILE, -ENFILE: no descriptors now, worth another try. `sparing`:
+ * none will come free, so it makes do with fewer: what they were for is not looked at. */
 int vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t pid,
-		     uint64_t random_id, const char *path);
+		     uint64_t random_id, const char *path, bool sparing);
 
 /* One round. After it the process may have become finished (state NONE) or REPLACED. `urgent`:
  * somebody asked for a round now. */

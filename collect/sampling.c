@@ -262,6 +262,21 @@ vmt_sampling_is_asked(const struct vmt_traced *process)
 	       vmt_atomic_load_relaxed(&head->snapshot_done);
 }
 
+static void
+say_done(struct vmt_head *head, uint32_t wanted)
+{
+	vmt_atomic_store_release(&head->snapshot_done, wanted);
+	vmt_sys_call3(SYS_futex, &head->snapshot_done, FUTEX_WAKE, INT_MAX);
+}
+
+void
+vmt_sampling_decline(struct vmt_traced *process)
+{
+	struct vmt_head *head = vmt_process_head(process);
+
+	say_done(head, vmt_atomic_load_acquire(&head->snapshot_wanted));
+}
+
 /* A process that asks waits for the answer: a snapshot that failed is answered, too. */
 static void
 answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
@@ -272,8 +287,7 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 
 	vmt_sampling_read(process, shared, now_ns);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
-	vmt_atomic_store_release(&head->snapshot_done, wanted);
-	vmt_sys_call3(SYS_futex, &head->snapshot_done, FUTEX_WAKE, INT_MAX);
+	say_done(head, wanted);
 }
 
 static void

@@ -22,6 +22,9 @@ void vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, u
 /* Whether the process waits for a snapshot: the next round takes it. */
 bool vmt_sampling_is_asked(const struct vmt_traced *process);
 
+/* Answers a process that can't be seen: it has no snapshot, and need not wait for one. */
+void vmt_sampling_decline(struct vmt_traced *process);
+
 /* Writes the figures still held. 0 or the writer's error: they stay held. */
 int vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns);
 

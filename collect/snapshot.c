@@ -14,6 +14,8 @@
 /* All of them fit a chunk beside 100,000 mappings. */
 #define MAX_RUNS 1500000u
 
+#define PAYLOAD_MIN_BYTES (UINT64_C(1) << 20)
+
 /* Payload room kept free for one more mapping with the longest path, and its runs packed. */
 #define MAPPING_ROOM_BYTES (VMT_CODEC_MAPPING_MAX_BYTES + UINT16_MAX + 32 * VMT_CODEC_RUN_MAX_BYTES)
 
@@ -332,16 +334,30 @@ read_rollup(const struct vmt_snapshot_job *job, struct vmt_snapshot_head *head)
 		head->huge_bytes = rollup.huge_bytes;
 }
 
+/* Room for a whole chunk, or for what a limit on address space leaves: then the pages of a mapping
+ * are told by their sums. */
+static bool
+reserve_payload(struct vmt_buffer *payload, size_t *room_bytes)
+{
+	size_t wanted = VMT_CHUNK_MAX_BYTES;
+
+	while (wanted >= PAYLOAD_MIN_BYTES && !vmt_buffer_reserve(payload, wanted))
+		wanted /= 2;
+	*room_bytes = wanted;
+	return wanted >= PAYLOAD_MIN_BYTES;
+}
+
 /* Writes the payload but for its head; the payload's length or negative errno. */
 static int
 scan_mappings(struct take *take, size_t maps_bytes, size_t *payload_bytes)
 {
 	struct vmt_buffer *payload = &take->job->scratch->payload;
+	size_t room_bytes;
 
-	if (!vmt_buffer_reserve(payload, VMT_CHUNK_MAX_BYTES))
+	if (!reserve_payload(payload, &room_bytes))
 		return -ENOMEM;
 	vmt_codec_begin_encode(&take->encoder, payload->bytes + sizeof(*take->head),
-			       VMT_CHUNK_MAX_BYTES - sizeof(*take->head));
+			       room_bytes - sizeof(*take->head));
 	vmt_procfs_each_mapping((const char *)take->job->scratch->maps.bytes, maps_bytes,
 				take_mapping, take);
 	if (!take->error)

@@ -41,9 +41,11 @@ struct vmt_session {
 	uint32_t traces;       /* announced so far */
 	uint64_t refused;      /* announcements that found no slot */
 	uint32_t slots_used;   /* slots beyond were never claimed; raised before a claim */
+	uint32_t over;	       /* collector: it has left, or could not begin */
 	/* Of an earlier trace whose name the first whole one takes, swapped to 0 by who does; 0 =
 	 * nothing is replaced. */
 	uint64_t replaced_inode;
+	uint32_t crowded; /* collector: some announcement must wait until others have ended */
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 

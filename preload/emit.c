@@ -106,7 +106,8 @@ is_refused(const struct vmt_process *process)
 static bool
 has_collector(const struct vmt_process *process, uint64_t beat)
 {
-	if (!process->session || vmt_atomic_load_relaxed(&process->stale_beat) == beat + 1)
+	if (!process->session || vmt_atomic_load_relaxed(&process->session->over) ||
+	    vmt_atomic_load_relaxed(&process->stale_beat) == beat + 1)
 		return false;
 	if (beat != 0)
 		return vmt_atomic_load_relaxed(&process->head->collector_pid) != 0;

@@ -70,7 +70,8 @@ find_session(void)
 	if (!vmt_config.session[0] || vmt_session_attach(vmt_config.session, &session) < 0)
 		return NULL;
 	collector = vmt_atomic_load_relaxed(&session->collector_pid);
-	if (collector != 0 && vmt_sys_call2(SYS_kill, collector, 0) == -ESRCH) {
+	if (vmt_atomic_load_relaxed(&session->over) ||
+	    (collector != 0 && vmt_sys_call2(SYS_kill, collector, 0) == -ESRCH)) {
 		vmt_sys_munmap(session, sizeof(*session));
 		return NULL;
 	}
@@ -305,6 +306,28 @@ write_exit(int status, enum vmt_exit_path path)
 	vmt_atomic_store_release(&head->end, VMT_END_EXIT);
 }
 
+/* A hundredth of the life so far, within bounds. */
+static uint64_t
+longest_wait_ns(const struct vmt_head *head, uint64_t now_ns)
+{
+	uint64_t began_ns = head->clock_start.monotonic_ns;
+	uint64_t part_ns = now_ns > began_ns ? (now_ns - began_ns) / 100 : 0;
+
+	if (part_ns < VMT_FINISH_WAIT_MIN_NS)
+		return VMT_FINISH_WAIT_MIN_NS;
+	return part_ns < VMT_FINISH_WAIT_MAX_NS ? part_ns : VMT_FINISH_WAIT_MAX_NS;
+}
+
+/* Whether somebody may still answer. Not where nobody collects, or the trace is not opened yet and
+ * the collector has no descriptors for it. */
+static bool
+may_be_answered(const struct vmt_process *process)
+{
+	return vmt_emit_is_collected() &&
+	       (vmt_atomic_load_relaxed(&process->head->heartbeat_ns) != 0 ||
+		!vmt_atomic_load_relaxed(&process->session->crowded));
+}
+
 /* Asks for a snapshot of the process as it stands now, and waits for it, bounded. */
 static void
 wait_for_snapshot(void)
@@ -312,11 +335,13 @@ wait_for_snapshot(void)
 	const struct vmt_process *process = &vmt_state_process;
 	struct vmt_head *head = process->head;
 	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
-	uint64_t deadline_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + VMT_FINISH_WAIT_NS;
-	uint32_t turns = VMT_FINISH_WAIT_NS / EXIT_POLL_NS; /* the bound where the clock fails */
+	uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	uint64_t wait_ns = longest_wait_ns(head, now_ns);
+	uint64_t deadline_ns = now_ns + wait_ns;
+	uint64_t turns = wait_ns / EXIT_POLL_NS; /* the bound where the clock fails */
 	struct timespec pause = {0, EXIT_POLL_NS};
 
-	while (turns-- > 0 && vmt_emit_is_collected() &&
+	while (turns-- > 0 && may_be_answered(process) &&
 	       vmt_sys_clock_ns(CLOCK_MONOTONIC) < deadline_ns) {
 		uint32_t done = vmt_atomic_load_acquire(&head->snapshot_done);
 

@@ -4,10 +4,11 @@
  * The exit hooks (exit, _exit, _Exit, quick_exit) call vmt_start_finish before the real function;
  * the library's destructor calls it for a return from main, whose status it can't know: the
  * collector's to learn, and VMT_STATUS_UNKNOWN where there is none. It writes the EXIT event and
- * the head's end, asks the collector for a last snapshot and waits for it, at most
- * VMT_FINISH_WAIT_NS and only while the collector's heartbeat is fresh. Further calls do nothing,
- * nor do calls from a process that is not recorded or from a vfork child. Keeps errno.
- * Async-signal-safe.
+ * the head's end, asks the collector for a last snapshot and waits for it: 20 ms, or a
+ * hundredth of the process's life up to 2 s, and only while the collector's heartbeat is fresh (a
+ * snapshot takes some 4 ms a resident GiB). A collector that has left, has refused the trace or
+ * can't see the process is not waited for. Further calls do nothing, nor do calls from a process
+ * that is not recorded or from a vfork child. Keeps errno. Async-signal-safe.
  */
 #ifndef VMT_START_H
 #define VMT_START_H
@@ -19,7 +20,8 @@
  * do): what has to be done before there are threads is done then. Keeps errno. */
 void vmt_start_begin(void);
 
-#define VMT_FINISH_WAIT_NS UINT64_C(2000000000)
+#define VMT_FINISH_WAIT_MIN_NS UINT64_C(20000000)
+#define VMT_FINISH_WAIT_MAX_NS UINT64_C(2000000000)
 
 void vmt_start_finish(int status, enum vmt_exit_path path);
 

@@ -35,7 +35,8 @@ set_up(void **state)
 	place->shared.credit.left_ns = (int64_t)SECOND;
 	place->shared.credit.at_ns = place->now_ns;
 	assert_int_equal(
-	    vmt_process_open(&place->process, &place->shared, (uint32_t)getpid(), 9, path), 0);
+	    vmt_process_open(&place->process, &place->shared, (uint32_t)getpid(), 9, path, false),
+	    0);
 	assert_int_equal(place->process.state, VMT_PROCESS_LIVE);
 	*state = place;
 	return 0;
