@@ -122,11 +122,10 @@ void vmt_heap_open_gate(void);
 static inline bool
 vmt_heap_is_quick_malloc(struct vmt_thread *thread, size_t size)
 {
-	int64_t left = thread->sample_left - (int64_t)size;
-
-	if (__builtin_expect(size >= vmt_heap_gate.quick_below || left <= 0, 0))
+	if (__builtin_expect(
+		size >= vmt_heap_gate.quick_below || thread->sample_left <= (int64_t)size, 0))
 		return false;
-	thread->sample_left = left;
+	thread->sample_left -= (int64_t)size;
 	thread->heap_calls++;
 	return true;
 }

@@ -51,7 +51,10 @@ static void *__attribute__((noinline)) calloc_slow(size_t count, size_t size)
 VMT_EXPORT void *
 calloc(size_t count, size_t size)
 {
-	if (vmt_heap_is_quick_malloc(&vmt_state_thread, count * size))
+	size_t bytes;
+
+	if (!__builtin_mul_overflow(count, size, &bytes) &&
+	    vmt_heap_is_quick_malloc(&vmt_state_thread, bytes))
 		return vmt_heap_gate.calloc(count, size);
 	return calloc_slow(count, size);
 }

@@ -2,203 +2,346 @@
 
 #include "collect/sys.h"
 #include "format/atomic.h"
+#include "format/event.h"
+#include "preload/address_space.h"
+#include "preload/file_ranges.h"
 #include "preload/state.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
-/* One granule is one mincore call, and the unit in which file ranges are remembered. */
-#define GRANULE_BITS 21
-#define GRANULE_BYTES (UINT64_C(1) << GRANULE_BITS)
 #define PAGE_BYTES UINT64_C(4096)
-#define GRANULE_PAGES (GRANULE_BYTES / PAGE_BYTES)
 
-/* Pages asked by one move_pages call: 12 bytes of stack each. */
-#define BATCH_PAGES 32u
+/* Pages asked by one mincore call. */
+#define CHUNK_PAGES UINT64_C(1024)
+#define FILE_CHUNK_PAGES UINT64_C(128)
+#define GRANULE_BYTES VMT_FILE_RANGES_GRANULE_BYTES
+
+#define CALL_PAGES 64	 /* what a call counts as */
+#define FILE_PAGE_COST 4 /* what a page that may be of a file counts as */
+#define GIVEN_BACK 4	 /* pages for each that was found */
+#define SINGLY_GIVEN_BACK 2
+#define SINGLY_WEIGHT 64 /* what a page that was found singly takes of those that give back */
+
+/* Pages asked by one move_pages call: 12 bytes of stack each; the kernel takes 16 at a time. */
+#define BATCH_PAGES 16u
+
+/* Ranges that move_pages is asked about at once. */
+#define FEW_PAGES 2u
 
 /* mincore stores 0 or 1; a page it did not reach keeps this. */
 #define NOT_REACHED 2u
 
-#define NOTE_BITS 17
-#define NOTE_WORDS ((UINT32_C(1) << NOTE_BITS) / 64)
-
-/* Bit h is set when some granule with hash h was ever mapped from a file or shared. Bits are never
- * cleared: a stale or colliding one costs time (and a cautious mark where move_pages is not to be
- * had), not truth. Relaxed: a thread that releases a range has learnt of its mapping from the
- * thread that made it. */
-static uint64_t file_granules[NOTE_WORDS];
-static bool file_everywhere;
-
 struct look {
-	uint64_t bytes;	  /* committed bytes found */
-	uint64_t looked;  /* bytes asked about */
-	bool page_cache;  /* some file pages were asked by mincore alone */
-	bool refused;	  /* the kernel answers no question of this kind */
-	bool no_statuses; /* move_pages is not to be had */
+	struct vmt_look_budget *budget;
+	uint64_t at;	 /* what lies before has been answered */
+	uint64_t end;	 /* of the range */
+	uint64_t pages;	 /* found in it */
+	bool page_cache; /* some file pages were asked by mincore alone */
+	bool refused;	 /* the kernel answers no question of this kind */
+	bool used_up;	 /* the budget, or what else keeps the rest from an exact answer */
 };
 
-static uint32_t
-granule_hash(uint64_t granule)
-{
-	return (uint32_t)((granule * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - NOTE_BITS));
-}
+/* move_pages was refused, as containers' filters do: not asked again. */
+static bool no_statuses;
 
+/* Asks move_pages about pages. True: each of present is whether the page is in this process's own
+ * page table and not the zero page. False: the kernel would not say. */
 static bool
-granule_is_file(uint64_t address)
+ask_statuses(void *const *addresses, uint32_t count, bool *present)
 {
-	uint32_t hash = granule_hash(address >> GRANULE_BITS);
-
-	if (vmt_atomic_load_relaxed(&file_everywhere))
-		return true;
-	return (vmt_atomic_load_relaxed(&file_granules[hash / 64]) >> (hash % 64)) & 1;
-}
-
-void
-vmt_look_note_file(uint64_t address, uint64_t length)
-{
-	uint64_t first = address >> GRANULE_BITS;
-	uint64_t last = (address + length - 1) >> GRANULE_BITS;
-
-	if (length == 0)
-		return;
-	if (last - first >= (UINT64_C(1) << NOTE_BITS) / 4) {
-		vmt_atomic_store_relaxed(&file_everywhere, true);
-		return;
-	}
-	for (uint64_t granule = first; granule <= last; granule++) {
-		uint32_t hash = granule_hash(granule);
-
-		__atomic_fetch_or(&file_granules[hash / 64], UINT64_C(1) << (hash % 64),
-				  __ATOMIC_RELAXED);
-	}
-}
-
-bool
-vmt_look_is_file(uint64_t address, uint64_t length)
-{
-	uint64_t end = address + length;
-
-	for (; address < end; address = (address | (GRANULE_BYTES - 1)) + 1) {
-		if (granule_is_file(address))
-			return true;
-	}
-	return false;
-}
-
-/* Asks move_pages about the pages whose mark is not 0, and leaves 1 or 0 there: present in this
- * process's own page table and not the zero page. False: the kernel would not say. */
-static bool
-ask_statuses(uint64_t address, unsigned char *marks, uint32_t pages)
-{
-	void *addresses[BATCH_PAGES];
 	int status[BATCH_PAGES];
-	uint32_t page = 0;
 
-	while (page < pages) {
-		uint16_t where[BATCH_PAGES];
-		uint32_t count = 0;
-
-		for (; page < pages && count < BATCH_PAGES; page++) {
-			if (marks[page] == 0)
-				continue;
-			addresses[count] = (void *)(uintptr_t)(address + page * PAGE_BYTES);
-			status[count] = -ENOENT;
-			where[count++] = (uint16_t)page;
-		}
-		if (count != 0 && vmt_sys_call6(SYS_move_pages, 0, count, (long)addresses, 0,
-						(long)status, 0) < 0)
-			return false;
-		for (uint32_t index = 0; index < count; index++)
-			marks[where[index]] = status[index] >= 0;
+	if (vmt_atomic_load_relaxed(&no_statuses))
+		return false;
+	for (uint32_t index = 0; index < count; index++)
+		status[index] = -ENOENT;
+	if (vmt_sys_call6(SYS_move_pages, 0, count, (long)addresses, 0, (long)status, 0) < 0) {
+		vmt_atomic_store_relaxed(&no_statuses, true);
+		return false;
 	}
+	for (uint32_t index = 0; index < count; index++)
+		present[index] = status[index] >= 0;
 	return true;
 }
 
-/* Goes on behind a hole that mincore stopped at, one page a call: only where move_pages, which
- * steps over holes, is not to be had. */
-static void
-ask_singly(uint64_t address, unsigned char *marks, uint32_t pages)
+/* Whether one page is there, by mincore. */
+static bool
+is_in_core(const void *address)
 {
-	for (uint32_t page = 0; page < pages; page++) {
-		if (marks[page] != NOT_REACHED)
-			continue;
-		if (vmt_sys_call3(SYS_mincore, address + page * PAGE_BYTES, PAGE_BYTES,
-				  &marks[page]) < 0)
-			marks[page] = 0;
-	}
+	unsigned char mark = 0;
+
+	return vmt_sys_call3(SYS_mincore, address, PAGE_BYTES, &mark) == 0 && (mark & 1);
 }
 
-/* Adds the committed pages of a range inside one granule. */
-static void
-look_at_granule(struct look *look, uint64_t address, uint32_t pages)
+/* How many of a few pages are there, by move_pages where it is to be had, else by mincore. */
+static uint32_t
+count_pages(struct look *look, void *const *addresses, uint32_t count)
 {
-	unsigned char marks[GRANULE_PAGES];
-	bool file = granule_is_file(address);
+	bool present[BATCH_PAGES];
+	bool told = ask_statuses(addresses, count, present);
+	uint32_t found = 0;
+
+	for (uint32_t index = 0; index < count; index++) {
+		uint64_t address = (uint64_t)(uintptr_t)addresses[index];
+
+		found += told ? present[index] : is_in_core(addresses[index]);
+		look->page_cache |= !told && vmt_file_ranges_may_have(address, PAGE_BYTES);
+	}
+	return found;
+}
+
+/* Pages that were found pay for others, as long as there are such. */
+static void
+give_back(struct look *look, uint32_t found, uint32_t weight)
+{
+	struct vmt_look_budget *budget = look->budget;
+
+	look->pages += found;
+	if (budget->found < (uint64_t)found * weight)
+		return;
+	budget->found -= found * weight;
+	budget->pages += (int64_t)found * GIVEN_BACK;
+	budget->singly += weight == 1 ? 0 : (int64_t)found * SINGLY_GIVEN_BACK;
+}
+
+static void
+count_in_core(struct look *look, const unsigned char *marks, uint32_t pages)
+{
+	uint32_t found = 0;
+
+	for (uint32_t page = 0; page < pages; page++)
+		found += marks[page] & 1;
+	give_back(look, found, 1);
+}
+
+/* Finds up to a batch of pages that mincore has reported; moves *page behind them. */
+static uint32_t
+next_batch(const struct look *look, const unsigned char *marks, uint32_t pages, uint32_t *page,
+	   void **addresses)
+{
+	uint32_t count = 0;
+
+	for (; *page < pages && count < BATCH_PAGES; ++*page) {
+		if (marks[*page] & 1)
+			addresses[count++] = (void *)(uintptr_t)(look->at + *page * PAGE_BYTES);
+	}
+	return count;
+}
+
+/* Of pages that mincore has reported, those that are this process's own, as far as the budget goes.
+ * Returns how far that was. */
+static uint32_t
+count_own(struct look *look, const unsigned char *marks, uint32_t pages)
+{
+	uint32_t page = 0;
+
+	while (page < pages) {
+		void *addresses[BATCH_PAGES];
+		bool present[BATCH_PAGES];
+		uint32_t next = page;
+		uint32_t found = 0;
+		uint32_t count = next_batch(look, marks, pages, &next, addresses);
+
+		if (look->budget->singly < count) {
+			look->used_up = true;
+			break;
+		}
+		if (count != 0 && !ask_statuses(addresses, count, present)) {
+			look->page_cache = true;
+			count_in_core(look, marks + page, pages - page);
+			return pages;
+		}
+		for (uint32_t index = 0; index < count; index++)
+			found += present[index];
+		look->budget->singly -= count;
+		give_back(look, found, SINGLY_WEIGHT);
+		page = next;
+	}
+	return page;
+}
+
+/* What one call is asked about: not more than a chunk, and all of it with or without file pages. */
+static uint32_t
+chunk_pages(const struct look *look, bool *file)
+{
+	uint64_t at = look->at;
+	uint64_t end;
+
+	*file = vmt_file_ranges_may_have(at, PAGE_BYTES);
+	end = at + (*file ? FILE_CHUNK_PAGES : CHUNK_PAGES) * PAGE_BYTES;
+	if (end > look->end)
+		end = look->end;
+	for (at = (at | (GRANULE_BYTES - 1)) + 1; at < end; at += GRANULE_BYTES) {
+		if (vmt_file_ranges_may_have(at, PAGE_BYTES) != *file)
+			end = at;
+	}
+	return (uint32_t)((end - look->at) / PAGE_BYTES);
+}
+
+static void
+skip_hole(struct look *look)
+{
+	uint64_t next = vmt_address_space_next(look->at, look->end, &look->budget->skipped);
+
+	if (next == VMT_ADDRESS_SPACE_UNKNOWN)
+		look->used_up = true;
+	else
+		look->at = next;
+}
+
+/* Goes on over one chunk, and over the hole that it ends at. */
+static void
+look_at_chunk(struct look *look)
+{
+	unsigned char marks[CHUNK_PAGES];
+	bool file;
+	uint32_t pages = chunk_pages(look, &file);
+	uint32_t reached = pages;
 	long result;
 
+	look->budget->pages -= CALL_PAGES + (int64_t)pages * (file ? FILE_PAGE_COST : 1);
 	memset(marks, NOT_REACHED, pages);
-	result = vmt_sys_call3(SYS_mincore, address, pages * PAGE_BYTES, marks);
+	result = vmt_sys_call3(SYS_mincore, look->at, pages * PAGE_BYTES, marks);
 	if (result < 0 && result != -ENOMEM) {
 		look->refused = true;
 		return;
 	}
-	/* -ENOMEM: a part is not mapped. mincore works mapping by mapping, so what lies before
-	 * the hole has been answered. */
-	if ((file || result < 0) && !look->no_statuses)
-		look->no_statuses = !ask_statuses(address, marks, pages);
-	if (look->no_statuses && result < 0)
-		ask_singly(address, marks, pages);
-	look->page_cache |= file && look->no_statuses;
-	for (uint32_t page = 0; page < pages; page++)
-		look->bytes += (marks[page] & 1) * PAGE_BYTES;
-	look->looked += pages * PAGE_BYTES;
-}
+	if (result < 0) {
+		const unsigned char *hole = memchr(marks, NOT_REACHED, pages);
 
-/* Looks at [address, end), granule by granule; skip = granules left out after each one asked. */
-static void
-look_at_range(struct look *look, uint64_t address, uint64_t end, uint64_t skip)
-{
-	while (address < end && !look->refused) {
-		uint64_t next = (address | (GRANULE_BYTES - 1)) + 1;
-
-		if (next > end)
-			next = end;
-		look_at_granule(look, address, (uint32_t)((next - address) / PAGE_BYTES));
-		address = next + skip * GRANULE_BYTES;
+		reached = hole ? (uint32_t)(hole - marks) : pages;
 	}
+	if (file)
+		reached = count_own(look, marks, reached);
+	else
+		count_in_core(look, marks, reached);
+	look->at += reached * PAGE_BYTES;
+	if (result < 0 && !look->used_up && look->at < look->end)
+		skip_hole(look);
 }
 
-/* found * whole / part without overflow. */
-static uint64_t
-scale(uint64_t found, uint64_t whole, uint64_t part)
+/* One or two pages. */
+static bool
+look_at_few(struct look *look)
 {
-	uint64_t bytes = (uint64_t)((unsigned __int128)found * whole / part);
+	void *addresses[FEW_PAGES];
+	uint32_t count = (uint32_t)((look->end - look->at) / PAGE_BYTES);
+	bool present[BATCH_PAGES];
 
-	return bytes & ~(PAGE_BYTES - 1);
+	for (uint32_t index = 0; index < count; index++)
+		addresses[index] = (void *)(uintptr_t)(look->at + index * PAGE_BYTES);
+	if (!ask_statuses(addresses, count, present))
+		return false;
+	for (uint32_t index = 0; index < count; index++)
+		look->pages += present[index];
+	look->budget->pages -= CALL_PAGES;
+	look->at = look->end;
+	return true;
+}
+
+/* Another for each look, so that errors of many looks at ranges alike do not add up. */
+static uint64_t
+next_seed(void)
+{
+	static uint64_t looks;
+
+	return __atomic_add_fetch(&looks, 1, __ATOMIC_RELAXED) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static uint64_t
+scatter(uint64_t value)
+{
+	value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return value ^ (value >> 31);
+}
+
+/* The part'th of equal parts of a number of pages begins here. No overflow. */
+static uint64_t
+part_begin(uint64_t pages, uint64_t part, uint64_t parts)
+{
+	return (uint64_t)((unsigned __int128)pages * part / parts);
+}
+
+/* Asks one page in each of equal parts of the rest, and adds what they say of it. */
+static void
+sample_rest(struct look *look)
+{
+	uint64_t pages = (look->end - look->at) / PAGE_BYTES;
+	uint32_t points = look->budget->points;
+	uint64_t seed = next_seed();
+	uint32_t found = 0;
+	uint32_t asked = 0;
+
+	if (points > pages)
+		points = (uint32_t)pages;
+	while (asked < points) {
+		void *addresses[BATCH_PAGES];
+		uint32_t count = 0;
+
+		for (; count < BATCH_PAGES && asked < points; asked++) {
+			uint64_t begin = part_begin(pages, asked, points);
+			uint64_t length = part_begin(pages, asked + 1, points) - begin;
+			uint64_t page = begin + scatter(seed + asked) % length;
+
+			addresses[count++] = (void *)(uintptr_t)(look->at + page * PAGE_BYTES);
+		}
+		found += count_pages(look, addresses, count);
+	}
+	look->budget->points -= points;
+	if (points == 0)
+		look->refused = true;
+	else
+		look->pages += part_begin(pages, found, points);
+}
+
+/* True: a sample. */
+static bool
+look_at_range(struct look *look)
+{
+	if (look->end - look->at <= FEW_PAGES * PAGE_BYTES && look->budget->pages > 0 &&
+	    look_at_few(look))
+		return false;
+	while (look->at < look->end && !look->refused && !look->used_up) {
+		look->used_up = look->budget->pages <= 0;
+		if (!look->used_up)
+			look_at_chunk(look);
+	}
+	if (look->refused || look->at >= look->end)
+		return false;
+	sample_rest(look);
+	return true;
+}
+
+uint64_t
+vmt_look_within(struct vmt_look_budget *budget, uint64_t address, uint64_t length, uint8_t *marks)
+{
+	struct look look = {.budget = budget, .at = address & ~(PAGE_BYTES - 1)};
+	bool sampled;
+	uint64_t rounded;
+
+	*marks = 0;
+	if (length == 0 || __builtin_add_overflow(length, address - look.at, &length) ||
+	    !vmt_address_space_cut(look.at, length, &rounded) || !vmt_state_may_call())
+		return 0;
+	look.end = look.at + rounded;
+	sampled = look_at_range(&look);
+	if (look.refused)
+		return 0;
+	*marks = VMT_MARK_LOOKED;
+	if (look.page_cache)
+		*marks |= VMT_MARK_PAGE_CACHE;
+	if (sampled)
+		*marks |= VMT_MARK_SAMPLED;
+	return look.pages * PAGE_BYTES;
 }
 
 uint64_t
 vmt_look_committed(uint64_t address, uint64_t length, uint8_t *marks)
 {
-	uint64_t end = (address + length + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-	uint64_t start = address & ~(PAGE_BYTES - 1);
-	uint64_t skip = 0;
-	struct look look = {0};
+	struct vmt_look_budget budget = VMT_LOOK_BUDGET;
 
-	*marks = 0;
-	if (length == 0 || end <= start || !vmt_state_may_call())
-		return 0;
-	if (end - start > VMT_LOOK_LIMIT_BYTES)
-		skip = (end - start - 1) / VMT_LOOK_LIMIT_BYTES;
-	look_at_range(&look, start, end, skip);
-	if (look.refused || look.looked == 0)
-		return 0;
-	*marks = VMT_MARK_LOOKED;
-	if (look.page_cache)
-		*marks |= VMT_MARK_PAGE_CACHE;
-	if (skip == 0)
-		return look.bytes;
-	*marks |= VMT_MARK_SAMPLED;
-	return scale(look.bytes, end - start, look.looked);
+	return vmt_look_within(&budget, address, length, marks);
 }

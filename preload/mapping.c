@@ -2,7 +2,9 @@
 
 #include "collect/sys.h"
 #include "format/event.h"
+#include "preload/address_space.h"
 #include "preload/emit.h"
+#include "preload/file_ranges.h"
 #include "preload/look.h"
 #include "preload/state.h"
 
@@ -11,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#define PAGE_MASK (UINT64_C(4096) - 1)
+#define PAGE_BYTES UINT64_C(4096)
 
 /* Newer than the C library's headers may be. */
 #ifndef MREMAP_DONTUNMAP
@@ -31,18 +33,6 @@ struct process_info {
 	uint32_t rest[10];
 };
 #define PIDFD_INFO_REQUEST _IOWR(0xff, 11, struct process_info)
-
-static uint64_t
-page_up(uint64_t bytes)
-{
-	return (bytes + PAGE_MASK) & ~PAGE_MASK;
-}
-
-static bool
-is_unaligned(uint64_t address)
-{
-	return (address & PAGE_MASK) != 0;
-}
 
 static bool
 has_failed(long result)
@@ -105,17 +95,19 @@ vmt_mapping_note(uint8_t kind, uint64_t address, uint64_t length, uint32_t flags
 	write_after(&event, stack);
 }
 
-/* mmap rounds to the huge page size that the flags name. */
+/* mmap rounds to the huge page size that the flags name. 0: no such length. */
 static uint64_t
 rounded_length(const struct vmt_mapping_request *request)
 {
 	unsigned shift = 12;
+	uint64_t rounded;
 
 	if (request->flags & MAP_HUGETLB) {
 		shift = ((unsigned)request->flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
 		shift = shift == 0 ? 21 : shift;
 	}
-	return (request->length + ((UINT64_C(1) << shift) - 1)) & ~((UINT64_C(1) << shift) - 1);
+	return vmt_address_space_round(request->length, UINT64_C(1) << shift, &rounded) ? rounded
+											: 0;
 }
 
 static long
@@ -126,12 +118,17 @@ call_mmap(const struct vmt_mapping_request *request)
 			     (long)request->offset);
 }
 
-/* MAP_FIXED_NOREPLACE fails where something is mapped, with or without MAP_FIXED. */
-static bool
-replaces(const struct vmt_mapping_request *request)
+/* The bytes at the address that the call takes out. 0: none. MAP_FIXED_NOREPLACE fails where
+ * something is mapped, with or without MAP_FIXED. */
+static uint64_t
+replaced_length(const struct vmt_mapping_request *request)
 {
-	return (request->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED &&
-	       !is_unaligned(request->address);
+	uint64_t length = rounded_length(request);
+
+	if ((request->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != MAP_FIXED ||
+	    !vmt_address_space_takes(request->address, length, &length))
+		return 0;
+	return length;
 }
 
 static void
@@ -149,23 +146,22 @@ write_mmap(const struct vmt_mapping_request *request, uint64_t address, uint32_t
 	int type = request->flags & MAP_TYPE;
 
 	if (!(request->flags & MAP_ANONYMOUS) || type == MAP_SHARED || type == MAP_SHARED_VALIDATE)
-		vmt_look_note_file(event.address, event.length);
+		vmt_file_ranges_note(event.address, event.length);
 	write_after(&event, stack);
 }
 
 long
 vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 {
-	uint64_t length = rounded_length(request);
-	bool replace = length != 0 && replaces(request);
+	uint64_t length = replaced_length(request);
 	long result;
 
-	if (replace)
+	if (length != 0)
 		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, request->address, length, stack);
 	result = call_mmap(request);
 	if (!has_failed(result))
 		write_mmap(request, (uint64_t)result, stack);
-	else if (replace)
+	else if (length != 0)
 		vmt_mapping_write_undo(request->address, length, result, stack);
 	return result;
 }
@@ -173,10 +169,10 @@ vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 long
 vmt_mapping_munmap(uint64_t address, uint64_t length, uint32_t stack)
 {
-	uint64_t rounded = page_up(length);
+	uint64_t rounded;
 	long result;
 
-	if (rounded == 0 || is_unaligned(address))
+	if (!vmt_address_space_takes(address, length, &rounded))
 		return vmt_sys_call2(SYS_munmap, address, length);
 	vmt_mapping_write_release(VMT_EVENT_MUNMAP, address, rounded, stack);
 	result = vmt_sys_call2(SYS_munmap, address, length);
@@ -192,85 +188,98 @@ call_mremap(const struct vmt_mapping_move *move)
 			     (long)move->new_length, move->flags, (long)move->new_address, 0);
 }
 
-/* What mremap refuses before it touches a mapping. */
+/* In whole pages. An old length of 0, or one that wraps to it, makes a second mapping of shared
+ * pages. */
 static bool
-is_refused(const struct vmt_mapping_move *move)
+round_old(const struct vmt_mapping_move *move, uint64_t *old_length)
+{
+	uint64_t page;
+
+	if (vmt_address_space_round(move->old_length, PAGE_BYTES, old_length) && *old_length != 0)
+		return vmt_address_space_takes(move->old_address, move->old_length, old_length);
+	*old_length = 0;
+	return vmt_address_space_takes(move->old_address, PAGE_BYTES, &page);
+}
+
+/* The same call in whole pages. False: mremap refuses it before it touches a mapping. */
+static bool
+round_move(const struct vmt_mapping_move *move, struct vmt_mapping_move *whole)
 {
 	int moving = MREMAP_FIXED | MREMAP_DONTUNMAP;
-	uint64_t old_end = move->old_address + page_up(move->old_length);
-	uint64_t new_end = move->new_address + page_up(move->new_length);
 
-	if (is_unaligned(move->old_address) || page_up(move->new_length) == 0)
-		return true;
-	if ((move->flags & moving) && !(move->flags & MREMAP_MAYMOVE))
-		return true;
-	if ((move->flags & MREMAP_DONTUNMAP) && move->old_length != move->new_length)
-		return true;
-	if (!(move->flags & MREMAP_FIXED))
+	*whole = *move;
+	if (!round_old(move, &whole->old_length) ||
+	    !vmt_address_space_takes(0, move->new_length, &whole->new_length))
 		return false;
-	return is_unaligned(move->new_address) ||
-	       (move->new_address < old_end && move->old_address < new_end);
+	if ((move->flags & moving) && !(move->flags & MREMAP_MAYMOVE))
+		return false;
+	if ((move->flags & MREMAP_DONTUNMAP) && move->old_length != move->new_length)
+		return false;
+	if (!(move->flags & MREMAP_FIXED))
+		return true;
+	return vmt_address_space_takes(move->new_address, move->new_length, &whole->new_length) &&
+	       (move->new_address >= move->old_address + whole->old_length ||
+		move->old_address >= move->new_address + whole->new_length);
 }
 
-/* The old range. Pages that move are not released: only a tail that a smaller length cuts off. An
- * old length of 0 makes a second mapping of shared pages and releases nothing. */
+/* The old range. Pages that move are not released: only a tail that a smaller length cuts off. */
 static void
-write_mremap_begin(const struct vmt_mapping_move *move, uint32_t stack)
+write_mremap_begin(const struct vmt_mapping_move *whole, uint32_t stack)
 {
-	uint64_t old_length = page_up(move->old_length);
-	uint64_t new_length = page_up(move->new_length);
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_MREMAP_BEGIN,
-	    .address = move->old_address,
-	    .length = old_length,
-	    .argument_b = new_length,
-	    .flags = (uint32_t)move->flags,
+	    .address = whole->old_address,
+	    .length = whole->old_length,
+	    .argument_b = whole->new_length,
+	    .flags = (uint32_t)whole->flags,
 	};
-	uint64_t cut = old_length > new_length ? old_length - new_length : 0;
+	uint64_t kept =
+	    whole->new_length < whole->old_length ? whole->new_length : whole->old_length;
 
-	write_before(&event, move->old_address + new_length, cut, stack);
+	write_before(&event, whole->old_address + kept, whole->old_length - kept, stack);
 }
 
 static void
-write_mremap(const struct vmt_mapping_move *move, uint64_t address, uint32_t stack)
+write_mremap(const struct vmt_mapping_move *whole, uint64_t address, uint32_t stack)
 {
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_MREMAP,
 	    .address = address,
-	    .length = page_up(move->new_length),
-	    .argument_a = move->old_address,
-	    .argument_b = page_up(move->old_length),
-	    .flags = (uint32_t)move->flags,
+	    .length = whole->new_length,
+	    .argument_a = whole->old_address,
+	    .argument_b = whole->old_length,
+	    .flags = (uint32_t)whole->flags,
 	};
 
-	if (move->old_length == 0 || vmt_look_is_file(move->old_address, event.argument_b))
-		vmt_look_note_file(event.address, event.length);
+	if (whole->old_length == 0 ||
+	    vmt_file_ranges_may_have(whole->old_address, whole->old_length))
+		vmt_file_ranges_note(event.address, event.length);
 	write_after(&event, stack);
 }
 
 long
 vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack)
 {
-	uint64_t new_length = page_up(move->new_length);
+	struct vmt_mapping_move whole;
 	bool replace = move->flags & MREMAP_FIXED;
 	long result;
 
-	if (is_refused(move))
+	if (!round_move(move, &whole))
 		return call_mremap(move);
 	if (replace)
-		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, move->new_address, new_length,
+		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, whole.new_address, whole.new_length,
 					  stack);
-	if (move->old_length != 0)
-		write_mremap_begin(move, stack);
+	if (whole.old_length != 0)
+		write_mremap_begin(&whole, stack);
 	result = call_mremap(move);
 	if (!has_failed(result)) {
-		write_mremap(move, (uint64_t)result, stack);
+		write_mremap(&whole, (uint64_t)result, stack);
 		return result;
 	}
-	if (move->old_length != 0)
-		vmt_mapping_write_undo(move->old_address, page_up(move->old_length), result, stack);
+	if (whole.old_length != 0)
+		vmt_mapping_write_undo(whole.old_address, whole.old_length, result, stack);
 	if (replace)
-		vmt_mapping_write_undo(move->new_address, new_length, result, stack);
+		vmt_mapping_write_undo(whole.new_address, whole.new_length, result, stack);
 	return result;
 }
 
@@ -283,7 +292,8 @@ advice_releases(int advice)
 }
 
 static void
-write_advice_release(uint64_t address, uint64_t length, int advice, uint32_t stack)
+write_advice_release(struct vmt_look_budget *budget, uint64_t address, uint64_t length, int advice,
+		     uint32_t stack)
 {
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_MADVISE,
@@ -292,7 +302,10 @@ write_advice_release(uint64_t address, uint64_t length, int advice, uint32_t sta
 	    .advice = (uint16_t)advice,
 	};
 
-	write_before(&event, address, length, stack);
+	event.argument_a = vmt_look_within(budget, address, length, &event.marks);
+	event.stack = stack;
+	event.time = vmt_emit_time_before();
+	vmt_emit_map(&event);
 }
 
 static void
@@ -319,13 +332,14 @@ advice_undone(long result)
 long
 vmt_mapping_madvise(uint64_t address, uint64_t length, int advice, uint32_t stack)
 {
-	uint64_t rounded = page_up(length);
+	struct vmt_look_budget budget = VMT_LOOK_BUDGET;
 	bool releases = advice_releases(advice);
-	bool written = rounded != 0 && !is_unaligned(address);
+	uint64_t rounded;
+	bool written = vmt_address_space_cut(address, length, &rounded);
 	long result;
 
 	if (written && releases)
-		write_advice_release(address, rounded, advice, stack);
+		write_advice_release(&budget, address, rounded, advice, stack);
 	result = vmt_sys_call3(SYS_madvise, address, length, advice);
 	if (!written)
 		return result;
@@ -349,38 +363,46 @@ is_own_process(int pidfd)
 	return info.tgid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 
-/* The program's vector may point anywhere: the kernel reads it for us, where it will, and a bad one
- * is its to refuse. */
-static bool
-read_vector(const struct iovec *vector, size_t entry, struct iovec *copy)
-{
-	struct iovec from = {(void *)(uintptr_t)(vector + entry), sizeof(*copy)};
-	struct iovec to = {copy, sizeof(*copy)};
+struct range {
+	uint64_t address;
+	uint64_t length;
+};
 
-	return vmt_state_may_call() &&
-	       vmt_sys_call6(SYS_process_vm_readv, vmt_sys_call0(SYS_getpid), (long)&to, 1,
-			     (long)&from, 1, 0) == (long)sizeof(*copy);
+/* The program's vector may point anywhere: the kernel reads it for us, where it will, and a bad one
+ * is its to refuse, as is a range that it does not take. */
+static bool
+read_range(const struct iovec *vector, size_t entry, struct range *range)
+{
+	struct iovec copy;
+	struct iovec from = {(void *)((uintptr_t)vector + entry * sizeof(copy)), sizeof(copy)};
+	struct iovec to = {&copy, sizeof(copy)};
+
+	if (!vmt_state_may_call() ||
+	    vmt_sys_call6(SYS_process_vm_readv, vmt_sys_call0(SYS_getpid), (long)&to, 1,
+			  (long)&from, 1, 0) != (long)sizeof(copy))
+		return false;
+	range->address = (uint64_t)(uintptr_t)copy.iov_base;
+	return vmt_address_space_cut(range->address, copy.iov_len, &range->length);
 }
 
 long
 vmt_mapping_process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advice,
 			    unsigned flags, uint32_t stack)
 {
+	struct vmt_look_budget budget = VMT_LOOK_BUDGET;
 	bool releases = advice_releases(advice);
 	bool written = entries <= IOV_MAX && is_own_process(pidfd);
-	struct iovec range;
+	struct range range;
 	long result;
 
 	for (size_t index = 0; written && releases && index < entries; index++)
-		if (read_vector(vector, index, &range))
-			write_advice_release((uint64_t)(uintptr_t)range.iov_base,
-					     page_up(range.iov_len), advice, stack);
+		if (read_range(vector, index, &range))
+			write_advice_release(&budget, range.address, range.length, advice, stack);
 	result = vmt_sys_call6(SYS_process_madvise, pidfd, (long)vector, (long)entries, advice,
 			       flags, 0);
 	for (size_t index = 0; written && !releases && index < entries; index++)
-		if (read_vector(vector, index, &range))
-			write_advice_note((uint64_t)(uintptr_t)range.iov_base,
-					  page_up(range.iov_len), advice, result, stack);
+		if (read_range(vector, index, &range))
+			write_advice_note(range.address, range.length, advice, result, stack);
 	return result;
 }
 
@@ -390,7 +412,6 @@ vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key,
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_MPROTECT,
 	    .address = address,
-	    .length = page_up(length),
 	    .protection = (uint8_t)protection,
 	};
 	long result;
@@ -399,7 +420,7 @@ vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key,
 		result = vmt_sys_call3(SYS_mprotect, address, length, protection);
 	else
 		result = vmt_sys_call4(SYS_pkey_mprotect, address, length, protection, key);
-	if (event.length == 0 || is_unaligned(address))
+	if (!vmt_address_space_cut(address, length, &event.length))
 		return result;
 	event.error = has_failed(result) ? (int16_t)-result : 0;
 	write_after(&event, stack);

@@ -3,7 +3,9 @@
 #include "collect/sys.h"
 #include "format/atomic.h"
 #include "format/event.h"
+#include "preload/address_space.h"
 #include "preload/emit.h"
+#include "preload/file_ranges.h"
 #include "preload/look.h"
 #include "preload/mapping.h"
 #include "preload/state.h"
@@ -60,6 +62,7 @@ forget(uint64_t address)
 	}
 }
 
+/* Of a break that there is, or of a segment: never near the end of all numbers. */
 static uint64_t
 page_up(uint64_t bytes)
 {
@@ -69,13 +72,14 @@ page_up(uint64_t bytes)
 uint64_t
 vmt_segments_brk_begin(uint64_t old_break, uint64_t new_break, uint8_t *marks, uint32_t stack)
 {
-	uint64_t kept = page_up(new_break);
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_BRK_BEGIN, .address = new_break, .length = old_break - new_break};
+	uint64_t kept;
 
 	*marks = 0;
 	if (new_break == 0 || new_break >= old_break)
 		return 0;
+	kept = page_up(new_break);
 	if (page_up(old_break) > kept)
 		event.argument_a =
 		    vmt_look_committed(kept, page_up(old_break) - kept, &event.marks);
@@ -127,7 +131,9 @@ vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
 {
 	uint64_t length = segment_bytes(id);
 	uint64_t target = flags & SHM_RND ? address & ~PAGE_MASK : address;
-	bool replace = (flags & SHM_REMAP) && target != 0 && length != 0 && !(target & PAGE_MASK);
+	uint64_t replaced;
+	bool replace = (flags & SHM_REMAP) && target != 0 &&
+		       vmt_address_space_takes(target, length, &replaced);
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_SHMAT,
 	    .length = length,
@@ -149,7 +155,7 @@ vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
 	event.address = (uint64_t)result;
 	if (length != 0)
 		remember(event.address, length);
-	vmt_look_note_file(event.address, length);
+	vmt_file_ranges_note(event.address, length);
 	event.time = vmt_emit_time_after();
 	vmt_emit_map(&event);
 	return result;
