@@ -2,6 +2,7 @@
 
 #include "collect/go_counters.h"
 #include "collect/procfs.h"
+#include "collect/tasks.h"
 #include "collect/ticks.h"
 
 #include <limits.h>
@@ -216,6 +217,22 @@ wants_rollup(const struct vmt_traced *process, const struct vmt_shared *shared, 
 	return cost_ns <= ROLLUP_SHORT_NS && shared->credit.left_ns > (int64_t)(8 * cost_ns);
 }
 
+/* Before the mappings are read, so that a stack that they show belongs to a thread of the list, or
+ * to one whose event comes later. */
+static void
+note_tasks(struct vmt_traced *process, struct vmt_shared *shared)
+{
+	struct vmt_tasks_job job = {
+	    .pid = process->pid,
+	    .own_pid = process->layout.pid,
+	    .stat_fd = process->stat_fd,
+	    .clock = process->layout.clock,
+	    .scratch = &shared->snapshot_scratch.payload,
+	};
+
+	(void)vmt_tasks_take(&job, &process->writer);
+}
+
 static void
 snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason, bool asked_for)
 {
@@ -241,6 +258,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 
 	(void)vmt_go_counters_take(vmt_process_head(process), process->pid, sampling->snapshots,
 				   &shared->snapshot_scratch.payload, &process->writer);
+	note_tasks(process, shared);
 	if (process->maps_fd >= 0 && vmt_snapshot_take(&job, &process->writer, &taken) == 0)
 		sampling->snapshots++;
 	sampling->snapshot_ns = vmt_ticks_monotonic_ns();

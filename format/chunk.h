@@ -13,6 +13,7 @@
  *   USAGE     array of struct vmt_usage: the RSS line and cgroup figures
  *   END       struct vmt_chunk_end: how the process ended
  *   GO        the Go runtime's own counters at a snapshot, raw (format/go.h)
+ *   TASKS     array of uint32_t: the kernel ids of all threads that there were at the chunk's time
  */
 #ifndef VMT_CHUNK_H
 #define VMT_CHUNK_H
@@ -30,6 +31,7 @@ enum vmt_chunk_kind {
 	VMT_CHUNK_USAGE = 3,
 	VMT_CHUNK_END = 4,
 	VMT_CHUNK_GO = 5,
+	VMT_CHUNK_TASKS = 6,
 };
 
 #define VMT_CHUNK_ZSTD 1u /* flags: payload is one zstd frame of raw_bytes */

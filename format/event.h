@@ -60,8 +60,10 @@ enum vmt_event_role {
  *   PRESENT        was mapped when the trace began (process start, or inherited by fork);
  *                  protection; a = inode, b = 1 when the kernel calls it [heap], 2 [stack],
  *                  3 when it is this library's own private memory (owner page, sample table, ...)
- *   THREAD         address = pthread_t, length = bytes of stack asked for (0 default),
- *                  a = size of the C library's thread descriptor at that address
+ *   THREAD         address = pthread_t, length = bytes of stack asked for (0 not known),
+ *                  a = size of the C library's thread descriptor at that address,
+ *                  b = the new thread's kernel id, 0 where not known, VMT_THREAD_OVER where it had
+ *                  ended before it could be read; flags: VMT_THREAD_*
  *   FORK           a = child's pid.   EXEC: exec is about to happen, path not recorded
  *   EXIT           a = status, b = enum vmt_exit_path (RETURN: the status is not known, a = -1)
  *   MODULE_LOAD    address = lowest mapped byte, length = span, a = load bias, b = module id
@@ -122,6 +124,10 @@ enum vmt_exit_path {
 	VMT_EXIT_QUICK = 3,
 	VMT_EXIT_RETURN = 4, /* from main, or an exit() that no hook saw */
 };
+
+/* vmt_map_event.flags of THREAD. */
+#define VMT_THREAD_CALLERS_STACK 1u /* the caller gave the memory: the call reserved none */
+#define VMT_THREAD_OVER UINT32_MAX  /* as a kernel id */
 
 #define VMT_ADDRESS_BITS 48
 #define VMT_ADDRESS_MASK ((UINT64_C(1) << VMT_ADDRESS_BITS) - 1)

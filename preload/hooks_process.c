@@ -41,20 +41,28 @@
 pid_t _Fork(void);
 
 static uint64_t descriptor_bytes = USUAL_DESCRIPTOR_BYTES;
+/* Where a descriptor holds the kernel's id of its thread; 0 = not known. */
+static uint32_t tid_offset;
 /* Looked up, not linked: before glibc 2.34 they live in libpthread, which may not be loaded. */
 static int (*get_default_attributes)(pthread_attr_t *attributes);
 static int (*get_stack_size)(const pthread_attr_t *attributes, size_t *bytes);
+static int (*get_stack)(const pthread_attr_t *attributes, void **address, size_t *bytes);
 static int (*destroy_attributes)(pthread_attr_t *attributes);
 
 void
 vmt_hooks_process_set_up(void)
 {
 	const uint32_t *size = vmt_real_find("_thread_db_sizeof_pthread");
+	/* For debuggers (nptl_db/db_info.c): bits, elements, offset. */
+	const uint32_t *tid = vmt_real_find("_thread_db_pthread_tid");
 
 	if (size && *size != 0)
 		descriptor_bytes = *size;
+	if (tid && tid[0] == 32 && tid[2] <= descriptor_bytes - sizeof(uint32_t))
+		tid_offset = tid[2];
 	*(void **)&get_default_attributes = vmt_real_find("pthread_getattr_default_np");
 	*(void **)&get_stack_size = vmt_real_find("pthread_attr_getstacksize");
+	*(void **)&get_stack = vmt_real_find("pthread_attr_getstack");
 	*(void **)&destroy_attributes = vmt_real_find("pthread_attr_destroy");
 }
 
@@ -164,18 +172,42 @@ stack_bytes(const pthread_attr_t *attributes)
 	return bytes;
 }
 
-/* The new thread may have ended, and freed what the caller's variable lies in, before we read it:
- * so the kernel reads it for us where it will. */
+/* What a call of pthread_create asks for. */
+struct stack_request {
+	uint64_t bytes; /* 0 = not known */
+	bool callers;	/* the caller gave the memory */
+};
+
+/* Without an address in the attributes the C library says one that ends at 0 (glibc), or fails. */
+static bool
+has_callers_stack(const pthread_attr_t *attributes)
+{
+	void *address = NULL;
+	size_t bytes = 0;
+
+	return attributes && get_stack && get_stack(attributes, &address, &bytes) == 0 && address &&
+	       (uintptr_t)address + bytes != 0;
+}
+
+/* The new thread may have ended, and freed what is read here: so the kernel reads it for us where
+ * it will. */
+static long
+read_memory(uint64_t address, void *copy, size_t bytes)
+{
+	struct iovec from = {(void *)(uintptr_t)address, bytes};
+	struct iovec to = {copy, bytes};
+
+	if (!vmt_state_may_call())
+		return -ENOSYS;
+	return vmt_sys_call6(SYS_process_vm_readv, vmt_state_owner->pid, (long)&to, 1, (long)&from,
+			     1, 0);
+}
+
 static bool
 read_thread(const pthread_t *variable, uint64_t *thread)
 {
-	struct iovec from = {(void *)(uintptr_t)variable, sizeof(*variable)};
-	struct iovec to = {thread, sizeof(*thread)};
-	long result = -ENOSYS;
+	long result = read_memory((uint64_t)(uintptr_t)variable, thread, sizeof(*thread));
 
-	if (vmt_state_may_call())
-		result = vmt_sys_call6(SYS_process_vm_readv, vmt_state_owner->pid, (long)&to, 1,
-				       (long)&from, 1, 0);
 	if (result == -EFAULT)
 		return false;
 	if (result != (long)sizeof(*thread))
@@ -183,19 +215,36 @@ read_thread(const pthread_t *variable, uint64_t *thread)
 	return true;
 }
 
+/* The kernel clears the id when the thread ends; glibc sets it to -1 once it has been joined. */
+static uint64_t
+read_tid(uint64_t thread)
+{
+	int32_t tid = 0;
+	long result;
+
+	if (tid_offset == 0)
+		return 0;
+	result = read_memory(thread + tid_offset, &tid, sizeof(tid));
+	if (result == (long)sizeof(tid))
+		return tid > 0 ? (uint64_t)tid : VMT_THREAD_OVER;
+	return result == -EFAULT ? VMT_THREAD_OVER : 0;
+}
+
 static void
-write_thread(const pthread_t *variable, uint64_t bytes, const void *frame)
+write_thread(const pthread_t *variable, const struct stack_request *stack, const void *frame)
 {
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_THREAD,
-	    .length = bytes,
+	    .length = stack->bytes,
 	    .argument_a = descriptor_bytes,
+	    .flags = stack->callers ? VMT_THREAD_CALLERS_STACK : 0,
 	};
 
 	if (!vmt_state_enter())
 		return;
 	vmt_hooks_load_settle();
 	if (read_thread(variable, &event.address)) {
+		event.argument_b = read_tid(event.address);
 		event.stack = vmt_stacks_capture(frame);
 		event.time = vmt_emit_time_after();
 		vmt_emit_map(&event);
@@ -209,21 +258,22 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 {
 	const struct vmt_real *real = vmt_real();
 	int saved_errno = errno;
-	uint64_t bytes = 0;
+	struct stack_request stack = {0};
 	int error;
 
 	if (!real->pthread_create)
 		return ENOSYS;
 	vmt_start_begin();
 	if (vmt_state_enter()) {
-		bytes = stack_bytes(attributes);
+		stack.bytes = stack_bytes(attributes);
+		stack.callers = has_callers_stack(attributes);
 		vmt_state_leave();
 	}
 	errno = saved_errno;
 	error = real->pthread_create(thread, attributes, function, argument);
 	saved_errno = errno;
 	if (error == 0)
-		write_thread(thread, bytes, __builtin_frame_address(0));
+		write_thread(thread, &stack, __builtin_frame_address(0));
 	errno = saved_errno;
 	return error;
 }

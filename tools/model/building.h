@@ -35,6 +35,7 @@ struct vmt_building {
 	struct vmt_go_owners *go_owners;
 	bool joined;
 	bool begun;		   /* past the events that list what was there before */
+	size_t tasks_at;	   /* chunk from which on lists of threads are still to be taken */
 	uint64_t last_time;	   /* ticks */
 	uint64_t growth_from;	   /* ticks; 0 = passed, or there is none */
 	uint64_t last_event;	   /* ticks */

@@ -13,6 +13,7 @@ enum vmt_class_id {
 	VMT_CLASS_MALLOC_LIVE,
 	VMT_CLASS_MALLOC_RETAINED,
 	VMT_CLASS_THREAD_STACKS,
+	VMT_CLASS_ENDED_STACKS, /* kept by the C library for the next threads, or never joined */
 	VMT_CLASS_MAIN_STACK,
 	VMT_CLASS_PROGRAM,
 	VMT_CLASS_FILES,

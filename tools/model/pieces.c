@@ -262,32 +262,13 @@ cut_at_module(const struct vmt_pieces_input *input, struct vmt_piece *piece)
 			   : VMT_CLASS_PROGRAM;
 }
 
-/* The first thread whose stack ends after address. */
-static const struct vmt_thread_stack *
-thread_after(const struct vmt_thread_stack *threads, size_t count, uint64_t address)
-{
-	size_t low = 0;
-	size_t high = count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (threads[middle].top <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < count ? &threads[low] : NULL;
-}
-
 /* The stack reaches from the descriptor's page down to where the mapping begins; down to no more
  * than was asked for, as the kernel may have joined the mapping with one below it. */
 static void
 cut_at_thread(const struct vmt_pieces_input *input, struct vmt_piece *piece)
 {
-	size_t count;
-	const struct vmt_thread_stack *threads = vmt_threads_sorted(input->replay->threads, &count);
-	const struct vmt_thread_stack *thread = thread_after(threads, count, piece->start);
+	struct vmt_thread_stack *thread =
+	    vmt_threads_owner_after(input->replay->threads, piece->start);
 	uint64_t asked = thread ? PAGE_UP(thread->asked_bytes) : 0;
 
 	if (!thread || thread->descriptor >= piece->end || thread->descriptor < piece->start)
@@ -300,6 +281,7 @@ cut_at_thread(const struct vmt_pieces_input *input, struct vmt_piece *piece)
 		piece->end = thread->top;
 	piece->open = false;
 	piece->site = thread->site;
+	piece->thread = thread;
 	piece->class = class_of_call(input, piece, VMT_CLASS_THREAD_STACKS);
 	piece->call = 0;
 }

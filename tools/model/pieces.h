@@ -26,12 +26,13 @@ struct vmt_piece {
 	uint64_t end;
 	uint64_t call; /* of the extent that owns it; 0 = none */
 	const struct vmt_mapping *mapping;
-	uint32_t site; /* VMT_SITE_NONE where no call is known */
-	uint8_t class; /* enum vmt_class_id: of what no block owns */
-	bool tracked;  /* owned by an event's extent */
-	bool open;     /* no class yet but UNATTRIBUTED */
-	bool present;  /* was there before the trace began */
-	bool heap;     /* the kernel calls it [heap] */
+	struct vmt_thread_stack *thread; /* whose stack it is, or its guard; NULL = none */
+	uint32_t site;			 /* VMT_SITE_NONE where no call is known */
+	uint8_t class;			 /* enum vmt_class_id: of what no block owns */
+	bool tracked;			 /* owned by an event's extent */
+	bool open;			 /* no class yet but UNATTRIBUTED */
+	bool present;			 /* was there before the trace began */
+	bool heap;			 /* the kernel calls it [heap] */
 	bool has_blocks;
 	bool has_foreign_blocks; /* small ones, in a place where glibc has none */
 	struct vmt_amounts total;

@@ -252,12 +252,47 @@ vmt_replay_expect_soon(const struct vmt_replay *replay, const struct vmt_event *
 		vmt_sites_expect_soon(replay->sites, key_of(event));
 }
 
+/* A thread that is over owns nothing: its stack is the C library's again, mapped or not. */
+static void
+give_stack_back(void *context, const struct vmt_thread_stack *thread)
+{
+	struct vmt_replay *replay = context;
+
+	vmt_sites_get(replay->sites, thread->site)->exact[VMT_FIGURE_RELEASED] +=
+	    thread->held_bytes;
+}
+
+void
+vmt_replay_keep_threads(struct vmt_replay *replay, uint64_t time, const uint32_t *tids,
+			size_t count)
+{
+	const struct vmt_threads_sink sink = {give_stack_back, replay};
+
+	vmt_threads_keep(replay->threads, time, tids, count, &sink);
+}
+
+static struct vmt_thread_stack
+thread_of(const struct vmt_event *event)
+{
+	bool callers = event->flags & VMT_THREAD_CALLERS_STACK;
+
+	return (struct vmt_thread_stack){
+	    .descriptor = event->address,
+	    .asked_bytes = event->length,
+	    .held_bytes = callers ? 0 : event->length,
+	    .time = event->time,
+	    .tid = event->argument_b < VMT_THREAD_OVER ? (uint32_t)event->argument_b : 0,
+	    .over = event->argument_b == VMT_THREAD_OVER,
+	    .callers = callers,
+	};
+}
+
 static int
 add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 {
+	const struct vmt_threads_sink sink = {give_stack_back, replay};
 	uint64_t bytes = event->argument_a ? event->argument_a : DESCRIPTOR_BYTES;
-	struct vmt_thread_stack thread = {.descriptor = event->address,
-					  .asked_bytes = event->length};
+	struct vmt_thread_stack thread = thread_of(event);
 	struct vmt_site_entry *entry;
 	uint64_t start;
 	int status;
@@ -269,12 +304,14 @@ add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 	}
 	status = vmt_sites_intern(replay->sites, key_of(event), &thread.site);
 	if (!status)
-		status = vmt_threads_put(replay->threads, &thread);
+		status = vmt_threads_put(replay->threads, &thread, &sink);
 	if (status)
 		return status;
 	entry = vmt_sites_get(replay->sites, thread.site);
 	entry->exact[VMT_FIGURE_COUNT]++;
-	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
+	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += thread.held_bytes;
+	if (thread.over)
+		give_stack_back(replay, &thread);
 	return 0;
 }
 

@@ -11,6 +11,8 @@
  *   mremap            that shrinks in place releases the tail, the rest keeps its owner. One that
  *                     grows or moves releases the old range (unless MREMAP_DONTUNMAP: that stays
  *                     with its owner, empty) and owns the new one, as realloc does with a block.
+ *   pthread_create    the call owns the thread's stack, guard and all, until the thread is over
+ *                     (threads.h), but for memory that the program gave for it.
  *   advice            changes no owner; what it gave back counts as the owners' released_committed.
  * Committed bytes of a release go to the owners of the range by their share of its length; shares
  * add up to the figure of the event.
@@ -71,6 +73,10 @@ struct vmt_replay *vmt_replay_new(const struct vmt_replay_options *options);
 void vmt_replay_free(struct vmt_replay *replay);
 
 int vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event);
+
+/* These were all threads of the process at that time: kernel ids, rising. */
+void vmt_replay_keep_threads(struct vmt_replay *replay, uint64_t time, const uint32_t *tids,
+			     size_t count);
 
 /* Frees what is known of live blocks, once nobody will ask and no event will come. */
 void vmt_replay_drop_blocks(struct vmt_replay *replay);

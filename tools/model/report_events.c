@@ -2,6 +2,7 @@
 #include "tools/read/merge.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -27,24 +28,6 @@ last_part(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
-}
-
-static int
-join(struct vmt_building *building, const char *path)
-{
-	const struct vmt_head *head = vmt_trace_head(building->trace);
-	struct vmt_residency_options options = {
-	    .tracer_address = head->tracer_address,
-	    .trace_name = last_part(path),
-	    .trace_bytes = head->chunks_offset,
-	    .module = module_of,
-	    .context = building->trace,
-	    .go_owners = building->go_owners,
-	};
-
-	building->joined = true;
-	return vmt_residency_join(&building->residency, &building->snapshot, building->replay,
-				  &options);
 }
 
 static void
@@ -102,11 +85,87 @@ is_inventory(const struct vmt_building *building, const struct vmt_event *event)
 }
 
 static int
+compare_tids(const void *left, const void *right)
+{
+	uint32_t a, b;
+
+	memcpy(&a, left, sizeof(a));
+	memcpy(&b, right, sizeof(b));
+	return (a > b) - (a < b);
+}
+
+static int
+take_tasks(struct vmt_building *building, const struct vmt_trace_chunk *chunk)
+{
+	struct vmt_err err = {{0}};
+	const unsigned char *bytes;
+	uint32_t *tids;
+	size_t length;
+
+	/* A chunk that can't be read says nothing of threads. */
+	if (vmt_trace_payload(building->trace, chunk, &bytes, &length, &err) || length == 0)
+		return 0;
+	tids = malloc(length);
+	if (!tids)
+		return -ENOMEM;
+	memcpy(tids, bytes, length);
+	qsort(tids, length / sizeof(*tids), sizeof(*tids), compare_tids);
+	vmt_replay_keep_threads(building->replay, chunk->header.time_min, tids,
+				length / sizeof(*tids));
+	free(tids);
+	return 0;
+}
+
+/* Lists of threads that were taken up to that time. */
+static int
+take_tasks_until(struct vmt_building *building, uint64_t time)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+	int status = 0;
+
+	for (; !status && building->tasks_at < count; building->tasks_at++) {
+		const struct vmt_chunk *header = &chunks[building->tasks_at].header;
+
+		if (header->kind != VMT_CHUNK_TASKS)
+			continue;
+		if (header->time_min > time)
+			break;
+		status = take_tasks(building, &chunks[building->tasks_at]);
+	}
+	return status;
+}
+
+static int
+join(struct vmt_building *building, const char *path)
+{
+	const struct vmt_head *head = vmt_trace_head(building->trace);
+	struct vmt_residency_options options = {
+	    .tracer_address = head->tracer_address,
+	    .trace_name = last_part(path),
+	    .trace_bytes = head->chunks_offset,
+	    .module = module_of,
+	    .context = building->trace,
+	    .go_owners = building->go_owners,
+	};
+
+	int status = take_tasks_until(building, building->snapshot.head.time);
+
+	building->joined = true;
+	if (status)
+		return status;
+	return vmt_residency_join(&building->residency, &building->snapshot, building->replay,
+				  &options);
+}
+
+static int
 take_event(struct vmt_building *building, const struct vmt_event *event, bool wanted,
 	   const char *path)
 {
-	int status = 0;
+	int status = take_tasks_until(building, event->time);
 
+	if (status)
+		return status;
 	building->report.loss.events++;
 	building->last_event = event->time;
 	if (building->growth_from && event->time >= building->growth_from) {
@@ -299,6 +358,8 @@ vmt_report_events_replay(struct vmt_building *building, bool wanted, const char 
 			status = check_cpu(building, path, err);
 	}
 	if (!status && wanted && !building->joined && join(building, path))
+		status = vmt_building_no_memory(err, path);
+	if (!status && take_tasks_until(building, UINT64_MAX))
 		status = vmt_building_no_memory(err, path);
 	if (building->growth_from)
 		vmt_sites_mark(building->replay->sites);

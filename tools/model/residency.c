@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define GUARD_MOST_BYTES (UINT64_C(64) << 10)
+
 static void
 settle(struct vmt_piece *piece, enum vmt_class_id class)
 {
@@ -18,11 +20,24 @@ settle(struct vmt_piece *piece, enum vmt_class_id class)
 static bool
 is_thread_stack(const struct vmt_piece *piece)
 {
-	return piece->class == VMT_CLASS_THREAD_STACKS ||
+	return piece->class == VMT_CLASS_THREAD_STACKS || piece->class == VMT_CLASS_ENDED_STACKS ||
 	       (piece->class == VMT_CLASS_GO_STACKS && !piece->tracked);
 }
 
-/* The PROT_NONE mapping just below a thread's stack is its guard. */
+/* Just below a thread's stack: a PROT_NONE mapping, or the little that begins the stack's own one
+ * and was never used (glibc 2.42 guards by MADV_GUARD_INSTALL). */
+static bool
+is_guard(const struct vmt_piece *piece, const struct vmt_piece *stack)
+{
+	if (!piece->open || !is_thread_stack(stack) || piece->end != stack->start)
+		return false;
+	if (piece->mapping->protection == PROT_NONE)
+		return true;
+	return piece->mapping == stack->mapping && piece->start == piece->mapping->start &&
+	       piece->end - piece->start <= GUARD_MOST_BYTES &&
+	       piece->total.bytes[VMT_AMOUNT_COMMITTED] == 0;
+}
+
 static void
 find_guards(struct vmt_pieces *pieces)
 {
@@ -30,13 +45,36 @@ find_guards(struct vmt_pieces *pieces)
 		struct vmt_piece *guard = &pieces->items[i];
 		const struct vmt_piece *stack = &pieces->items[i + 1];
 
-		if (!guard->open || guard->mapping->protection != PROT_NONE ||
-		    !is_thread_stack(stack) || guard->end != stack->start)
+		if (!is_guard(guard, stack))
 			continue;
 		settle(guard, stack->class);
 		guard->site = stack->site;
+		guard->thread = stack->thread;
 		guard->call = 0;
 	}
+}
+
+/* What is left open, ends where the descriptor of a thread that is over does, and is no larger than
+ * that thread's stack with its guard: other memory may have come to the same place. */
+static bool
+is_ended_stack(const struct vmt_piece *piece, struct vmt_threads *threads)
+{
+	const struct vmt_thread_stack *thread = vmt_threads_over_after(threads, piece->end - 1);
+	uint64_t bytes = piece->end - piece->start;
+
+	if (!piece->open || piece->has_blocks || !thread || thread->callers ||
+	    thread->top != piece->end || thread->descriptor < piece->start)
+		return false;
+	return thread->asked_bytes && bytes >= thread->asked_bytes &&
+	       bytes <= thread->asked_bytes + GUARD_MOST_BYTES;
+}
+
+static void
+find_ended_stacks(struct vmt_pieces *pieces, struct vmt_threads *threads)
+{
+	for (size_t i = 0; i < pieces->count; i++)
+		if (is_ended_stack(&pieces->items[i], threads))
+			settle(&pieces->items[i], VMT_CLASS_ENDED_STACKS);
 }
 
 /* What a fresh image has before its first event is the loader's (thread-local storage, link maps);
@@ -78,8 +116,17 @@ compare_calls(const void *left, const void *right)
 	return ((*a)->call > (*b)->call) - ((*a)->call < (*b)->call);
 }
 
-/* Live calls of a site: those of which some page is still mapped. A thread's stack is one, without
- * its guard. */
+/* A thread's stack is one, without its guard. */
+static bool
+is_counted(const struct vmt_piece *piece)
+{
+	if (piece->site == VMT_SITE_NONE)
+		return false;
+	return !piece->thread || (piece->thread->descriptor >= piece->start &&
+				  piece->thread->descriptor < piece->end);
+}
+
+/* Live calls of a site: those of which some page is still mapped. */
 static int
 count_live_calls(const struct vmt_pieces *pieces, struct vmt_replay *replay)
 {
@@ -91,7 +138,7 @@ count_live_calls(const struct vmt_pieces *pieces, struct vmt_replay *replay)
 	for (size_t i = 0; i < pieces->count; i++) {
 		const struct vmt_piece *piece = &pieces->items[i];
 
-		if (piece->site != VMT_SITE_NONE && (piece->call || piece->mapping->protection))
+		if (is_counted(piece))
 			owned[count++] = piece;
 	}
 	qsort(owned, count, sizeof(*owned), compare_calls);
@@ -140,6 +187,42 @@ add_up(struct vmt_residency *residency, const struct vmt_pieces *pieces)
 		assert(sum.bytes[j] == residency->total.bytes[j]);
 }
 
+/* A thread's stack is as large as the snapshot shows it, with its guard; none, where it lies in
+ * memory that another call owns. */
+static void
+measure_stacks(const struct vmt_pieces *pieces, struct vmt_replay *replay)
+{
+	size_t count;
+	struct vmt_thread_stack *threads = vmt_threads_owners(replay->threads, &count);
+
+	for (size_t i = 0; i < count; i++)
+		threads[i].held_bytes = 0;
+	for (size_t i = 0; i < pieces->count; i++)
+		if (pieces->items[i].thread)
+			pieces->items[i].thread->held_bytes +=
+			    pieces->items[i].end - pieces->items[i].start;
+}
+
+/* Events tell what was asked for, of a thread's stack, or found, before the start. What of it is
+ * these rows' is known now: so much was reserved as is here, and was released before. */
+static void
+settle_totals(const struct vmt_pieces *pieces, struct vmt_replay *replay)
+{
+	measure_stacks(pieces, replay);
+	for (uint32_t i = 0; i < vmt_sites_count(replay->sites); i++) {
+		struct vmt_site_entry *entry = vmt_sites_get(replay->sites, i);
+		uint64_t total =
+		    entry->exact[VMT_FIGURE_RELEASED] + entry->exact[VMT_FIGURE_RESERVED];
+		uint64_t more = total - entry->exact[VMT_FIGURE_TOTAL_RESERVED];
+
+		if (entry->key.kind != VMT_EVENT_THREAD && entry->key.kind != VMT_EVENT_PRESENT)
+			continue;
+		entry->exact[VMT_FIGURE_TOTAL_RESERVED] = total;
+		if (entry->exact[VMT_FIGURE_HELD_BEFORE])
+			entry->exact[VMT_FIGURE_HELD_BEFORE] += more;
+	}
+}
+
 static int
 join(struct vmt_residency *residency, struct vmt_pieces *pieces,
      const struct vmt_pieces_input *input)
@@ -152,6 +235,7 @@ join(struct vmt_residency *residency, struct vmt_pieces *pieces,
 		return status;
 	vmt_heap_own(pieces, input->replay, input->resident);
 	vmt_heap_find_arenas(pieces);
+	find_ended_stacks(pieces, input->replay->threads);
 	find_guards(pieces);
 	settle_present(pieces, residency->forked);
 	find_bss(pieces);
@@ -159,6 +243,7 @@ join(struct vmt_residency *residency, struct vmt_pieces *pieces,
 	vmt_heap_tally(pieces, input->replay, residency->classes);
 	vmt_advised_tally(input->replay->advised, pieces, input->replay->sites, input->resident);
 	add_up(residency, pieces);
+	settle_totals(pieces, input->replay);
 	return count_live_calls(pieces, input->replay);
 }
 

@@ -9,8 +9,12 @@ struct vmt_threads {
 	struct vmt_thread_stack *items;
 	size_t count;
 	size_t room;
-	struct vmt_blocks *index; /* descriptor -> position, in the size field; stale once sorted */
-	bool sorted;
+	/* Position, in the size field, by descriptor and by kernel id. */
+	struct vmt_blocks *by_descriptor;
+	struct vmt_blocks *by_tid;
+	size_t owners;	/* the first ones, where sorted */
+	bool sorted;	/* those that own a stack first, either part by descriptor */
+	bool misplaced; /* sorting moved them, and the positions are those of before */
 };
 
 struct vmt_threads *
@@ -20,12 +24,12 @@ vmt_threads_new(void)
 
 	if (!threads)
 		return NULL;
-	threads->index = vmt_blocks_new();
-	if (!threads->index) {
-		free(threads);
-		return NULL;
-	}
-	return threads;
+	threads->by_descriptor = vmt_blocks_new();
+	threads->by_tid = vmt_blocks_new();
+	if (threads->by_descriptor && threads->by_tid)
+		return threads;
+	vmt_threads_free(threads);
+	return NULL;
 }
 
 void
@@ -33,29 +37,41 @@ vmt_threads_free(struct vmt_threads *threads)
 {
 	if (!threads)
 		return;
-	vmt_blocks_free(threads->index);
+	vmt_blocks_free(threads->by_descriptor);
+	vmt_blocks_free(threads->by_tid);
 	free(threads->items);
 	free(threads);
 }
 
 static int
-note_position(struct vmt_threads *threads, size_t position)
+put_position(struct vmt_blocks *index, uint64_t key, size_t position)
 {
-	struct vmt_block entry = {.address = threads->items[position].descriptor, .size = position};
+	struct vmt_block entry = {.address = key, .size = position};
 	struct vmt_block old;
 	bool replaced;
 
-	return vmt_blocks_put(threads->index, &entry, &old, &replaced);
+	return vmt_blocks_put(index, &entry, &old, &replaced);
+}
+
+static int
+note_position(struct vmt_threads *threads, size_t position)
+{
+	const struct vmt_thread_stack *thread = &threads->items[position];
+	int status = put_position(threads->by_descriptor, thread->descriptor, position);
+
+	if (!status && thread->tid && !thread->over)
+		status = put_position(threads->by_tid, thread->tid, position);
+	return status;
 }
 
 /* Sorting moved the entries: say again where each one is. */
 static int
 index_again(struct vmt_threads *threads)
 {
-	for (size_t i = 0; threads->sorted && i < threads->count; i++)
+	for (size_t i = 0; threads->misplaced && i < threads->count; i++)
 		if (note_position(threads, i))
 			return -ENOMEM;
-	threads->sorted = false;
+	threads->misplaced = false;
 	return 0;
 }
 
@@ -78,34 +94,130 @@ append(struct vmt_threads *threads, const struct vmt_thread_stack *thread)
 	return 0;
 }
 
+static void
+end_thread(struct vmt_thread_stack *thread, const struct vmt_threads_sink *sink)
+{
+	if (thread->over)
+		return;
+	thread->over = true;
+	sink->over(sink->context, thread);
+}
+
 int
-vmt_threads_put(struct vmt_threads *threads, const struct vmt_thread_stack *thread)
+vmt_threads_put(struct vmt_threads *threads, const struct vmt_thread_stack *thread,
+		const struct vmt_threads_sink *sink)
 {
 	struct vmt_block entry;
 
 	if (index_again(threads))
 		return -ENOMEM;
-	if (!vmt_blocks_find(threads->index, thread->descriptor, &entry))
+	threads->sorted = false;
+	if (thread->tid && vmt_blocks_find(threads->by_tid, thread->tid, &entry) &&
+	    threads->items[entry.size].tid == thread->tid)
+		end_thread(&threads->items[entry.size], sink);
+	if (!vmt_blocks_find(threads->by_descriptor, thread->descriptor, &entry))
 		return append(threads, thread);
+	end_thread(&threads->items[entry.size], sink);
 	threads->items[entry.size] = *thread;
-	return 0;
+	return note_position(threads, entry.size);
+}
+
+static bool
+has(const uint32_t *tids, size_t count, uint32_t tid)
+{
+	size_t low = 0;
+	size_t high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (tids[middle] < tid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && tids[low] == tid;
+}
+
+void
+vmt_threads_keep(struct vmt_threads *threads, uint64_t time, const uint32_t *tids, size_t count,
+		 const struct vmt_threads_sink *sink)
+{
+	threads->sorted = false;
+	for (size_t i = 0; i < threads->count; i++) {
+		struct vmt_thread_stack *thread = &threads->items[i];
+
+		if (thread->tid && thread->time < time && !has(tids, count, thread->tid))
+			end_thread(thread, sink);
+	}
+}
+
+static bool
+owns_stack(const struct vmt_thread_stack *thread)
+{
+	return !thread->over && !thread->callers;
 }
 
 static int
-compare_descriptors(const void *left, const void *right)
+compare_threads(const void *left, const void *right)
 {
 	const struct vmt_thread_stack *a = left;
 	const struct vmt_thread_stack *b = right;
 
+	if (owns_stack(a) != owns_stack(b))
+		return owns_stack(a) ? -1 : 1;
 	return (a->descriptor > b->descriptor) - (a->descriptor < b->descriptor);
 }
 
-const struct vmt_thread_stack *
-vmt_threads_sorted(struct vmt_threads *threads, size_t *count)
+static void
+sort(struct vmt_threads *threads)
 {
-	if (!threads->sorted && threads->count > 1)
-		qsort(threads->items, threads->count, sizeof(*threads->items), compare_descriptors);
-	threads->sorted = true;
-	*count = threads->count;
+	if (threads->sorted)
+		return;
+	if (threads->count > 1)
+		qsort(threads->items, threads->count, sizeof(*threads->items), compare_threads);
+	threads->owners = 0;
+	while (threads->owners < threads->count && owns_stack(&threads->items[threads->owners]))
+		threads->owners++;
+	threads->sorted = threads->misplaced = true;
+}
+
+struct vmt_thread_stack *
+vmt_threads_owners(struct vmt_threads *threads, size_t *count)
+{
+	sort(threads);
+	*count = threads->owners;
 	return threads->items;
+}
+
+static struct vmt_thread_stack *
+first_after(struct vmt_thread_stack *items, size_t count, uint64_t address)
+{
+	size_t low = 0;
+	size_t high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (items[middle].top <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count ? &items[low] : NULL;
+}
+
+struct vmt_thread_stack *
+vmt_threads_owner_after(struct vmt_threads *threads, uint64_t address)
+{
+	sort(threads);
+	return first_after(threads->items, threads->owners, address);
+}
+
+const struct vmt_thread_stack *
+vmt_threads_over_after(struct vmt_threads *threads, uint64_t address)
+{
+	sort(threads);
+	return first_after(threads->items + threads->owners, threads->count - threads->owners,
+			   address);
 }

@@ -2,20 +2,28 @@
  * threads.h: whose stack is that?
  *
  * The newest THREAD event of each pthread_t. glibc puts the thread's descriptor at the top of the
- * mapping that holds its stack and keeps both for the next thread when it ends, so an entry holds
- * until another one has the same address. Addresses in bytes. One thread at a time.
+ * mapping that holds its stack and keeps both for the next thread when it ends
+ * (nptl/allocatestack.c), or unmaps them unseen. So a thread is over where another one has its
+ * descriptor or its kernel id, where a list of the process's threads lacks it, or where it was over
+ * when its event was written. Addresses in bytes. One thread at a time.
  */
 #ifndef VMT_THREADS_H
 #define VMT_THREADS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct vmt_thread_stack {
 	uint64_t descriptor;  /* pthread_t */
 	uint64_t top;	      /* end of the page that ends the descriptor */
-	uint64_t asked_bytes; /* of stack; 0 = the default */
+	uint64_t asked_bytes; /* of stack; 0 = not known */
+	uint64_t held_bytes;  /* what its site counts as reserved for it */
+	uint64_t time;	      /* of its event, in ticks */
+	uint32_t tid;	      /* 0 = not known */
 	uint32_t site;
+	bool over;
+	bool callers; /* the stack lies in memory that the program gave */
 };
 
 struct vmt_threads;
@@ -23,10 +31,28 @@ struct vmt_threads;
 struct vmt_threads *vmt_threads_new(void);
 void vmt_threads_free(struct vmt_threads *threads);
 
-/* Adds a thread or replaces the one with its descriptor. 0 or -ENOMEM. */
-int vmt_threads_put(struct vmt_threads *threads, const struct vmt_thread_stack *thread);
+/* Called for each thread as it turns out to be over. */
+struct vmt_threads_sink {
+	void (*over)(void *context, const struct vmt_thread_stack *thread);
+	void *context;
+};
 
-/* All of them by rising descriptor, valid until the next put. */
-const struct vmt_thread_stack *vmt_threads_sorted(struct vmt_threads *threads, size_t *count);
+/* Adds a thread. One with its descriptor or its kernel id is over. 0 or -ENOMEM. */
+int vmt_threads_put(struct vmt_threads *threads, const struct vmt_thread_stack *thread,
+		    const struct vmt_threads_sink *sink);
+
+/* The kernel ids of all threads at that time, rising: those that began before and are not among
+ * them are over. */
+void vmt_threads_keep(struct vmt_threads *threads, uint64_t time, const uint32_t *tids,
+		      size_t count, const struct vmt_threads_sink *sink);
+
+/* Those that own a stack, by rising descriptor; valid until the next put or keep. */
+struct vmt_thread_stack *vmt_threads_owners(struct vmt_threads *threads, size_t *count);
+
+/* The first whose descriptor's page ends after address, or NULL: of those that own a stack, and of
+ * the others. */
+struct vmt_thread_stack *vmt_threads_owner_after(struct vmt_threads *threads, uint64_t address);
+const struct vmt_thread_stack *vmt_threads_over_after(struct vmt_threads *threads,
+						      uint64_t address);
 
 #endif

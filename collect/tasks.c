@@ -1,0 +1,125 @@
+#include "collect/tasks.h"
+
+#include "collect/procfs.h"
+#include "collect/text.h"
+#include "collect/ticks.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#define LISTING_BYTES 32768u
+#define MOST_TASKS (VMT_CHUNK_MAX_BYTES / sizeof(uint32_t))
+#define TRIES 4
+
+/* struct linux_dirent64, from getdents64(2). */
+struct entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t bytes;
+	uint8_t type;
+	char name[];
+};
+
+/* The scratch holds the ids, then room for one listing. */
+struct list {
+	struct vmt_buffer *scratch;
+	uint32_t count;
+};
+
+static uint32_t *
+ids_of(const struct list *list)
+{
+	return (uint32_t *)(void *)list->scratch->bytes;
+}
+
+static bool
+reserve(const struct list *list)
+{
+	return vmt_buffer_reserve(
+	    list->scratch, (list->count + LISTING_BYTES / sizeof(struct entry)) * sizeof(uint32_t) +
+			       LISTING_BYTES);
+}
+
+static void
+add_name(struct list *list, const char *name, size_t room)
+{
+	struct vmt_text text = vmt_text_of(name, strnlen(name, room));
+	uint64_t id;
+
+	if (vmt_text_take_decimal(&text, &id) && id <= UINT32_MAX)
+		ids_of(list)[list->count++] = (uint32_t)id;
+}
+
+static int
+add_listing(struct list *list, const unsigned char *listing, size_t bytes)
+{
+	size_t at = 0;
+
+	while (at + offsetof(struct entry, name) < bytes) {
+		const struct entry *entry = (const void *)(listing + at);
+
+		if (entry->bytes <= offsetof(struct entry, name) || entry->bytes > bytes - at)
+			return -EIO;
+		add_name(list, entry->name, entry->bytes - offsetof(struct entry, name));
+		at += entry->bytes;
+	}
+	return 0;
+}
+
+static int
+read_list(struct list *list, uint32_t pid)
+{
+	int fd = vmt_procfs_open(pid, "task");
+	int result = fd < 0 ? fd : 0;
+	long got = 1;
+
+	list->count = 0;
+	while (result == 0 && got > 0) {
+		unsigned char *listing;
+
+		if (list->count >= MOST_TASKS || !reserve(list)) {
+			result = -ENOMEM;
+			break;
+		}
+		listing = list->scratch->bytes + list->scratch->capacity / 8 * 8 - LISTING_BYTES;
+		got = vmt_sys_call3(SYS_getdents64, fd, listing, LISTING_BYTES);
+		result = got < 0 ? (int)got : add_listing(list, listing, (size_t)got);
+	}
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return result;
+}
+
+static bool
+has(const uint32_t *ids, uint32_t count, uint32_t id)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+int
+vmt_tasks_take(const struct vmt_tasks_job *job, struct vmt_writer *writer)
+{
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_TASKS};
+	struct list list = {.scratch = job->scratch};
+	bool whole = false;
+
+	for (int i = 0; i < TRIES && !whole; i++) {
+		struct vmt_procfs_stat stat;
+		int result;
+
+		chunk.time_min = chunk.time_max = vmt_ticks_now(job->clock);
+		result = read_list(&list, job->pid);
+		if (result < 0)
+			return result;
+		whole = vmt_procfs_read_stat(job->stat_fd, &stat) && stat.threads == list.count;
+	}
+	if (!whole || !has(ids_of(&list), list.count, job->own_pid))
+		return -EAGAIN;
+	return vmt_writer_append(writer, &chunk, list.scratch->bytes,
+				 list.count * sizeof(uint32_t));
+}
