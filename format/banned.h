@@ -51,10 +51,10 @@
 #include <unistd.h>
 
 /* Functions of glibc's that other C libraries have without declaring them, or not at all. musl has
- * macros in the place of those for large files. */
+ * macros in the place of those for large files, or nothing: off_t has 64 bits here anyway. */
 #undef mmap64
 #undef open64
-void *mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset);
+void *mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset);
 int open64(const char *path, int flags, ...);
 void *pvalloc(size_t size);
 int malloc_trim(size_t pad);

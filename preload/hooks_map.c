@@ -79,7 +79,7 @@ mmap(void *address, size_t length, int protection, int flags, int fd, off_t offs
 }
 
 VMT_EXPORT void *
-mmap64(void *address, size_t length, int protection, int flags, int fd, off64_t offset)
+mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
 {
 	struct vmt_mapping_request request = {number(address), length, protection,
 					      flags,	       fd,     (uint64_t)offset};

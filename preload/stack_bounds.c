@@ -55,7 +55,7 @@ void
 vmt_stack_bounds_set_up(void)
 {
 	static char buffer[VMT_PROCFS_LINE_BYTES];
-	struct rlimit64 limit = {0, 0};
+	struct rlimit limit = {0, 0};
 	uint64_t bytes;
 	int fd = vmt_procfs_open(0, "maps");
 

@@ -19,11 +19,9 @@ static void
 test_preloads(void **state)
 {
 	static const char *const others[] = {
-	    LIBRARIES "libjemalloc.so.2",
-	    LIBRARIES "libtcmalloc_minimal.so.4",
-	    LIBRARIES "libmimalloc.so.2",
-	    LIBRARIES "faketime/libfaketime.so.1",
-	    LIBRARIES "faketime/libfaketimeMT.so.1",
+	    LIBRARIES "libjemalloc.so.2",	   LIBRARIES "libtcmalloc_minimal.so.4",
+	    LIBRARIES "libmimalloc.so.2",	   LIBRARIES "libmimalloc.so.3",
+	    LIBRARIES "faketime/libfaketime.so.1", LIBRARIES "faketime/libfaketimeMT.so.1",
 	};
 
 	(void)state;
@@ -70,6 +68,7 @@ test_linked_allocators(void **state)
 	    "-l:libjemalloc.so.2",
 	    "-l:libtcmalloc_minimal.so.4",
 	    "-l:libmimalloc.so.2",
+	    "-l:libmimalloc.so.3",
 	    "-Wl,--whole-archive -l:libjemalloc.a -Wl,--no-whole-archive -lstdc++ -lm -ldl",
 	    "-Wl,--whole-archive -l:libtcmalloc_minimal.a -Wl,--no-whole-archive -lstdc++ -lm",
 	};
