@@ -83,7 +83,7 @@ $(BUILD)/tests/e2e/%: tests/e2e/%.c $(e2e_objects) $(BUILD)/obj/format/head.o
 
 $(targets_c): $(BUILD)/tests/target/%: tests/target/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer -Wall -Wextra $< -o $@ $(if $(findstring plugin,$*),-shared -fPIC) -lpthread -ldl -lm
+	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer -Wall -Wextra $< -o $@ $(if $(findstring plugin,$*),-shared -fPIC) $(if $(findstring static,$*),-static) -lpthread -ldl -lm
 
 $(targets_cc): $(BUILD)/tests/target/%: tests/target/%.cc
 	@mkdir -p $(@D)

@@ -1,5 +1,6 @@
 #include "collect/go_counters.h"
 
+#include "collect/procfs.h"
 #include "collect/ticks.h"
 #include "format/chunk.h"
 
@@ -39,7 +40,7 @@ put_object(unsigned char *at, uint32_t pid, const struct vmt_go_object *known)
 }
 
 int
-vmt_go_counters_take(const struct vmt_head *head, uint32_t pid, uint32_t snapshot,
+vmt_go_counters_take(const struct vmt_head *head, uint32_t pid, int maps_fd, uint32_t snapshot,
 		     struct vmt_buffer *scratch, struct vmt_writer *writer)
 {
 	struct vmt_go_counters counters = {.snapshot = snapshot};
@@ -59,6 +60,9 @@ vmt_go_counters_take(const struct vmt_head *head, uint32_t pid, uint32_t snapsho
 	}
 	if (counters.objects == 0)
 		return -ENODATA;
+	/* What was read may be a successor's. */
+	if (maps_fd < 0 || !vmt_procfs_is_mapped(maps_fd))
+		return -ESRCH;
 	counters.time = vmt_ticks_now(head->clock);
 	counters.monotonic_ns = vmt_ticks_monotonic_ns();
 	memcpy(scratch->bytes, &counters, sizeof(counters));

@@ -17,9 +17,9 @@
 
 #include <stdint.h>
 
-/* head: mapped. pid: of the process, as the collector knows it. snapshot: index of the one that is
- * to follow. */
-int vmt_go_counters_take(const struct vmt_head *head, uint32_t pid, uint32_t snapshot,
+/* head: mapped. pid: of the process, as the collector knows it. maps_fd: of its maps, as the pid
+ * may be another program by now. snapshot: index of the one that is to follow. */
+int vmt_go_counters_take(const struct vmt_head *head, uint32_t pid, int maps_fd, uint32_t snapshot,
 			 struct vmt_buffer *scratch, struct vmt_writer *writer);
 
 #endif

@@ -1,5 +1,6 @@
 #include "collect/process.h"
 
+#include "collect/address_space.h"
 #include "collect/opening.h"
 #include "collect/procfs.h"
 #include "collect/sampling.h"
@@ -20,20 +21,7 @@
 #define FILL_NOW 4u
 #define FILL_SOON 1u
 
-/* In the order of need. A process that found /proc refusing it is still drained; its end is known
- * by its stat. */
-static void
-open_procfs(struct vmt_traced *process)
-{
-	uint32_t pid = process->pid;
-
-	process->stat_fd = vmt_procfs_open(pid, "stat");
-	process->pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
-	process->maps_fd = vmt_procfs_open(pid, "maps");
-	process->pagemap_fd = vmt_procfs_open(pid, "pagemap");
-	process->statm_fd = vmt_procfs_open(pid, "statm");
-	process->rollup_fd = vmt_procfs_open(pid, "smaps_rollup");
-}
+static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
 
 static void
 close_one(int *fd)
@@ -41,16 +29,6 @@ close_one(int *fd)
 	if (*fd >= 0)
 		vmt_sys_close(*fd);
 	*fd = -1;
-}
-
-/* What belongs to the address space, which an exec takes away. */
-static void
-close_memory(struct vmt_traced *process)
-{
-	close_one(&process->maps_fd);
-	close_one(&process->pagemap_fd);
-	close_one(&process->statm_fd);
-	close_one(&process->rollup_fd);
 }
 
 static void
@@ -101,9 +79,10 @@ begin(struct vmt_traced *process, struct vmt_shared *shared)
 	process->pace_ns = FASTEST_VISIT_NS;
 	process->state = is_seen(process) ? VMT_PROCESS_LIVE : VMT_PROCESS_UNSEEN;
 	if (process->state == VMT_PROCESS_UNSEEN) {
-		close_memory(process);
+		vmt_address_space_close(process);
 		close_identity(process);
 	} else {
+		process->replaced = !vmt_address_space_check(process);
 		vmt_sampling_begin(process, shared);
 	}
 	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid,
@@ -124,14 +103,14 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 	result = vmt_opening_find(process, path);
 	if (result == 0) {
 		process->start_ticks = process->layout.start_ticks;
-		open_procfs(process);
+		vmt_address_space_open(process);
 		result =
 		    lacks_descriptors(process) && !sparing ? -EMFILE : vmt_opening_map(process);
 	}
 	if (result != -EMFILE && result != -ENFILE)
 		vmt_opening_settle(process);
 	if (result < 0) {
-		close_memory(process);
+		vmt_address_space_close(process);
 		close_identity(process);
 		vmt_opening_undo(process);
 		return result;
@@ -269,13 +248,17 @@ write_end(struct vmt_traced *process, struct vmt_departure ending)
 	return vmt_writer_append(&process->writer, &chunk, &end, sizeof(end));
 }
 
-/* Where nobody saw how it ended, what it said of itself stands. */
+/* What a process has ended with is its last image's: this one ended before, if it said that it
+ * execs, and the exec did not fail. Where nobody saw how it ended, what it said of itself stands.
+ */
 static struct vmt_departure
 settle(const struct vmt_traced *process, struct vmt_departure ending)
 {
 	const struct vmt_head *head = vmt_process_head(process);
 	uint32_t said = vmt_atomic_load_acquire(&head->end);
 
+	if (said == VMT_END_EXEC)
+		return replaced;
 	if (ending.end != VMT_END_UNKNOWN || said == VMT_END_RUNNING || said > VMT_END_UNKNOWN)
 		return ending;
 	return (struct vmt_departure){(enum vmt_end)said, head->end_status};
@@ -305,7 +288,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 		punch_slots(process);
 	vmt_atomic_store_relaxed(&head->collector_pid, 0);
 	vmt_opening_undo(process);
-	close_memory(process);
+	vmt_address_space_close(process);
 	process->state = VMT_PROCESS_NONE;
 	if (ending.end == VMT_END_EXEC && process->stat_fd >= 0)
 		process->state = VMT_PROCESS_REPLACED;
@@ -320,26 +303,38 @@ vmt_process_forget(struct vmt_traced *process)
 	process->state = VMT_PROCESS_NONE;
 }
 
-/* After exec the old maps are empty while the process has another address space; a process on its
- * way out has none at all. */
+/* Whether it leaves by calls that no hook sees, by its kind. */
 static bool
-was_replaced(const struct vmt_traced *process)
+leaves_unseen(const struct vmt_head *head)
 {
-	struct vmt_procfs_statm statm;
-	char byte;
+	return head->go.version[0] != '\0' || (head->notes & VMT_NOTE_SECCOMP);
+}
 
-	if (process->maps_fd < 0 || process->statm_fd < 0 ||
-	    vmt_sys_pread(process->maps_fd, &byte, 1, 0) > 0)
-		return false;
-	return vmt_procfs_read_statm(process->statm_fd, &statm) && statm.virtual_pages > 0;
+/*
+ * How a process ended that has done so. One that has not said that it leaves may have become
+ * another program by a call that no hook saw: then it has another name. Where that can't be seen
+ * any more, a signal is likely its own, and an exit status is if it is of those who say nothing.
+ */
+static struct vmt_departure
+learn(const struct vmt_traced *process, const struct vmt_shared *shared)
+{
+	static const struct vmt_departure unknown = {VMT_END_UNKNOWN, 0};
+	const struct vmt_head *head = vmt_process_head(process);
+	enum vmt_same_name same = vmt_address_space_compare_name(process);
+	struct vmt_departure ending = vmt_departure_learn(
+	    shared->host, process->pid, process->pidfd, process->stat_fd, process->traceable);
+
+	if (vmt_atomic_load_acquire(&head->end) != VMT_END_RUNNING || same == VMT_NAME_SAME)
+		return ending;
+	if (same == VMT_NAME_OTHER || (ending.end == VMT_END_EXIT && !leaves_unseen(head)))
+		return unknown;
+	return ending;
 }
 
 /* Finishes the process where it has ended or become another program. */
 static bool
 end_when_over(struct vmt_traced *process, struct vmt_shared *shared, bool look_for_exec)
 {
-	static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
-
 	if (process->state == VMT_PROCESS_UNSEEN) {
 		if (!vmt_departure_is_sole_writer(vmt_opening_head_fd(process)))
 			return false;
@@ -347,13 +342,11 @@ end_when_over(struct vmt_traced *process, struct vmt_shared *shared, bool look_f
 				   vmt_departure_learn(shared->host, process->pid, -1, -1, false));
 		return true;
 	}
-	if (vmt_departure_reached(process->pidfd, process->stat_fd)) {
-		vmt_process_finish(process, shared,
-				   vmt_departure_learn(shared->host, process->pid, process->pidfd,
-						       process->stat_fd, process->maps_fd >= 0));
+	if (!process->replaced && vmt_departure_reached(process->pidfd, process->stat_fd)) {
+		vmt_process_finish(process, shared, learn(process, shared));
 		return true;
 	}
-	if (!look_for_exec || !was_replaced(process))
+	if (!process->replaced && !(look_for_exec && vmt_address_space_is_replaced(process)))
 		return false;
 	vmt_process_finish(process, shared, replaced);
 	return true;

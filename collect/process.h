@@ -15,6 +15,7 @@
 #include "collect/credit.h"
 #include "collect/departure.h"
 #include "collect/drain.h"
+#include "collect/procfs.h"
 #include "collect/snapshot.h"
 #include "collect/step.h"
 #include "collect/writer.h"
@@ -78,6 +79,11 @@ struct vmt_traced {
 	uint32_t pid;
 	uint64_t random_id;
 	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
+	/* Of the image that made the trace, see address_space.h: */
+	uint64_t stack_start;
+	char name[VMT_NAME_BYTES]; /* when its address space was last seen */
+	bool replaced;		   /* was another program already when opened */
+	bool traceable;		   /* its memory and its exit code may be read */
 	int trace_fd;
 	int aside_fd; /* of the head where it lies aside (aside.h); -1: it is in the trace */
 	int pidfd;

@@ -41,6 +41,14 @@ vmt_procfs_read(int fd, char *buffer, size_t length)
 	return (long)filled;
 }
 
+bool
+vmt_procfs_is_mapped(int maps_fd)
+{
+	char byte;
+
+	return vmt_sys_pread(maps_fd, &byte, 1, 0) > 0;
+}
+
 static bool
 take_protection(struct vmt_text *line, struct vmt_mapping *mapping)
 {
@@ -160,15 +168,22 @@ vmt_procfs_parse_statm(const char *text, size_t length, struct vmt_procfs_statm 
 
 /* A process may name itself ") R 1": the last parenthesis ends the name. */
 static bool
-skip_name(struct vmt_text *line)
+take_name(struct vmt_text *line, char *name)
 {
-	const char *at = line->end;
+	const char *from = memchr(line->at, '(', vmt_text_length(line));
+	const char *to = line->end;
+	size_t length;
 
-	while (at > line->at && at[-1] != ')')
-		at--;
-	if (at == line->at)
+	while (to > line->at && to[-1] != ')')
+		to--;
+	if (!from || to <= from + 1)
 		return false;
-	line->at = at;
+	length = (size_t)(to - 1 - (from + 1));
+	if (length > VMT_NAME_BYTES - 1)
+		length = VMT_NAME_BYTES - 1;
+	memset(name, 0, VMT_NAME_BYTES);
+	memcpy(name, from + 1, length);
+	line->at = to;
 	return true;
 }
 
@@ -183,6 +198,8 @@ stat_field(struct vmt_procfs_stat *stat, unsigned field)
 		return &stat->threads;
 	case 22:
 		return &stat->start_ticks;
+	case 28:
+		return &stat->stack_start;
 	case 52:
 		return &stat->exit_code;
 	default:
@@ -198,10 +215,10 @@ vmt_procfs_parse_stat(const char *text, size_t length, struct vmt_procfs_stat *s
 
 	if (length && text[length - 1] == '\n')
 		line.end--;
-	if (!skip_name(&line) || !vmt_text_take_word(&line, &word))
+	if (!take_name(&line, stat->name) || !vmt_text_take_word(&line, &word))
 		return false;
 	stat->state = *word.at;
-	stat->exit_code = 0;
+	stat->exit_code = stat->stack_start = 0;
 	for (unsigned field = 4; field <= 52; field++) {
 		uint64_t *number = stat_field(stat, field);
 

@@ -3,14 +3,16 @@
  *
  * Opens them, reads them into the caller's buffers, and takes maps, statm, stat and smaps_rollup
  * apart (Documentation/filesystems/proc.rst). Nothing is allocated, nothing remembered; thread and
- * signal safe. Descriptors belong to the caller. A descriptor of maps, statm, pagemap or
+ * signal safe. Descriptors belong to the caller. A descriptor of maps, pagemap or
  * smaps_rollup stays tied to the address space it was opened on: after exec or exit it reads as
- * empty. Errors: negative errno, or false for text that is not what it should be.
+ * empty. One of stat or statm shows the process as it is. Errors: negative errno, or false for text
+ * that is not what it should be.
  */
 #ifndef VMT_PROCFS_H
 #define VMT_PROCFS_H
 
 #include "format/chunk.h"
+#include "format/head.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,10 +28,12 @@ struct vmt_procfs_statm {
 };
 
 struct vmt_procfs_stat {
-	char state; /* R S D T t Z X I */
+	char state;		   /* R S D T t Z X I */
+	char name[VMT_NAME_BYTES]; /* field 2: the last exec's, or what it calls itself */
 	uint64_t parent_pid;
 	uint64_t threads;     /* field 20; the first one counts until all have ended */
 	uint64_t start_ticks; /* field 22 */
+	uint64_t stack_start; /* field 28; 0 without permission to trace */
 	uint64_t exit_code;   /* field 52, as waitpid's status; 0 without permission to trace */
 };
 
@@ -45,6 +49,9 @@ int vmt_procfs_open(uint32_t pid, const char *name);
 
 /* Reads from the start up to the end or a full buffer; bytes read or negative errno. */
 long vmt_procfs_read(int fd, char *buffer, size_t length);
+
+/* Whether the address space that a descriptor of maps was opened on still exists. */
+bool vmt_procfs_is_mapped(int maps_fd);
 
 /* One line of maps without its newline. mapping->path points into the line; device is
  * major << 20 | minor. False when the line is not one. */

@@ -1,5 +1,6 @@
 #include "collect/sampling.h"
 
+#include "collect/address_space.h"
 #include "collect/go_counters.h"
 #include "collect/procfs.h"
 #include "collect/tasks.h"
@@ -139,7 +140,7 @@ vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 
 	/* A process whose first thread has left shows nothing here. */
 	if (process->statm_fd < 0 || !vmt_procfs_read_statm(process->statm_fd, &statm) ||
-	    statm.virtual_pages == 0)
+	    statm.virtual_pages == 0 || !vmt_address_space_is_there(process))
 		return;
 	/* With a disk that stays full, the newest figure takes the last one's place. */
 	if (sampling->usage_count == VMT_PROCESS_USAGES)
@@ -256,8 +257,9 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	    .scratch = &shared->snapshot_scratch,
 	};
 
-	(void)vmt_go_counters_take(vmt_process_head(process), process->pid, sampling->snapshots,
-				   &shared->snapshot_scratch.payload, &process->writer);
+	(void)vmt_go_counters_take(vmt_process_head(process), process->pid, process->maps_fd,
+				   sampling->snapshots, &shared->snapshot_scratch.payload,
+				   &process->writer);
 	note_tasks(process, shared);
 	if (process->maps_fd >= 0 && vmt_snapshot_take(&job, &process->writer, &taken) == 0)
 		sampling->snapshots++;

@@ -412,7 +412,9 @@ vmt_snapshot_take(const struct vmt_snapshot_job *job, struct vmt_writer *writer,
 	if (result < 0)
 		return result;
 	head->rss_after_bytes = statm_rss_bytes(job);
-	if (is_known(head->rss_before_bytes) && !is_known(head->rss_after_bytes))
+	/* statm may show a successor's by now. */
+	if (!vmt_procfs_is_mapped(job->maps_fd) ||
+	    (is_known(head->rss_before_bytes) && !is_known(head->rss_after_bytes)))
 		return -ESRCH; /* the address space went away under the scan */
 	read_rollup(job, head);
 	head->duration_ns = vmt_ticks_monotonic_ns() - head->monotonic_ns;

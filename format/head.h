@@ -21,6 +21,7 @@
 #define VMT_VERSION 5u
 #define VMT_MAX_SHARDS 16u
 #define VMT_PAGE_BYTES 4096u
+#define VMT_NAME_BYTES 16u /* TASK_COMM_LEN, NULs to its end */
 #define VMT_EXE_BYTES 512u
 #define VMT_CMDLINE_BYTES 1024u
 
@@ -97,6 +98,8 @@ struct vmt_head {
 	uint64_t modules_offset;
 	uint64_t modules_bytes;
 	uint64_t chunks_offset; /* = size of the head with all its regions */
+
+	char name[VMT_NAME_BYTES]; /* field 2 of /proc/PID/stat; empty: not recorded */
 
 	/* H: counters and news, each monotonic. */
 	_Alignas(64) uint64_t stack_words_used;

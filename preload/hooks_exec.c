@@ -1,9 +1,11 @@
 /*
  * hooks_exec.c: the exec family: this process image is about to end.
  *
- * EXEC is written before, MAP_UNDO after an exec that failed. In between the thread is not inside a
- * hook: a vfork child shares its parent's thread state and never comes back to leave. execl and
- * its kin take their list from the stack and go on to the functions with an array, as in libc.
+ * EXEC is written before, MAP_UNDO after an exec that failed. In between the head says EXEC, so
+ * that nobody takes the end of the program that follows for this image's, however soon that ends.
+ * In between the thread is not inside a hook: a vfork child shares its parent's thread state and
+ * never comes back to leave. execl and its kin take their list from the stack and go on to the
+ * functions with an array, as in libc.
  */
 #include "preload/hooks_process.h"
 
@@ -31,6 +33,25 @@ is_owner(void)
 	       vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 
+/* Several threads may try: the head says EXEC for as long as one of them does. */
+static void
+say_exec(void)
+{
+	uint32_t running = VMT_END_RUNNING;
+
+	vmt_atomic_add_relaxed(&vmt_state_process.execs, 1);
+	(void)vmt_atomic_cas(&vmt_state_process.head->end, &running, VMT_END_EXEC);
+}
+
+static void
+take_back_exec(void)
+{
+	uint32_t exec = VMT_END_EXEC;
+
+	if (vmt_atomic_add_relaxed(&vmt_state_process.execs, UINT32_MAX) == 1)
+		(void)vmt_atomic_cas(&vmt_state_process.head->end, &exec, VMT_END_RUNNING);
+}
+
 static void
 write_event(struct vmt_map_event *event, const void *frame)
 {
@@ -48,6 +69,7 @@ vmt_hooks_process_begin_exec(const void *frame)
 
 	if (is_owner() && vmt_state_enter()) {
 		write_event(&event, frame);
+		say_exec();
 		vmt_state_leave();
 		exec.written = true;
 	}
@@ -63,6 +85,8 @@ vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const v
 	int saved_errno = errno;
 
 	vmt_state_thread.no_syscalls = exec->no_syscalls;
+	if (exec->written)
+		take_back_exec();
 	if (exec->written && vmt_state_enter()) {
 		write_event(&event, frame);
 		vmt_state_leave();

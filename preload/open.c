@@ -311,8 +311,10 @@ describe_process(struct vmt_head *head)
 
 	head->pid = (uint32_t)vmt_sys_call0(SYS_getpid);
 	head->parent_pid = (uint32_t)vmt_sys_call0(SYS_getppid);
-	if (length > 0 && vmt_procfs_parse_stat(text, (size_t)length, &stat))
+	if (length > 0 && vmt_procfs_parse_stat(text, (size_t)length, &stat)) {
 		head->start_ticks = stat.start_ticks;
+		memcpy(head->name, stat.name, sizeof(head->name));
+	}
 	read_boot_id(head->boot_id);
 	head->random_id = random_id();
 	head->start_unix_ns = vmt_sys_clock_ns(CLOCK_REALTIME);
@@ -456,6 +458,7 @@ vmt_open_in_child(void)
 
 	vmt_samples_clear();
 	process->slot = NULL;
+	process->execs = 0; /* of other threads of the parent */
 	why = vmt_open_trace();
 	vmt_sys_munmap(parent, parent_bytes);
 	if (!why) {

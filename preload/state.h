@@ -65,6 +65,7 @@ struct vmt_process {
 	bool owner_wiped;    /* the kernel wipes the owner page in fork children */
 	int64_t rseq_offset; /* of the C library's area, from the thread pointer; 0 = none */
 	uint32_t generation; /* of the latest owner; inherited, so a child's is always new */
+	uint32_t execs;	     /* threads that are about to exec */
 
 	/* the trace of this process image */
 	struct vmt_head *head;

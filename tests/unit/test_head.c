@@ -39,6 +39,7 @@ test_offsets_are_the_documented_ones(void **state)
 	assert_int_equal(offsetof(struct vmt_head, shards), 1672);
 	assert_int_equal(offsetof(struct vmt_head, controls_offset), 1688);
 	assert_int_equal(offsetof(struct vmt_head, chunks_offset), 1752);
+	assert_int_equal(offsetof(struct vmt_head, name), 1760);
 	assert_int_equal(offsetof(struct vmt_head, stack_words_used), 1792);
 	assert_int_equal(offsetof(struct vmt_head, heartbeat_ns), 1856);
 	assert_int_equal(offsetof(struct vmt_head, go), 1920);

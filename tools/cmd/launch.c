@@ -17,6 +17,7 @@ static const int forwarded[] = {SIGTERM, SIGHUP};
 
 #define IGNORED (sizeof(ignored) / sizeof(*ignored))
 #define FORWARDED (sizeof(forwarded) / sizeof(*forwarded))
+#define KEPT_NS UINT64_C(1000000000)
 
 /* What vmtrace itself was started with, for the child. */
 struct dispositions {
@@ -152,6 +153,25 @@ vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt
 }
 
 bool
+vmt_launch_has_ended(struct vmt_launch *launch)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	assert(launch->pid > 0);
+	if (launch->ended)
+		return true;
+	if (launch->end_ns == 0) {
+		if (waitid(P_PID, (id_t)launch->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		    info.si_pid == 0)
+			return false;
+		launch->end_ns = vmt_launch_now_ns();
+	}
+	if (vmt_launch_now_ns() - launch->end_ns >= KEPT_NS)
+		(void)vmt_launch_reap(launch, false);
+	return true;
+}
+
+bool
 vmt_launch_reap(struct vmt_launch *launch, bool block)
 {
 	pid_t got;
@@ -168,7 +188,8 @@ vmt_launch_reap(struct vmt_launch *launch, bool block)
 	if (got < 0)
 		launch->wait_status = 0;
 	launch->ended = true;
-	launch->end_ns = vmt_launch_now_ns();
+	if (launch->end_ns == 0)
+		launch->end_ns = vmt_launch_now_ns();
 	/* The number may be given to a stranger from here on. */
 	forward_to = 0;
 	return true;

@@ -22,7 +22,7 @@ struct vmt_launch {
 	bool ended;
 	int wait_status;   /* where ended */
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
-	uint64_t end_ns;
+	uint64_t end_ns;   /* 0: not seen to have ended */
 };
 
 /* Starts argv[0] with the present environment, by PATH; a text without #! is sh's, as execvp has
@@ -30,7 +30,11 @@ struct vmt_launch {
  * err. Negative errno on other failures. */
 int vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt_err *err);
 
-/* Whether it has ended; waits for that when block is set. */
+/* Whether it has ended. It stays to be reaped for up to a second: as long as it is there, the
+ * collector can see what it was. */
+bool vmt_launch_has_ended(struct vmt_launch *launch);
+
+/* Whether it has ended, and then it is reaped; waits for that when block is set. */
 bool vmt_launch_reap(struct vmt_launch *launch, bool block);
 
 /* CLOCK_MONOTONIC. */

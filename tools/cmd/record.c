@@ -150,7 +150,7 @@ expects_more(void *context)
 {
 	struct recording *recording = context;
 
-	return !vmt_launch_reap(&recording->launch, false);
+	return !vmt_launch_has_ended(&recording->launch);
 }
 
 static bool
