@@ -35,6 +35,7 @@ static struct vmt_frame fixture_frames_c[] = {
 
 static struct vmt_site fixture_sites[] = {
     {.kind = "mmap",
+     .class = "mmap",
      .stack_id = 1,
      .count = 1,
      .live_count = 1,
@@ -44,6 +45,7 @@ static struct vmt_site fixture_sites[] = {
      .total_reserved_bytes = MIB(1024),
      .stack = {fixture_frames_b, 2}},
     {.kind = "malloc",
+     .class = "malloc live",
      .stack_id = 2,
      .count = 1000,
      .live_count = 900,

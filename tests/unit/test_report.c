@@ -236,7 +236,7 @@ end_is_the_last_and_time_the_last_not_after(void **state)
 	assert_int_equal(report->snapshot.index, 1);
 	vmt_report_free(report);
 	assert_null(try_report(build, VMT_AT_TIME, 19, &err));
-	assert_non_null(strstr(err.text, "the first is at 20000 us (--at 20000us)"));
+	assert_non_null(strstr(err.text, "the first is at 20000 µs (--at 20000us)"));
 	build_trace_free(build);
 }
 

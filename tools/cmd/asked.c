@@ -5,13 +5,36 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* 12:45:13, 12:45 */
+static bool
+read_clock(const char *text, int64_t *at_ns)
+{
+	struct tm clock = {0};
+	const char *end = strptime(text, "%H:%M:%S", &clock);
+
+	if (!end || *end) {
+		clock = (struct tm){0};
+		end = strptime(text, "%H:%M", &clock);
+	}
+	if (!end || *end)
+		return false;
+	*at_ns = INT64_C(1000000000) * (clock.tm_hour * 3600 + clock.tm_min * 60 + clock.tm_sec);
+	return true;
+}
 
 int
-vmt_asked_at(const char *text, struct vmt_report_options *build, struct vmt_err *err)
+vmt_asked_at(const char *option, const char *text, struct vmt_report_options *build,
+	     struct vmt_err *err)
 {
 	uint64_t at_ns;
 
-	if (!text || strcmp(text, "peak") == 0) {
+	if (!text) {
+		build->at = VMT_AT_DEFAULT;
+		return 0;
+	}
+	if (strcmp(text, "peak") == 0) {
 		build->at = VMT_AT_PEAK;
 		return 0;
 	}
@@ -19,9 +42,15 @@ vmt_asked_at(const char *text, struct vmt_report_options *build, struct vmt_err 
 		build->at = VMT_AT_END;
 		return 0;
 	}
+	if (read_clock(text, &build->at_time_ns)) {
+		build->at = VMT_AT_CLOCK;
+		return 0;
+	}
 	if (vmt_units_parse_duration(text, &at_ns) < 0)
-		return vmt_err_set(err, EINVAL, "--at: '%s' is not peak, end or a time like 1.5s",
-				   text);
+		return vmt_err_set(err, EINVAL,
+				   "%s: '%s' is not peak, end, a time since the start like 1.5s, "
+				   "or a time of day like 12:45:13",
+				   option, text);
 	build->at = VMT_AT_TIME;
 	build->at_time_ns = (int64_t)at_ns;
 	return 0;

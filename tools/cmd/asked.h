@@ -11,8 +11,9 @@
 
 #include <stddef.h>
 
-/* --at: "peak" (NULL too), "end", or a time since the start. */
-int vmt_asked_at(const char *text, struct vmt_report_options *build, struct vmt_err *err);
+/* The option's value: NULL (the default), "peak", "end", a time since the start, or of the day. */
+int vmt_asked_at(const char *option, const char *text, struct vmt_report_options *build,
+		 struct vmt_err *err);
 
 /* --top: a number of rows; NULL leaves *top as it is. */
 int vmt_asked_top(const char *text, size_t *top, struct vmt_err *err);

@@ -1,18 +1,14 @@
-#include "tools/model/diff.h"
 #include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
+#include "tools/cmd/compare.h"
 #include "tools/cmd/limits.h"
 #include "tools/cmd/progress.h"
-#include "tools/cmd/screen.h"
-#include "tools/out/diff_json.h"
 #include "tools/out/diff_text.h"
 #include "tools/read/bounds.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
-
-#define STATUS_EXCEEDED 1
 
 enum { OPTION_AT, OPTION_TOP, OPTION_FORMAT, OPTION_FAIL_OVER };
 
@@ -54,41 +50,12 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	if (result >= 0)
 		result = vmt_asked_top(options->values[OPTION_TOP], &wanted->top, err);
 	if (result >= 0)
-		result = vmt_asked_at(options->values[OPTION_AT], &wanted->build, err);
-	if (wanted->build.at == VMT_AT_PEAK)
+		result = vmt_asked_at("--at", options->values[OPTION_AT], &wanted->build, err);
+	if (wanted->build.at == VMT_AT_PEAK || wanted->build.at == VMT_AT_DEFAULT)
 		wanted->build.at = VMT_AT_PLATEAU;
 	if (result >= 0 && wanted->has_limits)
 		result = vmt_limits_parse(&wanted->limits, options->values[OPTION_FAIL_OVER], err);
 	return result < 0 ? result : 0;
-}
-
-static int
-print(const struct vmt_diff *diff, const struct wanted *wanted, struct vmt_err *err)
-{
-	struct vmt_diff_text_options text = {.paths = {wanted->paths[0], wanted->paths[1]},
-					     .top = wanted->top};
-	struct vmt_diff_json_options json = {.paths = {wanted->paths[0], wanted->paths[1]},
-					     .top = wanted->top};
-
-	if (wanted->json)
-		return vmt_diff_json_print(diff, &json, stdout, err);
-	text.layout = vmt_screen_layout();
-	vmt_diff_text_print(diff, &text);
-	return 0;
-}
-
-static int
-compare(const struct vmt_report *const reports[2], const struct wanted *wanted, struct vmt_err *err)
-{
-	struct vmt_diff *diff = NULL;
-	int result = vmt_diff_build(&diff, reports[0], reports[1], wanted->build.at, err);
-
-	if (result == 0)
-		result = print(diff, wanted, err);
-	if (result == 0 && wanted->has_limits)
-		result = vmt_limits_check(&wanted->limits, diff, err);
-	vmt_diff_free(diff);
-	return result > 0 ? STATUS_EXCEEDED : result;
 }
 
 int
@@ -108,8 +75,14 @@ vmt_diff_main(int argc, char **argv, struct vmt_err *err)
 	for (int i = 0; i < 2 && result == 0; i++)
 		result = vmt_progress_build(&reports[i], wanted.paths[i], &wanted.build, err);
 	if (result == 0)
-		result = compare((const struct vmt_report *const[]){reports[0], reports[1]},
-				 &wanted, err);
+		result = vmt_compare_print(
+		    &(struct vmt_compare){.reports = {reports[0], reports[1]},
+					  .paths = {wanted.paths[0], wanted.paths[1]},
+					  .at = wanted.build.at,
+					  .limits = wanted.has_limits ? &wanted.limits : NULL,
+					  .top = wanted.top,
+					  .json = wanted.json},
+		    err);
 	vmt_report_free(reports[0]);
 	vmt_report_free(reports[1]);
 	return result;

@@ -1,6 +1,7 @@
 #include "tools/model/report.h"
 #include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
+#include "tools/cmd/compare.h"
 #include "tools/cmd/images.h"
 #include "tools/cmd/progress.h"
 #include "tools/cmd/screen.h"
@@ -12,22 +13,46 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_SORT, OPTION_TOP, OPTION_AT, OPTION_FORMAT };
+enum { OPTION_SORT, OPTION_TOP, OPTION_AT, OPTION_FROM, OPTION_TO, OPTION_FORMAT };
 
 const struct vmt_option vmt_report_options[] = {
     {"sort", 's', "FIGURE", "committed (default), gap, reserved, released, count"},
     {"top", 'n', "N", "rows of each list (default 12; json: all sites)"},
-    {"at", 0, "WHEN", "peak (default), end, or a time since the start: 1.5s, 300ms"},
+    {"at", 0, "WHEN", "peak, end, a time since the start (1.5s, 300ms) or of the day (12:45:13)"},
+    {"from", 0, "WHEN", "compares two moments: what changed from this one on"},
+    {"to", 0, "WHEN", "... until this one"},
     {"format", 'f', "FORMAT", "text (default), json"},
     {0},
 };
 
 struct wanted {
 	struct vmt_report_options build;
+	struct vmt_report_options from; /* where two moments are compared; build is --to */
 	enum vmt_rank_by rank;
 	size_t top;
+	bool compares;
 	bool json;
 };
+
+/* --at, or --from and --to. */
+static int
+read_moments(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
+{
+	const char *at = options->values[OPTION_AT];
+	const char *from = options->values[OPTION_FROM];
+	const char *to = options->values[OPTION_TO];
+	int result;
+
+	if (!from && !to)
+		return vmt_asked_at("--at", at, &wanted->build, err);
+	if (!from || at || options->values[OPTION_SORT])
+		return vmt_err_set(err, EINVAL,
+				   "--from WHEN --to WHEN go together, without --at and --sort");
+	wanted->compares = true;
+	wanted->from = wanted->build;
+	result = vmt_asked_at("--from", from, &wanted->from, err);
+	return result < 0 ? result : vmt_asked_at("--to", to, &wanted->build, err);
+}
 
 static int
 read_options(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
@@ -54,7 +79,7 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	if (result >= 0)
 		result = vmt_asked_top(options->values[OPTION_TOP], &wanted->top, err);
 	if (result >= 0)
-		result = vmt_asked_at(options->values[OPTION_AT], &wanted->build, err);
+		result = read_moments(options, wanted, err);
 	return result < 0 ? result : 0;
 }
 
@@ -77,11 +102,43 @@ print(const struct vmt_report *report, const char *path, const struct wanted *wa
 	return 0;
 }
 
+static int
+report_one(const char *path, const struct wanted *wanted, struct vmt_err *err)
+{
+	struct vmt_report *report = NULL;
+	int result = vmt_progress_build(&report, path, &wanted->build, err);
+
+	if (result == 0)
+		result = print(report, path, wanted, err);
+	vmt_report_free(report);
+	return result;
+}
+
+static int
+report_change(const char *path, const struct wanted *wanted, struct vmt_err *err)
+{
+	struct vmt_report *reports[2] = {NULL, NULL};
+	int result = vmt_progress_build(&reports[0], path, &wanted->from, err);
+
+	if (result == 0)
+		result = vmt_progress_build(&reports[1], path, &wanted->build, err);
+	if (result == 0)
+		result =
+		    vmt_compare_print(&(struct vmt_compare){.reports = {reports[0], reports[1]},
+							    .paths = {path, path},
+							    .at = VMT_AT_TIME,
+							    .top = wanted->top,
+							    .json = wanted->json},
+				      err);
+	vmt_report_free(reports[0]);
+	vmt_report_free(reports[1]);
+	return result;
+}
+
 int
 vmt_report_main(int argc, char **argv, struct vmt_err *err)
 {
 	struct vmt_options options = {.operand_count = 0};
-	struct vmt_report *report = NULL;
 	struct wanted wanted = {.json = false};
 	int result;
 
@@ -91,9 +148,6 @@ vmt_report_main(int argc, char **argv, struct vmt_err *err)
 	if (result < 0)
 		return result;
 	vmt_bounds_memory_of_machine();
-	result = vmt_progress_build(&report, options.operands[0], &wanted.build, err);
-	if (result == 0)
-		result = print(report, options.operands[0], &wanted, err);
-	vmt_report_free(report);
-	return result;
+	return wanted.compares ? report_change(options.operands[0], &wanted, err)
+			       : report_one(options.operands[0], &wanted, err);
 }

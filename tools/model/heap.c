@@ -27,6 +27,7 @@ count_block(struct owner *owner)
 {
 	struct vmt_site_entry *entry = owner->entry;
 
+	vmt_sites_vote_class(entry, VMT_CLASS_MALLOC_LIVE, owner->block.size);
 	if (owner->exact) {
 		entry->exact[VMT_FIGURE_LIVE_COUNT]++;
 		entry->exact[VMT_FIGURE_RESERVED] += owner->block.size;
@@ -243,6 +244,7 @@ scale_sites(struct vmt_replay *replay, const struct pool *pool)
 static void
 tally_site(const struct vmt_piece *piece, struct vmt_site_entry *entry, const struct pool *pool)
 {
+	vmt_sites_vote_class(entry, piece->class, piece->total.bytes[VMT_AMOUNT_RESERVED]);
 	entry->exact[VMT_FIGURE_RESERVED] += piece->total.bytes[VMT_AMOUNT_RESERVED];
 	entry->exact[VMT_FIGURE_ACCESSIBLE] += piece->total.bytes[VMT_AMOUNT_ACCESSIBLE];
 	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNTS; i++) {

@@ -1,6 +1,7 @@
 #include "tools/model/report.h"
 
 #include "tools/model/building.h"
+#include "tools/model/moment.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,96 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PLATEAU_SLACK_BYTES (UINT64_C(512) << 10)
-
 static const uint64_t *
 stack_of(void *trace, uint32_t id, uint32_t *frames)
 {
 	return vmt_trace_stack(trace, id, frames);
-}
-
-/* Below a peak by no more than two runs of one program differ by. */
-static bool
-is_near(uint64_t resident_bytes, uint64_t peak_bytes)
-{
-	uint64_t slack_bytes = peak_bytes / 50;
-
-	if (slack_bytes < PLATEAU_SLACK_BYTES)
-		slack_bytes = PLATEAU_SLACK_BYTES;
-	assert(resident_bytes <= peak_bytes);
-	return peak_bytes - resident_bytes <= slack_bytes;
-}
-
-static bool
-is_better(const struct vmt_snapshot_head *head, const struct vmt_snapshot_head *best,
-	  uint64_t peak_bytes, const struct vmt_report_options *options, int64_t time_ns)
-{
-	if (options->at == VMT_AT_TIME && time_ns > options->at_time_ns)
-		return false;
-	if (options->at == VMT_AT_PLATEAU)
-		return is_near(head->resident_bytes, peak_bytes) &&
-		       (head->time >= best->time || !is_near(best->resident_bytes, peak_bytes));
-	if (options->at != VMT_AT_PEAK)
-		return head->time >= best->time;
-	if (head->resident_bytes != best->resident_bytes)
-		return head->resident_bytes > best->resident_bytes;
-	return head->time >= best->time;
-}
-
-/* Rounded up to what --at takes as not earlier. */
-static int
-too_early(const struct vmt_building *building, int64_t first_ns, struct vmt_err *err)
-{
-	uint64_t first_us = first_ns > 0 ? ((uint64_t)first_ns + 999) / 1000 : 0;
-
-	return vmt_err_set(err, ENODATA,
-			   "%s: no snapshot as early as that: the first is at %" PRIu64
-			   " us (--at %" PRIu64 "us)",
-			   vmt_trace_path(building->trace), first_us, first_us);
-}
-
-/* The snapshot that the report is about: NULL in *chosen where there is none. */
-static int
-choose_snapshot(struct vmt_building *building, const struct vmt_trace_chunk **chosen,
-		struct vmt_err *err)
-{
-	struct vmt_snapshot_head best = {0};
-	uint64_t peak_bytes = 0;
-	int64_t first_ns = INT64_MAX;
-	size_t count;
-	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
-
-	*chosen = NULL;
-	for (size_t i = 0; i < count; i++) {
-		struct vmt_snapshot_head head;
-		const unsigned char *bytes;
-		int64_t time_ns;
-		size_t length;
-		int status;
-
-		if (chunks[i].header.kind != VMT_CHUNK_SNAPSHOT)
-			continue;
-		status = vmt_trace_payload(building->trace, &chunks[i], &bytes, &length, err);
-		if (status)
-			return status;
-		if (length < sizeof(head))
-			return vmt_err_set(err, EBADMSG, "a snapshot of %zu bytes has no head",
-					   length);
-		memcpy(&head, bytes, sizeof(head));
-		building->report.snapshot.count++;
-		if (head.resident_bytes > peak_bytes)
-			peak_bytes = head.resident_bytes;
-		time_ns = vmt_trace_time_ns(building->trace, head.time);
-		if (time_ns < first_ns)
-			first_ns = time_ns;
-		if (is_better(&head, &best, peak_bytes, building->options, time_ns)) {
-			best = head;
-			*chosen = &chunks[i];
-		}
-	}
-	if (building->options->at == VMT_AT_TIME && !*chosen && building->report.snapshot.count > 0)
-		return too_early(building, first_ns, err);
-	return 0;
 }
 
 static char *
@@ -213,7 +128,6 @@ fill_snapshot(struct vmt_building *building)
 								skew(rss, head->rss_after_bytes));
 	report->snapshot.source = source_name(head->source);
 	report->snapshot.index = head->index;
-	report->snapshot.asked_for = building->options->at == VMT_AT_TIME;
 	report->totals.reserved_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
 	report->totals.accessible_bytes = residency->total.bytes[VMT_AMOUNT_ACCESSIBLE];
 	report->totals.committed_bytes = rss;
@@ -327,7 +241,7 @@ build(struct vmt_building *building, const char *path, struct vmt_err *err)
 		return status;
 	if (set_up(building))
 		return vmt_building_no_memory(err, path);
-	status = choose_snapshot(building, &chosen, err);
+	status = vmt_moment_choose(building, &chosen, err);
 	if (!status && chosen)
 		status = vmt_snapshot_read(&building->snapshot, building->trace, chosen, err);
 	if (!status)

@@ -9,6 +9,7 @@
 #define VMT_REPORT_H
 
 #include "tools/err.h"
+#include "tools/model/classes.h" /* names of classes */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +31,8 @@ struct vmt_stack_frames {
 };
 
 struct vmt_site {
-	const char *kind; /* the call's name */
+	const char *kind;  /* the call's name */
+	const char *class; /* in which most of its bytes lie at the snapshot; NULL where none has */
 	uint32_t stack_id;
 	uint64_t count;	     /* acquisitions over the run */
 	uint64_t live_count; /* at the snapshot */
@@ -129,7 +131,6 @@ struct vmt_report {
 		uint64_t
 		    skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
 		const char *source;
-		bool asked_for; /* by its time, not as the peak or the end */
 		uint32_t index; /* from 0 */
 		uint32_t count;
 	} snapshot;
@@ -200,16 +201,18 @@ struct vmt_report {
 };
 
 enum vmt_report_at {
+	VMT_AT_DEFAULT, /* the peak; of a process that still runs, the last */
 	VMT_AT_PEAK,
 	VMT_AT_END,
 	VMT_AT_TIME,
+	VMT_AT_CLOCK,	/* a local time of day, the first after the start */
 	VMT_AT_PLATEAU, /* the last whose RSS is the peak's but for 2 % or 512 KiB: which of many
 			   snapshots of a steady process is the peak is chance */
 };
 
 struct vmt_report_options {
 	enum vmt_report_at at;
-	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it */
+	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it; CLOCK: since midnight */
 	bool symbols;	    /* false: addresses and modules alone */
 	uint64_t cpu_ns;    /* to replay the events; 0 = what is plenty for a trace of its size */
 	bool cached;	    /* symbols of earlier reports are used, and kept for later ones */

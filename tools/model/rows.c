@@ -117,6 +117,8 @@ add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
 		report->totals.reserved_bytes += held;
 	report->sites[report->site_count++] = (struct vmt_site){
 	    .kind = call_name(entry->key.kind),
+	    .class =
+		entry->class_lead_bytes ? vmt_classes_name((enum vmt_class_id)entry->class) : NULL,
 	    .stack_id = entry->key.stack,
 	    .count = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
 	    .live_count = vmt_sites_figure(entry, VMT_FIGURE_LIVE_COUNT),

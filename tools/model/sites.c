@@ -349,6 +349,7 @@ fold(struct vmt_site_entry *into, struct vmt_site_entry *from)
 		from->exact[i] = 0;
 		from->estimate[i] = 0;
 	}
+	vmt_sites_vote_class(into, from->class, from->class_lead_bytes);
 	into->estimated |= from->estimated;
 }
 
@@ -374,6 +375,19 @@ vmt_sites_merge(struct vmt_sites *sites)
 	for (uint32_t i = 0; sites->room && i <= sites->index_mask; i++)
 		if (sites->index[i].site != NONE)
 			merge_chain(sites, sites->index[i].site);
+}
+
+void
+vmt_sites_vote_class(struct vmt_site_entry *entry, uint8_t class, uint64_t bytes)
+{
+	if (entry->class == class && entry->class_lead_bytes) {
+		entry->class_lead_bytes += bytes;
+	} else if (bytes > entry->class_lead_bytes) {
+		entry->class = class;
+		entry->class_lead_bytes = bytes - entry->class_lead_bytes;
+	} else {
+		entry->class_lead_bytes -= bytes;
+	}
 }
 
 uint64_t

@@ -54,8 +54,11 @@ struct vmt_site_entry {
 	uint64_t exact[VMT_FIGURES];
 	double estimate[VMT_FIGURES];
 	uint64_t first_span; /* in the pool of spans, one for each frame */
+	uint64_t class_lead_bytes;
 	uint32_t frames;
 	uint32_t next_variant;
+	uint8_t class;	/* enum vmt_class_id of most bytes at the snapshot, where class_lead_bytes >
+			   0 */
 	bool estimated; /* some figure is an estimate */
 	bool pending;	/* a frame without a module, that the next loads may explain */
 } __attribute__((aligned(64)));
@@ -88,6 +91,10 @@ const uint32_t *vmt_sites_spans(const struct vmt_sites *sites, const struct vmt_
 /* Adds what other variants have that turned out to be the same code, and empties them: their
  * figures are all zero then. Once, when the replay is over. */
 void vmt_sites_merge(struct vmt_sites *sites);
+
+/* Bytes at the snapshot that lie in a class: the entry's class is the one that has the majority,
+ * where one has (Boyer and Moore 1981). */
+void vmt_sites_vote_class(struct vmt_site_entry *entry, uint8_t class, uint64_t bytes);
 
 /* Notes what each site holds now, to tell later by how much it has grown. */
 void vmt_sites_mark(struct vmt_sites *sites);

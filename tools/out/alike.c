@@ -40,6 +40,7 @@ struct shown {
 	const struct vmt_site *site;
 	size_t first;
 	size_t end;
+	bool by_class;
 };
 
 static struct shown
@@ -51,10 +52,10 @@ show(const struct vmt_site *site, size_t callers)
 	size_t most = first + 1 + callers;
 
 	if (first >= stack->count)
-		return (struct shown){site, 0, 0};
+		return (struct shown){site, 0, 0, callers == 0};
 	if (depth <= first)
 		depth = first + 1;
-	return (struct shown){site, first, depth < most ? depth : most};
+	return (struct shown){site, first, depth < most ? depth : most, callers == 0};
 }
 
 static int
@@ -64,6 +65,8 @@ compare_shown(const void *left, const void *right)
 	const struct shown *b = right;
 	int order = strcmp(a->site->kind, b->site->kind);
 
+	if (order == 0 && a->by_class)
+		order = compare_texts(a->site->class, b->site->class);
 	if (order == 0)
 		order = compare_numbers(a->end - a->first, b->end - b->first);
 	for (size_t i = 0; order == 0 && a->first + i < a->end; i++)

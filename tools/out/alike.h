@@ -11,7 +11,8 @@
 
 #include "tools/model/report.h"
 
-/* Rows that show the naming frame and so many callers, in no order; *count of them. To be freed by
+/* Rows that show the naming frame and so many callers, in no order; *count of them. Without callers
+ * sites of different classes stay apart. To be freed by
  * the caller, but not their stacks, which are those of the report. NULL: no memory, or no site. */
 struct vmt_site *vmt_alike_merge(const struct vmt_report *report, size_t callers, size_t *count);
 

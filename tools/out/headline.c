@@ -1,111 +1,30 @@
 #include "tools/out/headline.h"
 
-#include "tools/out/alike.h"
-#include "tools/out/rank.h"
+#include "tools/out/headline_owners.h"
 #include "tools/out/sentence.h"
-#include "tools/out/text.h"
 #include "tools/out/units.h"
 
-#include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* A gap below this, or below this part of its site, is not worth a clause: every stack and arena
- * has one. */
-#define GAP_WORTH_NAMING_BYTES (UINT64_C(1) << 20)
-#define GAP_WORTH_NAMING_PART 100u
-
-static const struct vmt_site *
-largest(const struct vmt_report *report, enum vmt_rank_by by)
-{
-	const struct vmt_site *best = NULL;
-
-	for (size_t i = 0; i < report->site_count; i++)
-		if (!best || vmt_rank_figure(&report->sites[i], by) > vmt_rank_figure(best, by))
-			best = &report->sites[i];
-	return best && vmt_rank_figure(best, by) ? best : NULL;
-}
-
-static void
-say_owner(struct vmt_sentence *sentence, const struct vmt_site *site)
-{
-	char name[512];
-
-	if (site->stack.count == 0)
-		vmt_sentence_say(sentence, "%s without a stack", site->kind);
-	else
-		vmt_sentence_say(sentence, "%s", vmt_text_owner(&site->stack, name, sizeof(name)));
-}
-
-static bool
-is_worth_naming(const struct vmt_site *gap)
-{
-	uint64_t bytes = vmt_rank_figure(gap, VMT_RANK_GAP);
-
-	return bytes >= GAP_WORTH_NAMING_BYTES &&
-	       bytes >= gap->reserved_bytes / GAP_WORTH_NAMING_PART;
-}
-
-static void
-say_largest(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	const struct vmt_site *committed = largest(report, VMT_RANK_COMMITTED);
-	const struct vmt_site *gap = largest(report, VMT_RANK_GAP);
-	char text[VMT_UNITS_BYTES];
-	char whole[VMT_UNITS_BYTES];
-
-	if (committed) {
-		vmt_sentence_say(sentence, "; largest committed: ");
-		say_owner(sentence, committed);
-		vmt_sentence_say(sentence, ", %s%s", committed->estimate ? "about " : "",
-				 vmt_units_bytes(text, committed->committed_bytes));
-	}
-	if (!report->snapshot.taken || !gap || !is_worth_naming(gap))
-		return;
-	vmt_sentence_say(sentence, "; largest reserved but never touched: ");
-	say_owner(sentence, gap);
-	vmt_sentence_say(sentence, ", %s of %s",
-			 vmt_units_bytes(text, vmt_rank_figure(gap, VMT_RANK_GAP)),
-			 vmt_units_bytes(whole, gap->reserved_bytes));
-}
-
-/* It names one frame: what bears the same name is taken together. */
-static void
-say_sites(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	struct vmt_report merged = *report;
-
-	merged.sites = vmt_alike_merge(report, 0, &merged.site_count);
-	say_largest(sentence, merged.sites ? &merged : report);
-	free(merged.sites);
-}
 
 void
 vmt_headline_write(const struct vmt_report *report, char *text, size_t text_bytes)
 {
 	struct vmt_sentence sentence = {text, text_bytes, 0};
-	int64_t time_ns = report->snapshot.time_ns;
 	char figure[VMT_UNITS_BYTES];
 
 	if (report->snapshot.taken) {
-		vmt_sentence_say(&sentence, "RSS %s",
-				 vmt_units_bytes(figure, report->snapshot.rss_bytes));
-		if (report->snapshot.asked_for)
-			vmt_sentence_say(
-			    &sentence, " at %s",
-			    vmt_units_duration(figure, time_ns > 0 ? (uint64_t)time_ns : 0));
-		vmt_sentence_say(&sentence, "; ");
-		vmt_sentence_say(&sentence, "%s reserved",
-				 vmt_units_bytes(figure, report->snapshot.virtual_bytes));
-	} else {
-		vmt_sentence_say(
-		    &sentence,
-		    "No snapshot of the resident pages in this trace, so nothing is known of what "
-		    "was committed; %s reserved",
-		    vmt_units_bytes(figure, report->totals.reserved_bytes));
+		vmt_headline_say_rss(&sentence, report);
+		vmt_headline_say_owners(&sentence, report);
+		vmt_sentence_say(&sentence, ".");
+		return;
 	}
-	say_sites(&sentence, report);
+	vmt_sentence_say(
+	    &sentence,
+	    "No snapshot of the resident pages in this trace, so nothing is known of what "
+	    "was committed; %s reserved",
+	    vmt_units_bytes(figure, report->totals.reserved_bytes));
+	vmt_headline_say_reserved(&sentence, report);
 	vmt_sentence_say(&sentence, ".");
 }
 

@@ -8,7 +8,8 @@
 
 #include <stddef.h>
 
-/* "RSS 131 MiB; 1.16 GiB reserved; largest committed: arena_grow cache.c:88, 64 MiB; ...". */
+/* "RSS 131 MiB at 1.2 s (last 90 MiB, peak 131 MiB): 64 MiB mapped by mmap (49 %), by arena_grow
+ * cache.c:88; ...". */
 void vmt_headline_write(const struct vmt_report *report, char *text, size_t text_bytes);
 
 /* What was lost, as one sentence; empty where nothing was. */

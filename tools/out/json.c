@@ -117,6 +117,7 @@ print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
 {
 	vmt_emitter_object(emitter, NULL);
 	vmt_emitter_string(emitter, "kind", site->kind);
+	vmt_emitter_string(emitter, "class", site->class);
 	vmt_emitter_u64(emitter, "stack_id", site->stack_id);
 	vmt_emitter_u64(emitter, "count", site->count);
 	vmt_emitter_u64(emitter, "live_count", site->live_count);

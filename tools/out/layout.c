@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define MICRO_SIGN 0xb5u /* of "µs"; without it one writes "us" */
+
 /* One character of input: what to write for it. */
 struct piece {
 	const char *bytes;
@@ -34,6 +36,10 @@ next_piece(const struct vmt_layout *layout, const char *text)
 	if (length == 0)
 		return piece;
 	piece.consumed = length;
+	if (code == MICRO_SIGN && !layout->utf8) {
+		piece.bytes = "u";
+		return piece;
+	}
 	if (vmt_utf8_is_harmful(code) || (code >= 0x80 && !layout->utf8))
 		return piece;
 	piece.bytes = text;

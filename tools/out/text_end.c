@@ -152,7 +152,7 @@ vmt_text_growth(const struct vmt_report *report, const struct vmt_text_options *
 	size_t count;
 	struct vmt_site *sites;
 
-	if (!is_end(report, "signal") && !is_end(report, "cut"))
+	if (!is_end(report, "signal") && !is_end(report, "cut") && !is_end(report, "running"))
 		return;
 	sites = vmt_alike_merge(report, GROWN_CALLERS, &count);
 	if (!sites)

@@ -20,7 +20,7 @@ void vmt_text_named(const struct vmt_text_options *options, const char *figures,
 /* How the process ended, in some words for the middle of a sentence. */
 void vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes);
 
-/* Of a process that was killed: which call sites held more and more before. */
+/* Of a process that was killed or still runs: which call sites held more and more before. */
 void vmt_text_growth(const struct vmt_report *report, const struct vmt_text_options *options);
 
 /* Every advice, and what a Go runtime's was for. */

@@ -53,7 +53,7 @@ vmt_units_duration(char text[VMT_UNITS_BYTES], uint64_t duration_ns)
 	if (duration_ns < NS_PER_US)
 		snprintf(text, VMT_UNITS_BYTES, "%" PRIu64 " ns", duration_ns);
 	else if (duration_ns < NS_PER_MS)
-		write_three(text, (double)duration_ns / NS_PER_US, "us");
+		write_three(text, (double)duration_ns / NS_PER_US, "µs");
 	else if (duration_ns < NS_PER_S)
 		write_three(text, (double)duration_ns / NS_PER_MS, "ms");
 	else if (seconds < 60)
@@ -160,8 +160,8 @@ int
 vmt_units_parse_duration(const char *text, uint64_t *duration_ns)
 {
 	static const struct scale scales[] = {
-	    {"", 1e9},	 {"s", 1e9},	{"ms", 1e6},   {"us", 1e3}, {"ns", 1},
-	    {"m", 60e9}, {"min", 60e9}, {"h", 3600e9}, {NULL, 0},
+	    {"", 1e9}, {"s", 1e9},  {"ms", 1e6},   {"us", 1e3},	  {"µs", 1e3}, {"μs", 1e3},
+	    {"ns", 1}, {"m", 60e9}, {"min", 60e9}, {"h", 3600e9}, {NULL, 0},
 	};
 
 	return parse_scaled(text, scales, duration_ns);

@@ -1,0 +1,142 @@
+/*
+ * test_first_lines.c: do the first lines of a report say what a person needs, of the right moment?
+ */
+#include "tests/e2e/living.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB (INT64_C(1) << 20)
+
+static struct conversation talk;
+
+static void
+tell(const char *line)
+{
+	assert_int_equal(write(talk.to, line, strlen(line)), (ssize_t)strlen(line));
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	assert_string_equal(talk.line, line);
+}
+
+/* The report as text, of a command line that begins with the trace. */
+static char *
+text_of(const char *const arguments[])
+{
+	const char *argv[16] = {built("vmtrace"), "report"};
+	struct run run;
+
+	for (size_t i = 0; arguments[i]; i++)
+		argv[i + 2] = arguments[i];
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		print_error("%s\n", run.err);
+	assert_int_equal(run.exit_status, 0);
+	char *text = strdup(run.out);
+
+	run_free(&run);
+	for (char *at = text; *at; at++) /* lines are wrapped where they are full */
+		if (at[0] == '\n' && at[1] != '\n' && at[1] != ' ')
+			*at = ' ';
+	return text;
+}
+
+static void
+expect_text(const char *const arguments[], const char *part)
+{
+	char *text = text_of(arguments);
+
+	if (!strstr(text, part))
+		print_error("missing: %s\nin:\n%s\n", part, text);
+	assert_non_null(strstr(text, part));
+	free(text);
+}
+
+/* The index of the snapshot that a report is of. */
+static int64_t
+taken_at(const char *trace, const char *when, int64_t *rss_bytes)
+{
+	json_t *root = report(trace, when ? (const char *const[]){"--at", when, NULL} : NULL);
+	json_t *snapshot = member(root, "snapshot");
+	int64_t index = number(snapshot, "index");
+
+	assert_true(number(snapshot, "time_ns") > 0);
+
+	if (rss_bytes)
+		*rss_bytes = number(snapshot, "rss_bytes");
+	json_decref(root);
+	return index;
+}
+
+/* The time of a snapshot, to be given to --at: the clock's rate is still being learnt, so a
+ * microsecond more. */
+static const char *
+time_of(char text[32], const char *trace, const char *when)
+{
+	json_t *root = report(trace, (const char *const[]){"--at", when, NULL});
+
+	snprintf(text, 32, "%ldus", (long)(number(member(root, "snapshot"), "time_ns") / 1000 + 2));
+	json_decref(root);
+	return text;
+}
+
+/* A program that runs is reported as it is now; its peak, and what changed between two moments, are
+ * to be had. */
+static void
+a_program_that_runs_is_reported_now(void **state)
+{
+	const char *trace = scratch_file("moments.vmt");
+	char from[32];
+	char to[32];
+	char clock[32];
+	struct tm local;
+	time_t now;
+	int64_t rss;
+
+	(void)state;
+	converse_start(&talk, (const char *const[]){built("tests/target/moments"), NULL},
+		       preloaded(trace));
+	converse_read_line(&talk);
+	tell("spike");
+	living_snapshot(trace);
+	int64_t spike = taken_at(trace, NULL, &rss);
+
+	assert_true(rss >= 60 * MIB && rss < 70 * MIB);
+	expect_text((const char *const[]){trace, NULL}, "60 MiB mapped by mmap (");
+	tell("drop");
+	tell("keep");
+	living_snapshot(trace);
+	int64_t kept = taken_at(trace, NULL, &rss);
+
+	assert_true(kept > spike);
+	assert_true(rss >= 20 * MIB && rss < 30 * MIB);
+	expect_text((const char *const[]){trace, NULL}, "20 MiB mapped by mmap (");
+	expect_text((const char *const[]){trace, NULL}, ", by map_kept moments.c:");
+	expect_text((const char *const[]){trace, NULL}, "What grew last");
+	assert_int_equal(taken_at(trace, "peak", &rss), spike);
+	time_of(from, trace, "peak");
+	time_of(to, trace, "end");
+	expect_text((const char *const[]){trace, "--from", from, "--to", to, NULL},
+		    "-40 MiB    60 MiB    20 MiB");
+	expect_text((const char *const[]){trace, "--from", from, NULL},
+		    "-60 MiB    60 MiB       0 B");
+	now = time(NULL);
+	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &local));
+	assert_int_equal(taken_at(trace, clock, NULL), kept);
+	converse_end(&talk);
+	living_wait_end(trace);
+	assert_int_equal(taken_at(trace, NULL, NULL), spike);
+	expect_text((const char *const[]){trace, NULL}, "60 MiB mapped by mmap (");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_program_that_runs_is_reported_now),
+	};
+
+	return cmocka_run_group_tests_name("first lines", tests, NULL, NULL);
+}

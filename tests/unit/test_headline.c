@@ -1,0 +1,164 @@
+#include "tools/out/headline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/report_fixture.h"
+
+static void
+assert_shows(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		print_error("missing: %s\nin:\n%s\n", part, text);
+	assert_non_null(strstr(text, part));
+}
+
+static char *
+headline(const struct vmt_report *report)
+{
+	static char text[2048];
+
+	vmt_headline_write(report, text, sizeof(text));
+	return text;
+}
+
+static void
+check_gap(uint64_t accessible_bytes, uint64_t committed_bytes, bool told)
+{
+	struct vmt_frame frames[] = {
+	    {.module = "/lib/libx.so.1", .module_offset = 0x40},
+	    {.module = "/lib/libx.so.1", .module_offset = 0x50},
+	    {.module = "/lib/libx.so.1", .module_offset = 0x60, .function = "named"},
+	};
+	struct vmt_site site = {.kind = "mmap",
+				.class = "mmap",
+				.reserved_bytes = accessible_bytes,
+				.accessible_bytes = accessible_bytes,
+				.committed_bytes = committed_bytes,
+				.stack = {frames, 3}};
+	struct vmt_report report = fixture_report();
+
+	report.sites = &site;
+	report.site_count = 1;
+	report.class_count = 1;
+	assert_int_equal(strstr(headline(&report), "not in RAM: ") != NULL, told);
+	assert_shows(headline(&report),
+		     "mapped by mmap (6 %), by libx.so.1+0x40 (called by named)");
+	frames[1].module = "/lib/other.so";
+	assert_null(strstr(headline(&report), "called by"));
+	site.accessible_bytes = 0; /* a reservation without access is no news */
+	assert_null(strstr(headline(&report), "not in RAM: "));
+	site.accessible_bytes = accessible_bytes;
+	site.class = "Go heap";
+	assert_null(strstr(headline(&report), "not in RAM: "));
+}
+
+static void
+the_first_sentence_names_what_to_look_at(void **state)
+{
+	struct vmt_report report = fixture_report();
+	char cut[10];
+
+	(void)state;
+	report.rss = NULL;
+	report.rss_count = 0;
+	assert_string_equal(headline(&report),
+			    "RSS 131 MiB at 500 ms: about 64 MiB in live malloc blocks (49 %), by "
+			    "arena_grow cache.c:88; then 59 MiB mapped files (45 %), most of it "
+			    "/usr/share/a/very/long/path/that/goes/on/and/on/until/it/is/longer/"
+			    "than/any/terminal/is/wide/enough/for/data.bin; 1.16 GiB reserved; "
+			    "not in RAM: server+0x400, 1016 MiB of 1 GiB.");
+	report.site_count = 0;
+	report.file_count = 0;
+	assert_shows(headline(&report), "blocks (49 %); then 59 MiB mapped files (45 %); 1.16 GiB");
+	report.class_count = 0;
+	assert_string_equal(headline(&report), "RSS 131 MiB at 500 ms; 1.16 GiB reserved.");
+	check_gap(MIB(300), MIB(300) - 1023 * UINT64_C(1024), false);
+	check_gap(MIB(300), MIB(298), false);
+	check_gap(MIB(300), MIB(296), true);
+	report.snapshot.taken = false;
+	assert_shows(headline(&report), "No snapshot");
+	vmt_headline_write(&report, cut, sizeof(cut));
+	assert_int_equal(strlen(cut), 9);
+}
+
+static void
+the_first_sentence_tells_the_moment_from_now(void **state)
+{
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	assert_shows(headline(&report), "RSS 131 MiB at 500 ms (last 91 MiB, peak 131 MiB): about");
+	report.process.end = "running";
+	report.snapshot.rss_bytes = MIB(91);
+	report.snapshot.time_ns = 1000000000;
+	assert_shows(headline(&report), "RSS 91 MiB at 1 s (now 91 MiB, peak 131 MiB): about");
+}
+
+/* Sites of one class share it: the largest is named as what it is, and what lies in another class
+ * is never named for this one. */
+static void
+an_owner_is_named_for_its_own_class(void **state)
+{
+	struct vmt_class classes[] = {{"thread stacks", MIB(80), MIB(80), MIB(50), 0},
+				      {"vmtrace", MIB(20), MIB(20), MIB(1), 0}};
+	struct vmt_frame frames[2][1] = {{{.function = "start", .module = "/srv/app"}},
+					 {{.function = "extra", .module = "/srv/app"}}};
+	struct vmt_site sites[] = {
+	    {.kind = "pthread_create", .class = "thread stacks", .committed_bytes = MIB(20)},
+	    {.kind = "pthread_create", .class = "thread stacks", .committed_bytes = MIB(10)},
+	    {.kind = "mmap", .class = "mmap", .committed_bytes = MIB(40)},
+	};
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	sites[0].stack = (struct vmt_stack_frames){frames[0], 1};
+	sites[1].stack = (struct vmt_stack_frames){frames[1], 1};
+	report.classes = classes;
+	report.class_count = 2;
+	report.sites = sites;
+	report.site_count = 3;
+	assert_shows(headline(&report),
+		     "50 MiB thread stacks (38 %), the largest part by start (app) (20 MiB); 1.16");
+	sites[0].committed_bytes = MIB(30);
+	assert_shows(headline(&report), ", most of it by start (app) (30 MiB); 1.16");
+}
+
+/* Estimates of live blocks and of their resident part are each off by chance. */
+static void
+what_may_be_a_sampling_error_is_no_gap(void **state)
+{
+	struct vmt_site site = {.kind = "malloc",
+				.class = "malloc live",
+				.reserved_bytes = MIB(64),
+				.accessible_bytes = MIB(64),
+				.committed_bytes = MIB(60),
+				.estimate = true};
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	report.sites = &site;
+	report.site_count = 1;
+	assert_null(strstr(headline(&report), "not in RAM"));
+	site.committed_bytes = MIB(50); /* three deviations are 6 MiB */
+	assert_shows(headline(&report), "not in RAM: malloc without a stack, about 14 MiB of 64");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_first_sentence_names_what_to_look_at),
+	    cmocka_unit_test(the_first_sentence_tells_the_moment_from_now),
+	    cmocka_unit_test(an_owner_is_named_for_its_own_class),
+	    cmocka_unit_test(what_may_be_a_sampling_error_is_no_gap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

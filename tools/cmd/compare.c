@@ -1,0 +1,40 @@
+#include "tools/cmd/compare.h"
+
+#include "tools/cmd/screen.h"
+#include "tools/model/diff.h"
+#include "tools/out/diff_json.h"
+#include "tools/out/diff_text.h"
+
+#include <stdio.h>
+
+#define STATUS_EXCEEDED 1
+
+static int
+print(const struct vmt_diff *diff, const struct vmt_compare *compare, struct vmt_err *err)
+{
+	struct vmt_diff_text_options text = {.paths = {compare->paths[0], compare->paths[1]},
+					     .top = compare->top};
+	struct vmt_diff_json_options json = {.paths = {compare->paths[0], compare->paths[1]},
+					     .top = compare->top};
+
+	if (compare->json)
+		return vmt_diff_json_print(diff, &json, stdout, err);
+	text.layout = vmt_screen_layout();
+	vmt_diff_text_print(diff, &text);
+	return 0;
+}
+
+int
+vmt_compare_print(const struct vmt_compare *compare, struct vmt_err *err)
+{
+	struct vmt_diff *diff = NULL;
+	int result =
+	    vmt_diff_build(&diff, compare->reports[0], compare->reports[1], compare->at, err);
+
+	if (result == 0)
+		result = print(diff, compare, err);
+	if (result == 0 && compare->limits)
+		result = vmt_limits_check(compare->limits, diff, err);
+	vmt_diff_free(diff);
+	return result > 0 ? STATUS_EXCEEDED : result;
+}

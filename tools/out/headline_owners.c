@@ -1,0 +1,280 @@
+#include "tools/out/headline_owners.h"
+
+#include "format/chunk.h"
+#include "tools/out/alike.h"
+#include "tools/out/rank.h"
+#include "tools/out/text.h"
+#include "tools/out/units.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A gap below this, or below this part of its site, is not worth a clause: every stack and arena
+ * has one. */
+#define GAP_WORTH_NAMING_BYTES (UINT64_C(1) << 20)
+#define GAP_WORTH_NAMING_PART 100u
+/* A second owner is named from this part of RSS on. */
+#define SECOND_PART 10u
+
+void
+vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_rss_point *points = report->rss;
+	uint64_t peak = report->snapshot.rss_bytes;
+	int64_t time_ns = report->snapshot.time_ns;
+	bool running = strcmp(report->process.end, "running") == 0;
+	char figure[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "RSS %s", vmt_units_bytes(figure, peak));
+	vmt_sentence_say(sentence, " at %s",
+			 vmt_units_duration(figure, time_ns > 0 ? (uint64_t)time_ns : 0));
+	if (report->rss_count == 0)
+		return;
+	for (size_t i = 0; i < report->rss_count; i++)
+		if (points[i].rss_bytes > peak)
+			peak = points[i].rss_bytes;
+	vmt_sentence_say(sentence, " (%s %s", running ? "now" : "last",
+			 vmt_units_bytes(figure, points[report->rss_count - 1].rss_bytes));
+	vmt_sentence_say(sentence, ", peak %s)", vmt_units_bytes(figure, peak));
+}
+
+static bool
+is_class(const char *name, enum vmt_class_id id)
+{
+	return name && strcmp(name, vmt_classes_name(id)) == 0;
+}
+
+static bool
+is_go(const char *name)
+{
+	return is_class(name, VMT_CLASS_GO_HEAP) || is_class(name, VMT_CLASS_GO_METADATA) ||
+	       is_class(name, VMT_CLASS_GO_STACKS) || is_class(name, VMT_CLASS_GO_OTHER);
+}
+
+static void
+say_site(struct vmt_sentence *sentence, const struct vmt_site *site)
+{
+	char name[512];
+
+	if (site->stack.count == 0)
+		vmt_sentence_say(sentence, "%s without a stack", site->kind);
+	else
+		vmt_sentence_say(sentence, "%s", vmt_text_owner(&site->stack, name, sizeof(name)));
+}
+
+static void
+say_share(struct vmt_sentence *sentence, const struct vmt_report *report, uint64_t bytes)
+{
+	char share[VMT_UNITS_RATIO_BYTES];
+
+	vmt_sentence_say(sentence, " (%s)",
+			 vmt_units_ratio(share, bytes, report->snapshot.rss_bytes));
+}
+
+/* Of all sites (a class of NULL), or of those whose bytes lie in a class. */
+static const struct vmt_site *
+largest(const struct vmt_report *report, enum vmt_rank_by by, const char *class)
+{
+	const struct vmt_site *best = NULL;
+
+	for (size_t i = 0; i < report->site_count; i++) {
+		const struct vmt_site *site = &report->sites[i];
+
+		if (class && (!site->class || strcmp(site->class, class) != 0))
+			continue;
+		if (!best || vmt_rank_figure(site, by) > vmt_rank_figure(best, by))
+			best = site;
+	}
+	return best && vmt_rank_figure(best, by) ? best : NULL;
+}
+
+/* The largest file, where it is more than half of the class. */
+static const struct vmt_file_row *
+main_file(const struct vmt_report *report, uint64_t class_bytes)
+{
+	const struct vmt_file_row *best = NULL;
+
+	for (size_t i = 0; i < report->file_count; i++)
+		if (!best || report->files[i].committed_bytes > best->committed_bytes)
+			best = &report->files[i];
+	return best && best->committed_bytes <= class_bytes &&
+		       best->committed_bytes > class_bytes / 2
+		   ? best
+		   : NULL;
+}
+
+static const char *
+class_words(const struct vmt_class *class)
+{
+	static const struct {
+		enum vmt_class_id id;
+		const char *words;
+	} all[] = {
+	    {VMT_CLASS_MMAP, "mapped by mmap"},
+	    {VMT_CLASS_MALLOC_LIVE, "in live malloc blocks"},
+	    {VMT_CLASS_MALLOC_RETAINED, "kept by the allocator beside live blocks"},
+	    {VMT_CLASS_TRACER, "vmtrace's own"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (is_class(class->name, all[i].id))
+			return all[i].words;
+	return class->name;
+}
+
+/* A site that has most of a class stands for it; else it is the largest part. */
+static void
+say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
+		const struct vmt_class *class)
+{
+	const struct vmt_site *site = largest(report, VMT_RANK_COMMITTED, class->name);
+	char figure[VMT_UNITS_BYTES];
+
+	if (!site || is_go(class->name) || is_class(class->name, VMT_CLASS_MALLOC_RETAINED) ||
+	    is_class(class->name, VMT_CLASS_TRACER))
+		return;
+	if (site->committed_bytes >= class->committed_bytes / 100 * 99) {
+		vmt_sentence_say(sentence, ", by ");
+		say_site(sentence, site);
+		return;
+	}
+	vmt_sentence_say(sentence, ", %s ",
+			 site->committed_bytes > class->committed_bytes / 2
+			     ? "most of it by"
+			     : "the largest part by");
+	say_site(sentence, site);
+	vmt_sentence_say(sentence, " (%s%s)", site->estimate ? "about " : "",
+			 vmt_units_bytes(figure, site->committed_bytes));
+}
+
+static bool
+is_of_files(const struct vmt_class *class)
+{
+	return is_class(class->name, VMT_CLASS_FILES) || is_class(class->name, VMT_CLASS_SHARED);
+}
+
+static bool
+is_estimate(const struct vmt_report *report, const struct vmt_class *class)
+{
+	return strcmp(report->coverage.malloc_mode, "sampled") == 0 &&
+	       (is_class(class->name, VMT_CLASS_MALLOC_LIVE) ||
+		is_class(class->name, VMT_CLASS_MALLOC_RETAINED));
+}
+
+static void
+say_class(struct vmt_sentence *sentence, const struct vmt_report *report,
+	  const struct vmt_class *class)
+{
+	const struct vmt_file_row *file =
+	    is_of_files(class) ? main_file(report, class->committed_bytes) : NULL;
+	char figure[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "%s%s %s", is_estimate(report, class) ? "about " : "",
+			 vmt_units_bytes(figure, class->committed_bytes), class_words(class));
+	say_share(sentence, report, class->committed_bytes);
+	if (file)
+		vmt_sentence_say(sentence, ", most of it %s", file->path);
+	else
+		say_class_sites(sentence, report, class);
+}
+
+/* The class with most committed bytes, of those below `below`. */
+static const struct vmt_class *
+largest_class(const struct vmt_report *report, const struct vmt_class *but)
+{
+	const struct vmt_class *best = NULL;
+
+	for (size_t i = 0; i < report->class_count; i++)
+		if (&report->classes[i] != but &&
+		    (!best || report->classes[i].committed_bytes > best->committed_bytes))
+			best = &report->classes[i];
+	return best && best->committed_bytes ? best : NULL;
+}
+
+/* Estimates of live blocks are off by the sampling error of three deviations. */
+static uint64_t
+error_bytes(const struct vmt_report *report, const struct vmt_site *site)
+{
+	double interval = (double)report->coverage.malloc_sample_bytes;
+
+	return site->estimate ? (uint64_t)(3 * sqrt(interval * (double)site->reserved_bytes)) : 0;
+}
+
+/* What can't be touched as it is (a reservation without access), and what Go's runtime keeps in
+ * reserve, is no news. */
+static uint64_t
+gap_bytes(const struct vmt_report *report, const struct vmt_site *site)
+{
+	uint64_t in_ram = site->committed_bytes + site->swapped_bytes;
+	uint64_t gap = site->accessible_bytes > in_ram ? site->accessible_bytes - in_ram : 0;
+
+	if (is_go(site->class) || gap < GAP_WORTH_NAMING_BYTES ||
+	    gap < site->reserved_bytes / GAP_WORTH_NAMING_PART || gap < error_bytes(report, site))
+		return 0;
+	return gap;
+}
+
+static void
+say_gap(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_site *widest = NULL;
+	char text[VMT_UNITS_BYTES];
+	char whole[VMT_UNITS_BYTES];
+
+	for (size_t i = 0; i < report->site_count; i++)
+		if (gap_bytes(report, &report->sites[i]) > (widest ? gap_bytes(report, widest) : 0))
+			widest = &report->sites[i];
+	if (!widest)
+		return;
+	vmt_sentence_say(sentence, "; not in RAM: ");
+	say_site(sentence, widest);
+	vmt_sentence_say(sentence, ", %s%s of %s", widest->estimate ? "about " : "",
+			 vmt_units_bytes(text, gap_bytes(report, widest)),
+			 vmt_units_bytes(whole, widest->accessible_bytes));
+}
+
+static void
+say_all(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_class *first = largest_class(report, NULL);
+	const struct vmt_class *second = largest_class(report, first);
+	char figure[VMT_UNITS_BYTES];
+
+	if (first) {
+		vmt_sentence_say(sentence, ": ");
+		say_class(sentence, report, first);
+	}
+	if (second && second->committed_bytes >= report->snapshot.rss_bytes / SECOND_PART) {
+		vmt_sentence_say(sentence, "; then ");
+		say_class(sentence, report, second);
+	}
+	vmt_sentence_say(sentence, "; %s reserved",
+			 vmt_units_bytes(figure, report->snapshot.virtual_bytes));
+	say_gap(sentence, report);
+}
+
+/* It names one frame: what bears the same name is taken together. */
+void
+vmt_headline_say_owners(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	struct vmt_report merged = *report;
+
+	merged.sites = vmt_alike_merge(report, 0, &merged.site_count);
+	say_all(sentence, merged.sites ? &merged : report);
+	free(merged.sites);
+}
+
+void
+vmt_headline_say_reserved(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_site *site = largest(report, VMT_RANK_RESERVED, NULL);
+	char figure[VMT_UNITS_BYTES];
+
+	if (!site)
+		return;
+	vmt_sentence_say(sentence, "; the most by ");
+	say_site(sentence, site);
+	vmt_sentence_say(sentence, ", %s%s", site->estimate ? "about " : "",
+			 vmt_units_bytes(figure, site->reserved_bytes));
+}
