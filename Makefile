@@ -42,6 +42,9 @@ $(BUILD)/pic/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec $(FREESTANDING) -c $< -o $@
 
+# Runs before there is what a stack protector reads, or a C library to be called.
+$(BUILD)/pic/preload/standalone_start.o: BASE += -ffreestanding -fno-stack-protector
+
 # The short way of malloc and free needs no frame; what takes a frame address has one all the same.
 $(BUILD)/pic/preload/hooks_malloc.o: BASE += -fomit-frame-pointer -foptimize-sibling-calls
 
@@ -56,7 +59,7 @@ $(BUILD)/exports.map: preload/hooks.def preload/exports.map.in
 	$(CC) -E -P -x c preload/exports.map.in -I. -o $@
 
 $(BUILD)/libvmtrace.so: $(lib_objects) $(BUILD)/exports.map
-	$(CC) $(CFLAGS) $(SANITIZE) -shared -nostartfiles -Wl,-soname,libvmtrace.so -Wl,-z,now,-z,relro,-z,noexecstack \
+	$(CC) $(CFLAGS) $(SANITIZE) -shared -nostartfiles -Wl,-e,vmt_standalone_entry -Wl,-soname,libvmtrace.so -Wl,-z,now,-z,relro,-z,noexecstack \
 	  -Wl,--version-script=$(BUILD)/exports.map -Wl,--no-undefined -Wl,--as-needed -o $@ $(lib_objects)
 
 # musl-gcc does not find the kernel's headers: they stand in a directory of their own.

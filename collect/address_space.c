@@ -64,24 +64,49 @@ name_trace(const struct vmt_traced *process, struct sought *sought)
 	return true;
 }
 
+/* The first process's may have come with the collector: of this trace, as an earlier image's show
+ * another address space. */
+static bool
+take_watch(struct vmt_traced *process, const struct vmt_shared *shared)
+{
+	struct vmt_procfs_watch *watch = shared->host->first_watch;
+
+	if (!watch || process->random_id != shared->host->first_random_id)
+		return false;
+	process->stat_fd = watch->stat_fd;
+	process->pidfd = watch->pidfd;
+	process->maps_fd = watch->maps_fd;
+	process->pagemap_fd = watch->pagemap_fd;
+	process->statm_fd = watch->statm_fd;
+	process->rollup_fd = watch->rollup_fd;
+	process->stack_start = watch->stack_start;
+	*watch = (struct vmt_procfs_watch){-1, -1, -1, -1, -1, -1, 0};
+	return true;
+}
+
 void
-vmt_address_space_open(struct vmt_traced *process)
+vmt_address_space_open(struct vmt_traced *process, const struct vmt_shared *shared)
 {
 	struct vmt_procfs_stat stat;
 	uint32_t pid = process->pid;
+	bool taken = take_watch(process, shared);
 
-	process->stat_fd = vmt_procfs_open(pid, "stat");
+	if (!taken)
+		process->stat_fd = vmt_procfs_open(pid, "stat");
 	memcpy(process->name, process->layout.name, sizeof(process->name));
 	if (process->stat_fd >= 0 && vmt_procfs_read_stat(process->stat_fd, &stat)) {
-		process->stack_start = stat.stack_start;
+		if (process->stack_start == 0)
+			process->stack_start = stat.stack_start;
 		if (process->name[0] == '\0')
 			memcpy(process->name, stat.name, sizeof(process->name));
 	}
-	process->pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
-	process->maps_fd = vmt_procfs_open(pid, "maps");
-	process->pagemap_fd = vmt_procfs_open(pid, "pagemap");
-	process->statm_fd = vmt_procfs_open(pid, "statm");
-	process->rollup_fd = vmt_procfs_open(pid, "smaps_rollup");
+	if (!taken) {
+		process->pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
+		process->maps_fd = vmt_procfs_open(pid, "maps");
+		process->pagemap_fd = vmt_procfs_open(pid, "pagemap");
+		process->statm_fd = vmt_procfs_open(pid, "statm");
+		process->rollup_fd = vmt_procfs_open(pid, "smaps_rollup");
+	}
 	process->traceable = process->maps_fd >= 0;
 }
 

@@ -17,8 +17,9 @@
 #include "collect/process.h"
 
 /* Opens stat, a pidfd, maps, pagemap, statm and smaps_rollup, in the order of need, as there may
- * be few to be had. Those that are refused hold negative errno. */
-void vmt_address_space_open(struct vmt_traced *process);
+ * be few to be had; or takes those that came with the collector. Those that are refused hold
+ * negative errno. */
+void vmt_address_space_open(struct vmt_traced *process, const struct vmt_shared *shared);
 
 /* Once the trace is mapped: lets go of memory that is not the image's. False: the process has
  * become another program. */

@@ -1,6 +1,8 @@
 #include "collect/collector.h"
 
+#include "collect/ends.h"
 #include "collect/process.h"
+#include "collect/procfs.h"
 #include "collect/sys.h"
 #include "collect/ticks.h"
 
@@ -14,6 +16,10 @@
 
 #define MAX_PROCESSES 4096u
 #define LONGEST_SLEEP_NS (100 * MILLISECOND)
+/* How soon an end is noticed where the collector holds what is to go with the process: a mount
+ * namespace, a file system that it mounted. Nothing wakes who sleeps on a futex when a process
+ * ends, and each look costs, so elsewhere the next visit is soon enough. */
+#define NOTICE_NS (10 * MILLISECOND)
 /* Long work on one process lets the others have a turn this often; targets judge a heartbeat stale
  * at 1 s. */
 #define ATTEND_NS (20 * MILLISECOND)
@@ -34,7 +40,9 @@ struct collector {
 	uint64_t empty_since_ns; /* 0 = somebody is left */
 	uint32_t forked[FORKED_KEPT];
 	uint32_t forked_count;
-	int first_fd; /* pidfd of the first process; -1: none, or it has announced itself */
+	uint64_t home_device; /* of the first trace; 0: none yet */
+	bool in_own_namespace;
+	int first_fd; /* pidfd of the first process, where none came with the host; else -1 */
 	bool first_pending;
 };
 
@@ -182,6 +190,8 @@ take_up(struct collector *collector, uint32_t pid, uint64_t random_id, const cha
 		collector->first_pending = false;
 	if (result < 0)
 		return true;
+	if (collector->home_device == 0)
+		collector->home_device = process->device;
 	end_earlier_images(collector, process);
 	if (collector->host->announce)
 		collector->host->announce(collector->host->context, pid, path);
@@ -270,10 +280,13 @@ visit(struct collector *collector, bool urgent)
 static bool
 awaits_first(struct collector *collector)
 {
+	const struct vmt_collector_host *host = collector->host;
+	int pidfd = host->first_watch ? host->first_watch->pidfd : collector->first_fd;
+
 	if (!collector->first_pending)
 		return false;
-	if (collector->first_fd >= 0)
-		return !vmt_departure_reached(collector->first_fd, -1);
+	if (pidfd >= 0)
+		return !vmt_departure_reached(pidfd, -1);
 	return is_running(collector->host->first_pid);
 }
 
@@ -319,19 +332,31 @@ next_visit_ns(const struct collector *collector, uint64_t now_ns)
 	return next_ns;
 }
 
+static bool
+is_hurried(const struct collector *collector)
+{
+	return collector->in_own_namespace ||
+	       vmt_ends_are_urgent(collector->processes, collector->used, collector->home_device);
+}
+
 /* Until the next visit is due, or somebody has changed the wake word from what it was. */
 static void
 sleep_until_due(const struct collector *collector, uint32_t wake)
 {
-	uint64_t now_ns = vmt_ticks_monotonic_ns();
-	uint64_t next_ns = next_visit_ns(collector, now_ns);
-	struct timespec timeout;
+	for (;;) {
+		uint64_t now_ns = vmt_ticks_monotonic_ns();
+		uint64_t next_ns = next_visit_ns(collector, now_ns);
+		uint64_t longest_ns = is_hurried(collector) ? NOTICE_NS : LONGEST_SLEEP_NS;
+		uint64_t sleep_ns = next_ns - now_ns < longest_ns ? next_ns - now_ns : longest_ns;
+		struct timespec timeout = {0, (long)sleep_ns};
 
-	if (next_ns <= now_ns)
-		return;
-	timeout.tv_sec = (time_t)((next_ns - now_ns) / (1000 * MILLISECOND));
-	timeout.tv_nsec = (long)((next_ns - now_ns) % (1000 * MILLISECOND));
-	vmt_sys_call4(SYS_futex, &collector->session->wake, FUTEX_WAIT, wake, &timeout);
+		if (next_ns <= now_ns ||
+		    vmt_sys_call4(SYS_futex, &collector->session->wake, FUTEX_WAIT, wake,
+				  &timeout) != -ETIMEDOUT ||
+		    !has_live(collector))
+			return;
+		vmt_ends_notice(collector->processes, collector->used);
+	}
 }
 
 static void
@@ -394,8 +419,10 @@ set_up(struct collector *collector)
 	raise_limit(RLIMIT_AS);
 	raise_limit(RLIMIT_DATA);
 	collector->first_fd = -1;
-	if (first_pid) {
+	collector->in_own_namespace = vmt_procfs_is_own_namespace();
+	if (first_pid)
 		collector->first_pending = true;
+	if (first_pid && !collector->host->first_watch) {
 		collector->first_fd = (int)vmt_sys_call2(SYS_pidfd_open, first_pid, 0);
 	}
 	return set_up_shared(collector);

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct vmt_procfs_watch;
+
 struct vmt_collector_host {
 	/* Compresses src into dst (dst_bytes of room); bytes written, or 0 to store it raw.
 	 * NULL: never compress. */
@@ -32,6 +34,10 @@ struct vmt_collector_host {
 	uint64_t interval_ns;	   /* between RSS samples; 0 = default */
 	uint32_t residency_source; /* enum vmt_residency_source; 0 = the best there is */
 	uint32_t first_pid; /* the process whose session this is; watched until it announces */
+	/* Of the first process, opened when the collector's leave to was the program's own: they go
+	 * with the trace of this id and are the collector's to close. NULL: none. */
+	struct vmt_procfs_watch *first_watch;
+	uint64_t first_random_id;
 	const char *session_path; /* unlinked when the tree has ended; NULL: the host does it */
 };
 
@@ -40,8 +46,9 @@ int vmt_session_create(const char *path, struct vmt_session **session);
 /* The same where files can be mapped when the traces' place has none (aside.h); fills the path. */
 int vmt_session_create_aside(char *path, size_t room, uint32_t pid, uint64_t random_id,
 			     struct vmt_session **session);
-/* Maps an existing one; checks it. */
+/* Maps an existing one; checks it. vmt_session_view: an open one, whose descriptor it closes. */
 int vmt_session_attach(const char *path, struct vmt_session **session);
+int vmt_session_view(int fd, struct vmt_session **session);
 /* Target: announces a trace by its absolute path (the collector's directory is another). The slot
  * that says so, or NULL when none was free or the path is too long: nobody will collect it. */
 const struct vmt_session_slot *vmt_session_announce(struct vmt_session *session, uint32_t pid,

@@ -103,7 +103,7 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 	result = vmt_opening_find(process, path);
 	if (result == 0) {
 		process->start_ticks = process->layout.start_ticks;
-		vmt_address_space_open(process);
+		vmt_address_space_open(process, shared);
 		result =
 		    lacks_descriptors(process) && !sparing ? -EMFILE : vmt_opening_map(process);
 	}

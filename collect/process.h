@@ -84,6 +84,7 @@ struct vmt_traced {
 	char name[VMT_NAME_BYTES]; /* when its address space was last seen */
 	bool replaced;		   /* was another program already when opened */
 	bool traceable;		   /* its memory and its exit code may be read */
+	uint64_t device;	   /* of the trace's file system */
 	int trace_fd;
 	int aside_fd; /* of the head where it lies aside (aside.h); -1: it is in the trace */
 	int pidfd;

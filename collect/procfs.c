@@ -5,6 +5,11 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+
+/* The first mount namespace has a number of its own (from Linux 6.18 on 0xeffffff8), or the first
+ * or second of those that are given out. */
+#define LAST_FIRST_NAMESPACE 0xf0000001u
 
 int
 vmt_procfs_open(uint32_t pid, const char *name)
@@ -20,6 +25,34 @@ vmt_procfs_open(uint32_t pid, const char *name)
 	vmt_text_put(&out, "/");
 	vmt_text_put(&out, name);
 	return out.overflow ? -ENAMETOOLONG : vmt_sys_open(path, O_RDONLY, 0);
+}
+
+static uint64_t
+inode_of(const char *path)
+{
+	struct stat status;
+
+	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 ? status.st_ino : 0;
+}
+
+bool
+vmt_procfs_is_own_namespace(void)
+{
+	uint64_t ours = inode_of("/proc/self/ns/mnt");
+	uint64_t first = inode_of("/proc/1/ns/mnt");
+
+	return first != 0 ? ours != first : ours > LAST_FIRST_NAMESPACE;
+}
+
+void
+vmt_procfs_watch(struct vmt_procfs_watch *watch, uint32_t pid)
+{
+	watch->stat_fd = vmt_procfs_open(pid, "stat");
+	watch->pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
+	watch->maps_fd = vmt_procfs_open(pid, "maps");
+	watch->pagemap_fd = vmt_procfs_open(pid, "pagemap");
+	watch->statm_fd = vmt_procfs_open(pid, "statm");
+	watch->rollup_fd = vmt_procfs_open(pid, "smaps_rollup");
 }
 
 long

@@ -44,6 +44,24 @@ struct vmt_procfs_rollup {
 	uint64_t swap_bytes;
 };
 
+/* Descriptors of what is watched of one process; negative = none, and why. */
+struct vmt_procfs_watch {
+	int stat_fd;
+	int pidfd;
+	int maps_fd;
+	int pagemap_fd;
+	int statm_fd;
+	int rollup_fd;
+	uint64_t stack_start; /* when they were opened; 0 = not known */
+};
+
+/* Whether this process is in another mount namespace than process 1. Without leave to look at that:
+ * than the machine's first. */
+bool vmt_procfs_is_own_namespace(void);
+
+/* In the order of need. */
+void vmt_procfs_watch(struct vmt_procfs_watch *watch, uint32_t pid);
+
 /* Opens /proc/PID/name (pid 0: /proc/self/name) for reading. Descriptor or negative errno. */
 int vmt_procfs_open(uint32_t pid, const char *name);
 

@@ -305,6 +305,7 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	uint32_t wanted = vmt_atomic_load_acquire(&head->snapshot_wanted);
 	bool leaving = vmt_atomic_load_relaxed(&head->end) != VMT_END_RUNNING;
 
+	vmt_atomic_store_release(&head->snapshot_begun, wanted);
 	vmt_sampling_read(process, shared, now_ns);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
 	say_done(head, wanted);

@@ -49,12 +49,17 @@ int
 vmt_session_attach(const char *path, struct vmt_session **session)
 {
 	int fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
+
+	return fd < 0 ? fd : vmt_session_view(fd, session);
+}
+
+int
+vmt_session_view(int fd, struct vmt_session **session)
+{
 	struct stat status;
 	void *base = NULL;
 	long result;
 
-	if (fd < 0)
-		return fd;
 	result = vmt_sys_call2(SYS_fstat, fd, &status);
 	if (result == 0 && (!S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof(**session)))
 		result = -EINVAL;

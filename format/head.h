@@ -120,6 +120,7 @@ struct vmt_head {
 	struct vmt_clock_pair clock_last;
 	uint32_t collected_end; /* enum vmt_end, as the collector learnt it */
 	int32_t collected_status;
+	uint32_t snapshot_begun; /* the one for snapshot_wanted is being taken */
 
 	/* T, but for its counter (H): the Go runtime in the process. */
 	_Alignas(64) struct vmt_go go;

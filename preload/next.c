@@ -178,6 +178,31 @@ name_of(uintptr_t base, const ElfW(Dyn) * dynamic)
 	return names && offset != 0 ? names + offset : "";
 }
 
+struct own {
+	const char *path;
+};
+
+static int
+visit_us(struct dl_phdr_info *info, size_t size, void *context)
+{
+	struct own *own = context;
+
+	(void)size;
+	if (dynamic_of(info) != _DYNAMIC)
+		return 0;
+	own->path = info->dlpi_name;
+	return 1;
+}
+
+const char *
+vmt_next_own_path(void)
+{
+	struct own own = {NULL};
+
+	dl_iterate_phdr(visit_us, &own);
+	return own.path;
+}
+
 struct copies {
 	const char *name;
 	bool found;

@@ -24,6 +24,10 @@ bool vmt_next_is_ours(const void *definition);
  * hooks call ours as the next definitions. */
 bool vmt_next_is_second_copy(void);
 
+/* This library's file as the loader found it: absolute, or from the directory that was the present
+ * one at load. The loader's memory; NULL where it does not say. */
+const char *vmt_next_own_path(void);
+
 /* The dynamic symbol table of one loaded file, as its PT_DYNAMIC names it. */
 struct vmt_next_symbols {
 	uintptr_t base;

@@ -313,6 +313,7 @@ describe_process(struct vmt_head *head)
 	head->parent_pid = (uint32_t)vmt_sys_call0(SYS_getppid);
 	if (length > 0 && vmt_procfs_parse_stat(text, (size_t)length, &stat)) {
 		head->start_ticks = stat.start_ticks;
+		vmt_state_process.stack_start = stat.stack_start;
 		memcpy(head->name, stat.name, sizeof(head->name));
 	}
 	read_boot_id(head->boot_id);

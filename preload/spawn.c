@@ -2,12 +2,16 @@
 
 #include "collect/aside.h"
 #include "collect/collector.h"
+#include "collect/procfs.h"
 #include "collect/sys.h"
 #include "collect/text.h"
 #include "preload/config.h"
+#include "preload/next.h"
+#include "preload/standalone.h"
 #include "preload/state.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +22,17 @@
 #endif
 
 #define RESTORE_ATTEMPTS 1000
+
+/* What the processes on the way to the collector need. Between vfork and exec they run on the
+ * memory of the program, whose thread waits meanwhile. */
+struct spawn {
+	struct vmt_session *session;
+	struct vmt_standalone_orders orders;
+	struct vmt_standalone_line line;
+	char library[VMT_STATE_PATH_BYTES]; /* absolute; empty: not known */
+	bool as_copy;			    /* the collector stays a copy of the program */
+	volatile bool failed;		    /* it could not be another program */
+};
 
 /* As the kernel's linux_dirent64. */
 struct directory_entry {
@@ -61,24 +76,22 @@ close_listed(void)
 	}
 }
 
-/* Descriptors 0 to 2 lead to /dev/null: whatever the collector opens gets a higher number. */
 static void
 leave_descriptors(void)
 {
 	if (vmt_sys_call3(SYS_close_range, 0, ~0u, 0) < 0)
 		close_listed();
-	for (int i = 0; i < 3; i++)
-		vmt_sys_call4(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
 }
 
+/* The second choice: a copy of the program that never execs, and holds its files. */
 static _Noreturn void
-run_child(struct vmt_session *session, uint32_t parent, const char *path)
+run_copy(const struct spawn *spawn)
 {
 	struct vmt_collector_host host = {
-	    .interval_ns = vmt_config.interval_ns,
-	    .residency_source = vmt_config.residency_source,
-	    .first_pid = parent,
-	    .session_path = path,
+	    .interval_ns = spawn->orders.interval_ns,
+	    .residency_source = spawn->orders.residency_source,
+	    .first_pid = spawn->orders.first_pid,
+	    .session_path = spawn->orders.session_path,
 	};
 
 	vmt_state_go_inert(NULL);
@@ -86,9 +99,61 @@ run_child(struct vmt_session *session, uint32_t parent, const char *path)
 	leave_descriptors();
 	vmt_sys_call1(SYS_chdir, "/");
 	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
-	(void)vmt_collector_run(session, &host);
+	(void)vmt_collector_run(spawn->session, &host);
 	for (;;)
 		vmt_sys_call1(SYS_exit_group, 0);
+}
+
+static void
+keep_over_exec(int fd)
+{
+	if (fd >= 0)
+		vmt_sys_call3(SYS_fcntl, fd, F_SETFD, 0);
+}
+
+/* What the collector needs open: later it has the leave of another program to open it. */
+static void
+open_for_exec(struct vmt_standalone_orders *orders)
+{
+	struct vmt_procfs_watch *watch = &orders->watch;
+
+	orders->session_fd = vmt_sys_open(orders->session_path, O_RDWR | O_NOFOLLOW, 0);
+	vmt_procfs_watch(watch, orders->first_pid);
+	keep_over_exec(orders->session_fd);
+	keep_over_exec(watch->stat_fd);
+	keep_over_exec(watch->pidfd);
+	keep_over_exec(watch->maps_fd);
+	keep_over_exec(watch->pagemap_fd);
+	keep_over_exec(watch->statm_fd);
+	keep_over_exec(watch->rollup_fd);
+}
+
+/* Becomes the library run as a program. No leave is gained by it, whatever marks the file has.
+ * Returns where that can't be: the file is not executable, for one. */
+static void
+run_library(struct spawn *spawn)
+{
+	static const char *const no_environment[] = {NULL};
+
+	vmt_sys_call0(SYS_setsid);
+	leave_descriptors();
+	open_for_exec(&spawn->orders);
+	vmt_sys_call1(SYS_chdir, "/");
+	vmt_sys_call6(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	vmt_standalone_write(&spawn->line, &spawn->orders);
+	if (spawn->orders.session_fd >= 0)
+		vmt_sys_call3(SYS_execve, spawn->library, spawn->line.arguments, no_environment);
+}
+
+static _Noreturn void
+run_child(struct spawn *spawn)
+{
+	if (spawn->as_copy)
+		run_copy(spawn);
+	run_library(spawn);
+	spawn->failed = true;
+	for (;;)
+		vmt_sys_call1(SYS_exit_group, 1);
 }
 
 static bool
@@ -107,10 +172,14 @@ make_path(char *path, size_t room)
 	return !out.overflow;
 }
 
-static long
-clone_silently(void)
+/* A child without an exit signal. On the way to an exec it shares the memory, and the parent waits
+ * until it is another program or has ended. */
+static inline __attribute__((always_inline)) long
+clone_silently(const struct spawn *spawn)
 {
-	return vmt_sys_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
+	unsigned flags = spawn->as_copy ? 0 : CLONE_VM | CLONE_VFORK;
+
+	return vmt_sys_call6(SYS_clone, flags, 0, 0, 0, 0, 0);
 }
 
 /* Where orphans come back to the program itself, they do so with a SIGCHLD at their end. */
@@ -138,42 +207,84 @@ reap(long between)
 
 /* The process between: the collector is its orphan at once. */
 static _Noreturn void
-run_between(struct vmt_session *session, uint32_t parent, const char *path)
+run_between(struct spawn *spawn)
 {
-	long child = clone_silently();
+	long child = clone_silently(spawn);
 
 	if (child == 0)
-		run_child(session, parent, path);
+		run_child(spawn);
 	for (;;)
-		vmt_sys_call1(SYS_exit_group, child > 0 ? 0 : 1);
+		vmt_sys_call1(SYS_exit_group, child > 0 && !spawn->failed ? 0 : 1);
+}
+
+/* False: there is none. `keeps`: this process gets orphans back, so nobody stands between. */
+static bool
+clone_collector(struct spawn *spawn, bool keeps)
+{
+	long child = clone_silently(spawn);
+
+	if (child == 0 && keeps)
+		run_child(spawn);
+	if (child == 0)
+		run_between(spawn);
+	if (child < 0)
+		return false;
+	if (!keeps)
+		return reap(child);
+	if (spawn->failed)
+		(void)reap(child);
+	return !spawn->failed;
+}
+
+static bool
+clone_some_way(struct spawn *spawn)
+{
+	bool keeps = reaps_orphans(spawn->orders.first_pid);
+
+	spawn->as_copy = spawn->library[0] == '\0';
+	if (!spawn->as_copy && clone_collector(spawn, keeps))
+		return true;
+	spawn->as_copy = true;
+	spawn->failed = false;
+	return clone_collector(spawn, keeps);
 }
 
 /* Signals stay blocked from before the clone: a handler of the program must not run in the child.
  * The parent gets its mask back: without a call that can be relied on, nothing is spawned. */
 static bool
-clone_collector(struct vmt_session *session, const char *path)
+make_collector(struct spawn *spawn)
 {
 	uint64_t all = ~UINT64_C(0);
 	uint64_t before;
-	long parent = vmt_sys_call0(SYS_getpid);
-	bool keeps = reaps_orphans(parent);
-	long child;
+	bool made;
 
-	if (parent <= 0 ||
+	if (spawn->orders.first_pid == 0 ||
 	    vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all)) < 0)
 		return false;
-	child = clone_silently();
-	if (child == 0 && keeps)
-		run_child(session, (uint32_t)parent, path);
-	if (child == 0)
-		run_between(session, (uint32_t)parent, path);
-	if (child > 0 && !keeps && !reap(child))
-		child = -EAGAIN;
+	made = clone_some_way(spawn);
 	for (int i = 0; i < RESTORE_ATTEMPTS; i++)
 		if (vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before)) ==
 		    0)
 			break;
-	return child > 0;
+	return made;
+}
+
+/* The library's file, from the present directory where its name is a relative one. */
+static void
+find_library(char *path, size_t room)
+{
+	const char *own = vmt_next_own_path();
+	struct vmt_text_out out = vmt_text_out_begin(path, room);
+	long length = 0;
+
+	if (own && own[0] != '\0' && own[0] != '/') {
+		length = vmt_sys_call2(SYS_getcwd, path, room);
+		out.at += length > 0 ? length - 1 : 0;
+		vmt_text_put(&out, "/");
+	}
+	vmt_text_put(&out, own ? own : "");
+	if (out.overflow || length < 0 || path[0] != '/')
+		path[0] = '\0';
 }
 
 /* Beside the trace, or else where files can be mapped. */
@@ -191,17 +302,27 @@ create_session(char *path, size_t room, struct vmt_session **session)
 bool
 vmt_spawn_collector(const char **path)
 {
+	static struct spawn spawn;
 	static char session_path[VMT_STATE_PATH_BYTES];
-	struct vmt_session *session;
+	const struct vmt_head *head = vmt_state_process.head;
 
-	if (create_session(session_path, sizeof(session_path), &session) < 0)
+	if (create_session(session_path, sizeof(session_path), &spawn.session) < 0)
 		return false;
-	if (!clone_collector(session, session_path)) {
+	find_library(spawn.library, sizeof(spawn.library));
+	spawn.orders = (struct vmt_standalone_orders){
+	    .session_path = session_path,
+	    .first_pid = head->pid,
+	    .first_random_id = head->random_id,
+	    .interval_ns = vmt_config.interval_ns,
+	    .residency_source = vmt_config.residency_source,
+	    .watch.stack_start = vmt_state_process.stack_start,
+	};
+	if (!make_collector(&spawn)) {
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, session_path, 0);
-		vmt_sys_munmap(session, sizeof(*session));
+		vmt_sys_munmap(spawn.session, sizeof(*spawn.session));
 		return false;
 	}
-	vmt_state_process.session = session;
+	vmt_state_process.session = spawn.session;
 	*path = session_path;
 	return true;
 }

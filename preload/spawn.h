@@ -5,9 +5,19 @@
  * parent ends at once and is waited for here, so that no wait call of the program ever finds it,
  * not even one for children of any kind (__WALL). Where orphans come back to the program (it is
  * process 1 or a subreaper) it is a child made by raw clone with no exit signal, which such a call
- * does find. It holds none of the program's descriptors, is in a session and directory of its own,
- * never runs the program's code, signal or exit handlers, and leaves by exit_group. Constructor
- * only.
+ * does find.
+ *
+ * The collector is the library itself, run as a program (standalone.h): it holds nothing of the
+ * traced program, neither executable, mappings, directory nor descriptors. What it needs of /proc
+ * is opened before the exec, with the program's own leave. What stays held: the file system of its
+ * root directory, that of the traces, and that of the library's file, which can't be written over
+ * meanwhile (it can be replaced by rename). Where the library's file may not be executed the
+ * collector is a copy of the program, which holds the executable and the mapped files until it
+ * ends.
+ *
+ * It is in a session and directory of its own, never runs the program's code, signal or exit
+ * handlers, and leaves by exit_group. Until the exec it runs on the program's memory while the
+ * calling thread waits (vfork), with all signals blocked. Constructor only.
  */
 #ifndef VMT_SPAWN_H
 #define VMT_SPAWN_H

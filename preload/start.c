@@ -306,16 +306,22 @@ write_exit(int status, enum vmt_exit_path path)
 	vmt_atomic_store_release(&head->end, VMT_END_EXIT);
 }
 
-/* A hundredth of the life so far, within bounds. */
 static uint64_t
-longest_wait_ns(const struct vmt_head *head, uint64_t now_ns)
+within(uint64_t low, uint64_t number, uint64_t high)
+{
+	return number < low ? low : number < high ? number : high;
+}
+
+/* A part of the life so far: a hundredth, or a tenth where the snapshot is being taken. */
+static uint64_t
+longest_wait_ns(const struct vmt_head *head, uint64_t end_ns, uint32_t wanted)
 {
 	uint64_t began_ns = head->clock_start.monotonic_ns;
-	uint64_t part_ns = now_ns > began_ns ? (now_ns - began_ns) / 100 : 0;
+	uint64_t life_ns = end_ns > began_ns ? end_ns - began_ns : 0;
+	bool under_way = vmt_atomic_load_acquire(&head->snapshot_begun) == wanted;
 
-	if (part_ns < VMT_FINISH_WAIT_MIN_NS)
-		return VMT_FINISH_WAIT_MIN_NS;
-	return part_ns < VMT_FINISH_WAIT_MAX_NS ? part_ns : VMT_FINISH_WAIT_MAX_NS;
+	return within(VMT_FINISH_WAIT_MIN_NS, life_ns / (under_way ? 10 : 100),
+		      VMT_FINISH_WAIT_MAX_NS);
 }
 
 /* Whether somebody may still answer. Not where nobody collects, or the trace is not opened yet and
@@ -335,17 +341,17 @@ wait_for_snapshot(void)
 	const struct vmt_process *process = &vmt_state_process;
 	struct vmt_head *head = process->head;
 	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
-	uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
-	uint64_t wait_ns = longest_wait_ns(head, now_ns);
-	uint64_t deadline_ns = now_ns + wait_ns;
-	uint64_t turns = wait_ns / EXIT_POLL_NS; /* the bound where the clock fails */
+	uint64_t began_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
 	struct timespec pause = {0, EXIT_POLL_NS};
 
-	while (turns-- > 0 && may_be_answered(process) &&
-	       vmt_sys_clock_ns(CLOCK_MONOTONIC) < deadline_ns) {
+	/* Where the clock fails, the turns tell the time. */
+	for (uint64_t turn = 0; may_be_answered(process); turn++) {
+		uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+		uint64_t longest_ns = longest_wait_ns(head, began_ns, wanted);
 		uint32_t done = vmt_atomic_load_acquire(&head->snapshot_done);
 
-		if ((int32_t)(done - wanted) >= 0)
+		if ((int32_t)(done - wanted) >= 0 || now_ns >= began_ns + longest_ns ||
+		    turn >= longest_ns / EXIT_POLL_NS)
 			return;
 		vmt_session_wake(process->session);
 		vmt_sys_call4(SYS_futex, &head->snapshot_done, FUTEX_WAIT, done, &pause);

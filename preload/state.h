@@ -70,6 +70,7 @@ struct vmt_process {
 	/* the trace of this process image */
 	struct vmt_head *head;
 	uint64_t head_mapped_bytes;
+	uint64_t stack_start; /* field 28 of /proc/PID/stat */
 	struct vmt_ring_view rings[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 	uint32_t shard_mask; /* shards - 1 */
 	/* What emit.c remembers of each ring: tail + 1 when the collector was last woken, and when

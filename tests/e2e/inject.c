@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +208,13 @@ refuse(struct task *task, int error)
 	ptrace(PTRACE_POKEUSER, task->pid, ORIG_RAX * sizeof(long), -1);
 }
 
+/* By its flags: no exit signal. */
+static bool
+is_for_collector(uint64_t flags)
+{
+	return flags == 0 || flags == (CLONE_VM | CLONE_VFORK);
+}
+
 /* Lets the call fail that a task is about to make, if it is its turn. */
 static void
 enter_call(struct tracer *tracer, struct task *task, const struct __ptrace_syscall_info *info)
@@ -221,7 +229,7 @@ enter_call(struct tracer *tracer, struct task *task, const struct __ptrace_sysca
 	}
 	if (!is_in_library(task, info->instruction_pointer))
 		return;
-	task->spawning = number == SYS_clone && info->entry.args[0] == 0;
+	task->spawning = number == SYS_clone && is_for_collector(info->entry.args[0]);
 	if (cannot_fail(injected, info) ||
 	    task->collector != (injection->whose == INJECT_COLLECTOR))
 		return;

@@ -1,0 +1,279 @@
+/*
+ * test_lets_go.c: does the collector hold what the program has let go, or make it wait in vain?
+ *
+ * Binaries that are replaced, file systems that are unmounted and mount namespaces that end right
+ * after a traced program has; and ends of programs where no collector can come, or see them. $L is
+ * the library.
+ */
+#include "tests/e2e/twice.h"
+#include "tests/soak.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Runs what it is given with the library; OUT says where the traces go. */
+#define WATCHED "watched() { env LD_PRELOAD=\"$L\" VMTRACE_OUTPUT=\"$D/%n.%p.vmt\" \"$@\"; }; "
+
+/* In a mount namespace of its own, with a tmpfs at $D/fs. */
+#define WITH_MOUNT                                                                                 \
+	"mkdir -p \"$D/fs\"; exec unshare -m sh -c '" WATCHED                                      \
+	"mount -t tmpfs none \"$D/fs\" || exit 4; "
+
+static void
+set_up(void)
+{
+	twice_set_up();
+	setenv("L", built("libvmtrace.so"), 1);
+}
+
+static void
+run_script(const char *script, long times)
+{
+	char number[32];
+	struct run run;
+
+	snprintf(number, sizeof(number), "TIMES=%ld", times);
+	twice_run(&run, script, (const char *const[]){number, NULL});
+	if (run.exit_status != 3)
+		fail_msg("%s: status %x: %s%s", script, (unsigned)run.wait_status, run.out,
+			 run.err);
+	run_free(&run);
+}
+
+static void
+need_mounts(void)
+{
+	if (geteuid() == 0 && twice_succeeds("mkdir -p \"$D/try\"; exec unshare -m mount -t tmpfs "
+					     "none \"$D/try\""))
+		return;
+	print_message("skip: no leave to mount\n");
+	skip();
+}
+
+/* "Text file busy" would end the script. Ends of every kind. */
+static void
+test_program_is_replaced(void **state)
+{
+	(void)state;
+	run_script(WATCHED "for i in $(seq $TIMES); do\n"
+			   "cp /bin/true \"$D/t\"; watched \"$D/t\" || exit 4\n"
+			   "cp /bin/sh \"$D/t\" || exit 5\n"
+			   "watched \"$D/t\" -c 'kill -9 $$'; cp /bin/sh \"$D/t\" || exit 6\n"
+			   "watched \"$D/t\" -c 'exec /bin/true'; cp /bin/sh \"$D/t\" || exit 7\n"
+			   "rm \"$D/t\"; done; exit 3",
+		   soak_count(30, 1000));
+}
+
+/* A child that lives on, as another program, keeps the collector alive. The gate opens once it is
+ * one. */
+static void
+test_program_is_replaced_while_its_child_lives(void **state)
+{
+	(void)state;
+	run_script(WATCHED "mkfifo \"$D/gate\"; cp /bin/sh \"$D/t\"\n"
+			   "watched \"$D/t\" -c 'cat \"$D/gate\" >/dev/null & exit 0'\n"
+			   "exec 9>\"$D/gate\"; cp /bin/false \"$D/t\" || exit 4\n"
+			   "exec 9>&-; exit 3",
+		   1);
+}
+
+/* The library's own file is the collector's executable, whatever the program is. */
+static void
+test_collector_is_the_library(void **state)
+{
+	(void)state;
+	run_script(WATCHED
+		   "watched sh -c '\n"
+		   "for p in /proc/[0-9]*; do\n"
+		   "  [ \"$(readlink $p/exe)\" = \"$L\" ] || continue\n"
+		   "  tr \"\\0\" \" \" <$p/cmdline | grep -q \" $$ \" || continue\n"
+		   "  [ \"$(cat $p/comm)\" = vmtrace ] || exit 4\n"
+		   "  [ \"$(readlink $p/cwd)\" = / ] || exit 5\n"
+		   "  grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && exit 6\n"
+		   "  ls -l $p/fd | grep -F \" /\" | grep -vF -e \"$D/\" -e \" /proc/\" && exit 7\n"
+		   "  exit 3\n"
+		   "done; exit 8'",
+		   1);
+}
+
+/* Where it may not be executed the collector is a copy of the program, as good as any. */
+static void
+test_library_is_not_executable(void **state)
+{
+	(void)state;
+	run_script("cp \"$L\" \"$D/plain.so\"; chmod 644 \"$D/plain.so\"\n"
+		   "LD_PRELOAD=\"$D/plain.so\" VMTRACE_OUTPUT=\"$D/plain.vmt\" sh -c 'exit 3' || "
+		   "[ $? = 3 ] || exit 4\n"
+		   "[ -s \"$D/plain.vmt\" ] || exit 5; exit 3",
+		   1);
+	json_t *snapshots = dump(scratch_file("plain.vmt"), "snapshot");
+
+	assert_true(json_array_size(snapshots) > 0);
+	json_decref(snapshots);
+}
+
+/* By a name that is good in the present directory alone. */
+static void
+test_library_has_a_relative_name(void **state)
+{
+	(void)state;
+	run_script("cd \"$D\"; cp \"$L\" relative.so; cp /bin/true t\n"
+		   "LD_PRELOAD=./relative.so VMTRACE_OUTPUT=relative.vmt ./t || exit 4\n"
+		   "cp /bin/false t || exit 5; [ -s relative.vmt ] || exit 6; exit 3",
+		   1);
+}
+
+static void
+test_by_hand(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_program(&run, (const char *const[]){built("libvmtrace.so"), NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "LD_PRELOAD"));
+	assert_string_equal(strchr(run.out, '\n'), "\n");
+	run_free(&run);
+}
+
+/* The program, its directory, its root and a library of its own on a file system; the trace is
+ * elsewhere. */
+static void
+test_file_system_of_the_program(void **state)
+{
+	(void)state;
+	need_mounts();
+	run_script(
+	    WITH_MOUNT
+	    "cp /bin/true /bin/sh \"$D/fs\"; for i in $(seq $TIMES); do\n"
+	    "(cd \"$D/fs\" && watched ./true) || exit 5; umount \"$D/fs\" || exit 6\n"
+	    "mount -t tmpfs none \"$D/fs\"; cp /bin/true /bin/sh \"$D/fs\"\n"
+	    "(cd \"$D/fs\" && watched ./sh -c \"kill -9 \\$\\$\"); umount \"$D/fs\" || exit 7\n"
+	    "mount -t tmpfs none \"$D/fs\"; cp /bin/true /bin/sh \"$D/fs\"\n"
+	    "done; exit 3'",
+	    soak_count(10, 300));
+}
+
+/* While the collector lives on, for a child elsewhere. */
+static void
+test_file_system_while_a_child_lives(void **state)
+{
+	(void)state;
+	need_mounts();
+	run_script("rm -f \"$D/gate\"; mkfifo \"$D/gate\"; " WITH_MOUNT
+		   "cp /bin/sh \"$D/fs\"; (cd \"$D/fs\" && watched ./sh -c \"cd /; exec >/dev/null "
+		   "2>&1; cat \\\"$D/gate\\\" & exit 0\")\n"
+		   "exec 9>\"$D/gate\"; umount \"$D/fs\" || exit 5; exec 9>&-; exit 3'",
+		   1);
+}
+
+/* A traced shell makes a namespace, mounts, runs programs in there, and unmounts; then in another
+ * root. */
+static void
+test_mount_namespace(void **state)
+{
+	(void)state;
+	need_mounts();
+	run_script(
+	    WATCHED
+	    "mkdir -p \"$D/fs\"; for i in $(seq $TIMES); do\n"
+	    "watched unshare -m sh -c 'mount -t tmpfs none \"$D/fs\" || exit 4; cp /bin/true "
+	    "\"$D/fs\"; cd \"$D/fs\"; ./true || exit 5; (./true; ./true); cd /; umount "
+	    "\"$D/fs\"' || exit 6\n"
+	    "watched unshare -m sh -c 'mount -t tmpfs none \"$D/fs\" || exit 4; mkdir "
+	    "\"$D/fs/old\"; cd \"$D/fs\"; /bin/true; pivot_root . old || exit 0; "
+	    "cd /; exit 0' || exit 7\n"
+	    "watched unshare -m sh -c 'mount -t tmpfs none \"$D/fs\" || exit 4; cd \"$D/fs\"; "
+	    "/bin/true; umount -l \"$D/fs\"' || exit 8\n"
+	    "done; exit 3",
+	    soak_count(5, 100));
+}
+
+/* A collector in a namespace of its own leaves it with the last process: within seconds here, as
+ * the test measures no speed. */
+static void
+test_namespace_ends_with_its_processes(void **state)
+{
+	(void)state;
+	need_mounts();
+	run_script(WATCHED
+		   "unshare -m sh -c 'readlink /proc/self/ns/mnt >\"$D/ns\"; " WATCHED
+		   "watched true; watched sh -c \"kill -9 \\$\\$\"'\n"
+		   "ns=$(cat \"$D/ns\"); for i in $(seq 500); do\n"
+		   "readlink /proc/[0-9]*/ns/mnt 2>/dev/null | grep -qxF \"$ns\" || exit 3\n"
+		   "done; exit 4",
+		   1);
+}
+
+/* Nobody waits: 20 programs that waited two seconds each would be ended by the script's time limit.
+ */
+static void
+expect_soon(const char *limit)
+{
+	setenv("LIMIT", limit, 1);
+	run_script("timeout 20 sh -c 'n=$(seq 20); exec 2>/dev/null; eval \"$LIMIT\"; " WATCHED
+		   "for i in $n; do watched true || exit 4; done; exit 3'",
+		   1);
+}
+
+static void
+test_no_descriptors(void **state)
+{
+	(void)state;
+	for (int count = 4; count < 12; count++) {
+		char limit[64];
+
+		snprintf(limit, sizeof(limit), "ulimit -n %d", count);
+		expect_soon(limit);
+	}
+}
+
+static void
+test_no_address_space(void **state)
+{
+	(void)state;
+	expect_soon("ulimit -v 140000");
+	expect_soon("ulimit -v 60000");
+	expect_soon("ulimit -d 30000");
+}
+
+/* /proc shows another namespace's processes. */
+static void
+test_process_that_is_not_seen(void **state)
+{
+	(void)state;
+	need_mounts();
+	run_script(
+	    WATCHED
+	    "timeout 20 unshare -p -f sh -c '" WATCHED
+	    "for i in $(seq 20); do watched sh -c \"/bin/true; exit 0\" || exit 4; done; exit 3'",
+	    1);
+	run_script(WATCHED "watched timeout 20 unshare -p -f sh -c 'for i in $(seq 20); do "
+			   "/bin/true || exit 4; done; exit 3'",
+		   1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_program_is_replaced),
+	    cmocka_unit_test(test_program_is_replaced_while_its_child_lives),
+	    cmocka_unit_test(test_collector_is_the_library),
+	    cmocka_unit_test(test_library_is_not_executable),
+	    cmocka_unit_test(test_library_has_a_relative_name),
+	    cmocka_unit_test(test_by_hand),
+	    cmocka_unit_test(test_file_system_of_the_program),
+	    cmocka_unit_test(test_file_system_while_a_child_lives),
+	    cmocka_unit_test(test_mount_namespace),
+	    cmocka_unit_test(test_namespace_ends_with_its_processes),
+	    cmocka_unit_test(test_no_descriptors),
+	    cmocka_unit_test(test_no_address_space),
+	    cmocka_unit_test(test_process_that_is_not_seen),
+	};
+
+	set_up();
+	return cmocka_run_group_tests_name("lets_go", tests, NULL, NULL);
+}
