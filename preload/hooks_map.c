@@ -94,7 +94,8 @@ munmap(void *address, size_t length)
 	long result;
 
 	if (!vmt_state_enter())
-		return (int)as_libc(vmt_sys_call2(SYS_munmap, address, length), saved_errno);
+		return (int)as_libc(vmt_mapping_munmap_unrecorded(number(address), length),
+				    saved_errno);
 	result = vmt_mapping_munmap(number(address), length, VMT_STACK());
 	vmt_state_leave();
 	return (int)as_libc(result, saved_errno);

@@ -36,7 +36,7 @@ make_memory_call(const struct call *call)
 	long result;
 
 	if (!vmt_state_enter())
-		return make(call);
+		return vmt_raw_call_pass(&call->raw);
 	vmt_hooks_process_add_note(VMT_NOTE_RAW_SYSCALLS);
 	result = vmt_raw_call_record(&call->raw, vmt_stacks_capture(call->frame));
 	vmt_state_leave();

@@ -6,6 +6,7 @@
 #include "preload/emit.h"
 #include "preload/file_ranges.h"
 #include "preload/look.h"
+#include "preload/own_memory.h"
 #include "preload/state.h"
 
 #include <errno.h>
@@ -150,12 +151,25 @@ write_mmap(const struct vmt_mapping_request *request, uint64_t address, uint32_t
 	write_after(&event, stack);
 }
 
+/* Whether the call would put something in the place of the library or of its private memory. */
+static bool
+replaces_ours(uint64_t address, uint64_t length)
+{
+	struct vmt_own_range ours;
+
+	return length != 0 && vmt_own_memory_next(address, address + length, &ours);
+}
+
 long
 vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 {
 	uint64_t length = replaced_length(request);
 	long result;
 
+	if (replaces_ours(request->address, length))
+		return -ENOMEM;
+	if (length != 0 && !vmt_own_memory_let_go(request->address, request->address + length))
+		return call_mmap(request);
 	if (length != 0)
 		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, request->address, length, stack);
 	result = call_mmap(request);
@@ -166,19 +180,52 @@ vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 	return result;
 }
 
-long
-vmt_mapping_munmap(uint64_t address, uint64_t length, uint32_t stack)
+/* Of a range in which nothing is that has to stay. */
+static long
+munmap_all(uint64_t address, uint64_t length, uint32_t stack, bool written)
 {
-	uint64_t rounded;
 	long result;
+
+	if (!vmt_own_memory_let_go(address, address + length) || !written)
+		return vmt_sys_call2(SYS_munmap, address, length);
+	vmt_mapping_write_release(VMT_EVENT_MUNMAP, address, length, stack);
+	result = vmt_sys_call2(SYS_munmap, address, length);
+	if (has_failed(result))
+		vmt_mapping_write_undo(address, length, result, stack);
+	return result;
+}
+
+static long
+munmap_around_ours(uint64_t address, uint64_t length, uint32_t stack, bool written)
+{
+	struct vmt_own_range ours;
+	uint64_t rounded;
+	uint64_t end;
+	long result = -EINVAL;
 
 	if (!vmt_address_space_takes(address, length, &rounded))
 		return vmt_sys_call2(SYS_munmap, address, length);
-	vmt_mapping_write_release(VMT_EVENT_MUNMAP, address, rounded, stack);
-	result = vmt_sys_call2(SYS_munmap, address, length);
-	if (has_failed(result))
-		vmt_mapping_write_undo(address, rounded, result, stack);
+	for (end = address + rounded; address < end; address = ours.end) {
+		if (!vmt_own_memory_next(address, end, &ours))
+			ours = (struct vmt_own_range){end, end};
+		if (ours.start > address)
+			result = munmap_all(address, ours.start - address, stack, written);
+		if (ours.start > address && has_failed(result))
+			break;
+	}
 	return result;
+}
+
+long
+vmt_mapping_munmap(uint64_t address, uint64_t length, uint32_t stack)
+{
+	return munmap_around_ours(address, length, stack, true);
+}
+
+long
+vmt_mapping_munmap_unrecorded(uint64_t address, uint64_t length)
+{
+	return munmap_around_ours(address, length, 0, false);
 }
 
 static long
@@ -265,6 +312,13 @@ vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack)
 	long result;
 
 	if (!round_move(move, &whole))
+		return call_mremap(move);
+	if (replaces_ours(whole.old_address, whole.old_length) ||
+	    (replace && replaces_ours(whole.new_address, whole.new_length)))
+		return -ENOMEM;
+	if (!vmt_own_memory_let_go(whole.old_address, whole.old_address + whole.old_length) ||
+	    (replace &&
+	     !vmt_own_memory_let_go(whole.new_address, whole.new_address + whole.new_length)))
 		return call_mremap(move);
 	if (replace)
 		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, whole.new_address, whole.new_length,

@@ -31,7 +31,10 @@ struct vmt_mapping_request {
 };
 
 long vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack);
+/* What the next hook needs stays mapped (preload/own_memory.h), also where nothing is recorded: the
+ * second may be called at any time. */
 long vmt_mapping_munmap(uint64_t address, uint64_t length, uint32_t stack);
+long vmt_mapping_munmap_unrecorded(uint64_t address, uint64_t length);
 
 struct vmt_mapping_move {
 	uint64_t old_address;

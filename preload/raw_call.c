@@ -15,6 +15,15 @@ vmt_raw_call_make(const struct vmt_raw_call *call)
 			     words[5]);
 }
 
+long
+vmt_raw_call_pass(const struct vmt_raw_call *call)
+{
+	if (call->number == SYS_munmap)
+		return vmt_mapping_munmap_unrecorded((uint64_t)call->words[0],
+						     (uint64_t)call->words[1]);
+	return vmt_raw_call_make(call);
+}
+
 static long
 record_mmap(const struct vmt_raw_call *call, uint32_t stack)
 {

@@ -17,6 +17,9 @@ struct vmt_raw_call {
 /* Just the system call. */
 long vmt_raw_call_make(const struct vmt_raw_call *call);
 
+/* The call, not written down; a munmap leaves what the next hook needs. */
+long vmt_raw_call_pass(const struct vmt_raw_call *call);
+
 /* Makes mmap, munmap, mremap, madvise, mprotect, brk, shmat and shmdt and writes them like the libc
  * calls of these names; all others are made and not written. */
 long vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack);

@@ -86,6 +86,8 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	    {VMT_NOTE_OUT_OF_STEP,
 	     "the machine was suspended, or its time stamp counter is not steady: times are "
 	     "estimates, and where the counter went back the order of calls is one too"},
+	    {VMT_NOTE_UNMAPPED,
+	     "the program unmapped the trace: nothing is known of its calls after that"},
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {

@@ -1,0 +1,26 @@
+/*
+ * own_memory.h: what if the program releases memory of the tracer's?
+ *
+ * A program that unmaps all that /proc/self/maps lists would unmap what its next call of a hook
+ * needs. So the library's own image and the tracer's private memory stay mapped: around them all is
+ * unmapped, and a range of nothing else is refused with EINVAL. The trace is let go: recording ends
+ * for good, before the call, and the trace says so (VMT_NOTE_UNMAPPED).
+ *
+ * Units: bytes. Call between vmt_state_enter and vmt_state_leave. Lock-free, async-signal-safe. A
+ * thread that is inside a hook while another unmaps the trace may still fault.
+ */
+#ifndef VMT_OWN_MEMORY_H
+#define VMT_OWN_MEMORY_H
+
+#include "preload/state.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The first part of [start, end) that stays mapped. False: there is none. */
+bool vmt_own_memory_next(uint64_t start, uint64_t end, struct vmt_own_range *part);
+
+/* Ends recording where the trace lies in [start, end). Whether recording goes on. */
+bool vmt_own_memory_let_go(uint64_t start, uint64_t end);
+
+#endif
