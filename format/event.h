@@ -162,7 +162,7 @@ struct vmt_map_event {
 
 /* vmt_map_event.marks: how committed bytes were found. */
 #define VMT_MARK_LOOKED 1u     /* the page tables were asked; else committed bytes are unknown */
-#define VMT_MARK_SAMPLED 2u    /* the range was over the limit: committed bytes are an estimate */
+#define VMT_MARK_SAMPLED 2u    /* not all pages were asked: committed bytes are an estimate */
 #define VMT_MARK_PAGE_CACHE 4u /* file pages: the answer counts the page cache */
 
 _Static_assert(sizeof(struct vmt_heap_event) == 32, "heap slots are 32 bytes");

@@ -133,6 +133,25 @@ every_section_is_there(void **state)
 }
 
 static void
+says_where_advice_is_about(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_advice about = report.advice[0];
+	char *text = print(&report, plain(200));
+
+	(void)state;
+	assert_shows(text, "     20 MiB     40 MiB        12  MADV_DONTNEED");
+	assert_null(strstr(text, "not all pages were asked"));
+	free(text);
+	about.committed_before_is_estimate = true;
+	report.advice = &about;
+	text = print(&report, plain(200));
+	assert_shows(text, "~    20 MiB     40 MiB        12  MADV_DONTNEED");
+	assert_shows(text, "~ = some of it about: not all pages were asked");
+	free(text);
+}
+
+static void
 check_ending(struct vmt_report *report, const char *end, int status, const char *words)
 {
 	report->process.end = end;
@@ -374,6 +393,7 @@ main(void)
 	    cmocka_unit_test(losses_stand_at_the_top),
 	    cmocka_unit_test(no_line_is_wider_than_asked),
 	    cmocka_unit_test(every_section_is_there),
+	    cmocka_unit_test(says_where_advice_is_about),
 	    cmocka_unit_test(tells_how_it_ended),
 	    cmocka_unit_test(tells_where_another_program_is),
 	    cmocka_unit_test(tells_of_the_killed_what_grew_last),

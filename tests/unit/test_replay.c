@@ -226,6 +226,35 @@ advice_gives_committed_bytes_back_but_no_range(void **state)
 	vmt_replay_free(replay);
 }
 
+/* What was found by asking a sample of the pages is known as that at its owners, at its advice, and
+ * nowhere else. */
+static void
+sampled_pages_are_marked(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+	struct vmt_event about = EVENT(MADVISE, .address = BASE, .length = 4 * PAGE,
+				       .argument_a = PAGE, .advice = MADV_DONTNEED, .stack = 4);
+
+	(void)state;
+	map_anonymous(replay, BASE, 4 * PAGE, 1);
+	map_anonymous(replay, BASE + 4 * PAGE, 4 * PAGE, 2);
+	map_anonymous(replay, BASE + 8 * PAGE, 4 * PAGE, 5);
+	about.marks = VMT_MARK_LOOKED | VMT_MARK_SAMPLED;
+	happen(replay, about);
+	happen(replay, EVENT(MADVISE, .address = BASE + 4 * PAGE, .length = PAGE,
+			     .advice = MADV_DONTNEED, .stack = 3));
+	about.kind = VMT_EVENT_MUNMAP;
+	about.address = BASE + 8 * PAGE;
+	about.length = PAGE;
+	happen(replay, about);
+	assert_true(site_of(replay, VMT_EVENT_MMAP, 1)->sampled);
+	assert_false(site_of(replay, VMT_EVENT_MMAP, 2)->sampled);
+	assert_true(site_of(replay, VMT_EVENT_MMAP, 5)->sampled);
+	assert_true(site_of(replay, VMT_EVENT_MADVISE, 4)->sampled);
+	assert_false(site_of(replay, VMT_EVENT_MADVISE, 3)->sampled);
+	vmt_replay_free(replay);
+}
+
 static void
 brk_moves_whole_pages(void **state)
 {
@@ -399,6 +428,7 @@ main(void)
 	    cmocka_unit_test(releases_of_what_was_there_before_are_no_contradiction),
 	    cmocka_unit_test(realloc_moves_a_block_to_its_own_site),
 	    cmocka_unit_test(free_of_a_large_block_tells_what_was_committed),
+	    cmocka_unit_test(sampled_pages_are_marked),
 	    cmocka_unit_test(weights_are_the_inverse_of_the_chance),
 	    cmocka_unit_test(sampled_blocks_stand_for_others),
 	};

@@ -180,10 +180,11 @@ add_replay(struct vmt_building *building)
 					  "trace began",
 					  replay->early_releases);
 	if (!status && replay->sampled_looks)
-		status = vmt_coverage_add(building,
-					  "%" PRIu64 " releases were so large that their committed "
-					  "bytes were sampled",
-					  replay->sampled_looks);
+		status =
+		    vmt_coverage_add(building,
+				     "%" PRIu64 " releases had so many pages to ask about that "
+				     "their committed bytes are estimates, of a sample",
+				     replay->sampled_looks);
 	if (!status && replay->unlooked_releases)
 		status = vmt_coverage_add(building,
 					  "%" PRIu64 " releases were not looked at: their "

@@ -35,6 +35,17 @@ vmt_owners_share_out(struct vmt_replay *replay, const struct vmt_extents *pieces
 	assert(given == committed || total == 0);
 }
 
+void
+vmt_owners_note_sampled(struct vmt_replay *replay, const struct vmt_extents *pieces,
+			const struct vmt_event *event)
+{
+	if (!(event->marks & VMT_MARK_SAMPLED))
+		return;
+	for (size_t i = 0; i < pieces->count; i++)
+		if (pieces->items[i].site != VMT_SITE_NONE)
+			vmt_sites_get(replay->sites, pieces->items[i].site)->sampled = true;
+}
+
 int
 vmt_owners_clear_way(struct vmt_replay *replay, uint64_t start, uint64_t end)
 {

@@ -14,6 +14,10 @@
 void vmt_owners_share_out(struct vmt_replay *replay, const struct vmt_extents *pieces,
 			  uint64_t committed, bool address_space, uint64_t sign);
 
+/* Where the event's committed bytes are a sample, so is what its pieces' owners gave back. */
+void vmt_owners_note_sampled(struct vmt_replay *replay, const struct vmt_extents *pieces,
+			     const struct vmt_event *event);
+
 /* A range is about to be acquired: whoever still has a part of it loses it, a contradiction unless
  * it is from before the trace began. */
 int vmt_owners_clear_way(struct vmt_replay *replay, uint64_t start, uint64_t end);

@@ -167,6 +167,7 @@ release_block(struct vmt_replay *replay, const struct vmt_event *event)
 		return;
 	}
 	note_released(replay, &block, event->argument_a);
+	vmt_sites_get(replay->sites, block.site)->sampled |= (event->marks & VMT_MARK_SAMPLED) != 0;
 	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
 		*undo = block;
 }

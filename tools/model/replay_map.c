@@ -54,6 +54,7 @@ release(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start
 		status = vmt_advised_forget(replay->advised, start, end);
 	if (!status)
 		vmt_owners_share_out(replay, &record->pieces, event->argument_a, true, 1);
+	vmt_owners_note_sampled(replay, &record->pieces, event);
 	return status;
 }
 
@@ -211,6 +212,7 @@ count_advice(struct vmt_replay *replay, const struct vmt_event *event, uint64_t 
 	entry->exact[VMT_FIGURE_COUNT]++;
 	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
 	entry->exact[VMT_FIGURE_RELEASED_COMMITTED] += event->argument_a;
+	entry->sampled |= (event->marks & VMT_MARK_SAMPLED) != 0;
 	return vmt_advised_note(replay->advised, event->advice, &extent);
 }
 
@@ -238,6 +240,7 @@ apply_advice(struct vmt_replay *replay, const struct vmt_event *event)
 	status = vmt_space_look(replay->space, start, end, &record->pieces);
 	if (!status)
 		vmt_owners_share_out(replay, &record->pieces, event->argument_a, false, 1);
+	vmt_owners_note_sampled(replay, &record->pieces, event);
 	return status;
 }
 

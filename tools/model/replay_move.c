@@ -59,6 +59,7 @@ shrink(struct vmt_replay *replay, const struct vmt_event *event, struct vmt_undo
 
 	cut_head(&record->pieces, end);
 	vmt_owners_share_out(replay, &record->pieces, record->event.argument_a, true, 1);
+	vmt_owners_note_sampled(replay, &record->pieces, &record->event);
 	return status;
 }
 
@@ -74,6 +75,7 @@ leave_old(struct vmt_replay *replay, struct vmt_undo_record *record, uint64_t ne
 		return;
 	cut_head(&record->pieces, record->event.address + new_length);
 	vmt_owners_share_out(replay, &record->pieces, record->event.argument_a, false, 1);
+	vmt_owners_note_sampled(replay, &record->pieces, &record->event);
 }
 
 int

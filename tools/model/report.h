@@ -43,8 +43,9 @@ struct vmt_site {
 	uint64_t total_reserved_bytes;
 	uint64_t released_bytes;
 	uint64_t released_committed_bytes;
-	uint64_t grown_bytes; /* held at the end, and not yet at growth_from_ns */
-	bool estimate;	      /* from samples */
+	uint64_t grown_bytes;		     /* held at the end, and not yet at growth_from_ns */
+	bool estimate;			     /* from samples */
+	bool released_committed_is_estimate; /* the pages of some release were sampled */
 	struct vmt_stack_frames stack;
 };
 
@@ -70,6 +71,7 @@ struct vmt_advice {
 	uint64_t failed_calls; /* refused by the kernel, in no other figure */
 	uint64_t bytes;
 	uint64_t committed_before_bytes;
+	bool committed_before_is_estimate; /* the pages of some call were sampled */
 	/* At the snapshot, of the pages that are still mapped and that got no later advice of the
 	 * same sort (what gives back, what is about huge pages). */
 	uint64_t mapped_now_bytes;

@@ -132,6 +132,7 @@ add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
 	    .released_committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
 	    .grown_bytes = held > before ? held - before : 0,
 	    .estimate = entry->estimated,
+	    .released_committed_is_estimate = entry->sampled || entry->estimated,
 	};
 }
 
@@ -144,6 +145,7 @@ add_advice(struct vmt_report *report, const struct vmt_site_entry *entry)
 	    .failed_calls = vmt_sites_figure(entry, VMT_FIGURE_FAILED),
 	    .bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
 	    .committed_before_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
+	    .committed_before_is_estimate = entry->sampled,
 	    .mapped_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),
 	    .committed_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
 	    .huge_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_HUGE),

@@ -60,6 +60,7 @@ struct vmt_site_entry {
 	uint8_t class;	/* enum vmt_class_id of most bytes at the snapshot, where class_lead_bytes >
 			   0 */
 	bool estimated; /* some figure is an estimate */
+	bool sampled;	/* RELEASED_COMMITTED is: the pages of some release were sampled */
 	bool pending;	/* a frame without a module, that the next loads may explain */
 } __attribute__((aligned(64)));
 

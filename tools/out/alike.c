@@ -89,6 +89,7 @@ add(struct vmt_site *row, const struct vmt_site *site)
 	row->released_committed_bytes += site->released_committed_bytes;
 	row->grown_bytes += site->grown_bytes;
 	row->estimate |= site->estimate;
+	row->released_committed_is_estimate |= site->released_committed_is_estimate;
 	if (site->stack_id < row->stack_id)
 		row->stack_id = site->stack_id;
 }

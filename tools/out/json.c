@@ -128,6 +128,8 @@ print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
 	vmt_emitter_u64(emitter, "total_reserved_bytes", site->total_reserved_bytes);
 	vmt_emitter_u64(emitter, "released_bytes", site->released_bytes);
 	vmt_emitter_u64(emitter, "released_committed_bytes", site->released_committed_bytes);
+	vmt_emitter_bool(emitter, "released_committed_is_estimate",
+			 site->released_committed_is_estimate);
 	vmt_emitter_u64(emitter, "grown_bytes", site->grown_bytes);
 	vmt_emitter_bool(emitter, "estimate", site->estimate);
 	vmt_json_frames(emitter, &site->stack, true);
@@ -178,6 +180,8 @@ print_advice(struct vmt_emitter *emitter, const struct vmt_report *report)
 		vmt_emitter_u64(emitter, "failed_calls", advice->failed_calls);
 		vmt_emitter_u64(emitter, "bytes", advice->bytes);
 		vmt_emitter_u64(emitter, "committed_before_bytes", advice->committed_before_bytes);
+		vmt_emitter_bool(emitter, "committed_before_is_estimate",
+				 advice->committed_before_is_estimate);
 		vmt_emitter_u64(emitter, "mapped_now_bytes", advice->mapped_now_bytes);
 		vmt_emitter_u64(emitter, "committed_now_bytes", advice->committed_now_bytes);
 		vmt_emitter_u64(emitter, "huge_now_bytes", advice->huge_now_bytes);

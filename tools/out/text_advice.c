@@ -52,7 +52,8 @@ print_row(const struct vmt_advice *advice, const struct vmt_text_options *option
 	char figures[96];
 	char kind[128];
 
-	snprintf(figures, sizeof(figures), " %10s %10s %9s",
+	snprintf(figures, sizeof(figures), "%c%10s %10s %9s",
+		 advice->committed_before_is_estimate ? '~' : ' ',
 		 vmt_units_bytes(committed, advice->committed_before_bytes),
 		 vmt_units_bytes(bytes, advice->bytes), vmt_units_count(calls, advice->calls));
 	snprintf(kind, sizeof(kind), "%s%s%s%s", advice->advice, advice->cause ? " (" : "",
@@ -89,9 +90,11 @@ print_cause(const struct vmt_report *report, size_t first, const struct vmt_text
 		sum.calls += report->advice[i].calls;
 		sum.bytes += report->advice[i].bytes;
 		sum.committed_before_bytes += report->advice[i].committed_before_bytes;
+		sum.committed_before_is_estimate |= report->advice[i].committed_before_is_estimate;
 	}
 	if (sum.calls)
-		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, " %10s %10s %9s  %s: %s",
+		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%c%10s %10s %9s  %s: %s",
+				sum.committed_before_is_estimate ? '~' : ' ',
 				vmt_units_bytes(committed, sum.committed_before_bytes),
 				vmt_units_bytes(bytes, sum.bytes),
 				vmt_units_count(calls, sum.calls), advice->cause, advice->advice);
@@ -111,6 +114,15 @@ print_lazyfree(const struct vmt_report *report, const struct vmt_text_options *o
 		 "needs it.",
 		 vmt_units_bytes(bytes, report->snapshot.lazyfree_bytes));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+}
+
+static bool
+has_estimates(const struct vmt_report *report)
+{
+	for (size_t i = 0; i < report->advice_count; i++)
+		if (report->advice[i].committed_before_is_estimate)
+			return true;
+	return false;
 }
 
 void
@@ -133,6 +145,9 @@ vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *
 	qsort(rows, report->advice_count, sizeof(*rows), compare_advice);
 	for (size_t i = 0; i < report->advice_count && i < options->top; i++)
 		print_row(rows[i], options);
+	if (has_estimates(report))
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				"~ = some of it about: not all pages were asked");
 	print_lazyfree(report, options);
 	free(rows);
 }
