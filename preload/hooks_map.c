@@ -312,13 +312,15 @@ shmdt(const void *address)
 }
 
 /* Moves the break by libc's own sbrk or brk and writes it down: between enter and leave. Returns
- * libc's result of sbrk; brk's is 0 where that is not -1. */
+ * libc's result of sbrk; brk's is 0 where that is not -1. glibc calls it success where the kernel
+ * refused a break below the lowest: whether it moved is asked. */
 static void *
 move_break(uint64_t new_break, intptr_t increment, bool absolute, uint32_t stack)
 {
 	const struct vmt_real *real = vmt_real();
 	struct vmt_segments_brk moved = {.old_break = number(real->sbrk(0))};
 	void *result;
+	int error;
 
 	moved.new_break = absolute ? new_break : moved.old_break + (uint64_t)increment;
 	moved.committed_bytes =
@@ -328,10 +330,10 @@ move_break(uint64_t new_break, intptr_t increment, bool absolute, uint32_t stack
 		result = (void *)(intptr_t)real->brk((void *)(uintptr_t)new_break);
 	else
 		result = real->sbrk(increment);
-	moved.error = result == (void *)-1 ? errno : 0;
+	error = errno;
+	moved.error = number(real->sbrk(0)) == moved.new_break ? 0 : ENOMEM;
 	vmt_segments_brk_end(&moved, stack);
-	if (moved.error != 0)
-		errno = moved.error;
+	errno = error;
 	return result;
 }
 

@@ -85,14 +85,16 @@ void
 vmt_mapping_note(uint8_t kind, uint64_t address, uint64_t length, uint32_t flags, long result,
 		 uint32_t stack)
 {
+	uint64_t into_page = address & (PAGE_BYTES - 1);
 	struct vmt_map_event event = {
 	    .kind = kind,
-	    .address = address,
-	    .length = length,
+	    .address = address - into_page,
 	    .flags = flags,
 	    .error = has_failed(result) ? (int16_t)-result : 0,
 	};
 
+	if (!__builtin_add_overflow(length, into_page, &length))
+		(void)vmt_address_space_cut(event.address, length, &event.length);
 	write_after(&event, stack);
 }
 

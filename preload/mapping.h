@@ -55,7 +55,8 @@ long vmt_mapping_process_madvise(int pidfd, const struct iovec *vector, size_t e
 long vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key,
 			  uint32_t stack);
 
-/* MLOCK, MUNLOCK or REMAP_FILE_PAGES: a call that was made and changed no ownership. */
+/* MLOCK, MUNLOCK, REMAP_FILE_PAGES or NAME: a call that was made and changed no ownership. Of a
+ * range that the kernel does not take the length is 0. */
 void vmt_mapping_note(uint8_t kind, uint64_t address, uint64_t length, uint32_t flags, long result,
 		      uint32_t stack);
 
