@@ -56,6 +56,17 @@ vmt_procfs_watch(struct vmt_procfs_watch *watch, uint32_t pid)
 }
 
 long
+vmt_procfs_read_once(int fd, char *buffer, size_t length)
+{
+	long got;
+
+	do {
+		got = vmt_sys_pread(fd, buffer, length, 0);
+	} while (got == -EINTR);
+	return got;
+}
+
+long
 vmt_procfs_read(int fd, char *buffer, size_t length)
 {
 	size_t filled = 0;
@@ -291,7 +302,7 @@ bool
 vmt_procfs_read_statm(int fd, struct vmt_procfs_statm *statm)
 {
 	char text[256];
-	long length = vmt_procfs_read(fd, text, sizeof(text));
+	long length = vmt_procfs_read_once(fd, text, sizeof(text));
 
 	return length > 0 && vmt_procfs_parse_statm(text, (size_t)length, statm);
 }
@@ -300,7 +311,7 @@ bool
 vmt_procfs_read_stat(int fd, struct vmt_procfs_stat *stat)
 {
 	char text[2048];
-	long length = vmt_procfs_read(fd, text, sizeof(text));
+	long length = vmt_procfs_read_once(fd, text, sizeof(text));
 
 	return length > 0 && vmt_procfs_parse_stat(text, (size_t)length, stat);
 }
@@ -309,7 +320,7 @@ bool
 vmt_procfs_read_rollup(int fd, struct vmt_procfs_rollup *rollup)
 {
 	char text[4096];
-	long length = vmt_procfs_read(fd, text, sizeof(text));
+	long length = vmt_procfs_read_once(fd, text, sizeof(text));
 
 	return length > 0 && vmt_procfs_parse_rollup(text, (size_t)length, rollup);
 }

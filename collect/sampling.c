@@ -58,21 +58,23 @@ vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	struct vmt_sampling *sampling = &process->sampling;
 
 	sampling->interval_ns = shared->host->interval_ns ? shared->host->interval_ns : FASTEST_NS;
-	sampling->cgroup = share_cgroup(shared, process->pid);
+	/* Whoever waits for its last snapshot waits for no more. */
+	if (!vmt_sampling_is_asked(process))
+		sampling->cgroup = share_cgroup(shared, process->pid);
 }
 
 static void
-fill_cgroup(struct vmt_sampling *sampling, struct vmt_usage *usage, uint64_t now_ns)
+fill_cgroup(struct vmt_sampling *sampling, struct vmt_usage *usage, uint64_t now_ns, bool hasty)
 {
 	static const struct vmt_cgroup nowhere;
 	struct vmt_cgroup_cache *cache = sampling->cgroup;
 	uint64_t stale_ns = sampling->near_limit ? NEAR_LIMIT_NS : CGROUP_NS;
 
-	if (!cache) {
+	if (!cache || (hasty && cache->read_ns == 0)) {
 		vmt_cgroup_read(&nowhere, usage);
 		return;
 	}
-	if (cache->read_ns == 0 || now_ns - cache->read_ns >= stale_ns) {
+	if (!hasty && (cache->read_ns == 0 || now_ns - cache->read_ns >= stale_ns)) {
 		vmt_cgroup_read(&cache->cgroup, &cache->figures);
 		cache->read_ns = now_ns;
 	}
@@ -130,8 +132,9 @@ is_near_limit(const struct vmt_usage *usage)
 	       used >= usage->cgroup_limit_bytes - usage->cgroup_limit_bytes / 4;
 }
 
-void
-vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+/* Hasty: with what is known of the cgroup. */
+static void
+read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool hasty)
 {
 	struct vmt_sampling *sampling = &process->sampling;
 	struct vmt_procfs_statm statm;
@@ -147,7 +150,7 @@ vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 		sampling->usage_count--;
 	usage = &sampling->usages[sampling->usage_count++];
 	rss_bytes = statm.resident_pages * process->layout.page_bytes;
-	fill_cgroup(sampling, usage, now_ns);
+	fill_cgroup(sampling, usage, now_ns, hasty);
 	usage->time = vmt_ticks_now(process->layout.clock);
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = rss_bytes;
@@ -157,6 +160,12 @@ vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 	    distance(rss_bytes, sampling->rss_bytes) > rss_bytes / MOVES_FAST_PART;
 	sampling->rss_bytes = rss_bytes;
 	sampling->near_limit = is_near_limit(usage);
+}
+
+void
+vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	read_usage(process, shared, now_ns, false);
 }
 
 void
@@ -171,7 +180,7 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 		sampling->usage_count--;
 	usage = &sampling->usages[sampling->usage_count++];
 	sampling->cgroup->read_ns = 0;
-	fill_cgroup(sampling, usage, now_ns);
+	fill_cgroup(sampling, usage, now_ns, false);
 	usage->time = vmt_ticks_now(process->layout.clock);
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = sampling->rss_bytes;
@@ -306,9 +315,15 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	bool leaving = vmt_atomic_load_relaxed(&head->end) != VMT_END_RUNNING;
 
 	vmt_atomic_store_release(&head->snapshot_begun, wanted);
-	vmt_sampling_read(process, shared, now_ns);
+	read_usage(process, shared, now_ns, leaving);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
 	say_done(head, wanted);
+	if (!leaving)
+		return;
+	/* Its memory is let go while it goes. */
+	process->sampling.next_ns = now_ns + process->sampling.interval_ns;
+	if (!process->sampling.cgroup)
+		process->sampling.cgroup = share_cgroup(shared, process->pid);
 }
 
 static void

@@ -140,26 +140,40 @@ static const char *const names[] = {
 #undef VMT_HOOK
 };
 
+/* From the first to the last of some symbols, which lie near each other. */
 static bool
-protect(const ElfW(Sym) * symbol, int protection)
+protect(const ElfW(Sym) * first, const ElfW(Sym) * last, int protection)
 {
-	uintptr_t first = (uintptr_t)symbol & ~(uintptr_t)(VMT_PAGE_BYTES - 1);
-	uintptr_t end = (uintptr_t)(symbol + 1);
+	uintptr_t start = (uintptr_t)first & ~(uintptr_t)(VMT_PAGE_BYTES - 1);
+	uintptr_t end = (uintptr_t)(last + 1);
 
-	return vmt_sys_call3(SYS_mprotect, first, end - first, protection) == 0;
+	return vmt_sys_call3(SYS_mprotect, start, end - start, protection) == 0;
 }
 
 /* The loader takes a symbol of value 0 for undefined (glibc elf/dl-lookup.c, check_match). */
 static void
-hide(const struct vmt_next_symbols *file, const char *name)
+hide_all(const struct vmt_next_symbols *file)
 {
-	ElfW(Sym) *symbol = vmt_next_symbol(file, name);
+	ElfW(Sym) * symbols[sizeof(names) / sizeof(names[0])];
+	const size_t count = sizeof(names) / sizeof(names[0]);
+	ElfW(Sym) *first = NULL;
+	ElfW(Sym) *last = NULL;
 
-	if (!symbol || !protect(symbol, PROT_READ | PROT_WRITE))
+	for (size_t i = 0; i < count; i++) {
+		ElfW(Sym) *symbol = symbols[i] = vmt_next_symbol(file, names[i]);
+
+		first = !first || (symbol && symbol < first) ? symbol : first;
+		last = symbol && symbol > last ? symbol : last;
+	}
+	if (!first || !protect(first, last, PROT_READ | PROT_WRITE))
 		return;
-	symbol->st_value = 0;
-	symbol->st_shndx = SHN_UNDEF;
-	(void)protect(symbol, PROT_READ);
+	for (size_t i = 0; i < count; i++) {
+		if (!symbols[i])
+			continue;
+		symbols[i]->st_value = 0;
+		symbols[i]->st_shndx = SHN_UNDEF;
+	}
+	(void)protect(first, last, PROT_READ);
 }
 
 /* Whether the program's calls of a name come to us first. */
@@ -180,6 +194,5 @@ vmt_hooks_new_set_up(void)
 		new_route = ROUTE_FORWARD;
 	if (vmt_real()->_Znwm || !vmt_next_describe(&file, (uintptr_t)__ehdr_start, _DYNAMIC))
 		return;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		hide(&file, names[i]);
+	hide_all(&file);
 }

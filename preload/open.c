@@ -268,7 +268,7 @@ read_whole(const char *path, char *buffer, size_t length)
 
 	if (fd < 0)
 		return fd;
-	result = vmt_procfs_read(fd, buffer, length);
+	result = vmt_procfs_read_once(fd, buffer, length);
 	vmt_sys_close(fd);
 	return result;
 }
