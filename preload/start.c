@@ -12,6 +12,7 @@
 #include "preload/hooks_load.h"
 #include "preload/hooks_new.h"
 #include "preload/hooks_process.h"
+#include "preload/message.h"
 #include "preload/modules.h"
 #include "preload/next.h"
 #include "preload/open.h"
@@ -265,9 +266,9 @@ set_up(char *const *environment)
 	if (objection) {
 		vmt_state_process.verbose = false;
 		vmt_state_go_inert(NULL);
-		vmt_state_say("not recording", objection);
+		vmt_message_say("not recording", objection);
 	} else if (vmt_config.verbose) {
-		vmt_state_say("recording to", vmt_state_process.trace_path);
+		vmt_message_say("recording to", vmt_state_process.trace_path);
 	}
 }
 
@@ -280,6 +281,7 @@ vmt_start_begin(void)
 	if (vmt_atomic_load_relaxed(&begun) || !vmt_atomic_cas(&begun, &not_begun, 1))
 		return;
 	vmt_state_thread.depth = 1;
+	vmt_message_set_up();
 	set_up(environ);
 	vmt_heap_open_gate();
 	vmt_state_thread.depth = 0;

@@ -1,6 +1,7 @@
 #include "preload/state.h"
 
 #include "collect/sys.h"
+#include "preload/message.h"
 #include "preload/open.h"
 
 #include <signal.h>
@@ -153,29 +154,11 @@ vmt_state_forked(void)
 }
 
 void
-vmt_state_say(const char *text, const char *detail)
-{
-	char line[512];
-	size_t used = 0;
-	const char *parts[] = {"vmtrace: ", text, detail ? ": " : "", detail ? detail : "", "\n"};
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		size_t length = strlen(parts[i]);
-		size_t room = sizeof(line) - 1 - used;
-
-		memcpy(line + used, parts[i], length < room ? length : room);
-		used += length < room ? length : room;
-	}
-	line[used - 1] = '\n'; /* also where the text was cut */
-	vmt_sys_write(2, line, used);
-}
-
-void
 vmt_state_go_inert(const char *why)
 {
 	vmt_state_process.inert = true;
 	vmt_atomic_store_relaxed(&vmt_state_process.malloc_mode, VMT_MALLOC_OFF);
 	vmt_atomic_store_release(&vmt_state_owner->state, VMT_OWNER_INERT);
 	if (why && vmt_state_process.verbose && vmt_state_may_call())
-		vmt_state_say("not recording", why);
+		vmt_message_say("not recording", why);
 }

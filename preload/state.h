@@ -206,9 +206,6 @@ bool vmt_state_set_up(void);
 /* Says that recording begins (constructor, fork child). Orders all of process before it. */
 void vmt_state_begin_recording(void);
 
-/* Writes one line "vmtrace: ..." to stderr. */
-void vmt_state_say(const char *text, const char *detail);
-
 /* Turns recording off for good, in this process and its future fork children: an impossible state
  * was met, or a step failed. With VMTRACE_VERBOSE says why (NULL = nothing) in a line on stderr. */
 void vmt_state_go_inert(const char *why);

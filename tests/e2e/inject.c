@@ -406,6 +406,16 @@ open_capture(void)
 	return fd;
 }
 
+/* As a shell's 2>>: a file that is open for reading too might be one of the program's own. */
+static int
+for_writing_alone(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+}
+
 static void
 become_program(int out, int err, const char *const argv[], const char *const environment[])
 {
@@ -413,7 +423,7 @@ become_program(int out, int err, const char *const argv[], const char *const env
 
 	dup2(nothing, 0);
 	dup2(out, 1);
-	dup2(err, 2);
+	dup2(for_writing_alone(err), 2);
 	for (size_t i = 0; environment != NULL && environment[i] != NULL; i++)
 		putenv(strdup(environment[i]));
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
