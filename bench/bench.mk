@@ -4,6 +4,7 @@ CC := gcc
 endif
 BUILD ?= build
 ROUNDS ?= 5
+SECONDS_EACH ?= 2
 
 # A Go of the machine's own, or one of those that tests/go/fetch_go unpacks.
 GO ?= $(firstword $(shell command -v go) $(wildcard /opt/go-debian/*/usr/lib/go-*/bin/go) $(wildcard /usr/lib/go-*/bin/go))
@@ -11,7 +12,14 @@ GO ?= $(firstword $(shell command -v go) $(wildcard /opt/go-debian/*/usr/lib/go-
 bench: $(BUILD)/bench/bench $(BUILD)/bench/churn $(BUILD)/bench/pair $(BUILD)/libforward.so
 	$(BUILD)/bench/bench $(abspath $(BUILD)) $(ROUNDS)
 	bench/go.sh $(BUILD) $(ROUNDS)
-	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory
+	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory calls
+
+# What each kind of memory call costs; a stressor's work for a second of CPU time.
+calls: $(BUILD)/bench/calls
+	$(BUILD)/bench/calls $(abspath $(BUILD)) $(ROUNDS)
+
+stressors:
+	bench/stressors.sh $(BUILD) $(SECONDS_EACH)
 
 # What the collector costs: snapshots, draining, idling, short programs.
 collector: $(BUILD)/bench/snapshot $(BUILD)/bench/startup
@@ -42,4 +50,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench collector memory workloads
+.PHONY: bench calls collector memory stressors workloads
