@@ -13,9 +13,12 @@
 
 #define PAGE_BYTES UINT64_C(4096)
 
-/* Pages asked by one mincore call. */
-#define CHUNK_PAGES UINT64_C(1024)
-#define FILE_CHUNK_PAGES UINT64_C(128)
+/* Pages asked by one mincore call, which has a byte for each: of a buffer that is shared, as many
+ * as the kernel takes at a time; else what may stand on a stack. */
+#define CHUNK_PAGES 4096u
+#define STACK_CHUNK_PAGES 512u
+#define FILE_CHUNK_PAGES 128u
+#define BUFFERS 4u
 #define GRANULE_BYTES VMT_FILE_RANGES_GRANULE_BYTES
 
 #define CALL_PAGES 64	 /* what a call counts as */
@@ -106,12 +109,21 @@ give_back(struct look *look, uint32_t found, uint32_t weight)
 	budget->singly += weight == 1 ? 0 : (int64_t)found * SINGLY_GIVEN_BACK;
 }
 
+/* Eight marks at a time: each is the lowest bit of a byte, and eight of them fit into one. */
 static void
 count_in_core(struct look *look, const unsigned char *marks, uint32_t pages)
 {
+	const uint64_t ones = UINT64_C(0x0101010101010101);
 	uint32_t found = 0;
+	uint32_t page = 0;
 
-	for (uint32_t page = 0; page < pages; page++)
+	for (; page + 8 <= pages; page += 8) {
+		uint64_t word;
+
+		memcpy(&word, marks + page, sizeof(word));
+		found += (uint32_t)(((word & ones) * ones) >> 56);
+	}
+	for (; page < pages; page++)
 		found += marks[page] & 1;
 	give_back(look, found, 1);
 }
@@ -162,15 +174,16 @@ count_own(struct look *look, const unsigned char *marks, uint32_t pages)
 	return page;
 }
 
-/* What one call is asked about: not more than a chunk, and all of it with or without file pages. */
+/* What one call is asked about: not more than there is room for, and all of it with or without file
+ * pages. */
 static uint32_t
-chunk_pages(const struct look *look, bool *file)
+chunk_pages(const struct look *look, uint32_t room, bool *file)
 {
 	uint64_t at = look->at;
 	uint64_t end;
 
 	*file = vmt_file_ranges_may_have(at, PAGE_BYTES);
-	end = at + (*file ? FILE_CHUNK_PAGES : CHUNK_PAGES) * PAGE_BYTES;
+	end = at + (*file ? FILE_CHUNK_PAGES : room) * PAGE_BYTES;
 	if (end > look->end)
 		end = look->end;
 	for (at = (at | (GRANULE_BYTES - 1)) + 1; at < end; at += GRANULE_BYTES) {
@@ -193,11 +206,10 @@ skip_hole(struct look *look)
 
 /* Goes on over one chunk, and over the hole that it ends at. */
 static void
-look_at_chunk(struct look *look)
+look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 {
-	unsigned char marks[CHUNK_PAGES];
 	bool file;
-	uint32_t pages = chunk_pages(look, &file);
+	uint32_t pages = chunk_pages(look, room, &file);
 	uint32_t reached = pages;
 	long result;
 
@@ -220,6 +232,43 @@ look_at_chunk(struct look *look)
 	look->at += reached * PAGE_BYTES;
 	if (result < 0 && !look->used_up && look->at < look->end)
 		skip_hole(look);
+}
+
+static void
+look_with(struct look *look, unsigned char *marks, uint32_t room)
+{
+	while (look->at < look->end && !look->refused && !look->used_up) {
+		look->used_up = look->budget->pages <= 0;
+		if (!look->used_up)
+			look_at_chunk(look, marks, room);
+	}
+}
+
+static void
+look_with_stack(struct look *look)
+{
+	unsigned char marks[STACK_CHUNK_PAGES];
+
+	look_with(look, marks, STACK_CHUNK_PAGES);
+}
+
+/* For long ranges. A buffer whose thread has left by a longjmp, or was not taken along by a fork,
+ * stays taken. */
+static void
+look_with_buffer(struct look *look)
+{
+	static unsigned char buffers[BUFFERS][CHUNK_PAGES];
+	static uint8_t taken[BUFFERS];
+	uint32_t index = 0;
+
+	while (index < BUFFERS && __atomic_exchange_n(&taken[index], 1, __ATOMIC_ACQUIRE) != 0)
+		index++;
+	if (index == BUFFERS) {
+		look_with_stack(look);
+		return;
+	}
+	look_with(look, buffers[index], CHUNK_PAGES);
+	vmt_atomic_store_release(&taken[index], 0);
 }
 
 /* One or two pages. */
@@ -304,11 +353,10 @@ look_at_range(struct look *look)
 	if (look->end - look->at <= FEW_PAGES * PAGE_BYTES && look->budget->pages > 0 &&
 	    look_at_few(look))
 		return false;
-	while (look->at < look->end && !look->refused && !look->used_up) {
-		look->used_up = look->budget->pages <= 0;
-		if (!look->used_up)
-			look_at_chunk(look);
-	}
+	if (look->end - look->at <= STACK_CHUNK_PAGES * PAGE_BYTES)
+		look_with_stack(look);
+	else
+		look_with_buffer(look);
 	if (look->refused || look->at >= look->end)
 		return false;
 	sample_rest(look);

@@ -2,15 +2,15 @@
  * look.h: how much of a range is committed, just before it is released?
  *
  * What a look costs goes by what is mapped and resident, and is bounded whatever the range is.
- * mincore (no descriptor) answers for 4 MiB a call; pages that may be of a file are asked one by
+ * mincore (no descriptor) answers for 16 MiB a call; pages that may be of a file are asked one by
  * one with move_pages, which tells this process's own pages from the page cache and knows the zero
  * page; holes are stepped over (preload/address_space.h). Exact as far as VMT_LOOK_BUDGET reaches:
- * 64 MiB of nothing, 1 MiB of a file that others have read, and more for each page that is found,
+ * 64 MiB of nothing, 512 KiB of a file that others have read, and more for each page that is found,
  * up to 1 GiB. From there on single pages are asked, one in each of equal parts of the rest; the
  * answer is scaled and marked VMT_MARK_SAMPLED.
  *
  * Makes no call where the program has a seccomp filter. Units: bytes; addresses need no alignment,
- * whole pages count, no sum wraps. Less than 1.75 KiB of stack. Async-signal-safe; clobbers nothing
+ * whole pages count, no sum wraps. Less than 1.5 KiB of stack. Async-signal-safe; clobbers nothing
  * of the caller's, errno included.
  *
  * Kernel facts: mincore(2) answers mapping by mapping, so what lies before a hole has been answered
@@ -38,7 +38,7 @@ struct vmt_look_budget {
 
 #define VMT_LOOK_BUDGET                                                                            \
 	((struct vmt_look_budget){                                                                 \
-	    .pages = 18432, .singly = 256, .found = 262144, .skipped = 64, .points = 48})
+	    .pages = 18432, .singly = 128, .found = 262144, .skipped = 64, .points = 32})
 
 /* Committed bytes of [address, address + length); *marks receives VMT_MARK_*. */
 uint64_t vmt_look_committed(uint64_t address, uint64_t length, uint8_t *marks);
