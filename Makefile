@@ -84,7 +84,7 @@ $(BUILD)/tests/e2e/%: tests/e2e/%.c $(e2e_objects) $(BUILD)/obj/format/head.o
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -o $@ $^ -lcmocka -ljansson -lpthread
 
-$(targets_c): $(BUILD)/tests/target/%: tests/target/%.c
+$(targets_c): $(BUILD)/tests/target/%: tests/target/%.c $(wildcard tests/target/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer -Wall -Wextra $< -o $@ $(if $(findstring plugin,$*),-shared -fPIC) $(if $(findstring static,$*),-static) -lpthread -ldl -lm
 
