@@ -35,6 +35,7 @@ struct vmt_building {
 	struct vmt_cache *cache; /* NULL = none */
 	struct vmt_lookup *names;
 	struct vmt_go_owners *go_owners;
+	struct vmt_allocators *allocators;
 	bool joined;
 	bool begun;		   /* past the events that list what was there before */
 	size_t tasks_at;	   /* chunk from which on lists of threads are still to be taken */

@@ -70,7 +70,8 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	     "counts in "
 	     "both"},
 	    {VMT_NOTE_OWN_MALLOC,
-	     "the program defines malloc itself: its blocks are not seen, its mappings are"},
+	     "the program defines malloc itself: its blocks are not seen, its mappings are; those "
+	     "of a known allocator are under \"malloc, live or free\""},
 	    {VMT_NOTE_SECCOMP,
 	     "the program installed a seccomp filter: from then on no page table was asked before "
 	     "a release"},
@@ -123,7 +124,9 @@ add_malloc(struct vmt_building *building, const struct vmt_head *head)
 	if (head->malloc_mode == VMT_MALLOC_OFF)
 		return vmt_coverage_add(building,
 					"malloc was not recorded: live and free memory of arenas "
-					"can't be told apart, all of it is under malloc retained");
+					"can't be told apart, all of it is under \"malloc, live "
+					"or free\"; blocks that glibc maps one by one (of 128 KiB "
+					"and more) are unattributed");
 	if (head->malloc_mode == VMT_MALLOC_SAMPLED)
 		return vmt_coverage_add(building,
 					"malloc blocks smaller than %" PRIu64 " bytes were "
@@ -201,6 +204,8 @@ add_replay(struct vmt_building *building)
 static int
 add_snapshot(struct vmt_building *building)
 {
+	const char *name = vmt_allocators_name(building->allocators);
+
 	if (!building->joined)
 		return vmt_coverage_add(
 		    building, "the trace has no snapshot: what was committed is not known");
@@ -209,9 +214,12 @@ add_snapshot(struct vmt_building *building)
 						  "huge pages and the zero page can't be told");
 	if (building->residency.foreign_allocator)
 		return vmt_coverage_add(building,
-					"an allocator other than glibc's: memory that it mapped "
-					"unseen and that holds no live block is under malloc "
-					"retained");
+					"an allocator other than glibc's (%s): memory that it "
+					"mapped unseen is under malloc%s",
+					name ? name : "it is not known which",
+					building->report.coverage.malloc_mode[0] == 'o'
+					    ? ", live or free"
+					    : " retained where it holds no live block");
 	return 0;
 }
 

@@ -5,7 +5,8 @@
 #include <sys/mman.h>
 
 #define SMALL_BYTES (UINT64_C(128) << 10) /* glibc's first M_MMAP_THRESHOLD */
-#define LOWEST_ARENA (UINT64_C(1) << 46)  /* the kernel's own choice of places lies above */
+#define EARLY_BYTES (UINT64_C(256) << 10)
+#define LOWEST_ARENA (UINT64_C(1) << 46) /* the kernel's own choice of places lies above */
 
 static const enum vmt_figure figure_of[VMT_AMOUNTS] = {
     [VMT_AMOUNT_RESERVED] = VMT_FIGURE_RESERVED,
@@ -168,10 +169,27 @@ vmt_heap_find_arenas(struct vmt_pieces *pieces)
 	}
 }
 
-bool
-vmt_heap_find_foreign(struct vmt_pieces *pieces)
+/* What an allocator mapped before the trace began, as preloaded ones do when they are loaded. The
+ * loader's own memory (thread-local storage, link maps) comes in smaller pieces. */
+static bool
+is_early(const struct vmt_piece *piece)
 {
-	bool foreign = false;
+	return piece->present && !piece->heap && piece->mapping->protection != PROT_NONE &&
+	       piece->end - piece->start >= EARLY_BYTES;
+}
+
+void
+vmt_heap_find_early(struct vmt_pieces *pieces)
+{
+	for (size_t i = 0; i < pieces->count; i++)
+		if (pieces->items[i].open && is_early(&pieces->items[i]))
+			retain(&pieces->items[i]);
+}
+
+bool
+vmt_heap_find_foreign(struct vmt_pieces *pieces, bool known)
+{
+	bool foreign = known;
 
 	for (size_t i = 0; i < pieces->count; i++)
 		foreign |= pieces->items[i].has_foreign_blocks;

@@ -25,8 +25,12 @@ void vmt_heap_own(struct vmt_pieces *pieces, struct vmt_replay *replay,
  */
 void vmt_heap_find_arenas(struct vmt_pieces *pieces);
 
-/* After that: whether an allocator other than glibc's was seen, and closes its open pieces. */
-bool vmt_heap_find_foreign(struct vmt_pieces *pieces);
+/* Closes what an allocator other than glibc's, which is known, mapped before the trace began. */
+void vmt_heap_find_early(struct vmt_pieces *pieces);
+
+/* After that: whether an allocator other than glibc's was seen (by its blocks, or it is known), and
+ * closes its open pieces. */
+bool vmt_heap_find_foreign(struct vmt_pieces *pieces, bool known);
 
 /* Takes the blocks' part out of the pieces' classes: adds up all pieces into classes, and scales
  * the sites' estimates to what the arenas have. Gives the sites of mapped ranges what blocks left.

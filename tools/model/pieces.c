@@ -197,6 +197,8 @@ class_of_call(const struct vmt_pieces_input *input, const struct vmt_piece *piec
 
 	if (named != VMT_CLASSES)
 		return named;
+	if (input->allocators && vmt_allocators_owns(input->allocators, piece->site))
+		return VMT_CLASS_MALLOC_RETAINED;
 	if (!input->go_owners)
 		return otherwise;
 	return vmt_go_owners_class(input->go_owners, piece->site, otherwise);

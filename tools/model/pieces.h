@@ -14,6 +14,7 @@
 #ifndef VMT_PIECES_H
 #define VMT_PIECES_H
 
+#include "tools/model/allocators.h"
 #include "tools/model/classes.h"
 #include "tools/model/files.h"
 #include "tools/model/go_owners.h"
@@ -56,7 +57,9 @@ struct vmt_pieces_input {
 	uint64_t trace_bytes;	 /* of the trace file that are mapped */
 	bool (*module)(void *context, uint32_t id, struct vmt_module *module); /* may be NULL */
 	void *context;
-	struct vmt_go_owners *go_owners; /* NULL: no stack is a Go runtime's */
+	struct vmt_go_owners *go_owners;   /* NULL: no stack is a Go runtime's */
+	struct vmt_allocators *allocators; /* NULL: known by their blocks alone */
+	bool blocks_unseen;		   /* no hook of the heap has told of any */
 };
 
 /* First: makes the rows and says which files are the program's and which are vmtrace's. */

@@ -191,6 +191,21 @@ set_up_go(struct vmt_building *building, const struct vmt_head *head)
 	return building->go_owners ? 0 : -ENOMEM;
 }
 
+static bool
+set_up_allocators(struct vmt_building *building, const struct vmt_head *head)
+{
+	struct vmt_allocators_input input = {
+	    .trace = building->trace,
+	    .eras = building->replay->eras,
+	    .sites = building->replay->sites,
+	    .symbols = building->options->symbols ? building->names : NULL,
+	    .tracer_address = head->tracer_address,
+	};
+
+	building->allocators = vmt_allocators_new(&input);
+	return building->allocators != NULL;
+}
+
 static int
 set_up(struct vmt_building *building)
 {
@@ -214,7 +229,7 @@ set_up(struct vmt_building *building)
 	building->names = vmt_lookup_new(&names);
 	if (!building->strings || !building->line || !building->replay || !building->names)
 		return -ENOMEM;
-	return set_up_go(building, head);
+	return set_up_allocators(building, head) ? set_up_go(building, head) : -ENOMEM;
 }
 
 /* What is needed no longer once the report is filled. */
@@ -225,6 +240,7 @@ tear_down(struct vmt_building *building)
 	vmt_snapshot_free(&building->snapshot);
 	vmt_replay_free(building->replay);
 	vmt_go_owners_free(building->go_owners);
+	vmt_allocators_free(building->allocators);
 	vmt_lookup_free(building->names);
 	vmt_cache_close(building->cache);
 	free(building->line);

@@ -147,6 +147,10 @@ join(struct vmt_building *building, const char *path)
 	    .module = module_of,
 	    .context = building->trace,
 	    .go_owners = building->go_owners,
+	    .allocators = building->allocators,
+	    .blocks_unseen =
+		vmt_blocks_count(building->replay->blocks) == 0 &&
+		(head->malloc_mode == VMT_MALLOC_OFF || head->notes & VMT_NOTE_OWN_MALLOC),
 	};
 
 	int status = take_tasks_until(building, building->snapshot.head.time);

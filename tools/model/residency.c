@@ -223,11 +223,21 @@ settle_totals(const struct vmt_pieces *pieces, struct vmt_replay *replay)
 	}
 }
 
+/* Without a word of blocks nobody can tell what of an allocator's memory is live. */
+static void
+leave_open(struct vmt_pieces *pieces)
+{
+	for (size_t i = 0; i < pieces->count; i++)
+		if (pieces->items[i].class == VMT_CLASS_MALLOC_RETAINED)
+			pieces->items[i].class = VMT_CLASS_MALLOC;
+}
+
 static int
 join(struct vmt_residency *residency, struct vmt_pieces *pieces,
      const struct vmt_pieces_input *input)
 {
 	int status = vmt_pieces_name_files(input);
+	bool known;
 
 	if (!status)
 		status = vmt_pieces_cut(pieces, input);
@@ -237,9 +247,14 @@ join(struct vmt_residency *residency, struct vmt_pieces *pieces,
 	vmt_heap_find_arenas(pieces);
 	find_ended_stacks(pieces, input->replay->threads);
 	find_guards(pieces);
+	known = input->allocators && vmt_allocators_name(input->allocators);
+	if (known)
+		vmt_heap_find_early(pieces);
 	settle_present(pieces, residency->forked);
 	find_bss(pieces);
-	residency->foreign_allocator = vmt_heap_find_foreign(pieces);
+	residency->foreign_allocator = vmt_heap_find_foreign(pieces, known);
+	if (input->blocks_unseen)
+		leave_open(pieces);
 	vmt_heap_tally(pieces, input->replay, residency->classes);
 	vmt_advised_tally(input->replay->advised, pieces, input->replay->sites, input->resident);
 	add_up(residency, pieces);
@@ -263,6 +278,8 @@ vmt_residency_join(struct vmt_residency *residency, const struct vmt_snapshot *s
 	    .module = options->module,
 	    .context = options->context,
 	    .go_owners = options->go_owners,
+	    .allocators = options->allocators,
+	    .blocks_unseen = options->blocks_unseen,
 	};
 	int status;
 

@@ -32,7 +32,9 @@ struct vmt_residency_options {
 	uint64_t trace_bytes;	 /* of the trace file that are mapped; 0 = not known */
 	bool (*module)(void *context, uint32_t id, struct vmt_module *module); /* may be NULL */
 	void *context;
-	struct vmt_go_owners *go_owners; /* NULL: no stack is a Go runtime's */
+	struct vmt_go_owners *go_owners;   /* NULL: no stack is a Go runtime's */
+	struct vmt_allocators *allocators; /* NULL: known by their blocks alone */
+	bool blocks_unseen;		   /* no hook of the heap has told of any */
 };
 
 /* Paths of files point into the snapshot. 0 or -ENOMEM; free in either case. */

@@ -52,6 +52,12 @@ is_go(const char *name)
 	       is_class(name, VMT_CLASS_GO_STACKS) || is_class(name, VMT_CLASS_GO_OTHER);
 }
 
+static bool
+is_arena(const char *name)
+{
+	return is_class(name, VMT_CLASS_MALLOC_RETAINED) || is_class(name, VMT_CLASS_MALLOC);
+}
+
 static void
 say_site(struct vmt_sentence *sentence, const struct vmt_site *site)
 {
@@ -114,6 +120,7 @@ class_words(const struct vmt_class *class)
 	    {VMT_CLASS_MMAP, "mapped by mmap"},
 	    {VMT_CLASS_MALLOC_LIVE, "in live malloc blocks"},
 	    {VMT_CLASS_MALLOC_RETAINED, "kept by the allocator beside live blocks"},
+	    {VMT_CLASS_MALLOC, "of the allocator, live or free"},
 	    {VMT_CLASS_TRACER, "vmtrace's own"},
 	};
 
@@ -131,7 +138,7 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 	const struct vmt_site *site = largest(report, VMT_RANK_COMMITTED, class->name);
 	char figure[VMT_UNITS_BYTES];
 
-	if (!site || is_go(class->name) || is_class(class->name, VMT_CLASS_MALLOC_RETAINED) ||
+	if (!site || is_go(class->name) || is_arena(class->name) ||
 	    is_class(class->name, VMT_CLASS_TRACER))
 		return;
 	if (site->committed_bytes >= class->committed_bytes / 100 * 99) {
@@ -201,15 +208,15 @@ error_bytes(const struct vmt_report *report, const struct vmt_site *site)
 	return site->estimate ? (uint64_t)(3 * sqrt(interval * (double)site->reserved_bytes)) : 0;
 }
 
-/* What can't be touched as it is (a reservation without access), and what Go's runtime keeps in
- * reserve, is no news. */
+/* What can't be touched as it is (a reservation without access), and what an allocator or Go's
+ * runtime keeps in reserve, is no news. */
 static uint64_t
 gap_bytes(const struct vmt_report *report, const struct vmt_site *site)
 {
 	uint64_t in_ram = site->committed_bytes + site->swapped_bytes;
 	uint64_t gap = site->accessible_bytes > in_ram ? site->accessible_bytes - in_ram : 0;
 
-	if (is_go(site->class) || gap < GAP_WORTH_NAMING_BYTES ||
+	if (is_go(site->class) || is_arena(site->class) || gap < GAP_WORTH_NAMING_BYTES ||
 	    gap < site->reserved_bytes / GAP_WORTH_NAMING_PART || gap < error_bytes(report, site))
 		return 0;
 	return gap;

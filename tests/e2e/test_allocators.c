@@ -1,0 +1,184 @@
+/*
+ * test_allocators.c: is what an allocator mapped the allocator's, whichever blocks were sampled?
+ *
+ * Other allocators than glibc's, preloaded behind the library: the classes of a sampled recording
+ * are those of one that has every block, and nothing moved to diff between two
+ * sampled ones.
+ */
+#include "tests/e2e/living.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEEDS 10u
+#define SAMPLE_BYTES 65536.0
+
+static const char *const libraries[] = {
+    NULL, /* glibc's own */
+    "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2",
+    "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4",
+    "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2",
+};
+
+#define LIBRARIES (sizeof(libraries) / sizeof(libraries[0]))
+
+struct figures {
+	double live;
+	double retained;
+	double either; /* where blocks are not recorded */
+	double mmap;
+	double all;
+	double rest; /* of RSS, without vmtrace */
+};
+
+static struct figures
+figures_of(const char *trace)
+{
+	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+	struct figures figures = {
+	    .live = (double)class_committed(root, "malloc live"),
+	    .retained = (double)class_committed(root, "malloc retained"),
+	    .either = (double)class_committed(root, "malloc, live or free"),
+	    .mmap = (double)class_committed(root, "mmap"),
+	};
+
+	check_report(root);
+	figures.all = figures.live + figures.retained + figures.either + figures.mmap;
+	figures.rest = (double)number(member(root, "snapshot"), "rss_bytes") - figures.all -
+		       (double)class_committed(root, "vmtrace");
+	json_decref(root);
+	return figures;
+}
+
+/* The program waits with what it has until a snapshot was taken. */
+static struct figures
+record_churn(const char *library, const char *mode, unsigned seed, const char *trace)
+{
+	static struct conversation talk;
+	char seed_text[16];
+	char live_text[32];
+	const char *const argv[] = {built("vmtrace"),
+				    "record",
+				    "--malloc",
+				    mode,
+				    "--seed",
+				    seed_text,
+				    "-o",
+				    trace,
+				    "--",
+				    built("tests/target/churn"),
+				    NULL};
+
+	snprintf(seed_text, sizeof(seed_text), "%u", seed);
+	converse_start(&talk, argv,
+		       library ? (const char *const[]){variable("LD_PRELOAD", library), NULL}
+			       : NULL);
+	converse_read_line(&talk);
+	snprintf(live_text, sizeof(live_text), "live %u", 300000 * 8 + 4688 * 200);
+	assert_string_equal(talk.line, live_text);
+	living_snapshot(trace);
+	assert_int_equal(converse_end(&talk), 0);
+	return figures_of(trace);
+}
+
+static void
+assert_near(double figure, double truth, double error)
+{
+	if (fabs(figure - truth) > error)
+		print_error("%.0f is not within %.0f of %.0f\n", figure, error, truth);
+	assert_true(fabs(figure - truth) <= error);
+}
+
+static void
+expect_nothing_moved(const char *a, const char *b)
+{
+	struct run run;
+
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", "--at", "end", "--format",
+					  "json", a, b, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	json_t *root = json_loads(run.out, 0, NULL);
+
+	assert_non_null(root);
+	/* How much address space jemalloc asks for differs by where the kernel puts it. */
+	assert_string_not_equal(json_string_value(member(member(root, "verdict"), "kind")),
+				"moved");
+	json_decref(root);
+	run_free(&run);
+}
+
+static void
+check_allocator(const char *library)
+{
+	const char *const first = scratch_file("churn-1.vmt");
+	struct figures truth = record_churn(library, "all", 1, scratch_file("churn-all.vmt"));
+	double live = truth.live;
+
+	assert_near(live, 300000 * 8 + 4688 * 200, 65536);
+	assert_true(truth.retained > 40e6);
+	assert_true(truth.mmap == 0);
+	for (unsigned seed = 1; seed <= SEEDS; seed++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "churn-%u.vmt", seed);
+		const char *trace = scratch_file(name);
+		struct figures found = record_churn(library, "sampled", seed, trace);
+
+		/* jemalloc has 2 MiB more in some runs, in RSS as well. */
+		assert_near(found.rest, truth.rest, truth.all * .03);
+		assert_near(found.mmap, truth.mmap, truth.all * .03);
+		assert_true((found.live - live) * (found.live - live) <= 9 * SAMPLE_BYTES * live);
+		assert_true(found.either == 0);
+		if (seed > 1)
+			expect_nothing_moved(first, trace);
+	}
+}
+
+static void
+a_region_has_one_owner_whatever_was_sampled(void **state)
+{
+	(void)state;
+	keep_names();
+	for (size_t i = 0; i < LIBRARIES; i++) {
+		print_message("%s\n", libraries[i] ? libraries[i] : "glibc");
+		if (libraries[i])
+			assert_int_equal(access(libraries[i], R_OK), 0);
+		check_allocator(libraries[i]);
+	}
+}
+
+/* Nothing is said of live and free where no block was recorded. */
+static void
+without_blocks_live_and_free_are_one(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LIBRARIES; i++) {
+		struct figures truth =
+		    record_churn(libraries[i], "all", 1, scratch_file("off-all.vmt"));
+		struct figures found =
+		    record_churn(libraries[i], "off", 1, scratch_file("off.vmt"));
+
+		assert_true(found.live == 0);
+		assert_true(found.retained == 0);
+		/* The table of pointers, which glibc maps for itself, is seen by its block alone.
+		 */
+		assert_near(found.either, truth.all - (libraries[i] ? 0 : 300000 * 8),
+			    truth.all * .05);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_region_has_one_owner_whatever_was_sampled),
+	    cmocka_unit_test(without_blocks_live_and_free_are_one),
+	};
+
+	return cmocka_run_group_tests_name("allocators", tests, NULL, NULL);
+}
