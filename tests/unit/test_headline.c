@@ -130,6 +130,37 @@ an_owner_is_named_for_its_own_class(void **state)
 	assert_shows(headline(&report), ", most of it by start (app) (30 MiB); 1.16");
 }
 
+/* Of glibc's: what was freed, or what live blocks cost beside their bytes. */
+static void
+what_malloc_keeps_is_named_for_what_it_is(void **state)
+{
+	struct vmt_class classes[] = {{"malloc retained", MIB(120), MIB(120), MIB(100), 0}};
+	struct vmt_frame frames[] = {{.function = "metric_new", .module = "/srv/app"}};
+	struct vmt_site site = {.kind = "malloc", .pins_bytes = MIB(80), .stack = {frames, 1}};
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	report.classes = classes;
+	report.class_count = 1;
+	report.sites = &site;
+	report.site_count = 1;
+	assert_shows(headline(&report),
+		     "about 100 MiB kept by the allocator beside live blocks (76 %)");
+	report.retained.is_split = true;
+	report.retained.free_page_bytes = MIB(70);
+	report.retained.pinned_bytes = MIB(25);
+	report.retained.overhead_bytes = MIB(5);
+	assert_shows(headline(&report), ": 95 MiB freed but kept by glibc (73 %), pinned by "
+					"metric_new (app); ");
+	report.retained.estimate = true;
+	assert_shows(headline(&report), ": about 95 MiB freed");
+	report.retained.free_page_bytes = 0;
+	report.retained.pinned_bytes = 0;
+	report.retained.overhead_bytes = MIB(100);
+	assert_shows(headline(&report), ": about 100 MiB overhead of live malloc blocks (76 %);");
+	assert_null(strstr(headline(&report), "freed"));
+}
+
 /* Estimates of live blocks and of their resident part are each off by chance. */
 static void
 what_may_be_a_sampling_error_is_no_gap(void **state)
@@ -157,6 +188,7 @@ main(void)
 	    cmocka_unit_test(the_first_sentence_names_what_to_look_at),
 	    cmocka_unit_test(the_first_sentence_tells_the_moment_from_now),
 	    cmocka_unit_test(an_owner_is_named_for_its_own_class),
+	    cmocka_unit_test(what_malloc_keeps_is_named_for_what_it_is),
 	    cmocka_unit_test(what_may_be_a_sampling_error_is_no_gap),
 	};
 

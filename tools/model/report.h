@@ -43,6 +43,7 @@ struct vmt_site {
 	uint64_t total_reserved_bytes;
 	uint64_t released_bytes;
 	uint64_t released_committed_bytes;
+	uint64_t pins_bytes;		     /* free memory of malloc that its live blocks keep */
 	uint64_t grown_bytes;		     /* held at the end, and not yet at growth_from_ns */
 	bool estimate;			     /* from samples */
 	bool released_committed_is_estimate; /* the pages of some release were sampled */
@@ -148,6 +149,15 @@ struct vmt_report {
 		uint64_t live_blocks; /* at the end of the trace */
 		uint64_t live_block_bytes;
 	} totals;
+	/* Of class malloc retained, without overlap: see retained.h. */
+	struct {
+		const char *allocator; /* "glibc", "jemalloc" ...; NULL: not known which */
+		bool is_split;	       /* false: the rest is zero, nothing is known of it */
+		bool estimate;
+		uint64_t overhead_bytes;
+		uint64_t free_page_bytes;
+		uint64_t pinned_bytes;
+	} retained;
 	struct vmt_class *classes;
 	size_t class_count;
 	struct vmt_site *sites;

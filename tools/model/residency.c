@@ -255,6 +255,11 @@ join(struct vmt_residency *residency, struct vmt_pieces *pieces,
 	residency->foreign_allocator = vmt_heap_find_foreign(pieces, known);
 	if (input->blocks_unseen)
 		leave_open(pieces);
+	residency->is_split =
+	    !residency->foreign_allocator && !residency->forked && !input->blocks_unseen;
+	if (residency->is_split &&
+	    vmt_retained_split(&residency->retained, pieces, input->replay, input->resident))
+		return -ENOMEM;
 	vmt_heap_tally(pieces, input->replay, residency->classes);
 	vmt_advised_tally(input->replay->advised, pieces, input->replay->sites, input->resident);
 	add_up(residency, pieces);

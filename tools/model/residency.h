@@ -16,6 +16,7 @@
 #define VMT_RESIDENCY_H
 
 #include "tools/model/pieces.h"
+#include "tools/model/retained.h"
 
 struct vmt_residency {
 	struct vmt_amounts classes[VMT_CLASSES];
@@ -23,6 +24,8 @@ struct vmt_residency {
 	uint64_t file_bytes; /* committed, over all rows of files */
 	struct vmt_files *files;
 	bool foreign_allocator; /* not glibc's malloc */
+	bool is_split;		/* retained is known */
+	struct vmt_retained retained;
 	bool forked;
 };
 

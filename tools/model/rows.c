@@ -67,6 +67,46 @@ fill_classes(struct vmt_building *building)
 	return 0;
 }
 
+static uint64_t
+at_most(double bytes, uint64_t most)
+{
+	return bytes < (double)most ? (uint64_t)bytes : most;
+}
+
+/* From samples the sites' parts need not add up to the whole: never more than it. */
+static void
+scale_pins(struct vmt_sites *sites, double most_bytes)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < vmt_sites_count(sites); i++)
+		sum += vmt_sites_get(sites, i)->estimate[VMT_FIGURE_PINS];
+	if (sum <= most_bytes)
+		return;
+	for (uint32_t i = 0; i < vmt_sites_count(sites); i++)
+		vmt_sites_get(sites, i)->estimate[VMT_FIGURE_PINS] *= most_bytes / sum;
+}
+
+static void
+fill_retained(struct vmt_building *building)
+{
+	const struct vmt_residency *residency = &building->residency;
+	struct vmt_report *report = &building->report;
+	uint64_t left = residency->classes[VMT_CLASS_MALLOC_RETAINED].bytes[VMT_AMOUNT_COMMITTED];
+
+	report->retained.allocator =
+	    residency->foreign_allocator ? vmt_allocators_name(building->allocators) : "glibc";
+	report->retained.is_split = building->joined && residency->is_split;
+	if (!report->retained.is_split)
+		return;
+	report->retained.estimate = building->replay->sample_bytes > 0;
+	report->retained.overhead_bytes = at_most(residency->retained.overhead_bytes, left);
+	left -= report->retained.overhead_bytes;
+	scale_pins(building->replay->sites, (double)left);
+	report->retained.free_page_bytes = at_most(residency->retained.free_page_bytes, left);
+	report->retained.pinned_bytes = left - report->retained.free_page_bytes;
+}
+
 static int
 fill_files(struct vmt_building *building)
 {
@@ -130,6 +170,7 @@ add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
 	    .total_reserved_bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
 	    .released_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED),
 	    .released_committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
+	    .pins_bytes = vmt_sites_figure(entry, VMT_FIGURE_PINS),
 	    .grown_bytes = held > before ? held - before : 0,
 	    .estimate = entry->estimated,
 	    .released_committed_is_estimate = entry->sampled || entry->estimated,
@@ -220,6 +261,8 @@ vmt_rows_fill(struct vmt_building *building)
 	vmt_sites_merge(building->replay->sites);
 	if (!status)
 		status = fill_classes(building);
+	if (!status)
+		fill_retained(building);
 	if (!status)
 		status = fill_files(building);
 	if (!status)

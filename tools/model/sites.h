@@ -35,6 +35,7 @@ enum vmt_figure {
 	VMT_FIGURE_COMMITTED,
 	VMT_FIGURE_SWAPPED,
 	VMT_FIGURE_HUGE, /* of advice alone */
+	VMT_FIGURE_PINS, /* free memory of malloc that its live blocks keep: retained.h */
 	/* over the whole run */
 	VMT_FIGURE_FAILED, /* of advice alone: calls that the kernel refused, in no other figure */
 	VMT_FIGURES,

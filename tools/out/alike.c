@@ -87,6 +87,7 @@ add(struct vmt_site *row, const struct vmt_site *site)
 	row->total_reserved_bytes += site->total_reserved_bytes;
 	row->released_bytes += site->released_bytes;
 	row->released_committed_bytes += site->released_committed_bytes;
+	row->pins_bytes += site->pins_bytes;
 	row->grown_bytes += site->grown_bytes;
 	row->estimate |= site->estimate;
 	row->released_committed_is_estimate |= site->released_committed_is_estimate;

@@ -169,6 +169,42 @@ is_estimate(const struct vmt_report *report, const struct vmt_class *class)
 		is_class(class->name, VMT_CLASS_MALLOC_RETAINED));
 }
 
+/* The site that most of the free memory lies below. */
+static const struct vmt_site *
+pinning(const struct vmt_report *report)
+{
+	const struct vmt_site *best = NULL;
+
+	for (size_t i = 0; i < report->site_count; i++)
+		if (!best || report->sites[i].pins_bytes > best->pins_bytes)
+			best = &report->sites[i];
+	return best;
+}
+
+/* What is free, or the overhead of what is live, whichever is more. */
+static void
+say_retained(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t free_bytes = report->retained.free_page_bytes + report->retained.pinned_bytes;
+	const struct vmt_site *site = pinning(report);
+	const char *about = report->retained.estimate ? "about " : "";
+	char figure[VMT_UNITS_BYTES];
+
+	if (report->retained.overhead_bytes > free_bytes) {
+		vmt_sentence_say(sentence, "%s%s overhead of live malloc blocks", about,
+				 vmt_units_bytes(figure, report->retained.overhead_bytes));
+		say_share(sentence, report, report->retained.overhead_bytes);
+		return;
+	}
+	vmt_sentence_say(sentence, "%s%s freed but kept by glibc", about,
+			 vmt_units_bytes(figure, free_bytes));
+	say_share(sentence, report, free_bytes);
+	if (site && site->pins_bytes > free_bytes / 2) {
+		vmt_sentence_say(sentence, ", pinned by ");
+		say_site(sentence, site);
+	}
+}
+
 static void
 say_class(struct vmt_sentence *sentence, const struct vmt_report *report,
 	  const struct vmt_class *class)
@@ -177,6 +213,10 @@ say_class(struct vmt_sentence *sentence, const struct vmt_report *report,
 	    is_of_files(class) ? main_file(report, class->committed_bytes) : NULL;
 	char figure[VMT_UNITS_BYTES];
 
+	if (report->retained.is_split && is_class(class->name, VMT_CLASS_MALLOC_RETAINED)) {
+		say_retained(sentence, report);
+		return;
+	}
 	vmt_sentence_say(sentence, "%s%s %s", is_estimate(report, class) ? "about " : "",
 			 vmt_units_bytes(figure, class->committed_bytes), class_words(class));
 	say_share(sentence, report, class->committed_bytes);

@@ -113,6 +113,19 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_report *report)
 }
 
 static void
+print_retained(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_object(emitter, "retained");
+	vmt_emitter_string(emitter, "allocator", report->retained.allocator);
+	vmt_emitter_bool(emitter, "is_split", report->retained.is_split);
+	vmt_emitter_bool(emitter, "estimate", report->retained.estimate);
+	vmt_emitter_u64(emitter, "overhead_bytes", report->retained.overhead_bytes);
+	vmt_emitter_u64(emitter, "free_page_bytes", report->retained.free_page_bytes);
+	vmt_emitter_u64(emitter, "pinned_bytes", report->retained.pinned_bytes);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
 print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
 {
 	vmt_emitter_object(emitter, NULL);
@@ -130,6 +143,7 @@ print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
 	vmt_emitter_u64(emitter, "released_committed_bytes", site->released_committed_bytes);
 	vmt_emitter_bool(emitter, "released_committed_is_estimate",
 			 site->released_committed_is_estimate);
+	vmt_emitter_u64(emitter, "pins_bytes", site->pins_bytes);
 	vmt_emitter_u64(emitter, "grown_bytes", site->grown_bytes);
 	vmt_emitter_bool(emitter, "estimate", site->estimate);
 	vmt_json_frames(emitter, &site->stack, true);
@@ -261,6 +275,7 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	print_snapshot(&emitter, report);
 	print_totals(&emitter, report);
 	print_classes(&emitter, report);
+	print_retained(&emitter, report);
 	result = print_sites(&emitter, report, options, err);
 	if (result < 0)
 		return result;

@@ -467,6 +467,7 @@ vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *o
 	print_classes(report, options);
 	vmt_text_go(report, options);
 	print_sites(report, options);
+	vmt_text_retained(report, options);
 	print_files(report, options);
 	vmt_text_advice(report, options);
 	vmt_text_growth(report, options);

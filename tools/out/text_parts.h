@@ -23,6 +23,9 @@ void vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes
 /* Of a process that was killed or still runs: which call sites held more and more before. */
 void vmt_text_growth(const struct vmt_report *report, const struct vmt_text_options *options);
 
+/* Of glibc's malloc: what it holds beside live blocks, and which of these keep it. */
+void vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options *options);
+
 /* Every advice, and what a Go runtime's was for. */
 void vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *options);
 
