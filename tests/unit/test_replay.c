@@ -280,6 +280,27 @@ brk_moves_whole_pages(void **state)
 }
 
 static void
+break_grown_in_small_steps_is_one_extent(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+	uint64_t heap = UINT64_C(0x555500000000);
+	uint64_t at = heap;
+
+	(void)state;
+	for (int step = 0; step < 10000; step++, at += PAGE)
+		happen(replay, EVENT(BRK, .address = at + PAGE, .argument_a = at, .stack = 4));
+	assert_int_equal(vmt_space_count(replay->space), 1);
+	ASSERT_FIGURES(replay, BRK, 4, 10000, 10000 * PAGE, 0, 0);
+	happen(replay, EVENT(BRK, .address = at + PAGE, .argument_a = at, .stack = 5));
+	happen(replay, EVENT(BRK, .address = at + 2 * PAGE, .argument_a = at + PAGE, .stack = 4));
+	assert_int_equal(vmt_space_count(replay->space), 3);
+	assert_owner(replay, at, VMT_EVENT_BRK, 5);
+	assert_owner(replay, at + PAGE, VMT_EVENT_BRK, 4);
+	assert_clean(replay);
+	vmt_replay_free(replay);
+}
+
+static void
 shmdt_without_a_length_finds_its_segment(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
@@ -423,6 +444,7 @@ main(void)
 	    cmocka_unit_test(failed_mremap_to_a_fixed_place_is_undone_twice),
 	    cmocka_unit_test(advice_gives_committed_bytes_back_but_no_range),
 	    cmocka_unit_test(brk_moves_whole_pages),
+	    cmocka_unit_test(break_grown_in_small_steps_is_one_extent),
 	    cmocka_unit_test(shmdt_without_a_length_finds_its_segment),
 	    cmocka_unit_test(contradictions_are_counted),
 	    cmocka_unit_test(releases_of_what_was_there_before_are_no_contradiction),

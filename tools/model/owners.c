@@ -72,7 +72,9 @@ vmt_owners_acquire(struct vmt_replay *replay, const struct vmt_event *event,
 
 	if (!status)
 		status = vmt_sites_intern(replay->sites, key, &extent->site);
-	extent->call = ++replay->calls;
+	replay->calls++;
+	if (!extent->call)
+		extent->call = replay->calls;
 	if (!status)
 		status = vmt_space_put(replay->space, extent);
 	if (status)

@@ -22,7 +22,8 @@ void vmt_owners_note_sampled(struct vmt_replay *replay, const struct vmt_extents
  * it is from before the trace began. */
 int vmt_owners_clear_way(struct vmt_replay *replay, uint64_t start, uint64_t end);
 
-/* A new acquisition of the event's site; fills in site and call. */
+/* A new acquisition of the event's site; fills in site and, where it is 0, call: an extent that
+ * goes on with what an earlier call made has that one's. */
 int vmt_owners_acquire(struct vmt_replay *replay, const struct vmt_event *event,
 		       struct vmt_extent *extent);
 

@@ -165,6 +165,21 @@ apply_brk_begin(struct vmt_replay *replay, const struct vmt_event *event)
 	return release(replay, event, start, end);
 }
 
+/* The number of the call to whose stretch a growth of the break at `start` belongs: one site's
+ * growth in small steps is one extent, so that memory does not grow with the number of steps.
+ * 0 = it begins a stretch of its own. */
+static uint64_t
+stretch_of_break(const struct vmt_replay *replay, const struct vmt_event *event, uint64_t start)
+{
+	const struct vmt_extent *below = vmt_space_next(replay->space, start - 1);
+	struct vmt_site_key key;
+
+	if (!below || below->end != start || below->kind != VMT_EXTENT_BREAK)
+		return 0;
+	key = vmt_sites_get(replay->sites, below->site)->key;
+	return key.kind == event->kind && key.stack == event->stack ? below->call : 0;
+}
+
 static int
 apply_brk(struct vmt_replay *replay, const struct vmt_event *event)
 {
@@ -173,6 +188,7 @@ apply_brk(struct vmt_replay *replay, const struct vmt_event *event)
 	if (event->error ||
 	    !break_pages(event->argument_a, event->address, &extent.start, &extent.end))
 		return 0;
+	extent.call = stretch_of_break(replay, event, extent.start);
 	return vmt_owners_acquire(replay, event, &extent);
 }
 
