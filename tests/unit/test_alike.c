@@ -158,6 +158,28 @@ test_nothing(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* Without a name, one address in an allocator is everybody's: callers tell them apart. */
+static void
+test_nameless_frames_join_by_their_callers(void **state)
+{
+	struct vmt_frame frames[3][FRAMES];
+	struct vmt_site sites[3] = {site_of(frames[0], caller_a, 10, 100),
+				    site_of(frames[1], caller_b, 10, 1000),
+				    site_of(frames[2], caller_a, 10, 10000)};
+	struct vmt_report report = {.sites = sites, .site_count = 3};
+	struct vmt_site *rows;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		frames[i][0] = (struct vmt_frame){.module = program, .module_offset = 0x4955bc};
+	rows = vmt_alike_merge(&report, 0, &count);
+	assert_int_equal(count, 2);
+	assert_int_equal(rows[0].committed_bytes + rows[1].committed_bytes, 11100);
+	assert_true(rows[0].committed_bytes == 1000 || rows[1].committed_bytes == 1000);
+	free(rows);
+}
+
 int
 main(void)
 {
@@ -167,6 +189,7 @@ main(void)
 	    cmocka_unit_test(test_library_frames_do_not_count),
 	    cmocka_unit_test(test_nameless_frames),
 	    cmocka_unit_test(test_nothing),
+	    cmocka_unit_test(test_nameless_frames_join_by_their_callers),
 	};
 
 	return cmocka_run_group_tests_name("alike", tests, NULL, NULL);

@@ -64,9 +64,11 @@ the_innermost_reason_decides(void **state)
 	     {"runtime.sysMmap", "runtime.mmap", "runtime.sysAlloc", "runtime.newosproc0"}},
 	    {VMT_CLASS_GO_OTHER,
 	     {MMAP, "runtime.sysAllocOS", "runtime.sysAlloc", "runtime.traceBufFlush"}},
-	    {VMT_CLASS_GO_OTHER,
-	     {"internal/runtime/syscall.Syscall6", "syscall.RawSyscall6", "syscall.Syscall6",
-	      "syscall.mmap", "syscall.Mmap", "main.open"}},
+	    /* the runtime asks by the same package */
+	    {VMT_CLASS_GO_OTHER, {"internal/runtime/syscall.Syscall6", "runtime.ready"}},
+	    /* Go's own linker knows C functions, too */
+	    {VMT_CLASS_GO_HEAP,
+	     {"x_cgo_mmap", "runtime.mmap.func1", "runtime.sysMap", "runtime.(*mheap).grow"}},
 	    /* the stack ended early, and its C part has no names */
 	    {VMT_CLASS_GO_OTHER, {"-x_cgo_mmap"}},
 	    {VMT_CLASS_GO_HEAP,
@@ -106,6 +108,36 @@ calls_of_c_code_are_not_gos(void **state)
 		size_t count = make_frames(frames, &stacks[i]);
 
 		assert_int_equal(vmt_go_classes_of_stack(frames, count, VMT_CLASS_MMAP),
+				 stacks[i].class);
+	}
+}
+
+static void
+calls_of_other_go_code_are_not_the_runtimes(void **state)
+{
+	static const struct stack stacks[] = {
+	    {VMT_CLASS_MMAP,
+	     {"internal/runtime/syscall.Syscall6", "syscall.RawSyscall6", "syscall.Syscall6",
+	      "syscall.mmap", "syscall.Mmap", "main.open"}},
+	    {VMT_CLASS_MMAP,
+	     {"runtime/internal/syscall.Syscall6", "syscall.RawSyscall6", "main.open",
+	      "runtime.doInit", "runtime.main"}},
+	    {VMT_CLASS_MMAP,
+	     {"internal/runtime/syscall/linux.Syscall6", "golang.org/x/sys/unix.mmap"}},
+	    {VMT_CLASS_FILES, {"internal/runtime/syscall.Syscall6", "syscall.mmap"}},
+	    /* the stack ended early */
+	    {VMT_CLASS_MMAP, {"internal/runtime/syscall.Syscall6", "syscall.RawSyscall6"}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(stacks) / sizeof(*stacks); i++) {
+		struct vmt_symbol frames[DEPTH];
+		size_t count = make_frames(frames, &stacks[i]);
+
+		assert_int_equal(vmt_go_classes_of_stack(frames, count,
+							 stacks[i].class == VMT_CLASS_FILES
+							     ? VMT_CLASS_FILES
+							     : VMT_CLASS_MMAP),
 				 stacks[i].class);
 	}
 }
@@ -169,6 +201,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_innermost_reason_decides),
 	    cmocka_unit_test(calls_of_c_code_are_not_gos),
+	    cmocka_unit_test(calls_of_other_go_code_are_not_the_runtimes),
 	    cmocka_unit_test(threads_are_whose_that_starts_them),
 	    cmocka_unit_test(pages_may_have_names),
 	};

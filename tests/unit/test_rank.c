@@ -130,6 +130,36 @@ library_sources_are_no_owners(void **state)
 	}
 }
 
+/* C code of a stripped Go program: the Go function that called it says more than addresses. */
+static void
+nameless_c_code_of_a_go_program_is_no_owner(void **state)
+{
+	static char module[] = "/srv/app";
+	static char *const stacks[][6] = {
+	    {NULL, "runtime.callCgoMmap", "runtime.mmap", "runtime.sysMap", "runtime.(*mheap).grow",
+	     "main.leak"},
+	    {NULL, NULL, "runtime.asmcgocall", "runtime.cgocall", "main._Cfunc_grab", "main.leak"},
+	    {NULL, NULL, NULL, "runtime.asmcgocall", "main._Cfunc_grab", "main.leak"},
+	    /* what has a name keeps it, and what is no Go program's too */
+	    {"grab", NULL, "runtime.asmcgocall", "runtime.cgocall", "main._Cfunc_grab",
+	     "main.leak"},
+	    {NULL, NULL, "fill", "run", "main", "_start"},
+	};
+	static const size_t owners[] = {5, 5, 5, 0, 0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(stacks) / sizeof(*stacks); i++) {
+		struct vmt_frame frames[6];
+		struct vmt_stack_frames stack = {frames, 6};
+
+		for (size_t j = 0; j < 6; j++)
+			frames[j] = (struct vmt_frame){.function = stacks[i][j],
+						       .module = module,
+						       .module_offset = 16 * j + 1};
+		assert_int_equal(vmt_rank_owner(&stack), owners[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -137,6 +167,7 @@ main(void)
 	    cmocka_unit_test(each_figure_has_its_order),
 	    cmocka_unit_test(more_committed_than_reserved_is_no_gap),
 	    cmocka_unit_test(the_owner_is_the_programs_own_frame),
+	    cmocka_unit_test(nameless_c_code_of_a_go_program_is_no_owner),
 	    cmocka_unit_test(library_sources_are_no_owners),
 	};
 

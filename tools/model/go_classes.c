@@ -4,13 +4,14 @@
 
 enum verdict {
 	CROSSING, /* from C to Go, in whatever sense */
-	GO_ON,	  /* a way to the call, no reason for it */
+	BY_CALL,  /* Go's packages for system calls: a way to the call, whoever makes it */
+	GO_ON,	  /* the runtime, which is a way to the call, but no reason for it */
 	AT_ONCE,  /* memory to be used at once: never an arena, which is reserved first */
 	TO_C,	  /* Go code has called C code, whose call it is */
 	ARENA,
 	METADATA,
 	STACK,
-	OTHER,
+	OTHER, /* Go code outside of the runtime */
 };
 
 struct rule {
@@ -20,10 +21,10 @@ struct rule {
 
 static const struct rule rules[] = {
     {"runtime.asmcgocall*", CROSSING},
-    {"internal/runtime/syscall*", GO_ON},
-    {"runtime/internal/syscall*", GO_ON},
-    {"syscall.RawSyscall*", GO_ON},
-    {"syscall.Syscall*", GO_ON},
+    {"internal/runtime/syscall*", BY_CALL},
+    {"runtime/internal/syscall*", BY_CALL},
+    {"syscall.RawSyscall*", BY_CALL},
+    {"syscall.Syscall*", BY_CALL},
     {"runtime.callCgoMmap*", GO_ON},
     {"runtime.mmap*", GO_ON},
     {"runtime.sysMmap*", GO_ON},
@@ -105,12 +106,14 @@ is_runtime_c(const struct vmt_symbol *frame)
 				   strncmp(frame->function, "_cgo_try_", 9) == 0);
 }
 
-/* The first rule that fits; Go code outside of the runtime is a reason of its own. */
+/* The first rule that fits. */
 static enum verdict
 judge(const struct vmt_symbol *frame)
 {
+	if (is_runtime_c(frame))
+		return GO_ON;
 	if (!frame->is_go)
-		return is_runtime_c(frame) ? GO_ON : CROSSING;
+		return CROSSING;
 	for (size_t i = 0; frame->function && i < sizeof(rules) / sizeof(*rules); i++)
 		if (matches(rules[i].name, frame->function))
 			return rules[i].verdict;
@@ -121,28 +124,27 @@ enum vmt_class_id
 vmt_go_classes_of_stack(const struct vmt_symbol *frames, size_t count, enum vmt_class_id otherwise)
 {
 	bool at_once = false;
-	bool is_go = false;
+	bool is_runtime = false;
 
 	for (size_t i = 0; i < count; i++) {
 		enum verdict verdict = judge(&frames[i]);
 
 		switch (verdict) {
 		case TO_C:
-			return is_go ? VMT_CLASS_GO_OTHER : otherwise;
+		case OTHER:
+			return is_runtime ? VMT_CLASS_GO_OTHER : otherwise;
 		case ARENA:
 			return at_once ? VMT_CLASS_GO_METADATA : VMT_CLASS_GO_HEAP;
 		case METADATA:
 			return VMT_CLASS_GO_METADATA;
 		case STACK:
 			return VMT_CLASS_GO_STACKS;
-		case OTHER:
-			return VMT_CLASS_GO_OTHER;
 		default:
 			at_once |= verdict == AT_ONCE;
-			is_go |= verdict != CROSSING;
+			is_runtime |= verdict == AT_ONCE || verdict == GO_ON;
 		}
 	}
-	return is_go ? VMT_CLASS_GO_OTHER : otherwise;
+	return is_runtime ? VMT_CLASS_GO_OTHER : otherwise;
 }
 
 enum vmt_class_id

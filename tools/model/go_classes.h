@@ -16,7 +16,8 @@
 #include "tools/model/classes.h"
 #include "tools/read/symbols.h"
 
-/* Of a call's stack, innermost frame first; `otherwise` where no Go code made the call. */
+/* Of a call's stack, innermost frame first; `otherwise` where the runtime did not make the call: C
+ * code did, or other Go code, by the packages syscall or golang.org/x/sys/unix. */
 enum vmt_class_id vmt_go_classes_of_stack(const struct vmt_symbol *frames, size_t count,
 					  enum vmt_class_id otherwise);
 

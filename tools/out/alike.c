@@ -43,6 +43,15 @@ struct shown {
 	bool by_class;
 };
 
+static bool
+has_name(const struct vmt_stack_frames *stack, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++)
+		if (stack->frames[i].function)
+			return true;
+	return false;
+}
+
 static struct shown
 show(const struct vmt_site *site, size_t callers)
 {
@@ -55,6 +64,9 @@ show(const struct vmt_site *site, size_t callers)
 		return (struct shown){site, 0, 0, callers == 0};
 	if (depth <= first)
 		depth = first + 1;
+	/* An address says little: what has no name is told apart by those who call it. */
+	while (most < depth && !has_name(stack, first, most))
+		most++;
 	return (struct shown){site, first, depth < most ? depth : most, callers == 0};
 }
 

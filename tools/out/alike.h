@@ -4,7 +4,8 @@
  * A site is a whole stack; a row shows the frame that names it and a few callers. Sites of one kind
  * that show the same frames are one row here, their figures added up: an allocator that maps a
  * piece at a time from a thousand stacks is then as large as it is. Frames are the same when they
- * print the same. Figures are bytes.
+ * print the same. Where none of the frames that are shown has a name, callers up to the first that
+ * has one count too. Figures are bytes.
  */
 #ifndef VMT_ALIKE_H
 #define VMT_ALIKE_H

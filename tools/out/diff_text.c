@@ -175,10 +175,14 @@ print_callers(const struct vmt_diff_text_options *options, const struct vmt_stac
 	size_t depth = vmt_rank_depth(stack);
 	char name[1024];
 
-	for (size_t i = first; i < depth && i < first + CALLERS_SHOWN; i++)
+	for (size_t i = first, shown = 0; i < depth && shown < CALLERS_SHOWN; i++) {
+		if (vmt_rank_is_passage(&stack->frames[i]))
+			continue;
+		shown++;
 		vmt_layout_line(layout, VMT_STYLE_DIM, "%*s<- %s", (int)indent, "",
 				short_frame(layout, &stack->frames[i], name, sizeof(name),
 					    layout->columns - indent - 3));
+	}
 }
 
 static const char *

@@ -125,6 +125,25 @@ is_library_code(const struct vmt_frame *frame)
 	return vmt_rank_is_passage(frame);
 }
 
+/* The first frame after the C code of a Go program that begins at `first` and has no names, or
+ * `first`: what Go code is called says more than addresses do. */
+static size_t
+skip_nameless_c(const struct vmt_stack_frames *stack, size_t first)
+{
+	for (size_t i = first; i < stack->count; i++) {
+		const char *function = stack->frames[i].function;
+
+		if (!function)
+			continue;
+		return strncmp(function, "runtime.asmcgocall", 18) == 0 ||
+			       strncmp(function, "runtime.callCgo", 15) == 0 ||
+			       strncmp(function, "runtime.mmap", 12) == 0
+			   ? i
+			   : first;
+	}
+	return first;
+}
+
 size_t
 vmt_rank_owner(const struct vmt_stack_frames *stack)
 {
@@ -133,6 +152,7 @@ vmt_rank_owner(const struct vmt_stack_frames *stack)
 	for (size_t i = 0; i < stack->count; i++) {
 		if (vmt_report_is_c_library(&stack->frames[i]))
 			continue;
+		i = skip_nameless_c(stack, i);
 		if (!is_library_code(&stack->frames[i]))
 			return i;
 		if (own == stack->count && !vmt_rank_is_passage(&stack->frames[i]))

@@ -276,13 +276,16 @@ look_up_go(struct vmt_symbols *symbols, const struct module *known, uint64_t add
 	return count;
 }
 
-/* Go names are never mangled, and the table of functions knows what is Go code. */
+/* Go names are never mangled, and the table of functions knows what is Go code. Where Go's own
+ * linker links C code, the table has its functions too, but no file of them. */
 static bool
 is_go_code(const struct module *known, uint64_t address)
 {
-	struct vmt_gopclntab_function function;
+	struct vmt_gopclntab_frame frames[VMT_SYMBOLS_MAX_INLINED];
 
-	return known->go && vmt_gopclntab_covering(&known->go->table, address, &function);
+	return known->go &&
+	       vmt_gopclntab_find(&known->go->table, address, frames, VMT_SYMBOLS_MAX_INLINED) &&
+	       frames[0].file;
 }
 
 /* Made-up files stand in the debug information with a directory that is none. */
