@@ -238,14 +238,14 @@ call_mremap(const struct vmt_mapping_move *move)
 }
 
 /* In whole pages. An old length of 0, or one that wraps to it, makes a second mapping of shared
- * pages. */
+ * pages; one that goes beyond the address space is taken since Linux 6.17 (mm/mremap.c). */
 static bool
 round_old(const struct vmt_mapping_move *move, uint64_t *old_length)
 {
 	uint64_t page;
 
 	if (vmt_address_space_round(move->old_length, PAGE_BYTES, old_length) && *old_length != 0)
-		return vmt_address_space_takes(move->old_address, move->old_length, old_length);
+		return vmt_address_space_cut(move->old_address, move->old_length, old_length);
 	*old_length = 0;
 	return vmt_address_space_takes(move->old_address, PAGE_BYTES, &page);
 }

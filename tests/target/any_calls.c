@@ -103,7 +103,7 @@ do_mremap(struct outcome *outcome)
 	uint64_t *a = outcome->arguments;
 	void *result;
 
-	any_range(&a[0], &a[1], is_harmless);
+	any_range(&a[0], &a[1], is_harmless_in_parts);
 	do {
 		a[2] = any_length(a[0]);
 		a[4] = any_address();
