@@ -102,7 +102,7 @@ check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck lib
 	libjemalloc2 libtcmalloc-minimal4 libmimalloc-dev libfaketime fakeroot musl-tools file \
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium
 
-bench_packages := heaptrack redis-server redis-tools sqlite3 jq libjemalloc2
+bench_packages := heaptrack stress-ng redis-server redis-tools sqlite3 jq libjemalloc2
 vm_packages := qemu-system-x86 busybox-static e2fsprogs quota util-linux procps python3
 
 # Installs the packages of the list $(1) that are missing; says what to do where it can't.

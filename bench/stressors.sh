@@ -1,0 +1,56 @@
+#!/bin/bash
+# What stress-ng's stressors of memory and processes do for a second of CPU time: bare, sampled and
+# all, in turn. `stressors.sh BUILD [SECONDS] [STRESSOR...]`. With --verify: a failed verification,
+# or another status than bare, is printed and makes the status 1.
+set -u
+build=$(realpath "$1")
+seconds=${2:-2}
+shift $(($# < 2 ? $# : 2))
+stressors=("$@")
+[ ${#stressors[@]} -gt 0 ] || stressors=(bigheap brk clone daemon exec fork fork-heavy forkheavy
+	madvise malloc memfd memthrash mincore misaligned mlock mlockmany mmap mmapaddr mmapfixed
+	mmapfork mmaphuge mmapmany mprotect mremap msync munmap pageswap pthread remap rmap shm
+	shm-sysv spawn stack stackmmap switch vfork vforkmany vm vm-addr vm-rw vm-segv vm-splice
+	zombie)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+status=0
+known=" $(stress-ng --stressors 2>/dev/null) "
+
+# Sizes of which a second has many operations.
+declare -A sizes=([mmap]='--mmap-bytes 4m' [madvise]='' [vm]='--vm-bytes 16m' [vm-rw]='--vm-rw-bytes 16m'
+	[bigheap]='--bigheap-growth 64k' [mremap]='--mremap-bytes 4m' [memthrash]='')
+
+# Bogo operations for a second of user and system time; empty where the stressor has none here.
+measure() { # STRESSOR MODE
+	local preload=() said
+	[ "$2" = bare ] || preload=(LD_PRELOAD="$build/libvmtrace.so" VMTRACE_MALLOC="$2")
+	said=$(cd "$work" && env "${preload[@]}" VMTRACE_OUTPUT="$work/t.%p.vmt" stress-ng \
+		"--$1" 1 ${sizes[$1]:-} --timeout "${seconds}s" --verify --metrics-brief --temp-path "$work" 2>&1)
+	echo $? >"$work/status"
+	grep -E 'fail:|verification' <<<"$said" | sed "s/^/$1, $2: /" >>"$work/failures"
+	awk -v name="$1" '$4 == name && $9 ~ /^[0-9.]+$/ { print $9; exit }' <<<"$said"
+	rm -f "$work"/t.*.vmt
+}
+
+printf '%-14s %12s %9s %9s\n' 'bogo-ops/CPU s' bare sampled all
+for stressor in "${stressors[@]}"; do
+	[[ $known == *" $stressor "* ]] || continue
+	: >"$work/failures"
+	bare=$(measure "$stressor" bare)
+	bare_status=$(<"$work/status")
+	[ -s "$work/failures" ] && continue # not on this machine
+	line=$(printf '%-14s %12s' "$stressor" "${bare:--}")
+	for mode in sampled all; do
+		ours=$(measure "$stressor" "$mode")
+		[ "$(<"$work/status")" = "$bare_status" ] || {
+			echo "$stressor, $mode: status $(<"$work/status"), bare $bare_status"
+			status=1
+		}
+		line+=$(awk -v ours="${ours:-0}" -v bare="${bare:-0}" \
+			'BEGIN { if (bare > 0) printf " %9.2f", ours / bare; else printf " %9s", "-" }')
+	done
+	[ -s "$work/failures" ] && { cat "$work/failures"; status=1; }
+	echo "$line"
+done
+exit $status
