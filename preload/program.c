@@ -1,10 +1,16 @@
 #include "preload/program.h"
 
+#include "collect/sys.h"
 #include "format/command.h"
+#include "format/head.h"
+#include "preload/config.h"
+
+#include <errno.h>
 
 #include <link.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 static size_t
 align_up(size_t bytes, size_t alignment)
@@ -49,6 +55,54 @@ visit(struct dl_phdr_info *info, size_t size, void *found)
 			*(bool *)found = true;
 	}
 	return 1;
+}
+
+bool
+vmt_program_is_under_valgrind(void)
+{
+	/* RUNNING_ON_VALGRIND, 0x1001: the answer is how deep valgrinds are nested. */
+	volatile uint64_t request[6] = {0x1001, 0, 0, 0, 0, 0};
+	uint64_t answer = 0;
+
+#if defined(__x86_64__)
+	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi\n\t"
+			 "xchgq %%rbx, %%rbx"
+			 : "+d"(answer)
+			 : "a"(&request[0])
+			 : "cc", "memory");
+#elif defined(__aarch64__)
+	register uint64_t x3 __asm__("x3") = 0;
+	register volatile uint64_t *x4 __asm__("x4") = request;
+
+	__asm__ volatile("ror x12, x12, #3; ror x12, x12, #13; ror x12, x12, #51; ror x12, x12, "
+			 "#61\n\torr x10, x10, x10"
+			 : "+r"(x3)
+			 : "r"(x4)
+			 : "cc", "memory");
+	answer = x3;
+#endif
+	return answer != 0;
+}
+
+static bool
+is_named(const char *globs, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return vmt_config_matches(globs, slash ? slash + 1 : path);
+}
+
+bool
+vmt_program_is_named(const char *globs)
+{
+	char path[VMT_EXE_BYTES];
+	long length =
+	    vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof(path) - 1);
+	const char *executed = (const char *)getauxval(AT_EXECFN);
+
+	path[length > 0 ? length : 0] = '\0';
+	return is_named(globs, path) || (executed && is_named(globs, executed)) ||
+	       (program_invocation_name && is_named(globs, program_invocation_name));
 }
 
 bool

@@ -1,5 +1,5 @@
 /*
- * program.h: is the main program the vmtrace command itself?
+ * program.h: is this program to be left alone, by what it is?
  *
  * With LD_PRELOAD set for a whole container the library finds itself in the command that explains
  * its traces. The command carries an ELF note (format/command.h), whatever name it runs under.
@@ -12,6 +12,15 @@
 #include <stddef.h>
 
 bool vmt_program_is_command(void);
+
+/* Whether this runs on valgrind's synthetic CPU, whatever the tool: by a client request, as its
+ * valgrind.h has it, which any other CPU takes for nothing. */
+bool vmt_program_is_under_valgrind(void);
+
+/* Whether one of the names that the program has is among the globs (vmt_config_matches): that of
+ * its file, that it was executed by (a link's, a script's), and its argv[0]'s (an applet's, or that
+ * of what a loader was told to load). */
+bool vmt_program_is_named(const char *globs);
 
 /* The part that tests call alone: whether the notes of a segment (aligned to 4, or to 8) have the
  * command's among them. */

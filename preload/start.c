@@ -50,17 +50,6 @@ extern void __tsan_go_atomic32_load(void) __attribute__((weak));
 static uint32_t begun;
 static uint32_t finished_generation;
 
-static const char *
-executable_name(char *buffer, size_t room)
-{
-	long length = vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", buffer, room - 1);
-	const char *slash;
-
-	buffer[length > 0 ? length : 0] = '\0';
-	slash = strrchr(buffer, '/');
-	return slash ? slash + 1 : buffer;
-}
-
 /* A session whose collector has gone is as good as none. */
 static struct vmt_session *
 find_session(void)
@@ -83,8 +72,8 @@ find_session(void)
 static const char *
 find_objection(const struct vmt_session *session)
 {
-	char path[VMT_EXE_BYTES];
-
+	if (vmt_program_is_under_valgrind())
+		return "the program runs under valgrind";
 	if (vmt_next_is_second_copy())
 		return "another copy of the library is loaded before this one";
 	if (__asan_init || __msan_init || (__tsan_init && !__tsan_go_atomic32_load))
@@ -93,7 +82,7 @@ find_objection(const struct vmt_session *session)
 		return "the program runs with raised privileges";
 	if (vmt_program_is_command())
 		return "the program is vmtrace itself";
-	if (!vmt_config_matches(vmt_config.only, executable_name(path, sizeof(path))))
+	if (!vmt_program_is_named(vmt_config.only))
 		return "VMTRACE_ONLY does not name this program";
 	if (session && vmt_atomic_load_relaxed(&session->traces) > 0 && !vmt_config.follow_exec)
 		return "VMTRACE_FOLLOW leaves out later images";
