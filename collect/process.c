@@ -384,7 +384,7 @@ static void
 visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool urgent)
 {
 	struct vmt_head *head = vmt_process_head(process);
-	uint32_t end = vmt_atomic_load_relaxed(&head->end);
+	uint32_t end = vmt_atomic_load_acquire(&head->end);
 	uint32_t fill = vmt_drain_fill(&process->drain);
 	bool sample_due = now_ns >= process->sampling.next_ns;
 	bool look_for_exec = sample_due || end == VMT_END_EXEC;
@@ -399,6 +399,11 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 		vmt_sampling_round(process, shared, now_ns);
 	else if (asked)
 		vmt_sampling_decline(process);
+	if (end == VMT_END_STOPPED) {
+		vmt_process_finish(process, shared,
+				   (struct vmt_departure){VMT_END_STOPPED, head->end_status});
+		return;
+	}
 	if (sample_due)
 		note_clock(process);
 	set_pace(process, now_ns, fill, urgent || end != process->end_seen);

@@ -37,4 +37,7 @@
 #endif
 #define vmt_atomic_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 
+/* Orders all before it before all after it, a store before a load too. */
+#define vmt_atomic_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+
 #endif

@@ -34,6 +34,15 @@ enum vmt_end {
 	VMT_END_SIGNAL = 2,
 	VMT_END_EXEC = 3,
 	VMT_END_UNKNOWN = 4, /* ended; how was not to be learnt */
+	VMT_END_STOPPED = 5, /* the recording has ended, the process goes on: status is vmt_stop */
+};
+
+/* What the program ran out of when the tracer gave up its own memory for it. */
+enum vmt_stop {
+	VMT_STOP_ADDRESS_SPACE = 1, /* RLIMIT_AS */
+	VMT_STOP_DATA = 2,	    /* RLIMIT_DATA */
+	VMT_STOP_MAPPINGS = 3,	    /* vm.max_map_count */
+	VMT_STOP_MEMORY = 4,	    /* what the kernel commits, or else */
 };
 
 /* head.end_status of a process that returned from main: its destructors can't see the value. */

@@ -51,6 +51,7 @@ struct vmt_config {
 	bool cmdline; /* the command line may be kept in the trace */
 	bool go;      /* the Go runtime's own system calls */
 	bool verbose;
+	bool scarce; /* not of the environment: a limit counts what the tracer maps */
 };
 
 /* The configuration of this process image. */

@@ -47,23 +47,13 @@ vmt_emit_time_before(void)
 	return vmt_clock_before();
 }
 
-static uint32_t __attribute__((noinline)) ask_thread_id_slow(struct vmt_thread *thread)
-{
-	if (vmt_state_may_call())
-		thread->thread_id = (uint32_t)vmt_sys_call0(SYS_gettid);
-	else
-		thread->thread_id = (uint32_t)((uintptr_t)thread >> 6) | 1;
-	thread->generation = vmt_state_owner->generation;
-	return thread->thread_id;
-}
-
 uint32_t
 vmt_emit_thread_id(void)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 
 	if (__builtin_expect(thread->generation != vmt_state_owner->generation, 0))
-		return ask_thread_id_slow(thread);
+		vmt_state_introduce_slow(thread);
 	return thread->thread_id;
 }
 

@@ -1,5 +1,6 @@
 #include "preload/heap.h"
 
+#include "preload/config.h"
 #include "preload/emit.h"
 #include "preload/look.h"
 #include "preload/real.h"
@@ -44,7 +45,8 @@ vmt_heap_open_gate(void)
 		gate->cell_mask = samples->cell_mask;
 		gate->granule_bits = samples->granule_bits;
 		gate->cells = samples->filter;
-		if (is_self_contained(real))
+		/* Under a limit each refusal is looked at: see retreat.h. */
+		if (is_self_contained(real) && !vmt_config.scarce)
 			gate->quick_below = vmt_state_process.malloc_sample_bytes;
 	}
 }
@@ -56,8 +58,7 @@ vmt_heap_is_outermost_slow(struct vmt_thread *thread, const void *frame)
 		thread->heap_depth = 0;
 		return true;
 	}
-	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
-		vmt_atomic_add_relaxed(&vmt_state_process.head->nested_calls, 1);
+	vmt_state_count_nested();
 	return false;
 }
 
@@ -70,6 +71,7 @@ is_recording(struct vmt_thread *thread, const void *frame)
 	if (thread->depth != 0 && !vmt_state_was_left(thread->entered_frame, frame))
 		return false;
 	thread->entered_frame = (uint64_t)(uintptr_t)frame;
+	thread->depth = 1;
 	if (!vmt_state_enter_slow(thread))
 		return false;
 	vmt_state_leave();
@@ -84,20 +86,23 @@ vmt_heap_enter_slow(struct vmt_thread *thread, const void *frame)
 	return is_recording(thread, frame);
 }
 
-/* Enters the tracer's own code, perhaps for the second time. Returns what to give back to leave:
- * put back, not counted down, since a handler may have found that nobody was inside. */
-static uint32_t
-enter(struct vmt_thread *thread, const void *frame)
+/* Enters the tracer's own code, perhaps for the second time. *outer is what to give back to leave:
+ * put back, not counted down, since a handler may have found that nobody was inside. False: nothing
+ * is recorded any more, and there is nothing to leave. */
+static inline bool
+enter(struct vmt_thread *thread, const void *frame, uint32_t *outer)
 {
-	uint32_t outer = thread->depth;
-
-	if (outer != 0 && vmt_state_was_left(thread->entered_frame, frame))
-		outer = 0;
-	if (outer == 0)
+	*outer = thread->depth;
+	if (*outer != 0 && vmt_state_was_left(thread->entered_frame, frame))
+		*outer = 0;
+	if (*outer == 0)
 		thread->entered_frame = (uint64_t)(uintptr_t)frame;
-	thread->depth = outer + 1;
+	thread->depth = *outer + 1;
 	__asm__ volatile("" ::: "memory");
-	return outer;
+	if (__builtin_expect(vmt_state_is_at_work(thread), 1))
+		return true;
+	thread->depth = *outer;
+	return vmt_state_hold(outer);
 }
 
 static void
@@ -160,9 +165,12 @@ vmt_heap_record(struct vmt_thread *thread, uint8_t kind, const void *block, uint
 		const void *frame)
 {
 	int saved = errno;
-	uint32_t outer = enter(thread, frame);
-	write_acquisition(thread, kind, block, size, frame);
-	leave(thread, outer);
+	uint32_t outer;
+
+	if (enter(thread, frame, &outer)) {
+		write_acquisition(thread, kind, block, size, frame);
+		leave(thread, outer);
+	}
 	errno = saved;
 }
 
@@ -204,9 +212,10 @@ vmt_heap_release_slow(struct vmt_thread *thread, uint8_t kind, const void *block
 
 	if (!is_recording(thread, frame))
 		return;
-	outer = enter(thread, frame);
-	write_release(thread, kind, block, frame);
-	leave(thread, outer);
+	if (enter(thread, frame, &outer)) {
+		write_release(thread, kind, block, frame);
+		leave(thread, outer);
+	}
 	errno = saved;
 }
 
@@ -217,19 +226,20 @@ vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *s
 	int saved = errno;
 	uint32_t outer;
 	bool known;
+	bool written;
 
 	*size = 0;
-	if (!block)
+	if (!block || (!vmt_samples_may_have(block) && vmt_heap_mode() != VMT_MALLOC_ALL) ||
+	    !enter(thread, frame, &outer))
 		return false;
 	known = vmt_samples_may_have(block) && vmt_samples_remove(block, size);
-	if (!known && vmt_heap_mode() != VMT_MALLOC_ALL)
-		return false;
-	outer = enter(thread, frame);
-	vmt_emit_heap(VMT_EVENT_REALLOC_BEGIN, block, *size, known ? capture(thread, frame) : 0,
-		      vmt_emit_time_before());
+	written = known || vmt_heap_mode() == VMT_MALLOC_ALL;
+	if (written)
+		vmt_emit_heap(VMT_EVENT_REALLOC_BEGIN, block, *size,
+			      known ? capture(thread, frame) : 0, vmt_emit_time_before());
 	leave(thread, outer);
 	errno = saved;
-	return true;
+	return written;
 }
 
 void
@@ -237,7 +247,10 @@ vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t siz
 		      const void *frame)
 {
 	int saved = errno;
-	uint32_t outer = enter(thread, frame);
+	uint32_t outer;
+
+	if (!enter(thread, frame, &outer))
+		return;
 	if (size == 0 || keep(block, size))
 		vmt_emit_heap(VMT_EVENT_HEAP_UNDO, block, size, 0, vmt_emit_time_after());
 	else

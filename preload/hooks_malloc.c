@@ -3,11 +3,13 @@
  *
  * Acquisitions are stamped after the next allocator has answered, releases before it is called
  * (format/event.h). With VMTRACE_MALLOC=off each is a forward and one look at the mode. Blocks of
- * the dlsym arena never reach an allocator.
+ * the dlsym arena never reach an allocator. One that failed for want of room that the tracer takes
+ * is made again without it (retreat.h).
  */
 #include "preload/emit.h"
 #include "preload/heap.h"
 #include "preload/real.h"
+#include "preload/retreat.h"
 #include "preload/stacks.h"
 
 #include <errno.h>
@@ -18,16 +20,27 @@
 /* Gone from glibc's headers. */
 void cfree(void *block);
 
+/* One call of the next allocator, or two. Returns from the hook. */
+#define ALLOCATE(kind, size, call)                                                                 \
+	do {                                                                                       \
+		struct vmt_thread *thread = &vmt_state_thread;                                     \
+		const void *frame = __builtin_frame_address(0);                                    \
+		void *block;                                                                       \
+                                                                                                   \
+		if (vmt_heap_enter(thread, frame))                                                 \
+			block = vmt_heap_acquired(thread, (kind), (call), (size), frame);          \
+		else                                                                               \
+			block = (call);                                                            \
+		if (__builtin_expect(!block, 0) && vmt_retreat_from_heap(size))                    \
+			block = (call);                                                            \
+		return block;                                                                      \
+	} while (0)
+
 /* The long ways stand in the place of their hooks: called last, without a frame in between (built
  * with sibling calls), so that their caller is the program. */
 static void *__attribute__((noinline)) malloc_slow(size_t size)
 {
-	struct vmt_thread *thread = &vmt_state_thread;
-
-	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
-		return vmt_real()->malloc(size);
-	return vmt_heap_acquired(thread, VMT_EVENT_MALLOC, vmt_real()->malloc(size), size,
-				 __builtin_frame_address(0));
+	ALLOCATE(VMT_EVENT_MALLOC, size, vmt_real()->malloc(size));
 }
 
 VMT_EXPORT void *
@@ -40,12 +53,7 @@ malloc(size_t size)
 
 static void *__attribute__((noinline)) calloc_slow(size_t count, size_t size)
 {
-	struct vmt_thread *thread = &vmt_state_thread;
-
-	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
-		return vmt_real()->calloc(count, size);
-	return vmt_heap_acquired(thread, VMT_EVENT_CALLOC, vmt_real()->calloc(count, size),
-				 count * size, __builtin_frame_address(0));
+	ALLOCATE(VMT_EVENT_CALLOC, count * size, vmt_real()->calloc(count, size));
 }
 
 VMT_EXPORT void *
@@ -110,22 +118,34 @@ leave_arena(void *fresh, const void *block, size_t size)
 	return memcpy(fresh, block, old < size ? old : size);
 }
 
-/* glibc's realloc to size 0 frees: NULL is no failure then. */
 static void *
-change_own(void *block, size_t size, uint8_t kind, const void *frame)
+change_recorded(void *block, size_t size, uint8_t kind, const void *frame)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 	uint64_t old_size;
 	bool written;
 	void *fresh;
 
-	if (!vmt_heap_enter(thread, frame))
-		return vmt_real()->realloc(block, size);
 	written = vmt_heap_begin_realloc(thread, block, &old_size, frame);
 	fresh = vmt_real()->realloc(block, size);
 	if (!fresh && size != 0 && written)
 		vmt_heap_undo_realloc(thread, block, old_size, frame);
 	return vmt_heap_acquired(thread, kind, fresh, size, frame);
+}
+
+/* glibc's realloc to size 0 frees: NULL is no failure then. */
+static void *
+change_own(void *block, size_t size, uint8_t kind, const void *frame)
+{
+	void *fresh;
+
+	if (vmt_heap_enter(&vmt_state_thread, frame))
+		fresh = change_recorded(block, size, kind, frame);
+	else
+		fresh = vmt_real()->realloc(block, size);
+	if (__builtin_expect(!fresh && size != 0, 0) && vmt_retreat_from_heap(size))
+		fresh = vmt_real()->realloc(block, size);
+	return fresh;
 }
 
 static inline void *
@@ -176,57 +196,40 @@ posix_memalign(void **block, size_t alignment, size_t size)
 	struct vmt_thread *thread = &vmt_state_thread;
 	int error;
 
-	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
-		return vmt_real()->posix_memalign(block, alignment, size);
-	error = vmt_real()->posix_memalign(block, alignment, size);
-	vmt_heap_acquired(thread, VMT_EVENT_POSIX_MEMALIGN, error ? NULL : *block, size,
-			  __builtin_frame_address(0));
+	if (!vmt_heap_enter(thread, __builtin_frame_address(0))) {
+		error = vmt_real()->posix_memalign(block, alignment, size);
+	} else {
+		error = vmt_real()->posix_memalign(block, alignment, size);
+		vmt_heap_acquired(thread, VMT_EVENT_POSIX_MEMALIGN, error ? NULL : *block, size,
+				  __builtin_frame_address(0));
+	}
+	if (__builtin_expect(error == ENOMEM, 0) && vmt_retreat_from_heap(size + alignment))
+		error = vmt_real()->posix_memalign(block, alignment, size);
 	return error;
 }
 
 VMT_EXPORT void *
 aligned_alloc(size_t alignment, size_t size)
 {
-	struct vmt_thread *thread = &vmt_state_thread;
-
-	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
-		return vmt_real()->aligned_alloc(alignment, size);
-	return vmt_heap_acquired(thread, VMT_EVENT_ALIGNED_ALLOC,
-				 vmt_real()->aligned_alloc(alignment, size), size,
-				 __builtin_frame_address(0));
+	ALLOCATE(VMT_EVENT_ALIGNED_ALLOC, size, vmt_real()->aligned_alloc(alignment, size));
 }
 
 VMT_EXPORT void *
 memalign(size_t alignment, size_t size)
 {
-	struct vmt_thread *thread = &vmt_state_thread;
-
-	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
-		return vmt_real()->memalign(alignment, size);
-	return vmt_heap_acquired(thread, VMT_EVENT_MEMALIGN, vmt_real()->memalign(alignment, size),
-				 size, __builtin_frame_address(0));
+	ALLOCATE(VMT_EVENT_MEMALIGN, size, vmt_real()->memalign(alignment, size));
 }
 
 VMT_EXPORT void *
 valloc(size_t size)
 {
-	struct vmt_thread *thread = &vmt_state_thread;
-
-	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
-		return vmt_real()->valloc(size);
-	return vmt_heap_acquired(thread, VMT_EVENT_VALLOC, vmt_real()->valloc(size), size,
-				 __builtin_frame_address(0));
+	ALLOCATE(VMT_EVENT_VALLOC, size, vmt_real()->valloc(size));
 }
 
 VMT_EXPORT void *
 pvalloc(size_t size)
 {
-	struct vmt_thread *thread = &vmt_state_thread;
-
-	if (!vmt_heap_enter(thread, __builtin_frame_address(0)))
-		return vmt_real()->pvalloc(size);
-	return vmt_heap_acquired(thread, VMT_EVENT_PVALLOC, vmt_real()->pvalloc(size), size,
-				 __builtin_frame_address(0));
+	ALLOCATE(VMT_EVENT_PVALLOC, size, vmt_real()->pvalloc(size));
 }
 
 static void

@@ -6,6 +6,8 @@
  * MAP_FAILED with errno on failure, errno untouched on success. brk and sbrk alone go on to libc,
  * which keeps the break in a variable of its own.
  *
+ * A call that failed for want of room that the tracer takes is made again without it (retreat.h).
+ *
  * As glibc: posix_madvise returns the error number and takes POSIX_MADV_DONTNEED for a no-op;
  * mremap passes its fifth argument on whatever the flags; pkey_mprotect with key -1 is mprotect.
  */
@@ -13,6 +15,7 @@
 #include "format/event.h"
 #include "preload/mapping.h"
 #include "preload/real.h"
+#include "preload/retreat.h"
 #include "preload/segments.h"
 #include "preload/stacks.h"
 #include "preload/state.h"
@@ -52,20 +55,30 @@ number(const volatile void *address)
 	return (uint64_t)(uintptr_t)address;
 }
 
+static long
+make_mmap(const struct vmt_mapping_request *request)
+{
+	return vmt_sys_call6(SYS_mmap, (long)request->address, (long)request->length,
+			     request->protection, request->flags, request->fd,
+			     (long)request->offset);
+}
+
 static void *
 map(const struct vmt_mapping_request *request, const void *frame)
 {
 	int saved_errno = errno;
 	long result;
 
-	if (!vmt_state_enter()) {
-		result = vmt_sys_call6(SYS_mmap, (long)request->address, (long)request->length,
-				       request->protection, request->flags, request->fd,
-				       (long)request->offset);
-		return (void *)as_libc(result, saved_errno);
+	if (vmt_state_enter()) {
+		result = vmt_mapping_mmap(request, vmt_stacks_capture(frame));
+		vmt_state_leave();
+	} else {
+		result = make_mmap(request);
 	}
-	result = vmt_mapping_mmap(request, vmt_stacks_capture(frame));
-	vmt_state_leave();
+	if (result == -ENOMEM &&
+	    vmt_retreat_from(request->length,
+			     vmt_retreat_mmap_want(request->protection, request->flags)))
+		result = make_mmap(request);
 	return (void *)as_libc(result, saved_errno);
 }
 
@@ -93,12 +106,22 @@ munmap(void *address, size_t length)
 	int saved_errno = errno;
 	long result;
 
-	if (!vmt_state_enter())
-		return (int)as_libc(vmt_mapping_munmap_unrecorded(number(address), length),
-				    saved_errno);
-	result = vmt_mapping_munmap(number(address), length, VMT_STACK());
-	vmt_state_leave();
+	if (vmt_state_enter()) {
+		result = vmt_mapping_munmap(number(address), length, VMT_STACK());
+		vmt_state_leave();
+	} else {
+		result = vmt_mapping_munmap_unrecorded(number(address), length);
+	}
+	if (result == -ENOMEM && vmt_retreat_from(0, VMT_RETREAT_SPLIT))
+		result = vmt_mapping_munmap_unrecorded(number(address), length);
 	return (int)as_libc(result, saved_errno);
+}
+
+static long
+make_mremap(const struct vmt_mapping_move *move)
+{
+	return vmt_sys_call6(SYS_mremap, (long)move->old_address, (long)move->old_length,
+			     (long)move->new_length, move->flags, (long)move->new_address, 0);
 }
 
 VMT_EXPORT void *
@@ -112,13 +135,18 @@ mremap(void *address, size_t old_length, size_t new_length, int flags, ...)
 	va_start(rest, flags);
 	move.new_address = number(va_arg(rest, void *));
 	va_end(rest);
-	if (!vmt_state_enter()) {
-		result = vmt_sys_call6(SYS_mremap, (long)address, (long)old_length,
-				       (long)new_length, flags, (long)move.new_address, 0);
-		return (void *)as_libc(result, saved_errno);
+	if (vmt_state_enter()) {
+		result = vmt_mapping_mremap(&move, VMT_STACK());
+		vmt_state_leave();
+	} else {
+		result = make_mremap(&move);
 	}
-	result = vmt_mapping_mremap(&move, VMT_STACK());
-	vmt_state_leave();
+	if (result == -ENOMEM &&
+	    vmt_retreat_from(flags & MREMAP_DONTUNMAP  ? new_length
+			     : new_length > old_length ? new_length - old_length
+						       : 0,
+			     VMT_RETREAT_WRITABLE))
+		result = make_mremap(&move);
 	return (void *)as_libc(result, saved_errno);
 }
 
@@ -128,11 +156,15 @@ madvise(void *address, size_t length, int advice)
 	int saved_errno = errno;
 	long result;
 
-	if (!vmt_state_enter())
-		return (int)as_libc(vmt_sys_call3(SYS_madvise, address, length, advice),
-				    saved_errno);
-	result = vmt_mapping_madvise(number(address), length, advice, VMT_STACK());
-	vmt_state_leave();
+	if (vmt_state_enter()) {
+		result = vmt_mapping_madvise(number(address), length, advice, VMT_STACK());
+		vmt_state_leave();
+	} else {
+		result = vmt_sys_call3(SYS_madvise, address, length, advice);
+	}
+	/* How madvise says that a mapping could not be cut in two. */
+	if (result == -EAGAIN && vmt_retreat_from(0, VMT_RETREAT_SPLIT))
+		result = vmt_sys_call3(SYS_madvise, address, length, advice);
 	return (int)as_libc(result, saved_errno);
 }
 
@@ -170,36 +202,45 @@ process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advic
 	return as_libc(result, saved_errno);
 }
 
-VMT_EXPORT int
-mprotect(void *address, size_t length, int protection)
+static long
+make_mprotect(const void *address, size_t length, int protection, int key)
+{
+	if (key == -1)
+		return vmt_sys_call3(SYS_mprotect, address, length, protection);
+	return vmt_sys_call4(SYS_pkey_mprotect, address, length, protection, key);
+}
+
+/* What becomes writable counts anew; a part of a mapping needs one of its own. */
+static int
+protect(void *address, size_t length, int protection, int key, const void *frame)
 {
 	int saved_errno = errno;
 	long result;
 
-	if (!vmt_state_enter())
-		return (int)as_libc(vmt_sys_call3(SYS_mprotect, address, length, protection),
-				    saved_errno);
-	result = vmt_mapping_mprotect(number(address), length, protection, -1, VMT_STACK());
-	vmt_state_leave();
+	if (vmt_state_enter()) {
+		result = vmt_mapping_mprotect(number(address), length, protection, key,
+					      vmt_stacks_capture(frame));
+		vmt_state_leave();
+	} else {
+		result = make_mprotect(address, length, protection, key);
+	}
+	if (result == -ENOMEM &&
+	    vmt_retreat_from(protection & PROT_WRITE ? length : 0,
+			     protection & PROT_WRITE ? VMT_RETREAT_WRITABLE : VMT_RETREAT_SPLIT))
+		result = make_mprotect(address, length, protection, key);
 	return (int)as_libc(result, saved_errno);
+}
+
+VMT_EXPORT int
+mprotect(void *address, size_t length, int protection)
+{
+	return protect(address, length, protection, -1, __builtin_frame_address(0));
 }
 
 VMT_EXPORT int
 pkey_mprotect(void *address, size_t length, int protection, int key)
 {
-	int saved_errno = errno;
-	long result;
-
-	if (!vmt_state_enter()) {
-		if (key == -1)
-			result = vmt_sys_call3(SYS_mprotect, address, length, protection);
-		else
-			result = vmt_sys_call4(SYS_pkey_mprotect, address, length, protection, key);
-		return (int)as_libc(result, saved_errno);
-	}
-	result = vmt_mapping_mprotect(number(address), length, protection, key, VMT_STACK());
-	vmt_state_leave();
-	return (int)as_libc(result, saved_errno);
+	return protect(address, length, protection, key, __builtin_frame_address(0));
 }
 
 struct note {
@@ -291,10 +332,14 @@ shmat(int id, const void *address, int flags)
 	int saved_errno = errno;
 	long result;
 
-	if (!vmt_state_enter())
-		return (void *)as_libc(vmt_sys_call3(SYS_shmat, id, address, flags), saved_errno);
-	result = vmt_segments_shmat(id, number(address), flags, VMT_STACK());
-	vmt_state_leave();
+	if (vmt_state_enter()) {
+		result = vmt_segments_shmat(id, number(address), flags, VMT_STACK());
+		vmt_state_leave();
+	} else {
+		result = vmt_sys_call3(SYS_shmat, id, address, flags);
+	}
+	if (result == -ENOMEM && vmt_retreat_from(vmt_segments_bytes(id), VMT_RETREAT_SHARED))
+		result = vmt_sys_call3(SYS_shmat, id, address, flags);
 	return (void *)as_libc(result, saved_errno);
 }
 
@@ -337,20 +382,31 @@ move_break(uint64_t new_break, intptr_t increment, bool absolute, uint32_t stack
 	return result;
 }
 
+/* By how much the break could not grow. */
+static uint64_t
+growth_to(const void *address)
+{
+	uint64_t now = number(vmt_real()->sbrk(0));
+
+	return number(address) > now ? number(address) - now : 0;
+}
+
 VMT_EXPORT int
 brk(void *address)
 {
 	int saved_errno = errno;
-	void *result;
+	int result;
 
-	if (!vmt_state_enter())
-		return vmt_real()->brk(address);
-	result = move_break(number(address), 0, true, VMT_STACK());
-	vmt_state_leave();
-	if (result == (void *)-1)
-		return -1;
-	errno = saved_errno;
-	return 0;
+	if (vmt_state_enter()) {
+		result = move_break(number(address), 0, true, VMT_STACK()) == (void *)-1 ? -1 : 0;
+		vmt_state_leave();
+	} else {
+		result = vmt_real()->brk(address);
+	}
+	if (result != 0 && vmt_retreat_from(growth_to(address), VMT_RETREAT_WRITABLE))
+		result = vmt_real()->brk(address);
+	errno = result == 0 ? saved_errno : ENOMEM;
+	return result;
 }
 
 VMT_EXPORT void *
@@ -359,11 +415,15 @@ sbrk(intptr_t increment)
 	int saved_errno = errno;
 	void *result;
 
-	if (increment == 0 || !vmt_state_enter())
-		return vmt_real()->sbrk(increment);
-	result = move_break(0, increment, false, VMT_STACK());
-	vmt_state_leave();
-	if (result != (void *)-1)
-		errno = saved_errno;
+	if (increment != 0 && vmt_state_enter()) {
+		result = move_break(0, increment, false, VMT_STACK());
+		vmt_state_leave();
+	} else {
+		result = vmt_real()->sbrk(increment);
+	}
+	if (result == (void *)-1 && increment > 0 &&
+	    vmt_retreat_from((uint64_t)increment, VMT_RETREAT_WRITABLE))
+		result = vmt_real()->sbrk(increment);
+	errno = result == (void *)-1 ? ENOMEM : saved_errno;
 	return result;
 }

@@ -15,7 +15,9 @@
 #include "preload/clock.h"
 #include "preload/emit.h"
 #include "preload/hooks_load.h"
+#include "preload/presence.h"
 #include "preload/real.h"
+#include "preload/retreat.h"
 #include "preload/samples.h"
 #include "preload/stacks.h"
 #include "preload/start.h"
@@ -36,6 +38,10 @@
 /* sizeof(struct pthread) of glibc 2.36 on x86-64: those near it differ by less than a page, and the
  * value only serves to find the mapping that a stack lies in. */
 #define USUAL_DESCRIPTOR_BYTES 2304u
+
+/* Of a thread whose attributes say nothing. */
+#define USUAL_STACK_BYTES (UINT64_C(8) << 20)
+#define STACK_EXTRA_BYTES (UINT64_C(64) << 10)
 
 /* Not in the headers of older C libraries. */
 pid_t _Fork(void);
@@ -69,7 +75,12 @@ vmt_hooks_process_set_up(void)
 void
 vmt_hooks_process_add_note(uint32_t note)
 {
+	uint32_t outer;
+
+	if (!vmt_state_hold(&outer))
+		return;
 	vmt_atomic_or_relaxed(&vmt_state_process.head->notes, note);
+	vmt_state_let_go(outer);
 }
 
 /* The child of a fork, in the parent. */
@@ -94,6 +105,8 @@ fork(void)
 {
 	pid_t child = vmt_real()->fork();
 
+	if (child < 0 && errno == ENOMEM && vmt_retreat_from(0, VMT_RETREAT_WRITABLE))
+		child = vmt_real()->fork();
 	if (child == 0)
 		vmt_state_forked();
 	else if (child > 0)
@@ -112,6 +125,8 @@ _Fork(void)
 		return -1;
 	}
 	child = real->_Fork();
+	if (child < 0 && errno == ENOMEM && vmt_retreat_from(0, VMT_RETREAT_WRITABLE))
+		child = real->_Fork();
 	if (child == 0)
 		vmt_state_forked();
 	else if (child > 0)
@@ -136,6 +151,9 @@ clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 	tls = va_arg(rest, void *);
 	child_tid = va_arg(rest, pid_t *);
 	va_end(rest);
+	/* The child will use this thread's state while this thread does. */
+	if ((flags & CLONE_VM) && !(flags & (CLONE_VFORK | CLONE_SETTLS)))
+		vmt_presence_distrust();
 	child = vmt_real()->clone(function, stack, flags, argument, parent_tid, tls, child_tid);
 	if (child > 0 && !(flags & CLONE_THREAD))
 		write_fork(child, __builtin_frame_address(0));
@@ -252,6 +270,13 @@ write_thread(const pthread_t *variable, const struct stack_request *stack, const
 	vmt_state_leave();
 }
 
+/* With its guard and what glibc puts beside. */
+static uint64_t
+wanted_stack(uint64_t bytes)
+{
+	return (bytes != 0 ? bytes : USUAL_STACK_BYTES) + STACK_EXTRA_BYTES;
+}
+
 VMT_EXPORT int
 pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
 	       void *argument)
@@ -271,6 +296,8 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 	}
 	errno = saved_errno;
 	error = real->pthread_create(thread, attributes, function, argument);
+	if (error == EAGAIN && vmt_retreat_from(wanted_stack(stack.bytes), VMT_RETREAT_WRITABLE))
+		error = real->pthread_create(thread, attributes, function, argument);
 	saved_errno = errno;
 	if (error == 0)
 		write_thread(thread, &stack, __builtin_frame_address(0));
@@ -335,8 +362,7 @@ vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long resu
 			vmt_atomic_store_relaxed(&process->malloc_mode, seccomp->malloc_mode);
 		return;
 	}
-	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
-		vmt_hooks_process_add_note(VMT_NOTE_SECCOMP);
+	vmt_hooks_process_add_note(VMT_NOTE_SECCOMP);
 	if (seccomp->strict)
 		vmt_state_go_inert(NULL);
 }

@@ -45,7 +45,7 @@ void vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long
 /* Before a PR_SET_TSC: where rdtsc is about to fault, ours must not be the one that does. */
 void vmt_hooks_process_tsc(unsigned long access);
 
-/* The seccomp bits of vmt_head.notes and its like. Atomic. */
+/* The seccomp bits of vmt_head.notes and its like, where anything is recorded. Atomic. */
 void vmt_hooks_process_add_note(uint32_t note);
 
 #endif

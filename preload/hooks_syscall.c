@@ -10,6 +10,8 @@
 #include "preload/hooks_process.h"
 #include "preload/raw_call.h"
 #include "preload/real.h"
+#include "preload/retreat.h"
+#include "preload/segments.h"
 #include "preload/stacks.h"
 #include "preload/start.h"
 #include "preload/state.h"
@@ -17,6 +19,7 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 struct call {
@@ -30,17 +33,65 @@ make(const struct call *call)
 	return vmt_raw_call_make(&call->raw);
 }
 
+/* After a call that was refused for want of room. */
+static bool
+is_worth_another_try(const struct vmt_raw_call *raw)
+{
+	uint64_t old_length = (uint64_t)raw->words[1];
+	uint64_t new_length = (uint64_t)raw->words[2];
+
+	switch (raw->number) {
+	case SYS_mmap:
+		return vmt_retreat_from(
+		    old_length, vmt_retreat_mmap_want((int)raw->words[2], (int)raw->words[3]));
+	case SYS_mremap:
+		return vmt_retreat_from(new_length > old_length ? new_length - old_length : 0,
+					VMT_RETREAT_WRITABLE);
+	case SYS_mprotect:
+		return vmt_retreat_from(raw->words[2] & PROT_WRITE ? old_length : 0,
+					raw->words[2] & PROT_WRITE ? VMT_RETREAT_WRITABLE
+								   : VMT_RETREAT_SPLIT);
+	case SYS_shmat:
+		return vmt_retreat_from(vmt_segments_bytes((int)raw->words[0]), VMT_RETREAT_SHARED);
+	default:
+		return vmt_retreat_from(0, VMT_RETREAT_SPLIT);
+	}
+}
+
+/* By how much the break should have grown and did not. */
+static uint64_t
+missing_break(const struct vmt_raw_call *raw, long result)
+{
+	uint64_t wanted = (uint64_t)raw->words[0];
+
+	return raw->number == SYS_brk && wanted > (uint64_t)result ? wanted - (uint64_t)result : 0;
+}
+
+static bool
+is_short_of_room(const struct vmt_raw_call *raw, long result)
+{
+	uint64_t missing = missing_break(raw, result);
+
+	if (missing != 0)
+		return vmt_retreat_from(missing, VMT_RETREAT_WRITABLE);
+	if (result == (raw->number == SYS_madvise ? -EAGAIN : -ENOMEM))
+		return is_worth_another_try(raw);
+	return false;
+}
+
 static long
 make_memory_call(const struct call *call)
 {
 	long result;
 
-	if (!vmt_state_enter())
-		return vmt_raw_call_pass(&call->raw);
-	vmt_hooks_process_add_note(VMT_NOTE_RAW_SYSCALLS);
-	result = vmt_raw_call_record(&call->raw, vmt_stacks_capture(call->frame));
-	vmt_state_leave();
-	return result;
+	if (vmt_state_enter()) {
+		vmt_hooks_process_add_note(VMT_NOTE_RAW_SYSCALLS);
+		result = vmt_raw_call_record(&call->raw, vmt_stacks_capture(call->frame));
+		vmt_state_leave();
+	} else {
+		result = vmt_raw_call_pass(&call->raw);
+	}
+	return is_short_of_room(&call->raw, result) ? vmt_raw_call_pass(&call->raw) : result;
 }
 
 static long

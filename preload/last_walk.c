@@ -47,12 +47,24 @@ map_piece(uint32_t number)
 	return true;
 }
 
+uint64_t
+vmt_last_walk_mapped_bytes(void)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < VMT_LAST_WALK_PIECES; i++)
+		bytes += vmt_atomic_load_relaxed(&pieces[i]) ? PIECE_BYTES : 0;
+	return bytes;
+}
+
 void
 vmt_last_walk_unmap(void)
 {
 	for (uint32_t i = 0; i < VMT_LAST_WALK_PIECES; i++) {
-		if (pieces[i])
-			vmt_sys_munmap(pieces[i], PIECE_BYTES);
+		if (!pieces[i])
+			continue;
+		vmt_state_drop_own((uint64_t)(uintptr_t)pieces[i], PIECE_BYTES);
+		vmt_sys_munmap(pieces[i], PIECE_BYTES);
 		pieces[i] = NULL;
 	}
 }

@@ -68,6 +68,8 @@ void vmt_last_walk_set_up(void);
 
 /* Unmaps the pool, when nobody is inside the tracer any more, nor will be. */
 void vmt_last_walk_unmap(void);
+/* What that would unmap. */
+uint64_t vmt_last_walk_mapped_bytes(void);
 
 /* Rules have changed: no thread goes by its last walk any more. After the change. */
 void vmt_last_walk_forget(void);

@@ -26,6 +26,7 @@
 #define DEFAULT_STACK_WORDS (UINT64_C(256) << 10)
 #define DEFAULT_STACK_WORDS_ALL (UINT64_C(1) << 20)
 #define DEFAULT_MODULES_BYTES (UINT64_C(256) << 10)
+#define SCARCE_PART 4u /* of the usual sizes, where a limit counts them */
 #define SMALL_SHARDS 2u
 #define ROOMY_SHARDS 4u /* with more, each ring has fewer slots */
 
@@ -56,6 +57,10 @@ size_tables(struct vmt_head *head, const struct vmt_config *config)
 
 	head->stack_words = all ? DEFAULT_STACK_WORDS_ALL : DEFAULT_STACK_WORDS;
 	head->modules_bytes = DEFAULT_MODULES_BYTES;
+	if (config->scarce) {
+		head->stack_words /= SCARCE_PART;
+		head->modules_bytes /= SCARCE_PART;
+	}
 	if (buffer != 0 && buffer < VMT_CONFIG_SMALL_BUFFER_BYTES) {
 		head->stack_words = buffer / 8 < 512 ? 512 : buffer / 8;
 		head->modules_bytes = buffer < 8192 ? 8192 : buffer & ~UINT64_C(7);
@@ -86,6 +91,10 @@ vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t p
 	head->heap_capacity =
 	    config->malloc_mode == VMT_MALLOC_ALL ? DEFAULT_HEAP_SLOTS_ALL : DEFAULT_HEAP_SLOTS;
 	head->map_capacity = DEFAULT_MAP_SLOTS;
+	if (config->scarce) {
+		head->heap_capacity /= SCARCE_PART;
+		head->map_capacity /= SCARCE_PART;
+	}
 	if (buffer != 0) {
 		head->heap_capacity = ring_slots(buffer / 2, sizeof(struct vmt_heap_event));
 		head->map_capacity = ring_slots(buffer / 2, sizeof(struct vmt_map_event));

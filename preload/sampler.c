@@ -51,7 +51,7 @@ static uint64_t seeded;
 static uint64_t
 seed_of(const struct vmt_thread *thread)
 {
-	uint64_t seed = vmt_state_process.head->random_id ^ vmt_clock_before() ^
+	uint64_t seed = vmt_state_process.random_id ^ vmt_clock_before() ^
 			(uint64_t)(uintptr_t)thread * UINT64_C(0x9e3779b97f4a7c15);
 
 	if (vmt_config.has_seed)

@@ -15,6 +15,7 @@
 #define LINES_FINE (UINT64_C(1) << 20)
 #define FINE_BYTES (UINT64_C(16) << 10)
 #define CELLS (UINT64_C(1) << 20)
+#define CELLS_SCARCE (UINT64_C(1) << 16)
 #define CELLS_FINE (UINT64_C(1) << 22)
 
 /* Levels that are mapped ahead of a seccomp filter: room for some 260,000 live blocks. */
@@ -28,12 +29,14 @@
 struct vmt_samples vmt_samples_table;
 
 struct vmt_samples_size
-vmt_samples_size_for(uint64_t interval_bytes)
+vmt_samples_size_for(uint64_t interval_bytes, bool scarce)
 {
 	bool fine = interval_bytes != 0 && interval_bytes < FINE_BYTES;
 	struct vmt_samples_size size = {fine ? LINES_FINE : LINES, fine ? CELLS_FINE : CELLS,
 					GRANULE_BITS_MIN};
 
+	if (scarce)
+		size.cells = CELLS_SCARCE;
 	while (
 	    size.granule_bits < GRANULE_BITS_MAX &&
 	    (interval_bytes == 0 || interval_bytes >> (GRANULES_BITS + size.granule_bits + 1) != 0))
@@ -140,14 +143,29 @@ vmt_samples_clear(void)
 				      MADV_DONTNEED);
 }
 
+uint64_t
+vmt_samples_mapped_bytes(void)
+{
+	const struct vmt_samples *table = &vmt_samples_table;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < table->levels; i++)
+		if (lines_of(i))
+			bytes += level_bytes(table, i);
+	return bytes;
+}
+
 void
 vmt_samples_unmap(void)
 {
 	struct vmt_samples *table = &vmt_samples_table;
 
-	for (uint32_t i = 0; i < table->levels; i++) {
-		if (table->lines[i])
-			vmt_sys_munmap(table->lines[i], level_bytes(table, i));
+	/* From the last: the first ones are the end of one range. */
+	for (uint32_t i = table->levels; i-- > 0;) {
+		if (!table->lines[i])
+			continue;
+		vmt_state_drop_own((uint64_t)(uintptr_t)table->lines[i], level_bytes(table, i));
+		vmt_sys_munmap(table->lines[i], level_bytes(table, i));
 		table->lines[i] = NULL;
 	}
 }

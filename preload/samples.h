@@ -83,8 +83,9 @@ vmt_samples_may_have(const void *block)
 	return vmt_atomic_load_relaxed(vmt_samples_cell(block)) != 0;
 }
 
-/* The size for a sampling interval in bytes; 0: large blocks alone. */
-struct vmt_samples_size vmt_samples_size_for(uint64_t interval_bytes);
+/* The size for a sampling interval in bytes; 0: large blocks alone. `scarce`: with a small filter,
+ * which stays when all else has gone. */
+struct vmt_samples_size vmt_samples_size_for(uint64_t interval_bytes, bool scarce);
 
 /* Makes an empty table. False: no memory. */
 bool vmt_samples_set_up(const struct vmt_samples_size *size);
@@ -104,5 +105,7 @@ void vmt_samples_provide(void);
 /* Unmaps all levels, when nobody is inside the tracer any more, nor will be. The filter stays: the
  * hooks ask it before they enter. */
 void vmt_samples_unmap(void);
+/* What that would unmap. */
+uint64_t vmt_samples_mapped_bytes(void);
 
 #endif

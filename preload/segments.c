@@ -115,9 +115,8 @@ vmt_segments_brk_end(const struct vmt_segments_brk *moved, uint32_t stack)
 	vmt_emit_map(&event);
 }
 
-/* Bytes of a segment, 0 where the kernel would not say. */
-static uint64_t
-segment_bytes(int id)
+uint64_t
+vmt_segments_bytes(int id)
 {
 	struct shmid_ds status;
 
@@ -129,7 +128,7 @@ segment_bytes(int id)
 long
 vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
 {
-	uint64_t length = segment_bytes(id);
+	uint64_t length = vmt_segments_bytes(id);
 	uint64_t target = flags & SHM_RND ? address & ~PAGE_MASK : address;
 	uint64_t replaced;
 	bool replace = (flags & SHM_REMAP) && target != 0 &&

@@ -19,6 +19,7 @@
 #include "preload/present.h"
 #include "preload/program.h"
 #include "preload/real.h"
+#include "preload/retreat.h"
 #include "preload/samples.h"
 #include "preload/spawn.h"
 #include "preload/stacks.h"
@@ -145,7 +146,7 @@ set_up_samples(void)
 {
 	bool sampled = vmt_config.malloc_mode == VMT_MALLOC_SAMPLED;
 	struct vmt_samples_size size =
-	    vmt_samples_size_for(sampled ? vmt_config.malloc_sample_bytes : 0);
+	    vmt_samples_size_for(sampled ? vmt_config.malloc_sample_bytes : 0, vmt_config.scarce);
 
 	if (vmt_config.malloc_mode == VMT_MALLOC_OFF)
 		return true;
@@ -208,6 +209,7 @@ begin(struct vmt_session *session)
 	struct vmt_process *process = &vmt_state_process;
 	const char *why;
 
+	vmt_config.scarce = vmt_retreat_is_limited();
 	if (!vmt_state_set_up() || !set_up_samples())
 		return "no address space left for the tracer's tables";
 	process->session = session;
@@ -361,20 +363,19 @@ is_ours_to_end(void)
 static void
 finish(int status, enum vmt_exit_path path)
 {
-	struct vmt_thread *thread = &vmt_state_thread;
-	uint32_t depth = thread->depth;
 	uint32_t generation = vmt_state_owner->generation;
 	uint32_t finished = vmt_atomic_load_relaxed(&finished_generation);
 	int saved = errno;
+	uint32_t outer;
 
-	if (finished == generation || !is_ours_to_end() ||
-	    !vmt_atomic_cas(&finished_generation, &finished, generation))
+	if (finished == generation || !is_ours_to_end() || !vmt_state_hold(&outer))
 		return;
-	thread->depth = depth + 1;
-	write_exit(status, path);
-	wait_for_snapshot();
-	vmt_open_leave();
-	thread->depth = depth;
+	if (vmt_atomic_cas(&finished_generation, &finished, generation)) {
+		write_exit(status, path);
+		wait_for_snapshot();
+		vmt_open_leave();
+	}
+	vmt_state_let_go(outer);
 	errno = saved;
 }
 

@@ -3,6 +3,7 @@
 #include "collect/sys.h"
 #include "preload/message.h"
 #include "preload/open.h"
+#include "preload/presence.h"
 
 #include <signal.h>
 #include <string.h>
@@ -36,6 +37,21 @@ vmt_state_add_own(uint64_t start, uint64_t bytes)
 
 	if (index < VMT_STATE_OWN_RANGES)
 		process->own[index] = (struct vmt_own_range){start, start + bytes};
+}
+
+/* A range is cut at its end, or is none any more. */
+void
+vmt_state_drop_own(uint64_t start, uint64_t bytes)
+{
+	struct vmt_process *process = &vmt_state_process;
+	uint32_t count = vmt_atomic_load_relaxed(&process->own_count);
+
+	for (uint32_t i = 0; i < count && i < VMT_STATE_OWN_RANGES; i++) {
+		struct vmt_own_range *range = &process->own[i];
+
+		if (start >= range->start && start < range->end && start + bytes >= range->end)
+			vmt_atomic_store_relaxed(&range->end, start);
+	}
 }
 
 void *
@@ -94,6 +110,7 @@ vmt_state_begin_recording(void)
 	struct vmt_owner *owner = vmt_state_owner;
 
 	owner->pid = vmt_state_process.head->pid;
+	vmt_state_process.random_id = vmt_state_process.head->random_id;
 	/* Orders all of process and owner before the state that lets hooks read them. */
 	vmt_atomic_store_release(&owner->state, VMT_OWNER_RECORDING);
 }
@@ -101,33 +118,85 @@ vmt_state_begin_recording(void)
 bool
 vmt_state_was_left(uint64_t entered_frame, const void *frame)
 {
-	const struct vmt_process *process = &vmt_state_process;
 	uint64_t distance = (uint64_t)(uintptr_t)frame - entered_frame;
 	stack_t alternate = {.ss_flags = 0};
+	uint32_t outer;
 
 	if (distance >= STACK_SPAN_BYTES)
 		return false;
 	if (vmt_state_may_call() && (vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 ||
 				     (alternate.ss_flags & SS_ONSTACK)))
 		return false;
-	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
-		vmt_atomic_add_relaxed(&process->head->hooks_left, 1);
+	if (vmt_state_hold(&outer)) {
+		vmt_atomic_add_relaxed(&vmt_state_process.head->hooks_left, 1);
+		vmt_state_let_go(outer);
+	}
 	return true;
+}
+
+/* Ids are made up where none can be asked. A vfork child, which uses the thread state of a thread
+ * of its parent, has another id than that: it can't be told when that thread is inside. */
+void __attribute__((noinline)) vmt_state_introduce_slow(struct vmt_thread *thread)
+{
+	const struct vmt_owner *owner = vmt_state_owner;
+
+	if (!vmt_state_may_call()) {
+		thread->thread_id = (uint32_t)((uintptr_t)thread >> 6) | 1;
+		vmt_presence_distrust();
+	} else {
+		thread->thread_id = (uint32_t)vmt_sys_call0(SYS_gettid);
+		if (owner->pid == 0 || owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid))
+			vmt_presence_enter(thread->thread_id, owner->generation, &thread->depth);
+		else
+			vmt_presence_distrust();
+	}
+	thread->generation = owner->generation;
+}
+
+bool
+vmt_state_hold(uint32_t *outer)
+{
+	struct vmt_thread *thread = &vmt_state_thread;
+
+	*outer = thread->depth;
+	thread->depth = *outer + 1;
+	__asm__ volatile("" ::: "memory");
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
+	    thread->generation != vmt_state_owner->generation)
+		vmt_state_introduce_slow(thread);
+	if (vmt_state_is_at_work(thread))
+		return true;
+	vmt_state_let_go(*outer);
+	return false;
+}
+
+void
+vmt_state_let_go(uint32_t outer)
+{
+	__asm__ volatile("" ::: "memory");
+	vmt_state_thread.depth = outer;
+}
+
+void __attribute__((noinline)) vmt_state_count_nested(void)
+{
+	uint32_t outer;
+
+	if (!vmt_state_hold(&outer))
+		return;
+	vmt_atomic_add_relaxed(&vmt_state_process.head->nested_calls, 1);
+	vmt_state_let_go(outer);
 }
 
 /*
  * A wiped owner means a fork child. It has one thread at first, but may have more by its first
  * event: the swap picks one of them to open the trace, the others pass through meanwhile.
  */
-bool
-vmt_state_enter_slow(struct vmt_thread *thread)
+static bool
+open_in_child(void)
 {
-	struct vmt_process *process = &vmt_state_process;
+	const struct vmt_process *process = &vmt_state_process;
 	uint32_t expected = VMT_OWNER_NONE;
 
-	if (vmt_state_owner == &nobody ||
-	    vmt_atomic_load_relaxed(&vmt_state_owner->state) != VMT_OWNER_NONE)
-		return false;
 	if (!vmt_atomic_cas(&vmt_state_owner->state, &expected, VMT_OWNER_OPENING))
 		return false;
 	if (process->inert || !vmt_state_may_call() || !process->follow_fork) {
@@ -135,9 +204,27 @@ vmt_state_enter_slow(struct vmt_thread *thread)
 		return false;
 	}
 	begin_generation(vmt_state_owner);
-	thread->depth = 1;
-	__asm__ volatile("" ::: "memory");
-	if (vmt_open_in_child())
+	return vmt_open_in_child();
+}
+
+static bool
+is_let_in(struct vmt_thread *thread)
+{
+	uint32_t state = vmt_atomic_load_acquire(&vmt_state_owner->state);
+
+	if (vmt_state_owner == &nobody)
+		return false;
+	if (state != VMT_OWNER_RECORDING && (state != VMT_OWNER_NONE || !open_in_child()))
+		return false;
+	if (thread->generation != vmt_state_owner->generation)
+		vmt_state_introduce_slow(thread);
+	return vmt_state_is_at_work(thread);
+}
+
+bool
+vmt_state_enter_slow(struct vmt_thread *thread)
+{
+	if (is_let_in(thread))
 		return true;
 	vmt_state_leave();
 	return false;

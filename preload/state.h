@@ -68,7 +68,8 @@ struct vmt_process {
 	uint32_t execs;	     /* threads that are about to exec */
 
 	/* the trace of this process image */
-	struct vmt_head *head;
+	uint64_t random_id;    /* the head's */
+	struct vmt_head *head; /* mapped while recording: use it inside, or held */
 	uint64_t head_mapped_bytes;
 	uint64_t stack_start; /* field 28 of /proc/PID/stat */
 	struct vmt_ring_view rings[VMT_MAX_SHARDS][VMT_RING_CLASSES];
@@ -143,14 +144,35 @@ vmt_state_has_thread(void)
 #endif
 }
 
-/* Opens a trace in a fork child, or finds that this process is not to be recorded. */
+/* The rest of entering, with depth set: opens a trace in a fork child, introduces a thread that is
+ * new to this owner. False: nothing is recorded, and depth is 0 again. */
 bool vmt_state_enter_slow(struct vmt_thread *thread);
+
+/* Learns the thread's id and enters it in the table of presence.h. */
+void vmt_state_introduce_slow(struct vmt_thread *thread);
+
+/* Keeps the trace mapped until it is let go, whether or not the thread is inside already. False:
+ * nothing is recorded, and nothing is to be let go. */
+bool vmt_state_hold(uint32_t *outer);
+void vmt_state_let_go(uint32_t outer);
+
+/* Counts a call that was made inside a hook and passed through. */
+void vmt_state_count_nested(void);
 
 /* Whether the hook that entered at one frame must have been left by a longjmp, now that the same
  * thread calls another at this frame: stacks grow down, so what was called from within it lies
  * below. A handler on an alternate stack may lie above and is told apart by asking the kernel.
  * Counts it. Wrong answers do no harm: an event is missed, or a nested call recorded. */
 bool vmt_state_was_left(uint64_t entered_frame, const void *frame);
+
+/* Whether this process is recorded, and knows this thread. Only after depth was set can the answer
+ * be relied on. */
+static inline bool
+vmt_state_is_at_work(const struct vmt_thread *thread)
+{
+	return vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
+	       thread->generation == vmt_state_owner->generation;
+}
 
 /* Whether the calling hook may record. True must be paired with vmt_state_leave. The compiler
  * barriers keep the guard around everything between (a leaf-declared libc function may call back
@@ -162,16 +184,15 @@ vmt_state_enter(void)
 
 	if (__builtin_expect(thread->depth != 0, 0) &&
 	    !vmt_state_was_left(thread->entered_frame, __builtin_frame_address(0))) {
-		if (vmt_atomic_load_relaxed(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
-			vmt_atomic_add_relaxed(&vmt_state_process.head->nested_calls, 1);
+		vmt_state_count_nested();
 		return false;
 	}
 	thread->entered_frame = (uint64_t)__builtin_frame_address(0);
-	if (__builtin_expect(
-		vmt_atomic_load_acquire(&vmt_state_owner->state) != VMT_OWNER_RECORDING, 0))
-		return vmt_state_enter_slow(thread);
+	/* In this order: see presence.h. */
 	thread->depth = 1;
 	__asm__ volatile("" ::: "memory");
+	if (__builtin_expect(!vmt_state_is_at_work(thread), 0))
+		return vmt_state_enter_slow(thread);
 	return true;
 }
 
@@ -191,6 +212,9 @@ void *vmt_state_map_own(size_t bytes);
 
 /* Remembers a private anonymous mapping that was made elsewhere as the tracer's own. */
 void vmt_state_add_own(uint64_t start, uint64_t bytes);
+
+/* Forgets one, or the end of one, before it is unmapped. */
+void vmt_state_drop_own(uint64_t start, uint64_t bytes);
 
 /* Has the kernel zero such memory in fork children. False where it cannot. */
 bool vmt_state_wipe_on_fork(void *memory, size_t bytes);

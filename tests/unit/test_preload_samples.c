@@ -229,13 +229,13 @@ the_filter_stays_thin(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(intervals) / sizeof(intervals[0]); i++) {
-		struct vmt_samples_size size = vmt_samples_size_for(intervals[i]);
+		struct vmt_samples_size size = vmt_samples_size_for(intervals[i], false);
 
 		assert_true(intervals[i] >> size.granule_bits >= 128);
 		assert_true(size.granule_bits == 12 || intervals[i] >> size.granule_bits < 256);
 	}
-	assert_int_equal(vmt_samples_size_for(0).granule_bits, 12);
-	assert_int_equal(vmt_samples_size_for(1).granule_bits, 4);
+	assert_int_equal(vmt_samples_size_for(0, false).granule_bits, 12);
+	assert_int_equal(vmt_samples_size_for(1, false).granule_bits, 4);
 }
 
 static void

@@ -1,6 +1,7 @@
 #include "tools/cmd/recorded.h"
 
 #include "tools/out/units.h"
+#include "tools/read/ending.h"
 #include "tools/read/trace.h"
 #include "tools/utf8.h"
 
@@ -15,6 +16,7 @@
 struct figures {
 	uint64_t peak_rss_bytes;
 	uint64_t lost;
+	const char *shortage; /* why its recording ended early, or NULL */
 	bool readable;
 };
 
@@ -85,6 +87,8 @@ read_figures(const char *path)
 		if (peak > figures.peak_rss_bytes)
 			figures.peak_rss_bytes = peak;
 	}
+	if (vmt_trace_head(trace)->end == VMT_END_STOPPED)
+		figures.shortage = vmt_ending_shortage(vmt_trace_head(trace)->end_status);
 	loss = vmt_trace_loss(trace);
 	figures.lost = loss->events_dropped + loss->events_overwritten + loss->slots_abandoned;
 	vmt_trace_close(trace);
@@ -190,6 +194,16 @@ print_sentence(const struct vmt_recorded *recorded, const struct figures *best, 
 	fprintf(out, "\n");
 }
 
+static void
+print_shortage(const char *path, const char *shortage, FILE *out)
+{
+	fprintf(out, "vmtrace: the recording in ");
+	print_word(short_path(path), out);
+	fprintf(out,
+		" ended before the program did: it ran out of %s, and vmtrace gave its own up\n",
+		shortage);
+}
+
 void
 vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FILE *out)
 {
@@ -202,6 +216,8 @@ vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FI
 		struct figures figures = read_figures(recorded->paths[i]);
 
 		lost += figures.lost;
+		if (figures.shortage)
+			print_shortage(recorded->paths[i], figures.shortage, out);
 		if (figures.readable &&
 		    (!best.readable || figures.peak_rss_bytes > best.peak_rss_bytes)) {
 			best = figures;

@@ -2,6 +2,7 @@
 
 #include "tools/model/building.h"
 #include "tools/model/moment.h"
+#include "tools/read/ending.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -48,6 +49,8 @@ fill_process(struct vmt_building *building)
 	report->process.duration_ns = last && duration > 0 ? (uint64_t)duration : 0;
 	report->process.last_event_ns = vmt_trace_time_ns(building->trace, building->last_event);
 	report->process.end = vmt_trace_end(building->trace, &report->process.end_status);
+	if (strcmp(report->process.end, "stopped") == 0)
+		report->process.shortage = vmt_ending_shortage(report->process.end_status);
 	report->process.end_seen = vmt_trace_end_chunk(building->trace) != NULL;
 	return report->process.exe && report->process.cmdline ? 0 : -ENOMEM;
 }

@@ -80,6 +80,20 @@ say_cut(struct vmt_sentence *sentence, const struct vmt_report *report)
 					   "was full. No event is missing, but snapshots may be. ");
 }
 
+/* The rest of the run is what is lost. */
+static void
+say_stop(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	char when[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence,
+			 "The recording ended at %s, before the program did: the program ran out "
+			 "of %s, and vmtrace gave up its own memory, and with it the recording, so "
+			 "that the program could go on. ",
+			 vmt_units_duration(when, report->process.duration_ns),
+			 report->process.shortage);
+}
+
 void
 vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_bytes)
 {
@@ -87,6 +101,8 @@ vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_byt
 	struct vmt_sentence losses;
 
 	text[0] = '\0';
+	if (report->process.shortage)
+		say_stop(&cut, report);
 	if (report->loss.cut)
 		say_cut(&cut, report);
 	losses = (struct vmt_sentence){text + cut.used, text_bytes - cut.used, 0};

@@ -115,6 +115,9 @@ vmt_ending_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk, 
 	};
 	bool may_live = chunk == NULL && head->collected_end == VMT_END_RUNNING;
 
+	*status = head->end_status;
+	if (head->end == VMT_END_STOPPED)
+		return "stopped";
 	*status = 0;
 	if (may_live && head->end != VMT_END_EXEC && is_alive(head))
 		return "running";
@@ -127,4 +130,19 @@ vmt_ending_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk, 
 		}
 	}
 	return may_live && vmt_ending_is_awaited(head) ? "ending" : "cut";
+}
+
+const char *
+vmt_ending_shortage(int stop)
+{
+	switch (stop) {
+	case VMT_STOP_ADDRESS_SPACE:
+		return "address space (RLIMIT_AS)";
+	case VMT_STOP_DATA:
+		return "private memory (RLIMIT_DATA)";
+	case VMT_STOP_MAPPINGS:
+		return "mappings (vm.max_map_count)";
+	default:
+		return "memory";
+	}
 }

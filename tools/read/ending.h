@@ -5,9 +5,10 @@
  * collector wrote into the head (it died before it could append the chunk), what the process said
  * itself on its way out. Where nobody has, and the process (pid with the same start time, of the
  * same boot) is there, it is running. A process that has called exec is "exec" although its pid
- * lives on. "ending" is over, and its collector lives and has still to say how. "cut" is a trace
- * that just stops: killed together with its collector, or without one, or ended in a way that was
- * not to be learnt.
+ * lives on. "ending" is over, and its collector lives and has still to say how. "stopped" is one
+ * whose recording was given up while the process went on (preload/retreat.h). "cut" is a trace that
+ * just stops: killed together with its collector, or without one, or ended in a way that was not to
+ * be learnt.
  */
 #ifndef VMT_ENDING_H
 #define VMT_ENDING_H
@@ -20,9 +21,12 @@
 /* Whether the process is over, and its collector has not written how, but lives and soon will. */
 bool vmt_ending_is_awaited(const struct vmt_head *head);
 
-/* "exit", "signal", "exec", "running", "ending" or "cut"; *status = exit status or signal, else 0.
- * The chunk may be NULL. */
+/* "exit", "signal", "exec", "stopped", "running", "ending" or "cut"; *status = exit status, signal
+ * or enum vmt_stop, else 0. The chunk may be NULL. */
 const char *vmt_ending_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk,
 			    int *status);
+
+/* What the program had run out of, in words, by enum vmt_stop. */
+const char *vmt_ending_shortage(int stop);
 
 #endif
