@@ -13,6 +13,7 @@
  */
 #include "collect/sys.h"
 #include "format/event.h"
+#include "preload/lock_all.h"
 #include "preload/mapping.h"
 #include "preload/real.h"
 #include "preload/retreat.h"
@@ -290,8 +291,7 @@ VMT_EXPORT int
 mlockall(int flags)
 {
 	int saved_errno = errno;
-	struct note note = {VMT_EVENT_MLOCK, NULL, 0, (unsigned)flags,
-			    vmt_sys_call1(SYS_mlockall, flags)};
+	struct note note = {VMT_EVENT_MLOCK, NULL, 0, (unsigned)flags, vmt_lock_all(flags)};
 
 	return write_note(&note, saved_errno, __builtin_frame_address(0));
 }
@@ -310,7 +310,7 @@ VMT_EXPORT int
 munlockall(void)
 {
 	int saved_errno = errno;
-	struct note note = {VMT_EVENT_MUNLOCK, NULL, 0, 0, vmt_sys_call0(SYS_munlockall)};
+	struct note note = {VMT_EVENT_MUNLOCK, NULL, 0, 0, vmt_lock_all_undo()};
 
 	return write_note(&note, saved_errno, __builtin_frame_address(0));
 }

@@ -8,6 +8,7 @@
 #include "collect/sys.h"
 #include "format/event.h"
 #include "preload/hooks_process.h"
+#include "preload/lock_all.h"
 #include "preload/raw_call.h"
 #include "preload/real.h"
 #include "preload/retreat.h"
@@ -144,6 +145,10 @@ route(const struct call *call)
 		return make_seccomp(call, call->raw.words[0] == SECCOMP_SET_MODE_STRICT);
 	case SYS_prctl:
 		return make_prctl(call);
+	case SYS_mlockall:
+		return vmt_lock_all((int)call->raw.words[0]);
+	case SYS_munlockall:
+		return vmt_lock_all_undo();
 	default:
 		return make_memory_call(call);
 	}
@@ -202,6 +207,8 @@ __asm__(".pushsection .text\n"
 	ROUTED(__NR_brk)
 	ROUTED(__NR_shmat)
 	ROUTED(__NR_shmdt)
+	ROUTED(__NR_mlockall)
+	ROUTED(__NR_munlockall)
 	ROUTED(__NR_execve)
 	ROUTED(__NR_execveat)
 	ROUTED(__NR_exit_group)
@@ -230,9 +237,9 @@ is_routed(long number)
 {
 	return number == SYS_mmap || number == SYS_munmap || number == SYS_mremap ||
 	       number == SYS_madvise || number == SYS_mprotect || number == SYS_brk ||
-	       number == SYS_shmat || number == SYS_shmdt || number == SYS_execve ||
-	       number == SYS_execveat || number == SYS_exit_group || number == SYS_seccomp ||
-	       number == SYS_prctl;
+	       number == SYS_mlockall || number == SYS_munlockall || number == SYS_shmat ||
+	       number == SYS_shmdt || number == SYS_execve || number == SYS_execveat ||
+	       number == SYS_exit_group || number == SYS_seccomp || number == SYS_prctl;
 }
 
 VMT_EXPORT long

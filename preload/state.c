@@ -58,13 +58,21 @@ void *
 vmt_state_map(size_t bytes)
 {
 	size_t length = round_to_pages(bytes);
+	bool locked = vmt_state_process.locks_future;
 	void *memory;
 
 	if (length < bytes)
 		return NULL;
-	memory = vmt_sys_mmap(NULL, length, PROT_READ | PROT_WRITE,
+	memory = vmt_sys_mmap(NULL, length, locked ? PROT_NONE : PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return vmt_sys_failed(memory) ? NULL : memory;
+	if (vmt_sys_failed(memory))
+		return NULL;
+	/* What the kernel locks by itself it makes resident as well, where it can be read. */
+	if (locked) {
+		vmt_sys_call2(SYS_munlock, memory, length);
+		vmt_sys_call3(SYS_mprotect, memory, length, PROT_READ | PROT_WRITE);
+	}
+	return memory;
 }
 
 void *

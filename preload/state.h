@@ -60,6 +60,7 @@ struct vmt_process {
 	bool follow_exec;
 	bool clock_is_tsc;
 	bool no_syscalls;    /* the program installed a seccomp filter: see vmt_state_may_call */
+	bool locks_future;   /* mlockall(MCL_FUTURE) is in force, or was */
 	bool go;	     /* VMTRACE_GO: the Go runtime's own system calls are wanted */
 	bool inert;	     /* for good, and for fork children as well */
 	bool owner_wiped;    /* the kernel wipes the owner page in fork children */
@@ -204,7 +205,7 @@ vmt_state_leave(void)
 }
 
 /* Private anonymous zeroed memory for the tracer itself (page-rounded, not reserved against
- * overcommit). NULL on failure. */
+ * overcommit, not locked). NULL on failure. */
 void *vmt_state_map(size_t bytes);
 
 /* The same, remembered so that the trace can name it. Set-up only; later: vmt_present_write_own. */

@@ -4,7 +4,8 @@
  * Programs that take all that RLIMIT_AS or RLIMIT_DATA leaves them, bare and recorded: the tracer's
  * own mappings must not be what they run out of. What remains is the library's own segments and
  * what stands beside them, SEGMENTS_KIB at most: the recorded program may get less by that and by
- * no more. The trace says that the recording was given up, and for want of what.
+ * no more. mlockall locks the program's memory, and none of the tracer's. The trace says that the
+ * recording was given up, and for want of what.
  */
 #include "tests/e2e/harness.h"
 #include "tests/soak.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SEGMENTS_KIB 2048
@@ -133,6 +135,56 @@ threads_that_run_out_at_once_are_unharmed(void **state)
 		compare('v', 700000 + i * 1000, 8, 512, "address space (RLIMIT_AS)");
 }
 
+/* As whoever has no leave to lock more than the limit, where this process has. */
+static void
+lock_all(struct run *run, const char *limit_kib, const char *flags, const char *way, bool preload)
+{
+	char script[1024];
+	const char *argv[] = {"sh", "-c", script, "sh", limit_kib, flags, way, NULL};
+
+	snprintf(script, sizeof(script), "[ \"$1\" = unlimited ] || ulimit -l $1; %s %s '%s' $2 $3",
+		 preload ? "VMTRACE_OUTPUT=\"$PWD/locked.vmt\" LD_PRELOAD=\"$OURS\"" : "",
+		 geteuid() == 0 && strcmp(limit_kib, "unlimited") != 0
+		     ? "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "
+		       "--bounding-set=-all"
+		     : "",
+		 built("tests/target/lock_all"));
+	run_program(run, argv,
+		    (const char *const[]){variable("OURS", built("libvmtrace.so")), NULL});
+}
+
+static void
+compare_lock_all(const char *limit_kib, const char *flags, const char *way)
+{
+	struct run bare, recorded;
+
+	lock_all(&bare, limit_kib, flags, way, false);
+	lock_all(&recorded, limit_kib, flags, way, true);
+	assert_int_equal(bare.exit_status, 0);
+	assert_int_equal(recorded.wait_status, bare.wait_status);
+	if (strcmp(recorded.out, bare.out) != 0 || strcmp(recorded.err, bare.err) != 0)
+		fail_msg("mlockall %s %s under %s: bare\n%s%srecorded\n%s%s", flags, way, limit_kib,
+			 bare.out, bare.err, recorded.out, recorded.err);
+	run_free(&bare);
+	run_free(&recorded);
+}
+
+/* To the byte: nothing of ours is locked, and nothing refused for our sake. */
+static void
+mlockall_locks_what_is_the_programs(void **state)
+{
+	static const char *const limits_kib[] = {"0", "64", "5500", "8192", "unlimited"};
+	static const char *const flags[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8"};
+
+	(void)state;
+	assert_int_equal(chdir(scratch()), 0);
+	assert_int_equal(chmod(scratch(), 0777), 0);
+	for (size_t i = 0; i < sizeof(limits_kib) / sizeof(limits_kib[0]); i++)
+		for (size_t j = 0; j < sizeof(flags) / sizeof(flags[0]); j++)
+			compare_lock_all(limits_kib[i], flags[j], "");
+	compare_lock_all("5500", "3", "syscall");
+}
+
 static long
 virtual_kib(bool preload)
 {
@@ -166,6 +218,7 @@ main(void)
 	    cmocka_unit_test(address_space_is_the_programs),
 	    cmocka_unit_test(private_memory_is_the_programs),
 	    cmocka_unit_test(threads_that_run_out_at_once_are_unharmed),
+	    cmocka_unit_test(mlockall_locks_what_is_the_programs),
 	    cmocka_unit_test(little_is_reserved_without_a_limit),
 	};
 
