@@ -216,6 +216,27 @@ warn_of_obstacle(const char *command)
 			remedy);
 }
 
+/* Why there is nothing to be read. A process that announced itself was recorded: its trace has what
+ * the collector did not take. */
+static void
+print_absence(const struct recording *recording, const char *command)
+{
+	if (vmt_atomic_load_relaxed(&recording->session->traces) > 0) {
+		fprintf(
+		    stderr,
+		    "vmtrace: %s was recorded, but the collector had no descriptors or no memory "
+		    "left (ulimit -n, ulimit -v) to take its trace up: %s holds the last events "
+		    "alone\n",
+		    command, recording->output);
+		return;
+	}
+	fprintf(
+	    stderr, "vmtrace: no trace was written: %s never loaded %s, or it says above why%s\n",
+	    command, VMT_LIBRARY_NAME,
+	    vmt_wanted_text(&recording->wanted, VMT_WANTED_ONLY) ? ", or --only does not name it"
+								 : "");
+}
+
 static void
 print_summary(const struct recording *recording, char **argv)
 {
@@ -225,11 +246,7 @@ print_summary(const struct recording *recording, char **argv)
 		vmt_recorded_print(&recording->recorded, launch->end_ns - launch->start_ns, stderr);
 		return;
 	}
-	fprintf(
-	    stderr, "vmtrace: no trace was written: %s never loaded %s, or it says above why%s\n",
-	    argv[0], VMT_LIBRARY_NAME,
-	    vmt_wanted_text(&recording->wanted, VMT_WANTED_ONLY) ? ", or --only does not name it"
-								 : "");
+	print_absence(recording, argv[0]);
 	if (recording->session->replaced_inode)
 		fprintf(stderr, "vmtrace: %s is as it was before\n", recording->output);
 	fprintf(stderr, "vmtrace: next: vmtrace doctor -- %s\n", argv[0]);
