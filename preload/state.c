@@ -49,7 +49,8 @@ vmt_state_drop_own(uint64_t start, uint64_t bytes)
 	for (uint32_t i = 0; i < count && i < VMT_STATE_OWN_RANGES; i++) {
 		struct vmt_own_range *range = &process->own[i];
 
-		if (start >= range->start && start < range->end && start + bytes >= range->end)
+		if (start >= range->start && start < range->end &&
+		    start + round_to_pages(bytes) >= range->end)
 			vmt_atomic_store_relaxed(&range->end, start);
 	}
 }
