@@ -29,7 +29,8 @@ touch_stack(void *argument)
 {
 	volatile char bytes[2048];
 
-	memset((void *)bytes, 1, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = 1;
 	return argument;
 }
 
