@@ -401,6 +401,7 @@ set_up_shared(struct collector *collector)
 		return (int)(intptr_t)scratch;
 	shared->residency_scratch = scratch;
 	shared->host = collector->host;
+	shared->session = collector->session;
 	shared->source = vmt_residency_choose(collector->host->residency_source, false);
 	if (shared->source == VMT_RESIDENCY_PAGEMAP)
 		shared->zero_frame = vmt_residency_zero_frame();
@@ -442,6 +443,7 @@ tear_down(struct collector *collector)
 	vmt_snapshot_release(&shared->snapshot_scratch);
 	vmt_buffer_free(&shared->drain_scratch.payload);
 	vmt_buffer_free(&shared->packed);
+	vmt_buffer_free(&shared->retained);
 }
 
 /* The struct is too big for the stack that a bare child may have. */

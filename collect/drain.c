@@ -100,10 +100,21 @@ note_time(struct batch *batch, uint64_t time)
 		batch->time_unit = common_divisor(time - batch->time_first, batch->time_unit);
 }
 
+/* Whether it tells more than what was there, what came with a library, and an end. */
+static bool
+is_deed(uint8_t kind)
+{
+	return kind != VMT_EVENT_PRESENT && kind != VMT_EVENT_MODULE_LOAD &&
+	       kind != VMT_EVENT_MODULE_UNLOAD && kind != VMT_EVENT_EXEC && kind != VMT_EVENT_EXIT;
+}
+
 /* What the collector itself acts upon. */
 static void
 note_event(struct vmt_drain *drain, const struct vmt_event *event)
 {
+	drain->deeds += is_deed(event->kind);
+	if (event->kind == VMT_EVENT_EXIT)
+		drain->peak_rss_bytes = event->length;
 	if (event->kind == VMT_EVENT_FORK && drain->forked)
 		drain->forked(drain->context, (uint32_t)event->argument_a);
 	if (event->kind == VMT_EVENT_MADVISE && event->advice == MADV_FREE)
@@ -186,8 +197,12 @@ put_slots(struct vmt_drain *drain, uint32_t index, uint64_t at, uint64_t end, st
 {
 	const struct vmt_ring_view *view = &drain->rings[index].view;
 
-	if (index % VMT_RING_CLASSES == VMT_RING_HEAP)
-		return put_heap_slots(view, at, end, batch);
+	if (index % VMT_RING_CLASSES == VMT_RING_HEAP) {
+		uint64_t stopped = put_heap_slots(view, at, end, batch);
+
+		drain->deeds += stopped - at;
+		return stopped;
+	}
 	while (at < end && vmt_ring_look(view, at) == VMT_RING_COMMITTED)
 		put_map_slot(drain, view, at++, batch);
 	return at;

@@ -50,6 +50,8 @@ struct vmt_drain {
 	/* Told of each FORK event's child; NULL: not wanted. */
 	void (*forked)(void *context, uint32_t child_pid);
 	void *context;
+	uint64_t peak_rss_bytes; /* as the process said at its exit; 0 = it did not */
+	uint64_t deeds;	   /* events that tell of what the process did with memory by itself */
 	bool freed_lazily; /* an advice of MADV_FREE came by: there may be LazyFree pages */
 };
 

@@ -3,7 +3,9 @@
 #include "collect/address_space.h"
 #include "collect/opening.h"
 #include "collect/procfs.h"
+#include "collect/retain.h"
 #include "collect/sampling.h"
+#include "collect/text.h"
 #include "collect/ticks.h"
 
 #include <errno.h>
@@ -89,6 +91,14 @@ begin(struct vmt_traced *process, struct vmt_shared *shared)
 				 (uint32_t)vmt_sys_call0(SYS_getpid));
 }
 
+static void
+put_path(struct vmt_traced *process, const char *path)
+{
+	struct vmt_text_out out = vmt_text_out_begin(process->path, sizeof(process->path));
+
+	vmt_text_put(&out, path);
+}
+
 int
 vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t pid,
 		 uint64_t random_id, const char *path, bool sparing)
@@ -100,6 +110,7 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 	process->random_id = random_id;
 	process->trace_fd = process->aside_fd = process->pidfd = process->stat_fd = -1;
 	process->maps_fd = process->pagemap_fd = process->statm_fd = process->rollup_fd = -1;
+	put_path(process, path);
 	result = vmt_opening_find(process, path);
 	if (result == 0) {
 		process->start_ticks = process->layout.start_ticks;
@@ -287,6 +298,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	if (drained_slots(process) != punched)
 		punch_slots(process);
 	vmt_atomic_store_relaxed(&head->collector_pid, 0);
+	vmt_retain_decide(process, shared, ending.end);
 	vmt_opening_undo(process);
 	vmt_address_space_close(process);
 	process->state = VMT_PROCESS_NONE;

@@ -47,6 +47,9 @@ struct vmt_shared {
 	void (*pause)(void *context);
 	void (*forked)(void *context, uint32_t child_pid);
 	void *context;
+	struct vmt_session *session;
+	struct vmt_buffer retained; /* struct vmt_retained, where the host has max_files */
+	uint32_t retained_count;
 	struct vmt_credit credit; /* of all processes' snapshots */
 	struct vmt_cgroup_cache {
 		struct vmt_cgroup cgroup;
@@ -62,8 +65,9 @@ struct vmt_sampling {
 	uint64_t interval_ns;		 /* between RSS samples, at present */
 	uint64_t next_ns;
 	uint64_t rss_bytes;
-	bool moves_fast; /* RSS, from one reading to the next */
-	bool near_limit; /* of the cgroup */
+	uint64_t peak_rss_bytes; /* of all readings */
+	bool moves_fast;	 /* RSS, from one reading to the next */
+	bool near_limit;	 /* of the cgroup */
 	uint64_t flushed_ns;
 	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */
 	uint64_t snapshot_rss_bytes; /* at the last snapshot */
@@ -81,10 +85,11 @@ struct vmt_traced {
 	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
 	/* Of the image that made the trace, see address_space.h: */
 	uint64_t stack_start;
-	char name[VMT_NAME_BYTES]; /* when its address space was last seen */
-	bool replaced;		   /* was another program already when opened */
-	bool traceable;		   /* its memory and its exit code may be read */
-	uint64_t device;	   /* of the trace's file system */
+	char name[VMT_NAME_BYTES];	   /* when its address space was last seen */
+	bool replaced;			   /* was another program already when opened */
+	bool traceable;			   /* its memory and its exit code may be read */
+	uint64_t device;		   /* of the trace's file system */
+	char path[VMT_SESSION_PATH_BYTES]; /* of the trace, absolute */
 	int trace_fd;
 	int aside_fd; /* of the head where it lies aside (aside.h); -1: it is in the trace */
 	int pidfd;

@@ -159,6 +159,8 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	sampling->moves_fast =
 	    distance(rss_bytes, sampling->rss_bytes) > rss_bytes / MOVES_FAST_PART;
 	sampling->rss_bytes = rss_bytes;
+	if (rss_bytes > sampling->peak_rss_bytes)
+		sampling->peak_rss_bytes = rss_bytes;
 	sampling->near_limit = is_near_limit(usage);
 }
 

@@ -65,7 +65,8 @@ enum vmt_event_role {
  *                  b = the new thread's kernel id, 0 where not known, VMT_THREAD_OVER where it had
  *                  ended before it could be read; flags: VMT_THREAD_*
  *   FORK           a = child's pid.   EXEC: exec is about to happen, path not recorded
- *   EXIT           a = status, b = enum vmt_exit_path (RETURN: the status is not known, a = -1)
+ *   EXIT           a = status, b = enum vmt_exit_path (RETURN: the status is not known, a = -1),
+ *                  length = the largest RSS that the kernel knows of (0: not known)
  *   MODULE_LOAD    address = lowest mapped byte, length = span, a = load bias, b = module id
  *   MODULE_UNLOAD  address, b = module id
  *   NAME           PR_SET_VMA_ANON_NAME on the range

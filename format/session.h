@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 3u
+#define VMT_SESSION_VERSION 4u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_PATH_BYTES 1264u
 #define VMT_SESSION_ENV "VMTRACE_SESSION"
@@ -40,6 +40,7 @@ struct vmt_session {
 	uint32_t wake;	       /* futex word: bumped by targets that want a round now */
 	uint32_t traces;       /* announced so far */
 	uint64_t refused;      /* announcements that found no slot */
+	uint64_t dropped;      /* collector: traces that it removed at their end */
 	uint32_t slots_used;   /* slots beyond were never claimed; raised before a claim */
 	uint32_t over;	       /* collector: it has left, or could not begin */
 	/* Of an earlier trace whose name the first whole one takes, swapped to 0 by who does; 0 =

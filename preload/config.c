@@ -135,6 +135,31 @@ read_buffer(struct vmt_config *config, struct vmt_text value)
 }
 
 static bool
+read_stack_table(struct vmt_config *config, struct vmt_text value)
+{
+	return parse_size(value, &config->stack_table_bytes) && config->stack_table_bytes >= 4096 &&
+	       config->stack_table_bytes <= UINT64_C(1) << 30;
+}
+
+static bool
+read_min_rss(struct vmt_config *config, struct vmt_text value)
+{
+	return parse_size(value, &config->min_rss_bytes);
+}
+
+static bool
+read_max_files(struct vmt_config *config, struct vmt_text value)
+{
+	uint64_t files;
+
+	if (!vmt_text_take_decimal(&value, &files) || value.at != value.end || files < 1 ||
+	    files > VMT_CONFIG_MOST_FILES)
+		return false;
+	config->max_files = (uint32_t)files;
+	return true;
+}
+
+static bool
 read_only(struct vmt_config *config, struct vmt_text value)
 {
 	return parse_text(value, config->only);
@@ -230,6 +255,9 @@ static const struct variable {
     {"VMTRACE_INTERVAL", read_interval, "a time such as 100ms"},
     {"VMTRACE_DEPTH", read_depth, "a number from 1 to 128"},
     {"VMTRACE_BUFFER", read_buffer, "a size such as 4MiB, 1KiB to 1GiB"},
+    {"VMTRACE_STACK_TABLE", read_stack_table, "a size such as 8MiB, 4KiB to 1GiB"},
+    {"VMTRACE_MIN_RSS", read_min_rss, "a size such as 10MiB"},
+    {"VMTRACE_MAX_FILES", read_max_files, "a number from 1 to 65536"},
     {"VMTRACE_ONLY", read_only, "short enough"},
     {"VMTRACE_FOLLOW", read_follow, "one of none, exec, fork, all"},
     {"VMTRACE_VERBOSE", read_verbose, NULL},
@@ -241,6 +269,7 @@ static const struct variable {
     {VMT_SESSION_ENV, read_session, "short enough"},
 };
 
+_Static_assert(VMT_CONFIG_MOST_FILES == 65536, "as the text of VMTRACE_MAX_FILES says");
 _Static_assert(VMT_STACK_MAX_FRAMES == 128, "as the text of VMTRACE_DEPTH says");
 
 /* VARIABLE: 'VALUE' is not WHAT IT MAY BE. */

@@ -20,6 +20,7 @@
 #define VMT_CONFIG_TEXT_BYTES VMT_SESSION_PATH_BYTES
 #define VMT_CONFIG_DEFAULT_SAMPLE_BYTES (UINT64_C(64) << 10)
 #define VMT_CONFIG_DEFAULT_DEPTH 30u
+#define VMT_CONFIG_MOST_FILES 65536u
 /* A VMTRACE_BUFFER below this makes all tables small, too: for tests. */
 #define VMT_CONFIG_SMALL_BUFFER_BYTES (UINT64_C(64) << 10)
 #define VMT_CONFIG_DEFAULT_OUTPUT "vmtrace.%n.%p.vmt"
@@ -39,13 +40,16 @@ struct vmt_config {
 	char session[VMT_CONFIG_TEXT_BYTES]; /* path, empty = none */
 	uint32_t malloc_mode;		     /* enum vmt_malloc_mode */
 	uint64_t malloc_sample_bytes;
-	uint64_t interval_ns;	   /* between RSS samples; 0 = the collector's default */
-	uint64_t buffer_bytes;	   /* ring space of one shard; 0 = default */
-	uint32_t stack_depth;	   /* 1 .. VMT_STACK_MAX_FRAMES */
-	uint32_t stacks;	   /* enum vmt_config_stacks */
-	uint32_t residency_source; /* enum vmt_residency_source; 0 = the best there is */
-	uint64_t seed;		   /* of the samplers, where has_seed */
-	bool has_seed;		   /* VMTRACE_SEED: the same choice of blocks in each run */
+	uint64_t interval_ns;	    /* between RSS samples; 0 = the collector's default */
+	uint64_t buffer_bytes;	    /* ring space of one shard; 0 = default */
+	uint64_t stack_table_bytes; /* 0 = default */
+	uint64_t min_rss_bytes;	    /* drop the trace of a process that never had it; 0 = none */
+	uint32_t max_files;	    /* finished traces of a session; 0 = all */
+	uint32_t stack_depth;	    /* 1 .. VMT_STACK_MAX_FRAMES */
+	uint32_t stacks;	    /* enum vmt_config_stacks */
+	uint32_t residency_source;  /* enum vmt_residency_source; 0 = the best there is */
+	uint64_t seed;		    /* of the samplers, where has_seed */
+	bool has_seed;		    /* VMTRACE_SEED: the same choice of blocks in each run */
 	bool follow_fork;
 	bool follow_exec;
 	bool cmdline; /* the command line may be kept in the trace */

@@ -65,6 +65,8 @@ size_tables(struct vmt_head *head, const struct vmt_config *config)
 		head->stack_words = buffer / 8 < 512 ? 512 : buffer / 8;
 		head->modules_bytes = buffer < 8192 ? 8192 : buffer & ~UINT64_C(7);
 	}
+	if (config->stack_table_bytes != 0)
+		head->stack_words = config->stack_table_bytes / sizeof(uint64_t);
 	head->stack_index_entries = power_of_two_below(head->stack_words / 4);
 }
 

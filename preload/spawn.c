@@ -90,6 +90,8 @@ run_copy(const struct spawn *spawn)
 	struct vmt_collector_host host = {
 	    .interval_ns = spawn->orders.interval_ns,
 	    .residency_source = spawn->orders.residency_source,
+	    .min_rss_bytes = spawn->orders.min_rss_bytes,
+	    .max_files = spawn->orders.max_files,
 	    .first_pid = spawn->orders.first_pid,
 	    .session_path = spawn->orders.session_path,
 	};
@@ -315,6 +317,8 @@ vmt_spawn_collector(const char **path)
 	    .first_random_id = head->random_id,
 	    .interval_ns = vmt_config.interval_ns,
 	    .residency_source = vmt_config.residency_source,
+	    .min_rss_bytes = vmt_config.min_rss_bytes,
+	    .max_files = vmt_config.max_files,
 	    .watch.stack_start = vmt_state_process.stack_start,
 	};
 	if (!make_collector(&spawn)) {

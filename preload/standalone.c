@@ -55,6 +55,8 @@ vmt_standalone_write(struct vmt_standalone_line *line, const struct vmt_standalo
 	put_number(&builder, orders->first_random_id);
 	put_number(&builder, orders->interval_ns);
 	put_number(&builder, orders->residency_source);
+	put_number(&builder, orders->min_rss_bytes);
+	put_number(&builder, orders->max_files);
 	put_descriptor(&builder, orders->watch.stat_fd);
 	put_descriptor(&builder, orders->watch.pidfd);
 	put_descriptor(&builder, orders->watch.maps_fd);
@@ -94,13 +96,15 @@ vmt_standalone_read(struct vmt_standalone_orders *orders, int count, char *const
 	    .first_random_id = number_of(arguments[6]),
 	    .interval_ns = number_of(arguments[7]),
 	    .residency_source = (uint32_t)number_of(arguments[8]),
-	    .watch = {.stat_fd = descriptor_of(arguments[9]),
-		      .pidfd = descriptor_of(arguments[10]),
-		      .maps_fd = descriptor_of(arguments[11]),
-		      .pagemap_fd = descriptor_of(arguments[12]),
-		      .statm_fd = descriptor_of(arguments[13]),
-		      .rollup_fd = descriptor_of(arguments[14]),
-		      .stack_start = number_of(arguments[15])},
+	    .min_rss_bytes = number_of(arguments[9]),
+	    .max_files = (uint32_t)number_of(arguments[10]),
+	    .watch = {.stat_fd = descriptor_of(arguments[11]),
+		      .pidfd = descriptor_of(arguments[12]),
+		      .maps_fd = descriptor_of(arguments[13]),
+		      .pagemap_fd = descriptor_of(arguments[14]),
+		      .statm_fd = descriptor_of(arguments[15]),
+		      .rollup_fd = descriptor_of(arguments[16]),
+		      .stack_start = number_of(arguments[17])},
 	};
 	return true;
 }
@@ -129,6 +133,8 @@ collect(struct vmt_standalone_orders *orders)
 	struct vmt_collector_host host = {
 	    .interval_ns = orders->interval_ns,
 	    .residency_source = orders->residency_source,
+	    .min_rss_bytes = orders->min_rss_bytes,
+	    .max_files = orders->max_files,
 	    .first_pid = orders->first_pid,
 	    .first_random_id = orders->first_random_id,
 	    .first_watch = &orders->watch,

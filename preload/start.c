@@ -34,6 +34,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SAMPLE_LINES_SMALL (UINT64_C(1) << 8) /* with a small VMTRACE_BUFFER */
@@ -284,11 +285,23 @@ static void __attribute__((constructor(101))) library_loaded(void)
 	vmt_start_begin();
 }
 
+/* The kernel's own figure: what no sample may have seen. 0: not known. */
+static uint64_t
+peak_rss_bytes(void)
+{
+	struct rusage usage = {.ru_maxrss = 0};
+
+	if (vmt_sys_call2(SYS_getrusage, RUSAGE_SELF, &usage) < 0)
+		return 0;
+	return (uint64_t)usage.ru_maxrss << 10;
+}
+
 static void
 write_exit(int status, enum vmt_exit_path path)
 {
 	struct vmt_head *head = vmt_state_process.head;
 	struct vmt_map_event event = {.kind = VMT_EVENT_EXIT,
+				      .length = peak_rss_bytes(),
 				      .argument_a = (uint64_t)(int64_t)status,
 				      .argument_b = path,
 				      .time = vmt_clock_after()};

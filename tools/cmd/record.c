@@ -173,6 +173,15 @@ announce(void *context, uint32_t pid, const char *path)
 	vmt_recorded_add(&recording->recorded, path);
 }
 
+static void
+forget_dropped(void *context, uint32_t pid, const char *path)
+{
+	struct recording *recording = context;
+
+	(void)pid;
+	vmt_recorded_remove(&recording->recorded, path);
+}
+
 /* The collector's trouble is no reason to disturb the program: it goes on, its ring keeps the
  * newest events. */
 static void
@@ -186,6 +195,9 @@ collect(struct recording *recording)
 	    .context = recording,
 	    .interval_ns = recording->wanted.interval_ns,
 	    .residency_source = recording->wanted.residency_source,
+	    .min_rss_bytes = recording->wanted.min_rss_bytes,
+	    .max_files = recording->wanted.max_files,
+	    .dropped = forget_dropped,
 	    .first_pid = (uint32_t)recording->launch.pid,
 	};
 	int result;
@@ -221,13 +233,18 @@ warn_of_obstacle(const char *command)
 static void
 print_absence(const struct recording *recording, const char *command)
 {
+	if (recording->recorded.dropped > 0) {
+		fprintf(stderr,
+			"vmtrace: no trace is left: each was removed at its end (--min-rss, "
+			"--max-files, fork children that did nothing)\n");
+		return;
+	}
 	if (vmt_atomic_load_relaxed(&recording->session->traces) > 0) {
-		fprintf(
-		    stderr,
-		    "vmtrace: %s was recorded, but the collector had no descriptors or no memory "
-		    "left (ulimit -n, ulimit -v) to take its trace up: %s holds the last events "
-		    "alone\n",
-		    command, recording->output);
+		fprintf(stderr,
+			"vmtrace: %s was recorded, but the collector could not take its trace up: "
+			"it had no descriptors or memory left (ulimit -n, ulimit -v), or the trace "
+			"lies in another mount namespace; %s holds the last events alone\n",
+			command, recording->output);
 		return;
 	}
 	fprintf(
@@ -247,6 +264,8 @@ print_summary(const struct recording *recording, char **argv)
 		return;
 	}
 	print_absence(recording, argv[0]);
+	if (recording->recorded.dropped > 0)
+		return;
 	if (recording->session->replaced_inode)
 		fprintf(stderr, "vmtrace: %s is as it was before\n", recording->output);
 	fprintf(stderr, "vmtrace: next: vmtrace doctor -- %s\n", argv[0]);

@@ -32,6 +32,20 @@ vmt_recorded_add(struct vmt_recorded *recorded, const char *path)
 }
 
 void
+vmt_recorded_remove(struct vmt_recorded *recorded, const char *path)
+{
+	recorded->count--;
+	recorded->dropped++;
+	for (uint32_t i = recorded->kept; i-- > 0;) {
+		if (strcmp(recorded->paths[i], path) != 0)
+			continue;
+		free(recorded->paths[i]);
+		recorded->paths[i] = recorded->paths[--recorded->kept];
+		return;
+	}
+}
+
+void
 vmt_recorded_free(struct vmt_recorded *recorded)
 {
 	for (uint32_t i = 0; i < recorded->kept; i++)
@@ -186,6 +200,8 @@ print_sentence(const struct vmt_recorded *recorded, const struct figures *best, 
 		fprintf(out, "ran %s; ", vmt_units_duration(duration, duration_ns));
 	fprintf(out, "%s trace%s written", vmt_units_count(count, recorded->count),
 		recorded->count == 1 ? "" : "s");
+	if (recorded->dropped)
+		fprintf(out, ", %s removed as small", vmt_units_count(count, recorded->dropped));
 	if (lost)
 		fprintf(out, "; %s events lost, the report says which",
 			vmt_units_count(count, lost));

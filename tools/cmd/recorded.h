@@ -16,10 +16,12 @@ struct vmt_recorded {
 	char *paths[VMT_RECORDED_MAX];
 	uint32_t kept;
 	uint64_t count;
+	uint64_t dropped; /* removed again, and not among them */
 };
 
-/* One more trace. */
+/* One more trace; one that was removed again. */
 void vmt_recorded_add(struct vmt_recorded *recorded, const char *path);
+void vmt_recorded_remove(struct vmt_recorded *recorded, const char *path);
 void vmt_recorded_free(struct vmt_recorded *recorded);
 
 /* The summary and the next command to type; at least one trace is there. */

@@ -14,6 +14,9 @@
 
 #define LEAST_BUFFER_BYTES 1024u
 #define MOST_BUFFER_BYTES (UINT64_C(1) << 30)
+#define LEAST_TABLE_BYTES 4096u
+#define MOST_TABLE_BYTES (UINT64_C(1) << 30)
+#define MOST_FILES 65536u
 #define NAME_BYTES 32
 
 const struct vmt_option vmt_record_options[] = {
@@ -22,6 +25,9 @@ const struct vmt_option vmt_record_options[] = {
     {"interval", 0, "TIME", "between two readings of RSS (default: 10ms to 1s, as RSS moves)"},
     {"depth", 0, "FRAMES", "frames a call stack is cut at (default 30)"},
     {"buffer", 0, "BYTES", "ring space of one shard (default 256KiB; malloc all: 1.1MiB)"},
+    {"stack-table", 0, "BYTES", "room for different call stacks (default 2MiB; malloc all: 8MiB)"},
+    {"min-rss", 0, "BYTES", "remove the trace of a process that never had so much resident"},
+    {"max-files", 0, "NUMBER", "finished traces that stay; the smallest others are removed"},
     {"only", 0, "GLOBS", "record programs of these names alone; colons between"},
     {"follow", 0, "WHAT", "none, exec, fork, all (default)"},
     {"stacks", 0, "WALKER", "auto (default), cfi, libunwind, fp"},
@@ -37,19 +43,14 @@ _Static_assert(sizeof(vmt_record_options) / sizeof(*vmt_record_options) == VMT_W
 	       "options are in the order of the values");
 
 static const char *const variables[VMT_WANTED_VALUES] = {
-    [VMT_WANTED_OUTPUT] = "VMTRACE_OUTPUT",
-    [VMT_WANTED_MALLOC] = "VMTRACE_MALLOC",
-    [VMT_WANTED_INTERVAL] = "VMTRACE_INTERVAL",
-    [VMT_WANTED_DEPTH] = "VMTRACE_DEPTH",
-    [VMT_WANTED_BUFFER] = "VMTRACE_BUFFER",
-    [VMT_WANTED_ONLY] = "VMTRACE_ONLY",
-    [VMT_WANTED_FOLLOW] = "VMTRACE_FOLLOW",
-    [VMT_WANTED_STACKS] = "VMTRACE_STACKS",
-    [VMT_WANTED_RESIDENCY] = "VMTRACE_RESIDENCY",
-    [VMT_WANTED_CMDLINE] = "VMTRACE_CMDLINE",
-    [VMT_WANTED_GO] = "VMTRACE_GO",
-    [VMT_WANTED_SEED] = "VMTRACE_SEED",
-    [VMT_WANTED_VERBOSE] = "VMTRACE_VERBOSE",
+    [VMT_WANTED_OUTPUT] = "VMTRACE_OUTPUT",	[VMT_WANTED_MALLOC] = "VMTRACE_MALLOC",
+    [VMT_WANTED_INTERVAL] = "VMTRACE_INTERVAL", [VMT_WANTED_DEPTH] = "VMTRACE_DEPTH",
+    [VMT_WANTED_BUFFER] = "VMTRACE_BUFFER",	[VMT_WANTED_STACK_TABLE] = "VMTRACE_STACK_TABLE",
+    [VMT_WANTED_MIN_RSS] = "VMTRACE_MIN_RSS",	[VMT_WANTED_MAX_FILES] = "VMTRACE_MAX_FILES",
+    [VMT_WANTED_ONLY] = "VMTRACE_ONLY",		[VMT_WANTED_FOLLOW] = "VMTRACE_FOLLOW",
+    [VMT_WANTED_STACKS] = "VMTRACE_STACKS",	[VMT_WANTED_RESIDENCY] = "VMTRACE_RESIDENCY",
+    [VMT_WANTED_CMDLINE] = "VMTRACE_CMDLINE",	[VMT_WANTED_GO] = "VMTRACE_GO",
+    [VMT_WANTED_SEED] = "VMTRACE_SEED",		[VMT_WANTED_VERBOSE] = "VMTRACE_VERBOSE",
 };
 
 const char *
@@ -183,6 +184,37 @@ read_interval(struct vmt_wanted *wanted, struct vmt_err *err)
 }
 
 static int
+check_stack_table(const struct vmt_wanted *wanted, struct vmt_err *err)
+{
+	const char *text = vmt_wanted_text(wanted, VMT_WANTED_STACK_TABLE);
+	uint64_t bytes;
+
+	if (!text || (vmt_units_parse_bytes(text, &bytes) == 0 && bytes >= LEAST_TABLE_BYTES &&
+		      bytes <= MOST_TABLE_BYTES))
+		return 0;
+	return refuse(wanted, VMT_WANTED_STACK_TABLE, "a size such as 8MiB, 4KiB to 1GiB", err);
+}
+
+static int
+read_retention(struct vmt_wanted *wanted, struct vmt_err *err)
+{
+	const char *least = vmt_wanted_text(wanted, VMT_WANTED_MIN_RSS);
+	const char *files = vmt_wanted_text(wanted, VMT_WANTED_MAX_FILES);
+	unsigned long number;
+	char *end;
+
+	if (least && vmt_units_parse_bytes(least, &wanted->min_rss_bytes) < 0)
+		return refuse(wanted, VMT_WANTED_MIN_RSS, "a size such as 10MiB", err);
+	if (!files)
+		return 0;
+	number = strtoul(files, &end, 10);
+	if (*files < '0' || *files > '9' || *end || number < 1 || number > MOST_FILES)
+		return refuse(wanted, VMT_WANTED_MAX_FILES, "a number from 1 to 65536", err);
+	wanted->max_files = (uint32_t)number;
+	return 0;
+}
+
+static int
 check_buffer(const struct vmt_wanted *wanted, struct vmt_err *err)
 {
 	const char *text = vmt_wanted_text(wanted, VMT_WANTED_BUFFER);
@@ -201,7 +233,9 @@ vmt_wanted_check(struct vmt_wanted *wanted, struct vmt_err *err)
 
 	if ((result = check_words(wanted, err)) < 0 || (result = check_malloc(wanted, err)) < 0 ||
 	    (result = check_depth(wanted, err)) < 0 || (result = check_seed(wanted, err)) < 0 ||
-	    (result = read_interval(wanted, err)) < 0)
+	    (result = read_interval(wanted, err)) < 0 ||
+	    (result = check_stack_table(wanted, err)) < 0 ||
+	    (result = read_retention(wanted, err)) < 0)
 		return result;
 	return check_buffer(wanted, err);
 }
@@ -231,7 +265,8 @@ vmt_wanted_export(const struct vmt_wanted *wanted)
 
 		if (!text)
 			continue;
-		if (i == VMT_WANTED_BUFFER)
+		if (i == VMT_WANTED_BUFFER || i == VMT_WANTED_STACK_TABLE ||
+		    i == VMT_WANTED_MIN_RSS)
 			set_bytes(variables[i], "", text);
 		else if (i == VMT_WANTED_MALLOC && strchr(text, ':'))
 			set_bytes(variables[i], "sampled:", strchr(text, ':') + 1);

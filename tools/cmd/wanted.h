@@ -18,6 +18,9 @@ enum vmt_wanted_value {
 	VMT_WANTED_INTERVAL,
 	VMT_WANTED_DEPTH,
 	VMT_WANTED_BUFFER,
+	VMT_WANTED_STACK_TABLE,
+	VMT_WANTED_MIN_RSS,
+	VMT_WANTED_MAX_FILES,
 	VMT_WANTED_ONLY,
 	VMT_WANTED_FOLLOW,
 	VMT_WANTED_STACKS,
@@ -32,6 +35,8 @@ enum vmt_wanted_value {
 struct vmt_wanted {
 	struct vmt_options options; /* of vmt_record_options */
 	uint64_t interval_ns;	    /* 0 = the collector's default */
+	uint64_t min_rss_bytes;	    /* 0 = traces of all sizes stay */
+	uint32_t max_files;	    /* 0 = all finished traces stay */
 	uint32_t residency_source;  /* enum vmt_residency_source; 0 = the best there is */
 };
 

@@ -57,7 +57,7 @@ say_losses(struct vmt_sentence *sentence, const struct vmt_report *report)
 		vmt_sentence_say(sentence, "; figures are off by what was lost");
 	say_loss(sentence, report->loss.stacks_dropped, "call stack",
 		 "for want of room in the stack table: these calls are in the sums, without a "
-		 "call site");
+		 "call site (more room: --stack-table, VMTRACE_STACK_TABLE)");
 	if (sentence->used)
 		vmt_sentence_say(sentence, ".");
 }

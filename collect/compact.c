@@ -1,0 +1,163 @@
+#include "collect/compact.h"
+
+#include "collect/sys.h"
+#include "collect/text.h"
+#include "format/stack_table.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define WORDS_STEP 512u /* a page */
+
+static bool
+is_drained(const struct vmt_traced *process)
+{
+	for (uint32_t i = 0; i < process->drain.count; i++)
+		if (!vmt_drain_is_empty(&process->drain.rings[i]))
+			return false;
+	return true;
+}
+
+bool
+vmt_compact_is_named(const struct vmt_traced *process)
+{
+	struct stat named;
+	struct stat opened;
+
+	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, process->path, &named,
+			     AT_SYMLINK_NOFOLLOW) == 0 &&
+	       vmt_sys_call2(SYS_fstat, process->trace_fd, &opened) == 0 &&
+	       named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+static uint64_t
+bounded(uint64_t used, uint64_t least, uint64_t step, uint64_t most)
+{
+	uint64_t wanted = used < least ? least : used;
+
+	if (wanted >= most)
+		return most;
+	wanted = (wanted + step - 1) / step * step;
+	return wanted < most ? wanted : most;
+}
+
+/* The head as it stands, its regions of the least size. What the process says of sizes is checked
+ * against the layout that it began with. */
+static void
+shrink(const struct vmt_traced *process, struct vmt_head *small)
+{
+	const struct vmt_head *layout = &process->layout;
+
+	memcpy(small, process->base, sizeof(*small));
+	small->shards = layout->shards;
+	small->heap_capacity = VMT_RING_MIN_CAPACITY;
+	small->map_capacity = VMT_RING_MIN_CAPACITY;
+	small->stack_index_entries = VMT_STACK_MIN_ENTRIES;
+	small->stack_words = bounded(small->stack_words_used, 1, WORDS_STEP, layout->stack_words);
+	small->modules_bytes = bounded(small->modules_used, 8, 8, layout->modules_bytes);
+	vmt_head_lay_out(small);
+}
+
+static bool
+write_all(int fd, const void *bytes, uint64_t count, uint64_t offset)
+{
+	const unsigned char *from = bytes;
+
+	while (count > 0) {
+		long written = vmt_sys_call4(SYS_pwrite64, fd, from, count, offset);
+
+		if (written <= 0)
+			return false;
+		from += written;
+		offset += (uint64_t)written;
+		count -= (uint64_t)written;
+	}
+	return true;
+}
+
+static bool
+write_regions(const struct vmt_traced *process, const struct vmt_head *small, int fd)
+{
+	const struct vmt_head *layout = &process->layout;
+	const unsigned char *base = process->base;
+	uint64_t controls = (uint64_t)layout->shards * VMT_RING_CLASSES * sizeof(struct vmt_ring);
+
+	return write_all(fd, base + layout->controls_offset, controls, small->controls_offset) &&
+	       write_all(fd, base + layout->stack_words_offset,
+			 small->stack_words * sizeof(uint64_t), small->stack_words_offset) &&
+	       write_all(fd, base + layout->modules_offset, small->modules_bytes,
+			 small->modules_offset) &&
+	       write_all(fd, small, sizeof(*small), 0);
+}
+
+static bool
+copy_chunks(const struct vmt_traced *process, const struct vmt_head *small, int fd, void *scratch,
+	    size_t scratch_bytes)
+{
+	uint64_t from = process->layout.chunks_offset;
+	uint64_t to = small->chunks_offset;
+
+	while (from < process->writer.end_bytes) {
+		uint64_t left = process->writer.end_bytes - from;
+		size_t wanted = left < scratch_bytes ? (size_t)left : scratch_bytes;
+		long got = vmt_sys_pread(process->trace_fd, scratch, wanted, from);
+
+		if (got <= 0 || !write_all(fd, scratch, (uint64_t)got, to))
+			return false;
+		from += (uint64_t)got;
+		to += (uint64_t)got;
+	}
+	return true;
+}
+
+/* As the trace is: whoever may read the one may read the other. */
+static bool
+give_owner(const struct vmt_traced *process, int fd)
+{
+	struct stat old;
+	struct stat fresh;
+
+	if (vmt_sys_call2(SYS_fstat, process->trace_fd, &old) < 0 ||
+	    vmt_sys_call2(SYS_fstat, fd, &fresh) < 0)
+		return false;
+	if ((old.st_uid != fresh.st_uid || old.st_gid != fresh.st_gid) &&
+	    vmt_sys_call3(SYS_fchown, fd, old.st_uid, old.st_gid) < 0)
+		return false;
+	return vmt_sys_call2(SYS_fchmod, fd, old.st_mode & 07777) == 0;
+}
+
+static bool
+write_file(const struct vmt_traced *process, int fd, void *scratch, size_t scratch_bytes)
+{
+	struct vmt_head small;
+
+	shrink(process, &small);
+	return give_owner(process, fd) &&
+	       vmt_sys_call2(SYS_ftruncate, fd, small.chunks_offset) == 0 &&
+	       write_regions(process, &small, fd) &&
+	       copy_chunks(process, &small, fd, scratch, scratch_bytes);
+}
+
+bool
+vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_bytes)
+{
+	char part[VMT_SESSION_PATH_BYTES + sizeof(".part")];
+	struct vmt_text_out out = vmt_text_out_begin(part, sizeof(part));
+	bool done;
+	int fd;
+
+	if (process->mirror.copy || !is_drained(process) || !vmt_compact_is_named(process) ||
+	    process->writer.end_bytes - process->layout.chunks_offset > VMT_COMPACT_MOST_BYTES)
+		return false;
+	vmt_text_put(&out, process->path);
+	vmt_text_put(&out, ".part");
+	fd = out.overflow ? -1 : vmt_sys_open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return false;
+	done = write_file(process, fd, scratch, scratch_bytes) &&
+	       vmt_sys_call4(SYS_renameat, AT_FDCWD, part, AT_FDCWD, process->path) == 0;
+	vmt_sys_close(fd);
+	if (!done)
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, part, 0);
+	return done;
+}

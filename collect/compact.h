@@ -1,0 +1,31 @@
+/*
+ * compact.h: makes the file of a finished trace as small as what it holds
+ *
+ * A live trace has rings, an index and tables with room. Once all rings are drained and nobody
+ * writes any more, a reader needs the counters, the stacks, the modules and the chunks. They are
+ * written to a new file beside the trace, with regions of the least size, which then takes the
+ * trace's name: whoever reads meanwhile reads one file or the other, each of them whole. A trace
+ * whose chunks are larger than VMT_COMPACT_MOST_BYTES has little to gain and keeps its holes.
+ *
+ * Whatever goes wrong, the trace stays as it was: another file under its name, another owner that
+ * cannot be given to the new file, a full disk, events still in a ring. A collector that is killed
+ * half-way leaves PATH.part behind. Single-threaded. The process's mapping and descriptors are
+ * still open.
+ */
+#ifndef VMT_COMPACT_H
+#define VMT_COMPACT_H
+
+#include "collect/process.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define VMT_COMPACT_MOST_BYTES (UINT64_C(4) << 20)
+
+/* `scratch` is for copying. False: the trace is as it was. */
+bool vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_bytes);
+
+/* Whether the trace's path leads to the file that is open. */
+bool vmt_compact_is_named(const struct vmt_traced *process);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * retain.h: which traces of processes that have ended stay?
+ *
+ * Dropped are, at the end of their process: a trace whose process never had min_rss_bytes resident,
+ * by all readings and by what the kernel told it at its exit; one of a fork child that ended within
+ * VMT_RETAIN_BRIEF_NS and did nothing with memory; and, once there are more than max_files, the one
+ * with the smallest peak, other than the first process's. Each is counted and told to the host.
+ * What stays is made small (compact.h).
+ *
+ * A file is removed only while the trace's path leads to it. Single-threaded.
+ */
+#ifndef VMT_RETAIN_H
+#define VMT_RETAIN_H
+
+#include "collect/process.h"
+
+#define VMT_RETAIN_BRIEF_NS UINT64_C(1000000000)
+
+/* One that stays, for as long as max_files lets it. */
+struct vmt_retained {
+	uint64_t peak_rss_bytes;
+	uint64_t device;
+	uint64_t inode;
+	uint32_t pid;
+	char path[VMT_SESSION_PATH_BYTES];
+};
+
+/* When all of a trace has been written; mapping and descriptors are still open. */
+void vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared,
+		       enum vmt_end end);
+
+#endif

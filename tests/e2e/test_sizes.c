@@ -1,0 +1,157 @@
+/*
+ * test_sizes.c: how much disk does a recording take?
+ *
+ * The trace of a small process is small when it has ended, and says what it said. Traces of small
+ * processes are removed where that is asked for, down to a number of files where that is; those of
+ * fork children that did nothing always. Each is counted.
+ */
+#include "tests/e2e/harness.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHILDREN "8"
+
+/* Files of a directory, all of them removed; fails on one that is not a trace. */
+static int
+take_files(const char *directory)
+{
+	DIR *open_directory = opendir(directory);
+	const struct dirent *entry;
+	char path[512];
+	int count = 0;
+
+	assert_non_null(open_directory);
+	while ((entry = readdir(open_directory)) != NULL) {
+		if (entry->d_name[0] == '.' && strstr(entry->d_name, ".session") == NULL)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+		if (strstr(path, ".part") || strstr(path, ".session"))
+			fail_msg("%s was left behind", path);
+		assert_int_equal(unlink(path), 0);
+		count++;
+	}
+	closedir(open_directory);
+	return count;
+}
+
+static void
+a_small_process_has_a_small_trace(void **state)
+{
+	const char *trace = scratch_file("true.vmt");
+	struct stat status;
+	struct run run;
+	json_t *found;
+
+	(void)state;
+	record(&run, trace, NULL, (const char *[]){"/bin/true", NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	assert_int_equal(stat(trace, &status), 0);
+	assert_in_range(status.st_size, 1, 300 << 10);
+	assert_in_range(status.st_blocks * 512, 1, 100 << 10);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	found = report(trace, NULL);
+	check_report(found);
+	assert_string_equal(json_string_value(member(member(found, "process"), "end")), "exit");
+	json_decref(found);
+}
+
+/* How many traces children leave that touch 1 to 8 MiB, and their parent. */
+static int
+traces_left(const char *option, const char *value, const char *said)
+{
+	const char *directory = scratch_file("traces");
+	char pattern[512];
+	const char *argv[] = {built("vmtrace"), "record", "-o", pattern,
+			      option,		value,	  "--", built("tests/target/fork_sizes"),
+			      CHILDREN,		NULL};
+	const char *plain[] = {built("vmtrace"), "record", "-o",
+			       pattern,		 "--",	   built("tests/target/fork_sizes"),
+			       CHILDREN,	 NULL};
+	struct run run;
+	int left;
+
+	(void)mkdir(directory, 0755);
+	snprintf(pattern, sizeof(pattern), "%s/%%p.vmt", directory);
+	run_program(&run, option ? argv : plain, NULL);
+	assert_int_equal(run.exit_status, 0);
+	if (strstr(run.err, said) == NULL)
+		fail_msg("no '%s' in: %s", said, run.err);
+	run_free(&run);
+	left = take_files(directory);
+	assert_int_equal(rmdir(directory), 0);
+	return left;
+}
+
+static void
+traces_of_small_processes_can_be_left_out(void **state)
+{
+	(void)state;
+	assert_int_equal(traces_left(NULL, NULL, "9 traces written"), 9);
+	/* A child has what it touched, and a few MiB of its parent's: less than 4 of them. */
+	int large = traces_left("--min-rss", "6MiB", "removed as small");
+
+	assert_in_range(large, 3, 7);
+	assert_int_equal(traces_left("--min-rss", "1GiB", "no trace is left"), 0);
+}
+
+static void
+the_number_of_traces_can_be_bounded(void **state)
+{
+	(void)state;
+	assert_int_equal(traces_left("--max-files", "3", "3 traces written, 6 removed"), 3);
+	assert_int_equal(traces_left("--max-files", "100", "9 traces written"), 9);
+}
+
+static int64_t
+stacks_dropped(const char *bytes, char *headline, size_t headline_bytes)
+{
+	const char *trace = scratch_file("stacks.vmt");
+	struct run run;
+	int64_t dropped;
+	json_t *found;
+
+	record(&run, trace, (const char *[]){"--malloc", "all", "--stack-table", bytes, NULL},
+	       (const char *[]){built("tests/target/many_stacks"), "10", NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	found = report(trace, NULL);
+	dropped = number(member(found, "loss"), "stacks_dropped");
+	json_decref(found);
+	run_program(&run, (const char *[]){built("vmtrace"), "report", trace, NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	snprintf(headline, headline_bytes, "%s", run.out);
+	run_free(&run);
+	assert_int_equal(unlink(trace), 0);
+	return dropped;
+}
+
+static void
+a_full_stack_table_says_which_option_makes_it_larger(void **state)
+{
+	char headline[2048];
+
+	(void)state;
+	assert_true(stacks_dropped("16KiB", headline, sizeof(headline)) > 0);
+	assert_non_null(strstr(headline, "--stack-table"));
+	assert_int_equal(stacks_dropped("4MiB", headline, sizeof(headline)), 0);
+	assert_null(strstr(headline, "--stack-table"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_small_process_has_a_small_trace),
+	    cmocka_unit_test(traces_of_small_processes_can_be_left_out),
+	    cmocka_unit_test(the_number_of_traces_can_be_bounded),
+	    cmocka_unit_test(a_full_stack_table_says_which_option_makes_it_larger),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
