@@ -192,6 +192,31 @@ uncounted_is_said(void **state)
 	free(text);
 }
 
+/* Where no call of the runtime was seen, no share of RSS is claimed. */
+static void
+unseen_calls_claim_no_share(void **state)
+{
+	static struct vmt_go_site_row unseen[] = {
+	    {madvise_symbol, false, reason},
+	    {mmap_symbol, false, reason},
+	};
+	struct vmt_report report = go_report();
+	char *text;
+
+	(void)state;
+	report.coverage.go_sites = unseen;
+	report.go.go_bytes = 0;
+	text = print_text(&report);
+	assert_has(text, "How much of RSS is Go's is not known");
+	assert_null(strstr(text, "Go accounts"));
+	free(text);
+	/* pages with names of the runtime's are known all the same */
+	report.go.go_bytes = MIB(3);
+	text = print_text(&report);
+	assert_has(text, "Go accounts for 3 MiB of it");
+	free(text);
+}
+
 static void
 json_has_every_figure(void **state)
 {
@@ -243,6 +268,7 @@ main(void)
 	    cmocka_unit_test(the_sentence_and_the_layers_are_there),
 	    cmocka_unit_test(advice_has_causes_and_consequences),
 	    cmocka_unit_test(uncounted_is_said),
+	    cmocka_unit_test(unseen_calls_claim_no_share),
 	    cmocka_unit_test(json_has_every_figure),
 	    cmocka_unit_test(without_go_nothing_is_said),
 	};

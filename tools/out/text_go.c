@@ -10,6 +10,16 @@
 #define STACKS "Go stacks"
 #define OTHER "Go other"
 
+/* Where none of the runtime's calls was seen, what it mapped is under no class of its own. */
+static bool
+is_seen(const struct vmt_report *report)
+{
+	for (size_t i = 0; i < report->coverage.go_site_count; i++)
+		if (report->coverage.go_sites[i].patched)
+			return true;
+	return report->coverage.go_site_count == 0 || report->go.go_bytes > 0;
+}
+
 void
 vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -23,6 +33,14 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 
 	if (!report->go.version || !report->snapshot.taken)
 		return;
+	if (!is_seen(report)) {
+		vmt_layout_wrap(
+		    &options->layout, VMT_STYLE_TITLE,
+		    "How much of RSS is Go's is not known: the calls of its runtime were "
+		    "not recorded, and what they mapped is under unattributed.",
+		    2);
+		return;
+	}
 	snprintf(
 	    text, sizeof(text),
 	    "RSS is %s; Go accounts for %s of it; C malloc holds %s (%s live, %s retained); %s "
