@@ -1,6 +1,7 @@
 #include "format/command.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/help.h"
+#include "tools/cmd/suggest.h"
 #include "tools/cmd/version.h"
 
 #include <errno.h>
@@ -55,6 +56,26 @@ run_command(const struct vmt_cmd *command, int argc, char **argv)
 	return command->run == vmt_record_main ? STATUS_RECORD_FAILED : STATUS_FAILED;
 }
 
+static int
+unknown_command(const char *word)
+{
+	static const char *const names[] = {
+#define X(name, arguments, summary) #name,
+	    VMT_COMMANDS(X)
+#undef X
+	};
+	struct vmt_suggest suggest = vmt_suggest_begin(word, strlen(word));
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		vmt_suggest_offer(&suggest, names[i]);
+	fprintf(stderr, "vmtrace: there is no command '%s'; ", word);
+	if (suggest.word[0])
+		fprintf(stderr, "did you mean %s?\n", suggest.word);
+	else
+		fprintf(stderr, "see vmtrace help\n");
+	return STATUS_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -70,8 +91,7 @@ main(int argc, char **argv)
 	}
 	command = vmt_help_find(is_help(argv[1]) ? "help" : argv[1]);
 	if (!command) {
-		fprintf(stderr, "vmtrace: there is no command '%s'; see vmtrace help\n", argv[1]);
-		return STATUS_FAILED;
+		return unknown_command(argv[1]);
 	}
 	return close_stdout(run_command(command, argc - 1, argv + 1));
 }

@@ -35,7 +35,7 @@ read_all_print(const struct vmt_report *report, FILE *nowhere)
 {
 	const struct vmt_json_options json = {.top = SIZE_MAX};
 	const struct vmt_text_options text = {
-	    .layout = {.out = nowhere, .columns = 100, .utf8 = true}, .top = 12};
+	    .layout = {.out = nowhere, .columns = 100, .utf8 = true}, .top = 12, .callers = 3};
 	struct vmt_err err = {""};
 
 	WALK_CHECK(vmt_json_print(report, &json, nowhere, &err) == 0);
@@ -46,8 +46,10 @@ static inline void
 read_all_compare(const struct vmt_report *a, const struct vmt_report *b, FILE *nowhere)
 {
 	const struct vmt_diff_json_options json = {.paths = {"a", "b"}, .top = SIZE_MAX};
-	const struct vmt_diff_text_options text = {
-	    .layout = {.out = nowhere, .columns = 100}, .paths = {"a", "b"}, .top = 12};
+	const struct vmt_diff_text_options text = {.layout = {.out = nowhere, .columns = 100},
+						   .paths = {"a", "b"},
+						   .top = 12,
+						   .callers = 3};
 	struct vmt_diff *diff;
 	struct vmt_err err = {""};
 

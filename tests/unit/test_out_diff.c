@@ -223,7 +223,7 @@ print_text(size_t columns, size_t top)
 {
 	struct vmt_diff *diff = pair_diff(&world);
 	struct vmt_diff_text_options options = {
-	    .layout = {.columns = columns}, .paths = {"a.vmt", "b.vmt"}, .top = top};
+	    .layout = {.columns = columns}, .paths = {"a.vmt", "b.vmt"}, .top = top, .callers = 3};
 	char *text = NULL;
 	size_t bytes;
 

@@ -100,7 +100,7 @@ go_report(void)
 static char *
 print_text(const struct vmt_report *report)
 {
-	struct vmt_text_options options = {.layout = {.columns = 100}, .top = 12};
+	struct vmt_text_options options = {.layout = {.columns = 100}, .top = 12, .callers = 3};
 	char *text = NULL;
 	size_t bytes;
 

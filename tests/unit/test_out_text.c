@@ -32,7 +32,8 @@ print(const struct vmt_report *report, struct vmt_text_options options)
 static struct vmt_text_options
 plain(size_t columns)
 {
-	return (struct vmt_text_options){.layout = {.columns = columns, .utf8 = true}, .top = 12};
+	return (struct vmt_text_options){
+	    .layout = {.columns = columns, .utf8 = true}, .top = 12, .callers = 3};
 }
 
 static void
@@ -103,6 +104,38 @@ no_line_is_wider_than_asked(void **state)
 		}
 		free(text);
 	}
+}
+
+/* Of a name that is too long the middle goes; its line never, and nothing in a file or a pipe. */
+static void
+file_and_line_are_never_left_out(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_text_options options = plain(60);
+	char *text;
+
+	(void)state;
+	text = print(&report, options);
+	assert_shows(text, " cache.c:120\n");
+	assert_null(strstr(text, "cache::detail::Hash<std::string>>::rehash"));
+	free(text);
+	options.layout.columns = 20;
+	text = print(&report, options);
+	assert_shows(text, "cache.c:120\n");
+	free(text);
+	options.layout.whole = true;
+	text = print(&report, options);
+	assert_shows(text, fixture_template);
+	assert_shows(text, fixture_path);
+	free(text);
+	options.callers = 1;
+	text = print(&report, options);
+	assert_null(strstr(text, "<- main cache.c:7"));
+	options.callers = 2;
+	free(text);
+	text = print(&report, options);
+	assert_shows(text, "<- main cache.c:7");
+	free(text);
 }
 
 static void
@@ -392,6 +425,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(losses_stand_at_the_top),
 	    cmocka_unit_test(no_line_is_wider_than_asked),
+	    cmocka_unit_test(file_and_line_are_never_left_out),
 	    cmocka_unit_test(every_section_is_there),
 	    cmocka_unit_test(says_where_advice_is_about),
 	    cmocka_unit_test(tells_how_it_ended),

@@ -57,7 +57,7 @@ vmt_asked_at(const char *option, const char *text, struct vmt_report_options *bu
 }
 
 int
-vmt_asked_top(const char *text, size_t *top, struct vmt_err *err)
+vmt_asked_count(const char *option, const char *text, size_t *count, struct vmt_err *err)
 {
 	unsigned long rows;
 	char *end;
@@ -67,7 +67,7 @@ vmt_asked_top(const char *text, size_t *top, struct vmt_err *err)
 	errno = 0;
 	rows = strtoul(text, &end, 10);
 	if (errno || *end || *text < '0' || *text > '9')
-		return vmt_err_set(err, EINVAL, "--top: '%s' is not a number", text);
-	*top = rows;
+		return vmt_err_set(err, EINVAL, "%s: '%s' is not a number", option, text);
+	*count = rows;
 	return 0;
 }

@@ -15,7 +15,7 @@
 int vmt_asked_at(const char *option, const char *text, struct vmt_report_options *build,
 		 struct vmt_err *err);
 
-/* --top: a number of rows; NULL leaves *top as it is. */
-int vmt_asked_top(const char *text, size_t *top, struct vmt_err *err);
+/* The option's value, a number; NULL leaves *count as it is. */
+int vmt_asked_count(const char *option, const char *text, size_t *count, struct vmt_err *err);
 
 #endif

@@ -13,7 +13,8 @@ static int
 print(const struct vmt_diff *diff, const struct vmt_compare *compare, struct vmt_err *err)
 {
 	struct vmt_diff_text_options text = {.paths = {compare->paths[0], compare->paths[1]},
-					     .top = compare->top};
+					     .top = compare->top,
+					     .callers = compare->callers};
 	struct vmt_diff_json_options json = {.paths = {compare->paths[0], compare->paths[1]},
 					     .top = compare->top};
 

@@ -18,6 +18,7 @@ struct vmt_compare {
 	enum vmt_report_at at;		 /* of which moment both are */
 	const struct vmt_limits *limits; /* NULL: none */
 	size_t top;			 /* rows of call sites */
+	size_t callers;			 /* below each row of text */
 	bool json;
 };
 

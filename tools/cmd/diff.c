@@ -4,17 +4,19 @@
 #include "tools/cmd/limits.h"
 #include "tools/cmd/progress.h"
 #include "tools/out/diff_text.h"
+#include "tools/out/text.h"
 #include "tools/read/bounds.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 
-enum { OPTION_AT, OPTION_TOP, OPTION_FORMAT, OPTION_FAIL_OVER };
+enum { OPTION_AT, OPTION_TOP, OPTION_FRAMES, OPTION_FORMAT, OPTION_FAIL_OVER };
 
 const struct vmt_option vmt_diff_options[] = {
     {"at", 0, "WHEN", "of each: peak (default), end, or a time since its start: 1.5s"},
     {"top", 'n', "N", "rows of call sites (default 12; json: all)"},
+    {"frames", 0, "N", "callers below each row (default 3)"},
     {"format", 'f', "FORMAT", "text (default), json"},
     {"fail-over", 0, "LIMITS", "status 1 beyond: committed=10%, rss=64MiB, reserved=, virtual="},
     {0},
@@ -26,6 +28,7 @@ struct wanted {
 	struct vmt_limits limits;
 	bool has_limits;
 	size_t top;
+	size_t callers;
 	bool json;
 };
 
@@ -40,7 +43,8 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	*wanted = (struct wanted){.paths = {options->operands[0], options->operands[1]},
 				  .build.symbols = true,
 				  .build.cached = true,
-				  .has_limits = options->values[OPTION_FAIL_OVER]};
+				  .has_limits = options->values[OPTION_FAIL_OVER],
+				  .callers = VMT_TEXT_DEFAULT_CALLERS};
 	if (options->values[OPTION_FORMAT]) {
 		result =
 		    vmt_options_choose("--format", options->values[OPTION_FORMAT], formats, err);
@@ -48,7 +52,10 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	}
 	wanted->top = wanted->json ? SIZE_MAX : VMT_DIFF_TEXT_DEFAULT_TOP;
 	if (result >= 0)
-		result = vmt_asked_top(options->values[OPTION_TOP], &wanted->top, err);
+		result = vmt_asked_count("--top", options->values[OPTION_TOP], &wanted->top, err);
+	if (result >= 0)
+		result = vmt_asked_count("--frames", options->values[OPTION_FRAMES],
+					 &wanted->callers, err);
 	if (result >= 0)
 		result = vmt_asked_at("--at", options->values[OPTION_AT], &wanted->build, err);
 	if (wanted->build.at == VMT_AT_PEAK || wanted->build.at == VMT_AT_DEFAULT)
@@ -81,6 +88,7 @@ vmt_diff_main(int argc, char **argv, struct vmt_err *err)
 					  .at = wanted.build.at,
 					  .limits = wanted.has_limits ? &wanted.limits : NULL,
 					  .top = wanted.top,
+					  .callers = wanted.callers,
 					  .json = wanted.json},
 		    err);
 	vmt_report_free(reports[0]);

@@ -1,9 +1,23 @@
 #include "tools/cmd/options.h"
 
+#include "tools/cmd/suggest.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+static int
+unknown(const struct vmt_option *table, const char *name, size_t length, struct vmt_err *err)
+{
+	struct vmt_suggest suggest = vmt_suggest_begin(name, length);
+
+	for (int i = 0; table[i].name; i++)
+		vmt_suggest_offer(&suggest, table[i].name);
+	return vmt_err_set(err, EINVAL, "unknown option --%.*s%s%s%s", (int)length, name,
+			   suggest.word[0] ? "; did you mean --" : "", suggest.word,
+			   suggest.word[0] ? "?" : "");
+}
 
 /* Index of the long option `name` (length bytes), or a negative errno. */
 static int
@@ -22,7 +36,7 @@ find_long(const struct vmt_option *table, const char *name, size_t length, struc
 		found = i;
 	}
 	if (found < 0 || length == 0)
-		return vmt_err_set(err, EINVAL, "unknown option --%.*s", (int)length, name);
+		return unknown(table, name, length, err);
 	return found;
 }
 

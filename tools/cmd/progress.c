@@ -1,5 +1,7 @@
 #include "tools/cmd/progress.h"
 
+#include "tools/cmd/suggest.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <time.h>
@@ -81,5 +83,7 @@ vmt_progress_build(struct vmt_report **report, const char *path,
 	told.progress_context = &progress;
 	result = vmt_report_build(report, path, &told, err);
 	vmt_progress_end(&progress);
+	if (result == -ENOENT && !vmt_suggest_process(path, err))
+		vmt_suggest_file(path, err);
 	return result == -EINVAL ? -EBADMSG : result;
 }

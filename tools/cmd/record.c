@@ -295,6 +295,20 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	return 0;
 }
 
+/* What people know from other tools. */
+static int
+refuse_attaching(char **argv, struct vmt_err *err)
+{
+	for (char **word = argv + 1; *word && (*word)[0] == '-'; word++)
+		if (strncmp(*word, "-p", 2) == 0 || strncmp(*word, "--pid", 5) == 0)
+			return vmt_err_set(
+			    err, ENOTSUP,
+			    "a program that runs can't be recorded from now on: start it with "
+			    "'vmtrace record -- CMD', or with the variables that 'vmtrace env' "
+			    "prints; 'vmtrace doctor PID' says what holds for one that runs");
+	return 0;
+}
+
 int
 vmt_record_main(int argc, char **argv, struct vmt_err *err)
 {
@@ -304,8 +318,10 @@ vmt_record_main(int argc, char **argv, struct vmt_err *err)
 
 	if (!recording)
 		return vmt_err_set(err, ENOMEM, "out of memory");
-	result = vmt_options_parse(&recording->wanted.options, vmt_record_options, argc, argv, true,
-				   err);
+	result = refuse_attaching(argv, err);
+	if (result == 0)
+		result = vmt_options_parse(&recording->wanted.options, vmt_record_options, argc,
+					   argv, true, err);
 	if (result == 0 && recording->wanted.options.operand_count == 0)
 		result = vmt_err_set(err, EINVAL, "record needs a command to run");
 	if (result == 0)

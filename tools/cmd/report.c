@@ -13,11 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPTION_SORT, OPTION_TOP, OPTION_AT, OPTION_FROM, OPTION_TO, OPTION_FORMAT };
+enum { OPTION_SORT, OPTION_TOP, OPTION_FRAMES, OPTION_AT, OPTION_FROM, OPTION_TO, OPTION_FORMAT };
 
 const struct vmt_option vmt_report_options[] = {
     {"sort", 's', "FIGURE", "committed (default), gap, reserved, released, count"},
     {"top", 'n', "N", "rows of each list (default 12; json: all sites)"},
+    {"frames", 0, "N", "callers below each row (default 3)"},
     {"at", 0, "WHEN", "peak, end, a time since the start (1.5s, 300ms) or of the day (12:45:13)"},
     {"from", 0, "WHEN", "compares two moments: what changed from this one on"},
     {"to", 0, "WHEN", "... until this one"},
@@ -30,6 +31,7 @@ struct wanted {
 	struct vmt_report_options from; /* where two moments are compared; build is --to */
 	enum vmt_rank_by rank;
 	size_t top;
+	size_t callers;
 	bool compares;
 	bool json;
 };
@@ -60,8 +62,10 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	static const char *const formats[] = {"text", "json", NULL};
 	int result = 0;
 
-	*wanted = (struct wanted){
-	    .build.symbols = true, .build.cached = true, .top = VMT_TEXT_DEFAULT_TOP};
+	*wanted = (struct wanted){.build.symbols = true,
+				  .build.cached = true,
+				  .top = VMT_TEXT_DEFAULT_TOP,
+				  .callers = VMT_TEXT_DEFAULT_CALLERS};
 	if (options->operand_count != 1)
 		return vmt_err_set(err, EINVAL, "report needs one trace file");
 	if (options->values[OPTION_SORT]) {
@@ -77,7 +81,10 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	if (wanted->json)
 		wanted->top = SIZE_MAX;
 	if (result >= 0)
-		result = vmt_asked_top(options->values[OPTION_TOP], &wanted->top, err);
+		result = vmt_asked_count("--top", options->values[OPTION_TOP], &wanted->top, err);
+	if (result >= 0)
+		result = vmt_asked_count("--frames", options->values[OPTION_FRAMES],
+					 &wanted->callers, err);
 	if (result >= 0)
 		result = read_moments(options, wanted, err);
 	return result < 0 ? result : 0;
@@ -88,7 +95,8 @@ print(const struct vmt_report *report, const char *path, const struct wanted *wa
       struct vmt_err *err)
 {
 	struct vmt_images images = {.next = ""};
-	struct vmt_text_options text = {.rank = wanted->rank, .top = wanted->top};
+	struct vmt_text_options text = {
+	    .rank = wanted->rank, .top = wanted->top, .callers = wanted->callers};
 	struct vmt_json_options json = {.rank = wanted->rank, .top = wanted->top};
 
 	if (wanted->json)
@@ -128,6 +136,7 @@ report_change(const char *path, const struct wanted *wanted, struct vmt_err *err
 							    .paths = {path, path},
 							    .at = VMT_AT_TIME,
 							    .top = wanted->top,
+							    .callers = wanted->callers,
 							    .json = wanted->json},
 				      err);
 	vmt_report_free(reports[0]);

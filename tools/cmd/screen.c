@@ -37,6 +37,7 @@ vmt_screen_layout(void)
 	return (struct vmt_layout){
 	    .out = stdout,
 	    .columns = find_columns(),
+	    .whole = !isatty(STDOUT_FILENO),
 	    .color = isatty(STDOUT_FILENO) && !(no_color && *no_color) && terminal &&
 		     strcmp(terminal, "dumb") != 0,
 	    .utf8 = setlocale(LC_CTYPE, "") && strcmp(nl_langinfo(CODESET), "UTF-8") == 0,

@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define CALLERS_SHOWN 3u
 /* Narrower than these, a row drops the columns of reserved, then its ratios, then A. */
 #define WIDE_COLUMNS 98u
 #define MIDDLE_COLUMNS 76u
@@ -156,32 +155,23 @@ print_classes(const struct vmt_diff *diff, const struct vmt_diff_text_options *o
 			write_figures(options, &all, figures));
 }
 
-/* The frame in `columns`. */
-static const char *
-short_frame(const struct vmt_layout *layout, const struct vmt_frame *frame, char *result,
-	    size_t result_bytes, size_t columns)
-{
-	char text[1024];
-
-	vmt_text_frame(frame, text, sizeof(text));
-	return vmt_layout_shorten(layout, result, result_bytes, text, columns);
-}
-
 static void
 print_callers(const struct vmt_diff_text_options *options, const struct vmt_stack_frames *stack,
 	      size_t first, size_t indent)
 {
 	const struct vmt_layout *layout = &options->layout;
 	size_t depth = vmt_rank_depth(stack);
-	char name[1024];
+	char line[VMT_LAYOUT_LINE_BYTES];
+	char name[1600];
 
-	for (size_t i = first, shown = 0; i < depth && shown < CALLERS_SHOWN; i++) {
+	for (size_t i = first, shown = 0; i < depth && shown < options->callers; i++) {
 		if (vmt_rank_is_passage(&stack->frames[i]))
 			continue;
 		shown++;
-		vmt_layout_line(layout, VMT_STYLE_DIM, "%*s<- %s", (int)indent, "",
-				short_frame(layout, &stack->frames[i], name, sizeof(name),
-					    layout->columns - indent - 3));
+		vmt_text_short_frame(layout, &stack->frames[i], name, sizeof(name),
+				     layout->columns - indent - 3);
+		snprintf(line, sizeof(line), "%*s<- %s", (int)indent, "", name);
+		vmt_layout_wrap(layout, VMT_STYLE_DIM, line, indent + 3);
 	}
 }
 
@@ -201,7 +191,8 @@ print_site(const struct vmt_diff_site *site, const struct vmt_diff_text_options 
 	const char *note = match_note(site->match);
 	size_t owner = vmt_rank_owner(stack);
 	char text[FIGURES_BYTES];
-	char name[1024] = "(no stack)";
+	char line[VMT_LAYOUT_LINE_BYTES];
+	char name[1600] = "(no stack)";
 	const char *figures = write_figures(options, &row, text);
 	size_t indent = strlen(figures) + 2;
 	size_t words = strlen(note) + strlen(site->kind) + 1;
@@ -214,8 +205,9 @@ print_site(const struct vmt_diff_site *site, const struct vmt_diff_text_options 
 	}
 	room = layout->columns > indent + words ? layout->columns - indent - words : 1;
 	if (stack->count)
-		short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
-	vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s  %s%s %s", figures, note, site->kind, name);
+		vmt_text_short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
+	snprintf(line, sizeof(line), "%s  %s%s %s", figures, note, site->kind, name);
+	vmt_layout_wrap(layout, VMT_STYLE_PLAIN, line, indent);
 	print_callers(options, stack, owner + 1, indent);
 }
 

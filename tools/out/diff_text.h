@@ -15,6 +15,7 @@
 struct vmt_diff_text_options {
 	struct vmt_layout layout;
 	const char *paths[2]; /* of A and B, as the user named them */
+	size_t callers;	      /* below each row */
 	size_t top;	      /* rows of each list */
 };
 

@@ -108,6 +108,8 @@ vmt_layout_shorten(const struct vmt_layout *layout, char *result, size_t result_
 	size_t used;
 
 	assert(result_bytes > 0);
+	if (layout->whole)
+		columns = SIZE_MAX;
 	if (vmt_layout_width(layout, text) <= columns || columns <= mark_columns) {
 		append(layout, result, result_bytes, 0, text, columns);
 		return result;
@@ -131,7 +133,8 @@ write_line(const struct vmt_layout *layout, enum vmt_layout_style style, const c
 	};
 	char clean[VMT_LAYOUT_LINE_BYTES];
 	bool styled = layout->color && style != VMT_STYLE_PLAIN;
-	size_t length = append(layout, clean, sizeof(clean), 0, text, layout->columns);
+	size_t length = append(layout, clean, sizeof(clean), 0, text,
+			       layout->whole ? SIZE_MAX : layout->columns);
 
 	while (length && clean[length - 1] == ' ')
 		clean[--length] = '\0';

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CALLERS_SHOWN 3u
+#define NAME_LEAST_COLUMNS 8u
 /* Narrower than this, a row keeps its figures of the snapshot and drops those of the run. */
 #define WIDE_COLUMNS 84u
 
@@ -63,15 +63,27 @@ vmt_text_owner(const struct vmt_stack_frames *stack, char *result, size_t result
 	return result;
 }
 
-/* The frame in `columns`: of a long one the function's middle goes, never the line. */
-static char *
-short_frame(const struct vmt_layout *layout, const struct vmt_frame *frame, char *result,
-	    size_t result_bytes, size_t columns)
+char *
+vmt_text_short_frame(const struct vmt_layout *layout, const struct vmt_frame *frame, char *result,
+		     size_t result_bytes, size_t columns)
 {
-	char text[1024];
+	struct vmt_frame bare = *frame;
+	char name[1024];
+	char line[512] = "";
+	size_t width;
 
-	vmt_text_frame(frame, text, sizeof(text));
-	return vmt_layout_shorten(layout, result, result_bytes, text, columns);
+	bare.file = NULL;
+	if (frame->file && frame->line) {
+		bare.module = frame->function ? NULL : frame->module;
+		snprintf(line, sizeof(line), " %s:%" PRIu32, base_name(frame->file), frame->line);
+	}
+	vmt_text_frame(&bare, name, sizeof(name));
+	width = vmt_layout_width(layout, line);
+	columns = columns > width + NAME_LEAST_COLUMNS ? columns - width : NAME_LEAST_COLUMNS;
+	vmt_layout_shorten(layout, result, result_bytes, name, columns);
+	width = strlen(result);
+	snprintf(result + width, result_bytes - width, "%s", line);
+	return result;
 }
 
 void
@@ -121,7 +133,7 @@ print_process(const struct vmt_report *report, const struct vmt_text_options *op
 	char duration[VMT_UNITS_BYTES];
 	char text[VMT_LAYOUT_LINE_BYTES];
 	char end[256];
-	char command[512];
+	char command[1536];
 
 	vmt_text_end(report, end, sizeof(end));
 	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
@@ -180,17 +192,19 @@ print_callers(const struct vmt_text_options *options, const struct vmt_stack_fra
 {
 	const struct vmt_layout *layout = &options->layout;
 	size_t depth = vmt_rank_depth(stack);
-	char name[1024];
+	char line[VMT_LAYOUT_LINE_BYTES];
+	char name[1600];
 
 	if (indent + 20 > layout->columns)
 		indent = 4;
-	for (size_t i = first, shown = 0; i < depth && shown < CALLERS_SHOWN; i++) {
+	for (size_t i = first, shown = 0; i < depth && shown < options->callers; i++) {
 		if (vmt_rank_is_passage(&stack->frames[i]))
 			continue;
 		shown++;
-		short_frame(layout, &stack->frames[i], name, sizeof(name),
-			    layout->columns - indent - 3);
-		vmt_layout_line(layout, VMT_STYLE_DIM, "%*s<- %s", (int)indent, "", name);
+		vmt_text_short_frame(layout, &stack->frames[i], name, sizeof(name),
+				     layout->columns - indent - 3);
+		snprintf(line, sizeof(line), "%*s<- %s", (int)indent, "", name);
+		vmt_layout_wrap(layout, VMT_STYLE_DIM, line, indent + 3);
 	}
 }
 
@@ -202,7 +216,8 @@ vmt_text_named(const struct vmt_text_options *options, const char *figures, cons
 	size_t owner = vmt_rank_owner(stack);
 	size_t indent = strlen(figures) + 2;
 	size_t room = strlen(kind) + 1;
-	char name[1024] = "(no stack)";
+	char line[VMT_LAYOUT_LINE_BYTES];
+	char name[1600] = "(no stack)";
 
 	if (indent + room + 12 > layout->columns) {
 		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s", figures);
@@ -211,8 +226,9 @@ vmt_text_named(const struct vmt_text_options *options, const char *figures, cons
 	}
 	room = layout->columns > indent + room ? layout->columns - indent - room : 1;
 	if (stack->count)
-		short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
-	vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s  %s %s", figures, kind, name);
+		vmt_text_short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
+	snprintf(line, sizeof(line), "%s  %s %s", figures, kind, name);
+	vmt_layout_wrap(layout, VMT_STYLE_PLAIN, line, indent);
 	print_callers(options, stack, owner + 1, indent);
 }
 
@@ -273,7 +289,7 @@ print_sites(const struct vmt_report *report, const struct vmt_text_options *opti
 {
 	struct vmt_report merged = *report;
 
-	merged.sites = vmt_alike_merge(report, CALLERS_SHOWN, &merged.site_count);
+	merged.sites = vmt_alike_merge(report, options->callers, &merged.site_count);
 	print_ranked(merged.sites ? &merged : report, options);
 	free(merged.sites);
 }

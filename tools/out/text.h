@@ -12,11 +12,13 @@
 #include "tools/out/rank.h"
 
 #define VMT_TEXT_DEFAULT_TOP 12u
+#define VMT_TEXT_DEFAULT_CALLERS 3u
 
 struct vmt_text_options {
 	struct vmt_layout layout;
 	enum vmt_rank_by rank;
-	size_t top; /* rows of each list */
+	size_t top;	/* rows of each list */
+	size_t callers; /* below each row */
 	/* Traces of what the process went on as by exec; NULL or "" where not known. */
 	const char *next_image;
 	const char *last_image;
@@ -26,6 +28,11 @@ void vmt_text_print(const struct vmt_report *report, const struct vmt_text_optio
 
 /* "function file:line", or "module+0x12", as far as known. Returns result. */
 char *vmt_text_frame(const struct vmt_frame *frame, char *result, size_t result_bytes);
+
+/* The same in `columns`: of a long name the middle goes, never the file and line, should they be
+ * wider. */
+char *vmt_text_short_frame(const struct vmt_layout *layout, const struct vmt_frame *frame,
+			   char *result, size_t result_bytes, size_t columns);
 
 /* The frame that names a stack that has frames, and, where that has no name itself, the nearest
  * caller that has. Returns result. */

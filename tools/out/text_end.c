@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define GROWN_SHOWN 3u
-#define GROWN_CALLERS 3u
 /* A cgroup filled to this part has reached its limit as far as a sample can tell. */
 #define NEAR_PARTS(limit) ((limit) - (limit) / 8)
 
@@ -156,7 +155,7 @@ vmt_text_growth(const struct vmt_report *report, const struct vmt_text_options *
 
 	if (!is_end(report, "signal") && !is_end(report, "cut") && !is_end(report, "running"))
 		return;
-	sites = vmt_alike_merge(report, GROWN_CALLERS, &count);
+	sites = vmt_alike_merge(report, options->callers, &count);
 	if (!sites)
 		return;
 	qsort(sites, count, sizeof(*sites), compare_growth);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #define SITES_SHOWN 3u
-#define SITES_CALLERS 3u
 /* Below this nobody asks what it is. */
 #define WORTH_TELLING_BYTES (UINT64_C(1) << 20)
 
@@ -37,7 +36,7 @@ print_pinning(const struct vmt_report *report, const struct vmt_text_options *op
 	char figure[VMT_UNITS_BYTES];
 	char figures[64];
 	size_t count;
-	struct vmt_site *sites = vmt_alike_merge(report, SITES_CALLERS, &count);
+	struct vmt_site *sites = vmt_alike_merge(report, options->callers, &count);
 
 	if (!sites)
 		return;
