@@ -9,7 +9,6 @@
 
 #include <elf.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,31 +88,6 @@ test_unknown_words(void **state)
 	       "noon");
 	expect((const char *const[]){vmtrace, "record", "--malloc", "some", "--", "true", NULL},
 	       125, "some");
-}
-
-/* What somebody meant is offered, and what works in the place of what does not. */
-static void
-test_meant_words(void **state)
-{
-	const char *vmtrace = built("vmtrace");
-	char wrong[PATH_MAX];
-
-	(void)state;
-	expect((const char *const[]){vmtrace, "reprot", NULL}, 2, "did you mean report?");
-	expect((const char *const[]){vmtrace, "report", "--fromat", "json", small_trace, NULL}, 2,
-	       "did you mean --format?");
-	snprintf(wrong, sizeof(wrong), "%.*s.vnt", (int)strlen(small_trace) - 4, small_trace);
-	expect((const char *const[]){vmtrace, "report", wrong, NULL}, 2, "small.vmt?");
-	expect((const char *const[]){vmtrace, "report", "4294967295", NULL}, 2,
-	       "vmtrace doctor 4294967295");
-	expect((const char *const[]){vmtrace, "record", "-p", "1", NULL}, 125,
-	       "vmtrace record -- CMD");
-	expect((const char *const[]){vmtrace, "record", "--pid=1", NULL}, 125,
-	       "vmtrace doctor PID");
-	expect((const char *const[]){vmtrace, "report", "--frames", "many", small_trace, NULL}, 2,
-	       "--frames: 'many'");
-	expect((const char *const[]){vmtrace, "report", "--to", "end", small_trace, NULL}, 2,
-	       "--from WHEN --to WHEN");
 }
 
 /* A value is named as it was given: by the option, or else by the variable. */
@@ -495,7 +469,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_unknown_words),
-	    cmocka_unit_test(test_meant_words),
 	    cmocka_unit_test(test_missing_things),
 	    cmocka_unit_test(test_foreign_files),
 	    cmocka_unit_test(test_other_version),

@@ -3,6 +3,7 @@
  */
 #include "tests/e2e/living.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -131,11 +132,54 @@ a_program_that_runs_is_reported_now(void **state)
 	expect_text((const char *const[]){trace, NULL}, "60 MiB mapped by mmap (");
 }
 
+static void
+expect(const char *const argv[], int status, const char *told)
+{
+	struct run run;
+
+	run_program(&run, argv, NULL);
+	if (!strstr(run.err, told))
+		print_error("missing: %s\nin:\n%s\n", told, run.err);
+	assert_non_null(strstr(run.err, told));
+	assert_int_equal(run.exit_status, status);
+	run_free(&run);
+}
+
+/* What somebody meant is offered, and what works in the place of what does not. */
+static void
+what_was_meant_is_offered(void **state)
+{
+	const char *vmtrace = built("vmtrace");
+	const char *trace = scratch_file("small.vmt");
+	struct run run;
+	char wrong[PATH_MAX];
+
+	(void)state;
+	record(&run, trace, NULL, (const char *const[]){"true", NULL});
+	run_free(&run);
+	expect((const char *const[]){vmtrace, "reprot", NULL}, 2, "did you mean report?");
+	expect((const char *const[]){vmtrace, "report", "--fromat", "json", trace, NULL}, 2,
+	       "did you mean --format?");
+	snprintf(wrong, sizeof(wrong), "%.*s.vnt", (int)strlen(trace) - 4, trace);
+	expect((const char *const[]){vmtrace, "report", wrong, NULL}, 2, "small.vmt?");
+	expect((const char *const[]){vmtrace, "report", "4294967295", NULL}, 2,
+	       "vmtrace doctor 4294967295");
+	expect((const char *const[]){vmtrace, "record", "-p", "1", NULL}, 125,
+	       "vmtrace record -- CMD");
+	expect((const char *const[]){vmtrace, "record", "--pid=1", NULL}, 125,
+	       "vmtrace doctor PID");
+	expect((const char *const[]){vmtrace, "report", "--frames", "many", trace, NULL}, 2,
+	       "--frames: 'many'");
+	expect((const char *const[]){vmtrace, "report", "--to", "end", trace, NULL}, 2,
+	       "--from WHEN --to WHEN");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_program_that_runs_is_reported_now),
+	    cmocka_unit_test(what_was_meant_is_offered),
 	};
 
 	return cmocka_run_group_tests_name("first lines", tests, NULL, NULL);

@@ -259,6 +259,16 @@ tells_how_it_ended(void **state)
 	report.cgroup.peak_sampled = true;
 	check_ending(&report, "exit", 0, "140 MiB, most that was seen in use 99 MiB\n");
 	check_ending(&report, "signal", 15, "ended by signal 15 (SIGTERM)");
+	report.cgroup.fullest.bytes = MIB(140);
+	report.cgroup.fullest.time_ns = 500000000;
+	report.cgroup.fullest.anonymous_bytes = MIB(12);
+	report.cgroup.fullest.file_bytes = MIB(125);
+	report.cgroup.fullest.process_rss_bytes = MIB(10);
+	check_ending(
+	    &report, "signal", 9,
+	    "  of it in use 140 MiB at 500 ms, the most seen: 12 MiB anonymous memory of all "
+	    "its processes, 125 MiB page cache and tmpfs, 3 MiB kernel and other; RSS of "
+	    "this process then 10 MiB\n");
 }
 
 static void

@@ -62,11 +62,50 @@ the_peak_is_the_kernels_own(void **state)
 	check_peak(unknown, unknown, 1, 100, true);
 }
 
+/* A later reading that is lower does not count, and neither does one that is not there. */
+static void
+the_account_is_of_the_fullest_moment(void **state)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_usage samples[3] = {
+	    {.time = BUILD_START + 1,
+	     .rss_bytes = 40,
+	     .cgroup_current_bytes = 90,
+	     .cgroup_anon_bytes = 35,
+	     .cgroup_file_bytes = 50},
+	    {.time = BUILD_START + 2,
+	     .rss_bytes = 45,
+	     .cgroup_current_bytes = 100,
+	     .cgroup_anon_bytes = 30,
+	     .cgroup_file_bytes = 60},
+	    {.time = BUILD_START + 3, .rss_bytes = 50, .cgroup_current_bytes = 80},
+	};
+
+	(void)state;
+	build_trace_usage(build, samples, 3);
+	struct vmt_report *report = report_of(build);
+
+	assert_int_equal(report->cgroup.fullest.bytes, 100);
+	assert_int_equal(report->cgroup.fullest.anonymous_bytes, 30);
+	assert_int_equal(report->cgroup.fullest.file_bytes, 60);
+	assert_int_equal(report->cgroup.fullest.process_rss_bytes, 45);
+	vmt_report_free(report);
+	samples[0].cgroup_current_bytes = VMT_FIGURE_UNKNOWN;
+	build_trace_free(build);
+	build = build_trace_new(NULL);
+	build_trace_usage(build, samples, 1);
+	report = report_of(build);
+	assert_true(report->cgroup.fullest.bytes == VMT_FIGURE_UNKNOWN);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_peak_is_the_kernels_own),
+	    cmocka_unit_test(the_account_is_of_the_fullest_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

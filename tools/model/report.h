@@ -210,6 +210,15 @@ struct vmt_report {
 		bool peak_sampled; /* the most that was seen, not the kernel's own figure */
 		uint64_t last_bytes;
 		uint64_t oom_kills; /* since the recording began */
+		/* When most of it was seen in use; VMT_FIGURE_UNKNOWN where the kernel says none.
+		 */
+		struct {
+			int64_t time_ns;
+			uint64_t bytes;
+			uint64_t anonymous_bytes;   /* of all its processes */
+			uint64_t file_bytes;	    /* page cache and tmpfs */
+			uint64_t process_rss_bytes; /* of this one */
+		} fullest;
 	} cgroup;
 };
 

@@ -61,6 +61,23 @@ take_peak(struct vmt_building *building, const struct vmt_usage *usage)
 	report->cgroup.peak_sampled = report->cgroup.peak_bytes != building->last_peak_bytes;
 }
 
+/* What the kernel counts of the cgroup, at the moment when it was fullest. */
+static void
+take_fullest(struct vmt_building *building, const struct vmt_usage *usage)
+{
+	struct vmt_report *report = &building->report;
+
+	if (usage->cgroup_current_bytes == VMT_FIGURE_UNKNOWN ||
+	    (report->cgroup.fullest.bytes != VMT_FIGURE_UNKNOWN &&
+	     usage->cgroup_current_bytes < report->cgroup.fullest.bytes))
+		return;
+	report->cgroup.fullest.time_ns = vmt_trace_time_ns(building->trace, usage->time);
+	report->cgroup.fullest.bytes = usage->cgroup_current_bytes;
+	report->cgroup.fullest.anonymous_bytes = usage->cgroup_anon_bytes;
+	report->cgroup.fullest.file_bytes = usage->cgroup_file_bytes;
+	report->cgroup.fullest.process_rss_bytes = usage->rss_bytes;
+}
+
 static void
 take_usage(struct vmt_building *building, const struct vmt_usage *usage)
 {
@@ -71,6 +88,7 @@ take_usage(struct vmt_building *building, const struct vmt_usage *usage)
 	take_kills(building, usage->cgroup_oom_kills);
 	take_peak(building, usage);
 	report->cgroup.last_bytes = usage->cgroup_current_bytes;
+	take_fullest(building, usage);
 	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
 		report->cgroup.limit_bytes = usage->cgroup_limit_bytes;
 }

@@ -171,7 +171,7 @@ print_callers(const struct vmt_diff_text_options *options, const struct vmt_stac
 		vmt_text_short_frame(layout, &stack->frames[i], name, sizeof(name),
 				     layout->columns - indent - 3);
 		snprintf(line, sizeof(line), "%*s<- %s", (int)indent, "", name);
-		vmt_layout_wrap(layout, VMT_STYLE_DIM, line, indent + 3);
+		vmt_layout_row(layout, VMT_STYLE_DIM, line, indent + 3);
 	}
 }
 
@@ -207,7 +207,7 @@ print_site(const struct vmt_diff_site *site, const struct vmt_diff_text_options 
 	if (stack->count)
 		vmt_text_short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
 	snprintf(line, sizeof(line), "%s  %s%s %s", figures, note, site->kind, name);
-	vmt_layout_wrap(layout, VMT_STYLE_PLAIN, line, indent);
+	vmt_layout_row(layout, VMT_STYLE_PLAIN, line, indent);
 	print_callers(options, stack, owner + 1, indent);
 }
 

@@ -227,6 +227,13 @@ print_cgroup(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "peak_bytes", report->cgroup.peak_bytes);
 	vmt_emitter_bool(emitter, "peak_sampled", report->cgroup.peak_sampled);
 	print_figure(emitter, "oom_kills", report->cgroup.oom_kills);
+	vmt_emitter_object(emitter, "fullest");
+	vmt_emitter_i64(emitter, "time_ns", report->cgroup.fullest.time_ns);
+	print_figure(emitter, "bytes", report->cgroup.fullest.bytes);
+	print_figure(emitter, "anonymous_bytes", report->cgroup.fullest.anonymous_bytes);
+	print_figure(emitter, "file_bytes", report->cgroup.fullest.file_bytes);
+	vmt_emitter_u64(emitter, "process_rss_bytes", report->cgroup.fullest.process_rss_bytes);
+	vmt_emitter_object_end(emitter);
 	vmt_emitter_object_end(emitter);
 }
 

@@ -196,3 +196,13 @@ vmt_layout_wrap(const struct vmt_layout *layout, enum vmt_layout_style style, co
 		margin = indent;
 	}
 }
+
+void
+vmt_layout_row(const struct vmt_layout *layout, enum vmt_layout_style style, const char *text,
+	       size_t indent)
+{
+	if (layout->whole)
+		write_line(layout, style, text);
+	else
+		vmt_layout_wrap(layout, style, text, indent);
+}

@@ -41,4 +41,8 @@ __attribute__((format(printf, 3, 4))) void vmt_layout_line(const struct vmt_layo
 void vmt_layout_wrap(const struct vmt_layout *layout, enum vmt_layout_style style, const char *text,
 		     size_t indent);
 
+/* A line that is not to be cut: broken where it is wider than a terminal, as it is elsewhere. */
+void vmt_layout_row(const struct vmt_layout *layout, enum vmt_layout_style style, const char *text,
+		    size_t indent);
+
 #endif

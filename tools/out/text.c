@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,7 +203,7 @@ print_callers(const struct vmt_text_options *options, const struct vmt_stack_fra
 		vmt_text_short_frame(layout, &stack->frames[i], name, sizeof(name),
 				     layout->columns - indent - 3);
 		snprintf(line, sizeof(line), "%*s<- %s", (int)indent, "", name);
-		vmt_layout_wrap(layout, VMT_STYLE_DIM, line, indent + 3);
+		vmt_layout_row(layout, VMT_STYLE_DIM, line, indent + 3);
 	}
 }
 
@@ -228,7 +227,7 @@ vmt_text_named(const struct vmt_text_options *options, const char *figures, cons
 	if (stack->count)
 		vmt_text_short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
 	snprintf(line, sizeof(line), "%s  %s %s", figures, kind, name);
-	vmt_layout_wrap(layout, VMT_STYLE_PLAIN, line, indent);
+	vmt_layout_row(layout, VMT_STYLE_PLAIN, line, indent);
 	print_callers(options, stack, owner + 1, indent);
 }
 
@@ -370,51 +369,6 @@ print_rss(const struct vmt_report *report, const struct vmt_text_options *option
 			vmt_units_bytes(last, report->rss[report->rss_count - 1].rss_bytes));
 }
 
-/* Whom the kernel killed there: the line that says how this process ended may have said it. */
-static const char *
-killed_whom(const struct vmt_report *report)
-{
-	const char *end = report->process.end;
-
-	if (strcmp(end, "cut") == 0 || strcmp(end, "ending") == 0)
-		return ", this process or another";
-	if (strcmp(end, "signal") == 0 && report->process.end_status == SIGKILL)
-		return "";
-	return ", not this process";
-}
-
-static void
-print_kills(const struct vmt_report *report, const struct vmt_text_options *options)
-{
-	char times[64] = "once";
-
-	if (report->cgroup.oom_kills > 1)
-		snprintf(times, sizeof(times), "%" PRIu64 " times", report->cgroup.oom_kills);
-	vmt_layout_line(&options->layout, VMT_STYLE_ALARM,
-			"  the kernel killed in this cgroup for want of memory: %s%s", times,
-			killed_whom(report));
-}
-
-static void
-print_cgroup(const struct vmt_report *report, const struct vmt_text_options *options)
-{
-	char limit[VMT_UNITS_BYTES];
-	char peak[VMT_UNITS_BYTES];
-	bool has_peak =
-	    report->cgroup.peak_bytes != VMT_FIGURE_UNKNOWN && report->cgroup.peak_bytes;
-
-	if (report->cgroup.limit_bytes == VMT_FIGURE_UNKNOWN || report->cgroup.limit_bytes == 0)
-		return;
-	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  cgroup limit %s%s%s",
-			vmt_units_bytes(limit, report->cgroup.limit_bytes),
-			!has_peak		      ? ""
-			: report->cgroup.peak_sampled ? ", most that was seen in use "
-						      : ", used at most ",
-			has_peak ? vmt_units_bytes(peak, report->cgroup.peak_bytes) : "");
-	if (report->cgroup.oom_kills && report->cgroup.oom_kills != VMT_FIGURE_UNKNOWN)
-		print_kills(report, options);
-}
-
 static void
 print_snapshot(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -488,6 +442,6 @@ vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *o
 	vmt_text_advice(report, options);
 	vmt_text_growth(report, options);
 	print_rss(report, options);
-	print_cgroup(report, options);
+	vmt_text_cgroup(report, options);
 	print_coverage(report, options);
 }
