@@ -100,7 +100,7 @@ truth_overlap(uint64_t page, uint64_t from, uint64_t to)
 static inline size_t
 truth_present(const void *range, size_t length)
 {
-	static uint64_t entries[512];
+	static __thread uint64_t entries[512];
 	uint64_t from = (uintptr_t)range, to = from + length;
 	uint64_t page = from / PAGE, end = (to + PAGE - 1) / PAGE;
 	size_t present = 0;

@@ -328,7 +328,10 @@ contradictions_are_counted(void **state)
 	map_anonymous(replay, BASE + 2 * PAGE, 4 * PAGE, 2);
 	assert_int_equal(replay->double_acquisitions, 1);
 	assert_int_equal(FIGURE(replay, MMAP, 1, RELEASED), 2 * PAGE);
+	/* A hole is nobody's; pages are somebody's. */
 	happen(replay, EVENT(MUNMAP, .address = BASE + MIB, .length = PAGE));
+	assert_int_equal(replay->unknown_releases, 0);
+	happen(replay, EVENT(MUNMAP, .address = BASE + MIB, .length = PAGE, .argument_a = PAGE));
 	assert_int_equal(replay->unknown_releases, 1);
 	happen(replay, EVENT(MALLOC, .address = 0x5000, .length = 10, .stack = 1));
 	happen(replay, EVENT(MALLOC, .address = 0x5000, .length = 20, .stack = 1));

@@ -58,13 +58,15 @@ release(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start
 	return status;
 }
 
+/* Pages were released that no acquisition explains. A range without pages may have been a hole,
+ * which a program may unmap as often as it likes. */
 static void
 note_unknown_range(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	const struct vmt_undo_record *record =
 	    vmt_undo_find(replay->undo, event->thread, event->kind, event->address);
 
-	if (!record || record->pieces.count)
+	if (!record || record->pieces.count || !event->argument_a)
 		return;
 	if (replay->forked)
 		replay->early_releases++;
