@@ -63,8 +63,13 @@ check_library(struct vmt_doctor *doctor)
 	struct vmt_err err = {""};
 	char path[PATH_MAX];
 
-	if (vmt_library_find(path, &err) == 0)
+	if (vmt_library_find(path, &err) == 0 && access(path, X_OK) == 0)
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "library: %s", path);
+	else if (err.text[0] == '\0')
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "make it executable: chmod +x; with LD_PRELOAD alone the collector "
+			       "is else a copy of the program and holds its file",
+			       "library: %s may not be executed", path);
 	else
 		vmt_doctor_say(doctor, VMT_DOCTOR_LACK,
 			       "put " VMT_LIBRARY_NAME " beside vmtrace, in ../lib from there, or "
