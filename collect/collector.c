@@ -161,9 +161,10 @@ static bool
 has_live(const struct collector *collector)
 {
 	for (uint32_t i = 0; i < collector->used; i++) {
-		uint32_t state = collector->processes[i]->state;
+		const struct vmt_traced *process = collector->processes[i];
 
-		if (state == VMT_PROCESS_LIVE || state == VMT_PROCESS_REPLACED)
+		if (process->state == VMT_PROCESS_REPLACED ||
+		    (process->state == VMT_PROCESS_LIVE && process->ended_ns == 0))
 			return true;
 	}
 	return false;
@@ -192,6 +193,7 @@ take_up(struct collector *collector, uint32_t pid, uint64_t random_id, const cha
 		return true;
 	if (collector->home_device == 0)
 		collector->home_device = process->device;
+	process->elsewhere = process->device != collector->home_device;
 	end_earlier_images(collector, process);
 	if (collector->host->announce)
 		collector->host->announce(collector->host->context, pid, path);
@@ -271,6 +273,8 @@ visit(struct collector *collector, bool urgent)
 		beat(collector, now_ns);
 		if (urgent || now_ns >= process->visit_ns)
 			vmt_process_visit(process, &collector->shared, now_ns, urgent);
+		if (process->parted)
+			vmt_session_part(collector->session, process->random_id);
 	}
 	collector->turn++;
 	collector->attended_ns = vmt_ticks_monotonic_ns();
@@ -378,15 +382,19 @@ run(struct collector *collector)
 	}
 }
 
-/* Traces whose processes were never to be seen. */
+/* Traces whose processes were never to be seen, and those that are still closed. */
 static void
 finish_rest(struct collector *collector)
 {
 	static const struct vmt_departure unknown = {VMT_END_UNKNOWN, 0};
 
 	for (uint32_t i = 0; i < collector->used; i++) {
-		if (collector->processes[i]->state == VMT_PROCESS_UNSEEN)
-			vmt_process_finish(collector->processes[i], &collector->shared, unknown);
+		struct vmt_traced *process = collector->processes[i];
+
+		if (process->state == VMT_PROCESS_UNSEEN)
+			vmt_process_finish(process, &collector->shared, unknown);
+		else if (process->state == VMT_PROCESS_LIVE)
+			vmt_process_finish(process, &collector->shared, process->departure);
 	}
 }
 

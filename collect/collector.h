@@ -59,6 +59,9 @@ const struct vmt_session_slot *vmt_session_announce(struct vmt_session *session,
 						    uint64_t random_id, const char *path);
 /* Target: whether the announcement still waits for the collector. Acquires what it did before. */
 bool vmt_session_is_announced(const struct vmt_session_slot *slot, uint64_t random_id);
+/* Collector: it has closed a trace whose process waits for its last snapshot. Target: has it? */
+void vmt_session_part(struct vmt_session *session, uint64_t random_id);
+bool vmt_session_has_parted(struct vmt_session *session, uint64_t random_id);
 /* Collector: slots beyond this many hold nothing. */
 uint32_t vmt_session_slots_used(const struct vmt_session *session);
 /* Target: asks for a round now. */

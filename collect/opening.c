@@ -4,11 +4,12 @@
 #include "collect/room.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 static int
-check_head(int fd, struct vmt_head *layout, uint64_t random_id, uint64_t *device)
+check_head(int fd, struct vmt_head *layout, uint64_t random_id, uint64_t *device, uint64_t *inode)
 {
 	struct stat status;
 	long result = vmt_sys_call2(SYS_fstat, fd, &status);
@@ -16,6 +17,7 @@ check_head(int fd, struct vmt_head *layout, uint64_t random_id, uint64_t *device
 	if (result < 0)
 		return (int)result;
 	*device = status.st_dev;
+	*inode = status.st_ino;
 	if (!S_ISREG(status.st_mode) ||
 	    vmt_sys_pread(fd, layout, sizeof(*layout), 0) != (long)sizeof(*layout) ||
 	    vmt_head_check(layout) != NULL || layout->random_id != random_id ||
@@ -33,20 +35,24 @@ vmt_opening_head_fd(const struct vmt_traced *process)
 int
 vmt_opening_find(struct vmt_traced *process, const char *path)
 {
-	uint64_t device;
+	uint64_t device, inode;
+	size_t length = strlen(path);
 	int result;
 
+	if (length >= sizeof(process->path))
+		return -ENAMETOOLONG;
+	memcpy(process->path, path, length + 1);
 	process->trace_fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
 	if (process->trace_fd < 0)
 		return process->trace_fd;
-	result =
-	    check_head(process->trace_fd, &process->layout, process->random_id, &process->device);
+	result = check_head(process->trace_fd, &process->layout, process->random_id,
+			    &process->device, &process->inode);
 	if (result < 0 || !(process->layout.notes & VMT_NOTE_BUFFERED))
 		return result;
 	process->aside_fd = vmt_aside_open(process->layout.pid, process->random_id);
 	if (process->aside_fd < 0)
 		return process->aside_fd;
-	return check_head(process->aside_fd, &process->layout, process->random_id, &device);
+	return check_head(process->aside_fd, &process->layout, process->random_id, &device, &inode);
 }
 
 static int

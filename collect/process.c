@@ -2,6 +2,7 @@
 
 #include "collect/address_space.h"
 #include "collect/opening.h"
+#include "collect/parting.h"
 #include "collect/procfs.h"
 #include "collect/retain.h"
 #include "collect/sampling.h"
@@ -16,6 +17,10 @@
 
 #define FASTEST_VISIT_NS MILLISECOND
 #define SLOWEST_VISIT_NS (100 * MILLISECOND)
+/* Who has its last snapshot and runs on for so long has its trace drained again. */
+#define PARTED_NS (200 * MILLISECOND)
+/* From the end to when the trace is completed. */
+#define BACK_NS (100 * MILLISECOND)
 #define FIRST_RETRY_NS (100 * MILLISECOND)
 #define LAST_RETRY_NS (5000 * MILLISECOND)
 
@@ -173,7 +178,8 @@ note_clock(struct vmt_traced *process)
 void
 vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
-	if (process->state != VMT_PROCESS_LIVE && process->state != VMT_PROCESS_UNSEEN)
+	if ((process->state != VMT_PROCESS_LIVE && process->state != VMT_PROCESS_UNSEEN) ||
+	    process->parted)
 		return;
 	beat(process, now_ns);
 	drain(process, shared, now_ns, VMT_DRAIN_LAZY);
@@ -275,6 +281,16 @@ settle(const struct vmt_traced *process, struct vmt_departure ending)
 	return (struct vmt_departure){(enum vmt_end)said, head->end_status};
 }
 
+/* Its trace can't be opened again. */
+static void
+abandon(struct vmt_traced *process)
+{
+	vmt_opening_undo(process);
+	vmt_address_space_close(process);
+	close_identity(process);
+	process->state = VMT_PROCESS_NONE;
+}
+
 void
 vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 		   struct vmt_departure ending)
@@ -283,6 +299,10 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
 	uint64_t punched;
 
+	if (process->parted && !vmt_parting_end(process)) {
+		abandon(process);
+		return;
+	}
 	ending = settle(process, ending);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	/* On a full disk the holes make room for what is still to be written. */
@@ -392,6 +412,41 @@ visit_replaced(struct vmt_traced *process, uint64_t now_ns)
 	vmt_process_forget(process);
 }
 
+/* Lets go of the trace and its file system, with all that is known by now in it. */
+static void
+part(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	process->leaving = false;
+	drain(process, shared, now_ns, VMT_DRAIN_ALL);
+	(void)vmt_sampling_flush(process, now_ns);
+	note_clock(process);
+	process->visit_ns = now_ns + FASTEST_VISIT_NS;
+	if (!vmt_parting_begin(process, vmt_ticks_monotonic_ns()))
+		vmt_sampling_decline(process);
+}
+
+/* Whether the trace is open, or again. Whoever waited for the end has time to unmount the file
+ * system. */
+static bool
+is_back(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	if (!process->parted)
+		return true;
+	process->visit_ns = now_ns + FASTEST_VISIT_NS;
+	if (process->ended_ns == 0 && vmt_departure_reached(process->pidfd, process->stat_fd)) {
+		process->ended_ns = now_ns;
+		process->departure = vmt_departure_learn(shared->host, process->pid, process->pidfd,
+							 process->stat_fd, process->traceable);
+	}
+	if (process->ended_ns != 0 && now_ns >= process->ended_ns + BACK_NS)
+		vmt_process_finish(process, shared, process->departure);
+	else if (process->ended_ns != 0)
+		process->visit_ns = process->ended_ns + BACK_NS;
+	else if (now_ns >= process->parted_ns + PARTED_NS)
+		return vmt_parting_end(process);
+	return false;
+}
+
 static void
 visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool urgent)
 {
@@ -409,7 +464,11 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 		return;
 	if (process->state == VMT_PROCESS_LIVE)
 		vmt_sampling_round(process, shared, now_ns);
-	else if (asked)
+	if (process->leaving) {
+		part(process, shared, now_ns);
+		return;
+	}
+	if (process->state != VMT_PROCESS_LIVE && asked)
 		vmt_sampling_decline(process);
 	if (end == VMT_END_STOPPED) {
 		vmt_process_finish(process, shared,
@@ -435,6 +494,7 @@ vmt_process_visit(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 		return;
 	}
 	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	visit_open(process, shared, now_ns, urgent);
+	if (is_back(process, shared, now_ns))
+		visit_open(process, shared, now_ns, urgent);
 	process->cpu_ns += vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 }

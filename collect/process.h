@@ -90,6 +90,13 @@ struct vmt_traced {
 	bool traceable;			   /* its memory and its exit code may be read */
 	uint64_t device;		   /* of the trace's file system */
 	char path[VMT_SESSION_PATH_BYTES]; /* of the trace, absolute */
+	uint64_t inode;
+	bool elsewhere;			   /* its file system is not that of the first trace */
+	bool leaving;	    /* the trace is to be closed before its process is answered */
+	bool parted;	    /* it is closed, see parting.h */
+	uint64_t parted_ns; /* since when */
+	uint64_t ended_ns;  /* when it was parted; 0 = not yet */
+	struct vmt_departure departure;
 	int trace_fd;
 	int aside_fd; /* of the head where it lies aside (aside.h); -1: it is in the trace */
 	int pidfd;

@@ -319,7 +319,9 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	vmt_atomic_store_release(&head->snapshot_begun, wanted);
 	read_usage(process, shared, now_ns, leaving);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
-	say_done(head, wanted);
+	process->leaving = leaving && process->elsewhere && !process->mirror.copy;
+	if (!process->leaving)
+		say_done(head, wanted);
 	if (!leaving)
 		return;
 	/* Its memory is let go while it goes. */

@@ -140,6 +140,24 @@ vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_
 	return slot;
 }
 
+static uint64_t *
+parted_word(struct vmt_session *session, uint64_t random_id)
+{
+	return &session->parted[random_id % VMT_SESSION_PARTED];
+}
+
+void
+vmt_session_part(struct vmt_session *session, uint64_t random_id)
+{
+	vmt_atomic_store_release(parted_word(session, random_id), random_id);
+}
+
+bool
+vmt_session_has_parted(struct vmt_session *session, uint64_t random_id)
+{
+	return vmt_atomic_load_acquire(parted_word(session, random_id)) == random_id;
+}
+
 bool
 vmt_session_is_announced(const struct vmt_session_slot *slot, uint64_t random_id)
 {

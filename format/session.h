@@ -21,6 +21,7 @@
 #define VMT_SESSION_VERSION 4u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_PATH_BYTES 1264u
+#define VMT_SESSION_PARTED 16u
 #define VMT_SESSION_ENV "VMTRACE_SESSION"
 
 enum vmt_session_state { VMT_SESSION_FREE, VMT_SESSION_CLAIMED, VMT_SESSION_READY };
@@ -47,6 +48,8 @@ struct vmt_session {
 	 * nothing is replaced. */
 	uint64_t replaced_inode;
 	uint32_t crowded; /* collector: some announcement must wait until others have ended */
+	/* Collector: traces, by random_id, that it closed before their processes' ends. */
+	uint64_t parted[VMT_SESSION_PARTED];
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 

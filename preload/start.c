@@ -356,8 +356,9 @@ wait_for_snapshot(void)
 		uint64_t longest_ns = longest_wait_ns(head, began_ns, wanted);
 		uint32_t done = vmt_atomic_load_acquire(&head->snapshot_done);
 
-		if ((int32_t)(done - wanted) >= 0 || now_ns >= began_ns + longest_ns ||
-		    turn >= longest_ns / EXIT_POLL_NS)
+		if ((int32_t)(done - wanted) >= 0 ||
+		    vmt_session_has_parted(process->session, head->random_id) ||
+		    now_ns >= began_ns + longest_ns || turn >= longest_ns / EXIT_POLL_NS)
 			return;
 		vmt_session_wake(process->session);
 		vmt_sys_call4(SYS_futex, &head->snapshot_done, FUTEX_WAIT, done, &pause);

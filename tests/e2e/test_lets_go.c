@@ -191,6 +191,23 @@ test_mount_namespace(void **state)
 	    soak_count(5, 100));
 }
 
+/* Programs with their traces on a file system that the shell that runs them mounts and unmounts. A
+ * collector that comes too late for the last wait, on a machine that has no CPU for it, still has
+ * the trace open: a quarter may be busy, where it was half and more. */
+static void
+test_file_system_of_traces(void **state)
+{
+	(void)state;
+	need_mounts();
+	run_script("mkdir -p \"$D/fs\"; cd \"$D\"; exec unshare -m env LD_PRELOAD=\"$L\" "
+		   "VMTRACE_OUTPUT=%n.%p.vmt sh -c 'busy=0; for i in $(seq $TIMES); do\n"
+		   "mount -t tmpfs none fs || exit 4; cd fs; /bin/true; sh -c \"/bin/true; exit "
+		   "5\"; ls | grep -q true || exit 5; cd ..\n"
+		   "umount fs 2>/dev/null || { busy=$((busy + 1)); umount -l fs || exit 6; }\n"
+		   "done; [ $((busy * 4)) -le $TIMES ] || exit 7; exit 3'",
+		   soak_count(12, 300));
+}
+
 /* A collector in a namespace of its own leaves it with the last process: within seconds here, as
  * the test measures no speed. */
 static void
@@ -268,6 +285,7 @@ main(void)
 	    cmocka_unit_test(test_file_system_of_the_program),
 	    cmocka_unit_test(test_file_system_while_a_child_lives),
 	    cmocka_unit_test(test_mount_namespace),
+	    cmocka_unit_test(test_file_system_of_traces),
 	    cmocka_unit_test(test_namespace_ends_with_its_processes),
 	    cmocka_unit_test(test_no_descriptors),
 	    cmocka_unit_test(test_no_address_space),
