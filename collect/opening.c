@@ -4,7 +4,6 @@
 #include "collect/room.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -36,12 +35,8 @@ int
 vmt_opening_find(struct vmt_traced *process, const char *path)
 {
 	uint64_t device, inode;
-	size_t length = strlen(path);
 	int result;
 
-	if (length >= sizeof(process->path))
-		return -ENAMETOOLONG;
-	memcpy(process->path, path, length + 1);
 	process->trace_fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
 	if (process->trace_fd < 0)
 		return process->trace_fd;

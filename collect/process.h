@@ -91,7 +91,7 @@ struct vmt_traced {
 	uint64_t device;		   /* of the trace's file system */
 	char path[VMT_SESSION_PATH_BYTES]; /* of the trace, absolute */
 	uint64_t inode;
-	bool elsewhere;			   /* its file system is not that of the first trace */
+	bool elsewhere;	    /* its file system is not that of the first trace */
 	bool leaving;	    /* the trace is to be closed before its process is answered */
 	bool parted;	    /* it is closed, see parting.h */
 	uint64_t parted_ns; /* since when */
