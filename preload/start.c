@@ -84,7 +84,7 @@ find_objection(const struct vmt_session *session)
 		return "the program runs with raised privileges";
 	if (vmt_program_is_command())
 		return "the program is vmtrace itself";
-	if (!vmt_program_is_named(vmt_config.only))
+	if (vmt_config.only[0] != '\0' && !vmt_program_is_named(vmt_config.only))
 		return "VMTRACE_ONLY does not name this program";
 	if (session && vmt_atomic_load_relaxed(&session->traces) > 0 && !vmt_config.follow_exec)
 		return "VMTRACE_FOLLOW leaves out later images";
