@@ -413,6 +413,7 @@ set_up_shared(struct collector *collector)
 	shared->source = vmt_residency_choose(collector->host->residency_source, false);
 	if (shared->source == VMT_RESIDENCY_PAGEMAP)
 		shared->zero_frame = vmt_residency_zero_frame();
+	shared->knows_guards = vmt_residency_knows_guards();
 	shared->pause = pause_work;
 	shared->forked = note_forked;
 	shared->context = collector;

@@ -15,6 +15,7 @@
 #define VMT_PAGE_IS_SWAPPED (UINT64_C(1) << 4)
 #define VMT_PAGE_IS_PFNZERO (UINT64_C(1) << 5)
 #define VMT_PAGE_IS_HUGE (UINT64_C(1) << 6)
+#define VMT_PAGE_IS_GUARD (UINT64_C(1) << 8) /* Linux 6.15 */
 
 struct vmt_scan_region {
 	uint64_t start;

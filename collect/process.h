@@ -43,6 +43,7 @@ struct vmt_shared {
 	unsigned char *residency_scratch;
 	enum vmt_residency_source source;
 	uint64_t zero_frame;
+	bool knows_guards;
 	/* Called inside long work, so that no heartbeat gets old and no ring full. */
 	void (*pause)(void *context);
 	void (*forked)(void *context, uint32_t child_pid);

@@ -324,3 +324,23 @@ vmt_procfs_read_rollup(int fd, struct vmt_procfs_rollup *rollup)
 
 	return length > 0 && vmt_procfs_parse_rollup(text, (size_t)length, rollup);
 }
+
+static uint64_t
+known_kilobytes(struct vmt_text text, const char *key)
+{
+	uint64_t number;
+
+	return vmt_text_find_figure(text, key, &number) ? number * 1024 : VMT_FIGURE_UNKNOWN;
+}
+
+bool
+vmt_procfs_read_status(int fd, struct vmt_procfs_status *status)
+{
+	char text[8192];
+	long length = vmt_procfs_read(fd, text, sizeof(text));
+	struct vmt_text whole = vmt_text_of(text, length > 0 ? (size_t)length : 0);
+
+	status->swap_bytes = known_kilobytes(whole, "VmSwap");
+	status->hugetlb_bytes = known_kilobytes(whole, "HugetlbPages");
+	return length > 0;
+}

@@ -37,6 +37,12 @@ struct vmt_procfs_stat {
 	uint64_t exit_code;   /* field 52, as waitpid's status; 0 without permission to trace */
 };
 
+/* Of /proc/PID/status; VMT_FIGURE_UNKNOWN where it has no such line. */
+struct vmt_procfs_status {
+	uint64_t swap_bytes;	/* of private memory: entries of page tables that are in swap */
+	uint64_t hugetlb_bytes; /* pages of hugetlbfs */
+};
+
 struct vmt_procfs_rollup {
 	uint64_t rss_bytes;
 	uint64_t lazyfree_bytes;
@@ -101,5 +107,6 @@ bool vmt_procfs_parse_rollup(const char *text, size_t length, struct vmt_procfs_
 bool vmt_procfs_read_statm(int fd, struct vmt_procfs_statm *statm);
 bool vmt_procfs_read_stat(int fd, struct vmt_procfs_stat *stat);
 bool vmt_procfs_read_rollup(int fd, struct vmt_procfs_rollup *rollup);
+bool vmt_procfs_read_status(int fd, struct vmt_procfs_status *status);
 
 #endif

@@ -21,6 +21,7 @@
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 #define ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define ENTRY_FILE (UINT64_C(1) << 61)
+#define ENTRY_GUARD (UINT64_C(1) << 58)
 #define ENTRY_FRAME_MASK ((UINT64_C(1) << 55) - 1)
 
 /* Joins touching runs of one kind before they go on. */
@@ -62,6 +63,8 @@ pause_between(const struct vmt_residency_reader *residency)
 static uint32_t
 kind_of_categories(uint64_t categories)
 {
+	if (categories & VMT_PAGE_IS_GUARD)
+		return 0;
 	return (categories & VMT_PAGE_IS_PRESENT ? VMT_RUN_PRESENT : 0) |
 	       (categories & VMT_PAGE_IS_SWAPPED ? VMT_RUN_SWAPPED : 0) |
 	       (categories & VMT_PAGE_IS_HUGE ? VMT_RUN_HUGE : 0) |
@@ -78,9 +81,11 @@ scan_slice(const struct vmt_residency_reader *residency, struct vmt_scan_argumen
 	argument->regions = (uint64_t)(uintptr_t)residency->scratch;
 	argument->region_count = VMT_RESIDENCY_SCRATCH_BYTES / sizeof(struct vmt_scan_region);
 	argument->max_pages = SCAN_SLICE_PAGES;
-	argument->category_any_of = VMT_PAGE_IS_PRESENT | VMT_PAGE_IS_SWAPPED;
+	argument->category_any_of =
+	    VMT_PAGE_IS_PRESENT | (residency->nothing_swapped ? 0 : VMT_PAGE_IS_SWAPPED);
 	argument->return_mask =
 	    argument->category_any_of | VMT_PAGE_IS_PFNZERO | VMT_PAGE_IS_HUGE |
+	    (residency->knows_guards ? VMT_PAGE_IS_GUARD : 0) |
 	    (residency->files == VMT_RESIDENCY_FILES_ASK ? VMT_PAGE_IS_FILE : 0);
 	do {
 		found = vmt_sys_call3(SYS_ioctl, residency->pagemap_fd, VMT_SCAN_REQUEST, argument);
@@ -114,6 +119,15 @@ next_slice_bytes(uint64_t slice_bytes, uint64_t took_ns)
 	return slice_bytes;
 }
 
+static void
+put_region(struct gather *gather, const struct vmt_scan_region *region, uint32_t known)
+{
+	uint32_t kind = kind_of_categories(region->categories);
+
+	if (kind)
+		gather_put(gather, region->start, region->end - region->start, known | kind);
+}
+
 static int
 scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint64_t end,
 	      struct gather *gather)
@@ -134,8 +148,7 @@ scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint
 			slice_bytes = next_slice_bytes(
 			    slice_bytes, vmt_sys_clock_ns(CLOCK_MONOTONIC) - before_ns);
 		for (long i = 0; i < found; i++)
-			gather_put(gather, regions[i].start, regions[i].end - regions[i].start,
-				   known | kind_of_categories(regions[i].categories));
+			put_region(gather, &regions[i], known);
 		start = scan_next(&argument, regions, found);
 		pause_between(residency);
 	}
@@ -145,8 +158,10 @@ scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint
 static uint32_t
 kind_of_entry(const struct vmt_residency_reader *residency, uint64_t entry)
 {
-	uint32_t kind = (entry & ENTRY_PRESENT ? VMT_RUN_PRESENT : 0) |
-			(entry & ENTRY_SWAPPED ? VMT_RUN_SWAPPED : 0);
+	bool swapped =
+	    (entry & ENTRY_SWAPPED) && !(entry & ENTRY_GUARD) && !residency->nothing_swapped;
+	uint32_t kind =
+	    (entry & ENTRY_PRESENT ? VMT_RUN_PRESENT : 0) | (swapped ? VMT_RUN_SWAPPED : 0);
 
 	if (kind && (entry & ENTRY_FILE))
 		kind |= VMT_RUN_FILE;
@@ -270,7 +285,7 @@ vmt_residency_zero_frame(void)
 }
 
 static bool
-scan_ioctl_works(void)
+scan_ioctl_works(uint64_t mask)
 {
 	struct vmt_scan_region region = {0};
 	volatile const unsigned char *page = map_zero_page();
@@ -281,7 +296,7 @@ scan_ioctl_works(void)
 	    .regions = (uintptr_t)&region,
 	    .region_count = 1,
 	    .category_any_of = VMT_PAGE_IS_PRESENT,
-	    .return_mask = VMT_PAGE_IS_PRESENT,
+	    .return_mask = mask,
 	};
 	int fd = vmt_procfs_open(0, "pagemap");
 	long found = -1;
@@ -297,6 +312,12 @@ scan_ioctl_works(void)
 }
 
 bool
+vmt_residency_knows_guards(void)
+{
+	return scan_ioctl_works(VMT_PAGE_IS_PRESENT | VMT_PAGE_IS_GUARD);
+}
+
+bool
 vmt_residency_works(enum vmt_residency_source source)
 {
 	unsigned char resident;
@@ -304,7 +325,7 @@ vmt_residency_works(enum vmt_residency_source source)
 
 	switch (source) {
 	case VMT_RESIDENCY_PAGEMAP_SCAN:
-		return scan_ioctl_works();
+		return scan_ioctl_works(VMT_PAGE_IS_PRESENT);
 	case VMT_RESIDENCY_PAGEMAP:
 		return (own_zero_entry() & ENTRY_PRESENT) != 0;
 	case VMT_RESIDENCY_MINCORE:

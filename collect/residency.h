@@ -9,6 +9,11 @@
  *   MINCORE       own process only: presence alone; swap and zero page can't be told, and a page of
  *                 a file counts when it is in the page cache
  *
+ * An entry of a page table that is neither empty nor a page may be a marker and not swap: a guard
+ * page (MADV_GUARD_INSTALL), a page under userfaultfd's write protection that is not there. Guards
+ * are told by bit 58 of an entry from Linux 6.15 on; all of them, where the kernel counts nothing
+ * of the process in swap. A marker is no page and in no run.
+ *
  * Ranges are walked in slices, so that the target's mmap lock is never held long. The scratch and
  * the descriptor belong to the caller; nothing is allocated. Thread safe on separate handles.
  * Errors: negative errno.
@@ -36,6 +41,8 @@ struct vmt_residency_reader {
 	enum vmt_residency_files files; /* of the range to be scanned; a hint for PAGEMAP_SCAN */
 	int pagemap_fd;			/* of the process looked at; unused by MINCORE */
 	uint64_t page_bytes;
+	bool nothing_swapped;	      /* by the kernel's own count: what looks so is a marker */
+	bool knows_guards;	      /* PAGEMAP_SCAN: vmt_residency_knows_guards */
 	uint64_t zero_frame;	      /* PAGEMAP: frame of the zero page; 0 = not known */
 	unsigned char *scratch;	      /* VMT_RESIDENCY_SCRATCH_BYTES, 8-byte aligned */
 	void (*pause)(void *context); /* called between slices; NULL: not wanted */
@@ -53,6 +60,9 @@ bool vmt_residency_works(enum vmt_residency_source source);
 
 /* `wanted` where it works for the purpose (MINCORE: own process only), else the best that does. */
 enum vmt_residency_source vmt_residency_choose(uint32_t wanted, bool own_process);
+
+/* Whether PAGEMAP_SCAN tells guard pages from swapped ones. */
+bool vmt_residency_knows_guards(void);
 
 /* Frame number of the zero page; 0 where frames are hidden. */
 uint64_t vmt_residency_zero_frame(void);

@@ -1,5 +1,6 @@
 #include "collect/snapshot.h"
 
+#include "collect/hugetlb.h"
 #include "collect/procfs.h"
 #include "collect/text.h"
 #include "collect/ticks.h"
@@ -19,8 +20,8 @@
 /* Payload room kept free for one more mapping with the longest path, and its runs packed. */
 #define MAPPING_ROOM_BYTES (VMT_CODEC_MAPPING_MAX_BYTES + UINT16_MAX + 32 * VMT_CODEC_RUN_MAX_BYTES)
 
-/* Bits of a run's kind: it has 32 values. */
-#define RUN_KINDS 32u
+/* Bits of a run's kind: it has 64 values. */
+#define RUN_KINDS 64u
 
 /* Mappings are scanned by one call where they are alike and this near each other, with whatever
  * lies in between: a call costs as much as some hundred pages. */
@@ -41,7 +42,8 @@ struct take {
 	/* Mappings that wait for their scan, in rising order: */
 	struct vmt_mapping group[GROUP_MAPPINGS];
 	uint32_t group_count;
-	bool group_scanned; /* false: they have no pages that count */
+	struct vmt_hugetlb hugetlb;
+	bool nothing_swapped;
 	enum vmt_residency_files group_files;
 	uint64_t group_plain_bytes; /* of its private anonymous mappings */
 	/* Of the one whose runs are coming in: */
@@ -196,6 +198,8 @@ take_run(void *context, const struct vmt_run *run)
 		if (part.start >= start)
 			break;
 		part.bytes = start - part.start;
+		if (mapping->hugetlb)
+			part.kind = VMT_RUN_HUGETLB;
 		keep_run(take, &part);
 	}
 	return true;
@@ -207,13 +211,6 @@ path_begins(const struct vmt_mapping *mapping, const char *prefix)
 	struct vmt_text path = vmt_text_of(mapping->path, mapping->path_bytes);
 
 	return vmt_text_skip_string(&path, prefix);
-}
-
-/* Hugetlb pages are present and yet no part of RSS; maps gives them away by name alone. */
-static bool
-is_hugetlb(const struct vmt_mapping *mapping)
-{
-	return path_begins(mapping, "/anon_hugepage") || path_begins(mapping, "/dev/hugepages/");
 }
 
 static enum vmt_residency_files
@@ -231,10 +228,11 @@ end_group(struct take *take)
 	const struct vmt_residency_sink sink = {take_run, take};
 	struct vmt_residency_reader residency = take->job->residency;
 
+	residency.nothing_swapped = take->nothing_swapped;
 	if (take->group_count == 0)
 		return;
 	residency.files = take->group_files;
-	if (take->group_scanned)
+	if (residency.source != VMT_RESIDENCY_NONE)
 		take->error = vmt_residency_scan(&residency, take->group[0].start,
 						 take->group[take->group_count - 1].end, &sink);
 	while (take->at < take->group_count && !take->error)
@@ -263,12 +261,11 @@ asks_alike(const struct take *take, const struct vmt_mapping *mapping)
 
 /* Only where a hole costs nothing. */
 static bool
-joins_group(const struct take *take, const struct vmt_mapping *mapping, bool scanned)
+joins_group(const struct take *take, const struct vmt_mapping *mapping)
 {
 	if (take->group_count == 0)
 		return true;
-	return take->group_count < GROUP_MAPPINGS && scanned == take->group_scanned &&
-	       asks_alike(take, mapping) &&
+	return take->group_count < GROUP_MAPPINGS && asks_alike(take, mapping) &&
 	       take->job->residency.source == VMT_RESIDENCY_PAGEMAP_SCAN &&
 	       mapping->end - take->group[0].start <= GROUP_BYTES;
 }
@@ -298,20 +295,37 @@ take_mapping(void *context, const struct vmt_mapping *whole)
 {
 	struct take *take = context;
 	struct vmt_mapping mapping;
-	bool scanned;
 
 	if (path_begins(whole, "[vsyscall]") || !clip(take, whole, &mapping))
 		return true;
-	scanned = take->job->residency.source != VMT_RESIDENCY_NONE && !is_hugetlb(&mapping);
-	if (!joins_group(take, &mapping, scanned))
+	mapping.hugetlb = vmt_hugetlb_has(&take->hugetlb, &mapping);
+	if (!joins_group(take, &mapping))
 		end_group(take);
 	take->head->virtual_bytes += mapping.end - mapping.start;
-	take->group_scanned = scanned;
 	if (take->group_count == 0 || files_of(&mapping) != VMT_RESIDENCY_FILES_NONE)
 		take->group_files = files_of(&mapping);
 	take->group_plain_bytes += plain_bytes(&mapping);
 	take->group[take->group_count++] = mapping;
 	return take->error == 0;
+}
+
+/* What the kernel itself counts, to know by it what an entry of a page table may be. */
+static void
+read_status(struct take *take)
+{
+	const struct vmt_snapshot_job *job = take->job;
+	struct vmt_procfs_status status = {VMT_FIGURE_UNKNOWN, VMT_FIGURE_UNKNOWN};
+	int fd = vmt_procfs_open(job->pid, "status");
+
+	if (fd >= 0) {
+		(void)vmt_procfs_read_status(fd, &status);
+		vmt_sys_close(fd);
+	}
+	take->nothing_swapped = status.swap_bytes == 0;
+	take->hugetlb = (struct vmt_hugetlb){.maps_fd = job->maps_fd,
+					     .pid = job->pid,
+					     .page_bytes = job->residency.page_bytes,
+					     .held_bytes = status.hugetlb_bytes};
 }
 
 /*
@@ -404,6 +418,7 @@ vmt_snapshot_take(const struct vmt_snapshot_job *job, struct vmt_writer *writer,
 					   .index = job->index};
 	head->monotonic_ns = vmt_ticks_monotonic_ns();
 	head->rss_before_bytes = statm_rss_bytes(job);
+	read_status(&take);
 	result = read_maps(job, &maps_bytes);
 	if (result < 0)
 		return result;

@@ -4,7 +4,8 @@
  * Reads /proc/PID/maps whole, notes the time (a replay of events up to it gives the mappings that
  * were read), scans each mapping, and appends one SNAPSHOT chunk. smaps_rollup is read only when
  * asked for: it stalls the target's own mapping calls for some 12 ms a GiB. Hugetlb pages are no
- * RSS and are left out, as is [vsyscall], which is not in the process's address space.
+ * RSS: their runs have a kind of their own. [vsyscall] is not in the process's address space and is
+ * left out.
  *
  * What does not fit is made coarse, never left out in silence (VMT_CHUNK_COARSE).
  * The caller owns descriptors and scratch. Single-threaded. Errors: -ESRCH when the address space
@@ -31,6 +32,7 @@ struct vmt_snapshot_job {
 	int maps_fd;
 	int statm_fd;
 	int rollup_fd; /* -1: not asked for */
+	uint32_t pid;  /* as the collector knows it; 0: this process */
 	uint32_t clock;
 	enum vmt_snapshot_reason reason;
 	uint32_t index;

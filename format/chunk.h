@@ -107,6 +107,7 @@ struct vmt_mapping {
 	uint32_t device;
 	uint8_t protection; /* PROT_* bits */
 	uint8_t shared;	    /* 1 = MAP_SHARED */
+	uint8_t hugetlb;    /* 1 = of hugetlb pages */
 	uint16_t path_bytes;
 	const char *path; /* not NUL-terminated; "[heap]" and its like included */
 };
@@ -116,7 +117,8 @@ struct vmt_mapping {
 #define VMT_RUN_SWAPPED 2u
 #define VMT_RUN_HUGE 4u
 #define VMT_RUN_FILE 8u
-#define VMT_RUN_ZERO 16u /* the zero page: present, but not RSS */
+#define VMT_RUN_ZERO 16u    /* the zero page: present, but not RSS */
+#define VMT_RUN_HUGETLB 32u /* alone: a hugetlb page, in RAM and not in RSS */
 
 struct vmt_run {
 	uint64_t start;

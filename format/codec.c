@@ -80,7 +80,7 @@ vmt_codec_put_mapping(struct vmt_encoder *encoder, const struct vmt_mapping *map
 	put_varint(encoder, mapping->inode);
 	put_varint(encoder, mapping->device);
 	*encoder->at++ = mapping->protection;
-	*encoder->at++ = mapping->shared;
+	*encoder->at++ = (uint8_t)(mapping->shared | mapping->hugetlb << 1);
 	put_varint(encoder, runs);
 	put_varint(encoder, mapping->path_bytes);
 	if (mapping->path_bytes != 0)
@@ -94,18 +94,21 @@ bool
 vmt_codec_get_mapping(struct vmt_decoder *decoder, struct vmt_mapping *mapping, uint32_t *runs)
 {
 	uint64_t length, device, run_count, path_bytes;
+	uint8_t kind;
 
 	memset(mapping, 0, sizeof(*mapping));
 	if (!get_delta(decoder, decoder->address, &mapping->start) ||
 	    !get_bounded(decoder, UINT64_MAX - mapping->start, &length) ||
 	    !get_varint(decoder, &mapping->file_offset) || !get_varint(decoder, &mapping->inode) ||
 	    !get_bounded(decoder, UINT32_MAX, &device) ||
-	    !get_byte(decoder, &mapping->protection) || !get_byte(decoder, &mapping->shared) ||
-	    mapping->shared > 1 || !get_bounded(decoder, UINT32_MAX, &run_count) ||
+	    !get_byte(decoder, &mapping->protection) || !get_byte(decoder, &kind) || kind > 3 ||
+	    !get_bounded(decoder, UINT32_MAX, &run_count) ||
 	    !get_bounded(decoder, UINT16_MAX, &path_bytes) ||
 	    path_bytes > (size_t)(decoder->end - decoder->at))
 		return false;
 	mapping->end = mapping->start + length;
+	mapping->shared = kind & 1;
+	mapping->hugetlb = kind >> 1;
 	mapping->device = (uint32_t)device;
 	mapping->path_bytes = (uint16_t)path_bytes;
 	mapping->path = (const char *)decoder->at;

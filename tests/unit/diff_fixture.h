@@ -114,7 +114,10 @@ pair_class(struct pair_side *side, const char *name, uint64_t reserved, uint64_t
 {
 	assert(side->report.class_count < 8);
 	side->classes[side->report.class_count++] =
-	    (struct vmt_class){name, reserved, reserved, committed, 0};
+	    (struct vmt_class){.name = name,
+			       .reserved_bytes = reserved,
+			       .accessible_bytes = reserved,
+			       .committed_bytes = committed};
 	side->report.snapshot.virtual_bytes += reserved;
 	side->report.snapshot.rss_bytes += committed;
 }

@@ -134,10 +134,10 @@ a_snapshot_has_a_line_a_mapping_in_text(void **state)
 	    "coarse=false\n"
 	    "                    mapping        start=0x400000 end=0x402000 protection=r-x "
 	    "shared=false resident_bytes=4096 swapped_bytes=0 huge_bytes=0 file_bytes=4096 "
-	    "zero_bytes=0 offset=0 device=2049 inode=99 path=/usr/bin/victim\n"
+	    "zero_bytes=0 hugetlb_bytes=0 offset=0 device=2049 inode=99 path=/usr/bin/victim\n"
 	    "                    mapping        start=0x7f0000000000 end=0x7f0000010000 "
 	    "protection=rw- shared=false resident_bytes=8192 swapped_bytes=4096 huge_bytes=0 "
-	    "file_bytes=0 zero_bytes=4096 offset=0 device=0 inode=0 path=\"\"\n");
+	    "file_bytes=0 zero_bytes=4096 hugetlb_bytes=0 offset=0 device=0 inode=0 path=\"\"\n");
 }
 
 static void

@@ -52,6 +52,13 @@ check_gap(uint64_t accessible_bytes, uint64_t committed_bytes, bool told)
 		     "mapped by mmap (6 %), by libx.so.1+0x40 (called by named)");
 	frames[1].module = "/lib/other.so";
 	assert_null(strstr(headline(&report), "called by"));
+	site.never_touched_bytes = accessible_bytes - committed_bytes;
+	assert_int_equal(strstr(headline(&report), "never touched: libx.so.1+0x40, ") != NULL,
+			 told);
+	/* Some of the gap may have been. */
+	site.never_touched_bytes /= 2;
+	assert_int_equal(strstr(headline(&report), "not in RAM: ") != NULL, told);
+	assert_null(strstr(headline(&report), "never touched"));
 	site.accessible_bytes = 0; /* a reservation without access is no news */
 	assert_null(strstr(headline(&report), "not in RAM: "));
 	site.accessible_bytes = accessible_bytes;
@@ -73,7 +80,7 @@ the_first_sentence_names_what_to_look_at(void **state)
 			    "arena_grow cache.c:88; then 59 MiB mapped files (45 %), most of it "
 			    "/usr/share/a/very/long/path/that/goes/on/and/on/until/it/is/longer/"
 			    "than/any/terminal/is/wide/enough/for/data.bin; 1.16 GiB reserved; "
-			    "not in RAM: server+0x400, 1016 MiB of 1 GiB.");
+			    "never touched: server+0x400, 1016 MiB of 1 GiB.");
 	report.site_count = 0;
 	report.file_count = 0;
 	assert_shows(headline(&report), "blocks (49 %); then 59 MiB mapped files (45 %); 1.16 GiB");
@@ -106,8 +113,8 @@ the_first_sentence_tells_the_moment_from_now(void **state)
 static void
 an_owner_is_named_for_its_own_class(void **state)
 {
-	struct vmt_class classes[] = {{"thread stacks", MIB(80), MIB(80), MIB(50), 0},
-				      {"vmtrace", MIB(20), MIB(20), MIB(1), 0}};
+	struct vmt_class classes[] = {{"thread stacks", MIB(80), MIB(80), MIB(50), 0, 0, 0},
+				      {"vmtrace", MIB(20), MIB(20), MIB(1), 0, 0, 0}};
 	struct vmt_frame frames[2][1] = {{{.function = "start", .module = "/srv/app"}},
 					 {{.function = "extra", .module = "/srv/app"}}};
 	struct vmt_site sites[] = {
@@ -134,7 +141,7 @@ an_owner_is_named_for_its_own_class(void **state)
 static void
 what_malloc_keeps_is_named_for_what_it_is(void **state)
 {
-	struct vmt_class classes[] = {{"malloc retained", MIB(120), MIB(120), MIB(100), 0}};
+	struct vmt_class classes[] = {{"malloc retained", MIB(120), MIB(120), MIB(100), 0, 0, 0}};
 	struct vmt_frame frames[] = {{.function = "metric_new", .module = "/srv/app"}};
 	struct vmt_site site = {.kind = "malloc", .pins_bytes = MIB(80), .stack = {frames, 1}};
 	struct vmt_report report = fixture_report();

@@ -112,6 +112,41 @@ new_handle(void)
 	return handle;
 }
 
+/* Guard pages, and pages under userfaultfd's write protection that are not there, look like swapped
+ * ones; the kernel counts none of them in swap. */
+static void
+markers_are_no_pages(void **state)
+{
+	volatile unsigned char *at = map(16 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	struct handle *handle = new_handle();
+
+	(void)state;
+	for (size_t i = 0; i < 16; i++)
+		at[i * PAGE] = 1;
+	if (madvise((void *)(uintptr_t)(at + 4 * PAGE), 4 * PAGE, 102) != 0) {
+		print_message("skip: this kernel has no MADV_GUARD_INSTALL\n");
+		free(handle);
+		skip();
+	}
+	for (size_t i = 0; i < 2; i++) {
+		for (int way = 0; way < 2; way++) {
+			struct found found = {0};
+
+			if (!use(handle, (enum vmt_residency_source)sources[i]))
+				continue;
+			handle->residency.nothing_swapped = way == 0;
+			handle->residency.knows_guards = vmt_residency_knows_guards();
+			scan(handle, at, 16 * PAGE, &found);
+			assert_int_equal(found.count, 2);
+			assert_int_equal(found.runs[0].bytes, 4 * PAGE);
+			assert_int_equal(found.runs[1].bytes, 8 * PAGE);
+			assert_true(found.runs[0].kind & VMT_RUN_PRESENT);
+		}
+	}
+	munmap((void *)(uintptr_t)at, 16 * PAGE);
+	free(handle);
+}
+
 static void
 at_least_two_sources_work(void **state)
 {
@@ -383,6 +418,7 @@ main(void)
 	    cmocka_unit_test(untouched_memory_has_no_runs),
 	    cmocka_unit_test(touched_pages_are_found_page_by_page),
 	    cmocka_unit_test(read_pages_are_the_zero_page),
+	    cmocka_unit_test(markers_are_no_pages),
 	    cmocka_unit_test(half_read_files_count_by_half),
 	    cmocka_unit_test(hints_answer_as_the_kernel_does),
 	    cmocka_unit_test(huge_pages_are_told_by_the_scan),

@@ -179,6 +179,7 @@ struct sums {
 	uint64_t huge_bytes;
 	uint64_t file_bytes;
 	uint64_t zero_bytes;
+	uint64_t hugetlb_bytes;
 };
 
 static struct sums
@@ -196,6 +197,7 @@ sum_runs(const struct vmt_run *runs, uint32_t count)
 		sums.huge_bytes += kind & VMT_RUN_HUGE ? bytes : 0;
 		sums.file_bytes += kind & VMT_RUN_FILE ? bytes : 0;
 		sums.zero_bytes += kind & VMT_RUN_ZERO ? bytes : 0;
+		sums.hugetlb_bytes += kind & VMT_RUN_HUGETLB ? bytes : 0;
 	}
 	return sums;
 }
@@ -213,6 +215,7 @@ emit_runs(struct vmt_emitter *emitter, const struct vmt_run *runs, uint32_t coun
 		vmt_emitter_bool(emitter, "huge", runs[i].kind & VMT_RUN_HUGE);
 		vmt_emitter_bool(emitter, "file", runs[i].kind & VMT_RUN_FILE);
 		vmt_emitter_bool(emitter, "zero", runs[i].kind & VMT_RUN_ZERO);
+		vmt_emitter_bool(emitter, "hugetlb", runs[i].kind & VMT_RUN_HUGETLB);
 		vmt_emitter_object_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);
@@ -241,6 +244,7 @@ emit_mapping(struct vmt_dumped *dumped, const struct vmt_snapshot *snapshot,
 	vmt_emitter_u64(emitter, "huge_bytes", sums.huge_bytes);
 	vmt_emitter_u64(emitter, "file_bytes", sums.file_bytes);
 	vmt_emitter_u64(emitter, "zero_bytes", sums.zero_bytes);
+	vmt_emitter_u64(emitter, "hugetlb_bytes", sums.hugetlb_bytes);
 	vmt_emitter_u64(emitter, "offset", mapping->file_offset);
 	vmt_emitter_u64(emitter, "device", mapping->device);
 	vmt_emitter_u64(emitter, "inode", mapping->inode);

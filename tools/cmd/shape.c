@@ -1,8 +1,9 @@
 #include "tools/cmd/shape.h"
 
+#include "format/advice.h"
+
 #include <stddef.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #define COMMITTED                                                                                  \
 	{                                                                                          \
@@ -83,34 +84,10 @@ vmt_shape_kind_name(uint8_t kind)
 const char *
 vmt_shape_advice_name(uint16_t advice, char number[VMT_SHAPE_NUMBER_BYTES])
 {
-	static const char *const names[] = {
-	    [MADV_NORMAL] = "MADV_NORMAL",
-	    [MADV_RANDOM] = "MADV_RANDOM",
-	    [MADV_SEQUENTIAL] = "MADV_SEQUENTIAL",
-	    [MADV_WILLNEED] = "MADV_WILLNEED",
-	    [MADV_DONTNEED] = "MADV_DONTNEED",
-	    [MADV_FREE] = "MADV_FREE",
-	    [MADV_REMOVE] = "MADV_REMOVE",
-	    [MADV_DONTFORK] = "MADV_DONTFORK",
-	    [MADV_DOFORK] = "MADV_DOFORK",
-	    [MADV_MERGEABLE] = "MADV_MERGEABLE",
-	    [MADV_UNMERGEABLE] = "MADV_UNMERGEABLE",
-	    [MADV_HUGEPAGE] = "MADV_HUGEPAGE",
-	    [MADV_NOHUGEPAGE] = "MADV_NOHUGEPAGE",
-	    [MADV_DONTDUMP] = "MADV_DONTDUMP",
-	    [MADV_DODUMP] = "MADV_DODUMP",
-	    [MADV_WIPEONFORK] = "MADV_WIPEONFORK",
-	    [MADV_KEEPONFORK] = "MADV_KEEPONFORK",
-	    [MADV_COLD] = "MADV_COLD",
-	    [MADV_PAGEOUT] = "MADV_PAGEOUT",
-	    [22] = "MADV_POPULATE_READ",
-	    [23] = "MADV_POPULATE_WRITE",
-	    [24] = "MADV_DONTNEED_LOCKED",
-	    [25] = "MADV_COLLAPSE",
-	};
+	const char *name = vmt_advice_name(advice);
 
-	if (advice < sizeof(names) / sizeof(names[0]) && names[advice] != NULL)
-		return names[advice];
+	if (name)
+		return name;
 	snprintf(number, VMT_SHAPE_NUMBER_BYTES, "%u", advice);
 	return number;
 }

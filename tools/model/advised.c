@@ -1,13 +1,8 @@
 #include "tools/model/advised.h"
 
-#include "tools/model/replay_map.h"
+#include "format/advice.h"
 
 #include <stdlib.h>
-
-/* include/uapi/asm-generic/mman-common.h; not all are in every libc's headers. */
-#define ADVICE_HUGEPAGE 14
-#define ADVICE_NOHUGEPAGE 15
-#define ADVICE_COLLAPSE 25
 
 enum { GIVEN_BACK, HUGE_PAGES, SORTS };
 
@@ -58,10 +53,10 @@ vmt_advised_note(struct vmt_advised *advised, uint16_t advice, const struct vmt_
 	struct vmt_space *space = NULL;
 	int status;
 
-	if (vmt_replay_advice_releases(advice))
+	if (vmt_advice_releases(advice))
 		space = advised->sorts[GIVEN_BACK];
-	else if (advice == ADVICE_HUGEPAGE || advice == ADVICE_NOHUGEPAGE ||
-		 advice == ADVICE_COLLAPSE)
+	else if (advice == VMT_ADVICE_HUGEPAGE || advice == VMT_ADVICE_NOHUGEPAGE ||
+		 advice == VMT_ADVICE_COLLAPSE)
 		space = advised->sorts[HUGE_PAGES];
 	if (!space)
 		return 0;

@@ -38,6 +38,7 @@ struct vmt_building {
 	struct vmt_allocators *allocators;
 	bool joined;
 	bool begun;		   /* past the events that list what was there before */
+	uint64_t earlier_runs;	   /* of the snapshots before the report's */
 	size_t tasks_at;	   /* chunk from which on lists of threads are still to be taken */
 	uint64_t last_time;	   /* ticks */
 	uint64_t growth_from;	   /* ticks; 0 = passed, or there is none */

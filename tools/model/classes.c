@@ -16,6 +16,7 @@ vmt_classes_name(enum vmt_class_id id)
 	    [VMT_CLASS_PROGRAM] = "program and libraries",
 	    [VMT_CLASS_FILES] = "mapped files",
 	    [VMT_CLASS_SHARED] = "shared memory",
+	    [VMT_CLASS_HUGETLB] = "huge pages (hugetlb)",
 	    [VMT_CLASS_GO_HEAP] = "Go heap",
 	    [VMT_CLASS_GO_METADATA] = "Go metadata",
 	    [VMT_CLASS_GO_STACKS] = "Go stacks",

@@ -19,6 +19,7 @@ enum vmt_class_id {
 	VMT_CLASS_PROGRAM,
 	VMT_CLASS_FILES,
 	VMT_CLASS_SHARED,
+	VMT_CLASS_HUGETLB,
 	VMT_CLASS_GO_HEAP, /* arenas: objects, goroutines' stacks, what is free between them */
 	VMT_CLASS_GO_METADATA,
 	VMT_CLASS_GO_STACKS, /* of the threads that the Go runtime started */
@@ -36,6 +37,8 @@ enum vmt_amount {
 	VMT_AMOUNT_ACCESSIBLE, /* all of a mapping's reserved bytes, or none: by its protection */
 	VMT_AMOUNT_COMMITTED,
 	VMT_AMOUNT_SWAPPED,
+	VMT_AMOUNT_UNTOUCHED, /* private anonymous memory that never had a page (touched.h) */
+	VMT_AMOUNT_HUGETLB,   /* has a hugetlb page, which is in RAM and not in RSS */
 	VMT_AMOUNTS
 };
 

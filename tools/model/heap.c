@@ -9,10 +9,9 @@
 #define LOWEST_ARENA (UINT64_C(1) << 46) /* the kernel's own choice of places lies above */
 
 static const enum vmt_figure figure_of[VMT_AMOUNTS] = {
-    [VMT_AMOUNT_RESERVED] = VMT_FIGURE_RESERVED,
-    [VMT_AMOUNT_ACCESSIBLE] = VMT_FIGURE_ACCESSIBLE,
-    [VMT_AMOUNT_COMMITTED] = VMT_FIGURE_COMMITTED,
-    [VMT_AMOUNT_SWAPPED] = VMT_FIGURE_SWAPPED,
+    [VMT_AMOUNT_RESERVED] = VMT_FIGURE_RESERVED,   [VMT_AMOUNT_ACCESSIBLE] = VMT_FIGURE_ACCESSIBLE,
+    [VMT_AMOUNT_COMMITTED] = VMT_FIGURE_COMMITTED, [VMT_AMOUNT_SWAPPED] = VMT_FIGURE_SWAPPED,
+    [VMT_AMOUNT_UNTOUCHED] = VMT_FIGURE_UNTOUCHED, [VMT_AMOUNT_HUGETLB] = VMT_FIGURE_HUGETLB,
 };
 
 /* A block and what its kind stands for; weight 1 and exact where all such blocks are recorded. */
@@ -78,7 +77,8 @@ note_blocks(struct vmt_piece *piece, const struct vmt_block *block)
 
 /* An empty block owns nothing, but tells whose memory it lies in. */
 static void
-own_block(struct vmt_pieces *pieces, struct owner *owner, const struct vmt_resident *resident)
+own_block(struct vmt_pieces *pieces, struct owner *owner, const struct vmt_resident *resident,
+	  const struct vmt_touched *touched)
 {
 	uint64_t start = owner->block.address;
 	uint64_t end = start + (owner->block.size ? owner->block.size : 1);
@@ -92,7 +92,7 @@ own_block(struct vmt_pieces *pieces, struct owner *owner, const struct vmt_resid
 		note_blocks(piece, &owner->block);
 		if (owner->block.size == 0)
 			break;
-		amounts = vmt_pieces_amounts(piece, start, end, resident);
+		amounts = vmt_pieces_amounts(piece, start, end, resident, touched);
 		own_amounts(piece, owner, &amounts);
 	}
 }
@@ -109,7 +109,7 @@ vmt_heap_own(struct vmt_pieces *pieces, struct vmt_replay *replay,
 		owner.weight = vmt_replay_weight(replay, owner.block.size);
 		owner.exact = !replay->sample_bytes || owner.block.size >= replay->sample_bytes;
 		count_block(&owner);
-		own_block(pieces, &owner, resident);
+		own_block(pieces, &owner, resident, replay->touched);
 	}
 }
 
@@ -253,8 +253,8 @@ scale_sites(struct vmt_replay *replay, const struct pool *pool)
 	for (uint32_t i = 0; i < vmt_sites_count(replay->sites); i++) {
 		struct vmt_site_entry *entry = vmt_sites_get(replay->sites, i);
 
-		entry->estimate[VMT_FIGURE_COMMITTED] *= pool->scale[VMT_AMOUNT_COMMITTED];
-		entry->estimate[VMT_FIGURE_SWAPPED] *= pool->scale[VMT_AMOUNT_SWAPPED];
+		for (int j = VMT_AMOUNT_COMMITTED; j < VMT_AMOUNTS; j++)
+			entry->estimate[figure_of[j]] *= pool->scale[j];
 	}
 }
 

@@ -71,6 +71,8 @@ vmt_owners_acquire(struct vmt_replay *replay, const struct vmt_event *event,
 	int status = vmt_owners_clear_way(replay, extent->start, extent->end);
 
 	if (!status)
+		status = vmt_touched_forget(replay->touched, extent->start, extent->end);
+	if (!status)
 		status = vmt_sites_intern(replay->sites, key, &extent->site);
 	replay->calls++;
 	if (!extent->call)

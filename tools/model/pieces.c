@@ -39,16 +39,20 @@ vmt_pieces_after(const struct vmt_pieces *pieces, uint64_t address)
 
 struct vmt_amounts
 vmt_pieces_amounts(const struct vmt_piece *piece, uint64_t start, uint64_t end,
-		   const struct vmt_resident *resident)
+		   const struct vmt_resident *resident, const struct vmt_touched *touched)
 {
+	const struct vmt_mapping *mapping = piece->mapping;
 	struct vmt_amounts amounts;
 
 	start = start > piece->start ? start : piece->start;
 	end = end < piece->end ? end : piece->end;
 	assert(start < end);
 	amounts = vmt_resident_range(resident, start, end);
-	if (piece->mapping->protection != PROT_NONE)
+	if (mapping->protection != PROT_NONE)
 		amounts.bytes[VMT_AMOUNT_ACCESSIBLE] = amounts.bytes[VMT_AMOUNT_RESERVED];
+	if (!mapping->shared && !mapping->inode && !mapping->hugetlb)
+		amounts.bytes[VMT_AMOUNT_UNTOUCHED] =
+		    vmt_touched_never(touched, resident, start, end);
 	return amounts;
 }
 
@@ -173,6 +177,9 @@ class_of_file(const struct vmt_pieces_input *input, const struct vmt_mapping *ma
 static bool
 agrees(const struct vmt_extent *extent, const struct vmt_mapping *mapping, enum vmt_backing backing)
 {
+	/* The kernel shows a file behind each, MAP_ANONYMOUS or not. */
+	if (mapping->hugetlb)
+		return extent->kind != VMT_EXTENT_BREAK;
 	switch (extent->kind) {
 	case VMT_EXTENT_FILE:
 		return has_path(backing) ||
@@ -329,12 +336,17 @@ cut_mapping(struct vmt_pieces *pieces, const struct vmt_pieces_input *input,
 
 		classify(input, &piece, backing);
 		cut_at_extent(input, &piece, backing);
+		if (mapping->hugetlb && piece.class != VMT_CLASS_TRACER) {
+			piece.class = VMT_CLASS_HUGETLB;
+			piece.open = false;
+		}
 		if (piece.open)
 			cut_at_module(input, &piece);
 		if (piece.open)
 			cut_at_thread(input, &piece);
 		assert(piece.end > at && piece.end <= mapping->end);
-		piece.total = vmt_pieces_amounts(&piece, piece.start, piece.end, input->resident);
+		piece.total = vmt_pieces_amounts(&piece, piece.start, piece.end, input->resident,
+						 input->replay->touched);
 		if (!append(pieces, &piece))
 			return -ENOMEM;
 		at = piece.end;

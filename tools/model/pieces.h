@@ -73,6 +73,7 @@ size_t vmt_pieces_after(const struct vmt_pieces *pieces, uint64_t address);
 
 /* Of the range's part that lies in the piece; there is one. */
 struct vmt_amounts vmt_pieces_amounts(const struct vmt_piece *piece, uint64_t start, uint64_t end,
-				      const struct vmt_resident *resident);
+				      const struct vmt_resident *resident,
+				      const struct vmt_touched *touched);
 
 #endif

@@ -29,9 +29,10 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->threads = vmt_threads_new();
 	replay->undo = vmt_undo_new();
 	replay->advised = vmt_advised_new();
+	replay->touched = vmt_touched_new();
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
 	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
-	    replay->advised && replay->realloc_undo)
+	    replay->advised && replay->touched && replay->realloc_undo)
 		return replay;
 	vmt_replay_free(replay);
 	return NULL;
@@ -49,6 +50,7 @@ vmt_replay_free(struct vmt_replay *replay)
 	vmt_threads_free(replay->threads);
 	vmt_undo_free(replay->undo);
 	vmt_advised_free(replay->advised);
+	vmt_touched_free(replay->touched);
 	free(replay->realloc_undo);
 	free(replay);
 }

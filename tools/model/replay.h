@@ -33,6 +33,7 @@
 #include "tools/model/sites.h"
 #include "tools/model/space.h"
 #include "tools/model/threads.h"
+#include "tools/model/touched.h"
 
 struct vmt_advised;
 struct vmt_undo;
@@ -44,6 +45,7 @@ struct vmt_replay {
 	struct vmt_blocks *blocks;
 	struct vmt_threads *threads;
 	struct vmt_advised *advised;
+	struct vmt_touched *touched;
 
 	/* contradictions */
 	uint64_t double_acquisitions; /* of an address or page that was not released */

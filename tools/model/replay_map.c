@@ -1,5 +1,6 @@
 #include "tools/model/replay_map.h"
 
+#include "format/advice.h"
 #include "tools/model/advised.h"
 #include "tools/model/owners.h"
 #include "tools/model/replay_move.h"
@@ -9,8 +10,7 @@
 #include <sys/mman.h>
 
 #define ADDRESS_END (UINT64_C(1) << 56) /* user addresses with five-level page tables */
-#define ADVICE_PAGEOUT 21
-#define ADVICE_DONTNEED_LOCKED 24
+#define LOOKED_WELL (VMT_MARK_LOOKED | VMT_MARK_SAMPLED) /* the former alone */
 #define PRESENT_HEAP 1u
 #define PRESENT_TRACER 3u
 
@@ -22,13 +22,6 @@ vmt_replay_pages(uint64_t address, uint64_t length, uint64_t *start, uint64_t *e
 	*start = address & ~(VMT_REPLAY_PAGE - 1);
 	*end = (address + length + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
 	return true;
-}
-
-bool
-vmt_replay_advice_releases(uint16_t advice)
-{
-	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE ||
-	       advice == ADVICE_PAGEOUT || advice == ADVICE_DONTNEED_LOCKED;
 }
 
 static void
@@ -249,11 +242,13 @@ apply_advice(struct vmt_replay *replay, const struct vmt_event *event)
 		return 0;
 	}
 	status = count_advice(replay, event, start, end);
-	if (status || !vmt_replay_advice_releases(event->advice))
+	if (status || !vmt_advice_releases(event->advice))
 		return status;
 	note_look(replay, event);
+	if (event->argument_a || (event->marks & LOOKED_WELL) != VMT_MARK_LOOKED)
+		status = vmt_touched_add(replay->touched, start, end);
 	record = vmt_undo_begin(replay->undo, event);
-	if (!record)
+	if (status || !record)
 		return -ENOMEM;
 	status = vmt_space_look(replay->space, start, end, &record->pieces);
 	if (!status)
@@ -290,8 +285,11 @@ apply_present(struct vmt_replay *replay, const struct vmt_event *event)
 		extent.kind = VMT_EXTENT_PRESENT_HEAP;
 	if (event->argument_b == PRESENT_TRACER)
 		extent.kind = VMT_EXTENT_TRACER;
-	if (replay->forked && !event->argument_b)
-		return vmt_owners_acquire(replay, event, &extent);
+	if (replay->forked && !event->argument_b) {
+		/* The parent may have given pages back before it forked. */
+		status = vmt_owners_acquire(replay, event, &extent);
+		return status ? status : vmt_touched_add(replay->touched, extent.start, extent.end);
+	}
 	status = vmt_owners_clear_way(replay, extent.start, extent.end);
 	extent.call = ++replay->calls;
 	return status ? status : vmt_space_put(replay->space, &extent);

@@ -16,7 +16,4 @@ int vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *even
  * is not one that a process can have. */
 bool vmt_replay_pages(uint64_t address, uint64_t length, uint64_t *start, uint64_t *end);
 
-/* Whether an advice gives pages back. */
-bool vmt_replay_advice_releases(uint16_t advice);
-
 #endif

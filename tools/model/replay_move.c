@@ -78,6 +78,41 @@ leave_old(struct vmt_replay *replay, struct vmt_undo_record *record, uint64_t ne
 	vmt_owners_note_sampled(replay, &record->pieces, &record->event);
 }
 
+static bool
+was_touched(const struct vmt_replay *replay, const struct vmt_event *event)
+{
+	uint64_t start;
+	uint64_t end;
+
+	return vmt_replay_pages(event->argument_a, event->argument_b, &start, &end) &&
+	       vmt_touched_has(replay->touched, start, end);
+}
+
+/* What moved had pages that are gone now. */
+static int
+keep_touched(struct vmt_replay *replay, const struct vmt_event *event,
+	     const struct vmt_extent *extent)
+{
+	uint64_t length = extent->end - extent->start;
+	uint64_t old_length = (event->argument_b + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+
+	return vmt_touched_add(replay->touched, extent->start,
+			       extent->start + (old_length < length ? old_length : length));
+}
+
+/* MREMAP_DONTUNMAP: the pages are elsewhere now. */
+static int
+leave_empty(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	uint64_t start;
+	uint64_t end;
+
+	if (!(event->flags & REMAP_DONTUNMAP) ||
+	    !vmt_replay_pages(event->argument_a, event->argument_b, &start, &end))
+		return 0;
+	return vmt_touched_add(replay->touched, start, end);
+}
+
 int
 vmt_replay_move_end(struct vmt_replay *replay, const struct vmt_event *event)
 {
@@ -102,9 +137,15 @@ vmt_replay_move_end(struct vmt_replay *replay, const struct vmt_event *event)
 	if (record && event->address == event->argument_a && event->length <= event->argument_b) {
 		status = shrink(replay, event, record);
 	} else {
+		bool touched = was_touched(replay, event);
+
 		if (record)
 			leave_old(replay, record, event->length);
 		status = vmt_owners_acquire(replay, event, &extent);
+		if (!status && touched)
+			status = keep_touched(replay, event, &extent);
+		if (!status)
+			status = leave_empty(replay, event);
 	}
 	if (record)
 		record->event.kind = 0;

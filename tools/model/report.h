@@ -40,6 +40,9 @@ struct vmt_site {
 	uint64_t accessible_bytes;
 	uint64_t committed_bytes;
 	uint64_t swapped_bytes;
+	uint64_t
+	    never_touched_bytes; /* surely; what else is not in RAM now may have been touched */
+	uint64_t hugetlb_bytes;	 /* in RAM, not in RSS */
 	uint64_t total_reserved_bytes;
 	uint64_t released_bytes;
 	uint64_t released_committed_bytes;
@@ -56,6 +59,8 @@ struct vmt_class {
 	uint64_t accessible_bytes;
 	uint64_t committed_bytes;
 	uint64_t swapped_bytes;
+	uint64_t never_touched_bytes;
+	uint64_t hugetlb_bytes;
 };
 
 /* A mapped file, or another mapping that names itself. */

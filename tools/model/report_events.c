@@ -7,7 +7,8 @@
 #include <time.h>
 
 #define GROWTH_PART 10u
-#define PLACED_MOST 16384u /* many times what the library's table has room for */
+#define EARLIER_RUNS_MOST 4000000u /* some seconds */
+#define PLACED_MOST 16384u	   /* many times what the library's table has room for */
 /* Records: what it takes to hide a miss of every cache, and then another one. */
 #define EXPECT_AHEAD 20u
 #define EXPECT_SOON 8u
@@ -154,6 +155,16 @@ take_tasks_until(struct vmt_building *building, uint64_t time)
 	return status;
 }
 
+/* An advice may be among them. */
+static bool
+has_lost_events(const struct vmt_building *building)
+{
+	const struct vmt_trace_loss *loss = vmt_trace_loss(building->trace);
+
+	return loss->overwritten_by_kind[VMT_EVENT_MADVISE] ||
+	       loss->dropped_by_kind[VMT_EVENT_MADVISE] || loss->events_missing;
+}
+
 static int
 join(struct vmt_building *building, const char *path)
 {
@@ -176,6 +187,8 @@ join(struct vmt_building *building, const char *path)
 	building->joined = true;
 	if (status)
 		return status;
+	if (has_lost_events(building))
+		vmt_touched_lose(building->replay->touched);
 	return vmt_residency_join(&building->residency, &building->snapshot, building->replay,
 				  &options);
 }
@@ -202,6 +215,52 @@ take_event(struct vmt_building *building, const struct vmt_event *event, bool wa
 	return status ? status : vmt_replay_apply(building->replay, event);
 }
 
+/* Pages that were resident then. Where a mapping's runs stand packed, all of it may have been. */
+static int
+add_touched(struct vmt_touched *touched, const struct vmt_snapshot *snapshot)
+{
+	int status = 0;
+
+	for (uint32_t i = 0; i < snapshot->head.mappings && !status; i++) {
+		const struct vmt_snapshot_mapping *mapping = &snapshot->mappings[i];
+
+		if (snapshot->coarse && mapping->runs)
+			status =
+			    vmt_touched_add(touched, mapping->mapping.start, mapping->mapping.end);
+	}
+	for (uint32_t i = 0; i < snapshot->head.runs && !status && !snapshot->coarse; i++) {
+		const struct vmt_run *run = &snapshot->runs[i];
+
+		if ((run->kind & (VMT_RUN_PRESENT | VMT_RUN_SWAPPED)) &&
+		    !(run->kind & VMT_RUN_ZERO))
+			status = vmt_touched_add(touched, run->start, run->start + run->bytes);
+	}
+	return status;
+}
+
+/* What an earlier snapshot shows. All of them may have more runs than a report has time for. */
+static int
+take_earlier(struct vmt_building *building, const struct vmt_trace_chunk *chunk)
+{
+	struct vmt_touched *touched = building->replay->touched;
+	struct vmt_snapshot snapshot;
+	struct vmt_err err = {{0}};
+	int status = 0;
+
+	if (building->earlier_runs > EARLIER_RUNS_MOST ||
+	    vmt_snapshot_read(&snapshot, building->trace, chunk, &err)) {
+		vmt_touched_lose(touched);
+		return 0;
+	}
+	building->earlier_runs += snapshot.head.runs;
+	if (building->earlier_runs > EARLIER_RUNS_MOST)
+		vmt_touched_lose(touched);
+	else
+		status = add_touched(touched, &snapshot);
+	vmt_snapshot_free(&snapshot);
+	return status;
+}
+
 static int
 take_record(struct vmt_building *building, const struct vmt_record *record, bool wanted,
 	    const char *path)
@@ -210,6 +269,9 @@ take_record(struct vmt_building *building, const struct vmt_record *record, bool
 		building->last_time = record->time;
 	if (record->kind == VMT_RECORD_USAGE)
 		take_usage(building, &record->usage);
+	if (record->kind == VMT_RECORD_SNAPSHOT && wanted && !building->joined &&
+	    record->time < building->snapshot.head.time)
+		return take_earlier(building, record->snapshot);
 	if (record->kind != VMT_RECORD_EVENT)
 		return 0;
 	return take_event(building, &record->event, wanted, path);

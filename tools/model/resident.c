@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESIDENT, SWAPPED, HUGE_PAGES, KINDS };
+enum { RESIDENT, SWAPPED, HUGE_PAGES, HUGETLB, KINDS };
 
 static bool
 is_resident(const struct vmt_run *run)
@@ -29,6 +29,8 @@ vmt_resident_open(struct vmt_resident *resident, const struct vmt_run *runs, siz
 			sums[SWAPPED] += runs[i].bytes;
 		if (is_resident(&runs[i]) && (runs[i].kind & VMT_RUN_HUGE))
 			sums[HUGE_PAGES] += runs[i].bytes;
+		if (runs[i].kind & VMT_RUN_HUGETLB)
+			sums[HUGETLB] += runs[i].bytes;
 		memcpy(resident->before[i + 1], sums, sizeof(sums));
 	}
 	return 0;
@@ -99,6 +101,8 @@ vmt_resident_range(const struct vmt_resident *resident, uint64_t start, uint64_t
 	    below(resident, last, end, RESIDENT) - below(resident, first, start, RESIDENT);
 	amounts.bytes[VMT_AMOUNT_SWAPPED] =
 	    below(resident, last, end, SWAPPED) - below(resident, first, start, SWAPPED);
+	amounts.bytes[VMT_AMOUNT_HUGETLB] =
+	    below(resident, last, end, HUGETLB) - below(resident, first, start, HUGETLB);
 	return amounts;
 }
 

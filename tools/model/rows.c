@@ -1,10 +1,11 @@
+#include "format/advice.h"
 #include "tools/model/building.h"
 #include "tools/model/go_causes.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 static const char *
 call_name(uint8_t kind)
@@ -18,28 +19,18 @@ call_name(uint8_t kind)
 	return kind < VMT_EVENT_KINDS && names[kind] ? names[kind] : "unknown";
 }
 
-/* The numbers are the kernel's (include/uapi/asm-generic/mman-common.h). */
+/* NULL: no memory. */
 static const char *
-advice_name(uint16_t advice)
+advice_name(struct vmt_building *building, uint16_t advice)
 {
-	static const char *const names[] = {
-	    [0] = "MADV_NORMAL",	  [1] = "MADV_RANDOM",
-	    [2] = "MADV_SEQUENTIAL",	  [3] = "MADV_WILLNEED",
-	    [4] = "MADV_DONTNEED",	  [8] = "MADV_FREE",
-	    [9] = "MADV_REMOVE",	  [10] = "MADV_DONTFORK",
-	    [11] = "MADV_DOFORK",	  [12] = "MADV_MERGEABLE",
-	    [13] = "MADV_UNMERGEABLE",	  [14] = "MADV_HUGEPAGE",
-	    [15] = "MADV_NOHUGEPAGE",	  [16] = "MADV_DONTDUMP",
-	    [17] = "MADV_DODUMP",	  [18] = "MADV_WIPEONFORK",
-	    [19] = "MADV_KEEPONFORK",	  [20] = "MADV_COLD",
-	    [21] = "MADV_PAGEOUT",	  [22] = "MADV_POPULATE_READ",
-	    [23] = "MADV_POPULATE_WRITE", [24] = "MADV_DONTNEED_LOCKED",
-	    [25] = "MADV_COLLAPSE",
-	};
+	const char *name = vmt_advice_name(advice);
+	char number[32];
+	int length;
 
-	if (advice < sizeof(names) / sizeof(names[0]) && names[advice])
-		return names[advice];
-	return "unknown advice";
+	if (name)
+		return name;
+	length = snprintf(number, sizeof(number), "advice %u", advice);
+	return vmt_strings_intern(building->strings, number, (size_t)length);
 }
 
 static int
@@ -62,6 +53,8 @@ fill_classes(struct vmt_building *building)
 		    .accessible_bytes = bytes[VMT_AMOUNT_ACCESSIBLE],
 		    .committed_bytes = bytes[VMT_AMOUNT_COMMITTED],
 		    .swapped_bytes = bytes[VMT_AMOUNT_SWAPPED],
+		    .never_touched_bytes = bytes[VMT_AMOUNT_UNTOUCHED],
+		    .hugetlb_bytes = bytes[VMT_AMOUNT_HUGETLB],
 		};
 	}
 	return 0;
@@ -167,6 +160,8 @@ add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
 	    .accessible_bytes = vmt_sites_figure(entry, VMT_FIGURE_ACCESSIBLE),
 	    .committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
 	    .swapped_bytes = vmt_sites_figure(entry, VMT_FIGURE_SWAPPED),
+	    .never_touched_bytes = vmt_sites_figure(entry, VMT_FIGURE_UNTOUCHED),
+	    .hugetlb_bytes = vmt_sites_figure(entry, VMT_FIGURE_HUGETLB),
 	    .total_reserved_bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
 	    .released_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED),
 	    .released_committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
@@ -177,11 +172,16 @@ add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
 	};
 }
 
-static void
-add_advice(struct vmt_report *report, const struct vmt_site_entry *entry)
+static int
+add_advice(struct vmt_building *building, const struct vmt_site_entry *entry)
 {
+	struct vmt_report *report = &building->report;
+	const char *name = advice_name(building, entry->key.advice);
+
+	if (!name)
+		return -ENOMEM;
 	report->advice[report->advice_count++] = (struct vmt_advice){
-	    .advice = advice_name(entry->key.advice),
+	    .advice = name,
 	    .calls = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
 	    .failed_calls = vmt_sites_figure(entry, VMT_FIGURE_FAILED),
 	    .bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
@@ -191,6 +191,7 @@ add_advice(struct vmt_report *report, const struct vmt_site_entry *entry)
 	    .committed_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
 	    .huge_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_HUGE),
 	};
+	return 0;
 }
 
 static int
@@ -207,13 +208,15 @@ fill_sites(struct vmt_building *building, struct vmt_frames *frames)
 	for (uint32_t i = 0; i < count; i++) {
 		const struct vmt_site_entry *entry = vmt_sites_get(sites, i);
 		struct vmt_stack_frames *stack;
-		int status;
+		int status = 0;
 
 		if (is_empty(entry))
 			continue;
 		vmt_building_tell(building, "naming call sites", i, count);
 		if (entry->key.kind == VMT_EVENT_MADVISE) {
-			add_advice(report, entry);
+			status = add_advice(building, entry);
+			if (status)
+				return status;
 			stack = &report->advice[report->advice_count - 1].stack;
 		} else {
 			add_site(report, entry);

@@ -34,6 +34,8 @@ enum vmt_figure {
 	VMT_FIGURE_ACCESSIBLE,
 	VMT_FIGURE_COMMITTED,
 	VMT_FIGURE_SWAPPED,
+	VMT_FIGURE_UNTOUCHED,
+	VMT_FIGURE_HUGETLB,
 	VMT_FIGURE_HUGE, /* of advice alone */
 	VMT_FIGURE_PINS, /* free memory of malloc that its live blocks keep: retained.h */
 	/* over the whole run */

@@ -96,6 +96,8 @@ add(struct vmt_site *row, const struct vmt_site *site)
 	row->accessible_bytes += site->accessible_bytes;
 	row->committed_bytes += site->committed_bytes;
 	row->swapped_bytes += site->swapped_bytes;
+	row->never_touched_bytes += site->never_touched_bytes;
+	row->hugetlb_bytes += site->hugetlb_bytes;
 	row->total_reserved_bytes += site->total_reserved_bytes;
 	row->released_bytes += site->released_bytes;
 	row->released_committed_bytes += site->released_committed_bytes;

@@ -17,8 +17,21 @@
 /* A second owner is named from this part of RSS on. */
 #define SECOND_PART 10u
 
-void
-vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report)
+static void
+say_hugetlb(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t bytes = 0;
+	char figure[VMT_UNITS_BYTES];
+
+	for (size_t i = 0; i < report->class_count; i++)
+		bytes += report->classes[i].hugetlb_bytes;
+	if (bytes)
+		vmt_sentence_say(sentence, ", beside it %s of huge pages (hugetlb)",
+				 vmt_units_bytes(figure, bytes));
+}
+
+static void
+say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_rss_point *points = report->rss;
 	uint64_t peak = report->snapshot.rss_bytes;
@@ -37,6 +50,13 @@ vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *rep
 	vmt_sentence_say(sentence, " (%s %s", running ? "now" : "last",
 			 vmt_units_bytes(figure, points[report->rss_count - 1].rss_bytes));
 	vmt_sentence_say(sentence, ", peak %s)", vmt_units_bytes(figure, peak));
+}
+
+void
+vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	say_moment(sentence, report);
+	say_hugetlb(sentence, report);
 }
 
 static bool
@@ -248,13 +268,21 @@ error_bytes(const struct vmt_report *report, const struct vmt_site *site)
 	return site->estimate ? (uint64_t)(3 * sqrt(interval * (double)site->reserved_bytes)) : 0;
 }
 
+/* Of so many bytes, what has no page. */
+static uint64_t
+absent_bytes(const struct vmt_site *site, uint64_t bytes)
+{
+	uint64_t there = site->committed_bytes + site->swapped_bytes + site->hugetlb_bytes;
+
+	return bytes > there ? bytes - there : 0;
+}
+
 /* What can't be touched as it is (a reservation without access), and what an allocator or Go's
  * runtime keeps in reserve, is no news. */
 static uint64_t
 gap_bytes(const struct vmt_report *report, const struct vmt_site *site)
 {
-	uint64_t in_ram = site->committed_bytes + site->swapped_bytes;
-	uint64_t gap = site->accessible_bytes > in_ram ? site->accessible_bytes - in_ram : 0;
+	uint64_t gap = absent_bytes(site, site->accessible_bytes);
 
 	if (is_go(site->class) || is_arena(site->class) || gap < GAP_WORTH_NAMING_BYTES ||
 	    gap < site->reserved_bytes / GAP_WORTH_NAMING_PART || gap < error_bytes(report, site))
@@ -262,10 +290,22 @@ gap_bytes(const struct vmt_report *report, const struct vmt_site *site)
 	return gap;
 }
 
+/* The part of a gap that surely never had a page: it is all but what may have had one. */
+static uint64_t
+never_touched_bytes(const struct vmt_site *site, uint64_t gap)
+{
+	uint64_t absent = absent_bytes(site, site->reserved_bytes);
+	uint64_t touched =
+	    absent > site->never_touched_bytes ? absent - site->never_touched_bytes : 0;
+
+	return gap > touched ? gap - touched : 0;
+}
+
 static void
 say_gap(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_site *widest = NULL;
+	uint64_t gap, never;
 	char text[VMT_UNITS_BYTES];
 	char whole[VMT_UNITS_BYTES];
 
@@ -274,10 +314,14 @@ say_gap(struct vmt_sentence *sentence, const struct vmt_report *report)
 			widest = &report->sites[i];
 	if (!widest)
 		return;
-	vmt_sentence_say(sentence, "; not in RAM: ");
+	gap = gap_bytes(report, widest);
+	never = never_touched_bytes(widest, gap);
+	if (never >= gap - gap / 100)
+		gap = never;
+	vmt_sentence_say(sentence, "; %s: ", gap == never ? "never touched" : "not in RAM");
 	say_site(sentence, widest);
 	vmt_sentence_say(sentence, ", %s%s of %s", widest->estimate ? "about " : "",
-			 vmt_units_bytes(text, gap_bytes(report, widest)),
+			 vmt_units_bytes(text, gap),
 			 vmt_units_bytes(whole, widest->accessible_bytes));
 }
 

@@ -108,6 +108,9 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_report *report)
 		vmt_emitter_u64(emitter, "accessible_bytes", report->classes[i].accessible_bytes);
 		vmt_emitter_u64(emitter, "committed_bytes", report->classes[i].committed_bytes);
 		vmt_emitter_u64(emitter, "swapped_bytes", report->classes[i].swapped_bytes);
+		vmt_emitter_u64(emitter, "never_touched_bytes",
+				report->classes[i].never_touched_bytes);
+		vmt_emitter_u64(emitter, "hugetlb_bytes", report->classes[i].hugetlb_bytes);
 		vmt_emitter_object_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);
@@ -139,6 +142,8 @@ print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
 	vmt_emitter_u64(emitter, "accessible_bytes", site->accessible_bytes);
 	vmt_emitter_u64(emitter, "committed_bytes", site->committed_bytes);
 	vmt_emitter_u64(emitter, "swapped_bytes", site->swapped_bytes);
+	vmt_emitter_u64(emitter, "never_touched_bytes", site->never_touched_bytes);
+	vmt_emitter_u64(emitter, "hugetlb_bytes", site->hugetlb_bytes);
 	vmt_emitter_u64(emitter, "total_reserved_bytes", site->total_reserved_bytes);
 	vmt_emitter_u64(emitter, "released_bytes", site->released_bytes);
 	vmt_emitter_u64(emitter, "released_committed_bytes", site->released_committed_bytes);

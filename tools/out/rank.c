@@ -4,19 +4,32 @@
 #include <string.h>
 
 const char *const vmt_rank_words[] = {
-    [VMT_RANK_COMMITTED] = "committed", [VMT_RANK_GAP] = "gap",
-    [VMT_RANK_RESERVED] = "reserved",	[VMT_RANK_RELEASED] = "released",
-    [VMT_RANK_COUNT] = "count",		NULL,
+    [VMT_RANK_COMMITTED] = "committed",
+    [VMT_RANK_GAP] = "gap",
+    [VMT_RANK_NEVER_TOUCHED] = "never-touched",
+    [VMT_RANK_RESERVED] = "reserved",
+    [VMT_RANK_RELEASED] = "released",
+    [VMT_RANK_COUNT] = "count",
+    NULL,
 };
+
+/* Reserved, and not in RAM. */
+static uint64_t
+gap(const struct vmt_site *site)
+{
+	uint64_t there = site->committed_bytes + site->hugetlb_bytes;
+
+	return site->reserved_bytes > there ? site->reserved_bytes - there : 0;
+}
 
 uint64_t
 vmt_rank_figure(const struct vmt_site *site, enum vmt_rank_by by)
 {
 	switch (by) {
 	case VMT_RANK_GAP:
-		return site->reserved_bytes > site->committed_bytes
-			   ? site->reserved_bytes - site->committed_bytes
-			   : 0;
+		return gap(site);
+	case VMT_RANK_NEVER_TOUCHED:
+		return site->never_touched_bytes;
 	case VMT_RANK_RESERVED:
 		return site->reserved_bytes;
 	case VMT_RANK_RELEASED:

@@ -13,7 +13,8 @@
 
 enum vmt_rank_by {
 	VMT_RANK_COMMITTED,
-	VMT_RANK_GAP, /* reserved and not committed */
+	VMT_RANK_GAP, /* reserved and not in RAM */
+	VMT_RANK_NEVER_TOUCHED,
 	VMT_RANK_RESERVED,
 	VMT_RANK_RELEASED,
 	VMT_RANK_COUNT,

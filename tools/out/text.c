@@ -151,14 +151,17 @@ print_class(const struct vmt_text_options *options, enum vmt_layout_style style,
 	char reserved[VMT_UNITS_BYTES];
 	char committed[VMT_UNITS_BYTES];
 	char swapped[VMT_UNITS_BYTES];
+	char hugetlb[VMT_UNITS_BYTES];
 	char share[VMT_UNITS_RATIO_BYTES];
 
-	vmt_layout_line(&options->layout, style, "  %-22s %10s %10s %6s%s%s", name,
+	vmt_layout_line(&options->layout, style, "  %-22s %10s %10s %6s%s%s%s%s", name,
 			vmt_units_bytes(reserved, row->reserved_bytes),
 			vmt_units_bytes(committed, row->committed_bytes),
 			vmt_units_ratio(share, row->committed_bytes, all_committed),
 			row->swapped_bytes ? "  swapped " : "",
-			row->swapped_bytes ? vmt_units_bytes(swapped, row->swapped_bytes) : "");
+			row->swapped_bytes ? vmt_units_bytes(swapped, row->swapped_bytes) : "",
+			row->hugetlb_bytes ? "  not in RSS: " : "",
+			row->hugetlb_bytes ? vmt_units_bytes(hugetlb, row->hugetlb_bytes) : "");
 }
 
 static void
@@ -175,6 +178,7 @@ print_classes(const struct vmt_report *report, const struct vmt_text_options *op
 		all.reserved_bytes += report->classes[i].reserved_bytes;
 		all.committed_bytes += report->classes[i].committed_bytes;
 		all.swapped_bytes += report->classes[i].swapped_bytes;
+		all.hugetlb_bytes += report->classes[i].hugetlb_bytes;
 	}
 	for (size_t i = 0; i < report->class_count; i++)
 		print_class(options, VMT_STYLE_PLAIN, report->classes[i].name, &report->classes[i],
@@ -252,6 +256,10 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options, 
 			 vmt_units_bytes(released, site->released_bytes),
 			 vmt_units_count(count, site->count));
 	vmt_text_named(options, figures, site->kind, &site->stack);
+	if (site->hugetlb_bytes)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				" %10s of it in huge pages (hugetlb): in RAM, not in RSS",
+				vmt_units_bytes(committed, site->hugetlb_bytes));
 }
 
 static void

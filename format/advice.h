@@ -1,0 +1,59 @@
+/*
+ * advice.h: what can madvise be told?
+ *
+ * Numbers are the kernel's (include/uapi/asm-generic/mman-common.h; not all are in every libc's
+ * headers) and the same on all machines that vmtrace runs on. Freestanding.
+ */
+#ifndef VMT_ADVICE_H
+#define VMT_ADVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMT_ADVICE_DONTNEED 4u
+#define VMT_ADVICE_FREE 8u
+#define VMT_ADVICE_REMOVE 9u
+#define VMT_ADVICE_HUGEPAGE 14u
+#define VMT_ADVICE_NOHUGEPAGE 15u
+#define VMT_ADVICE_PAGEOUT 21u
+#define VMT_ADVICE_DONTNEED_LOCKED 24u
+#define VMT_ADVICE_COLLAPSE 25u
+#define VMT_ADVICE_GUARD_INSTALL 102u
+
+/* NULL: a number that this build does not know. */
+static inline const char *
+vmt_advice_name(unsigned advice)
+{
+	static const char *const names[] = {
+	    [0] = "MADV_NORMAL",	  [1] = "MADV_RANDOM",
+	    [2] = "MADV_SEQUENTIAL",	  [3] = "MADV_WILLNEED",
+	    [4] = "MADV_DONTNEED",	  [8] = "MADV_FREE",
+	    [9] = "MADV_REMOVE",	  [10] = "MADV_DONTFORK",
+	    [11] = "MADV_DOFORK",	  [12] = "MADV_MERGEABLE",
+	    [13] = "MADV_UNMERGEABLE",	  [14] = "MADV_HUGEPAGE",
+	    [15] = "MADV_NOHUGEPAGE",	  [16] = "MADV_DONTDUMP",
+	    [17] = "MADV_DODUMP",	  [18] = "MADV_WIPEONFORK",
+	    [19] = "MADV_KEEPONFORK",	  [20] = "MADV_COLD",
+	    [21] = "MADV_PAGEOUT",	  [22] = "MADV_POPULATE_READ",
+	    [23] = "MADV_POPULATE_WRITE", [24] = "MADV_DONTNEED_LOCKED",
+	    [25] = "MADV_COLLAPSE",	  [100] = "MADV_HWPOISON",
+	    [101] = "MADV_SOFT_OFFLINE",  [102] = "MADV_GUARD_INSTALL",
+	    [103] = "MADV_GUARD_REMOVE",
+	};
+
+	return advice < sizeof(names) / sizeof(names[0]) ? names[advice] : NULL;
+}
+
+/* Whether the kernel gives pages back, now or under pressure. Of a number that this build does not
+ * know it may. */
+static inline bool
+vmt_advice_releases(unsigned advice)
+{
+	return advice == VMT_ADVICE_DONTNEED || advice == VMT_ADVICE_FREE ||
+	       advice == VMT_ADVICE_REMOVE || advice == VMT_ADVICE_PAGEOUT ||
+	       advice == VMT_ADVICE_DONTNEED_LOCKED || advice == VMT_ADVICE_GUARD_INSTALL ||
+	       !vmt_advice_name(advice);
+}
+
+#endif
