@@ -50,7 +50,9 @@ enum vmt_event_role {
  *   MUNMAP         a = committed bytes in the range
  *   MREMAP_BEGIN   old range; a = committed bytes in what will be released, b = new length
  *   MREMAP         new range; a = old address, b = old length, flags = mremap's
- *   MADVISE        advice; a = committed bytes before, where the advice releases
+ *   MADVISE        advice; a = committed bytes before, where the advice releases; b = after the
+ *                  call, where the marks say so; error = errno: refused (ECANCELED: a vector's
+ *                  ranges behind the one that was)
  *   MPROTECT       protection
  *   BRK            address = new break, a = old break (acquisition or release by their order);
  *                  when it shrinks, b = committed bytes in what is released
@@ -162,9 +164,10 @@ struct vmt_map_event {
 };
 
 /* vmt_map_event.marks: how committed bytes were found. */
-#define VMT_MARK_LOOKED 1u     /* the page tables were asked; else committed bytes are unknown */
-#define VMT_MARK_SAMPLED 2u    /* not all pages were asked: committed bytes are an estimate */
-#define VMT_MARK_PAGE_CACHE 4u /* file pages: the answer counts the page cache */
+#define VMT_MARK_LOOKED 1u	  /* the page tables were asked; else committed bytes are unknown */
+#define VMT_MARK_SAMPLED 2u	  /* not all pages were asked: committed bytes are an estimate */
+#define VMT_MARK_LOOKED_AFTER 16u /* MADVISE: b = committed bytes after the call */
+#define VMT_MARK_PAGE_CACHE 4u	  /* file pages: the answer counts the page cache */
 
 _Static_assert(sizeof(struct vmt_heap_event) == 32, "heap slots are 32 bytes");
 _Static_assert(sizeof(struct vmt_map_event) == 64, "map slots are 64 bytes");

@@ -14,6 +14,7 @@
 #include "collect/sys.h"
 #include "format/event.h"
 #include "preload/lock_all.h"
+#include "preload/madvise.h"
 #include "preload/mapping.h"
 #include "preload/real.h"
 #include "preload/retreat.h"
@@ -158,7 +159,7 @@ madvise(void *address, size_t length, int advice)
 	long result;
 
 	if (vmt_state_enter()) {
-		result = vmt_mapping_madvise(number(address), length, advice, VMT_STACK());
+		result = vmt_madvise_call(number(address), length, advice, VMT_STACK());
 		vmt_state_leave();
 	} else {
 		result = vmt_sys_call3(SYS_madvise, address, length, advice);
@@ -180,7 +181,7 @@ posix_madvise(void *address, size_t length, int advice)
 	if (!vmt_state_enter()) {
 		result = vmt_sys_call3(SYS_madvise, address, length, advice);
 	} else {
-		result = vmt_mapping_madvise(number(address), length, advice, VMT_STACK());
+		result = vmt_madvise_call(number(address), length, advice, VMT_STACK());
 		vmt_state_leave();
 	}
 	errno = saved_errno;
@@ -190,6 +191,7 @@ posix_madvise(void *address, size_t length, int advice)
 VMT_EXPORT ssize_t
 process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advice, unsigned flags)
 {
+	struct vmt_madvise_vector call = {pidfd, vector, entries, advice, flags};
 	int saved_errno = errno;
 	long result;
 
@@ -198,7 +200,7 @@ process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advic
 				       advice, flags, 0);
 		return as_libc(result, saved_errno);
 	}
-	result = vmt_mapping_process_madvise(pidfd, vector, entries, advice, flags, VMT_STACK());
+	result = vmt_madvise_process(&call, VMT_STACK());
 	vmt_state_leave();
 	return as_libc(result, saved_errno);
 }

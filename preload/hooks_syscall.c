@@ -9,6 +9,7 @@
 #include "format/event.h"
 #include "preload/hooks_process.h"
 #include "preload/lock_all.h"
+#include "preload/mapping.h"
 #include "preload/raw_call.h"
 #include "preload/real.h"
 #include "preload/retreat.h"
@@ -128,6 +129,19 @@ make_prctl(const struct call *call)
 	return make(call);
 }
 
+/* mlockall and munlockall, once they have been made. */
+static long
+note_lock_all(const struct call *call, uint8_t kind, long result)
+{
+	uint32_t flags = kind == VMT_EVENT_MLOCK ? (uint32_t)call->raw.words[0] : 0;
+
+	if (vmt_state_enter()) {
+		vmt_mapping_note(kind, 0, 0, flags, result, vmt_stacks_capture(call->frame));
+		vmt_state_leave();
+	}
+	return result;
+}
+
 static long
 route(const struct call *call)
 {
@@ -146,9 +160,9 @@ route(const struct call *call)
 	case SYS_prctl:
 		return make_prctl(call);
 	case SYS_mlockall:
-		return vmt_lock_all((int)call->raw.words[0]);
+		return note_lock_all(call, VMT_EVENT_MLOCK, vmt_lock_all((int)call->raw.words[0]));
 	case SYS_munlockall:
-		return vmt_lock_all_undo();
+		return note_lock_all(call, VMT_EVENT_MUNLOCK, vmt_lock_all_undo());
 	default:
 		return make_memory_call(call);
 	}
@@ -205,6 +219,13 @@ __asm__(".pushsection .text\n"
 	ROUTED(__NR_madvise)
 	ROUTED(__NR_mprotect)
 	ROUTED(__NR_brk)
+	ROUTED(__NR_pkey_mprotect)
+	ROUTED(__NR_process_madvise)
+	ROUTED(__NR_map_shadow_stack)
+	ROUTED(__NR_mlock)
+	ROUTED(__NR_mlock2)
+	ROUTED(__NR_munlock)
+	ROUTED(__NR_remap_file_pages)
 	ROUTED(__NR_shmat)
 	ROUTED(__NR_shmdt)
 	ROUTED(__NR_mlockall)
@@ -237,9 +258,12 @@ is_routed(long number)
 {
 	return number == SYS_mmap || number == SYS_munmap || number == SYS_mremap ||
 	       number == SYS_madvise || number == SYS_mprotect || number == SYS_brk ||
-	       number == SYS_mlockall || number == SYS_munlockall || number == SYS_shmat ||
-	       number == SYS_shmdt || number == SYS_execve || number == SYS_execveat ||
-	       number == SYS_exit_group || number == SYS_seccomp || number == SYS_prctl;
+	       number == SYS_pkey_mprotect || number == SYS_process_madvise ||
+	       number == __NR_map_shadow_stack || number == SYS_mlock || number == SYS_mlock2 ||
+	       number == SYS_mlockall || number == SYS_munlock || number == SYS_munlockall ||
+	       number == SYS_remap_file_pages || number == SYS_shmat || number == SYS_shmdt ||
+	       number == SYS_execve || number == SYS_execveat || number == SYS_exit_group ||
+	       number == SYS_seccomp || number == SYS_prctl;
 }
 
 VMT_EXPORT long

@@ -10,8 +10,6 @@
 #include "preload/state.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #define PAGE_BYTES UINT64_C(4096)
@@ -20,20 +18,6 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
-#define ADVICE_PAGEOUT 21
-#define ADVICE_DONTNEED_LOCKED 24
-#define PIDFD_OWN_THREAD (-10000)
-#define PIDFD_OWN_PROCESS (-20000)
-
-/* struct pidfd_info of linux/pidfd.h, first version (Linux 6.13), and its request. */
-struct process_info {
-	uint64_t mask;
-	uint64_t cgroup_id;
-	uint32_t pid;
-	uint32_t tgid;
-	uint32_t rest[10];
-};
-#define PIDFD_INFO_REQUEST _IOWR(0xff, 11, struct process_info)
 
 static bool
 has_failed(long result)
@@ -79,6 +63,21 @@ vmt_mapping_write_undo(uint64_t address, uint64_t length, long result, uint32_t 
 	};
 
 	write_after(&event, stack);
+}
+
+void
+vmt_mapping_write_private(uint64_t address, uint64_t length, uint32_t stack)
+{
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_MMAP,
+	    .address = address,
+	    .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+	    .protection = PROT_READ,
+	    .argument_b = UINT64_MAX,
+	};
+
+	if (vmt_address_space_takes(address, length, &event.length))
+		write_after(&event, stack);
 }
 
 void
@@ -336,129 +335,6 @@ vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack)
 		vmt_mapping_write_undo(whole.old_address, whole.old_length, result, stack);
 	if (replace)
 		vmt_mapping_write_undo(whole.new_address, whole.new_length, result, stack);
-	return result;
-}
-
-/* Advice after which the kernel gives pages back, now or under pressure. */
-static bool
-advice_releases(int advice)
-{
-	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE ||
-	       advice == ADVICE_DONTNEED_LOCKED || advice == ADVICE_PAGEOUT;
-}
-
-static void
-write_advice_release(struct vmt_look_budget *budget, uint64_t address, uint64_t length, int advice,
-		     uint32_t stack)
-{
-	struct vmt_map_event event = {
-	    .kind = VMT_EVENT_MADVISE,
-	    .address = address,
-	    .length = length,
-	    .advice = (uint16_t)advice,
-	};
-
-	event.argument_a = vmt_look_within(budget, address, length, &event.marks);
-	event.stack = stack;
-	event.time = vmt_emit_time_before();
-	vmt_emit_map(&event);
-}
-
-static void
-write_advice_note(uint64_t address, uint64_t length, int advice, long result, uint32_t stack)
-{
-	struct vmt_map_event event = {
-	    .kind = VMT_EVENT_MADVISE,
-	    .address = address,
-	    .length = length,
-	    .advice = (uint16_t)advice,
-	    .error = has_failed(result) ? (int16_t)-result : 0,
-	};
-
-	write_after(&event, stack);
-}
-
-/* -ENOMEM says that a part of the range was not mapped; the advice was applied to all the rest. */
-static bool
-advice_undone(long result)
-{
-	return has_failed(result) && result != -ENOMEM;
-}
-
-long
-vmt_mapping_madvise(uint64_t address, uint64_t length, int advice, uint32_t stack)
-{
-	struct vmt_look_budget budget = VMT_LOOK_BUDGET;
-	bool releases = advice_releases(advice);
-	uint64_t rounded;
-	bool written = vmt_address_space_cut(address, length, &rounded);
-	long result;
-
-	if (written && releases)
-		write_advice_release(&budget, address, rounded, advice, stack);
-	result = vmt_sys_call3(SYS_madvise, address, length, advice);
-	if (!written)
-		return result;
-	if (!releases)
-		write_advice_note(address, rounded, advice, result, stack);
-	else if (advice_undone(result))
-		vmt_mapping_write_undo(address, rounded, result, stack);
-	return result;
-}
-
-/* Whether a pidfd is this process's own; false where the kernel can't say. */
-static bool
-is_own_process(int pidfd)
-{
-	struct process_info info = {.mask = 1};
-
-	if (pidfd == PIDFD_OWN_THREAD || pidfd == PIDFD_OWN_PROCESS)
-		return true;
-	if (!vmt_state_may_call() || vmt_sys_call3(SYS_ioctl, pidfd, PIDFD_INFO_REQUEST, &info) < 0)
-		return false;
-	return info.tgid == (uint32_t)vmt_sys_call0(SYS_getpid);
-}
-
-struct range {
-	uint64_t address;
-	uint64_t length;
-};
-
-/* The program's vector may point anywhere: the kernel reads it for us, where it will, and a bad one
- * is its to refuse, as is a range that it does not take. */
-static bool
-read_range(const struct iovec *vector, size_t entry, struct range *range)
-{
-	struct iovec copy;
-	struct iovec from = {(void *)((uintptr_t)vector + entry * sizeof(copy)), sizeof(copy)};
-	struct iovec to = {&copy, sizeof(copy)};
-
-	if (!vmt_state_may_call() ||
-	    vmt_sys_call6(SYS_process_vm_readv, vmt_sys_call0(SYS_getpid), (long)&to, 1,
-			  (long)&from, 1, 0) != (long)sizeof(copy))
-		return false;
-	range->address = (uint64_t)(uintptr_t)copy.iov_base;
-	return vmt_address_space_cut(range->address, copy.iov_len, &range->length);
-}
-
-long
-vmt_mapping_process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advice,
-			    unsigned flags, uint32_t stack)
-{
-	struct vmt_look_budget budget = VMT_LOOK_BUDGET;
-	bool releases = advice_releases(advice);
-	bool written = entries <= IOV_MAX && is_own_process(pidfd);
-	struct range range;
-	long result;
-
-	for (size_t index = 0; written && releases && index < entries; index++)
-		if (read_range(vector, index, &range))
-			write_advice_release(&budget, range.address, range.length, advice, stack);
-	result = vmt_sys_call6(SYS_process_madvise, pidfd, (long)vector, (long)entries, advice,
-			       flags, 0);
-	for (size_t index = 0; written && !releases && index < entries; index++)
-		if (read_range(vector, index, &range))
-			write_advice_note(range.address, range.length, advice, result, stack);
 	return result;
 }
 

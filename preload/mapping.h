@@ -46,14 +46,12 @@ struct vmt_mapping_move {
 
 long vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack);
 
-long vmt_mapping_madvise(uint64_t address, uint64_t length, int advice, uint32_t stack);
-/* Writes an event a vector entry where the pidfd is this process's; else just makes the call. */
-long vmt_mapping_process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advice,
-				 unsigned flags, uint32_t stack);
-
 /* key -1: plain mprotect. */
 long vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key,
 			  uint32_t stack);
+
+/* A private anonymous mapping that another call than mmap has made. */
+void vmt_mapping_write_private(uint64_t address, uint64_t length, uint32_t stack);
 
 /* MLOCK, MUNLOCK, REMAP_FILE_PAGES or NAME: a call that was made and changed no ownership. Of a
  * range that the kernel does not take the length is 0. */

@@ -1,6 +1,8 @@
 #include "preload/raw_call.h"
 
 #include "collect/sys.h"
+#include "format/event.h"
+#include "preload/madvise.h"
 #include "preload/mapping.h"
 #include "preload/segments.h"
 
@@ -73,6 +75,61 @@ record_brk(const struct vmt_raw_call *call, uint32_t stack)
 	return result;
 }
 
+static long
+record_process_madvise(const struct vmt_raw_call *call, uint32_t stack)
+{
+	const long *words = call->words;
+	struct vmt_madvise_vector vector = {
+	    .pidfd = (int)words[0],
+	    .ranges = (const struct iovec *)words[1], /* NOLINT(performance-no-int-to-ptr) */
+	    .entries = (size_t)words[2],
+	    .advice = (int)words[3],
+	    .flags = (unsigned)words[4],
+	};
+
+	return vmt_madvise_process(&vector, stack);
+}
+
+/* Address, length, flags: a private mapping, whatever it is for. */
+static long
+record_shadow_stack(const struct vmt_raw_call *call, uint32_t stack)
+{
+	long result = vmt_raw_call_make(call);
+
+	if (result < 0 && result >= -4095)
+		return result;
+	vmt_mapping_write_private((uint64_t)result, (uint64_t)call->words[1], stack);
+	return result;
+}
+
+/* Calls that change no ownership, once they have been made. */
+static long
+record_note(const struct vmt_raw_call *call, uint32_t stack)
+{
+	const long *words = call->words;
+	long result = vmt_raw_call_make(call);
+
+	switch (call->number) {
+	case SYS_mlock:
+	case SYS_mlock2:
+		vmt_mapping_note(VMT_EVENT_MLOCK, (uint64_t)words[0], (uint64_t)words[1],
+				 call->number == SYS_mlock2 ? (uint32_t)words[2] : 0, result,
+				 stack);
+		break;
+	case SYS_munlock:
+		vmt_mapping_note(VMT_EVENT_MUNLOCK, (uint64_t)words[0], (uint64_t)words[1], 0,
+				 result, stack);
+		break;
+	case SYS_remap_file_pages:
+		vmt_mapping_note(VMT_EVENT_REMAP_FILE_PAGES, (uint64_t)words[0], (uint64_t)words[1],
+				 (uint32_t)words[4], result, stack);
+		break;
+	default:
+		break;
+	}
+	return result;
+}
+
 long
 vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack)
 {
@@ -88,7 +145,7 @@ vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack)
 	case SYS_mremap:
 		return record_mremap(call, stack);
 	case SYS_madvise:
-		return vmt_mapping_madvise(address, length, (int)words[2], stack);
+		return vmt_madvise_call(address, length, (int)words[2], stack);
 	case SYS_mprotect:
 		return vmt_mapping_mprotect(address, length, (int)words[2], -1, stack);
 	case SYS_brk:
@@ -97,7 +154,13 @@ vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack)
 		return vmt_segments_shmat((int)words[0], length, (int)words[2], stack);
 	case SYS_shmdt:
 		return vmt_segments_shmdt(address, stack);
+	case SYS_pkey_mprotect:
+		return vmt_mapping_mprotect(address, length, (int)words[2], (int)words[3], stack);
+	case SYS_process_madvise:
+		return record_process_madvise(call, stack);
+	case __NR_map_shadow_stack:
+		return record_shadow_stack(call, stack);
 	default:
-		return vmt_raw_call_make(call);
+		return record_note(call, stack);
 	}
 }

@@ -24,4 +24,9 @@ long vmt_raw_call_pass(const struct vmt_raw_call *call);
  * calls of these names; all others are made and not written. */
 long vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack);
 
+/* Linux 6.6, on all machines; newer than the headers may be. As text, since assembly has it. */
+#ifndef __NR_map_shadow_stack
+#define __NR_map_shadow_stack 453
+#endif
+
 #endif

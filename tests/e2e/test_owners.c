@@ -101,7 +101,8 @@ static void
 check_arenas(json_t *truth, json_t *root)
 {
 	int64_t malloced = class_figure(root, "malloc live", "committed_bytes") +
-			   class_figure(root, "malloc retained", "committed_bytes");
+			   class_figure(root, "malloc retained", "committed_bytes") +
+			   class_figure(root, "malloc, live or free", "committed_bytes");
 	int64_t heaps = true_figure(truth, "heaps_committed");
 	int64_t stacks = class_figure(root, "thread stacks", "committed_bytes");
 

@@ -1,5 +1,4 @@
-#include "preload/mapping.h"
-
+#include "preload/madvise.h"
 #include "preload/state.h"
 
 #include <errno.h>
@@ -65,7 +64,9 @@ event_at(uint64_t position)
 static long
 advise(const struct iovec *vector, size_t entries)
 {
-	return vmt_mapping_process_madvise(OWN_PROCESS, vector, entries, MADV_DONTNEED, 0, 0);
+	struct vmt_madvise_vector call = {OWN_PROCESS, vector, entries, MADV_DONTNEED, 0};
+
+	return vmt_madvise_process(&call, 0);
 }
 
 /* Whatever the kernel says of it, it is not us who stumble over it. */

@@ -91,6 +91,10 @@ emit_argument(struct vmt_dumped *dumped, const struct vmt_shape_argument *argume
 	case VMT_SHAPE_AS_COMMITTED:
 		emit_committed(emitter, argument->name, value, marks);
 		break;
+	case VMT_SHAPE_AS_COMMITTED_AFTER:
+		if (marks & VMT_MARK_LOOKED_AFTER)
+			vmt_emitter_u64(emitter, argument->name, value);
+		break;
 	case VMT_SHAPE_AS_MODULE:
 		emit_module(dumped, value);
 		break;

@@ -15,6 +15,7 @@ enum vmt_shape_form {
 	VMT_SHAPE_AS_SIGNED,
 	VMT_SHAPE_AS_ADDRESS,
 	VMT_SHAPE_AS_COMMITTED,
+	VMT_SHAPE_AS_COMMITTED_AFTER, /* where the marks say that it was looked for */
 	VMT_SHAPE_AS_MODULE
 };
 

@@ -108,3 +108,21 @@ vmt_advised_tally(const struct vmt_advised *advised, const struct vmt_pieces *pi
 			tally_extent(extent, pieces, vmt_sites_get(sites, extent->site), resident);
 	}
 }
+
+uint64_t
+vmt_advised_stayed(uint16_t advice, const struct vmt_extents *pieces, uint64_t taken)
+{
+	uint64_t shared = 0;
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < pieces->count; i++) {
+		const struct vmt_extent *piece = &pieces->items[i];
+
+		all += piece->end - piece->start;
+		if (piece->kind == VMT_EXTENT_SHARED)
+			shared += piece->end - piece->start;
+	}
+	if (!all || advice == VMT_ADVICE_REMOVE)
+		return 0;
+	return (uint64_t)((unsigned __int128)taken * shared / all);
+}

@@ -22,6 +22,10 @@ void vmt_advised_free(struct vmt_advised *advised);
 /* The extent's call is the number of the newest acquisition, its site the advice's. */
 int vmt_advised_note(struct vmt_advised *advised, uint16_t advice, const struct vmt_extent *extent);
 
+/* Of bytes that an advice took out of these pieces, what lies in shared mappings: it left the
+ * process, and stays in its file or segment, of which MADV_REMOVE alone takes it. */
+uint64_t vmt_advised_stayed(uint16_t advice, const struct vmt_extents *pieces, uint64_t taken);
+
 /* The range was released. */
 int vmt_advised_forget(struct vmt_advised *advised, uint64_t start, uint64_t end);
 

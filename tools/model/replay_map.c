@@ -98,10 +98,10 @@ apply_mmap(struct vmt_replay *replay, const struct vmt_event *event)
 		return 0;
 	}
 	extent.kind = VMT_EXTENT_ANONYMOUS;
-	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE)
-		extent.kind = VMT_EXTENT_SHARED;
 	if (!(event->flags & MAP_ANONYMOUS))
 		extent.kind = VMT_EXTENT_FILE;
+	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE)
+		extent.kind = VMT_EXTENT_SHARED;
 	if (event->kind == VMT_EVENT_SHMAT)
 		extent.kind = VMT_EXTENT_SHARED;
 	return vmt_owners_acquire(replay, event, &extent);
@@ -196,30 +196,48 @@ find_advice(struct vmt_replay *replay, const struct vmt_event *event, uint32_t *
 	return vmt_sites_intern(replay->sites, key, site);
 }
 
-/* One that the kernel refused, known as such at once: of advice that releases, an undo says so. */
-static int
-count_refused(struct vmt_replay *replay, const struct vmt_event *event)
+/* Pages that an advice took out of the process. Without a look after the call: all that were there,
+ * as the kernel says that it was done; of MADV_FREE once it wants them. */
+static uint64_t
+taken_bytes(const struct vmt_event *event)
 {
-	uint32_t site;
-	int status = find_advice(replay, event, &site);
+	if (event->marks & VMT_MARK_LOOKED_AFTER)
+		return event->argument_a > event->argument_b ? event->argument_a - event->argument_b
+							     : 0;
+	return event->error && event->error != ENOMEM ? 0 : event->argument_a;
+}
 
-	if (!status)
-		vmt_sites_get(replay->sites, site)->exact[VMT_FIGURE_FAILED]++;
-	return status;
+/* What an advice gave back, to its own row and to the owners'. Traces of before may say by an undo
+ * that it was refused. */
+static int
+share_taken(struct vmt_replay *replay, const struct vmt_event *event, uint32_t site, uint64_t start,
+	    uint64_t end)
+{
+	struct vmt_undo_record *record = vmt_undo_begin(replay->undo, event);
+	uint64_t taken = taken_bytes(event);
+	struct vmt_site_entry *entry;
+
+	if (!record || vmt_space_look(replay->space, start, end, &record->pieces))
+		return -ENOMEM;
+	vmt_owners_share_out(replay, &record->pieces, taken, false, 1);
+	vmt_owners_note_sampled(replay, &record->pieces, event);
+	entry = vmt_sites_get(replay->sites, site);
+	entry->exact[VMT_FIGURE_CAME_BACK] += taken;
+	entry->exact[VMT_FIGURE_STAYED] +=
+	    vmt_advised_stayed(event->advice, &record->pieces, taken);
+	return 0;
 }
 
 /* An advice row's bytes stand in TOTAL_RESERVED, its committed_before in RELEASED_COMMITTED; what
  * became of its pages is for vmt_advised_tally. */
 static int
-count_advice(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start, uint64_t end)
+count_advice(struct vmt_replay *replay, const struct vmt_event *event, uint32_t site,
+	     uint64_t start, uint64_t end)
 {
-	struct vmt_extent extent = {.start = start, .end = end, .call = replay->calls};
-	struct vmt_site_entry *entry;
-	int status = find_advice(replay, event, &extent.site);
+	struct vmt_extent extent = {
+	    .start = start, .end = end, .call = replay->calls, .site = site};
+	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, site);
 
-	if (status)
-		return status;
-	entry = vmt_sites_get(replay->sites, extent.site);
 	entry->exact[VMT_FIGURE_COUNT]++;
 	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
 	entry->exact[VMT_FIGURE_RELEASED_COMMITTED] += event->argument_a;
@@ -227,34 +245,31 @@ count_advice(struct vmt_replay *replay, const struct vmt_event *event, uint64_t 
 	return vmt_advised_note(replay->advised, event->advice, &extent);
 }
 
+/* One that the kernel refused counts as that alone, and what it took on its way. */
 static int
 apply_advice(struct vmt_replay *replay, const struct vmt_event *event)
 {
-	struct vmt_undo_record *record;
+	bool refused = event->error && event->error != ENOMEM;
 	uint64_t start;
 	uint64_t end;
+	uint32_t site;
 	int status;
 
-	if (event->error && event->error != ENOMEM)
-		return count_refused(replay, event);
 	if (!vmt_replay_pages(event->address, event->length, &start, &end)) {
 		replay->malformed++;
 		return 0;
 	}
-	status = count_advice(replay, event, start, end);
+	status = find_advice(replay, event, &site);
+	if (!status && refused)
+		vmt_sites_get(replay->sites, site)->exact[VMT_FIGURE_FAILED]++;
+	else if (!status)
+		status = count_advice(replay, event, site, start, end);
 	if (status || !vmt_advice_releases(event->advice))
 		return status;
 	note_look(replay, event);
 	if (event->argument_a || (event->marks & LOOKED_WELL) != VMT_MARK_LOOKED)
 		status = vmt_touched_add(replay->touched, start, end);
-	record = vmt_undo_begin(replay->undo, event);
-	if (status || !record)
-		return -ENOMEM;
-	status = vmt_space_look(replay->space, start, end, &record->pieces);
-	if (!status)
-		vmt_owners_share_out(replay, &record->pieces, event->argument_a, false, 1);
-	vmt_owners_note_sampled(replay, &record->pieces, event);
-	return status;
+	return status ? status : share_taken(replay, event, site, start, end);
 }
 
 static int

@@ -178,6 +178,9 @@ vmt_replay_move_undo(struct vmt_replay *replay, const struct vmt_event *event)
 		advice->exact[VMT_FIGURE_FAILED]++;
 		advice->exact[VMT_FIGURE_TOTAL_RESERVED] -= record->event.length;
 		advice->exact[VMT_FIGURE_RELEASED_COMMITTED] -= record->event.argument_a;
+		advice->exact[VMT_FIGURE_CAME_BACK] -= record->event.argument_a;
+		advice->exact[VMT_FIGURE_STAYED] -= vmt_advised_stayed(
+		    record->event.advice, &record->pieces, record->event.argument_a);
 		status = vmt_advised_forget(replay->advised, record->event.address,
 					    record->event.address + record->event.length);
 	} else if (record->event.kind == VMT_EVENT_MREMAP_BEGIN) {

@@ -77,6 +77,8 @@ struct vmt_advice {
 	uint64_t failed_calls; /* refused by the kernel, in no other figure */
 	uint64_t bytes;
 	uint64_t committed_before_bytes;
+	uint64_t taken_bytes;  /* that left the process: MADV_PAGEOUT may take less, or none */
+	uint64_t stayed_bytes; /* of those, shared ones, which stay in their file or segment */
 	bool committed_before_is_estimate; /* the pages of some call were sampled */
 	/* At the snapshot, of the pages that are still mapped and that got no later advice of the
 	 * same sort (what gives back, what is about huge pages). */

@@ -187,6 +187,8 @@ add_advice(struct vmt_building *building, const struct vmt_site_entry *entry)
 	    .bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
 	    .committed_before_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
 	    .committed_before_is_estimate = entry->sampled,
+	    .taken_bytes = vmt_sites_figure(entry, VMT_FIGURE_CAME_BACK),
+	    .stayed_bytes = vmt_sites_figure(entry, VMT_FIGURE_STAYED),
 	    .mapped_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),
 	    .committed_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
 	    .huge_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_HUGE),

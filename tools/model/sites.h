@@ -39,6 +39,8 @@ enum vmt_figure {
 	VMT_FIGURE_HUGE, /* of advice alone */
 	VMT_FIGURE_PINS, /* free memory of malloc that its live blocks keep: retained.h */
 	/* over the whole run */
+	VMT_FIGURE_CAME_BACK, /* of advice alone: pages that left this process */
+	VMT_FIGURE_STAYED,    /* of advice alone: of those, shared ones: their file keeps them */
 	VMT_FIGURE_FAILED, /* of advice alone: calls that the kernel refused, in no other figure */
 	VMT_FIGURES,
 };

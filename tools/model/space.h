@@ -18,8 +18,8 @@
 
 enum vmt_extent_kind {
 	VMT_EXTENT_ANONYMOUS,	 /* private memory from mmap or mremap */
-	VMT_EXTENT_FILE,	 /* mapped from a descriptor */
-	VMT_EXTENT_SHARED,	 /* MAP_SHARED without a file, shmat */
+	VMT_EXTENT_FILE,	 /* mapped from a descriptor, private */
+	VMT_EXTENT_SHARED,	 /* MAP_SHARED, shmat */
 	VMT_EXTENT_BREAK,	 /* brk, sbrk */
 	VMT_EXTENT_PRESENT,	 /* anonymous, from before the trace began */
 	VMT_EXTENT_PRESENT_HEAP, /* the same, and the kernel called it [heap] */

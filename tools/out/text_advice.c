@@ -43,6 +43,24 @@ print_now(const struct vmt_advice *advice, const struct vmt_text_options *option
 				mapped, huge);
 }
 
+/* What came back, where that is not what was committed; and where the rest is. */
+static void
+print_taken(const struct vmt_advice *advice, const struct vmt_text_options *options)
+{
+	char taken[VMT_UNITS_BYTES];
+	char stayed[VMT_UNITS_BYTES];
+
+	if (strcmp(advice->advice, "MADV_FREE") == 0)
+		return;
+	if (advice->taken_bytes != advice->committed_before_bytes)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "%34s%s of it left the process",
+				"", vmt_units_bytes(taken, advice->taken_bytes));
+	if (advice->stayed_bytes)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				"%34s%s was shared: its file or segment keeps it", "",
+				vmt_units_bytes(stayed, advice->stayed_bytes));
+}
+
 static void
 print_row(const struct vmt_advice *advice, const struct vmt_text_options *options)
 {
@@ -62,6 +80,7 @@ print_row(const struct vmt_advice *advice, const struct vmt_text_options *option
 	if (advice->failed_calls)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "%34srefused by the kernel: %s",
 				"", vmt_units_count(calls, advice->failed_calls));
+	print_taken(advice, options);
 	print_now(advice, options);
 }
 
