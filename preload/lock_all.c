@@ -46,7 +46,7 @@ add_range(struct walk *walk, const volatile void *start, uint64_t bytes)
 		walk->ranges[walk->count++] = (struct vmt_own_range){first, end};
 }
 
-/* Held by the caller: what is read here stays mapped. */
+/* While the caller holds the trace, what is read here stays mapped. */
 static void
 find_ranges(struct walk *walk)
 {
@@ -182,7 +182,7 @@ lock_without_own(int flags)
 }
 
 static long
-lock_held(int flags)
+lock_apart(int flags)
 {
 	long result = vmt_sys_call1(SYS_mlockall, flags | MCL_ONFAULT);
 
@@ -199,16 +199,19 @@ vmt_lock_all(int flags)
 	int known = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
 	bool apart = (flags & MCL_CURRENT) && !(flags & ~known);
 	uint32_t outer;
+	bool held;
 	long result;
 
 	if (flags & MCL_FUTURE)
 		vmt_state_process.locks_future = true; /* before the kernel does */
-	if (apart && vmt_state_may_call() && vmt_state_hold(&outer)) {
-		result = lock_held(flags);
+	if (!apart || !vmt_state_may_call())
+		return vmt_sys_call1(SYS_mlockall, flags);
+	/* Where nothing is recorded the library's own segments are left to be kept out. */
+	held = vmt_state_hold(&outer);
+	result = lock_apart(flags);
+	if (held)
 		vmt_state_let_go(outer);
-		return result;
-	}
-	return vmt_sys_call1(SYS_mlockall, flags);
+	return result;
 }
 
 long

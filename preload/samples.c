@@ -143,6 +143,19 @@ vmt_samples_clear(void)
 				      MADV_DONTNEED);
 }
 
+void
+vmt_samples_abandon(void)
+{
+	struct vmt_samples *table = &vmt_samples_table;
+
+	if (!table->filter)
+		return;
+	vmt_samples_unmap();
+	vmt_state_drop_own((uint64_t)(uintptr_t)table->filter, table->cell_mask + 1);
+	vmt_sys_munmap(table->filter, table->cell_mask + 1);
+	table->filter = NULL;
+}
+
 uint64_t
 vmt_samples_mapped_bytes(void)
 {

@@ -105,7 +105,9 @@ void vmt_samples_provide(void);
 /* Unmaps all levels, when nobody is inside the tracer any more, nor will be. The filter stays: the
  * hooks ask it before they enter. */
 void vmt_samples_unmap(void);
-/* What that would unmap. */
+/* Unmaps the filter as well, where recording never began. */
+void vmt_samples_abandon(void);
+/* What vmt_samples_unmap would unmap. */
 uint64_t vmt_samples_mapped_bytes(void);
 
 #endif

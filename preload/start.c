@@ -12,6 +12,7 @@
 #include "preload/hooks_load.h"
 #include "preload/hooks_new.h"
 #include "preload/hooks_process.h"
+#include "preload/last_walk.h"
 #include "preload/message.h"
 #include "preload/modules.h"
 #include "preload/next.h"
@@ -256,6 +257,8 @@ set_up(char *const *environment)
 	take_configuration();
 	objection = wrong ? wrong : begin(session);
 	if (objection) {
+		vmt_samples_abandon();
+		vmt_last_walk_unmap();
 		vmt_state_process.verbose = false;
 		vmt_state_go_inert(NULL);
 		vmt_message_say("not recording", objection);

@@ -185,6 +185,33 @@ mlockall_locks_what_is_the_programs(void **state)
 	compare_lock_all("5500", "3", "syscall");
 }
 
+/* A trace that a limit of file size forbids: nothing is recorded, and what is mapped of ours is not
+ * the program's to pay for. */
+static void
+without_a_trace_nothing_is_refused_either(void **state)
+{
+	const char *argv[] = {"sh",
+			      "-c",
+			      "ulimit -f 100; LD_PRELOAD=$OURS exec \"$1\" 3",
+			      "sh",
+			      built("tests/target/lock_all"),
+			      NULL};
+	struct run run;
+
+	(void)state;
+	assert_int_equal(chdir(scratch()), 0);
+	run_program(&run, argv,
+		    (const char *const[]){variable("OURS", built("libvmtrace.so")), NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.err, "vmtrace: not recording"));
+	struct run bare;
+
+	run_program(&bare, (const char *[]){built("tests/target/lock_all"), "3", NULL}, NULL);
+	assert_string_equal(run.out, bare.out);
+	run_free(&bare);
+	run_free(&run);
+}
+
 static long
 virtual_kib(bool preload)
 {
@@ -219,6 +246,7 @@ main(void)
 	    cmocka_unit_test(private_memory_is_the_programs),
 	    cmocka_unit_test(threads_that_run_out_at_once_are_unharmed),
 	    cmocka_unit_test(mlockall_locks_what_is_the_programs),
+	    cmocka_unit_test(without_a_trace_nothing_is_refused_either),
 	    cmocka_unit_test(little_is_reserved_without_a_limit),
 	};
 
