@@ -78,6 +78,27 @@ add_limit(char *script, size_t room, enum limit limit, long value)
 			 pids_cgroup);
 }
 
+/* Until the collector of the run before has left: it counts there. */
+static void
+wait_until_empty(const char *cgroup)
+{
+	int64_t deadline = now_ms() + 30000;
+	char path[256];
+	int pid;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	for (bool found = cgroup[0] != '\0'; found;) {
+		FILE *file = fopen(path, "re");
+
+		assert_non_null(file);
+		found = fscanf(file, "%d", &pid) == 1;
+		fclose(file);
+		assert_true(now_ms() < deadline);
+		if (found)
+			usleep(1000);
+	}
+}
+
 /* Cgroups first, while the shell has leave; then away from all privileges; then the limits, so that
  * they are this program's alone. */
 static void
@@ -88,6 +109,8 @@ run_under(struct run *run, const struct combination *combination, bool preload)
 	char whole[4608];
 	const char *argv[] = {"sh", "-c", whole, NULL};
 
+	wait_until_empty(memory_cgroup);
+	wait_until_empty(pids_cgroup);
 	add_limit(outer, sizeof(outer), MEMORY, combination->values[MEMORY]);
 	add_limit(outer, sizeof(outer), PIDS, combination->values[PIDS]);
 	for (int i = AS; i <= FSIZE; i++)
@@ -123,7 +146,9 @@ describe(const struct combination *combination, char *text, size_t room)
 static long
 lower(long value, long by)
 {
-	return value == UNLIMITED ? UNLIMITED : value > by ? value - by : 1;
+	if (value == UNLIMITED || value == 0 || by == 0)
+		return value;
+	return value > by ? value - by : 1;
 }
 
 /* One line of a text; an empty one behind its end. */
