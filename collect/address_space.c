@@ -135,13 +135,18 @@ vmt_address_space_is_there(struct vmt_traced *process)
 bool
 vmt_address_space_check(struct vmt_traced *process)
 {
+	const uint32_t *end = &vmt_process_head(process)->end;
 	struct sought sought;
 
-	if (process->maps_fd < 0 || !name_trace(process, &sought))
+	if (vmt_atomic_load_acquire(end) == VMT_END_STOPPED || process->maps_fd < 0 ||
+	    !name_trace(process, &sought))
 		return true;
 	walk(process->maps_fd, find_by_file, &sought);
 	/* All of it was opened between this and the first look at stat. */
 	if (sought.found && vmt_address_space_is_there(process))
+		return true;
+	/* One that gives its recording up says so before it unmaps the trace. */
+	if (vmt_atomic_load_acquire(end) == VMT_END_STOPPED)
 		return true;
 	vmt_address_space_close(process);
 	return sought.found || !sought.any;

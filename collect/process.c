@@ -470,11 +470,6 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	}
 	if (process->state != VMT_PROCESS_LIVE && asked)
 		vmt_sampling_decline(process);
-	if (end == VMT_END_STOPPED) {
-		vmt_process_finish(process, shared,
-				   (struct vmt_departure){VMT_END_STOPPED, head->end_status});
-		return;
-	}
 	if (sample_due)
 		note_clock(process);
 	set_pace(process, now_ns, fill, urgent || end != process->end_seen);

@@ -77,7 +77,8 @@ check_stopped(const char *trace, const char *shortage)
 	json_t *found = report(trace, NULL);
 	json_t *process = member(found, "process");
 
-	assert_string_equal(json_string_value(member(process, "end")), "stopped");
+	assert_string_equal(json_string_value(member(process, "end")), "exit");
+	assert_int_equal(number(process, "end_status"), 0);
 	assert_string_equal(json_string_value(member(process, "shortage")), shortage);
 	assert_true(number(member(found, "loss"), "events") > 0);
 	json_decref(found);

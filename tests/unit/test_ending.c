@@ -90,9 +90,9 @@ knows_a_process_that_lives(void **state)
 	check(&head, NULL, "cut", 0);
 }
 
-/* Whatever became of the process since. */
+/* What became of the process since is said where it is known. */
 static void
-a_recording_that_was_given_up_is_stopped(void **state)
+a_recording_that_was_given_up_ends_as_the_process_does(void **state)
 {
 	struct vmt_head head = head_of(getpid());
 	const struct vmt_chunk_end chunk = {.end = VMT_END_EXIT, .status = 3};
@@ -100,8 +100,10 @@ a_recording_that_was_given_up_is_stopped(void **state)
 	(void)state;
 	head.end = VMT_END_STOPPED;
 	head.end_status = VMT_STOP_DATA;
+	check(&head, NULL, "running", 0);
+	check(&head, &chunk, "exit", 3);
+	head.start_ticks++; /* gone, and nobody saw how */
 	check(&head, NULL, "stopped", VMT_STOP_DATA);
-	check(&head, &chunk, "stopped", VMT_STOP_DATA);
 	assert_string_equal(vmt_ending_shortage(VMT_STOP_DATA), "private memory (RLIMIT_DATA)");
 	assert_string_equal(vmt_ending_shortage(-1), "memory");
 }
@@ -181,7 +183,7 @@ main(void)
 	    cmocka_unit_test(believes_the_best_informed),
 	    cmocka_unit_test(says_cut_where_nobody_knows),
 	    cmocka_unit_test(knows_a_process_that_lives),
-	    cmocka_unit_test(a_recording_that_was_given_up_is_stopped),
+	    cmocka_unit_test(a_recording_that_was_given_up_ends_as_the_process_does),
 	    cmocka_unit_test(a_zombie_does_not_live),
 	    cmocka_unit_test(awaits_a_collector_that_lives),
 	    cmocka_unit_test(awaits_no_collector_that_is_gone),

@@ -49,8 +49,9 @@ fill_process(struct vmt_building *building)
 	report->process.duration_ns = last && duration > 0 ? (uint64_t)duration : 0;
 	report->process.last_event_ns = vmt_trace_time_ns(building->trace, building->last_event);
 	report->process.end = vmt_trace_end(building->trace, &report->process.end_status);
-	if (strcmp(report->process.end, "stopped") == 0)
-		report->process.shortage = vmt_ending_shortage(report->process.end_status);
+	if (vmt_trace_head(building->trace)->end == VMT_END_STOPPED)
+		report->process.shortage =
+		    vmt_ending_shortage(vmt_trace_head(building->trace)->end_status);
 	report->process.end_seen = vmt_trace_end_chunk(building->trace) != NULL;
 	return report->process.exe && report->process.cmdline ? 0 : -ENOMEM;
 }

@@ -125,7 +125,8 @@ struct vmt_report {
 		uint64_t start_unix_ns;
 		uint64_t duration_ns;
 		const char *end; /* "exit" "signal" "exec" "stopped" "running" "ending" "cut" */
-		const char *shortage; /* what it ran out of when it was stopped, or NULL */
+		const char
+		    *shortage; /* what it ran out of when its recording was given up, or NULL */
 		int end_status;
 		bool end_seen; /* by the collector, which may not have learnt how it ended */
 		int64_t last_event_ns;

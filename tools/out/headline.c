@@ -84,13 +84,14 @@ say_cut(struct vmt_sentence *sentence, const struct vmt_report *report)
 static void
 say_stop(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
+	int64_t last_ns = report->process.last_event_ns;
 	char when[VMT_UNITS_BYTES];
 
 	vmt_sentence_say(sentence,
 			 "The recording ended at %s, before the program did: the program ran out "
 			 "of %s, and vmtrace gave up its own memory, and with it the recording, so "
 			 "that the program could go on. ",
-			 vmt_units_duration(when, report->process.duration_ns),
+			 vmt_units_duration(when, last_ns > 0 ? (uint64_t)last_ns : 0),
 			 report->process.shortage);
 }
 

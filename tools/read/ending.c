@@ -96,6 +96,8 @@ end_name(uint32_t end)
 		return "signal";
 	case VMT_END_EXEC:
 		return "exec";
+	case VMT_END_STOPPED:
+		return "stopped";
 	default:
 		return NULL;
 	}
@@ -115,9 +117,6 @@ vmt_ending_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk, 
 	};
 	bool may_live = chunk == NULL && head->collected_end == VMT_END_RUNNING;
 
-	*status = head->end_status;
-	if (head->end == VMT_END_STOPPED)
-		return "stopped";
 	*status = 0;
 	if (may_live && head->end != VMT_END_EXEC && is_alive(head))
 		return "running";
