@@ -105,16 +105,23 @@ control_of(const struct vmt_mirror *mirror, uint32_t ring)
 	return (struct vmt_ring *)(void *)controls + ring;
 }
 
-/* The head and the control words, which lie behind it. */
+/* The head and the control words. */
 static int
 write_head(const struct vmt_mirror *mirror, bool with_remains)
 {
 	const struct vmt_drain *drain = mirror->drain;
 
-	memcpy(mirror->copy, mirror->base, mirror->layout->slots_offset);
+	const struct vmt_head *layout = mirror->layout;
+	uint64_t controls = layout->controls_offset;
+	uint64_t controls_end = controls + drain->count * sizeof(struct vmt_ring);
+	int result;
+
+	memcpy(mirror->copy, mirror->base, sizeof(*layout));
+	memcpy(mirror->copy + controls, mirror->base + controls, controls_end - controls);
 	for (uint32_t i = 0; i < drain->count && !with_remains; i++)
 		control_of(mirror, i)->head = drain->rings[i].position;
-	return write_copy(mirror, 0, mirror->layout->slots_offset);
+	result = write_copy(mirror, controls, controls_end);
+	return result < 0 ? result : write_copy(mirror, 0, sizeof(*layout));
 }
 
 int

@@ -19,7 +19,8 @@ check_head(int fd, struct vmt_head *layout, uint64_t random_id, uint64_t *device
 	*inode = status.st_ino;
 	if (!S_ISREG(status.st_mode) ||
 	    vmt_sys_pread(fd, layout, sizeof(*layout), 0) != (long)sizeof(*layout) ||
-	    vmt_head_check(layout) != NULL || layout->random_id != random_id ||
+	    vmt_head_check(layout) != NULL || layout->version != VMT_VERSION ||
+	    layout->head_bytes != sizeof(*layout) || layout->random_id != random_id ||
 	    (uint64_t)status.st_size < layout->chunks_offset)
 		return -EINVAL;
 	return 0;

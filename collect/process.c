@@ -230,6 +230,14 @@ drained_slots(const struct vmt_traced *process)
 	return slots;
 }
 
+/* A region's bytes behind those in use. */
+static void
+punch_tail(struct vmt_traced *process, uint64_t offset, uint64_t used_bytes, uint64_t bytes)
+{
+	if (used_bytes < bytes)
+		punch(process, offset + used_bytes, offset + bytes);
+}
+
 /* What no reader needs: slots that chunks account for, the stack table's index, unused tails. */
 static void
 punch_all(struct vmt_traced *process)
@@ -240,12 +248,11 @@ punch_all(struct vmt_traced *process)
 	uint64_t modules = vmt_atomic_load_acquire(&head->modules_used);
 
 	punch_slots(process);
-	punch(process, layout->stack_index_offset, layout->stack_words_offset);
-	if (words < layout->stack_words)
-		punch(process, layout->stack_words_offset + words * sizeof(uint64_t),
-		      layout->modules_offset);
-	if (modules < layout->modules_bytes)
-		punch(process, layout->modules_offset + modules, layout->chunks_offset);
+	punch(process, layout->stack_index_offset,
+	      layout->stack_index_offset + layout->stack_index_entries * sizeof(uint64_t));
+	punch_tail(process, layout->stack_words_offset, words * sizeof(uint64_t),
+		   layout->stack_words * sizeof(uint64_t));
+	punch_tail(process, layout->modules_offset, modules, layout->modules_bytes);
 }
 
 static int

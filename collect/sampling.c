@@ -98,7 +98,8 @@ int
 vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns)
 {
 	struct vmt_sampling *sampling = &process->sampling;
-	struct vmt_chunk chunk = {.kind = VMT_CHUNK_USAGE};
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_USAGE,
+				  .record_bytes = sizeof(struct vmt_usage)};
 	int result;
 
 	sampling->flushed_ns = now_ns;

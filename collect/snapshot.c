@@ -394,6 +394,7 @@ append(const struct take *take, struct vmt_writer *writer, size_t payload_bytes)
 	struct vmt_chunk chunk = {
 	    .kind = VMT_CHUNK_SNAPSHOT,
 	    .flags = take->coarse || take->error ? VMT_CHUNK_COARSE : 0,
+	    .record_bytes = sizeof(*take->head),
 	    .time_min = take->head->time,
 	    .time_max = take->head->time,
 	};

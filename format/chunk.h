@@ -25,6 +25,9 @@
 #define VMT_CHUNK_MAGIC UINT32_C(0x43544d56) /* "VMTC" */
 #define VMT_CHUNK_MAX_BYTES (UINT32_C(64) << 20)
 
+/* A reader passes over a kind it does not know from here on. It refuses the trace for one below. */
+#define VMT_CHUNK_MAY_BE_SKIPPED 0x8000u
+
 enum vmt_chunk_kind {
 	VMT_CHUNK_EVENTS = 1,
 	VMT_CHUNK_SNAPSHOT = 2,
@@ -33,6 +36,8 @@ enum vmt_chunk_kind {
 	VMT_CHUNK_GO = 5,
 	VMT_CHUNK_TASKS = 6,
 };
+
+#define VMT_CHUNK_KNOWN(kind) ((kind) >= VMT_CHUNK_EVENTS && (kind) <= VMT_CHUNK_TASKS)
 
 #define VMT_CHUNK_ZSTD 1u /* flags: payload is one zstd frame of raw_bytes */
 /* flags, SNAPSHOT: too much to write down page by page. Some mappings' runs have the right kinds
@@ -46,9 +51,13 @@ struct vmt_chunk {
 	uint16_t flags;
 	uint32_t payload_bytes; /* as stored */
 	uint32_t raw_bytes;	/* after decompression; = payload_bytes when not compressed */
-	uint32_t ring;		/* EVENTS: shard * VMT_RING_CLASSES + class */
-	uint64_t sequence;	/* 0, 1, 2 ... in the file */
-	uint64_t time_min;	/* ticks: earliest and latest record in the payload */
+	union {
+		uint32_t ring;	       /* EVENTS: shard * VMT_RING_CLASSES + class */
+		uint32_t record_bytes; /* SNAPSHOT: of its head; USAGE: of one record; 0: as in
+					  version 5 */
+	};
+	uint64_t sequence; /* 0, 1, 2 ... in the file */
+	uint64_t time_min; /* ticks: earliest and latest record in the payload */
 	uint64_t time_max;
 	uint64_t position_from; /* EVENTS: positions accounted for, [from, to) */
 	uint64_t position_to;
@@ -79,6 +88,7 @@ enum vmt_snapshot_reason {
 /* VMT_FIGURE_UNKNOWN marks a figure that the system did not give. */
 #define VMT_FIGURE_UNKNOWN UINT64_MAX
 
+/* Grows at its end alone: what an older trace's lacks is VMT_FIGURE_UNKNOWN (format/codec.h). */
 struct vmt_snapshot_head {
 	uint64_t time; /* ticks at which the mappings had been read: replay up to here */
 	uint64_t monotonic_ns;
@@ -126,6 +136,7 @@ struct vmt_run {
 	uint32_t kind;
 };
 
+/* Grows at its end alone, as the head of a snapshot. */
 struct vmt_usage {
 	uint64_t time;
 	uint64_t monotonic_ns;

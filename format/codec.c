@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+/* As in version 5. */
+#define SNAPSHOT_HEAD_MIN_BYTES 104u
+#define USAGE_MIN_BYTES 80u
+
 static void
 put_varint(struct vmt_encoder *encoder, uint64_t value)
 {
@@ -43,6 +47,40 @@ get_delta(struct vmt_decoder *decoder, uint64_t previous, uint64_t *value)
 		return false;
 	*value = previous + vmt_varint_unfold(coded);
 	return true;
+}
+
+static size_t
+get_record(uint32_t stored_bytes, size_t oldest_bytes, const unsigned char *at, size_t length,
+	   void *record, size_t record_bytes)
+{
+	size_t stored = stored_bytes != 0 ? stored_bytes : oldest_bytes;
+
+	if (stored < oldest_bytes || stored > length)
+		return 0;
+	memset(record, 0xff, record_bytes);
+	memcpy(record, at, stored < record_bytes ? stored : record_bytes);
+	return stored;
+}
+
+size_t
+vmt_codec_get_snapshot_head(const struct vmt_chunk *chunk, const unsigned char *payload,
+			    size_t length, struct vmt_snapshot_head *head)
+{
+	return get_record(chunk->record_bytes, SNAPSHOT_HEAD_MIN_BYTES, payload, length, head,
+			  sizeof(*head));
+}
+
+size_t
+vmt_codec_usage_bytes(const struct vmt_chunk *chunk)
+{
+	return chunk->record_bytes > USAGE_MIN_BYTES ? chunk->record_bytes : USAGE_MIN_BYTES;
+}
+
+size_t
+vmt_codec_get_usage(const struct vmt_chunk *chunk, const unsigned char *at, size_t length,
+		    struct vmt_usage *usage)
+{
+	return get_record(chunk->record_bytes, USAGE_MIN_BYTES, at, length, usage, sizeof(*usage));
 }
 
 void

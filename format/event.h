@@ -22,6 +22,7 @@
 #ifndef VMT_EVENT_H
 #define VMT_EVENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Which ring carries the event. Heap events are small and many; map events are wide and few. */
@@ -35,7 +36,9 @@ enum vmt_event_role {
 };
 
 /*
- * X(name, id, ring, role, call): ids are the file format's and never change or get reused.
+ * X(name, id, ring, role, call): ids are the file format's and never change or get reused. A reader
+ * passes over a kind it does not know where vmt_event_may_be_skipped(id): notes without which all
+ * figures are still right. It refuses the trace for any other. 63 is kept for kinds of 64 and more.
  *
  * Heap ring (struct vmt_heap_event): address and size of the block.
  *   FREE, DELETE   size 0. A block of 64 KiB or more whose size is known is released by a map
@@ -131,6 +134,22 @@ enum vmt_exit_path {
 /* vmt_map_event.flags of THREAD. */
 #define VMT_THREAD_CALLERS_STACK 1u /* the caller gave the memory: the call reserved none */
 #define VMT_THREAD_OVER UINT32_MAX  /* as a kernel id */
+
+static inline bool
+vmt_event_may_be_skipped(uint8_t kind)
+{
+	return (kind >= 20 && kind <= 31) || (kind >= 57 && kind <= 62);
+}
+
+static inline bool
+vmt_event_is_known(uint8_t kind)
+{
+#define X(name, id, ring, role, call) | UINT64_C(1) << (id)
+	static const uint64_t known = 0 VMT_EVENTS(X);
+#undef X
+
+	return kind < VMT_EVENT_KINDS && (known >> kind & 1) != 0;
+}
 
 #define VMT_ADDRESS_BITS 48
 #define VMT_ADDRESS_MASK ((UINT64_C(1) << VMT_ADDRESS_BITS) - 1)

@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <string.h>
 
+_Static_assert(sizeof(struct vmt_head) >= VMT_HEAD_MIN_BYTES, "heads only grow");
+_Static_assert(sizeof(struct vmt_head) <= VMT_HEAD_MAX_BYTES, "what is read has a limit");
+
 /* A trace head with more than this is not one that any version makes. */
 #define MAX_HEAD_BYTES (UINT64_C(1) << 36)
 #define MAX_CAPACITY (UINT32_C(1) << 24)
@@ -72,29 +75,44 @@ check_counts(const struct vmt_head *head)
 	return NULL;
 }
 
+struct region {
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+/* Counts are bounded: no sum of an offset below MAX_HEAD_BYTES and a size overflows. */
+static const char *
+check_regions(const struct region *regions, size_t count, uint64_t end)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (regions[i].offset % VMT_PAGE_BYTES != 0 || regions[i].offset > MAX_HEAD_BYTES ||
+		    regions[i].bytes > MAX_HEAD_BYTES || regions[i].offset + regions[i].bytes > end)
+			return "damaged head: a region lies outside";
+		for (size_t k = 0; k < i; k++) {
+			if (regions[i].offset < regions[k].offset + regions[k].bytes &&
+			    regions[k].offset < regions[i].offset + regions[i].bytes)
+				return "damaged head: two regions overlap";
+		}
+	}
+	return NULL;
+}
+
 static const char *
 check_offsets(const struct vmt_head *head)
 {
-	struct vmt_head expected = {
-	    .shards = head->shards,
-	    .heap_capacity = head->heap_capacity,
-	    .map_capacity = head->map_capacity,
-	    .stack_index_entries = head->stack_index_entries,
-	    .stack_words = head->stack_words,
-	    .modules_bytes = head->modules_bytes,
+	const struct region regions[] = {
+	    {0, head->head_bytes},
+	    {head->controls_offset,
+	     (uint64_t)head->shards * VMT_RING_CLASSES * sizeof(struct vmt_ring)},
+	    {head->slots_offset, head->shards * shard_slots_bytes(head)},
+	    {head->stack_index_offset, head->stack_index_entries * sizeof(uint64_t)},
+	    {head->stack_words_offset, head->stack_words * sizeof(uint64_t)},
+	    {head->modules_offset, head->modules_bytes},
 	};
 
-	vmt_head_lay_out(&expected);
-	if (head->controls_offset != expected.controls_offset ||
-	    head->slots_offset != expected.slots_offset ||
-	    head->stack_index_offset != expected.stack_index_offset ||
-	    head->stack_words_offset != expected.stack_words_offset ||
-	    head->modules_offset != expected.modules_offset ||
-	    head->chunks_offset != expected.chunks_offset)
-		return "damaged head: the regions do not follow one another";
-	if (head->chunks_offset > MAX_HEAD_BYTES)
-		return "damaged head: larger than any trace's";
-	return NULL;
+	if (head->chunks_offset % VMT_PAGE_BYTES != 0 || head->chunks_offset > MAX_HEAD_BYTES)
+		return "damaged head: where its chunks begin";
+	return check_regions(regions, sizeof(regions) / sizeof(*regions), head->chunks_offset);
 }
 
 static const char *
@@ -147,11 +165,11 @@ vmt_head_check(const struct vmt_head *head)
 
 	if (memcmp(head->magic, VMT_MAGIC, sizeof(VMT_MAGIC)) != 0)
 		return "not a vmtrace trace";
-	if (head->version != VMT_VERSION)
+	if (head->version < VMT_OLDEST_VERSION || head->version > VMT_VERSION)
 		return "made by another version of vmtrace";
-	if (head->features != 0)
+	if ((head->features & VMT_FEATURES_REQUIRED) != 0)
 		return "made by a newer vmtrace: it uses features that this one does not know";
-	if (head->head_bytes != sizeof(*head))
+	if (head->head_bytes < VMT_HEAD_MIN_BYTES || head->head_bytes > VMT_HEAD_MAX_BYTES)
 		return "damaged head: its own size";
 	wrong = check_values(head);
 	if (wrong == NULL)

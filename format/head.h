@@ -2,9 +2,10 @@
  * head.h: what stands at the start of a trace file?
  *
  * The head is made by the traced process, mapped MAP_SHARED by it and by the collector, and is
- * all that is needed to read a trace nobody collected. Regions follow one another, each aligned to
- * 4096 bytes, at the offsets that the head names; chunks (chunk.h) follow at chunks_offset to the
- * end of the file. Every offset and size is untrusted when read back: vmt_head_check.
+ * all that is needed to read a trace nobody collected. Regions lie where the head says, in any
+ * order, between the head and the chunks (chunk.h), which go from chunks_offset to the end of the
+ * file. Every offset and size is untrusted when read back: vmt_head_check.
+ * docs/trace-format.md has the policy of versions, and how a field is added.
  *
  * Little-endian, natural alignment. Who writes: T = the traced process while it makes the file,
  * H = hooks at any time (atomics), C = the collector (atomics).
@@ -18,7 +19,14 @@
 #include <stdint.h>
 
 #define VMT_MAGIC "VMTRACE"
-#define VMT_VERSION 5u
+#define VMT_VERSION 6u
+#define VMT_OLDEST_VERSION 5u /* that is still read; its regions follow one another */
+/* What the head of the oldest version has, and so the least that one may have; and the most. */
+#define VMT_HEAD_MIN_BYTES 4736u
+#define VMT_HEAD_MAX_BYTES 65536u
+/* vmt_head.features: who does not know a bit of these must refuse the trace; the others say of
+ * something that it is there, and can be passed over. */
+#define VMT_FEATURES_REQUIRED UINT64_C(0x00000000ffffffff)
 #define VMT_MAX_SHARDS 16u
 #define VMT_PAGE_BYTES 4096u
 #define VMT_NAME_BYTES 16u /* TASK_COMM_LEN, NULs to its end */
@@ -70,7 +78,7 @@ struct vmt_head {
 	char magic[8];
 	uint32_t version;
 	uint32_t head_bytes; /* size of this struct */
-	uint64_t features;   /* unknown bits set: the reader refuses */
+	uint64_t features;   /* VMT_FEATURES_REQUIRED: unknown bits set there: the reader refuses */
 
 	/* T: who this is. pid + start_ticks + boot_id + random_id name a process for ever. */
 	uint32_t pid;
@@ -107,7 +115,7 @@ struct vmt_head {
 	uint64_t stack_words;
 	uint64_t modules_offset;
 	uint64_t modules_bytes;
-	uint64_t chunks_offset; /* = size of the head with all its regions */
+	uint64_t chunks_offset; /* behind the head and all regions: what is mapped ends here */
 
 	char name[VMT_NAME_BYTES]; /* field 2 of /proc/PID/stat; empty: not recorded */
 
@@ -139,9 +147,10 @@ struct vmt_head {
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */
 void vmt_head_lay_out(struct vmt_head *head);
 
-/* Whether a head read from a file of file_bytes can be used. Returns NULL, or what is wrong (a
- * static string). After NULL every region lies inside [0, chunks_offset) and is aligned; the
- * file itself may still be shorter than chunks_offset (a cut file). */
+/* Whether a head can be used: of this version or of an older one that is read. Bytes of the struct
+ * beyond head_bytes are the caller's to have zeroed. Returns NULL, or what is wrong (a static
+ * string). After NULL every region is aligned, lies between the head and chunks_offset, and
+ * overlaps no other; the file itself may still be shorter than chunks_offset (a cut file). */
 const char *vmt_head_check(const struct vmt_head *head);
 
 /* Handle on one ring of a head mapped at base. */

@@ -327,7 +327,11 @@ build_trace_snapshot(struct build_trace *build, const struct vmt_snapshot_head *
 {
 	struct vmt_snapshot_head head = *wanted;
 	struct vmt_chunk chunk = {
-	    .kind = VMT_CHUNK_SNAPSHOT, .time_min = head.time, .time_max = head.time};
+	    .kind = VMT_CHUNK_SNAPSHOT,
+	    .record_bytes = sizeof(head),
+	    .time_min = head.time,
+	    .time_max = head.time,
+	};
 	size_t room = sizeof(head);
 	struct vmt_encoder encoder;
 	unsigned char *payload;
@@ -372,7 +376,11 @@ __attribute__((unused)) static void
 build_trace_usage(struct build_trace *build, const struct vmt_usage *usage, uint32_t count)
 {
 	struct vmt_chunk chunk = {
-	    .kind = VMT_CHUNK_USAGE, .time_min = usage[0].time, .time_max = usage[count - 1].time};
+	    .kind = VMT_CHUNK_USAGE,
+	    .record_bytes = sizeof(*usage),
+	    .time_min = usage[0].time,
+	    .time_max = usage[count - 1].time,
+	};
 
 	build_trace_chunk(build, &chunk, usage, count * sizeof(*usage));
 }

@@ -105,11 +105,60 @@ test_what_it_is_not(void **state)
 	head = sample();
 	head.version = VMT_VERSION + 1;
 	assert_non_null(strstr(vmt_head_check(&head), "another version"));
+	head.version = VMT_OLDEST_VERSION - 1;
+	assert_non_null(strstr(vmt_head_check(&head), "another version"));
 	head = sample();
 	head.features = 1;
 	assert_non_null(strstr(vmt_head_check(&head), "features"));
+	head.features = UINT64_C(1) << 31;
+	assert_non_null(strstr(vmt_head_check(&head), "features"));
 	memset(&head, 0, sizeof(head));
 	assert_string_equal(vmt_head_check(&head), "not a vmtrace trace");
+}
+
+static void
+test_what_may_be_newer_or_older(void **state)
+{
+	struct vmt_head head = sample();
+
+	(void)state;
+	head.version = VMT_OLDEST_VERSION;
+	assert_null(vmt_head_check(&head));
+	head = sample();
+	head.features = UINT64_C(1) << 32 | UINT64_C(1) << 63;
+	assert_null(vmt_head_check(&head));
+	head = sample();
+	head.head_bytes = 8192; /* exactly up to the first region */
+	assert_null(vmt_head_check(&head));
+	head.head_bytes = 8193;
+	assert_non_null(vmt_head_check(&head));
+}
+
+/* Any order, and gaps. */
+static void
+test_regions_lie_anywhere(void **state)
+{
+	struct vmt_head head = sample();
+
+	(void)state;
+	head.modules_offset = 8192;	    /* 8192 bytes */
+	head.stack_words_offset = 5 * 4096; /* 40000 bytes: a page of gap before it */
+	head.stack_index_offset = 15 * 4096;
+	head.controls_offset = 17 * 4096;
+	head.slots_offset = 20 * 4096; /* 12288 bytes */
+	head.chunks_offset = 40 * 4096;
+	assert_null(vmt_head_check(&head));
+	head.chunks_offset = 23 * 4096;
+	assert_null(vmt_head_check(&head));
+	head.chunks_offset = 22 * 4096;
+	assert_non_null(vmt_head_check(&head));
+	head.chunks_offset = 40 * 4096;
+	head.stack_index_offset = 14 * 4096; /* in the last page of the stack table */
+	assert_non_null(vmt_head_check(&head));
+	head.stack_index_offset = 5 * 4096; /* the same place */
+	assert_non_null(vmt_head_check(&head));
+	head.stack_index_offset = 0;
+	assert_non_null(vmt_head_check(&head));
 }
 
 #define REJECTED(field, value)                                                                     \
@@ -128,6 +177,8 @@ test_damaged_values(void **state)
 {
 	(void)state;
 	REJECTED(head_bytes, 0);
+	REJECTED(head_bytes, VMT_HEAD_MIN_BYTES - 1);
+	REJECTED(head_bytes, VMT_HEAD_MAX_BYTES + 1);
 	REJECTED(go.sites_count, VMT_GO_SITES + 1);
 	REJECTED(go.objects_count, VMT_GO_OBJECTS + 1);
 	REJECTED(page_bytes, 0);
@@ -158,11 +209,37 @@ test_damaged_values(void **state)
 	REJECTED(modules_bytes, UINT64_MAX - 7);
 }
 
+/* What a flipped bit makes of an offset: wrong, or a place where the region could lie. */
+static void
+check_offset(uint64_t *offset, uint64_t bytes, const struct vmt_head *head)
+{
+	for (unsigned bit = 0; bit < 64; bit++) {
+		uint64_t kept = *offset;
+
+		*offset ^= UINT64_C(1) << bit;
+		if (vmt_head_check(head) == NULL) {
+			assert_int_equal(*offset % 4096, 0);
+			assert_true(*offset >= head->head_bytes);
+			assert_true(*offset < UINT64_C(1) << 40);
+			assert_true(*offset + bytes <= head->chunks_offset);
+		}
+		*offset = kept;
+	}
+}
+
 static void
 test_damaged_offsets(void **state)
 {
+	struct vmt_head head = sample();
+
 	(void)state;
-	for (unsigned bit = 0; bit < 64; bit++) {
+	check_offset(&head.controls_offset, 8 * sizeof(struct vmt_ring), &head);
+	check_offset(&head.slots_offset, 4 * (64 * 32 + 16 * 64), &head);
+	check_offset(&head.stack_index_offset, 1024 * 8, &head);
+	check_offset(&head.stack_words_offset, 5000 * 8, &head);
+	check_offset(&head.modules_offset, 8192, &head);
+	check_offset(&head.chunks_offset, 0, &head);
+	for (unsigned bit = 0; bit < 12; bit++) {
 		uint64_t flip = UINT64_C(1) << bit;
 
 		REJECTED(controls_offset, bad.controls_offset ^ flip);
@@ -172,6 +249,9 @@ test_damaged_offsets(void **state)
 		REJECTED(modules_offset, bad.modules_offset ^ flip);
 		REJECTED(chunks_offset, bad.chunks_offset ^ flip);
 	}
+	REJECTED(chunks_offset, 0);
+	REJECTED(modules_offset, UINT64_MAX - 4095);
+	REJECTED(controls_offset, 0);
 }
 
 static void
@@ -192,6 +272,8 @@ main(void)
 	    cmocka_unit_test(test_regions_follow_one_another),
 	    cmocka_unit_test(test_rings_do_not_overlap),
 	    cmocka_unit_test(test_what_it_is_not),
+	    cmocka_unit_test(test_what_may_be_newer_or_older),
+	    cmocka_unit_test(test_regions_lie_anywhere),
 	    cmocka_unit_test(test_damaged_values),
 	    cmocka_unit_test(test_damaged_offsets),
 	    cmocka_unit_test(test_unterminated_name),

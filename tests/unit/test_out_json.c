@@ -167,6 +167,8 @@ static const char *const interface_keys[] = {
     "stacks_dropped",
     "slots_abandoned",
     "events_missing",
+    "events_unknown",
+    "chunks_unknown",
     "cut_bytes",
     "cut",
     "coverage",

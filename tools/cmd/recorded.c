@@ -1,5 +1,6 @@
 #include "tools/cmd/recorded.h"
 
+#include "format/codec.h"
 #include "tools/out/units.h"
 #include "tools/read/ending.h"
 #include "tools/read/trace.h"
@@ -67,14 +68,14 @@ peak_of_chunk(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk)
 		return 0;
 	if (vmt_trace_payload(trace, chunk, &bytes, &length, &err) < 0)
 		return 0;
-	if (chunk->header.kind == VMT_CHUNK_SNAPSHOT) {
-		if (length < sizeof(head))
-			return 0;
-		memcpy(&head, bytes, sizeof(head));
-		return head.resident_bytes;
-	}
-	for (size_t at = 0; at + sizeof(usage) <= length; at += sizeof(usage)) {
-		memcpy(&usage, bytes + at, sizeof(usage));
+	if (chunk->header.kind == VMT_CHUNK_SNAPSHOT)
+		return vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) != 0
+			   ? head.resident_bytes
+			   : 0;
+	for (size_t at = 0, step; at < length; at += step) {
+		step = vmt_codec_get_usage(&chunk->header, bytes + at, length - at, &usage);
+		if (step == 0)
+			break;
 		if (usage.rss_bytes != VMT_FIGURE_UNKNOWN && usage.rss_bytes > peak)
 			peak = usage.rss_bytes;
 	}

@@ -1,5 +1,7 @@
 #include "tools/model/moment.h"
 
+#include "format/codec.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -118,10 +120,9 @@ vmt_moment_choose(struct vmt_building *building, const struct vmt_trace_chunk **
 		status = vmt_trace_payload(building->trace, &chunks[i], &bytes, &length, err);
 		if (status)
 			return status;
-		if (length < sizeof(head))
+		if (vmt_codec_get_snapshot_head(&chunks[i].header, bytes, length, &head) == 0)
 			return vmt_err_set(err, EBADMSG, "a snapshot of %zu bytes has no head",
 					   length);
-		memcpy(&head, bytes, sizeof(head));
 		building->report.snapshot.count++;
 		if (head.resident_bytes > peak_bytes)
 			peak_bytes = head.resident_bytes;

@@ -70,6 +70,7 @@ fill_loss(struct vmt_building *building)
 	report->loss.samples_dropped = loss->samples_dropped;
 	report->loss.slots_abandoned = loss->slots_abandoned;
 	report->loss.events_missing = loss->events_missing;
+	report->loss.chunks_unknown = loss->chunks_unknown;
 	report->loss.cut_bytes = loss->cut_bytes;
 	report->loss.cut = loss->cut;
 	for (size_t i = 0; i < count; i++) {

@@ -199,6 +199,8 @@ struct vmt_report {
 		uint64_t samples_dropped;
 		uint64_t slots_abandoned;
 		uint64_t events_missing; /* gone from the rings, and not in the file */
+		uint64_t events_unknown; /* a newer version's, passed over */
+		uint64_t chunks_unknown;
 		uint64_t cut_bytes;
 		bool cut; /* the file had an end once, and has not */
 		uint64_t snapshots_skipped;

@@ -447,6 +447,8 @@ vmt_report_events_replay(struct vmt_building *building, bool wanted, const char 
 		status = vmt_building_no_memory(err, path);
 	if (building->growth_from)
 		vmt_sites_mark(building->replay->sites);
+	if (merge)
+		building->report.loss.events_unknown = vmt_merge_events_unknown(merge);
 	vmt_merge_close(merge);
 	return status;
 }

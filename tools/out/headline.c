@@ -95,6 +95,21 @@ say_stop(struct vmt_sentence *sentence, const struct vmt_report *report)
 			 report->process.shortage);
 }
 
+/* What may be skipped is no loss: no figure rests on it. */
+static void
+say_unknown(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t unknown = report->loss.events_unknown + report->loss.chunks_unknown;
+	char text[VMT_UNITS_BYTES];
+
+	if (unknown)
+		vmt_sentence_say(sentence,
+				 "%sA newer version of vmtrace made this trace: %s record%s of "
+				 "kinds that this one does not know %s passed over.",
+				 sentence->used ? " " : "", vmt_units_count(text, unknown),
+				 unknown == 1 ? "" : "s", unknown == 1 ? "was" : "were");
+}
+
 void
 vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_bytes)
 {
@@ -108,6 +123,7 @@ vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_byt
 		say_cut(&cut, report);
 	losses = (struct vmt_sentence){text + cut.used, text_bytes - cut.used, 0};
 	say_losses(&losses, report);
+	say_unknown(&losses, report);
 	if (cut.used && !losses.used)
 		text[cut.used - 1] = '\0';
 }

@@ -255,6 +255,8 @@ print_loss(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "samples_dropped", report->loss.samples_dropped);
 	vmt_emitter_u64(emitter, "slots_abandoned", report->loss.slots_abandoned);
 	vmt_emitter_u64(emitter, "events_missing", report->loss.events_missing);
+	vmt_emitter_u64(emitter, "events_unknown", report->loss.events_unknown);
+	vmt_emitter_u64(emitter, "chunks_unknown", report->loss.chunks_unknown);
 	vmt_emitter_u64(emitter, "cut_bytes", report->loss.cut_bytes);
 	vmt_emitter_bool(emitter, "cut", report->loss.cut);
 	vmt_emitter_u64(emitter, "snapshots_skipped", report->loss.snapshots_skipped);

@@ -102,12 +102,28 @@ check_claims(const struct vmt_index *index, const struct vmt_file *file, struct 
 			   file->path, (unsigned long long)records, (unsigned long long)bytes);
 }
 
+static int
+check_kind(struct vmt_index *index, const struct vmt_chunk *chunk, const struct vmt_file *file,
+	   struct vmt_err *err)
+{
+	if (VMT_CHUNK_KNOWN(chunk->kind))
+		return 0;
+	if (chunk->kind < VMT_CHUNK_MAY_BE_SKIPPED)
+		return vmt_err_set(err, EPROTONOSUPPORT,
+				   "%s: was made by a newer version of vmtrace: it has chunks of "
+				   "kind %u, without which it can't be understood",
+				   file->path, chunk->kind);
+	index->unknown++;
+	return 0;
+}
+
 int
 vmt_index_read(struct vmt_index *index, struct vmt_file *file, const struct vmt_head *head,
 	       struct vmt_err *err)
 {
 	uint64_t offset = head->chunks_offset;
 	struct vmt_chunk chunk;
+	int result;
 
 	*index = (struct vmt_index){.end_offset = offset};
 	while (read_header(file, offset, &chunk)) {
@@ -117,6 +133,11 @@ vmt_index_read(struct vmt_index *index, struct vmt_file *file, const struct vmt_
 		    chunk.payload_bytes > file->bytes - payload_offset ||
 		    !checksum_holds(file, &chunk, payload_offset))
 			break;
+		result = check_kind(index, &chunk, file, err);
+		if (result != 0) {
+			vmt_index_free(index);
+			return result;
+		}
 		if (!add(index, &chunk, payload_offset)) {
 			vmt_index_free(index);
 			return vmt_err_set(err, ENOMEM, "%s: no memory for its chunk index",

@@ -1,5 +1,6 @@
 #include "tools/read/merge.h"
 
+#include "format/codec.h"
 #include "tools/read/queue.h"
 #include "tools/read/source.h"
 #include "tools/read/stretch.h"
@@ -28,6 +29,7 @@ struct vmt_merge {
 	size_t chunk_count;
 	size_t chunks_opened;
 	uint64_t held_bytes;
+	uint64_t events_unknown;
 	struct vmt_queue pending;    /* chunks and blocks, by their earliest record */
 	struct vmt_queue ready;	     /* stretches, by their next record; value = its address */
 	struct vmt_stretch *spares;  /* empty ones with room for a block */
@@ -53,6 +55,15 @@ malformed(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 {
 	return vmt_err_set(err, EBADMSG, "%s: chunk %zu is malformed behind a good checksum",
 			   vmt_trace_path(merge->trace), chunk);
+}
+
+static int
+refused(struct vmt_merge *merge, uint8_t kind, struct vmt_err *err)
+{
+	return vmt_err_set(err, EPROTONOSUPPORT,
+			   "%s: was made by a newer version of vmtrace: it has events of kind %u, "
+			   "without which it can't be understood",
+			   vmt_trace_path(merge->trace), kind);
 }
 
 static size_t
@@ -155,6 +166,13 @@ decode_block(struct vmt_merge *merge, size_t chunk, uint32_t block,
 		give_back(merge, stretch);
 		return malformed(merge, chunk, err);
 	}
+	merge->events_unknown += stretch->unknown;
+	if (stretch->refused_kind != 0) {
+		uint8_t kind = stretch->refused_kind;
+
+		give_back(merge, stretch);
+		return refused(merge, kind, err);
+	}
 	return add_ready(merge, stretch, chunk, block, err);
 }
 
@@ -178,10 +196,8 @@ add_snapshot(struct vmt_merge *merge, size_t chunk, const unsigned char *bytes, 
 	struct vmt_snapshot_head head;
 	struct vmt_stretch *stretch;
 
-	if (length < sizeof(head))
-		return malformed(merge, chunk, err);
-	memcpy(&head, bytes, sizeof(head));
-	if (head.time < merge->chunks[chunk].header.time_min)
+	if (vmt_codec_get_snapshot_head(&merge->chunks[chunk].header, bytes, length, &head) == 0 ||
+	    head.time < merge->chunks[chunk].header.time_min)
 		return malformed(merge, chunk, err);
 	stretch = take_stretch(merge, 1);
 	if (stretch == NULL)
@@ -287,6 +303,7 @@ add_ring_events(struct vmt_merge *merge, struct vmt_err *err)
 
 		stretch->records[stretch->count] = (struct vmt_record){
 		    .kind = VMT_RECORD_EVENT, .time = event->time, .event = *event};
+		merge->events_unknown += !vmt_event_is_known(event->kind);
 	}
 	vmt_stretch_sort(stretch, merge->scratch);
 	return add_ready(merge, stretch, MAX_CHUNKS, block, err);
@@ -452,6 +469,12 @@ vmt_merge_next(struct vmt_merge *merge, struct vmt_record *record, struct vmt_er
 	if (result == 0 && merge->batch_count > 0)
 		*record = *merge->batch[merge->batch_next++];
 	return result;
+}
+
+uint64_t
+vmt_merge_events_unknown(const struct vmt_merge *merge)
+{
+	return merge->events_unknown;
 }
 
 size_t

@@ -42,6 +42,10 @@ int vmt_merge_next(struct vmt_merge *merge, struct vmt_record *record, struct vm
 int vmt_merge_next_batch(struct vmt_merge *merge, const struct vmt_record *const **records,
 			 size_t *count, struct vmt_err *err);
 
+/* How many events so far were of a kind that is not known, and may be skipped: they are records,
+ * and mean nothing. One that may not be skipped is an error. */
+uint64_t vmt_merge_events_unknown(const struct vmt_merge *merge);
+
 /* How many of the trace's chunks were decoded so far, for who wants to know how far it got. */
 size_t vmt_merge_chunks_opened(const struct vmt_merge *merge);
 

@@ -85,6 +85,8 @@ slot_event(const struct vmt_ring_view *view, uint64_t position, uint32_t ring,
 		vmt_event_from_heap(event, slot);
 	else
 		vmt_event_from_map(event, slot);
+	if (vmt_event_may_be_skipped(event->kind) && !vmt_event_is_known(event->kind))
+		return true;
 	if (event->kind >= VMT_EVENT_KINDS || class_of_kind[event->kind] == 0)
 		return false;
 	/* Releases of large blocks go through the map ring, which has room for committed bytes. */

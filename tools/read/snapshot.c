@@ -92,16 +92,18 @@ take_memory(struct vmt_snapshot *snapshot, const struct sizes *sizes)
 }
 
 static int
-fill(struct vmt_snapshot *snapshot, const unsigned char *bytes, size_t length)
+fill(struct vmt_snapshot *snapshot, const struct vmt_chunk *chunk, const unsigned char *bytes,
+     size_t length)
 {
 	struct sizes sizes;
 	struct sizes again;
 
-	if (length < sizeof(snapshot->head))
+	size_t head_bytes = vmt_codec_get_snapshot_head(chunk, bytes, length, &snapshot->head);
+
+	if (head_bytes == 0)
 		return -EBADMSG;
-	memcpy(&snapshot->head, bytes, sizeof(snapshot->head));
-	bytes += sizeof(snapshot->head);
-	length -= sizeof(snapshot->head);
+	bytes += head_bytes;
+	length -= head_bytes;
 	if (!decode(snapshot, bytes, length, &sizes))
 		return -EBADMSG;
 	if (!take_memory(snapshot, &sizes))
@@ -126,7 +128,7 @@ vmt_snapshot_read(struct vmt_snapshot *snapshot, struct vmt_trace *trace,
 	if (result != 0)
 		return result;
 	snapshot->coarse = chunk->header.flags & VMT_CHUNK_COARSE;
-	result = fill(snapshot, bytes, length);
+	result = fill(snapshot, &chunk->header, bytes, length);
 	if (result == 0)
 		return 0;
 	vmt_snapshot_free(snapshot);

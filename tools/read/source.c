@@ -1,5 +1,7 @@
 #include "tools/read/source.h"
 
+#include "format/codec.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,7 @@ vmt_source_records(const struct vmt_chunk *chunk)
 	case VMT_CHUNK_EVENTS:
 		return chunk->events;
 	case VMT_CHUNK_USAGE:
-		return chunk->raw_bytes / (uint32_t)sizeof(struct vmt_usage);
+		return chunk->raw_bytes / (uint32_t)vmt_codec_usage_bytes(chunk);
 	case VMT_CHUNK_SNAPSHOT:
 		return 1;
 	default:

@@ -1,5 +1,7 @@
 #include "tools/read/stretch.h"
 
+#include "format/codec.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -52,11 +54,13 @@ vmt_stretch_decode(const struct vmt_chunk *chunk, struct vmt_stretch_cursor *cur
 			return false;
 		record->time = record->event.time;
 	} else {
+		size_t bytes = vmt_codec_get_usage(
+		    chunk, cursor->at, (size_t)(cursor->end - cursor->at), &record->usage);
+
 		record->kind = VMT_RECORD_USAGE;
-		if ((size_t)(cursor->end - cursor->at) < sizeof(record->usage))
+		if (bytes == 0)
 			return false;
-		memcpy(&record->usage, cursor->at, sizeof(record->usage));
-		cursor->at += sizeof(record->usage);
+		cursor->at += bytes;
 		record->time = record->usage.time;
 	}
 	return record->time >= chunk->time_min;
@@ -126,9 +130,19 @@ vmt_stretch_fill(struct vmt_stretch *stretch, const struct vmt_chunk *chunk,
 {
 	assert(count <= stretch->room);
 	stretch->next = 0;
-	for (stretch->count = 0; stretch->count < count; stretch->count++)
-		if (!vmt_stretch_decode(chunk, cursor, &stretch->records[stretch->count]))
+	stretch->unknown = 0;
+	stretch->refused_kind = 0;
+	for (stretch->count = 0; stretch->count < count; stretch->count++) {
+		struct vmt_record *record = &stretch->records[stretch->count];
+
+		if (!vmt_stretch_decode(chunk, cursor, record))
 			return false;
+		if (record->kind != VMT_RECORD_EVENT || vmt_event_is_known(record->event.kind))
+			continue;
+		stretch->unknown++;
+		if (!vmt_event_may_be_skipped(record->event.kind))
+			stretch->refused_kind = record->event.kind;
+	}
 	vmt_stretch_sort(stretch, scratch);
 	return true;
 }

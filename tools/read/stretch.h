@@ -33,7 +33,9 @@ struct vmt_stretch {
 	uint64_t place; /* the owner's: before which others of equal time and rank */
 	uint32_t room;
 	uint32_t count;
-	uint32_t next; /* the first that was not taken */
+	uint32_t next;	      /* the first that was not taken */
+	uint32_t unknown;     /* events of kinds that are not known */
+	uint8_t refused_kind; /* one of these that must not be skipped; 0: there is none */
 	struct vmt_record records[];
 };
 

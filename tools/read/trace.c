@@ -1,6 +1,7 @@
 #include "tools/read/trace.h"
 
 #include "collect/ticks.h"
+#include "format/codec.h"
 #include "format/stack_table.h"
 #include "tools/read/ending.h"
 #include "tools/read/file.h"
@@ -49,18 +50,34 @@ struct vmt_trace {
 static int
 check_identity(const struct vmt_head *head, const char *path, struct vmt_err *err)
 {
+	uint64_t unknown = head->features & VMT_FEATURES_REQUIRED;
+
 	if (memcmp(head->magic, VMT_MAGIC, sizeof(head->magic)) != 0)
 		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", path);
-	if (head->version != VMT_VERSION)
+	if (head->version < VMT_OLDEST_VERSION || head->version > VMT_VERSION)
 		return vmt_err_set(err, EPROTONOSUPPORT,
-				   "%s: is a trace of version %u, this vmtrace reads version %u",
-				   path, head->version, VMT_VERSION);
-	if (head->features != 0)
+				   "%s: is a trace of version %u, this vmtrace reads versions %u "
+				   "to %u",
+				   path, head->version, VMT_OLDEST_VERSION, VMT_VERSION);
+	if (unknown != 0)
 		return vmt_err_set(
 		    err, EPROTONOSUPPORT,
 		    "%s: needs features 0x%llx that this vmtrace doesn't know: use a newer one",
-		    path, (unsigned long long)head->features);
+		    path, (unsigned long long)unknown);
 	return 0;
+}
+
+/* As much of a head as both the trace and this version have; zeros for the rest. */
+static bool
+read_known_head(const struct vmt_file *file, struct vmt_head *head)
+{
+	memset(head, 0, sizeof(*head));
+	if (!vmt_file_read(file, 0, head, VMT_HEAD_MIN_BYTES))
+		return false;
+	if (head->head_bytes <= VMT_HEAD_MIN_BYTES || head->head_bytes > VMT_HEAD_MAX_BYTES)
+		return true; /* whole; or wrong, which vmt_head_check says */
+	return vmt_file_read(file, 0, head,
+			     head->head_bytes < sizeof(*head) ? head->head_bytes : sizeof(*head));
 }
 
 static int
@@ -90,8 +107,8 @@ read_head(struct vmt_trace *trace, struct vmt_err *err)
 				   file->path);
 	if (memcmp(magic, VMT_MAGIC, length) != 0)
 		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", file->path);
-	if (!vmt_file_read(file, 0, &trace->head, sizeof(trace->head)))
-		return too_short(file, sizeof(trace->head), err);
+	if (!read_known_head(file, &trace->head))
+		return too_short(file, VMT_HEAD_MIN_BYTES, err);
 	result = check_identity(&trace->head, file->path, err);
 	if (result != 0)
 		return result;
@@ -111,7 +128,7 @@ refresh_head(struct vmt_trace *trace)
 	static const size_t from = offsetof(struct vmt_head, stack_words_used);
 	struct vmt_head now;
 
-	if (vmt_file_read(&trace->file, 0, &now, sizeof(now)))
+	if (read_known_head(&trace->file, &now))
 		memcpy((char *)&trace->head + from, (const char *)&now + from, sizeof(now) - from);
 }
 
@@ -206,29 +223,30 @@ vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk,
 	return result;
 }
 
-/* The first record, or the last, of the last chunk of a kind; false where there is none. */
-static bool
-payload_tail(struct vmt_trace *trace, enum vmt_chunk_kind kind, bool last, void *record,
-	     size_t record_bytes)
+/* The payload of the last chunk of a kind; NULL where there is none that can be read. */
+static const struct vmt_trace_chunk *
+last_payload(struct vmt_trace *trace, enum vmt_chunk_kind kind, const unsigned char **bytes,
+	     size_t *length)
 {
 	const struct vmt_trace_chunk *chunk = vmt_index_last(&trace->index, kind);
 	struct vmt_err ignored = {""};
-	const unsigned char *bytes = NULL;
-	size_t length = 0;
 
-	if (chunk == NULL || vmt_trace_payload(trace, chunk, &bytes, &length, &ignored) != 0 ||
-	    length < record_bytes)
-		return false;
-	if (last)
-		bytes += (length / record_bytes - 1) * record_bytes;
-	memcpy(record, bytes, record_bytes);
-	return true;
+	if (chunk == NULL || vmt_trace_payload(trace, chunk, bytes, length, &ignored) != 0)
+		return NULL;
+	return chunk;
 }
 
 static void
 read_end(struct vmt_trace *trace)
 {
-	trace->has_end = payload_tail(trace, VMT_CHUNK_END, false, &trace->end, sizeof(trace->end));
+	const unsigned char *bytes = NULL;
+	size_t length = 0;
+
+	if (last_payload(trace, VMT_CHUNK_END, &bytes, &length) != NULL &&
+	    length >= sizeof(trace->end)) {
+		memcpy(&trace->end, bytes, sizeof(trace->end));
+		trace->has_end = true;
+	}
 	trace->end_name =
 	    vmt_ending_find(&trace->head, vmt_trace_end_chunk(trace), &trace->end_status);
 }
@@ -246,21 +264,48 @@ consider_pair(struct vmt_trace *trace, uint64_t ticks, uint64_t monotonic_ns)
 	trace->rate_ns = monotonic_ns - start->monotonic_ns;
 }
 
+static void
+consider_last_usage(struct vmt_trace *trace)
+{
+	const unsigned char *bytes = NULL;
+	struct vmt_usage usage;
+	size_t length = 0;
+	const struct vmt_trace_chunk *chunk = last_payload(trace, VMT_CHUNK_USAGE, &bytes, &length);
+	size_t record_bytes;
+
+	if (chunk == NULL)
+		return;
+	record_bytes = vmt_codec_usage_bytes(&chunk->header);
+	if (length < record_bytes)
+		return;
+	bytes += (length / record_bytes - 1) * record_bytes;
+	if (vmt_codec_get_usage(&chunk->header, bytes, record_bytes, &usage) != 0)
+		consider_pair(trace, usage.time, usage.monotonic_ns);
+}
+
+static void
+consider_last_snapshot(struct vmt_trace *trace)
+{
+	const unsigned char *bytes = NULL;
+	struct vmt_snapshot_head head;
+	size_t length = 0;
+	const struct vmt_trace_chunk *chunk =
+	    last_payload(trace, VMT_CHUNK_SNAPSHOT, &bytes, &length);
+
+	if (chunk != NULL && vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) != 0)
+		consider_pair(trace, head.time, head.monotonic_ns);
+}
+
 /* The clock's rate out of the two readings of both clocks that lie furthest apart. Where nobody
  * collected there is only the first: ticks then count as nanoseconds. */
 static void
 find_rate(struct vmt_trace *trace)
 {
-	struct vmt_usage usage;
-	struct vmt_snapshot_head snapshot;
-
 	if (trace->head.clock == VMT_CLOCK_TSC) {
 		consider_pair(trace, trace->head.clock_last.ticks,
 			      trace->head.clock_last.monotonic_ns);
-		if (payload_tail(trace, VMT_CHUNK_USAGE, true, &usage, sizeof(usage)))
-			consider_pair(trace, usage.time, usage.monotonic_ns);
-		if (payload_tail(trace, VMT_CHUNK_SNAPSHOT, false, &snapshot, sizeof(snapshot)))
-			consider_pair(trace, snapshot.time, snapshot.monotonic_ns);
+		consider_last_usage(trace);
+		consider_last_snapshot(trace);
 		if (trace->has_end)
 			consider_pair(trace, trace->end.time, trace->end.monotonic_ns);
 	}
@@ -298,6 +343,7 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 		return result;
 	trace->loss.stacks_dropped = trace->head.stacks_dropped;
 	trace->loss.samples_dropped = trace->head.samples_dropped;
+	trace->loss.chunks_unknown = trace->index.unknown;
 	trace->loss.cut_bytes = trace->file.bytes - trace->index.end_offset;
 	read_end(trace);
 	trace->loss.cut = !trace->has_end && trace->head.collected_end != VMT_END_RUNNING;

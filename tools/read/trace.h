@@ -31,8 +31,9 @@ struct vmt_trace_loss {
 	uint64_t events_missing;     /* left the ring, but in no chunk: cut off with the file */
 	uint64_t stacks_dropped;
 	uint64_t samples_dropped;
-	uint64_t cut_bytes; /* bytes after the longest valid prefix */
-	bool cut;	    /* the collector wrote an end, which is not in the file */
+	uint64_t chunks_unknown; /* of kinds that may be skipped, and were */
+	uint64_t cut_bytes;	 /* bytes after the longest valid prefix */
+	bool cut;		 /* the collector wrote an end, which is not in the file */
 	uint64_t dropped_by_kind[VMT_EVENT_KINDS];
 	uint64_t overwritten_by_kind[VMT_EVENT_KINDS];
 };
