@@ -75,6 +75,10 @@ enum vmt_event_role {
  *   MODULE_LOAD    address = lowest mapped byte, length = span, a = load bias, b = module id
  *   MODULE_UNLOAD  address, b = module id
  *   NAME           PR_SET_VMA_ANON_NAME on the range
+ *   LONG_BEGIN     a call that fills memory begins: a = the kind of the event that will end it.
+ *                  MMAP: address asked for, length in whole pages, protection, flags, b = file
+ *                  offset. THREAD: length = bytes of stack, 0 = not known
+ *   LONG_END       a call is over that has no event of its own after it: a = its kind
  *   MAP_UNDO       the last release of this thread in the map did not happen; error = errno
  */
 #define VMT_EVENTS(X)                                                                              \
@@ -115,7 +119,9 @@ enum vmt_event_role {
 	X(MODULE_LOAD, 53, MAP, NOTE, "dlopen")                                                    \
 	X(MODULE_UNLOAD, 54, MAP, NOTE, "dlclose")                                                 \
 	X(NAME, 55, MAP, NOTE, "prctl")                                                            \
-	X(MAP_UNDO, 56, MAP, ACQUIRE, "undo")
+	X(MAP_UNDO, 56, MAP, ACQUIRE, "undo")                                                      \
+	X(LONG_BEGIN, 57, MAP, NOTE, "long call")                                                  \
+	X(LONG_END, 58, MAP, NOTE, "long call")
 
 enum vmt_event_kind {
 #define X(name, id, ring, role, call) VMT_EVENT_##name = (id),
@@ -185,6 +191,7 @@ struct vmt_map_event {
 /* vmt_map_event.marks: how committed bytes were found. */
 #define VMT_MARK_LOOKED 1u	  /* the page tables were asked; else committed bytes are unknown */
 #define VMT_MARK_SAMPLED 2u	  /* not all pages were asked: committed bytes are an estimate */
+#define VMT_MARK_ENDS 8u	  /* MUNMAP: LONG_END or MAP_UNDO follows when the call is over */
 #define VMT_MARK_LOOKED_AFTER 16u /* MADVISE: b = committed bytes after the call */
 #define VMT_MARK_PAGE_CACHE 4u	  /* file pages: the answer counts the page cache */
 

@@ -14,6 +14,7 @@
 #include "collect/sys.h"
 #include "format/event.h"
 #include "preload/lock_all.h"
+#include "preload/long_call.h"
 #include "preload/madvise.h"
 #include "preload/mapping.h"
 #include "preload/real.h"
@@ -295,6 +296,7 @@ mlockall(int flags)
 	int saved_errno = errno;
 	struct note note = {VMT_EVENT_MLOCK, NULL, 0, (unsigned)flags, vmt_lock_all(flags)};
 
+	vmt_long_call_note_lock(flags, note.result);
 	return write_note(&note, saved_errno, __builtin_frame_address(0));
 }
 
@@ -314,6 +316,7 @@ munlockall(void)
 	int saved_errno = errno;
 	struct note note = {VMT_EVENT_MUNLOCK, NULL, 0, 0, vmt_lock_all_undo()};
 
+	vmt_long_call_note_lock(0, note.result);
 	return write_note(&note, saved_errno, __builtin_frame_address(0));
 }
 

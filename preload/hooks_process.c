@@ -15,6 +15,7 @@
 #include "preload/clock.h"
 #include "preload/emit.h"
 #include "preload/hooks_load.h"
+#include "preload/long_call.h"
 #include "preload/presence.h"
 #include "preload/real.h"
 #include "preload/retreat.h"
@@ -194,6 +195,7 @@ stack_bytes(const pthread_attr_t *attributes)
 struct stack_request {
 	uint64_t bytes; /* 0 = not known */
 	bool callers;	/* the caller gave the memory */
+	bool begun;	/* LONG_BEGIN was written */
 };
 
 /* Without an address in the attributes the C library says one that ends at 0 (glibc), or fails. */
@@ -292,6 +294,10 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 	if (vmt_state_enter()) {
 		stack.bytes = stack_bytes(attributes);
 		stack.callers = has_callers_stack(attributes);
+		stack.begun = !stack.callers;
+		if (stack.begun)
+			vmt_long_call_begin_thread(stack.bytes,
+						   vmt_stacks_capture(__builtin_frame_address(0)));
 		vmt_state_leave();
 	}
 	errno = saved_errno;
@@ -301,6 +307,10 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 	saved_errno = errno;
 	if (error == 0)
 		write_thread(thread, &stack, __builtin_frame_address(0));
+	else if (stack.begun && vmt_state_enter()) {
+		vmt_long_call_end(VMT_EVENT_THREAD, 0);
+		vmt_state_leave();
+	}
 	errno = saved_errno;
 	return error;
 }

@@ -5,6 +5,7 @@
 #include "preload/address_space.h"
 #include "preload/emit.h"
 #include "preload/file_ranges.h"
+#include "preload/long_call.h"
 #include "preload/look.h"
 #include "preload/own_memory.h"
 #include "preload/state.h"
@@ -38,7 +39,10 @@ write_after(struct vmt_map_event *event, uint32_t stack)
 static void
 write_before(struct vmt_map_event *event, uint64_t address, uint64_t looked, uint32_t stack)
 {
+	uint8_t marks = event->marks;
+
 	event->argument_a = vmt_look_committed(address, looked, &event->marks);
+	event->marks |= marks;
 	event->stack = stack;
 	event->time = vmt_emit_time_before();
 	vmt_emit_map(event);
@@ -165,6 +169,7 @@ long
 vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 {
 	uint64_t length = replaced_length(request);
+	bool is_long = vmt_long_call_is(request);
 	long result;
 
 	if (replaces_ours(request->address, length))
@@ -173,10 +178,14 @@ vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 		return call_mmap(request);
 	if (length != 0)
 		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, request->address, length, stack);
+	if (is_long)
+		vmt_long_call_begin_mmap(request, rounded_length(request), stack);
 	result = call_mmap(request);
 	if (!has_failed(result))
 		write_mmap(request, (uint64_t)result, stack);
-	else if (length != 0)
+	else if (is_long)
+		vmt_long_call_end(VMT_EVENT_MMAP, stack);
+	if (has_failed(result) && length != 0)
 		vmt_mapping_write_undo(request->address, length, result, stack);
 	return result;
 }
@@ -185,14 +194,19 @@ vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 static long
 munmap_all(uint64_t address, uint64_t length, uint32_t stack, bool written)
 {
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_MUNMAP, .address = address, .length = length};
 	long result;
 
 	if (!vmt_own_memory_let_go(address, address + length) || !written)
 		return vmt_sys_call2(SYS_munmap, address, length);
-	vmt_mapping_write_release(VMT_EVENT_MUNMAP, address, length, stack);
+	event.marks = length >= VMT_LONG_CALL_BYTES ? VMT_MARK_ENDS : 0;
+	write_before(&event, address, length, stack);
 	result = vmt_sys_call2(SYS_munmap, address, length);
 	if (has_failed(result))
 		vmt_mapping_write_undo(address, length, result, stack);
+	else if (event.marks & VMT_MARK_ENDS)
+		vmt_long_call_end(VMT_EVENT_MUNMAP, stack);
 	return result;
 }
 

@@ -54,6 +54,10 @@ static const struct vmt_shape shapes[VMT_EVENT_KINDS] = {
 			       {"module", VMT_SHAPE_AS_MODULE}},
     [VMT_EVENT_MODULE_UNLOAD] = {VMT_SHAPE_ADDRESS, {0}, {"module", VMT_SHAPE_AS_MODULE}},
     [VMT_EVENT_NAME] = {VMT_SHAPE_RANGE, {0}, {0}},
+    [VMT_EVENT_LONG_BEGIN] = {VMT_SHAPE_RANGE | VMT_SHAPE_PROTECTION | VMT_SHAPE_FLAGS,
+			      {"of_kind", VMT_SHAPE_AS_NUMBER},
+			      {"offset", VMT_SHAPE_AS_NUMBER}},
+    [VMT_EVENT_LONG_END] = {0, {"of_kind", VMT_SHAPE_AS_NUMBER}, {0}},
     [VMT_EVENT_MAP_UNDO] = {VMT_SHAPE_RANGE, {0}, {0}},
 };
 

@@ -2,6 +2,7 @@
 
 #include "tools/model/advised.h"
 #include "tools/model/replay_map.h"
+#include "tools/model/under_way.h"
 #include "tools/model/undo.h"
 
 #include <errno.h>
@@ -30,9 +31,10 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->undo = vmt_undo_new();
 	replay->advised = vmt_advised_new();
 	replay->touched = vmt_touched_new();
+	replay->under_way = vmt_under_way_new();
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
 	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
-	    replay->advised && replay->touched && replay->realloc_undo)
+	    replay->advised && replay->touched && replay->under_way && replay->realloc_undo)
 		return replay;
 	vmt_replay_free(replay);
 	return NULL;
@@ -51,6 +53,7 @@ vmt_replay_free(struct vmt_replay *replay)
 	vmt_undo_free(replay->undo);
 	vmt_advised_free(replay->advised);
 	vmt_touched_free(replay->touched);
+	vmt_under_way_free(replay->under_way);
 	free(replay->realloc_undo);
 	free(replay);
 }
@@ -344,6 +347,8 @@ load_module(struct vmt_replay *replay, const struct vmt_event *event)
 int
 vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
 {
+	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
+		vmt_under_way_apply(replay->under_way, event);
 	switch (event->kind) {
 	case VMT_EVENT_THREAD:
 		return event->error ? 0 : add_thread(replay, event);

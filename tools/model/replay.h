@@ -36,6 +36,7 @@
 #include "tools/model/touched.h"
 
 struct vmt_advised;
+struct vmt_under_way;
 struct vmt_undo;
 
 struct vmt_replay {
@@ -46,6 +47,7 @@ struct vmt_replay {
 	struct vmt_threads *threads;
 	struct vmt_advised *advised;
 	struct vmt_touched *touched;
+	struct vmt_under_way *under_way;
 
 	/* contradictions */
 	uint64_t double_acquisitions; /* of an address or page that was not released */

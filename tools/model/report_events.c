@@ -1,4 +1,5 @@
 #include "tools/model/building.h"
+#include "tools/model/under_way.h"
 #include "tools/read/merge.h"
 
 #include <errno.h>
@@ -445,6 +446,7 @@ vmt_report_events_replay(struct vmt_building *building, bool wanted, const char 
 		status = vmt_building_no_memory(err, path);
 	if (!status && take_tasks_until(building, UINT64_MAX))
 		status = vmt_building_no_memory(err, path);
+	vmt_under_way_settle(building->replay);
 	if (building->growth_from)
 		vmt_sites_mark(building->replay->sites);
 	if (merge)

@@ -2,6 +2,7 @@
 
 #include "tools/model/advised.h"
 #include "tools/model/heap.h"
+#include "tools/model/under_way.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -232,6 +233,15 @@ leave_open(struct vmt_pieces *pieces)
 			pieces->items[i].class = VMT_CLASS_MALLOC;
 }
 
+/* Stacks that a pthread_create still works on. */
+static void
+find_new_stacks(struct vmt_pieces *pieces, const struct vmt_under_way *calls)
+{
+	for (size_t i = 0; i < pieces->count; i++)
+		if (vmt_under_way_has_stack(calls, pieces->items[i].start))
+			settle(&pieces->items[i], VMT_CLASS_THREAD_STACKS);
+}
+
 static int
 join(struct vmt_residency *residency, struct vmt_pieces *pieces,
      const struct vmt_pieces_input *input)
@@ -243,6 +253,7 @@ join(struct vmt_residency *residency, struct vmt_pieces *pieces,
 		status = vmt_pieces_cut(pieces, input);
 	if (status)
 		return status;
+	find_new_stacks(pieces, input->replay->under_way);
 	vmt_heap_own(pieces, input->replay, input->resident);
 	vmt_heap_find_arenas(pieces);
 	find_ended_stacks(pieces, input->replay->threads);
@@ -294,7 +305,11 @@ vmt_residency_join(struct vmt_residency *residency, const struct vmt_snapshot *s
 	if (!status)
 		status = vmt_resident_open(&resident, snapshot->runs, snapshot->head.runs);
 	if (!status)
+		status = vmt_under_way_lend(replay, snapshot);
+	if (!status)
 		status = join(residency, &pieces, &input);
+	if (vmt_under_way_take_back(replay) && !status)
+		status = -ENOMEM;
 	vmt_pieces_clear(&pieces);
 	vmt_resident_close(&resident);
 	return status;
