@@ -2,13 +2,20 @@
 
 #include "tools/model/blocks.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+
+/* Of threads that are over: their stacks may be the C library's still. glibc keeps 40 MiB of them
+ * (nptl/nptl-stack.c), 2,560 of the smallest. Half as many again are kept as are sorted out. */
+#define OVER_KEPT 4096u
+#define OVER_MOST (2 * OVER_KEPT)
 
 struct vmt_threads {
 	struct vmt_thread_stack *items;
 	size_t count;
 	size_t room;
+	size_t over; /* how many of them are */
 	/* Position, in the size field, by descriptor and by kernel id. */
 	struct vmt_blocks *by_descriptor;
 	struct vmt_blocks *by_tid;
@@ -76,6 +83,62 @@ index_again(struct vmt_threads *threads)
 }
 
 static int
+compare_times(const void *left, const void *right)
+{
+	const uint64_t *a = left;
+	const uint64_t *b = right;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* The time after which at most OVER_KEPT of the threads that are over began. Without memory to
+ * tell: after which none did. */
+static uint64_t
+kept_after(const struct vmt_threads *threads)
+{
+	uint64_t *times = reallocarray(NULL, threads->over, sizeof(*times));
+	uint64_t after;
+	size_t count = 0;
+
+	if (!times)
+		return UINT64_MAX;
+	assert(threads->over >= OVER_MOST);
+	for (size_t i = 0; i < threads->count && count < threads->over; i++)
+		if (threads->items[i].over)
+			times[count++] = threads->items[i].time;
+	qsort(times, count, sizeof(*times), compare_times);
+	assert(count == threads->over);
+	after = times[count - OVER_KEPT - 1];
+	free(times);
+	return after;
+}
+
+/* Forgets the oldest of those that are over, so that memory does not grow with how many there were.
+ */
+static int
+forget(struct vmt_threads *threads)
+{
+	uint64_t after = kept_after(threads);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < threads->count; i++) {
+		if (threads->items[i].over && threads->items[i].time <= after)
+			continue;
+		threads->items[kept++] = threads->items[i];
+	}
+	threads->over -= threads->count - kept;
+	threads->count = kept;
+	vmt_blocks_free(threads->by_descriptor);
+	vmt_blocks_free(threads->by_tid);
+	threads->by_descriptor = vmt_blocks_new();
+	threads->by_tid = vmt_blocks_new();
+	if (!threads->by_descriptor || !threads->by_tid)
+		return -ENOMEM;
+	threads->misplaced = true;
+	return index_again(threads);
+}
+
+static int
 append(struct vmt_threads *threads, const struct vmt_thread_stack *thread)
 {
 	if (threads->count == threads->room) {
@@ -88,6 +151,7 @@ append(struct vmt_threads *threads, const struct vmt_thread_stack *thread)
 		threads->room = room;
 	}
 	threads->items[threads->count] = *thread;
+	threads->over += thread->over;
 	if (note_position(threads, threads->count))
 		return -ENOMEM;
 	threads->count++;
@@ -95,11 +159,13 @@ append(struct vmt_threads *threads, const struct vmt_thread_stack *thread)
 }
 
 static void
-end_thread(struct vmt_thread_stack *thread, const struct vmt_threads_sink *sink)
+end_thread(struct vmt_threads *threads, struct vmt_thread_stack *thread,
+	   const struct vmt_threads_sink *sink)
 {
 	if (thread->over)
 		return;
 	thread->over = true;
+	threads->over++;
 	sink->over(sink->context, thread);
 }
 
@@ -109,15 +175,16 @@ vmt_threads_put(struct vmt_threads *threads, const struct vmt_thread_stack *thre
 {
 	struct vmt_block entry;
 
-	if (index_again(threads))
+	if (threads->over >= OVER_MOST ? forget(threads) : index_again(threads))
 		return -ENOMEM;
 	threads->sorted = false;
 	if (thread->tid && vmt_blocks_find(threads->by_tid, thread->tid, &entry) &&
 	    threads->items[entry.size].tid == thread->tid)
-		end_thread(&threads->items[entry.size], sink);
+		end_thread(threads, &threads->items[entry.size], sink);
 	if (!vmt_blocks_find(threads->by_descriptor, thread->descriptor, &entry))
 		return append(threads, thread);
-	end_thread(&threads->items[entry.size], sink);
+	end_thread(threads, &threads->items[entry.size], sink);
+	threads->over -= !thread->over;
 	threads->items[entry.size] = *thread;
 	return note_position(threads, entry.size);
 }
@@ -148,7 +215,7 @@ vmt_threads_keep(struct vmt_threads *threads, uint64_t time, const uint32_t *tid
 		struct vmt_thread_stack *thread = &threads->items[i];
 
 		if (thread->tid && thread->time < time && !has(tids, count, thread->tid))
-			end_thread(thread, sink);
+			end_thread(threads, thread, sink);
 	}
 }
 

@@ -5,7 +5,8 @@
  * mapping that holds its stack and keeps both for the next thread when it ends
  * (nptl/allocatestack.c), or unmaps them unseen. So a thread is over where another one has its
  * descriptor or its kernel id, where a list of the process's threads lacks it, or where it was over
- * when its event was written. Addresses in bytes. One thread at a time.
+ * when its event was written. Of threads that are over only the last few thousand are remembered.
+ * Addresses in bytes. One thread at a time.
  */
 #ifndef VMT_THREADS_H
 #define VMT_THREADS_H
