@@ -189,10 +189,8 @@ vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, uint64
 static void
 punch(const struct vmt_traced *process, uint64_t start, uint64_t end)
 {
-	uint64_t page_mask = VMT_PAGE_BYTES - 1;
-
-	start = (start + page_mask) & ~page_mask;
-	end &= ~page_mask;
+	start = (start + VMT_PAGE_BYTES - 1) & ~(uint64_t)(VMT_PAGE_BYTES - 1);
+	end &= ~(uint64_t)(VMT_PAGE_BYTES - 1);
 	if (start < end)
 		vmt_sys_call4(SYS_fallocate, process->trace_fd,
 			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
@@ -230,14 +228,6 @@ drained_slots(const struct vmt_traced *process)
 	return slots;
 }
 
-/* A region's bytes behind those in use. */
-static void
-punch_tail(struct vmt_traced *process, uint64_t offset, uint64_t used_bytes, uint64_t bytes)
-{
-	if (used_bytes < bytes)
-		punch(process, offset + used_bytes, offset + bytes);
-}
-
 /* What no reader needs: slots that chunks account for, the stack table's index, unused tails. */
 static void
 punch_all(struct vmt_traced *process)
@@ -250,9 +240,12 @@ punch_all(struct vmt_traced *process)
 	punch_slots(process);
 	punch(process, layout->stack_index_offset,
 	      layout->stack_index_offset + layout->stack_index_entries * sizeof(uint64_t));
-	punch_tail(process, layout->stack_words_offset, words * sizeof(uint64_t),
-		   layout->stack_words * sizeof(uint64_t));
-	punch_tail(process, layout->modules_offset, modules, layout->modules_bytes);
+	if (words < layout->stack_words)
+		punch(process, layout->stack_words_offset + words * sizeof(uint64_t),
+		      layout->stack_words_offset + layout->stack_words * sizeof(uint64_t));
+	if (modules < layout->modules_bytes)
+		punch(process, layout->modules_offset + modules,
+		      layout->modules_offset + layout->modules_bytes);
 }
 
 static int

@@ -1,4 +1,7 @@
 #include "preload/madvise.h"
+
+#include "preload/long_call.h"
+#include "preload/mapping.h"
 #include "preload/state.h"
 
 #include <errno.h>
@@ -100,6 +103,82 @@ each_entry_of_a_vector_is_an_event(void **state)
 	assert_int_equal(munmap(range, 8 * 4096), 0);
 }
 
+static long
+map_at_length(uint64_t length, int flags)
+{
+	struct vmt_mapping_request request = {
+	    0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0};
+
+	return vmt_mapping_mmap(&request, 3);
+}
+
+static void
+check_event(uint64_t position, uint8_t kind, uint64_t length)
+{
+	assert_non_null(event_at(position));
+	assert_int_equal(event_at(position)->kind, kind);
+	assert_int_equal(event_at(position)->length, length);
+}
+
+static void
+calls_that_fill_memory_begin_and_end(void **state)
+{
+	uint64_t large = VMT_LONG_CALL_BYTES;
+	long range = map_at_length(large - 1, MAP_POPULATE);
+
+	(void)state;
+	assert_true(range > 0);
+	check_event(0, VMT_EVENT_LONG_BEGIN, large);
+	assert_int_equal(event_at(0)->argument_a, VMT_EVENT_MMAP);
+	assert_int_equal(event_at(0)->stack, 3);
+	check_event(1, VMT_EVENT_MMAP, large);
+	assert_true(event_at(0)->time <= event_at(1)->time);
+	assert_int_equal(vmt_mapping_munmap((uint64_t)range, large, 3), 0);
+	check_event(2, VMT_EVENT_MUNMAP, large);
+	assert_true(event_at(2)->marks & VMT_MARK_ENDS);
+	check_event(3, VMT_EVENT_LONG_END, 0);
+	assert_true(map_at_length(UINT64_C(1) << 46, MAP_LOCKED) < 0);
+	check_event(4, VMT_EVENT_LONG_BEGIN, UINT64_C(1) << 46);
+	check_event(5, VMT_EVENT_LONG_END, 0);
+	assert_null(event_at(6));
+}
+
+static void
+other_calls_write_what_they_are(void **state)
+{
+	long range = map_at_length(4096, 0);
+
+	(void)state;
+	assert_true(range > 0);
+	assert_int_equal(vmt_mapping_munmap((uint64_t)range, 4096, 3), 0);
+	check_event(0, VMT_EVENT_MMAP, 4096);
+	check_event(1, VMT_EVENT_MUNMAP, 4096);
+	assert_false(event_at(1)->marks & VMT_MARK_ENDS);
+	assert_null(event_at(2));
+}
+
+static void
+after_mlockall_every_map_fills_memory(void **state)
+{
+	long range;
+
+	(void)state;
+	vmt_long_call_note_lock(MCL_FUTURE | MCL_ONFAULT, 0); /* filled when touched */
+	range = map_at_length(4096, 0);
+	check_event(0, VMT_EVENT_MMAP, 4096);
+	vmt_long_call_note_lock(MCL_FUTURE, -1); /* refused */
+	(void)map_at_length(4096, 0);
+	check_event(1, VMT_EVENT_MMAP, 4096);
+	vmt_long_call_note_lock(MCL_FUTURE, 0);
+	(void)map_at_length(4096, 0);
+	check_event(2, VMT_EVENT_LONG_BEGIN, 4096);
+	check_event(3, VMT_EVENT_MMAP, 4096);
+	vmt_long_call_note_lock(0, 0);
+	(void)map_at_length(4096, 0);
+	check_event(4, VMT_EVENT_MMAP, 4096);
+	assert_true(range > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -108,6 +187,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_vector_that_cannot_be_read_is_the_kernels_to_refuse),
 	    TEST(each_entry_of_a_vector_is_an_event),
+	    TEST(calls_that_fill_memory_begin_and_end),
+	    TEST(other_calls_write_what_they_are),
+	    TEST(after_mlockall_every_map_fills_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
