@@ -14,6 +14,7 @@
 #define VMT_HEAD_H
 
 #include "format/go.h"
+#include "format/go_roles.h"
 #include "format/ring.h"
 
 #include <stdint.h>
@@ -142,6 +143,9 @@ struct vmt_head {
 
 	/* T, but for its counter (H): the Go runtime in the process. */
 	_Alignas(64) struct vmt_go go;
+
+	/* T: what the Go code of the process tells of memory calls; not in version 5. */
+	struct vmt_go_code_roles go_roles;
 };
 
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */

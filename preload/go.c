@@ -1,6 +1,7 @@
 #include "preload/go.h"
 
 #include "collect/sys.h"
+#include "preload/go_functions.h"
 #include "preload/go_image.h"
 #include "preload/go_patch.h"
 #include "preload/go_stack.h"
@@ -16,6 +17,7 @@
 #define FILE_MAX_BYTES (UINT64_C(4) << 30)
 
 static struct vmt_go table;
+static struct vmt_go_code_roles roles; /* of the first runtime */
 
 struct search {
 	bool wanted;
@@ -187,6 +189,14 @@ take(const struct search *search, const struct vmt_go_image *image, uint64_t bia
 	vmt_go_patch_image(&table, image, bias, search->entry, refusal);
 }
 
+static void
+take_roles(const struct vmt_go_file *file, uint64_t bias)
+{
+	vmt_go_functions_tell(&roles, file);
+	if (roles.text != 0)
+		roles.text += bias;
+}
+
 static int
 visit(struct dl_phdr_info *info, size_t size, void *context)
 {
@@ -205,6 +215,8 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 	if (map_file(path, &file)) {
 		why = is_loaded_file(&file, info) ? vmt_go_image_read(&image, &file)
 						  : "the file is not the one that is loaded";
+		if (!why && table.version[0] == '\0')
+			take_roles(&file, info->dlpi_addr);
 		if (!why)
 			why = find_refusal(search, &image, &file);
 		vmt_sys_munmap((void *)(uintptr_t)file.bytes, file.length);
@@ -229,7 +241,8 @@ vmt_go_set_up(bool wanted, const void *entry)
 }
 
 void
-vmt_go_describe(struct vmt_go *go)
+vmt_go_describe(struct vmt_head *head)
 {
-	*go = table;
+	head->go = table;
+	head->go_roles = roles;
 }

@@ -12,7 +12,7 @@
 #ifndef VMT_GO_H
 #define VMT_GO_H
 
-#include "format/go.h"
+#include "format/head.h"
 
 #include <stdbool.h>
 
@@ -21,7 +21,7 @@
  * entry from now on. */
 bool vmt_go_set_up(bool wanted, const void *entry);
 
-/* Copies the table into the head of a trace. */
-void vmt_go_describe(struct vmt_go *go);
+/* Copies the table, and what the code tells of memory calls, into the head of a trace. */
+void vmt_go_describe(struct vmt_head *head);
 
 #endif

@@ -111,9 +111,14 @@ text_by_module(const struct vmt_go_file *file, const struct table *table)
 	return 0;
 }
 
-static void
-take_function(struct vmt_go_image *image, const struct vmt_go_file *file, const struct table *table,
-	      uint64_t text, uint64_t index)
+struct function {
+	struct vmt_go_name name;
+	uint32_t start; /* from the start of the text */
+	uint32_t bytes;
+};
+
+static bool
+read_function(const struct table *table, uint64_t index, struct function *function)
 {
 	const unsigned char *entries = table->bytes + table->header.functions_offset;
 	uint64_t entries_room = table->room - table->header.functions_offset;
@@ -121,41 +126,84 @@ take_function(struct vmt_go_image *image, const struct vmt_go_file *file, const 
 	const char *names = (const char *)table->bytes + table->header.names_offset;
 	struct function_entry entry[2];
 	struct function_record record;
-	struct vmt_go_name name;
 
 	memcpy(entry, entries + index * sizeof(entry[0]), sizeof(entry));
 	if (entry[0].record > entries_room || entries_room - entry[0].record < sizeof(record) ||
 	    entry[1].code < entry[0].code)
-		return;
+		return false;
 	memcpy(&record, entries + entry[0].record, sizeof(record));
 	if (record.name < 0 || (uint64_t)record.name >= names_room)
-		return;
-	name = (struct vmt_go_name){names + record.name, names_room - (uint64_t)record.name};
-	vmt_go_image_take(image, file, &name, text + entry[0].code, entry[1].code - entry[0].code);
+		return false;
+	function->name =
+	    (struct vmt_go_name){names + record.name, names_room - (uint64_t)record.name};
+	function->start = entry[0].code;
+	function->bytes = entry[1].code - entry[0].code;
+	return true;
+}
+
+/* The array ends with the end of the text. */
+static uint32_t
+text_bytes(const struct table *table)
+{
+	uint32_t bytes;
+
+	memcpy(&bytes,
+	       table->bytes + table->header.functions_offset +
+		   table->header.functions * sizeof(struct function_entry),
+	       sizeof(bytes));
+	return bytes;
+}
+
+/* NULL, or why not. */
+static const char *
+open_table(const struct vmt_go_file *file, struct table *table, uint64_t *text)
+{
+	if (!find_table(file, table))
+		return "no function table of Go 1.18 or later";
+	*text = vmt_go_image_word(file, table->address + offsetof(struct pc_header, text_start));
+	if (*text == 0)
+		*text = text_by_module(file, table);
+	return *text != 0 ? NULL : "the function table does not say where the text is";
 }
 
 const char *
 vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file)
 {
 	struct table table;
-	uint32_t text_bytes;
+	uint64_t text;
+	const char *why = open_table(file, &table, &text);
+
+	if (why)
+		return why;
+	for (uint64_t i = 0; i < table.header.functions; i++) {
+		struct function function;
+
+		if (read_function(&table, i, &function))
+			vmt_go_image_take(image, file, &function.name, text + function.start,
+					  function.bytes);
+	}
+	image->text_low = text;
+	image->text_high = text + text_bytes(&table);
+	return NULL;
+}
+
+void
+vmt_go_functions_tell(struct vmt_go_code_roles *roles, const struct vmt_go_file *file)
+{
+	struct table table;
 	uint64_t text;
 
-	if (!find_table(file, &table))
-		return "no function table of Go 1.18 or later";
-	text = vmt_go_image_word(file, table.address + offsetof(struct pc_header, text_start));
-	if (text == 0)
-		text = text_by_module(file, &table);
-	if (text == 0)
-		return "the function table does not say where the text is";
-	for (uint64_t i = 0; i < table.header.functions; i++)
-		take_function(image, file, &table, text, i);
-	/* The array ends with the end of the text. */
-	memcpy(&text_bytes,
-	       table.bytes + table.header.functions_offset +
-		   table.header.functions * sizeof(struct function_entry),
-	       sizeof(text_bytes));
-	image->text_low = text;
-	image->text_high = text + text_bytes;
-	return NULL;
+	memset(roles, 0, sizeof(*roles));
+	if (open_table(file, &table, &text))
+		return;
+	roles->text = text;
+	roles->bytes = text_bytes(&table);
+	for (uint64_t i = 0; i < table.header.functions; i++) {
+		struct function function;
+
+		if (read_function(&table, i, &function) && function.bytes != 0 &&
+		    !vmt_go_roles_add(roles, function.start,
+				      vmt_go_roles_of_name(function.name.text, function.name.room)))
+			return;
+	}
 }

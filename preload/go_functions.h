@@ -8,9 +8,14 @@
 #ifndef VMT_GO_FUNCTIONS_H
 #define VMT_GO_FUNCTIONS_H
 
+#include "format/go_roles.h"
 #include "preload/go_image.h"
 
 /* Takes the wanted functions and the bounds of the text. NULL, or why not (static text). */
 const char *vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file);
+
+/* What each function tells of memory calls, stripped or not; text is the file's address, 0 where
+ * nothing is known. */
+void vmt_go_functions_tell(struct vmt_go_code_roles *roles, const struct vmt_go_file *file);
 
 #endif

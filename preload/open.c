@@ -476,7 +476,7 @@ vmt_open_in_child(void)
 	if (!why) {
 		process->head->forked_from = forked_from;
 		process->head->notes |= VMT_NOTE_FORKED;
-		vmt_go_describe(&process->head->go);
+		vmt_go_describe(process->head);
 		why = vmt_open_announce();
 	}
 	if (why) {

@@ -225,7 +225,7 @@ begin(struct vmt_session *session)
 	process->head->stack_mode = process->stack_mode;
 	if (vmt_go_set_up(vmt_config.go, vmt_hooks_go_entry))
 		vmt_hooks_go_set_up();
-	vmt_go_describe(&process->head->go);
+	vmt_go_describe(process->head);
 	/* From here on the collector reads the head; there are no events yet to be drained. */
 	why = vmt_open_announce();
 	if (why)

@@ -18,18 +18,18 @@ struct stack {
 };
 
 static size_t
-make_frames(struct vmt_symbol frames[DEPTH], const struct stack *stack)
+make_roles(enum vmt_go_role roles[DEPTH], const struct stack *stack)
 {
 	size_t count = 0;
 
 	for (; count < DEPTH && stack->names[count]; count++) {
 		const char *name = stack->names[count];
 		bool is_c = name[0] == '-';
+		struct vmt_symbol frame = {.function = is_c ? name + 1 : name, .is_go = !is_c};
 
-		frames[count] =
-		    (struct vmt_symbol){.function = is_c ? name + 1 : name, .is_go = !is_c};
 		if (is_c && !name[1])
-			frames[count].function = NULL;
+			frame.function = NULL;
+		roles[count] = vmt_go_classes_role(&frame);
 	}
 	return count;
 }
@@ -78,10 +78,10 @@ the_innermost_reason_decides(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(stacks) / sizeof(*stacks); i++) {
-		struct vmt_symbol frames[DEPTH];
-		size_t count = make_frames(frames, &stacks[i]);
+		enum vmt_go_role roles[DEPTH];
+		size_t count = make_roles(roles, &stacks[i]);
 
-		assert_int_equal(vmt_go_classes_of_stack(frames, count, VMT_CLASS_MMAP),
+		assert_int_equal(vmt_go_classes_of_stack(roles, count, VMT_CLASS_MMAP),
 				 stacks[i].class);
 	}
 }
@@ -104,10 +104,10 @@ calls_of_c_code_are_not_gos(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(stacks) / sizeof(*stacks); i++) {
-		struct vmt_symbol frames[DEPTH];
-		size_t count = make_frames(frames, &stacks[i]);
+		enum vmt_go_role roles[DEPTH];
+		size_t count = make_roles(roles, &stacks[i]);
 
-		assert_int_equal(vmt_go_classes_of_stack(frames, count, VMT_CLASS_MMAP),
+		assert_int_equal(vmt_go_classes_of_stack(roles, count, VMT_CLASS_MMAP),
 				 stacks[i].class);
 	}
 }
@@ -131,10 +131,10 @@ calls_of_other_go_code_are_not_the_runtimes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(stacks) / sizeof(*stacks); i++) {
-		struct vmt_symbol frames[DEPTH];
-		size_t count = make_frames(frames, &stacks[i]);
+		enum vmt_go_role roles[DEPTH];
+		size_t count = make_roles(roles, &stacks[i]);
 
-		assert_int_equal(vmt_go_classes_of_stack(frames, count,
+		assert_int_equal(vmt_go_classes_of_stack(roles, count,
 							 stacks[i].class == VMT_CLASS_FILES
 							     ? VMT_CLASS_FILES
 							     : VMT_CLASS_MMAP),
@@ -159,10 +159,10 @@ threads_are_whose_that_starts_them(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(stacks) / sizeof(*stacks); i++) {
-		struct vmt_symbol frames[DEPTH];
-		size_t count = make_frames(frames, &stacks[i]);
+		enum vmt_go_role roles[DEPTH];
+		size_t count = make_roles(roles, &stacks[i]);
 
-		assert_int_equal(vmt_go_classes_of_thread(frames, count, VMT_CLASS_THREAD_STACKS),
+		assert_int_equal(vmt_go_classes_of_thread(roles, count, VMT_CLASS_THREAD_STACKS),
 				 stacks[i].class);
 	}
 }

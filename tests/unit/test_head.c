@@ -45,7 +45,10 @@ test_offsets_are_the_documented_ones(void **state)
 	assert_int_equal(offsetof(struct vmt_head, go), 1920);
 	assert_int_equal(offsetof(struct vmt_go, sites), 80);
 	assert_int_equal(offsetof(struct vmt_go, objects), 2128);
-	assert_int_equal(sizeof(struct vmt_head), 4736);
+	assert_int_equal(offsetof(struct vmt_head, go_roles), 4688);
+	assert_int_equal(offsetof(struct vmt_go_code_roles, starts), 16);
+	assert_int_equal(offsetof(struct vmt_go_code_roles, roles), 2416);
+	assert_int_equal(sizeof(struct vmt_head), 7744);
 	assert_int_equal(sizeof(struct vmt_ring), 1216);
 }
 

@@ -2,65 +2,6 @@
 
 #include <string.h>
 
-enum verdict {
-	CROSSING, /* from C to Go, in whatever sense */
-	BY_CALL,  /* Go's packages for system calls: a way to the call, whoever makes it */
-	GO_ON,	  /* the runtime, which is a way to the call, but no reason for it */
-	AT_ONCE,  /* memory to be used at once: never an arena, which is reserved first */
-	TO_C,	  /* Go code has called C code, whose call it is */
-	ARENA,
-	METADATA,
-	STACK,
-	OTHER, /* Go code outside of the runtime */
-};
-
-struct rule {
-	const char *name; /* ending with '*': begins so */
-	enum verdict verdict;
-};
-
-static const struct rule rules[] = {
-    {"runtime.asmcgocall*", CROSSING},
-    {"internal/runtime/syscall*", BY_CALL},
-    {"runtime/internal/syscall*", BY_CALL},
-    {"syscall.RawSyscall*", BY_CALL},
-    {"syscall.Syscall*", BY_CALL},
-    {"runtime.callCgoMmap*", GO_ON},
-    {"runtime.mmap*", GO_ON},
-    {"runtime.sysMmap*", GO_ON},
-    {"runtime.sysReserve*", GO_ON},
-    {"runtime.sysMap*", GO_ON},
-    {"runtime.systemstack*", GO_ON},
-    {"runtime.(*linearAlloc).alloc", GO_ON},
-    {"runtime.sysAlloc", AT_ONCE},
-    {"runtime.sysAllocOS", AT_ONCE},
-    {"runtime.cgocall*", TO_C},
-    {"runtime.(*mheap).sysAlloc", ARENA},
-    {"runtime.(*mheap).grow", ARENA},
-    {"runtime.(*mheap).allocUserArenaChunk", ARENA},
-    {"runtime.(*userArena)*", ARENA},
-    {"runtime.(*mheap)*", METADATA},
-    {"runtime.(*pageAlloc)*", METADATA},
-    {"runtime.(*scavengeIndex)*", METADATA},
-    {"runtime.(*fixalloc)*", METADATA},
-    {"runtime.(*spanSet)*", METADATA},
-    {"runtime.(*spanQueue)*", METADATA},
-    {"runtime.(*spanSPMC)*", METADATA},
-    {"runtime.(*lfstack)*", METADATA},
-    {"runtime.newSpanSPMC*", METADATA},
-    {"runtime.persistentalloc*", METADATA},
-    {"runtime.recordspan", METADATA},
-    {"runtime.newArenaMayUnlock", METADATA},
-    {"runtime.newMarkBits", METADATA},
-    {"runtime.stkbucket", METADATA},
-    {"runtime.mallocinit", METADATA},
-    {"runtime.newosproc*", STACK},
-    {"runtime.newm*", STACK},
-    {"runtime.stackalloc", STACK},
-    {"runtime.stackpoolalloc", STACK},
-    {"runtime.*", GO_ON},
-};
-
 /* What stands for a reason in a page's name, "[anon: Go: heap]" (runtime/mem.go, mheap.go ...). */
 static const struct {
 	const char *name;
@@ -87,77 +28,57 @@ static const struct {
     {"unused", VMT_CLASSES},
 };
 
-static bool
-matches(const char *pattern, const char *name)
+enum vmt_go_role
+vmt_go_classes_role(const struct vmt_symbol *frame)
 {
-	size_t length = strlen(pattern);
+	enum vmt_go_role role = frame->function
+				    ? vmt_go_roles_of_name(frame->function, strlen(frame->function))
+				    : VMT_GO_ROLE_CROSSING;
 
-	if (length && pattern[length - 1] == '*')
-		return strncmp(pattern, name, length - 1) == 0;
-	return strcmp(pattern, name) == 0;
-}
-
-/* Functions of runtime/cgo, C code that acts for the runtime. */
-static bool
-is_runtime_c(const struct vmt_symbol *frame)
-{
-	return frame->function && (strncmp(frame->function, "x_cgo_", 6) == 0 ||
-				   strncmp(frame->function, "_cgo_sys_", 9) == 0 ||
-				   strncmp(frame->function, "_cgo_try_", 9) == 0);
-}
-
-/* The first rule that fits. */
-static enum verdict
-judge(const struct vmt_symbol *frame)
-{
-	if (is_runtime_c(frame))
-		return GO_ON;
-	if (!frame->is_go)
-		return CROSSING;
-	for (size_t i = 0; frame->function && i < sizeof(rules) / sizeof(*rules); i++)
-		if (matches(rules[i].name, frame->function))
-			return rules[i].verdict;
-	return OTHER;
+	if (frame->is_go)
+		return frame->function ? role : VMT_GO_ROLE_OTHER;
+	/* C code of runtime/cgo has a role; other names mean nothing there. */
+	return role == VMT_GO_ROLE_RUNTIME && !strchr(frame->function, '.') ? role
+									    : VMT_GO_ROLE_CROSSING;
 }
 
 enum vmt_class_id
-vmt_go_classes_of_stack(const struct vmt_symbol *frames, size_t count, enum vmt_class_id otherwise)
+vmt_go_classes_of_stack(const enum vmt_go_role *roles, size_t count, enum vmt_class_id otherwise)
 {
 	bool at_once = false;
 	bool is_runtime = false;
 
 	for (size_t i = 0; i < count; i++) {
-		enum verdict verdict = judge(&frames[i]);
-
-		switch (verdict) {
-		case TO_C:
-		case OTHER:
+		switch (roles[i]) {
+		case VMT_GO_ROLE_TO_C:
+		case VMT_GO_ROLE_OTHER:
 			return is_runtime ? VMT_CLASS_GO_OTHER : otherwise;
-		case ARENA:
+		case VMT_GO_ROLE_ARENA:
 			return at_once ? VMT_CLASS_GO_METADATA : VMT_CLASS_GO_HEAP;
-		case METADATA:
+		case VMT_GO_ROLE_METADATA:
 			return VMT_CLASS_GO_METADATA;
-		case STACK:
+		case VMT_GO_ROLE_STACK:
 			return VMT_CLASS_GO_STACKS;
+		case VMT_GO_ROLE_AT_ONCE:
+			at_once = true;
+			is_runtime = true;
+			break;
+		case VMT_GO_ROLE_RUNTIME:
+			is_runtime = true;
+			break;
 		default:
-			at_once |= verdict == AT_ONCE;
-			is_runtime |= verdict == AT_ONCE || verdict == GO_ON;
+			break;
 		}
 	}
 	return is_runtime ? VMT_CLASS_GO_OTHER : otherwise;
 }
 
 enum vmt_class_id
-vmt_go_classes_of_thread(const struct vmt_symbol *frames, size_t count, enum vmt_class_id otherwise)
+vmt_go_classes_of_thread(const enum vmt_go_role *roles, size_t count, enum vmt_class_id otherwise)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (is_runtime_c(&frames[i]))
+	for (size_t i = 0; i < count && roles[i] != VMT_GO_ROLE_TO_C; i++)
+		if (roles[i] == VMT_GO_ROLE_STACK || roles[i] == VMT_GO_ROLE_RUNTIME)
 			return VMT_CLASS_GO_STACKS;
-		if (judge(&frames[i]) == STACK)
-			return VMT_CLASS_GO_STACKS;
-		if (judge(&frames[i]) == TO_C)
-			break;
-	}
 	return otherwise;
 }
 

@@ -13,16 +13,20 @@
 #ifndef VMT_GO_CLASSES_H
 #define VMT_GO_CLASSES_H
 
+#include "format/go_roles.h"
 #include "tools/model/classes.h"
 #include "tools/read/symbols.h"
 
+/* What a frame tells, by its name (format/go_roles.h). */
+enum vmt_go_role vmt_go_classes_role(const struct vmt_symbol *frame);
+
 /* Of a call's stack, innermost frame first; `otherwise` where the runtime did not make the call: C
  * code did, or other Go code, by the packages syscall or golang.org/x/sys/unix. */
-enum vmt_class_id vmt_go_classes_of_stack(const struct vmt_symbol *frames, size_t count,
+enum vmt_class_id vmt_go_classes_of_stack(const enum vmt_go_role *roles, size_t count,
 					  enum vmt_class_id otherwise);
 
 /* Of a thread's stack, by the stack that started it. */
-enum vmt_class_id vmt_go_classes_of_thread(const struct vmt_symbol *frames, size_t count,
+enum vmt_class_id vmt_go_classes_of_thread(const enum vmt_go_role *roles, size_t count,
 					   enum vmt_class_id otherwise);
 
 /* Of a mapping's path in /proc/PID/maps, "[anon: Go: heap]"; VMT_CLASSES where it says nothing. */

@@ -10,17 +10,21 @@
 
 struct vmt_go_owners {
 	struct vmt_go_owners_input input;
-	unsigned char *verdicts; /* by site: class + 1; VMT_CLASSES + 1 = not Go's */
+	const struct vmt_go_code_roles *code; /* NULL: the trace tells nothing that makes sense */
+	unsigned char *verdicts;	      /* by site: class + 1; VMT_CLASSES + 1 = not Go's */
 	uint32_t room;
 };
 
 struct vmt_go_owners *
 vmt_go_owners_new(const struct vmt_go_owners_input *input)
 {
+	const struct vmt_go_code_roles *code = &vmt_trace_head(input->trace)->go_roles;
 	struct vmt_go_owners *owners = calloc(1, sizeof(*owners));
 
-	if (owners)
-		owners->input = *input;
+	if (!owners)
+		return NULL;
+	owners->input = *input;
+	owners->code = vmt_go_roles_check(code) ? code : NULL;
 	return owners;
 }
 
@@ -33,26 +37,45 @@ vmt_go_owners_free(struct vmt_go_owners *owners)
 	free(owners);
 }
 
-/* The frames of a stack, innermost first: as many as there is room for. */
+/* What the names of an address tell; how many they are, at least one. */
 static size_t
-name_stack(const struct vmt_go_owners *owners, const struct vmt_site_entry *entry,
-	   struct vmt_symbol frames[MAX_FRAMES])
+name_address(const struct vmt_go_owners *owners, uint64_t address, uint32_t span_id,
+	     enum vmt_go_role roles[VMT_SYMBOLS_MAX_INLINED])
 {
+	const struct vmt_span *span = span_id ? vmt_eras_span(owners->input.eras, span_id) : NULL;
+	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
+	struct vmt_module module;
+	size_t count = 0;
+
+	if (span && vmt_trace_module(owners->input.trace, span->module, &module))
+		count = vmt_lookup_resolve(owners->input.symbols, &module, address - span->bias - 1,
+					   frames);
+	for (size_t i = 0; i < count; i++)
+		roles[i] = vmt_go_classes_role(&frames[i]);
+	if (!count)
+		roles[0] = VMT_GO_ROLE_CROSSING;
+	return count ? count : 1;
+}
+
+/* The roles on a stack, innermost first: as many as there is room for. What the trace itself tells
+ * comes first: it holds whatever became of the file. */
+static size_t
+judge_stack(const struct vmt_go_owners *owners, const struct vmt_site_entry *entry,
+	    enum vmt_go_role roles[MAX_FRAMES])
+{
+	const struct vmt_go_code_roles *code = owners->code;
 	const uint32_t *spans = vmt_sites_spans(owners->input.sites, entry);
 	uint32_t count = 0;
 	const uint64_t *addresses = vmt_trace_stack(owners->input.trace, entry->key.stack, &count);
 	size_t used = 0;
 
 	for (uint32_t i = 0; addresses && spans && i < count && i < entry->frames; i++) {
-		const struct vmt_span *span =
-		    spans[i] ? vmt_eras_span(owners->input.eras, spans[i]) : NULL;
-		struct vmt_module module;
-
 		if (used + VMT_SYMBOLS_MAX_INLINED > MAX_FRAMES)
 			break;
-		if (span && vmt_trace_module(owners->input.trace, span->module, &module))
-			used += vmt_lookup_resolve(owners->input.symbols, &module,
-						   addresses[i] - span->bias - 1, frames + used);
+		roles[used] = code ? vmt_go_roles_at(code, addresses[i] - 1) : VMT_GO_ROLE_UNKNOWN;
+		used += roles[used] != VMT_GO_ROLE_UNKNOWN
+			    ? 1
+			    : name_address(owners, addresses[i], spans[i], roles + used);
 	}
 	return used;
 }
@@ -61,12 +84,12 @@ static enum vmt_class_id
 judge(const struct vmt_go_owners *owners, uint32_t site)
 {
 	const struct vmt_site_entry *entry = vmt_sites_get(owners->input.sites, site);
-	struct vmt_symbol frames[MAX_FRAMES];
-	size_t count = name_stack(owners, entry, frames);
+	enum vmt_go_role roles[MAX_FRAMES];
+	size_t count = judge_stack(owners, entry, roles);
 
 	if (entry->key.kind == VMT_EVENT_THREAD)
-		return vmt_go_classes_of_thread(frames, count, VMT_CLASSES);
-	return vmt_go_classes_of_stack(frames, count, VMT_CLASSES);
+		return vmt_go_classes_of_thread(roles, count, VMT_CLASSES);
+	return vmt_go_classes_of_stack(roles, count, VMT_CLASSES);
 }
 
 static bool

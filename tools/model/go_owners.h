@@ -1,8 +1,9 @@
 /*
  * go_owners.h: did a Go runtime make this call, and what for?
  *
- * The class of a site's mappings by the names on its stack (go_classes.h). Each site is judged
- * once. One thread at a time. What can't be told (no memory, no such stack) is `otherwise`.
+ * The class of a site's mappings by the functions on its stack: what the
+ * trace says of their code (format/go_roles.h), else their names (go_classes.h). Each site is
+ * judged once. One thread at a time. What can't be told (no memory, no such stack) is `otherwise`.
  */
 #ifndef VMT_GO_OWNERS_H
 #define VMT_GO_OWNERS_H

@@ -1,0 +1,5 @@
+//go:build !cgo && !netonly
+
+package main
+
+func callC() int { return 0 }
