@@ -50,6 +50,9 @@ int vmt_session_create(const char *path, struct vmt_session **session);
 /* The same where files can be mapped when the traces' place has none (aside.h); fills the path. */
 int vmt_session_create_aside(char *path, size_t room, uint32_t pid, uint64_t random_id,
 			     struct vmt_session **session);
+/* Notes a program that VMTRACE_ONLY leaves out: counted always, its name kept while there is room.
+ * Async-signal-safe. */
+void vmt_session_leave_out(struct vmt_session *session, const char *name);
 /* Maps an existing one; checks it. vmt_session_view: an open one, whose descriptor it closes. */
 int vmt_session_attach(const char *path, struct vmt_session **session);
 int vmt_session_view(int fd, struct vmt_session **session);

@@ -164,3 +164,33 @@ vmt_session_is_announced(const struct vmt_session_slot *slot, uint64_t random_id
 	return vmt_atomic_load_acquire(&slot->state) == VMT_SESSION_READY &&
 	       vmt_atomic_load_relaxed(&slot->random_id) == random_id;
 }
+
+/* Whether the name stands there now. */
+static bool
+put_name(struct vmt_session_name *entry, const char *name)
+{
+	uint32_t state = VMT_SESSION_FREE;
+
+	if (vmt_atomic_cas(&entry->state, &state, VMT_SESSION_CLAIMED)) {
+		memcpy(entry->name, name, sizeof(entry->name));
+		/* Orders the name before its state. */
+		vmt_atomic_store_release(&entry->state, VMT_SESSION_READY);
+		return true;
+	}
+	return vmt_atomic_load_acquire(&entry->state) == VMT_SESSION_READY &&
+	       memcmp(entry->name, name, sizeof(entry->name)) == 0;
+}
+
+void
+vmt_session_leave_out(struct vmt_session *session, const char *name)
+{
+	char padded[VMT_SESSION_NAME_BYTES] = "";
+	size_t length = strnlen(name, sizeof(padded) - 1);
+
+	memcpy(padded, name, length);
+	vmt_atomic_add_relaxed(&session->left_out, 1);
+	for (uint32_t i = 0; i < VMT_SESSION_NAMES; i++) {
+		if (put_name(&session->names[i], padded))
+			return;
+	}
+}

@@ -18,10 +18,12 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 4u
+#define VMT_SESSION_VERSION 5u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_PATH_BYTES 1264u
 #define VMT_SESSION_PARTED 16u
+#define VMT_SESSION_NAMES 8u
+#define VMT_SESSION_NAME_BYTES 60u
 #define VMT_SESSION_ENV "VMTRACE_SESSION"
 
 enum vmt_session_state { VMT_SESSION_FREE, VMT_SESSION_CLAIMED, VMT_SESSION_READY };
@@ -31,6 +33,12 @@ struct vmt_session_slot {
 	uint32_t pid;
 	uint64_t random_id; /* of the trace */
 	char path[VMT_SESSION_PATH_BYTES];
+};
+
+/* A program that VMTRACE_ONLY left out. The same states, but that what is READY stays. */
+struct vmt_session_name {
+	uint32_t state;
+	char name[VMT_SESSION_NAME_BYTES]; /* cut, zeros behind */
 };
 
 struct vmt_session {
@@ -50,9 +58,12 @@ struct vmt_session {
 	uint32_t crowded; /* collector: some announcement must wait until others have ended */
 	/* Collector: traces, by random_id, that it closed before their processes' ends. */
 	uint64_t parted[VMT_SESSION_PARTED];
+	uint32_t left_out; /* images that VMTRACE_ONLY does not name; the first names of them: */
+	struct vmt_session_name names[VMT_SESSION_NAMES];
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 
 _Static_assert(sizeof(struct vmt_session_slot) == 1280, "session slots are 1280 bytes");
+_Static_assert(sizeof(struct vmt_session_name) == 64, "names in a session are 64 bytes");
 
 #endif

@@ -84,12 +84,26 @@ vmt_program_is_under_valgrind(void)
 	return answer != 0;
 }
 
-static bool
-is_named(const char *globs, const char *path)
+static const char *
+base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return vmt_config_matches(globs, slash ? slash + 1 : path);
+	return slash ? slash + 1 : path;
+}
+
+static bool
+is_named(const char *globs, const char *path)
+{
+	return vmt_config_matches(globs, base_name(path));
+}
+
+const char *
+vmt_program_name(void)
+{
+	const char *executed = (const char *)getauxval(AT_EXECFN);
+
+	return executed ? base_name(executed) : "";
 }
 
 bool

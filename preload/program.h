@@ -22,6 +22,9 @@ bool vmt_program_is_under_valgrind(void);
  * of what a loader was told to load). */
 bool vmt_program_is_named(const char *globs);
 
+/* By which name it was executed, without directories; "" where the kernel does not say. */
+const char *vmt_program_name(void);
+
 /* The part that tests call alone: whether the notes of a segment (aligned to 4, or to 8) have the
  * command's among them. */
 bool vmt_program_has_note(const void *notes, size_t bytes, size_t alignment);

@@ -71,9 +71,19 @@ find_session(void)
 	return session;
 }
 
+static bool
+is_left_out(struct vmt_session *session)
+{
+	if (vmt_config.only[0] == '\0' || vmt_program_is_named(vmt_config.only))
+		return false;
+	if (session)
+		vmt_session_leave_out(session, vmt_program_name());
+	return true;
+}
+
 /* Why this image is not to be recorded although nothing is amiss; NULL = it is. */
 static const char *
-find_objection(const struct vmt_session *session)
+find_objection(struct vmt_session *session)
 {
 	if (vmt_program_is_under_valgrind())
 		return "the program runs under valgrind";
@@ -85,7 +95,7 @@ find_objection(const struct vmt_session *session)
 		return "the program runs with raised privileges";
 	if (vmt_program_is_command())
 		return "the program is vmtrace itself";
-	if (vmt_config.only[0] != '\0' && !vmt_program_is_named(vmt_config.only))
+	if (is_left_out(session))
 		return "VMTRACE_ONLY does not name this program";
 	if (session && vmt_atomic_load_relaxed(&session->traces) > 0 && !vmt_config.follow_exec)
 		return "VMTRACE_FOLLOW leaves out later images";

@@ -9,6 +9,7 @@
 
 #include <glob.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static void
@@ -104,6 +105,44 @@ test_names(void **state)
 			 1);
 }
 
+/* What `record` says where --only is `only`. */
+static void
+expect_said(const char *only, const char *script, const char *wanted, bool said)
+{
+	struct run run;
+
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "record", "-o",
+					  scratch_file("said.%p.vmt"), "--only", only, "--",
+					  "/bin/sh", "-c", script, NULL},
+		    (const char *const[]){variable("D", scratch()), NULL});
+	assert_int_equal(run.exit_status, 0);
+	if ((strstr(run.err, wanted) != NULL) != said)
+		fail_msg("--only %s: %s", only, run.err);
+	run_free(&run);
+}
+
+/* Nothing is left unrecorded without a word: these programs ran, by these names. */
+static void
+test_left_out(void **state)
+{
+	const char *words = "no trace was written: --only names none of these, seen to run: ";
+	char wanted[256];
+
+	(void)state;
+	snprintf(wanted, sizeof(wanted), "%ssh, sleep; a program that never loads", words);
+	expect_said("slep", "sleep 0; sleep 0; :", wanted, true);
+	expect_said("slep",
+		    "ln -sf $(command -v sleep) \"$D/$(printf 'a\\033b')\"; sleep 0; "
+		    "\"$D/$(printf 'a\\033b')\" 0",
+		    "$'a\\033b'", true);
+	expect_said("slep",
+		    "for i in 1 2 3 4 5 6 7 8; do ln -sf $(command -v sleep) \"$D/n$i\"; "
+		    "\"$D/n$i\" 0; done; rm \"$D\"/n?",
+		    ", perhaps others; a program", true);
+	expect_said("sleep", "sleep 0; :", "seen to run", false);
+}
+
 int
 main(void)
 {
@@ -111,6 +150,7 @@ main(void)
 	    cmocka_unit_test(test_valgrind),
 	    cmocka_unit_test(test_debuggers),
 	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_left_out),
 	};
 
 	twice_set_up();

@@ -183,6 +183,34 @@ racing_processes_never_share_a_slot(void **state)
 	munmap(session, sizeof(*session));
 }
 
+static void
+names_left_out_are_kept_once_and_bounded(void **state)
+{
+	struct vmt_session *session;
+	char name[VMT_SESSION_NAME_BYTES + 20];
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	vmt_session_leave_out(session, name);
+	assert_int_equal(strlen(session->names[0].name), VMT_SESSION_NAME_BYTES - 1);
+	/* One that was killed while it wrote a name. */
+	session->names[1].state = VMT_SESSION_CLAIMED;
+	for (unsigned i = 0; i < 3 * VMT_SESSION_NAMES; i++) {
+		snprintf(name, sizeof(name), "name%u", i / 2);
+		vmt_session_leave_out(session, name);
+	}
+	assert_int_equal(session->left_out, 1 + 3 * VMT_SESSION_NAMES);
+	for (unsigned i = 2; i < VMT_SESSION_NAMES; i++) {
+		snprintf(name, sizeof(name), "name%u", i - 2);
+		assert_int_equal(session->names[i].state, VMT_SESSION_READY);
+		assert_string_equal(session->names[i].name, name);
+	}
+	assert_int_equal(session->slots[0].state, VMT_SESSION_FREE);
+	munmap(session, sizeof(*session));
+}
+
 int
 main(void)
 {
@@ -195,6 +223,7 @@ main(void)
 	    TEST(announcements_take_a_slot_each_till_there_is_none),
 	    TEST(a_path_that_is_too_long_is_refused),
 	    TEST(racing_processes_never_share_a_slot),
+	    TEST(names_left_out_are_kept_once_and_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

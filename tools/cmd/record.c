@@ -228,6 +228,34 @@ warn_of_obstacle(const char *command)
 			remedy);
 }
 
+/* What --only left out, by the name that each was executed by. The names are what any program of
+ * the tree may have written. */
+static void
+print_left_out(const struct vmt_session *session)
+{
+	char name[VMT_SESSION_NAME_BYTES];
+	const char *before = "";
+
+	fprintf(stderr, "vmtrace: no trace was written: --only names none of these, seen to run: ");
+	for (uint32_t i = 0; i < VMT_SESSION_NAMES; i++) {
+		const struct vmt_session_name *entry = &session->names[i];
+
+		if (vmt_atomic_load_acquire(&entry->state) != VMT_SESSION_READY)
+			continue;
+		memcpy(name, entry->name, sizeof(name));
+		name[sizeof(name) - 1] = '\0';
+		fputs(before, stderr);
+		vmt_recorded_print_word(name, stderr);
+		before = ", ";
+	}
+	if (!*before) /* killed while they wrote it */
+		fputs("programs without a name", stderr);
+	if (vmt_atomic_load_relaxed(&session->names[VMT_SESSION_NAMES - 1].state) !=
+	    VMT_SESSION_FREE)
+		fprintf(stderr, ", perhaps others");
+	fprintf(stderr, "; a program that never loads %s is not seen\n", VMT_LIBRARY_NAME);
+}
+
 /* Why there is nothing to be read. A process that announced itself was recorded: its trace has what
  * the collector did not take. */
 static void
@@ -245,6 +273,10 @@ print_absence(const struct recording *recording, const char *command)
 			"it had no descriptors or memory left (ulimit -n, ulimit -v), or the trace "
 			"lies in another mount namespace; %s holds the last events alone\n",
 			command, recording->output);
+		return;
+	}
+	if (vmt_atomic_load_relaxed(&recording->session->left_out) > 0) {
+		print_left_out(recording->session);
 		return;
 	}
 	fprintf(

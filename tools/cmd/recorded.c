@@ -171,8 +171,8 @@ is_harmless(const char *word)
 }
 
 /* For a shell: quoted where a plain word would not do. */
-static void
-print_word(const char *word, FILE *out)
+void
+vmt_recorded_print_word(const char *word, FILE *out)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789/._-+,:@%=";
@@ -215,7 +215,7 @@ static void
 print_shortage(const char *path, const char *shortage, FILE *out)
 {
 	fprintf(out, "vmtrace: the recording in ");
-	print_word(short_path(path), out);
+	vmt_recorded_print_word(short_path(path), out);
 	fprintf(out,
 		" ended before the program did: it ran out of %s, and vmtrace gave its own up\n",
 		shortage);
@@ -243,6 +243,6 @@ vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FI
 	}
 	print_sentence(recorded, &best, lost, duration_ns, out);
 	fprintf(out, "vmtrace: next: vmtrace report ");
-	print_word(short_path(recorded->paths[chosen]), out);
+	vmt_recorded_print_word(short_path(recorded->paths[chosen]), out);
 	fprintf(out, "\n");
 }

@@ -27,4 +27,7 @@ void vmt_recorded_free(struct vmt_recorded *recorded);
 /* The summary and the next command to type; at least one trace is there. */
 void vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FILE *out);
 
+/* A word as one would type it into a shell; what a terminal would obey is written out. */
+void vmt_recorded_print_word(const char *word, FILE *out);
+
 #endif
