@@ -127,6 +127,9 @@ check_one_collector(const char *directory)
 	assert_int_equal(kill(collector, 0), 0);
 }
 
+/* A process that ends sooner may be gone before the collector has a turn: its end waits 20 ms. */
+#define SURELY_SEEN_NS 100000000
+
 /* Each ended well and was seen, or was replaced by another image, maybe before anyone looked. */
 static void
 check_traces(const char *directory, size_t at_least)
@@ -142,7 +145,8 @@ check_traces(const char *directory, size_t at_least)
 		check_report(root);
 		if (strcmp(end, "exec") != 0) {
 			assert_string_equal(end, "exit");
-			if (!json_is_true(member(member(root, "snapshot"), "taken")))
+			if (!json_is_true(member(member(root, "snapshot"), "taken")) &&
+			    number(member(root, "process"), "duration_ns") >= SURELY_SEEN_NS)
 				fail_msg("%s: no snapshot", traces.gl_pathv[i]);
 		}
 		assert_int_equal(number(member(root, "loss"), "events_dropped"), 0);
