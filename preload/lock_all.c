@@ -54,7 +54,7 @@ find_ranges(struct walk *walk)
 	uint32_t own = vmt_atomic_load_relaxed(&process->own_count);
 
 	walk->count = 0;
-	add_range(walk, __ehdr_start, (uint64_t)(_end - __ehdr_start));
+	add_range(walk, __ehdr_start, (uint64_t)((uintptr_t)_end - (uintptr_t)__ehdr_start));
 	add_range(walk, process->head, process->head_mapped_bytes);
 	add_range(walk, process->session, process->session ? sizeof(*process->session) : 0);
 	for (uint32_t i = 0; i < own && i < VMT_STATE_OWN_RANGES; i++)
