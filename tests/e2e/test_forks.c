@@ -202,13 +202,52 @@ test_shared_pages(void **state)
 	run_free(&run);
 }
 
+static bool
+tells_of_silent_children(json_t *root)
+{
+	const json_t *spot;
+	size_t i;
+
+	json_array_foreach(member(member(root, "coverage"), "blind_spots"), i, spot)
+	{
+		if (strstr(json_string_value(spot), "only once it makes a call that is recorded"))
+			return true;
+	}
+	return false;
+}
+
+/* A child that makes no call that is recorded is in no trace: its parent's report says so, and that
+ * of a process that never forked does not. */
+static void
+test_silent_children_are_told(void **state)
+{
+	const char *path = scratch_file("silent.vmt");
+	struct run run;
+
+	(void)state;
+	record(&run, path, (const char *const[]){"--follow", "none", NULL},
+	       (const char *const[]){built("tests/target/fork_share"), NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	json_t *root = report(path, NULL);
+
+	assert_true(tells_of_silent_children(root));
+	json_decref(root);
+	record(&run, path, NULL, (const char *const[]){"/bin/true", NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	root = report(path, NULL);
+	assert_false(tells_of_silent_children(root));
+	json_decref(root);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_each_its_own), cmocka_unit_test(test_unrecorded_children),
 	    cmocka_unit_test(test_follow),	 cmocka_unit_test(test_only),
-	    cmocka_unit_test(test_shared_pages),
+	    cmocka_unit_test(test_shared_pages), cmocka_unit_test(test_silent_children_are_told),
 	};
 
 	return cmocka_run_group_tests_name("forks", tests, NULL, NULL);

@@ -193,6 +193,11 @@ add_replay(struct vmt_building *building)
 					  "%" PRIu64 " releases were not looked at: their "
 					  "committed bytes count as 0",
 					  replay->unlooked_releases);
+	if (!status && replay->forks)
+		status = vmt_coverage_add(
+		    building,
+		    "the process forked: a fork child has a trace only once it makes a call that "
+		    "is recorded; the memory of one that never does is in no trace");
 	if (!status && replay->malformed)
 		status = vmt_coverage_add(building,
 					  "%" PRIu64 " events made no sense and were "

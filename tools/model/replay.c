@@ -352,6 +352,9 @@ vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
 	switch (event->kind) {
 	case VMT_EVENT_THREAD:
 		return event->error ? 0 : add_thread(replay, event);
+	case VMT_EVENT_FORK:
+		replay->forks += !event->error;
+		return 0;
 	case VMT_EVENT_MODULE_LOAD:
 		return load_module(replay, event);
 	case VMT_EVENT_MODULE_UNLOAD:

@@ -58,6 +58,7 @@ struct vmt_replay {
 	uint64_t early_releases;    /* of blocks and ranges from before the trace began */
 	uint64_t unlooked_releases; /* whose committed bytes nobody asked for */
 	uint64_t sampled_looks;	    /* whose committed bytes are an estimate */
+	uint64_t forks;		    /* children made, by the parent's word */
 
 	/* private */
 	struct vmt_undo *undo;
