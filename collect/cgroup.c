@@ -9,6 +9,11 @@
 #define MEMBERSHIPS_BYTES 4096u
 #define FIGURES_BYTES 8192u
 
+/* The kernel takes no quota beyond this (max_cfs_runtime, kernel/sched/core.c), and no period
+ * beyond a second. */
+#define QUOTA_MAX_US (UINT64_C(1) << 44)
+#define QUOTA_BYTES 128u
+
 /* v1 says "no limit" by the largest multiple of a page. */
 #define NO_LIMIT_BYTES (UINT64_C(1) << 62)
 
@@ -25,10 +30,10 @@ list_has(struct vmt_text list, const char *word)
 	return false;
 }
 
-/* The path of the process in the hierarchy that has the memory controller; "ID:LIST:PATH" lines.
- * The unified hierarchy has an empty list. */
+/* The path of the process in the hierarchy that has the controller; "ID:LIST:PATH" lines. The
+ * unified hierarchy (controller NULL) has an empty list. */
 static bool
-find_membership(struct vmt_text memberships, uint32_t version, struct vmt_text *path)
+find_membership(struct vmt_text memberships, const char *controller, struct vmt_text *path)
 {
 	struct vmt_text line, id, list;
 
@@ -36,7 +41,7 @@ find_membership(struct vmt_text memberships, uint32_t version, struct vmt_text *
 		if (!vmt_text_take_until(&line, ':', &id) ||
 		    !vmt_text_take_until(&line, ':', &list))
 			continue;
-		if (version == 1 ? list_has(list, "memory") : list.at == list.end) {
+		if (controller ? list_has(list, controller) : list.at == list.end) {
 			*path = line;
 			return true;
 		}
@@ -46,7 +51,8 @@ find_membership(struct vmt_text memberships, uint32_t version, struct vmt_text *
 
 /* "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE SUPER_OPTIONS" */
 static bool
-parse_mount(struct vmt_text line, uint32_t version, struct vmt_text *root, struct vmt_text *point)
+parse_mount(struct vmt_text line, const char *controller, struct vmt_text *root,
+	    struct vmt_text *point)
 {
 	struct vmt_text word, type, source, options;
 
@@ -63,18 +69,19 @@ parse_mount(struct vmt_text line, uint32_t version, struct vmt_text *root, struc
 	if (!vmt_text_take_word(&line, &type) || !vmt_text_take_word(&line, &source) ||
 	    !vmt_text_take_word(&line, &options))
 		return false;
-	if (version == 2)
+	if (!controller)
 		return vmt_text_equals(&type, "cgroup2");
-	return vmt_text_equals(&type, "cgroup") && list_has(options, "memory");
+	return vmt_text_equals(&type, "cgroup") && list_has(options, controller);
 }
 
 static bool
-find_mount(struct vmt_text mounts, uint32_t version, struct vmt_text *root, struct vmt_text *point)
+find_mount(struct vmt_text mounts, const char *controller, struct vmt_text *root,
+	   struct vmt_text *point)
 {
 	struct vmt_text line;
 
 	while (vmt_text_take_line(&mounts, &line)) {
-		if (parse_mount(line, version, root, point))
+		if (parse_mount(line, controller, root, point))
 			return true;
 	}
 	return false;
@@ -95,13 +102,13 @@ strip_root(struct vmt_text *path, const struct vmt_text *root)
 
 static bool
 locate_version(struct vmt_cgroup *cgroup, struct vmt_text memberships, struct vmt_text mounts,
-	       uint32_t version)
+	       const char *controller)
 {
 	struct vmt_text_out out = vmt_text_out_begin(cgroup->path, sizeof(cgroup->path));
 	struct vmt_text path, root, point;
 
-	if (!find_membership(memberships, version, &path) ||
-	    !find_mount(mounts, version, &root, &point))
+	if (!find_membership(memberships, controller, &path) ||
+	    !find_mount(mounts, controller, &root, &point))
 		return false;
 	strip_root(&path, &root);
 	if (vmt_text_length(&path) && path.end[-1] == '/')
@@ -109,16 +116,17 @@ locate_version(struct vmt_cgroup *cgroup, struct vmt_text memberships, struct vm
 	vmt_text_put_bytes(&out, point.at, vmt_text_length(&point));
 	cgroup->mount_bytes = (uint32_t)vmt_text_length(&point);
 	vmt_text_put_bytes(&out, path.at, vmt_text_length(&path));
-	cgroup->version = version;
+	cgroup->version = controller ? 1 : 2;
 	return !out.overflow;
 }
 
 bool
-vmt_cgroup_locate(struct vmt_cgroup *cgroup, struct vmt_text memberships, struct vmt_text mounts)
+vmt_cgroup_locate(struct vmt_cgroup *cgroup, struct vmt_text memberships, struct vmt_text mounts,
+		  const char *controller)
 {
-	/* In a mixed system the memory controller is in one hierarchy: v1 if that names it. */
-	if (locate_version(cgroup, memberships, mounts, 1) ||
-	    locate_version(cgroup, memberships, mounts, 2))
+	/* In a mixed system a controller is in one hierarchy: v1 if that names it. */
+	if (locate_version(cgroup, memberships, mounts, controller) ||
+	    locate_version(cgroup, memberships, mounts, NULL))
 		return true;
 	cgroup->path[0] = '\0';
 	return false;
@@ -138,7 +146,7 @@ read_path(const char *path, char *buffer, size_t length)
 }
 
 bool
-vmt_cgroup_find(struct vmt_cgroup *cgroup, uint32_t pid)
+vmt_cgroup_find(struct vmt_cgroup *cgroup, uint32_t pid, const char *controller)
 {
 	char memberships[MEMBERSHIPS_BYTES];
 	struct vmt_buffer mounts = {0};
@@ -154,9 +162,9 @@ vmt_cgroup_find(struct vmt_cgroup *cgroup, uint32_t pid)
 	if (membership_bytes > 0 && vmt_buffer_reserve(&mounts, MOUNTS_BYTES))
 		mount_bytes = read_path("/proc/self/mountinfo", (char *)mounts.bytes, MOUNTS_BYTES);
 	if (mount_bytes > 0)
-		found =
-		    vmt_cgroup_locate(cgroup, vmt_text_of(memberships, (size_t)membership_bytes),
-				      vmt_text_of((const char *)mounts.bytes, (size_t)mount_bytes));
+		found = vmt_cgroup_locate(
+		    cgroup, vmt_text_of(memberships, (size_t)membership_bytes),
+		    vmt_text_of((const char *)mounts.bytes, (size_t)mount_bytes), controller);
 	vmt_buffer_free(&mounts);
 	return found;
 }
@@ -164,7 +172,7 @@ vmt_cgroup_find(struct vmt_cgroup *cgroup, uint32_t pid)
 /* Reads a file of the directory that is the first `directory_bytes` of the path. */
 static struct vmt_text
 read_figures(const struct vmt_cgroup *cgroup, size_t directory_bytes, const char *name,
-	     char *buffer)
+	     char *buffer, size_t length)
 {
 	char path[VMT_CGROUP_PATH_BYTES + 64];
 	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
@@ -173,14 +181,14 @@ read_figures(const struct vmt_cgroup *cgroup, size_t directory_bytes, const char
 	vmt_text_put_bytes(&out, cgroup->path, directory_bytes);
 	vmt_text_put(&out, "/");
 	vmt_text_put(&out, name);
-	got = out.overflow ? 0 : read_path(path, buffer, FIGURES_BYTES);
+	got = out.overflow ? 0 : read_path(path, buffer, length);
 	return vmt_text_of(buffer, got > 0 ? (size_t)got : 0);
 }
 
 static uint64_t
 read_number(const struct vmt_cgroup *cgroup, size_t directory_bytes, const char *name, char *buffer)
 {
-	struct vmt_text text = read_figures(cgroup, directory_bytes, name, buffer);
+	struct vmt_text text = read_figures(cgroup, directory_bytes, name, buffer, FIGURES_BYTES);
 	uint64_t number;
 
 	return vmt_text_take_decimal(&text, &number) ? number : VMT_FIGURE_UNKNOWN;
@@ -194,6 +202,19 @@ figure(struct vmt_text text, const char *key)
 	return vmt_text_find_figure(text, key, &number) ? number : VMT_FIGURE_UNKNOWN;
 }
 
+/* From a directory to the one above; false at the mount. In a namespace of its own a container
+ * sees its cgroup at the mount itself, so that is looked at as well. */
+static bool
+step_up(const struct vmt_cgroup *cgroup, size_t *directory_bytes)
+{
+	if (*directory_bytes <= cgroup->mount_bytes)
+		return false;
+	do
+		--*directory_bytes;
+	while (*directory_bytes > cgroup->mount_bytes && cgroup->path[*directory_bytes] != '/');
+	return true;
+}
+
 /* v2: the lowest limit from here up to the mount. */
 static uint64_t
 read_limit(const struct vmt_cgroup *cgroup, char *buffer)
@@ -201,16 +222,12 @@ read_limit(const struct vmt_cgroup *cgroup, char *buffer)
 	size_t directory_bytes = strlen(cgroup->path);
 	uint64_t lowest = VMT_FIGURE_UNKNOWN;
 
-	while (directory_bytes > cgroup->mount_bytes) {
+	do {
 		uint64_t limit = read_number(cgroup, directory_bytes, "memory.max", buffer);
 
 		if (limit < lowest)
 			lowest = limit;
-		do
-			directory_bytes--;
-		while (directory_bytes > cgroup->mount_bytes &&
-		       cgroup->path[directory_bytes] != '/');
-	}
+	} while (step_up(cgroup, &directory_bytes));
 	return lowest;
 }
 
@@ -223,10 +240,10 @@ read_second(const struct vmt_cgroup *cgroup, struct vmt_usage *usage, char *buff
 	usage->cgroup_current_bytes = read_number(cgroup, whole, "memory.current", buffer);
 	usage->cgroup_peak_bytes = read_number(cgroup, whole, "memory.peak", buffer);
 	usage->cgroup_limit_bytes = read_limit(cgroup, buffer);
-	text = read_figures(cgroup, whole, "memory.stat", buffer);
+	text = read_figures(cgroup, whole, "memory.stat", buffer, FIGURES_BYTES);
 	usage->cgroup_anon_bytes = figure(text, "anon");
 	usage->cgroup_file_bytes = figure(text, "file");
-	text = read_figures(cgroup, whole, "memory.events", buffer);
+	text = read_figures(cgroup, whole, "memory.events", buffer, FIGURES_BYTES);
 	usage->cgroup_oom_kills = figure(text, "oom_kill");
 }
 
@@ -239,12 +256,12 @@ read_first(const struct vmt_cgroup *cgroup, struct vmt_usage *usage, char *buffe
 
 	usage->cgroup_current_bytes = read_number(cgroup, whole, "memory.usage_in_bytes", buffer);
 	usage->cgroup_peak_bytes = read_number(cgroup, whole, "memory.max_usage_in_bytes", buffer);
-	text = read_figures(cgroup, whole, "memory.stat", buffer);
+	text = read_figures(cgroup, whole, "memory.stat", buffer, FIGURES_BYTES);
 	limit = figure(text, "hierarchical_memory_limit");
 	usage->cgroup_limit_bytes = limit < NO_LIMIT_BYTES ? limit : VMT_FIGURE_UNKNOWN;
 	usage->cgroup_anon_bytes = figure(text, "total_rss");
 	usage->cgroup_file_bytes = figure(text, "total_cache");
-	text = read_figures(cgroup, whole, "memory.oom_control", buffer);
+	text = read_figures(cgroup, whole, "memory.oom_control", buffer, FIGURES_BYTES);
 	usage->cgroup_oom_kills = figure(text, "oom_kill");
 }
 
@@ -265,4 +282,58 @@ vmt_cgroup_read(const struct vmt_cgroup *cgroup, struct vmt_usage *usage)
 		read_second(cgroup, usage, buffer);
 	else
 		read_first(cgroup, usage, buffer);
+}
+
+uint32_t
+vmt_cgroup_parse_quota(struct vmt_text quota, struct vmt_text period)
+{
+	uint64_t quota_us, period_us, part;
+
+	vmt_text_skip_blanks(&period);
+	if (!vmt_text_take_decimal(&quota, &quota_us) ||
+	    !vmt_text_take_decimal(&period, &period_us) || period_us == 0 ||
+	    period_us > QUOTA_MAX_US || quota_us > QUOTA_MAX_US)
+		return VMT_CPU_WHOLE;
+	part = quota_us * VMT_CPU_WHOLE / period_us;
+	if (part > VMT_CPU_WHOLE)
+		return VMT_CPU_WHOLE;
+	return part ? (uint32_t)part : 1;
+}
+
+/* v2 has both in one file, as "QUOTA PERIOD" or "max PERIOD"; v1 in two, with -1 for none. */
+static uint32_t
+read_quota(const struct vmt_cgroup *cgroup, size_t directory_bytes)
+{
+	char quota_buffer[QUOTA_BYTES], period_buffer[QUOTA_BYTES];
+	struct vmt_text quota, period;
+
+	if (cgroup->version == 2) {
+		period =
+		    read_figures(cgroup, directory_bytes, "cpu.max", quota_buffer, QUOTA_BYTES);
+		if (!vmt_text_take_word(&period, &quota))
+			return VMT_CPU_WHOLE;
+	} else {
+		quota = read_figures(cgroup, directory_bytes, "cpu.cfs_quota_us", quota_buffer,
+				     QUOTA_BYTES);
+		period = read_figures(cgroup, directory_bytes, "cpu.cfs_period_us", period_buffer,
+				      QUOTA_BYTES);
+	}
+	return vmt_cgroup_parse_quota(quota, period);
+}
+
+uint32_t
+vmt_cgroup_read_cpu(const struct vmt_cgroup *cgroup)
+{
+	size_t directory_bytes = strlen(cgroup->path);
+	uint32_t lowest = VMT_CPU_WHOLE;
+
+	if (directory_bytes == 0)
+		return lowest;
+	do {
+		uint32_t part = read_quota(cgroup, directory_bytes);
+
+		if (part < lowest)
+			lowest = part;
+	} while (step_up(cgroup, &directory_bytes));
+	return lowest;
 }

@@ -1,10 +1,11 @@
 /*
- * cgroup.h: what does the process's memory cgroup say?
+ * cgroup.h: what do the process's cgroups say of memory, and of CPU time?
  *
- * Finds the directory of a process's memory controller, v1 or v2, through /proc/PID/cgroup and
- * /proc/self/mountinfo, and reads its figures (Documentation/admin-guide/cgroup-v2.rst and
- * cgroup-v1/memory.rst). Figures that are not to be had are VMT_FIGURE_UNKNOWN; a limit of "none"
- * is that, too. No descriptor is kept, nothing allocated; thread safe on separate structs.
+ * Finds the directory of a process's controller, v1 or v2, through /proc/PID/cgroup and
+ * /proc/self/mountinfo, and reads its figures (Documentation/admin-guide/cgroup-v2.rst,
+ * cgroup-v1/memory.rst and scheduler/sched-bwc.rst). Figures that are not to be had are
+ * VMT_FIGURE_UNKNOWN; a limit of "none" is that, too. No descriptor is kept, nothing allocated;
+ * thread safe on separate structs.
  */
 #ifndef VMT_CGROUP_H
 #define VMT_CGROUP_H
@@ -23,14 +24,26 @@ struct vmt_cgroup {
 	uint32_t version;		  /* 1 or 2 */
 };
 
-/* Finds the directory for a process (0 = self). False when there is none. */
-bool vmt_cgroup_find(struct vmt_cgroup *cgroup, uint32_t pid);
+/* Thousandths of a CPU, the shortest quota of the kernel's (1 ms) in its longest period (1 s). */
+#define VMT_CPU_WHOLE 1000u
+
+/* Finds the directory of a controller ("memory", "cpu") for a process (0 = self). False when there
+ * is none. */
+bool vmt_cgroup_find(struct vmt_cgroup *cgroup, uint32_t pid, const char *controller);
 
 /* The same from text: `memberships` as /proc/PID/cgroup, `mounts` as /proc/self/mountinfo. */
 bool vmt_cgroup_locate(struct vmt_cgroup *cgroup, struct vmt_text memberships,
-		       struct vmt_text mounts);
+		       struct vmt_text mounts, const char *controller);
 
 /* Fills in the cgroup_* figures, and only those. */
 void vmt_cgroup_read(const struct vmt_cgroup *cgroup, struct vmt_usage *usage);
+
+/* The CPU time that a "cpu" controller's quotas allow, in thousandths of a CPU: the lowest from its
+ * directory up to the mount, 1 to VMT_CPU_WHOLE. VMT_CPU_WHOLE where they allow a whole CPU or
+ * more, and where none is set or to be read. */
+uint32_t vmt_cgroup_read_cpu(const struct vmt_cgroup *cgroup);
+
+/* The same of one quota and its period, text of microseconds. */
+uint32_t vmt_cgroup_parse_quota(struct vmt_text quota, struct vmt_text period);
 
 #endif

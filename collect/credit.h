@@ -2,10 +2,12 @@
  * credit.h: may a snapshot be taken now, within the CPU budget?
  *
  * Snapshots that nobody waits for draw on a credit that fills up by a hundredth of the time, to
- * VMT_CREDIT_MAX_NS at most. One is begun while there is any credit left, whatever it will cost,
- * and what it has cost is paid before the next. So in all time up to any instant they have used no
- * more than VMT_CREDIT_FIRST_NS, a hundredth of that time, and what the last of them was overdrawn
- * by. Nanoseconds, of a monotonic clock and of CPU time. Single-threaded.
+ * VMT_CREDIT_MAX_NS at most; where a quota allows the collector less than a CPU, by a hundredth of
+ * what it allows, and to the same part of that most. One is begun while there is any credit left,
+ * whatever it will cost, and what it has cost is paid before the next. So in all time up to any
+ * instant they have used no more than VMT_CREDIT_FIRST_NS, a hundredth of that time (or of that
+ * quota), and what the last of them was overdrawn by. Nanoseconds, of a monotonic clock and of CPU
+ * time. Single-threaded.
  */
 #ifndef VMT_CREDIT_H
 #define VMT_CREDIT_H
@@ -14,6 +16,7 @@
 #include <stdint.h>
 
 #define VMT_CREDIT_PART 100u
+#define VMT_CREDIT_WHOLE 1000u		       /* no quota */
 #define VMT_CREDIT_FIRST_NS INT64_C(5000000)   /* before any has been earned */
 #define VMT_CREDIT_MAX_NS INT64_C(100000000)   /* what may be saved up */
 #define VMT_CREDIT_SCARCE_NS INT64_C(10000000) /* below: not for what is soon superseded */
@@ -21,25 +24,50 @@
 struct vmt_credit {
 	int64_t left_ns; /* below 0 = overdrawn */
 	uint64_t at_ns;	 /* filled up to this time */
+	uint32_t part;	 /* of a CPU that it fills up for: thousandths, 1 to VMT_CREDIT_WHOLE */
 };
 
 static inline void
 vmt_credit_begin(struct vmt_credit *credit, uint64_t now_ns)
 {
-	*credit = (struct vmt_credit){VMT_CREDIT_FIRST_NS, now_ns};
+	*credit = (struct vmt_credit){VMT_CREDIT_FIRST_NS, now_ns, VMT_CREDIT_WHOLE};
+}
+
+static inline int64_t
+vmt_credit_scaled(const struct vmt_credit *credit, uint64_t whole_ns)
+{
+	return (int64_t)(whole_ns * credit->part / VMT_CREDIT_WHOLE);
 }
 
 /* Fills up to now; whether a snapshot may begin. */
 static inline bool
 vmt_credit_is_there(struct vmt_credit *credit, uint64_t now_ns)
 {
+	int64_t most_ns = vmt_credit_scaled(credit, (uint64_t)VMT_CREDIT_MAX_NS);
+
 	if (now_ns > credit->at_ns) {
-		credit->left_ns += (int64_t)((now_ns - credit->at_ns) / VMT_CREDIT_PART);
+		credit->left_ns +=
+		    vmt_credit_scaled(credit, (now_ns - credit->at_ns) / VMT_CREDIT_PART);
 		credit->at_ns = now_ns;
 	}
-	if (credit->left_ns > VMT_CREDIT_MAX_NS)
-		credit->left_ns = VMT_CREDIT_MAX_NS;
+	if (credit->left_ns > most_ns)
+		credit->left_ns = most_ns;
 	return credit->left_ns > 0;
+}
+
+/* Whether it is kept from what is soon superseded. */
+static inline bool
+vmt_credit_is_scarce(const struct vmt_credit *credit)
+{
+	return credit->left_ns < vmt_credit_scaled(credit, (uint64_t)VMT_CREDIT_SCARCE_NS);
+}
+
+/* From now on; what came before was filled up at the old part. */
+static inline void
+vmt_credit_set_part(struct vmt_credit *credit, uint64_t now_ns, uint32_t part)
+{
+	(void)vmt_credit_is_there(credit, now_ns);
+	credit->part = part;
 }
 
 static inline void

@@ -52,6 +52,7 @@ struct vmt_shared {
 	struct vmt_buffer retained; /* struct vmt_retained, where the host has max_files */
 	uint32_t retained_count;
 	struct vmt_credit credit; /* of all processes' snapshots */
+	uint64_t quota_due_ns;	  /* when the collector's CPU quota is read again */
 	struct vmt_cgroup_cache {
 		struct vmt_cgroup cgroup;
 		struct vmt_usage figures;

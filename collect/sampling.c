@@ -19,6 +19,7 @@
 #define CGROUP_NS SECOND
 #define NEAR_LIMIT_NS (50 * MILLISECOND) /* then takes the place of either */
 #define PERIOD_NS (10 * SECOND)
+#define QUOTA_NS (10 * SECOND) /* between two readings of the CPU quota */
 
 /* RSS must have moved by a twentieth and by this much: twice that where credit is scarce while it
  * moves fast, as such a snapshot is soon superseded. */
@@ -37,7 +38,7 @@ share_cgroup(struct vmt_shared *shared, uint32_t pid)
 	struct vmt_cgroup found;
 	struct vmt_cgroup_cache *cache;
 
-	if (!vmt_cgroup_find(&found, pid))
+	if (!vmt_cgroup_find(&found, pid, "memory"))
 		return NULL;
 	for (uint32_t i = 0; i < shared->cgroup_count; i++) {
 		cache = &shared->cgroups[i];
@@ -333,13 +334,28 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 		process->sampling.cgroup = share_cgroup(shared, process->pid);
 }
 
+/* A quota may be changed, and a process be moved to another cgroup, at any time. It is the
+ * collector's own that counts: its CPU time is charged there. The reading is paid for, too. */
+static void
+heed_quota(struct vmt_shared *shared, uint64_t now_ns)
+{
+	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint32_t part = VMT_CREDIT_WHOLE;
+	struct vmt_cgroup cgroup;
+
+	if (vmt_cgroup_find(&cgroup, 0, "cpu"))
+		part = vmt_cgroup_read_cpu(&cgroup);
+	vmt_credit_set_part(&shared->credit, now_ns, part);
+	vmt_credit_spend(&shared->credit, vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+	shared->quota_due_ns = now_ns + QUOTA_NS;
+}
+
 static void
 consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_sampling *sampling = &process->sampling;
 	bool has_credit = vmt_credit_is_there(&shared->credit, now_ns);
-	bool scarce = shared->credit.left_ns < VMT_CREDIT_SCARCE_NS;
-	uint32_t reason = own_reason(sampling, now_ns, scarce);
+	uint32_t reason = own_reason(sampling, now_ns, vmt_credit_is_scarce(&shared->credit));
 
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */
@@ -362,6 +378,8 @@ vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64
 		answer(process, shared, now_ns);
 	if (now_ns >= sampling->next_ns) {
 		vmt_sampling_read(process, shared, now_ns);
+		if (now_ns >= shared->quota_due_ns)
+			heed_quota(shared, now_ns);
 		consider(process, shared, now_ns);
 		sampling->next_ns = now_ns + sampling->interval_ns;
 	}

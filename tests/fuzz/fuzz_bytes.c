@@ -139,8 +139,12 @@ fuzz_proc(const uint8_t *data, size_t size)
 	(void)vmt_procfs_parse_stat(text, size, &stat);
 	(void)vmt_procfs_parse_rollup(text, size, &rollup);
 	if (vmt_cgroup_locate(&cgroup, vmt_text_of(text, size / 2),
-			      vmt_text_of(text + size / 2, size - size / 2)))
+			      vmt_text_of(text + size / 2, size - size / 2), "memory"))
 		MUST(strlen(cgroup.path) < VMT_CGROUP_PATH_BYTES);
+	MUST(vmt_cgroup_parse_quota(vmt_text_of(text, size / 2),
+				    vmt_text_of(text + size / 2, size - size / 2)) -
+		 1 <
+	     VMT_CPU_WHOLE);
 }
 
 static void

@@ -15,7 +15,7 @@ static bool
 locate(struct vmt_cgroup *cgroup, const char *memberships, const char *mounts)
 {
 	return vmt_cgroup_locate(cgroup, vmt_text_of(memberships, strlen(memberships)),
-				 vmt_text_of(mounts, strlen(mounts)));
+				 vmt_text_of(mounts, strlen(mounts)), "memory");
 }
 
 static void
@@ -139,6 +139,11 @@ reads_v2_figures_and_the_lowest_limit(void **state)
 	drop_file(parent, "memory.max");
 	vmt_cgroup_read(&cgroup, &usage);
 	assert_true(usage.cgroup_limit_bytes == VMT_FIGURE_UNKNOWN);
+	/* A container in a namespace of its own has its limit at the mount. */
+	put_file(mount, "memory.max", "8192000\n");
+	vmt_cgroup_read(&cgroup, &usage);
+	assert_int_equal(usage.cgroup_limit_bytes, 8192000);
+	drop_file(mount, "memory.max");
 	drop_file(cgroup.path, "memory.max");
 	drop_file(cgroup.path, "memory.current");
 	drop_file(cgroup.path, "memory.peak");
@@ -181,6 +186,102 @@ reads_v1_figures(void **state)
 	assert_int_equal(rmdir(mount), 0);
 }
 
+static void
+finds_the_cpu_controller(void **state)
+{
+	static const char memberships[] = "4:memory:/m\n2:cpu,cpuacct:/c\n1:cpuset:/s\n0::/u\n";
+	static const char mounts[] = "32 2 0:31 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n"
+				     "33 2 0:32 / /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n";
+	struct vmt_cgroup cgroup;
+
+	(void)state;
+	assert_true(vmt_cgroup_locate(&cgroup, vmt_text_of(memberships, strlen(memberships)),
+				      vmt_text_of(mounts, strlen(mounts)), "cpu"));
+	assert_string_equal(cgroup.path, "/cg/cpu/c");
+	assert_int_equal(cgroup.version, 1);
+}
+
+static uint32_t
+parse_quota(const char *quota, const char *period)
+{
+	return vmt_cgroup_parse_quota(vmt_text_of(quota, strlen(quota)),
+				      vmt_text_of(period, strlen(period)));
+}
+
+static void
+takes_a_quota_or_none(void **state)
+{
+	static const char *const none[][2] = {
+	    {"max", "100000\n"},
+	    {"-1\n", "100000\n"},
+	    {"", "100000\n"},
+	    {"50000\n", ""},
+	    {"50000", "0\n"},
+	    {"50000", "-1"},
+	    {"x", "y"},
+	    {"50000", "max"},
+	    {"99999999999999999999", "1"},
+	    {"50000", "18446744073709551615"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_int_equal(parse_quota(none[i][0], none[i][1]), VMT_CPU_WHOLE);
+	assert_int_equal(parse_quota("50000", " 100000\n"), 500);
+	assert_int_equal(parse_quota("10000\n", "100000\n"), 100);
+	assert_int_equal(parse_quota("1000\n", "1000000\n"), 1);
+	assert_int_equal(parse_quota("0\n", "1000000\n"), 1);
+	assert_int_equal(parse_quota("100000", "100000"), VMT_CPU_WHOLE);
+	assert_int_equal(parse_quota("800000", "100000"), VMT_CPU_WHOLE);
+}
+
+static void
+reads_the_lowest_quota_of_v2(void **state)
+{
+	char mount[] = "/tmp/vmt-cgroup-XXXXXX";
+	struct vmt_cgroup cgroup = {.version = 2};
+
+	(void)state;
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), VMT_CPU_WHOLE);
+	assert_non_null(mkdtemp(mount));
+	snprintf(cgroup.path, sizeof(cgroup.path), "%s/job", mount);
+	cgroup.mount_bytes = (uint32_t)strlen(mount);
+	assert_int_equal(mkdir(cgroup.path, 0700), 0);
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), VMT_CPU_WHOLE);
+	put_file(cgroup.path, "cpu.max", "max 100000\n");
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), VMT_CPU_WHOLE);
+	put_file(mount, "cpu.max", "20000 100000\n");
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), 200);
+	put_file(cgroup.path, "cpu.max", "50000 100000\n");
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), 200);
+	put_file(mount, "cpu.max", "garbage\n");
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), 500);
+	drop_file(cgroup.path, "cpu.max");
+	drop_file(mount, "cpu.max");
+	assert_int_equal(rmdir(cgroup.path) | rmdir(mount), 0);
+}
+
+static void
+reads_the_quota_of_v1(void **state)
+{
+	char mount[] = "/tmp/vmt-cgroup-XXXXXX";
+	struct vmt_cgroup cgroup = {.version = 1};
+
+	(void)state;
+	assert_non_null(mkdtemp(mount));
+	snprintf(cgroup.path, sizeof(cgroup.path), "%s", mount);
+	cgroup.mount_bytes = (uint32_t)strlen(mount);
+	put_file(mount, "cpu.cfs_quota_us", "25000\n");
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), VMT_CPU_WHOLE);
+	put_file(mount, "cpu.cfs_period_us", "100000\n");
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), 250);
+	put_file(mount, "cpu.cfs_quota_us", "-1\n");
+	assert_int_equal(vmt_cgroup_read_cpu(&cgroup), VMT_CPU_WHOLE);
+	drop_file(mount, "cpu.cfs_quota_us");
+	drop_file(mount, "cpu.cfs_period_us");
+	assert_int_equal(rmdir(mount), 0);
+}
+
 /* Whatever this system has: a directory that was found exists. */
 static void
 finds_its_own(void **state)
@@ -189,7 +290,7 @@ finds_its_own(void **state)
 	struct stat status;
 
 	(void)state;
-	if (!vmt_cgroup_find(&cgroup, 0)) {
+	if (!vmt_cgroup_find(&cgroup, 0, "memory")) {
 		assert_string_equal(cgroup.path, "");
 		return;
 	}
@@ -207,6 +308,10 @@ main(void)
 	    cmocka_unit_test(finds_nothing_where_there_is_nothing),
 	    cmocka_unit_test(reads_v2_figures_and_the_lowest_limit),
 	    cmocka_unit_test(reads_v1_figures),
+	    cmocka_unit_test(finds_the_cpu_controller),
+	    cmocka_unit_test(takes_a_quota_or_none),
+	    cmocka_unit_test(reads_the_lowest_quota_of_v2),
+	    cmocka_unit_test(reads_the_quota_of_v1),
 	    cmocka_unit_test(finds_its_own),
 	};
 

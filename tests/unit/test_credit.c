@@ -88,6 +88,30 @@ saves_up_so_much_and_no_more(void **state)
 	assert_true(vmt_credit_is_there(&credit, HOUR + VMT_CREDIT_PART));
 }
 
+/* A quota of a tenth of a CPU: a tenth of the rate, and of what is saved up. What was earned before
+ * it came was earned at the old rate. */
+static void
+earns_by_the_quota(void **state)
+{
+	struct vmt_credit credit;
+
+	(void)state;
+	vmt_credit_begin(&credit, 0);
+	vmt_credit_set_part(&credit, SECOND, 100);
+	assert_int_equal(credit.left_ns, VMT_CREDIT_FIRST_NS + (int64_t)(10 * MILLISECOND));
+	assert_true(vmt_credit_is_there(&credit, SECOND));
+	assert_int_equal(credit.left_ns, VMT_CREDIT_MAX_NS / 10);
+	assert_false(vmt_credit_is_scarce(&credit));
+	vmt_credit_spend(&credit, 20 * MILLISECOND);
+	assert_false(vmt_credit_is_there(&credit, 11 * SECOND));
+	assert_true(vmt_credit_is_there(&credit, 11 * SECOND + 2000));
+	assert_int_equal(credit.left_ns, 2);
+	assert_true(vmt_credit_is_scarce(&credit));
+	vmt_credit_set_part(&credit, 11 * SECOND + 2000, VMT_CREDIT_WHOLE);
+	assert_true(vmt_credit_is_there(&credit, 12 * SECOND + 2000));
+	assert_int_equal(credit.left_ns, 2 + 10 * (int64_t)MILLISECOND);
+}
+
 int
 main(void)
 {
@@ -95,6 +119,7 @@ main(void)
 	    cmocka_unit_test(keeps_to_a_hundredth),
 	    cmocka_unit_test(takes_all_that_are_cheap),
 	    cmocka_unit_test(saves_up_so_much_and_no_more),
+	    cmocka_unit_test(earns_by_the_quota),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

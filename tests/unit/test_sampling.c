@@ -32,8 +32,10 @@ set_up(void **state)
 	place->shared.host = &place->host;
 	place->shared.residency_scratch = (unsigned char *)place->scratch;
 	place->shared.source = vmt_residency_choose(0, false);
+	vmt_credit_begin(&place->shared.credit, place->now_ns);
 	place->shared.credit.left_ns = (int64_t)SECOND;
-	place->shared.credit.at_ns = place->now_ns;
+	/* The quota of whoever runs the tests is not asked for. */
+	place->shared.quota_due_ns = UINT64_MAX;
 	assert_int_equal(
 	    vmt_process_open(&place->process, &place->shared, (uint32_t)getpid(), 9, path, false),
 	    0);
@@ -175,6 +177,27 @@ without_credit_counts_what_it_leaves_out(void **state)
 	advance(place, 2 * SECOND);
 	assert_reasons(place, "1");
 	assert_int_equal(place->process.sampling.snapshots_skipped, 1);
+}
+
+/* At the first look and every 10 s: the part is that of the quota of whoever runs the test. */
+static void
+reads_the_cpu_quota_now_and_then(void **state)
+{
+	struct place *place = *state;
+	struct vmt_cgroup cgroup;
+	uint32_t part = VMT_CPU_WHOLE;
+
+	if (vmt_cgroup_find(&cgroup, 0, "cpu"))
+		part = vmt_cgroup_read_cpu(&cgroup);
+	place->shared.quota_due_ns = 0;
+	place->shared.credit.part = VMT_CPU_WHOLE + 1;
+	advance(place, 0);
+	assert_int_equal(place->shared.credit.part, part);
+	place->shared.credit.part = VMT_CPU_WHOLE + 1;
+	advance(place, 9 * SECOND);
+	assert_int_equal(place->shared.credit.part, VMT_CPU_WHOLE + 1);
+	advance(place, SECOND);
+	assert_int_equal(place->shared.credit.part, part);
 }
 
 static void
@@ -338,6 +361,7 @@ main(void)
 	    TEST(looks_every_ten_seconds_at_least),
 	    TEST(with_little_credit_waits_while_rss_moves_fast),
 	    TEST(without_credit_counts_what_it_leaves_out),
+	    TEST(reads_the_cpu_quota_now_and_then),
 	    TEST(answers_requests_at_once_and_beyond_credit),
 	    TEST(asks_for_lazyfree_where_there_can_be_any),
 	    TEST(samples_fast_while_rss_moves_and_slowly_while_not),

@@ -53,7 +53,7 @@ vmt_bounds_available(void)
 	struct vmt_cgroup cgroup;
 	struct vmt_usage usage = {.cgroup_limit_bytes = VMT_FIGURE_UNKNOWN};
 
-	if (vmt_cgroup_find(&cgroup, 0))
+	if (vmt_cgroup_find(&cgroup, 0, "memory"))
 		vmt_cgroup_read(&cgroup, &usage);
 	return usage.cgroup_limit_bytes < bytes ? usage.cgroup_limit_bytes : bytes;
 }
