@@ -282,6 +282,25 @@ kilobytes(struct vmt_text text, const char *key)
 	return vmt_text_find_figure(text, key, &number) ? number * 1024 : 0;
 }
 
+static uint64_t
+known_kilobytes(struct vmt_text text, const char *key)
+{
+	uint64_t number;
+
+	return vmt_text_find_figure(text, key, &number) ? number * 1024 : VMT_FIGURE_UNKNOWN;
+}
+
+/* The sum of two lines; not known where one is missing. */
+static uint64_t
+known_sum(struct vmt_text text, const char *key, const char *other_key)
+{
+	uint64_t one = known_kilobytes(text, key);
+	uint64_t other = known_kilobytes(text, other_key);
+
+	return one == VMT_FIGURE_UNKNOWN || other == VMT_FIGURE_UNKNOWN ? VMT_FIGURE_UNKNOWN
+									: one + other;
+}
+
 bool
 vmt_procfs_parse_rollup(const char *text, size_t length, struct vmt_procfs_rollup *rollup)
 {
@@ -295,7 +314,29 @@ vmt_procfs_parse_rollup(const char *text, size_t length, struct vmt_procfs_rollu
 	rollup->huge_bytes = kilobytes(whole, "AnonHugePages") +
 			     kilobytes(whole, "ShmemPmdMapped") + kilobytes(whole, "FilePmdMapped");
 	rollup->swap_bytes = kilobytes(whole, "Swap");
+	rollup->proportional_bytes = known_kilobytes(whole, "Pss");
+	rollup->private_bytes = known_sum(whole, "Private_Clean", "Private_Dirty");
+	rollup->shared_bytes = known_sum(whole, "Shared_Clean", "Shared_Dirty");
+	rollup->anonymous_huge_bytes = known_kilobytes(whole, "AnonHugePages");
+	rollup->locked_rss_bytes = known_kilobytes(whole, "Locked");
 	return true;
+}
+
+bool
+vmt_procfs_parse_status(const char *text, size_t length, struct vmt_procfs_status *status)
+{
+	struct vmt_text whole = vmt_text_of(text, length);
+
+	status->swap_bytes = known_kilobytes(whole, "VmSwap");
+	status->hugetlb_bytes = known_kilobytes(whole, "HugetlbPages");
+	status->anonymous_bytes = known_kilobytes(whole, "RssAnon");
+	status->file_bytes = known_kilobytes(whole, "RssFile");
+	status->shared_memory_bytes = known_kilobytes(whole, "RssShmem");
+	status->page_table_bytes = known_kilobytes(whole, "VmPTE");
+	status->locked_bytes = known_kilobytes(whole, "VmLck");
+	if (!vmt_text_find_figure(whole, "Threads", &status->threads))
+		status->threads = VMT_FIGURE_UNKNOWN;
+	return length > 0;
 }
 
 bool
@@ -325,22 +366,11 @@ vmt_procfs_read_rollup(int fd, struct vmt_procfs_rollup *rollup)
 	return length > 0 && vmt_procfs_parse_rollup(text, (size_t)length, rollup);
 }
 
-static uint64_t
-known_kilobytes(struct vmt_text text, const char *key)
-{
-	uint64_t number;
-
-	return vmt_text_find_figure(text, key, &number) ? number * 1024 : VMT_FIGURE_UNKNOWN;
-}
-
 bool
 vmt_procfs_read_status(int fd, struct vmt_procfs_status *status)
 {
 	char text[8192];
 	long length = vmt_procfs_read(fd, text, sizeof(text));
-	struct vmt_text whole = vmt_text_of(text, length > 0 ? (size_t)length : 0);
 
-	status->swap_bytes = known_kilobytes(whole, "VmSwap");
-	status->hugetlb_bytes = known_kilobytes(whole, "HugetlbPages");
-	return length > 0;
+	return vmt_procfs_parse_status(text, length > 0 ? (size_t)length : 0, status);
 }

@@ -41,6 +41,12 @@ struct vmt_procfs_stat {
 struct vmt_procfs_status {
 	uint64_t swap_bytes;	/* of private memory: entries of page tables that are in swap */
 	uint64_t hugetlb_bytes; /* pages of hugetlbfs */
+	uint64_t anonymous_bytes;
+	uint64_t file_bytes;
+	uint64_t shared_memory_bytes;
+	uint64_t page_table_bytes;
+	uint64_t locked_bytes;
+	uint64_t threads;
 };
 
 struct vmt_procfs_rollup {
@@ -48,6 +54,12 @@ struct vmt_procfs_rollup {
 	uint64_t lazyfree_bytes;
 	uint64_t huge_bytes; /* AnonHugePages + ShmemPmdMapped + FilePmdMapped */
 	uint64_t swap_bytes;
+	/* VMT_FIGURE_UNKNOWN where there is no such line: */
+	uint64_t proportional_bytes;
+	uint64_t private_bytes;
+	uint64_t shared_bytes;
+	uint64_t anonymous_huge_bytes;
+	uint64_t locked_rss_bytes;
 };
 
 /* Descriptors of what is watched of one process; negative = none, and why. */
@@ -101,6 +113,7 @@ int vmt_procfs_walk_maps(int fd, char *buffer, size_t length,
 
 bool vmt_procfs_parse_statm(const char *text, size_t length, struct vmt_procfs_statm *statm);
 bool vmt_procfs_parse_stat(const char *text, size_t length, struct vmt_procfs_stat *stat);
+bool vmt_procfs_parse_status(const char *text, size_t length, struct vmt_procfs_status *status);
 bool vmt_procfs_parse_rollup(const char *text, size_t length, struct vmt_procfs_rollup *rollup);
 
 /* Reads and parses through a descriptor that stays open. False when the process is gone. */

@@ -1,6 +1,7 @@
 #include "collect/snapshot.h"
 
 #include "collect/hugetlb.h"
+#include "collect/kernel_counters.h"
 #include "collect/procfs.h"
 #include "collect/text.h"
 #include "collect/ticks.h"
@@ -309,18 +310,38 @@ take_mapping(void *context, const struct vmt_mapping *whole)
 	return take->error == 0;
 }
 
-/* What the kernel itself counts, to know by it what an entry of a page table may be. */
+static void
+keep_status(struct take *take, const struct vmt_procfs_status *status)
+{
+	struct vmt_kernel_figures *kernel = &take->head->kernel;
+	uint64_t error_pages = vmt_kernel_counters_own_error_pages(status->threads);
+
+	kernel->anonymous_bytes = status->anonymous_bytes;
+	kernel->file_bytes = status->file_bytes;
+	kernel->shared_memory_bytes = status->shared_memory_bytes;
+	kernel->swap_bytes = status->swap_bytes;
+	kernel->page_table_bytes = status->page_table_bytes;
+	kernel->locked_bytes = status->locked_bytes;
+	kernel->hugetlb_bytes = status->hugetlb_bytes;
+	if (error_pages != VMT_FIGURE_UNKNOWN)
+		kernel->rss_error_bytes = error_pages * take->job->residency.page_bytes;
+}
+
+/* What the kernel itself counts: some of it tells what an entry of a page table may be. */
 static void
 read_status(struct take *take)
 {
 	const struct vmt_snapshot_job *job = take->job;
-	struct vmt_procfs_status status = {VMT_FIGURE_UNKNOWN, VMT_FIGURE_UNKNOWN};
+	struct vmt_procfs_status status;
 	int fd = vmt_procfs_open(job->pid, "status");
 
+	memset(&status, 0xff, sizeof(status)); /* VMT_FIGURE_UNKNOWN */
+	memset(&take->head->kernel, 0xff, sizeof(take->head->kernel));
 	if (fd >= 0) {
 		(void)vmt_procfs_read_status(fd, &status);
 		vmt_sys_close(fd);
 	}
+	keep_status(take, &status);
 	take->nothing_swapped = status.swap_bytes == 0;
 	take->hugetlb = (struct vmt_hugetlb){.maps_fd = job->maps_fd,
 					     .pid = job->pid,
@@ -344,6 +365,11 @@ read_rollup(const struct vmt_snapshot_job *job, struct vmt_snapshot_head *head)
 		return;
 	head->rss_before_bytes = head->rss_after_bytes = rollup.rss_bytes;
 	head->lazyfree_bytes = rollup.lazyfree_bytes;
+	head->kernel.proportional_bytes = rollup.proportional_bytes;
+	head->kernel.private_bytes = rollup.private_bytes;
+	head->kernel.shared_bytes = rollup.shared_bytes;
+	head->kernel.anonymous_huge_bytes = rollup.anonymous_huge_bytes;
+	head->kernel.locked_rss_bytes = rollup.locked_rss_bytes;
 	if (job->residency.source != VMT_RESIDENCY_PAGEMAP_SCAN)
 		head->huge_bytes = rollup.huge_bytes;
 }

@@ -88,6 +88,27 @@ enum vmt_snapshot_reason {
 /* VMT_FIGURE_UNKNOWN marks a figure that the system did not give. */
 #define VMT_FIGURE_UNKNOWN UINT64_MAX
 
+/*
+ * What the kernel counts of a process (Documentation/filesystems/proc.rst), or VMT_FIGURE_UNKNOWN.
+ * The first eight are of /proc/PID/status, read before the scan; the others of smaps_rollup, where
+ * that was read behind it. The three of RSS are counters that may lag, by rss_error_bytes together.
+ */
+struct vmt_kernel_figures {
+	uint64_t anonymous_bytes;      /* RssAnon: private copies of file pages included */
+	uint64_t file_bytes;	       /* RssFile */
+	uint64_t shared_memory_bytes;  /* RssShmem: tmpfs, memfd, System V, shared anonymous */
+	uint64_t swap_bytes;	       /* VmSwap: of private memory alone */
+	uint64_t page_table_bytes;     /* VmPTE: not in RSS */
+	uint64_t locked_bytes;	       /* VmLck: address space, in RAM or not */
+	uint64_t hugetlb_bytes;	       /* HugetlbPages: not in RSS */
+	uint64_t rss_error_bytes;      /* see collect/kernel_counters.h */
+	uint64_t proportional_bytes;   /* Pss */
+	uint64_t private_bytes;	       /* Private_Clean + Private_Dirty */
+	uint64_t shared_bytes;	       /* Shared_Clean + Shared_Dirty */
+	uint64_t anonymous_huge_bytes; /* AnonHugePages */
+	uint64_t locked_rss_bytes;     /* Locked: the process's part of what is locked and in RAM */
+};
+
 /* Grows at its end alone: what an older trace's lacks is VMT_FIGURE_UNKNOWN (format/codec.h). */
 struct vmt_snapshot_head {
 	uint64_t time; /* ticks at which the mappings had been read: replay up to here */
@@ -106,6 +127,7 @@ struct vmt_snapshot_head {
 	uint16_t source; /* enum vmt_residency_source */
 	uint16_t reason; /* enum vmt_snapshot_reason */
 	uint32_t index;	 /* 0, 1, 2 ... in the file */
+	struct vmt_kernel_figures kernel;
 };
 
 /* One mapping of a snapshot, as a line of /proc/PID/maps. */

@@ -45,6 +45,14 @@ sample_trace_snapshot(struct build_trace *build, uint64_t time, uint32_t index)
 	    .source = VMT_RESIDENCY_PAGEMAP,
 	    .reason = index == 0 ? VMT_SNAPSHOT_FIRST : VMT_SNAPSHOT_EXIT,
 	    .index = index,
+	    .kernel = {.anonymous_bytes = 8192,
+		       .file_bytes = 4096,
+		       .page_table_bytes = 45056,
+		       .proportional_bytes = VMT_FIGURE_UNKNOWN,
+		       .private_bytes = VMT_FIGURE_UNKNOWN,
+		       .shared_bytes = VMT_FIGURE_UNKNOWN,
+		       .anonymous_huge_bytes = VMT_FIGURE_UNKNOWN,
+		       .locked_rss_bytes = VMT_FIGURE_UNKNOWN},
 	};
 
 	build_trace_snapshot(build, &head, parts, 3);

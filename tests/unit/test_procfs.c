@@ -166,6 +166,8 @@ parses_statm_and_rollup(void **state)
 {
 	static const char rollup_text[] =
 	    "1000-2000 ---p 00000000 00:00 0  [rollup]\nRss:      20 kB\nPss:   3 kB\n"
+	    "Shared_Clean:   4 kB\nShared_Dirty:  0 kB\nPrivate_Clean: 12 kB\n"
+	    "Private_Dirty:  4 kB\n"
 	    "LazyFree:      8 kB\nAnonHugePages:   2048 kB\nShmemPmdMapped:        4 kB\n"
 	    "FilePmdMapped:      0 kB\nSwap:      12 kB\nSwapPss:   1 kB\n";
 	struct vmt_procfs_rollup rollup;
@@ -182,7 +184,37 @@ parses_statm_and_rollup(void **state)
 	assert_int_equal(rollup.lazyfree_bytes, 8 * 1024);
 	assert_int_equal(rollup.huge_bytes, 2052 * 1024);
 	assert_int_equal(rollup.swap_bytes, 12 * 1024);
+	assert_int_equal(rollup.proportional_bytes, 3 * 1024);
+	assert_int_equal(rollup.private_bytes, 16 * 1024);
+	assert_int_equal(rollup.shared_bytes, 4 * 1024);
+	assert_int_equal(rollup.anonymous_huge_bytes, 2048 * 1024);
+	assert_true(rollup.locked_rss_bytes == VMT_FIGURE_UNKNOWN);
 	assert_false(vmt_procfs_parse_rollup("Pss: 3 kB\n", 10, &rollup));
+}
+
+static void
+parses_status(void **state)
+{
+	static const char text[] = "Name:\tx\nVmLck:\t       8 kB\nVmRSS:\t    60 kB\n"
+				   "RssAnon:\t      20 kB\nRssFile:\t      28 kB\nRssShmem:\t"
+				   "      12 kB\nVmPTE:\t      44 kB\nVmSwap:\t       4 kB\n"
+				   "HugetlbPages:\t    2048 kB\nThreads:\t3\n";
+	struct vmt_procfs_status status;
+
+	(void)state;
+	assert_true(vmt_procfs_parse_status(text, strlen(text), &status));
+	assert_int_equal(status.anonymous_bytes, 20 * 1024);
+	assert_int_equal(status.file_bytes, 28 * 1024);
+	assert_int_equal(status.shared_memory_bytes, 12 * 1024);
+	assert_int_equal(status.page_table_bytes, 44 * 1024);
+	assert_int_equal(status.locked_bytes, 8 * 1024);
+	assert_int_equal(status.swap_bytes, 4 * 1024);
+	assert_int_equal(status.hugetlb_bytes, 2048 * 1024);
+	assert_int_equal(status.threads, 3);
+	assert_true(vmt_procfs_parse_status("Name:\tx\n", 8, &status));
+	assert_true(status.anonymous_bytes == VMT_FIGURE_UNKNOWN);
+	assert_true(status.threads == VMT_FIGURE_UNKNOWN);
+	assert_false(vmt_procfs_parse_status("", 0, &status));
 }
 
 int
@@ -197,6 +229,7 @@ main(void)
 	    cmocka_unit_test(parses_stat_of_a_process_with_a_nasty_name),
 	    cmocka_unit_test(sees_a_zombies_exit_code),
 	    cmocka_unit_test(parses_statm_and_rollup),
+	    cmocka_unit_test(parses_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

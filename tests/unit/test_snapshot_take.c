@@ -1,5 +1,6 @@
 #include "tests/unit/trace_fixture.h"
 
+#include "collect/kernel_counters.h"
 #include "collect/snapshot.h"
 #include "format/codec.h"
 
@@ -39,6 +40,7 @@ open_job(struct place *place, uint32_t pid)
 			  .scratch = place->residency_scratch},
 	    .maps_fd = vmt_procfs_open(pid, "maps"),
 	    .statm_fd = vmt_procfs_open(pid, "statm"),
+	    .pid = pid,
 	    .rollup_fd = vmt_procfs_open(pid, "smaps_rollup"),
 	    .reason = VMT_SNAPSHOT_REQUEST,
 	    .scratch = &place->scratch,
@@ -174,6 +176,25 @@ decode(struct place *place, struct vmt_snapshot_head *head, uint16_t *flags, str
 	fixture_free_chunks(&chunks);
 }
 
+/* The child stands still: its status says the same again. */
+static void
+compare_status(const struct vmt_kernel_figures *kernel, uint32_t pid)
+{
+	struct vmt_procfs_status status;
+	int fd = vmt_procfs_open(pid, "status");
+	uint64_t error_pages;
+
+	assert_true(vmt_procfs_read_status(fd, &status));
+	close(fd);
+	error_pages = vmt_kernel_counters_own_error_pages(status.threads);
+	assert_int_equal(kernel->anonymous_bytes, status.anonymous_bytes);
+	assert_int_equal(kernel->file_bytes, status.file_bytes);
+	assert_int_equal(kernel->shared_memory_bytes, status.shared_memory_bytes);
+	assert_int_equal(kernel->page_table_bytes, status.page_table_bytes);
+	assert_int_equal(kernel->locked_bytes, status.locked_bytes);
+	assert_int_equal(kernel->rss_error_bytes, error_pages * PAGE);
+}
+
 static void
 equals_what_smaps_says(void **state)
 {
@@ -202,6 +223,10 @@ equals_what_smaps_says(void **state)
 	assert_int_equal(head.rss_after_bytes, rollup.rss_bytes);
 	assert_int_equal(head.virtual_bytes, statm.virtual_pages * PAGE);
 	assert_int_equal(head.lazyfree_bytes, rollup.lazyfree_bytes);
+	assert_int_equal(head.kernel.private_bytes + head.kernel.shared_bytes, rollup.rss_bytes);
+	assert_int_equal(head.kernel.proportional_bytes, rollup.proportional_bytes);
+	assert_int_equal(head.kernel.anonymous_huge_bytes, rollup.anonymous_huge_bytes);
+	compare_status(&head.kernel, (uint32_t)still.pid);
 	assert_int_equal(sums.in_range_bytes, 50 * PAGE);
 	assert_int_equal(sums.in_range_runs, 50);
 	assert_int_equal(head.reason, VMT_SNAPSHOT_REQUEST);

@@ -1,6 +1,7 @@
 #include "tools/cmd/dumped.h"
 
 #include "tools/cmd/shape.h"
+#include "tools/out/kernel_figures.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -270,6 +271,7 @@ emit_snapshot_head(struct vmt_emitter *emitter, const struct vmt_snapshot_head *
 	static const char *const sources[] = {"none", "pagemap-scan", "pagemap", "mincore"};
 	static const char *const reasons[] = {"none",	  "first", "growth",
 					      "periodic", "exit",  "request"};
+	char key[64];
 
 	vmt_emitter_u64(emitter, "index", head->index);
 	vmt_emitter_string(emitter, "reason", name_of(reasons, 6, head->reason));
@@ -281,6 +283,11 @@ emit_snapshot_head(struct vmt_emitter *emitter, const struct vmt_snapshot_head *
 	vmt_emitter_u64(emitter, "swap_bytes", head->swap_bytes);
 	emit_figure(emitter, "huge_bytes", head->huge_bytes);
 	emit_figure(emitter, "lazyfree_bytes", head->lazyfree_bytes);
+	for (size_t i = 0; i < VMT_KERNEL_FIGURES_KEYS; i++) {
+		snprintf(key, sizeof(key), "kernel_%s", vmt_kernel_figures_keys[i].name);
+		emit_figure(emitter, key,
+			    vmt_kernel_figures_get(&head->kernel, &vmt_kernel_figures_keys[i]));
+	}
 	vmt_emitter_u64(emitter, "duration_ns", head->duration_ns);
 	vmt_emitter_u64(emitter, "cpu_ns", head->cpu_ns);
 }

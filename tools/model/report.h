@@ -8,6 +8,7 @@
 #ifndef VMT_REPORT_H
 #define VMT_REPORT_H
 
+#include "format/chunk.h"
 #include "tools/err.h"
 #include "tools/model/classes.h" /* names of classes */
 
@@ -142,6 +143,7 @@ struct vmt_report {
 		uint64_t huge_bytes;
 		uint64_t
 		    skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
+		struct vmt_kernel_figures kernel;
 		const char *source;
 		uint32_t index; /* from 0 */
 		uint32_t count;

@@ -7,6 +7,28 @@
 #include <stdio.h>
 #include <string.h>
 
+/* News where RSS has this part of it. */
+#define PAGE_TABLES_PART 10u
+#define HUGE_PART 2u
+
+/* What the classes do not show: memory that RSS leaves out, and pages that came by the 512. */
+static void
+say_kernel(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t rss = report->snapshot.rss_bytes;
+	uint64_t huge = report->snapshot.huge_bytes;
+	uint64_t tables = report->snapshot.kernel.page_table_bytes;
+	char figure[VMT_UNITS_BYTES];
+
+	if (huge != VMT_FIGURE_UNKNOWN && huge != 0 && huge >= rss / HUGE_PART)
+		vmt_sentence_say(sentence, " %s of RSS is in huge pages (THP).",
+				 vmt_units_bytes(figure, huge));
+	if (tables != VMT_FIGURE_UNKNOWN && tables > rss / PAGE_TABLES_PART)
+		vmt_sentence_say(sentence,
+				 " Page tables have %s more: not in RSS, counted by the cgroup.",
+				 vmt_units_bytes(figure, tables));
+}
+
 void
 vmt_headline_write(const struct vmt_report *report, char *text, size_t text_bytes)
 {
@@ -17,6 +39,7 @@ vmt_headline_write(const struct vmt_report *report, char *text, size_t text_byte
 		vmt_headline_say_rss(&sentence, report);
 		vmt_headline_say_owners(&sentence, report);
 		vmt_sentence_say(&sentence, ".");
+		say_kernel(&sentence, report);
 		return;
 	}
 	vmt_sentence_say(

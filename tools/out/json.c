@@ -3,6 +3,7 @@
 #include "format/chunk.h"
 #include "tools/out/emitter.h"
 #include "tools/out/json_go.h"
+#include "tools/out/kernel_figures.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,6 +64,17 @@ print_process(struct vmt_emitter *emitter, const struct vmt_report *report)
 }
 
 static void
+print_kernel(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_object(emitter, "kernel");
+	for (size_t i = 0; i < VMT_KERNEL_FIGURES_KEYS; i++)
+		print_figure(
+		    emitter, vmt_kernel_figures_keys[i].name,
+		    vmt_kernel_figures_get(&report->snapshot.kernel, &vmt_kernel_figures_keys[i]));
+	vmt_emitter_object_end(emitter);
+}
+
+static void
 print_snapshot(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
 	vmt_emitter_object(emitter, "snapshot");
@@ -74,6 +86,7 @@ print_snapshot(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "lazyfree_bytes", report->snapshot.lazyfree_bytes);
 	print_figure(emitter, "huge_bytes", report->snapshot.huge_bytes);
 	print_figure(emitter, "skew_bytes", report->snapshot.skew_bytes);
+	print_kernel(emitter, report);
 	vmt_emitter_string(emitter, "source", report->snapshot.source);
 	vmt_emitter_u64(emitter, "index", report->snapshot.index);
 	vmt_emitter_u64(emitter, "count", report->snapshot.count);

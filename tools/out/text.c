@@ -443,6 +443,7 @@ vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *o
 	print_top(report, options);
 	print_process(report, options);
 	print_classes(report, options);
+	vmt_text_kernel(report, options);
 	vmt_text_go(report, options);
 	print_sites(report, options);
 	vmt_text_retained(report, options);

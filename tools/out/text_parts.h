@@ -26,6 +26,9 @@ void vmt_text_growth(const struct vmt_report *report, const struct vmt_text_opti
 /* Of glibc's malloc: what it holds beside live blocks, and which of these keep it. */
 void vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options *options);
 
+/* How the kernel divides RSS, and what of the process it counts beside it. */
+void vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_options *options);
+
 /* The memory cgroup: its limit, what filled it, whom the kernel killed there. */
 void vmt_text_cgroup(const struct vmt_report *report, const struct vmt_text_options *options);
 

@@ -1,0 +1,65 @@
+#include "format/chunk.h"
+#include "tools/out/text_parts.h"
+#include "tools/out/units.h"
+
+static bool
+is_some(uint64_t bytes)
+{
+	return bytes != VMT_FIGURE_UNKNOWN && bytes != 0;
+}
+
+static void
+print_line(const struct vmt_text_options *options, uint64_t bytes, const char *what)
+{
+	char figure[VMT_UNITS_BYTES];
+	char text[256];
+
+	snprintf(text, sizeof(text), "  %10s  %s", vmt_units_bytes(figure, bytes), what);
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 14);
+}
+
+static void
+print_some(const struct vmt_text_options *options, uint64_t bytes, const char *what)
+{
+	if (is_some(bytes))
+		print_line(options, bytes, what);
+}
+
+/* The sum over the page tables that smaps_rollup gives, where it was read. */
+static void
+print_sharing(const struct vmt_kernel_figures *kernel, const struct vmt_text_options *options)
+{
+	if (kernel->private_bytes == VMT_FIGURE_UNKNOWN ||
+	    kernel->shared_bytes == VMT_FIGURE_UNKNOWN)
+		return;
+	print_line(options, kernel->private_bytes, "of RSS mapped once alone (private)");
+	print_line(options, kernel->shared_bytes,
+		   "of RSS in other mappings too, of this process or another (shared)");
+	if (kernel->proportional_bytes != VMT_FIGURE_UNKNOWN)
+		print_line(options, kernel->proportional_bytes,
+			   "its part of RSS, shared pages divided by their mappings (Pss)");
+}
+
+void
+vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	const struct vmt_kernel_figures *kernel = &report->snapshot.kernel;
+
+	if (!report->snapshot.taken || kernel->anonymous_bytes == VMT_FIGURE_UNKNOWN ||
+	    kernel->file_bytes == VMT_FIGURE_UNKNOWN ||
+	    kernel->shared_memory_bytes == VMT_FIGURE_UNKNOWN)
+		return;
+	vmt_text_title(options, "What the kernel counts");
+	print_line(options, kernel->anonymous_bytes,
+		   "anonymous memory, private copies of file pages included (RssAnon)");
+	print_line(options, kernel->file_bytes, "pages of files (RssFile)");
+	print_line(options, kernel->shared_memory_bytes,
+		   "shared memory: tmpfs, memfd, System V (RssShmem)");
+	print_sharing(kernel, options);
+	print_some(options, report->snapshot.huge_bytes, "of RSS in huge pages (THP)");
+	print_some(options, kernel->page_table_bytes,
+		   "page tables: not in RSS, counted by the cgroup (VmPTE)");
+	print_some(options, kernel->locked_bytes, "address space locked in RAM (VmLck)");
+	print_some(options, kernel->hugetlb_bytes,
+		   "huge pages of hugetlbfs: not in RSS (HugetlbPages)");
+}
