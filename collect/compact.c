@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define EXCHANGE 2 /* RENAME_EXCHANGE, <linux/fs.h> */
+
 #define WORDS_STEP 512u /* a page */
 
 static bool
@@ -18,16 +20,21 @@ is_drained(const struct vmt_traced *process)
 	return true;
 }
 
-bool
-vmt_compact_is_named(const struct vmt_traced *process)
+static bool
+leads_to_trace(const char *path, const struct vmt_traced *process)
 {
 	struct stat named;
 	struct stat opened;
 
-	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, process->path, &named,
-			     AT_SYMLINK_NOFOLLOW) == 0 &&
+	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       vmt_sys_call2(SYS_fstat, process->trace_fd, &opened) == 0 &&
 	       named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+bool
+vmt_compact_is_named(const struct vmt_traced *process)
+{
+	return leads_to_trace(process->path, process);
 }
 
 static uint64_t
@@ -138,6 +145,21 @@ write_file(const struct vmt_traced *process, int fd, void *scratch, size_t scrat
 	       copy_chunks(process, &small, fd, scratch, scratch_bytes);
 }
 
+/* Exchanged, not replaced: meanwhile the trace may have been removed, and another process may have
+ * made one of the same name. */
+static bool
+take_name(const struct vmt_traced *process, const char *part)
+{
+	if (vmt_sys_call6(SYS_renameat2, AT_FDCWD, (long)part, AT_FDCWD, (long)process->path,
+			  EXCHANGE, 0) < 0)
+		return false;
+	if (leads_to_trace(part, process))
+		return true;
+	vmt_sys_call6(SYS_renameat2, AT_FDCWD, (long)part, AT_FDCWD, (long)process->path, EXCHANGE,
+		      0);
+	return false;
+}
+
 bool
 vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_bytes)
 {
@@ -154,10 +176,8 @@ vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_byte
 	fd = out.overflow ? -1 : vmt_sys_open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
-	done = write_file(process, fd, scratch, scratch_bytes) &&
-	       vmt_sys_call4(SYS_renameat, AT_FDCWD, part, AT_FDCWD, process->path) == 0;
+	done = write_file(process, fd, scratch, scratch_bytes) && take_name(process, part);
 	vmt_sys_close(fd);
-	if (!done)
-		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, part, 0);
+	vmt_sys_call3(SYS_unlinkat, AT_FDCWD, part, 0);
 	return done;
 }
