@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 #define PAGE UINT64_C(4096)
-#define UNUSED (UINT64_C(1) << 44) /* nothing is mapped around here */
+#define UNUSED (UINT64_C(1) << 45) /* nothing is mapped around here */
 
 static const uint64_t edges[] = {
     0,
