@@ -132,6 +132,7 @@ fill_snapshot(struct vmt_building *building)
 	report->snapshot.skew_bytes = vmt_building_larger_known(skew(rss, head->rss_before_bytes),
 								skew(rss, head->rss_after_bytes));
 	report->snapshot.kernel = head->kernel;
+	report->snapshot.kernel_rss = vmt_kernel_rss_compare(head, rss);
 	report->snapshot.source = source_name(head->source);
 	report->snapshot.index = head->index;
 	report->totals.reserved_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];

@@ -11,6 +11,7 @@
 #include "format/chunk.h"
 #include "tools/err.h"
 #include "tools/model/classes.h" /* names of classes */
+#include "tools/model/kernel_rss.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -144,6 +145,7 @@ struct vmt_report {
 		uint64_t
 		    skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
 		struct vmt_kernel_figures kernel;
+		struct vmt_kernel_rss kernel_rss; /* against rss_bytes */
 		const char *source;
 		uint32_t index; /* from 0 */
 		uint32_t count;

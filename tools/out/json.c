@@ -87,6 +87,11 @@ print_snapshot(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "huge_bytes", report->snapshot.huge_bytes);
 	print_figure(emitter, "skew_bytes", report->snapshot.skew_bytes);
 	print_kernel(emitter, report);
+	vmt_emitter_object(emitter, "kernel_rss");
+	print_figure(emitter, "least_bytes", report->snapshot.kernel_rss.least_bytes);
+	print_figure(emitter, "most_bytes", report->snapshot.kernel_rss.most_bytes);
+	print_figure(emitter, "gap_bytes", report->snapshot.kernel_rss.gap_bytes);
+	vmt_emitter_object_end(emitter);
 	vmt_emitter_string(emitter, "source", report->snapshot.source);
 	vmt_emitter_u64(emitter, "index", report->snapshot.index);
 	vmt_emitter_u64(emitter, "count", report->snapshot.count);

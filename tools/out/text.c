@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NAME_LEAST_COLUMNS 8u
 /* Narrower than this, a row keeps its figures of the snapshot and drops those of the run. */
@@ -126,6 +127,19 @@ print_images(const struct vmt_text_options *options)
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
 }
 
+/* By the reader's clock, as --at takes it. */
+static const char *
+start_words(const struct vmt_report *report, char *text, size_t text_bytes)
+{
+	time_t start = (time_t)(report->process.start_unix_ns / 1000000000u);
+	struct tm local;
+
+	if (report->process.start_unix_ns == 0 || !localtime_r(&start, &local) ||
+	    strftime(text, text_bytes, "started %F %T %z, ", &local) == 0)
+		return "";
+	return text;
+}
+
 static void
 print_process(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -133,13 +147,14 @@ print_process(const struct vmt_report *report, const struct vmt_text_options *op
 	char text[VMT_LAYOUT_LINE_BYTES];
 	char end[256];
 	char command[1536];
+	char start[64];
 
 	vmt_text_end(report, end, sizeof(end));
 	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
 			   200);
-	snprintf(text, sizeof(text), "%s (process %" PRIu32 "), %s, %s.", command,
-		 report->process.pid, vmt_units_duration(duration, report->process.duration_ns),
-		 end);
+	snprintf(text, sizeof(text), "%s (process %" PRIu32 "), %s%s, %s.", command,
+		 report->process.pid, start_words(report, start, sizeof(start)),
+		 vmt_units_duration(duration, report->process.duration_ns), end);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
 	print_images(options);
 }
@@ -184,9 +199,12 @@ print_classes(const struct vmt_report *report, const struct vmt_text_options *op
 		print_class(options, VMT_STYLE_PLAIN, report->classes[i].name, &report->classes[i],
 			    all.committed_bytes);
 	print_class(options, VMT_STYLE_TITLE,
-		    all.committed_bytes == report->snapshot.rss_bytes ? "together = RSS"
-								      : "together",
+		    all.committed_bytes == report->snapshot.rss_bytes &&
+			    report->snapshot.kernel_rss.gap_bytes == 0
+			? "together = RSS"
+			: "together",
 		    &all, all.committed_bytes);
+	vmt_text_gap(report, options);
 }
 
 static void

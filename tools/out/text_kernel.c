@@ -63,3 +63,29 @@ vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_options *
 	print_some(options, kernel->hugetlb_bytes,
 		   "huge pages of hugetlbfs: not in RSS (HugetlbPages)");
 }
+
+void
+vmt_text_gap(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	const struct vmt_kernel_rss *rss = &report->snapshot.kernel_rss;
+	char figures[3][VMT_UNITS_BYTES];
+	char text[256];
+
+	if (!report->snapshot.taken || rss->gap_bytes == 0)
+		return;
+	if (rss->gap_bytes == VMT_FIGURE_UNKNOWN)
+		snprintf(text, sizeof(text), "  not compared with the kernel's own RSS: unknown");
+	else if (rss->least_bytes == rss->most_bytes)
+		snprintf(text, sizeof(text),
+			 "  the kernel's own RSS is %s: %s apart, beyond what its counters lag",
+			 vmt_units_bytes(figures[0], rss->least_bytes),
+			 vmt_units_bytes(figures[1], rss->gap_bytes));
+	else
+		snprintf(text, sizeof(text),
+			 "  the kernel's own RSS was from %s to %s while the pages were read: %s "
+			 "from the nearest, beyond what its counters lag",
+			 vmt_units_bytes(figures[0], rss->least_bytes),
+			 vmt_units_bytes(figures[1], rss->most_bytes),
+			 vmt_units_bytes(figures[2], rss->gap_bytes));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 4);
+}

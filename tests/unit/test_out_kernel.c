@@ -1,0 +1,128 @@
+/* What a report's text says of the kernel's own figures, and of the start. */
+#include "tools/out/headline.h"
+#include "tools/out/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/report_fixture.h"
+
+/* Not inlined: gcc 12 takes the memory stream's buffer for one on the stack. */
+__attribute__((noinline)) static char *
+print(const struct vmt_report *report, size_t columns)
+{
+	struct vmt_text_options options = {
+	    .layout = {.columns = columns, .utf8 = true}, .top = 12, .callers = 3};
+	char *text = NULL;
+	size_t bytes;
+
+	options.layout.out = open_memstream(&text, &bytes);
+	assert_non_null(options.layout.out);
+	vmt_text_print(report, &options);
+	fclose(options.layout.out);
+	return text;
+}
+
+static void
+assert_shows(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		print_error("missing: %s\nin:\n%s\n", part, text);
+	assert_non_null(strstr(text, part));
+}
+
+static void
+what_the_kernel_does_not_call_rss_is_not_called_so(void **state)
+{
+	struct vmt_report report = fixture_report();
+	char *text;
+
+	(void)state;
+	report.snapshot.kernel_rss = (struct vmt_kernel_rss){MIB(140), MIB(140), MIB(8)};
+	text = print(&report, 100);
+	assert_null(strstr(text, "together = RSS"));
+	assert_shows(text, "the kernel's own RSS is 140 MiB: 8 MiB apart");
+	free(text);
+	report.snapshot.kernel_rss.least_bytes = MIB(60);
+	text = print(&report, 140);
+	assert_shows(text, "the kernel's own RSS was from 60 MiB to 140 MiB while");
+	free(text);
+	report.snapshot.kernel_rss.gap_bytes = VMT_FIGURE_UNKNOWN;
+	text = print(&report, 100);
+	assert_null(strstr(text, "together = RSS"));
+	assert_shows(text, "not compared with the kernel's own RSS");
+	free(text);
+}
+
+static void
+the_kernels_figures_have_a_section(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_kernel_figures *kernel = &report.snapshot.kernel;
+	char text[2048];
+	char *whole;
+
+	(void)state;
+	kernel->anonymous_bytes = MIB(70);
+	kernel->file_bytes = MIB(50);
+	kernel->shared_memory_bytes = MIB(11);
+	kernel->page_table_bytes = MIB(9);
+	kernel->private_bytes = VMT_FIGURE_UNKNOWN;
+	report.snapshot.huge_bytes = MIB(2);
+	whole = print(&report, 100);
+	assert_shows(whole, "      70 MiB  anonymous memory");
+	assert_shows(whole, "      50 MiB  pages of files (RssFile)");
+	assert_shows(whole, "      11 MiB  shared memory");
+	assert_shows(whole, "       9 MiB  page tables: not in RSS");
+	assert_shows(whole, "       2 MiB  of RSS in huge pages");
+	assert_null(strstr(whole, "(VmLck)"));
+	assert_null(strstr(whole, "(private)"));
+	assert_null(strstr(whole, "Page tables have"));
+	free(whole);
+	kernel->page_table_bytes = MIB(14);
+	report.snapshot.huge_bytes = MIB(66);
+	vmt_headline_write(&report, text, sizeof(text));
+	assert_shows(text, "66 MiB of RSS is in huge pages (THP). Page tables have 14 MiB more:");
+	kernel->anonymous_bytes = VMT_FIGURE_UNKNOWN;
+	whole = print(&report, 100);
+	assert_null(strstr(whole, "What the kernel counts"));
+	free(whole);
+}
+
+static void
+the_start_stands_in_the_readers_time(void **state)
+{
+	struct vmt_report report = fixture_report();
+	char *text;
+
+	(void)state;
+	setenv("TZ", "VMT-2", 1);
+	report.process.start_unix_ns = UINT64_C(1735689599999999999);
+	text = print(&report, 200);
+	assert_shows(text, ", started 2025-01-01 01:59:59 +0200, ");
+	free(text);
+	report.process.start_unix_ns = 0;
+	text = print(&report, 200);
+	assert_null(strstr(text, "started"));
+	free(text);
+	unsetenv("TZ");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_the_kernel_does_not_call_rss_is_not_called_so),
+	    cmocka_unit_test(the_kernels_figures_have_a_section),
+	    cmocka_unit_test(the_start_stands_in_the_readers_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
