@@ -52,7 +52,13 @@ what_the_kernel_does_not_call_rss_is_not_called_so(void **state)
 	free(text);
 	report.snapshot.kernel_rss.least_bytes = MIB(60);
 	text = print(&report, 140);
-	assert_shows(text, "the kernel's own RSS was from 60 MiB to 140 MiB while");
+	assert_shows(text, "own RSS was between 60 MiB and 140 MiB while the pages were read\n");
+	free(text);
+	report.snapshot.kernel_rss.most_bytes = MIB(100);
+	text = print(&report, 140);
+	assert_shows(text,
+		     "own RSS was between 60 MiB and 100 MiB while the pages were read: 8 MiB "
+		     "apart");
 	free(text);
 	report.snapshot.kernel_rss.gap_bytes = VMT_FIGURE_UNKNOWN;
 	text = print(&report, 100);

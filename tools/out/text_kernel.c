@@ -68,6 +68,7 @@ void
 vmt_text_gap(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	const struct vmt_kernel_rss *rss = &report->snapshot.kernel_rss;
+	uint64_t scanned = report->snapshot.rss_bytes;
 	char figures[3][VMT_UNITS_BYTES];
 	char text[256];
 
@@ -80,10 +81,15 @@ vmt_text_gap(const struct vmt_report *report, const struct vmt_text_options *opt
 			 "  the kernel's own RSS is %s: %s apart, beyond what its counters lag",
 			 vmt_units_bytes(figures[0], rss->least_bytes),
 			 vmt_units_bytes(figures[1], rss->gap_bytes));
+	else if (scanned >= rss->least_bytes && scanned <= rss->most_bytes)
+		snprintf(text, sizeof(text),
+			 "  the kernel's own RSS was between %s and %s while the pages were read",
+			 vmt_units_bytes(figures[0], rss->least_bytes),
+			 vmt_units_bytes(figures[1], rss->most_bytes));
 	else
 		snprintf(text, sizeof(text),
-			 "  the kernel's own RSS was from %s to %s while the pages were read: %s "
-			 "from the nearest, beyond what its counters lag",
+			 "  the kernel's own RSS was between %s and %s while the pages were read: "
+			 "%s apart, beyond what its counters lag",
 			 vmt_units_bytes(figures[0], rss->least_bytes),
 			 vmt_units_bytes(figures[1], rss->most_bytes),
 			 vmt_units_bytes(figures[2], rss->gap_bytes));
