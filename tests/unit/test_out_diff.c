@@ -321,6 +321,34 @@ print_json(size_t top)
 	return text;
 }
 
+/* What the kernel counts is told where it differs by more than chance. */
+static void
+the_kernels_figures_are_told_where_they_differ(void **state)
+{
+	char *text;
+
+	(void)state;
+	go_regression();
+	text = print_text(100, 12);
+	assert_null(strstr(text, "What the kernel counts"));
+	free(text);
+	world.a.report.snapshot.kernel.page_table_bytes = MIB(2);
+	world.b.report.snapshot.kernel.page_table_bytes = MIB(64);
+	world.b.report.snapshot.kernel.file_bytes = 4096;
+	world.b.report.snapshot.kernel.locked_bytes = VMT_FIGURE_UNKNOWN;
+	text = print_text(100, 12);
+	assert_has(text, "What the kernel counts");
+	assert_has(text, "     +62 MiB     2 MiB    64 MiB  page tables, not in RSS (VmPTE)");
+	assert_null(strstr(text, "(RssFile)"));
+	assert_null(strstr(text, "(VmLck)"));
+	free(text);
+	text = print_json(SIZE_MAX);
+	assert_has(text, "\"page_table_bytes\": {\n        \"a\": 2097152,\n        \"b\": "
+			 "67108864,\n        \"delta\": 65011712");
+	assert_has(text, "\"locked_bytes\": null");
+	free(text);
+}
+
 static void
 json_has_every_figure(void **state)
 {
@@ -364,6 +392,7 @@ main(void)
 	    cmocka_unit_test_setup(rows_have_their_columns, begin),
 	    cmocka_unit_test_setup(marks_tell_chance_from_change, begin),
 	    cmocka_unit_test_setup(no_line_is_wider, begin),
+	    cmocka_unit_test_setup(the_kernels_figures_are_told_where_they_differ, begin),
 	    cmocka_unit_test_setup(json_has_every_figure, begin),
 	};
 

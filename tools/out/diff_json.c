@@ -4,6 +4,7 @@
 #include "tools/out/diff_headline.h"
 #include "tools/out/emitter.h"
 #include "tools/out/json.h"
+#include "tools/out/kernel_figures.h"
 
 #include <string.h>
 
@@ -50,6 +51,21 @@ print_side(struct vmt_emitter *emitter, const char *key, const struct vmt_report
 }
 
 static void
+print_kernel(struct vmt_emitter *emitter, const struct vmt_diff *diff)
+{
+	vmt_emitter_object(emitter, "kernel");
+	for (size_t i = 0; i < VMT_KERNEL_FIGURES_KEYS; i++) {
+		const struct vmt_kernel_figures_key *key = &vmt_kernel_figures_keys[i];
+		const struct vmt_diff_figure figure = {
+		    vmt_kernel_figures_get(&diff->a->snapshot.kernel, key),
+		    vmt_kernel_figures_get(&diff->b->snapshot.kernel, key)};
+
+		print_figure(emitter, key->name, &figure);
+	}
+	vmt_emitter_object_end(emitter);
+}
+
+static void
 print_totals(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 {
 	vmt_emitter_object(emitter, "totals");
@@ -59,6 +75,7 @@ print_totals(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 	print_figure(emitter, "virtual_bytes", &diff->totals.virtual_bytes);
 	print_figure(emitter, "swap_bytes", &diff->totals.swap_bytes);
 	print_figure(emitter, "huge_bytes", &diff->totals.huge_bytes);
+	print_kernel(emitter, diff);
 	vmt_emitter_object_end(emitter);
 }
 

@@ -1,5 +1,6 @@
 #include "tools/out/diff_text.h"
 
+#include "format/chunk.h"
 #include "tools/out/diff_headline.h"
 #include "tools/out/headline.h"
 #include "tools/out/rank.h"
@@ -155,6 +156,50 @@ print_classes(const struct vmt_diff *diff, const struct vmt_diff_text_options *o
 			write_figures(options, &all, figures));
 }
 
+/* Whether the two differ by more than two runs of one program may. */
+static bool
+is_news(const struct vmt_diff *diff, const struct vmt_diff_figure *figure)
+{
+	return figure->a != VMT_FIGURE_UNKNOWN && figure->b != VMT_FIGURE_UNKNOWN &&
+	       vmt_diff_distance(figure) > diff->verdict.committed_noise_bytes;
+}
+
+static void
+print_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	const struct vmt_kernel_figures *a = &diff->a->snapshot.kernel;
+	const struct vmt_kernel_figures *b = &diff->b->snapshot.kernel;
+	const struct {
+		struct vmt_diff_figure figure;
+		const char *what;
+	} rows[] = {
+	    {{a->anonymous_bytes, b->anonymous_bytes}, "anonymous memory (RssAnon)"},
+	    {{a->file_bytes, b->file_bytes}, "pages of files (RssFile)"},
+	    {{a->shared_memory_bytes, b->shared_memory_bytes}, "shared memory (RssShmem)"},
+	    {{a->page_table_bytes, b->page_table_bytes}, "page tables, not in RSS (VmPTE)"},
+	    {{a->locked_bytes, b->locked_bytes}, "address space locked in RAM (VmLck)"},
+	    {{a->hugetlb_bytes, b->hugetlb_bytes}, "hugetlb pages, not in RSS (HugetlbPages)"},
+	};
+	bool first = true;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+		char figures[2][VMT_UNITS_BYTES];
+		char text[256];
+
+		if (!is_news(diff, &rows[i].figure))
+			continue;
+		if (first)
+			title(options, "What the kernel counts: change, A, B");
+		first = false;
+		snprintf(text, sizeof(text), " %11s %9s %9s  %s",
+			 vmt_diff_headline_change(change, &rows[i].figure),
+			 vmt_units_bytes(figures[0], rows[i].figure.a),
+			 vmt_units_bytes(figures[1], rows[i].figure.b), rows[i].what);
+		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 4);
+	}
+}
+
 static void
 print_callers(const struct vmt_diff_text_options *options, const struct vmt_stack_frames *stack,
 	      size_t first, size_t indent)
@@ -254,5 +299,6 @@ vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 	assert(options->layout.columns >= 20);
 	print_top(diff, options);
 	print_classes(diff, options);
+	print_kernel(diff, options);
 	print_sites(diff, options);
 }
