@@ -55,10 +55,10 @@ static void
 resolve(struct site *site)
 {
 	static struct conversation talk;
-	static const char *const files[] = {"preload/mapping.c",    "preload/raw_call.c",
-					    "preload/hooks_map.c",  "preload/hooks_process.c",
-					    "preload/hooks_exec.c", "preload/hooks_syscall.c",
-					    "preload/hooks_go.c",   "preload/segments.c"};
+	static const char *const files[] = {
+	    "preload/mapping.c",       "preload/raw_call.c",	  "preload/madvise.c",
+	    "preload/hooks_map.c",     "preload/hooks_process.c", "preload/hooks_exec.c",
+	    "preload/hooks_syscall.c", "preload/hooks_go.c",	  "preload/segments.c"};
 
 	if (talk.pid == 0)
 		converse_start(&talk,
