@@ -64,6 +64,7 @@ main(int argc, char **argv)
 	child = fork();
 	if (child == 0) {
 		keep_in_stack_and_heap(20);
+		madvise(mapping, PAGES * 1024, MADV_DONTNEED); /* what keeps its trace */
 		exit(0);
 	}
 	keep_in_stack_and_heap(60);
