@@ -41,35 +41,43 @@ static const struct departure departures[] = {
 
 #define DEPARTURES (sizeof(departures) / sizeof(departures[0]))
 
-/* The last one taken, of a process that waited for it. */
-static void
-check_last_snapshot(const char *trace)
+/* How often a program that ends may be missed by a collector that gets no CPU: an end waits for its
+ * last snapshot 20 ms, not longer. */
+#define TRIES 5
+
+static bool
+last_is_of_the_end(const char *trace)
 {
 	json_t *snapshots = dump(trace, "snapshot");
 	json_t *last = json_array_get(snapshots, json_array_size(snapshots) - 1);
+	bool found;
 
 	assert_non_null(last);
-	assert_string_equal(json_string_value(member(last, "reason")), "exit");
+	found = strcmp(json_string_value(member(last, "reason")), "exit") == 0;
 	json_decref(snapshots);
+	return found;
 }
 
-static void
+/* False: all is right, but the end was missed. */
+static bool
 check_end(const char *trace, const struct departure *departure)
 {
 	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
 	json_t *process = member(root, "process");
+	bool seen = !departure->foreseen || last_is_of_the_end(trace);
 
 	check_report(root);
-	if (strcmp(json_string_value(member(process, "end")), departure->end) != 0)
-		fail_msg("%s: end %s", departure->way, json_string_value(member(process, "end")));
-	assert_int_equal(number(process, "end_status"), departure->status);
-	if (departure->foreseen)
-		check_last_snapshot(trace);
-	if (departure->foreseen &&
+	if (strcmp(json_string_value(member(process, "end")), departure->end) != 0 ||
+	    number(process, "end_status") != departure->status)
+		fail_msg("%s: end %s with %lld", departure->way,
+			 json_string_value(member(process, "end")),
+			 (long long)number(process, "end_status"));
+	if (departure->foreseen && seen &&
 	    site_sum(root, "mmap", "map_brief", "committed_bytes") != 32 * MIB)
 		fail_msg("%s: the last snapshot is not of the end", departure->way);
 	assert_int_equal(site_sum(root, "mmap", "map_brief", "total_reserved_bytes"), 32 * MIB);
 	json_decref(root);
+	return seen;
 }
 
 static bool
@@ -80,51 +88,62 @@ as_departed(int wait_status, const struct departure *departure)
 	return WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == departure->status;
 }
 
+static bool
+end_recorded(const char *trace, const struct departure *departure)
+{
+	bool killed = strcmp(departure->end, "signal") == 0;
+	struct run run;
+
+	record(&run, trace, NULL,
+	       (const char *const[]){built("tests/target/brief"), departure->way, NULL});
+	assert_int_equal(run.exit_status, killed ? 128 + departure->status : departure->status);
+	run_free(&run);
+	return check_end(trace, departure);
+}
+
+static bool
+end_preloaded(const char *trace, const struct departure *departure)
+{
+	static struct conversation talk;
+	const char *const *library = preloaded(trace);
+	const char *const argv[] = {
+	    "sh",	    "-c",	"exec env \"$0\" \"$1\" \"$2\" \"$3\" 2>&1",
+	    library[0],	    library[1], built("tests/target/brief"),
+	    departure->way, NULL};
+	char said;
+
+	unlink(trace);
+	converse_start(&talk, argv, NULL);
+	assert_int_equal(read(talk.from, &said, 1), 0);
+	assert_true(as_departed(living_reap(&talk, trace), departure));
+	return check_end(trace, departure);
+}
+
+static void
+check_each_way(const char *trace,
+	       bool (*end_one)(const char *trace, const struct departure *departure))
+{
+	for (size_t i = 0; i < DEPARTURES; i++) {
+		int tries = 1;
+
+		while (!end_one(trace, &departures[i]))
+			if (++tries > TRIES)
+				fail_msg("%s: no snapshot of %d ends", departures[i].way, TRIES);
+	}
+}
+
 static void
 test_ends_recorded(void **state)
 {
-	const char *trace = scratch_file("brief.vmt");
-
 	(void)state;
-	for (size_t i = 0; i < DEPARTURES; i++) {
-		const struct departure *departure = &departures[i];
-		bool killed = strcmp(departure->end, "signal") == 0;
-		struct run run;
-
-		record(&run, trace, NULL,
-		       (const char *const[]){built("tests/target/brief"), departure->way, NULL});
-		assert_int_equal(run.exit_status,
-				 killed ? 128 + departure->status : departure->status);
-		check_end(trace, departure);
-		run_free(&run);
-	}
+	check_each_way(scratch_file("brief.vmt"), end_recorded);
 }
 
 static void
 test_ends_preloaded(void **state)
 {
-	static struct conversation talk;
-	const char *trace = scratch_file("brief-bare.vmt");
-	const char *const *library = preloaded(trace);
-
 	(void)state;
-	for (size_t i = 0; i < DEPARTURES; i++) {
-		const char *const argv[] = {"sh",
-					    "-c",
-					    "exec env \"$0\" \"$1\" \"$2\" \"$3\" 2>&1",
-					    library[0],
-					    library[1],
-					    built("tests/target/brief"),
-					    departures[i].way,
-					    NULL};
-		char said;
-
-		unlink(trace);
-		converse_start(&talk, argv, NULL);
-		assert_int_equal(read(talk.from, &said, 1), 0);
-		assert_true(as_departed(living_reap(&talk, trace), &departures[i]));
-		check_end(trace, &departures[i]);
-	}
+	check_each_way(scratch_file("brief-bare.vmt"), end_preloaded);
 }
 
 static void
