@@ -208,7 +208,7 @@ reap(long between)
 }
 
 /* The process between: the collector is its orphan at once. */
-static _Noreturn void
+static _Noreturn __attribute__((noinline)) void
 run_between(struct spawn *spawn)
 {
 	long child = clone_silently(spawn);
@@ -243,7 +243,9 @@ clone_some_way(struct spawn *spawn)
 {
 	bool keeps = reaps_orphans(spawn->orders.first_pid);
 
-	spawn->as_copy = spawn->library[0] == '\0';
+	/* An exec makes a child one that its parent is told of. Where orphans come back to the
+	 * program, a wait of its own would then find the collector, and wait for its end. */
+	spawn->as_copy = keeps || spawn->library[0] == '\0';
 	if (!spawn->as_copy && clone_collector(spawn, keeps))
 		return true;
 	spawn->as_copy = true;
