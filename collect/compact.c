@@ -20,6 +20,8 @@ is_drained(const struct vmt_traced *process)
 	return true;
 }
 
+/* A trace of another user is left alone: a directory of its path may be that user's, who can put
+ * something else there between this look and what follows. */
 static bool
 leads_to_trace(const char *path, const struct vmt_traced *process)
 {
@@ -28,6 +30,7 @@ leads_to_trace(const char *path, const struct vmt_traced *process)
 
 	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       vmt_sys_call2(SYS_fstat, process->trace_fd, &opened) == 0 &&
+	       opened.st_uid == (uint32_t)vmt_sys_call0(SYS_geteuid) &&
 	       named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
@@ -146,17 +149,17 @@ write_file(const struct vmt_traced *process, int fd, void *scratch, size_t scrat
 }
 
 /* Exchanged, not replaced: meanwhile the trace may have been removed, and another process may have
- * made one of the same name. */
+ * made one of the same name. *unclear: that one may now have the name of `part`. */
 static bool
-take_name(const struct vmt_traced *process, const char *part)
+take_name(const struct vmt_traced *process, const char *part, bool *unclear)
 {
 	if (vmt_sys_call6(SYS_renameat2, AT_FDCWD, (long)part, AT_FDCWD, (long)process->path,
 			  EXCHANGE, 0) < 0)
 		return false;
 	if (leads_to_trace(part, process))
 		return true;
-	vmt_sys_call6(SYS_renameat2, AT_FDCWD, (long)part, AT_FDCWD, (long)process->path, EXCHANGE,
-		      0);
+	*unclear = vmt_sys_call6(SYS_renameat2, AT_FDCWD, (long)part, AT_FDCWD, (long)process->path,
+				 EXCHANGE, 0) < 0;
 	return false;
 }
 
@@ -165,6 +168,7 @@ vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_byte
 {
 	char part[VMT_SESSION_PATH_BYTES + sizeof(".part")];
 	struct vmt_text_out out = vmt_text_out_begin(part, sizeof(part));
+	bool unclear = false;
 	bool done;
 	int fd;
 
@@ -176,8 +180,10 @@ vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_byte
 	fd = out.overflow ? -1 : vmt_sys_open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
-	done = write_file(process, fd, scratch, scratch_bytes) && take_name(process, part);
+	done =
+	    write_file(process, fd, scratch, scratch_bytes) && take_name(process, part, &unclear);
 	vmt_sys_close(fd);
-	vmt_sys_call3(SYS_unlinkat, AT_FDCWD, part, 0);
+	if (!unclear)
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, part, 0);
 	return done;
 }

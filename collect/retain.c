@@ -33,10 +33,12 @@ peak_of(const struct vmt_traced *process)
 	return seen > said ? seen : said;
 }
 
+/* By what the process itself said at its exit: one that was killed, or was never seen, said
+ * nothing, and may have grown since the last reading. */
 static bool
 is_too_small(const struct vmt_traced *process, const struct vmt_shared *shared)
 {
-	return peak_of(process) < shared->host->min_rss_bytes;
+	return process->drain.peak_rss_bytes != 0 && peak_of(process) < shared->host->min_rss_bytes;
 }
 
 static bool
@@ -103,13 +105,18 @@ drop_smallest(struct vmt_shared *shared)
 void
 vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared, enum vmt_end end)
 {
+	/* It may still be running, in another pid namespace. */
+	if (process->state == VMT_PROCESS_UNSEEN)
+		return;
 	if ((held_nothing(process, end) || is_too_small(process, shared)) &&
 	    vmt_compact_is_named(process) &&
 	    vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->path, 0) == 0) {
 		tell(shared, process->pid, process->path);
 		return;
 	}
-	(void)vmt_compact(process, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES);
+	if (!vmt_compact(process, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES) &&
+	    !vmt_compact_is_named(process))
+		return;
 	if (shared->host->max_files == 0)
 		return;
 	remember(process, shared);

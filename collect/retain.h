@@ -2,10 +2,10 @@
  * retain.h: which traces of processes that have ended stay?
  *
  * Dropped are, at the end of their process: a trace whose process never had min_rss_bytes resident,
- * by all readings and by what the kernel told it at its exit; one of a fork child that ended within
- * VMT_RETAIN_BRIEF_NS and did nothing with memory; and, once there are more than max_files, the one
- * with the smallest peak, other than the first process's. Each is counted and told to the host.
- * What stays is made small (compact.h).
+ * by all readings and by what the kernel told it at its exit (one that was killed stays: it was
+ * told nothing); one of a fork child that ended within VMT_RETAIN_BRIEF_NS and did nothing with
+ * memory; and, once there are more than max_files, the one with the smallest peak, other than the
+ * first process's. Each is counted and told to the host. What stays is made small (compact.h).
  *
  * A file is removed only while the trace's path leads to it. Single-threaded.
  */
