@@ -92,7 +92,9 @@ check_claims(const struct vmt_index *index, const struct vmt_file *file, struct 
 	for (size_t i = 0; i < index->count; i++) {
 		const struct vmt_chunk *chunk = &index->chunks[i].header;
 
-		records += chunk->kind == VMT_CHUNK_EVENTS ? chunk->events : 0;
+		records += chunk->kind == VMT_CHUNK_EVENTS  ? chunk->events
+			   : chunk->kind == VMT_CHUNK_TASKS ? chunk->raw_bytes / sizeof(uint32_t)
+							    : 0;
 		bytes += sizeof(*chunk) + chunk->payload_bytes;
 	}
 	if (records <= ALWAYS_ALLOWED_RECORDS || records / MAX_RECORDS_PER_BYTE <= bytes)

@@ -128,8 +128,12 @@ refresh_head(struct vmt_trace *trace)
 	static const size_t from = offsetof(struct vmt_head, stack_words_used);
 	struct vmt_head now;
 
-	if (read_known_head(&trace->file, &now))
-		memcpy((char *)&trace->head + from, (const char *)&now + from, sizeof(now) - from);
+	if (!read_known_head(&trace->file, &now))
+		return;
+	memcpy(&now, &trace->head, from);
+	/* Its owner may have written anything meanwhile. */
+	if (vmt_head_check(&now) == NULL)
+		trace->head = now;
 }
 
 /* Who asks right after the process ended gets the whole answer: its collector writes the last of it
