@@ -285,6 +285,8 @@ const struct vmt_thread_stack *
 vmt_threads_over_after(struct vmt_threads *threads, uint64_t address)
 {
 	sort(threads);
+	if (threads->count == threads->owners)
+		return NULL;
 	return first_after(threads->items + threads->owners, threads->count - threads->owners,
 			   address);
 }
