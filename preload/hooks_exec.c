@@ -47,9 +47,15 @@ static void
 take_back_exec(void)
 {
 	uint32_t exec = VMT_END_EXEC;
+	bool last = vmt_atomic_add_relaxed(&vmt_state_process.execs, UINT32_MAX) == 1;
+	uint32_t outer;
 
-	if (vmt_atomic_add_relaxed(&vmt_state_process.execs, UINT32_MAX) == 1)
+	/* Meanwhile another thread may have given the recording up, and the head is gone. */
+	if (!vmt_state_hold(&outer))
+		return;
+	if (last)
 		(void)vmt_atomic_cas(&vmt_state_process.head->end, &exec, VMT_END_RUNNING);
+	vmt_state_let_go(outer);
 }
 
 static void

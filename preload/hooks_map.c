@@ -78,7 +78,9 @@ map(const struct vmt_mapping_request *request, const void *frame)
 	} else {
 		result = make_mmap(request);
 	}
-	if (result == -ENOMEM &&
+	/* Not again to a fixed place: what was there may be gone, and be another thread's by now,
+	 * or it is the tracer's own. */
+	if (result == -ENOMEM && !(request->flags & MAP_FIXED) &&
 	    vmt_retreat_from(request->length,
 			     vmt_retreat_mmap_want(request->protection, request->flags)))
 		result = make_mmap(request);
@@ -144,7 +146,7 @@ mremap(void *address, size_t old_length, size_t new_length, int flags, ...)
 	} else {
 		result = make_mremap(&move);
 	}
-	if (result == -ENOMEM &&
+	if (result == -ENOMEM && !(flags & MREMAP_FIXED) &&
 	    vmt_retreat_from(flags & MREMAP_DONTUNMAP  ? new_length
 			     : new_length > old_length ? new_length - old_length
 						       : 0,

@@ -69,11 +69,21 @@ missing_break(const struct vmt_raw_call *raw, long result)
 	return raw->number == SYS_brk && wanted > (uint64_t)result ? wanted - (uint64_t)result : 0;
 }
 
+/* A call that put something in a place of its choice is not made again: see map in hooks_map.c. */
+static bool
+chose_its_place(const struct vmt_raw_call *raw)
+{
+	return (raw->number == SYS_mmap && (raw->words[3] & MAP_FIXED)) ||
+	       (raw->number == SYS_mremap && (raw->words[3] & MREMAP_FIXED));
+}
+
 static bool
 is_short_of_room(const struct vmt_raw_call *raw, long result)
 {
 	uint64_t missing = missing_break(raw, result);
 
+	if (chose_its_place(raw))
+		return false;
 	if (missing != 0)
 		return vmt_retreat_from(missing, VMT_RETREAT_WRITABLE);
 	if (result == (raw->number == SYS_madvise ? -EAGAIN : -ENOMEM))

@@ -328,8 +328,10 @@ vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack)
 
 	if (!round_move(move, &whole))
 		return call_mremap(move);
-	if (replaces_ours(whole.old_address, whole.old_length) ||
-	    (replace && replaces_ours(whole.new_address, whole.new_length)))
+	/* As where nothing is mapped. */
+	if (replaces_ours(whole.old_address, whole.old_length))
+		return -EFAULT;
+	if (replace && replaces_ours(whole.new_address, whole.new_length))
 		return -ENOMEM;
 	if (!vmt_own_memory_let_go(whole.old_address, whole.old_address + whole.old_length) ||
 	    (replace &&

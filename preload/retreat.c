@@ -214,7 +214,9 @@ has_just_gone(void)
 static bool
 may_retreat(void)
 {
+	/* With mlockall(MCL_FUTURE) in force what is mapped to ask would be locked and filled. */
 	return vmt_state_has_thread() && vmt_state_thread.depth == 0 && vmt_state_may_call() &&
+	       !vmt_state_process.locks_future &&
 	       vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 

@@ -140,6 +140,8 @@ vmt_state_was_left(uint64_t entered_frame, const void *frame)
 		vmt_atomic_add_relaxed(&vmt_state_process.head->hooks_left, 1);
 		vmt_state_let_go(outer);
 	}
+	/* Should that be wrong, depth says nothing of who is inside. */
+	vmt_presence_distrust();
 	return true;
 }
 
