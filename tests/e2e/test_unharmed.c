@@ -318,6 +318,33 @@ test_unwritable_output(void **state)
 	run_free(&run);
 }
 
+/* The new image is a subreaper from its first instruction: orphans come back to it, and nobody may
+ * find the collector among them. */
+static void
+test_subreaper_has_no_child_of_ours(void **state)
+{
+	static const char become[] =
+	    "import ctypes, os, sys\n"
+	    "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
+	    "environment = dict(os.environ, LD_PRELOAD=sys.argv[1], VMTRACE_OUTPUT=sys.argv[2])\n"
+	    "os.execve(sys.executable, [sys.executable, '-c', sys.argv[3]], environment)\n";
+	static const char wait[] = "import os\n"
+				   "try: print(os.waitpid(-1, os.WNOHANG))\n"
+				   "except ChildProcessError: print('no child')\n";
+	const char *trace = scratch_file("subreaper.vmt");
+	struct run run;
+
+	(void)state;
+	run_program(&run,
+		    (const char *const[]){"python3", "-c", become, built("libvmtrace.so"), trace,
+					  wait, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.out, "no child\n");
+	run_free(&run);
+	assert_int_equal(access(trace, R_OK), 0);
+}
+
 int
 main(void)
 {
@@ -326,6 +353,7 @@ main(void)
 	    cmocka_unit_test(test_more_stacks_than_the_table_holds),
 	    cmocka_unit_test(test_transparency),
 	    cmocka_unit_test(test_unshare),
+	    cmocka_unit_test(test_subreaper_has_no_child_of_ours),
 	    cmocka_unit_test(test_bare_preload),
 	    cmocka_unit_test(test_unwritable_output),
 	    cmocka_unit_test(test_signal_free),
