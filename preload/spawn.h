@@ -11,7 +11,8 @@
  * traced program, neither executable, mappings, directory nor descriptors. What it needs of /proc
  * is opened before the exec, with the program's own leave. What stays held: the file system of its
  * root directory, that of the traces, and that of the library's file, which can't be written over
- * meanwhile (it can be replaced by rename). Where the library's file may not be executed the
+ * meanwhile (it can be replaced by rename). Where the library's file may not be executed, and
+ * where orphans come back to the program (an exec would give the child an exit signal), the
  * collector is a copy of the program, which holds the executable and the mapped files until it
  * ends.
  *
