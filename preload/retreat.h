@@ -11,10 +11,14 @@
  * and a call that would succeed by now is made again. Any other failure is the program's own, and
  * changes nothing.
  *
+ * Where room is short anyway, a failure of another kind (no huge page, no place below 2 GiB, a
+ * limit on threads) can be taken for it, and the recording ends for nothing.
+ *
  * Unmapped only when no thread is inside a hook (presence.h); if that does not come about within
  * VMT_RETREAT_WAIT_NS, the mappings stay, and the call's failure stands. Not under a seccomp
- * filter, nor in a vfork child. What stays in any case: the library's own segments, the owner page,
- * the filter of samples.h, and what Go's patched calls use.
+ * filter, nor in a vfork child, nor with mlockall(MCL_FUTURE) in force, nor after a call that chose
+ * its place (MAP_FIXED, MREMAP_FIXED). What stays in any case: the library's own segments, the
+ * owner page, the filter of samples.h, and what Go's patched calls use.
  *
  * Between calls: not inside a hook. errno may be clobbered. Async-signal-safe.
  */

@@ -163,7 +163,8 @@ void vmt_state_count_nested(void);
 /* Whether the hook that entered at one frame must have been left by a longjmp, now that the same
  * thread calls another at this frame: stacks grow down, so what was called from within it lies
  * below. A handler on an alternate stack may lie above and is told apart by asking the kernel.
- * Counts it. Wrong answers do no harm: an event is missed, or a nested call recorded. */
+ * Counts it. After a wrong answer an event is missed, or a nested call recorded, and depth no
+ * longer tells who is inside: so from then on the trace is never unmapped (presence.h). */
 bool vmt_state_was_left(uint64_t entered_frame, const void *frame);
 
 /* Whether this process is recorded, and knows this thread. Only after depth was set can the answer
