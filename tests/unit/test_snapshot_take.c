@@ -5,6 +5,7 @@
 #include "format/codec.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #define PAGE 4096u
@@ -73,48 +74,40 @@ tear_down(void **state)
 	return 0;
 }
 
-/* A child that holds some memory and stands still; it ends when its pipe closes. */
+/* A child that holds some memory and is stopped: it faults no page in while it is looked at. */
 struct still {
 	pid_t pid;
-	int pipe_fd;
 	uint64_t address; /* 100 pages, every second one touched */
 };
 
 static void
 begin_still(struct still *still)
 {
-	int ready[2], hold[2];
 	unsigned char *guarded =
 	    mmap(NULL, 102 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	volatile unsigned char *memory = guarded + PAGE;
-	char byte = 0;
+	int status;
 
 	assert_true(guarded != MAP_FAILED);
 	/* With neighbours of another protection it stays a mapping of its own. */
 	assert_int_equal(mprotect(guarded + PAGE, 100 * PAGE, PROT_READ | PROT_WRITE), 0);
-	assert_int_equal(pipe(ready) | pipe(hold), 0);
 	still->pid = fork();
 	if (still->pid == 0) {
-		close(hold[1]);
 		for (unsigned i = 0; i < 100; i += 2)
 			memory[i * PAGE] = 1;
-		if (write(ready[1], &byte, 1) != 1 || read(hold[0], &byte, 1) != 0)
-			_exit(1);
-		_exit(0);
+		raise(SIGSTOP);
+		_exit(1);
 	}
 	still->address = (uintptr_t)memory;
-	still->pipe_fd = hold[1];
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
-	close(hold[0]);
+	assert_int_equal(waitpid(still->pid, &status, WUNTRACED), still->pid);
+	assert_true(WIFSTOPPED(status));
 	munmap(guarded, 102 * PAGE);
 }
 
 static void
 end_still(struct still *still)
 {
-	close(still->pipe_fd);
+	assert_int_equal(kill(still->pid, SIGKILL), 0);
 	assert_int_equal(waitpid(still->pid, NULL, 0), still->pid);
 }
 
