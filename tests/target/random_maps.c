@@ -303,7 +303,8 @@ do_move(struct window *window)
 	to = draw(window, PAGES);
 	kept = 1 + draw(window, count);
 	if (!is_uniform(window, first, count) || to + kept > PAGES ||
-	    (to < first + count && first < to + kept) || !can_be_shared_out(window, to, kept))
+	    (to < first + count && first < to + kept) || !can_be_shared_out(window, to, kept) ||
+	    !truth_one_mapping(address_of(window, first), count * PAGE))
 		return;
 	as = window->pages[first];
 	release(window, to, kept, true);

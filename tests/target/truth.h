@@ -13,13 +13,15 @@
  *
  * "function" is the innermost frame, a noinline function that makes this call alone. The meaning of
  * each figure is that of the report. After the line the program stands still until its standard
- * input closes, and then exits; so a test can look at it from outside. No stdio, no allocation.
+ * input closes, and then exits; so a test can look at it from outside. Its own functions allocate
+ * nothing, but for truth_one_mapping.
  */
 #ifndef TRUTH_H
 #define TRUTH_H
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +122,25 @@ truth_present(const void *range, size_t length)
 	}
 	close(fd);
 	return present;
+}
+
+/* Whether the kernel has the range as one mapping, or as a part of one: pages that were protected
+ * apart may stay apart. */
+static inline bool
+truth_one_mapping(const void *range, size_t length)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long low, high;
+	char line[512];
+	bool found = false;
+
+	if (!maps)
+		truth_die("open of maps");
+	while (!found && fgets(line, sizeof(line), maps) != NULL)
+		found = sscanf(line, "%lx-%lx", &low, &high) == 2 && low <= (uintptr_t)range &&
+			(uintptr_t)range + length <= high;
+	fclose(maps);
+	return found;
 }
 
 static inline void
