@@ -68,6 +68,7 @@ enum vmt_stop {
 #define VMT_NOTE_BUFFERED (1u << 7)    /* the head lay aside: the file has what was drained */
 #define VMT_NOTE_OUT_OF_STEP (1u << 8) /* the two clocks came apart: a suspend, an unsteady TSC */
 #define VMT_NOTE_UNMAPPED (1u << 9)    /* the program unmapped the trace: nothing after that */
+#define VMT_NOTE_VECTORS (1u << 10)    /* process_madvise of a process that nobody can name */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {

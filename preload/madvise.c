@@ -2,6 +2,7 @@
 
 #include "collect/sys.h"
 #include "format/advice.h"
+#include "format/atomic.h"
 #include "format/event.h"
 #include "preload/address_space.h"
 #include "preload/emit.h"
@@ -125,17 +126,18 @@ vmt_madvise_call(uint64_t address, uint64_t length, int advice, uint32_t stack)
 	return result;
 }
 
-/* Whether a pidfd is this process's own; false where the kernel can't say. */
-static bool
-is_own_process(int pidfd)
+enum whose { OWN, ANOTHERS, NOT_KNOWN };
+
+static enum whose
+whose_process(int pidfd)
 {
 	struct process_info info = {.mask = 1};
 
 	if (pidfd == PIDFD_OWN_THREAD || pidfd == PIDFD_OWN_PROCESS)
-		return true;
+		return OWN;
 	if (!vmt_state_may_call() || vmt_sys_call3(SYS_ioctl, pidfd, PIDFD_INFO_REQUEST, &info) < 0)
-		return false;
-	return info.tgid == (uint32_t)vmt_sys_call0(SYS_getpid);
+		return NOT_KNOWN;
+	return info.tgid == (uint32_t)vmt_sys_call0(SYS_getpid) ? OWN : ANOTHERS;
 }
 
 /* The program's vector may point anywhere: the kernel reads it for us, where it will, and a bad one
@@ -203,7 +205,8 @@ vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack)
 {
 	struct vmt_look_budget budget = VMT_LOOK_BUDGET;
 	struct before before[LOOKED_RANGES] = {{0}};
-	bool written = vector->entries <= IOV_MAX && is_own_process(vector->pidfd);
+	enum whose whose = whose_process(vector->pidfd);
+	bool written = vector->entries <= IOV_MAX && whose == OWN;
 	size_t looked = vector->entries < LOOKED_RANGES ? vector->entries : LOOKED_RANGES;
 	long result;
 
@@ -219,5 +222,7 @@ vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack)
 			       (long)vector->entries, vector->advice, vector->flags, 0);
 	if (written)
 		write_vector(vector, before, result, stack);
+	else if (whose == NOT_KNOWN && result > 0 && releases(vector->advice))
+		vmt_atomic_or_relaxed(&vmt_state_process.head->notes, VMT_NOTE_VECTORS);
 	return result;
 }

@@ -29,7 +29,8 @@ struct vmt_madvise_vector {
 	unsigned flags;
 };
 
-/* Writes an event a range where the pidfd is this process's; else just makes the call. */
+/* Writes an event a range where the pidfd is this process's; else just makes the call. Where the
+ * kernel does not say whose it is, the trace gets a note (VMT_NOTE_VECTORS). */
 long vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack);
 
 #endif

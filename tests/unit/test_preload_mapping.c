@@ -11,11 +11,17 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #define OWN_PROCESS (-20000)
 #define CAPACITY 16u
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#define MADV_PAGEOUT 21
+#endif
 
 static struct vmt_owner owner;
 static unsigned char *base;
@@ -103,6 +109,29 @@ each_entry_of_a_vector_is_an_event(void **state)
 	assert_int_equal(munmap(range, 8 * 4096), 0);
 }
 
+/* As before Linux 6.13, or behind a seccomp filter. */
+static void
+a_vector_of_nobody_knows_whom_is_noted(void **state)
+{
+	struct vmt_process *process = &vmt_state_process;
+	char *range = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec vector = {range, 4096};
+	struct vmt_madvise_vector call = {(int)syscall(SYS_pidfd_open, getpid(), 0), &vector, 1,
+					  MADV_COLD, 0};
+
+	(void)state;
+	process->no_syscalls = true;
+	if (call.pidfd < 0 || vmt_madvise_process(&call, 0) < 0)
+		skip();
+	assert_int_equal(process->head->notes, 0); /* takes nothing */
+	call.advice = MADV_PAGEOUT;
+	assert_int_equal(vmt_madvise_process(&call, 0), 4096);
+	assert_int_equal(process->head->notes, VMT_NOTE_VECTORS);
+	assert_null(event_at(0));
+	close(call.pidfd);
+	assert_int_equal(munmap(range, 4096), 0);
+}
+
 static long
 map_at_length(uint64_t length, int flags)
 {
@@ -187,6 +216,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_vector_that_cannot_be_read_is_the_kernels_to_refuse),
 	    TEST(each_entry_of_a_vector_is_an_event),
+	    TEST(a_vector_of_nobody_knows_whom_is_noted),
 	    TEST(calls_that_fill_memory_begin_and_end),
 	    TEST(other_calls_write_what_they_are),
 	    TEST(after_mlockall_every_map_fills_memory),

@@ -89,6 +89,11 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	     "estimates, and where the counter went back the order of calls is one too"},
 	    {VMT_NOTE_UNMAPPED,
 	     "the program unmapped the trace: nothing is known of its calls after that"},
+	    {VMT_NOTE_VECTORS,
+	     "process_madvise was called with a pidfd of which this kernel does not say whose it "
+	     "is "
+	     "(it can from Linux 6.13 on, and not behind a seccomp filter): what it gave back of "
+	     "this process, if it was its own, is in no row"},
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
