@@ -45,6 +45,15 @@ vmt_advice_name(unsigned advice)
 	return advice < sizeof(names) / sizeof(names[0]) ? names[advice] : NULL;
 }
 
+/* How pages went out of a file in memory, in the place of an advice: of FILE_RELEASE. */
+enum vmt_file_release_how { VMT_FILE_SHRUNK, VMT_FILE_PUNCHED };
+
+static inline const char *
+vmt_file_release_name(unsigned how)
+{
+	return how == VMT_FILE_SHRUNK ? "ftruncate" : "fallocate(PUNCH_HOLE)";
+}
+
 /* Whether the kernel gives pages back, now or under pressure. Of a number that this build does not
  * know it may. */
 static inline bool

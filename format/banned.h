@@ -52,8 +52,12 @@
 
 /* Functions of glibc's that other C libraries have without declaring them, or not at all. musl has
  * macros in the place of those for large files, or nothing: off_t has 64 bits here anyway. */
+#undef fallocate64
+#undef ftruncate64
 #undef mmap64
 #undef open64
+int fallocate64(int fd, int mode, off_t offset, off_t length);
+int ftruncate64(int fd, off_t length);
 void *mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset);
 int open64(const char *path, int flags, ...);
 void *pvalloc(size_t size);

@@ -79,6 +79,9 @@ enum vmt_event_role {
  *                  MMAP: address asked for, length in whole pages, protection, flags, b = file
  *                  offset. THREAD: length = bytes of stack, 0 = not known
  *   LONG_END       a call is over that has no event of its own after it: a = its kind
+ *   FILE_RELEASE   pages went out of a file in memory, and out of all who map it: length = bytes of
+ *                  the file, a = their offset, b = bytes that the file gave back, flags =
+ *                  fallocate's mode, 0 of ftruncate; error = errno
  *   MAP_UNDO       the last release of this thread in the map did not happen; error = errno
  */
 #define VMT_EVENTS(X)                                                                              \
@@ -121,7 +124,8 @@ enum vmt_event_role {
 	X(NAME, 55, MAP, NOTE, "prctl")                                                            \
 	X(MAP_UNDO, 56, MAP, ACQUIRE, "undo")                                                      \
 	X(LONG_BEGIN, 57, MAP, NOTE, "long call")                                                  \
-	X(LONG_END, 58, MAP, NOTE, "long call")
+	X(LONG_END, 58, MAP, NOTE, "long call")                                                    \
+	X(FILE_RELEASE, 59, MAP, NOTE, "fallocate")
 
 enum vmt_event_kind {
 #define X(name, id, ring, role, call) VMT_EVENT_##name = (id),

@@ -130,6 +130,7 @@ DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *block, size_t alignment, cons
 
 #define MAP_NAME(name)
 #define BREAK_NAME(name)
+#define FILE_NAME(name)
 #define HEAP_NAME(name)
 #define NEW_NAME(name) #name,
 #define PROCESS_NAME(name)

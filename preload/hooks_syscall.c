@@ -7,6 +7,7 @@
  */
 #include "collect/sys.h"
 #include "format/event.h"
+#include "preload/file_release.h"
 #include "preload/hooks_process.h"
 #include "preload/lock_all.h"
 #include "preload/mapping.h"
@@ -55,6 +56,9 @@ is_worth_another_try(const struct vmt_raw_call *raw)
 								   : VMT_RETREAT_SPLIT);
 	case SYS_shmat:
 		return vmt_retreat_from(vmt_segments_bytes((int)raw->words[0]), VMT_RETREAT_SHARED);
+	case SYS_fallocate:
+	case SYS_ftruncate:
+		return false;
 	default:
 		return vmt_retreat_from(0, VMT_RETREAT_SPLIT);
 	}
@@ -173,6 +177,10 @@ route(const struct call *call)
 		return note_lock_all(call, VMT_EVENT_MLOCK, vmt_lock_all((int)call->raw.words[0]));
 	case SYS_munlockall:
 		return note_lock_all(call, VMT_EVENT_MUNLOCK, vmt_lock_all_undo());
+	case SYS_fallocate:
+		if (!vmt_file_release_is_one((uint32_t)call->raw.words[1]))
+			return make(call);
+		return make_memory_call(call);
 	default:
 		return make_memory_call(call);
 	}
@@ -236,6 +244,8 @@ __asm__(".pushsection .text\n"
 	ROUTED(__NR_mlock2)
 	ROUTED(__NR_munlock)
 	ROUTED(__NR_remap_file_pages)
+	ROUTED(__NR_fallocate)
+	ROUTED(__NR_ftruncate)
 	ROUTED(__NR_shmat)
 	ROUTED(__NR_shmdt)
 	ROUTED(__NR_mlockall)
@@ -271,7 +281,8 @@ is_routed(long number)
 	       number == SYS_pkey_mprotect || number == SYS_process_madvise ||
 	       number == __NR_map_shadow_stack || number == SYS_mlock || number == SYS_mlock2 ||
 	       number == SYS_mlockall || number == SYS_munlock || number == SYS_munlockall ||
-	       number == SYS_remap_file_pages || number == SYS_shmat || number == SYS_shmdt ||
+	       number == SYS_remap_file_pages || number == SYS_fallocate ||
+	       number == SYS_ftruncate || number == SYS_shmat || number == SYS_shmdt ||
 	       number == SYS_execve || number == SYS_execveat || number == SYS_exit_group ||
 	       number == SYS_seccomp || number == SYS_prctl;
 }

@@ -2,6 +2,7 @@
 
 #include "collect/sys.h"
 #include "format/event.h"
+#include "preload/file_release.h"
 #include "preload/madvise.h"
 #include "preload/mapping.h"
 #include "preload/segments.h"
@@ -102,6 +103,28 @@ record_shadow_stack(const struct vmt_raw_call *call, uint32_t stack)
 	return result;
 }
 
+/* One that takes nothing out of a file in memory is just made. */
+static long
+record_file_release(const struct vmt_raw_call *call, uint32_t stack)
+{
+	const long *words = call->words;
+	struct vmt_file_release release = {.fd = (int)words[0],
+					   .mode = (uint32_t)words[1],
+					   .offset = (uint64_t)words[2],
+					   .length = (uint64_t)words[3]};
+	bool written;
+	long result;
+
+	if (call->number == SYS_ftruncate)
+		release = vmt_file_release_of_size((int)words[0], (uint64_t)words[1]);
+	written = (call->number == SYS_ftruncate || vmt_file_release_is_one(release.mode)) &&
+		  vmt_file_release_begin(&release);
+	result = vmt_raw_call_make(call);
+	if (written)
+		vmt_file_release_end(&release, result < 0 ? (int)-result : 0, stack);
+	return result;
+}
+
 /* Calls that change no ownership, once they have been made. */
 static long
 record_note(const struct vmt_raw_call *call, uint32_t stack)
@@ -156,6 +179,9 @@ vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack)
 		return vmt_segments_shmdt(address, stack);
 	case SYS_pkey_mprotect:
 		return vmt_mapping_mprotect(address, length, (int)words[2], (int)words[3], stack);
+	case SYS_fallocate:
+	case SYS_ftruncate:
+		return record_file_release(call, stack);
 	case SYS_process_madvise:
 		return record_process_madvise(call, stack);
 	case __NR_map_shadow_stack:

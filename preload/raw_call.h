@@ -20,8 +20,8 @@ long vmt_raw_call_make(const struct vmt_raw_call *call);
 /* The call, not written down; a munmap leaves what the next hook needs. */
 long vmt_raw_call_pass(const struct vmt_raw_call *call);
 
-/* Makes mmap, munmap, mremap, madvise, mprotect, brk, shmat and shmdt and writes them like the libc
- * calls of these names; all others are made and not written. */
+/* Makes the calls that have hooks by their libc names and writes them alike; all others are made
+ * and not written. */
 long vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack);
 
 /* Linux 6.6, on all machines; newer than the headers may be. As text, since assembly has it. */

@@ -131,6 +131,7 @@ look_up(const char *name, bool after_us)
 
 #define LOOKED_UP_MAP 0
 #define LOOKED_UP_BREAK 1
+#define LOOKED_UP_FILE 1
 #define LOOKED_UP_HEAP 1
 #define LOOKED_UP_NEW 1
 #define LOOKED_UP_PROCESS 1

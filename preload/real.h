@@ -3,7 +3,8 @@
  *
  * vmt_real()->free(block) calls the next definition after ours in the loader's search order. They
  * are looked up once, in the constructor or at the first call before it; names that nobody defines
- * stay NULL (_Fork, execveat, cfree, malloc_usable_size and family NEW may be missing: test them).
+ * stay NULL (_Fork, execveat, cfree, malloc_usable_size, families FILE and NEW may be missing: test
+ * them).
  * Members of family MAP are always NULL: those hooks issue the system call themselves.
  *
  * What a thread asks for while it is looking names up (a loader's or a signal handler's allocation)

@@ -12,6 +12,8 @@
  *   MADV_DONTNEED        of shared memory                 left the process, stays in its file
  *   MADV_REMOVE          of shared memory                 taken from the file as well
  *   a number that no kernel knows                         refused, under its number
+ *   MADV_DONTNEED        of a sealed mapping              refused, took nothing
+ *   fallocate and ftruncate of a memfd                    what the file gave back
  *
  * And each call that has a hook by its name is seen by its number too.
  */
@@ -108,6 +110,9 @@ check_text(const char *trace)
 	assert_int_equal(run.exit_status, 0);
 	assert_non_null(strstr(run.out, "2 MiB was shared: its file or segment keeps it"));
 	assert_non_null(strstr(run.out, "advice 77 unknown_advice"));
+	assert_non_null(strstr(run.out, "fallocate(PUNCH_HOLE) punch_hole"));
+	assert_non_null(strstr(run.out, "ftruncate cut_off"));
+	assert_non_null(strstr(run.out, "taken from its file, for all who map it"));
 	assert_non_null(strstr(run.out, "refused by the kernel"));
 	run_free(&run);
 }
@@ -116,9 +121,10 @@ static void
 test_what_advice_took(void **state)
 {
 	static const char *const functions[] = {
-	    "vector_refused",	 "vector_partly", "vector_by_number",
-	    "done_then_refused", "half_way",	  "page_out",
-	    "shared_dontneed",	 "shared_remove", "unknown_advice"};
+	    "vector_refused", "vector_partly",	"vector_by_number", "done_then_refused",
+	    "half_way",	      "page_out",	"shared_dontneed",  "shared_remove",
+	    "unknown_advice", "punch_hole",	"punch_by_number",  "cut_off",
+	    "punch_sealed",   "sealed_dontneed"};
 	const char *trace = scratch_file("advice.vmt");
 	json_t *truth;
 	json_t *root = record_outcomes(&truth, trace);
@@ -167,8 +173,9 @@ test_calls_by_their_numbers(void **state)
 	events = dump(trace, "event");
 	assert_int_equal(count_events(events, "MLOCK"), 2 + 3);
 	assert_int_equal(count_events(events, "MUNLOCK"), 2);
-	assert_int_equal(count_events(events, "MPROTECT"), 1);
+	assert_int_equal(count_events(events, "MPROTECT"), 2);
 	assert_int_equal(count_events(events, "REMAP_FILE_PAGES"), 1);
+	assert_int_equal(count_events(events, "FILE_RELEASE"), 4);
 	json_decref(events);
 	json_decref(root);
 	json_decref(truth);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -14,6 +15,7 @@
 #define UNKNOWN_ADVICE 77
 #define PAGEOUT 21
 #define NO_FLAG 1u /* of process_madvise */
+#define SEAL 462   /* mseal */
 
 static char *
 map_touched(int flags, int fd)
@@ -187,6 +189,106 @@ outcomes(void)
 	say("unknown_advice", (long long)(BYTES - truth_present(range, BYTES)), 0, 1);
 }
 
+static size_t
+file_bytes(int fd)
+{
+	struct stat file;
+
+	if (fstat(fd, &file))
+		truth_die("fstat");
+	return (size_t)file.st_blocks * 512;
+}
+
+NOINLINE static int
+punch_hole(int fd)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE, BYTES / 2);
+}
+
+NOINLINE static long
+punch_by_number(int fd)
+{
+	return syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, BYTES / 4,
+		       8 * BYTES);
+}
+
+NOINLINE static int
+cut_off(int fd, off_t size)
+{
+	return ftruncate(fd, size);
+}
+
+NOINLINE static int
+punch_sealed(int fd)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE);
+}
+
+/* A file in memory, all of it there. */
+static int
+make_file(void)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char *range;
+
+	if (fd < 0 || cut_off(fd, BYTES))
+		truth_die("memfd_create");
+	range = map_touched(MAP_SHARED, fd);
+	if (range == NULL)
+		truth_die("range");
+	return fd;
+}
+
+/* Growing and allocating take nothing, and have no row. */
+static void
+files(void)
+{
+	int fd = make_file();
+	size_t before = file_bytes(fd);
+
+	if (punch_hole(fd))
+		truth_die("punch_hole");
+	say("punch_hole", (long long)(before - file_bytes(fd)), 1, 0);
+	if (fallocate(fd, 0, 0, BYTES))
+		truth_die("fallocate");
+	before = file_bytes(fd);
+	if (punch_by_number(fd))
+		truth_die("punch_by_number");
+	say("punch_by_number", (long long)(before - file_bytes(fd)), 1, 0);
+	fd = make_file();
+	before = file_bytes(fd);
+	if (cut_off(fd, BYTES / 4) || cut_off(fd, BYTES))
+		truth_die("cut_off");
+	say("cut_off", (long long)(before - file_bytes(fd)), 1, 0);
+	fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, BYTES) || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) ||
+	    punch_sealed(fd) != -1 || errno != EPERM)
+		truth_die("punch_sealed");
+	say("punch_sealed", 0, 0, 1);
+}
+
+NOINLINE static int
+sealed_dontneed(char *range)
+{
+	return madvise(range, BYTES, MADV_DONTNEED);
+}
+
+/* Linux 6.10: a sealed mapping that could not be written is neither given up nor unmapped. */
+static void
+sealed(void)
+{
+	char *range = map_private();
+
+	mprotect(range, BYTES, PROT_READ);
+	if (syscall(SEAL, range, BYTES, 0)) {
+		say("sealed_dontneed", -1, 0, 0);
+		return;
+	}
+	if (sealed_dontneed(range) != -1 || munmap(range, BYTES) != -1)
+		truth_die("sealed");
+	say("sealed_dontneed", (long long)(BYTES - truth_present(range, BYTES)), 0, 1);
+}
+
 /* Two MLOCK, two MUNLOCK, one MPROTECT, one REMAP_FILE_PAGES, which the kernel may refuse. */
 NOINLINE static void
 by_number(void)
@@ -207,6 +309,8 @@ main(void)
 	vectors();
 	refusals();
 	outcomes();
+	files();
+	sealed();
 	by_number();
 	return truth_end("advice_outcomes");
 }

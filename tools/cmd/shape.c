@@ -58,6 +58,9 @@ static const struct vmt_shape shapes[VMT_EVENT_KINDS] = {
 			      {"of_kind", VMT_SHAPE_AS_NUMBER},
 			      {"offset", VMT_SHAPE_AS_NUMBER}},
     [VMT_EVENT_LONG_END] = {0, {"of_kind", VMT_SHAPE_AS_NUMBER}, {0}},
+    [VMT_EVENT_FILE_RELEASE] = {VMT_SHAPE_LENGTH | VMT_SHAPE_FLAGS,
+				{"offset", VMT_SHAPE_AS_NUMBER},
+				{"given_back_bytes", VMT_SHAPE_AS_NUMBER}},
     [VMT_EVENT_MAP_UNDO] = {VMT_SHAPE_RANGE, {0}, {0}},
 };
 

@@ -272,6 +272,32 @@ apply_advice(struct vmt_replay *replay, const struct vmt_event *event)
 	return status ? status : share_taken(replay, event, site, start, end);
 }
 
+/* Pages that went out of a file, and out of all who map it: which of them were this process's is
+ * not known, so no owner is told. */
+static int
+apply_file_release(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_site_key key = {.kind = event->kind,
+				   .stack = event->stack,
+				   .advice = event->flags ? VMT_FILE_PUNCHED : VMT_FILE_SHRUNK};
+	struct vmt_site_entry *entry;
+	uint32_t site;
+	int status = vmt_sites_intern(replay->sites, key, &site);
+
+	if (status)
+		return status;
+	entry = vmt_sites_get(replay->sites, site);
+	if (event->error) {
+		entry->exact[VMT_FIGURE_FAILED]++;
+		return 0;
+	}
+	entry->exact[VMT_FIGURE_COUNT]++;
+	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
+	entry->exact[VMT_FIGURE_RELEASED_COMMITTED] += event->argument_b;
+	entry->exact[VMT_FIGURE_CAME_BACK] += event->argument_b;
+	return 0;
+}
+
 static int
 apply_protect(struct vmt_replay *replay, const struct vmt_event *event)
 {
@@ -328,6 +354,8 @@ vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *event)
 		return vmt_replay_move_end(replay, event);
 	case VMT_EVENT_MADVISE:
 		return apply_advice(replay, event);
+	case VMT_EVENT_FILE_RELEASE:
+		return apply_file_release(replay, event);
 	case VMT_EVENT_MPROTECT:
 		return apply_protect(replay, event);
 	case VMT_EVENT_BRK_BEGIN:

@@ -19,11 +19,20 @@ call_name(uint8_t kind)
 	return kind < VMT_EVENT_KINDS && names[kind] ? names[kind] : "unknown";
 }
 
+/* Calls that give pages back and no address space. */
+static bool
+is_advice(struct vmt_site_key key)
+{
+	return key.kind == VMT_EVENT_MADVISE || key.kind == VMT_EVENT_FILE_RELEASE;
+}
+
 /* NULL: no memory. */
 static const char *
-advice_name(struct vmt_building *building, uint16_t advice)
+advice_name(struct vmt_building *building, struct vmt_site_key key)
 {
-	const char *name = vmt_advice_name(advice);
+	uint16_t advice = key.advice;
+	const char *name = key.kind == VMT_EVENT_FILE_RELEASE ? vmt_file_release_name(advice)
+							      : vmt_advice_name(advice);
 	char number[32];
 	int length;
 
@@ -176,7 +185,7 @@ static int
 add_advice(struct vmt_building *building, const struct vmt_site_entry *entry)
 {
 	struct vmt_report *report = &building->report;
-	const char *name = advice_name(building, entry->key.advice);
+	const char *name = advice_name(building, entry->key);
 
 	if (!name)
 		return -ENOMEM;
@@ -215,7 +224,7 @@ fill_sites(struct vmt_building *building, struct vmt_frames *frames)
 		if (is_empty(entry))
 			continue;
 		vmt_building_tell(building, "naming call sites", i, count);
-		if (entry->key.kind == VMT_EVENT_MADVISE) {
+		if (is_advice(entry->key)) {
 			status = add_advice(building, entry);
 			if (status)
 				return status;
@@ -227,7 +236,7 @@ fill_sites(struct vmt_building *building, struct vmt_frames *frames)
 		status = vmt_frames_of_site(frames, entry, stack);
 		if (status)
 			return status;
-		if (entry->key.kind == VMT_EVENT_MADVISE)
+		if (is_advice(entry->key))
 			report->advice[report->advice_count - 1].cause = vmt_go_causes_of(stack);
 	}
 	return 0;

@@ -52,6 +52,9 @@ print_taken(const struct vmt_advice *advice, const struct vmt_text_options *opti
 
 	if (strcmp(advice->advice, "MADV_FREE") == 0)
 		return;
+	if (strncmp(advice->advice, "MADV_", 5) != 0 && advice->taken_bytes)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				"%34staken from its file, for all who map it", "");
 	if (advice->taken_bytes != advice->committed_before_bytes)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "%34s%s of it left the process",
 				"", vmt_units_bytes(taken, advice->taken_bytes));
