@@ -12,6 +12,7 @@
 #include "tools/cmd/dumped.h"
 #include "tools/cmd/recorded.h"
 #include "tools/model/diff.h"
+#include "tools/out/diff_alike.h"
 #include "tools/out/diff_json.h"
 #include "tools/out/diff_text.h"
 #include "tools/out/json.h"
@@ -51,12 +52,16 @@ read_all_compare(const struct vmt_report *a, const struct vmt_report *b, FILE *n
 						   .top = 12,
 						   .callers = 3};
 	struct vmt_diff *diff;
+	struct vmt_diff_rows owners;
 	struct vmt_err err = {""};
 
 	if (vmt_diff_build(&diff, a, b, VMT_AT_PEAK, &err) != 0)
 		return;
+	if (vmt_diff_alike_merge(&owners, diff, 0))
+		vmt_diff_judge(diff, &owners);
 	WALK_CHECK(vmt_diff_json_print(diff, &json, nowhere, &err) == 0);
 	vmt_diff_text_print(diff, &text);
+	vmt_diff_alike_free(&owners);
 	vmt_diff_free(diff);
 }
 

@@ -180,6 +180,70 @@ test_nameless_frames_join_by_their_callers(void **state)
 	free(rows);
 }
 
+/* What only leads on is not shown, so that it takes no caller's place: what is shown decides. */
+static void
+test_passages_do_not_count(void **state)
+{
+	static char passage[] = "runtime.asmcgocall";
+	struct vmt_frame frames[2][5];
+	struct vmt_site sites[2];
+	struct vmt_report report = {.sites = sites, .site_count = 2};
+	struct vmt_site *rows;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		sites[i] = site_of(frames[i], passage, 10, 100);
+		frames[i][2] = frame_of(caller_a, 30);
+		frames[i][3] = frame_of(i == 0 ? caller_a : caller_b, 40);
+		frames[i][4] = frame_of(outer, 50);
+		sites[i].stack.count = 5;
+	}
+	rows = vmt_alike_merge(&report, 1, &count);
+	assert_int_equal(count, 1);
+	free(rows);
+	rows = vmt_alike_merge(&report, 2, &count);
+	assert_int_equal(count, 2);
+	free(rows);
+}
+
+/* Addresses beyond those that are shown make no other row, the first name behind them does. */
+static void
+test_hidden_addresses_do_not_count(void **state)
+{
+	struct vmt_frame frames[3][5];
+	struct vmt_site sites[3];
+	struct vmt_report report = {.sites = sites, .site_count = 3};
+	struct vmt_site *rows;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t k = 0; k < 4; k++)
+			frames[i][k] =
+			    (struct vmt_frame){.module = program, .module_offset = 100 + k};
+		frames[i][2].module_offset += i;
+		frames[i][4] = frame_of(i == 2 ? caller_b : caller_a, 30);
+		sites[i] = (struct vmt_site){
+		    .kind = "mmap", .committed_bytes = i + 1, .stack = {frames[i], 5}};
+	}
+	rows = vmt_alike_merge(&report, 1, &count);
+	assert_int_equal(count, 2);
+	assert_int_equal(rows[0].committed_bytes, 3);
+	assert_int_equal(rows[1].committed_bytes, 3);
+	free(rows);
+	rows = vmt_alike_merge(&report, 2, &count);
+	assert_int_equal(count, 3);
+	free(rows);
+	/* No name at all: the next address. */
+	for (size_t i = 0; i < 3; i++)
+		sites[i].stack.count = 4;
+	frames[2][1].module_offset = 500;
+	rows = vmt_alike_merge(&report, 0, &count);
+	assert_int_equal(count, 2);
+	free(rows);
+}
+
 int
 main(void)
 {
@@ -190,6 +254,8 @@ main(void)
 	    cmocka_unit_test(test_nameless_frames),
 	    cmocka_unit_test(test_nothing),
 	    cmocka_unit_test(test_nameless_frames_join_by_their_callers),
+	    cmocka_unit_test(test_passages_do_not_count),
+	    cmocka_unit_test(test_hidden_addresses_do_not_count),
 	};
 
 	return cmocka_run_group_tests_name("alike", tests, NULL, NULL);

@@ -50,7 +50,9 @@ check_gap(uint64_t accessible_bytes, uint64_t committed_bytes, bool told)
 	assert_int_equal(strstr(headline(&report), "not in RAM: ") != NULL, told);
 	assert_shows(headline(&report),
 		     "mapped by mmap (6 %), by libx.so.1+0x40 (called by named)");
-	frames[1].module = "/lib/other.so";
+	frames[2].function = NULL;
+	assert_shows(headline(&report), ", by libx.so.1+0x40 (called by libx.so.1+0x50)");
+	site.stack.count = 1;
 	assert_null(strstr(headline(&report), "called by"));
 	site.never_touched_bytes = accessible_bytes - committed_bytes;
 	assert_int_equal(strstr(headline(&report), "never touched: libx.so.1+0x40, ") != NULL,

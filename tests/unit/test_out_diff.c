@@ -289,6 +289,46 @@ marks_tell_chance_from_change(void **state)
 	free(text);
 }
 
+/* Rows that print the same are one. */
+static void
+rows_that_look_alike_are_one(void **state)
+{
+	char *text;
+
+	(void)state;
+	pair_class(&world.a, "mmap", MIB(10), MIB(10));
+	pair_class(&world.b, "mmap", MIB(10), MIB(10));
+	pair_site(&world.a, "mmap", "grow f g h one main", MIB(1), MIB(1));
+	pair_site(&world.b, "mmap", "grow f g h one main", MIB(4), MIB(4));
+	pair_site(&world.b, "mmap", "grow f g h tri more x", MIB(3), MIB(3));
+	text = print_text(140, 12);
+	assert_has(text, "Call sites by change of committed, 1 of 1, 0 unchanged\n");
+	assert_has(text, "\n      +6 MiB     1 MiB     7 MiB     1 MiB     7 MiB 100 % 100 %  mmap "
+			 "grow main.go:20\n");
+	assert_null(strstr(text, "several"));
+	free(text);
+}
+
+/* Joined by the two innermost names: what one caller has a tenth of does not stand for the whole.
+ */
+static void
+a_row_of_several_names_none_for_all(void **state)
+{
+	char stack[64];
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(stack, sizeof(stack), "?@lib%zu.so grow put main", i);
+		pair_site(&world.a, "mmap", stack, MIB(1), MIB(1));
+		snprintf(stack, sizeof(stack), "?@lib%zu.so grow put other", i);
+		pair_site(&world.b, "mmap", stack, MIB(2 + i / 3), MIB(2 + i / 3));
+	}
+	text = print_text(140, 12);
+	assert_has(text, "(several call sites; this one has 33 % of it)\n");
+	free(text);
+}
+
 static void
 no_line_is_wider(void **state)
 {
@@ -391,6 +431,8 @@ main(void)
 	    cmocka_unit_test_setup(caveats_are_counted_off, begin),
 	    cmocka_unit_test_setup(rows_have_their_columns, begin),
 	    cmocka_unit_test_setup(marks_tell_chance_from_change, begin),
+	    cmocka_unit_test_setup(rows_that_look_alike_are_one, begin),
+	    cmocka_unit_test_setup(a_row_of_several_names_none_for_all, begin),
 	    cmocka_unit_test_setup(no_line_is_wider, begin),
 	    cmocka_unit_test_setup(the_kernels_figures_are_told_where_they_differ, begin),
 	    cmocka_unit_test_setup(json_has_every_figure, begin),

@@ -2,6 +2,7 @@
 
 #include "tools/cmd/screen.h"
 #include "tools/model/diff.h"
+#include "tools/out/diff_alike.h"
 #include "tools/out/diff_json.h"
 #include "tools/out/diff_text.h"
 
@@ -29,13 +30,18 @@ int
 vmt_compare_print(const struct vmt_compare *compare, struct vmt_err *err)
 {
 	struct vmt_diff *diff = NULL;
+	struct vmt_diff_rows owners = {.count = 0};
 	int result =
 	    vmt_diff_build(&diff, compare->reports[0], compare->reports[1], compare->at, err);
 
+	/* The verdict names what a report's first sentence would: without callers. */
+	if (result == 0 && vmt_diff_alike_merge(&owners, diff, 0))
+		vmt_diff_judge(diff, &owners);
 	if (result == 0)
 		result = print(diff, compare, err);
 	if (result == 0 && compare->limits)
 		result = vmt_limits_check(compare->limits, diff, err);
+	vmt_diff_alike_free(&owners);
 	vmt_diff_free(diff);
 	return result > 0 ? STATUS_EXCEEDED : result;
 }

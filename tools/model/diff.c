@@ -24,9 +24,10 @@ const char *
 vmt_diff_match_word(enum vmt_diff_match match)
 {
 	static const char *const words[] = {
-	    [VMT_DIFF_EXACT] = "exact",	    [VMT_DIFF_INLINING] = "inlining",
-	    [VMT_DIFF_RUNTIME] = "runtime", [VMT_DIFF_INNERMOST] = "innermost",
-	    [VMT_DIFF_NEW] = "new",	    [VMT_DIFF_GONE] = "gone",
+	    [VMT_DIFF_EXACT] = "exact",		[VMT_DIFF_INLINING] = "inlining",
+	    [VMT_DIFF_RUNTIME] = "runtime",	[VMT_DIFF_GO] = "go",
+	    [VMT_DIFF_INNERMOST] = "innermost", [VMT_DIFF_NEW] = "new",
+	    [VMT_DIFF_GONE] = "gone",
 	};
 
 	assert(match <= VMT_DIFF_GONE);
@@ -225,13 +226,19 @@ compare_sites(const void *left, const void *right)
 	return order ? order : a->shown < b->shown ? -1 : a->shown > b->shown;
 }
 
+void
+vmt_diff_sort_sites(struct vmt_diff_site *sites, size_t count)
+{
+	if (count)
+		qsort(sites, count, sizeof(*sites), compare_sites);
+}
+
 static void
 sort_rows(struct vmt_diff *diff)
 {
 	if (diff->class_count)
 		qsort(diff->classes, diff->class_count, sizeof(*diff->classes), compare_classes);
-	if (diff->site_count)
-		qsort(diff->sites, diff->site_count, sizeof(*diff->sites), compare_sites);
+	vmt_diff_sort_sites(diff->sites, diff->site_count);
 }
 
 int
@@ -253,7 +260,8 @@ vmt_diff_build(struct vmt_diff **result, const struct vmt_report *a, const struc
 	if (at == VMT_AT_PEAK || at == VMT_AT_PLATEAU)
 		diff->totals.missed_bytes = (struct vmt_diff_figure){missed(a), missed(b)};
 	sort_rows(diff);
-	vmt_diff_parts_judge(diff);
+	vmt_diff_judge(diff,
+		       &(struct vmt_diff_rows){.sites = diff->sites, .count = diff->site_count});
 	*result = diff;
 	return 0;
 }
@@ -265,5 +273,6 @@ vmt_diff_free(struct vmt_diff *diff)
 		return;
 	free(diff->classes);
 	free(diff->sites);
+	free(diff->members);
 	free(diff);
 }

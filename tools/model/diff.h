@@ -38,9 +38,16 @@ enum vmt_diff_match {
 	VMT_DIFF_EXACT,
 	VMT_DIFF_INLINING,
 	VMT_DIFF_RUNTIME,
+	VMT_DIFF_GO,
 	VMT_DIFF_INNERMOST,
 	VMT_DIFF_NEW,
 	VMT_DIFF_GONE,
+};
+
+/* A call site of one of the reports. */
+struct vmt_diff_member {
+	const struct vmt_site *site;
+	bool of_b;
 };
 
 struct vmt_diff_site {
@@ -56,6 +63,12 @@ struct vmt_diff_site {
 	bool estimate;
 	uint64_t error_bytes;	      /* as above */
 	const struct vmt_site *shown; /* its frames: the largest of B, or of A where gone */
+	/* What the row joins. What is known of its names holds for shown_bytes of the side_bytes
+	   that its sites of shown's report have (committed, or reserved where none is). */
+	struct vmt_diff_member *members;
+	size_t member_count;
+	uint64_t shown_bytes;
+	uint64_t side_bytes;
 };
 
 /* docs/man/vmtrace-diff.1.scd has them for users. */
@@ -106,7 +119,15 @@ struct vmt_diff {
 	size_t class_count;
 	struct vmt_diff_site *sites;
 	size_t site_count;
+	struct vmt_diff_member *members; /* of all sites */
 	struct vmt_diff_verdict verdict;
+};
+
+/* Rows that the verdict names are to have what a person takes for one site in one row. */
+struct vmt_diff_rows {
+	struct vmt_diff_site *sites;
+	size_t count;
+	struct vmt_diff_member *members;
 };
 
 /* at: of which moment both reports are. */
@@ -114,11 +135,18 @@ int vmt_diff_build(struct vmt_diff **diff, const struct vmt_report *a, const str
 		   enum vmt_report_at at, struct vmt_err *err);
 void vmt_diff_free(struct vmt_diff *diff);
 
+/* The verdict again, with sites out of `rows`, which must outlive it, instead of the diff's own. */
+void vmt_diff_judge(struct vmt_diff *diff, const struct vmt_diff_rows *rows);
+/* By |difference of committed|, then of reserved, largest first. */
+void vmt_diff_sort_sites(struct vmt_diff_site *sites, size_t count);
+/* What a site weighs beside others of its row: see shown_bytes. */
+uint64_t vmt_diff_weight(const struct vmt_diff_site *row, const struct vmt_site *site, bool of_b);
+
 /* b - a. */
 int64_t vmt_diff_delta(const struct vmt_diff_figure *figure);
 /* |b - a|. */
 uint64_t vmt_diff_distance(const struct vmt_diff_figure *figure);
-/* "exact", "inlining", "runtime", "innermost", "new", "gone". */
+/* "exact", "inlining", "runtime", "go", "innermost", "new", "gone". */
 const char *vmt_diff_match_word(enum vmt_diff_match match);
 /* "same", "moved", "more-touched", ... */
 const char *vmt_diff_kind_word(enum vmt_diff_kind kind);

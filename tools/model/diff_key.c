@@ -94,11 +94,18 @@ is_go_runtime(const struct vmt_frame *frame)
 	return false;
 }
 
+/* main._Cfunc_grab: what cgo writes for a C function is no caller. */
+static bool
+is_cgo_glue(const struct vmt_frame *frame)
+{
+	return frame->function && strstr(frame->function, "._Cfunc_") != NULL;
+}
+
 static bool
 is_own(const struct vmt_frame *frame)
 {
 	return frame->function && !vmt_report_is_c_library(frame) && !is_go_runtime(frame) &&
-	       strcmp(frame->function, "_start") != 0;
+	       !is_cgo_glue(frame) && strcmp(frame->function, "_start") != 0;
 }
 
 static void
@@ -128,14 +135,14 @@ is_repeated(const struct vmt_frame *frame, const struct vmt_frame *before)
 	       memcmp(frame->function, before->function, length) == 0;
 }
 
-/* How many it added. */
+/* From the frame `first` on; how many it added. */
 static size_t
-add_own(struct vmt_diff_key *key, const struct vmt_site *site, size_t at_most)
+add_own(struct vmt_diff_key *key, const struct vmt_site *site, size_t first, size_t at_most)
 {
 	const struct vmt_frame *before = NULL;
 	size_t added = 0;
 
-	for (size_t i = 0; i < site->stack.count && added < at_most; i++) {
+	for (size_t i = first; i < site->stack.count && added < at_most; i++) {
 		const struct vmt_frame *frame = &site->stack.frames[i];
 
 		if (!is_own(frame) || is_repeated(frame, before))
@@ -145,6 +152,19 @@ add_own(struct vmt_diff_key *key, const struct vmt_site *site, size_t at_most)
 		added++;
 	}
 	return added;
+}
+
+/* The first frame beyond C code that Go code called; the end where there is none. */
+static size_t
+first_go(const struct vmt_site *site)
+{
+	size_t i = 0;
+
+	while (i < site->stack.count && !is_cgo_glue(&site->stack.frames[i]) &&
+	       !(site->stack.frames[i].function &&
+		 starts_with(site->stack.frames[i].function, "runtime.asmcgocall")))
+		i++;
+	return i;
 }
 
 /* Nothing but runtime: the method that grows something tells what for, and outlives versions; else
@@ -182,10 +202,13 @@ vmt_diff_key_make(const struct vmt_site *site, const char *exe, enum vmt_diff_ro
 		add_calls(&key, site, exe, false);
 		break;
 	case VMT_DIFF_BY_OWN:
-		key.usable = add_own(&key, site, SIZE_MAX) > 0 || add_purpose(&key, site);
+		key.usable = add_own(&key, site, 0, SIZE_MAX) > 0 || add_purpose(&key, site);
+		break;
+	case VMT_DIFF_BY_GO:
+		key.usable = add_own(&key, site, first_go(site), SIZE_MAX) > 0;
 		break;
 	case VMT_DIFF_BY_INNERMOST:
-		key.usable = add_own(&key, site, 2) > 0;
+		key.usable = add_own(&key, site, 0, 2) > 0;
 		break;
 	case VMT_DIFF_ROUNDS:
 		assert(false);
@@ -205,6 +228,17 @@ vmt_diff_key_is_runtime(const struct vmt_site *site)
 		return is_go_runtime(frame);
 	}
 	return false;
+}
+
+bool
+vmt_diff_key_is_nameless_c(const struct vmt_site *site)
+{
+	size_t go = first_go(site);
+
+	for (size_t i = 0; i < go; i++)
+		if (is_own(&site->stack.frames[i]))
+			return false;
+	return go < site->stack.count;
 }
 
 bool

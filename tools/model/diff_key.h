@@ -19,6 +19,7 @@ enum vmt_diff_round {
 	VMT_DIFF_BY_NAMES,     /* every function with its module, inlined ones too */
 	VMT_DIFF_BY_CALLS,     /* the same without inlined functions */
 	VMT_DIFF_BY_OWN,       /* the program's own functions, recursion folded */
+	VMT_DIFF_BY_GO,	       /* where Go calls C code: the Go functions alone */
 	VMT_DIFF_BY_INNERMOST, /* the two innermost of these: one alone would take all callers of
 				  an allocating helper for one owner */
 	VMT_DIFF_ROUNDS,
@@ -34,6 +35,10 @@ struct vmt_diff_key vmt_diff_key_make(const struct vmt_site *site, const char *e
 
 /* Made by Go's runtime for itself. Which of a program's stacks makes its heap grow is chance. */
 bool vmt_diff_key_is_runtime(const struct vmt_site *site);
+
+/* C code that Go code called, none of which has a name, as in a stripped program: it may be any
+ * that this Go code calls. */
+bool vmt_diff_key_is_nameless_c(const struct vmt_site *site);
 
 /* Some function of the program's own has a name. */
 bool vmt_diff_key_is_named(const struct vmt_site *site);

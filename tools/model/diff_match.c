@@ -19,6 +19,7 @@ struct matching {
 	struct vmt_diff *diff;
 	struct entry *entries;
 	size_t count;
+	size_t used; /* of the diff's members */
 };
 
 static int
@@ -76,30 +77,64 @@ add_site(struct vmt_diff_site *row, const struct vmt_site *site, bool of_b)
 	row->estimate |= site->estimate;
 }
 
+uint64_t
+vmt_diff_weight(const struct vmt_diff_site *row, const struct vmt_site *site, bool of_b)
+{
+	bool committed = of_b ? row->committed_bytes.b : row->committed_bytes.a;
+
+	return committed ? site->committed_bytes : site->reserved_bytes;
+}
+
+/* The largest of B, or of A where there is none of B. */
+static void
+choose_shown(struct vmt_diff_site *row)
+{
+	bool shown_of_b = false;
+
+	for (size_t i = 0; i < row->member_count; i++) {
+		const struct vmt_diff_member *member = &row->members[i];
+		uint64_t bytes = vmt_diff_weight(row, member->site, member->of_b);
+
+		if (shown_of_b && !member->of_b)
+			continue;
+		if (!shown_of_b && member->of_b)
+			row->shown = NULL;
+		if (!row->shown) {
+			row->side_bytes = 0;
+			shown_of_b = member->of_b;
+		}
+		row->side_bytes += bytes;
+		if (!row->shown || bytes > row->shown_bytes) {
+			row->shown = member->site;
+			row->shown_bytes = bytes;
+		}
+	}
+}
+
 /* One row of the entries [first, end), which have the same key. */
 static void
 add_row(struct matching *matching, size_t first, size_t end, enum vmt_diff_match match)
 {
-	struct vmt_diff_site *row = &matching->diff->sites[matching->diff->site_count++];
+	struct vmt_diff *diff = matching->diff;
+	struct vmt_diff_site *row = &diff->sites[diff->site_count++];
 	double estimated[2] = {0, 0};
-	bool shown_of_b = false;
 
-	*row = (struct vmt_diff_site){.kind = matching->entries[first].site->kind, .match = match};
+	*row = (struct vmt_diff_site){.kind = matching->entries[first].site->kind,
+				      .match = match,
+				      .members = diff->members + matching->used};
 	for (size_t i = first; i < end; i++) {
 		struct entry *entry = &matching->entries[i];
 
 		entry->taken = true;
+		diff->members[matching->used++] =
+		    (struct vmt_diff_member){entry->site, entry->of_b};
+		row->member_count++;
 		add_site(row, entry->site, entry->of_b);
 		if (entry->site->estimate)
 			estimated[entry->of_b] += (double)entry->site->committed_bytes;
-		if (!row->shown || (entry->of_b && !shown_of_b) ||
-		    (entry->of_b == shown_of_b &&
-		     entry->site->committed_bytes > row->shown->committed_bytes)) {
-			row->shown = entry->site;
-			shown_of_b = entry->of_b;
-		}
 	}
-	row->error_bytes = vmt_diff_parts_error(matching->diff, estimated[0], estimated[1]);
+	choose_shown(row);
+	row->error_bytes = vmt_diff_parts_error(diff, estimated[0], estimated[1]);
 }
 
 static void
@@ -128,6 +163,21 @@ group_end(const struct matching *matching, size_t first, bool *both)
 	return end;
 }
 
+/* Go code calls many C functions: only where one of the reports has no names of them are they taken
+ * for one. */
+static bool
+lacks_names(const struct matching *matching, size_t first, size_t end)
+{
+	bool named[2] = {false, false};
+
+	for (size_t i = first; i < end; i++) {
+		const struct entry *entry = &matching->entries[i];
+
+		named[entry->of_b] |= !vmt_diff_key_is_nameless_c(entry->site);
+	}
+	return !named[0] || !named[1];
+}
+
 static void
 match_round(struct matching *matching, enum vmt_diff_round round)
 {
@@ -137,7 +187,7 @@ match_round(struct matching *matching, enum vmt_diff_round round)
 	sort_by_round(matching, round);
 	for (size_t i = 0; i < matching->count && matching->entries[i].key.usable; i = end) {
 		end = group_end(matching, i, &both);
-		if (both)
+		if (both && (round != VMT_DIFF_BY_GO || lacks_names(matching, i, end)))
 			add_row(matching, i, end, (enum vmt_diff_match)round);
 	}
 	drop_taken(matching);
@@ -169,7 +219,7 @@ add_entries(struct matching *matching, const struct vmt_report *report, bool of_
 
 _Static_assert((int)VMT_DIFF_EXACT == VMT_DIFF_BY_NAMES &&
 		   (int)VMT_DIFF_INLINING == VMT_DIFF_BY_CALLS &&
-		   (int)VMT_DIFF_RUNTIME == VMT_DIFF_BY_OWN &&
+		   (int)VMT_DIFF_RUNTIME == VMT_DIFF_BY_OWN && (int)VMT_DIFF_GO == VMT_DIFF_BY_GO &&
 		   (int)VMT_DIFF_INNERMOST == VMT_DIFF_BY_INNERMOST,
 	       "a row's match is the round that found it");
 
@@ -183,7 +233,8 @@ vmt_diff_parts_match(struct vmt_diff *diff)
 		return 0;
 	matching.entries = calloc(all, sizeof(*matching.entries));
 	diff->sites = calloc(all, sizeof(*diff->sites));
-	if (!matching.entries || !diff->sites) {
+	diff->members = calloc(all, sizeof(*diff->members));
+	if (!matching.entries || !diff->sites || !diff->members) {
 		free(matching.entries);
 		return -ENOMEM;
 	}

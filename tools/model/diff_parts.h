@@ -13,9 +13,6 @@
 /* Sites, unordered. 0 or -ENOMEM. */
 int vmt_diff_parts_match(struct vmt_diff *diff);
 
-/* Needs totals, and rows in their order. */
-void vmt_diff_parts_judge(struct vmt_diff *diff);
-
 /* Two standard deviations of the difference of two estimates; diff.h has the formula. */
 uint64_t vmt_diff_parts_error(const struct vmt_diff *diff, double estimated_a, double estimated_b);
 

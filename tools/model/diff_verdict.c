@@ -132,13 +132,13 @@ most_changed_class(const struct vmt_diff *diff, int direction, bool reserved)
 }
 
 static const struct vmt_diff_site *
-most_changed_site(const struct vmt_diff *diff, int direction, bool reserved)
+most_changed_site(const struct vmt_diff_rows *rows, int direction, bool reserved)
 {
 	const struct vmt_diff_site *best = NULL;
 	uint64_t most = 0;
 
-	for (size_t i = 0; i < diff->site_count; i++) {
-		const struct vmt_diff_site *row = &diff->sites[i];
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct vmt_diff_site *row = &rows->sites[i];
 		uint64_t change =
 		    gone(reserved ? &row->reserved_bytes : &row->committed_bytes, direction);
 
@@ -192,12 +192,12 @@ moved(const struct balance *balance)
 /* A site without names has no counterpart in a build that has them, and the Go runtime's sites
  * share its heap by chance: neither is a move. */
 static struct balance
-weigh_sites(const struct vmt_diff *diff)
+weigh_sites(const struct vmt_diff_rows *rows)
 {
 	struct balance balance = {.came = 0};
 
-	for (size_t i = 0; i < diff->site_count; i++) {
-		const struct vmt_diff_site *row = &diff->sites[i];
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct vmt_diff_site *row = &rows->sites[i];
 
 		if (vmt_diff_key_is_named(row->shown) && !vmt_diff_key_is_runtime(row->shown))
 			weigh(&balance, row, &row->committed_bytes, row->error_bytes);
@@ -220,9 +220,10 @@ weigh_classes(const struct vmt_diff *diff)
 }
 
 static bool
-judge_moved(const struct vmt_diff *diff, struct vmt_diff_verdict *verdict)
+judge_moved(const struct vmt_diff *diff, const struct vmt_diff_rows *rows,
+	    struct vmt_diff_verdict *verdict)
 {
-	struct balance sites = weigh_sites(diff);
+	struct balance sites = weigh_sites(rows);
 	struct balance classes = weigh_classes(diff);
 
 	verdict->moved_bytes = larger(moved(&sites), moved(&classes));
@@ -242,7 +243,8 @@ judge_moved(const struct vmt_diff *diff, struct vmt_diff_verdict *verdict)
 }
 
 static void
-judge(const struct vmt_diff *diff, struct vmt_diff_verdict *verdict)
+judge(const struct vmt_diff *diff, const struct vmt_diff_rows *rows,
+      struct vmt_diff_verdict *verdict)
 {
 	const struct vmt_diff_figure *committed = &diff->totals.committed_bytes;
 	const struct vmt_diff_figure *reserved = &diff->totals.reserved_bytes;
@@ -251,7 +253,7 @@ judge(const struct vmt_diff *diff, struct vmt_diff_verdict *verdict)
 
 	if (vmt_diff_distance(committed) > verdict->committed_noise_bytes) {
 		verdict->kind = judge_committed(diff, direction);
-	} else if (judge_moved(diff, verdict)) {
+	} else if (judge_moved(diff, rows, verdict)) {
 		verdict->kind = VMT_DIFF_MOVED;
 		return;
 	} else if (vmt_diff_distance(reserved) > verdict->reserved_noise_bytes) {
@@ -263,15 +265,15 @@ judge(const struct vmt_diff *diff, struct vmt_diff_verdict *verdict)
 		return;
 	}
 	verdict->main_class = most_changed_class(diff, direction, is_reserved);
-	verdict->main_site = most_changed_site(diff, direction, is_reserved);
+	verdict->main_site = most_changed_site(rows, direction, is_reserved);
 }
 
 void
-vmt_diff_parts_judge(struct vmt_diff *diff)
+vmt_diff_judge(struct vmt_diff *diff, const struct vmt_diff_rows *rows)
 {
 	struct vmt_diff_verdict *verdict = &diff->verdict;
 
-	assert(verdict->kind == VMT_DIFF_UNKNOWN);
+	*verdict = (struct vmt_diff_verdict){.kind = VMT_DIFF_UNKNOWN};
 	if (!diff->a->snapshot.taken || !diff->b->snapshot.taken)
 		return;
 	verdict->committed_noise_bytes =
@@ -279,5 +281,5 @@ vmt_diff_parts_judge(struct vmt_diff *diff)
 			  diff->totals.skew_bytes),
 		   larger(diff->totals.missed_bytes.a, diff->totals.missed_bytes.b));
 	verdict->reserved_noise_bytes = reserved_noise(diff);
-	judge(diff, verdict);
+	judge(diff, rows, verdict);
 }

@@ -35,40 +35,31 @@ compare_frames(const struct vmt_frame *a, const struct vmt_frame *b)
 	return order;
 }
 
-/* A site and which of its frames are shown. */
+int
+vmt_alike_compare(const struct vmt_rank_walk *a, const struct vmt_rank_walk *b)
+{
+	struct vmt_rank_walk walks[2] = {*a, *b};
+	const struct vmt_frame *frames[2];
+	int order = 0;
+
+	do {
+		frames[0] = vmt_rank_walk_next(&walks[0]);
+		frames[1] = vmt_rank_walk_next(&walks[1]);
+		if (!frames[0] || !frames[1])
+			return (frames[0] != NULL) - (frames[1] != NULL);
+		order = walks[0].skipped - walks[1].skipped;
+		if (order == 0)
+			order = compare_frames(frames[0], frames[1]);
+	} while (order == 0);
+	return order;
+}
+
+/* A site, and which of its frames are shown. */
 struct shown {
 	const struct vmt_site *site;
-	size_t first;
-	size_t end;
+	struct vmt_rank_walk walk;
 	bool by_class;
 };
-
-static bool
-has_name(const struct vmt_stack_frames *stack, size_t first, size_t end)
-{
-	for (size_t i = first; i < end; i++)
-		if (stack->frames[i].function)
-			return true;
-	return false;
-}
-
-static struct shown
-show(const struct vmt_site *site, size_t callers)
-{
-	const struct vmt_stack_frames *stack = &site->stack;
-	size_t first = vmt_rank_owner(stack);
-	size_t depth = vmt_rank_depth(stack);
-	size_t most = first + 1 + callers;
-
-	if (first >= stack->count)
-		return (struct shown){site, 0, 0, callers == 0};
-	if (depth <= first)
-		depth = first + 1;
-	/* An address says little: what has no name is told apart by those who call it. */
-	while (most < depth && !has_name(stack, first, most))
-		most++;
-	return (struct shown){site, first, depth < most ? depth : most, callers == 0};
-}
 
 static int
 compare_shown(const void *left, const void *right)
@@ -79,12 +70,7 @@ compare_shown(const void *left, const void *right)
 
 	if (order == 0 && a->by_class)
 		order = compare_texts(a->site->class, b->site->class);
-	if (order == 0)
-		order = compare_numbers(a->end - a->first, b->end - b->first);
-	for (size_t i = 0; order == 0 && a->first + i < a->end; i++)
-		order = compare_frames(&a->site->stack.frames[a->first + i],
-				       &b->site->stack.frames[b->first + i]);
-	return order;
+	return order ? order : vmt_alike_compare(&a->walk, &b->walk);
 }
 
 static void
@@ -135,8 +121,10 @@ vmt_alike_merge(const struct vmt_report *report, size_t callers, size_t *count)
 		free(shown);
 		return NULL;
 	}
-	for (size_t i = 0; i < report->site_count; i++)
-		shown[i] = show(&report->sites[i], callers);
+	for (size_t i = 0; i < report->site_count; i++) {
+		shown[i] = (struct shown){.site = &report->sites[i], .by_class = callers == 0};
+		vmt_rank_walk_begin(&shown[i].walk, &report->sites[i].stack, callers);
+	}
 	qsort(shown, report->site_count, sizeof(*shown), compare_shown);
 	*count = merge_sorted(shown, report->site_count, rows);
 	free(shown);

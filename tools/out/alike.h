@@ -1,16 +1,20 @@
 /*
  * alike.h: which call sites look the same to a person, and what do they have together?
  *
- * A site is a whole stack; a row shows the frame that names it and a few callers. Sites of one kind
- * that show the same frames are one row here, their figures added up: an allocator that maps a
- * piece at a time from a thousand stacks is then as large as it is. Frames are the same when they
- * print the same. Where none of the frames that are shown has a name, callers up to the first that
- * has one count too. Figures are bytes.
+ * A site is a whole stack; a row shows the frame that names it and a few callers (vmt_rank_walk).
+ * Sites of one kind that show the same frames are one row here, their figures added up: an
+ * allocator that maps a piece at a time from a thousand stacks is then as large as it is. Frames
+ * are the same when they print the same. So what a row names, callers too, is true of all of its
+ * bytes. Figures are bytes.
  */
 #ifndef VMT_ALIKE_H
 #define VMT_ALIKE_H
 
 #include "tools/model/report.h"
+#include "tools/out/rank.h"
+
+/* An order in which two walks that were begun are equal where they show the same. */
+int vmt_alike_compare(const struct vmt_rank_walk *a, const struct vmt_rank_walk *b);
 
 /* Rows that show the naming frame and so many callers, in no order; *count of them. Without callers
  * sites of different classes stay apart. To be freed by

@@ -1,6 +1,7 @@
 #include "tools/out/diff_headline.h"
 
 #include "format/chunk.h"
+#include "tools/out/diff_alike.h"
 #include "tools/out/rank.h"
 #include "tools/out/sentence.h"
 #include "tools/out/text.h"
@@ -150,11 +151,15 @@ say_owner(struct vmt_sentence *sentence, const struct vmt_diff_site *row)
 {
 	const struct vmt_stack_frames *stack = &row->shown->stack;
 	char name[512];
+	char share[VMT_UNITS_RATIO_BYTES];
 
 	if (stack->count == 0)
 		vmt_sentence_say(sentence, "%s without a stack", row->kind);
 	else
 		vmt_sentence_say(sentence, "%s", vmt_text_owner(stack, name, sizeof(name)));
+	if (!vmt_diff_alike_has_most(row))
+		vmt_sentence_say(sentence, " (%s of it) and others",
+				 vmt_units_ratio(share, row->shown_bytes, row->side_bytes));
 }
 
 /* Silent where the site's part is less than a tenth: it explains nothing. */
@@ -167,7 +172,9 @@ say_site(struct vmt_sentence *sentence, const struct vmt_diff_site *row,
 
 	if (vmt_diff_distance(part) < vmt_diff_distance(whole) / 10)
 		return;
-	vmt_sentence_say(sentence, " Most at one call site: ");
+	vmt_sentence_say(sentence, vmt_diff_alike_has_most(row)
+				       ? " Most at one call site: "
+				       : " Most at call sites that were taken for one: ");
 	say_owner(sentence, row);
 	vmt_sentence_say(sentence, ", %s%s%s%s", row->estimate ? "about " : "",
 			 vmt_diff_headline_change(change, part),

@@ -102,9 +102,14 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 static void
 print_site(struct vmt_emitter *emitter, const struct vmt_diff_site *row)
 {
+	struct vmt_diff_figure joined = {0, 0};
+
+	for (size_t i = 0; i < row->member_count; i++)
+		*(row->members[i].of_b ? &joined.b : &joined.a) += 1;
 	vmt_emitter_object(emitter, NULL);
 	vmt_emitter_string(emitter, "kind", row->kind);
 	vmt_emitter_string(emitter, "match", vmt_diff_match_word(row->match));
+	print_figure(emitter, "joined_sites", &joined);
 	print_figure(emitter, "count", &row->count);
 	print_figure(emitter, "live_count", &row->live_count);
 	print_figure(emitter, "reserved_bytes", &row->reserved_bytes);

@@ -1,11 +1,12 @@
 #include "tools/out/diff_text.h"
 
 #include "format/chunk.h"
+#include "tools/out/diff_alike.h"
 #include "tools/out/diff_headline.h"
 #include "tools/out/headline.h"
 #include "tools/out/rank.h"
 #include "tools/out/sentence.h"
-#include "tools/out/text.h"
+#include "tools/out/text_parts.h"
 #include "tools/out/units.h"
 
 #include <assert.h>
@@ -200,30 +201,24 @@ print_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *op
 	}
 }
 
-static void
-print_callers(const struct vmt_diff_text_options *options, const struct vmt_stack_frames *stack,
-	      size_t first, size_t indent)
-{
-	const struct vmt_layout *layout = &options->layout;
-	size_t depth = vmt_rank_depth(stack);
-	char line[VMT_LAYOUT_LINE_BYTES];
-	char name[1600];
-
-	for (size_t i = first, shown = 0; i < depth && shown < options->callers; i++) {
-		if (vmt_rank_is_passage(&stack->frames[i]))
-			continue;
-		shown++;
-		vmt_text_short_frame(layout, &stack->frames[i], name, sizeof(name),
-				     layout->columns - indent - 3);
-		snprintf(line, sizeof(line), "%*s<- %s", (int)indent, "", name);
-		vmt_layout_row(layout, VMT_STYLE_DIM, line, indent + 3);
-	}
-}
-
 static const char *
 match_note(enum vmt_diff_match match)
 {
 	return match == VMT_DIFF_NEW ? "new " : match == VMT_DIFF_GONE ? "gone " : "";
+}
+
+/* What stands above and below is true of the largest part alone. */
+static void
+say_joined(const struct vmt_diff_site *site, const struct vmt_layout *layout, size_t indent)
+{
+	char share[VMT_UNITS_RATIO_BYTES];
+	char line[VMT_LAYOUT_LINE_BYTES];
+
+	if (vmt_diff_alike_has_most(site))
+		return;
+	snprintf(line, sizeof(line), "%*s(several call sites; this one has %s of it)", (int)indent,
+		 "", vmt_units_ratio(share, site->shown_bytes, site->side_bytes));
+	vmt_layout_row(layout, VMT_STYLE_DIM, line, indent);
 }
 
 static void
@@ -253,7 +248,8 @@ print_site(const struct vmt_diff_site *site, const struct vmt_diff_text_options 
 		vmt_text_short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
 	snprintf(line, sizeof(line), "%s  %s%s %s", figures, note, site->kind, name);
 	vmt_layout_row(layout, VMT_STYLE_PLAIN, line, indent);
-	print_callers(options, stack, owner + 1, indent);
+	say_joined(site, layout, indent);
+	vmt_text_callers(layout, stack, options->callers, indent);
 }
 
 static bool
@@ -264,7 +260,7 @@ is_changed(const struct vmt_diff_site *site)
 }
 
 static void
-print_sites(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+print_rows(const struct vmt_diff_rows *rows, const struct vmt_diff_text_options *options)
 {
 	size_t changed = 0;
 	size_t shown;
@@ -272,25 +268,39 @@ print_sites(const struct vmt_diff *diff, const struct vmt_diff_text_options *opt
 	char text[128];
 
 	/* Rows are in the order of their differences: those without one are the last. */
-	while (changed < diff->site_count && is_changed(&diff->sites[changed]))
+	while (changed < rows->count && is_changed(&rows->sites[changed]))
 		changed++;
-	if (diff->site_count == 0)
+	if (rows->count == 0)
 		return;
 	shown = changed < options->top ? changed : options->top;
 	snprintf(text, sizeof(text), "Call sites by change of committed, %zu of %zu, %zu unchanged",
-		 shown, changed, diff->site_count - changed);
+		 shown, changed, rows->count - changed);
 	title(options, text);
 	if (shown)
 		print_heading(options, "call");
 	for (size_t i = 0; i < shown; i++) {
-		print_site(&diff->sites[i], options);
-		estimates |= diff->sites[i].estimate;
+		print_site(&rows->sites[i], options);
+		estimates |= rows->sites[i].estimate;
 	}
 	if (estimates)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM,
 				"~ = estimated from samples, and not held to what is mapped, as "
 				"classes are; ? = the change is within the sampling error",
 				4);
+}
+
+/* What would print the same row is one row. */
+static void
+print_sites(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	struct vmt_diff_rows rows = {.count = 0};
+
+	if (vmt_diff_alike_merge(&rows, diff, options->callers))
+		print_rows(&rows, options);
+	else
+		print_rows(&(struct vmt_diff_rows){diff->sites, diff->site_count, diff->members},
+			   options);
+	vmt_diff_alike_free(&rows);
 }
 
 void

@@ -174,22 +174,6 @@ vmt_rank_owner(const struct vmt_stack_frames *stack)
 	return own < stack->count ? own : 0;
 }
 
-const struct vmt_frame *
-vmt_rank_named_caller(const struct vmt_stack_frames *stack)
-{
-	const struct vmt_frame *owner = &stack->frames[vmt_rank_owner(stack)];
-
-	if (owner->function || !owner->module)
-		return NULL;
-	for (const struct vmt_frame *at = owner + 1; at < stack->frames + stack->count; at++) {
-		if (!at->module || strcmp(at->module, owner->module) != 0)
-			return NULL;
-		if (at->function)
-			return at;
-	}
-	return NULL;
-}
-
 size_t
 vmt_rank_depth(const struct vmt_stack_frames *stack)
 {
@@ -204,4 +188,78 @@ vmt_rank_depth(const struct vmt_stack_frames *stack)
 		depth--;
 	}
 	return depth ? depth : stack->count;
+}
+
+void
+vmt_rank_walk_begin(struct vmt_rank_walk *walk, const struct vmt_stack_frames *stack,
+		    size_t callers)
+{
+	size_t owner = vmt_rank_owner(stack);
+	size_t depth = vmt_rank_depth(stack);
+
+	*walk = (struct vmt_rank_walk){
+	    .stack = stack, .next = owner, .end = depth > owner ? depth : owner + 1};
+	if (stack->count == 0)
+		walk->end = owner;
+	walk->callers = callers;
+}
+
+/* The next frame that is no passage and, where `named`, has a name; the end where there is none. */
+static size_t
+find_frame(const struct vmt_rank_walk *walk, bool named, bool *skipped)
+{
+	*skipped = false;
+	for (size_t i = walk->next; i < walk->end; i++) {
+		const struct vmt_frame *frame = &walk->stack->frames[i];
+
+		if (vmt_rank_is_passage(frame))
+			continue;
+		if (!named || frame->function)
+			return i;
+		*skipped = true;
+	}
+	return walk->end;
+}
+
+static const struct vmt_frame *
+show_frame(struct vmt_rank_walk *walk, size_t index)
+{
+	const struct vmt_frame *frame = &walk->stack->frames[index];
+
+	walk->next = index + 1;
+	walk->begun = true;
+	walk->named |= frame->function != NULL;
+	return frame;
+}
+
+/* What tells rows without a name apart. */
+static const struct vmt_frame *
+next_name(struct vmt_rank_walk *walk)
+{
+	size_t index = find_frame(walk, true, &walk->skipped);
+
+	if (index == walk->end)
+		index = find_frame(walk, false, &walk->skipped);
+	if (index == walk->end ||
+	    !(walk->stack->frames[index].function || walk->stack->frames[index].module))
+		return NULL;
+	walk->named = true;
+	return show_frame(walk, index);
+}
+
+const struct vmt_frame *
+vmt_rank_walk_next(struct vmt_rank_walk *walk)
+{
+	size_t index;
+
+	walk->skipped = false;
+	if (walk->next >= walk->end)
+		return NULL;
+	if (!walk->begun)
+		return show_frame(walk, walk->next);
+	if (walk->callers == 0)
+		return walk->named ? NULL : next_name(walk);
+	walk->callers--;
+	index = find_frame(walk, false, &walk->skipped);
+	return index < walk->end ? show_frame(walk, index) : NULL;
 }

@@ -33,15 +33,29 @@ const struct vmt_site **vmt_rank_sites(const struct vmt_report *report, enum vmt
 /* Index of the frame that names the stack; 0 where no frame is the program's own. */
 size_t vmt_rank_owner(const struct vmt_stack_frames *stack);
 
-/* For a stack whose owner has no name: the first of its callers in the same file that has one, NULL
- * where there is none. The stack has frames. */
-const struct vmt_frame *vmt_rank_named_caller(const struct vmt_stack_frames *stack);
-
 /* How many frames are worth showing: without the C library's that started main or the thread. */
 size_t vmt_rank_depth(const struct vmt_stack_frames *stack);
 
 /* A frame that only leads from Go code to C code, the other way, or to a system call: what called
  * it says more. */
 bool vmt_rank_is_passage(const struct vmt_frame *frame);
+
+/* The frames that a row shows, one after the other: the one that names it, then so many callers
+ * that are no passages. An address says little: where none of these has a name, the first caller
+ * that has one comes too, or where no caller has, one more place in a file. */
+struct vmt_rank_walk {
+	const struct vmt_stack_frames *stack;
+	size_t next;
+	size_t end;
+	size_t callers; /* that are still to come */
+	bool begun;	/* the owner came */
+	bool named;	/* one that came has a name */
+	bool skipped; /* before the last one that came, frames were left out that are no passages */
+};
+
+void vmt_rank_walk_begin(struct vmt_rank_walk *walk, const struct vmt_stack_frames *stack,
+			 size_t callers);
+/* NULL: there are no more. */
+const struct vmt_frame *vmt_rank_walk_next(struct vmt_rank_walk *walk);
 
 #endif

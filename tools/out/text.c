@@ -53,13 +53,19 @@ vmt_text_frame(const struct vmt_frame *frame, char *result, size_t result_bytes)
 char *
 vmt_text_owner(const struct vmt_stack_frames *stack, char *result, size_t result_bytes)
 {
-	const struct vmt_frame *caller = vmt_rank_named_caller(stack);
+	struct vmt_rank_walk walk;
+	const struct vmt_frame *caller;
+	char name[512];
 	size_t used;
 
-	vmt_text_frame(&stack->frames[vmt_rank_owner(stack)], result, result_bytes);
+	vmt_rank_walk_begin(&walk, stack, 0);
+	vmt_text_frame(vmt_rank_walk_next(&walk), result, result_bytes);
 	used = strlen(result);
+	caller = vmt_rank_walk_next(&walk);
 	if (caller)
-		snprintf(result + used, result_bytes - used, " (called by %s)", caller->function);
+		snprintf(result + used, result_bytes - used, " (called by %s)",
+			 caller->function ? caller->function
+					  : vmt_text_frame(caller, name, sizeof(name)));
 	return result;
 }
 
@@ -207,25 +213,26 @@ print_classes(const struct vmt_report *report, const struct vmt_text_options *op
 	vmt_text_gap(report, options);
 }
 
-static void
-print_callers(const struct vmt_text_options *options, const struct vmt_stack_frames *stack,
-	      size_t first, size_t indent)
+void
+vmt_text_callers(const struct vmt_layout *layout, const struct vmt_stack_frames *stack,
+		 size_t callers, size_t indent)
 {
-	const struct vmt_layout *layout = &options->layout;
-	size_t depth = vmt_rank_depth(stack);
+	struct vmt_rank_walk walk;
+	const struct vmt_frame *frame;
 	char line[VMT_LAYOUT_LINE_BYTES];
 	char name[1600];
 
 	if (indent + 20 > layout->columns)
 		indent = 4;
-	for (size_t i = first, shown = 0; i < depth && shown < options->callers; i++) {
-		if (vmt_rank_is_passage(&stack->frames[i]))
-			continue;
-		shown++;
-		vmt_text_short_frame(layout, &stack->frames[i], name, sizeof(name),
-				     layout->columns - indent - 3);
-		snprintf(line, sizeof(line), "%*s<- %s", (int)indent, "", name);
-		vmt_layout_row(layout, VMT_STYLE_DIM, line, indent + 3);
+	vmt_rank_walk_begin(&walk, stack, callers);
+	(void)vmt_rank_walk_next(&walk);
+	while ((frame = vmt_rank_walk_next(&walk)) != NULL) {
+		const char *arrow = walk.skipped ? "<- ... <- " : "<- ";
+		size_t before = indent + strlen(arrow);
+
+		vmt_text_short_frame(layout, frame, name, sizeof(name), layout->columns - before);
+		snprintf(line, sizeof(line), "%*s%s%s", (int)indent, "", arrow, name);
+		vmt_layout_row(layout, VMT_STYLE_DIM, line, before);
 	}
 }
 
@@ -250,7 +257,7 @@ vmt_text_named(const struct vmt_text_options *options, const char *figures, cons
 		vmt_text_short_frame(layout, &stack->frames[owner], name, sizeof(name), room);
 	snprintf(line, sizeof(line), "%s  %s %s", figures, kind, name);
 	vmt_layout_row(layout, VMT_STYLE_PLAIN, line, indent);
-	print_callers(options, stack, owner + 1, indent);
+	vmt_text_callers(layout, stack, options->callers, indent);
 }
 
 static void

@@ -17,6 +17,10 @@ void vmt_text_title(const struct vmt_text_options *options, const char *text);
 void vmt_text_named(const struct vmt_text_options *options, const char *figures, const char *kind,
 		    const struct vmt_stack_frames *stack);
 
+/* So many callers of what names a stack, a line for each. */
+void vmt_text_callers(const struct vmt_layout *layout, const struct vmt_stack_frames *stack,
+		      size_t callers, size_t indent);
+
 /* How the process ended, in some words for the middle of a sentence. */
 void vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes);
 
