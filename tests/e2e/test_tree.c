@@ -127,8 +127,43 @@ check_one_collector(const char *directory)
 	assert_int_equal(kill(collector, 0), 0);
 }
 
+/* A trace is empty while it is made. */
+static bool
+is_unseen(const char *trace)
+{
+	struct stat status;
+	json_t *root;
+	bool unseen;
+
+	if (stat(trace, &status) != 0 || status.st_size == 0)
+		return true;
+	root = report(trace, NULL);
+	unseen = !json_is_true(member(member(root, "snapshot"), "taken")) &&
+		 strcmp(json_string_value(member(member(root, "process"), "end")), "running") == 0;
+	json_decref(root);
+	return unseen;
+}
+
+/* Until every process that runs has had a snapshot: the collector is slow on a busy machine. */
+static void
+wait_until_seen(const char *directory)
+{
+	int64_t deadline = now_ms() + 60000;
+	bool unseen;
+
+	do {
+		glob_t traces = traces_of(directory);
+
+		unseen = false;
+		for (size_t i = 0; i < traces.gl_pathc && !unseen; i++)
+			unseen = is_unseen(traces.gl_pathv[i]);
+		globfree(&traces);
+		assert_true(now_ms() < deadline);
+	} while (unseen);
+}
+
 /* A process that ends sooner may be gone before the collector has a turn: its end waits 20 ms. */
-#define SURELY_SEEN_NS 100000000
+#define SURELY_SEEN_NS 1000000000
 
 /* Each ended well and was seen, or was replaced by another image, maybe before anyone looked. */
 static void
@@ -189,6 +224,7 @@ test_pipeline(void **state)
 	converse_read_line(&talk);
 	assert_string_equal(talk.line, "ready");
 	check_one_collector(directory);
+	wait_until_seen(directory);
 	int status = converse_end(&talk);
 
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
@@ -241,7 +277,7 @@ pool(const char *directory, const char *method)
 
 	assert_int_equal(json_array_size(pids), 4);
 	check_one_collector(directory);
-
+	wait_until_seen(directory);
 	assert_int_equal(converse_end(&talk), 0);
 	wait_until_gone(directory);
 	check_traces(directory, 5);
@@ -290,7 +326,7 @@ test_orphans(void **state)
 	converse_read_line(&talk);
 	assert_string_equal(talk.line, "ready");
 	check_one_collector(directory);
-
+	wait_until_seen(directory);
 	close(talk.to);
 	talk.to = -1;
 	converse_read_line(&talk);
