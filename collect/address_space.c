@@ -133,6 +133,17 @@ vmt_address_space_is_there(struct vmt_traced *process)
 }
 
 bool
+vmt_address_space_has_trace_of(const struct vmt_traced *process, const struct vmt_traced *other)
+{
+	struct sought sought;
+
+	if (!name_trace(other, &sought))
+		return false;
+	walk(process->maps_fd, find_by_file, &sought);
+	return sought.found;
+}
+
+bool
 vmt_address_space_check(struct vmt_traced *process)
 {
 	const uint32_t *end = &vmt_process_head(process)->end;

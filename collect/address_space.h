@@ -25,6 +25,10 @@ void vmt_address_space_open(struct vmt_traced *process, const struct vmt_shared 
  * become another program. */
 bool vmt_address_space_check(struct vmt_traced *process);
 
+/* Whether the process has mapped the trace of another, as a fork child has its parent's. */
+bool vmt_address_space_has_trace_of(const struct vmt_traced *process,
+				    const struct vmt_traced *other);
+
 /* Whether it was the image's until now. False also where nothing is to be learnt of it. */
 bool vmt_address_space_is_there(struct vmt_traced *process);
 

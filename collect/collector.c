@@ -1,6 +1,8 @@
 #include "collect/collector.h"
 
 #include "collect/ends.h"
+#include "collect/fork_children.h"
+#include "collect/outside_trace.h"
 #include "collect/process.h"
 #include "collect/procfs.h"
 #include "collect/sys.h"
@@ -26,7 +28,6 @@
 #define ANNOUNCE_NS (500 * MILLISECOND)
 /* How long a forked child that has not announced itself is waited for when nobody else is left. */
 #define LINGER_NS (1000 * MILLISECOND)
-#define FORKED_KEPT 64u
 
 struct collector {
 	struct vmt_session *session;
@@ -38,8 +39,7 @@ struct collector {
 	uint64_t attended_ns;
 	uint64_t announced_ns;	 /* last look for announcements */
 	uint64_t empty_since_ns; /* 0 = somebody is left */
-	uint32_t forked[FORKED_KEPT];
-	uint32_t forked_count;
+	struct vmt_fork_children children;
 	uint64_t home_device; /* of the first trace; 0: none yet */
 	bool in_own_namespace;
 	int first_fd; /* pidfd of the first process, where none came with the host; else -1 */
@@ -66,42 +66,10 @@ pause_work(void *context)
 	collector->attended_ns = vmt_ticks_monotonic_ns();
 }
 
-static void
-note_forked(void *context, uint32_t child_pid)
+static struct vmt_traced *
+free_entry(void *context)
 {
 	struct collector *collector = context;
-
-	collector->forked[collector->forked_count++ % FORKED_KEPT] = child_pid;
-}
-
-/* Whether it has not been reaped. */
-static bool
-exists(uint32_t pid)
-{
-	/* To kill, 0 and what is negative is a group, or everybody. */
-	return (int32_t)pid > 0 && vmt_sys_call2(SYS_kill, pid, 0) != -ESRCH;
-}
-
-/* Whether it can still say something: a zombie can't. */
-static bool
-is_running(uint32_t pid)
-{
-	bool ended;
-	int pidfd;
-
-	if (!exists(pid))
-		return false;
-	pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0)
-		return true;
-	ended = vmt_departure_reached(pidfd, -1);
-	vmt_sys_close(pidfd);
-	return !ended;
-}
-
-static struct vmt_traced *
-free_entry(struct collector *collector)
-{
 	void *fresh;
 
 	for (uint32_t i = 0; i < collector->used; i++) {
@@ -117,6 +85,21 @@ free_entry(struct collector *collector)
 	return collector->processes[collector->used++] = fresh;
 }
 
+static bool
+is_known(void *context, uint32_t pid, uint64_t start_ticks)
+{
+	const struct collector *collector = context;
+
+	for (uint32_t i = 0; i < collector->used; i++) {
+		const struct vmt_traced *process = collector->processes[i];
+
+		if (process->state != VMT_PROCESS_NONE && process->pid == pid &&
+		    process->start_ticks == start_ticks)
+			return true;
+	}
+	return false;
+}
+
 /* Lets this process have as much as it may. */
 static bool
 raise_limit(int resource)
@@ -130,29 +113,43 @@ raise_limit(int resource)
 	return vmt_sys_call4(SYS_prlimit64, 0, resource, &limit, NULL) == 0;
 }
 
-/* Of two images under one pid and start time the one begun later has replaced the other by exec.
- * Announcements are found in any order. */
+static bool
+is_recorded(const struct vmt_traced *process)
+{
+	return process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN;
+}
+
+/* Ends the recording of an image that another one has taken the place of. */
 static void
-end_earlier_images(struct collector *collector, struct vmt_traced *latest)
+end_earlier(struct collector *collector, struct vmt_traced *earlier, const struct vmt_traced *later)
 {
 	static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
 
+	if (is_recorded(earlier) && earlier->outside && (later->layout.notes & VMT_NOTE_FORKED))
+		vmt_outside_trace_hand_over(earlier, &collector->shared);
+	else if (is_recorded(earlier))
+		vmt_process_finish(earlier, &collector->shared, replaced);
+	if (earlier->state == VMT_PROCESS_REPLACED)
+		vmt_process_forget(earlier);
+}
+
+/* Of two images under one pid and start time the one begun later has replaced the other by exec.
+ * Announcements are found in any order. What the collector made by itself always gives way. */
+static void
+end_earlier_images(struct collector *collector, struct vmt_traced *latest)
+{
 	for (uint32_t i = 0; i < collector->used; i++) {
 		struct vmt_traced *process = collector->processes[i];
-		struct vmt_traced *earlier = process;
+		bool is_later;
 
-		if (process == latest || process->pid != latest->pid ||
-		    process->start_ticks != latest->start_ticks)
+		if (process == latest || process->state == VMT_PROCESS_NONE ||
+		    process->pid != latest->pid || process->start_ticks != latest->start_ticks)
 			continue;
-		if ((process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN) &&
-		    process->layout.clock_start.monotonic_ns >
-			latest->layout.clock_start.monotonic_ns)
-			earlier = latest;
-		if (earlier->state == VMT_PROCESS_LIVE || earlier->state == VMT_PROCESS_UNSEEN)
-			vmt_process_finish(earlier, &collector->shared, replaced);
-		if (earlier->state == VMT_PROCESS_REPLACED)
-			vmt_process_forget(earlier);
-		if (earlier == latest)
+		is_later = is_recorded(process) && !process->outside &&
+			   process->layout.clock_start.monotonic_ns >
+			       latest->layout.clock_start.monotonic_ns;
+		end_earlier(collector, is_later ? latest : process, is_later ? process : latest);
+		if (is_later)
 			return;
 	}
 }
@@ -209,7 +206,7 @@ take_slot(struct collector *collector, struct vmt_session_slot *slot)
 	char path[VMT_SESSION_PATH_BYTES];
 
 	if (state == VMT_SESSION_FREE ||
-	    (state == VMT_SESSION_CLAIMED && (!pid || is_running(pid))))
+	    (state == VMT_SESSION_CLAIMED && (!pid || vmt_departure_is_running(pid))))
 		return true;
 	if (state == VMT_SESSION_READY) {
 		memcpy(path, slot->path, sizeof(path));
@@ -250,8 +247,8 @@ has_announcements(const struct collector *collector)
 		uint32_t state = vmt_atomic_load_relaxed(&slot->state);
 		uint32_t pid = vmt_atomic_load_relaxed(&slot->pid);
 
-		if ((state == VMT_SESSION_READY && exists(pid)) ||
-		    (state == VMT_SESSION_CLAIMED && is_running(pid)))
+		if ((state == VMT_SESSION_READY && vmt_departure_is_there(pid)) ||
+		    (state == VMT_SESSION_CLAIMED && vmt_departure_is_running(pid)))
 			return true;
 	}
 	return false;
@@ -275,6 +272,8 @@ visit(struct collector *collector, bool urgent)
 			vmt_process_visit(process, &collector->shared, now_ns, urgent);
 		if (process->parted)
 			vmt_session_part(collector->session, process->random_id);
+		if (process->state == VMT_PROCESS_LIVE && process->unnamed)
+			vmt_outside_trace_publish(process, &collector->shared);
 	}
 	collector->turn++;
 	collector->attended_ns = vmt_ticks_monotonic_ns();
@@ -291,7 +290,7 @@ awaits_first(struct collector *collector)
 		return false;
 	if (pidfd >= 0)
 		return !vmt_departure_reached(pidfd, -1);
-	return is_running(collector->host->first_pid);
+	return vmt_departure_is_running(collector->host->first_pid);
 }
 
 static bool
@@ -301,11 +300,7 @@ awaits_forked(struct collector *collector, uint64_t now_ns)
 		collector->empty_since_ns = now_ns;
 	if (now_ns - collector->empty_since_ns >= LINGER_NS)
 		return false;
-	for (uint32_t i = 0; i < FORKED_KEPT; i++) {
-		if (is_running(collector->forked[i]))
-			return true;
-	}
-	return false;
+	return vmt_fork_children_are_running(&collector->children);
 }
 
 static bool
@@ -325,8 +320,10 @@ is_over(struct collector *collector, uint64_t now_ns)
 static uint64_t
 next_visit_ns(const struct collector *collector, uint64_t now_ns)
 {
+	uint64_t due_ns = vmt_fork_children_due_ns(&collector->children);
 	uint64_t next_ns = now_ns + LONGEST_SLEEP_NS;
 
+	next_ns = due_ns < next_ns ? due_ns : next_ns;
 	for (uint32_t i = 0; i < collector->used; i++) {
 		const struct vmt_traced *process = collector->processes[i];
 
@@ -375,6 +372,7 @@ run(struct collector *collector)
 		beat(collector, vmt_ticks_monotonic_ns());
 		take_announcements(collector, wake != seen || !has_live(collector));
 		visit(collector, wake != seen);
+		vmt_fork_children_visit(&collector->children);
 		seen = wake;
 		if (is_over(collector, vmt_ticks_monotonic_ns()))
 			return;
@@ -415,8 +413,10 @@ set_up_shared(struct collector *collector)
 		shared->zero_frame = vmt_residency_zero_frame();
 	shared->knows_guards = vmt_residency_knows_guards();
 	shared->pause = pause_work;
-	shared->forked = note_forked;
 	shared->context = collector;
+	shared->children = &collector->children;
+	collector->children = (struct vmt_fork_children){
+	    .shared = shared, .free_entry = free_entry, .is_known = is_known, .context = collector};
 	vmt_credit_begin(&shared->credit, vmt_ticks_monotonic_ns());
 	return 0;
 }
@@ -453,6 +453,7 @@ tear_down(struct collector *collector)
 	vmt_buffer_free(&shared->drain_scratch.payload);
 	vmt_buffer_free(&shared->packed);
 	vmt_buffer_free(&shared->retained);
+	vmt_buffer_free(&collector->children.queue);
 }
 
 /* The struct is too big for the stack that a bare child may have. */

@@ -3,6 +3,7 @@
 #include "collect/procfs.h"
 #include "collect/sys.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 
@@ -41,6 +42,29 @@ vmt_departure_reached(int pidfd, int stat_fd)
 		return vmt_sys_call6(SYS_ppoll, (long)&wanted, 1, (long)&now, 0, 0, 0) == 1 &&
 		       (wanted.revents & POLLIN);
 	return stat_fd < 0 || stat_says_ended(stat_fd);
+}
+
+bool
+vmt_departure_is_there(uint32_t pid)
+{
+	/* To kill, 0 and what is negative is a group, or everybody. */
+	return (int32_t)pid > 0 && vmt_sys_call2(SYS_kill, pid, 0) != -ESRCH;
+}
+
+bool
+vmt_departure_is_running(uint32_t pid)
+{
+	bool ended;
+	int pidfd;
+
+	if (!vmt_departure_is_there(pid))
+		return false;
+	pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return true;
+	ended = vmt_departure_reached(pidfd, -1);
+	vmt_sys_close(pidfd);
+	return !ended;
 }
 
 struct vmt_departure

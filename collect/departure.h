@@ -23,6 +23,11 @@ struct vmt_departure {
 /* Whether every thread of it has ended. Descriptors may be -1. */
 bool vmt_departure_reached(int pidfd, int stat_fd);
 
+/* By pid alone: whether a process has not been reaped, and whether it can still say something, as a
+ * zombie can't. False of 0, which is no process. */
+bool vmt_departure_is_there(uint32_t pid);
+bool vmt_departure_is_running(uint32_t pid);
+
 /* From waitpid's status. */
 struct vmt_departure vmt_departure_decode(int wait_status);
 

@@ -1,6 +1,7 @@
 #include "collect/drain.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -115,7 +116,11 @@ note_event(struct vmt_drain *drain, const struct vmt_event *event)
 	drain->deeds += is_deed(event->kind);
 	if (event->kind == VMT_EVENT_EXIT)
 		drain->peak_rss_bytes = event->length;
-	if (event->kind == VMT_EVENT_FORK && drain->forked)
+	if (event->kind == VMT_EVENT_PRESENT && event->argument_b == VMT_PRESENT_OWN &&
+	    drain->own_count < VMT_DRAIN_OWN_RANGES)
+		drain->own[drain->own_count++] =
+		    (struct vmt_own_range){event->address, event->address + event->length};
+	if (event->kind == VMT_EVENT_FORK && !(event->flags & CLONE_VM) && drain->forked)
 		drain->forked(drain->context, (uint32_t)event->argument_a);
 	if (event->kind == VMT_EVENT_MADVISE && event->advice == MADV_FREE)
 		drain->freed_lazily = true;

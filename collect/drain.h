@@ -15,6 +15,7 @@
 #define VMT_DRAIN_H
 
 #include "collect/buffer.h"
+#include "collect/initial_maps.h"
 #include "collect/writer.h"
 #include "format/columns.h"
 #include "format/head.h"
@@ -23,6 +24,7 @@
 #include <stdint.h>
 
 #define VMT_DRAIN_RINGS (VMT_MAX_SHARDS * VMT_RING_CLASSES)
+#define VMT_DRAIN_OWN_RANGES 32u
 #define VMT_DRAIN_BATCH 16384u
 /* Longer than a busy machine keeps a writer from its CPU, shorter than writers wait for room. */
 #define VMT_DRAIN_PATIENCE_NS UINT64_C(400000000)
@@ -47,9 +49,12 @@ struct vmt_drain_ring {
 struct vmt_drain {
 	struct vmt_drain_ring rings[VMT_DRAIN_RINGS];
 	uint32_t count;
-	/* Told of each FORK event's child; NULL: not wanted. */
+	/* Told of each FORK event's child that has memory of its own; NULL: not wanted. */
 	void (*forked)(void *context, uint32_t child_pid);
 	void *context;
+	/* The tracer's own memory in the process, as its first events said. */
+	struct vmt_own_range own[VMT_DRAIN_OWN_RANGES];
+	uint32_t own_count;
 	uint64_t peak_rss_bytes; /* as the process said at its exit; 0 = it did not */
 	uint64_t deeds;	   /* events that tell of what the process did with memory by itself */
 	bool freed_lazily; /* an advice of MADV_FREE came by: there may be LazyFree pages */

@@ -1,6 +1,8 @@
 #include "collect/process.h"
 
 #include "collect/address_space.h"
+#include "collect/fork_children.h"
+#include "collect/holes.h"
 #include "collect/opening.h"
 #include "collect/parting.h"
 #include "collect/procfs.h"
@@ -10,7 +12,6 @@
 #include "collect/ticks.h"
 
 #include <errno.h>
-#include <linux/falloc.h>
 #include <string.h>
 
 #define MILLISECOND UINT64_C(1000000)
@@ -77,19 +78,28 @@ set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
 }
 
 static void
-begin(struct vmt_traced *process, struct vmt_shared *shared)
+note_fork(void *context, uint32_t child_pid)
+{
+	struct vmt_traced *process = context;
+
+	vmt_fork_children_note(process->children, process, child_pid);
+}
+
+void
+vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 {
 	set_up_writer(process, shared);
 	vmt_drain_open(&process->drain, &process->layout, process->base);
-	process->drain.forked = shared->forked;
-	process->drain.context = shared->context;
+	process->children = shared->children;
+	process->drain.forked = process->children ? note_fork : NULL;
+	process->drain.context = process;
 	process->pace_ns = FASTEST_VISIT_NS;
 	process->state = is_seen(process) ? VMT_PROCESS_LIVE : VMT_PROCESS_UNSEEN;
 	if (process->state == VMT_PROCESS_UNSEEN) {
 		vmt_address_space_close(process);
 		close_identity(process);
 	} else {
-		process->replaced = !vmt_address_space_check(process);
+		process->replaced = !process->outside && !vmt_address_space_check(process);
 		vmt_sampling_begin(process, shared);
 	}
 	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid,
@@ -102,6 +112,15 @@ put_path(struct vmt_traced *process, const char *path)
 	struct vmt_text_out out = vmt_text_out_begin(process->path, sizeof(process->path));
 
 	vmt_text_put(&out, path);
+}
+
+void
+vmt_process_abandon(struct vmt_traced *process)
+{
+	vmt_address_space_close(process);
+	close_identity(process);
+	vmt_opening_undo(process);
+	process->state = VMT_PROCESS_NONE;
 }
 
 int
@@ -126,12 +145,10 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 	if (result != -EMFILE && result != -ENFILE)
 		vmt_opening_settle(process);
 	if (result < 0) {
-		vmt_address_space_close(process);
-		close_identity(process);
-		vmt_opening_undo(process);
+		vmt_process_abandon(process);
 		return result;
 	}
-	begin(process, shared);
+	vmt_process_begin(process, shared);
 	return 0;
 }
 
@@ -185,69 +202,6 @@ vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, uint64
 	drain(process, shared, now_ns, VMT_DRAIN_LAZY);
 }
 
-/* Frees the blocks of whole pages in [start, end) of the file; its size stays. */
-static void
-punch(const struct vmt_traced *process, uint64_t start, uint64_t end)
-{
-	start = (start + VMT_PAGE_BYTES - 1) & ~(uint64_t)(VMT_PAGE_BYTES - 1);
-	end &= ~(uint64_t)(VMT_PAGE_BYTES - 1);
-	if (start < end)
-		vmt_sys_call4(SYS_fallocate, process->trace_fd,
-			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
-}
-
-/* Rings that lie side by side go in one call: each waits for the disk on some mounts. */
-static void
-punch_slots(struct vmt_traced *process)
-{
-	uint64_t start = 0;
-	uint64_t end = 0;
-
-	for (uint32_t i = 0; i < process->drain.count; i++) {
-		const struct vmt_drain_ring *ring = &process->drain.rings[i];
-		uint64_t at = (uint64_t)(ring->view.slots - process->base);
-
-		if (!vmt_drain_is_empty(ring))
-			continue;
-		if (at != end) {
-			punch(process, start, end);
-			start = at;
-		}
-		end = at + (uint64_t)ring->view.capacity * ring->view.slot_bytes;
-	}
-	punch(process, start, end);
-}
-
-static uint64_t
-drained_slots(const struct vmt_traced *process)
-{
-	uint64_t slots = 0;
-
-	for (uint32_t i = 0; i < process->drain.count; i++)
-		slots += process->drain.rings[i].position;
-	return slots;
-}
-
-/* What no reader needs: slots that chunks account for, the stack table's index, unused tails. */
-static void
-punch_all(struct vmt_traced *process)
-{
-	const struct vmt_head *layout = &process->layout;
-	const struct vmt_head *head = vmt_process_head(process);
-	uint64_t words = vmt_atomic_load_acquire(&head->stack_words_used);
-	uint64_t modules = vmt_atomic_load_acquire(&head->modules_used);
-
-	punch_slots(process);
-	punch(process, layout->stack_index_offset,
-	      layout->stack_index_offset + layout->stack_index_entries * sizeof(uint64_t));
-	if (words < layout->stack_words)
-		punch(process, layout->stack_words_offset + words * sizeof(uint64_t),
-		      layout->stack_words_offset + layout->stack_words * sizeof(uint64_t));
-	if (modules < layout->modules_bytes)
-		punch(process, layout->modules_offset + modules,
-		      layout->modules_offset + layout->modules_bytes);
-}
-
 static int
 write_end(struct vmt_traced *process, struct vmt_departure ending)
 {
@@ -281,16 +235,6 @@ settle(const struct vmt_traced *process, struct vmt_departure ending)
 	return (struct vmt_departure){(enum vmt_end)said, head->end_status};
 }
 
-/* Its trace can't be opened again. */
-static void
-abandon(struct vmt_traced *process)
-{
-	vmt_opening_undo(process);
-	vmt_address_space_close(process);
-	close_identity(process);
-	process->state = VMT_PROCESS_NONE;
-}
-
 void
 vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 		   struct vmt_departure ending)
@@ -300,14 +244,15 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	uint64_t punched;
 
 	if (process->parted && !vmt_parting_end(process)) {
-		abandon(process);
+		vmt_process_abandon(process);
 		return;
 	}
 	ending = settle(process, ending);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
+	vmt_fork_children_settle(process->children, process);
 	/* On a full disk the holes make room for what is still to be written. */
-	punch_all(process);
-	punched = drained_slots(process);
+	vmt_holes_punch_all(process);
+	punched = vmt_holes_drained_slots(process);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	vmt_sampling_end(process, now_ns);
 	(void)vmt_sampling_flush(process, now_ns);
@@ -315,8 +260,8 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	note_clock(process);
 	vmt_atomic_store_relaxed(&head->collected_status, ending.status);
 	vmt_atomic_store_release(&head->collected_end, (uint32_t)ending.end);
-	if (drained_slots(process) != punched)
-		punch_slots(process);
+	if (vmt_holes_drained_slots(process) != punched)
+		vmt_holes_punch_slots(process);
 	vmt_atomic_store_relaxed(&head->collector_pid, 0);
 	vmt_retain_decide(process, shared, ending.end);
 	vmt_opening_undo(process);
@@ -335,11 +280,13 @@ vmt_process_forget(struct vmt_traced *process)
 	process->state = VMT_PROCESS_NONE;
 }
 
-/* Whether it leaves by calls that no hook sees, by its kind. */
+/* Whether it leaves by calls that no hook sees, or without a word in this trace, by its kind. */
 static bool
-leaves_unseen(const struct vmt_head *head)
+leaves_unseen(const struct vmt_traced *process)
 {
-	return head->go.version[0] != '\0' || (head->notes & VMT_NOTE_SECCOMP);
+	const struct vmt_head *head = vmt_process_head(process);
+
+	return process->outside || head->go.version[0] != '\0' || (head->notes & VMT_NOTE_SECCOMP);
 }
 
 /*
@@ -358,7 +305,7 @@ learn(const struct vmt_traced *process, const struct vmt_shared *shared)
 
 	if (vmt_atomic_load_acquire(&head->end) != VMT_END_RUNNING || same == VMT_NAME_SAME)
 		return ending;
-	if (same == VMT_NAME_OTHER || (ending.end == VMT_END_EXIT && !leaves_unseen(head)))
+	if (same == VMT_NAME_OTHER || (ending.end == VMT_END_EXIT && !leaves_unseen(process)))
 		return unknown;
 	return ending;
 }

@@ -24,6 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct vmt_fork_children;
+
 #define VMT_PROCESS_USAGES 256u
 #define VMT_PROCESS_CGROUPS 32u
 
@@ -46,8 +48,8 @@ struct vmt_shared {
 	bool knows_guards;
 	/* Called inside long work, so that no heartbeat gets old and no ring full. */
 	void (*pause)(void *context);
-	void (*forked)(void *context, uint32_t child_pid);
-	void *context;
+	struct vmt_fork_children *children;
+	void *context; /* of pause */
 	struct vmt_session *session;
 	struct vmt_buffer retained; /* struct vmt_retained, where the host has max_files */
 	uint32_t retained_count;
@@ -97,6 +99,9 @@ struct vmt_traced {
 	bool leaving;	    /* the trace is to be closed before its process is answered */
 	bool parted;	    /* it is closed, see parting.h */
 	uint64_t parted_ns; /* since when */
+	bool outside;	    /* made by the collector, see outside_trace.h */
+	bool unnamed;	    /* ... the file has not got its name yet */
+	bool hidden;	    /* ... and has a hidden one meanwhile */
 	uint64_t ended_ns;  /* when it was parted; 0 = not yet */
 	struct vmt_departure departure;
 	int trace_fd;
@@ -112,6 +117,7 @@ struct vmt_traced {
 	struct vmt_writer writer;
 	struct vmt_mirror mirror; /* in use where the head lies aside */
 	struct vmt_drain drain;
+	struct vmt_fork_children *children; /* who is told of its fork children */
 	struct vmt_sampling sampling;
 	uint64_t visit_ns; /* next visit due */
 	uint64_t pace_ns;  /* between visits, at present */
@@ -132,6 +138,11 @@ vmt_process_head(const struct vmt_traced *process)
  * none will come free, so it makes do with fewer: what they were for is not looked at. */
 int vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t pid,
 		     uint64_t random_id, const char *path, bool sparing);
+
+/* The second half of that: identity, descriptors, trace and its mapping are there. And what gives
+ * all of these back: the trace can't be used. */
+void vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared);
+void vmt_process_abandon(struct vmt_traced *process);
 
 /* One round. After it the process may have become finished (state NONE) or REPLACED. `urgent`:
  * somebody asked for a round now. */

@@ -1,6 +1,7 @@
 #include "collect/retain.h"
 
 #include "collect/compact.h"
+#include "collect/outside_trace.h"
 #include "collect/sys.h"
 #include "collect/ticks.h"
 
@@ -105,6 +106,10 @@ drop_smallest(struct vmt_shared *shared)
 void
 vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared, enum vmt_end end)
 {
+	if (process->unnamed) {
+		vmt_outside_trace_discard(process);
+		return;
+	}
 	/* It may still be running, in another pid namespace. */
 	if (process->state == VMT_PROCESS_UNSEEN)
 		return;

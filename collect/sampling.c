@@ -19,6 +19,7 @@
 #define CGROUP_NS SECOND
 #define NEAR_LIMIT_NS (50 * MILLISECOND) /* then takes the place of either */
 #define PERIOD_NS (10 * SECOND)
+#define OUTSIDE_PERIOD_NS SECOND
 #define QUOTA_NS (10 * SECOND) /* between two readings of the CPU quota */
 
 /* RSS must have moved by a twentieth and by this much: twice that where credit is scarce while it
@@ -204,14 +205,18 @@ has_moved(const struct vmt_sampling *sampling, bool scarce)
 
 /* Why a snapshot is wanted by our own rules; 0 = it is not. */
 static uint32_t
-own_reason(const struct vmt_sampling *sampling, uint64_t now_ns, bool scarce)
+own_reason(const struct vmt_traced *process, uint64_t now_ns, bool scarce)
 {
+	const struct vmt_sampling *sampling = &process->sampling;
+	/* What a fork child makes its own of the pages it shares, does not move RSS. */
+	uint64_t period_ns = process->outside ? OUTSIDE_PERIOD_NS : PERIOD_NS;
+
 	if (sampling->snapshot_ns == 0)
 		return VMT_SNAPSHOT_FIRST;
 	if (has_moved(sampling, scarce))
 		return VMT_SNAPSHOT_GROWTH;
 	/* A snapshot that was asked for in this round is younger than the round. */
-	if (now_ns >= sampling->snapshot_ns + PERIOD_NS)
+	if (now_ns >= sampling->snapshot_ns + period_ns)
 		return VMT_SNAPSHOT_PERIODIC;
 	return 0;
 }
@@ -355,7 +360,7 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_sampling *sampling = &process->sampling;
 	bool has_credit = vmt_credit_is_there(&shared->credit, now_ns);
-	uint32_t reason = own_reason(sampling, now_ns, vmt_credit_is_scarce(&shared->credit));
+	uint32_t reason = own_reason(process, now_ns, vmt_credit_is_scarce(&shared->credit));
 
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */

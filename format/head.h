@@ -46,12 +46,14 @@ enum vmt_end {
 	VMT_END_STOPPED = 5, /* the recording has ended, the process goes on: status is vmt_stop */
 };
 
-/* What the program ran out of when the tracer gave up its own memory for it. */
+/* Why a recording ended before its process: what the program ran out of when the tracer gave up
+ * its own memory for it, for the most part. */
 enum vmt_stop {
 	VMT_STOP_ADDRESS_SPACE = 1, /* RLIMIT_AS */
 	VMT_STOP_DATA = 2,	    /* RLIMIT_DATA */
 	VMT_STOP_MAPPINGS = 3,	    /* vm.max_map_count */
 	VMT_STOP_MEMORY = 4,	    /* what the kernel commits, or else */
+	VMT_STOP_OWN_TRACE = 5,	    /* nothing: a process that was seen from outside has its own */
 };
 
 /* head.end_status of a process that returned from main: its destructors can't see the value. */
@@ -69,6 +71,9 @@ enum vmt_stop {
 #define VMT_NOTE_OUT_OF_STEP (1u << 8) /* the two clocks came apart: a suspend, an unsteady TSC */
 #define VMT_NOTE_UNMAPPED (1u << 9)    /* the program unmapped the trace: nothing after that */
 #define VMT_NOTE_VECTORS (1u << 10)    /* process_madvise of a process that nobody can name */
+#define VMT_NOTE_OUTSIDE (1u << 11)    /* made by the collector, for a process that made no call */
+#define VMT_NOTE_NO_FORKS (1u << 12)   /* fork children were not wanted */
+#define VMT_NOTE_CHILD_UNSEEN (1u << 13) /* a fork child could not be looked at */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {

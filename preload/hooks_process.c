@@ -5,7 +5,7 @@
  * on as in any hook's caller, and a child of clone with CLONE_VM shares our thread state for as
  * long as it lives. The child of a fork is not touched: its owner page is zero (or made so, where
  * the kernel cannot), and its first event opens a trace. daemon forks within libc, so only its
- * child shows.
+ * child shows, and opens its trace at once.
  */
 #include "preload/hooks_process.h"
 
@@ -86,9 +86,10 @@ vmt_hooks_process_add_note(uint32_t note)
 
 /* The child of a fork, in the parent. */
 static void
-write_fork(pid_t child, const void *frame)
+write_fork(pid_t child, int flags, const void *frame)
 {
-	struct vmt_map_event event = {.kind = VMT_EVENT_FORK, .argument_a = (uint64_t)child};
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_FORK, .argument_a = (uint64_t)child, .flags = (uint32_t)flags};
 	int saved_errno = errno;
 
 	if (!vmt_state_enter())
@@ -111,7 +112,7 @@ fork(void)
 	if (child == 0)
 		vmt_state_forked();
 	else if (child > 0)
-		write_fork(child, __builtin_frame_address(0));
+		write_fork(child, 0, __builtin_frame_address(0));
 	return child;
 }
 
@@ -131,7 +132,7 @@ _Fork(void)
 	if (child == 0)
 		vmt_state_forked();
 	else if (child > 0)
-		write_fork(child, __builtin_frame_address(0));
+		write_fork(child, 0, __builtin_frame_address(0));
 	return child;
 }
 
@@ -157,7 +158,7 @@ clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 		vmt_presence_distrust();
 	child = vmt_real()->clone(function, stack, flags, argument, parent_tid, tls, child_tid);
 	if (child > 0 && !(flags & CLONE_THREAD))
-		write_fork(child, __builtin_frame_address(0));
+		write_fork(child, flags, __builtin_frame_address(0));
 	return child;
 }
 
@@ -166,8 +167,14 @@ daemon(int keep_directory, int keep_descriptors)
 {
 	int result = vmt_real()->daemon(keep_directory, keep_descriptors);
 
-	if (result == 0) /* in the child; the parent has left by _exit */
+	if (result == 0) { /* in the child; the parent has left by _exit, and told nobody of it */
+		int saved_errno = errno;
+
 		vmt_state_forked();
+		if (vmt_state_enter())
+			vmt_state_leave();
+		errno = saved_errno;
+	}
 	return result;
 }
 

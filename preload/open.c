@@ -349,6 +349,7 @@ describe_recording(struct vmt_head *head)
 	    head->malloc_mode == VMT_MALLOC_SAMPLED ? vmt_config.malloc_sample_bytes : 0;
 	head->stack_mode = process->stack_mode;
 	head->stack_depth = process->stack_depth;
+	head->notes |= vmt_config.follow_fork ? 0 : VMT_NOTE_NO_FORKS;
 	head->tracer_address = (uint64_t)(uintptr_t)__ehdr_start;
 	head->clock_start.monotonic_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
 	head->clock_start.ticks = vmt_clock_after();

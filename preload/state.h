@@ -19,6 +19,7 @@
 #ifndef VMT_STATE_H
 #define VMT_STATE_H
 
+#include "collect/initial_maps.h"
 #include "format/head.h"
 #include "format/session.h"
 #include "format/stack_table.h"
@@ -38,12 +39,6 @@ struct vmt_owner {
 	uint32_t state;	     /* enum vmt_owner_state; CAS NONE -> OPENING, then release store */
 	uint32_t pid;	     /* of the recorded process, also as a vfork child sees it */
 	uint32_t generation; /* differs from every earlier owner's that this thread may remember */
-};
-
-/* A private anonymous mapping that the tracer made for itself. */
-struct vmt_own_range {
-	uint64_t start;
-	uint64_t end;
 };
 
 #define VMT_STATE_OWN_RANGES 32u

@@ -102,7 +102,7 @@ read_figures(const char *path)
 		if (peak > figures.peak_rss_bytes)
 			figures.peak_rss_bytes = peak;
 	}
-	if (vmt_trace_head(trace)->end == VMT_END_STOPPED)
+	if (vmt_ending_is_short(vmt_trace_head(trace)))
 		figures.shortage = vmt_ending_shortage(vmt_trace_head(trace)->end_status);
 	loss = vmt_trace_loss(trace);
 	figures.lost = loss->events_dropped + loss->events_overwritten + loss->slots_abandoned;

@@ -46,7 +46,7 @@ static const struct vmt_shape shapes[VMT_EVENT_KINDS] = {
     [VMT_EVENT_THREAD] = {VMT_SHAPE_RANGE | VMT_SHAPE_FLAGS,
 			  {"descriptor_bytes", VMT_SHAPE_AS_NUMBER},
 			  {"tid", VMT_SHAPE_AS_NUMBER}},
-    [VMT_EVENT_FORK] = {0, {"child_pid", VMT_SHAPE_AS_NUMBER}, {0}},
+    [VMT_EVENT_FORK] = {VMT_SHAPE_FLAGS, {"child_pid", VMT_SHAPE_AS_NUMBER}, {0}},
     [VMT_EVENT_EXEC] = {0, {0}, {0}},
     [VMT_EVENT_EXIT] = {0, {"status", VMT_SHAPE_AS_SIGNED}, {"path", VMT_SHAPE_AS_NUMBER}},
     [VMT_EVENT_MODULE_LOAD] = {VMT_SHAPE_RANGE,

@@ -69,6 +69,14 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	     "under \"before start\"; what it shares with its parent until one of them writes "
 	     "counts in "
 	     "both"},
+	    {VMT_NOTE_OUTSIDE,
+	     "seen from outside: the process made no call that is recorded, and its trace begins a "
+	     "tenth of a second or so after its fork; what it gave back, or took by system calls "
+	     "of its own, shows in the snapshots alone"},
+	    {VMT_NOTE_CHILD_UNSEEN,
+	     "a fork child could not be looked at (another identity, no descriptors left, a trace "
+	     "that lies on another file system): if it made no call that is recorded, it is in no "
+	     "trace"},
 	    {VMT_NOTE_OWN_MALLOC,
 	     "the program defines malloc itself: its blocks are not seen, its mappings are; those "
 	     "of a known allocator are under \"malloc, live or free\""},
@@ -175,6 +183,21 @@ add_unseen(struct vmt_building *building)
 	    replay->double_acquisitions, replay->unknown_releases);
 }
 
+/* Which children of a process that forked have no trace. */
+static const char *
+forks_text(uint32_t notes)
+{
+	if (notes & VMT_NOTE_NO_FORKS)
+		return "the process forked: its fork children were not to be recorded "
+		       "(VMTRACE_FOLLOW), and have no traces";
+	if (notes & VMT_NOTE_NO_COLLECTOR)
+		return "the process forked: without a collector, a fork child has a trace only "
+		       "once it makes a call that is recorded";
+	return "the process forked: a fork child that made no call that is recorded has a trace "
+	       "without call sites if it lived for a second; the memory of one that ended sooner "
+	       "is in no trace";
+}
+
 /* What the replay met. */
 static int
 add_replay(struct vmt_building *building)
@@ -199,10 +222,8 @@ add_replay(struct vmt_building *building)
 					  "committed bytes count as 0",
 					  replay->unlooked_releases);
 	if (!status && replay->forks)
-		status = vmt_coverage_add(
-		    building,
-		    "the process forked: a fork child has a trace only once it makes a call that "
-		    "is recorded; the memory of one that never does is in no trace");
+		status = vmt_coverage_add(building, "%s",
+					  forks_text(vmt_trace_head(building->trace)->notes));
 	if (!status && replay->malformed)
 		status = vmt_coverage_add(building,
 					  "%" PRIu64 " events made no sense and were "

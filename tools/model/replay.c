@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #define THREAD_TOKENS 65536u
@@ -353,7 +354,7 @@ vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
 	case VMT_EVENT_THREAD:
 		return event->error ? 0 : add_thread(replay, event);
 	case VMT_EVENT_FORK:
-		replay->forks += !event->error;
+		replay->forks += !event->error && !(event->flags & CLONE_VM);
 		return 0;
 	case VMT_EVENT_MODULE_LOAD:
 		return load_module(replay, event);

@@ -11,8 +11,6 @@
 
 #define ADDRESS_END (UINT64_C(1) << 56) /* user addresses with five-level page tables */
 #define LOOKED_WELL (VMT_MARK_LOOKED | VMT_MARK_SAMPLED) /* the former alone */
-#define PRESENT_HEAP 1u
-#define PRESENT_TRACER 3u
 
 bool
 vmt_replay_pages(uint64_t address, uint64_t length, uint64_t *start, uint64_t *end)
@@ -322,9 +320,9 @@ apply_present(struct vmt_replay *replay, const struct vmt_event *event)
 		replay->malformed++;
 		return 0;
 	}
-	if (event->argument_b == PRESENT_HEAP)
+	if (event->argument_b == VMT_PRESENT_HEAP)
 		extent.kind = VMT_EXTENT_PRESENT_HEAP;
-	if (event->argument_b == PRESENT_TRACER)
+	if (event->argument_b == VMT_PRESENT_OWN)
 		extent.kind = VMT_EXTENT_TRACER;
 	if (replay->forked && !event->argument_b) {
 		/* The parent may have given pages back before it forked. */

@@ -49,7 +49,7 @@ fill_process(struct vmt_building *building)
 	report->process.duration_ns = last && duration > 0 ? (uint64_t)duration : 0;
 	report->process.last_event_ns = vmt_trace_time_ns(building->trace, building->last_event);
 	report->process.end = vmt_trace_end(building->trace, &report->process.end_status);
-	if (vmt_trace_head(building->trace)->end == VMT_END_STOPPED)
+	if (vmt_ending_is_short(vmt_trace_head(building->trace)))
 		report->process.shortage =
 		    vmt_ending_shortage(vmt_trace_head(building->trace)->end_status);
 	report->process.end_seen = vmt_trace_end_chunk(building->trace) != NULL;

@@ -291,7 +291,8 @@ choose_growth(struct vmt_building *building)
 	for (size_t i = 0; i < count; i++)
 		if (chunks[i].header.kind == VMT_CHUNK_EVENTS && chunks[i].header.time_max > last)
 			last = chunks[i].header.time_max;
-	if (last <= first)
+	/* Whose calls were never seen, has what it had. */
+	if (last <= first || (vmt_trace_head(building->trace)->notes & VMT_NOTE_OUTSIDE))
 		return;
 	building->growth_from = last - (last - first) / GROWTH_PART;
 	building->report.process.growth_from_ns =

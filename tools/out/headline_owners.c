@@ -150,6 +150,26 @@ class_words(const struct vmt_class *class)
 	return class->name;
 }
 
+/* Only a fork child has such memory, and nobody knows who in its parent mapped it. */
+static bool
+is_inherited(const struct vmt_site *site)
+{
+	return site->stack.count == 0 && strcmp(site->kind, "before start") == 0;
+}
+
+static void
+say_inherited(struct vmt_sentence *sentence, const struct vmt_site *site,
+	      const struct vmt_class *class)
+{
+	char figure[VMT_UNITS_BYTES];
+
+	if (site->committed_bytes >= class->committed_bytes / 100 * 99)
+		vmt_sentence_say(sentence, ", inherited at the fork");
+	else
+		vmt_sentence_say(sentence, ", %s of it inherited at the fork",
+				 vmt_units_bytes(figure, site->committed_bytes));
+}
+
 /* A site that has most of a class stands for it; else it is the largest part. */
 static void
 say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
@@ -161,6 +181,10 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 	if (!site || is_go(class->name) || is_arena(class->name) ||
 	    is_class(class->name, VMT_CLASS_TRACER))
 		return;
+	if (is_inherited(site)) {
+		say_inherited(sentence, site, class);
+		return;
+	}
 	if (site->committed_bytes >= class->committed_bytes / 100 * 99) {
 		vmt_sentence_say(sentence, ", by ");
 		say_site(sentence, site);

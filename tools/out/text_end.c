@@ -112,6 +112,9 @@ vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes)
 		write_signal(report, text, text_bytes);
 	else if (is_end(report, "exec"))
 		snprintf(text, text_bytes, "went on as another program (exec)");
+	else if (is_end(report, "stopped") && report->process.end_status == VMT_STOP_OWN_TRACE)
+		snprintf(text, text_bytes,
+			 "seen from outside up to here, where its own trace begins");
 	else if (is_end(report, "stopped"))
 		snprintf(text, text_bytes, "recorded up to here: how it ended is not in the trace");
 	else if (is_end(report, "running"))

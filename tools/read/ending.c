@@ -131,6 +131,12 @@ vmt_ending_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk, 
 	return may_live && vmt_ending_is_awaited(head) ? "ending" : "cut";
 }
 
+bool
+vmt_ending_is_short(const struct vmt_head *head)
+{
+	return head->end == VMT_END_STOPPED && head->end_status != VMT_STOP_OWN_TRACE;
+}
+
 const char *
 vmt_ending_shortage(int stop)
 {

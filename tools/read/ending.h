@@ -27,7 +27,10 @@ bool vmt_ending_is_awaited(const struct vmt_head *head);
 const char *vmt_ending_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk,
 			    int *status);
 
-/* What the program had run out of, in words, by enum vmt_stop. */
+/* Whether the recording was given up, as the program had run out of something. */
+bool vmt_ending_is_short(const struct vmt_head *head);
+
+/* What that was, in words, by enum vmt_stop. */
 const char *vmt_ending_shortage(int stop);
 
 #endif

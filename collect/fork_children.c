@@ -1,0 +1,159 @@
+#include "collect/fork_children.h"
+
+#include "collect/outside_trace.h"
+#include "collect/ticks.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MILLISECOND UINT64_C(1000000)
+
+/* From when its event was drained: most children have executed something or ended by then. */
+#define DELAY_NS (20 * MILLISECOND)
+#define MAX_WAITING 32768u
+/* With no descriptors to be had. */
+#define MAX_TRIES 250u
+
+struct vmt_fork_child {
+	struct vmt_traced *parent; /* an entry: random_id tells whether it is still the same */
+	uint64_t parent_id;
+	uint64_t due_ns;
+	uint32_t pid; /* 0: done with */
+	uint32_t tries;
+};
+
+static struct vmt_fork_child *
+waiting(const struct vmt_fork_children *children)
+{
+	return (struct vmt_fork_child *)(void *)children->queue.bytes;
+}
+
+/* The newest goes to the end; what was done with is dropped from the front when room is wanted. */
+static bool
+push(struct vmt_fork_children *children, const struct vmt_fork_child *child)
+{
+	uint32_t count = children->end - children->first;
+
+	if (count == MAX_WAITING)
+		return false;
+	if (children->first > count) {
+		memmove(waiting(children), waiting(children) + children->first,
+			count * sizeof(*child));
+		children->first = 0;
+		children->end = count;
+	}
+	if (!vmt_buffer_reserve(&children->queue, (children->end + 1) * sizeof(*child)))
+		return false;
+	waiting(children)[children->end++] = *child;
+	return true;
+}
+
+static void
+note_unseen(const struct vmt_traced *parent)
+{
+	vmt_atomic_or_relaxed(&vmt_process_head(parent)->notes, VMT_NOTE_CHILD_UNSEEN);
+}
+
+/* A trace made for the child would hold a file system that its program may want to unmount, or
+ * would have to be mapped where nothing can be. */
+static bool
+can_have_trace(const struct vmt_traced *parent)
+{
+	return !parent->elsewhere && !parent->mirror.copy;
+}
+
+void
+vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *parent, uint32_t pid)
+{
+	struct vmt_fork_child child = {parent, parent->random_id,
+				       vmt_ticks_monotonic_ns() + DELAY_NS, pid, 0};
+
+	children->last_pids[children->noted++ % VMT_FORK_CHILDREN_KEPT] = pid;
+	if (parent->state != VMT_PROCESS_LIVE || (int32_t)pid <= 0 ||
+	    (parent->layout.notes & VMT_NOTE_NO_FORKS))
+		return;
+	if (!push(children, &child))
+		note_unseen(parent);
+}
+
+/* False: to be tried again. */
+static bool
+take_up(struct vmt_fork_children *children, const struct vmt_fork_child *child)
+{
+	const struct vmt_traced *parent = child->parent;
+	struct vmt_traced *entry;
+	uint64_t start_ticks;
+	int result = vmt_outside_trace_ask(parent, child->pid, &start_ticks);
+
+	if (result == 0 && children->is_known(children->context, child->pid, start_ticks))
+		return true;
+	if (result == 0 && !can_have_trace(parent))
+		result = -EXDEV;
+	if (result == 0) {
+		entry = children->free_entry(children->context);
+		result = entry ? vmt_outside_trace_open(entry, children->shared, parent, child->pid)
+			       : -ENOMEM;
+	}
+	if ((result == -EMFILE || result == -ENFILE) && child->tries < MAX_TRIES)
+		return false;
+	if (result < 0 && result != -ESRCH)
+		note_unseen(parent);
+	return true;
+}
+
+static bool
+is_waiting(const struct vmt_fork_child *child)
+{
+	return child->pid != 0 && child->parent->state == VMT_PROCESS_LIVE &&
+	       child->parent->random_id == child->parent_id;
+}
+
+void
+vmt_fork_children_visit(struct vmt_fork_children *children)
+{
+	uint64_t now_ns = vmt_ticks_monotonic_ns();
+
+	while (children->first < children->end &&
+	       waiting(children)[children->first].due_ns <= now_ns) {
+		struct vmt_fork_child child = waiting(children)[children->first++];
+
+		if (!is_waiting(&child) || take_up(children, &child))
+			continue;
+		child.tries++;
+		child.due_ns = now_ns + DELAY_NS;
+		if (!push(children, &child))
+			note_unseen(child.parent);
+	}
+}
+
+void
+vmt_fork_children_settle(struct vmt_fork_children *children, const struct vmt_traced *parent)
+{
+	if (!children)
+		return;
+	for (uint32_t i = children->first; i < children->end; i++) {
+		struct vmt_fork_child child = waiting(children)[i];
+
+		if (child.parent != parent || !is_waiting(&child))
+			continue;
+		waiting(children)[i].pid = 0;
+		child.tries = MAX_TRIES;
+		(void)take_up(children, &child);
+	}
+}
+
+uint64_t
+vmt_fork_children_due_ns(const struct vmt_fork_children *children)
+{
+	return children->first < children->end ? waiting(children)[children->first].due_ns
+					       : UINT64_MAX;
+}
+
+bool
+vmt_fork_children_are_running(const struct vmt_fork_children *children)
+{
+	for (uint32_t i = 0; i < VMT_FORK_CHILDREN_KEPT; i++)
+		if (vmt_departure_is_running(children->last_pids[i]))
+			return true;
+	return false;
+}

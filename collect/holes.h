@@ -1,0 +1,19 @@
+/*
+ * holes.h: what of a finished trace does no reader need?
+ *
+ * Gives the blocks of ring slots that chunks account for, of the stack table's index and of unused
+ * tails back to the file system; the size of the file stays. On a file system that can't, all stays
+ * as it was. Single-threaded. The process's mapping and descriptors are still open.
+ */
+#ifndef VMT_HOLES_H
+#define VMT_HOLES_H
+
+#include "collect/process.h"
+
+void vmt_holes_punch_all(const struct vmt_traced *process);
+void vmt_holes_punch_slots(const struct vmt_traced *process);
+
+/* How many slots chunks account for, to tell whether there are more since. */
+uint64_t vmt_holes_drained_slots(const struct vmt_traced *process);
+
+#endif

@@ -1,0 +1,398 @@
+#include "collect/outside_trace.h"
+
+#include "collect/address_space.h"
+#include "collect/initial_maps.h"
+#include "collect/retain.h"
+#include "collect/room.h"
+#include "collect/text.h"
+#include "collect/ticks.h"
+#include "format/stack_table.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAX_NAMES 1000u
+#define MAP_SLOTS 1024u
+#define EXTENSION ".vmt"
+
+static const char *
+base_name(const char *path)
+{
+	const char *slash = path;
+
+	for (const char *at = path; *at; at++)
+		if (*at == '/')
+			slash = at + 1;
+	return slash;
+}
+
+static bool
+is_digit(char character)
+{
+	return character >= '0' && character <= '9';
+}
+
+/* The last place in a name where a pid stands by itself; NULL: nowhere. */
+static const char *
+find_pid(const char *name, const char *pid, size_t pid_bytes)
+{
+	const char *found = NULL;
+
+	for (const char *at = name; *at; at++)
+		if (strnlen(at, pid_bytes) == pid_bytes && memcmp(at, pid, pid_bytes) == 0 &&
+		    !is_digit(at[pid_bytes]) && (at == name || !is_digit(at[-1])))
+			found = at;
+	return found;
+}
+
+static size_t
+stem_bytes(const char *path)
+{
+	const size_t extension = sizeof(EXTENSION) - 1;
+	size_t bytes = strlen(path);
+
+	if (bytes > extension && memcmp(path + bytes - extension, EXTENSION, extension) == 0)
+		return bytes - extension;
+	return bytes;
+}
+
+/* The name that the child itself would give its trace: its parent's with another pid, or with its
+ * pid at the end. */
+static bool
+put_path(struct vmt_traced *process, const struct vmt_traced *parent)
+{
+	struct vmt_text_out out = vmt_text_out_begin(process->path, sizeof(process->path));
+	char digits[24];
+	struct vmt_text_out number = vmt_text_out_begin(digits, sizeof(digits));
+	const char *name = base_name(parent->path);
+	const char *place;
+
+	vmt_text_put_decimal(&number, parent->pid);
+	place = find_pid(name, digits, strlen(digits));
+	if (place) {
+		vmt_text_put_bytes(&out, parent->path, (size_t)(place - parent->path));
+		vmt_text_put_decimal(&out, process->pid);
+		vmt_text_put(&out, place + strlen(digits));
+	} else {
+		vmt_text_put_bytes(&out, parent->path, stem_bytes(parent->path));
+		vmt_text_put(&out, ".");
+		vmt_text_put_decimal(&out, process->pid);
+		vmt_text_put(&out, EXTENSION);
+	}
+	return !out.overflow;
+}
+
+/* As long as the file has no other. */
+static bool
+put_hidden_path(const struct vmt_traced *process, char *path, size_t room)
+{
+	struct vmt_text_out out = vmt_text_out_begin(path, room);
+
+	vmt_text_put_bytes(&out, process->path, (size_t)(base_name(process->path) - process->path));
+	vmt_text_put(&out, ".vmtrace.");
+	vmt_text_put_decimal(&out, process->pid);
+	vmt_text_put(&out, ".");
+	vmt_text_put_decimal(&out, process->random_id);
+	vmt_text_put(&out, ".child");
+	return !out.overflow;
+}
+
+static int
+make_file(struct vmt_traced *process)
+{
+	char path[VMT_SESSION_PATH_BYTES];
+	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
+	int fd;
+
+	vmt_text_put_bytes(&out, process->path, (size_t)(base_name(process->path) - process->path));
+	fd = vmt_sys_open(path, O_RDWR | O_TMPFILE, 0600);
+	if (fd >= 0 || fd == -EMFILE || fd == -ENFILE)
+		return fd;
+	if (!put_hidden_path(process, path, sizeof(path)))
+		return -ENAMETOOLONG;
+	process->hidden = true;
+	return vmt_sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+}
+
+void
+vmt_outside_trace_discard(const struct vmt_traced *process)
+{
+	char path[VMT_SESSION_PATH_BYTES];
+
+	if (process->hidden && put_hidden_path(process, path, sizeof(path)))
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+static uint64_t
+random_id(void)
+{
+	uint64_t number = 0;
+
+	if (vmt_sys_call3(SYS_getrandom, &number, sizeof(number), 1 /* GRND_NONBLOCK */) !=
+	    sizeof(number))
+		number = vmt_ticks_monotonic_ns() * UINT64_C(0x9e3779b97f4a7c15);
+	return number ? number : 1;
+}
+
+/* No calls will come: rings for what it inherited, tables for nothing. */
+static void
+describe(struct vmt_traced *process, const struct vmt_traced *parent,
+	 const struct vmt_procfs_stat *stat)
+{
+	const struct vmt_head *from = &parent->layout;
+	struct vmt_head *head = &process->layout;
+
+	*head = (struct vmt_head){
+	    .pid = process->pid,
+	    .parent_pid = (uint32_t)stat->parent_pid,
+	    .start_ticks = stat->start_ticks,
+	    .random_id = process->random_id,
+	    .forked_from = from->random_id,
+	    .start_unix_ns = vmt_sys_clock_ns(CLOCK_REALTIME),
+	    .cmdline_bytes = from->cmdline_bytes,
+	    .page_bytes = from->page_bytes,
+	    .clock = from->clock,
+	    .malloc_mode = VMT_MALLOC_OFF,
+	    .stack_mode = VMT_STACKS_NONE,
+	    .tracer_address = from->tracer_address,
+	    .shards = 1,
+	    .heap_capacity = VMT_RING_MIN_CAPACITY,
+	    .map_capacity = MAP_SLOTS,
+	    .stack_index_entries = VMT_STACK_MIN_ENTRIES,
+	    .stack_words = 512,
+	    .stack_words_used = 1,
+	    .modules_bytes = 4096,
+	    .modules_used = 8,
+	    .notes = VMT_NOTE_FORKED | VMT_NOTE_OUTSIDE | (from->notes & VMT_NOTE_OWN_MALLOC),
+	};
+	memcpy(head->boot_id, from->boot_id, sizeof(head->boot_id));
+	memcpy(head->exe, from->exe, sizeof(head->exe));
+	memcpy(head->cmdline, from->cmdline, sizeof(head->cmdline));
+	memcpy(head->name, stat->name, sizeof(head->name));
+	(void)vmt_ticks_pair(head->clock, &head->clock_start);
+	vmt_head_lay_out(head);
+}
+
+/* A file that nobody else maps. */
+static int
+make_trace(struct vmt_traced *process)
+{
+	struct stat status = {.st_ino = 0};
+	void *base = NULL;
+	int result;
+
+	process->trace_fd = make_file(process);
+	if (process->trace_fd < 0)
+		return process->trace_fd;
+	result = vmt_room_map(process->trace_fd, process->layout.chunks_offset, &base);
+	if (result == 0)
+		result = (int)vmt_sys_call2(SYS_fstat, process->trace_fd, &status);
+	process->base = base;
+	if (result < 0)
+		return result;
+	process->device = status.st_dev;
+	process->inode = status.st_ino;
+	memcpy(process->base, &process->layout, sizeof(process->layout));
+	return 0;
+}
+
+/* Where the events of what was inherited go. */
+struct writing {
+	struct vmt_traced *process;
+	struct vmt_shared *shared;
+	struct vmt_ring_view ring;
+};
+
+struct inherited {
+	struct vmt_initial_maps maps;
+	uint64_t trace_inode;
+};
+
+static bool
+write_event(void *context, struct vmt_map_event *event)
+{
+	struct writing *writing = context;
+	uint64_t position;
+	struct vmt_map_event *slot = vmt_ring_claim(&writing->ring, &position);
+
+	if (!slot) {
+		vmt_process_attend(writing->process, writing->shared, vmt_ticks_monotonic_ns());
+		slot = vmt_ring_claim(&writing->ring, &position);
+	}
+	if (!slot)
+		return false;
+	event->sequence = slot->sequence;
+	event->time = vmt_ticks_now(writing->process->layout.clock);
+	event->thread = writing->process->pid;
+	*slot = *event;
+	return vmt_ring_commit(&writing->ring, position);
+}
+
+/* The parent's trace, which a fork child keeps mapped, is the tracer's as well. */
+static bool
+visit_mapping(void *context, const struct vmt_mapping *mapping)
+{
+	struct inherited *inherited = context;
+
+	if (mapping->shared && mapping->inode == inherited->trace_inode)
+		return vmt_initial_maps_write_own(&inherited->maps, mapping->start, mapping->end);
+	return vmt_initial_maps_visit(&inherited->maps, mapping);
+}
+
+static void
+write_initial_maps(struct vmt_traced *process, struct vmt_shared *shared,
+		   const struct vmt_traced *parent)
+{
+	struct writing writing = {process, shared,
+				  vmt_head_ring(&process->layout, process->base, 0, VMT_RING_MAP)};
+	struct inherited inherited = {.maps = {.own = parent->drain.own,
+					       .own_count = parent->drain.own_count,
+					       .write = write_event,
+					       .context = &writing},
+				      .trace_inode = parent->inode};
+	char buffer[VMT_PROCFS_LINE_BYTES];
+
+	vmt_sys_call3(SYS_lseek, process->maps_fd, 0, SEEK_SET);
+	(void)vmt_procfs_walk_maps(process->maps_fd, buffer, sizeof(buffer), visit_mapping,
+				   &inherited);
+}
+
+/* An exec moves the stack to another place for the most part: most children need no further look.
+ * Without leave to trace, a name is all that is told. */
+static bool
+may_be_image_of(const struct vmt_procfs_stat *stat, const struct vmt_traced *parent)
+{
+	if (stat->state == 'Z' || stat->state == 'X')
+		return false;
+	if (stat->stack_start == 0 || parent->stack_start == 0)
+		return memcmp(stat->name, parent->name, sizeof(stat->name)) == 0;
+	return stat->stack_start == parent->stack_start;
+}
+
+int
+vmt_outside_trace_ask(const struct vmt_traced *parent, uint32_t pid, uint64_t *start_ticks)
+{
+	struct vmt_procfs_stat stat;
+	int fd = vmt_procfs_open(pid, "stat");
+	bool found;
+
+	if (fd < 0)
+		return fd == -ENOENT ? -ESRCH : fd;
+	found = vmt_procfs_read_stat(fd, &stat) && may_be_image_of(&stat, parent);
+	vmt_sys_close(fd);
+	*start_ticks = stat.start_ticks;
+	return found ? 0 : -ESRCH;
+}
+
+/* The same by descriptors that stay the process's, and by what is mapped. */
+static int
+look(struct vmt_traced *process, struct vmt_shared *shared, const struct vmt_traced *parent,
+     struct vmt_procfs_stat *stat)
+{
+	vmt_address_space_open(process, shared);
+	if (process->stat_fd < 0)
+		return process->stat_fd == -ENOENT ? -ESRCH : process->stat_fd;
+	if (!vmt_procfs_read_stat(process->stat_fd, stat) || !may_be_image_of(stat, parent))
+		return -ESRCH;
+	if (process->maps_fd < 0)
+		return process->maps_fd == -ENOENT ? -ESRCH : process->maps_fd;
+	if (process->rollup_fd == -EMFILE || process->rollup_fd == -ENFILE)
+		return process->rollup_fd;
+	process->start_ticks = stat->start_ticks;
+	process->random_id = random_id();
+	if (!vmt_address_space_has_trace_of(process, parent))
+		return -ESRCH;
+	return put_path(process, parent) ? 0 : -ENAMETOOLONG;
+}
+
+int
+vmt_outside_trace_open(struct vmt_traced *process, struct vmt_shared *shared,
+		       const struct vmt_traced *parent, uint32_t pid)
+{
+	struct vmt_procfs_stat stat;
+	int result;
+
+	memset(process, 0, sizeof(*process));
+	process->pid = pid;
+	process->trace_fd = process->aside_fd = process->pidfd = process->stat_fd = -1;
+	process->maps_fd = process->pagemap_fd = process->statm_fd = process->rollup_fd = -1;
+	process->outside = process->unnamed = true;
+	result = look(process, shared, parent, &stat);
+	if (result == 0) {
+		describe(process, parent, &stat);
+		result = make_trace(process);
+	}
+	if (result < 0) {
+		vmt_outside_trace_discard(process);
+		vmt_process_abandon(process);
+		return result;
+	}
+	vmt_process_begin(process, shared);
+	if (process->state == VMT_PROCESS_LIVE)
+		write_initial_maps(process, shared, parent);
+	return 0;
+}
+
+/* The n-th try at a free name. */
+static bool
+put_name(const struct vmt_traced *process, char *path, size_t room, uint32_t attempt)
+{
+	struct vmt_text_out out = vmt_text_out_begin(path, room);
+
+	if (attempt == 0) {
+		vmt_text_put(&out, process->path);
+		return !out.overflow;
+	}
+	vmt_text_put_bytes(&out, process->path, stem_bytes(process->path));
+	vmt_text_put(&out, ".");
+	vmt_text_put_decimal(&out, attempt);
+	vmt_text_put(&out, EXTENSION);
+	return !out.overflow;
+}
+
+/* Gives the file a name that no other has. */
+static long
+link_file(const struct vmt_traced *process, char *path, size_t room)
+{
+	char from[40];
+	struct vmt_text_out out = vmt_text_out_begin(from, sizeof(from));
+	long result = -EEXIST;
+
+	vmt_text_put(&out, "/proc/self/fd/");
+	vmt_text_put_decimal(&out, (uint64_t)process->trace_fd);
+	for (uint32_t attempt = 0; result == -EEXIST && attempt < MAX_NAMES; attempt++) {
+		if (!put_name(process, path, room, attempt))
+			return -ENAMETOOLONG;
+		result = vmt_sys_call6(SYS_linkat, AT_FDCWD, (long)from, AT_FDCWD, (long)path,
+				       AT_SYMLINK_FOLLOW, 0);
+	}
+	return result;
+}
+
+void
+vmt_outside_trace_publish(struct vmt_traced *process, const struct vmt_shared *shared)
+{
+	char path[VMT_SESSION_PATH_BYTES];
+	uint64_t began_ns = process->layout.clock_start.monotonic_ns;
+
+	if (!process->unnamed || vmt_ticks_monotonic_ns() - began_ns < VMT_RETAIN_BRIEF_NS ||
+	    link_file(process, path, sizeof(path)) < 0)
+		return;
+	vmt_outside_trace_discard(process);
+	process->hidden = process->unnamed = false;
+	memcpy(process->path, path, sizeof(process->path));
+	if (shared->host->announce)
+		shared->host->announce(shared->host->context, process->pid, process->path);
+}
+
+void
+vmt_outside_trace_hand_over(struct vmt_traced *process, struct vmt_shared *shared)
+{
+	static const struct vmt_departure own = {VMT_END_STOPPED, VMT_STOP_OWN_TRACE};
+	struct vmt_head *head = vmt_process_head(process);
+
+	head->end_status = own.status;
+	vmt_atomic_store_release(&head->end, (uint32_t)own.end);
+	vmt_process_finish(process, shared, own);
+}

@@ -1,0 +1,102 @@
+/*
+ * fork_silent: a child of fork that calls nothing that is recorded, for as long as it is told to.
+ *
+ * The parent fills 16 MiB and forks; the child writes 4 of them anew, says its pid and its parent's
+ * on its standard output, and waits for the end of its standard input. Then it ends with status 3.
+ * The parent waits for it, and ends with that status.
+ *
+ *   wait    no more than that
+ *   late    at the end of its input the child maps 5 pages, and waits for the end of another
+ *           descriptor, which the second argument names
+ *   exec    the child executes cat
+ *   borrow  the child has its parent's memory (clone with CLONE_VM)
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (1u << 20)
+
+static char *memory;
+
+__attribute__((noinline)) static void
+map_before(void)
+{
+	memory = mmap(NULL, 16 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		exit(9);
+	memset(memory, 1, 16 * MIB);
+}
+
+static void
+await_end(int fd)
+{
+	char byte;
+
+	while (read(fd, &byte, 1) > 0)
+		;
+}
+
+/* Not printf, which would allocate. */
+static void
+say_pid(void)
+{
+	char line[64];
+	int bytes = snprintf(line, sizeof(line), "%d %d\n", (int)syscall(SYS_getpid),
+			     (int)syscall(SYS_getppid));
+
+	if (write(1, line, (size_t)bytes) != bytes)
+		_exit(8);
+}
+
+static int
+borrow(void *unused)
+{
+	(void)unused;
+	say_pid();
+	await_end(0);
+	syscall(SYS_exit_group, 3);
+	return 0;
+}
+
+static void
+be_child(const char *kind, int other)
+{
+	memset(memory, 2, 4 * MIB);
+	say_pid();
+	if (strcmp(kind, "exec") == 0)
+		execlp("cat", "cat", (char *)NULL);
+	await_end(0);
+	if (strcmp(kind, "late") == 0) {
+		if (mmap(NULL, (size_t)5 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		    MAP_FAILED)
+			_exit(7);
+		await_end(other);
+	}
+	_exit(3);
+}
+
+int
+main(int argc, char **argv)
+{
+	static char stack[65536];
+	const char *kind = argc > 1 ? argv[1] : "wait";
+	int status = 0;
+	pid_t child;
+
+	map_before();
+	child = strcmp(kind, "borrow") == 0
+		    ? clone(borrow, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL)
+		    : fork();
+	if (child == 0)
+		be_child(kind, argc > 2 ? atoi(argv[2]) : 0);
+	if (waitpid(child, &status, 0) != child)
+		return 6;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
+}
