@@ -1,6 +1,5 @@
 #include "preload/heap.h"
 
-#include "preload/config.h"
 #include "preload/emit.h"
 #include "preload/look.h"
 #include "preload/real.h"
@@ -45,8 +44,7 @@ vmt_heap_open_gate(void)
 		gate->cell_mask = samples->cell_mask;
 		gate->granule_bits = samples->granule_bits;
 		gate->cells = samples->filter;
-		/* Under a limit each refusal is looked at: see retreat.h. */
-		if (is_self_contained(real) && !vmt_config.scarce)
+		if (is_self_contained(real))
 			gate->quick_below = vmt_state_process.malloc_sample_bytes;
 	}
 }

@@ -31,9 +31,9 @@
  * call takes the long way) until recording is decided upon, and where each call matters.
  *
  * A malloc of a size below `quick_below` that leaves the thread's distance to the next sample above
- * 0 is forwarded and that is all: only where the next allocator never calls the family by itself,
- * for heap_depth is not set; and only where no limit is in force that would make its answer a
- * matter of retreat.h. A free of a block whose cell is 0 was not recorded. A realloc is both.
+ * 0 is forwarded and that is all, unless it is refused (retreat.h): only where the next allocator
+ * never calls the family by itself, for heap_depth is not set. A free of a block whose cell is 0
+ * was not recorded. A realloc is both.
  */
 struct vmt_heap_gate {
 	uint64_t quick_below;

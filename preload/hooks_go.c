@@ -107,13 +107,13 @@ capture(const struct registers *registers)
 }
 
 static long
-record(const struct vmt_raw_call *call, const struct registers *registers)
+record_once(struct vmt_raw_call *call, const struct registers *registers)
 {
 	uint32_t stack;
 	long result;
 
 	if (!vmt_state_enter())
-		return vmt_raw_call_make(call);
+		return vmt_raw_call_pass(call);
 	stack = capture(registers);
 	publish_missed();
 	result = vmt_raw_call_record(call, stack);
@@ -124,11 +124,19 @@ record(const struct vmt_raw_call *call, const struct registers *registers)
 	return result;
 }
 
+static long
+record(struct vmt_raw_call *call, const struct registers *registers)
+{
+	long result = record_once(call, registers);
+
+	return vmt_raw_call_retreat(call, result) ? record_once(call, registers) : result;
+}
+
 /* Returns what the kernel did. Keeps errno: a signal handler of the runtime may have come here. */
 __attribute__((used)) static long
 handle(const struct registers *registers)
 {
-	const struct vmt_raw_call call = {
+	struct vmt_raw_call call = {
 	    .number = (long)(registers->packed & VMT_GO_PATCH_NUMBER_MASK),
 	    .words = {(long)registers->rdi, (long)registers->rsi, (long)registers->rdx,
 		      (long)registers->r10, (long)registers->r8, (long)registers->r9},

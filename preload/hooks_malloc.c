@@ -20,19 +20,22 @@
 /* Gone from glibc's headers. */
 void cfree(void *block);
 
-/* One call of the next allocator, or two. Returns from the hook. */
-#define ALLOCATE(kind, size, call)                                                                 \
+/* One call of the next allocator, or two. Returns from the hook. `beside`: what it may need beyond
+ * the size. */
+#define ALLOCATE(kind, size, beside, call)                                                         \
 	do {                                                                                       \
 		struct vmt_thread *thread = &vmt_state_thread;                                     \
 		const void *frame = __builtin_frame_address(0);                                    \
+		bool again = false;                                                                \
 		void *block;                                                                       \
                                                                                                    \
-		if (vmt_heap_enter(thread, frame))                                                 \
-			block = vmt_heap_acquired(thread, (kind), (call), (size), frame);          \
-		else                                                                               \
-			block = (call);                                                            \
-		if (__builtin_expect(!block, 0) && vmt_retreat_from_heap(size))                    \
-			block = (call);                                                            \
+		do {                                                                               \
+			if (vmt_heap_enter(thread, frame))                                         \
+				block = vmt_heap_acquired(thread, (kind), (call), (size), frame);  \
+			else                                                                       \
+				block = (call);                                                    \
+			again = !block && !again && vmt_retreat_from_heap(size, beside, errno);    \
+		} while (__builtin_expect(again, 0));                                              \
 		return block;                                                                      \
 	} while (0)
 
@@ -40,31 +43,54 @@ void cfree(void *block);
  * with sibling calls), so that their caller is the program. */
 static void *__attribute__((noinline)) malloc_slow(size_t size)
 {
-	ALLOCATE(VMT_EVENT_MALLOC, size, vmt_real()->malloc(size));
+	ALLOCATE(VMT_EVENT_MALLOC, size, 0, vmt_real()->malloc(size));
+}
+
+static void *__attribute__((noinline)) malloc_refused(size_t size)
+{
+	return vmt_retreat_from_heap(size, 0, errno) ? malloc_slow(size) : NULL;
 }
 
 VMT_EXPORT void *
 malloc(size_t size)
 {
-	if (vmt_heap_is_quick_malloc(&vmt_state_thread, size))
-		return vmt_heap_gate.malloc(size);
-	return malloc_slow(size);
+	void *block;
+
+	if (!vmt_heap_is_quick_malloc(&vmt_state_thread, size))
+		return malloc_slow(size);
+	block = vmt_heap_gate.malloc(size);
+	return __builtin_expect(block != NULL, 1) ? block : malloc_refused(size);
+}
+
+static size_t
+product(size_t count, size_t size)
+{
+	size_t bytes;
+
+	return __builtin_mul_overflow(count, size, &bytes) ? SIZE_MAX : bytes;
 }
 
 static void *__attribute__((noinline)) calloc_slow(size_t count, size_t size)
 {
-	ALLOCATE(VMT_EVENT_CALLOC, count * size, vmt_real()->calloc(count, size));
+	ALLOCATE(VMT_EVENT_CALLOC, product(count, size), 0, vmt_real()->calloc(count, size));
+}
+
+static void *__attribute__((noinline)) calloc_refused(size_t count, size_t size)
+{
+	if (!vmt_retreat_from_heap(product(count, size), 0, errno))
+		return NULL;
+	return calloc_slow(count, size);
 }
 
 VMT_EXPORT void *
 calloc(size_t count, size_t size)
 {
-	size_t bytes;
+	void *block;
 
-	if (!__builtin_mul_overflow(count, size, &bytes) &&
-	    vmt_heap_is_quick_malloc(&vmt_state_thread, bytes))
-		return vmt_heap_gate.calloc(count, size);
-	return calloc_slow(count, size);
+	if (!vmt_heap_is_quick_malloc(&vmt_state_thread, product(count, size)))
+		return calloc_slow(count, size);
+	block = vmt_heap_gate.calloc(count, size);
+	return __builtin_expect(block != NULL, 1) ? block : calloc_refused(count, size);
 }
 
 static void __attribute__((noinline)) free_slow(void *block)
@@ -133,18 +159,22 @@ change_recorded(void *block, size_t size, uint8_t kind, const void *frame)
 	return vmt_heap_acquired(thread, kind, fresh, size, frame);
 }
 
+static void *
+change_once(void *block, size_t size, uint8_t kind, const void *frame)
+{
+	if (vmt_heap_enter(&vmt_state_thread, frame))
+		return change_recorded(block, size, kind, frame);
+	return vmt_real()->realloc(block, size);
+}
+
 /* glibc's realloc to size 0 frees: NULL is no failure then. */
 static void *
 change_own(void *block, size_t size, uint8_t kind, const void *frame)
 {
-	void *fresh;
+	void *fresh = change_once(block, size, kind, frame);
 
-	if (vmt_heap_enter(&vmt_state_thread, frame))
-		fresh = change_recorded(block, size, kind, frame);
-	else
-		fresh = vmt_real()->realloc(block, size);
-	if (__builtin_expect(!fresh && size != 0, 0) && vmt_retreat_from_heap(size))
-		fresh = vmt_real()->realloc(block, size);
+	if (__builtin_expect(!fresh && size != 0, 0) && vmt_retreat_from_heap(size, 0, errno))
+		fresh = change_once(block, size, kind, frame);
 	return fresh;
 }
 
@@ -164,13 +194,23 @@ static void *__attribute__((noinline)) realloc_slow(void *block, size_t size)
 	return change(block, size, VMT_EVENT_REALLOC, __builtin_frame_address(0));
 }
 
+static void *__attribute__((noinline)) realloc_refused(void *block, size_t size)
+{
+	if (size == 0 || !vmt_retreat_from_heap(size, 0, errno))
+		return NULL;
+	return realloc_slow(block, size);
+}
+
 VMT_EXPORT void *
 realloc(void *block, size_t size)
 {
-	if (vmt_heap_is_quick_free(block) && !vmt_real_arena_owns(block) &&
-	    vmt_heap_is_quick_malloc(&vmt_state_thread, size))
-		return vmt_heap_gate.realloc(block, size);
-	return realloc_slow(block, size);
+	void *fresh;
+
+	if (!vmt_heap_is_quick_free(block) || vmt_real_arena_owns(block) ||
+	    !vmt_heap_is_quick_malloc(&vmt_state_thread, size))
+		return realloc_slow(block, size);
+	fresh = vmt_heap_gate.realloc(block, size);
+	return __builtin_expect(fresh != NULL, 1) ? fresh : realloc_refused(block, size);
 }
 
 /* Few allocators have this function. Where one that has not stands before us, the block is its own
@@ -190,46 +230,52 @@ reallocarray(void *block, size_t count, size_t size)
 	return change(block, bytes, VMT_EVENT_REALLOCARRAY, __builtin_frame_address(0));
 }
 
-VMT_EXPORT int
-posix_memalign(void **block, size_t alignment, size_t size)
+static int
+align_once(void **block, size_t alignment, size_t size, const void *frame)
 {
 	struct vmt_thread *thread = &vmt_state_thread;
 	int error;
 
-	if (!vmt_heap_enter(thread, __builtin_frame_address(0))) {
-		error = vmt_real()->posix_memalign(block, alignment, size);
-	} else {
-		error = vmt_real()->posix_memalign(block, alignment, size);
-		vmt_heap_acquired(thread, VMT_EVENT_POSIX_MEMALIGN, error ? NULL : *block, size,
-				  __builtin_frame_address(0));
-	}
-	if (__builtin_expect(error == ENOMEM, 0) && vmt_retreat_from_heap(size + alignment))
-		error = vmt_real()->posix_memalign(block, alignment, size);
+	if (!vmt_heap_enter(thread, frame))
+		return vmt_real()->posix_memalign(block, alignment, size);
+	error = vmt_real()->posix_memalign(block, alignment, size);
+	vmt_heap_acquired(thread, VMT_EVENT_POSIX_MEMALIGN, error ? NULL : *block, size, frame);
+	return error;
+}
+
+VMT_EXPORT int
+posix_memalign(void **block, size_t alignment, size_t size)
+{
+	int error = align_once(block, alignment, size, __builtin_frame_address(0));
+
+	if (__builtin_expect(error != 0, 0) && vmt_retreat_from_heap(size, alignment, error))
+		error = align_once(block, alignment, size, __builtin_frame_address(0));
 	return error;
 }
 
 VMT_EXPORT void *
 aligned_alloc(size_t alignment, size_t size)
 {
-	ALLOCATE(VMT_EVENT_ALIGNED_ALLOC, size, vmt_real()->aligned_alloc(alignment, size));
+	ALLOCATE(VMT_EVENT_ALIGNED_ALLOC, size, alignment,
+		 vmt_real()->aligned_alloc(alignment, size));
 }
 
 VMT_EXPORT void *
 memalign(size_t alignment, size_t size)
 {
-	ALLOCATE(VMT_EVENT_MEMALIGN, size, vmt_real()->memalign(alignment, size));
+	ALLOCATE(VMT_EVENT_MEMALIGN, size, alignment, vmt_real()->memalign(alignment, size));
 }
 
 VMT_EXPORT void *
 valloc(size_t size)
 {
-	ALLOCATE(VMT_EVENT_VALLOC, size, vmt_real()->valloc(size));
+	ALLOCATE(VMT_EVENT_VALLOC, size, 0, vmt_real()->valloc(size));
 }
 
 VMT_EXPORT void *
 pvalloc(size_t size)
 {
-	ALLOCATE(VMT_EVENT_PVALLOC, size, vmt_real()->pvalloc(size));
+	ALLOCATE(VMT_EVENT_PVALLOC, size, 0, vmt_real()->pvalloc(size));
 }
 
 static void

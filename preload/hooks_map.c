@@ -59,31 +59,25 @@ number(const volatile void *address)
 }
 
 static long
-make_mmap(const struct vmt_mapping_request *request)
+map_once(const struct vmt_mapping_request *request, const void *frame)
 {
-	return vmt_sys_call6(SYS_mmap, (long)request->address, (long)request->length,
-			     request->protection, request->flags, request->fd,
-			     (long)request->offset);
+	long result;
+
+	if (!vmt_state_enter())
+		return vmt_mapping_mmap_unrecorded(request);
+	result = vmt_mapping_mmap(request, vmt_stacks_capture(frame));
+	vmt_state_leave();
+	return result;
 }
 
 static void *
 map(const struct vmt_mapping_request *request, const void *frame)
 {
 	int saved_errno = errno;
-	long result;
+	long result = map_once(request, frame);
 
-	if (vmt_state_enter()) {
-		result = vmt_mapping_mmap(request, vmt_stacks_capture(frame));
-		vmt_state_leave();
-	} else {
-		result = make_mmap(request);
-	}
-	/* Not again to a fixed place: what was there may be gone, and be another thread's by now,
-	 * or it is the tracer's own. */
-	if (result == -ENOMEM && !(request->flags & MAP_FIXED) &&
-	    vmt_retreat_from(request->length,
-			     vmt_retreat_mmap_want(request->protection, request->flags)))
-		result = make_mmap(request);
+	if (vmt_retreat_from_mmap(request, result))
+		result = map_once(request, frame);
 	return (void *)as_libc(result, saved_errno);
 }
 
@@ -105,28 +99,40 @@ mmap64(void *address, size_t length, int protection, int flags, int fd, off_t of
 	return map(&request, __builtin_frame_address(0));
 }
 
+static long
+unmap_once(struct vmt_mapping_range *range, const void *frame)
+{
+	long result;
+
+	if (!vmt_state_enter())
+		return vmt_mapping_munmap_unrecorded(range);
+	result = vmt_mapping_munmap(range, vmt_stacks_capture(frame));
+	vmt_state_leave();
+	return result;
+}
+
 VMT_EXPORT int
 munmap(void *address, size_t length)
 {
+	struct vmt_mapping_range range = {number(address), length};
 	int saved_errno = errno;
-	long result;
+	long result = unmap_once(&range, __builtin_frame_address(0));
 
-	if (vmt_state_enter()) {
-		result = vmt_mapping_munmap(number(address), length, VMT_STACK());
-		vmt_state_leave();
-	} else {
-		result = vmt_mapping_munmap_unrecorded(number(address), length);
-	}
-	if (result == -ENOMEM && vmt_retreat_from(0, VMT_RETREAT_SPLIT))
-		result = vmt_mapping_munmap_unrecorded(number(address), length);
+	if (vmt_retreat_from_munmap(result))
+		result = unmap_once(&range, __builtin_frame_address(0));
 	return (int)as_libc(result, saved_errno);
 }
 
 static long
-make_mremap(const struct vmt_mapping_move *move)
+move_once(const struct vmt_mapping_move *move, const void *frame)
 {
-	return vmt_sys_call6(SYS_mremap, (long)move->old_address, (long)move->old_length,
-			     (long)move->new_length, move->flags, (long)move->new_address, 0);
+	long result;
+
+	if (!vmt_state_enter())
+		return vmt_mapping_mremap_unrecorded(move);
+	result = vmt_mapping_mremap(move, vmt_stacks_capture(frame));
+	vmt_state_leave();
+	return result;
 }
 
 VMT_EXPORT void *
@@ -140,53 +146,58 @@ mremap(void *address, size_t old_length, size_t new_length, int flags, ...)
 	va_start(rest, flags);
 	move.new_address = number(va_arg(rest, void *));
 	va_end(rest);
-	if (vmt_state_enter()) {
-		result = vmt_mapping_mremap(&move, VMT_STACK());
-		vmt_state_leave();
-	} else {
-		result = make_mremap(&move);
-	}
-	if (result == -ENOMEM && !(flags & MREMAP_FIXED) &&
-	    vmt_retreat_from(flags & MREMAP_DONTUNMAP  ? new_length
-			     : new_length > old_length ? new_length - old_length
-						       : 0,
-			     VMT_RETREAT_WRITABLE))
-		result = make_mremap(&move);
+	result = move_once(&move, __builtin_frame_address(0));
+	if (vmt_retreat_from_mremap(&move, result))
+		result = move_once(&move, __builtin_frame_address(0));
 	return (void *)as_libc(result, saved_errno);
+}
+
+struct advised {
+	uint64_t address;
+	uint64_t length;
+	int advice;
+};
+
+static long
+advise_once(const struct advised *call, const void *frame)
+{
+	long result;
+
+	if (!vmt_state_enter())
+		return vmt_sys_call3(SYS_madvise, call->address, call->length, call->advice);
+	result =
+	    vmt_madvise_call(call->address, call->length, call->advice, vmt_stacks_capture(frame));
+	vmt_state_leave();
+	return result;
+}
+
+static long
+advise(const struct advised *call, const void *frame)
+{
+	long result = advise_once(call, frame);
+
+	return vmt_retreat_from_madvise(result) ? advise_once(call, frame) : result;
 }
 
 VMT_EXPORT int
 madvise(void *address, size_t length, int advice)
 {
+	const struct advised call = {number(address), length, advice};
 	int saved_errno = errno;
-	long result;
 
-	if (vmt_state_enter()) {
-		result = vmt_madvise_call(number(address), length, advice, VMT_STACK());
-		vmt_state_leave();
-	} else {
-		result = vmt_sys_call3(SYS_madvise, address, length, advice);
-	}
-	/* How madvise says that a mapping could not be cut in two. */
-	if (result == -EAGAIN && vmt_retreat_from(0, VMT_RETREAT_SPLIT))
-		result = vmt_sys_call3(SYS_madvise, address, length, advice);
-	return (int)as_libc(result, saved_errno);
+	return (int)as_libc(advise(&call, __builtin_frame_address(0)), saved_errno);
 }
 
 VMT_EXPORT int
 posix_madvise(void *address, size_t length, int advice)
 {
+	const struct advised call = {number(address), length, advice};
 	int saved_errno = errno;
 	long result;
 
 	if (advice == POSIX_MADV_DONTNEED)
 		return 0;
-	if (!vmt_state_enter()) {
-		result = vmt_sys_call3(SYS_madvise, address, length, advice);
-	} else {
-		result = vmt_madvise_call(number(address), length, advice, VMT_STACK());
-		vmt_state_leave();
-	}
+	result = advise(&call, __builtin_frame_address(0));
 	errno = saved_errno;
 	return (int)-result;
 }
@@ -208,45 +219,53 @@ process_madvise(int pidfd, const struct iovec *vector, size_t entries, int advic
 	return as_libc(result, saved_errno);
 }
 
-static long
-make_mprotect(const void *address, size_t length, int protection, int key)
+struct protected
 {
-	if (key == -1)
-		return vmt_sys_call3(SYS_mprotect, address, length, protection);
-	return vmt_sys_call4(SYS_pkey_mprotect, address, length, protection, key);
-}
+	uint64_t address;
+	uint64_t length;
+	int protection;
+	int key; /* -1: none */
+};
 
-/* What becomes writable counts anew; a part of a mapping needs one of its own. */
-static int
-protect(void *address, size_t length, int protection, int key, const void *frame)
+static long
+protect_once(const struct protected *call, const void *frame)
 {
-	int saved_errno = errno;
 	long result;
 
-	if (vmt_state_enter()) {
-		result = vmt_mapping_mprotect(number(address), length, protection, key,
-					      vmt_stacks_capture(frame));
-		vmt_state_leave();
-	} else {
-		result = make_mprotect(address, length, protection, key);
-	}
-	if (result == -ENOMEM &&
-	    vmt_retreat_from(protection & PROT_WRITE ? length : 0,
-			     protection & PROT_WRITE ? VMT_RETREAT_WRITABLE : VMT_RETREAT_SPLIT))
-		result = make_mprotect(address, length, protection, key);
+	if (!vmt_state_enter())
+		return vmt_mapping_make_mprotect(call->address, call->length, call->protection,
+						 call->key);
+	result = vmt_mapping_mprotect(call->address, call->length, call->protection, call->key,
+				      vmt_stacks_capture(frame));
+	vmt_state_leave();
+	return result;
+}
+
+static int
+protect(const struct protected *call, const void *frame)
+{
+	int saved_errno = errno;
+	long result = protect_once(call, frame);
+
+	if (vmt_retreat_from_mprotect(call->address, call->length, call->protection, result))
+		result = protect_once(call, frame);
 	return (int)as_libc(result, saved_errno);
 }
 
 VMT_EXPORT int
 mprotect(void *address, size_t length, int protection)
 {
-	return protect(address, length, protection, -1, __builtin_frame_address(0));
+	const struct protected call = {number(address), length, protection, -1};
+
+	return protect(&call, __builtin_frame_address(0));
 }
 
 VMT_EXPORT int
 pkey_mprotect(void *address, size_t length, int protection, int key)
 {
-	return protect(address, length, protection, key, __builtin_frame_address(0));
+	const struct protected call = {number(address), length, protection, key};
+
+	return protect(&call, __builtin_frame_address(0));
 }
 
 struct note {
@@ -333,20 +352,26 @@ remap_file_pages(void *address, size_t length, int protection, size_t page_offse
 	return write_note(&note, saved_errno, __builtin_frame_address(0));
 }
 
+static long
+attach_once(int id, const void *address, int flags, const void *frame)
+{
+	long result;
+
+	if (!vmt_state_enter())
+		return vmt_sys_call3(SYS_shmat, id, address, flags);
+	result = vmt_segments_shmat(id, number(address), flags, vmt_stacks_capture(frame));
+	vmt_state_leave();
+	return result;
+}
+
 VMT_EXPORT void *
 shmat(int id, const void *address, int flags)
 {
 	int saved_errno = errno;
-	long result;
+	long result = attach_once(id, address, flags, __builtin_frame_address(0));
 
-	if (vmt_state_enter()) {
-		result = vmt_segments_shmat(id, number(address), flags, VMT_STACK());
-		vmt_state_leave();
-	} else {
-		result = vmt_sys_call3(SYS_shmat, id, address, flags);
-	}
-	if (result == -ENOMEM && vmt_retreat_from(vmt_segments_bytes(id), VMT_RETREAT_SHARED))
-		result = vmt_sys_call3(SYS_shmat, id, address, flags);
+	if (vmt_retreat_from_shmat(id, flags, result))
+		result = attach_once(id, address, flags, __builtin_frame_address(0));
 	return (void *)as_libc(result, saved_errno);
 }
 
@@ -398,21 +423,39 @@ growth_to(const void *address)
 	return number(address) > now ? number(address) - now : 0;
 }
 
+static int
+set_break_once(void *address, const void *frame)
+{
+	void *result;
+
+	if (!vmt_state_enter())
+		return vmt_real()->brk(address);
+	result = move_break(number(address), 0, true, vmt_stacks_capture(frame));
+	vmt_state_leave();
+	return result == (void *)-1 ? -1 : 0;
+}
+
 VMT_EXPORT int
 brk(void *address)
 {
 	int saved_errno = errno;
-	int result;
+	int result = set_break_once(address, __builtin_frame_address(0));
 
-	if (vmt_state_enter()) {
-		result = move_break(number(address), 0, true, VMT_STACK()) == (void *)-1 ? -1 : 0;
-		vmt_state_leave();
-	} else {
-		result = vmt_real()->brk(address);
-	}
-	if (result != 0 && vmt_retreat_from(growth_to(address), VMT_RETREAT_WRITABLE))
-		result = vmt_real()->brk(address);
+	if (result != 0 && vmt_retreat_from_brk(growth_to(address)))
+		result = set_break_once(address, __builtin_frame_address(0));
 	errno = result == 0 ? saved_errno : ENOMEM;
+	return result;
+}
+
+static void *
+add_to_break_once(intptr_t increment, const void *frame)
+{
+	void *result;
+
+	if (increment == 0 || !vmt_state_enter())
+		return vmt_real()->sbrk(increment);
+	result = move_break(0, increment, false, vmt_stacks_capture(frame));
+	vmt_state_leave();
 	return result;
 }
 
@@ -420,17 +463,10 @@ VMT_EXPORT void *
 sbrk(intptr_t increment)
 {
 	int saved_errno = errno;
-	void *result;
+	void *result = add_to_break_once(increment, __builtin_frame_address(0));
 
-	if (increment != 0 && vmt_state_enter()) {
-		result = move_break(0, increment, false, VMT_STACK());
-		vmt_state_leave();
-	} else {
-		result = vmt_real()->sbrk(increment);
-	}
-	if (result == (void *)-1 && increment > 0 &&
-	    vmt_retreat_from((uint64_t)increment, VMT_RETREAT_WRITABLE))
-		result = vmt_real()->sbrk(increment);
+	if (result == (void *)-1 && increment > 0 && vmt_retreat_from_brk((uint64_t)increment))
+		result = add_to_break_once(increment, __builtin_frame_address(0));
 	errno = result == (void *)-1 ? ENOMEM : saved_errno;
 	return result;
 }

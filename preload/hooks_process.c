@@ -40,10 +40,6 @@
  * value only serves to find the mapping that a stack lies in. */
 #define USUAL_DESCRIPTOR_BYTES 2304u
 
-/* Of a thread whose attributes say nothing. */
-#define USUAL_STACK_BYTES (UINT64_C(8) << 20)
-#define STACK_EXTRA_BYTES (UINT64_C(64) << 10)
-
 /* Not in the headers of older C libraries. */
 pid_t _Fork(void);
 
@@ -107,7 +103,7 @@ fork(void)
 {
 	pid_t child = vmt_real()->fork();
 
-	if (child < 0 && errno == ENOMEM && vmt_retreat_from(0, VMT_RETREAT_WRITABLE))
+	if (child < 0 && vmt_retreat_from_fork(errno))
 		child = vmt_real()->fork();
 	if (child == 0)
 		vmt_state_forked();
@@ -127,13 +123,20 @@ _Fork(void)
 		return -1;
 	}
 	child = real->_Fork();
-	if (child < 0 && errno == ENOMEM && vmt_retreat_from(0, VMT_RETREAT_WRITABLE))
+	if (child < 0 && vmt_retreat_from_fork(errno))
 		child = real->_Fork();
 	if (child == 0)
 		vmt_state_forked();
 	else if (child > 0)
 		write_fork(child, 0, __builtin_frame_address(0));
 	return child;
+}
+
+void
+vmt_hooks_process_clone(uint64_t flags)
+{
+	if ((flags & CLONE_VM) && !(flags & (CLONE_VFORK | CLONE_SETTLS)))
+		vmt_presence_distrust();
 }
 
 /* The C library's clone takes the child to its own stack and calls the function there: no frame of
@@ -153,9 +156,7 @@ clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 	tls = va_arg(rest, void *);
 	child_tid = va_arg(rest, pid_t *);
 	va_end(rest);
-	/* The child will use this thread's state while this thread does. */
-	if ((flags & CLONE_VM) && !(flags & (CLONE_VFORK | CLONE_SETTLS)))
-		vmt_presence_distrust();
+	vmt_hooks_process_clone((uint64_t)(unsigned)flags);
 	child = vmt_real()->clone(function, stack, flags, argument, parent_tid, tls, child_tid);
 	if (child > 0 && !(flags & CLONE_THREAD))
 		write_fork(child, flags, __builtin_frame_address(0));
@@ -279,13 +280,6 @@ write_thread(const pthread_t *variable, const struct stack_request *stack, const
 	vmt_state_leave();
 }
 
-/* With its guard and what glibc puts beside. */
-static uint64_t
-wanted_stack(uint64_t bytes)
-{
-	return (bytes != 0 ? bytes : USUAL_STACK_BYTES) + STACK_EXTRA_BYTES;
-}
-
 VMT_EXPORT int
 pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
 	       void *argument)
@@ -309,7 +303,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 	}
 	errno = saved_errno;
 	error = real->pthread_create(thread, attributes, function, argument);
-	if (error == EAGAIN && vmt_retreat_from(wanted_stack(stack.bytes), VMT_RETREAT_WRITABLE))
+	if (vmt_retreat_from_thread(stack.bytes, error))
 		error = real->pthread_create(thread, attributes, function, argument);
 	saved_errno = errno;
 	if (error == 0)

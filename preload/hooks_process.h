@@ -28,6 +28,10 @@ void vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, co
 /* The last that a vfork child does: the thread state is its parent's again. */
 void vmt_hooks_process_give_back(void);
 
+/* Before a clone: a child that will use this thread's state while this thread does can't be told
+ * from it (presence.h). */
+void vmt_hooks_process_clone(uint64_t flags);
+
 /* Before and after a call that installs a seccomp filter: no system call of ours in between nor, if
  * it succeeds, afterwards. A vfork child's filter is its own: only the thread whose state it uses
  * keeps quiet, until the child executes or exits (one that is killed leaves it so). Strict mode

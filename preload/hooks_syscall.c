@@ -3,7 +3,8 @@
  *
  * Only the numbers below come to C code, where they are written down like the libc call of that
  * name. All others go to the kernel by the same few instructions as in libc, without a frame: a
- * clone on a new stack returns through whatever lies there.
+ * clone on a new stack returns through whatever lies there. Before a clone it is noted whether the
+ * child will use this thread's state; one that is made by inline assembly cannot be seen.
  */
 #include "collect/sys.h"
 #include "format/event.h"
@@ -13,17 +14,17 @@
 #include "preload/mapping.h"
 #include "preload/raw_call.h"
 #include "preload/real.h"
-#include "preload/retreat.h"
-#include "preload/segments.h"
 #include "preload/stacks.h"
 #include "preload/start.h"
 #include "preload/state.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 
 struct call {
 	struct vmt_raw_call raw;
@@ -36,78 +37,25 @@ make(const struct call *call)
 	return vmt_raw_call_make(&call->raw);
 }
 
-/* After a call that was refused for want of room. */
-static bool
-is_worth_another_try(const struct vmt_raw_call *raw)
-{
-	uint64_t old_length = (uint64_t)raw->words[1];
-	uint64_t new_length = (uint64_t)raw->words[2];
-
-	switch (raw->number) {
-	case SYS_mmap:
-		return vmt_retreat_from(
-		    old_length, vmt_retreat_mmap_want((int)raw->words[2], (int)raw->words[3]));
-	case SYS_mremap:
-		return vmt_retreat_from(new_length > old_length ? new_length - old_length : 0,
-					VMT_RETREAT_WRITABLE);
-	case SYS_mprotect:
-		return vmt_retreat_from(raw->words[2] & PROT_WRITE ? old_length : 0,
-					raw->words[2] & PROT_WRITE ? VMT_RETREAT_WRITABLE
-								   : VMT_RETREAT_SPLIT);
-	case SYS_shmat:
-		return vmt_retreat_from(vmt_segments_bytes((int)raw->words[0]), VMT_RETREAT_SHARED);
-	case SYS_fallocate:
-	case SYS_ftruncate:
-		return false;
-	default:
-		return vmt_retreat_from(0, VMT_RETREAT_SPLIT);
-	}
-}
-
-/* By how much the break should have grown and did not. */
-static uint64_t
-missing_break(const struct vmt_raw_call *raw, long result)
-{
-	uint64_t wanted = (uint64_t)raw->words[0];
-
-	return raw->number == SYS_brk && wanted > (uint64_t)result ? wanted - (uint64_t)result : 0;
-}
-
-/* A call that put something in a place of its choice is not made again: see map in hooks_map.c. */
-static bool
-chose_its_place(const struct vmt_raw_call *raw)
-{
-	return (raw->number == SYS_mmap && (raw->words[3] & MAP_FIXED)) ||
-	       (raw->number == SYS_mremap && (raw->words[3] & MREMAP_FIXED));
-}
-
-static bool
-is_short_of_room(const struct vmt_raw_call *raw, long result)
-{
-	uint64_t missing = missing_break(raw, result);
-
-	if (chose_its_place(raw))
-		return false;
-	if (missing != 0)
-		return vmt_retreat_from(missing, VMT_RETREAT_WRITABLE);
-	if (result == (raw->number == SYS_madvise ? -EAGAIN : -ENOMEM))
-		return is_worth_another_try(raw);
-	return false;
-}
-
 static long
-make_memory_call(const struct call *call)
+make_once(struct call *call)
 {
 	long result;
 
-	if (vmt_state_enter()) {
-		vmt_hooks_process_add_note(VMT_NOTE_RAW_SYSCALLS);
-		result = vmt_raw_call_record(&call->raw, vmt_stacks_capture(call->frame));
-		vmt_state_leave();
-	} else {
-		result = vmt_raw_call_pass(&call->raw);
-	}
-	return is_short_of_room(&call->raw, result) ? vmt_raw_call_pass(&call->raw) : result;
+	if (!vmt_state_enter())
+		return vmt_raw_call_pass(&call->raw);
+	vmt_hooks_process_add_note(VMT_NOTE_RAW_SYSCALLS);
+	result = vmt_raw_call_record(&call->raw, vmt_stacks_capture(call->frame));
+	vmt_state_leave();
+	return result;
+}
+
+static long
+make_memory_call(struct call *call)
+{
+	long result = make_once(call);
+
+	return vmt_raw_call_retreat(&call->raw, result) ? make_once(call) : result;
 }
 
 static long
@@ -157,7 +105,7 @@ note_lock_all(const struct call *call, uint8_t kind, long result)
 }
 
 static long
-route(const struct call *call)
+route(struct call *call)
 {
 	switch (call->raw.number) {
 	case SYS_exit_group:
@@ -191,6 +139,22 @@ fail_syscall(int error)
 {
 	errno = error;
 	return -1;
+}
+
+/* clone: the flags; clone3: where they stand, which the kernel reads for us and may refuse. */
+__attribute__((used)) static void
+note_clone(long number, uint64_t first)
+{
+	uint64_t flags = first;
+	struct iovec from = {(void *)(uintptr_t)first, sizeof(flags)};
+	struct iovec to = {&flags, sizeof(flags)};
+
+	if (number == SYS_clone3 &&
+	    (!vmt_state_may_call() ||
+	     vmt_sys_call6(SYS_process_vm_readv, vmt_sys_call0(SYS_getpid), (long)&to, 1,
+			   (long)&from, 1, 0) != (long)sizeof(flags)))
+		flags = CLONE_VM;
+	vmt_hooks_process_clone(flags);
 }
 
 #define COLLECT_WORDS(call, last)                                                                  \
@@ -255,23 +219,46 @@ __asm__(".pushsection .text\n"
 	ROUTED(__NR_exit_group)
 	ROUTED(__NR_seccomp)
 	ROUTED(__NR_prctl) /* clang-format on */
-	"	movq %rdi, %rax\n"
-	"	movq %rsi, %rdi\n"
-	"	movq %rdx, %rsi\n"
-	"	movq %rcx, %rdx\n"
-	"	movq %r8, %r10\n"
-	"	movq %r9, %r8\n"
-	"	movq 8(%rsp), %r9\n"
-	"	syscall\n"
-	"	cmpq $-4095, %rax\n"
-	"	jae 1f\n"
-	"	ret\n"
-	"1:	negl %eax\n"
-	"	movl %eax, %edi\n"
-	"	jmp fail_syscall\n"
-	"	.cfi_endproc\n"
-	".size syscall, . - syscall\n"
-	".popsection\n");
+	"	cmpq $" TEXT(__NR_clone) ", %rdi\n"
+					 "	je 2f\n"
+					 "	cmpq $" TEXT(
+					     __NR_clone3) ", %rdi\n"
+							  "	je 2f\n"
+							  "3:	movq %rdi, %rax\n"
+							  "	movq %rsi, %rdi\n"
+							  "	movq %rdx, %rsi\n"
+							  "	movq %rcx, %rdx\n"
+							  "	movq %r8, %r10\n"
+							  "	movq %r9, %r8\n"
+							  "	movq 8(%rsp), %r9\n"
+							  "	syscall\n"
+							  "	cmpq $-4095, %rax\n"
+							  "	jae 1f\n"
+							  "	ret\n"
+							  "1:	negl %eax\n"
+							  "	movl %eax, %edi\n"
+							  "	jmp fail_syscall\n"
+							  "2:	pushq %rdi\n"
+							  "	pushq %rsi\n"
+							  "	pushq %rdx\n"
+							  "	pushq %rcx\n"
+							  "	pushq %r8\n"
+							  "	pushq %r9\n"
+							  "	subq $8, %rsp\n"
+							  "	.cfi_adjust_cfa_offset 56\n"
+							  "	call note_clone\n"
+							  "	addq $8, %rsp\n"
+							  "	popq %r9\n"
+							  "	popq %r8\n"
+							  "	popq %rcx\n"
+							  "	popq %rdx\n"
+							  "	popq %rsi\n"
+							  "	popq %rdi\n"
+							  "	.cfi_adjust_cfa_offset -56\n"
+							  "	jmp 3b\n"
+							  "	.cfi_endproc\n"
+							  ".size syscall, . - syscall\n"
+							  ".popsection\n");
 #else
 static bool
 is_routed(long number)
@@ -295,6 +282,8 @@ syscall(long number, ...)
 	long result;
 
 	COLLECT_WORDS(call, number);
+	if (number == SYS_clone || number == SYS_clone3)
+		note_clone(number, (uint64_t)call.raw.words[0]);
 	result = is_routed(number) ? route(&call) : make(&call);
 	if (result < 0 && result >= -4095)
 		return fail_syscall((int)-result);

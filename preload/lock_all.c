@@ -2,6 +2,7 @@
 
 #include "collect/procfs.h"
 #include "collect/sys.h"
+#include "preload/retreat.h"
 #include "preload/state.h"
 
 #include <errno.h>
@@ -208,6 +209,8 @@ vmt_lock_all(int flags)
 		return vmt_sys_call1(SYS_mlockall, flags);
 	/* Where nothing is recorded the library's own segments are left to be kept out. */
 	held = vmt_state_hold(&outer);
+	if (!held)
+		vmt_retreat_settle();
 	result = lock_apart(flags);
 	if (held)
 		vmt_state_let_go(outer);

@@ -156,7 +156,7 @@ write_mmap(const struct vmt_mapping_request *request, uint64_t address, uint32_t
 	write_after(&event, stack);
 }
 
-/* Whether the call would put something in the place of the library or of its private memory. */
+/* Whether the call would put something in the place of what has to stay. */
 static bool
 replaces_ours(uint64_t address, uint64_t length)
 {
@@ -165,16 +165,24 @@ replaces_ours(uint64_t address, uint64_t length)
 	return length != 0 && vmt_own_memory_next(address, address + length, &ours);
 }
 
+/* Lets go of the trace where it lies in a range that is not empty. Whether all is recorded. */
+static bool
+let_go(uint64_t address, uint64_t length, uint32_t depth)
+{
+	return length == 0 || vmt_own_memory_let_go(address, address + length, depth);
+}
+
 long
 vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 {
 	uint64_t length = replaced_length(request);
 	bool is_long = vmt_long_call_is(request);
+	bool recorded = let_go(request->address, length, 1);
 	long result;
 
 	if (replaces_ours(request->address, length))
 		return -ENOMEM;
-	if (length != 0 && !vmt_own_memory_let_go(request->address, request->address + length))
+	if (!recorded)
 		return call_mmap(request);
 	if (length != 0)
 		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, request->address, length, stack);
@@ -190,6 +198,15 @@ vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 	return result;
 }
 
+long
+vmt_mapping_mmap_unrecorded(const struct vmt_mapping_request *request)
+{
+	uint64_t length = replaced_length(request);
+
+	(void)let_go(request->address, length, 0);
+	return replaces_ours(request->address, length) ? -ENOMEM : call_mmap(request);
+}
+
 /* Of a range in which nothing is that has to stay. */
 static long
 munmap_all(uint64_t address, uint64_t length, uint32_t stack, bool written)
@@ -198,7 +215,7 @@ munmap_all(uint64_t address, uint64_t length, uint32_t stack, bool written)
 	    .kind = VMT_EVENT_MUNMAP, .address = address, .length = length};
 	long result;
 
-	if (!vmt_own_memory_let_go(address, address + length) || !written)
+	if (!written)
 		return vmt_sys_call2(SYS_munmap, address, length);
 	event.marks = length >= VMT_LONG_CALL_BYTES ? VMT_MARK_ENDS : 0;
 	write_before(&event, address, length, stack);
@@ -210,37 +227,46 @@ munmap_all(uint64_t address, uint64_t length, uint32_t stack, bool written)
 	return result;
 }
 
+/* A range in pages, part by part, as long as that goes well. */
 static long
-munmap_around_ours(uint64_t address, uint64_t length, uint32_t stack, bool written)
+munmap_around_ours(struct vmt_mapping_range *range, uint32_t stack, bool written)
 {
+	uint64_t end = range->address + range->length;
 	struct vmt_own_range ours;
-	uint64_t rounded;
-	uint64_t end;
 	long result = -EINVAL;
 
-	if (!vmt_address_space_takes(address, length, &rounded))
-		return vmt_sys_call2(SYS_munmap, address, length);
-	for (end = address + rounded; address < end; address = ours.end) {
-		if (!vmt_own_memory_next(address, end, &ours))
+	while (range->address < end) {
+		if (!vmt_own_memory_next(range->address, end, &ours))
 			ours = (struct vmt_own_range){end, end};
-		if (ours.start > address)
-			result = munmap_all(address, ours.start - address, stack, written);
-		if (ours.start > address && has_failed(result))
+		if (ours.start > range->address)
+			result =
+			    munmap_all(range->address, ours.start - range->address, stack, written);
+		if (ours.start > range->address && has_failed(result))
 			break;
+		range->address = ours.end;
+		range->length = end - ours.end;
 	}
 	return result;
 }
 
 long
-vmt_mapping_munmap(uint64_t address, uint64_t length, uint32_t stack)
+vmt_mapping_munmap(struct vmt_mapping_range *range, uint32_t stack)
 {
-	return munmap_around_ours(address, length, stack, true);
+	bool written;
+
+	if (!vmt_address_space_takes(range->address, range->length, &range->length))
+		return vmt_sys_call2(SYS_munmap, range->address, range->length);
+	written = let_go(range->address, range->length, 1);
+	return munmap_around_ours(range, stack, written);
 }
 
 long
-vmt_mapping_munmap_unrecorded(uint64_t address, uint64_t length)
+vmt_mapping_munmap_unrecorded(struct vmt_mapping_range *range)
 {
-	return munmap_around_ours(address, length, 0, false);
+	if (!vmt_address_space_takes(range->address, range->length, &range->length))
+		return vmt_sys_call2(SYS_munmap, range->address, range->length);
+	(void)let_go(range->address, range->length, 0);
+	return munmap_around_ours(range, 0, false);
 }
 
 static long
@@ -319,39 +345,79 @@ write_mremap(const struct vmt_mapping_move *whole, uint64_t address, uint32_t st
 	write_after(&event, stack);
 }
 
-long
-vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack)
+/* Lets go of the trace, and refuses what would take away or replace what has to stay, as where
+ * nothing is mapped or nothing can be. 0, or negative errno. */
+static long
+guard_move(const struct vmt_mapping_move *whole, uint32_t depth, bool *recorded)
 {
-	struct vmt_mapping_move whole;
+	bool replace = whole->flags & MREMAP_FIXED;
+
+	*recorded = let_go(whole->old_address, whole->old_length, depth);
+	if (replace && !let_go(whole->new_address, whole->new_length, depth))
+		*recorded = false;
+	if (replaces_ours(whole->old_address, whole->old_length))
+		return -EFAULT;
+	if (replace && replaces_ours(whole->new_address, whole->new_length))
+		return -ENOMEM;
+	return 0;
+}
+
+static long
+move(const struct vmt_mapping_move *move, const struct vmt_mapping_move *whole, uint32_t stack)
+{
 	bool replace = move->flags & MREMAP_FIXED;
 	long result;
 
-	if (!round_move(move, &whole))
-		return call_mremap(move);
-	/* As where nothing is mapped. */
-	if (replaces_ours(whole.old_address, whole.old_length))
-		return -EFAULT;
-	if (replace && replaces_ours(whole.new_address, whole.new_length))
-		return -ENOMEM;
-	if (!vmt_own_memory_let_go(whole.old_address, whole.old_address + whole.old_length) ||
-	    (replace &&
-	     !vmt_own_memory_let_go(whole.new_address, whole.new_address + whole.new_length)))
-		return call_mremap(move);
 	if (replace)
-		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, whole.new_address, whole.new_length,
-					  stack);
-	if (whole.old_length != 0)
-		write_mremap_begin(&whole, stack);
+		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, whole->new_address,
+					  whole->new_length, stack);
+	if (whole->old_length != 0)
+		write_mremap_begin(whole, stack);
 	result = call_mremap(move);
 	if (!has_failed(result)) {
-		write_mremap(&whole, (uint64_t)result, stack);
+		write_mremap(whole, (uint64_t)result, stack);
 		return result;
 	}
-	if (whole.old_length != 0)
-		vmt_mapping_write_undo(whole.old_address, whole.old_length, result, stack);
+	if (whole->old_length != 0)
+		vmt_mapping_write_undo(whole->old_address, whole->old_length, result, stack);
 	if (replace)
-		vmt_mapping_write_undo(whole.new_address, whole.new_length, result, stack);
+		vmt_mapping_write_undo(whole->new_address, whole->new_length, result, stack);
 	return result;
+}
+
+long
+vmt_mapping_mremap(const struct vmt_mapping_move *request, uint32_t stack)
+{
+	struct vmt_mapping_move whole;
+	bool recorded;
+	long error;
+
+	if (!round_move(request, &whole))
+		return call_mremap(request);
+	error = guard_move(&whole, 1, &recorded);
+	if (error != 0)
+		return error;
+	return recorded ? move(request, &whole, stack) : call_mremap(request);
+}
+
+long
+vmt_mapping_mremap_unrecorded(const struct vmt_mapping_move *request)
+{
+	struct vmt_mapping_move whole;
+	bool recorded;
+	long error = 0;
+
+	if (round_move(request, &whole))
+		error = guard_move(&whole, 0, &recorded);
+	return error != 0 ? error : call_mremap(request);
+}
+
+long
+vmt_mapping_make_mprotect(uint64_t address, uint64_t length, int protection, int key)
+{
+	if (key == -1)
+		return vmt_sys_call3(SYS_mprotect, address, length, protection);
+	return vmt_sys_call4(SYS_pkey_mprotect, address, length, protection, key);
 }
 
 long
@@ -362,12 +428,8 @@ vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key,
 	    .address = address,
 	    .protection = (uint8_t)protection,
 	};
-	long result;
+	long result = vmt_mapping_make_mprotect(address, length, protection, key);
 
-	if (key == -1)
-		result = vmt_sys_call3(SYS_mprotect, address, length, protection);
-	else
-		result = vmt_sys_call4(SYS_pkey_mprotect, address, length, protection, key);
 	if (!vmt_address_space_cut(address, length, &event.length))
 		return result;
 	event.error = has_failed(result) ? (int16_t)-result : 0;

@@ -30,11 +30,19 @@ struct vmt_mapping_request {
 	uint64_t offset;
 };
 
+/* What the next hook needs stays mapped (preload/own_memory.h), also where nothing is recorded: of
+ * each call that could take it there is a form that may be made at any time. */
 long vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack);
-/* What the next hook needs stays mapped (preload/own_memory.h), also where nothing is recorded: the
- * second may be called at any time. */
-long vmt_mapping_munmap(uint64_t address, uint64_t length, uint32_t stack);
-long vmt_mapping_munmap_unrecorded(uint64_t address, uint64_t length);
+long vmt_mapping_mmap_unrecorded(const struct vmt_mapping_request *request);
+
+struct vmt_mapping_range {
+	uint64_t address;
+	uint64_t length;
+};
+
+/* After a failure the range is what is left of it. */
+long vmt_mapping_munmap(struct vmt_mapping_range *range, uint32_t stack);
+long vmt_mapping_munmap_unrecorded(struct vmt_mapping_range *range);
 
 struct vmt_mapping_move {
 	uint64_t old_address;
@@ -45,8 +53,10 @@ struct vmt_mapping_move {
 };
 
 long vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack);
+long vmt_mapping_mremap_unrecorded(const struct vmt_mapping_move *move);
 
 /* key -1: plain mprotect. */
+long vmt_mapping_make_mprotect(uint64_t address, uint64_t length, int protection, int key);
 long vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key,
 			  uint32_t stack);
 

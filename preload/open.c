@@ -11,6 +11,7 @@
 #include "preload/modules.h"
 #include "preload/present.h"
 #include "preload/refusal.h"
+#include "preload/retreat.h"
 #include "preload/samples.h"
 #include "preload/state.h"
 
@@ -470,6 +471,7 @@ vmt_open_in_child(void)
 	const char *why;
 
 	vmt_samples_clear();
+	vmt_retreat_forked();
 	process->slot = NULL;
 	process->execs = 0; /* of other threads of the parent */
 	why = vmt_open_trace();

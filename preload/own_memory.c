@@ -1,6 +1,14 @@
 #include "preload/own_memory.h"
 
+#include "collect/sys.h"
+#include "preload/presence.h"
+
 #define PAGE_MASK (UINT64_C(4096) - 1)
+
+/* For those inside a hook to leave it. */
+#define WAIT_NS UINT64_C(200000000)
+
+static uint32_t trace_stays;
 
 /* The linker's names for the image that this code is part of. */
 extern const char image_begin[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
@@ -18,6 +26,26 @@ offer(struct vmt_own_range *part, uint64_t start, uint64_t end, struct vmt_own_r
 		*part = range;
 }
 
+static struct vmt_own_range
+range_of(const void *mapping, uint64_t bytes)
+{
+	uint64_t start = (uint64_t)(uintptr_t)mapping;
+
+	return (struct vmt_own_range){start, start + ((bytes + PAGE_MASK) & ~PAGE_MASK)};
+}
+
+/* The trace's mappings, as far as there are any. */
+static void
+offer_trace(struct vmt_own_range *part, uint64_t start, uint64_t end)
+{
+	const struct vmt_process *process = &vmt_state_process;
+
+	if (process->head)
+		offer(part, start, end, range_of(process->head, process->head_mapped_bytes));
+	if (process->session)
+		offer(part, start, end, range_of(process->session, sizeof(*process->session)));
+}
+
 bool
 vmt_own_memory_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 {
@@ -32,29 +60,42 @@ vmt_own_memory_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 	offer(part, start, end, image);
 	for (uint32_t index = 0; index < count && index < VMT_STATE_OWN_RANGES; index++)
 		offer(part, start, end, process->own[index]);
+	if (vmt_atomic_load_acquire(&trace_stays))
+		offer_trace(part, start, end);
 	return part->start != UINT64_MAX;
 }
 
-/* A mapping of length bytes, or no mapping. */
+/* Whether no hook that has begun reads the trace any more: of this thread neither, which a signal
+ * handler may have interrupted. */
 static bool
-meets(uint64_t start, uint64_t end, const void *mapping, uint64_t length)
+is_quiet(uint32_t depth)
 {
-	uint64_t address = (uint64_t)(uintptr_t)mapping;
-
-	return mapping && start < address + ((length + PAGE_MASK) & ~PAGE_MASK) && end > address;
+	return vmt_state_may_call() && vmt_state_thread.depth == depth && vmt_presence_can_tell() &&
+	       vmt_presence_wait((uint32_t)vmt_sys_call0(SYS_gettid), vmt_state_owner->generation,
+				 WAIT_NS);
 }
 
 bool
-vmt_own_memory_let_go(uint64_t start, uint64_t end)
+vmt_own_memory_let_go(uint64_t start, uint64_t end, uint32_t depth)
 {
 	struct vmt_process *process = &vmt_state_process;
+	struct vmt_own_range part = {.start = UINT64_MAX};
+	bool records = vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING;
 
-	if (vmt_atomic_load_relaxed(&vmt_state_owner->state) != VMT_OWNER_RECORDING)
+	offer_trace(&part, start, end);
+	if (part.start == UINT64_MAX)
+		return records;
+	if (records) {
+		vmt_atomic_or_relaxed(&process->head->notes, VMT_NOTE_UNMAPPED);
+		vmt_state_go_inert("the program unmapped the trace");
+	}
+	if (!is_quiet(depth)) {
+		vmt_atomic_store_release(&trace_stays, 1);
 		return false;
-	if (!meets(start, end, process->head, process->head_mapped_bytes) &&
-	    !meets(start, end, process->session, sizeof(*process->session)))
-		return true;
-	__atomic_fetch_or(&process->head->notes, VMT_NOTE_UNMAPPED, __ATOMIC_RELAXED);
-	vmt_state_go_inert("the program unmapped the trace");
+	}
+	process->session = NULL;
+	process->slot = NULL;
+	process->head = NULL;
+	process->head_mapped_bytes = 0;
 	return false;
 }

@@ -4,10 +4,10 @@
  * A program that unmaps all that /proc/self/maps lists would unmap what its next call of a hook
  * needs. So the library's own image and the tracer's private memory stay mapped: around them all is
  * unmapped, and a range of nothing else is refused with EINVAL. The trace is let go: recording ends
- * for good, before the call, and the trace says so (VMT_NOTE_UNMAPPED).
+ * for good, before the call, and the trace says so (VMT_NOTE_UNMAPPED). Where another thread stays
+ * inside a hook, or that can't be known, the trace's mappings stay as well.
  *
- * Units: bytes. Call between vmt_state_enter and vmt_state_leave. Lock-free, async-signal-safe. A
- * thread that is inside a hook while another unmaps the trace may still fault.
+ * Units: bytes. Lock-free, async-signal-safe.
  */
 #ifndef VMT_OWN_MEMORY_H
 #define VMT_OWN_MEMORY_H
@@ -17,10 +17,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Ends recording where the trace lies in [start, end). First of all. Whether recording goes on;
+ * depth: of the calling thread, as far as it is the caller's own. */
+bool vmt_own_memory_let_go(uint64_t start, uint64_t end, uint32_t depth);
+
 /* The first part of [start, end) that stays mapped. False: there is none. */
 bool vmt_own_memory_next(uint64_t start, uint64_t end, struct vmt_own_range *part);
-
-/* Ends recording where the trace lies in [start, end). Whether recording goes on. */
-bool vmt_own_memory_let_go(uint64_t start, uint64_t end);
 
 #endif

@@ -113,6 +113,15 @@ put_barriers(void)
 }
 
 bool
+vmt_presence_can_tell(void)
+{
+	static const uint32_t outside = 0;
+
+	return vmt_atomic_load_acquire(&distrusted) == 0 && put_barriers() &&
+	       read_depth(&outside) == 0;
+}
+
+bool
 vmt_presence_wait(uint32_t own_thread_id, uint32_t generation, uint64_t limit_ns)
 {
 	const struct timespec pause = {0, PAUSE_NS};

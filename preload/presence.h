@@ -34,6 +34,10 @@ void vmt_presence_enter(uint32_t thread_id, uint32_t generation, const uint32_t 
 /* There is a thread that cannot be entered: nobody can be sure any more. Full barrier. */
 void vmt_presence_distrust(void);
 
+/* Whether a wait could be of any use: nobody is distrusted, and the kernel answers what is asked.
+ */
+bool vmt_presence_can_tell(void);
+
 /* Waits, at most so long, until no thread but the calling one is inside. False: one is, or it can't
  * be known. The caller has stored before that nobody is to go inside any more. */
 bool vmt_presence_wait(uint32_t own_thread_id, uint32_t generation, uint64_t limit_ns);

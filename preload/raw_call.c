@@ -5,6 +5,7 @@
 #include "preload/file_release.h"
 #include "preload/madvise.h"
 #include "preload/mapping.h"
+#include "preload/retreat.h"
 #include "preload/segments.h"
 
 #include <errno.h>
@@ -18,20 +19,12 @@ vmt_raw_call_make(const struct vmt_raw_call *call)
 			     words[5]);
 }
 
-long
-vmt_raw_call_pass(const struct vmt_raw_call *call)
-{
-	if (call->number == SYS_munmap)
-		return vmt_mapping_munmap_unrecorded((uint64_t)call->words[0],
-						     (uint64_t)call->words[1]);
-	return vmt_raw_call_make(call);
-}
-
-static long
-record_mmap(const struct vmt_raw_call *call, uint32_t stack)
+static struct vmt_mapping_request
+request_of(const struct vmt_raw_call *call)
 {
 	const long *words = call->words;
-	struct vmt_mapping_request request = {
+
+	return (struct vmt_mapping_request){
 	    .address = (uint64_t)words[0],
 	    .length = (uint64_t)words[1],
 	    .protection = (int)words[2],
@@ -39,23 +32,84 @@ record_mmap(const struct vmt_raw_call *call, uint32_t stack)
 	    .fd = (int)words[4],
 	    .offset = (uint64_t)words[5],
 	};
-
-	return vmt_mapping_mmap(&request, stack);
 }
 
-static long
-record_mremap(const struct vmt_raw_call *call, uint32_t stack)
+static struct vmt_mapping_move
+move_of(const struct vmt_raw_call *call)
 {
 	const long *words = call->words;
-	struct vmt_mapping_move move = {
+
+	return (struct vmt_mapping_move){
 	    .old_address = (uint64_t)words[0],
 	    .old_length = (uint64_t)words[1],
 	    .new_length = (uint64_t)words[2],
 	    .flags = (int)words[3],
 	    .new_address = (uint64_t)words[4],
 	};
+}
 
-	return vmt_mapping_mremap(&move, stack);
+/* What failed has left some of its range. */
+static long
+unmap(struct vmt_raw_call *call, uint32_t stack, bool recorded)
+{
+	struct vmt_mapping_range range = {(uint64_t)call->words[0], (uint64_t)call->words[1]};
+	long result =
+	    recorded ? vmt_mapping_munmap(&range, stack) : vmt_mapping_munmap_unrecorded(&range);
+
+	call->words[0] = (long)range.address;
+	call->words[1] = (long)range.length;
+	return result;
+}
+
+long
+vmt_raw_call_pass(struct vmt_raw_call *call)
+{
+	struct vmt_mapping_request request;
+	struct vmt_mapping_move move;
+
+	switch (call->number) {
+	case SYS_mmap:
+		request = request_of(call);
+		return vmt_mapping_mmap_unrecorded(&request);
+	case SYS_munmap:
+		return unmap(call, 0, false);
+	case SYS_mremap:
+		move = move_of(call);
+		return vmt_mapping_mremap_unrecorded(&move);
+	default:
+		return vmt_raw_call_make(call);
+	}
+}
+
+bool
+vmt_raw_call_retreat(const struct vmt_raw_call *call, long result)
+{
+	const long *words = call->words;
+	struct vmt_mapping_request request;
+	struct vmt_mapping_move move;
+
+	switch (call->number) {
+	case SYS_mmap:
+		request = request_of(call);
+		return vmt_retreat_from_mmap(&request, result);
+	case SYS_munmap:
+		return vmt_retreat_from_munmap(result);
+	case SYS_mremap:
+		move = move_of(call);
+		return vmt_retreat_from_mremap(&move, result);
+	case SYS_madvise:
+		return vmt_retreat_from_madvise(result);
+	case SYS_mprotect:
+	case SYS_pkey_mprotect:
+		return vmt_retreat_from_mprotect((uint64_t)words[0], (uint64_t)words[1],
+						 (int)words[2], result);
+	case SYS_shmat:
+		return vmt_retreat_from_shmat((int)words[0], (int)words[2], result);
+	case SYS_brk: /* the break that there is, moved or not */
+		return words[0] > result && vmt_retreat_from_brk((uint64_t)(words[0] - result));
+	default:
+		return false;
+	}
 }
 
 /* The raw call returns the break there is afterwards, moved or not. */
@@ -154,19 +208,23 @@ record_note(const struct vmt_raw_call *call, uint32_t stack)
 }
 
 long
-vmt_raw_call_record(const struct vmt_raw_call *call, uint32_t stack)
+vmt_raw_call_record(struct vmt_raw_call *call, uint32_t stack)
 {
 	const long *words = call->words;
+	struct vmt_mapping_request request;
+	struct vmt_mapping_move move;
 	uint64_t address = (uint64_t)words[0];
 	uint64_t length = (uint64_t)words[1];
 
 	switch (call->number) {
 	case SYS_mmap:
-		return record_mmap(call, stack);
+		request = request_of(call);
+		return vmt_mapping_mmap(&request, stack);
 	case SYS_munmap:
-		return vmt_mapping_munmap(address, length, stack);
+		return unmap(call, stack, true);
 	case SYS_mremap:
-		return record_mremap(call, stack);
+		move = move_of(call);
+		return vmt_mapping_mremap(&move, stack);
 	case SYS_madvise:
 		return vmt_madvise_call(address, length, (int)words[2], stack);
 	case SYS_mprotect:

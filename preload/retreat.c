@@ -3,52 +3,33 @@
 #include "collect/collector.h"
 #include "collect/sys.h"
 #include "format/head.h"
+#include "preload/address_space.h"
 #include "preload/last_walk.h"
 #include "preload/presence.h"
 #include "preload/samples.h"
+#include "preload/segments.h"
 #include "preload/state.h"
+#include "preload/turn.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
+#include <sys/shm.h>
 
-#define PROBES 3u
 #define PAUSE_NS 100000
 /* A call that failed while ours were on their way out is made again. */
 #define JUST_NOW_NS UINT64_C(100000000)
-/* What glibc maps when the break cannot grow, and what it asks for on top (malloc/malloc.c,
- * MMAP_AS_MORECORE_SIZE and top_pad). */
-#define HEAP_STEP_BYTES (UINT64_C(2) << 20)
 #define ADDRESS_SPACE_BYTES (UINT64_C(1) << 47)
 
-enum progress { PROGRESS_NONE, PROGRESS_ASKING, PROGRESS_GONE, PROGRESS_STUCK };
+/* Of a thread whose attributes say nothing; and its guard, with what glibc puts beside. */
+#define USUAL_STACK_BYTES (UINT64_C(8) << 20)
+#define STACK_EXTRA_BYTES (UINT64_C(64) << 10)
 
-enum answer { ANSWER_OTHERS, ANSWER_FITS_NOW, ANSWER_OURS };
+enum progress { PROGRESS_NONE, PROGRESS_GONE, PROGRESS_STUCK };
 
 static uint32_t progress; /* enum progress */
 static uint64_t gone_ns;
-
-static bool
-is_finite(int resource)
-{
-	struct rlimit limit;
-
-	return vmt_sys_call4(SYS_prlimit64, 0, resource, NULL, &limit) == 0 &&
-	       limit.rlim_cur != RLIM_INFINITY;
-}
-
-bool
-vmt_retreat_is_limited(void)
-{
-	return is_finite(RLIMIT_AS) || is_finite(RLIMIT_DATA);
-}
-
-enum vmt_retreat_want
-vmt_retreat_mmap_want(int protection, int flags)
-{
-	bool is_private = (flags & MAP_TYPE) == MAP_PRIVATE;
-
-	return is_private && (protection & PROT_WRITE) ? VMT_RETREAT_WRITABLE : VMT_RETREAT_SHARED;
-}
+static uint32_t asking; /* whose turn it is: turn.h */
 
 static uint64_t
 round_up(uint64_t bytes)
@@ -56,96 +37,34 @@ round_up(uint64_t bytes)
 	return (bytes + VMT_PAGE_BYTES - 1) & ~(uint64_t)(VMT_PAGE_BYTES - 1);
 }
 
-static bool
-can_map(uint64_t bytes, enum vmt_retreat_want want)
-{
-	int protection = want == VMT_RETREAT_WRITABLE ? PROT_READ | PROT_WRITE : PROT_NONE;
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	void *memory;
-
-	if (want != VMT_RETREAT_WRITABLE)
-		flags |= MAP_NORESERVE;
-	memory = vmt_sys_mmap(NULL, bytes, protection, flags, -1, 0);
-	if (vmt_sys_failed(memory))
-		return false;
-	vmt_sys_munmap(memory, bytes);
-	return true;
-}
-
-/* Neighbours that are not alike are mappings each. */
-static bool
-can_map_pages(enum vmt_retreat_want want)
-{
-	void *pages[PROBES];
-	uint32_t mapped = 0;
-
-	while (mapped < PROBES) {
-		int protection = mapped % 2 ? PROT_NONE : PROT_READ;
-
-		if (want == VMT_RETREAT_WRITABLE)
-			protection |= PROT_WRITE;
-		pages[mapped] = vmt_sys_mmap(NULL, VMT_PAGE_BYTES, protection,
-					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (vmt_sys_failed(pages[mapped]))
-			break;
-		mapped++;
-	}
-	for (uint32_t i = 0; i < mapped; i++)
-		vmt_sys_munmap(pages[i], VMT_PAGE_BYTES);
-	return mapped == PROBES;
-}
-
 /* All that would go. */
-static uint64_t
-own_bytes(void)
+static struct vmt_shortage_own
+own_memory(void)
 {
 	const struct vmt_process *process = &vmt_state_process;
-	uint64_t bytes = round_up(process->head_mapped_bytes);
+	struct vmt_shortage_own own;
 
+	own.private_bytes = vmt_samples_mapped_bytes() + vmt_last_walk_mapped_bytes();
+	own.bytes = own.private_bytes + round_up(process->head_mapped_bytes);
 	if (process->session)
-		bytes += round_up(sizeof(*process->session));
-	return bytes + vmt_samples_mapped_bytes() + vmt_last_walk_mapped_bytes();
+		own.bytes += round_up(sizeof(*process->session));
+	return own;
 }
 
-/* Who is to blame. The call wanted `bytes` at the least, and perhaps some more. What another
- * thread's question took for a moment may be all that it was refused for. */
-static enum answer
-ask(uint64_t bytes, uint64_t more, enum vmt_retreat_want want)
-{
-	uint64_t least = round_up(bytes);
-	uint64_t own = own_bytes();
-
-	if (!can_map_pages(want))
-		return ANSWER_OURS;
-	if (want == VMT_RETREAT_SPLIT || least + more == 0)
-		return ANSWER_OTHERS;
-	if (can_map(least + more, want))
-		return ANSWER_FITS_NOW;
-	return least <= own || can_map(least - own, want) ? ANSWER_OURS : ANSWER_OTHERS;
-}
-
-static enum vmt_stop
-find_cause(enum vmt_retreat_want want)
-{
-	bool is_data = want == VMT_RETREAT_WRITABLE && is_finite(RLIMIT_DATA);
-
-	if (is_finite(RLIMIT_AS) && (!is_data || !can_map(2 * HEAP_STEP_BYTES, VMT_RETREAT_SHARED)))
-		return VMT_STOP_ADDRESS_SPACE;
-	if (is_data)
-		return VMT_STOP_DATA;
-	return can_map_pages(VMT_RETREAT_SHARED) ? VMT_STOP_MEMORY : VMT_STOP_MAPPINGS;
-}
-
-/* The last that the trace hears of this process. The collector looks at the memory once more. */
+/* The last that the trace hears of this process, unless it has said how it ends. The collector
+ * looks at the memory once more. */
 static void
 say_so(enum vmt_stop cause)
 {
 	const struct vmt_process *process = &vmt_state_process;
 	struct vmt_head *head = process->head;
+	uint32_t end = VMT_END_RUNNING;
 
+	if (vmt_atomic_load_acquire(&head->end) != VMT_END_RUNNING)
+		return;
 	vmt_atomic_add_relaxed(&head->snapshot_wanted, 1);
 	vmt_atomic_store_relaxed(&head->end_status, (int32_t)cause);
-	vmt_atomic_store_release(&head->end, (uint32_t)VMT_END_STOPPED);
+	(void)vmt_atomic_cas(&head->end, &end, (uint32_t)VMT_END_STOPPED);
 	if (process->session)
 		vmt_session_wake(process->session);
 }
@@ -154,52 +73,62 @@ static void
 unmap(void)
 {
 	struct vmt_process *process = &vmt_state_process;
+	struct vmt_session *session = process->session;
+	struct vmt_head *head = process->head;
+	uint64_t bytes = process->head_mapped_bytes;
 
 	vmt_samples_unmap();
 	vmt_last_walk_unmap();
-	if (process->session)
-		vmt_sys_munmap(process->session, sizeof(*process->session));
-	vmt_sys_munmap(process->head, process->head_mapped_bytes);
 	process->session = NULL;
 	process->slot = NULL;
 	process->head = NULL;
 	process->head_mapped_bytes = 0;
+	if (session)
+		vmt_sys_munmap(session, sizeof(*session));
+	vmt_sys_munmap(head, bytes);
 }
 
-/* Of all threads that fail at once, one does it. */
+/* Recording is over. False: somebody is inside still. */
+static bool
+unmap_when_quiet(uint64_t limit_ns)
+{
+	uint32_t own_thread_id = (uint32_t)vmt_sys_call0(SYS_gettid);
+
+	if (!vmt_presence_wait(own_thread_id, vmt_state_owner->generation, limit_ns)) {
+		vmt_atomic_store_release(&progress, (uint32_t)PROGRESS_STUCK);
+		return false;
+	}
+	unmap();
+	gone_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	vmt_atomic_store_release(&progress, (uint32_t)PROGRESS_GONE);
+	return true;
+}
+
 static bool
 retreat(enum vmt_stop cause)
 {
-	uint32_t own_thread_id = (uint32_t)vmt_sys_call0(SYS_gettid);
-	uint32_t generation = vmt_state_owner->generation;
-	bool gone;
-
+	if (!vmt_presence_can_tell())
+		return false;
 	vmt_state_go_inert(NULL);
-	gone = vmt_presence_wait(own_thread_id, generation, VMT_RETREAT_WAIT_NS);
 	say_so(cause);
-	if (gone)
-		unmap();
-	gone_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
-	vmt_atomic_store_release(&progress, (uint32_t)(gone ? PROGRESS_GONE : PROGRESS_STUCK));
-	return gone;
+	return unmap_when_quiet(VMT_RETREAT_WAIT_NS);
 }
 
-/* One thread asks at a time: what it maps meanwhile is refused to the others. False: it is not this
- * thread's turn, and will not be. */
+/* Of all threads that fail at once, one asks at a time. *waited: another was asking. False: none
+ * of the others came to an end. */
 static bool
-take_turn(void)
+take_turn(bool *waited)
 {
 	const struct timespec pause = {0, PAUSE_NS};
-	uint32_t turns = 2 * VMT_RETREAT_WAIT_NS / PAUSE_NS;
-	uint32_t found = PROGRESS_NONE;
 
-	while (!vmt_atomic_cas(&progress, &found, (uint32_t)PROGRESS_ASKING)) {
-		if (found != PROGRESS_ASKING || turns-- == 0)
-			return false;
-		found = PROGRESS_NONE;
+	*waited = false;
+	for (uint32_t turns = 2 * VMT_RETREAT_WAIT_NS / PAUSE_NS; turns > 0; turns--) {
+		if (vmt_turn_take(&asking) != VMT_TURN_BUSY)
+			return true;
+		*waited = true;
 		vmt_sys_call2(SYS_nanosleep, &pause, NULL);
 	}
-	return true;
+	return false;
 }
 
 /* Whether the call may have failed before another thread had made room. */
@@ -210,41 +139,223 @@ has_just_gone(void)
 	       vmt_sys_clock_ns(CLOCK_MONOTONIC) - gone_ns < JUST_NOW_NS;
 }
 
+/* With the turn taken. Another thread's question may have taken a mapping for a moment. */
+static bool
+answer(const struct vmt_shortage_call *call, bool waited)
+{
+	struct vmt_shortage_own own = own_memory();
+	enum vmt_stop cause;
+
+	switch (vmt_atomic_load_acquire(&progress)) {
+	case PROGRESS_GONE:
+		return has_just_gone();
+	case PROGRESS_STUCK:
+		return vmt_shortage_find(call, &own) != 0 && unmap_when_quiet(0);
+	default:
+		break;
+	}
+	if (vmt_atomic_load_acquire(&vmt_state_owner->state) != VMT_OWNER_RECORDING)
+		return false;
+	cause = vmt_shortage_find(call, &own);
+	return cause != 0 ? retreat(cause) : waited;
+}
+
 /* Not in a vfork child: its limits are its own, and the memory is its parent's. */
 static bool
 may_retreat(void)
 {
-	/* With mlockall(MCL_FUTURE) in force what is mapped to ask would be locked and filled. */
 	return vmt_state_has_thread() && vmt_state_thread.depth == 0 && vmt_state_may_call() &&
-	       !vmt_state_process.locks_future &&
+	       (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING ||
+		vmt_atomic_load_acquire(&progress) != PROGRESS_NONE) &&
 	       vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 
-static bool
-retreat_from(uint64_t bytes, uint64_t more, enum vmt_retreat_want want)
+/* A handler that came between would find its own thread at it, or leave it half done by longjmp. */
+bool
+vmt_retreat_from(const struct vmt_shortage_call *call)
 {
-	enum answer answer = ANSWER_OTHERS;
+	const uint64_t all = UINT64_MAX;
+	uint64_t before = 0;
+	bool again = false;
+	bool waited;
 
-	if (bytes > ADDRESS_SPACE_BYTES || !may_retreat())
+	if (call->most > ADDRESS_SPACE_BYTES || !may_retreat())
 		return false;
-	if (!take_turn())
-		return has_just_gone();
-	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING)
-		answer = ask(bytes, more, want);
-	if (answer == ANSWER_OURS)
-		return retreat(find_cause(want));
-	vmt_atomic_store_release(&progress, (uint32_t)PROGRESS_NONE);
-	return answer == ANSWER_FITS_NOW;
+	vmt_sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof(all));
+	if (take_turn(&waited)) {
+		again = answer(call, waited);
+		vmt_turn_give(&asking);
+	}
+	vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
+	return again;
 }
 
 bool
-vmt_retreat_from(uint64_t bytes, enum vmt_retreat_want want)
+vmt_retreat_from_mmap(const struct vmt_mapping_request *request, long result)
 {
-	return retreat_from(bytes, 0, want);
+	int type = request->flags & MAP_TYPE;
+	bool writable = type == MAP_PRIVATE && (request->protection & PROT_WRITE);
+	struct vmt_shortage_call call = {
+	    .least = request->length,
+	    .most = request->length,
+	    .exact = (request->flags & (MAP_HUGETLB | MAP_32BIT)) != 0,
+	    .space = true,
+	    .data = writable,
+	    .committed = writable || ((request->flags & MAP_ANONYMOUS) && type != MAP_PRIVATE),
+	    .mappings = VMT_MAPPINGS_NEW,
+	};
+
+	/* Not again to a fixed place: what was there may be gone, and be another thread's by now,
+	 * or it is the tracer's own. */
+	return result == -ENOMEM && !(request->flags & MAP_FIXED) && vmt_retreat_from(&call);
 }
 
 bool
-vmt_retreat_from_heap(uint64_t size)
+vmt_retreat_from_munmap(long result)
 {
-	return retreat_from(size, HEAP_STEP_BYTES, VMT_RETREAT_WRITABLE);
+	struct vmt_shortage_call call = {.mappings = VMT_MAPPINGS_SPLIT};
+
+	return result == -ENOMEM && vmt_retreat_from(&call);
+}
+
+/* Whether what comes after the old range is free: else it could not have grown there. */
+static bool
+has_room_behind(const struct vmt_mapping_move *move)
+{
+	uint64_t end = move->old_address + round_up(move->old_length);
+	uint64_t new_end = move->old_address + round_up(move->new_length);
+	uint32_t calls = 64;
+
+	return move->new_length <= ADDRESS_SPACE_BYTES &&
+	       vmt_address_space_next(end, new_end, &calls) == new_end;
+}
+
+bool
+vmt_retreat_from_mremap(const struct vmt_mapping_move *move, long result)
+{
+	bool grows = move->new_length > move->old_length;
+	uint64_t bytes = grows ? move->new_length - move->old_length : 0;
+	bool may_move = move->flags & MREMAP_MAYMOVE;
+	struct vmt_shortage_call call = {
+	    .least = move->flags & MREMAP_DONTUNMAP ? move->new_length : bytes,
+	    .exact = !may_move,
+	    .space = true,
+	    .data = true,
+	    .committed = true,
+	    .mappings = may_move ? VMT_MAPPINGS_MOVED : VMT_MAPPINGS_SPLIT,
+	};
+
+	call.most = call.least;
+	return result == -ENOMEM && !(move->flags & MREMAP_FIXED) &&
+	       (may_move || !grows || has_room_behind(move)) && vmt_retreat_from(&call);
+}
+
+/* EAGAIN is how madvise says that a mapping could not be cut. */
+bool
+vmt_retreat_from_madvise(long result)
+{
+	struct vmt_shortage_call call = {.mappings = VMT_MAPPINGS_SPLIT};
+
+	return result == -EAGAIN && vmt_retreat_from(&call);
+}
+
+/* What becomes writable counts anew; a part of a mapping needs one of its own. A range with a hole
+ * is refused for that; this msync does nothing but look for one. */
+bool
+vmt_retreat_from_mprotect(uint64_t address, uint64_t length, int protection, long result)
+{
+	bool writable = protection & PROT_WRITE;
+	struct vmt_shortage_call call = {
+	    .most = writable ? length : 0,
+	    .exact = true,
+	    .data = writable,
+	    .committed = writable,
+	    .mappings = VMT_MAPPINGS_SPLIT,
+	};
+
+	return result == -ENOMEM && vmt_state_may_call() &&
+	       vmt_sys_call3(SYS_msync, address, length, MS_ASYNC) == 0 && vmt_retreat_from(&call);
+}
+
+bool
+vmt_retreat_from_shmat(int id, int flags, long result)
+{
+	struct vmt_shortage_call call = {.space = true, .mappings = VMT_MAPPINGS_NEW};
+
+	if (result != -ENOMEM || (flags & SHM_REMAP))
+		return false;
+	call.least = call.most = vmt_segments_bytes(id);
+	return vmt_retreat_from(&call);
+}
+
+bool
+vmt_retreat_from_brk(uint64_t growth_bytes)
+{
+	struct vmt_shortage_call call = {
+	    .least = growth_bytes,
+	    .most = growth_bytes,
+	    .space = true,
+	    .data = true,
+	    .committed = true,
+	    .mappings = VMT_MAPPINGS_NEW,
+	};
+
+	return growth_bytes != 0 && vmt_retreat_from(&call);
+}
+
+/* A child's memory is not counted, but for what would be committed a second time. */
+bool
+vmt_retreat_from_fork(int error)
+{
+	struct vmt_shortage_call call = {.copy = true, .committed = true};
+
+	return error == ENOMEM && vmt_retreat_from(&call);
+}
+
+/* Also what a limit on processes makes of it. */
+bool
+vmt_retreat_from_thread(uint64_t stack_bytes, int error)
+{
+	uint64_t least = stack_bytes != 0 ? stack_bytes : USUAL_STACK_BYTES;
+	struct vmt_shortage_call call = {
+	    .least = least,
+	    .most = least + STACK_EXTRA_BYTES,
+	    .exact = true,
+	    .space = true,
+	    .data = true,
+	    .committed = true,
+	    .mappings = VMT_MAPPINGS_SPLIT,
+	};
+
+	return error == EAGAIN && vmt_retreat_from(&call);
+}
+
+bool
+vmt_retreat_from_heap(uint64_t size, uint64_t beside, int error)
+{
+	struct vmt_shortage_call call = {
+	    .least = size,
+	    .space = true,
+	    .data = true,
+	    .committed = true,
+	    .mappings = VMT_MAPPINGS_SPLIT,
+	};
+
+	return error == ENOMEM && !__builtin_add_overflow(size, beside, &call.most) &&
+	       vmt_retreat_from(&call);
+}
+
+void
+vmt_retreat_settle(void)
+{
+	bool waited;
+
+	if (vmt_state_may_call() && take_turn(&waited))
+		vmt_turn_give(&asking);
+}
+
+void
+vmt_retreat_forked(void)
+{
+	vmt_atomic_store_relaxed(&asking, 0);
 }

@@ -20,8 +20,8 @@
 #include "preload/present.h"
 #include "preload/program.h"
 #include "preload/real.h"
-#include "preload/retreat.h"
 #include "preload/samples.h"
+#include "preload/shortage.h"
 #include "preload/spawn.h"
 #include "preload/stacks.h"
 #include "preload/state.h"
@@ -221,7 +221,7 @@ begin(struct vmt_session *session)
 	struct vmt_process *process = &vmt_state_process;
 	const char *why;
 
-	vmt_config.scarce = vmt_retreat_is_limited();
+	vmt_config.scarce = vmt_shortage_is_limited();
 	if (!vmt_state_set_up() || !set_up_samples())
 		return "no address space left for the tracer's tables";
 	process->session = session;

@@ -1,12 +1,16 @@
 /* Unmaps, page by page, whatever /proc/self/maps lists and is neither the program's, nor libc's,
- * nor libc's loader's, nor the kernel's; with an argument of "mapped" the ranges whole. Then goes
- * on: maps, allocates, frees, and ends by itself. */
+ * nor libc's loader's, nor the kernel's. With "whole" the ranges as they are; with "cover" maps
+ * something else in their places, with "move" moves them elsewhere and then something into their
+ * places; with "beside" unmaps them whole while threads map and allocate, in 8 processes. Then
+ * goes on: maps, allocates, frees, and ends by itself. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define RANGES 512
@@ -56,23 +60,50 @@ find_ranges(void)
 	return count;
 }
 
-int
-main(int argc, char **argv)
+static void
+unmap(char *start, size_t length)
 {
-	size_t step = argc > 1 && strcmp(argv[1], "whole") == 0 ? SIZE_MAX : 4096;
+	munmap(start, length);
+}
+
+static void
+unmap_pages(char *start, size_t length)
+{
+	for (size_t at = 0; at < length; at += 4096)
+		munmap(start + at, 4096);
+}
+
+static void
+cover(char *start, size_t length)
+{
+	mmap(start, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+static void
+move(char *start, size_t length)
+{
+	char *other = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	mremap(start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, other);
+	mremap(other, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, start);
+}
+
+static void
+for_each_range(void (*take)(char *start, size_t length))
+{
 	size_t count;
-	void *block;
 
 	read_maps();
 	count = find_ranges();
 	for (size_t i = 0; i < count; i++)
-		for (char *at = ranges[i].start; at < ranges[i].end;) {
-			size_t left = (size_t)(ranges[i].end - at);
+		take(ranges[i].start, (size_t)(ranges[i].end - ranges[i].start));
+}
 
-			munmap(at, step < left ? step : left);
-			at += step < left ? step : left;
-		}
+static void
+go_on(void)
+{
 	for (int i = 0; i < 1000; i++) {
+		void *block;
 		char *page =
 		    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -82,6 +113,61 @@ main(int argc, char **argv)
 		memset(block, 1, 100000);
 		free(block);
 	}
+}
+
+static volatile int over;
+
+static void *
+keep_on(void *argument)
+{
+	while (!over)
+		go_on();
+	return argument;
+}
+
+static void
+unmap_beside(void)
+{
+	pthread_t threads[3];
+
+	for (int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, keep_on, NULL);
+	go_on();
+	for_each_range(unmap);
+	go_on();
+	over = 1;
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	_exit(0);
+}
+
+static void
+unmap_beside_in_many(void)
+{
+	for (int i = 0; i < 8; i++) {
+		int status = -1;
+		pid_t child = fork();
+
+		if (child == 0)
+			unmap_beside();
+		if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+			_exit(1);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *way = argc > 1 ? argv[1] : "pages";
+
+	if (strcmp(way, "beside") == 0)
+		unmap_beside_in_many();
+	else
+		for_each_range(strcmp(way, "whole") == 0   ? unmap
+			       : strcmp(way, "cover") == 0 ? cover
+			       : strcmp(way, "move") == 0  ? move
+							   : unmap_pages);
+	go_on();
 	write(1, "went on\n", 8);
 	return 0;
 }

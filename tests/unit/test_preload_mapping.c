@@ -141,6 +141,14 @@ map_at_length(uint64_t length, int flags)
 	return vmt_mapping_mmap(&request, 3);
 }
 
+static long
+unmap(uint64_t address, uint64_t length)
+{
+	struct vmt_mapping_range range = {address, length};
+
+	return vmt_mapping_munmap(&range, 3);
+}
+
 static void
 check_event(uint64_t position, uint8_t kind, uint64_t length)
 {
@@ -162,7 +170,7 @@ calls_that_fill_memory_begin_and_end(void **state)
 	assert_int_equal(event_at(0)->stack, 3);
 	check_event(1, VMT_EVENT_MMAP, large);
 	assert_true(event_at(0)->time <= event_at(1)->time);
-	assert_int_equal(vmt_mapping_munmap((uint64_t)range, large, 3), 0);
+	assert_int_equal(unmap((uint64_t)range, large), 0);
 	check_event(2, VMT_EVENT_MUNMAP, large);
 	assert_true(event_at(2)->marks & VMT_MARK_ENDS);
 	check_event(3, VMT_EVENT_LONG_END, 0);
@@ -179,7 +187,7 @@ other_calls_write_what_they_are(void **state)
 
 	(void)state;
 	assert_true(range > 0);
-	assert_int_equal(vmt_mapping_munmap((uint64_t)range, 4096, 3), 0);
+	assert_int_equal(unmap((uint64_t)range, 4096), 0);
 	check_event(0, VMT_EVENT_MMAP, 4096);
 	check_event(1, VMT_EVENT_MUNMAP, 4096);
 	assert_false(event_at(1)->marks & VMT_MARK_ENDS);
@@ -208,6 +216,34 @@ after_mlockall_every_map_fills_memory(void **state)
 	assert_true(range > 0);
 }
 
+/* The tracer's page lies within a mapping: what lies before it is cut off its beginning, and what
+ * comes after would leave one mapping more than the kernel allows. What has gone is not asked for
+ * again. */
+static void
+what_failed_says_how_far_it_got(void **state)
+{
+	const uint64_t page = 4096;
+	const uint64_t pages = 65540;
+	char *range = mmap(NULL, (pages + 8) * page, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *own = range + 4 * page;
+	struct vmt_mapping_range left = {(uint64_t)(uintptr_t)range, 7 * page};
+	uint64_t cut = 10;
+
+	(void)state;
+	assert_ptr_not_equal(range, MAP_FAILED);
+	while (cut < pages && mprotect(range + cut * page, page, PROT_READ) == 0)
+		cut += 2;
+	if (cut >= pages)
+		skip(); /* a machine that allows more */
+	vmt_state_add_own((uint64_t)(uintptr_t)own, page);
+	assert_int_equal(vmt_mapping_munmap_unrecorded(&left), -ENOMEM);
+	vmt_state_drop_own((uint64_t)(uintptr_t)own, page);
+	assert_int_equal(munmap(own, (pages + 4) * page), 0);
+	assert_int_equal(left.address, (uint64_t)(uintptr_t)own + page);
+	assert_int_equal(left.length, 2 * page);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -219,6 +255,7 @@ main(void)
 	    TEST(a_vector_of_nobody_knows_whom_is_noted),
 	    TEST(calls_that_fill_memory_begin_and_end),
 	    TEST(other_calls_write_what_they_are),
+	    TEST(what_failed_says_how_far_it_got),
 	    TEST(after_mlockall_every_map_fills_memory),
 	};
 

@@ -1,3 +1,4 @@
+#include "preload/presence.h"
 #include "preload/state.h"
 
 #include <setjmp.h>
@@ -81,6 +82,19 @@ a_hook_that_was_left_by_longjmp_is_forgotten(void **state)
 	assert_int_equal(head.nested_calls, 0);
 }
 
+/* Should that have been wrong, nobody could tell who is inside. First: it is for good. */
+static void
+after_a_hook_that_was_left_nothing_is_unmapped(void **state)
+{
+	(void)state;
+	assert_true(vmt_presence_can_tell());
+	if (setjmp(outside) == 0)
+		call_hook(jump_out);
+	assert_true(vmt_presence_can_tell());
+	assert_true(call_hook(NULL));
+	assert_false(vmt_presence_can_tell());
+}
+
 static void
 handle(int number)
 {
@@ -146,6 +160,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    TEST(after_a_hook_that_was_left_nothing_is_unmapped),
 	    TEST(a_nested_call_passes_through),
 	    TEST(a_hook_that_was_left_by_longjmp_is_forgotten),
 	    TEST(a_handler_on_a_stack_above_is_nested),
