@@ -35,6 +35,7 @@ BEHAVIOUR(brk_grow_shrink)
 BEHAVIOUR(free_other_thread)
 BEHAVIOUR(malloc_sites)
 BEHAVIOUR(vast)
+BEHAVIOUR(grows_down)
 
 /* Committed bytes of a release over two sites are shared out by their lengths: the sum is exact. */
 static void
@@ -74,14 +75,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_reserve_touch),    cmocka_unit_test(test_many_maps),
-	    cmocka_unit_test(test_partial_munmap),   cmocka_unit_test(test_fixed_over_middle),
-	    cmocka_unit_test(test_mremap_kinds),     cmocka_unit_test(test_mprotect_kinds),
-	    cmocka_unit_test(test_advice),	     cmocka_unit_test(test_shared_memfd),
-	    cmocka_unit_test(test_file_half_read),   cmocka_unit_test(test_shmat),
-	    cmocka_unit_test(test_brk_grow_shrink),  cmocka_unit_test(test_free_other_thread),
-	    cmocka_unit_test(test_malloc_sites),     cmocka_unit_test(test_vast),
-	    cmocka_unit_test(test_spanning_release),
+	    cmocka_unit_test(test_reserve_touch),   cmocka_unit_test(test_many_maps),
+	    cmocka_unit_test(test_partial_munmap),  cmocka_unit_test(test_fixed_over_middle),
+	    cmocka_unit_test(test_mremap_kinds),    cmocka_unit_test(test_mprotect_kinds),
+	    cmocka_unit_test(test_advice),	    cmocka_unit_test(test_shared_memfd),
+	    cmocka_unit_test(test_file_half_read),  cmocka_unit_test(test_shmat),
+	    cmocka_unit_test(test_brk_grow_shrink), cmocka_unit_test(test_free_other_thread),
+	    cmocka_unit_test(test_malloc_sites),    cmocka_unit_test(test_vast),
+	    cmocka_unit_test(test_grows_down),	    cmocka_unit_test(test_spanning_release),
 	};
 
 	return cmocka_run_group_tests_name("behaviour", tests, NULL, NULL);

@@ -217,12 +217,13 @@ own(const struct vmt_pieces_input *input, struct vmt_piece *piece, const struct 
 	piece->site = extent->site;
 	piece->call = extent->call;
 	piece->tracked = extent->kind < VMT_EXTENT_PRESENT;
+	piece->grows_down = extent->kind == VMT_EXTENT_GROWS_DOWN;
 	piece->present =
 	    extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP;
 	if (extent->kind == VMT_EXTENT_TRACER) {
 		piece->class = VMT_CLASS_TRACER;
 		piece->open = false;
-	} else if (extent->kind == VMT_EXTENT_ANONYMOUS || extent->kind == VMT_EXTENT_BREAK) {
+	} else if (extent->kind <= VMT_EXTENT_GROWS_DOWN || extent->kind == VMT_EXTENT_BREAK) {
 		piece->class = class_of_call(input, piece, VMT_CLASS_MMAP);
 		piece->open = false;
 	}

@@ -32,6 +32,7 @@ struct vmt_piece {
 	uint8_t class;			 /* enum vmt_class_id: of what no block owns */
 	bool tracked;			 /* owned by an event's extent */
 	bool open;			 /* no class yet but UNATTRIBUTED */
+	bool grows_down;		 /* tracked, and the kernel moves its start */
 	bool present;			 /* was there before the trace began */
 	bool heap;			 /* the kernel calls it [heap] */
 	bool has_blocks;

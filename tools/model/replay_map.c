@@ -49,6 +49,15 @@ release(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start
 	return status;
 }
 
+/* Whether the range lies where a mapping above may have grown to. */
+static bool
+may_have_grown(const struct vmt_replay *replay, const struct vmt_event *event)
+{
+	const struct vmt_extent *above = vmt_space_next(replay->space, event->address);
+
+	return above && above->kind == VMT_EXTENT_GROWS_DOWN;
+}
+
 /* Pages were released that no acquisition explains. A range without pages may have been a hole,
  * which a program may unmap as often as it likes. */
 static void
@@ -57,7 +66,7 @@ note_unknown_range(struct vmt_replay *replay, const struct vmt_event *event)
 	const struct vmt_undo_record *record =
 	    vmt_undo_find(replay->undo, event->thread, event->kind, event->address);
 
-	if (!record || record->pieces.count || !event->argument_a)
+	if (!record || record->pieces.count || !event->argument_a || may_have_grown(replay, event))
 		return;
 	if (replay->forked)
 		replay->early_releases++;
@@ -95,7 +104,7 @@ apply_mmap(struct vmt_replay *replay, const struct vmt_event *event)
 		replay->malformed++;
 		return 0;
 	}
-	extent.kind = VMT_EXTENT_ANONYMOUS;
+	extent.kind = event->flags & MAP_GROWSDOWN ? VMT_EXTENT_GROWS_DOWN : VMT_EXTENT_ANONYMOUS;
 	if (!(event->flags & MAP_ANONYMOUS))
 		extent.kind = VMT_EXTENT_FILE;
 	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE)

@@ -233,6 +233,29 @@ leave_open(struct vmt_pieces *pieces)
 			pieces->items[i].class = VMT_CLASS_MALLOC;
 }
 
+/* Below a mapping that grows down lies what it has grown by, without a call: it reserved that too.
+ */
+static void
+find_grown(struct vmt_pieces *pieces, struct vmt_replay *replay)
+{
+	for (size_t i = pieces->count; i-- > 1;) {
+		const struct vmt_piece *above = &pieces->items[i];
+		struct vmt_piece *piece = &pieces->items[i - 1];
+		struct vmt_site_entry *entry;
+
+		if (!above->grows_down || !piece->open || piece->end != above->start)
+			continue;
+		settle(piece, above->class);
+		piece->site = above->site;
+		piece->call = above->call;
+		piece->tracked = piece->grows_down = true;
+		entry = vmt_sites_get(replay->sites, piece->site);
+		entry->exact[VMT_FIGURE_TOTAL_RESERVED] += piece->end - piece->start;
+		if (entry->exact[VMT_FIGURE_HELD_BEFORE])
+			entry->exact[VMT_FIGURE_HELD_BEFORE] += piece->end - piece->start;
+	}
+}
+
 /* Stacks that a pthread_create still works on. */
 static void
 find_new_stacks(struct vmt_pieces *pieces, const struct vmt_under_way *calls)
@@ -253,6 +276,7 @@ join(struct vmt_residency *residency, struct vmt_pieces *pieces,
 		status = vmt_pieces_cut(pieces, input);
 	if (status)
 		return status;
+	find_grown(pieces, input->replay);
 	find_new_stacks(pieces, input->replay->under_way);
 	vmt_heap_own(pieces, input->replay, input->resident);
 	vmt_heap_find_arenas(pieces);

@@ -18,6 +18,7 @@
 
 enum vmt_extent_kind {
 	VMT_EXTENT_ANONYMOUS,	 /* private memory from mmap or mremap */
+	VMT_EXTENT_GROWS_DOWN,	 /* the same with MAP_GROWSDOWN: the kernel moves its start */
 	VMT_EXTENT_FILE,	 /* mapped from a descriptor, private */
 	VMT_EXTENT_SHARED,	 /* MAP_SHARED, shmat */
 	VMT_EXTENT_BREAK,	 /* brk, sbrk */
