@@ -2,6 +2,7 @@
 #include "tests/e2e/observe.h"
 
 #include "tests/e2e/books.h"
+#include "tests/e2e/identities.h"
 #include "tests/e2e/living.h"
 
 #include <stdio.h>
@@ -71,6 +72,7 @@ observe(const char *program, const char *argument)
 	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
 
 	check_report(root);
+	identities_check(root, program);
 	books_compare_sites(truth, root);
 	books_compare_advice(truth, root);
 	assert_int_equal(number(member(root, "loss"), "events_dropped"), 0);

@@ -13,6 +13,7 @@
  *   is over                           another thread's now               that pthread_create
  */
 #include "tests/e2e/harness.h"
+#include "tests/e2e/identities.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,26 +57,6 @@ true_figure(json_t *truth, const char *name)
 	return number(member(truth, "figures"), name);
 }
 
-/* total_reserved - released = reserved, at the end, for every row that is no estimate. */
-static void
-check_identity(json_t *root, const char *what)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "sites"), i, row)
-	{
-		int64_t total = number(row, "total_reserved_bytes");
-		int64_t released = number(row, "released_bytes");
-
-		if (!json_is_true(member(row, "estimate")) &&
-		    total - released != number(row, "reserved_bytes"))
-			fail_msg("%s: %s: %lld reserved in all, %lld released, %lld reserved now",
-				 what, json_string_value(member(row, "kind")), (long long)total,
-				 (long long)released, (long long)number(row, "reserved_bytes"));
-	}
-}
-
 static void
 with_reports(const char *what, const char *mode, void (*check)(json_t *truth, json_t *root))
 {
@@ -88,8 +69,7 @@ with_reports(const char *what, const char *mode, void (*check)(json_t *truth, js
 
 		check_report(root);
 		check(truth, root);
-		if (i == 0)
-			check_identity(root, what);
+		identities_check(root, what);
 		json_decref(root);
 	}
 	json_decref(truth);

@@ -440,7 +440,8 @@ random_event(struct vmt_replay *replay, uint64_t end)
 	}
 }
 
-/* Whatever mappings, runs, events and blocks say: the identity holds (join_world checks it). */
+/* Whatever mappings, runs, events and blocks say: the identity holds (join_world checks it), and of
+ * every class the parts are within it. */
 static void
 random_world(unsigned seed, uint64_t sample_bytes)
 {
@@ -455,6 +456,14 @@ random_world(unsigned seed, uint64_t sample_bytes)
 	for (int i = 0; i < 400; i++)
 		random_event(replay, end);
 	residency = join_world(&world, replay, NULL);
+	for (int i = 0; i < VMT_CLASSES; i++) {
+		const uint64_t *bytes = residency.classes[i].bytes;
+
+		assert_true(bytes[VMT_AMOUNT_COMMITTED] + bytes[VMT_AMOUNT_SWAPPED] +
+				bytes[VMT_AMOUNT_UNTOUCHED] <=
+			    bytes[VMT_AMOUNT_RESERVED]);
+		assert_true(bytes[VMT_AMOUNT_ACCESSIBLE] <= bytes[VMT_AMOUNT_RESERVED]);
+	}
 	vmt_residency_free(&residency);
 	vmt_replay_free(replay);
 }

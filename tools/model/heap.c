@@ -214,33 +214,73 @@ at_most(double estimate, uint64_t room)
 	return estimate < (double)room ? (uint64_t)llround(estimate) : room;
 }
 
+/* What of a place's bytes is owned by blocks. Each figure was summed up by itself, from samples or
+ * of blocks that contradict each other; of either side the parts are never more than what is
+ * reserved. */
+static void
+own_parts(const double estimate[VMT_AMOUNTS], const uint64_t room[VMT_AMOUNTS],
+	  uint64_t owned[VMT_AMOUNTS])
+{
+	uint64_t parts = 0;
+	uint64_t rest = 0;
+
+	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNTS; i++) {
+		owned[i] = at_most(estimate[i], room[i]);
+		parts += owned[i];
+		rest += room[i] - owned[i];
+	}
+	owned[VMT_AMOUNT_RESERVED] =
+	    at_most(estimate[VMT_AMOUNT_RESERVED],
+		    room[VMT_AMOUNT_RESERVED] > rest ? room[VMT_AMOUNT_RESERVED] - rest : 0);
+	if (owned[VMT_AMOUNT_RESERVED] < parts)
+		owned[VMT_AMOUNT_RESERVED] = parts;
+	rest = room[VMT_AMOUNT_RESERVED] - owned[VMT_AMOUNT_RESERVED];
+	owned[VMT_AMOUNT_ACCESSIBLE] =
+	    at_most(estimate[VMT_AMOUNT_ACCESSIBLE], room[VMT_AMOUNT_ACCESSIBLE]);
+	if (owned[VMT_AMOUNT_ACCESSIBLE] > owned[VMT_AMOUNT_RESERVED])
+		owned[VMT_AMOUNT_ACCESSIBLE] = owned[VMT_AMOUNT_RESERVED];
+	if (room[VMT_AMOUNT_ACCESSIBLE] > rest + owned[VMT_AMOUNT_ACCESSIBLE])
+		owned[VMT_AMOUNT_ACCESSIBLE] = room[VMT_AMOUNT_ACCESSIBLE] - rest;
+}
+
 static void
 tally_piece(struct vmt_piece *piece, struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
 {
-	for (int i = 0; i < VMT_AMOUNTS; i++) {
-		uint64_t total = piece->total.bytes[i];
-		uint64_t owned = piece->blocks.bytes[i] < total ? piece->blocks.bytes[i] : total;
+	bool is_pooled = piece->class == VMT_CLASS_MALLOC_RETAINED;
+	double recorded[VMT_AMOUNTS];
+	uint64_t room[VMT_AMOUNTS];
+	uint64_t owned[VMT_AMOUNTS];
 
-		if (piece->class == VMT_CLASS_MALLOC_RETAINED) {
+	for (int i = 0; i < VMT_AMOUNTS; i++)
+		recorded[i] = (double)piece->blocks.bytes[i];
+	own_parts(recorded, piece->total.bytes, owned);
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+		room[i] = piece->total.bytes[i] - owned[i];
+		owned[i] = 0;
+		if (is_pooled) {
 			pool->estimate[i] += piece->estimate[i];
-			pool->room[i] += total - owned;
-		} else {
-			owned += at_most(piece->estimate[i], total - owned);
+			pool->room[i] += room[i];
 		}
-		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned;
-		classes[piece->class].bytes[i] += total - owned;
+	}
+	if (!is_pooled)
+		own_parts(piece->estimate, room, owned);
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+		classes[piece->class].bytes[i] += room[i] - owned[i];
 	}
 }
 
 static void
 tally_pool(struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
 {
-	for (int i = 0; i < VMT_AMOUNTS; i++) {
-		uint64_t owned = at_most(pool->estimate[i], pool->room[i]);
+	uint64_t owned[VMT_AMOUNTS];
 
-		assert(classes[VMT_CLASS_MALLOC_RETAINED].bytes[i] >= owned);
-		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned;
-		classes[VMT_CLASS_MALLOC_RETAINED].bytes[i] -= owned;
+	own_parts(pool->estimate, pool->room, owned);
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		assert(classes[VMT_CLASS_MALLOC_RETAINED].bytes[i] >= owned[i]);
+		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+		classes[VMT_CLASS_MALLOC_RETAINED].bytes[i] -= owned[i];
 		pool->scale[i] = pool->estimate[i] > (double)pool->room[i]
 				     ? (double)pool->room[i] / pool->estimate[i]
 				     : 1;

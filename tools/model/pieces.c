@@ -188,6 +188,9 @@ agrees(const struct vmt_extent *extent, const struct vmt_mapping *mapping, enum 
 		return has_path(backing);
 	case VMT_EXTENT_TRACER:
 		return backing == VMT_BACKING_ANONYMOUS || has_path(backing);
+	case VMT_EXTENT_MOVED:
+		return backing == VMT_BACKING_ANONYMOUS || backing == VMT_BACKING_HEAP ||
+		       has_path(backing);
 	default:
 		return backing == VMT_BACKING_ANONYMOUS || backing == VMT_BACKING_HEAP;
 	}
@@ -223,7 +226,8 @@ own(const struct vmt_pieces_input *input, struct vmt_piece *piece, const struct 
 	if (extent->kind == VMT_EXTENT_TRACER) {
 		piece->class = VMT_CLASS_TRACER;
 		piece->open = false;
-	} else if (extent->kind <= VMT_EXTENT_GROWS_DOWN || extent->kind == VMT_EXTENT_BREAK) {
+	} else if (extent->kind <= VMT_EXTENT_GROWS_DOWN || extent->kind == VMT_EXTENT_BREAK ||
+		   (extent->kind == VMT_EXTENT_MOVED && piece->open)) {
 		piece->class = class_of_call(input, piece, VMT_CLASS_MMAP);
 		piece->open = false;
 	}

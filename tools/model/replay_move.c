@@ -130,7 +130,9 @@ vmt_replay_move_end(struct vmt_replay *replay, const struct vmt_event *event)
 	}
 	if (record && record->pieces.count)
 		from = record->pieces.items;
-	if (from && from->start <= event->argument_a && from->kind < VMT_EXTENT_BREAK) {
+	if (!from || from->start > event->argument_a) {
+		extent.kind = VMT_EXTENT_MOVED;
+	} else if (from->kind < VMT_EXTENT_BREAK) {
 		extent.kind = from->kind;
 		extent.protection = from->protection;
 	}

@@ -156,6 +156,21 @@ take_tasks_until(struct vmt_building *building, uint64_t time)
 	return status;
 }
 
+/* When the last snapshot was taken. A list of threads after it was made for one that the process's
+ * end forestalled: the end of its threads is the process's own, which releases nothing. */
+static uint64_t
+last_snapshot_time(const struct vmt_building *building)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_SNAPSHOT && chunks[i].header.time_max > last)
+			last = chunks[i].header.time_max;
+	return last;
+}
+
 /* An advice may be among them. */
 static bool
 has_lost_events(const struct vmt_building *building)
@@ -445,7 +460,7 @@ vmt_report_events_replay(struct vmt_building *building, bool wanted, const char 
 	}
 	if (!status && wanted && !building->joined && join(building, path))
 		status = vmt_building_no_memory(err, path);
-	if (!status && take_tasks_until(building, UINT64_MAX))
+	if (!status && take_tasks_until(building, last_snapshot_time(building)))
 		status = vmt_building_no_memory(err, path);
 	vmt_under_way_settle(building->replay);
 	if (building->growth_from)

@@ -21,6 +21,7 @@ enum vmt_extent_kind {
 	VMT_EXTENT_GROWS_DOWN,	 /* the same with MAP_GROWSDOWN: the kernel moves its start */
 	VMT_EXTENT_FILE,	 /* mapped from a descriptor, private */
 	VMT_EXTENT_SHARED,	 /* MAP_SHARED, shmat */
+	VMT_EXTENT_MOVED,	 /* by mremap, from where nothing is known of */
 	VMT_EXTENT_BREAK,	 /* brk, sbrk */
 	VMT_EXTENT_PRESENT,	 /* anonymous, from before the trace began */
 	VMT_EXTENT_PRESENT_HEAP, /* the same, and the kernel called it [heap] */

@@ -1,0 +1,106 @@
+/* identities.c: see identities.h. */
+#include "tests/e2e/identities.h"
+
+#include <string.h>
+
+static const char *
+name_of(json_t *row)
+{
+	json_t *frame = json_array_get(json_object_get(row, "frames"), 0);
+	const char *name = json_string_value(json_object_get(frame, "function"));
+
+	if (!name)
+		name = json_string_value(json_object_get(row, "name"));
+	return name ? name : "(no name)";
+}
+
+static void
+check_parts(json_t *row, const char *what)
+{
+	int64_t reserved = number(row, "reserved_bytes");
+	int64_t parts = number(row, "committed_bytes") + number(row, "swapped_bytes") +
+			number(row, "hugetlb_bytes") + number(row, "never_touched_bytes");
+
+	if (parts > reserved)
+		fail_msg("%s: %s: parts of %lld, %lld reserved", what, name_of(row),
+			 (long long)parts, (long long)reserved);
+	if (number(row, "accessible_bytes") > reserved)
+		fail_msg("%s: %s: %lld accessible, %lld reserved", what, name_of(row),
+			 (long long)number(row, "accessible_bytes"), (long long)reserved);
+}
+
+static int64_t
+sum_of(json_t *rows, const char *figure)
+{
+	int64_t sum = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) sum += number(row, figure);
+	return sum;
+}
+
+static void
+check_sums(json_t *report, const char *what)
+{
+	static const char *const figures[] = {"reserved_bytes", "accessible_bytes",
+					      "committed_bytes"};
+	json_t *classes = member(report, "classes");
+	json_t *totals = member(report, "totals");
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		if (sum_of(classes, figures[i]) != number(totals, figures[i]))
+			fail_msg("%s: %s of the classes are not the total", what, figures[i]);
+	assert_int_equal(class_committed(report, "unattributed"),
+			 number(totals, "unattributed_bytes"));
+	assert_int_equal(class_committed(report, "vmtrace"), number(totals, "vmtrace_bytes"));
+	assert_true(sum_of(member(report, "sites"), "committed_bytes") <=
+		    number(totals, "committed_bytes"));
+}
+
+/* Whether the snapshot shows what all events together made. */
+static bool
+is_settled(json_t *report)
+{
+	static const char *const losses[] = {"events_dropped", "events_overwritten",
+					     "events_missing", "slots_abandoned"};
+	json_t *loss = member(report, "loss");
+
+	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
+		if (number(loss, losses[i]) != 0)
+			return false;
+	return number(member(report, "snapshot"), "time_ns") >=
+	       number(member(report, "process"), "last_event_ns");
+}
+
+static void
+check_identity(json_t *row, const char *what)
+{
+	int64_t total = number(row, "total_reserved_bytes");
+	int64_t released = number(row, "released_bytes");
+	int64_t reserved = number(row, "reserved_bytes");
+
+	if (!json_is_true(member(row, "estimate")) && total - released != reserved)
+		fail_msg("%s: %s %s: %lld reserved in all, %lld released, %lld reserved now", what,
+			 json_string_value(member(row, "kind")), name_of(row), (long long)total,
+			 (long long)released, (long long)reserved);
+}
+
+void
+identities_check(json_t *report, const char *what)
+{
+	bool settled = is_settled(report);
+	json_t *row;
+	size_t i;
+
+	check_sums(report, what);
+	json_array_foreach(member(report, "classes"), i, row) check_parts(row, what);
+	json_array_foreach(member(report, "sites"), i, row)
+	{
+		check_parts(row, what);
+		if (number(row, "live_count") > number(row, "count"))
+			fail_msg("%s: %s: more live calls than calls", what, name_of(row));
+		if (settled)
+			check_identity(row, what);
+	}
+}
