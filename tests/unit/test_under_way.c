@@ -146,6 +146,7 @@ stack_is_pthread_creates(void **state)
 	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), 0);
 	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, COMMITTED), 8 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 1, COMMITTED), 8 * PAGE);
+	assert_int_equal(FIGURE(replay, THREAD, 1, LIVE_COUNT), 1); /* guard and all */
 	end(&residency, replay);
 }
 

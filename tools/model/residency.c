@@ -51,7 +51,7 @@ find_guards(struct vmt_pieces *pieces)
 		settle(guard, stack->class);
 		guard->site = stack->site;
 		guard->thread = stack->thread;
-		guard->call = 0;
+		guard->call = stack->call;
 	}
 }
 
