@@ -141,6 +141,12 @@ protect(void)
 }
 
 static void
+protect_refused(void)
+{
+	mprotect(range, PAGE, PROT_READ | PROT_GROWSDOWN | PROT_GROWSUP);
+}
+
+static void
 drop_touched(void)
 {
 	touch(range, 64 * KIB, PAGE);
@@ -182,6 +188,13 @@ move_break(void)
 
 	*page = 1;
 	sbrk(-(intptr_t)PAGE);
+}
+
+static void
+keep_break(void)
+{
+	if (brk(sbrk(0)) != 0)
+		abort();
 }
 
 static void
@@ -244,12 +257,14 @@ static const struct {
     {"munmap of nothing, 16 TiB", unmap_hole_all, 20000},
     {"munmap that the kernel refuses", unmap_refused, 20000},
     {"mprotect of a page, twice", protect, 20000},
+    {"mprotect that the kernel refuses", protect_refused, 20000},
     {"MADV_DONTNEED of 64 KiB, touched", drop_touched, 2000},
     {"MADV_DONTNEED of 64 KiB, empty", drop_empty, 20000},
     {"MADV_DONTNEED of 32 MiB, empty", drop_empty_large, 2000},
     {"MADV_NORMAL", advise, 20000},
     {"mmap, mremap up and down, munmap", grow, 5000},
     {"sbrk of a page up, touched, and down", move_break, 10000},
+    {"brk to where it is", keep_break, 20000},
     {"mlock, munlock of a page", lock, 10000},
     {"shmat, shmdt of 64 KiB", attach, 10000},
     {"malloc, free of 64 bytes", allocate_small, 200000},

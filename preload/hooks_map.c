@@ -235,8 +235,11 @@ protect_once(const struct protected *call, const void *frame)
 	if (!vmt_state_enter())
 		return vmt_mapping_make_mprotect(call->address, call->length, call->protection,
 						 call->key);
-	result = vmt_mapping_mprotect(call->address, call->length, call->protection, call->key,
-				      vmt_stacks_capture(frame));
+	result =
+	    vmt_mapping_make_mprotect(call->address, call->length, call->protection, call->key);
+	if (result != -EINVAL)
+		vmt_mapping_write_mprotect(call->address, call->length, call->protection, result,
+					   vmt_stacks_capture(frame));
 	vmt_state_leave();
 	return result;
 }
@@ -428,7 +431,7 @@ set_break_once(void *address, const void *frame)
 {
 	void *result;
 
-	if (!vmt_state_enter())
+	if (address == vmt_real()->sbrk(0) || !vmt_state_enter())
 		return vmt_real()->brk(address);
 	result = move_break(number(address), 0, true, vmt_stacks_capture(frame));
 	vmt_state_leave();

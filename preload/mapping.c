@@ -420,19 +420,18 @@ vmt_mapping_make_mprotect(uint64_t address, uint64_t length, int protection, int
 	return vmt_sys_call4(SYS_pkey_mprotect, address, length, protection, key);
 }
 
-long
-vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key, uint32_t stack)
+void
+vmt_mapping_write_mprotect(uint64_t address, uint64_t length, int protection, long result,
+			   uint32_t stack)
 {
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_MPROTECT,
 	    .address = address,
 	    .protection = (uint8_t)protection,
 	};
-	long result = vmt_mapping_make_mprotect(address, length, protection, key);
 
-	if (!vmt_address_space_cut(address, length, &event.length))
-		return result;
+	if (result == -EINVAL || !vmt_address_space_cut(address, length, &event.length))
+		return;
 	event.error = has_failed(result) ? (int16_t)-result : 0;
 	write_after(&event, stack);
-	return result;
 }

@@ -55,10 +55,11 @@ struct vmt_mapping_move {
 long vmt_mapping_mremap(const struct vmt_mapping_move *move, uint32_t stack);
 long vmt_mapping_mremap_unrecorded(const struct vmt_mapping_move *move);
 
-/* key -1: plain mprotect. */
+/* key -1: plain mprotect. What the kernel refuses for its arguments writes nothing: a hook need not
+ * ask for its stack. */
 long vmt_mapping_make_mprotect(uint64_t address, uint64_t length, int protection, int key);
-long vmt_mapping_mprotect(uint64_t address, uint64_t length, int protection, int key,
-			  uint32_t stack);
+void vmt_mapping_write_mprotect(uint64_t address, uint64_t length, int protection, long result,
+				uint32_t stack);
 
 /* A private anonymous mapping that another call than mmap has made. */
 void vmt_mapping_write_private(uint64_t address, uint64_t length, uint32_t stack);

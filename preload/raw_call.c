@@ -112,6 +112,18 @@ vmt_raw_call_retreat(const struct vmt_raw_call *call, long result)
 	}
 }
 
+static long
+record_mprotect(const struct vmt_raw_call *call, int key, uint32_t stack)
+{
+	uint64_t address = (uint64_t)call->words[0];
+	uint64_t length = (uint64_t)call->words[1];
+	int protection = (int)call->words[2];
+	long result = vmt_mapping_make_mprotect(address, length, protection, key);
+
+	vmt_mapping_write_mprotect(address, length, protection, result, stack);
+	return result;
+}
+
 /* The raw call returns the break there is afterwards, moved or not. */
 static long
 record_brk(const struct vmt_raw_call *call, uint32_t stack)
@@ -228,7 +240,7 @@ vmt_raw_call_record(struct vmt_raw_call *call, uint32_t stack)
 	case SYS_madvise:
 		return vmt_madvise_call(address, length, (int)words[2], stack);
 	case SYS_mprotect:
-		return vmt_mapping_mprotect(address, length, (int)words[2], -1, stack);
+		return record_mprotect(call, -1, stack);
 	case SYS_brk:
 		return record_brk(call, stack);
 	case SYS_shmat:
@@ -236,7 +248,7 @@ vmt_raw_call_record(struct vmt_raw_call *call, uint32_t stack)
 	case SYS_shmdt:
 		return vmt_segments_shmdt(address, stack);
 	case SYS_pkey_mprotect:
-		return vmt_mapping_mprotect(address, length, (int)words[2], (int)words[3], stack);
+		return record_mprotect(call, (int)words[3], stack);
 	case SYS_fallocate:
 	case SYS_ftruncate:
 		return record_file_release(call, stack);
