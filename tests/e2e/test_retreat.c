@@ -141,6 +141,36 @@ in_the_midst_of_an_exec(void **state)
 	compare_output("exec", modes[1]);
 }
 
+static void
+check_words(const char *script, const char *said, const char *not_said)
+{
+	struct run run;
+
+	run_program(&run, (const char *[]){"sh", "-c", script, NULL}, NULL);
+	if (run.exit_status != 0)
+		fail_msg("%s: status %x: %s", script, (unsigned)run.wait_status, run.err);
+	if (!strstr(run.err, said) || strstr(run.err, not_said))
+		fail_msg("%s: said %s", script, run.err);
+	run_free(&run);
+}
+
+/* Given up and never loaded are two things. */
+static void
+what_was_recorded_is_not_called_unloaded(void **state)
+{
+	const char *trace = scratch_file("words.vmt");
+	char script[2048];
+
+	(void)state;
+	snprintf(script, sizeof(script),
+		 "ulimit -S -v 60000; exec '%s' record -o '%s' -- '%s' 1 512", built("vmtrace"),
+		 trace, built("tests/target/fill"));
+	check_words(script, "ended before the program did", "never loaded");
+	snprintf(script, sizeof(script), "'%s' record -o '%s' -- '%s'; [ $? = 37 ]",
+		 built("vmtrace"), trace, built("tests/target/static_successor"));
+	check_words(script, "never loaded", "was recorded");
+}
+
 /* Recorded, and where nothing can be. */
 static void
 what_is_needed_is_not_taken_away(void **state)
@@ -173,6 +203,7 @@ main(void)
 	    cmocka_unit_test(failures_for_other_reasons),
 	    cmocka_unit_test(beside_a_thread_without_a_state),
 	    cmocka_unit_test(in_the_midst_of_an_exec),
+	    cmocka_unit_test(what_was_recorded_is_not_called_unloaded),
 	    cmocka_unit_test(what_is_needed_is_not_taken_away),
 	};
 
