@@ -21,8 +21,10 @@
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 #define ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define ENTRY_FILE (UINT64_C(1) << 61)
+#define ENTRY_EXCLUSIVE (UINT64_C(1) << 56)
 #define ENTRY_GUARD (UINT64_C(1) << 58)
 #define ENTRY_FRAME_MASK ((UINT64_C(1) << 55) - 1)
+#define ENTRIES_AT_ONCE 512u
 
 /* Joins touching runs of one kind before they go on. */
 struct gather {
@@ -119,13 +121,49 @@ next_slice_bytes(uint64_t slice_bytes, uint64_t took_ns)
 	return slice_bytes;
 }
 
-static void
-put_region(struct gather *gather, const struct vmt_scan_region *region, uint32_t known)
+/* The range once more, by its entries; of what has gone meanwhile nothing more is known. */
+static int
+put_with_shares(const struct vmt_residency_reader *residency, struct gather *gather, uint64_t start,
+		uint64_t end, uint32_t kind)
+{
+	uint64_t page_bytes = residency->page_bytes;
+	uint64_t entries[ENTRIES_AT_ONCE];
+
+	while (start < end) {
+		uint64_t wanted = (end - start) / page_bytes * sizeof(*entries);
+		long got;
+
+		if (wanted > sizeof(entries))
+			wanted = sizeof(entries);
+		got = vmt_sys_pread(residency->pagemap_fd, entries, wanted,
+				    start / page_bytes * sizeof(*entries));
+		if (got == -EINTR)
+			continue;
+		if (got < (long)sizeof(*entries))
+			return got < 0 ? (int)got : -ESRCH;
+		for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++, start += page_bytes) {
+			bool shared =
+			    (entries[i] & ENTRY_PRESENT) && !(entries[i] & ENTRY_EXCLUSIVE);
+
+			gather_put(gather, start, page_bytes, kind | (shared ? VMT_RUN_SHARED : 0));
+		}
+	}
+	return 0;
+}
+
+static int
+put_region(const struct vmt_residency_reader *residency, struct gather *gather,
+	   const struct vmt_scan_region *region, uint32_t known)
 {
 	uint32_t kind = kind_of_categories(region->categories);
 
-	if (kind)
-		gather_put(gather, region->start, region->end - region->start, known | kind);
+	if (!kind)
+		return 0;
+	kind |= known;
+	if (residency->shares && (kind & VMT_RUN_PRESENT) && !(kind & VMT_RUN_ZERO))
+		return put_with_shares(residency, gather, region->start, region->end, kind);
+	gather_put(gather, region->start, region->end - region->start, kind);
+	return 0;
 }
 
 static int
@@ -147,8 +185,12 @@ scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint
 		if (stop < end)
 			slice_bytes = next_slice_bytes(
 			    slice_bytes, vmt_sys_clock_ns(CLOCK_MONOTONIC) - before_ns);
-		for (long i = 0; i < found; i++)
-			put_region(gather, &regions[i], known);
+		for (long i = 0; i < found; i++) {
+			int result = put_region(residency, gather, &regions[i], known);
+
+			if (result < 0)
+				return result;
+		}
 		start = scan_next(&argument, regions, found);
 		pause_between(residency);
 	}
@@ -168,6 +210,8 @@ kind_of_entry(const struct vmt_residency_reader *residency, uint64_t entry)
 	if (residency->zero_frame && (entry & ENTRY_PRESENT) &&
 	    (entry & ENTRY_FRAME_MASK) == residency->zero_frame)
 		kind |= VMT_RUN_ZERO;
+	else if ((entry & ENTRY_PRESENT) && !(entry & ENTRY_EXCLUSIVE))
+		kind |= VMT_RUN_SHARED;
 	return kind;
 }
 
@@ -276,6 +320,13 @@ own_zero_entry(void)
 	if (!vmt_sys_failed((const void *)(uintptr_t)page))
 		vmt_sys_call2(SYS_munmap, (uintptr_t)page, VMT_PAGE_BYTES);
 	return entry;
+}
+
+bool
+vmt_residency_knows_shares(const struct vmt_residency_reader *residency)
+{
+	return residency->source == VMT_RESIDENCY_PAGEMAP ||
+	       (residency->source == VMT_RESIDENCY_PAGEMAP_SCAN && residency->shares);
 }
 
 uint64_t

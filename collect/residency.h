@@ -14,6 +14,10 @@
  * are told by bit 58 of an entry from Linux 6.15 on; all of them, where the kernel counts nothing
  * of the process in swap. A marker is no page and in no run.
  *
+ * Pages that other mappings have too, of this process or another, are told by bit 56 of a pagemap
+ * entry, from Linux 4.2 on: PAGEMAP knows them, PAGEMAP_SCAN does where it is to read the entries
+ * of what it found as well (`shares`), which costs three times what the scan does.
+ *
  * Ranges are walked in slices, so that the target's mmap lock is never held long. The scratch and
  * the descriptor belong to the caller; nothing is allocated. Thread safe on separate handles.
  * Errors: negative errno.
@@ -43,6 +47,7 @@ struct vmt_residency_reader {
 	uint64_t page_bytes;
 	bool nothing_swapped;	      /* by the kernel's own count: what looks so is a marker */
 	bool knows_guards;	      /* PAGEMAP_SCAN: vmt_residency_knows_guards */
+	bool shares;		      /* PAGEMAP_SCAN: tell shared pages too */
 	uint64_t zero_frame;	      /* PAGEMAP: frame of the zero page; 0 = not known */
 	unsigned char *scratch;	      /* VMT_RESIDENCY_SCRATCH_BYTES, 8-byte aligned */
 	void (*pause)(void *context); /* called between slices; NULL: not wanted */
@@ -63,6 +68,9 @@ enum vmt_residency_source vmt_residency_choose(uint32_t wanted, bool own_process
 
 /* Whether PAGEMAP_SCAN tells guard pages from swapped ones. */
 bool vmt_residency_knows_guards(void);
+
+/* Whether runs of this reader tell shared pages. */
+bool vmt_residency_knows_shares(const struct vmt_residency_reader *residency);
 
 /* Frame number of the zero page; 0 where frames are hidden. */
 uint64_t vmt_residency_zero_frame(void);

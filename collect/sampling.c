@@ -33,6 +33,13 @@
 #define ROLLUP_EXIT_MAX_BYTES (UINT64_C(4) << 30)
 #define ROLLUP_SHORT_NS (2 * MILLISECOND)
 
+/* What telling shared pages costs beyond the scan. Nobody waits for a snapshot that is due, a
+ * process that ends does, and one that grows has the next one soon. */
+#define SHARES_NS_PER_MIB (9 * MILLISECOND / 1024)
+#define SHARES_SHORT_NS (2 * MILLISECOND)
+#define SHARES_EXIT_NS (5 * MILLISECOND)
+#define SHARES_REQUEST_NS (100 * MILLISECOND)
+
 static struct vmt_cgroup_cache *
 share_cgroup(struct vmt_shared *shared, uint32_t pid)
 {
@@ -236,6 +243,24 @@ wants_rollup(const struct vmt_traced *process, const struct vmt_shared *shared, 
 	return cost_ns <= ROLLUP_SHORT_NS && shared->credit.left_ns > (int64_t)(8 * cost_ns);
 }
 
+static bool
+wants_shares(const struct vmt_traced *process, const struct vmt_shared *shared, uint32_t reason)
+{
+	uint64_t cost_ns = (process->sampling.rss_bytes >> 20) * SHARES_NS_PER_MIB;
+
+	switch (reason) {
+	case VMT_SNAPSHOT_EXIT:
+		return cost_ns <= SHARES_EXIT_NS;
+	case VMT_SNAPSHOT_REQUEST:
+		return cost_ns <= SHARES_REQUEST_NS;
+	case VMT_SNAPSHOT_PERIODIC:
+		return shared->credit.left_ns > (int64_t)(2 * cost_ns);
+	default:
+		return cost_ns <= SHARES_SHORT_NS &&
+		       shared->credit.left_ns > (int64_t)(8 * cost_ns);
+	}
+}
+
 /* Before the mappings are read, so that a stack that they show belongs to a thread of the list, or
  * to one whose event comes later. */
 static void
@@ -264,6 +289,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 			  .page_bytes = process->layout.page_bytes,
 			  .zero_frame = shared->zero_frame,
 			  .knows_guards = shared->knows_guards,
+			  .shares = wants_shares(process, shared, reason),
 			  .scratch = shared->residency_scratch,
 			  .pause = shared->pause,
 			  .pause_context = shared->context},

@@ -22,7 +22,7 @@
 #define MAPPING_ROOM_BYTES (VMT_CODEC_MAPPING_MAX_BYTES + UINT16_MAX + 32 * VMT_CODEC_RUN_MAX_BYTES)
 
 /* Bits of a run's kind: it has 64 values. */
-#define RUN_KINDS 64u
+#define RUN_KINDS 128u
 
 /* Mappings are scanned by one call where they are alike and this near each other, with whatever
  * lies in between: a call costs as much as some hundred pages. */
@@ -95,6 +95,8 @@ count_run(struct vmt_snapshot_head *head, const struct vmt_run *run)
 		head->resident_bytes += run->bytes;
 		if (run->kind & VMT_RUN_HUGE)
 			head->huge_bytes += run->bytes;
+		if (run->kind & VMT_RUN_SHARED)
+			head->shared_rss_bytes += run->bytes;
 	}
 	if (run->kind & VMT_RUN_SWAPPED)
 		head->swap_bytes += run->bytes;
@@ -454,6 +456,8 @@ vmt_snapshot_take(const struct vmt_snapshot_job *job, struct vmt_writer *writer,
 	if (result < 0)
 		return result;
 	head->rss_after_bytes = statm_rss_bytes(job);
+	if (!vmt_residency_knows_shares(&job->residency))
+		head->shared_rss_bytes = VMT_FIGURE_UNKNOWN;
 	/* statm may show a successor's by now. */
 	if (!vmt_procfs_is_mapped(job->maps_fd) ||
 	    (is_known(head->rss_before_bytes) && !is_known(head->rss_after_bytes)))

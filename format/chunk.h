@@ -128,6 +128,9 @@ struct vmt_snapshot_head {
 	uint16_t reason; /* enum vmt_snapshot_reason */
 	uint32_t index;	 /* 0, 1, 2 ... in the file */
 	struct vmt_kernel_figures kernel;
+	uint64_t
+	    shared_rss_bytes; /* of resident_bytes, what is in other mappings too, of this process
+				 or another: VMT_RUN_SHARED; VMT_FIGURE_UNKNOWN where not asked */
 };
 
 /* One mapping of a snapshot, as a line of /proc/PID/maps. */
@@ -151,6 +154,7 @@ struct vmt_mapping {
 #define VMT_RUN_FILE 8u
 #define VMT_RUN_ZERO 16u    /* the zero page: present, but not RSS */
 #define VMT_RUN_HUGETLB 32u /* alone: a hugetlb page, in RAM and not in RSS */
+#define VMT_RUN_SHARED 64u  /* with PRESENT: in other mappings too, of this process or another */
 
 struct vmt_run {
 	uint64_t start;

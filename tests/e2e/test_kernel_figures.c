@@ -1,10 +1,12 @@
 /*
  * test_kernel_figures.c: does a report say of a process what the kernel counts of it?
  *
- * Private copies of file pages, page tables that outlive their pages, and huge pages; compared with
+ * Private copies of file pages, page tables that outlive their pages, huge pages, and pages that
+ * another process has too; compared with what is known of them, or with
  * what the program reads of itself in /proc/self/status and smaps_rollup just before it ends.
  */
 #include "tests/e2e/harness.h"
+#include "tests/e2e/living.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -138,6 +140,53 @@ huge_pages_that_make_rss_are_named_first(void **state)
 	forget(&told);
 }
 
+static json_t *
+class_row(json_t *root, const char *name)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(member(root, "classes"), i,
+			   row) if (strcmp(json_string_value(member(row, "name")), name) ==
+				    0) return row;
+	fail_msg("no class %s", name);
+	return NULL;
+}
+
+/* What is in both processes, page by page and class by class, while both stand still. */
+static void
+shared_pages_are_told_by_class(void **state)
+{
+	const char *trace = scratch_file("sharing.vmt");
+	struct conversation *talk = calloc(1, sizeof(*talk));
+	struct run text;
+	json_t *root, *row;
+
+	(void)state;
+	assert_non_null(talk);
+	converse_start(talk, (const char *const[]){built("tests/target/sharing"), NULL},
+		       preloaded(trace));
+	converse_read_line(talk);
+	living_snapshot(trace);
+	root = report(trace, NULL);
+	run_program(&text, (const char *const[]){built("vmtrace"), "report", trace, NULL}, NULL);
+	assert_int_equal(converse_end(talk), 0);
+	check_report(root);
+	row = class_row(root, "mmap");
+	assert_int_equal(number(row, "committed_bytes"), 32 * MIB);
+	assert_int_equal(number(row, "shared_bytes"), 20 * MIB);
+	assert_int_equal(number(row, "private_bytes"), 12 * MIB);
+	row = class_row(root, "shared memory");
+	assert_int_equal(number(row, "shared_bytes"), 8 * MIB);
+	assert_int_equal(number(row, "private_bytes"), 0);
+	assert_true(number(member(root, "snapshot"), "shared_bytes") >= 28 * MIB);
+	assert_non_null(strstr(text.out, " of RSS is in other mappings too"));
+	assert_non_null(strstr(text.out, "  shared 20 MiB\n"));
+	json_decref(root);
+	run_free(&text);
+	free(talk);
+}
+
 int
 main(void)
 {
@@ -145,6 +194,7 @@ main(void)
 	    cmocka_unit_test(private_copies_of_a_file_are_anonymous),
 	    cmocka_unit_test(page_tables_larger_than_rss_are_named_first),
 	    cmocka_unit_test(huge_pages_that_make_rss_are_named_first),
+	    cmocka_unit_test(shared_pages_are_told_by_class),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

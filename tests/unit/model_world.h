@@ -196,6 +196,8 @@ join_world(struct world_snapshot *world, struct vmt_replay *replay,
 			expected[VMT_AMOUNT_SWAPPED] += world->runs[i].bytes;
 		else if (kind & VMT_RUN_HUGETLB)
 			expected[VMT_AMOUNT_HUGETLB] += world->runs[i].bytes;
+		if ((kind & VMT_RUN_SHARED) && !(kind & VMT_RUN_ZERO))
+			expected[VMT_AMOUNT_SHARED] += world->runs[i].bytes;
 	}
 	for (int i = 0; i < VMT_CLASSES; i++)
 		for (int j = 0; j < VMT_AMOUNTS; j++)

@@ -68,9 +68,9 @@ static struct vmt_site fixture_sites[] = {
 };
 
 static struct vmt_class fixture_classes[] = {
-    {"mmap", MIB(1024) + 12288, MIB(1024), MIB(8) + 8192, 0, 0, 0},
-    {"malloc live", MIB(70), MIB(70), MIB(64), MIB(1), 0, 0},
-    {"mapped files", MIB(90), MIB(90), MIB(59) - 8192, 0, 0, 0},
+    {"mmap", MIB(1024) + 12288, MIB(1024), MIB(8) + 8192, 0, 0, 0, VMT_FIGURE_UNKNOWN},
+    {"malloc live", MIB(70), MIB(70), MIB(64), MIB(1), 0, 0, VMT_FIGURE_UNKNOWN},
+    {"mapped files", MIB(90), MIB(90), MIB(59) - 8192, 0, 0, 0, VMT_FIGURE_UNKNOWN},
 };
 
 static char fixture_path[] = "/usr/share/a/very/long/path/that/goes/on/and/on/until/it/is/longer/"

@@ -130,17 +130,19 @@ a_snapshot_has_a_line_a_mapping_in_text(void **state)
 	end(&dumped,
 	    "      0.000000050 snapshot         index=0 reason=first source=pagemap "
 	    "resident_bytes=12288 rss_before_bytes=12288 rss_after_bytes=12288 "
-	    "virtual_bytes=208896 swap_bytes=4096 huge_bytes=0 "
+	    "virtual_bytes=208896 swap_bytes=4096 huge_bytes=0 shared_rss_bytes=0 "
 	    "kernel_anonymous_bytes=8192 kernel_file_bytes=4096 kernel_shared_memory_bytes=0 "
 	    "kernel_swap_bytes=0 kernel_page_table_bytes=45056 kernel_locked_bytes=0 "
 	    "kernel_hugetlb_bytes=0 kernel_rss_error_bytes=0 duration_ns=0 cpu_ns=0 "
 	    "coarse=false\n"
 	    "                    mapping        start=0x400000 end=0x402000 protection=r-x "
 	    "shared=false resident_bytes=4096 swapped_bytes=0 huge_bytes=0 file_bytes=4096 "
-	    "zero_bytes=0 hugetlb_bytes=0 offset=0 device=2049 inode=99 path=/usr/bin/victim\n"
+	    "zero_bytes=0 hugetlb_bytes=0 mapped_elsewhere_bytes=0 offset=0 device=2049 inode=99 "
+	    "path=/usr/bin/victim\n"
 	    "                    mapping        start=0x7f0000000000 end=0x7f0000010000 "
 	    "protection=rw- shared=false resident_bytes=8192 swapped_bytes=4096 huge_bytes=0 "
-	    "file_bytes=0 zero_bytes=4096 hugetlb_bytes=0 offset=0 device=0 inode=0 path=\"\"\n");
+	    "file_bytes=0 zero_bytes=4096 hugetlb_bytes=0 mapped_elsewhere_bytes=0 offset=0 "
+	    "device=0 inode=0 path=\"\"\n");
 }
 
 static void

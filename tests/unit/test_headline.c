@@ -115,8 +115,8 @@ the_first_sentence_tells_the_moment_from_now(void **state)
 static void
 an_owner_is_named_for_its_own_class(void **state)
 {
-	struct vmt_class classes[] = {{"thread stacks", MIB(80), MIB(80), MIB(50), 0, 0, 0},
-				      {"vmtrace", MIB(20), MIB(20), MIB(1), 0, 0, 0}};
+	struct vmt_class classes[] = {{"thread stacks", MIB(80), MIB(80), MIB(50), 0, 0, 0, 0},
+				      {"vmtrace", MIB(20), MIB(20), MIB(1), 0, 0, 0, 0}};
 	struct vmt_frame frames[2][1] = {{{.function = "start", .module = "/srv/app"}},
 					 {{.function = "extra", .module = "/srv/app"}}};
 	struct vmt_site sites[] = {
@@ -143,7 +143,8 @@ an_owner_is_named_for_its_own_class(void **state)
 static void
 what_malloc_keeps_is_named_for_what_it_is(void **state)
 {
-	struct vmt_class classes[] = {{"malloc retained", MIB(120), MIB(120), MIB(100), 0, 0, 0}};
+	struct vmt_class classes[] = {
+	    {"malloc retained", MIB(120), MIB(120), MIB(100), 0, 0, 0, 0}};
 	struct vmt_frame frames[] = {{.function = "metric_new", .module = "/srv/app"}};
 	struct vmt_site site = {.kind = "malloc", .pins_bytes = MIB(80), .stack = {frames, 1}};
 	struct vmt_report report = fixture_report();

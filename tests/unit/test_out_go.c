@@ -55,8 +55,8 @@ static struct vmt_advice go_advice[] = {
      .stack = {go_frames, 3}},
 };
 static struct vmt_class go_classes[] = {
-    {"Go heap", MIB(128), MIB(112), MIB(100), 0, 0, 0},
-    {"Go metadata", MIB(60), MIB(7), MIB(3), 0, 0, 0},
+    {"Go heap", MIB(128), MIB(112), MIB(100), 0, 0, 0, 0},
+    {"Go metadata", MIB(60), MIB(7), MIB(3), 0, 0, 0, 0},
 };
 static struct vmt_go_site_row go_sites[] = {
     {madvise_symbol, true, no_reason},

@@ -217,6 +217,7 @@ figures_are_whole_and_unknown_ones_null(void **state)
 	assert_has(text, "\"schema\": \"vmtrace-report/1\"");
 	assert_has(text, "\"rss_bytes\": 9007199254740993");
 	assert_has(text, "\"lazyfree_bytes\": null");
+	assert_has(text, "\"private_bytes\": null,\n      \"shared_bytes\": null");
 	assert_has(text, "\"limit_bytes\": null");
 	assert_has(text, "\"address\": \"0x7f0000001000\"");
 	assert_has(text, "\"estimate\": true");

@@ -81,6 +81,7 @@ the_kernels_figures_have_a_section(void **state)
 	kernel->shared_memory_bytes = MIB(11);
 	kernel->page_table_bytes = MIB(9);
 	kernel->private_bytes = VMT_FIGURE_UNKNOWN;
+	report.snapshot.shared_bytes = VMT_FIGURE_UNKNOWN;
 	report.snapshot.huge_bytes = MIB(2);
 	whole = print(&report, 100);
 	assert_shows(whole, "      70 MiB  anonymous memory");
@@ -100,6 +101,42 @@ the_kernels_figures_have_a_section(void **state)
 	whole = print(&report, 100);
 	assert_null(strstr(whole, "What the kernel counts"));
 	free(whole);
+}
+
+/* Of a fork child whose pages are its parent's; not where nobody asked. */
+static void
+shared_pages_are_told_by_class(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_class classes[3];
+	char text[2048];
+	char *whole;
+
+	(void)state;
+	memcpy(classes, fixture_classes, sizeof(classes));
+	report.classes = classes;
+	report.snapshot.kernel.private_bytes = VMT_FIGURE_UNKNOWN;
+	report.snapshot.shared_bytes = VMT_FIGURE_UNKNOWN;
+	whole = print(&report, 100);
+	assert_null(strstr(whole, "shared 60 MiB"));
+	assert_null(strstr(whole, "(private)"));
+	free(whole);
+	classes[0].shared_bytes = MIB(1) - 4096;
+	classes[1].shared_bytes = MIB(60);
+	classes[2].shared_bytes = MIB(9) + 4096;
+	report.snapshot.shared_bytes = MIB(70);
+	whole = print(&report, 100);
+	assert_shows(whole, "49 %  swapped 1 MiB  shared 60 MiB\n");
+	assert_null(strstr(whole, "shared 1020 KiB"));
+	assert_shows(whole, "      61 MiB  of RSS mapped once alone (private)\n");
+	assert_shows(whole, "      70 MiB  of RSS in other mappings too");
+	free(whole);
+	vmt_headline_write(&report, text, sizeof(text));
+	assert_shows(text, "70 MiB of RSS is in other mappings too, of this process or another");
+	/* Of libraries it is no news. */
+	classes[1].name = "program and libraries";
+	vmt_headline_write(&report, text, sizeof(text));
+	assert_null(strstr(text, "other mappings"));
 }
 
 static void
@@ -127,6 +164,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_the_kernel_does_not_call_rss_is_not_called_so),
 	    cmocka_unit_test(the_kernels_figures_have_a_section),
+	    cmocka_unit_test(shared_pages_are_told_by_class),
 	    cmocka_unit_test(the_start_stands_in_the_readers_time),
 	};
 

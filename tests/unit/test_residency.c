@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096ull
@@ -242,6 +243,52 @@ bytes_of(const struct found *found, uint32_t kind)
 	return sum;
 }
 
+/* Another process with the same pages: what this one writes to is its own. */
+static void
+pages_of_others_are_told_where_asked(void **state)
+{
+	struct handle *handle = new_handle();
+	volatile unsigned char *at = map(64 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	struct found found = {0};
+	int line[2];
+	pid_t child;
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		at[i * PAGE] = 1;
+	assert_int_equal(pipe(line), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		char byte;
+
+		close(line[1]);
+		_exit((int)read(line[0], &byte, 1));
+	}
+	for (unsigned i = 16; i < 40; i++)
+		at[i * PAGE] = 2;
+	for (unsigned i = 0; i < 2 * sizeof(sources); i++) {
+		enum vmt_residency_source source = sources[i / 2];
+		bool asked = i % 2 == 1;
+		bool knows = source == VMT_RESIDENCY_PAGEMAP ||
+			     (source == VMT_RESIDENCY_PAGEMAP_SCAN && asked);
+
+		if (!use(handle, source))
+			continue;
+		handle->residency.shares = asked;
+		assert_int_equal(vmt_residency_knows_shares(&handle->residency), knows);
+		scan(handle, at, 64 * PAGE, &found);
+		assert_int_equal(found.count, knows ? 3 : 1);
+		assert_int_equal(bytes_of(&found, VMT_RUN_PRESENT), 64 * PAGE);
+		assert_int_equal(bytes_of(&found, VMT_RUN_SHARED), knows ? 40 * PAGE : 0);
+	}
+	close(line[1]);
+	close(line[0]);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	munmap((void *)(uintptr_t)at, 64 * PAGE);
+	free(handle);
+}
+
 /* A figure that smaps gives for the mapping that holds `at`. */
 static uint64_t
 smaps_bytes(const volatile void *at, const char *format)
@@ -419,6 +466,7 @@ main(void)
 	    cmocka_unit_test(touched_pages_are_found_page_by_page),
 	    cmocka_unit_test(read_pages_are_the_zero_page),
 	    cmocka_unit_test(markers_are_no_pages),
+	    cmocka_unit_test(pages_of_others_are_told_where_asked),
 	    cmocka_unit_test(half_read_files_count_by_half),
 	    cmocka_unit_test(hints_answer_as_the_kernel_does),
 	    cmocka_unit_test(huge_pages_are_told_by_the_scan),

@@ -185,6 +185,7 @@ struct sums {
 	uint64_t file_bytes;
 	uint64_t zero_bytes;
 	uint64_t hugetlb_bytes;
+	uint64_t shared_bytes;
 };
 
 static struct sums
@@ -203,6 +204,7 @@ sum_runs(const struct vmt_run *runs, uint32_t count)
 		sums.file_bytes += kind & VMT_RUN_FILE ? bytes : 0;
 		sums.zero_bytes += kind & VMT_RUN_ZERO ? bytes : 0;
 		sums.hugetlb_bytes += kind & VMT_RUN_HUGETLB ? bytes : 0;
+		sums.shared_bytes += kind & VMT_RUN_SHARED ? bytes : 0;
 	}
 	return sums;
 }
@@ -221,6 +223,7 @@ emit_runs(struct vmt_emitter *emitter, const struct vmt_run *runs, uint32_t coun
 		vmt_emitter_bool(emitter, "file", runs[i].kind & VMT_RUN_FILE);
 		vmt_emitter_bool(emitter, "zero", runs[i].kind & VMT_RUN_ZERO);
 		vmt_emitter_bool(emitter, "hugetlb", runs[i].kind & VMT_RUN_HUGETLB);
+		vmt_emitter_bool(emitter, "mapped_elsewhere", runs[i].kind & VMT_RUN_SHARED);
 		vmt_emitter_object_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);
@@ -250,6 +253,7 @@ emit_mapping(struct vmt_dumped *dumped, const struct vmt_snapshot *snapshot,
 	vmt_emitter_u64(emitter, "file_bytes", sums.file_bytes);
 	vmt_emitter_u64(emitter, "zero_bytes", sums.zero_bytes);
 	vmt_emitter_u64(emitter, "hugetlb_bytes", sums.hugetlb_bytes);
+	vmt_emitter_u64(emitter, "mapped_elsewhere_bytes", sums.shared_bytes);
 	vmt_emitter_u64(emitter, "offset", mapping->file_offset);
 	vmt_emitter_u64(emitter, "device", mapping->device);
 	vmt_emitter_u64(emitter, "inode", mapping->inode);
@@ -283,6 +287,7 @@ emit_snapshot_head(struct vmt_emitter *emitter, const struct vmt_snapshot_head *
 	vmt_emitter_u64(emitter, "swap_bytes", head->swap_bytes);
 	emit_figure(emitter, "huge_bytes", head->huge_bytes);
 	emit_figure(emitter, "lazyfree_bytes", head->lazyfree_bytes);
+	emit_figure(emitter, "shared_rss_bytes", head->shared_rss_bytes);
 	for (size_t i = 0; i < VMT_KERNEL_FIGURES_KEYS; i++) {
 		snprintf(key, sizeof(key), "kernel_%s", vmt_kernel_figures_keys[i].name);
 		emit_figure(emitter, key,

@@ -39,6 +39,7 @@ enum vmt_amount {
 	VMT_AMOUNT_SWAPPED,
 	VMT_AMOUNT_UNTOUCHED, /* private anonymous memory that never had a page (touched.h) */
 	VMT_AMOUNT_HUGETLB,   /* has a hugetlb page, which is in RAM and not in RSS */
+	VMT_AMOUNT_SHARED,    /* of committed: in other mappings too; 0 where the runs don't tell */
 	VMT_AMOUNTS
 };
 

@@ -92,6 +92,7 @@ add_classes(struct vmt_diff *diff, const struct vmt_report *report, bool of_b)
 		*(of_b ? &row->committed_bytes.b : &row->committed_bytes.a) +=
 		    from->committed_bytes;
 		*(of_b ? &row->swapped_bytes.b : &row->swapped_bytes.a) += from->swapped_bytes;
+		*(of_b ? &row->shared_bytes.b : &row->shared_bytes.a) = from->shared_bytes;
 	}
 }
 
@@ -160,6 +161,7 @@ set_totals(struct vmt_diff *diff)
 	diff->totals.virtual_bytes = FIGURE(virtual_bytes);
 	diff->totals.swap_bytes = FIGURE(swap_bytes);
 	diff->totals.huge_bytes = FIGURE(huge_bytes);
+	diff->totals.shared_bytes = FIGURE(shared_bytes);
 #undef FIGURE
 	diff->totals.skew_bytes = a->snapshot.skew_bytes + b->snapshot.skew_bytes;
 }

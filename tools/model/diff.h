@@ -29,6 +29,7 @@ struct vmt_diff_class {
 	struct vmt_diff_figure accessible_bytes;
 	struct vmt_diff_figure committed_bytes;
 	struct vmt_diff_figure swapped_bytes;
+	struct vmt_diff_figure shared_bytes; /* VMT_FIGURE_UNKNOWN where not known */
 	bool estimate;
 	uint64_t error_bytes; /* of the difference of committed; 0 where it is exact */
 };
@@ -108,8 +109,9 @@ struct vmt_diff {
 		struct vmt_diff_figure rss_bytes;	/* the kernel's, all */
 		struct vmt_diff_figure virtual_bytes;	/* the kernel's, all */
 		struct vmt_diff_figure swap_bytes;
-		struct vmt_diff_figure huge_bytes; /* VMT_FIGURE_UNKNOWN where not read */
-		uint64_t skew_bytes;		   /* of both snapshots together */
+		struct vmt_diff_figure huge_bytes;   /* VMT_FIGURE_UNKNOWN where not read */
+		struct vmt_diff_figure shared_bytes; /* likewise */
+		uint64_t skew_bytes;		     /* of both snapshots together */
 		/* How far RSS rose above the snapshots that are to show the peaks; 0 where they
 		   are to show another moment. */
 		struct vmt_diff_figure missed_bytes;

@@ -12,6 +12,7 @@ static const enum vmt_figure figure_of[VMT_AMOUNTS] = {
     [VMT_AMOUNT_RESERVED] = VMT_FIGURE_RESERVED,   [VMT_AMOUNT_ACCESSIBLE] = VMT_FIGURE_ACCESSIBLE,
     [VMT_AMOUNT_COMMITTED] = VMT_FIGURE_COMMITTED, [VMT_AMOUNT_SWAPPED] = VMT_FIGURE_SWAPPED,
     [VMT_AMOUNT_UNTOUCHED] = VMT_FIGURE_UNTOUCHED, [VMT_AMOUNT_HUGETLB] = VMT_FIGURE_HUGETLB,
+    [VMT_AMOUNT_SHARED] = VMT_FIGURE_SHARED,
 };
 
 /* A block and what its kind stands for; weight 1 and exact where all such blocks are recorded. */
@@ -287,6 +288,20 @@ tally_pool(struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
 	}
 }
 
+/* Estimates of committed and of shared bytes are independent where one meets its bound: no more is
+ * shared than there is. */
+static void
+bound_shared(struct vmt_amounts classes[VMT_CLASSES])
+{
+	uint64_t *live = classes[VMT_CLASS_MALLOC_LIVE].bytes;
+	uint64_t *kept = classes[VMT_CLASS_MALLOC_RETAINED].bytes;
+
+	if (kept[VMT_AMOUNT_SHARED] <= kept[VMT_AMOUNT_COMMITTED])
+		return;
+	live[VMT_AMOUNT_SHARED] += kept[VMT_AMOUNT_SHARED] - kept[VMT_AMOUNT_COMMITTED];
+	kept[VMT_AMOUNT_SHARED] = kept[VMT_AMOUNT_COMMITTED];
+}
+
 static void
 scale_sites(struct vmt_replay *replay, const struct pool *pool)
 {
@@ -324,6 +339,7 @@ vmt_heap_tally(struct vmt_pieces *pieces, struct vmt_replay *replay,
 	for (size_t i = 0; i < pieces->count; i++)
 		tally_piece(&pieces->items[i], &pool, classes);
 	tally_pool(&pool, classes);
+	bound_shared(classes);
 	scale_sites(replay, &pool);
 	for (size_t i = 0; i < pieces->count; i++) {
 		const struct vmt_piece *piece = &pieces->items[i];

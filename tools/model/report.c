@@ -129,6 +129,9 @@ fill_snapshot(struct vmt_building *building)
 	report->snapshot.swap_bytes = residency->total.bytes[VMT_AMOUNT_SWAPPED];
 	report->snapshot.lazyfree_bytes = head->lazyfree_bytes;
 	report->snapshot.huge_bytes = head->huge_bytes;
+	report->snapshot.shared_bytes = head->shared_rss_bytes == VMT_FIGURE_UNKNOWN
+					    ? VMT_FIGURE_UNKNOWN
+					    : residency->total.bytes[VMT_AMOUNT_SHARED];
 	report->snapshot.skew_bytes = vmt_building_larger_known(skew(rss, head->rss_before_bytes),
 								skew(rss, head->rss_after_bytes));
 	report->snapshot.kernel = head->kernel;

@@ -63,6 +63,7 @@ struct vmt_class {
 	uint64_t swapped_bytes;
 	uint64_t never_touched_bytes;
 	uint64_t hugetlb_bytes;
+	uint64_t shared_bytes; /* of committed, in other mappings too; or VMT_FIGURE_UNKNOWN */
 };
 
 /* A mapped file, or another mapping that names itself. */
@@ -142,6 +143,8 @@ struct vmt_report {
 		uint64_t swap_bytes;
 		uint64_t lazyfree_bytes; /* VMT_FIGURE_UNKNOWN where not read */
 		uint64_t huge_bytes;
+		uint64_t shared_bytes; /* of RSS, in other mappings too; VMT_FIGURE_UNKNOWN
+					  where not asked */
 		uint64_t
 		    skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
 		struct vmt_kernel_figures kernel;

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESIDENT, SWAPPED, HUGE_PAGES, HUGETLB, KINDS };
+enum { RESIDENT, SWAPPED, HUGE_PAGES, HUGETLB, SHARED, KINDS };
+
+_Static_assert(sizeof(*((struct vmt_resident *)0)->before) == KINDS * sizeof(uint64_t),
+	       "sums have a place for each kind");
 
 static bool
 is_resident(const struct vmt_run *run)
@@ -31,6 +34,8 @@ vmt_resident_open(struct vmt_resident *resident, const struct vmt_run *runs, siz
 			sums[HUGE_PAGES] += runs[i].bytes;
 		if (runs[i].kind & VMT_RUN_HUGETLB)
 			sums[HUGETLB] += runs[i].bytes;
+		if (is_resident(&runs[i]) && (runs[i].kind & VMT_RUN_SHARED))
+			sums[SHARED] += runs[i].bytes;
 		memcpy(resident->before[i + 1], sums, sizeof(sums));
 	}
 	return 0;
@@ -103,6 +108,8 @@ vmt_resident_range(const struct vmt_resident *resident, uint64_t start, uint64_t
 	    below(resident, last, end, SWAPPED) - below(resident, first, start, SWAPPED);
 	amounts.bytes[VMT_AMOUNT_HUGETLB] =
 	    below(resident, last, end, HUGETLB) - below(resident, first, start, HUGETLB);
+	amounts.bytes[VMT_AMOUNT_SHARED] =
+	    below(resident, last, end, SHARED) - below(resident, first, start, SHARED);
 	return amounts;
 }
 

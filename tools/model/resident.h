@@ -15,9 +15,9 @@
 struct vmt_resident {
 	const struct vmt_run *runs; /* the caller's */
 	size_t count;
-	uint64_t (
-	    *before)[4]; /* resident, swapped, huge, hugetlb bytes of all earlier runs; count + 1
-			  */
+	uint64_t (*before)[5]; /* resident, swapped, huge, hugetlb, shared bytes of all earlier
+				* runs; count + 1
+				*/
 };
 
 /* 0 or -ENOMEM. */

@@ -46,6 +46,8 @@ static int
 fill_classes(struct vmt_building *building)
 {
 	struct vmt_report *report = &building->report;
+	bool shares_known =
+	    building->joined && building->snapshot.head.shared_rss_bytes != VMT_FIGURE_UNKNOWN;
 
 	report->classes = calloc(VMT_CLASSES, sizeof(*report->classes));
 	if (!report->classes)
@@ -64,6 +66,7 @@ fill_classes(struct vmt_building *building)
 		    .swapped_bytes = bytes[VMT_AMOUNT_SWAPPED],
 		    .never_touched_bytes = bytes[VMT_AMOUNT_UNTOUCHED],
 		    .hugetlb_bytes = bytes[VMT_AMOUNT_HUGETLB],
+		    .shared_bytes = shares_known ? bytes[VMT_AMOUNT_SHARED] : VMT_FIGURE_UNKNOWN,
 		};
 	}
 	return 0;

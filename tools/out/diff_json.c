@@ -75,6 +75,7 @@ print_totals(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 	print_figure(emitter, "virtual_bytes", &diff->totals.virtual_bytes);
 	print_figure(emitter, "swap_bytes", &diff->totals.swap_bytes);
 	print_figure(emitter, "huge_bytes", &diff->totals.huge_bytes);
+	print_figure(emitter, "shared_bytes", &diff->totals.shared_bytes);
 	print_kernel(emitter, diff);
 	vmt_emitter_object_end(emitter);
 }
@@ -92,6 +93,7 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 		print_figure(emitter, "accessible_bytes", &row->accessible_bytes);
 		print_figure(emitter, "committed_bytes", &row->committed_bytes);
 		print_figure(emitter, "swapped_bytes", &row->swapped_bytes);
+		print_figure(emitter, "shared_bytes", &row->shared_bytes);
 		vmt_emitter_bool(emitter, "estimate", row->estimate);
 		vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
 		vmt_emitter_object_end(emitter);

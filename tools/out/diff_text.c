@@ -177,6 +177,8 @@ print_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *op
 	    {{a->anonymous_bytes, b->anonymous_bytes}, "anonymous memory (RssAnon)"},
 	    {{a->file_bytes, b->file_bytes}, "pages of files (RssFile)"},
 	    {{a->shared_memory_bytes, b->shared_memory_bytes}, "shared memory (RssShmem)"},
+	    {diff->totals.shared_bytes,
+	     "of RSS in other mappings too, of the process or another (shared)"},
 	    {{a->page_table_bytes, b->page_table_bytes}, "page tables, not in RSS (VmPTE)"},
 	    {{a->locked_bytes, b->locked_bytes}, "address space locked in RAM (VmLck)"},
 	    {{a->hugetlb_bytes, b->hugetlb_bytes}, "hugetlb pages, not in RSS (HugetlbPages)"},

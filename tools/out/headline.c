@@ -10,6 +10,24 @@
 /* News where RSS has this part of it. */
 #define PAGE_TABLES_PART 10u
 #define HUGE_PART 2u
+#define SHARED_PART 2u
+
+/* In other mappings too, 0 where not known. Of libraries that is no news. */
+static uint64_t
+shared_bytes(const struct vmt_report *report)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < report->class_count; i++) {
+		const struct vmt_class *class = &report->classes[i];
+
+		if (class->shared_bytes == VMT_FIGURE_UNKNOWN)
+			return 0;
+		if (strcmp(class->name, vmt_classes_name(VMT_CLASS_PROGRAM)) != 0)
+			sum += class->shared_bytes;
+	}
+	return sum;
+}
 
 /* What the classes do not show: memory that RSS leaves out, and pages that came by the 512. */
 static void
@@ -18,11 +36,17 @@ say_kernel(struct vmt_sentence *sentence, const struct vmt_report *report)
 	uint64_t rss = report->snapshot.rss_bytes;
 	uint64_t huge = report->snapshot.huge_bytes;
 	uint64_t tables = report->snapshot.kernel.page_table_bytes;
+	uint64_t shared = shared_bytes(report);
 	char figure[VMT_UNITS_BYTES];
 
 	if (huge != VMT_FIGURE_UNKNOWN && huge != 0 && huge >= rss / HUGE_PART)
 		vmt_sentence_say(sentence, " %s of RSS is in huge pages (THP).",
 				 vmt_units_bytes(figure, huge));
+	if (shared != 0 && shared >= rss / SHARED_PART)
+		vmt_sentence_say(sentence,
+				 " %s of RSS is in other mappings too, of this process or another "
+				 "(shared).",
+				 vmt_units_bytes(figure, shared));
 	if (tables != VMT_FIGURE_UNKNOWN && tables > rss / PAGE_TABLES_PART)
 		vmt_sentence_say(sentence,
 				 " Page tables have %s more: not in RSS, counted by the cgroup.",

@@ -18,6 +18,17 @@ print_figure(struct vmt_emitter *emitter, const char *key, uint64_t figure)
 		vmt_emitter_u64(emitter, key, figure);
 }
 
+/* What of the committed bytes is in other mappings too, and what is not. */
+static void
+print_sharing(struct vmt_emitter *emitter, uint64_t committed_bytes, uint64_t shared_bytes)
+{
+	bool known = shared_bytes != VMT_FIGURE_UNKNOWN && shared_bytes <= committed_bytes;
+
+	print_figure(emitter, "private_bytes",
+		     known ? committed_bytes - shared_bytes : VMT_FIGURE_UNKNOWN);
+	print_figure(emitter, "shared_bytes", known ? shared_bytes : VMT_FIGURE_UNKNOWN);
+}
+
 static void
 print_frame(struct vmt_emitter *emitter, const struct vmt_frame *frame, bool address)
 {
@@ -85,6 +96,7 @@ print_snapshot(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "swap_bytes", report->snapshot.swap_bytes);
 	print_figure(emitter, "lazyfree_bytes", report->snapshot.lazyfree_bytes);
 	print_figure(emitter, "huge_bytes", report->snapshot.huge_bytes);
+	print_figure(emitter, "shared_bytes", report->snapshot.shared_bytes);
 	print_figure(emitter, "skew_bytes", report->snapshot.skew_bytes);
 	print_kernel(emitter, report);
 	vmt_emitter_object(emitter, "kernel_rss");
@@ -129,6 +141,8 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_report *report)
 		vmt_emitter_u64(emitter, "never_touched_bytes",
 				report->classes[i].never_touched_bytes);
 		vmt_emitter_u64(emitter, "hugetlb_bytes", report->classes[i].hugetlb_bytes);
+		print_sharing(emitter, report->classes[i].committed_bytes,
+			      report->classes[i].shared_bytes);
 		vmt_emitter_object_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);

@@ -18,6 +18,8 @@
 #define NAME_LEAST_COLUMNS 8u
 /* Narrower than this, a row keeps its figures of the snapshot and drops those of the run. */
 #define WIDE_COLUMNS 84u
+#define SHARED_WORTH_NAMING_BYTES (UINT64_C(1) << 20)
+#define SHARED_WORTH_NAMING_PART 20u
 
 static const char *
 base_name(const char *path)
@@ -165,6 +167,15 @@ print_process(const struct vmt_report *report, const struct vmt_text_options *op
 	print_images(options);
 }
 
+/* Worth a word: a MiB, and a twentieth of all. */
+static bool
+is_much_shared(const struct vmt_class *row, uint64_t all_committed)
+{
+	return row->shared_bytes != VMT_FIGURE_UNKNOWN &&
+	       row->shared_bytes >= SHARED_WORTH_NAMING_BYTES &&
+	       row->shared_bytes >= all_committed / SHARED_WORTH_NAMING_PART;
+}
+
 static void
 print_class(const struct vmt_text_options *options, enum vmt_layout_style style, const char *name,
 	    const struct vmt_class *row, uint64_t all_committed)
@@ -173,22 +184,26 @@ print_class(const struct vmt_text_options *options, enum vmt_layout_style style,
 	char committed[VMT_UNITS_BYTES];
 	char swapped[VMT_UNITS_BYTES];
 	char hugetlb[VMT_UNITS_BYTES];
+	char shared[VMT_UNITS_BYTES];
+	bool is_shared = is_much_shared(row, all_committed);
 	char share[VMT_UNITS_RATIO_BYTES];
 
-	vmt_layout_line(&options->layout, style, "  %-22s %10s %10s %6s%s%s%s%s", name,
+	vmt_layout_line(&options->layout, style, "  %-22s %10s %10s %6s%s%s%s%s%s%s", name,
 			vmt_units_bytes(reserved, row->reserved_bytes),
 			vmt_units_bytes(committed, row->committed_bytes),
 			vmt_units_ratio(share, row->committed_bytes, all_committed),
 			row->swapped_bytes ? "  swapped " : "",
 			row->swapped_bytes ? vmt_units_bytes(swapped, row->swapped_bytes) : "",
 			row->hugetlb_bytes ? "  not in RSS: " : "",
-			row->hugetlb_bytes ? vmt_units_bytes(hugetlb, row->hugetlb_bytes) : "");
+			row->hugetlb_bytes ? vmt_units_bytes(hugetlb, row->hugetlb_bytes) : "",
+			is_shared ? "  shared " : "",
+			is_shared ? vmt_units_bytes(shared, row->shared_bytes) : "");
 }
 
 static void
 print_classes(const struct vmt_report *report, const struct vmt_text_options *options)
 {
-	struct vmt_class all = {.name = "together"};
+	struct vmt_class all = {.name = "together", .shared_bytes = report->snapshot.shared_bytes};
 
 	if (report->class_count == 0)
 		return;

@@ -25,15 +25,19 @@ print_some(const struct vmt_text_options *options, uint64_t bytes, const char *w
 		print_line(options, bytes, what);
 }
 
-/* The sum over the page tables that smaps_rollup gives, where it was read. */
+/* By the pages of the snapshot, else the sum that smaps_rollup gives, where it was read. */
 static void
-print_sharing(const struct vmt_kernel_figures *kernel, const struct vmt_text_options *options)
+print_sharing(const struct vmt_report *report, const struct vmt_text_options *options)
 {
-	if (kernel->private_bytes == VMT_FIGURE_UNKNOWN ||
-	    kernel->shared_bytes == VMT_FIGURE_UNKNOWN)
+	const struct vmt_kernel_figures *kernel = &report->snapshot.kernel;
+	bool by_pages = report->snapshot.shared_bytes != VMT_FIGURE_UNKNOWN;
+	uint64_t shared = by_pages ? report->snapshot.shared_bytes : kernel->shared_bytes;
+	uint64_t private = by_pages ? report->snapshot.rss_bytes - shared : kernel->private_bytes;
+
+	if (shared == VMT_FIGURE_UNKNOWN || private == VMT_FIGURE_UNKNOWN)
 		return;
-	print_line(options, kernel->private_bytes, "of RSS mapped once alone (private)");
-	print_line(options, kernel->shared_bytes,
+	print_line(options, private, "of RSS mapped once alone (private)");
+	print_line(options, shared,
 		   "of RSS in other mappings too, of this process or another (shared)");
 	if (kernel->proportional_bytes != VMT_FIGURE_UNKNOWN)
 		print_line(options, kernel->proportional_bytes,
@@ -55,7 +59,7 @@ vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_options *
 	print_line(options, kernel->file_bytes, "pages of files (RssFile)");
 	print_line(options, kernel->shared_memory_bytes,
 		   "shared memory: tmpfs, memfd, System V (RssShmem)");
-	print_sharing(kernel, options);
+	print_sharing(report, options);
 	print_some(options, report->snapshot.huge_bytes, "of RSS in huge pages (THP)");
 	print_some(options, kernel->page_table_bytes,
 		   "page tables: not in RSS, counted by the cgroup (VmPTE)");
