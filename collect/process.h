@@ -124,6 +124,7 @@ struct vmt_traced {
 	uint64_t retry_ns; /* after a failed write: not before this */
 	uint64_t retry_pace_ns;
 	uint64_t cpu_ns;      /* spent on it */
+	uint64_t title;	      /* see title.h */
 	uint32_t end_seen;    /* head.end when last looked at */
 	struct vmt_step step; /* of the two clocks */
 };

@@ -5,6 +5,7 @@
 #include "collect/procfs.h"
 #include "collect/tasks.h"
 #include "collect/ticks.h"
+#include "collect/title.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -278,6 +279,18 @@ note_tasks(struct vmt_traced *process, struct vmt_shared *shared)
 }
 
 static void
+note_title(struct vmt_traced *process)
+{
+	struct vmt_title_job job = {.pid = process->pid,
+				    .maps_fd = process->maps_fd,
+				    .clock = process->layout.clock,
+				    .head = &process->layout,
+				    .known = &process->title};
+
+	(void)vmt_title_take(&job, &process->writer);
+}
+
+static void
 snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason, bool asked_for)
 {
 	struct vmt_sampling *sampling = &process->sampling;
@@ -307,6 +320,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 				   sampling->snapshots, &shared->snapshot_scratch.payload,
 				   &process->writer);
 	note_tasks(process, shared);
+	note_title(process);
 	if (process->maps_fd >= 0 && vmt_snapshot_take(&job, &process->writer, &taken) == 0)
 		sampling->snapshots++;
 	sampling->snapshot_ns = vmt_ticks_monotonic_ns();

@@ -14,6 +14,8 @@
  *   END       struct vmt_chunk_end: how the process ended
  *   GO        the Go runtime's own counters at a snapshot, raw (format/go.h)
  *   TASKS     array of uint32_t: the kernel ids of all threads that there were at the chunk's time
+ *   TITLE     what the process called itself from the chunk's time on: /proc/PID/cmdline, NULs
+ *             between the words, at most VMT_CMDLINE_BYTES
  */
 #ifndef VMT_CHUNK_H
 #define VMT_CHUNK_H
@@ -35,9 +37,11 @@ enum vmt_chunk_kind {
 	VMT_CHUNK_END = 4,
 	VMT_CHUNK_GO = 5,
 	VMT_CHUNK_TASKS = 6,
+	VMT_CHUNK_TITLE = VMT_CHUNK_MAY_BE_SKIPPED + 1,
 };
 
-#define VMT_CHUNK_KNOWN(kind) ((kind) >= VMT_CHUNK_EVENTS && (kind) <= VMT_CHUNK_TASKS)
+#define VMT_CHUNK_KNOWN(kind)                                                                      \
+	(((kind) >= VMT_CHUNK_EVENTS && (kind) <= VMT_CHUNK_TASKS) || (kind) == VMT_CHUNK_TITLE)
 
 #define VMT_CHUNK_ZSTD 1u /* flags: payload is one zstd frame of raw_bytes */
 /* flags, SNAPSHOT: too much to write down page by page. Some mappings' runs have the right kinds

@@ -174,12 +174,126 @@ what_was_meant_is_offered(void **state)
 	       "--from WHEN --to WHEN");
 }
 
+/* Up to "titled"; then a snapshot is taken. */
+static void
+take_title(const char *trace, const char *title, const char *cmdline)
+{
+	const char *environment[8];
+	size_t used = 0;
+
+	for (const char *const *at = preloaded(trace); *at; at++)
+		environment[used++] = *at;
+	environment[used++] = variable("VMTRACE_CMDLINE", cmdline);
+	environment[used] = NULL;
+	converse_start(
+	    &talk,
+	    (const char *const[]){built("tests/target/titled"), title, "so that it has room", NULL},
+	    environment);
+	converse_read_line(&talk);
+	assert_string_equal(talk.line, "ready");
+	living_snapshot(trace);
+}
+
+static json_t *
+title_of(const char *trace)
+{
+	json_t *root = report(trace, NULL);
+	json_t *title = json_incref(member(member(root, "process"), "title"));
+
+	json_decref(root);
+	return title;
+}
+
+static void
+go_on(const char *trace)
+{
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	assert_string_equal(talk.line, "titled");
+	living_snapshot(trace);
+}
+
+/* Lines that were broken at the width are one again. */
+static char *
+joined(char *text)
+{
+	char *to = text;
+
+	for (const char *at = text; *at; at++) {
+		bool space = *at == ' ' || *at == '\n';
+
+		if (!space || to == text || to[-1] != ' ')
+			*to++ = space ? ' ' : *at;
+	}
+	*to = '\0';
+	return text;
+}
+
+/* Servers write over their arguments: what they call themselves then stands beside what they were
+ * started as, and orders to a terminal in it are none any more. */
+static void
+test_titles_are_told(void **state)
+{
+	static const char title[] = "sv: \033[31mworker 7\033[0m";
+	const char *trace = scratch_file("titled.vmt");
+	json_t *found;
+	char *text;
+
+	(void)state;
+	take_title(trace, title, "on");
+	found = title_of(trace);
+	assert_true(json_is_null(found));
+	json_decref(found);
+	go_on(trace);
+	found = title_of(trace);
+	assert_string_equal(json_string_value(found), title);
+	json_decref(found);
+	text = joined(text_of((const char *const[]){trace, NULL}));
+	assert_non_null(strstr(text, ", calls itself \"sv: "));
+	assert_non_null(strstr(text, "so that it has room (process "));
+	assert_null(strchr(text, '\033'));
+	free(text);
+	assert_int_equal(living_reap(&talk, trace), 0);
+}
+
+static bool
+has_bytes(const char *path, const char *bytes)
+{
+	FILE *file = fopen(path, "re");
+	size_t matched = 0;
+	int byte;
+
+	assert_non_null(file);
+	while (bytes[matched] && (byte = fgetc(file)) != EOF)
+		matched = byte == bytes[matched] ? matched + 1 : byte == bytes[0];
+	assert_int_equal(fclose(file), 0);
+	return bytes[matched] == '\0';
+}
+
+static void
+test_titles_are_left_out_with_the_command_line(void **state)
+{
+	const char *trace = scratch_file("untitled.vmt");
+	json_t *found;
+
+	(void)state;
+	take_title(trace, "Xecret", "off");
+	go_on(trace);
+	found = title_of(trace);
+	assert_true(json_is_null(found));
+	json_decref(found);
+	assert_int_equal(living_reap(&talk, trace), 0);
+	assert_false(has_bytes(trace, "Xecret"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_program_that_runs_is_reported_now),
 	    cmocka_unit_test(what_was_meant_is_offered),
+	    cmocka_unit_test(test_titles_are_told),
+	    cmocka_unit_test(test_titles_are_left_out_with_the_command_line),
 	};
 
 	return cmocka_run_group_tests_name("first lines", tests, NULL, NULL);

@@ -17,18 +17,41 @@ stack_of(void *trace, uint32_t id, uint32_t *frames)
 }
 
 static char *
-joined_arguments(struct vmt_building *building, const struct vmt_head *head)
+joined_arguments(struct vmt_building *building, const void *arguments, size_t length)
 {
 	char text[VMT_CMDLINE_BYTES];
-	uint32_t length = head->cmdline_bytes < sizeof(text) ? head->cmdline_bytes : sizeof(text);
 
-	memcpy(text, head->cmdline, length);
+	if (length > sizeof(text))
+		length = sizeof(text);
+	memcpy(text, arguments, length);
 	while (length && !text[length - 1])
 		length--;
-	for (uint32_t i = 0; i < length; i++)
+	for (size_t i = 0; i < length; i++)
 		if (!text[i])
 			text[i] = ' ';
 	return vmt_strings_intern(building->strings, text, length);
+}
+
+/* The last one; what can't be read is left out. */
+static void
+fill_title(struct vmt_building *building)
+{
+	struct vmt_report *report = &building->report;
+	const struct vmt_trace_chunk *last = NULL;
+	const unsigned char *bytes;
+	struct vmt_err err = {""};
+	size_t count, length;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(building->trace, &count);
+	char *title;
+
+	for (size_t i = 0; i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_TITLE)
+			last = &chunks[i];
+	if (!last || vmt_trace_payload(building->trace, last, &bytes, &length, &err) < 0)
+		return;
+	title = joined_arguments(building, bytes, length);
+	if (title && *title && strcmp(title, report->process.cmdline) != 0)
+		report->process.title = title;
 }
 
 static int
@@ -44,7 +67,7 @@ fill_process(struct vmt_building *building)
 	duration = vmt_trace_time_ns(building->trace, last);
 	report->process.pid = head->pid;
 	report->process.exe = vmt_strings_intern(building->strings, head->exe, VMT_EXE_BYTES);
-	report->process.cmdline = joined_arguments(building, head);
+	report->process.cmdline = joined_arguments(building, head->cmdline, head->cmdline_bytes);
 	report->process.start_unix_ns = head->start_unix_ns;
 	report->process.duration_ns = last && duration > 0 ? (uint64_t)duration : 0;
 	report->process.last_event_ns = vmt_trace_time_ns(building->trace, building->last_event);
@@ -53,7 +76,10 @@ fill_process(struct vmt_building *building)
 		report->process.shortage =
 		    vmt_ending_shortage(vmt_trace_head(building->trace)->end_status);
 	report->process.end_seen = vmt_trace_end_chunk(building->trace) != NULL;
-	return report->process.exe && report->process.cmdline ? 0 : -ENOMEM;
+	if (!report->process.exe || !report->process.cmdline)
+		return -ENOMEM;
+	fill_title(building);
+	return 0;
 }
 
 static void

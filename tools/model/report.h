@@ -125,6 +125,7 @@ struct vmt_report {
 		uint32_t pid;
 		char *exe;
 		char *cmdline;
+		char *title; /* what it called itself in the end; NULL: as it was started */
 		uint64_t start_unix_ns;
 		uint64_t duration_ns;
 		const char *end; /* "exit" "signal" "exec" "stopped" "running" "ending" "cut" */

@@ -34,6 +34,7 @@ print_side(struct vmt_emitter *emitter, const char *key, const struct vmt_report
 	vmt_emitter_u64(emitter, "pid", report->process.pid);
 	vmt_emitter_string(emitter, "exe", report->process.exe);
 	vmt_emitter_string(emitter, "cmdline", report->process.cmdline);
+	vmt_emitter_string(emitter, "title", report->process.title);
 	vmt_emitter_u64(emitter, "start_unix_ns", report->process.start_unix_ns);
 	vmt_emitter_u64(emitter, "duration_ns", report->process.duration_ns);
 	vmt_emitter_string(emitter, "end", report->process.end);

@@ -95,6 +95,7 @@ print_side(const struct vmt_diff_text_options *options, const char *name,
 	   const struct vmt_report *report, const char *path)
 {
 	char command[512];
+	char title[512];
 	char when[VMT_UNITS_BYTES];
 	char rss[VMT_UNITS_BYTES];
 	char text[VMT_LAYOUT_LINE_BYTES];
@@ -103,8 +104,9 @@ print_side(const struct vmt_diff_text_options *options, const char *name,
 
 	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
 			   120);
-	vmt_sentence_say(&side, "%s: %s, %s (process %" PRIu32 "), ", name, path, command,
-			 report->process.pid);
+	vmt_sentence_say(&side, "%s: %s, %s (process %" PRIu32 "%s), ", name, path, command,
+			 report->process.pid,
+			 vmt_text_titled(&options->layout, report, title, sizeof(title)));
 	if (report->snapshot.taken)
 		vmt_sentence_say(&side, "RSS %s at %s",
 				 vmt_units_bytes(rss, report->snapshot.rss_bytes),

@@ -4,7 +4,6 @@
 #include "format/head.h"
 #include "tools/out/alike.h"
 #include "tools/out/headline.h"
-#include "tools/out/sentence.h"
 #include "tools/out/sparkline.h"
 #include "tools/out/text_parts.h"
 #include "tools/out/units.h"
@@ -13,7 +12,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define NAME_LEAST_COLUMNS 8u
 /* Narrower than this, a row keeps its figures of the snapshot and drops those of the run. */
@@ -118,53 +116,6 @@ print_top(const struct vmt_report *report, const struct vmt_text_options *option
 			 report->totals.double_acquisitions, report->totals.unknown_releases);
 		vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);
 	}
-}
-
-/* Where to read on. */
-static void
-print_images(const struct vmt_text_options *options)
-{
-	char text[VMT_LAYOUT_LINE_BYTES];
-	struct vmt_sentence sentence = {text, sizeof(text), 0};
-
-	if (!options->next_image || !*options->next_image)
-		return;
-	vmt_sentence_say(&sentence, "What it went on as: %s", options->next_image);
-	if (options->last_image && strcmp(options->last_image, options->next_image) != 0)
-		vmt_sentence_say(&sentence, ", and in the end %s", options->last_image);
-	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
-}
-
-/* By the reader's clock, as --at takes it. */
-static const char *
-start_words(const struct vmt_report *report, char *text, size_t text_bytes)
-{
-	time_t start = (time_t)(report->process.start_unix_ns / 1000000000u);
-	struct tm local;
-
-	if (report->process.start_unix_ns == 0 || !localtime_r(&start, &local) ||
-	    strftime(text, text_bytes, "started %F %T %z, ", &local) == 0)
-		return "";
-	return text;
-}
-
-static void
-print_process(const struct vmt_report *report, const struct vmt_text_options *options)
-{
-	char duration[VMT_UNITS_BYTES];
-	char text[VMT_LAYOUT_LINE_BYTES];
-	char end[256];
-	char command[1536];
-	char start[64];
-
-	vmt_text_end(report, end, sizeof(end));
-	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
-			   200);
-	snprintf(text, sizeof(text), "%s (process %" PRIu32 "), %s%s, %s.", command,
-		 report->process.pid, start_words(report, start, sizeof(start)),
-		 vmt_units_duration(duration, report->process.duration_ns), end);
-	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
-	print_images(options);
 }
 
 /* Worth a word: a MiB, and a twentieth of all. */
@@ -481,7 +432,7 @@ vmt_text_print(const struct vmt_report *report, const struct vmt_text_options *o
 {
 	assert(options->layout.columns >= 20);
 	print_top(report, options);
-	print_process(report, options);
+	vmt_text_process(report, options);
 	print_classes(report, options);
 	vmt_text_kernel(report, options);
 	vmt_text_go(report, options);

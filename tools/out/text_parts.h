@@ -21,6 +21,13 @@ void vmt_text_named(const struct vmt_text_options *options, const char *figures,
 void vmt_text_callers(const struct vmt_layout *layout, const struct vmt_stack_frames *stack,
 		      size_t callers, size_t indent);
 
+/* Who the process was, when it began, how long it took and how it ended; what it went on as. */
+void vmt_text_process(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* `, calls itself "TITLE"`, or nothing where it never changed its command line. */
+const char *vmt_text_titled(const struct vmt_layout *layout, const struct vmt_report *report,
+			    char *text, size_t text_bytes);
+
 /* How the process ended, in some words for the middle of a sentence. */
 void vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes);
 
