@@ -38,7 +38,7 @@
  * process that ends does, and one that grows has the next one soon. */
 #define SHARES_NS_PER_MIB (9 * MILLISECOND / 1024)
 #define SHARES_SHORT_NS (2 * MILLISECOND)
-#define SHARES_EXIT_NS (5 * MILLISECOND)
+#define SHARES_EXIT_NS (2 * MILLISECOND)
 #define SHARES_REQUEST_NS (100 * MILLISECOND)
 
 static struct vmt_cgroup_cache *

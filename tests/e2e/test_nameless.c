@@ -5,7 +5,7 @@
  * by three entries that have names. What is said of an entry is what that entry allocated, in the
  * first sentence, in every row, and in a diff.
  */
-#include "tests/e2e/harness.h"
+#include "tests/e2e/living.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,21 @@
 
 static char library[4096];
 static char traces[2][4096];
+
+/* The snapshot is taken while the program stands still. */
+static void
+make_trace(const char *trace, const char *chunks)
+{
+	static struct conversation talk;
+
+	converse_start(
+	    &talk, (const char *const[]){built("tests/target/interpreted"), library, chunks, NULL},
+	    preloaded(trace));
+	converse_read_line(&talk);
+	assert_string_equal(talk.line, "ready");
+	living_snapshot(trace);
+	assert_int_equal(living_reap(&talk, trace), 0);
+}
 
 static int
 make_traces(void **state)
@@ -36,14 +51,7 @@ make_traces(void **state)
 
 		snprintf(name, sizeof(name), "interpreted.%d.vmt", i);
 		snprintf(traces[i], sizeof(traces[i]), "%s", scratch_file(name));
-		record(&run, traces[i], NULL,
-		       (const char *const[]){built("tests/target/interpreted"), library, chunks[i],
-					     NULL});
-		if (run.exit_status != 0)
-			fprintf(stderr, "%s", run.err);
-		if (run.exit_status != 0)
-			return -1;
-		run_free(&run);
+		make_trace(traces[i], chunks[i]);
 	}
 	return 0;
 }

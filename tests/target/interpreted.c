@@ -1,5 +1,6 @@
 /* Runs a program in an interpreter: interpreted LIBRARY CHUNKS. Sets it up with 12 chunks of 1 MiB,
- * loads with 24, runs with as many as it is told. */
+ * loads with 24, runs with as many as it is told; says "ready" and waits for the end of its
+ * input. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,5 +28,9 @@ main(int argc, char **argv)
 	failed = enter(library, "interpreter_setup", 12);
 	failed |= enter(library, "interpreter_load", 24);
 	failed |= enter(library, "interpreter_run", atoi(argv[2]));
+	puts(failed ? "failed" : "ready");
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
 	return failed ? 1 : 0;
 }
