@@ -34,6 +34,31 @@ a_letter_or_two_are_forgiven(void **state)
 }
 
 static void
+expect_offer(const char *value, const char *told)
+{
+	static const char *const words[] = {"on", "off", "all", "pagemap-scan", NULL};
+	struct vmt_err err = {""};
+	int result = vmt_suggest_value(value, strlen(value), words,
+				       vmt_err_set(&err, 22, "--x: '%s' is nothing", value), &err);
+
+	assert_int_equal(result, -22);
+	assert_string_equal(strchr(err.text, ';') ? strchr(err.text, ';') : "", told);
+}
+
+/* Of two words as near, the one that goes on where the value ends. */
+static void
+values_are_offered_words(void **state)
+{
+	(void)state;
+	expect_offer("of", "; did you mean off?");
+	expect_offer("al", "; did you mean all?");
+	expect_offer("ALL", "; did you mean all?");
+	expect_offer("pagemapscan", "; did you mean pagemap-scan?");
+	expect_offer("never", "");
+	expect_offer("", "");
+}
+
+static void
 what_is_far_from_all_means_none(void **state)
 {
 	char longest[300];
@@ -65,6 +90,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_letter_or_two_are_forgiven),
+	    cmocka_unit_test(values_are_offered_words),
 	    cmocka_unit_test(what_is_far_from_all_means_none),
 	    cmocka_unit_test(a_number_is_a_process),
 	};

@@ -1,5 +1,6 @@
 #include "tools/cmd/asked.h"
 
+#include "tools/cmd/suggest.h"
 #include "tools/out/units.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ int
 vmt_asked_at(const char *option, const char *text, struct vmt_report_options *build,
 	     struct vmt_err *err)
 {
+	static const char *const moments[] = {"peak", "end", NULL};
 	uint64_t at_ns;
 
 	if (!text) {
@@ -47,10 +49,13 @@ vmt_asked_at(const char *option, const char *text, struct vmt_report_options *bu
 		return 0;
 	}
 	if (vmt_units_parse_duration(text, &at_ns) < 0)
-		return vmt_err_set(err, EINVAL,
-				   "%s: '%s' is not peak, end, a time since the start like 1.5s, "
-				   "or a time of day like 12:45:13",
-				   option, text);
+		return vmt_suggest_value(
+		    text, strlen(text), moments,
+		    vmt_err_set(err, EINVAL,
+				"%s: '%s' is not peak, end, a time since the start like 1.5s, "
+				"or a time of day like 12:45:13",
+				option, text),
+		    err);
 	build->at = VMT_AT_TIME;
 	build->at_time_ns = (int64_t)at_ns;
 	return 0;

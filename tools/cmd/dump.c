@@ -81,7 +81,8 @@ vmt_dump_main(int argc, char **argv, struct vmt_err *err)
 	if (result < 0)
 		return result;
 	if (options.values[OPTION_FORMAT] != NULL)
-		format = vmt_options_choose("format", options.values[OPTION_FORMAT], formats, err);
+		format =
+		    vmt_options_choose("--format", options.values[OPTION_FORMAT], formats, err);
 	if (format < 0)
 		return format;
 	if (options.operand_count != 1)

@@ -1,5 +1,6 @@
 #include "tools/cmd/limits.h"
 
+#include "tools/cmd/suggest.h"
 #include "tools/out/diff_headline.h"
 #include "tools/out/units.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const words[] = {
+static const char *const words[VMT_LIMITS + 1] = {
     [VMT_LIMIT_COMMITTED] = "committed",
     [VMT_LIMIT_RESERVED] = "reserved",
     [VMT_LIMIT_RSS] = "rss",
@@ -46,10 +47,13 @@ parse_one(struct vmt_limits *limits, const char *text, struct vmt_err *err)
 	struct vmt_limit limit = {.set = true};
 
 	if (figure < 0)
-		return vmt_err_set(err, EINVAL,
-				   "--fail-over: '%s' is not committed=, reserved=, rss= or "
-				   "virtual= and a growth",
-				   text);
+		return vmt_suggest_value(
+		    text, strcspn(text, "="), words,
+		    vmt_err_set(err, EINVAL,
+				"--fail-over: '%s' is not committed=, reserved=, rss= or "
+				"virtual= and a growth",
+				text),
+		    err);
 	limit.is_share = parse_percent(equals + 1, &limit.percent);
 	/* A bare number might mean a percentage. */
 	if (!limit.is_share && (isdigit((unsigned char)text[strlen(text) - 1]) ||

@@ -167,5 +167,7 @@ vmt_options_choose(const char *option, const char *text, const char *const *word
 					 words[i]);
 		assert(used < sizeof(list));
 	}
-	return vmt_err_set(err, EINVAL, "%s: '%s' is not one of %s", option, text, list);
+	return vmt_suggest_value(
+	    text, strlen(text), words,
+	    vmt_err_set(err, EINVAL, "%s: '%s' is not one of %s", option, text, list), err);
 }

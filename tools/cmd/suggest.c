@@ -55,10 +55,34 @@ vmt_suggest_offer(struct vmt_suggest *suggest, const char *word)
 	if (length > LONGEST || suggest->length > LONGEST || length == 0)
 		return;
 	changes = distance(suggest->written, suggest->length, word, length);
-	if (changes >= suggest->distance)
+	if (changes > suggest->distance)
+		return;
+	if (changes == suggest->distance &&
+	    (!suggest->word[0] || strncmp(word, suggest->written, suggest->length) != 0))
 		return;
 	suggest->distance = changes;
 	snprintf(suggest->word, sizeof(suggest->word), "%s", word);
+}
+
+int
+vmt_suggest_value(const char *value, size_t length, const char *const *words, int result,
+		  struct vmt_err *err)
+{
+	char small[LONGEST];
+	struct vmt_suggest suggest;
+	size_t used = strlen(err->text);
+
+	if (length >= sizeof(small))
+		return result;
+	for (size_t i = 0; i < length; i++)
+		small[i] = (char)tolower((unsigned char)value[i]);
+	suggest = vmt_suggest_begin(small, length);
+	for (size_t i = 0; words[i]; i++)
+		vmt_suggest_offer(&suggest, words[i]);
+	if (suggest.word[0])
+		snprintf(err->text + used, sizeof(err->text) - used, "; did you mean %s?",
+			 suggest.word);
+	return result;
 }
 
 void

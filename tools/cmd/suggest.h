@@ -2,7 +2,8 @@
  * suggest.h: which of the known words did somebody mean?
  *
  * By the least number of letters to change, leave out, put in or swap (Damerau and Levenshtein):
- * one for each three letters of what was written, and one at least.
+ * one for each three letters of what was written, and one at least. Of words that are as near, one
+ * that goes on where what was written ends.
  */
 #ifndef VMT_SUGGEST_H
 #define VMT_SUGGEST_H
@@ -21,6 +22,12 @@ struct vmt_suggest {
 
 struct vmt_suggest vmt_suggest_begin(const char *written, size_t length);
 void vmt_suggest_offer(struct vmt_suggest *suggest, const char *word);
+
+/* Adds "; did you mean WORD?" to an error about a value, the first `length` letters of which are
+ * none of the words (NULL-terminated); nothing where none is near. Capitals are no difference.
+ * Returns the result that the error has. */
+int vmt_suggest_value(const char *value, size_t length, const char *const *words, int result,
+		      struct vmt_err *err);
 
 /* Adds "; did you mean DIR/NAME?" to an error about a file that is not there, by the names in its
  * directory; nothing where none is near. */

@@ -3,6 +3,7 @@
 #include "format/chunk.h"
 #include "format/stack_table.h"
 #include "tools/cmd/cmd.h"
+#include "tools/cmd/suggest.h"
 #include "tools/out/units.h"
 
 #include <assert.h>
@@ -122,6 +123,7 @@ static int
 check_malloc(const struct vmt_wanted *wanted, struct vmt_err *err)
 {
 	static const char sampled[] = "sampled:";
+	static const char *const modes[] = {"off", "sampled", "all", NULL};
 	const char *mode = vmt_wanted_text(wanted, VMT_WANTED_MALLOC);
 	uint64_t bytes = 1;
 
@@ -130,7 +132,9 @@ check_malloc(const struct vmt_wanted *wanted, struct vmt_err *err)
 	if (strncmp(mode, sampled, strlen(sampled)) == 0 &&
 	    vmt_units_parse_bytes(mode + strlen(sampled), &bytes) == 0 && bytes > 0)
 		return 0;
-	return refuse(wanted, VMT_WANTED_MALLOC, "one of off, sampled[:BYTES], all", err);
+	return vmt_suggest_value(
+	    mode, strcspn(mode, ":"), modes,
+	    refuse(wanted, VMT_WANTED_MALLOC, "one of off, sampled[:BYTES], all", err), err);
 }
 
 static int
