@@ -83,6 +83,28 @@ time_of(char text[32], const char *trace, const char *when)
 	return text;
 }
 
+/* Both sides are of one moment: the default one where `at` is NULL. */
+static void
+compare_with_itself(const char *trace, const char *at, bool now, int64_t rss_bytes)
+{
+	const char *argv[] = {built("vmtrace"), "diff", trace, trace, at ? "--at" : NULL, at, NULL};
+	const char *json[] = {
+	    built("vmtrace"), "diff", "--format=json", trace, trace, at ? "--at" : NULL, at, NULL};
+	struct run run;
+	json_t *root;
+
+	run_program(&run, argv, (const char *const[]){"COLUMNS=1000", NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_int_equal(strstr(run.out, " (now)\n") != NULL, now);
+	run_free(&run);
+	run_program(&run, json, NULL);
+	root = json_loads(run.out, 0, NULL);
+	assert_non_null(root);
+	assert_int_equal(number(member(member(root, "b"), "snapshot"), "rss_bytes"), rss_bytes);
+	json_decref(root);
+	run_free(&run);
+}
+
 /* A program that runs is reported as it is now; its peak, and what changed between two moments, are
  * to be had. */
 static void
@@ -94,7 +116,7 @@ a_program_that_runs_is_reported_now(void **state)
 	char clock[32];
 	struct tm local;
 	time_t now;
-	int64_t rss;
+	int64_t rss, spike_bytes, kept_bytes;
 
 	(void)state;
 	converse_start(&talk, (const char *const[]){built("tests/target/moments"), NULL},
@@ -102,21 +124,23 @@ a_program_that_runs_is_reported_now(void **state)
 	converse_read_line(&talk);
 	tell("spike");
 	living_snapshot(trace);
-	int64_t spike = taken_at(trace, NULL, &rss);
+	int64_t spike = taken_at(trace, NULL, &spike_bytes);
 
-	assert_true(rss >= 60 * MIB && rss < 70 * MIB);
+	assert_true(spike_bytes >= 60 * MIB && spike_bytes < 70 * MIB);
 	expect_text((const char *const[]){trace, NULL}, "60 MiB mapped by mmap (");
 	tell("drop");
 	tell("keep");
 	living_snapshot(trace);
-	int64_t kept = taken_at(trace, NULL, &rss);
+	int64_t kept = taken_at(trace, NULL, &kept_bytes);
 
 	assert_true(kept > spike);
-	assert_true(rss >= 20 * MIB && rss < 30 * MIB);
+	assert_true(kept_bytes >= 20 * MIB && kept_bytes < 30 * MIB);
 	expect_text((const char *const[]){trace, NULL}, "20 MiB mapped by mmap (");
 	expect_text((const char *const[]){trace, NULL}, ", by map_kept moments.c:");
 	expect_text((const char *const[]){trace, NULL}, "What grew last");
 	assert_int_equal(taken_at(trace, "peak", &rss), spike);
+	compare_with_itself(trace, NULL, true, kept_bytes);
+	compare_with_itself(trace, "peak", false, spike_bytes);
 	time_of(from, trace, "peak");
 	time_of(to, trace, "end");
 	expect_text((const char *const[]){trace, "--from", from, "--to", to, NULL},
@@ -129,6 +153,7 @@ a_program_that_runs_is_reported_now(void **state)
 	converse_end(&talk);
 	living_wait_end(trace);
 	assert_int_equal(taken_at(trace, NULL, NULL), spike);
+	compare_with_itself(trace, NULL, false, spike_bytes);
 	expect_text((const char *const[]){trace, NULL}, "60 MiB mapped by mmap (");
 }
 
@@ -170,6 +195,23 @@ what_was_meant_is_offered(void **state)
 	       "vmtrace doctor PID");
 	expect((const char *const[]){vmtrace, "report", "--frames", "many", trace, NULL}, 2,
 	       "--frames: 'many'");
+	expect((const char *const[]){vmtrace, "report", "--sort", "comitted", trace, NULL}, 2,
+	       "did you mean committed?");
+	expect((const char *const[]){vmtrace, "report", "--format=jsn", trace, NULL}, 2,
+	       "did you mean json?");
+	expect((const char *const[]){vmtrace, "dump", "--format=jsn", trace, NULL}, 2,
+	       "--format: 'jsn' is not one of text, json; did you mean json?");
+	expect((const char *const[]){vmtrace, "report", "--at=pek", trace, NULL}, 2,
+	       "did you mean peak?");
+	expect(
+	    (const char *const[]){vmtrace, "diff", "--fail-over=comitted=1%", trace, trace, NULL},
+	    2, "did you mean committed?");
+	expect((const char *const[]){vmtrace, "record", "--malloc", "SAMPELD:4k", "true", NULL},
+	       125, "did you mean sampled?");
+	expect((const char *const[]){vmtrace, "record", "--follow", "forks", "true", NULL}, 125,
+	       "did you mean fork?");
+	expect((const char *const[]){vmtrace, "record", "--cmdline", "of", "true", NULL}, 125,
+	       "did you mean off?");
 	expect((const char *const[]){vmtrace, "report", "--to", "end", trace, NULL}, 2,
 	       "--from WHEN --to WHEN");
 }

@@ -71,6 +71,7 @@ of_one_that_has_ended_it_is_the_peak(void **state)
 
 	(void)state;
 	assert_int_equal(chosen(build, VMT_AT_DEFAULT, 0), 1);
+	assert_int_equal(chosen(build, VMT_AT_COMPARED, 0), chosen(build, VMT_AT_PLATEAU, 0));
 	assert_int_equal(chosen(build, VMT_AT_PEAK, 0), 1);
 	assert_int_equal(chosen(build, VMT_AT_END, 0), 2);
 	assert_int_equal(chosen(build, VMT_AT_TIME, 24 * MS), 1);
@@ -91,6 +92,7 @@ of_one_that_runs_it_is_the_last(void **state)
 	build_trace_head(build)->pid = (uint32_t)getpid();
 	build_trace_head(build)->start_ticks = stat.start_ticks;
 	assert_int_equal(chosen(build, VMT_AT_DEFAULT, 0), 2);
+	assert_int_equal(chosen(build, VMT_AT_COMPARED, 0), 2);
 	assert_int_equal(chosen(build, VMT_AT_PEAK, 0), 1);
 	build_trace_free(build);
 }

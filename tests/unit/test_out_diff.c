@@ -190,6 +190,27 @@ changes_have_a_sign(void **state)
 }
 
 static void
+one_that_runs_is_not_of_its_peak(void **state)
+{
+	struct vmt_diff *diff;
+	char text[512];
+
+	(void)state;
+	world.b.report.process.end = "running";
+	diff = pair_diff_at(&world, VMT_AT_COMPARED);
+	vmt_diff_headline_caveat(diff, 0, text, sizeof(text));
+	assert_string_equal(text, "B still runs: its figures are of now, A's of its peak (--at "
+				  "peak has both at their peaks).");
+	vmt_diff_headline_caveat(diff, 1, text, sizeof(text));
+	assert_string_equal(text, "");
+	vmt_diff_free(diff);
+	diff = pair_diff_at(&world, VMT_AT_PLATEAU);
+	vmt_diff_headline_caveat(diff, 0, text, sizeof(text));
+	assert_string_equal(text, "");
+	vmt_diff_free(diff);
+}
+
+static void
 caveats_are_counted_off(void **state)
 {
 	struct vmt_rss_point point = {0, MIB(12)};
@@ -428,6 +449,7 @@ main(void)
 	    cmocka_unit_test_setup(a_sentence_does_not_contradict_its_figures, begin),
 	    cmocka_unit_test_setup(programs_of_other_names_are_told_first, begin),
 	    cmocka_unit_test_setup(changes_have_a_sign, begin),
+	    cmocka_unit_test_setup(one_that_runs_is_not_of_its_peak, begin),
 	    cmocka_unit_test_setup(caveats_are_counted_off, begin),
 	    cmocka_unit_test_setup(rows_have_their_columns, begin),
 	    cmocka_unit_test_setup(marks_tell_chance_from_change, begin),

@@ -14,7 +14,8 @@
 enum { OPTION_AT, OPTION_TOP, OPTION_FRAMES, OPTION_FORMAT, OPTION_FAIL_OVER };
 
 const struct vmt_option vmt_diff_options[] = {
-    {"at", 0, "WHEN", "of each: peak (default), end, or a time since its start: 1.5s"},
+    {"at", 0, "WHEN",
+     "of each: peak (default; of one that runs: end), end, a time since its start"},
     {"top", 'n', "N", "rows of call sites (default 12; json: all)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
     {"format", 'f', "FORMAT", "text (default), json"},
@@ -58,7 +59,9 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 					 &wanted->callers, err);
 	if (result >= 0)
 		result = vmt_asked_at("--at", options->values[OPTION_AT], &wanted->build, err);
-	if (wanted->build.at == VMT_AT_PEAK || wanted->build.at == VMT_AT_DEFAULT)
+	if (wanted->build.at == VMT_AT_DEFAULT)
+		wanted->build.at = VMT_AT_COMPARED;
+	if (wanted->build.at == VMT_AT_PEAK)
 		wanted->build.at = VMT_AT_PLATEAU;
 	if (result >= 0 && wanted->has_limits)
 		result = vmt_limits_parse(&wanted->limits, options->values[OPTION_FAIL_OVER], err);

@@ -25,7 +25,7 @@ struct vmt_building {
 
 	/* while it is built */
 	const struct vmt_report_options *options;
-	enum vmt_report_at at; /* never DEFAULT or CLOCK */
+	enum vmt_report_at at; /* never DEFAULT, COMPARED or CLOCK */
 	int64_t at_time_ns;
 	struct vmt_trace *trace;
 	struct vmt_replay *replay;

@@ -122,6 +122,11 @@ struct vmt_diff {
 	struct vmt_diff_site *sites;
 	size_t site_count;
 	struct vmt_diff_member *members; /* of all sites */
+	/* By default: of a process that runs, and so not of its peak. */
+	struct {
+		bool a;
+		bool b;
+	} is_now;
 	struct vmt_diff_verdict verdict;
 };
 

@@ -40,14 +40,15 @@ static void
 resolve(struct vmt_building *building)
 {
 	const struct vmt_report_options *options = building->options;
+	bool by_default = options->at == VMT_AT_DEFAULT || options->at == VMT_AT_COMPARED;
 	int status;
 
 	building->at = options->at;
 	building->at_time_ns = options->at_time_ns;
-	if (options->at == VMT_AT_DEFAULT)
-		building->at = strcmp(vmt_trace_end(building->trace, &status), "running") == 0
-				   ? VMT_AT_END
-				   : VMT_AT_PEAK;
+	if (by_default && strcmp(vmt_trace_end(building->trace, &status), "running") == 0)
+		building->at = VMT_AT_END;
+	else if (by_default)
+		building->at = options->at == VMT_AT_DEFAULT ? VMT_AT_PEAK : VMT_AT_PLATEAU;
 	if (options->at == VMT_AT_CLOCK) {
 		building->at = VMT_AT_TIME;
 		building->at_time_ns = after_start_ns(

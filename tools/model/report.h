@@ -245,9 +245,10 @@ enum vmt_report_at {
 	VMT_AT_PEAK,
 	VMT_AT_END,
 	VMT_AT_TIME,
-	VMT_AT_CLOCK,	/* a local time of day, the first after the start */
-	VMT_AT_PLATEAU, /* the last whose RSS is the peak's but for 2 % or 512 KiB: which of many
-			   snapshots of a steady process is the peak is chance */
+	VMT_AT_CLOCK,	 /* a local time of day, the first after the start */
+	VMT_AT_PLATEAU,	 /* the last whose RSS is the peak's but for 2 % or 512 KiB: which of many
+			    snapshots of a steady process is the peak is chance */
+	VMT_AT_COMPARED, /* as DEFAULT, with PLATEAU in the place of PEAK */
 };
 
 struct vmt_report_options {

@@ -370,7 +370,12 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 	struct vmt_sentence sentence = {text, text_bytes, 0};
 
 	text[0] = '\0';
-	if (diff->totals.missed_bytes.a > MISSED_WORTH_NAMING_BYTES && n-- == 0)
+	if (diff->is_now.a != diff->is_now.b && n-- == 0)
+		vmt_sentence_say(&sentence,
+				 "%s still runs: its figures are of now, %s of its peak (--at peak "
+				 "has both at their peaks).",
+				 diff->is_now.a ? "A" : "B", diff->is_now.a ? "B's" : "A's");
+	else if (diff->totals.missed_bytes.a > MISSED_WORTH_NAMING_BYTES && n-- == 0)
 		caution_missed(&sentence, "A", diff->totals.missed_bytes.a);
 	else if (diff->totals.missed_bytes.b > MISSED_WORTH_NAMING_BYTES && n-- == 0)
 		caution_missed(&sentence, "B", diff->totals.missed_bytes.b);

@@ -92,7 +92,7 @@ print_heading(const struct vmt_diff_text_options *options, const char *what)
 
 static void
 print_side(const struct vmt_diff_text_options *options, const char *name,
-	   const struct vmt_report *report, const char *path)
+	   const struct vmt_report *report, const char *path, bool is_now)
 {
 	char command[512];
 	char title[512];
@@ -108,9 +108,10 @@ print_side(const struct vmt_diff_text_options *options, const char *name,
 			 report->process.pid,
 			 vmt_text_titled(&options->layout, report, title, sizeof(title)));
 	if (report->snapshot.taken)
-		vmt_sentence_say(&side, "RSS %s at %s",
+		vmt_sentence_say(&side, "RSS %s at %s%s",
 				 vmt_units_bytes(rss, report->snapshot.rss_bytes),
-				 vmt_units_duration(when, time_ns > 0 ? (uint64_t)time_ns : 0));
+				 vmt_units_duration(when, time_ns > 0 ? (uint64_t)time_ns : 0),
+				 is_now ? " (now)" : "");
 	else
 		vmt_sentence_say(&side, "no snapshot");
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 3);
@@ -132,8 +133,8 @@ print_top(const struct vmt_diff *diff, const struct vmt_diff_text_options *optio
 			break;
 		vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);
 	}
-	print_side(options, "A", diff->a, options->paths[0]);
-	print_side(options, "B", diff->b, options->paths[1]);
+	print_side(options, "A", diff->a, options->paths[0], diff->is_now.a);
+	print_side(options, "B", diff->b, options->paths[1], diff->is_now.b);
 }
 
 static void
