@@ -112,7 +112,7 @@ enum vmt_event_role {
 	X(REMAP_FILE_PAGES, 44, MAP, NOTE, "remap_file_pages")                                     \
 	X(TRIM, 45, MAP, NOTE, "malloc_trim")                                                      \
 	X(BRK_BEGIN, 46, MAP, RELEASE, "brk")                                                      \
-	X(PRESENT, 48, MAP, ACQUIRE, "before start")                                               \
+	X(PRESENT, 48, MAP, ACQUIRE, "inherited at fork")                                          \
 	X(THREAD, 49, MAP, ACQUIRE, "pthread_create")                                              \
 	X(FORK, 50, MAP, NOTE, "fork")                                                             \
 	X(EXEC, 51, MAP, NOTE, "exec")                                                             \

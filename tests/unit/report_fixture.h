@@ -76,8 +76,8 @@ static struct vmt_class fixture_classes[] = {
 static char fixture_path[] = "/usr/share/a/very/long/path/that/goes/on/and/on/until/it/is/longer/"
 			     "than/any/terminal/is/wide/enough/for/data.bin";
 static struct vmt_file_row fixture_files[] = {
-    {fixture_app, MIB(10), MIB(1)},
-    {fixture_path, MIB(80), MIB(58)},
+    {fixture_app, "program and libraries", MIB(10), MIB(1)},
+    {fixture_path, "mapped files", MIB(80), MIB(58)},
 };
 static struct vmt_advice fixture_advice[] = {
     {.advice = "MADV_DONTNEED",

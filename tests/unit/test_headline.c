@@ -66,6 +66,47 @@ check_gap(uint64_t accessible_bytes, uint64_t committed_bytes, bool told)
 	site.accessible_bytes = accessible_bytes;
 	site.class = "Go heap";
 	assert_null(strstr(headline(&report), "not in RAM: "));
+	/* What is not in this process's page tables may be in RAM. */
+	site.class = "shared memory";
+	assert_null(strstr(headline(&report), "not in RAM: "));
+	site.class = "mapped files";
+	assert_null(strstr(headline(&report), "not in RAM: "));
+	site.class = "thread stacks";
+	report.snapshot.virtual_bytes = accessible_bytes * 2;
+	assert_null(strstr(headline(&report), "not in RAM: "));
+	report.snapshot.virtual_bytes = accessible_bytes * 2 - 1;
+	assert_int_equal(strstr(headline(&report), "not in RAM: ") != NULL, told);
+}
+
+/* The largest file of all may be another class's. */
+static void
+a_class_of_files_is_explained_by_its_own(void **state)
+{
+	static char library[] = "/lib/large.so";
+	static char nameless[] = "/dev/zero (deleted)";
+	struct vmt_class classes[] = {{.name = "shared memory", .committed_bytes = MIB(100)}};
+	struct vmt_file_row files[] = {
+	    {library, "program and libraries", MIB(90), MIB(90)},
+	    {nameless, "shared memory", MIB(80), MIB(80)},
+	};
+	struct vmt_frame frame = {.function = "share", .module = "/bin/app"};
+	struct vmt_site site = {.kind = "mmap",
+				.class = "shared memory",
+				.committed_bytes = MIB(80),
+				.stack = {&frame, 1}};
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	report.classes = classes;
+	report.class_count = 1;
+	report.files = files;
+	report.file_count = 2;
+	report.sites = &site;
+	report.site_count = 1;
+	assert_shows(headline(&report), "100 MiB shared memory (76 %), most of it by share (app) "
+					"(80 MiB);");
+	files[0].class = "shared memory";
+	assert_shows(headline(&report), "100 MiB shared memory (76 %), most of it /lib/large.so;");
 }
 
 static void
@@ -199,6 +240,7 @@ main(void)
 	    cmocka_unit_test(the_first_sentence_tells_the_moment_from_now),
 	    cmocka_unit_test(an_owner_is_named_for_its_own_class),
 	    cmocka_unit_test(what_malloc_keeps_is_named_for_what_it_is),
+	    cmocka_unit_test(a_class_of_files_is_explained_by_its_own),
 	    cmocka_unit_test(what_may_be_a_sampling_error_is_no_gap),
 	};
 

@@ -134,7 +134,7 @@ arena_without_blocks_is_known_by_its_shape(void **state)
 
 /* A fork child inherits its parent's arenas, and nothing of what is in them. */
 static void
-inherited_arena_is_retained(void **state)
+inherited_arena_is_none_of_the_childs(void **state)
 {
 	struct vmt_replay *replay = world_new(0, true);
 	struct vmt_residency residency;
@@ -150,10 +150,9 @@ inherited_arena_is_retained(void **state)
 	happen(replay,
 	       EVENT(PRESENT, .address = ARENA + 64 * MIB, .length = 4 * PAGE, .protection = RW));
 	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 4 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, RESERVED), 64 * MIB);
-	assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), PAGE);
-	assert_int_equal(FIGURE(replay, PRESENT, 0, RESERVED), 4 * PAGE);
+	assert_int_equal(CLASS_OF(residency, INHERITED, COMMITTED), 5 * PAGE);
+	assert_int_equal(CLASS_OF(residency, INHERITED, RESERVED), 64 * MIB + 4 * PAGE);
+	assert_int_equal(FIGURE(replay, PRESENT, 0, RESERVED), 64 * MIB + 4 * PAGE);
 	vmt_residency_free(&residency);
 	vmt_replay_free(replay);
 }
@@ -306,16 +305,51 @@ malloc_that_was_not_recorded_leaves_arenas_retained(void **state)
 	vmt_replay_free(replay);
 }
 
+/* An arena of the parent's, and its break: live blocks are the child's own, what it freed was its
+ * parent's. What the allocator makes usable after the fork is retained. */
+static void
+a_fork_child_knows_nothing_of_its_parents_blocks(void **state)
+{
+	struct vmt_replay *replay = world_new(0, true);
+	struct vmt_residency residency;
+
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	happen(replay, EVENT(PRESENT, .address = HEAP, .length = 8 * PAGE, .protection = RW,
+			     .argument_b = 1));
+	happen(replay, EVENT(PRESENT, .address = ARENA, .length = 4 * PAGE, .protection = RW));
+	happen(replay, EVENT(PRESENT, .address = ARENA + 4 * PAGE,
+			     .length = VMT_HEAP_MAX_BYTES - 4 * PAGE));
+	block(replay, HEAP + 100, 200, 1);
+	happen(replay, EVENT(FREE, .address = ARENA + 0x500));
+	block(replay, ARENA + 4 * PAGE, 500, 1);
+	add_mapping(&world, HEAP, 10 * PAGE, "[heap]", 10 * PAGE);
+	add_mapping(&world, ARENA, 6 * PAGE, "", 6 * PAGE);
+	add_mapping(&world, ARENA + 6 * PAGE, VMT_HEAP_MAX_BYTES - 6 * PAGE, "", 0)->protection =
+	    PROT_NONE;
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, INHERITED, COMMITTED), 12 * PAGE - 200);
+	assert_int_equal(CLASS_OF(residency, INHERITED, RESERVED),
+			 12 * PAGE - 200 + VMT_HEAP_MAX_BYTES - 6 * PAGE);
+	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 4 * PAGE - 500);
+	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, COMMITTED), 700);
+	assert_int_equal(CLASS_OF(residency, MMAP, RESERVED), 0);
+	assert_int_equal(FIGURE(replay, PRESENT, 0, COMMITTED), 12 * PAGE - 200);
+	vmt_residency_free(&residency);
+	vmt_replay_free(replay);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_fork_child_knows_nothing_of_its_parents_blocks),
 	    cmocka_unit_test(blocks_own_their_bytes_and_the_rest_is_retained),
 	    cmocka_unit_test(mmapped_chunk_is_known_by_its_block),
 	    cmocka_unit_test(empty_block_owns_nothing_and_is_live),
 	    cmocka_unit_test(arena_takes_its_reserve_with_it),
 	    cmocka_unit_test(arena_without_blocks_is_known_by_its_shape),
-	    cmocka_unit_test(inherited_arena_is_retained),
+	    cmocka_unit_test(inherited_arena_is_none_of_the_childs),
 	    cmocka_unit_test(low_addresses_are_no_arenas),
 	    cmocka_unit_test(blocks_in_a_mapped_range_make_an_allocator_of_it),
 	    cmocka_unit_test(block_across_two_mappings_owns_in_both),

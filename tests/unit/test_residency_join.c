@@ -338,7 +338,7 @@ present_memory_is_the_loaders_or_inherited(void **state)
 		residency = join_world(&world, replay, NULL);
 		assert_int_equal(CLASS_OF(residency, TRACER, COMMITTED), 2 * PAGE);
 		assert_int_equal(CLASS_OF(residency, PROGRAM, COMMITTED), forked ? 0 : 3 * PAGE);
-		assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), forked ? 3 * PAGE : 0);
+		assert_int_equal(CLASS_OF(residency, INHERITED, COMMITTED), forked ? 3 * PAGE : 0);
 		if (forked)
 			assert_int_equal(FIGURE(replay, PRESENT, 0, COMMITTED), 3 * PAGE);
 		vmt_residency_free(&residency);

@@ -10,6 +10,7 @@ vmt_classes_name(enum vmt_class_id id)
 	    [VMT_CLASS_MALLOC_LIVE] = "malloc live",
 	    [VMT_CLASS_MALLOC_RETAINED] = "malloc retained",
 	    [VMT_CLASS_MALLOC] = "malloc, live or free",
+	    [VMT_CLASS_INHERITED] = "inherited at fork",
 	    [VMT_CLASS_THREAD_STACKS] = "thread stacks",
 	    [VMT_CLASS_ENDED_STACKS] = "ended threads' stacks",
 	    [VMT_CLASS_MAIN_STACK] = "main stack",

@@ -12,7 +12,8 @@ enum vmt_class_id {
 	VMT_CLASS_MMAP, /* direct maps, by call site */
 	VMT_CLASS_MALLOC_LIVE,
 	VMT_CLASS_MALLOC_RETAINED,
-	VMT_CLASS_MALLOC, /* an allocator's, of whose blocks nothing is known */
+	VMT_CLASS_MALLOC,    /* an allocator's, of whose blocks nothing is known */
+	VMT_CLASS_INHERITED, /* a fork child's, of whose use its parent's trace alone can tell */
 	VMT_CLASS_THREAD_STACKS,
 	VMT_CLASS_ENDED_STACKS, /* kept by the C library for the next threads, or never joined */
 	VMT_CLASS_MAIN_STACK,

@@ -64,11 +64,10 @@ add_notes(struct vmt_building *building, uint32_t notes)
 		const char *text;
 	} lines[] = {
 	    {VMT_NOTE_FORKED,
-	     "began in a fork child: blocks that the parent allocated are not known (they count as "
-	     "malloc retained where the arena is), and memory mapped before the fork is listed "
-	     "under \"before start\"; what it shares with its parent until one of them writes "
-	     "counts in "
-	     "both"},
+	     "began in a fork child: memory that it has from its parent is under \"inherited at "
+	     "fork\", but for blocks that were allocated there since; whose call sites it is, and "
+	     "what of it is live, stands in the parent's trace; what it shares with its parent "
+	     "until one of them writes counts in both"},
 	    {VMT_NOTE_OUTSIDE,
 	     "seen from outside: the process made no call that is recorded, and its trace begins a "
 	     "tenth of a second or so after its fork; what it gave back, or took by system calls "

@@ -29,8 +29,9 @@ enum vmt_backing vmt_files_backing(const struct vmt_mapping *mapping);
 struct vmt_file {
 	const char *path;
 	uint16_t path_bytes;
-	bool program; /* code is mapped from it, or it is a loaded module */
-	bool tracer;  /* libvmtrace.so, its trace or its session */
+	bool program;  /* code is mapped from it, or it is a loaded module */
+	bool tracer;   /* libvmtrace.so, its trace or its session */
+	uint8_t class; /* enum vmt_class_id of its mappings, once they were added up */
 	uint64_t reserved_bytes;
 	uint64_t committed_bytes;
 };

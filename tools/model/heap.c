@@ -200,12 +200,27 @@ vmt_heap_find_foreign(struct vmt_pieces *pieces, bool known)
 	return foreign;
 }
 
-/* What small blocks own of all arenas together. */
+/* What small blocks own of all arenas together: of the child's own, and of its parent's. */
+static const enum vmt_class_id pooled[] = {VMT_CLASS_MALLOC_RETAINED, VMT_CLASS_INHERITED};
+
+#define POOLS (sizeof(pooled) / sizeof(pooled[0]))
+
 struct pool {
-	double estimate[VMT_AMOUNTS];
-	uint64_t room[VMT_AMOUNTS]; /* of the arenas, after the blocks that were all recorded */
+	double estimate[POOLS][VMT_AMOUNTS];
+	uint64_t room[POOLS][VMT_AMOUNTS]; /* after the blocks that were all recorded */
 	double scale[VMT_AMOUNTS];
 };
+
+/* POOLS where the piece is in none. */
+static size_t
+pool_of(const struct vmt_piece *piece)
+{
+	size_t i = 0;
+
+	while (i < POOLS && piece->class != pooled[i])
+		i++;
+	return i;
+}
 
 static uint64_t
 at_most(double estimate, uint64_t room)
@@ -247,7 +262,7 @@ own_parts(const double estimate[VMT_AMOUNTS], const uint64_t room[VMT_AMOUNTS],
 static void
 tally_piece(struct vmt_piece *piece, struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
 {
-	bool is_pooled = piece->class == VMT_CLASS_MALLOC_RETAINED;
+	size_t in = pool_of(piece);
 	double recorded[VMT_AMOUNTS];
 	uint64_t room[VMT_AMOUNTS];
 	uint64_t owned[VMT_AMOUNTS];
@@ -259,12 +274,12 @@ tally_piece(struct vmt_piece *piece, struct pool *pool, struct vmt_amounts class
 		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
 		room[i] = piece->total.bytes[i] - owned[i];
 		owned[i] = 0;
-		if (is_pooled) {
-			pool->estimate[i] += piece->estimate[i];
-			pool->room[i] += room[i];
+		if (in < POOLS) {
+			pool->estimate[in][i] += piece->estimate[i];
+			pool->room[in][i] += room[i];
 		}
 	}
-	if (!is_pooled)
+	if (in == POOLS)
 		own_parts(piece->estimate, room, owned);
 	for (int i = 0; i < VMT_AMOUNTS; i++) {
 		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
@@ -275,17 +290,24 @@ tally_piece(struct vmt_piece *piece, struct pool *pool, struct vmt_amounts class
 static void
 tally_pool(struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
 {
-	uint64_t owned[VMT_AMOUNTS];
+	double estimate[VMT_AMOUNTS] = {0};
+	double taken[VMT_AMOUNTS] = {0};
 
-	own_parts(pool->estimate, pool->room, owned);
-	for (int i = 0; i < VMT_AMOUNTS; i++) {
-		assert(classes[VMT_CLASS_MALLOC_RETAINED].bytes[i] >= owned[i]);
-		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
-		classes[VMT_CLASS_MALLOC_RETAINED].bytes[i] -= owned[i];
-		pool->scale[i] = pool->estimate[i] > (double)pool->room[i]
-				     ? (double)pool->room[i] / pool->estimate[i]
-				     : 1;
+	for (size_t in = 0; in < POOLS; in++) {
+		struct vmt_amounts *rest = &classes[pooled[in]];
+		uint64_t owned[VMT_AMOUNTS];
+
+		own_parts(pool->estimate[in], pool->room[in], owned);
+		for (int i = 0; i < VMT_AMOUNTS; i++) {
+			assert(rest->bytes[i] >= owned[i]);
+			classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+			rest->bytes[i] -= owned[i];
+			estimate[i] += pool->estimate[in][i];
+			taken[i] += fmin(pool->estimate[in][i], (double)pool->room[in][i]);
+		}
 	}
+	for (int i = 0; i < VMT_AMOUNTS; i++)
+		pool->scale[i] = estimate[i] > taken[i] ? taken[i] / estimate[i] : 1;
 }
 
 /* Estimates of committed and of shared bytes are independent where one meets its bound: no more is

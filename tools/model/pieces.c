@@ -223,6 +223,10 @@ own(const struct vmt_pieces_input *input, struct vmt_piece *piece, const struct 
 	piece->grows_down = extent->kind == VMT_EXTENT_GROWS_DOWN;
 	piece->present =
 	    extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP;
+	/* What was a reservation at the fork and can be used now: an allocator went on with it. */
+	piece->inherited =
+	    piece->present && input->replay->forked &&
+	    (extent->protection != PROT_NONE || piece->mapping->protection == PROT_NONE);
 	if (extent->kind == VMT_EXTENT_TRACER) {
 		piece->class = VMT_CLASS_TRACER;
 		piece->open = false;

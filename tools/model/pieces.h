@@ -34,7 +34,8 @@ struct vmt_piece {
 	bool open;			 /* no class yet but UNATTRIBUTED */
 	bool grows_down;		 /* tracked, and the kernel moves its start */
 	bool present;			 /* was there before the trace began */
-	bool heap;			 /* the kernel calls it [heap] */
+	bool inherited; /* ... in a fork child, and is used as it was at the fork */
+	bool heap;	/* the kernel calls it [heap] */
 	bool has_blocks;
 	bool has_foreign_blocks; /* small ones, in a place where glibc has none */
 	struct vmt_amounts total;

@@ -317,7 +317,7 @@ apply_protect(struct vmt_replay *replay, const struct vmt_event *event)
 }
 
 /* Private memory from before the first event. Only a fork child's has a site: there it may be
- * anything, while a fresh image has its loader's. */
+ * anything, while a fresh image has its loader's, and the kernel's stack is told by its name. */
 static int
 apply_present(struct vmt_replay *replay, const struct vmt_event *event)
 {
@@ -333,7 +333,7 @@ apply_present(struct vmt_replay *replay, const struct vmt_event *event)
 		extent.kind = VMT_EXTENT_PRESENT_HEAP;
 	if (event->argument_b == VMT_PRESENT_OWN)
 		extent.kind = VMT_EXTENT_TRACER;
-	if (replay->forked && !event->argument_b) {
+	if (replay->forked && event->argument_b <= VMT_PRESENT_HEAP) {
 		/* The parent may have given pages back before it forked. */
 		status = vmt_owners_acquire(replay, event, &extent);
 		return status ? status : vmt_touched_add(replay->touched, extent.start, extent.end);

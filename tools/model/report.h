@@ -69,6 +69,7 @@ struct vmt_class {
 /* A mapped file, or another mapping that names itself. */
 struct vmt_file_row {
 	char *path;
+	const char *class; /* a name of classes.h */
 	uint64_t reserved_bytes;
 	uint64_t committed_bytes;
 };

@@ -78,8 +78,9 @@ find_ended_stacks(struct vmt_pieces *pieces, struct vmt_threads *threads)
 			settle(&pieces->items[i], VMT_CLASS_ENDED_STACKS);
 }
 
-/* What a fresh image has before its first event is the loader's (thread-local storage, link maps);
- * a fork child's may be anything that its parent had. */
+/* What a fresh image has before its first event is the loader's (thread-local storage, link maps).
+ * A fork child's may be anything that its parent had: here is what an allocator has gone on with.
+ */
 static void
 settle_present(struct vmt_pieces *pieces, bool forked)
 {
@@ -87,24 +88,38 @@ settle_present(struct vmt_pieces *pieces, bool forked)
 		struct vmt_piece *piece = &pieces->items[i];
 
 		if (piece->open && piece->present)
-			settle(piece, forked ? VMT_CLASS_MMAP : VMT_CLASS_PROGRAM);
+			settle(piece, forked ? VMT_CLASS_MALLOC_RETAINED : VMT_CLASS_PROGRAM);
 	}
 }
 
 /* The rest of a data segment, past the end of its file. */
+static bool
+is_bss(const struct vmt_piece *data, const struct vmt_piece *piece)
+{
+	return piece->open && data->end == piece->start && !data->tracked &&
+	       (data->mapping->protection & PROT_WRITE) && data->mapping->inode &&
+	       data->mapping->protection == piece->mapping->protection &&
+	       (data->class == VMT_CLASS_PROGRAM || data->class == VMT_CLASS_TRACER);
+}
+
 static void
 find_bss(struct vmt_pieces *pieces)
 {
-	for (size_t i = 1; i < pieces->count; i++) {
-		const struct vmt_piece *data = &pieces->items[i - 1];
-		struct vmt_piece *bss = &pieces->items[i];
+	for (size_t i = 1; i < pieces->count; i++)
+		if (is_bss(&pieces->items[i - 1], &pieces->items[i]))
+			settle(&pieces->items[i], pieces->items[i - 1].class);
+}
 
-		if (!bss->open || data->end != bss->start || data->tracked ||
-		    !(data->mapping->protection & PROT_WRITE) || !data->mapping->inode ||
-		    data->mapping->protection != bss->mapping->protection)
-			continue;
-		if (data->class == VMT_CLASS_PROGRAM || data->class == VMT_CLASS_TRACER)
-			settle(bss, data->class);
+/* Which of the parent's memory was live is in its parent's trace alone. */
+static void
+find_inherited(struct vmt_pieces *pieces)
+{
+	for (size_t i = 0; i < pieces->count; i++) {
+		struct vmt_piece *piece = &pieces->items[i];
+
+		if (piece->open && piece->inherited &&
+		    (i == 0 || !is_bss(&pieces->items[i - 1], piece)))
+			settle(piece, VMT_CLASS_INHERITED);
 	}
 }
 
@@ -164,6 +179,7 @@ add_up_files(struct vmt_residency *residency, const struct vmt_piece *piece)
 		return;
 	file = vmt_files_find(residency->files, piece->mapping->path, piece->mapping->path_bytes);
 	assert(file);
+	file->class = piece->class;
 	file->reserved_bytes += piece->total.bytes[VMT_AMOUNT_RESERVED];
 	file->committed_bytes += piece->total.bytes[VMT_AMOUNT_COMMITTED];
 	residency->file_bytes += piece->total.bytes[VMT_AMOUNT_COMMITTED];
@@ -278,6 +294,7 @@ join(struct vmt_residency *residency, struct vmt_pieces *pieces,
 		return status;
 	find_grown(pieces, input->replay);
 	find_new_stacks(pieces, input->replay->under_way);
+	find_inherited(pieces);
 	vmt_heap_own(pieces, input->replay, input->resident);
 	vmt_heap_find_arenas(pieces);
 	find_ended_stacks(pieces, input->replay->threads);

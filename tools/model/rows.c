@@ -135,6 +135,7 @@ fill_files(struct vmt_building *building)
 			return -ENOMEM;
 		report->files[report->file_count++] = (struct vmt_file_row){
 		    .path = path,
+		    .class = vmt_classes_name((enum vmt_class_id)rows[i].class),
 		    .reserved_bytes = rows[i].reserved_bytes,
 		    .committed_bytes = rows[i].committed_bytes,
 		};

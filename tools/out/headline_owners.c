@@ -78,6 +78,12 @@ is_arena(const char *name)
 	return is_class(name, VMT_CLASS_MALLOC_RETAINED) || is_class(name, VMT_CLASS_MALLOC);
 }
 
+static bool
+is_of_files(const char *name)
+{
+	return is_class(name, VMT_CLASS_FILES) || is_class(name, VMT_CLASS_SHARED);
+}
+
 static void
 say_site(struct vmt_sentence *sentence, const struct vmt_site *site)
 {
@@ -115,17 +121,28 @@ largest(const struct vmt_report *report, enum vmt_rank_by by, const char *class)
 	return best && vmt_rank_figure(best, by) ? best : NULL;
 }
 
-/* The largest file, where it is more than half of the class. */
+/* What all memory is called that was mapped shared and anonymous. */
+static bool
+is_nameless(const char *path)
+{
+	return strcmp(path, "/dev/zero (deleted)") == 0;
+}
+
+/* The largest file, where it has a name and is more than half of the class. */
 static const struct vmt_file_row *
-main_file(const struct vmt_report *report, uint64_t class_bytes)
+main_file(const struct vmt_report *report, const struct vmt_class *class)
 {
 	const struct vmt_file_row *best = NULL;
 
-	for (size_t i = 0; i < report->file_count; i++)
-		if (!best || report->files[i].committed_bytes > best->committed_bytes)
-			best = &report->files[i];
-	return best && best->committed_bytes <= class_bytes &&
-		       best->committed_bytes > class_bytes / 2
+	for (size_t i = 0; i < report->file_count; i++) {
+		const struct vmt_file_row *file = &report->files[i];
+
+		if (strcmp(file->class, class->name) == 0 &&
+		    (!best || file->committed_bytes > best->committed_bytes))
+			best = file;
+	}
+	return best && !is_nameless(best->path) &&
+		       best->committed_bytes > class->committed_bytes / 2
 		   ? best
 		   : NULL;
 }
@@ -141,6 +158,7 @@ class_words(const struct vmt_class *class)
 	    {VMT_CLASS_MALLOC_LIVE, "in live malloc blocks"},
 	    {VMT_CLASS_MALLOC_RETAINED, "kept by the allocator beside live blocks"},
 	    {VMT_CLASS_MALLOC, "of the allocator, live or free"},
+	    {VMT_CLASS_INHERITED, "inherited from its parent at the fork"},
 	    {VMT_CLASS_TRACER, "vmtrace's own"},
 	};
 
@@ -148,26 +166,6 @@ class_words(const struct vmt_class *class)
 		if (is_class(class->name, all[i].id))
 			return all[i].words;
 	return class->name;
-}
-
-/* Only a fork child has such memory, and nobody knows who in its parent mapped it. */
-static bool
-is_inherited(const struct vmt_site *site)
-{
-	return site->stack.count == 0 && strcmp(site->kind, "before start") == 0;
-}
-
-static void
-say_inherited(struct vmt_sentence *sentence, const struct vmt_site *site,
-	      const struct vmt_class *class)
-{
-	char figure[VMT_UNITS_BYTES];
-
-	if (site->committed_bytes >= class->committed_bytes / 100 * 99)
-		vmt_sentence_say(sentence, ", inherited at the fork");
-	else
-		vmt_sentence_say(sentence, ", %s of it inherited at the fork",
-				 vmt_units_bytes(figure, site->committed_bytes));
 }
 
 /* A site that has most of a class stands for it; else it is the largest part. */
@@ -179,12 +177,8 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 	char figure[VMT_UNITS_BYTES];
 
 	if (!site || is_go(class->name) || is_arena(class->name) ||
-	    is_class(class->name, VMT_CLASS_TRACER))
+	    is_class(class->name, VMT_CLASS_INHERITED) || is_class(class->name, VMT_CLASS_TRACER))
 		return;
-	if (is_inherited(site)) {
-		say_inherited(sentence, site, class);
-		return;
-	}
 	if (site->committed_bytes >= class->committed_bytes / 100 * 99) {
 		vmt_sentence_say(sentence, ", by ");
 		say_site(sentence, site);
@@ -200,17 +194,12 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 }
 
 static bool
-is_of_files(const struct vmt_class *class)
-{
-	return is_class(class->name, VMT_CLASS_FILES) || is_class(class->name, VMT_CLASS_SHARED);
-}
-
-static bool
 is_estimate(const struct vmt_report *report, const struct vmt_class *class)
 {
 	return strcmp(report->coverage.malloc_mode, "sampled") == 0 &&
 	       (is_class(class->name, VMT_CLASS_MALLOC_LIVE) ||
-		is_class(class->name, VMT_CLASS_MALLOC_RETAINED));
+		is_class(class->name, VMT_CLASS_MALLOC_RETAINED) ||
+		is_class(class->name, VMT_CLASS_INHERITED));
 }
 
 /* The site that most of the free memory lies below. */
@@ -254,7 +243,7 @@ say_class(struct vmt_sentence *sentence, const struct vmt_report *report,
 	  const struct vmt_class *class)
 {
 	const struct vmt_file_row *file =
-	    is_of_files(class) ? main_file(report, class->committed_bytes) : NULL;
+	    is_of_files(class->name) ? main_file(report, class) : NULL;
 	char figure[VMT_UNITS_BYTES];
 
 	if (report->retained.is_split && is_class(class->name, VMT_CLASS_MALLOC_RETAINED)) {
@@ -301,14 +290,25 @@ absent_bytes(const struct vmt_site *site, uint64_t bytes)
 	return bytes > there ? bytes - there : 0;
 }
 
-/* What can't be touched as it is (a reservation without access), and what an allocator or Go's
- * runtime keeps in reserve, is no news. */
+/* What an allocator or Go's runtime keeps in reserve, what threads have for their stacks where that
+ * is not most of all that is reserved, and what a fork child's parent reserved. Of pages of files
+ * and of shared memory it is not known: they may be in RAM without this process. */
+static bool
+is_no_news(const struct vmt_report *report, const struct vmt_site *site)
+{
+	return is_go(site->class) || is_arena(site->class) || is_of_files(site->class) ||
+	       is_class(site->class, VMT_CLASS_INHERITED) ||
+	       (is_class(site->class, VMT_CLASS_THREAD_STACKS) &&
+		site->reserved_bytes <= report->snapshot.virtual_bytes / 2);
+}
+
+/* What can't be touched as it is (a reservation without access) is no gap. */
 static uint64_t
 gap_bytes(const struct vmt_report *report, const struct vmt_site *site)
 {
 	uint64_t gap = absent_bytes(site, site->accessible_bytes);
 
-	if (is_go(site->class) || is_arena(site->class) || gap < GAP_WORTH_NAMING_BYTES ||
+	if (is_no_news(report, site) || gap < GAP_WORTH_NAMING_BYTES ||
 	    gap < site->reserved_bytes / GAP_WORTH_NAMING_PART || gap < error_bytes(report, site))
 		return 0;
 	return gap;
