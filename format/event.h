@@ -75,7 +75,9 @@ enum vmt_event_role {
  * address = lowest mapped byte, length = span, a = load bias, b = module id MODULE_UNLOAD  address,
  * b = module id NAME           PR_SET_VMA_ANON_NAME on the range LONG_BEGIN     a call that fills
  * memory begins: a = the kind of the event that will end it. MMAP: address asked for, length in
- * whole pages, protection, flags, b = file offset. THREAD: length = bytes of stack, 0 = not known
+ * whole pages, protection, flags, b = file offset. THREAD: length = bytes of stack, 0 = not
+ *                  known. SHMAT: as its event, with the address asked for. BRK: address = old
+ *                  break, length = by how much it grows
  *   LONG_END       a call is over that has no event of its own after it: a = its kind
  *   FILE_RELEASE   pages went out of a file in memory, and out of all who map it: length = bytes of
  *                  the file, a = their offset, b = bytes that the file gave back, flags =

@@ -20,10 +20,15 @@ vmt_long_call_note_lock(int flags, long result)
 }
 
 bool
+vmt_long_call_fills(void)
+{
+	return vmt_atomic_load_relaxed(&locks_future) != 0;
+}
+
+bool
 vmt_long_call_is(const struct vmt_mapping_request *request)
 {
-	return (request->flags & (MAP_POPULATE | MAP_LOCKED)) != 0 ||
-	       vmt_atomic_load_relaxed(&locks_future) != 0;
+	return (request->flags & (MAP_POPULATE | MAP_LOCKED)) != 0 || vmt_long_call_fills();
 }
 
 static void
@@ -48,6 +53,20 @@ vmt_long_call_begin_mmap(const struct vmt_mapping_request *request, uint64_t len
 	};
 
 	write_begin(&event, stack);
+}
+
+void
+vmt_long_call_begin_segment(const struct vmt_map_event *ending)
+{
+	struct vmt_map_event event = {
+	    .address = ending->address,
+	    .length = ending->length,
+	    .argument_a = ending->kind,
+	    .protection = ending->protection,
+	    .flags = ending->flags,
+	};
+
+	write_begin(&event, ending->stack);
 }
 
 void

@@ -6,12 +6,14 @@
 #include "preload/address_space.h"
 #include "preload/emit.h"
 #include "preload/file_ranges.h"
+#include "preload/long_call.h"
 #include "preload/look.h"
 #include "preload/mapping.h"
 #include "preload/state.h"
 
 #include <stdbool.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/shm.h>
 
 #define PAGE_MASK (UINT64_C(4096) - 1)
@@ -69,6 +71,19 @@ page_up(uint64_t bytes)
 	return (bytes + PAGE_MASK) & ~PAGE_MASK;
 }
 
+static void
+begin_growth(uint64_t old_break, uint64_t new_break, uint32_t stack)
+{
+	const struct vmt_map_event ending = {.kind = VMT_EVENT_BRK,
+					     .address = old_break,
+					     .length = new_break - old_break,
+					     .protection = PROT_READ | PROT_WRITE,
+					     .stack = stack};
+
+	if (vmt_long_call_fills())
+		vmt_long_call_begin_segment(&ending);
+}
+
 uint64_t
 vmt_segments_brk_begin(uint64_t old_break, uint64_t new_break, uint8_t *marks, uint32_t stack)
 {
@@ -77,6 +92,8 @@ vmt_segments_brk_begin(uint64_t old_break, uint64_t new_break, uint8_t *marks, u
 	uint64_t kept;
 
 	*marks = 0;
+	if (new_break > old_break)
+		begin_growth(old_break, new_break, stack);
 	if (new_break == 0 || new_break >= old_break)
 		return 0;
 	kept = page_up(new_break);
@@ -107,6 +124,8 @@ vmt_segments_brk_end(const struct vmt_segments_brk *moved, uint32_t stack)
 	if (moved->error != 0) {
 		if (moved->new_break < moved->old_break)
 			vmt_mapping_write_undo(event.address, event.length, -moved->error, stack);
+		else if (vmt_long_call_fills())
+			vmt_long_call_end(VMT_EVENT_BRK, stack);
 		return;
 	}
 	if (event.length == 0)
@@ -138,17 +157,24 @@ vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
 	    .length = length,
 	    .argument_a = (uint64_t)(int64_t)id,
 	    .flags = (uint32_t)flags,
-	    .protection = flags & SHM_RDONLY ? 1 : 3,
+	    .address = target,
+	    .protection = flags & SHM_RDONLY ? PROT_READ : PROT_READ | PROT_WRITE,
 	    .stack = stack,
 	};
+	bool fills;
 	long result;
 
 	if (replace)
 		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, target, length, stack);
+	fills = vmt_long_call_fills();
+	if (fills)
+		vmt_long_call_begin_segment(&event);
 	result = vmt_sys_call3(SYS_shmat, id, address, flags);
 	if (vmt_sys_failed((void *)result)) {
 		if (replace)
 			vmt_mapping_write_undo(target, length, result, stack);
+		else if (fills)
+			vmt_long_call_end(VMT_EVENT_SHMAT, stack);
 		return result;
 	}
 	event.address = (uint64_t)result;

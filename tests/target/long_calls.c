@@ -1,8 +1,17 @@
 /* Calls that fill memory before they return, one kind in each mode, over and over: populate, locked
- * (mlockall), fixed, moved, shared. Half of the time is spent inside of them. */
+ * (mlockall), fixed, moved; under mlockall also segment (shmat) and break (sbrk); and advised
+ * (MADV_POPULATE_WRITE) and pinned (mlock), which fill what is mapped already. Half of the time is
+ * spent inside of them. */
 #include "tests/target/truth.h"
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 #define BYTES (96 * MIB)
 #define ROUNDS 24
@@ -39,6 +48,52 @@ in_threads(void)
 	pthread_join(other, NULL);
 }
 
+static NOINLINE void
+fill_segment(void)
+{
+	int id = shmget(IPC_PRIVATE, BYTES, IPC_CREAT | 0600);
+	void *segment = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+
+	if (id >= 0)
+		shmctl(id, IPC_RMID, NULL);
+	if (segment == (void *)-1 || shmdt(segment) != 0)
+		truth_die("shmat");
+}
+
+static NOINLINE void
+fill_break(void)
+{
+	if (sbrk(BYTES) == (void *)-1 || sbrk(-(intptr_t)BYTES) == (void *)-1)
+		truth_die("sbrk");
+}
+
+/* False: the kernel does not know how. */
+static NOINLINE bool
+fill_mapped(bool advised)
+{
+	char *range = map_filled(NULL, 0);
+	bool filled =
+	    advised ? madvise(range, BYTES, MADV_POPULATE_WRITE) == 0 : mlock(range, BYTES) == 0;
+
+	munmap(range, BYTES);
+	return filled;
+}
+
+static bool
+fill_otherwise(const char *mode, bool *known)
+{
+	*known = true;
+	if (strcmp(mode, "segment") == 0)
+		fill_segment();
+	else if (strcmp(mode, "break") == 0)
+		fill_break();
+	else if (strcmp(mode, "advised") == 0 || strcmp(mode, "pinned") == 0)
+		return fill_mapped(mode[0] == 'a');
+	else
+		*known = false;
+	return true;
+}
+
 int
 main(int count, char **arguments)
 {
@@ -49,11 +104,19 @@ main(int count, char **arguments)
 		in_threads();
 		return 0;
 	}
-	if (strcmp(mode, "future") == 0 && mlockall(MCL_FUTURE) != 0)
+	if ((strcmp(mode, "future") == 0 || strcmp(mode, "segment") == 0 ||
+	     strcmp(mode, "break") == 0) &&
+	    mlockall(MCL_FUTURE) != 0)
 		return 77;
 	for (int i = 0; i < ROUNDS; i++) {
 		char *range;
 		size_t bytes = BYTES;
+		bool known;
+
+		if (!fill_otherwise(mode, &known))
+			return 77;
+		if (known)
+			continue;
 
 		if (strcmp(mode, "fixed") == 0) {
 			range = map_filled(place, MAP_POPULATE | MAP_FIXED);

@@ -216,6 +216,63 @@ hostile_calls_cost_little(void **state)
 	end(&residency, replay);
 }
 
+/* A segment has no inode where its id is 0; a break's part follows what it had before. */
+static void
+segments_and_breaks_are_their_calls(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_residency residency;
+	struct vmt_mapping *segment;
+
+	(void)state;
+	happen(replay, EVENT(BRK, .address = BASE + 10 * PAGE, .argument_a = BASE,
+			     .length = 10 * PAGE, .stack = 1, .thread = 7));
+	happen(replay,
+	       EVENT(LONG_BEGIN, .address = BASE + 10 * PAGE, .length = LENGTH - 8, .stack = 2,
+		     .thread = 7, .protection = RW, .argument_a = VMT_EVENT_BRK));
+	happen(replay, EVENT(LONG_BEGIN, .length = LENGTH, .stack = 3, .thread = 8,
+			     .protection = RW, .argument_a = VMT_EVENT_SHMAT));
+	add_mapping(&world, BASE, 10 * PAGE + LENGTH, "[heap]", 20 * PAGE);
+	segment =
+	    add_mapping(&world, BASE + 100 * PAGE, LENGTH, "/SYSV00000000 (deleted)", 5 * PAGE);
+	segment->inode = 0;
+	segment->shared = true;
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), 0);
+	assert_int_equal(FIGURE(replay, BRK, 1, COMMITTED), 10 * PAGE);
+	assert_int_equal(FIGURE(replay, BRK, 2, COMMITTED), 10 * PAGE);
+	assert_int_equal(FIGURE(replay, SHMAT, 3, COMMITTED), 5 * PAGE);
+	end(&residency, replay);
+}
+
+/* Of another place or length, or where the numbers go round. */
+static void
+other_breaks_are_not(void **state)
+{
+	static const struct {
+		uint64_t address;
+		uint64_t length;
+	} breaks[] = {{BASE + PAGE, LENGTH},
+		      {BASE, LENGTH - PAGE},
+		      {UINT64_MAX, LENGTH},
+		      {BASE, UINT64_MAX},
+		      {0, BASE + LENGTH}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+		struct vmt_replay *replay = begin();
+		struct vmt_residency residency;
+
+		happen(replay, EVENT(LONG_BEGIN, .address = breaks[i].address,
+				     .length = breaks[i].length, .stack = 2, .thread = 7,
+				     .protection = RW, .argument_a = VMT_EVENT_BRK));
+		add_mapping(&world, BASE, LENGTH, "", PAGE);
+		residency = join_world(&world, replay, NULL);
+		assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), PAGE);
+		end(&residency, replay);
+	}
+}
+
 int
 main(void)
 {
@@ -229,6 +286,8 @@ main(void)
 	    cmocka_unit_test(range_that_moves_has_an_owner),
 	    cmocka_unit_test(range_that_goes_has_its_owner),
 	    cmocka_unit_test(hostile_calls_cost_little),
+	    cmocka_unit_test(segments_and_breaks_are_their_calls),
+	    cmocka_unit_test(other_breaks_are_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,21 @@ kind_of(const struct vmt_event *event)
 						     : (uint8_t)event->argument_a;
 }
 
+static uint64_t
+page_up(uint64_t bytes)
+{
+	return (bytes + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+}
+
+/* A trace may say anything: no sum goes round. */
+static uint64_t
+length_of_break(const struct vmt_event *event)
+{
+	return event->length > VMT_ADDRESS_MASK || event->address > VMT_ADDRESS_MASK
+		   ? 0
+		   : event->length;
+}
+
 /* In whole pages; 0: none, or one that no call has. */
 static uint64_t
 length_of(const struct vmt_event *event)
@@ -97,7 +112,7 @@ length_of(const struct vmt_event *event)
 
 	if (event->kind == VMT_EVENT_MUNMAP || length > VMT_ADDRESS_MASK)
 		return 0;
-	return (length + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+	return page_up(length);
 }
 
 static bool
@@ -129,6 +144,10 @@ may_be_of(const struct vmt_event *event, const struct vmt_mapping *mapping)
 		       (mapping->protection & PROT_WRITE);
 	case VMT_EVENT_MREMAP:
 		return is_anonymous(mapping) && mapping->path_bytes == 0;
+	case VMT_EVENT_BRK:
+		return is_anonymous(mapping);
+	case VMT_EVENT_SHMAT: /* the first segment of a machine has an inode of 0 */
+		return mapping->shared && mapping->protection == event->protection;
 	default:
 		return false;
 	}
@@ -147,6 +166,9 @@ fits_alone(const struct vmt_event *event, const struct gap *gap)
 	uint64_t bytes = gap->end - gap->start;
 	uint64_t length = length_of(event);
 
+	if (kind_of(event) == VMT_EVENT_BRK)
+		return gap->start == page_up(event->address) &&
+		       gap->end == page_up(event->address + length_of_break(event));
 	if (kind_of(event) == VMT_EVENT_THREAD)
 		return length != 0 && bytes >= length && bytes - length <= GUARD_MOST_BYTES;
 	if ((event->flags & MAP_FIXED) && event->kind == VMT_EVENT_LONG_BEGIN &&
@@ -168,7 +190,9 @@ lend(struct vmt_replay *replay, struct call *call, uint64_t start, uint64_t end,
 	struct vmt_site_key key = {.kind = kind, .stack = call->event.stack};
 	int status = vmt_sites_intern(replay->sites, key, &call->site);
 
-	if (shared)
+	if (kind == VMT_EVENT_BRK)
+		extent.kind = VMT_EXTENT_BREAK;
+	else if (shared)
 		extent.kind = VMT_EXTENT_SHARED;
 	else if (kind == VMT_EVENT_MMAP && !(call->event.flags & MAP_ANONYMOUS))
 		extent.kind = VMT_EXTENT_FILE;
@@ -212,7 +236,8 @@ choose(struct vmt_under_way *calls, const struct gap *gap)
 
 		call->chosen = false;
 		if (left == 0 || call->lent_bytes != 0 || length == 0 || length > left ||
-		    kind_of(&call->event) == VMT_EVENT_THREAD || (call->event.flags & MAP_FIXED) ||
+		    kind_of(&call->event) == VMT_EVENT_THREAD ||
+		    kind_of(&call->event) == VMT_EVENT_BRK || (call->event.flags & MAP_FIXED) ||
 		    !may_be_of(&call->event, gap->mapping))
 			continue;
 		call->chosen = true;
