@@ -9,12 +9,15 @@
 #include "preload/next.h"
 #include "preload/standalone.h"
 #include "preload/state.h"
+#include "preload/unmap_files.h"
 
 #include <errno.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #ifndef SYS_close_range
@@ -22,6 +25,11 @@
 #endif
 
 #define RESTORE_ATTEMPTS 1000
+#define LEAST_NUMBERS 1024u
+#define MOST_NUMBERS (1u << 20)
+
+/* The linker's name for this library's first byte. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 
 /* What the processes on the way to the collector need. Between vfork and exec they run on the
  * memory of the program, whose thread waits meanwhile. */
@@ -43,47 +51,109 @@ struct directory_entry {
 	char name[];
 };
 
-/* Kernels before 5.9: what /proc/self/fd lists. Closing while listing may skip entries, so again
- * until a pass closes nothing. */
-static void
-close_listed(void)
+/* Whether it closed any. */
+static bool
+close_listed(int directory)
 {
 	_Alignas(8) char buffer[2048];
+	bool closed = false;
+	long bytes;
+
+	while ((bytes = vmt_sys_call3(SYS_getdents64, directory, buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < bytes;) {
+			const struct directory_entry *entry = (void *)(buffer + at);
+			struct vmt_text name = vmt_text_of(entry->name, strlen(entry->name));
+			uint64_t fd;
+
+			if (vmt_text_take_decimal(&name, &fd) && (int)fd != directory) {
+				vmt_sys_close((int)fd);
+				closed = true;
+			}
+			at += entry->bytes;
+		}
+	}
+	return closed;
+}
+
+/* Without /proc: all numbers that there can be by the limit, which may have been higher before. */
+static void
+close_numbers(void)
+{
+	struct rlimit limit = {.rlim_cur = 0};
+
+	vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	if (limit.rlim_cur < LEAST_NUMBERS || limit.rlim_cur > MOST_NUMBERS)
+		limit.rlim_cur = limit.rlim_cur < LEAST_NUMBERS ? LEAST_NUMBERS : MOST_NUMBERS;
+	for (uint64_t fd = 0; fd < limit.rlim_cur; fd++)
+		vmt_sys_close((int)fd);
+}
+
+/* Kernels before 5.9: what /proc/self/fd lists. Closing while listing may skip entries, so again
+ * until a pass closes nothing. The first goes before, as there may be none left to open with. */
+static void
+close_each(void)
+{
 	bool closed = true;
 
+	vmt_sys_close(0);
 	while (closed) {
 		int directory = vmt_sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
-		long bytes;
 
-		closed = false;
-		while (directory >= 0 && (bytes = vmt_sys_call3(SYS_getdents64, directory, buffer,
-								sizeof(buffer))) > 0) {
-			for (long at = 0; at < bytes;) {
-				const struct directory_entry *entry = (void *)(buffer + at);
-				struct vmt_text name =
-				    vmt_text_of(entry->name, strlen(entry->name));
-				uint64_t fd;
-
-				if (vmt_text_take_decimal(&name, &fd) && (int)fd != directory) {
-					vmt_sys_close((int)fd);
-					closed = true;
-				}
-				at += entry->bytes;
-			}
+		if (directory < 0) {
+			close_numbers();
+			return;
 		}
-		if (directory >= 0)
-			vmt_sys_close(directory);
+		closed = close_listed(directory);
+		vmt_sys_close(directory);
 	}
 }
 
-static void
-leave_descriptors(void)
+void
+vmt_spawn_leave_descriptors(void)
 {
 	if (vmt_sys_call3(SYS_close_range, 0, ~0u, 0) < 0)
-		close_listed();
+		close_each();
 }
 
-/* The second choice: a copy of the program that never execs, and holds its files. */
+/* Whether a part of a file is what the library has there in memory. */
+static bool
+is_same_part(int fd, uint64_t offset, uint64_t bytes)
+{
+	static unsigned char part[VMT_PAGE_BYTES];
+
+	return bytes <= sizeof(part) && vmt_sys_pread(fd, part, bytes, offset) == (long)bytes &&
+	       memcmp(part, __ehdr_start + offset, bytes) == 0;
+}
+
+/* Headers and build-id: the library's symbols in memory may have been changed by itself. */
+static bool
+is_same_library(int fd)
+{
+	const ElfW(Ehdr) *header = (const void *)__ehdr_start;
+	const ElfW(Phdr) *segment = (const void *)(__ehdr_start + header->e_phoff);
+
+	if (!is_same_part(fd, 0, sizeof(*header)) ||
+	    !is_same_part(fd, header->e_phoff, header->e_phnum * sizeof(*segment)))
+		return false;
+	for (uint32_t i = 0; i < header->e_phnum; i++)
+		if (segment[i].p_type == PT_NOTE && segment[i].p_offset == segment[i].p_vaddr &&
+		    !is_same_part(fd, segment[i].p_offset, segment[i].p_filesz))
+			return false;
+	return true;
+}
+
+bool
+vmt_spawn_is_own_file(const char *path)
+{
+	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	bool same = fd >= 0 && is_same_library(fd);
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return same;
+}
+
+/* The second choice: a copy of the program that never execs, and drops what it can. */
 static _Noreturn void
 run_copy(const struct spawn *spawn)
 {
@@ -98,9 +168,10 @@ run_copy(const struct spawn *spawn)
 
 	vmt_state_go_inert(NULL);
 	vmt_sys_call0(SYS_setsid);
-	leave_descriptors();
+	vmt_spawn_leave_descriptors();
 	vmt_sys_call1(SYS_chdir, "/");
 	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
+	vmt_unmap_files_all(spawn->session, spawn->library);
 	(void)vmt_collector_run(spawn->session, &host);
 	for (;;)
 		vmt_sys_call1(SYS_exit_group, 0);
@@ -131,19 +202,19 @@ open_for_exec(struct vmt_standalone_orders *orders)
 }
 
 /* Becomes the library run as a program. No leave is gained by it, whatever marks the file has.
- * Returns where that can't be: the file is not executable, for one. */
+ * Returns where that can't be: the file is not executable, or was replaced since it was loaded. */
 static void
 run_library(struct spawn *spawn)
 {
 	static const char *const no_environment[] = {NULL};
 
 	vmt_sys_call0(SYS_setsid);
-	leave_descriptors();
+	vmt_spawn_leave_descriptors();
 	open_for_exec(&spawn->orders);
 	vmt_sys_call1(SYS_chdir, "/");
 	vmt_sys_call6(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
 	vmt_standalone_write(&spawn->line, &spawn->orders);
-	if (spawn->orders.session_fd >= 0)
+	if (spawn->orders.session_fd >= 0 && vmt_spawn_is_own_file(spawn->library))
 		vmt_sys_call3(SYS_execve, spawn->library, spawn->line.arguments, no_environment);
 }
 

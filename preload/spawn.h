@@ -12,9 +12,11 @@
  * is opened before the exec, with the program's own leave. What stays held: the file system of its
  * root directory, that of the traces, and that of the library's file, which can't be written over
  * meanwhile (it can be replaced by rename). Where the library's file may not be executed, and
- * where orphans come back to the program (an exec would give the child an exit signal), the
- * collector is a copy of the program, which holds the executable and the mapped files until it
- * ends.
+ * where orphans come back to the program, the collector is a copy of the program. An exec sets a
+ * child's exit signal to SIGCHLD (de_thread in fs/exec.c), so does coming to another parent
+ * (reparent_leader in kernel/exit.c), and CLONE_PARENT takes that of the caller: so a child of the
+ * program that has another exit signal is never one that has executed something. The copy lets go
+ * of mapped files and, with CAP_SYS_RESOURCE, of the executable (unmap_files.h).
  *
  * It is in a session and directory of its own, never runs the program's code, signal or exit
  * handlers, and leaves by exit_group. Until the exec it runs on the program's memory while the
@@ -27,5 +29,12 @@
 
 /* On success vmt_state_process.session is set and *path is the session's (static memory). */
 bool vmt_spawn_collector(const char **path);
+
+/* The parts of it that tests call alone. Closes every descriptor of this process, also where the
+ * kernel has no close_range, there is no /proc, or no descriptor is left. */
+void vmt_spawn_leave_descriptors(void);
+/* Whether a file begins as the library does in memory: its headers and build-id. It may have been
+ * replaced since it was loaded, and another version has other orders. */
+bool vmt_spawn_is_own_file(const char *path);
 
 #endif

@@ -1,9 +1,11 @@
 #include "preload/standalone_start.h"
 
 #include "collect/sys.h"
+#include "format/head.h"
 
 #include <link.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 
 #if defined(__x86_64__)
 #include <asm/prctl.h>
@@ -199,7 +201,14 @@ struct tables {
 	const char *names;
 };
 
-/* Pointers of the dynamic section are offsets as long as no loader was here. */
+/* Pointers of the dynamic section are offsets as long as no loader was here; some loaders leave
+ * them so. The library lies higher than it is long. */
+static const void *
+place_of(uintptr_t base, uintptr_t value)
+{
+	return (const void *)(value < base ? base + value : value);
+}
+
 static bool
 find_tables(struct tables *tables)
 {
@@ -207,17 +216,17 @@ find_tables(struct tables *tables)
 
 	for (const ElfW(Dyn) *entry = _DYNAMIC; entry->d_tag != DT_NULL; entry++) {
 		if (entry->d_tag == DT_RELA)
-			tables->relocations = (const void *)(base + entry->d_un.d_ptr);
+			tables->relocations = place_of(base, entry->d_un.d_ptr);
 		else if (entry->d_tag == DT_RELASZ)
 			tables->relocation_bytes = entry->d_un.d_val;
 		else if (entry->d_tag == DT_JMPREL)
-			tables->jump_slots = (const void *)(base + entry->d_un.d_ptr);
+			tables->jump_slots = place_of(base, entry->d_un.d_ptr);
 		else if (entry->d_tag == DT_PLTRELSZ)
 			tables->jump_slot_bytes = entry->d_un.d_val;
 		else if (entry->d_tag == DT_SYMTAB)
-			tables->symbols = (const void *)(base + entry->d_un.d_ptr);
+			tables->symbols = place_of(base, entry->d_un.d_ptr);
 		else if (entry->d_tag == DT_STRTAB)
-			tables->names = (const void *)(base + entry->d_un.d_ptr);
+			tables->names = place_of(base, entry->d_un.d_ptr);
 	}
 	return tables->relocations && tables->jump_slots && tables->symbols && tables->names;
 }
@@ -264,6 +273,38 @@ set_thread_area(void)
 #else
 	__asm__ volatile("msr tpidr_el0, %0" : : "r"(middle));
 #endif
+}
+
+/* Makes what a loader left readable alone writable again. */
+static bool
+open_relocations(void)
+{
+	uintptr_t base = (uintptr_t)__ehdr_start;
+	const ElfW(Ehdr) *header = (const void *)__ehdr_start;
+	const ElfW(Phdr) *segment = (const void *)(base + header->e_phoff);
+	const uintptr_t page_mask = VMT_PAGE_BYTES - 1;
+
+	for (int i = 0; i < header->e_phnum; i++, segment++) {
+		uintptr_t start = (base + segment->p_vaddr) & ~page_mask;
+		uintptr_t end = (base + segment->p_vaddr + segment->p_memsz) & ~page_mask;
+
+		if (segment->p_type == PT_GNU_RELRO && start < end &&
+		    vmt_sys_call3(SYS_mprotect, start, end - start, PROT_READ | PROT_WRITE) < 0)
+			return false;
+	}
+	return true;
+}
+
+bool
+vmt_standalone_rebind(void)
+{
+	struct tables tables = {0};
+
+	if (!find_tables(&tables) || !open_relocations())
+		return false;
+	relocate(&tables, tables.relocations, tables.relocation_bytes, true);
+	relocate(&tables, tables.jump_slots, tables.jump_slot_bytes, true);
+	return true;
 }
 
 void

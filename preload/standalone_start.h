@@ -8,6 +8,13 @@
 #ifndef VMT_STANDALONE_START_H
 #define VMT_STANDALONE_START_H
 
+#include <stdbool.h>
+
+/* In a copy of a program that is to do without the C library: from now on what collect/ and format/
+ * import has the bodies of its own, and nothing else that is imported may be called. False: all is
+ * as it was, but for protections. */
+bool vmt_standalone_rebind(void);
+
 /* What the entry calls once everything is in place. Does not return. */
 _Noreturn void vmt_standalone_run(int count, char *const arguments[]);
 

@@ -98,6 +98,49 @@ test_collector_is_the_library(void **state)
 		   1);
 }
 
+/* Whether this test may have the kernel take another file for a process's executable. */
+static bool
+may_change_executable(void)
+{
+	unsigned long long effective = 0;
+	char line[256];
+	FILE *file = fopen("/proc/self/status", "re");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	fclose(file);
+	return effective >> 24 & 1; /* CAP_SYS_RESOURCE */
+}
+
+/* Of a subreaper it is a copy, without an exit signal: it has none of the program's files mapped,
+ * and is not the program where that can be. */
+static void
+test_collector_of_a_subreaper(void **state)
+{
+	(void)state;
+	setenv("EXE", may_change_executable() ? "$L" : "$D/t", 1);
+	run_script("cp /bin/sh \"$D/t\"; cat >\"$D/look\" <<\\END\n"
+		   "for p in /proc/[0-9]*; do\n"
+		   "  [ \"$(cat $p/comm 2>/dev/null)\" = vmtrace ] || continue\n"
+		   "  [ \"$(sed -n 's/^PPid:.//p' $p/status)\" = $$ ] || continue\n"
+		   "  [ \"$(readlink $p/cwd)\" = / ] || exit 5\n"
+		   "  grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && exit 6\n"
+		   "  grep -q \"$D/t\\$\" $p/maps && exit 7\n"
+		   "  eval wanted=\"$EXE\"; [ \"$(readlink $p/exe)\" = \"$wanted\" ] || exit 9\n"
+		   "  exit 3\n"
+		   "done; exit 8\n"
+		   "END\n"
+		   "LD_PRELOAD= python3 -c 'import ctypes, os\n"
+		   "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
+		   "os.execve(os.environ[\"D\"] + \"/t\", [\"t\", os.environ[\"D\"] + \"/look\"],\n"
+		   "  dict(os.environ, LD_PRELOAD=os.environ[\"L\"],\n"
+		   "       VMTRACE_OUTPUT=os.environ[\"D\"] + \"/%n.%p.vmt\"))'",
+		   1);
+	unsetenv("EXE");
+}
+
 /* Where it may not be executed the collector is a copy of the program, as good as any. */
 static void
 test_library_is_not_executable(void **state)
@@ -279,6 +322,7 @@ main(void)
 	    cmocka_unit_test(test_program_is_replaced),
 	    cmocka_unit_test(test_program_is_replaced_while_its_child_lives),
 	    cmocka_unit_test(test_collector_is_the_library),
+	    cmocka_unit_test(test_collector_of_a_subreaper),
 	    cmocka_unit_test(test_library_is_not_executable),
 	    cmocka_unit_test(test_library_has_a_relative_name),
 	    cmocka_unit_test(test_by_hand),

@@ -68,7 +68,7 @@ check_library(struct vmt_doctor *doctor)
 	else if (err.text[0] == '\0')
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "make it executable: chmod +x; with LD_PRELOAD alone the collector "
-			       "is else a copy of the program and holds its file",
+			       "is else a copy of the program and may keep its file busy",
 			       "library: %s may not be executed", path);
 	else
 		vmt_doctor_say(doctor, VMT_DOCTOR_LACK,
