@@ -35,6 +35,7 @@ struct vmt_collector_host {
 	void (*dropped)(void *context, uint32_t pid, const char *path);
 	uint64_t min_rss_bytes;	   /* traces of processes below are removed; 0 = none */
 	uint32_t max_files;	   /* finished traces that stay; 0 = all */
+	uint64_t max_bytes;	   /* of each trace (bound.h); 0 = any */
 	uint64_t interval_ns;	   /* between RSS samples; 0 = default */
 	uint32_t residency_source; /* enum vmt_residency_source; 0 = the best there is */
 	uint32_t first_pid; /* the process whose session this is; watched until it announces */

@@ -25,9 +25,15 @@ struct batch {
 	struct vmt_chunk chunk;
 	struct vmt_columns_encoder *encoder;
 	uint8_t *kinds;
-	uint64_t first;	 /* position of kinds[0] */
-	uint32_t count;	 /* kinds noted */
-	bool left_empty; /* a position was accounted for that nobody has released */
+	uint64_t first;	     /* position of kinds[0] */
+	uint32_t count;	     /* kinds noted */
+	bool left_empty;     /* a position was accounted for that nobody has released */
+	uint32_t level;	     /* of thin.h */
+	uint32_t thinned;    /* left out by it */
+	uint32_t heap_kinds; /* in a map ring: releases of large blocks */
+	uint64_t random_id;
+	uint64_t thinned_min; /* times of what was left out */
+	uint64_t thinned_max;
 	uint64_t time_first;
 	uint64_t time_unit; /* greatest common divisor of the first times' differences */
 };
@@ -101,6 +107,26 @@ note_time(struct batch *batch, uint64_t time)
 		batch->time_unit = common_divisor(time - batch->time_first, batch->time_unit);
 }
 
+/* Whether the heap's event has to be left out of a trace that must not grow. */
+static inline bool
+is_thinned(struct batch *batch, uint64_t address, uint64_t length, uint64_t time)
+{
+	if (__builtin_expect(batch->level == 0, 1) ||
+	    vmt_thin_keeps(batch->level, batch->random_id, address, length))
+		return false;
+	if (batch->thinned++ == 0)
+		batch->thinned_min = batch->thinned_max = time;
+	batch->thinned_min = time < batch->thinned_min ? time : batch->thinned_min;
+	batch->thinned_max = time > batch->thinned_max ? time : batch->thinned_max;
+	return true;
+}
+
+static bool
+is_of_heap(uint8_t kind)
+{
+	return kind < VMT_EVENT_MMAP_BEGIN;
+}
+
 /* Whether it tells more than what was there, what came with a library, and an end. */
 static bool
 is_deed(uint8_t kind)
@@ -143,6 +169,10 @@ put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t
 	}
 	vmt_event_from_map(&event, &slot);
 	*kind = vmt_columns_is_kind(event.kind) ? event.kind : 0;
+	if (is_of_heap(*kind) && *kind != 0 &&
+	    is_thinned(batch, event.address, event.length, event.time))
+		return;
+	batch->heap_kinds += is_of_heap(*kind);
 	if (!vmt_columns_put(batch->encoder, &event)) {
 		batch->chunk.abandoned++;
 		return;
@@ -169,6 +199,9 @@ copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct batch
 		batch->chunk.abandoned++;
 		return false;
 	}
+	if (is_thinned(batch, slot->address_kind & VMT_ADDRESS_MASK,
+		       slot->size_thread & VMT_ADDRESS_MASK, slot->time))
+		return false;
 	note_time(batch, slot->time);
 	return true;
 }
@@ -295,8 +328,78 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint64_
 			break;
 		at++;
 	}
-	batch->chunk.position_from = ring->position;
+	batch->chunk.position_from = ring->filed;
 	batch->chunk.position_to = at;
+}
+
+/* What was left out counts in the times of a chunk: its level holds from there on. */
+static void
+widen_times(const struct vmt_drain_ring *ring, struct batch *batch)
+{
+	struct vmt_chunk *chunk = &batch->chunk;
+	uint64_t from = batch->thinned_min;
+
+	if (ring->filed != ring->position && (batch->thinned == 0 || ring->thinned_from < from))
+		from = ring->thinned_from;
+	else if (batch->thinned == 0)
+		return;
+	if (chunk->events == 0 || from < chunk->time_min)
+		chunk->time_min = from;
+	if (chunk->events == 0 || batch->thinned_max > chunk->time_max)
+		chunk->time_max = batch->thinned_max > from ? batch->thinned_max : from;
+}
+
+/* Whether the batch says nothing but that it was thinned: it can count in a later chunk. */
+static bool
+is_empty(const struct batch *batch)
+{
+	const struct vmt_chunk *chunk = &batch->chunk;
+
+	return chunk->events == 0 && batch->thinned > 0 && chunk->abandoned == 0 &&
+	       chunk->overwritten == 0 && chunk->dead == 0;
+}
+
+/* Files the batch. False in *filed: it counts in a later chunk, or in none. */
+static int
+write_batch(struct vmt_drain *drain, const struct vmt_drain_ring *ring, struct batch *batch,
+	    struct vmt_writer *writer, const unsigned char *payload, enum vmt_drain_mode mode,
+	    bool *filed)
+{
+	struct vmt_chunk *chunk = &batch->chunk;
+	uint64_t end = writer->end_bytes;
+	int result;
+
+	*filed = false;
+	if (drain->bound && drain->bound->is_full)
+		return 0;
+	if (is_empty(batch) && mode != VMT_DRAIN_FINAL)
+		return 0;
+	widen_times(ring, batch);
+	if (batch->level)
+		vmt_atomic_or_relaxed(&drain->head->features, VMT_FEATURE_THINNED);
+	chunk->flags = (uint16_t)(batch->level << VMT_CHUNK_THIN_SHIFT);
+	result = vmt_writer_append(writer, chunk, payload,
+				   chunk->events ? vmt_columns_end_encode(batch->encoder) : 0);
+	if (result < 0)
+		return result;
+	*filed = true;
+	if (drain->bound && chunk->events)
+		vmt_bound_move(drain->bound,
+			       (writer->end_bytes - end) * batch->heap_kinds / chunk->events);
+	return 0;
+}
+
+static void
+step_on(struct vmt_drain_ring *ring, const struct batch *batch, bool filed)
+{
+	if (!filed && ring->filed == ring->position)
+		ring->thinned_from = batch->thinned_min;
+	ring->position = batch->chunk.position_to;
+	if (filed)
+		ring->filed = ring->position;
+	ring->busy_since_ns = 0;
+	if (batch->chunk.events >= UNIT_TIMES)
+		ring->time_unit = batch->time_unit;
 }
 
 /* Hands the copied positions of a written batch back to the producers. */
@@ -323,7 +426,10 @@ drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 	struct vmt_drain_ring *ring = &drain->rings[index];
 	struct batch batch = {.chunk = {.kind = VMT_CHUNK_EVENTS, .ring = index},
 			      .encoder = &scratch->encoder,
-			      .kinds = scratch->kinds};
+			      .kinds = scratch->kinds,
+			      .level = drain->bound ? vmt_bound_level(drain->bound) : 0,
+			      .random_id = drain->random_id};
+	bool filed;
 	int result;
 
 	vmt_columns_begin_encode(batch.encoder, scratch->payload.bytes, scratch->payload.capacity,
@@ -331,14 +437,10 @@ drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 	fill_batch(drain, index, &batch, now_ns, mode);
 	if (batch.chunk.position_to == ring->position)
 		return 0;
-	result = vmt_writer_append(writer, &batch.chunk, scratch->payload.bytes,
-				   batch.chunk.events ? vmt_columns_end_encode(batch.encoder) : 0);
+	result = write_batch(drain, ring, &batch, writer, scratch->payload.bytes, mode, &filed);
 	if (result < 0)
 		return result;
-	ring->position = batch.chunk.position_to;
-	ring->busy_since_ns = 0;
-	if (batch.chunk.events >= UNIT_TIMES)
-		ring->time_unit = batch.time_unit;
+	step_on(ring, &batch, filed);
 	release_batch(&ring->view, &batch);
 	return 1;
 }

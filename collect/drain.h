@@ -10,6 +10,10 @@
  * given up and counted as abandoned. When a chunk can't be written, nothing is released: producers
  * find the ring full, and count. Single-threaded; scratch is shared by all drains of a collector.
  * Control words are the target's to damage: every loop is bounded by the ring's capacity.
+ *
+ * Where the trace is bounded (bound.h), the heap's events are thinned: a batch of which nothing is
+ * left is released without a chunk, and counts in the next one. Once the trace is full no chunk is
+ * written, and all is released.
  */
 #ifndef VMT_DRAIN_H
 #define VMT_DRAIN_H
@@ -40,6 +44,8 @@ enum vmt_drain_mode {
 struct vmt_drain_ring {
 	struct vmt_ring_view view;
 	uint64_t position;	/* next to account for */
+	uint64_t filed;		/* as far as the chunks do: behind it all was thinned out */
+	uint64_t thinned_from;	/* time of the first that was since; where that is so */
 	uint64_t drained_ns;	/* last time it was emptied; 0 = never */
 	uint64_t busy_since_ns; /* 0 = position was not seen busy */
 	uint64_t busy_position;
@@ -55,6 +61,9 @@ struct vmt_drain {
 	/* The tracer's own memory in the process, as its first events said. */
 	struct vmt_own_range own[VMT_DRAIN_OWN_RANGES];
 	uint32_t own_count;
+	struct vmt_bound *bound; /* of the file; NULL: none, and then no head is needed */
+	struct vmt_head *head;	 /* told before the first chunk that is thinned */
+	uint64_t random_id;	 /* of the trace */
 	uint64_t peak_rss_bytes; /* as the process said at its exit; 0 = it did not */
 	uint64_t deeds;	   /* events that tell of what the process did with memory by itself */
 	bool freed_lazily; /* an advice of MADV_FREE came by: there may be LazyFree pages */

@@ -74,7 +74,11 @@ set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
 	    .compress_context = shared->host->context,
 	    .packed = &shared->packed,
 	    .mirror = process->mirror.copy ? &process->mirror : NULL,
+	    .bound = &process->bound,
 	};
+	vmt_bound_begin(&process->bound, shared->host->max_bytes, &process->layout,
+			vmt_ticks_monotonic_ns());
+	vmt_atomic_store_relaxed(&vmt_process_head(process)->max_bytes, process->bound.end_bytes);
 }
 
 static void
@@ -93,6 +97,9 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	process->children = shared->children;
 	process->drain.forked = process->children ? note_fork : NULL;
 	process->drain.context = process;
+	process->drain.bound = &process->bound;
+	process->drain.head = vmt_process_head(process);
+	process->drain.random_id = process->layout.random_id;
 	process->pace_ns = FASTEST_VISIT_NS;
 	process->state = is_seen(process) ? VMT_PROCESS_LIVE : VMT_PROCESS_UNSEEN;
 	if (process->state == VMT_PROCESS_UNSEEN) {
@@ -158,6 +165,7 @@ drain(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
 {
 	if (now_ns < process->retry_ns && mode != VMT_DRAIN_FINAL)
 		return;
+	vmt_bound_look(&process->bound, process->trace_fd, now_ns);
 	if (vmt_drain_collect(&process->drain, &process->writer, &shared->drain_scratch, now_ns,
 			      mode) == 0) {
 		process->retry_pace_ns = FIRST_RETRY_NS;
@@ -394,6 +402,22 @@ is_back(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	return false;
 }
 
+/* The share of the map family's events is used up: what is there by now is written, and a last
+ * snapshot. */
+static void
+end_when_full(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	if (process->bound.is_full || !vmt_bound_is_spent(&process->bound))
+		return;
+	drain(process, shared, now_ns, VMT_DRAIN_ALL);
+	if (process->state == VMT_PROCESS_LIVE)
+		vmt_sampling_look(process, shared, now_ns);
+	drain(process, shared, now_ns, VMT_DRAIN_ALL);
+	process->bound.is_full = true;
+	vmt_atomic_store_relaxed(&vmt_process_head(process)->full_since,
+				 vmt_ticks_now(process->layout.clock));
+}
+
 static void
 visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool urgent)
 {
@@ -409,6 +433,7 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	drain(process, shared, now_ns, asked ? VMT_DRAIN_ALL : VMT_DRAIN_LAZY);
 	if (end_when_over(process, shared, look_for_exec))
 		return;
+	end_when_full(process, shared, now_ns);
 	if (process->state == VMT_PROCESS_LIVE)
 		vmt_sampling_round(process, shared, now_ns);
 	if (process->leaving) {

@@ -10,6 +10,7 @@
 #ifndef VMT_PROCESS_H
 #define VMT_PROCESS_H
 
+#include "collect/bound.h"
 #include "collect/cgroup.h"
 #include "collect/collector.h"
 #include "collect/credit.h"
@@ -115,6 +116,7 @@ struct vmt_traced {
 	unsigned char *base;	/* the head and its regions, mapped */
 	struct vmt_head layout; /* as it was when checked: the mapping is the target's to damage */
 	struct vmt_writer writer;
+	struct vmt_bound bound;
 	struct vmt_mirror mirror; /* in use where the head lies aside */
 	struct vmt_drain drain;
 	struct vmt_fork_children *children; /* who is told of its fork children */

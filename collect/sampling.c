@@ -316,6 +316,8 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	    .scratch = &shared->snapshot_scratch,
 	};
 
+	if (process->bound.is_full)
+		return;
 	(void)vmt_go_counters_take(vmt_process_head(process), process->pid, process->maps_fd,
 				   sampling->snapshots, &shared->snapshot_scratch.payload,
 				   &process->writer);
@@ -379,6 +381,24 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 		process->sampling.cgroup = share_cgroup(shared, process->pid);
 }
 
+void
+vmt_sampling_look(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	read_usage(process, shared, now_ns, false);
+	snapshot(process, shared, VMT_SNAPSHOT_PERIODIC, true);
+}
+
+/* Whether the trace has room for a snapshot that nobody asks for. */
+static bool
+has_room(const struct vmt_traced *process, uint64_t now_ns)
+{
+	const struct vmt_bound *bound = &process->bound;
+	uint64_t distance_ns = vmt_bound_distance_ns(bound, bound->snapshot_part, now_ns);
+
+	return !bound->is_full && !vmt_bound_is_scarce(bound) &&
+	       now_ns - process->sampling.snapshot_ns >= distance_ns;
+}
+
 /* A quota may be changed, and a process be moved to another cgroup, at any time. It is the
  * collector's own that counts: its CPU time is charged there. The reading is paid for, too. */
 static void
@@ -404,7 +424,8 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */
-	if (!reason || vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING)
+	if (!reason || !has_room(process, now_ns) ||
+	    vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING)
 		return;
 	if (has_credit) {
 		snapshot(process, shared, reason, false);
@@ -412,6 +433,16 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 		sampling->snapshots_skipped++;
 		sampling->skip_counted = true;
 	}
+}
+
+static uint64_t
+next_reading_ns(const struct vmt_traced *process, uint64_t now_ns)
+{
+	const struct vmt_bound *bound = &process->bound;
+	uint64_t distance_ns = vmt_bound_distance_ns(bound, bound->usage_part, now_ns);
+	uint64_t interval_ns = process->sampling.interval_ns;
+
+	return interval_ns > distance_ns ? interval_ns : distance_ns;
 }
 
 void
@@ -426,7 +457,7 @@ vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64
 		if (now_ns >= shared->quota_due_ns)
 			heed_quota(shared, now_ns);
 		consider(process, shared, now_ns);
-		sampling->next_ns = now_ns + sampling->interval_ns;
+		sampling->next_ns = now_ns + next_reading_ns(process, now_ns);
 	}
 	if (sampling->usage_count == VMT_PROCESS_USAGES ||
 	    now_ns - sampling->flushed_ns >= (sampling->near_limit ? NEAR_LIMIT_NS : FLUSH_NS))

@@ -8,7 +8,8 @@
  * every 10 s; at once when the process asks (exit). All but the last kind together use 1 % of one
  * CPU at most, or 1 % of the CPU quota of the collector's cgroup where that is less (read every 10
  * s): they draw on a credit that fills up at that rate; what was wanted and not taken is counted.
- * Single-threaded. Errors are swallowed: figures that can't be had are left out.
+ * In a trace that must not grow, both come more and more seldom (bound.h), and none once it is
+ * full. Single-threaded. Errors are swallowed: figures that can't be had are left out.
  */
 #ifndef VMT_SAMPLING_H
 #define VMT_SAMPLING_H
@@ -34,5 +35,8 @@ void vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns);
 
 /* Adds one reading of RSS and cgroup now. */
 void vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
+
+/* A reading and a snapshot now, whatever the credit. */
+void vmt_sampling_look(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
 
 #endif

@@ -89,9 +89,15 @@ vmt_writer_append(struct vmt_writer *writer, struct vmt_chunk *chunk, const void
 	parts[0] = (struct iovec){chunk, sizeof(*chunk)};
 	parts[1] = (struct iovec){(void *)(uintptr_t)payload, chunk->payload_bytes};
 	parts[2] = (struct iovec){zeros, padding};
-	result = write_parts(writer, parts, total_bytes);
+	result = writer->bound
+		     ? vmt_bound_check(writer->bound, chunk, total_bytes, writer->end_bytes)
+		     : 0;
+	if (result == 0)
+		result = write_parts(writer, parts, total_bytes);
 	if (result < 0)
 		return result;
+	if (writer->bound)
+		vmt_bound_note(writer->bound, chunk, total_bytes);
 	writer->end_bytes += total_bytes;
 	writer->sequence++;
 	return 0;

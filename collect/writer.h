@@ -9,6 +9,7 @@
 #ifndef VMT_WRITER_H
 #define VMT_WRITER_H
 
+#include "collect/bound.h"
 #include "collect/buffer.h"
 #include "collect/mirror.h"
 #include "format/chunk.h"
@@ -22,10 +23,11 @@ struct vmt_writer {
 	void *compress_context;
 	struct vmt_buffer *packed; /* scratch for compressed payloads */
 	struct vmt_mirror *mirror; /* written before each chunk; NULL: the head is in the file */
+	struct vmt_bound *bound;   /* of the file's size; NULL: none */
 };
 
 /* Fills in magic, sequence, sizes, flags and checksum; the caller sets kind and what belongs to
- * it. flags may carry VMT_CHUNK_COARSE. 0 or negative errno. */
+ * it. flags may carry VMT_CHUNK_COARSE, or a level. 0 or negative errno. */
 int vmt_writer_append(struct vmt_writer *writer, struct vmt_chunk *chunk, const void *payload,
 		      size_t payload_bytes);
 

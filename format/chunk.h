@@ -47,6 +47,10 @@ enum vmt_chunk_kind {
 /* flags, SNAPSHOT: too much to write down page by page. Some mappings' runs have the right kinds
  * and sums, but stand packed at the mapping's start; or mappings are missing. */
 #define VMT_CHUNK_COARSE 2u
+/* flags, EVENTS: the level of thin.h at which the heap's events were taken, in the upper byte. What
+ * it left out is what of the positions is in no other count. VMT_FEATURE_THINNED comes with it. */
+#define VMT_CHUNK_THIN_SHIFT 8
+#define VMT_CHUNK_THIN_LEVEL(flags) ((uint32_t)(flags) >> VMT_CHUNK_THIN_SHIFT)
 
 struct vmt_chunk {
 	uint32_t magic;

@@ -167,7 +167,7 @@ vmt_head_check(const struct vmt_head *head)
 		return "not a vmtrace trace";
 	if (head->version < VMT_OLDEST_VERSION || head->version > VMT_VERSION)
 		return "made by another version of vmtrace";
-	if ((head->features & VMT_FEATURES_REQUIRED) != 0)
+	if ((head->features & VMT_FEATURES_REQUIRED & ~VMT_FEATURES_KNOWN) != 0)
 		return "made by a newer vmtrace: it uses features that this one does not know";
 	if (head->head_bytes < VMT_HEAD_MIN_BYTES || head->head_bytes > VMT_HEAD_MAX_BYTES)
 		return "damaged head: its own size";

@@ -28,6 +28,8 @@
 /* vmt_head.features: who does not know a bit of these must refuse the trace; the others say of
  * something that it is there, and can be passed over. */
 #define VMT_FEATURES_REQUIRED UINT64_C(0x00000000ffffffff)
+#define VMT_FEATURE_THINNED UINT64_C(1) /* chunks may have a level of thin.h other than 0 */
+#define VMT_FEATURES_KNOWN VMT_FEATURE_THINNED
 #define VMT_MAX_SHARDS 16u
 #define VMT_PAGE_BYTES 4096u
 #define VMT_NAME_BYTES 16u /* TASK_COMM_LEN, NULs to its end */
@@ -152,6 +154,11 @@ struct vmt_head {
 
 	/* T: what the Go code of the process tells of memory calls; not in version 5. */
 	struct vmt_go_code_roles go_roles;
+
+	/* C: how large the file may get; 0 = without bound, or not known. */
+	_Alignas(8) uint64_t max_bytes;
+	uint64_t full_since; /* ticks: the share of events is used up, none later is in the file;
+				0 = it is not */
 };
 
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */

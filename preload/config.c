@@ -1,5 +1,6 @@
 #include "preload/config.h"
 
+#include "collect/bound.h"
 #include "collect/text.h"
 #include "format/chunk.h"
 #include "format/stack_table.h"
@@ -160,6 +161,13 @@ read_max_files(struct vmt_config *config, struct vmt_text value)
 }
 
 static bool
+read_max_size(struct vmt_config *config, struct vmt_text value)
+{
+	return parse_size(value, &config->max_bytes) &&
+	       (config->max_bytes == 0 || config->max_bytes >= VMT_BOUND_LEAST_BYTES);
+}
+
+static bool
 read_only(struct vmt_config *config, struct vmt_text value)
 {
 	return parse_text(value, config->only);
@@ -258,6 +266,7 @@ static const struct variable {
     {"VMTRACE_STACK_TABLE", read_stack_table, "a size such as 8MiB, 4KiB to 1GiB"},
     {"VMTRACE_MIN_RSS", read_min_rss, "a size such as 10MiB"},
     {"VMTRACE_MAX_FILES", read_max_files, "a number from 1 to 65536"},
+    {"VMTRACE_MAX_SIZE", read_max_size, "a size such as 500MiB, 1MiB or more, or 0"},
     {"VMTRACE_ONLY", read_only, "short enough"},
     {"VMTRACE_FOLLOW", read_follow, "one of none, exec, fork, all"},
     {"VMTRACE_VERBOSE", read_verbose, NULL},
@@ -269,6 +278,7 @@ static const struct variable {
     {VMT_SESSION_ENV, read_session, "short enough"},
 };
 
+_Static_assert(VMT_BOUND_LEAST_BYTES == 1 << 20, "as the text of VMTRACE_MAX_SIZE says");
 _Static_assert(VMT_CONFIG_MOST_FILES == 65536, "as the text of VMTRACE_MAX_FILES says");
 _Static_assert(VMT_STACK_MAX_FRAMES == 128, "as the text of VMTRACE_DEPTH says");
 
@@ -297,6 +307,7 @@ set_defaults(struct vmt_config *config)
 	config->malloc_mode = VMT_MALLOC_SAMPLED;
 	config->malloc_sample_bytes = VMT_CONFIG_DEFAULT_SAMPLE_BYTES;
 	config->stack_depth = VMT_CONFIG_DEFAULT_DEPTH;
+	config->max_bytes = VMT_BOUND_DEFAULT_BYTES;
 	config->follow_fork = true;
 	config->follow_exec = true;
 	config->cmdline = true;

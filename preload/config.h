@@ -45,6 +45,7 @@ struct vmt_config {
 	uint64_t stack_table_bytes; /* 0 = default */
 	uint64_t min_rss_bytes;	    /* drop the trace of a process that never had it; 0 = none */
 	uint32_t max_files;	    /* finished traces of a session; 0 = all */
+	uint64_t max_bytes;	    /* of a trace; 0 = any */
 	uint32_t stack_depth;	    /* 1 .. VMT_STACK_MAX_FRAMES */
 	uint32_t stacks;	    /* enum vmt_config_stacks */
 	uint32_t residency_source;  /* enum vmt_residency_source; 0 = the best there is */

@@ -162,6 +162,7 @@ run_copy(const struct spawn *spawn)
 	    .residency_source = spawn->orders.residency_source,
 	    .min_rss_bytes = spawn->orders.min_rss_bytes,
 	    .max_files = spawn->orders.max_files,
+	    .max_bytes = spawn->orders.max_bytes,
 	    .first_pid = spawn->orders.first_pid,
 	    .session_path = spawn->orders.session_path,
 	};
@@ -392,6 +393,7 @@ vmt_spawn_collector(const char **path)
 	    .residency_source = vmt_config.residency_source,
 	    .min_rss_bytes = vmt_config.min_rss_bytes,
 	    .max_files = vmt_config.max_files,
+	    .max_bytes = vmt_config.max_bytes,
 	    .watch.stack_start = vmt_state_process.stack_start,
 	};
 	if (!make_collector(&spawn)) {

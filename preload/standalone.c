@@ -57,6 +57,7 @@ vmt_standalone_write(struct vmt_standalone_line *line, const struct vmt_standalo
 	put_number(&builder, orders->residency_source);
 	put_number(&builder, orders->min_rss_bytes);
 	put_number(&builder, orders->max_files);
+	put_number(&builder, orders->max_bytes);
 	put_descriptor(&builder, orders->watch.stat_fd);
 	put_descriptor(&builder, orders->watch.pidfd);
 	put_descriptor(&builder, orders->watch.maps_fd);
@@ -98,13 +99,14 @@ vmt_standalone_read(struct vmt_standalone_orders *orders, int count, char *const
 	    .residency_source = (uint32_t)number_of(arguments[8]),
 	    .min_rss_bytes = number_of(arguments[9]),
 	    .max_files = (uint32_t)number_of(arguments[10]),
-	    .watch = {.stat_fd = descriptor_of(arguments[11]),
-		      .pidfd = descriptor_of(arguments[12]),
-		      .maps_fd = descriptor_of(arguments[13]),
-		      .pagemap_fd = descriptor_of(arguments[14]),
-		      .statm_fd = descriptor_of(arguments[15]),
-		      .rollup_fd = descriptor_of(arguments[16]),
-		      .stack_start = number_of(arguments[17])},
+	    .max_bytes = number_of(arguments[11]),
+	    .watch = {.stat_fd = descriptor_of(arguments[12]),
+		      .pidfd = descriptor_of(arguments[13]),
+		      .maps_fd = descriptor_of(arguments[14]),
+		      .pagemap_fd = descriptor_of(arguments[15]),
+		      .statm_fd = descriptor_of(arguments[16]),
+		      .rollup_fd = descriptor_of(arguments[17]),
+		      .stack_start = number_of(arguments[18])},
 	};
 	return true;
 }
@@ -135,6 +137,7 @@ collect(struct vmt_standalone_orders *orders)
 	    .residency_source = orders->residency_source,
 	    .min_rss_bytes = orders->min_rss_bytes,
 	    .max_files = orders->max_files,
+	    .max_bytes = orders->max_bytes,
 	    .first_pid = orders->first_pid,
 	    .first_random_id = orders->first_random_id,
 	    .first_watch = &orders->watch,

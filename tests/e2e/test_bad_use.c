@@ -107,6 +107,8 @@ test_values(void **state)
 	    {"--stack-table", "VMTRACE_STACK_TABLE", "1KiB", "a size such as 8MiB, 4KiB to 1GiB"},
 	    {"--min-rss", "VMTRACE_MIN_RSS", "much", "a size such as 10MiB"},
 	    {"--max-files", "VMTRACE_MAX_FILES", "0", "a number from 1 to 65536"},
+	    {"--max-size", "VMTRACE_MAX_SIZE", "500KiB",
+	     "a size such as 500MiB, 1MiB or more, or 0"},
 	    {"--follow", "VMTRACE_FOLLOW", "bla", "one of none, exec, fork, all"},
 	    {"--stacks", "VMTRACE_STACKS", "bla", "one of auto, cfi, libunwind, fp, checked"},
 	    {"--residency", "VMTRACE_RESIDENCY", "bla",

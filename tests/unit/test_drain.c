@@ -243,6 +243,138 @@ tells_of_forked_children(void **state)
 	assert_int_equal(chunk(place, 0)->ring, 1 * VMT_RING_CLASSES + VMT_RING_MAP);
 }
 
+/* As full as it takes to be at that level. */
+static void
+bound_at(struct place *place, struct vmt_bound *bound, uint32_t level)
+{
+	struct vmt_head layout = *place->trace.head;
+
+	layout.malloc_mode = VMT_MALLOC_ALL;
+	vmt_bound_begin(bound, UINT64_C(64) << 20, &layout, NOW);
+	bound->used[VMT_BOUND_HEAP] =
+	    bound->most[VMT_BOUND_HEAP] / VMT_BOUND_UNITS * (level + 1) + 1;
+	assert_int_equal(vmt_bound_level(bound), level);
+	place->drain.bound = place->writer.bound = bound;
+	place->drain.head = place->trace.head;
+	place->drain.random_id = place->trace.head->random_id;
+}
+
+/* The first address from there on that is, or is not, recorded at the level. */
+static uint64_t
+address_of(const struct place *place, uint64_t from, uint32_t level, bool kept)
+{
+	while (vmt_thin_keeps(level, place->drain.random_id, from, 64) != kept)
+		from += 16;
+	return from;
+}
+
+static void
+a_bounded_trace_has_a_part_of_the_blocks(void **state)
+{
+	struct place *place = *state;
+	struct vmt_bound bound;
+	const struct vmt_chunk *first;
+	uint64_t kept = 0;
+
+	bound_at(place, &bound, 1);
+	for (uint64_t i = 1; i <= CAPACITY; i++)
+		kept += vmt_thin_keeps(1, place->drain.random_id, i * 16, 64);
+	assert_in_range(kept, 1, CAPACITY - 1);
+	for (uint64_t i = 1; i <= CAPACITY; i++)
+		assert_true(put(place, i));
+	assert_int_equal(place->trace.head->features, 0);
+	assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
+	assert_int_equal(place->trace.head->features, VMT_FEATURE_THINNED);
+	first = chunk(place, 0);
+	assert_int_equal(VMT_CHUNK_THIN_LEVEL(first->flags), 1);
+	assert_int_equal(first->events, kept);
+	assert_int_equal(first->position_to - first->position_from, CAPACITY);
+	assert_int_equal(first->time_min, 1);
+	assert_int_equal(first->time_max, CAPACITY);
+	assert_int_equal(first->overwritten + first->abandoned + first->dead, 0);
+	/* All of them have left the ring. */
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_true(put(place, 100));
+}
+
+static void
+what_is_left_out_alone_counts_in_the_next_chunk(void **state)
+{
+	struct place *place = *state;
+	struct vmt_bound bound;
+	const struct vmt_chunk *first;
+	uint64_t out, in;
+
+	bound_at(place, &bound, 1);
+	out = address_of(place, 0x1000, 1, false);
+	in = address_of(place, 0x1000, 1, true);
+	for (uint64_t time = 20; time < 23; time++) {
+		assert_true(fixture_put_heap(&place->trace, 0, time, out, VMT_EVENT_MALLOC));
+		assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
+		assert_int_equal(chunk_count(place), 0);
+	}
+	assert_true(fixture_put_heap(&place->trace, 0, 30, in, VMT_EVENT_MALLOC));
+	assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
+	first = chunk(place, 0);
+	assert_int_equal(first->events, 1);
+	assert_int_equal(first->position_from, 0);
+	assert_int_equal(first->position_to, 4);
+	assert_int_equal(first->time_min, 20);
+	assert_int_equal(first->time_max, 30);
+	/* The last of all has a chunk of its own. */
+	assert_true(fixture_put_heap(&place->trace, 0, 40, out, VMT_EVENT_FREE));
+	assert_int_equal(drain(place, NOW, VMT_DRAIN_FINAL), 0);
+	first = chunk(place, 1);
+	assert_int_equal(first->events, 0);
+	assert_int_equal(first->position_from, 4);
+	assert_int_equal(first->position_to, 5);
+	assert_int_equal(first->time_min, 40);
+}
+
+static void
+releases_of_large_blocks_are_thinned_as_the_heap(void **state)
+{
+	struct place *place = *state;
+	struct vmt_bound bound;
+	struct vmt_map_event release = {.kind = VMT_EVENT_FREE, .time = 5};
+
+	bound_at(place, &bound, 1);
+	release.address = address_of(place, 0x1000, 1, false);
+	release.length = 64;
+	assert_true(fixture_put_map_event(&place->trace, 0, &release));
+	release.length = VMT_THIN_LARGE_BYTES;
+	assert_true(fixture_put_map_event(&place->trace, 0, &release));
+	assert_true(fixture_put_map(&place->trace, 0, 6, release.address, VMT_EVENT_MMAP, 0));
+	assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
+	assert_int_equal(chunk(place, 0)->events, 2);
+	assert_int_equal(chunk(place, 0)->position_to, 3);
+	assert_true(bound.used[VMT_BOUND_MAP] > 0);
+	assert_int_equal(bound.used[VMT_BOUND_MAP],
+			 place->writer.end_bytes - place->trace.head->chunks_offset -
+			     (place->writer.end_bytes - place->trace.head->chunks_offset) / 2);
+}
+
+static void
+a_full_trace_gets_nothing_and_the_rings_are_emptied(void **state)
+{
+	struct place *place = *state;
+	struct vmt_bound bound;
+
+	bound_at(place, &bound, 0);
+	bound.is_full = true;
+	for (int lap = 0; lap < 3; lap++) {
+		for (uint64_t i = 0; i < CAPACITY; i++) {
+			assert_true(put(place, i + 1));
+			assert_true(
+			    fixture_put_map(&place->trace, 0, i + 1, 0x1000, VMT_EVENT_MMAP, 0));
+		}
+		assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
+	}
+	assert_int_equal(drain(place, NOW, VMT_DRAIN_FINAL), 0);
+	assert_int_equal(chunk_count(place), 0);
+	assert_true(vmt_drain_is_empty(&place->drain.rings[0]));
+}
+
 /* A target that wrote nonsense over its own rings must not hang or crash the collector. */
 static void
 damaged_control_words_are_survived(void **state)
@@ -273,6 +405,10 @@ main(void)
 	    TEST(counts_what_producers_discarded),
 	    TEST(a_failed_write_releases_nothing),
 	    TEST(tells_of_forked_children),
+	    TEST(a_bounded_trace_has_a_part_of_the_blocks),
+	    TEST(what_is_left_out_alone_counts_in_the_next_chunk),
+	    TEST(releases_of_large_blocks_are_thinned_as_the_heap),
+	    TEST(a_full_trace_gets_nothing_and_the_rings_are_emptied),
 	    TEST(damaged_control_words_are_survived),
 	};
 

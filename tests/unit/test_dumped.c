@@ -156,13 +156,14 @@ the_loss_and_the_end_come_last(void **state)
 	dumped = begin(VMT_EMITTER_JSON_LINES, build);
 	vmt_dumped_loss(&dumped);
 	vmt_dumped_end(&dumped);
-	end(&dumped, "{\"record\":\"loss\",\"events_read\":0,\"events_dropped\":3,"
-		     "\"events_overwritten\":0,\"slots_abandoned\":0,\"events_missing\":0,"
-		     "\"stacks_dropped\":0,\"samples_dropped\":0,\"cut_bytes\":0,"
-		     "\"dropped\":{\"FREE\":3},\"overwritten\":{}}\n"
-		     "{\"time_ns\":110,\"record\":\"end\",\"end\":\"exit\",\"status\":3,"
-		     "\"snapshots\":0,\"usages\":0,\"collector_cpu_ns\":0,"
-		     "\"snapshots_skipped\":0}\n");
+	end(&dumped,
+	    "{\"record\":\"loss\",\"events_read\":0,\"events_dropped\":3,"
+	    "\"events_overwritten\":0,\"slots_abandoned\":0,\"events_missing\":0,"
+	    "\"events_thinned\":0,\"stacks_dropped\":0,\"samples_dropped\":0,\"cut_bytes\":0,"
+	    "\"dropped\":{\"FREE\":3},\"overwritten\":{}}\n"
+	    "{\"time_ns\":110,\"record\":\"end\",\"end\":\"exit\",\"status\":3,"
+	    "\"snapshots\":0,\"usages\":0,\"collector_cpu_ns\":0,"
+	    "\"snapshots_skipped\":0}\n");
 }
 
 static void

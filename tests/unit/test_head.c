@@ -46,6 +46,8 @@ test_offsets_are_the_documented_ones(void **state)
 	assert_int_equal(offsetof(struct vmt_go, sites), 80);
 	assert_int_equal(offsetof(struct vmt_go, objects), 2128);
 	assert_int_equal(offsetof(struct vmt_head, go_roles), 4688);
+	assert_int_equal(offsetof(struct vmt_head, max_bytes), 7704);
+	assert_int_equal(offsetof(struct vmt_head, full_since), 7712);
 	assert_int_equal(offsetof(struct vmt_go_code_roles, starts), 16);
 	assert_int_equal(offsetof(struct vmt_go_code_roles, roles), 2416);
 	assert_int_equal(sizeof(struct vmt_head), 7744);
@@ -111,7 +113,9 @@ test_what_it_is_not(void **state)
 	head.version = VMT_OLDEST_VERSION - 1;
 	assert_non_null(strstr(vmt_head_check(&head), "another version"));
 	head = sample();
-	head.features = 1;
+	head.features = VMT_FEATURE_THINNED;
+	assert_null(vmt_head_check(&head));
+	head.features = 2;
 	assert_non_null(strstr(vmt_head_check(&head), "features"));
 	head.features = UINT64_C(1) << 31;
 	assert_non_null(strstr(vmt_head_check(&head), "features"));

@@ -76,6 +76,25 @@ losses_stand_at_the_top(void **state)
 	assert_shows(text, "The file is cut: 3,864 events that lay behind its end are missing");
 	assert_shows(text, "been there. Lost: 1,234 events");
 	assert_null(strstr(text, "bytes"));
+	report.loss = (typeof(report.loss)){.is_thinned = true,
+					    .thinned_from_ns = 2000000000,
+					    .one_in = 4096,
+					    .one_in_at_snapshot = 1};
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_shows(text,
+		     "From 2 s on, malloc's blocks were recorded more and more sparsely, of those "
+		     "below 64 KiB one in 4,096 at the end");
+	assert_shows(text, "this snapshot is from before, and its figures are exact");
+	report.loss.one_in_at_snapshot = 8;
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_shows(text, "estimates, at this snapshot of one in 8, and counts");
+	assert_null(strstr(text, "exact"));
+	report.loss = (typeof(report.loss)){.is_full = true, .full_from_ns = 3000000000};
+	vmt_headline_losses(&report, text, sizeof(text));
+	assert_string_equal(text,
+			    "The trace came to its maximum size (--max-size, VMTRACE_MAX_SIZE) "
+			    "at 3 s: no call and no snapshot after that is in it, RSS over "
+			    "time is.");
 	report.loss = (typeof(report.loss)){.cut = true};
 	vmt_headline_losses(&report, text, sizeof(text));
 	assert_string_equal(text,

@@ -397,6 +397,7 @@ vmt_dumped_loss(struct vmt_dumped *dumped)
 	vmt_emitter_u64(emitter, "events_overwritten", loss->events_overwritten);
 	vmt_emitter_u64(emitter, "slots_abandoned", loss->slots_abandoned);
 	vmt_emitter_u64(emitter, "events_missing", loss->events_missing);
+	vmt_emitter_u64(emitter, "events_thinned", loss->events_thinned);
 	vmt_emitter_u64(emitter, "stacks_dropped", loss->stacks_dropped);
 	vmt_emitter_u64(emitter, "samples_dropped", loss->samples_dropped);
 	vmt_emitter_u64(emitter, "cut_bytes", loss->cut_bytes);

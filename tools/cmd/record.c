@@ -197,6 +197,7 @@ collect(struct recording *recording)
 	    .residency_source = recording->wanted.residency_source,
 	    .min_rss_bytes = recording->wanted.min_rss_bytes,
 	    .max_files = recording->wanted.max_files,
+	    .max_bytes = recording->wanted.max_bytes,
 	    .dropped = forget_dropped,
 	    .first_pid = (uint32_t)recording->launch.pid,
 	};

@@ -17,6 +17,7 @@
 struct figures {
 	uint64_t peak_rss_bytes;
 	uint64_t lost;
+	uint64_t thinned;
 	const char *shortage; /* why its recording ended early, or NULL */
 	bool readable;
 };
@@ -105,6 +106,7 @@ read_figures(const char *path)
 	if (vmt_ending_is_short(vmt_trace_head(trace)))
 		figures.shortage = vmt_ending_shortage(vmt_trace_head(trace)->end_status);
 	loss = vmt_trace_loss(trace);
+	figures.thinned = loss->events_thinned;
 	figures.lost = loss->events_dropped + loss->events_overwritten + loss->slots_abandoned;
 	vmt_trace_close(trace);
 	return figures;
@@ -212,6 +214,18 @@ print_sentence(const struct vmt_recorded *recorded, const struct figures *best, 
 }
 
 static void
+print_thinned(uint64_t thinned, FILE *out)
+{
+	char count[VMT_UNITS_BYTES];
+
+	if (thinned)
+		fprintf(out,
+			"vmtrace: %s events left out to stay within --max-size: the report says "
+			"what that costs\n",
+			vmt_units_count(count, thinned));
+}
+
+static void
 print_shortage(const char *path, const char *shortage, FILE *out)
 {
 	fprintf(out, "vmtrace: the recording in ");
@@ -225,6 +239,7 @@ void
 vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FILE *out)
 {
 	struct figures best = {0};
+	uint64_t thinned = 0;
 	uint64_t lost = 0;
 	uint32_t chosen = 0;
 
@@ -233,6 +248,7 @@ vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FI
 		struct figures figures = read_figures(recorded->paths[i]);
 
 		lost += figures.lost;
+		thinned += figures.thinned;
 		if (figures.shortage)
 			print_shortage(recorded->paths[i], figures.shortage, out);
 		if (figures.readable &&
@@ -242,6 +258,7 @@ vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FI
 		}
 	}
 	print_sentence(recorded, &best, lost, duration_ns, out);
+	print_thinned(thinned, out);
 	fprintf(out, "vmtrace: next: vmtrace report ");
 	vmt_recorded_print_word(short_path(recorded->paths[chosen]), out);
 	fprintf(out, "\n");

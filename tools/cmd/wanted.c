@@ -1,6 +1,6 @@
 #include "tools/cmd/wanted.h"
 
-#include "format/chunk.h"
+#include "collect/bound.h"
 #include "format/stack_table.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/suggest.h"
@@ -29,6 +29,7 @@ const struct vmt_option vmt_record_options[] = {
     {"stack-table", 0, "BYTES", "room for different call stacks (default 2MiB; malloc all: 8MiB)"},
     {"min-rss", 0, "BYTES", "remove the trace of a process that never had so much resident"},
     {"max-files", 0, "NUMBER", "finished traces that stay; the smallest others are removed"},
+    {"max-size", 0, "BYTES", "of a trace (default 2GiB; 0: any): sampled more sparsely beyond"},
     {"only", 0, "GLOBS", "record programs of these names alone; colons between"},
     {"follow", 0, "WHAT", "none, exec, fork, all (default)"},
     {"stacks", 0, "WALKER", "auto (default), cfi, libunwind, fp"},
@@ -44,14 +45,23 @@ _Static_assert(sizeof(vmt_record_options) / sizeof(*vmt_record_options) == VMT_W
 	       "options are in the order of the values");
 
 static const char *const variables[VMT_WANTED_VALUES] = {
-    [VMT_WANTED_OUTPUT] = "VMTRACE_OUTPUT",	[VMT_WANTED_MALLOC] = "VMTRACE_MALLOC",
-    [VMT_WANTED_INTERVAL] = "VMTRACE_INTERVAL", [VMT_WANTED_DEPTH] = "VMTRACE_DEPTH",
-    [VMT_WANTED_BUFFER] = "VMTRACE_BUFFER",	[VMT_WANTED_STACK_TABLE] = "VMTRACE_STACK_TABLE",
-    [VMT_WANTED_MIN_RSS] = "VMTRACE_MIN_RSS",	[VMT_WANTED_MAX_FILES] = "VMTRACE_MAX_FILES",
-    [VMT_WANTED_ONLY] = "VMTRACE_ONLY",		[VMT_WANTED_FOLLOW] = "VMTRACE_FOLLOW",
-    [VMT_WANTED_STACKS] = "VMTRACE_STACKS",	[VMT_WANTED_RESIDENCY] = "VMTRACE_RESIDENCY",
-    [VMT_WANTED_CMDLINE] = "VMTRACE_CMDLINE",	[VMT_WANTED_GO] = "VMTRACE_GO",
-    [VMT_WANTED_SEED] = "VMTRACE_SEED",		[VMT_WANTED_VERBOSE] = "VMTRACE_VERBOSE",
+    [VMT_WANTED_OUTPUT] = "VMTRACE_OUTPUT",
+    [VMT_WANTED_MALLOC] = "VMTRACE_MALLOC",
+    [VMT_WANTED_INTERVAL] = "VMTRACE_INTERVAL",
+    [VMT_WANTED_DEPTH] = "VMTRACE_DEPTH",
+    [VMT_WANTED_BUFFER] = "VMTRACE_BUFFER",
+    [VMT_WANTED_STACK_TABLE] = "VMTRACE_STACK_TABLE",
+    [VMT_WANTED_MIN_RSS] = "VMTRACE_MIN_RSS",
+    [VMT_WANTED_MAX_FILES] = "VMTRACE_MAX_FILES",
+    [VMT_WANTED_MAX_SIZE] = "VMTRACE_MAX_SIZE",
+    [VMT_WANTED_ONLY] = "VMTRACE_ONLY",
+    [VMT_WANTED_FOLLOW] = "VMTRACE_FOLLOW",
+    [VMT_WANTED_STACKS] = "VMTRACE_STACKS",
+    [VMT_WANTED_RESIDENCY] = "VMTRACE_RESIDENCY",
+    [VMT_WANTED_CMDLINE] = "VMTRACE_CMDLINE",
+    [VMT_WANTED_GO] = "VMTRACE_GO",
+    [VMT_WANTED_SEED] = "VMTRACE_SEED",
+    [VMT_WANTED_VERBOSE] = "VMTRACE_VERBOSE",
 };
 
 const char *
@@ -219,6 +229,19 @@ read_retention(struct vmt_wanted *wanted, struct vmt_err *err)
 }
 
 static int
+read_max_size(struct vmt_wanted *wanted, struct vmt_err *err)
+{
+	const char *text = vmt_wanted_text(wanted, VMT_WANTED_MAX_SIZE);
+
+	wanted->max_bytes = VMT_BOUND_DEFAULT_BYTES;
+	if (!text || (vmt_units_parse_bytes(text, &wanted->max_bytes) == 0 &&
+		      (wanted->max_bytes == 0 || wanted->max_bytes >= VMT_BOUND_LEAST_BYTES)))
+		return 0;
+	return refuse(wanted, VMT_WANTED_MAX_SIZE, "a size such as 500MiB, 1MiB or more, or 0",
+		      err);
+}
+
+static int
 check_buffer(const struct vmt_wanted *wanted, struct vmt_err *err)
 {
 	const char *text = vmt_wanted_text(wanted, VMT_WANTED_BUFFER);
@@ -239,7 +262,7 @@ vmt_wanted_check(struct vmt_wanted *wanted, struct vmt_err *err)
 	    (result = check_depth(wanted, err)) < 0 || (result = check_seed(wanted, err)) < 0 ||
 	    (result = read_interval(wanted, err)) < 0 ||
 	    (result = check_stack_table(wanted, err)) < 0 ||
-	    (result = read_retention(wanted, err)) < 0)
+	    (result = read_retention(wanted, err)) < 0 || (result = read_max_size(wanted, err)) < 0)
 		return result;
 	return check_buffer(wanted, err);
 }
@@ -270,7 +293,7 @@ vmt_wanted_export(const struct vmt_wanted *wanted)
 		if (!text)
 			continue;
 		if (i == VMT_WANTED_BUFFER || i == VMT_WANTED_STACK_TABLE ||
-		    i == VMT_WANTED_MIN_RSS)
+		    i == VMT_WANTED_MIN_RSS || i == VMT_WANTED_MAX_SIZE)
 			set_bytes(variables[i], "", text);
 		else if (i == VMT_WANTED_MALLOC && strchr(text, ':'))
 			set_bytes(variables[i], "sampled:", strchr(text, ':') + 1);

@@ -21,6 +21,7 @@ enum vmt_wanted_value {
 	VMT_WANTED_STACK_TABLE,
 	VMT_WANTED_MIN_RSS,
 	VMT_WANTED_MAX_FILES,
+	VMT_WANTED_MAX_SIZE,
 	VMT_WANTED_ONLY,
 	VMT_WANTED_FOLLOW,
 	VMT_WANTED_STACKS,
@@ -37,6 +38,7 @@ struct vmt_wanted {
 	uint64_t interval_ns;	    /* 0 = the collector's default */
 	uint64_t min_rss_bytes;	    /* 0 = traces of all sizes stay */
 	uint32_t max_files;	    /* 0 = all finished traces stay */
+	uint64_t max_bytes;	    /* of each trace; 0 = any */
 	uint32_t residency_source;  /* enum vmt_residency_source; 0 = the best there is */
 };
 

@@ -37,6 +37,7 @@ struct vmt_building {
 	struct vmt_go_owners *go_owners;
 	struct vmt_allocators *allocators;
 	bool joined;
+	uint32_t joined_level;	   /* of format/thin.h, then */
 	bool begun;		   /* past the events that list what was there before */
 	uint64_t earlier_runs;	   /* of the snapshots before the report's */
 	size_t tasks_at;	   /* chunk from which on lists of threads are still to be taken */

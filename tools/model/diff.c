@@ -56,14 +56,16 @@ vmt_diff_kind_word(enum vmt_diff_kind kind)
 static bool
 is_sampled(const struct vmt_report *report)
 {
-	return report->coverage.malloc_mode && strcmp(report->coverage.malloc_mode, "sampled") == 0;
+	return report->coverage.malloc_mode &&
+	       (strcmp(report->coverage.malloc_mode, "sampled") == 0 ||
+		report->coverage.thinned_bytes > 0);
 }
 
 uint64_t
 vmt_diff_parts_error(const struct vmt_diff *diff, double estimated_a, double estimated_b)
 {
-	double variance = (double)diff->a->coverage.malloc_sample_bytes * estimated_a +
-			  (double)diff->b->coverage.malloc_sample_bytes * estimated_b;
+	double variance = (double)vmt_report_variance_bytes(diff->a) * estimated_a +
+			  (double)vmt_report_variance_bytes(diff->b) * estimated_b;
 
 	assert(estimated_a >= 0 && estimated_b >= 0);
 	return (uint64_t)llround(2 * sqrt(variance));

@@ -98,20 +98,42 @@ own_block(struct vmt_pieces *pieces, struct owner *owner, const struct vmt_resid
 	}
 }
 
+/* The variance of a sum of blocks that are recorded with probability 1 / weight each, as far as
+ * those that are tell (Horvitz and Thompson 1952). */
+struct spread {
+	double variance;
+	double bytes;
+};
+
+static void
+add_spread(struct spread *spread, const struct owner *owner)
+{
+	double bytes = owner->weight * (double)owner->block.size;
+
+	if (owner->exact)
+		return;
+	spread->variance += bytes * (owner->weight - 1) * (double)owner->block.size;
+	spread->bytes += bytes;
+}
+
 void
 vmt_heap_own(struct vmt_pieces *pieces, struct vmt_replay *replay,
 	     const struct vmt_resident *resident)
 {
+	struct spread spread = {0};
 	struct owner owner;
 	size_t cursor = 0;
 
 	while (vmt_blocks_walk(replay->blocks, &cursor, &owner.block)) {
 		owner.entry = vmt_sites_get(replay->sites, owner.block.site);
 		owner.weight = vmt_replay_weight(replay, owner.block.size);
-		owner.exact = !replay->sample_bytes || owner.block.size >= replay->sample_bytes;
+		owner.exact = vmt_replay_is_exact(replay, owner.block.size);
 		count_block(&owner);
+		add_spread(&spread, &owner);
 		own_block(pieces, &owner, resident, replay->touched);
 	}
+	if (replay->thin_level > 0 && spread.bytes > 0)
+		replay->thinned_bytes = ceil(spread.variance / spread.bytes);
 }
 
 static void

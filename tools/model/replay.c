@@ -22,6 +22,8 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	if (!replay)
 		return NULL;
 	replay->sample_bytes = options->sample_bytes;
+	replay->thin_from = options->thin_from;
+	replay->random_id = options->random_id;
 	replay->forked = options->forked;
 	replay->eras = vmt_eras_new();
 	if (replay->eras)
@@ -66,18 +68,27 @@ vmt_replay_drop_blocks(struct vmt_replay *replay)
 	replay->blocks = NULL;
 }
 
+static double
+thin_weight(uint32_t level, uint64_t size)
+{
+	return ldexp(1, (int)vmt_thin_level_for(level, size));
+}
+
 double
 vmt_replay_weight(const struct vmt_replay *replay, uint64_t size)
 {
+	double weight = thin_weight(replay->thin_level, size);
+
 	if (!replay->sample_bytes || size >= replay->sample_bytes)
-		return 1;
-	return -1 / expm1(-(double)(size ? size : 1) / (double)replay->sample_bytes);
+		return weight;
+	return weight / -expm1(-(double)(size ? size : 1) / (double)replay->sample_bytes);
 }
 
-static bool
-is_exact(const struct vmt_replay *replay, uint64_t size)
+bool
+vmt_replay_is_exact(const struct vmt_replay *replay, uint64_t size)
 {
-	return !replay->sample_bytes || size >= replay->sample_bytes;
+	return (!replay->sample_bytes || size >= replay->sample_bytes) &&
+	       vmt_thin_level_for(replay->thin_level, size) == 0;
 }
 
 /* Adds `times` x value of a block of this size: whole numbers where the block stands for itself. */
@@ -85,7 +96,7 @@ static void
 add_weighted(const struct vmt_replay *replay, struct vmt_site_entry *entry, enum vmt_figure figure,
 	     uint64_t size, uint64_t value)
 {
-	if (is_exact(replay, size)) {
+	if (vmt_replay_is_exact(replay, size)) {
 		entry->exact[figure] += value;
 		return;
 	}
@@ -125,6 +136,12 @@ key_of(const struct vmt_event *event)
 	return (struct vmt_site_key){.kind = event->kind, .stack = event->stack};
 }
 
+static bool
+is_recorded(const struct vmt_replay *replay, const struct vmt_block *block)
+{
+	return vmt_thin_keeps(replay->thin_level, replay->random_id, block->address, block->size);
+}
+
 static int
 acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 {
@@ -132,6 +149,8 @@ acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 	struct vmt_site_entry *entry;
 	int status;
 
+	if (!is_recorded(replay, &block))
+		return 0;
 	status = vmt_sites_intern(replay->sites, key_of(event), &block.site);
 	if (!status)
 		status = put_block(replay, &block);
@@ -145,6 +164,59 @@ acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 	return 0;
 }
 
+/* A block that was recorded at the level so far. */
+static int
+thin_block(struct vmt_replay *replay, struct vmt_blocks *left, const struct vmt_block *block,
+	   double times)
+{
+	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, block->site);
+	bool stays = is_recorded(replay, block);
+	double change = stays ? vmt_replay_weight(replay, block->size) - times : -times;
+	struct vmt_block old;
+	bool replaced;
+
+	if (change != 0) {
+		entry->estimate[VMT_FIGURE_COUNT] += change;
+		entry->estimate[VMT_FIGURE_TOTAL_RESERVED] += change * (double)block->size;
+		entry->estimated = true;
+	}
+	return stays ? vmt_blocks_put(left, block, &old, &replaced) : 0;
+}
+
+static int
+thin_blocks(struct vmt_replay *replay, uint32_t level)
+{
+	struct vmt_replay before = {.sample_bytes = replay->sample_bytes,
+				    .thin_level = replay->thin_level};
+	struct vmt_blocks *left = vmt_blocks_new();
+	struct vmt_block block;
+	size_t cursor = 0;
+	int status = left ? 0 : -ENOMEM;
+
+	replay->thin_level = level;
+	while (!status && vmt_blocks_walk(replay->blocks, &cursor, &block))
+		status = thin_block(replay, left, &block, vmt_replay_weight(&before, block.size));
+	if (!status) {
+		vmt_blocks_free(replay->blocks);
+		replay->blocks = left;
+		left = NULL;
+	}
+	vmt_blocks_free(left);
+	return status;
+}
+
+int
+vmt_replay_reach(struct vmt_replay *replay, uint64_t time)
+{
+	uint32_t level = replay->thin_level;
+
+	if (!replay->thin_from)
+		return 0;
+	while (level + 1 < VMT_THIN_LEVELS && time >= replay->thin_from[level + 1])
+		level++;
+	return level > replay->thin_level ? thin_blocks(replay, level) : 0;
+}
+
 /* A block from before the trace began lies in memory from before, or in a fork child's. */
 static void
 note_unknown_block(struct vmt_replay *replay, uint64_t address)
@@ -154,6 +226,8 @@ note_unknown_block(struct vmt_replay *replay, uint64_t address)
 	    extent && extent->start <= address &&
 	    (extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP);
 
+	if (!vmt_thin_keeps(replay->thin_level, replay->random_id, address, 0))
+		return; /* it was left out, or its release would be */
 	if (early || replay->forked)
 		replay->early_releases++;
 	else
@@ -186,11 +260,11 @@ undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
 	struct vmt_site_entry *entry;
 	double released;
 
-	if (!block.address || block.address != event->address)
+	if (!block.address || block.address != event->address || !is_recorded(replay, &block))
 		return 0;
 	undo->address = 0;
 	entry = vmt_sites_get(replay->sites, block.site);
-	if (is_exact(replay, block.size)) {
+	if (vmt_replay_is_exact(replay, block.size)) {
 		entry->exact[VMT_FIGURE_RELEASED] -= block.size;
 	} else {
 		released = vmt_replay_weight(replay, block.size) * (double)block.size;
@@ -202,6 +276,10 @@ undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
 static int
 apply_heap(struct vmt_replay *replay, const struct vmt_event *event)
 {
+	int status = vmt_replay_reach(replay, event->time);
+
+	if (status)
+		return status;
 	if (!event->address || event->address > VMT_ADDRESS_MASK ||
 	    event->length > VMT_ADDRESS_MASK) {
 		replay->malformed++;

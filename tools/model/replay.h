@@ -21,6 +21,11 @@
  * their kind: a block is recorded with probability 1 - exp(-size / I), so sums are unbiased
  * (Horvitz and Thompson 1952).
  *
+ * In a trace that was thinned (format/thin.h) an event of the heap counts where its block belongs
+ * to those that are recorded at its time, and stands for 2^level of its kind. When the level rises,
+ * blocks that belong to them no longer are forgotten and the weight of the others grows; both are
+ * made up for in what their sites have reserved, so that reserved less released stays what is held.
+ *
  * Memory is bounded by what is live and by the number of sites. Events are untrusted: what makes no
  * sense is counted in `malformed` and skipped. 0 or -ENOMEM. One thread at a time.
  */
@@ -28,6 +33,7 @@
 #define VMT_REPLAY_H
 
 #include "format/event.h"
+#include "format/thin.h"
 #include "tools/model/blocks.h"
 #include "tools/model/eras.h"
 #include "tools/model/sites.h"
@@ -60,6 +66,12 @@ struct vmt_replay {
 	uint64_t sampled_looks;	    /* whose committed bytes are an estimate */
 	uint64_t forks;		    /* children made, by the parent's word */
 
+	/* the heap's level of format/thin.h */
+	uint32_t thin_level;
+	const uint64_t *thin_from; /* by level: since when */
+	uint64_t random_id;
+	double thinned_bytes; /* at the join: variance of what stands for several, by its bytes */
+
 	/* private */
 	struct vmt_undo *undo;
 	struct vmt_block *realloc_undo; /* by the 16 bits of a thread id that heap events carry */
@@ -70,8 +82,10 @@ struct vmt_replay {
 
 struct vmt_replay_options {
 	struct vmt_stack_source stacks;
-	uint64_t sample_bytes; /* of malloc in sampled mode, else 0 */
-	bool forked;	       /* the trace began in a fork child: earlier blocks are unknown */
+	uint64_t sample_bytes;	   /* of malloc in sampled mode, else 0 */
+	const uint64_t *thin_from; /* as vmt_trace_thin_from, and outlives it; NULL: not thinned */
+	uint64_t random_id;	   /* of the trace */
+	bool forked;		   /* the trace began in a fork child: earlier blocks are unknown */
 };
 
 struct vmt_replay *vmt_replay_new(const struct vmt_replay_options *options);
@@ -94,7 +108,17 @@ bool vmt_replay_is_small(const struct vmt_replay *replay);
 void vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event);
 void vmt_replay_expect_soon(const struct vmt_replay *replay, const struct vmt_event *event);
 
+/* Brings the heap to what is known of it at that time: with the events, and before a look at it. */
+int vmt_replay_reach(struct vmt_replay *replay, uint64_t time);
+
 /* How many blocks of this size a recorded one stands for; 1 where all are recorded. */
 double vmt_replay_weight(const struct vmt_replay *replay, uint64_t size);
+/* Whether all of this size are, and whether all are. */
+bool vmt_replay_is_exact(const struct vmt_replay *replay, uint64_t size);
+static inline bool
+vmt_replay_is_whole(const struct vmt_replay *replay)
+{
+	return replay->sample_bytes == 0 && replay->thin_level == 0;
+}
 
 #endif

@@ -82,6 +82,27 @@ fill_process(struct vmt_building *building)
 	return 0;
 }
 
+/* What was left out so that the file stays within its bound. */
+static void
+fill_bound(struct vmt_building *building)
+{
+	const struct vmt_head *head = vmt_trace_head(building->trace);
+	const uint64_t *thin_from = vmt_trace_thin_from(building->trace);
+	struct vmt_report *report = &building->report;
+
+	report->loss.events_thinned = vmt_trace_loss(building->trace)->events_thinned;
+	report->loss.max_bytes = head->max_bytes;
+	report->loss.is_thinned = thin_from[1] != UINT64_MAX;
+	if (report->loss.is_thinned)
+		report->loss.thinned_from_ns = vmt_trace_time_ns(building->trace, thin_from[1]);
+	report->loss.one_in = UINT64_C(1) << building->replay->thin_level;
+	report->loss.one_in_at_snapshot = UINT64_C(1) << building->joined_level;
+	report->loss.is_full = head->full_since != 0;
+	if (report->loss.is_full)
+		report->loss.full_from_ns = vmt_trace_time_ns(building->trace, head->full_since);
+	report->coverage.thinned_bytes = (uint64_t)building->replay->thinned_bytes;
+}
+
 static void
 fill_loss(struct vmt_building *building)
 {
@@ -99,6 +120,7 @@ fill_loss(struct vmt_building *building)
 	report->loss.chunks_unknown = loss->chunks_unknown;
 	report->loss.cut_bytes = loss->cut_bytes;
 	report->loss.cut = loss->cut;
+	fill_bound(building);
 	for (size_t i = 0; i < count; i++) {
 		struct vmt_err err = {{0}};
 		struct vmt_chunk_end end;
@@ -249,6 +271,8 @@ set_up(struct vmt_building *building)
 	struct vmt_replay_options options = {
 	    .stacks = {stack_of, building->trace},
 	    .sample_bytes = head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0,
+	    .thin_from = vmt_trace_thin_from(building->trace),
+	    .random_id = head->random_id,
 	    .forked = (head->notes & VMT_NOTE_FORKED) != 0,
 	};
 	struct vmt_lookup_options names = {.cache = NULL};

@@ -208,7 +208,15 @@ struct vmt_report {
 		uint64_t samples_dropped;
 		uint64_t slots_abandoned;
 		uint64_t events_missing; /* gone from the rings, and not in the file */
-		uint64_t events_unknown; /* a newer version's, passed over */
+		uint64_t events_thinned; /* left out, so that the file stays within max_bytes */
+		uint64_t max_bytes;	 /* what the file may have; 0 = any, or not known */
+		bool is_thinned;	 /* of malloc's small blocks some alone are recorded ... */
+		int64_t thinned_from_ns; /* ... from then on, fewer and fewer ... */
+		uint64_t one_in;	 /* ... one in so many at the end ... */
+		uint64_t one_in_at_snapshot; /* ... and at the snapshot */
+		bool is_full;		     /* no event and no snapshot was written ... */
+		int64_t full_from_ns;	     /* ... from then on */
+		uint64_t events_unknown;     /* a newer version's, passed over */
 		uint64_t chunks_unknown;
 		uint64_t cut_bytes;
 		bool cut; /* the file had an end once, and has not */
@@ -218,6 +226,7 @@ struct vmt_report {
 		const char *stacks;
 		const char *malloc_mode;
 		uint64_t malloc_sample_bytes;
+		uint64_t thinned_bytes; /* of a thinned heap: see vmt_report_variance_bytes */
 		struct vmt_go_site_row *go_sites;
 		size_t go_site_count;
 		char **blind_spots;
@@ -268,6 +277,16 @@ struct vmt_report_options {
 /* Whether code is of the C or C++ library, the loader or this tracer: it serves callers, and is
  * seldom what somebody looks for. */
 bool vmt_report_is_c_library(const struct vmt_frame *frame);
+
+/* The variance of an estimate of live blocks at the snapshot, by its bytes: the square of its
+ * standard deviation is this times the estimate. 0 where all blocks are recorded. */
+static inline uint64_t
+vmt_report_variance_bytes(const struct vmt_report *report)
+{
+	return report->coverage.malloc_sample_bytes > report->coverage.thinned_bytes
+		   ? report->coverage.malloc_sample_bytes
+		   : report->coverage.thinned_bytes;
+}
 
 /* What the process was started as; where the command line was left out, its program. */
 static inline const char *

@@ -200,7 +200,11 @@ join(struct vmt_building *building, const char *path)
 
 	int status = take_tasks_until(building, building->snapshot.head.time);
 
+	if (!status)
+		status = vmt_replay_reach(building->replay, building->snapshot.head.time);
 	building->joined = true;
+	building->joined_level = building->replay->thin_level;
+	options.blocks_unseen &= building->joined_level == 0;
 	if (status)
 		return status;
 	if (has_lost_events(building))

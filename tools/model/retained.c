@@ -263,7 +263,7 @@ vmt_retained_split(struct vmt_retained *retained, const struct vmt_pieces *piece
 			continue;
 		if (!is_arena(split.piece))
 			split_mapped(&split);
-		else if (replay->sample_bytes)
+		else if (!vmt_replay_is_whole(replay))
 			split_by_samples(&split, blocks + first, end - first);
 		else
 			split_exactly(&split, blocks + first, end - first);

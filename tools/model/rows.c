@@ -104,7 +104,8 @@ fill_retained(struct vmt_building *building)
 	report->retained.is_split = building->joined && residency->is_split;
 	if (!report->retained.is_split)
 		return;
-	report->retained.estimate = building->replay->sample_bytes > 0;
+	report->retained.estimate =
+	    building->replay->sample_bytes > 0 || building->joined_level > 0;
 	report->retained.overhead_bytes = at_most(residency->retained.overhead_bytes, left);
 	left -= report->retained.overhead_bytes;
 	scale_pins(building->replay->sites, (double)left);

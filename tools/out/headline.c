@@ -142,6 +142,44 @@ say_stop(struct vmt_sentence *sentence, const struct vmt_report *report)
 			 report->process.shortage);
 }
 
+/* The heap's events that were left out. */
+static void
+say_thinned(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	int64_t from_ns = report->loss.thinned_from_ns;
+	char when[VMT_UNITS_BYTES];
+	char one_in[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence,
+			 "From %s on, malloc's blocks were recorded more and more sparsely, of "
+			 "those below 64 KiB one in %s at the end, so that the trace stays within "
+			 "its maximum size (--max-size, VMTRACE_MAX_SIZE): ",
+			 vmt_units_duration(when, from_ns > 0 ? (uint64_t)from_ns : 0),
+			 vmt_units_count(one_in, report->loss.one_in));
+	if (!report->snapshot.taken)
+		vmt_sentence_say(sentence, "counts and totals since then are rough. ");
+	else if (report->loss.one_in_at_snapshot > 1)
+		vmt_sentence_say(sentence,
+				 "figures of blocks are estimates, at this snapshot of one in %s, "
+				 "and counts and totals since then are rough. ",
+				 vmt_units_count(one_in, report->loss.one_in_at_snapshot));
+	else
+		vmt_sentence_say(sentence, "this snapshot is from before, and its figures are "
+					   "exact; counts and totals since then are rough. ");
+}
+
+static void
+say_full(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	int64_t from_ns = report->loss.full_from_ns;
+	char when[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence,
+			 "The trace came to its maximum size (--max-size, VMTRACE_MAX_SIZE) at %s: "
+			 "no call and no snapshot after that is in it, RSS over time is. ",
+			 vmt_units_duration(when, from_ns > 0 ? (uint64_t)from_ns : 0));
+}
+
 /* What may be skipped is no loss: no figure rests on it. */
 static void
 say_unknown(struct vmt_sentence *sentence, const struct vmt_report *report)
@@ -166,6 +204,10 @@ vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_byt
 	text[0] = '\0';
 	if (report->process.shortage)
 		say_stop(&cut, report);
+	if (report->loss.is_full)
+		say_full(&cut, report);
+	if (report->loss.is_thinned)
+		say_thinned(&cut, report);
 	if (report->loss.cut)
 		say_cut(&cut, report);
 	losses = (struct vmt_sentence){text + cut.used, text_bytes - cut.used, 0};

@@ -196,7 +196,8 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 static bool
 is_estimate(const struct vmt_report *report, const struct vmt_class *class)
 {
-	return strcmp(report->coverage.malloc_mode, "sampled") == 0 &&
+	return (strcmp(report->coverage.malloc_mode, "sampled") == 0 ||
+		report->coverage.thinned_bytes > 0) &&
 	       (is_class(class->name, VMT_CLASS_MALLOC_LIVE) ||
 		is_class(class->name, VMT_CLASS_MALLOC_RETAINED) ||
 		is_class(class->name, VMT_CLASS_INHERITED));
@@ -276,7 +277,7 @@ largest_class(const struct vmt_report *report, const struct vmt_class *but)
 static uint64_t
 error_bytes(const struct vmt_report *report, const struct vmt_site *site)
 {
-	double interval = (double)report->coverage.malloc_sample_bytes;
+	double interval = (double)vmt_report_variance_bytes(report);
 
 	return site->estimate ? (uint64_t)(3 * sqrt(interval * (double)site->reserved_bytes)) : 0;
 }

@@ -278,6 +278,15 @@ print_cgroup(struct vmt_emitter *emitter, const struct vmt_report *report)
 }
 
 static void
+print_time(struct vmt_emitter *emitter, const char *key, bool known, int64_t time_ns)
+{
+	if (known)
+		vmt_emitter_i64(emitter, key, time_ns);
+	else
+		vmt_emitter_string(emitter, key, NULL);
+}
+
+static void
 print_loss(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
 	vmt_emitter_object(emitter, "loss");
@@ -288,6 +297,12 @@ print_loss(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "samples_dropped", report->loss.samples_dropped);
 	vmt_emitter_u64(emitter, "slots_abandoned", report->loss.slots_abandoned);
 	vmt_emitter_u64(emitter, "events_missing", report->loss.events_missing);
+	vmt_emitter_u64(emitter, "events_thinned", report->loss.events_thinned);
+	print_figure(emitter, "max_bytes",
+		     report->loss.max_bytes ? report->loss.max_bytes : VMT_FIGURE_UNKNOWN);
+	print_time(emitter, "thinned_from_ns", report->loss.is_thinned,
+		   report->loss.thinned_from_ns);
+	print_time(emitter, "full_from_ns", report->loss.is_full, report->loss.full_from_ns);
 	vmt_emitter_u64(emitter, "events_unknown", report->loss.events_unknown);
 	vmt_emitter_u64(emitter, "chunks_unknown", report->loss.chunks_unknown);
 	vmt_emitter_u64(emitter, "cut_bytes", report->loss.cut_bytes);
@@ -303,6 +318,8 @@ print_coverage(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_string(emitter, "stacks", report->coverage.stacks);
 	vmt_emitter_string(emitter, "malloc", report->coverage.malloc_mode);
 	vmt_emitter_u64(emitter, "malloc_sample_bytes", report->coverage.malloc_sample_bytes);
+	vmt_emitter_u64(emitter, "malloc_one_in", report->loss.one_in);
+	vmt_emitter_u64(emitter, "malloc_one_in_at_snapshot", report->loss.one_in_at_snapshot);
 	vmt_json_go_sites(emitter, report);
 	vmt_emitter_array(emitter, "blind_spots");
 	for (size_t i = 0; i < report->coverage.blind_spot_count; i++)

@@ -26,6 +26,7 @@ header_is_sound(const struct vmt_chunk *chunk, const struct vmt_head *head, uint
 		return true;
 	return chunk->ring < head->shards * VMT_RING_CLASSES && chunk->events <= chunk->raw_bytes &&
 	       chunk->position_from <= chunk->position_to &&
+	       VMT_CHUNK_THIN_LEVEL(chunk->flags) < VMT_THIN_LEVELS &&
 	       (chunk->events == 0 || chunk->time_min <= chunk->time_max);
 }
 
@@ -82,6 +83,15 @@ add(struct vmt_index *index, const struct vmt_chunk *chunk, uint64_t payload_off
 	return true;
 }
 
+static void
+note_level(struct vmt_index *index, const struct vmt_chunk *chunk)
+{
+	uint32_t level = chunk->kind == VMT_CHUNK_EVENTS ? VMT_CHUNK_THIN_LEVEL(chunk->flags) : 0;
+
+	for (; level > 0 && chunk->time_min < index->thin_from[level]; level--)
+		index->thin_from[level] = chunk->time_min;
+}
+
 /* Sums of 32-bit counts: 2^32 headers would not fit a file. */
 static int
 check_claims(const struct vmt_index *index, const struct vmt_file *file, struct vmt_err *err)
@@ -128,6 +138,8 @@ vmt_index_read(struct vmt_index *index, struct vmt_file *file, const struct vmt_
 	int result;
 
 	*index = (struct vmt_index){.end_offset = offset};
+	for (uint32_t level = 1; level < VMT_THIN_LEVELS; level++)
+		index->thin_from[level] = UINT64_MAX;
 	while (read_header(file, offset, &chunk)) {
 		uint64_t payload_offset = offset + sizeof(chunk);
 
@@ -145,6 +157,7 @@ vmt_index_read(struct vmt_index *index, struct vmt_file *file, const struct vmt_
 			return vmt_err_set(err, ENOMEM, "%s: no memory for its chunk index",
 					   file->path);
 		}
+		note_level(index, &chunk);
 		offset = payload_offset + ((chunk.payload_bytes + UINT64_C(7)) & ~UINT64_C(7));
 		index->end_offset = offset < file->bytes ? offset : file->bytes;
 	}

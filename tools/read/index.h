@@ -12,6 +12,7 @@
 #ifndef VMT_INDEX_H
 #define VMT_INDEX_H
 
+#include "format/thin.h"
 #include "tools/read/file.h"
 #include "tools/read/trace.h"
 
@@ -19,7 +20,8 @@ struct vmt_index {
 	struct vmt_trace_chunk *chunks; /* in file order */
 	size_t count;
 	size_t room;
-	uint64_t unknown;    /* chunks of kinds that are not known, and may be skipped */
+	uint64_t unknown; /* chunks of kinds that are not known, and may be skipped */
+	uint64_t thin_from[VMT_THIN_LEVELS]; /* ticks, see trace.h */
 	uint64_t end_offset; /* of the last chunk taken, with its padding as far as it is there */
 };
 

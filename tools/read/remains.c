@@ -14,9 +14,18 @@ static const uint8_t class_of_kind[VMT_EVENT_KINDS] = {
 struct walk {
 	struct vmt_event *events; /* NULL while counting */
 	size_t count;
-	bool finished; /* the collector has accounted for every position */
+	uint64_t until; /* ticks: what is later waits in the ring to be left out */
+	bool finished;	/* the collector has accounted for every position */
 	uint64_t abandoned;
 	uint64_t gone;
+	uint64_t gone_thinned; /* of these, what was left out or lost */
+	uint64_t thinned;      /* left out, by a chunk's word */
+};
+
+/* How far the chunks account for a ring. */
+struct account {
+	uint64_t drained; /* the first position behind */
+	bool thinned;	  /* what left the ring behind it may have been left out */
 };
 
 static uint32_t
@@ -104,6 +113,10 @@ walk_position(struct walk *walk, const struct vmt_ring_view *view, uint64_t posi
 			walk->abandoned++;
 			break;
 		}
+		if (event.time > walk->until) {
+			walk->gone++;
+			break;
+		}
 		if (walk->events != NULL)
 			walk->events[walk->count] = event;
 		walk->count++;
@@ -143,31 +156,51 @@ walk_ring(struct walk *walk, const struct vmt_ring_view *view, uint64_t from, ui
 
 static void
 walk_all(struct walk *walk, const struct vmt_remains *remains, const struct vmt_head *head,
-	 const uint64_t *drained)
+	 const struct account *accounts)
 {
 	walk->count = 0;
 	walk->abandoned = 0;
 	walk->gone = 0;
+	walk->gone_thinned = 0;
 	for (uint32_t ring = 0; ring < ring_count(head); ring++) {
 		struct vmt_ring_view view = ring_view(remains, head, ring);
+		uint64_t gone = walk->gone;
 
-		walk_ring(walk, &view, drained[ring], ring);
+		walk_ring(walk, &view, accounts[ring].drained, ring);
+		if (accounts[ring].thinned)
+			walk->gone_thinned += walk->gone - gone;
 	}
+}
+
+/* What a chunk's positions are beside what it counts; at level 0 every one is counted. */
+static uint64_t
+thinned_by(const struct vmt_chunk *chunk)
+{
+	uint64_t counted =
+	    (uint64_t)chunk->events + chunk->abandoned + chunk->overwritten + chunk->dead;
+	uint64_t positions = chunk->position_to - chunk->position_from;
+
+	return VMT_CHUNK_THIN_LEVEL(chunk->flags) > 0 && positions > counted ? positions - counted
+									     : 0;
 }
 
 /* Losses that the chunks tell, and how far they account for each ring. */
 static void
-read_chunk_accounts(const struct vmt_index *index, uint64_t *drained, struct walk *seen)
+read_chunk_accounts(const struct vmt_index *index, struct account *accounts, struct walk *seen)
 {
 	for (size_t i = 0; i < index->count; i++) {
 		const struct vmt_chunk *chunk = &index->chunks[i].header;
+		struct account *account;
 
 		if (chunk->kind != VMT_CHUNK_EVENTS)
 			continue;
-		if (chunk->position_from > drained[chunk->ring])
-			seen->gone += chunk->position_from - drained[chunk->ring];
-		if (chunk->position_to > drained[chunk->ring])
-			drained[chunk->ring] = chunk->position_to;
+		account = &accounts[chunk->ring];
+		if (chunk->position_from > account->drained)
+			seen->gone += chunk->position_from - account->drained;
+		if (chunk->position_to > account->drained)
+			account->drained = chunk->position_to;
+		account->thinned |= VMT_CHUNK_THIN_LEVEL(chunk->flags) > 0;
+		seen->thinned += thinned_by(chunk);
 		seen->abandoned += chunk->abandoned;
 		seen->gone += chunk->overwritten;
 	}
@@ -181,9 +214,18 @@ settled(uint64_t counter)
 	return counter == UINT64_MAX ? 0 : counter;
 }
 
+/* Whether chunks may be missing at the file's end. */
+static bool
+is_cut(const struct vmt_trace_loss *loss, const struct vmt_head *head,
+       const struct vmt_index *index)
+{
+	return loss->cut_bytes > 0 || (head->collected_end != VMT_END_RUNNING &&
+				       vmt_index_last(index, VMT_CHUNK_END) == NULL);
+}
+
 static void
 add_losses(struct vmt_trace_loss *loss, const struct vmt_remains *remains,
-	   const struct vmt_head *head, const struct walk *seen)
+	   const struct vmt_head *head, const struct vmt_index *index, const struct walk *seen)
 {
 	uint64_t stepped = 0;
 	uint64_t counted;
@@ -205,6 +247,13 @@ add_losses(struct vmt_trace_loss *loss, const struct vmt_remains *remains,
 	counted = loss->events_overwritten + loss->slots_abandoned + stepped;
 	loss->events_missing = seen->gone > counted ? seen->gone - counted : 0;
 	loss->slots_abandoned += seen->abandoned;
+	loss->events_thinned = seen->thinned;
+	if (is_cut(loss, head, index))
+		return;
+	counted =
+	    loss->events_missing < seen->gone_thinned ? loss->events_missing : seen->gone_thinned;
+	loss->events_missing -= counted;
+	loss->events_thinned += counted;
 }
 
 static int
@@ -220,21 +269,25 @@ int
 vmt_remains_settle(struct vmt_remains *remains, const struct vmt_head *head,
 		   const struct vmt_index *index, struct vmt_trace_loss *loss, struct vmt_err *err)
 {
-	uint64_t drained[VMT_MAX_SHARDS * VMT_RING_CLASSES] = {0};
+	struct account accounts[VMT_MAX_SHARDS * VMT_RING_CLASSES] = {0};
 	struct walk seen = {0};
-	struct walk walk = {.finished = head->collected_end != VMT_END_RUNNING};
+	struct walk walk = {.until = head->full_since ? head->full_since : UINT64_MAX,
+			    .finished = head->collected_end != VMT_END_RUNNING};
 
 	assert(head->shards <= VMT_MAX_SHARDS);
-	read_chunk_accounts(index, drained, &seen);
-	walk_all(&walk, remains, head, drained);
+	for (uint32_t ring = 0; ring < ring_count(head); ring++)
+		accounts[ring].thinned = head->full_since != 0;
+	read_chunk_accounts(index, accounts, &seen);
+	walk_all(&walk, remains, head, accounts);
 	walk.events = malloc(walk.count * sizeof(*walk.events) + 1);
 	if (walk.events == NULL)
 		return vmt_err_set(err, ENOMEM, "no memory for %zu events left in the rings",
 				   walk.count);
-	walk_all(&walk, remains, head, drained);
+	walk_all(&walk, remains, head, accounts);
 	seen.abandoned += walk.abandoned;
 	seen.gone += walk.gone;
-	add_losses(loss, remains, head, &seen);
+	seen.gone_thinned = walk.gone_thinned;
+	add_losses(loss, remains, head, index, &seen);
 	qsort(walk.events, walk.count, sizeof(*walk.events), by_time);
 	vmt_remains_free(remains);
 	remains->events = walk.events;

@@ -12,10 +12,14 @@
  *                slot and saying so. Where the collector has finished (head.collected_end), it
  *                had accounted for every position and freed the slots: a slot that is empty then
  *                is missing, too, not abandoned
+ *   thinned      left out by the collector, so that the file stays within its bound: what of a
+ *                chunk's positions is in no other of its counts, where its level is not 0; behind
+ *                the last chunk of such a ring, and behind a full trace's (head.full_since), what
+ *                else would be missing, unless the file is cut
  * and an event that never got a position is in control.dropped. chunk.overwritten and the ring's
  * released positions beyond the last chunk (or between two) are positions seen to be gone, the same
  * ones that the controls count, so they are never added to a loss; missing is by how many they
- * exceed the controls. So written = read + dropped + overwritten + abandoned + missing.
+ * exceed the controls. So written = read + dropped + overwritten + abandoned + missing + thinned.
  *
  * Order, for a trace that is still being written: the rings are copied before the chunks are
  * walked. The collector appends a chunk before it releases the slots, so an event that leaves the
@@ -40,7 +44,8 @@ struct vmt_remains {
 int vmt_remains_load(struct vmt_remains *remains, const struct vmt_file *file,
 		     const struct vmt_head *head, struct vmt_err *err);
 
-/* Takes the events that the chunks lack and adds up the losses. Frees the copies. */
+/* Takes the events that the chunks lack and adds up the losses; those of the file's end
+ * (cut_bytes) are there already. Frees the copies. */
 int vmt_remains_settle(struct vmt_remains *remains, const struct vmt_head *head,
 		       const struct vmt_index *index, struct vmt_trace_loss *loss,
 		       struct vmt_err *err);

@@ -50,7 +50,7 @@ struct vmt_trace {
 static int
 check_identity(const struct vmt_head *head, const char *path, struct vmt_err *err)
 {
-	uint64_t unknown = head->features & VMT_FEATURES_REQUIRED;
+	uint64_t unknown = head->features & VMT_FEATURES_REQUIRED & ~VMT_FEATURES_KNOWN;
 
 	if (memcmp(head->magic, VMT_MAGIC, sizeof(head->magic)) != 0)
 		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", path);
@@ -339,6 +339,7 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 	if (result != 0)
 		return result;
 	refresh_head(trace);
+	trace->loss.cut_bytes = trace->file.bytes - trace->index.end_offset;
 	result =
 	    vmt_remains_settle(&trace->remains, &trace->head, &trace->index, &trace->loss, err);
 	if (result == 0)
@@ -348,7 +349,6 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 	trace->loss.stacks_dropped = trace->head.stacks_dropped;
 	trace->loss.samples_dropped = trace->head.samples_dropped;
 	trace->loss.chunks_unknown = trace->index.unknown;
-	trace->loss.cut_bytes = trace->file.bytes - trace->index.end_offset;
 	read_end(trace);
 	trace->loss.cut = !trace->has_end && trace->head.collected_end != VMT_END_RUNNING;
 	find_rate(trace);
@@ -411,6 +411,12 @@ vmt_trace_chunks(const struct vmt_trace *trace, size_t *count)
 {
 	*count = trace->index.count;
 	return trace->index.chunks;
+}
+
+const uint64_t *
+vmt_trace_thin_from(const struct vmt_trace *trace)
+{
+	return trace->index.thin_from;
 }
 
 const char *

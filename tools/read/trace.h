@@ -23,12 +23,13 @@
 struct vmt_trace;
 
 /* What stands at the top of a report: all that was lost, and where. remains.h has the account that
- * makes written = read + dropped + overwritten + abandoned + missing. */
+ * makes written = read + dropped + overwritten + abandoned + missing + thinned. */
 struct vmt_trace_loss {
 	uint64_t events_dropped;     /* never got a slot */
 	uint64_t events_overwritten; /* nobody collected, the ring kept the newest */
 	uint64_t slots_abandoned;    /* claimed, never committed */
 	uint64_t events_missing;     /* left the ring, but in no chunk: cut off with the file */
+	uint64_t events_thinned;     /* left out, so that the file stays within its bound */
 	uint64_t stacks_dropped;
 	uint64_t samples_dropped;
 	uint64_t chunks_unknown; /* of kinds that may be skipped, and were */
@@ -51,6 +52,10 @@ const char *vmt_trace_path(const struct vmt_trace *trace);
 const struct vmt_head *vmt_trace_head(const struct vmt_trace *trace);
 const struct vmt_trace_loss *vmt_trace_loss(const struct vmt_trace *trace);
 const struct vmt_trace_chunk *vmt_trace_chunks(const struct vmt_trace *trace, size_t *count);
+
+/* By level of format/thin.h: the ticks from which on the heap's events are thinned so far, or more;
+ * UINT64_MAX = at no time. The first is 0. Rises with the level. */
+const uint64_t *vmt_trace_thin_from(const struct vmt_trace *trace);
 
 /* How the process ended, as ending.h has it; *status = code or signal. */
 const char *vmt_trace_end(const struct vmt_trace *trace, int *status);
