@@ -2,12 +2,15 @@
 
 #include "collect/sys.h"
 #include "collect/text.h"
+#include "collect/ticks.h"
 #include "format/stack_table.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
-#define EXCHANGE 2 /* RENAME_EXCHANGE, <linux/fs.h> */
+/* The kernel writes what is older to the disk by itself (vm.dirty_expire_centisecs): only then does
+ * a trace lose something when the machine fails right after it was written anew. */
+#define OLD_NS UINT64_C(30000000000)
 
 #define WORDS_STEP 512u /* a page */
 
@@ -20,24 +23,13 @@ is_drained(const struct vmt_traced *process)
 	return true;
 }
 
-/* A trace of another user is left alone: a directory of its path may be that user's, who can put
- * something else there between this look and what follows. */
-static bool
-leads_to_trace(const char *path, const struct vmt_traced *process)
+bool
+vmt_compact_is_named(const struct vmt_traced *process, const struct vmt_place *place)
 {
-	struct stat named;
 	struct stat opened;
 
-	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       vmt_sys_call2(SYS_fstat, process->trace_fd, &opened) == 0 &&
-	       opened.st_uid == (uint32_t)vmt_sys_call0(SYS_geteuid) &&
-	       named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
-}
-
-bool
-vmt_compact_is_named(const struct vmt_traced *process)
-{
-	return leads_to_trace(process->path, process);
+	return vmt_sys_call2(SYS_fstat, process->trace_fd, &opened) == 0 &&
+	       vmt_place_has(place, place->name, opened.st_dev, opened.st_ino);
 }
 
 static uint64_t
@@ -137,6 +129,12 @@ give_owner(const struct vmt_traced *process, int fd)
 }
 
 static bool
+is_old(const struct vmt_traced *process)
+{
+	return vmt_ticks_monotonic_ns() - process->layout.clock_start.monotonic_ns >= OLD_NS;
+}
+
+static bool
 write_file(const struct vmt_traced *process, int fd, void *scratch, size_t scratch_bytes)
 {
 	struct vmt_head small;
@@ -145,26 +143,29 @@ write_file(const struct vmt_traced *process, int fd, void *scratch, size_t scrat
 	return give_owner(process, fd) &&
 	       vmt_sys_call2(SYS_ftruncate, fd, small.chunks_offset) == 0 &&
 	       write_regions(process, &small, fd) &&
-	       copy_chunks(process, &small, fd, scratch, scratch_bytes);
+	       copy_chunks(process, &small, fd, scratch, scratch_bytes) &&
+	       (!is_old(process) || vmt_sys_call1(SYS_fdatasync, fd) == 0);
 }
 
 /* Exchanged, not replaced: meanwhile the trace may have been removed, and another process may have
  * made one of the same name. *unclear: that one may now have the name of `part`. */
 static bool
-take_name(const struct vmt_traced *process, const char *part, bool *unclear)
+take_name(const struct vmt_traced *process, const struct vmt_place *place, const char *part,
+	  bool *unclear)
 {
-	if (vmt_sys_call6(SYS_renameat2, AT_FDCWD, (long)part, AT_FDCWD, (long)process->path,
-			  EXCHANGE, 0) < 0)
+	struct vmt_place moved = {place->directory, part};
+
+	if (vmt_place_exchange(place, part, place->name) < 0)
 		return false;
-	if (leads_to_trace(part, process))
+	if (vmt_compact_is_named(process, &moved))
 		return true;
-	*unclear = vmt_sys_call6(SYS_renameat2, AT_FDCWD, (long)part, AT_FDCWD, (long)process->path,
-				 EXCHANGE, 0) < 0;
+	*unclear = vmt_place_exchange(place, part, place->name) < 0;
 	return false;
 }
 
 bool
-vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_bytes)
+vmt_compact(const struct vmt_traced *process, const struct vmt_place *place, void *scratch,
+	    size_t scratch_bytes)
 {
 	char part[VMT_SESSION_PATH_BYTES + sizeof(".part")];
 	struct vmt_text_out out = vmt_text_out_begin(part, sizeof(part));
@@ -172,18 +173,18 @@ vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_byte
 	bool done;
 	int fd;
 
-	if (process->mirror.copy || !is_drained(process) || !vmt_compact_is_named(process) ||
+	if (process->mirror.copy || !is_drained(process) || !vmt_compact_is_named(process, place) ||
 	    process->writer.end_bytes - process->layout.chunks_offset > VMT_COMPACT_MOST_BYTES)
 		return false;
-	vmt_text_put(&out, process->path);
+	vmt_text_put(&out, place->name);
 	vmt_text_put(&out, ".part");
-	fd = out.overflow ? -1 : vmt_sys_open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	fd = out.overflow ? -1 : vmt_place_make(place, part);
 	if (fd < 0)
 		return false;
-	done =
-	    write_file(process, fd, scratch, scratch_bytes) && take_name(process, part, &unclear);
+	done = write_file(process, fd, scratch, scratch_bytes) &&
+	       take_name(process, place, part, &unclear);
 	vmt_sys_close(fd);
 	if (!unclear)
-		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, part, 0);
+		vmt_place_remove(place, part);
 	return done;
 }

@@ -9,12 +9,15 @@
  *
  * Whatever goes wrong, the trace stays as it was: another file under its name, another owner that
  * cannot be given to the new file, a full disk, events still in a ring. A collector that is killed
- * half-way leaves PATH.part behind. Single-threaded. The process's mapping and descriptors are
+ * half-way leaves PATH.part behind, which the next one of that name removes. What the kernel had
+ * on the disk by now stays there: of a process that lived for long the new file is, too, before it
+ * takes the name. Single-threaded. The process's mapping and descriptors are
  * still open.
  */
 #ifndef VMT_COMPACT_H
 #define VMT_COMPACT_H
 
+#include "collect/place.h"
 #include "collect/process.h"
 
 #include <stdbool.h>
@@ -22,10 +25,11 @@
 
 #define VMT_COMPACT_MOST_BYTES (UINT64_C(4) << 20)
 
-/* `scratch` is for copying. False: the trace is as it was. */
-bool vmt_compact(const struct vmt_traced *process, void *scratch, size_t scratch_bytes);
+/* `place` is where its path led to, `scratch` is for copying. False: the trace is as it was. */
+bool vmt_compact(const struct vmt_traced *process, const struct vmt_place *place, void *scratch,
+		 size_t scratch_bytes);
 
-/* Whether the trace's path leads to the file that is open. */
-bool vmt_compact_is_named(const struct vmt_traced *process);
+/* Whether the file that is open lies there, and is ours. */
+bool vmt_compact_is_named(const struct vmt_traced *process, const struct vmt_place *place);
 
 #endif

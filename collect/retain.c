@@ -1,12 +1,14 @@
 #include "collect/retain.h"
 
 #include "collect/compact.h"
+#include "collect/departure.h"
+#include "collect/opening.h"
 #include "collect/outside_trace.h"
+#include "collect/place.h"
 #include "collect/sys.h"
 #include "collect/ticks.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static void
 tell(const struct vmt_shared *shared, uint32_t pid, const char *path)
@@ -42,27 +44,19 @@ is_too_small(const struct vmt_traced *process, const struct vmt_shared *shared)
 	return process->drain.peak_rss_bytes != 0 && peak_of(process) < shared->host->min_rss_bytes;
 }
 
-static bool
-find_file(const char *path, struct vmt_retained *found)
-{
-	struct stat status;
-
-	if (vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	found->device = status.st_dev;
-	found->inode = status.st_ino;
-	return true;
-}
-
 static void
-remember(const struct vmt_traced *process, struct vmt_shared *shared)
+remember(const struct vmt_traced *process, const struct vmt_place *place, struct vmt_shared *shared)
 {
 	struct vmt_retained fresh = {.peak_rss_bytes = peak_of(process), .pid = process->pid};
 	size_t used = shared->retained_count * sizeof(fresh);
+	struct stat status;
 
 	memcpy(fresh.path, process->path, sizeof(fresh.path));
-	if (!find_file(fresh.path, &fresh) ||
-	    !vmt_buffer_reserve(&shared->retained, used + sizeof(fresh)))
+	if (vmt_place_stat(place, place->name, &status) < 0)
+		return;
+	fresh.device = status.st_dev;
+	fresh.inode = status.st_ino;
+	if (!vmt_buffer_reserve(&shared->retained, used + sizeof(fresh)))
 		return;
 	memcpy(shared->retained.bytes + used, &fresh, sizeof(fresh));
 	shared->retained_count++;
@@ -89,42 +83,60 @@ drop_smallest(struct vmt_shared *shared)
 {
 	struct vmt_retained *all = (void *)shared->retained.bytes;
 	struct vmt_retained *smallest = find_smallest(shared);
-	struct vmt_retained now;
+	struct vmt_place place;
 
 	if (!smallest)
 		return;
-	if (find_file(smallest->path, &now) && now.device == smallest->device &&
-	    now.inode == smallest->inode &&
-	    vmt_sys_call3(SYS_unlinkat, AT_FDCWD, smallest->path, 0) == 0)
+	if (vmt_place_open(&place, smallest->path) == 0 &&
+	    vmt_place_has(&place, place.name, smallest->device, smallest->inode) &&
+	    vmt_place_remove(&place, place.name) == 0)
 		tell(shared, smallest->pid, smallest->path);
+	vmt_place_close(&place);
 	memmove(smallest, smallest + 1,
 		(size_t)((unsigned char *)(all + shared->retained_count) -
 			 (unsigned char *)(smallest + 1)));
 	shared->retained_count--;
 }
 
+static void
+decide(const struct vmt_traced *process, const struct vmt_place *place, struct vmt_shared *shared,
+       enum vmt_end end)
+{
+	if ((held_nothing(process, end) || is_too_small(process, shared)) &&
+	    vmt_compact_is_named(process, place) && vmt_place_remove(place, place->name) == 0) {
+		tell(shared, process->pid, process->path);
+		return;
+	}
+	if (!vmt_compact(process, place, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES) &&
+	    !vmt_compact_is_named(process, place))
+		return;
+	if (shared->host->max_files == 0)
+		return;
+	remember(process, place, shared);
+	if (shared->retained_count > shared->host->max_files)
+		drop_smallest(shared);
+}
+
+/* One that can't be seen may still run, in another pid namespace; not where nobody else has its
+ * trace open any more. */
+static bool
+may_run(const struct vmt_traced *process)
+{
+	return process->state == VMT_PROCESS_UNSEEN &&
+	       !vmt_departure_is_sole_writer(vmt_opening_head_fd(process));
+}
+
 void
 vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared, enum vmt_end end)
 {
+	struct vmt_place place;
+
 	if (process->unnamed) {
 		vmt_outside_trace_discard(process);
 		return;
 	}
-	/* It may still be running, in another pid namespace. */
-	if (process->state == VMT_PROCESS_UNSEEN)
-		return;
-	if ((held_nothing(process, end) || is_too_small(process, shared)) &&
-	    vmt_compact_is_named(process) &&
-	    vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->path, 0) == 0) {
-		tell(shared, process->pid, process->path);
-		return;
+	if (!may_run(process) && vmt_place_open(&place, process->path) == 0) {
+		decide(process, &place, shared, end);
+		vmt_place_close(&place);
 	}
-	if (!vmt_compact(process, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES) &&
-	    !vmt_compact_is_named(process))
-		return;
-	if (shared->host->max_files == 0)
-		return;
-	remember(process, shared);
-	if (shared->retained_count > shared->host->max_files)
-		drop_smallest(shared);
 }

@@ -1,0 +1,121 @@
+#include "collect/place.h"
+
+#include "collect/departure.h"
+#include "collect/sys.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define EXCHANGE 2 /* RENAME_EXCHANGE, <linux/fs.h> */
+#define DIRECTORY_BYTES 4096u
+
+static const char *
+last_slash(const char *path)
+{
+	const char *slash = NULL;
+
+	for (; *path; path++)
+		if (*path == '/')
+			slash = path;
+	return slash;
+}
+
+int
+vmt_place_open(struct vmt_place *place, const char *path)
+{
+	const char *slash = last_slash(path);
+	char directory[DIRECTORY_BYTES];
+	size_t length;
+	int fd;
+
+	place->directory = -1;
+	if (!slash || slash[1] == '\0')
+		return -EINVAL;
+	length = slash == path ? 1 : (size_t)(slash - path);
+	if (length >= sizeof(directory))
+		return -ENAMETOOLONG;
+	memcpy(directory, path, length);
+	directory[length] = '\0';
+	place->name = slash + 1;
+	fd = vmt_sys_open(directory, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	place->directory = fd;
+	return 0;
+}
+
+void
+vmt_place_close(struct vmt_place *place)
+{
+	if (place->directory >= 0)
+		vmt_sys_close(place->directory);
+	place->directory = -1;
+}
+
+int
+vmt_place_stat(const struct vmt_place *place, const char *name, struct stat *status)
+{
+	return (int)vmt_sys_call4(SYS_newfstatat, place->directory, name, status,
+				  AT_SYMLINK_NOFOLLOW);
+}
+
+static bool
+is_ours(const struct stat *status)
+{
+	return S_ISREG(status->st_mode) && status->st_uid == (uint32_t)vmt_sys_call0(SYS_geteuid);
+}
+
+bool
+vmt_place_has(const struct vmt_place *place, const char *name, uint64_t device, uint64_t inode)
+{
+	struct stat status;
+
+	return vmt_place_stat(place, name, &status) == 0 && is_ours(&status) &&
+	       status.st_dev == device && status.st_ino == inode;
+}
+
+int
+vmt_place_remove(const struct vmt_place *place, const char *name)
+{
+	return (int)vmt_sys_call3(SYS_unlinkat, place->directory, name, 0);
+}
+
+static int
+open_file(const struct vmt_place *place, const char *name, int flags)
+{
+	return (int)vmt_sys_call4(SYS_openat, place->directory, name,
+				  flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+/* What a process left that was killed. */
+static bool
+is_left_behind(const struct vmt_place *place, const char *name)
+{
+	int fd = open_file(place, name, O_NONBLOCK);
+	struct stat status;
+	bool left;
+
+	if (fd < 0)
+		return false;
+	left = vmt_sys_call2(SYS_fstat, fd, &status) == 0 && is_ours(&status) &&
+	       status.st_nlink == 1 && vmt_departure_is_sole_writer(fd);
+	vmt_sys_close(fd);
+	return left;
+}
+
+int
+vmt_place_make(const struct vmt_place *place, const char *name)
+{
+	int fd = open_file(place, name, O_CREAT | O_EXCL);
+
+	if (fd != -EEXIST || !is_left_behind(place, name) || vmt_place_remove(place, name) < 0)
+		return fd;
+	return open_file(place, name, O_CREAT | O_EXCL);
+}
+
+int
+vmt_place_exchange(const struct vmt_place *place, const char *one, const char *other)
+{
+	return (int)vmt_sys_call6(SYS_renameat2, place->directory, (long)one, place->directory,
+				  (long)other, EXCHANGE, 0);
+}
