@@ -3,12 +3,14 @@
  *
  * make_corpus DIRECTORY writes a directory for each fuzzer. Traces: the sample of the unit tests
  * whole, with compressed chunks, without its end, without any chunk (what the rings and tables
- * alone lead to), with a Go runtime's counters. Tables of Go functions of each version. Small
- * programs, and the debug information of some: the compilers', where there are any. One text and
- * one table for each small parser.
+ * alone lead to), with a Go runtime's counters, with its regions elsewhere, thinned and full.
+ * Tables of Go functions of each version. Small programs, and the debug information of some: the
+ * compilers', where there are any. One text and one table for each small parser.
  */
 #include "tests/fuzz/dwarf_input.h"
+#include "tests/fuzz/seal_trace.h"
 #include "tests/unit/go_table.h"
+#include "tests/unit/moved_regions.h"
 #include "tests/unit/sample_trace.h"
 
 #include "tools/read/zstd.h"
@@ -34,6 +36,33 @@ write_seed(const char *target, const char *name, const void *bytes, size_t lengt
 	build_trace_write_bytes(path, bytes, length);
 }
 
+/* As the collector writes a trace that must not grow: every chunk of events one level further. */
+static void
+write_thinned(void)
+{
+	struct build_trace *build = sample_trace_new(NULL);
+	struct vmt_head *head = build_trace_head(build);
+	uint64_t at = head->chunks_offset;
+	struct vmt_chunk chunk;
+	unsigned char *found;
+	uint32_t level = 0;
+
+	head->features |= VMT_FEATURE_THINNED;
+	head->max_bytes = UINT64_C(2) << 30;
+	while ((found = seal_trace_next(build->bytes, build->length, &at, &chunk)) != NULL) {
+		if (chunk.kind != VMT_CHUNK_EVENTS)
+			continue;
+		chunk.flags |= (uint16_t)(level++ << VMT_CHUNK_THIN_SHIFT);
+		chunk.position_to += level * 10;
+		memcpy(found, &chunk, sizeof(chunk));
+	}
+	seal_trace(build->bytes, build->length);
+	write_seed("trace", "thinned", build->bytes, build->length);
+	head->full_since = head->clock_start.ticks + 1000;
+	write_seed("trace", "full", build->bytes, build->length);
+	build_trace_free(build);
+}
+
 static void
 write_traces(void)
 {
@@ -46,6 +75,9 @@ write_traces(void)
 	write_seed("trace", "no-chunks", plain->bytes, build_trace_head(plain)->chunks_offset);
 	sample_trace_add_go(plain);
 	write_seed("trace", "go", plain->bytes, plain->length);
+	moved_regions(plain, sizeof(struct vmt_head));
+	write_seed("trace", "moved", plain->bytes, plain->length);
+	write_thinned();
 	build_trace_free(plain);
 	build_trace_free(packed);
 }

@@ -235,6 +235,25 @@ build_trace_chunk(struct build_trace *build, const struct vmt_chunk *described, 
 	free(packed);
 }
 
+/* The same chunk again and again, each with its own place in the file. */
+__attribute__((unused)) static void
+build_trace_repeat(struct build_trace *build, unsigned times)
+{
+	size_t length = build->length - build->last_chunk;
+	unsigned char *bytes = malloc(length);
+
+	assert_non_null(bytes);
+	memcpy(bytes, build->bytes + build->last_chunk, length);
+	for (unsigned i = 1; i <= times; i++) {
+		build_trace_append(build, "\0\0\0\0\0\0\0", (8 - length % 8) % 8);
+		build->last_chunk = build->length;
+		build_trace_append(build, bytes, length);
+		build_trace_last_chunk(build)->sequence = i;
+		build_trace_seal(build_trace_last_chunk(build));
+	}
+	free(bytes);
+}
+
 __attribute__((unused)) static void
 build_trace_fill_slot(void *slot, uint32_t ring, const struct vmt_event *event)
 {

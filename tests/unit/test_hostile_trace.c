@@ -273,25 +273,6 @@ records_without_end_are_refused(void **state)
 #endif
 }
 
-/* The same chunk again and again, each with its own place in the file. */
-static void
-repeat_last_chunk(struct build_trace *build, unsigned times)
-{
-	size_t length = build->length - build->last_chunk;
-	unsigned char *bytes = malloc(length);
-
-	assert_non_null(bytes);
-	memcpy(bytes, build->bytes + build->last_chunk, length);
-	for (unsigned i = 1; i <= times; i++) {
-		build_trace_append(build, "\0\0\0\0\0\0\0", (8 - length % 8) % 8);
-		build->last_chunk = build->length;
-		build_trace_append(build, bytes, length);
-		build_trace_last_chunk(build)->sequence = i;
-		build_trace_seal(build_trace_last_chunk(build));
-	}
-	free(bytes);
-}
-
 /* Refused by what it says, before a record is read. */
 static void
 a_bomb_of_records_is_not_read(void **state)
@@ -304,12 +285,12 @@ a_bomb_of_records_is_not_read(void **state)
 
 	(void)state;
 	add_packed_events(build, 1000000);
-	repeat_last_chunk(build, 15);
+	build_trace_repeat(build, 15);
 	fd = build_trace_memfd(build, path);
 	assert_int_equal(vmt_trace_open(&trace, path, &err), 0); /* 2^24 are always allowed */
 	vmt_trace_close(trace);
 	close(fd);
-	repeat_last_chunk(build, 1); /* out of order: as if it were not there */
+	build_trace_repeat(build, 1); /* out of order: as if it were not there */
 	build_trace_last_chunk(build)->sequence = 16;
 	build_trace_seal(build_trace_last_chunk(build));
 	fd = build_trace_memfd(build, path);

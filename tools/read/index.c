@@ -1,6 +1,7 @@
 #include "tools/read/index.h"
 
 #include "format/checksum.h"
+#include "format/codec.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,6 +12,11 @@
  * claims are soon read. */
 #define MAX_RECORDS_PER_BYTE 64u
 #define ALWAYS_ALLOWED_RECORDS (UINT64_C(1) << 24)
+/* Snapshots of a regular memory compress well, but a program's are not all alike. */
+#define MAX_BYTES_PER_BYTE 4096u
+#define ALWAYS_ALLOWED_BYTES (UINT64_C(4) << 30)
+/* PID_MAX_LIMIT of include/linux/threads.h: no process has more threads. */
+#define MAX_TASKS (UINT32_C(4) << 20)
 
 /* What a header says that no writer of this version would. */
 static bool
@@ -22,6 +28,8 @@ header_is_sound(const struct vmt_chunk *chunk, const struct vmt_head *head, uint
 		return false;
 	if (!(chunk->flags & VMT_CHUNK_ZSTD) && chunk->raw_bytes != chunk->payload_bytes)
 		return false;
+	if (chunk->kind == VMT_CHUNK_TASKS)
+		return chunk->raw_bytes <= MAX_TASKS * sizeof(uint32_t);
 	if (chunk->kind != VMT_CHUNK_EVENTS)
 		return true;
 	return chunk->ring < head->shards * VMT_RING_CLASSES && chunk->events <= chunk->raw_bytes &&
@@ -92,26 +100,49 @@ note_level(struct vmt_index *index, const struct vmt_chunk *chunk)
 		index->thin_from[level] = chunk->time_min;
 }
 
+/* How many records of some bytes each a chunk has. Lists of mappings have bytes alone. */
+static uint64_t
+claimed_records(const struct vmt_chunk *chunk)
+{
+	switch (chunk->kind) {
+	case VMT_CHUNK_EVENTS:
+		return chunk->events;
+	case VMT_CHUNK_TASKS:
+		return chunk->raw_bytes / sizeof(uint32_t);
+	case VMT_CHUNK_USAGE:
+		return chunk->raw_bytes / vmt_codec_usage_bytes(chunk);
+	default:
+		return 0;
+	}
+}
+
 /* Sums of 32-bit counts: 2^32 headers would not fit a file. */
 static int
 check_claims(const struct vmt_index *index, const struct vmt_file *file, struct vmt_err *err)
 {
 	uint64_t records = 0;
+	uint64_t raw_bytes = 0;
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < index->count; i++) {
 		const struct vmt_chunk *chunk = &index->chunks[i].header;
 
-		records += chunk->kind == VMT_CHUNK_EVENTS  ? chunk->events
-			   : chunk->kind == VMT_CHUNK_TASKS ? chunk->raw_bytes / sizeof(uint32_t)
-							    : 0;
+		records += claimed_records(chunk);
+		raw_bytes += chunk->kind == VMT_CHUNK_EVENTS ? 0 : chunk->raw_bytes;
 		bytes += sizeof(*chunk) + chunk->payload_bytes;
 	}
-	if (records <= ALWAYS_ALLOWED_RECORDS || records / MAX_RECORDS_PER_BYTE <= bytes)
-		return 0;
-	return vmt_err_set(err, E2BIG,
-			   "%s: claims %llu records in %llu bytes, more than any program writes",
-			   file->path, (unsigned long long)records, (unsigned long long)bytes);
+	if (records > ALWAYS_ALLOWED_RECORDS && records / MAX_RECORDS_PER_BYTE > bytes)
+		return vmt_err_set(
+		    err, E2BIG,
+		    "%s: claims %llu records in %llu bytes, more than any program writes",
+		    file->path, (unsigned long long)records, (unsigned long long)bytes);
+	if (raw_bytes > ALWAYS_ALLOWED_BYTES && raw_bytes / MAX_BYTES_PER_BYTE > bytes)
+		return vmt_err_set(
+		    err, E2BIG,
+		    "%s: claims %llu bytes of snapshots and lists in %llu, more than "
+		    "any program has",
+		    file->path, (unsigned long long)raw_bytes, (unsigned long long)bytes);
+	return 0;
 }
 
 static int
