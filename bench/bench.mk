@@ -12,7 +12,7 @@ GO ?= $(firstword $(shell command -v go) $(wildcard /opt/go-debian/*/usr/lib/go-
 bench: $(BUILD)/bench/bench $(BUILD)/bench/churn $(BUILD)/bench/pair $(BUILD)/libforward.so
 	$(BUILD)/bench/bench $(abspath $(BUILD)) $(ROUNDS)
 	bench/go.sh $(BUILD) $(ROUNDS)
-	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory calls
+	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory report calls
 
 # What each kind of memory call costs; a stressor's work for a second of CPU time.
 calls: $(BUILD)/bench/calls
@@ -30,6 +30,11 @@ collector: $(BUILD)/bench/snapshot $(BUILD)/bench/startup
 memory: $(BUILD)/bench/pair $(BUILD)/bench/churn
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build $(BUILD)/tests/target/threads_at_once
 	bench/memory.sh $(BUILD) $(ROUNDS)
+
+# What a report takes of memory, by what happened and by what is live.
+report: $(BUILD)/bench/churn $(BUILD)/bench/peak
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build
+	bench/report_memory.sh $(BUILD)
 
 $(BUILD)/bench/snapshot: bench/snapshot.c $(wildcard $(BUILD)/obj/collect/*.o $(BUILD)/obj/format/*.o)
 	@mkdir -p $(@D)
@@ -50,4 +55,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench calls collector memory stressors workloads
+.PHONY: bench calls collector memory report stressors workloads
