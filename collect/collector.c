@@ -236,10 +236,12 @@ take_announcements(struct collector *collector, bool rung)
 	vmt_atomic_store_relaxed(&collector->session->crowded, crowded);
 }
 
-/* Somebody has begun to announce itself, or waits for its turn. */
+/* Somebody has begun to announce itself, or waits for its turn: also who is gone by now, as long as
+ * its trace may find room. */
 static bool
 has_announcements(const struct collector *collector)
 {
+	bool crowded = vmt_atomic_load_relaxed(&collector->session->crowded);
 	uint32_t used = vmt_session_slots_used(collector->session);
 
 	for (uint32_t i = 0; i < used; i++) {
@@ -247,7 +249,7 @@ has_announcements(const struct collector *collector)
 		uint32_t state = vmt_atomic_load_relaxed(&slot->state);
 		uint32_t pid = vmt_atomic_load_relaxed(&slot->pid);
 
-		if ((state == VMT_SESSION_READY && vmt_departure_is_there(pid)) ||
+		if ((state == VMT_SESSION_READY && (!crowded || vmt_departure_is_there(pid))) ||
 		    (state == VMT_SESSION_CLAIMED && vmt_departure_is_running(pid)))
 			return true;
 	}
