@@ -266,6 +266,8 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	(void)vmt_sampling_flush(process, now_ns);
 	(void)write_end(process, ending);
 	note_clock(process);
+	vmt_atomic_store_relaxed(&head->traces_removed,
+				 vmt_atomic_load_relaxed(&shared->session->dropped));
 	vmt_atomic_store_relaxed(&head->collected_status, ending.status);
 	vmt_atomic_store_release(&head->collected_end, (uint32_t)ending.end);
 	if (vmt_holes_drained_slots(process) != punched)

@@ -159,6 +159,7 @@ struct vmt_head {
 	_Alignas(8) uint64_t max_bytes;
 	uint64_t full_since; /* ticks: the share of events is used up, none later is in the file;
 				0 = it is not */
+	uint64_t traces_removed; /* of other processes of the session, by the end of this one */
 };
 
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */

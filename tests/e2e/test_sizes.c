@@ -5,9 +5,10 @@
  * processes are removed where that is asked for, down to a number of files where that is; those of
  * fork children that did nothing always. Each is counted.
  */
-#include "tests/e2e/harness.h"
+#include "tests/e2e/living.h"
 
 #include <dirent.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,16 @@
 #include <unistd.h>
 
 #define CHILDREN "8"
+
+static size_t
+count_traces(const char *pattern)
+{
+	glob_t found;
+	size_t count = glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+
+	globfree(&found);
+	return count;
+}
 
 /* Files of a directory, all of them removed; fails on one that is not a trace. */
 static int
@@ -108,6 +119,41 @@ the_number_of_traces_can_be_bounded(void **state)
 	assert_int_equal(traces_left("--max-files", "100", "9 traces written"), 9);
 }
 
+/* Where nobody runs `vmtrace record` to say so, the trace of the first process does. */
+static void
+what_was_removed_is_told_by_the_trace_that_stays(void **state)
+{
+	const char *pattern = scratch_file("few.%p.vmt");
+	const char *all = scratch_file("few.*.vmt");
+	const char *const *library = preloaded(pattern);
+	const char *environment[8];
+	struct conversation talk;
+	char script[512];
+	char path[512];
+	int count = 0;
+	int64_t deadline;
+	json_t *found;
+
+	(void)state;
+	for (; library[count] != NULL && count < 6; count++)
+		environment[count] = library[count];
+	environment[count++] = "VMTRACE_MAX_FILES=2";
+	environment[count] = NULL;
+	snprintf(script, sizeof(script), "%s %s; echo done; read x; exit 0",
+		 built("tests/target/fork_sizes"), CHILDREN);
+	converse_start(&talk, (const char *[]){"/bin/sh", "-c", script, NULL}, environment);
+	converse_read_line(&talk);
+	deadline = now_ms() + 60000;
+	while (count_traces(all) > 3 && now_ms() < deadline)
+		usleep(10000);
+	assert_int_equal(count_traces(all), 3); /* of the shell, and two more */
+	snprintf(path, sizeof(path), "%s/few.%d.vmt", scratch(), (int)talk.pid);
+	assert_int_equal(living_reap(&talk, path), 0);
+	found = report(path, NULL);
+	assert_true(number(member(found, "process"), "traces_removed") >= 6);
+	json_decref(found);
+}
+
 static int64_t
 stacks_dropped(const char *bytes, char *headline, size_t headline_bytes)
 {
@@ -150,6 +196,7 @@ main(void)
 	    cmocka_unit_test(a_small_process_has_a_small_trace),
 	    cmocka_unit_test(traces_of_small_processes_can_be_left_out),
 	    cmocka_unit_test(the_number_of_traces_can_be_bounded),
+	    cmocka_unit_test(what_was_removed_is_told_by_the_trace_that_stays),
 	    cmocka_unit_test(a_full_stack_table_says_which_option_makes_it_larger),
 	};
 

@@ -14,6 +14,7 @@ struct place {
 	struct fixture_trace trace;
 	struct vmt_collector_host host;
 	struct vmt_shared shared;
+	struct vmt_session session;
 	struct vmt_traced process;
 	uint64_t now_ns;
 	uint64_t scratch[VMT_RESIDENCY_SCRATCH_BYTES / sizeof(uint64_t)];
@@ -30,6 +31,7 @@ set_up(void **state)
 	fixture_make(&place->trace, path, 16, 9);
 	place->now_ns = vmt_ticks_monotonic_ns();
 	place->shared.host = &place->host;
+	place->shared.session = &place->session;
 	place->shared.residency_scratch = (unsigned char *)place->scratch;
 	place->shared.source = vmt_residency_choose(0, false);
 	vmt_credit_begin(&place->shared.credit, place->now_ns);

@@ -130,6 +130,19 @@ add_buffered(struct vmt_building *building, uint32_t notes)
 				"collector, what it did last is missing and not counted");
 }
 
+/* Of whom nobody is told where nobody runs `vmtrace record`. */
+static int
+add_removed(struct vmt_building *building, const struct vmt_head *head)
+{
+	if (head->traces_removed == 0)
+		return 0;
+	return vmt_coverage_add(building,
+				"the traces of %" PRIu64 " other processes of this recording were "
+				"removed before this one ended: of fork children that did nothing "
+				"with memory, or as VMTRACE_MIN_RSS and VMTRACE_MAX_FILES ask",
+				head->traces_removed);
+}
+
 static int
 add_malloc(struct vmt_building *building, const struct vmt_head *head)
 {
@@ -273,6 +286,8 @@ vmt_coverage_fill(struct vmt_building *building)
 					  "signal handler: calls made before that was noticed may "
 					  "be missing",
 					  head->hooks_left);
+	if (!status)
+		status = add_removed(building, head);
 	if (!status)
 		status = add_malloc(building, head);
 	if (!status)

@@ -66,6 +66,7 @@ fill_process(struct vmt_building *building)
 		last = head->clock_last.ticks;
 	duration = vmt_trace_time_ns(building->trace, last);
 	report->process.pid = head->pid;
+	report->process.traces_removed = head->traces_removed;
 	report->process.exe = vmt_strings_intern(building->strings, head->exe, VMT_EXE_BYTES);
 	report->process.cmdline = joined_arguments(building, head->cmdline, head->cmdline_bytes);
 	report->process.start_unix_ns = head->start_unix_ns;
