@@ -138,6 +138,13 @@ vmt_bound_distance_ns(const struct vmt_bound *bound, uint64_t part, uint64_t now
 	return part != 0 && now_ns > bound->begun_ns ? (now_ns - bound->begun_ns) / part : 0;
 }
 
+void
+vmt_bound_finish(struct vmt_bound *bound)
+{
+	bound->lacks_space = false;
+	bound->space_due_ns = UINT64_MAX;
+}
+
 /* What a file system does not say of its size (a tmpfs without limit) has room. */
 void
 vmt_bound_look(struct vmt_bound *bound, int fd, uint64_t now_ns)

@@ -72,6 +72,9 @@ bool vmt_bound_is_scarce(const struct vmt_bound *bound);
 /* How far apart two readings, or snapshots (`part` says which), must be; 0: no matter. */
 uint64_t vmt_bound_distance_ns(const struct vmt_bound *bound, uint64_t part, uint64_t now_ns);
 
+/* The recording ends, and gives back more than it still writes: free space is no matter now. */
+void vmt_bound_finish(struct vmt_bound *bound);
+
 /* Looks at the free space of the file's file system, ten times a second at most. */
 void vmt_bound_look(struct vmt_bound *bound, int fd, uint64_t now_ns);
 

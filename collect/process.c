@@ -260,6 +260,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	vmt_fork_children_settle(process->children, process);
 	/* On a full disk the holes make room for what is still to be written. */
 	vmt_holes_punch_all(process);
+	vmt_bound_finish(&process->bound);
 	punched = vmt_holes_drained_slots(process);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	vmt_sampling_end(process, now_ns);

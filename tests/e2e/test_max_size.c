@@ -17,7 +17,7 @@
 
 #define MAX_BYTES (4 << 20)
 #define HELD_BYTES (8 << 20)
-#define ROUNDS 24
+#define ROUNDS 12
 
 static void
 start(struct conversation *talk, const char *trace, const char *what)

@@ -190,6 +190,11 @@ a_disk_with_room_is_no_matter(void **state)
 	assert_int_equal(vmt_bound_check(&bound, &end, 120, FIXED_BYTES), 0);
 	vmt_bound_look(&bound, fd, SECOND + SECOND / 100); /* too soon */
 	assert_true(bound.lacks_space);
+	vmt_bound_finish(&bound);
+	assert_int_equal(vmt_bound_check(&bound, &map, 100, FIXED_BYTES), 0);
+	bound.lacks_space = true;
+	vmt_bound_look(&bound, fd, 100 * SECOND);
+	assert_true(bound.lacks_space); /* not asked for any more */
 	close(fd);
 }
 

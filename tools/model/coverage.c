@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAPPED_BLOCK_BYTES (UINT64_C(128) << 10) /* glibc's first M_MMAP_THRESHOLD */
+
 static const char *
 stacks_name(uint32_t mode)
 {
@@ -141,6 +143,21 @@ add_removed(struct vmt_building *building, const struct vmt_head *head)
 				"removed before this one ended: of fork children that did nothing "
 				"with memory, or as VMTRACE_MIN_RSS and VMTRACE_MAX_FILES ask",
 				head->traces_removed);
+}
+
+/* From this level on some of the blocks that glibc maps one by one, of 128 KiB and more, are left
+ * out. */
+static int
+add_thinned(struct vmt_building *building)
+{
+	if (vmt_thin_level_for(building->joined_level, MAPPED_BLOCK_BYTES) == 0)
+		return 0;
+	return vmt_coverage_add(
+	    building,
+	    "blocks of %u KiB and more were left out as well, to keep the trace within its "
+	    "maximum size: what glibc had mapped for such a block alone is "
+	    "unattributed",
+	    (unsigned)(MAPPED_BLOCK_BYTES >> 10));
 }
 
 static int
@@ -290,6 +307,8 @@ vmt_coverage_fill(struct vmt_building *building)
 		status = add_removed(building, head);
 	if (!status)
 		status = add_malloc(building, head);
+	if (!status)
+		status = add_thinned(building);
 	if (!status)
 		status = add_snapshot(building);
 	if (!status)
