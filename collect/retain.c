@@ -98,12 +98,23 @@ drop_smallest(struct vmt_shared *shared)
 	shared->retained_count--;
 }
 
+/* Whether there is none any more: a fork child that did nothing may have removed it by itself. */
+static bool
+remove_file(const struct vmt_traced *process, const struct vmt_place *place)
+{
+	struct stat status;
+
+	if (vmt_compact_is_named(process, place))
+		return vmt_place_remove(place, place->name) == 0;
+	return process->drain.deeds == 0 && vmt_place_stat(place, place->name, &status) < 0;
+}
+
 static void
 decide(const struct vmt_traced *process, const struct vmt_place *place, struct vmt_shared *shared,
        enum vmt_end end)
 {
 	if ((held_nothing(process, end) || is_too_small(process, shared)) &&
-	    vmt_compact_is_named(process, place) && vmt_place_remove(place, place->name) == 0) {
+	    remove_file(process, place)) {
 		tell(shared, process->pid, process->path);
 		return;
 	}

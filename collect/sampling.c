@@ -21,6 +21,7 @@
 #define NEAR_LIMIT_NS (50 * MILLISECOND) /* then takes the place of either */
 #define PERIOD_NS (10 * SECOND)
 #define OUTSIDE_PERIOD_NS SECOND
+#define EARLY_NS (20 * MILLISECOND)
 #define QUOTA_NS (10 * SECOND) /* between two readings of the CPU quota */
 
 /* RSS must have moved by a twentieth and by this much: twice that where credit is scarce while it
@@ -415,6 +416,15 @@ heed_quota(struct vmt_shared *shared, uint64_t now_ns)
 	shared->quota_due_ns = now_ns + QUOTA_NS;
 }
 
+/* Most fork children that have done nothing yet are about to end or to execute something. */
+static bool
+is_too_early(const struct vmt_traced *process, uint64_t now_ns)
+{
+	return (process->layout.notes & VMT_NOTE_FORKED) && process->drain.deeds == 0 &&
+	       process->sampling.snapshot_ns == 0 &&
+	       now_ns < process->layout.clock_start.monotonic_ns + EARLY_NS;
+}
+
 static void
 consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
@@ -424,7 +434,7 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */
-	if (!reason || !has_room(process, now_ns) ||
+	if (!reason || !has_room(process, now_ns) || is_too_early(process, now_ns) ||
 	    vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING)
 		return;
 	if (has_credit) {

@@ -104,6 +104,19 @@ has_collector(const struct vmt_process *process, uint64_t beat)
 	return !is_refused(process);
 }
 
+uint64_t
+vmt_emit_count(void)
+{
+	const struct vmt_process *process = &vmt_state_process;
+	uint64_t count = 0;
+
+	for (uint32_t shard = 0; shard <= process->shard_mask; shard++)
+		for (uint32_t kind = 0; kind < VMT_RING_CLASSES; kind++)
+			count +=
+			    vmt_atomic_load_relaxed(&process->rings[shard][kind].control->head);
+	return count;
+}
+
 bool
 vmt_emit_is_collected(void)
 {

@@ -42,6 +42,9 @@ bool vmt_emit_map(struct vmt_map_event *event);
  * tree lives says nothing: it may have missed this trace, or be done with it. */
 bool vmt_emit_is_collected(void);
 
+/* Events that were written to this trace so far, whatever became of them. */
+uint64_t vmt_emit_count(void);
+
 #define VMT_EMIT_FRESH_NS UINT64_C(1000000000)
 #define VMT_EMIT_OPEN_NS UINT64_C(2000000000)
 #define VMT_EMIT_WAIT_NS UINT64_C(1000000000)

@@ -8,6 +8,7 @@
 #include "collect/text.h"
 #include "preload/clock.h"
 #include "preload/go.h"
+#include "preload/idle_child.h"
 #include "preload/modules.h"
 #include "preload/present.h"
 #include "preload/refusal.h"
@@ -488,6 +489,7 @@ vmt_open_in_child(void)
 	}
 	vmt_modules_announce();
 	vmt_present_write();
+	vmt_idle_child_begin();
 	vmt_state_begin_recording();
 	return true;
 }

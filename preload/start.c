@@ -12,6 +12,7 @@
 #include "preload/hooks_load.h"
 #include "preload/hooks_new.h"
 #include "preload/hooks_process.h"
+#include "preload/idle_child.h"
 #include "preload/last_walk.h"
 #include "preload/message.h"
 #include "preload/modules.h"
@@ -398,8 +399,13 @@ finish(int status, enum vmt_exit_path path)
 	if (finished == generation || !is_ours_to_end() || !vmt_state_hold(&outer))
 		return;
 	if (vmt_atomic_cas(&finished_generation, &finished, generation)) {
+		bool idle = vmt_idle_child_is_one();
+
 		write_exit(status, path);
-		wait_for_snapshot();
+		if (idle)
+			vmt_idle_child_discard();
+		else
+			wait_for_snapshot();
 		vmt_open_leave();
 	}
 	vmt_state_let_go(outer);

@@ -67,6 +67,7 @@ struct vmt_process {
 	uint64_t random_id;    /* the head's */
 	struct vmt_head *head; /* mapped while recording: use it inside, or held */
 	uint64_t head_mapped_bytes;
+	uint64_t idle_events; /* of a fork child, as many as it began with; 0 = a fresh image */
 	uint64_t stack_start; /* field 28 of /proc/PID/stat */
 	struct vmt_ring_view rings[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 	uint32_t shard_mask; /* shards - 1 */

@@ -9,6 +9,8 @@
  *   late    at the end of its input the child maps 5 pages, and waits for the end of another
  *           descriptor, which the second argument names
  *   exec    the child executes cat
+ *   brief   not so: as many children as the second argument says, one after the other, each of
+ *           which allocates a small block and exits
  *   borrow  the child has its parent's memory (clone with CLONE_VM)
  */
 #include <fcntl.h>
@@ -82,6 +84,26 @@ be_child(const char *kind, int other)
 	_exit(3);
 }
 
+static int
+make_brief(int count)
+{
+	int status = 0;
+
+	while (count-- > 0 && status == 0) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			void *volatile block = malloc(100);
+
+			free(block);
+			exit(0);
+		}
+		if (waitpid(child, &status, 0) != child)
+			return 4;
+	}
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -91,6 +113,8 @@ main(int argc, char **argv)
 	pid_t child;
 
 	map_before();
+	if (strcmp(kind, "brief") == 0)
+		return make_brief(argc > 2 ? atoi(argv[2]) : 1);
 	child = strcmp(kind, "borrow") == 0
 		    ? clone(borrow, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL)
 		    : fork();

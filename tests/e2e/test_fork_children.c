@@ -1,0 +1,317 @@
+/*
+ * test_fork_children.c: what is told of fork children that make no call that is recorded?
+ *
+ * They are seen from outside once they have lived for a second, each in a trace by its own name;
+ * and brief ones that did nothing leave no file. Waits are for what stands in a trace.
+ */
+#include "tests/e2e/harness.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE 4096
+
+static bool
+tells(json_t *root, const char *words)
+{
+	const json_t *spot;
+	size_t i;
+
+	json_array_foreach(member(member(root, "coverage"), "blind_spots"), i, spot)
+	{
+		if (strstr(json_string_value(spot), words))
+			return true;
+	}
+	return false;
+}
+
+/* A program with a child that makes no call that is recorded. */
+struct silent {
+	struct conversation talk;
+	char directory[PATH_MAX];
+	char parent[PATH_MAX + 64]; /* the parent's trace */
+	char trace[PATH_MAX + 64];  /* of the child, should it get one */
+	char later[PATH_MAX + 64];  /* one that the child makes by itself afterwards */
+	int64_t child;
+	int hold; /* the end of a pipe whose other end the program has */
+};
+
+static void
+silent_begin(struct silent *silent, const char *kind, bool bare)
+{
+	char output[PATH_MAX + 32];
+	char descriptor[16];
+	int64_t parent;
+	int given;
+	int ends[2];
+	const char *name = scratch_file(bare ? "bare" : kind);
+
+	snprintf(silent->directory, sizeof(silent->directory), "%s", name);
+	assert_int_equal(mkdir(silent->directory, 0700), 0);
+	snprintf(output, sizeof(output), "%s/s.%%p.vmt", silent->directory);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	silent->hold = ends[1];
+	given = fcntl(ends[0], F_DUPFD, 0);
+	assert_true(given >= 0);
+	close(ends[0]);
+	snprintf(descriptor, sizeof(descriptor), "%d", given);
+	if (bare)
+		converse_start(&silent->talk,
+			       (const char *const[]){built("tests/target/fork_silent"), kind,
+						     descriptor, NULL},
+			       preloaded(output));
+	else
+		converse_start(&silent->talk,
+			       (const char *const[]){built("vmtrace"), "record", "-o", output, "--",
+						     built("tests/target/fork_silent"), kind,
+						     descriptor, NULL},
+			       NULL);
+	close(given);
+	converse_read_line(&silent->talk);
+	assert_int_equal(sscanf(silent->talk.line, "%" SCNd64 " %" SCNd64, &silent->child, &parent),
+			 2);
+	snprintf(silent->parent, sizeof(silent->parent), "%s/s.%lld.vmt", silent->directory,
+		 (long long)parent);
+	snprintf(silent->trace, sizeof(silent->trace), "%s/s.%lld.vmt", silent->directory,
+		 (long long)silent->child);
+	snprintf(silent->later, sizeof(silent->later), "%s/s.%lld.1.vmt", silent->directory,
+		 (long long)silent->child);
+}
+
+static void
+await_file(const char *path)
+{
+	int64_t deadline = now_ms() + 60000;
+
+	while (access(path, F_OK) != 0) {
+		assert_true(now_ms() < deadline);
+		usleep(1000);
+	}
+}
+
+/* But what it has of its own for a session. */
+static size_t
+count_traces(const struct silent *silent)
+{
+	char pattern[PATH_MAX + 16];
+	glob_t found;
+	size_t count = 0;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.vmt", silent->directory);
+	if (glob(pattern, 0, NULL, &found) == 0)
+		count = found.gl_pathc;
+	globfree(&found);
+	return count;
+}
+
+/* Until the collector of a bare preload has finished it. */
+static void
+await_end_of(const char *path)
+{
+	int64_t deadline = now_ms() + 60000;
+
+	for (;;) {
+		json_t *ends = dump(path, "end");
+		size_t count = json_array_size(ends);
+
+		json_decref(ends);
+		if (count > 0)
+			return;
+		assert_true(now_ms() < deadline);
+	}
+}
+
+static void
+check_outside(const struct silent *silent, json_t *root)
+{
+	const int64_t mib = 1 << 20;
+
+	check_report(root);
+	assert_int_equal(number(member(root, "process"), "pid"), silent->child);
+	assert_int_equal(site_sum(root, "mmap", "map_before", "committed_bytes"), 0);
+	assert_in_range(class_committed(root, "inherited at fork"), 16 * mib, 17 * mib);
+	assert_int_equal(number(member(root, "loss"), "events_missing"), 0);
+	assert_true(tells(root, "seen from outside"));
+	assert_true(tells(root, "shares with its parent"));
+}
+
+/* A child that makes no call that is recorded has a trace of what the kernel says of it, by its
+ * own name, and an end. */
+static void
+check_silent_child(const char *kind, bool bare)
+{
+	struct silent silent;
+	json_t *root;
+
+	silent_begin(&silent, kind, bare);
+	await_file(silent.trace);
+	assert_int_equal(WEXITSTATUS(converse_end(&silent.talk)), 3);
+	close(silent.hold);
+	if (bare)
+		await_end_of(silent.trace);
+	assert_int_equal(count_traces(&silent), 2);
+	root = report(silent.trace, NULL);
+	check_outside(&silent, root);
+	if (strcmp(json_string_value(member(member(root, "process"), "end")), "exit") == 0)
+		assert_int_equal(number(member(root, "process"), "end_status"), 3);
+	else /* a kernel that does not tell whoever is not the parent */
+		assert_string_equal(json_string_value(member(member(root, "process"), "end")),
+				    "cut");
+	json_decref(root);
+}
+
+static void
+test_silent_child(void **state)
+{
+	(void)state;
+	check_silent_child("wait", false);
+}
+
+static void
+test_silent_child_of_a_bare_preload(void **state)
+{
+	(void)state;
+	check_silent_child("wait", true);
+}
+
+/* From its first call on it has a trace of its own, and the other says so. */
+static void
+test_silent_child_that_calls_later(void **state)
+{
+	struct silent silent;
+	json_t *root;
+
+	(void)state;
+	silent_begin(&silent, "late", false);
+	await_file(silent.trace);
+	close(silent.talk.to);
+	silent.talk.to = -1;
+	await_file(silent.later);
+	await_end_of(silent.trace);
+	close(silent.hold);
+	assert_int_equal(WEXITSTATUS(converse_end(&silent.talk)), 3);
+	assert_int_equal(count_traces(&silent), 3);
+	root = report(silent.trace, NULL);
+	check_outside(&silent, root);
+	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "stopped");
+	assert_int_equal(number(member(root, "process"), "end_status"), 5);
+	assert_true(json_is_null(member(member(root, "process"), "shortage")));
+	json_decref(root);
+	root = report(silent.later, NULL);
+	check_report(root);
+	assert_false(tells(root, "seen from outside"));
+	assert_int_equal(site_sum(root, "mmap", "be_child", "reserved_bytes"), 5 * PAGE);
+	json_decref(root);
+}
+
+/* Until so much of the process's life is in its trace. */
+static void
+await_life(const char *path, int64_t nanoseconds)
+{
+	int64_t deadline = now_ms() + 60000;
+	int64_t duration_ns = 0;
+
+	while (duration_ns < nanoseconds) {
+		json_t *root = report(path, NULL);
+
+		duration_ns = number(member(root, "process"), "duration_ns");
+		json_decref(root);
+		assert_true(now_ms() < deadline);
+	}
+}
+
+/* Neither what it executes nor one that has its parent's memory is a fork child. */
+static void
+test_no_silent_children(void **state)
+{
+	static const struct {
+		const char *kind;
+		size_t traces;
+		int status;
+	} expected[] = {{"exec", 2, 0}, {"borrow", 1, 3}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		struct silent silent;
+
+		silent_begin(&silent, expected[i].kind, false);
+		close(silent.hold);
+		await_life(silent.parent, INT64_C(1500000000));
+		assert_int_equal(WEXITSTATUS(converse_end(&silent.talk)), expected[i].status);
+		assert_int_equal(count_traces(&silent), expected[i].traces);
+	}
+}
+
+/* No file stays of children that did nothing and were brief; of one that this machine stopped for a
+ * second, one may. */
+static void
+test_brief_children_leave_nothing(void **state)
+{
+	const char *directory = scratch_file("brief");
+	char output[PATH_MAX + 16];
+	struct silent silent;
+	struct run run;
+
+	(void)state;
+	assert_int_equal(mkdir(directory, 0700), 0);
+	snprintf(output, sizeof(output), "%s/%%p.vmt", directory);
+	snprintf(silent.directory, sizeof(silent.directory), "%s", directory);
+	record(&run, output, NULL,
+	       (const char *const[]){built("tests/target/fork_silent"), "brief", "200", NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	assert_in_range(count_traces(&silent), 1, 11);
+}
+
+/* What a report of a process that forked says of its children, and that of one that did not. */
+static void
+test_silent_children_are_told(void **state)
+{
+	const char *path = scratch_file("silent.vmt");
+	struct run run;
+
+	(void)state;
+	record(&run, path, (const char *const[]){"--follow", "none", NULL},
+	       (const char *const[]){built("tests/target/fork_share"), NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	json_t *root = report(path, NULL);
+
+	assert_true(tells(root, "its fork children were not to be recorded"));
+	json_decref(root);
+	record(&run, path, NULL, (const char *const[]){built("tests/target/fork_share"), NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	root = report(path, NULL);
+	assert_true(tells(root, "without call sites if it lived for a second"));
+	json_decref(root);
+	record(&run, path, NULL, (const char *const[]){"/bin/true", NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	root = report(path, NULL);
+	assert_false(tells(root, "forked"));
+	json_decref(root);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_silent_children_are_told),
+	    cmocka_unit_test(test_silent_child),
+	    cmocka_unit_test(test_silent_child_of_a_bare_preload),
+	    cmocka_unit_test(test_silent_child_that_calls_later),
+	    cmocka_unit_test(test_no_silent_children),
+	    cmocka_unit_test(test_brief_children_leave_nothing),
+	};
+
+	return cmocka_run_group_tests_name("fork children", tests, NULL, NULL);
+}
