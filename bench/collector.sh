@@ -84,13 +84,15 @@ idle() { # SECONDS
 		'BEGIN { printf "  beside a program that sleeps: %.3f %% of a CPU\n", ns / seconds / 1e7 }'
 }
 
-short() {
+# One after the other, so that a machine that gets slower meanwhile tells both the same.
+short() { # NAME PROGRAM
+	rm -f "$work/bare" "$work/traced"
 	for _ in $(seq "$rounds"); do
-		"$build/bench/startup" 100 /bin/true >>"$work/bare"
-		"$build/vmtrace" record -o "$work/s.vmt" -- "$build/bench/startup" 100 /bin/true 2>/dev/null >>"$work/traced"
+		"$build/bench/startup" 100 "$2" >>"$work/bare"
+		"$build/vmtrace" record -o "$work/s.%p.vmt" -- "$build/bench/startup" 100 "$2" 2>/dev/null >>"$work/traced"
 		rm -f "$work"/*.vmt
 	done
-	echo "  /bin/true: $(median 1 "$work/bare") us, own CPU $(median 2 "$work/bare") us;" \
+	echo "  $1: $(median 1 "$work/bare") us, own CPU $(median 2 "$work/bare") us;" \
 		"in a traced tree $(median 1 "$work/traced") us, own CPU $(median 2 "$work/traced") us"
 }
 
@@ -114,5 +116,7 @@ budget '1 GiB in 4 KiB pages' pages 20
 budget '100 GiB reserved' sparse 20
 budget '60,000 mappings' mappings 20
 echo "small things"
-short
+short '/bin/true' /bin/true
+short 'fork and exit' exit
+short 'fork, malloc and exit' malloc
 idle 10

@@ -1,12 +1,15 @@
 /*
- * startup.c: how long does a program take from its start to its end?
+ * startup.c: how long does a program take from its start to its end, or a fork child?
  *
  * Usage: startup TIMES PROGRAM [ARGUMENT...]. Runs the program TIMES times, one after the other,
  * and prints the median of the wall clock and the mean of its own CPU time, in microseconds.
+ * PROGRAM may be exit or malloc: then the child executes nothing, but exits at once, or allocates
+ * before.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -33,6 +36,20 @@ children_us(void)
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
+static void
+be_child(char **argv)
+{
+	if (strcmp(argv[0], "malloc") == 0) {
+		void *volatile block = malloc(100);
+
+		free(block);
+	} else if (strcmp(argv[0], "exit") != 0) {
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	_exit(0);
+}
+
 static int
 by_value(const void *a, const void *b)
 {
@@ -54,10 +71,8 @@ main(int argc, char **argv)
 		uint64_t start_ns = now_ns();
 		pid_t pid = fork();
 
-		if (pid == 0) {
-			execv(argv[2], argv + 2);
-			_exit(127);
-		}
+		if (pid == 0)
+			be_child(argv + 2);
 		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
 			return 1;
 		took_ns[i] = now_ns() - start_ns;
