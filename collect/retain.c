@@ -11,11 +11,17 @@
 #include <string.h>
 
 static void
+tell_host(const struct vmt_shared *shared, uint32_t pid, const char *path)
+{
+	if (shared->host->dropped)
+		shared->host->dropped(shared->host->context, pid, path);
+}
+
+static void
 tell(const struct vmt_shared *shared, uint32_t pid, const char *path)
 {
 	vmt_atomic_add_relaxed(&shared->session->dropped, 1);
-	if (shared->host->dropped)
-		shared->host->dropped(shared->host->context, pid, path);
+	tell_host(shared, pid, path);
 }
 
 static bool
@@ -98,15 +104,24 @@ drop_smallest(struct vmt_shared *shared)
 	shared->retained_count--;
 }
 
-/* Whether there is none any more: a fork child that did nothing may have removed it by itself. */
+/* Whether there is none any more: a fork child that did nothing may have removed it by itself, and
+ * counted that. */
 static bool
-remove_file(const struct vmt_traced *process, const struct vmt_place *place)
+remove_file(const struct vmt_traced *process, const struct vmt_place *place,
+	    const struct vmt_shared *shared)
 {
 	struct stat status;
 
-	if (vmt_compact_is_named(process, place))
-		return vmt_place_remove(place, place->name) == 0;
-	return process->drain.deeds == 0 && vmt_place_stat(place, place->name, &status) < 0;
+	if (vmt_compact_is_named(process, place)) {
+		if (vmt_place_remove(place, place->name) < 0)
+			return false;
+		tell(shared, process->pid, process->path);
+		return true;
+	}
+	if (process->drain.deeds != 0 || vmt_place_stat(place, place->name, &status) == 0)
+		return false;
+	tell_host(shared, process->pid, process->path);
+	return true;
 }
 
 static void
@@ -114,10 +129,8 @@ decide(const struct vmt_traced *process, const struct vmt_place *place, struct v
        enum vmt_end end)
 {
 	if ((held_nothing(process, end) || is_too_small(process, shared)) &&
-	    remove_file(process, place)) {
-		tell(shared, process->pid, process->path);
+	    remove_file(process, place, shared))
 		return;
-	}
 	if (!vmt_compact(process, place, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES) &&
 	    !vmt_compact_is_named(process, place))
 		return;

@@ -49,7 +49,7 @@ struct vmt_session {
 	uint32_t wake;	       /* futex word: bumped by targets that want a round now */
 	uint32_t traces;       /* announced so far */
 	uint64_t refused;      /* announcements that found no slot */
-	uint64_t dropped;      /* collector: traces that it removed at their end */
+	uint64_t dropped;      /* traces that were removed at their end, by whomever */
 	uint32_t slots_used;   /* slots beyond were never claimed; raised before a claim */
 	uint32_t over;	       /* collector: it has left, or could not begin */
 	/* Of an earlier trace whose name the first whole one takes, swapped to 0 by who does; 0 =

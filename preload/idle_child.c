@@ -46,6 +46,7 @@ vmt_idle_child_discard(void)
 	const struct vmt_process *process = &vmt_state_process;
 
 	if (vmt_atomic_load_relaxed(&process->head->collector_pid) == 0 &&
-	    !(process->head->notes & VMT_NOTE_BUFFERED) && is_named(process))
-		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->trace_path, 0);
+	    !(process->head->notes & VMT_NOTE_BUFFERED) && is_named(process) &&
+	    vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->trace_path, 0) == 0 && process->session)
+		vmt_atomic_add_relaxed(&process->session->dropped, 1);
 }

@@ -17,7 +17,7 @@ void vmt_idle_child_begin(void);
 /* Before the exit is written. False of any process that is not such a child. */
 bool vmt_idle_child_is_one(void);
 
-/* After it: removes the trace if nobody has opened it. */
+/* After it: removes the trace if nobody has opened it, and counts that in the session. */
 void vmt_idle_child_discard(void);
 
 #endif
