@@ -3,7 +3,7 @@
  *
  * Other allocators than glibc's, preloaded behind the library: the classes of a sampled recording
  * are those of one that has every block, and nothing moved to diff between two
- * sampled ones.
+ * sampled ones. Of those that are linked into the program no block is seen: the first lines say so.
  */
 #include "tests/e2e/living.h"
 
@@ -55,22 +55,15 @@ figures_of(const char *trace)
 
 /* The program waits with what it has until a snapshot was taken. */
 static struct figures
-record_churn(const char *library, const char *mode, unsigned seed, const char *trace)
+record_program(const char *program, const char *library, const char *mode, unsigned seed,
+	       const char *trace)
 {
 	static struct conversation talk;
 	char seed_text[16];
 	char live_text[32];
-	const char *const argv[] = {built("vmtrace"),
-				    "record",
-				    "--malloc",
-				    mode,
-				    "--seed",
-				    seed_text,
-				    "-o",
-				    trace,
-				    "--",
-				    built("tests/target/churn"),
-				    NULL};
+	const char *const argv[] = {
+	    built("vmtrace"), "record", "--malloc", mode, "--seed", seed_text, "-o", trace, "--",
+	    program,	      NULL};
 
 	snprintf(seed_text, sizeof(seed_text), "%u", seed);
 	converse_start(&talk, argv,
@@ -82,6 +75,12 @@ record_churn(const char *library, const char *mode, unsigned seed, const char *t
 	living_snapshot(trace);
 	assert_int_equal(converse_end(&talk), 0);
 	return figures_of(trace);
+}
+
+static struct figures
+record_churn(const char *library, const char *mode, unsigned seed, const char *trace)
+{
+	return record_program(built("tests/target/churn"), library, mode, seed, trace);
 }
 
 static void
@@ -172,12 +171,103 @@ without_blocks_live_and_free_are_one(void **state)
 	}
 }
 
+struct archive {
+	const char *preloaded; /* the same allocator, all of whose blocks can be seen */
+	const char *path;
+	const char *strip;
+	bool known; /* as some functions of it keep their names */
+};
+
+static const char *
+link_churn(const struct archive *archive)
+{
+	const char *const program = scratch_file("churn_static");
+	const char *const argv[] = {"gcc",
+				    "-g",
+				    "-O1",
+				    archive->strip,
+				    "-o",
+				    program,
+				    "tests/target/churn.c",
+				    archive->path,
+				    "-lstdc++",
+				    "-lm",
+				    NULL};
+	struct run run;
+
+	assert_int_equal(access(archive->path, R_OK), 0);
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		print_error("%s\n", run.err);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	return program;
+}
+
+static void
+expect_text(const char *trace, const char *part, bool is_there)
+{
+	const char *const argv[] = {built("vmtrace"), "report", "--at=end", trace, NULL};
+	struct run run;
+
+	run_program(&run, argv, (const char *const[]){"COLUMNS=600", NULL});
+	assert_int_equal(run.exit_status, 0);
+	if ((strstr(run.out, part) != NULL) != is_there)
+		fail_msg("%s \"%s\" in: %s", is_there ? "no" : "there is", part, run.out);
+	run_free(&run);
+}
+
+static void
+check_archive(const struct archive *archive)
+{
+	const struct figures truth =
+	    record_churn(archive->preloaded, "all", 1, scratch_file("preloaded.vmt"));
+	const char *program = link_churn(archive);
+
+	for (unsigned seed = 1; seed <= 2; seed++) {
+		const char *trace = scratch_file(seed == 1 ? "static-1.vmt" : "static-2.vmt");
+		struct figures found = record_program(program, NULL, "sampled", seed, trace);
+
+		assert_true(found.live == 0 && found.retained == 0);
+		assert_near(archive->known ? found.either : found.mmap, truth.all, truth.all * .05);
+		assert_near(archive->known ? found.mmap : found.either, 0, truth.all * .03);
+		expect_text(trace, "The program brings its own malloc, whose blocks are not seen",
+			    true);
+		expect_text(trace, "not seen: what it maps is under mmap.", !archive->known);
+		expect_text(trace, "unbiased estimates", false);
+		expect_text(trace, "malloc retained", false);
+	}
+	expect_nothing_moved(scratch_file("static-1.vmt"), scratch_file("static-2.vmt"));
+}
+
+/* Blocks of an allocator in the program itself pass no hook. Its mappings are the allocator's as
+ * long as its functions have names; then they are some mmap's. */
+static void
+what_is_not_seen_of_a_linked_allocator_is_said(void **state)
+{
+	static const char *const jemalloc = "/usr/lib/x86_64-linux-gnu/libjemalloc.a";
+	static const char *const tcmalloc = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.a";
+	const struct archive archives[] = {
+	    {libraries[1], jemalloc, "-pthread", true},
+	    {libraries[1], jemalloc, "-s", false},
+	    {libraries[2], tcmalloc, "-pthread", true},
+	    {libraries[2], tcmalloc, "-s", true}, /* its classes are exported */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(archives) / sizeof(archives[0]); i++) {
+		print_message("%s %s\n", archives[i].path, archives[i].strip);
+		check_archive(&archives[i]);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_region_has_one_owner_whatever_was_sampled),
 	    cmocka_unit_test(without_blocks_live_and_free_are_one),
+	    cmocka_unit_test(what_is_not_seen_of_a_linked_allocator_is_said),
 	};
 
 	return cmocka_run_group_tests_name("allocators", tests, NULL, NULL);

@@ -80,7 +80,9 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	     "trace"},
 	    {VMT_NOTE_OWN_MALLOC,
 	     "the program defines malloc itself: its blocks are not seen, its mappings are; those "
-	     "of a known allocator are under \"malloc, live or free\""},
+	     "of an allocator that is known by the names of its functions are under \"malloc, live "
+	     "or free\", those of another one, or of one without names (stripped), under the call "
+	     "that made them"},
 	    {VMT_NOTE_SECCOMP,
 	     "the program installed a seccomp filter: from then on no page table was asked before "
 	     "a release"},
@@ -163,6 +165,8 @@ add_thinned(struct vmt_building *building)
 static int
 add_malloc(struct vmt_building *building, const struct vmt_head *head)
 {
+	if (building->report.coverage.own_malloc)
+		return 0; /* a note says it */
 	if (head->malloc_mode == VMT_MALLOC_OFF)
 		return vmt_coverage_add(building,
 					"malloc was not recorded: live and free memory of arenas "
@@ -277,7 +281,8 @@ add_snapshot(struct vmt_building *building)
 					"an allocator other than glibc's (%s): memory that it "
 					"mapped unseen is under malloc%s",
 					name ? name : "it is not known which",
-					building->report.coverage.malloc_mode[0] == 'o'
+					building->report.coverage.own_malloc ||
+						building->report.coverage.malloc_mode[0] == 'o'
 					    ? ", live or free"
 					    : " retained where it holds no live block");
 	return 0;
@@ -292,6 +297,7 @@ vmt_coverage_fill(struct vmt_building *building)
 
 	report->coverage.stacks = stacks_name(head->stack_mode);
 	report->coverage.malloc_mode = malloc_name(head->malloc_mode);
+	report->coverage.own_malloc = (head->notes & VMT_NOTE_OWN_MALLOC) != 0;
 	report->coverage.malloc_sample_bytes =
 	    head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0;
 	status = add_notes(building, head->notes);

@@ -226,6 +226,7 @@ struct vmt_report {
 	struct {
 		const char *stacks;
 		const char *malloc_mode;
+		bool own_malloc; /* the program brings its malloc: no block was seen */
 		uint64_t malloc_sample_bytes;
 		uint64_t thinned_bytes; /* of a thinned heap: see vmt_report_variance_bytes */
 		struct vmt_go_site_row *go_sites;

@@ -53,6 +53,21 @@ say_kernel(struct vmt_sentence *sentence, const struct vmt_report *report)
 				 vmt_units_bytes(figure, tables));
 }
 
+/* Where its allocator has no known name, "mapped by mmap" is how it looks. */
+static void
+say_own_malloc(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	bool known = false;
+
+	if (!report->coverage.own_malloc || strcmp(report->coverage.malloc_mode, "off") == 0)
+		return;
+	for (size_t i = 0; i < report->class_count; i++)
+		known |= strcmp(report->classes[i].name, vmt_classes_name(VMT_CLASS_MALLOC)) == 0;
+	vmt_sentence_say(sentence,
+			 " The program brings its own malloc, whose blocks are not seen%s.",
+			 known ? "" : ": what it maps is under mmap");
+}
+
 void
 vmt_headline_write(const struct vmt_report *report, char *text, size_t text_bytes)
 {
@@ -64,6 +79,7 @@ vmt_headline_write(const struct vmt_report *report, char *text, size_t text_byte
 		vmt_headline_say_owners(&sentence, report);
 		vmt_sentence_say(&sentence, ".");
 		say_kernel(&sentence, report);
+		say_own_malloc(&sentence, report);
 		return;
 	}
 	vmt_sentence_say(

@@ -318,6 +318,7 @@ print_coverage(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_object(emitter, "coverage");
 	vmt_emitter_string(emitter, "stacks", report->coverage.stacks);
 	vmt_emitter_string(emitter, "malloc", report->coverage.malloc_mode);
+	vmt_emitter_bool(emitter, "own_malloc", report->coverage.own_malloc);
 	vmt_emitter_u64(emitter, "malloc_sample_bytes", report->coverage.malloc_sample_bytes);
 	vmt_emitter_u64(emitter, "malloc_one_in", report->loss.one_in);
 	vmt_emitter_u64(emitter, "malloc_one_in_at_snapshot", report->loss.one_in_at_snapshot);

@@ -402,20 +402,31 @@ stacks_words(const struct vmt_report *report)
 }
 
 static void
+write_malloc(const struct vmt_report *report, char *text, size_t text_bytes)
+{
+	char bytes[VMT_UNITS_BYTES];
+
+	if (report->coverage.own_malloc)
+		snprintf(text, text_bytes, "the program's own, not seen");
+	else if (strcmp(report->coverage.malloc_mode, "sampled") == 0)
+		snprintf(text, text_bytes, "sampled, one in %s on average, every larger block",
+			 vmt_units_bytes(bytes, report->coverage.malloc_sample_bytes));
+	else
+		snprintf(text, text_bytes, "%s", report->coverage.malloc_mode);
+}
+
+static void
 print_coverage(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	char text[VMT_LAYOUT_LINE_BYTES];
-	char bytes[VMT_UNITS_BYTES];
+	char heap[128];
 	char count[VMT_UNITS_BYTES];
-	bool sampled = strcmp(report->coverage.malloc_mode, "sampled") == 0;
 
 	vmt_text_title(options, "What these figures rest on");
 	print_snapshot(report, options);
-	snprintf(text, sizeof(text), "- Events read: %s. Stacks: %s. malloc: %s%s%s%s.",
-		 vmt_units_count(count, report->loss.events), stacks_words(report),
-		 report->coverage.malloc_mode, sampled ? ", one in " : "",
-		 sampled ? vmt_units_bytes(bytes, report->coverage.malloc_sample_bytes) : "",
-		 sampled ? " on average, every larger block" : "");
+	write_malloc(report, heap, sizeof(heap));
+	snprintf(text, sizeof(text), "- Events read: %s. Stacks: %s. malloc: %s.",
+		 vmt_units_count(count, report->loss.events), stacks_words(report), heap);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 	if (report->loss.snapshots_skipped)
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN,
