@@ -322,9 +322,41 @@ check_shared_object(const char *version)
 	json_decref(root);
 }
 
+/* Of two Go runtimes each has counters of its own: those of one are not shown as all of them. */
+static void
+check_two(const char *version)
+{
+	static const char *const flags[] = {"-buildmode=c-shared", NULL};
+	const char *object = go_program(version, "shared", "so", flags);
+	const char *second = go_program(version, "second", "so", flags);
+	const char *program = scratch_file("two-main");
+	const char *trace = scratch_file("two.vmt");
+	const char *const compile[] = {"cc",   "-o",   program, "tests/go/shared/c/two.c",
+				       object, second, NULL};
+	struct run run;
+
+	run_program(&run, compile, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	go_run(&run, trace, program, NULL, NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.out, "16\n16\n");
+	run_free(&run);
+	json_t *root = report(trace, (const char *const[]){"--at=end", NULL});
+	json_t *go = member(root, "go");
+
+	check_report(root);
+	assert_non_null(strstr(json_string_value(member(go, "uncounted")), "two Go runtimes"));
+	assert_true(json_is_null(member(go, "total_bytes")));
+	assert_int_equal(json_array_size(member(go, "over_time")), 0);
+	assert_true(number(go, "rss_go_bytes") > 0);
+	json_decref(root);
+}
+
 #define TESTS(id, version)                                                                         \
 	TEST(stacks, id, version)                                                                  \
 	TEST(callbacks, id, version)                                                               \
+	TEST(two, id, version)                                                                     \
 	TEST(counters, id, version)                                                                \
 	TEST(ways, id, version)                                                                    \
 	TEST(left_alone, id, version)                                                              \

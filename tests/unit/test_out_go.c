@@ -206,14 +206,19 @@ unseen_calls_claim_no_share(void **state)
 	(void)state;
 	report.coverage.go_sites = unseen;
 	report.go.go_bytes = 0;
+	report.go.unseen = true;
+	report.class_count = 0;
 	text = print_text(&report);
 	assert_has(text, "How much of RSS is Go's is not known");
 	assert_null(strstr(text, "Go accounts"));
+	assert_has(text, "  Go heap                   111 MiB\n");
+	assert_null(strstr(text, "Go stacks"));
+	assert_has(text, "  together                  113 MiB\n");
 	free(text);
-	/* pages with names of the runtime's are known all the same */
-	report.go.go_bytes = MIB(3);
-	text = print_text(&report);
-	assert_has(text, "Go accounts for 3 MiB of it");
+	text = print_json(&report);
+	assert_has(text, "\"rss_go_bytes\": null");
+	assert_has(text, "\"rss_neither_bytes\": null");
+	assert_has(text, "\"total_bytes\": 118489088");
 	free(text);
 }
 

@@ -13,6 +13,8 @@ struct vmt_go_owners {
 	const struct vmt_go_code_roles *code; /* NULL: the trace tells nothing that makes sense */
 	unsigned char *verdicts;	      /* by site: class + 1; VMT_CLASSES + 1 = not Go's */
 	uint32_t room;
+	uint32_t span; /* of the runtime that made the first call judged; 0 = none yet */
+	bool several;
 };
 
 struct vmt_go_owners *
@@ -92,6 +94,27 @@ judge(const struct vmt_go_owners *owners, uint32_t site)
 	return vmt_go_classes_of_stack(roles, count, VMT_CLASSES);
 }
 
+/* Each shared object that is built by Go's own linker brings a runtime. */
+static void
+note_runtime(struct vmt_go_owners *owners, uint32_t site)
+{
+	const struct vmt_site_entry *entry = vmt_sites_get(owners->input.sites, site);
+	const uint32_t *spans = vmt_sites_spans(owners->input.sites, entry);
+
+	if (entry->key.kind == VMT_EVENT_THREAD || !spans || !entry->frames || !spans[0])
+		return;
+	if (owners->span && vmt_eras_span(owners->input.eras, owners->span)->module !=
+				vmt_eras_span(owners->input.eras, spans[0])->module)
+		owners->several = true;
+	owners->span = spans[0];
+}
+
+bool
+vmt_go_owners_several(const struct vmt_go_owners *owners)
+{
+	return owners->several;
+}
+
 static bool
 make_room(struct vmt_go_owners *owners, uint32_t site)
 {
@@ -119,8 +142,12 @@ vmt_go_owners_class(struct vmt_go_owners *owners, uint32_t site, enum vmt_class_
 
 	if (site == VMT_SITE_NONE || !make_room(owners, site))
 		return otherwise;
-	if (owners->verdicts[site] == NOT_JUDGED)
-		owners->verdicts[site] = (unsigned char)(judge(owners, site) + 1);
+	if (owners->verdicts[site] == NOT_JUDGED) {
+		class = judge(owners, site);
+		if (class != VMT_CLASSES)
+			note_runtime(owners, site);
+		owners->verdicts[site] = (unsigned char)(class + 1);
+	}
 	class = (enum vmt_class_id)(owners->verdicts[site] - 1);
 	return class == VMT_CLASSES ? otherwise : class;
 }

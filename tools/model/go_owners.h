@@ -25,6 +25,9 @@ struct vmt_go_owners_input {
 struct vmt_go_owners *vmt_go_owners_new(const struct vmt_go_owners_input *input);
 void vmt_go_owners_free(struct vmt_go_owners *owners);
 
+/* Whether calls of Go runtimes in more than one file were judged. */
+bool vmt_go_owners_several(const struct vmt_go_owners *owners);
+
 enum vmt_class_id vmt_go_owners_class(struct vmt_go_owners *owners, uint32_t site,
 				      enum vmt_class_id otherwise);
 

@@ -131,7 +131,11 @@ fill_figures(struct vmt_building *building, const struct vmt_go *go)
 	report->go.points = calloc(count + 1, sizeof(*report->go.points));
 	if (!report->go.points)
 		return -ENOMEM;
-	report->go.uncounted = lay_out(building, go, &layout);
+	report->go.uncounted = building->go_owners && vmt_go_owners_several(building->go_owners)
+				   ? "two Go runtimes or more are in the process, each with "
+				     "counters of its own: those "
+				     "of one alone were read"
+				   : lay_out(building, go, &layout);
 	for (size_t i = 0; !report->go.uncounted && i < count; i++)
 		if (chunks[i].header.kind == VMT_CHUNK_GO)
 			found |= take_counters(building, &chunks[i], &layout);
@@ -150,6 +154,15 @@ committed_of(const struct vmt_building *building, enum vmt_class_id class)
 	return building->residency.classes[class].bytes[VMT_AMOUNT_COMMITTED];
 }
 
+static bool
+has_patched_site(const struct vmt_report *report)
+{
+	for (size_t i = 0; i < report->coverage.go_site_count; i++)
+		if (report->coverage.go_sites[i].patched)
+			return true;
+	return report->coverage.go_site_count == 0;
+}
+
 static void
 fill_shares(struct vmt_building *building)
 {
@@ -157,6 +170,7 @@ fill_shares(struct vmt_building *building)
 
 	for (int i = VMT_CLASS_GO_HEAP; i <= VMT_CLASS_GO_OTHER; i++)
 		report->go.go_bytes += committed_of(building, (enum vmt_class_id)i);
+	report->go.unseen = report->go.go_bytes == 0 && !has_patched_site(report);
 	report->go.malloc_live_bytes = committed_of(building, VMT_CLASS_MALLOC_LIVE);
 	report->go.malloc_retained_bytes = committed_of(building, VMT_CLASS_MALLOC_RETAINED);
 	report->go.neither_bytes = report->snapshot.rss_bytes - report->go.go_bytes -

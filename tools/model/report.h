@@ -191,7 +191,8 @@ struct vmt_report {
 		char *version; /* NULL: no Go runtime in the process */
 		bool cgo;
 		bool stripped;
-		const char *uncounted;	       /* why there are no figures; NULL: there are */
+		bool unseen;	       /* none of its calls was: what it mapped is unattributed */
+		const char *uncounted; /* why there are no figures; NULL: there are */
 		struct vmt_go_figures figures; /* at the snapshot */
 		struct vmt_go_point *points;   /* at every snapshot */
 		size_t point_count;

@@ -50,10 +50,10 @@ vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_bool(emitter, "stripped", report->go.stripped);
 	vmt_emitter_string(emitter, "uncounted", report->go.uncounted);
 	print_figures(emitter, &report->go.figures, !report->go.uncounted);
-	vmt_emitter_u64(emitter, "rss_go_bytes", report->go.go_bytes);
+	print_figure(emitter, "rss_go_bytes", report->go.go_bytes, !report->go.unseen);
 	vmt_emitter_u64(emitter, "rss_malloc_live_bytes", report->go.malloc_live_bytes);
 	vmt_emitter_u64(emitter, "rss_malloc_retained_bytes", report->go.malloc_retained_bytes);
-	vmt_emitter_u64(emitter, "rss_neither_bytes", report->go.neither_bytes);
+	print_figure(emitter, "rss_neither_bytes", report->go.neither_bytes, !report->go.unseen);
 	print_over_time(emitter, report);
 	vmt_emitter_object_end(emitter);
 }

@@ -10,16 +10,6 @@
 #define STACKS "Go stacks"
 #define OTHER "Go other"
 
-/* Where none of the runtime's calls was seen, what it mapped is under no class of its own. */
-static bool
-is_seen(const struct vmt_report *report)
-{
-	for (size_t i = 0; i < report->coverage.go_site_count; i++)
-		if (report->coverage.go_sites[i].patched)
-			return true;
-	return report->coverage.go_site_count == 0 || report->go.go_bytes > 0;
-}
-
 void
 vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -33,7 +23,7 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 
 	if (!report->go.version || !report->snapshot.taken)
 		return;
-	if (!is_seen(report)) {
+	if (report->go.unseen) {
 		vmt_layout_wrap(
 		    &options->layout, VMT_STYLE_TITLE,
 		    "How much of RSS is Go's is not known: the calls of its runtime were "
@@ -55,11 +45,14 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 2);
 }
 
+/* NULL where it is not known what the runtime mapped. */
 static const struct vmt_class *
 find_class(const struct vmt_report *report, const char *name)
 {
 	static const struct vmt_class none;
 
+	if (report->go.unseen)
+		return NULL;
 	for (size_t i = 0; i < report->class_count; i++)
 		if (strcmp(report->classes[i].name, name) == 0)
 			return &report->classes[i];
@@ -153,7 +146,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	snprintf(text, sizeof(text), "The Go runtime (%s%s%s)", report->go.version,
 		 report->go.cgo ? ", cgo" : "", report->go.stripped ? ", stripped" : "");
 	vmt_text_title(options, text);
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (size_t i = 0; !report->go.unseen && i < sizeof(names) / sizeof(*names); i++) {
 		all.reserved_bytes += find_class(report, names[i])->reserved_bytes;
 		all.accessible_bytes += find_class(report, names[i])->accessible_bytes;
 		all.committed_bytes += find_class(report, names[i])->committed_bytes;
@@ -164,10 +157,15 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	print_row(options, VMT_STYLE_PLAIN, METADATA,
 		  known ? report->go.figures.metadata_bytes : VMT_FIGURE_UNKNOWN,
 		  find_class(report, METADATA));
-	print_row(options, VMT_STYLE_PLAIN, STACKS, VMT_FIGURE_UNKNOWN, find_class(report, STACKS));
-	print_row(options, VMT_STYLE_PLAIN, OTHER, VMT_FIGURE_UNKNOWN, find_class(report, OTHER));
+	if (!report->go.unseen) {
+		print_row(options, VMT_STYLE_PLAIN, STACKS, VMT_FIGURE_UNKNOWN,
+			  find_class(report, STACKS));
+		print_row(options, VMT_STYLE_PLAIN, OTHER, VMT_FIGURE_UNKNOWN,
+			  find_class(report, OTHER));
+	}
 	print_row(options, VMT_STYLE_TITLE, "together",
-		  known ? report->go.figures.total_bytes : VMT_FIGURE_UNKNOWN, &all);
+		  known ? report->go.figures.total_bytes : VMT_FIGURE_UNKNOWN,
+		  report->go.unseen ? NULL : &all);
 	print_limit(report, options);
 	print_over_time(report, options);
 }
