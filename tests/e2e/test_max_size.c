@@ -57,6 +57,17 @@ go_round(struct conversation *talk, const char *trace)
 	return atof(talk->line);
 }
 
+/* Whether nothing was lost but what was left out: a ring may overflow where nobody collects. */
+static bool
+is_whole(json_t *root)
+{
+	json_t *loss = member(root, "loss");
+
+	return number(loss, "events_dropped") + number(loss, "events_overwritten") +
+		   number(loss, "slots_abandoned") + number(loss, "events_missing") ==
+	       0;
+}
+
 static json_t *
 report_now(const char *trace)
 {
@@ -66,8 +77,10 @@ report_now(const char *trace)
 	root = report(trace, NULL);
 	check_report(root);
 	assert_int_equal(site_sum(root, "mmap", "held_mapping", "committed_bytes"), HELD_BYTES);
-	assert_int_equal(number(member(root, "totals"), "double_acquisitions"), 0);
-	assert_int_equal(number(member(root, "totals"), "unknown_releases"), 0);
+	if (is_whole(root)) {
+		assert_int_equal(number(member(root, "totals"), "double_acquisitions"), 0);
+		assert_int_equal(number(member(root, "totals"), "unknown_releases"), 0);
+	}
 	assert_int_equal(number(member(root, "loss"), "max_bytes"), MAX_BYTES);
 	return root;
 }
