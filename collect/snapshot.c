@@ -376,13 +376,29 @@ read_rollup(const struct vmt_snapshot_job *job, struct vmt_snapshot_head *head)
 		head->huge_bytes = rollup.huge_bytes;
 }
 
-/* Room for a whole chunk, or for what a limit on address space leaves: then the pages of a mapping
- * are told by their sums. */
-static bool
-reserve_payload(struct vmt_buffer *payload, size_t *room_bytes)
+/* No more than a run for each page, and what the kernel says of the mappings; a quarter more, as
+ * the process goes on. Where overcommit is forbidden, room that is not needed is still taken from
+ * all. */
+static size_t
+most_payload(const struct vmt_snapshot_job *job, size_t maps_bytes)
 {
-	size_t wanted = VMT_CHUNK_MAX_BYTES;
+	struct vmt_procfs_statm statm;
+	uint64_t bytes;
 
+	if (job->statm_fd < 0 || !vmt_procfs_read_statm(job->statm_fd, &statm) ||
+	    statm.virtual_pages == 0 ||
+	    __builtin_mul_overflow(statm.virtual_pages, VMT_CODEC_RUN_MAX_BYTES, &bytes) ||
+	    bytes > VMT_CHUNK_MAX_BYTES)
+		return VMT_CHUNK_MAX_BYTES;
+	bytes += bytes / 4 + 4 * (uint64_t)maps_bytes + PAYLOAD_MIN_BYTES;
+	return bytes < VMT_CHUNK_MAX_BYTES ? bytes : VMT_CHUNK_MAX_BYTES;
+}
+
+/* Room for all of it, or for what a limit on address space leaves: then the pages of a mapping are
+ * told by their sums. */
+static bool
+reserve_payload(struct vmt_buffer *payload, size_t wanted, size_t *room_bytes)
+{
 	while (wanted >= PAYLOAD_MIN_BYTES && !vmt_buffer_reserve(payload, wanted))
 		wanted /= 2;
 	*room_bytes = wanted;
@@ -396,7 +412,7 @@ scan_mappings(struct take *take, size_t maps_bytes, size_t *payload_bytes)
 	struct vmt_buffer *payload = &take->job->scratch->payload;
 	size_t room_bytes;
 
-	if (!reserve_payload(payload, &room_bytes))
+	if (!reserve_payload(payload, most_payload(take->job, maps_bytes), &room_bytes))
 		return -ENOMEM;
 	vmt_codec_begin_encode(&take->encoder, payload->bytes + sizeof(*take->head),
 			       room_bytes - sizeof(*take->head));
