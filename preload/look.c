@@ -4,6 +4,7 @@
 #include "format/atomic.h"
 #include "format/event.h"
 #include "preload/address_space.h"
+#include "preload/clock.h"
 #include "preload/file_ranges.h"
 #include "preload/state.h"
 
@@ -20,6 +21,12 @@
 #define FILE_CHUNK_PAGES 128u
 #define BUFFERS 4u
 #define GRANULE_BYTES VMT_FILE_RANGES_GRANULE_BYTES
+
+/* What a chunk may take: for its calls and a hole, and for each page. Several times what it does.
+ */
+#define ALLOWED_NS UINT64_C(50000)
+#define ALLOWED_PAGE_NS UINT64_C(40)
+#define ALLOWED_FILE_PAGE_NS UINT64_C(1000)
 
 #define CALL_PAGES 64	 /* what a call counts as */
 #define FILE_PAGE_COST 4 /* what a page that may be of a file counts as */
@@ -38,12 +45,13 @@
 
 struct look {
 	struct vmt_look_budget *budget;
-	uint64_t at;	 /* what lies before has been answered */
-	uint64_t end;	 /* of the range */
-	uint64_t pages;	 /* found in it */
-	bool page_cache; /* some file pages were asked by mincore alone */
-	bool refused;	 /* the kernel answers no question of this kind */
-	bool used_up;	 /* the budget, or what else keeps the rest from an exact answer */
+	uint64_t at;	     /* what lies before has been answered */
+	uint64_t end;	     /* of the range */
+	uint64_t pages;	     /* found in it */
+	uint64_t allowed_ns; /* for the last chunk */
+	bool page_cache;     /* some file pages were asked by mincore alone */
+	bool refused;	     /* the kernel answers no question of this kind */
+	bool used_up;	     /* the budget, or what else keeps the rest from an exact answer */
 };
 
 /* move_pages was refused, as containers' filters do: not asked again. */
@@ -214,6 +222,7 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 	long result;
 
 	look->budget->pages -= CALL_PAGES + (int64_t)pages * (file ? FILE_PAGE_COST : 1);
+	look->allowed_ns = ALLOWED_NS + pages * (file ? ALLOWED_FILE_PAGE_NS : ALLOWED_PAGE_NS);
 	memset(marks, NOT_REACHED, pages);
 	result = vmt_sys_call3(SYS_mincore, look->at, pages * PAGE_BYTES, marks);
 	if (result < 0 && result != -ENOMEM) {
@@ -234,13 +243,41 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 		skip_hole(look);
 }
 
+static uint64_t
+cpu_ns(void)
+{
+	return vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* A chunk that took very long, as thousands of small mappings do, is followed by another whose CPU
+ * time is asked: what other threads took of the first does not count. A tick is a nanosecond at the
+ * most. */
+static void
+watch_chunk(struct look *look, unsigned char *marks, uint32_t room)
+{
+	bool suspected = look->budget->slow;
+	uint64_t began_ns = suspected ? cpu_ns() : 0;
+	uint64_t began = vmt_clock_before();
+
+	look_at_chunk(look, marks, room);
+	look->budget->slow = vmt_clock_before() - began > look->allowed_ns;
+	if (!suspected || !look->budget->slow)
+		return;
+	look->used_up = cpu_ns() - began_ns > look->allowed_ns;
+	look->budget->slow = look->used_up;
+}
+
+/* Little at first, and while it takes long. */
 static void
 look_with(struct look *look, unsigned char *marks, uint32_t room)
 {
+	uint32_t chunk = STACK_CHUNK_PAGES;
+
 	while (look->at < look->end && !look->refused && !look->used_up) {
 		look->used_up = look->budget->pages <= 0;
 		if (!look->used_up)
-			look_at_chunk(look, marks, room);
+			watch_chunk(look, marks, chunk);
+		chunk = look->budget->slow ? STACK_CHUNK_PAGES : room;
 	}
 }
 

@@ -6,8 +6,9 @@
  * one with move_pages, which tells this process's own pages from the page cache and knows the zero
  * page; holes are stepped over (preload/address_space.h). Exact as far as VMT_LOOK_BUDGET reaches:
  * 64 MiB of nothing, 512 KiB of a file that others have read, and more for each page that is found,
- * up to 1 GiB. From there on single pages are asked, one in each of equal parts of the rest; the
- * answer is scaled and marked VMT_MARK_SAMPLED.
+ * up to 1 GiB, unless two questions in a row take more than ten times what they usually do, as
+ * those about thousands of small mappings. From there on single pages are asked, one in each of
+ * equal parts of the rest; the answer is scaled and marked VMT_MARK_SAMPLED.
  *
  * Makes no call where the program has a seccomp filter. Units: bytes; addresses need no alignment,
  * whole pages count, no sum wraps. Less than 1.5 KiB of stack. Async-signal-safe; clobbers nothing
@@ -17,14 +18,15 @@
  * when it fails with ENOMEM. Of an anonymous range it reports page table entries, the zero page
  * included (mm/mincore.c); of a file range the page cache, or all ones to those who may not write
  * the file. A page without a page table costs .3 ns, one without an entry 3 ns, one that is there 1
- * ns, one of a file 20 to 60 ns, a mapping 100 ns, the call 300 to 600 ns. move_pages(2) without
- * target nodes reports a node number for a page that this process maps, -ENOENT for none, -EFAULT
- * for the zero page and for unmapped addresses (mm/migrate.c), at 60 to 100 ns a page; for one or
- * two pages it takes less than mincore.
+ * ns, one of a file 20 to 60 ns, a mapping 100 to 300 ns, the call 300 to 600 ns. move_pages(2)
+ * without target nodes reports a node number for a page that this process maps, -ENOENT for none,
+ * -EFAULT for the zero page and for unmapped addresses (mm/migrate.c), at 60 to 100 ns a page; for
+ * one or two pages it takes less than mincore.
  */
 #ifndef VMT_LOOK_H
 #define VMT_LOOK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What looks may still cost. All counts go down; a call of mincore counts as 64 pages. */
@@ -34,6 +36,7 @@ struct vmt_look_budget {
 	uint32_t found;	  /* that give back; one that was asked singly counts as 64 */
 	uint32_t skipped; /* calls that step over holes */
 	uint32_t points;  /* asked where a range is sampled */
+	bool slow;	  /* the last chunk took very long */
 };
 
 #define VMT_LOOK_BUDGET                                                                            \
