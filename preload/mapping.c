@@ -362,10 +362,21 @@ guard_move(const struct vmt_mapping_move *whole, uint32_t depth, bool *recorded)
 	return 0;
 }
 
+/* Since Linux 6.17 several mappings are moved at once to a chosen place, and what lies where their
+ * holes come to lie stays. This msync does nothing but look for a hole. */
+static bool
+moves_holes(const struct vmt_mapping_move *whole)
+{
+	return (whole->flags & MREMAP_FIXED) && whole->old_length == whole->new_length &&
+	       whole->old_length > PAGE_BYTES && vmt_state_may_call() &&
+	       vmt_sys_call3(SYS_msync, whole->old_address, whole->old_length, MS_ASYNC) == -ENOMEM;
+}
+
 static long
 move(const struct vmt_mapping_move *move, const struct vmt_mapping_move *whole, uint32_t stack)
 {
 	bool replace = move->flags & MREMAP_FIXED;
+	bool holes = moves_holes(whole);
 	long result;
 
 	if (replace)
@@ -376,6 +387,8 @@ move(const struct vmt_mapping_move *move, const struct vmt_mapping_move *whole, 
 	result = call_mremap(move);
 	if (!has_failed(result)) {
 		write_mremap(whole, (uint64_t)result, stack);
+		if (holes)
+			vmt_atomic_or_relaxed(&vmt_state_process.head->notes, VMT_NOTE_HOLES_MOVED);
 		return result;
 	}
 	if (whole->old_length != 0)

@@ -216,6 +216,33 @@ after_mlockall_every_map_fills_memory(void **state)
 	assert_true(range > 0);
 }
 
+/* Kernels before 6.17 refuse it. */
+static void
+holes_that_are_moved_are_noted(void **state)
+{
+	const uint64_t page = 4096;
+	char *from = mmap(NULL, 3 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *to = mmap(NULL, 3 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vmt_mapping_move move = {(uint64_t)(uintptr_t)from, 3 * page, 3 * page,
+					MREMAP_MAYMOVE | MREMAP_FIXED, (uint64_t)(uintptr_t)to};
+	uint32_t expected = VMT_NOTE_HOLES_MOVED;
+
+	(void)state;
+	assert_ptr_not_equal(from, MAP_FAILED);
+	assert_ptr_not_equal(to, MAP_FAILED);
+	vmt_state_process.head->notes = 0;
+	assert_true(vmt_mapping_mremap(&move, 3) > 0); /* there is no hole yet */
+	assert_int_equal(vmt_state_process.head->notes, 0);
+	assert_int_equal(munmap(to + page, page), 0);
+	move.old_address = (uint64_t)(uintptr_t)to;
+	move.new_address = (uint64_t)(uintptr_t)from;
+	if (vmt_mapping_mremap(&move, 3) < 0)
+		expected = 0;
+	assert_int_equal(vmt_state_process.head->notes, expected);
+	munmap(from, 3 * page);
+	munmap(to, 3 * page);
+}
+
 /* The tracer's page lies within a mapping: what lies before it is cut off its beginning, and what
  * comes after would leave one mapping more than the kernel allows. What has gone is not asked for
  * again. */
@@ -255,6 +282,7 @@ main(void)
 	    TEST(a_vector_of_nobody_knows_whom_is_noted),
 	    TEST(calls_that_fill_memory_begin_and_end),
 	    TEST(other_calls_write_what_they_are),
+	    TEST(holes_that_are_moved_are_noted),
 	    TEST(what_failed_says_how_far_it_got),
 	    TEST(after_mlockall_every_map_fills_memory),
 	};

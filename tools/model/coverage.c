@@ -100,6 +100,9 @@ add_notes(struct vmt_building *building, uint32_t notes)
 	     "estimates, and where the counter went back the order of calls is one too"},
 	    {VMT_NOTE_UNMAPPED,
 	     "the program unmapped the trace: nothing is known of its calls after that"},
+	    {VMT_NOTE_HOLES_MOVED,
+	     "one mremap moved a range with holes in it, as Linux 6.17 and later do: what was "
+	     "mapped at the holes' new places stayed there, and counts as released here"},
 	    {VMT_NOTE_VECTORS,
 	     "process_madvise was called with a pidfd of which this kernel does not say whose it "
 	     "is "
