@@ -215,52 +215,78 @@ step_up(const struct vmt_cgroup *cgroup, size_t *directory_bytes)
 	return true;
 }
 
-/* v2: the lowest limit from here up to the mount. */
-static uint64_t
-read_limit(const struct vmt_cgroup *cgroup, char *buffer)
+/* Where the lowest limit from here up to the mount is, in bytes of the path, and what it is; the
+ * process's own cgroup and VMT_FIGURE_UNKNOWN where there is none. */
+static size_t
+find_limit(const struct vmt_cgroup *cgroup, const char *name, char *buffer, uint64_t *limit)
 {
 	size_t directory_bytes = strlen(cgroup->path);
-	uint64_t lowest = VMT_FIGURE_UNKNOWN;
+	size_t found = directory_bytes;
 
+	*limit = VMT_FIGURE_UNKNOWN;
 	do {
-		uint64_t limit = read_number(cgroup, directory_bytes, "memory.max", buffer);
+		uint64_t here = read_number(cgroup, directory_bytes, name, buffer);
 
-		if (limit < lowest)
-			lowest = limit;
+		if (here >= *limit)
+			continue;
+		*limit = here;
+		found = directory_bytes;
 	} while (step_up(cgroup, &directory_bytes));
-	return lowest;
+	return found;
+}
+
+/* Figures of one cgroup and of those below it. */
+struct names {
+	const char *current;
+	const char *peak;
+	const char *anon;
+	const char *file;
+	const char *shmem;
+};
+
+static const struct names names_of_first = {"memory.usage_in_bytes", "memory.max_usage_in_bytes",
+					    "total_rss", "total_cache", "total_shmem"};
+static const struct names names_of_second = {"memory.current", "memory.peak", "anon", "file",
+					     "shmem"};
+
+static void
+read_use(const struct vmt_cgroup *cgroup, size_t directory_bytes, const struct names *names,
+	 struct vmt_usage *usage, char *buffer)
+{
+	struct vmt_text text;
+
+	usage->cgroup_current_bytes = read_number(cgroup, directory_bytes, names->current, buffer);
+	usage->cgroup_peak_bytes = read_number(cgroup, directory_bytes, names->peak, buffer);
+	text = read_figures(cgroup, directory_bytes, "memory.stat", buffer, FIGURES_BYTES);
+	usage->cgroup_anon_bytes = figure(text, names->anon);
+	usage->cgroup_file_bytes = figure(text, names->file);
+	usage->cgroup_shmem_bytes = figure(text, names->shmem);
 }
 
 static void
 read_second(const struct vmt_cgroup *cgroup, struct vmt_usage *usage, char *buffer)
 {
-	size_t whole = strlen(cgroup->path);
+	size_t limited = find_limit(cgroup, "memory.max", buffer, &usage->cgroup_limit_bytes);
 	struct vmt_text text;
 
-	usage->cgroup_current_bytes = read_number(cgroup, whole, "memory.current", buffer);
-	usage->cgroup_peak_bytes = read_number(cgroup, whole, "memory.peak", buffer);
-	usage->cgroup_limit_bytes = read_limit(cgroup, buffer);
-	text = read_figures(cgroup, whole, "memory.stat", buffer, FIGURES_BYTES);
-	usage->cgroup_anon_bytes = figure(text, "anon");
-	usage->cgroup_file_bytes = figure(text, "file");
-	text = read_figures(cgroup, whole, "memory.events", buffer, FIGURES_BYTES);
+	read_use(cgroup, limited, &names_of_second, usage, buffer);
+	text = read_figures(cgroup, strlen(cgroup->path), "memory.events", buffer, FIGURES_BYTES);
 	usage->cgroup_oom_kills = figure(text, "oom_kill");
 }
 
+/* Whether the limits of those above count is the kernel's to say (memory.use_hierarchy). */
 static void
 read_first(const struct vmt_cgroup *cgroup, struct vmt_usage *usage, char *buffer)
 {
 	size_t whole = strlen(cgroup->path);
-	struct vmt_text text;
-	uint64_t limit;
+	struct vmt_text text = read_figures(cgroup, whole, "memory.stat", buffer, FIGURES_BYTES);
+	uint64_t limit = figure(text, "hierarchical_memory_limit");
+	uint64_t lowest;
+	size_t limited = find_limit(cgroup, "memory.limit_in_bytes", buffer, &lowest);
 
-	usage->cgroup_current_bytes = read_number(cgroup, whole, "memory.usage_in_bytes", buffer);
-	usage->cgroup_peak_bytes = read_number(cgroup, whole, "memory.max_usage_in_bytes", buffer);
-	text = read_figures(cgroup, whole, "memory.stat", buffer, FIGURES_BYTES);
-	limit = figure(text, "hierarchical_memory_limit");
 	usage->cgroup_limit_bytes = limit < NO_LIMIT_BYTES ? limit : VMT_FIGURE_UNKNOWN;
-	usage->cgroup_anon_bytes = figure(text, "total_rss");
-	usage->cgroup_file_bytes = figure(text, "total_cache");
+	read_use(cgroup, lowest == usage->cgroup_limit_bytes ? limited : whole, &names_of_first,
+		 usage, buffer);
 	text = read_figures(cgroup, whole, "memory.oom_control", buffer, FIGURES_BYTES);
 	usage->cgroup_oom_kills = figure(text, "oom_kill");
 }
@@ -276,6 +302,7 @@ vmt_cgroup_read(const struct vmt_cgroup *cgroup, struct vmt_usage *usage)
 	usage->cgroup_anon_bytes = VMT_FIGURE_UNKNOWN;
 	usage->cgroup_file_bytes = VMT_FIGURE_UNKNOWN;
 	usage->cgroup_oom_kills = VMT_FIGURE_UNKNOWN;
+	usage->cgroup_shmem_bytes = VMT_FIGURE_UNKNOWN;
 	if (cgroup->path[0] == '\0')
 		return;
 	if (cgroup->version == 2)

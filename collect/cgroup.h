@@ -35,7 +35,9 @@ bool vmt_cgroup_find(struct vmt_cgroup *cgroup, uint32_t pid, const char *contro
 bool vmt_cgroup_locate(struct vmt_cgroup *cgroup, struct vmt_text memberships,
 		       struct vmt_text mounts, const char *controller);
 
-/* Fills in the cgroup_* figures, and only those. */
+/* Fills in the cgroup_* figures, and only those. Use is that of the cgroup whose limit is the
+ * lowest from the process's own one up to the mount, as that is what reaches it, with all cgroups
+ * below; of its own where none has a limit. Kills are those in its own. */
 void vmt_cgroup_read(const struct vmt_cgroup *cgroup, struct vmt_usage *usage);
 
 /* The CPU time that a "cpu" controller's quotas allow, in thousandths of a CPU: the lowest from its

@@ -140,6 +140,8 @@ is_near_limit(const struct vmt_usage *usage)
 
 	if (usage->cgroup_anon_bytes != VMT_FIGURE_UNKNOWN && usage->cgroup_anon_bytes > used)
 		used = usage->cgroup_anon_bytes;
+	if (usage->cgroup_shmem_bytes != VMT_FIGURE_UNKNOWN)
+		used += usage->cgroup_shmem_bytes;
 	return usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN &&
 	       used >= usage->cgroup_limit_bytes - usage->cgroup_limit_bytes / 4;
 }

@@ -182,6 +182,7 @@ struct vmt_usage {
 	uint64_t cgroup_anon_bytes;
 	uint64_t cgroup_file_bytes;
 	uint64_t cgroup_oom_kills;
+	uint64_t cgroup_shmem_bytes; /* of cgroup_file_bytes: tmpfs, memfd, System V */
 };
 
 struct vmt_chunk_end {

@@ -2,7 +2,8 @@
  * test_oom.c: what does a report say after the kernel's OOM killer was there?
  *
  * In a memory cgroup with a limit, version 1 or 2: of a program that the kernel killed, and of one
- * that went together with its collector, as where the whole cgroup is killed.
+ * that went together with its collector, as where the whole cgroup is killed; and of one that has
+ * but a part of what fills the limit.
  */
 #include "tests/e2e/living.h"
 
@@ -127,12 +128,16 @@ test_killed_by_kernel(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	remove_cgroup();
 	json_t *root = report(trace, NULL);
+	json_t *fullest;
 
 	check_report(root);
 	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "signal");
 	assert_true(site_sum(root, "mmap", "starve_more", "grown_bytes") > 0);
 	assert_int_equal(site_sum(root, "mmap", "take_base", "grown_bytes"), 0);
 	assert_true(number(member(root, "cgroup"), "peak_bytes") > 40 << 20);
+	/* What filled the limit is of before the kill: all that this process had is in it. */
+	fullest = member(member(root, "cgroup"), "fullest");
+	assert_true(2 * number(fullest, "anonymous_bytes") >= number(fullest, "process_rss_bytes"));
 	check_says(trace,
 		   (const char *const[]){"killed by the kernel for want of memory",
 					 "limit of 48 MiB", "What grew last", "starve_more",
@@ -166,12 +171,103 @@ test_killed_together(void **state)
 	json_decref(root);
 }
 
+/* Runs a script in a cgroup below the one that has the limit. */
+static void
+start_below(struct conversation *talk, const char *what, const char *argument)
+{
+	char script[1024];
+
+	snprintf(script, sizeof(script),
+		 "mkdir -p %s/other && echo $$ >%s/other/cgroup.procs && exec \"$0\" %s", cgroup,
+		 cgroup, argument);
+	converse_start(talk, (const char *const[]){"sh", "-c", script, what, NULL}, NULL);
+}
+
+static void
+spool(const char *path)
+{
+	static struct conversation talk;
+	char argument[256];
+
+	snprintf(argument, sizeof(argument), "if=/dev/zero of=%s bs=1M count=8 2>/dev/null", path);
+	start_below(&talk, "dd", argument);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+static void
+remove_below(void)
+{
+	char whole[sizeof(cgroup)];
+
+	memcpy(whole, cgroup, sizeof(cgroup));
+	snprintf(cgroup, sizeof(cgroup), "%.100s/other", whole);
+	remove_cgroup();
+	memcpy(cgroup, whole, sizeof(cgroup));
+}
+
+/* The account of the cgroup, once the collector has read that so much is in use. */
+static json_t *
+wait_for_use(const char *trace, int64_t bytes)
+{
+	int64_t deadline = now_ms() + 60000;
+
+	for (;;) {
+		json_t *root = report(trace, NULL);
+		json_t *figure = member(member(member(root, "cgroup"), "fullest"), "bytes");
+
+		if (json_integer_value(figure) >= bytes)
+			return root;
+		json_decref(root);
+		assert_true(now_ms() < deadline);
+		usleep(50000);
+	}
+}
+
+/* What filled the limit, apart: this process, what others have in a cgroup beside, and files in
+ * tmpfs. All of them stand still. */
+static void
+test_what_filled_the_limit(void **state)
+{
+	static struct conversation neighbour, talk;
+	const int64_t mib = 1 << 20;
+	const char *trace = scratch_file("filled.vmt");
+	char path[64];
+
+	(void)state;
+	need_cgroup();
+	snprintf(path, sizeof(path), "/dev/shm/vmtrace-test-%d", getpid());
+	start_below(&neighbour, built("tests/target/starve"), "17");
+	converse_read_line(&neighbour);
+	spool(path);
+	start_starving(&talk, trace, "17");
+	converse_read_line(&talk);
+	json_t *root = wait_for_use(trace, 41 * mib);
+	json_t *fullest = member(member(root, "cgroup"), "fullest");
+
+	assert_int_equal(number(member(root, "cgroup"), "limit_bytes"), 48 * mib);
+	assert_in_range(number(fullest, "anonymous_bytes"), 33 * mib, 39 * mib);
+	assert_in_range(number(fullest, "shared_memory_bytes"), 8 * mib, 9 * mib);
+	assert_in_range(number(fullest, "process_rss_bytes"), 17 * mib, 22 * mib);
+	check_says(trace, (const char *const[]){"of it in use 4",
+						" of others than this one), 8 MiB "
+						"tmpfs and other shared memory, ",
+						NULL});
+	json_decref(root);
+	unlink(path);
+	kill_all();
+	converse_end(&talk);
+	converse_end(&neighbour);
+	remove_below();
+	remove_cgroup();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_killed_by_kernel),
 	    cmocka_unit_test(test_killed_together),
+	    cmocka_unit_test(test_what_filled_the_limit),
 	};
 
 	return cmocka_run_group_tests_name("oom", tests, NULL, NULL);

@@ -124,9 +124,12 @@ reads_v2_figures_and_the_lowest_limit(void **state)
 	assert_int_equal(mkdir(cgroup.path, 0700), 0);
 	put_file(parent, "memory.max", "4096000\n");
 	put_file(cgroup.path, "memory.max", "max\n");
-	put_file(cgroup.path, "memory.current", "123456\n");
-	put_file(cgroup.path, "memory.peak", "234567\n");
-	put_file(cgroup.path, "memory.stat", "anon 100\nfile 200\nkernel 3\n");
+	/* What reaches the limit is the use of all cgroups below it. */
+	put_file(parent, "memory.current", "123456\n");
+	put_file(parent, "memory.peak", "234567\n");
+	put_file(parent, "memory.stat", "anon 100\nfile 200\nkernel 3\nshmem 50\n");
+	put_file(cgroup.path, "memory.current", "1\n");
+	put_file(cgroup.path, "memory.stat", "anon 2\nfile 3\n");
 	put_file(cgroup.path, "memory.events", "low 0\noom 4\noom_kill 2\n");
 	vmt_cgroup_read(&cgroup, &usage);
 	assert_int_equal(usage.rss_bytes, 5);
@@ -135,10 +138,14 @@ reads_v2_figures_and_the_lowest_limit(void **state)
 	assert_int_equal(usage.cgroup_limit_bytes, 4096000);
 	assert_int_equal(usage.cgroup_anon_bytes, 100);
 	assert_int_equal(usage.cgroup_file_bytes, 200);
+	assert_int_equal(usage.cgroup_shmem_bytes, 50);
 	assert_int_equal(usage.cgroup_oom_kills, 2);
 	drop_file(parent, "memory.max");
 	vmt_cgroup_read(&cgroup, &usage);
 	assert_true(usage.cgroup_limit_bytes == VMT_FIGURE_UNKNOWN);
+	assert_int_equal(usage.cgroup_current_bytes, 1);
+	assert_int_equal(usage.cgroup_anon_bytes, 2);
+	assert_true(usage.cgroup_shmem_bytes == VMT_FIGURE_UNKNOWN);
 	/* A container in a namespace of its own has its limit at the mount. */
 	put_file(mount, "memory.max", "8192000\n");
 	vmt_cgroup_read(&cgroup, &usage);
@@ -146,7 +153,9 @@ reads_v2_figures_and_the_lowest_limit(void **state)
 	drop_file(mount, "memory.max");
 	drop_file(cgroup.path, "memory.max");
 	drop_file(cgroup.path, "memory.current");
-	drop_file(cgroup.path, "memory.peak");
+	drop_file(parent, "memory.current");
+	drop_file(parent, "memory.peak");
+	drop_file(parent, "memory.stat");
 	drop_file(cgroup.path, "memory.stat");
 	drop_file(cgroup.path, "memory.events");
 	assert_int_equal(rmdir(cgroup.path) | rmdir(parent) | rmdir(mount), 0);
@@ -175,6 +184,7 @@ reads_v1_figures(void **state)
 	assert_int_equal(usage.cgroup_anon_bytes, 40);
 	assert_int_equal(usage.cgroup_file_bytes, 30);
 	assert_int_equal(usage.cgroup_oom_kills, 6);
+	assert_true(usage.cgroup_shmem_bytes == VMT_FIGURE_UNKNOWN);
 	put_file(mount, "memory.stat", "hierarchical_memory_limit 8192\n");
 	vmt_cgroup_read(&cgroup, &usage);
 	assert_int_equal(usage.cgroup_limit_bytes, 8192);

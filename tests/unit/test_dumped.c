@@ -104,6 +104,7 @@ figures_not_given_are_left_out(void **state)
 					.cgroup_limit_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_anon_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_file_bytes = VMT_FIGURE_UNKNOWN,
+					.cgroup_shmem_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_oom_kills = 0};
 	struct vmt_dumped dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
 

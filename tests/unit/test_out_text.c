@@ -208,7 +208,7 @@ check_ending(struct vmt_report *report, const char *end, int status, const char 
 {
 	report->process.end = end;
 	report->process.end_status = status;
-	char *text = print(report, plain(200));
+	char *text = print(report, plain(320));
 
 	assert_shows(text, words);
 	free(text);
@@ -282,12 +282,19 @@ tells_how_it_ended(void **state)
 	report.cgroup.fullest.time_ns = 500000000;
 	report.cgroup.fullest.anonymous_bytes = MIB(12);
 	report.cgroup.fullest.file_bytes = MIB(125);
+	report.cgroup.fullest.shared_memory_bytes = MIB(5);
 	report.cgroup.fullest.process_rss_bytes = MIB(10);
 	check_ending(
 	    &report, "signal", 9,
 	    "  of it in use 140 MiB at 500 ms, the most seen: 12 MiB anonymous memory of all "
-	    "its processes, 125 MiB page cache and tmpfs, 3 MiB kernel and other; RSS of "
+	    "its processes (at least 2 MiB of others than this one), 5 MiB tmpfs and other "
+	    "shared memory, 120 MiB page cache of files, 3 MiB kernel and other; RSS of "
 	    "this process then 10 MiB\n");
+	report.cgroup.fullest.process_rss_bytes = MIB(13);
+	report.cgroup.fullest.shared_memory_bytes = VMT_FIGURE_UNKNOWN;
+	check_ending(&report, "signal", 9, "of all its processes, 125 MiB page cache and tmpfs, ");
+	report.cgroup.fullest.anonymous_bytes = VMT_FIGURE_UNKNOWN;
+	check_ending(&report, "signal", 9, "what filled it is not known");
 }
 
 static void

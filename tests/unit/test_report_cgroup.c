@@ -47,6 +47,36 @@ check_peak(uint64_t first_bytes, uint64_t last_bytes, uint64_t kills, uint64_t p
 	build_trace_free(build);
 }
 
+/* What was read after a kill lacks what was killed: it is no account of what filled the limit. Of
+ * two equal readings the first is when it was taken. */
+static void
+what_filled_it_is_of_before_a_kill(void **state)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_usage samples[4];
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++)
+		samples[i] = (struct vmt_usage){.time = BUILD_START + 10 * (i + 1),
+						.rss_bytes = 7,
+						.cgroup_current_bytes = i < 2 ? 900 : 950 + i,
+						.cgroup_anon_bytes = i < 2 ? 800 : 1,
+						.cgroup_file_bytes = i < 2 ? 50 : 900,
+						.cgroup_shmem_bytes = 40 + i,
+						.cgroup_limit_bytes = 1000,
+						.cgroup_oom_kills = 3 + (i < 2 ? 0 : i - 1)};
+	build_trace_usage(build, samples, 4);
+	struct vmt_report *report = report_of(build);
+
+	assert_int_equal(report->cgroup.oom_kills, 2);
+	assert_int_equal(report->cgroup.fullest.bytes, 900);
+	assert_int_equal(report->cgroup.fullest.anonymous_bytes, 800);
+	assert_int_equal(report->cgroup.fullest.file_bytes, 50);
+	assert_int_equal(report->cgroup.fullest.shared_memory_bytes, 40);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
 static void
 the_peak_is_the_kernels_own(void **state)
 {
@@ -104,6 +134,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_filled_it_is_of_before_a_kill),
 	    cmocka_unit_test(the_peak_is_the_kernels_own),
 	    cmocka_unit_test(the_account_is_of_the_fullest_moment),
 	};

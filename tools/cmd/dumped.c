@@ -172,6 +172,7 @@ vmt_dumped_usage(struct vmt_dumped *dumped, const struct vmt_usage *usage)
 	emit_figure(emitter, "cgroup_limit_bytes", usage->cgroup_limit_bytes);
 	emit_figure(emitter, "cgroup_anon_bytes", usage->cgroup_anon_bytes);
 	emit_figure(emitter, "cgroup_file_bytes", usage->cgroup_file_bytes);
+	emit_figure(emitter, "cgroup_shmem_bytes", usage->cgroup_shmem_bytes);
 	emit_figure(emitter, "cgroup_oom_kills", usage->cgroup_oom_kills);
 	vmt_emitter_object_end(emitter);
 	dumped->usages++;

@@ -284,6 +284,7 @@ set_up(struct vmt_building *building)
 	building->report.cgroup.fullest.bytes = VMT_FIGURE_UNKNOWN;
 	building->report.cgroup.fullest.anonymous_bytes = VMT_FIGURE_UNKNOWN;
 	building->report.cgroup.fullest.file_bytes = VMT_FIGURE_UNKNOWN;
+	building->report.cgroup.fullest.shared_memory_bytes = VMT_FIGURE_UNKNOWN;
 	building->report.snapshot.lazyfree_bytes = VMT_FIGURE_UNKNOWN;
 	building->strings = vmt_strings_new();
 	building->line = calloc(1, sizeof(*building->line));

@@ -246,9 +246,10 @@ struct vmt_report {
 		struct {
 			int64_t time_ns;
 			uint64_t bytes;
-			uint64_t anonymous_bytes;   /* of all its processes */
-			uint64_t file_bytes;	    /* page cache and tmpfs */
-			uint64_t process_rss_bytes; /* of this one */
+			uint64_t anonymous_bytes;     /* of all its processes */
+			uint64_t file_bytes;	      /* page cache and tmpfs */
+			uint64_t shared_memory_bytes; /* of these, tmpfs, memfd, System V */
+			uint64_t process_rss_bytes;   /* of this one */
 		} fullest;
 	} cgroup;
 };

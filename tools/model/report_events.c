@@ -32,16 +32,20 @@ last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static void
+/* Whether the kernel killed since the reading before. */
+static bool
 take_kills(struct vmt_building *building, uint64_t oom_kills)
 {
+	uint64_t before = building->report.cgroup.oom_kills;
+
 	if (oom_kills == VMT_FIGURE_UNKNOWN)
-		return;
+		return false;
 	if (!building->oom_kills_known)
 		building->first_oom_kills = oom_kills;
 	building->oom_kills_known = true;
 	if (oom_kills > building->first_oom_kills)
 		building->report.cgroup.oom_kills = oom_kills - building->first_oom_kills;
+	return building->report.cgroup.oom_kills > before;
 }
 
 /* The kernel counts the peak since the cgroup was made: it is one of the recording where it rose
@@ -63,7 +67,8 @@ take_peak(struct vmt_building *building, const struct vmt_usage *usage)
 	report->cgroup.peak_sampled = report->cgroup.peak_bytes != building->last_peak_bytes;
 }
 
-/* What the kernel counts of the cgroup, at the moment when it was fullest. */
+/* What the kernel counts of the cgroup, at the moment when it was fullest. Readings are kept for a
+ * while: of equal ones the first is when it was read. */
 static void
 take_fullest(struct vmt_building *building, const struct vmt_usage *usage)
 {
@@ -71,12 +76,13 @@ take_fullest(struct vmt_building *building, const struct vmt_usage *usage)
 
 	if (usage->cgroup_current_bytes == VMT_FIGURE_UNKNOWN ||
 	    (report->cgroup.fullest.bytes != VMT_FIGURE_UNKNOWN &&
-	     usage->cgroup_current_bytes < report->cgroup.fullest.bytes))
+	     usage->cgroup_current_bytes <= report->cgroup.fullest.bytes))
 		return;
 	report->cgroup.fullest.time_ns = vmt_trace_time_ns(building->trace, usage->time);
 	report->cgroup.fullest.bytes = usage->cgroup_current_bytes;
 	report->cgroup.fullest.anonymous_bytes = usage->cgroup_anon_bytes;
 	report->cgroup.fullest.file_bytes = usage->cgroup_file_bytes;
+	report->cgroup.fullest.shared_memory_bytes = usage->cgroup_shmem_bytes;
 	report->cgroup.fullest.process_rss_bytes = usage->rss_bytes;
 }
 
@@ -84,13 +90,16 @@ static void
 take_usage(struct vmt_building *building, const struct vmt_usage *usage)
 {
 	struct vmt_report *report = &building->report;
+	bool killed;
 
 	vmt_rss_line_add(building->line, vmt_trace_time_ns(building->trace, usage->time),
 			 usage->rss_bytes);
-	take_kills(building, usage->cgroup_oom_kills);
+	killed = take_kills(building, usage->cgroup_oom_kills);
 	take_peak(building, usage);
 	report->cgroup.last_bytes = usage->cgroup_current_bytes;
-	take_fullest(building, usage);
+	/* What the killed one had is gone then, and this process may be the one. */
+	if (!killed)
+		take_fullest(building, usage);
 	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
 		report->cgroup.limit_bytes = usage->cgroup_limit_bytes;
 }

@@ -273,6 +273,7 @@ print_cgroup(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "bytes", report->cgroup.fullest.bytes);
 	print_figure(emitter, "anonymous_bytes", report->cgroup.fullest.anonymous_bytes);
 	print_figure(emitter, "file_bytes", report->cgroup.fullest.file_bytes);
+	print_figure(emitter, "shared_memory_bytes", report->cgroup.fullest.shared_memory_bytes);
 	vmt_emitter_u64(emitter, "process_rss_bytes", report->cgroup.fullest.process_rss_bytes);
 	vmt_emitter_object_end(emitter);
 	vmt_emitter_object_end(emitter);

@@ -1,4 +1,5 @@
 #include "format/chunk.h"
+#include "tools/out/sentence.h"
 #include "tools/out/text_parts.h"
 #include "tools/out/units.h"
 
@@ -32,31 +33,73 @@ print_kills(const struct vmt_report *report, const struct vmt_text_options *opti
 			killed_whom(report));
 }
 
+static bool
+is_known(uint64_t figure)
+{
+	return figure != VMT_FIGURE_UNKNOWN;
+}
+
+/* Anonymous memory is this process's or another's; of RSS some may be of files. */
+static void
+say_anonymous(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t all = report->cgroup.fullest.anonymous_bytes;
+	uint64_t own = report->cgroup.fullest.process_rss_bytes;
+	char figure[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "%s anonymous memory of all its processes",
+			 vmt_units_bytes(figure, all));
+	if (own < all)
+		vmt_sentence_say(sentence, " (at least %s of others than this one)",
+				 vmt_units_bytes(figure, all - own));
+}
+
+/* Page cache goes when room is needed; what lies in tmpfs stays until it is removed. */
+static void
+say_files(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t file = report->cgroup.fullest.file_bytes;
+	uint64_t memory = report->cgroup.fullest.shared_memory_bytes;
+	char figures[2][VMT_UNITS_BYTES];
+
+	if (is_known(memory) && memory <= file)
+		vmt_sentence_say(sentence,
+				 ", %s tmpfs and other shared memory, %s page cache of files",
+				 vmt_units_bytes(figures[0], memory),
+				 vmt_units_bytes(figures[1], file - memory));
+	else
+		vmt_sentence_say(sentence, ", %s page cache and tmpfs",
+				 vmt_units_bytes(figures[0], file));
+}
+
 /* What the limit counts: this process is but a part of it. */
 static void
 print_fullest(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	uint64_t all = report->cgroup.fullest.bytes;
-	uint64_t anonymous = report->cgroup.fullest.anonymous_bytes;
-	uint64_t file = report->cgroup.fullest.file_bytes;
-	uint64_t known = anonymous + file;
-	char figures[5][VMT_UNITS_BYTES];
-	char when[VMT_UNITS_BYTES];
-	char text[512];
+	uint64_t known = report->cgroup.fullest.anonymous_bytes + report->cgroup.fullest.file_bytes;
 	int64_t time_ns = report->cgroup.fullest.time_ns;
+	char figures[2][VMT_UNITS_BYTES];
+	char text[VMT_LAYOUT_LINE_BYTES];
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
 
-	if (all == VMT_FIGURE_UNKNOWN || all == 0 || anonymous == VMT_FIGURE_UNKNOWN ||
-	    file == VMT_FIGURE_UNKNOWN)
+	if (!is_known(all) || all == 0 || !is_known(report->cgroup.fullest.anonymous_bytes) ||
+	    !is_known(report->cgroup.fullest.file_bytes)) {
+		vmt_layout_wrap(
+		    &options->layout, VMT_STYLE_PLAIN,
+		    "  what filled it is not known: nothing of it was read (memory.stat) "
+		    "before a kill",
+		    4);
 		return;
-	snprintf(
-	    text, sizeof(text),
-	    "  of it in use %s at %s, the most seen: %s anonymous memory of all its processes, "
-	    "%s page cache and tmpfs, %s kernel and other; RSS of this process then %s",
-	    vmt_units_bytes(figures[0], all),
-	    vmt_units_duration(when, time_ns > 0 ? (uint64_t)time_ns : 0),
-	    vmt_units_bytes(figures[1], anonymous), vmt_units_bytes(figures[2], file),
-	    vmt_units_bytes(figures[3], all > known ? all - known : 0),
-	    vmt_units_bytes(figures[4], report->cgroup.fullest.process_rss_bytes));
+	}
+	vmt_sentence_say(
+	    &sentence, "  of it in use %s at %s, the most seen: ", vmt_units_bytes(figures[0], all),
+	    vmt_units_duration(figures[1], time_ns > 0 ? (uint64_t)time_ns : 0));
+	say_anonymous(&sentence, report);
+	say_files(&sentence, report);
+	vmt_sentence_say(&sentence, ", %s kernel and other; RSS of this process then %s",
+			 vmt_units_bytes(figures[0], all > known ? all - known : 0),
+			 vmt_units_bytes(figures[1], report->cgroup.fullest.process_rss_bytes));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 4);
 }
 
