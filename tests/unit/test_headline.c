@@ -176,6 +176,10 @@ an_owner_is_named_for_its_own_class(void **state)
 	report.site_count = 3;
 	assert_shows(headline(&report),
 		     "50 MiB thread stacks (38 %), the largest part by start (app) (20 MiB); 1.16");
+	/* A twenty-fifth explains nothing. */
+	classes[0].committed_bytes = MIB(500);
+	assert_shows(headline(&report), "500 MiB thread stacks (382 %); 1.16");
+	classes[0].committed_bytes = MIB(50);
 	sites[0].committed_bytes = MIB(30);
 	assert_shows(headline(&report), ", most of it by start (app) (30 MiB); 1.16");
 }

@@ -224,15 +224,15 @@ tells_where_another_program_is(void **state)
 	(void)state;
 	report.process.end = "exec";
 	text = print(&report, options);
-	assert_null(strstr(text, "What it went on as"));
+	assert_null(strstr(text, "Continues (exec)"));
 	free(text);
 	options.next_image = options.last_image = "a.7.vmt";
 	text = print(&report, options);
-	assert_shows(text, "(exec).\nWhat it went on as: a.7.vmt\n");
+	assert_shows(text, "(exec).\nContinues (exec) in a.7.vmt\n");
 	free(text);
 	options.last_image = "a.7.3.vmt";
 	text = print(&report, options);
-	assert_shows(text, "What it went on as: a.7.vmt, and in the end a.7.3.vmt\n");
+	assert_shows(text, "Continues (exec) in a.7.vmt, and in the end in a.7.3.vmt\n");
 	free(text);
 }
 

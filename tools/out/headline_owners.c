@@ -14,7 +14,8 @@
  * has one. */
 #define GAP_WORTH_NAMING_BYTES (UINT64_C(1) << 20)
 #define GAP_WORTH_NAMING_PART 100u
-/* A second owner is named from this part of RSS on. */
+/* A second owner is named from this part of RSS on, and the largest site of a class from this part
+ * of the class on. */
 #define SECOND_PART 10u
 
 static void
@@ -184,6 +185,9 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 		say_site(sentence, site);
 		return;
 	}
+	/* What no call made, as a program's own pages, is not explained by what one made there. */
+	if (site->committed_bytes < class->committed_bytes / SECOND_PART)
+		return;
 	vmt_sentence_say(sentence, ", %s ",
 			 site->committed_bytes > class->committed_bytes / 2
 			     ? "most of it by"

@@ -15,9 +15,9 @@ print_images(const struct vmt_text_options *options)
 
 	if (!options->next_image || !*options->next_image)
 		return;
-	vmt_sentence_say(&sentence, "What it went on as: %s", options->next_image);
+	vmt_sentence_say(&sentence, "Continues (exec) in %s", options->next_image);
 	if (options->last_image && strcmp(options->last_image, options->next_image) != 0)
-		vmt_sentence_say(&sentence, ", and in the end %s", options->last_image);
+		vmt_sentence_say(&sentence, ", and in the end in %s", options->last_image);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
 }
 
