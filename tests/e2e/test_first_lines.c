@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -298,6 +299,46 @@ test_titles_are_told(void **state)
 	assert_int_equal(living_reap(&talk, trace), 0);
 }
 
+/* A directory: what lies there, by what each called itself, and how much is no trace. */
+static void
+test_a_directory_is_listed(void **state)
+{
+	const char *directory = scratch_file("listed");
+	char trace[PATH_MAX], other[PATH_MAX];
+	struct run run;
+	json_t *root, *traces;
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(mkdir(directory, 0755), 0);
+	expect((const char *const[]){built("vmtrace"), "report", directory, NULL}, 2,
+	       "is a directory without a trace");
+	snprintf(trace, sizeof(trace), "%s/a.vmt", directory);
+	snprintf(other, sizeof(other), "%s/b.vmt", directory);
+	take_title(trace, "sv: \033[31mworker 7", "on");
+	go_on(trace);
+	assert_int_equal(living_reap(&talk, trace), 0);
+	file = fopen(other, "we");
+	assert_non_null(file);
+	assert_int_equal(fclose(file), 0);
+	expect_text((const char *const[]){directory, NULL}, "1 trace in ");
+	expect_text((const char *const[]){directory, NULL}, "exit     a.vmt  sv: ");
+	expect_text((const char *const[]){directory, NULL}, "and 1 that can't be read");
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "report", "-fjson", directory, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	root = json_loads(run.out, 0, NULL);
+	traces = member(root, "traces");
+	assert_int_equal(json_array_size(traces), 1);
+	assert_int_equal(number(root, "unreadable"), 1);
+	assert_string_equal(json_string_value(member(json_array_get(traces, 0), "command")),
+			    "sv: \033[31mworker 7");
+	assert_true(number(json_array_get(traces, 0), "peak_rss_bytes") >= MIB);
+	json_decref(root);
+	run_free(&run);
+}
+
 static bool
 has_bytes(const char *path, const char *bytes)
 {
@@ -335,6 +376,7 @@ main(void)
 	    cmocka_unit_test(a_program_that_runs_is_reported_now),
 	    cmocka_unit_test(what_was_meant_is_offered),
 	    cmocka_unit_test(test_titles_are_told),
+	    cmocka_unit_test(test_a_directory_is_listed),
 	    cmocka_unit_test(test_titles_are_left_out_with_the_command_line),
 	};
 

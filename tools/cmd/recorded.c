@@ -83,26 +83,34 @@ peak_of_chunk(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk)
 	return peak;
 }
 
+uint64_t
+vmt_recorded_peak(struct vmt_trace *trace)
+{
+	uint64_t peak = 0;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t here = peak_of_chunk(trace, &chunks[i]);
+
+		if (here > peak)
+			peak = here;
+	}
+	return peak;
+}
+
 static struct figures
 read_figures(const char *path)
 {
 	struct figures figures = {0};
-	const struct vmt_trace_chunk *chunks;
 	const struct vmt_trace_loss *loss;
 	struct vmt_trace *trace;
 	struct vmt_err err = {""};
-	size_t count;
 
 	if (vmt_trace_open(&trace, path, &err) < 0)
 		return figures;
 	figures.readable = true;
-	chunks = vmt_trace_chunks(trace, &count);
-	for (size_t i = 0; i < count; i++) {
-		uint64_t peak = peak_of_chunk(trace, &chunks[i]);
-
-		if (peak > figures.peak_rss_bytes)
-			figures.peak_rss_bytes = peak;
-	}
+	figures.peak_rss_bytes = vmt_recorded_peak(trace);
 	if (vmt_ending_is_short(vmt_trace_head(trace)))
 		figures.shortage = vmt_ending_shortage(vmt_trace_head(trace)->end_status);
 	loss = vmt_trace_loss(trace);

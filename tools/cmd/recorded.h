@@ -7,6 +7,8 @@
 #ifndef VMT_RECORDED_H
 #define VMT_RECORDED_H
 
+#include "tools/read/trace.h"
+
 #include <stdint.h>
 #include <stdio.h>
 
@@ -23,6 +25,9 @@ struct vmt_recorded {
 void vmt_recorded_add(struct vmt_recorded *recorded, const char *path);
 void vmt_recorded_remove(struct vmt_recorded *recorded, const char *path);
 void vmt_recorded_free(struct vmt_recorded *recorded);
+
+/* The largest RSS that a trace has, 0 where none was read. */
+uint64_t vmt_recorded_peak(struct vmt_trace *trace);
 
 /* The summary and the next command to type; at least one trace is there. */
 void vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FILE *out);

@@ -3,6 +3,7 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/compare.h"
 #include "tools/cmd/images.h"
+#include "tools/cmd/listing.h"
 #include "tools/cmd/progress.h"
 #include "tools/cmd/screen.h"
 #include "tools/out/json.h"
@@ -157,6 +158,10 @@ vmt_report_main(int argc, char **argv, struct vmt_err *err)
 	if (result < 0)
 		return result;
 	vmt_bounds_memory_of_machine();
+	if (!wanted.compares && vmt_listing_is_for(options.operands[0]))
+		return vmt_listing_print(options.operands[0],
+					 options.values[OPTION_TOP] ? wanted.top : SIZE_MAX,
+					 wanted.json, err);
 	return wanted.compares ? report_change(options.operands[0], &wanted, err)
 			       : report_one(options.operands[0], &wanted, err);
 }
