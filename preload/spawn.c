@@ -171,8 +171,8 @@ run_copy(const struct spawn *spawn)
 	vmt_sys_call0(SYS_setsid);
 	vmt_spawn_leave_descriptors();
 	vmt_sys_call1(SYS_chdir, "/");
-	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
 	vmt_unmap_files_all(spawn->session, spawn->library);
+	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
 	(void)vmt_collector_run(spawn->session, &host);
 	for (;;)
 		vmt_sys_call1(SYS_exit_group, 0);

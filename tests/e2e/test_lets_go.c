@@ -120,21 +120,22 @@ static void
 test_collector_of_a_subreaper(void **state)
 {
 	(void)state;
-	setenv("EXE", may_change_executable() ? "$L" : "$D/t", 1);
-	run_script("cp /bin/sh \"$D/t\"; cat >\"$D/look\" <<\\END\n"
-		   "for p in /proc/[0-9]*; do\n"
+	setenv("EXE", may_change_executable() ? "$L" : "$D/reaper", 1);
+	run_script("cp /bin/sh \"$D/reaper\"; cat >\"$D/look\" <<\\END\n"
+		   "while :; do for p in /proc/[0-9]*; do\n"
 		   "  [ \"$(cat $p/comm 2>/dev/null)\" = vmtrace ] || continue\n"
 		   "  [ \"$(sed -n 's/^PPid:.//p' $p/status)\" = $$ ] || continue\n"
 		   "  [ \"$(readlink $p/cwd)\" = / ] || exit 5\n"
 		   "  grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && exit 6\n"
-		   "  grep -q \"$D/t\\$\" $p/maps && exit 7\n"
+		   "  grep -q \"$D/reaper\\$\" $p/maps && exit 7\n"
 		   "  eval wanted=\"$EXE\"; [ \"$(readlink $p/exe)\" = \"$wanted\" ] || exit 9\n"
 		   "  exit 3\n"
-		   "done; exit 8\n"
+		   "done; done\n"
 		   "END\n"
 		   "LD_PRELOAD= python3 -c 'import ctypes, os\n"
 		   "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
-		   "os.execve(os.environ[\"D\"] + \"/t\", [\"t\", os.environ[\"D\"] + \"/look\"],\n"
+		   "os.execve(os.environ[\"D\"] + \"/reaper\", [\"reaper\", os.environ[\"D\"] + "
+		   "\"/look\"],\n"
 		   "  dict(os.environ, LD_PRELOAD=os.environ[\"L\"],\n"
 		   "       VMTRACE_OUTPUT=os.environ[\"D\"] + \"/%n.%p.vmt\"))'",
 		   1);
