@@ -109,6 +109,25 @@ a_class_of_files_is_explained_by_its_own(void **state)
 	assert_shows(headline(&report), "100 MiB shared memory (76 %), most of it /lib/large.so;");
 }
 
+/* 31.2 GiB of 31.2 GiB would say that nothing of it was. */
+static void
+a_part_does_not_look_like_the_whole(void **state)
+{
+	struct vmt_report report = fixture_report();
+	struct vmt_site site = {.kind = "mmap",
+				.class = "mmap",
+				.reserved_bytes = MIB(32000),
+				.accessible_bytes = MIB(32000),
+				.never_touched_bytes = MIB(32000) - MIB(62)};
+
+	(void)state;
+	report.sites = &site;
+	report.site_count = 1;
+	assert_shows(headline(&report), ", all but 62 MiB of 31.2 GiB.");
+	site.never_touched_bytes = site.accessible_bytes;
+	assert_shows(headline(&report), ", 31.2 GiB of 31.2 GiB.");
+}
+
 static void
 the_first_sentence_names_what_to_look_at(void **state)
 {
@@ -240,6 +259,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_part_does_not_look_like_the_whole),
 	    cmocka_unit_test(the_first_sentence_names_what_to_look_at),
 	    cmocka_unit_test(the_first_sentence_tells_the_moment_from_now),
 	    cmocka_unit_test(an_owner_is_named_for_its_own_class),

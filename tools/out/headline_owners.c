@@ -330,13 +330,27 @@ never_touched_bytes(const struct vmt_site *site, uint64_t gap)
 	return gap > touched ? gap - touched : 0;
 }
 
+/* Where rounding makes a part look like the whole, what is lacking is said. */
+static void
+say_part(struct vmt_sentence *sentence, uint64_t part, uint64_t all)
+{
+	char text[VMT_UNITS_BYTES];
+	char whole[VMT_UNITS_BYTES];
+
+	vmt_units_bytes(text, part);
+	vmt_units_bytes(whole, all);
+	if (part < all && strcmp(text, whole) == 0)
+		vmt_sentence_say(sentence, "all but %s of %s", vmt_units_bytes(text, all - part),
+				 whole);
+	else
+		vmt_sentence_say(sentence, "%s of %s", text, whole);
+}
+
 static void
 say_gap(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_site *widest = NULL;
 	uint64_t gap, never;
-	char text[VMT_UNITS_BYTES];
-	char whole[VMT_UNITS_BYTES];
 
 	for (size_t i = 0; i < report->site_count; i++)
 		if (gap_bytes(report, &report->sites[i]) > (widest ? gap_bytes(report, widest) : 0))
@@ -349,9 +363,8 @@ say_gap(struct vmt_sentence *sentence, const struct vmt_report *report)
 		gap = never;
 	vmt_sentence_say(sentence, "; %s: ", gap == never ? "never touched" : "not in RAM");
 	say_site(sentence, widest);
-	vmt_sentence_say(sentence, ", %s%s of %s", widest->estimate ? "about " : "",
-			 vmt_units_bytes(text, gap),
-			 vmt_units_bytes(whole, widest->accessible_bytes));
+	vmt_sentence_say(sentence, ", %s", widest->estimate ? "about " : "");
+	say_part(sentence, gap, widest->accessible_bytes);
 }
 
 static void
