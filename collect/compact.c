@@ -57,6 +57,7 @@ shrink(const struct vmt_traced *process, struct vmt_head *small)
 	small->stack_index_entries = VMT_STACK_MIN_ENTRIES;
 	small->stack_words = bounded(small->stack_words_used, 1, WORDS_STEP, layout->stack_words);
 	small->modules_bytes = bounded(small->modules_used, 8, 8, layout->modules_bytes);
+	small->mapped_bytes = layout->chunks_offset;
 	vmt_head_lay_out(small);
 }
 

@@ -128,6 +128,7 @@ struct vmt_head {
 	uint64_t chunks_offset; /* behind the head and all regions: what is mapped ends here */
 
 	char name[VMT_NAME_BYTES]; /* field 2 of /proc/PID/stat; empty: not recorded */
+	uint64_t mapped_bytes; /* C: what was mapped, once the file has been made smaller; else 0 */
 
 	/* H: counters and news, each monotonic. */
 	_Alignas(64) uint64_t stack_words_used;

@@ -197,7 +197,7 @@ join(struct vmt_building *building, const char *path)
 	struct vmt_residency_options options = {
 	    .tracer_address = head->tracer_address,
 	    .trace_name = last_part(path),
-	    .trace_bytes = head->chunks_offset,
+	    .trace_bytes = head->mapped_bytes ? head->mapped_bytes : head->chunks_offset,
 	    .module = module_of,
 	    .context = building->trace,
 	    .go_owners = building->go_owners,
