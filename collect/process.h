@@ -78,6 +78,7 @@ struct vmt_sampling {
 	uint64_t snapshot_rss_bytes; /* at the last snapshot */
 	uint32_t snapshots;
 	uint64_t snapshots_skipped;
+	bool searched;	   /* the program's file, for the code of an allocator */
 	bool skip_counted; /* for the snapshot that is wanted now */
 	uint32_t usage_count;
 	struct vmt_usage usages[VMT_PROCESS_USAGES];

@@ -1,6 +1,7 @@
 #include "collect/sampling.h"
 
 #include "collect/address_space.h"
+#include "collect/allocator_code.h"
 #include "collect/go_counters.h"
 #include "collect/procfs.h"
 #include "collect/tasks.h"
@@ -281,6 +282,26 @@ note_tasks(struct vmt_traced *process, struct vmt_shared *shared)
 	(void)vmt_tasks_take(&job, &process->writer);
 }
 
+/* Once, with the first snapshot. */
+static void
+note_allocator(struct vmt_traced *process)
+{
+	uint32_t notes = vmt_atomic_load_relaxed(&vmt_process_head(process)->notes);
+	struct vmt_allocator_code_job job = {
+	    .exe_fd = process->sampling.searched ? -1 : vmt_procfs_open(process->pid, "exe"),
+	    .clock = process->layout.clock,
+	    .defines_malloc = notes & VMT_NOTE_OWN_MALLOC,
+	};
+
+	process->sampling.searched = true;
+	if (job.exe_fd < 0)
+		return;
+	/* What was opened may be a successor's. */
+	if (process->maps_fd >= 0 && vmt_procfs_is_mapped(process->maps_fd))
+		(void)vmt_allocator_code_take(&job, &process->writer);
+	vmt_sys_close(job.exe_fd);
+}
+
 static void
 note_title(struct vmt_traced *process)
 {
@@ -324,6 +345,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	(void)vmt_go_counters_take(vmt_process_head(process), process->pid, process->maps_fd,
 				   sampling->snapshots, &shared->snapshot_scratch.payload,
 				   &process->writer);
+	note_allocator(process);
 	note_tasks(process, shared);
 	note_title(process);
 	if (process->maps_fd >= 0 && vmt_snapshot_take(&job, &process->writer, &taken) == 0)

@@ -38,10 +38,12 @@ enum vmt_chunk_kind {
 	VMT_CHUNK_GO = 5,
 	VMT_CHUNK_TASKS = 6,
 	VMT_CHUNK_TITLE = VMT_CHUNK_MAY_BE_SKIPPED + 1,
+	VMT_CHUNK_ALLOCATOR = VMT_CHUNK_MAY_BE_SKIPPED + 2, /* allocator_code.h */
 };
 
 #define VMT_CHUNK_KNOWN(kind)                                                                      \
-	(((kind) >= VMT_CHUNK_EVENTS && (kind) <= VMT_CHUNK_TASKS) || (kind) == VMT_CHUNK_TITLE)
+	(((kind) >= VMT_CHUNK_EVENTS && (kind) <= VMT_CHUNK_TASKS) || (kind) == VMT_CHUNK_TITLE || \
+	 (kind) == VMT_CHUNK_ALLOCATOR)
 
 #define VMT_CHUNK_ZSTD 1u /* flags: payload is one zstd frame of raw_bytes */
 /* flags, SNAPSHOT: too much to write down page by page. Some mappings' runs have the right kinds

@@ -1,6 +1,8 @@
 /* By which names is an allocator known? */
 #include "tools/model/allocators.h"
 
+#include "format/allocator_code.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,12 +47,29 @@ functions_of_allocators_that_are_linked_statically_are_known(void **state)
 	assert_null(vmt_allocators_of_function(""));
 }
 
+/* What the collector looks for in a program's file, and what a report looks for in names. */
+static void
+both_sides_know_the_same_names(void **state)
+{
+	static const struct vmt_allocator_prefix known[] = VMT_ALLOCATOR_PREFIXES;
+
+	(void)state;
+	for (size_t i = 0; known[i].symbol; i++) {
+		assert_true(strlen(known[i].allocator) <
+			    sizeof(((struct vmt_allocator_code *)NULL)->name));
+		if (strncmp(known[i].symbol, "_Z", 2) != 0)
+			assert_string_equal(vmt_allocators_of_function(known[i].symbol),
+					    known[i].allocator);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_library_is_known_by_the_last_part_of_its_path),
 	    cmocka_unit_test(functions_of_allocators_that_are_linked_statically_are_known),
+	    cmocka_unit_test(both_sides_know_the_same_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,9 @@
 #include "tools/model/allocators.h"
 
+#include "format/allocator_code.h"
 #include "format/event.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,16 +14,73 @@ struct vmt_allocators {
 	unsigned char *verdicts; /* enum verdict, by site */
 	uint32_t room;
 	const char *name;
+	/* What the trace says of the code of an allocator in the program's file. */
+	struct vmt_allocator_code linked;
+	struct vmt_allocator_range *ranges;
 };
+
+/* The name as this build has it: the trace's is somebody's bytes, and goes with it. */
+static const char *
+known_name(const char *name)
+{
+	static const struct vmt_allocator_prefix known[] = VMT_ALLOCATOR_PREFIXES;
+
+	for (size_t i = 0; known[i].symbol; i++)
+		if (strcmp(known[i].allocator, name) == 0)
+			return known[i].allocator;
+	return "the allocator";
+}
+
+/* Whatever it may claim: ranges are as many as there are bytes for them. */
+static int
+read_linked(struct vmt_allocators *allocators, const unsigned char *bytes, size_t length)
+{
+	struct vmt_allocator_code *linked = &allocators->linked;
+	size_t most = (length - sizeof(*linked)) / sizeof(*allocators->ranges);
+
+	memcpy(linked, bytes, sizeof(*linked));
+	linked->name[sizeof(linked->name) - 1] = '\0';
+	if (linked->count > most)
+		linked->count = (uint32_t)most;
+	allocators->ranges = calloc(most + 1, sizeof(*allocators->ranges));
+	if (!allocators->ranges)
+		return -ENOMEM;
+	memcpy(allocators->ranges, bytes + sizeof(*linked),
+	       linked->count * sizeof(*allocators->ranges));
+	return 0;
+}
+
+static int
+find_linked(struct vmt_allocators *allocators)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(allocators->input.trace, &count);
+	const unsigned char *bytes;
+	struct vmt_err err = {{0}};
+	size_t length;
+
+	for (size_t i = 0; i < count; i++) {
+		if (chunks[i].header.kind != VMT_CHUNK_ALLOCATOR ||
+		    vmt_trace_payload(allocators->input.trace, &chunks[i], &bytes, &length, &err) ||
+		    length < sizeof(allocators->linked))
+			continue;
+		return read_linked(allocators, bytes, length);
+	}
+	return 0;
+}
 
 struct vmt_allocators *
 vmt_allocators_new(const struct vmt_allocators_input *input)
 {
 	struct vmt_allocators *allocators = calloc(1, sizeof(*allocators));
 
-	if (allocators)
-		allocators->input = *input;
-	return allocators;
+	if (!allocators)
+		return NULL;
+	allocators->input = *input;
+	if (!find_linked(allocators))
+		return allocators;
+	vmt_allocators_free(allocators);
+	return NULL;
 }
 
 void
@@ -30,6 +89,7 @@ vmt_allocators_free(struct vmt_allocators *allocators)
 	if (!allocators)
 		return;
 	free(allocators->verdicts);
+	free(allocators->ranges);
 	free(allocators);
 }
 
@@ -165,7 +225,8 @@ is_tracer(const struct vmt_allocators *allocators, const struct frames *frames, 
 	return span && address >= span->low && address < span->high;
 }
 
-/* One module's code, called by a heap hook. */
+/* One module's code, called by a heap hook. Where the tracer's own names are gone, any hook counts
+ * as one: few others call out to what maps memory. */
 static bool
 is_called_by_hook(const struct vmt_allocators *allocators, const struct frames *frames)
 {
@@ -181,7 +242,25 @@ is_called_by_hook(const struct vmt_allocators *allocators, const struct frames *
 	    !module_of(allocators, frames, i, &module))
 		return false;
 	function = function_of(allocators, frames, i, &module, symbols);
-	return function && is_heap_hook(function);
+	return !function || is_heap_hook(function);
+}
+
+/* By what the trace itself has: the call before the return address lies in the allocator's code. */
+static const char *
+find_in_program(const struct vmt_allocators *allocators, const struct frames *frames,
+		const struct vmt_module *module)
+{
+	const char *exe = vmt_trace_head(allocators->input.trace)->exe;
+	const struct vmt_span *span = vmt_eras_span(allocators->input.eras, frames->spans[0]);
+	uint64_t address = frames->addresses[0] - span->bias - 1;
+
+	if (!allocators->linked.count || module->path_bytes != strnlen(exe, VMT_EXE_BYTES) ||
+	    memcmp(module->path, exe, module->path_bytes) != 0)
+		return NULL;
+	for (uint32_t i = 0; i < allocators->linked.count; i++)
+		if (allocators->ranges[i].low <= address && address < allocators->ranges[i].high)
+			return known_name(allocators->linked.name);
+	return NULL;
 }
 
 static const char *
@@ -203,6 +282,8 @@ judge(const struct vmt_allocators *allocators, const struct vmt_site_entry *entr
 	    !module_of(allocators, &frames, 0, &module))
 		return NULL;
 	name = vmt_allocators_of_library(module.path, module.path_bytes);
+	if (!name)
+		name = find_in_program(allocators, &frames, &module);
 	if (name || !allocators->input.symbols)
 		return name;
 	function = function_of(allocators, &frames, 0, &module, symbols);

@@ -3,9 +3,10 @@
  *
  * A mapping is an allocator's where its call stack says so, whichever blocks were sampled in it:
  * the innermost frame lies in a library that is an allocator by its name, or has the name of one of
- * the known allocators' functions (they are linked statically, too), or the call was made on behalf
- * of a heap hook of libvmtrace's. Each site is judged once. One thread at a time. What can't be
- * told is not an allocator's.
+ * the known allocators' functions (they are linked statically, too), or lies in code of which the
+ * trace says so (format/allocator_code.h), whatever became of the program's file; or the call was
+ * made on behalf of a heap hook of libvmtrace's. Each site is judged once. One thread at a time.
+ * What can't be told is not an allocator's.
  */
 #ifndef VMT_ALLOCATORS_H
 #define VMT_ALLOCATORS_H
@@ -17,7 +18,7 @@
 struct vmt_allocators;
 
 struct vmt_allocators_input {
-	const struct vmt_trace *trace;
+	struct vmt_trace *trace;
 	const struct vmt_eras *eras;
 	struct vmt_sites *sites;
 	struct vmt_lookup *symbols; /* NULL: without names of functions */
