@@ -22,19 +22,23 @@
 #include <stdio.h>
 #include <string.h>
 
-static json_t *
-record_outcomes(json_t **truth, const char *trace)
+static const char *const modes[] = {"off", "sampled", "all"};
+static const char *const moments[] = {"end", "peak"};
+
+#define EACH(list, item) for (size_t item = 0; item < sizeof(list) / sizeof((list)[0]); item++)
+
+static void
+record_outcomes(json_t **truth, const char *mode, const char *trace)
 {
 	struct run run;
 
-	record(&run, trace, (const char *const[]){"--malloc", "off", NULL},
+	record(&run, trace, (const char *const[]){"--malloc", mode, NULL},
 	       (const char *const[]){built("tests/target/advice_outcomes"), NULL});
 	if (run.exit_status != 0)
 		fail_msg("status %d: %s", run.exit_status, run.err);
 	*truth = json_loads(run.out, 0, NULL);
 	assert_non_null(*truth);
 	run_free(&run);
-	return report(trace, (const char *const[]){"--at", "end", NULL});
 }
 
 static bool
@@ -118,21 +122,16 @@ check_text(const char *trace)
 }
 
 static void
-test_what_advice_took(void **state)
+check_rows(json_t *truth, json_t *root)
 {
 	static const char *const functions[] = {
 	    "vector_refused", "vector_partly",	"vector_by_number", "done_then_refused",
 	    "half_way",	      "page_out",	"shared_dontneed",  "shared_remove",
 	    "unknown_advice", "punch_hole",	"punch_by_number",  "cut_off",
 	    "punch_sealed",   "sealed_dontneed"};
-	const char *trace = scratch_file("advice.vmt");
-	json_t *truth;
-	json_t *root = record_outcomes(&truth, trace);
 
-	(void)state;
 	check_report(root);
-	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
-		check_row(truth, root, functions[i]);
+	EACH(functions, i) check_row(truth, root, functions[i]);
 	assert_int_equal(sum(root, "shared_dontneed", "stayed_bytes"),
 			 true_figure(truth, "shared_dontneed", "taken"));
 	assert_int_equal(sum(root, "shared_remove", "stayed_bytes"), 0);
@@ -140,9 +139,30 @@ test_what_advice_took(void **state)
 	assert_int_equal(sum(root, "done_then_refused", "committed_before_bytes"),
 			 true_figure(truth, "done_then_refused", "taken"));
 	assert_string_equal(advice_of(root, "unknown_advice"), "advice 77");
-	check_text(trace);
-	json_decref(root);
-	json_decref(truth);
+}
+
+/* Of the whole run, whichever moment the other figures are of. */
+static void
+test_what_advice_took(void **state)
+{
+	const char *trace = scratch_file("advice.vmt");
+	json_t *truth;
+
+	(void)state;
+	EACH(modes, i)
+	{
+		record_outcomes(&truth, modes[i], trace);
+		EACH(moments, j)
+		{
+			json_t *root =
+			    report(trace, (const char *const[]){"--at", moments[j], NULL});
+
+			check_rows(truth, root);
+			json_decref(root);
+		}
+		check_text(trace);
+		json_decref(truth);
+	}
 }
 
 static size_t
@@ -167,9 +187,9 @@ test_calls_by_their_numbers(void **state)
 {
 	const char *trace = scratch_file("numbers.vmt");
 	json_t *truth, *events;
-	json_t *root = record_outcomes(&truth, trace);
 
 	(void)state;
+	record_outcomes(&truth, "off", trace);
 	events = dump(trace, "event");
 	assert_int_equal(count_events(events, "MLOCK"), 2 + 3);
 	assert_int_equal(count_events(events, "MUNLOCK"), 2);
@@ -177,7 +197,6 @@ test_calls_by_their_numbers(void **state)
 	assert_int_equal(count_events(events, "REMAP_FILE_PAGES"), 1);
 	assert_int_equal(count_events(events, "FILE_RELEASE"), 4);
 	json_decref(events);
-	json_decref(root);
 	json_decref(truth);
 }
 

@@ -35,13 +35,17 @@ said(const struct told *told, const char *key)
 	return (int64_t)strtoll(line + strlen(key), NULL, 10) * 1024;
 }
 
+static const char *const modes[] = {"off", "sampled", "all"};
+
+#define EACH(list, item) for (size_t item = 0; item < sizeof(list) / sizeof((list)[0]); item++)
+
 static void
-tell(struct told *told, const char *what)
+tell(struct told *told, const char *what, const char *mode)
 {
 	const char *trace = scratch_file("kernel.vmt");
 	struct run run;
 
-	record(&told->run, trace, NULL,
+	record(&told->run, trace, (const char *const[]){"--malloc", mode, NULL},
 	       (const char *const[]){built("tests/target/kernel_figures"), what,
 				     scratch_file("model.bin"), NULL});
 	if (told->run.exit_status == UNAVAILABLE)
@@ -89,12 +93,11 @@ compare_with_status(const struct told *told)
 }
 
 static void
-private_copies_of_a_file_are_anonymous(void **state)
+check_copies(const char *mode)
 {
 	struct told told;
 
-	(void)state;
-	tell(&told, "file");
+	tell(&told, "file", mode);
 	compare_with_status(&told);
 	assert_near(number(told.kernel, "anonymous_bytes"), 4 * MIB, SLACK_BYTES);
 	/* 12 MiB of the one mapping, 8 MiB of the other, and the program's own files. */
@@ -104,13 +107,19 @@ private_copies_of_a_file_are_anonymous(void **state)
 }
 
 static void
-page_tables_larger_than_rss_are_named_first(void **state)
+private_copies_of_a_file_are_anonymous(void **state)
+{
+	(void)state;
+	EACH(modes, i) check_copies(modes[i]);
+}
+
+static void
+check_tables(const char *mode)
 {
 	struct told told;
 	const char *first;
 
-	(void)state;
-	tell(&told, "tables");
+	tell(&told, "tables", mode);
 	compare_with_status(&told);
 	assert_true(number(told.kernel, "page_table_bytes") >= 4000 * 4096);
 	first = strstr(told.text, "Page tables have");
@@ -120,13 +129,19 @@ page_tables_larger_than_rss_are_named_first(void **state)
 }
 
 static void
-huge_pages_that_make_rss_are_named_first(void **state)
+page_tables_larger_than_rss_are_named_first(void **state)
+{
+	(void)state;
+	EACH(modes, i) check_tables(modes[i]);
+}
+
+static void
+check_huge(const char *mode)
 {
 	struct told told;
 	json_t *huge;
 
-	(void)state;
-	tell(&told, "huge");
+	tell(&told, "huge", mode);
 	compare_with_status(&told);
 	huge = member(member(told.report, "snapshot"), "huge_bytes");
 	/* The kernel may be short of them, and on older ones the figure is not always read. */
@@ -138,6 +153,13 @@ huge_pages_that_make_rss_are_named_first(void **state)
 	assert_non_null(strstr(told.text, "of RSS is in huge pages (THP)"));
 	assert_non_null(strstr(told.text, "of RSS in huge pages (THP)"));
 	forget(&told);
+}
+
+static void
+huge_pages_that_make_rss_are_named_first(void **state)
+{
+	(void)state;
+	EACH(modes, i) check_huge(modes[i]);
 }
 
 static json_t *
