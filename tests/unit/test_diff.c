@@ -147,6 +147,7 @@ equal_keys_are_added_up(void **state)
 
 	(void)state;
 	pair_site(&world.a, "mmap", "grow main", MIB(1), KIB(4))->released_bytes = 11;
+	world.a.sites[0].never_touched_bytes = 3;
 	pair_site(&world.a, "mmap", "grow! main", MIB(2), KIB(8))->released_bytes = 22;
 	pair_site(&world.b, "mmap", "grow main", MIB(4), KIB(16))->swapped_bytes = 5;
 	pair_site(&world.b, "mmap", "other main", MIB(8), KIB(32));
@@ -161,6 +162,7 @@ equal_keys_are_added_up(void **state)
 	assert_int_equal(diff->sites[1].committed_bytes.a, KIB(12));
 	assert_int_equal(diff->sites[1].released_bytes.a, 33);
 	assert_int_equal(diff->sites[1].swapped_bytes.b, 5);
+	assert_int_equal(diff->sites[1].never_touched_bytes.a, 3);
 	assert_ptr_equal(diff->sites[1].shown, &world.b.sites[0]);
 	vmt_diff_free(diff);
 }

@@ -410,6 +410,32 @@ the_kernels_figures_are_told_where_they_differ(void **state)
 	free(text);
 }
 
+/* So is what was never touched, and what advice took. */
+static void
+what_is_not_in_ram_is_told_where_it_differs(void **state)
+{
+	struct vmt_advice advice = {
+	    .advice = "MADV_DONTNEED", .taken_bytes = MIB(48), .stayed_bytes = MIB(16)};
+	char *text;
+
+	(void)state;
+	pair_class(&world.a, "mmap", MIB(100), MIB(10));
+	pair_class(&world.b, "mmap", MIB(100), MIB(10));
+	world.a.classes[0].never_touched_bytes = world.b.classes[0].never_touched_bytes = MIB(90);
+	text = print_text(100, 12);
+	assert_null(strstr(text, "Not in RAM"));
+	free(text);
+	world.b.classes[0].never_touched_bytes = MIB(20);
+	world.b.report.advice = &advice;
+	world.b.report.advice_count = 1;
+	text = print_text(100, 12);
+	assert_has(text, "Not in RAM: change, A, B");
+	assert_has(text, "-70 MiB    90 MiB    20 MiB  private memory that was never touched");
+	assert_has(text, "+48 MiB       0 B    48 MiB  given back by advice");
+	assert_has(text, "+16 MiB       0 B    16 MiB  of that stayed");
+	free(text);
+}
+
 static void
 json_has_every_figure(void **state)
 {
@@ -457,6 +483,7 @@ main(void)
 	    cmocka_unit_test_setup(a_row_of_several_names_none_for_all, begin),
 	    cmocka_unit_test_setup(no_line_is_wider, begin),
 	    cmocka_unit_test_setup(the_kernels_figures_are_told_where_they_differ, begin),
+	    cmocka_unit_test_setup(what_is_not_in_ram_is_told_where_it_differs, begin),
 	    cmocka_unit_test_setup(json_has_every_figure, begin),
 	};
 

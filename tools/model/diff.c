@@ -94,6 +94,9 @@ add_classes(struct vmt_diff *diff, const struct vmt_report *report, bool of_b)
 		*(of_b ? &row->committed_bytes.b : &row->committed_bytes.a) +=
 		    from->committed_bytes;
 		*(of_b ? &row->swapped_bytes.b : &row->swapped_bytes.a) += from->swapped_bytes;
+		*(of_b ? &row->never_touched_bytes.b : &row->never_touched_bytes.a) +=
+		    from->never_touched_bytes;
+		*(of_b ? &row->hugetlb_bytes.b : &row->hugetlb_bytes.a) += from->hugetlb_bytes;
 		*(of_b ? &row->shared_bytes.b : &row->shared_bytes.a) = from->shared_bytes;
 	}
 }
@@ -143,6 +146,19 @@ build_classes(struct vmt_diff *diff)
 }
 
 static void
+add_advice(struct vmt_diff *diff, const struct vmt_report *report, bool of_b)
+{
+	for (size_t i = 0; i < report->advice_count; i++) {
+		const struct vmt_advice *row = &report->advice[i];
+
+		*(of_b ? &diff->totals.taken_bytes.b : &diff->totals.taken_bytes.a) +=
+		    row->taken_bytes;
+		*(of_b ? &diff->totals.stayed_bytes.b : &diff->totals.stayed_bytes.a) +=
+		    row->stayed_bytes;
+	}
+}
+
+static void
 set_totals(struct vmt_diff *diff)
 {
 	const struct vmt_report *a = diff->a;
@@ -157,6 +173,8 @@ set_totals(struct vmt_diff *diff)
 		diff->totals.reserved_bytes.b += row->reserved_bytes.b;
 		diff->totals.committed_bytes.a += row->committed_bytes.a;
 		diff->totals.committed_bytes.b += row->committed_bytes.b;
+		diff->totals.never_touched_bytes.a += row->never_touched_bytes.a;
+		diff->totals.never_touched_bytes.b += row->never_touched_bytes.b;
 	}
 #define FIGURE(name) ((struct vmt_diff_figure){a->snapshot.name, b->snapshot.name})
 	diff->totals.rss_bytes = FIGURE(rss_bytes);
@@ -165,6 +183,8 @@ set_totals(struct vmt_diff *diff)
 	diff->totals.huge_bytes = FIGURE(huge_bytes);
 	diff->totals.shared_bytes = FIGURE(shared_bytes);
 #undef FIGURE
+	add_advice(diff, a, false);
+	add_advice(diff, b, true);
 	diff->totals.skew_bytes = a->snapshot.skew_bytes + b->snapshot.skew_bytes;
 }
 

@@ -29,6 +29,8 @@ struct vmt_diff_class {
 	struct vmt_diff_figure accessible_bytes;
 	struct vmt_diff_figure committed_bytes;
 	struct vmt_diff_figure swapped_bytes;
+	struct vmt_diff_figure never_touched_bytes;
+	struct vmt_diff_figure hugetlb_bytes;
 	struct vmt_diff_figure shared_bytes; /* VMT_FIGURE_UNKNOWN where not known */
 	bool estimate;
 	uint64_t error_bytes; /* of the difference of committed; 0 where it is exact */
@@ -59,6 +61,8 @@ struct vmt_diff_site {
 	struct vmt_diff_figure reserved_bytes;
 	struct vmt_diff_figure committed_bytes;
 	struct vmt_diff_figure swapped_bytes;
+	struct vmt_diff_figure never_touched_bytes;
+	struct vmt_diff_figure hugetlb_bytes;
 	struct vmt_diff_figure total_reserved_bytes;
 	struct vmt_diff_figure released_bytes;
 	bool estimate;
@@ -111,7 +115,12 @@ struct vmt_diff {
 		struct vmt_diff_figure swap_bytes;
 		struct vmt_diff_figure huge_bytes;   /* VMT_FIGURE_UNKNOWN where not read */
 		struct vmt_diff_figure shared_bytes; /* likewise */
-		uint64_t skew_bytes;		     /* of both snapshots together */
+		struct vmt_diff_figure never_touched_bytes;
+		/* What advice, holes and ftruncate took in the whole run; what of it stayed in
+		   files and segments. */
+		struct vmt_diff_figure taken_bytes;
+		struct vmt_diff_figure stayed_bytes;
+		uint64_t skew_bytes; /* of both snapshots together */
 		/* How far RSS rose above the snapshots that are to show the peaks; 0 where they
 		   are to show another moment. */
 		struct vmt_diff_figure missed_bytes;

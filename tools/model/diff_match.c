@@ -72,6 +72,8 @@ add_site(struct vmt_diff_site *row, const struct vmt_site *site, bool of_b)
 	add(&row->reserved_bytes, of_b, site->reserved_bytes);
 	add(&row->committed_bytes, of_b, site->committed_bytes);
 	add(&row->swapped_bytes, of_b, site->swapped_bytes);
+	add(&row->never_touched_bytes, of_b, site->never_touched_bytes);
+	add(&row->hugetlb_bytes, of_b, site->hugetlb_bytes);
 	add(&row->total_reserved_bytes, of_b, site->total_reserved_bytes);
 	add(&row->released_bytes, of_b, site->released_bytes);
 	row->estimate |= site->estimate;

@@ -121,6 +121,8 @@ add_row(struct shown *sum, const struct shown *shown)
 	add_figure(&row->reserved_bytes, &from->reserved_bytes);
 	add_figure(&row->committed_bytes, &from->committed_bytes);
 	add_figure(&row->swapped_bytes, &from->swapped_bytes);
+	add_figure(&row->never_touched_bytes, &from->never_touched_bytes);
+	add_figure(&row->hugetlb_bytes, &from->hugetlb_bytes);
 	add_figure(&row->total_reserved_bytes, &from->total_reserved_bytes);
 	add_figure(&row->released_bytes, &from->released_bytes);
 	row->estimate |= from->estimate;

@@ -77,6 +77,9 @@ print_totals(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 	print_figure(emitter, "swap_bytes", &diff->totals.swap_bytes);
 	print_figure(emitter, "huge_bytes", &diff->totals.huge_bytes);
 	print_figure(emitter, "shared_bytes", &diff->totals.shared_bytes);
+	print_figure(emitter, "never_touched_bytes", &diff->totals.never_touched_bytes);
+	print_figure(emitter, "advice_taken_bytes", &diff->totals.taken_bytes);
+	print_figure(emitter, "advice_stayed_bytes", &diff->totals.stayed_bytes);
 	print_kernel(emitter, diff);
 	vmt_emitter_object_end(emitter);
 }
@@ -94,6 +97,8 @@ print_classes(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 		print_figure(emitter, "accessible_bytes", &row->accessible_bytes);
 		print_figure(emitter, "committed_bytes", &row->committed_bytes);
 		print_figure(emitter, "swapped_bytes", &row->swapped_bytes);
+		print_figure(emitter, "never_touched_bytes", &row->never_touched_bytes);
+		print_figure(emitter, "hugetlb_bytes", &row->hugetlb_bytes);
 		print_figure(emitter, "shared_bytes", &row->shared_bytes);
 		vmt_emitter_bool(emitter, "estimate", row->estimate);
 		vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
@@ -118,6 +123,8 @@ print_site(struct vmt_emitter *emitter, const struct vmt_diff_site *row)
 	print_figure(emitter, "reserved_bytes", &row->reserved_bytes);
 	print_figure(emitter, "committed_bytes", &row->committed_bytes);
 	print_figure(emitter, "swapped_bytes", &row->swapped_bytes);
+	print_figure(emitter, "never_touched_bytes", &row->never_touched_bytes);
+	print_figure(emitter, "hugetlb_bytes", &row->hugetlb_bytes);
 	print_figure(emitter, "total_reserved_bytes", &row->total_reserved_bytes);
 	print_figure(emitter, "released_bytes", &row->released_bytes);
 	vmt_emitter_bool(emitter, "estimate", row->estimate);

@@ -168,15 +168,42 @@ is_news(const struct vmt_diff *diff, const struct vmt_diff_figure *figure)
 	       vmt_diff_distance(figure) > diff->verdict.committed_noise_bytes;
 }
 
+struct beside {
+	struct vmt_diff_figure figure;
+	const char *what;
+};
+
+/* Those that differ, below a title of their own. */
+static void
+print_beside(const struct vmt_diff *diff, const struct vmt_diff_text_options *options,
+	     const char *heading, const struct beside *rows, size_t count)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < count; i++) {
+		char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+		char figures[2][VMT_UNITS_BYTES];
+		char text[256];
+
+		if (!is_news(diff, &rows[i].figure))
+			continue;
+		if (first)
+			title(options, heading);
+		first = false;
+		snprintf(text, sizeof(text), " %11s %9s %9s  %s",
+			 vmt_diff_headline_change(change, &rows[i].figure),
+			 vmt_units_bytes(figures[0], rows[i].figure.a),
+			 vmt_units_bytes(figures[1], rows[i].figure.b), rows[i].what);
+		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 4);
+	}
+}
+
 static void
 print_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
 {
 	const struct vmt_kernel_figures *a = &diff->a->snapshot.kernel;
 	const struct vmt_kernel_figures *b = &diff->b->snapshot.kernel;
-	const struct {
-		struct vmt_diff_figure figure;
-		const char *what;
-	} rows[] = {
+	const struct beside rows[] = {
 	    {{a->anonymous_bytes, b->anonymous_bytes}, "anonymous memory (RssAnon)"},
 	    {{a->file_bytes, b->file_bytes}, "pages of files (RssFile)"},
 	    {{a->shared_memory_bytes, b->shared_memory_bytes}, "shared memory (RssShmem)"},
@@ -186,24 +213,21 @@ print_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *op
 	    {{a->locked_bytes, b->locked_bytes}, "address space locked in RAM (VmLck)"},
 	    {{a->hugetlb_bytes, b->hugetlb_bytes}, "hugetlb pages, not in RSS (HugetlbPages)"},
 	};
-	bool first = true;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
-		char figures[2][VMT_UNITS_BYTES];
-		char text[256];
+	print_beside(diff, options, "What the kernel counts: change, A, B", rows,
+		     sizeof(rows) / sizeof(*rows));
+}
 
-		if (!is_news(diff, &rows[i].figure))
-			continue;
-		if (first)
-			title(options, "What the kernel counts: change, A, B");
-		first = false;
-		snprintf(text, sizeof(text), " %11s %9s %9s  %s",
-			 vmt_diff_headline_change(change, &rows[i].figure),
-			 vmt_units_bytes(figures[0], rows[i].figure.a),
-			 vmt_units_bytes(figures[1], rows[i].figure.b), rows[i].what);
-		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 4);
-	}
+static void
+print_untouched(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	const struct beside rows[] = {
+	    {diff->totals.never_touched_bytes, "private memory that was never touched"},
+	    {diff->totals.taken_bytes, "given back by advice, over the whole run"},
+	    {diff->totals.stayed_bytes, "of that stayed in its file or segment"},
+	};
+
+	print_beside(diff, options, "Not in RAM: change, A, B", rows, sizeof(rows) / sizeof(*rows));
 }
 
 static const char *
@@ -315,5 +339,6 @@ vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 	print_top(diff, options);
 	print_classes(diff, options);
 	print_kernel(diff, options);
+	print_untouched(diff, options);
 	print_sites(diff, options);
 }
