@@ -7,26 +7,27 @@
  * the share of each is known. Anonymous memory is written, never read first, so no zero page is
  * there.
  */
+#include "tests/target/random_sites.h"
 #include "tests/target/truth.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define PAGES 256u /* of a window */
 #define THREADS_MAX 4u
 #define STEPS 120u
 #define CHILD_STEPS 20u
-#define SITES 14u
-#define FIRST_MREMAP 12u
 #define HOLE 0u
 
 #ifndef MADV_COLD
 #define MADV_COLD 20
 #endif
 
-enum advice_row { DONTNEED, MAY_FREE, ADVICES };
+enum advice_row { DONTNEED, MAY_FREE, GUARD, PUNCH, ADVICES };
+#define GUARD_INSTALL 102
 
 struct page {
 	uint32_t call; /* HOLE, or the number of the call that mapped it */
@@ -34,6 +35,7 @@ struct page {
 	uint8_t protection;
 	bool shared;
 	bool file;
+	bool guard; /* a guard page: may not be touched */
 };
 
 struct window {
@@ -46,7 +48,12 @@ struct window {
 	struct truth_advice advice[ADVICES];
 };
 
+static const char *const advices[ADVICES][2] = {{"MADV_DONTNEED", "dont_need"},
+						{"MADV_FREE", "may_free"},
+						{"MADV_GUARD_INSTALL", "install_guard"},
+						{"fallocate(PUNCH_HOLE)", "punch"}};
 static struct window windows[THREADS_MAX];
+static bool has_guards; /* Linux 6.13 */
 
 static uint32_t
 draw(struct window *window, uint32_t below)
@@ -56,40 +63,6 @@ draw(struct window *window, uint32_t below)
 	window->seed ^= window->seed << 17;
 	return (uint32_t)(window->seed >> 32) % below;
 }
-
-/* One function a site, so that each is a row of the report. */
-#define MAPS(n)                                                                                    \
-	static NOINLINE char *map_##n(char *at, size_t length, int protection, int flags, int fd)  \
-	{                                                                                          \
-		return truth_mapped(mmap(at, length, protection, flags | MAP_FIXED, fd, 0));       \
-	}
-#define MOVES(n)                                                                                   \
-	static NOINLINE char *move_##n(char *from, size_t length, size_t kept, char *to)           \
-	{                                                                                          \
-		return truth_mapped(                                                               \
-		    mremap(from, length, kept, MREMAP_MAYMOVE | MREMAP_FIXED, to));                \
-	}
-MAPS(0)
-MAPS(1)
-MAPS(2)
-MAPS(3)
-MAPS(4)
-MAPS(5)
-MAPS(6)
-MAPS(7)
-MAPS(8)
-MAPS(9)
-MAPS(10)
-MAPS(11)
-MOVES(12)
-MOVES(13)
-
-typedef char *maps(char *at, size_t length, int protection, int flags, int fd);
-static maps *const mappers[] = {map_0, map_1, map_2, map_3, map_4,  map_5,
-				map_6, map_7, map_8, map_9, map_10, map_11};
-static const char *const names[SITES] = {"map_0",  "map_1",  "map_2",	"map_3",  "map_4",
-					 "map_5",  "map_6",  "map_7",	"map_8",  "map_9",
-					 "map_10", "map_11", "move_12", "move_13"};
 
 static NOINLINE int
 dont_need(char *at, size_t length)
@@ -101,6 +74,18 @@ static NOINLINE int
 may_free(char *at, size_t length)
 {
 	return madvise(at, length, MADV_FREE);
+}
+
+static NOINLINE int
+install_guard(char *at, size_t length)
+{
+	return madvise(at, length, GUARD_INSTALL);
+}
+
+static NOINLINE int
+punch(int fd, off_t at, off_t length)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length);
 }
 
 static char *
@@ -133,7 +118,8 @@ is_uniform(const struct window *window, uint32_t first, uint32_t count)
 
 	for (uint32_t page = first; page < first + count; page++)
 		if (window->pages[page].call != head->call ||
-		    window->pages[page].protection != head->protection)
+		    window->pages[page].protection != head->protection ||
+		    window->pages[page].guard != head->guard)
 			return false;
 	return head->call != HOLE;
 }
@@ -236,7 +222,8 @@ do_touch(struct window *window)
 
 	pick_range(window, &first, &count);
 	for (uint32_t page = first; page < first + count; page += step)
-		if (window->pages[page].call != HOLE && window->pages[page].protection & PROT_WRITE)
+		if (window->pages[page].call != HOLE && !window->pages[page].guard &&
+		    window->pages[page].protection & PROT_WRITE)
 			*(volatile char *)address_of(window, page) = 1;
 }
 
@@ -274,21 +261,50 @@ is_private_anonymous(const struct window *window, uint32_t first, uint32_t count
 static void
 do_advise(struct window *window)
 {
-	enum advice_row row = draw(window, 2) ? DONTNEED : MAY_FREE;
+	static int (*const calls[])(char *at, size_t length) = {dont_need, may_free, install_guard};
+	enum advice_row row = (enum advice_row)draw(window, has_guards ? 3 : 2);
 	struct truth_advice *said = &window->advice[row];
 	uint32_t first, count;
 
 	pick_range(window, &first, &count);
 	if (mapped_pages(window, first, count) != count ||
 	    !can_be_shared_out(window, first, count) ||
-	    (row == MAY_FREE && !is_private_anonymous(window, first, count)))
+	    (row != DONTNEED && !is_private_anonymous(window, first, count)))
 		return;
 	said->calls++;
 	said->bytes += count * PAGE;
 	said->committed_before_bytes += present(window, first, count);
 	release(window, first, count, false);
-	if ((row == DONTNEED ? dont_need : may_free)(address_of(window, first), count * PAGE) != 0)
+	if (calls[row](address_of(window, first), count * PAGE) != 0)
 		truth_die("madvise");
+	for (uint32_t page = first; row == GUARD && page < first + count; page++)
+		window->pages[page].guard = true;
+}
+
+static size_t
+file_bytes(const struct window *window)
+{
+	struct stat file;
+
+	if (fstat(window->memfd, &file) != 0)
+		truth_die("fstat");
+	return (size_t)file.st_blocks * 512;
+}
+
+/* Out of the file, wherever it is mapped: no call's books change. */
+static void
+do_punch(struct window *window)
+{
+	struct truth_advice *said = &window->advice[PUNCH];
+	size_t before = file_bytes(window);
+	uint32_t first, count;
+
+	pick_range(window, &first, &count);
+	if (punch(window->memfd, (off_t)(first * PAGE), (off_t)(count * PAGE)) != 0)
+		truth_die("fallocate");
+	said->calls++;
+	said->bytes += count * PAGE;
+	said->committed_before_bytes += before - file_bytes(window);
 }
 
 /* To a place of its own in the window; a part may stay behind, and is released. */
@@ -316,42 +332,6 @@ do_move(struct window *window)
 		window->pages[page].call = HOLE;
 	}
 	acquire(window, to, kept, as, site);
-}
-
-static void
-refuse(bool refused, const char *what)
-{
-	if (!refused)
-		truth_die(what);
-}
-
-/* Nothing of this may change a figure. */
-static void
-do_refused(struct window *window)
-{
-	char *at = address_of(window, draw(window, PAGES));
-	void *hint = at + 1;
-
-	refuse(munmap(at + 1, PAGE) == -1 && errno == EINVAL, "munmap of an odd address");
-	refuse(munmap(at, 0) == -1 && errno == EINVAL, "munmap of nothing");
-	refuse(munmap(at, SIZE_MAX - PAGE) == -1 && errno == EINVAL, "munmap of all");
-	refuse(madvise(at + 1, PAGE, MADV_DONTNEED) == -1 && errno == EINVAL, "odd advice");
-	refuse(madvise(at, PAGE, 12345) == -1 && errno == EINVAL, "unknown advice");
-	refuse(mprotect(at + 1, PAGE, PROT_NONE) == -1 && errno == EINVAL, "odd mprotect");
-	refuse(mmap(hint, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-		       MAP_FAILED &&
-		   errno == EINVAL,
-	       "an odd place");
-	refuse(mmap(NULL, 0, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
-		   errno == EINVAL,
-	       "nothing");
-	refuse(mmap(NULL, (size_t)1 << 50, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-		       MAP_FAILED &&
-		   errno == ENOMEM,
-	       "a petabyte");
-	refuse(mremap(hint, PAGE, PAGE, 0) == MAP_FAILED && errno == EINVAL, "an odd mremap");
-	refuse(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, 9999, 0) == MAP_FAILED && errno == EBADF,
-	       "no file");
 }
 
 static void run_steps(struct window *window, uint32_t steps, bool may_fork);
@@ -386,10 +366,12 @@ run_steps(struct window *window, uint32_t steps, bool may_fork)
 			do_protect(window);
 		else if (what < 55)
 			do_advise(window);
-		else if (what < 61)
+		else if (what < 60)
 			do_move(window);
+		else if (what < 61)
+			do_punch(window);
 		else if (what < 63)
-			do_refused(window);
+			refuse_all(address_of(window, draw(window, PAGES)));
 		else if (may_fork)
 			do_fork(window);
 	}
@@ -413,8 +395,7 @@ make_window(struct window *window, uint64_t seed)
 	window->base = (char *)(UINT64_C(0x100000000000) + ((seed % THREADS_MAX) << 30));
 	for (uint32_t i = 0; i < ADVICES; i++)
 		window->advice[i] =
-		    (struct truth_advice){.advice = i == DONTNEED ? "MADV_DONTNEED" : "MADV_FREE",
-					  .function = i == DONTNEED ? "dont_need" : "may_free"};
+		    (struct truth_advice){.advice = advices[i][0], .function = advices[i][1]};
 }
 
 /* What the pages of a window hold now. A call lives as long as one of its pages does. */
@@ -479,6 +460,9 @@ main(int argc, char **argv)
 	uint32_t threads = 1 + (uint32_t)(seed % THREADS_MAX);
 	pthread_t others[THREADS_MAX];
 
+	has_guards = madvise(truth_mapped(mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+					       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+			     PAGE, GUARD_INSTALL) == 0;
 	for (uint32_t i = 0; i < threads; i++)
 		make_window(&windows[i], seed * THREADS_MAX + i);
 	for (uint32_t i = 1; i < threads; i++)
