@@ -35,17 +35,13 @@ said(const struct told *told, const char *key)
 	return (int64_t)strtoll(line + strlen(key), NULL, 10) * 1024;
 }
 
-static const char *const modes[] = {"off", "sampled", "all"};
-
-#define EACH(list, item) for (size_t item = 0; item < sizeof(list) / sizeof((list)[0]); item++)
-
 static void
-tell(struct told *told, const char *what, const char *mode)
+tell(struct told *told, const char *what)
 {
 	const char *trace = scratch_file("kernel.vmt");
 	struct run run;
 
-	record(&told->run, trace, (const char *const[]){"--malloc", mode, NULL},
+	record(&told->run, trace, NULL,
 	       (const char *const[]){built("tests/target/kernel_figures"), what,
 				     scratch_file("model.bin"), NULL});
 	if (told->run.exit_status == UNAVAILABLE)
@@ -93,11 +89,12 @@ compare_with_status(const struct told *told)
 }
 
 static void
-check_copies(const char *mode)
+private_copies_of_a_file_are_anonymous(void **state)
 {
 	struct told told;
 
-	tell(&told, "file", mode);
+	(void)state;
+	tell(&told, "file");
 	compare_with_status(&told);
 	assert_near(number(told.kernel, "anonymous_bytes"), 4 * MIB, SLACK_BYTES);
 	/* 12 MiB of the one mapping, 8 MiB of the other, and the program's own files. */
@@ -107,19 +104,13 @@ check_copies(const char *mode)
 }
 
 static void
-private_copies_of_a_file_are_anonymous(void **state)
-{
-	(void)state;
-	EACH(modes, i) check_copies(modes[i]);
-}
-
-static void
-check_tables(const char *mode)
+page_tables_larger_than_rss_are_named_first(void **state)
 {
 	struct told told;
 	const char *first;
 
-	tell(&told, "tables", mode);
+	(void)state;
+	tell(&told, "tables");
 	compare_with_status(&told);
 	assert_true(number(told.kernel, "page_table_bytes") >= 4000 * 4096);
 	first = strstr(told.text, "Page tables have");
@@ -129,19 +120,13 @@ check_tables(const char *mode)
 }
 
 static void
-page_tables_larger_than_rss_are_named_first(void **state)
-{
-	(void)state;
-	EACH(modes, i) check_tables(modes[i]);
-}
-
-static void
-check_huge(const char *mode)
+huge_pages_that_make_rss_are_named_first(void **state)
 {
 	struct told told;
 	json_t *huge;
 
-	tell(&told, "huge", mode);
+	(void)state;
+	tell(&told, "huge");
 	compare_with_status(&told);
 	huge = member(member(told.report, "snapshot"), "huge_bytes");
 	/* The kernel may be short of them, and on older ones the figure is not always read. */
@@ -153,13 +138,6 @@ check_huge(const char *mode)
 	assert_non_null(strstr(told.text, "of RSS is in huge pages (THP)"));
 	assert_non_null(strstr(told.text, "of RSS in huge pages (THP)"));
 	forget(&told);
-}
-
-static void
-huge_pages_that_make_rss_are_named_first(void **state)
-{
-	(void)state;
-	EACH(modes, i) check_huge(modes[i]);
 }
 
 static json_t *
