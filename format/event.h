@@ -69,15 +69,18 @@ enum vmt_event_role {
  *                  a = size of the C library's thread descriptor at that address,
  *                  b = the new thread's kernel id, 0 where not known, VMT_THREAD_OVER where it had
  *                  ended before it could be read; flags: VMT_THREAD_*
- *   FORK           a = child's pid, flags = clone's (fork: 0).   EXEC: exec is about to happen,
- * path not recorded EXIT           a = status, b = enum vmt_exit_path (RETURN: the status is not
- * known, a = -1), length = the largest RSS that the kernel knows of (0: not known) MODULE_LOAD
- * address = lowest mapped byte, length = span, a = load bias, b = module id MODULE_UNLOAD  address,
- * b = module id NAME           PR_SET_VMA_ANON_NAME on the range LONG_BEGIN     a call that fills
- * memory begins: a = the kind of the event that will end it. MMAP: address asked for, length in
- * whole pages, protection, flags, b = file offset. THREAD: length = bytes of stack, 0 = not
- *                  known. SHMAT: as its event, with the address asked for. BRK: address = old
- *                  break, length = by how much it grows
+ *   FORK           a = child's pid, flags = clone's (fork: 0)
+ *   EXEC           exec is about to happen, path not recorded
+ *   EXIT           a = status, b = enum vmt_exit_path (RETURN: the status is not known, a = -1),
+ *                  length = the largest RSS that the kernel knows of (0: not known)
+ *   MODULE_LOAD    address = lowest mapped byte, length = span, a = load bias, b = module id
+ *   MODULE_UNLOAD  address, b = module id
+ *   NAME           PR_SET_VMA_ANON_NAME on the range
+ *   LONG_BEGIN     a call that fills memory begins: a = the kind of the event that will end it.
+ *                  MMAP: address asked for, length in whole pages, protection, flags, b = file
+ *                  offset. THREAD: length = bytes of stack, 0 = not known. SHMAT: as its event,
+ *                  with the address asked for. BRK: address = old break, length = by how much it
+ *                  grows
  *   LONG_END       a call is over that has no event of its own after it: a = its kind
  *   FILE_RELEASE   pages went out of a file in memory, and out of all who map it: length = bytes of
  *                  the file, a = their offset, b = bytes that the file gave back, flags =
