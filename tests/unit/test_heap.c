@@ -48,6 +48,29 @@ blocks_own_their_bytes_and_the_rest_is_retained(void **state)
 	vmt_replay_free(replay);
 }
 
+/* What is shared is a part of what is committed, and no memory beside it. */
+static void
+shared_pages_count_once(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+	struct vmt_residency residency;
+
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	add_mapping(&world, HEAP, 8 * PAGE, "[heap]", 0);
+	add_run(&world, HEAP, 8 * PAGE, VMT_RUN_PRESENT | VMT_RUN_SHARED);
+	block(replay, HEAP, 3 * PAGE, 1);
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, RESERVED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, COMMITTED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, SHARED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, RESERVED), 5 * PAGE);
+	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 5 * PAGE);
+	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, SHARED), 5 * PAGE);
+	vmt_residency_free(&residency);
+	vmt_replay_free(replay);
+}
+
 static void
 mmapped_chunk_is_known_by_its_block(void **state)
 {
@@ -345,6 +368,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_fork_child_knows_nothing_of_its_parents_blocks),
 	    cmocka_unit_test(blocks_own_their_bytes_and_the_rest_is_retained),
+	    cmocka_unit_test(shared_pages_count_once),
 	    cmocka_unit_test(mmapped_chunk_is_known_by_its_block),
 	    cmocka_unit_test(empty_block_owns_nothing_and_is_live),
 	    cmocka_unit_test(arena_takes_its_reserve_with_it),

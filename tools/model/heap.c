@@ -252,9 +252,21 @@ at_most(double estimate, uint64_t room)
 	return estimate < (double)room ? (uint64_t)llround(estimate) : room;
 }
 
+/* The part of a whole that blocks own, where they own so much of the whole: of either side it is no
+ * more than the whole. */
+static uint64_t
+own_part(double estimate, uint64_t room, uint64_t whole_owned, uint64_t whole_rest)
+{
+	uint64_t owned = at_most(estimate, room);
+
+	if (owned > whole_owned)
+		owned = whole_owned;
+	return room > whole_rest + owned ? room - whole_rest : owned;
+}
+
 /* What of a place's bytes is owned by blocks. Each figure was summed up by itself, from samples or
  * of blocks that contradict each other; of either side the parts are never more than what is
- * reserved. */
+ * reserved, and no more is shared than is committed. */
 static void
 own_parts(const double estimate[VMT_AMOUNTS], const uint64_t room[VMT_AMOUNTS],
 	  uint64_t owned[VMT_AMOUNTS])
@@ -262,23 +274,22 @@ own_parts(const double estimate[VMT_AMOUNTS], const uint64_t room[VMT_AMOUNTS],
 	uint64_t parts = 0;
 	uint64_t rest = 0;
 
-	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNTS; i++) {
+	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNT_SHARED; i++) {
 		owned[i] = at_most(estimate[i], room[i]);
 		parts += owned[i];
 		rest += room[i] - owned[i];
 	}
+	owned[VMT_AMOUNT_SHARED] = own_part(
+	    estimate[VMT_AMOUNT_SHARED], room[VMT_AMOUNT_SHARED], owned[VMT_AMOUNT_COMMITTED],
+	    room[VMT_AMOUNT_COMMITTED] - owned[VMT_AMOUNT_COMMITTED]);
 	owned[VMT_AMOUNT_RESERVED] =
 	    at_most(estimate[VMT_AMOUNT_RESERVED],
 		    room[VMT_AMOUNT_RESERVED] > rest ? room[VMT_AMOUNT_RESERVED] - rest : 0);
 	if (owned[VMT_AMOUNT_RESERVED] < parts)
 		owned[VMT_AMOUNT_RESERVED] = parts;
-	rest = room[VMT_AMOUNT_RESERVED] - owned[VMT_AMOUNT_RESERVED];
-	owned[VMT_AMOUNT_ACCESSIBLE] =
-	    at_most(estimate[VMT_AMOUNT_ACCESSIBLE], room[VMT_AMOUNT_ACCESSIBLE]);
-	if (owned[VMT_AMOUNT_ACCESSIBLE] > owned[VMT_AMOUNT_RESERVED])
-		owned[VMT_AMOUNT_ACCESSIBLE] = owned[VMT_AMOUNT_RESERVED];
-	if (room[VMT_AMOUNT_ACCESSIBLE] > rest + owned[VMT_AMOUNT_ACCESSIBLE])
-		owned[VMT_AMOUNT_ACCESSIBLE] = room[VMT_AMOUNT_ACCESSIBLE] - rest;
+	owned[VMT_AMOUNT_ACCESSIBLE] = own_part(
+	    estimate[VMT_AMOUNT_ACCESSIBLE], room[VMT_AMOUNT_ACCESSIBLE],
+	    owned[VMT_AMOUNT_RESERVED], room[VMT_AMOUNT_RESERVED] - owned[VMT_AMOUNT_RESERVED]);
 }
 
 static void
@@ -332,20 +343,6 @@ tally_pool(struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
 		pool->scale[i] = estimate[i] > taken[i] ? taken[i] / estimate[i] : 1;
 }
 
-/* Estimates of committed and of shared bytes are independent where one meets its bound: no more is
- * shared than there is. */
-static void
-bound_shared(struct vmt_amounts classes[VMT_CLASSES])
-{
-	uint64_t *live = classes[VMT_CLASS_MALLOC_LIVE].bytes;
-	uint64_t *kept = classes[VMT_CLASS_MALLOC_RETAINED].bytes;
-
-	if (kept[VMT_AMOUNT_SHARED] <= kept[VMT_AMOUNT_COMMITTED])
-		return;
-	live[VMT_AMOUNT_SHARED] += kept[VMT_AMOUNT_SHARED] - kept[VMT_AMOUNT_COMMITTED];
-	kept[VMT_AMOUNT_SHARED] = kept[VMT_AMOUNT_COMMITTED];
-}
-
 static void
 scale_sites(struct vmt_replay *replay, const struct pool *pool)
 {
@@ -383,7 +380,6 @@ vmt_heap_tally(struct vmt_pieces *pieces, struct vmt_replay *replay,
 	for (size_t i = 0; i < pieces->count; i++)
 		tally_piece(&pieces->items[i], &pool, classes);
 	tally_pool(&pool, classes);
-	bound_shared(classes);
 	scale_sites(replay, &pool);
 	for (size_t i = 0; i < pieces->count; i++) {
 		const struct vmt_piece *piece = &pieces->items[i];
