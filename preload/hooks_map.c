@@ -99,12 +99,13 @@ mmap64(void *address, size_t length, int protection, int flags, int fd, off_t of
 	return map(&request, __builtin_frame_address(0));
 }
 
+/* A fork child that gives back what it inherited opens no trace for it: most of them end soon. */
 static long
 unmap_once(struct vmt_mapping_range *range, const void *frame)
 {
 	long result;
 
-	if (!vmt_state_enter())
+	if (vmt_state_is_unopened() || !vmt_state_enter())
 		return vmt_mapping_munmap_unrecorded(range);
 	result = vmt_mapping_munmap(range, vmt_stacks_capture(frame));
 	vmt_state_leave();

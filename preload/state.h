@@ -172,6 +172,14 @@ vmt_state_is_at_work(const struct vmt_thread *thread)
 	       thread->generation == vmt_state_owner->generation;
 }
 
+/* A fork child that has no trace yet (or nobody is recorded). A call that takes no memory need not
+ * open one: what is there when it is opened is written down then. */
+static inline bool
+vmt_state_is_unopened(void)
+{
+	return vmt_atomic_load_relaxed(&vmt_state_owner->state) == VMT_OWNER_NONE;
+}
+
 /* Whether the calling hook may record. True must be paired with vmt_state_leave. The compiler
  * barriers keep the guard around everything between (a leaf-declared libc function may call back
  * into a hook). */

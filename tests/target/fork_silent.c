@@ -1,7 +1,8 @@
 /*
  * fork_silent: a child of fork that calls nothing that is recorded, for as long as it is told to.
  *
- * The parent fills 16 MiB and forks; the child writes 4 of them anew, says its pid and its parent's
+ * The parent fills 16 MiB and forks; the child writes 4 of them anew, unmaps a page that it
+ * inherited, which opens no trace, says its pid and its parent's
  * on its standard output, and waits for the end of its standard input. Then it ends with status 3.
  * The parent waits for it, and ends with that status.
  *
@@ -26,6 +27,7 @@
 #define MIB (1u << 20)
 
 static char *memory;
+static void *spare; /* a page */
 
 __attribute__((noinline)) static void
 map_before(void)
@@ -34,6 +36,7 @@ map_before(void)
 	if (memory == MAP_FAILED)
 		exit(9);
 	memset(memory, 1, 16 * MIB);
+	spare = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 static void
@@ -71,6 +74,8 @@ static void
 be_child(const char *kind, int other)
 {
 	memset(memory, 2, 4 * MIB);
+	if (munmap(spare, 4096) != 0)
+		_exit(7);
 	say_pid();
 	if (strcmp(kind, "exec") == 0)
 		execlp("cat", "cat", (char *)NULL);
