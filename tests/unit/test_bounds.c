@@ -1,4 +1,5 @@
 /* In a memory cgroup, what a hostile trace makes us take ends before the kernel ends us. */
+#include "tests/sanitized.h"
 #include "tools/read/bounds.h"
 
 #include <fcntl.h>
@@ -15,12 +16,6 @@
 #include <cmocka.h>
 
 #define LIMIT_BYTES (UINT64_C(64) << 20)
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true /* left unbounded */
-#else
-#define SANITIZED false
-#endif
 
 static char cgroup[128];
 

@@ -1,3 +1,4 @@
+#include "tests/sanitized.h"
 #include "tests/unit/collector_place.h"
 
 #include "collect/fork_children.h"
@@ -155,7 +156,8 @@ a_silent_child_gets_a_trace(void **state)
 	assert_int_equal(head->notes, VMT_NOTE_FORKED | VMT_NOTE_OUTSIDE);
 	for (size_t i = 0; i < chunks.count; i++)
 		snapshots += chunks.list[i].header->kind == VMT_CHUNK_SNAPSHOT;
-	assert_true(snapshots > 0);
+	/* One of terabytes is dear: there may be no credit for it in a second. */
+	assert_true(SANITIZED || snapshots > 0);
 	assert_true(place_count_events(&chunks, &abandoned) > 1);
 	assert_int_equal(abandoned, 0);
 	fixture_free_chunks(&chunks);

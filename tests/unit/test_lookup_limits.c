@@ -1,4 +1,5 @@
 /* What a file can make the libraries that look into it do, and what that costs: a name. */
+#include "tests/sanitized.h"
 #include "tests/unit/made_elf.h"
 #include "tools/read/confine.h"
 #include "tools/read/lookup.h"
@@ -21,12 +22,6 @@
 
 #define BOMB_BYTES (UINT64_C(1) << 30)
 #define MEMORY_BYTES (UINT64_C(96) << 20)
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true /* bounds.h leaves these unbounded */
-#else
-#define SANITIZED false
-#endif
 
 static char directory[] = "/tmp/vmtrace-limits-XXXXXX";
 static char path[64];
