@@ -103,9 +103,13 @@ mmap64(void *address, size_t length, int protection, int flags, int fd, off_t of
 static long
 unmap_once(struct vmt_mapping_range *range, const void *frame)
 {
-	long result;
+	long result = -ENOMEM;
 
-	if (vmt_state_is_unopened() || !vmt_state_enter())
+	if (vmt_state_is_unopened())
+		result = vmt_mapping_munmap_inherited(range);
+	if (result != -ENOMEM)
+		return result;
+	if (!vmt_state_enter())
 		return vmt_mapping_munmap_unrecorded(range);
 	result = vmt_mapping_munmap(range, vmt_stacks_capture(frame));
 	vmt_state_leave();

@@ -28,7 +28,7 @@ vmt_idle_child_is_one(void)
 static bool
 is_named(const struct vmt_process *process)
 {
-	int fd = vmt_sys_open(process->trace_path, O_RDONLY | O_NOFOLLOW, 0);
+	int fd = vmt_sys_open(process->trace_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	uint64_t random_id = 0;
 	long got;
 

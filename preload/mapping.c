@@ -261,6 +261,17 @@ vmt_mapping_munmap(struct vmt_mapping_range *range, uint32_t stack)
 }
 
 long
+vmt_mapping_munmap_inherited(const struct vmt_mapping_range *range)
+{
+	uint64_t length;
+
+	if (!vmt_address_space_takes(range->address, range->length, &length) ||
+	    vmt_own_memory_meets(range->address, range->address + length))
+		return -ENOMEM;
+	return vmt_sys_call2(SYS_munmap, range->address, range->length);
+}
+
+long
 vmt_mapping_munmap_unrecorded(struct vmt_mapping_range *range)
 {
 	if (!vmt_address_space_takes(range->address, range->length, &range->length))

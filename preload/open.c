@@ -468,7 +468,7 @@ vmt_open_in_child(void)
 	struct vmt_process *process = &vmt_state_process;
 	struct vmt_head *parent = process->head;
 	uint64_t parent_bytes = process->head_mapped_bytes;
-	uint64_t forked_from = parent->random_id;
+	uint64_t forked_from = process->random_id; /* still the parent's */
 	const char *why;
 
 	vmt_samples_clear();
@@ -477,6 +477,10 @@ vmt_open_in_child(void)
 	process->execs = 0; /* of other threads of the parent */
 	why = vmt_open_trace();
 	vmt_sys_munmap(parent, parent_bytes);
+	if (process->head == parent) { /* what lies there from now on is the program's */
+		process->head = NULL;
+		process->head_mapped_bytes = 0;
+	}
 	if (!why) {
 		process->head->forked_from = forked_from;
 		process->head->notes |= VMT_NOTE_FORKED;

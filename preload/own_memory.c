@@ -65,6 +65,17 @@ vmt_own_memory_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 	return part->start != UINT64_MAX;
 }
 
+bool
+vmt_own_memory_meets(uint64_t start, uint64_t end)
+{
+	struct vmt_own_range part;
+
+	if (vmt_own_memory_next(start, end, &part))
+		return true;
+	offer_trace(&part, start, end);
+	return part.start != UINT64_MAX;
+}
+
 /* Whether no hook that has begun reads the trace any more: of this thread neither, which a signal
  * handler may have interrupted. */
 static bool

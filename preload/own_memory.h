@@ -21,6 +21,9 @@
  * depth: of the calling thread, as far as it is the caller's own. */
 bool vmt_own_memory_let_go(uint64_t start, uint64_t end, uint32_t depth);
 
+/* Whether anything of the tracer's lies in [start, end), its trace included. */
+bool vmt_own_memory_meets(uint64_t start, uint64_t end);
+
 /* The first part of [start, end) that stays mapped. False: there is none. */
 bool vmt_own_memory_next(uint64_t start, uint64_t end, struct vmt_own_range *part);
 

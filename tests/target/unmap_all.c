@@ -1,7 +1,8 @@
 /* Unmaps, page by page, whatever /proc/self/maps lists and is neither the program's, nor libc's,
  * nor libc's loader's, nor the kernel's. With "whole" the ranges as they are; with "cover" maps
  * something else in their places, with "move" moves them elsewhere and then something into their
- * places; with "beside" unmaps them whole while threads map and allocate, in 8 processes. Then
+ * places; with "beside" unmaps them whole while threads map and allocate, in 8 processes; with
+ * "child" a fork child unmaps them whole, before it makes any other call. Then
  * goes on: maps, allocates, frees, and ends by itself. */
 #include <fcntl.h>
 #include <pthread.h>
@@ -89,14 +90,17 @@ move(char *start, size_t length)
 }
 
 static void
-for_each_range(void (*take)(char *start, size_t length))
+take_ranges(size_t count, void (*take)(char *start, size_t length))
 {
-	size_t count;
-
-	read_maps();
-	count = find_ranges();
 	for (size_t i = 0; i < count; i++)
 		take(ranges[i].start, (size_t)(ranges[i].end - ranges[i].start));
+}
+
+static void
+for_each_range(void (*take)(char *start, size_t length))
+{
+	read_maps();
+	take_ranges(find_ranges(), take);
 }
 
 static void
@@ -113,6 +117,25 @@ go_on(void)
 		memset(block, 1, 100000);
 		free(block);
 	}
+}
+
+static void
+unmap_in_child(void)
+{
+	size_t count;
+	int status;
+	pid_t child;
+
+	read_maps();
+	count = find_ranges();
+	child = fork();
+	if (child == 0) {
+		take_ranges(count, unmap);
+		go_on();
+		_exit(0);
+	}
+	if (waitpid(child, &status, 0) != child || status != 0)
+		exit(3);
 }
 
 static volatile int over;
@@ -162,6 +185,8 @@ main(int argc, char **argv)
 
 	if (strcmp(way, "beside") == 0)
 		unmap_beside_in_many();
+	else if (strcmp(way, "child") == 0)
+		unmap_in_child();
 	else
 		for_each_range(strcmp(way, "whole") == 0   ? unmap
 			       : strcmp(way, "cover") == 0 ? cover
