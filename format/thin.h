@@ -20,6 +20,8 @@
 #define VMT_THIN_LEVELS 64u /* the last one keeps nothing but by chance */
 #define VMT_THIN_LARGE_BYTES (UINT64_C(64) << 10)
 #define VMT_THIN_LARGE_LEVELS 4u
+/* Of 256 KiB and more: those are thinned as well where they alone fill a trace. */
+#define VMT_THIN_LARGE_MOST_LEVELS 12u
 
 /* The level that counts for a block of this size. */
 static inline uint32_t
@@ -30,6 +32,7 @@ vmt_thin_level_for(uint32_t level, uint64_t length)
 	if (length >= VMT_THIN_LARGE_BYTES)
 		less = 64u - (uint32_t)__builtin_clzll(length / VMT_THIN_LARGE_BYTES);
 	less *= VMT_THIN_LARGE_LEVELS;
+	less = less < VMT_THIN_LARGE_MOST_LEVELS ? less : VMT_THIN_LARGE_MOST_LEVELS;
 	return level > less ? level - less : 0;
 }
 

@@ -62,7 +62,8 @@ large_blocks_stay_longer(void **state)
 	assert_int_equal(vmt_thin_level_for(5, VMT_THIN_LARGE_BYTES), 1);
 	assert_int_equal(vmt_thin_level_for(9, 2 * VMT_THIN_LARGE_BYTES - 1), 5);
 	assert_int_equal(vmt_thin_level_for(9, 2 * VMT_THIN_LARGE_BYTES), 1);
-	assert_int_equal(vmt_thin_level_for(VMT_THIN_LEVELS - 1, UINT64_MAX), 0);
+	assert_int_equal(vmt_thin_level_for(VMT_THIN_LARGE_MOST_LEVELS, UINT64_MAX), 0);
+	assert_int_equal(vmt_thin_level_for(22, UINT64_MAX), 22 - VMT_THIN_LARGE_MOST_LEVELS);
 	assert_int_equal(kept_at(4, VMT_THIN_LARGE_BYTES), BLOCKS);
 }
 
