@@ -133,6 +133,17 @@ vmt_address_space_is_there(struct vmt_traced *process)
 }
 
 bool
+vmt_address_space_device(const struct vmt_traced *process, uint32_t *device)
+{
+	struct sought sought;
+
+	if (!name_trace(process, &sought))
+		return false;
+	*device = sought.device;
+	return true;
+}
+
+bool
 vmt_address_space_has_trace_of(const struct vmt_traced *process, const struct vmt_traced *other)
 {
 	struct sought sought;

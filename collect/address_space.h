@@ -29,6 +29,9 @@ bool vmt_address_space_check(struct vmt_traced *process);
 bool vmt_address_space_has_trace_of(const struct vmt_traced *process,
 				    const struct vmt_traced *other);
 
+/* The device that maps name beside the inode of a process's trace; false: not known. */
+bool vmt_address_space_device(const struct vmt_traced *process, uint32_t *device);
+
 /* Whether it was the image's until now. False also where nothing is to be learnt of it. */
 bool vmt_address_space_is_there(struct vmt_traced *process);
 

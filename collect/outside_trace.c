@@ -207,6 +207,7 @@ struct writing {
 struct inherited {
 	struct vmt_initial_maps maps;
 	uint64_t trace_inode;
+	uint32_t trace_device;
 };
 
 static bool
@@ -235,7 +236,8 @@ visit_mapping(void *context, const struct vmt_mapping *mapping)
 {
 	struct inherited *inherited = context;
 
-	if (mapping->shared && mapping->inode == inherited->trace_inode)
+	if (mapping->shared && mapping->inode == inherited->trace_inode &&
+	    mapping->device == inherited->trace_device)
 		return vmt_initial_maps_write_own(&inherited->maps, mapping->start, mapping->end);
 	return vmt_initial_maps_visit(&inherited->maps, mapping);
 }
@@ -253,6 +255,8 @@ write_initial_maps(struct vmt_traced *process, struct vmt_shared *shared,
 				      .trace_inode = parent->inode};
 	char buffer[VMT_PROCFS_LINE_BYTES];
 
+	if (!vmt_address_space_device(parent, &inherited.trace_device))
+		inherited.trace_inode = 0; /* of no file */
 	vmt_sys_call3(SYS_lseek, process->maps_fd, 0, SEEK_SET);
 	(void)vmt_procfs_walk_maps(process->maps_fd, buffer, sizeof(buffer), visit_mapping,
 				   &inherited);
