@@ -324,6 +324,9 @@ test_cut_off(void **state)
 			 0);
 	assert_non_null(strstr(run.out, "The file is cut: "));
 	assert_null(strstr(run.out, "never finished"));
+	/* Pages of which nothing is known are no zeros. */
+	assert_null(strstr(run.out, " 0 B"));
+	assert_null(strstr(run.out, "RssAnon"));
 	run_free(&run);
 	run_program(&run,
 		    (const char *const[]){built("vmtrace"), "diff", "--fail-over=rss=1%",

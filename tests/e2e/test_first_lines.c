@@ -341,6 +341,9 @@ test_a_directory_is_listed(void **state)
 	assert_true(number(json_array_get(traces, 0), "peak_rss_bytes") >= MIB);
 	json_decref(root);
 	run_free(&run);
+	assert_int_equal(unlink(trace), 0);
+	expect((const char *const[]){built("vmtrace"), "report", directory, NULL}, 2,
+	       "none of its traces (*.vmt) can be read");
 }
 
 static bool

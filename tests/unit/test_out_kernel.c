@@ -132,7 +132,8 @@ shared_pages_are_told_by_class(void **state)
 	assert_shows(whole, "      70 MiB  of RSS in other mappings too");
 	free(whole);
 	vmt_headline_write(&report, text, sizeof(text));
-	assert_shows(text, "70 MiB of RSS is in other mappings too, of this process or another");
+	assert_shows(text, "Beside programs and libraries, 70 MiB of RSS is in other mappings too, "
+			   "of this process or another");
 	/* Of libraries it is no news. */
 	classes[1].name = "program and libraries";
 	vmt_headline_write(&report, text, sizeof(text));

@@ -84,7 +84,7 @@ losses_stand_at_the_top(void **state)
 	assert_shows(text,
 		     "From 2 s on, malloc's blocks were recorded more and more sparsely, of those "
 		     "below 64 KiB one in 4,096 at the end");
-	assert_shows(text, "this snapshot is from before, and its figures are exact");
+	assert_shows(text, "this snapshot is from before, and lacks nothing");
 	report.loss.one_in_at_snapshot = 8;
 	vmt_headline_losses(&report, text, sizeof(text));
 	assert_shows(text, "estimates, at this snapshot of one in 8, and counts");

@@ -229,7 +229,12 @@ vmt_listing_print(const char *directory, size_t top, bool json, struct vmt_err *
 	int result = read_directory(&listing, directory, err);
 	size_t shown = listing.count < top ? listing.count : top;
 
-	if (result == 0 && listing.count == 0)
+	if (result == 0 && listing.count == 0 && listing.unreadable)
+		result = vmt_err_set(err, EIO,
+				     "%s: none of its traces (*.vmt) can be read; vmtrace report "
+				     "FILE says why",
+				     directory);
+	else if (result == 0 && listing.count == 0)
 		result = vmt_err_set(err, ENOENT, "%s: is a directory without a trace (*.vmt)",
 				     directory);
 	if (listing.count)

@@ -168,8 +168,14 @@ add_thinned(struct vmt_building *building)
 static int
 add_malloc(struct vmt_building *building, const struct vmt_head *head)
 {
-	if (building->report.coverage.own_malloc)
+	if (building->report.coverage.own_malloc || (head->notes & VMT_NOTE_OUTSIDE))
 		return 0; /* a note says it */
+	if (head->malloc_mode == VMT_MALLOC_OFF && (head->notes & VMT_NOTE_FORKED))
+		return vmt_coverage_add(building,
+					"malloc was not recorded: what of arenas is not inherited "
+					"from the parent is under \"malloc, live or free\"; blocks "
+					"that glibc maps one by one (of 128 KiB and more) are "
+					"unattributed");
 	if (head->malloc_mode == VMT_MALLOC_OFF)
 		return vmt_coverage_add(building,
 					"malloc was not recorded: live and free memory of arenas "

@@ -121,7 +121,8 @@ set_class_errors(struct vmt_diff *diff)
 		struct vmt_diff_class *row = &diff->classes[i];
 
 		if (strcmp(row->name, "malloc live") != 0 &&
-		    strcmp(row->name, "malloc retained") != 0)
+		    strcmp(row->name, "malloc retained") != 0 &&
+		    strcmp(row->name, "inherited at fork") != 0)
 			continue;
 		row->estimate = is_sampled(diff->a) || is_sampled(diff->b);
 		row->error_bytes = vmt_diff_parts_error(diff, a, b);

@@ -287,6 +287,8 @@ own_parts(const double estimate[VMT_AMOUNTS], const uint64_t room[VMT_AMOUNTS],
 		    room[VMT_AMOUNT_RESERVED] > rest ? room[VMT_AMOUNT_RESERVED] - rest : 0);
 	if (owned[VMT_AMOUNT_RESERVED] < parts)
 		owned[VMT_AMOUNT_RESERVED] = parts;
+	if (owned[VMT_AMOUNT_RESERVED] > room[VMT_AMOUNT_RESERVED]) /* no snapshot has such parts */
+		owned[VMT_AMOUNT_RESERVED] = room[VMT_AMOUNT_RESERVED];
 	owned[VMT_AMOUNT_ACCESSIBLE] = own_part(
 	    estimate[VMT_AMOUNT_ACCESSIBLE], room[VMT_AMOUNT_ACCESSIBLE],
 	    owned[VMT_AMOUNT_RESERVED], room[VMT_AMOUNT_RESERVED] - owned[VMT_AMOUNT_RESERVED]);

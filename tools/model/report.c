@@ -286,6 +286,9 @@ set_up(struct vmt_building *building)
 	building->report.cgroup.fullest.file_bytes = VMT_FIGURE_UNKNOWN;
 	building->report.cgroup.fullest.shared_memory_bytes = VMT_FIGURE_UNKNOWN;
 	building->report.snapshot.lazyfree_bytes = VMT_FIGURE_UNKNOWN;
+	building->report.snapshot.huge_bytes = VMT_FIGURE_UNKNOWN;
+	building->report.snapshot.shared_bytes = VMT_FIGURE_UNKNOWN;
+	memset(&building->report.snapshot.kernel, 0xff, sizeof(building->report.snapshot.kernel));
 	building->strings = vmt_strings_new();
 	building->line = calloc(1, sizeof(*building->line));
 	building->replay = vmt_replay_new(&options);

@@ -43,10 +43,11 @@ say_kernel(struct vmt_sentence *sentence, const struct vmt_report *report)
 		vmt_sentence_say(sentence, " %s of RSS is in huge pages (THP).",
 				 vmt_units_bytes(figure, huge));
 	if (shared != 0 && shared >= rss / SHARED_PART)
-		vmt_sentence_say(sentence,
-				 " %s of RSS is in other mappings too, of this process or another "
-				 "(shared).",
-				 vmt_units_bytes(figure, shared));
+		vmt_sentence_say(
+		    sentence,
+		    " Beside programs and libraries, %s of RSS is in other mappings too, "
+		    "of this process or another (shared).",
+		    vmt_units_bytes(figure, shared));
 	if (tables != VMT_FIGURE_UNKNOWN && tables > rss / PAGE_TABLES_PART)
 		vmt_sentence_say(sentence,
 				 " Page tables have %s more: not in RSS, counted by the cgroup.",
@@ -180,8 +181,8 @@ say_thinned(struct vmt_sentence *sentence, const struct vmt_report *report)
 				 "and counts and totals since then are rough. ",
 				 vmt_units_count(one_in, report->loss.one_in_at_snapshot));
 	else
-		vmt_sentence_say(sentence, "this snapshot is from before, and its figures are "
-					   "exact; counts and totals since then are rough. ");
+		vmt_sentence_say(sentence, "this snapshot is from before, and lacks nothing; "
+					   "counts and totals since then are rough. ");
 }
 
 static void
