@@ -477,7 +477,7 @@ vmt_open_in_child(void)
 	process->execs = 0; /* of other threads of the parent */
 	why = vmt_open_trace();
 	vmt_sys_munmap(parent, parent_bytes);
-	if (process->head == parent) { /* what lies there from now on is the program's */
+	if (why && process->head == parent) { /* what lies there now is the program's */
 		process->head = NULL;
 		process->head_mapped_bytes = 0;
 	}
