@@ -418,6 +418,14 @@ release_batch(const struct vmt_ring_view *ring, const struct batch *batch)
 		vmt_ring_lead_tail(&view, batch->first, batch->first + batch->count);
 }
 
+/* At the end what was left out last counts in a chunk of its own, though nothing is left to take.
+ */
+static bool
+owes_a_chunk(const struct vmt_drain_ring *ring, enum vmt_drain_mode mode)
+{
+	return mode == VMT_DRAIN_FINAL && ring->filed != ring->position;
+}
+
 /* One batch of one ring: 1 = there may be more, 0 = nothing left to take now, else an error. */
 static int
 drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
@@ -435,13 +443,14 @@ drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 	vmt_columns_begin_encode(batch.encoder, scratch->payload.bytes, scratch->payload.capacity,
 				 ring->time_unit);
 	fill_batch(drain, index, &batch, now_ns, mode);
-	if (batch.chunk.position_to == ring->position)
+	if (batch.chunk.position_to == ring->position && !owes_a_chunk(ring, mode))
 		return 0;
 	result = write_batch(drain, ring, &batch, writer, scratch->payload.bytes, mode, &filed);
 	if (result < 0)
 		return result;
 	step_on(ring, &batch, filed);
-	release_batch(&ring->view, &batch);
+	if (batch.count)
+		release_batch(&ring->view, &batch);
 	return 1;
 }
 
@@ -451,7 +460,7 @@ is_due(const struct vmt_drain_ring *ring, uint64_t now_ns, enum vmt_drain_mode m
 	uint64_t waiting = pending(ring);
 
 	if (waiting == 0 || mode != VMT_DRAIN_LAZY)
-		return waiting != 0;
+		return waiting != 0 || owes_a_chunk(ring, mode);
 	return waiting >= ring->view.capacity / 4 ||
 	       now_ns - ring->drained_ns >= VMT_DRAIN_DELAY_NS;
 }
@@ -466,6 +475,8 @@ drain_ring(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 	int result = 1;
 
 	while (result > 0 && batches-- && ring->position < goal)
+		result = drain_batch(drain, index, writer, scratch, now_ns, mode);
+	if (result >= 0 && owes_a_chunk(ring, mode))
 		result = drain_batch(drain, index, writer, scratch, now_ns, mode);
 	ring->drained_ns = now_ns;
 	return result < 0 ? result : 0;
