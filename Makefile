@@ -15,19 +15,23 @@ BASE := -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(
 FREESTANDING := -include format/banned.h
 TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lm
 
-format_sources := $(wildcard format/*.c)
-collect_sources := $(wildcard collect/*.c)
-preload_sources := $(wildcard preload/*.c)
+# Rooms, nested to any depth. Those of the base serve the library and the command; capture and preload
+# run inside the traced process alone.
+base_rooms := base format unwind collect
+inner_rooms := capture preload
+sources_of = $(sort $(foreach room,$(wildcard $(1)),$(shell find $(room) -name '*.c')))
+base_sources := $(call sources_of,$(base_rooms))
+inner_sources := $(call sources_of,$(inner_rooms))
 tools_sources := $(wildcard tools/*.c tools/*/*.c)
 core_sources := $(filter-out tools/main.c,$(tools_sources))
 
-lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(format_sources) $(collect_sources) $(preload_sources))
-base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(format_sources) $(collect_sources))
+lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
+base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
 core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources))
 tool_objects := $(core_objects) $(BUILD)/obj/tools/main.o
-# Preload modules that unit tests may link: all but the hooks and the constructor.
-preload_test_objects := $(filter-out $(BUILD)/pic/preload/hooks_% $(BUILD)/pic/preload/start.o, \
-	$(filter $(BUILD)/pic/preload/%,$(lib_objects)))
+# Modules of these that unit tests may link: all but the hooks and the constructor.
+preload_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
+	$(patsubst %.c,$(BUILD)/pic/%.o,$(inner_sources)))
 
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 race_tests := $(patsubst tests/race/%.c,$(BUILD)/tests/race/%,$(wildcard tests/race/test_*.c))
@@ -48,7 +52,7 @@ $(BUILD)/pic/preload/standalone_start.o: BASE += -ffreestanding -fno-stack-prote
 # The short way of malloc and free needs no frame; what takes a frame address has one all the same.
 $(BUILD)/pic/preload/hooks_malloc.o: BASE += -fomit-frame-pointer -foptimize-sibling-calls
 
-$(BUILD)/obj/format/%.o $(BUILD)/obj/collect/%.o: OBJ_FLAGS := $(FREESTANDING)
+$(patsubst %,$(BUILD)/obj/%/%.o,$(base_rooms)): OBJ_FLAGS := $(FREESTANDING)
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(OBJ_FLAGS) -c $< -o $@
@@ -148,7 +152,7 @@ test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(target
 walls: build ## check the walls of docs/architecture.md by machine
 	@tests/walls $(BUILD)
 
-sources_all = $(wildcard format/*.[ch] collect/*.[ch] preload/*.[ch] tools/*.[ch] tools/*/*.[ch] tests/*.h tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
+sources_all = $(shell find $(wildcard $(base_rooms) $(inner_rooms) tools) -name '*.[ch]') $(wildcard tests/*.h tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
 # Each major version of clang-format writes another style: the sources are in that of version 14.
 clang_format := $(firstword $(shell command -v clang-format-14) $(shell clang-format --version 2>/dev/null | grep -q 'version 14\.' && echo clang-format))
 lint: ## clang-format, cppcheck, clang-tidy and a clang build
