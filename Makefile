@@ -22,13 +22,13 @@ inner_rooms := capture preload
 sources_of = $(sort $(foreach room,$(wildcard $(1)),$(shell find $(room) -name '*.c')))
 base_sources := $(call sources_of,$(base_rooms))
 inner_sources := $(call sources_of,$(inner_rooms))
-tools_sources := $(wildcard tools/*.c tools/*/*.c)
-core_sources := $(filter-out tools/main.c,$(tools_sources))
+tools_sources := $(call sources_of,tools)
+core_sources := $(filter-out tools/cmd/main.c,$(tools_sources))
 
 lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
 core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources))
-tool_objects := $(core_objects) $(BUILD)/obj/tools/main.o
+tool_objects := $(core_objects) $(BUILD)/obj/tools/cmd/main.o
 # Modules of these that unit tests may link: all but the hooks and the constructor.
 preload_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
 	$(patsubst %.c,$(BUILD)/pic/%.o,$(inner_sources)))
@@ -152,6 +152,9 @@ test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(target
 walls: build ## check the walls of docs/architecture.md by machine
 	@tests/walls $(BUILD)
 
+graph: ## which room includes which, and where in a circle
+	@tests/include_graph
+
 sources_all = $(shell find $(wildcard $(base_rooms) $(inner_rooms) tools) -name '*.[ch]') $(wildcard tests/*.h tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
 # Each major version of clang-format writes another style: the sources are in that of version 14.
 clang_format := $(firstword $(shell command -v clang-format-14) $(shell clang-format --version 2>/dev/null | grep -q 'version 14\.' && echo clang-format))
@@ -258,5 +261,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build musl deps deps-build demo check test-build walls lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
+.PHONY: build musl deps deps-build demo check test-build walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
 .SECONDARY:
