@@ -28,7 +28,6 @@ core_sources := $(filter-out tools/cmd/main.c,$(tools_sources))
 lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
 core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources))
-tool_objects := $(core_objects) $(BUILD)/obj/tools/cmd/main.o
 # Modules of these that unit tests may link: all but the hooks and the constructor.
 preload_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
 	$(patsubst %.c,$(BUILD)/pic/%.o,$(inner_sources)))
@@ -72,21 +71,39 @@ musl: ## the library as a musl system has it, built by musl-gcc: BUILD/musl/libv
 	@ln -sfn /usr/include/linux /usr/include/asm-generic /usr/include/$$($(CC) -print-multiarch)/asm $(BUILD)/musl/kernel
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/musl CC='musl-gcc -isystem $(BUILD)/musl/kernel' $(BUILD)/musl/libvmtrace.so
 
-$(BUILD)/vmtrace: $(tool_objects) $(base_objects)
-	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ $(TOOL_LIBS)
+# Archives that hold no copies, only the paths of objects.
+$(BUILD)/libbase.a: $(base_objects)
+$(BUILD)/libtools.a: $(core_objects)
+$(BUILD)/libpreload.a: $(preload_test_objects)
+$(BUILD)/libe2e.a: $(e2e_objects)
+$(BUILD)/lib%.a:
+	@rm -f $@
+	$(AR) rcsT $@ $^
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(base_objects) $(core_objects) $(preload_test_objects)
+# Links $@ from its objects, archives $(1) and libraries $(2). The linker says which objects it took, and $@ depends on
+# those alone: an edit relinks only what it can change, and so does a source that is gone.
+define link
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -o $@ $< $(base_objects) $(if $(filter test_preload_%,$*),$(preload_test_objects),$(core_objects)) \
-	  -lcmocka $(TOOL_LIBS) -lpthread -ldl
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(1) $(2) -Wl,-t,-t >$@.taken
+	@sed -n 's|^$(BUILD)/[a-z]*/\(.*\)\.o$$|$@: $$(if $$(wildcard \1.c),&,gone)|p' $@.taken >$@.d && rm $@.taken
+endef
+gone:
 
-$(BUILD)/tests/race/%: tests/race/%.c $(wildcard tests/race/*.h) format/ring.h format/ring.c
-	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -o $@ $< -lcmocka -lpthread
+$(BUILD)/vmtrace: $(BUILD)/obj/tools/cmd/main.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,$(TOOL_LIBS))
 
-$(BUILD)/tests/e2e/%: tests/e2e/%.c $(e2e_objects) $(BUILD)/obj/format/head.o
-	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -o $@ $^ -lcmocka -ljansson -lpthread
+# Each test program has main() of its own and the one part that chooses its cases.
+$(BUILD)/tests/unit/test_preload_%: $(BUILD)/obj/tests/unit/test_preload_%.o $(BUILD)/obj/tests/choose.o | $(BUILD)/libpreload.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libpreload.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS) -lpthread -ldl)
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/choose.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS) -lpthread -ldl)
+
+$(BUILD)/tests/race/%: $(BUILD)/obj/tests/race/%.o $(BUILD)/obj/tests/choose.o
+	$(call link,,-lcmocka -lpthread)
+
+$(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(BUILD)/obj/tests/choose.o | $(BUILD)/libe2e.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libe2e.a $(BUILD)/libbase.a,-lcmocka -ljansson -lpthread)
 
 $(targets_c): $(BUILD)/tests/target/%: tests/target/%.c $(wildcard tests/target/*.h)
 	@mkdir -p $(@D)
@@ -144,6 +161,15 @@ check: deps ## install what is missing, build, run every test and every check
 	@$(MAKE) --no-print-directory -s -j$$(nproc) tsan
 	@tests/run $(e2e_tests) $(race_tests) $(unit_tests) # the long ones first
 
+# One test program, by its name in tests/, with or without its folder and "test_": `make test T=ring`,
+# `make test T=e2e/residency`. CASE takes the cases whose names match: `make test T=ring CASE='*full*'`.
+tests_asked = $(filter %/$(T) %/test_$(T) $(BUILD)/tests/$(subst /,/test_,$(T)),$(unit_tests) $(race_tests) $(e2e_tests))
+test: build $(if $(T),$(tests_asked) $(if $(filter $(BUILD)/tests/e2e/%,$(tests_asked)),man $(targets_c) $(targets_cc))) ## build and run one test: T=name, or some cases of it: CASE=pattern
+	@$(if $(and $(T),$(tests_asked)),,echo "usage: make test T=name [CASE=pattern]; names are those of tests/*/test_NAME.c" >&2; exit 2)
+	@{ $(foreach test,$(tests_asked),VMT_TEST_CASE='$(CASE)' $(test) || echo "$(test): exit status $$?";) } 2>&1 | tee $(BUILD)/test.log
+	@grep -q '^\[       OK \]' $(BUILD)/test.log || { echo "no case ran to its end" >&2; exit 1; }
+	@! grep -q '^$(BUILD)/tests/.*: exit status' $(BUILD)/test.log
+
 test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(targets_cc) man \
 	$(if $(shell command -v musl-gcc),musl)
 
@@ -197,10 +223,10 @@ sanitized-fuzz: $(addprefix $(BUILD)/fuzz_,$(fuzz_targets)) $(BUILD)/make_corpus
 	@tests/fuzz/run $(BUILD) $(FUZZ_SECONDS) $(fuzz_targets)
 $(BUILD)/fuzz_%: FUZZER := -fsanitize=fuzzer
 $(BUILD)/fuzz_trace: $(BUILD)/obj/tests/fuzz/mutate_trace.o
-$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(base_objects) $(core_objects)
-	$(CC) $(CFLAGS) $(SANITIZE) $(FUZZER) -o $@ $^ -lcmocka $(TOOL_LIBS)
-$(BUILD)/make_corpus: $(BUILD)/obj/tests/fuzz/make_corpus.o $(base_objects) $(core_objects)
-	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ -lcmocka $(TOOL_LIBS)
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,$(FUZZER) -lcmocka $(TOOL_LIBS))
+$(BUILD)/make_corpus: $(BUILD)/obj/tests/fuzz/make_corpus.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS))
 
 # The same programs as in `make check`, in the long form that tests/soak.h knows. Hours. What another
 # kernel and another machine show is `make vm-check`.
@@ -261,5 +287,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build musl deps deps-build demo check test-build walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
+.PHONY: build gone musl deps deps-build demo check test test-build walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
 .SECONDARY:

@@ -36,7 +36,7 @@ report: $(BUILD)/bench/churn $(BUILD)/bench/peak
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build
 	bench/report_memory.sh $(BUILD)
 
-$(BUILD)/bench/snapshot: bench/snapshot.c $(shell find $(addprefix $(BUILD)/obj/,base format unwind collect) -name '*.o' 2>/dev/null)
+$(BUILD)/bench/snapshot: bench/snapshot.c $(BUILD)/libbase.a
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@
 
