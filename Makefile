@@ -268,9 +268,15 @@ bench-workloads: deps build ## what it costs real programs: WORKLOADS="'redis' '
 man_sources := $(wildcard docs/man/*.scd)
 man_pages := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_sources))
 man: $(man_pages)
-$(BUILD)/man/%: docs/man/%.scd
+# Where a page has a line @settings WHICH@, the program prints what it says of the settings.
+$(BUILD)/man/settings: docs/man/settings.c $(BUILD)/obj/format/settings.o
 	@mkdir -p $(@D)
-	scdoc < $< > $@
+	$(CC) $(BASE) $(CFLAGS) -o $@ $< $(BUILD)/obj/format/settings.o
+$(BUILD)/man/%: docs/man/%.scd $(BUILD)/man/settings
+	@while IFS= read -r line; do case $$line in \
+	  '@settings '*@) which=$${line#* } && $(BUILD)/man/settings $${which%@} ;; \
+	  *) printf '%s\n' "$$line" ;; esac || exit; done < $< > $@.scd
+	scdoc < $@.scd > $@ && rm $@.scd
 
 install: build man ## install under PREFIX (default /usr/local), DESTDIR respected
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7

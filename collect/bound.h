@@ -25,7 +25,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VMT_BOUND_DEFAULT_BYTES (UINT64_C(2) << 30)
 #define VMT_BOUND_LEAST_BYTES (UINT64_C(1) << 20) /* for what comes behind the fixed part */
 #define VMT_BOUND_UNITS 24u
 

@@ -1,9 +1,8 @@
 #include "preload/config.h"
 
-#include "collect/bound.h"
 #include "collect/text.h"
 #include "format/chunk.h"
-#include "format/stack_table.h"
+#include "format/settings.h"
 
 #include <string.h>
 
@@ -11,25 +10,39 @@
 
 struct vmt_config vmt_config;
 
-struct word {
-	const char *name;
-	uint32_t value;
+/* The words of settings.def are in the order of what they mean. */
+_Static_assert(VMT_MALLOC_OFF == 0 && VMT_MALLOC_SAMPLED == 1 && VMT_MALLOC_ALL == 2,
+	       "words of VMTRACE_MALLOC");
+_Static_assert(VMT_RESIDENCY_NONE == 0 && VMT_RESIDENCY_PAGEMAP_SCAN == 1 &&
+		   VMT_RESIDENCY_PAGEMAP == 2 && VMT_RESIDENCY_MINCORE == 3,
+	       "words of VMTRACE_RESIDENCY");
+_Static_assert(VMT_CONFIG_STACKS_AUTO == 0 && VMT_CONFIG_STACKS_CFI == 1 &&
+		   VMT_CONFIG_STACKS_LIBUNWIND == 2 && VMT_CONFIG_STACKS_FP == 3 &&
+		   VMT_CONFIG_STACKS_CHECKED == 4,
+	       "words of VMTRACE_STACKS");
+struct value {
+	struct vmt_text text;
+	uint64_t number;       /* of a word: its place in the list; of a flag: 0 or 1 */
+	uint64_t sample_bytes; /* of sampled:BYTES, else 0 */
 };
 
+static const struct vmt_setting session = {VMT_SESSION_ENV, VMT_VALUE_TEXT, NULL};
+
+/* Place of the word in "none, exec, fork". */
 static bool
-find_word(struct vmt_text text, const struct word *words, size_t count, uint32_t *value)
+find_word(struct vmt_text text, const char *words, uint64_t *place)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (vmt_text_equals(&text, words[i].name)) {
-			*value = words[i].value;
+	struct vmt_text list = vmt_text_of(words, strlen(words));
+	struct vmt_text word;
+
+	for (*place = 0; vmt_text_take_until(&list, ',', &word); ++*place) {
+		vmt_text_skip_blanks(&word);
+		if (vmt_text_length(&word) == vmt_text_length(&text) &&
+		    memcmp(word.at, text.at, vmt_text_length(&text)) == 0)
 			return true;
-		}
 	}
 	return false;
 }
-
-#define FIND_WORD(text, words, value)                                                              \
-	find_word((text), (words), sizeof(words) / sizeof((words)[0]), (value))
 
 /* K, KB, KiB and so on, any case: the power of two to shift by, or -1. */
 static int
@@ -67,251 +80,207 @@ parse_size(struct vmt_text text, uint64_t *bytes)
 static bool
 parse_duration(struct vmt_text text, uint64_t *ns)
 {
-	static const struct word units[] = {
-	    {"", 1000000}, {"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
-	uint64_t number;
-	uint32_t factor;
+	static const uint64_t unit_ns[] = {1000000, 1, 1000, 1000000, 1000000000};
+	uint64_t number, place;
 
-	return vmt_text_take_decimal(&text, &number) && FIND_WORD(text, units, &factor) &&
-	       !__builtin_mul_overflow(number, factor, ns);
+	return vmt_text_take_decimal(&text, &number) && find_word(text, ",ns,us,ms,s", &place) &&
+	       !__builtin_mul_overflow(number, unit_ns[place], ns);
 }
 
 static bool
-parse_text(struct vmt_text text, char *copy)
+parse_number(struct vmt_text text, uint64_t *number)
 {
-	size_t length = vmt_text_length(&text);
-
-	if (length >= VMT_CONFIG_TEXT_BYTES)
-		return false;
-	memcpy(copy, text.at, length);
-	copy[length] = '\0';
-	return true;
+	return vmt_text_take_decimal(&text, number) && text.at == text.end;
 }
 
 static bool
-read_output(struct vmt_config *config, struct vmt_text value)
+parse_malloc(const struct vmt_setting *setting, struct vmt_text text, struct value *value)
 {
-	return parse_text(value, config->output);
-}
-
-static bool
-read_malloc(struct vmt_config *config, struct vmt_text value)
-{
-	static const struct word modes[] = {
-	    {"off", VMT_MALLOC_OFF}, {"sampled", VMT_MALLOC_SAMPLED}, {"all", VMT_MALLOC_ALL}};
 	struct vmt_text mode;
 
-	if (!vmt_text_take_until(&value, ':', &mode) ||
-	    !FIND_WORD(mode, modes, &config->malloc_mode))
+	if (!vmt_text_take_until(&text, ':', &mode) ||
+	    !find_word(mode, setting->words, &value->number))
 		return false;
-	if (value.at == value.end)
+	if (text.at == text.end)
 		return true;
-	return config->malloc_mode == VMT_MALLOC_SAMPLED &&
-	       parse_size(value, &config->malloc_sample_bytes) && config->malloc_sample_bytes > 0;
+	return value->number == VMT_MALLOC_SAMPLED && parse_size(text, &value->sample_bytes) &&
+	       value->sample_bytes >= setting->least;
 }
 
 static bool
-read_interval(struct vmt_config *config, struct vmt_text value)
+is_in_bounds(const struct vmt_setting *setting, uint64_t number)
 {
-	return parse_duration(value, &config->interval_ns);
+	return (number >= setting->least && number <= setting->most) ||
+	       (number == 0 && setting->kind == VMT_KIND_SIZE_OR_0);
 }
 
 static bool
-read_depth(struct vmt_config *config, struct vmt_text value)
+parse_value(const struct vmt_setting *setting, struct vmt_text text, struct value *value)
 {
-	uint64_t depth;
-
-	if (!vmt_text_take_decimal(&value, &depth) || value.at != value.end || depth < 1 ||
-	    depth > VMT_STACK_MAX_FRAMES)
-		return false;
-	config->stack_depth = (uint32_t)depth;
-	return true;
+	*value = (struct value){.text = text};
+	switch (setting->kind) {
+	case VMT_KIND_TEXT:
+		return vmt_text_length(&text) < VMT_CONFIG_TEXT_BYTES;
+	case VMT_KIND_WORD:
+		return find_word(text, setting->words, &value->number);
+	case VMT_KIND_MALLOC:
+		return parse_malloc(setting, text, value);
+	case VMT_KIND_NUMBER:
+		return parse_number(text, &value->number) && is_in_bounds(setting, value->number);
+	case VMT_KIND_SIZE:
+	case VMT_KIND_SIZE_OR_0:
+		return parse_size(text, &value->number) && is_in_bounds(setting, value->number);
+	case VMT_KIND_TIME:
+		return parse_duration(text, &value->number);
+	case VMT_KIND_FLAG:
+		value->number = !vmt_text_equals(&text, "0");
+		return true;
+	}
+	return false;
 }
 
+static void
+keep_text(char copy[VMT_CONFIG_TEXT_BYTES], struct vmt_text text)
+{
+	memcpy(copy, text.at, vmt_text_length(&text));
+	copy[vmt_text_length(&text)] = '\0';
+}
+
+static void
+keep_malloc(struct vmt_config *config, const struct value *value)
+{
+	config->malloc_mode = (uint32_t)value->number;
+	if (value->sample_bytes)
+		config->malloc_sample_bytes = value->sample_bytes;
+}
+
+/* "none, exec, fork, all" */
+static void
+keep_follow(struct vmt_config *config, uint64_t place)
+{
+	config->follow_exec = place & 1;
+	config->follow_fork = place & 2;
+}
+
+/* "on, off, 1, 0" */
 static bool
-read_buffer(struct vmt_config *config, struct vmt_text value)
+is_on(uint64_t place)
 {
-	return parse_size(value, &config->buffer_bytes) && config->buffer_bytes >= 1024 &&
-	       config->buffer_bytes <= UINT64_C(1) << 30;
+	return (place & 1) == 0;
 }
 
-static bool
-read_stack_table(struct vmt_config *config, struct vmt_text value)
+static void
+keep(struct vmt_config *config, enum vmt_setting_id id, const struct value *value)
 {
-	return parse_size(value, &config->stack_table_bytes) && config->stack_table_bytes >= 4096 &&
-	       config->stack_table_bytes <= UINT64_C(1) << 30;
+	switch (id) {
+	case VMT_SETTING_OUTPUT:
+		keep_text(config->output, value->text);
+		return;
+	case VMT_SETTING_MALLOC:
+		keep_malloc(config, value);
+		return;
+	case VMT_SETTING_INTERVAL:
+		config->interval_ns = value->number;
+		return;
+	case VMT_SETTING_DEPTH:
+		config->stack_depth = (uint32_t)value->number;
+		return;
+	case VMT_SETTING_BUFFER:
+		config->buffer_bytes = value->number;
+		return;
+	case VMT_SETTING_STACK_TABLE:
+		config->stack_table_bytes = value->number;
+		return;
+	case VMT_SETTING_MIN_RSS:
+		config->min_rss_bytes = value->number;
+		return;
+	case VMT_SETTING_MAX_FILES:
+		config->max_files = (uint32_t)value->number;
+		return;
+	case VMT_SETTING_MAX_SIZE:
+		config->max_bytes = value->number;
+		return;
+	case VMT_SETTING_ONLY:
+		keep_text(config->only, value->text);
+		return;
+	case VMT_SETTING_FOLLOW:
+		keep_follow(config, value->number);
+		return;
+	case VMT_SETTING_STACKS:
+		config->stacks = (uint32_t)value->number;
+		return;
+	case VMT_SETTING_RESIDENCY:
+		config->residency_source = (uint32_t)value->number;
+		return;
+	case VMT_SETTING_CMDLINE:
+		config->cmdline = is_on(value->number);
+		return;
+	case VMT_SETTING_GO:
+		config->go = is_on(value->number);
+		return;
+	case VMT_SETTING_SEED:
+		config->seed = value->number;
+		config->has_seed = true;
+		return;
+	case VMT_SETTING_VERBOSE:
+		config->verbose = value->number != 0;
+		return;
+	case VMT_SETTINGS:
+		return;
+	}
 }
-
-static bool
-read_min_rss(struct vmt_config *config, struct vmt_text value)
-{
-	return parse_size(value, &config->min_rss_bytes);
-}
-
-static bool
-read_max_files(struct vmt_config *config, struct vmt_text value)
-{
-	uint64_t files;
-
-	if (!vmt_text_take_decimal(&value, &files) || value.at != value.end || files < 1 ||
-	    files > VMT_CONFIG_MOST_FILES)
-		return false;
-	config->max_files = (uint32_t)files;
-	return true;
-}
-
-static bool
-read_max_size(struct vmt_config *config, struct vmt_text value)
-{
-	return parse_size(value, &config->max_bytes) &&
-	       (config->max_bytes == 0 || config->max_bytes >= VMT_BOUND_LEAST_BYTES);
-}
-
-static bool
-read_only(struct vmt_config *config, struct vmt_text value)
-{
-	return parse_text(value, config->only);
-}
-
-static bool
-read_follow(struct vmt_config *config, struct vmt_text value)
-{
-	static const struct word ways[] = {{"none", 0}, {"exec", 1}, {"fork", 2}, {"all", 3}};
-	uint32_t way;
-
-	if (!FIND_WORD(value, ways, &way))
-		return false;
-	config->follow_exec = way & 1;
-	config->follow_fork = way & 2;
-	return true;
-}
-
-static bool
-read_verbose(struct vmt_config *config, struct vmt_text value)
-{
-	config->verbose = !vmt_text_equals(&value, "0");
-	return true;
-}
-
-static bool
-parse_switch(struct vmt_text value, bool *on)
-{
-	static const struct word words[] = {{"off", 0}, {"on", 1}, {"0", 0}, {"1", 1}};
-	uint32_t word;
-
-	if (!FIND_WORD(value, words, &word))
-		return false;
-	*on = word != 0;
-	return true;
-}
-
-static bool
-read_cmdline(struct vmt_config *config, struct vmt_text value)
-{
-	return parse_switch(value, &config->cmdline);
-}
-
-static bool
-read_go(struct vmt_config *config, struct vmt_text value)
-{
-	return parse_switch(value, &config->go);
-}
-
-static bool
-read_stacks(struct vmt_config *config, struct vmt_text value)
-{
-	static const struct word walkers[] = {{"auto", VMT_CONFIG_STACKS_AUTO},
-					      {"cfi", VMT_CONFIG_STACKS_CFI},
-					      {"libunwind", VMT_CONFIG_STACKS_LIBUNWIND},
-					      {"fp", VMT_CONFIG_STACKS_FP},
-					      {"checked", VMT_CONFIG_STACKS_CHECKED}};
-
-	return FIND_WORD(value, walkers, &config->stacks);
-}
-
-static bool
-read_residency(struct vmt_config *config, struct vmt_text value)
-{
-	static const struct word sources[] = {{"auto", VMT_RESIDENCY_NONE},
-					      {"pagemap-scan", VMT_RESIDENCY_PAGEMAP_SCAN},
-					      {"pagemap", VMT_RESIDENCY_PAGEMAP},
-					      {"mincore", VMT_RESIDENCY_MINCORE}};
-
-	return FIND_WORD(value, sources, &config->residency_source);
-}
-
-static bool
-read_seed(struct vmt_config *config, struct vmt_text value)
-{
-	config->has_seed = vmt_text_take_decimal(&value, &config->seed) && value.at == value.end;
-	return config->has_seed;
-}
-
-static bool
-read_session(struct vmt_config *config, struct vmt_text value)
-{
-	return parse_text(value, config->session);
-}
-
-static const struct variable {
-	const char *name;
-	bool (*read)(struct vmt_config *config, struct vmt_text value); /* false: not understood */
-	const char *wanted;
-} variables[] = {
-    {"VMTRACE_OUTPUT", read_output, "short enough"},
-    {"VMTRACE_MALLOC", read_malloc, "one of off, sampled[:BYTES], all"},
-    {"VMTRACE_INTERVAL", read_interval, "a time such as 100ms"},
-    {"VMTRACE_DEPTH", read_depth, "a number from 1 to 128"},
-    {"VMTRACE_BUFFER", read_buffer, "a size such as 4MiB, 1KiB to 1GiB"},
-    {"VMTRACE_STACK_TABLE", read_stack_table, "a size such as 8MiB, 4KiB to 1GiB"},
-    {"VMTRACE_MIN_RSS", read_min_rss, "a size such as 10MiB"},
-    {"VMTRACE_MAX_FILES", read_max_files, "a number from 1 to 65536"},
-    {"VMTRACE_MAX_SIZE", read_max_size, "a size such as 500MiB, 1MiB or more, or 0"},
-    {"VMTRACE_ONLY", read_only, "short enough"},
-    {"VMTRACE_FOLLOW", read_follow, "one of none, exec, fork, all"},
-    {"VMTRACE_VERBOSE", read_verbose, NULL},
-    {"VMTRACE_STACKS", read_stacks, "one of auto, cfi, libunwind, fp, checked"},
-    {"VMTRACE_RESIDENCY", read_residency, "one of auto, pagemap-scan, pagemap, mincore"},
-    {"VMTRACE_CMDLINE", read_cmdline, "one of on, off, 1, 0"},
-    {"VMTRACE_GO", read_go, "one of on, off, 1, 0"},
-    {"VMTRACE_SEED", read_seed, "a whole number below 2^64"},
-    {VMT_SESSION_ENV, read_session, "short enough"},
-};
-
-_Static_assert(VMT_BOUND_LEAST_BYTES == 1 << 20, "as the text of VMTRACE_MAX_SIZE says");
-_Static_assert(VMT_CONFIG_MOST_FILES == 65536, "as the text of VMTRACE_MAX_FILES says");
-_Static_assert(VMT_STACK_MAX_FRAMES == 128, "as the text of VMTRACE_DEPTH says");
 
 /* VARIABLE: 'VALUE' is not WHAT IT MAY BE. */
 static const char *
-describe_wrong(const struct variable *variable, struct vmt_text value)
+describe_wrong(const struct vmt_setting *setting, struct vmt_text value)
 {
 	static char text[256]; /* the constructor is alone */
 	struct vmt_text_out out = vmt_text_out_begin(text, sizeof(text));
 	size_t length = vmt_text_length(&value);
 	bool is_long = length > VALUE_SHOWN_BYTES;
 
-	vmt_text_put(&out, variable->name);
+	vmt_text_put(&out, setting->variable);
 	vmt_text_put(&out, ": '");
 	vmt_text_put_bytes(&out, value.at, is_long ? VALUE_SHOWN_BYTES : length);
 	vmt_text_put(&out, is_long ? "...' is not " : "' is not ");
-	vmt_text_put(&out, variable->wanted);
+	vmt_text_put(&out, setting->wanted);
 	return text;
 }
 
 static void
 set_defaults(struct vmt_config *config)
 {
+	struct value value;
+
 	memset(config, 0, sizeof(*config));
-	memcpy(config->output, VMT_CONFIG_DEFAULT_OUTPUT, sizeof(VMT_CONFIG_DEFAULT_OUTPUT));
-	config->malloc_mode = VMT_MALLOC_SAMPLED;
-	config->malloc_sample_bytes = VMT_CONFIG_DEFAULT_SAMPLE_BYTES;
-	config->stack_depth = VMT_CONFIG_DEFAULT_DEPTH;
-	config->max_bytes = VMT_BOUND_DEFAULT_BYTES;
-	config->follow_fork = true;
-	config->follow_exec = true;
-	config->cmdline = true;
-	config->go = true;
+	for (unsigned id = 0; id < VMT_SETTINGS; id++) {
+		const char *text = vmt_settings[id].fallback;
+
+		if (text && parse_value(&vmt_settings[id], vmt_text_of(text, strlen(text)), &value))
+			keep(config, id, &value);
+	}
+}
+
+/* The setting that was not understood, or NULL: also of a variable that is none of ours. */
+static const struct vmt_setting *
+read_variable(struct vmt_config *config, struct vmt_text name, struct vmt_text text)
+{
+	struct value value;
+
+	for (unsigned id = 0; id < VMT_SETTINGS; id++) {
+		if (!vmt_text_equals(&name, vmt_settings[id].variable))
+			continue;
+		if (!parse_value(&vmt_settings[id], text, &value))
+			return &vmt_settings[id];
+		keep(config, id, &value);
+		return NULL;
+	}
+	if (!vmt_text_equals(&name, session.variable))
+		return NULL;
+	if (!parse_value(&session, text, &value))
+		return &session;
+	keep_text(config->session, text);
+	return NULL;
 }
 
 const char *
@@ -322,15 +291,14 @@ vmt_config_read(struct vmt_config *config, char *const environment[])
 	set_defaults(config);
 	for (; environment && *environment; environment++) {
 		struct vmt_text entry = vmt_text_of(*environment, strlen(*environment));
+		const struct vmt_setting *setting;
 		struct vmt_text name;
 
 		if (!vmt_text_take_until(&entry, '=', &name) || entry.at == entry.end)
 			continue; /* an empty value is as good as none */
-		for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-			if (vmt_text_equals(&name, variables[i].name) &&
-			    !variables[i].read(config, entry) && !wrong)
-				wrong = describe_wrong(&variables[i], entry);
-		}
+		setting = read_variable(config, name, entry);
+		if (setting && !wrong)
+			wrong = describe_wrong(setting, entry);
 	}
 	return wrong;
 }

@@ -1,9 +1,10 @@
 /*
  * config.h: what did the user ask for in VMTRACE_*?
  *
- * Read once, in the constructor, straight from the environment block; kept for fork children, who
- * never look again. A value that cannot be understood is an error (vmt_config_read says which):
- * recording something else than what was asked would mislead.
+ * The settings are those of format/settings.def. Read once, in the constructor, straight from the
+ * environment block; kept for fork children, who never look again. A value that cannot be
+ * understood is an error (vmt_config_read says which): recording something else than what was asked
+ * would mislead.
  *
  * Sizes in bytes: decimal, with an optional suffix K, M, G, T (each also as KiB … and KB …, all
  * meaning powers of 1024). Not thread safe while reading; constant afterwards.
@@ -18,12 +19,8 @@
 #include <stdint.h>
 
 #define VMT_CONFIG_TEXT_BYTES VMT_SESSION_PATH_BYTES
-#define VMT_CONFIG_DEFAULT_SAMPLE_BYTES (UINT64_C(64) << 10)
-#define VMT_CONFIG_DEFAULT_DEPTH 30u
-#define VMT_CONFIG_MOST_FILES 65536u
 /* A VMTRACE_BUFFER below this makes all tables small, too: for tests. */
 #define VMT_CONFIG_SMALL_BUFFER_BYTES (UINT64_C(64) << 10)
-#define VMT_CONFIG_DEFAULT_OUTPUT "vmtrace.%n.%p.vmt"
 
 /* VMTRACE_STACKS: which walker is wanted. */
 enum vmt_config_stacks {

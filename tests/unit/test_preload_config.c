@@ -1,12 +1,15 @@
 #include "preload/config.h"
 
+#include "collect/bound.h"
 #include "format/chunk.h"
+#include "format/settings.h"
 #include "format/stack_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -34,6 +37,7 @@ defaults_are_what_is_documented(void **state)
 	assert_int_equal(config.malloc_mode, VMT_MALLOC_SAMPLED);
 	assert_int_equal(config.malloc_sample_bytes, 65536);
 	assert_int_equal(config.stack_depth, 30);
+	assert_true(config.max_bytes == UINT64_C(2) << 30);
 	assert_int_equal(config.buffer_bytes, 0);
 	assert_int_equal(config.stacks, VMT_CONFIG_STACKS_AUTO);
 	assert_int_equal(config.residency_source, VMT_RESIDENCY_NONE);
@@ -42,6 +46,35 @@ defaults_are_what_is_documented(void **state)
 	assert_false(config.verbose);
 	assert_string_equal(config.only, "");
 	assert_string_equal(config.session, "");
+}
+
+static void
+bounds_are_those_of_what_they_bound(void **state)
+{
+	(void)state;
+	assert_int_equal(vmt_settings[VMT_SETTING_DEPTH].most, VMT_STACK_MAX_FRAMES);
+	assert_int_equal(vmt_settings[VMT_SETTING_MAX_SIZE].least, VMT_BOUND_LEAST_BYTES);
+	assert_string_equal(vmt_settings[VMT_SETTING_MAX_FILES].wanted, "a number from 1 to 65536");
+}
+
+/* Every default is a value as a user would give it. */
+static void
+defaults_are_understood(void **state)
+{
+	struct vmt_config of_defaults, config;
+	char *const empty[] = {NULL};
+	char entry[VMT_CONFIG_TEXT_BYTES];
+
+	(void)state;
+	assert_null(vmt_config_read(&of_defaults, empty));
+	for (unsigned i = 0; i < VMT_SETTINGS; i++) {
+		if (!vmt_settings[i].fallback)
+			continue;
+		snprintf(entry, sizeof(entry), "%s=%s", vmt_settings[i].variable,
+			 vmt_settings[i].fallback);
+		assert_null(read_one(&config, entry));
+		assert_memory_equal(&config, &of_defaults, sizeof(config));
+	}
 }
 
 static void
@@ -121,8 +154,18 @@ words_are_known(void **state)
 	struct vmt_config config;
 
 	(void)state;
+	assert_null(read_one(&config, "VMTRACE_STACKS=cfi"));
+	assert_int_equal(config.stacks, VMT_CONFIG_STACKS_CFI);
 	assert_null(read_one(&config, "VMTRACE_STACKS=libunwind"));
 	assert_int_equal(config.stacks, VMT_CONFIG_STACKS_LIBUNWIND);
+	assert_null(read_one(&config, "VMTRACE_STACKS=fp"));
+	assert_int_equal(config.stacks, VMT_CONFIG_STACKS_FP);
+	assert_null(read_one(&config, "VMTRACE_STACKS=checked"));
+	assert_int_equal(config.stacks, VMT_CONFIG_STACKS_CHECKED);
+	assert_null(read_one(&config, "VMTRACE_RESIDENCY=pagemap-scan"));
+	assert_int_equal(config.residency_source, VMT_RESIDENCY_PAGEMAP_SCAN);
+	assert_null(read_one(&config, "VMTRACE_RESIDENCY=pagemap"));
+	assert_int_equal(config.residency_source, VMT_RESIDENCY_PAGEMAP);
 	assert_null(read_one(&config, "VMTRACE_RESIDENCY=mincore"));
 	assert_int_equal(config.residency_source, VMT_RESIDENCY_MINCORE);
 	assert_null(read_one(&config, "VMTRACE_VERBOSE=1"));
@@ -136,7 +179,14 @@ words_are_known(void **state)
 	assert_true(config.has_seed);
 	assert_null(read_one(&config, "VMTRACE_SEED=18446744073709551615"));
 	assert_true(config.seed == UINT64_MAX);
-	assert_true(config.go);
+	assert_null(read_one(&config, "VMTRACE_MAX_SIZE=0"));
+	assert_true(config.max_bytes == 0);
+	assert_null(read_one(&config, "VMTRACE_MAX_SIZE=1MiB"));
+	assert_true(config.max_bytes == 1 << 20);
+	assert_null(read_one(&config, "VMTRACE_CMDLINE=0"));
+	assert_false(config.cmdline);
+	assert_null(read_one(&config, "VMTRACE_CMDLINE=1"));
+	assert_true(config.cmdline && config.go);
 	assert_null(read_one(&config, "VMTRACE_GO=off"));
 	assert_false(config.go);
 	assert_null(read_one(&config, "VMTRACE_GO=on"));
@@ -159,6 +209,9 @@ what_is_not_understood_is_named(void **state)
 	    "VMTRACE_INTERVAL=3m",  "VMTRACE_BUFFER=18446744073709551616",
 	    "VMTRACE_GO=yes",	    "VMTRACE_SEED=18446744073709551616",
 	    "VMTRACE_SEED=1x",	    "VMTRACE_SEED=-1",
+	    "VMTRACE_FOLLOW=al",    "VMTRACE_STACKS=auto,",
+	    "VMTRACE_FOLLOW=none,", "VMTRACE_MAX_SIZE=1023KiB",
+	    "VMTRACE_INTERVAL=3,",  "VMTRACE_MALLOC=,",
 	};
 	struct vmt_config config;
 
@@ -182,7 +235,7 @@ what_is_not_understood_is_named(void **state)
 static void
 empty_and_foreign_variables_change_nothing(void **state)
 {
-	char *const environment[] = {(char[]){"VMTRACE_MALLOC="}, (char[]){"VMTRACE_DEPTHS=7"},
+	char *const environment[] = {(char[]){"VMTRACE_MALLOC="}, (char[]){"VMTRACE_DEPTH2=7"},
 				     (char[]){"PATH=/bin"}, (char[]){"odd"}, NULL};
 	struct vmt_config config;
 
@@ -231,6 +284,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(defaults_are_what_is_documented),
+	    cmocka_unit_test(bounds_are_those_of_what_they_bound),
+	    cmocka_unit_test(defaults_are_understood),
 	    cmocka_unit_test(sizes_have_units),
 	    cmocka_unit_test(malloc_modes),
 	    cmocka_unit_test(durations_have_units),

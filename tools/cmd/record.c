@@ -20,7 +20,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEFAULT_OUTPUT "vmtrace.%n.%p.vmt"
 /* The session carries at most VMT_SESSION_PATH_BYTES; names grow by %n, %p and a suffix. */
 #define OUTPUT_MAX_BYTES (VMT_SESSION_PATH_BYTES - 40u)
 
@@ -38,12 +37,12 @@ struct recording {
 static int
 choose_output(struct recording *recording, struct vmt_err *err)
 {
-	const char *wanted = vmt_wanted_text(&recording->wanted, VMT_WANTED_OUTPUT);
+	const char *wanted = vmt_wanted_text(&recording->wanted, VMT_SETTING_OUTPUT);
 	char here[PATH_MAX] = "";
 	int length;
 
 	if (!wanted || !*wanted)
-		wanted = DEFAULT_OUTPUT;
+		wanted = vmt_settings[VMT_SETTING_OUTPUT].fallback;
 	if (*wanted != '/' && !getcwd(here, sizeof(here)))
 		return vmt_err_set(err, errno, "current directory: %s", strerror(errno));
 	length = snprintf(recording->output, sizeof(recording->output), "%s%s%s", here,
@@ -88,7 +87,7 @@ find_replaced(const struct recording *recording, struct vmt_err *err)
 {
 	struct stat status;
 
-	if (!recording->wanted.options.values[VMT_WANTED_OUTPUT] ||
+	if (!recording->wanted.options.values[VMT_SETTING_OUTPUT] ||
 	    strchr(recording->output, '%') || lstat(recording->output, &status) < 0)
 		return 0;
 	if (!S_ISREG(status.st_mode))
@@ -132,7 +131,7 @@ set_environment(const struct recording *recording, struct vmt_err *err)
 	if (result < 0)
 		return result;
 	vmt_wanted_export(&recording->wanted);
-	setenv("VMTRACE_OUTPUT", recording->output, 1);
+	setenv(vmt_settings[VMT_SETTING_OUTPUT].variable, recording->output, 1);
 	setenv(VMT_SESSION_ENV, recording->session_path, 1);
 	return 0;
 }
@@ -283,8 +282,8 @@ print_absence(const struct recording *recording, const char *command)
 	fprintf(
 	    stderr, "vmtrace: no trace was written: %s never loaded %s, or it says above why%s\n",
 	    command, VMT_LIBRARY_NAME,
-	    vmt_wanted_text(&recording->wanted, VMT_WANTED_ONLY) ? ", or --only does not name it"
-								 : "");
+	    vmt_wanted_text(&recording->wanted, VMT_SETTING_ONLY) ? ", or --only does not name it"
+								  : "");
 }
 
 static void

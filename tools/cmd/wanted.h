@@ -2,36 +2,16 @@
  * wanted.h: what is a recording asked for, by options or else by their variables?
  *
  * Each option of `vmtrace record` has a variable of libvmtrace.so(7), which counts where the option
- * is not given. Values point into argv and the environment. Single-threaded.
+ * is not given: format/settings.def. Values point into argv and the environment. Single-threaded.
  */
 #ifndef VMT_WANTED_H
 #define VMT_WANTED_H
 
+#include "format/settings.h"
 #include "tools/cmd/options.h"
 #include "tools/err.h"
 
 #include <stdint.h>
-
-enum vmt_wanted_value {
-	VMT_WANTED_OUTPUT,
-	VMT_WANTED_MALLOC,
-	VMT_WANTED_INTERVAL,
-	VMT_WANTED_DEPTH,
-	VMT_WANTED_BUFFER,
-	VMT_WANTED_STACK_TABLE,
-	VMT_WANTED_MIN_RSS,
-	VMT_WANTED_MAX_FILES,
-	VMT_WANTED_MAX_SIZE,
-	VMT_WANTED_ONLY,
-	VMT_WANTED_FOLLOW,
-	VMT_WANTED_STACKS,
-	VMT_WANTED_RESIDENCY,
-	VMT_WANTED_CMDLINE,
-	VMT_WANTED_GO,
-	VMT_WANTED_SEED,
-	VMT_WANTED_VERBOSE,
-	VMT_WANTED_VALUES
-};
 
 struct vmt_wanted {
 	struct vmt_options options; /* of vmt_record_options */
@@ -42,8 +22,8 @@ struct vmt_wanted {
 	uint32_t residency_source;  /* enum vmt_residency_source; 0 = the best there is */
 };
 
-/* What an option, or else its variable, says; NULL where neither does. */
-const char *vmt_wanted_text(const struct vmt_wanted *wanted, enum vmt_wanted_value value);
+/* What an option, or else its variable, says; NULL where neither does. The text is not checked. */
+const char *vmt_wanted_text(const struct vmt_wanted *wanted, enum vmt_setting_id id);
 
 /* Whether all can be understood, before anything is run; fills what is not text. 0, or -EINVAL with
  * a message that names the option, or the variable where it came from there. */
