@@ -9,7 +9,9 @@ CC := gcc
 endif
 
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wcast-qual -Wundef -Wpointer-arith
-WERROR ?= -Werror
+# A newer compiler may warn of what no older one saw: that stops the tests, and nobody who only builds.
+WERROR ?=
+test-build test sanitized-asan sanitized-tsan sanitized-fuzz: WERROR := -Werror
 CFLAGS ?= -O2 -g
 BASE := -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(WERROR) $(SANITIZE)
 FREESTANDING := -include format/banned.h
@@ -39,11 +41,12 @@ e2e_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/e2e/test_%,$(w
 targets_c := $(patsubst tests/target/%.c,$(BUILD)/tests/target/%,$(wildcard tests/target/*.c))
 targets_cc := $(patsubst tests/target/%.cc,$(BUILD)/tests/target/%,$(wildcard tests/target/*.cc))
 
-build: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so ## compile the command and the library
+build: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(BUILD)/compile_commands.json ## compile the command and the library
 
+PIC := -fPIC -fvisibility=hidden -ftls-model=initial-exec $(FREESTANDING)
 $(BUILD)/pic/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec $(FREESTANDING) -c $< -o $@
+	$(CC) $(BASE) $(CFLAGS) $(PIC) -c $< -o $@
 
 # Runs before there is what a stack protector reads, or a C library to be called.
 $(BUILD)/pic/preload/standalone_start.o: BASE += -ffreestanding -fno-stack-protector
@@ -69,7 +72,8 @@ $(BUILD)/libvmtrace.so: $(lib_objects) $(BUILD)/exports.map
 musl: ## the library as a musl system has it, built by musl-gcc: BUILD/musl/libvmtrace.so
 	@mkdir -p $(BUILD)/musl/kernel
 	@ln -sfn /usr/include/linux /usr/include/asm-generic /usr/include/$$($(CC) -print-multiarch)/asm $(BUILD)/musl/kernel
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/musl CC='musl-gcc -isystem $(BUILD)/musl/kernel' $(BUILD)/musl/libvmtrace.so
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/musl CC='musl-gcc -isystem $(BUILD)/musl/kernel' WERROR=$(WERROR) \
+	  $(BUILD)/musl/libvmtrace.so
 
 # Archives that hold no copies, only the paths of objects.
 $(BUILD)/libbase.a: $(base_objects)
@@ -85,9 +89,8 @@ $(BUILD)/lib%.a:
 define link
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(1) $(2) -Wl,-t,-t >$@.taken
-	@sed -n 's|^$(BUILD)/[a-z]*/\(.*\)\.o$$|$@: $$(if $$(wildcard \1.c),&,gone)|p' $@.taken >$@.d && rm $@.taken
+	@sed -n 's|^$(BUILD)/[a-z]*/\(.*\)\.o$$|$@: $$(if $$(wildcard \1.c),&,always)|p' $@.taken >$@.d && rm $@.taken
 endef
-gone:
 
 $(BUILD)/vmtrace: $(BUILD)/obj/tools/cmd/main.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
 	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,$(TOOL_LIBS))
@@ -114,37 +117,42 @@ $(targets_cc): $(BUILD)/tests/target/%: tests/target/%.cc
 	$(CXX) -std=c++17 -I. -O1 -g -Wall -Wextra $< -o $@ -lpthread
 
 
-# -- what a machine needs, by package name ------------------------------------------------------
+# How each source is compiled: for tests/lint, clang-tidy and editors (clangd finds it in build/).
+comma := ,
+define newline
+
+
+endef
+# Usage: $(call commands,FLAGS,SOURCES)
+commands = $(foreach source,$(2),{"directory": "$(CURDIR)"$(comma) "command": "cc $(1) -c $(source)"$(comma) "file": "$(source)"})
+all_commands = $(call commands,$(BASE) $(CFLAGS) $(PIC),$(base_sources) $(inner_sources)) \
+	$(call commands,$(BASE) $(CFLAGS),$(tools_sources) $(wildcard tests/*.c tests/unit/*.c tests/race/*.c tests/e2e/*.c tests/fuzz/*.c)) \
+	$(call commands,-std=gnu11 -D_GNU_SOURCE -I. $(WARN),$(wildcard tests/target/*.c bench/*.c))
+$(BUILD)/compile_commands.json: WERROR :=
+$(BUILD)/compile_commands.json: always
+	@mkdir -p $(@D)
+	@$(file >$@.next,[$(newline)$(subst } {,}$(comma)$(newline){,$(strip $(all_commands)))$(newline)])
+	@cmp -s $@.next $@ && rm $@.next || mv $@.next $@
+always:
+
+# -- what a machine needs: Debian packages, NAME|NAME where releases differ ----------------------
 
 build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev uthash-dev libbsd-dev \
 	libunwind8
 check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk \
-	libjemalloc2 libtcmalloc-minimal4 libmimalloc-dev libfaketime fakeroot musl-tools file \
+	libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' libmimalloc-dev libfaketime fakeroot musl-tools file \
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb
 
 bench_packages := heaptrack stress-ng redis-server redis-tools sqlite3 jq libjemalloc2
 vm_packages := qemu-system-x86 busybox-static e2fsprogs quota util-linux procps python3
 
-# Installs the packages of the list $(1) that are missing; says what to do where it can't.
-define install_missing
-	@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}\n' $$p 2>/dev/null | grep -q ' installed$$' || echo $$p; done); \
-	if [ -n "$$missing" ]; then \
-	  if ! command -v apt-get >/dev/null; then echo "please install:" $$missing >&2; \
-	  elif [ $$(id -u) = 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; \
-	  else echo "please install, as root: apt-get install" $$missing >&2; exit 1; fi; \
-	  if command -v apt-get >/dev/null; then \
-	    echo "installing:" $$missing; \
-	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq && \
-	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
-endef
-
 deps: ## install what building and testing need (Debian packages)
-	$(call install_missing,$(build_packages) $(check_packages))
+	@tests/packages $(build_packages) $(check_packages)
 	@if [ $$(id -u) = 0 ]; then tests/go/fetch_go; elif command -v sudo >/dev/null; then sudo tests/go/fetch_go; fi
 
 deps-build:
-	$(call install_missing,$(build_packages))
+	@tests/packages $(build_packages)
 
 # -- the two commands of the README -------------------------------------------------------------
 
@@ -241,7 +249,7 @@ soak: deps ## the tests' long forms, and an hour of fuzzing
 vm_modules := fs/9p fs/netfs fs/fscache fs/ext4 fs/jbd2 fs/quota fs/overlayfs fs/mbcache.ko net/9p drivers/virtio \
 	drivers/block/virtio_blk.ko lib/crc16.ko crypto/crc32c_generic.ko
 $(BUILD)/vm/kernel/ready:
-	$(call install_missing,$(vm_packages))
+	@tests/packages $(vm_packages)
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@cd $(@D) && apt-get download -qq $$(apt-cache depends linux-image-amd64 | sed -n 's/ *Depends: //p') && \
 	  for package in *.deb; do dpkg-deb --fsys-tarfile $$package; done | tar -x --wildcards './boot/vmlinuz-*' \
@@ -260,7 +268,7 @@ bench: deps build ## what vmtrace costs, as ratios in one interleaved run
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk bench
 
 bench-workloads: deps build ## what it costs real programs: WORKLOADS="'redis' 'jq'" for some
-	$(call install_missing,$(bench_packages))
+	@tests/packages $(bench_packages)
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk workloads
 
 # -- install ------------------------------------------------------------------------------------
@@ -293,5 +301,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build gone musl deps deps-build demo check test test-build walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
+.PHONY: build always musl deps deps-build demo check test test-build walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
 .SECONDARY:
