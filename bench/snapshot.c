@@ -14,9 +14,9 @@
  */
 #include "collect/snapshot.h"
 
+#include "base/procfs.h"
+#include "base/ticks.h"
 #include "collect/pagemap_scan.h"
-#include "collect/procfs.h"
-#include "collect/ticks.h"
 
 #include <fcntl.h>
 #include <stdio.h>

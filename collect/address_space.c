@@ -1,7 +1,7 @@
 #include "collect/address_space.h"
 
-#include "collect/procfs.h"
-#include "collect/sys.h"
+#include "base/procfs.h"
+#include "base/sys.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "collect/allocator_code.h"
 
-#include "collect/sys.h"
-#include "collect/ticks.h"
+#include "base/sys.h"
+#include "collect/trace_clock.h"
 #include "format/allocator_code.h"
 
 #include <elf.h>
@@ -179,7 +179,7 @@ append(const struct vmt_allocator_code_job *job, const struct work *work, struct
 
 	memcpy(head.name, work->allocator, strlen(work->allocator));
 	memcpy(work->base, &head, sizeof(head));
-	chunk.time_min = chunk.time_max = vmt_ticks_now(job->clock);
+	chunk.time_min = chunk.time_max = vmt_trace_clock_now(job->clock);
 	return vmt_writer_append(writer, &chunk, work->base,
 				 sizeof(head) + work->count * sizeof(struct vmt_allocator_range));
 }

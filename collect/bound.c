@@ -1,6 +1,6 @@
 #include "collect/bound.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/head.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 #include "collect/cgroup.h"
 
-#include "collect/buffer.h"
-#include "collect/procfs.h"
-#include "collect/sys.h"
+#include "base/buffer.h"
+#include "base/procfs.h"
+#include "base/sys.h"
 
 /* mountinfo of a host with many containers is long; what does not fit is not looked at. */
 #define MOUNTS_BYTES (256u * 1024)

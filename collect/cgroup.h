@@ -10,7 +10,7 @@
 #ifndef VMT_CGROUP_H
 #define VMT_CGROUP_H
 
-#include "collect/text.h"
+#include "base/text.h"
 #include "format/chunk.h"
 
 #include <stdbool.h>

@@ -1,12 +1,12 @@
 #include "collect/collector.h"
 
+#include "base/procfs.h"
+#include "base/sys.h"
+#include "base/ticks.h"
 #include "collect/ends.h"
 #include "collect/fork_children.h"
 #include "collect/outside_trace.h"
 #include "collect/process.h"
-#include "collect/procfs.h"
-#include "collect/sys.h"
-#include "collect/ticks.h"
 
 #include <errno.h>
 #include <linux/futex.h>

@@ -1,8 +1,8 @@
 #include "collect/compact.h"
 
-#include "collect/sys.h"
-#include "collect/text.h"
-#include "collect/ticks.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "base/ticks.h"
 #include "format/stack_table.h"
 
 #include <string.h>

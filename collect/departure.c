@@ -1,7 +1,7 @@
 #include "collect/departure.h"
 
-#include "collect/procfs.h"
-#include "collect/sys.h"
+#include "base/procfs.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <poll.h>

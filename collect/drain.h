@@ -18,7 +18,7 @@
 #ifndef VMT_DRAIN_H
 #define VMT_DRAIN_H
 
-#include "collect/buffer.h"
+#include "base/buffer.h"
 #include "collect/initial_maps.h"
 #include "collect/writer.h"
 #include "format/columns.h"

@@ -1,6 +1,6 @@
 #include "collect/ends.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 
 #include <poll.h>
 

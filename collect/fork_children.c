@@ -1,7 +1,7 @@
 #include "collect/fork_children.h"
 
+#include "base/ticks.h"
 #include "collect/outside_trace.h"
-#include "collect/ticks.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 #include "collect/go_counters.h"
 
-#include "collect/procfs.h"
-#include "collect/ticks.h"
+#include "base/procfs.h"
+#include "base/ticks.h"
+#include "collect/trace_clock.h"
 #include "format/chunk.h"
 
 #include <errno.h>
@@ -63,7 +64,7 @@ vmt_go_counters_take(const struct vmt_head *head, uint32_t pid, int maps_fd, uin
 	/* What was read may be a successor's. */
 	if (maps_fd < 0 || !vmt_procfs_is_mapped(maps_fd))
 		return -ESRCH;
-	counters.time = vmt_ticks_now(head->clock);
+	counters.time = vmt_trace_clock_now(head->clock);
 	counters.monotonic_ns = vmt_ticks_monotonic_ns();
 	memcpy(scratch->bytes, &counters, sizeof(counters));
 	chunk.time_min = chunk.time_max = counters.time;

@@ -1,6 +1,6 @@
 #include "collect/initial_maps.h"
 
-#include "collect/text.h"
+#include "base/text.h"
 
 #include <sys/mman.h>
 

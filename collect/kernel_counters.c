@@ -1,8 +1,9 @@
 #include "collect/kernel_counters.h"
 
-#include "collect/procfs.h"
-#include "collect/sys.h"
-#include "collect/text.h"
+#include "base/procfs.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "format/chunk.h"
 
 #include <string.h>
 #include <sys/utsname.h>

@@ -1,7 +1,7 @@
 #include "collect/mirror.h"
 
+#include "base/sys.h"
 #include "collect/drain.h"
-#include "collect/sys.h"
 
 #include <errno.h>
 #include <string.h>

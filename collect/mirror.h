@@ -1,13 +1,13 @@
 /*
  * mirror.h: how does a head that lies aside get into its trace file?
  *
- * Where the head can't be mapped from the trace (aside.h), the collector copies it there by plain
- * writes: what is in the tables before each chunk that may refer to it, the head and the rings'
- * control words beside it, and at the end what the rings still hold. A mirror keeps a copy of what
- * it has written and writes the pages that differ. In the file each ring ends where the chunks
- * end: no reader looks for events in slots that are not there. So the file is an ordinary trace at
- * every moment, of what was drained. Single-threaded; base is the target's to damage, its layout
- * was checked. Errors: negative errno; what could not be written is written the next time.
+ * Where the head can't be mapped from the trace (shm_fallback.h), the collector copies it there by
+ * plain writes: what is in the tables before each chunk that may refer to it, the head and the
+ * rings' control words beside it, and at the end what the rings still hold. A mirror keeps a copy
+ * of what it has written and writes the pages that differ. In the file each ring ends where the
+ * chunks end: no reader looks for events in slots that are not there. So the file is an ordinary
+ * trace at every moment, of what was drained. Single-threaded; base is the target's to damage, its
+ * layout was checked. Errors: negative errno; what could not be written is written the next time.
  */
 #ifndef VMT_MIRROR_H
 #define VMT_MIRROR_H

@@ -1,7 +1,7 @@
 #include "collect/opening.h"
 
-#include "collect/aside.h"
-#include "collect/room.h"
+#include "base/prealloc.h"
+#include "base/shm_fallback.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -45,7 +45,7 @@ vmt_opening_find(struct vmt_traced *process, const char *path)
 			    &process->device, &process->inode);
 	if (result < 0 || !(process->layout.notes & VMT_NOTE_BUFFERED))
 		return result;
-	process->aside_fd = vmt_aside_open(process->layout.pid, process->random_id);
+	process->aside_fd = vmt_shm_fallback_open(process->layout.pid, process->random_id);
 	if (process->aside_fd < 0)
 		return process->aside_fd;
 	return check_head(process->aside_fd, &process->layout, process->random_id, &device, &inode);
@@ -66,7 +66,7 @@ vmt_opening_map(struct vmt_traced *process)
 {
 	void *base = NULL;
 	int result =
-	    vmt_room_view(vmt_opening_head_fd(process), process->layout.chunks_offset, &base);
+	    vmt_prealloc_view(vmt_opening_head_fd(process), process->layout.chunks_offset, &base);
 
 	if (result < 0)
 		return result;
@@ -78,7 +78,7 @@ void
 vmt_opening_settle(const struct vmt_traced *process)
 {
 	if (process->layout.notes & VMT_NOTE_BUFFERED)
-		vmt_aside_remove(process->layout.pid, process->random_id);
+		vmt_shm_fallback_remove(process->layout.pid, process->random_id);
 }
 
 void

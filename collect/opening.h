@@ -2,9 +2,10 @@
  * opening.h: is an announced trace one, and where does its head lie?
  *
  * The head is in the trace itself, or in a file aside where the trace's file system shares no
- * mappings (aside.h): then the trace is written through a mirror. Fills trace_fd, aside_fd, layout,
- * base and mirror of a process. What a trace says is its target's to forge: its head is checked,
- * and must have the random id of the announcement. Single-threaded. Errors: negative errno.
+ * mappings (shm_fallback.h): then the trace is written through a mirror. Fills trace_fd, aside_fd,
+ * layout, base and mirror of a process. What a trace says is its target's to forge: its head is
+ * checked, and must have the random id of the announcement. Single-threaded. Errors: negative
+ * errno.
  */
 #ifndef VMT_OPENING_H
 #define VMT_OPENING_H

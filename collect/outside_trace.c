@@ -1,11 +1,12 @@
 #include "collect/outside_trace.h"
 
+#include "base/prealloc.h"
+#include "base/text.h"
+#include "base/ticks.h"
 #include "collect/address_space.h"
 #include "collect/initial_maps.h"
 #include "collect/retain.h"
-#include "collect/room.h"
-#include "collect/text.h"
-#include "collect/ticks.h"
+#include "collect/trace_clock.h"
 #include "format/stack_table.h"
 
 #include <errno.h>
@@ -170,7 +171,7 @@ describe(struct vmt_traced *process, const struct vmt_traced *parent,
 	memcpy(head->exe, from->exe, sizeof(head->exe));
 	memcpy(head->cmdline, from->cmdline, sizeof(head->cmdline));
 	memcpy(head->name, stat->name, sizeof(head->name));
-	(void)vmt_ticks_pair(head->clock, &head->clock_start);
+	(void)vmt_trace_clock_pair(head->clock, &head->clock_start);
 	vmt_head_lay_out(head);
 }
 
@@ -185,7 +186,7 @@ make_trace(struct vmt_traced *process)
 	process->trace_fd = make_file(process);
 	if (process->trace_fd < 0)
 		return process->trace_fd;
-	result = vmt_room_map(process->trace_fd, process->layout.chunks_offset, &base);
+	result = vmt_prealloc_map(process->trace_fd, process->layout.chunks_offset, &base);
 	if (result == 0)
 		result = (int)vmt_sys_call2(SYS_fstat, process->trace_fd, &status);
 	process->base = base;
@@ -224,7 +225,7 @@ write_event(void *context, struct vmt_map_event *event)
 	if (!slot)
 		return false;
 	event->sequence = slot->sequence;
-	event->time = vmt_ticks_now(writing->process->layout.clock);
+	event->time = vmt_trace_clock_now(writing->process->layout.clock);
 	event->thread = writing->process->pid;
 	*slot = *event;
 	return vmt_ring_commit(&writing->ring, position);

@@ -1,6 +1,6 @@
 #include "collect/parting.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <sys/mman.h>

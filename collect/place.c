@@ -1,7 +1,7 @@
 #include "collect/place.h"
 
+#include "base/sys.h"
 #include "collect/departure.h"
-#include "collect/sys.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,15 +1,16 @@
 #include "collect/process.h"
 
+#include "base/procfs.h"
+#include "base/text.h"
+#include "base/ticks.h"
 #include "collect/address_space.h"
 #include "collect/fork_children.h"
 #include "collect/holes.h"
 #include "collect/opening.h"
 #include "collect/parting.h"
-#include "collect/procfs.h"
 #include "collect/retain.h"
 #include "collect/sampling.h"
-#include "collect/text.h"
-#include "collect/ticks.h"
+#include "collect/trace_clock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -192,7 +193,7 @@ note_clock(struct vmt_traced *process)
 {
 	struct vmt_head *head = vmt_process_head(process);
 	struct vmt_clock_pair pair;
-	bool at_once = vmt_ticks_pair(process->layout.clock, &pair);
+	bool at_once = vmt_trace_clock_pair(process->layout.clock, &pair);
 
 	vmt_atomic_store_relaxed(&head->clock_last.ticks, pair.ticks);
 	vmt_atomic_store_relaxed(&head->clock_last.monotonic_ns, pair.monotonic_ns);
@@ -215,7 +216,7 @@ write_end(struct vmt_traced *process, struct vmt_departure ending)
 {
 	struct vmt_chunk chunk = {.kind = VMT_CHUNK_END};
 	struct vmt_chunk_end end = {
-	    .time = vmt_ticks_now(process->layout.clock),
+	    .time = vmt_trace_clock_now(process->layout.clock),
 	    .monotonic_ns = vmt_ticks_monotonic_ns(),
 	    .end = ending.end,
 	    .status = ending.status,
@@ -418,7 +419,7 @@ end_when_full(struct vmt_traced *process, struct vmt_shared *shared, uint64_t no
 	drain(process, shared, now_ns, VMT_DRAIN_ALL);
 	process->bound.is_full = true;
 	vmt_atomic_store_relaxed(&vmt_process_head(process)->full_since,
-				 vmt_ticks_now(process->layout.clock));
+				 vmt_trace_clock_now(process->layout.clock));
 }
 
 static void

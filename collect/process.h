@@ -10,13 +10,13 @@
 #ifndef VMT_PROCESS_H
 #define VMT_PROCESS_H
 
+#include "base/procfs.h"
 #include "collect/bound.h"
 #include "collect/cgroup.h"
 #include "collect/collector.h"
 #include "collect/credit.h"
 #include "collect/departure.h"
 #include "collect/drain.h"
-#include "collect/procfs.h"
 #include "collect/snapshot.h"
 #include "collect/step.h"
 #include "collect/writer.h"
@@ -36,6 +36,9 @@ enum vmt_process_state {
 	VMT_PROCESS_UNSEEN,  /* not to be found under its pid: over, or in another pid namespace */
 	VMT_PROCESS_REPLACED /* finished, as it became another program: watched till that ends */
 };
+
+_Static_assert(VMT_PROCFS_NAME_BYTES == VMT_NAME_BYTES && VMT_PROCFS_UNKNOWN == VMT_FIGURE_UNKNOWN,
+	       "what /proc says goes into the trace as it is");
 
 /* Collector-wide: what is bounded or expensive is here once. */
 struct vmt_shared {
@@ -107,7 +110,7 @@ struct vmt_traced {
 	uint64_t ended_ns;  /* when it was parted; 0 = not yet */
 	struct vmt_departure departure;
 	int trace_fd;
-	int aside_fd; /* of the head where it lies aside (aside.h); -1: it is in the trace */
+	int aside_fd; /* of the head where it lies aside (shm_fallback.h); -1: it is in the trace */
 	int pidfd;
 	int stat_fd;
 	int maps_fd;

@@ -1,8 +1,8 @@
 #include "collect/residency.h"
 
+#include "base/procfs.h"
+#include "base/sys.h"
 #include "collect/pagemap_scan.h"
-#include "collect/procfs.h"
-#include "collect/sys.h"
 
 #include <errno.h>
 #include <sys/mman.h>

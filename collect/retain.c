@@ -1,12 +1,12 @@
 #include "collect/retain.h"
 
+#include "base/sys.h"
+#include "base/ticks.h"
 #include "collect/compact.h"
 #include "collect/departure.h"
 #include "collect/opening.h"
 #include "collect/outside_trace.h"
 #include "collect/place.h"
-#include "collect/sys.h"
-#include "collect/ticks.h"
 
 #include <string.h>
 

@@ -1,12 +1,13 @@
 #include "collect/sampling.h"
 
+#include "base/procfs.h"
+#include "base/ticks.h"
 #include "collect/address_space.h"
 #include "collect/allocator_code.h"
 #include "collect/go_counters.h"
-#include "collect/procfs.h"
 #include "collect/tasks.h"
-#include "collect/ticks.h"
 #include "collect/title.h"
+#include "collect/trace_clock.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -166,7 +167,7 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	usage = &sampling->usages[sampling->usage_count++];
 	rss_bytes = statm.resident_pages * process->layout.page_bytes;
 	fill_cgroup(sampling, usage, now_ns, hasty);
-	usage->time = vmt_ticks_now(process->layout.clock);
+	usage->time = vmt_trace_clock_now(process->layout.clock);
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = rss_bytes;
 	usage->virtual_bytes = statm.virtual_pages * process->layout.page_bytes;
@@ -198,7 +199,7 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 	usage = &sampling->usages[sampling->usage_count++];
 	sampling->cgroup->read_ns = 0;
 	fill_cgroup(sampling, usage, now_ns, false);
-	usage->time = vmt_ticks_now(process->layout.clock);
+	usage->time = vmt_trace_clock_now(process->layout.clock);
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = sampling->rss_bytes;
 	usage->virtual_bytes = VMT_FIGURE_UNKNOWN;

@@ -1,10 +1,11 @@
 #include "collect/snapshot.h"
 
+#include "base/procfs.h"
+#include "base/text.h"
+#include "base/ticks.h"
 #include "collect/hugetlb.h"
 #include "collect/kernel_counters.h"
-#include "collect/procfs.h"
-#include "collect/text.h"
-#include "collect/ticks.h"
+#include "collect/trace_clock.h"
 #include "format/codec.h"
 
 #include <errno.h>
@@ -467,7 +468,7 @@ vmt_snapshot_take(const struct vmt_snapshot_job *job, struct vmt_writer *writer,
 	result = read_maps(job, &maps_bytes);
 	if (result < 0)
 		return result;
-	head->time = vmt_ticks_now(job->clock);
+	head->time = vmt_trace_clock_now(job->clock);
 	result = scan_mappings(&take, maps_bytes, &payload_bytes);
 	if (result < 0)
 		return result;

@@ -14,7 +14,7 @@
 #ifndef VMT_COLLECT_SNAPSHOT_H
 #define VMT_COLLECT_SNAPSHOT_H
 
-#include "collect/buffer.h"
+#include "base/buffer.h"
 #include "collect/residency.h"
 #include "collect/writer.h"
 

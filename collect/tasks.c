@@ -1,8 +1,8 @@
 #include "collect/tasks.h"
 
-#include "collect/procfs.h"
-#include "collect/text.h"
-#include "collect/ticks.h"
+#include "base/procfs.h"
+#include "base/text.h"
+#include "collect/trace_clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -112,7 +112,7 @@ vmt_tasks_take(const struct vmt_tasks_job *job, struct vmt_writer *writer)
 		struct vmt_procfs_stat stat;
 		int result;
 
-		chunk.time_min = chunk.time_max = vmt_ticks_now(job->clock);
+		chunk.time_min = chunk.time_max = vmt_trace_clock_now(job->clock);
 		result = read_list(&list, job->pid);
 		if (result < 0)
 			return result;

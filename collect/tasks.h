@@ -11,7 +11,7 @@
 #ifndef VMT_COLLECT_TASKS_H
 #define VMT_COLLECT_TASKS_H
 
-#include "collect/buffer.h"
+#include "base/buffer.h"
 #include "collect/writer.h"
 
 #include <stdint.h>

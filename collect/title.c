@@ -1,8 +1,8 @@
 #include "collect/title.h"
 
-#include "collect/procfs.h"
-#include "collect/sys.h"
-#include "collect/ticks.h"
+#include "base/procfs.h"
+#include "base/sys.h"
+#include "collect/trace_clock.h"
 
 /* 64-bit FNV-1a */
 #define HASH_START UINT64_C(0xcbf29ce484222325)
@@ -54,7 +54,7 @@ vmt_title_take(const struct vmt_title_job *job, struct vmt_writer *writer)
 		return 0;
 	if (*job->known == 0)
 		*job->known = hash_of(head->cmdline, trimmed(head->cmdline, head->cmdline_bytes));
-	chunk.time_min = chunk.time_max = vmt_ticks_now(job->clock);
+	chunk.time_min = chunk.time_max = vmt_trace_clock_now(job->clock);
 	length = read_title(job->pid, text);
 	if (!vmt_procfs_is_mapped(job->maps_fd))
 		return 0;

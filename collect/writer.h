@@ -9,8 +9,8 @@
 #ifndef VMT_WRITER_H
 #define VMT_WRITER_H
 
+#include "base/buffer.h"
 #include "collect/bound.h"
-#include "collect/buffer.h"
 #include "collect/mirror.h"
 #include "format/chunk.h"
 

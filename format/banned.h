@@ -9,7 +9,7 @@
  *
  * Banned: what allocates, what locks (stdio, locale, pthread), what reads the environment, what
  * aborts, and libc's wrappers of system calls (they set errno, are cancellation points and may be
- * hooked, by us too): collect/sys.h has those.
+ * hooked, by us too): base/sys.h has those.
  *
  * Not banned: memcpy memmove memset memcmp strlen (the compiler emits them anyway), dlsym and
  * dl_iterate_phdr (preload/real.c and preload/modules.c; never on the event path), sched_getcpu,
@@ -79,34 +79,34 @@ VMT_BANNED(memalign, "no allocation here");
 VMT_BANNED(valloc, "no allocation here");
 VMT_BANNED(pvalloc, "no allocation here");
 VMT_BANNED(malloc_trim, "no allocation here");
-VMT_BANNED(mmap, "use collect/sys.h");
-VMT_BANNED(mmap64, "use collect/sys.h");
-VMT_BANNED(munmap, "use collect/sys.h");
-VMT_BANNED(mremap, "use collect/sys.h");
-VMT_BANNED(madvise, "use collect/sys.h");
-VMT_BANNED(posix_madvise, "use collect/sys.h");
-VMT_BANNED(mprotect, "use collect/sys.h");
-VMT_BANNED(brk, "use collect/sys.h");
-VMT_BANNED(sbrk, "use collect/sys.h");
-VMT_BANNED(mlock, "use collect/sys.h");
-VMT_BANNED(munlock, "use collect/sys.h");
-VMT_BANNED(mlockall, "use collect/sys.h");
-VMT_BANNED(munlockall, "use collect/sys.h");
-VMT_BANNED(shmat, "use collect/sys.h");
-VMT_BANNED(shmdt, "use collect/sys.h");
-VMT_BANNED(fork, "use collect/sys.h");
-VMT_BANNED(clone, "use collect/sys.h");
-VMT_BANNED(daemon, "use collect/sys.h");
-VMT_BANNED(execve, "use collect/sys.h");
-VMT_BANNED(execv, "use collect/sys.h");
-VMT_BANNED(execvp, "use collect/sys.h");
+VMT_BANNED(mmap, "use base/sys.h");
+VMT_BANNED(mmap64, "use base/sys.h");
+VMT_BANNED(munmap, "use base/sys.h");
+VMT_BANNED(mremap, "use base/sys.h");
+VMT_BANNED(madvise, "use base/sys.h");
+VMT_BANNED(posix_madvise, "use base/sys.h");
+VMT_BANNED(mprotect, "use base/sys.h");
+VMT_BANNED(brk, "use base/sys.h");
+VMT_BANNED(sbrk, "use base/sys.h");
+VMT_BANNED(mlock, "use base/sys.h");
+VMT_BANNED(munlock, "use base/sys.h");
+VMT_BANNED(mlockall, "use base/sys.h");
+VMT_BANNED(munlockall, "use base/sys.h");
+VMT_BANNED(shmat, "use base/sys.h");
+VMT_BANNED(shmdt, "use base/sys.h");
+VMT_BANNED(fork, "use base/sys.h");
+VMT_BANNED(clone, "use base/sys.h");
+VMT_BANNED(daemon, "use base/sys.h");
+VMT_BANNED(execve, "use base/sys.h");
+VMT_BANNED(execv, "use base/sys.h");
+VMT_BANNED(execvp, "use base/sys.h");
 VMT_BANNED(pthread_create, "no thread of ours");
 VMT_BANNED(dlopen, "only through preload/real.h, while the library initialises");
 VMT_BANNED(dlclose, "nothing is unloaded");
-VMT_BANNED(prctl, "use collect/sys.h");
-VMT_BANNED(syscall, "sets errno: use collect/sys.h");
+VMT_BANNED(prctl, "use base/sys.h");
+VMT_BANNED(syscall, "sets errno: use base/sys.h");
 VMT_BANNED(exit, "never ends the process");
-VMT_BANNED(_exit, "use collect/sys.h");
+VMT_BANNED(_exit, "use base/sys.h");
 VMT_BANNED(quick_exit, "never ends the process");
 #endif
 
@@ -152,13 +152,13 @@ VMT_BANNED(setenv, "locks and allocates");
 VMT_BANNED(putenv, "locks and allocates");
 VMT_BANNED(unsetenv, "locks and allocates");
 
-VMT_BANNED(strtol, "locale and errno: use collect/text.h");
-VMT_BANNED(strtoul, "locale and errno: use collect/text.h");
-VMT_BANNED(strtoll, "locale and errno: use collect/text.h");
-VMT_BANNED(strtoull, "locale and errno: use collect/text.h");
-VMT_BANNED(strtod, "locale and errno: use collect/text.h");
-VMT_BANNED(atoi, "locale and errno: use collect/text.h");
-VMT_BANNED(atol, "locale and errno: use collect/text.h");
+VMT_BANNED(strtol, "locale and errno: use base/text.h");
+VMT_BANNED(strtoul, "locale and errno: use base/text.h");
+VMT_BANNED(strtoll, "locale and errno: use base/text.h");
+VMT_BANNED(strtoull, "locale and errno: use base/text.h");
+VMT_BANNED(strtod, "locale and errno: use base/text.h");
+VMT_BANNED(atoi, "locale and errno: use base/text.h");
+VMT_BANNED(atol, "locale and errno: use base/text.h");
 VMT_BANNED(strerror, "locale");
 VMT_BANNED(strtok, "static state");
 VMT_BANNED(qsort, "may allocate");
@@ -173,7 +173,7 @@ VMT_BANNED(raise, "no signals of ours");
 VMT_BANNED(kill, "no signals of ours");
 VMT_BANNED(signal, "no signal handler of ours");
 VMT_BANNED(sigaction, "no signal handler of ours");
-VMT_BANNED(sigprocmask, "use collect/sys.h");
+VMT_BANNED(sigprocmask, "use base/sys.h");
 
 VMT_BANNED(pthread_mutex_init, "no locks");
 VMT_BANNED(pthread_mutex_lock, "no locks");
@@ -195,28 +195,28 @@ VMT_BANNED(pthread_getattr_np, "allocates and reads /proc by stdio");
 VMT_BANNED(sem_wait, "no locks");
 VMT_BANNED(sem_post, "no locks");
 
-VMT_BANNED(open, "use collect/sys.h");
-VMT_BANNED(open64, "use collect/sys.h");
-VMT_BANNED(openat, "use collect/sys.h");
-VMT_BANNED(creat, "use collect/sys.h");
-VMT_BANNED(read, "use collect/sys.h");
-VMT_BANNED(write, "use collect/sys.h");
-VMT_BANNED(pread, "use collect/sys.h");
-VMT_BANNED(pwrite, "use collect/sys.h");
-VMT_BANNED(close, "use collect/sys.h");
-VMT_BANNED(lseek, "use collect/sys.h");
-VMT_BANNED(ftruncate, "use collect/sys.h");
-VMT_BANNED(fallocate, "use collect/sys.h");
-VMT_BANNED(posix_fallocate, "use collect/sys.h");
-VMT_BANNED(mincore, "use collect/sys.h");
-VMT_BANNED(unlink, "use collect/sys.h");
-VMT_BANNED(access, "use collect/sys.h");
-VMT_BANNED(dup2, "use collect/sys.h");
-VMT_BANNED(setsid, "use collect/sys.h");
-VMT_BANNED(waitpid, "use collect/sys.h");
-VMT_BANNED(usleep, "use collect/sys.h");
-VMT_BANNED(sleep, "use collect/sys.h");
-VMT_BANNED(nanosleep, "use collect/sys.h");
+VMT_BANNED(open, "use base/sys.h");
+VMT_BANNED(open64, "use base/sys.h");
+VMT_BANNED(openat, "use base/sys.h");
+VMT_BANNED(creat, "use base/sys.h");
+VMT_BANNED(read, "use base/sys.h");
+VMT_BANNED(write, "use base/sys.h");
+VMT_BANNED(pread, "use base/sys.h");
+VMT_BANNED(pwrite, "use base/sys.h");
+VMT_BANNED(close, "use base/sys.h");
+VMT_BANNED(lseek, "use base/sys.h");
+VMT_BANNED(ftruncate, "use base/sys.h");
+VMT_BANNED(fallocate, "use base/sys.h");
+VMT_BANNED(posix_fallocate, "use base/sys.h");
+VMT_BANNED(mincore, "use base/sys.h");
+VMT_BANNED(unlink, "use base/sys.h");
+VMT_BANNED(access, "use base/sys.h");
+VMT_BANNED(dup2, "use base/sys.h");
+VMT_BANNED(setsid, "use base/sys.h");
+VMT_BANNED(waitpid, "use base/sys.h");
+VMT_BANNED(usleep, "use base/sys.h");
+VMT_BANNED(sleep, "use base/sys.h");
+VMT_BANNED(nanosleep, "use base/sys.h");
 
 #undef VMT_BANNED
 

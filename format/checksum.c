@@ -1,6 +1,6 @@
 #include "format/checksum.h"
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 
 #include <stdbool.h>
 #include <string.h>

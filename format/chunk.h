@@ -20,6 +20,7 @@
 #ifndef VMT_CHUNK_H
 #define VMT_CHUNK_H
 
+#include "base/maps_line.h"
 #include "format/head.h"
 
 #include <stdint.h>
@@ -141,20 +142,6 @@ struct vmt_snapshot_head {
 	uint64_t
 	    shared_rss_bytes; /* of resident_bytes, what is in other mappings too, of this process
 				 or another: VMT_RUN_SHARED; VMT_FIGURE_UNKNOWN where not asked */
-};
-
-/* One mapping of a snapshot, as a line of /proc/PID/maps. */
-struct vmt_mapping {
-	uint64_t start;
-	uint64_t end;
-	uint64_t file_offset;
-	uint64_t inode;
-	uint32_t device;
-	uint8_t protection; /* PROT_* bits */
-	uint8_t shared;	    /* 1 = MAP_SHARED */
-	uint8_t hugetlb;    /* 1 = of hugetlb pages */
-	uint16_t path_bytes;
-	const char *path; /* not NUL-terminated; "[heap]" and its like included */
 };
 
 /* A run of pages alike: VMT_RUN_* bits. */

@@ -1,6 +1,6 @@
 #include "format/module_table.h"
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 
 #include <stddef.h>
 #include <string.h>

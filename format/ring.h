@@ -30,7 +30,7 @@
 #ifndef VMT_RING_H
 #define VMT_RING_H
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 #include "format/event.h"
 
 #include <stddef.h>

@@ -16,7 +16,7 @@
 #ifndef VMT_STACK_TABLE_H
 #define VMT_STACK_TABLE_H
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 
 #include <stdbool.h>
 #include <stddef.h>

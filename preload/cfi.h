@@ -17,7 +17,7 @@
 #ifndef VMT_CFI_H
 #define VMT_CFI_H
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 
 #include <stdbool.h>
 #include <stdint.h>

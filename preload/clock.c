@@ -1,6 +1,6 @@
 #include "preload/clock.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 
 /* Longer than any reading under way can be behind the latest one. */
 #define MARGIN_NS UINT64_C(1000000)

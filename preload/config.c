@@ -1,6 +1,6 @@
 #include "preload/config.h"
 
-#include "collect/text.h"
+#include "base/text.h"
 #include "format/chunk.h"
 #include "format/settings.h"
 

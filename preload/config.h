@@ -12,7 +12,7 @@
 #ifndef VMT_CONFIG_H
 #define VMT_CONFIG_H
 
-#include "format/session.h"
+#include "base/session.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 #include "preload/emit.h"
 
+#include "base/sys.h"
 #include "collect/collector.h"
-#include "collect/sys.h"
 #include "preload/clock.h"
 #include "preload/cpu.h"
 #include "preload/state.h"

@@ -1,6 +1,6 @@
 #include "preload/file_ranges.h"
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 
 #define GRANULE_BYTES VMT_FILE_RANGES_GRANULE_BYTES
 #define MOST_GRANULES 8192u /* that are looked up one by one */

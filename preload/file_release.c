@@ -1,6 +1,6 @@
 #include "preload/file_release.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/emit.h"
 #include "preload/state.h"

@@ -1,6 +1,6 @@
 #include "preload/go.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "preload/go_functions.h"
 #include "preload/go_image.h"
 #include "preload/go_patch.h"

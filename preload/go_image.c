@@ -1,6 +1,6 @@
 #include "preload/go_image.h"
 
-#include "collect/text.h"
+#include "base/text.h"
 #include "preload/go_functions.h"
 
 #include <elf.h>

@@ -1,6 +1,6 @@
 #include "preload/go_patch.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/go_forms.h"
 #include "preload/state.h"
 

@@ -4,7 +4,7 @@
  * The call itself is made between two stays inside the hook, not in one: fallocate is a point of
  * cancellation, and a thread that is cancelled there never comes back.
  */
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "preload/file_release.h"
 #include "preload/real.h"
 #include "preload/stacks.h"

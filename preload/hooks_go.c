@@ -1,7 +1,7 @@
 #include "preload/hooks_go.h"
 
-#include "collect/sys.h"
-#include "format/atomic.h"
+#include "base/atomic.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/emit.h"
 #include "preload/go_patch.h"

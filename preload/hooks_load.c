@@ -14,7 +14,7 @@
  */
 #include "preload/hooks_load.h"
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 #include "preload/modules.h"
 #include "preload/real.h"
 #include "preload/state.h"

@@ -11,7 +11,7 @@
  * As glibc: posix_madvise returns the error number and takes POSIX_MADV_DONTNEED for a no-op;
  * mremap passes its fifth argument on whatever the flags; pkey_mprotect with key -1 is mprotect.
  */
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/lock_all.h"
 #include "preload/long_call.h"

@@ -8,7 +8,7 @@
  */
 #include "preload/hooks_new.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "preload/heap.h"
 #include "preload/next.h"
 #include "preload/real.h"

@@ -9,8 +9,8 @@
  */
 #include "preload/hooks_process.h"
 
-#include "collect/sys.h"
-#include "format/atomic.h"
+#include "base/atomic.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/clock.h"
 #include "preload/emit.h"

@@ -6,7 +6,7 @@
  * clone on a new stack returns through whatever lies there. Before a clone it is noted whether the
  * child will use this thread's state; one that is made by inline assembly cannot be seen.
  */
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/file_release.h"
 #include "preload/hooks_process.h"

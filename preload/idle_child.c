@@ -1,7 +1,7 @@
 #include "preload/idle_child.h"
 
+#include "base/sys.h"
 #include "collect/retain.h"
-#include "collect/sys.h"
 #include "preload/emit.h"
 #include "preload/state.h"
 

@@ -1,6 +1,6 @@
 #include "preload/last_walk.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "preload/emit.h"
 #include "preload/present.h"
 

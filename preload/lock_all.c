@@ -1,7 +1,7 @@
 #include "preload/lock_all.h"
 
-#include "collect/procfs.h"
-#include "collect/sys.h"
+#include "base/procfs.h"
+#include "base/sys.h"
 #include "preload/retreat.h"
 #include "preload/state.h"
 

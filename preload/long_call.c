@@ -1,6 +1,6 @@
 #include "preload/long_call.h"
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 #include "format/event.h"
 #include "preload/emit.h"
 

@@ -1,7 +1,7 @@
 #include "preload/look.h"
 
-#include "collect/sys.h"
-#include "format/atomic.h"
+#include "base/atomic.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/address_space.h"
 #include "preload/clock.h"

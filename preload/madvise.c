@@ -1,8 +1,8 @@
 #include "preload/madvise.h"
 
-#include "collect/sys.h"
+#include "base/atomic.h"
+#include "base/sys.h"
 #include "format/advice.h"
-#include "format/atomic.h"
 #include "format/event.h"
 #include "preload/address_space.h"
 #include "preload/emit.h"

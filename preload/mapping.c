@@ -1,6 +1,6 @@
 #include "preload/mapping.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/address_space.h"
 #include "preload/emit.h"

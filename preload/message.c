@@ -1,6 +1,6 @@
 #include "preload/message.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 #include "preload/module_list.h"
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 #include "preload/modules.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/module_table.h"
 #include "preload/cfi.h"
 #include "preload/emit.h"

@@ -1,11 +1,11 @@
 #include "preload/open.h"
 
-#include "collect/aside.h"
+#include "base/prealloc.h"
+#include "base/procfs.h"
+#include "base/shm_fallback.h"
+#include "base/sys.h"
+#include "base/text.h"
 #include "collect/collector.h"
-#include "collect/procfs.h"
-#include "collect/room.h"
-#include "collect/sys.h"
-#include "collect/text.h"
 #include "preload/clock.h"
 #include "preload/go.h"
 #include "preload/idle_child.h"
@@ -228,7 +228,7 @@ base_name(const char *path)
 static long
 map_aside(int fd, struct vmt_head *plan, void **base)
 {
-	long result = vmt_aside_make(plan->pid, plan->random_id, plan->chunks_offset, base);
+	long result = vmt_shm_fallback_make(plan->pid, plan->random_id, plan->chunks_offset, base);
 
 	if (result < 0)
 		return result;
@@ -237,7 +237,7 @@ map_aside(int fd, struct vmt_head *plan, void **base)
 	if (result == (long)sizeof(*plan))
 		return 0;
 	vmt_sys_munmap(*base, plan->chunks_offset);
-	vmt_aside_remove(plan->pid, plan->random_id);
+	vmt_shm_fallback_remove(plan->pid, plan->random_id);
 	return result < 0 ? result : -EIO;
 }
 
@@ -252,8 +252,8 @@ map_file(struct vmt_head *plan, void **base)
 
 	if (fd < 0)
 		return fd;
-	result = vmt_room_map(fd, bytes, base);
-	if (vmt_aside_is_wanted(result))
+	result = vmt_prealloc_map(fd, bytes, base);
+	if (vmt_shm_fallback_is_wanted(result))
 		result = map_aside(fd, plan, base);
 	vmt_sys_close(fd);
 	if (result != 0)
@@ -445,7 +445,7 @@ vmt_open_announce(void)
 	head->notes |= VMT_NOTE_NO_COLLECTOR;
 	if (!(head->notes & VMT_NOTE_BUFFERED))
 		return NULL;
-	vmt_aside_remove(head->pid, head->random_id);
+	vmt_shm_fallback_remove(head->pid, head->random_id);
 	vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->trace_path, 0);
 	return vmt_refusal_of_file(0, process->trace_path);
 }
@@ -459,7 +459,7 @@ vmt_open_leave(void)
 	if (head->notes & VMT_NOTE_BUFFERED && process->slot &&
 	    !vmt_session_is_announced(process->slot, head->random_id) &&
 	    vmt_atomic_load_relaxed(&head->collector_pid) == 0)
-		vmt_aside_remove(head->pid, head->random_id);
+		vmt_shm_fallback_remove(head->pid, head->random_id);
 }
 
 bool

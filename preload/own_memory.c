@@ -1,6 +1,6 @@
 #include "preload/own_memory.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "preload/presence.h"
 
 #define PAGE_MASK (UINT64_C(4096) - 1)

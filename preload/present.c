@@ -1,8 +1,8 @@
 #include "preload/present.h"
 
+#include "base/procfs.h"
+#include "base/sys.h"
 #include "collect/initial_maps.h"
-#include "collect/procfs.h"
-#include "collect/sys.h"
 #include "preload/clock.h"
 #include "preload/emit.h"
 #include "preload/state.h"

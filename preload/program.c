@@ -1,6 +1,6 @@
 #include "preload/program.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/command.h"
 #include "format/head.h"
 #include "preload/config.h"

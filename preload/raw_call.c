@@ -1,6 +1,6 @@
 #include "preload/raw_call.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/file_release.h"
 #include "preload/madvise.h"

@@ -1,6 +1,6 @@
 #include "preload/real.h"
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 #include "preload/next.h"
 #include "preload/state.h"
 

@@ -1,6 +1,6 @@
 #include "preload/refusal.h"
 
-#include "collect/text.h"
+#include "base/text.h"
 #include "preload/state.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 #include "preload/retreat.h"
 
+#include "base/sys.h"
 #include "collect/collector.h"
-#include "collect/sys.h"
 #include "format/head.h"
 #include "preload/address_space.h"
 #include "preload/last_walk.h"

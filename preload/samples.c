@@ -1,6 +1,6 @@
 #include "preload/samples.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "preload/present.h"
 #include "preload/state.h"
 

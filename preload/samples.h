@@ -23,7 +23,7 @@
 #ifndef VMT_SAMPLES_H
 #define VMT_SAMPLES_H
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 #include "preload/shortage.h"
 
-#include "collect/procfs.h"
-#include "collect/sys.h"
-#include "collect/text.h"
+#include "base/procfs.h"
+#include "base/sys.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 #include "preload/spawn.h"
 
-#include "collect/aside.h"
+#include "base/procfs.h"
+#include "base/shm_fallback.h"
+#include "base/sys.h"
+#include "base/text.h"
 #include "collect/collector.h"
-#include "collect/procfs.h"
-#include "collect/sys.h"
-#include "collect/text.h"
 #include "preload/config.h"
 #include "preload/next.h"
 #include "preload/standalone.h"
@@ -370,7 +370,7 @@ create_session(char *path, size_t room, struct vmt_session **session)
 	const struct vmt_head *head = vmt_state_process.head;
 	int result = make_path(path, room) ? vmt_session_create(path, session) : -ENAMETOOLONG;
 
-	if (!vmt_aside_is_wanted(result))
+	if (!vmt_shm_fallback_is_wanted(result))
 		return result;
 	return vmt_session_create_aside(path, room, head->pid, head->random_id, session);
 }

@@ -1,7 +1,7 @@
 #include "preload/stack_bounds.h"
 
-#include "collect/procfs.h"
-#include "collect/sys.h"
+#include "base/procfs.h"
+#include "base/sys.h"
 #include "preload/go_stack.h"
 #include "preload/state.h"
 

@@ -1,7 +1,7 @@
 #include "preload/standalone.h"
 
-#include "collect/sys.h"
-#include "collect/text.h"
+#include "base/sys.h"
+#include "base/text.h"
 #include "format/head.h"
 #include "preload/standalone_start.h"
 

@@ -14,8 +14,8 @@
 #ifndef VMT_STANDALONE_H
 #define VMT_STANDALONE_H
 
+#include "base/procfs.h"
 #include "collect/collector.h"
-#include "collect/procfs.h"
 
 struct vmt_standalone_orders {
 	int session_fd;

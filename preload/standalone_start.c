@@ -1,6 +1,6 @@
 #include "preload/standalone_start.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/head.h"
 
 #include <link.h>

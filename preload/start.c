@@ -1,8 +1,8 @@
 #include "preload/start.h"
 
+#include "base/sys.h"
+#include "base/text.h"
 #include "collect/collector.h"
-#include "collect/sys.h"
-#include "collect/text.h"
 #include "preload/clock.h"
 #include "preload/config.h"
 #include "preload/emit.h"

@@ -1,6 +1,6 @@
 #include "preload/state.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "preload/message.h"
 #include "preload/open.h"
 #include "preload/presence.h"

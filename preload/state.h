@@ -19,9 +19,9 @@
 #ifndef VMT_STATE_H
 #define VMT_STATE_H
 
+#include "base/session.h"
 #include "collect/initial_maps.h"
 #include "format/head.h"
-#include "format/session.h"
 #include "format/stack_table.h"
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 #include "preload/turn.h"
 
-#include "collect/sys.h"
-#include "format/atomic.h"
+#include "base/atomic.h"
+#include "base/sys.h"
 #include "preload/state.h"
 
 #include <errno.h>

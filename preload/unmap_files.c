@@ -1,7 +1,7 @@
 #include "preload/unmap_files.h"
 
-#include "collect/procfs.h"
-#include "collect/sys.h"
+#include "base/procfs.h"
+#include "base/sys.h"
 #include "preload/standalone_start.h"
 
 #include <sys/prctl.h>

@@ -11,7 +11,7 @@
 #ifndef VMT_UNMAP_FILES_H
 #define VMT_UNMAP_FILES_H
 
-#include "format/session.h"
+#include "base/session.h"
 
 /* `library`: the library's own file, absolute; empty where it is not known. What fails leaves
  * things as they were. */

@@ -71,7 +71,7 @@ resolve(struct site *site)
 		converse_read_line(&talk);
 		if (strncmp(talk.line, "0x", 2) == 0)
 			break;
-		if (strstr(talk.line, "collect/sys.h") == NULL && site->where[0] == '\0')
+		if (strstr(talk.line, "base/sys.h") == NULL && site->where[0] == '\0')
 			snprintf(site->where, sizeof(site->where), "%.255s", talk.line);
 		for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 			site->passes_on |= strstr(talk.line, files[i]) != NULL;

@@ -4,8 +4,8 @@
  * The first byte says which: coded events and snapshots (what is decoded is coded again, and must
  * decode to the same), Go counters, tables of modules and stacks, the text of /proc, settings.
  */
+#include "base/procfs.h"
 #include "collect/cgroup.h"
-#include "collect/procfs.h"
 #include "format/codec.h"
 #include "format/columns.h"
 #include "format/module_table.h"

@@ -1,7 +1,7 @@
 /*
- * model_atomic.h: what takes the place of format/atomic.h while interleavings are explored?
+ * model_atomic.h: what takes the place of base/atomic.h while interleavings are explored?
  *
- * Included before anything else, it keeps format/atomic.h out. Every access to a shared word first
+ * Included before anything else, it keeps base/atomic.h out. Every access to a shared word first
  * hands control to the scheduler (model.h), which thereby decides what happens between any two
  * accesses. Memory is sequentially consistent here: docs/ring.md argues for the orders.
  *

@@ -5,7 +5,7 @@
 #ifndef EMIT_FIXTURE_H
 #define EMIT_FIXTURE_H
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "preload/emit.h"
 #include "preload/state.h"
 

@@ -1,7 +1,7 @@
 /*
  * test_buffer.c: does a buffer keep what is in it, and take no more memory than was touched?
  */
-#include "collect/buffer.h"
+#include "base/buffer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * on disk. */
 #include "tests/unit/collector_place.h"
 
-#include "collect/ticks.h"
+#include "base/ticks.h"
 #include "format/codec.h"
 #include "format/columns.h"
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "collect/procfs.h"
-#include "collect/ticks.h"
+#include "base/procfs.h"
+#include "base/ticks.h"
 #include "tools/read/ending.h"
 
 static void

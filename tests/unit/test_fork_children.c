@@ -2,7 +2,7 @@
 #include "tests/unit/collector_place.h"
 
 #include "collect/fork_children.h"
-#include "collect/ticks.h"
+#include "collect/trace_clock.h"
 
 #include <glob.h>
 #include <limits.h>
@@ -51,7 +51,7 @@ be_parent(const struct family *family, uint32_t notes, uint32_t flags, const int
 	ring = vmt_head_ring(trace.head, trace.base, 0, VMT_RING_MAP);
 	slot = vmt_ring_claim(&ring, &position);
 	event.sequence = slot->sequence;
-	event.time = vmt_ticks_now(trace.head->clock);
+	event.time = vmt_trace_clock_now(trace.head->clock);
 	*slot = event;
 	if (!vmt_ring_commit(&ring, position) || write(tell, &child, sizeof(child)) < 0 ||
 	    !vmt_session_announce(family->place.session, (uint32_t)getpid(), PARENT_ID,

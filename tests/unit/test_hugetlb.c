@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/procfs.h"
 #include "collect/hugetlb.h"
-#include "collect/procfs.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

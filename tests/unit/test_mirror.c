@@ -1,6 +1,6 @@
 #include "tests/unit/trace_fixture.h"
 
-#include "collect/aside.h"
+#include "base/shm_fallback.h"
 #include "collect/drain.h"
 #include "collect/mirror.h"
 #include "format/stack_table.h"
@@ -190,22 +190,22 @@ finds_a_head_aside_by_pid_and_id(void **state)
 	void *base = NULL;
 
 	(void)state;
-	assert_true(vmt_aside_is_wanted(-ENODEV));
-	assert_true(vmt_aside_is_wanted(-EINVAL));
-	assert_false(vmt_aside_is_wanted(-ENOSPC));
-	assert_false(vmt_aside_is_wanted(0));
-	assert_int_equal(vmt_aside_make((uint32_t)getpid(), 99, 8192, &base), 0);
+	assert_true(vmt_shm_fallback_is_wanted(-ENODEV));
+	assert_true(vmt_shm_fallback_is_wanted(-EINVAL));
+	assert_false(vmt_shm_fallback_is_wanted(-ENOSPC));
+	assert_false(vmt_shm_fallback_is_wanted(0));
+	assert_int_equal(vmt_shm_fallback_make((uint32_t)getpid(), 99, 8192, &base), 0);
 	memcpy(base, "here", 5);
-	int fd = vmt_aside_open((uint32_t)getpid(), 99);
+	int fd = vmt_shm_fallback_open((uint32_t)getpid(), 99);
 	char text[5] = "";
 
 	assert_true(fd >= 0);
 	assert_int_equal(pread(fd, text, sizeof(text), 0), sizeof(text));
 	assert_string_equal(text, "here");
 	close(fd);
-	vmt_aside_remove((uint32_t)getpid(), 99);
-	assert_int_equal(vmt_aside_open((uint32_t)getpid(), 99), -ENOENT);
-	assert_int_equal(vmt_aside_open((uint32_t)getpid(), 98), -ENOENT);
+	vmt_shm_fallback_remove((uint32_t)getpid(), 99);
+	assert_int_equal(vmt_shm_fallback_open((uint32_t)getpid(), 99), -ENOENT);
+	assert_int_equal(vmt_shm_fallback_open((uint32_t)getpid(), 98), -ENOENT);
 	munmap(base, 8192);
 }
 

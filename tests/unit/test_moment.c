@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "collect/procfs.h"
+#include "base/procfs.h"
 #include "tools/model/report.h"
 
 #define PAGE UINT64_C(4096)

@@ -7,7 +7,7 @@
  */
 #include "preload/go_patch.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "preload/open.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 #include "format/event.h"
 #include "preload/config.h"
 #include "preload/present.h"

@@ -1,7 +1,7 @@
 #include "preload/presence.h"
 
-#include "collect/sys.h"
-#include "format/atomic.h"
+#include "base/atomic.h"
+#include "base/sys.h"
 
 #include <pthread.h>
 #include <sched.h>

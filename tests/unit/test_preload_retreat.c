@@ -5,8 +5,8 @@
  */
 #include "preload/retreat.h"
 
+#include "base/sys.h"
 #include "collect/collector.h"
-#include "collect/sys.h"
 #include "format/head.h"
 #include "preload/presence.h"
 #include "preload/state.h"

@@ -1,6 +1,6 @@
 #include "preload/spawn.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

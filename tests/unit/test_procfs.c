@@ -1,4 +1,4 @@
-#include "collect/procfs.h"
+#include "base/procfs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -188,7 +188,7 @@ parses_statm_and_rollup(void **state)
 	assert_int_equal(rollup.private_bytes, 16 * 1024);
 	assert_int_equal(rollup.shared_bytes, 4 * 1024);
 	assert_int_equal(rollup.anonymous_huge_bytes, 2048 * 1024);
-	assert_true(rollup.locked_rss_bytes == VMT_FIGURE_UNKNOWN);
+	assert_true(rollup.locked_rss_bytes == VMT_PROCFS_UNKNOWN);
 	assert_false(vmt_procfs_parse_rollup("Pss: 3 kB\n", 10, &rollup));
 }
 
@@ -212,8 +212,8 @@ parses_status(void **state)
 	assert_int_equal(status.hugetlb_bytes, 2048 * 1024);
 	assert_int_equal(status.threads, 3);
 	assert_true(vmt_procfs_parse_status("Name:\tx\n", 8, &status));
-	assert_true(status.anonymous_bytes == VMT_FIGURE_UNKNOWN);
-	assert_true(status.threads == VMT_FIGURE_UNKNOWN);
+	assert_true(status.anonymous_bytes == VMT_PROCFS_UNKNOWN);
+	assert_true(status.threads == VMT_PROCFS_UNKNOWN);
 	assert_false(vmt_procfs_parse_status("", 0, &status));
 }
 

@@ -1,5 +1,5 @@
 /* Every source over ranges whose content is known, and over each other's answers. */
-#include "collect/procfs.h"
+#include "base/procfs.h"
 #include "collect/residency.h"
 
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* The rules for looking, on this process itself and by a clock of the test's own. */
 #include "tests/unit/trace_fixture.h"
 
+#include "base/ticks.h"
 #include "collect/sampling.h"
-#include "collect/ticks.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 /* Lists of a process's threads, as chunks of a trace. */
 #include "tests/unit/trace_fixture.h"
 
-#include "collect/procfs.h"
+#include "base/procfs.h"
 #include "collect/tasks.h"
 
 #include <errno.h>

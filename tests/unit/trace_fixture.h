@@ -7,7 +7,7 @@
 #ifndef VMT_TRACE_FIXTURE_H
 #define VMT_TRACE_FIXTURE_H
 
-#include "collect/procfs.h"
+#include "base/procfs.h"
 #include "format/checksum.h"
 #include "format/chunk.h"
 #include "format/head.h"

@@ -1,4 +1,4 @@
-#include "collect/procfs.h"
+#include "base/procfs.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/library.h"
 

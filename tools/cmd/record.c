@@ -1,4 +1,4 @@
-#include "collect/aside.h"
+#include "base/shm_fallback.h"
 #include "collect/collector.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/launch.h"
@@ -67,7 +67,7 @@ make_session(struct recording *recording, struct vmt_err *err)
 		 "%.*s/.vmtrace-%d-%08" PRIx32 ".session", (int)(slash - recording->output),
 		 recording->output, (int)getpid(), (uint32_t)random_id);
 	result = vmt_session_create(recording->session_path, &recording->session);
-	if (vmt_aside_is_wanted(result))
+	if (vmt_shm_fallback_is_wanted(result))
 		result = vmt_session_create_aside(
 		    recording->session_path, sizeof(recording->session_path), (uint32_t)getpid(),
 		    random_id, &recording->session);

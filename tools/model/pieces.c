@@ -1,6 +1,6 @@
 #include "tools/model/pieces.h"
 
-#include "format/session.h"
+#include "base/session.h"
 #include "tools/model/go_classes.h"
 
 #include <assert.h>

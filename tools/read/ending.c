@@ -1,7 +1,7 @@
 #include "tools/read/ending.h"
 
-#include "collect/procfs.h"
-#include "collect/ticks.h"
+#include "base/procfs.h"
+#include "base/ticks.h"
 
 #include <ctype.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 #include "tools/read/trace.h"
 
-#include "collect/ticks.h"
+#include "base/ticks.h"
 #include "format/codec.h"
 #include "format/stack_table.h"
 #include "tools/read/ending.h"

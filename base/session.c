@@ -1,7 +1,8 @@
-#include "collect/aside.h"
-#include "collect/collector.h"
-#include "collect/room.h"
-#include "collect/sys.h"
+#include "base/session.h"
+
+#include "base/prealloc.h"
+#include "base/shm_fallback.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,7 +20,7 @@ vmt_session_create(const char *path, struct vmt_session **session)
 
 	if (fd < 0)
 		return fd;
-	result = vmt_room_map(fd, sizeof(**session), &base);
+	result = vmt_prealloc_map(fd, sizeof(**session), &base);
 	vmt_sys_close(fd);
 	if (result < 0) {
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, path, 0);
@@ -38,7 +39,7 @@ vmt_session_create_aside(char *path, size_t room, uint32_t pid, uint64_t random_
 	int result = -ENAMETOOLONG;
 
 	for (uint32_t place = 0; result < 0; place++) {
-		if (!vmt_aside_path(path, room, place, pid, random_id, ".session"))
+		if (!vmt_shm_fallback_path(path, room, place, pid, random_id, ".session"))
 			break;
 		result = vmt_session_create(path, session);
 	}
@@ -64,7 +65,7 @@ vmt_session_view(int fd, struct vmt_session **session)
 	if (result == 0 && (!S_ISREG(status.st_mode) || status.st_size != (off_t)sizeof(**session)))
 		result = -EINVAL;
 	if (result == 0)
-		result = vmt_room_view(fd, sizeof(**session), &base);
+		result = vmt_prealloc_view(fd, sizeof(**session), &base);
 	vmt_sys_close(fd);
 	if (result != 0)
 		return (int)result;

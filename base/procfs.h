@@ -11,8 +11,7 @@
 #ifndef VMT_PROCFS_H
 #define VMT_PROCFS_H
 
-#include "format/chunk.h"
-#include "format/head.h"
+#include "base/maps_line.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +20,12 @@
 /* Enough for one line of maps: its path has PATH_MAX bytes at most, each escaped fourfold. */
 #define VMT_PROCFS_LINE_BYTES (20u * 1024)
 
+/* A figure for which there is no line. */
+#define VMT_PROCFS_UNKNOWN UINT64_MAX
+
+/* TASK_COMM_LEN, NULs to its end. */
+#define VMT_PROCFS_NAME_BYTES 16u
+
 struct vmt_procfs_statm {
 	uint64_t virtual_pages;
 	uint64_t resident_pages;
@@ -28,8 +33,8 @@ struct vmt_procfs_statm {
 };
 
 struct vmt_procfs_stat {
-	char state;		   /* R S D T t Z X I */
-	char name[VMT_NAME_BYTES]; /* field 2: the last exec's, or what it calls itself */
+	char state;			  /* R S D T t Z X I */
+	char name[VMT_PROCFS_NAME_BYTES]; /* field 2: the last exec's, or what it calls itself */
 	uint64_t parent_pid;
 	uint64_t threads;     /* field 20; the first one counts until all have ended */
 	uint64_t start_ticks; /* field 22 */
@@ -37,7 +42,7 @@ struct vmt_procfs_stat {
 	uint64_t exit_code;   /* field 52, as waitpid's status; 0 without permission to trace */
 };
 
-/* Of /proc/PID/status; VMT_FIGURE_UNKNOWN where it has no such line. */
+/* Of /proc/PID/status; VMT_PROCFS_UNKNOWN where it has no such line. */
 struct vmt_procfs_status {
 	uint64_t swap_bytes;	/* of private memory: entries of page tables that are in swap */
 	uint64_t hugetlb_bytes; /* pages of hugetlbfs */
@@ -54,7 +59,7 @@ struct vmt_procfs_rollup {
 	uint64_t lazyfree_bytes;
 	uint64_t huge_bytes; /* AnonHugePages + ShmemPmdMapped + FilePmdMapped */
 	uint64_t swap_bytes;
-	/* VMT_FIGURE_UNKNOWN where there is no such line: */
+	/* VMT_PROCFS_UNKNOWN where there is no such line: */
 	uint64_t proportional_bytes;
 	uint64_t private_bytes;
 	uint64_t shared_bytes;

@@ -1,5 +1,5 @@
 /*
- * room.h: has a file that will be mapped all of its blocks?
+ * prealloc.h: gives a file all of its blocks before it is mapped
  *
  * A store to a mapped page that has no block yet raises SIGBUS when the disk is full, and a file
  * that grows past RLIMIT_FSIZE raises SIGXFSZ: both in the traced program. So the limit is asked
@@ -7,19 +7,19 @@
  * system has none, by writing zeros. Async-signal-safe. Kernel facts: fs/open.c (vfs_fallocate),
  * inode_newsize_ok in fs/attr.c.
  */
-#ifndef VMT_ROOM_H
-#define VMT_ROOM_H
+#ifndef VMT_PREALLOC_H
+#define VMT_PREALLOC_H
 
 #include <stdint.h>
 
 /* Gives the first bytes of an empty file their blocks. 0 or negative errno: EFBIG for the limit,
  * ENOSPC, EDQUOT, whatever the file system says. */
-int vmt_room_take(int fd, uint64_t bytes);
+int vmt_prealloc_take(int fd, uint64_t bytes);
 
 /* Maps bytes that have their blocks: shared, to be read and written, few of them ever. */
-int vmt_room_view(int fd, uint64_t bytes, void **base);
+int vmt_prealloc_view(int fd, uint64_t bytes, void **base);
 
 /* Both. */
-int vmt_room_map(int fd, uint64_t bytes, void **base);
+int vmt_prealloc_map(int fd, uint64_t bytes, void **base);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * session.h: how does a process tell the collector of its tree that it exists?
+ * session.h: how processes of a tree announce themselves to their collector
  *
  * One small file a process tree, mapped MAP_SHARED by every traced process (inherited over fork,
  * named by VMTRACE_SESSION over exec) and by the collector, which unlinks it when the tree has
@@ -13,8 +13,10 @@
 #ifndef VMT_SESSION_H
 #define VMT_SESSION_H
 
-#include "format/atomic.h"
+#include "base/atomic.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
@@ -65,5 +67,31 @@ struct vmt_session {
 
 _Static_assert(sizeof(struct vmt_session_slot) == 1280, "session slots are 1280 bytes");
 _Static_assert(sizeof(struct vmt_session_name) == 64, "names in a session are 64 bytes");
+
+/* Makes a session file (mode 0600, O_EXCL) and maps it. Negative errno on failure. */
+int vmt_session_create(const char *path, struct vmt_session **session);
+/* The same where files can be mapped when the traces' place has none (shm_fallback.h); fills the
+ * path. */
+int vmt_session_create_aside(char *path, size_t room, uint32_t pid, uint64_t random_id,
+			     struct vmt_session **session);
+/* Notes a program that VMTRACE_ONLY leaves out: counted always, its name kept while there is room.
+ * Async-signal-safe. */
+void vmt_session_leave_out(struct vmt_session *session, const char *name);
+/* Maps an existing one; checks it. vmt_session_view: an open one, whose descriptor it closes. */
+int vmt_session_attach(const char *path, struct vmt_session **session);
+int vmt_session_view(int fd, struct vmt_session **session);
+/* Target: announces a trace by its absolute path (the collector's directory is another). The slot
+ * that says so, or NULL when none was free or the path is too long: nobody will collect it. */
+const struct vmt_session_slot *vmt_session_announce(struct vmt_session *session, uint32_t pid,
+						    uint64_t random_id, const char *path);
+/* Target: whether the announcement still waits for the collector. Acquires what it did before. */
+bool vmt_session_is_announced(const struct vmt_session_slot *slot, uint64_t random_id);
+/* Collector: it has closed a trace whose process waits for its last snapshot. Target: has it? */
+void vmt_session_part(struct vmt_session *session, uint64_t random_id);
+bool vmt_session_has_parted(struct vmt_session *session, uint64_t random_id);
+/* Collector: slots beyond this many hold nothing. */
+uint32_t vmt_session_slots_used(const struct vmt_session *session);
+/* Target: asks for a round now. */
+void vmt_session_wake(struct vmt_session *session);
 
 #endif

@@ -1,7 +1,7 @@
-#include "collect/procfs.h"
+#include "base/procfs.h"
 
-#include "collect/sys.h"
-#include "collect/text.h"
+#include "base/sys.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -223,9 +223,9 @@ take_name(struct vmt_text *line, char *name)
 	if (!from || to <= from + 1)
 		return false;
 	length = (size_t)(to - 1 - (from + 1));
-	if (length > VMT_NAME_BYTES - 1)
-		length = VMT_NAME_BYTES - 1;
-	memset(name, 0, VMT_NAME_BYTES);
+	if (length > VMT_PROCFS_NAME_BYTES - 1)
+		length = VMT_PROCFS_NAME_BYTES - 1;
+	memset(name, 0, VMT_PROCFS_NAME_BYTES);
 	memcpy(name, from + 1, length);
 	line->at = to;
 	return true;
@@ -287,7 +287,7 @@ known_kilobytes(struct vmt_text text, const char *key)
 {
 	uint64_t number;
 
-	return vmt_text_find_figure(text, key, &number) ? number * 1024 : VMT_FIGURE_UNKNOWN;
+	return vmt_text_find_figure(text, key, &number) ? number * 1024 : VMT_PROCFS_UNKNOWN;
 }
 
 /* The sum of two lines; not known where one is missing. */
@@ -297,7 +297,7 @@ known_sum(struct vmt_text text, const char *key, const char *other_key)
 	uint64_t one = known_kilobytes(text, key);
 	uint64_t other = known_kilobytes(text, other_key);
 
-	return one == VMT_FIGURE_UNKNOWN || other == VMT_FIGURE_UNKNOWN ? VMT_FIGURE_UNKNOWN
+	return one == VMT_PROCFS_UNKNOWN || other == VMT_PROCFS_UNKNOWN ? VMT_PROCFS_UNKNOWN
 									: one + other;
 }
 
@@ -335,7 +335,7 @@ vmt_procfs_parse_status(const char *text, size_t length, struct vmt_procfs_statu
 	status->page_table_bytes = known_kilobytes(whole, "VmPTE");
 	status->locked_bytes = known_kilobytes(whole, "VmLck");
 	if (!vmt_text_find_figure(whole, "Threads", &status->threads))
-		status->threads = VMT_FIGURE_UNKNOWN;
+		status->threads = VMT_PROCFS_UNKNOWN;
 	return length > 0;
 }
 

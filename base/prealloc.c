@@ -1,6 +1,6 @@
-#include "collect/room.h"
+#include "base/prealloc.h"
 
-#include "collect/sys.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -36,7 +36,7 @@ write_zeros(int fd, uint64_t bytes)
 }
 
 int
-vmt_room_take(int fd, uint64_t bytes)
+vmt_prealloc_take(int fd, uint64_t bytes)
 {
 	long result = -EINTR;
 
@@ -50,7 +50,7 @@ vmt_room_take(int fd, uint64_t bytes)
 }
 
 int
-vmt_room_view(int fd, uint64_t bytes, void **base)
+vmt_prealloc_view(int fd, uint64_t bytes, void **base)
 {
 	void *mapped = vmt_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
@@ -63,9 +63,9 @@ vmt_room_view(int fd, uint64_t bytes, void **base)
 }
 
 int
-vmt_room_map(int fd, uint64_t bytes, void **base)
+vmt_prealloc_map(int fd, uint64_t bytes, void **base)
 {
-	int result = vmt_room_take(fd, bytes);
+	int result = vmt_prealloc_take(fd, bytes);
 
-	return result < 0 ? result : vmt_room_view(fd, bytes, base);
+	return result < 0 ? result : vmt_prealloc_view(fd, bytes, base);
 }

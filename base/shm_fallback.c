@@ -1,8 +1,8 @@
-#include "collect/aside.h"
+#include "base/shm_fallback.h"
 
-#include "collect/room.h"
-#include "collect/sys.h"
-#include "collect/text.h"
+#include "base/prealloc.h"
+#include "base/sys.h"
+#include "base/text.h"
 
 #include <errno.h>
 
@@ -11,14 +11,14 @@
 static const char suffix_of_heads[] = ".head";
 
 bool
-vmt_aside_is_wanted(long error)
+vmt_shm_fallback_is_wanted(long error)
 {
 	return error == -ENODEV || error == -EINVAL || error == -EOPNOTSUPP;
 }
 
 bool
-vmt_aside_path(char *path, size_t room, uint32_t place, uint32_t pid, uint64_t random_id,
-	       const char *suffix)
+vmt_shm_fallback_path(char *path, size_t room, uint32_t place, uint32_t pid, uint64_t random_id,
+		      const char *suffix)
 {
 	static const char *const places[] = {"/dev/shm/", "/tmp/"};
 	struct vmt_text_out out = vmt_text_out_begin(path, room);
@@ -42,7 +42,7 @@ make_at(const char *path, uint64_t bytes, void **base)
 
 	if (fd < 0)
 		return fd;
-	result = vmt_room_map(fd, bytes, base);
+	result = vmt_prealloc_map(fd, bytes, base);
 	vmt_sys_close(fd);
 	if (result < 0)
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, path, 0);
@@ -50,13 +50,14 @@ make_at(const char *path, uint64_t bytes, void **base)
 }
 
 int
-vmt_aside_make(uint32_t pid, uint64_t random_id, uint64_t bytes, void **base)
+vmt_shm_fallback_make(uint32_t pid, uint64_t random_id, uint64_t bytes, void **base)
 {
 	char path[PATH_BYTES];
 	int result = -ENAMETOOLONG;
 
 	for (uint32_t place = 0; result < 0; place++) {
-		if (!vmt_aside_path(path, sizeof(path), place, pid, random_id, suffix_of_heads))
+		if (!vmt_shm_fallback_path(path, sizeof(path), place, pid, random_id,
+					   suffix_of_heads))
 			break;
 		result = make_at(path, bytes, base);
 	}
@@ -64,13 +65,14 @@ vmt_aside_make(uint32_t pid, uint64_t random_id, uint64_t bytes, void **base)
 }
 
 int
-vmt_aside_open(uint32_t pid, uint64_t random_id)
+vmt_shm_fallback_open(uint32_t pid, uint64_t random_id)
 {
 	char path[PATH_BYTES];
 	int fd = -ENOENT;
 
 	for (uint32_t place = 0; fd == -ENOENT; place++) {
-		if (!vmt_aside_path(path, sizeof(path), place, pid, random_id, suffix_of_heads))
+		if (!vmt_shm_fallback_path(path, sizeof(path), place, pid, random_id,
+					   suffix_of_heads))
 			break;
 		fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
 	}
@@ -78,11 +80,12 @@ vmt_aside_open(uint32_t pid, uint64_t random_id)
 }
 
 void
-vmt_aside_remove(uint32_t pid, uint64_t random_id)
+vmt_shm_fallback_remove(uint32_t pid, uint64_t random_id)
 {
 	char path[PATH_BYTES];
 
 	for (uint32_t place = 0;
-	     vmt_aside_path(path, sizeof(path), place, pid, random_id, suffix_of_heads); place++)
+	     vmt_shm_fallback_path(path, sizeof(path), place, pid, random_id, suffix_of_heads);
+	     place++)
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, path, 0);
 }

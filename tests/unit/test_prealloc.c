@@ -1,4 +1,4 @@
-#include "collect/room.h"
+#include "base/prealloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ gives_every_block(void **state)
 	int fd = memfd_create("room", MFD_CLOEXEC);
 
 	(void)state;
-	assert_int_equal(vmt_room_take(fd, MIB), 0);
+	assert_int_equal(vmt_prealloc_take(fd, MIB), 0);
 	assert_true(has_all_blocks(fd, MIB));
 	close(fd);
 }
@@ -53,7 +53,9 @@ never_meets_the_limit_on_file_sizes(void **state)
 		int fd = memfd_create("room", MFD_CLOEXEC);
 
 		setrlimit(RLIMIT_FSIZE, &limit);
-		_exit(vmt_room_take(fd, MIB) == -EFBIG && vmt_room_take(fd, MIB / 2) == 0 ? 7 : 8);
+		_exit(vmt_prealloc_take(fd, MIB) == -EFBIG && vmt_prealloc_take(fd, MIB / 2) == 0
+			  ? 7
+			  : 8);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
@@ -78,7 +80,7 @@ goes_on_through_signals(void **state)
 	(void)state;
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
-	int result = vmt_room_take(fd, 64 * MIB);
+	int result = vmt_prealloc_take(fd, 64 * MIB);
 
 	setitimer(ITIMER_REAL, &never, NULL);
 	assert_int_equal(result, 0);
@@ -92,8 +94,8 @@ passes_errors_on(void **state)
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	(void)state;
-	assert_int_equal(vmt_room_take(-1, MIB), -EBADF);
-	assert_true(vmt_room_take(fd, MIB) < 0);
+	assert_int_equal(vmt_prealloc_take(-1, MIB), -EBADF);
+	assert_true(vmt_prealloc_take(fd, MIB) < 0);
 	close(fd);
 }
 

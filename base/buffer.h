@@ -8,7 +8,7 @@
 #ifndef VMT_BUFFER_H
 #define VMT_BUFFER_H
 
-#include "collect/sys.h"
+#include "base/sys.h"
 
 #include <stdbool.h>
 #include <sys/mman.h>
