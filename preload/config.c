@@ -170,6 +170,15 @@ is_on(uint64_t place)
 }
 
 static void
+keep_time(struct vmt_config *config, enum vmt_setting_id id, uint64_t ns)
+{
+	if (id == VMT_SETTING_INTERVAL)
+		config->interval_ns = ns;
+	else
+		config->exit_wait_ns = ns;
+}
+
+static void
 keep(struct vmt_config *config, enum vmt_setting_id id, const struct value *value)
 {
 	switch (id) {
@@ -180,7 +189,8 @@ keep(struct vmt_config *config, enum vmt_setting_id id, const struct value *valu
 		keep_malloc(config, value);
 		return;
 	case VMT_SETTING_INTERVAL:
-		config->interval_ns = value->number;
+	case VMT_SETTING_EXIT_WAIT:
+		keep_time(config, id, value->number);
 		return;
 	case VMT_SETTING_DEPTH:
 		config->stack_depth = (uint32_t)value->number;

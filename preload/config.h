@@ -38,6 +38,7 @@ struct vmt_config {
 	uint32_t malloc_mode;		     /* enum vmt_malloc_mode */
 	uint64_t malloc_sample_bytes;
 	uint64_t interval_ns;	    /* between RSS samples; 0 = the collector's default */
+	uint64_t exit_wait_ns;	    /* for the last snapshot, where the life was short */
 	uint64_t buffer_bytes;	    /* ring space of one shard; 0 = default */
 	uint64_t stack_table_bytes; /* 0 = default */
 	uint64_t min_rss_bytes;	    /* drop the trace of a process that never had it; 0 = none */

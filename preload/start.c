@@ -326,22 +326,19 @@ write_exit(int status, enum vmt_exit_path path)
 	vmt_atomic_store_release(&head->end, VMT_END_EXIT);
 }
 
-static uint64_t
-within(uint64_t low, uint64_t number, uint64_t high)
-{
-	return number < low ? low : number < high ? number : high;
-}
-
-/* A part of the life so far: a hundredth, or a tenth where the snapshot is being taken. */
+/* What was asked for, or a part of the life so far: a hundredth, or a tenth where the snapshot is
+ * being taken. */
 static uint64_t
 longest_wait_ns(const struct vmt_head *head, uint64_t end_ns, uint32_t wanted)
 {
 	uint64_t began_ns = head->clock_start.monotonic_ns;
 	uint64_t life_ns = end_ns > began_ns ? end_ns - began_ns : 0;
 	bool under_way = vmt_atomic_load_acquire(&head->snapshot_begun) == wanted;
+	uint64_t part_ns = life_ns / (under_way ? 10 : 100);
 
-	return within(VMT_FINISH_WAIT_MIN_NS, life_ns / (under_way ? 10 : 100),
-		      VMT_FINISH_WAIT_MAX_NS);
+	if (part_ns > VMT_FINISH_WAIT_MAX_NS)
+		part_ns = VMT_FINISH_WAIT_MAX_NS;
+	return part_ns > vmt_config.exit_wait_ns ? part_ns : vmt_config.exit_wait_ns;
 }
 
 /* Whether somebody may still answer. Not where nobody collects, or the trace is not opened yet and

@@ -112,6 +112,7 @@ exec_child(const char *const argv[], const char *const environment[])
 		arguments[count] = strdup(argv[count]);
 	arguments[count] = NULL;
 	setenv("VMTRACE_CACHE", names_are_kept, 1);
+	setenv("VMTRACE_EXIT_WAIT", "60s", 1);
 	for (size_t i = 0; environment != NULL && environment[i] != NULL; i++)
 		putenv(strdup(environment[i]));
 	execvp(arguments[0], arguments);

@@ -44,8 +44,10 @@ void prefer_system_programs(void);
  * who make hundreds of one program. */
 void keep_names(void);
 
-/* Runs argv (NULL-terminated) to its end. environment: extra NAME=value strings or NULL. A program
- * that runs for longer than 300 s is killed and the test fails. */
+/* Runs argv (NULL-terminated) to its end. environment: extra NAME=value strings or NULL. Unless it
+ * says otherwise VMTRACE_EXIT_WAIT is 60s: figures are those of the very end, also where the
+ * collector gets no CPU soon. A program that runs for longer than 300 s is killed and the test
+ * fails. */
 void run_program(struct run *run, const char *const argv[], const char *const environment[]);
 void run_free(struct run *run);
 

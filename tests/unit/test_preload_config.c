@@ -37,6 +37,7 @@ defaults_are_what_is_documented(void **state)
 	assert_int_equal(config.malloc_mode, VMT_MALLOC_SAMPLED);
 	assert_int_equal(config.malloc_sample_bytes, 65536);
 	assert_int_equal(config.stack_depth, 30);
+	assert_int_equal(config.exit_wait_ns, 20000000);
 	assert_true(config.max_bytes == UINT64_C(2) << 30);
 	assert_int_equal(config.buffer_bytes, 0);
 	assert_int_equal(config.stacks, VMT_CONFIG_STACKS_AUTO);

@@ -204,11 +204,23 @@ set_bytes(const char *variable, const char *prefix, const char *text)
 	setenv(variable, plain, 1);
 }
 
+/* A time is passed on in nanoseconds, for the same reason. */
 static void
-export_value(const struct vmt_wanted *wanted, const struct vmt_setting *setting, const char *text)
+set_time(const char *variable, const char *text)
 {
-	char interval[32];
+	char plain[64];
+	uint64_t ns = 0;
+	bool is_time = parse_time(text, &ns);
 
+	assert(is_time);
+	(void)is_time;
+	snprintf(plain, sizeof(plain), "%" PRIu64 "ns", ns);
+	setenv(variable, plain, 1);
+}
+
+static void
+export_value(const struct vmt_setting *setting, const char *text)
+{
 	switch (setting->kind) {
 	case VMT_KIND_SIZE:
 	case VMT_KIND_SIZE_OR_0:
@@ -221,8 +233,7 @@ export_value(const struct vmt_wanted *wanted, const struct vmt_setting *setting,
 			setenv(setting->variable, text, 1);
 		return;
 	case VMT_KIND_TIME:
-		snprintf(interval, sizeof(interval), "%" PRIu64 "ns", wanted->interval_ns);
-		setenv(setting->variable, interval, 1);
+		set_time(setting->variable, text);
 		return;
 	case VMT_KIND_FLAG:
 		setenv(setting->variable, *text ? text : "1", 1);
@@ -242,6 +253,6 @@ vmt_wanted_export(const struct vmt_wanted *wanted)
 		const char *text = vmt_wanted_text(wanted, id);
 
 		if (text)
-			export_value(wanted, &vmt_settings[id], text);
+			export_value(&vmt_settings[id], text);
 	}
 }
