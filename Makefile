@@ -130,8 +130,7 @@ all_commands = $(call commands,$(BASE) $(CFLAGS) $(PIC),$(base_sources) $(inner_
 	$(call commands,-std=gnu11 -D_GNU_SOURCE -I. $(WARN),$(wildcard tests/target/*.c bench/*.c))
 $(BUILD)/compile_commands.json: WERROR :=
 $(BUILD)/compile_commands.json: always
-	@mkdir -p $(@D)
-	@$(file >$@.next,[$(newline)$(subst } {,}$(comma)$(newline){,$(strip $(all_commands)))$(newline)])
+	@$(shell mkdir -p $(@D))$(file >$@.next,[$(newline)$(subst } {,}$(comma)$(newline){,$(strip $(all_commands)))$(newline)])
 	@cmp -s $@.next $@ && rm $@.next || mv $@.next $@
 always:
 
@@ -182,6 +181,9 @@ test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(target
 	$(if $(shell command -v musl-gcc),musl)
 
 # -- checks -------------------------------------------------------------------------------------
+
+compilers: build ## every C source by every gcc-N and clang-N that is installed, warnings as errors
+	@tests/compilers $(BUILD) $(COMPILERS)
 
 walls: build ## check the walls of docs/architecture.md by machine
 	@tests/walls $(BUILD)
@@ -301,5 +303,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo check test test-build walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
+.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
 .SECONDARY:

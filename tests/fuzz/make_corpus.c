@@ -124,7 +124,7 @@ write_programs(void)
 static size_t
 take_section(const char *program, const char *section, unsigned char *input, size_t room)
 {
-	char command[1200];
+	char command[4096];
 	size_t length = 0;
 	FILE *file;
 

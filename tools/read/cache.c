@@ -15,11 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAGIC "vmtcache"
 #define VERSION 1u
 #define UNFINISHED "unfinished-"
 #define NAME_CHARACTERS "0123456789abcdef-"
 #define UNFINISHED_SECONDS 3600
+
+static const char magic[8] = {'v', 'm', 't', 'c', 'a', 'c', 'h', 'e'}; /* text without an end */
 
 struct vmt_cache {
 	int directory;
@@ -181,7 +182,7 @@ read_file(int fd, size_t *length)
 	unsigned char *bytes;
 
 	if (size == 0 || pread(fd, &head, sizeof(head), 0) != sizeof(head) ||
-	    memcmp(head.magic, MAGIC, sizeof(head.magic)) != 0 || head.version != VERSION ||
+	    memcmp(head.magic, magic, sizeof(magic)) != 0 || head.version != VERSION ||
 	    head.length != size - sizeof(head))
 		return NULL;
 	bytes = malloc(head.length);
@@ -314,8 +315,9 @@ may_write(size_t length)
 static bool
 write_file(int fd, const void *bytes, size_t length)
 {
-	struct head head = {.magic = MAGIC, .version = VERSION, .length = length};
+	struct head head = {.version = VERSION, .length = length};
 
+	memcpy(head.magic, magic, sizeof(magic));
 	head.checksum = checksum_of(&head, bytes);
 	return write(fd, &head, sizeof(head)) == sizeof(head) &&
 	       write(fd, bytes, length) == (ssize_t)length;
