@@ -55,6 +55,9 @@ $(BUILD)/pic/preload/standalone_start.o: BASE += -ffreestanding -fno-stack-prote
 $(BUILD)/pic/preload/hooks_malloc.o: BASE += -fomit-frame-pointer -foptimize-sibling-calls
 
 $(patsubst %,$(BUILD)/obj/%/%.o,$(base_rooms)): OBJ_FLAGS := $(FREESTANDING)
+# cmocka 2 has other names for what cmocka 1 has too.
+TEST_FLAGS := -DCMOCKA_DISABLE_DEPRECATION_WARNINGS
+$(BUILD)/obj/tests/%.o: OBJ_FLAGS := $(TEST_FLAGS)
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(OBJ_FLAGS) -c $< -o $@
@@ -126,7 +129,8 @@ endef
 # Usage: $(call commands,FLAGS,SOURCES)
 commands = $(foreach source,$(2),{"directory": "$(CURDIR)"$(comma) "command": "cc $(1) -c $(source)"$(comma) "file": "$(source)"})
 all_commands = $(call commands,$(BASE) $(CFLAGS) $(PIC),$(base_sources) $(inner_sources)) \
-	$(call commands,$(BASE) $(CFLAGS),$(tools_sources) $(wildcard tests/*.c tests/unit/*.c tests/race/*.c tests/e2e/*.c tests/fuzz/*.c)) \
+	$(call commands,$(BASE) $(CFLAGS),$(tools_sources)) \
+	$(call commands,$(BASE) $(CFLAGS) $(TEST_FLAGS),$(wildcard tests/*.c tests/unit/*.c tests/race/*.c tests/e2e/*.c tests/fuzz/*.c)) \
 	$(call commands,-std=gnu11 -D_GNU_SOURCE -I. $(WARN),$(wildcard tests/target/*.c bench/*.c))
 $(BUILD)/compile_commands.json: WERROR :=
 $(BUILD)/compile_commands.json: always
@@ -266,6 +270,12 @@ vm-check: deps $(BUILD)/vm/kernel/ready ## what this machine's kernel can't show
 	@tests/vm/run -k no_console_suspend $(BUILD) tests/vm/suspended $(BUILD)
 	@tests/vm/run -k 'no_console_suspend tsc=reliable clocksource=tsc' $(BUILD) tests/vm/suspended $(BUILD)
 
+elsewhere: ## both commands of the README in roots of Debian 13 and of the release after it. Long; needs root
+	@tests/elsewhere $(BUILD) $(SUITES)
+
+hooks: ## check what is fast at each commit (.githooks/pre-commit)
+	@git config core.hooksPath .githooks
+
 bench: deps build ## what vmtrace costs, as ratios in one interleaved run
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) -f bench/bench.mk bench
 
@@ -303,5 +313,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check bench bench-workloads man install clean help
+.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man install clean help
 .SECONDARY:

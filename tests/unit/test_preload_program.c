@@ -17,7 +17,7 @@ static const struct {
 	char content[20];
 	struct vmt_command_note ours;
 	uint32_t next[3];
-} notes = {4, 20, 3, "GNU", "12345678901234567890", VMT_COMMAND_NOTE, {0, 0, 0}};
+} notes = {4, 20, 3, "GNU", "1234567890123456789", VMT_COMMAND_NOTE, {0, 0, 0}};
 
 static void
 the_note_is_found_among_others(void **state)
