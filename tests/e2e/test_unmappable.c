@@ -192,7 +192,8 @@ test_refused_mappings(void **state)
 	struct injected injected;
 	const char *output = strdup(scratch_file("t.%p.vmt"));
 	const char *pattern = strdup(scratch_file("t.*.vmt"));
-	const char *environment[4] = {NULL, NULL, "VMTRACE_MALLOC=all", NULL};
+	const char *environment[5] = {NULL, NULL, "VMTRACE_MALLOC=all", "VMTRACE_EXIT_WAIT=60s",
+				      NULL};
 	struct run bare;
 
 	(void)state;
