@@ -18,6 +18,8 @@
 /* e times the time costs this part of a half of the others' share. */
 #define OTHERS_PART 16u
 
+#define USAGE_PART 16u
+
 #define SPACE_NS UINT64_C(100000000)
 #define SPACE_PART 64u
 #define SPACE_MOST_BYTES (UINT64_C(256) << 20)
@@ -51,6 +53,15 @@ share_of(const struct vmt_chunk *chunk)
 	return chunk->ring % VMT_RING_CLASSES == VMT_RING_HEAP ? VMT_BOUND_HEAP : VMT_BOUND_MAP;
 }
 
+/* The last part is for readings alone: small ones, which come ever more seldom. */
+static uint64_t
+most_of_others(const struct vmt_bound *bound, const struct vmt_chunk *chunk)
+{
+	uint64_t most = bound->most[VMT_BOUND_OTHERS];
+
+	return chunk->kind == VMT_CHUNK_USAGE ? most : most - most / USAGE_PART;
+}
+
 int
 vmt_bound_check(const struct vmt_bound *bound, const struct vmt_chunk *chunk, uint64_t bytes,
 		uint64_t end_bytes)
@@ -63,7 +74,7 @@ vmt_bound_check(const struct vmt_bound *bound, const struct vmt_chunk *chunk, ui
 		return -ENOSPC;
 	if (end_bytes + bytes > bound->end_bytes - END_BYTES)
 		return -EFBIG;
-	if (share == VMT_BOUND_OTHERS && bound->used[share] + bytes > bound->most[share])
+	if (share == VMT_BOUND_OTHERS && bound->used[share] + bytes > most_of_others(bound, chunk))
 		return -EFBIG;
 	return 0;
 }

@@ -11,7 +11,8 @@
  *   map       whole, or nothing: half a history of who mapped what would give pages to the wrong
  *             owner. When the share is used up the recording of events and snapshots ends.
  *   others    from when half of the share is used, in distances that grow with the time since the
- *             beginning, so that twice the time costs the same again.
+ *             beginning, so that twice the time costs the same again. The last eighth is for
+ *             snapshots that somebody asks for, the last sixteenth for readings alone.
  *
  * The last part of a file system's free space is never used either, so that the program can still
  * write. Single-threaded.

@@ -11,32 +11,11 @@
 /* No event's kind: the position holds nothing that waits for the file. */
 #define NOT_COPIED UINT8_MAX
 
-/* Of a batch's first times, to find what all are multiples of. */
-#define UNIT_TIMES 16u
-
 /* Slots that are asked for ahead: they lie in another processor's cache. */
 #define AHEAD 16u
 
 /* Heap slots that are encoded together: few enough to stay in the nearest cache. */
 #define TOGETHER 64u
-
-/* One chunk in the making. */
-struct batch {
-	struct vmt_chunk chunk;
-	struct vmt_columns_encoder *encoder;
-	uint8_t *kinds;
-	uint64_t first;	     /* position of kinds[0] */
-	uint32_t count;	     /* kinds noted */
-	bool left_empty;     /* a position was accounted for that nobody has released */
-	uint32_t level;	     /* of thin.h */
-	uint32_t thinned;    /* left out by it */
-	uint32_t heap_kinds; /* in a map ring: releases of large blocks */
-	uint64_t random_id;
-	uint64_t thinned_min; /* times of what was left out */
-	uint64_t thinned_max;
-	uint64_t time_first;
-	uint64_t time_unit; /* greatest common divisor of the first times' differences */
-};
 
 void
 vmt_drain_open(struct vmt_drain *drain, const struct vmt_head *layout, unsigned char *base)
@@ -80,47 +59,6 @@ vmt_drain_fill(const struct vmt_drain *drain)
 	return fullest;
 }
 
-static uint64_t
-common_divisor(uint64_t a, uint64_t b)
-{
-	while (b) {
-		uint64_t rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-static void
-note_time(struct batch *batch, uint64_t time)
-{
-	struct vmt_chunk *chunk = &batch->chunk;
-
-	if (chunk->events == 0) {
-		batch->time_first = chunk->time_min = chunk->time_max = time;
-	} else {
-		chunk->time_min = time < chunk->time_min ? time : chunk->time_min;
-		chunk->time_max = time > chunk->time_max ? time : chunk->time_max;
-	}
-	if (chunk->events++ < UNIT_TIMES)
-		batch->time_unit = common_divisor(time - batch->time_first, batch->time_unit);
-}
-
-/* Whether the heap's event has to be left out of a trace that must not grow. */
-static inline bool
-is_thinned(struct batch *batch, uint64_t address, uint64_t length, uint64_t time)
-{
-	if (__builtin_expect(batch->level == 0, 1) ||
-	    vmt_thin_keeps(batch->level, batch->random_id, address, length))
-		return false;
-	if (batch->thinned++ == 0)
-		batch->thinned_min = batch->thinned_max = time;
-	batch->thinned_min = time < batch->thinned_min ? time : batch->thinned_min;
-	batch->thinned_max = time > batch->thinned_max ? time : batch->thinned_max;
-	return true;
-}
-
 static bool
 is_of_heap(uint8_t kind)
 {
@@ -156,7 +94,7 @@ note_event(struct vmt_drain *drain, const struct vmt_event *event)
  * program. */
 static void
 put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t position,
-	     struct batch *batch)
+	     struct vmt_batch *batch)
 {
 	uint8_t *kind = &batch->kinds[batch->count++];
 	struct vmt_map_event slot = {0};
@@ -170,20 +108,20 @@ put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t
 	vmt_event_from_map(&event, &slot);
 	*kind = vmt_columns_is_kind(event.kind) ? event.kind : 0;
 	if (is_of_heap(*kind) && *kind != 0 &&
-	    is_thinned(batch, event.address, event.length, event.time))
+	    vmt_batch_leaves_out(batch, event.address, event.length, event.time))
 		return;
 	batch->heap_kinds += is_of_heap(*kind);
 	if (!vmt_columns_put(batch->encoder, &event)) {
 		batch->chunk.abandoned++;
 		return;
 	}
-	note_time(batch, event.time);
+	vmt_batch_note_time(batch, event.time);
 	note_event(drain, &event);
 }
 
 /* Copies a committed heap slot to where it is encoded from. False: nothing of it is to be. */
 static inline bool
-copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct batch *batch,
+copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct vmt_batch *batch,
 	       struct vmt_heap_event *slot)
 {
 	uint8_t *kind = &batch->kinds[batch->count++];
@@ -199,16 +137,16 @@ copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct batch
 		batch->chunk.abandoned++;
 		return false;
 	}
-	if (is_thinned(batch, slot->address_kind & VMT_ADDRESS_MASK,
-		       slot->size_thread & VMT_ADDRESS_MASK, slot->time))
+	if (vmt_batch_leaves_out(batch, slot->address_kind & VMT_ADDRESS_MASK,
+				 slot->size_thread & VMT_ADDRESS_MASK, slot->time))
 		return false;
-	note_time(batch, slot->time);
+	vmt_batch_note_time(batch, slot->time);
 	return true;
 }
 
 /* The same for heap slots in a row, from `at` on; the position behind them. */
 static uint64_t
-put_heap_slots(const struct vmt_ring_view *ring, uint64_t at, uint64_t end, struct batch *batch)
+put_heap_slots(const struct vmt_ring_view *ring, uint64_t at, uint64_t end, struct vmt_batch *batch)
 {
 	/* Its own copy, of a size that is known here: nothing is looked up anew for each slot. */
 	const struct vmt_ring_view view = {ring->control, ring->slots, ring->capacity,
@@ -231,7 +169,8 @@ put_heap_slots(const struct vmt_ring_view *ring, uint64_t at, uint64_t end, stru
 
 /* Puts committed slots in a row into the batch; the position behind them. */
 static uint64_t
-put_slots(struct vmt_drain *drain, uint32_t index, uint64_t at, uint64_t end, struct batch *batch)
+put_slots(struct vmt_drain *drain, uint32_t index, uint64_t at, uint64_t end,
+	  struct vmt_batch *batch)
 {
 	const struct vmt_ring_view *view = &drain->rings[index].view;
 
@@ -262,7 +201,7 @@ out_of_patience(struct vmt_drain_ring *ring, uint64_t position, uint64_t now_ns)
  * copied waits for the file to be released, as what its kind says; whoever wins the swap of any
  * other state counts it. */
 static bool
-put_position(struct vmt_drain *drain, uint32_t index, uint64_t position, struct batch *batch,
+put_position(struct vmt_drain *drain, uint32_t index, uint64_t position, struct vmt_batch *batch,
 	     uint64_t now_ns, enum vmt_drain_mode mode)
 {
 	struct vmt_drain_ring *ring = &drain->rings[index];
@@ -296,7 +235,7 @@ put_position(struct vmt_drain *drain, uint32_t index, uint64_t position, struct 
 
 /* Steps over what producers have discarded in bulk: every position below tail is released. */
 static uint64_t
-skip_discarded(const struct vmt_drain_ring *ring, struct batch *batch, uint64_t head)
+skip_discarded(const struct vmt_drain_ring *ring, struct vmt_batch *batch, uint64_t head)
 {
 	uint64_t tail = vmt_atomic_load_acquire(&ring->view.control->tail);
 	uint64_t skipped = tail - ring->position;
@@ -311,7 +250,7 @@ skip_discarded(const struct vmt_drain_ring *ring, struct batch *batch, uint64_t 
 
 /* Fills a batch from the ring's position on; its position_to says how far it got. */
 static void
-fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint64_t now_ns,
+fill_batch(struct vmt_drain *drain, uint32_t index, struct vmt_batch *batch, uint64_t now_ns,
 	   enum vmt_drain_mode mode)
 {
 	struct vmt_drain_ring *ring = &drain->rings[index];
@@ -328,83 +267,22 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct batch *batch, uint64_
 			break;
 		at++;
 	}
-	batch->chunk.position_from = ring->filed;
+	batch->chunk.position_from = ring->debt.filed;
 	batch->chunk.position_to = at;
 }
 
-/* What was left out counts in the times of a chunk: its level holds from there on. */
 static void
-widen_times(const struct vmt_drain_ring *ring, struct batch *batch)
+step_on(struct vmt_drain_ring *ring, const struct vmt_batch *batch)
 {
-	struct vmt_chunk *chunk = &batch->chunk;
-	uint64_t from = batch->thinned_min;
-
-	if (ring->filed != ring->position && (batch->thinned == 0 || ring->thinned_from < from))
-		from = ring->thinned_from;
-	else if (batch->thinned == 0)
-		return;
-	if (chunk->events == 0 || from < chunk->time_min)
-		chunk->time_min = from;
-	if (chunk->events == 0 || batch->thinned_max > chunk->time_max)
-		chunk->time_max = batch->thinned_max > from ? batch->thinned_max : from;
-}
-
-/* Whether the batch says nothing but that it was thinned: it can count in a later chunk. */
-static bool
-is_empty(const struct batch *batch)
-{
-	const struct vmt_chunk *chunk = &batch->chunk;
-
-	return chunk->events == 0 && batch->thinned > 0 && chunk->abandoned == 0 &&
-	       chunk->overwritten == 0 && chunk->dead == 0;
-}
-
-/* Files the batch. False in *filed: it counts in a later chunk, or in none. */
-static int
-write_batch(struct vmt_drain *drain, const struct vmt_drain_ring *ring, struct batch *batch,
-	    struct vmt_writer *writer, const unsigned char *payload, enum vmt_drain_mode mode,
-	    bool *filed)
-{
-	struct vmt_chunk *chunk = &batch->chunk;
-	uint64_t end = writer->end_bytes;
-	int result;
-
-	*filed = false;
-	if (drain->bound && drain->bound->is_full)
-		return 0;
-	if (is_empty(batch) && mode != VMT_DRAIN_FINAL)
-		return 0;
-	widen_times(ring, batch);
-	if (batch->level)
-		vmt_atomic_or_relaxed(&drain->head->features, VMT_FEATURE_THINNED);
-	chunk->flags = (uint16_t)(batch->level << VMT_CHUNK_THIN_SHIFT);
-	result = vmt_writer_append(writer, chunk, payload,
-				   chunk->events ? vmt_columns_end_encode(batch->encoder) : 0);
-	if (result < 0)
-		return result;
-	*filed = true;
-	if (drain->bound && chunk->events)
-		vmt_bound_move(drain->bound,
-			       (writer->end_bytes - end) * batch->heap_kinds / chunk->events);
-	return 0;
-}
-
-static void
-step_on(struct vmt_drain_ring *ring, const struct batch *batch, bool filed)
-{
-	if (!filed && ring->filed == ring->position)
-		ring->thinned_from = batch->thinned_min;
 	ring->position = batch->chunk.position_to;
-	if (filed)
-		ring->filed = ring->position;
 	ring->busy_since_ns = 0;
-	if (batch->chunk.events >= UNIT_TIMES)
+	if (batch->chunk.events >= VMT_BATCH_UNIT_TIMES)
 		ring->time_unit = batch->time_unit;
 }
 
 /* Hands the copied positions of a written batch back to the producers. */
 static void
-release_batch(const struct vmt_ring_view *ring, const struct batch *batch)
+release_batch(const struct vmt_ring_view *ring, const struct vmt_batch *batch)
 {
 	const struct vmt_ring_view view = *ring; /* no store can change it */
 
@@ -418,37 +296,33 @@ release_batch(const struct vmt_ring_view *ring, const struct batch *batch)
 		vmt_ring_lead_tail(&view, batch->first, batch->first + batch->count);
 }
 
-/* At the end what was left out last counts in a chunk of its own, though nothing is left to take.
- */
-static bool
-owes_a_chunk(const struct vmt_drain_ring *ring, enum vmt_drain_mode mode)
-{
-	return mode == VMT_DRAIN_FINAL && ring->filed != ring->position;
-}
-
 /* One batch of one ring: 1 = there may be more, 0 = nothing left to take now, else an error. */
 static int
 drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 	    struct vmt_drain_scratch *scratch, uint64_t now_ns, enum vmt_drain_mode mode)
 {
 	struct vmt_drain_ring *ring = &drain->rings[index];
-	struct batch batch = {.chunk = {.kind = VMT_CHUNK_EVENTS, .ring = index},
-			      .encoder = &scratch->encoder,
-			      .kinds = scratch->kinds,
-			      .level = drain->bound ? vmt_bound_level(drain->bound) : 0,
-			      .random_id = drain->random_id};
-	bool filed;
-	int result;
+	struct vmt_batch batch = {.chunk = {.kind = VMT_CHUNK_EVENTS, .ring = index},
+				  .encoder = &scratch->encoder,
+				  .kinds = scratch->kinds,
+				  .level = drain->bound ? vmt_bound_level(drain->bound) : 0,
+				  .random_id = drain->random_id};
+	int result = 0;
 
+	if (batch.level != ring->debt.level)
+		result = vmt_batch_settle(&ring->debt, index, ring->position, writer, drain->head);
+	if (result < 0)
+		return result;
 	vmt_columns_begin_encode(batch.encoder, scratch->payload.bytes, scratch->payload.capacity,
 				 ring->time_unit);
 	fill_batch(drain, index, &batch, now_ns, mode);
-	if (batch.chunk.position_to == ring->position && !owes_a_chunk(ring, mode))
+	if (batch.chunk.position_to == ring->position)
 		return 0;
-	result = write_batch(drain, ring, &batch, writer, scratch->payload.bytes, mode, &filed);
+	result = vmt_batch_file(&batch, &ring->debt, ring->position, writer, drain->head,
+				scratch->payload.bytes);
 	if (result < 0)
 		return result;
-	step_on(ring, &batch, filed);
+	step_on(ring, &batch);
 	if (batch.count)
 		release_batch(&ring->view, &batch);
 	return 1;
@@ -459,8 +333,10 @@ is_due(const struct vmt_drain_ring *ring, uint64_t now_ns, enum vmt_drain_mode m
 {
 	uint64_t waiting = pending(ring);
 
+	if (mode == VMT_DRAIN_FINAL)
+		return waiting != 0 || vmt_batch_owes(&ring->debt, ring->position);
 	if (waiting == 0 || mode != VMT_DRAIN_LAZY)
-		return waiting != 0 || owes_a_chunk(ring, mode);
+		return waiting != 0;
 	return waiting >= ring->view.capacity / 4 ||
 	       now_ns - ring->drained_ns >= VMT_DRAIN_DELAY_NS;
 }
@@ -476,8 +352,8 @@ drain_ring(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 
 	while (result > 0 && batches-- && ring->position < goal)
 		result = drain_batch(drain, index, writer, scratch, now_ns, mode);
-	if (result >= 0 && owes_a_chunk(ring, mode))
-		result = drain_batch(drain, index, writer, scratch, now_ns, mode);
+	if (result >= 0 && mode == VMT_DRAIN_FINAL)
+		result = vmt_batch_settle(&ring->debt, index, ring->position, writer, drain->head);
 	ring->drained_ns = now_ns;
 	return result < 0 ? result : 0;
 }

@@ -12,17 +12,15 @@
  * Control words are the target's to damage: every loop is bounded by the ring's capacity.
  *
  * Where the trace is bounded (bound.h), the heap's events are thinned: a batch of which nothing is
- * left is released without a chunk, and counts in the next one. Once the trace is full no chunk is
- * written, and all is released.
+ * left is released without a chunk, and counts in the next one, or in one of its own where the
+ * level has risen meanwhile. Once the trace is full no chunk is written, and all is released.
  */
 #ifndef VMT_DRAIN_H
 #define VMT_DRAIN_H
 
 #include "base/buffer.h"
+#include "collect/batch.h"
 #include "collect/initial_maps.h"
-#include "collect/writer.h"
-#include "format/columns.h"
-#include "format/head.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,9 +41,8 @@ enum vmt_drain_mode {
 
 struct vmt_drain_ring {
 	struct vmt_ring_view view;
-	uint64_t position;	/* next to account for */
-	uint64_t filed;		/* as far as the chunks do: behind it all was thinned out */
-	uint64_t thinned_from;	/* time of the first that was since; where that is so */
+	uint64_t position; /* next to account for */
+	struct vmt_batch_debt debt;
 	uint64_t drained_ns;	/* last time it was emptied; 0 = never */
 	uint64_t busy_since_ns; /* 0 = position was not seen busy */
 	uint64_t busy_position;

@@ -119,7 +119,7 @@ write_head(const struct vmt_mirror *mirror, bool with_remains)
 	memcpy(mirror->copy, mirror->base, sizeof(*layout));
 	memcpy(mirror->copy + controls, mirror->base + controls, controls_end - controls);
 	for (uint32_t i = 0; i < drain->count && !with_remains; i++)
-		control_of(mirror, i)->head = drain->rings[i].filed;
+		control_of(mirror, i)->head = drain->rings[i].debt.filed;
 	result = write_copy(mirror, controls, controls_end);
 	return result < 0 ? result : write_copy(mirror, 0, sizeof(*layout));
 }

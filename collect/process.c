@@ -65,6 +65,12 @@ is_seen(const struct vmt_traced *process)
 	       stat.start_ticks == process->start_ticks;
 }
 
+static int
+write_mirror(void *context)
+{
+	return vmt_mirror_write(&((struct vmt_traced *)context)->mirror);
+}
+
 static void
 set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
 {
@@ -74,7 +80,8 @@ set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
 	    .compress = shared->host->compress,
 	    .compress_context = shared->host->context,
 	    .packed = &shared->packed,
-	    .mirror = process->mirror.copy ? &process->mirror : NULL,
+	    .prepare = process->mirror.copy ? write_mirror : NULL,
+	    .prepare_context = process,
 	    .bound = &process->bound,
 	};
 	vmt_bound_begin(&process->bound, shared->host->max_bytes, &process->layout,

@@ -17,6 +17,7 @@
 #include "collect/credit.h"
 #include "collect/departure.h"
 #include "collect/drain.h"
+#include "collect/mirror.h"
 #include "collect/snapshot.h"
 #include "collect/step.h"
 #include "collect/writer.h"

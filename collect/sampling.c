@@ -9,6 +9,7 @@
 #include "collect/title.h"
 #include "collect/trace_clock.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <string.h>
@@ -99,10 +100,9 @@ pace(struct vmt_sampling *sampling, const struct vmt_shared *shared, bool moved)
 {
 	if (shared->host->interval_ns)
 		return;
+	sampling->interval_ns += sampling->interval_ns / 2;
 	if (moved)
 		sampling->interval_ns = FASTEST_NS;
-	else if (sampling->interval_ns < SLOWEST_NS)
-		sampling->interval_ns += sampling->interval_ns / 2;
 	if (sampling->interval_ns > SLOWEST_NS)
 		sampling->interval_ns = SLOWEST_NS;
 }
@@ -340,6 +340,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	    .index = sampling->snapshots,
 	    .scratch = &shared->snapshot_scratch,
 	};
+	int result;
 
 	if (process->bound.is_full)
 		return;
@@ -349,8 +350,9 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	note_allocator(process);
 	note_tasks(process, shared);
 	note_title(process);
-	if (process->maps_fd >= 0 && vmt_snapshot_take(&job, &process->writer, &taken) == 0)
-		sampling->snapshots++;
+	result = process->maps_fd >= 0 ? vmt_snapshot_take(&job, &process->writer, &taken) : -ESRCH;
+	sampling->snapshots += result == 0;
+	sampling->snapshots_skipped += result == -EFBIG;
 	sampling->snapshot_ns = vmt_ticks_monotonic_ns();
 	sampling->snapshot_rss_bytes = sampling->rss_bytes;
 	/* What is held here is lost where this process is killed as well. */
@@ -414,19 +416,17 @@ vmt_sampling_look(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 	snapshot(process, shared, VMT_SNAPSHOT_PERIODIC, true);
 }
 
-/* Whether the trace has room for a snapshot that nobody asks for. */
+/* Whether a snapshot that nobody asks for is not too soon for a trace that must not grow. */
 static bool
-has_room(const struct vmt_traced *process, uint64_t now_ns)
+is_far_enough(const struct vmt_traced *process, uint64_t now_ns)
 {
 	const struct vmt_bound *bound = &process->bound;
 	uint64_t distance_ns = vmt_bound_distance_ns(bound, bound->snapshot_part, now_ns);
 
-	return !bound->is_full && !vmt_bound_is_scarce(bound) &&
-	       now_ns - process->sampling.snapshot_ns >= distance_ns;
+	return !bound->is_full && now_ns - process->sampling.snapshot_ns >= distance_ns;
 }
 
-/* A quota may be changed, and a process be moved to another cgroup, at any time. It is the
- * collector's own that counts: its CPU time is charged there. The reading is paid for, too. */
+/* It may change at any time. The collector's own counts: its CPU time is charged there. */
 static void
 heed_quota(struct vmt_shared *shared, uint64_t now_ns)
 {
@@ -459,10 +459,10 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */
-	if (!reason || !has_room(process, now_ns) || is_too_early(process, now_ns) ||
+	if (!reason || !is_far_enough(process, now_ns) || is_too_early(process, now_ns) ||
 	    vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING)
 		return;
-	if (has_credit) {
+	if (has_credit && !vmt_bound_is_scarce(&process->bound)) {
 		snapshot(process, shared, reason, false);
 	} else if (!sampling->skip_counted) {
 		sampling->snapshots_skipped++;

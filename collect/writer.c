@@ -1,5 +1,6 @@
 #include "collect/writer.h"
 
+#include "base/sys.h"
 #include "format/checksum.h"
 
 #include <errno.h>
@@ -74,7 +75,7 @@ vmt_writer_append(struct vmt_writer *writer, struct vmt_chunk *chunk, const void
 
 	if (payload_bytes > VMT_CHUNK_MAX_BYTES)
 		return -EMSGSIZE;
-	result = writer->mirror ? vmt_mirror_write(writer->mirror) : 0;
+	result = writer->prepare ? writer->prepare(writer->prepare_context) : 0;
 	if (result < 0)
 		return result;
 	chunk->magic = VMT_CHUNK_MAGIC;

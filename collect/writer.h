@@ -11,7 +11,6 @@
 
 #include "base/buffer.h"
 #include "collect/bound.h"
-#include "collect/mirror.h"
 #include "format/chunk.h"
 
 struct vmt_writer {
@@ -22,8 +21,10 @@ struct vmt_writer {
 			   size_t src_bytes); /* NULL: never */
 	void *compress_context;
 	struct vmt_buffer *packed; /* scratch for compressed payloads */
-	struct vmt_mirror *mirror; /* written before each chunk; NULL: the head is in the file */
-	struct vmt_bound *bound;   /* of the file's size; NULL: none */
+	int (*prepare)(
+	    void *context); /* before each chunk; 0, or the append's error. NULL: nothing */
+	void *prepare_context;
+	struct vmt_bound *bound; /* of the file's size; NULL: none */
 };
 
 /* Fills in magic, sequence, sizes, flags and checksum; the caller sets kind and what belongs to

@@ -180,7 +180,7 @@ struct vmt_chunk_end {
 	uint32_t end;	/* enum vmt_end */
 	int32_t status; /* exit status, or signal */
 	uint64_t collector_cpu_ns;
-	uint64_t snapshots_skipped; /* wanted, but over the budget */
+	uint64_t snapshots_skipped; /* wanted, but over the budget of time or size */
 };
 
 #endif

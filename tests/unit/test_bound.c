@@ -134,10 +134,23 @@ nothing_passes_the_end_but_how_it_ended(void **state)
 	assert_int_equal(vmt_bound_check(&bound, &map, 4096, MAX_BYTES - 4096), -EFBIG);
 	assert_int_equal(vmt_bound_check(&bound, &heap, 4096, MAX_BYTES - 4096), -EFBIG);
 	assert_int_equal(vmt_bound_check(&bound, &end, 120, MAX_BYTES - 120), 0);
-	vmt_bound_note(&bound, &snapshot, bound.most[VMT_BOUND_OTHERS] - 4096);
+}
+
+static void
+the_last_of_the_others_share_is_for_readings(void **state)
+{
+	const struct vmt_chunk usage = {.kind = VMT_CHUNK_USAGE,
+					.raw_bytes = sizeof(struct vmt_usage)};
+	struct vmt_bound bound = begun();
+	uint64_t kept = bound.most[VMT_BOUND_OTHERS] / 16;
+
+	(void)state;
+	vmt_bound_note(&bound, &snapshot, bound.most[VMT_BOUND_OTHERS] - kept - 4096);
 	assert_int_equal(vmt_bound_check(&bound, &snapshot, 4096, MAX_BYTES / 2), 0);
 	assert_int_equal(vmt_bound_check(&bound, &snapshot, 4097, MAX_BYTES / 2), -EFBIG);
 	assert_true(vmt_bound_is_scarce(&bound));
+	assert_int_equal(vmt_bound_check(&bound, &usage, kept + 4096, MAX_BYTES / 2), 0);
+	assert_int_equal(vmt_bound_check(&bound, &usage, kept + 4097, MAX_BYTES / 2), -EFBIG);
 }
 
 static uint64_t
@@ -209,6 +222,7 @@ main(void)
 	    cmocka_unit_test(releases_of_large_blocks_count_as_the_heaps),
 	    cmocka_unit_test(the_map_family_ends_before_its_share_does),
 	    cmocka_unit_test(nothing_passes_the_end_but_how_it_ended),
+	    cmocka_unit_test(the_last_of_the_others_share_is_for_readings),
 	    cmocka_unit_test(readings_go_on_for_ever),
 	    cmocka_unit_test(a_disk_with_room_is_no_matter),
 	};

@@ -331,6 +331,39 @@ what_is_left_out_alone_counts_in_the_next_chunk(void **state)
 	assert_int_equal(first->time_min, 40);
 }
 
+/* A ring that was quiet: what it left out before the level rose has the level of its time, whether
+ * something of the next batch is kept or not. */
+static void
+a_higher_level_is_not_dated_back(void **state)
+{
+	struct place *place = *state;
+	struct vmt_bound bound;
+	const struct vmt_chunk *before;
+
+	for (unsigned kept = 0; kept < 2; kept++) {
+		uint32_t level = 1 + 4 * kept;
+		uint64_t out = 0x1000;
+
+		bound_at(place, &bound, level);
+		out = address_of(place, out, level, false);
+		assert_true(fixture_put_heap(&place->trace, 0, 22, out, VMT_EVENT_MALLOC));
+		assert_true(fixture_put_heap(&place->trace, 0, 20, out, VMT_EVENT_FREE));
+		assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
+		assert_int_equal(chunk_count(place), 2 * kept);
+		bound_at(place, &bound, level + 2);
+		out = address_of(place, out, level + 2, kept);
+		assert_true(fixture_put_heap(&place->trace, 0, 50, out, VMT_EVENT_MALLOC));
+		assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
+		assert_int_equal(drain(place, NOW, VMT_DRAIN_FINAL), 0);
+		before = chunk(place, 2 * kept);
+		assert_int_equal(before->events, 0);
+		assert_int_equal(before->position_to - before->position_from, 2);
+		assert_int_equal(VMT_CHUNK_THIN_LEVEL(before->flags), level);
+		assert_int_equal(before->time_min, 20);
+		assert_int_equal(before->time_max, 22);
+	}
+}
+
 static void
 releases_of_large_blocks_are_thinned_as_the_heap(void **state)
 {
@@ -407,6 +440,7 @@ main(void)
 	    TEST(tells_of_forked_children),
 	    TEST(a_bounded_trace_has_a_part_of_the_blocks),
 	    TEST(what_is_left_out_alone_counts_in_the_next_chunk),
+	    TEST(a_higher_level_is_not_dated_back),
 	    TEST(releases_of_large_blocks_are_thinned_as_the_heap),
 	    TEST(a_full_trace_gets_nothing_and_the_rings_are_emptied),
 	    TEST(damaged_control_words_are_survived),

@@ -123,7 +123,7 @@ writes_what_chunks_refer_to_and_no_more(void **state)
 	/* The event is in no chunk yet, and its slot is not in the file. */
 	assert_int_equal(ring_head(read, 0), 0);
 	free(read);
-	scene->drain.rings[0].filed = 1;
+	scene->drain.rings[0].debt.filed = 1;
 	assert_int_equal(vmt_mirror_write(&scene->mirror), 0);
 	read = read_mirror(scene);
 	assert_int_equal(ring_head(read, 0), 1);

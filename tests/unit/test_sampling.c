@@ -181,6 +181,28 @@ without_credit_counts_what_it_leaves_out(void **state)
 	assert_int_equal(place->process.sampling.snapshots_skipped, 1);
 }
 
+/* What somebody asks for is answered all the same, and the readings go on. */
+static void
+counts_what_the_size_of_the_trace_leaves_no_room_for(void **state)
+{
+	struct place *place = *state;
+	struct vmt_bound *bound = &place->process.bound;
+
+	advance(place, 0);
+	vmt_bound_begin(bound, UINT64_C(64) << 20, &place->process.layout, place->now_ns);
+	bound->used[VMT_BOUND_OTHERS] = bound->most[VMT_BOUND_OTHERS] / 16 * 15;
+	bound->usage_part = bound->snapshot_part = 1000;
+	advance(place, 10 * SECOND);
+	advance(place, 10 * SECOND);
+	assert_int_equal(place->process.sampling.snapshots_skipped, 1);
+	place->trace.head->snapshot_wanted = 7;
+	advance(place, 1);
+	assert_int_equal(place->trace.head->snapshot_done, 7);
+	assert_int_equal(place->process.sampling.snapshots_skipped, 2);
+	assert_reasons(place, "1");
+	assert_int_equal(place->process.sampling.usage_count, 0);
+}
+
 /* At the first look and every 10 s: the part is that of the quota of whoever runs the test. */
 static void
 reads_the_cpu_quota_now_and_then(void **state)
@@ -363,6 +385,7 @@ main(void)
 	    TEST(looks_every_ten_seconds_at_least),
 	    TEST(with_little_credit_waits_while_rss_moves_fast),
 	    TEST(without_credit_counts_what_it_leaves_out),
+	    TEST(counts_what_the_size_of_the_trace_leaves_no_room_for),
 	    TEST(reads_the_cpu_quota_now_and_then),
 	    TEST(answers_requests_at_once_and_beyond_credit),
 	    TEST(asks_for_lazyfree_where_there_can_be_any),

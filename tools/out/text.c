@@ -430,7 +430,8 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 	if (report->loss.snapshots_skipped)
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN,
-				"- Snapshots left out to stay cheap: %" PRIu64 ".",
+				"- Snapshots left out to keep the cost or the file small: "
+				"%" PRIu64 ".",
 				report->loss.snapshots_skipped);
 	for (size_t i = 0; i < report->coverage.blind_spot_count; i++) {
 		snprintf(text, sizeof(text), "- %s", report->coverage.blind_spots[i]);
