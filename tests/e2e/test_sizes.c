@@ -119,6 +119,27 @@ the_number_of_traces_can_be_bounded(void **state)
 	assert_int_equal(traces_left("--max-files", "100", "9 traces written"), 9);
 }
 
+/* Fork children that do nothing remove their own before a collector has seen them, or it does. */
+static void
+what_children_remove_themselves_is_counted(void **state)
+{
+	static const char script[] = "i=0; while [ $i -lt 50 ]; do (exit 0); i=$((i+1)); done";
+	const char *pattern = scratch_file("idle.%p.vmt");
+	struct run run;
+	unsigned written = 0;
+	unsigned removed = 0;
+
+	(void)state;
+	record(&run, pattern, NULL, (const char *[]){"sh", "-c", script, NULL});
+	assert_int_equal(run.exit_status, 0);
+	const char *said = strstr(run.err, "; ");
+
+	if (said == NULL || sscanf(said, "; %u %*s written, %u", &written, &removed) < 1)
+		fail_msg("no traces in: %s", run.err);
+	assert_int_equal(written + removed, 51);
+	run_free(&run);
+}
+
 /* Where nobody runs `vmtrace record` to say so, the trace of the first process does. */
 static void
 what_was_removed_is_told_by_the_trace_that_stays(void **state)
@@ -195,6 +216,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_small_process_has_a_small_trace),
 	    cmocka_unit_test(traces_of_small_processes_can_be_left_out),
+	    cmocka_unit_test(what_children_remove_themselves_is_counted),
 	    cmocka_unit_test(the_number_of_traces_can_be_bounded),
 	    cmocka_unit_test(what_was_removed_is_told_by_the_trace_that_stays),
 	    cmocka_unit_test(a_full_stack_table_says_which_option_makes_it_larger),

@@ -287,10 +287,12 @@ print_absence(const struct recording *recording, const char *command)
 }
 
 static void
-print_summary(const struct recording *recording, char **argv)
+print_summary(struct recording *recording, char **argv)
 {
 	const struct vmt_launch *launch = &recording->launch;
 
+	/* Fork children remove their own as well, which the collector may never have seen. */
+	recording->recorded.dropped = vmt_atomic_load_relaxed(&recording->session->dropped);
 	if (recording->recorded.kept) {
 		vmt_recorded_print(&recording->recorded, launch->end_ns - launch->start_ns, stderr);
 		return;

@@ -37,7 +37,6 @@ void
 vmt_recorded_remove(struct vmt_recorded *recorded, const char *path)
 {
 	recorded->count--;
-	recorded->dropped++;
 	for (uint32_t i = recorded->kept; i-- > 0;) {
 		if (strcmp(recorded->paths[i], path) != 0)
 			continue;

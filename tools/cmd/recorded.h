@@ -18,7 +18,7 @@ struct vmt_recorded {
 	char *paths[VMT_RECORDED_MAX];
 	uint32_t kept;
 	uint64_t count;
-	uint64_t dropped; /* removed again, and not among them */
+	uint64_t dropped; /* removed again by whomever, and not among them: the caller knows */
 };
 
 /* One more trace; one that was removed again. */
