@@ -263,8 +263,8 @@ watch_chunk(struct look *look, unsigned char *marks, uint32_t room)
 	look->budget->slow = vmt_clock_before() - began > look->allowed_ns;
 	if (!suspected || !look->budget->slow)
 		return;
-	look->used_up = cpu_ns() - began_ns > look->allowed_ns;
-	look->budget->slow = look->used_up;
+	look->budget->slow = cpu_ns() - began_ns > look->allowed_ns;
+	look->used_up |= look->budget->slow;
 }
 
 /* Little at first, and while it takes long. */

@@ -2,11 +2,14 @@
 
 #include "base/sys.h"
 #include "preload/presence.h"
+#include "preload/turn.h"
 
 #define PAGE_MASK (UINT64_C(4096) - 1)
 
 /* For those inside a hook to leave it. */
 #define WAIT_NS UINT64_C(200000000)
+
+uint32_t vmt_own_memory_turn;
 
 static uint32_t trace_stays;
 
@@ -86,27 +89,57 @@ is_quiet(uint32_t depth)
 				 WAIT_NS);
 }
 
-bool
-vmt_own_memory_let_go(uint64_t start, uint64_t end, uint32_t depth)
+static bool
+is_recording(void)
 {
-	struct vmt_process *process = &vmt_state_process;
+	return vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING;
+}
+
+/* Whether the trace, as far as it is still there, lies in [start, end). */
+static bool
+meets_trace(uint64_t start, uint64_t end)
+{
 	struct vmt_own_range part = {.start = UINT64_MAX};
-	bool records = vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING;
 
 	offer_trace(&part, start, end);
-	if (part.start == UINT64_MAX)
-		return records;
-	if (records) {
+	return part.start != UINT64_MAX;
+}
+
+/* With the turn taken. */
+static void
+let_go(uint32_t depth)
+{
+	struct vmt_process *process = &vmt_state_process;
+
+	if (is_recording()) {
 		vmt_atomic_or_relaxed(&process->head->notes, VMT_NOTE_UNMAPPED);
 		vmt_state_go_inert("the program unmapped the trace");
 	}
 	if (!is_quiet(depth)) {
 		vmt_atomic_store_release(&trace_stays, 1);
-		return false;
+		return;
 	}
 	process->session = NULL;
 	process->slot = NULL;
 	process->head = NULL;
 	process->head_mapped_bytes = 0;
+}
+
+/* Where a thread that was refused memory holds the turn, it is about to unmap the trace itself, or
+ * waits for this one to leave its hook. */
+bool
+vmt_own_memory_let_go(uint64_t start, uint64_t end, uint32_t depth)
+{
+	bool waited;
+
+	if (!meets_trace(start, end))
+		return is_recording();
+	if (!vmt_turn_wait(&vmt_own_memory_turn, 2 * WAIT_NS, &waited)) {
+		vmt_atomic_store_release(&trace_stays, 1);
+		return false;
+	}
+	if (meets_trace(start, end))
+		let_go(depth);
+	vmt_turn_give(&vmt_own_memory_turn);
 	return false;
 }

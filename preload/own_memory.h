@@ -17,6 +17,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Whose turn it is to end recording and let the trace go: turn.h. Others are refused memory at the
+ * same time (retreat.h). */
+extern uint32_t vmt_own_memory_turn;
+
 /* Ends recording where the trace lies in [start, end). First of all. Whether recording goes on;
  * depth: of the calling thread, as far as it is the caller's own. */
 bool vmt_own_memory_let_go(uint64_t start, uint64_t end, uint32_t depth);

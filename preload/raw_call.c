@@ -7,6 +7,7 @@
 #include "preload/mapping.h"
 #include "preload/retreat.h"
 #include "preload/segments.h"
+#include "preload/state.h"
 
 #include <errno.h>
 
@@ -169,6 +170,19 @@ record_shadow_stack(const struct vmt_raw_call *call, uint32_t stack)
 	return result;
 }
 
+/* A call that may wait for a file system. Not inside: nobody waits for this thread to leave, and a
+ * handler that comes at the call's end is recorded. False in *inside: recording has ended. */
+static long
+make_outside(const struct vmt_raw_call *call, bool *inside)
+{
+	long result;
+
+	vmt_state_leave();
+	result = vmt_raw_call_make(call);
+	*inside = vmt_state_enter();
+	return result;
+}
+
 /* One that takes nothing out of a file in memory is just made. */
 static long
 record_file_release(const struct vmt_raw_call *call, uint32_t stack)
@@ -179,14 +193,15 @@ record_file_release(const struct vmt_raw_call *call, uint32_t stack)
 					   .offset = (uint64_t)words[2],
 					   .length = (uint64_t)words[3]};
 	bool written;
+	bool inside;
 	long result;
 
 	if (call->number == SYS_ftruncate)
 		release = vmt_file_release_of_size((int)words[0], (uint64_t)words[1]);
 	written = (call->number == SYS_ftruncate || vmt_file_release_is_one(release.mode)) &&
 		  vmt_file_release_begin(&release);
-	result = vmt_raw_call_make(call);
-	if (written)
+	result = make_outside(call, &inside);
+	if (written && inside)
 		vmt_file_release_end(&release, result < 0 ? (int)-result : 0, stack);
 	return result;
 }

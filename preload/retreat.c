@@ -5,6 +5,7 @@
 #include "format/head.h"
 #include "preload/address_space.h"
 #include "preload/last_walk.h"
+#include "preload/own_memory.h"
 #include "preload/presence.h"
 #include "preload/samples.h"
 #include "preload/segments.h"
@@ -16,9 +17,6 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 
-#define PAUSE_NS 100000
-/* A call that failed while ours were on their way out is made again. */
-#define JUST_NOW_NS UINT64_C(100000000)
 #define ADDRESS_SPACE_BYTES (UINT64_C(1) << 47)
 
 /* Of a thread whose attributes say nothing; and its guard, with what glibc puts beside. */
@@ -28,8 +26,6 @@
 enum progress { PROGRESS_NONE, PROGRESS_GONE, PROGRESS_STUCK };
 
 static uint32_t progress; /* enum progress */
-static uint64_t gone_ns;
-static uint32_t asking; /* whose turn it is: turn.h */
 
 static uint64_t
 round_up(uint64_t bytes)
@@ -99,7 +95,7 @@ unmap_when_quiet(uint64_t limit_ns)
 		return false;
 	}
 	unmap();
-	gone_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	vmt_state_thread.refused = true;
 	vmt_atomic_store_release(&progress, (uint32_t)PROGRESS_GONE);
 	return true;
 }
@@ -119,24 +115,18 @@ retreat(enum vmt_stop cause)
 static bool
 take_turn(bool *waited)
 {
-	const struct timespec pause = {0, PAUSE_NS};
-
-	*waited = false;
-	for (uint32_t turns = 2 * VMT_RETREAT_WAIT_NS / PAUSE_NS; turns > 0; turns--) {
-		if (vmt_turn_take(&asking) != VMT_TURN_BUSY)
-			return true;
-		*waited = true;
-		vmt_sys_call2(SYS_nanosleep, &pause, NULL);
-	}
-	return false;
+	return vmt_turn_wait(&vmt_own_memory_turn, 2 * VMT_RETREAT_WAIT_NS, waited);
 }
 
-/* Whether the call may have failed before another thread had made room. */
+/* Whether the call may have failed before another thread had made room: a thread makes one call at
+ * a time, so of all that it sees refused later on, only the first may have. */
 static bool
-has_just_gone(void)
+may_have_failed_before(void)
 {
-	return vmt_atomic_load_acquire(&progress) == PROGRESS_GONE &&
-	       vmt_sys_clock_ns(CLOCK_MONOTONIC) - gone_ns < JUST_NOW_NS;
+	bool first = !vmt_state_thread.refused;
+
+	vmt_state_thread.refused = true;
+	return first;
 }
 
 /* With the turn taken. Another thread's question may have taken a mapping for a moment. */
@@ -148,7 +138,7 @@ answer(const struct vmt_shortage_call *call, bool waited)
 
 	switch (vmt_atomic_load_acquire(&progress)) {
 	case PROGRESS_GONE:
-		return has_just_gone();
+		return may_have_failed_before();
 	case PROGRESS_STUCK:
 		return vmt_shortage_find(call, &own) != 0 && unmap_when_quiet(0);
 	default:
@@ -184,7 +174,7 @@ vmt_retreat_from(const struct vmt_shortage_call *call)
 	vmt_sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof(all));
 	if (take_turn(&waited)) {
 		again = answer(call, waited);
-		vmt_turn_give(&asking);
+		vmt_turn_give(&vmt_own_memory_turn);
 	}
 	vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before));
 	return again;
@@ -351,11 +341,11 @@ vmt_retreat_settle(void)
 	bool waited;
 
 	if (vmt_state_may_call() && take_turn(&waited))
-		vmt_turn_give(&asking);
+		vmt_turn_give(&vmt_own_memory_turn);
 }
 
 void
 vmt_retreat_forked(void)
 {
-	vmt_atomic_store_relaxed(&asking, 0);
+	vmt_atomic_store_relaxed(&vmt_own_memory_turn, 0);
 }

@@ -5,6 +5,9 @@
 #include "preload/state.h"
 
 #include <errno.h>
+#include <time.h>
+
+#define PAUSE_NS 100000
 
 /* A holder that was not to ask who it is. */
 #define SOMEBODY UINT32_MAX
@@ -28,6 +31,22 @@ vmt_turn_take(uint32_t *holder)
 	if (found != self && vmt_sys_call2(SYS_tkill, found, 0) != -ESRCH)
 		return VMT_TURN_BUSY;
 	return vmt_atomic_cas(holder, &found, self) ? VMT_TURN_TAKEN_OVER : VMT_TURN_BUSY;
+}
+
+/* The number of turns is a bound of its own: no clock is asked. */
+bool
+vmt_turn_wait(uint32_t *holder, uint64_t limit_ns, bool *waited)
+{
+	const struct timespec pause = {0, PAUSE_NS};
+
+	*waited = false;
+	for (uint64_t turns = limit_ns / PAUSE_NS; turns > 0; turns--) {
+		if (vmt_turn_take(holder) != VMT_TURN_BUSY)
+			return true;
+		*waited = true;
+		vmt_sys_call2(SYS_nanosleep, &pause, NULL);
+	}
+	return false;
 }
 
 void

@@ -1,15 +1,16 @@
 /*
  * turn.h: which one thread may do this now?
  *
- * A word that is 0, or the kernel's id of the thread whose turn it is. Nobody waits: who finds it
- * taken goes on without. A holder that has ended, wherever it was stopped, loses its turn to the
- * next that asks; so does one that left by longjmp and comes again. What it had half done is the
- * taker's to put right. Where no system call may be made a dead holder cannot be told from a slow
- * one, and keeps its turn. Async-signal-safe, but not to be asked for while holding it.
+ * A word that is 0, or the kernel's id of the thread whose turn it is. Nobody has to wait: who
+ * finds it taken may go on without. A holder that has ended, wherever it was stopped, loses its
+ * turn to the next that asks; so does one that left by longjmp and comes again. What it had half
+ * done is the taker's to put right. Where no system call may be made a dead holder cannot be told
+ * from a slow one, and keeps its turn. Async-signal-safe, but not to be asked for while holding it.
  */
 #ifndef VMT_TURN_H
 #define VMT_TURN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum vmt_turn {
@@ -19,6 +20,9 @@ enum vmt_turn {
 };
 
 enum vmt_turn vmt_turn_take(uint32_t *holder);
+/* Takes it, or waits for it, at most so long. *waited: somebody else had it. False: still. */
+bool vmt_turn_wait(uint32_t *holder, uint64_t limit_ns, bool *waited);
+
 void vmt_turn_give(uint32_t *holder);
 
 #endif

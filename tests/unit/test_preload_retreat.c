@@ -3,110 +3,12 @@
  *
  * Each question is asked in a fork child with limits and a trace of its own.
  */
-#include "preload/retreat.h"
+#include "tests/unit/limited_child.h"
 
-#include "base/sys.h"
-#include "collect/collector.h"
-#include "format/head.h"
 #include "preload/presence.h"
-#include "preload/state.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define MIB (UINT64_C(1) << 20)
-#define TRACE_BYTES (4 * MIB)
-
-static uint64_t
-virtual_bytes(void)
-{
-	FILE *file = fopen("/proc/self/statm", "re");
-	unsigned long pages = 0;
-
-	if (!file || fscanf(file, "%lu", &pages) != 1)
-		abort();
-	fclose(file);
-	return (uint64_t)pages * 4096;
-}
-
-/* The child's copy of the mapping is the tracer's, and all that it has. */
-static void
-begin(void)
-{
-	struct vmt_process *process = &vmt_state_process;
-
-	process->head =
-	    mmap(NULL, TRACE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (process->head == MAP_FAILED || !vmt_state_set_up())
-		abort();
-	process->head_mapped_bytes = TRACE_BYTES;
-	process->head->pid = (uint32_t)getpid();
-	vmt_state_begin_recording();
-}
-
-static void
-lift_limit(void)
-{
-	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-
-	if (setrlimit(RLIMIT_AS, &none) != 0)
-		abort();
-}
-
-/* So much is left of the address space. */
-static void
-leave_room(uint64_t bytes)
-{
-	struct rlimit limit = {virtual_bytes() + bytes, RLIM_INFINITY};
-
-	if (setrlimit(RLIMIT_AS, &limit) != 0)
-		abort();
-}
-
-static bool
-is_recording(void)
-{
-	return vmt_atomic_load_relaxed(&vmt_state_owner->state) == VMT_OWNER_RECORDING;
-}
-
-static bool
-ask_mmap(uint64_t bytes, int flags)
-{
-	struct vmt_mapping_request request = {
-	    0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0};
-
-	return vmt_retreat_from_mmap(&request, -ENOMEM);
-}
-
-/* What a child does; 0 = as it should be, else the number of the check that failed. */
-static void
-in_child(int (*ask)(void))
-{
-	pid_t child = fork();
-	int status;
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		begin();
-		_exit(ask());
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
 
 static int
 ask_for_what_ours_take(void)

@@ -1,0 +1,108 @@
+/* Threads that fail for want of memory, or unmap the trace, while others do. */
+#include "tests/unit/limited_child.h"
+
+#include "preload/own_memory.h"
+#include "preload/turn.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+static uint32_t go; /* a thread that the trace knows may ask */
+
+static void *
+visit_and_ask_twice(void *argument)
+{
+	bool *answers = argument;
+	uint32_t outer;
+
+	if (!vmt_state_hold(&outer))
+		abort();
+	vmt_state_let_go(outer);
+	vmt_atomic_store_release(&go, 1);
+	while (vmt_atomic_load_acquire(&go) != 2)
+		sched_yield();
+	answers[0] = ask_mmap(2 * MIB, 0);
+	answers[1] = ask_mmap(2 * MIB, 0);
+	return NULL;
+}
+
+/* Of each thread's calls one may have been refused before ours went, however late it says so. */
+static int
+ask_after_ours_have_gone(void)
+{
+	bool answers[2] = {false, true};
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, visit_and_ask_twice, answers) != 0)
+		return 1;
+	while (vmt_atomic_load_acquire(&go) != 1)
+		sched_yield();
+	leave_room(1 * MIB);
+	if (!ask_mmap(2 * MIB, 0) || ask_mmap(2 * MIB, 0))
+		return 2;
+	vmt_atomic_store_release(&go, 2);
+	pthread_join(thread, NULL);
+	return answers[0] && !answers[1] ? 0 : 3;
+}
+
+static void
+each_thread_has_one_more_try(void **state)
+{
+	(void)state;
+	in_child(ask_after_ours_have_gone);
+}
+
+static void *
+hold_turn(void *unused)
+{
+	if (vmt_turn_take(&vmt_own_memory_turn) != VMT_TURN_TAKEN)
+		abort();
+	vmt_atomic_store_release(&go, 1);
+	while (vmt_atomic_load_acquire(&go) != 2)
+		sched_yield();
+	vmt_turn_give(&vmt_own_memory_turn);
+	return unused;
+}
+
+/* The program unmaps the trace while another thread is about to, for want of memory. */
+static int
+unmap_while_another_thread_is_at_it(void)
+{
+	uint64_t start = (uint64_t)(uintptr_t)vmt_state_process.head;
+	pthread_t thread;
+	uint32_t outer;
+
+	if (pthread_create(&thread, NULL, hold_turn, NULL) != 0)
+		return 1;
+	while (vmt_atomic_load_acquire(&go) != 1)
+		sched_yield();
+	if (vmt_own_memory_let_go(start, start + TRACE_BYTES, 0) || !vmt_state_process.head)
+		return 2;
+	if (!vmt_own_memory_meets(start, start + TRACE_BYTES))
+		return 3;
+	vmt_atomic_store_release(&go, 2);
+	pthread_join(thread, NULL);
+	if (!vmt_state_hold(&outer))
+		return 4;
+	if (vmt_own_memory_let_go(start, start + TRACE_BYTES, 1) || vmt_state_process.head)
+		return 5;
+	return is_recording() ? 6 : 0;
+}
+
+static void
+one_thread_at_a_time_lets_the_trace_go(void **state)
+{
+	(void)state;
+	in_child(unmap_while_another_thread_is_at_it);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(each_thread_has_one_more_try),
+	    cmocka_unit_test(one_thread_at_a_time_lets_the_trace_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
