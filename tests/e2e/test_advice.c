@@ -112,11 +112,11 @@ check_text(const char *trace)
 					  trace, NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "2 MiB was shared: its file or segment keeps it"));
+	assert_non_null(strstr(run.out, "2 MiB was shared: it stays in its file or segment"));
 	assert_non_null(strstr(run.out, "advice 77 unknown_advice"));
 	assert_non_null(strstr(run.out, "fallocate(PUNCH_HOLE) punch_hole"));
 	assert_non_null(strstr(run.out, "ftruncate cut_off"));
-	assert_non_null(strstr(run.out, "taken from its file, for all who map it"));
+	assert_non_null(strstr(run.out, "freed in the file, for all processes that map it"));
 	assert_non_null(strstr(run.out, "refused by the kernel"));
 	run_free(&run);
 }

@@ -231,9 +231,9 @@ check_archive(const struct archive *archive)
 		assert_true(found.live == 0 && found.retained == 0);
 		assert_near(archive->known ? found.either : found.mmap, truth.all, truth.all * .05);
 		assert_near(archive->known ? found.mmap : found.either, 0, truth.all * .03);
-		expect_text(trace, "The program brings its own malloc, whose blocks are not seen",
+		expect_text(trace, "The program has its own malloc: its blocks are not recorded",
 			    true);
-		expect_text(trace, "not seen: what it maps is under mmap.", !archive->known);
+		expect_text(trace, "not recorded; what it maps is under mmap.", !archive->known);
 		expect_text(trace, "unbiased estimates", false);
 		expect_text(trace, "malloc retained", false);
 	}

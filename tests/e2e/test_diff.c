@@ -137,8 +137,8 @@ test_more_touched(void **state)
 
 	(void)state;
 	expect_verdict(there, "more-touched",
-		       "nearly all of it in class mmap: memory that was reserved before is now "
-		       "touched. Most at one call site: reserve_arena diff_demo.c:");
+		       "nearly all in class mmap: more of what is reserved is touched. Mostly at "
+		       "reserve_arena diff_demo.c:");
 	expect_verdict(there, "more-touched", "Reserved flat at 1.13 GiB, committed +6");
 	expect_site(there, "reserve_arena", "exact", 64 * MIB, 0);
 	expect_site(there, "reserve_index", "exact", 0, 0);
@@ -156,11 +156,11 @@ test_grown(void **state)
 	json_t *back = diff(GROW, BASE);
 
 	(void)state;
-	expect_verdict(there, "grown", "class mmap: more is asked for.");
+	expect_verdict(there, "grown", "class mmap: more is requested.");
 	expect_verdict(there, "grown", "reserve_more diff_demo.c:");
 	expect_site(there, "reserve_more", "new", 256 * MIB, 256 * MIB);
 	expect_total(there, 256 * MIB, 256 * MIB);
-	expect_verdict(back, "shrunk", "less is asked for.");
+	expect_verdict(back, "shrunk", "less is requested.");
 	expect_site(back, "reserve_more", "gone", -256 * MIB, -256 * MIB);
 	json_decref(there);
 	json_decref(back);
@@ -173,7 +173,7 @@ test_more_reserved(void **state)
 	json_t *back = diff(RESERVE, BASE);
 
 	(void)state;
-	expect_verdict(there, "more-reserved", "more is asked for, and not touched.");
+	expect_verdict(there, "more-reserved", "more is requested, but not touched.");
 	expect_site(there, "reserve_more", "new", 0, 256 * MIB);
 	expect_total(there, 0, 256 * MIB);
 	expect_verdict(back, "less-reserved", "Reserved -256 MiB");
@@ -320,10 +320,10 @@ test_cut_off(void **state)
 	run_program(&run, (const char *const[]){built("vmtrace"), "diff", traces[BASE], cut, NULL},
 		    (const char *const[]){"COLUMNS=200", NULL});
 	assert_int_equal(run.exit_status, 0);
-	assert_int_equal(strncmp(run.out, "B is cut, so parts of runs are compared: B has no", 49),
-			 0);
+	assert_int_equal(
+	    strncmp(run.out, "B is cut, so only parts of the runs are compared: B has no", 49), 0);
 	assert_non_null(strstr(run.out, "The file is cut: "));
-	assert_null(strstr(run.out, "never finished"));
+	assert_null(strstr(run.out, "unfinished"));
 	/* Pages of which nothing is known are no zeros. */
 	assert_null(strstr(run.out, " 0 B"));
 	assert_null(strstr(run.out, "RssAnon"));

@@ -327,7 +327,7 @@ test_a_directory_is_listed(void **state)
 	assert_int_equal(fclose(file), 0);
 	expect_text((const char *const[]){directory, NULL}, "1 trace in ");
 	expect_text((const char *const[]){directory, NULL}, "exit     a.vmt  sv: ");
-	expect_text((const char *const[]){directory, NULL}, "and 1 that can't be read");
+	expect_text((const char *const[]){directory, NULL}, "and 1 unreadable");
 	run_program(&run,
 		    (const char *const[]){built("vmtrace"), "report", "-fjson", directory, NULL},
 		    NULL);

@@ -139,8 +139,8 @@ check_outside(const struct silent *silent, json_t *root)
 	assert_int_equal(site_sum(root, "mmap", "map_before", "committed_bytes"), 0);
 	assert_in_range(class_committed(root, "inherited at fork"), 16 * mib, 17 * mib);
 	assert_int_equal(number(member(root, "loss"), "events_missing"), 0);
-	assert_true(tells(root, "seen from outside"));
-	assert_true(tells(root, "shares with its parent"));
+	assert_true(tells(root, "observed from outside"));
+	assert_true(tells(root, "neither has written"));
 }
 
 /* A child that makes no call that is recorded has a trace of what the kernel says of it, by its
@@ -207,7 +207,7 @@ test_silent_child_that_calls_later(void **state)
 	json_decref(root);
 	root = report(silent.later, NULL);
 	check_report(root);
-	assert_false(tells(root, "seen from outside"));
+	assert_false(tells(root, "observed from outside"));
 	assert_int_equal(site_sum(root, "mmap", "be_child", "reserved_bytes"), 5 * PAGE);
 	json_decref(root);
 }
@@ -285,7 +285,7 @@ test_silent_children_are_told(void **state)
 	run_free(&run);
 	json_t *root = report(path, NULL);
 
-	assert_true(tells(root, "its fork children were not to be recorded"));
+	assert_true(tells(root, "its fork children were not recorded"));
 	json_decref(root);
 	record(&run, path, NULL, (const char *const[]){built("tests/target/fork_share"), NULL});
 	assert_int_equal(run.exit_status, 0);

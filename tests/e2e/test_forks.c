@@ -196,7 +196,7 @@ test_shared_pages(void **state)
 	assert_in_range(class_committed(child, "inherited at fork"), 20 * mib, 21 * mib);
 	assert_non_null(strstr(
 	    json_string_value(json_array_get(member(member(child, "coverage"), "blind_spots"), 0)),
-	    "shares with its parent"));
+	    "neither has written"));
 	json_decref(parent);
 	json_decref(child);
 	json_decref(truth);

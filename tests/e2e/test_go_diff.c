@@ -171,8 +171,8 @@ test_regression(void **state)
 	    "Reserved flat at ",
 	    ", committed +38",
 	    " MiB (from ",
-	    ", nearly all of it in class Go heap: memory that was reserved before is now touched.",
-	    " Most at one call site: main.(*held).keepSlice main.go:",
+	    ", nearly all in class Go heap: more of what is reserved is touched.",
+	    " Mostly at main.(*held).keepSlice main.go:",
 	    NULL};
 	json_t *root;
 	struct run run;

@@ -368,8 +368,9 @@ check_lazyfree(const char *version)
 			resident);
 	assert_true(number(member(root, "go"), "rss_go_bytes") >= lazyfree);
 	expect_words(trace, "MADV_FREE (debug.FreeOSMemory)");
-	expect_words(trace, " resident now: LazyFree, or used again");
-	expect_words(trace, " of RSS was given back by MADV_FREE and stays until the kernel needs");
+	expect_words(trace, " is resident now: LazyFree or used again");
+	expect_words(trace,
+		     " of RSS was given back by MADV_FREE; it stays in RSS until the kernel needs");
 	json_decref(said);
 	json_decref(root);
 	run_free(&run);
@@ -440,8 +441,8 @@ check_huge(const char *version)
 	assert_int_equal(number(advice_of(root, "main.refused", "advice 12345"), "failed_calls"),
 			 1);
 	assert_true(number(member(root, "snapshot"), "huge_bytes") >= 2 * block);
-	expect_words(trace, "8 MiB of its 8 MiB resident now, 8 MiB in huge pages");
-	expect_words(trace, "8 MiB of its 8 MiB resident now, 0 B in huge pages");
+	expect_words(trace, "8 MiB of its 8 MiB is resident now, 8 MiB in huge pages");
+	expect_words(trace, "8 MiB of its 8 MiB is resident now, 0 B in huge pages");
 	expect_words(trace, "refused by the kernel: 1");
 	json_decref(said);
 	json_decref(root);

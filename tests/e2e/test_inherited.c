@@ -105,7 +105,7 @@ check_heir(const char *mode, const char *allocator)
 			8 * mib + 200000 * 100 + own, 8 * mib + 200000 * 130 + 2 * own + 4 * mib);
 	assert_in_range(class_committed(child, "malloc retained"), 0, 3 * mib);
 	assert_int_equal(class_committed(child, "mmap"), 0);
-	if (!strstr(of_child, " inherited from its parent at the fork (") ||
+	if (!strstr(of_child, " inherited from the parent at fork (") ||
 	    strstr(of_child, "without a stack"))
 		fail_msg("%s", of_child);
 	/* The child has all of it in RAM. */

@@ -99,7 +99,7 @@ private_copies_of_a_file_are_anonymous(void **state)
 	assert_near(number(told.kernel, "anonymous_bytes"), 4 * MIB, SLACK_BYTES);
 	/* 12 MiB of the one mapping, 8 MiB of the other, and the program's own files. */
 	assert_true(number(told.kernel, "file_bytes") >= 20 * MIB - SLACK_BYTES);
-	assert_null(strstr(told.text, "Page tables have"));
+	assert_null(strstr(told.text, "Page tables take another"));
 	forget(&told);
 }
 
@@ -113,7 +113,7 @@ page_tables_larger_than_rss_are_named_first(void **state)
 	tell(&told, "tables");
 	compare_with_status(&told);
 	assert_true(number(told.kernel, "page_table_bytes") >= 4000 * 4096);
-	first = strstr(told.text, "Page tables have");
+	first = strstr(told.text, "Page tables take another");
 	assert_non_null(first);
 	assert_true(first < strstr(told.text, "The whole address space"));
 	forget(&told);
@@ -180,7 +180,7 @@ shared_pages_are_told_by_class(void **state)
 	assert_int_equal(number(row, "shared_bytes"), 8 * MIB);
 	assert_int_equal(number(row, "private_bytes"), 0);
 	assert_true(number(member(root, "snapshot"), "shared_bytes") >= 28 * MIB);
-	assert_non_null(strstr(text.out, " of RSS is in other mappings too"));
+	assert_non_null(strstr(text.out, " of RSS is shared: mapped more than once"));
 	assert_non_null(strstr(text.out, "  shared 20 MiB\n"));
 	json_decref(root);
 	run_free(&text);

@@ -125,7 +125,7 @@ test_first_sentence(void **state)
 	(void)state;
 	run_wide(&run, (const char *const[]){built("vmtrace"), "report", traces[0], NULL});
 	first_sentence(run.out);
-	expect(run.out, "most of it by " MODULE);
+	expect(run.out, "mostly by " MODULE);
 	expect(run.out, " (called by interpreter_run) (110 MiB)");
 	run_free(&run);
 }
@@ -161,7 +161,7 @@ test_diff(void **state)
 	run_wide(&run, (const char *const[]){built("vmtrace"), "diff", traces[0], traces[1], NULL});
 	expect_row(run.out, "<- interpreter_run (interpreter.so)", "+70 MiB   110 MiB   180 MiB ");
 	first_sentence(run.out);
-	expect(run.out, "Most at one call site: " MODULE);
+	expect(run.out, "Mostly at " MODULE);
 	expect(run.out, " (called by interpreter_run), +70 MiB.");
 	run_free(&run);
 }

@@ -138,10 +138,9 @@ test_killed_by_kernel(void **state)
 	/* What filled the limit is of before the kill: all that this process had is in it. */
 	fullest = member(member(root, "cgroup"), "fullest");
 	assert_true(2 * number(fullest, "anonymous_bytes") >= number(fullest, "process_rss_bytes"));
-	check_says(trace,
-		   (const char *const[]){"killed by the kernel for want of memory",
-					 "limit of 48 MiB", "What grew last", "starve_more",
-					 "killed in this cgroup for want of memory: once", NULL});
+	check_says(trace, (const char *const[]){"killed by the OOM killer", "limit of 48 MiB",
+						"What grew last", "starve_more",
+						"killed in this cgroup: once", NULL});
 	json_decref(root);
 }
 
@@ -164,10 +163,10 @@ test_killed_together(void **state)
 	check_report(root);
 	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "cut");
 	assert_true(site_sum(root, "mmap", "starve_more", "committed_bytes") >= 27 << 20);
-	check_says(trace,
-		   (const char *const[]){"cut: killed, and nobody was left to say how",
-					 "last event at", "limit of 48 MiB", "OOM killer is likely",
-					 "What grew last", "starve_more", NULL});
+	check_says(trace, (const char *const[]){
+			      "cut: killed; no collector was left to record the cause",
+			      "last event at", "limit of 48 MiB", "an OOM kill is likely",
+			      "What grew last", "starve_more", NULL});
 	json_decref(root);
 }
 
@@ -248,10 +247,9 @@ test_what_filled_the_limit(void **state)
 	assert_in_range(number(fullest, "anonymous_bytes"), 33 * mib, 39 * mib);
 	assert_in_range(number(fullest, "shared_memory_bytes"), 8 * mib, 9 * mib);
 	assert_in_range(number(fullest, "process_rss_bytes"), 17 * mib, 22 * mib);
-	check_says(trace, (const char *const[]){"of it in use 4",
-						" of others than this one), 8 MiB "
-						"tmpfs and other shared memory, ",
-						NULL});
+	check_says(trace, (const char *const[]){
+			      "highest usage seen 4",
+			      " in other processes), 8 MiB tmpfs and other shared memory, ", NULL});
 	json_decref(root);
 	unlink(path);
 	kill_all();

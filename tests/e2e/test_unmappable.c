@@ -137,7 +137,7 @@ check_complete(json_t *root)
 	json_t *loss = member(root, "loss");
 
 	check_report(root);
-	assert_true(is_said(root, "shares no mappings: events were written"));
+	assert_true(is_said(root, "has no shared mappings: events were written"));
 	assert_int_equal(number(loss, "events_dropped") + number(loss, "events_overwritten"), 0);
 	assert_int_equal(number(loss, "slots_abandoned") + number(loss, "cut_bytes"), 0);
 	assert_int_equal(number(member(root, "totals"), "double_acquisitions"), 0);

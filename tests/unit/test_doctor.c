@@ -256,15 +256,15 @@ the_verdict_is_the_exit_status(void **state)
 	assert_int_equal(run_doctor(output, sizeof(output), "--", "sh"), 0);
 	assert_non_null(strstr(output, "Can be recorded."));
 	assert_non_null(strstr(output, "kernel "));
-	assert_null(strstr(output, "LACK"));
+	assert_null(strstr(output, "FAIL"));
 	setenv("VMTRACE_LIB", "/no/such/library.so", 1);
 	assert_int_equal(run_doctor(output, sizeof(output), "--", "sh"), 1);
-	assert_non_null(strstr(output, "LACK  library"));
+	assert_non_null(strstr(output, "FAIL  library"));
 	assert_non_null(strstr(output, "->"));
 	setenv("VMTRACE_LIB", library, 1);
 	setenv("VMTRACE_OUTPUT", "/no/such/directory/x.vmt", 1);
 	assert_int_equal(run_doctor(output, sizeof(output), NULL, NULL), 1);
-	assert_non_null(strstr(output, "LACK  output"));
+	assert_non_null(strstr(output, "FAIL  output"));
 	unsetenv("VMTRACE_OUTPUT");
 	unsetenv("VMTRACE_LIB");
 }

@@ -136,7 +136,7 @@ other_processors_are_a_blind_spot(void **state)
 		assert_true(program.is_go && !program.supported);
 		assert_int_equal(program.site_count, 0);
 		assert_said(path, 1, "built for another machine");
-		assert_said(path, 1, "on the processor that it is built for they are not recorded");
+		assert_said(path, 1, "on the program's architecture they are not recorded");
 	}
 }
 
@@ -174,11 +174,11 @@ a_limit_on_reading_others_is_told(void **state)
 	vmt_doctor_go_counters(&doctor, 1);
 	fflush(doctor.layout.out);
 	assert_non_null(strstr(text, "ptrace_scope is 1"));
-	assert_null(strstr(text, "nor by vmtrace record"));
+	assert_null(strstr(text, "nor can vmtrace record"));
 	vmt_doctor_go_counters(&doctor, 2);
 	fclose(doctor.layout.out);
 	assert_non_null(strstr(text, "CAP_SYS_PTRACE"));
-	assert_non_null(strstr(text, "nor by vmtrace record"));
+	assert_non_null(strstr(text, "nor can vmtrace record"));
 	assert_int_equal(doctor.notes, 2);
 	assert_int_equal(doctor.lacks, 0);
 	free(text);

@@ -103,10 +103,10 @@ a_class_of_files_is_explained_by_its_own(void **state)
 	report.file_count = 2;
 	report.sites = &site;
 	report.site_count = 1;
-	assert_shows(headline(&report), "100 MiB shared memory (76 %), most of it by share (app) "
-					"(80 MiB);");
+	assert_shows(headline(&report),
+		     "100 MiB shared memory (76 %), mostly by share (app) (80 MiB);");
 	files[0].class = "shared memory";
-	assert_shows(headline(&report), "100 MiB shared memory (76 %), most of it /lib/large.so;");
+	assert_shows(headline(&report), "100 MiB shared memory (76 %), mostly /lib/large.so;");
 }
 
 /* 31.2 GiB of 31.2 GiB would say that nothing of it was. */
@@ -139,7 +139,7 @@ the_first_sentence_names_what_to_look_at(void **state)
 	report.rss_count = 0;
 	assert_string_equal(headline(&report),
 			    "RSS 131 MiB at 500 ms: about 64 MiB in live malloc blocks (49 %), by "
-			    "arena_grow cache.c:88; then 59 MiB mapped files (45 %), most of it "
+			    "arena_grow cache.c:88; then 59 MiB mapped files (45 %), mostly "
 			    "/usr/share/a/very/long/path/that/goes/on/and/on/until/it/is/longer/"
 			    "than/any/terminal/is/wide/enough/for/data.bin; 1.16 GiB reserved; "
 			    "never touched: server+0x400, 1016 MiB of 1 GiB.");
@@ -194,13 +194,13 @@ an_owner_is_named_for_its_own_class(void **state)
 	report.sites = sites;
 	report.site_count = 3;
 	assert_shows(headline(&report),
-		     "50 MiB thread stacks (38 %), the largest part by start (app) (20 MiB); 1.16");
+		     "50 MiB thread stacks (38 %), the most by start (app) (20 MiB); 1.16");
 	/* A twenty-fifth explains nothing. */
 	classes[0].committed_bytes = MIB(500);
 	assert_shows(headline(&report), "500 MiB thread stacks (382 %); 1.16");
 	classes[0].committed_bytes = MIB(50);
 	sites[0].committed_bytes = MIB(30);
-	assert_shows(headline(&report), ", most of it by start (app) (30 MiB); 1.16");
+	assert_shows(headline(&report), ", mostly by start (app) (30 MiB); 1.16");
 }
 
 /* Of glibc's: what was freed, or what live blocks cost beside their bytes. */
@@ -219,7 +219,7 @@ what_malloc_keeps_is_named_for_what_it_is(void **state)
 	report.sites = &site;
 	report.site_count = 1;
 	assert_shows(headline(&report),
-		     "about 100 MiB kept by the allocator beside live blocks (76 %)");
+		     "about 100 MiB retained by the allocator (not in live blocks) (76 %)");
 	report.retained.is_split = true;
 	report.retained.free_page_bytes = MIB(70);
 	report.retained.pinned_bytes = MIB(25);

@@ -58,13 +58,12 @@ the_first_sentence_tells_the_story(void **state)
 	go_regression();
 	world.a.report.site_count = world.b.report.site_count = 0;
 	expect_headline("Reserved flat at 1.28 GiB, committed +384 MiB (from 14 MiB to 398 MiB), "
-			"nearly all of it in class Go heap: memory that was reserved before is "
-			"now touched.");
+			"nearly all in class Go heap: more of what is reserved is touched.");
 	world.a.report.snapshot.huge_bytes = MIB(2);
 	world.b.report.snapshot.huge_bytes = MIB(202);
-	expect_headline("Reserved flat at 1.28 GiB, committed +384 MiB (from 14 MiB to 398 MiB), "
-			"nearly all of it in class Go heap: memory that was reserved before is "
-			"now touched. In huge pages: +200 MiB.");
+	expect_headline(
+	    "Reserved flat at 1.28 GiB, committed +384 MiB (from 14 MiB to 398 MiB), nearly all in "
+	    "class Go heap: more of what is reserved is touched. In huge pages: +200 MiB.");
 }
 
 static void
@@ -76,13 +75,12 @@ growth_is_told_with_its_site(void **state)
 	pair_class(&world.a, "malloc live", MIB(10), MIB(10));
 	pair_class(&world.b, "malloc live", MIB(20), MIB(20));
 	pair_site(&world.b, "mmap", "grow main", MIB(40), MIB(30));
-	expect_headline("Reserved +50 MiB (+45 %), committed +40 MiB (+44 %), most of it in class "
-			"mmap (+30 MiB): more is asked for. Most at one call site: grow "
-			"main.go:20, +30 MiB (new).");
+	expect_headline("Reserved +50 MiB (+45 %), committed +40 MiB (+44 %), mostly in class mmap "
+			"(+30 MiB): more is requested. Mostly at grow main.go:20, +30 MiB (new).");
 	/* A tenth explains nothing. */
 	world.b.sites[0].committed_bytes = MIB(3);
-	expect_headline("Reserved +50 MiB (+45 %), committed +40 MiB (+44 %), most of it in class "
-			"mmap (+30 MiB): more is asked for.");
+	expect_headline("Reserved +50 MiB (+45 %), committed +40 MiB (+44 %), mostly in class mmap "
+			"(+30 MiB): more is requested.");
 }
 
 static void
@@ -92,16 +90,14 @@ chance_is_named(void **state)
 	pair_class(&world.a, "malloc live", MIB(1), MIB(1));
 	pair_class(&world.b, "malloc live", MIB(2), MIB(2));
 	pair_site(&world.b, "malloc", "f main", MIB(1), MIB(1))->estimate = true;
-	expect_headline(
-	    "Reserved +1 MiB (+100 %), committed +1 MiB (+100 %), nearly all of it in "
-	    "class malloc live: more is asked for. Most at one call site: f main.go:20, "
-	    "about +1 MiB (new) (beyond the sampling error of 512 KiB).");
+	expect_headline("Reserved +1 MiB (+100 %), committed +1 MiB (+100 %), nearly all in class "
+			"malloc live: more is requested. Mostly at f main.go:20, about +1 MiB "
+			"(new) (beyond the sampling error of 512 KiB).");
 	world.b.report.coverage.malloc_sample_bytes = MIB(1);
 	world.a.report.coverage.malloc_sample_bytes = MIB(1);
-	expect_headline(
-	    "Reserved +1 MiB (+100 %), committed +1 MiB (+100 %), nearly all of it in "
-	    "class malloc live: more is asked for. Most at one call site: f main.go:20, "
-	    "about +1 MiB (new) (within the sampling error of 2 MiB).");
+	expect_headline("Reserved +1 MiB (+100 %), committed +1 MiB (+100 %), nearly all in class "
+			"malloc live: more is requested. Mostly at f main.go:20, about +1 MiB "
+			"(new) (within the sampling error of 2 MiB).");
 }
 
 static void
@@ -129,13 +125,12 @@ quiet_ends_are_told(void **state)
 	expect_headline("Nothing changed. Reserved flat at 64 MiB, committed flat at 10 MiB (two "
 			"runs of one program may differ by 512 KiB).");
 	world.b.report.loss.cut = true;
-	expect_headline("B is cut, so parts of runs are compared: Nothing changed. Reserved flat "
-			"at 64 MiB, committed flat at 10 MiB (two runs of one program may differ "
-			"by 512 KiB).");
+	expect_headline(
+	    "B is cut, so only parts of the runs are compared: Nothing changed. Reserved flat at "
+	    "64 MiB, committed flat at 10 MiB (two runs of one program may differ by 512 KiB).");
 	world.b.report.loss.cut = false;
 	world.b.report.snapshot.taken = false;
-	expect_headline("B has no snapshot of the resident pages, so nothing is known of what "
-			"became committed.");
+	expect_headline("B has no snapshot of resident pages: committed memory is unknown.");
 }
 
 /* One class grows by more than the whole, while reserved shrinks. */
@@ -147,9 +142,8 @@ a_sentence_does_not_contradict_its_figures(void **state)
 	pair_class(&world.b, "mmap", MIB(46), MIB(12));
 	pair_class(&world.a, "malloc live", MIB(2), MIB(2));
 	pair_class(&world.b, "malloc live", MIB(60), MIB(60));
-	expect_headline(
-	    "Reserved -196 MiB (-65 %), committed +10 MiB (+16 %), most in class malloc "
-	    "live (+58 MiB): less is reserved, and more of it is touched.");
+	expect_headline("Reserved -196 MiB (-65 %), committed +10 MiB (+16 %), most in class "
+			"malloc live (+58 MiB): less is reserved, but more of it is touched.");
 }
 
 static void
@@ -166,7 +160,8 @@ programs_of_other_names_are_told_first(void **state)
 		world.b.report.process.exe = named[i];
 		diff = pair_diff(&world);
 		vmt_diff_headline_write(diff, text, sizeof(text));
-		assert_int_equal(strncmp(text, "A is of server-1.23 and B of s", 30) == 0, i >= 3);
+		assert_int_equal(strncmp(text, "A is a trace of server-1.23 and B of s", 30) == 0,
+				 i >= 3);
 		vmt_diff_free(diff);
 	}
 }
@@ -200,7 +195,7 @@ one_that_runs_is_not_of_its_peak(void **state)
 	diff = pair_diff_at(&world, VMT_AT_COMPARED);
 	vmt_diff_headline_caveat(diff, 0, text, sizeof(text));
 	assert_string_equal(text, "B still runs: its figures are of now, A's of its peak (--at "
-				  "peak has both at their peaks).");
+				  "peak compares both peaks).");
 	vmt_diff_headline_caveat(diff, 1, text, sizeof(text));
 	assert_string_equal(text, "");
 	vmt_diff_free(diff);
@@ -225,14 +220,15 @@ caveats_are_counted_off(void **state)
 	diff = pair_diff(&world);
 	vmt_diff_headline_caveat(diff, 0, text, sizeof(text));
 	assert_string_equal(text,
-			    "RSS of B rose 12 MiB above its largest snapshot, between "
-			    "snapshots: as much of a difference may be when they were taken.");
+			    "RSS of B rose 12 MiB above its largest snapshot, between snapshots: "
+			    "that much of a difference may come from their timing.");
 	vmt_diff_headline_caveat(diff, 1, text, sizeof(text));
-	assert_string_equal(text, "malloc was recorded in other ways (A: all, B: off): rows of "
-				  "malloc can't be compared.");
-	vmt_diff_headline_caveat(diff, 2, text, sizeof(text));
 	assert_string_equal(
-	    text, "Resident pages were read in other ways (A: pagemap-scan, B: mincore).");
+	    text,
+	    "malloc was recorded differently (A: all, B: off): malloc rows can't be compared.");
+	vmt_diff_headline_caveat(diff, 2, text, sizeof(text));
+	assert_string_equal(text,
+			    "Resident pages were read differently (A: pagemap-scan, B: mincore).");
 	vmt_diff_headline_caveat(diff, 3, text, sizeof(text));
 	assert_string_equal(text, "");
 	vmt_diff_free(diff);
@@ -274,7 +270,7 @@ rows_have_their_columns(void **state)
 	assert_int_equal(strncmp(text, "Reserved flat at 1.28 GiB, committed +384 MiB", 45), 0);
 	assert_has(text, "\n    +384 MiB     3 MiB   387 MiB  1.25 GiB  1.25 GiB  <1 %  30 %  Go "
 			 "heap\n");
-	assert_has(text, "  1.28 GiB  1.28 GiB   1 %  30 %  together, without vmtrace\n");
+	assert_has(text, "  1.28 GiB  1.28 GiB   1 %  30 %  total, without vmtrace\n");
 	assert_has(text, "Call sites by change of committed, 1 of 1, 1 unchanged\n");
 	assert_has(text, "  <1 %  30 %  mmap main.fill main.go:20\n");
 	assert_has(text, "<- main.main main.go:20\n");
@@ -432,7 +428,7 @@ what_is_not_in_ram_is_told_where_it_differs(void **state)
 	assert_has(text, "Not in RAM: change, A, B");
 	assert_has(text, "-70 MiB    90 MiB    20 MiB  private memory that was never touched");
 	assert_has(text, "+48 MiB       0 B    48 MiB  given back by advice");
-	assert_has(text, "+16 MiB       0 B    16 MiB  of that stayed");
+	assert_has(text, "+16 MiB       0 B    16 MiB  of that, still");
 	free(text);
 }
 

@@ -146,7 +146,7 @@ the_sentence_and_the_layers_are_there(void **state)
 	assert_has(text, "  Go heap                   111 MiB    128 MiB    112 MiB    100 MiB\n");
 	assert_has(text, "    idle                     20 MiB");
 	assert_has(text, "      of it released         15 MiB");
-	assert_has(text, "  together                  113 MiB    188 MiB    119 MiB    103 MiB\n");
+	assert_has(text, "  total                     113 MiB    188 MiB    119 MiB    103 MiB\n");
 	assert_has(text, "memory limit (GOMEMLIMIT) 500 MiB");
 	assert_has(text, "peak 77 MiB");
 	free(text);
@@ -164,8 +164,8 @@ advice_has_causes_and_consequences(void **state)
 	assert_has(text, "      7 MiB      8 MiB         7  background scavenger: MADV_FREE\n");
 	assert_null(strstr(first + 1, "background scavenger: MADV_FREE"));
 	assert_has(text, "MADV_FREE (background scavenger) main.main main.go:35");
-	assert_has(text, "2 MiB of its 6 MiB resident now: LazyFree, or used again");
-	assert_has(text, "8 MiB of its 8 MiB resident now, 4 MiB in huge pages");
+	assert_has(text, "2 MiB of its 6 MiB is resident now: LazyFree or used again");
+	assert_has(text, "8 MiB of its 8 MiB is resident now, 4 MiB in huge pages");
 	assert_has(text, "refused by the kernel: 5");
 	assert_has(text, "LazyFree: 2 MiB of RSS was given back by MADV_FREE");
 	/* what only leads to a system call is no caller */
@@ -209,11 +209,11 @@ unseen_calls_claim_no_share(void **state)
 	report.go.unseen = true;
 	report.class_count = 0;
 	text = print_text(&report);
-	assert_has(text, "How much of RSS is Go's is not known");
+	assert_has(text, "Go's share of RSS is unknown");
 	assert_null(strstr(text, "Go accounts"));
 	assert_has(text, "  Go heap                   111 MiB\n");
 	assert_null(strstr(text, "Go stacks"));
-	assert_has(text, "  together                  113 MiB\n");
+	assert_has(text, "  total                     113 MiB\n");
 	free(text);
 	text = print_json(&report);
 	assert_has(text, "\"rss_go_bytes\": null");

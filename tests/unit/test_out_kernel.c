@@ -47,8 +47,8 @@ what_the_kernel_does_not_call_rss_is_not_called_so(void **state)
 	(void)state;
 	report.snapshot.kernel_rss = (struct vmt_kernel_rss){MIB(140), MIB(140), MIB(8)};
 	text = print(&report, 100);
-	assert_null(strstr(text, "together = RSS"));
-	assert_shows(text, "the kernel's own RSS is 140 MiB: 8 MiB apart");
+	assert_null(strstr(text, "total = RSS"));
+	assert_shows(text, "the kernel's own RSS is 140 MiB: it differs by 8 MiB");
 	free(text);
 	report.snapshot.kernel_rss.least_bytes = MIB(60);
 	text = print(&report, 140);
@@ -56,14 +56,13 @@ what_the_kernel_does_not_call_rss_is_not_called_so(void **state)
 	free(text);
 	report.snapshot.kernel_rss.most_bytes = MIB(100);
 	text = print(&report, 140);
-	assert_shows(text,
-		     "own RSS was between 60 MiB and 100 MiB while the pages were read: 8 MiB "
-		     "apart");
+	assert_shows(text, "own RSS was between 60 MiB and 100 MiB while the pages were read: it "
+			   "differs by 8 MiB");
 	free(text);
 	report.snapshot.kernel_rss.gap_bytes = VMT_FIGURE_UNKNOWN;
 	text = print(&report, 100);
-	assert_null(strstr(text, "together = RSS"));
-	assert_shows(text, "not compared with the kernel's own RSS");
+	assert_null(strstr(text, "total = RSS"));
+	assert_shows(text, "not checked against the kernel's own RSS");
 	free(text);
 }
 
@@ -91,12 +90,13 @@ the_kernels_figures_have_a_section(void **state)
 	assert_shows(whole, "       2 MiB  of RSS in huge pages");
 	assert_null(strstr(whole, "(VmLck)"));
 	assert_null(strstr(whole, "(private)"));
-	assert_null(strstr(whole, "Page tables have"));
+	assert_null(strstr(whole, "Page tables take another"));
 	free(whole);
 	kernel->page_table_bytes = MIB(14);
 	report.snapshot.huge_bytes = MIB(66);
 	vmt_headline_write(&report, text, sizeof(text));
-	assert_shows(text, "66 MiB of RSS is in huge pages (THP). Page tables have 14 MiB more:");
+	assert_shows(text,
+		     "66 MiB of RSS is in huge pages (THP). Page tables take another 14 MiB:");
 	kernel->anonymous_bytes = VMT_FIGURE_UNKNOWN;
 	whole = print(&report, 100);
 	assert_null(strstr(whole, "What the kernel counts"));
@@ -128,16 +128,16 @@ shared_pages_are_told_by_class(void **state)
 	whole = print(&report, 100);
 	assert_shows(whole, "49 %  swapped 1 MiB  shared 60 MiB\n");
 	assert_null(strstr(whole, "shared 1020 KiB"));
-	assert_shows(whole, "      61 MiB  of RSS mapped once alone (private)\n");
-	assert_shows(whole, "      70 MiB  of RSS in other mappings too");
+	assert_shows(whole, "      61 MiB  of RSS mapped only once (private)\n");
+	assert_shows(whole, "      70 MiB  of RSS mapped more than once");
 	free(whole);
 	vmt_headline_write(&report, text, sizeof(text));
-	assert_shows(text, "Beside programs and libraries, 70 MiB of RSS is in other mappings too, "
-			   "of this process or another");
+	assert_shows(text, "Besides programs and libraries, 70 MiB of RSS is shared: mapped more "
+			   "than once, by this or other processes.");
 	/* Of libraries it is no news. */
 	classes[1].name = "program and libraries";
 	vmt_headline_write(&report, text, sizeof(text));
-	assert_null(strstr(text, "other mappings"));
+	assert_null(strstr(text, "mapped more than once"));
 }
 
 static void

@@ -56,45 +56,45 @@ losses_stand_at_the_top(void **state)
 	assert_string_equal(text, "");
 	report.loss.stacks_dropped = 1;
 	vmt_headline_losses(&report, text, sizeof(text));
-	assert_shows(text, "Lost: 1 call stack for want of room in the stack table: these calls");
+	assert_shows(text,
+		     "Lost: 1 call stack dropped because the stack table was full: these calls");
 	assert_null(strstr(text, "off by"));
 	report.loss.stacks_dropped = 0;
 	report.loss.events_dropped = 1234;
 	report.loss.slots_abandoned = 1;
 	vmt_headline_losses(&report, text, sizeof(text));
-	assert_shows(text, "Lost: 1,234 events for want of room");
-	assert_shows(text, "1 event never finished by its thread; figures are off by what was");
+	assert_shows(text, "Lost: 1,234 events dropped because the rings were full");
+	assert_shows(text, "1 event left unfinished by a thread; figures are off by that much");
 	whole = print(&report, plain(400));
 	assert_shows(whole, "of 1 GiB.\nLost: 1,234 events");
 	free(whole);
 	report.loss.events_missing = 3864;
 	report.loss.cut_bytes = 2144;
 	vmt_headline_losses(&report, text, sizeof(text));
-	assert_shows(text, "3,864 events that left the rings and are not in the file, 2,144 bytes");
+	assert_shows(text, "3,864 events missing from both the rings and the file, 2,144 bytes");
 	report.loss.cut = true;
 	vmt_headline_losses(&report, text, sizeof(text));
-	assert_shows(text, "The file is cut: 3,864 events that lay behind its end are missing");
-	assert_shows(text, "been there. Lost: 1,234 events");
+	assert_shows(text, "The file is cut: 3,864 events past its end are missing");
+	assert_shows(text, "snapshots there. Lost: 1,234 events");
 	assert_null(strstr(text, "bytes"));
 	report.loss = (typeof(report.loss)){.is_thinned = true,
 					    .thinned_from_ns = 2000000000,
 					    .one_in = 4096,
 					    .one_in_at_snapshot = 1};
 	vmt_headline_losses(&report, text, sizeof(text));
-	assert_shows(text,
-		     "From 2 s on, malloc's blocks were recorded more and more sparsely, of those "
-		     "below 64 KiB one in 4,096 at the end");
-	assert_shows(text, "this snapshot is from before, and lacks nothing");
+	assert_shows(text, "From 2 s on, fewer and fewer malloc blocks were recorded, to keep the "
+			   "trace within its maximum size (--max-size, VMTRACE_MAX_SIZE). At the "
+			   "end it was one in 4,096 of those below 64 KiB.");
+	assert_shows(text, "This snapshot was taken before and lacks nothing");
 	report.loss.one_in_at_snapshot = 8;
 	vmt_headline_losses(&report, text, sizeof(text));
-	assert_shows(text, "estimates, at this snapshot of one in 8, and counts");
+	assert_shows(text, "estimates, at this snapshot from one in 8; counts");
 	assert_null(strstr(text, "exact"));
 	report.loss = (typeof(report.loss)){.is_full = true, .full_from_ns = 3000000000};
 	vmt_headline_losses(&report, text, sizeof(text));
 	assert_string_equal(text,
-			    "The trace came to its maximum size (--max-size, VMTRACE_MAX_SIZE) "
-			    "at 3 s: no call and no snapshot after that is in it, RSS over "
-			    "time is.");
+			    "The trace reached its maximum size (--max-size, VMTRACE_MAX_SIZE) at "
+			    "3 s: later calls and snapshots are not in it, RSS over time is.");
 	report.loss = (typeof(report.loss)){.cut = true};
 	vmt_headline_losses(&report, text, sizeof(text));
 	assert_string_equal(text,
@@ -165,7 +165,7 @@ every_section_is_there(void **state)
 
 	(void)state;
 	assert_shows(text, "exit status 3");
-	assert_shows(text, "together = RSS");
+	assert_shows(text, "total = RSS");
 	assert_shows(text, "1.16 GiB    131 MiB  100 %");
 	assert_shows(text, "~    64 MiB     70 MiB   91 %     30 MiB     1,000  malloc arena_grow "
 			   "cache.c:88");
@@ -193,13 +193,13 @@ says_where_advice_is_about(void **state)
 
 	(void)state;
 	assert_shows(text, "     20 MiB     40 MiB        12  MADV_DONTNEED");
-	assert_null(strstr(text, "not all pages were asked"));
+	assert_null(strstr(text, "not all pages were checked"));
 	free(text);
 	about.committed_before_is_estimate = true;
 	report.advice = &about;
 	text = print(&report, plain(200));
 	assert_shows(text, "~    20 MiB     40 MiB        12  MADV_DONTNEED");
-	assert_shows(text, "~ = some of it about: not all pages were asked");
+	assert_shows(text, "~ = partly estimated: not all pages were checked");
 	free(text);
 }
 
@@ -232,7 +232,7 @@ tells_where_another_program_is(void **state)
 	free(text);
 	options.last_image = "a.7.3.vmt";
 	text = print(&report, options);
-	assert_shows(text, "Continues (exec) in a.7.vmt, and in the end in a.7.3.vmt\n");
+	assert_shows(text, "Continues (exec) in a.7.vmt, finally in a.7.3.vmt\n");
 	free(text);
 }
 
@@ -242,41 +242,40 @@ tells_how_it_ended(void **state)
 	struct vmt_report report = fixture_report();
 
 	(void)state;
-	check_ending(&report, "exit", -1, "exited, with a status that is not in the trace");
+	check_ending(&report, "exit", -1, "exited; its status is not in the trace");
 	check_ending(&report, "signal", 11, "ended by signal 11 (SIGSEGV)");
 	check_ending(&report, "signal", 9, "ended by signal 9 (SIGKILL)");
 	check_ending(&report, "signal", 99, "ended by signal 99.");
 	check_ending(&report, "exec", 0, "another program");
 	check_ending(&report, "running", 0, "still running");
-	check_ending(&report, "ending", 0, "its collector is still writing how: ask again.");
+	check_ending(&report, "ending", 0,
+		     "its collector is still writing the end: run this again shortly.");
 	report.process.last_event_ns = 1500000000;
-	check_ending(&report, "cut", 0, "nobody was left to say how; last event at 1.5 s.");
+	check_ending(&report, "cut", 0,
+		     "no collector was left to record the cause; last event at 1.5 s.");
 	report.loss.events = 0;
-	check_ending(&report, "cut", 0, "nobody was left to say how; no event.");
+	check_ending(&report, "cut", 0, "no collector was left to record the cause; no event.");
 	report.cgroup.limit_bytes = MIB(140);
 	check_ending(&report, "cut", 0, "near its limit of 140 MiB");
 	check_ending(&report, "signal", 9, "ended by signal 9 (SIGKILL)");
 	report.process.end_seen = true;
-	check_ending(
-	    &report, "cut", 0,
-	    "ended without a word, and its parent alone was told how; no event; its cgroup "
-	    "was near its limit");
+	check_ending(&report, "cut", 0,
+		     "exit status unknown: only its parent could read it; no event; its cgroup was "
+		     "near its limit");
 	report.cgroup.oom_kills = 1;
 	check_ending(
 	    &report, "cut", 0,
-	    "no event; the kernel killed in its cgroup for want of memory, at a limit of 140 "
-	    "MiB: most likely this");
+	    "no event; the OOM killer killed in its cgroup (limit 140 MiB): most likely this");
 	check_ending(&report, "signal", 9,
-		     "killed by the kernel for want of memory: its cgroup had reached its limit of "
-		     "140 MiB");
-	check_ending(&report, "signal", 9, "killed in this cgroup for want of memory: once\n");
-	check_ending(&report, "exit", 0, "for want of memory: once, not this process\n");
+		     "killed by the OOM killer: its cgroup had reached its limit of 140 MiB");
+	check_ending(&report, "signal", 9, "killed in this cgroup: once\n");
+	check_ending(&report, "exit", 0, "killed in this cgroup: once, not this process\n");
 	report.cgroup.oom_kills = 3;
-	check_ending(&report, "cut", 0, "memory: 3 times, this process or another\n");
+	check_ending(&report, "cut", 0, "killed in this cgroup: 3 times, this process or another\n");
 	report.cgroup.peak_bytes = MIB(99);
-	check_ending(&report, "exit", 0, "cgroup limit 140 MiB, used at most 99 MiB\n");
+	check_ending(&report, "exit", 0, "cgroup limit 140 MiB, peak usage 99 MiB\n");
 	report.cgroup.peak_sampled = true;
-	check_ending(&report, "exit", 0, "140 MiB, most that was seen in use 99 MiB\n");
+	check_ending(&report, "exit", 0, "140 MiB, highest usage seen 99 MiB\n");
 	check_ending(&report, "signal", 15, "ended by signal 15 (SIGTERM)");
 	report.cgroup.fullest.bytes = MIB(140);
 	report.cgroup.fullest.time_ns = 500000000;
@@ -286,15 +285,14 @@ tells_how_it_ended(void **state)
 	report.cgroup.fullest.process_rss_bytes = MIB(10);
 	check_ending(
 	    &report, "signal", 9,
-	    "  of it in use 140 MiB at 500 ms, the most seen: 12 MiB anonymous memory of all "
-	    "its processes (at least 2 MiB of others than this one), 5 MiB tmpfs and other "
-	    "shared memory, 120 MiB page cache of files, 3 MiB kernel and other; RSS of "
-	    "this process then 10 MiB\n");
+	    "  highest usage seen 140 MiB at 500 ms: 12 MiB anonymous memory in all its processes "
+	    "(at least 2 MiB in other processes), 5 MiB tmpfs and other shared memory, 120 MiB "
+	    "page cache of files, 3 MiB kernel and other; RSS of this process then 10 MiB\n");
 	report.cgroup.fullest.process_rss_bytes = MIB(13);
 	report.cgroup.fullest.shared_memory_bytes = VMT_FIGURE_UNKNOWN;
-	check_ending(&report, "signal", 9, "of all its processes, 125 MiB page cache and tmpfs, ");
+	check_ending(&report, "signal", 9, "in all its processes, 125 MiB page cache and tmpfs, ");
 	report.cgroup.fullest.anonymous_bytes = VMT_FIGURE_UNKNOWN;
-	check_ending(&report, "signal", 9, "what filled it is not known");
+	check_ending(&report, "signal", 9, "what filled it is unknown");
 }
 
 static void
@@ -330,7 +328,7 @@ calls_nothing_committed_without_a_snapshot(void **state)
 	report.snapshot.taken = false;
 	report.totals.reserved_bytes = MIB(1094);
 	text = print(&report, plain(100));
-	assert_shows(text, "nothing is known of what was committed; 1.07 GiB");
+	assert_shows(text, "committed memory is unknown; 1.07 GiB");
 	assert_shows(text, "Call sites by reserved");
 	assert_shows(text, "    unknown      1 GiB      -");
 	assert_null(strstr(text, "not in RAM"));
@@ -346,8 +344,8 @@ classes_that_do_not_add_up_do_not_say_so(void **state)
 	(void)state;
 	report.snapshot.rss_bytes += 4096;
 	text = print(&report, plain(100));
-	assert_null(strstr(text, "together = RSS"));
-	assert_shows(text, "together");
+	assert_null(strstr(text, "total = RSS"));
+	assert_shows(text, "total");
 	free(text);
 }
 

@@ -15,11 +15,11 @@
 
 /* X(name, arguments, summary), in the order in which help shows them. */
 #define VMT_COMMANDS(X)                                                                            \
-	X(record, "[-o FILE] [options] -- CMD...", "run a program and record what it maps")        \
+	X(record, "[-o FILE] [options] -- CMD...", "run a program and record its memory calls")    \
 	X(report, "FILE [options]", "explain a trace: who reserved, who committed")                \
-	X(diff, "A B [options]", "say what changed from one trace to another")                     \
+	X(diff, "A B [options]", "show what changed between two traces")                           \
 	X(dump, "FILE [options]", "print every record of a trace in time order")                   \
-	X(doctor, "[PID | -- CMD]", "say what this host and this program allow")                   \
+	X(doctor, "[PID | -- CMD]", "check whether a program can be recorded here")                \
 	X(env, "", "print the lines for a Dockerfile and a pod")                                   \
 	X(help, "[CMD]", "show this, or the help of a command")
 

@@ -15,7 +15,7 @@ enum { OPTION_AT, OPTION_TOP, OPTION_FRAMES, OPTION_FORMAT, OPTION_FAIL_OVER };
 
 const struct vmt_option vmt_diff_options[] = {
     {"at", 0, "WHEN",
-     "of each: peak (default; of one that runs: end), end, a time since its start"},
+     "moment in each: peak (default; end if it still runs), end, time since start"},
     {"top", 'n', "N", "rows of call sites (default 12; json: all)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
     {"format", 'f', "FORMAT", "text (default), json"},

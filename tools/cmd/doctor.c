@@ -20,7 +20,7 @@ void
 vmt_doctor_say(struct vmt_doctor *doctor, enum vmt_doctor_level level, const char *remedy,
 	       const char *format, ...)
 {
-	static const char *const words[] = {"ok  ", "note", "LACK"};
+	static const char *const words[] = {"ok  ", "note", "FAIL"};
 	char text[PATH_MAX];
 	char line[PATH_MAX + 16];
 	va_list arguments;
@@ -66,13 +66,13 @@ vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program)
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "dynamically linked, loaded by %s",
 			       program->interpreter);
 	if (program->libc == VMT_PROGRAM_LIBC_OTHER)
-		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "try it; a libc but glibc was never tried",
-			       "its loader is not one that vmtrace knows");
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "try it: only glibc and musl were tested",
+			       "its dynamic loader is unknown to vmtrace");
 	if (program->defines_malloc && !obstacle)
-		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-			       "its mappings are seen; for its blocks use its allocator's own "
-			       "profiler",
-			       "it defines malloc itself, so single blocks are not seen");
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_NOTE,
+		    "its mappings are recorded; for its blocks use the allocator's own profiler",
+		    "it defines its own malloc: its blocks are not recorded");
 	if (program->is_go)
 		vmt_doctor_go(doctor, program);
 }
@@ -128,10 +128,10 @@ find_patient(struct patient *patient, int argc, char **argv, struct vmt_err *err
 	if (is_command && options.operand_count == 0)
 		return vmt_err_set(err, EINVAL, "doctor -- needs a command");
 	if (!is_command && options.operand_count > 1)
-		return vmt_err_set(err, EINVAL,
-				   "doctor looks at one process; for a command write vmtrace "
-				   "doctor -- %s",
-				   options.operands[0]);
+		return vmt_err_set(
+		    err, EINVAL,
+		    "doctor takes one process id; for a command write vmtrace doctor -- %s",
+		    options.operands[0]);
 	patient->has_program = options.operand_count > 0;
 	if (!patient->has_program)
 		return 0;
@@ -145,7 +145,7 @@ static const char *
 verdict(const struct vmt_doctor *doctor)
 {
 	if (doctor->lacks)
-		return "Can't be recorded before what lacks is there.";
+		return "Can't be recorded: see each FAIL above.";
 	return doctor->needs_restart ? "Can be recorded after a restart." : "Can be recorded.";
 }
 

@@ -15,12 +15,11 @@ check_linking(struct vmt_doctor *doctor, const struct vmt_program *program,
 		    doctor, VMT_DOCTOR_OK, NULL,
 		    "cgo: C code is linked in; its calls are seen with their Go callers");
 	else if (program->libc == VMT_PROGRAM_LIBC_NONE)
-		vmt_doctor_say(
-		    doctor, VMT_DOCTOR_NOTE,
-		    "build it with CGO_ENABLED=1 and -ldflags=-linkmode=external, or with "
-		    "an import \"C\" in it; until then GODEBUG=gctrace=1 and "
-		    "runtime/metrics tell what Go counts",
-		    "no cgo: the Go linker made it static");
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "build it with CGO_ENABLED=1 and -ldflags=-linkmode=external, or "
+			       "with an import \"C\" in it; until then GODEBUG=gctrace=1 and "
+			       "runtime/metrics show what Go counts",
+			       "no cgo: the Go linker made it static");
 	else
 		vmt_doctor_say(
 		    doctor, VMT_DOCTOR_NOTE,
@@ -39,8 +38,8 @@ check_symbols(struct vmt_doctor *doctor, const struct vmt_goprogram *go)
 	else
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "build it without -s and -w in -ldflags to have them",
-			       "stripped (%s): Go functions and lines%s are known all the same; "
-			       "lines of C code and the runtime's own counters are not",
+			       "stripped (%s): Go functions and lines%s are still known; lines of "
+			       "C code and the runtime's own counters are not",
 			       go->has_symbols ? "-w" : "-s -w",
 			       go->has_inlined ? "" : " (but no inlined calls)");
 }
@@ -58,22 +57,21 @@ check_sites(struct vmt_doctor *doctor, const struct vmt_goprogram *go)
 			snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "",
 				 go->sites[i].symbol);
 		else
-			vmt_doctor_say(
-			    doctor, VMT_DOCTOR_NOTE,
-			    "read what that call gives back as a lower bound",
-			    "raw system calls in %s have machine code that is not known: "
-			    "they are left alone",
-			    go->sites[i].symbol);
+			vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+				       "treat what that call gives back as a lower bound",
+				       "raw system calls in %s have unknown machine code: they are "
+				       "left alone and not recorded",
+				       go->sites[i].symbol);
 	}
 	if (known[0])
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
 			       "raw system calls of the Go runtime that would be recorded: %s",
 			       known);
 	else if (!go->supported)
-		vmt_doctor_say(
-		    doctor, VMT_DOCTOR_NOTE, "read madvise figures of the Go heap as lower bounds",
-		    "the Go runtime makes some system calls past libc; on the processor that "
-		    "it is built for they are not recorded");
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "treat madvise figures of the Go heap as lower bounds",
+			       "the Go runtime makes some system calls without libc; on the "
+			       "program's architecture they are not recorded");
 }
 
 /* 0: whoever may be looked at may be read. */
@@ -96,14 +94,13 @@ vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope)
 {
 	if (ptrace_scope <= 0)
 		return;
-	vmt_doctor_say(
-	    doctor, VMT_DOCTOR_NOTE,
-	    ptrace_scope == 1	? "record it with vmtrace record, whose child it is then"
-	    : ptrace_scope == 2 ? "give vmtrace record CAP_SYS_PTRACE"
-				: "only a restart with another value helps",
-	    "kernel.yama.ptrace_scope is %ld: what the Go runtime counts by itself can't "
-	    "be read by a collector that the library starts%s",
-	    ptrace_scope, ptrace_scope == 1 ? "" : ", nor by vmtrace record");
+	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+		       ptrace_scope == 1   ? "use vmtrace record: the program is then its child"
+		       : ptrace_scope == 2 ? "give vmtrace record CAP_SYS_PTRACE"
+					   : "only a reboot with another value helps",
+		       "kernel.yama.ptrace_scope is %ld: a collector that the library starts can't "
+		       "read the Go runtime's own counters%s",
+		       ptrace_scope, ptrace_scope == 1 ? "" : ", nor can vmtrace record");
 }
 
 void
@@ -113,7 +110,7 @@ vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_program *program)
 
 	if (!vmt_goprogram_inspect(&go, program->path) || !go.is_go) {
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-			       "read madvise figures of the Go heap as lower bounds",
+			       "treat madvise figures of the Go heap as lower bounds",
 			       "the Go runtime's table of functions was not found: its raw system "
 			       "calls are not recorded");
 		return;
@@ -124,7 +121,7 @@ vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_program *program)
 	    (go.cgo && (program->is_library || program->libc != VMT_PROGRAM_LIBC_NONE)))
 		check_sites(doctor, &go);
 	if (program->is_go_race)
-		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "record a build without -race for those",
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "record a build without -race",
 			       "built with the race detector: its shadow memory will be under "
 			       "unattributed");
 	vmt_doctor_go_counters(doctor, read_ptrace_scope());

@@ -24,16 +24,16 @@ check_residency(struct vmt_doctor *doctor)
 
 	if (vmt_residency_works(VMT_RESIDENCY_PAGEMAP_SCAN))
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
-			       "kernel %s: resident pages by PAGEMAP_SCAN", release);
+			       "kernel %s: resident pages are read by PAGEMAP_SCAN", release);
 	else if (vmt_residency_works(VMT_RESIDENCY_PAGEMAP))
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "Linux 6.7 or newer has PAGEMAP_SCAN",
-			       "kernel %s: resident pages by /proc/PID/pagemap, which is slower "
-			       "and does not tell huge pages",
+			       "kernel %s: resident pages are read from /proc/PID/pagemap, which "
+			       "is slower and does not tell huge pages",
 			       release);
 	else
 		vmt_doctor_say(doctor, VMT_DOCTOR_LACK,
 			       "mount /proc into the container without hiding pagemap",
-			       "kernel %s: no way to read which pages are resident", release);
+			       "kernel %s: resident pages can't be read", release);
 }
 
 static void
@@ -52,8 +52,8 @@ check_clock(struct vmt_doctor *doctor)
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "clock: tsc");
 	else
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-			       "none needed; events cost some 20 ns more than with tsc",
-			       "clock: CLOCK_MONOTONIC, as the kernel's own is '%s'",
+			       "nothing to do: events cost about 20 ns more than with tsc",
+			       "clock: CLOCK_MONOTONIC, because the kernel's clock source is '%s'",
 			       *name ? name : "unknown");
 }
 
@@ -67,9 +67,9 @@ check_library(struct vmt_doctor *doctor)
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "library: %s", path);
 	else if (err.text[0] == '\0')
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-			       "make it executable: chmod +x; with LD_PRELOAD alone the collector "
-			       "is else a copy of the program and may keep its file busy",
-			       "library: %s may not be executed", path);
+			       "make it executable (chmod +x): otherwise, with LD_PRELOAD alone, "
+			       "the collector is a copy of the program and may keep its file busy",
+			       "library: %s is not executable", path);
 	else
 		vmt_doctor_say(doctor, VMT_DOCTOR_LACK,
 			       "put " VMT_LIBRARY_NAME " beside vmtrace, in ../lib from there, or "
@@ -84,7 +84,7 @@ check_libunwind(struct vmt_doctor *doctor)
 
 	if (handle) {
 		dlclose(handle);
-		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "libunwind: there, as a fallback");
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "libunwind: found, as a fallback");
 	} else {
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "install libunwind8, or put libunwind.so.8 beside the library",

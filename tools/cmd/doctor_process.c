@@ -65,10 +65,11 @@ check_loaded(struct vmt_doctor *doctor, uint32_t pid)
 			       "restart it under vmtrace record, or with the variables that "
 			       "vmtrace env prints",
 			       "%s is not loaded in process %" PRIu32
-			       ", so this run of it can't be recorded",
+			       ": this run can't be recorded",
 			       VMT_LIBRARY_NAME, pid);
 	else
-		vmt_doctor_say(doctor, VMT_DOCTOR_LACK, "ask as the process's user, or as root",
+		vmt_doctor_say(doctor, VMT_DOCTOR_LACK,
+			       "run doctor as the process's user, or as root",
 			       "/proc/%" PRIu32 "/maps: %s", pid, strerror(-found));
 }
 
@@ -82,10 +83,10 @@ check_pagemap(struct vmt_doctor *doctor, uint32_t pid)
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "its page tables can be read");
 		return;
 	}
-	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-		       "none needed where the library starts its own collector, which opens them "
-		       "early",
-		       "its page tables can't be read from here: %s", strerror(-fd));
+	vmt_doctor_say(
+	    doctor, VMT_DOCTOR_NOTE,
+	    "nothing to do where the library starts its own collector: it opens them early",
+	    "its page tables can't be read from here: %s", strerror(-fd));
 }
 
 static void
@@ -94,13 +95,12 @@ check_seccomp(struct vmt_doctor *doctor, uint32_t pid)
 	long mode = read_status(pid, "Seccomp");
 
 	if (mode == 1)
-		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-			       "expect figures up to the moment it enters that mode",
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "figures end when it enters that mode",
 			       "it runs in seccomp's strict mode: hooks make no system call");
 	else if (mode > 1)
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-			       "none needed for a container's filter; a filter of the program's "
-			       "own costs the looks at pages just before a release",
+			       "nothing to do for a container's filter; after a filter of the "
+			       "program's own, pages are not checked before a release",
 			       "a seccomp filter is installed");
 	else if (mode == 0)
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "no seccomp filter");

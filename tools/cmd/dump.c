@@ -11,9 +11,9 @@
 enum { OPTION_FORMAT, OPTION_STACKS, OPTION_RUNS };
 
 const struct vmt_option vmt_dump_options[] = {
-    [OPTION_FORMAT] = {"format", 'f', "text|json", "lines to read, or one JSON object a line"},
-    [OPTION_STACKS] = {"stacks", 's', NULL, "with each event's frames, as addresses"},
-    [OPTION_RUNS] = {"runs", 0, NULL, "with each snapshot's runs of like pages"},
+    [OPTION_FORMAT] = {"format", 'f', "text|json", "text (default), or json: one object per line"},
+    [OPTION_STACKS] = {"stacks", 's', NULL, "show each event's stack, as addresses"},
+    [OPTION_RUNS] = {"runs", 0, NULL, "show each snapshot's runs of equal pages"},
     {0},
 };
 

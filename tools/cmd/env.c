@@ -47,7 +47,7 @@ vmt_env_main(int argc, char **argv, struct vmt_err *err)
 	result = vmt_library_find(library, err);
 	if (result < 0)
 		return result;
-	printf("# In the build context, as COPY takes files from there alone:\n"
+	printf("# In the build context (COPY takes files only from there):\n"
 	       "#   cp %s .\n",
 	       library);
 	fputs(lines, stdout);

@@ -60,8 +60,8 @@ print_all(void)
 	       "\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-	printf("\n"
-	       "vmtrace help CMD tells more of one command, vmtrace --version its version.\n");
+	printf(
+	    "\n'vmtrace help CMD' explains one command, 'vmtrace --version' prints the version.\n");
 }
 
 int

@@ -188,7 +188,7 @@ print_text(const struct listing *listing, const char *directory, size_t shown)
 	}
 	if (listing->unreadable)
 		vmt_layout_line(&layout, VMT_STYLE_ALARM,
-				"  and %zu that can't be read: vmtrace report FILE says why",
+				"  and %zu unreadable: vmtrace report FILE says why",
 				listing->unreadable);
 }
 

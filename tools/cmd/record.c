@@ -236,7 +236,8 @@ print_left_out(const struct vmt_session *session)
 	char name[VMT_SESSION_NAME_BYTES];
 	const char *before = "";
 
-	fprintf(stderr, "vmtrace: no trace was written: --only names none of these, seen to run: ");
+	fprintf(stderr,
+		"vmtrace: no trace was written: --only matches none of the programs that ran: ");
 	for (uint32_t i = 0; i < VMT_SESSION_NAMES; i++) {
 		const struct vmt_session_name *entry = &session->names[i];
 
@@ -253,7 +254,7 @@ print_left_out(const struct vmt_session *session)
 	if (vmt_atomic_load_relaxed(&session->names[VMT_SESSION_NAMES - 1].state) !=
 	    VMT_SESSION_FREE)
 		fprintf(stderr, ", perhaps others");
-	fprintf(stderr, "; a program that never loads %s is not seen\n", VMT_LIBRARY_NAME);
+	fprintf(stderr, "; programs that never load %s are not seen\n", VMT_LIBRARY_NAME);
 }
 
 /* Why there is nothing to be read. A process that announced itself was recorded: its trace has what
@@ -269,9 +270,9 @@ print_absence(const struct recording *recording, const char *command)
 	}
 	if (vmt_atomic_load_relaxed(&recording->session->traces) > 0) {
 		fprintf(stderr,
-			"vmtrace: %s was recorded, but the collector could not take its trace up: "
-			"it had no descriptors or memory left (ulimit -n, ulimit -v), or the trace "
-			"lies in another mount namespace; %s holds the last events alone\n",
+			"vmtrace: %s was recorded, but the collector could not open its trace: no "
+			"descriptors or memory left (ulimit -n, ulimit -v), or a trace in another "
+			"mount namespace; %s holds only the last events\n",
 			command, recording->output);
 		return;
 	}
@@ -279,11 +280,12 @@ print_absence(const struct recording *recording, const char *command)
 		print_left_out(recording->session);
 		return;
 	}
-	fprintf(
-	    stderr, "vmtrace: no trace was written: %s never loaded %s, or it says above why%s\n",
-	    command, VMT_LIBRARY_NAME,
-	    vmt_wanted_text(&recording->wanted, VMT_SETTING_ONLY) ? ", or --only does not name it"
-								  : "");
+	fprintf(stderr,
+		"vmtrace: no trace was written: %s never loaded %s, or a line above says why%s\n",
+		command, VMT_LIBRARY_NAME,
+		vmt_wanted_text(&recording->wanted, VMT_SETTING_ONLY)
+		    ? ", or --only does not name it"
+		    : "");
 }
 
 static void
@@ -301,7 +303,7 @@ print_summary(struct recording *recording, char **argv)
 	if (recording->recorded.dropped > 0)
 		return;
 	if (recording->session->replaced_inode)
-		fprintf(stderr, "vmtrace: %s is as it was before\n", recording->output);
+		fprintf(stderr, "vmtrace: %s was left unchanged\n", recording->output);
 	fprintf(stderr, "vmtrace: next: vmtrace doctor -- %s\n", argv[0]);
 }
 
@@ -337,9 +339,9 @@ refuse_attaching(char **argv, struct vmt_err *err)
 		if (strncmp(*word, "-p", 2) == 0 || strncmp(*word, "--pid", 5) == 0)
 			return vmt_err_set(
 			    err, ENOTSUP,
-			    "a program that runs can't be recorded from now on: start it with "
-			    "'vmtrace record -- CMD', or with the variables that 'vmtrace env' "
-			    "prints; 'vmtrace doctor PID' says what holds for one that runs");
+			    "a running program can't be recorded: start it with 'vmtrace record -- "
+			    "CMD', or with the variables that 'vmtrace env' prints; 'vmtrace "
+			    "doctor PID' checks a running one");
 	return 0;
 }
 

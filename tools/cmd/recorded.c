@@ -211,12 +211,13 @@ print_sentence(const struct vmt_recorded *recorded, const struct figures *best, 
 	fprintf(out, "%s trace%s written", vmt_units_count(count, recorded->count),
 		recorded->count == 1 ? "" : "s");
 	if (recorded->dropped)
-		fprintf(out, ", %s removed as small", vmt_units_count(count, recorded->dropped));
+		fprintf(out, ", %s removed as small or empty",
+			vmt_units_count(count, recorded->dropped));
 	if (lost)
 		fprintf(out, "; %s events lost, the report says which",
 			vmt_units_count(count, lost));
 	if (!best->readable)
-		fprintf(out, "; it can't be read back");
+		fprintf(out, "; it can't be read");
 	fprintf(out, "\n");
 }
 
@@ -238,7 +239,8 @@ print_shortage(const char *path, const char *shortage, FILE *out)
 	fprintf(out, "vmtrace: the recording in ");
 	vmt_recorded_print_word(short_path(path), out);
 	fprintf(out,
-		" ended before the program did: it ran out of %s, and vmtrace gave its own up\n",
+		" ended before the program did: the program ran out of %s, and vmtrace released "
+		"its own\n",
 		shortage);
 }
 

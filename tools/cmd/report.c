@@ -21,8 +21,8 @@ const struct vmt_option vmt_report_options[] = {
     {"top", 'n', "N", "rows of each list (default 12; json: all sites)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
     {"at", 0, "WHEN", "peak, end, a time since the start (1.5s, 300ms) or of the day (12:45:13)"},
-    {"from", 0, "WHEN", "compares two moments: what changed from this one on"},
-    {"to", 0, "WHEN", "... until this one"},
+    {"from", 0, "WHEN", "compare two moments of one trace: the first"},
+    {"to", 0, "WHEN", "the second (default: as --at)"},
     {"format", 'f', "FORMAT", "text (default), json"},
     {0},
 };

@@ -128,11 +128,11 @@ vmt_suggest_process(const char *word, struct vmt_err *err)
 		(void)vmt_err_set(err, ENOENT, "%s: no such file; the trace of that process is %s",
 				  word, found.gl_pathv[found.gl_pathc - 1]);
 	else
-		(void)vmt_err_set(err, ENOENT,
-				  "%s: no such file; report needs the trace of a process, whose "
-				  "name ends in .%s.vmt by default; 'vmtrace doctor %s' says "
-				  "whether that process is recorded",
-				  word, word, word);
+		(void)vmt_err_set(
+		    err, ENOENT,
+		    "%s: no such file; report reads trace files, named *.%s.vmt by default; "
+		    "'vmtrace doctor %s' says whether that process is recorded",
+		    word, word, word);
 	globfree(&found);
 	return true;
 }

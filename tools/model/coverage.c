@@ -66,48 +66,40 @@ add_notes(struct vmt_building *building, uint32_t notes)
 		const char *text;
 	} lines[] = {
 	    {VMT_NOTE_FORKED,
-	     "began in a fork child: memory that it has from its parent is under \"inherited at "
-	     "fork\", but for blocks that were allocated there since; whose call sites it is, and "
-	     "what of it is live, stands in the parent's trace; what it shares with its parent "
-	     "until one of them writes counts in both"},
+	     "began in a fork child: \"inherited at fork\" is memory from its parent, except "
+	     "blocks allocated there since. Its call sites, and what of it is live, are in the "
+	     "parent's trace. Pages that neither has written since count in both processes"},
 	    {VMT_NOTE_OUTSIDE,
-	     "seen from outside: the process made no call that is recorded, and its trace begins a "
-	     "tenth of a second or so after its fork; what it gave back, or took by system calls "
-	     "of its own, shows in the snapshots alone"},
+	     "observed from outside: the process made no recorded call, and its trace begins about "
+	     "a tenth of a second after its fork. What it gave back, or took by raw system calls, "
+	     "shows only in the snapshots"},
 	    {VMT_NOTE_CHILD_UNSEEN,
-	     "a fork child could not be looked at (another identity, no descriptors left, a trace "
-	     "that lies on another file system): if it made no call that is recorded, it is in no "
-	     "trace"},
+	     "a fork child could not be observed (another identity, no descriptors left, a trace "
+	     "on another file system): if it made no recorded call, it is in no trace"},
 	    {VMT_NOTE_OWN_MALLOC,
-	     "the program defines malloc itself: its blocks are not seen, its mappings are; those "
-	     "of an allocator that is known by the names of its functions are under \"malloc, live "
-	     "or free\", those of another one, or of one without names (stripped), under the call "
-	     "that made them"},
-	    {VMT_NOTE_SECCOMP,
-	     "the program installed a seccomp filter: from then on no page table was asked before "
-	     "a release"},
-	    {VMT_NOTE_RAW_SYSCALLS,
-	     "the program made memory calls through syscall(): those that were seen are here, raw "
-	     "system call instructions are not"},
-	    {VMT_NOTE_NO_COLLECTOR,
-	     "no collector could be made: only the newest events were kept, and no snapshot taken"},
+	     "the program defines its own malloc: its blocks are not recorded, its mappings are. "
+	     "Mappings of an allocator that is known by its function names are under \"malloc, "
+	     "live or free\". Those of another one, or of a stripped one, are under the call that "
+	     "made them"},
+	    {VMT_NOTE_SECCOMP, "the program installed a seccomp filter: from then on pages were "
+			       "not checked before a release"},
+	    {VMT_NOTE_RAW_SYSCALLS, "the program made memory calls through syscall(): those that "
+				    "were seen are recorded, raw system call instructions are not"},
+	    {VMT_NOTE_NO_COLLECTOR, "no collector could be started: only the newest events were "
+				    "kept, and no snapshot was taken"},
 	    {VMT_NOTE_MODULES_FULL, "the module table was full: some stacks have no names"},
-	    {VMT_NOTE_NESTED,
-	     "calls made from within other recorded calls (an allocator's own mappings) passed "
-	     "unrecorded"},
+	    {VMT_NOTE_NESTED, "calls made inside other recorded calls (an allocator's own "
+			      "mappings) were not recorded"},
 	    {VMT_NOTE_OUT_OF_STEP,
 	     "the machine was suspended, or its time stamp counter is not steady: times are "
-	     "estimates, and where the counter went back the order of calls is one too"},
-	    {VMT_NOTE_UNMAPPED,
-	     "the program unmapped the trace: nothing is known of its calls after that"},
+	     "estimates. Where the counter went back, the order of calls is an estimate too"},
+	    {VMT_NOTE_UNMAPPED, "the program unmapped the trace: its later calls are unknown"},
 	    {VMT_NOTE_HOLES_MOVED,
-	     "one mremap moved a range with holes in it, as Linux 6.17 and later do: what was "
-	     "mapped at the holes' new places stayed there, and counts as released here"},
-	    {VMT_NOTE_VECTORS,
-	     "process_madvise was called with a pidfd of which this kernel does not say whose it "
-	     "is "
-	     "(it can from Linux 6.13 on, and not behind a seccomp filter): what it gave back of "
-	     "this process, if it was its own, is in no row"},
+	     "one mremap moved a range with holes in it, as Linux 6.17 and later do. What was "
+	     "mapped where the holes went stayed mapped, but counts as released here"},
+	    {VMT_NOTE_VECTORS, "process_madvise was called with a pidfd of unknown owner (Linux "
+			       "6.13 and later tell it, but not behind a seccomp filter). If it "
+			       "was this process, what the call gave back is in no row"},
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -128,13 +120,13 @@ add_buffered(struct vmt_building *building, uint32_t notes)
 		return 0;
 	if (vmt_trace_end_chunk(building->trace))
 		return vmt_coverage_add(
-		    building, "the trace's file system shares no mappings: events were "
-			      "written as they were collected; a kill of the program "
-			      "together with its collector would have lost the last ones");
+		    building, "the trace's file system has no shared mappings: events were written "
+			      "as they were collected. A kill of the program together with its "
+			      "collector would have lost the last ones");
 	return vmt_coverage_add(building,
-				"the trace's file system shares no mappings: events are written as "
-				"they are collected; if the program was killed together with its "
-				"collector, what it did last is missing and not counted");
+				"the trace's file system has no shared mappings: events are "
+				"written as they are collected. If the program was killed together "
+				"with its collector, its last events are missing and not counted");
 }
 
 /* Of whom nobody is told where nobody runs `vmtrace record`. */
@@ -143,11 +135,12 @@ add_removed(struct vmt_building *building, const struct vmt_head *head)
 {
 	if (head->traces_removed == 0)
 		return 0;
-	return vmt_coverage_add(building,
-				"the traces of %" PRIu64 " other processes of this recording were "
-				"removed before this one ended: of fork children that did nothing "
-				"with memory, or as VMTRACE_MIN_RSS and VMTRACE_MAX_FILES ask",
-				head->traces_removed);
+	return vmt_coverage_add(
+	    building,
+	    "traces of %" PRIu64
+	    " other processes of this recording were removed before this one ended: of fork "
+	    "children that did nothing with memory, or by VMTRACE_MIN_RSS or VMTRACE_MAX_FILES",
+	    head->traces_removed);
 }
 
 /* From this level on some of the blocks that glibc maps one by one, of 128 KiB and more, are left
@@ -159,9 +152,8 @@ add_thinned(struct vmt_building *building)
 		return 0;
 	return vmt_coverage_add(
 	    building,
-	    "blocks of %u KiB and more were left out as well, to keep the trace within its "
-	    "maximum size: what glibc had mapped for such a block alone is "
-	    "unattributed",
+	    "blocks of %u KiB and more were left out as well, to keep the trace within its maximum "
+	    "size: a mapping that glibc made for one such block is unattributed",
 	    (unsigned)(MAPPED_BLOCK_BYTES >> 10));
 }
 
@@ -171,17 +163,15 @@ add_malloc(struct vmt_building *building, const struct vmt_head *head)
 	if (building->report.coverage.own_malloc || (head->notes & VMT_NOTE_OUTSIDE))
 		return 0; /* a note says it */
 	if (head->malloc_mode == VMT_MALLOC_OFF && (head->notes & VMT_NOTE_FORKED))
-		return vmt_coverage_add(building,
-					"malloc was not recorded: what of arenas is not inherited "
-					"from the parent is under \"malloc, live or free\"; blocks "
-					"that glibc maps one by one (of 128 KiB and more) are "
-					"unattributed");
+		return vmt_coverage_add(
+		    building, "malloc was not recorded: arena memory that is not inherited from "
+			      "the parent is under \"malloc, live or free\". Blocks that glibc "
+			      "maps one by one (of 128 KiB and more) are unattributed");
 	if (head->malloc_mode == VMT_MALLOC_OFF)
-		return vmt_coverage_add(building,
-					"malloc was not recorded: live and free memory of arenas "
-					"can't be told apart, all of it is under \"malloc, live "
-					"or free\"; blocks that glibc maps one by one (of 128 KiB "
-					"and more) are unattributed");
+		return vmt_coverage_add(
+		    building, "malloc was not recorded: live and free arena memory can't be told "
+			      "apart and is under \"malloc, live or free\". Blocks that glibc maps "
+			      "one by one (of 128 KiB and more) are unattributed");
 	if (head->malloc_mode == VMT_MALLOC_SAMPLED)
 		return vmt_coverage_add(building,
 					"malloc blocks smaller than %" PRIu64 " bytes were "
@@ -212,16 +202,16 @@ add_unseen(struct vmt_building *building)
 		return 0;
 	if (has_losses(building))
 		return vmt_coverage_add(building,
-					"%" PRIu64 " acquisitions of memory that had not been "
-					"released and %" PRIu64 " releases of memory that was "
-					"not known: events were lost",
+					"events were lost: %" PRIu64
+					" acquisitions were of memory not yet released, %" PRIu64
+					" releases of unknown memory",
 					replay->double_acquisitions, replay->unknown_releases);
 	return vmt_coverage_add(
 	    building,
 	    "%" PRIu64 " releases and %" PRIu64
-	    " acquisitions were made past vmtrace, as code does "
-	    "that was loaded with RTLD_DEEPBIND (extensions of PHP) or dlmopen, or that brings an "
-	    "allocator: memory released so counts as live until it is handed out again",
+	    " acquisitions bypassed vmtrace. Code loaded with RTLD_DEEPBIND (PHP extensions) or "
+	    "dlmopen does so, and code with its own allocator. Memory released that way counts as "
+	    "live until it is handed out again",
 	    replay->double_acquisitions, replay->unknown_releases);
 }
 
@@ -230,14 +220,13 @@ static const char *
 forks_text(uint32_t notes)
 {
 	if (notes & VMT_NOTE_NO_FORKS)
-		return "the process forked: its fork children were not to be recorded "
-		       "(VMTRACE_FOLLOW), and have no traces";
+		return "the process forked: its fork children were not recorded (VMTRACE_FOLLOW) "
+		       "and have no traces";
 	if (notes & VMT_NOTE_NO_COLLECTOR)
 		return "the process forked: without a collector, a fork child has a trace only "
-		       "once it makes a call that is recorded";
-	return "the process forked: a fork child that made no call that is recorded has a trace "
-	       "without call sites if it lived for a second; the memory of one that ended sooner "
-	       "is in no trace";
+		       "after its first recorded call";
+	return "the process forked: a fork child that made no recorded call has a trace without "
+	       "call sites if it lived for a second. If it ended sooner, its memory is in no trace";
 }
 
 /* What the replay met. */
@@ -255,21 +244,20 @@ add_replay(struct vmt_building *building)
 	if (!status && replay->sampled_looks)
 		status =
 		    vmt_coverage_add(building,
-				     "%" PRIu64 " releases had so many pages to ask about that "
-				     "their committed bytes are estimates, of a sample",
+				     "%" PRIu64 " releases: only a sample of their pages was "
+						"checked, so their committed bytes are estimates",
 				     replay->sampled_looks);
 	if (!status && replay->unlooked_releases)
-		status = vmt_coverage_add(building,
-					  "%" PRIu64 " releases were not looked at: their "
-					  "committed bytes count as 0",
-					  replay->unlooked_releases);
+		status =
+		    vmt_coverage_add(building,
+				     "the pages of %" PRIu64
+				     " releases were not checked: their committed bytes count as 0",
+				     replay->unlooked_releases);
 	if (!status && replay->forks)
 		status = vmt_coverage_add(building, "%s",
 					  forks_text(vmt_trace_head(building->trace)->notes));
 	if (!status && replay->malformed)
-		status = vmt_coverage_add(building,
-					  "%" PRIu64 " events made no sense and were "
-					  "left out",
+		status = vmt_coverage_add(building, "%" PRIu64 " malformed events were skipped",
 					  replay->malformed);
 	return status;
 }
@@ -280,16 +268,16 @@ add_snapshot(struct vmt_building *building)
 	const char *name = vmt_allocators_name(building->allocators);
 
 	if (!building->joined)
-		return vmt_coverage_add(
-		    building, "the trace has no snapshot: what was committed is not known");
+		return vmt_coverage_add(building,
+					"the trace has no snapshot: committed memory is unknown");
 	if (building->snapshot.head.source == VMT_RESIDENCY_MINCORE)
-		return vmt_coverage_add(building, "residency was read by mincore: swapped pages, "
-						  "huge pages and the zero page can't be told");
+		return vmt_coverage_add(building, "residency was read by mincore: it can't tell "
+						  "swapped pages, huge pages and the zero page");
 	if (building->residency.foreign_allocator)
 		return vmt_coverage_add(building,
-					"an allocator other than glibc's (%s): memory that it "
-					"mapped unseen is under malloc%s",
-					name ? name : "it is not known which",
+					"the allocator is not glibc's (%s): what it mapped without "
+					"a recorded call is under malloc%s",
+					name ? name : "unknown which",
 					building->report.coverage.own_malloc ||
 						building->report.coverage.malloc_mode[0] == 'o'
 					    ? ", live or free"
@@ -313,11 +301,11 @@ vmt_coverage_fill(struct vmt_building *building)
 	if (!status)
 		status = add_buffered(building, head->notes);
 	if (!status && head->hooks_left)
-		status = vmt_coverage_add(building,
-					  "%" PRIu64 " recorded calls were left by a jump out of a "
-					  "signal handler: calls made before that was noticed may "
-					  "be missing",
-					  head->hooks_left);
+		status = vmt_coverage_add(
+		    building,
+		    "%" PRIu64 " recorded calls were abandoned by a jump out of a signal handler: "
+		    "calls made until that was noticed may be missing",
+		    head->hooks_left);
 	if (!status)
 		status = add_removed(building, head);
 	if (!status)

@@ -57,11 +57,11 @@ lay_out(const struct vmt_building *building, const struct vmt_go *go, struct vmt
 
 	if (!go->objects_count)
 		return go->flags & VMT_GO_STRIPPED
-			   ? "the program is stripped (-ldflags -s): where its runtime keeps its "
-			     "counters is not to be found"
+			   ? "the program is stripped (-ldflags -s): its runtime's counters can't "
+			     "be located"
 			   : "the program's symbol table does not name the runtime's counters";
 	if (!module_of(building, go->objects[0].address, &module))
-		return "which file the runtime's counters lie in is not known";
+		return "the file that holds the runtime's counters is unknown";
 	if (!vmt_lookup_has_debug(building->names, &module)) {
 		const char *trouble = vmt_lookup_trouble(building->names, &module);
 
@@ -70,13 +70,12 @@ lay_out(const struct vmt_building *building, const struct vmt_go *go, struct vmt
 			trouble = vmt_strings_intern(building->strings, trouble, strlen(trouble));
 		else
 			trouble = NULL;
-		return trouble
-			   ? trouble
-			   : "the program has no debug information (-ldflags -w): the layout of "
-			     "its runtime's counters is not known";
+		return trouble ? trouble
+			       : "the program has no debug information (-ldflags -w): the layout "
+				 "of its runtime's counters is unknown";
 	}
 	vmt_go_figures_lay_out(layout, building->names, &module);
-	return layout->usable ? NULL : "a Go version whose counters are laid out in another way";
+	return layout->usable ? NULL : "this Go version lays out its counters in an unknown way";
 }
 
 /* One chunk's figures; those of the report's snapshot go into the report. */
@@ -132,9 +131,8 @@ fill_figures(struct vmt_building *building, const struct vmt_go *go)
 	if (!report->go.points)
 		return -ENOMEM;
 	report->go.uncounted = building->go_owners && vmt_go_owners_several(building->go_owners)
-				   ? "two Go runtimes or more are in the process, each with "
-				     "counters of its own: those "
-				     "of one alone were read"
+				   ? "the process holds several Go runtimes, each with its own "
+				     "counters: only those of one were read"
 				   : lay_out(building, go, &layout);
 	for (size_t i = 0; !report->go.uncounted && i < count; i++)
 		if (chunks[i].header.kind == VMT_CHUNK_GO)
@@ -143,7 +141,7 @@ fill_figures(struct vmt_building *building, const struct vmt_go *go)
 		report->go.uncounted =
 		    was_refused(building)
 			? "the collector was not allowed to read the process's memory "
-			  "(kernel.yama.ptrace_scope, a seccomp filter); vmtrace record mostly is"
+			  "(kernel.yama.ptrace_scope, a seccomp filter); vmtrace record usually is"
 			: "the runtime's counters were not read with this snapshot";
 	return 0;
 }
@@ -212,10 +210,11 @@ add_blind_spots(struct vmt_building *building, const struct vmt_go *go)
 		if (!report->coverage.go_sites[i].patched)
 			status = add_unpatched(building, i);
 	if (!status && go->missed_calls)
-		status = vmt_coverage_add(building,
-					  "%" PRIu64 " raw system calls of the Go runtime passed "
-					  "unrecorded: no stack to record them on was free",
-					  go->missed_calls);
+		status =
+		    vmt_coverage_add(building,
+				     "%" PRIu64 " raw system calls of the Go runtime were not "
+						"recorded: no stack was free to record them on",
+				     go->missed_calls);
 	if (!status && go->flags & VMT_GO_RACE)
 		status = vmt_coverage_add(
 		    building, "built with Go's race detector: its shadow memory, mapped "
@@ -225,8 +224,8 @@ add_blind_spots(struct vmt_building *building, const struct vmt_go *go)
 					  report->go.uncounted);
 	if (!status)
 		status =
-		    vmt_coverage_add(building, "goroutines' stacks are part of the Go heap: spans "
-					       "inside arenas can't be told apart from outside");
+		    vmt_coverage_add(building, "goroutine stacks are counted in the Go heap: from "
+					       "outside, spans inside arenas can't be told apart");
 	return status;
 }
 

@@ -358,8 +358,8 @@ check_cpu(const struct vmt_building *building, const char *path, struct vmt_err 
 	if (cpu_ns() <= building->cpu_limit_ns)
 		return 0;
 	return vmt_err_set(err, E2BIG,
-			   "%s: takes far longer to read than any program's trace of its size: "
-			   "given up after %llu events",
+			   "%s: gave up after %llu events: it takes far longer to read than any "
+			   "program's trace of its size",
 			   path, (unsigned long long)building->report.loss.events);
 }
 

@@ -256,12 +256,9 @@ note_troubles(struct vmt_building *building, const struct vmt_frames *frames)
 	if (!troubles)
 		return 0;
 	if (troubles == 1)
-		return vmt_coverage_add(building, "no source lines for a module on stacks: %s",
-					example);
-	return vmt_coverage_add(building,
-				"no source lines for %u of the modules on stacks, the first of "
-				"them: %s",
-				troubles, example);
+		return vmt_coverage_add(building, "no source lines for one module: %s", example);
+	return vmt_coverage_add(building, "no source lines for %u modules; the first: %s", troubles,
+				example);
 }
 
 int

@@ -87,9 +87,9 @@ say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
 
 	assert(row);
 	if (here >= all - all / 10 && here <= all + all / 10)
-		vmt_sentence_say(sentence, ", nearly all of it in class %s", row->name);
+		vmt_sentence_say(sentence, ", nearly all in class %s", row->name);
 	else if (here >= all / 2 && here <= all)
-		vmt_sentence_say(sentence, ", most of it in class %s (%s)", row->name,
+		vmt_sentence_say(sentence, ", mostly in class %s (%s)", row->name,
 				 vmt_diff_headline_change(change, part));
 	else
 		vmt_sentence_say(sentence, ", most in class %s (%s)", row->name,
@@ -114,15 +114,15 @@ static const char *
 meaning(enum vmt_diff_kind kind, enum reserved_way way)
 {
 	static const char *const more_touched[] = {
-	    [RESERVED_FLAT] = "memory that was reserved before is now touched",
-	    [RESERVED_ALONG] = "what is committed was not asked for anew, more of it is touched",
-	    [RESERVED_AGAINST] = "less is reserved, and more of it is touched",
+	    [RESERVED_FLAT] = "more of what is reserved is touched",
+	    [RESERVED_ALONG] = "more of what was already reserved is touched",
+	    [RESERVED_AGAINST] = "less is reserved, but more of it is touched",
 	};
 	static const char *const less_touched[] = {
 	    [RESERVED_FLAT] = "less of what is reserved is touched, or more was given back",
 	    [RESERVED_ALONG] =
-		"as much is asked for there, less of it is touched or more was given back",
-	    [RESERVED_AGAINST] = "more is reserved, and less of it is touched",
+		"as much is reserved there, but less of it is touched or more was given back",
+	    [RESERVED_AGAINST] = "more is reserved, but less of it is touched",
 	};
 
 	switch (kind) {
@@ -131,13 +131,13 @@ meaning(enum vmt_diff_kind kind, enum reserved_way way)
 	case VMT_DIFF_LESS_TOUCHED:
 		return less_touched[way];
 	case VMT_DIFF_GROWN:
-		return "more is asked for";
+		return "more is requested";
 	case VMT_DIFF_SHRUNK:
-		return "less is asked for";
+		return "less is requested";
 	case VMT_DIFF_MORE_RESERVED:
-		return "more is asked for, and not touched";
+		return "more is requested, but not touched";
 	case VMT_DIFF_LESS_RESERVED:
-		return "less is asked for, of what was not touched";
+		return "less is requested, of what was not touched";
 	case VMT_DIFF_UNKNOWN:
 	case VMT_DIFF_SAME:
 	case VMT_DIFF_MOVED:
@@ -172,9 +172,9 @@ say_site(struct vmt_sentence *sentence, const struct vmt_diff_site *row,
 
 	if (vmt_diff_distance(part) < vmt_diff_distance(whole) / 10)
 		return;
-	vmt_sentence_say(sentence, vmt_diff_alike_has_most(row)
-				       ? " Most at one call site: "
-				       : " Most at call sites that were taken for one: ");
+	vmt_sentence_say(sentence, " %s ",
+			 vmt_diff_distance(part) >= vmt_diff_distance(whole) / 2 ? "Mostly at"
+										 : "The most at");
 	say_owner(sentence, row);
 	vmt_sentence_say(sentence, ", %s%s%s%s", row->estimate ? "about " : "",
 			 vmt_diff_headline_change(change, part),
@@ -234,12 +234,10 @@ say_unknown(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	bool a = diff->a->snapshot.taken;
 	bool b = diff->b->snapshot.taken;
 
-	vmt_sentence_say(
-	    sentence,
-	    "%s no snapshot of the resident pages, so nothing is known of what became committed.",
-	    a	? "B has"
-	    : b ? "A has"
-		: "A and B have");
+	vmt_sentence_say(sentence, "%s no snapshot of resident pages: committed memory is unknown.",
+			 a   ? "B has"
+			 : b ? "A has"
+			     : "A and B have");
 }
 
 static bool
@@ -307,11 +305,11 @@ say_first(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 
 	if (!is_named_alike(program_of(diff->a), program_of(diff->b)))
 		vmt_sentence_say(sentence,
-				 "A is of %s and B of %s: of two programs, all that follows is "
-				 "what sets them apart. ",
+				 "A is a trace of %s and B of %s: two programs are compared, not "
+				 "two runs of one. ",
 				 program_of(diff->a), program_of(diff->b));
 	if (a || b)
-		vmt_sentence_say(sentence, "%s cut, so parts of runs are compared: ",
+		vmt_sentence_say(sentence, "%s cut, so only parts of the runs are compared: ",
 				 !b   ? "A is"
 				 : !a ? "B is"
 				      : "A and B are");
@@ -355,11 +353,10 @@ caution_missed(struct vmt_sentence *sentence, const char *name, uint64_t missed_
 {
 	char missed[VMT_UNITS_BYTES];
 
-	vmt_sentence_say(
-	    sentence,
-	    "RSS of %s rose %s above its largest snapshot, between snapshots: as much of a "
-	    "difference may be when they were taken.",
-	    name, vmt_units_bytes(missed, missed_bytes));
+	vmt_sentence_say(sentence,
+			 "RSS of %s rose %s above its largest snapshot, between snapshots: that "
+			 "much of a difference may come from their timing.",
+			 name, vmt_units_bytes(missed, missed_bytes));
 }
 
 void
@@ -373,7 +370,7 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 	if (diff->is_now.a != diff->is_now.b && n-- == 0)
 		vmt_sentence_say(&sentence,
 				 "%s still runs: its figures are of now, %s of its peak (--at peak "
-				 "has both at their peaks).",
+				 "compares both peaks).",
 				 diff->is_now.a ? "A" : "B", diff->is_now.a ? "B's" : "A's");
 	else if (diff->totals.missed_bytes.a > MISSED_WORTH_NAMING_BYTES && n-- == 0)
 		caution_missed(&sentence, "A", diff->totals.missed_bytes.a);
@@ -381,16 +378,15 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 		caution_missed(&sentence, "B", diff->totals.missed_bytes.b);
 	else if (differ(a->coverage.malloc_mode, b->coverage.malloc_mode) && n-- == 0)
 		vmt_sentence_say(&sentence,
-				 "malloc was recorded in other ways (A: %s, B: %s): rows of malloc "
+				 "malloc was recorded differently (A: %s, B: %s): malloc rows "
 				 "can't be compared.",
 				 a->coverage.malloc_mode, b->coverage.malloc_mode);
 	else if (differ(a->coverage.stacks, b->coverage.stacks) && n-- == 0)
-		vmt_sentence_say(&sentence,
-				 "Stacks were walked in other ways (A: %s, B: %s): call sites may "
-				 "fail to match.",
-				 a->coverage.stacks, b->coverage.stacks);
+		vmt_sentence_say(
+		    &sentence,
+		    "Stacks were walked differently (A: %s, B: %s): call sites may not match.",
+		    a->coverage.stacks, b->coverage.stacks);
 	else if (differ(a->snapshot.source, b->snapshot.source) && n-- == 0)
-		vmt_sentence_say(&sentence,
-				 "Resident pages were read in other ways (A: %s, B: %s).",
+		vmt_sentence_say(&sentence, "Resident pages were read differently (A: %s, B: %s).",
 				 a->snapshot.source, b->snapshot.source);
 }

@@ -156,7 +156,7 @@ print_classes(const struct vmt_diff *diff, const struct vmt_diff_text_options *o
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s  %s",
 				write_figures(options, &row, figures), class->name);
 	}
-	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s  together, without vmtrace",
+	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s  total, without vmtrace",
 			write_figures(options, &all, figures));
 }
 
@@ -208,7 +208,7 @@ print_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *op
 	    {{a->file_bytes, b->file_bytes}, "pages of files (RssFile)"},
 	    {{a->shared_memory_bytes, b->shared_memory_bytes}, "shared memory (RssShmem)"},
 	    {diff->totals.shared_bytes,
-	     "of RSS in other mappings too, of the process or another (shared)"},
+	     "of RSS mapped more than once, by this or other processes (shared)"},
 	    {{a->page_table_bytes, b->page_table_bytes}, "page tables, not in RSS (VmPTE)"},
 	    {{a->locked_bytes, b->locked_bytes}, "address space locked in RAM (VmLck)"},
 	    {{a->hugetlb_bytes, b->hugetlb_bytes}, "hugetlb pages, not in RSS (HugetlbPages)"},
@@ -224,7 +224,7 @@ print_untouched(const struct vmt_diff *diff, const struct vmt_diff_text_options 
 	const struct beside rows[] = {
 	    {diff->totals.never_touched_bytes, "private memory that was never touched"},
 	    {diff->totals.taken_bytes, "given back by advice, over the whole run"},
-	    {diff->totals.stayed_bytes, "of that stayed in its file or segment"},
+	    {diff->totals.stayed_bytes, "of that, still in its file or segment"},
 	};
 
 	print_beside(diff, options, "Not in RAM: change, A, B", rows, sizeof(rows) / sizeof(*rows));
@@ -313,8 +313,8 @@ print_rows(const struct vmt_diff_rows *rows, const struct vmt_diff_text_options 
 	}
 	if (estimates)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM,
-				"~ = estimated from samples, and not held to what is mapped, as "
-				"classes are; ? = the change is within the sampling error",
+				"~ = estimated from samples, may exceed what is mapped (classes "
+				"can't); ? = the change is within the sampling error",
 				4);
 }
 

@@ -43,15 +43,15 @@ say_kernel(struct vmt_sentence *sentence, const struct vmt_report *report)
 		vmt_sentence_say(sentence, " %s of RSS is in huge pages (THP).",
 				 vmt_units_bytes(figure, huge));
 	if (shared != 0 && shared >= rss / SHARED_PART)
+		vmt_sentence_say(sentence,
+				 " Besides programs and libraries, %s of RSS is shared: mapped "
+				 "more than once, by this or other processes.",
+				 vmt_units_bytes(figure, shared));
+	if (tables != VMT_FIGURE_UNKNOWN && tables > rss / PAGE_TABLES_PART)
 		vmt_sentence_say(
 		    sentence,
-		    " Beside programs and libraries, %s of RSS is in other mappings too, "
-		    "of this process or another (shared).",
-		    vmt_units_bytes(figure, shared));
-	if (tables != VMT_FIGURE_UNKNOWN && tables > rss / PAGE_TABLES_PART)
-		vmt_sentence_say(sentence,
-				 " Page tables have %s more: not in RSS, counted by the cgroup.",
-				 vmt_units_bytes(figure, tables));
+		    " Page tables take another %s: not in RSS, but counted by the cgroup.",
+		    vmt_units_bytes(figure, tables));
 }
 
 /* Where its allocator has no known name, "mapped by mmap" is how it looks. */
@@ -65,8 +65,8 @@ say_own_malloc(struct vmt_sentence *sentence, const struct vmt_report *report)
 	for (size_t i = 0; i < report->class_count; i++)
 		known |= strcmp(report->classes[i].name, vmt_classes_name(VMT_CLASS_MALLOC)) == 0;
 	vmt_sentence_say(sentence,
-			 " The program brings its own malloc, whose blocks are not seen%s.",
-			 known ? "" : ": what it maps is under mmap");
+			 " The program has its own malloc: its blocks are not recorded%s.",
+			 known ? "" : "; what it maps is under mmap");
 }
 
 void
@@ -85,8 +85,7 @@ vmt_headline_write(const struct vmt_report *report, char *text, size_t text_byte
 	}
 	vmt_sentence_say(
 	    &sentence,
-	    "No snapshot of the resident pages in this trace, so nothing is known of what "
-	    "was committed; %s reserved",
+	    "No snapshot of resident pages in this trace: committed memory is unknown; %s reserved",
 	    vmt_units_bytes(figure, report->totals.reserved_bytes));
 	vmt_headline_say_reserved(&sentence, report);
 	vmt_sentence_say(&sentence, ".");
@@ -106,22 +105,23 @@ say_loss(struct vmt_sentence *sentence, uint64_t count, const char *one, const c
 static void
 say_losses(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
-	const char *missing = "that left the rings and are not in the file";
+	const char *missing = "missing from both the rings and the file";
 
-	say_loss(sentence, report->loss.events_dropped, "event", "for want of room in the rings");
+	say_loss(sentence, report->loss.events_dropped, "event",
+		 "dropped because the rings were full");
 	say_loss(sentence, report->loss.events_overwritten, "event",
-		 "overwritten while nobody collected");
-	say_loss(sentence, report->loss.slots_abandoned, "event", "never finished by its thread");
+		 "overwritten because no collector drained the rings");
+	say_loss(sentence, report->loss.slots_abandoned, "event", "left unfinished by a thread");
 	say_loss(sentence, report->loss.cut ? 0 : report->loss.events_missing, "event", missing);
 	say_loss(sentence, report->loss.samples_dropped, "sampled block",
-		 "for want of room in the sample table");
+		 "dropped because the sample table was full");
 	say_loss(sentence, report->loss.cut ? 0 : report->loss.cut_bytes, "byte",
-		 "cut off or broken at the file's end");
+		 "cut off or damaged at the end of the file");
 	if (sentence->used)
-		vmt_sentence_say(sentence, "; figures are off by what was lost");
+		vmt_sentence_say(sentence, "; figures are off by that much");
 	say_loss(sentence, report->loss.stacks_dropped, "call stack",
-		 "for want of room in the stack table: these calls are in the sums, without a "
-		 "call site (more room: --stack-table, VMTRACE_STACK_TABLE)");
+		 "dropped because the stack table was full: these calls count in the sums, but "
+		 "have no call site (enlarge it: --stack-table, VMTRACE_STACK_TABLE)");
 	if (sentence->used)
 		vmt_sentence_say(sentence, ".");
 }
@@ -133,12 +133,11 @@ say_cut(struct vmt_sentence *sentence, const struct vmt_report *report)
 	char text[VMT_UNITS_BYTES];
 
 	if (missing)
-		vmt_sentence_say(
-		    sentence,
-		    "The file is cut: %s event%s that lay behind its end %s missing, and "
-		    "snapshots that may have been there. ",
-		    vmt_units_count(text, missing), missing == 1 ? "" : "s",
-		    missing == 1 ? "is" : "are");
+		vmt_sentence_say(sentence,
+				 "The file is cut: %s event%s past its end %s missing, and any "
+				 "snapshots there. ",
+				 vmt_units_count(text, missing), missing == 1 ? "" : "s",
+				 missing == 1 ? "is" : "are");
 	else
 		vmt_sentence_say(sentence, "The file's end is missing: it was cut off, or the disk "
 					   "was full. No event is missing, but snapshots may be. ");
@@ -151,12 +150,12 @@ say_stop(struct vmt_sentence *sentence, const struct vmt_report *report)
 	int64_t last_ns = report->process.last_event_ns;
 	char when[VMT_UNITS_BYTES];
 
-	vmt_sentence_say(sentence,
-			 "The recording ended at %s, before the program did: the program ran out "
-			 "of %s, and vmtrace gave up its own memory, and with it the recording, so "
-			 "that the program could go on. ",
-			 vmt_units_duration(when, last_ns > 0 ? (uint64_t)last_ns : 0),
-			 report->process.shortage);
+	vmt_sentence_say(
+	    sentence,
+	    "The recording ended at %s, before the program did. The program ran out of %s: vmtrace "
+	    "released its own memory, and with it the recording, so that the program could go on. ",
+	    vmt_units_duration(when, last_ns > 0 ? (uint64_t)last_ns : 0),
+	    report->process.shortage);
 }
 
 /* The heap's events that were left out. */
@@ -168,20 +167,20 @@ say_thinned(struct vmt_sentence *sentence, const struct vmt_report *report)
 	char one_in[VMT_UNITS_BYTES];
 
 	vmt_sentence_say(sentence,
-			 "From %s on, malloc's blocks were recorded more and more sparsely, of "
-			 "those below 64 KiB one in %s at the end, so that the trace stays within "
-			 "its maximum size (--max-size, VMTRACE_MAX_SIZE): ",
+			 "From %s on, fewer and fewer malloc blocks were recorded, to keep the "
+			 "trace within its maximum size (--max-size, VMTRACE_MAX_SIZE). At the end "
+			 "it was one in %s of those below 64 KiB. ",
 			 vmt_units_duration(when, from_ns > 0 ? (uint64_t)from_ns : 0),
 			 vmt_units_count(one_in, report->loss.one_in));
 	if (!report->snapshot.taken)
-		vmt_sentence_say(sentence, "counts and totals since then are rough. ");
+		vmt_sentence_say(sentence, "Counts and totals since then are rough. ");
 	else if (report->loss.one_in_at_snapshot > 1)
 		vmt_sentence_say(sentence,
-				 "figures of blocks are estimates, at this snapshot of one in %s, "
-				 "and counts and totals since then are rough. ",
+				 "Figures of blocks are estimates, at this snapshot from one in "
+				 "%s; counts and totals since then are rough. ",
 				 vmt_units_count(one_in, report->loss.one_in_at_snapshot));
 	else
-		vmt_sentence_say(sentence, "this snapshot is from before, and lacks nothing; "
+		vmt_sentence_say(sentence, "This snapshot was taken before and lacks nothing; "
 					   "counts and totals since then are rough. ");
 }
 
@@ -192,8 +191,8 @@ say_full(struct vmt_sentence *sentence, const struct vmt_report *report)
 	char when[VMT_UNITS_BYTES];
 
 	vmt_sentence_say(sentence,
-			 "The trace came to its maximum size (--max-size, VMTRACE_MAX_SIZE) at %s: "
-			 "no call and no snapshot after that is in it, RSS over time is. ",
+			 "The trace reached its maximum size (--max-size, VMTRACE_MAX_SIZE) at %s: "
+			 "later calls and snapshots are not in it, RSS over time is. ",
 			 vmt_units_duration(when, from_ns > 0 ? (uint64_t)from_ns : 0));
 }
 
@@ -207,7 +206,7 @@ say_unknown(struct vmt_sentence *sentence, const struct vmt_report *report)
 	if (unknown)
 		vmt_sentence_say(sentence,
 				 "%sA newer version of vmtrace made this trace: %s record%s of "
-				 "kinds that this one does not know %s passed over.",
+				 "unknown kinds %s skipped.",
 				 sentence->used ? " " : "", vmt_units_count(text, unknown),
 				 unknown == 1 ? "" : "s", unknown == 1 ? "was" : "were");
 }

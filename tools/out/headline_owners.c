@@ -27,7 +27,7 @@ say_hugetlb(struct vmt_sentence *sentence, const struct vmt_report *report)
 	for (size_t i = 0; i < report->class_count; i++)
 		bytes += report->classes[i].hugetlb_bytes;
 	if (bytes)
-		vmt_sentence_say(sentence, ", beside it %s of huge pages (hugetlb)",
+		vmt_sentence_say(sentence, ", plus %s of huge pages (hugetlb)",
 				 vmt_units_bytes(figure, bytes));
 }
 
@@ -157,9 +157,9 @@ class_words(const struct vmt_class *class)
 	} all[] = {
 	    {VMT_CLASS_MMAP, "mapped by mmap"},
 	    {VMT_CLASS_MALLOC_LIVE, "in live malloc blocks"},
-	    {VMT_CLASS_MALLOC_RETAINED, "kept by the allocator beside live blocks"},
-	    {VMT_CLASS_MALLOC, "of the allocator, live or free"},
-	    {VMT_CLASS_INHERITED, "inherited from its parent at the fork"},
+	    {VMT_CLASS_MALLOC_RETAINED, "retained by the allocator (not in live blocks)"},
+	    {VMT_CLASS_MALLOC, "held by the allocator, live or free"},
+	    {VMT_CLASS_INHERITED, "inherited from the parent at fork"},
 	    {VMT_CLASS_TRACER, "vmtrace's own"},
 	};
 
@@ -189,9 +189,8 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 	if (site->committed_bytes < class->committed_bytes / SECOND_PART)
 		return;
 	vmt_sentence_say(sentence, ", %s ",
-			 site->committed_bytes > class->committed_bytes / 2
-			     ? "most of it by"
-			     : "the largest part by");
+			 site->committed_bytes > class->committed_bytes / 2 ? "mostly by"
+									    : "the most by");
 	say_site(sentence, site);
 	vmt_sentence_say(sentence, " (%s%s)", site->estimate ? "about " : "",
 			 vmt_units_bytes(figure, site->committed_bytes));
@@ -259,7 +258,7 @@ say_class(struct vmt_sentence *sentence, const struct vmt_report *report,
 			 vmt_units_bytes(figure, class->committed_bytes), class_words(class));
 	say_share(sentence, report, class->committed_bytes);
 	if (file)
-		vmt_sentence_say(sentence, ", most of it %s", file->path);
+		vmt_sentence_say(sentence, ", mostly %s", file->path);
 	else
 		say_class_sites(sentence, report, class);
 }

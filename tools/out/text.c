@@ -111,8 +111,8 @@ print_top(const struct vmt_report *report, const struct vmt_text_options *option
 	vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);
 	if (report->totals.double_acquisitions || report->totals.unknown_releases) {
 		snprintf(text, sizeof(text),
-			 "Contradictions met while replaying: %" PRIu64
-			 " addresses acquired twice, %" PRIu64 " releases of unknown ones.",
+			 "Contradictions in the events: %" PRIu64
+			 " addresses acquired twice, %" PRIu64 " releases of unknown addresses.",
 			 report->totals.double_acquisitions, report->totals.unknown_releases);
 		vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);
 	}
@@ -154,7 +154,7 @@ print_class(const struct vmt_text_options *options, enum vmt_layout_style style,
 static void
 print_classes(const struct vmt_report *report, const struct vmt_text_options *options)
 {
-	struct vmt_class all = {.name = "together", .shared_bytes = report->snapshot.shared_bytes};
+	struct vmt_class all = {.name = "total", .shared_bytes = report->snapshot.shared_bytes};
 
 	if (report->class_count == 0)
 		return;
@@ -173,8 +173,8 @@ print_classes(const struct vmt_report *report, const struct vmt_text_options *op
 	print_class(options, VMT_STYLE_TITLE,
 		    all.committed_bytes == report->snapshot.rss_bytes &&
 			    report->snapshot.kernel_rss.gap_bytes == 0
-			? "together = RSS"
-			: "together",
+			? "total = RSS"
+			: "total",
 		    &all, all.committed_bytes);
 	vmt_text_gap(report, options);
 }
@@ -379,8 +379,8 @@ print_snapshot(const struct vmt_report *report, const struct vmt_text_options *o
 	if (!report->snapshot.taken)
 		return;
 	snprintf(text, sizeof(text),
-		 "- Figures are those of snapshot %" PRIu32 " of %" PRIu32
-		 ", taken at %s, pages read by %s; the kernel's own counter %s%s.",
+		 "- Figures are from snapshot %" PRIu32 " of %" PRIu32
+		 ", taken at %s; pages read by %s; the kernel's own counter %s%s.",
 		 report->snapshot.index + 1, report->snapshot.count,
 		 vmt_units_duration(
 		     when, report->snapshot.time_ns > 0 ? (uint64_t)report->snapshot.time_ns : 0),
@@ -407,9 +407,9 @@ write_malloc(const struct vmt_report *report, char *text, size_t text_bytes)
 	char bytes[VMT_UNITS_BYTES];
 
 	if (report->coverage.own_malloc)
-		snprintf(text, text_bytes, "the program's own, not seen");
+		snprintf(text, text_bytes, "the program's own, not recorded");
 	else if (strcmp(report->coverage.malloc_mode, "sampled") == 0)
-		snprintf(text, text_bytes, "sampled, one in %s on average, every larger block",
+		snprintf(text, text_bytes, "sampled, one in %s on average and every larger block",
 			 vmt_units_bytes(bytes, report->coverage.malloc_sample_bytes));
 	else
 		snprintf(text, text_bytes, "%s", report->coverage.malloc_mode);
@@ -422,7 +422,7 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 	char heap[128];
 	char count[VMT_UNITS_BYTES];
 
-	vmt_text_title(options, "What these figures rest on");
+	vmt_text_title(options, "Basis and blind spots");
 	print_snapshot(report, options);
 	write_malloc(report, heap, sizeof(heap));
 	snprintf(text, sizeof(text), "- Events read: %s. Stacks: %s. malloc: %s.",
@@ -430,8 +430,7 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 	if (report->loss.snapshots_skipped)
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN,
-				"- Snapshots left out to keep the cost or the file small: "
-				"%" PRIu64 ".",
+				"- Snapshots skipped to limit cost or file size: %" PRIu64 ".",
 				report->loss.snapshots_skipped);
 	for (size_t i = 0; i < report->coverage.blind_spot_count; i++) {
 		snprintf(text, sizeof(text), "- %s", report->coverage.blind_spots[i]);

@@ -35,11 +35,11 @@ print_now(const struct vmt_advice *advice, const struct vmt_text_options *option
 	vmt_units_bytes(mapped, advice->mapped_now_bytes);
 	if (is_free)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
-				"%34s%s of its %s resident now: LazyFree, or used again", "",
+				"%34s%s of its %s is resident now: LazyFree or used again", "",
 				committed, mapped);
 	else
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
-				"%34s%s of its %s resident now, %s in huge pages", "", committed,
+				"%34s%s of its %s is resident now, %s in huge pages", "", committed,
 				mapped, huge);
 }
 
@@ -54,13 +54,13 @@ print_taken(const struct vmt_advice *advice, const struct vmt_text_options *opti
 		return;
 	if (strncmp(advice->advice, "MADV_", 5) != 0 && advice->taken_bytes)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
-				"%34staken from its file, for all who map it", "");
+				"%34sfreed in the file, for all processes that map it", "");
 	if (advice->taken_bytes != advice->committed_before_bytes)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "%34s%s of it left the process",
 				"", vmt_units_bytes(taken, advice->taken_bytes));
 	if (advice->stayed_bytes)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
-				"%34s%s was shared: its file or segment keeps it", "",
+				"%34s%s was shared: it stays in its file or segment", "",
 				vmt_units_bytes(stayed, advice->stayed_bytes));
 }
 
@@ -132,8 +132,8 @@ print_lazyfree(const struct vmt_report *report, const struct vmt_text_options *o
 	    report->snapshot.lazyfree_bytes == VMT_FIGURE_UNKNOWN)
 		return;
 	snprintf(text, sizeof(text),
-		 "  LazyFree: %s of RSS was given back by MADV_FREE and stays until the kernel "
-		 "needs it.",
+		 "  LazyFree: %s of RSS was given back by MADV_FREE; it stays in RSS until the "
+		 "kernel needs it.",
 		 vmt_units_bytes(bytes, report->snapshot.lazyfree_bytes));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 }
@@ -157,7 +157,7 @@ vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *
 	rows = calloc(report->advice_count, sizeof(*rows));
 	if (!rows)
 		return;
-	vmt_text_title(options, "Advice, and what was committed where it was given");
+	vmt_text_title(options, "Advice: what was committed there before the call");
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %9s  advice", "committed",
 			"bytes", "calls");
 	for (size_t i = 0; i < report->advice_count; i++)
@@ -169,7 +169,7 @@ vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *
 		print_row(rows[i], options);
 	if (has_estimates(report))
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
-				"~ = some of it about: not all pages were asked");
+				"~ = partly estimated: not all pages were checked");
 	print_lazyfree(report, options);
 	free(rows);
 }

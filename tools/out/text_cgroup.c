@@ -29,8 +29,7 @@ print_kills(const struct vmt_report *report, const struct vmt_text_options *opti
 	if (report->cgroup.oom_kills > 1)
 		snprintf(times, sizeof(times), "%" PRIu64 " times", report->cgroup.oom_kills);
 	vmt_layout_line(&options->layout, VMT_STYLE_ALARM,
-			"  the kernel killed in this cgroup for want of memory: %s%s", times,
-			killed_whom(report));
+			"  the OOM killer killed in this cgroup: %s%s", times, killed_whom(report));
 }
 
 static bool
@@ -47,10 +46,10 @@ say_anonymous(struct vmt_sentence *sentence, const struct vmt_report *report)
 	uint64_t own = report->cgroup.fullest.process_rss_bytes;
 	char figure[VMT_UNITS_BYTES];
 
-	vmt_sentence_say(sentence, "%s anonymous memory of all its processes",
+	vmt_sentence_say(sentence, "%s anonymous memory in all its processes",
 			 vmt_units_bytes(figure, all));
 	if (own < all)
-		vmt_sentence_say(sentence, " (at least %s of others than this one)",
+		vmt_sentence_say(sentence, " (at least %s in other processes)",
 				 vmt_units_bytes(figure, all - own));
 }
 
@@ -87,14 +86,12 @@ print_fullest(const struct vmt_report *report, const struct vmt_text_options *op
 	    !is_known(report->cgroup.fullest.file_bytes)) {
 		vmt_layout_wrap(
 		    &options->layout, VMT_STYLE_PLAIN,
-		    "  what filled it is not known: nothing of it was read (memory.stat) "
-		    "before a kill",
-		    4);
+		    "  what filled it is unknown: memory.stat was not read before a kill", 4);
 		return;
 	}
-	vmt_sentence_say(
-	    &sentence, "  of it in use %s at %s, the most seen: ", vmt_units_bytes(figures[0], all),
-	    vmt_units_duration(figures[1], time_ns > 0 ? (uint64_t)time_ns : 0));
+	vmt_sentence_say(&sentence,
+			 "  highest usage seen %s at %s: ", vmt_units_bytes(figures[0], all),
+			 vmt_units_duration(figures[1], time_ns > 0 ? (uint64_t)time_ns : 0));
 	say_anonymous(&sentence, report);
 	say_files(&sentence, report);
 	vmt_sentence_say(&sentence, ", %s kernel and other; RSS of this process then %s",
@@ -116,8 +113,8 @@ vmt_text_cgroup(const struct vmt_report *report, const struct vmt_text_options *
 	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  cgroup limit %s%s%s",
 			vmt_units_bytes(limit, report->cgroup.limit_bytes),
 			!has_peak		      ? ""
-			: report->cgroup.peak_sampled ? ", most that was seen in use "
-						      : ", used at most ",
+			: report->cgroup.peak_sampled ? ", highest usage seen "
+						      : ", peak usage ",
 			has_peak ? vmt_units_bytes(peak, report->cgroup.peak_bytes) : "");
 	print_fullest(report, options);
 	if (report->cgroup.oom_kills && report->cgroup.oom_kills != VMT_FIGURE_UNKNOWN)

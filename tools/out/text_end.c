@@ -53,13 +53,11 @@ write_signal(const struct vmt_report *report, char *text, size_t text_bytes)
 	char limit[VMT_UNITS_BYTES];
 
 	if (was_killed_for_memory(report) && is_known(report->cgroup.limit_bytes))
-		snprintf(
-		    text, text_bytes,
-		    "killed by the kernel for want of memory: its cgroup had reached its limit "
-		    "of %s",
-		    vmt_units_bytes(limit, report->cgroup.limit_bytes));
+		snprintf(text, text_bytes,
+			 "killed by the OOM killer: its cgroup had reached its limit of %s",
+			 vmt_units_bytes(limit, report->cgroup.limit_bytes));
 	else if (was_killed_for_memory(report))
-		snprintf(text, text_bytes, "killed by the kernel for want of memory");
+		snprintf(text, text_bytes, "killed by the OOM killer");
 	else
 		snprintf(text, text_bytes, "ended by signal %d%s%s%s", report->process.end_status,
 			 name ? " (SIG" : "", name ? name : "", name ? ")" : "");
@@ -72,15 +70,14 @@ write_suspicion(const struct vmt_report *report, char *text, size_t text_bytes)
 	char limit[VMT_UNITS_BYTES];
 
 	if (is_known(report->cgroup.oom_kills) && is_known(report->cgroup.limit_bytes))
-		snprintf(text, text_bytes,
-			 "; the kernel killed in its cgroup for want of memory, at a limit of %s: "
-			 "most likely this process",
-			 vmt_units_bytes(limit, report->cgroup.limit_bytes));
-	else if (was_near_limit(report))
 		snprintf(
 		    text, text_bytes,
-		    "; its cgroup was near its limit of %s, so the kernel's OOM killer is likely",
+		    "; the OOM killer killed in its cgroup (limit %s): most likely this process",
 		    vmt_units_bytes(limit, report->cgroup.limit_bytes));
+	else if (was_near_limit(report))
+		snprintf(text, text_bytes,
+			 "; its cgroup was near its limit of %s: an OOM kill is likely",
+			 vmt_units_bytes(limit, report->cgroup.limit_bytes));
 }
 
 static void
@@ -90,8 +87,8 @@ write_cut(const struct vmt_report *report, char *text, size_t text_bytes)
 	int64_t last_ns = report->process.last_event_ns;
 	int used = snprintf(text, text_bytes, "%s; ",
 			    report->process.end_seen
-				? "ended without a word, and its parent alone was told how"
-				: "cut: killed, and nobody was left to say how");
+				? "exit status unknown: only its parent could read it"
+				: "cut: killed; no collector was left to record the cause");
 
 	if (report->loss.events > 0)
 		used += snprintf(text + used, text_bytes - (size_t)used, "last event at %s",
@@ -105,23 +102,23 @@ void
 vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes)
 {
 	if (is_end(report, "exit") && report->process.end_status == VMT_STATUS_UNKNOWN)
-		snprintf(text, text_bytes, "exited, with a status that is not in the trace");
+		snprintf(text, text_bytes, "exited; its status is not in the trace");
 	else if (is_end(report, "exit"))
 		snprintf(text, text_bytes, "exit status %d", report->process.end_status);
 	else if (is_end(report, "signal"))
 		write_signal(report, text, text_bytes);
 	else if (is_end(report, "exec"))
-		snprintf(text, text_bytes, "went on as another program (exec)");
+		snprintf(text, text_bytes, "replaced itself with another program (exec)");
 	else if (is_end(report, "stopped") && report->process.end_status == VMT_STOP_OWN_TRACE)
-		snprintf(text, text_bytes,
-			 "seen from outside up to here, where its own trace begins");
+		snprintf(text, text_bytes, "observed from outside until its own trace began");
 	else if (is_end(report, "stopped"))
-		snprintf(text, text_bytes, "recorded up to here: how it ended is not in the trace");
+		snprintf(text, text_bytes,
+			 "recording stopped here: how the process ended is not in the trace");
 	else if (is_end(report, "running"))
 		snprintf(text, text_bytes, "still running when the trace ends");
 	else if (is_end(report, "ending"))
 		snprintf(text, text_bytes,
-			 "has ended, and its collector is still writing how: ask again");
+			 "ended; its collector is still writing the end: run this again shortly");
 	else
 		write_cut(report, text, text_bytes);
 }

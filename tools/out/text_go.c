@@ -24,11 +24,10 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 	if (!report->go.version || !report->snapshot.taken)
 		return;
 	if (report->go.unseen) {
-		vmt_layout_wrap(
-		    &options->layout, VMT_STYLE_TITLE,
-		    "How much of RSS is Go's is not known: the calls of its runtime were "
-		    "not recorded, and what they mapped is under unattributed.",
-		    2);
+		vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE,
+				"Go's share of RSS is unknown: its runtime's calls were not "
+				"recorded, and what they mapped is under unattributed.",
+				2);
 		return;
 	}
 	snprintf(
@@ -137,7 +136,7 @@ void
 vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	static const char *const names[] = {HEAP, METADATA, STACKS, OTHER};
-	struct vmt_class all = {.name = "together"};
+	struct vmt_class all = {.name = "total"};
 	bool known = !report->go.uncounted;
 	char text[128];
 
@@ -163,7 +162,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 		print_row(options, VMT_STYLE_PLAIN, OTHER, VMT_FIGURE_UNKNOWN,
 			  find_class(report, OTHER));
 	}
-	print_row(options, VMT_STYLE_TITLE, "together",
+	print_row(options, VMT_STYLE_TITLE, "total",
 		  known ? report->go.figures.total_bytes : VMT_FIGURE_UNKNOWN,
 		  report->go.unseen ? NULL : &all);
 	print_limit(report, options);

@@ -36,12 +36,12 @@ print_sharing(const struct vmt_report *report, const struct vmt_text_options *op
 
 	if (shared == VMT_FIGURE_UNKNOWN || private == VMT_FIGURE_UNKNOWN)
 		return;
-	print_line(options, private, "of RSS mapped once alone (private)");
+	print_line(options, private, "of RSS mapped only once (private)");
 	print_line(options, shared,
-		   "of RSS in other mappings too, of this process or another (shared)");
+		   "of RSS mapped more than once, by this or other processes (shared)");
 	if (kernel->proportional_bytes != VMT_FIGURE_UNKNOWN)
 		print_line(options, kernel->proportional_bytes,
-			   "its part of RSS, shared pages divided by their mappings (Pss)");
+			   "proportional share: shared pages divided by their mappings (Pss)");
 }
 
 void
@@ -55,7 +55,7 @@ vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_options *
 		return;
 	vmt_text_title(options, "What the kernel counts");
 	print_line(options, kernel->anonymous_bytes,
-		   "anonymous memory, private copies of file pages included (RssAnon)");
+		   "anonymous memory, including private copies of file pages (RssAnon)");
 	print_line(options, kernel->file_bytes, "pages of files (RssFile)");
 	print_line(options, kernel->shared_memory_bytes,
 		   "shared memory: tmpfs, memfd, System V (RssShmem)");
@@ -79,12 +79,14 @@ vmt_text_gap(const struct vmt_report *report, const struct vmt_text_options *opt
 	if (!report->snapshot.taken || rss->gap_bytes == 0)
 		return;
 	if (rss->gap_bytes == VMT_FIGURE_UNKNOWN)
-		snprintf(text, sizeof(text), "  not compared with the kernel's own RSS: unknown");
-	else if (rss->least_bytes == rss->most_bytes)
 		snprintf(text, sizeof(text),
-			 "  the kernel's own RSS is %s: %s apart, beyond what its counters lag",
-			 vmt_units_bytes(figures[0], rss->least_bytes),
-			 vmt_units_bytes(figures[1], rss->gap_bytes));
+			 "  not checked against the kernel's own RSS, which is unknown");
+	else if (rss->least_bytes == rss->most_bytes)
+		snprintf(
+		    text, sizeof(text),
+		    "  the kernel's own RSS is %s: it differs by %s, more than its counters lag",
+		    vmt_units_bytes(figures[0], rss->least_bytes),
+		    vmt_units_bytes(figures[1], rss->gap_bytes));
 	else if (scanned >= rss->least_bytes && scanned <= rss->most_bytes)
 		snprintf(text, sizeof(text),
 			 "  the kernel's own RSS was between %s and %s while the pages were read",
@@ -93,7 +95,7 @@ vmt_text_gap(const struct vmt_report *report, const struct vmt_text_options *opt
 	else
 		snprintf(text, sizeof(text),
 			 "  the kernel's own RSS was between %s and %s while the pages were read: "
-			 "%s apart, beyond what its counters lag",
+			 "it differs by %s, more than its counters lag",
 			 vmt_units_bytes(figures[0], rss->least_bytes),
 			 vmt_units_bytes(figures[1], rss->most_bytes),
 			 vmt_units_bytes(figures[2], rss->gap_bytes));

@@ -17,7 +17,7 @@ print_images(const struct vmt_text_options *options)
 		return;
 	vmt_sentence_say(&sentence, "Continues (exec) in %s", options->next_image);
 	if (options->last_image && strcmp(options->last_image, options->next_image) != 0)
-		vmt_sentence_say(&sentence, ", and in the end in %s", options->last_image);
+		vmt_sentence_say(&sentence, ", finally in %s", options->last_image);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
 }
 

@@ -62,18 +62,17 @@ vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options
 
 	if (!report->retained.is_split || all < WORTH_TELLING_BYTES)
 		return;
-	vmt_text_title(options, "What malloc holds beside live blocks");
+	vmt_text_title(options, "malloc retained: what malloc holds besides live blocks");
 	print_part(report, options, report->retained.free_page_bytes,
-		   "free pages: malloc_trim would give them back");
-	print_part(
-	    report, options, report->retained.pinned_bytes,
-	    "free parts of pages with live blocks: nothing gives them back while these live");
+		   "free pages: malloc_trim would give them back to the kernel");
+	print_part(report, options, report->retained.pinned_bytes,
+		   "free space in pages with live blocks: stays until those blocks are freed");
 	print_part(report, options, report->retained.overhead_bytes,
-		   "overhead of live blocks: headers and rounding, never freed");
+		   "overhead of live blocks: headers and rounding, not free");
 	print_pinning(report, options);
 	if (report->retained.estimate)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM,
-				"~ = estimated from samples, as if what was not sampled lay evenly "
-				"around them",
+				"~ = estimated from samples, assuming that unsampled blocks lie "
+				"evenly around them",
 				4);
 }

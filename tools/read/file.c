@@ -25,7 +25,7 @@ check_kind(struct vmt_file *file, struct vmt_err *err)
 	if (!S_ISREG(found.st_mode))
 		return vmt_err_set(err, ENOTSUP, "%s: is not a regular file", file->path);
 	if (found.st_size <= 0)
-		return vmt_err_set(err, ENODATA, "%s: is empty: no trace was begun in it",
+		return vmt_err_set(err, ENODATA, "%s: is empty: no recording was started in it",
 				   file->path);
 	file->bytes = (uint64_t)found.st_size;
 	return 0;
@@ -163,7 +163,7 @@ vmt_file_copy(const struct vmt_file *file, uint64_t offset, uint64_t length, str
 	}
 	if (length < LARGE_BYTES ? !vmt_file_read(file, offset, bytes, length)
 				 : !read_sparse(file, offset, bytes, length)) {
-		vmt_err_set(err, EIO, "%s: can't be read (it shrank meanwhile?)", file->path);
+		vmt_err_set(err, EIO, "%s: can't be read (did it shrink meanwhile?)", file->path);
 		free(bytes);
 		return NULL;
 	}

@@ -153,8 +153,8 @@ check_kind(struct vmt_index *index, const struct vmt_chunk *chunk, const struct 
 		return 0;
 	if (chunk->kind < VMT_CHUNK_MAY_BE_SKIPPED)
 		return vmt_err_set(err, EPROTONOSUPPORT,
-				   "%s: was made by a newer version of vmtrace: it has chunks of "
-				   "kind %u, without which it can't be understood",
+				   "%s: was made by a newer version of vmtrace: this one can't "
+				   "read its chunks of kind %u",
 				   file->path, chunk->kind);
 	index->unknown++;
 	return 0;

@@ -428,10 +428,10 @@ vmt_lookup_trouble(struct vmt_lookup *lookup, const struct vmt_module *wanted)
 	if (!module)
 		return NULL;
 	if (module->trust == VMT_LOOKUP_TRUST_NONE)
-		return "the file is damaged: looking into it failed";
+		return "the file is damaged and could not be read";
 	if (module->trust == VMT_LOOKUP_TRUST_TABLES)
 		return "its debug information is damaged: functions without lines";
 	if (!module->known && lookup->losses >= LOSSES_MAX)
-		return "not looked into: other files were damaged";
+		return "skipped: other files were damaged";
 	return module->trouble;
 }

@@ -53,17 +53,18 @@ out_of_memory(struct vmt_merge *merge, struct vmt_err *err)
 static int
 malformed(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 {
-	return vmt_err_set(err, EBADMSG, "%s: chunk %zu is malformed behind a good checksum",
+	return vmt_err_set(err, EBADMSG,
+			   "%s: chunk %zu is malformed although its checksum is right",
 			   vmt_trace_path(merge->trace), chunk);
 }
 
 static int
 refused(struct vmt_merge *merge, uint8_t kind, struct vmt_err *err)
 {
-	return vmt_err_set(err, EPROTONOSUPPORT,
-			   "%s: was made by a newer version of vmtrace: it has events of kind %u, "
-			   "without which it can't be understood",
-			   vmt_trace_path(merge->trace), kind);
+	return vmt_err_set(
+	    err, EPROTONOSUPPORT,
+	    "%s: was made by a newer version of vmtrace: this one can't read its events of kind %u",
+	    vmt_trace_path(merge->trace), kind);
 }
 
 static size_t
@@ -144,7 +145,8 @@ check_held(struct vmt_merge *merge, struct vmt_err *err)
 {
 	if (merge->held_bytes <= MAX_HELD_BYTES)
 		return 0;
-	return vmt_err_set(err, E2BIG, "%s: more records of one time than any program makes",
+	return vmt_err_set(err, E2BIG,
+			   "%s: more records with one time stamp than any program writes",
 			   vmt_trace_path(merge->trace));
 }
 

@@ -313,8 +313,8 @@ vmt_program_obstacle(const struct vmt_program *program, const char **remedy)
 		return "it is built for another machine or word size";
 	}
 	if (program->is_library) {
-		*remedy = "ask about the program that loads it";
-		return "it is a shared object, which runs in some program's process";
+		*remedy = "run doctor on the program that loads it";
+		return "it is a shared object, not a program";
 	}
 	if (program->libc == VMT_PROGRAM_LIBC_NONE) {
 		*remedy = program->is_go ? "build it with cgo: CGO_ENABLED=1 go build "

@@ -129,13 +129,12 @@ static const char *
 lack_of(const struct module *known)
 {
 	if (known->go)
-		return known->go->has_inlined
-			   ? "no debug information: lines of Go code alone"
-			   : "no debug information: lines of Go code alone, and calls that were "
-			     "inlined are not told apart";
+		return known->go->has_inlined ? "no debug information: only Go code has lines"
+					      : "no debug information: only Go code has lines, and "
+						"inlined calls are not told apart";
 	return vmt_symbols_elf_has_symtab(known->files.program)
 		   ? "no debug information: functions without lines"
-		   : "stripped: exported functions alone, without lines";
+		   : "stripped: only exported functions, without lines";
 }
 
 static struct vmt_symbols_dwarf *

@@ -102,8 +102,8 @@ read_head(struct vmt_trace *trace, struct vmt_err *err)
 		return vmt_err_set(err, EIO, "%s: can't be read", file->path);
 	if (memcmp(magic, nothing, length) == 0)
 		return vmt_err_set(err, ENODATA,
-				   "%s: holds nothing yet: the program was ended before its "
-				   "recording began, or has just started",
+				   "%s: holds nothing yet: the program ended before its recording "
+				   "began, or has just started",
 				   file->path);
 	if (memcmp(magic, VMT_MAGIC, length) != 0)
 		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", file->path);
@@ -216,7 +216,7 @@ vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk,
 				   trace->file.path, header->payload_bytes);
 	if (!vmt_file_read(&trace->file, chunk->payload_offset, trace->stored.bytes,
 			   header->payload_bytes))
-		return vmt_err_set(err, EIO, "%s: can't be read (it shrank meanwhile?)",
+		return vmt_err_set(err, EIO, "%s: can't be read (did it shrink meanwhile?)",
 				   trace->file.path);
 	*length = header->raw_bytes;
 	*bytes = trace->stored.bytes;
