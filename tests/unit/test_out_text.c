@@ -271,7 +271,8 @@ tells_how_it_ended(void **state)
 	check_ending(&report, "signal", 9, "killed in this cgroup: once\n");
 	check_ending(&report, "exit", 0, "killed in this cgroup: once, not this process\n");
 	report.cgroup.oom_kills = 3;
-	check_ending(&report, "cut", 0, "killed in this cgroup: 3 times, this process or another\n");
+	check_ending(&report, "cut", 0,
+		     "killed in this cgroup: 3 times, this process or another\n");
 	report.cgroup.peak_bytes = MIB(99);
 	check_ending(&report, "exit", 0, "cgroup limit 140 MiB, peak usage 99 MiB\n");
 	report.cgroup.peak_sampled = true;

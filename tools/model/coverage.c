@@ -242,11 +242,10 @@ add_replay(struct vmt_building *building)
 					  "trace began",
 					  replay->early_releases);
 	if (!status && replay->sampled_looks)
-		status =
-		    vmt_coverage_add(building,
-				     "%" PRIu64 " releases: only a sample of their pages was "
-						"checked, so their committed bytes are estimates",
-				     replay->sampled_looks);
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " releases: only a sample of their pages was "
+					  "checked, so their committed bytes are estimates",
+					  replay->sampled_looks);
 	if (!status && replay->unlooked_releases)
 		status =
 		    vmt_coverage_add(building,

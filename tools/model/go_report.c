@@ -210,11 +210,10 @@ add_blind_spots(struct vmt_building *building, const struct vmt_go *go)
 		if (!report->coverage.go_sites[i].patched)
 			status = add_unpatched(building, i);
 	if (!status && go->missed_calls)
-		status =
-		    vmt_coverage_add(building,
-				     "%" PRIu64 " raw system calls of the Go runtime were not "
-						"recorded: no stack was free to record them on",
-				     go->missed_calls);
+		status = vmt_coverage_add(building,
+					  "%" PRIu64 " raw system calls of the Go runtime were not "
+					  "recorded: no stack was free to record them on",
+					  go->missed_calls);
 	if (!status && go->flags & VMT_GO_RACE)
 		status = vmt_coverage_add(
 		    building, "built with Go's race detector: its shadow memory, mapped "
