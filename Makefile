@@ -203,6 +203,9 @@ lint: ## clang-format, cppcheck, clang-tidy and a clang build
 	else echo "lint: the format is unchecked: this is not clang-format 14"; fi
 	@tests/lint $(BUILD)
 
+words: ## the words of documents and messages: long sentences, long lines, banned phrases
+	@tests/words
+
 fmt: ## format the sources
 	clang-format -i $(sources_all)
 

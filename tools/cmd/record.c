@@ -269,11 +269,13 @@ print_absence(const struct recording *recording, const char *command)
 		return;
 	}
 	if (vmt_atomic_load_relaxed(&recording->session->traces) > 0) {
-		fprintf(stderr,
-			"vmtrace: %s was recorded, but the collector could not open its trace: no "
-			"descriptors or memory left (ulimit -n, ulimit -v), or a trace in another "
-			"mount namespace; %s holds only the last events\n",
-			command, recording->output);
+		fprintf(
+		    stderr,
+		    "vmtrace: %s was recorded, but the collector could not open its trace; "
+		    "%s holds only the last events\n"
+		    "vmtrace: it had no descriptors or memory left (ulimit -n, ulimit -v), or the "
+		    "trace is in another mount namespace\n",
+		    command, recording->output);
 		return;
 	}
 	if (vmt_atomic_load_relaxed(&recording->session->left_out) > 0) {
