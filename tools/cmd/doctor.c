@@ -99,6 +99,25 @@ read_pid(const char *number, uint32_t *pid, struct vmt_err *err)
 	return 0;
 }
 
+/* Why there is nothing to look at, in the reader's terms. */
+static int
+say_unreadable(uint32_t pid, int result, struct vmt_err *err)
+{
+	char directory[64];
+
+	snprintf(directory, sizeof(directory), "/proc/%" PRIu32, pid);
+	if (result == -ENOENT && access(directory, F_OK) != 0)
+		return vmt_err_set(err, ENOENT, "there is no process %" PRIu32, pid);
+	if (result == -ENOENT)
+		return vmt_err_set(err, ENOENT, "process %" PRIu32 " has no program file", pid);
+	if (result == -EACCES || result == -EPERM)
+		return vmt_err_set(err, -result,
+				   "process %" PRIu32 " can't be examined: %s; run doctor as its "
+				   "user, or as root",
+				   pid, strerror(-result));
+	return result;
+}
+
 static int
 inspect_process(struct patient *patient, struct vmt_err *err)
 {
@@ -109,7 +128,7 @@ inspect_process(struct patient *patient, struct vmt_err *err)
 	snprintf(link, sizeof(link), "/proc/%" PRIu32 "/exe", patient->pid);
 	result = vmt_program_inspect(&patient->program, link, err);
 	if (result < 0)
-		return result;
+		return say_unreadable(patient->pid, result, err);
 	length = readlink(link, patient->program.path, sizeof(patient->program.path) - 1);
 	if (length > 0)
 		patient->program.path[length] = '\0';

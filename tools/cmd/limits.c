@@ -50,8 +50,8 @@ parse_one(struct vmt_limits *limits, const char *text, struct vmt_err *err)
 		return vmt_suggest_value(
 		    text, strcspn(text, "="), words,
 		    vmt_err_set(err, EINVAL,
-				"--fail-over: '%s' is not committed=, reserved=, rss= or "
-				"virtual= and a growth",
+				"--fail-over: '%s' is not a figure and a growth, such as "
+				"committed=10%%; figures: committed, reserved, rss, virtual",
 				text),
 		    err);
 	limit.is_share = parse_percent(equals + 1, &limit.percent);

@@ -21,8 +21,8 @@ const struct vmt_option vmt_report_options[] = {
     {"top", 'n', "N", "rows of each list (default 12; json: all sites)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
     {"at", 0, "WHEN", "peak, end, a time since the start (1.5s, 300ms) or of the day (12:45:13)"},
-    {"from", 0, "WHEN", "compare two moments of one trace: the first"},
-    {"to", 0, "WHEN", "the second (default: as --at)"},
+    {"from", 0, "WHEN", "the first of two moments to compare"},
+    {"to", 0, "WHEN", "the second (default: the moment of a report)"},
     {"format", 'f', "FORMAT", "text (default), json"},
     {0},
 };
