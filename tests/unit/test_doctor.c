@@ -294,6 +294,9 @@ wrong_use_is_told(void **state)
 	assert_int_equal(run_doctor(output, sizeof(output), "1", "2"), -EINVAL);
 	assert_int_equal(run_doctor(output, sizeof(output), "--bogus", NULL), -EINVAL);
 	assert_int_equal(run_doctor(output, sizeof(output), "--", "no-such-command"), -ENOENT);
+	/* Beyond any kernel's pid_max. */
+	assert_int_equal(run_doctor(output, sizeof(output), "2147483647", NULL), -ENOENT);
+	assert_string_equal(err.text, "there is no process 2147483647");
 	assert_string_equal(output, "");
 }
 

@@ -105,17 +105,18 @@ say_unreadable(uint32_t pid, int result, struct vmt_err *err)
 {
 	char directory[64];
 
+	if (result != -ENOENT && result != -EACCES && result != -EPERM)
+		return result;
+	err->text[0] = '\0';
 	snprintf(directory, sizeof(directory), "/proc/%" PRIu32, pid);
 	if (result == -ENOENT && access(directory, F_OK) != 0)
 		return vmt_err_set(err, ENOENT, "there is no process %" PRIu32, pid);
 	if (result == -ENOENT)
 		return vmt_err_set(err, ENOENT, "process %" PRIu32 " has no program file", pid);
-	if (result == -EACCES || result == -EPERM)
-		return vmt_err_set(err, -result,
-				   "process %" PRIu32 " can't be examined: %s; run doctor as its "
-				   "user, or as root",
-				   pid, strerror(-result));
-	return result;
+	return vmt_err_set(err, -result,
+			   "process %" PRIu32 " can't be examined: %s; run doctor as its user, or "
+			   "as root",
+			   pid, strerror(-result));
 }
 
 static int
