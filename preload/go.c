@@ -132,7 +132,7 @@ find_refusal(const struct search *search, const struct vmt_go_image *image,
 	if (!is_single_threaded())
 		return "there were other threads already";
 	if (!try_rewriting(file))
-		return "the kernel lets no text be changed";
+		return "the kernel forbids changing program text";
 	return NULL;
 }
 

@@ -228,7 +228,7 @@ plan_form(struct patcher *patcher, const struct form *form)
 			continue;
 		function = codes[i].address + patcher->bias;
 		if (!patcher->refusal && !patcher->stubs)
-			why = "no room near the program's text";
+			why = "no free address space near the program's text";
 		if (!note(patcher, codes[i].name, syscall_of(form, function),
 			  patcher->stubs ? "" : why))
 			return;
@@ -293,7 +293,7 @@ write_patches(struct patcher *patcher, uint32_t first_site)
 			site->patched = 1;
 		else
 			copy_text(site->why, sizeof(site->why),
-				  "the kernel lets no text be changed");
+				  "the kernel forbids changing program text");
 	}
 	if (memory >= 0)
 		vmt_sys_close(memory);

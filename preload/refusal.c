@@ -10,7 +10,8 @@ explain(long error)
 {
 	switch (-error) {
 	case 0:
-		return "the output file's file system shares no mappings, and nobody collects";
+		return "the output file's file system has no shared mappings, and there is no "
+		       "collector";
 	case EACCES:
 	case EPERM:
 		return "no permission to write the output file (VMTRACE_OUTPUT)";
@@ -30,14 +31,14 @@ explain(long error)
 		return "the name of the output file is too long (VMTRACE_OUTPUT)";
 	case EMFILE:
 	case ENFILE:
-		return "no descriptor left to make the output file with";
+		return "no descriptor is left for the output file";
 	case ENODEV:
 	case EINVAL:
 	case EOPNOTSUPP:
 		return "no file can be mapped shared, neither beside the trace nor in /dev/shm or "
 		       "/tmp";
 	case ENOSYS:
-		return "a seccomp filter does not let it make the output file";
+		return "a seccomp filter forbids making the output file";
 	default:
 		return "the output file cannot be made";
 	}

@@ -122,8 +122,8 @@ static int
 explain(void)
 {
 	static const char line[] =
-	    "libvmtrace.so records what it is loaded into: LD_PRELOAD=/path/to/libvmtrace.so "
-	    "PROGRAM, or vmtrace record -- PROGRAM\n";
+	    "libvmtrace.so is to be preloaded, not run: LD_PRELOAD=/path/to/libvmtrace.so PROGRAM, "
+	    "or vmtrace record -- PROGRAM\n";
 
 	vmt_sys_write(1, line, sizeof(line) - 1);
 	return 0;

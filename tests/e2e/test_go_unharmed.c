@@ -292,7 +292,7 @@ check_refused(const char *version, const char *what, const char *words)
 static void
 check_no_rewriting(const char *version)
 {
-	check_refused(version, "rewrite", "the kernel lets no text be changed");
+	check_refused(version, "rewrite", "the kernel forbids changing program text");
 }
 
 static void
