@@ -167,7 +167,7 @@ demo: deps-build ## install what is missing, build, record a small program, prin
 
 check: deps ## install what is missing, build, run every test and every check
 	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
-	@$(MAKE) --no-print-directory -s walls lint
+	@$(MAKE) --no-print-directory -s walls words lint
 	@$(MAKE) --no-print-directory -s -j$$(nproc) asan
 	@$(MAKE) --no-print-directory -s -j$$(nproc) tsan
 	@tests/run $(e2e_tests) $(race_tests) $(unit_tests) # the long ones first
@@ -316,5 +316,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man install clean help
+.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint words fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man install clean help
 .SECONDARY:
