@@ -12,7 +12,7 @@
 
 #include "base/procfs.h"
 #include "collect/bound.h"
-#include "collect/cgroup.h"
+#include "collect/cgroup_cache.h"
 #include "collect/collector.h"
 #include "collect/credit.h"
 #include "collect/departure.h"
@@ -29,7 +29,6 @@
 struct vmt_fork_children;
 
 #define VMT_PROCESS_USAGES 256u
-#define VMT_PROCESS_CGROUPS 32u
 
 enum vmt_process_state {
 	VMT_PROCESS_NONE,
@@ -60,12 +59,7 @@ struct vmt_shared {
 	uint32_t retained_count;
 	struct vmt_credit credit; /* of all processes' snapshots */
 	uint64_t quota_due_ns;	  /* when the collector's CPU quota is read again */
-	struct vmt_cgroup_cache {
-		struct vmt_cgroup cgroup;
-		struct vmt_usage figures;
-		uint64_t read_ns;
-	} cgroups[VMT_PROCESS_CGROUPS];
-	uint32_t cgroup_count;
+	struct vmt_cgroup_caches cgroups;
 };
 
 /* When the next look is due, and what the last ones found. */

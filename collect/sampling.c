@@ -4,6 +4,7 @@
 #include "base/ticks.h"
 #include "collect/address_space.h"
 #include "collect/allocator_code.h"
+#include "collect/cgroup_cache.h"
 #include "collect/go_counters.h"
 #include "collect/tasks.h"
 #include "collect/title.h"
@@ -25,6 +26,7 @@
 #define PERIOD_NS (10 * SECOND)
 #define OUTSIDE_PERIOD_NS SECOND
 #define EARLY_NS (20 * MILLISECOND)
+#define BRIEF_MOST_BYTES (UINT64_C(16) << 20)
 #define QUOTA_NS (10 * SECOND) /* between two readings of the CPU quota */
 
 /* RSS must have moved by a twentieth and by this much: twice that where credit is scarce while it
@@ -45,27 +47,6 @@
 #define SHARES_EXIT_NS (2 * MILLISECOND)
 #define SHARES_REQUEST_NS (100 * MILLISECOND)
 
-static struct vmt_cgroup_cache *
-share_cgroup(struct vmt_shared *shared, uint32_t pid)
-{
-	struct vmt_cgroup found;
-	struct vmt_cgroup_cache *cache;
-
-	if (!vmt_cgroup_find(&found, pid, "memory"))
-		return NULL;
-	for (uint32_t i = 0; i < shared->cgroup_count; i++) {
-		cache = &shared->cgroups[i];
-		if (strcmp(cache->cgroup.path, found.path) == 0)
-			return cache;
-	}
-	if (shared->cgroup_count == VMT_PROCESS_CGROUPS)
-		return NULL;
-	cache = &shared->cgroups[shared->cgroup_count++];
-	cache->cgroup = found;
-	cache->read_ns = 0;
-	return cache;
-}
-
 void
 vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
 {
@@ -74,25 +55,7 @@ vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	sampling->interval_ns = shared->host->interval_ns ? shared->host->interval_ns : FASTEST_NS;
 	/* Whoever waits for its last snapshot waits for no more. */
 	if (!vmt_sampling_is_asked(process))
-		sampling->cgroup = share_cgroup(shared, process->pid);
-}
-
-static void
-fill_cgroup(struct vmt_sampling *sampling, struct vmt_usage *usage, uint64_t now_ns, bool hasty)
-{
-	static const struct vmt_cgroup nowhere;
-	struct vmt_cgroup_cache *cache = sampling->cgroup;
-	uint64_t stale_ns = sampling->near_limit ? NEAR_LIMIT_NS : CGROUP_NS;
-
-	if (!cache || (hasty && cache->read_ns == 0)) {
-		vmt_cgroup_read(&nowhere, usage);
-		return;
-	}
-	if (!hasty && (cache->read_ns == 0 || now_ns - cache->read_ns >= stale_ns)) {
-		vmt_cgroup_read(&cache->cgroup, &cache->figures);
-		cache->read_ns = now_ns;
-	}
-	*usage = cache->figures;
+		sampling->cgroup = vmt_cgroup_cache_find(&shared->cgroups, process->pid);
 }
 
 static void
@@ -166,7 +129,10 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 		sampling->usage_count--;
 	usage = &sampling->usages[sampling->usage_count++];
 	rss_bytes = statm.resident_pages * process->layout.page_bytes;
-	fill_cgroup(sampling, usage, now_ns, hasty);
+	vmt_cgroup_cache_fill(sampling->cgroup, usage, now_ns,
+			      hasty		     ? UINT64_MAX
+			      : sampling->near_limit ? NEAR_LIMIT_NS
+						     : CGROUP_NS);
 	usage->time = vmt_trace_clock_now(process->layout.clock);
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = rss_bytes;
@@ -186,6 +152,12 @@ vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 	read_usage(process, shared, now_ns, false);
 }
 
+static bool
+has_said_its_end(const struct vmt_traced *process)
+{
+	return vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING;
+}
+
 void
 vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 {
@@ -197,8 +169,9 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 	if (sampling->usage_count == VMT_PROCESS_USAGES)
 		sampling->usage_count--;
 	usage = &sampling->usages[sampling->usage_count++];
-	sampling->cgroup->read_ns = 0;
-	fill_cgroup(sampling, usage, now_ns, false);
+	/* Who was killed for want of memory did not say that it leaves. */
+	vmt_cgroup_cache_fill(sampling->cgroup, usage, now_ns,
+			      has_said_its_end(process) ? NEAR_LIMIT_NS : 0);
 	usage->time = vmt_trace_clock_now(process->layout.clock);
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = sampling->rss_bytes;
@@ -387,13 +360,21 @@ vmt_sampling_decline(struct vmt_traced *process)
 	say_done(head, vmt_atomic_load_acquire(&head->snapshot_wanted));
 }
 
+/* Where a cgroup's account would tell nothing of the process, and cost as much as all the rest. */
+static bool
+is_brief(const struct vmt_traced *process, uint64_t now_ns)
+{
+	return now_ns < process->layout.clock_start.monotonic_ns + EARLY_NS &&
+	       process->sampling.rss_bytes < BRIEF_MOST_BYTES;
+}
+
 /* A process that asks waits for the answer: a snapshot that failed is answered, too. */
 static void
 answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_head *head = vmt_process_head(process);
 	uint32_t wanted = vmt_atomic_load_acquire(&head->snapshot_wanted);
-	bool leaving = vmt_atomic_load_relaxed(&head->end) != VMT_END_RUNNING;
+	bool leaving = has_said_its_end(process);
 
 	vmt_atomic_store_release(&head->snapshot_begun, wanted);
 	read_usage(process, shared, now_ns, leaving);
@@ -405,8 +386,8 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 		return;
 	/* Its memory is let go while it goes. */
 	process->sampling.next_ns = now_ns + process->sampling.interval_ns;
-	if (!process->sampling.cgroup)
-		process->sampling.cgroup = share_cgroup(shared, process->pid);
+	if (!process->sampling.cgroup && !is_brief(process, now_ns))
+		process->sampling.cgroup = vmt_cgroup_cache_find(&shared->cgroups, process->pid);
 }
 
 void
@@ -460,7 +441,7 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */
 	if (!reason || !is_far_enough(process, now_ns) || is_too_early(process, now_ns) ||
-	    vmt_atomic_load_relaxed(&vmt_process_head(process)->end) != VMT_END_RUNNING)
+	    has_said_its_end(process))
 		return;
 	if (has_credit && !vmt_bound_is_scarce(&process->bound)) {
 		snapshot(process, shared, reason, false);

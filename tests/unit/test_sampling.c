@@ -309,6 +309,27 @@ keeps_to_the_interval_it_is_given(void **state)
 	assert_int_equal(place->process.sampling.usage_count, 0);
 }
 
+/* One that says at its end that it lived for a moment, and one that lived longer. */
+static void
+asks_for_no_cgroup_of_a_brief_process(void **state)
+{
+	struct place *place = *state;
+	struct vmt_cgroup cgroup;
+
+	if (!vmt_cgroup_find(&cgroup, (uint32_t)getpid(), "memory"))
+		skip();
+	place->process.sampling.cgroup = NULL;
+	place->process.layout.clock_start.monotonic_ns = place->now_ns;
+	place->trace.head->end = VMT_END_EXIT;
+	place->trace.head->snapshot_wanted = 1;
+	advance(place, MILLISECOND);
+	assert_int_equal(place->trace.head->snapshot_done, 1);
+	assert_null(place->process.sampling.cgroup);
+	place->trace.head->snapshot_wanted = 2;
+	advance(place, SECOND);
+	assert_non_null(place->process.sampling.cgroup);
+}
+
 static char figures[] = "/tmp/vmt-figures-XXXXXX";
 
 static void
@@ -345,14 +366,14 @@ is_read_after(struct place *place, uint64_t wait_ns)
 
 	put_figure("memory.usage_in_bytes", ++current_bytes);
 	advance(place, wait_ns);
-	return place->shared.cgroups[0].figures.cgroup_current_bytes == current_bytes;
+	return place->shared.cgroups.list[0].figures.cgroup_current_bytes == current_bytes;
 }
 
 static void
 reads_the_cgroup_more_often_near_its_limit(void **state)
 {
 	struct place *place = *state;
-	struct vmt_cgroup_cache *cache = &place->shared.cgroups[0];
+	struct vmt_cgroup_cache *cache = &place->shared.cgroups.list[0];
 
 	assert_non_null(mkdtemp(figures));
 	*cache = (struct vmt_cgroup_cache){.cgroup = {.version = 1}};
@@ -391,6 +412,7 @@ main(void)
 	    TEST(asks_for_lazyfree_where_there_can_be_any),
 	    TEST(samples_fast_while_rss_moves_and_slowly_while_not),
 	    TEST(keeps_to_the_interval_it_is_given),
+	    TEST(asks_for_no_cgroup_of_a_brief_process),
 	    TEST(reads_the_cgroup_more_often_near_its_limit),
 	};
 
