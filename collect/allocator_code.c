@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #define MOST_SECTIONS 256u
+#define SECTIONS 64u /* that are read at a time */
 #define MOST_BYTES (UINT64_C(64) << 20)
 #define MOST_CHEAP_BYTES (UINT64_C(2) << 20)
 #define MOST_GAP_BYTES 16u /* of padding between functions that are one range */
@@ -55,26 +56,45 @@ is_elf(const Elf64_Ehdr *head)
 	       head->e_shnum <= MOST_SECTIONS;
 }
 
+/* Many with each call: most programs have some thirty. */
+static int
+find_symbols(int fd, const Elf64_Ehdr *head, Elf64_Shdr *symbols)
+{
+	Elf64_Shdr sections[SECTIONS] = {{0}};
+
+	for (uint32_t at = 0; at < head->e_shnum; at += SECTIONS) {
+		uint32_t left = head->e_shnum - at;
+		uint32_t count = left < SECTIONS ? left : SECTIONS;
+
+		if (!read_all(fd, sections, count * sizeof(*sections),
+			      head->e_shoff + at * sizeof(*sections)))
+			return -EIO;
+		for (uint32_t i = 0; i < count; i++) {
+			if (sections[i].sh_type == SHT_SYMTAB) {
+				*symbols = sections[i];
+				return 0;
+			}
+		}
+	}
+	return -ENOENT;
+}
+
 /* The symbol table, and the section of its names. */
 static int
 find_tables(int fd, Elf64_Shdr *symbols, Elf64_Shdr *names)
 {
 	Elf64_Ehdr head;
+	int result;
 
 	if (!read_all(fd, &head, sizeof(head), 0) || !is_elf(&head))
 		return -ENOEXEC;
-	for (uint32_t i = 0; i < head.e_shnum; i++) {
-		if (!read_all(fd, symbols, sizeof(*symbols), head.e_shoff + i * sizeof(*symbols)))
-			return -EIO;
-		if (symbols->sh_type != SHT_SYMTAB)
-			continue;
-		if (symbols->sh_link >= head.e_shnum ||
-		    !read_all(fd, names, sizeof(*names),
-			      head.e_shoff + symbols->sh_link * sizeof(*names)))
-			return -ENOEXEC;
-		return 0;
-	}
-	return -ENOENT;
+	result = find_symbols(fd, &head, symbols);
+	if (result < 0)
+		return result;
+	if (symbols->sh_link >= head.e_shnum ||
+	    !read_all(fd, names, sizeof(*names), head.e_shoff + symbols->sh_link * sizeof(*names)))
+		return -ENOEXEC;
+	return 0;
 }
 
 static int

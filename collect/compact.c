@@ -3,8 +3,10 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/ticks.h"
+#include "collect/departure.h"
 #include "format/stack_table.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -79,18 +81,25 @@ write_all(int fd, const void *bytes, uint64_t count, uint64_t offset)
 }
 
 static bool
-write_regions(const struct vmt_traced *process, const struct vmt_head *small, int fd)
+write_controls(const struct vmt_traced *process, const struct vmt_head *small, int fd)
+{
+	const struct vmt_head *layout = &process->layout;
+	uint64_t controls = (uint64_t)layout->shards * VMT_RING_CLASSES * sizeof(struct vmt_ring);
+
+	return write_all(fd, process->base + layout->controls_offset, controls,
+			 small->controls_offset);
+}
+
+static bool
+write_tables(const struct vmt_traced *process, const struct vmt_head *small, int fd)
 {
 	const struct vmt_head *layout = &process->layout;
 	const unsigned char *base = process->base;
-	uint64_t controls = (uint64_t)layout->shards * VMT_RING_CLASSES * sizeof(struct vmt_ring);
 
-	return write_all(fd, base + layout->controls_offset, controls, small->controls_offset) &&
-	       write_all(fd, base + layout->stack_words_offset,
+	return write_all(fd, base + layout->stack_words_offset,
 			 small->stack_words * sizeof(uint64_t), small->stack_words_offset) &&
 	       write_all(fd, base + layout->modules_offset, small->modules_bytes,
-			 small->modules_offset) &&
-	       write_all(fd, small, sizeof(*small), 0);
+			 small->modules_offset);
 }
 
 static bool
@@ -136,16 +145,63 @@ is_old(const struct vmt_traced *process)
 }
 
 static bool
-write_file(const struct vmt_traced *process, int fd, void *scratch, size_t scratch_bytes)
+settle(const struct vmt_traced *process, int fd)
 {
-	struct vmt_head small;
+	return !is_old(process) || vmt_sys_call1(SYS_fdatasync, fd) == 0;
+}
 
-	shrink(process, &small);
+static bool
+write_file(const struct vmt_traced *process, const struct vmt_head *small, int fd, void *scratch,
+	   size_t scratch_bytes)
+{
 	return give_owner(process, fd) &&
-	       vmt_sys_call2(SYS_ftruncate, fd, small.chunks_offset) == 0 &&
-	       write_regions(process, &small, fd) &&
-	       copy_chunks(process, &small, fd, scratch, scratch_bytes) &&
-	       (!is_old(process) || vmt_sys_call1(SYS_fdatasync, fd) == 0);
+	       vmt_sys_call2(SYS_ftruncate, fd, small->chunks_offset) == 0 &&
+	       write_controls(process, small, fd) && write_tables(process, small, fd) &&
+	       copy_chunks(process, small, fd, scratch, scratch_bytes) &&
+	       write_all(fd, small, sizeof(*small), 0) && settle(process, fd);
+}
+
+static uint64_t
+small_bytes(const struct vmt_traced *process, const struct vmt_head *small)
+{
+	return small->chunks_offset + process->writer.end_bytes - process->layout.chunks_offset;
+}
+
+/* Into the slots that the chunks account for, and the index, which no reader needs: what is left of
+ * them between the new tables is as good as a hole. What changes of the head is in its first page,
+ * which is written at once, whenever this process is killed: before that the file is the trace as
+ * it was, behind it the small one, with something at its end. */
+static bool
+write_in_place(const struct vmt_traced *process, const struct vmt_head *small, void *scratch,
+	       size_t scratch_bytes)
+{
+	int fd = process->trace_fd;
+
+	_Static_assert(offsetof(struct vmt_head, stack_words_used) <= VMT_PAGE_BYTES,
+		       "all that a smaller layout changes is in the first page");
+	if (small->controls_offset != process->layout.controls_offset ||
+	    small_bytes(process, small) > process->layout.stack_words_offset)
+		return false;
+	if (!write_tables(process, small, fd) ||
+	    !copy_chunks(process, small, fd, scratch, scratch_bytes) || !settle(process, fd) ||
+	    !write_all(fd, small, VMT_PAGE_BYTES, 0))
+		return false;
+	vmt_sys_call2(SYS_ftruncate, fd, small_bytes(process, small));
+	return true;
+}
+
+/* Where nobody else has the trace open, and nobody can open it meanwhile. */
+static bool
+compact_in_place(const struct vmt_traced *process, const struct vmt_head *small, void *scratch,
+		 size_t scratch_bytes)
+{
+	bool done;
+
+	if (!vmt_departure_take_lease(process->trace_fd))
+		return false;
+	done = write_in_place(process, small, scratch, scratch_bytes);
+	vmt_departure_end_lease(process->trace_fd);
+	return done;
 }
 
 /* Exchanged, not replaced: meanwhile the trace may have been removed, and another process may have
@@ -164,9 +220,9 @@ take_name(const struct vmt_traced *process, const struct vmt_place *place, const
 	return false;
 }
 
-bool
-vmt_compact(const struct vmt_traced *process, const struct vmt_place *place, void *scratch,
-	    size_t scratch_bytes)
+static bool
+compact_by_copy(const struct vmt_traced *process, const struct vmt_head *small,
+		const struct vmt_place *place, void *scratch, size_t scratch_bytes)
 {
 	char part[VMT_SESSION_PATH_BYTES + sizeof(".part")];
 	struct vmt_text_out out = vmt_text_out_begin(part, sizeof(part));
@@ -174,18 +230,29 @@ vmt_compact(const struct vmt_traced *process, const struct vmt_place *place, voi
 	bool done;
 	int fd;
 
-	if (process->mirror.copy || !is_drained(process) || !vmt_compact_is_named(process, place) ||
-	    process->writer.end_bytes - process->layout.chunks_offset > VMT_COMPACT_MOST_BYTES)
-		return false;
 	vmt_text_put(&out, place->name);
 	vmt_text_put(&out, ".part");
 	fd = out.overflow ? -1 : vmt_place_make(place, part);
 	if (fd < 0)
 		return false;
-	done = write_file(process, fd, scratch, scratch_bytes) &&
+	done = write_file(process, small, fd, scratch, scratch_bytes) &&
 	       take_name(process, place, part, &unclear);
 	vmt_sys_close(fd);
 	if (!unclear)
 		vmt_place_remove(place, part);
 	return done;
+}
+
+bool
+vmt_compact(const struct vmt_traced *process, const struct vmt_place *place, void *scratch,
+	    size_t scratch_bytes)
+{
+	struct vmt_head small;
+
+	if (process->mirror.copy || !is_drained(process) || !vmt_compact_is_named(process, place) ||
+	    process->writer.end_bytes - process->layout.chunks_offset > VMT_COMPACT_MOST_BYTES)
+		return false;
+	shrink(process, &small);
+	return compact_in_place(process, &small, scratch, scratch_bytes) ||
+	       compact_by_copy(process, &small, place, scratch, scratch_bytes);
 }

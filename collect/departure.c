@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 
 /* From Linux 6.15, include/uapi/linux/pidfd.h; older headers lack it. This is the first size of the
@@ -116,11 +117,25 @@ vmt_departure_learn(const struct vmt_collector_host *host, uint32_t pid, int pid
 	return (struct vmt_departure){VMT_END_UNKNOWN, 0};
 }
 
+/* Whoever opens the file then has a signal sent to the holder: one that nobody notices. */
+bool
+vmt_departure_take_lease(int fd)
+{
+	return vmt_sys_call3(SYS_fcntl, fd, F_SETSIG, SIGURG) == 0 &&
+	       vmt_sys_call3(SYS_fcntl, fd, F_SETLEASE, F_WRLCK) == 0;
+}
+
+void
+vmt_departure_end_lease(int fd)
+{
+	vmt_sys_call3(SYS_fcntl, fd, F_SETLEASE, F_UNLCK);
+}
+
 bool
 vmt_departure_is_sole_writer(int fd)
 {
-	if (vmt_sys_call3(SYS_fcntl, fd, F_SETLEASE, F_WRLCK) < 0)
+	if (!vmt_departure_take_lease(fd))
 		return false;
-	vmt_sys_call3(SYS_fcntl, fd, F_SETLEASE, F_UNLCK);
+	vmt_departure_end_lease(fd);
 	return true;
 }

@@ -35,6 +35,11 @@ struct vmt_departure vmt_departure_decode(int wait_status);
 struct vmt_departure vmt_departure_learn(const struct vmt_collector_host *host, uint32_t pid,
 					 int pidfd, int stat_fd, bool stat_readable);
 
+/* A write lease on an open file: nobody else has it open, and who opens it waits until the lease
+ * ends (with O_NONBLOCK: EWOULDBLOCK). False: somebody has, or the file system knows no leases. */
+bool vmt_departure_take_lease(int fd);
+void vmt_departure_end_lease(int fd);
+
 /* Whether nobody but this descriptor has the file open for writing or mapped from such a
  * descriptor (asked by trying for a write lease). False also where the file system can't tell. */
 bool vmt_departure_is_sole_writer(int fd);

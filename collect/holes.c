@@ -14,8 +14,8 @@ punch(const struct vmt_traced *process, uint64_t start, uint64_t end)
 }
 
 /* Rings that lie side by side go in one call: each waits for the disk on some mounts. */
-void
-vmt_holes_punch_slots(const struct vmt_traced *process)
+static void
+punch_slots(const struct vmt_traced *process)
 {
 	uint64_t start = 0;
 	uint64_t end = 0;
@@ -35,16 +35,6 @@ vmt_holes_punch_slots(const struct vmt_traced *process)
 	punch(process, start, end);
 }
 
-uint64_t
-vmt_holes_drained_slots(const struct vmt_traced *process)
-{
-	uint64_t slots = 0;
-
-	for (uint32_t i = 0; i < process->drain.count; i++)
-		slots += process->drain.rings[i].position;
-	return slots;
-}
-
 /* What no reader needs: slots that chunks account for, the stack table's index, unused tails. */
 void
 vmt_holes_punch_all(const struct vmt_traced *process)
@@ -54,7 +44,7 @@ vmt_holes_punch_all(const struct vmt_traced *process)
 	uint64_t words = vmt_atomic_load_acquire(&head->stack_words_used);
 	uint64_t modules = vmt_atomic_load_acquire(&head->modules_used);
 
-	vmt_holes_punch_slots(process);
+	punch_slots(process);
 	punch(process, layout->stack_index_offset,
 	      layout->stack_index_offset + layout->stack_index_entries * sizeof(uint64_t));
 	if (words < layout->stack_words)

@@ -11,9 +11,5 @@
 #include "collect/process.h"
 
 void vmt_holes_punch_all(const struct vmt_traced *process);
-void vmt_holes_punch_slots(const struct vmt_traced *process);
-
-/* How many slots chunks account for, to tell whether there are more since. */
-uint64_t vmt_holes_drained_slots(const struct vmt_traced *process);
 
 #endif

@@ -167,17 +167,20 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 	return 0;
 }
 
-static void
+static int
 drain(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
       enum vmt_drain_mode mode)
 {
+	int result;
+
 	if (now_ns < process->retry_ns && mode != VMT_DRAIN_FINAL)
-		return;
+		return 0;
 	vmt_bound_look(&process->bound, process->trace_fd, now_ns);
-	if (vmt_drain_collect(&process->drain, &process->writer, &shared->drain_scratch, now_ns,
-			      mode) == 0) {
+	result = vmt_drain_collect(&process->drain, &process->writer, &shared->drain_scratch,
+				   now_ns, mode);
+	if (result == 0) {
 		process->retry_pace_ns = FIRST_RETRY_NS;
-		return;
+		return 0;
 	}
 	if (process->retry_pace_ns < FIRST_RETRY_NS)
 		process->retry_pace_ns = FIRST_RETRY_NS;
@@ -185,6 +188,7 @@ drain(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
 	process->retry_pace_ns *= 2;
 	if (process->retry_pace_ns > LAST_RETRY_NS)
 		process->retry_pace_ns = LAST_RETRY_NS;
+	return result;
 }
 
 static void
@@ -235,6 +239,30 @@ write_end(struct vmt_traced *process, struct vmt_departure ending)
 	return vmt_writer_append(&process->writer, &chunk, &end, sizeof(end));
 }
 
+static int
+write_held(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+{
+	int drained = drain(process, shared, now_ns, VMT_DRAIN_FINAL);
+	int flushed = vmt_sampling_flush(process, now_ns);
+
+	return drained < 0 ? drained : flushed;
+}
+
+/* What is still held, and then how it ended. On a full disk the holes make room for that. */
+static void
+write_rest(struct vmt_traced *process, struct vmt_shared *shared, struct vmt_departure ending,
+	   uint64_t now_ns)
+{
+	if (write_held(process, shared, now_ns) < 0) {
+		vmt_holes_punch_all(process);
+		(void)write_held(process, shared, now_ns);
+	}
+	if (write_end(process, ending) == 0)
+		return;
+	vmt_holes_punch_all(process);
+	(void)write_end(process, ending);
+}
+
 /* What a process has ended with is its last image's: this one ended before, if it said that it
  * execs, and the exec did not fail. Where nobody saw how it ended, what it said of itself stands.
  */
@@ -257,7 +285,6 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 {
 	struct vmt_head *head = vmt_process_head(process);
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
-	uint64_t punched;
 
 	if (process->parted && !vmt_parting_end(process)) {
 		vmt_process_abandon(process);
@@ -266,21 +293,14 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	ending = settle(process, ending);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	vmt_fork_children_settle(process->children, process);
-	/* On a full disk the holes make room for what is still to be written. */
-	vmt_holes_punch_all(process);
 	vmt_bound_finish(&process->bound);
-	punched = vmt_holes_drained_slots(process);
-	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	vmt_sampling_end(process, now_ns);
-	(void)vmt_sampling_flush(process, now_ns);
-	(void)write_end(process, ending);
+	write_rest(process, shared, ending, now_ns);
 	note_clock(process);
 	vmt_atomic_store_relaxed(&head->traces_removed,
 				 vmt_atomic_load_relaxed(&shared->session->dropped));
 	vmt_atomic_store_relaxed(&head->collected_status, ending.status);
 	vmt_atomic_store_release(&head->collected_end, (uint32_t)ending.end);
-	if (vmt_holes_drained_slots(process) != punched)
-		vmt_holes_punch_slots(process);
 	vmt_atomic_store_relaxed(&head->collector_pid, 0);
 	vmt_retain_decide(process, shared, ending.end);
 	vmt_opening_undo(process);

@@ -4,6 +4,7 @@
 #include "base/ticks.h"
 #include "collect/compact.h"
 #include "collect/departure.h"
+#include "collect/holes.h"
 #include "collect/opening.h"
 #include "collect/outside_trace.h"
 #include "collect/place.h"
@@ -131,9 +132,11 @@ decide(const struct vmt_traced *process, const struct vmt_place *place, struct v
 	if ((held_nothing(process, end) || is_too_small(process, shared)) &&
 	    remove_file(process, place, shared))
 		return;
-	if (!vmt_compact(process, place, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES) &&
-	    !vmt_compact_is_named(process, place))
-		return;
+	if (!vmt_compact(process, place, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES)) {
+		vmt_holes_punch_all(process);
+		if (!vmt_compact_is_named(process, place))
+			return;
+	}
 	if (shared->host->max_files == 0)
 		return;
 	remember(process, place, shared);
@@ -159,8 +162,10 @@ vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared, e
 		vmt_outside_trace_discard(process);
 		return;
 	}
-	if (!may_run(process) && vmt_place_open(&place, process->path) == 0) {
-		decide(process, &place, shared, end);
-		vmt_place_close(&place);
+	if (may_run(process) || vmt_place_open(&place, process->path) < 0) {
+		vmt_holes_punch_all(process);
+		return;
 	}
+	decide(process, &place, shared, end);
+	vmt_place_close(&place);
 }

@@ -238,13 +238,17 @@ enter_call(struct tracer *tracer, struct task *task, const struct __ptrace_sysca
 
 	if (site->passes_on && can_be_the_programs(number))
 		return;
+	if (injection->source && strstr(site->where, injection->source) == NULL)
+		return;
 	injected->calls++;
 	if (injected->calls < injection->first || injected->calls > injection->last)
 		return;
 	if (injected->failed++ == 0)
 		snprintf(injected->where, sizeof(injected->where), "call %llu at %s",
 			 (unsigned long long)number, site->where);
-	if (number != SYS_close)
+	if (injection->kills)
+		kill(task->pid, SIGKILL);
+	else if (number != SYS_close)
 		refuse(task, injection->error);
 	else
 		task->error = injection->error;

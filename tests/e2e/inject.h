@@ -17,9 +17,11 @@ enum inject_whose { INJECT_PROGRAM, INJECT_COLLECTOR };
 
 struct injection {
 	enum inject_whose whose;
-	long first; /* number of the call that fails, from 1; 0: none */
-	long last;  /* and all up to this one */
-	int error;  /* errno */
+	long first;	    /* number of the call that fails, from 1; 0: none */
+	long last;	    /* and all up to this one */
+	int error;	    /* errno */
+	bool kills;	    /* who makes the first of them is killed instead */
+	const char *source; /* only calls that are made in this source file count; NULL: all */
 	/* No file below this directory can be mapped shared, whoever asks (ENODEV, as on FUSE with
 	 * direct_io); NULL: all can. */
 	const char *unmappable;

@@ -183,6 +183,67 @@ try_program(const char *name, enum inject_whose whose, bool onwards, const char 
 	run_free(&bare.run);
 }
 
+/* Events that a trace has. */
+static long
+events_of(const char *trace)
+{
+	const char *const argv[] = {built("vmtrace"), "report", "--format", "json", trace, NULL};
+	struct run run;
+	json_t *root;
+	long events;
+
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		fail_msg("report of %s: %d %s", trace, run.exit_status, run.err);
+	root = json_loads(run.out, 0, NULL);
+	assert_non_null(root);
+	check_report(root);
+	events = (long)number(member(root, "loss"), "events");
+	assert_int_equal(number(member(root, "loss"), "events_missing"), 0);
+	json_decref(root);
+	run_free(&run);
+	return events;
+}
+
+/* The collector of a program is killed at one of the calls by which it makes the trace smaller;
+ * *calls: how many of them there were. */
+static long
+events_when_killed(const char *program, long at, long *calls)
+{
+	const struct injection injection = {.whose = INJECT_COLLECTOR,
+					    .first = at,
+					    .last = at,
+					    .kills = true,
+					    .source = "collect/compact.c"};
+	const char *trace = scratch_file("killed.vmt");
+	struct injected injected;
+	long events;
+
+	inject_run(&injected, &injection, (const char *const[]){program, NULL},
+		   environment_of(trace));
+	*calls = injected.calls;
+	run_free(&injected.run);
+	events = events_of(trace);
+	unlink(trace);
+	return events;
+}
+
+static void
+a_collector_killed_while_it_makes_a_trace_smaller_costs_nothing(void **state)
+{
+	char program[PATH_MAX];
+	long at = 0;
+	long calls, events;
+
+	(void)state;
+	snprintf(program, sizeof(program), "%s", built("tests/target/ordinary"));
+	events = events_when_killed(program, 0, &calls);
+	assert_true(calls >= 6);
+	do
+		assert_int_equal(events_when_killed(program, ++at, &calls), events);
+	while (calls >= at);
+}
+
 static void
 test_one_call_refused(void **state)
 {
@@ -221,6 +282,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_collector_killed_while_it_makes_a_trace_smaller_costs_nothing),
 	    cmocka_unit_test(test_one_call_refused),
 	    cmocka_unit_test(test_all_further_calls_refused),
 	    cmocka_unit_test(test_collector_refused),

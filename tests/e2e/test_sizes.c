@@ -8,6 +8,7 @@
 #include "tests/e2e/living.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,56 @@ what_was_removed_is_told_by_the_trace_that_stays(void **state)
 	json_decref(found);
 }
 
+/* A shell's trace, once it has become small; where somebody has it open, what that one has of it
+ * stays as it was. Whether it is the same file. */
+static bool
+becomes_small_where_it_lies(const char *trace, bool is_open)
+{
+	struct conversation talk;
+	struct stat before, after, held;
+	int64_t deadline;
+	int fd;
+
+	converse_start(&talk, (const char *[]){"/bin/sh", "-c", "echo ready; read x; exit 0", NULL},
+		       preloaded(trace));
+	converse_read_line(&talk);
+	fd = is_open ? open(trace, O_RDONLY | O_CLOEXEC) : -1;
+	assert_int_equal(stat(trace, &before), 0);
+	assert_int_equal(living_reap(&talk, trace), 0);
+	deadline = now_ms() + 60000;
+	while (stat(trace, &after) == 0 && after.st_size >= 300 << 10 && now_ms() < deadline)
+		usleep(10000);
+	assert_in_range(after.st_size, 1, 300 << 10);
+	if (is_open) {
+		assert_int_equal(fstat(fd, &held), 0);
+		assert_true(held.st_size >= before.st_size);
+		close(fd);
+	}
+	json_decref(report(trace, NULL));
+	assert_int_equal(unlink(trace), 0);
+	return before.st_ino == after.st_ino;
+}
+
+static bool
+has_leases(void)
+{
+	int fd = open(scratch_file("lease"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	bool has = fd >= 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
+
+	close(fd);
+	return has;
+}
+
+static void
+who_reads_a_trace_while_it_becomes_small_has_all_of_it(void **state)
+{
+	const char *trace = scratch_file("read.vmt");
+
+	(void)state;
+	assert_false(becomes_small_where_it_lies(trace, true));
+	assert_int_equal(becomes_small_where_it_lies(trace, false), has_leases());
+}
+
 static int64_t
 stacks_dropped(const char *bytes, char *headline, size_t headline_bytes)
 {
@@ -219,6 +270,7 @@ main(void)
 	    cmocka_unit_test(what_children_remove_themselves_is_counted),
 	    cmocka_unit_test(the_number_of_traces_can_be_bounded),
 	    cmocka_unit_test(what_was_removed_is_told_by_the_trace_that_stays),
+	    cmocka_unit_test(who_reads_a_trace_while_it_becomes_small_has_all_of_it),
 	    cmocka_unit_test(a_full_stack_table_says_which_option_makes_it_larger),
 	};
 
