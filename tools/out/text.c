@@ -433,7 +433,7 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 				"- Snapshots skipped to limit cost or file size: %" PRIu64 ".",
 				report->loss.snapshots_skipped);
 	for (size_t i = 0; i < report->coverage.blind_spot_count; i++) {
-		snprintf(text, sizeof(text), "- %s", report->coverage.blind_spots[i]);
+		snprintf(text, sizeof(text), "- %s.", report->coverage.blind_spots[i]);
 		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 	}
 }
