@@ -35,6 +35,20 @@ built(const char *name)
 	return path;
 }
 
+const char *
+script_file(const char *name)
+{
+	static char paths[8][PATH_MAX];
+	static unsigned next;
+	char *path = paths[next++ % 8];
+	char relative[PATH_MAX];
+
+	snprintf(relative, sizeof(relative), "tests/e2e/scripts/%s", name);
+	if (!realpath(relative, path))
+		fail_msg("no %s: tests start in the sources' directory", relative);
+	return path;
+}
+
 static char scratch_path[PATH_MAX];
 
 static void

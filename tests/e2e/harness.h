@@ -30,6 +30,10 @@ struct run {
  * some of them: valid for the next eight calls. */
 const char *built(const char *name);
 
+/* Absolute path of a file of tests/e2e/scripts: what a test runs in another language. Valid for as
+ * long as built's. The tests start in the sources' directory. */
+const char *script_file(const char *name);
+
 /* A fresh directory for the running test's files, removed at the program's end. */
 const char *scratch(void);
 const char *scratch_file(const char *name);

@@ -13,7 +13,7 @@
 
 #define LIBRARIES "/usr/lib/x86_64-linux-gnu/"
 
-#define COMMANDS "\"$D/blocks\"; date -u -d @86400; ls -l \"$D/blocks.c\" | cut -c1-10; exit 3"
+#define COMMANDS "\"$D/blocks\"; date -u -d @86400; ls -l \"$S/blocks.c\" | cut -c1-10; exit 3"
 
 static void
 test_preloads(void **state)
@@ -78,7 +78,7 @@ test_linked_allocators(void **state)
 		char script[4096];
 
 		snprintf(script, sizeof(script),
-			 "gcc -O1 -o \"$D/linked\" \"$D/blocks.c\" -Wl,--no-as-needed %s -lpthread",
+			 "gcc -O1 -o \"$D/linked\" \"$S/blocks.c\" -Wl,--no-as-needed %s -lpthread",
 			 links[i]);
 		if (!twice_succeeds(script)) {
 			print_message("without %s: cannot be linked\n", links[i]);
@@ -95,44 +95,20 @@ struct runtime {
 };
 
 static const struct runtime runtimes[] = {
-    {"python3",
-     "PYTHONMALLOC=pymalloc python3 -c 'import threading; r=[]; "
-     "t=[threading.Thread(target=lambda i=i: r.append(len(str(2**(i*1999))))) for i in "
-     "range(8)]; [x.start() for x in t]; [x.join() for x in t]; print(sorted(r))'; "
-     "exit 3",
-     false},
-    {"node",
-     "node -e 'const {Worker} = require(\"worker_threads\"); new Worker(\"let a = []; for "
-     "(let i = 0; i < 1e5; i++) a.push([i]); console.log(a.length)\", {eval: true})'; "
-     "exit 3",
-     true},
-    {"java",
-     "printf 'class H { public static void main(String[] a) { long s = 0; for (int i = 0; "
-     "i < 3000; i++) s += new byte[10000].length; try { Object o = null; o.hashCode(); } "
-     "catch (NullPointerException e) { s++; } System.out.println(s); } }' >\"$D/H.java\"; "
-     "java -Xmx64m \"$D/H.java\"; exit 3",
-     true},
-    {"php",
-     "php -r '$a = []; for ($i = 0; $i < 50000; $i++) $a[\"k$i\"] = str_repeat(\"x\", $i % "
-     "99); echo count($a), strlen(implode($a)), \"\\n\";'; exit 3",
-     false},
+    {"python3", "PYTHONMALLOC=pymalloc python3 \"$S/threads.py\"; exit 3", false},
+    {"node", "node \"$S/worker.js\"; exit 3", true},
+    {"java", "java -Xmx64m \"$S/Heap.java\"; exit 3", true},
+    {"php", "php \"$S/arrays.php\"; exit 3", false},
     {"erl",
      "HOME=\"$D\" erl -noshell -eval 'io:format(\"~p~n\", [lists:sum([length(lists:seq(1, "
      "N)) || N <- lists:seq(1, 900)])]), halt(0).'; exit 3",
      true},
     {"perl", "perl -e 'my @a = map {[$_] x 9} 1..20000; print scalar(@a), \"\\n\"'; exit 3", false},
     {"rustc",
-     "printf 'fn main() { let h: Vec<_> = (0..8u64).map(|t| std::thread::spawn(move || "
-     "(0..9999).map(|i| vec![t; i as usize %% 100].iter().sum::<u64>()).sum::<u64>()))"
-     ".collect(); for x in h { println!(\"{}\", x.join().unwrap()); } }' >\"$D/r.rs\"; "
-     "[ -x \"$D/rust\" ] || rustc -O -o \"$D/rust\" \"$D/r.rs\" 2>/dev/null; \"$D/rust\"; "
-     "exit 3",
+     "[ -x \"$D/rust\" ] || rustc -O -o \"$D/rust\" \"$S/threads.rs\" 2>/dev/null; "
+     "\"$D/rust\"; exit 3",
      false},
-    {"emacs",
-     "HOME=\"$D\" emacs -Q --batch --eval '(progn (let ((l nil)) (dotimes (i 30000) (push "
-     "(make-string 20 ?x) l)) (garbage-collect) (princ (length l))) (princ "
-     "(shell-command-to-string \"echo spawned\")))'; exit 3",
-     false},
+    {"emacs", "HOME=\"$D\" emacs -Q --batch --load \"$S/lists.el\"; exit 3", false},
 };
 
 static void
@@ -165,7 +141,7 @@ test_sanitizers(void **state)
 		char script[4096];
 
 		snprintf(script, sizeof(script),
-			 "gcc -O1 -fsanitize=%s -o \"$D/sanitized\" \"$D/blocks.c\" -lpthread && "
+			 "gcc -O1 -fsanitize=%s -o \"$D/sanitized\" \"$S/blocks.c\" -lpthread && "
 			 "\"$D/sanitized\" >/dev/null; [ $? = 3 ]",
 			 names[i]);
 		if (!twice_succeeds(script)) {
@@ -213,9 +189,8 @@ static void
 test_namespaces(void **state)
 {
 	(void)state;
-	if (!twice_succeeds(
-		"cd \"$D\" && gcc -O1 -shared -fPIC -o plugin.so plugin.c && gcc -O1 -o loads "
-		"loads.c -ldl")) {
+	if (!twice_succeeds("cd \"$D\" && gcc -O1 -shared -fPIC -o plugin.so \"$S/plugin.c\" && "
+			    "gcc -O1 -o loads \"$S/loads.c\" -ldl")) {
 		print_message("skip: without gcc\n");
 		skip();
 	}
@@ -252,7 +227,7 @@ static void
 test_musl(void **state)
 {
 	(void)state;
-	if (!twice_succeeds("cd \"$D\" && musl-gcc -O1 -o musl_blocks blocks.c")) {
+	if (!twice_succeeds("cd \"$D\" && musl-gcc -O1 -o musl_blocks \"$S/blocks.c\"")) {
 		print_message("skip: musl-gcc is not installed\n");
 		skip();
 	}
@@ -267,12 +242,9 @@ test_32_bit_child(void **state)
 	size_t lines;
 
 	(void)state;
-	if (!twice_succeeds(
-		"printf '.globl _start\\n_start: pushl $text\\n call puts\\n pushl $70000\\n "
-		"call malloc\\n pushl %%eax\\n call free\\n pushl $7\\n call exit\\n"
-		".data\\ntext: .asciz \"thirty-two\"\\n' | as --32 -o \"$D/half.o\" - && "
-		"ld -m elf_i386 -dynamic-linker /lib/ld-linux.so.2 -o \"$D/half\" "
-		"\"$D/half.o\" /lib32/libc.so.6")) {
+	if (!twice_succeeds("as --32 -o \"$D/half.o\" \"$S/half.s\" && "
+			    "ld -m elf_i386 -dynamic-linker /lib/ld-linux.so.2 -o \"$D/half\" "
+			    "\"$D/half.o\" /lib32/libc.so.6")) {
 		print_message("skip: libc6-i386 is not installed\n");
 		skip();
 	}
@@ -287,37 +259,7 @@ write_programs(void **state)
 {
 	(void)state;
 	twice_set_up();
-	assert_true(twice_succeeds(
-	    "cat >\"$D/blocks.c\" <<'END'\n"
-	    "#define _GNU_SOURCE\n#include <malloc.h>\n#include <pthread.h>\n#include <stdio.h>\n"
-	    "#include <stdlib.h>\n"
-	    "static void *work(void *seed) { char *kept[64] = {0}; unsigned x = *(unsigned *)seed; "
-	    "for (int i = 0; i < 1000; i++) { x = x * 1103515245 + 12345; char **k = &kept[x >> "
-	    "26]; "
-	    "*k = realloc(*k, (x >> 8) % 5000 + 1); **k = 1; if (i % 7 == 0) *k = reallocarray(*k, "
-	    "i, 9); if (i % 9 == 0) { free(*k); *k = NULL; } if (i % 11 == 0) { free(*k); *k = "
-	    "memalign(256, 999); } } for (int i = 0; i < 64; i++) free(kept[i]); return NULL; }\n"
-	    "int main(void) { static pthread_t t[4]; static unsigned s[4] = {1, 2, 3, 4}; for (int "
-	    "i "
-	    "= 0; i < 4; i++) pthread_create(&t[i], NULL, work, &s[i]); for (int i = 0; i < 4; "
-	    "i++) "
-	    "pthread_join(t[i], NULL); puts(\"done\"); return 3; }\n"
-	    "END\n"
-	    "cat >\"$D/plugin.c\" <<'END'\n"
-	    "#include <stdlib.h>\n#include <string.h>\n"
-	    "int use(int n) { int sum = 0; for (int i = 1; i < n; i++) { char *p = "
-	    "strdup(\"seven..\"); "
-	    "p = realloc(p, 100 * i); sum += (int)strlen(p); free(p); } return sum; }\n"
-	    "END\n"
-	    "cat >\"$D/loads.c\" <<'END'\n"
-	    "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdio.h>\n"
-	    "static void call(void *file) { int (*use)(int) = (int (*)(int))dlsym(file, \"use\"); "
-	    "printf(\"%d\\n\", use(500)); dlclose(file); }\n"
-	    "int main(int c, char **v) { for (int i = 0; i < 5; i++) { call(dlmopen(LM_ID_NEWLM, "
-	    "v[c - "
-	    "1], RTLD_NOW)); call(dlopen(v[c - 1], RTLD_NOW | RTLD_DEEPBIND)); } return 3; }\n"
-	    "END\n"
-	    "gcc -O1 -o \"$D/blocks\" \"$D/blocks.c\" -lpthread"));
+	assert_true(twice_succeeds("gcc -O1 -o \"$D/blocks\" \"$S/blocks.c\" -lpthread"));
 	return 0;
 }
 

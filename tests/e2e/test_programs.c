@@ -130,23 +130,11 @@ static void
 test_allocator_agrees(void **state)
 {
 	const char *trace = scratch_file("mallinfo.vmt");
-	const char *script = "import ctypes, os\n"
-			     "class M(ctypes.Structure):\n"
-			     "    _fields_ = [(n, ctypes.c_size_t) for n in 'arena ordblks smblks "
-			     "hblks hblkhd usmblks "
-			     "fsmblks uordblks fordblks keepcost'.split()]\n"
-			     "libc = ctypes.CDLL(None)\n"
-			     "libc.mallinfo2.restype = M\n"
-			     "keep = [bytes(600 + i * 7 % 30000) for i in range(4000)]\n"
-			     "del keep[::3]\n"
-			     "info = libc.mallinfo2()\n"
-			     "print(info.uordblks + info.hblkhd, flush=True)\n"
-			     "os._exit(0)\n";
 	struct run run;
 
 	(void)state;
 	record(&run, trace, (const char *const[]){"--malloc", "all", NULL},
-	       (const char *const[]){"python3", "-c", script, NULL});
+	       (const char *const[]){"python3", script_file("mallinfo.py"), NULL});
 	assert_int_equal(run.exit_status, 0);
 	int64_t theirs = atoll(run.out);
 

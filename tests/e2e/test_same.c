@@ -15,7 +15,7 @@
 
 struct everyday {
 	const char *needs;  /* a program without which there is nothing to compare */
-	const char *script; /* for bash; $D is a directory with the files of write_inputs */
+	const char *script; /* for bash; $D is a directory with the files of everyday.sh */
 };
 
 static const struct everyday programs[] = {
@@ -82,19 +82,8 @@ write_inputs(void **state)
 	prefer_system_programs();
 	setenv("D", scratch_file("same"), 1);
 	setenv("LC_ALL", "C", 1);
-	run_quietly(
-	    "set -e; mkdir -p $D/tree; for i in $(seq 200); do seq $i >$D/tree/f$i; done\n"
-	    "awk 'BEGIN {x = 1; for (i = 0; i < 100000; i++) {x = (x * 16807) % 2147483647; print "
-	    "x}}' >$D/numbers\n"
-	    "cat >$D/program.c <<'END'\n"
-	    "#include <stdio.h>\n#include <stdlib.h>\n"
-	    "static int fib(int n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }\n"
-	    "int main(int c, char **v) { int *p = calloc(100, sizeof(*p)); p[7] = atoi(v[c - 1]); "
-	    "printf(\"%d\\n\", fib(p[7])); free(p); return 11; }\n"
-	    "END\n"
-	    "echo 'int broken(void) { return x; }' >$D/broken.c\n"
-	    "printf 'all: a b c\\na b c:\\n\\t@sort -n $(D)/numbers | head -n 1 >/dev/null; echo "
-	    "x\\n' >$D/makefile\n");
+	setenv("S", script_file(""), 1);
+	run_quietly(". \"$S/everyday.sh\"");
 	return 0;
 }
 

@@ -241,37 +241,11 @@ static void
 pool(const char *directory, const char *method)
 {
 	static struct conversation talk;
-	char script[1024];
 	json_t *pid;
 	size_t i;
 
-	snprintf(script, sizeof(script),
-		 "import multiprocessing as m, os, sys, threading\n"
-		 "def work(barrier, queue, stop):\n"
-		 "    global keep\n"
-		 "    keep = [b'x' * (1 << 20) for _ in range(16)]\n"
-		 "    barrier.wait()\n"
-		 "    queue.put(os.getpid())\n"
-		 "    stop.wait()\n"
-		 "if __name__ == '__main__':\n"
-		 "    c = m.get_context('%s')\n"
-		 "    barrier, queue, stop = c.Barrier(4), c.Queue(), c.Event()\n"
-		 "    workers = [c.Process(target=work, args=(barrier, queue, stop)) for _ in "
-		 "range(4)]\n"
-		 "    for w in workers: w.start()\n"
-		 "    print(sorted(queue.get() for _ in workers), flush=True)\n"
-		 "    sys.stdin.read()\n"
-		 "    stop.set()\n"
-		 "    for w in workers: w.join()\n"
-		 "    sys.exit(sum(w.exitcode for w in workers))\n",
-		 method);
-	const char *source = scratch_file("pool.py");
-	FILE *file = fopen(source, "w");
-
-	assert_non_null(file);
-	fputs(script, file);
-	fclose(file);
-	start(&talk, directory, (const char *const[]){"python3", source, NULL});
+	start(&talk, directory,
+	      (const char *const[]){"python3", script_file("pool.py"), method, NULL});
 	converse_read_line(&talk);
 	json_t *pids = json_loads(talk.line, 0, NULL);
 

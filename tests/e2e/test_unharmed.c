@@ -323,21 +323,14 @@ test_unwritable_output(void **state)
 static void
 test_subreaper_has_no_child_of_ours(void **state)
 {
-	static const char become[] =
-	    "import ctypes, os, sys\n"
-	    "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
-	    "environment = dict(os.environ, LD_PRELOAD=sys.argv[1], VMTRACE_OUTPUT=sys.argv[2])\n"
-	    "os.execve(sys.executable, [sys.executable, '-c', sys.argv[3]], environment)\n";
-	static const char wait[] = "import os\n"
-				   "try: print(os.waitpid(-1, os.WNOHANG))\n"
-				   "except ChildProcessError: print('no child')\n";
 	const char *trace = scratch_file("subreaper.vmt");
 	struct run run;
 
 	(void)state;
 	run_program(&run,
-		    (const char *const[]){"python3", "-c", become, built("libvmtrace.so"), trace,
-					  wait, NULL},
+		    (const char *const[]){"python3", script_file("subreaper.py"),
+					  built("libvmtrace.so"), trace, script_file("no_child.py"),
+					  NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.out, "no child\n");

@@ -20,6 +20,7 @@ twice_set_up(void)
 {
 	prefer_system_programs();
 	setenv("D", scratch(), 1);
+	setenv("S", script_file(""), 1);
 	setenv("LC_ALL", "C", 1);
 	assert_int_equal(chmod(scratch(), 01777), 0);
 }

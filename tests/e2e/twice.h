@@ -4,14 +4,14 @@
  * Each script runs bare and under the library: same output, same status, no line of ours but those
  * that are expected, and every trace that it left has a report that adds up. A script that hangs is
  * ended and fails. Every script ends with status 3, so that one whose program did not even start
- * shows. $D is the scratch directory.
+ * shows. $D is the scratch directory, $S that of tests/e2e/scripts.
  */
 #ifndef VMT_TWICE_H
 #define VMT_TWICE_H
 
 #include "tests/e2e/harness.h"
 
-/* Sets $D, and who may write there: everyone. */
+/* Sets $D and $S; into $D everyone may write. */
 void twice_set_up(void);
 
 /* Runs a script once, with further variables "NAME=value" (NULL-terminated, or NULL). */
