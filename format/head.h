@@ -51,6 +51,7 @@ enum vmt_end {
 /* Why a recording ended before its process: what the program ran out of when the tracer gave up
  * its own memory for it, for the most part. */
 enum vmt_stop {
+	VMT_STOP_NONE = 0,	    /* it goes on */
 	VMT_STOP_ADDRESS_SPACE = 1, /* RLIMIT_AS */
 	VMT_STOP_DATA = 2,	    /* RLIMIT_DATA */
 	VMT_STOP_MAPPINGS = 3,	    /* vm.max_map_count */

@@ -147,7 +147,7 @@ answer(const struct vmt_shortage_call *call, bool waited)
 	if (vmt_atomic_load_acquire(&vmt_state_owner->state) != VMT_OWNER_RECORDING)
 		return false;
 	cause = vmt_shortage_find(call, &own);
-	return cause != 0 ? retreat(cause) : waited;
+	return cause != VMT_STOP_NONE ? retreat(cause) : waited;
 }
 
 /* Not in a vfork child: its limits are its own, and the memory is its parent's. */

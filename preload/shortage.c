@@ -126,13 +126,13 @@ find_limit(const struct vmt_shortage_call *call, const struct vmt_shortage_own *
 	bool told;
 
 	if (space == UNKNOWN && data == UNKNOWN)
-		return 0;
+		return VMT_STOP_NONE;
 	told = read_figures("/proc/self/status", used, 2);
 	if (space != UNKNOWN && (!told || is_for_own(call, used[0].bytes, space, own->bytes)))
 		return VMT_STOP_ADDRESS_SPACE;
 	if (data != UNKNOWN && (!told || is_for_own(call, used[1].bytes, data, own->private_bytes)))
 		return VMT_STOP_DATA;
-	return 0;
+	return VMT_STOP_NONE;
 }
 
 static bool
@@ -230,9 +230,9 @@ vmt_shortage_find(const struct vmt_shortage_call *call, const struct vmt_shortag
 {
 	enum vmt_stop limit = find_limit(call, own);
 
-	if (limit != 0)
+	if (limit != VMT_STOP_NONE)
 		return limit;
 	if (are_mappings_short(call->mappings))
 		return VMT_STOP_MAPPINGS;
-	return is_commitment(call, own) ? VMT_STOP_MEMORY : 0;
+	return is_commitment(call, own) ? VMT_STOP_MEMORY : VMT_STOP_NONE;
 }

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+int use(int n);
+
 int
 use(int n)
 {
