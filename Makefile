@@ -13,7 +13,7 @@ WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -W
 WERROR ?=
 test-build test sanitized-asan sanitized-tsan sanitized-fuzz: WERROR := -Werror
 CFLAGS ?= -O2 -g
-BASE := -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(WERROR) $(SANITIZE)
+BASE = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(WERROR) $(SANITIZE)
 FREESTANDING := -include format/banned.h
 TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lm
 

@@ -341,16 +341,42 @@ peak_rss(json_t *root)
 	return peak;
 }
 
-int64_t
-class_committed(json_t *root, const char *name)
+static json_t *
+find_class(json_t *root, const char *name)
 {
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(member(root, "classes"), i,
-			   row) if (strcmp(json_string_value(member(row, "name")), name) ==
-				    0) return number(row, "committed_bytes");
-	return 0;
+	json_array_foreach(member(root, "classes"), i, row)
+	{
+		if (strcmp(json_string_value(member(row, "name")), name) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+json_t *
+class_row(json_t *root, const char *name)
+{
+	json_t *row = find_class(root, name);
+
+	if (!row)
+		fail_msg("no class %s", name);
+	return row;
+}
+
+int64_t
+class_figure(json_t *root, const char *name, const char *figure)
+{
+	json_t *row = find_class(root, name);
+
+	return row ? number(row, figure) : 0;
+}
+
+int64_t
+class_committed(json_t *root, const char *name)
+{
+	return class_figure(root, name, "committed_bytes");
 }
 
 static bool

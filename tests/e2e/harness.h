@@ -92,7 +92,10 @@ int64_t number(json_t *object, const char *key);
 json_t *member(json_t *object, const char *key);
 /* The largest figure of a report's RSS line. */
 int64_t peak_rss(json_t *report);
-/* committed_bytes of a class, 0 when it is left out. */
+/* The row of a class, in a report or a diff. */
+json_t *class_row(json_t *report, const char *name);
+/* A figure of a class, 0 where the class is left out; that of its committed_bytes. */
+int64_t class_figure(json_t *report, const char *name, const char *figure);
 int64_t class_committed(json_t *report, const char *name);
 
 /* The site whose innermost frames contain the function within `depth` frames and whose kind is kind

@@ -82,19 +82,6 @@ delta(json_t *row, const char *figure)
 	return number(value, "delta");
 }
 
-static json_t *
-class_row(json_t *root, const char *name)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "classes"), i,
-			   row) if (strcmp(json_string_value(member(row, "name")), name) ==
-				    0) return row;
-	fail_msg("no class %s", name);
-	return NULL;
-}
-
 static void
 expect_site(json_t *root, const char *function, const char *match, int64_t committed,
 	    int64_t reserved)

@@ -120,21 +120,6 @@ test_facts(void **state)
 		check_facts(recording_of(i));
 }
 
-static json_t *
-class_row(json_t *root, const char *name)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "classes"), i, row)
-	{
-		if (strcmp(json_string_value(member(row, "name")), name) == 0)
-			return row;
-	}
-	fail_msg("no class %s", name);
-	return NULL;
-}
-
 static int64_t
 delta(json_t *row, const char *figure)
 {

@@ -37,20 +37,6 @@ static const struct form forms[] = {
     {"net-pie-s-w", {"-tags=netonly", "-buildmode=pie", "-ldflags=-s -w", NULL}, false},
 };
 
-static int64_t
-class_figure(json_t *root, const char *name, const char *figure)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "classes"), i, row)
-	{
-		if (strcmp(json_string_value(member(row, "name")), name) == 0)
-			return number(row, figure);
-	}
-	return 0;
-}
-
 /* The runtime may have grown a goroutine's stack after it counted. */
 static bool
 is_settled(json_t *root, json_t *said)

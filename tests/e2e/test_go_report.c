@@ -45,20 +45,6 @@ ask(struct conversation *talk)
 	return said;
 }
 
-static int64_t
-class_figure(json_t *root, const char *name, const char *figure)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "classes"), i, row)
-	{
-		if (strcmp(json_string_value(member(row, "name")), name) == 0)
-			return number(row, figure);
-	}
-	return 0;
-}
-
 /* Of arenas, all that the runtime has made accessible it has handed out or not: to the byte.
  * Buffers of a collection that has just ended are neither heap nor stack, and are given back soon.
  */

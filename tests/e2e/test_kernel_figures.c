@@ -140,19 +140,6 @@ huge_pages_that_make_rss_are_named_first(void **state)
 	forget(&told);
 }
 
-static json_t *
-class_row(json_t *root, const char *name)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "classes"), i,
-			   row) if (strcmp(json_string_value(member(row, "name")), name) ==
-				    0) return row;
-	fail_msg("no class %s", name);
-	return NULL;
-}
-
 /* What is in both processes, page by page and class by class, while both stand still. */
 static void
 shared_pages_are_told_by_class(void **state)

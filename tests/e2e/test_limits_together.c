@@ -344,15 +344,22 @@ all_is_done_without_limits(void **state)
 	compare(&none);
 }
 
+/* Collectors that still write leave within a moment. */
+static void
+remove_cgroup(const char *cgroup)
+{
+	if (cgroup[0] == '\0')
+		return;
+	wait_until_empty(cgroup);
+	assert_int_equal(rmdir(cgroup), 0);
+}
+
 static int
 remove_cgroups(void **state)
 {
 	(void)state;
-	/* Collectors that still write leave within a moment. */
-	for (int i = 0; i < 100 && memory_cgroup[0] && rmdir(memory_cgroup) != 0; i++)
-		usleep(20000);
-	for (int i = 0; i < 100 && pids_cgroup[0] && rmdir(pids_cgroup) != 0; i++)
-		usleep(20000);
+	remove_cgroup(memory_cgroup);
+	remove_cgroup(pids_cgroup);
 	return 0;
 }
 

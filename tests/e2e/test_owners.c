@@ -40,18 +40,6 @@ record_target(const char *what, const char *mode, const char *trace, int exit_st
 }
 
 static int64_t
-class_figure(json_t *root, const char *name, const char *figure)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "classes"), i,
-			   row) if (strcmp(json_string_value(member(row, "name")), name) ==
-				    0) return number(row, figure);
-	return 0;
-}
-
-static int64_t
 true_figure(json_t *truth, const char *name)
 {
 	return number(member(truth, "figures"), name);

@@ -109,21 +109,6 @@ test_python(void **state)
 	assert_true(rss > 50 * MIB);
 }
 
-/* reserved_bytes of a class. */
-static int64_t
-class_reserved(json_t *root, const char *name)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "classes"), i, row)
-	{
-		if (strcmp(json_string_value(member(row, "name")), name) == 0)
-			return number(row, "reserved_bytes");
-	}
-	return 0;
-}
-
 /* What is live by the events is what the allocator itself holds: its own figure counts each block's
  * header and rounding as well, 16 bytes a block on average of some hundreds. */
 static void
@@ -140,7 +125,7 @@ test_allocator_agrees(void **state)
 
 	run_free(&run);
 	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
-	int64_t ours = class_reserved(root, "malloc live");
+	int64_t ours = class_figure(root, "malloc live", "reserved_bytes");
 
 	if (theirs == 0) {
 		print_message("skip: python3 is not linked to glibc's malloc\n");
@@ -271,7 +256,7 @@ test_redis(void **state)
 	run_quietly(script);
 	assert_int_equal(converse_end(&talk), 0);
 	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
-	int64_t live = class_reserved(root, "malloc live");
+	int64_t live = class_figure(root, "malloc live", "reserved_bytes");
 
 	check_attribution(trace, root);
 	assert_true(number(member(root, "snapshot"), "rss_bytes") > 15 * MIB);

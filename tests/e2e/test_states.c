@@ -22,18 +22,6 @@
 static const char *const modes[] = {"off", "sampled", "all"};
 
 static int64_t
-class_figure(json_t *root, const char *name, const char *figure)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(member(root, "classes"), i,
-			   row) if (strcmp(json_string_value(member(row, "name")), name) ==
-				    0) return number(row, figure);
-	return 0;
-}
-
-static int64_t
 site_figure(json_t *root, const char *figure)
 {
 	return site_sum(root, NULL, "map_pages", figure) +

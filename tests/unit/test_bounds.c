@@ -1,5 +1,6 @@
 /* In a memory cgroup, what a hostile trace makes us take ends before the kernel ends us. */
 #include "tests/sanitized.h"
+#include "tests/unit/figure_file.h"
 #include "tools/read/bounds.h"
 
 #include <fcntl.h>
@@ -22,15 +23,7 @@ static char cgroup[128];
 static bool
 write_number(const char *name, uint64_t number)
 {
-	char path[256];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", cgroup, name);
-	file = fopen(path, "w");
-	if (!file)
-		return false;
-	fprintf(file, "%llu", (unsigned long long)number);
-	return fclose(file) == 0;
+	return figure_file_write(cgroup, name, "", number);
 }
 
 static bool

@@ -7,6 +7,7 @@
  */
 #define BUILD_CHUNKS_BYTES (UINT32_C(160) << 20)
 #include "build_trace.h"
+#include "trace_file.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,27 +23,6 @@
 #define BASE UINT64_C(0x7f0000000000)
 
 typedef uint32_t happening(struct vmt_event *events, uint64_t round);
-
-static char directory[] = "/tmp/vmtrace-test-XXXXXX";
-static char path[128];
-
-static int
-make_directory(void **state)
-{
-	(void)state;
-	if (mkdtemp(directory) == NULL)
-		return -1;
-	snprintf(path, sizeof(path), "%s/trace.vmt", directory);
-	return 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(directory);
-}
 
 static struct vmt_event
 event_at(uint8_t kind, uint64_t address, uint64_t length)
@@ -137,7 +117,7 @@ write_trace(happening *happen, uint32_t rounds, uint32_t batch, uint32_t ring)
 		}
 	}
 	build_trace_end(build, VMT_END_EXIT, 0, time + 1);
-	build_trace_write(build, path);
+	build_trace_write(build, trace_file_path);
 	build_trace_free(build);
 }
 
@@ -176,7 +156,7 @@ report_kib(void)
 
 		if (file == NULL || fputs("5", file) < 0 || fclose(file) != 0)
 			_exit(2);
-		if (vmt_report_build(&report, path, &options, &err) != 0)
+		if (vmt_report_build(&report, trace_file_path, &options, &err) != 0)
 			_exit(1);
 		kib = peak_kib();
 		_exit(write(pipes[1], &kib, sizeof(kib)) != sizeof(kib));
@@ -228,5 +208,5 @@ main(void)
 	    cmocka_unit_test(threads_that_end),	       cmocka_unit_test(modules_that_come_and_go),
 	};
 
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, trace_file_begin, trace_file_end);
 }

@@ -1,4 +1,5 @@
 /* The rules for looking, on this process itself and by a clock of the test's own. */
+#include "tests/unit/figure_file.h"
 #include "tests/unit/trace_fixture.h"
 
 #include "base/ticks.h"
@@ -347,15 +348,9 @@ drop_figures(void)
 static void
 put_figure(const char *name, uint64_t value)
 {
-	char path[64];
-	FILE *file;
+	const char *before = strcmp(name, "memory.stat") == 0 ? "hierarchical_memory_limit " : "";
 
-	snprintf(path, sizeof(path), "%s/%s", figures, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fprintf(file, "%s%" PRIu64 "\n",
-		strcmp(name, "memory.stat") == 0 ? "hierarchical_memory_limit " : "", value);
-	assert_int_equal(fclose(file), 0);
+	assert_true(figure_file_write(figures, name, before, value));
 }
 
 /* Whether what is in use has been read again, some time after it changed. */

@@ -1,31 +1,11 @@
 #include "sample_trace.h"
+#include "trace_file.h"
 #include "walk_trace.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 
 #include "tools/read/zstd.h"
-
-static char directory[] = "/tmp/vmtrace-test-XXXXXX";
-static char path[128];
-
-static int
-make_directory(void **state)
-{
-	(void)state;
-	if (mkdtemp(directory) == NULL)
-		return -1;
-	snprintf(path, sizeof(path), "%s/trace.vmt", directory);
-	return 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(directory);
-}
 
 static size_t
 compress(void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
@@ -55,8 +35,8 @@ open_trace(const struct build_trace *build)
 	struct vmt_trace *trace;
 	struct vmt_err err = {""};
 
-	build_trace_write(build, path);
-	assert_int_equal(vmt_trace_open(&trace, path, &err), 0);
+	build_trace_write(build, trace_file_path);
+	assert_int_equal(vmt_trace_open(&trace, trace_file_path, &err), 0);
 	assert_string_equal(err.text, "");
 	return trace;
 }
@@ -74,7 +54,7 @@ gives_back_what_was_written(void **state)
 
 	(void)state;
 	assert_string_equal(vmt_trace_head(trace)->exe, "/usr/bin/victim");
-	assert_string_equal(vmt_trace_path(trace), path);
+	assert_string_equal(vmt_trace_path(trace), trace_file_path);
 	assert_non_null(vmt_trace_chunks(trace, &chunks));
 	assert_int_equal(chunks, SAMPLE_CHUNKS);
 	frames = vmt_trace_stack(trace, 1, &count);
@@ -116,8 +96,8 @@ reads_compressed_chunks_alike(void **state)
 						       .length = e % 7};
 		build_trace_events(build, BUILD_HEAP_RING(0), events, 200);
 		assert_int_equal(build_trace_last_chunk(build)->flags, i == 0 ? 0 : VMT_CHUNK_ZSTD);
-		build_trace_write(build, path);
-		walk = walk_trace(path);
+		build_trace_write(build, trace_file_path);
+		walk = walk_trace(trace_file_path);
 		assert_int_equal(walk.result, 0);
 		assert_int_equal(walk.events, 200);
 		build_trace_free(build);
@@ -134,23 +114,23 @@ refuses_what_is_not_a_trace(void **state)
 
 	(void)state;
 	check_refusal(missing, ENOENT, strerror(ENOENT));
-	check_refusal(directory, EISDIR, "is a directory");
+	check_refusal(trace_file_directory, EISDIR, "is a directory");
 	check_refusal("/dev/null", ENOTSUP, "is not a regular file");
-	build_trace_write_bytes(path, "", 0);
-	check_refusal(path, ENODATA, "is empty");
-	build_trace_write_bytes(path, zeros, sizeof(zeros));
-	check_refusal(path, ENODATA, "ended before its recording began");
-	build_trace_write_bytes(path, "hello", 5);
-	check_refusal(path, EBADMSG, "is not a vmtrace trace");
-	build_trace_write_bytes(path, "VMTR", 4);
-	check_refusal(path, EBADMSG, "cut before the end of its head");
+	build_trace_write_bytes(trace_file_path, "", 0);
+	check_refusal(trace_file_path, ENODATA, "is empty");
+	build_trace_write_bytes(trace_file_path, zeros, sizeof(zeros));
+	check_refusal(trace_file_path, ENODATA, "ended before its recording began");
+	build_trace_write_bytes(trace_file_path, "hello", 5);
+	check_refusal(trace_file_path, EBADMSG, "is not a vmtrace trace");
+	build_trace_write_bytes(trace_file_path, "VMTR", 4);
+	check_refusal(trace_file_path, EBADMSG, "cut before the end of its head");
 	head->version = 7;
-	build_trace_write(build, path);
-	check_refusal(path, EPROTONOSUPPORT, "version 7");
+	build_trace_write(build, trace_file_path);
+	check_refusal(trace_file_path, EPROTONOSUPPORT, "version 7");
 	head->version = VMT_VERSION;
 	head->features = 0x10;
-	build_trace_write(build, path);
-	check_refusal(path, EPROTONOSUPPORT, "features 0x10");
+	build_trace_write(build, trace_file_path);
+	check_refusal(trace_file_path, EPROTONOSUPPORT, "features 0x10");
 	build_trace_free(build);
 }
 
@@ -158,10 +138,10 @@ static void
 refuses_a_fifo_without_waiting(void **state)
 {
 	(void)state;
-	unlink(path);
-	assert_int_equal(mkfifo(path, 0600), 0);
-	check_refusal(path, ENOTSUP, "is not a regular file");
-	unlink(path);
+	unlink(trace_file_path);
+	assert_int_equal(mkfifo(trace_file_path, 0600), 0);
+	check_refusal(trace_file_path, ENOTSUP, "is not a regular file");
+	unlink(trace_file_path);
 }
 
 static void
@@ -173,13 +153,13 @@ refuses_claims_beyond_the_file(void **state)
 
 	(void)state;
 	head->chunks_offset = UINT64_C(1) << 60;
-	build_trace_write(build, path);
-	check_refusal(path, EBADMSG, "damaged head");
+	build_trace_write(build, trace_file_path);
+	check_refusal(trace_file_path, EBADMSG, "damaged head");
 	*head = kept;
 	head->stack_words = UINT64_C(1) << 31;
 	vmt_head_lay_out(head);
-	build_trace_write(build, path);
-	check_refusal(path, EBADMSG, "cut before the end of its head");
+	build_trace_write(build, trace_file_path);
+	check_refusal(trace_file_path, EBADMSG, "cut before the end of its head");
 	build_trace_free(build);
 }
 
@@ -199,8 +179,8 @@ takes_a_flood_of_empty_chunks(void **state)
 		build_trace_seal(&flood[i]);
 	}
 	build_trace_append(build, flood, sizeof(flood));
-	build_trace_write(build, path);
-	walk = walk_trace(path);
+	build_trace_write(build, trace_file_path);
+	walk = walk_trace(trace_file_path);
 	assert_int_equal(walk.result, 0);
 	assert_int_equal(walk.chunks, 1000);
 	assert_int_equal(walk.events, 0);
@@ -217,8 +197,8 @@ stops_at_a_gap_in_the_sequence(void **state)
 	(void)state;
 	build_trace_last_chunk(build)->sequence++;
 	build_trace_seal(build_trace_last_chunk(build));
-	build_trace_write(build, path);
-	walk = walk_trace(path);
+	build_trace_write(build, trace_file_path);
+	walk = walk_trace(trace_file_path);
 	assert_int_equal(walk.result, 0);
 	assert_int_equal(walk.chunks, SAMPLE_CHUNKS - 1);
 	assert_int_equal(walk.loss.cut_bytes, build->length - build->last_chunk);
@@ -239,8 +219,8 @@ refuses_a_frame_that_belies_its_size(void **state)
 	build_trace_events(build, BUILD_HEAP_RING(0), events, 100);
 	build_trace_last_chunk(build)->raw_bytes = VMT_CHUNK_MAX_BYTES;
 	build_trace_seal(build_trace_last_chunk(build));
-	build_trace_write(build, path);
-	walk = walk_trace(path);
+	build_trace_write(build, trace_file_path);
+	walk = walk_trace(trace_file_path);
 	assert_int_equal(walk.result, -EBADMSG);
 	assert_non_null(strstr(walk.err.text, "decompressed"));
 	build_trace_free(build);
@@ -319,5 +299,5 @@ main(void)
 	    cmocka_unit_test(finds_the_rate_without_a_last_reading),
 	};
 
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, trace_file_begin, trace_file_end);
 }

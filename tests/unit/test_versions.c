@@ -6,6 +6,7 @@
  */
 #include "moved_regions.h"
 #include "sample_trace.h"
+#include "trace_file.h"
 #include "walk_trace.h"
 
 #include "format/codec.h"
@@ -16,32 +17,11 @@
 #define NEWER_EVENT 31u	  /* may be skipped, and no version has it yet */
 #define REFUSED_EVENT 15u /* may not */
 
-static char directory[] = "/tmp/vmtrace-test-XXXXXX";
-static char path[128];
-
-static int
-make_directory(void **state)
-{
-	(void)state;
-	if (mkdtemp(directory) == NULL)
-		return -1;
-	snprintf(path, sizeof(path), "%s/trace.vmt", directory);
-	return 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(directory);
-}
-
 static struct walk_result
 walk(const struct build_trace *build)
 {
-	build_trace_write(build, path);
-	return walk_trace(path);
+	build_trace_write(build, trace_file_path);
+	return walk_trace(trace_file_path);
 }
 
 /* Reads all of the sample, whatever lies beside it. */
@@ -63,7 +43,7 @@ check_refused(const struct walk_result *walked, const char *words)
 {
 	assert_int_equal(walked->result, -EPROTONOSUPPORT);
 	assert_non_null(strstr(walked->err.text, words));
-	assert_non_null(strstr(walked->err.text, path));
+	assert_non_null(strstr(walked->err.text, trace_file_path));
 }
 
 static void
@@ -172,8 +152,8 @@ events_that_may_be_skipped_are_counted(void **state)
 	assert_true(vmt_event_may_be_skipped(NEWER_EVENT));
 	build_trace_events(build, VMT_RING_MAP, &event, 1);
 	build_trace_remain(build, VMT_RING_MAP, &event);
-	build_trace_write(build, path);
-	assert_int_equal(vmt_trace_open(&trace, path, &err), 0);
+	build_trace_write(build, trace_file_path);
+	assert_int_equal(vmt_trace_open(&trace, trace_file_path, &err), 0);
 	assert_int_equal(vmt_trace_loss(trace)->slots_abandoned, 0);
 	assert_int_equal(vmt_merge_open(&merge, trace, &err), 0);
 	do
@@ -299,5 +279,5 @@ main(void)
 	    cmocka_unit_test(figures_that_are_not_there_are_not_known),
 	};
 
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, trace_file_begin, trace_file_end);
 }
