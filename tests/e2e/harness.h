@@ -30,6 +30,10 @@ struct run {
  * some of them: valid for the next eight calls. */
 const char *built(const char *name);
 
+/* The same, for a test that becomes another user: a copy in the scratch directory, as a home
+ * directory may be closed to others. */
+const char *built_for_others(const char *name);
+
 /* Absolute path of a file of tests/e2e/scripts: what a test runs in another language. Valid for as
  * long as built's. The tests start in the sources' directory. */
 const char *script_file(const char *name);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *
@@ -85,4 +86,20 @@ variable(const char *name, const char *value)
 
 	snprintf(text, sizeof(texts[0]), "%s=%s", name, value);
 	return text;
+}
+
+const char *
+built_for_others(const char *name)
+{
+	const char *copy = scratch_file(strrchr(name, '/') ? strrchr(name, '/') + 1 : name);
+	struct run run;
+
+	assert_int_equal(chmod(scratch(), 01777), 0);
+	if (access(copy, F_OK) == 0)
+		return copy;
+	run_program(&run, (const char *const[]){"install", "-m", "755", built(name), copy, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	return copy;
 }

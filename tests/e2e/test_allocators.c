@@ -16,11 +16,13 @@
 #define SEEDS 10u
 #define SAMPLE_BYTES 65536.0
 
-static const char *const libraries[] = {
+#define DIRECTORY "/usr/lib/x86_64-linux-gnu/"
+
+static const char *libraries[] = {
     NULL, /* glibc's own */
-    "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2",
-    "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4",
-    "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2",
+    DIRECTORY "libjemalloc.so.2",
+    DIRECTORY "libtcmalloc_minimal.so.4",
+    DIRECTORY "libmimalloc.so.2",
 };
 
 #define LIBRARIES (sizeof(libraries) / sizeof(libraries[0]))
@@ -217,23 +219,43 @@ expect_text(const char *trace, const char *part, bool is_there)
 	run_free(&run);
 }
 
+/* Stripped, the dynamic symbols are left. Those of tcmalloc name its classes in old versions; in
+ * newer ones malloc's functions alone, which know a part of the mappings. */
+static bool
+exports_its_classes(const char *program)
+{
+	struct run run;
+	bool found;
+
+	run_program(&run, (const char *const[]){"nm", "-D", "--defined-only", program, NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	found = strstr(run.out, "tcmalloc") != NULL;
+	run_free(&run);
+	return found;
+}
+
 static void
 check_archive(const struct archive *archive)
 {
 	const struct figures truth =
 	    record_churn(archive->preloaded, "all", 1, scratch_file("preloaded.vmt"));
 	const char *program = link_churn(archive);
+	bool partly =
+	    archive->known && strcmp(archive->strip, "-s") == 0 && !exports_its_classes(program);
 
 	for (unsigned seed = 1; seed <= 2; seed++) {
 		const char *trace = scratch_file(seed == 1 ? "static-1.vmt" : "static-2.vmt");
 		struct figures found = record_program(program, NULL, "sampled", seed, trace);
 
 		assert_true(found.live == 0 && found.retained == 0);
-		assert_near(archive->known ? found.either : found.mmap, truth.all, truth.all * .05);
-		assert_near(archive->known ? found.mmap : found.either, 0, truth.all * .03);
+		assert_near(found.either + found.mmap, truth.all, truth.all * .05);
+		if (!partly)
+			assert_near(archive->known ? found.mmap : found.either, 0, truth.all * .03);
 		expect_text(trace, "The program has its own malloc: its blocks are not recorded",
 			    true);
-		expect_text(trace, "not recorded; what it maps is under mmap.", !archive->known);
+		if (!partly)
+			expect_text(trace, "not recorded; what it maps is under mmap.",
+				    !archive->known);
 		expect_text(trace, "unbiased estimates", false);
 		expect_text(trace, "malloc retained", false);
 	}
@@ -245,13 +267,13 @@ check_archive(const struct archive *archive)
 static void
 what_is_not_seen_of_a_linked_allocator_is_said(void **state)
 {
-	static const char *const jemalloc = "/usr/lib/x86_64-linux-gnu/libjemalloc.a";
-	static const char *const tcmalloc = "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.a";
+	static const char *const jemalloc = DIRECTORY "libjemalloc.a";
+	static const char *const tcmalloc = DIRECTORY "libtcmalloc_minimal.a";
 	const struct archive archives[] = {
 	    {libraries[1], jemalloc, "-pthread", true},
 	    {libraries[1], jemalloc, "-s", false},
 	    {libraries[2], tcmalloc, "-pthread", true},
-	    {libraries[2], tcmalloc, "-s", true}, /* its classes are exported */
+	    {libraries[2], tcmalloc, "-s", true}, /* its classes may be exported */
 	};
 
 	(void)state;
@@ -259,6 +281,16 @@ what_is_not_seen_of_a_linked_allocator_is_said(void **state)
 		print_message("%s %s\n", archives[i].path, archives[i].strip);
 		check_archive(&archives[i]);
 	}
+}
+
+/* Debian 12 has version 2 of mimalloc, later ones version 3. */
+static int
+find_libraries(void **state)
+{
+	(void)state;
+	if (access(libraries[LIBRARIES - 1], R_OK) != 0)
+		libraries[LIBRARIES - 1] = DIRECTORY "libmimalloc.so.3";
+	return 0;
 }
 
 int
@@ -270,5 +302,5 @@ main(void)
 	    cmocka_unit_test(what_is_not_seen_of_a_linked_allocator_is_said),
 	};
 
-	return cmocka_run_group_tests_name("allocators", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("allocators", tests, find_libraries, NULL);
 }

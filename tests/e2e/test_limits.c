@@ -150,9 +150,10 @@ lock_all(struct run *run, const char *limit_kib, const char *flags, const char *
 		     ? "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "
 		       "--bounding-set=-all"
 		     : "",
-		 built("tests/target/lock_all"));
-	run_program(run, argv,
-		    (const char *const[]){variable("OURS", built("libvmtrace.so")), NULL});
+		 built_for_others("tests/target/lock_all"));
+	run_program(
+	    run, argv,
+	    (const char *const[]){variable("OURS", built_for_others("libvmtrace.so")), NULL});
 }
 
 static void

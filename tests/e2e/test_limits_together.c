@@ -120,9 +120,9 @@ run_under(struct run *run, const struct combination *combination, bool preload)
 				  "--inh-caps=-all --bounding-set=-all"
 				: "",
 		 inner, preload ? "LD_PRELOAD=$OURS VMTRACE_OUTPUT=$TRACE" : "",
-		 built("tests/target/limited"), scratch_file("written"));
+		 built_for_others("tests/target/limited"), scratch_file("written"));
 	run_program(run, argv,
-		    (const char *const[]){variable("OURS", built("libvmtrace.so")),
+		    (const char *const[]){variable("OURS", built_for_others("libvmtrace.so")),
 					  variable("TRACE", scratch_file("limited.vmt")), NULL});
 }
 
@@ -313,7 +313,6 @@ limits_together_mean_what_they_mean_bare(void **state)
 
 	(void)state;
 	assert_int_equal(chdir(scratch()), 0);
-	assert_int_equal(chmod(scratch(), 0777), 0);
 	(void)make_cgroup(memory_cgroup, sizeof(memory_cgroup), "/sys/fs/cgroup/memory");
 	(void)make_cgroup(pids_cgroup, sizeof(pids_cgroup), "/sys/fs/cgroup/pids");
 	srand(11);
@@ -333,7 +332,6 @@ all_is_done_without_limits(void **state)
 
 	(void)state;
 	assert_int_equal(chdir(scratch()), 0);
-	assert_int_equal(chmod(scratch(), 0777), 0);
 	for (int i = 0; i < LIMITS; i++)
 		none.values[i] = UNLIMITED;
 	run_under(&run, &none, false);
