@@ -49,10 +49,10 @@ $(BUILD)/pic/%.o: %.c Makefile
 	$(CC) $(BASE) $(CFLAGS) $(PIC) -c $< -o $@
 
 # Runs before there is what a stack protector reads, or a C library to be called.
-$(BUILD)/pic/preload/standalone_start.o: BASE += -ffreestanding -fno-stack-protector
+$(BUILD)/pic/preload/trace/standalone_start.o: BASE += -ffreestanding -fno-stack-protector
 
 # The short way of malloc and free needs no frame; what takes a frame address has one all the same.
-$(BUILD)/pic/preload/hooks_malloc.o: BASE += -fomit-frame-pointer -foptimize-sibling-calls
+$(BUILD)/pic/preload/hooks/hooks_malloc.o: BASE += -fomit-frame-pointer -foptimize-sibling-calls
 
 $(patsubst %,$(BUILD)/obj/%/%.o,$(base_rooms)): OBJ_FLAGS := $(FREESTANDING)
 # cmocka 2 has other names for what cmocka 1 has too.
@@ -211,9 +211,9 @@ fmt: ## format the sources
 	clang-format -i $(sources_all)
 
 # Left out: test_preload_real counts the C library's definitions, and ASan brings its own;
-# test_preload_stacks_wild reads stack words that belong to no variable; in ASan's frames libunwind,
-# the reference of test_preload_stacks_switched, goes astray behind a stack overflow.
-asan_tests = $(filter-out %/test_preload_real %/test_preload_stacks_wild %/test_preload_stacks_switched,$(unit_tests))
+# test_preload_capture_wild reads stack words that belong to no variable; in ASan's frames libunwind,
+# the reference of test_preload_capture_switched, goes astray behind a stack overflow.
+asan_tests = $(filter-out %/test_preload_real %/test_preload_capture_wild %/test_preload_capture_switched,$(unit_tests))
 asan: $(BUILD)/libvmtrace.so ## unit tests and the command under AddressSanitizer and UBSan
 	@mkdir -p $(BUILD)/asan && cp $< $(BUILD)/asan # what the command preloads stays as it is
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
@@ -225,7 +225,7 @@ sanitized-asan: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use $
 # under TSan takes minutes: none but the collector's own is taken here.
 tsan_tests = $(filter %_threads,$(race_tests)) $(addprefix $(BUILD)/tests/unit/test_,ring stack_table module_table \
 	session drain collector collector_ends preload_cfi preload_emit preload_emit_full preload_modules \
-	preload_samples preload_stacks_switched)
+	preload_samples preload_capture_switched)
 tsan: ## tests with threads, and the collector's, under ThreadSanitizer
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-O1 -g' sanitized-tsan
 sanitized-tsan: $(tsan_tests)

@@ -19,4 +19,10 @@ struct vmt_mapping {
 	const char *path; /* not NUL-terminated; "[heap]" and its like included */
 };
 
+/* A private anonymous mapping that the tracer made for itself: addresses [start, end). */
+struct vmt_own_range {
+	uint64_t start;
+	uint64_t end;
+};
+
 #endif

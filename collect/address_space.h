@@ -1,5 +1,5 @@
 /*
- * address_space.h: is what /proc/PID shows still the image that made the trace?
+ * kernel_range.h: is what /proc/PID shows still the image that made the trace?
  *
  * An exec keeps pid and start time and takes the address space away. Descriptors of maps, pagemap
  * and smaps_rollup stay with the address space that they were opened on and read as empty after it;
@@ -11,8 +11,8 @@
  * A process that may not be traced shows no maps: its statm counts until it says that it execs.
  * Single-threaded. The descriptors are the process's to close.
  */
-#ifndef VMT_ADDRESS_SPACE_H
-#define VMT_ADDRESS_SPACE_H
+#ifndef VMT_KERNEL_RANGE_H
+#define VMT_KERNEL_RANGE_H
 
 #include "collect/process.h"
 

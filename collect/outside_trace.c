@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "base/ticks.h"
 #include "collect/address_space.h"
-#include "collect/initial_maps.h"
+#include "collect/present_events.h"
 #include "collect/retain.h"
 #include "collect/trace_clock.h"
 #include "format/stack_table.h"
@@ -206,7 +206,7 @@ struct writing {
 };
 
 struct inherited {
-	struct vmt_initial_maps maps;
+	struct vmt_present_events maps;
 	uint64_t trace_inode;
 	uint32_t trace_device;
 };
@@ -239,8 +239,8 @@ visit_mapping(void *context, const struct vmt_mapping *mapping)
 
 	if (mapping->shared && mapping->inode == inherited->trace_inode &&
 	    mapping->device == inherited->trace_device)
-		return vmt_initial_maps_write_own(&inherited->maps, mapping->start, mapping->end);
-	return vmt_initial_maps_visit(&inherited->maps, mapping);
+		return vmt_present_events_write_own(&inherited->maps, mapping->start, mapping->end);
+	return vmt_present_events_visit(&inherited->maps, mapping);
 }
 
 static void

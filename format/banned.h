@@ -12,8 +12,8 @@
  * hooked, by us too): base/sys.h has those.
  *
  * Not banned: memcpy memmove memset memcmp strlen (the compiler emits them anyway), dlsym and
- * dl_iterate_phdr (preload/real.c and preload/modules.c; never on the event path), sched_getcpu,
- * clock_gettime (vDSO).
+ * dl_iterate_phdr (preload/real.c and capture/modules/modules.c; never on the event path),
+ * sched_getcpu, clock_gettime (vDSO).
  *
  * -DVMT_HOOKS_FILE, given on the command line (a #define in the file would come too late), lifts
  * the names of hooked functions alone. Files that only define hooks need nothing; it is for a file
@@ -146,8 +146,8 @@ VMT_BANNED(popen, "no stdio here");
 VMT_BANNED(system, "starts no program");
 VMT_BANNED(syslog, "no stdio here");
 
-VMT_BANNED(getenv, "the environment is read once, by preload/config.c, without libc");
-VMT_BANNED(secure_getenv, "the environment is read once, by preload/config.c, without libc");
+VMT_BANNED(getenv, "the environment is read once, by capture/core/config.c, without libc");
+VMT_BANNED(secure_getenv, "the environment is read once, by capture/core/config.c, without libc");
 VMT_BANNED(setenv, "locks and allocates");
 VMT_BANNED(putenv, "locks and allocates");
 VMT_BANNED(unsetenv, "locks and allocates");
@@ -167,7 +167,7 @@ VMT_BANNED(random, "takes a lock");
 VMT_BANNED(localtime, "takes a lock");
 VMT_BANNED(strftime, "locale");
 
-VMT_BANNED(abort, "an impossible state turns tracing off: vmt_state_go_inert");
+VMT_BANNED(abort, "an impossible state turns tracing off: vmt_guard_go_inert");
 VMT_BANNED(atexit, "nothing of ours stays in the target");
 VMT_BANNED(raise, "no signals of ours");
 VMT_BANNED(kill, "no signals of ours");

@@ -1,9 +1,9 @@
 #include "preload/program.h"
 
 #include "base/sys.h"
+#include "capture/core/config.h"
 #include "format/command.h"
 #include "format/head.h"
-#include "preload/config.h"
 
 #include <errno.h>
 

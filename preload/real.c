@@ -1,8 +1,8 @@
 #include "preload/real.h"
 
 #include "base/atomic.h"
-#include "preload/next.h"
-#include "preload/state.h"
+#include "capture/core/guard.h"
+#include "preload/elf_lookup.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 /*
  * dlsym and dlerror moved from libdl to libc in glibc 2.34. A weak reference to their oldest
  * version is met by either, and is NULL where an older program runs without libdl: the search in
- * next.h serves then.
+ * elf_lookup.h serves then.
  */
 #if defined(__x86_64__)
 #define OLDEST_GLIBC "GLIBC_2.2.5"
@@ -119,14 +119,14 @@ complete_heap(struct vmt_real *table)
 /*
  * Not by dlsym, which allocates to say that a name is absent: an allocator that maps its first
  * memory may bring us here while it holds a lock. But the loader's calls bring us here before
- * ThreadSanitizer has set its dl_iterate_phdr up, which next.c would call.
+ * ThreadSanitizer has set its dl_iterate_phdr up, which elf_lookup.c would call.
  */
 static void *
 look_up(const char *name, bool after_us)
 {
 	if (__tsan_init && oldest_dlsym)
 		return oldest_dlsym(after_us ? RTLD_NEXT : RTLD_DEFAULT, name);
-	return vmt_next_find(name, after_us);
+	return vmt_elf_lookup_find(name, after_us);
 }
 
 #define LOOKED_UP_MAP 0
@@ -141,7 +141,7 @@ look_up(const char *name, bool after_us)
 const struct vmt_real *
 vmt_real_resolve_slow(void)
 {
-	struct vmt_thread *thread = &vmt_state_thread;
+	struct vmt_thread *thread = &vmt_guard_thread;
 	struct vmt_real found = {0};
 	int saved = errno;
 
@@ -155,7 +155,7 @@ vmt_real_resolve_slow(void)
 #undef VMT_HOOK
 	complete_heap(&found);
 	*(void **)&found.foreign_realloc = look_up("realloc", false);
-	if (vmt_next_is_ours((const void *)found.foreign_realloc))
+	if (vmt_elf_lookup_is_ours((const void *)found.foreign_realloc))
 		found.foreign_realloc = NULL;
 	if (__tsan_init && oldest_dlerror)
 		oldest_dlerror(); /* the program shall not find our failed look-ups in it */
@@ -177,7 +177,7 @@ vmt_real_find(const char *name)
 	void *found;
 
 	if (!oldest_dlsym)
-		return vmt_next_find(name, false);
+		return vmt_elf_lookup_find(name, false);
 	found = oldest_dlsym(RTLD_DEFAULT, name);
 	if (!found && oldest_dlerror)
 		oldest_dlerror();

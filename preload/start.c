@@ -2,30 +2,30 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "capture/core/clock.h"
+#include "capture/core/config.h"
+#include "capture/core/guard.h"
+#include "capture/core/message.h"
+#include "capture/emit/emit.h"
+#include "capture/go/go_runtime.h"
+#include "capture/modules/modules.h"
+#include "capture/record/heap.h"
+#include "capture/record/samples.h"
+#include "capture/record/shortage.h"
+#include "capture/stacks/capture.h"
+#include "capture/stacks/last_walk.h"
 #include "collect/collector.h"
-#include "preload/clock.h"
-#include "preload/config.h"
-#include "preload/emit.h"
-#include "preload/go.h"
-#include "preload/heap.h"
-#include "preload/hooks_go.h"
-#include "preload/hooks_load.h"
-#include "preload/hooks_new.h"
-#include "preload/hooks_process.h"
-#include "preload/idle_child.h"
-#include "preload/last_walk.h"
-#include "preload/message.h"
-#include "preload/modules.h"
-#include "preload/next.h"
-#include "preload/open.h"
-#include "preload/present.h"
+#include "preload/elf_lookup.h"
+#include "preload/hooks/hooks_go.h"
+#include "preload/hooks/hooks_load.h"
+#include "preload/hooks/hooks_new.h"
+#include "preload/hooks/hooks_process.h"
 #include "preload/program.h"
 #include "preload/real.h"
-#include "preload/samples.h"
-#include "preload/shortage.h"
-#include "preload/spawn.h"
-#include "preload/stacks.h"
-#include "preload/state.h"
+#include "preload/trace/idle_child.h"
+#include "preload/trace/initial_maps.h"
+#include "preload/trace/open.h"
+#include "preload/trace/spawn.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -88,7 +88,7 @@ find_objection(struct vmt_session *session)
 {
 	if (vmt_program_is_under_valgrind())
 		return "the program runs under valgrind";
-	if (vmt_next_is_second_copy())
+	if (vmt_elf_lookup_is_second_copy())
 		return "another copy of the library is loaded before this one";
 	if (__asan_init || __msan_init || (__tsan_init && !__tsan_go_atomic32_load))
 		return "the program uses a sanitizer";
@@ -137,13 +137,13 @@ find_rseq(void)
 	const unsigned *bytes = vmt_real_find("__rseq_size");
 
 	if (offset && bytes && *bytes != 0)
-		vmt_state_process.rseq_offset = *offset;
+		vmt_recording.rseq_offset = *offset;
 }
 
 static void
 take_configuration(void)
 {
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 
 	process->malloc_sample_bytes = vmt_config.malloc_sample_bytes;
 	process->stack_depth = vmt_config.stack_depth;
@@ -177,7 +177,7 @@ static void
 export_session(const char *path)
 {
 	static char *entries[ENVIRONMENT_ENTRIES];
-	static char variable[sizeof(VMT_SESSION_ENV) + VMT_STATE_PATH_BYTES];
+	static char variable[sizeof(VMT_SESSION_ENV) + VMT_RECORDING_PATH_BYTES];
 	struct vmt_text_out out = vmt_text_out_begin(variable, sizeof(variable));
 	const size_t name = strlen(VMT_SESSION_ENV "=");
 	size_t count = 0;
@@ -201,7 +201,7 @@ find_collector(void)
 {
 	const char *path;
 
-	if (!vmt_state_process.session && vmt_spawn_collector(&path))
+	if (!vmt_recording.session && vmt_spawn_collector(&path))
 		export_session(path);
 }
 
@@ -209,21 +209,21 @@ static void
 note_own_malloc(void)
 {
 	/* A definition: dlsym would name the PLT entry of a program that only calls it. */
-	const void *found = vmt_next_find("malloc", false);
+	const void *found = vmt_elf_lookup_find("malloc", false);
 
-	if (found && !vmt_next_is_ours(found))
-		vmt_state_process.head->notes |= VMT_NOTE_OWN_MALLOC;
+	if (found && !vmt_elf_lookup_is_ours(found))
+		vmt_recording.head->notes |= VMT_NOTE_OWN_MALLOC;
 }
 
 /* NULL, or why nothing can be recorded. */
 static const char *
 begin(struct vmt_session *session)
 {
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 	const char *why;
 
 	vmt_config.scarce = vmt_shortage_is_limited();
-	if (!vmt_state_set_up() || !set_up_samples())
+	if (!vmt_guard_set_up() || !set_up_samples())
 		return "no address space left for the tracer's tables";
 	process->session = session;
 	why = vmt_open_trace();
@@ -232,18 +232,18 @@ begin(struct vmt_session *session)
 	note_own_malloc();
 	find_collector();
 	vmt_hooks_process_set_up();
-	vmt_stacks_set_up();
+	vmt_capture_set_up();
 	process->head->stack_mode = process->stack_mode;
-	if (vmt_go_set_up(vmt_config.go, vmt_hooks_go_entry))
+	if (vmt_go_runtime_set_up(vmt_config.go, vmt_hooks_go_entry))
 		vmt_hooks_go_set_up();
-	vmt_go_describe(process->head);
+	vmt_go_runtime_describe(process->head);
 	/* From here on the collector reads the head; there are no events yet to be drained. */
 	why = vmt_open_announce();
 	if (why)
 		return why;
 	vmt_modules_refresh();
-	vmt_present_write();
-	vmt_state_begin_recording();
+	vmt_initial_maps_write();
+	vmt_guard_begin_recording();
 	/* Heap hooks ask for the mode first of all: this opens their gate. */
 	vmt_atomic_store_relaxed(&process->malloc_mode, vmt_config.malloc_mode);
 	return NULL;
@@ -256,13 +256,13 @@ set_up(char *const *environment)
 	struct vmt_session *session = find_session();
 	const char *objection = find_objection(session);
 
-	vmt_state_process.verbose = vmt_config.verbose;
+	vmt_recording.verbose = vmt_config.verbose;
 	(void)vmt_real();
 	vmt_hooks_new_set_up();
 	if (objection) {
 		if (session)
 			vmt_sys_munmap(session, sizeof(*session));
-		vmt_state_go_inert(objection);
+		vmt_guard_go_inert(objection);
 		return;
 	}
 	take_configuration();
@@ -270,11 +270,11 @@ set_up(char *const *environment)
 	if (objection) {
 		vmt_samples_abandon();
 		vmt_last_walk_unmap();
-		vmt_state_process.verbose = false;
-		vmt_state_go_inert(NULL);
+		vmt_recording.verbose = false;
+		vmt_guard_go_inert(NULL);
 		vmt_message_say("not recording", objection);
 	} else if (vmt_config.verbose) {
-		vmt_message_say("recording to", vmt_state_process.trace_path);
+		vmt_message_say("recording to", vmt_recording.trace_path);
 	}
 }
 
@@ -286,11 +286,11 @@ vmt_start_begin(void)
 
 	if (vmt_atomic_load_relaxed(&begun) || !vmt_atomic_cas(&begun, &not_begun, 1))
 		return;
-	vmt_state_thread.depth = 1;
+	vmt_guard_thread.depth = 1;
 	vmt_message_set_up();
 	set_up(environ);
 	vmt_heap_open_gate();
-	vmt_state_thread.depth = 0;
+	vmt_guard_thread.depth = 0;
 	errno = saved;
 }
 
@@ -313,7 +313,7 @@ peak_rss_bytes(void)
 static void
 write_exit(int status, enum vmt_exit_path path)
 {
-	struct vmt_head *head = vmt_state_process.head;
+	struct vmt_head *head = vmt_recording.head;
 	struct vmt_map_event event = {.kind = VMT_EVENT_EXIT,
 				      .length = peak_rss_bytes(),
 				      .argument_a = (uint64_t)(int64_t)status,
@@ -344,7 +344,7 @@ longest_wait_ns(const struct vmt_head *head, uint64_t end_ns, uint32_t wanted)
 /* Whether somebody may still answer. Not where nobody collects, or the trace is not opened yet and
  * the collector has no descriptors for it. */
 static bool
-may_be_answered(const struct vmt_process *process)
+may_be_answered(const struct vmt_recording *process)
 {
 	return vmt_emit_is_collected() &&
 	       (vmt_atomic_load_relaxed(&process->head->heartbeat_ns) != 0 ||
@@ -355,7 +355,7 @@ may_be_answered(const struct vmt_process *process)
 static void
 wait_for_snapshot(void)
 {
-	const struct vmt_process *process = &vmt_state_process;
+	const struct vmt_recording *process = &vmt_recording;
 	struct vmt_head *head = process->head;
 	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
 	uint64_t began_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
@@ -381,19 +381,20 @@ wait_for_snapshot(void)
 static bool
 is_ours_to_end(void)
 {
-	return vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
-	       vmt_state_may_call() && vmt_state_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
+	return vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
+	       vmt_guard_syscalls_allowed() &&
+	       vmt_guard_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 
 static void
 finish(int status, enum vmt_exit_path path)
 {
-	uint32_t generation = vmt_state_owner->generation;
+	uint32_t generation = vmt_guard_owner->generation;
 	uint32_t finished = vmt_atomic_load_relaxed(&finished_generation);
 	int saved = errno;
 	uint32_t outer;
 
-	if (finished == generation || !is_ours_to_end() || !vmt_state_hold(&outer))
+	if (finished == generation || !is_ours_to_end() || !vmt_guard_hold(&outer))
 		return;
 	if (vmt_atomic_cas(&finished_generation, &finished, generation)) {
 		bool idle = vmt_idle_child_is_one();
@@ -405,14 +406,14 @@ finish(int status, enum vmt_exit_path path)
 			wait_for_snapshot();
 		vmt_open_leave();
 	}
-	vmt_state_let_go(outer);
+	vmt_guard_let_go(outer);
 	errno = saved;
 }
 
 void
 vmt_start_finish(int status, enum vmt_exit_path path)
 {
-	if (vmt_state_has_thread())
+	if (vmt_guard_has_thread())
 		finish(status, path);
 }
 
@@ -421,10 +422,10 @@ static void __attribute__((destructor(101))) library_unloaded(void)
 {
 	int saved = errno;
 
-	if (vmt_atomic_load_acquire(&vmt_state_owner->state) == VMT_OWNER_RECORDING &&
-	    vmt_state_enter()) {
+	if (vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
+	    vmt_guard_enter()) {
 		vmt_hooks_load_settle();
-		vmt_state_leave();
+		vmt_guard_leave();
 	}
 	vmt_start_finish(VMT_STATUS_UNKNOWN, VMT_EXIT_RETURN);
 	errno = saved;

@@ -56,9 +56,11 @@ resolve(struct site *site)
 {
 	static struct conversation talk;
 	static const char *const files[] = {
-	    "preload/mapping.c",       "preload/raw_call.c",	  "preload/madvise.c",
-	    "preload/hooks_map.c",     "preload/hooks_process.c", "preload/hooks_exec.c",
-	    "preload/hooks_syscall.c", "preload/hooks_go.c",	  "preload/segments.c"};
+	    "capture/record/mapping.c",	     "capture/record/raw_call.c",
+	    "capture/record/madvise.c",	     "preload/hooks/hooks_map.c",
+	    "preload/hooks/hooks_process.c", "preload/hooks/hooks_exec.c",
+	    "preload/hooks/hooks_syscall.c", "preload/hooks/hooks_go.c",
+	    "capture/record/segments.c"};
 
 	if (talk.pid == 0)
 		converse_start(&talk,

@@ -1,9 +1,9 @@
 /*
  * ring_world.h: who uses the ring in the model, and what must hold whatever the interleaving?
  *
- * Producers and a collector as preload/emit.c and collect/drain.c use the ring, an account of what
- * they did, and the check that a reader of the file and of the ring's remains comes to the same.
- * For test_ring_model.c alone; after model_atomic.h.
+ * Producers and a collector as capture/emit/emit.c and collect/drain.c use the ring, an account of
+ * what they did, and the check that a reader of the file and of the ring's remains comes to the
+ * same. For test_ring_model.c alone; after model_atomic.h.
  */
 #ifndef RING_WORLD_H
 #define RING_WORLD_H

@@ -7,10 +7,10 @@
 #ifndef CAPTURED_STACKS_H
 #define CAPTURED_STACKS_H
 
-#include "preload/last_walk.h"
-#include "preload/modules.h"
-#include "preload/stacks.h"
-#include "preload/unwind.h"
+#include "capture/modules/modules.h"
+#include "capture/stacks/capture.h"
+#include "capture/stacks/last_walk.h"
+#include "preload/libunwind.h"
 #include "tests/unit/memory_trace.h"
 
 #include <setjmp.h>
@@ -47,7 +47,7 @@ static volatile unsigned sink;
 static inline void
 remember_from_here(void)
 {
-	vmt_state_thread.walks = VMT_LAST_WALK_CLAIM_AT - 1;
+	vmt_guard_thread.walks = VMT_LAST_WALK_CLAIM_AT - 1;
 }
 
 /* Walks that go by the last one find what a full one finds: met for the first time and again. */
@@ -57,10 +57,10 @@ assert_remembered(const void *frame, uint32_t limit)
 	uint64_t full[LIMIT];
 	uint64_t remembered[LIMIT];
 	uint32_t wanted = limit < VMT_LAST_WALK_FRESH ? limit : VMT_LAST_WALK_FRESH;
-	uint32_t count = vmt_stacks_walk(frame, full, wanted);
+	uint32_t count = vmt_capture_walk(frame, full, wanted);
 
 	for (int turn = 0; turn < 2; turn++) {
-		assert_int_equal(vmt_stacks_walk_remembering(frame, remembered, wanted), count);
+		assert_int_equal(vmt_capture_walk_remembering(frame, remembered, wanted), count);
 		assert_memory_equal(remembered, full, count * sizeof(*full));
 	}
 }
@@ -71,13 +71,13 @@ capture(void)
 {
 	const void *frame = __builtin_frame_address(0);
 
-	assert_true(vmt_stacks_choose(VMT_STACKS_WALK_FP));
+	assert_true(vmt_capture_choose(VMT_CAPTURE_WALK_FP));
 	captured.frame_pointers_count =
-	    vmt_stacks_walk(frame, captured.frame_pointers, captured.limit);
-	assert_true(vmt_stacks_choose(VMT_STACKS_WALK_CFI));
-	captured.our_count = vmt_stacks_walk(frame, captured.ours, captured.limit);
+	    vmt_capture_walk(frame, captured.frame_pointers, captured.limit);
+	assert_true(vmt_capture_choose(VMT_CAPTURE_WALK_CFI));
+	captured.our_count = vmt_capture_walk(frame, captured.ours, captured.limit);
 	assert_remembered(frame, captured.limit);
-	captured.their_count = vmt_unwind_walk(frame, captured.theirs, captured.limit);
+	captured.their_count = vmt_libunwind_walk(frame, captured.theirs, captured.limit);
 	sink++;
 }
 
@@ -161,11 +161,11 @@ captured_stacks_set_up(void **state)
 {
 	(void)state;
 	memory_trace_begin();
-	vmt_stacks_set_up();
+	vmt_capture_set_up();
 	vmt_modules_refresh();
 	captured.limit = LIMIT;
 	remember_from_here();
-	return vmt_unwind_open() ? 0 : -1;
+	return vmt_libunwind_open() ? 0 : -1;
 }
 
 #endif

@@ -6,8 +6,8 @@
 #define EMIT_FIXTURE_H
 
 #include "base/sys.h"
-#include "preload/emit.h"
-#include "preload/state.h"
+#include "capture/core/guard.h"
+#include "capture/emit/emit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,14 +27,14 @@ static unsigned char *base;
 static inline struct vmt_ring_view *
 ring(enum vmt_ring_class ring_class)
 {
-	return &vmt_state_process.rings[0][ring_class];
+	return &vmt_recording.rings[0][ring_class];
 }
 
 /* A trace in memory, with one shard; nobody collects. */
 static inline int
 set_up(void **state)
 {
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 	struct vmt_head plan = {.shards = 1,
 				.heap_capacity = CAPACITY,
 				.map_capacity = CAPACITY,
@@ -57,7 +57,7 @@ set_up(void **state)
 		process->rings[0][i] =
 		    vmt_head_ring(process->head, base, 0, (enum vmt_ring_class)i);
 	owner = (struct vmt_owner){.state = VMT_OWNER_RECORDING, .generation = 1};
-	vmt_state_owner = &owner;
+	vmt_guard_owner = &owner;
 	return 0;
 }
 
@@ -65,22 +65,22 @@ static inline int
 tear_down(void **state)
 {
 	(void)state;
-	return munmap(base, vmt_state_process.head->chunks_offset);
+	return munmap(base, vmt_recording.head->chunks_offset);
 }
 
 static inline void
 collect(void)
 {
-	vmt_state_process.session = &session;
-	vmt_state_process.head->collector_pid = 1;
-	vmt_state_process.head->heartbeat_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + 60000000000u;
+	vmt_recording.session = &session;
+	vmt_recording.head->collector_pid = 1;
+	vmt_recording.head->heartbeat_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + 60000000000u;
 }
 
 /* The collector of the tree lives, as the session says. */
 static inline void
 collector_missed_us(void)
 {
-	vmt_state_process.session = &session;
+	vmt_recording.session = &session;
 	session.collector_pid = 1;
 	session.heartbeat_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + 60000000000u;
 }
@@ -89,8 +89,8 @@ static inline void
 collector_died(void)
 {
 	collector_missed_us();
-	vmt_state_process.head->collector_pid = 1;
-	vmt_state_process.head->heartbeat_ns = 1;
+	vmt_recording.head->collector_pid = 1;
+	vmt_recording.head->heartbeat_ns = 1;
 }
 
 static inline bool

@@ -7,9 +7,9 @@
 #define VMT_TEST_LIMITED_CHILD_H
 
 #include "base/sys.h"
+#include "capture/core/guard.h"
+#include "capture/record/retreat.h"
 #include "format/head.h"
-#include "preload/retreat.h"
-#include "preload/state.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -43,15 +43,15 @@ virtual_bytes(void)
 static inline void
 begin(void)
 {
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 
 	process->head =
 	    mmap(NULL, TRACE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (process->head == MAP_FAILED || !vmt_state_set_up())
+	if (process->head == MAP_FAILED || !vmt_guard_set_up())
 		abort();
 	process->head_mapped_bytes = TRACE_BYTES;
 	process->head->pid = (uint32_t)getpid();
-	vmt_state_begin_recording();
+	vmt_guard_begin_recording();
 }
 
 static inline void
@@ -76,7 +76,7 @@ leave_room(uint64_t bytes)
 static inline bool
 is_recording(void)
 {
-	return vmt_atomic_load_relaxed(&vmt_state_owner->state) == VMT_OWNER_RECORDING;
+	return vmt_atomic_load_relaxed(&vmt_guard_owner->state) == VMT_OWNER_RECORDING;
 }
 
 static inline bool

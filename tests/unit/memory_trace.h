@@ -7,9 +7,9 @@
 #ifndef VMT_TEST_MEMORY_TRACE_H
 #define VMT_TEST_MEMORY_TRACE_H
 
+#include "capture/core/guard.h"
 #include "format/head.h"
 #include "format/module_table.h"
-#include "preload/state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ memory_trace_begin(void)
 	    .modules_bytes = 1 << 20,
 	    .page_bytes = VMT_PAGE_BYTES,
 	};
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 	struct vmt_head laid_out = shape;
 	struct vmt_head *head;
 
@@ -54,22 +54,22 @@ memory_trace_begin(void)
 	    .dropped = &head->stacks_dropped,
 	};
 	memory_trace_position = 0;
-	vmt_state_set_up();
-	vmt_state_begin_recording();
+	vmt_guard_set_up();
+	vmt_guard_begin_recording();
 }
 
 static inline void
 memory_trace_end(void)
 {
-	free(vmt_state_process.head);
-	vmt_state_process.head = NULL;
+	free(vmt_recording.head);
+	vmt_recording.head = NULL;
 }
 
 /* The next map event; false: no more. */
 static inline bool
 memory_trace_next(struct vmt_map_event *event)
 {
-	const struct vmt_ring_view *ring = &vmt_state_process.rings[0][VMT_RING_MAP];
+	const struct vmt_ring_view *ring = &vmt_recording.rings[0][VMT_RING_MAP];
 
 	if (vmt_ring_look(ring, memory_trace_position) != VMT_RING_COMMITTED)
 		return false;
@@ -83,7 +83,7 @@ memory_trace_next(struct vmt_map_event *event)
 static inline bool
 memory_trace_module_is(uint32_t id, const char *end)
 {
-	const struct vmt_head *head = vmt_state_process.head;
+	const struct vmt_head *head = vmt_recording.head;
 	struct vmt_module module;
 	size_t length = strlen(end);
 

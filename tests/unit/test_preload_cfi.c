@@ -1,9 +1,9 @@
 /* Rules out of hand-made .eh_frame bytes, whole and damaged; the table of rules. */
-#include "preload/cfi.h"
-#include "preload/cfi_parse.h"
-#include "preload/modules.h"
-#include "preload/stacks.h"
+#include "capture/modules/modules.h"
+#include "capture/stacks/capture.h"
+#include "capture/stacks/cfi.h"
 #include "tests/unit/memory_trace.h"
+#include "unwind/cfi_parse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -402,7 +402,7 @@ set_up(void **state)
 {
 	(void)state;
 	memory_trace_begin();
-	vmt_stacks_set_up();
+	vmt_capture_set_up();
 	vmt_modules_refresh();
 	return 0;
 }

@@ -1,4 +1,4 @@
-#include "preload/config.h"
+#include "capture/core/config.h"
 
 #include "collect/bound.h"
 #include "format/chunk.h"

@@ -57,7 +57,7 @@ in_all_nobody_waits_for_a_collector_that_is_elsewhere(void **state)
 	const struct vmt_ring *control = ring(VMT_RING_HEAP)->control;
 
 	(void)state;
-	vmt_state_process.malloc_mode = VMT_MALLOC_ALL;
+	vmt_recording.malloc_mode = VMT_MALLOC_ALL;
 	collector_died();
 	for (uint64_t i = 0; i < CAPACITY + 3; i++)
 		assert_true(emit_block(VMT_EVENT_MALLOC, i));
@@ -72,18 +72,18 @@ a_trace_that_nobody_opened_is_uncollected_in_the_end(void **state)
 	uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
 
 	(void)state;
-	vmt_state_process.malloc_mode = VMT_MALLOC_ALL;
+	vmt_recording.malloc_mode = VMT_MALLOC_ALL;
 	collector_missed_us();
-	vmt_state_process.head->clock_start.monotonic_ns = now_ns + 60000000000u;
+	vmt_recording.head->clock_start.monotonic_ns = now_ns + 60000000000u;
 	assert_true(vmt_emit_is_collected());
-	vmt_state_process.head->clock_start.monotonic_ns = now_ns - VMT_EMIT_OPEN_NS;
+	vmt_recording.head->clock_start.monotonic_ns = now_ns - VMT_EMIT_OPEN_NS;
 	assert_false(vmt_emit_is_collected());
 	for (uint64_t i = 0; i < CAPACITY + 3; i++)
 		assert_true(emit_block(VMT_EVENT_MALLOC, i));
 	assert_int_equal(control->overwritten[VMT_EVENT_MALLOC], 3);
 	/* Late is better than never. */
-	vmt_state_process.head->collector_pid = 1;
-	vmt_state_process.head->heartbeat_ns = now_ns + 60000000000u;
+	vmt_recording.head->collector_pid = 1;
+	vmt_recording.head->heartbeat_ns = now_ns + 60000000000u;
 	assert_true(vmt_emit_is_collected());
 }
 
@@ -95,9 +95,9 @@ a_collector_that_can_not_open_the_trace_is_not_waited_for(void **state)
 
 	(void)state;
 	collector_missed_us();
-	vmt_state_process.head->random_id = 77;
+	vmt_recording.head->random_id = 77;
 	*slot = (struct vmt_session_slot){.state = VMT_SESSION_READY, .random_id = 77};
-	vmt_state_process.slot = slot;
+	vmt_recording.slot = slot;
 	assert_true(vmt_emit_is_collected());
 	/* Somebody else's by now. */
 	slot->random_id = 78;
@@ -105,7 +105,7 @@ a_collector_that_can_not_open_the_trace_is_not_waited_for(void **state)
 	slot->state = VMT_SESSION_FREE;
 	assert_false(vmt_emit_is_collected());
 	/* Opened, and not yet visited for the first time. */
-	vmt_state_process.head->collector_pid = 1;
+	vmt_recording.head->collector_pid = 1;
 	assert_true(vmt_emit_is_collected());
 }
 
@@ -115,7 +115,7 @@ a_collector_that_is_done_with_us_has_left(void **state)
 	(void)state;
 	collect();
 	assert_true(vmt_emit_is_collected());
-	vmt_state_process.head->collector_pid = 0;
+	vmt_recording.head->collector_pid = 0;
 	assert_false(vmt_emit_is_collected());
 }
 
@@ -126,13 +126,13 @@ a_heartbeat_that_stands_still_ends_the_wait(void **state)
 	const struct vmt_ring *control = ring(VMT_RING_HEAP)->control;
 
 	(void)state;
-	vmt_state_process.malloc_mode = VMT_MALLOC_ALL;
+	vmt_recording.malloc_mode = VMT_MALLOC_ALL;
 	collect();
 	for (uint64_t i = 0; i < CAPACITY + 3; i++)
 		assert_true(emit_block(VMT_EVENT_MALLOC, i));
 	assert_int_equal(control->overwritten[VMT_EVENT_MALLOC], 3);
 	assert_false(vmt_emit_is_collected());
-	vmt_state_process.head->heartbeat_ns++;
+	vmt_recording.head->heartbeat_ns++;
 	assert_true(vmt_emit_is_collected());
 }
 
@@ -140,7 +140,7 @@ static void *
 beat_on(void *stop)
 {
 	while (!vmt_atomic_load_relaxed((uint32_t *)stop)) {
-		vmt_atomic_add_relaxed(&vmt_state_process.head->heartbeat_ns, 1);
+		vmt_atomic_add_relaxed(&vmt_recording.head->heartbeat_ns, 1);
 		sched_yield();
 	}
 	return NULL;
@@ -156,7 +156,7 @@ after_a_wait_in_vain_events_are_dropped_at_once(void **state)
 	pthread_t thread;
 
 	(void)state;
-	vmt_state_process.malloc_mode = VMT_MALLOC_ALL;
+	vmt_recording.malloc_mode = VMT_MALLOC_ALL;
 	collect();
 	assert_int_equal(pthread_create(&thread, NULL, beat_on, &stop), 0);
 	for (uint64_t i = 0; i < CAPACITY; i++)
@@ -266,7 +266,7 @@ static void
 in_all_every_block_waits_for_the_drain(void **state)
 {
 	(void)state;
-	vmt_state_process.malloc_mode = VMT_MALLOC_ALL;
+	vmt_recording.malloc_mode = VMT_MALLOC_ALL;
 	with_drain(VMT_RING_HEAP, VMT_EVENT_MALLOC, emit_block);
 }
 
@@ -297,7 +297,7 @@ a_ring_of_dead_slots_ends_every_loop(void **state)
 	uint64_t position;
 
 	(void)state;
-	vmt_state_process.malloc_mode = VMT_MALLOC_ALL;
+	vmt_recording.malloc_mode = VMT_MALLOC_ALL;
 	for (uint64_t i = 0; i < CAPACITY; i++)
 		assert_non_null(vmt_ring_claim(ring(VMT_RING_HEAP), &position));
 	for (uint64_t i = 0; i + 1 < CAPACITY; i++)
@@ -324,7 +324,7 @@ without_system_calls_it_gives_up_by_itself(void **state)
 
 	(void)state;
 	collect();
-	vmt_state_process.no_syscalls = true;
+	vmt_recording.no_syscalls = true;
 	for (uint64_t i = 0; i < CAPACITY; i++)
 		assert_true(emit_mapping(VMT_EVENT_MMAP, i));
 	/* The heartbeat stood still meanwhile: the oldest makes room. */

@@ -1,5 +1,5 @@
 /* Where file pages may be: no false "no", whatever the range. */
-#include "preload/file_ranges.h"
+#include "capture/record/file_ranges.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

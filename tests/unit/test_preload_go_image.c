@@ -4,7 +4,7 @@
  *
  * The file is made by hand: one segment, with the sections that a Go program has.
  */
-#include "preload/go_image.h"
+#include "capture/go/go_image.h"
 
 #include <elf.h>
 #include <setjmp.h>

@@ -5,7 +5,7 @@
  * The functions are laid into a page of the test's own and called as Go calls them, with arguments
  * and results on the stack or in registers.
  */
-#include "preload/go_patch.h"
+#include "capture/go/go_patch.h"
 
 #include "base/sys.h"
 

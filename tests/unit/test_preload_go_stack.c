@@ -5,7 +5,7 @@
  * The beginnings of systemstack are those of real binaries but for the place of g, which is a
  * variable of the test's.
  */
-#include "preload/go_stack.h"
+#include "capture/go/go_stack.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

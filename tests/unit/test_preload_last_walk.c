@@ -2,7 +2,7 @@
  * Walks that go by the last one, frame for frame against full ones, while the stack changes in
  * every way in which it may: each capture() asserts it (captured_stacks.h).
  */
-#include "preload/cfi.h"
+#include "capture/stacks/cfi.h"
 #include "tests/unit/captured_stacks.h"
 
 #include <alloca.h>
@@ -362,9 +362,9 @@ static void
 test_frame_pointers(void **state)
 {
 	(void)state;
-	assert_true(vmt_stacks_choose(VMT_STACKS_WALK_FP));
+	assert_true(vmt_capture_choose(VMT_CAPTURE_WALK_FP));
 	run_trees(TREES);
-	assert_true(vmt_stacks_choose(VMT_STACKS_WALK_CFI));
+	assert_true(vmt_capture_choose(VMT_CAPTURE_WALK_CFI));
 }
 
 NOINLINE static void
@@ -415,11 +415,11 @@ test_ids(void **state)
 	for (unsigned i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
 		below(depths[i]);
 		assert_int_not_equal(ids[0], 0);
-		stored = vmt_stack_table_get(vmt_state_process.stacks.words,
-					     *vmt_state_process.stacks.words_used, ids[1], &count);
+		stored = vmt_stack_table_get(vmt_recording.stacks.words,
+					     *vmt_recording.stacks.words_used, ids[1], &count);
 		assert_non_null(stored);
-		assert_true(count <= vmt_state_process.stack_depth);
-		assert_int_equal(vmt_stack_table_intern(&vmt_state_process.stacks, stored, count),
+		assert_true(count <= vmt_recording.stack_depth);
+		assert_int_equal(vmt_stack_table_intern(&vmt_recording.stacks, stored, count),
 				 ids[1]);
 	}
 }
@@ -458,7 +458,7 @@ test_parts_of_the_dead(void **state)
 	unsigned got = 0;
 
 	(void)state;
-	vmt_state_owner->pid = (uint32_t)getpid();
+	vmt_guard_owner->pid = (uint32_t)getpid();
 	for (unsigned i = 0; i < 2 * VMT_LAST_WALK_POOL; i++) {
 		struct vmt_last_walk *part = NULL;
 		pthread_t thread;

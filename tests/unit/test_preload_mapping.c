@@ -1,8 +1,8 @@
-#include "preload/madvise.h"
+#include "capture/record/madvise.h"
 
-#include "preload/long_call.h"
-#include "preload/mapping.h"
-#include "preload/state.h"
+#include "capture/core/guard.h"
+#include "capture/record/long_call.h"
+#include "capture/record/mapping.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -29,7 +29,7 @@ static unsigned char *base;
 static int
 set_up(void **state)
 {
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 	struct vmt_head plan = {.shards = 1,
 				.heap_capacity = CAPACITY,
 				.map_capacity = CAPACITY,
@@ -49,7 +49,7 @@ set_up(void **state)
 		process->rings[0][i] =
 		    vmt_head_ring(process->head, base, 0, (enum vmt_ring_class)i);
 	owner = (struct vmt_owner){.state = VMT_OWNER_RECORDING, .generation = 1};
-	vmt_state_owner = &owner;
+	vmt_guard_owner = &owner;
 	return 0;
 }
 
@@ -57,13 +57,13 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	return munmap(base, vmt_state_process.head->chunks_offset);
+	return munmap(base, vmt_recording.head->chunks_offset);
 }
 
 static const struct vmt_map_event *
 event_at(uint64_t position)
 {
-	const struct vmt_ring_view *ring = &vmt_state_process.rings[0][VMT_RING_MAP];
+	const struct vmt_ring_view *ring = &vmt_recording.rings[0][VMT_RING_MAP];
 
 	if (vmt_ring_look(ring, position) != VMT_RING_COMMITTED)
 		return NULL;
@@ -113,7 +113,7 @@ each_entry_of_a_vector_is_an_event(void **state)
 static void
 a_vector_of_nobody_knows_whom_is_noted(void **state)
 {
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 	char *range = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct iovec vector = {range, 4096};
 	struct vmt_madvise_vector call = {(int)syscall(SYS_pidfd_open, getpid(), 0), &vector, 1,
@@ -230,15 +230,15 @@ holes_that_are_moved_are_noted(void **state)
 	(void)state;
 	assert_ptr_not_equal(from, MAP_FAILED);
 	assert_ptr_not_equal(to, MAP_FAILED);
-	vmt_state_process.head->notes = 0;
+	vmt_recording.head->notes = 0;
 	assert_true(vmt_mapping_mremap(&move, 3) > 0); /* there is no hole yet */
-	assert_int_equal(vmt_state_process.head->notes, 0);
+	assert_int_equal(vmt_recording.head->notes, 0);
 	assert_int_equal(munmap(to + page, page), 0);
 	move.old_address = (uint64_t)(uintptr_t)to;
 	move.new_address = (uint64_t)(uintptr_t)from;
 	if (vmt_mapping_mremap(&move, 3) < 0)
 		expected = 0;
-	assert_int_equal(vmt_state_process.head->notes, expected);
+	assert_int_equal(vmt_recording.head->notes, expected);
 	munmap(from, 3 * page);
 	munmap(to, 3 * page);
 }
@@ -263,9 +263,9 @@ what_failed_says_how_far_it_got(void **state)
 		cut += 2;
 	if (cut >= pages)
 		skip(); /* a machine that allows more */
-	vmt_state_add_own((uint64_t)(uintptr_t)own, page);
+	vmt_own_memory_add((uint64_t)(uintptr_t)own, page);
 	assert_int_equal(vmt_mapping_munmap_unrecorded(&left), -ENOMEM);
-	vmt_state_drop_own((uint64_t)(uintptr_t)own, page);
+	vmt_own_memory_drop((uint64_t)(uintptr_t)own, page);
 	assert_int_equal(munmap(own, (pages + 4) * page), 0);
 	assert_int_equal(left.address, (uint64_t)(uintptr_t)own + page);
 	assert_int_equal(left.length, 2 * page);

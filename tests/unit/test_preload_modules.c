@@ -1,10 +1,10 @@
 /* What is loaded: the list against the dynamic linker's own, and the events of what comes and goes.
  */
-#include "preload/cfi.h"
-#include "preload/image.h"
-#include "preload/modules.h"
+#include "base/elf_headers.h"
+#include "capture/modules/modules.h"
+#include "capture/stacks/capture.h"
+#include "capture/stacks/cfi.h"
 #include "preload/real.h"
-#include "preload/stacks.h"
 #include "tests/unit/memory_trace.h"
 
 #include <dlfcn.h>
@@ -58,10 +58,11 @@ static int
 check_listed(struct dl_phdr_info *info, size_t size, void *count)
 {
 	struct vmt_loaded_module module;
-	struct vmt_image image;
+	struct vmt_elf_headers image;
 
 	(void)size;
-	assert_true(vmt_image_describe(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, &image));
+	assert_true(
+	    vmt_elf_headers_describe(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, &image));
 	assert_true(vmt_modules_find(image.low, &module));
 	assert_int_equal(module.low, image.low);
 	assert_int_equal(module.high, image.high);
@@ -167,8 +168,8 @@ test_loads_in_a_loop(void **state)
 		assert_int_equal(seen.loads, 1);
 		assert_int_equal(seen.unloads, 1);
 		if (i == 0)
-			used = vmt_state_process.head->modules_used;
-		assert_int_equal(vmt_state_process.head->modules_used, used);
+			used = vmt_recording.head->modules_used;
+		assert_int_equal(vmt_recording.head->modules_used, used);
 	}
 }
 
@@ -178,7 +179,7 @@ static uint32_t walked;
 __attribute__((noinline)) static void
 walk_here(void)
 {
-	walked = vmt_stacks_walk(__builtin_frame_address(0), addresses, 128);
+	walked = vmt_capture_walk(__builtin_frame_address(0), addresses, 128);
 	__asm__ volatile("");
 }
 
@@ -241,7 +242,8 @@ static int
 find_own(struct dl_phdr_info *info, size_t size, void *image)
 {
 	(void)size;
-	return vmt_image_describe(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, image) &&
+	return vmt_elf_headers_describe(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum,
+					image) &&
 	       info->dlpi_name[0] == '\0';
 }
 
@@ -249,12 +251,12 @@ find_own(struct dl_phdr_info *info, size_t size, void *image)
 static void
 test_image(void **state)
 {
-	struct vmt_image listed;
-	struct vmt_image mapped;
+	struct vmt_elf_headers listed;
+	struct vmt_elf_headers mapped;
 
 	(void)state;
 	assert_int_equal(dl_iterate_phdr(find_own, &listed), 1);
-	assert_true(vmt_image_describe_mapped(listed.bias, listed.low, &mapped));
+	assert_true(vmt_elf_headers_describe_mapped(listed.bias, listed.low, &mapped));
 	assert_memory_equal(&listed, &mapped, sizeof(listed));
 	assert_int_equal(listed.build_id_bytes, 20);
 	assert_memory_equal(listed.build_id - 4, "GNU", 4);
@@ -270,20 +272,20 @@ test_image_out_of_bounds(void **state)
 	    {.p_type = PT_GNU_EH_FRAME, .p_vaddr = 4000, .p_memsz = 200},
 	    {.p_type = PT_NOTE, .p_vaddr = 4090, .p_memsz = 24, .p_align = 4},
 	};
-	struct vmt_image image;
+	struct vmt_elf_headers image;
 
 	(void)state;
-	assert_true(vmt_image_describe((uint64_t)file, headers, 3, &image));
+	assert_true(vmt_elf_headers_describe((uint64_t)file, headers, 3, &image));
 	assert_int_equal(image.high - image.low, 8192);
 	assert_int_equal(image.eh_frame_hdr, 0);
 	assert_null(image.build_id);
 	headers[1].p_memsz = 96;
-	assert_true(vmt_image_describe((uint64_t)file, headers, 3, &image));
+	assert_true(vmt_elf_headers_describe((uint64_t)file, headers, 3, &image));
 	assert_int_equal(image.eh_frame_hdr, (uint64_t)file + 4000);
 	assert_int_equal(image.frames_high, (uint64_t)file + 4096);
 	headers[0].p_type = PT_NULL;
-	assert_false(vmt_image_describe((uint64_t)file, headers, 3, &image));
-	assert_false(vmt_image_describe_mapped(0, (uint64_t)file, &image));
+	assert_false(vmt_elf_headers_describe((uint64_t)file, headers, 3, &image));
+	assert_false(vmt_elf_headers_describe_mapped(0, (uint64_t)file, &image));
 }
 
 static uint32_t stop;
@@ -388,9 +390,9 @@ test_reader_that_stays(void **state)
 
 	(void)state;
 	assert_true(vmt_modules_begin_read());
-	vmt_state_process.no_syscalls = true;
+	vmt_recording.no_syscalls = true;
 	vmt_modules_begin_unload();
-	vmt_state_process.no_syscalls = false;
+	vmt_recording.no_syscalls = false;
 	vmt_modules_end_unload();
 	vmt_modules_end_read();
 	assert_false(vmt_modules_begin_read());
@@ -409,7 +411,7 @@ set_up(void **state)
 
 	(void)state;
 	memory_trace_begin();
-	vmt_stacks_set_up();
+	vmt_capture_set_up();
 	if (!mkdtemp(directory))
 		return -1;
 	snprintf(plugin_path, sizeof(plugin_path), "%s/plugin.so", directory);

@@ -1,10 +1,10 @@
-#include "preload/open.h"
+#include "preload/trace/open.h"
 
 #include "base/sys.h"
+#include "capture/core/config.h"
+#include "capture/core/guard.h"
 #include "format/event.h"
-#include "preload/config.h"
-#include "preload/present.h"
-#include "preload/state.h"
+#include "preload/trace/initial_maps.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,11 +31,11 @@ set_up(void **state)
 	strcpy(directory, "/tmp/vmt-open-XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(chdir(directory), 0);
-	memset(&vmt_state_process, 0, sizeof(vmt_state_process));
-	vmt_state_process.stack_depth = 30;
+	memset(&vmt_recording, 0, sizeof(vmt_recording));
+	vmt_recording.stack_depth = 30;
 	assert_null(vmt_config_read(&vmt_config, empty));
 	vmt_config.buffer_bytes = 8192;
-	return vmt_state_set_up() ? 0 : -1;
+	return vmt_guard_set_up() ? 0 : -1;
 }
 
 static int
@@ -137,7 +137,7 @@ lowest_free_descriptor(void)
 static void
 the_file_is_new_private_and_whole(void **state)
 {
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 	int lowest_before = lowest_free_descriptor();
 	struct stat status;
 
@@ -158,7 +158,7 @@ the_file_is_new_private_and_whole(void **state)
 static void
 nothing_is_overwritten(void **state)
 {
-	char first[VMT_STATE_PATH_BYTES];
+	char first[VMT_RECORDING_PATH_BYTES];
 	char expected[128];
 
 	(void)state;
@@ -166,10 +166,10 @@ nothing_is_overwritten(void **state)
 	assert_int_equal(symlink("/nowhere/at/all", "t.vmt"), 0);
 	assert_null(vmt_open_trace());
 	snprintf(expected, sizeof(expected), "%s/t.%d.vmt", directory, (int)getpid());
-	assert_string_equal(vmt_state_process.trace_path, expected);
-	strcpy(first, vmt_state_process.trace_path);
+	assert_string_equal(vmt_recording.trace_path, expected);
+	strcpy(first, vmt_recording.trace_path);
 	assert_null(vmt_open_trace());
-	assert_string_not_equal(vmt_state_process.trace_path, first);
+	assert_string_not_equal(vmt_recording.trace_path, first);
 }
 
 static ino_t
@@ -189,7 +189,7 @@ static void
 what_the_session_names_is_replaced(void **state)
 {
 	static struct vmt_session session;
-	struct vmt_process *process = &vmt_state_process;
+	struct vmt_recording *process = &vmt_recording;
 	char wanted[128];
 	struct stat status;
 	ino_t earlier = make_earlier("t.vmt");
@@ -253,8 +253,8 @@ bytes_present(uint64_t start, uint64_t end, uint64_t what)
 {
 	uint64_t bytes = 0;
 
-	for (uint32_t shard = 0; shard <= vmt_state_process.shard_mask; shard++) {
-		const struct vmt_ring_view *ring = &vmt_state_process.rings[shard][VMT_RING_MAP];
+	for (uint32_t shard = 0; shard <= vmt_recording.shard_mask; shard++) {
+		const struct vmt_ring_view *ring = &vmt_recording.rings[shard][VMT_RING_MAP];
 
 		for (uint64_t at = 0; at < ring->control->head; at++) {
 			const struct vmt_map_event *event = (void *)vmt_ring_sequence(ring, at);
@@ -280,14 +280,14 @@ present_tells_the_tracers_memory_apart(void **state)
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint64_t start = (uint64_t)(uintptr_t)area;
 	int on_stack = 0;
-	struct vmt_own_range *own = &vmt_state_process.own[vmt_state_process.own_count++];
+	struct vmt_own_range *own = &vmt_recording.own[vmt_recording.own_count++];
 
 	(void)state;
 	assert_ptr_not_equal(area, MAP_FAILED);
 	*own = (struct vmt_own_range){start + 0x4000, start + 0x8000};
 	vmt_config.buffer_bytes = 1 << 20;
 	assert_null(vmt_open_trace());
-	vmt_present_write();
+	vmt_initial_maps_write();
 	assert_int_equal(bytes_present(start, start + length, 3), 0x4000);
 	assert_int_equal(bytes_present(start + 0x4000, start + 0x8000, 3), 0x4000);
 	assert_int_equal(bytes_present(start, start + length, 0), length - 0x4000);

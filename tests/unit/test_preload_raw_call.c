@@ -1,7 +1,7 @@
 /* Calls that were made by their numbers: which of them leave the thread outside while they take. */
 #include "tests/unit/memory_trace.h"
 
-#include "preload/raw_call.h"
+#include "capture/record/raw_call.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -24,7 +24,7 @@ static void
 look(int unused)
 {
 	(void)unused;
-	if (making && vmt_state_thread.depth == 0)
+	if (making && vmt_guard_thread.depth == 0)
 		was_outside = 1;
 }
 
@@ -33,13 +33,13 @@ make(struct vmt_raw_call *call)
 {
 	const struct itimerval soon = {{0, 0}, {0, 1000}};
 
-	assert_true(vmt_state_enter());
+	assert_true(vmt_guard_enter());
 	making = 1;
 	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
 	assert_int_equal(vmt_raw_call_record(call, 0), 0);
 	making = 0;
-	assert_int_equal(vmt_state_thread.depth, 1);
-	vmt_state_leave();
+	assert_int_equal(vmt_guard_thread.depth, 1);
+	vmt_guard_leave();
 }
 
 /* An allocation of pages, and a signal that comes meanwhile. */

@@ -1,7 +1,7 @@
 #include "preload/real.h"
 
-#include "preload/next.h"
-#include "preload/state.h"
+#include "capture/core/guard.h"
+#include "preload/elf_lookup.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,9 +20,9 @@ table_while_resolving(void)
 {
 	const struct vmt_real *table;
 
-	vmt_state_thread.resolving = 1;
+	vmt_guard_thread.resolving = 1;
 	table = vmt_real_resolve_slow();
-	vmt_state_thread.resolving = 0;
+	vmt_guard_thread.resolving = 0;
 	return table;
 }
 
@@ -112,12 +112,12 @@ the_search_agrees_with_dlsym(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		assert_ptr_equal(vmt_next_find(names[i], true), dlsym(RTLD_NEXT, names[i]));
-	assert_non_null(vmt_next_find("malloc", false));
+		assert_ptr_equal(vmt_elf_lookup_find(names[i], true), dlsym(RTLD_NEXT, names[i]));
+	assert_non_null(vmt_elf_lookup_find("malloc", false));
 	/* glibc chooses its strlen by the CPU. */
-	assert_ptr_equal(vmt_next_find("strlen", true), dlsym(RTLD_NEXT, "strlen"));
-	assert_null(vmt_next_find("no_such_symbol_anywhere", false));
-	assert_null(vmt_next_find("cfree", true));
+	assert_ptr_equal(vmt_elf_lookup_find("strlen", true), dlsym(RTLD_NEXT, "strlen"));
+	assert_null(vmt_elf_lookup_find("no_such_symbol_anywhere", false));
+	assert_null(vmt_elf_lookup_find("cfree", true));
 }
 
 int

@@ -5,7 +5,7 @@
  */
 #include "tests/unit/limited_child.h"
 
-#include "preload/presence.h"
+#include "capture/core/threads_inside.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -13,12 +13,12 @@
 static int
 ask_for_what_ours_take(void)
 {
-	struct vmt_head *head = vmt_state_process.head;
+	struct vmt_head *head = vmt_recording.head;
 
 	leave_room(1 * MIB);
 	if (!ask_mmap(2 * MIB, 0))
 		return 1;
-	if (is_recording() || vmt_state_process.head != NULL)
+	if (is_recording() || vmt_recording.head != NULL)
 		return 2;
 	if (msync(head, TRACE_BYTES, MS_ASYNC) == 0) /* still mapped */
 		return 3;
@@ -213,7 +213,7 @@ a_mapping_too_many_is_told_and_none_is_used_up(void **state)
 static int
 ask_while_nobody_can_tell(void)
 {
-	vmt_presence_distrust();
+	vmt_threads_inside_distrust();
 	leave_room(1 * MIB);
 	if (ask_mmap(2 * MIB, 0))
 		return 1;
@@ -234,12 +234,12 @@ visit(void *argument)
 {
 	uint32_t outer;
 
-	if (!vmt_state_hold(&outer))
+	if (!vmt_guard_hold(&outer))
 		abort();
 	vmt_atomic_store_release((uint32_t *)argument, 1);
 	while (vmt_atomic_load_acquire(&stay))
 		sched_yield();
-	vmt_state_let_go(outer);
+	vmt_guard_let_go(outer);
 	vmt_atomic_store_release((uint32_t *)argument, 2);
 	return NULL;
 }
@@ -249,7 +249,7 @@ visit(void *argument)
 static int
 ask_with_a_visitor(void)
 {
-	struct vmt_head *head = vmt_state_process.head;
+	struct vmt_head *head = vmt_recording.head;
 	uint32_t seen = 0;
 	pthread_t thread;
 
@@ -268,7 +268,7 @@ ask_with_a_visitor(void)
 	vmt_atomic_store_release(&stay, 0);
 	while (vmt_atomic_load_acquire(&seen) != 2)
 		sched_yield();
-	if (!ask_mmap(2 * MIB, 0) || vmt_state_process.head != NULL)
+	if (!ask_mmap(2 * MIB, 0) || vmt_recording.head != NULL)
 		return 4;
 	pthread_join(thread, NULL);
 	return 0;

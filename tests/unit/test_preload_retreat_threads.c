@@ -1,8 +1,8 @@
 /* Threads that fail for want of memory, or unmap the trace, while others do. */
 #include "tests/unit/limited_child.h"
 
-#include "preload/own_memory.h"
-#include "preload/turn.h"
+#include "capture/core/robust_trylock.h"
+#include "capture/record/own_release.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -15,9 +15,9 @@ visit_and_ask_twice(void *argument)
 	bool *answers = argument;
 	uint32_t outer;
 
-	if (!vmt_state_hold(&outer))
+	if (!vmt_guard_hold(&outer))
 		abort();
-	vmt_state_let_go(outer);
+	vmt_guard_let_go(outer);
 	vmt_atomic_store_release(&go, 1);
 	while (vmt_atomic_load_acquire(&go) != 2)
 		sched_yield();
@@ -55,12 +55,12 @@ each_thread_has_one_more_try(void **state)
 static void *
 hold_turn(void *unused)
 {
-	if (vmt_turn_take(&vmt_own_memory_turn) != VMT_TURN_TAKEN)
+	if (vmt_robust_trylock_take(&vmt_own_release_turn) != VMT_ROBUST_TRYLOCK_TAKEN)
 		abort();
 	vmt_atomic_store_release(&go, 1);
 	while (vmt_atomic_load_acquire(&go) != 2)
 		sched_yield();
-	vmt_turn_give(&vmt_own_memory_turn);
+	vmt_robust_trylock_release(&vmt_own_release_turn);
 	return unused;
 }
 
@@ -68,7 +68,7 @@ hold_turn(void *unused)
 static int
 unmap_while_another_thread_is_at_it(void)
 {
-	uint64_t start = (uint64_t)(uintptr_t)vmt_state_process.head;
+	uint64_t start = (uint64_t)(uintptr_t)vmt_recording.head;
 	pthread_t thread;
 	uint32_t outer;
 
@@ -76,15 +76,15 @@ unmap_while_another_thread_is_at_it(void)
 		return 1;
 	while (vmt_atomic_load_acquire(&go) != 1)
 		sched_yield();
-	if (vmt_own_memory_let_go(start, start + TRACE_BYTES, 0) || !vmt_state_process.head)
+	if (vmt_own_release_let_go(start, start + TRACE_BYTES, 0) || !vmt_recording.head)
 		return 2;
-	if (!vmt_own_memory_meets(start, start + TRACE_BYTES))
+	if (!vmt_own_release_meets(start, start + TRACE_BYTES))
 		return 3;
 	vmt_atomic_store_release(&go, 2);
 	pthread_join(thread, NULL);
-	if (!vmt_state_hold(&outer))
+	if (!vmt_guard_hold(&outer))
 		return 4;
-	if (vmt_own_memory_let_go(start, start + TRACE_BYTES, 1) || vmt_state_process.head)
+	if (vmt_own_release_let_go(start, start + TRACE_BYTES, 1) || vmt_recording.head)
 		return 5;
 	return is_recording() ? 6 : 0;
 }

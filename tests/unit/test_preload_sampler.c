@@ -1,6 +1,6 @@
-#include "preload/sampler.h"
+#include "capture/record/sampler.h"
 
-#include "preload/config.h"
+#include "capture/core/config.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -34,9 +34,9 @@ set_up(void **state)
 	(void)state;
 	head.random_id = 7;
 	owner.generation = 1;
-	vmt_state_owner = &owner;
-	vmt_state_process.head = &head;
-	vmt_state_process.malloc_sample_bytes = MEAN;
+	vmt_guard_owner = &owner;
+	vmt_recording.head = &head;
+	vmt_recording.malloc_sample_bytes = MEAN;
 	return 0;
 }
 

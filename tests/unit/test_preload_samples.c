@@ -1,6 +1,6 @@
-#include "preload/samples.h"
+#include "capture/record/samples.h"
 
-#include "preload/state.h"
+#include "capture/core/guard.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -179,10 +179,10 @@ mapped_levels(void)
 static bool
 is_own(const void *memory)
 {
-	const struct vmt_process *process = &vmt_state_process;
+	const struct vmt_recording *process = &vmt_recording;
 	uint64_t address = (uint64_t)(uintptr_t)memory;
 
-	for (uint32_t i = 0; i < process->own_count && i < VMT_STATE_OWN_RANGES; i++)
+	for (uint32_t i = 0; i < process->own_count && i < VMT_OWN_MEMORY_RANGES; i++)
 		if (address >= process->own[i].start && address < process->own[i].end)
 			return true;
 	return false;

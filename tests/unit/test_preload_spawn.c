@@ -1,4 +1,4 @@
-#include "preload/spawn.h"
+#include "preload/trace/spawn.h"
 
 #include "base/sys.h"
 

@@ -6,10 +6,9 @@
  * itself on its way out. Where nobody has, and the process (pid with the same start time, of the
  * same boot) is there, it is running. A process that has called exec is "exec" although its pid
  * lives on. "ending" is over, and its collector lives and has still to say how. "stopped" is one
- * whose recording was given up while the process went on (preload/retreat.h), to an end that nobody
- * saw. "cut" is a trace that
- * just stops: killed together with its collector, or without one, or ended in a way that was not to
- * be learnt.
+ * whose recording was given up while the process went on (capture/record/retreat.h), to an end that
+ * nobody saw. "cut" is a trace that just stops: killed together with its collector, or without one,
+ * or ended in a way that was not to be learnt.
  */
 #ifndef VMT_ENDING_H
 #define VMT_ENDING_H

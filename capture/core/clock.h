@@ -1,0 +1,60 @@
+/*
+ * clock.h: what time is it, in the trace's ticks?
+ *
+ * The time stamp counter where the kernel's own clock source is "tsc" (then it is synchronous over
+ * all CPUs and never stops), else CLOCK_MONOTONIC in nanoseconds by raw system call. Where no call
+ * may be made any more, that clock stands still but for one tick a reading: order is kept, time is
+ * not.
+ *
+ * Order (Intel SDM vol. 2, RDTSC and RDTSCP): rdtsc may run ahead of the instructions before it,
+ * but retires before any store after it becomes visible: right for a release. rdtscp waits until
+ * all earlier loads have their values and all earlier instructions are done: right for an
+ * acquisition. Both keep the compiler from moving memory accesses across.
+ */
+#ifndef VMT_CLOCK_H
+#define VMT_CLOCK_H
+
+#include "capture/core/guard.h"
+
+#include <stdint.h>
+
+/* CLOCK_MONOTONIC, or what goes on from vmt_clock_stop. */
+uint64_t vmt_clock_slow(void);
+
+/* No more system calls from here on: remembers the time, with room for a reading that another
+ * thread is at. */
+void vmt_clock_stop(void);
+
+/* For a release: not after anything that follows in program order. */
+static inline uint64_t
+vmt_clock_before(void)
+{
+#if defined(__x86_64__)
+	if (__builtin_expect(vmt_recording.clock_is_tsc, 1)) {
+		uint32_t low;
+		uint32_t high;
+
+		__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+		return (uint64_t)high << 32 | low;
+	}
+#endif
+	return vmt_clock_slow();
+}
+
+/* For an acquisition: not before anything that precedes in program order. */
+static inline uint64_t
+vmt_clock_after(void)
+{
+#if defined(__x86_64__)
+	if (__builtin_expect(vmt_recording.clock_is_tsc, 1)) {
+		uint32_t low;
+		uint32_t high;
+
+		__asm__ volatile("rdtscp" : "=a"(low), "=d"(high) : : "rcx", "memory");
+		return (uint64_t)high << 32 | low;
+	}
+#endif
+	return vmt_clock_slow();
+}
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * cpu.h: on which CPU does the calling thread run, as far as it knows?
+ *
+ * The C library registers a restartable-sequences area with each thread (glibc 2.35, __rseq_offset
+ * from the thread pointer), in which the kernel keeps the CPU's number at byte 4 (rseq_abi.h): one
+ * load. Where there is none, sched_getcpu, which may be a system call. The number may be old, or
+ * -1: it only serves to spread threads over shards. Async-signal-safe; may clobber errno.
+ */
+#ifndef VMT_CPU_H
+#define VMT_CPU_H
+
+#include "capture/core/guard.h"
+
+#include <sched.h>
+#include <stdint.h>
+
+static inline uint32_t
+vmt_cpu_number(void)
+{
+	const struct vmt_recording *process = &vmt_recording;
+
+#if defined(__x86_64__)
+	if (__builtin_expect(process->rseq_offset != 0, 1)) {
+		uint32_t number;
+
+		__asm__ volatile("movl %%fs:4(%1), %0" : "=r"(number) : "r"(process->rseq_offset));
+		return number;
+	}
+#endif
+	return vmt_guard_syscalls_allowed() ? (uint32_t)sched_getcpu() : 0;
+}
+
+#endif

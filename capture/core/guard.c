@@ -1,0 +1,263 @@
+#include "capture/core/guard.h"
+
+#include "base/sys.h"
+#include "capture/core/message.h"
+#include "capture/core/threads_inside.h"
+#include "preload/trace/open.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+/* No stack is larger: what lies further apart is not on one. */
+#define STACK_SPAN_BYTES (UINT64_C(64) << 20)
+
+/* Before set-up, and for ever where nothing is recorded. */
+static struct vmt_owner nobody;
+
+struct vmt_owner *vmt_guard_owner = &nobody;
+struct vmt_recording vmt_recording;
+__thread struct vmt_thread vmt_guard_thread __attribute__((tls_model("initial-exec")));
+
+static size_t
+round_to_pages(size_t bytes)
+{
+	return (bytes + VMT_PAGE_BYTES - 1) & ~(size_t)(VMT_PAGE_BYTES - 1);
+}
+
+void
+vmt_own_memory_add(uint64_t start, uint64_t bytes)
+{
+	struct vmt_recording *process = &vmt_recording;
+	uint32_t index = vmt_atomic_add_relaxed(&process->own_count, 1);
+
+	if (index < VMT_OWN_MEMORY_RANGES)
+		process->own[index] = (struct vmt_own_range){start, start + bytes};
+}
+
+/* A range is cut at its end, or is none any more. */
+void
+vmt_own_memory_drop(uint64_t start, uint64_t bytes)
+{
+	struct vmt_recording *process = &vmt_recording;
+	uint32_t count = vmt_atomic_load_relaxed(&process->own_count);
+
+	for (uint32_t i = 0; i < count && i < VMT_OWN_MEMORY_RANGES; i++) {
+		struct vmt_own_range *range = &process->own[i];
+
+		if (start >= range->start && start < range->end &&
+		    start + round_to_pages(bytes) >= range->end)
+			vmt_atomic_store_relaxed(&range->end, start);
+	}
+}
+
+void *
+vmt_own_memory_map(size_t bytes)
+{
+	size_t length = round_to_pages(bytes);
+	bool locked = vmt_recording.locks_future;
+	void *memory;
+
+	if (length < bytes)
+		return NULL;
+	memory = vmt_sys_mmap(NULL, length, locked ? PROT_NONE : PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (vmt_sys_failed(memory))
+		return NULL;
+	/* What the kernel locks by itself it makes resident as well, where it can be read. */
+	if (locked) {
+		vmt_sys_call2(SYS_munlock, memory, length);
+		vmt_sys_call3(SYS_mprotect, memory, length, PROT_READ | PROT_WRITE);
+	}
+	return memory;
+}
+
+void *
+vmt_own_memory_map_listed(size_t bytes)
+{
+	void *memory = vmt_own_memory_map(bytes);
+
+	if (memory)
+		vmt_own_memory_add((uint64_t)(uintptr_t)memory, round_to_pages(bytes));
+	return memory;
+}
+
+bool
+vmt_own_memory_wipe_on_fork(void *memory, size_t bytes)
+{
+	return vmt_sys_call3(SYS_madvise, memory, round_to_pages(bytes), MADV_WIPEONFORK) == 0;
+}
+
+/* Events written while the trace is being opened need a generation already. */
+static void
+begin_generation(struct vmt_owner *owner)
+{
+	owner->generation = ++vmt_recording.generation;
+}
+
+bool
+vmt_guard_set_up(void)
+{
+	struct vmt_owner *owner = vmt_own_memory_map_listed(sizeof(*owner));
+
+	if (!owner)
+		return false;
+	vmt_recording.owner_wiped = vmt_own_memory_wipe_on_fork(owner, sizeof(*owner));
+	owner->state = VMT_OWNER_OPENING;
+	begin_generation(owner);
+	vmt_atomic_store_release(&vmt_guard_owner, owner);
+	return true;
+}
+
+void
+vmt_guard_begin_recording(void)
+{
+	struct vmt_owner *owner = vmt_guard_owner;
+
+	owner->pid = vmt_recording.head->pid;
+	vmt_recording.random_id = vmt_recording.head->random_id;
+	/* Orders all of process and owner before the state that lets hooks read them. */
+	vmt_atomic_store_release(&owner->state, VMT_OWNER_RECORDING);
+}
+
+bool
+vmt_guard_hook_abandoned(uint64_t entered_frame, const void *frame)
+{
+	uint64_t distance = (uint64_t)(uintptr_t)frame - entered_frame;
+	stack_t alternate = {.ss_flags = 0};
+	uint32_t outer;
+
+	if (distance >= STACK_SPAN_BYTES)
+		return false;
+	if (vmt_guard_syscalls_allowed() && (vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 ||
+					     (alternate.ss_flags & SS_ONSTACK)))
+		return false;
+	if (vmt_guard_hold(&outer)) {
+		vmt_atomic_add_relaxed(&vmt_recording.head->hooks_left, 1);
+		vmt_guard_let_go(outer);
+	}
+	/* Should that be wrong, depth says nothing of who is inside. */
+	vmt_threads_inside_distrust();
+	return true;
+}
+
+/* Ids are made up where none can be asked. A vfork child, which uses the thread state of a thread
+ * of its parent, has another id than that: it can't be told when that thread is inside. */
+void __attribute__((noinline)) vmt_guard_introduce_slow(struct vmt_thread *thread)
+{
+	const struct vmt_owner *owner = vmt_guard_owner;
+
+	if (!vmt_guard_syscalls_allowed()) {
+		thread->thread_id = (uint32_t)((uintptr_t)thread >> 6) | 1;
+		vmt_threads_inside_distrust();
+	} else {
+		thread->thread_id = (uint32_t)vmt_sys_call0(SYS_gettid);
+		if (owner->pid == 0 || owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid))
+			vmt_threads_inside_add(thread->thread_id, owner->generation,
+					       &thread->depth);
+		else
+			vmt_threads_inside_distrust();
+	}
+	thread->generation = owner->generation;
+}
+
+bool
+vmt_guard_hold(uint32_t *outer)
+{
+	struct vmt_thread *thread = &vmt_guard_thread;
+
+	*outer = thread->depth;
+	thread->depth = *outer + 1;
+	__asm__ volatile("" ::: "memory");
+	if (vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
+	    thread->generation != vmt_guard_owner->generation)
+		vmt_guard_introduce_slow(thread);
+	if (vmt_guard_is_at_work(thread))
+		return true;
+	vmt_guard_let_go(*outer);
+	return false;
+}
+
+void
+vmt_guard_let_go(uint32_t outer)
+{
+	__asm__ volatile("" ::: "memory");
+	vmt_guard_thread.depth = outer;
+}
+
+void __attribute__((noinline)) vmt_guard_count_nested(void)
+{
+	uint32_t outer;
+
+	if (!vmt_guard_hold(&outer))
+		return;
+	vmt_atomic_add_relaxed(&vmt_recording.head->nested_calls, 1);
+	vmt_guard_let_go(outer);
+}
+
+/*
+ * A wiped owner means a fork child. It has one thread at first, but may have more by its first
+ * event: the swap picks one of them to open the trace, the others pass through meanwhile.
+ */
+static bool
+open_in_child(void)
+{
+	const struct vmt_recording *process = &vmt_recording;
+	uint32_t expected = VMT_OWNER_NONE;
+
+	if (!vmt_atomic_cas(&vmt_guard_owner->state, &expected, VMT_OWNER_OPENING))
+		return false;
+	if (process->inert || !vmt_guard_syscalls_allowed() || !process->follow_fork) {
+		vmt_guard_go_inert(NULL);
+		return false;
+	}
+	begin_generation(vmt_guard_owner);
+	return vmt_open_in_child();
+}
+
+static bool
+is_let_in(struct vmt_thread *thread)
+{
+	uint32_t state = vmt_atomic_load_acquire(&vmt_guard_owner->state);
+
+	if (vmt_guard_owner == &nobody)
+		return false;
+	if (state != VMT_OWNER_RECORDING && (state != VMT_OWNER_NONE || !open_in_child()))
+		return false;
+	if (thread->generation != vmt_guard_owner->generation)
+		vmt_guard_introduce_slow(thread);
+	return vmt_guard_is_at_work(thread);
+}
+
+bool
+vmt_guard_enter_slow(struct vmt_thread *thread)
+{
+	if (is_let_in(thread))
+		return true;
+	vmt_guard_leave();
+	return false;
+}
+
+void
+vmt_guard_forked(void)
+{
+	vmt_guard_thread.sampler_ready = 0;
+	vmt_guard_thread.sample_left = 0;
+	if (vmt_recording.owner_wiped || vmt_guard_owner == &nobody)
+		return;
+	memset(vmt_guard_owner, 0, sizeof(*vmt_guard_owner));
+}
+
+void
+vmt_guard_go_inert(const char *why)
+{
+	vmt_recording.inert = true;
+	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, VMT_MALLOC_OFF);
+	vmt_atomic_store_release(&vmt_guard_owner->state, VMT_OWNER_INERT);
+	if (why && vmt_recording.verbose && vmt_guard_syscalls_allowed())
+		vmt_message_say("not recording", why);
+}

@@ -1,0 +1,57 @@
+#include "capture/core/robust_trylock.h"
+
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "capture/core/guard.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define PAUSE_NS 100000
+
+/* A holder that was not to ask who it is. */
+#define SOMEBODY UINT32_MAX
+
+static uint32_t
+own_id(void)
+{
+	return vmt_guard_syscalls_allowed() ? (uint32_t)vmt_sys_call0(SYS_gettid) : SOMEBODY;
+}
+
+enum vmt_robust_trylock
+vmt_robust_trylock_take(uint32_t *holder)
+{
+	uint32_t self = own_id();
+	uint32_t found = 0;
+
+	if (vmt_atomic_cas(holder, &found, self))
+		return VMT_ROBUST_TRYLOCK_TAKEN;
+	if (self == SOMEBODY || found == SOMEBODY)
+		return VMT_ROBUST_TRYLOCK_BUSY;
+	if (found != self && vmt_sys_call2(SYS_tkill, found, 0) != -ESRCH)
+		return VMT_ROBUST_TRYLOCK_BUSY;
+	return vmt_atomic_cas(holder, &found, self) ? VMT_ROBUST_TRYLOCK_TAKEN_OVER
+						    : VMT_ROBUST_TRYLOCK_BUSY;
+}
+
+/* The number of turns is a bound of its own: no clock is asked. */
+bool
+vmt_robust_trylock_wait(uint32_t *holder, uint64_t limit_ns, bool *waited)
+{
+	const struct timespec pause = {0, PAUSE_NS};
+
+	*waited = false;
+	for (uint64_t turns = limit_ns / PAUSE_NS; turns > 0; turns--) {
+		if (vmt_robust_trylock_take(holder) != VMT_ROBUST_TRYLOCK_BUSY)
+			return true;
+		*waited = true;
+		vmt_sys_call2(SYS_nanosleep, &pause, NULL);
+	}
+	return false;
+}
+
+void
+vmt_robust_trylock_release(uint32_t *holder)
+{
+	vmt_atomic_store_release(holder, 0);
+}

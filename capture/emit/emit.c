@@ -1,0 +1,411 @@
+#include "capture/emit/emit.h"
+
+#include "base/session.h"
+#include "base/sys.h"
+#include "capture/core/clock.h"
+#include "capture/core/cpu.h"
+#include "capture/core/guard.h"
+
+#include <string.h>
+
+/* A wait yields, then sleeps, longer and longer: thousands that wait at once must leave the
+ * collector a CPU. On an idle machine FAIR_TURNS take somewhat less than VMT_EMIT_WAIT_NS. Where
+ * they take longer, this thread gets no CPU either when it wants one, and the collector is no more
+ * to blame than it. */
+#define SLEEP_FROM_TURN 4u
+#define SLEEP_NS UINT64_C(50000)
+#define TURNS_A_DOUBLING 8u
+#define DOUBLINGS_MAX 7u
+#define FAIR_TURNS 180u
+#define WAKE_EACH_TURNS 64u
+
+/* Turns without any progress where the clock fails; some tens of milliseconds where no system call
+ * may be made. */
+#define SLEPT_TURNS 800u
+#define SPUN_TURNS 20000u
+#define SPINS_A_TURN 64u
+
+/* Discards tried in one go: an unfinished slot is given up after VMT_RING_STALL_LIMIT. A ring that
+ * yields none after this many was damaged, or emptied by a collector that has ended. */
+#define DISCARD_TURNS (4u * VMT_RING_STALL_LIMIT)
+#define YIELD_EACH_TURNS 64u
+
+/* A ring is looked at, whether it is half full, each time this part of it has been claimed. */
+#define LOOKS_A_LAP 8u
+
+enum patience { PATIENCE_NONE, PATIENCE_BOUNDED, PATIENCE_WHILE_DRAINED };
+
+uint64_t
+vmt_emit_time_after(void)
+{
+	return vmt_clock_after();
+}
+
+uint64_t
+vmt_emit_time_before(void)
+{
+	return vmt_clock_before();
+}
+
+uint32_t
+vmt_emit_thread_id(void)
+{
+	struct vmt_thread *thread = &vmt_guard_thread;
+
+	if (__builtin_expect(thread->generation != vmt_guard_owner->generation, 0))
+		vmt_guard_introduce_slow(thread);
+	return thread->thread_id;
+}
+
+static const struct vmt_ring_view *
+ring_of(enum vmt_ring_class ring_class)
+{
+	const struct vmt_recording *process = &vmt_recording;
+
+	return &process->rings[vmt_cpu_number() & process->shard_mask][ring_class];
+}
+
+static uint8_t
+kind_of_heap(const void *slot)
+{
+	const struct vmt_heap_event *event = slot;
+
+	return (uint8_t)(event->address_kind >> VMT_ADDRESS_BITS);
+}
+
+static uint8_t
+kind_of_map(const void *slot)
+{
+	const struct vmt_map_event *event = slot;
+
+	return event->kind;
+}
+
+/* Whether the collector has looked at the announcement and not opened the trace: another root, or
+ * no leave to. It says who it is before it frees the slot. */
+static bool
+is_refused(const struct vmt_recording *process)
+{
+	return process->slot &&
+	       !vmt_session_is_announced(process->slot, process->head->random_id) &&
+	       vmt_atomic_load_relaxed(&process->head->collector_pid) == 0;
+}
+
+/* Whether there is one that may still come: it has neither left nor refused, nor stood still all
+ * through somebody's wait. */
+static bool
+has_collector(const struct vmt_recording *process, uint64_t beat)
+{
+	if (!process->session || vmt_atomic_load_relaxed(&process->session->over) ||
+	    vmt_atomic_load_relaxed(&process->stale_beat) == beat + 1)
+		return false;
+	if (beat != 0)
+		return vmt_atomic_load_relaxed(&process->head->collector_pid) != 0;
+	return !is_refused(process);
+}
+
+uint64_t
+vmt_emit_count(void)
+{
+	const struct vmt_recording *process = &vmt_recording;
+	uint64_t count = 0;
+
+	for (uint32_t shard = 0; shard <= process->shard_mask; shard++)
+		for (uint32_t kind = 0; kind < VMT_RING_CLASSES; kind++)
+			count +=
+			    vmt_atomic_load_relaxed(&process->rings[shard][kind].control->head);
+	return count;
+}
+
+bool
+vmt_emit_is_collected(void)
+{
+	struct vmt_recording *process = &vmt_recording;
+	const struct vmt_head *head = process->head;
+	uint64_t beat = vmt_atomic_load_acquire(&head->heartbeat_ns);
+	uint64_t limit_ns = beat + VMT_EMIT_FRESH_NS;
+
+	if (!has_collector(process, beat) ||
+	    vmt_atomic_load_relaxed(&process->late_beat) == beat + 1)
+		return false;
+	if (beat == 0)
+		limit_ns = head->clock_start.monotonic_ns + VMT_EMIT_OPEN_NS;
+	/* Without a clock to judge by, whoever waits in vain will find out. */
+	if (!vmt_guard_syscalls_allowed() || vmt_sys_clock_ns(CLOCK_MONOTONIC) < limit_ns)
+		return true;
+	vmt_atomic_store_relaxed(&process->late_beat, beat + 1);
+	return false;
+}
+
+/* Whether room can come from nowhere but the oldest events. That a heartbeat is late convinces only
+ * who does not wait: the others see for themselves whether it stands still. */
+static bool
+is_deserted(enum patience patience)
+{
+	const struct vmt_recording *process = &vmt_recording;
+
+	if (patience == PATIENCE_NONE)
+		return !vmt_emit_is_collected();
+	return !has_collector(process, vmt_atomic_load_acquire(&process->head->heartbeat_ns));
+}
+
+static void
+spin(void)
+{
+	for (unsigned i = 0; i < SPINS_A_TURN; i++) {
+#if defined(__x86_64__)
+		__builtin_ia32_pause();
+#else
+		__asm__ volatile("" ::: "memory");
+#endif
+	}
+}
+
+/* A wait for room, and what it saw when something last moved. */
+struct wait {
+	const struct vmt_ring_view *ring;
+	uint64_t *vain_tail; /* the ring's */
+	uint64_t head;	     /* when the wait began */
+	uint64_t since_ns;   /* 0: no clock to be had */
+	uint64_t tail;
+	uint64_t beat;
+	uint32_t turn; /* since then */
+	uint32_t discards;
+};
+
+/* The word of such an array that belongs to a ring. */
+static uint64_t *
+word_of(uint64_t (*words)[VMT_RING_CLASSES], const struct vmt_ring_view *ring)
+{
+	return &words[0][ring - vmt_recording.rings[0]];
+}
+
+static uint64_t
+clock_ns(void)
+{
+	return vmt_guard_syscalls_allowed() ? vmt_sys_clock_ns(CLOCK_MONOTONIC) : 0;
+}
+
+static void
+look_around(struct wait *wait)
+{
+	wait->since_ns = clock_ns();
+	wait->tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
+	wait->beat = vmt_atomic_load_relaxed(&vmt_recording.head->heartbeat_ns);
+	wait->turn = 0;
+}
+
+static uint64_t
+sleep_ns(uint32_t turn)
+{
+	uint32_t doublings = (turn - SLEEP_FROM_TURN) / TURNS_A_DOUBLING;
+
+	return SLEEP_NS << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
+}
+
+/* Lets the collector come to work. */
+static void
+wait_a_turn(uint32_t turn)
+{
+	const struct vmt_recording *process = &vmt_recording;
+	struct timespec pause = {0, 0};
+
+	if (!vmt_guard_syscalls_allowed()) {
+		spin();
+		return;
+	}
+	if (turn % WAKE_EACH_TURNS == 0 && process->session)
+		vmt_session_wake(process->session);
+	if (turn < SLEEP_FROM_TURN) {
+		vmt_sys_call0(SYS_sched_yield);
+	} else {
+		pause.tv_nsec = (long)sleep_ns(turn);
+		vmt_sys_call2(SYS_nanosleep, &pause, NULL);
+	}
+}
+
+/* Whether it has lasted long enough since something last moved. */
+static bool
+is_long(const struct wait *wait)
+{
+	uint64_t waited_ns = clock_ns() - wait->since_ns;
+
+	if (wait->turn >= (vmt_guard_syscalls_allowed() ? SLEPT_TURNS : SPUN_TURNS))
+		return true;
+	if (waited_ns < VMT_EMIT_WAIT_NS)
+		return false;
+	return wait->turn >= FAIR_TURNS || waited_ns >= VMT_EMIT_BUSY_WAIT_NS;
+}
+
+/* Whether to wait no longer. A heartbeat that stood still all the time is stale, whatever the
+ * clocks of the two processes say: then the oldest events may make room after all. */
+static bool
+is_over(struct wait *wait, enum patience patience)
+{
+	uint64_t tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
+	struct vmt_recording *process = &vmt_recording;
+
+	if (patience == PATIENCE_NONE || vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1)
+		return true;
+	if (tail != wait->tail && patience == PATIENCE_WHILE_DRAINED)
+		look_around(wait);
+	if (!is_long(wait))
+		return false;
+	if (vmt_atomic_load_relaxed(&process->head->heartbeat_ns) == wait->beat) {
+		vmt_atomic_store_relaxed(&process->stale_beat, wait->beat + 1);
+		return false;
+	}
+	if (tail == wait->tail)
+		vmt_atomic_store_relaxed(wait->vain_tail, tail + 1);
+	return true;
+}
+
+/* Where nobody collects. False: there is nothing that can make room. */
+static bool
+discard(struct wait *wait, enum vmt_ring_class ring_class)
+{
+	uint64_t tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
+
+	if (vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1)
+		return false;
+	if (vmt_ring_discard_oldest(wait->ring,
+				    ring_class == VMT_RING_HEAP ? kind_of_heap : kind_of_map))
+		return true;
+	if (++wait->discards % YIELD_EACH_TURNS == 0 && vmt_guard_syscalls_allowed())
+		vmt_sys_call0(SYS_sched_yield);
+	if (wait->discards < DISCARD_TURNS)
+		return true;
+	vmt_atomic_store_relaxed(wait->vain_tail, tail + 1);
+	return false;
+}
+
+/* Whether all that moves is dead slots: head goes round and round over them. */
+static bool
+is_hopeless(const struct wait *wait)
+{
+	uint64_t head = vmt_atomic_load_relaxed(&wait->ring->control->head);
+
+	return head - wait->head >= wait->ring->capacity && vmt_ring_is_exhausted(wait->ring);
+}
+
+/* The ring is full: waits for a slot, or makes one where nobody collects. NULL: drop the event. */
+static void *__attribute__((noinline))
+make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
+	       enum patience patience, uint64_t *position)
+{
+	struct wait wait = {.ring = ring,
+			    .vain_tail = word_of(vmt_recording.vain_tail, ring),
+			    .head = vmt_atomic_load_relaxed(&ring->control->head)};
+
+	look_around(&wait);
+	while (!is_hopeless(&wait)) {
+		void *slot;
+
+		if (is_deserted(patience)) {
+			if (!discard(&wait, ring_class))
+				return NULL;
+		} else if (is_over(&wait, patience)) {
+			return NULL;
+		} else {
+			wait_a_turn(wait.turn++);
+		}
+		slot = vmt_ring_claim(ring, position);
+		if (slot)
+			return slot;
+	}
+	return NULL;
+}
+
+/* Once while tail stays where it is: the collector that has been woken moves it. */
+static void __attribute__((noinline))
+wake_if_half_full_slow(const struct vmt_ring_view *ring, uint64_t position)
+{
+	struct vmt_recording *process = &vmt_recording;
+	uint64_t tail = vmt_atomic_load_relaxed(&ring->control->tail);
+	uint64_t *woken_tail = word_of(process->woken_tail, ring);
+	uint64_t before = vmt_atomic_load_relaxed(woken_tail);
+
+	if (position + 1 - tail < ring->capacity / 2 || before == tail + 1 || !process->session ||
+	    !vmt_guard_syscalls_allowed())
+		return;
+	if (vmt_atomic_cas(woken_tail, &before, tail + 1))
+		vmt_session_wake(process->session);
+}
+
+static void *
+claim(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class, uint8_t kind,
+      enum patience patience, uint64_t *position)
+{
+	void *slot = vmt_ring_claim(ring, position);
+
+	if (__builtin_expect(!slot, 0)) {
+		slot = make_room_slow(ring, ring_class, patience, position);
+		if (!slot)
+			vmt_atomic_add_relaxed(&ring->control->dropped[kind], 1);
+	} else if (__builtin_expect(((*position + 1) & (ring->capacity / LOOKS_A_LAP - 1)) == 0,
+				    0)) {
+		wake_if_half_full_slow(ring, *position);
+	}
+	return slot;
+}
+
+/*
+ * A signal handler may fork while this thread is between claim and commit; the child then returns
+ * here with a copy of the claim. It must not touch its parent's slot: the wiped owner tells.
+ */
+static bool
+commit(const struct vmt_ring_view *ring, uint64_t position)
+{
+	if (vmt_atomic_load_relaxed(&vmt_guard_owner->state) == VMT_OWNER_NONE)
+		return false;
+	return vmt_ring_commit(ring, position);
+}
+
+static enum patience
+heap_patience(uint8_t kind)
+{
+	if (vmt_recording.malloc_mode == VMT_MALLOC_ALL)
+		return PATIENCE_WHILE_DRAINED;
+	switch (kind) {
+	case VMT_EVENT_FREE:
+	case VMT_EVENT_DELETE:
+	case VMT_EVENT_REALLOC_BEGIN:
+	case VMT_EVENT_HEAP_UNDO:
+		return PATIENCE_BOUNDED;
+	default:
+		return PATIENCE_NONE;
+	}
+}
+
+bool
+vmt_emit_heap(uint8_t kind, const void *block, uint64_t size, uint32_t stack, uint64_t time)
+{
+	const struct vmt_ring_view *ring = ring_of(VMT_RING_HEAP);
+	uint64_t position;
+	struct vmt_heap_event *slot =
+	    claim(ring, VMT_RING_HEAP, kind, heap_patience(kind), &position);
+
+	if (!slot)
+		return false;
+	slot->stack = stack;
+	slot->time = time;
+	slot->address_kind = vmt_event_pack_address((uint64_t)(uintptr_t)block, kind);
+	slot->size_thread = vmt_event_pack_size(size, vmt_emit_thread_id());
+	return commit(ring, position);
+}
+
+bool
+vmt_emit_map(struct vmt_map_event *event)
+{
+	const struct vmt_ring_view *ring = ring_of(VMT_RING_MAP);
+	const size_t skip = sizeof(event->sequence);
+	uint64_t position;
+	void *slot = claim(ring, VMT_RING_MAP, event->kind, PATIENCE_BOUNDED, &position);
+
+	if (!slot)
+		return false;
+	event->thread = vmt_emit_thread_id();
+	memcpy((unsigned char *)slot + skip, (const unsigned char *)event + skip,
+	       sizeof(*event) - skip);
+	return commit(ring, position);
+}

@@ -1,0 +1,21 @@
+/*
+ * go_functions.h: which functions does the .gopclntab of a stripped Go program name?
+ *
+ * The table of Go 1.18 and later (magic 0xfffffff0, 0xfffffff1): header, function names, and an
+ * array of entry offsets from the start of the text with the offset of each function's record.
+ * Files of the caller's, read as in go_image.h.
+ */
+#ifndef VMT_GO_FUNCTIONS_H
+#define VMT_GO_FUNCTIONS_H
+
+#include "capture/go/go_image.h"
+#include "format/go_roles.h"
+
+/* Takes the wanted functions and the bounds of the text. NULL, or why not (static text). */
+const char *vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file);
+
+/* What each function tells of memory calls, stripped or not; text is the file's address, 0 where
+ * nothing is known. */
+void vmt_go_functions_tell(struct vmt_go_code_roles *roles, const struct vmt_go_file *file);
+
+#endif

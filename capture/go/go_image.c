@@ -1,0 +1,301 @@
+#include "capture/go/go_image.h"
+
+#include "base/text.h"
+#include "capture/go/go_functions.h"
+
+#include <elf.h>
+#include <stddef.h>
+#include <string.h>
+
+#define BUILD_INFO_MAGIC "\xff Go buildinf:"
+#define BUILD_INFO_HEADER 32u
+#define BUILD_INFO_INLINE 2u /* flags: the version follows the header */
+
+static const struct {
+	const char *name;
+	enum vmt_go_function function;
+} wanted_functions[] = {
+    {"runtime.madvise", VMT_GO_MADVISE},
+    {"runtime.sysMmap", VMT_GO_MMAP},
+    {"runtime.sysMunmap", VMT_GO_MUNMAP},
+    {"runtime.exit", VMT_GO_EXIT},
+    {"runtime/internal/syscall.Syscall6", VMT_GO_SYSCALL},
+    {"internal/runtime/syscall.Syscall6", VMT_GO_SYSCALL},
+    {"internal/runtime/syscall/linux.Syscall6", VMT_GO_SYSCALL},
+    {"runtime.systemstack", VMT_GO_SYSTEMSTACK},
+    {"runtime.morestack", VMT_GO_MORESTACK},
+    {"crosscall2", VMT_GO_CALLBACK},
+    {"runtime.racefuncenter", VMT_GO_RACE_ENTER},
+};
+
+static const char *const wanted_objects[] = {"runtime.memstats", "runtime.gcController",
+					     "runtime.buildVersion"};
+
+#define NAME_MAX_BYTES 64u /* longer than any that is wanted */
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const void *
+vmt_go_image_at(const struct vmt_go_file *file, uint64_t offset, uint64_t bytes)
+{
+	if (offset > file->length || bytes > file->length - offset)
+		return NULL;
+	return file->bytes + offset;
+}
+
+static const Elf64_Ehdr *
+header_of(const struct vmt_go_file *file)
+{
+	const Elf64_Ehdr *header = vmt_go_image_at(file, 0, sizeof(*header));
+
+	if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
+	    header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phoff % 8 != 0)
+		return NULL;
+	return header;
+}
+
+const void *
+vmt_go_image_loaded(const struct vmt_go_file *file, uint64_t address, uint64_t bytes)
+{
+	const Elf64_Ehdr *header = header_of(file);
+	const Elf64_Phdr *segments =
+	    header ? vmt_go_image_at(file, header->e_phoff, header->e_phnum * sizeof(*segments))
+		   : NULL;
+
+	for (unsigned i = 0; segments && i < header->e_phnum; i++) {
+		uint64_t into = address - segments[i].p_vaddr;
+
+		if (segments[i].p_type == PT_LOAD && into < segments[i].p_filesz &&
+		    bytes <= segments[i].p_filesz - into &&
+		    segments[i].p_offset <= UINT64_MAX - into)
+			return vmt_go_image_at(file, segments[i].p_offset + into, bytes);
+	}
+	return NULL;
+}
+
+struct sections {
+	const Elf64_Shdr *all;
+	uint32_t count;
+	const char *names; /* NUL-terminated as a whole */
+	uint64_t names_bytes;
+};
+
+static bool
+find_sections(const struct vmt_go_file *file, struct sections *sections)
+{
+	const Elf64_Ehdr *header = header_of(file);
+	const Elf64_Shdr *names;
+
+	if (!header || header->e_shentsize != sizeof(Elf64_Shdr) || header->e_shoff % 8 != 0 ||
+	    header->e_shstrndx >= header->e_shnum)
+		return false;
+	sections->count = header->e_shnum;
+	sections->all =
+	    vmt_go_image_at(file, header->e_shoff, sections->count * sizeof(Elf64_Shdr));
+	if (!sections->all)
+		return false;
+	names = &sections->all[header->e_shstrndx];
+	sections->names = vmt_go_image_at(file, names->sh_offset, names->sh_size);
+	sections->names_bytes = names->sh_size;
+	return sections->names && names->sh_size != 0 && sections->names[names->sh_size - 1] == 0;
+}
+
+static const Elf64_Shdr *
+section_of_kind(const struct sections *sections, uint32_t kind)
+{
+	for (uint32_t i = 0; i < sections->count; i++) {
+		if (sections->all[i].sh_type == kind)
+			return &sections->all[i];
+	}
+	return NULL;
+}
+
+static const Elf64_Shdr *
+section_named(const struct sections *sections, const char *name)
+{
+	for (uint32_t i = 0; i < sections->count; i++) {
+		if (sections->all[i].sh_name < sections->names_bytes &&
+		    strcmp(sections->names + sections->all[i].sh_name, name) == 0)
+			return &sections->all[i];
+	}
+	return NULL;
+}
+
+/* In a position-independent file an address is often left to a relocation alone. */
+static uint64_t
+relocated_word(const struct vmt_go_file *file, uint64_t address)
+{
+	struct sections sections;
+
+	if (!find_sections(file, &sections))
+		return 0;
+	for (uint32_t i = 0; i < sections.count; i++) {
+		const Elf64_Shdr *section = &sections.all[i];
+		uint64_t count = section->sh_size / sizeof(Elf64_Rela);
+		const Elf64_Rela *entries;
+
+		if (section->sh_type != SHT_RELA || section->sh_offset % 8 != 0)
+			continue;
+		entries = vmt_go_image_at(file, section->sh_offset, section->sh_size);
+		for (uint64_t at = 0; entries && at < count; at++) {
+			if (entries[at].r_offset == address && ELF64_R_SYM(entries[at].r_info) == 0)
+				return (uint64_t)entries[at].r_addend;
+		}
+	}
+	return 0;
+}
+
+uint64_t
+vmt_go_image_word(const struct vmt_go_file *file, uint64_t address)
+{
+	const void *bytes = vmt_go_image_loaded(file, address, sizeof(uint64_t));
+	uint64_t word = 0;
+
+	if (bytes)
+		memcpy(&word, bytes, sizeof(word));
+	return word != 0 ? word : relocated_word(file, address);
+}
+
+/* Whether a name is the wanted one, alone or with ".abi0": how the linker tells an assembly
+ * function from its wrapper. */
+static bool
+is_name(const struct vmt_go_name *name, const char *wanted)
+{
+	uint64_t room = name->room < NAME_MAX_BYTES ? name->room : NAME_MAX_BYTES;
+	struct vmt_text rest = vmt_text_of(name->text, strnlen(name->text, room));
+
+	if (!vmt_text_skip_string(&rest, wanted))
+		return false;
+	return rest.at == rest.end || vmt_text_equals(&rest, ".abi0");
+}
+
+void
+vmt_go_image_take(struct vmt_go_image *image, const struct vmt_go_file *file,
+		  const struct vmt_go_name *name, uint64_t address, uint64_t bytes)
+{
+	/* runtime..., internal/..., crosscall2: nearly all others fall out at once. */
+	if (*name->text != 'r' && *name->text != 'i' && *name->text != 'c')
+		return;
+	for (uint32_t i = 0; i < COUNT(wanted_functions); i++) {
+		struct vmt_go_code *code = image->code[wanted_functions[i].function];
+		uint32_t index = 0;
+
+		if (!is_name(name, wanted_functions[i].name))
+			continue;
+		while (index < VMT_GO_CANDIDATES && code[index].address != 0)
+			index++;
+		if (index < VMT_GO_CANDIDATES && vmt_go_image_loaded(file, address, bytes))
+			code[index] =
+			    (struct vmt_go_code){wanted_functions[i].name, address, bytes};
+		return;
+	}
+}
+
+static void
+take_object(struct vmt_go_image *image, const struct vmt_go_name *name, const Elf64_Sym *symbol)
+{
+	for (uint32_t i = 0; i < COUNT(wanted_objects); i++) {
+		struct vmt_go_object *object = &image->objects[image->objects_count];
+
+		if (image->objects_count == VMT_GO_OBJECTS || !is_name(name, wanted_objects[i]))
+			continue;
+		object->address = symbol->st_value;
+		object->bytes = symbol->st_size;
+		memcpy(object->symbol, wanted_objects[i], strlen(wanted_objects[i]) + 1);
+		image->objects_count++;
+		return;
+	}
+}
+
+static void
+take_symbol(struct vmt_go_image *image, const struct vmt_go_file *file, const Elf64_Sym *symbol,
+	    const struct vmt_go_name *name)
+{
+	const unsigned char *byte;
+
+	if (*name->text != 'r' && *name->text != 'c' && *name->text != 'i')
+		return;
+	if (ELF64_ST_TYPE(symbol->st_info) == STT_FUNC) {
+		vmt_go_image_take(image, file, name, symbol->st_value, symbol->st_size);
+		if (is_name(name, "runtime.text"))
+			image->text_low = symbol->st_value;
+		else if (is_name(name, "runtime.etext"))
+			image->text_high = symbol->st_value;
+	} else if (ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT) {
+		take_object(image, name, symbol);
+		if (is_name(name, "runtime.iscgo")) {
+			byte = vmt_go_image_loaded(file, symbol->st_value, 1);
+			image->cgo = byte && *byte != 0;
+		}
+	}
+}
+
+/* False: there is no symbol table that can be read. */
+static bool
+read_symbols(struct vmt_go_image *image, const struct vmt_go_file *file,
+	     const struct sections *sections)
+{
+	const Elf64_Shdr *table = section_of_kind(sections, SHT_SYMTAB);
+	const Elf64_Shdr *strings;
+	const Elf64_Sym *symbols;
+	const char *names;
+
+	if (!table || table->sh_link >= sections->count || table->sh_offset % 8 != 0)
+		return false;
+	strings = &sections->all[table->sh_link];
+	symbols = vmt_go_image_at(file, table->sh_offset, table->sh_size);
+	names = vmt_go_image_at(file, strings->sh_offset, strings->sh_size);
+	if (!symbols || !names)
+		return false;
+	for (uint64_t i = 0; i < table->sh_size / sizeof(*symbols); i++) {
+		uint32_t at = symbols[i].st_name;
+		struct vmt_go_name name = {names + at, strings->sh_size - at};
+
+		if (at < strings->sh_size)
+			take_symbol(image, file, &symbols[i], &name);
+	}
+	return true;
+}
+
+/* debug/buildinfo of Go 1.18 and later; the length is a one-byte varint for any real version. */
+static void
+read_version(struct vmt_go_image *image, const struct vmt_go_file *file,
+	     const struct sections *sections)
+{
+	const Elf64_Shdr *section = section_named(sections, ".go.buildinfo");
+	const unsigned char *bytes =
+	    section ? vmt_go_image_at(file, section->sh_offset, section->sh_size) : NULL;
+	uint64_t length;
+
+	memcpy(image->version, "unknown", sizeof("unknown"));
+	if (!bytes || section->sh_size <= BUILD_INFO_HEADER ||
+	    memcmp(bytes, BUILD_INFO_MAGIC, sizeof(BUILD_INFO_MAGIC) - 1) != 0 ||
+	    !(bytes[15] & BUILD_INFO_INLINE))
+		return;
+	length = bytes[BUILD_INFO_HEADER];
+	if (length >= sizeof(image->version) || length > section->sh_size - BUILD_INFO_HEADER - 1)
+		return;
+	memcpy(image->version, bytes + BUILD_INFO_HEADER + 1, length);
+	image->version[length] = '\0';
+}
+
+const char *
+vmt_go_image_read(struct vmt_go_image *image, const struct vmt_go_file *file)
+{
+	struct sections sections;
+	const char *why = NULL;
+
+	memset(image, 0, sizeof(*image));
+	if (!find_sections(file, &sections))
+		return "the file has no section headers";
+	read_version(image, file, &sections);
+	read_symbols(image, file, &sections);
+	image->stripped = image->text_low == 0 || image->code[VMT_GO_SYSTEMSTACK][0].address == 0;
+	if (image->stripped)
+		why = vmt_go_functions_read(image, file);
+	if (!why && image->code[VMT_GO_CALLBACK][0].address != 0)
+		image->cgo = true;
+	if (why || image->text_high < image->text_low)
+		image->text_low = image->text_high = 0;
+	return why;
+}

@@ -1,0 +1,331 @@
+#include "capture/go/go_patch.h"
+
+#include "base/sys.h"
+#include "capture/core/guard.h"
+#include "format/go_forms.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+uint64_t vmt_go_patch_exits[VMT_GO_SITES];
+uint64_t vmt_go_patch_bypasses[VMT_GO_SITES];
+
+#if defined(__x86_64__)
+
+#define PAGE_BYTES UINT64_C(4096)
+#define STUB_BYTES 128u
+#define SYSCALL_BYTES 2u
+#define JUMP_BYTES 5u
+#define NEAR_STEP_BYTES (UINT64_C(64) << 10)
+#define NEAR_MAX_BYTES (UINT64_C(1) << 30)
+#define IN_EAX UINT32_MAX /* the number of the call is the caller's */
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+/*
+ * A known function (format/go_forms.h). [cut, cut + cut_bytes), whole instructions right before the
+ * syscall, is replaced: nobody can jump into the middle of it, as these are all the instructions
+ * there are. The syscall itself stays: a profiler's signal that strikes there finds it in Go's own
+ * text.
+ */
+struct form {
+	enum vmt_go_function function;
+	uint32_t number;
+	uint8_t bytes[48];
+	uint8_t bytes_count;
+	uint8_t cut;
+	uint8_t cut_bytes;
+};
+
+static const struct form forms[] = {
+    {VMT_GO_MADVISE, 28, {VMT_GO_FORM_MADVISE}, 28, 14, 7},
+    {VMT_GO_MMAP, 9, {VMT_GO_FORM_MMAP}, 42, 29, 5},
+    {VMT_GO_MUNMAP, 11, {VMT_GO_FORM_MUNMAP}, 25, 10, 7},
+    {VMT_GO_EXIT, 231, {VMT_GO_FORM_EXIT}, 12, 4, 5},
+    {VMT_GO_SYSCALL, IN_EAX, {VMT_GO_FORM_SYSCALL}, 20, 6, 6},
+};
+
+/* Numbers that the handler wants to see of the calls that go through Syscall6. */
+static const uint32_t wanted_numbers[] = {SYS_mmap,  SYS_mprotect,   SYS_munmap,
+					  SYS_brk,   SYS_mremap,     SYS_madvise,
+					  SYS_prctl, SYS_exit_group, SYS_seccomp};
+
+struct patcher {
+	struct vmt_go *go;
+	const struct vmt_go_image *image;
+	uint64_t bias;
+	const void *entry;
+	const char *refusal;
+	unsigned char *stubs; /* a page near the text, writable; NULL: none yet */
+	struct patch {
+		uint64_t address;
+		uint64_t stub;
+		uint8_t bytes;
+	} patches[VMT_GO_SITES];
+	uint32_t count;
+};
+
+static void
+copy_text(char *to, uint64_t room, const char *from)
+{
+	uint64_t length = strlen(from);
+
+	length = length < room ? length : room - 1;
+	memcpy(to, from, length);
+	to[length] = '\0';
+}
+
+static struct vmt_go_site *
+note(struct patcher *patcher, const char *symbol, uint64_t address, const char *why)
+{
+	struct vmt_go *go = patcher->go;
+	struct vmt_go_site *site;
+
+	if (go->sites_count == VMT_GO_SITES)
+		return NULL;
+	site = &go->sites[go->sites_count++];
+	site->address = address;
+	copy_text(site->symbol, sizeof(site->symbol), symbol);
+	copy_text(site->why, sizeof(site->why), why);
+	return site;
+}
+
+/* Below the executable alone: above it the break grows. */
+static unsigned char *
+map_near(uint64_t text)
+{
+	for (uint64_t step = NEAR_STEP_BYTES; step < NEAR_MAX_BYTES && step < text;
+	     step += step / 2) {
+		uint64_t wish = (text - step) & ~(NEAR_STEP_BYTES - 1);
+		void *page = vmt_sys_mmap((void *)wish, PAGE_BYTES, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (vmt_sys_failed(page))
+			continue;
+		if ((uint64_t)page == wish) {
+			vmt_own_memory_add(wish, PAGE_BYTES);
+			return page;
+		}
+		vmt_sys_munmap(page, PAGE_BYTES);
+	}
+	return NULL;
+}
+
+/* Machine code at a place that it is to run at. */
+struct writer {
+	unsigned char *at;
+};
+
+static void
+put(struct writer *writer, const void *bytes, uint64_t count)
+{
+	memcpy(writer->at, bytes, count);
+	writer->at += count;
+}
+
+static void
+put_byte(struct writer *writer, unsigned char byte)
+{
+	put(writer, &byte, 1);
+}
+
+static void
+put_number(struct writer *writer, uint32_t number)
+{
+	put(writer, &number, sizeof(number));
+}
+
+/* jmp, relative; from is where the instruction will lie. */
+static void
+put_jump(struct writer *writer, uint64_t from, uint64_t to)
+{
+	put_byte(writer, 0xe9);
+	put_number(writer, (uint32_t)(to - (from + JUMP_BYTES)));
+}
+
+/* jmp *0(%rip), with the address behind it. */
+static void
+put_jump_far(struct writer *writer, const void *to)
+{
+	static const unsigned char jump[] = {0xff, 0x25, 0, 0, 0, 0};
+	uint64_t address = (uint64_t)to;
+
+	put(writer, jump, sizeof(jump));
+	put(writer, &address, sizeof(address));
+}
+
+static uint64_t
+syscall_of(const struct form *form, uint64_t function)
+{
+	return function + form->cut + form->cut_bytes;
+}
+
+/* Goes to the entry for the numbers that are wanted, back to the syscall for the others. */
+static void
+put_choice(struct writer *writer, uint32_t index, const void *entry, uint64_t system_call)
+{
+	const uint32_t count = sizeof(wanted_numbers) / sizeof(wanted_numbers[0]);
+	unsigned char *hits[sizeof(wanted_numbers) / sizeof(wanted_numbers[0])];
+
+	for (uint32_t i = 0; i < count; i++) {
+		put_byte(writer, 0x3d); /* cmp $number,%eax; je */
+		put_number(writer, wanted_numbers[i]);
+		put_byte(writer, 0x74);
+		hits[i] = writer->at;
+		put_byte(writer, 0);
+	}
+	put_jump(writer, (uint64_t)writer->at, system_call);
+	for (uint32_t i = 0; i < count; i++)
+		*hits[i] = (unsigned char)(writer->at - hits[i] - 1);
+	put_byte(writer, 0x0d); /* or $site,%eax */
+	put_number(writer, index << VMT_GO_PATCH_SITE_SHIFT);
+	put_jump_far(writer, entry);
+}
+
+static void
+write_stub(struct patcher *patcher, const struct form *form, uint32_t index, uint64_t function)
+{
+	static const unsigned char low_half[] = {0x0f, 0xb7, 0xc0}; /* movzwl %ax,%eax */
+	struct patch *patch = &patcher->patches[patcher->count];
+	unsigned char *stub = patcher->stubs + (uint64_t)patcher->count++ * STUB_BYTES;
+	uint64_t system_call = syscall_of(form, function);
+	struct writer writer = {stub};
+
+	if (form->number == IN_EAX) {
+		put(&writer, form->bytes + form->cut, form->cut_bytes);
+		put_choice(&writer, index, patcher->entry, system_call);
+	} else {
+		put_byte(&writer, 0xb8); /* mov $...,%eax */
+		put_number(&writer, index << VMT_GO_PATCH_SITE_SHIFT | form->number);
+		put_jump_far(&writer, patcher->entry);
+	}
+	vmt_go_patch_bypasses[index] = (uint64_t)writer.at;
+	put(&writer, low_half, sizeof(low_half));
+	put_jump(&writer, (uint64_t)writer.at, system_call);
+	vmt_go_patch_exits[index] = system_call + SYSCALL_BYTES;
+	*patch = (struct patch){function + form->cut, (uint64_t)stub, form->cut_bytes};
+}
+
+static bool
+matches(const struct vmt_go_code *code, const struct form *form, uint64_t bias)
+{
+	return code->bytes >= form->bytes_count &&
+	       memcmp((const void *)(code->address + bias), form->bytes, form->bytes_count) == 0;
+}
+
+static void
+plan_form(struct patcher *patcher, const struct form *form)
+{
+	const struct vmt_go_code *codes = patcher->image->code[form->function];
+	const char *why = patcher->refusal ? patcher->refusal : "unknown instructions";
+	uint32_t index = patcher->go->sites_count;
+	uint64_t function;
+
+	for (uint32_t i = 0; i < VMT_GO_CANDIDATES && codes[i].address != 0; i++) {
+		if (!matches(&codes[i], form, patcher->bias))
+			continue;
+		function = codes[i].address + patcher->bias;
+		if (!patcher->refusal && !patcher->stubs)
+			why = "no free address space near the program's text";
+		if (!note(patcher, codes[i].name, syscall_of(form, function),
+			  patcher->stubs ? "" : why))
+			return;
+		if (patcher->stubs)
+			write_stub(patcher, form, index, function);
+		return;
+	}
+	if (codes[0].address != 0)
+		note(patcher, codes[0].name, 0, why);
+	else if (form->function == VMT_GO_MADVISE || form->function == VMT_GO_SYSCALL)
+		note(patcher, form->function == VMT_GO_MADVISE ? "runtime.madvise" : "Syscall6", 0,
+		     "not found");
+}
+
+static bool
+protect(const struct patch *patch, int protection)
+{
+	uint64_t low = patch->address & ~(PAGE_BYTES - 1);
+	uint64_t high = (patch->address + patch->bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+
+	return vmt_sys_call3(SYS_mprotect, low, high - low, protection) == 0;
+}
+
+/* memory: /proc/self/mem, or a negative errno. Written through it, text is never writable and its
+ * mapping stays in one piece; profilers take each piece for a module of its own. */
+static bool
+write_text(const struct patch *patch, const void *bytes, int memory)
+{
+	if (vmt_sys_call4(SYS_pwrite64, memory, bytes, patch->bytes, patch->address) ==
+	    patch->bytes)
+		return true;
+	if (!protect(patch, PROT_READ | PROT_WRITE))
+		return false;
+	memcpy((void *)patch->address, bytes, patch->bytes);
+	return protect(patch, PROT_READ | PROT_EXEC);
+}
+
+static bool
+write_patch(const struct patch *patch, int memory)
+{
+	unsigned char bytes[] = {0, 0, 0, 0, 0, 0xcc, 0xcc, 0xcc, 0xcc};
+	struct writer writer = {bytes};
+
+	put_jump(&writer, patch->address, patch->stub);
+	return write_text(patch, bytes, memory);
+}
+
+static void
+write_patches(struct patcher *patcher, uint32_t first_site)
+{
+	int memory = vmt_sys_open("/proc/self/mem", O_WRONLY, 0);
+	bool allowed =
+	    vmt_sys_call3(SYS_mprotect, patcher->stubs, PAGE_BYTES, PROT_READ | PROT_EXEC) == 0;
+	uint32_t done = 0;
+
+	for (uint32_t i = first_site; i < patcher->go->sites_count; i++) {
+		struct vmt_go_site *site = &patcher->go->sites[i];
+
+		if (site->why[0] != '\0')
+			continue;
+		if (allowed && write_patch(&patcher->patches[done++], memory))
+			site->patched = 1;
+		else
+			copy_text(site->why, sizeof(site->why),
+				  "the kernel forbids changing program text");
+	}
+	if (memory >= 0)
+		vmt_sys_close(memory);
+}
+
+void
+vmt_go_patch_image(struct vmt_go *go, const struct vmt_go_image *image, uint64_t bias,
+		   const void *entry, const char *refusal)
+{
+	struct patcher patcher = {
+	    .go = go, .image = image, .bias = bias, .entry = entry, .refusal = refusal};
+	uint32_t first_site = go->sites_count;
+
+	if (!refusal)
+		patcher.stubs = map_near(image->text_low + bias);
+	for (uint32_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		plan_form(&patcher, &forms[i]);
+	if (patcher.stubs)
+		write_patches(&patcher, first_site);
+}
+
+#else
+
+void
+vmt_go_patch_image(struct vmt_go *go, const struct vmt_go_image *image, uint64_t bias,
+		   const void *entry, const char *refusal)
+{
+	(void)go;
+	(void)image;
+	(void)bias;
+	(void)entry;
+	(void)refusal;
+}
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * go_patch.h: how does a raw system call of the Go runtime come to a handler of ours?
+ *
+ * The runtime's assembly functions that make system calls are known by heart, byte for byte (Go
+ * 1.19 to 1.26 have the same). What stands right before their `syscall` becomes a jump to a stub in
+ * a page near the text; the stub goes on to the entry with the site's number in bits 16..31 of eax
+ * and the system call's in bits 0..15, all other registers as the kernel would see them, rcx and
+ * r11 free. The entry makes the call and comes back to the site's exit, behind the syscall, with
+ * rax as the kernel's; or, where it can't work, to the site's bypass, with eax as it was: that goes
+ * on to the syscall. A function with other bytes is left alone.
+ *
+ * Text is written through /proc/self/mem, so that it is never writable; where that is refused it is
+ * writable or executable, never both. This only while a single thread runs. Before anything is
+ * touched, a page of the same file is written to and made executable elsewhere: a kernel that
+ * refuses that refuses it there. Constructor only.
+ */
+#ifndef VMT_GO_PATCH_H
+#define VMT_GO_PATCH_H
+
+#include "capture/go/go_image.h"
+#include "format/go.h"
+
+#include <stdint.h>
+
+#define VMT_GO_PATCH_NUMBER_MASK 0xffffu
+#define VMT_GO_PATCH_SITE_SHIFT 16
+
+/* By number of the site. Written before the site's text is. */
+extern uint64_t vmt_go_patch_exits[VMT_GO_SITES]; /* behind the syscall instruction */
+extern uint64_t vmt_go_patch_bypasses[VMT_GO_SITES];
+
+/* Patches what is found of an image loaded at bias, and notes every site in the table. entry: see
+ * above. Where refusal is not NULL nothing is patched, and it stands in the table as the reason. */
+void vmt_go_patch_image(struct vmt_go *go, const struct vmt_go_image *image, uint64_t bias,
+			const void *entry, const char *refusal);
+
+#endif

@@ -1,0 +1,248 @@
+#include "capture/go/go_runtime.h"
+
+#include "base/sys.h"
+#include "capture/go/go_functions.h"
+#include "capture/go/go_image.h"
+#include "capture/go/go_patch.h"
+#include "capture/go/go_stack.h"
+
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define NOTE_NAME "Go\0" /* with its own NUL and one for padding */
+#define NOTE_BUILD_ID 4u
+#define FILE_MAX_BYTES (UINT64_C(4) << 30)
+
+static struct vmt_go table;
+static struct vmt_go_code_roles roles; /* of the first runtime */
+
+struct search {
+	bool wanted;
+	const void *entry;
+};
+
+/* Whether one of the notes at [at, at + bytes) is the Go linker's. */
+static bool
+has_go_note(const unsigned char *at, uint64_t bytes)
+{
+	while (bytes >= sizeof(ElfW(Nhdr))) {
+		ElfW(Nhdr) note;
+		uint64_t end;
+
+		memcpy(&note, at, sizeof(note));
+		end = sizeof(note) + (((uint64_t)note.n_namesz + 3) & ~UINT64_C(3)) +
+		      (((uint64_t)note.n_descsz + 3) & ~UINT64_C(3));
+		if (end > bytes)
+			return false;
+		if (note.n_type == NOTE_BUILD_ID && note.n_namesz == 4 &&
+		    memcmp(at + sizeof(note), NOTE_NAME, 4) == 0)
+			return true;
+		at += end;
+		bytes -= end;
+	}
+	return false;
+}
+
+static bool
+is_go(const struct dl_phdr_info *info)
+{
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+
+		if (header->p_type == PT_NOTE && header->p_align != 8 &&
+		    has_go_note((const unsigned char *)(info->dlpi_addr + header->p_vaddr),
+				header->p_memsz))
+			return true;
+	}
+	return false;
+}
+
+/* Maps a whole file, writable for this process alone: see try_rewriting. */
+static bool
+map_file(const char *path, struct vmt_go_file *file)
+{
+	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	long length;
+	void *bytes;
+
+	if (fd < 0)
+		return false;
+	length = vmt_sys_call3(SYS_lseek, fd, 0, SEEK_END);
+	if (length <= 0 || (uint64_t)length > FILE_MAX_BYTES) {
+		vmt_sys_close(fd);
+		return false;
+	}
+	bytes = vmt_sys_mmap(NULL, (size_t)length, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+	vmt_sys_close(fd);
+	if (vmt_sys_failed(bytes))
+		return false;
+	*file = (struct vmt_go_file){bytes, (uint64_t)length};
+	return true;
+}
+
+/* The file under the module's name may be another one by now. */
+static bool
+is_loaded_file(const struct vmt_go_file *file, const struct dl_phdr_info *info)
+{
+	const ElfW(Ehdr) *header = vmt_go_image_at(file, 0, sizeof(*header));
+	uint64_t bytes = info->dlpi_phnum * sizeof(ElfW(Phdr));
+	const void *headers = header && header->e_phnum == info->dlpi_phnum
+				  ? vmt_go_image_at(file, header->e_phoff, bytes)
+				  : NULL;
+
+	return headers && memcmp(headers, info->dlpi_phdr, bytes) == 0;
+}
+
+/* Whether the kernel lets a page of the file be changed and executed after: some security modules
+ * do not, and would not give back a page of text that was changed. */
+static bool
+try_rewriting(const struct vmt_go_file *file)
+{
+	unsigned char *page = (unsigned char *)(uintptr_t)file->bytes;
+	volatile unsigned char *byte = page;
+
+	*byte = ELFMAG0; /* as it is */
+	return vmt_sys_call3(SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC) == 0 &&
+	       vmt_sys_call3(SYS_mprotect, page, 4096, PROT_READ) == 0;
+}
+
+/* Links of /proc/self/task: ".", "..", and one a thread. */
+static bool
+is_single_threaded(void)
+{
+	struct stat status = {.st_nlink = 0};
+
+	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &status, 0) == 0 &&
+	       status.st_nlink == 3;
+}
+
+/* Why the text is to be left alone, or NULL. */
+static const char *
+find_refusal(const struct search *search, const struct vmt_go_image *image,
+	     const struct vmt_go_file *file)
+{
+	if (!search->wanted)
+		return "VMTRACE_GO=off";
+	if (!image->cgo)
+		return "no runtime/cgo: threads the C library does not know";
+	if (!is_single_threaded())
+		return "there were other threads already";
+	if (!try_rewriting(file))
+		return "the kernel forbids changing program text";
+	return NULL;
+}
+
+static void
+add_objects(const struct vmt_go_image *image, uint64_t bias)
+{
+	for (uint32_t i = 0; i < image->objects_count; i++) {
+		if (table.objects_count == VMT_GO_OBJECTS)
+			return;
+		table.objects[table.objects_count] = image->objects[i];
+		table.objects[table.objects_count++].address += bias;
+	}
+}
+
+static void
+add_runtime(const struct vmt_go_image *image, uint64_t bias)
+{
+	const struct vmt_go_code *code = image->code[VMT_GO_SYSTEMSTACK];
+	const struct vmt_go_code *more = image->code[VMT_GO_MORESTACK];
+	uint64_t low = image->text_low + bias;
+	uint64_t high = image->text_high + bias;
+
+	for (uint32_t i = 0; i < VMT_GO_CANDIDATES && code[i].address != 0; i++) {
+		if (!vmt_go_stack_add(low, high, (const unsigned char *)(code[i].address + bias),
+				      code[i].bytes))
+			continue;
+		/* The one without arguments: it has no wrapper. */
+		if (more[0].address != 0)
+			vmt_go_stack_add_growing(more[0].address + bias, more[0].bytes);
+		return;
+	}
+	vmt_go_stack_add_text(low, high);
+}
+
+/* The table describes the first runtime; further ones add sites and objects. */
+static void
+take(const struct search *search, const struct vmt_go_image *image, uint64_t bias,
+     const char *refusal)
+{
+	if (table.version[0] == '\0') {
+		memcpy(table.version, image->version, sizeof(table.version));
+		table.flags = (image->cgo ? VMT_GO_CGO : 0) |
+			      (image->stripped ? VMT_GO_STRIPPED : 0) |
+			      (search->wanted ? 0 : VMT_GO_OFF) |
+			      (image->code[VMT_GO_RACE_ENTER][0].address ? VMT_GO_RACE : 0);
+		if (image->text_low != 0) {
+			table.text_low = image->text_low + bias;
+			table.text_high = image->text_high + bias;
+		}
+	}
+	add_objects(image, bias);
+	if (image->cgo && image->text_low != 0)
+		add_runtime(image, bias);
+	vmt_go_patch_image(&table, image, bias, search->entry, refusal);
+}
+
+static void
+take_roles(const struct vmt_go_file *file, uint64_t bias)
+{
+	vmt_go_functions_tell(&roles, file);
+	if (roles.text != 0)
+		roles.text += bias;
+}
+
+static int
+visit(struct dl_phdr_info *info, size_t size, void *context)
+{
+	static struct vmt_go_image image;
+	const struct search *search = context;
+	const char *path = info->dlpi_name;
+	struct vmt_go_file file;
+	const char *why = "the file cannot be read";
+
+	(void)size;
+	if (!is_go(info))
+		return 0;
+	if (!path || path[0] == '\0')
+		path = "/proc/self/exe";
+	memset(&image, 0, sizeof(image));
+	if (map_file(path, &file)) {
+		why = is_loaded_file(&file, info) ? vmt_go_image_read(&image, &file)
+						  : "the file is not the one that is loaded";
+		if (!why && table.version[0] == '\0')
+			take_roles(&file, info->dlpi_addr);
+		if (!why)
+			why = find_refusal(search, &image, &file);
+		vmt_sys_munmap((void *)(uintptr_t)file.bytes, file.length);
+	}
+	if (image.version[0] == '\0')
+		memcpy(image.version, "unknown", sizeof("unknown"));
+	take(search, &image, info->dlpi_addr, why);
+	return 0;
+}
+
+bool
+vmt_go_runtime_set_up(bool wanted, const void *entry)
+{
+	struct search search = {wanted, entry};
+
+	dl_iterate_phdr(visit, &search);
+	for (uint32_t i = 0; i < table.sites_count; i++) {
+		if (table.sites[i].patched)
+			return true;
+	}
+	return false;
+}
+
+void
+vmt_go_runtime_describe(struct vmt_head *head)
+{
+	head->go = table;
+	head->go_roles = roles;
+}

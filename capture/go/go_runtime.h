@@ -1,0 +1,27 @@
+/*
+ * go_runtime.h: is there a Go runtime in the process, and what can be seen of it?
+ *
+ * At load, looks for the build note of Go's linker ("Go", type 4) in the program and in the shared
+ * objects loaded with it, reads the files that have one (go_image.h), patches the runtime's raw
+ * system calls (go_patch.h), tells the stack walker of Go's code (go_stack.h), and keeps all that
+ * as the table that every trace of the process carries (format/go.h).
+ *
+ * Only runtimes with runtime/cgo: without it the runtime makes its threads by itself, and what the
+ * C library keeps beside the thread pointer is not there. Only while there is a single thread.
+ */
+#ifndef VMT_GO_RUNTIME_H
+#define VMT_GO_RUNTIME_H
+
+#include "format/head.h"
+
+#include <stdbool.h>
+
+/* Constructor only: calls the loader, opens files. `wanted` false: leaves the text alone. Before
+ * it the tracer's own mappings, after it the PRESENT events. True: some system call goes to the
+ * entry from now on. */
+bool vmt_go_runtime_set_up(bool wanted, const void *entry);
+
+/* Copies the table, and what the code tells of memory calls, into the head of a trace. */
+void vmt_go_runtime_describe(struct vmt_head *head);
+
+#endif

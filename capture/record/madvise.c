@@ -1,0 +1,230 @@
+#include "capture/record/madvise.h"
+
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "capture/core/guard.h"
+#include "capture/emit/emit.h"
+#include "capture/record/kernel_range.h"
+#include "capture/record/resident_probe.h"
+#include "format/advice.h"
+#include "format/event.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/ioctl.h>
+
+/* Ranges of a vector that are looked at before the call; of more nobody knows what they had. */
+#define LOOKED_RANGES 64u
+
+/* include/uapi/linux/pidfd.h */
+#define PIDFD_OWN_THREAD (-10000)
+#define PIDFD_OWN_PROCESS (-20000)
+
+/* struct pidfd_info of linux/pidfd.h, first version (Linux 6.13), and its request. */
+struct process_info {
+	uint64_t mask;
+	uint64_t cgroup_id;
+	uint32_t pid;
+	uint32_t tgid;
+	uint32_t rest[10];
+};
+#define PIDFD_INFO_REQUEST _IOWR(0xff, 11, struct process_info)
+
+/* What a range had before the call. */
+struct before {
+	uint64_t time;
+	uint64_t committed_bytes;
+	uint8_t marks;
+};
+
+struct range {
+	uint64_t address;
+	uint64_t length;
+};
+
+static bool
+has_failed(long result)
+{
+	return result < 0 && result >= -4095;
+}
+
+static uint16_t
+number_of(int advice)
+{
+	return advice >= 0 && advice < UINT16_MAX ? (uint16_t)advice : UINT16_MAX;
+}
+
+static bool
+releases(int advice)
+{
+	return vmt_advice_releases(number_of(advice));
+}
+
+static struct before
+look_before(struct vmt_resident_probe_budget *budget, const struct range *range, int advice)
+{
+	struct before before = {0};
+
+	if (releases(advice))
+		before.committed_bytes =
+		    vmt_resident_probe_within(budget, range->address, range->length, &before.marks);
+	before.time = vmt_emit_time_before();
+	return before;
+}
+
+/* Whether only the page tables can tell what came back. */
+static bool
+is_open(int advice, int error)
+{
+	return error != 0 || number_of(advice) == VMT_ADVICE_PAGEOUT ||
+	       !vmt_advice_name(number_of(advice));
+}
+
+static void
+write_event(const struct range *range, int advice, int error, const struct before *before,
+	    uint32_t stack)
+{
+	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
+	uint8_t marks = 0;
+	struct vmt_map_event event = {
+	    .kind = VMT_EVENT_MADVISE,
+	    .time = before->time,
+	    .stack = stack,
+	    .address = range->address,
+	    .length = range->length,
+	    .argument_a = before->committed_bytes,
+	    .advice = number_of(advice),
+	    .error = (int16_t)error,
+	    .marks = before->marks,
+	};
+
+	if (before->marks == VMT_MARK_LOOKED && before->committed_bytes != 0 &&
+	    is_open(advice, error)) {
+		event.argument_b =
+		    vmt_resident_probe_within(&budget, range->address, range->length, &marks);
+		if (marks == VMT_MARK_LOOKED)
+			event.marks |= VMT_MARK_LOOKED_AFTER;
+	}
+	if (!releases(advice))
+		event.time = vmt_emit_time_after();
+	vmt_emit_map(&event);
+}
+
+long
+vmt_madvise_call(uint64_t address, uint64_t length, int advice, uint32_t stack)
+{
+	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
+	struct range range = {.address = address};
+	bool written = vmt_kernel_range_cut(address, length, &range.length);
+	struct before before = {0};
+	long result;
+
+	if (written)
+		before = look_before(&budget, &range, advice);
+	result = vmt_sys_call3(SYS_madvise, address, length, advice);
+	if (written)
+		write_event(&range, advice, has_failed(result) ? (int)-result : 0, &before, stack);
+	return result;
+}
+
+enum whose { OWN, ANOTHERS, NOT_KNOWN };
+
+static enum whose
+whose_process(int pidfd)
+{
+	struct process_info info = {.mask = 1};
+
+	if (pidfd == PIDFD_OWN_THREAD || pidfd == PIDFD_OWN_PROCESS)
+		return OWN;
+	if (!vmt_guard_syscalls_allowed() ||
+	    vmt_sys_call3(SYS_ioctl, pidfd, PIDFD_INFO_REQUEST, &info) < 0)
+		return NOT_KNOWN;
+	return info.tgid == (uint32_t)vmt_sys_call0(SYS_getpid) ? OWN : ANOTHERS;
+}
+
+/* The program's vector may point anywhere: the kernel reads it for us, where it will, and a bad one
+ * is its to refuse, as is a range that it does not take. *bytes: as the program has it. */
+static bool
+read_range(const struct iovec *vector, size_t entry, struct range *range, uint64_t *bytes)
+{
+	struct iovec copy;
+	struct iovec from = {(void *)((uintptr_t)vector + entry * sizeof(copy)), sizeof(copy)};
+	struct iovec to = {&copy, sizeof(copy)};
+
+	*bytes = 0;
+	if (!vmt_guard_syscalls_allowed() ||
+	    vmt_sys_call6(SYS_process_vm_readv, vmt_sys_call0(SYS_getpid), (long)&to, 1,
+			  (long)&from, 1, 0) != (long)sizeof(copy))
+		return false;
+	range->address = (uint64_t)(uintptr_t)copy.iov_base;
+	*bytes = copy.iov_len;
+	return vmt_kernel_range_cut(range->address, copy.iov_len, &range->length);
+}
+
+/* The part of the range that was done, and what was not. */
+static void
+write_range(const struct range *range, uint64_t done_bytes, const struct before *before,
+	    const struct vmt_madvise_vector *vector, uint32_t stack)
+{
+	struct range done = {.address = range->address, .length = done_bytes};
+	struct range rest = {.address = range->address + done_bytes,
+			     .length = range->length - done_bytes};
+	struct before nothing = {.time = before->time};
+
+	if (done.length)
+		write_event(&done, vector->advice, 0, before, stack);
+	if (rest.length)
+		write_event(&rest, vector->advice, ECANCELED, done.length ? &nothing : before,
+			    stack);
+}
+
+/* result: of the call; bytes that it got through, or an error, which is of all. */
+static void
+write_vector(const struct vmt_madvise_vector *vector, const struct before *before, long result,
+	     uint32_t stack)
+{
+	uint64_t left = has_failed(result) ? 0 : (uint64_t)result;
+
+	for (size_t i = 0; i < vector->entries; i++) {
+		const struct before nothing = {.time = before[0].time};
+		const struct before *mine = i < LOOKED_RANGES ? &before[i] : &nothing;
+		struct range range;
+		uint64_t bytes;
+
+		if (!read_range(vector->ranges, i, &range, &bytes))
+			continue;
+		if (has_failed(result))
+			write_event(&range, vector->advice, (int)-result, mine, stack);
+		else
+			write_range(&range, left < bytes ? left & ~UINT64_C(4095) : range.length,
+				    mine, vector, stack);
+		left -= left < bytes ? left : bytes;
+	}
+}
+
+long
+vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack)
+{
+	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
+	struct before before[LOOKED_RANGES] = {{0}};
+	enum whose whose = whose_process(vector->pidfd);
+	bool written = vector->entries <= IOV_MAX && whose == OWN;
+	size_t looked = vector->entries < LOOKED_RANGES ? vector->entries : LOOKED_RANGES;
+	long result;
+
+	before[0].time = vmt_emit_time_before();
+	for (size_t i = 0; written && i < looked; i++) {
+		struct range range;
+		uint64_t bytes;
+
+		if (read_range(vector->ranges, i, &range, &bytes))
+			before[i] = look_before(&budget, &range, vector->advice);
+	}
+	result = vmt_sys_call6(SYS_process_madvise, vector->pidfd, (long)vector->ranges,
+			       (long)vector->entries, vector->advice, vector->flags, 0);
+	if (written)
+		write_vector(vector, before, result, stack);
+	else if (whose == NOT_KNOWN && result > 0 && releases(vector->advice))
+		vmt_atomic_or_relaxed(&vmt_recording.head->notes, VMT_NOTE_VECTORS);
+	return result;
+}

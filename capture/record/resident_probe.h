@@ -1,0 +1,54 @@
+/*
+ * resident_probe.h: how much of a range is committed, just before it is released?
+ *
+ * What a look costs goes by what is mapped and resident, and is bounded whatever the range is.
+ * mincore (no descriptor) answers for 16 MiB a call; pages that may be of a file are asked one by
+ * one with move_pages, which tells this process's own pages from the page cache and knows the zero
+ * page; holes are stepped over (capture/record/kernel_range.h). Exact as far as
+ * VMT_RESIDENT_PROBE_BUDGET reaches: 64 MiB of nothing, 512 KiB of a file that others have read,
+ * and more for each page that is found, up to 1 GiB, unless two questions in a row take more than
+ * ten times what they usually do, as those about thousands of small mappings. From there on single
+ * pages are asked, one in each of equal parts of the rest; the answer is scaled and marked
+ * VMT_MARK_SAMPLED.
+ *
+ * Makes no call where the program has a seccomp filter. Units: bytes; addresses need no alignment,
+ * whole pages count, no sum wraps. Less than 1.5 KiB of stack. Async-signal-safe; clobbers nothing
+ * of the caller's, errno included.
+ *
+ * Kernel facts: mincore(2) answers mapping by mapping, so what lies before a hole has been answered
+ * when it fails with ENOMEM. Of an anonymous range it reports page table entries, the zero page
+ * included (mm/mincore.c); of a file range the page cache, or all ones to those who may not write
+ * the file. A page without a page table costs .3 ns, one without an entry 3 ns, one that is there 1
+ * ns, one of a file 20 to 60 ns, a mapping 100 to 300 ns, the call 300 to 600 ns. move_pages(2)
+ * without target nodes reports a node number for a page that this process maps, -ENOENT for none,
+ * -EFAULT for the zero page and for unmapped addresses (mm/migrate.c), at 60 to 100 ns a page; for
+ * one or two pages it takes less than mincore.
+ */
+#ifndef VMT_RESIDENT_PROBE_H
+#define VMT_RESIDENT_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What looks may still cost. All counts go down; a call of mincore counts as 64 pages. */
+struct vmt_resident_probe_budget {
+	int64_t pages;	  /* asked by mincore; a page that is found gives back 4 */
+	int64_t singly;	  /* asked one by one by move_pages; one that is found gives back 2 */
+	uint32_t found;	  /* that give back; one that was asked singly counts as 64 */
+	uint32_t skipped; /* calls that step over holes */
+	uint32_t points;  /* asked where a range is sampled */
+	bool slow;	  /* the last chunk took very long */
+};
+
+#define VMT_RESIDENT_PROBE_BUDGET                                                                  \
+	((struct vmt_resident_probe_budget){                                                       \
+	    .pages = 18432, .singly = 128, .found = 262144, .skipped = 64, .points = 32})
+
+/* Committed bytes of [address, address + length); *marks receives VMT_MARK_*. */
+uint64_t vmt_resident_probe_committed(uint64_t address, uint64_t length, uint8_t *marks);
+
+/* The same for one range of a call that has several: all of them have one budget. */
+uint64_t vmt_resident_probe_within(struct vmt_resident_probe_budget *budget, uint64_t address,
+				   uint64_t length, uint8_t *marks);
+
+#endif

@@ -1,0 +1,195 @@
+#include "capture/stacks/stack_bounds.h"
+
+#include "base/procfs.h"
+#include "base/sys.h"
+#include "capture/core/guard.h"
+#include "capture/go/go_stack.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define PAGE_BYTES UINT64_C(4096)
+#define PAGE_OF(address) ((address) & ~(PAGE_BYTES - 1))
+
+/* Pages probed in one go for a thread's range: deeper first looks stay page by page. */
+#define LEARN_MAX_BYTES (UINT64_C(1) << 20)
+
+/* The largest frame that is believed on an unknown stack. */
+#define EXTEND_MAX_BYTES (UINT64_C(256) << 10)
+
+/* How far below its end the main stack may reach: no other mapping is nearer. */
+#define MAIN_MIN_BYTES (UINT64_C(64) << 20)
+#define MAIN_MAX_BYTES (UINT64_C(1) << 30)
+
+static uint64_t main_low;
+static uint64_t main_high;
+static bool probes_work;
+
+static bool
+probe(uint64_t address)
+{
+	return vmt_sys_call4(SYS_rt_sigprocmask, -1, address, NULL, 8) == -EINVAL;
+}
+
+static bool
+may_probe(void)
+{
+	return probes_work && vmt_guard_syscalls_allowed();
+}
+
+static bool
+visit(void *context, const struct vmt_mapping *mapping)
+{
+	static const char name[] = "[stack]";
+	(void)context;
+
+	if (mapping->path_bytes != sizeof(name) - 1 ||
+	    memcmp(mapping->path, name, sizeof(name) - 1) != 0)
+		return true;
+	main_high = mapping->end;
+	return false;
+}
+
+void
+vmt_stack_bounds_set_up(void)
+{
+	static char buffer[VMT_PROCFS_LINE_BYTES];
+	struct rlimit limit = {0, 0};
+	uint64_t bytes;
+	int fd = vmt_procfs_open(0, "maps");
+
+	probes_work =
+	    probe((uint64_t)buffer) && vmt_sys_call4(SYS_rt_sigprocmask, -1, 8, NULL, 8) == -EFAULT;
+	if (fd < 0)
+		return;
+	vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit, NULL);
+	vmt_sys_close(fd);
+	vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &limit);
+	bytes = limit.rlim_cur < MAIN_MIN_BYTES	  ? MAIN_MIN_BYTES
+		: limit.rlim_cur > MAIN_MAX_BYTES ? MAIN_MAX_BYTES
+						  : PAGE_OF(limit.rlim_cur);
+	main_low = main_high > bytes ? main_high - bytes : 0;
+}
+
+static uint64_t
+thread_control_block(void)
+{
+	uint64_t address;
+
+#if defined(__x86_64__)
+	__asm__("mov %%fs:0, %0" : "=r"(address));
+#else
+	__asm__("mrs %0, tpidr_el0" : "=r"(address));
+#endif
+	return address;
+}
+
+/* Grows the thread's own range down to sp. The order of the two stores keeps the range valid at
+ * every instant. */
+static bool
+learn(struct vmt_thread *thread, uint64_t sp)
+{
+	uint64_t top = thread_control_block();
+	uint64_t from = PAGE_OF(sp);
+	uint64_t to = thread->stack_high == top ? thread->stack_low : top;
+
+	if (!may_probe() || sp >= to || to - from > LEARN_MAX_BYTES)
+		return false;
+	for (uint64_t page = from; page < to; page += PAGE_BYTES) {
+		if (!probe(page)) {
+			thread->foreign_low = from;
+			thread->foreign_high = page;
+			return false;
+		}
+	}
+	if (thread->stack_high != top)
+		vmt_atomic_store_release(&thread->stack_high, 0);
+	vmt_atomic_store_release(&thread->stack_low, from);
+	vmt_atomic_store_release(&thread->stack_high, top);
+	return true;
+}
+
+static struct vmt_stack_bounds
+up_to(uint64_t sp, uint64_t high)
+{
+	return (struct vmt_stack_bounds){.low = sp, .bytes = (high - sp) & ~UINT64_C(7)};
+}
+
+/* The end of a stack that is known without a look at its pages; 0 = it is not. */
+static uint64_t
+known_end(uint64_t sp)
+{
+	const struct vmt_thread *thread = &vmt_guard_thread;
+
+	if (sp >= main_low && sp < main_high)
+		return main_high;
+	if (sp >= thread->stack_low && sp < thread->stack_high)
+		return thread->stack_high;
+	return vmt_go_stack_end(sp);
+}
+
+struct vmt_stack_bounds
+vmt_stack_bounds_of(uint64_t sp)
+{
+	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_stack_bounds bounds;
+	uint64_t end = known_end(sp);
+
+	if (end != 0)
+		return up_to(sp, end);
+	if ((sp < thread->foreign_low || sp >= thread->foreign_high) && learn(thread, sp))
+		return up_to(sp, thread->stack_high);
+	bounds = up_to(sp, PAGE_OF(sp) + PAGE_BYTES);
+	bounds.probing = true;
+	return bounds;
+}
+
+struct vmt_stack_bounds
+vmt_stack_bounds_of_unknown(uint64_t sp)
+{
+	uint64_t end = sp + EXTEND_MAX_BYTES;
+
+	while (may_probe() && sp < end) {
+		if (probe(sp))
+			return vmt_stack_bounds_of(sp);
+		sp = PAGE_OF(sp) + PAGE_BYTES;
+	}
+	return (struct vmt_stack_bounds){.low = sp, .bytes = 0};
+}
+
+/* Goroutines' stacks are known, and their neighbours are other goroutines': only what may be this
+ * thread's own stack is probed. */
+bool
+vmt_stack_bounds_change(struct vmt_stack_bounds *bounds, uint64_t address)
+{
+	uint64_t end = known_end(address);
+
+	if ((address & 7) != 0)
+		return false;
+	if (end != 0) {
+		*bounds = up_to(address, end);
+		return true;
+	}
+	if (vmt_go_stack_is_known() && thread_control_block() - address > MAIN_MIN_BYTES)
+		return false;
+	if (!may_probe() || !probe(address))
+		return false;
+	*bounds = vmt_stack_bounds_of(address);
+	return true;
+}
+
+bool
+vmt_stack_bounds_extend(struct vmt_stack_bounds *bounds, uint64_t address)
+{
+	uint64_t end = bounds->low + bounds->bytes;
+
+	if (!bounds->probing || !may_probe() || address < end || address - end > EXTEND_MAX_BYTES)
+		return false;
+	for (; end <= address; end = PAGE_OF(end) + PAGE_BYTES) {
+		if (!probe(end))
+			return false;
+		bounds->bytes = PAGE_OF(end) + PAGE_BYTES - bounds->low;
+	}
+	return true;
+}

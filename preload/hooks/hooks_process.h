@@ -1,0 +1,55 @@
+/*
+ * hooks_process.h: what do the process hooks need to know before the first of them runs?
+ *
+ * Look-ups by dlsym, which may not happen in the hooks themselves: a thread may be created while
+ * another holds the loader's lock and waits for it.
+ */
+#ifndef VMT_HOOKS_PROCESS_H
+#define VMT_HOOKS_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In the constructor, once next definitions can be looked up. Without it thread descriptors have a
+ * usual size and stacks of default attributes are written with length 0. */
+void vmt_hooks_process_set_up(void);
+
+/* Around a call of the exec family. Writes EXEC where this is the recorded process itself and not a
+ * vfork child of it, which shares its memory and whose exec is none of its parent's. Nothing may be
+ * left inside a hook, nor anything else of a child in thread state: an exec that succeeds never
+ * comes back to end. Keeps errno. */
+struct vmt_hooks_exec {
+	bool written;
+	uint32_t no_syscalls; /* of the thread */
+};
+struct vmt_hooks_exec vmt_hooks_process_begin_exec(const void *frame);
+void vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const void *frame);
+
+/* The last that a vfork child does: the thread state is its parent's again. */
+void vmt_hooks_process_give_back(void);
+
+/* Before a clone: a child that will use this thread's state while this thread does can't be told
+ * from it (threads_inside.h). */
+void vmt_hooks_process_clone(uint64_t flags);
+
+/* Before and after a call that installs a seccomp filter: no system call of ours in between nor, if
+ * it succeeds, afterwards. A vfork child's filter is its own: only the thread whose state it uses
+ * keeps quiet, until the child executes or exits (one that is killed leaves it so). Strict mode
+ * leaves the thread neither rdtsc nor any call: what happens then is not recorded, nor are heap
+ * events while the call is under way. */
+struct vmt_hooks_seccomp {
+	bool strict; /* the caller's: SECCOMP_MODE_STRICT */
+	bool in_vfork_child;
+	bool no_syscalls;
+	uint32_t malloc_mode;
+};
+void vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp);
+void vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long result);
+
+/* Before a PR_SET_TSC: where rdtsc is about to fault, ours must not be the one that does. */
+void vmt_hooks_process_tsc(unsigned long access);
+
+/* The seccomp bits of vmt_head.notes and its like, where anything is recorded. Atomic. */
+void vmt_hooks_process_add_note(uint32_t note);
+
+#endif

@@ -1,0 +1,43 @@
+#include "preload/trace/initial_maps.h"
+
+#include "base/procfs.h"
+#include "base/sys.h"
+#include "capture/core/clock.h"
+#include "capture/core/guard.h"
+#include "capture/emit/emit.h"
+#include "collect/present_events.h"
+
+static bool
+write_event(void *context, struct vmt_map_event *event)
+{
+	(void)context;
+	event->time = vmt_clock_after();
+	return vmt_emit_map(event);
+}
+
+void
+vmt_initial_maps_write(void)
+{
+	static char buffer[2 * VMT_PROCFS_LINE_BYTES];
+	const struct vmt_recording *process = &vmt_recording;
+	struct vmt_present_events maps = {.own = process->own, .write = write_event};
+	int fd = vmt_procfs_open(0, "maps");
+
+	if (fd < 0)
+		return;
+	maps.own_count =
+	    process->own_count < VMT_OWN_MEMORY_RANGES ? process->own_count : VMT_OWN_MEMORY_RANGES;
+	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), vmt_present_events_visit, &maps);
+	vmt_sys_close(fd);
+}
+
+void
+vmt_initial_maps_write_own(uint64_t start, uint64_t bytes)
+{
+	struct vmt_present_events maps = {.write = write_event};
+
+	vmt_own_memory_add(start, bytes);
+	if (vmt_atomic_load_acquire(&vmt_guard_owner->state) != VMT_OWNER_RECORDING)
+		return;
+	(void)vmt_present_events_write_own(&maps, start, start + bytes);
+}

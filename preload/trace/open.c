@@ -1,0 +1,499 @@
+#include "preload/trace/open.h"
+
+#include "base/prealloc.h"
+#include "base/procfs.h"
+#include "base/shm_fallback.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "capture/core/clock.h"
+#include "capture/core/guard.h"
+#include "capture/go/go_runtime.h"
+#include "capture/modules/modules.h"
+#include "capture/record/retreat.h"
+#include "capture/record/samples.h"
+#include "collect/collector.h"
+#include "preload/trace/idle_child.h"
+#include "preload/trace/initial_maps.h"
+#include "preload/trace/open_error.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define MAX_ATTEMPTS 1000u
+#define DEFAULT_HEAP_SLOTS 4096u
+#define DEFAULT_HEAP_SLOTS_ALL 32768u
+#define DEFAULT_MAP_SLOTS 2048u
+#define DEFAULT_STACK_WORDS (UINT64_C(256) << 10)
+#define DEFAULT_STACK_WORDS_ALL (UINT64_C(1) << 20)
+#define DEFAULT_MODULES_BYTES (UINT64_C(256) << 10)
+#define SCARCE_PART 4u /* of the usual sizes, where a limit counts them */
+#define SMALL_SHARDS 2u
+#define ROOMY_SHARDS 4u /* with more, each ring has fewer slots */
+
+/* The linker's name for this library's first byte. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+
+static uint32_t
+power_of_two_below(uint64_t number)
+{
+	return UINT32_C(1) << (63 - __builtin_clzll(number | 1));
+}
+
+static uint32_t
+ring_slots(uint64_t bytes, size_t slot_bytes)
+{
+	uint32_t slots = power_of_two_below(bytes / slot_bytes);
+
+	return slots < VMT_RING_MIN_CAPACITY ? VMT_RING_MIN_CAPACITY : slots;
+}
+
+/* About four words of records to an index entry: stacks average more, so the index never fills
+ * before the words do. */
+static void
+size_tables(struct vmt_head *head, const struct vmt_config *config)
+{
+	uint64_t buffer = config->buffer_bytes;
+	bool all = config->malloc_mode == VMT_MALLOC_ALL;
+
+	head->stack_words = all ? DEFAULT_STACK_WORDS_ALL : DEFAULT_STACK_WORDS;
+	head->modules_bytes = DEFAULT_MODULES_BYTES;
+	if (config->scarce) {
+		head->stack_words /= SCARCE_PART;
+		head->modules_bytes /= SCARCE_PART;
+	}
+	if (buffer != 0 && buffer < VMT_CONFIG_SMALL_BUFFER_BYTES) {
+		head->stack_words = buffer / 8 < 512 ? 512 : buffer / 8;
+		head->modules_bytes = buffer < 8192 ? 8192 : buffer & ~UINT64_C(7);
+	}
+	if (config->stack_table_bytes != 0)
+		head->stack_words = config->stack_table_bytes / sizeof(uint64_t);
+	head->stack_index_entries = power_of_two_below(head->stack_words / 4);
+}
+
+/* A ring that has been once round stays in memory: all of one class together have a bound, whatever
+ * the number of CPUs. */
+static void
+share_slots(struct vmt_head *head)
+{
+	uint32_t heap_slots = head->heap_capacity * ROOMY_SHARDS;
+	uint32_t map_slots = head->map_capacity * ROOMY_SHARDS;
+
+	while (head->heap_capacity * head->shards > heap_slots)
+		head->heap_capacity /= 2;
+	while (head->map_capacity * head->shards > map_slots)
+		head->map_capacity /= 2;
+}
+
+void
+vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t processors)
+{
+	uint64_t buffer = config->buffer_bytes;
+	uint32_t limit = VMT_MAX_SHARDS;
+
+	head->heap_capacity =
+	    config->malloc_mode == VMT_MALLOC_ALL ? DEFAULT_HEAP_SLOTS_ALL : DEFAULT_HEAP_SLOTS;
+	head->map_capacity = DEFAULT_MAP_SLOTS;
+	if (config->scarce) {
+		head->heap_capacity /= SCARCE_PART;
+		head->map_capacity /= SCARCE_PART;
+	}
+	if (buffer != 0) {
+		head->heap_capacity = ring_slots(buffer / 2, sizeof(struct vmt_heap_event));
+		head->map_capacity = ring_slots(buffer / 2, sizeof(struct vmt_map_event));
+		if (buffer < VMT_CONFIG_SMALL_BUFFER_BYTES)
+			limit = SMALL_SHARDS;
+	}
+	head->shards = 1;
+	while (head->shards < processors && head->shards < limit)
+		head->shards *= 2;
+	if (buffer == 0)
+		share_slots(head);
+	size_tables(head, config);
+	vmt_head_lay_out(head);
+}
+
+static void
+put_template(struct vmt_text_out *out, const char *template, const char *name, uint32_t pid)
+{
+	for (; *template; template ++) {
+		char next = template[0] == '%' ? template[1] : '\0';
+
+		if (next == 'n')
+			vmt_text_put(out, name);
+		else if (next == 'p')
+			vmt_text_put_decimal(out, pid);
+		else
+			vmt_text_put_bytes(out, template, 1);
+		if (next == 'n' || next == 'p' || next == '%')
+			template ++;
+	}
+}
+
+static bool
+names_pid(const char *template)
+{
+	for (; *template; template ++) {
+		if (template[0] == '%' && template[1] == 'p')
+			return true;
+		if (template[0] == '%' && template[1] == '%')
+			template ++;
+	}
+	return false;
+}
+
+/* A relative name is the present directory's: the collector's is another. */
+static bool
+put_directory(struct vmt_text_out *out)
+{
+	long length = vmt_sys_call2(SYS_getcwd, out->at, out->end - out->at);
+
+	if (length < 2 || *out->at != '/')
+		return false;
+	out->at += length - 1;
+	if (out->at[-1] != '/')
+		vmt_text_put(out, "/");
+	return true;
+}
+
+bool
+vmt_open_path(char *path, size_t room, const struct vmt_config *config, const char *name,
+	      uint32_t pid, uint32_t attempt)
+{
+	static const char extension[] = ".vmt";
+	struct vmt_text_out out = vmt_text_out_begin(path, room);
+	bool has_pid = names_pid(config->output);
+
+	if (config->output[0] != '/' && !put_directory(&out))
+		return false;
+	put_template(&out, config->output, name, pid);
+	if (attempt == 0 || out.overflow)
+		return !out.overflow;
+	if (out.at - path > 4 && memcmp(out.at - 4, extension, 4) == 0)
+		out.at -= 4;
+	if (!has_pid) {
+		vmt_text_put(&out, ".");
+		vmt_text_put_decimal(&out, pid);
+		attempt--;
+	}
+	if (attempt > 0) {
+		vmt_text_put(&out, ".");
+		vmt_text_put_decimal(&out, attempt);
+	}
+	vmt_text_put(&out, extension);
+	return !out.overflow;
+}
+
+static bool
+is_directory(const char *path)
+{
+	struct stat status;
+
+	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 &&
+	       S_ISDIR(status.st_mode);
+}
+
+/* Makes a file that was not there before. A name beside a directory is not what was meant by the
+ * directory's. Descriptor or negative errno. */
+static int
+make_file(const char *name, uint32_t pid)
+{
+	struct vmt_recording *process = &vmt_recording;
+	int fd = -ENAMETOOLONG;
+
+	for (uint32_t attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+		if (!vmt_open_path(process->trace_path, sizeof(process->trace_path), &vmt_config,
+				   name, pid, attempt))
+			return -ENAMETOOLONG;
+		fd =
+		    vmt_sys_open(process->trace_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		if (fd == -EEXIST && attempt == 0 && is_directory(process->trace_path))
+			fd = -EISDIR;
+		if (fd != -EEXIST)
+			break;
+	}
+	return fd;
+}
+
+static const char *
+base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Until the collector has taken up the head that lies aside, the trace says whose it is. */
+static long
+map_aside(int fd, struct vmt_head *plan, void **base)
+{
+	long result = vmt_shm_fallback_make(plan->pid, plan->random_id, plan->chunks_offset, base);
+
+	if (result < 0)
+		return result;
+	plan->notes |= VMT_NOTE_BUFFERED;
+	result = vmt_sys_call4(SYS_pwrite64, fd, plan, sizeof(*plan), 0);
+	if (result == (long)sizeof(*plan))
+		return 0;
+	vmt_sys_munmap(*base, plan->chunks_offset);
+	vmt_shm_fallback_remove(plan->pid, plan->random_id);
+	return result < 0 ? result : -EIO;
+}
+
+/* Maps a new file of the head's size, or what stands in for it. Negative errno on failure, with no
+ * file left behind. */
+static long
+map_file(struct vmt_head *plan, void **base)
+{
+	uint64_t bytes = plan->chunks_offset;
+	int fd = make_file(plan->exe[0] ? base_name(plan->exe) : "unknown", plan->pid);
+	long result;
+
+	if (fd < 0)
+		return fd;
+	result = vmt_prealloc_map(fd, bytes, base);
+	if (vmt_shm_fallback_is_wanted(result))
+		result = map_aside(fd, plan, base);
+	vmt_sys_close(fd);
+	if (result != 0)
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, vmt_recording.trace_path, 0);
+	return result;
+}
+
+static uint32_t
+count_processors(void)
+{
+	uint64_t mask[128] = {0};
+	long bytes = vmt_sys_call3(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	uint32_t count = 0;
+
+	for (long i = 0; i < bytes / 8; i++)
+		count += (uint32_t)__builtin_popcountll(mask[i]);
+	return count ? count : 1;
+}
+
+static long
+read_whole(const char *path, char *buffer, size_t length)
+{
+	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	long result;
+
+	if (fd < 0)
+		return fd;
+	result = vmt_procfs_read_once(fd, buffer, length);
+	vmt_sys_close(fd);
+	return result;
+}
+
+static void
+read_boot_id(unsigned char *boot_id)
+{
+	char text[64];
+	long length = read_whole("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+	unsigned digits = 0;
+
+	for (long i = 0; i < length && digits < 32; i++) {
+		int digit = vmt_text_hex_digit(text[i]);
+
+		if (digit < 0)
+			continue;
+		boot_id[digits / 2] = (unsigned char)(boot_id[digits / 2] << 4 | digit);
+		digits++;
+	}
+}
+
+static uint64_t
+random_id(void)
+{
+	uint64_t number = 0;
+
+	if (vmt_sys_call3(SYS_getrandom, &number, sizeof(number), 1 /* GRND_NONBLOCK */) !=
+	    sizeof(number))
+		number = vmt_clock_before() * UINT64_C(0x9e3779b97f4a7c15) ^
+			 (uint64_t)vmt_sys_call0(SYS_getpid);
+	return number ? number : 1;
+}
+
+static void
+describe_process(struct vmt_head *head)
+{
+	struct vmt_procfs_stat stat;
+	char text[1024];
+	long length = read_whole("/proc/self/stat", text, sizeof(text));
+
+	head->pid = (uint32_t)vmt_sys_call0(SYS_getpid);
+	head->parent_pid = (uint32_t)vmt_sys_call0(SYS_getppid);
+	if (length > 0 && vmt_procfs_parse_stat(text, (size_t)length, &stat)) {
+		head->start_ticks = stat.start_ticks;
+		vmt_recording.stack_start = stat.stack_start;
+		memcpy(head->name, stat.name, sizeof(head->name));
+	}
+	read_boot_id(head->boot_id);
+	head->random_id = random_id();
+	head->start_unix_ns = vmt_sys_clock_ns(CLOCK_REALTIME);
+	vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", head->exe, sizeof(head->exe) - 1);
+	if (!vmt_config.cmdline)
+		return;
+	length = read_whole("/proc/self/cmdline", head->cmdline, sizeof(head->cmdline));
+	head->cmdline_bytes = length > 0 ? (uint32_t)length : 0;
+}
+
+static void
+describe_recording(struct vmt_head *head)
+{
+	const struct vmt_recording *process = &vmt_recording;
+
+	head->page_bytes = VMT_PAGE_BYTES;
+	head->clock = process->clock_is_tsc ? VMT_CLOCK_TSC : VMT_CLOCK_MONOTONIC;
+	head->malloc_mode = vmt_config.malloc_mode;
+	head->malloc_sample_bytes =
+	    head->malloc_mode == VMT_MALLOC_SAMPLED ? vmt_config.malloc_sample_bytes : 0;
+	head->stack_mode = process->stack_mode;
+	head->stack_depth = process->stack_depth;
+	head->notes |= vmt_config.follow_fork ? 0 : VMT_NOTE_NO_FORKS;
+	head->tracer_address = (uint64_t)(uintptr_t)__ehdr_start;
+	head->clock_start.monotonic_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	head->clock_start.ticks = vmt_clock_after();
+}
+
+static void
+use_head(struct vmt_head *head, unsigned char *base)
+{
+	struct vmt_recording *process = &vmt_recording;
+
+	for (uint32_t shard = 0; shard < head->shards; shard++) {
+		for (uint32_t kind = 0; kind < VMT_RING_CLASSES; kind++)
+			process->rings[shard][kind] =
+			    vmt_head_ring(head, base, shard, (enum vmt_ring_class)kind);
+	}
+	process->shard_mask = head->shards - 1;
+	memset(process->woken_tail, 0, sizeof(process->woken_tail));
+	memset(process->vain_tail, 0, sizeof(process->vain_tail));
+	process->late_beat = process->stale_beat = 0;
+	process->stacks = (struct vmt_stack_table){
+	    .index = (uint64_t *)(void *)(base + head->stack_index_offset),
+	    .index_mask = head->stack_index_entries - 1,
+	    .words = (uint64_t *)(void *)(base + head->stack_words_offset),
+	    .words_count = head->stack_words,
+	    .words_used = &head->stack_words_used,
+	    .dropped = &head->stacks_dropped,
+	};
+	process->head = head;
+	process->head_mapped_bytes = head->chunks_offset;
+}
+
+/* Only now, when there is a whole head, does the earlier trace of the wanted name go; whatever
+ * hinders that, the new one keeps the name that was free. */
+static void
+replace_earlier(const struct vmt_head *head)
+{
+	static char wanted[VMT_RECORDING_PATH_BYTES]; /* as the plan: large, one opener at a time */
+	struct vmt_recording *process = &vmt_recording;
+	uint64_t inode =
+	    process->session ? vmt_atomic_load_relaxed(&process->session->replaced_inode) : 0;
+	struct stat earlier;
+
+	if (inode == 0 || !vmt_open_path(wanted, sizeof(wanted), &vmt_config, "", head->pid, 0) ||
+	    vmt_sys_call4(SYS_newfstatat, AT_FDCWD, wanted, &earlier, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    earlier.st_ino != inode ||
+	    !vmt_atomic_cas(&process->session->replaced_inode, &inode, 0))
+		return;
+	if (vmt_sys_call4(SYS_renameat, AT_FDCWD, process->trace_path, AT_FDCWD, wanted) == 0)
+		memcpy(process->trace_path, wanted, sizeof(wanted));
+}
+
+const char *
+vmt_open_trace(void)
+{
+	static struct vmt_head plan; /* large for a signal stack; one opener at a time */
+	unsigned char *base;
+	void *mapped = NULL;
+	uint64_t magic;
+	long result;
+
+	memset(&plan, 0, sizeof(plan));
+	describe_process(&plan);
+	describe_recording(&plan);
+	vmt_open_size(&plan, &vmt_config, count_processors());
+	result = map_file(&plan, &mapped);
+	if (result != 0)
+		return vmt_open_error_of_file(result, vmt_recording.trace_path);
+	base = mapped;
+	memcpy(base + sizeof(magic), (const unsigned char *)&plan + sizeof(magic),
+	       sizeof(plan) - sizeof(magic));
+	use_head((struct vmt_head *)(void *)base, base);
+	/* Last: whoever is killed before it leaves a file that no reader takes for a trace. */
+	memcpy(&magic, plan.magic, sizeof(magic));
+	vmt_atomic_store_release((uint64_t *)(void *)base, magic);
+	replace_earlier(vmt_recording.head);
+	return NULL;
+}
+
+const char *
+vmt_open_announce(void)
+{
+	struct vmt_recording *process = &vmt_recording;
+	struct vmt_head *head = process->head;
+
+	if (process->session)
+		process->slot = vmt_session_announce(process->session, head->pid, head->random_id,
+						     process->trace_path);
+	if (process->slot)
+		return NULL;
+	process->session = NULL;
+	head->notes |= VMT_NOTE_NO_COLLECTOR;
+	if (!(head->notes & VMT_NOTE_BUFFERED))
+		return NULL;
+	vmt_shm_fallback_remove(head->pid, head->random_id);
+	vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->trace_path, 0);
+	return vmt_open_error_of_file(0, process->trace_path);
+}
+
+void
+vmt_open_leave(void)
+{
+	const struct vmt_recording *process = &vmt_recording;
+	const struct vmt_head *head = process->head;
+
+	if (head->notes & VMT_NOTE_BUFFERED && process->slot &&
+	    !vmt_session_is_announced(process->slot, head->random_id) &&
+	    vmt_atomic_load_relaxed(&head->collector_pid) == 0)
+		vmt_shm_fallback_remove(head->pid, head->random_id);
+}
+
+bool
+vmt_open_in_child(void)
+{
+	struct vmt_recording *process = &vmt_recording;
+	struct vmt_head *parent = process->head;
+	uint64_t parent_bytes = process->head_mapped_bytes;
+	uint64_t forked_from = process->random_id; /* still the parent's */
+	const char *why;
+
+	vmt_samples_clear();
+	vmt_retreat_forked();
+	process->slot = NULL;
+	process->execs = 0; /* of other threads of the parent */
+	why = vmt_open_trace();
+	vmt_sys_munmap(parent, parent_bytes);
+	if (why && process->head == parent) { /* what lies there now is the program's */
+		process->head = NULL;
+		process->head_mapped_bytes = 0;
+	}
+	if (!why) {
+		process->head->forked_from = forked_from;
+		process->head->notes |= VMT_NOTE_FORKED;
+		vmt_go_runtime_describe(process->head);
+		why = vmt_open_announce();
+	}
+	if (why) {
+		vmt_guard_go_inert(why);
+		return false;
+	}
+	vmt_modules_announce();
+	vmt_initial_maps_write();
+	vmt_idle_child_begin();
+	vmt_guard_begin_recording();
+	return true;
+}

@@ -1,0 +1,407 @@
+#include "preload/trace/spawn.h"
+
+#include "base/procfs.h"
+#include "base/shm_fallback.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "capture/core/config.h"
+#include "capture/core/guard.h"
+#include "collect/collector.h"
+#include "preload/elf_lookup.h"
+#include "preload/trace/standalone.h"
+#include "preload/trace/unmap_files.h"
+
+#include <errno.h>
+#include <link.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+#define RESTORE_ATTEMPTS 1000
+#define LEAST_NUMBERS 1024u
+#define MOST_NUMBERS (1u << 20)
+
+/* The linker's name for this library's first byte. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+
+/* What the processes on the way to the collector need. Between vfork and exec they run on the
+ * memory of the program, whose thread waits meanwhile. */
+struct spawn {
+	struct vmt_session *session;
+	struct vmt_standalone_orders orders;
+	struct vmt_standalone_line line;
+	char library[VMT_RECORDING_PATH_BYTES]; /* absolute; empty: not known */
+	bool as_copy;				/* the collector stays a copy of the program */
+	volatile bool failed;			/* it could not be another program */
+};
+
+/* As the kernel's linux_dirent64. */
+struct directory_entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t bytes;
+	uint8_t type;
+	char name[];
+};
+
+/* Whether it closed any. */
+static bool
+close_listed(int directory)
+{
+	_Alignas(8) char buffer[2048];
+	bool closed = false;
+	long bytes;
+
+	while ((bytes = vmt_sys_call3(SYS_getdents64, directory, buffer, sizeof(buffer))) > 0) {
+		for (long at = 0; at < bytes;) {
+			const struct directory_entry *entry = (void *)(buffer + at);
+			struct vmt_text name = vmt_text_of(entry->name, strlen(entry->name));
+			uint64_t fd;
+
+			if (vmt_text_take_decimal(&name, &fd) && (int)fd != directory) {
+				vmt_sys_close((int)fd);
+				closed = true;
+			}
+			at += entry->bytes;
+		}
+	}
+	return closed;
+}
+
+/* Without /proc: all numbers that there can be by the limit, which may have been higher before. */
+static void
+close_numbers(void)
+{
+	struct rlimit limit = {.rlim_cur = 0};
+
+	vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	if (limit.rlim_cur < LEAST_NUMBERS || limit.rlim_cur > MOST_NUMBERS)
+		limit.rlim_cur = limit.rlim_cur < LEAST_NUMBERS ? LEAST_NUMBERS : MOST_NUMBERS;
+	for (uint64_t fd = 0; fd < limit.rlim_cur; fd++)
+		vmt_sys_close((int)fd);
+}
+
+/* Kernels before 5.9: what /proc/self/fd lists. Closing while listing may skip entries, so again
+ * until a pass closes nothing. The first goes before, as there may be none left to open with. */
+static void
+close_each(void)
+{
+	bool closed = true;
+
+	vmt_sys_close(0);
+	while (closed) {
+		int directory = vmt_sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
+
+		if (directory < 0) {
+			close_numbers();
+			return;
+		}
+		closed = close_listed(directory);
+		vmt_sys_close(directory);
+	}
+}
+
+void
+vmt_spawn_leave_descriptors(void)
+{
+	if (vmt_sys_call3(SYS_close_range, 0, ~0u, 0) < 0)
+		close_each();
+}
+
+/* Whether a part of a file is what the library has there in memory. */
+static bool
+is_same_part(int fd, uint64_t offset, uint64_t bytes)
+{
+	static unsigned char part[VMT_PAGE_BYTES];
+
+	return bytes <= sizeof(part) && vmt_sys_pread(fd, part, bytes, offset) == (long)bytes &&
+	       memcmp(part, __ehdr_start + offset, bytes) == 0;
+}
+
+/* Headers and build-id: the library's symbols in memory may have been changed by itself. */
+static bool
+is_same_library(int fd)
+{
+	const ElfW(Ehdr) *header = (const void *)__ehdr_start;
+	const ElfW(Phdr) *segment = (const void *)(__ehdr_start + header->e_phoff);
+
+	if (!is_same_part(fd, 0, sizeof(*header)) ||
+	    !is_same_part(fd, header->e_phoff, header->e_phnum * sizeof(*segment)))
+		return false;
+	for (uint32_t i = 0; i < header->e_phnum; i++)
+		if (segment[i].p_type == PT_NOTE && segment[i].p_offset == segment[i].p_vaddr &&
+		    !is_same_part(fd, segment[i].p_offset, segment[i].p_filesz))
+			return false;
+	return true;
+}
+
+bool
+vmt_spawn_is_own_file(const char *path)
+{
+	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	bool same = fd >= 0 && is_same_library(fd);
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return same;
+}
+
+/* The second choice: a copy of the program that never execs, and drops what it can. */
+static _Noreturn void
+run_copy(const struct spawn *spawn)
+{
+	struct vmt_collector_host host = {
+	    .interval_ns = spawn->orders.interval_ns,
+	    .residency_source = spawn->orders.residency_source,
+	    .min_rss_bytes = spawn->orders.min_rss_bytes,
+	    .max_files = spawn->orders.max_files,
+	    .max_bytes = spawn->orders.max_bytes,
+	    .first_pid = spawn->orders.first_pid,
+	    .session_path = spawn->orders.session_path,
+	};
+
+	vmt_guard_go_inert(NULL);
+	vmt_sys_call0(SYS_setsid);
+	vmt_spawn_leave_descriptors();
+	vmt_sys_call1(SYS_chdir, "/");
+	vmt_unmap_files_all(spawn->session, spawn->library);
+	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
+	(void)vmt_collector_run(spawn->session, &host);
+	for (;;)
+		vmt_sys_call1(SYS_exit_group, 0);
+}
+
+static void
+keep_over_exec(int fd)
+{
+	if (fd >= 0)
+		vmt_sys_call3(SYS_fcntl, fd, F_SETFD, 0);
+}
+
+/* What the collector needs open: later it has the leave of another program to open it. */
+static void
+open_for_exec(struct vmt_standalone_orders *orders)
+{
+	struct vmt_procfs_watch *watch = &orders->watch;
+
+	orders->session_fd = vmt_sys_open(orders->session_path, O_RDWR | O_NOFOLLOW, 0);
+	vmt_procfs_watch(watch, orders->first_pid);
+	keep_over_exec(orders->session_fd);
+	keep_over_exec(watch->stat_fd);
+	keep_over_exec(watch->pidfd);
+	keep_over_exec(watch->maps_fd);
+	keep_over_exec(watch->pagemap_fd);
+	keep_over_exec(watch->statm_fd);
+	keep_over_exec(watch->rollup_fd);
+}
+
+/* Becomes the library run as a program. No leave is gained by it, whatever marks the file has.
+ * Returns where that can't be: the file is not executable, or was replaced since it was loaded. */
+static void
+run_library(struct spawn *spawn)
+{
+	static const char *const no_environment[] = {NULL};
+
+	vmt_sys_call0(SYS_setsid);
+	vmt_spawn_leave_descriptors();
+	open_for_exec(&spawn->orders);
+	vmt_sys_call1(SYS_chdir, "/");
+	vmt_sys_call6(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	vmt_standalone_write(&spawn->line, &spawn->orders);
+	if (spawn->orders.session_fd >= 0 && vmt_spawn_is_own_file(spawn->library))
+		vmt_sys_call3(SYS_execve, spawn->library, spawn->line.arguments, no_environment);
+}
+
+static _Noreturn void
+run_child(struct spawn *spawn)
+{
+	if (spawn->as_copy)
+		run_copy(spawn);
+	run_library(spawn);
+	spawn->failed = true;
+	for (;;)
+		vmt_sys_call1(SYS_exit_group, 1);
+}
+
+static bool
+make_path(char *path, size_t room)
+{
+	const struct vmt_recording *process = &vmt_recording;
+	struct vmt_text_out out = vmt_text_out_begin(path, room);
+	const char *slash = strrchr(process->trace_path, '/');
+
+	vmt_text_put_bytes(&out, process->trace_path, (size_t)(slash + 1 - process->trace_path));
+	vmt_text_put(&out, ".vmtrace.");
+	vmt_text_put_decimal(&out, process->head->pid);
+	vmt_text_put(&out, ".");
+	vmt_text_put_decimal(&out, process->head->random_id);
+	vmt_text_put(&out, ".session");
+	return !out.overflow;
+}
+
+/* A child without an exit signal. On the way to an exec it shares the memory, and the parent waits
+ * until it is another program or has ended. */
+static inline __attribute__((always_inline)) long
+clone_silently(const struct spawn *spawn)
+{
+	unsigned flags = spawn->as_copy ? 0 : CLONE_VM | CLONE_VFORK;
+
+	return vmt_sys_call6(SYS_clone, flags, 0, 0, 0, 0, 0);
+}
+
+/* Where orphans come back to the program itself, they do so with a SIGCHLD at their end. */
+static bool
+reaps_orphans(long pid)
+{
+	int reaper = 0;
+
+	vmt_sys_call2(SYS_prctl, PR_GET_CHILD_SUBREAPER, &reaper);
+	return pid == 1 || reaper != 0;
+}
+
+/* What the process between program and collector says. One that is not to be heard of counts as
+ * having made the collector: the session tells. */
+static bool
+reap(long between)
+{
+	long result = -EINTR;
+	int status = 0;
+
+	for (int i = 0; i < RESTORE_ATTEMPTS && result == -EINTR; i++)
+		result = vmt_sys_call4(SYS_wait4, between, &status, __WALL, NULL);
+	return result != between || status == 0;
+}
+
+/* The process between: the collector is its orphan at once. */
+static _Noreturn __attribute__((noinline)) void
+run_between(struct spawn *spawn)
+{
+	long child = clone_silently(spawn);
+
+	if (child == 0)
+		run_child(spawn);
+	for (;;)
+		vmt_sys_call1(SYS_exit_group, child > 0 && !spawn->failed ? 0 : 1);
+}
+
+/* False: there is none. `keeps`: this process gets orphans back, so nobody stands between. */
+static bool
+clone_collector(struct spawn *spawn, bool keeps)
+{
+	long child = clone_silently(spawn);
+
+	if (child == 0 && keeps)
+		run_child(spawn);
+	if (child == 0)
+		run_between(spawn);
+	if (child < 0)
+		return false;
+	if (!keeps)
+		return reap(child);
+	if (spawn->failed)
+		(void)reap(child);
+	return !spawn->failed;
+}
+
+static bool
+clone_some_way(struct spawn *spawn)
+{
+	bool keeps = reaps_orphans(spawn->orders.first_pid);
+
+	/* An exec makes a child one that its parent is told of. Where orphans come back to the
+	 * program, a wait of its own would then find the collector, and wait for its end. */
+	spawn->as_copy = keeps || spawn->library[0] == '\0';
+	if (!spawn->as_copy && clone_collector(spawn, keeps))
+		return true;
+	spawn->as_copy = true;
+	spawn->failed = false;
+	return clone_collector(spawn, keeps);
+}
+
+/* Signals stay blocked from before the clone: a handler of the program must not run in the child.
+ * The parent gets its mask back: without a call that can be relied on, nothing is spawned. */
+static bool
+make_collector(struct spawn *spawn)
+{
+	uint64_t all = ~UINT64_C(0);
+	uint64_t before;
+	bool made;
+
+	if (spawn->orders.first_pid == 0 ||
+	    vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all)) < 0)
+		return false;
+	made = clone_some_way(spawn);
+	for (int i = 0; i < RESTORE_ATTEMPTS; i++)
+		if (vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(before)) ==
+		    0)
+			break;
+	return made;
+}
+
+/* The library's file, from the present directory where its name is a relative one. */
+static void
+find_library(char *path, size_t room)
+{
+	const char *own = vmt_elf_lookup_own_path();
+	struct vmt_text_out out = vmt_text_out_begin(path, room);
+	long length = 0;
+
+	if (own && own[0] != '\0' && own[0] != '/') {
+		length = vmt_sys_call2(SYS_getcwd, path, room);
+		out.at += length > 0 ? length - 1 : 0;
+		vmt_text_put(&out, "/");
+	}
+	vmt_text_put(&out, own ? own : "");
+	if (out.overflow || length < 0 || path[0] != '/')
+		path[0] = '\0';
+}
+
+/* Beside the trace, or else where files can be mapped. */
+static int
+create_session(char *path, size_t room, struct vmt_session **session)
+{
+	const struct vmt_head *head = vmt_recording.head;
+	int result = make_path(path, room) ? vmt_session_create(path, session) : -ENAMETOOLONG;
+
+	if (!vmt_shm_fallback_is_wanted(result))
+		return result;
+	return vmt_session_create_aside(path, room, head->pid, head->random_id, session);
+}
+
+bool
+vmt_spawn_collector(const char **path)
+{
+	static struct spawn spawn;
+	static char session_path[VMT_RECORDING_PATH_BYTES];
+	const struct vmt_head *head = vmt_recording.head;
+
+	if (create_session(session_path, sizeof(session_path), &spawn.session) < 0)
+		return false;
+	find_library(spawn.library, sizeof(spawn.library));
+	spawn.orders = (struct vmt_standalone_orders){
+	    .session_path = session_path,
+	    .first_pid = head->pid,
+	    .first_random_id = head->random_id,
+	    .interval_ns = vmt_config.interval_ns,
+	    .residency_source = vmt_config.residency_source,
+	    .min_rss_bytes = vmt_config.min_rss_bytes,
+	    .max_files = vmt_config.max_files,
+	    .max_bytes = vmt_config.max_bytes,
+	    .watch.stack_start = vmt_recording.stack_start,
+	};
+	if (!make_collector(&spawn)) {
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, session_path, 0);
+		vmt_sys_munmap(spawn.session, sizeof(*spawn.session));
+		return false;
+	}
+	vmt_recording.session = spawn.session;
+	*path = session_path;
+	return true;
+}

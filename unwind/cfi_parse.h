@@ -1,0 +1,18 @@
+/*
+ * cfi_parse.h: what does a module's .eh_frame say about one code address?
+ *
+ * Binary search in .eh_frame_hdr, then the CIE's and the FDE's call frame program up to the
+ * address. Formats: LSB 5.0 Core, section 10.6 (.eh_frame, .eh_frame_hdr, augmentations z R P L S
+ * B); DWARF 5, sections 2.5 and 6.4.2; the PLT expression and the realigned frame's expressions as
+ * GNU ld and GCC write them. Reads only [frames_low, frames_high) of the module, and trusts none of
+ * it. No allocation, no system call; thread and signal safe while the module stays mapped.
+ */
+#ifndef VMT_CFI_PARSE_H
+#define VMT_CFI_PARSE_H
+
+#include "unwind/loaded_module.h"
+
+/* A rule of cfi_rule.h; FRAME_POINTER where there is none that could be packed. */
+uint32_t vmt_cfi_parse(const struct vmt_loaded_module *module, uint64_t address);
+
+#endif
