@@ -63,7 +63,7 @@ $(BUILD)/obj/%.o: %.c Makefile
 	$(CC) $(BASE) $(CFLAGS) $(OBJ_FLAGS) -c $< -o $@
 
 # The export list and the hook table are one thing: hooks.def.
-$(BUILD)/exports.map: preload/hooks.def preload/exports.map.in
+$(BUILD)/exports.map: preload/libc/hooks.def preload/exports.map.in
 	@mkdir -p $(@D)
 	$(CC) -E -P -x c preload/exports.map.in -I. -o $@
 

@@ -25,6 +25,19 @@ struct vmt_text_out {
 	bool overflow;
 };
 
+/* Length of a string. The compiler must not make a call of strlen of the loop. */
+static inline size_t
+vmt_text_string_bytes(const char *string)
+{
+	size_t length = 0;
+
+	if (__builtin_constant_p(__builtin_strlen(string)))
+		return __builtin_strlen(string);
+	for (; string[length]; length++)
+		__asm__ volatile("" ::: "memory");
+	return length;
+}
+
 static inline struct vmt_text
 vmt_text_of(const char *bytes, size_t length)
 {
@@ -106,14 +119,15 @@ vmt_text_take_hex(struct vmt_text *text, uint64_t *number)
 static inline bool
 vmt_text_take_until(struct vmt_text *text, char delimiter, struct vmt_text *taken)
 {
-	const char *found;
+	const char *found = text->at;
 
 	if (text->at == text->end)
 		return false;
-	found = memchr(text->at, delimiter, vmt_text_length(text));
+	while (found < text->end && *found != delimiter)
+		found++;
 	taken->at = text->at;
-	taken->end = found ? found : text->end;
-	text->at = found ? found + 1 : text->end;
+	taken->end = found;
+	text->at = found < text->end ? found + 1 : found;
 	return true;
 }
 
@@ -138,7 +152,7 @@ vmt_text_take_word(struct vmt_text *text, struct vmt_text *word)
 static inline bool
 vmt_text_equals(const struct vmt_text *text, const char *string)
 {
-	size_t length = strlen(string);
+	size_t length = vmt_text_string_bytes(string);
 
 	return vmt_text_length(text) == length && memcmp(text->at, string, length) == 0;
 }
@@ -147,7 +161,7 @@ vmt_text_equals(const struct vmt_text *text, const char *string)
 static inline bool
 vmt_text_skip_string(struct vmt_text *text, const char *prefix)
 {
-	size_t length = strlen(prefix);
+	size_t length = vmt_text_string_bytes(prefix);
 
 	if (vmt_text_length(text) < length || memcmp(text->at, prefix, length) != 0)
 		return false;
@@ -195,7 +209,7 @@ vmt_text_put_bytes(struct vmt_text_out *out, const char *bytes, size_t length)
 static inline void
 vmt_text_put(struct vmt_text_out *out, const char *string)
 {
-	vmt_text_put_bytes(out, string, strlen(string));
+	vmt_text_put_bytes(out, string, vmt_text_string_bytes(string));
 }
 
 static inline void

@@ -12,7 +12,7 @@
  * hooked, by us too): base/sys.h has those.
  *
  * Not banned: memcpy memmove memset memcmp strlen (the compiler emits them anyway), dlsym and
- * dl_iterate_phdr (preload/real.c and capture/modules/modules.c; never on the event path),
+ * dl_iterate_phdr (preload/libc/real.c and capture/modules/modules.c; never on the event path),
  * sched_getcpu, clock_gettime (vDSO).
  *
  * -DVMT_HOOKS_FILE, given on the command line (a #define in the file would come too late), lifts
@@ -101,7 +101,7 @@ VMT_BANNED(execve, "use base/sys.h");
 VMT_BANNED(execv, "use base/sys.h");
 VMT_BANNED(execvp, "use base/sys.h");
 VMT_BANNED(pthread_create, "no thread of ours");
-VMT_BANNED(dlopen, "only through preload/real.h, while the library initialises");
+VMT_BANNED(dlopen, "only through preload/libc/real.h, while the library initialises");
 VMT_BANNED(dlclose, "nothing is unloaded");
 VMT_BANNED(prctl, "use base/sys.h");
 VMT_BANNED(syscall, "sets errno: use base/sys.h");

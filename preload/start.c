@@ -1,27 +1,31 @@
 #include "preload/start.h"
 
+#include "base/session.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/clock.h"
 #include "capture/core/config.h"
+#include "capture/core/cpu.h"
 #include "capture/core/guard.h"
 #include "capture/core/message.h"
 #include "capture/emit/emit.h"
 #include "capture/go/go_runtime.h"
 #include "capture/modules/modules.h"
 #include "capture/record/heap.h"
+#include "capture/record/retreat.h"
 #include "capture/record/samples.h"
 #include "capture/record/shortage.h"
 #include "capture/stacks/capture.h"
 #include "capture/stacks/last_walk.h"
-#include "collect/collector.h"
-#include "preload/elf_lookup.h"
 #include "preload/hooks/hooks_go.h"
 #include "preload/hooks/hooks_load.h"
 #include "preload/hooks/hooks_new.h"
 #include "preload/hooks/hooks_process.h"
-#include "preload/program.h"
-#include "preload/real.h"
+#include "preload/libc/elf_lookup.h"
+#include "preload/libc/libunwind.h"
+#include "preload/libc/program_identity.h"
+#include "preload/libc/real.h"
+#include "preload/trace/finish.h"
 #include "preload/trace/idle_child.h"
 #include "preload/trace/initial_maps.h"
 #include "preload/trace/open.h"
@@ -32,17 +36,16 @@
 #endif
 #include <elf.h>
 #include <errno.h>
-#include <linux/futex.h>
+#include <link.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define SAMPLE_LINES_SMALL (UINT64_C(1) << 8) /* with a small VMTRACE_BUFFER */
 #define SAMPLE_CELLS_SMALL (UINT64_C(1) << 15)
 #define ENVIRONMENT_ENTRIES 4096u
-#define EXIT_POLL_NS 2000000
 
 /* Sanitizers replace the allocator and watch the address space themselves. */
 extern void __asan_init(void) __attribute__((weak));
@@ -52,7 +55,6 @@ extern void __tsan_init(void) __attribute__((weak));
 extern void __tsan_go_atomic32_load(void) __attribute__((weak));
 
 static uint32_t begun;
-static uint32_t finished_generation;
 
 /* A session whose collector has gone is as good as none. */
 static struct vmt_session *
@@ -75,10 +77,10 @@ find_session(void)
 static bool
 is_left_out(struct vmt_session *session)
 {
-	if (vmt_config.only[0] == '\0' || vmt_program_is_named(vmt_config.only))
+	if (vmt_config.only[0] == '\0' || vmt_program_identity_is_named(vmt_config.only))
 		return false;
 	if (session)
-		vmt_session_leave_out(session, vmt_program_name());
+		vmt_session_leave_out(session, vmt_program_identity_name());
 	return true;
 }
 
@@ -86,7 +88,7 @@ is_left_out(struct vmt_session *session)
 static const char *
 find_objection(struct vmt_session *session)
 {
-	if (vmt_program_is_under_valgrind())
+	if (vmt_program_identity_is_valgrinds())
 		return "the program runs under valgrind";
 	if (vmt_elf_lookup_is_second_copy())
 		return "another copy of the library is loaded before this one";
@@ -94,7 +96,7 @@ find_objection(struct vmt_session *session)
 		return "the program uses a sanitizer";
 	if (getauxval(AT_SECURE))
 		return "the program runs with raised privileges";
-	if (vmt_program_is_command())
+	if (vmt_program_identity_is_command())
 		return "the program is vmtrace itself";
 	if (is_left_out(session))
 		return "VMTRACE_ONLY does not name this program";
@@ -215,38 +217,172 @@ note_own_malloc(void)
 		vmt_recording.head->notes |= VMT_NOTE_OWN_MALLOC;
 }
 
+static uint32_t
+ask_cpu(void)
+{
+	int saved = errno;
+	int number = sched_getcpu();
+
+	errno = saved;
+	return (uint32_t)number;
+}
+
+static uint32_t
+walk_by_libunwind(const void *frame, uint64_t *addresses, uint32_t limit)
+{
+	int saved = errno;
+	uint32_t count = vmt_libunwind_walk(frame, addresses, limit);
+
+	errno = saved;
+	return count;
+}
+
+/* Gives capture what only the C library and the loader can do. */
+static void
+lend_library(void)
+{
+	union {
+		void *found;
+		int (*call)(void *address, void *result);
+	} finder = {vmt_real_find("_dl_find_object")};
+
+	vmt_cpu_ask = ask_cpu;
+	vmt_modules_set_finder(finder.call);
+	vmt_modules_set_lister(dl_iterate_phdr);
+	if (vmt_config.stacks == VMT_CONFIG_STACKS_LIBUNWIND && vmt_libunwind_open())
+		vmt_capture_set_foreign_walk(walk_by_libunwind);
+}
+
+/* What differs between the trace of a program and that of a fork child. */
+struct beginning {
+	void (*prepare)(void); /* once the trace is open */
+	void (*write_modules)(void);
+	bool forked;
+};
+
+/* NULL, or why nothing can be recorded. */
+static const char *
+begin_trace(const struct beginning *beginning)
+{
+	const char *why = vmt_open_trace();
+
+	if (why)
+		return why;
+	beginning->prepare();
+	vmt_go_runtime_describe(vmt_recording.head);
+	/* From here on the collector reads the head; there are no events yet to be drained. */
+	why = vmt_open_announce();
+	if (why)
+		return why;
+	beginning->write_modules();
+	vmt_initial_maps_write();
+	if (beginning->forked)
+		vmt_idle_child_begin();
+	vmt_guard_begin_recording();
+	return NULL;
+}
+
+static void
+prepare_program(void)
+{
+	note_own_malloc();
+	find_collector();
+	vmt_hooks_process_set_up();
+	lend_library();
+	vmt_capture_set_up();
+	vmt_recording.head->stack_mode = vmt_recording.stack_mode;
+	if (vmt_go_runtime_set_up(dl_iterate_phdr, vmt_config.go, vmt_hooks_go_entry))
+		vmt_hooks_go_set_up();
+}
+
+static struct {
+	struct vmt_head *head; /* the parent's, until the child has its own */
+	uint64_t mapped_bytes;
+	uint64_t random_id;
+} parent;
+
+static void
+prepare_child(void)
+{
+	struct vmt_head *head = vmt_recording.head;
+
+	vmt_sys_munmap(parent.head, parent.mapped_bytes);
+	head->forked_from = parent.random_id;
+	head->notes |= VMT_NOTE_FORKED;
+}
+
+/* The parent's trace could not be followed by one of the child's: what lies there now is the
+ * program's. */
+static void
+forget_parent(void)
+{
+	vmt_sys_munmap(parent.head, parent.mapped_bytes);
+	vmt_recording.head = NULL;
+	vmt_recording.head_mapped_bytes = 0;
+}
+
+/* A fork child's first event. False: the process is inert. */
+static bool
+begin_in_child(void)
+{
+	static const struct beginning child = {prepare_child, vmt_modules_announce, true};
+	struct vmt_recording *process = &vmt_recording;
+	const char *why;
+
+	parent.head = process->head;
+	parent.mapped_bytes = process->head_mapped_bytes;
+	parent.random_id = process->random_id;
+	vmt_samples_clear();
+	vmt_retreat_forked();
+	process->slot = NULL;
+	process->execs = 0; /* of other threads of the parent */
+	why = begin_trace(&child);
+	if (why && process->head == parent.head)
+		forget_parent();
+	if (why)
+		vmt_guard_go_inert(why);
+	return !why;
+}
+
 /* NULL, or why nothing can be recorded. */
 static const char *
 begin(struct vmt_session *session)
 {
-	struct vmt_recording *process = &vmt_recording;
+	static const struct beginning program = {prepare_program, vmt_modules_refresh, false};
 	const char *why;
 
 	vmt_config.scarce = vmt_shortage_is_limited();
 	if (!vmt_guard_set_up() || !set_up_samples())
 		return "no address space left for the tracer's tables";
-	process->session = session;
-	why = vmt_open_trace();
+	vmt_guard_set_child_opener(begin_in_child);
+	vmt_recording.session = session;
+	why = begin_trace(&program);
 	if (why)
 		return why;
-	note_own_malloc();
-	find_collector();
-	vmt_hooks_process_set_up();
-	vmt_capture_set_up();
-	process->head->stack_mode = process->stack_mode;
-	if (vmt_go_runtime_set_up(vmt_config.go, vmt_hooks_go_entry))
-		vmt_hooks_go_set_up();
-	vmt_go_runtime_describe(process->head);
-	/* From here on the collector reads the head; there are no events yet to be drained. */
-	why = vmt_open_announce();
-	if (why)
-		return why;
-	vmt_modules_refresh();
-	vmt_initial_maps_write();
-	vmt_guard_begin_recording();
 	/* Heap hooks ask for the mode first of all: this opens their gate. */
-	vmt_atomic_store_relaxed(&process->malloc_mode, vmt_config.malloc_mode);
+	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, vmt_config.malloc_mode);
 	return NULL;
+}
+
+/* The C library's allocator, and those that stand in for it by all of its names, call no function
+ * of the family through a name that could be ours. */
+static void
+open_heap_gate(void)
+{
+	const struct vmt_real *real = vmt_real();
+	struct vmt_heap_next next = {.malloc = real->malloc,
+				     .calloc = real->calloc,
+				     .realloc = real->realloc,
+				     .free = real->free};
+	union {
+		void *found;
+		void *(*call)(size_t size);
+	} libc = {NULL};
+
+	if (vmt_heap_mode() == VMT_MALLOC_SAMPLED)
+		libc.found = vmt_real_find("__libc_malloc");
+	next.is_self_contained = libc.found && libc.call == real->malloc;
+	vmt_heap_open_gate(&next);
 }
 
 static void
@@ -289,132 +425,16 @@ vmt_start_begin(void)
 	vmt_guard_thread.depth = 1;
 	vmt_message_set_up();
 	set_up(environ);
-	vmt_heap_open_gate();
+	open_heap_gate();
 	vmt_guard_thread.depth = 0;
 	errno = saved;
 }
 
+void (*const vmt_real_begin)(void) = vmt_start_begin;
+
 static void __attribute__((constructor(101))) library_loaded(void)
 {
 	vmt_start_begin();
-}
-
-/* The kernel's own figure: what no sample may have seen. 0: not known. */
-static uint64_t
-peak_rss_bytes(void)
-{
-	struct rusage usage = {.ru_maxrss = 0};
-
-	if (vmt_sys_call2(SYS_getrusage, RUSAGE_SELF, &usage) < 0)
-		return 0;
-	return (uint64_t)usage.ru_maxrss << 10;
-}
-
-static void
-write_exit(int status, enum vmt_exit_path path)
-{
-	struct vmt_head *head = vmt_recording.head;
-	struct vmt_map_event event = {.kind = VMT_EVENT_EXIT,
-				      .length = peak_rss_bytes(),
-				      .argument_a = (uint64_t)(int64_t)status,
-				      .argument_b = path,
-				      .time = vmt_clock_after()};
-
-	vmt_emit_map(&event);
-	vmt_atomic_store_relaxed(&head->end_status,
-				 path == VMT_EXIT_RETURN ? VMT_STATUS_UNKNOWN : status & 0xff);
-	vmt_atomic_store_release(&head->end, VMT_END_EXIT);
-}
-
-/* What was asked for, or a part of the life so far: a hundredth, or a tenth where the snapshot is
- * being taken. */
-static uint64_t
-longest_wait_ns(const struct vmt_head *head, uint64_t end_ns, uint32_t wanted)
-{
-	uint64_t began_ns = head->clock_start.monotonic_ns;
-	uint64_t life_ns = end_ns > began_ns ? end_ns - began_ns : 0;
-	bool under_way = vmt_atomic_load_acquire(&head->snapshot_begun) == wanted;
-	uint64_t part_ns = life_ns / (under_way ? 10 : 100);
-
-	if (part_ns > VMT_FINISH_WAIT_MAX_NS)
-		part_ns = VMT_FINISH_WAIT_MAX_NS;
-	return part_ns > vmt_config.exit_wait_ns ? part_ns : vmt_config.exit_wait_ns;
-}
-
-/* Whether somebody may still answer. Not where nobody collects, or the trace is not opened yet and
- * the collector has no descriptors for it. */
-static bool
-may_be_answered(const struct vmt_recording *process)
-{
-	return vmt_emit_is_collected() &&
-	       (vmt_atomic_load_relaxed(&process->head->heartbeat_ns) != 0 ||
-		!vmt_atomic_load_relaxed(&process->session->crowded));
-}
-
-/* Asks for a snapshot of the process as it stands now, and waits for it, bounded. */
-static void
-wait_for_snapshot(void)
-{
-	const struct vmt_recording *process = &vmt_recording;
-	struct vmt_head *head = process->head;
-	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
-	uint64_t began_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
-	struct timespec pause = {0, EXIT_POLL_NS};
-
-	/* Where the clock fails, the turns tell the time. */
-	for (uint64_t turn = 0; may_be_answered(process); turn++) {
-		uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
-		uint64_t longest_ns = longest_wait_ns(head, began_ns, wanted);
-		uint32_t done = vmt_atomic_load_acquire(&head->snapshot_done);
-
-		if ((int32_t)(done - wanted) >= 0 ||
-		    vmt_session_has_parted(process->session, head->random_id) ||
-		    now_ns >= began_ns + longest_ns || turn >= longest_ns / EXIT_POLL_NS)
-			return;
-		vmt_session_wake(process->session);
-		vmt_sys_call4(SYS_futex, &head->snapshot_done, FUTEX_WAIT, done, &pause);
-	}
-}
-
-/* A vfork child runs on its parent's memory, owner page included: its pid gives it away. Under a
- * seccomp filter it cannot be asked; the collector learns of the end by itself. */
-static bool
-is_ours_to_end(void)
-{
-	return vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
-	       vmt_guard_syscalls_allowed() &&
-	       vmt_guard_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
-}
-
-static void
-finish(int status, enum vmt_exit_path path)
-{
-	uint32_t generation = vmt_guard_owner->generation;
-	uint32_t finished = vmt_atomic_load_relaxed(&finished_generation);
-	int saved = errno;
-	uint32_t outer;
-
-	if (finished == generation || !is_ours_to_end() || !vmt_guard_hold(&outer))
-		return;
-	if (vmt_atomic_cas(&finished_generation, &finished, generation)) {
-		bool idle = vmt_idle_child_is_one();
-
-		write_exit(status, path);
-		if (idle)
-			vmt_idle_child_discard();
-		else
-			wait_for_snapshot();
-		vmt_open_leave();
-	}
-	vmt_guard_let_go(outer);
-	errno = saved;
-}
-
-void
-vmt_start_finish(int status, enum vmt_exit_path path)
-{
-	if (vmt_guard_has_thread())
-		finish(status, path);
 }
 
 /* A return from main, or an exit that no hook saw. */
@@ -427,6 +447,6 @@ static void __attribute__((destructor(101))) library_unloaded(void)
 		vmt_hooks_load_settle();
 		vmt_guard_leave();
 	}
-	vmt_start_finish(VMT_STATUS_UNKNOWN, VMT_EXIT_RETURN);
+	vmt_finish(VMT_STATUS_UNKNOWN, VMT_EXIT_RETURN);
 	errno = saved;
 }

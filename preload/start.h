@@ -1,28 +1,12 @@
 /*
- * start.h: how does the recording begin, and what happens when the process ends by its own will?
- *
- * The exit hooks (exit, _exit, _Exit, quick_exit) call vmt_start_finish before the real function;
- * the library's destructor calls it for a return from main, whose status it can't know: the
- * collector's to learn, and VMT_STATUS_UNKNOWN where there is none. It writes the EXIT event and
- * the head's end, asks the collector for a last snapshot and waits for it while the collector's
- * heartbeat is fresh: at most 20 ms (VMTRACE_EXIT_WAIT), or a hundredth of the process's life, or a
- * tenth once the snapshot is being taken, up to 2 s (it takes some 4 ms a resident GiB). A
- * collector that has left, has refused the trace or can't see the process is not waited for.
- * Further calls do nothing, nor do calls from a process that is not recorded or from a vfork child.
- * Keeps errno. Async-signal-safe.
+ * start.h: begins the recording, of a program and of a fork child
  */
 #ifndef VMT_START_H
 #define VMT_START_H
-
-#include "format/event.h"
 
 /* Begins recording, at the first call: the library's constructor, or the first pthread_create,
  * should another library's constructor come before ours and start threads (Go's c-shared libraries
  * do): what has to be done before there are threads is done then. Keeps errno. */
 void vmt_start_begin(void);
-
-#define VMT_FINISH_WAIT_MAX_NS UINT64_C(2000000000)
-
-void vmt_start_finish(int status, enum vmt_exit_path path);
 
 #endif

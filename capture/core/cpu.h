@@ -3,16 +3,18 @@
  *
  * The C library registers a restartable-sequences area with each thread (glibc 2.35, __rseq_offset
  * from the thread pointer), in which the kernel keeps the CPU's number at byte 4 (rseq_abi.h): one
- * load. Where there is none, sched_getcpu, which may be a system call. The number may be old, or
- * -1: it only serves to spread threads over shards. Async-signal-safe; may clobber errno.
+ * load. Where there is none, it is asked for. The number may be old, or
+ * -1: it only serves to spread threads over shards. Async-signal-safe.
  */
 #ifndef VMT_CPU_H
 #define VMT_CPU_H
 
 #include "capture/core/guard.h"
 
-#include <sched.h>
 #include <stdint.h>
+
+/* Asks the kernel, or how the host of this code knows it faster. Keeps errno. */
+extern uint32_t (*vmt_cpu_ask)(void);
 
 static inline uint32_t
 vmt_cpu_number(void)
@@ -27,7 +29,7 @@ vmt_cpu_number(void)
 		return number;
 	}
 #endif
-	return vmt_guard_syscalls_allowed() ? (uint32_t)sched_getcpu() : 0;
+	return vmt_guard_syscalls_allowed() ? vmt_cpu_ask() : 0;
 }
 
 #endif

@@ -3,7 +3,6 @@
 #include "base/sys.h"
 #include "capture/core/message.h"
 #include "capture/core/threads_inside.h"
-#include "preload/trace/open.h"
 
 #include <signal.h>
 #include <string.h>
@@ -18,6 +17,8 @@
 
 /* Before set-up, and for ever where nothing is recorded. */
 static struct vmt_owner nobody;
+
+static bool (*child_opener)(void);
 
 struct vmt_owner *vmt_guard_owner = &nobody;
 struct vmt_recording vmt_recording;
@@ -199,6 +200,12 @@ void __attribute__((noinline)) vmt_guard_count_nested(void)
 	vmt_guard_let_go(outer);
 }
 
+void
+vmt_guard_set_child_opener(bool (*open)(void))
+{
+	child_opener = open;
+}
+
 /*
  * A wiped owner means a fork child. It has one thread at first, but may have more by its first
  * event: the swap picks one of them to open the trace, the others pass through meanwhile.
@@ -216,7 +223,7 @@ open_in_child(void)
 		return false;
 	}
 	begin_generation(vmt_guard_owner);
-	return vmt_open_in_child();
+	return child_opener && child_opener();
 }
 
 static bool

@@ -147,6 +147,9 @@ vmt_guard_has_thread(void)
  * new to this owner. False: nothing is recorded, and depth is 0 again. */
 bool vmt_guard_enter_slow(struct vmt_thread *thread);
 
+/* How a fork child comes to a trace of its own; false: it is not recorded. Set-up. */
+void vmt_guard_set_child_opener(bool (*open)(void));
+
 /* Learns the thread's id and enters it in the table of threads_inside.h. */
 void vmt_guard_introduce_slow(struct vmt_thread *thread);
 
@@ -216,7 +219,7 @@ vmt_guard_leave(void)
 void *vmt_own_memory_map(size_t bytes);
 
 /* The same, remembered so that the trace can name it. Set-up only; later:
- * vmt_initial_maps_write_own. */
+ * vmt_own_mapping_write. */
 void *vmt_own_memory_map_listed(size_t bytes);
 
 /* Remembers a private anonymous mapping that was made elsewhere as the tracer's own. */

@@ -166,8 +166,8 @@ open_table(const struct vmt_go_file *file, struct table *table, uint64_t *text)
 	return *text != 0 ? NULL : "the function table does not say where the text is";
 }
 
-const char *
-vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file)
+static const char *
+read_table(struct vmt_go_image *image, const struct vmt_go_file *file)
 {
 	struct table table;
 	uint64_t text;
@@ -185,6 +185,20 @@ vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file
 	image->text_low = text;
 	image->text_high = text + text_bytes(&table);
 	return NULL;
+}
+
+const char *
+vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file)
+{
+	const char *why = vmt_go_image_read_symbols(image, file);
+
+	if (!why && image->stripped)
+		why = read_table(image, file);
+	if (!why && image->code[VMT_GO_CALLBACK][0].address != 0)
+		image->cgo = true;
+	if (why || image->text_high < image->text_low)
+		image->text_low = image->text_high = 0;
+	return why;
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * go_functions.h: which functions does the .gopclntab of a stripped Go program name?
+ * go_functions.h: finds the functions of a Go program, stripped or not
  *
  * The table of Go 1.18 and later (magic 0xfffffff0, 0xfffffff1): header, function names, and an
  * array of entry offsets from the start of the text with the offset of each function's record.
@@ -11,7 +11,8 @@
 #include "capture/go/go_image.h"
 #include "format/go_roles.h"
 
-/* Takes the wanted functions and the bounds of the text. NULL, or why not (static text). */
+/* Reads the whole image: symbols, or of a stripped program the functions that are wanted and the
+ * bounds of the text. NULL, or why nothing is known (static text). */
 const char *vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file);
 
 /* What each function tells of memory calls, stripped or not; text is the file's address, 0 where

@@ -1,7 +1,6 @@
 #include "capture/go/go_image.h"
 
 #include "base/text.h"
-#include "capture/go/go_functions.h"
 
 #include <elf.h>
 #include <stddef.h>
@@ -280,10 +279,9 @@ read_version(struct vmt_go_image *image, const struct vmt_go_file *file,
 }
 
 const char *
-vmt_go_image_read(struct vmt_go_image *image, const struct vmt_go_file *file)
+vmt_go_image_read_symbols(struct vmt_go_image *image, const struct vmt_go_file *file)
 {
 	struct sections sections;
-	const char *why = NULL;
 
 	memset(image, 0, sizeof(*image));
 	if (!find_sections(file, &sections))
@@ -291,11 +289,5 @@ vmt_go_image_read(struct vmt_go_image *image, const struct vmt_go_file *file)
 	read_version(image, file, &sections);
 	read_symbols(image, file, &sections);
 	image->stripped = image->text_low == 0 || image->code[VMT_GO_SYSTEMSTACK][0].address == 0;
-	if (image->stripped)
-		why = vmt_go_functions_read(image, file);
-	if (!why && image->code[VMT_GO_CALLBACK][0].address != 0)
-		image->cgo = true;
-	if (why || image->text_high < image->text_low)
-		image->text_low = image->text_high = 0;
-	return why;
+	return NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * go_image.h: what of the Go runtime does an executable hold, and where?
+ * go_image.h: reads what an executable holds of the Go runtime, and where
  *
  * Reads the bytes of an ELF file, as they lie in the file: the symbol table, or, where it was
  * stripped, .gopclntab (Go 1.18 and later: debug/gosym and cmd/link/internal/ld/pcln.go of Go;
@@ -62,8 +62,9 @@ struct vmt_go_name {
 	uint64_t room; /* at least 1 */
 };
 
-/* NULL, or why nothing is known (static text). */
-const char *vmt_go_image_read(struct vmt_go_image *image, const struct vmt_go_file *file);
+/* What the sections and the symbol table say; where it was stripped, the functions are still to be
+ * read (go_functions.h). NULL, or why nothing is known (static text). */
+const char *vmt_go_image_read_symbols(struct vmt_go_image *image, const struct vmt_go_file *file);
 
 /* The parts that capture/go/go_functions.c shares. [offset, offset + bytes) of the file, or NULL.
  */

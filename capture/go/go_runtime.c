@@ -213,7 +213,7 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 		path = "/proc/self/exe";
 	memset(&image, 0, sizeof(image));
 	if (map_file(path, &file)) {
-		why = is_loaded_file(&file, info) ? vmt_go_image_read(&image, &file)
+		why = is_loaded_file(&file, info) ? vmt_go_functions_read(&image, &file)
 						  : "the file is not the one that is loaded";
 		if (!why && table.version[0] == '\0')
 			take_roles(&file, info->dlpi_addr);
@@ -228,11 +228,11 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 }
 
 bool
-vmt_go_runtime_set_up(bool wanted, const void *entry)
+vmt_go_runtime_set_up(vmt_go_runtime_list *list, bool wanted, const void *entry)
 {
 	struct search search = {wanted, entry};
 
-	dl_iterate_phdr(visit, &search);
+	list(visit, &search);
 	for (uint32_t i = 0; i < table.sites_count; i++) {
 		if (table.sites[i].patched)
 			return true;

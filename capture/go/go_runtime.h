@@ -14,12 +14,18 @@
 
 #include "format/head.h"
 
+#include <link.h>
 #include <stdbool.h>
+#include <stddef.h>
+
+/* Lists what is loaded, as dl_iterate_phdr does. */
+typedef int vmt_go_runtime_list(int (*visit)(struct dl_phdr_info *info, size_t size, void *context),
+				void *context);
 
 /* Constructor only: calls the loader, opens files. `wanted` false: leaves the text alone. Before
  * it the tracer's own mappings, after it the PRESENT events. True: some system call goes to the
  * entry from now on. */
-bool vmt_go_runtime_set_up(bool wanted, const void *entry);
+bool vmt_go_runtime_set_up(vmt_go_runtime_list *list, bool wanted, const void *entry);
 
 /* Copies the table, and what the code tells of memory calls, into the head of a trace. */
 void vmt_go_runtime_describe(struct vmt_head *head);

@@ -9,7 +9,12 @@
 #ifndef VMT_MODULE_LIST_H
 #define VMT_MODULE_LIST_H
 
-#include "capture/modules/modules.h"
+#include "unwind/loaded_module.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VMT_MODULES_MAX 1024u
 
 /* All members are 64-bit words: copied word by word. */
 struct vmt_module_entry {

@@ -6,7 +6,7 @@
 #include "capture/core/robust_trylock.h"
 #include "capture/emit/emit.h"
 #include "capture/modules/module_list.h"
-#include "capture/stacks/cfi.h"
+#include "capture/modules/module_path.h"
 #include "format/module_table.h"
 
 #include <link.h>
@@ -35,6 +35,8 @@ static uint64_t contents;
 static uint32_t closed; /* a reader did not come back: contents stay unreadable */
 
 static int (*finder)(void *address, void *result);
+static int (*lister)(vmt_modules_visit *visit, void *context);
+static void (*change_handler)(void);
 
 static void
 note_full(void)
@@ -55,6 +57,25 @@ void
 vmt_modules_set_finder(int (*find_object)(void *address, void *result))
 {
 	finder = find_object;
+}
+
+void
+vmt_modules_set_lister(int (*list)(vmt_modules_visit *visit, void *context))
+{
+	lister = list;
+}
+
+void
+vmt_modules_set_on_change(void (*on_change)(void))
+{
+	change_handler = on_change;
+}
+
+static void
+tell_of_change(void)
+{
+	if (change_handler)
+		change_handler();
 }
 
 bool
@@ -180,7 +201,7 @@ vmt_modules_begin_unload(void)
 void
 vmt_modules_end_unload(void)
 {
-	vmt_cfi_forget();
+	tell_of_change();
 	subtract_contents(UNLOAD, ~(UNLOAD - 1));
 }
 
@@ -210,41 +231,13 @@ intern_in_trace(const struct vmt_module *module)
 				       head->modules_bytes, &head->modules_used, module);
 }
 
-/* An absolute path for the name that the dynamic linker has; returns its length. */
-static uint32_t
-path_of(const char *name, char *path, uint32_t path_bytes)
-{
-	bool may_ask = vmt_guard_syscalls_allowed();
-	long prefix = 0;
-	uint32_t used;
-
-	if (name[0] == '\0') {
-		if (may_ask)
-			prefix = vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path,
-					       path_bytes);
-		return prefix > 0 ? (uint32_t)prefix : 0;
-	}
-	if (strncmp(name, "linux-vdso.so", 13) == 0 || strncmp(name, "linux-gate.so", 13) == 0) {
-		name = "[vdso]";
-	} else if (name[0] != '/' && may_ask) {
-		prefix = vmt_sys_call2(SYS_getcwd, path, path_bytes);
-		if (prefix <= 0 || prefix >= (long)path_bytes)
-			prefix = 0;
-		else
-			path[prefix - 1] = '/';
-	}
-	for (used = (uint32_t)prefix; *name && used < path_bytes; used++)
-		path[used] = *name++;
-	return used;
-}
-
 static void
 describe(const char *name, const struct vmt_elf_headers *image, struct vmt_module_entry *entry)
 {
 	static char path[VMT_MODULE_PATH_MAX_BYTES]; /* the one refresher's */
 	struct vmt_module module = {
 	    .path = path,
-	    .path_bytes = path_of(name, path, sizeof(path)),
+	    .path_bytes = vmt_module_path(name, path, sizeof(path)),
 	    .build_id = image->build_id,
 	    .build_id_bytes = image->build_id_bytes,
 	    .low = entry->low,
@@ -370,13 +363,14 @@ look(void)
 	bool changed = false;
 
 	fresh.count = 0;
-	dl_iterate_phdr(visit, &changed);
+	if (lister)
+		lister(visit, &changed);
 	if (!changed)
 		return;
 	vmt_module_list_sort(&fresh);
 	emit_differences(vmt_module_list_current());
 	vmt_module_list_publish(&fresh);
-	vmt_cfi_forget();
+	tell_of_change();
 }
 
 /* One that never finished may have noted the loader's counts without the list that goes with them:
@@ -459,7 +453,7 @@ vmt_modules_notice(uint64_t address)
 	if (found) {
 		emit_differences(vmt_module_list_current());
 		if (fresh.count <= before)
-			vmt_cfi_forget();
+			tell_of_change();
 		vmt_module_list_publish(&fresh);
 	}
 	vmt_robust_trylock_release(&refreshing);

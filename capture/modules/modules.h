@@ -1,7 +1,7 @@
 /*
  * modules.h: what is loaded right now, and what has come or gone since the last look?
  *
- * Looks by dl_iterate_phdr, at load and where waiting for the loader's lock can add no deadlock
+ * Looks by the loader's list, at load and where waiting for the loader's lock can add no deadlock
  * (hooks_load.h; never on the event path), writes MODULE_LOAD and MODULE_UNLOAD events for the
  * differences, and publishes the sorted list of loaded modules with their .eh_frame_hdr for the
  * stack walker, which reads it without a lock. A module whose code the walker meets before any look
@@ -17,15 +17,23 @@
 
 #include "unwind/loaded_module.h"
 
+#include <link.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-
-#define VMT_MODULES_MAX 1024u
 
 /* At load: _dl_find_object (glibc 2.35 and later; lock-free, async-signal-safe), or NULL. It knows
  * what the C library loads and unloads for itself, which no hook sees. */
 void vmt_modules_set_finder(int (*find_object)(void *address, void *result));
 bool vmt_modules_has_finder(void);
+
+/* At load: lists what is loaded, as dl_iterate_phdr does. Until then nothing is found. */
+typedef int vmt_modules_visit(struct dl_phdr_info *info, size_t size, void *context);
+void vmt_modules_set_lister(int (*list)(vmt_modules_visit *visit, void *context));
+
+/* Called whenever what is known of code addresses no longer holds, by the thread that changes the
+ * list, before it goes on. */
+void vmt_modules_set_on_change(void (*on_change)(void));
 
 /* Compares with the last look and writes what changed. Calls libc: not on the event path. */
 void vmt_modules_refresh(void);

@@ -3,40 +3,23 @@
 #include "capture/emit/emit.h"
 #include "capture/record/resident_probe.h"
 #include "capture/stacks/capture.h"
-#include "preload/real.h"
-
-#include <errno.h>
 
 static const uint8_t shut = 1; /* a cell that is never 0 */
 static const uint8_t clear = 0;
 
 struct vmt_heap_gate vmt_heap_gate = {.cells = &shut};
 
-/* The C library's allocator, and those that stand in for it by all of its names, call no function
- * of the family through a name that could be ours. */
-static bool
-is_self_contained(const struct vmt_real *real)
-{
-	union {
-		void *found;
-		void *(*call)(size_t size);
-	} libc = {vmt_real_find("__libc_malloc")};
-
-	return libc.found && libc.call == real->malloc;
-}
-
 void
-vmt_heap_open_gate(void)
+vmt_heap_open_gate(const struct vmt_heap_next *next)
 {
 	const struct vmt_samples *samples = &vmt_samples_table;
-	const struct vmt_real *real = vmt_real();
 	struct vmt_heap_gate *gate = &vmt_heap_gate;
 	uint32_t mode = vmt_heap_mode();
 
-	gate->malloc = real->malloc;
-	gate->calloc = real->calloc;
-	gate->realloc = real->realloc;
-	gate->free = real->free;
+	gate->malloc = next->malloc;
+	gate->calloc = next->calloc;
+	gate->realloc = next->realloc;
+	gate->free = next->free;
 	if (mode == VMT_MALLOC_OFF) {
 		gate->cells = &clear;
 		gate->quick_below = VMT_HEAP_QUIET_BYTES;
@@ -44,7 +27,7 @@ vmt_heap_open_gate(void)
 		gate->cell_mask = samples->cell_mask;
 		gate->granule_bits = samples->granule_bits;
 		gate->cells = samples->filter;
-		if (is_self_contained(real))
+		if (next->is_self_contained)
 			gate->quick_below = vmt_recording.malloc_sample_bytes;
 	}
 }
@@ -162,14 +145,12 @@ void
 vmt_heap_record(struct vmt_thread *thread, uint8_t kind, const void *block, uint64_t size,
 		const void *frame)
 {
-	int saved = errno;
 	uint32_t outer;
 
 	if (enter(thread, frame, &outer)) {
 		write_acquisition(thread, kind, block, size, frame);
 		leave(thread, outer);
 	}
-	errno = saved;
 }
 
 /* The pages are looked at before the time is taken: the release is what follows. */
@@ -205,7 +186,6 @@ write_release(const struct vmt_thread *thread, uint8_t kind, const void *block, 
 void
 vmt_heap_release_slow(struct vmt_thread *thread, uint8_t kind, const void *block, const void *frame)
 {
-	int saved = errno;
 	uint32_t outer;
 
 	if (!is_recording(thread, frame))
@@ -214,14 +194,12 @@ vmt_heap_release_slow(struct vmt_thread *thread, uint8_t kind, const void *block
 		write_release(thread, kind, block, frame);
 		leave(thread, outer);
 	}
-	errno = saved;
 }
 
 bool
 vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *size,
 		       const void *frame)
 {
-	int saved = errno;
 	uint32_t outer;
 	bool known;
 	bool written;
@@ -236,7 +214,6 @@ vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *s
 		vmt_emit_heap(VMT_EVENT_REALLOC_BEGIN, block, *size,
 			      known ? capture(thread, frame) : 0, vmt_emit_time_before());
 	leave(thread, outer);
-	errno = saved;
 	return written;
 }
 
@@ -244,7 +221,6 @@ void
 vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t size,
 		      const void *frame)
 {
-	int saved = errno;
 	uint32_t outer;
 
 	if (!enter(thread, frame, &outer))
@@ -254,5 +230,4 @@ vmt_heap_undo_realloc(struct vmt_thread *thread, const void *block, uint64_t siz
 	else
 		vmt_atomic_add_relaxed(&vmt_recording.head->samples_dropped, 1);
 	leave(thread, outer);
-	errno = saved;
 }

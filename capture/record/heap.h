@@ -117,8 +117,17 @@ vmt_heap_acquired(struct vmt_thread *thread, uint8_t kind, void *block, uint64_t
 	return block;
 }
 
+/* The allocator behind the hooks. */
+struct vmt_heap_next {
+	void *(*malloc)(size_t size);
+	void *(*calloc)(size_t count, size_t size);
+	void *(*realloc)(void *block, size_t size);
+	void (*free)(void *block);
+	bool is_self_contained; /* it calls none of the family by a name that could be a hook */
+};
+
 /* Opens the gate as far as the mode allows. At the end of set-up. */
-void vmt_heap_open_gate(void);
+void vmt_heap_open_gate(const struct vmt_heap_next *next);
 
 static inline bool
 vmt_heap_is_quick_malloc(struct vmt_thread *thread, size_t size)

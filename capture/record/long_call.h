@@ -15,8 +15,11 @@
 #ifndef VMT_LONG_CALL_H
 #define VMT_LONG_CALL_H
 
-#include "capture/record/mapping.h"
+#include "capture/record/mapping_request.h"
 #include "format/event.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #define VMT_LONG_CALL_BYTES (UINT64_C(4) << 20)
 

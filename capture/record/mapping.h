@@ -16,19 +16,12 @@
 #ifndef VMT_MAPPING_H
 #define VMT_MAPPING_H
 
+#include "capture/record/mapping_request.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-
-struct vmt_mapping_request {
-	uint64_t address;
-	uint64_t length;
-	int protection;
-	int flags;
-	int fd;
-	uint64_t offset;
-};
 
 /* What the next hook needs stays mapped (capture/record/own_release.h), also where nothing is
  * recorded: of each call that could take it there is a form that may be made at any time. */

@@ -2,7 +2,7 @@
 
 #include "base/sys.h"
 #include "capture/core/guard.h"
-#include "preload/trace/initial_maps.h"
+#include "capture/emit/own_mapping.h"
 
 #include <sys/mman.h>
 
@@ -110,7 +110,7 @@ static struct vmt_samples_line *__attribute__((noinline)) map_level_slow(uint32_
 		vmt_sys_munmap(lines, bytes);
 		return expected;
 	}
-	vmt_initial_maps_write_own((uint64_t)(uintptr_t)lines, bytes);
+	vmt_own_mapping_write((uint64_t)(uintptr_t)lines, bytes);
 	return lines;
 }
 

@@ -7,8 +7,6 @@
 #include "capture/stacks/last_walk.h"
 #include "capture/stacks/stack_bounds.h"
 #include "capture/stacks/unwind_step.h"
-#include "preload/libunwind.h"
-#include "preload/real.h"
 
 #include <stddef.h>
 
@@ -20,6 +18,7 @@ static enum vmt_capture_walker walker = VMT_CAPTURE_WALK_CFI;
 #else
 static enum vmt_capture_walker walker = VMT_CAPTURE_WALK_FP;
 #endif
+static vmt_capture_foreign_walk *foreign_walk;
 static bool checking; /* VMTRACE_STACKS=checked: remembered walks against full ones */
 
 static uint32_t
@@ -67,7 +66,7 @@ vmt_capture_walk(const void *frame, uint64_t *addresses, uint32_t limit)
 	if (limit == 0)
 		return 0;
 	if (walker == VMT_CAPTURE_WALK_LIBUNWIND)
-		return vmt_libunwind_walk(frame, addresses, limit);
+		return foreign_walk(frame, addresses, limit);
 	walk = begin_walk(frame);
 	if (walker == VMT_CAPTURE_WALK_CFI)
 		return walk_cfi(&walk, addresses, limit);
@@ -301,6 +300,12 @@ vmt_capture_stack_from(const struct vmt_capture_start *place)
 	return vmt_stack_table_intern(&vmt_recording.stacks, addresses, count);
 }
 
+void
+vmt_capture_set_foreign_walk(vmt_capture_foreign_walk *walk)
+{
+	foreign_walk = walk;
+}
+
 bool
 vmt_capture_choose(enum vmt_capture_walker wanted)
 {
@@ -308,7 +313,7 @@ vmt_capture_choose(enum vmt_capture_walker wanted)
 	if (wanted != VMT_CAPTURE_WALK_FP)
 		return false;
 #endif
-	if (wanted == VMT_CAPTURE_WALK_LIBUNWIND && !vmt_libunwind_open())
+	if (wanted == VMT_CAPTURE_WALK_LIBUNWIND && !foreign_walk)
 		return false;
 	walker = wanted;
 	vmt_last_walk_forget();
@@ -320,12 +325,7 @@ vmt_capture_choose(enum vmt_capture_walker wanted)
 void
 vmt_capture_set_up(void)
 {
-	union {
-		void *found;
-		int (*call)(void *address, void *result);
-	} finder = {vmt_real_find("_dl_find_object")};
-
-	vmt_modules_set_finder(finder.call);
+	vmt_cfi_set_up();
 	vmt_stack_bounds_set_up();
 	vmt_last_walk_set_up();
 	checking = vmt_config.stacks == VMT_CONFIG_STACKS_CHECKED;

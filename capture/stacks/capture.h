@@ -33,6 +33,11 @@ uint32_t vmt_capture_stack_from(const struct vmt_capture_start *place);
 uint32_t vmt_capture_stack(const void *frame);
 #define VMT_STACK() vmt_capture_stack(__builtin_frame_address(0))
 
+/* Where there is libunwind, it walks by this, as vmt_capture_walk does. Set-up, before the walker
+ * is picked. */
+typedef uint32_t vmt_capture_foreign_walk(const void *frame, uint64_t *addresses, uint32_t limit);
+void vmt_capture_set_foreign_walk(vmt_capture_foreign_walk *walk);
+
 /* At load: picks the walker that VMTRACE_STACKS asks for (own CFI tables, libunwind, frame
  * pointers), says in vmt_recording.stack_mode what kind it is, and learns the main thread's
  * stack bounds. Calls libc. */

@@ -52,3 +52,9 @@ vmt_cfi_forget(void)
 	}
 	vmt_last_walk_forget();
 }
+
+void
+vmt_cfi_set_up(void)
+{
+	vmt_modules_set_on_change(vmt_cfi_forget);
+}

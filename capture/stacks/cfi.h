@@ -61,7 +61,10 @@ vmt_cfi_find(uint64_t address)
 	return vmt_cfi_find_slow(address);
 }
 
-/* Modules have come or gone: forgets every rule. */
+/* Has every rule forgotten when modules come or go. Set-up. */
+void vmt_cfi_set_up(void);
+
+/* Forgets every rule. */
 void vmt_cfi_forget(void);
 
 #endif

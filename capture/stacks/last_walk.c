@@ -2,7 +2,7 @@
 
 #include "base/sys.h"
 #include "capture/emit/emit.h"
-#include "preload/trace/initial_maps.h"
+#include "capture/emit/own_mapping.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,7 +44,7 @@ map_piece(uint32_t number)
 	if (!vmt_atomic_cas(&pieces[number], &expected, memory))
 		vmt_sys_munmap(memory, PIECE_BYTES);
 	else
-		vmt_initial_maps_write_own((uint64_t)(uintptr_t)memory, PIECE_BYTES);
+		vmt_own_mapping_write((uint64_t)(uintptr_t)memory, PIECE_BYTES);
 	return true;
 }
 

@@ -15,7 +15,7 @@
 #include "capture/emit/emit.h"
 #include "capture/stacks/capture.h"
 #include "format/event.h"
-#include "preload/real.h"
+#include "preload/libc/real.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -8,7 +8,7 @@
 #include "capture/core/guard.h"
 #include "capture/record/file_release.h"
 #include "capture/stacks/capture.h"
-#include "preload/real.h"
+#include "preload/libc/real.h"
 
 #include <errno.h>
 #include <fcntl.h>

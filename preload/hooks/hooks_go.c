@@ -10,7 +10,7 @@
 #include "capture/stacks/capture.h"
 #include "format/event.h"
 #include "preload/hooks/hooks_process.h"
-#include "preload/start.h"
+#include "preload/trace/finish.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -146,7 +146,7 @@ handle(const struct registers *registers)
 	long result;
 
 	if (call.number == SYS_exit_group)
-		vmt_start_finish((int)call.words[0], VMT_EXIT_UNDERSCORE);
+		vmt_finish((int)call.words[0], VMT_EXIT_UNDERSCORE);
 	if (call.number == SYS_prctl && call.words[0] == PR_SET_TSC)
 		vmt_hooks_process_tsc((unsigned long)call.words[1]);
 	if (installs_filter(&call, &seccomp)) {

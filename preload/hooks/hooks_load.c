@@ -17,7 +17,7 @@
 #include "base/atomic.h"
 #include "capture/core/guard.h"
 #include "capture/modules/modules.h"
-#include "preload/real.h"
+#include "preload/libc/real.h"
 
 #include <errno.h>
 

@@ -10,7 +10,7 @@
 #include "capture/record/heap.h"
 #include "capture/record/retreat.h"
 #include "capture/stacks/capture.h"
-#include "preload/real.h"
+#include "preload/libc/real.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -21,7 +21,7 @@
 #include "capture/record/segments.h"
 #include "capture/stacks/capture.h"
 #include "format/event.h"
-#include "preload/real.h"
+#include "preload/libc/real.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -10,8 +10,8 @@
 
 #include "base/sys.h"
 #include "capture/record/heap.h"
-#include "preload/elf_lookup.h"
-#include "preload/real.h"
+#include "preload/libc/elf_lookup.h"
+#include "preload/libc/real.h"
 
 #include <link.h>
 #include <stdlib.h>
@@ -137,7 +137,7 @@ DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *block, size_t alignment, cons
 #define LOAD_NAME(name)
 static const char *const names[] = {
 #define VMT_HOOK(name, family, result, parameters) family##_NAME(name)
-#include "preload/hooks.def"
+#include "preload/libc/hooks.def"
 #undef VMT_HOOK
 };
 

@@ -21,8 +21,8 @@
 #include "capture/stacks/capture.h"
 #include "format/event.h"
 #include "preload/hooks/hooks_load.h"
-#include "preload/real.h"
-#include "preload/start.h"
+#include "preload/libc/real.h"
+#include "preload/trace/finish.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -291,7 +291,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 
 	if (!real->pthread_create)
 		return ENOSYS;
-	vmt_start_begin();
+	vmt_real_begin();
 	if (vmt_guard_enter()) {
 		stack.bytes = stack_bytes(attributes);
 		stack.callers = has_callers_stack(attributes);
@@ -449,7 +449,7 @@ exit(int status)
 		vmt_hooks_load_settle();
 		vmt_guard_leave();
 	}
-	vmt_start_finish(status, VMT_EXIT_EXIT);
+	vmt_finish(status, VMT_EXIT_EXIT);
 	errno = saved_errno;
 	vmt_real()->exit(status);
 	__builtin_unreachable();
@@ -466,21 +466,21 @@ static void __attribute__((noreturn)) leave_now(int status)
 VMT_EXPORT void
 _exit(int status)
 {
-	vmt_start_finish(status, VMT_EXIT_UNDERSCORE);
+	vmt_finish(status, VMT_EXIT_UNDERSCORE);
 	leave_now(status);
 }
 
 VMT_EXPORT void
 _Exit(int status)
 {
-	vmt_start_finish(status, VMT_EXIT_UNDERSCORE);
+	vmt_finish(status, VMT_EXIT_UNDERSCORE);
 	leave_now(status);
 }
 
 VMT_EXPORT void
 quick_exit(int status)
 {
-	vmt_start_finish(status, VMT_EXIT_QUICK);
+	vmt_finish(status, VMT_EXIT_QUICK);
 	vmt_real()->quick_exit(status);
 	__builtin_unreachable();
 }

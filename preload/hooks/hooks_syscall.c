@@ -15,8 +15,8 @@
 #include "capture/stacks/capture.h"
 #include "format/event.h"
 #include "preload/hooks/hooks_process.h"
-#include "preload/real.h"
-#include "preload/start.h"
+#include "preload/libc/real.h"
+#include "preload/trace/finish.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -109,7 +109,7 @@ route(struct call *call)
 {
 	switch (call->raw.number) {
 	case SYS_exit_group:
-		vmt_start_finish((int)call->raw.words[0], VMT_EXIT_UNDERSCORE);
+		vmt_finish((int)call->raw.words[0], VMT_EXIT_UNDERSCORE);
 		vmt_hooks_process_give_back();
 		return make(call);
 	case SYS_execve:

@@ -30,14 +30,3 @@ vmt_initial_maps_write(void)
 	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), vmt_present_events_visit, &maps);
 	vmt_sys_close(fd);
 }
-
-void
-vmt_initial_maps_write_own(uint64_t start, uint64_t bytes)
-{
-	struct vmt_present_events maps = {.write = write_event};
-
-	vmt_own_memory_add(start, bytes);
-	if (vmt_atomic_load_acquire(&vmt_guard_owner->state) != VMT_OWNER_RECORDING)
-		return;
-	(void)vmt_present_events_write_own(&maps, start, start + bytes);
-}

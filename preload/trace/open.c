@@ -2,18 +2,12 @@
 
 #include "base/prealloc.h"
 #include "base/procfs.h"
+#include "base/session.h"
 #include "base/shm_fallback.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/clock.h"
 #include "capture/core/guard.h"
-#include "capture/go/go_runtime.h"
-#include "capture/modules/modules.h"
-#include "capture/record/retreat.h"
-#include "capture/record/samples.h"
-#include "collect/collector.h"
-#include "preload/trace/idle_child.h"
-#include "preload/trace/initial_maps.h"
 #include "preload/trace/open_error.h"
 
 #include <errno.h>
@@ -460,40 +454,4 @@ vmt_open_leave(void)
 	    !vmt_session_is_announced(process->slot, head->random_id) &&
 	    vmt_atomic_load_relaxed(&head->collector_pid) == 0)
 		vmt_shm_fallback_remove(head->pid, head->random_id);
-}
-
-bool
-vmt_open_in_child(void)
-{
-	struct vmt_recording *process = &vmt_recording;
-	struct vmt_head *parent = process->head;
-	uint64_t parent_bytes = process->head_mapped_bytes;
-	uint64_t forked_from = process->random_id; /* still the parent's */
-	const char *why;
-
-	vmt_samples_clear();
-	vmt_retreat_forked();
-	process->slot = NULL;
-	process->execs = 0; /* of other threads of the parent */
-	why = vmt_open_trace();
-	vmt_sys_munmap(parent, parent_bytes);
-	if (why && process->head == parent) { /* what lies there now is the program's */
-		process->head = NULL;
-		process->head_mapped_bytes = 0;
-	}
-	if (!why) {
-		process->head->forked_from = forked_from;
-		process->head->notes |= VMT_NOTE_FORKED;
-		vmt_go_runtime_describe(process->head);
-		why = vmt_open_announce();
-	}
-	if (why) {
-		vmt_guard_go_inert(why);
-		return false;
-	}
-	vmt_modules_announce();
-	vmt_initial_maps_write();
-	vmt_idle_child_begin();
-	vmt_guard_begin_recording();
-	return true;
 }

@@ -29,9 +29,6 @@ const char *vmt_open_announce(void);
  * will remove it. */
 void vmt_open_leave(void);
 
-/* A fork child's own trace, up to RECORDING; false: the process is inert. */
-bool vmt_open_in_child(void);
-
 /* The two parts of vmt_open_trace that tests call alone.
  * Fills the counts of a head from the configuration. */
 void vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t processors);

@@ -7,7 +7,7 @@
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
 #include "collect/collector.h"
-#include "preload/elf_lookup.h"
+#include "preload/libc/elf_lookup.h"
 #include "preload/trace/standalone.h"
 #include "preload/trace/unmap_files.h"
 

@@ -10,7 +10,7 @@
 #include "capture/modules/modules.h"
 #include "capture/stacks/capture.h"
 #include "capture/stacks/last_walk.h"
-#include "preload/libunwind.h"
+#include "preload/libc/libunwind.h"
 #include "tests/unit/memory_trace.h"
 
 #include <setjmp.h>

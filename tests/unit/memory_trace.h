@@ -8,8 +8,10 @@
 #define VMT_TEST_MEMORY_TRACE_H
 
 #include "capture/core/guard.h"
+#include "capture/modules/modules.h"
 #include "format/head.h"
 #include "format/module_table.h"
+#include "preload/libc/real.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,19 @@
 #define MEMORY_TRACE_WORDS (UINT64_C(1) << 16)
 
 static uint64_t memory_trace_position;
+
+/* What the library's start gives capture. */
+static inline void
+memory_trace_lend_loader(void)
+{
+	union {
+		void *found;
+		int (*call)(void *address, void *result);
+	} finder = {vmt_real_find("_dl_find_object")};
+
+	vmt_modules_set_finder(finder.call);
+	vmt_modules_set_lister(dl_iterate_phdr);
+}
 
 static inline void
 memory_trace_begin(void)
@@ -54,6 +69,7 @@ memory_trace_begin(void)
 	    .dropped = &head->stacks_dropped,
 	};
 	memory_trace_position = 0;
+	memory_trace_lend_loader();
 	vmt_guard_set_up();
 	vmt_guard_begin_recording();
 }

@@ -4,6 +4,7 @@
  *
  * The file is made by hand: one segment, with the sections that a Go program has.
  */
+#include "capture/go/go_functions.h"
 #include "capture/go/go_image.h"
 
 #include <elf.h>
@@ -182,7 +183,7 @@ read_file(struct vmt_go_image *image)
 {
 	struct vmt_go_file file = {elf.bytes, sizeof(elf.bytes)};
 
-	return vmt_go_image_read(image, &file);
+	return vmt_go_functions_read(image, &file);
 }
 
 static void
@@ -305,7 +306,7 @@ test_a_cut_file_is_read_within_its_bytes(void **state)
 
 			assert_non_null(copy);
 			memcpy(copy, elf.bytes, length);
-			(void)vmt_go_image_read(&image, &file);
+			(void)vmt_go_functions_read(&image, &file);
 			free(copy);
 		}
 	}

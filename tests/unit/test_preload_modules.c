@@ -4,7 +4,7 @@
 #include "capture/modules/modules.h"
 #include "capture/stacks/capture.h"
 #include "capture/stacks/cfi.h"
-#include "preload/real.h"
+#include "preload/libc/real.h"
 #include "tests/unit/memory_trace.h"
 
 #include <dlfcn.h>

@@ -1,7 +1,7 @@
-#include "preload/real.h"
+#include "preload/libc/real.h"
 
 #include "capture/core/guard.h"
-#include "preload/elf_lookup.h"
+#include "preload/libc/elf_lookup.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -106,7 +106,7 @@ the_search_agrees_with_dlsym(void **state)
 {
 	static const char *const names[] = {
 #define VMT_HOOK(name, family, result, parameters) #name,
-#include "preload/hooks.def"
+#include "preload/libc/hooks.def"
 #undef VMT_HOOK
 	};
 

@@ -5,8 +5,8 @@
  * lines, at its ELF header, interpreter and symbols. Executes nothing, opens only regular files.
  * Bytes of the file are untrusted.
  */
-#ifndef VMT_PROGRAM_H
-#define VMT_PROGRAM_H
+#ifndef VMT_PROGRAM_IDENTITY_H
+#define VMT_PROGRAM_IDENTITY_H
 
 #include "tools/err.h"
 

@@ -1,4 +1,4 @@
-#include "preload/elf_lookup.h"
+#include "preload/libc/elf_lookup.h"
 
 #include <string.h>
 #include <sys/auxv.h>

@@ -28,7 +28,7 @@
 
 struct vmt_real {
 #define VMT_HOOK(name, family, result, parameters) result(*name) parameters;
-#include "preload/hooks.def"
+#include "preload/libc/hooks.def"
 #undef VMT_HOOK
 	/* NULL, or the realloc of an allocator that stands before us: in the program itself, or in
 	 * an earlier library. */
@@ -37,6 +37,9 @@ struct vmt_real {
 };
 
 #define VMT_ARENA_BYTES (UINT32_C(128) << 10)
+
+/* Begins recording where it has not begun (start.h; defined there). Keeps errno. */
+extern void (*const vmt_real_begin)(void);
 
 extern struct vmt_real vmt_real_table;
 extern unsigned char vmt_real_arena[VMT_ARENA_BYTES];

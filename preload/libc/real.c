@@ -1,8 +1,8 @@
-#include "preload/real.h"
+#include "preload/libc/real.h"
 
 #include "base/atomic.h"
 #include "capture/core/guard.h"
-#include "preload/elf_lookup.h"
+#include "preload/libc/elf_lookup.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -151,7 +151,7 @@ vmt_real_resolve_slow(void)
 #define VMT_HOOK(name, family, result, parameters)                                                 \
 	if (LOOKED_UP_##family)                                                                    \
 		found.name = (__typeof__(found.name))look_up(#name, true);
-#include "preload/hooks.def"
+#include "preload/libc/hooks.def"
 #undef VMT_HOOK
 	complete_heap(&found);
 	*(void **)&found.foreign_realloc = look_up("realloc", false);
@@ -162,7 +162,7 @@ vmt_real_resolve_slow(void)
 	vmt_atomic_store_relaxed(&vmt_real_table.foreign_realloc, found.foreign_realloc);
 #define VMT_HOOK(name, family, result, parameters)                                                 \
 	vmt_atomic_store_relaxed(&vmt_real_table.name, found.name);
-#include "preload/hooks.def"
+#include "preload/libc/hooks.def"
 #undef VMT_HOOK
 	/* Orders the members before the word that lets others use them. */
 	vmt_atomic_store_release(&vmt_real_table.ready, 1);

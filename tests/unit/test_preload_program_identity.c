@@ -1,4 +1,4 @@
-#include "preload/program.h"
+#include "preload/libc/program_identity.h"
 
 #include "format/command.h"
 
@@ -23,10 +23,10 @@ static void
 the_note_is_found_among_others(void **state)
 {
 	(void)state;
-	assert_true(vmt_program_has_note(&notes, sizeof(notes), 4));
-	assert_true(vmt_program_has_note(&notes.ours, sizeof(notes.ours), 4));
-	assert_false(vmt_program_has_note(&notes, offsetof(__typeof__(notes), ours), 4));
-	assert_false(vmt_program_has_note(&notes, 0, 4));
+	assert_true(vmt_program_identity_has_note(&notes, sizeof(notes), 4));
+	assert_true(vmt_program_identity_has_note(&notes.ours, sizeof(notes.ours), 4));
+	assert_false(vmt_program_identity_has_note(&notes, offsetof(__typeof__(notes), ours), 4));
+	assert_false(vmt_program_identity_has_note(&notes, 0, 4));
 }
 
 static void
@@ -38,13 +38,13 @@ a_damaged_or_cut_note_is_none(void **state)
 	(void)state;
 	for (size_t cut = start; cut < start + sizeof(notes.ours); cut++) {
 		memcpy(bytes, &notes, sizeof(bytes));
-		assert_false(vmt_program_has_note(bytes, cut, 4));
+		assert_false(vmt_program_identity_has_note(bytes, cut, 4));
 		bytes[cut] ^= 1;
-		assert_false(vmt_program_has_note(bytes, sizeof(bytes), 4));
+		assert_false(vmt_program_identity_has_note(bytes, sizeof(bytes), 4));
 	}
 	memset(bytes, 0xff, sizeof(bytes));
-	assert_false(vmt_program_has_note(bytes, sizeof(bytes), 4));
-	assert_false(vmt_program_has_note(bytes, sizeof(bytes), 8));
+	assert_false(vmt_program_identity_has_note(bytes, sizeof(bytes), 4));
+	assert_false(vmt_program_identity_has_note(bytes, sizeof(bytes), 8));
 }
 
 /* A test program is not the command. */
@@ -52,7 +52,7 @@ static void
 other_programs_do_not_have_it(void **state)
 {
 	(void)state;
-	assert_false(vmt_program_is_command());
+	assert_false(vmt_program_identity_is_command());
 }
 
 int

@@ -1,9 +1,9 @@
-#include "preload/libunwind.h"
+#include "preload/libc/libunwind.h"
 
 #if defined(__x86_64__) && __has_include(<libunwind.h>)
 
 #include "capture/modules/modules.h"
-#include "preload/real.h"
+#include "preload/libc/real.h"
 
 #include <dlfcn.h>
 #include <link.h>

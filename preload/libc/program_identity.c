@@ -1,4 +1,4 @@
-#include "preload/program.h"
+#include "preload/libc/program_identity.h"
 
 #include "base/sys.h"
 #include "capture/core/config.h"
@@ -19,7 +19,7 @@ align_up(size_t bytes, size_t alignment)
 }
 
 bool
-vmt_program_has_note(const void *notes, size_t bytes, size_t alignment)
+vmt_program_identity_has_note(const void *notes, size_t bytes, size_t alignment)
 {
 	static const struct vmt_command_note wanted = VMT_COMMAND_NOTE;
 	const unsigned char *at = notes;
@@ -50,15 +50,15 @@ visit(struct dl_phdr_info *info, size_t size, void *found)
 		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
 
 		if (header->p_type == PT_NOTE &&
-		    vmt_program_has_note((const void *)(info->dlpi_addr + header->p_vaddr),
-					 header->p_memsz, header->p_align == 8 ? 8 : 4))
+		    vmt_program_identity_has_note((const void *)(info->dlpi_addr + header->p_vaddr),
+						  header->p_memsz, header->p_align == 8 ? 8 : 4))
 			*(bool *)found = true;
 	}
 	return 1;
 }
 
 bool
-vmt_program_is_under_valgrind(void)
+vmt_program_identity_is_valgrinds(void)
 {
 	/* RUNNING_ON_VALGRIND, 0x1001: the answer is how deep valgrinds are nested. */
 	volatile uint64_t request[6] = {0x1001, 0, 0, 0, 0, 0};
@@ -99,7 +99,7 @@ is_named(const char *globs, const char *path)
 }
 
 const char *
-vmt_program_name(void)
+vmt_program_identity_name(void)
 {
 	const char *executed = (const char *)getauxval(AT_EXECFN);
 
@@ -107,7 +107,7 @@ vmt_program_name(void)
 }
 
 bool
-vmt_program_is_named(const char *globs)
+vmt_program_identity_is_named(const char *globs)
 {
 	char path[VMT_EXE_BYTES];
 	long length =
@@ -120,7 +120,7 @@ vmt_program_is_named(const char *globs)
 }
 
 bool
-vmt_program_is_command(void)
+vmt_program_identity_is_command(void)
 {
 	bool found = false;
 

@@ -1,0 +1,136 @@
+#include "preload/trace/finish.h"
+
+#include "base/session.h"
+#include "base/sys.h"
+#include "capture/core/clock.h"
+#include "capture/core/config.h"
+#include "capture/core/guard.h"
+#include "capture/emit/emit.h"
+#include "preload/trace/idle_child.h"
+#include "preload/trace/open.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/resource.h>
+
+#define EXIT_POLL_NS 2000000
+
+static uint32_t finished_generation;
+
+/* The kernel's own figure: what no sample may have seen. 0: not known. */
+static uint64_t
+peak_rss_bytes(void)
+{
+	struct rusage usage = {.ru_maxrss = 0};
+
+	if (vmt_sys_call2(SYS_getrusage, RUSAGE_SELF, &usage) < 0)
+		return 0;
+	return (uint64_t)usage.ru_maxrss << 10;
+}
+
+static void
+write_exit(int status, enum vmt_exit_path path)
+{
+	struct vmt_head *head = vmt_recording.head;
+	struct vmt_map_event event = {.kind = VMT_EVENT_EXIT,
+				      .length = peak_rss_bytes(),
+				      .argument_a = (uint64_t)(int64_t)status,
+				      .argument_b = path,
+				      .time = vmt_clock_after()};
+
+	vmt_emit_map(&event);
+	vmt_atomic_store_relaxed(&head->end_status,
+				 path == VMT_EXIT_RETURN ? VMT_STATUS_UNKNOWN : status & 0xff);
+	vmt_atomic_store_release(&head->end, VMT_END_EXIT);
+}
+
+/* What was asked for, or a part of the life so far: a hundredth, or a tenth where the snapshot is
+ * being taken. */
+static uint64_t
+longest_wait_ns(const struct vmt_head *head, uint64_t end_ns, uint32_t wanted)
+{
+	uint64_t began_ns = head->clock_start.monotonic_ns;
+	uint64_t life_ns = end_ns > began_ns ? end_ns - began_ns : 0;
+	bool under_way = vmt_atomic_load_acquire(&head->snapshot_begun) == wanted;
+	uint64_t part_ns = life_ns / (under_way ? 10 : 100);
+
+	if (part_ns > VMT_FINISH_WAIT_MAX_NS)
+		part_ns = VMT_FINISH_WAIT_MAX_NS;
+	return part_ns > vmt_config.exit_wait_ns ? part_ns : vmt_config.exit_wait_ns;
+}
+
+/* Whether somebody may still answer. Not where nobody collects, or the trace is not opened yet and
+ * the collector has no descriptors for it. */
+static bool
+may_be_answered(const struct vmt_recording *process)
+{
+	return vmt_emit_is_collected() &&
+	       (vmt_atomic_load_relaxed(&process->head->heartbeat_ns) != 0 ||
+		!vmt_atomic_load_relaxed(&process->session->crowded));
+}
+
+/* Asks for a snapshot of the process as it stands now, and waits for it, bounded. */
+static void
+wait_for_snapshot(void)
+{
+	const struct vmt_recording *process = &vmt_recording;
+	struct vmt_head *head = process->head;
+	uint32_t wanted = vmt_atomic_add_relaxed(&head->snapshot_wanted, 1) + 1;
+	uint64_t began_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	struct timespec pause = {0, EXIT_POLL_NS};
+
+	/* Where the clock fails, the turns tell the time. */
+	for (uint64_t turn = 0; may_be_answered(process); turn++) {
+		uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+		uint64_t longest_ns = longest_wait_ns(head, began_ns, wanted);
+		uint32_t done = vmt_atomic_load_acquire(&head->snapshot_done);
+
+		if ((int32_t)(done - wanted) >= 0 ||
+		    vmt_session_has_parted(process->session, head->random_id) ||
+		    now_ns >= began_ns + longest_ns || turn >= longest_ns / EXIT_POLL_NS)
+			return;
+		vmt_session_wake(process->session);
+		vmt_sys_call4(SYS_futex, &head->snapshot_done, FUTEX_WAIT, done, &pause);
+	}
+}
+
+/* A vfork child runs on its parent's memory, owner page included: its pid gives it away. Under a
+ * seccomp filter it cannot be asked; the collector learns of the end by itself. */
+static bool
+is_ours_to_end(void)
+{
+	return vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
+	       vmt_guard_syscalls_allowed() &&
+	       vmt_guard_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
+}
+
+static void
+finish(int status, enum vmt_exit_path path)
+{
+	uint32_t generation = vmt_guard_owner->generation;
+	uint32_t finished = vmt_atomic_load_relaxed(&finished_generation);
+	int saved = errno;
+	uint32_t outer;
+
+	if (finished == generation || !is_ours_to_end() || !vmt_guard_hold(&outer))
+		return;
+	if (vmt_atomic_cas(&finished_generation, &finished, generation)) {
+		bool idle = vmt_idle_child_is_one();
+
+		write_exit(status, path);
+		if (idle)
+			vmt_idle_child_discard();
+		else
+			wait_for_snapshot();
+		vmt_open_leave();
+	}
+	vmt_guard_let_go(outer);
+	errno = saved;
+}
+
+void
+vmt_finish(int status, enum vmt_exit_path path)
+{
+	if (vmt_guard_has_thread())
+		finish(status, path);
+}
