@@ -154,7 +154,7 @@ visit_lines(const char *text, size_t length, bool (*visit)(void *, const struct 
 	const char *newline;
 
 	*stopped = false;
-	while (!*stopped && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+	while (!*stopped && (newline = vmt_text_find_byte(at, (size_t)(end - at), '\n'))) {
 		struct vmt_mapping mapping;
 
 		if (vmt_procfs_parse_mapping(at, (size_t)(newline - at), &mapping))
@@ -214,7 +214,7 @@ vmt_procfs_parse_statm(const char *text, size_t length, struct vmt_procfs_statm 
 static bool
 take_name(struct vmt_text *line, char *name)
 {
-	const char *from = memchr(line->at, '(', vmt_text_length(line));
+	const char *from = vmt_text_find_byte(line->at, vmt_text_length(line), '(');
 	const char *to = line->end;
 	size_t length;
 

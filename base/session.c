@@ -3,6 +3,7 @@
 #include "base/prealloc.h"
 #include "base/shm_fallback.h"
 #include "base/sys.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -122,7 +123,7 @@ const struct vmt_session_slot *
 vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_id,
 		     const char *path)
 {
-	size_t length = strlen(path);
+	size_t length = vmt_text_string_bytes(path);
 	struct vmt_session_slot *slot = NULL;
 
 	if (length < VMT_SESSION_PATH_BYTES)
@@ -186,8 +187,10 @@ void
 vmt_session_leave_out(struct vmt_session *session, const char *name)
 {
 	char padded[VMT_SESSION_NAME_BYTES] = "";
-	size_t length = strnlen(name, sizeof(padded) - 1);
+	size_t length = vmt_text_string_bytes(name);
 
+	if (length > sizeof(padded) - 1)
+		length = sizeof(padded) - 1;
 	memcpy(padded, name, length);
 	vmt_atomic_add_relaxed(&session->left_out, 1);
 	for (uint32_t i = 0; i < VMT_SESSION_NAMES; i++) {

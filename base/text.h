@@ -38,6 +38,28 @@ vmt_text_string_bytes(const char *string)
 	return length;
 }
 
+/* The first such byte, or NULL. Eight at a time: in which a byte is 0 that was the wanted one (the
+ * lowest bit of each byte taken away borrows from its highest). */
+static inline const char *
+vmt_text_find_byte(const char *at, size_t length, char wanted)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+
+	for (; length >= 8; at += 8, length -= 8) {
+		uint64_t word;
+
+		memcpy(&word, at, sizeof(word));
+		word ^= ones * (unsigned char)wanted;
+		if (((word - ones) & ~word & ones << 7) != 0)
+			break;
+	}
+	for (; length > 0; at++, length--) {
+		if (*at == wanted)
+			return at;
+	}
+	return NULL;
+}
+
 static inline struct vmt_text
 vmt_text_of(const char *bytes, size_t length)
 {
@@ -119,15 +141,14 @@ vmt_text_take_hex(struct vmt_text *text, uint64_t *number)
 static inline bool
 vmt_text_take_until(struct vmt_text *text, char delimiter, struct vmt_text *taken)
 {
-	const char *found = text->at;
+	const char *found;
 
 	if (text->at == text->end)
 		return false;
-	while (found < text->end && *found != delimiter)
-		found++;
+	found = vmt_text_find_byte(text->at, vmt_text_length(text), delimiter);
 	taken->at = text->at;
-	taken->end = found;
-	text->at = found < text->end ? found + 1 : found;
+	taken->end = found ? found : text->end;
+	text->at = found ? found + 1 : text->end;
 	return true;
 }
 

@@ -1,5 +1,7 @@
 #include "format/head.h"
 
+#include "base/text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -123,7 +125,7 @@ check_values(const struct vmt_head *head)
 		return "damaged head: page size";
 	if (head->cmdline_bytes > VMT_CMDLINE_BYTES)
 		return "damaged head: length of the command line";
-	if (memchr(head->exe, 0, sizeof(head->exe)) == NULL)
+	if (!vmt_text_find_byte(head->exe, sizeof(head->exe), '\0'))
 		return "damaged head: name of the executable";
 	if (head->clock > VMT_CLOCK_TSC)
 		return "damaged head: unknown clock";
@@ -137,7 +139,7 @@ check_values(const struct vmt_head *head)
 static bool
 is_text(const char *bytes, size_t room)
 {
-	return memchr(bytes, 0, room) != NULL;
+	return vmt_text_find_byte(bytes, room, '\0') != NULL;
 }
 
 static const char *

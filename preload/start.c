@@ -139,21 +139,7 @@ find_rseq(void)
 	const unsigned *bytes = vmt_real_find("__rseq_size");
 
 	if (offset && bytes && *bytes != 0)
-		vmt_recording.rseq_offset = *offset;
-}
-
-static void
-take_configuration(void)
-{
-	struct vmt_recording *process = &vmt_recording;
-
-	process->malloc_sample_bytes = vmt_config.malloc_sample_bytes;
-	process->stack_depth = vmt_config.stack_depth;
-	process->follow_fork = vmt_config.follow_fork;
-	process->follow_exec = vmt_config.follow_exec;
-	process->go = vmt_config.go;
-	process->clock_is_tsc = can_use_tsc();
-	find_rseq();
+		vmt_cpu_rseq_offset = *offset;
 }
 
 static bool
@@ -179,7 +165,7 @@ static void
 export_session(const char *path)
 {
 	static char *entries[ENVIRONMENT_ENTRIES];
-	static char variable[sizeof(VMT_SESSION_ENV) + VMT_RECORDING_PATH_BYTES];
+	static char variable[sizeof(VMT_SESSION_ENV) + VMT_SESSION_PATH_BYTES];
 	struct vmt_text_out out = vmt_text_out_begin(variable, sizeof(variable));
 	const size_t name = strlen(VMT_SESSION_ENV "=");
 	size_t count = 0;
@@ -392,7 +378,6 @@ set_up(char *const *environment)
 	struct vmt_session *session = find_session();
 	const char *objection = find_objection(session);
 
-	vmt_recording.verbose = vmt_config.verbose;
 	(void)vmt_real();
 	vmt_hooks_new_set_up();
 	if (objection) {
@@ -401,12 +386,13 @@ set_up(char *const *environment)
 		vmt_guard_go_inert(objection);
 		return;
 	}
-	take_configuration();
+	vmt_clock_is_tsc = can_use_tsc();
+	find_rseq();
 	objection = wrong ? wrong : begin(session);
 	if (objection) {
 		vmt_samples_abandon();
 		vmt_last_walk_unmap();
-		vmt_recording.verbose = false;
+		vmt_config.verbose = false;
 		vmt_guard_go_inert(NULL);
 		vmt_message_say("not recording", objection);
 	} else if (vmt_config.verbose) {
@@ -422,11 +408,11 @@ vmt_start_begin(void)
 
 	if (vmt_atomic_load_relaxed(&begun) || !vmt_atomic_cas(&begun, &not_begun, 1))
 		return;
-	vmt_guard_thread.depth = 1;
+	vmt_thread_mine()->depth = 1;
 	vmt_message_set_up();
 	set_up(environ);
 	open_heap_gate();
-	vmt_guard_thread.depth = 0;
+	vmt_thread_mine()->depth = 0;
 	errno = saved;
 }
 

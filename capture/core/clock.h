@@ -16,7 +16,11 @@
 
 #include "capture/core/guard.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/* Whether the trace uses the time stamp counter. Set-up. */
+extern bool vmt_clock_is_tsc;
 
 /* CLOCK_MONOTONIC, or what goes on from vmt_clock_stop. */
 uint64_t vmt_clock_slow(void);
@@ -30,7 +34,7 @@ static inline uint64_t
 vmt_clock_before(void)
 {
 #if defined(__x86_64__)
-	if (__builtin_expect(vmt_recording.clock_is_tsc, 1)) {
+	if (__builtin_expect(vmt_clock_is_tsc, 1)) {
 		uint32_t low;
 		uint32_t high;
 
@@ -46,7 +50,7 @@ static inline uint64_t
 vmt_clock_after(void)
 {
 #if defined(__x86_64__)
-	if (__builtin_expect(vmt_recording.clock_is_tsc, 1)) {
+	if (__builtin_expect(vmt_clock_is_tsc, 1)) {
 		uint32_t low;
 		uint32_t high;
 

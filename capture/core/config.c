@@ -32,7 +32,7 @@ static const struct vmt_setting session = {VMT_SESSION_ENV, VMT_VALUE_TEXT, NULL
 static bool
 find_word(struct vmt_text text, const char *words, uint64_t *place)
 {
-	struct vmt_text list = vmt_text_of(words, strlen(words));
+	struct vmt_text list = vmt_text_of(words, vmt_text_string_bytes(words));
 	struct vmt_text word;
 
 	for (*place = 0; vmt_text_take_until(&list, ',', &word); ++*place) {
@@ -54,7 +54,7 @@ size_shift(struct vmt_text unit)
 
 	if (length == 0 || (length == 1 && (*unit.at | 32) == 'b'))
 		return 0;
-	letter = memchr(letters, *unit.at | 32, sizeof(letters) - 1);
+	letter = vmt_text_find_byte(letters, sizeof(letters) - 1, (char)(*unit.at | 32));
 	if (!letter || length > 3 || (length > 1 && (unit.end[-1] | 32) != 'b') ||
 	    (length == 3 && (unit.at[1] | 32) != 'i'))
 		return -1;
@@ -266,7 +266,8 @@ set_defaults(struct vmt_config *config)
 	for (unsigned id = 0; id < VMT_SETTINGS; id++) {
 		const char *text = vmt_settings[id].fallback;
 
-		if (text && parse_value(&vmt_settings[id], vmt_text_of(text, strlen(text)), &value))
+		if (text && parse_value(&vmt_settings[id],
+					vmt_text_of(text, vmt_text_string_bytes(text)), &value))
 			keep(config, id, &value);
 	}
 }
@@ -300,7 +301,8 @@ vmt_config_read(struct vmt_config *config, char *const environment[])
 
 	set_defaults(config);
 	for (; environment && *environment; environment++) {
-		struct vmt_text entry = vmt_text_of(*environment, strlen(*environment));
+		struct vmt_text entry =
+		    vmt_text_of(*environment, vmt_text_string_bytes(*environment));
 		const struct vmt_setting *setting;
 		struct vmt_text name;
 

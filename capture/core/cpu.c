@@ -12,3 +12,5 @@ ask_kernel(void)
 }
 
 uint32_t (*vmt_cpu_ask)(void) = ask_kernel;
+
+int64_t vmt_cpu_rseq_offset;

@@ -13,19 +13,20 @@
 
 #include <stdint.h>
 
+/* Of the C library's area, from the thread pointer; 0 = none. Set-up. */
+extern int64_t vmt_cpu_rseq_offset;
+
 /* Asks the kernel, or how the host of this code knows it faster. Keeps errno. */
 extern uint32_t (*vmt_cpu_ask)(void);
 
 static inline uint32_t
 vmt_cpu_number(void)
 {
-	const struct vmt_recording *process = &vmt_recording;
-
 #if defined(__x86_64__)
-	if (__builtin_expect(process->rseq_offset != 0, 1)) {
+	if (__builtin_expect(vmt_cpu_rseq_offset != 0, 1)) {
 		uint32_t number;
 
-		__asm__ volatile("movl %%fs:4(%1), %0" : "=r"(number) : "r"(process->rseq_offset));
+		__asm__ volatile("movl %%fs:4(%1), %0" : "=r"(number) : "r"(vmt_cpu_rseq_offset));
 		return number;
 	}
 #endif

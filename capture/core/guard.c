@@ -1,16 +1,12 @@
 #include "capture/core/guard.h"
 
 #include "base/sys.h"
+#include "capture/core/config.h"
 #include "capture/core/message.h"
 #include "capture/core/threads_inside.h"
 
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18
-#endif
 
 /* No stack is larger: what lies further apart is not on one. */
 #define STACK_SPAN_BYTES (UINT64_C(64) << 20)
@@ -21,83 +17,13 @@ static struct vmt_owner nobody;
 static bool (*child_opener)(void);
 
 struct vmt_owner *vmt_guard_owner = &nobody;
-struct vmt_recording vmt_recording;
-__thread struct vmt_thread vmt_guard_thread __attribute__((tls_model("initial-exec")));
-
-static size_t
-round_to_pages(size_t bytes)
-{
-	return (bytes + VMT_PAGE_BYTES - 1) & ~(size_t)(VMT_PAGE_BYTES - 1);
-}
-
-void
-vmt_own_memory_add(uint64_t start, uint64_t bytes)
-{
-	struct vmt_recording *process = &vmt_recording;
-	uint32_t index = vmt_atomic_add_relaxed(&process->own_count, 1);
-
-	if (index < VMT_OWN_MEMORY_RANGES)
-		process->own[index] = (struct vmt_own_range){start, start + bytes};
-}
-
-/* A range is cut at its end, or is none any more. */
-void
-vmt_own_memory_drop(uint64_t start, uint64_t bytes)
-{
-	struct vmt_recording *process = &vmt_recording;
-	uint32_t count = vmt_atomic_load_relaxed(&process->own_count);
-
-	for (uint32_t i = 0; i < count && i < VMT_OWN_MEMORY_RANGES; i++) {
-		struct vmt_own_range *range = &process->own[i];
-
-		if (start >= range->start && start < range->end &&
-		    start + round_to_pages(bytes) >= range->end)
-			vmt_atomic_store_relaxed(&range->end, start);
-	}
-}
-
-void *
-vmt_own_memory_map(size_t bytes)
-{
-	size_t length = round_to_pages(bytes);
-	bool locked = vmt_recording.locks_future;
-	void *memory;
-
-	if (length < bytes)
-		return NULL;
-	memory = vmt_sys_mmap(NULL, length, locked ? PROT_NONE : PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (vmt_sys_failed(memory))
-		return NULL;
-	/* What the kernel locks by itself it makes resident as well, where it can be read. */
-	if (locked) {
-		vmt_sys_call2(SYS_munlock, memory, length);
-		vmt_sys_call3(SYS_mprotect, memory, length, PROT_READ | PROT_WRITE);
-	}
-	return memory;
-}
-
-void *
-vmt_own_memory_map_listed(size_t bytes)
-{
-	void *memory = vmt_own_memory_map(bytes);
-
-	if (memory)
-		vmt_own_memory_add((uint64_t)(uintptr_t)memory, round_to_pages(bytes));
-	return memory;
-}
-
-bool
-vmt_own_memory_wipe_on_fork(void *memory, size_t bytes)
-{
-	return vmt_sys_call3(SYS_madvise, memory, round_to_pages(bytes), MADV_WIPEONFORK) == 0;
-}
+struct vmt_guard vmt_guard;
 
 /* Events written while the trace is being opened need a generation already. */
 static void
 begin_generation(struct vmt_owner *owner)
 {
-	owner->generation = ++vmt_recording.generation;
+	owner->generation = ++vmt_guard.generation;
 }
 
 bool
@@ -107,7 +33,7 @@ vmt_guard_set_up(void)
 
 	if (!owner)
 		return false;
-	vmt_recording.owner_wiped = vmt_own_memory_wipe_on_fork(owner, sizeof(*owner));
+	vmt_guard.owner_wiped = vmt_own_memory_wipe_on_fork(owner, sizeof(*owner));
 	owner->state = VMT_OWNER_OPENING;
 	begin_generation(owner);
 	vmt_atomic_store_release(&vmt_guard_owner, owner);
@@ -169,7 +95,7 @@ void __attribute__((noinline)) vmt_guard_introduce_slow(struct vmt_thread *threa
 bool
 vmt_guard_hold(uint32_t *outer)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 
 	*outer = thread->depth;
 	thread->depth = *outer + 1;
@@ -187,7 +113,7 @@ void
 vmt_guard_let_go(uint32_t outer)
 {
 	__asm__ volatile("" ::: "memory");
-	vmt_guard_thread.depth = outer;
+	vmt_thread_mine()->depth = outer;
 }
 
 void __attribute__((noinline)) vmt_guard_count_nested(void)
@@ -213,12 +139,11 @@ vmt_guard_set_child_opener(bool (*open)(void))
 static bool
 open_in_child(void)
 {
-	const struct vmt_recording *process = &vmt_recording;
 	uint32_t expected = VMT_OWNER_NONE;
 
 	if (!vmt_atomic_cas(&vmt_guard_owner->state, &expected, VMT_OWNER_OPENING))
 		return false;
-	if (process->inert || !vmt_guard_syscalls_allowed() || !process->follow_fork) {
+	if (vmt_guard.inert || !vmt_guard_syscalls_allowed() || !vmt_config.follow_fork) {
 		vmt_guard_go_inert(NULL);
 		return false;
 	}
@@ -252,9 +177,9 @@ vmt_guard_enter_slow(struct vmt_thread *thread)
 void
 vmt_guard_forked(void)
 {
-	vmt_guard_thread.sampler_ready = 0;
-	vmt_guard_thread.sample_left = 0;
-	if (vmt_recording.owner_wiped || vmt_guard_owner == &nobody)
+	vmt_thread_mine()->sampler_ready = 0;
+	vmt_thread_mine()->sample_left = 0;
+	if (vmt_guard.owner_wiped || vmt_guard_owner == &nobody)
 		return;
 	memset(vmt_guard_owner, 0, sizeof(*vmt_guard_owner));
 }
@@ -262,9 +187,9 @@ vmt_guard_forked(void)
 void
 vmt_guard_go_inert(const char *why)
 {
-	vmt_recording.inert = true;
+	vmt_guard.inert = true;
 	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, VMT_MALLOC_OFF);
 	vmt_atomic_store_release(&vmt_guard_owner->state, VMT_OWNER_INERT);
-	if (why && vmt_recording.verbose && vmt_guard_syscalls_allowed())
+	if (why && vmt_config.verbose && vmt_guard_syscalls_allowed())
 		vmt_message_say("not recording", why);
 }

@@ -5,8 +5,8 @@
  *   owner    one private page that the kernel wipes in a fork child (MADV_WIPEONFORK): whose trace
  *            is mapped here. Zero in a child of any kind of fork, so its first event opens a trace
  *            of its own; a vfork child shares the memory and goes on in its parent's.
- *   process  ordinary data, inherited by fork: configuration, handles on the mapped trace.
- *   thread   initial-exec TLS, zero at birth, no destructor.
+ *   process  ordinary data, inherited by fork: recording.h, own_memory.h.
+ *   thread   thread.h.
  *
  * Every hook is: enter (false: call through, record nothing) - real call and events - leave.
  * Thread and signal safe: a signal handler that interrupts a hook finds the thread inside and
@@ -19,10 +19,10 @@
 #ifndef VMT_GUARD_H
 #define VMT_GUARD_H
 
-#include "base/maps_line.h"
-#include "base/session.h"
-#include "format/head.h"
-#include "format/stack_table.h"
+#include "base/atomic.h"
+#include "capture/core/own_memory.h"
+#include "capture/core/recording.h"
+#include "capture/core/thread.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,106 +41,23 @@ struct vmt_owner {
 	uint32_t generation; /* differs from every earlier owner's that this thread may remember */
 };
 
-#define VMT_OWN_MEMORY_RANGES 32u
-#define VMT_RECORDING_PATH_BYTES VMT_SESSION_PATH_BYTES
-
-struct vmt_recording {
-	/* configuration, read once from the environment */
-	uint32_t malloc_mode; /* enum vmt_malloc_mode */
-	uint64_t malloc_sample_bytes;
-	uint32_t stack_depth;
-	uint32_t stack_mode; /* enum vmt_stack_mode */
-	bool verbose;
-	bool follow_fork;
-	bool follow_exec;
-	bool clock_is_tsc;
-	bool no_syscalls;  /* the program installed a seccomp filter: see vmt_guard_syscalls_allowed
-			    */
-	bool locks_future; /* mlockall(MCL_FUTURE) is in force, or was */
-	bool go;	   /* VMTRACE_GO: the Go runtime's own system calls are wanted */
-	bool inert;	   /* for good, and for fork children as well */
-	bool owner_wiped;  /* the kernel wipes the owner page in fork children */
-	int64_t rseq_offset; /* of the C library's area, from the thread pointer; 0 = none */
-	uint32_t generation; /* of the latest owner; inherited, so a child's is always new */
-	uint32_t execs;	     /* threads that are about to exec */
-
-	/* the trace of this process image */
-	uint64_t random_id;    /* the head's */
-	struct vmt_head *head; /* mapped while recording: use it inside, or held */
-	uint64_t head_mapped_bytes;
-	uint64_t idle_events; /* of a fork child, as many as it began with; 0 = a fresh image */
-	uint64_t stack_start; /* field 28 of /proc/PID/stat */
-	struct vmt_ring_view rings[VMT_MAX_SHARDS][VMT_RING_CLASSES];
-	uint32_t shard_mask; /* shards - 1 */
-	/* What emit.c remembers of each ring: tail + 1 when the collector was last woken, and when
-	 * a wait was last in vain; 0 = never. */
-	uint64_t woken_tail[VMT_MAX_SHARDS][VMT_RING_CLASSES];
-	uint64_t vain_tail[VMT_MAX_SHARDS][VMT_RING_CLASSES];
-	/* head->heartbeat_ns + 1 when it was found late by the clock, and when it had stood still
-	 * all through a wait; 0 = never */
-	uint64_t late_beat;
-	uint64_t stale_beat;
-	struct vmt_stack_table stacks;
-	struct vmt_session *session;	     /* NULL: nobody collects */
-	const struct vmt_session_slot *slot; /* of the announcement; NULL: not yet announced */
-	char trace_path[VMT_RECORDING_PATH_BYTES];
-
-	/* anonymous mappings that are the tracer's own: see vmt_own_memory_map_listed */
-	struct vmt_own_range own[VMT_OWN_MEMORY_RANGES];
-	uint32_t own_count;
+/* Inherited by fork. */
+struct vmt_guard {
+	bool no_syscalls;    /* the program installed a seccomp filter */
+	bool inert;	     /* for good, and for fork children as well */
+	bool owner_wiped;    /* the kernel wipes the owner page in fork children */
+	uint32_t generation; /* of the latest owner, so a child's is always new */
 };
 
-struct vmt_last_walk;
-
-struct vmt_thread {
-	uint32_t depth;		/* > 0: inside a hook */
-	uint32_t thread_id;	/* 0: not asked yet */
-	uint32_t generation;	/* of the owner for which thread_id and stack bounds are valid */
-	uint32_t sampler_ready; /* the generation that seeded `random`, 0 = none */
-	int64_t sample_left;	/* bytes until the next sample; <= 0 means: take one */
-	uint64_t random;
-	uint64_t stack_low; /* bounds of the thread's stack, 0 = not known */
-	uint64_t stack_high;
-	uint32_t heap_depth;  /* > 0: inside the next allocator, called by a heap hook */
-	uint32_t heap_calls;  /* heap hooks that recorded or decided not to, mod 2^32 */
-	uint32_t resolving;   /* looking up next definitions: allocate from the arena */
-	uint32_t no_syscalls; /* a vfork child, which has this thread's state, has a filter */
-	bool refused;	      /* a call after ours had gone: retreat.c */
-	uint32_t walks;	      /* walks without a last one to go by, mod 2^32 */
-	uint64_t foreign_low; /* [low, high): lately seen not to be in the thread's own stack */
-	uint64_t foreign_high;
-	uint64_t entered_frame;		 /* frame of the hook that set depth */
-	uint64_t heap_frame;		 /* frame of the hook that set heap_depth */
-	struct vmt_last_walk *last_walk; /* this thread's part of the pool, see last_walk.h */
-};
-
-_Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of every thread");
+extern struct vmt_guard vmt_guard;
 
 extern struct vmt_owner *vmt_guard_owner; /* never NULL: points to a zero owner before set-up */
-extern struct vmt_recording vmt_recording;
-extern __thread struct vmt_thread vmt_guard_thread __attribute__((tls_model("initial-exec")));
 
 /* Whether hooks may make system calls of their own: under a seccomp filter they make none. */
 static inline bool
 vmt_guard_syscalls_allowed(void)
 {
-	return !vmt_recording.no_syscalls && vmt_guard_thread.no_syscalls == 0;
-}
-
-/* Whether there is a thread state to be touched, errno included. A child of clone with CLONE_VM and
- * a thread area of zeros (Chromium's sandbox has one call chroot and _exit) runs on our memory
- * without: what lies where its thread state would be is the stack of another. */
-static inline bool
-vmt_guard_has_thread(void)
-{
-#if defined(__x86_64__)
-	uint64_t first_word; /* by the ABI, the thread area's own address */
-
-	__asm__("movq %%fs:0, %0" : "=r"(first_word));
-	return first_word != 0;
-#else
-	return true;
-#endif
+	return !vmt_guard.no_syscalls && vmt_thread_mine()->no_syscalls == 0;
 }
 
 /* The rest of entering, with depth set: opens a trace in a fork child, introduces a thread that is
@@ -191,7 +108,7 @@ vmt_guard_is_unopened(void)
 static inline bool
 vmt_guard_enter(void)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 
 	if (__builtin_expect(thread->depth != 0, 0) &&
 	    !vmt_guard_hook_abandoned(thread->entered_frame, __builtin_frame_address(0))) {
@@ -211,25 +128,8 @@ static inline void
 vmt_guard_leave(void)
 {
 	__asm__ volatile("" ::: "memory");
-	vmt_guard_thread.depth = 0;
+	vmt_thread_mine()->depth = 0;
 }
-
-/* Private anonymous zeroed memory for the tracer itself (page-rounded, not reserved against
- * overcommit, not locked). NULL on failure. */
-void *vmt_own_memory_map(size_t bytes);
-
-/* The same, remembered so that the trace can name it. Set-up only; later:
- * vmt_own_mapping_write. */
-void *vmt_own_memory_map_listed(size_t bytes);
-
-/* Remembers a private anonymous mapping that was made elsewhere as the tracer's own. */
-void vmt_own_memory_add(uint64_t start, uint64_t bytes);
-
-/* Forgets one, or the end of one, before it is unmapped. */
-void vmt_own_memory_drop(uint64_t start, uint64_t bytes);
-
-/* Has the kernel zero such memory in fork children. False where it cannot. */
-bool vmt_own_memory_wipe_on_fork(void *memory, size_t bytes);
 
 /* In a fork child, from fork hooks: lets its first block take the long way, where its trace is
  * opened (a distance drawn anew is as good as the parent's: the sampler has no memory), and does by

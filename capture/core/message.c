@@ -1,6 +1,7 @@
 #include "capture/core/message.h"
 
 #include "base/sys.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -172,7 +173,7 @@ vmt_message_say(const char *text, const char *detail)
 	const char *parts[] = {"vmtrace: ", text, detail ? ": " : "", detail ? detail : "", "\n"};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		size_t length = strlen(parts[i]);
+		size_t length = vmt_text_string_bytes(parts[i]);
 		size_t room = sizeof(line) - 1 - used;
 
 		memcpy(line + used, parts[i], length < room ? length : room);

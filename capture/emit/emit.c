@@ -33,7 +33,24 @@
 /* A ring is looked at, whether it is half full, each time this part of it has been claimed. */
 #define LOOKS_A_LAP 8u
 
+/* Of each ring: tail + 1 when the collector was last woken, and when a wait was last in vain; 0 =
+ * never. */
+static uint64_t woken_tails[VMT_MAX_SHARDS][VMT_RING_CLASSES];
+static uint64_t vain_tails[VMT_MAX_SHARDS][VMT_RING_CLASSES];
+/* head->heartbeat_ns + 1 when it was found late by the clock, and when it had stood still all
+ * through a wait; 0 = never. */
+static uint64_t late_beat;
+static uint64_t stale_beat;
+
 enum patience { PATIENCE_NONE, PATIENCE_BOUNDED, PATIENCE_WHILE_DRAINED };
+
+void
+vmt_emit_begin_trace(void)
+{
+	memset(woken_tails, 0, sizeof(woken_tails));
+	memset(vain_tails, 0, sizeof(vain_tails));
+	late_beat = stale_beat = 0;
+}
 
 uint64_t
 vmt_emit_time_after(void)
@@ -50,7 +67,7 @@ vmt_emit_time_before(void)
 uint32_t
 vmt_emit_thread_id(void)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 
 	if (__builtin_expect(thread->generation != vmt_guard_owner->generation, 0))
 		vmt_guard_introduce_slow(thread);
@@ -97,7 +114,7 @@ static bool
 has_collector(const struct vmt_recording *process, uint64_t beat)
 {
 	if (!process->session || vmt_atomic_load_relaxed(&process->session->over) ||
-	    vmt_atomic_load_relaxed(&process->stale_beat) == beat + 1)
+	    vmt_atomic_load_relaxed(&stale_beat) == beat + 1)
 		return false;
 	if (beat != 0)
 		return vmt_atomic_load_relaxed(&process->head->collector_pid) != 0;
@@ -125,15 +142,14 @@ vmt_emit_is_collected(void)
 	uint64_t beat = vmt_atomic_load_acquire(&head->heartbeat_ns);
 	uint64_t limit_ns = beat + VMT_EMIT_FRESH_NS;
 
-	if (!has_collector(process, beat) ||
-	    vmt_atomic_load_relaxed(&process->late_beat) == beat + 1)
+	if (!has_collector(process, beat) || vmt_atomic_load_relaxed(&late_beat) == beat + 1)
 		return false;
 	if (beat == 0)
 		limit_ns = head->clock_start.monotonic_ns + VMT_EMIT_OPEN_NS;
 	/* Without a clock to judge by, whoever waits in vain will find out. */
 	if (!vmt_guard_syscalls_allowed() || vmt_sys_clock_ns(CLOCK_MONOTONIC) < limit_ns)
 		return true;
-	vmt_atomic_store_relaxed(&process->late_beat, beat + 1);
+	vmt_atomic_store_relaxed(&late_beat, beat + 1);
 	return false;
 }
 
@@ -252,7 +268,7 @@ is_over(struct wait *wait, enum patience patience)
 	if (!is_long(wait))
 		return false;
 	if (vmt_atomic_load_relaxed(&process->head->heartbeat_ns) == wait->beat) {
-		vmt_atomic_store_relaxed(&process->stale_beat, wait->beat + 1);
+		vmt_atomic_store_relaxed(&stale_beat, wait->beat + 1);
 		return false;
 	}
 	if (tail == wait->tail)
@@ -294,7 +310,7 @@ make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
 	       enum patience patience, uint64_t *position)
 {
 	struct wait wait = {.ring = ring,
-			    .vain_tail = word_of(vmt_recording.vain_tail, ring),
+			    .vain_tail = word_of(vain_tails, ring),
 			    .head = vmt_atomic_load_relaxed(&ring->control->head)};
 
 	look_around(&wait);
@@ -322,7 +338,7 @@ wake_if_half_full_slow(const struct vmt_ring_view *ring, uint64_t position)
 {
 	struct vmt_recording *process = &vmt_recording;
 	uint64_t tail = vmt_atomic_load_relaxed(&ring->control->tail);
-	uint64_t *woken_tail = word_of(process->woken_tail, ring);
+	uint64_t *woken_tail = word_of(woken_tails, ring);
 	uint64_t before = vmt_atomic_load_relaxed(woken_tail);
 
 	if (position + 1 - tail < ring->capacity / 2 || before == tail + 1 || !process->session ||

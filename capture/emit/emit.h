@@ -22,6 +22,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Before the first event of a trace: forgets what was seen of an earlier one's rings. */
+void vmt_emit_begin_trace(void);
+
 /* Ticks for an acquisition: not before anything that precedes it in program order. */
 uint64_t vmt_emit_time_after(void);
 /* Ticks for a release: not after anything that follows it in program order. */

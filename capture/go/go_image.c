@@ -112,9 +112,13 @@ section_of_kind(const struct sections *sections, uint32_t kind)
 static const Elf64_Shdr *
 section_named(const struct sections *sections, const char *name)
 {
+	size_t bytes = vmt_text_string_bytes(name) + 1;
+
 	for (uint32_t i = 0; i < sections->count; i++) {
-		if (sections->all[i].sh_name < sections->names_bytes &&
-		    strcmp(sections->names + sections->all[i].sh_name, name) == 0)
+		uint64_t at = sections->all[i].sh_name;
+
+		if (at < sections->names_bytes && bytes <= sections->names_bytes - at &&
+		    memcmp(sections->names + at, name, bytes) == 0)
 			return &sections->all[i];
 	}
 	return NULL;
@@ -161,7 +165,8 @@ static bool
 is_name(const struct vmt_go_name *name, const char *wanted)
 {
 	uint64_t room = name->room < NAME_MAX_BYTES ? name->room : NAME_MAX_BYTES;
-	struct vmt_text rest = vmt_text_of(name->text, strnlen(name->text, room));
+	const char *end = vmt_text_find_byte(name->text, room, '\0');
+	struct vmt_text rest = vmt_text_of(name->text, end ? (size_t)(end - name->text) : room);
 
 	if (!vmt_text_skip_string(&rest, wanted))
 		return false;
@@ -200,7 +205,8 @@ take_object(struct vmt_go_image *image, const struct vmt_go_name *name, const El
 			continue;
 		object->address = symbol->st_value;
 		object->bytes = symbol->st_size;
-		memcpy(object->symbol, wanted_objects[i], strlen(wanted_objects[i]) + 1);
+		memcpy(object->symbol, wanted_objects[i],
+		       vmt_text_string_bytes(wanted_objects[i]) + 1);
 		image->objects_count++;
 		return;
 	}

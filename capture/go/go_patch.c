@@ -1,6 +1,7 @@
 #include "capture/go/go_patch.h"
 
 #include "base/sys.h"
+#include "base/text.h"
 #include "capture/core/guard.h"
 #include "format/go_forms.h"
 
@@ -70,7 +71,7 @@ struct patcher {
 static void
 copy_text(char *to, uint64_t room, const char *from)
 {
-	uint64_t length = strlen(from);
+	uint64_t length = vmt_text_string_bytes(from);
 
 	length = length < room ? length : room - 1;
 	memcpy(to, from, length);

@@ -2,6 +2,7 @@
 
 #include "base/elf_headers.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "capture/core/guard.h"
 #include "capture/core/robust_trylock.h"
 #include "capture/emit/emit.h"
@@ -266,7 +267,7 @@ hash(uint64_t state, const void *bytes, size_t length)
 static uint64_t
 key_of(const char *name, const struct vmt_elf_headers *image)
 {
-	uint64_t key = hash(UINT64_C(0xcbf29ce484222325), name, strlen(name) + 1);
+	uint64_t key = hash(UINT64_C(0xcbf29ce484222325), name, vmt_text_string_bytes(name) + 1);
 
 	return hash(key, image->build_id, image->build_id_bytes);
 }

@@ -1,5 +1,6 @@
 #include "capture/record/heap.h"
 
+#include "capture/core/config.h"
 #include "capture/emit/emit.h"
 #include "capture/record/resident_probe.h"
 #include "capture/stacks/capture.h"
@@ -28,7 +29,7 @@ vmt_heap_open_gate(const struct vmt_heap_next *next)
 		gate->granule_bits = samples->granule_bits;
 		gate->cells = samples->filter;
 		if (next->is_self_contained)
-			gate->quick_below = vmt_recording.malloc_sample_bytes;
+			gate->quick_below = vmt_config.malloc_sample_bytes;
 	}
 }
 

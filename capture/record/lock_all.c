@@ -52,15 +52,15 @@ static void
 find_ranges(struct walk *walk)
 {
 	const struct vmt_recording *process = &vmt_recording;
-	uint32_t own = vmt_atomic_load_relaxed(&process->own_count);
+	uint32_t own = vmt_atomic_load_relaxed(&vmt_own_memory.count);
 
 	walk->count = 0;
 	add_range(walk, __ehdr_start, (uint64_t)((uintptr_t)_end - (uintptr_t)__ehdr_start));
 	add_range(walk, process->head, process->head_mapped_bytes);
 	add_range(walk, process->session, process->session ? sizeof(*process->session) : 0);
 	for (uint32_t i = 0; i < own && i < VMT_OWN_MEMORY_RANGES; i++)
-		add_range(walk, (const void *)(uintptr_t)process->own[i].start,
-			  process->own[i].end - process->own[i].start);
+		add_range(walk, (const void *)(uintptr_t)vmt_own_memory.ranges[i].start,
+			  vmt_own_memory.ranges[i].end - vmt_own_memory.ranges[i].start);
 }
 
 /* The kernel joins mappings that are alike: cuts the tracer's out. */
@@ -204,7 +204,7 @@ vmt_lock_all(int flags)
 	long result;
 
 	if (flags & MCL_FUTURE)
-		vmt_recording.locks_future = true; /* before the kernel does */
+		vmt_own_memory.locks_future = true; /* before the kernel does */
 	if (!apart || !vmt_guard_syscalls_allowed())
 		return vmt_sys_call1(SYS_mlockall, flags);
 	/* Where nothing is recorded the library's own segments are left to be kept out. */
@@ -222,6 +222,6 @@ vmt_lock_all_undo(void)
 {
 	long result = vmt_sys_call0(SYS_munlockall);
 
-	vmt_recording.locks_future = false;
+	vmt_own_memory.locks_future = false;
 	return result;
 }

@@ -52,8 +52,7 @@ offer_trace(struct vmt_own_range *part, uint64_t start, uint64_t end)
 bool
 vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 {
-	const struct vmt_recording *process = &vmt_recording;
-	uint32_t count = vmt_atomic_load_relaxed(&process->own_count);
+	uint32_t count = vmt_atomic_load_relaxed(&vmt_own_memory.count);
 	struct vmt_own_range image = {
 	    .start = (uint64_t)(uintptr_t)image_begin & ~PAGE_MASK,
 	    .end = ((uint64_t)(uintptr_t)image_end + PAGE_MASK) & ~PAGE_MASK,
@@ -62,7 +61,7 @@ vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 	part->start = UINT64_MAX;
 	offer(part, start, end, image);
 	for (uint32_t index = 0; index < count && index < VMT_OWN_MEMORY_RANGES; index++)
-		offer(part, start, end, process->own[index]);
+		offer(part, start, end, vmt_own_memory.ranges[index]);
 	if (vmt_atomic_load_acquire(&trace_stays))
 		offer_trace(part, start, end);
 	return part->start != UINT64_MAX;
@@ -84,7 +83,7 @@ vmt_own_release_meets(uint64_t start, uint64_t end)
 static bool
 is_quiet(uint32_t depth)
 {
-	return vmt_guard_syscalls_allowed() && vmt_guard_thread.depth == depth &&
+	return vmt_guard_syscalls_allowed() && vmt_thread_mine()->depth == depth &&
 	       vmt_threads_inside_can_tell() &&
 	       vmt_threads_inside_wait((uint32_t)vmt_sys_call0(SYS_gettid),
 				       vmt_guard_owner->generation, WAIT_NS);

@@ -2,6 +2,7 @@
 
 #include "base/atomic.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "capture/core/clock.h"
 #include "capture/core/guard.h"
 #include "capture/record/file_ranges.h"
@@ -230,9 +231,10 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 		return;
 	}
 	if (result < 0) {
-		const unsigned char *hole = memchr(marks, NOT_REACHED, pages);
+		const char *first = (const char *)marks;
+		const char *hole = vmt_text_find_byte(first, pages, (char)NOT_REACHED);
 
-		reached = hole ? (uint32_t)(hole - marks) : pages;
+		reached = hole ? (uint32_t)(hole - first) : pages;
 	}
 	if (file)
 		reached = count_own(look, marks, reached);

@@ -95,7 +95,7 @@ unmap_when_quiet(uint64_t limit_ns)
 		return false;
 	}
 	unmap();
-	vmt_guard_thread.refused = true;
+	vmt_thread_mine()->refused = true;
 	vmt_atomic_store_release(&progress, (uint32_t)PROGRESS_GONE);
 	return true;
 }
@@ -123,9 +123,9 @@ take_turn(bool *waited)
 static bool
 may_have_failed_before(void)
 {
-	bool first = !vmt_guard_thread.refused;
+	bool first = !vmt_thread_mine()->refused;
 
-	vmt_guard_thread.refused = true;
+	vmt_thread_mine()->refused = true;
 	return first;
 }
 
@@ -154,7 +154,7 @@ answer(const struct vmt_shortage_call *call, bool waited)
 static bool
 may_retreat(void)
 {
-	return vmt_guard_has_thread() && vmt_guard_thread.depth == 0 &&
+	return vmt_thread_has_state() && vmt_thread_mine()->depth == 0 &&
 	       vmt_guard_syscalls_allowed() &&
 	       (vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING ||
 		vmt_atomic_load_acquire(&progress) != PROGRESS_NONE) &&

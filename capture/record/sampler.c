@@ -67,7 +67,7 @@ seed_of(const struct vmt_thread *thread)
 bool
 vmt_sampler_take_slow(struct vmt_thread *thread, uint64_t size)
 {
-	uint64_t mean = vmt_recording.malloc_sample_bytes;
+	uint64_t mean = vmt_config.malloc_sample_bytes;
 
 	if (thread->sampler_ready != vmt_guard_owner->generation) {
 		thread->random = seed_of(thread);

@@ -19,6 +19,7 @@
 #ifndef VMT_SAMPLER_H
 #define VMT_SAMPLER_H
 
+#include "capture/core/config.h"
 #include "capture/core/guard.h"
 
 #include <stdbool.h>
@@ -30,7 +31,7 @@ bool vmt_sampler_take_slow(struct vmt_thread *thread, uint64_t size);
 static inline bool
 vmt_sampler_take(struct vmt_thread *thread, uint64_t size)
 {
-	if (size >= vmt_recording.malloc_sample_bytes)
+	if (size >= vmt_config.malloc_sample_bytes)
 		return true;
 	thread->sample_left -= (int64_t)size;
 	if (__builtin_expect(thread->sample_left > 0, 1))

@@ -53,10 +53,10 @@ take_line(struct vmt_text line, struct figure *figures, uint32_t count)
 static size_t
 take_lines(char *text, size_t length, struct figure *figures, uint32_t count)
 {
-	char *line = text;
-	char *end;
+	const char *line = text;
+	const char *end;
 
-	while ((end = memchr(line, '\n', length)) != NULL) {
+	while ((end = vmt_text_find_byte(line, length, '\n')) != NULL) {
 		take_line(vmt_text_of(line, (size_t)(end - line)), figures, count);
 		length -= (size_t)(end + 1 - line);
 		line = end + 1;

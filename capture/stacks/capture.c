@@ -271,7 +271,7 @@ static uint32_t __attribute__((noinline)) capture_afresh(const void *frame, uint
 uint32_t
 vmt_capture_stack(const void *frame)
 {
-	uint32_t limit = vmt_recording.stack_depth;
+	uint32_t limit = vmt_config.stack_depth;
 	struct vmt_unwind_registers start = begin_walk(frame);
 	struct vmt_last_walk *last = remembered(&start, limit);
 	uint32_t stack = last ? intern_last(last, limit) : capture_afresh(frame, limit);
@@ -287,7 +287,7 @@ vmt_capture_stack_from(const struct vmt_capture_start *place)
 	uint64_t addresses[VMT_STACK_MAX_FRAMES];
 	struct vmt_unwind_registers walk = {
 	    .pc = place->pc, .sp = place->sp, .rbp = place->rbp, .frameless = true};
-	uint32_t limit = vmt_recording.stack_depth;
+	uint32_t limit = vmt_config.stack_depth;
 	uint32_t count;
 
 	if (limit > VMT_STACK_MAX_FRAMES)

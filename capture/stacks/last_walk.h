@@ -80,7 +80,7 @@ struct vmt_last_walk *vmt_last_walk_claim_slow(struct vmt_thread *thread);
 static inline struct vmt_last_walk *
 vmt_last_walk_mine(void)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 	struct vmt_last_walk *last = thread->last_walk;
 
 	if (__builtin_expect(last && last->generation == vmt_guard_owner->generation, 1))

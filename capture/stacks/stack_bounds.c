@@ -120,7 +120,7 @@ up_to(uint64_t sp, uint64_t high)
 static uint64_t
 known_end(uint64_t sp)
 {
-	const struct vmt_thread *thread = &vmt_guard_thread;
+	const struct vmt_thread *thread = vmt_thread_mine();
 
 	if (sp >= main_low && sp < main_high)
 		return main_high;
@@ -132,7 +132,7 @@ known_end(uint64_t sp)
 struct vmt_stack_bounds
 vmt_stack_bounds_of(uint64_t sp)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 	struct vmt_stack_bounds bounds;
 	uint64_t end = known_end(sp);
 

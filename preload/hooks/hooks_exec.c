@@ -70,7 +70,7 @@ struct vmt_hooks_exec
 vmt_hooks_process_begin_exec(const void *frame)
 {
 	struct vmt_map_event event = {.kind = VMT_EVENT_EXEC};
-	struct vmt_hooks_exec exec = {.no_syscalls = vmt_guard_thread.no_syscalls};
+	struct vmt_hooks_exec exec = {.no_syscalls = vmt_thread_mine()->no_syscalls};
 	int saved_errno = errno;
 
 	if (is_owner() && vmt_guard_enter()) {
@@ -90,7 +90,7 @@ vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const v
 	struct vmt_map_event event = {.kind = VMT_EVENT_MAP_UNDO, .error = (int16_t)error};
 	int saved_errno = errno;
 
-	vmt_guard_thread.no_syscalls = exec->no_syscalls;
+	vmt_thread_mine()->no_syscalls = exec->no_syscalls;
 	if (exec->written)
 		take_back_exec();
 	if (exec->written && vmt_guard_enter()) {

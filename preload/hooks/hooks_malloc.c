@@ -24,7 +24,7 @@ void cfree(void *block);
  * the size. */
 #define ALLOCATE(kind, size, beside, call)                                                         \
 	do {                                                                                       \
-		struct vmt_thread *thread = &vmt_guard_thread;                                     \
+		struct vmt_thread *thread = vmt_thread_mine();                                     \
 		const void *frame = __builtin_frame_address(0);                                    \
 		bool again = false;                                                                \
 		void *block;                                                                       \
@@ -56,7 +56,7 @@ malloc(size_t size)
 {
 	void *block;
 
-	if (!vmt_heap_is_quick_malloc(&vmt_guard_thread, size))
+	if (!vmt_heap_is_quick_malloc(vmt_thread_mine(), size))
 		return malloc_slow(size);
 	block = vmt_heap_gate.malloc(size);
 	return __builtin_expect(block != NULL, 1) ? block : malloc_refused(size);
@@ -87,7 +87,7 @@ calloc(size_t count, size_t size)
 {
 	void *block;
 
-	if (!vmt_heap_is_quick_malloc(&vmt_guard_thread, product(count, size)))
+	if (!vmt_heap_is_quick_malloc(vmt_thread_mine(), product(count, size)))
 		return calloc_slow(count, size);
 	block = vmt_heap_gate.calloc(count, size);
 	return __builtin_expect(block != NULL, 1) ? block : calloc_refused(count, size);
@@ -95,7 +95,7 @@ calloc(size_t count, size_t size)
 
 static void __attribute__((noinline)) free_slow(void *block)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 	const void *frame = __builtin_frame_address(0);
 	uint32_t outer;
 
@@ -147,7 +147,7 @@ leave_arena(void *fresh, const void *block, size_t size)
 static void *
 change_recorded(void *block, size_t size, uint8_t kind, const void *frame)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 	uint64_t old_size;
 	bool written;
 	void *fresh;
@@ -162,7 +162,7 @@ change_recorded(void *block, size_t size, uint8_t kind, const void *frame)
 static void *
 change_once(void *block, size_t size, uint8_t kind, const void *frame)
 {
-	if (vmt_heap_enter(&vmt_guard_thread, frame))
+	if (vmt_heap_enter(vmt_thread_mine(), frame))
 		return change_recorded(block, size, kind, frame);
 	return vmt_real()->realloc(block, size);
 }
@@ -207,7 +207,7 @@ realloc(void *block, size_t size)
 	void *fresh;
 
 	if (!vmt_heap_is_quick_free(block) || vmt_real_arena_owns(block) ||
-	    !vmt_heap_is_quick_malloc(&vmt_guard_thread, size))
+	    !vmt_heap_is_quick_malloc(vmt_thread_mine(), size))
 		return realloc_slow(block, size);
 	fresh = vmt_heap_gate.realloc(block, size);
 	return __builtin_expect(fresh != NULL, 1) ? fresh : realloc_refused(block, size);
@@ -233,7 +233,7 @@ reallocarray(void *block, size_t count, size_t size)
 static int
 align_once(void **block, size_t alignment, size_t size, const void *frame)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 	int error;
 
 	if (!vmt_heap_enter(thread, frame))

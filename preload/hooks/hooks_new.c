@@ -65,7 +65,7 @@ make_without(size_t alignment, size_t size)
 	VMT_EXPORT void *name parameters;                                                          \
 	VMT_EXPORT void *name parameters                                                           \
 	{                                                                                          \
-		struct vmt_thread *thread = &vmt_guard_thread;                                     \
+		struct vmt_thread *thread = vmt_thread_mine();                                     \
 		const struct vmt_real *real = vmt_real();                                          \
 		uint32_t calls = thread->heap_calls;                                               \
                                                                                                    \
@@ -91,7 +91,7 @@ NEW(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t alignment, const vo
 static void
 write_delete(void *block, const void *frame)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 
 	if (block && vmt_atomic_load_relaxed(&new_route) == ROUTE_OWN &&
 	    vmt_heap_may_release(thread, block, frame))

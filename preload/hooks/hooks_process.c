@@ -320,7 +320,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*func
 static bool
 is_vfork_child(void)
 {
-	return vmt_guard_thread.no_syscalls != 0 ||
+	return vmt_thread_mine()->no_syscalls != 0 ||
 	       (vmt_guard_syscalls_allowed() &&
 		vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
 		vmt_guard_owner->pid != (uint32_t)vmt_sys_call0(SYS_getpid));
@@ -329,8 +329,8 @@ is_vfork_child(void)
 void
 vmt_hooks_process_give_back(void)
 {
-	if (vmt_guard_has_thread())
-		vmt_guard_thread.no_syscalls = 0;
+	if (vmt_thread_has_state())
+		vmt_thread_mine()->no_syscalls = 0;
 }
 
 void
@@ -340,12 +340,12 @@ vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp)
 
 	seccomp->in_vfork_child = !seccomp->strict && is_vfork_child();
 	if (seccomp->in_vfork_child) {
-		seccomp->no_syscalls = vmt_guard_thread.no_syscalls;
+		seccomp->no_syscalls = vmt_thread_mine()->no_syscalls;
 		vmt_clock_stop();
-		vmt_guard_thread.no_syscalls = true;
+		vmt_thread_mine()->no_syscalls = true;
 		return;
 	}
-	seccomp->no_syscalls = vmt_atomic_load_relaxed(&process->no_syscalls);
+	seccomp->no_syscalls = vmt_atomic_load_relaxed(&vmt_guard.no_syscalls);
 	seccomp->malloc_mode = vmt_atomic_load_relaxed(&process->malloc_mode);
 	if (vmt_guard_enter()) {
 		vmt_samples_provide();
@@ -354,7 +354,7 @@ vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp)
 	if (seccomp->strict)
 		vmt_atomic_store_relaxed(&process->malloc_mode, VMT_MALLOC_OFF);
 	vmt_clock_stop();
-	vmt_atomic_store_release(&process->no_syscalls, true);
+	vmt_atomic_store_release(&vmt_guard.no_syscalls, true);
 }
 
 void
@@ -364,11 +364,11 @@ vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long resu
 
 	if (seccomp->in_vfork_child) {
 		if (result < 0)
-			vmt_guard_thread.no_syscalls = seccomp->no_syscalls;
+			vmt_thread_mine()->no_syscalls = seccomp->no_syscalls;
 		return;
 	}
 	if (result < 0) {
-		vmt_atomic_store_relaxed(&process->no_syscalls, seccomp->no_syscalls);
+		vmt_atomic_store_relaxed(&vmt_guard.no_syscalls, seccomp->no_syscalls);
 		if (seccomp->strict)
 			vmt_atomic_store_relaxed(&process->malloc_mode, seccomp->malloc_mode);
 		return;
@@ -381,7 +381,7 @@ vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long resu
 void
 vmt_hooks_process_tsc(unsigned long access)
 {
-	if (access == PR_TSC_SIGSEGV && vmt_recording.clock_is_tsc)
+	if (access == PR_TSC_SIGSEGV && vmt_clock_is_tsc)
 		vmt_guard_go_inert("the program turns off the time stamp counter");
 }
 

@@ -141,7 +141,7 @@ look_up(const char *name, bool after_us)
 const struct vmt_real *
 vmt_real_resolve_slow(void)
 {
-	struct vmt_thread *thread = &vmt_guard_thread;
+	struct vmt_thread *thread = vmt_thread_mine();
 	struct vmt_real found = {0};
 	int saved = errno;
 

@@ -131,6 +131,6 @@ finish(int status, enum vmt_exit_path path)
 void
 vmt_finish(int status, enum vmt_exit_path path)
 {
-	if (vmt_guard_has_thread())
+	if (vmt_thread_has_state())
 		finish(status, path);
 }

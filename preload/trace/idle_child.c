@@ -8,10 +8,13 @@
 /* Half of the time that is brief: the collector will look at the clock later than this. */
 #define IDLE_NS (VMT_RETAIN_BRIEF_NS / 2)
 
+/* Of a fork child, as many as it began with; 0 = a fresh image. */
+static uint64_t events_at_begin;
+
 void
 vmt_idle_child_begin(void)
 {
-	vmt_recording.idle_events = vmt_emit_count();
+	events_at_begin = vmt_emit_count();
 }
 
 bool
@@ -20,7 +23,7 @@ vmt_idle_child_is_one(void)
 	const struct vmt_recording *process = &vmt_recording;
 	uint64_t began_ns = process->head->clock_start.monotonic_ns;
 
-	return process->idle_events != 0 && process->idle_events == vmt_emit_count() &&
+	return events_at_begin != 0 && events_at_begin == vmt_emit_count() &&
 	       vmt_sys_clock_ns(CLOCK_MONOTONIC) - began_ns < IDLE_NS;
 }
 

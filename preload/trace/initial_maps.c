@@ -19,14 +19,13 @@ void
 vmt_initial_maps_write(void)
 {
 	static char buffer[2 * VMT_PROCFS_LINE_BYTES];
-	const struct vmt_recording *process = &vmt_recording;
-	struct vmt_present_events maps = {.own = process->own, .write = write_event};
+	struct vmt_present_events maps = {.own = vmt_own_memory.ranges, .write = write_event};
 	int fd = vmt_procfs_open(0, "maps");
 
 	if (fd < 0)
 		return;
-	maps.own_count =
-	    process->own_count < VMT_OWN_MEMORY_RANGES ? process->own_count : VMT_OWN_MEMORY_RANGES;
+	maps.own_count = vmt_own_memory.count < VMT_OWN_MEMORY_RANGES ? vmt_own_memory.count
+								      : VMT_OWN_MEMORY_RANGES;
 	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), vmt_present_events_visit, &maps);
 	vmt_sys_close(fd);
 }

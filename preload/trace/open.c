@@ -7,7 +7,9 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/clock.h"
+#include "capture/core/config.h"
 #include "capture/core/guard.h"
+#include "capture/emit/emit.h"
 #include "preload/trace/open_error.h"
 
 #include <errno.h>
@@ -339,12 +341,12 @@ describe_recording(struct vmt_head *head)
 	const struct vmt_recording *process = &vmt_recording;
 
 	head->page_bytes = VMT_PAGE_BYTES;
-	head->clock = process->clock_is_tsc ? VMT_CLOCK_TSC : VMT_CLOCK_MONOTONIC;
+	head->clock = vmt_clock_is_tsc ? VMT_CLOCK_TSC : VMT_CLOCK_MONOTONIC;
 	head->malloc_mode = vmt_config.malloc_mode;
 	head->malloc_sample_bytes =
 	    head->malloc_mode == VMT_MALLOC_SAMPLED ? vmt_config.malloc_sample_bytes : 0;
 	head->stack_mode = process->stack_mode;
-	head->stack_depth = process->stack_depth;
+	head->stack_depth = vmt_config.stack_depth;
 	head->notes |= vmt_config.follow_fork ? 0 : VMT_NOTE_NO_FORKS;
 	head->tracer_address = (uint64_t)(uintptr_t)__ehdr_start;
 	head->clock_start.monotonic_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
@@ -362,9 +364,7 @@ use_head(struct vmt_head *head, unsigned char *base)
 			    vmt_head_ring(head, base, shard, (enum vmt_ring_class)kind);
 	}
 	process->shard_mask = head->shards - 1;
-	memset(process->woken_tail, 0, sizeof(process->woken_tail));
-	memset(process->vain_tail, 0, sizeof(process->vain_tail));
-	process->late_beat = process->stale_beat = 0;
+	vmt_emit_begin_trace();
 	process->stacks = (struct vmt_stack_table){
 	    .index = (uint64_t *)(void *)(base + head->stack_index_offset),
 	    .index_mask = head->stack_index_entries - 1,
@@ -382,7 +382,7 @@ use_head(struct vmt_head *head, unsigned char *base)
 static void
 replace_earlier(const struct vmt_head *head)
 {
-	static char wanted[VMT_RECORDING_PATH_BYTES]; /* as the plan: large, one opener at a time */
+	static char wanted[VMT_SESSION_PATH_BYTES]; /* as the plan: large, one opener at a time */
 	struct vmt_recording *process = &vmt_recording;
 	uint64_t inode =
 	    process->session ? vmt_atomic_load_relaxed(&process->session->replaced_inode) : 0;

@@ -47,7 +47,7 @@ explain(long error)
 const char *
 vmt_open_error_of_file(long error, const char *path)
 {
-	static char text[VMT_RECORDING_PATH_BYTES + 128];
+	static char text[VMT_SESSION_PATH_BYTES + 128];
 	struct vmt_text_out out = vmt_text_out_begin(text, sizeof(text));
 
 	vmt_text_put(&out, explain(error));

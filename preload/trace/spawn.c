@@ -37,9 +37,9 @@ struct spawn {
 	struct vmt_session *session;
 	struct vmt_standalone_orders orders;
 	struct vmt_standalone_line line;
-	char library[VMT_RECORDING_PATH_BYTES]; /* absolute; empty: not known */
-	bool as_copy;				/* the collector stays a copy of the program */
-	volatile bool failed;			/* it could not be another program */
+	char library[VMT_SESSION_PATH_BYTES]; /* absolute; empty: not known */
+	bool as_copy;			      /* the collector stays a copy of the program */
+	volatile bool failed;		      /* it could not be another program */
 };
 
 /* As the kernel's linux_dirent64. */
@@ -379,7 +379,7 @@ bool
 vmt_spawn_collector(const char **path)
 {
 	static struct spawn spawn;
-	static char session_path[VMT_RECORDING_PATH_BYTES];
+	static char session_path[VMT_SESSION_PATH_BYTES];
 	const struct vmt_head *head = vmt_recording.head;
 
 	if (create_session(session_path, sizeof(session_path), &spawn.session) < 0)

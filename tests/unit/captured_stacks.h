@@ -47,7 +47,7 @@ static volatile unsigned sink;
 static inline void
 remember_from_here(void)
 {
-	vmt_guard_thread.walks = VMT_LAST_WALK_CLAIM_AT - 1;
+	vmt_thread_mine()->walks = VMT_LAST_WALK_CLAIM_AT - 1;
 }
 
 /* Walks that go by the last one find what a full one finds: met for the first time and again. */

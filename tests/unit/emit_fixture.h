@@ -50,6 +50,9 @@ set_up(void **state)
 	assert_ptr_not_equal(base, MAP_FAILED);
 	memcpy(base, &plan, sizeof(plan));
 	memset(process, 0, sizeof(*process));
+	vmt_emit_begin_trace();
+	vmt_guard = (struct vmt_guard){.no_syscalls = false};
+	vmt_own_memory = (struct vmt_own_memory){.count = 0};
 	memset(&session, 0, sizeof(session));
 	process->head = (struct vmt_head *)(void *)base;
 	process->malloc_mode = VMT_MALLOC_SAMPLED;

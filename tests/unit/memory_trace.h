@@ -7,6 +7,7 @@
 #ifndef VMT_TEST_MEMORY_TRACE_H
 #define VMT_TEST_MEMORY_TRACE_H
 
+#include "capture/core/config.h"
 #include "capture/core/guard.h"
 #include "capture/modules/modules.h"
 #include "format/head.h"
@@ -56,7 +57,7 @@ memory_trace_begin(void)
 	*head = laid_out;
 	process->head = head;
 	process->shard_mask = 0;
-	process->stack_depth = 30;
+	vmt_config.stack_depth = 30;
 	for (int class = 0; class < VMT_RING_CLASSES; class ++)
 		process->rings[0][class] =
 		    vmt_head_ring(head, (unsigned char *)head, 0, (enum vmt_ring_class) class);

@@ -160,8 +160,8 @@ thread_body(void *result)
 	remember_from_here();
 	bare_many(3, 2, 3, 4, 5, 6, 7, 8);
 	__asm__("mov %%fs:0, %0" : "=r"(top));
-	*(bool *)result = vmt_guard_thread.stack_high == top &&
-			  vmt_guard_thread.stack_low <= (uint64_t)__builtin_frame_address(0);
+	*(bool *)result = vmt_thread_mine()->stack_high == top &&
+			  vmt_thread_mine()->stack_low <= (uint64_t)__builtin_frame_address(0);
 	bare_large(200);
 	return NULL;
 }
@@ -224,12 +224,12 @@ static void
 test_no_syscalls(void **state)
 {
 	(void)state;
-	vmt_recording.no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	run_coroutine();
 	assert_true(captured.our_count >= 1 && captured.our_count <= captured.their_count);
 	nested(12);
 	assert_same_stacks(14, 0);
-	vmt_recording.no_syscalls = false;
+	vmt_guard.no_syscalls = false;
 }
 
 int

@@ -63,7 +63,7 @@ times_of_one_thread_never_go_back(void **state)
 		last = after;
 	}
 #if defined(__x86_64__)
-	vmt_recording.clock_is_tsc = true;
+	vmt_clock_is_tsc = true;
 	last = __builtin_ia32_rdtsc();
 	assert_true(vmt_emit_time_after() > last);
 #endif
@@ -76,10 +76,10 @@ a_clock_that_was_stopped_goes_on_by_one(void **state)
 	uint64_t stopped;
 
 	(void)state;
-	vmt_recording.clock_is_tsc = false;
+	vmt_clock_is_tsc = false;
 	before = vmt_emit_time_after();
 	vmt_clock_stop();
-	vmt_recording.no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	stopped = vmt_emit_time_before();
 	assert_true(stopped > before);
 	assert_int_equal(vmt_emit_time_after(), stopped + 1);
@@ -91,7 +91,7 @@ a_new_owner_asks_for_the_thread_again(void **state)
 {
 	(void)state;
 	assert_int_equal(vmt_emit_thread_id(), gettid());
-	vmt_guard_thread.thread_id = 5;
+	vmt_thread_mine()->thread_id = 5;
 	assert_int_equal(vmt_emit_thread_id(), 5);
 	owner.generation++;
 	assert_int_equal(vmt_emit_thread_id(), gettid());

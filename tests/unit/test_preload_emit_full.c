@@ -324,7 +324,7 @@ without_system_calls_it_gives_up_by_itself(void **state)
 
 	(void)state;
 	collect();
-	vmt_recording.no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	for (uint64_t i = 0; i < CAPACITY; i++)
 		assert_true(emit_mapping(VMT_EVENT_MMAP, i));
 	/* The heartbeat stood still meanwhile: the oldest makes room. */

@@ -20,7 +20,9 @@ set_up(void **state)
 	(void)state;
 	memset(&head, 0, sizeof(head));
 	memset(&vmt_recording, 0, sizeof(vmt_recording));
-	memset(&vmt_guard_thread, 0, sizeof(vmt_guard_thread));
+	vmt_guard = (struct vmt_guard){.no_syscalls = false};
+	vmt_own_memory = (struct vmt_own_memory){.count = 0};
+	memset(vmt_thread_mine(), 0, sizeof(struct vmt_thread));
 	vmt_recording.head = &head;
 	owner = (struct vmt_owner){.state = VMT_OWNER_RECORDING, .generation = 1};
 	vmt_guard_owner = &owner;
@@ -54,7 +56,7 @@ a_nested_call_passes_through(void **state)
 	assert_false(entered);
 	assert_int_equal(head.nested_calls, 1);
 	assert_int_equal(head.hooks_left, 0);
-	assert_int_equal(vmt_guard_thread.depth, 0);
+	assert_int_equal(vmt_thread_mine()->depth, 0);
 	assert_true(call_hook(NULL));
 }
 
@@ -74,9 +76,9 @@ a_hook_that_was_left_by_longjmp_is_forgotten(void **state)
 	for (volatile int i = 0; i < 5; i++) {
 		if (setjmp(outside) == 0)
 			call_hook(jump_out);
-		assert_int_equal(vmt_guard_thread.depth, 1);
+		assert_int_equal(vmt_thread_mine()->depth, 1);
 		assert_true(call_hook(NULL));
-		assert_int_equal(vmt_guard_thread.depth, 0);
+		assert_int_equal(vmt_thread_mine()->depth, 0);
 	}
 	assert_int_equal(head.hooks_left, 5);
 	assert_int_equal(head.nested_calls, 0);
@@ -119,7 +121,7 @@ handle_on(stack_t *stack, int flags)
 	entered = true;
 	assert_true(call_hook(raise_inside));
 	assert_false(entered);
-	assert_int_equal(vmt_guard_thread.depth, 0);
+	assert_int_equal(vmt_thread_mine()->depth, 0);
 }
 
 /* The alternate stack is part of this one, above the hook. */
@@ -142,14 +144,14 @@ static void
 a_fork_child_is_reset_by_hand_where_the_kernel_does_not(void **state)
 {
 	(void)state;
-	vmt_recording.owner_wiped = true;
+	vmt_guard.owner_wiped = true;
 	vmt_guard_forked();
 	assert_int_equal(owner.state, VMT_OWNER_RECORDING);
-	vmt_recording.owner_wiped = false;
+	vmt_guard.owner_wiped = false;
 	vmt_guard_forked();
 	assert_int_equal(owner.state, VMT_OWNER_NONE);
 	/* Under a filter nothing can be opened: then it is inert. */
-	vmt_recording.no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	assert_false(call_hook(NULL));
 	assert_int_equal(owner.state, VMT_OWNER_INERT);
 }

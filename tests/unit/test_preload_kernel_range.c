@@ -142,12 +142,12 @@ test_next_is_bounded(void **state)
 	assert_int_equal(vmt_kernel_range_next(UNUSED, UNUSED + (PAGE << 16), &calls),
 			 VMT_KERNEL_RANGE_UNKNOWN);
 	assert_int_equal(calls, 0);
-	vmt_recording.no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	calls = 8;
 	assert_int_equal(vmt_kernel_range_next(UNUSED, UNUSED + PAGE, &calls),
 			 VMT_KERNEL_RANGE_UNKNOWN);
 	assert_int_equal(calls, 8);
-	vmt_recording.no_syscalls = false;
+	vmt_guard.no_syscalls = false;
 	munmap(range, PAGE);
 }
 

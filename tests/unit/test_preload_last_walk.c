@@ -2,6 +2,7 @@
  * Walks that go by the last one, frame for frame against full ones, while the stack changes in
  * every way in which it may: each capture() asserts it (captured_stacks.h).
  */
+#include "capture/core/config.h"
 #include "capture/stacks/cfi.h"
 #include "tests/unit/captured_stacks.h"
 
@@ -418,7 +419,7 @@ test_ids(void **state)
 		stored = vmt_stack_table_get(vmt_recording.stacks.words,
 					     *vmt_recording.stacks.words_used, ids[1], &count);
 		assert_non_null(stored);
-		assert_true(count <= vmt_recording.stack_depth);
+		assert_true(count <= vmt_config.stack_depth);
 		assert_int_equal(vmt_stack_table_intern(&vmt_recording.stacks, stored, count),
 				 ids[1]);
 	}

@@ -44,6 +44,8 @@ set_up(void **state)
 	assert_ptr_not_equal(base, MAP_FAILED);
 	memcpy(base, &plan, sizeof(plan));
 	memset(process, 0, sizeof(*process));
+	vmt_guard = (struct vmt_guard){.no_syscalls = false};
+	vmt_own_memory = (struct vmt_own_memory){.count = 0};
 	process->head = (struct vmt_head *)(void *)base;
 	for (int i = 0; i < VMT_RING_CLASSES; i++)
 		process->rings[0][i] =
@@ -120,7 +122,7 @@ a_vector_of_nobody_knows_whom_is_noted(void **state)
 					  MADV_COLD, 0};
 
 	(void)state;
-	process->no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	if (call.pidfd < 0 || vmt_madvise_process(&call, 0) < 0)
 		skip();
 	assert_int_equal(process->head->notes, 0); /* takes nothing */

@@ -390,9 +390,9 @@ test_reader_that_stays(void **state)
 
 	(void)state;
 	assert_true(vmt_modules_begin_read());
-	vmt_recording.no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	vmt_modules_begin_unload();
-	vmt_recording.no_syscalls = false;
+	vmt_guard.no_syscalls = false;
 	vmt_modules_end_unload();
 	vmt_modules_end_read();
 	assert_false(vmt_modules_begin_read());

@@ -32,7 +32,9 @@ set_up(void **state)
 	assert_non_null(mkdtemp(directory));
 	assert_int_equal(chdir(directory), 0);
 	memset(&vmt_recording, 0, sizeof(vmt_recording));
-	vmt_recording.stack_depth = 30;
+	vmt_guard = (struct vmt_guard){.no_syscalls = false};
+	vmt_own_memory = (struct vmt_own_memory){.count = 0};
+	vmt_config.stack_depth = 30;
 	assert_null(vmt_config_read(&vmt_config, empty));
 	vmt_config.buffer_bytes = 8192;
 	return vmt_guard_set_up() ? 0 : -1;
@@ -158,7 +160,7 @@ the_file_is_new_private_and_whole(void **state)
 static void
 nothing_is_overwritten(void **state)
 {
-	char first[VMT_RECORDING_PATH_BYTES];
+	char first[VMT_SESSION_PATH_BYTES];
 	char expected[128];
 
 	(void)state;
@@ -280,7 +282,7 @@ present_tells_the_tracers_memory_apart(void **state)
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint64_t start = (uint64_t)(uintptr_t)area;
 	int on_stack = 0;
-	struct vmt_own_range *own = &vmt_recording.own[vmt_recording.own_count++];
+	struct vmt_own_range *own = &vmt_own_memory.ranges[vmt_own_memory.count++];
 
 	(void)state;
 	assert_ptr_not_equal(area, MAP_FAILED);

@@ -24,7 +24,7 @@ static void
 look(int unused)
 {
 	(void)unused;
-	if (making && vmt_guard_thread.depth == 0)
+	if (making && vmt_thread_mine()->depth == 0)
 		was_outside = 1;
 }
 
@@ -38,7 +38,7 @@ make(struct vmt_raw_call *call)
 	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
 	assert_int_equal(vmt_raw_call_record(call, 0), 0);
 	making = 0;
-	assert_int_equal(vmt_guard_thread.depth, 1);
+	assert_int_equal(vmt_thread_mine()->depth, 1);
 	vmt_guard_leave();
 }
 

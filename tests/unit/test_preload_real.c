@@ -20,9 +20,9 @@ table_while_resolving(void)
 {
 	const struct vmt_real *table;
 
-	vmt_guard_thread.resolving = 1;
+	vmt_thread_mine()->resolving = 1;
 	table = vmt_real_resolve_slow();
-	vmt_guard_thread.resolving = 0;
+	vmt_thread_mine()->resolving = 0;
 	return table;
 }
 

@@ -397,9 +397,9 @@ test_seccomp(void **state)
 
 	(void)state;
 	range[0] = 1;
-	vmt_recording.no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	expect(range, PAGE, 0, 0);
-	vmt_recording.no_syscalls = false;
+	vmt_guard.no_syscalls = false;
 	expect(range, PAGE, 1, VMT_MARK_LOOKED);
 	munmap(range, PAGE);
 }

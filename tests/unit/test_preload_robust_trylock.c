@@ -74,10 +74,10 @@ static void
 test_no_syscalls(void **state)
 {
 	(void)state;
-	vmt_recording.no_syscalls = true;
+	vmt_guard.no_syscalls = true;
 	assert_int_equal(vmt_robust_trylock_take(&holder), VMT_ROBUST_TRYLOCK_TAKEN);
 	assert_int_equal(vmt_robust_trylock_take(&holder), VMT_ROBUST_TRYLOCK_BUSY);
-	vmt_recording.no_syscalls = false;
+	vmt_guard.no_syscalls = false;
 	assert_int_equal(vmt_robust_trylock_take(&holder), VMT_ROBUST_TRYLOCK_BUSY);
 	vmt_robust_trylock_release(&holder);
 	assert_int_equal(vmt_robust_trylock_take(&holder), VMT_ROBUST_TRYLOCK_TAKEN);

@@ -36,7 +36,7 @@ set_up(void **state)
 	owner.generation = 1;
 	vmt_guard_owner = &owner;
 	vmt_recording.head = &head;
-	vmt_recording.malloc_sample_bytes = MEAN;
+	vmt_config.malloc_sample_bytes = MEAN;
 	return 0;
 }
 

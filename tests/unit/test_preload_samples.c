@@ -179,11 +179,11 @@ mapped_levels(void)
 static bool
 is_own(const void *memory)
 {
-	const struct vmt_recording *process = &vmt_recording;
 	uint64_t address = (uint64_t)(uintptr_t)memory;
 
-	for (uint32_t i = 0; i < process->own_count && i < VMT_OWN_MEMORY_RANGES; i++)
-		if (address >= process->own[i].start && address < process->own[i].end)
+	for (uint32_t i = 0; i < vmt_own_memory.count && i < VMT_OWN_MEMORY_RANGES; i++)
+		if (address >= vmt_own_memory.ranges[i].start &&
+		    address < vmt_own_memory.ranges[i].end)
 			return true;
 	return false;
 }

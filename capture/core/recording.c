@@ -1,0 +1,3 @@
+#include "capture/core/recording.h"
+
+struct vmt_recording vmt_recording;

@@ -1,0 +1,5 @@
+#include "capture/core/thread.h"
+
+#if !defined(VMT_THREAD_ON_STACK)
+__thread struct vmt_thread vmt_thread_state __attribute__((tls_model("initial-exec")));
+#endif

@@ -1,0 +1,83 @@
+/*
+ * thread.h: the state of the calling thread, whichever way this code came into the process
+ *
+ * The library has one thread-local variable, in the static area (initial-exec), zero at birth and
+ * without a destructor. Code that is put into a process from outside has none: compiled with
+ * VMT_THREAD_ON_STACK it runs on a stack of its own, aligned to its size, that has the state at its
+ * lower end. Hooks read it through vmt_thread_mine alone.
+ */
+#ifndef VMT_THREAD_H
+#define VMT_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vmt_last_walk;
+
+struct vmt_thread {
+	uint32_t depth;		/* > 0: inside a hook */
+	uint32_t thread_id;	/* 0: not asked yet */
+	uint32_t generation;	/* of the owner for which thread_id and stack bounds are valid */
+	uint32_t sampler_ready; /* the generation that seeded `random`, 0 = none */
+	int64_t sample_left;	/* bytes until the next sample; <= 0 means: take one */
+	uint64_t random;
+	uint64_t stack_low; /* bounds of the thread's stack, 0 = not known */
+	uint64_t stack_high;
+	uint32_t heap_depth;  /* > 0: inside the next allocator, called by a heap hook */
+	uint32_t heap_calls;  /* heap hooks that recorded or decided not to, mod 2^32 */
+	uint32_t resolving;   /* looking up next definitions: allocate from the arena */
+	uint32_t no_syscalls; /* a vfork child, which has this thread's state, has a filter */
+	bool refused;	      /* a call after ours had gone: retreat.c */
+	uint32_t walks;	      /* walks without a last one to go by, mod 2^32 */
+	uint64_t foreign_low; /* [low, high): lately seen not to be in the thread's own stack */
+	uint64_t foreign_high;
+	uint64_t entered_frame;		 /* frame of the hook that set depth */
+	uint64_t heap_frame;		 /* frame of the hook that set heap_depth */
+	struct vmt_last_walk *last_walk; /* this thread's part of the pool, see last_walk.h */
+};
+
+_Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of every thread");
+
+#if defined(VMT_THREAD_ON_STACK)
+#define VMT_THREAD_STACK_BYTES (UINT64_C(64) << 10)
+
+static inline struct vmt_thread *
+vmt_thread_mine(void)
+{
+	uint64_t here = (uint64_t)__builtin_frame_address(0);
+
+	return (struct vmt_thread *)(here & ~(VMT_THREAD_STACK_BYTES - 1));
+}
+
+static inline bool
+vmt_thread_has_state(void)
+{
+	return true;
+}
+#else
+extern __thread struct vmt_thread vmt_thread_state __attribute__((tls_model("initial-exec")));
+
+static inline struct vmt_thread *
+vmt_thread_mine(void)
+{
+	return &vmt_thread_state;
+}
+
+/* Whether there is a thread state to be touched, errno included. A child of clone with CLONE_VM and
+ * a thread area of zeros (Chromium's sandbox has one call chroot and _exit) runs on our memory
+ * without: what lies where its thread state would be is the stack of another. */
+static inline bool
+vmt_thread_has_state(void)
+{
+#if defined(__x86_64__)
+	uint64_t first_word; /* by the ABI, the thread area's own address */
+
+	__asm__("movq %%fs:0, %0" : "=r"(first_word));
+	return first_word != 0;
+#else
+	return true;
+#endif
+}
+#endif
+
+#endif
