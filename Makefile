@@ -190,7 +190,15 @@ test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(target
 compilers: build ## every C source by every gcc-N and clang-N that is installed, warnings as errors
 	@tests/compilers $(BUILD) $(COMPILERS)
 
-walls: build ## check the walls of docs/architecture.md by machine
+# What a way into a process without a C library and without thread-local storage is made of.
+alone_objects := $(patsubst %.c,$(BUILD)/alone/%.o,$(call sources_of,base format unwind capture))
+$(BUILD)/alone/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) $(PIC) -DVMT_THREAD_ON_STACK -fno-stack-protector -c $< -o $@
+$(BUILD)/capture_alone.so: $(alone_objects)
+	@echo '{ local: *; };' | $(CC) $(CFLAGS) -shared -nostdlib -Wl,--version-script=/dev/stdin -o $@ $^ -lgcc
+
+walls: build $(BUILD)/capture_alone.so ## check the walls of docs/architecture.md by machine
 	@tests/walls $(BUILD)
 
 graph: ## which room includes which, and where in a circle

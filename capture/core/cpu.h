@@ -22,7 +22,7 @@ extern uint32_t (*vmt_cpu_ask)(void);
 static inline uint32_t
 vmt_cpu_number(void)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(VMT_THREAD_ON_STACK)
 	if (__builtin_expect(vmt_cpu_rseq_offset != 0, 1)) {
 		uint32_t number;
 
