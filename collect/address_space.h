@@ -14,7 +14,7 @@
 #ifndef VMT_KERNEL_RANGE_H
 #define VMT_KERNEL_RANGE_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 /* Opens stat, a pidfd, maps, pagemap, statm and smaps_rollup, in the order of need, as there may
  * be few to be had; or takes those that came with the collector. Those that are refused hold

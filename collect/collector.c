@@ -398,6 +398,22 @@ finish_rest(struct collector *collector)
 	}
 }
 
+static void
+note_fork(void *context, struct vmt_traced *parent, uint32_t pid)
+{
+	struct collector *collector = context;
+
+	vmt_fork_children_note(&collector->children, parent, pid);
+}
+
+static void
+settle_children(void *context, const struct vmt_traced *parent)
+{
+	struct collector *collector = context;
+
+	vmt_fork_children_settle(&collector->children, parent);
+}
+
 static int
 set_up_shared(struct collector *collector)
 {
@@ -416,7 +432,8 @@ set_up_shared(struct collector *collector)
 	shared->knows_guards = vmt_residency_knows_guards();
 	shared->pause = pause_work;
 	shared->context = collector;
-	shared->children = &collector->children;
+	shared->forked = note_fork;
+	shared->ending = settle_children;
 	collector->children = (struct vmt_fork_children){
 	    .shared = shared, .free_entry = free_entry, .is_known = is_known, .context = collector};
 	vmt_credit_begin(&shared->credit, vmt_ticks_monotonic_ns());

@@ -21,7 +21,7 @@
 #define VMT_COMPACT_H
 
 #include "collect/place.h"
-#include "collect/process.h"
+#include "collect/traced.h"
 
 #include <stdbool.h>
 #include <stddef.h>

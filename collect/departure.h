@@ -9,7 +9,7 @@
 #ifndef VMT_DEPARTURE_H
 #define VMT_DEPARTURE_H
 
-#include "collect/collector.h"
+#include "collect/host.h"
 #include "format/head.h"
 
 #include <stdbool.h>

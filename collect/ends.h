@@ -8,7 +8,7 @@
 #ifndef VMT_ENDS_H
 #define VMT_ENDS_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 /* Whether one of [0, used) has its trace on another file system than the first one's. */
 bool vmt_ends_are_urgent(struct vmt_traced *const *processes, uint32_t used, uint64_t home_device);

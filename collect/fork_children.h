@@ -13,7 +13,7 @@
 #ifndef VMT_FORK_CHILDREN_H
 #define VMT_FORK_CHILDREN_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 #define VMT_FORK_CHILDREN_KEPT 64u
 

@@ -8,7 +8,7 @@
 #ifndef VMT_HOLES_H
 #define VMT_HOLES_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 void vmt_holes_punch_all(const struct vmt_traced *process);
 

@@ -10,7 +10,7 @@
 #ifndef VMT_OPENING_H
 #define VMT_OPENING_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 /* Opens the trace, and the file aside if it names one; reads and checks the head. */
 int vmt_opening_find(struct vmt_traced *process, const char *path);

@@ -4,7 +4,9 @@
 #include "base/text.h"
 #include "base/ticks.h"
 #include "collect/address_space.h"
+#include "collect/hidden_file.h"
 #include "collect/present_events.h"
+#include "collect/process.h"
 #include "collect/retain.h"
 #include "collect/trace_clock.h"
 #include "format/stack_table.h"
@@ -84,21 +86,6 @@ put_path(struct vmt_traced *process, const struct vmt_traced *parent)
 	return !out.overflow;
 }
 
-/* As long as the file has no other. */
-static bool
-put_hidden_path(const struct vmt_traced *process, char *path, size_t room)
-{
-	struct vmt_text_out out = vmt_text_out_begin(path, room);
-
-	vmt_text_put_bytes(&out, process->path, (size_t)(base_name(process->path) - process->path));
-	vmt_text_put(&out, ".vmtrace.");
-	vmt_text_put_decimal(&out, process->pid);
-	vmt_text_put(&out, ".");
-	vmt_text_put_decimal(&out, process->random_id);
-	vmt_text_put(&out, ".child");
-	return !out.overflow;
-}
-
 static int
 make_file(struct vmt_traced *process)
 {
@@ -110,19 +97,10 @@ make_file(struct vmt_traced *process)
 	fd = vmt_sys_open(path, O_RDWR | O_TMPFILE, 0600);
 	if (fd >= 0 || fd == -EMFILE || fd == -ENFILE)
 		return fd;
-	if (!put_hidden_path(process, path, sizeof(path)))
+	if (!vmt_hidden_file_path(process, path, sizeof(path)))
 		return -ENAMETOOLONG;
 	process->hidden = true;
 	return vmt_sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-}
-
-void
-vmt_outside_trace_discard(const struct vmt_traced *process)
-{
-	char path[VMT_SESSION_PATH_BYTES];
-
-	if (process->hidden && put_hidden_path(process, path, sizeof(path)))
-		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 
 static uint64_t
@@ -329,7 +307,7 @@ vmt_outside_trace_open(struct vmt_traced *process, struct vmt_shared *shared,
 		result = make_trace(process);
 	}
 	if (result < 0) {
-		vmt_outside_trace_discard(process);
+		vmt_hidden_file_remove(process);
 		vmt_process_abandon(process);
 		return result;
 	}
@@ -384,7 +362,7 @@ vmt_outside_trace_publish(struct vmt_traced *process, const struct vmt_shared *s
 	if (!process->unnamed || vmt_ticks_monotonic_ns() - began_ns < VMT_RETAIN_BRIEF_NS ||
 	    link_file(process, path, sizeof(path)) < 0)
 		return;
-	vmt_outside_trace_discard(process);
+	vmt_hidden_file_remove(process);
 	process->hidden = process->unnamed = false;
 	memcpy(process->path, path, sizeof(process->path));
 	if (shared->host->announce)

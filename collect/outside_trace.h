@@ -14,7 +14,7 @@
 #ifndef VMT_OUTSIDE_TRACE_H
 #define VMT_OUTSIDE_TRACE_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 /* Whether a child of `parent` may run its parent's program still: 0, and then also when it started.
  * -ESRCH: it does not, or has ended. Other errors: that can't be told now. Costs little. */
@@ -29,9 +29,6 @@ int vmt_outside_trace_open(struct vmt_traced *process, struct vmt_shared *shared
 
 /* Gives the file its name where the process has lived long enough by now, and tells the host. */
 void vmt_outside_trace_publish(struct vmt_traced *process, const struct vmt_shared *shared);
-
-/* Removes the hidden name of a file that gets no other. */
-void vmt_outside_trace_discard(const struct vmt_traced *process);
 
 /* Ends the recording, as the process has a trace of its own now. */
 void vmt_outside_trace_hand_over(struct vmt_traced *process, struct vmt_shared *shared);

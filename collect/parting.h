@@ -10,7 +10,7 @@
 #ifndef VMT_PARTING_H
 #define VMT_PARTING_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 /* Closes the trace. Memory stands where it was mapped. False: it stays open. */
 bool vmt_parting_begin(struct vmt_traced *process, uint64_t now_ns);

@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "base/ticks.h"
 #include "collect/address_space.h"
-#include "collect/fork_children.h"
 #include "collect/holes.h"
 #include "collect/opening.h"
 #include "collect/parting.h"
@@ -94,7 +93,7 @@ note_fork(void *context, uint32_t child_pid)
 {
 	struct vmt_traced *process = context;
 
-	vmt_fork_children_note(process->children, process, child_pid);
+	process->shared->forked(process->shared->context, process, child_pid);
 }
 
 void
@@ -102,8 +101,8 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 {
 	set_up_writer(process, shared);
 	vmt_drain_open(&process->drain, &process->layout, process->base);
-	process->children = shared->children;
-	process->drain.forked = process->children ? note_fork : NULL;
+	process->shared = shared;
+	process->drain.forked = shared->forked ? note_fork : NULL;
 	process->drain.context = process;
 	process->drain.bound = &process->bound;
 	process->drain.head = vmt_process_head(process);
@@ -292,7 +291,8 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	}
 	ending = settle(process, ending);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
-	vmt_fork_children_settle(process->children, process);
+	if (shared->ending)
+		shared->ending(shared->context, process);
 	vmt_bound_finish(&process->bound);
 	vmt_sampling_end(process, now_ns);
 	write_rest(process, shared, ending, now_ns);

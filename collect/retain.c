@@ -4,9 +4,9 @@
 #include "base/ticks.h"
 #include "collect/compact.h"
 #include "collect/departure.h"
+#include "collect/hidden_file.h"
 #include "collect/holes.h"
 #include "collect/opening.h"
-#include "collect/outside_trace.h"
 #include "collect/place.h"
 
 #include <string.h>
@@ -159,7 +159,7 @@ vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared, e
 	struct vmt_place place;
 
 	if (process->unnamed) {
-		vmt_outside_trace_discard(process);
+		vmt_hidden_file_remove(process);
 		return;
 	}
 	if (may_run(process) || vmt_place_open(&place, process->path) < 0) {

@@ -12,7 +12,7 @@
 #ifndef VMT_RETAIN_H
 #define VMT_RETAIN_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 #define VMT_RETAIN_BRIEF_NS UINT64_C(1000000000)
 

@@ -15,7 +15,7 @@
 #ifndef VMT_SAMPLING_H
 #define VMT_SAMPLING_H
 
-#include "collect/process.h"
+#include "collect/traced.h"
 
 void vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared);
 

@@ -1,4 +1,5 @@
 /* The rules for looking, on this process itself and by a clock of the test's own. */
+#include "collect/process.h"
 #include "tests/unit/figure_file.h"
 #include "tests/unit/trace_fixture.h"
 

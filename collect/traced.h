@@ -1,0 +1,140 @@
+/*
+ * traced.h: what the collector knows of one traced process, and what all of them share
+ *
+ * Descriptors of /proc/PID are opened once and kept, since leave to read them is checked at open: a
+ * process that changes its identity later stays readable.
+ */
+#ifndef VMT_TRACED_H
+#define VMT_TRACED_H
+
+#include "base/procfs.h"
+#include "base/session.h"
+#include "collect/bound.h"
+#include "collect/cgroup_cache.h"
+#include "collect/credit.h"
+#include "collect/departure.h"
+#include "collect/drain.h"
+#include "collect/host.h"
+#include "collect/mirror.h"
+#include "collect/snapshot.h"
+#include "collect/step.h"
+#include "collect/writer.h"
+#include "format/head.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VMT_PROCESS_USAGES 256u
+
+enum vmt_process_state {
+	VMT_PROCESS_NONE,
+	VMT_PROCESS_LIVE,
+	VMT_PROCESS_UNSEEN,  /* not to be found under its pid: over, or in another pid namespace */
+	VMT_PROCESS_REPLACED /* finished, as it became another program: watched till that ends */
+};
+
+_Static_assert(VMT_PROCFS_NAME_BYTES == VMT_NAME_BYTES && VMT_PROCFS_UNKNOWN == VMT_FIGURE_UNKNOWN,
+	       "what /proc says goes into the trace as it is");
+
+/* Collector-wide: what is bounded or expensive is here once. */
+struct vmt_traced;
+
+struct vmt_shared {
+	const struct vmt_collector_host *host;
+	struct vmt_drain_scratch drain_scratch;
+	struct vmt_snapshot_scratch snapshot_scratch;
+	struct vmt_buffer packed;
+	unsigned char *residency_scratch;
+	enum vmt_residency_source source;
+	uint64_t zero_frame;
+	bool knows_guards;
+	/* Called inside long work, so that no heartbeat gets old and no ring full. */
+	void (*pause)(void *context);
+	/* Told of each fork of a process, and of each process that ends, before its trace goes
+	 * (both with `context`). NULL: nobody asks. */
+	void (*forked)(void *context, struct vmt_traced *parent, uint32_t pid);
+	void (*ending)(void *context, const struct vmt_traced *parent);
+	void *context; /* of pause */
+	struct vmt_session *session;
+	struct vmt_buffer retained; /* struct vmt_retained, where the host has max_files */
+	uint32_t retained_count;
+	struct vmt_credit credit; /* of all processes' snapshots */
+	uint64_t quota_due_ns;	  /* when the collector's CPU quota is read again */
+	struct vmt_cgroup_caches cgroups;
+};
+
+/* When the next look is due, and what the last ones found. */
+struct vmt_sampling {
+	struct vmt_cgroup_cache *cgroup; /* NULL: none */
+	uint64_t interval_ns;		 /* between RSS samples, at present */
+	uint64_t next_ns;
+	uint64_t rss_bytes;
+	uint64_t peak_rss_bytes; /* of all readings */
+	bool moves_fast;	 /* RSS, from one reading to the next */
+	bool near_limit;	 /* of the cgroup */
+	uint64_t flushed_ns;
+	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */
+	uint64_t snapshot_rss_bytes; /* at the last snapshot */
+	uint32_t snapshots;
+	uint64_t snapshots_skipped;
+	bool searched;	   /* the program's file, for the code of an allocator */
+	bool skip_counted; /* for the snapshot that is wanted now */
+	uint32_t usage_count;
+	struct vmt_usage usages[VMT_PROCESS_USAGES];
+};
+
+struct vmt_traced {
+	enum vmt_process_state state;
+	struct vmt_shared *shared;
+	uint32_t pid;
+	uint64_t random_id;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
+	/* Of the image that made the trace, see kernel_range.h: */
+	uint64_t stack_start;
+	char name[VMT_NAME_BYTES];	   /* when its address space was last seen */
+	bool replaced;			   /* was another program already when opened */
+	bool traceable;			   /* its memory and its exit code may be read */
+	uint64_t device;		   /* of the trace's file system */
+	char path[VMT_SESSION_PATH_BYTES]; /* of the trace, absolute */
+	uint64_t inode;
+	bool elsewhere;	    /* its file system is not that of the first trace */
+	bool leaving;	    /* the trace is to be closed before its process is answered */
+	bool parted;	    /* it is closed, see parting.h */
+	uint64_t parted_ns; /* since when */
+	bool outside;	    /* made by the collector, see outside_trace.h */
+	bool unnamed;	    /* ... the file has not got its name yet */
+	bool hidden;	    /* ... and has a hidden one meanwhile */
+	uint64_t ended_ns;  /* when it was parted; 0 = not yet */
+	struct vmt_departure departure;
+	int trace_fd;
+	int aside_fd; /* of the head where it lies aside (shm_fallback.h); -1: it is in the trace */
+	int pidfd;
+	int stat_fd;
+	int maps_fd;
+	int pagemap_fd;
+	int statm_fd;
+	int rollup_fd;
+	unsigned char *base;	/* the head and its regions, mapped */
+	struct vmt_head layout; /* as it was when checked: the mapping is the target's to damage */
+	struct vmt_writer writer;
+	struct vmt_bound bound;
+	struct vmt_mirror mirror; /* in use where the head lies aside */
+	struct vmt_drain drain;
+	struct vmt_sampling sampling;
+	uint64_t visit_ns; /* next visit due */
+	uint64_t pace_ns;  /* between visits, at present */
+	uint64_t retry_ns; /* after a failed write: not before this */
+	uint64_t retry_pace_ns;
+	uint64_t cpu_ns;      /* spent on it */
+	uint64_t title;	      /* see title.h */
+	uint32_t end_seen;    /* head.end when last looked at */
+	struct vmt_step step; /* of the two clocks */
+};
+
+static inline struct vmt_head *
+vmt_process_head(const struct vmt_traced *process)
+{
+	return (struct vmt_head *)(void *)process->base;
+}
+
+#endif
