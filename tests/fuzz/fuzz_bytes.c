@@ -11,7 +11,7 @@
 #include "format/module_table.h"
 #include "format/stack_table.h"
 #include "tools/out/units.h"
-#include "tools/read/go_counters.h"
+#include "tools/read/trace/go_chunk.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -77,10 +77,10 @@ fuzz_snapshot(const uint8_t *data, size_t size)
 static void
 fuzz_go_counters(const uint8_t *data, size_t size)
 {
-	struct vmt_go_counters_read counters;
+	struct vmt_go_chunk_read counters;
 	struct vmt_err err = {""};
 
-	if (vmt_go_counters_read(&counters, data, size, &err) != 0)
+	if (vmt_go_chunk_read(&counters, data, size, &err) != 0)
 		return;
 	for (size_t i = 0; i < counters.count; i++)
 		touch(counters.objects[i].data, counters.objects[i].described.bytes);

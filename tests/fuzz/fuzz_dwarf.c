@@ -6,7 +6,7 @@
  */
 #include "tests/fuzz/dwarf_input.h"
 #include "tests/unit/made_elf.h"
-#include "tools/read/symbols.h"
+#include "tools/read/symbols/symbols.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>

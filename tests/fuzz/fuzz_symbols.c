@@ -5,10 +5,10 @@
  * mistakes are not looked for: it runs in a process of its own (lookup.h), and test_lookup sees to
  * it that nobody minds.
  */
-#include "tools/read/demangle.h"
-#include "tools/read/goprogram.h"
-#include "tools/read/program.h"
-#include "tools/read/symbols.h"
+#include "tools/read/elf/go_raw_calls.h"
+#include "tools/read/elf/preloadable.h"
+#include "tools/read/symbols/demangle.h"
+#include "tools/read/symbols/symbols.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ look_into(const char *path)
 	static const uint64_t addresses[] = {0, 1, 0x1000, 0x1040, 0x1139, 0x401000, UINT64_MAX};
 	struct vmt_module module = {.path = path, .path_bytes = (uint32_t)strlen(path)};
 	struct vmt_symbols *symbols = vmt_symbols_new();
-	struct vmt_goprogram go;
+	struct vmt_go_raw_calls go;
 
 	if (!symbols)
 		abort();
@@ -39,7 +39,7 @@ look_into(const char *path)
 	}
 	(void)vmt_symbols_trouble(symbols, &module);
 	vmt_symbols_free(symbols);
-	(void)vmt_goprogram_inspect(&go, path);
+	(void)vmt_go_raw_calls_inspect(&go, path);
 }
 
 /* An input without ELF's magic is a name. */

@@ -13,7 +13,7 @@
 #include "tests/unit/moved_regions.h"
 #include "tests/unit/sample_trace.h"
 
-#include "tools/read/zstd.h"
+#include "tools/read/trace/zstd.h"
 
 #include <errno.h>
 #include <sys/stat.h>

@@ -71,10 +71,10 @@ read_all_dump_snapshot(struct vmt_dumped *dumped, const struct vmt_record *recor
 	struct vmt_snapshot snapshot;
 	struct vmt_err err = {""};
 
-	if (vmt_snapshot_read(&snapshot, dumped->trace, record->snapshot, &err) != 0)
+	if (vmt_snapshot_decode(&snapshot, dumped->trace, record->snapshot, &err) != 0)
 		return;
 	vmt_dumped_snapshot(dumped, &snapshot);
-	vmt_snapshot_free(&snapshot);
+	vmt_snapshot_decode_free(&snapshot);
 }
 
 static inline void

@@ -4,8 +4,8 @@
 #define BUILD_CHUNKS_BYTES (UINT32_C(64) << 20)
 #include "tests/unit/build_trace.h"
 
-#include "tools/read/trace.h"
-#include "tools/read/zstd.h"
+#include "tools/read/trace/trace.h"
+#include "tools/read/trace/zstd.h"
 
 #include <errno.h>
 

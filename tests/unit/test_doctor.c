@@ -1,6 +1,6 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/doctor.h"
-#include "tools/read/program.h"
+#include "tools/read/elf/preloadable.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 static char directory[64];
 static char path[128];
-static struct vmt_program program;
+static struct vmt_preloadable program;
 static struct vmt_err err;
 
 static const char *
@@ -44,7 +44,7 @@ static int
 inspect(const char *command)
 {
 	err.text[0] = '\0';
-	return vmt_program_inspect(&program, command, &err);
+	return vmt_preloadable_inspect(&program, command, &err);
 }
 
 /* This test's own program, to be changed byte by byte. */
@@ -69,12 +69,12 @@ an_ordinary_program_has_no_obstacle(void **state)
 	(void)state;
 	assert_int_equal(inspect("/proc/self/exe"), 0);
 	assert_true(program.right_machine);
-	assert_int_equal(program.libc, VMT_PROGRAM_LIBC_GLIBC);
+	assert_int_equal(program.libc, VMT_PRELOADABLE_LIBC_GLIBC);
 	assert_false(program.is_setuid);
 	assert_false(program.is_go);
 	assert_false(program.defines_malloc);
 	if (!program.is_sanitized)
-		assert_null(vmt_program_obstacle(&program, &remedy));
+		assert_null(vmt_preloadable_obstacle(&program, &remedy));
 }
 
 static void
@@ -136,7 +136,7 @@ obstacle_of(const unsigned char *bytes, size_t length)
 	assert_int_equal(inspect(in_directory("changed")), 0);
 	/* Of a sanitized test program the sanitizer is no obstacle that we look for. */
 	program.is_sanitized = false;
-	obstacle = vmt_program_obstacle(&program, &remedy);
+	obstacle = vmt_preloadable_obstacle(&program, &remedy);
 	assert_int_equal(obstacle == NULL, remedy == NULL);
 	return obstacle;
 }
@@ -159,10 +159,10 @@ each_obstacle_is_named(void **state)
 	assert_true(interpreter->p_filesz >= sizeof(musl));
 	memcpy(bytes + interpreter->p_offset, musl, sizeof(musl));
 	assert_null(obstacle_of(bytes, length));
-	assert_int_equal(program.libc, VMT_PROGRAM_LIBC_MUSL);
+	assert_int_equal(program.libc, VMT_PRELOADABLE_LIBC_MUSL);
 	interpreter->p_type = PT_NULL;
 	assert_non_null(strstr(obstacle_of(bytes, length), "statically linked"));
-	assert_int_equal(program.libc, VMT_PROGRAM_LIBC_NONE);
+	assert_int_equal(program.libc, VMT_PRELOADABLE_LIBC_NONE);
 	free(bytes);
 }
 
@@ -183,7 +183,7 @@ a_setuid_program_of_somebody_else_is_an_obstacle(void **state)
 	assert_int_equal(chmod(path, 04755), 0);
 	assert_int_equal(inspect(path), 0);
 	assert_true(program.is_setuid);
-	assert_non_null(strstr(vmt_program_obstacle(&program, &remedy), "privileges"));
+	assert_non_null(strstr(vmt_preloadable_obstacle(&program, &remedy), "privileges"));
 	/* One of our own changes nothing. */
 	assert_int_equal(chown(path, getuid(), getgid()), 0);
 	assert_int_equal(chmod(path, 04755), 0);

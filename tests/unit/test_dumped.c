@@ -2,7 +2,7 @@
 
 #include "tools/cmd/dumped.h"
 #include "tools/cmd/shape.h"
-#include "tools/read/merge.h"
+#include "tools/read/trace/merge.h"
 
 static char *out;
 static size_t out_bytes;
@@ -124,10 +124,10 @@ a_snapshot_has_a_line_a_mapping_in_text(void **state)
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(dumped.trace, &count);
 
 	(void)state;
-	assert_int_equal(vmt_snapshot_read(&snapshot, dumped.trace, &chunks[2], &err), 0);
+	assert_int_equal(vmt_snapshot_decode(&snapshot, dumped.trace, &chunks[2], &err), 0);
 	snapshot.head.mappings = 2;
 	vmt_dumped_snapshot(&dumped, &snapshot);
-	vmt_snapshot_free(&snapshot);
+	vmt_snapshot_decode_free(&snapshot);
 	end(&dumped,
 	    "      0.000000050 snapshot         index=0 reason=first source=pagemap "
 	    "resident_bytes=12288 rss_before_bytes=12288 rss_after_bytes=12288 "

@@ -1,5 +1,5 @@
 /* This test's own program, as a file, against itself as it is loaded. */
-#include "tools/read/elf_image.h"
+#include "tools/read/elf/elf_image.h"
 
 #include <fcntl.h>
 #include <link.h>

@@ -6,7 +6,7 @@
 #include "tests/soak.h"
 #include "tests/unit/read_all.h"
 #include "tests/unit/sample_trace.h"
-#include "tools/read/zstd.h"
+#include "tools/read/trace/zstd.h"
 
 #include <sys/resource.h>
 

@@ -1,5 +1,5 @@
 /* What a hostile or changing file does to who looks into it: nothing. */
-#include "tools/read/lookup.h"
+#include "tools/read/symbols/lookup.h"
 
 #include "tests/unit/own_file.h"
 

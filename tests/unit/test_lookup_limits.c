@@ -1,8 +1,8 @@
 /* What a file can make the libraries that look into it do, and what that costs: a name. */
 #include "tests/sanitized.h"
 #include "tests/unit/made_elf.h"
-#include "tools/read/confine.h"
-#include "tools/read/lookup.h"
+#include "tools/read/symbols/lookup.h"
+#include "tools/read/symbols/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -332,7 +332,7 @@ try_everything(int fd, pid_t parent)
 	char byte;
 	void *memory;
 
-	vmt_confine_self();
+	vmt_sandbox_enter();
 	if (!is_refused(open("/etc/passwd", O_RDONLY)))
 		return 1;
 	if (!is_refused(socket(AF_INET, SOCK_STREAM, 0)))

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
-#include "tools/read/merge.h"
-#include "tools/read/zstd.h"
+#include "tools/read/trace/merge.h"
+#include "tools/read/trace/zstd.h"
 
 #define MANY 5000u
 #define SHARDS 4u

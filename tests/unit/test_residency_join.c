@@ -108,7 +108,7 @@ files_add_up_by_path(void **state)
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
 	struct vmt_residency residency;
-	const struct vmt_file *rows;
+	const struct vmt_file_reader *rows;
 	size_t count;
 
 	(void)state;

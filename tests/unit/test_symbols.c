@@ -1,7 +1,7 @@
-#include "tools/read/symbols.h"
+#include "tools/read/symbols/symbols.h"
 
-#include "tools/read/demangle.h"
-#include "tools/read/symbols_elf.h"
+#include "tools/read/elf/elf_symbols.h"
+#include "tools/read/symbols/demangle.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -125,7 +125,7 @@ another_build_is_not_used(void **state)
 {
 	static const unsigned char other[20] = {0xde, 0xad};
 	const char *why;
-	struct vmt_symbols_elf *file = vmt_symbols_elf_open(own_path, &why);
+	struct vmt_elf_symbols *file = vmt_elf_symbols_open(own_path, &why);
 	struct vmt_symbols *symbols = vmt_symbols_new();
 	struct vmt_module module = module_of(own_path);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
@@ -137,11 +137,11 @@ another_build_is_not_used(void **state)
 	assert_int_equal(
 	    vmt_symbols_resolve(symbols, &module, file_address(vmt_test_plain_place), frames), 0);
 	assert_non_null(strstr(vmt_symbols_trouble(symbols, &module), "build-id"));
-	module.build_id_bytes = (uint32_t)vmt_symbols_elf_build_id(file, &module.build_id);
+	module.build_id_bytes = (uint32_t)vmt_elf_symbols_build_id(file, &module.build_id);
 	assert_int_equal(module.build_id_bytes, 20);
 	assert_int_equal(
 	    vmt_symbols_resolve(symbols, &module, file_address(vmt_test_plain_place), frames), 1);
-	vmt_symbols_elf_close(file);
+	vmt_elf_symbols_close(file);
 	/* The same path without one is another module. */
 	module.build_id_bytes = 0;
 	assert_int_equal(

@@ -3,8 +3,8 @@
 #include "tests/unit/go_build.h"
 
 #include "tools/model/go_figures.h"
-#include "tools/read/gomodule.h"
-#include "tools/read/symbols.h"
+#include "tools/read/elf/go_module.h"
+#include "tools/read/symbols/symbols.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -271,7 +271,7 @@ a_table_without_its_section_is_found(void **state)
 		unsigned char *bytes = map_file(path, &length);
 
 		for (int round = 0; round < 2; round++) {
-			struct vmt_gomodule *module = vmt_gomodule_open(bytes, length);
+			struct vmt_go_module *module = vmt_go_module_open(bytes, length);
 			struct vmt_gopclntab_function function;
 			struct vmt_gopclntab_frame frame;
 			uint64_t cursor = 0;
@@ -284,7 +284,7 @@ a_table_without_its_section_is_found(void **state)
 			    vmt_gopclntab_find(&module->table, function.start, &frame, 1), 1);
 			assert_string_equal(frame.function, "main.outer");
 			assert_non_null(strstr(frame.file, "/main.go"));
-			vmt_gomodule_close(module);
+			vmt_go_module_close(module);
 			/* e_shoff, e_shnum, e_shstrndx */
 			memset(bytes + 40, 0, 8);
 			memset(bytes + 60, 0, 4);
@@ -311,17 +311,17 @@ damaged_programs_do_no_harm(void **state)
 	assert_non_null(copy);
 	for (unsigned round = 0; round < 60; round++) {
 		size_t cut = round < 20 ? length * round / 20 : length;
-		struct vmt_gomodule *module;
+		struct vmt_go_module *module;
 
 		memcpy(copy, bytes, length);
 		for (unsigned flips = 0; round >= 20 && flips < 40 * round; flips++) {
 			random = random * 1664525u + 1013904223u;
 			copy[(random ^ (random >> 15)) % length] ^= (unsigned char)(random >> 24);
 		}
-		module = vmt_gomodule_open(copy, cut);
+		module = vmt_go_module_open(copy, cut);
 		for (uint64_t at = 0x400000; module && at < 0x500000; at += 509)
 			assert_true(vmt_gopclntab_find(&module->table, at, frames, 16) <= 16);
-		vmt_gomodule_close(module);
+		vmt_go_module_close(module);
 	}
 	free(copy);
 	munmap(bytes, length);

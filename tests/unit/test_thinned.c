@@ -4,7 +4,7 @@
 #include "tests/unit/build_trace.h"
 #include "tests/unit/model_world.h"
 
-#include "tools/read/trace.h"
+#include "tools/read/trace/trace.h"
 
 #include <math.h>
 

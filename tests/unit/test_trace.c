@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "tools/read/zstd.h"
+#include "tools/read/trace/zstd.h"
 
 static size_t
 compress(void *dst, size_t dst_bytes, const void *src, size_t src_bytes)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tools/read/zstd.h"
+#include "tools/read/trace/zstd.h"
 
 #define RAW_BYTES 5000u
 

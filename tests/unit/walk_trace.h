@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/read/merge.h"
-#include "tools/read/snapshot.h"
-#include "tools/read/trace.h"
+#include "tools/read/trace/merge.h"
+#include "tools/read/trace/snapshot_decode.h"
+#include "tools/read/trace/trace.h"
 
 #define WALK_CHECK(condition)                                                                      \
 	do {                                                                                       \
@@ -43,7 +43,7 @@ walk_trace_snapshot(struct walk_result *walk, struct vmt_trace *trace,
 {
 	struct vmt_snapshot snapshot;
 
-	walk->result = vmt_snapshot_read(&snapshot, trace, record->snapshot, &walk->err);
+	walk->result = vmt_snapshot_decode(&snapshot, trace, record->snapshot, &walk->err);
 	if (walk->result != 0)
 		return;
 	WALK_CHECK(snapshot.head.time == record->time);
@@ -62,7 +62,7 @@ walk_trace_snapshot(struct walk_result *walk, struct vmt_trace *trace,
 	walk->snapshots++;
 	walk->mappings += snapshot.head.mappings;
 	walk->runs += snapshot.head.runs;
-	vmt_snapshot_free(&snapshot);
+	vmt_snapshot_decode_free(&snapshot);
 }
 
 static inline void

@@ -3,9 +3,9 @@
 #include "tools/cmd/compare.h"
 #include "tools/cmd/limits.h"
 #include "tools/cmd/progress.h"
+#include "tools/memory_limit.h"
 #include "tools/out/diff_text.h"
 #include "tools/out/text.h"
-#include "tools/read/bounds.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -81,7 +81,7 @@ vmt_diff_main(int argc, char **argv, struct vmt_err *err)
 		result = read_options(&options, &wanted, err);
 	if (result < 0)
 		return result;
-	vmt_bounds_memory_of_machine();
+	vmt_memory_limit_set_machine();
 	for (int i = 0; i < 2 && result == 0; i++)
 		result = vmt_progress_build(&reports[i], wanted.paths[i], &wanted.build, err);
 	if (result == 0)

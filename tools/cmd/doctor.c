@@ -41,7 +41,7 @@ vmt_doctor_say(struct vmt_doctor *doctor, enum vmt_doctor_level level, const cha
 }
 
 static void
-say_kind(struct vmt_doctor *doctor, const struct vmt_program *program)
+say_kind(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 {
 	if (program->script[0])
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "program: %s, a script run by %s",
@@ -54,10 +54,10 @@ say_kind(struct vmt_doctor *doctor, const struct vmt_program *program)
 }
 
 void
-vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program)
+vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 {
 	const char *remedy;
-	const char *obstacle = vmt_program_obstacle(program, &remedy);
+	const char *obstacle = vmt_preloadable_obstacle(program, &remedy);
 
 	say_kind(doctor, program);
 	if (obstacle)
@@ -65,7 +65,7 @@ vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program)
 	else
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "dynamically linked, loaded by %s",
 			       program->interpreter);
-	if (program->libc == VMT_PROGRAM_LIBC_OTHER)
+	if (program->libc == VMT_PRELOADABLE_LIBC_OTHER)
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "try it: only glibc and musl were tested",
 			       "its dynamic loader is unknown to vmtrace");
 	if (program->defines_malloc && !obstacle)
@@ -79,7 +79,7 @@ vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program)
 
 /* What the doctor was asked to look at besides the host. */
 struct patient {
-	struct vmt_program program;
+	struct vmt_preloadable program;
 	bool has_program;
 	uint32_t pid; /* 0 = not a process */
 };
@@ -127,7 +127,7 @@ inspect_process(struct patient *patient, struct vmt_err *err)
 	ssize_t length;
 
 	snprintf(link, sizeof(link), "/proc/%" PRIu32 "/exe", patient->pid);
-	result = vmt_program_inspect(&patient->program, link, err);
+	result = vmt_preloadable_inspect(&patient->program, link, err);
 	if (result < 0)
 		return say_unreadable(patient->pid, result, err);
 	length = readlink(link, patient->program.path, sizeof(patient->program.path) - 1);
@@ -156,7 +156,7 @@ find_patient(struct patient *patient, int argc, char **argv, struct vmt_err *err
 	if (!patient->has_program)
 		return 0;
 	if (is_command)
-		return vmt_program_inspect(&patient->program, options.operands[0], err);
+		return vmt_preloadable_inspect(&patient->program, options.operands[0], err);
 	result = read_pid(options.operands[0], &patient->pid, err);
 	return result < 0 ? result : inspect_process(patient, err);
 }

@@ -8,7 +8,7 @@
 #define VMT_DOCTOR_H
 
 #include "tools/out/layout.h"
-#include "tools/read/program.h"
+#include "tools/read/elf/preloadable.h"
 
 enum vmt_doctor_level { VMT_DOCTOR_OK, VMT_DOCTOR_NOTE, VMT_DOCTOR_LACK };
 
@@ -25,9 +25,9 @@ __attribute__((format(printf, 4, 5))) void vmt_doctor_say(struct vmt_doctor *doc
 							  const char *remedy, const char *format,
 							  ...);
 
-void vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_program *program);
+void vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *program);
 /* What is special about a Go program. */
-void vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_program *program);
+void vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *program);
 /* What a value of kernel.yama.ptrace_scope means for Go's own counters. */
 void vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope);
 void vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid);

@@ -1,5 +1,5 @@
 #include "tools/cmd/doctor.h"
-#include "tools/read/goprogram.h"
+#include "tools/read/elf/go_raw_calls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,14 +7,14 @@
 
 /* Whether the library gets in at all: the obstacle was told, this says what does help with Go. */
 static void
-check_linking(struct vmt_doctor *doctor, const struct vmt_program *program,
-	      const struct vmt_goprogram *go)
+check_linking(struct vmt_doctor *doctor, const struct vmt_preloadable *program,
+	      const struct vmt_go_raw_calls *go)
 {
 	if (go->cgo)
 		vmt_doctor_say(
 		    doctor, VMT_DOCTOR_OK, NULL,
 		    "cgo: C code is linked in; its calls are seen with their Go callers");
-	else if (program->libc == VMT_PROGRAM_LIBC_NONE)
+	else if (program->libc == VMT_PRELOADABLE_LIBC_NONE)
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "build it with CGO_ENABLED=1 and -ldflags=-linkmode=external, or "
 			       "with an import \"C\" in it; until then GODEBUG=gctrace=1 and "
@@ -30,7 +30,7 @@ check_linking(struct vmt_doctor *doctor, const struct vmt_program *program,
 }
 
 static void
-check_symbols(struct vmt_doctor *doctor, const struct vmt_goprogram *go)
+check_symbols(struct vmt_doctor *doctor, const struct vmt_go_raw_calls *go)
 {
 	if (go->has_symbols && go->has_debug)
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
@@ -46,7 +46,7 @@ check_symbols(struct vmt_doctor *doctor, const struct vmt_goprogram *go)
 
 /* One line for the sites that would be seen, one for each of the others. */
 static void
-check_sites(struct vmt_doctor *doctor, const struct vmt_goprogram *go)
+check_sites(struct vmt_doctor *doctor, const struct vmt_go_raw_calls *go)
 {
 	char known[512] = "";
 
@@ -104,11 +104,11 @@ vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope)
 }
 
 void
-vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_program *program)
+vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 {
-	struct vmt_goprogram go;
+	struct vmt_go_raw_calls go;
 
-	if (!vmt_goprogram_inspect(&go, program->path) || !go.is_go) {
+	if (!vmt_go_raw_calls_inspect(&go, program->path) || !go.is_go) {
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "treat madvise figures of the Go heap as lower bounds",
 			       "the Go runtime's table of functions was not found: its raw system "
@@ -118,7 +118,7 @@ vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_program *program)
 	check_linking(doctor, program, &go);
 	check_symbols(doctor, &go);
 	if (!go.supported ||
-	    (go.cgo && (program->is_library || program->libc != VMT_PROGRAM_LIBC_NONE)))
+	    (go.cgo && (program->is_library || program->libc != VMT_PRELOADABLE_LIBC_NONE)))
 		check_sites(doctor, &go);
 	if (program->is_go_race)
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "record a build without -race",

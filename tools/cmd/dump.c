@@ -1,9 +1,9 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/dumped.h"
 #include "tools/cmd/options.h"
-#include "tools/read/bounds.h"
-#include "tools/read/merge.h"
-#include "tools/read/snapshot.h"
+#include "tools/memory_limit.h"
+#include "tools/read/trace/merge.h"
+#include "tools/read/trace/snapshot_decode.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,12 +21,12 @@ static int
 dump_snapshot(struct vmt_dumped *dumped, const struct vmt_record *record, struct vmt_err *err)
 {
 	struct vmt_snapshot snapshot;
-	int result = vmt_snapshot_read(&snapshot, dumped->trace, record->snapshot, err);
+	int result = vmt_snapshot_decode(&snapshot, dumped->trace, record->snapshot, err);
 
 	if (result != 0)
 		return result;
 	vmt_dumped_snapshot(dumped, &snapshot);
-	vmt_snapshot_free(&snapshot);
+	vmt_snapshot_decode_free(&snapshot);
 	return 0;
 }
 
@@ -89,7 +89,7 @@ vmt_dump_main(int argc, char **argv, struct vmt_err *err)
 		return vmt_err_set(err, EINVAL, "dump takes one trace");
 	dumped.stacks = options.values[OPTION_STACKS] != NULL;
 	dumped.runs = options.values[OPTION_RUNS] != NULL;
-	vmt_bounds_memory_of_machine();
+	vmt_memory_limit_set_machine();
 	result = vmt_trace_open(&dumped.trace, options.operands[0], err);
 	if (result != 0)
 		return result;

@@ -10,8 +10,8 @@
 #define VMT_DUMPED_H
 
 #include "tools/out/emitter.h"
-#include "tools/read/snapshot.h"
-#include "tools/read/trace.h"
+#include "tools/read/trace/snapshot_decode.h"
+#include "tools/read/trace/trace.h"
 
 struct vmt_dumped {
 	struct vmt_emitter emitter;

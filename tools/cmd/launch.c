@@ -1,6 +1,6 @@
 #include "tools/cmd/launch.h"
 
-#include "tools/read/program.h"
+#include "tools/read/elf/preloadable.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -77,7 +77,7 @@ execute(char **argv)
 {
 	char path[PATH_MAX];
 
-	if (vmt_program_find_elf(argv[0], path)) {
+	if (vmt_preloadable_find_elf(argv[0], path)) {
 		execv(path, argv);
 		if (errno == ENOEXEC)
 			return errno;

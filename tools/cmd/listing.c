@@ -5,7 +5,7 @@
 #include "tools/cmd/screen.h"
 #include "tools/out/emitter.h"
 #include "tools/out/units.h"
-#include "tools/read/trace.h"
+#include "tools/read/trace/trace.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -5,8 +5,8 @@
 #include "tools/cmd/library.h"
 #include "tools/cmd/recorded.h"
 #include "tools/cmd/wanted.h"
-#include "tools/read/program.h"
-#include "tools/read/zstd.h"
+#include "tools/read/elf/preloadable.h"
+#include "tools/read/trace/zstd.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -215,14 +215,14 @@ collect(struct recording *recording)
 static void
 warn_of_obstacle(const char *command)
 {
-	struct vmt_program program;
+	struct vmt_preloadable program;
 	struct vmt_err err = {""};
 	const char *obstacle;
 	const char *remedy;
 
-	if (vmt_program_inspect(&program, command, &err) < 0)
+	if (vmt_preloadable_inspect(&program, command, &err) < 0)
 		return;
-	obstacle = vmt_program_obstacle(&program, &remedy);
+	obstacle = vmt_preloadable_obstacle(&program, &remedy);
 	if (obstacle)
 		fprintf(stderr, "vmtrace: %s can't be recorded: %s; %s\n", command, obstacle,
 			remedy);

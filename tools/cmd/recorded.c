@@ -2,8 +2,8 @@
 
 #include "format/codec.h"
 #include "tools/out/units.h"
-#include "tools/read/ending.h"
-#include "tools/read/trace.h"
+#include "tools/read/trace/process_end.h"
+#include "tools/read/trace/trace.h"
 #include "tools/utf8.h"
 
 #include <assert.h>
@@ -110,8 +110,8 @@ read_figures(const char *path)
 		return figures;
 	figures.readable = true;
 	figures.peak_rss_bytes = vmt_recorded_peak(trace);
-	if (vmt_ending_is_short(vmt_trace_head(trace)))
-		figures.shortage = vmt_ending_shortage(vmt_trace_head(trace)->end_status);
+	if (vmt_process_end_is_short(vmt_trace_head(trace)))
+		figures.shortage = vmt_process_end_shortage(vmt_trace_head(trace)->end_status);
 	loss = vmt_trace_loss(trace);
 	figures.thinned = loss->events_thinned;
 	figures.lost = loss->events_dropped + loss->events_overwritten + loss->slots_abandoned;

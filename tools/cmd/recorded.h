@@ -7,7 +7,7 @@
 #ifndef VMT_RECORDED_H
 #define VMT_RECORDED_H
 
-#include "tools/read/trace.h"
+#include "tools/read/trace/trace.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -6,9 +6,9 @@
 #include "tools/cmd/listing.h"
 #include "tools/cmd/progress.h"
 #include "tools/cmd/screen.h"
+#include "tools/memory_limit.h"
 #include "tools/out/json.h"
 #include "tools/out/text.h"
-#include "tools/read/bounds.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -157,7 +157,7 @@ vmt_report_main(int argc, char **argv, struct vmt_err *err)
 		result = read_options(&options, &wanted, err);
 	if (result < 0)
 		return result;
-	vmt_bounds_memory_of_machine();
+	vmt_memory_limit_set_machine();
 	if (!wanted.compares && vmt_listing_is_for(options.operands[0]))
 		return vmt_listing_print(options.operands[0],
 					 options.values[OPTION_TOP] ? wanted.top : SIZE_MAX,

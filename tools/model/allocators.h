@@ -12,8 +12,8 @@
 #define VMT_ALLOCATORS_H
 
 #include "tools/model/sites.h"
-#include "tools/read/lookup.h"
-#include "tools/read/trace.h"
+#include "tools/read/symbols/lookup.h"
+#include "tools/read/trace/trace.h"
 
 struct vmt_allocators;
 

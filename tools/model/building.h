@@ -14,8 +14,8 @@
 #include "tools/model/report.h"
 #include "tools/model/residency.h"
 #include "tools/model/rss_line.h"
-#include "tools/read/cache.h"
-#include "tools/read/trace.h"
+#include "tools/read/symbols/disk_cache.h"
+#include "tools/read/trace/trace.h"
 
 #include <errno.h>
 
@@ -32,7 +32,7 @@ struct vmt_building {
 	struct vmt_snapshot snapshot;
 	struct vmt_residency residency;
 	struct vmt_rss_line *line;
-	struct vmt_cache *cache; /* NULL = none */
+	struct vmt_disk_cache *cache; /* NULL = none */
 	struct vmt_lookup *names;
 	struct vmt_go_owners *go_owners;
 	struct vmt_allocators *allocators;

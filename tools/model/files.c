@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct vmt_files {
-	struct vmt_file *rows;
+	struct vmt_file_reader *rows;
 	size_t count;
 	size_t room;
 	uint32_t *index; /* open addressing: row + 1; 0 = empty */
@@ -95,7 +95,7 @@ static bool
 grow(struct vmt_files *files)
 {
 	size_t room = files->room ? files->room * 2 : 64;
-	struct vmt_file *rows = reallocarray(files->rows, room, sizeof(*rows));
+	struct vmt_file_reader *rows = reallocarray(files->rows, room, sizeof(*rows));
 	uint32_t *index;
 
 	if (!rows)
@@ -113,7 +113,7 @@ grow(struct vmt_files *files)
 	return true;
 }
 
-struct vmt_file *
+struct vmt_file_reader *
 vmt_files_find(const struct vmt_files *files, const char *path, uint16_t path_bytes)
 {
 	uint32_t entry = files->count ? *entry_of(files, path, path_bytes) : 0;
@@ -121,10 +121,10 @@ vmt_files_find(const struct vmt_files *files, const char *path, uint16_t path_by
 	return entry ? &files->rows[entry - 1] : NULL;
 }
 
-struct vmt_file *
+struct vmt_file_reader *
 vmt_files_intern(struct vmt_files *files, const char *path, uint16_t path_bytes)
 {
-	struct vmt_file *row = vmt_files_find(files, path, path_bytes);
+	struct vmt_file_reader *row = vmt_files_find(files, path, path_bytes);
 
 	if (row)
 		return row;
@@ -133,11 +133,11 @@ vmt_files_intern(struct vmt_files *files, const char *path, uint16_t path_bytes)
 	assert(files->rows && files->count < files->room);
 	*entry_of(files, path, path_bytes) = (uint32_t)files->count + 1;
 	row = &files->rows[files->count++];
-	*row = (struct vmt_file){.path = path, .path_bytes = path_bytes};
+	*row = (struct vmt_file_reader){.path = path, .path_bytes = path_bytes};
 	return row;
 }
 
-const struct vmt_file *
+const struct vmt_file_reader *
 vmt_files_rows(const struct vmt_files *files, size_t *count)
 {
 	*count = files->count;

@@ -26,7 +26,7 @@ enum vmt_backing {
 
 enum vmt_backing vmt_files_backing(const struct vmt_mapping *mapping);
 
-struct vmt_file {
+struct vmt_file_reader {
 	const char *path;
 	uint16_t path_bytes;
 	bool program;  /* code is mapped from it, or it is a loaded module */
@@ -42,13 +42,14 @@ struct vmt_files *vmt_files_new(void);
 void vmt_files_free(struct vmt_files *files);
 
 /* The row of a path, made when new; NULL = no memory. Valid until the next call. */
-struct vmt_file *vmt_files_intern(struct vmt_files *files, const char *path, uint16_t path_bytes);
+struct vmt_file_reader *vmt_files_intern(struct vmt_files *files, const char *path,
+					 uint16_t path_bytes);
 
 /* The row of a path, or NULL where it has none. Valid until the next vmt_files_intern. */
-struct vmt_file *vmt_files_find(const struct vmt_files *files, const char *path,
-				uint16_t path_bytes);
+struct vmt_file_reader *vmt_files_find(const struct vmt_files *files, const char *path,
+				       uint16_t path_bytes);
 
 /* The rows, count of them. */
-const struct vmt_file *vmt_files_rows(const struct vmt_files *files, size_t *count);
+const struct vmt_file_reader *vmt_files_rows(const struct vmt_files *files, size_t *count);
 
 #endif

@@ -12,8 +12,8 @@
 #include "tools/model/report.h"
 #include "tools/model/sites.h"
 #include "tools/model/strings.h"
-#include "tools/read/lookup.h"
-#include "tools/read/trace.h"
+#include "tools/read/symbols/lookup.h"
+#include "tools/read/trace/trace.h"
 
 struct vmt_frames;
 

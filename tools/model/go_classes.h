@@ -15,7 +15,7 @@
 
 #include "format/go_roles.h"
 #include "tools/model/classes.h"
-#include "tools/read/symbols.h"
+#include "tools/read/symbols/symbols.h"
 
 /* What a frame tells, by its name (format/go_roles.h). */
 enum vmt_go_role vmt_go_classes_role(const struct vmt_symbol *frame);

@@ -63,11 +63,11 @@ vmt_go_figures_lay_out(struct vmt_go_layout *layout, struct vmt_lookup *symbols,
 }
 
 static bool
-read_term(const struct vmt_go_counters_read *counters, const char *variable,
+read_term(const struct vmt_go_chunk_read *counters, const char *variable,
 	  const struct vmt_symbol_place *place, uint64_t *value)
 {
 	for (size_t i = 0; i < counters->count; i++) {
-		const struct vmt_go_counters_object *object = &counters->objects[i];
+		const struct vmt_go_chunk_object *object = &counters->objects[i];
 
 		if (strcmp(object->described.symbol, variable) != 0 ||
 		    object->described.bytes < sizeof(*value) ||
@@ -88,7 +88,7 @@ not_below_zero(uint64_t sum)
 
 bool
 vmt_go_figures_add_up(struct vmt_go_figures *figures, const struct vmt_go_layout *layout,
-		      const struct vmt_go_counters_read *counters)
+		      const struct vmt_go_chunk_read *counters)
 {
 	*figures = (struct vmt_go_figures){.memory_limit_bytes = VMT_FIGURE_UNKNOWN};
 	for (size_t i = 0; i < TERMS; i++) {

@@ -1,7 +1,7 @@
 /*
  * go_figures.h: what does the Go runtime itself count?
  *
- * Adds up the runtime's counters, out of the raw bytes of its objects (tools/read/go_counters.h)
+ * Adds up the runtime's counters, out of the raw bytes of its objects (tools/read/trace/go_chunk.h)
  * and the places that the program's debug information gives for their members, as
  * runtime.ReadMemStats does it (runtime/mstats.go of Go 1.19 to 1.26; members that a version lacks
  * count as 0). Bytes. The objects were read while the program ran: figures may miss one another by
@@ -11,8 +11,8 @@
 #define VMT_GO_FIGURES_H
 
 #include "tools/model/report.h"
-#include "tools/read/go_counters.h"
-#include "tools/read/lookup.h"
+#include "tools/read/symbols/lookup.h"
+#include "tools/read/trace/go_chunk.h"
 
 #define VMT_GO_FIGURES_TERMS 32u
 
@@ -28,6 +28,6 @@ void vmt_go_figures_lay_out(struct vmt_go_layout *layout, struct vmt_lookup *sym
 
 /* False where the objects lack what the layout needs. */
 bool vmt_go_figures_add_up(struct vmt_go_figures *figures, const struct vmt_go_layout *layout,
-			   const struct vmt_go_counters_read *counters);
+			   const struct vmt_go_chunk_read *counters);
 
 #endif

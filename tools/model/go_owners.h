@@ -10,8 +10,8 @@
 
 #include "tools/model/classes.h"
 #include "tools/model/sites.h"
-#include "tools/read/lookup.h"
-#include "tools/read/trace.h"
+#include "tools/read/symbols/lookup.h"
+#include "tools/read/trace/trace.h"
 
 struct vmt_go_owners;
 

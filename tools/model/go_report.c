@@ -1,6 +1,6 @@
 #include "tools/model/building.h"
 #include "tools/model/go_figures.h"
-#include "tools/read/go_counters.h"
+#include "tools/read/trace/go_chunk.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -85,13 +85,13 @@ take_counters(struct vmt_building *building, const struct vmt_trace_chunk *chunk
 {
 	struct vmt_report *report = &building->report;
 	struct vmt_go_point *point = &report->go.points[report->go.point_count];
-	struct vmt_go_counters_read counters;
+	struct vmt_go_chunk_read counters;
 	struct vmt_err err = {{0}};
 	const unsigned char *bytes;
 	size_t length;
 
 	if (vmt_trace_payload(building->trace, chunk, &bytes, &length, &err) ||
-	    vmt_go_counters_read(&counters, bytes, length, &err) ||
+	    vmt_go_chunk_read(&counters, bytes, length, &err) ||
 	    !vmt_go_figures_add_up(&point->figures, layout, &counters))
 		return false;
 	point->time_ns = vmt_trace_time_ns(building->trace, counters.head.time);

@@ -127,7 +127,7 @@ name_modules(const struct vmt_pieces_input *input)
 	while (input->module && (span = vmt_eras_next(eras, address))) {
 		const struct vmt_span *loaded = vmt_eras_span(eras, span);
 		struct vmt_module module;
-		struct vmt_file *file;
+		struct vmt_file_reader *file;
 
 		address = loaded->high;
 		if (!input->module(input->context, loaded->module, &module) || !module.path_bytes ||
@@ -146,7 +146,7 @@ vmt_pieces_name_files(const struct vmt_pieces_input *input)
 {
 	for (uint32_t i = 0; i < input->snapshot->head.mappings; i++) {
 		const struct vmt_mapping *mapping = &input->snapshot->mappings[i].mapping;
-		struct vmt_file *file;
+		struct vmt_file_reader *file;
 
 		if (!mapping->path_bytes || !has_path(vmt_files_backing(mapping)))
 			continue;
@@ -163,7 +163,7 @@ static enum vmt_class_id
 class_of_file(const struct vmt_pieces_input *input, const struct vmt_mapping *mapping,
 	      enum vmt_backing backing)
 {
-	const struct vmt_file *file =
+	const struct vmt_file_reader *file =
 	    vmt_files_find(input->files, mapping->path, mapping->path_bytes);
 
 	if (file && file->tracer)

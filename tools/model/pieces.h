@@ -20,7 +20,7 @@
 #include "tools/model/go_owners.h"
 #include "tools/model/replay.h"
 #include "tools/model/resident.h"
-#include "tools/read/snapshot.h"
+#include "tools/read/trace/snapshot_decode.h"
 
 struct vmt_piece {
 	uint64_t start;

@@ -2,7 +2,7 @@
 
 #include "tools/model/building.h"
 #include "tools/model/moment.h"
-#include "tools/read/ending.h"
+#include "tools/read/trace/process_end.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -73,9 +73,9 @@ fill_process(struct vmt_building *building)
 	report->process.duration_ns = last && duration > 0 ? (uint64_t)duration : 0;
 	report->process.last_event_ns = vmt_trace_time_ns(building->trace, building->last_event);
 	report->process.end = vmt_trace_end(building->trace, &report->process.end_status);
-	if (vmt_ending_is_short(vmt_trace_head(building->trace)))
+	if (vmt_process_end_is_short(vmt_trace_head(building->trace)))
 		report->process.shortage =
-		    vmt_ending_shortage(vmt_trace_head(building->trace)->end_status);
+		    vmt_process_end_shortage(vmt_trace_head(building->trace)->end_status);
 	report->process.end_seen = vmt_trace_end_chunk(building->trace) != NULL;
 	if (!report->process.exe || !report->process.cmdline)
 		return -ENOMEM;
@@ -292,7 +292,7 @@ set_up(struct vmt_building *building)
 	building->strings = vmt_strings_new();
 	building->line = calloc(1, sizeof(*building->line));
 	building->replay = vmt_replay_new(&options);
-	building->cache = building->options->cached ? vmt_cache_open() : NULL;
+	building->cache = building->options->cached ? vmt_disk_cache_open() : NULL;
 	names.cache = building->cache;
 	building->names = vmt_lookup_new(&names);
 	if (!building->strings || !building->line || !building->replay || !building->names)
@@ -305,12 +305,12 @@ static void
 tear_down(struct vmt_building *building)
 {
 	vmt_residency_free(&building->residency);
-	vmt_snapshot_free(&building->snapshot);
+	vmt_snapshot_decode_free(&building->snapshot);
 	vmt_replay_free(building->replay);
 	vmt_go_owners_free(building->go_owners);
 	vmt_allocators_free(building->allocators);
 	vmt_lookup_free(building->names);
-	vmt_cache_close(building->cache);
+	vmt_disk_cache_close(building->cache);
 	free(building->line);
 	vmt_trace_close(building->trace);
 }
@@ -327,7 +327,7 @@ build(struct vmt_building *building, const char *path, struct vmt_err *err)
 		return vmt_building_no_memory(err, path);
 	status = vmt_moment_choose(building, &chosen, err);
 	if (!status && chosen)
-		status = vmt_snapshot_read(&building->snapshot, building->trace, chosen, err);
+		status = vmt_snapshot_decode(&building->snapshot, building->trace, chosen, err);
 	if (!status)
 		status = vmt_report_events_replay(building, chosen != NULL, path, err);
 	if (!status && fill(building))

@@ -1,6 +1,6 @@
 #include "tools/model/building.h"
 #include "tools/model/under_way.h"
-#include "tools/read/merge.h"
+#include "tools/read/trace/merge.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -277,7 +277,7 @@ take_earlier(struct vmt_building *building, const struct vmt_trace_chunk *chunk)
 	int status = 0;
 
 	if (building->earlier_runs > EARLIER_RUNS_MOST ||
-	    vmt_snapshot_read(&snapshot, building->trace, chunk, &err)) {
+	    vmt_snapshot_decode(&snapshot, building->trace, chunk, &err)) {
 		vmt_touched_lose(touched);
 		return 0;
 	}
@@ -286,7 +286,7 @@ take_earlier(struct vmt_building *building, const struct vmt_trace_chunk *chunk)
 		vmt_touched_lose(touched);
 	else
 		status = add_touched(touched, &snapshot);
-	vmt_snapshot_free(&snapshot);
+	vmt_snapshot_decode_free(&snapshot);
 	return status;
 }
 

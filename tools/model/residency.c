@@ -172,7 +172,7 @@ static void
 add_up_files(struct vmt_residency *residency, const struct vmt_piece *piece)
 {
 	enum vmt_backing backing = vmt_files_backing(piece->mapping);
-	struct vmt_file *file;
+	struct vmt_file_reader *file;
 
 	if (!piece->mapping->path_bytes ||
 	    (backing != VMT_BACKING_FILE && backing != VMT_BACKING_SHARED))

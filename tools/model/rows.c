@@ -117,7 +117,7 @@ static int
 fill_files(struct vmt_building *building)
 {
 	struct vmt_report *report = &building->report;
-	const struct vmt_file *rows;
+	const struct vmt_file_reader *rows;
 	size_t count;
 
 	if (!building->residency.files)

@@ -21,7 +21,7 @@
 #define VMT_UNDER_WAY_H
 
 #include "tools/model/replay.h"
-#include "tools/read/snapshot.h"
+#include "tools/read/trace/snapshot_decode.h"
 
 #define VMT_UNDER_WAY_MOST 1024u
 

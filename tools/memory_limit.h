@@ -1,0 +1,21 @@
+/*
+ * memory_limit.h: how much memory may a process take for what others wrote?
+ *
+ * A small file can ask for much: by compression, by counts, by what libraries make of it. Past the
+ * bound malloc fails, which everything here survives, and nobody else's memory is needed.
+ */
+#ifndef VMT_MEMORY_LIMIT_H
+#define VMT_MEMORY_LIMIT_H
+
+#include <stdint.h>
+
+/* This many bytes more than by now, unless a limit stands lower already. */
+void vmt_memory_limit_set(uint64_t bytes);
+
+/* What this process could have at the most: the machine's memory, or the limit of its cgroup. */
+uint64_t vmt_memory_limit_available(void);
+
+/* Three quarters of that, the rest being for those who look up symbols. */
+void vmt_memory_limit_set_machine(void);
+
+#endif

@@ -1,0 +1,126 @@
+#include "tools/read/elf/go_raw_calls.h"
+
+#include "format/go_forms.h"
+#include "tools/read/elf/elf_symbols.h"
+#include "tools/read/elf/go_module.h"
+
+#include <elf.h>
+#include <string.h>
+
+#if defined(VMT_GO_FORM_MADVISE)
+#define SYMBOL(name, ...)                                                                          \
+	{                                                                                          \
+		(name), sizeof((const unsigned char[]){__VA_ARGS__}),                              \
+		{                                                                                  \
+			__VA_ARGS__                                                                \
+		}                                                                                  \
+	}
+
+/* Syscall6 has moved over the versions. */
+static const struct form {
+	const char *symbol;
+	size_t bytes_count;
+	unsigned char bytes[48];
+} forms[] = {
+    SYMBOL("runtime.madvise", VMT_GO_FORM_MADVISE),
+    SYMBOL("runtime.sysMmap", VMT_GO_FORM_MMAP),
+    SYMBOL("runtime.sysMunmap", VMT_GO_FORM_MUNMAP),
+    SYMBOL("runtime.exit", VMT_GO_FORM_EXIT),
+    SYMBOL("runtime/internal/syscall.Syscall6", VMT_GO_FORM_SYSCALL),
+    SYMBOL("internal/runtime/syscall.Syscall6", VMT_GO_FORM_SYSCALL),
+    SYMBOL("internal/runtime/syscall/linux.Syscall6", VMT_GO_FORM_SYSCALL),
+};
+#define FORM_COUNT (sizeof(forms) / sizeof(*forms))
+_Static_assert(FORM_COUNT <= VMT_GO_RAW_CALLS_SITES, "every form has a row");
+
+/* The assembly, not its wrapper: one of the functions of that name has the bytes. */
+static bool
+has_bytes(const struct vmt_go_module *module, const struct vmt_gopclntab_function *function,
+	  const struct form *form)
+{
+	size_t available;
+	const unsigned char *code = vmt_elf_image_at(&module->image, function->start, &available);
+
+	return code && available >= form->bytes_count &&
+	       memcmp(code, form->bytes, form->bytes_count) == 0;
+}
+
+static void
+find_sites(struct vmt_go_raw_calls *program, const struct vmt_go_module *module)
+{
+	Elf64_Ehdr header;
+
+	memcpy(&header, module->image.file, sizeof(header));
+	program->supported = header.e_machine == EM_X86_64;
+	if (!program->supported)
+		return;
+	for (size_t i = 0; i < FORM_COUNT; i++) {
+		struct vmt_go_raw_calls_site site = {.symbol = forms[i].symbol};
+		struct vmt_gopclntab_function function;
+		uint64_t cursor = 0;
+		bool found = false;
+
+		while (vmt_gopclntab_named(&module->table, site.symbol, &cursor, &function)) {
+			found = true;
+			site.known |= has_bytes(module, &function, &forms[i]);
+		}
+		if (found)
+			program->sites[program->site_count++] = site;
+	}
+}
+#else
+static void
+find_sites(struct vmt_go_raw_calls *program, const struct vmt_go_module *module)
+{
+	(void)program;
+	(void)module;
+}
+#endif
+
+/* crosscall2 is how C calls Go: runtime/cgo brings it. */
+static bool
+has_cgo(const struct vmt_go_module *module)
+{
+	struct vmt_gopclntab_function function;
+	uint64_t cursor = 0;
+
+	return vmt_gopclntab_named(&module->table, "crosscall2", &cursor, &function);
+}
+
+static bool
+has_debug(const struct vmt_go_module *module)
+{
+	uint64_t address;
+	size_t bytes;
+
+	return vmt_elf_image_section(&module->image, ".debug_info", &address, &bytes) ||
+	       vmt_elf_image_section(&module->image, ".zdebug_info", &address, &bytes);
+}
+
+bool
+vmt_go_raw_calls_inspect(struct vmt_go_raw_calls *program, const char *path)
+{
+	const char *why;
+	struct vmt_elf_symbols *file = vmt_elf_symbols_open(path, &why);
+	struct vmt_go_module *module = NULL;
+	const unsigned char *bytes;
+	size_t length;
+
+	*program = (struct vmt_go_raw_calls){.is_go = false};
+	if (!file)
+		return false;
+	bytes = vmt_elf_symbols_bytes(file, &length);
+	if (bytes)
+		module = vmt_go_module_open(bytes, length);
+	if (module) {
+		program->is_go = true;
+		program->cgo = has_cgo(module);
+		program->has_symbols = vmt_elf_symbols_has_symtab(file);
+		program->has_debug = has_debug(module);
+		program->has_inlined = module->has_inlined;
+		find_sites(program, module);
+	}
+	vmt_go_module_close(module);
+	vmt_elf_symbols_close(file);
+	return true;
+}

@@ -1,0 +1,35 @@
+/*
+ * go_raw_calls.h: what of a Go program's memory calls could be seen?
+ *
+ * Looks at the file alone: which of the runtime's raw system calls have the machine code that the
+ * library knows (format/go_forms.h), whether C is linked in, what was stripped. Bytes are
+ * untrusted.
+ */
+#ifndef VMT_GO_RAW_CALLS_H
+#define VMT_GO_RAW_CALLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define VMT_GO_RAW_CALLS_SITES 8u
+
+struct vmt_go_raw_calls_site {
+	const char *symbol; /* static */
+	bool known;	    /* its calls would be recorded */
+};
+
+struct vmt_go_raw_calls {
+	bool is_go; /* has a table of functions; else the rest is empty */
+	bool cgo;
+	bool has_symbols; /* a symbol table, so that the runtime's counters are found */
+	bool has_debug;	  /* DWARF, so that they can be read */
+	bool has_inlined;
+	bool supported; /* its processor's code is known at all */
+	struct vmt_go_raw_calls_site sites[VMT_GO_RAW_CALLS_SITES]; /* those that the program has */
+	size_t site_count;
+};
+
+/* False: the file can't be read. */
+bool vmt_go_raw_calls_inspect(struct vmt_go_raw_calls *program, const char *path);
+
+#endif

@@ -1,0 +1,437 @@
+#include "tools/read/symbols/lookup.h"
+
+#include "tools/memory_limit.h"
+#include "tools/read/symbols/lookup_cache.h"
+#include "tools/read/symbols/lookup_child.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MEMORY_BYTES (UINT64_C(4) << 30)
+#define CPU_SECONDS 30u
+#define WAIT_MS 60000u
+#define ALL_ANSWERS 2u /* of one module: how many times as long as for one */
+#define LOSSES_MAX 4u
+#define CHILDREN_MAX 24u
+#define WEIGH_NS UINT64_C(200000000)
+
+struct module {
+	UT_hash_handle hh;
+	struct vmt_lookup_cache kept;
+	struct vmt_lookup_child child;
+	uint64_t asked;	    /* which of all questions was its last */
+	uint64_t waited_ns; /* for all its answers, since it was trusted less */
+	enum vmt_lookup_trust trust;
+	char *trouble; /* as the child says */
+	bool known;    /* an answer has told what the module is like */
+	bool has_debug;
+	bool is_new;	/* it has answers that are not in the cache */
+	bool is_steady; /* all of them came from the same files */
+	unsigned char key[];
+};
+
+struct vmt_lookup {
+	struct module *modules;
+	struct vmt_lookup_options options;
+	unsigned children;
+	unsigned losses;
+	uint64_t questions;
+	uint64_t waited_ns; /* for answers, since the children were weighed */
+	unsigned char packet[VMT_LOOKUP_PACKET_BYTES];
+};
+
+/* What vmt_memory_limit_set_machine leaves. */
+static uint64_t
+usual_memory(void)
+{
+	uint64_t part = vmt_memory_limit_available() / 4;
+
+	return part < MEMORY_BYTES ? part : MEMORY_BYTES;
+}
+
+struct vmt_lookup *
+vmt_lookup_new(const struct vmt_lookup_options *options)
+{
+	struct vmt_lookup *lookup = calloc(1, sizeof(*lookup));
+
+	if (!lookup)
+		return NULL;
+	if (options)
+		lookup->options = *options;
+	if (!lookup->options.limits.memory_bytes)
+		lookup->options.limits.memory_bytes = usual_memory();
+	if (!lookup->options.limits.cpu_seconds)
+		lookup->options.limits.cpu_seconds = CPU_SECONDS;
+	if (!lookup->options.limits.wait_ms)
+		lookup->options.limits.wait_ms = WAIT_MS;
+	return lookup;
+}
+
+/* What a lost child had said stays in this run alone. */
+static void
+keep_answers(const struct vmt_lookup *lookup, const struct module *module)
+{
+	if (lookup->options.cache && module->is_new && module->is_steady &&
+	    module->trust == VMT_LOOKUP_TRUST_ALL)
+		vmt_lookup_cache_save(&module->kept, lookup->options.cache);
+}
+
+static void
+free_module(struct module *module)
+{
+	vmt_lookup_child_end(&module->child);
+	vmt_answer_table_clear(&module->kept.answers);
+	free(module->kept.tried);
+	free(module->trouble);
+	free(module);
+}
+
+/* Clearing a table leaves its members linked, in the order in which they were added. */
+void
+vmt_lookup_free(struct vmt_lookup *lookup)
+{
+	struct module *module = lookup ? lookup->modules : NULL;
+
+	if (!lookup)
+		return;
+	HASH_CLEAR(hh, lookup->modules);
+	while (module) {
+		struct module *next = module->hh.next;
+
+		keep_answers(lookup, module);
+		free_module(module);
+		module = next;
+	}
+	free(lookup);
+}
+
+/* The text at *at, which moves behind it; NULL where it is empty or has no end. */
+static const char *
+next_text(const char **at, const char *end)
+{
+	const char *text = *at;
+	const char *nul = text < end ? memchr(text, 0, (size_t)(end - text)) : NULL;
+
+	if (!nul)
+		return NULL;
+	*at = nul + 1;
+	return nul > text ? text : NULL;
+}
+
+/* An answer's parts: its head, and where its frames and its texts are. */
+struct parts {
+	struct vmt_lookup_answer head;
+	const unsigned char *frames;
+	const char *texts;
+	const char *end;
+};
+
+static struct parts
+parts_of(const struct vmt_answer *answer)
+{
+	const unsigned char *bytes = vmt_answer_table_text(answer);
+	struct parts parts = {.frames = bytes + sizeof(parts.head),
+			      .end = (const char *)bytes + answer->answer_bytes};
+	size_t frames_bytes;
+
+	assert(answer->answer_bytes >= sizeof(parts.head));
+	memcpy(&parts.head, bytes, sizeof(parts.head));
+	frames_bytes = parts.head.count * sizeof(struct vmt_lookup_frame);
+	if (parts.head.count > VMT_SYMBOLS_MAX_INLINED ||
+	    frames_bytes > answer->answer_bytes - sizeof(parts.head))
+		parts.head.count = 0;
+	parts.texts =
+	    (const char *)parts.frames + parts.head.count * sizeof(struct vmt_lookup_frame);
+	return parts;
+}
+
+/* What a module is like is part of every answer. */
+static void
+know(struct module *module, const struct vmt_answer *answer)
+{
+	struct parts parts = parts_of(answer);
+	const char *trouble = next_text(&parts.texts, parts.end);
+
+	if (module->known)
+		return;
+	module->known = true;
+	module->has_debug = parts.head.has_debug != 0;
+	module->trouble = trouble ? strdup(trouble) : NULL;
+}
+
+/* A name that is not absolute means another file elsewhere: nothing is kept of such a module. */
+static void
+load(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *wanted)
+{
+	if (!lookup->options.cache || wanted->path_bytes == 0 || wanted->path[0] != '/')
+		return;
+	vmt_lookup_cache_load(&module->kept, lookup->options.cache);
+	module->is_steady = true;
+	if (module->kept.answers.table)
+		know(module, module->kept.answers.table);
+}
+
+static struct module *
+find_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
+{
+	size_t key_bytes = (size_t)1 + wanted->build_id_bytes + wanted->path_bytes;
+	unsigned char key[1 + VMT_BUILD_ID_MAX_BYTES + VMT_MODULE_PATH_MAX_BYTES];
+	struct module *module;
+
+	if (wanted->build_id_bytes > VMT_BUILD_ID_MAX_BYTES ||
+	    wanted->path_bytes > VMT_MODULE_PATH_MAX_BYTES)
+		return NULL;
+	key[0] = (unsigned char)wanted->build_id_bytes;
+	if (wanted->build_id_bytes)
+		memcpy(key + 1, wanted->build_id, wanted->build_id_bytes);
+	memcpy(key + 1 + wanted->build_id_bytes, wanted->path, wanted->path_bytes);
+	HASH_FIND(hh, lookup->modules, key, key_bytes, module);
+	if (module)
+		return module;
+	module = malloc(sizeof(*module) + key_bytes);
+	if (!module)
+		return NULL;
+	memset(module, 0, sizeof(*module));
+	memcpy(module->key, key, key_bytes);
+	module->kept.key = module->key;
+	module->kept.key_bytes = key_bytes;
+	HASH_ADD_KEYPTR(hh, lookup->modules, module->key, key_bytes, module);
+	load(lookup, module, wanted);
+	return module;
+}
+
+/* The child whose last question is longest ago. */
+static void
+end_one_child(struct vmt_lookup *lookup)
+{
+	struct module *longest = NULL;
+
+	for (struct module *module = lookup->modules; module; module = module->hh.next)
+		if (module->child.pid && (!longest || module->asked < longest->asked))
+			longest = module;
+	assert(longest);
+	vmt_lookup_child_end(&longest->child);
+	lookup->children--;
+}
+
+static uint64_t
+children_bytes(const struct vmt_lookup *lookup)
+{
+	uint64_t bytes = 0;
+
+	for (struct module *module = lookup->modules; module; module = module->hh.next)
+		if (module->child.pid)
+			bytes += vmt_lookup_child_bytes(&module->child);
+	return bytes;
+}
+
+/* All children together take no more for long than one may: what takes memory takes time. */
+static void
+weigh_children(struct vmt_lookup *lookup)
+{
+	if (lookup->waited_ns < WEIGH_NS)
+		return;
+	lookup->waited_ns = 0;
+	while (lookup->children > 1 && children_bytes(lookup) > lookup->options.limits.memory_bytes)
+		end_one_child(lookup);
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The files that answer must be the ones that answered before. */
+static void
+note_files(struct module *module, const unsigned char *tried, size_t bytes)
+{
+	if (module->kept.tried) {
+		if (bytes != module->kept.tried_bytes ||
+		    memcmp(tried, module->kept.tried, bytes) != 0)
+			module->is_steady = false;
+		return;
+	}
+	module->kept.tried = malloc(bytes);
+	if (!module->kept.tried) {
+		module->is_steady = false;
+		return;
+	}
+	memcpy(module->kept.tried, tried, bytes);
+	module->kept.tried_bytes = bytes;
+	module->is_steady = module->is_steady && vmt_lookup_cache_is_settled(&module->kept);
+}
+
+static bool
+make_child(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *wanted)
+{
+	size_t got;
+
+	module->asked = ++lookup->questions;
+	if (module->child.pid)
+		return true;
+	if (lookup->children == CHILDREN_MAX)
+		end_one_child(lookup);
+	got = vmt_lookup_child_make(&module->child, wanted, module->trust, &lookup->options.limits,
+				    lookup->packet);
+	if (got == 0)
+		return false;
+	lookup->children++;
+	note_files(module, lookup->packet, got);
+	return true;
+}
+
+static void
+trust_less(struct vmt_lookup *lookup, struct module *module)
+{
+	lookup->losses++;
+	module->trust++;
+	module->waited_ns = 0;
+}
+
+/* A file whose answers take long each, and are many, is as bad as one that gives none. */
+static void
+note_waiting(struct vmt_lookup *lookup, struct module *module, uint64_t waited_ns)
+{
+	lookup->waited_ns += waited_ns;
+	module->waited_ns += waited_ns;
+	weigh_children(lookup);
+	if (module->waited_ns <= ALL_ANSWERS * lookup->options.limits.wait_ms * UINT64_C(1000000))
+		return;
+	lookup->children -= module->child.pid != 0;
+	vmt_lookup_child_end(&module->child);
+	trust_less(lookup, module);
+}
+
+/* Asks with less and less trust until there is an answer; NULL where there is none to be had. */
+static const struct vmt_answer *
+ask(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *wanted,
+    const void *question, size_t length)
+{
+	const struct vmt_answer *answer;
+	uint64_t from_ns = now_ns();
+	size_t got = 0;
+
+	while (module->trust != VMT_LOOKUP_TRUST_NONE && lookup->losses < LOSSES_MAX) {
+		if (make_child(lookup, module, wanted)) {
+			got = vmt_lookup_child_ask(&module->child, question, length,
+						   &lookup->options.limits, lookup->packet);
+			lookup->children -= got == 0;
+		}
+		if (got > 0)
+			break;
+		trust_less(lookup, module);
+	}
+	if (got == 0)
+		return NULL;
+	answer = vmt_answer_table_add(&module->kept.answers, question, length, lookup->packet, got);
+	module->is_new = true;
+	if (answer)
+		know(module, answer);
+	note_waiting(lookup, module, now_ns() - from_ns);
+	return answer;
+}
+
+static const struct vmt_answer *
+find_address(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *wanted,
+	     uint64_t address)
+{
+	struct vmt_lookup_question question = {.kind = VMT_LOOKUP_RESOLVE, .address = address};
+	const struct vmt_answer *kept =
+	    vmt_answer_table_find(&module->kept.answers, &question, sizeof(question));
+
+	return kept ? kept : ask(lookup, module, wanted, &question, sizeof(question));
+}
+
+size_t
+vmt_lookup_resolve(struct vmt_lookup *lookup, const struct vmt_module *wanted, uint64_t address,
+		   struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+{
+	struct module *module = find_module(lookup, wanted);
+	const struct vmt_answer *kept =
+	    module ? find_address(lookup, module, wanted, address) : NULL;
+	struct parts parts;
+
+	if (!kept)
+		return 0;
+	parts = parts_of(kept);
+	(void)next_text(&parts.texts, parts.end); /* the trouble */
+	for (uint32_t i = 0; i < parts.head.count; i++) {
+		struct vmt_lookup_frame frame;
+
+		memcpy(&frame, parts.frames + i * sizeof(frame), sizeof(frame));
+		frames[i] = (struct vmt_symbol){
+		    .line = frame.line, .inlined = frame.inlined != 0, .is_go = frame.is_go != 0};
+		frames[i].function = next_text(&parts.texts, parts.end);
+		frames[i].file = next_text(&parts.texts, parts.end);
+	}
+	return parts.head.count;
+}
+
+bool
+vmt_lookup_go_member(struct vmt_lookup *lookup, const struct vmt_module *wanted,
+		     const char *variable, const char *path, struct vmt_symbol_place *place)
+{
+	unsigned char question[VMT_LOOKUP_QUESTION_BYTES];
+	struct module *module = find_module(lookup, wanted);
+	struct vmt_lookup_question head = {.kind = VMT_LOOKUP_GO_MEMBER,
+					   .variable_bytes = (uint32_t)strlen(variable) + 1};
+	size_t path_bytes = strlen(path) + 1;
+	size_t length = sizeof(head) + head.variable_bytes + path_bytes;
+	const struct vmt_answer *answer;
+	struct parts parts;
+
+	if (!module)
+		return false;
+	assert(length <= sizeof(question));
+	memcpy(question, &head, sizeof(head));
+	memcpy(question + sizeof(head), variable, head.variable_bytes);
+	memcpy(question + sizeof(head) + head.variable_bytes, path, path_bytes);
+	answer = vmt_answer_table_find(&module->kept.answers, question, length);
+	if (!answer)
+		answer = ask(lookup, module, wanted, question, length);
+	if (!answer)
+		return false;
+	parts = parts_of(answer);
+	*place = parts.head.place;
+	return parts.head.found != 0;
+}
+
+static struct module *
+know_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
+{
+	struct module *module = find_module(lookup, wanted);
+
+	if (module && !module->known)
+		find_address(lookup, module, wanted, 0);
+	return module;
+}
+
+bool
+vmt_lookup_has_debug(struct vmt_lookup *lookup, const struct vmt_module *wanted)
+{
+	const struct module *module = know_module(lookup, wanted);
+
+	return module && module->trust == VMT_LOOKUP_TRUST_ALL && module->has_debug;
+}
+
+const char *
+vmt_lookup_trouble(struct vmt_lookup *lookup, const struct vmt_module *wanted)
+{
+	const struct module *module = know_module(lookup, wanted);
+
+	if (!module)
+		return NULL;
+	if (module->trust == VMT_LOOKUP_TRUST_NONE)
+		return "the file is damaged and could not be read";
+	if (module->trust == VMT_LOOKUP_TRUST_TABLES)
+		return "its debug information is damaged: functions without lines";
+	if (!module->known && lookup->losses >= LOSSES_MAX)
+		return "skipped: other files were damaged";
+	return module->trouble;
+}

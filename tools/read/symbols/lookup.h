@@ -1,0 +1,51 @@
+/*
+ * lookup.h: symbols.h, in processes of their own.
+ *
+ * A trace names files, and libdw, libelf and the demangler were not written against files that are
+ * hostile or half overwritten: they may crash in one, never end, or eat all memory, and a file that
+ * shrinks while it is mapped raises SIGBUS. So each module's files are looked into by a child of
+ * its own, made at its first question (again after it was lost), bounded in memory, in processor
+ * time, in waiting for an answer, and confined (sandbox.h): it opens the module's files, and from
+ * then on nothing. A file in which a child was lost is asked again without its debug information,
+ * then not at all, and its trouble says so; after a few losses no file is asked any more.
+ *
+ * Answers are kept, and where there is a cache, for later runs too: from there they come without a
+ * child, for as long as each file that was looked for, found or not, is what it was. One module's
+ * files never say what another's answers are, in this run or a later one.
+ *
+ * Strings belong to the struct vmt_lookup. One thread's; the children are its own.
+ */
+#ifndef VMT_LOOKUP_H
+#define VMT_LOOKUP_H
+
+#include "tools/read/symbols/symbols.h"
+
+struct vmt_lookup;
+struct vmt_disk_cache;
+
+/* Of one child. */
+struct vmt_lookup_limits {
+	uint64_t memory_bytes; /* more than the asker has */
+	uint32_t cpu_seconds;  /* for one answer */
+	uint32_t wait_ms;      /* until it must be there; for all of a module twice that */
+};
+
+struct vmt_lookup_options {
+	struct vmt_lookup_limits limits; /* 0 = as usual */
+	struct vmt_disk_cache *cache;	 /* NULL = none; outlives the struct vmt_lookup */
+};
+
+/* NULL options: as usual, without a cache. NULL when memory is short. */
+struct vmt_lookup *vmt_lookup_new(const struct vmt_lookup_options *options);
+/* What was learnt goes into the cache first. */
+void vmt_lookup_free(struct vmt_lookup *lookup);
+
+/* As the functions of symbols.h of these names. */
+size_t vmt_lookup_resolve(struct vmt_lookup *lookup, const struct vmt_module *module,
+			  uint64_t address, struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED]);
+bool vmt_lookup_go_member(struct vmt_lookup *lookup, const struct vmt_module *module,
+			  const char *variable, const char *path, struct vmt_symbol_place *place);
+bool vmt_lookup_has_debug(struct vmt_lookup *lookup, const struct vmt_module *module);
+const char *vmt_lookup_trouble(struct vmt_lookup *lookup, const struct vmt_module *module);
+
+#endif

@@ -1,0 +1,74 @@
+#include "tools/read/trace/block_index.h"
+
+#include "format/codec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_RECORDS VMT_SORTED_RUN_MAX_RECORDS
+
+uint32_t
+vmt_block_index_records(const struct vmt_chunk *chunk)
+{
+	switch (chunk->kind) {
+	case VMT_CHUNK_EVENTS:
+		return chunk->events;
+	case VMT_CHUNK_USAGE:
+		return chunk->raw_bytes / (uint32_t)vmt_codec_usage_bytes(chunk);
+	case VMT_CHUNK_SNAPSHOT:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+struct vmt_block_index *
+vmt_block_index_new(const struct vmt_chunk *chunk, const unsigned char *bytes, size_t length)
+{
+	uint32_t records = vmt_block_index_records(chunk);
+	uint32_t blocks = records / BLOCK_RECORDS + (records % BLOCK_RECORDS != 0);
+	struct vmt_block_index *source =
+	    malloc(sizeof(*source) + blocks * sizeof(source->block[0]));
+
+	if (source == NULL)
+		return NULL;
+	*source = (struct vmt_block_index){
+	    .length = length, .records = records, .blocks = blocks, .blocks_left = blocks};
+	source->payload = malloc(length);
+	if (source->payload == NULL) {
+		free(source);
+		return NULL;
+	}
+	memcpy(source->payload, bytes, length);
+	return source;
+}
+
+void
+vmt_block_index_free(struct vmt_block_index *source)
+{
+	if (source == NULL)
+		return;
+	free(source->payload);
+	free(source);
+}
+
+bool
+vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk)
+{
+	struct vmt_sorted_run_cursor cursor;
+	struct vmt_record record;
+
+	if (!vmt_sorted_run_begin(&cursor, chunk, source->payload, source->length))
+		return false;
+	for (uint32_t i = 0; i < source->records; i++) {
+		struct vmt_block_index_entry *block = &source->block[i / BLOCK_RECORDS];
+
+		if (i % BLOCK_RECORDS == 0)
+			*block = (struct vmt_block_index_entry){cursor, UINT64_MAX};
+		if (!vmt_sorted_run_decode(chunk, &cursor, &record))
+			return false;
+		if (record.time < block->time_min)
+			block->time_min = record.time;
+	}
+	return vmt_sorted_run_is_done(&cursor);
+}

@@ -1,0 +1,41 @@
+/*
+ * block_index.h: where in a large chunk does each block of records begin?
+ *
+ * A chunk says the time of its earliest record alone. Of one that holds more records than the merge
+ * decodes at a time, a first pass over the payload finds each block's own. Holds the payload, which
+ * is untrusted.
+ */
+#ifndef VMT_BLOCK_INDEX_H
+#define VMT_BLOCK_INDEX_H
+
+#include "format/chunk.h"
+#include "tools/read/trace/sorted_run.h"
+
+#include <stdbool.h>
+
+struct vmt_block_index_entry {
+	struct vmt_sorted_run_cursor cursor; /* as it stands before the block's first record */
+	uint64_t time_min;
+};
+
+struct vmt_block_index {
+	unsigned char *payload;
+	size_t length;
+	uint32_t records;
+	uint32_t blocks;
+	uint32_t blocks_left; /* not yet decoded: the owner's */
+	struct vmt_block_index_entry block[];
+};
+
+/* Records in a chunk, by its header. */
+uint32_t vmt_block_index_records(const struct vmt_chunk *chunk);
+
+/* Copies the payload; NULL when there is no memory. */
+struct vmt_block_index *vmt_block_index_new(const struct vmt_chunk *chunk,
+					    const unsigned char *bytes, size_t length);
+void vmt_block_index_free(struct vmt_block_index *source);
+
+/* Fills in the blocks; false where the payload is not what the header promised. */
+bool vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * merge.h: in which order did it all happen?
+ *
+ * One stream of records in time order out of a trace's chunks and rings. Events reach the file out
+ * of order (several rings, and a writer may stop between its clock reading and its claim). Every
+ * chunk says the time of its earliest record, and a chunk is decoded, a block of records at a time,
+ * only when the stream gets there: so the order is exact, and what is held is the payloads of the
+ * chunks that overlap one instant, however late a straggler reached the file.
+ *
+ * Equal times: releases, acquisitions, notes, then usage, then snapshots; then by place in the
+ * file. One thread's; the trace must outlive it. Errors: a chunk that belies its header ends the
+ * stream.
+ */
+#ifndef VMT_MERGE_H
+#define VMT_MERGE_H
+
+#include "format/event.h"
+#include "tools/read/trace/trace.h"
+
+struct vmt_merge;
+
+enum vmt_record_kind { VMT_RECORD_END, VMT_RECORD_EVENT, VMT_RECORD_SNAPSHOT, VMT_RECORD_USAGE };
+
+struct vmt_record {
+	enum vmt_record_kind kind;
+	uint64_t time; /* ticks */
+	union {
+		struct vmt_event event;
+		const struct vmt_trace_chunk *snapshot; /* for vmt_snapshot_decode */
+		struct vmt_usage usage;
+	};
+};
+
+int vmt_merge_open(struct vmt_merge **merge, struct vmt_trace *trace, struct vmt_err *err);
+void vmt_merge_close(struct vmt_merge *merge);
+
+/* Next record; kind VMT_RECORD_END after the last. */
+int vmt_merge_next(struct vmt_merge *merge, struct vmt_record *record, struct vmt_err *err);
+
+/* The next records, as many as are at hand; *count is 0 after the last. Valid until the next call.
+ * Whoever takes records one by one takes no batches. */
+int vmt_merge_next_batch(struct vmt_merge *merge, const struct vmt_record *const **records,
+			 size_t *count, struct vmt_err *err);
+
+/* How many events so far were of a kind that is not known, and may be skipped: they are records,
+ * and mean nothing. One that may not be skipped is an error. */
+uint64_t vmt_merge_events_unknown(const struct vmt_merge *merge);
+
+/* How many of the trace's chunks were decoded so far, for who wants to know how far it got. */
+size_t vmt_merge_chunks_opened(const struct vmt_merge *merge);
+
+#endif

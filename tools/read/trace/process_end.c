@@ -1,0 +1,153 @@
+#include "tools/read/trace/process_end.h"
+
+#include "base/procfs.h"
+#include "base/ticks.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+/* No pid is taken anew so soon, and no collector that can still write is silent for so long. */
+#define SILENCE_NS UINT64_C(10000000000)
+
+static int
+hex_value(int digit)
+{
+	return isdigit(digit) ? digit - '0' : tolower(digit) - 'a' + 10;
+}
+
+/* A head that has no boot id (all zero) fits any boot. */
+static bool
+is_this_boot(const struct vmt_head *head)
+{
+	static const unsigned char none[sizeof(head->boot_id)];
+	unsigned char id[sizeof(head->boot_id)] = {0};
+	char text[64] = "";
+	size_t nibbles = 0;
+	FILE *file;
+
+	if (memcmp(head->boot_id, none, sizeof(none)) == 0)
+		return true;
+	file = fopen(BOOT_ID_PATH, "re");
+	if (file == NULL)
+		return false;
+	if (fgets(text, sizeof(text), file) == NULL)
+		text[0] = '\0';
+	fclose(file);
+	for (const char *at = text; *at != '\0' && nibbles < 2 * sizeof(id); at++) {
+		if (isxdigit((unsigned char)*at)) {
+			id[nibbles / 2] =
+			    (unsigned char)(id[nibbles / 2] * 16 + hex_value((unsigned char)*at));
+			nibbles++;
+		}
+	}
+	return memcmp(id, head->boot_id, sizeof(id)) == 0;
+}
+
+/* False for a zombie, too. */
+static bool
+is_there(uint32_t pid, uint64_t *start_ticks)
+{
+	struct vmt_procfs_stat stat;
+	bool found;
+	int fd;
+
+	if (pid == 0)
+		return false;
+	fd = vmt_procfs_open(pid, "stat");
+	if (fd < 0)
+		return false;
+	found = vmt_procfs_read_stat(fd, &stat);
+	close(fd);
+	*start_ticks = stat.start_ticks;
+	return found && stat.state != 'Z' && stat.state != 'X';
+}
+
+static bool
+is_alive(const struct vmt_head *head)
+{
+	uint64_t start_ticks;
+
+	return is_there(head->pid, &start_ticks) && start_ticks == head->start_ticks &&
+	       is_this_boot(head);
+}
+
+bool
+vmt_process_end_is_awaited(const struct vmt_head *head)
+{
+	uint64_t start_ticks;
+
+	if (head->collected_end != VMT_END_RUNNING || head->heartbeat_ns == 0 || is_alive(head))
+		return false;
+	return vmt_ticks_monotonic_ns() - head->heartbeat_ns < SILENCE_NS &&
+	       is_there(head->collector_pid, &start_ticks) && is_this_boot(head);
+}
+
+static const char *
+end_name(uint32_t end)
+{
+	switch (end) {
+	case VMT_END_EXIT:
+		return "exit";
+	case VMT_END_SIGNAL:
+		return "signal";
+	case VMT_END_EXEC:
+		return "exec";
+	case VMT_END_STOPPED:
+		return "stopped";
+	default:
+		return NULL;
+	}
+}
+
+const char *
+vmt_process_end_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk, int *status)
+{
+	const struct {
+		uint32_t end;
+		int32_t status;
+	} said[] = {
+	    {chunk != NULL ? chunk->end : (uint32_t)VMT_END_RUNNING,
+	     chunk != NULL ? chunk->status : 0},
+	    {head->collected_end, head->collected_status},
+	    {head->end, head->end_status},
+	};
+	bool may_live = chunk == NULL && head->collected_end == VMT_END_RUNNING;
+
+	*status = 0;
+	if (may_live && head->end != VMT_END_EXEC && is_alive(head))
+		return "running";
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		const char *name = end_name(said[i].end);
+
+		if (name != NULL) {
+			*status = said[i].status;
+			return name;
+		}
+	}
+	return may_live && vmt_process_end_is_awaited(head) ? "ending" : "cut";
+}
+
+bool
+vmt_process_end_is_short(const struct vmt_head *head)
+{
+	return head->end == VMT_END_STOPPED && head->end_status != VMT_STOP_OWN_TRACE;
+}
+
+const char *
+vmt_process_end_shortage(int stop)
+{
+	switch (stop) {
+	case VMT_STOP_ADDRESS_SPACE:
+		return "address space (RLIMIT_AS)";
+	case VMT_STOP_DATA:
+		return "private memory (RLIMIT_DATA)";
+	case VMT_STOP_MAPPINGS:
+		return "mappings (vm.max_map_count)";
+	default:
+		return "memory";
+	}
+}

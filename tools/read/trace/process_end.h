@@ -1,0 +1,35 @@
+/*
+ * process_end.h: how did the traced process end?
+ *
+ * Three may have said it, and the best informed is believed: the collector's END chunk, what the
+ * collector wrote into the head (it died before it could append the chunk), what the process said
+ * itself on its way out. Where nobody has, and the process (pid with the same start time, of the
+ * same boot) is there, it is running. A process that has called exec is "exec" although its pid
+ * lives on. "ending" is over, and its collector lives and has still to say how. "stopped" is one
+ * whose recording was given up while the process went on (capture/record/retreat.h), to an end that
+ * nobody saw. "cut" is a trace that just stops: killed together with its collector, or without one,
+ * or ended in a way that was not to be learnt.
+ */
+#ifndef VMT_PROCESS_END_H
+#define VMT_PROCESS_END_H
+
+#include "format/chunk.h"
+#include "format/head.h"
+
+#include <stdbool.h>
+
+/* Whether the process is over, and its collector has not written how, but lives and soon will. */
+bool vmt_process_end_is_awaited(const struct vmt_head *head);
+
+/* "exit", "signal", "exec", "stopped", "running", "ending" or "cut"; *status = exit status, signal
+ * or enum vmt_stop, else 0. The chunk may be NULL. */
+const char *vmt_process_end_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk,
+				 int *status);
+
+/* Whether the recording was given up, as the program had run out of something. */
+bool vmt_process_end_is_short(const struct vmt_head *head);
+
+/* What that was, in words, by enum vmt_stop. */
+const char *vmt_process_end_shortage(int stop);
+
+#endif

@@ -1,0 +1,149 @@
+#include "tools/read/trace/sorted_run.h"
+
+#include "format/codec.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum vmt_sorted_run_rank
+vmt_sorted_run_rank(const struct vmt_record *record)
+{
+	static const uint8_t rank_of_role[] = {
+	    [0] = VMT_SORTED_RUN_NOTE, /* a kind that this version does not know */
+	    [VMT_ROLE_NOTE + 1] = VMT_SORTED_RUN_NOTE,
+	    [VMT_ROLE_RELEASE + 1] = VMT_SORTED_RUN_RELEASE,
+	    [VMT_ROLE_ACQUIRE + 1] = VMT_SORTED_RUN_ACQUIRE,
+	};
+	static const uint8_t role_of_kind[VMT_EVENT_KINDS] = {
+#define X(name, id, ring, role, call) [id] = VMT_ROLE_##role + 1,
+		VMT_EVENTS(X)
+#undef X
+	};
+
+	if (record->kind == VMT_RECORD_USAGE)
+		return VMT_SORTED_RUN_USAGE;
+	if (record->kind == VMT_RECORD_SNAPSHOT)
+		return VMT_SORTED_RUN_SNAPSHOT;
+	return rank_of_role[role_of_kind[record->event.kind]];
+}
+
+bool
+vmt_sorted_run_begin(struct vmt_sorted_run_cursor *cursor, const struct vmt_chunk *chunk,
+		     const unsigned char *bytes, size_t length)
+{
+	*cursor = (struct vmt_sorted_run_cursor){.at = bytes, .end = bytes + length};
+	if (chunk->kind != VMT_CHUNK_EVENTS || length == 0)
+		return true;
+	cursor->at = cursor->end;
+	return vmt_columns_begin_decode(&cursor->events, bytes, length);
+}
+
+bool
+vmt_sorted_run_is_done(const struct vmt_sorted_run_cursor *cursor)
+{
+	return cursor->at == cursor->end && vmt_columns_is_done(&cursor->events);
+}
+
+bool
+vmt_sorted_run_decode(const struct vmt_chunk *chunk, struct vmt_sorted_run_cursor *cursor,
+		      struct vmt_record *record)
+{
+	if (chunk->kind == VMT_CHUNK_EVENTS) {
+		record->kind = VMT_RECORD_EVENT;
+		if (!vmt_columns_get(&cursor->events, &record->event))
+			return false;
+		record->time = record->event.time;
+	} else {
+		size_t bytes = vmt_codec_get_usage(
+		    chunk, cursor->at, (size_t)(cursor->end - cursor->at), &record->usage);
+
+		record->kind = VMT_RECORD_USAGE;
+		if (bytes == 0)
+			return false;
+		cursor->at += bytes;
+		record->time = record->usage.time;
+	}
+	return record->time >= chunk->time_min;
+}
+
+static bool
+precedes(const struct vmt_record *a, const struct vmt_record *b)
+{
+	if (a->time != b->time)
+		return a->time < b->time;
+	return vmt_sorted_run_rank(a) < vmt_sorted_run_rank(b);
+}
+
+/* Merges two neighbours, [0, middle) and [middle, end), each in order. What of the first need not
+ * move is left where it is. */
+static void
+merge_neighbours(struct vmt_record *records, size_t middle, size_t end, struct vmt_record *scratch)
+{
+	size_t at = middle;
+	size_t right = middle;
+	size_t left = 0;
+	size_t lefts;
+
+	while (at > 0 && precedes(&records[middle], &records[at - 1]))
+		at--;
+	lefts = middle - at;
+	memcpy(scratch, &records[at], lefts * sizeof(*scratch));
+	while (left < lefts) {
+		if (right < end && precedes(&records[right], &scratch[left]))
+			records[at++] = records[right++];
+		else
+			records[at++] = scratch[left++];
+	}
+	assert(at == right);
+}
+
+static bool
+is_sorted(const struct vmt_sorted_run *stretch)
+{
+	for (uint32_t i = 1; i < stretch->count; i++)
+		if (precedes(&stretch->records[i], &stretch->records[i - 1]))
+			return false;
+	return true;
+}
+
+/* Merge sort from the bottom: it is stable, and where neighbours are in order it only looks. */
+void
+vmt_sorted_run_sort(struct vmt_sorted_run *stretch, struct vmt_record *scratch)
+{
+	size_t count = stretch->count;
+
+	assert(count <= VMT_SORTED_RUN_MAX_RECORDS);
+	if (is_sorted(stretch))
+		return;
+	for (size_t width = 1; width < count; width *= 2) {
+		for (size_t from = 0; from + width < count; from += 2 * width) {
+			size_t end = count - from < 2 * width ? count - from : 2 * width;
+
+			merge_neighbours(stretch->records + from, width, end, scratch);
+		}
+	}
+}
+
+bool
+vmt_sorted_run_fill(struct vmt_sorted_run *stretch, const struct vmt_chunk *chunk,
+		    struct vmt_sorted_run_cursor *cursor, uint32_t count,
+		    struct vmt_record *scratch)
+{
+	assert(count <= stretch->room);
+	stretch->next = 0;
+	stretch->unknown = 0;
+	stretch->refused_kind = 0;
+	for (stretch->count = 0; stretch->count < count; stretch->count++) {
+		struct vmt_record *record = &stretch->records[stretch->count];
+
+		if (!vmt_sorted_run_decode(chunk, cursor, record))
+			return false;
+		if (record->kind != VMT_RECORD_EVENT || vmt_event_is_known(record->event.kind))
+			continue;
+		stretch->unknown++;
+		if (!vmt_event_may_be_skipped(record->event.kind))
+			stretch->refused_kind = record->event.kind;
+	}
+	vmt_sorted_run_sort(stretch, scratch);
+	return true;
+}

@@ -1,0 +1,466 @@
+#include "tools/read/trace/trace.h"
+
+#include "base/ticks.h"
+#include "format/codec.h"
+#include "format/stack_table.h"
+#include "tools/read/trace/chunk_index.h"
+#include "tools/read/trace/file_reader.h"
+#include "tools/read/trace/process_end.h"
+#include "tools/read/trace/undrained.h"
+#include "tools/read/trace/zstd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define AWAITED_NS UINT64_C(2000000000)
+#define GLANCE_NS 2000000L
+
+/* 146 years: the distance of any two times is a number, too. */
+#define MAX_TIME_NS (INT64_MAX / 2)
+
+struct buffer {
+	unsigned char *bytes;
+	size_t room;
+};
+
+struct vmt_trace {
+	struct vmt_file_reader file;
+	struct vmt_head head;
+	struct vmt_chunk_index index;
+	struct vmt_undrained remains;
+	struct vmt_trace_loss loss;
+	uint64_t *stack_words;
+	uint64_t stack_words_count;
+	unsigned char *modules;
+	uint64_t modules_used;
+	struct buffer stored; /* payload as in the file */
+	struct buffer raw;    /* decompressed */
+	bool has_end;
+	struct vmt_chunk_end end;
+	const char *end_name;
+	int end_status;
+	uint64_t rate_ticks; /* rate_ticks ticks are rate_ns nanoseconds; neither is 0 */
+	uint64_t rate_ns;
+};
+
+/* The fields that say whether the others mean anything, before the others are looked at. */
+static int
+check_identity(const struct vmt_head *head, const char *path, struct vmt_err *err)
+{
+	uint64_t unknown = head->features & VMT_FEATURES_REQUIRED & ~VMT_FEATURES_KNOWN;
+
+	if (memcmp(head->magic, VMT_MAGIC, sizeof(head->magic)) != 0)
+		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", path);
+	if (head->version < VMT_OLDEST_VERSION || head->version > VMT_VERSION)
+		return vmt_err_set(err, EPROTONOSUPPORT,
+				   "%s: is a trace of version %u, this vmtrace reads versions %u "
+				   "to %u",
+				   path, head->version, VMT_OLDEST_VERSION, VMT_VERSION);
+	if (unknown != 0)
+		return vmt_err_set(
+		    err, EPROTONOSUPPORT,
+		    "%s: needs features 0x%llx that this vmtrace doesn't know: use a newer one",
+		    path, (unsigned long long)unknown);
+	return 0;
+}
+
+/* As much of a head as both the trace and this version have; zeros for the rest. */
+static bool
+read_known_head(const struct vmt_file_reader *file, struct vmt_head *head)
+{
+	memset(head, 0, sizeof(*head));
+	if (!vmt_file_reader_read(file, 0, head, VMT_HEAD_MIN_BYTES))
+		return false;
+	if (head->head_bytes <= VMT_HEAD_MIN_BYTES || head->head_bytes > VMT_HEAD_MAX_BYTES)
+		return true; /* whole; or wrong, which vmt_head_check says */
+	return vmt_file_reader_read(
+	    file, 0, head, head->head_bytes < sizeof(*head) ? head->head_bytes : sizeof(*head));
+}
+
+static int
+too_short(const struct vmt_file_reader *file, uint64_t wanted, struct vmt_err *err)
+{
+	return vmt_err_set(err, EBADMSG,
+			   "%s: is cut before the end of its head (%llu of %llu bytes)", file->path,
+			   (unsigned long long)file->bytes, (unsigned long long)wanted);
+}
+
+static int
+read_head(struct vmt_trace *trace, struct vmt_err *err)
+{
+	struct vmt_file_reader *file = &trace->file;
+	static const char nothing[sizeof(VMT_MAGIC)];
+	char magic[sizeof(VMT_MAGIC)] = "";
+	const char *trouble;
+	int result;
+	size_t length = file->bytes < sizeof(magic) ? file->bytes : sizeof(magic);
+
+	if (!vmt_file_reader_read(file, 0, magic, length))
+		return vmt_err_set(err, EIO, "%s: can't be read", file->path);
+	if (memcmp(magic, nothing, length) == 0)
+		return vmt_err_set(err, ENODATA,
+				   "%s: holds nothing yet: the program ended before its recording "
+				   "began, or has just started",
+				   file->path);
+	if (memcmp(magic, VMT_MAGIC, length) != 0)
+		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", file->path);
+	if (!read_known_head(file, &trace->head))
+		return too_short(file, VMT_HEAD_MIN_BYTES, err);
+	result = check_identity(&trace->head, file->path, err);
+	if (result != 0)
+		return result;
+	trouble = vmt_head_check(&trace->head);
+	if (trouble != NULL)
+		return vmt_err_set(err, EBADMSG, "%s: %s", file->path, trouble);
+	if (trace->head.chunks_offset > file->bytes)
+		return too_short(file, trace->head.chunks_offset, err);
+	return 0;
+}
+
+/* The words of the head that hooks and the collector go on writing, as they are by now: stacks and
+ * modules that the chunks refer to are then all below the used counters. */
+static void
+refresh_head(struct vmt_trace *trace)
+{
+	static const size_t from = offsetof(struct vmt_head, stack_words_used);
+	struct vmt_head now;
+
+	if (!read_known_head(&trace->file, &now))
+		return;
+	memcpy(&now, &trace->head, from);
+	/* Its owner may have written anything meanwhile. */
+	if (vmt_head_check(&now) == NULL)
+		trace->head = now;
+}
+
+/* Who asks right after the process ended gets the whole answer: its collector writes the last of it
+ * within its next round. */
+static void
+await_end(struct vmt_trace *trace)
+{
+	static const struct timespec glance = {0, GLANCE_NS};
+	uint64_t until_ns = vmt_ticks_monotonic_ns() + AWAITED_NS;
+
+	while (vmt_process_end_is_awaited(&trace->head) && vmt_ticks_monotonic_ns() < until_ns) {
+		nanosleep(&glance, NULL);
+		refresh_head(trace);
+	}
+}
+
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int
+read_tables(struct vmt_trace *trace, struct vmt_err *err)
+{
+	const struct vmt_head *head = &trace->head;
+
+	trace->stack_words_count = smaller(head->stack_words_used, head->stack_words);
+	trace->stack_words =
+	    vmt_file_reader_copy(&trace->file, head->stack_words_offset,
+				 trace->stack_words_count * sizeof(*trace->stack_words), err);
+	if (trace->stack_words == NULL)
+		return -EIO;
+	trace->modules_used = smaller(head->modules_used, head->modules_bytes);
+	trace->modules =
+	    vmt_file_reader_copy(&trace->file, head->modules_offset, trace->modules_used, err);
+	return trace->modules != NULL ? 0 : -EIO;
+}
+
+static bool
+make_room(struct buffer *buffer, size_t length)
+{
+	unsigned char *larger;
+
+	if (length <= buffer->room && buffer->bytes != NULL)
+		return true;
+	larger = realloc(buffer->bytes, length < 64 ? 64 : length);
+	if (larger == NULL)
+		return false;
+	buffer->bytes = larger;
+	buffer->room = length < 64 ? 64 : length;
+	return true;
+}
+
+static int
+unpack(struct vmt_trace *trace, const struct vmt_chunk *chunk, struct vmt_err *err)
+{
+	if (!vmt_zstd_claims(trace->stored.bytes, chunk->payload_bytes, chunk->raw_bytes))
+		goto damaged;
+	if (!make_room(&trace->raw, chunk->raw_bytes))
+		return vmt_err_set(err, ENOMEM, "%s: no memory for a chunk of %u bytes",
+				   trace->file.path, chunk->raw_bytes);
+	if (vmt_zstd_decompress(trace->raw.bytes, chunk->raw_bytes, trace->stored.bytes,
+				chunk->payload_bytes))
+		return 0;
+damaged:
+	return vmt_err_set(err, EBADMSG, "%s: chunk %llu can't be decompressed", trace->file.path,
+			   (unsigned long long)chunk->sequence);
+}
+
+int
+vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk,
+		  const unsigned char **bytes, size_t *length, struct vmt_err *err)
+{
+	const struct vmt_chunk *header = &chunk->header;
+	int result;
+
+	if (!make_room(&trace->stored, header->payload_bytes))
+		return vmt_err_set(err, ENOMEM, "%s: no memory for a chunk of %u bytes",
+				   trace->file.path, header->payload_bytes);
+	if (!vmt_file_reader_read(&trace->file, chunk->payload_offset, trace->stored.bytes,
+			   header->payload_bytes))
+		return vmt_err_set(err, EIO, "%s: can't be read (did it shrink meanwhile?)",
+				   trace->file.path);
+	*length = header->raw_bytes;
+	*bytes = trace->stored.bytes;
+	if (!(header->flags & VMT_CHUNK_ZSTD))
+		return 0;
+	result = unpack(trace, header, err);
+	*bytes = trace->raw.bytes;
+	return result;
+}
+
+/* The payload of the last chunk of a kind; NULL where there is none that can be read. */
+static const struct vmt_trace_chunk *
+last_payload(struct vmt_trace *trace, enum vmt_chunk_kind kind, const unsigned char **bytes,
+	     size_t *length)
+{
+	const struct vmt_trace_chunk *chunk = vmt_chunk_index_last(&trace->index, kind);
+	struct vmt_err ignored = {""};
+
+	if (chunk == NULL || vmt_trace_payload(trace, chunk, bytes, length, &ignored) != 0)
+		return NULL;
+	return chunk;
+}
+
+static void
+read_end(struct vmt_trace *trace)
+{
+	const unsigned char *bytes = NULL;
+	size_t length = 0;
+
+	if (last_payload(trace, VMT_CHUNK_END, &bytes, &length) != NULL &&
+	    length >= sizeof(trace->end)) {
+		memcpy(&trace->end, bytes, sizeof(trace->end));
+		trace->has_end = true;
+	}
+	trace->end_name =
+	    vmt_process_end_find(&trace->head, vmt_trace_end_chunk(trace), &trace->end_status);
+}
+
+static void
+consider_pair(struct vmt_trace *trace, uint64_t ticks, uint64_t monotonic_ns)
+{
+	const struct vmt_clock_pair *start = &trace->head.clock_start;
+
+	if (ticks <= start->ticks || monotonic_ns <= start->monotonic_ns)
+		return;
+	if (trace->rate_ns != 0 && ticks - start->ticks <= trace->rate_ticks)
+		return;
+	trace->rate_ticks = ticks - start->ticks;
+	trace->rate_ns = monotonic_ns - start->monotonic_ns;
+}
+
+static void
+consider_last_usage(struct vmt_trace *trace)
+{
+	const unsigned char *bytes = NULL;
+	struct vmt_usage usage;
+	size_t length = 0;
+	const struct vmt_trace_chunk *chunk = last_payload(trace, VMT_CHUNK_USAGE, &bytes, &length);
+	size_t record_bytes;
+
+	if (chunk == NULL)
+		return;
+	record_bytes = vmt_codec_usage_bytes(&chunk->header);
+	if (length < record_bytes)
+		return;
+	bytes += (length / record_bytes - 1) * record_bytes;
+	if (vmt_codec_get_usage(&chunk->header, bytes, record_bytes, &usage) != 0)
+		consider_pair(trace, usage.time, usage.monotonic_ns);
+}
+
+static void
+consider_last_snapshot(struct vmt_trace *trace)
+{
+	const unsigned char *bytes = NULL;
+	struct vmt_snapshot_head head;
+	size_t length = 0;
+	const struct vmt_trace_chunk *chunk =
+	    last_payload(trace, VMT_CHUNK_SNAPSHOT, &bytes, &length);
+
+	if (chunk != NULL && vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) != 0)
+		consider_pair(trace, head.time, head.monotonic_ns);
+}
+
+/* The clock's rate out of the two readings of both clocks that lie furthest apart. Where nobody
+ * collected there is only the first: ticks then count as nanoseconds. */
+static void
+find_rate(struct vmt_trace *trace)
+{
+	if (trace->head.clock == VMT_CLOCK_TSC) {
+		consider_pair(trace, trace->head.clock_last.ticks,
+			      trace->head.clock_last.monotonic_ns);
+		consider_last_usage(trace);
+		consider_last_snapshot(trace);
+		if (trace->has_end)
+			consider_pair(trace, trace->end.time, trace->end.monotonic_ns);
+	}
+	if (trace->rate_ns == 0) {
+		trace->rate_ticks = 1;
+		trace->rate_ns = 1;
+	}
+}
+
+static int
+read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
+{
+	int result;
+
+	result = vmt_file_reader_open(&trace->file, path, err);
+	if (result == 0)
+		result = read_head(trace, err);
+	if (result != 0)
+		return result;
+	await_end(trace);
+	result = vmt_undrained_load(&trace->remains, &trace->file, &trace->head, err);
+	/* Rings first, chunks last: an event that the collector moves meanwhile is seen in both,
+	 * and its position tells; the other way round it would be seen in neither. */
+	vmt_file_reader_refresh(&trace->file);
+	if (result == 0)
+		result = vmt_chunk_index_read(&trace->index, &trace->file, &trace->head, err);
+	if (result != 0)
+		return result;
+	refresh_head(trace);
+	trace->loss.cut_bytes = trace->file.bytes - trace->index.end_offset;
+	result =
+	    vmt_undrained_settle(&trace->remains, &trace->head, &trace->index, &trace->loss, err);
+	if (result == 0)
+		result = read_tables(trace, err);
+	if (result != 0)
+		return result;
+	trace->loss.stacks_dropped = trace->head.stacks_dropped;
+	trace->loss.samples_dropped = trace->head.samples_dropped;
+	trace->loss.chunks_unknown = trace->index.unknown;
+	read_end(trace);
+	trace->loss.cut = !trace->has_end && trace->head.collected_end != VMT_END_RUNNING;
+	find_rate(trace);
+	return 0;
+}
+
+int
+vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err)
+{
+	int result;
+
+	*trace = aligned_alloc(_Alignof(struct vmt_trace), sizeof(**trace));
+	if (*trace == NULL)
+		return vmt_err_set(err, ENOMEM, "%s: out of memory", path);
+	memset(*trace, 0, sizeof(**trace));
+	(*trace)->file.fd = -1;
+	result = read_all(*trace, path, err);
+	if (result != 0) {
+		vmt_trace_close(*trace);
+		*trace = NULL;
+	}
+	return result;
+}
+
+void
+vmt_trace_close(struct vmt_trace *trace)
+{
+	if (trace == NULL)
+		return;
+	vmt_undrained_free(&trace->remains);
+	vmt_chunk_index_free(&trace->index);
+	free(trace->stack_words);
+	free(trace->modules);
+	free(trace->stored.bytes);
+	free(trace->raw.bytes);
+	vmt_file_reader_close(&trace->file);
+	free(trace);
+}
+
+const char *
+vmt_trace_path(const struct vmt_trace *trace)
+{
+	return trace->file.path;
+}
+
+const struct vmt_head *
+vmt_trace_head(const struct vmt_trace *trace)
+{
+	return &trace->head;
+}
+
+const struct vmt_trace_loss *
+vmt_trace_loss(const struct vmt_trace *trace)
+{
+	return &trace->loss;
+}
+
+const struct vmt_trace_chunk *
+vmt_trace_chunks(const struct vmt_trace *trace, size_t *count)
+{
+	*count = trace->index.count;
+	return trace->index.chunks;
+}
+
+const uint64_t *
+vmt_trace_thin_from(const struct vmt_trace *trace)
+{
+	return trace->index.thin_from;
+}
+
+const char *
+vmt_trace_end(const struct vmt_trace *trace, int *status)
+{
+	*status = trace->end_status;
+	return trace->end_name;
+}
+
+const struct vmt_chunk_end *
+vmt_trace_end_chunk(const struct vmt_trace *trace)
+{
+	return trace->has_end ? &trace->end : NULL;
+}
+
+const struct vmt_event *
+vmt_trace_ring_events(const struct vmt_trace *trace, size_t *count)
+{
+	*count = trace->remains.count;
+	return trace->remains.events;
+}
+
+const uint64_t *
+vmt_trace_stack(const struct vmt_trace *trace, uint32_t id, uint32_t *frames)
+{
+	*frames = 0;
+	return vmt_stack_table_get(trace->stack_words, trace->stack_words_count, id, frames);
+}
+
+bool
+vmt_trace_module(const struct vmt_trace *trace, uint32_t id, struct vmt_module *module)
+{
+	return vmt_module_table_get(trace->modules, trace->modules_used, id, module);
+}
+
+int64_t
+vmt_trace_time_ns(const struct vmt_trace *trace, uint64_t ticks)
+{
+	uint64_t start = trace->head.clock_start.ticks;
+	uint64_t distance = ticks >= start ? ticks - start : start - ticks;
+	unsigned __int128 ns = (unsigned __int128)distance * trace->rate_ns / trace->rate_ticks;
+
+	assert(trace->rate_ticks != 0);
+	if (ns > MAX_TIME_NS)
+		ns = MAX_TIME_NS;
+	return ticks >= start ? (int64_t)ns : -(int64_t)ns;
+}

@@ -1,0 +1,79 @@
+/*
+ * trace.h: what does a trace file hold, however badly it ended?
+ *
+ * Opens a trace, checks it, finds the longest valid prefix of its chunks and what the rings still
+ * held. Bytes are untrusted: an error, never a crash. A file cut before the end of its head (with
+ * the regions the head names) is an error that says so; cut anywhere behind, it opens. Memory stays
+ * within a small multiple of the file's size, and one decompressed chunk (VMT_CHUNK_MAX_BYTES at
+ * most). Where the process is over and its collector still writes, opening waits for it, two
+ * seconds at most. A struct vmt_trace is one thread's; it owns everything its getters return.
+ */
+#ifndef VMT_TRACE_H
+#define VMT_TRACE_H
+
+#include "format/chunk.h"
+#include "format/head.h"
+#include "format/module_table.h"
+#include "tools/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_trace;
+
+/* What stands at the top of a report: all that was lost, and where. undrained.h has the account
+ * that makes written = read + dropped + overwritten + abandoned + missing + thinned. */
+struct vmt_trace_loss {
+	uint64_t events_dropped;     /* never got a slot */
+	uint64_t events_overwritten; /* nobody collected, the ring kept the newest */
+	uint64_t slots_abandoned;    /* claimed, never committed */
+	uint64_t events_missing;     /* left the ring, but in no chunk: cut off with the file */
+	uint64_t events_thinned;     /* left out, so that the file stays within its bound */
+	uint64_t stacks_dropped;
+	uint64_t samples_dropped;
+	uint64_t chunks_unknown; /* of kinds that may be skipped, and were */
+	uint64_t cut_bytes;	 /* bytes after the longest valid prefix */
+	bool cut;		 /* the collector wrote an end, which is not in the file */
+	uint64_t dropped_by_kind[VMT_EVENT_KINDS];
+	uint64_t overwritten_by_kind[VMT_EVENT_KINDS];
+};
+
+/* One entry of the chunk index, in file order. */
+struct vmt_trace_chunk {
+	struct vmt_chunk header;
+	uint64_t payload_offset;
+};
+
+int vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err);
+void vmt_trace_close(struct vmt_trace *trace);
+
+const char *vmt_trace_path(const struct vmt_trace *trace);
+const struct vmt_head *vmt_trace_head(const struct vmt_trace *trace);
+const struct vmt_trace_loss *vmt_trace_loss(const struct vmt_trace *trace);
+const struct vmt_trace_chunk *vmt_trace_chunks(const struct vmt_trace *trace, size_t *count);
+
+/* By level of format/thin.h: the ticks from which on the heap's events are thinned so far, or more;
+ * UINT64_MAX = at no time. The first is 0. Rises with the level. */
+const uint64_t *vmt_trace_thin_from(const struct vmt_trace *trace);
+
+/* How the process ended, as process_end.h has it; *status = code or signal. */
+const char *vmt_trace_end(const struct vmt_trace *trace, int *status);
+
+/* The END chunk, or NULL where there is none. */
+const struct vmt_chunk_end *vmt_trace_end_chunk(const struct vmt_trace *trace);
+
+/* Payload of a chunk, checked and decompressed, valid until the next call with the same trace. */
+int vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk,
+		      const unsigned char **bytes, size_t *length, struct vmt_err *err);
+
+/* What the rings still held: events not in any chunk, sorted by time. */
+const struct vmt_event *vmt_trace_ring_events(const struct vmt_trace *trace, size_t *count);
+
+const uint64_t *vmt_trace_stack(const struct vmt_trace *trace, uint32_t id, uint32_t *frames);
+bool vmt_trace_module(const struct vmt_trace *trace, uint32_t id, struct vmt_module *module);
+
+/* Ticks to nanoseconds since the trace began. Negative before it. */
+int64_t vmt_trace_time_ns(const struct vmt_trace *trace, uint64_t ticks);
+
+#endif
