@@ -4,8 +4,8 @@
  * mmap with MAP_POPULATE or MAP_LOCKED, pthread_create, and, once mlockall(MCL_FUTURE) was called,
  * any mmap, shmat and a break that grows can be at work for seconds, while snapshots find their
  * pages. LONG_BEGIN is written before such a call, so that a report can name it
- * (tools/model/under_way.h). Its own event ends it, or LONG_END where it failed and writes none.
- * Other calls pay one test of their flags.
+ * (tools/model/replay/unfinished_calls.h). Its own event ends it, or LONG_END where it failed and
+ * writes none. Other calls pay one test of their flags.
  *
  * A munmap of VMT_LONG_CALL_BYTES and more, whose pages are there until the kernel has got to them,
  * writes LONG_END after its release.

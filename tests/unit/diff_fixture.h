@@ -8,7 +8,7 @@
 #define VMT_DIFF_FIXTURE_H
 
 #include "format/chunk.h"
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff_build.h"
 
 #include <assert.h>
 #include <stdio.h>

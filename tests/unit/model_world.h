@@ -19,7 +19,7 @@
 
 #include <sys/mman.h>
 
-#include "tools/model/residency.h"
+#include "tools/model/attribute/attribution.h"
 
 #define PAGE UINT64_C(4096)
 #define KIB UINT64_C(1024)
@@ -167,17 +167,17 @@ add_mapping(struct world_snapshot *world, uint64_t start, uint64_t bytes, const 
 
 /* Joins, and checks the identity once more from outside: sums of classes against the runs and the
  * mappings themselves. */
-__attribute__((unused)) static struct vmt_residency
+__attribute__((unused)) static struct vmt_attribution
 join_world(struct world_snapshot *world, struct vmt_replay *replay,
-	   const struct vmt_residency_options *wanted)
+	   const struct vmt_attribution_options *wanted)
 {
-	struct vmt_residency_options none = {0};
-	struct vmt_residency residency;
+	struct vmt_attribution_options none = {0};
+	struct vmt_attribution residency;
 	uint64_t expected[VMT_AMOUNTS] = {0};
 	uint64_t found[VMT_AMOUNTS] = {0};
 
 	assert_int_equal(
-	    vmt_residency_join(&residency, &world->snapshot, replay, wanted ? wanted : &none), 0);
+	    vmt_attribution_join(&residency, &world->snapshot, replay, wanted ? wanted : &none), 0);
 	for (uint32_t i = 0; i < world->snapshot.head.mappings; i++) {
 		const struct vmt_mapping *mapping = &world->mappings[i].mapping;
 

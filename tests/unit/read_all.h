@@ -11,7 +11,9 @@
 #include "tests/unit/walk_trace.h"
 #include "tools/cmd/dumped.h"
 #include "tools/cmd/recorded.h"
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff_build.h"
+#include "tools/model/diff/diff_verdict.h"
+#include "tools/model/report/report_build.h"
 #include "tools/out/diff_alike.h"
 #include "tools/out/diff_json.h"
 #include "tools/out/diff_text.h"
@@ -58,7 +60,7 @@ read_all_compare(const struct vmt_report *a, const struct vmt_report *b, FILE *n
 	if (vmt_diff_build(&diff, a, b, VMT_AT_PEAK, &err) != 0)
 		return;
 	if (vmt_diff_alike_merge(&owners, diff, 0))
-		vmt_diff_judge(diff, &owners);
+		vmt_diff_verdict_judge(diff, &owners);
 	WALK_CHECK(vmt_diff_json_print(diff, &json, nowhere, &err) == 0);
 	vmt_diff_text_print(diff, &text);
 	vmt_diff_alike_free(&owners);

@@ -3,7 +3,7 @@
 #define VMT_REPORT_FIXTURE_H
 
 #include "format/chunk.h"
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* By which names is an allocator known? */
-#include "tools/model/allocators.h"
+#include "tools/model/attribute/allocators.h"
 
 #include "format/allocator_code.h"
 

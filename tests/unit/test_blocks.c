@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tools/model/blocks.h"
+#include "tools/model/space/blocks.h"
 
 #define ADDRESS_MAX ((UINT64_C(1) << 48) - 1)
 

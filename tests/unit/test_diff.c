@@ -1,6 +1,6 @@
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff.h"
 
-#include "tools/model/diff_key.h"
+#include "tools/model/diff/diff_key.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* GO chunks, whole, cut and wrong; and what is added up of them. */
-#include "tools/model/go_figures.h"
+#include "tools/model/go/go_memstats.h"
 #include "tools/read/trace/go_chunk.h"
 
 #include "format/chunk.h"
@@ -107,7 +107,7 @@ figures_add_up(void **state)
 	make(5000);
 	lay_out(&layout);
 	assert_int_equal(vmt_go_chunk_read(&counters, payload, length, &err), 0);
-	assert_true(vmt_go_figures_add_up(&figures, &layout, &counters));
+	assert_true(vmt_go_memstats_add_up(&figures, &layout, &counters));
 	assert_int_equal(figures.heap_in_use_bytes, 1000);
 	assert_int_equal(figures.heap_idle_bytes, 230);
 	assert_int_equal(figures.heap_released_bytes, 30);
@@ -117,7 +117,7 @@ figures_add_up(void **state)
 	assert_int_equal(figures.metadata_bytes, 101 + 102 + 103 + 104 + 105 + 109 + 110 + 111);
 	assert_int_equal(figures.total_bytes, 1230 + figures.stacks_bytes + figures.metadata_bytes);
 	make(INT64_MAX);
-	assert_true(vmt_go_figures_add_up(&figures, &layout, &counters));
+	assert_true(vmt_go_memstats_add_up(&figures, &layout, &counters));
 	assert_int_equal(figures.memory_limit_bytes, VMT_FIGURE_UNKNOWN);
 }
 
@@ -135,11 +135,11 @@ generations_below_zero_cancel_out(void **state)
 	lay_out(&layout);
 	assert_int_equal(vmt_go_chunk_read(&counters, payload, length, &err), 0);
 	memcpy(payload + length - 128 + 7 * 8, &below, 8);
-	assert_true(vmt_go_figures_add_up(&figures, &layout, &counters));
+	assert_true(vmt_go_memstats_add_up(&figures, &layout, &counters));
 	assert_int_equal(figures.stacks_bytes, 100 + 106 - 100 + 108);
 	below = (uint64_t)-100000;
 	memcpy(payload + length - 128 + 7 * 8, &below, 8);
-	assert_true(vmt_go_figures_add_up(&figures, &layout, &counters));
+	assert_true(vmt_go_memstats_add_up(&figures, &layout, &counters));
 	assert_int_equal(figures.stacks_bytes, 0);
 }
 
@@ -156,13 +156,13 @@ a_member_outside_its_object_is_no_figure(void **state)
 	lay_out(&layout);
 	assert_int_equal(vmt_go_chunk_read(&counters, payload, length, &err), 0);
 	layout.places[0].offset = 25;
-	assert_false(vmt_go_figures_add_up(&figures, &layout, &counters));
+	assert_false(vmt_go_memstats_add_up(&figures, &layout, &counters));
 	layout.places[0].offset = UINT64_MAX - 4;
-	assert_false(vmt_go_figures_add_up(&figures, &layout, &counters));
+	assert_false(vmt_go_memstats_add_up(&figures, &layout, &counters));
 	layout.places[0].offset = 24;
-	assert_true(vmt_go_figures_add_up(&figures, &layout, &counters));
+	assert_true(vmt_go_memstats_add_up(&figures, &layout, &counters));
 	counters.count = 1;
-	assert_false(vmt_go_figures_add_up(&figures, &layout, &counters));
+	assert_false(vmt_go_memstats_add_up(&figures, &layout, &counters));
 }
 
 int

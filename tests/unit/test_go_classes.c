@@ -1,5 +1,5 @@
 /* Stacks as Go 1.19 to 1.26 have them. */
-#include "tools/model/go_classes.h"
+#include "tools/model/go/go_classes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 
 #include <sys/mman.h>
 
-#include "tools/model/report.h"
+#include "tools/model/report/report_build.h"
 
 #define PAGE UINT64_C(4096)
 #define BASE UINT64_C(0x7f0000000000)

@@ -1,5 +1,5 @@
 /* When may what was scanned be called RSS? */
-#include "tools/model/kernel_rss.h"
+#include "tools/model/attribute/kernel_rss.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

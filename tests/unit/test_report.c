@@ -3,9 +3,9 @@
 
 #include <sys/mman.h>
 
-#include "tools/model/report.h"
-#include "tools/model/rss_line.h"
-#include "tools/model/strings.h"
+#include "tools/model/report/report_build.h"
+#include "tools/model/report/rss_series.h"
+#include "tools/model/report/string_set.h"
 
 #define PAGE UINT64_C(4096)
 #define BASE UINT64_C(0x7f0000000000)
@@ -422,7 +422,7 @@ a_file_that_is_no_trace_is_an_error(void **state)
 static void
 line_keeps_every_peak_in_bounded_points(void **state)
 {
-	static struct vmt_rss_line line;
+	static struct vmt_rss_series line;
 	static struct vmt_rss_point points[VMT_RSS_POINTS];
 	bool high = false;
 	bool low = false;
@@ -431,8 +431,8 @@ line_keeps_every_peak_in_bounded_points(void **state)
 	(void)state;
 	memset(&line, 0, sizeof(line));
 	for (int64_t i = 0; i < 100000; i++)
-		vmt_rss_line_add(&line, i, i == 77777 ? 9999 : i == 33333 ? 1 : 500);
-	count = vmt_rss_line_points(&line, points);
+		vmt_rss_series_add(&line, i, i == 77777 ? 9999 : i == 33333 ? 1 : 500);
+	count = vmt_rss_series_points(&line, points);
 	assert_true(count <= VMT_RSS_POINTS);
 	assert_true(count >= VMT_RSS_BUCKETS / 2);
 	for (size_t i = 0; i < count; i++) {
@@ -447,14 +447,14 @@ line_keeps_every_peak_in_bounded_points(void **state)
 static void
 line_of_few_samples_is_the_samples(void **state)
 {
-	static struct vmt_rss_line line;
+	static struct vmt_rss_series line;
 	static struct vmt_rss_point points[VMT_RSS_POINTS];
 
 	(void)state;
 	memset(&line, 0, sizeof(line));
 	for (int64_t i = 0; i < VMT_RSS_BUCKETS; i++)
-		vmt_rss_line_add(&line, i, (uint64_t)(i * 7 % 13));
-	assert_int_equal(vmt_rss_line_points(&line, points), VMT_RSS_BUCKETS);
+		vmt_rss_series_add(&line, i, (uint64_t)(i * 7 % 13));
+	assert_int_equal(vmt_rss_series_points(&line, points), VMT_RSS_BUCKETS);
 	for (int64_t i = 0; i < VMT_RSS_BUCKETS; i++)
 		assert_int_equal(points[i].rss_bytes, i * 7 % 13);
 }
@@ -462,19 +462,19 @@ line_of_few_samples_is_the_samples(void **state)
 static void
 strings_are_kept_once(void **state)
 {
-	struct vmt_strings *strings = vmt_strings_new();
+	struct vmt_string_set *strings = vmt_string_set_new();
 	char text[16];
-	char *first = vmt_strings_intern(strings, "abc", 3);
+	char *first = vmt_string_set_intern(strings, "abc", 3);
 
 	(void)state;
 	assert_string_equal(first, "abc");
-	assert_ptr_equal(vmt_strings_intern(strings, "abcd", 3), first);
-	assert_ptr_not_equal(vmt_strings_intern(strings, "ab", 2), first);
-	assert_string_equal(vmt_strings_intern(strings, "", 0), "");
+	assert_ptr_equal(vmt_string_set_intern(strings, "abcd", 3), first);
+	assert_ptr_not_equal(vmt_string_set_intern(strings, "ab", 2), first);
+	assert_string_equal(vmt_string_set_intern(strings, "", 0), "");
 	for (int i = 0; i < 5000; i++)
-		vmt_strings_intern(strings, text, (size_t)snprintf(text, sizeof(text), "%d", i));
-	assert_ptr_equal(vmt_strings_intern(strings, "abc", 3), first);
-	vmt_strings_free(strings);
+		vmt_string_set_intern(strings, text, (size_t)snprintf(text, sizeof(text), "%d", i));
+	assert_ptr_equal(vmt_string_set_intern(strings, "abc", 3), first);
+	vmt_string_set_free(strings);
 }
 
 int

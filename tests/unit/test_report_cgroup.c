@@ -1,7 +1,7 @@
 /* What a report says of the process's memory cgroup, from several readings of it. */
 #include "tests/unit/build_trace.h"
 
-#include "tools/model/report.h"
+#include "tools/model/report/report_build.h"
 
 static struct vmt_report *
 report_of(const struct build_trace *build)

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tools/model/report.h"
+#include "tools/model/report/report_build.h"
 
 #define SHORT_ROUNDS 150000u
 #define LONG_ROUNDS (4 * SHORT_ROUNDS)

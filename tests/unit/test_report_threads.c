@@ -1,7 +1,7 @@
 /* What lists of a process's threads say to a report, and which of them say nothing. */
 #include "tests/unit/build_trace.h"
 
-#include "tools/model/report.h"
+#include "tools/model/report/report_build.h"
 
 #define PAGE UINT64_C(4096)
 #define STACK UINT64_C(0x7f0000100000)

@@ -1,7 +1,7 @@
 /* What is an arena of glibc's beside its live blocks? */
 #include "tests/unit/model_world.h"
 
-#include "tools/model/retained.h"
+#include "tools/model/attribute/retained.h"
 
 static struct world_snapshot world;
 
@@ -28,7 +28,7 @@ static void
 gaps_are_whole_pages_and_parts_of_pages(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
-	struct vmt_residency residency;
+	struct vmt_attribution residency;
 	uint64_t middle = BASE + 3 * PAGE + 1000 * 2;
 
 	(void)state;
@@ -46,7 +46,7 @@ gaps_are_whole_pages_and_parts_of_pages(void **state)
 	assert_int_equal(FIGURE(replay, MALLOC, 1, PINS), 0);
 	assert_int_equal(FIGURE(replay, MALLOC, 2, PINS), middle - 8 - (BASE + 8 + 112));
 	assert_int_equal(FIGURE(replay, MALLOC, 3, PINS), BASE + 9 * PAGE - 8 - (middle - 8 + 32));
-	vmt_residency_free(&residency);
+	vmt_attribution_free(&residency);
 	vmt_replay_free(replay);
 }
 
@@ -55,7 +55,7 @@ static void
 a_block_with_its_own_mapping_has_no_free_pages(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
-	struct vmt_residency residency;
+	struct vmt_attribution residency;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -64,7 +64,7 @@ a_block_with_its_own_mapping_has_no_free_pages(void **state)
 	residency = join_world(&world, replay, NULL);
 	assert_int_equal(residency.retained.overhead_bytes, 6 * KIB);
 	assert_int_equal(residency.retained.free_page_bytes, 0);
-	vmt_residency_free(&residency);
+	vmt_attribution_free(&residency);
 	vmt_replay_free(replay);
 }
 
@@ -73,7 +73,7 @@ static void
 a_fork_child_is_not_split(void **state)
 {
 	struct vmt_replay *replay = world_new(0, true);
-	struct vmt_residency residency;
+	struct vmt_attribution residency;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -81,7 +81,7 @@ a_fork_child_is_not_split(void **state)
 	block(replay, BASE + 16, 100, 1);
 	residency = join_world(&world, replay, NULL);
 	assert_false(residency.is_split);
-	vmt_residency_free(&residency);
+	vmt_attribution_free(&residency);
 	vmt_replay_free(replay);
 }
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tools/model/sites.h"
+#include "tools/model/space/sites.h"
 
 #define PROGRAM UINT64_C(0x400000)
 #define PLUGIN UINT64_C(0x7f0000000000)
@@ -29,7 +29,7 @@ stack_of(void *context, uint32_t id, uint32_t *frames)
 }
 
 struct fixture {
-	struct vmt_eras *eras;
+	struct vmt_module_history *history;
 	struct vmt_sites *sites;
 };
 
@@ -37,9 +37,9 @@ static struct fixture
 set_up(void)
 {
 	struct vmt_stack_source source = {stack_of, NULL};
-	struct fixture fixture = {.eras = vmt_eras_new()};
+	struct fixture fixture = {.history = vmt_module_history_new()};
 
-	fixture.sites = vmt_sites_new(fixture.eras, source);
+	fixture.sites = vmt_sites_new(fixture.history, source);
 	assert_non_null(fixture.sites);
 	return fixture;
 }
@@ -48,7 +48,7 @@ static void
 tear_down(struct fixture *fixture)
 {
 	vmt_sites_free(fixture->sites);
-	vmt_eras_free(fixture->eras);
+	vmt_module_history_free(fixture->history);
 }
 
 static void
@@ -56,7 +56,7 @@ load(struct fixture *fixture, uint64_t low, uint64_t length, uint32_t module)
 {
 	struct vmt_span span = {low, low + length, low - 0x1000, module};
 
-	assert_int_equal(vmt_eras_load(fixture->eras, &span), 0);
+	assert_int_equal(vmt_module_history_load(fixture->history, &span), 0);
 	vmt_sites_loaded(fixture->sites);
 }
 
@@ -76,7 +76,7 @@ module_at(struct fixture *fixture, uint32_t site, uint32_t frame)
 {
 	uint32_t span = vmt_sites_spans(fixture->sites, vmt_sites_get(fixture->sites, site))[frame];
 
-	return span ? vmt_eras_span(fixture->eras, span)->module : 0;
+	return span ? vmt_module_history_span(fixture->history, span)->module : 0;
 }
 
 static void
@@ -88,22 +88,25 @@ eras_follow_loads_and_unloads(void **state)
 	(void)state;
 	load(&fixture, PROGRAM, 0x2000, 8);
 	load(&fixture, PLUGIN, 0x3000, 16);
-	assert_int_equal(vmt_eras_find(fixture.eras, PROGRAM - 1), 0);
-	first = vmt_eras_find(fixture.eras, PLUGIN + 0x2fff);
-	assert_int_equal(vmt_eras_span(fixture.eras, first)->module, 16);
-	assert_int_equal(vmt_eras_find(fixture.eras, PLUGIN + 0x3000), 0);
-	assert_int_equal(vmt_eras_next(fixture.eras, PROGRAM + 0x2000), first);
-	vmt_eras_unload(fixture.eras, PLUGIN, 99); /* not that module */
-	assert_int_equal(vmt_eras_find(fixture.eras, PLUGIN), first);
-	vmt_eras_unload(fixture.eras, PLUGIN, 16);
-	assert_int_equal(vmt_eras_find(fixture.eras, PLUGIN), 0);
+	assert_int_equal(vmt_module_history_find(fixture.history, PROGRAM - 1), 0);
+	first = vmt_module_history_find(fixture.history, PLUGIN + 0x2fff);
+	assert_int_equal(vmt_module_history_span(fixture.history, first)->module, 16);
+	assert_int_equal(vmt_module_history_find(fixture.history, PLUGIN + 0x3000), 0);
+	assert_int_equal(vmt_module_history_next(fixture.history, PROGRAM + 0x2000), first);
+	vmt_module_history_unload(fixture.history, PLUGIN, 99); /* not that module */
+	assert_int_equal(vmt_module_history_find(fixture.history, PLUGIN), first);
+	vmt_module_history_unload(fixture.history, PLUGIN, 16);
+	assert_int_equal(vmt_module_history_find(fixture.history, PLUGIN), 0);
 	load(&fixture, PLUGIN, 0x3000, 16);
-	assert_int_equal(vmt_eras_find(fixture.eras, PLUGIN), first);
+	assert_int_equal(vmt_module_history_find(fixture.history, PLUGIN), first);
 	/* an unload that was not seen */
 	load(&fixture, PLUGIN + 0x1000, 0x1000, 24);
-	assert_int_equal(vmt_eras_find(fixture.eras, PLUGIN), 0);
+	assert_int_equal(vmt_module_history_find(fixture.history, PLUGIN), 0);
 	assert_int_equal(
-	    vmt_eras_span(fixture.eras, vmt_eras_find(fixture.eras, PLUGIN + 0x1000))->module, 24);
+	    vmt_module_history_span(fixture.history,
+				    vmt_module_history_find(fixture.history, PLUGIN + 0x1000))
+		->module,
+	    24);
 	tear_down(&fixture);
 }
 
@@ -116,12 +119,14 @@ a_thousand_modules_are_found_again(void **state)
 	for (uint32_t i = 0; i < 1000; i++)
 		load(&fixture, PLUGIN + i * 0x10000, 0x8000, i + 1);
 	for (uint32_t i = 0; i < 1000; i += 2)
-		vmt_eras_unload(fixture.eras, PLUGIN + i * 0x10000, i + 1);
+		vmt_module_history_unload(fixture.history, PLUGIN + i * 0x10000, i + 1);
 	for (uint32_t i = 0; i < 1000; i++) {
-		uint32_t span = vmt_eras_find(fixture.eras, PLUGIN + i * 0x10000 + 0x7fff);
+		uint32_t span =
+		    vmt_module_history_find(fixture.history, PLUGIN + i * 0x10000 + 0x7fff);
 
 		if (i % 2)
-			assert_int_equal(vmt_eras_span(fixture.eras, span)->module, i + 1);
+			assert_int_equal(vmt_module_history_span(fixture.history, span)->module,
+					 i + 1);
 		else
 			assert_int_equal(span, 0);
 	}
@@ -158,7 +163,7 @@ same_addresses_under_another_module_are_another_site(void **state)
 	load(&fixture, PROGRAM, 0x100000, 8);
 	load(&fixture, PLUGIN, 0x100000, 16);
 	first = intern(&fixture, 33, 5, 0);
-	vmt_eras_unload(fixture.eras, PLUGIN, 16);
+	vmt_module_history_unload(fixture.history, PLUGIN, 16);
 	load(&fixture, PLUGIN, 0x100000, 24);
 	second = intern(&fixture, 33, 5, 0);
 	assert_int_not_equal(first, second);
@@ -166,7 +171,7 @@ same_addresses_under_another_module_are_another_site(void **state)
 	assert_int_equal(module_at(&fixture, second, 0), 24);
 	assert_int_equal(module_at(&fixture, second, 1), 8);
 	/* the first file comes back to its place: the same code again */
-	vmt_eras_unload(fixture.eras, PLUGIN, 24);
+	vmt_module_history_unload(fixture.history, PLUGIN, 24);
 	load(&fixture, PLUGIN, 0x100000, 16);
 	assert_int_equal(intern(&fixture, 33, 5, 0), first);
 	assert_int_equal(intern(&fixture, 33, 5, 0), first);
@@ -186,7 +191,7 @@ unrelated_loads_make_no_variant(void **state)
 	for (uint32_t i = 0; i < 100; i++) {
 		load(&fixture, PLUGIN + 0x10000000, 0x1000, 32);
 		assert_int_equal(intern(&fixture, 33, 5, 0), first);
-		vmt_eras_unload(fixture.eras, PLUGIN + 0x10000000, 32);
+		vmt_module_history_unload(fixture.history, PLUGIN + 0x10000000, 32);
 		assert_int_equal(intern(&fixture, 33, 5, 0), first);
 	}
 	assert_int_equal(vmt_sites_count(fixture.sites), 1);
@@ -243,7 +248,7 @@ merge_joins_what_turned_out_the_same(void **state)
 	load(&fixture, PROGRAM, 0x100000, 8);
 	load(&fixture, PLUGIN, 0x100000, 16);
 	first = intern(&fixture, 1, 5, 0);
-	vmt_eras_unload(fixture.eras, PLUGIN, 16);
+	vmt_module_history_unload(fixture.history, PLUGIN, 16);
 	second = intern(&fixture, 1, 5, 0); /* in the constructor, the second time */
 	assert_int_not_equal(first, second);
 	load(&fixture, PLUGIN, 0x100000, 16);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tools/model/space.h"
+#include "tools/model/space/space.h"
 
 #define PAGE UINT64_C(4096)
 #define PAGES 512u

@@ -2,7 +2,7 @@
  * addr2line and each other. */
 #include "tests/unit/go_build.h"
 
-#include "tools/model/go_figures.h"
+#include "tools/model/go/go_memstats.h"
 #include "tools/read/elf/go_module.h"
 #include "tools/read/symbols/symbols.h"
 
@@ -202,9 +202,9 @@ counters_have_a_layout(const char *full, const char *stripped)
 	struct vmt_symbol_place place;
 	struct vmt_go_layout layout;
 
-	vmt_go_figures_lay_out(&layout, symbols, &modules[0]);
+	vmt_go_memstats_lay_out(&layout, symbols, &modules[0]);
 	assert_true(layout.usable);
-	vmt_go_figures_lay_out(&layout, symbols, &modules[1]);
+	vmt_go_memstats_lay_out(&layout, symbols, &modules[1]);
 	assert_false(layout.usable);
 	assert_true(vmt_lookup_has_debug(symbols, &modules[0]));
 	assert_false(vmt_lookup_has_debug(symbols, &modules[1]));

@@ -109,7 +109,7 @@ live_blocks_of_all_ages_are_estimated(void **state)
 	allocate(replay, 0, 10, 0, BLOCKS);
 	assert_int_equal(vmt_blocks_count(replay->blocks), BLOCKS);
 	assert_int_equal(FIGURE(replay, MALLOC, 1, COUNT), BLOCKS);
-	assert_true(vmt_replay_is_whole(replay));
+	assert_true(vmt_replay_state_is_whole(replay));
 	/* Half of the old ones go, a quarter of them unseen; as many new ones come. */
 	release(replay, 1, 1000, 0, BLOCKS / 2);
 	allocate(replay, 1, 1001, BLOCKS, 2 * BLOCKS);

@@ -1,6 +1,6 @@
 /* Which threads own a stack: until another has the descriptor or the kernel id, or a list lacks it.
  */
-#include "tools/model/threads.h"
+#include "tools/model/space/threads.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,7 +9,7 @@ static struct world_snapshot world;
 static uint64_t
 never_touched(struct vmt_replay *replay, uint64_t start)
 {
-	struct vmt_residency residency;
+	struct vmt_attribution residency;
 	uint64_t bytes;
 
 	memset(&world, 0, sizeof(world));
@@ -18,7 +18,7 @@ never_touched(struct vmt_replay *replay, uint64_t start)
 	add_run(&world, start + 2 * PAGE, PAGE, VMT_RUN_SWAPPED);
 	residency = join_world(&world, replay, NULL);
 	bytes = CLASS_OF(residency, MMAP, UNTOUCHED);
-	vmt_residency_free(&residency);
+	vmt_attribution_free(&residency);
 	return bytes;
 }
 
@@ -128,7 +128,7 @@ static void
 only_private_memory_is_never_touched(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
-	struct vmt_residency residency;
+	struct vmt_attribution residency;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -139,7 +139,7 @@ only_private_memory_is_never_touched(void **state)
 	residency = join_world(&world, replay, NULL);
 	for (int i = 0; i < VMT_CLASSES; i++)
 		assert_int_equal(residency.classes[i].bytes[VMT_AMOUNT_UNTOUCHED], 0);
-	vmt_residency_free(&residency);
+	vmt_attribution_free(&residency);
 	vmt_replay_free(replay);
 }
 
@@ -172,7 +172,7 @@ static void
 hugetlb_pages_are_in_ram_and_not_in_rss(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
-	struct vmt_residency residency;
+	struct vmt_attribution residency;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -186,7 +186,7 @@ hugetlb_pages_are_in_ram_and_not_in_rss(void **state)
 	assert_int_equal(FIGURE(replay, MMAP, 1, HUGETLB), 2 * MIB);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 0);
 	assert_int_equal(FIGURE(replay, MMAP, 1, UNTOUCHED), 0);
-	vmt_residency_free(&residency);
+	vmt_attribution_free(&residency);
 	vmt_replay_free(replay);
 }
 

@@ -7,7 +7,7 @@
 #define VMT_ASKED_H
 
 #include "tools/err.h"
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 
 #include <stddef.h>
 

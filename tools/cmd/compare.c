@@ -1,7 +1,8 @@
 #include "tools/cmd/compare.h"
 
 #include "tools/cmd/screen.h"
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff_build.h"
+#include "tools/model/diff/diff_verdict.h"
 #include "tools/out/diff_alike.h"
 #include "tools/out/diff_json.h"
 #include "tools/out/diff_text.h"
@@ -36,7 +37,7 @@ vmt_compare_print(const struct vmt_compare *compare, struct vmt_err *err)
 
 	/* The verdict names what a report's first sentence would: without callers. */
 	if (result == 0 && vmt_diff_alike_merge(&owners, diff, 0))
-		vmt_diff_judge(diff, &owners);
+		vmt_diff_verdict_judge(diff, &owners);
 	if (result == 0)
 		result = print(diff, compare, err);
 	if (result == 0 && compare->limits)

@@ -8,7 +8,7 @@
 
 #include "tools/cmd/limits.h"
 #include "tools/err.h"
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 
 #include <stddef.h>
 

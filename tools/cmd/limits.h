@@ -9,7 +9,7 @@
 #define VMT_LIMITS_H
 
 #include "tools/err.h"
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff.h"
 
 enum vmt_limits_figure {
 	VMT_LIMIT_COMMITTED,

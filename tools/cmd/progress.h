@@ -8,7 +8,7 @@
 #define VMT_PROGRESS_H
 
 #include "tools/err.h"
-#include "tools/model/report.h"
+#include "tools/model/report/report_build.h"
 
 #include <stdbool.h>
 #include <stddef.h>

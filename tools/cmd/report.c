@@ -1,4 +1,3 @@
-#include "tools/model/report.h"
 #include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/compare.h"
@@ -7,6 +6,7 @@
 #include "tools/cmd/progress.h"
 #include "tools/cmd/screen.h"
 #include "tools/memory_limit.h"
+#include "tools/model/report/report_build.h"
 #include "tools/out/json.h"
 #include "tools/out/text.h"
 

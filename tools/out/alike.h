@@ -10,7 +10,7 @@
 #ifndef VMT_ALIKE_H
 #define VMT_ALIKE_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 #include "tools/out/rank.h"
 
 /* An order in which two walks that were begun are equal where they show the same. */

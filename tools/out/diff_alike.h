@@ -8,7 +8,8 @@
 #ifndef VMT_DIFF_ALIKE_H
 #define VMT_DIFF_ALIKE_H
 
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff.h"
+#include "tools/model/diff/diff_verdict.h"
 
 /* Rows that show so many callers, by |difference of committed|; they point into the diff. To be
  * freed by vmt_diff_alike_free, also after an error: false, and no row, without memory. */

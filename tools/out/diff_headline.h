@@ -4,7 +4,7 @@
 #ifndef VMT_DIFF_HEADLINE_H
 #define VMT_DIFF_HEADLINE_H
 
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff.h"
 #include "tools/out/units.h"
 
 #include <stddef.h>

@@ -7,7 +7,7 @@
 #ifndef VMT_DIFF_JSON_H
 #define VMT_DIFF_JSON_H
 
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff.h"
 
 #include <stdio.h>
 

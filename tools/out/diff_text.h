@@ -7,7 +7,7 @@
 #ifndef VMT_DIFF_TEXT_H
 #define VMT_DIFF_TEXT_H
 
-#include "tools/model/diff.h"
+#include "tools/model/diff/diff.h"
 #include "tools/out/layout.h"
 
 #define VMT_DIFF_TEXT_DEFAULT_TOP 12u

@@ -4,7 +4,7 @@
 #ifndef VMT_HEADLINE_H
 #define VMT_HEADLINE_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 
 #include <stddef.h>
 

@@ -4,7 +4,7 @@
 #ifndef VMT_HEADLINE_OWNERS_H
 #define VMT_HEADLINE_OWNERS_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 #include "tools/out/sentence.h"
 
 /* "RSS 331 MiB at 12 s (now 331 MiB, peak 332 MiB)" */

@@ -8,7 +8,7 @@
 #ifndef VMT_JSON_H
 #define VMT_JSON_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 #include "tools/out/emitter.h"
 #include "tools/out/rank.h"
 

@@ -6,7 +6,7 @@
 #ifndef VMT_JSON_GO_H
 #define VMT_JSON_GO_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 #include "tools/out/emitter.h"
 
 /* The object "go"; null where there is no Go runtime. */

@@ -9,7 +9,7 @@
 #ifndef VMT_RANK_H
 #define VMT_RANK_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 
 enum vmt_rank_by {
 	VMT_RANK_COMMITTED,

@@ -4,7 +4,7 @@
 #ifndef VMT_SPARKLINE_H
 #define VMT_SPARKLINE_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 #include "tools/out/layout.h"
 
 #define VMT_SPARKLINE_MAX_COLUMNS 72u

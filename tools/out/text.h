@@ -7,7 +7,7 @@
 #ifndef VMT_TEXT_OUT_H
 #define VMT_TEXT_OUT_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 #include "tools/out/layout.h"
 #include "tools/out/rank.h"
 

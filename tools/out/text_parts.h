@@ -6,7 +6,7 @@
 #ifndef VMT_TEXT_PARTS_H
 #define VMT_TEXT_PARTS_H
 
-#include "tools/model/report.h"
+#include "tools/model/report/report.h"
 #include "tools/out/text.h"
 
 /* An empty line and a title. */

@@ -1,0 +1,294 @@
+/* Whose the pages are that a call has mapped, and not returned from yet. */
+#include "tests/unit/model_world.h"
+
+#include "tools/model/replay/unfinished_calls.h"
+
+#define LENGTH (64 * PAGE)
+#define POPULATE (ANON | MAP_POPULATE)
+
+static struct world_snapshot world;
+
+static struct vmt_replay *
+begin(void)
+{
+	memset(&world, 0, sizeof(world));
+	return world_new(0, false);
+}
+
+static void
+start_call(struct vmt_replay *replay, uint32_t thread, uint64_t bytes, uint32_t stack)
+{
+	happen(replay, EVENT(LONG_BEGIN, .length = bytes, .stack = stack, .thread = thread,
+			     .protection = RW, .flags = POPULATE, .argument_a = VMT_EVENT_MMAP));
+}
+
+static void
+end(struct vmt_attribution *residency, struct vmt_replay *replay)
+{
+	assert_int_equal(replay->double_acquisitions, 0);
+	assert_int_equal(replay->unknown_releases, 0);
+	vmt_attribution_free(residency);
+	vmt_replay_free(replay);
+}
+
+/* The call that comes to its end afterwards is counted once. */
+static void
+pages_are_the_calls(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_attribution residency;
+
+	(void)state;
+	start_call(replay, 7, LENGTH, 1);
+	add_mapping(&world, BASE, LENGTH, "", 20 * PAGE);
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), 0);
+	assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), 20 * PAGE);
+	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 20 * PAGE);
+	assert_int_equal(FIGURE(replay, MMAP, 1, LIVE_COUNT), 1);
+	assert_int_equal(FIGURE(replay, MMAP, 1, COUNT), 0);
+	assert_owner(replay, BASE, 0, 0); /* the loan is over */
+	happen(replay, EVENT(MMAP, .address = BASE, .length = LENGTH, .stack = 1, .thread = 7,
+			     .flags = POPULATE, .protection = RW));
+	vmt_unfinished_calls_settle(replay);
+	assert_int_equal(FIGURE(replay, MMAP, 1, COUNT), 1);
+	assert_int_equal(FIGURE(replay, MMAP, 1, TOTAL_RESERVED), LENGTH);
+	end(&residency, replay);
+}
+
+/* One that the end of the process cut short. */
+static void
+call_that_never_ends_is_counted(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_attribution residency;
+
+	(void)state;
+	start_call(replay, 7, LENGTH, 1);
+	add_mapping(&world, BASE, LENGTH, "", 20 * PAGE);
+	residency = join_world(&world, replay, NULL);
+	vmt_unfinished_calls_settle(replay);
+	assert_int_equal(FIGURE(replay, MMAP, 1, COUNT), 1);
+	assert_int_equal(FIGURE(replay, MMAP, 1, TOTAL_RESERVED), LENGTH);
+	end(&residency, replay);
+}
+
+/* Other lengths, protections and kinds are not the call's, nor is anything after its end. */
+static void
+other_memory_is_not(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_attribution residency;
+
+	(void)state;
+	start_call(replay, 7, LENGTH, 1);
+	start_call(replay, 8, 32 * PAGE, 2);
+	happen(replay, EVENT(LONG_END, .thread = 8, .argument_a = VMT_EVENT_MMAP)); /* it failed */
+	add_mapping(&world, BASE, LENGTH - PAGE, "", PAGE);
+	add_mapping(&world, BASE + 100 * PAGE, LENGTH, "", PAGE)->protection = PROT_READ;
+	add_mapping(&world, BASE + 200 * PAGE, 32 * PAGE, "", PAGE);
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, MMAP, RESERVED), 0);
+	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 3 * PAGE);
+	end(&residency, replay);
+}
+
+/* The kernel joins neighbours into one mapping, with memory that has an owner, too. */
+static void
+calls_share_a_mapping(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_attribution residency;
+
+	(void)state;
+	map_anonymous(replay, BASE + 96 * PAGE, 10 * PAGE, 9);
+	start_call(replay, 7, LENGTH, 1);
+	start_call(replay, 8, 32 * PAGE, 2);
+	add_mapping(&world, BASE, 106 * PAGE, "", 106 * PAGE);
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 0);
+	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), LENGTH);
+	assert_int_equal(FIGURE(replay, MMAP, 2, COMMITTED), 32 * PAGE);
+	assert_int_equal(FIGURE(replay, MMAP, 9, COMMITTED), 10 * PAGE);
+	end(&residency, replay);
+}
+
+static void
+fixed_calls_know_their_place(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_attribution residency;
+
+	(void)state;
+	happen(replay, EVENT(LONG_BEGIN, .address = BASE + 100 * PAGE, .length = LENGTH, .stack = 1,
+			     .protection = RW, .flags = POPULATE | MAP_FIXED,
+			     .argument_a = VMT_EVENT_MMAP));
+	add_mapping(&world, BASE, LENGTH, "", PAGE);
+	add_mapping(&world, BASE + 100 * PAGE, LENGTH, "", 2 * PAGE);
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), PAGE);
+	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 2 * PAGE);
+	end(&residency, replay);
+}
+
+static void
+stack_is_pthread_creates(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_attribution residency;
+
+	(void)state;
+	happen(replay,
+	       EVENT(LONG_BEGIN, .length = LENGTH, .stack = 1, .argument_a = VMT_EVENT_THREAD));
+	add_mapping(&world, BASE, PAGE, "", 0)->protection = PROT_NONE;
+	add_mapping(&world, BASE + PAGE, LENGTH, "", 8 * PAGE);
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), 0);
+	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, COMMITTED), 8 * PAGE);
+	assert_int_equal(FIGURE(replay, THREAD, 1, COMMITTED), 8 * PAGE);
+	assert_int_equal(FIGURE(replay, THREAD, 1, LIVE_COUNT), 1); /* guard and all */
+	end(&residency, replay);
+}
+
+/* Before the kernel has moved it the range is its owner's, afterwards the call's. */
+static void
+range_that_moves_has_an_owner(void **state)
+{
+	for (int moved = 0; moved < 2; moved++) {
+		struct vmt_replay *replay = begin();
+		struct vmt_attribution residency;
+
+		(void)state;
+		map_anonymous(replay, BASE, LENGTH, 1);
+		happen(replay, EVENT(MREMAP_BEGIN, .address = BASE, .length = LENGTH,
+				     .argument_b = 2 * LENGTH, .stack = 2));
+		if (moved)
+			add_mapping(&world, BASE + 1000 * PAGE, 2 * LENGTH, "", 30 * PAGE);
+		else
+			add_mapping(&world, BASE, LENGTH, "", 30 * PAGE);
+		residency = join_world(&world, replay, NULL);
+		assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 0);
+		assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), 30 * PAGE);
+		assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), moved ? 0 : 30 * PAGE);
+		assert_owner(replay, BASE, 0, 0);
+		end(&residency, replay);
+	}
+}
+
+/* The release is stamped before the kernel has got to it. Without the mark nothing says that the
+ * call may still be at work. */
+static void
+range_that_goes_has_its_owner(void **state)
+{
+	for (int marked = 0; marked < 2; marked++) {
+		struct vmt_replay *replay = begin();
+		struct vmt_attribution residency;
+
+		(void)state;
+		map_anonymous(replay, BASE, LENGTH, 1);
+		happen(replay, (struct vmt_event){.kind = VMT_EVENT_MUNMAP,
+						  .address = BASE,
+						  .length = LENGTH,
+						  .marks = marked ? VMT_MARK_ENDS : 0});
+		add_mapping(&world, BASE, LENGTH, "", 30 * PAGE);
+		residency = join_world(&world, replay, NULL);
+		assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED),
+				 marked ? 0 : 30 * PAGE);
+		assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), marked ? 30 * PAGE : 0);
+		end(&residency, replay);
+	}
+}
+
+/* More calls at once than are kept, of lengths that no call has. */
+static void
+hostile_calls_cost_little(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_attribution residency;
+
+	(void)state;
+	for (uint32_t i = 1; i < 3 * VMT_UNFINISHED_CALLS_MOST; i++)
+		start_call(replay, i, i % 3 == 0 ? UINT64_MAX - i : i % 3, i);
+	assert_int_equal(vmt_unfinished_calls_count(replay->under_way), VMT_UNFINISHED_CALLS_MOST);
+	add_mapping(&world, BASE, 5 * PAGE, "", 5 * PAGE);
+	residency = join_world(&world, replay, NULL);
+	assert_true(vmt_space_check(replay->space));
+	end(&residency, replay);
+}
+
+/* A segment has no inode where its id is 0; a break's part follows what it had before. */
+static void
+segments_and_breaks_are_their_calls(void **state)
+{
+	struct vmt_replay *replay = begin();
+	struct vmt_attribution residency;
+	struct vmt_mapping *segment;
+
+	(void)state;
+	happen(replay, EVENT(BRK, .address = BASE + 10 * PAGE, .argument_a = BASE,
+			     .length = 10 * PAGE, .stack = 1, .thread = 7));
+	happen(replay,
+	       EVENT(LONG_BEGIN, .address = BASE + 10 * PAGE, .length = LENGTH - 8, .stack = 2,
+		     .thread = 7, .protection = RW, .argument_a = VMT_EVENT_BRK));
+	happen(replay, EVENT(LONG_BEGIN, .length = LENGTH, .stack = 3, .thread = 8,
+			     .protection = RW, .argument_a = VMT_EVENT_SHMAT));
+	add_mapping(&world, BASE, 10 * PAGE + LENGTH, "[heap]", 20 * PAGE);
+	segment =
+	    add_mapping(&world, BASE + 100 * PAGE, LENGTH, "/SYSV00000000 (deleted)", 5 * PAGE);
+	segment->inode = 0;
+	segment->shared = true;
+	residency = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), 0);
+	assert_int_equal(FIGURE(replay, BRK, 1, COMMITTED), 10 * PAGE);
+	assert_int_equal(FIGURE(replay, BRK, 2, COMMITTED), 10 * PAGE);
+	assert_int_equal(FIGURE(replay, SHMAT, 3, COMMITTED), 5 * PAGE);
+	end(&residency, replay);
+}
+
+/* Of another place or length, or where the numbers go round. */
+static void
+other_breaks_are_not(void **state)
+{
+	static const struct {
+		uint64_t address;
+		uint64_t length;
+	} breaks[] = {{BASE + PAGE, LENGTH},
+		      {BASE, LENGTH - PAGE},
+		      {UINT64_MAX, LENGTH},
+		      {BASE, UINT64_MAX},
+		      {0, BASE + LENGTH}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+		struct vmt_replay *replay = begin();
+		struct vmt_attribution residency;
+
+		happen(replay, EVENT(LONG_BEGIN, .address = breaks[i].address,
+				     .length = breaks[i].length, .stack = 2, .thread = 7,
+				     .protection = RW, .argument_a = VMT_EVENT_BRK));
+		add_mapping(&world, BASE, LENGTH, "", PAGE);
+		residency = join_world(&world, replay, NULL);
+		assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), PAGE);
+		end(&residency, replay);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(pages_are_the_calls),
+	    cmocka_unit_test(call_that_never_ends_is_counted),
+	    cmocka_unit_test(other_memory_is_not),
+	    cmocka_unit_test(calls_share_a_mapping),
+	    cmocka_unit_test(fixed_calls_know_their_place),
+	    cmocka_unit_test(stack_is_pthread_creates),
+	    cmocka_unit_test(range_that_moves_has_an_owner),
+	    cmocka_unit_test(range_that_goes_has_its_owner),
+	    cmocka_unit_test(hostile_calls_cost_little),
+	    cmocka_unit_test(segments_and_breaks_are_their_calls),
+	    cmocka_unit_test(other_breaks_are_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,48 @@
+/*
+ * attribution.h: whose are the pages of a snapshot?
+ *
+ * Joins a snapshot with the replay's state at its time. Every page goes to exactly one class, so by
+ * construction, in bytes and page-exact:
+ *	sum over classes of committed = bytes of present, non-zero runs = RSS
+ *	sum over classes of reserved  = sum of the mappings' sizes = virtual
+ * [vsyscall] is left out: it is the kernel's, and can't be scanned. Adds to each site its figures
+ *at the snapshot (sites.h).
+ *
+ * Evidence for memory that no event explains, strongest first: a module's span (its .bss), a
+ * thread's descriptor, live blocks and glibc's arenas (heap_pages.h), a guard below a thread's
+ *stack, that it was there before the trace began, that it lies directly behind a library's data.
+ */
+#ifndef VMT_ATTRIBUTION_H
+#define VMT_ATTRIBUTION_H
+
+#include "tools/model/attribute/regions.h"
+#include "tools/model/attribute/retained.h"
+
+struct vmt_attribution {
+	struct vmt_amounts classes[VMT_CLASSES];
+	struct vmt_amounts total;
+	uint64_t file_bytes; /* committed, over all rows of files */
+	struct vmt_files *files;
+	bool foreign_allocator; /* not glibc's malloc */
+	bool is_split;		/* retained is known */
+	struct vmt_retained retained;
+	bool forked;
+};
+
+struct vmt_attribution_options {
+	uint64_t tracer_address; /* an address inside libvmtrace.so; 0 = not known */
+	const char *trace_name;	 /* last part of the trace file's path; NULL = not known */
+	uint64_t trace_bytes;	 /* of the trace file that are mapped; 0 = not known */
+	bool (*module)(void *context, uint32_t id, struct vmt_module *module); /* may be NULL */
+	void *context;
+	struct vmt_go_sites *go_owners;	   /* NULL: no stack is a Go runtime's */
+	struct vmt_allocators *allocators; /* NULL: known by their blocks alone */
+	bool blocks_unseen;		   /* no hook of the heap has told of any */
+};
+
+/* Paths of files point into the snapshot. 0 or -ENOMEM; free in either case. */
+int vmt_attribution_join(struct vmt_attribution *residency, const struct vmt_snapshot *snapshot,
+			 struct vmt_replay *replay, const struct vmt_attribution_options *options);
+void vmt_attribution_free(struct vmt_attribution *residency);
+
+#endif

@@ -1,0 +1,392 @@
+#include "tools/model/attribute/heap_pages.h"
+
+#include <assert.h>
+#include <math.h>
+#include <sys/mman.h>
+
+#define SMALL_BYTES (UINT64_C(128) << 10) /* glibc's first M_MMAP_THRESHOLD */
+#define EARLY_BYTES (UINT64_C(256) << 10)
+#define LOWEST_ARENA (UINT64_C(1) << 46) /* the kernel's own choice of places lies above */
+
+static const enum vmt_figure figure_of[VMT_AMOUNTS] = {
+    [VMT_AMOUNT_RESERVED] = VMT_FIGURE_RESERVED,   [VMT_AMOUNT_ACCESSIBLE] = VMT_FIGURE_ACCESSIBLE,
+    [VMT_AMOUNT_COMMITTED] = VMT_FIGURE_COMMITTED, [VMT_AMOUNT_SWAPPED] = VMT_FIGURE_SWAPPED,
+    [VMT_AMOUNT_UNTOUCHED] = VMT_FIGURE_UNTOUCHED, [VMT_AMOUNT_HUGETLB] = VMT_FIGURE_HUGETLB,
+    [VMT_AMOUNT_SHARED] = VMT_FIGURE_SHARED,
+};
+
+/* A block and what its kind stands for; weight 1 and exact where all such blocks are recorded. */
+struct owner {
+	struct vmt_block block;
+	struct vmt_site_entry *entry;
+	double weight;
+	bool exact;
+};
+
+static void
+count_block(struct owner *owner)
+{
+	struct vmt_site_entry *entry = owner->entry;
+
+	vmt_sites_vote_class(entry, VMT_CLASS_MALLOC_LIVE, owner->block.size);
+	if (owner->exact) {
+		entry->exact[VMT_FIGURE_LIVE_COUNT]++;
+		entry->exact[VMT_FIGURE_RESERVED] += owner->block.size;
+		entry->exact[VMT_FIGURE_ACCESSIBLE] += owner->block.size;
+		return;
+	}
+	entry->estimated = true;
+	entry->estimate[VMT_FIGURE_LIVE_COUNT] += owner->weight;
+	entry->estimate[VMT_FIGURE_RESERVED] += owner->weight * (double)owner->block.size;
+	entry->estimate[VMT_FIGURE_ACCESSIBLE] += owner->weight * (double)owner->block.size;
+}
+
+static void
+own_amounts(struct vmt_region *piece, struct owner *owner, const struct vmt_amounts *amounts)
+{
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		uint64_t bytes = amounts->bytes[i];
+		bool counted = i < VMT_AMOUNT_COMMITTED; /* by count_block, mapped or not */
+
+		if (owner->exact) {
+			piece->blocks.bytes[i] += bytes;
+			if (!counted)
+				owner->entry->exact[figure_of[i]] += bytes;
+		} else {
+			piece->estimate[i] += owner->weight * (double)bytes;
+			if (!counted)
+				owner->entry->estimate[figure_of[i]] +=
+				    owner->weight * (double)bytes;
+		}
+	}
+}
+
+/* glibc's small blocks lie in the main arena, or in a heap that begins at a multiple of its largest
+ * size, in the same mapping, and that no hook has seen; anywhere else they are another allocator's.
+ */
+static void
+note_blocks(struct vmt_region *piece, const struct vmt_block *block)
+{
+	uint64_t heap_start = block->address & ~(VMT_HEAP_MAX_BYTES - 1);
+
+	piece->has_blocks = true;
+	if (block->size >= SMALL_BYTES || piece->heap || piece->present)
+		return;
+	if (piece->class == VMT_CLASS_MMAP || (piece->open && heap_start < piece->start))
+		piece->has_foreign_blocks = true;
+}
+
+/* An empty block owns nothing, but tells whose memory it lies in. */
+static void
+own_block(struct vmt_regions *pieces, struct owner *owner, const struct vmt_resident *resident,
+	  const struct vmt_touched *touched)
+{
+	uint64_t start = owner->block.address;
+	uint64_t end = start + (owner->block.size ? owner->block.size : 1);
+
+	for (size_t i = vmt_regions_after(pieces, start); i < pieces->count; i++) {
+		struct vmt_region *piece = &pieces->items[i];
+		struct vmt_amounts amounts;
+
+		if (piece->start >= end)
+			break;
+		note_blocks(piece, &owner->block);
+		if (owner->block.size == 0)
+			break;
+		amounts = vmt_regions_amounts(piece, start, end, resident, touched);
+		own_amounts(piece, owner, &amounts);
+	}
+}
+
+/* The variance of a sum of blocks that are recorded with probability 1 / weight each, as far as
+ * those that are tell (Horvitz and Thompson 1952). */
+struct spread {
+	double variance;
+	double bytes;
+};
+
+static void
+add_spread(struct spread *spread, const struct owner *owner)
+{
+	double bytes = owner->weight * (double)owner->block.size;
+
+	if (owner->exact)
+		return;
+	spread->variance += bytes * (owner->weight - 1) * (double)owner->block.size;
+	spread->bytes += bytes;
+}
+
+void
+vmt_heap_pages_own(struct vmt_regions *pieces, struct vmt_replay *replay,
+		   const struct vmt_resident *resident)
+{
+	struct spread spread = {0};
+	struct owner owner;
+	size_t cursor = 0;
+
+	while (vmt_blocks_walk(replay->blocks, &cursor, &owner.block)) {
+		owner.entry = vmt_sites_get(replay->sites, owner.block.site);
+		owner.weight = vmt_replay_weight(replay, owner.block.size);
+		owner.exact = vmt_replay_is_exact(replay, owner.block.size);
+		count_block(&owner);
+		add_spread(&spread, &owner);
+		own_block(pieces, &owner, resident, replay->touched);
+	}
+	if (replay->thin_level > 0 && spread.bytes > 0)
+		replay->thinned_bytes = ceil(spread.variance / spread.bytes);
+}
+
+static void
+retain(struct vmt_region *piece)
+{
+	piece->class = VMT_CLASS_MALLOC_RETAINED;
+	piece->open = false;
+	if (!piece->tracked)
+		piece->site = VMT_SITE_NONE;
+}
+
+static bool
+is_reserve(const struct vmt_region *piece)
+{
+	return piece->open && piece->mapping->protection == PROT_NONE;
+}
+
+/* The piece may be a heap of glibc's: closes it, with its PROT_NONE rest, where it is one. Without
+ * blocks in it the shape must fit: rest and all, it ends at the next multiple or beyond, where the
+ * kernel joined the rest with another PROT_NONE mapping. */
+static void
+try_arena(struct vmt_regions *pieces, size_t first)
+{
+	const struct vmt_region *piece = &pieces->items[first];
+	uint64_t limit = piece->start + VMT_HEAP_MAX_BYTES;
+	uint64_t end = piece->end;
+	size_t last = first + 1;
+	bool fits;
+
+	if (piece->start % VMT_HEAP_MAX_BYTES || piece->start < LOWEST_ARENA || is_reserve(piece))
+		return;
+	while (last < pieces->count && pieces->items[last].start == end && end < limit &&
+	       is_reserve(&pieces->items[last]))
+		end = pieces->items[last++].end;
+	fits = end == limit || (end > limit && last > first + 1);
+	if (!piece->has_blocks && !fits)
+		return;
+	for (size_t i = first; i < last; i++)
+		retain(&pieces->items[i]);
+}
+
+void
+vmt_heap_pages_find_arenas(struct vmt_regions *pieces)
+{
+	for (size_t i = 0; i < pieces->count; i++) {
+		struct vmt_region *piece = &pieces->items[i];
+
+		if (piece->open)
+			try_arena(pieces, i);
+		if (piece->open && (piece->heap || piece->has_blocks))
+			retain(piece);
+		if (piece->has_blocks &&
+		    (piece->class == VMT_CLASS_MMAP || piece->class == VMT_CLASS_THREAD_STACKS ||
+		     piece->class == VMT_CLASS_GO_STACKS))
+			retain(piece);
+	}
+}
+
+/* What an allocator mapped before the trace began, as preloaded ones do when they are loaded. The
+ * loader's own memory (thread-local storage, link maps) comes in smaller pieces. */
+static bool
+is_early(const struct vmt_region *piece)
+{
+	return piece->present && !piece->heap && piece->mapping->protection != PROT_NONE &&
+	       piece->end - piece->start >= EARLY_BYTES;
+}
+
+void
+vmt_heap_pages_find_early(struct vmt_regions *pieces)
+{
+	for (size_t i = 0; i < pieces->count; i++)
+		if (pieces->items[i].open && is_early(&pieces->items[i]))
+			retain(&pieces->items[i]);
+}
+
+bool
+vmt_heap_pages_find_foreign(struct vmt_regions *pieces, bool known)
+{
+	bool foreign = known;
+
+	for (size_t i = 0; i < pieces->count; i++)
+		foreign |= pieces->items[i].has_foreign_blocks;
+	for (size_t i = 0; foreign && i < pieces->count; i++)
+		if (pieces->items[i].open && !pieces->items[i].present)
+			retain(&pieces->items[i]);
+	return foreign;
+}
+
+/* What small blocks own of all arenas together: of the child's own, and of its parent's. */
+static const enum vmt_class_id pooled[] = {VMT_CLASS_MALLOC_RETAINED, VMT_CLASS_INHERITED};
+
+#define POOLS (sizeof(pooled) / sizeof(pooled[0]))
+
+struct pool {
+	double estimate[POOLS][VMT_AMOUNTS];
+	uint64_t room[POOLS][VMT_AMOUNTS]; /* after the blocks that were all recorded */
+	double scale[VMT_AMOUNTS];
+};
+
+/* POOLS where the piece is in none. */
+static size_t
+pool_of(const struct vmt_region *piece)
+{
+	size_t i = 0;
+
+	while (i < POOLS && piece->class != pooled[i])
+		i++;
+	return i;
+}
+
+static uint64_t
+at_most(double estimate, uint64_t room)
+{
+	if (estimate <= 0)
+		return 0;
+	return estimate < (double)room ? (uint64_t)llround(estimate) : room;
+}
+
+/* The part of a whole that blocks own, where they own so much of the whole: of either side it is no
+ * more than the whole. */
+static uint64_t
+own_part(double estimate, uint64_t room, uint64_t whole_owned, uint64_t whole_rest)
+{
+	uint64_t owned = at_most(estimate, room);
+
+	if (owned > whole_owned)
+		owned = whole_owned;
+	return room > whole_rest + owned ? room - whole_rest : owned;
+}
+
+/* What of a place's bytes is owned by blocks. Each figure was summed up by itself, from samples or
+ * of blocks that contradict each other; of either side the parts are never more than what is
+ * reserved, and no more is shared than is committed. */
+static void
+own_parts(const double estimate[VMT_AMOUNTS], const uint64_t room[VMT_AMOUNTS],
+	  uint64_t owned[VMT_AMOUNTS])
+{
+	uint64_t parts = 0;
+	uint64_t rest = 0;
+
+	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNT_SHARED; i++) {
+		owned[i] = at_most(estimate[i], room[i]);
+		parts += owned[i];
+		rest += room[i] - owned[i];
+	}
+	owned[VMT_AMOUNT_SHARED] = own_part(
+	    estimate[VMT_AMOUNT_SHARED], room[VMT_AMOUNT_SHARED], owned[VMT_AMOUNT_COMMITTED],
+	    room[VMT_AMOUNT_COMMITTED] - owned[VMT_AMOUNT_COMMITTED]);
+	owned[VMT_AMOUNT_RESERVED] =
+	    at_most(estimate[VMT_AMOUNT_RESERVED],
+		    room[VMT_AMOUNT_RESERVED] > rest ? room[VMT_AMOUNT_RESERVED] - rest : 0);
+	if (owned[VMT_AMOUNT_RESERVED] < parts)
+		owned[VMT_AMOUNT_RESERVED] = parts;
+	if (owned[VMT_AMOUNT_RESERVED] > room[VMT_AMOUNT_RESERVED]) /* no snapshot has such parts */
+		owned[VMT_AMOUNT_RESERVED] = room[VMT_AMOUNT_RESERVED];
+	owned[VMT_AMOUNT_ACCESSIBLE] = own_part(
+	    estimate[VMT_AMOUNT_ACCESSIBLE], room[VMT_AMOUNT_ACCESSIBLE],
+	    owned[VMT_AMOUNT_RESERVED], room[VMT_AMOUNT_RESERVED] - owned[VMT_AMOUNT_RESERVED]);
+}
+
+static void
+tally_piece(struct vmt_region *piece, struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
+{
+	size_t in = pool_of(piece);
+	double recorded[VMT_AMOUNTS];
+	uint64_t room[VMT_AMOUNTS];
+	uint64_t owned[VMT_AMOUNTS];
+
+	for (int i = 0; i < VMT_AMOUNTS; i++)
+		recorded[i] = (double)piece->blocks.bytes[i];
+	own_parts(recorded, piece->total.bytes, owned);
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+		room[i] = piece->total.bytes[i] - owned[i];
+		owned[i] = 0;
+		if (in < POOLS) {
+			pool->estimate[in][i] += piece->estimate[i];
+			pool->room[in][i] += room[i];
+		}
+	}
+	if (in == POOLS)
+		own_parts(piece->estimate, room, owned);
+	for (int i = 0; i < VMT_AMOUNTS; i++) {
+		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+		classes[piece->class].bytes[i] += room[i] - owned[i];
+	}
+}
+
+static void
+tally_pool(struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
+{
+	double estimate[VMT_AMOUNTS] = {0};
+	double taken[VMT_AMOUNTS] = {0};
+
+	for (size_t in = 0; in < POOLS; in++) {
+		struct vmt_amounts *rest = &classes[pooled[in]];
+		uint64_t owned[VMT_AMOUNTS];
+
+		own_parts(pool->estimate[in], pool->room[in], owned);
+		for (int i = 0; i < VMT_AMOUNTS; i++) {
+			assert(rest->bytes[i] >= owned[i]);
+			classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+			rest->bytes[i] -= owned[i];
+			estimate[i] += pool->estimate[in][i];
+			taken[i] += fmin(pool->estimate[in][i], (double)pool->room[in][i]);
+		}
+	}
+	for (int i = 0; i < VMT_AMOUNTS; i++)
+		pool->scale[i] = estimate[i] > taken[i] ? taken[i] / estimate[i] : 1;
+}
+
+static void
+scale_sites(struct vmt_replay *replay, const struct pool *pool)
+{
+	for (uint32_t i = 0; i < vmt_sites_count(replay->sites); i++) {
+		struct vmt_site_entry *entry = vmt_sites_get(replay->sites, i);
+
+		for (int j = VMT_AMOUNT_COMMITTED; j < VMT_AMOUNTS; j++)
+			entry->estimate[figure_of[j]] *= pool->scale[j];
+	}
+}
+
+/* The site of a mapped range: all that it reserved, but of the pages what no block owns. */
+static void
+tally_site(const struct vmt_region *piece, struct vmt_site_entry *entry, const struct pool *pool)
+{
+	vmt_sites_vote_class(entry, piece->class, piece->total.bytes[VMT_AMOUNT_RESERVED]);
+	entry->exact[VMT_FIGURE_RESERVED] += piece->total.bytes[VMT_AMOUNT_RESERVED];
+	entry->exact[VMT_FIGURE_ACCESSIBLE] += piece->total.bytes[VMT_AMOUNT_ACCESSIBLE];
+	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNTS; i++) {
+		uint64_t total = piece->total.bytes[i];
+		uint64_t owned = piece->blocks.bytes[i] < total ? piece->blocks.bytes[i] : total;
+
+		entry->exact[figure_of[i]] += total - owned;
+		entry->estimate[figure_of[i]] -= piece->estimate[i] * pool->scale[i];
+		entry->estimated |= piece->estimate[i] > 0;
+	}
+}
+
+void
+vmt_heap_pages_tally(struct vmt_regions *pieces, struct vmt_replay *replay,
+		     struct vmt_amounts classes[VMT_CLASSES])
+{
+	struct pool pool = {0};
+
+	for (size_t i = 0; i < pieces->count; i++)
+		tally_piece(&pieces->items[i], &pool, classes);
+	tally_pool(&pool, classes);
+	scale_sites(replay, &pool);
+	for (size_t i = 0; i < pieces->count; i++) {
+		const struct vmt_region *piece = &pieces->items[i];
+
+		if (piece->site != VMT_SITE_NONE)
+			tally_site(piece, vmt_sites_get(replay->sites, piece->site), &pool);
+	}
+}

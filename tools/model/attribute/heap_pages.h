@@ -1,0 +1,41 @@
+/*
+ * heap_pages.h: which pages are an allocator's, and which bytes of them belong to live blocks?
+ *
+ * A block owns its bytes, resident or not; what is left of the pages of an arena is retained.
+ * Arenas are known by evidence, as the C library maps them without passing through a hook: [heap]
+ * the main arena live blocks       open memory, or a range from mmap, that holds live blocks is an
+ * allocator's glibc's shape     a heap of malloc/arena.c starts at a multiple of HEAP_MAX_SIZE (64
+ * MiB on 64-bit machines), is accessible at first and PROT_NONE up to the next multiple another
+ * allocator where small blocks lie in places that are neither: its other open memory (bookkeeping)
+ * is taken to be the allocator's too In sampled mode small blocks stand for others (replay.h): what
+ * they own is an estimate for all arenas together, never more than the arenas have.
+ */
+#ifndef VMT_HEAP_PAGES_H
+#define VMT_HEAP_PAGES_H
+
+#include "tools/model/attribute/regions.h"
+
+#define VMT_HEAP_MAX_BYTES (UINT64_C(64) << 20)
+
+/* Gives every live block its bytes in pieces, and its site the figures of now. */
+void vmt_heap_pages_own(struct vmt_regions *pieces, struct vmt_replay *replay,
+			const struct vmt_resident *resident);
+
+/* Closes the open pieces that are arenas, and makes malloc retained of mapped ranges with blocks.
+ */
+void vmt_heap_pages_find_arenas(struct vmt_regions *pieces);
+
+/* Closes what an allocator other than glibc's, which is known, mapped before the trace began. */
+void vmt_heap_pages_find_early(struct vmt_regions *pieces);
+
+/* After that: whether an allocator other than glibc's was seen (by its blocks, or it is known), and
+ * closes its open pieces. */
+bool vmt_heap_pages_find_foreign(struct vmt_regions *pieces, bool known);
+
+/* Takes the blocks' part out of the pieces' classes: adds up all pieces into classes, and scales
+ * the sites' estimates to what the arenas have. Gives the sites of mapped ranges what blocks left.
+ */
+void vmt_heap_pages_tally(struct vmt_regions *pieces, struct vmt_replay *replay,
+			  struct vmt_amounts classes[VMT_CLASSES]);
+
+#endif

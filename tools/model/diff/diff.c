@@ -1,0 +1,144 @@
+#include "tools/model/diff/diff.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t
+vmt_diff_delta(const struct vmt_diff_figure *figure)
+{
+	return (int64_t)(figure->b - figure->a);
+}
+
+uint64_t
+vmt_diff_distance(const struct vmt_diff_figure *figure)
+{
+	return figure->b > figure->a ? figure->b - figure->a : figure->a - figure->b;
+}
+
+const char *
+vmt_diff_match_word(enum vmt_diff_match match)
+{
+	static const char *const words[] = {
+	    [VMT_DIFF_EXACT] = "exact",		[VMT_DIFF_INLINING] = "inlining",
+	    [VMT_DIFF_RUNTIME] = "runtime",	[VMT_DIFF_GO] = "go",
+	    [VMT_DIFF_INNERMOST] = "innermost", [VMT_DIFF_NEW] = "new",
+	    [VMT_DIFF_GONE] = "gone",
+	};
+
+	assert(match <= VMT_DIFF_GONE);
+	return words[match];
+}
+
+const char *
+vmt_diff_kind_word(enum vmt_diff_kind kind)
+{
+	static const char *const words[] = {
+	    [VMT_DIFF_UNKNOWN] = "unknown",
+	    [VMT_DIFF_SAME] = "same",
+	    [VMT_DIFF_MOVED] = "moved",
+	    [VMT_DIFF_MORE_TOUCHED] = "more-touched",
+	    [VMT_DIFF_LESS_TOUCHED] = "less-touched",
+	    [VMT_DIFF_GROWN] = "grown",
+	    [VMT_DIFF_SHRUNK] = "shrunk",
+	    [VMT_DIFF_MORE_RESERVED] = "more-reserved",
+	    [VMT_DIFF_LESS_RESERVED] = "less-reserved",
+	};
+
+	assert(kind <= VMT_DIFF_LESS_RESERVED);
+	return words[kind];
+}
+
+uint64_t
+vmt_diff_error(const struct vmt_diff *diff, double estimated_a, double estimated_b)
+{
+	double variance = (double)vmt_report_variance_bytes(diff->a) * estimated_a +
+			  (double)vmt_report_variance_bytes(diff->b) * estimated_b;
+
+	assert(estimated_a >= 0 && estimated_b >= 0);
+	return (uint64_t)llround(2 * sqrt(variance));
+}
+
+/* Larger differences first. */
+static int
+compare_distances(const struct vmt_diff_figure *a, const struct vmt_diff_figure *b)
+{
+	uint64_t of_a = vmt_diff_distance(a);
+	uint64_t of_b = vmt_diff_distance(b);
+
+	return of_a > of_b ? -1 : of_a < of_b;
+}
+
+static int
+compare_rows(const struct vmt_diff_figure *committed_a, const struct vmt_diff_figure *committed_b,
+	     const struct vmt_diff_figure *reserved_a, const struct vmt_diff_figure *reserved_b)
+{
+	int order = compare_distances(committed_a, committed_b);
+
+	if (order == 0)
+		order = compare_distances(reserved_a, reserved_b);
+	if (order == 0)
+		order = committed_a->b > committed_b->b ? -1 : committed_a->b < committed_b->b;
+	return order;
+}
+
+static int
+compare_classes(const void *left, const void *right)
+{
+	const struct vmt_diff_class *a = left;
+	const struct vmt_diff_class *b = right;
+	int order = compare_rows(&a->committed_bytes, &b->committed_bytes, &a->reserved_bytes,
+				 &b->reserved_bytes);
+
+	return order ? order : strcmp(a->name, b->name);
+}
+
+static int
+compare_sites(const void *left, const void *right)
+{
+	const struct vmt_diff_site *a = left;
+	const struct vmt_diff_site *b = right;
+	int order = compare_rows(&a->committed_bytes, &b->committed_bytes, &a->reserved_bytes,
+				 &b->reserved_bytes);
+
+	if (order == 0)
+		order = strcmp(a->kind, b->kind);
+	if (order == 0 && a->match != b->match)
+		order = a->match < b->match ? -1 : 1;
+	/* Rows of one report: its own order. */
+	return order ? order : a->shown < b->shown ? -1 : a->shown > b->shown;
+}
+
+void
+vmt_diff_sort_sites(struct vmt_diff_site *sites, size_t count)
+{
+	if (count)
+		qsort(sites, count, sizeof(*sites), compare_sites);
+}
+
+void
+vmt_diff_sort_classes(struct vmt_diff_class *classes, size_t count)
+{
+	if (count)
+		qsort(classes, count, sizeof(*classes), compare_classes);
+}
+
+uint64_t
+vmt_diff_weight(const struct vmt_diff_site *row, const struct vmt_site *site, bool of_b)
+{
+	bool committed = of_b ? row->committed_bytes.b : row->committed_bytes.a;
+
+	return committed ? site->committed_bytes : site->reserved_bytes;
+}
+
+void
+vmt_diff_free(struct vmt_diff *diff)
+{
+	if (!diff)
+		return;
+	free(diff->classes);
+	free(diff->sites);
+	free(diff->members);
+	free(diff);
+}

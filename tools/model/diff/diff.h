@@ -1,0 +1,165 @@
+/*
+ * diff.h: what is different between two reports?
+ *
+ * Classes are matched by name, sites by symbolised stack (diff_key.h); several sites of one report
+ * that fall on one key are added up. Plain data in bytes, no text. A diff points into both reports,
+ * which must outlive it; freed by vmt_diff_free. One thread at a time.
+ *
+ * "Own" totals leave out the class "vmtrace": rings and stack tables are as large as their options
+ * say, and are no finding about the program.
+ *
+ * Errors of estimates. A block of b bytes is sampled with probability 1 - exp(-b/S), and then
+ * stands for b / (1 - exp(-b/S)) bytes; the variance of a sum is at most S times the sum. So
+ * error_bytes = 2 sqrt(S_a a + S_b b), two standard deviations, an upper bound where large blocks,
+ * which are always recorded, are among them.
+ */
+#ifndef VMT_DIFF_H
+#define VMT_DIFF_H
+
+#include "tools/model/report/report.h"
+
+/* The class that is left out of own totals. */
+#define VMT_DIFF_TRACER_CLASS "vmtrace"
+
+struct vmt_diff_figure {
+	uint64_t a;
+	uint64_t b;
+};
+
+struct vmt_diff_class {
+	const char *name;
+	struct vmt_diff_figure reserved_bytes;
+	struct vmt_diff_figure accessible_bytes;
+	struct vmt_diff_figure committed_bytes;
+	struct vmt_diff_figure swapped_bytes;
+	struct vmt_diff_figure never_touched_bytes;
+	struct vmt_diff_figure hugetlb_bytes;
+	struct vmt_diff_figure shared_bytes; /* VMT_FIGURE_UNKNOWN where not known */
+	bool estimate;
+	uint64_t error_bytes; /* of the difference of committed; 0 where it is exact */
+};
+
+/* In which round two sites were found to be one; or that there is no other. */
+enum vmt_diff_match {
+	VMT_DIFF_EXACT,
+	VMT_DIFF_INLINING,
+	VMT_DIFF_RUNTIME,
+	VMT_DIFF_GO,
+	VMT_DIFF_INNERMOST,
+	VMT_DIFF_NEW,
+	VMT_DIFF_GONE,
+};
+
+/* A call site of one of the reports. */
+struct vmt_diff_member {
+	const struct vmt_site *site;
+	bool of_b;
+};
+
+struct vmt_diff_site {
+	const char *kind;
+	enum vmt_diff_match match;
+	struct vmt_diff_figure count;
+	struct vmt_diff_figure live_count;
+	struct vmt_diff_figure reserved_bytes;
+	struct vmt_diff_figure committed_bytes;
+	struct vmt_diff_figure swapped_bytes;
+	struct vmt_diff_figure never_touched_bytes;
+	struct vmt_diff_figure hugetlb_bytes;
+	struct vmt_diff_figure total_reserved_bytes;
+	struct vmt_diff_figure released_bytes;
+	bool estimate;
+	uint64_t error_bytes;	      /* as above */
+	const struct vmt_site *shown; /* its frames: the largest of B, or of A where gone */
+	/* What the row joins. What is known of its names holds for shown_bytes of the side_bytes
+	   that its sites of shown's report have (committed, or reserved where none is). */
+	struct vmt_diff_member *members;
+	size_t member_count;
+	uint64_t shown_bytes;
+	uint64_t side_bytes;
+};
+
+/* docs/man/vmtrace-diff.1.scd has them for users. */
+enum vmt_diff_kind {
+	VMT_DIFF_UNKNOWN,      /* one of the two has no snapshot */
+	VMT_DIFF_SAME,	       /* nothing beyond what two runs of one program differ by */
+	VMT_DIFF_MOVED,	       /* committed is the same, others own it */
+	VMT_DIFF_MORE_TOUCHED, /* reserved flat, committed up */
+	VMT_DIFF_LESS_TOUCHED,
+	VMT_DIFF_GROWN, /* reserved and committed up */
+	VMT_DIFF_SHRUNK,
+	VMT_DIFF_MORE_RESERVED, /* reserved up, committed flat */
+	VMT_DIFF_LESS_RESERVED,
+};
+
+struct vmt_diff_verdict {
+	enum vmt_diff_kind kind;
+	uint64_t committed_noise_bytes; /* differences of totals up to these say nothing */
+	uint64_t reserved_noise_bytes;
+	/* What changed most in the direction of the whole; NULL where nothing did. */
+	const struct vmt_diff_class *main_class;
+	const struct vmt_diff_site *main_site;
+	/* MOVED alone. Sites where they explain it, else classes. */
+	uint64_t moved_bytes;
+	const struct vmt_diff_class *from_class;
+	const struct vmt_diff_class *to_class;
+	const struct vmt_diff_site *from_site;
+	const struct vmt_diff_site *to_site;
+};
+
+struct vmt_diff {
+	const struct vmt_report *a;
+	const struct vmt_report *b;
+	struct {
+		struct vmt_diff_figure reserved_bytes;	/* own */
+		struct vmt_diff_figure committed_bytes; /* own */
+		struct vmt_diff_figure rss_bytes;	/* the kernel's, all */
+		struct vmt_diff_figure virtual_bytes;	/* the kernel's, all */
+		struct vmt_diff_figure swap_bytes;
+		struct vmt_diff_figure huge_bytes;   /* VMT_FIGURE_UNKNOWN where not read */
+		struct vmt_diff_figure shared_bytes; /* likewise */
+		struct vmt_diff_figure never_touched_bytes;
+		/* What advice, holes and ftruncate took in the whole run; what of it stayed in
+		   files and segments. */
+		struct vmt_diff_figure taken_bytes;
+		struct vmt_diff_figure stayed_bytes;
+		uint64_t skew_bytes; /* of both snapshots together */
+		/* How far RSS rose above the snapshots that are to show the peaks; 0 where they
+		   are to show another moment. */
+		struct vmt_diff_figure missed_bytes;
+	} totals;
+	/* By |difference of committed|, then of reserved, largest first. */
+	struct vmt_diff_class *classes;
+	size_t class_count;
+	struct vmt_diff_site *sites;
+	size_t site_count;
+	struct vmt_diff_member *members; /* of all sites */
+	/* By default: of a process that runs, and so not of its peak. */
+	struct {
+		bool a;
+		bool b;
+	} is_now;
+	struct vmt_diff_verdict verdict;
+};
+
+void vmt_diff_free(struct vmt_diff *diff);
+
+/* By |difference of committed|, then of reserved, largest first. */
+void vmt_diff_sort_classes(struct vmt_diff_class *classes, size_t count);
+void vmt_diff_sort_sites(struct vmt_diff_site *sites, size_t count);
+/* What a site weighs beside others of its row: see shown_bytes. */
+uint64_t vmt_diff_weight(const struct vmt_diff_site *row, const struct vmt_site *site, bool of_b);
+
+/* Two standard deviations of the difference of two estimates; the formula is above. */
+uint64_t vmt_diff_error(const struct vmt_diff *diff, double estimated_a, double estimated_b);
+
+/* b - a. */
+int64_t vmt_diff_delta(const struct vmt_diff_figure *figure);
+/* |b - a|. */
+uint64_t vmt_diff_distance(const struct vmt_diff_figure *figure);
+/* "exact", "inlining", "runtime", "go", "innermost", "new", "gone". */
+const char *vmt_diff_match_word(enum vmt_diff_match match);
+/* "same", "moved", "more-touched", ... */
+const char *vmt_diff_kind_word(enum vmt_diff_kind kind);
+
+#endif

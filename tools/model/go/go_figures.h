@@ -1,0 +1,22 @@
+/*
+ * go_figures.h: the figures that a Go runtime counts.
+ *
+ * In its own words (runtime.MemStats), in bytes. go_memstats.h computes them.
+ */
+#ifndef VMT_GO_FIGURES_H
+#define VMT_GO_FIGURES_H
+
+#include <stdint.h>
+
+/* Without overlap but for released. */
+struct vmt_go_figures {
+	uint64_t heap_in_use_bytes;
+	uint64_t heap_idle_bytes;
+	uint64_t heap_released_bytes; /* part of idle */
+	uint64_t stacks_bytes;	 /* of goroutines, in arenas, and of threads it mapped itself */
+	uint64_t metadata_bytes; /* all else: spans, caches, profiler, collector, other */
+	uint64_t total_bytes;
+	uint64_t memory_limit_bytes; /* VMT_FIGURE_UNKNOWN: none */
+};
+
+#endif

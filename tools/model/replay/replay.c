@@ -1,0 +1,448 @@
+#include "tools/model/replay/replay.h"
+
+#include "tools/model/replay/advised_pages.h"
+#include "tools/model/replay/replay_map.h"
+#include "tools/model/replay/unfinished_calls.h"
+#include "tools/model/space/undo.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#define THREAD_TOKENS 65536u
+#define DESCRIPTOR_BYTES 2304u		  /* of glibc on x86_64, where the event does not say */
+#define SMALL_BYTES (UINT64_C(256) << 10) /* half of the second cache of a common CPU */
+
+struct vmt_replay *
+vmt_replay_new(const struct vmt_replay_options *options)
+{
+	struct vmt_replay *replay = calloc(1, sizeof(*replay));
+
+	if (!replay)
+		return NULL;
+	replay->sample_bytes = options->sample_bytes;
+	replay->thin_from = options->thin_from;
+	replay->random_id = options->random_id;
+	replay->forked = options->forked;
+	replay->history = vmt_module_history_new();
+	if (replay->history)
+		replay->sites = vmt_sites_new(replay->history, options->stacks);
+	replay->space = vmt_space_new();
+	replay->blocks = vmt_blocks_new();
+	replay->threads = vmt_threads_new();
+	replay->undo = vmt_undo_new();
+	replay->advised = vmt_advised_pages_new();
+	replay->touched = vmt_touched_new();
+	replay->under_way = vmt_unfinished_calls_new();
+	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
+	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
+	    replay->advised && replay->touched && replay->under_way && replay->realloc_undo)
+		return replay;
+	vmt_replay_free(replay);
+	return NULL;
+}
+
+void
+vmt_replay_free(struct vmt_replay *replay)
+{
+	if (!replay)
+		return;
+	vmt_sites_free(replay->sites);
+	vmt_module_history_free(replay->history);
+	vmt_space_free(replay->space);
+	vmt_blocks_free(replay->blocks);
+	vmt_threads_free(replay->threads);
+	vmt_undo_free(replay->undo);
+	vmt_advised_pages_free(replay->advised);
+	vmt_touched_free(replay->touched);
+	vmt_unfinished_calls_free(replay->under_way);
+	free(replay->realloc_undo);
+	free(replay);
+}
+
+void
+vmt_replay_drop_blocks(struct vmt_replay *replay)
+{
+	vmt_blocks_free(replay->blocks);
+	replay->blocks = NULL;
+}
+
+static double
+thin_weight(uint32_t level, uint64_t size)
+{
+	return ldexp(1, (int)vmt_thin_level_for(level, size));
+}
+
+double
+vmt_replay_weight(const struct vmt_replay *replay, uint64_t size)
+{
+	double weight = thin_weight(replay->thin_level, size);
+
+	if (!replay->sample_bytes || size >= replay->sample_bytes)
+		return weight;
+	return weight / -expm1(-(double)(size ? size : 1) / (double)replay->sample_bytes);
+}
+
+bool
+vmt_replay_is_exact(const struct vmt_replay *replay, uint64_t size)
+{
+	return (!replay->sample_bytes || size >= replay->sample_bytes) &&
+	       vmt_thin_level_for(replay->thin_level, size) == 0;
+}
+
+/* Adds `times` x value of a block of this size: whole numbers where the block stands for itself. */
+static void
+add_weighted(const struct vmt_replay *replay, struct vmt_site_entry *entry, enum vmt_figure figure,
+	     uint64_t size, uint64_t value)
+{
+	if (vmt_replay_is_exact(replay, size)) {
+		entry->exact[figure] += value;
+		return;
+	}
+	entry->estimate[figure] += vmt_replay_weight(replay, size) * (double)value;
+	entry->estimated = true;
+}
+
+static void
+note_released(struct vmt_replay *replay, const struct vmt_block *block, uint64_t committed)
+{
+	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, block->site);
+
+	/* The look was at whole pages, and the block shares its first and last with others. */
+	if (committed > block->size)
+		committed = block->size;
+	add_weighted(replay, entry, VMT_FIGURE_RELEASED, block->size, block->size);
+	add_weighted(replay, entry, VMT_FIGURE_RELEASED_COMMITTED, block->size, committed);
+}
+
+static int
+put_block(struct vmt_replay *replay, const struct vmt_block *block)
+{
+	struct vmt_block old;
+	bool replaced;
+	int status = vmt_blocks_put(replay->blocks, block, &old, &replaced);
+
+	if (status || !replaced)
+		return status;
+	replay->double_acquisitions++;
+	note_released(replay, &old, 0);
+	return 0;
+}
+
+static struct vmt_site_key
+key_of(const struct vmt_event *event)
+{
+	return (struct vmt_site_key){.kind = event->kind, .stack = event->stack};
+}
+
+static bool
+is_recorded(const struct vmt_replay *replay, const struct vmt_block *block)
+{
+	return vmt_thin_keeps(replay->thin_level, replay->random_id, block->address, block->size);
+}
+
+static int
+acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_block block = {.address = event->address, .size = event->length};
+	struct vmt_site_entry *entry;
+	int status;
+
+	if (!is_recorded(replay, &block))
+		return 0;
+	status = vmt_sites_intern(replay->sites, key_of(event), &block.site);
+	if (!status)
+		status = put_block(replay, &block);
+	if (status)
+		return status;
+	entry = vmt_sites_get(replay->sites, block.site);
+	add_weighted(replay, entry, VMT_FIGURE_COUNT, block.size, 1);
+	add_weighted(replay, entry, VMT_FIGURE_TOTAL_RESERVED, block.size, block.size);
+	if (event->kind == VMT_EVENT_REALLOC || event->kind == VMT_EVENT_REALLOCARRAY)
+		replay->realloc_undo[event->thread & 0xffff].address = 0;
+	return 0;
+}
+
+/* A block that was recorded at the level so far. */
+static int
+thin_block(struct vmt_replay *replay, struct vmt_blocks *left, const struct vmt_block *block,
+	   double times)
+{
+	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, block->site);
+	bool stays = is_recorded(replay, block);
+	double change = stays ? vmt_replay_weight(replay, block->size) - times : -times;
+	struct vmt_block old;
+	bool replaced;
+
+	if (change != 0) {
+		entry->estimate[VMT_FIGURE_COUNT] += change;
+		entry->estimate[VMT_FIGURE_TOTAL_RESERVED] += change * (double)block->size;
+		entry->estimated = true;
+	}
+	return stays ? vmt_blocks_put(left, block, &old, &replaced) : 0;
+}
+
+static int
+thin_blocks(struct vmt_replay *replay, uint32_t level)
+{
+	struct vmt_replay before = {.sample_bytes = replay->sample_bytes,
+				    .thin_level = replay->thin_level};
+	struct vmt_blocks *left = vmt_blocks_new();
+	struct vmt_block block;
+	size_t cursor = 0;
+	int status = left ? 0 : -ENOMEM;
+
+	replay->thin_level = level;
+	while (!status && vmt_blocks_walk(replay->blocks, &cursor, &block))
+		status = thin_block(replay, left, &block, vmt_replay_weight(&before, block.size));
+	if (!status) {
+		vmt_blocks_free(replay->blocks);
+		replay->blocks = left;
+		left = NULL;
+	}
+	vmt_blocks_free(left);
+	return status;
+}
+
+int
+vmt_replay_reach(struct vmt_replay *replay, uint64_t time)
+{
+	uint32_t level = replay->thin_level;
+
+	if (!replay->thin_from)
+		return 0;
+	while (level + 1 < VMT_THIN_LEVELS && time >= replay->thin_from[level + 1])
+		level++;
+	return level > replay->thin_level ? thin_blocks(replay, level) : 0;
+}
+
+/* A block from before the trace began lies in memory from before, or in a fork child's. */
+static void
+note_unknown_block(struct vmt_replay *replay, uint64_t address)
+{
+	const struct vmt_extent *extent = vmt_space_next(replay->space, address);
+	bool early =
+	    extent && extent->start <= address &&
+	    (extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP);
+
+	if (!vmt_thin_keeps(replay->thin_level, replay->random_id, address, 0))
+		return; /* it was left out, or its release would be */
+	if (early || replay->forked)
+		replay->early_releases++;
+	else
+		replay->unknown_releases++;
+}
+
+static void
+release_block(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
+	struct vmt_block block;
+
+	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
+		undo->address = 0;
+	if (!vmt_blocks_take(replay->blocks, event->address, &block)) {
+		note_unknown_block(replay, event->address);
+		return;
+	}
+	note_released(replay, &block, event->argument_a);
+	vmt_sites_get(replay->sites, block.site)->sampled |= (event->marks & VMT_MARK_SAMPLED) != 0;
+	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
+		*undo = block;
+}
+
+static int
+undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
+	struct vmt_block block = *undo;
+	struct vmt_site_entry *entry;
+	double released;
+
+	if (!block.address || block.address != event->address || !is_recorded(replay, &block))
+		return 0;
+	undo->address = 0;
+	entry = vmt_sites_get(replay->sites, block.site);
+	if (vmt_replay_is_exact(replay, block.size)) {
+		entry->exact[VMT_FIGURE_RELEASED] -= block.size;
+	} else {
+		released = vmt_replay_weight(replay, block.size) * (double)block.size;
+		entry->estimate[VMT_FIGURE_RELEASED] -= released;
+	}
+	return put_block(replay, &block);
+}
+
+static int
+apply_heap(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	int status = vmt_replay_reach(replay, event->time);
+
+	if (status)
+		return status;
+	if (!event->address || event->address > VMT_ADDRESS_MASK ||
+	    event->length > VMT_ADDRESS_MASK) {
+		replay->malformed++;
+		return 0;
+	}
+	switch (event->kind) {
+	case VMT_EVENT_FREE:
+	case VMT_EVENT_DELETE:
+	case VMT_EVENT_REALLOC_BEGIN:
+		release_block(replay, event);
+		return 0;
+	case VMT_EVENT_HEAP_UNDO:
+		return undo_realloc(replay, event);
+	default:
+		return acquire_block(replay, event);
+	}
+}
+
+static bool
+is_release(const struct vmt_event *event)
+{
+	return event->kind == VMT_EVENT_FREE || event->kind == VMT_EVENT_DELETE ||
+	       event->kind == VMT_EVENT_REALLOC_BEGIN;
+}
+
+bool
+vmt_replay_is_small(const struct vmt_replay *replay)
+{
+	size_t bytes = vmt_blocks_table_bytes(replay->blocks) +
+		       vmt_sites_count(replay->sites) * sizeof(struct vmt_site_entry);
+
+	return bytes <= SMALL_BYTES;
+}
+
+void
+vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event)
+{
+	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
+		return;
+	vmt_blocks_prefetch(replay->blocks, event->address);
+	if (!is_release(event))
+		vmt_sites_expect(replay->sites, key_of(event));
+}
+
+void
+vmt_replay_expect_soon(const struct vmt_replay *replay, const struct vmt_event *event)
+{
+	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
+		return;
+	if (is_release(event))
+		vmt_sites_expect_entry(
+		    replay->sites,
+		    vmt_blocks_guess_site(replay->blocks, event->address, VMT_SITE_NONE));
+	else
+		vmt_sites_expect_soon(replay->sites, key_of(event));
+}
+
+/* A thread that is over owns nothing: its stack is the C library's again, mapped or not. */
+static void
+give_stack_back(void *context, const struct vmt_thread_stack *thread)
+{
+	struct vmt_replay *replay = context;
+
+	vmt_sites_get(replay->sites, thread->site)->exact[VMT_FIGURE_RELEASED] +=
+	    thread->held_bytes;
+}
+
+void
+vmt_replay_keep_threads(struct vmt_replay *replay, uint64_t time, const uint32_t *tids,
+			size_t count)
+{
+	const struct vmt_threads_sink sink = {give_stack_back, replay};
+
+	vmt_threads_keep(replay->threads, time, tids, count, &sink);
+}
+
+static struct vmt_thread_stack
+thread_of(const struct vmt_event *event)
+{
+	bool callers = event->flags & VMT_THREAD_CALLERS_STACK;
+
+	return (struct vmt_thread_stack){
+	    .descriptor = event->address,
+	    .asked_bytes = event->length,
+	    .held_bytes = callers ? 0 : event->length,
+	    .time = event->time,
+	    .tid = event->argument_b < VMT_THREAD_OVER ? (uint32_t)event->argument_b : 0,
+	    .over = event->argument_b == VMT_THREAD_OVER,
+	    .callers = callers,
+	};
+}
+
+static int
+add_thread(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	const struct vmt_threads_sink sink = {give_stack_back, replay};
+	uint64_t bytes = event->argument_a ? event->argument_a : DESCRIPTOR_BYTES;
+	struct vmt_thread_stack thread = thread_of(event);
+	struct vmt_site_entry *entry;
+	uint64_t start;
+	int status;
+
+	if (!event->address || event->address > VMT_ADDRESS_MASK ||
+	    !vmt_replay_state_pages(event->address, bytes, &start, &thread.top)) {
+		replay->malformed++;
+		return 0;
+	}
+	status = vmt_sites_intern(replay->sites, key_of(event), &thread.site);
+	if (!status)
+		status = vmt_threads_put(replay->threads, &thread, &sink);
+	if (status)
+		return status;
+	entry = vmt_sites_get(replay->sites, thread.site);
+	entry->exact[VMT_FIGURE_COUNT]++;
+	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += thread.held_bytes;
+	if (thread.over)
+		give_stack_back(replay, &thread);
+	return 0;
+}
+
+static int
+load_module(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_span span = {
+	    .low = event->address,
+	    .high = event->address + event->length,
+	    .bias = event->argument_a,
+	    .module = (uint32_t)event->argument_b,
+	};
+	uint64_t start;
+	uint64_t end;
+	int status;
+
+	if (!vmt_replay_state_pages(event->address, event->length, &start, &end)) {
+		replay->malformed++;
+		return 0;
+	}
+	status = vmt_module_history_load(replay->history, &span);
+	if (!status)
+		vmt_sites_loaded(replay->sites);
+	return status;
+}
+
+int
+vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
+		vmt_unfinished_calls_apply(replay->under_way, event);
+	switch (event->kind) {
+	case VMT_EVENT_THREAD:
+		return event->error ? 0 : add_thread(replay, event);
+	case VMT_EVENT_FORK:
+		replay->forks += !event->error && !(event->flags & CLONE_VM);
+		return 0;
+	case VMT_EVENT_MODULE_LOAD:
+		return load_module(replay, event);
+	case VMT_EVENT_MODULE_UNLOAD:
+		vmt_module_history_unload(replay->history, event->address,
+					  (uint32_t)event->argument_b);
+		return 0;
+	default:
+		if (event->kind < VMT_EVENT_MMAP_BEGIN)
+			return apply_heap(replay, event);
+		return vmt_replay_map_apply(replay, event);
+	}
+}

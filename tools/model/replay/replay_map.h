@@ -1,0 +1,14 @@
+/*
+ * replay_map.h: what did an event of the map family make of the address space?
+ *
+ * The half of replay.h that is about pages; called by it alone. 0 or -ENOMEM.
+ */
+#ifndef VMT_REPLAY_MAP_H
+#define VMT_REPLAY_MAP_H
+
+#include "format/event.h"
+#include "tools/model/replay/replay_state.h"
+
+int vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *event);
+
+#endif

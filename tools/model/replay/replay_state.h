@@ -1,0 +1,72 @@
+/*
+ * replay_state.h: the state that a replay keeps.
+ *
+ * What the parts of the replay change and what a snapshot is joined with. replay.h makes and frees
+ * it, and says who owns what. One thread at a time.
+ */
+#ifndef VMT_REPLAY_STATE_H
+#define VMT_REPLAY_STATE_H
+
+#include "format/thin.h"
+#include "tools/model/space/blocks.h"
+#include "tools/model/space/module_history.h"
+#include "tools/model/space/sites.h"
+#include "tools/model/space/space.h"
+#include "tools/model/space/threads.h"
+#include "tools/model/space/touched.h"
+
+struct vmt_advised_pages;
+struct vmt_unfinished_calls;
+struct vmt_undo;
+
+struct vmt_replay {
+	struct vmt_module_history *history;
+	struct vmt_sites *sites;
+	struct vmt_space *space;
+	struct vmt_blocks *blocks;
+	struct vmt_threads *threads;
+	struct vmt_advised_pages *advised;
+	struct vmt_touched *touched;
+	struct vmt_unfinished_calls *under_way;
+
+	/* contradictions */
+	uint64_t double_acquisitions; /* of an address or page that was not released */
+	uint64_t unknown_releases;
+	uint64_t malformed;
+
+	/* to be told */
+	uint64_t early_releases;    /* of blocks and ranges from before the trace began */
+	uint64_t unlooked_releases; /* whose committed bytes nobody asked for */
+	uint64_t sampled_looks;	    /* whose committed bytes are an estimate */
+	uint64_t forks;		    /* children made, by the parent's word */
+
+	/* the heap's level of format/thin.h */
+	uint32_t thin_level;
+	const uint64_t *thin_from; /* by level: since when */
+	uint64_t random_id;
+	double thinned_bytes; /* at the join: variance of what stands for several, by its bytes */
+
+	/* private */
+	struct vmt_undo *undo;
+	struct vmt_block *realloc_undo; /* by the 16 bits of a thread id that heap events carry */
+	uint64_t calls;
+	uint64_t sample_bytes; /* 0: every block is recorded */
+	bool forked;
+};
+
+#define VMT_REPLAY_PAGE UINT64_C(4096)
+#define VMT_REPLAY_ADDRESS_END                                                                     \
+	(UINT64_C(1) << 56) /* of user addresses, with five-level page tables */
+
+/* The whole pages that [address, address + length) touches; false when there are none, or the range
+ * is not one that a process can have. */
+bool vmt_replay_state_pages(uint64_t address, uint64_t length, uint64_t *start, uint64_t *end);
+
+/* Whether all blocks are recorded. */
+static inline bool
+vmt_replay_state_is_whole(const struct vmt_replay *replay)
+{
+	return replay->sample_bytes == 0 && replay->thin_level == 0;
+}
+
+#endif

@@ -1,0 +1,399 @@
+#include "tools/model/replay/unfinished_calls.h"
+
+#include "tools/model/space/undo.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define GUARD_MOST_BYTES (UINT64_C(64) << 10)
+
+struct call {
+	struct vmt_event event;
+	uint64_t lent_bytes;
+	bool chosen; /* for the gap at hand */
+	uint32_t site;
+};
+
+struct loan {
+	struct vmt_extent extent;
+	bool stack;
+};
+
+struct vmt_unfinished_calls {
+	struct call calls[VMT_UNFINISHED_CALLS_MOST]; /* oldest first */
+	size_t count;
+	struct loan *loans;
+	size_t loan_count;
+	size_t loan_room;
+};
+
+struct vmt_unfinished_calls *
+vmt_unfinished_calls_new(void)
+{
+	return calloc(1, sizeof(struct vmt_unfinished_calls));
+}
+
+void
+vmt_unfinished_calls_free(struct vmt_unfinished_calls *calls)
+{
+	if (!calls)
+		return;
+	free(calls->loans);
+	free(calls);
+}
+
+size_t
+vmt_unfinished_calls_count(const struct vmt_unfinished_calls *calls)
+{
+	return calls->count;
+}
+
+static void
+drop(struct vmt_unfinished_calls *calls, size_t i)
+{
+	calls->count--;
+	memmove(&calls->calls[i], &calls->calls[i + 1],
+		(calls->count - i) * sizeof(calls->calls[0]));
+}
+
+void
+vmt_unfinished_calls_apply(struct vmt_unfinished_calls *calls, const struct vmt_event *event)
+{
+	bool begins = event->kind == VMT_EVENT_LONG_BEGIN ||
+		      event->kind == VMT_EVENT_MREMAP_BEGIN ||
+		      (event->kind == VMT_EVENT_MUNMAP && (event->marks & VMT_MARK_ENDS));
+
+	for (size_t i = 0; i < calls->count; i++) {
+		if (calls->calls[i].event.thread != event->thread)
+			continue;
+		drop(calls, i);
+		break;
+	}
+	if (!begins)
+		return;
+	if (calls->count == VMT_UNFINISHED_CALLS_MOST)
+		drop(calls, 0);
+	calls->calls[calls->count++] = (struct call){.event = *event, .site = VMT_SITE_NONE};
+}
+
+/* The event that the call will end with. */
+static uint8_t
+kind_of(const struct vmt_event *event)
+{
+	if (event->kind == VMT_EVENT_MUNMAP)
+		return VMT_EVENT_MUNMAP;
+	return event->kind == VMT_EVENT_MREMAP_BEGIN ? VMT_EVENT_MREMAP
+						     : (uint8_t)event->argument_a;
+}
+
+static uint64_t
+page_up(uint64_t bytes)
+{
+	return (bytes + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+}
+
+/* A trace may say anything: no sum goes round. */
+static uint64_t
+length_of_break(const struct vmt_event *event)
+{
+	return event->length > VMT_ADDRESS_MASK || event->address > VMT_ADDRESS_MASK
+		   ? 0
+		   : event->length;
+}
+
+/* In whole pages; 0: none, or one that no call has. */
+static uint64_t
+length_of(const struct vmt_event *event)
+{
+	uint64_t length = event->kind == VMT_EVENT_MREMAP_BEGIN ? event->argument_b : event->length;
+
+	if (event->kind == VMT_EVENT_MUNMAP || length > VMT_ADDRESS_MASK)
+		return 0;
+	return page_up(length);
+}
+
+static bool
+is_anonymous(const struct vmt_mapping *mapping)
+{
+	return mapping->inode == 0 && !mapping->shared;
+}
+
+static bool
+is_private_anonymous(const struct vmt_event *event)
+{
+	return (event->flags & MAP_ANONYMOUS) && (event->flags & MAP_TYPE) == MAP_PRIVATE;
+}
+
+/* Whether the call may have made this mapping, or a part of it. */
+static bool
+may_be_of(const struct vmt_event *event, const struct vmt_mapping *mapping)
+{
+	switch (kind_of(event)) {
+	case VMT_EVENT_MMAP:
+		if (mapping->protection != event->protection)
+			return false;
+		if (is_private_anonymous(event))
+			return is_anonymous(mapping) && mapping->path_bytes == 0;
+		return mapping->inode != 0 &&
+		       mapping->shared == ((event->flags & MAP_TYPE) != MAP_PRIVATE);
+	case VMT_EVENT_THREAD:
+		return is_anonymous(mapping) && mapping->path_bytes == 0 &&
+		       (mapping->protection & PROT_WRITE);
+	case VMT_EVENT_MREMAP:
+		return is_anonymous(mapping) && mapping->path_bytes == 0;
+	case VMT_EVENT_BRK:
+		return is_anonymous(mapping);
+	case VMT_EVENT_SHMAT: /* the first segment of a machine has an inode of 0 */
+		return mapping->shared && mapping->protection == event->protection;
+	default:
+		return false;
+	}
+}
+
+/* The range of a mapping, or of a part of it, that no event explains. */
+struct gap {
+	uint64_t start;
+	uint64_t end;
+	const struct vmt_mapping *mapping;
+};
+
+static bool
+fits_alone(const struct vmt_event *event, const struct gap *gap)
+{
+	uint64_t bytes = gap->end - gap->start;
+	uint64_t length = length_of(event);
+
+	if (kind_of(event) == VMT_EVENT_BRK)
+		return gap->start == page_up(event->address) &&
+		       gap->end == page_up(event->address + length_of_break(event));
+	if (kind_of(event) == VMT_EVENT_THREAD)
+		return length != 0 && bytes >= length && bytes - length <= GUARD_MOST_BYTES;
+	if ((event->flags & MAP_FIXED) && event->kind == VMT_EVENT_LONG_BEGIN &&
+	    event->address != gap->start)
+		return false;
+	return length != 0 && bytes == length;
+}
+
+static int
+lend(struct vmt_replay *replay, struct call *call, uint64_t start, uint64_t end, bool shared)
+{
+	struct vmt_unfinished_calls *calls = replay->under_way;
+	uint8_t kind = kind_of(&call->event);
+	struct vmt_extent extent = {.start = start,
+				    .end = end,
+				    .call = ++replay->calls,
+				    .protection = call->event.protection,
+				    .kind = VMT_EXTENT_ANONYMOUS};
+	struct vmt_site_key key = {.kind = kind, .stack = call->event.stack};
+	int status = vmt_sites_intern(replay->sites, key, &call->site);
+
+	if (kind == VMT_EVENT_BRK)
+		extent.kind = VMT_EXTENT_BREAK;
+	else if (shared)
+		extent.kind = VMT_EXTENT_SHARED;
+	else if (kind == VMT_EVENT_MMAP && !(call->event.flags & MAP_ANONYMOUS))
+		extent.kind = VMT_EXTENT_FILE;
+	extent.site = call->site;
+	call->lent_bytes += end - start;
+	if (!status)
+		status = vmt_space_put(replay->space, &extent);
+	if (!status)
+		calls->loans[calls->loan_count++] = (struct loan){extent, kind == VMT_EVENT_THREAD};
+	return status;
+}
+
+static int
+make_room(struct vmt_unfinished_calls *calls, size_t more)
+{
+	size_t room = calls->loan_count + more;
+	struct loan *larger;
+
+	if (room <= calls->loan_room)
+		return 0;
+	room += room / 2;
+	larger = reallocarray(calls->loans, room, sizeof(*larger));
+	if (!larger)
+		return -ENOMEM;
+	calls->loans = larger;
+	calls->loan_room = room;
+	return 0;
+}
+
+/* The newest calls that fill the gap exactly, as the kernel maps from high to low: marks them.
+ * Returns how many; 0 where none do. */
+static size_t
+choose(struct vmt_unfinished_calls *calls, const struct gap *gap)
+{
+	uint64_t left = gap->end - gap->start;
+	size_t chosen = 0;
+
+	for (size_t i = calls->count; i-- > 0;) {
+		struct call *call = &calls->calls[i];
+		uint64_t length = length_of(&call->event);
+
+		call->chosen = false;
+		if (left == 0 || call->lent_bytes != 0 || length == 0 || length > left ||
+		    kind_of(&call->event) == VMT_EVENT_THREAD ||
+		    kind_of(&call->event) == VMT_EVENT_BRK || (call->event.flags & MAP_FIXED) ||
+		    !may_be_of(&call->event, gap->mapping))
+			continue;
+		call->chosen = true;
+		left -= length;
+		chosen++;
+	}
+	return left == 0 ? chosen : 0;
+}
+
+static int
+lend_gap(struct vmt_replay *replay, const struct gap *gap)
+{
+	struct vmt_unfinished_calls *calls = replay->under_way;
+	uint64_t at = gap->start;
+	int status = make_room(calls, calls->count);
+
+	if (status)
+		return status;
+	for (size_t i = calls->count; i-- > 0;) {
+		struct call *call = &calls->calls[i];
+
+		if (call->lent_bytes == 0 && may_be_of(&call->event, gap->mapping) &&
+		    fits_alone(&call->event, gap))
+			return lend(replay, call, gap->start, gap->end, gap->mapping->shared);
+	}
+	if (choose(calls, gap) == 0)
+		return 0;
+	for (size_t i = calls->count; i-- > 0 && !status;) {
+		struct call *call = &calls->calls[i];
+		uint64_t length = length_of(&call->event);
+
+		if (!call->chosen)
+			continue;
+		status = lend(replay, call, at, at + length, gap->mapping->shared);
+		at += length;
+	}
+	return status;
+}
+
+/* What of the mapping no extent has. */
+static int
+lend_in_mapping(struct vmt_replay *replay, const struct vmt_mapping *mapping)
+{
+	struct gap gap = {mapping->start, mapping->start, mapping};
+	int status = 0;
+
+	while (gap.start < mapping->end && !status) {
+		const struct vmt_extent *extent = vmt_space_next(replay->space, gap.start);
+		uint64_t next = extent ? extent->end : mapping->end;
+
+		gap.end = mapping->end;
+		if (extent && extent->start < gap.end)
+			gap.end = extent->start;
+		if (gap.end > gap.start)
+			status = lend_gap(replay, &gap);
+		gap.start = next;
+	}
+	return status;
+}
+
+static bool
+is_mapped(const struct vmt_snapshot *snapshot, uint64_t start, uint64_t end)
+{
+	uint32_t low = 0;
+	uint32_t high = snapshot->head.mappings;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (snapshot->mappings[middle].mapping.end <= start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < snapshot->head.mappings && snapshot->mappings[low].mapping.start <= start &&
+	       end <= snapshot->mappings[low].mapping.end;
+}
+
+/* What an mremap has not moved yet, and a munmap not released. */
+static int
+lend_old_place(struct vmt_replay *replay, struct call *call, const struct vmt_snapshot *snapshot)
+{
+	struct vmt_unfinished_calls *calls = replay->under_way;
+	const struct vmt_undo_record *record =
+	    vmt_undo_find(replay->undo, call->event.thread, call->event.kind, call->event.address);
+	int status = record ? make_room(calls, record->pieces.count) : 0;
+
+	for (size_t i = 0; record && i < record->pieces.count && !status; i++) {
+		const struct vmt_extent *piece = &record->pieces.items[i];
+		const struct vmt_extent *there = vmt_space_next(replay->space, piece->start);
+
+		if ((there && there->start < piece->end) ||
+		    !is_mapped(snapshot, piece->start, piece->end))
+			continue;
+		status = vmt_space_put(replay->space, piece);
+		if (!status)
+			calls->loans[calls->loan_count++] = (struct loan){*piece, false};
+	}
+	return status;
+}
+
+int
+vmt_unfinished_calls_lend(struct vmt_replay *replay, const struct vmt_snapshot *snapshot)
+{
+	struct vmt_unfinished_calls *calls = replay->under_way;
+	int status = 0;
+
+	for (size_t i = 0; i < calls->count && !status; i++)
+		if (calls->calls[i].event.kind != VMT_EVENT_LONG_BEGIN)
+			status = lend_old_place(replay, &calls->calls[i], snapshot);
+	for (uint32_t i = 0; i < snapshot->head.mappings && calls->count != 0 && !status; i++)
+		status = lend_in_mapping(replay, &snapshot->mappings[i].mapping);
+	return status;
+}
+
+int
+vmt_unfinished_calls_take_back(struct vmt_replay *replay)
+{
+	struct vmt_unfinished_calls *calls = replay->under_way;
+	struct vmt_extents removed = {0};
+	int status = 0;
+
+	for (size_t i = 0; i < calls->loan_count && !status; i++) {
+		const struct vmt_extent *extent = &calls->loans[i].extent;
+
+		status = vmt_space_remove(replay->space, extent->start, extent->end, &removed);
+	}
+	vmt_extents_clear(&removed);
+	calls->loan_count = 0;
+	return status;
+}
+
+bool
+vmt_unfinished_calls_has_stack(const struct vmt_unfinished_calls *calls, uint64_t address)
+{
+	for (size_t i = 0; i < calls->loan_count; i++)
+		if (calls->loans[i].stack && calls->loans[i].extent.start <= address &&
+		    address < calls->loans[i].extent.end)
+			return true;
+	return false;
+}
+
+void
+vmt_unfinished_calls_settle(struct vmt_replay *replay)
+{
+	struct vmt_unfinished_calls *calls = replay->under_way;
+
+	for (size_t i = 0; i < calls->count; i++) {
+		struct call *call = &calls->calls[i];
+
+		if (call->lent_bytes == 0)
+			continue;
+		struct vmt_site_entry *entry = vmt_sites_get(replay->sites, call->site);
+
+		entry->exact[VMT_FIGURE_COUNT]++;
+		if (kind_of(&call->event) != VMT_EVENT_THREAD)
+			entry->exact[VMT_FIGURE_TOTAL_RESERVED] += call->lent_bytes;
+	}
+	calls->count = 0;
+}

@@ -1,0 +1,38 @@
+/*
+ * frames.h: what does a stack look like to a reader?
+ *
+ * Turns a site's addresses, each with the module of its time, into functions and lines. Addresses
+ * are return addresses: lines are looked up one byte before. Frames inside libvmtrace.so are left
+ * out: the innermost ones, and those of hooks whose callee called another hook (pthread_create,
+ * which allocates). Each address is looked up once. Strings go into the caller's set.
+ */
+#ifndef VMT_FRAMES_H
+#define VMT_FRAMES_H
+
+#include "tools/model/report/report.h"
+#include "tools/model/report/string_set.h"
+#include "tools/model/space/sites.h"
+#include "tools/read/symbols/lookup.h"
+#include "tools/read/trace/trace.h"
+
+struct vmt_frames;
+
+struct vmt_frames_input {
+	const struct vmt_trace *trace;
+	const struct vmt_module_history *history;
+	const struct vmt_sites *sites;
+	struct vmt_string_set *strings;
+	struct vmt_lookup *symbols; /* NULL: addresses and modules alone */
+};
+
+struct vmt_frames *vmt_frames_new(const struct vmt_frames_input *input);
+void vmt_frames_free(struct vmt_frames *frames);
+
+/* Frames of a site's stack, to be freed by the caller. 0 or -ENOMEM. */
+int vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry,
+		       struct vmt_stack_frames *stack);
+
+/* How many modules gave no lines for a reason, and one of them with its reason (NULL = none). */
+uint32_t vmt_frames_troubles(const struct vmt_frames *frames, const char **example);
+
+#endif

@@ -1,0 +1,295 @@
+/*
+ * report.h: what does the model say, ready for any output?
+ *
+ * The result of replaying one trace up to a snapshot and on to its end: plain data, in bytes and
+ * nanoseconds, with every figure that section "report" of docs/trace-format.md's JSON names. Built
+ * by report_build.h, printed by render/. Owns all it points to; freed by vmt_report_free.
+ */
+#ifndef VMT_REPORT_H
+#define VMT_REPORT_H
+
+#include "format/chunk.h"
+#include "tools/err.h"
+#include "tools/model/attribute/kernel_rss.h"
+#include "tools/model/go/go_figures.h"
+#include "tools/model/space/classes.h" /* names of classes */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_frame {
+	char *function; /* NULL = not known */
+	char *file;
+	char *module;
+	uint64_t address; /* in the traced process */
+	uint64_t module_offset;
+	uint32_t line;
+	bool inlined;
+};
+
+struct vmt_stack_frames {
+	struct vmt_frame *frames; /* innermost first, hooks left out */
+	size_t count;
+};
+
+struct vmt_site {
+	const char *kind;  /* the call's name */
+	const char *class; /* in which most of its bytes lie at the snapshot; NULL where none has */
+	uint32_t stack_id;
+	uint64_t count;	     /* acquisitions over the run */
+	uint64_t live_count; /* at the snapshot */
+	uint64_t reserved_bytes;
+	uint64_t accessible_bytes;
+	uint64_t committed_bytes;
+	uint64_t swapped_bytes;
+	uint64_t
+	    never_touched_bytes; /* surely; what else is not in RAM now may have been touched */
+	uint64_t hugetlb_bytes;	 /* in RAM, not in RSS */
+	uint64_t total_reserved_bytes;
+	uint64_t released_bytes;
+	uint64_t released_committed_bytes;
+	uint64_t pins_bytes;		     /* free memory of malloc that its live blocks keep */
+	uint64_t grown_bytes;		     /* held at the end, and not yet at growth_from_ns */
+	bool estimate;			     /* from samples */
+	bool released_committed_is_estimate; /* the pages of some release were sampled */
+	struct vmt_stack_frames stack;
+};
+
+struct vmt_class {
+	const char *name;
+	uint64_t reserved_bytes;
+	uint64_t accessible_bytes;
+	uint64_t committed_bytes;
+	uint64_t swapped_bytes;
+	uint64_t never_touched_bytes;
+	uint64_t hugetlb_bytes;
+	uint64_t shared_bytes; /* of committed, in other mappings too; or VMT_FIGURE_UNKNOWN */
+};
+
+/* A mapped file, or another mapping that names itself. */
+struct vmt_file_row {
+	char *path;
+	const char *class; /* a name of classes.h */
+	uint64_t reserved_bytes;
+	uint64_t committed_bytes;
+};
+
+struct vmt_advice {
+	const char *advice; /* "MADV_DONTNEED" ... */
+	const char *cause;  /* what made a Go runtime give it; NULL = not known, or not one */
+	uint64_t calls;
+	uint64_t failed_calls; /* refused by the kernel, in no other figure */
+	uint64_t bytes;
+	uint64_t committed_before_bytes;
+	uint64_t taken_bytes;  /* that left the process: MADV_PAGEOUT may take less, or none */
+	uint64_t stayed_bytes; /* of those, shared ones, which stay in their file or segment */
+	bool committed_before_is_estimate; /* the pages of some call were sampled */
+	/* At the snapshot, of the pages that are still mapped and that got no later advice of the
+	 * same sort (what gives back, what is about huge pages). */
+	uint64_t mapped_now_bytes;
+	uint64_t committed_now_bytes;
+	uint64_t huge_now_bytes;
+	struct vmt_stack_frames stack;
+};
+
+struct vmt_go_point {
+	int64_t time_ns;
+	struct vmt_go_figures figures;
+};
+
+/* A raw system call of a Go runtime. */
+struct vmt_go_site_row {
+	char *symbol;
+	bool patched;
+	char *why; /* empty where patched */
+};
+
+struct vmt_rss_point {
+	int64_t time_ns;
+	uint64_t rss_bytes;
+};
+
+struct vmt_report {
+	struct {
+		uint32_t pid;
+		char *exe;
+		char *cmdline;
+		char *title; /* what it called itself in the end; NULL: as it was started */
+		uint64_t start_unix_ns;
+		uint64_t duration_ns;
+		const char *end; /* "exit" "signal" "exec" "stopped" "running" "ending" "cut" */
+		const char
+		    *shortage; /* what it ran out of when its recording was given up, or NULL */
+		int end_status;
+		bool end_seen; /* by the collector, which may not have learnt how it ended */
+		uint64_t traces_removed; /* of others of its session, by its end */
+		int64_t last_event_ns;
+		int64_t growth_from_ns; /* the last tenth of the recording: see grown_bytes */
+	} process;
+	struct {
+		bool taken; /* false: no snapshot in the trace; the rest is zero */
+		int64_t time_ns;
+		uint64_t rss_bytes;
+		uint64_t virtual_bytes;
+		uint64_t swap_bytes;
+		uint64_t lazyfree_bytes; /* VMT_FIGURE_UNKNOWN where not read */
+		uint64_t huge_bytes;
+		uint64_t shared_bytes; /* of RSS, in other mappings too; VMT_FIGURE_UNKNOWN
+					  where not asked */
+		uint64_t
+		    skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
+		struct vmt_kernel_figures kernel;
+		struct vmt_kernel_rss kernel_rss; /* against rss_bytes */
+		const char *source;
+		uint32_t index; /* from 0 */
+		uint32_t count;
+	} snapshot;
+	struct {
+		uint64_t reserved_bytes;
+		uint64_t accessible_bytes;
+		uint64_t committed_bytes;
+		uint64_t unattributed_bytes;
+		uint64_t vmtrace_bytes;
+		uint64_t file_bytes;
+		uint64_t double_acquisitions; /* contradictions the replay met */
+		uint64_t unknown_releases;
+		uint64_t live_blocks; /* at the end of the trace */
+		uint64_t live_block_bytes;
+	} totals;
+	/* Of class malloc retained, without overlap: see retained.h. */
+	struct {
+		const char *allocator; /* "glibc", "jemalloc" ...; NULL: not known which */
+		bool is_split;	       /* false: the rest is zero, nothing is known of it */
+		bool estimate;
+		uint64_t overhead_bytes;
+		uint64_t free_page_bytes;
+		uint64_t pinned_bytes;
+	} retained;
+	struct vmt_class *classes;
+	size_t class_count;
+	struct vmt_site *sites;
+	size_t site_count;
+	struct vmt_file_row *files;
+	size_t file_count;
+	struct vmt_advice *advice;
+	size_t advice_count;
+	struct vmt_rss_point *rss;
+	size_t rss_count;
+	struct {
+		char *version; /* NULL: no Go runtime in the process */
+		bool cgo;
+		bool stripped;
+		bool unseen;	       /* none of its calls was: what it mapped is unattributed */
+		const char *uncounted; /* why there are no figures; NULL: there are */
+		struct vmt_go_figures figures; /* at the snapshot */
+		struct vmt_go_point *points;   /* at every snapshot */
+		size_t point_count;
+		/* RSS = go + malloc + neither, at the snapshot */
+		uint64_t go_bytes;
+		uint64_t malloc_live_bytes;
+		uint64_t malloc_retained_bytes;
+		uint64_t neither_bytes;
+	} go;
+	struct {
+		uint64_t events; /* read */
+		uint64_t events_dropped;
+		uint64_t events_overwritten;
+		uint64_t stacks_dropped;
+		uint64_t samples_dropped;
+		uint64_t slots_abandoned;
+		uint64_t events_missing; /* gone from the rings, and not in the file */
+		uint64_t events_thinned; /* left out, so that the file stays within max_bytes */
+		uint64_t max_bytes;	 /* what the file may have; 0 = any, or not known */
+		bool is_thinned;	 /* of malloc's small blocks some alone are recorded ... */
+		int64_t thinned_from_ns; /* ... from then on, fewer and fewer ... */
+		uint64_t one_in;	 /* ... one in so many at the end ... */
+		uint64_t one_in_at_snapshot; /* ... and at the snapshot */
+		bool is_full;		     /* no event and no snapshot was written ... */
+		int64_t full_from_ns;	     /* ... from then on */
+		uint64_t events_unknown;     /* a newer version's, passed over */
+		uint64_t chunks_unknown;
+		uint64_t cut_bytes;
+		bool cut; /* the file had an end once, and has not */
+		uint64_t snapshots_skipped;
+	} loss;
+	struct {
+		const char *stacks;
+		const char *malloc_mode;
+		bool own_malloc; /* the program brings its malloc: no block was seen */
+		uint64_t malloc_sample_bytes;
+		uint64_t thinned_bytes; /* of a thinned heap: see vmt_report_variance_bytes */
+		struct vmt_go_site_row *go_sites;
+		size_t go_site_count;
+		char **blind_spots;
+		size_t blind_spot_count;
+	} coverage;
+	struct {
+		uint64_t limit_bytes; /* VMT_FIGURE_UNKNOWN where there is none */
+		uint64_t peak_bytes;
+		bool peak_sampled; /* the most that was seen, not the kernel's own figure */
+		uint64_t last_bytes;
+		uint64_t oom_kills; /* since the recording began */
+		/* When most of it was seen in use; VMT_FIGURE_UNKNOWN where the kernel says none.
+		 */
+		struct {
+			int64_t time_ns;
+			uint64_t bytes;
+			uint64_t anonymous_bytes;     /* of all its processes */
+			uint64_t file_bytes;	      /* page cache and tmpfs */
+			uint64_t shared_memory_bytes; /* of these, tmpfs, memfd, System V */
+			uint64_t process_rss_bytes;   /* of this one */
+		} fullest;
+	} cgroup;
+};
+
+enum vmt_report_at {
+	VMT_AT_DEFAULT, /* the peak; of a process that still runs, the last */
+	VMT_AT_PEAK,
+	VMT_AT_END,
+	VMT_AT_TIME,
+	VMT_AT_CLOCK,	 /* a local time of day, the first after the start */
+	VMT_AT_PLATEAU,	 /* the last whose RSS is the peak's but for 2 % or 512 KiB: which of many
+			    snapshots of a steady process is the peak is chance */
+	VMT_AT_COMPARED, /* as DEFAULT, with PLATEAU in the place of PEAK */
+};
+
+struct vmt_report_options {
+	enum vmt_report_at at;
+	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it; CLOCK: since midnight */
+	bool symbols;	    /* false: addresses and modules alone */
+	uint64_t cpu_ns;    /* to replay the events; 0 = what is plenty for a trace of its size */
+	bool cached;	    /* symbols of earlier reports are used, and kept for later ones */
+
+	/* Called now and then while the report is made, where not NULL: what is being done, and how
+	 * much of it. total is never 0. */
+	void (*progress)(void *context, const char *doing, uint64_t done, uint64_t total);
+	void *progress_context;
+};
+
+/* Whether code is of the C or C++ library, the loader or this tracer: it serves callers, and is
+ * seldom what somebody looks for. */
+bool vmt_report_is_c_library(const struct vmt_frame *frame);
+
+/* The variance of an estimate of live blocks at the snapshot, by its bytes: the square of its
+ * standard deviation is this times the estimate. 0 where all blocks are recorded. */
+static inline uint64_t
+vmt_report_variance_bytes(const struct vmt_report *report)
+{
+	return report->coverage.malloc_sample_bytes > report->coverage.thinned_bytes
+		   ? report->coverage.malloc_sample_bytes
+		   : report->coverage.thinned_bytes;
+}
+
+/* What the process was started as; where the command line was left out, its program. */
+static inline const char *
+vmt_report_command(const struct vmt_report *report)
+{
+	const char *command = report->process.cmdline;
+
+	if (!command || !*command)
+		command = report->process.exe;
+	return command ? command : "";
+}
+
+#endif

@@ -1,0 +1,371 @@
+#include "tools/model/report/report_build.h"
+
+#include "tools/model/report/report_draft.h"
+#include "tools/model/report/snapshot_choice.h"
+#include "tools/read/trace/process_end.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint64_t *
+stack_of(void *trace, uint32_t id, uint32_t *frames)
+{
+	return vmt_trace_stack(trace, id, frames);
+}
+
+static char *
+joined_arguments(struct vmt_report_draft *draft, const void *arguments, size_t length)
+{
+	char text[VMT_CMDLINE_BYTES];
+
+	if (length > sizeof(text))
+		length = sizeof(text);
+	memcpy(text, arguments, length);
+	while (length && !text[length - 1])
+		length--;
+	for (size_t i = 0; i < length; i++)
+		if (!text[i])
+			text[i] = ' ';
+	return vmt_string_set_intern(draft->strings, text, length);
+}
+
+/* The last one; what can't be read is left out. */
+static void
+fill_title(struct vmt_report_draft *draft)
+{
+	struct vmt_report *report = &draft->report;
+	const struct vmt_trace_chunk *last = NULL;
+	const unsigned char *bytes;
+	struct vmt_err err = {""};
+	size_t count, length;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	char *title;
+
+	for (size_t i = 0; i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_TITLE)
+			last = &chunks[i];
+	if (!last || vmt_trace_payload(draft->trace, last, &bytes, &length, &err) < 0)
+		return;
+	title = joined_arguments(draft, bytes, length);
+	if (title && *title && strcmp(title, report->process.cmdline) != 0)
+		report->process.title = title;
+}
+
+static int
+fill_process(struct vmt_report_draft *draft)
+{
+	const struct vmt_head *head = vmt_trace_head(draft->trace);
+	struct vmt_report *report = &draft->report;
+	uint64_t last = draft->last_time;
+	int64_t duration;
+
+	if (head->clock_last.ticks > last)
+		last = head->clock_last.ticks;
+	duration = vmt_trace_time_ns(draft->trace, last);
+	report->process.pid = head->pid;
+	report->process.traces_removed = head->traces_removed;
+	report->process.exe = vmt_string_set_intern(draft->strings, head->exe, VMT_EXE_BYTES);
+	report->process.cmdline = joined_arguments(draft, head->cmdline, head->cmdline_bytes);
+	report->process.start_unix_ns = head->start_unix_ns;
+	report->process.duration_ns = last && duration > 0 ? (uint64_t)duration : 0;
+	report->process.last_event_ns = vmt_trace_time_ns(draft->trace, draft->last_event);
+	report->process.end = vmt_trace_end(draft->trace, &report->process.end_status);
+	if (vmt_process_end_is_short(vmt_trace_head(draft->trace)))
+		report->process.shortage =
+		    vmt_process_end_shortage(vmt_trace_head(draft->trace)->end_status);
+	report->process.end_seen = vmt_trace_end_chunk(draft->trace) != NULL;
+	if (!report->process.exe || !report->process.cmdline)
+		return -ENOMEM;
+	fill_title(draft);
+	return 0;
+}
+
+/* What was left out so that the file stays within its bound. */
+static void
+fill_bound(struct vmt_report_draft *draft)
+{
+	const struct vmt_head *head = vmt_trace_head(draft->trace);
+	const uint64_t *thin_from = vmt_trace_thin_from(draft->trace);
+	struct vmt_report *report = &draft->report;
+
+	report->loss.events_thinned = vmt_trace_loss(draft->trace)->events_thinned;
+	report->loss.max_bytes = head->max_bytes;
+	report->loss.is_thinned = thin_from[1] != UINT64_MAX;
+	if (report->loss.is_thinned)
+		report->loss.thinned_from_ns = vmt_trace_time_ns(draft->trace, thin_from[1]);
+	report->loss.one_in = UINT64_C(1) << draft->replay->thin_level;
+	report->loss.one_in_at_snapshot = UINT64_C(1) << draft->joined_level;
+	report->loss.is_full = head->full_since != 0;
+	if (report->loss.is_full)
+		report->loss.full_from_ns = vmt_trace_time_ns(draft->trace, head->full_since);
+	report->coverage.thinned_bytes = (uint64_t)draft->replay->thinned_bytes;
+}
+
+static void
+fill_loss(struct vmt_report_draft *draft)
+{
+	const struct vmt_trace_loss *loss = vmt_trace_loss(draft->trace);
+	struct vmt_report *report = &draft->report;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+
+	report->loss.events_dropped = loss->events_dropped;
+	report->loss.events_overwritten = loss->events_overwritten;
+	report->loss.stacks_dropped = loss->stacks_dropped;
+	report->loss.samples_dropped = loss->samples_dropped;
+	report->loss.slots_abandoned = loss->slots_abandoned;
+	report->loss.events_missing = loss->events_missing;
+	report->loss.chunks_unknown = loss->chunks_unknown;
+	report->loss.cut_bytes = loss->cut_bytes;
+	report->loss.cut = loss->cut;
+	fill_bound(draft);
+	for (size_t i = 0; i < count; i++) {
+		struct vmt_err err = {{0}};
+		struct vmt_chunk_end end;
+		const unsigned char *bytes;
+		size_t length;
+
+		if (chunks[i].header.kind != VMT_CHUNK_END ||
+		    vmt_trace_payload(draft->trace, &chunks[i], &bytes, &length, &err) ||
+		    length < sizeof(end))
+			continue;
+		memcpy(&end, bytes, sizeof(end));
+		report->loss.snapshots_skipped = end.snapshots_skipped;
+		if (end.time > draft->last_time)
+			draft->last_time = end.time;
+	}
+}
+
+static const char *
+source_name(uint16_t source)
+{
+	switch (source) {
+	case VMT_RESIDENCY_PAGEMAP_SCAN:
+		return "PAGEMAP_SCAN";
+	case VMT_RESIDENCY_PAGEMAP:
+		return "pagemap";
+	case VMT_RESIDENCY_MINCORE:
+		return "mincore";
+	default:
+		return "unknown";
+	}
+}
+
+/* How far the kernel's own counter was off; statm does not always tell. */
+static uint64_t
+skew(uint64_t scanned, uint64_t counted)
+{
+	if (counted == VMT_FIGURE_UNKNOWN)
+		return VMT_FIGURE_UNKNOWN;
+	return scanned > counted ? scanned - counted : counted - scanned;
+}
+
+static void
+fill_snapshot(struct vmt_report_draft *draft)
+{
+	const struct vmt_snapshot_head *head = &draft->snapshot.head;
+	const struct vmt_attribution *residency = &draft->residency;
+	struct vmt_report *report = &draft->report;
+	uint64_t rss = residency->total.bytes[VMT_AMOUNT_COMMITTED];
+
+	report->snapshot.taken = true;
+	report->snapshot.time_ns = vmt_trace_time_ns(draft->trace, head->time);
+	report->snapshot.rss_bytes = rss;
+	report->snapshot.virtual_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
+	report->snapshot.swap_bytes = residency->total.bytes[VMT_AMOUNT_SWAPPED];
+	report->snapshot.lazyfree_bytes = head->lazyfree_bytes;
+	report->snapshot.huge_bytes = head->huge_bytes;
+	report->snapshot.shared_bytes = head->shared_rss_bytes == VMT_FIGURE_UNKNOWN
+					    ? VMT_FIGURE_UNKNOWN
+					    : residency->total.bytes[VMT_AMOUNT_SHARED];
+	report->snapshot.skew_bytes = vmt_report_draft_larger_known(
+	    skew(rss, head->rss_before_bytes), skew(rss, head->rss_after_bytes));
+	report->snapshot.kernel = head->kernel;
+	report->snapshot.kernel_rss = vmt_kernel_rss_compare(head, rss);
+	report->snapshot.source = source_name(head->source);
+	report->snapshot.index = head->index;
+	report->totals.reserved_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
+	report->totals.accessible_bytes = residency->total.bytes[VMT_AMOUNT_ACCESSIBLE];
+	report->totals.committed_bytes = rss;
+	report->totals.file_bytes = residency->file_bytes;
+	report->totals.unattributed_bytes =
+	    residency->classes[VMT_CLASS_UNATTRIBUTED].bytes[VMT_AMOUNT_COMMITTED];
+	report->totals.vmtrace_bytes =
+	    residency->classes[VMT_CLASS_TRACER].bytes[VMT_AMOUNT_COMMITTED];
+}
+
+static int
+fill_line(struct vmt_report_draft *draft)
+{
+	struct vmt_report *report = &draft->report;
+
+	report->rss = calloc(VMT_RSS_POINTS, sizeof(*report->rss));
+	if (!report->rss)
+		return -ENOMEM;
+	report->rss_count = vmt_rss_series_points(draft->line, report->rss);
+	return 0;
+}
+
+static int
+fill(struct vmt_report_draft *draft)
+{
+	struct vmt_report *report = &draft->report;
+	int status;
+
+	fill_loss(draft);
+	status = fill_process(draft);
+	if (draft->joined)
+		fill_snapshot(draft);
+	report->totals.double_acquisitions = draft->replay->double_acquisitions;
+	report->totals.unknown_releases = draft->replay->unknown_releases;
+	report->totals.live_blocks = vmt_blocks_count(draft->replay->blocks);
+	report->totals.live_block_bytes = vmt_blocks_bytes(draft->replay->blocks);
+	vmt_replay_drop_blocks(draft->replay);
+	if (!status)
+		status = vmt_report_coverage_fill(draft);
+	if (!status)
+		status = vmt_report_go_fill(draft);
+	if (!status)
+		status = vmt_report_rows_fill(draft);
+	return status ? status : fill_line(draft);
+}
+
+/* Without names for the report, stacks are looked up only where a Go runtime is known to be. */
+static int
+set_up_go(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	struct vmt_go_sites_input input = {
+	    .trace = draft->trace,
+	    .history = draft->replay->history,
+	    .sites = draft->replay->sites,
+	    .symbols = draft->names,
+	};
+
+	if (!draft->options->symbols && !head->go.version[0])
+		return 0;
+	draft->go_owners = vmt_go_sites_new(&input);
+	return draft->go_owners ? 0 : -ENOMEM;
+}
+
+static bool
+set_up_allocators(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	struct vmt_allocators_input input = {
+	    .trace = draft->trace,
+	    .history = draft->replay->history,
+	    .sites = draft->replay->sites,
+	    .symbols = draft->options->symbols ? draft->names : NULL,
+	    .tracer_address = head->tracer_address,
+	};
+
+	draft->allocators = vmt_allocators_new(&input);
+	return draft->allocators != NULL;
+}
+
+static int
+set_up(struct vmt_report_draft *draft)
+{
+	const struct vmt_head *head = vmt_trace_head(draft->trace);
+	struct vmt_replay_options options = {
+	    .stacks = {stack_of, draft->trace},
+	    .sample_bytes = head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0,
+	    .thin_from = vmt_trace_thin_from(draft->trace),
+	    .random_id = head->random_id,
+	    .forked = (head->notes & VMT_NOTE_FORKED) != 0,
+	};
+	struct vmt_lookup_options names = {.cache = NULL};
+
+	draft->report.cgroup.limit_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.cgroup.peak_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.cgroup.last_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.cgroup.fullest.bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.cgroup.fullest.anonymous_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.cgroup.fullest.file_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.cgroup.fullest.shared_memory_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.snapshot.lazyfree_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.snapshot.huge_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.snapshot.shared_bytes = VMT_FIGURE_UNKNOWN;
+	memset(&draft->report.snapshot.kernel, 0xff, sizeof(draft->report.snapshot.kernel));
+	draft->strings = vmt_string_set_new();
+	draft->line = calloc(1, sizeof(*draft->line));
+	draft->replay = vmt_replay_new(&options);
+	draft->cache = draft->options->cached ? vmt_disk_cache_open() : NULL;
+	names.cache = draft->cache;
+	draft->names = vmt_lookup_new(&names);
+	if (!draft->strings || !draft->line || !draft->replay || !draft->names)
+		return -ENOMEM;
+	return set_up_allocators(draft, head) ? set_up_go(draft, head) : -ENOMEM;
+}
+
+/* What is needed no longer once the report is filled. */
+static void
+tear_down(struct vmt_report_draft *draft)
+{
+	vmt_attribution_free(&draft->residency);
+	vmt_snapshot_decode_free(&draft->snapshot);
+	vmt_replay_free(draft->replay);
+	vmt_go_sites_free(draft->go_owners);
+	vmt_allocators_free(draft->allocators);
+	vmt_lookup_free(draft->names);
+	vmt_disk_cache_close(draft->cache);
+	free(draft->line);
+	vmt_trace_close(draft->trace);
+}
+
+static int
+build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+{
+	const struct vmt_trace_chunk *chosen;
+	int status = vmt_trace_open(&draft->trace, path, err);
+
+	if (status)
+		return status;
+	if (set_up(draft))
+		return vmt_report_draft_no_memory(err, path);
+	status = vmt_snapshot_choice_find(draft, &chosen, err);
+	if (!status && chosen)
+		status = vmt_snapshot_decode(&draft->snapshot, draft->trace, chosen, err);
+	if (!status)
+		status = vmt_report_events_replay(draft, chosen != NULL, path, err);
+	if (!status && fill(draft))
+		status = vmt_report_draft_no_memory(err, path);
+	return status;
+}
+
+int
+vmt_report_build(struct vmt_report **report, const char *path,
+		 const struct vmt_report_options *options, struct vmt_err *err)
+{
+	struct vmt_report_draft *draft = calloc(1, sizeof(*draft));
+	int status;
+
+	*report = NULL;
+	if (!draft)
+		return vmt_report_draft_no_memory(err, path);
+	draft->options = options;
+	status = build(draft, path, err);
+	tear_down(draft);
+	if (status)
+		vmt_report_free(&draft->report);
+	else
+		*report = &draft->report;
+	return status;
+}
+
+void
+vmt_report_free(struct vmt_report *report)
+{
+	struct vmt_report_draft *draft = (struct vmt_report_draft *)(void *)report;
+
+	if (!report)
+		return;
+	vmt_report_rows_free(report);
+	vmt_report_go_free(report);
+	free(report->rss);
+	free(report->coverage.blind_spots);
+	vmt_string_set_free(draft->strings);
+	free(draft);
+}

@@ -1,0 +1,318 @@
+#include "tools/model/report/report_draft.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAPPED_BLOCK_BYTES (UINT64_C(128) << 10) /* glibc's first M_MMAP_THRESHOLD */
+
+static const char *
+stacks_name(uint32_t mode)
+{
+	switch (mode) {
+	case VMT_STACKS_DWARF:
+		return "dwarf";
+	case VMT_STACKS_FRAME_POINTER:
+		return "frame-pointer";
+	default:
+		return "none";
+	}
+}
+
+static const char *
+malloc_name(uint32_t mode)
+{
+	switch (mode) {
+	case VMT_MALLOC_SAMPLED:
+		return "sampled";
+	case VMT_MALLOC_ALL:
+		return "all";
+	default:
+		return "off";
+	}
+}
+
+int
+vmt_report_coverage_add(struct vmt_report_draft *draft, const char *format, ...)
+{
+	size_t count = draft->report.coverage.blind_spot_count;
+	char **spots = reallocarray(draft->report.coverage.blind_spots, count + 1, sizeof(*spots));
+	char text[1024];
+	va_list arguments;
+
+	if (!spots)
+		return -ENOMEM;
+	draft->report.coverage.blind_spots = spots;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	spots[count] = vmt_string_set_intern(draft->strings, text, strlen(text));
+	if (!spots[count])
+		return -ENOMEM;
+	draft->report.coverage.blind_spot_count++;
+	return 0;
+}
+
+/* What the recording side has noted, in words. */
+static int
+add_notes(struct vmt_report_draft *draft, uint32_t notes)
+{
+	static const struct {
+		uint32_t note;
+		const char *text;
+	} lines[] = {
+	    {VMT_NOTE_FORKED,
+	     "began in a fork child: \"inherited at fork\" is memory from its parent, except "
+	     "blocks allocated there since. Its call sites, and what of it is live, are in the "
+	     "parent's trace. Pages that neither has written since count in both processes"},
+	    {VMT_NOTE_OUTSIDE,
+	     "observed from outside: the process made no recorded call, and its trace begins about "
+	     "a tenth of a second after its fork. What it gave back, or took by raw system calls, "
+	     "shows only in the snapshots"},
+	    {VMT_NOTE_CHILD_UNSEEN,
+	     "a fork child could not be observed (another identity, no descriptors left, a trace "
+	     "on another file system): if it made no recorded call, it is in no trace"},
+	    {VMT_NOTE_OWN_MALLOC,
+	     "the program defines its own malloc: its blocks are not recorded, its mappings are. "
+	     "Mappings of an allocator that is known by its function names are under \"malloc, "
+	     "live or free\". Those of another one, or of a stripped one, are under the call that "
+	     "made them"},
+	    {VMT_NOTE_SECCOMP, "the program installed a seccomp filter: from then on pages were "
+			       "not checked before a release"},
+	    {VMT_NOTE_RAW_SYSCALLS, "the program made memory calls through syscall(): those that "
+				    "were seen are recorded, raw system call instructions are not"},
+	    {VMT_NOTE_NO_COLLECTOR, "no collector could be started: only the newest events were "
+				    "kept, and no snapshot was taken"},
+	    {VMT_NOTE_MODULES_FULL, "the module table was full: some stacks have no names"},
+	    {VMT_NOTE_NESTED, "calls made inside other recorded calls (an allocator's own "
+			      "mappings) were not recorded"},
+	    {VMT_NOTE_OUT_OF_STEP,
+	     "the machine was suspended, or its time stamp counter is not steady: times are "
+	     "estimates. Where the counter went back, the order of calls is an estimate too"},
+	    {VMT_NOTE_UNMAPPED, "the program unmapped the trace: its later calls are unknown"},
+	    {VMT_NOTE_HOLES_MOVED,
+	     "one mremap moved a range with holes in it, as Linux 6.17 and later do. What was "
+	     "mapped where the holes went stayed mapped, but counts as released here"},
+	    {VMT_NOTE_VECTORS, "process_madvise was called with a pidfd of unknown owner (Linux "
+			       "6.13 and later tell it, but not behind a seccomp filter). If it "
+			       "was this process, what the call gave back is in no row"},
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		int status =
+		    notes & lines[i].note ? vmt_report_coverage_add(draft, "%s", lines[i].text) : 0;
+
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+/* Where the kernel did not keep the rings' content for us. */
+static int
+add_buffered(struct vmt_report_draft *draft, uint32_t notes)
+{
+	if (!(notes & VMT_NOTE_BUFFERED))
+		return 0;
+	if (vmt_trace_end_chunk(draft->trace))
+		return vmt_report_coverage_add(
+		    draft, "the trace's file system has no shared mappings: events were written "
+			      "as they were collected. A kill of the program together with its "
+			      "collector would have lost the last ones");
+	return vmt_report_coverage_add(draft,
+				"the trace's file system has no shared mappings: events are "
+				"written as they are collected. If the program was killed together "
+				"with its collector, its last events are missing and not counted");
+}
+
+/* Of whom nobody is told where nobody runs `vmtrace record`. */
+static int
+add_removed(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	if (head->traces_removed == 0)
+		return 0;
+	return vmt_report_coverage_add(
+	    draft,
+	    "traces of %" PRIu64
+	    " other processes of this recording were removed before this one ended: of fork "
+	    "children that did nothing with memory, or by VMTRACE_MIN_RSS or VMTRACE_MAX_FILES",
+	    head->traces_removed);
+}
+
+/* From this level on some of the blocks that glibc maps one by one, of 128 KiB and more, are left
+ * out. */
+static int
+add_thinned(struct vmt_report_draft *draft)
+{
+	if (vmt_thin_level_for(draft->joined_level, MAPPED_BLOCK_BYTES) == 0)
+		return 0;
+	return vmt_report_coverage_add(
+	    draft,
+	    "blocks of %u KiB and more were left out as well, to keep the trace within its maximum "
+	    "size: a mapping that glibc made for one such block is unattributed",
+	    (unsigned)(MAPPED_BLOCK_BYTES >> 10));
+}
+
+static int
+add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	if (draft->report.coverage.own_malloc || (head->notes & VMT_NOTE_OUTSIDE))
+		return 0; /* a note says it */
+	if (head->malloc_mode == VMT_MALLOC_OFF && (head->notes & VMT_NOTE_FORKED))
+		return vmt_report_coverage_add(
+		    draft, "malloc was not recorded: arena memory that is not inherited from "
+			      "the parent is under \"malloc, live or free\". Blocks that glibc "
+			      "maps one by one (of 128 KiB and more) are unattributed");
+	if (head->malloc_mode == VMT_MALLOC_OFF)
+		return vmt_report_coverage_add(
+		    draft, "malloc was not recorded: live and free arena memory can't be told "
+			      "apart and is under \"malloc, live or free\". Blocks that glibc maps "
+			      "one by one (of 128 KiB and more) are unattributed");
+	if (head->malloc_mode == VMT_MALLOC_SAMPLED)
+		return vmt_report_coverage_add(draft,
+					       "malloc blocks smaller than %" PRIu64 " bytes were "
+					       "sampled: their figures are unbiased estimates",
+					       head->malloc_sample_bytes);
+	return 0;
+}
+
+/* Whether calls that were recorded may be missing in the trace, counted or not. */
+static bool
+has_losses(const struct vmt_report_draft *draft)
+{
+	const struct vmt_trace_loss *loss = vmt_trace_loss(draft->trace);
+	bool buffered = vmt_trace_head(draft->trace)->notes & VMT_NOTE_BUFFERED;
+
+	return loss->events_dropped || loss->events_overwritten || loss->events_missing ||
+	       loss->slots_abandoned || loss->samples_dropped ||
+	       (buffered && !vmt_trace_end_chunk(draft->trace));
+}
+
+/* Memory that is handed out again has been released: where no event was lost, past us. */
+static int
+add_unseen(struct vmt_report_draft *draft)
+{
+	const struct vmt_replay *replay = draft->replay;
+
+	if (!replay->double_acquisitions && !replay->unknown_releases)
+		return 0;
+	if (has_losses(draft))
+		return vmt_report_coverage_add(draft,
+					"events were lost: %" PRIu64
+					" acquisitions were of memory not yet released, %" PRIu64
+					" releases of unknown memory",
+					replay->double_acquisitions, replay->unknown_releases);
+	return vmt_report_coverage_add(
+	    draft,
+	    "%" PRIu64 " releases and %" PRIu64
+	    " acquisitions bypassed vmtrace. Code loaded with RTLD_DEEPBIND (PHP extensions) or "
+	    "dlmopen does so, and code with its own allocator. Memory released that way counts as "
+	    "live until it is handed out again",
+	    replay->double_acquisitions, replay->unknown_releases);
+}
+
+/* Which children of a process that forked have no trace. */
+static const char *
+forks_text(uint32_t notes)
+{
+	if (notes & VMT_NOTE_NO_FORKS)
+		return "the process forked: its fork children were not recorded (VMTRACE_FOLLOW) "
+		       "and have no traces";
+	if (notes & VMT_NOTE_NO_COLLECTOR)
+		return "the process forked: without a collector, a fork child has a trace only "
+		       "after its first recorded call";
+	return "the process forked: a fork child that made no recorded call has a trace without "
+	       "call sites if it lived for a second. If it ended sooner, its memory is in no trace";
+}
+
+/* What the replay met. */
+static int
+add_replay(struct vmt_report_draft *draft)
+{
+	const struct vmt_replay *replay = draft->replay;
+	int status = add_unseen(draft);
+
+	if (!status && replay->early_releases)
+		status = vmt_report_coverage_add(draft,
+					  "%" PRIu64 " releases were of memory from before the "
+					  "trace began",
+					  replay->early_releases);
+	if (!status && replay->sampled_looks)
+		status = vmt_report_coverage_add(draft,
+					  "%" PRIu64 " releases: only a sample of their pages was "
+					  "checked, so their committed bytes are estimates",
+					  replay->sampled_looks);
+	if (!status && replay->unlooked_releases)
+		status =
+		    vmt_report_coverage_add(draft,
+				     "the pages of %" PRIu64
+				     " releases were not checked: their committed bytes count as 0",
+				     replay->unlooked_releases);
+	if (!status && replay->forks)
+		status = vmt_report_coverage_add(draft, "%s",
+						 forks_text(vmt_trace_head(draft->trace)->notes));
+	if (!status && replay->malformed)
+		status = vmt_report_coverage_add(draft, "%" PRIu64 " malformed events were skipped",
+					  replay->malformed);
+	return status;
+}
+
+static int
+add_snapshot(struct vmt_report_draft *draft)
+{
+	const char *name = vmt_allocators_name(draft->allocators);
+
+	if (!draft->joined)
+		return vmt_report_coverage_add(draft,
+					"the trace has no snapshot: committed memory is unknown");
+	if (draft->snapshot.head.source == VMT_RESIDENCY_MINCORE)
+		return vmt_report_coverage_add(draft, "residency was read by mincore: it can't tell "
+						  "swapped pages, huge pages and the zero page");
+	if (draft->residency.foreign_allocator)
+		return vmt_report_coverage_add(draft,
+					"the allocator is not glibc's (%s): what it mapped without "
+					"a recorded call is under malloc%s",
+					name ? name : "unknown which",
+					draft->report.coverage.own_malloc ||
+						draft->report.coverage.malloc_mode[0] == 'o'
+					    ? ", live or free"
+					    : " retained where it holds no live block");
+	return 0;
+}
+
+int
+vmt_report_coverage_fill(struct vmt_report_draft *draft)
+{
+	const struct vmt_head *head = vmt_trace_head(draft->trace);
+	struct vmt_report *report = &draft->report;
+	int status;
+
+	report->coverage.stacks = stacks_name(head->stack_mode);
+	report->coverage.malloc_mode = malloc_name(head->malloc_mode);
+	report->coverage.own_malloc = (head->notes & VMT_NOTE_OWN_MALLOC) != 0;
+	report->coverage.malloc_sample_bytes =
+	    head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0;
+	status = add_notes(draft, head->notes);
+	if (!status)
+		status = add_buffered(draft, head->notes);
+	if (!status && head->hooks_left)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "%" PRIu64 " recorded calls were abandoned by a jump out of a signal handler: "
+		    "calls made until that was noticed may be missing",
+		    head->hooks_left);
+	if (!status)
+		status = add_removed(draft, head);
+	if (!status)
+		status = add_malloc(draft, head);
+	if (!status)
+		status = add_thinned(draft);
+	if (!status)
+		status = add_snapshot(draft);
+	if (!status)
+		status = add_replay(draft);
+	return status;
+}

@@ -1,0 +1,95 @@
+/*
+ * report_draft.h: what do the parts of a report under construction share?
+ *
+ * Internal to model/: report.c makes it, report_events.c reads the trace, report_rows.c and
+ * report_coverage.c fill in the report. Strings of the report live in its set. Functions return 0
+ * or a negative errno.
+ */
+#ifndef VMT_REPORT_DRAFT_H
+#define VMT_REPORT_DRAFT_H
+
+#include "tools/model/attribute/attribution.h"
+#include "tools/model/go/go_sites.h"
+#include "tools/model/replay/replay.h"
+#include "tools/model/report/frames.h"
+#include "tools/model/report/report.h"
+#include "tools/model/report/rss_series.h"
+#include "tools/read/symbols/disk_cache.h"
+#include "tools/read/trace/trace.h"
+
+#include <errno.h>
+
+struct vmt_report_draft {
+	struct vmt_report report; /* first: vmt_report_free gets a pointer to it */
+	struct vmt_string_set *strings;
+
+	/* while it is built */
+	const struct vmt_report_options *options;
+	enum vmt_report_at at; /* never DEFAULT, COMPARED or CLOCK */
+	int64_t at_time_ns;
+	struct vmt_trace *trace;
+	struct vmt_replay *replay;
+	struct vmt_snapshot snapshot;
+	struct vmt_attribution residency;
+	struct vmt_rss_series *line;
+	struct vmt_disk_cache *cache; /* NULL = none */
+	struct vmt_lookup *names;
+	struct vmt_go_sites *go_owners;
+	struct vmt_allocators *allocators;
+	bool joined;
+	uint32_t joined_level;	   /* of format/thin.h, then */
+	bool begun;		   /* past the events that list what was there before */
+	uint64_t earlier_runs;	   /* of the snapshots before the report's */
+	size_t tasks_at;	   /* chunk from which on lists of threads are still to be taken */
+	uint64_t last_time;	   /* ticks */
+	uint64_t growth_from;	   /* ticks; 0 = passed, or there is none */
+	uint64_t last_event;	   /* ticks */
+	uint64_t cpu_limit_ns;	   /* of this process, until the events are replayed */
+	uint64_t first_peak_bytes; /* of the cgroup, as the kernel counts it; 0 = not known */
+	uint64_t last_peak_bytes;
+	uint64_t first_oom_kills;
+	bool oom_kills_known;
+};
+
+/* The larger of two figures of which either may be VMT_FIGURE_UNKNOWN. */
+static inline uint64_t
+vmt_report_draft_larger_known(uint64_t old, uint64_t new)
+{
+	if (old == VMT_FIGURE_UNKNOWN)
+		return new;
+	return new != VMT_FIGURE_UNKNOWN &&new > old ? new : old;
+}
+
+static inline int
+vmt_report_draft_no_memory(struct vmt_err *err, const char *path)
+{
+	return vmt_err_set(err, ENOMEM, "%s: not enough memory to replay it", path);
+}
+
+static inline void
+vmt_report_draft_tell(const struct vmt_report_draft *draft, const char *doing, uint64_t done,
+		      uint64_t total)
+{
+	if (draft->options->progress && total)
+		draft->options->progress(draft->options->progress_context, doing, done, total);
+}
+
+/* All events, and at the snapshot, where one is wanted, the join with it. */
+int vmt_report_events_replay(struct vmt_report_draft *draft, bool wanted, const char *path,
+			     struct vmt_err *err);
+
+/* Classes, files, sites and advice, out of the replay and the join. */
+int vmt_report_rows_fill(struct vmt_report_draft *draft);
+void vmt_report_rows_free(struct vmt_report *report);
+
+/* What the Go runtime says of itself, and which of its calls are seen. */
+int vmt_report_go_fill(struct vmt_report_draft *draft);
+void vmt_report_go_free(struct vmt_report *report);
+
+/* How it was recorded, and the blind spots. */
+int vmt_report_coverage_fill(struct vmt_report_draft *draft);
+/* One more line there, printf-like. */
+__attribute__((format(printf, 2, 3))) int vmt_report_coverage_add(struct vmt_report_draft *draft,
+								  const char *format, ...);
+
+#endif

@@ -1,0 +1,483 @@
+#include "tools/model/replay/unfinished_calls.h"
+#include "tools/model/report/report_draft.h"
+#include "tools/read/trace/merge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define GROWTH_PART 10u
+#define EARLIER_RUNS_MOST 4000000u /* some seconds */
+#define PLACED_MOST 16384u	   /* many times what the library's table has room for */
+/* Records: what it takes to hide a miss of every cache, and then another one. */
+#define EXPECT_AHEAD 20u
+#define EXPECT_SOON 8u
+
+/* What a trace may cost: twenty times what one of dense events does. */
+#define CPU_ALWAYS_NS UINT64_C(60000000000)
+#define CPU_NS_PER_BYTE 10000u
+
+static bool
+module_of(void *trace, uint32_t id, struct vmt_module *module)
+{
+	return vmt_trace_module(trace, id, module);
+}
+
+static const char *
+last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Whether the kernel killed since the reading before. */
+static bool
+take_kills(struct vmt_report_draft *draft, uint64_t oom_kills)
+{
+	uint64_t before = draft->report.cgroup.oom_kills;
+
+	if (oom_kills == VMT_FIGURE_UNKNOWN)
+		return false;
+	if (!draft->oom_kills_known)
+		draft->first_oom_kills = oom_kills;
+	draft->oom_kills_known = true;
+	if (oom_kills > draft->first_oom_kills)
+		draft->report.cgroup.oom_kills = oom_kills - draft->first_oom_kills;
+	return draft->report.cgroup.oom_kills > before;
+}
+
+/* The kernel counts the peak since the cgroup was made: it is one of the recording where it rose
+ * meanwhile, and where the kernel killed, as it does at the limit. Else there is what was seen. */
+static void
+take_peak(struct vmt_report_draft *draft, const struct vmt_usage *usage)
+{
+	struct vmt_report *report = &draft->report;
+
+	report->cgroup.peak_bytes =
+	    vmt_report_draft_larger_known(report->cgroup.peak_bytes, usage->cgroup_current_bytes);
+	if (usage->cgroup_peak_bytes != VMT_FIGURE_UNKNOWN)
+		draft->last_peak_bytes = usage->cgroup_peak_bytes;
+	if (draft->first_peak_bytes == 0)
+		draft->first_peak_bytes = draft->last_peak_bytes;
+	if (draft->last_peak_bytes > draft->first_peak_bytes ||
+	    (draft->last_peak_bytes > 0 && report->cgroup.oom_kills > 0))
+		report->cgroup.peak_bytes = draft->last_peak_bytes;
+	report->cgroup.peak_sampled = report->cgroup.peak_bytes != draft->last_peak_bytes;
+}
+
+/* What the kernel counts of the cgroup, at the moment when it was fullest. Readings are kept for a
+ * while: of equal ones the first is when it was read. */
+static void
+take_fullest(struct vmt_report_draft *draft, const struct vmt_usage *usage)
+{
+	struct vmt_report *report = &draft->report;
+
+	if (usage->cgroup_current_bytes == VMT_FIGURE_UNKNOWN ||
+	    (report->cgroup.fullest.bytes != VMT_FIGURE_UNKNOWN &&
+	     usage->cgroup_current_bytes <= report->cgroup.fullest.bytes))
+		return;
+	report->cgroup.fullest.time_ns = vmt_trace_time_ns(draft->trace, usage->time);
+	report->cgroup.fullest.bytes = usage->cgroup_current_bytes;
+	report->cgroup.fullest.anonymous_bytes = usage->cgroup_anon_bytes;
+	report->cgroup.fullest.file_bytes = usage->cgroup_file_bytes;
+	report->cgroup.fullest.shared_memory_bytes = usage->cgroup_shmem_bytes;
+	report->cgroup.fullest.process_rss_bytes = usage->rss_bytes;
+}
+
+static void
+take_usage(struct vmt_report_draft *draft, const struct vmt_usage *usage)
+{
+	struct vmt_report *report = &draft->report;
+	bool killed;
+
+	vmt_rss_series_add(draft->line, vmt_trace_time_ns(draft->trace, usage->time),
+			   usage->rss_bytes);
+	killed = take_kills(draft, usage->cgroup_oom_kills);
+	take_peak(draft, usage);
+	report->cgroup.last_bytes = usage->cgroup_current_bytes;
+	/* What the killed one had is gone then, and this process may be the one. */
+	if (!killed)
+		take_fullest(draft, usage);
+	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
+		report->cgroup.limit_bytes = usage->cgroup_limit_bytes;
+}
+
+/* The first events list what was there before them. A snapshot may have come before the list was
+ * written, and is still explained by it. */
+static bool
+is_inventory(const struct vmt_report_draft *draft, const struct vmt_event *event)
+{
+	return !draft->begun &&
+	       (event->kind == VMT_EVENT_PRESENT || event->kind == VMT_EVENT_MODULE_LOAD);
+}
+
+static int
+compare_tids(const void *left, const void *right)
+{
+	uint32_t a, b;
+
+	memcpy(&a, left, sizeof(a));
+	memcpy(&b, right, sizeof(b));
+	return (a > b) - (a < b);
+}
+
+static int
+take_tasks(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
+{
+	struct vmt_err err = {{0}};
+	const unsigned char *bytes;
+	uint32_t *tids;
+	size_t length;
+
+	/* A chunk that can't be read says nothing of threads. */
+	if (vmt_trace_payload(draft->trace, chunk, &bytes, &length, &err) || length == 0)
+		return 0;
+	tids = malloc(length);
+	if (!tids)
+		return -ENOMEM;
+	memcpy(tids, bytes, length);
+	qsort(tids, length / sizeof(*tids), sizeof(*tids), compare_tids);
+	vmt_replay_keep_threads(draft->replay, chunk->header.time_min, tids,
+				length / sizeof(*tids));
+	free(tids);
+	return 0;
+}
+
+/* Lists of threads that were taken up to that time. */
+static int
+take_tasks_until(struct vmt_report_draft *draft, uint64_t time)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	int status = 0;
+
+	for (; !status && draft->tasks_at < count; draft->tasks_at++) {
+		const struct vmt_chunk *header = &chunks[draft->tasks_at].header;
+
+		if (header->kind != VMT_CHUNK_TASKS)
+			continue;
+		if (header->time_min > time)
+			break;
+		status = take_tasks(draft, &chunks[draft->tasks_at]);
+	}
+	return status;
+}
+
+/* When the last snapshot was taken. A list of threads after it was made for one that the process's
+ * end forestalled: the end of its threads is the process's own, which releases nothing. */
+static uint64_t
+last_snapshot_time(const struct vmt_report_draft *draft)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_SNAPSHOT && chunks[i].header.time_max > last)
+			last = chunks[i].header.time_max;
+	return last;
+}
+
+/* An advice may be among them. */
+static bool
+has_lost_events(const struct vmt_report_draft *draft)
+{
+	const struct vmt_trace_loss *loss = vmt_trace_loss(draft->trace);
+
+	return loss->overwritten_by_kind[VMT_EVENT_MADVISE] ||
+	       loss->dropped_by_kind[VMT_EVENT_MADVISE] || loss->events_missing;
+}
+
+static int
+join(struct vmt_report_draft *draft, const char *path)
+{
+	const struct vmt_head *head = vmt_trace_head(draft->trace);
+	struct vmt_attribution_options options = {
+	    .tracer_address = head->tracer_address,
+	    .trace_name = last_part(path),
+	    .trace_bytes = head->mapped_bytes ? head->mapped_bytes : head->chunks_offset,
+	    .module = module_of,
+	    .context = draft->trace,
+	    .go_owners = draft->go_owners,
+	    .allocators = draft->allocators,
+	    .blocks_unseen =
+		vmt_blocks_count(draft->replay->blocks) == 0 &&
+		(head->malloc_mode == VMT_MALLOC_OFF || head->notes & VMT_NOTE_OWN_MALLOC),
+	};
+
+	int status = take_tasks_until(draft, draft->snapshot.head.time);
+
+	if (!status)
+		status = vmt_replay_reach(draft->replay, draft->snapshot.head.time);
+	draft->joined = true;
+	draft->joined_level = draft->replay->thin_level;
+	options.blocks_unseen &= draft->joined_level == 0;
+	if (status)
+		return status;
+	if (has_lost_events(draft))
+		vmt_touched_lose(draft->replay->touched);
+	return vmt_attribution_join(&draft->residency, &draft->snapshot, draft->replay, &options);
+}
+
+static int
+take_event(struct vmt_report_draft *draft, const struct vmt_event *event, bool wanted,
+	   const char *path)
+{
+	int status = take_tasks_until(draft, event->time);
+
+	if (status)
+		return status;
+	draft->report.loss.events++;
+	draft->last_event = event->time;
+	if (draft->growth_from && event->time >= draft->growth_from) {
+		vmt_sites_mark(draft->replay->sites);
+		draft->growth_from = 0;
+	}
+	if (!is_inventory(draft, event)) {
+		draft->begun = true;
+		if (wanted && !draft->joined && event->time > draft->snapshot.head.time)
+			status = join(draft, path);
+	}
+	return status ? status : vmt_replay_apply(draft->replay, event);
+}
+
+/* Pages that were resident then. Where a mapping's runs stand packed, all of it may have been. */
+static int
+add_touched(struct vmt_touched *touched, const struct vmt_snapshot *snapshot)
+{
+	int status = 0;
+
+	for (uint32_t i = 0; i < snapshot->head.mappings && !status; i++) {
+		const struct vmt_snapshot_mapping *mapping = &snapshot->mappings[i];
+
+		if (snapshot->coarse && mapping->runs)
+			status =
+			    vmt_touched_add(touched, mapping->mapping.start, mapping->mapping.end);
+	}
+	for (uint32_t i = 0; i < snapshot->head.runs && !status && !snapshot->coarse; i++) {
+		const struct vmt_run *run = &snapshot->runs[i];
+
+		if ((run->kind & (VMT_RUN_PRESENT | VMT_RUN_SWAPPED)) &&
+		    !(run->kind & VMT_RUN_ZERO))
+			status = vmt_touched_add(touched, run->start, run->start + run->bytes);
+	}
+	return status;
+}
+
+/* What an earlier snapshot shows. All of them may have more runs than a report has time for. */
+static int
+take_earlier(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
+{
+	struct vmt_touched *touched = draft->replay->touched;
+	struct vmt_snapshot snapshot;
+	struct vmt_err err = {{0}};
+	int status = 0;
+
+	if (draft->earlier_runs > EARLIER_RUNS_MOST ||
+	    vmt_snapshot_decode(&snapshot, draft->trace, chunk, &err)) {
+		vmt_touched_lose(touched);
+		return 0;
+	}
+	draft->earlier_runs += snapshot.head.runs;
+	if (draft->earlier_runs > EARLIER_RUNS_MOST)
+		vmt_touched_lose(touched);
+	else
+		status = add_touched(touched, &snapshot);
+	vmt_snapshot_decode_free(&snapshot);
+	return status;
+}
+
+static int
+take_record(struct vmt_report_draft *draft, const struct vmt_record *record, bool wanted,
+	    const char *path)
+{
+	if (record->time > draft->last_time)
+		draft->last_time = record->time;
+	if (record->kind == VMT_RECORD_USAGE)
+		take_usage(draft, &record->usage);
+	if (record->kind == VMT_RECORD_SNAPSHOT && wanted && !draft->joined &&
+	    record->time < draft->snapshot.head.time)
+		return take_earlier(draft, record->snapshot);
+	if (record->kind != VMT_RECORD_EVENT)
+		return 0;
+	return take_event(draft, &record->event, wanted, path);
+}
+
+/* What grew last is told of the last tenth before the last event that the collector wrote: a
+ * program may hang for long where memory is short, and allocate nothing. */
+static void
+choose_growth(struct vmt_report_draft *draft)
+{
+	uint64_t first = vmt_trace_head(draft->trace)->clock_start.ticks;
+	uint64_t last = 0;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_EVENTS && chunks[i].header.time_max > last)
+			last = chunks[i].header.time_max;
+	/* Whose calls were never seen, has what it had. */
+	if (last <= first || (vmt_trace_head(draft->trace)->notes & VMT_NOTE_OUTSIDE))
+		return;
+	draft->growth_from = last - (last - first) / GROWTH_PART;
+	draft->report.process.growth_from_ns = vmt_trace_time_ns(draft->trace, draft->growth_from);
+}
+
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec used = {0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+static void
+limit_cpu(struct vmt_report_draft *draft)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += sizeof(chunks[i].header) + chunks[i].header.payload_bytes;
+	draft->cpu_limit_ns = draft->options->cpu_ns;
+	if (!draft->cpu_limit_ns)
+		draft->cpu_limit_ns = CPU_ALWAYS_NS + bytes * CPU_NS_PER_BYTE;
+	draft->cpu_limit_ns += cpu_ns();
+}
+
+/* Compression and chosen addresses can make a small file mean any amount of work. */
+static int
+check_cpu(const struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+{
+	if (cpu_ns() <= draft->cpu_limit_ns)
+		return 0;
+	return vmt_err_set(err, E2BIG,
+			   "%s: gave up after %llu events: it takes far longer to read than any "
+			   "program's trace of its size",
+			   path, (unsigned long long)draft->report.loss.events);
+}
+
+/* What a record will need comes from memory while those before it are replayed. */
+static void
+expect(const struct vmt_report_draft *draft, const struct vmt_record *const *records, size_t count,
+       size_t at)
+{
+	size_t ahead = at + EXPECT_AHEAD;
+	size_t soon = at + EXPECT_SOON;
+
+	if (ahead < count && records[ahead]->kind == VMT_RECORD_EVENT)
+		vmt_replay_expect(draft->replay, &records[ahead]->event);
+	if (soon < count && records[soon]->kind == VMT_RECORD_EVENT)
+		vmt_replay_expect_soon(draft->replay, &records[soon]->event);
+}
+
+static int
+take_batch(struct vmt_report_draft *draft, const struct vmt_record *const *records, size_t count,
+	   bool wanted, const char *path)
+{
+	bool expects = !vmt_replay_is_small(draft->replay);
+	int status = 0;
+
+	for (size_t i = 0; i < count && !status; i++) {
+		if (expects)
+			expect(draft, records, count, i);
+		status = take_record(draft, records[i], wanted, path);
+	}
+	return status;
+}
+
+static bool
+has_lost_modules(const struct vmt_report_draft *draft)
+{
+	const struct vmt_trace_loss *loss = vmt_trace_loss(draft->trace);
+
+	return loss->overwritten_by_kind[VMT_EVENT_MODULE_LOAD] ||
+	       loss->dropped_by_kind[VMT_EVENT_MODULE_LOAD] || loss->events_missing ||
+	       vmt_trace_head(draft->trace)->notes & VMT_NOTE_BUFFERED;
+}
+
+/* Where two were at one place at different times, only events could tell which was when. */
+static int
+place_module(struct vmt_report_draft *draft, uint32_t id, const struct vmt_module *module)
+{
+	struct vmt_module_history *history = draft->replay->history;
+	uint32_t next = vmt_module_history_next(history, module->low);
+	const struct vmt_span *there = next ? vmt_module_history_span(history, next) : NULL;
+	struct vmt_event event = {.kind = VMT_EVENT_MODULE_LOAD,
+				  .time = vmt_trace_head(draft->trace)->clock_start.ticks,
+				  .address = module->low,
+				  .length = module->high - module->low,
+				  .argument_a = module->bias,
+				  .argument_b = id};
+
+	if (module->low == 0 || module->high <= module->low)
+		return 0;
+	if (there && there->low < module->high) {
+		vmt_module_history_unload(history, there->low, there->module);
+		return 0;
+	}
+	return vmt_replay_apply(draft->replay, &event);
+}
+
+/* The oldest events are the first to be overwritten, and those say where the program's modules
+ * are. The module table knows where each was at first; events that are left say it again. */
+static int
+place_lost_modules(struct vmt_report_draft *draft)
+{
+	uint32_t id = VMT_MODULE_FIRST_ID;
+	struct vmt_module module;
+	int status = 0;
+
+	if (!has_lost_modules(draft))
+		return 0;
+	for (uint32_t i = 0; i < PLACED_MOST && !status; i++) {
+		if (!vmt_trace_module(draft->trace, id, &module))
+			break;
+		status = place_module(draft, id, &module);
+		id = vmt_module_table_next(id, &module);
+	}
+	return status;
+}
+
+int
+vmt_report_events_replay(struct vmt_report_draft *draft, bool wanted, const char *path,
+			 struct vmt_err *err)
+{
+	const struct vmt_record *const *records = NULL;
+	struct vmt_merge *merge = NULL;
+	size_t count = 0;
+	size_t chunks;
+	int status = vmt_merge_open(&merge, draft->trace, err);
+
+	(void)vmt_trace_chunks(draft->trace, &chunks);
+	choose_growth(draft);
+	limit_cpu(draft);
+	if (!status && place_lost_modules(draft))
+		status = vmt_report_draft_no_memory(err, path);
+	while (!status) {
+		status = vmt_merge_next_batch(merge, &records, &count, err);
+		if (status || count == 0)
+			break;
+		vmt_report_draft_tell(draft, "reading events", vmt_merge_chunks_opened(merge),
+				      chunks);
+		if (take_batch(draft, records, count, wanted, path))
+			status = vmt_report_draft_no_memory(err, path);
+		if (!status)
+			status = check_cpu(draft, path, err);
+	}
+	if (!status && wanted && !draft->joined && join(draft, path))
+		status = vmt_report_draft_no_memory(err, path);
+	if (!status && take_tasks_until(draft, last_snapshot_time(draft)))
+		status = vmt_report_draft_no_memory(err, path);
+	vmt_unfinished_calls_settle(draft->replay);
+	if (draft->growth_from)
+		vmt_sites_mark(draft->replay->sites);
+	if (merge)
+		draft->report.loss.events_unknown = vmt_merge_events_unknown(merge);
+	vmt_merge_close(merge);
+	return status;
+}

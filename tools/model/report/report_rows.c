@@ -1,0 +1,302 @@
+#include "format/advice.h"
+#include "tools/model/report/go_advice.h"
+#include "tools/model/report/report_draft.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *
+call_name(uint8_t kind)
+{
+	static const char *const names[VMT_EVENT_KINDS] = {
+#define X(name, id, ring, role, call) [id] = (call),
+		VMT_EVENTS(X)
+#undef X
+	};
+
+	return kind < VMT_EVENT_KINDS && names[kind] ? names[kind] : "unknown";
+}
+
+/* Calls that give pages back and no address space. */
+static bool
+is_advice(struct vmt_site_key key)
+{
+	return key.kind == VMT_EVENT_MADVISE || key.kind == VMT_EVENT_FILE_RELEASE;
+}
+
+/* NULL: no memory. */
+static const char *
+advice_name(struct vmt_report_draft *draft, struct vmt_site_key key)
+{
+	uint16_t advice = key.advice;
+	const char *name = key.kind == VMT_EVENT_FILE_RELEASE ? vmt_file_release_name(advice)
+							      : vmt_advice_name(advice);
+	char number[32];
+	int length;
+
+	if (name)
+		return name;
+	length = snprintf(number, sizeof(number), "advice %u", advice);
+	return vmt_string_set_intern(draft->strings, number, (size_t)length);
+}
+
+static int
+fill_classes(struct vmt_report_draft *draft)
+{
+	struct vmt_report *report = &draft->report;
+	bool shares_known =
+	    draft->joined && draft->snapshot.head.shared_rss_bytes != VMT_FIGURE_UNKNOWN;
+
+	report->classes = calloc(VMT_CLASSES, sizeof(*report->classes));
+	if (!report->classes)
+		return -ENOMEM;
+	for (int i = 0; i < VMT_CLASSES; i++) {
+		const uint64_t *bytes = draft->residency.classes[i].bytes;
+
+		if (!bytes[VMT_AMOUNT_RESERVED] && !bytes[VMT_AMOUNT_COMMITTED] &&
+		    !bytes[VMT_AMOUNT_SWAPPED])
+			continue;
+		report->classes[report->class_count++] = (struct vmt_class){
+		    .name = vmt_classes_name((enum vmt_class_id)i),
+		    .reserved_bytes = bytes[VMT_AMOUNT_RESERVED],
+		    .accessible_bytes = bytes[VMT_AMOUNT_ACCESSIBLE],
+		    .committed_bytes = bytes[VMT_AMOUNT_COMMITTED],
+		    .swapped_bytes = bytes[VMT_AMOUNT_SWAPPED],
+		    .never_touched_bytes = bytes[VMT_AMOUNT_UNTOUCHED],
+		    .hugetlb_bytes = bytes[VMT_AMOUNT_HUGETLB],
+		    .shared_bytes = shares_known ? bytes[VMT_AMOUNT_SHARED] : VMT_FIGURE_UNKNOWN,
+		};
+	}
+	return 0;
+}
+
+static uint64_t
+at_most(double bytes, uint64_t most)
+{
+	return bytes < (double)most ? (uint64_t)bytes : most;
+}
+
+/* From samples the sites' parts need not add up to the whole: never more than it. */
+static void
+scale_pins(struct vmt_sites *sites, double most_bytes)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < vmt_sites_count(sites); i++)
+		sum += vmt_sites_get(sites, i)->estimate[VMT_FIGURE_PINS];
+	if (sum <= most_bytes)
+		return;
+	for (uint32_t i = 0; i < vmt_sites_count(sites); i++)
+		vmt_sites_get(sites, i)->estimate[VMT_FIGURE_PINS] *= most_bytes / sum;
+}
+
+static void
+fill_retained(struct vmt_report_draft *draft)
+{
+	const struct vmt_attribution *residency = &draft->residency;
+	struct vmt_report *report = &draft->report;
+	uint64_t left = residency->classes[VMT_CLASS_MALLOC_RETAINED].bytes[VMT_AMOUNT_COMMITTED];
+
+	report->retained.allocator =
+	    residency->foreign_allocator ? vmt_allocators_name(draft->allocators) : "glibc";
+	report->retained.is_split = draft->joined && residency->is_split;
+	if (!report->retained.is_split)
+		return;
+	report->retained.estimate = draft->replay->sample_bytes > 0 || draft->joined_level > 0;
+	report->retained.overhead_bytes = at_most(residency->retained.overhead_bytes, left);
+	left -= report->retained.overhead_bytes;
+	scale_pins(draft->replay->sites, (double)left);
+	report->retained.free_page_bytes = at_most(residency->retained.free_page_bytes, left);
+	report->retained.pinned_bytes = left - report->retained.free_page_bytes;
+}
+
+static int
+fill_files(struct vmt_report_draft *draft)
+{
+	struct vmt_report *report = &draft->report;
+	const struct vmt_file_reader *rows;
+	size_t count;
+
+	if (!draft->residency.files)
+		return 0;
+	rows = vmt_files_rows(draft->residency.files, &count);
+	report->files = calloc(count + 1, sizeof(*report->files));
+	if (!report->files)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		char *path;
+
+		if (!rows[i].reserved_bytes)
+			continue;
+		path = vmt_string_set_intern(draft->strings, rows[i].path, rows[i].path_bytes);
+		if (!path)
+			return -ENOMEM;
+		report->files[report->file_count++] = (struct vmt_file_row){
+		    .path = path,
+		    .class = vmt_classes_name((enum vmt_class_id)rows[i].class),
+		    .reserved_bytes = rows[i].reserved_bytes,
+		    .committed_bytes = rows[i].committed_bytes,
+		};
+	}
+	return 0;
+}
+
+/* A variant that was folded into another one has nothing left. */
+static bool
+is_empty(const struct vmt_site_entry *entry)
+{
+	for (int i = 0; i < VMT_FIGURES; i++)
+		if (entry->exact[i] || entry->estimate[i] != 0)
+			return false;
+	return true;
+}
+
+static void
+add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
+{
+	uint64_t held = vmt_sites_held(entry);
+	uint64_t before = entry->exact[VMT_FIGURE_HELD_BEFORE];
+
+	if (!report->snapshot.taken)
+		report->totals.reserved_bytes += held;
+	report->sites[report->site_count++] = (struct vmt_site){
+	    .kind = call_name(entry->key.kind),
+	    .class =
+		entry->class_lead_bytes ? vmt_classes_name((enum vmt_class_id)entry->class) : NULL,
+	    .stack_id = entry->key.stack,
+	    .count = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
+	    .live_count = vmt_sites_figure(entry, VMT_FIGURE_LIVE_COUNT),
+	    .reserved_bytes =
+		report->snapshot.taken ? vmt_sites_figure(entry, VMT_FIGURE_RESERVED) : held,
+	    .accessible_bytes = vmt_sites_figure(entry, VMT_FIGURE_ACCESSIBLE),
+	    .committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
+	    .swapped_bytes = vmt_sites_figure(entry, VMT_FIGURE_SWAPPED),
+	    .never_touched_bytes = vmt_sites_figure(entry, VMT_FIGURE_UNTOUCHED),
+	    .hugetlb_bytes = vmt_sites_figure(entry, VMT_FIGURE_HUGETLB),
+	    .total_reserved_bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
+	    .released_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED),
+	    .released_committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
+	    .pins_bytes = vmt_sites_figure(entry, VMT_FIGURE_PINS),
+	    .grown_bytes = held > before ? held - before : 0,
+	    .estimate = entry->estimated,
+	    .released_committed_is_estimate = entry->sampled || entry->estimated,
+	};
+}
+
+static int
+add_advice(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
+{
+	struct vmt_report *report = &draft->report;
+	const char *name = advice_name(draft, entry->key);
+
+	if (!name)
+		return -ENOMEM;
+	report->advice[report->advice_count++] = (struct vmt_advice){
+	    .advice = name,
+	    .calls = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
+	    .failed_calls = vmt_sites_figure(entry, VMT_FIGURE_FAILED),
+	    .bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
+	    .committed_before_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
+	    .committed_before_is_estimate = entry->sampled,
+	    .taken_bytes = vmt_sites_figure(entry, VMT_FIGURE_CAME_BACK),
+	    .stayed_bytes = vmt_sites_figure(entry, VMT_FIGURE_STAYED),
+	    .mapped_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),
+	    .committed_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
+	    .huge_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_HUGE),
+	};
+	return 0;
+}
+
+static int
+fill_sites(struct vmt_report_draft *draft, struct vmt_frames *frames)
+{
+	struct vmt_report *report = &draft->report;
+	struct vmt_sites *sites = draft->replay->sites;
+	uint32_t count = vmt_sites_count(sites);
+
+	report->sites = calloc((size_t)count + 1, sizeof(*report->sites));
+	report->advice = calloc((size_t)count + 1, sizeof(*report->advice));
+	if (!report->sites || !report->advice)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct vmt_site_entry *entry = vmt_sites_get(sites, i);
+		struct vmt_stack_frames *stack;
+		int status = 0;
+
+		if (is_empty(entry))
+			continue;
+		vmt_report_draft_tell(draft, "naming call sites", i, count);
+		if (is_advice(entry->key)) {
+			status = add_advice(draft, entry);
+			if (status)
+				return status;
+			stack = &report->advice[report->advice_count - 1].stack;
+		} else {
+			add_site(report, entry);
+			stack = &report->sites[report->site_count - 1].stack;
+		}
+		status = vmt_frames_of_site(frames, entry, stack);
+		if (status)
+			return status;
+		if (is_advice(entry->key))
+			report->advice[report->advice_count - 1].cause = vmt_go_advice_of(stack);
+	}
+	return 0;
+}
+
+static int
+note_troubles(struct vmt_report_draft *draft, const struct vmt_frames *frames)
+{
+	const char *example;
+	uint32_t troubles = vmt_frames_troubles(frames, &example);
+
+	if (!troubles)
+		return 0;
+	if (troubles == 1)
+		return vmt_report_coverage_add(draft, "no source lines for one module: %s", example);
+	return vmt_report_coverage_add(draft, "no source lines for %u modules; the first: %s", troubles,
+				example);
+}
+
+int
+vmt_report_rows_fill(struct vmt_report_draft *draft)
+{
+	struct vmt_frames_input input = {
+	    .trace = draft->trace,
+	    .history = draft->replay->history,
+	    .sites = draft->replay->sites,
+	    .strings = draft->strings,
+	    .symbols = draft->options->symbols ? draft->names : NULL,
+	};
+	struct vmt_frames *frames = vmt_frames_new(&input);
+	int status = frames ? 0 : -ENOMEM;
+
+	vmt_sites_merge(draft->replay->sites);
+	if (!status)
+		status = fill_classes(draft);
+	if (!status)
+		fill_retained(draft);
+	if (!status)
+		status = fill_files(draft);
+	if (!status)
+		status = fill_sites(draft, frames);
+	if (!status)
+		status = note_troubles(draft, frames);
+	vmt_frames_free(frames);
+	return status;
+}
+
+void
+vmt_report_rows_free(struct vmt_report *report)
+{
+	for (size_t i = 0; i < report->site_count; i++)
+		free(report->sites[i].stack.frames);
+	for (size_t i = 0; i < report->advice_count; i++)
+		free(report->advice[i].stack.frames);
+	free(report->classes);
+	free(report->sites);
+	free(report->files);
+	free(report->advice);
+}

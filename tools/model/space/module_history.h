@@ -1,0 +1,46 @@
+/*
+ * module_history.h: which module was at an address at that time?
+ *
+ * Follows MODULE_LOAD and MODULE_UNLOAD in time order. The same addresses may belong to different
+ * files before a dlclose and after the next dlopen; an era is the time between two such changes. A
+ * span is one module at one place; it keeps its number for ever, and the same module loaded at the
+ * same place again gets the same number. Span 0 = none.
+ *
+ * Addresses and lengths in bytes. One thread at a time. 0 or -ENOMEM.
+ */
+#ifndef VMT_MODULE_HISTORY_H
+#define VMT_MODULE_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_span {
+	uint64_t low; /* [low, high) */
+	uint64_t high;
+	uint64_t bias;
+	uint32_t module; /* id in the module table */
+};
+
+struct vmt_module_history;
+
+struct vmt_module_history *vmt_module_history_new(void);
+void vmt_module_history_free(struct vmt_module_history *history);
+
+/* A module that overlaps loaded ones replaces them: their unload was not seen. */
+int vmt_module_history_load(struct vmt_module_history *history, const struct vmt_span *span);
+void vmt_module_history_unload(struct vmt_module_history *history, uint64_t low, uint32_t module);
+
+/* Changes with every load and unload. */
+uint32_t vmt_module_history_current(const struct vmt_module_history *history);
+
+/* Span of the module loaded at address, 0 = none. */
+uint32_t vmt_module_history_find(const struct vmt_module_history *history, uint64_t address);
+
+/* The first loaded span that ends after address, 0 = none. */
+uint32_t vmt_module_history_next(const struct vmt_module_history *history, uint64_t address);
+
+const struct vmt_span *vmt_module_history_span(const struct vmt_module_history *history,
+					       uint32_t span);
+
+#endif

@@ -1,0 +1,422 @@
+#include "tools/model/space/sites.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NONE VMT_SITE_NONE
+#define MAX_FRAMES 128u
+#define MAX_PENDING 1024u /* sites that wait for a load; more are left as they are */
+#define PENDING_LOADS 64u /* loads that a site waits for */
+
+struct pending {
+	uint32_t site;
+	uint32_t loads_left;
+};
+
+/* The first variant of a key; NONE = empty. */
+struct slot {
+	struct vmt_site_key key;
+	uint32_t site;
+};
+
+struct vmt_sites {
+	const struct vmt_module_history *history;
+	struct vmt_stack_source source;
+	struct vmt_site_entry *entries;
+	uint32_t count;
+	uint32_t room;
+	struct slot *index; /* open addressing */
+	uint32_t index_mask;
+	uint32_t *spans; /* pool, append-only */
+	uint64_t spans_used;
+	uint64_t spans_room;
+	struct pending pending[MAX_PENDING];
+	uint32_t pending_count;
+};
+
+struct vmt_sites *
+vmt_sites_new(const struct vmt_module_history *history, struct vmt_stack_source source)
+{
+	struct vmt_sites *sites = calloc(1, sizeof(*sites));
+
+	if (!sites)
+		return NULL;
+	sites->history = history;
+	sites->source = source;
+	return sites;
+}
+
+void
+vmt_sites_free(struct vmt_sites *sites)
+{
+	if (!sites)
+		return;
+	free(sites->entries);
+	free(sites->index);
+	free(sites->spans);
+	free(sites);
+}
+
+static uint32_t
+hash_of(struct vmt_site_key key)
+{
+	uint64_t word = (uint64_t)key.stack << 32 | (uint32_t)key.advice << 8 | key.kind;
+
+	return (uint32_t)((word * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+}
+
+static bool
+same_key(struct vmt_site_key left, struct vmt_site_key right)
+{
+	return left.stack == right.stack && left.kind == right.kind && left.advice == right.advice;
+}
+
+static struct slot *
+slot_of(const struct vmt_sites *sites, struct vmt_site_key key)
+{
+	uint32_t at = hash_of(key) & sites->index_mask;
+
+	while (sites->index[at].site != NONE && !same_key(sites->index[at].key, key))
+		at = (at + 1) & sites->index_mask;
+	return &sites->index[at];
+}
+
+/* Every variant is an entry, only the first made of each key is in the index. */
+static void
+fill_index(struct vmt_sites *sites)
+{
+	for (uint32_t i = 0; i < sites->count; i++) {
+		struct slot *slot = slot_of(sites, sites->entries[i].key);
+
+		if (slot->site == NONE)
+			*slot = (struct slot){sites->entries[i].key, i};
+	}
+}
+
+static int
+grow_entries(struct vmt_sites *sites)
+{
+	uint32_t room = sites->room ? sites->room * 2 : 256;
+	struct vmt_site_entry *entries;
+	struct slot *index;
+
+	if (sites->count < sites->room)
+		return 0;
+	index = malloc((size_t)room * 2 * sizeof(*index));
+	entries = aligned_alloc(_Alignof(struct vmt_site_entry), room * sizeof(*entries));
+	if (!index || !entries) {
+		free(index);
+		free(entries);
+		return -ENOMEM;
+	}
+	if (sites->count)
+		memcpy(entries, sites->entries, sites->count * sizeof(*entries));
+	free(sites->entries);
+	free(sites->index);
+	for (size_t i = 0; i < (size_t)room * 2; i++)
+		index[i].site = NONE;
+	sites->index = index;
+	sites->index_mask = room * 2 - 1;
+	sites->entries = entries;
+	sites->room = room;
+	fill_index(sites);
+	return 0;
+}
+
+static int
+grow_spans(struct vmt_sites *sites, uint32_t more)
+{
+	uint64_t room = sites->spans_room ? sites->spans_room : 4096;
+	uint32_t *spans;
+
+	if (sites->spans && sites->spans_room - sites->spans_used >= more)
+		return 0;
+	while (room - sites->spans_used < more)
+		room *= 2;
+	spans = reallocarray(sites->spans, room, sizeof(*spans));
+	if (!spans)
+		return -ENOMEM;
+	sites->spans = spans;
+	sites->spans_room = room;
+	return 0;
+}
+
+/* A return address may be the first byte after its function, or after its module: the byte before
+ * it belongs to the call. */
+static bool
+resolve(const struct vmt_sites *sites, const uint64_t *addresses, uint32_t frames, uint32_t *spans)
+{
+	bool complete = true;
+
+	for (uint32_t i = 0; i < frames; i++) {
+		spans[i] = vmt_module_history_find(sites->history, addresses[i] - 1);
+		complete &= spans[i] != 0;
+	}
+	return complete;
+}
+
+static const uint64_t *
+addresses_of(const struct vmt_sites *sites, uint32_t stack, uint32_t *frames)
+{
+	const uint64_t *addresses = NULL;
+
+	*frames = 0;
+	if (stack && sites->source.stack)
+		addresses = sites->source.stack(sites->source.context, stack, frames);
+	if (!addresses)
+		*frames = 0;
+	if (*frames > MAX_FRAMES)
+		*frames = MAX_FRAMES;
+	return addresses;
+}
+
+static void
+wait_for_loads(struct vmt_sites *sites, uint32_t site)
+{
+	if (sites->pending_count == MAX_PENDING)
+		return;
+	sites->entries[site].pending = true;
+	sites->pending[sites->pending_count++] = (struct pending){site, PENDING_LOADS};
+}
+
+static int
+add(struct vmt_sites *sites, struct vmt_site_key key, uint32_t *site)
+{
+	struct vmt_site_entry *entry;
+	const uint64_t *addresses;
+	uint32_t frames;
+
+	addresses = addresses_of(sites, key.stack, &frames);
+	if (sites->count == NONE - 1 || grow_entries(sites) || grow_spans(sites, frames))
+		return -ENOMEM;
+	*site = sites->count++;
+	entry = &sites->entries[*site];
+	*entry = (struct vmt_site_entry){
+	    .key = key,
+	    .first_span = sites->spans_used,
+	    .frames = frames,
+	    .era = vmt_module_history_current(sites->history),
+	    .next_variant = NONE,
+	};
+	sites->spans_used += frames;
+	if (!resolve(sites, addresses, frames, sites->spans + entry->first_span))
+		wait_for_loads(sites, *site);
+	return 0;
+}
+
+static bool
+same_spans(const struct vmt_sites *sites, const struct vmt_site_entry *entry, const uint32_t *spans,
+	   uint32_t frames)
+{
+	if (entry->frames != frames)
+		return false;
+	return !frames ||
+	       memcmp(sites->spans + entry->first_span, spans, frames * sizeof(*spans)) == 0;
+}
+
+/* The era has changed since the newest variant was compared: find the variant whose modules are
+ * those of now, or make one. */
+static int
+find_variant_slow(struct vmt_sites *sites, uint32_t first, uint32_t *site)
+{
+	struct vmt_site_key key = sites->entries[first].key;
+	uint32_t spans[MAX_FRAMES];
+	uint32_t frames;
+	const uint64_t *addresses = addresses_of(sites, key.stack, &frames);
+	uint32_t last = first;
+	int status;
+
+	resolve(sites, addresses, frames, spans);
+	for (*site = first; *site != NONE; *site = sites->entries[*site].next_variant) {
+		if (same_spans(sites, &sites->entries[*site], spans, frames))
+			break;
+		last = *site;
+	}
+	if (*site == NONE) {
+		status = add(sites, key, site);
+		if (status)
+			return status;
+		sites->entries[last].next_variant = *site;
+	}
+	sites->entries[first].newest = *site;
+	sites->entries[*site].era = vmt_module_history_current(sites->history);
+	return 0;
+}
+
+int
+vmt_sites_intern(struct vmt_sites *sites, struct vmt_site_key key, uint32_t *site)
+{
+	uint32_t first = sites->room ? slot_of(sites, key)->site : NONE;
+	int status;
+
+	if (first == NONE) {
+		status = add(sites, key, site);
+		if (!status) {
+			sites->entries[*site].newest = *site;
+			*slot_of(sites, key) = (struct slot){key, *site};
+		}
+		return status;
+	}
+	*site = sites->entries[first].newest;
+	if (sites->entries[*site].era == vmt_module_history_current(sites->history))
+		return 0;
+	return find_variant_slow(sites, first, site);
+}
+
+void
+vmt_sites_expect(const struct vmt_sites *sites, struct vmt_site_key key)
+{
+	if (sites->room)
+		__builtin_prefetch(&sites->index[hash_of(key) & sites->index_mask]);
+}
+
+void
+vmt_sites_expect_entry(const struct vmt_sites *sites, uint32_t site)
+{
+	if (site < sites->count)
+		__builtin_prefetch(&sites->entries[site], 1);
+}
+
+void
+vmt_sites_expect_soon(const struct vmt_sites *sites, struct vmt_site_key key)
+{
+	if (sites->room)
+		vmt_sites_expect_entry(sites, sites->index[hash_of(key) & sites->index_mask].site);
+}
+
+/* Fills in frames that had no module; those that had one keep it. */
+static bool
+fill_in(struct vmt_sites *sites, struct vmt_site_entry *entry)
+{
+	uint32_t *spans = sites->spans + entry->first_span;
+	uint32_t frames;
+	const uint64_t *addresses = addresses_of(sites, entry->key.stack, &frames);
+	bool complete = true;
+
+	for (uint32_t i = 0; i < entry->frames && i < frames; i++) {
+		if (!spans[i])
+			spans[i] = vmt_module_history_find(sites->history, addresses[i] - 1);
+		complete &= spans[i] != 0;
+	}
+	return complete;
+}
+
+void
+vmt_sites_loaded(struct vmt_sites *sites)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < sites->pending_count; i++) {
+		struct pending *pending = &sites->pending[i];
+		struct vmt_site_entry *entry = &sites->entries[pending->site];
+
+		if (fill_in(sites, entry) || --pending->loads_left == 0)
+			entry->pending = false;
+		else
+			sites->pending[kept++] = *pending;
+	}
+	sites->pending_count = kept;
+}
+
+struct vmt_site_entry *
+vmt_sites_get(struct vmt_sites *sites, uint32_t site)
+{
+	assert(site < sites->count);
+	return &sites->entries[site];
+}
+
+uint32_t
+vmt_sites_count(const struct vmt_sites *sites)
+{
+	return sites->count;
+}
+
+const uint32_t *
+vmt_sites_spans(const struct vmt_sites *sites, const struct vmt_site_entry *entry)
+{
+	return entry->frames ? sites->spans + entry->first_span : NULL;
+}
+
+static void
+fold(struct vmt_site_entry *into, struct vmt_site_entry *from)
+{
+	for (int i = 0; i < VMT_FIGURES; i++) {
+		into->exact[i] += from->exact[i];
+		into->estimate[i] += from->estimate[i];
+		from->exact[i] = 0;
+		from->estimate[i] = 0;
+	}
+	vmt_sites_vote_class(into, from->class, from->class_lead_bytes);
+	into->estimated |= from->estimated;
+	into->sampled |= from->sampled;
+}
+
+static void
+merge_chain(struct vmt_sites *sites, uint32_t first)
+{
+	for (uint32_t i = first; i != NONE; i = sites->entries[i].next_variant) {
+		struct vmt_site_entry *into = &sites->entries[i];
+
+		for (uint32_t j = into->next_variant; j != NONE;
+		     j = sites->entries[j].next_variant) {
+			struct vmt_site_entry *from = &sites->entries[j];
+
+			if (same_spans(sites, from, sites->spans + into->first_span, into->frames))
+				fold(into, from);
+		}
+	}
+}
+
+void
+vmt_sites_merge(struct vmt_sites *sites)
+{
+	for (uint32_t i = 0; sites->room && i <= sites->index_mask; i++)
+		if (sites->index[i].site != NONE)
+			merge_chain(sites, sites->index[i].site);
+}
+
+void
+vmt_sites_vote_class(struct vmt_site_entry *entry, uint8_t class, uint64_t bytes)
+{
+	if (entry->class == class && entry->class_lead_bytes) {
+		entry->class_lead_bytes += bytes;
+	} else if (bytes > entry->class_lead_bytes) {
+		entry->class = class;
+		entry->class_lead_bytes = bytes - entry->class_lead_bytes;
+	} else {
+		entry->class_lead_bytes -= bytes;
+	}
+}
+
+uint64_t
+vmt_sites_figure(const struct vmt_site_entry *entry, enum vmt_figure figure)
+{
+	double estimate = round(entry->estimate[figure]);
+
+	if (estimate >= 0)
+		return entry->exact[figure] + (uint64_t)estimate;
+	return -estimate < (double)entry->exact[figure] ? entry->exact[figure] - (uint64_t)-estimate
+							: 0;
+}
+
+void
+vmt_sites_mark(struct vmt_sites *sites)
+{
+	for (uint32_t i = 0; i < sites->count; i++) {
+		struct vmt_site_entry *entry = &sites->entries[i];
+
+		entry->exact[VMT_FIGURE_HELD_BEFORE] = vmt_sites_held(entry);
+	}
+}
+
+uint64_t
+vmt_sites_held(const struct vmt_site_entry *entry)
+{
+	uint64_t reserved = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED);
+	uint64_t released = vmt_sites_figure(entry, VMT_FIGURE_RELEASED);
+
+	return reserved > released ? reserved - released : 0;
+}
