@@ -10,8 +10,8 @@
 #include "format/columns.h"
 #include "format/module_table.h"
 #include "format/stack_table.h"
-#include "tools/out/units.h"
 #include "tools/read/trace/go_chunk.h"
+#include "tools/render/units.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -14,11 +14,11 @@
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
 #include "tools/model/report/report_build.h"
-#include "tools/out/diff_alike.h"
-#include "tools/out/diff_json.h"
-#include "tools/out/diff_text.h"
-#include "tools/out/json.h"
-#include "tools/out/text.h"
+#include "tools/render/diff_group_rows.h"
+#include "tools/render/diff_json.h"
+#include "tools/render/diff_text.h"
+#include "tools/render/json.h"
+#include "tools/render/text_report.h"
 
 static inline struct vmt_report *
 read_all_explain(const char *path, enum vmt_report_at at)
@@ -42,7 +42,7 @@ read_all_print(const struct vmt_report *report, FILE *nowhere)
 	struct vmt_err err = {""};
 
 	WALK_CHECK(vmt_json_print(report, &json, nowhere, &err) == 0);
-	vmt_text_print(report, &text);
+	vmt_text_report_print(report, &text);
 }
 
 static inline void
@@ -59,11 +59,11 @@ read_all_compare(const struct vmt_report *a, const struct vmt_report *b, FILE *n
 
 	if (vmt_diff_build(&diff, a, b, VMT_AT_PEAK, &err) != 0)
 		return;
-	if (vmt_diff_alike_merge(&owners, diff, 0))
+	if (vmt_diff_group_rows_merge(&owners, diff, 0))
 		vmt_diff_verdict_judge(diff, &owners);
 	WALK_CHECK(vmt_diff_json_print(diff, &json, nowhere, &err) == 0);
 	vmt_diff_text_print(diff, &text);
-	vmt_diff_alike_free(&owners);
+	vmt_diff_group_rows_free(&owners);
 	vmt_diff_free(diff);
 }
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tools/out/emitter.h"
+#include "tools/render/emitter.h"
 
 /* One string in an array, as it comes out. */
 static void

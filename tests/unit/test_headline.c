@@ -1,4 +1,4 @@
-#include "tools/out/headline.h"
+#include "tools/render/headline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

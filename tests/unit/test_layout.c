@@ -1,4 +1,4 @@
-#include "tools/out/layout.h"
+#include "tools/render/layout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

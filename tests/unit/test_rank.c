@@ -1,4 +1,4 @@
-#include "tools/out/rank.h"
+#include "tools/render/rank.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

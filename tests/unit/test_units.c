@@ -1,4 +1,4 @@
-#include "tools/out/units.h"
+#include "tools/render/units.h"
 
 #include <errno.h>
 #include <setjmp.h>

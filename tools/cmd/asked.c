@@ -1,7 +1,7 @@
 #include "tools/cmd/asked.h"
 
 #include "tools/cmd/suggest.h"
-#include "tools/out/units.h"
+#include "tools/render/units.h"
 
 #include <errno.h>
 #include <stdlib.h>

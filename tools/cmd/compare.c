@@ -3,9 +3,9 @@
 #include "tools/cmd/screen.h"
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
-#include "tools/out/diff_alike.h"
-#include "tools/out/diff_json.h"
-#include "tools/out/diff_text.h"
+#include "tools/render/diff_group_rows.h"
+#include "tools/render/diff_json.h"
+#include "tools/render/diff_text.h"
 
 #include <stdio.h>
 
@@ -36,13 +36,13 @@ vmt_compare_print(const struct vmt_compare *compare, struct vmt_err *err)
 	    vmt_diff_build(&diff, compare->reports[0], compare->reports[1], compare->at, err);
 
 	/* The verdict names what a report's first sentence would: without callers. */
-	if (result == 0 && vmt_diff_alike_merge(&owners, diff, 0))
+	if (result == 0 && vmt_diff_group_rows_merge(&owners, diff, 0))
 		vmt_diff_verdict_judge(diff, &owners);
 	if (result == 0)
 		result = print(diff, compare, err);
 	if (result == 0 && compare->limits)
 		result = vmt_limits_check(compare->limits, diff, err);
-	vmt_diff_alike_free(&owners);
+	vmt_diff_group_rows_free(&owners);
 	vmt_diff_free(diff);
 	return result > 0 ? STATUS_EXCEEDED : result;
 }

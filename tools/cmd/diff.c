@@ -4,8 +4,8 @@
 #include "tools/cmd/limits.h"
 #include "tools/cmd/progress.h"
 #include "tools/memory_limit.h"
-#include "tools/out/diff_text.h"
-#include "tools/out/text.h"
+#include "tools/render/diff_text.h"
+#include "tools/render/text_report.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
 #ifndef VMT_DOCTOR_H
 #define VMT_DOCTOR_H
 
-#include "tools/out/layout.h"
 #include "tools/read/elf/preloadable.h"
+#include "tools/render/layout.h"
 
 enum vmt_doctor_level { VMT_DOCTOR_OK, VMT_DOCTOR_NOTE, VMT_DOCTOR_LACK };
 

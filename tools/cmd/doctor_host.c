@@ -1,7 +1,7 @@
 #include "collect/residency.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/library.h"
-#include "tools/out/units.h"
+#include "tools/render/units.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 #include "tools/cmd/dumped.h"
 
 #include "tools/cmd/shape.h"
-#include "tools/out/kernel_figures.h"
+#include "tools/render/kernel_figures.h"
 
 #include <inttypes.h>
 #include <string.h>

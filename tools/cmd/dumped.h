@@ -9,9 +9,9 @@
 #ifndef VMT_DUMPED_H
 #define VMT_DUMPED_H
 
-#include "tools/out/emitter.h"
 #include "tools/read/trace/snapshot_decode.h"
 #include "tools/read/trace/trace.h"
+#include "tools/render/emitter.h"
 
 struct vmt_dumped {
 	struct vmt_emitter emitter;

@@ -1,8 +1,8 @@
 #include "tools/cmd/limits.h"
 
 #include "tools/cmd/suggest.h"
-#include "tools/out/diff_headline.h"
-#include "tools/out/units.h"
+#include "tools/render/diff_headline.h"
+#include "tools/render/units.h"
 
 #include <ctype.h>
 #include <errno.h>

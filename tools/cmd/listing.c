@@ -3,9 +3,9 @@
 #include "format/chunk.h"
 #include "tools/cmd/recorded.h"
 #include "tools/cmd/screen.h"
-#include "tools/out/emitter.h"
-#include "tools/out/units.h"
 #include "tools/read/trace/trace.h"
+#include "tools/render/emitter.h"
+#include "tools/render/units.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 #include "tools/cmd/recorded.h"
 
 #include "format/codec.h"
-#include "tools/out/units.h"
 #include "tools/read/trace/process_end.h"
 #include "tools/read/trace/trace.h"
+#include "tools/render/units.h"
 #include "tools/utf8.h"
 
 #include <assert.h>

@@ -7,8 +7,8 @@
 #include "tools/cmd/screen.h"
 #include "tools/memory_limit.h"
 #include "tools/model/report/report_build.h"
-#include "tools/out/json.h"
-#include "tools/out/text.h"
+#include "tools/render/json.h"
+#include "tools/render/text_report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -107,7 +107,7 @@ print(const struct vmt_report *report, const char *path, const struct wanted *wa
 		vmt_images_find(&images, path, report->process.pid);
 	text.next_image = images.next;
 	text.last_image = images.last;
-	vmt_text_print(report, &text);
+	vmt_text_report_print(report, &text);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 #ifndef VMT_SCREEN_H
 #define VMT_SCREEN_H
 
-#include "tools/out/layout.h"
+#include "tools/render/layout.h"
 
 struct vmt_layout vmt_screen_layout(void);
 

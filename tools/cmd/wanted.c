@@ -2,7 +2,7 @@
 
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/suggest.h"
-#include "tools/out/units.h"
+#include "tools/render/units.h"
 
 #include <assert.h>
 #include <errno.h>

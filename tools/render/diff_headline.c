@@ -1,0 +1,392 @@
+#include "tools/render/diff_headline.h"
+
+#include "format/chunk.h"
+#include "tools/render/diff_group_rows.h"
+#include "tools/render/frame_text.h"
+#include "tools/render/rank.h"
+#include "tools/render/sentence.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The kernel's counter alone is off by some of that. */
+#define MISSED_WORTH_NAMING_BYTES (UINT64_C(1) << 20)
+
+const char *
+vmt_diff_headline_change(char text[VMT_DIFF_HEADLINE_CHANGE_BYTES],
+			 const struct vmt_diff_figure *figure)
+{
+	int64_t delta = vmt_diff_delta(figure);
+
+	text[0] = delta < 0 ? '-' : '+';
+	vmt_units_bytes(delta ? text + 1 : text, vmt_diff_distance(figure));
+	return text;
+}
+
+/* "+384 MiB (+45 %)"; beyond tenfold the two figures say more than a percentage. */
+static void
+say_change(struct vmt_sentence *sentence, const struct vmt_diff_figure *figure)
+{
+	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char before[VMT_UNITS_BYTES];
+	char after[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "%s", vmt_diff_headline_change(change, figure));
+	if (figure->b / 10 >= figure->a || figure->a / 10 >= figure->b)
+		vmt_sentence_say(sentence, " (from %s to %s)", vmt_units_bytes(before, figure->a),
+				 vmt_units_bytes(after, figure->b));
+	else
+		vmt_sentence_say(sentence, " (%+.*f %%)",
+				 vmt_diff_distance(figure) < figure->a / 10 ? 1 : 0,
+				 100.0 * (double)vmt_diff_delta(figure) / (double)figure->a);
+}
+
+static void
+say_reserved(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	const struct vmt_diff_figure *reserved = &diff->totals.reserved_bytes;
+	enum vmt_diff_kind kind = diff->verdict.kind;
+	char figure[VMT_UNITS_BYTES];
+
+	/* Where a change of reserved explains that of committed, it is told however small. */
+	if (kind != VMT_DIFF_GROWN && kind != VMT_DIFF_SHRUNK &&
+	    vmt_diff_distance(reserved) <= diff->verdict.reserved_noise_bytes) {
+		vmt_sentence_say(sentence, "Reserved flat at %s",
+				 vmt_units_bytes(figure, reserved->b));
+		return;
+	}
+	vmt_sentence_say(sentence, "Reserved ");
+	say_change(sentence, reserved);
+}
+
+static void
+say_committed(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	const struct vmt_diff_figure *committed = &diff->totals.committed_bytes;
+	char figure[VMT_UNITS_BYTES];
+
+	if (vmt_diff_distance(committed) <= diff->verdict.committed_noise_bytes) {
+		vmt_sentence_say(sentence, ", committed flat at %s",
+				 vmt_units_bytes(figure, committed->b));
+		return;
+	}
+	vmt_sentence_say(sentence, ", committed ");
+	say_change(sentence, committed);
+}
+
+/* How much of the whole change is in the class that changed most. */
+static void
+say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
+	  const struct vmt_diff_figure *part, const struct vmt_diff_figure *whole)
+{
+	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	uint64_t all = vmt_diff_distance(whole);
+	uint64_t here = vmt_diff_distance(part);
+
+	assert(row);
+	if (here >= all - all / 10 && here <= all + all / 10)
+		vmt_sentence_say(sentence, ", nearly all in class %s", row->name);
+	else if (here >= all / 2 && here <= all)
+		vmt_sentence_say(sentence, ", mostly in class %s (%s)", row->name,
+				 vmt_diff_headline_change(change, part));
+	else
+		vmt_sentence_say(sentence, ", most in class %s (%s)", row->name,
+				 vmt_diff_headline_change(change, part));
+}
+
+/* How reserved went, beyond its noise, beside committed. */
+enum reserved_way { RESERVED_FLAT, RESERVED_ALONG, RESERVED_AGAINST };
+
+static enum reserved_way
+way_of_reserved(const struct vmt_diff *diff)
+{
+	const struct vmt_diff_figure *reserved = &diff->totals.reserved_bytes;
+	bool up = vmt_diff_delta(&diff->totals.committed_bytes) > 0;
+
+	if (vmt_diff_distance(reserved) <= diff->verdict.reserved_noise_bytes)
+		return RESERVED_FLAT;
+	return (vmt_diff_delta(reserved) > 0) == up ? RESERVED_ALONG : RESERVED_AGAINST;
+}
+
+static const char *
+meaning(enum vmt_diff_kind kind, enum reserved_way way)
+{
+	static const char *const more_touched[] = {
+	    [RESERVED_FLAT] = "more of what is reserved is touched",
+	    [RESERVED_ALONG] = "more of what was already reserved is touched",
+	    [RESERVED_AGAINST] = "less is reserved, but more of it is touched",
+	};
+	static const char *const less_touched[] = {
+	    [RESERVED_FLAT] = "less of what is reserved is touched, or more was given back",
+	    [RESERVED_ALONG] =
+		"as much is reserved there, but less of it is touched or more was given back",
+	    [RESERVED_AGAINST] = "more is reserved, but less of it is touched",
+	};
+
+	switch (kind) {
+	case VMT_DIFF_MORE_TOUCHED:
+		return more_touched[way];
+	case VMT_DIFF_LESS_TOUCHED:
+		return less_touched[way];
+	case VMT_DIFF_GROWN:
+		return "more is requested";
+	case VMT_DIFF_SHRUNK:
+		return "less is requested";
+	case VMT_DIFF_MORE_RESERVED:
+		return "more is requested, but not touched";
+	case VMT_DIFF_LESS_RESERVED:
+		return "less is requested, of what was not touched";
+	case VMT_DIFF_UNKNOWN:
+	case VMT_DIFF_SAME:
+	case VMT_DIFF_MOVED:
+		break;
+	}
+	return "";
+}
+
+static void
+say_owner(struct vmt_sentence *sentence, const struct vmt_diff_site *row)
+{
+	const struct vmt_stack_frames *stack = &row->shown->stack;
+	char name[512];
+	char share[VMT_UNITS_RATIO_BYTES];
+
+	if (stack->count == 0)
+		vmt_sentence_say(sentence, "%s without a stack", row->kind);
+	else
+		vmt_sentence_say(sentence, "%s", vmt_frame_text_owner(stack, name, sizeof(name)));
+	if (!vmt_diff_group_rows_has_most(row))
+		vmt_sentence_say(sentence, " (%s of it) and others",
+				 vmt_units_ratio(share, row->shown_bytes, row->side_bytes));
+}
+
+/* Silent where the site's part is less than a tenth: it explains nothing. */
+static void
+say_site(struct vmt_sentence *sentence, const struct vmt_diff_site *row,
+	 const struct vmt_diff_figure *part, const struct vmt_diff_figure *whole)
+{
+	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char error[VMT_UNITS_BYTES];
+
+	if (vmt_diff_distance(part) < vmt_diff_distance(whole) / 10)
+		return;
+	vmt_sentence_say(sentence, " %s ",
+			 vmt_diff_distance(part) >= vmt_diff_distance(whole) / 2 ? "Mostly at"
+										 : "The most at");
+	say_owner(sentence, row);
+	vmt_sentence_say(sentence, ", %s%s%s%s", row->estimate ? "about " : "",
+			 vmt_diff_headline_change(change, part),
+			 row->match == VMT_DIFF_NEW    ? " (new)"
+			 : row->match == VMT_DIFF_GONE ? " (gone)"
+						       : "",
+			 row->error_bytes ? "" : ".");
+	if (row->error_bytes)
+		vmt_sentence_say(sentence, " (%s the sampling error of %s).",
+				 vmt_diff_distance(part) <= row->error_bytes ? "within" : "beyond",
+				 vmt_units_bytes(error, row->error_bytes));
+}
+
+/* Pages became huge, or stopped to be: a change of RSS without a single call more. */
+static void
+say_huge(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	const struct vmt_diff_figure *huge = &diff->totals.huge_bytes;
+	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+
+	if (huge->a == VMT_FIGURE_UNKNOWN || huge->b == VMT_FIGURE_UNKNOWN)
+		return;
+	if ((vmt_diff_delta(huge) > 0) != (vmt_diff_delta(&diff->totals.committed_bytes) > 0) ||
+	    vmt_diff_distance(huge) < vmt_diff_distance(&diff->totals.committed_bytes) / 2)
+		return;
+	vmt_sentence_say(sentence, " In huge pages: %s.", vmt_diff_headline_change(change, huge));
+}
+
+static void
+say_move(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	const struct vmt_diff_verdict *verdict = &diff->verdict;
+	char rss[VMT_UNITS_BYTES];
+	char figure[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "RSS is the same (%s); %s moved from ",
+			 vmt_units_bytes(rss, diff->totals.rss_bytes.b),
+			 vmt_units_bytes(figure, verdict->moved_bytes));
+	if (verdict->from_site) {
+		say_owner(sentence, verdict->from_site);
+		vmt_sentence_say(sentence, " to ");
+		say_owner(sentence, verdict->to_site);
+	} else {
+		vmt_sentence_say(sentence, "class %s to class %s", verdict->from_class->name,
+				 verdict->to_class->name);
+	}
+	if (vmt_diff_distance(&diff->totals.reserved_bytes) > verdict->reserved_noise_bytes) {
+		vmt_sentence_say(sentence, "; reserved ");
+		say_change(sentence, &diff->totals.reserved_bytes);
+	}
+	vmt_sentence_say(sentence, ".");
+}
+
+static void
+say_unknown(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	bool a = diff->a->snapshot.taken;
+	bool b = diff->b->snapshot.taken;
+
+	vmt_sentence_say(sentence, "%s no snapshot of resident pages: committed memory is unknown.",
+			 a   ? "B has"
+			 : b ? "A has"
+			     : "A and B have");
+}
+
+static bool
+is_about_reserved(enum vmt_diff_kind kind)
+{
+	return kind == VMT_DIFF_MORE_RESERVED || kind == VMT_DIFF_LESS_RESERVED;
+}
+
+static void
+say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	const struct vmt_diff_verdict *verdict = &diff->verdict;
+	const struct vmt_diff_class *row = verdict->main_class;
+	const struct vmt_diff_site *site = verdict->main_site;
+	enum reserved_way way = way_of_reserved(diff);
+
+	/* The sum changed, so a row did. */
+	assert(row);
+	say_reserved(sentence, diff);
+	if (is_about_reserved(verdict->kind)) {
+		say_class(sentence, row, &row->reserved_bytes, &diff->totals.reserved_bytes);
+		say_committed(sentence, diff);
+		vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, way));
+		if (site)
+			say_site(sentence, site, &site->reserved_bytes,
+				 &diff->totals.reserved_bytes);
+		return;
+	}
+	say_committed(sentence, diff);
+	say_class(sentence, row, &row->committed_bytes, &diff->totals.committed_bytes);
+	vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, way));
+	if (site)
+		say_site(sentence, site, &site->committed_bytes, &diff->totals.committed_bytes);
+	say_huge(sentence, diff);
+}
+
+static const char *
+program_of(const struct vmt_report *report)
+{
+	const char *path = report->process.exe ? report->process.exe : "";
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* A number or a word behind the name may be a version: the letters that it begins with count. */
+static bool
+is_named_alike(const char *a, const char *b)
+{
+	size_t letters = 0;
+
+	while (isalpha((unsigned char)a[letters]))
+		letters++;
+	if (letters == 0)
+		return strcmp(a, b) == 0;
+	return strncmp(a, b, letters) == 0 && !isalpha((unsigned char)b[letters]);
+}
+
+/* What makes the rest of the sentence worth little. */
+static void
+say_first(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	bool a = diff->a->loss.cut;
+	bool b = diff->b->loss.cut;
+
+	if (!is_named_alike(program_of(diff->a), program_of(diff->b)))
+		vmt_sentence_say(sentence,
+				 "A is a trace of %s and B of %s: two programs are compared, not "
+				 "two runs of one. ",
+				 program_of(diff->a), program_of(diff->b));
+	if (a || b)
+		vmt_sentence_say(sentence, "%s cut, so only parts of the runs are compared: ",
+				 !b   ? "A is"
+				 : !a ? "B is"
+				      : "A and B are");
+}
+
+void
+vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_bytes)
+{
+	struct vmt_sentence sentence = {text, text_bytes, 0};
+	char noise[VMT_UNITS_BYTES];
+
+	assert(text_bytes > 0);
+	say_first(&sentence, diff);
+	switch (diff->verdict.kind) {
+	case VMT_DIFF_UNKNOWN:
+		say_unknown(&sentence, diff);
+		return;
+	case VMT_DIFF_MOVED:
+		say_move(&sentence, diff);
+		return;
+	case VMT_DIFF_SAME:
+		vmt_sentence_say(&sentence, "Nothing changed. ");
+		say_reserved(&sentence, diff);
+		say_committed(&sentence, diff);
+		vmt_sentence_say(&sentence, " (two runs of one program may differ by %s).",
+				 vmt_units_bytes(noise, diff->verdict.committed_noise_bytes));
+		return;
+	default:
+		say_growth(&sentence, diff);
+	}
+}
+
+static bool
+differ(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) != 0;
+}
+
+static void
+caution_missed(struct vmt_sentence *sentence, const char *name, uint64_t missed_bytes)
+{
+	char missed[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence,
+			 "RSS of %s rose %s above its largest snapshot, between snapshots: that "
+			 "much of a difference may come from their timing.",
+			 name, vmt_units_bytes(missed, missed_bytes));
+}
+
+void
+vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, size_t text_bytes)
+{
+	const struct vmt_report *a = diff->a;
+	const struct vmt_report *b = diff->b;
+	struct vmt_sentence sentence = {text, text_bytes, 0};
+
+	text[0] = '\0';
+	if (diff->is_now.a != diff->is_now.b && n-- == 0)
+		vmt_sentence_say(&sentence,
+				 "%s still runs: its figures are of now, %s of its peak (--at peak "
+				 "compares both peaks).",
+				 diff->is_now.a ? "A" : "B", diff->is_now.a ? "B's" : "A's");
+	else if (diff->totals.missed_bytes.a > MISSED_WORTH_NAMING_BYTES && n-- == 0)
+		caution_missed(&sentence, "A", diff->totals.missed_bytes.a);
+	else if (diff->totals.missed_bytes.b > MISSED_WORTH_NAMING_BYTES && n-- == 0)
+		caution_missed(&sentence, "B", diff->totals.missed_bytes.b);
+	else if (differ(a->coverage.malloc_mode, b->coverage.malloc_mode) && n-- == 0)
+		vmt_sentence_say(&sentence,
+				 "malloc was recorded differently (A: %s, B: %s): malloc rows "
+				 "can't be compared.",
+				 a->coverage.malloc_mode, b->coverage.malloc_mode);
+	else if (differ(a->coverage.stacks, b->coverage.stacks) && n-- == 0)
+		vmt_sentence_say(
+		    &sentence,
+		    "Stacks were walked differently (A: %s, B: %s): call sites may not match.",
+		    a->coverage.stacks, b->coverage.stacks);
+	else if (differ(a->snapshot.source, b->snapshot.source) && n-- == 0)
+		vmt_sentence_say(&sentence, "Resident pages were read differently (A: %s, B: %s).",
+				 a->snapshot.source, b->snapshot.source);
+}

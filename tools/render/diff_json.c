@@ -1,0 +1,193 @@
+#include "tools/render/diff_json.h"
+
+#include "format/chunk.h"
+#include "tools/render/diff_headline.h"
+#include "tools/render/emitter.h"
+#include "tools/render/json.h"
+#include "tools/render/kernel_figures.h"
+
+#include <string.h>
+
+static void
+print_figure(struct vmt_emitter *emitter, const char *key, const struct vmt_diff_figure *figure)
+{
+	bool known = figure->a != VMT_FIGURE_UNKNOWN && figure->b != VMT_FIGURE_UNKNOWN;
+
+	if (!known) {
+		vmt_emitter_string(emitter, key, NULL);
+		return;
+	}
+	vmt_emitter_object(emitter, key);
+	vmt_emitter_u64(emitter, "a", figure->a);
+	vmt_emitter_u64(emitter, "b", figure->b);
+	vmt_emitter_i64(emitter, "delta", vmt_diff_delta(figure));
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+print_side(struct vmt_emitter *emitter, const char *key, const struct vmt_report *report,
+	   const char *path)
+{
+	vmt_emitter_object(emitter, key);
+	vmt_emitter_string(emitter, "path", path);
+	vmt_emitter_object(emitter, "process");
+	vmt_emitter_u64(emitter, "pid", report->process.pid);
+	vmt_emitter_string(emitter, "exe", report->process.exe);
+	vmt_emitter_string(emitter, "cmdline", report->process.cmdline);
+	vmt_emitter_string(emitter, "title", report->process.title);
+	vmt_emitter_u64(emitter, "start_unix_ns", report->process.start_unix_ns);
+	vmt_emitter_u64(emitter, "duration_ns", report->process.duration_ns);
+	vmt_emitter_string(emitter, "end", report->process.end);
+	vmt_emitter_object_end(emitter);
+	vmt_emitter_object(emitter, "snapshot");
+	vmt_emitter_bool(emitter, "taken", report->snapshot.taken);
+	vmt_emitter_i64(emitter, "time_ns", report->snapshot.time_ns);
+	vmt_emitter_u64(emitter, "rss_bytes", report->snapshot.rss_bytes);
+	vmt_emitter_u64(emitter, "virtual_bytes", report->snapshot.virtual_bytes);
+	vmt_emitter_u64(emitter, "skew_bytes", report->snapshot.skew_bytes);
+	vmt_emitter_u64(emitter, "index", report->snapshot.index);
+	vmt_emitter_u64(emitter, "count", report->snapshot.count);
+	vmt_emitter_object_end(emitter);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+print_kernel(struct vmt_emitter *emitter, const struct vmt_diff *diff)
+{
+	vmt_emitter_object(emitter, "kernel");
+	for (size_t i = 0; i < VMT_KERNEL_FIGURES_KEYS; i++) {
+		const struct vmt_kernel_figures_key *key = &vmt_kernel_figures_keys[i];
+		const struct vmt_diff_figure figure = {
+		    vmt_kernel_figures_get(&diff->a->snapshot.kernel, key),
+		    vmt_kernel_figures_get(&diff->b->snapshot.kernel, key)};
+
+		print_figure(emitter, key->name, &figure);
+	}
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+print_totals(struct vmt_emitter *emitter, const struct vmt_diff *diff)
+{
+	vmt_emitter_object(emitter, "totals");
+	print_figure(emitter, "reserved_bytes", &diff->totals.reserved_bytes);
+	print_figure(emitter, "committed_bytes", &diff->totals.committed_bytes);
+	print_figure(emitter, "rss_bytes", &diff->totals.rss_bytes);
+	print_figure(emitter, "virtual_bytes", &diff->totals.virtual_bytes);
+	print_figure(emitter, "swap_bytes", &diff->totals.swap_bytes);
+	print_figure(emitter, "huge_bytes", &diff->totals.huge_bytes);
+	print_figure(emitter, "shared_bytes", &diff->totals.shared_bytes);
+	print_figure(emitter, "never_touched_bytes", &diff->totals.never_touched_bytes);
+	print_figure(emitter, "advice_taken_bytes", &diff->totals.taken_bytes);
+	print_figure(emitter, "advice_stayed_bytes", &diff->totals.stayed_bytes);
+	print_kernel(emitter, diff);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+print_classes(struct vmt_emitter *emitter, const struct vmt_diff *diff)
+{
+	vmt_emitter_array(emitter, "classes");
+	for (size_t i = 0; i < diff->class_count; i++) {
+		const struct vmt_diff_class *row = &diff->classes[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_string(emitter, "name", row->name);
+		print_figure(emitter, "reserved_bytes", &row->reserved_bytes);
+		print_figure(emitter, "accessible_bytes", &row->accessible_bytes);
+		print_figure(emitter, "committed_bytes", &row->committed_bytes);
+		print_figure(emitter, "swapped_bytes", &row->swapped_bytes);
+		print_figure(emitter, "never_touched_bytes", &row->never_touched_bytes);
+		print_figure(emitter, "hugetlb_bytes", &row->hugetlb_bytes);
+		print_figure(emitter, "shared_bytes", &row->shared_bytes);
+		vmt_emitter_bool(emitter, "estimate", row->estimate);
+		vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
+static void
+print_site(struct vmt_emitter *emitter, const struct vmt_diff_site *row)
+{
+	struct vmt_diff_figure joined = {0, 0};
+
+	for (size_t i = 0; i < row->member_count; i++)
+		*(row->members[i].of_b ? &joined.b : &joined.a) += 1;
+	vmt_emitter_object(emitter, NULL);
+	vmt_emitter_string(emitter, "kind", row->kind);
+	vmt_emitter_string(emitter, "match", vmt_diff_match_word(row->match));
+	print_figure(emitter, "joined_sites", &joined);
+	print_figure(emitter, "count", &row->count);
+	print_figure(emitter, "live_count", &row->live_count);
+	print_figure(emitter, "reserved_bytes", &row->reserved_bytes);
+	print_figure(emitter, "committed_bytes", &row->committed_bytes);
+	print_figure(emitter, "swapped_bytes", &row->swapped_bytes);
+	print_figure(emitter, "never_touched_bytes", &row->never_touched_bytes);
+	print_figure(emitter, "hugetlb_bytes", &row->hugetlb_bytes);
+	print_figure(emitter, "total_reserved_bytes", &row->total_reserved_bytes);
+	print_figure(emitter, "released_bytes", &row->released_bytes);
+	vmt_emitter_bool(emitter, "estimate", row->estimate);
+	vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
+	vmt_json_frames(emitter, &row->shown->stack, false);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+print_sites(struct vmt_emitter *emitter, const struct vmt_diff *diff, size_t top)
+{
+	vmt_emitter_array(emitter, "sites");
+	for (size_t i = 0; i < diff->site_count && i < top; i++)
+		print_site(emitter, &diff->sites[i]);
+	vmt_emitter_array_end(emitter);
+}
+
+static void
+print_verdict(struct vmt_emitter *emitter, const struct vmt_diff *diff)
+{
+	char text[2048];
+
+	vmt_emitter_object(emitter, "verdict");
+	vmt_emitter_string(emitter, "kind", vmt_diff_kind_word(diff->verdict.kind));
+	vmt_diff_headline_write(diff, text, sizeof(text));
+	vmt_emitter_string(emitter, "text", text);
+	vmt_emitter_u64(emitter, "moved_bytes", diff->verdict.moved_bytes);
+	vmt_emitter_u64(emitter, "committed_noise_bytes", diff->verdict.committed_noise_bytes);
+	vmt_emitter_u64(emitter, "reserved_noise_bytes", diff->verdict.reserved_noise_bytes);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+print_caveats(struct vmt_emitter *emitter, const struct vmt_diff *diff)
+{
+	char text[512];
+
+	vmt_emitter_array(emitter, "caveats");
+	for (unsigned i = 0;; i++) {
+		vmt_diff_headline_caveat(diff, i, text, sizeof(text));
+		if (!text[0])
+			break;
+		vmt_emitter_string(emitter, NULL, text);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
+int
+vmt_diff_json_print(const struct vmt_diff *diff, const struct vmt_diff_json_options *options,
+		    FILE *out, struct vmt_err *err)
+{
+	struct vmt_emitter emitter;
+
+	vmt_emitter_begin(&emitter, out, VMT_EMITTER_JSON);
+	vmt_emitter_object(&emitter, NULL);
+	vmt_emitter_string(&emitter, "schema", "vmtrace-diff/1");
+	print_verdict(&emitter, diff);
+	print_side(&emitter, "a", diff->a, options->paths[0]);
+	print_side(&emitter, "b", diff->b, options->paths[1]);
+	print_totals(&emitter, diff);
+	print_classes(&emitter, diff);
+	print_sites(&emitter, diff, options->top);
+	print_caveats(&emitter, diff);
+	vmt_emitter_object_end(&emitter);
+	return vmt_emitter_finish(&emitter, err);
+}

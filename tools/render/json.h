@@ -1,0 +1,29 @@
+/*
+ * json.h: what does a program read about a process's memory?
+ *
+ * A report as one JSON document, schema "vmtrace-report/1": an interface, so keys are added and
+ * never change their meaning. Sizes are whole bytes, times nanoseconds, addresses "0x..." strings;
+ * null = the system did not say.
+ */
+#ifndef VMT_JSON_H
+#define VMT_JSON_H
+
+#include "tools/model/report/report.h"
+#include "tools/render/emitter.h"
+#include "tools/render/rank.h"
+
+#include <stdio.h>
+
+struct vmt_json_options {
+	enum vmt_rank_by rank;
+	size_t top; /* sites; SIZE_MAX = all */
+};
+
+int vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *options,
+		   FILE *out, struct vmt_err *err);
+
+/* The array "frames" of an object; a frame's address means nothing beyond its own run. */
+void vmt_json_frames(struct vmt_emitter *emitter, const struct vmt_stack_frames *stack,
+		     bool addresses);
+
+#endif

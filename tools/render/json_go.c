@@ -1,0 +1,75 @@
+#include "tools/render/json_go.h"
+
+#include "format/chunk.h"
+
+/* A figure that may not be known. */
+static void
+print_figure(struct vmt_emitter *emitter, const char *key, uint64_t figure, bool known)
+{
+	if (known && figure != VMT_FIGURE_UNKNOWN)
+		vmt_emitter_u64(emitter, key, figure);
+	else
+		vmt_emitter_string(emitter, key, NULL);
+}
+
+static void
+print_figures(struct vmt_emitter *emitter, const struct vmt_go_figures *figures, bool known)
+{
+	print_figure(emitter, "heap_in_use_bytes", figures->heap_in_use_bytes, known);
+	print_figure(emitter, "heap_idle_bytes", figures->heap_idle_bytes, known);
+	print_figure(emitter, "heap_released_bytes", figures->heap_released_bytes, known);
+	print_figure(emitter, "stacks_bytes", figures->stacks_bytes, known);
+	print_figure(emitter, "metadata_bytes", figures->metadata_bytes, known);
+	print_figure(emitter, "total_bytes", figures->total_bytes, known);
+	print_figure(emitter, "memory_limit_bytes", figures->memory_limit_bytes, known);
+}
+
+static void
+print_over_time(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_array(emitter, "over_time");
+	for (size_t i = 0; i < report->go.point_count; i++) {
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_i64(emitter, "time_ns", report->go.points[i].time_ns);
+		print_figures(emitter, &report->go.points[i].figures, true);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
+void
+vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	if (!report->go.version) {
+		vmt_emitter_string(emitter, "go", NULL);
+		return;
+	}
+	vmt_emitter_object(emitter, "go");
+	vmt_emitter_string(emitter, "version", report->go.version);
+	vmt_emitter_bool(emitter, "cgo", report->go.cgo);
+	vmt_emitter_bool(emitter, "stripped", report->go.stripped);
+	vmt_emitter_string(emitter, "uncounted", report->go.uncounted);
+	print_figures(emitter, &report->go.figures, !report->go.uncounted);
+	print_figure(emitter, "rss_go_bytes", report->go.go_bytes, !report->go.unseen);
+	vmt_emitter_u64(emitter, "rss_malloc_live_bytes", report->go.malloc_live_bytes);
+	vmt_emitter_u64(emitter, "rss_malloc_retained_bytes", report->go.malloc_retained_bytes);
+	print_figure(emitter, "rss_neither_bytes", report->go.neither_bytes, !report->go.unseen);
+	print_over_time(emitter, report);
+	vmt_emitter_object_end(emitter);
+}
+
+void
+vmt_json_go_sites(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_array(emitter, "go_sites");
+	for (size_t i = 0; i < report->coverage.go_site_count; i++) {
+		const struct vmt_go_site_row *site = &report->coverage.go_sites[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_string(emitter, "symbol", site->symbol);
+		vmt_emitter_bool(emitter, "patched", site->patched);
+		vmt_emitter_string(emitter, "why", site->patched ? NULL : site->why);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}

@@ -1,0 +1,70 @@
+#include "tools/render/sentence.h"
+#include "tools/render/text_sections.h"
+#include "tools/render/units.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+/* Where to read on. */
+static void
+print_images(const struct vmt_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+
+	if (!options->next_image || !*options->next_image)
+		return;
+	vmt_sentence_say(&sentence, "Continues (exec) in %s", options->next_image);
+	if (options->last_image && strcmp(options->last_image, options->next_image) != 0)
+		vmt_sentence_say(&sentence, ", finally in %s", options->last_image);
+	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
+}
+
+/* By the reader's clock, as --at takes it. */
+static const char *
+start_words(const struct vmt_report *report, char *text, size_t text_bytes)
+{
+	time_t start = (time_t)(report->process.start_unix_ns / 1000000000u);
+	struct tm local;
+
+	if (report->process.start_unix_ns == 0 || !localtime_r(&start, &local) ||
+	    strftime(text, text_bytes, "started %F %T %z, ", &local) == 0)
+		return "";
+	return text;
+}
+
+const char *
+vmt_text_titled(const struct vmt_layout *layout, const struct vmt_report *report, char *text,
+		size_t text_bytes)
+{
+	char title[448];
+
+	if (!report->process.title)
+		return "";
+	vmt_layout_shorten(layout, title, sizeof(title), report->process.title, 100);
+	snprintf(text, text_bytes, ", calls itself \"%s\"", title);
+	return text;
+}
+
+void
+vmt_text_process(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char duration[VMT_UNITS_BYTES];
+	char text[VMT_LAYOUT_LINE_BYTES];
+	char end[256];
+	char command[512];
+	char title[512];
+	char start[64];
+
+	vmt_text_end(report, end, sizeof(end));
+	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
+			   200);
+	snprintf(text, sizeof(text), "%s (process %" PRIu32 "%s), %s%s, %s.", command,
+		 report->process.pid,
+		 vmt_text_titled(&options->layout, report, title, sizeof(title)),
+		 start_words(report, start, sizeof(start)),
+		 vmt_units_duration(duration, report->process.duration_ns), end);
+	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
+	print_images(options);
+}

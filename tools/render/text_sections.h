@@ -1,0 +1,59 @@
+/*
+ * text_sections.h: how do the parts of a report's text look alike?
+ *
+ * Shared by text_report.c, diff_text.c and the text_*.c files, whose functions stand here too.
+ * Writes to the layout's stream.
+ */
+#ifndef VMT_TEXT_SECTIONS_H
+#define VMT_TEXT_SECTIONS_H
+
+#include "tools/model/report/report.h"
+#include "tools/render/text_options.h"
+
+/* An empty line and a title. */
+void vmt_text_sections_title(const struct vmt_text_options *options, const char *text);
+
+/* The name of what stands in a row, after `figures`, on the same line where it has room; then its
+ * callers. */
+void vmt_text_sections_named(const struct vmt_text_options *options, const char *figures,
+			     const char *kind, const struct vmt_stack_frames *stack);
+
+/* So many callers of what names a stack, a line for each. */
+void vmt_text_sections_callers(const struct vmt_layout *layout,
+			       const struct vmt_stack_frames *stack, size_t callers, size_t indent);
+
+/* Who the process was, when it began, how long it took and how it ended; what it went on as. */
+void vmt_text_process(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* `, calls itself "TITLE"`, or nothing where it never changed its command line. */
+const char *vmt_text_titled(const struct vmt_layout *layout, const struct vmt_report *report,
+			    char *text, size_t text_bytes);
+
+/* How the process ended, in some words for the middle of a sentence. */
+void vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes);
+
+/* Of a process that was killed or still runs: which call sites held more and more before. */
+void vmt_text_growth(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* Of glibc's malloc: what it holds beside live blocks, and which of these keep it. */
+void vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* Where the sum of all rows is not what the kernel itself calls RSS: by how much. */
+void vmt_text_gap(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* How the kernel divides RSS, and what of the process it counts beside it. */
+void vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* The memory cgroup: its limit, what filled it, whom the kernel killed there. */
+void vmt_text_cgroup(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* Every advice, and what a Go runtime's was for. */
+void vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* Of a process with a Go runtime: whose RSS is; nothing for others. */
+void vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* What the runtime counts, what is mapped, what is resident. */
+void vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *options);
+
+#endif
