@@ -18,17 +18,11 @@
 #ifndef VMT_LOOKUP_H
 #define VMT_LOOKUP_H
 
+#include "tools/read/symbols/lookup_limits.h"
 #include "tools/read/symbols/symbols.h"
 
 struct vmt_lookup;
 struct vmt_disk_cache;
-
-/* Of one child. */
-struct vmt_lookup_limits {
-	uint64_t memory_bytes; /* more than the asker has */
-	uint32_t cpu_seconds;  /* for one answer */
-	uint32_t wait_ms;      /* until it must be there; for all of a module twice that */
-};
 
 struct vmt_lookup_options {
 	struct vmt_lookup_limits limits; /* 0 = as usual */

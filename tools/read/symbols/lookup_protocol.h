@@ -12,7 +12,7 @@
 
 #include "tools/read/symbols/debug_files.h"
 #include "tools/read/symbols/file_identity.h"
-#include "tools/read/symbols/lookup.h"
+#include "tools/read/symbols/lookup_limits.h"
 #include "tools/read/symbols/symbols.h"
 
 #include <limits.h>

@@ -12,9 +12,10 @@
 #ifndef VMT_CHUNK_INDEX_H
 #define VMT_CHUNK_INDEX_H
 
+#include "format/head.h"
 #include "format/thin.h"
 #include "tools/read/trace/file_reader.h"
-#include "tools/read/trace/trace.h"
+#include "tools/read/trace/trace_chunk.h"
 
 struct vmt_chunk_index {
 	struct vmt_trace_chunk *chunks; /* in file order */

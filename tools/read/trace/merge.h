@@ -14,22 +14,10 @@
 #ifndef VMT_MERGE_H
 #define VMT_MERGE_H
 
-#include "format/event.h"
 #include "tools/read/trace/trace.h"
+#include "tools/read/trace/trace_record.h"
 
 struct vmt_merge;
-
-enum vmt_record_kind { VMT_RECORD_END, VMT_RECORD_EVENT, VMT_RECORD_SNAPSHOT, VMT_RECORD_USAGE };
-
-struct vmt_record {
-	enum vmt_record_kind kind;
-	uint64_t time; /* ticks */
-	union {
-		struct vmt_event event;
-		const struct vmt_trace_chunk *snapshot; /* for vmt_snapshot_decode */
-		struct vmt_usage usage;
-	};
-};
 
 int vmt_merge_open(struct vmt_merge **merge, struct vmt_trace *trace, struct vmt_err *err);
 void vmt_merge_close(struct vmt_merge *merge);

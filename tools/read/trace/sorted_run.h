@@ -13,7 +13,7 @@
 
 #include "format/chunk.h"
 #include "format/columns.h"
-#include "tools/read/trace/merge.h"
+#include "tools/read/trace/trace_record.h"
 
 #include <stdbool.h>
 

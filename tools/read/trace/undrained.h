@@ -28,9 +28,10 @@
 #ifndef VMT_UNDRAINED_H
 #define VMT_UNDRAINED_H
 
+#include "format/head.h"
 #include "tools/read/trace/chunk_index.h"
 #include "tools/read/trace/file_reader.h"
-#include "tools/read/trace/trace.h"
+#include "tools/read/trace/trace_loss.h"
 
 struct vmt_undrained {
 	struct vmt_ring *controls; /* [shards][VMT_RING_CLASSES], copied before the slots */
