@@ -11,8 +11,8 @@
  * A process that may not be traced shows no maps: its statm counts until it says that it execs.
  * Single-threaded. The descriptors are the process's to close.
  */
-#ifndef VMT_KERNEL_RANGE_H
-#define VMT_KERNEL_RANGE_H
+#ifndef VMT_ADDRESS_SPACE_H
+#define VMT_ADDRESS_SPACE_H
 
 #include "collect/traced.h"
 

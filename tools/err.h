@@ -1,5 +1,5 @@
 /*
- * err.h: what went wrong, in the words of the place that knows?
+ * err.h: error messages, and the one type that carries them.
  *
  * Functions of tools return 0 or a negative errno and fill a struct vmt_err where they fail. Only
  * main.c prints it. A message is one line without a newline, names the file, and says what to do

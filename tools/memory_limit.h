@@ -1,5 +1,5 @@
 /*
- * memory_limit.h: how much memory may a process take for what others wrote?
+ * memory_limit.h: bounds how much memory untrusted input may cost.
  *
  * A small file can ask for much: by compression, by counts, by what libraries make of it. Past the
  * bound malloc fails, which everything here survives, and nobody else's memory is needed.

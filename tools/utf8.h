@@ -1,5 +1,5 @@
 /*
- * utf8.h: which character begins here, and what could it do to a terminal?
+ * utf8.h: UTF-8 characters, and which of them are unsafe on a terminal.
  *
  * Text out of a trace or a file can hold anything. Stateless, thread safe.
  */

@@ -172,12 +172,13 @@ join_world(struct world_snapshot *world, struct vmt_replay *replay,
 	   const struct vmt_attribution_options *wanted)
 {
 	struct vmt_attribution_options none = {0};
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	uint64_t expected[VMT_AMOUNTS] = {0};
 	uint64_t found[VMT_AMOUNTS] = {0};
 
 	assert_int_equal(
-	    vmt_attribution_join(&residency, &world->snapshot, replay, wanted ? wanted : &none), 0);
+	    vmt_attribution_join(&attribution, &world->snapshot, replay, wanted ? wanted : &none),
+	    0);
 	for (uint32_t i = 0; i < world->snapshot.head.mappings; i++) {
 		const struct vmt_mapping *mapping = &world->mappings[i].mapping;
 
@@ -201,19 +202,19 @@ join_world(struct world_snapshot *world, struct vmt_replay *replay,
 	}
 	for (int i = 0; i < VMT_CLASSES; i++)
 		for (int j = 0; j < VMT_AMOUNTS; j++)
-			found[j] += residency.classes[i].bytes[j];
+			found[j] += attribution.classes[i].bytes[j];
 	for (int j = 0; j < VMT_AMOUNTS; j++) {
 		/* What was never touched is for the tests that know it. */
 		if (j == VMT_AMOUNT_UNTOUCHED)
 			expected[j] = found[j];
 		assert_int_equal(found[j], expected[j]);
-		assert_int_equal(residency.total.bytes[j], expected[j]);
+		assert_int_equal(attribution.total.bytes[j], expected[j]);
 	}
-	return residency;
+	return attribution;
 }
 
-/* CLASS_OF(residency, PROGRAM, COMMITTED) */
-#define CLASS_OF(residency, class, amount)                                                         \
-	((residency).classes[VMT_CLASS_##class].bytes[VMT_AMOUNT_##amount])
+/* CLASS_OF(attribution, PROGRAM, COMMITTED) */
+#define CLASS_OF(attribution, class, amount)                                                       \
+	((attribution).classes[VMT_CLASS_##class].bytes[VMT_AMOUNT_##amount])
 
 #endif

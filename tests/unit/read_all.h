@@ -9,8 +9,8 @@
 #define READ_ALL_H
 
 #include "tests/unit/walk_trace.h"
-#include "tools/cmd/dumped.h"
-#include "tools/cmd/recorded.h"
+#include "tools/cmd/dump_record.h"
+#include "tools/cmd/record_summary.h"
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
 #include "tools/model/report/report_build.h"
@@ -68,21 +68,21 @@ read_all_compare(const struct vmt_report *a, const struct vmt_report *b, FILE *n
 }
 
 static inline void
-read_all_dump_snapshot(struct vmt_dumped *dumped, const struct vmt_record *record)
+read_all_dump_snapshot(struct vmt_dump_record *dumped, const struct vmt_record *record)
 {
 	struct vmt_snapshot snapshot;
 	struct vmt_err err = {""};
 
 	if (vmt_snapshot_decode(&snapshot, dumped->trace, record->snapshot, &err) != 0)
 		return;
-	vmt_dumped_snapshot(dumped, &snapshot);
+	vmt_dump_record_snapshot(dumped, &snapshot);
 	vmt_snapshot_decode_free(&snapshot);
 }
 
 static inline void
 read_all_dump(const char *path, FILE *nowhere)
 {
-	struct vmt_dumped dumped = {.stacks = true, .runs = true};
+	struct vmt_dump_record dumped = {.stacks = true, .runs = true};
 	struct vmt_record record = {.kind = VMT_RECORD_END};
 	struct vmt_merge *merge;
 	struct vmt_err err = {""};
@@ -90,31 +90,31 @@ read_all_dump(const char *path, FILE *nowhere)
 	if (vmt_trace_open(&dumped.trace, path, &err) != 0)
 		return;
 	vmt_emitter_begin(&dumped.emitter, nowhere, VMT_EMITTER_TEXT);
-	vmt_dumped_head(&dumped);
+	vmt_dump_record_head(&dumped);
 	if (vmt_merge_open(&merge, dumped.trace, &err) == 0) {
 		while (vmt_merge_next(merge, &record, &err) == 0 && record.kind != VMT_RECORD_END) {
 			if (record.kind == VMT_RECORD_EVENT)
-				vmt_dumped_event(&dumped, &record.event);
+				vmt_dump_record_event(&dumped, &record.event);
 			else if (record.kind == VMT_RECORD_USAGE)
-				vmt_dumped_usage(&dumped, &record.usage);
+				vmt_dump_record_usage(&dumped, &record.usage);
 			else
 				read_all_dump_snapshot(&dumped, &record);
 		}
 		vmt_merge_close(merge);
 	}
-	vmt_dumped_loss(&dumped);
-	vmt_dumped_end(&dumped);
+	vmt_dump_record_loss(&dumped);
+	vmt_dump_record_end(&dumped);
 	vmt_trace_close(dumped.trace);
 }
 
 static inline void
 read_all_conclude(const char *path, FILE *nowhere)
 {
-	struct vmt_recorded recorded = {.count = 0};
+	struct vmt_record_summary recorded = {.count = 0};
 
-	vmt_recorded_add(&recorded, path);
-	vmt_recorded_print(&recorded, 1000, nowhere);
-	vmt_recorded_free(&recorded);
+	vmt_record_summary_add(&recorded, path);
+	vmt_record_summary_print(&recorded, 1000, nowhere);
+	vmt_record_summary_free(&recorded);
 }
 
 static inline void

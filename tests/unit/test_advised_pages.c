@@ -21,12 +21,12 @@ static void
 join(struct vmt_replay *replay)
 {
 	struct world_snapshot *world = malloc(sizeof(*world));
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	assert_non_null(world);
 	take_snapshot(world);
-	residency = join_world(world, replay, NULL);
-	vmt_attribution_free(&residency);
+	attribution = join_world(world, replay, NULL);
+	vmt_attribution_free(&attribution);
 	free(world);
 }
 

@@ -16,7 +16,7 @@ growth_is_the_mappings(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -27,14 +27,14 @@ growth_is_the_mappings(void **state)
 	add_mapping(&world, BASE - 2 * PAGE, 10 * PAGE, "", 3 * PAGE);
 	/* What lies below a mapping that doesn't grow is somebody else's. */
 	add_mapping(&world, BASE + MIB - PAGE, 9 * PAGE, "", PAGE);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	assert_int_equal(FIGURE(replay, MMAP, 1, RESERVED), 12 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, TOTAL_RESERVED), 12 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 5 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, LIVE_COUNT), 1);
 	assert_int_equal(FIGURE(replay, MMAP, 2, RESERVED), 8 * PAGE);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), PAGE);
-	vmt_attribution_free(&residency);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, RESERVED), PAGE);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -61,7 +61,7 @@ moved_memory_of_nobody_is_the_movers(void **state)
 {
 	struct vmt_replay *replay = world_new(0, true);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -73,13 +73,13 @@ moved_memory_of_nobody_is_the_movers(void **state)
 			     .argument_a = BASE + 9 * MIB, .argument_b = 4 * PAGE));
 	add_mapping(&world, BASE + MIB, 4 * PAGE, "/memfd:x (deleted)", 3 * PAGE)->shared = 1;
 	add_mapping(&world, BASE + 2 * MIB, 4 * PAGE, "", PAGE);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	assert_int_equal(FIGURE(replay, MREMAP, 1, RESERVED), 4 * PAGE);
 	assert_int_equal(FIGURE(replay, MREMAP, 1, COMMITTED), 3 * PAGE);
 	assert_int_equal(FIGURE(replay, MREMAP, 2, COMMITTED), PAGE);
-	assert_int_equal(CLASS_OF(residency, SHARED, COMMITTED), 3 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), PAGE);
-	vmt_attribution_free(&residency);
+	assert_int_equal(CLASS_OF(attribution, SHARED, COMMITTED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MMAP, COMMITTED), PAGE);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 

@@ -17,13 +17,13 @@ empty_snapshot_is_all_zero(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(residency.total.bytes[VMT_AMOUNT_RESERVED], 0);
-	vmt_attribution_free(&residency);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(attribution.total.bytes[VMT_AMOUNT_RESERVED], 0);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -62,7 +62,7 @@ each_class_gets_its_own(void **state)
 	struct vmt_attribution_options options = {.trace_name = "t.vmt",
 						  .tracer_address = LIB + 0x100000};
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	uint64_t stack = BASE + 0x20000000;
 
 	(void)state;
@@ -72,23 +72,23 @@ each_class_gets_its_own(void **state)
 	start_thread(replay, stack + 2048 * PAGE - 2304, 0, 2);
 	happen(replay, EVENT(MALLOC, .address = EXE + MIB + 100, .length = 3 * PAGE, .stack = 3));
 
-	residency = join_world(&world, replay, &options);
-	assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), 7 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MMAP, RESERVED), 64 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, COMMITTED), 3 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 2 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, RESERVED), 30 * PAGE);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, COMMITTED), 3 * PAGE);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, RESERVED), 2049 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MAIN_STACK, COMMITTED), 9 * PAGE);
-	assert_int_equal(CLASS_OF(residency, PROGRAM, COMMITTED), 6 * PAGE);
-	assert_int_equal(CLASS_OF(residency, PROGRAM, RESERVED), 24 * PAGE);
-	assert_int_equal(CLASS_OF(residency, FILES, COMMITTED), 4 * PAGE);
-	assert_int_equal(CLASS_OF(residency, SHARED, COMMITTED), 8 * PAGE);
-	assert_int_equal(CLASS_OF(residency, KERNEL, COMMITTED), PAGE);
-	assert_int_equal(CLASS_OF(residency, KERNEL, RESERVED), 6 * PAGE);
-	assert_int_equal(CLASS_OF(residency, TRACER, COMMITTED), 9 * PAGE);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 2 * PAGE);
+	attribution = join_world(&world, replay, &options);
+	assert_int_equal(CLASS_OF(attribution, MMAP, COMMITTED), 7 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MMAP, RESERVED), 64 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_LIVE, COMMITTED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_RETAINED, COMMITTED), 2 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_RETAINED, RESERVED), 30 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, COMMITTED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, RESERVED), 2049 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MAIN_STACK, COMMITTED), 9 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, PROGRAM, COMMITTED), 6 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, PROGRAM, RESERVED), 24 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, FILES, COMMITTED), 4 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, SHARED, COMMITTED), 8 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, KERNEL, COMMITTED), PAGE);
+	assert_int_equal(CLASS_OF(attribution, KERNEL, RESERVED), 6 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, TRACER, COMMITTED), 9 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), 2 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 7 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, LIVE_COUNT), 1);
 	assert_int_equal(FIGURE(replay, THREAD, 2, RESERVED), 2049 * PAGE);
@@ -96,9 +96,9 @@ each_class_gets_its_own(void **state)
 	assert_int_equal(FIGURE(replay, THREAD, 2, COMMITTED), 3 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 2, LIVE_COUNT), 1);
 	assert_int_equal(FIGURE(replay, MALLOC, 3, COMMITTED), 3 * PAGE);
-	assert_int_equal(residency.total.bytes[VMT_AMOUNT_ACCESSIBLE],
-			 residency.total.bytes[VMT_AMOUNT_RESERVED] - PAGE);
-	vmt_attribution_free(&residency);
+	assert_int_equal(attribution.total.bytes[VMT_AMOUNT_ACCESSIBLE],
+			 attribution.total.bytes[VMT_AMOUNT_RESERVED] - PAGE);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -107,7 +107,7 @@ files_add_up_by_path(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	const struct vmt_file_reader *rows;
 	size_t count;
 
@@ -117,16 +117,16 @@ files_add_up_by_path(void **state)
 	add_mapping(&world, BASE + 4 * PAGE, 4 * PAGE, "/b", PAGE);
 	add_mapping(&world, BASE + 8 * PAGE, 4 * PAGE, "/a", 3 * PAGE);
 	add_mapping(&world, BASE + MIB, 4 * PAGE, "[stack]", 3 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	rows = vmt_files_rows(residency.files, &count);
+	attribution = join_world(&world, replay, NULL);
+	rows = vmt_files_rows(attribution.files, &count);
 	assert_int_equal(count, 2);
 	assert_int_equal(rows[0].reserved_bytes, 8 * PAGE);
 	assert_int_equal(rows[0].committed_bytes, 5 * PAGE);
 	assert_int_equal(rows[1].committed_bytes, PAGE);
-	assert_int_equal(residency.file_bytes, 6 * PAGE);
-	assert_int_equal(CLASS_OF(residency, PROGRAM, COMMITTED), 5 * PAGE);
-	assert_int_equal(CLASS_OF(residency, FILES, COMMITTED), PAGE);
-	vmt_attribution_free(&residency);
+	assert_int_equal(attribution.file_bytes, 6 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, PROGRAM, COMMITTED), 5 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, FILES, COMMITTED), PAGE);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -136,7 +136,7 @@ one_mapping_of_two_calls_is_cut(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -148,15 +148,15 @@ one_mapping_of_two_calls_is_cut(void **state)
 	add_run(&world, BASE + 8 * PAGE, PAGE, VMT_RUN_SWAPPED);
 	add_run(&world, BASE + 9 * PAGE, PAGE, VMT_RUN_PRESENT | VMT_RUN_ZERO);
 	add_run(&world, BASE + 10 * PAGE, PAGE, VMT_RUN_PRESENT | VMT_RUN_HUGE);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 3 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 2, COMMITTED), 2 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 2, SWAPPED), PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 2, RESERVED), 6 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 2, LIVE_COUNT), 2);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 2 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MMAP, SWAPPED), PAGE);
-	vmt_attribution_free(&residency);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), 2 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MMAP, SWAPPED), PAGE);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -165,7 +165,7 @@ protection_is_the_snapshots(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -173,11 +173,11 @@ protection_is_the_snapshots(void **state)
 	happen(replay, EVENT(MPROTECT, .address = BASE, .length = 2 * PAGE, .protection = 0));
 	add_mapping(&world, BASE, 2 * PAGE, "", 0)->protection = PROT_NONE;
 	add_mapping(&world, BASE + 2 * PAGE, 6 * PAGE, "", PAGE);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	assert_int_equal(FIGURE(replay, MMAP, 1, RESERVED), 8 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, ACCESSIBLE), 6 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, LIVE_COUNT), 1);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -187,19 +187,19 @@ the_snapshot_wins_over_a_stale_event(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	map_anonymous(replay, BASE, 8 * PAGE, 1);
 	map_anonymous(replay, BASE + MIB, 8 * PAGE, 1); /* gone altogether */
 	add_mapping(&world, BASE, 8 * PAGE, "/data/file", 4 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, FILES, COMMITTED), 4 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MMAP, RESERVED), 0);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, FILES, COMMITTED), 4 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MMAP, RESERVED), 0);
 	assert_int_equal(FIGURE(replay, MMAP, 1, RESERVED), 0);
 	assert_int_equal(FIGURE(replay, MMAP, 1, LIVE_COUNT), 0);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -208,7 +208,7 @@ mapped_files_and_segments_have_sites(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -221,13 +221,13 @@ mapped_files_and_segments_have_sites(void **state)
 	add_mapping(&world, BASE, 8 * PAGE, "/data/file", 4 * PAGE)->protection = PROT_READ;
 	add_mapping(&world, BASE + MIB, 8 * PAGE, "/dev/zero (deleted)", 3 * PAGE)->shared = 1;
 	add_mapping(&world, BASE + 2 * MIB, 8 * PAGE, "/SYSV00000000 (deleted)", PAGE)->shared = 1;
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, FILES, COMMITTED), 4 * PAGE);
-	assert_int_equal(CLASS_OF(residency, SHARED, COMMITTED), 4 * PAGE);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, FILES, COMMITTED), 4 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, SHARED, COMMITTED), 4 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 4 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 2, COMMITTED), 3 * PAGE);
 	assert_int_equal(FIGURE(replay, SHMAT, 3, COMMITTED), PAGE);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -237,7 +237,7 @@ bss_ends_with_its_module(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -246,10 +246,10 @@ bss_ends_with_its_module(void **state)
 	add_mapping(&world, LIB, 4 * PAGE, "/lib/libx.so", PAGE)->protection =
 	    PROT_READ | PROT_EXEC;
 	add_mapping(&world, LIB + 4 * PAGE, 20 * PAGE, "", 10 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, PROGRAM, COMMITTED), 3 * PAGE);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 8 * PAGE);
-	vmt_attribution_free(&residency);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, PROGRAM, COMMITTED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), 8 * PAGE);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -259,7 +259,7 @@ thread_stacks_in_one_mapping_are_cut_at_their_descriptors(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	uint64_t top = BASE + 16 * PAGE;
 
 	(void)state;
@@ -269,14 +269,14 @@ thread_stacks_in_one_mapping_are_cut_at_their_descriptors(void **state)
 	start_thread(replay, top + 16 * PAGE - 2304, 8 * PAGE, 2);
 	happen(replay, EVENT(MALLOC, .address = top + 16 * PAGE + 16, .length = 48 * PAGE - 32,
 			     .stack = 3));
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	assert_int_equal(FIGURE(replay, THREAD, 1, COMMITTED), 16 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 2, COMMITTED), 8 * PAGE);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, COMMITTED), 24 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, COMMITTED), 48 * PAGE - 32);
-	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 32);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 8 * PAGE);
-	vmt_attribution_free(&residency);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, COMMITTED), 24 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_LIVE, COMMITTED), 48 * PAGE - 32);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_RETAINED, COMMITTED), 32);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), 8 * PAGE);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -285,18 +285,18 @@ newest_thread_owns_a_stack_that_is_used_again(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	add_mapping(&world, BASE, 16 * PAGE, "", 5 * PAGE);
 	start_thread(replay, BASE + 15 * PAGE, 0, 1);
 	start_thread(replay, BASE + 15 * PAGE, 0, 2);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	assert_int_equal(FIGURE(replay, THREAD, 1, COMMITTED), 0);
 	assert_int_equal(FIGURE(replay, THREAD, 2, COMMITTED), 5 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 1, COUNT), 1);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -305,17 +305,17 @@ stack_of_the_programs_own_memory_stays_the_calls(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	map_anonymous(replay, BASE, 16 * PAGE, 1);
 	start_thread(replay, BASE + 15 * PAGE, 16 * PAGE, 2);
 	add_mapping(&world, BASE, 16 * PAGE, "", 5 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), 5 * PAGE);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, RESERVED), 0);
-	vmt_attribution_free(&residency);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, MMAP, COMMITTED), 5 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, RESERVED), 0);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -326,7 +326,7 @@ present_memory_is_the_loaders_or_inherited(void **state)
 	for (int forked = 0; forked < 2; forked++) {
 		struct vmt_replay *replay = world_new(0, forked);
 		static struct world_snapshot world;
-		struct vmt_attribution residency;
+		struct vmt_attribution attribution;
 
 		memset(&world, 0, sizeof(world));
 		happen(replay,
@@ -335,13 +335,14 @@ present_memory_is_the_loaders_or_inherited(void **state)
 				     .protection = RW, .argument_b = 3));
 		add_mapping(&world, BASE, 4 * PAGE, "", 3 * PAGE);
 		add_mapping(&world, BASE + MIB, 4 * PAGE, "", 2 * PAGE);
-		residency = join_world(&world, replay, NULL);
-		assert_int_equal(CLASS_OF(residency, TRACER, COMMITTED), 2 * PAGE);
-		assert_int_equal(CLASS_OF(residency, PROGRAM, COMMITTED), forked ? 0 : 3 * PAGE);
-		assert_int_equal(CLASS_OF(residency, INHERITED, COMMITTED), forked ? 3 * PAGE : 0);
+		attribution = join_world(&world, replay, NULL);
+		assert_int_equal(CLASS_OF(attribution, TRACER, COMMITTED), 2 * PAGE);
+		assert_int_equal(CLASS_OF(attribution, PROGRAM, COMMITTED), forked ? 0 : 3 * PAGE);
+		assert_int_equal(CLASS_OF(attribution, INHERITED, COMMITTED),
+				 forked ? 3 * PAGE : 0);
 		if (forked)
 			assert_int_equal(FIGURE(replay, PRESENT, 0, COMMITTED), 3 * PAGE);
-		vmt_attribution_free(&residency);
+		vmt_attribution_free(&attribution);
 		vmt_replay_free(replay);
 	}
 }
@@ -353,16 +354,16 @@ a_renamed_trace_is_known_by_its_length(void **state)
 	struct vmt_attribution_options options = {.trace_name = "moved.vmt",
 						  .trace_bytes = 7 * PAGE + 1};
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	add_mapping(&world, BASE, 8 * PAGE, "/tmp/old.vmt", 2 * PAGE)->shared = 1;
 	add_mapping(&world, BASE + MIB, 8 * PAGE, "/tmp/other", PAGE);
-	residency = join_world(&world, replay, &options);
-	assert_int_equal(CLASS_OF(residency, TRACER, COMMITTED), 2 * PAGE);
-	assert_int_equal(CLASS_OF(residency, FILES, COMMITTED), PAGE);
-	vmt_attribution_free(&residency);
+	attribution = join_world(&world, replay, &options);
+	assert_int_equal(CLASS_OF(attribution, TRACER, COMMITTED), 2 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, FILES, COMMITTED), PAGE);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -447,7 +448,7 @@ random_world(unsigned seed, uint64_t sample_bytes)
 {
 	struct vmt_replay *replay = world_new(sample_bytes, seed % 3 == 0);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	uint64_t end;
 
 	srand(seed);
@@ -455,16 +456,16 @@ random_world(unsigned seed, uint64_t sample_bytes)
 	end = random_mappings(&world);
 	for (int i = 0; i < 400; i++)
 		random_event(replay, end);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	for (int i = 0; i < VMT_CLASSES; i++) {
-		const uint64_t *bytes = residency.classes[i].bytes;
+		const uint64_t *bytes = attribution.classes[i].bytes;
 
 		assert_true(bytes[VMT_AMOUNT_COMMITTED] + bytes[VMT_AMOUNT_SWAPPED] +
 				bytes[VMT_AMOUNT_UNTOUCHED] <=
 			    bytes[VMT_AMOUNT_RESERVED]);
 		assert_true(bytes[VMT_AMOUNT_ACCESSIBLE] <= bytes[VMT_AMOUNT_RESERVED]);
 	}
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 

@@ -24,7 +24,7 @@ thread_that_is_over_owns_nothing(void **state)
 	static const uint32_t there[] = {11, 13};
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -37,12 +37,12 @@ thread_that_is_over_owns_nothing(void **state)
 	add_mapping(&world, BASE + 35 * PAGE, 12 * PAGE, "", 12 * PAGE);
 	map_stack(&world, 60);
 	vmt_replay_keep_threads(replay, 2, there, 2);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, RESERVED), 18 * PAGE);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, COMMITTED), 6 * PAGE);
-	assert_int_equal(CLASS_OF(residency, ENDED_STACKS, RESERVED), 9 * PAGE);
-	assert_int_equal(CLASS_OF(residency, ENDED_STACKS, COMMITTED), 3 * PAGE);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 12 * PAGE);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, RESERVED), 18 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, COMMITTED), 6 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, ENDED_STACKS, RESERVED), 9 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, ENDED_STACKS, COMMITTED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), 12 * PAGE);
 	/* total_reserved - released = reserved, guards and all */
 	assert_int_equal(FIGURE(replay, THREAD, 1, RESERVED), 9 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 1, RELEASED), 8 * PAGE);
@@ -54,7 +54,7 @@ thread_that_is_over_owns_nothing(void **state)
 	vmt_replay_keep_threads(replay, 3, there, 1);
 	assert_int_equal(FIGURE(replay, THREAD, 3, TOTAL_RESERVED), 9 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 3, RELEASED), 9 * PAGE);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -64,7 +64,7 @@ arena_takes_the_place_of_a_stack(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	uint64_t arena = BASE + 64 * MIB;
 
 	(void)state;
@@ -74,11 +74,11 @@ arena_takes_the_place_of_a_stack(void **state)
 	add_mapping(&world, arena, 20 * PAGE, "", 20 * PAGE);
 	add_mapping(&world, arena + 20 * PAGE, 64 * MIB - 20 * PAGE, "", 0)->protection = PROT_NONE;
 	vmt_replay_keep_threads(replay, 2, NULL, 0);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, COMMITTED), 20 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MALLOC_RETAINED, RESERVED), 64 * MIB);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_RETAINED, COMMITTED), 20 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_RETAINED, RESERVED), 64 * MIB);
 	assert_int_equal(FIGURE(replay, THREAD, 1, RELEASED), 16 * PAGE);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -88,19 +88,19 @@ guard_may_begin_the_stacks_mapping(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	add_mapping(&world, BASE, 9 * PAGE, "", 0);
 	add_run(&world, BASE + 7 * PAGE, 2 * PAGE, VMT_RUN_PRESENT);
 	start_task(replay, BASE + 9 * PAGE, 10, 1);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, RESERVED), 9 * PAGE);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, COMMITTED), 2 * PAGE);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, RESERVED), 9 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, COMMITTED), 2 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 1, TOTAL_RESERVED), 9 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 1, LIVE_COUNT), 1);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -110,7 +110,7 @@ stack_in_a_block_is_the_blocks(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -119,13 +119,13 @@ stack_in_a_block_is_the_blocks(void **state)
 	       EVENT(THREAD, .address = BASE + 14 * PAGE, .length = 14 * PAGE, .argument_a = 2304,
 		     .argument_b = 10, .stack = 2, .flags = VMT_THREAD_CALLERS_STACK));
 	add_mapping(&world, BASE, 16 * PAGE, "", 5 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, RESERVED), 0);
-	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, RESERVED), 15 * PAGE);
-	assert_int_equal(CLASS_OF(residency, MALLOC_LIVE, COMMITTED), 5 * PAGE - 16);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, RESERVED), 0);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_LIVE, RESERVED), 15 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_LIVE, COMMITTED), 5 * PAGE - 16);
 	assert_int_equal(FIGURE(replay, THREAD, 2, TOTAL_RESERVED), 0);
 	assert_int_equal(FIGURE(replay, THREAD, 2, COUNT), 1);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 

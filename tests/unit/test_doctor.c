@@ -232,7 +232,7 @@ run_doctor(char *output, size_t room, const char *first, const char *second)
 	err.text[0] = '\0';
 	fflush(stdout);
 	dup2(fd, STDOUT_FILENO);
-	result = vmt_doctor_main(argc, argv, &err);
+	result = vmt_cmd_doctor_main(argc, argv, &err);
 	fflush(stdout);
 	dup2(saved, STDOUT_FILENO);
 	length = pread(fd, output, room - 1, 0);

@@ -28,7 +28,7 @@ static void
 gaps_are_whole_pages_and_parts_of_pages(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	uint64_t middle = BASE + 3 * PAGE + 1000 * 2;
 
 	(void)state;
@@ -37,16 +37,16 @@ gaps_are_whole_pages_and_parts_of_pages(void **state)
 	block(replay, BASE + 16, 100, 1);
 	block(replay, middle, 9, 2);
 	block(replay, BASE + 10 * PAGE - 4096, 4088, 3);
-	residency = join_world(&world, replay, NULL);
-	assert_true(residency.is_split);
+	attribution = join_world(&world, replay, NULL);
+	assert_true(attribution.is_split);
 	/* 112 - 100, 32 - 9, 8 bytes of a header each included; and 8 bytes before the first. */
-	assert_int_equal(residency.retained.overhead_bytes, 12 + 23 + 8 + 8);
+	assert_int_equal(attribution.retained.overhead_bytes, 12 + 23 + 8 + 8);
 	/* Pages 1 and 2; 4 to 8, which end where the last block's header begins. */
-	assert_int_equal(residency.retained.free_page_bytes, (2 + 4) * PAGE);
+	assert_int_equal(attribution.retained.free_page_bytes, (2 + 4) * PAGE);
 	assert_int_equal(FIGURE(replay, MALLOC, 1, PINS), 0);
 	assert_int_equal(FIGURE(replay, MALLOC, 2, PINS), middle - 8 - (BASE + 8 + 112));
 	assert_int_equal(FIGURE(replay, MALLOC, 3, PINS), BASE + 9 * PAGE - 8 - (middle - 8 + 32));
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -55,16 +55,16 @@ static void
 a_block_with_its_own_mapping_has_no_free_pages(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	add_mapping(&world, BASE + PAGE, 256 * KIB, "", 256 * KIB);
 	block(replay, BASE + PAGE + 16, 250 * KIB, 1);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(residency.retained.overhead_bytes, 6 * KIB);
-	assert_int_equal(residency.retained.free_page_bytes, 0);
-	vmt_attribution_free(&residency);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(attribution.retained.overhead_bytes, 6 * KIB);
+	assert_int_equal(attribution.retained.free_page_bytes, 0);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -73,15 +73,15 @@ static void
 a_fork_child_is_not_split(void **state)
 {
 	struct vmt_replay *replay = world_new(0, true);
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	add_mapping(&world, BASE, 12 * PAGE, "[heap]", 10 * PAGE);
 	block(replay, BASE + 16, 100, 1);
-	residency = join_world(&world, replay, NULL);
-	assert_false(residency.is_split);
-	vmt_attribution_free(&residency);
+	attribution = join_world(&world, replay, NULL);
+	assert_false(attribution.is_split);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 

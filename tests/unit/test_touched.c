@@ -9,16 +9,16 @@ static struct world_snapshot world;
 static uint64_t
 never_touched(struct vmt_replay *replay, uint64_t start)
 {
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	uint64_t bytes;
 
 	memset(&world, 0, sizeof(world));
 	add_mapping(&world, start, 16 * PAGE, "", 0);
 	add_run(&world, start, 2 * PAGE, VMT_RUN_PRESENT);
 	add_run(&world, start + 2 * PAGE, PAGE, VMT_RUN_SWAPPED);
-	residency = join_world(&world, replay, NULL);
-	bytes = CLASS_OF(residency, MMAP, UNTOUCHED);
-	vmt_attribution_free(&residency);
+	attribution = join_world(&world, replay, NULL);
+	bytes = CLASS_OF(attribution, MMAP, UNTOUCHED);
+	vmt_attribution_free(&attribution);
 	return bytes;
 }
 
@@ -128,7 +128,7 @@ static void
 only_private_memory_is_never_touched(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -136,10 +136,10 @@ only_private_memory_is_never_touched(void **state)
 			     .protection = RW));
 	add_mapping(&world, BASE, 16 * PAGE, "/memfd:x", 0)->shared = 1;
 	add_mapping(&world, BASE + MIB, 16 * PAGE, "/tmp/data", 0);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	for (int i = 0; i < VMT_CLASSES; i++)
-		assert_int_equal(residency.classes[i].bytes[VMT_AMOUNT_UNTOUCHED], 0);
-	vmt_attribution_free(&residency);
+		assert_int_equal(attribution.classes[i].bytes[VMT_AMOUNT_UNTOUCHED], 0);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 
@@ -172,21 +172,21 @@ static void
 hugetlb_pages_are_in_ram_and_not_in_rss(void **state)
 {
 	struct vmt_replay *replay = world_new(0, false);
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
 	map_anonymous(replay, BASE, 4 * MIB, 1);
 	add_mapping(&world, BASE, 4 * MIB, "/anon_hugepage (deleted)", 0)->hugetlb = 1;
 	add_run(&world, BASE, 2 * MIB, VMT_RUN_HUGETLB);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, HUGETLB, RESERVED), 4 * MIB);
-	assert_int_equal(CLASS_OF(residency, HUGETLB, COMMITTED), 0);
-	assert_int_equal(CLASS_OF(residency, HUGETLB, HUGETLB), 2 * MIB);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, HUGETLB, RESERVED), 4 * MIB);
+	assert_int_equal(CLASS_OF(attribution, HUGETLB, COMMITTED), 0);
+	assert_int_equal(CLASS_OF(attribution, HUGETLB, HUGETLB), 2 * MIB);
 	assert_int_equal(FIGURE(replay, MMAP, 1, HUGETLB), 2 * MIB);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 0);
 	assert_int_equal(FIGURE(replay, MMAP, 1, UNTOUCHED), 0);
-	vmt_attribution_free(&residency);
+	vmt_attribution_free(&attribution);
 	vmt_replay_free(replay);
 }
 

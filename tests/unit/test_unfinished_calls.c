@@ -23,11 +23,11 @@ start_call(struct vmt_replay *replay, uint32_t thread, uint64_t bytes, uint32_t 
 }
 
 static void
-end(struct vmt_attribution *residency, struct vmt_replay *replay)
+end(struct vmt_attribution *attribution, struct vmt_replay *replay)
 {
 	assert_int_equal(replay->double_acquisitions, 0);
 	assert_int_equal(replay->unknown_releases, 0);
-	vmt_attribution_free(residency);
+	vmt_attribution_free(attribution);
 	vmt_replay_free(replay);
 }
 
@@ -36,14 +36,14 @@ static void
 pages_are_the_calls(void **state)
 {
 	struct vmt_replay *replay = begin();
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	start_call(replay, 7, LENGTH, 1);
 	add_mapping(&world, BASE, LENGTH, "", 20 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), 0);
-	assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), 20 * PAGE);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, RESERVED), 0);
+	assert_int_equal(CLASS_OF(attribution, MMAP, COMMITTED), 20 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 20 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, LIVE_COUNT), 1);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COUNT), 0);
@@ -53,7 +53,7 @@ pages_are_the_calls(void **state)
 	vmt_unfinished_calls_settle(replay);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COUNT), 1);
 	assert_int_equal(FIGURE(replay, MMAP, 1, TOTAL_RESERVED), LENGTH);
-	end(&residency, replay);
+	end(&attribution, replay);
 }
 
 /* One that the end of the process cut short. */
@@ -61,16 +61,16 @@ static void
 call_that_never_ends_is_counted(void **state)
 {
 	struct vmt_replay *replay = begin();
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	start_call(replay, 7, LENGTH, 1);
 	add_mapping(&world, BASE, LENGTH, "", 20 * PAGE);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	vmt_unfinished_calls_settle(replay);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COUNT), 1);
 	assert_int_equal(FIGURE(replay, MMAP, 1, TOTAL_RESERVED), LENGTH);
-	end(&residency, replay);
+	end(&attribution, replay);
 }
 
 /* Other lengths, protections and kinds are not the call's, nor is anything after its end. */
@@ -78,7 +78,7 @@ static void
 other_memory_is_not(void **state)
 {
 	struct vmt_replay *replay = begin();
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	start_call(replay, 7, LENGTH, 1);
@@ -87,10 +87,10 @@ other_memory_is_not(void **state)
 	add_mapping(&world, BASE, LENGTH - PAGE, "", PAGE);
 	add_mapping(&world, BASE + 100 * PAGE, LENGTH, "", PAGE)->protection = PROT_READ;
 	add_mapping(&world, BASE + 200 * PAGE, 32 * PAGE, "", PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, MMAP, RESERVED), 0);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 3 * PAGE);
-	end(&residency, replay);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, MMAP, RESERVED), 0);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), 3 * PAGE);
+	end(&attribution, replay);
 }
 
 /* The kernel joins neighbours into one mapping, with memory that has an owner, too. */
@@ -98,26 +98,26 @@ static void
 calls_share_a_mapping(void **state)
 {
 	struct vmt_replay *replay = begin();
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	map_anonymous(replay, BASE + 96 * PAGE, 10 * PAGE, 9);
 	start_call(replay, 7, LENGTH, 1);
 	start_call(replay, 8, 32 * PAGE, 2);
 	add_mapping(&world, BASE, 106 * PAGE, "", 106 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 0);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), 0);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), LENGTH);
 	assert_int_equal(FIGURE(replay, MMAP, 2, COMMITTED), 32 * PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 9, COMMITTED), 10 * PAGE);
-	end(&residency, replay);
+	end(&attribution, replay);
 }
 
 static void
 fixed_calls_know_their_place(void **state)
 {
 	struct vmt_replay *replay = begin();
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	happen(replay, EVENT(LONG_BEGIN, .address = BASE + 100 * PAGE, .length = LENGTH, .stack = 1,
@@ -125,29 +125,29 @@ fixed_calls_know_their_place(void **state)
 			     .argument_a = VMT_EVENT_MMAP));
 	add_mapping(&world, BASE, LENGTH, "", PAGE);
 	add_mapping(&world, BASE + 100 * PAGE, LENGTH, "", 2 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), PAGE);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), PAGE);
 	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 2 * PAGE);
-	end(&residency, replay);
+	end(&attribution, replay);
 }
 
 static void
 stack_is_pthread_creates(void **state)
 {
 	struct vmt_replay *replay = begin();
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	happen(replay,
 	       EVENT(LONG_BEGIN, .length = LENGTH, .stack = 1, .argument_a = VMT_EVENT_THREAD));
 	add_mapping(&world, BASE, PAGE, "", 0)->protection = PROT_NONE;
 	add_mapping(&world, BASE + PAGE, LENGTH, "", 8 * PAGE);
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), 0);
-	assert_int_equal(CLASS_OF(residency, THREAD_STACKS, COMMITTED), 8 * PAGE);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, RESERVED), 0);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, COMMITTED), 8 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 1, COMMITTED), 8 * PAGE);
 	assert_int_equal(FIGURE(replay, THREAD, 1, LIVE_COUNT), 1); /* guard and all */
-	end(&residency, replay);
+	end(&attribution, replay);
 }
 
 /* Before the kernel has moved it the range is its owner's, afterwards the call's. */
@@ -156,7 +156,7 @@ range_that_moves_has_an_owner(void **state)
 {
 	for (int moved = 0; moved < 2; moved++) {
 		struct vmt_replay *replay = begin();
-		struct vmt_attribution residency;
+		struct vmt_attribution attribution;
 
 		(void)state;
 		map_anonymous(replay, BASE, LENGTH, 1);
@@ -166,12 +166,12 @@ range_that_moves_has_an_owner(void **state)
 			add_mapping(&world, BASE + 1000 * PAGE, 2 * LENGTH, "", 30 * PAGE);
 		else
 			add_mapping(&world, BASE, LENGTH, "", 30 * PAGE);
-		residency = join_world(&world, replay, NULL);
-		assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), 0);
-		assert_int_equal(CLASS_OF(residency, MMAP, COMMITTED), 30 * PAGE);
+		attribution = join_world(&world, replay, NULL);
+		assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), 0);
+		assert_int_equal(CLASS_OF(attribution, MMAP, COMMITTED), 30 * PAGE);
 		assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), moved ? 0 : 30 * PAGE);
 		assert_owner(replay, BASE, 0, 0);
-		end(&residency, replay);
+		end(&attribution, replay);
 	}
 }
 
@@ -182,7 +182,7 @@ range_that_goes_has_its_owner(void **state)
 {
 	for (int marked = 0; marked < 2; marked++) {
 		struct vmt_replay *replay = begin();
-		struct vmt_attribution residency;
+		struct vmt_attribution attribution;
 
 		(void)state;
 		map_anonymous(replay, BASE, LENGTH, 1);
@@ -191,11 +191,11 @@ range_that_goes_has_its_owner(void **state)
 						  .length = LENGTH,
 						  .marks = marked ? VMT_MARK_ENDS : 0});
 		add_mapping(&world, BASE, LENGTH, "", 30 * PAGE);
-		residency = join_world(&world, replay, NULL);
-		assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED),
+		attribution = join_world(&world, replay, NULL);
+		assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED),
 				 marked ? 0 : 30 * PAGE);
 		assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), marked ? 30 * PAGE : 0);
-		end(&residency, replay);
+		end(&attribution, replay);
 	}
 }
 
@@ -204,16 +204,16 @@ static void
 hostile_calls_cost_little(void **state)
 {
 	struct vmt_replay *replay = begin();
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 
 	(void)state;
 	for (uint32_t i = 1; i < 3 * VMT_UNFINISHED_CALLS_MOST; i++)
 		start_call(replay, i, i % 3 == 0 ? UINT64_MAX - i : i % 3, i);
 	assert_int_equal(vmt_unfinished_calls_count(replay->under_way), VMT_UNFINISHED_CALLS_MOST);
 	add_mapping(&world, BASE, 5 * PAGE, "", 5 * PAGE);
-	residency = join_world(&world, replay, NULL);
+	attribution = join_world(&world, replay, NULL);
 	assert_true(vmt_space_check(replay->space));
-	end(&residency, replay);
+	end(&attribution, replay);
 }
 
 /* A segment has no inode where its id is 0; a break's part follows what it had before. */
@@ -221,7 +221,7 @@ static void
 segments_and_breaks_are_their_calls(void **state)
 {
 	struct vmt_replay *replay = begin();
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	struct vmt_mapping *segment;
 
 	(void)state;
@@ -237,12 +237,12 @@ segments_and_breaks_are_their_calls(void **state)
 	    add_mapping(&world, BASE + 100 * PAGE, LENGTH, "/SYSV00000000 (deleted)", 5 * PAGE);
 	segment->inode = 0;
 	segment->shared = true;
-	residency = join_world(&world, replay, NULL);
-	assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, RESERVED), 0);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, RESERVED), 0);
 	assert_int_equal(FIGURE(replay, BRK, 1, COMMITTED), 10 * PAGE);
 	assert_int_equal(FIGURE(replay, BRK, 2, COMMITTED), 10 * PAGE);
 	assert_int_equal(FIGURE(replay, SHMAT, 3, COMMITTED), 5 * PAGE);
-	end(&residency, replay);
+	end(&attribution, replay);
 }
 
 /* Of another place or length, or where the numbers go round. */
@@ -261,15 +261,15 @@ other_breaks_are_not(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
 		struct vmt_replay *replay = begin();
-		struct vmt_attribution residency;
+		struct vmt_attribution attribution;
 
 		happen(replay, EVENT(LONG_BEGIN, .address = breaks[i].address,
 				     .length = breaks[i].length, .stack = 2, .thread = 7,
 				     .protection = RW, .argument_a = VMT_EVENT_BRK));
 		add_mapping(&world, BASE, LENGTH, "", PAGE);
-		residency = join_world(&world, replay, NULL);
-		assert_int_equal(CLASS_OF(residency, UNATTRIBUTED, COMMITTED), PAGE);
-		end(&residency, replay);
+		attribution = join_world(&world, replay, NULL);
+		assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED), PAGE);
+		end(&attribution, replay);
 	}
 }
 

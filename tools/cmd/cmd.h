@@ -1,10 +1,10 @@
 /*
- * cmd.h: which subcommands are there, and how is one run?
+ * cmd.h: the list of subcommands.
  *
- * One file a subcommand, tools/cmd/NAME.c, with int vmt_NAME_main(argc, argv, err): argv[0] is the
- * subcommand's own name; its options are the table vmt_NAME_options[]. It writes data to stdout,
- * nothing to stderr but progress, and never exits. Returns the exit status (0 or more), or a
- * negative errno with a message that main.c prints: -EINVAL stands for a wrong command line.
+ * One file a subcommand, tools/cmd/cmd_NAME.c, with int vmt_cmd_NAME_main(argc, argv, err): argv[0]
+ * is the subcommand's own name; its options are the table vmt_cmd_NAME_options[]. It writes data to
+ * stdout, nothing to stderr but progress, and never exits. Returns the exit status (0 or more), or
+ * a negative errno with a message that main.c prints: -EINVAL stands for a wrong command line.
  * Single-threaded.
  */
 #ifndef VMT_CMD_H
@@ -32,8 +32,8 @@ struct vmt_cmd {
 };
 
 #define X(name, arguments, summary)                                                                \
-	int vmt_##name##_main(int argc, char **argv, struct vmt_err *err);                         \
-	extern const struct vmt_option vmt_##name##_options[];
+	int vmt_cmd_##name##_main(int argc, char **argv, struct vmt_err *err);                     \
+	extern const struct vmt_option vmt_cmd_##name##_options[];
 VMT_COMMANDS(X)
 #undef X
 

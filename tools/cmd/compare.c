@@ -1,6 +1,6 @@
 #include "tools/cmd/compare.h"
 
-#include "tools/cmd/screen.h"
+#include "tools/cmd/terminal.h"
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
 #include "tools/render/diff_group_rows.h"
@@ -22,7 +22,7 @@ print(const struct vmt_diff *diff, const struct vmt_compare *compare, struct vmt
 
 	if (compare->json)
 		return vmt_diff_json_print(diff, &json, stdout, err);
-	text.layout = vmt_screen_layout();
+	text.layout = vmt_terminal_layout();
 	vmt_diff_text_print(diff, &text);
 	return 0;
 }
@@ -41,7 +41,7 @@ vmt_compare_print(const struct vmt_compare *compare, struct vmt_err *err)
 	if (result == 0)
 		result = print(diff, compare, err);
 	if (result == 0 && compare->limits)
-		result = vmt_limits_check(compare->limits, diff, err);
+		result = vmt_fail_over_check(compare->limits, diff, err);
 	vmt_diff_group_rows_free(&owners);
 	vmt_diff_free(diff);
 	return result > 0 ? STATUS_EXCEEDED : result;

@@ -1,5 +1,5 @@
 /*
- * doctor.h: how does the doctor say what it found?
+ * doctor.h: prints findings of the doctor and counts what is lacking.
  *
  * Findings on stdout, one a line: "ok", "note" (works, but worse), or "LACK" (can't be recorded),
  * the last two with a remedy. Counts the lacks.

@@ -1,5 +1,5 @@
 /*
- * launch.h: how does the recorded program run as if vmtrace stood not between?
+ * launch.h: starts the recorded program and passes signals on.
  *
  * Forks and execs one command. The terminal's signals (INT, QUIT) reach the program itself and are
  * ignored here, TERM and HUP are passed on, and the program starts with the dispositions and the

@@ -1,5 +1,5 @@
 /*
- * library.h: where is libvmtrace.so?
+ * library.h: finds libvmtrace.so.
  *
  * Looked for where VMTRACE_LIB says, then beside the vmtrace executable, then in ../lib from there.
  */

@@ -1,6 +1,6 @@
 #include "format/command.h"
 #include "tools/cmd/cmd.h"
-#include "tools/cmd/help.h"
+#include "tools/cmd/cmd_help.h"
 #include "tools/cmd/suggest.h"
 #include "tools/cmd/version.h"
 
@@ -42,7 +42,7 @@ run_command(const struct vmt_cmd *command, int argc, char **argv)
 	int result;
 
 	if (argc > 1 && is_help(argv[1])) {
-		vmt_help_print(command);
+		vmt_cmd_help_print(command);
 		return 0;
 	}
 	result = command->run(argc, argv, &err);
@@ -53,7 +53,7 @@ run_command(const struct vmt_cmd *command, int argc, char **argv)
 		fprintf(stderr, "usage: vmtrace %s %s\n", command->name, command->arguments);
 	if (result >= 0)
 		return result;
-	return command->run == vmt_record_main ? STATUS_RECORD_FAILED : STATUS_FAILED;
+	return command->run == vmt_cmd_record_main ? STATUS_RECORD_FAILED : STATUS_FAILED;
 }
 
 static int
@@ -89,7 +89,7 @@ main(int argc, char **argv)
 		vmt_version_print();
 		return close_stdout(0);
 	}
-	command = vmt_help_find(is_help(argv[1]) ? "help" : argv[1]);
+	command = vmt_cmd_help_find(is_help(argv[1]) ? "help" : argv[1]);
 	if (!command) {
 		return unknown_command(argv[1]);
 	}

@@ -1,5 +1,5 @@
 /*
- * options.h: what did the user ask for on the command line?
+ * options.h: parses a command line.
  *
  * A table of options a command; its values by the same index. "--name VALUE", "--name=VALUE",
  * "-o VALUE", "-oVALUE"; a unique beginning of a long name will do; "--" ends the options. Values

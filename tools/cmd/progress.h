@@ -1,5 +1,5 @@
 /*
- * progress.h: how far has it got, for a person who waits?
+ * progress.h: a progress line on a terminal.
  *
  * One line on a terminal, from a second after the beginning on, at most ten times a second, and
  * wiped at the end. On anything else than a terminal there is never a byte. One thread's.

@@ -1,5 +1,5 @@
 /*
- * suggest.h: which of the known words did somebody mean?
+ * suggest.h: the known word nearest to a mistyped one.
  *
  * By the least number of letters to change, leave out, put in or swap (Damerau and Levenshtein):
  * one for each three letters of what was written, and one at least. Of words that are as near, one

@@ -1,5 +1,5 @@
 /*
- * version.h: which vmtrace is this?
+ * version.h: the version of vmtrace.
  */
 #ifndef VMT_VERSION_TEXT_H
 #define VMT_VERSION_TEXT_H

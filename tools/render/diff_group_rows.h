@@ -1,5 +1,5 @@
 /*
- * diff_group_rows.h: which rows of a diff look the same to a person, and are their names true?
+ * diff_group_rows.h: joins a diff's rows that look the same.
  *
  * The counterpart of group_rows.h. A row of a diff joins call sites that were found to be one; some
  * of them may show other frames. It is shown by those with most bytes, and shown_bytes says how

@@ -1,5 +1,5 @@
 /*
- * diff_headline.h: what is the one sentence about two reports that leads to an action?
+ * diff_headline.h: the first sentence of a diff.
  */
 #ifndef VMT_DIFF_HEADLINE_H
 #define VMT_DIFF_HEADLINE_H

@@ -1,5 +1,5 @@
 /*
- * diff_json.h: what does a program read about two reports' difference?
+ * diff_json.h: a diff as JSON.
  *
  * One JSON document, schema "vmtrace-diff/1": an interface, so keys are added and never change
  * their meaning. Sizes are whole bytes; each figure is an object of "a", "b" and "delta" (b - a).

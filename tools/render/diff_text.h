@@ -1,5 +1,5 @@
 /*
- * diff_text.h: what does a person read about two reports' difference?
+ * diff_text.h: a diff as text.
  *
  * The most useful sentence first. Writes to one stream, allocates nothing. The caller finds out the
  * width and whether there is color.

@@ -1,5 +1,5 @@
 /*
- * emitter.h: how does structured data get onto paper?
+ * emitter.h: writes structured data, as JSON or as lines.
  *
  * One set of calls, two forms: JSON (objects, arrays, every string escaped; bytes that are not
  * UTF-8 become U+FFFD, so that any JSON reader takes it), and lines for people (`key=value`,

@@ -1,5 +1,5 @@
 /*
- * group_rows.h: which call sites look the same to a person, and what do they have together?
+ * group_rows.h: joins sites that look the same to a person.
  *
  * A site is a whole stack; a row shows the frame that names it and a few callers (vmt_rank_walk).
  * Sites of one kind that show the same frames are one row here, their figures added up: an

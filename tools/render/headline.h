@@ -1,5 +1,5 @@
 /*
- * headline.h: what is the one sentence about a process's memory that leads to an action?
+ * headline.h: the first sentence of a report.
  */
 #ifndef VMT_HEADLINE_H
 #define VMT_HEADLINE_H

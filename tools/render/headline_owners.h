@@ -1,5 +1,5 @@
 /*
- * headline_owners.h: who has most of a process's memory, in clauses of the first sentence?
+ * headline_owners.h: the first sentence's clauses about who has most.
  */
 #ifndef VMT_HEADLINE_OWNERS_H
 #define VMT_HEADLINE_OWNERS_H

@@ -1,5 +1,5 @@
 /*
- * json.h: what does a program read about a process's memory?
+ * json.h: a report as JSON.
  *
  * A report as one JSON document, schema "vmtrace-report/1": an interface, so keys are added and
  * never change their meaning. Sizes are whole bytes, times nanoseconds, addresses "0x..." strings;

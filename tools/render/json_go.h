@@ -1,5 +1,5 @@
 /*
- * json_go.h: what does a program read about a Go runtime's memory?
+ * json_go.h: what a report's JSON says of Go.
  *
  * The parts of a report's document (json.h) that are about Go.
  */

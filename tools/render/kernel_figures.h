@@ -1,5 +1,5 @@
 /*
- * kernel_figures.h: under which names do documents show what the kernel counts?
+ * kernel_figures.h: names of what the kernel counts.
  *
  * One list for report, diff and dump. Data alone.
  */

@@ -1,5 +1,5 @@
 /*
- * layout.h: how does text fit a terminal's width?
+ * layout.h: text that fits a width.
  *
  * Names come from trace files and may hold anything: control characters and broken UTF-8 never
  * reach the terminal. Widths are columns, two for wide characters. Without UTF-8 all that is

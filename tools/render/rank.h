@@ -1,5 +1,5 @@
 /*
- * rank.h: which call sites come first, and what is one called?
+ * rank.h: which sites come first.
  *
  * An order of a report's sites by one figure, largest first; equals by the next figure, so that the
  * order is always the same. And the frame that names a site for a person: the innermost one that is

@@ -1,5 +1,5 @@
 /*
- * sentence.h: how does a sentence grow by clauses in a buffer of fixed size?
+ * sentence.h: a sentence in a buffer, clause by clause.
  *
  * What does not fit is cut off; the text always ends in a NUL. The buffer is the caller's, of at
  * least one byte.

@@ -1,5 +1,5 @@
 /*
- * sparkline.h: what does a curve look like on one line of text?
+ * sparkline.h: a curve on one line.
  */
 #ifndef VMT_SPARKLINE_H
 #define VMT_SPARKLINE_H

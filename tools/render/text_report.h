@@ -1,5 +1,5 @@
 /*
- * text_report.h: what does a person read about a process's memory?
+ * text_report.h: a report as text.
  *
  * A report as text, the most useful sentence first. Writes to one stream, allocates nothing that
  * outlives the call. The caller finds out the width and whether there is color.

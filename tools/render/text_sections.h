@@ -1,5 +1,5 @@
 /*
- * text_sections.h: how do the parts of a report's text look alike?
+ * text_sections.h: what the sections of a report's text share.
  *
  * Shared by text_report.c, diff_text.c and the text_*.c files, whose functions stand here too.
  * Writes to the layout's stream.

@@ -1,5 +1,5 @@
 /*
- * units.h: how does a person write and read a figure?
+ * units.h: sizes and times as people write them.
  *
  * Bytes with IEC units ("1.16 GiB"), durations ("1.5 s"), and both the other way round. Results are
  * written into the caller's buffer and are at most VMT_UNITS_BYTES long with their NUL. Pure

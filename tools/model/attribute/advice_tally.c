@@ -2,18 +2,18 @@
 
 /* The extent's pages that are mapped as they were. */
 static void
-tally_extent(const struct vmt_extent *extent, const struct vmt_regions *pieces,
+tally_extent(const struct vmt_extent *extent, const struct vmt_regions *regions,
 	     struct vmt_site_entry *entry, const struct vmt_resident *resident)
 {
-	for (size_t i = vmt_regions_after(pieces, extent->start); i < pieces->count; i++) {
-		const struct vmt_region *piece = &pieces->items[i];
-		uint64_t start = extent->start > piece->start ? extent->start : piece->start;
-		uint64_t end = extent->end < piece->end ? extent->end : piece->end;
+	for (size_t i = vmt_regions_after(regions, extent->start); i < regions->count; i++) {
+		const struct vmt_region *region = &regions->items[i];
+		uint64_t start = extent->start > region->start ? extent->start : region->start;
+		uint64_t end = extent->end < region->end ? extent->end : region->end;
 		struct vmt_amounts amounts;
 
-		if (piece->start >= extent->end)
+		if (region->start >= extent->end)
 			break;
-		if (piece->call > extent->call)
+		if (region->call > extent->call)
 			continue;
 		amounts = vmt_resident_range(resident, start, end);
 		entry->exact[VMT_FIGURE_RESERVED] += amounts.bytes[VMT_AMOUNT_RESERVED];
@@ -24,13 +24,13 @@ tally_extent(const struct vmt_extent *extent, const struct vmt_regions *pieces,
 }
 
 void
-vmt_advice_tally_add(const struct vmt_advised_pages *advised, const struct vmt_regions *pieces,
+vmt_advice_tally_add(const struct vmt_advised_pages *advised, const struct vmt_regions *regions,
 		     struct vmt_sites *sites, const struct vmt_resident *resident)
 {
 	for (unsigned int i = 0; i < VMT_ADVISED_PAGES_SORTS; i++) {
 		const struct vmt_extent *extent = vmt_advised_pages_next(advised, i, 0);
 
 		for (; extent; extent = vmt_advised_pages_next(advised, i, extent->end))
-			tally_extent(extent, pieces, vmt_sites_get(sites, extent->site), resident);
+			tally_extent(extent, regions, vmt_sites_get(sites, extent->site), resident);
 	}
 }

@@ -12,7 +12,8 @@
 #include "tools/model/replay/advised_pages.h"
 
 /* Adds to the advice's sites: reserved, committed, swapped and huge bytes of now. */
-void vmt_advice_tally_add(const struct vmt_advised_pages *advised, const struct vmt_regions *pieces,
-			  struct vmt_sites *sites, const struct vmt_resident *resident);
+void vmt_advice_tally_add(const struct vmt_advised_pages *advised,
+			  const struct vmt_regions *regions, struct vmt_sites *sites,
+			  const struct vmt_resident *resident);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * allocators.h: did an allocator map this memory for itself?
+ * allocators.h: which mappings are an allocator's own.
  *
  * A mapping is an allocator's where its call stack says so, whichever blocks were sampled in it:
  * the innermost frame lies in a library that is an allocator by its name, or has the name of one of

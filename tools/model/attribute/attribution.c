@@ -12,39 +12,40 @@
 #define GUARD_MOST_BYTES (UINT64_C(64) << 10)
 
 static void
-settle(struct vmt_region *piece, enum vmt_class_id class)
+settle(struct vmt_region *region, enum vmt_class_id class)
 {
-	piece->class = class;
-	piece->open = false;
+	region->class = class;
+	region->open = false;
 }
 
 static bool
-is_thread_stack(const struct vmt_region *piece)
+is_thread_stack(const struct vmt_region *region)
 {
-	return piece->class == VMT_CLASS_THREAD_STACKS || piece->class == VMT_CLASS_ENDED_STACKS ||
-	       (piece->class == VMT_CLASS_GO_STACKS && !piece->tracked);
+	return region->class == VMT_CLASS_THREAD_STACKS ||
+	       region->class == VMT_CLASS_ENDED_STACKS ||
+	       (region->class == VMT_CLASS_GO_STACKS && !region->tracked);
 }
 
 /* Just below a thread's stack: a PROT_NONE mapping, or the little that begins the stack's own one
  * and was never used (glibc 2.42 guards by MADV_GUARD_INSTALL). */
 static bool
-is_guard(const struct vmt_region *piece, const struct vmt_region *stack)
+is_guard(const struct vmt_region *region, const struct vmt_region *stack)
 {
-	if (!piece->open || !is_thread_stack(stack) || piece->end != stack->start)
+	if (!region->open || !is_thread_stack(stack) || region->end != stack->start)
 		return false;
-	if (piece->mapping->protection == PROT_NONE)
+	if (region->mapping->protection == PROT_NONE)
 		return true;
-	return piece->mapping == stack->mapping && piece->start == piece->mapping->start &&
-	       piece->end - piece->start <= GUARD_MOST_BYTES &&
-	       piece->total.bytes[VMT_AMOUNT_COMMITTED] == 0;
+	return region->mapping == stack->mapping && region->start == region->mapping->start &&
+	       region->end - region->start <= GUARD_MOST_BYTES &&
+	       region->total.bytes[VMT_AMOUNT_COMMITTED] == 0;
 }
 
 static void
-find_guards(struct vmt_regions *pieces)
+find_guards(struct vmt_regions *regions)
 {
-	for (size_t i = 0; i + 1 < pieces->count; i++) {
-		struct vmt_region *guard = &pieces->items[i];
-		const struct vmt_region *stack = &pieces->items[i + 1];
+	for (size_t i = 0; i + 1 < regions->count; i++) {
+		struct vmt_region *guard = &regions->items[i];
+		const struct vmt_region *stack = &regions->items[i + 1];
 
 		if (!is_guard(guard, stack))
 			continue;
@@ -58,68 +59,68 @@ find_guards(struct vmt_regions *pieces)
 /* What is left open, ends where the descriptor of a thread that is over does, and is no larger than
  * that thread's stack with its guard: other memory may have come to the same place. */
 static bool
-is_ended_stack(const struct vmt_region *piece, struct vmt_threads *threads)
+is_ended_stack(const struct vmt_region *region, struct vmt_threads *threads)
 {
-	const struct vmt_thread_stack *thread = vmt_threads_over_after(threads, piece->end - 1);
-	uint64_t bytes = piece->end - piece->start;
+	const struct vmt_thread_stack *thread = vmt_threads_over_after(threads, region->end - 1);
+	uint64_t bytes = region->end - region->start;
 
-	if (!piece->open || piece->has_blocks || !thread || thread->callers ||
-	    thread->top != piece->end || thread->descriptor < piece->start)
+	if (!region->open || region->has_blocks || !thread || thread->callers ||
+	    thread->top != region->end || thread->descriptor < region->start)
 		return false;
 	return thread->asked_bytes && bytes >= thread->asked_bytes &&
 	       bytes <= thread->asked_bytes + GUARD_MOST_BYTES;
 }
 
 static void
-find_ended_stacks(struct vmt_regions *pieces, struct vmt_threads *threads)
+find_ended_stacks(struct vmt_regions *regions, struct vmt_threads *threads)
 {
-	for (size_t i = 0; i < pieces->count; i++)
-		if (is_ended_stack(&pieces->items[i], threads))
-			settle(&pieces->items[i], VMT_CLASS_ENDED_STACKS);
+	for (size_t i = 0; i < regions->count; i++)
+		if (is_ended_stack(&regions->items[i], threads))
+			settle(&regions->items[i], VMT_CLASS_ENDED_STACKS);
 }
 
 /* What a fresh image has before its first event is the loader's (thread-local storage, link maps).
  * A fork child's may be anything that its parent had: here is what an allocator has gone on with.
  */
 static void
-settle_present(struct vmt_regions *pieces, bool forked)
+settle_present(struct vmt_regions *regions, bool forked)
 {
-	for (size_t i = 0; i < pieces->count; i++) {
-		struct vmt_region *piece = &pieces->items[i];
+	for (size_t i = 0; i < regions->count; i++) {
+		struct vmt_region *region = &regions->items[i];
 
-		if (piece->open && piece->present)
-			settle(piece, forked ? VMT_CLASS_MALLOC_RETAINED : VMT_CLASS_PROGRAM);
+		if (region->open && region->present)
+			settle(region, forked ? VMT_CLASS_MALLOC_RETAINED : VMT_CLASS_PROGRAM);
 	}
 }
 
 /* The rest of a data segment, past the end of its file. */
 static bool
-is_bss(const struct vmt_region *data, const struct vmt_region *piece)
+is_bss(const struct vmt_region *data, const struct vmt_region *region)
 {
-	return piece->open && data->end == piece->start && !data->tracked &&
+	return region->open && data->end == region->start && !data->tracked &&
 	       (data->mapping->protection & PROT_WRITE) && data->mapping->inode &&
-	       data->mapping->protection == piece->mapping->protection &&
+	       data->mapping->protection == region->mapping->protection &&
 	       (data->class == VMT_CLASS_PROGRAM || data->class == VMT_CLASS_TRACER);
 }
 
 static void
-find_bss(struct vmt_regions *pieces)
+find_bss(struct vmt_regions *regions)
 {
-	for (size_t i = 1; i < pieces->count; i++)
-		if (is_bss(&pieces->items[i - 1], &pieces->items[i]))
-			settle(&pieces->items[i], pieces->items[i - 1].class);
+	for (size_t i = 1; i < regions->count; i++)
+		if (is_bss(&regions->items[i - 1], &regions->items[i]))
+			settle(&regions->items[i], regions->items[i - 1].class);
 }
 
 /* Which of the parent's memory was live is in its parent's trace alone. */
 static void
-find_inherited(struct vmt_regions *pieces)
+find_inherited(struct vmt_regions *regions)
 {
-	for (size_t i = 0; i < pieces->count; i++) {
-		struct vmt_region *piece = &pieces->items[i];
+	for (size_t i = 0; i < regions->count; i++) {
+		struct vmt_region *region = &regions->items[i];
 
-		if (piece->open && piece->inherited &&
-		    (i == 0 || !is_bss(&pieces->items[i - 1], piece)))
-			settle(piece, VMT_CLASS_INHERITED);
+		if (region->open && region->inherited &&
+		    (i == 0 || !is_bss(&regions->items[i - 1], region)))
+			settle(region, VMT_CLASS_INHERITED);
 	}
 }
 
@@ -134,28 +135,28 @@ compare_calls(const void *left, const void *right)
 
 /* A thread's stack is one, without its guard. */
 static bool
-is_counted(const struct vmt_region *piece)
+is_counted(const struct vmt_region *region)
 {
-	if (piece->site == VMT_SITE_NONE)
+	if (region->site == VMT_SITE_NONE)
 		return false;
-	return !piece->thread || (piece->thread->descriptor >= piece->start &&
-				  piece->thread->descriptor < piece->end);
+	return !region->thread || (region->thread->descriptor >= region->start &&
+				   region->thread->descriptor < region->end);
 }
 
 /* Live calls of a site: those of which some page is still mapped. */
 static int
-count_live_calls(const struct vmt_regions *pieces, struct vmt_replay *replay)
+count_live_calls(const struct vmt_regions *regions, struct vmt_replay *replay)
 {
-	const struct vmt_region **owned = calloc(pieces->count + 1, sizeof(struct vmt_region *));
+	const struct vmt_region **owned = calloc(regions->count + 1, sizeof(struct vmt_region *));
 	size_t count = 0;
 
 	if (!owned)
 		return -ENOMEM;
-	for (size_t i = 0; i < pieces->count; i++) {
-		const struct vmt_region *piece = &pieces->items[i];
+	for (size_t i = 0; i < regions->count; i++) {
+		const struct vmt_region *region = &regions->items[i];
 
-		if (is_counted(piece))
-			owned[count++] = piece;
+		if (is_counted(region))
+			owned[count++] = region;
 	}
 	qsort(owned, count, sizeof(*owned), compare_calls);
 	for (size_t i = 0; i < count; i++) {
@@ -169,63 +170,64 @@ count_live_calls(const struct vmt_regions *pieces, struct vmt_replay *replay)
 }
 
 static void
-add_up_files(struct vmt_attribution *residency, const struct vmt_region *piece)
+add_up_files(struct vmt_attribution *attribution, const struct vmt_region *region)
 {
-	enum vmt_backing backing = vmt_files_backing(piece->mapping);
+	enum vmt_backing backing = vmt_files_backing(region->mapping);
 	struct vmt_file_reader *file;
 
-	if (!piece->mapping->path_bytes ||
+	if (!region->mapping->path_bytes ||
 	    (backing != VMT_BACKING_FILE && backing != VMT_BACKING_SHARED))
 		return;
-	file = vmt_files_find(residency->files, piece->mapping->path, piece->mapping->path_bytes);
+	file =
+	    vmt_files_find(attribution->files, region->mapping->path, region->mapping->path_bytes);
 	assert(file);
-	file->class = piece->class;
-	file->reserved_bytes += piece->total.bytes[VMT_AMOUNT_RESERVED];
-	file->committed_bytes += piece->total.bytes[VMT_AMOUNT_COMMITTED];
-	residency->file_bytes += piece->total.bytes[VMT_AMOUNT_COMMITTED];
+	file->class = region->class;
+	file->reserved_bytes += region->total.bytes[VMT_AMOUNT_RESERVED];
+	file->committed_bytes += region->total.bytes[VMT_AMOUNT_COMMITTED];
+	attribution->file_bytes += region->total.bytes[VMT_AMOUNT_COMMITTED];
 }
 
 static void
-add_up(struct vmt_attribution *residency, const struct vmt_regions *pieces)
+add_up(struct vmt_attribution *attribution, const struct vmt_regions *regions)
 {
 	struct vmt_amounts sum = {{0}};
 
-	for (size_t i = 0; i < pieces->count; i++) {
-		const struct vmt_region *piece = &pieces->items[i];
+	for (size_t i = 0; i < regions->count; i++) {
+		const struct vmt_region *region = &regions->items[i];
 
 		for (int j = 0; j < VMT_AMOUNTS; j++)
-			residency->total.bytes[j] += piece->total.bytes[j];
-		add_up_files(residency, piece);
+			attribution->total.bytes[j] += region->total.bytes[j];
+		add_up_files(attribution, region);
 	}
 	for (int i = 0; i < VMT_CLASSES; i++)
 		for (int j = 0; j < VMT_AMOUNTS; j++)
-			sum.bytes[j] += residency->classes[i].bytes[j];
+			sum.bytes[j] += attribution->classes[i].bytes[j];
 	for (int j = 0; j < VMT_AMOUNTS; j++)
-		assert(sum.bytes[j] == residency->total.bytes[j]);
+		assert(sum.bytes[j] == attribution->total.bytes[j]);
 }
 
 /* A thread's stack is as large as the snapshot shows it, with its guard; none, where it lies in
  * memory that another call owns. */
 static void
-measure_stacks(const struct vmt_regions *pieces, struct vmt_replay *replay)
+measure_stacks(const struct vmt_regions *regions, struct vmt_replay *replay)
 {
 	size_t count;
 	struct vmt_thread_stack *threads = vmt_threads_owners(replay->threads, &count);
 
 	for (size_t i = 0; i < count; i++)
 		threads[i].held_bytes = 0;
-	for (size_t i = 0; i < pieces->count; i++)
-		if (pieces->items[i].thread)
-			pieces->items[i].thread->held_bytes +=
-			    pieces->items[i].end - pieces->items[i].start;
+	for (size_t i = 0; i < regions->count; i++)
+		if (regions->items[i].thread)
+			regions->items[i].thread->held_bytes +=
+			    regions->items[i].end - regions->items[i].start;
 }
 
 /* Events tell what was asked for, of a thread's stack, or found, before the start. What of it is
  * these rows' is known now: so much was reserved as is here, and was released before. */
 static void
-settle_totals(const struct vmt_regions *pieces, struct vmt_replay *replay)
+settle_totals(const struct vmt_regions *regions, struct vmt_replay *replay)
 {
-	measure_stacks(pieces, replay);
+	measure_stacks(regions, replay);
 	for (uint32_t i = 0; i < vmt_sites_count(replay->sites); i++) {
 		struct vmt_site_entry *entry = vmt_sites_get(replay->sites, i);
 		uint64_t total =
@@ -242,88 +244,89 @@ settle_totals(const struct vmt_regions *pieces, struct vmt_replay *replay)
 
 /* Without a word of blocks nobody can tell what of an allocator's memory is live. */
 static void
-leave_open(struct vmt_regions *pieces)
+leave_open(struct vmt_regions *regions)
 {
-	for (size_t i = 0; i < pieces->count; i++)
-		if (pieces->items[i].class == VMT_CLASS_MALLOC_RETAINED)
-			pieces->items[i].class = VMT_CLASS_MALLOC;
+	for (size_t i = 0; i < regions->count; i++)
+		if (regions->items[i].class == VMT_CLASS_MALLOC_RETAINED)
+			regions->items[i].class = VMT_CLASS_MALLOC;
 }
 
 /* Below a mapping that grows down lies what it has grown by, without a call: it reserved that too.
  */
 static void
-find_grown(struct vmt_regions *pieces, struct vmt_replay *replay)
+find_grown(struct vmt_regions *regions, struct vmt_replay *replay)
 {
-	for (size_t i = pieces->count; i-- > 1;) {
-		const struct vmt_region *above = &pieces->items[i];
-		struct vmt_region *piece = &pieces->items[i - 1];
+	for (size_t i = regions->count; i-- > 1;) {
+		const struct vmt_region *above = &regions->items[i];
+		struct vmt_region *region = &regions->items[i - 1];
 		struct vmt_site_entry *entry;
 
-		if (!above->grows_down || !piece->open || piece->end != above->start)
+		if (!above->grows_down || !region->open || region->end != above->start)
 			continue;
-		settle(piece, above->class);
-		piece->site = above->site;
-		piece->call = above->call;
-		piece->tracked = piece->grows_down = true;
-		entry = vmt_sites_get(replay->sites, piece->site);
-		entry->exact[VMT_FIGURE_TOTAL_RESERVED] += piece->end - piece->start;
+		settle(region, above->class);
+		region->site = above->site;
+		region->call = above->call;
+		region->tracked = region->grows_down = true;
+		entry = vmt_sites_get(replay->sites, region->site);
+		entry->exact[VMT_FIGURE_TOTAL_RESERVED] += region->end - region->start;
 		if (entry->exact[VMT_FIGURE_HELD_BEFORE])
-			entry->exact[VMT_FIGURE_HELD_BEFORE] += piece->end - piece->start;
+			entry->exact[VMT_FIGURE_HELD_BEFORE] += region->end - region->start;
 	}
 }
 
 /* Stacks that a pthread_create still works on. */
 static void
-find_new_stacks(struct vmt_regions *pieces, const struct vmt_unfinished_calls *calls)
+find_new_stacks(struct vmt_regions *regions, const struct vmt_unfinished_calls *calls)
 {
-	for (size_t i = 0; i < pieces->count; i++)
-		if (vmt_unfinished_calls_has_stack(calls, pieces->items[i].start))
-			settle(&pieces->items[i], VMT_CLASS_THREAD_STACKS);
+	for (size_t i = 0; i < regions->count; i++)
+		if (vmt_unfinished_calls_has_stack(calls, regions->items[i].start))
+			settle(&regions->items[i], VMT_CLASS_THREAD_STACKS);
 }
 
 static int
-join(struct vmt_attribution *residency, struct vmt_regions *pieces,
+join(struct vmt_attribution *attribution, struct vmt_regions *regions,
      const struct vmt_regions_input *input)
 {
 	int status = vmt_regions_name_files(input);
 	bool known;
 
 	if (!status)
-		status = vmt_regions_cut(pieces, input);
+		status = vmt_regions_cut(regions, input);
 	if (status)
 		return status;
-	find_grown(pieces, input->replay);
-	find_new_stacks(pieces, input->replay->under_way);
-	find_inherited(pieces);
-	vmt_heap_pages_own(pieces, input->replay, input->resident);
-	vmt_heap_pages_find_arenas(pieces);
-	find_ended_stacks(pieces, input->replay->threads);
-	find_guards(pieces);
+	find_grown(regions, input->replay);
+	find_new_stacks(regions, input->replay->under_way);
+	find_inherited(regions);
+	vmt_heap_pages_own(regions, input->replay, input->resident);
+	vmt_heap_pages_find_arenas(regions);
+	find_ended_stacks(regions, input->replay->threads);
+	find_guards(regions);
 	known = input->allocators && vmt_allocators_name(input->allocators);
 	if (known)
-		vmt_heap_pages_find_early(pieces);
-	settle_present(pieces, residency->forked);
-	find_bss(pieces);
-	residency->foreign_allocator = vmt_heap_pages_find_foreign(pieces, known);
+		vmt_heap_pages_find_early(regions);
+	settle_present(regions, attribution->forked);
+	find_bss(regions);
+	attribution->foreign_allocator = vmt_heap_pages_find_foreign(regions, known);
 	if (input->blocks_unseen)
-		leave_open(pieces);
-	residency->is_split =
-	    !residency->foreign_allocator && !residency->forked && !input->blocks_unseen;
-	if (residency->is_split &&
-	    vmt_retained_split(&residency->retained, pieces, input->replay, input->resident))
+		leave_open(regions);
+	attribution->is_split =
+	    !attribution->foreign_allocator && !attribution->forked && !input->blocks_unseen;
+	if (attribution->is_split &&
+	    vmt_retained_split(&attribution->retained, regions, input->replay, input->resident))
 		return -ENOMEM;
-	vmt_heap_pages_tally(pieces, input->replay, residency->classes);
-	vmt_advice_tally_add(input->replay->advised, pieces, input->replay->sites, input->resident);
-	add_up(residency, pieces);
-	settle_totals(pieces, input->replay);
-	return count_live_calls(pieces, input->replay);
+	vmt_heap_pages_tally(regions, input->replay, attribution->classes);
+	vmt_advice_tally_add(input->replay->advised, regions, input->replay->sites,
+			     input->resident);
+	add_up(attribution, regions);
+	settle_totals(regions, input->replay);
+	return count_live_calls(regions, input->replay);
 }
 
 int
-vmt_attribution_join(struct vmt_attribution *residency, const struct vmt_snapshot *snapshot,
+vmt_attribution_join(struct vmt_attribution *attribution, const struct vmt_snapshot *snapshot,
 		     struct vmt_replay *replay, const struct vmt_attribution_options *options)
 {
-	struct vmt_regions pieces = {0};
+	struct vmt_regions regions = {0};
 	struct vmt_resident resident = {0};
 	struct vmt_regions_input input = {
 	    .snapshot = snapshot,
@@ -340,25 +343,25 @@ vmt_attribution_join(struct vmt_attribution *residency, const struct vmt_snapsho
 	};
 	int status;
 
-	*residency = (struct vmt_attribution){.files = vmt_files_new(), .forked = replay->forked};
-	input.files = residency->files;
-	status = residency->files ? 0 : -ENOMEM;
+	*attribution = (struct vmt_attribution){.files = vmt_files_new(), .forked = replay->forked};
+	input.files = attribution->files;
+	status = attribution->files ? 0 : -ENOMEM;
 	if (!status)
 		status = vmt_resident_open(&resident, snapshot->runs, snapshot->head.runs);
 	if (!status)
 		status = vmt_unfinished_calls_lend(replay, snapshot);
 	if (!status)
-		status = join(residency, &pieces, &input);
+		status = join(attribution, &regions, &input);
 	if (vmt_unfinished_calls_take_back(replay) && !status)
 		status = -ENOMEM;
-	vmt_regions_clear(&pieces);
+	vmt_regions_clear(&regions);
 	vmt_resident_close(&resident);
 	return status;
 }
 
 void
-vmt_attribution_free(struct vmt_attribution *residency)
+vmt_attribution_free(struct vmt_attribution *attribution)
 {
-	vmt_files_free(residency->files);
-	*residency = (struct vmt_attribution){0};
+	vmt_files_free(attribution->files);
+	*attribution = (struct vmt_attribution){0};
 }

@@ -1,5 +1,5 @@
 /*
- * attribution.h: whose are the pages of a snapshot?
+ * attribution.h: the owner and class of every page of a snapshot.
  *
  * Joins a snapshot with the replay's state at its time. Every page goes to exactly one class, so by
  * construction, in bytes and page-exact:
@@ -41,8 +41,8 @@ struct vmt_attribution_options {
 };
 
 /* Paths of files point into the snapshot. 0 or -ENOMEM; free in either case. */
-int vmt_attribution_join(struct vmt_attribution *residency, const struct vmt_snapshot *snapshot,
+int vmt_attribution_join(struct vmt_attribution *attribution, const struct vmt_snapshot *snapshot,
 			 struct vmt_replay *replay, const struct vmt_attribution_options *options);
-void vmt_attribution_free(struct vmt_attribution *residency);
+void vmt_attribution_free(struct vmt_attribution *attribution);
 
 #endif

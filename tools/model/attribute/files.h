@@ -1,5 +1,5 @@
 /*
- * files.h: which files are mapped, and what are they to the process?
+ * files.h: mapped files.
  *
  * One row a path of a snapshot. Paths point into the snapshot and are not NUL-terminated; rows live
  * until vmt_files_free. One thread at a time.

@@ -42,18 +42,18 @@ count_block(struct owner *owner)
 }
 
 static void
-own_amounts(struct vmt_region *piece, struct owner *owner, const struct vmt_amounts *amounts)
+own_amounts(struct vmt_region *region, struct owner *owner, const struct vmt_amounts *amounts)
 {
 	for (int i = 0; i < VMT_AMOUNTS; i++) {
 		uint64_t bytes = amounts->bytes[i];
 		bool counted = i < VMT_AMOUNT_COMMITTED; /* by count_block, mapped or not */
 
 		if (owner->exact) {
-			piece->blocks.bytes[i] += bytes;
+			region->blocks.bytes[i] += bytes;
 			if (!counted)
 				owner->entry->exact[figure_of[i]] += bytes;
 		} else {
-			piece->estimate[i] += owner->weight * (double)bytes;
+			region->estimate[i] += owner->weight * (double)bytes;
 			if (!counted)
 				owner->entry->estimate[figure_of[i]] +=
 				    owner->weight * (double)bytes;
@@ -65,36 +65,36 @@ own_amounts(struct vmt_region *piece, struct owner *owner, const struct vmt_amou
  * size, in the same mapping, and that no hook has seen; anywhere else they are another allocator's.
  */
 static void
-note_blocks(struct vmt_region *piece, const struct vmt_block *block)
+note_blocks(struct vmt_region *region, const struct vmt_block *block)
 {
 	uint64_t heap_start = block->address & ~(VMT_HEAP_MAX_BYTES - 1);
 
-	piece->has_blocks = true;
-	if (block->size >= SMALL_BYTES || piece->heap || piece->present)
+	region->has_blocks = true;
+	if (block->size >= SMALL_BYTES || region->heap || region->present)
 		return;
-	if (piece->class == VMT_CLASS_MMAP || (piece->open && heap_start < piece->start))
-		piece->has_foreign_blocks = true;
+	if (region->class == VMT_CLASS_MMAP || (region->open && heap_start < region->start))
+		region->has_foreign_blocks = true;
 }
 
 /* An empty block owns nothing, but tells whose memory it lies in. */
 static void
-own_block(struct vmt_regions *pieces, struct owner *owner, const struct vmt_resident *resident,
+own_block(struct vmt_regions *regions, struct owner *owner, const struct vmt_resident *resident,
 	  const struct vmt_touched *touched)
 {
 	uint64_t start = owner->block.address;
 	uint64_t end = start + (owner->block.size ? owner->block.size : 1);
 
-	for (size_t i = vmt_regions_after(pieces, start); i < pieces->count; i++) {
-		struct vmt_region *piece = &pieces->items[i];
+	for (size_t i = vmt_regions_after(regions, start); i < regions->count; i++) {
+		struct vmt_region *region = &regions->items[i];
 		struct vmt_amounts amounts;
 
-		if (piece->start >= end)
+		if (region->start >= end)
 			break;
-		note_blocks(piece, &owner->block);
+		note_blocks(region, &owner->block);
 		if (owner->block.size == 0)
 			break;
-		amounts = vmt_regions_amounts(piece, start, end, resident, touched);
-		own_amounts(piece, owner, &amounts);
+		amounts = vmt_regions_amounts(region, start, end, resident, touched);
+		own_amounts(region, owner, &amounts);
 	}
 }
 
@@ -117,7 +117,7 @@ add_spread(struct spread *spread, const struct owner *owner)
 }
 
 void
-vmt_heap_pages_own(struct vmt_regions *pieces, struct vmt_replay *replay,
+vmt_heap_pages_own(struct vmt_regions *regions, struct vmt_replay *replay,
 		   const struct vmt_resident *resident)
 {
 	struct spread spread = {0};
@@ -130,95 +130,96 @@ vmt_heap_pages_own(struct vmt_regions *pieces, struct vmt_replay *replay,
 		owner.exact = vmt_replay_is_exact(replay, owner.block.size);
 		count_block(&owner);
 		add_spread(&spread, &owner);
-		own_block(pieces, &owner, resident, replay->touched);
+		own_block(regions, &owner, resident, replay->touched);
 	}
 	if (replay->thin_level > 0 && spread.bytes > 0)
 		replay->thinned_bytes = ceil(spread.variance / spread.bytes);
 }
 
 static void
-retain(struct vmt_region *piece)
+retain(struct vmt_region *region)
 {
-	piece->class = VMT_CLASS_MALLOC_RETAINED;
-	piece->open = false;
-	if (!piece->tracked)
-		piece->site = VMT_SITE_NONE;
+	region->class = VMT_CLASS_MALLOC_RETAINED;
+	region->open = false;
+	if (!region->tracked)
+		region->site = VMT_SITE_NONE;
 }
 
 static bool
-is_reserve(const struct vmt_region *piece)
+is_reserve(const struct vmt_region *region)
 {
-	return piece->open && piece->mapping->protection == PROT_NONE;
+	return region->open && region->mapping->protection == PROT_NONE;
 }
 
-/* The piece may be a heap of glibc's: closes it, with its PROT_NONE rest, where it is one. Without
+/* The region may be a heap of glibc's: closes it, with its PROT_NONE rest, where it is one. Without
  * blocks in it the shape must fit: rest and all, it ends at the next multiple or beyond, where the
  * kernel joined the rest with another PROT_NONE mapping. */
 static void
-try_arena(struct vmt_regions *pieces, size_t first)
+try_arena(struct vmt_regions *regions, size_t first)
 {
-	const struct vmt_region *piece = &pieces->items[first];
-	uint64_t limit = piece->start + VMT_HEAP_MAX_BYTES;
-	uint64_t end = piece->end;
+	const struct vmt_region *region = &regions->items[first];
+	uint64_t limit = region->start + VMT_HEAP_MAX_BYTES;
+	uint64_t end = region->end;
 	size_t last = first + 1;
 	bool fits;
 
-	if (piece->start % VMT_HEAP_MAX_BYTES || piece->start < LOWEST_ARENA || is_reserve(piece))
+	if (region->start % VMT_HEAP_MAX_BYTES || region->start < LOWEST_ARENA ||
+	    is_reserve(region))
 		return;
-	while (last < pieces->count && pieces->items[last].start == end && end < limit &&
-	       is_reserve(&pieces->items[last]))
-		end = pieces->items[last++].end;
+	while (last < regions->count && regions->items[last].start == end && end < limit &&
+	       is_reserve(&regions->items[last]))
+		end = regions->items[last++].end;
 	fits = end == limit || (end > limit && last > first + 1);
-	if (!piece->has_blocks && !fits)
+	if (!region->has_blocks && !fits)
 		return;
 	for (size_t i = first; i < last; i++)
-		retain(&pieces->items[i]);
+		retain(&regions->items[i]);
 }
 
 void
-vmt_heap_pages_find_arenas(struct vmt_regions *pieces)
+vmt_heap_pages_find_arenas(struct vmt_regions *regions)
 {
-	for (size_t i = 0; i < pieces->count; i++) {
-		struct vmt_region *piece = &pieces->items[i];
+	for (size_t i = 0; i < regions->count; i++) {
+		struct vmt_region *region = &regions->items[i];
 
-		if (piece->open)
-			try_arena(pieces, i);
-		if (piece->open && (piece->heap || piece->has_blocks))
-			retain(piece);
-		if (piece->has_blocks &&
-		    (piece->class == VMT_CLASS_MMAP || piece->class == VMT_CLASS_THREAD_STACKS ||
-		     piece->class == VMT_CLASS_GO_STACKS))
-			retain(piece);
+		if (region->open)
+			try_arena(regions, i);
+		if (region->open && (region->heap || region->has_blocks))
+			retain(region);
+		if (region->has_blocks &&
+		    (region->class == VMT_CLASS_MMAP || region->class == VMT_CLASS_THREAD_STACKS ||
+		     region->class == VMT_CLASS_GO_STACKS))
+			retain(region);
 	}
 }
 
 /* What an allocator mapped before the trace began, as preloaded ones do when they are loaded. The
  * loader's own memory (thread-local storage, link maps) comes in smaller pieces. */
 static bool
-is_early(const struct vmt_region *piece)
+is_early(const struct vmt_region *region)
 {
-	return piece->present && !piece->heap && piece->mapping->protection != PROT_NONE &&
-	       piece->end - piece->start >= EARLY_BYTES;
+	return region->present && !region->heap && region->mapping->protection != PROT_NONE &&
+	       region->end - region->start >= EARLY_BYTES;
 }
 
 void
-vmt_heap_pages_find_early(struct vmt_regions *pieces)
+vmt_heap_pages_find_early(struct vmt_regions *regions)
 {
-	for (size_t i = 0; i < pieces->count; i++)
-		if (pieces->items[i].open && is_early(&pieces->items[i]))
-			retain(&pieces->items[i]);
+	for (size_t i = 0; i < regions->count; i++)
+		if (regions->items[i].open && is_early(&regions->items[i]))
+			retain(&regions->items[i]);
 }
 
 bool
-vmt_heap_pages_find_foreign(struct vmt_regions *pieces, bool known)
+vmt_heap_pages_find_foreign(struct vmt_regions *regions, bool known)
 {
 	bool foreign = known;
 
-	for (size_t i = 0; i < pieces->count; i++)
-		foreign |= pieces->items[i].has_foreign_blocks;
-	for (size_t i = 0; foreign && i < pieces->count; i++)
-		if (pieces->items[i].open && !pieces->items[i].present)
-			retain(&pieces->items[i]);
+	for (size_t i = 0; i < regions->count; i++)
+		foreign |= regions->items[i].has_foreign_blocks;
+	for (size_t i = 0; foreign && i < regions->count; i++)
+		if (regions->items[i].open && !regions->items[i].present)
+			retain(&regions->items[i]);
 	return foreign;
 }
 
@@ -233,13 +234,13 @@ struct pool {
 	double scale[VMT_AMOUNTS];
 };
 
-/* POOLS where the piece is in none. */
+/* POOLS where the region is in none. */
 static size_t
-pool_of(const struct vmt_region *piece)
+pool_of(const struct vmt_region *region)
 {
 	size_t i = 0;
 
-	while (i < POOLS && piece->class != pooled[i])
+	while (i < POOLS && region->class != pooled[i])
 		i++;
 	return i;
 }
@@ -295,30 +296,30 @@ own_parts(const double estimate[VMT_AMOUNTS], const uint64_t room[VMT_AMOUNTS],
 }
 
 static void
-tally_piece(struct vmt_region *piece, struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
+tally_piece(struct vmt_region *region, struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
 {
-	size_t in = pool_of(piece);
+	size_t in = pool_of(region);
 	double recorded[VMT_AMOUNTS];
 	uint64_t room[VMT_AMOUNTS];
 	uint64_t owned[VMT_AMOUNTS];
 
 	for (int i = 0; i < VMT_AMOUNTS; i++)
-		recorded[i] = (double)piece->blocks.bytes[i];
-	own_parts(recorded, piece->total.bytes, owned);
+		recorded[i] = (double)region->blocks.bytes[i];
+	own_parts(recorded, region->total.bytes, owned);
 	for (int i = 0; i < VMT_AMOUNTS; i++) {
 		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
-		room[i] = piece->total.bytes[i] - owned[i];
+		room[i] = region->total.bytes[i] - owned[i];
 		owned[i] = 0;
 		if (in < POOLS) {
-			pool->estimate[in][i] += piece->estimate[i];
+			pool->estimate[in][i] += region->estimate[i];
 			pool->room[in][i] += room[i];
 		}
 	}
 	if (in == POOLS)
-		own_parts(piece->estimate, room, owned);
+		own_parts(region->estimate, room, owned);
 	for (int i = 0; i < VMT_AMOUNTS; i++) {
 		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
-		classes[piece->class].bytes[i] += room[i] - owned[i];
+		classes[region->class].bytes[i] += room[i] - owned[i];
 	}
 }
 
@@ -358,35 +359,35 @@ scale_sites(struct vmt_replay *replay, const struct pool *pool)
 
 /* The site of a mapped range: all that it reserved, but of the pages what no block owns. */
 static void
-tally_site(const struct vmt_region *piece, struct vmt_site_entry *entry, const struct pool *pool)
+tally_site(const struct vmt_region *region, struct vmt_site_entry *entry, const struct pool *pool)
 {
-	vmt_sites_vote_class(entry, piece->class, piece->total.bytes[VMT_AMOUNT_RESERVED]);
-	entry->exact[VMT_FIGURE_RESERVED] += piece->total.bytes[VMT_AMOUNT_RESERVED];
-	entry->exact[VMT_FIGURE_ACCESSIBLE] += piece->total.bytes[VMT_AMOUNT_ACCESSIBLE];
+	vmt_sites_vote_class(entry, region->class, region->total.bytes[VMT_AMOUNT_RESERVED]);
+	entry->exact[VMT_FIGURE_RESERVED] += region->total.bytes[VMT_AMOUNT_RESERVED];
+	entry->exact[VMT_FIGURE_ACCESSIBLE] += region->total.bytes[VMT_AMOUNT_ACCESSIBLE];
 	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNTS; i++) {
-		uint64_t total = piece->total.bytes[i];
-		uint64_t owned = piece->blocks.bytes[i] < total ? piece->blocks.bytes[i] : total;
+		uint64_t total = region->total.bytes[i];
+		uint64_t owned = region->blocks.bytes[i] < total ? region->blocks.bytes[i] : total;
 
 		entry->exact[figure_of[i]] += total - owned;
-		entry->estimate[figure_of[i]] -= piece->estimate[i] * pool->scale[i];
-		entry->estimated |= piece->estimate[i] > 0;
+		entry->estimate[figure_of[i]] -= region->estimate[i] * pool->scale[i];
+		entry->estimated |= region->estimate[i] > 0;
 	}
 }
 
 void
-vmt_heap_pages_tally(struct vmt_regions *pieces, struct vmt_replay *replay,
+vmt_heap_pages_tally(struct vmt_regions *regions, struct vmt_replay *replay,
 		     struct vmt_amounts classes[VMT_CLASSES])
 {
 	struct pool pool = {0};
 
-	for (size_t i = 0; i < pieces->count; i++)
-		tally_piece(&pieces->items[i], &pool, classes);
+	for (size_t i = 0; i < regions->count; i++)
+		tally_piece(&regions->items[i], &pool, classes);
 	tally_pool(&pool, classes);
 	scale_sites(replay, &pool);
-	for (size_t i = 0; i < pieces->count; i++) {
-		const struct vmt_region *piece = &pieces->items[i];
+	for (size_t i = 0; i < regions->count; i++) {
+		const struct vmt_region *region = &regions->items[i];
 
-		if (piece->site != VMT_SITE_NONE)
-			tally_site(piece, vmt_sites_get(replay->sites, piece->site), &pool);
+		if (region->site != VMT_SITE_NONE)
+			tally_site(region, vmt_sites_get(replay->sites, region->site), &pool);
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * heap_pages.h: which pages are an allocator's, and which bytes of them belong to live blocks?
+ * heap_pages.h: pages of allocators, and the live blocks' bytes in them.
  *
  * A block owns its bytes, resident or not; what is left of the pages of an arena is retained.
  * Arenas are known by evidence, as the C library maps them without passing through a hook: [heap]
@@ -17,25 +17,25 @@
 
 #define VMT_HEAP_MAX_BYTES (UINT64_C(64) << 20)
 
-/* Gives every live block its bytes in pieces, and its site the figures of now. */
-void vmt_heap_pages_own(struct vmt_regions *pieces, struct vmt_replay *replay,
+/* Gives every live block its bytes in regions, and its site the figures of now. */
+void vmt_heap_pages_own(struct vmt_regions *regions, struct vmt_replay *replay,
 			const struct vmt_resident *resident);
 
-/* Closes the open pieces that are arenas, and makes malloc retained of mapped ranges with blocks.
+/* Closes the open regions that are arenas, and makes malloc retained of mapped ranges with blocks.
  */
-void vmt_heap_pages_find_arenas(struct vmt_regions *pieces);
+void vmt_heap_pages_find_arenas(struct vmt_regions *regions);
 
 /* Closes what an allocator other than glibc's, which is known, mapped before the trace began. */
-void vmt_heap_pages_find_early(struct vmt_regions *pieces);
+void vmt_heap_pages_find_early(struct vmt_regions *regions);
 
 /* After that: whether an allocator other than glibc's was seen (by its blocks, or it is known), and
- * closes its open pieces. */
-bool vmt_heap_pages_find_foreign(struct vmt_regions *pieces, bool known);
+ * closes its open regions. */
+bool vmt_heap_pages_find_foreign(struct vmt_regions *regions, bool known);
 
-/* Takes the blocks' part out of the pieces' classes: adds up all pieces into classes, and scales
+/* Takes the blocks' part out of the regions' classes: adds up all regions into classes, and scales
  * the sites' estimates to what the arenas have. Gives the sites of mapped ranges what blocks left.
  */
-void vmt_heap_pages_tally(struct vmt_regions *pieces, struct vmt_replay *replay,
+void vmt_heap_pages_tally(struct vmt_regions *regions, struct vmt_replay *replay,
 			  struct vmt_amounts classes[VMT_CLASSES]);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * kernel_rss.h: is what the page tables showed what the kernel itself calls RSS?
+ * kernel_rss.h: compares what was scanned with the kernel's own RSS.
  *
  * The kernel's figures are read apart: statm before and behind the scan, or smaps_rollup behind it,
  * and the three parts of status before it. Its counters lag (collect/kernel_counters.h);

@@ -14,22 +14,22 @@
 #define PAGE_DOWN(bytes) ((bytes) & ~(PAGE - 1))
 
 void
-vmt_regions_clear(struct vmt_regions *pieces)
+vmt_regions_clear(struct vmt_regions *regions)
 {
-	free(pieces->items);
-	*pieces = (struct vmt_regions){0};
+	free(regions->items);
+	*regions = (struct vmt_regions){0};
 }
 
 size_t
-vmt_regions_after(const struct vmt_regions *pieces, uint64_t address)
+vmt_regions_after(const struct vmt_regions *regions, uint64_t address)
 {
 	size_t low = 0;
-	size_t high = pieces->count;
+	size_t high = regions->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (pieces->items[middle].end <= address)
+		if (regions->items[middle].end <= address)
 			low = middle + 1;
 		else
 			high = middle;
@@ -38,14 +38,14 @@ vmt_regions_after(const struct vmt_regions *pieces, uint64_t address)
 }
 
 struct vmt_amounts
-vmt_regions_amounts(const struct vmt_region *piece, uint64_t start, uint64_t end,
+vmt_regions_amounts(const struct vmt_region *region, uint64_t start, uint64_t end,
 		    const struct vmt_resident *resident, const struct vmt_touched *touched)
 {
-	const struct vmt_mapping *mapping = piece->mapping;
+	const struct vmt_mapping *mapping = region->mapping;
 	struct vmt_amounts amounts;
 
-	start = start > piece->start ? start : piece->start;
-	end = end < piece->end ? end : piece->end;
+	start = start > region->start ? start : region->start;
+	end = end < region->end ? end : region->end;
 	assert(start < end);
 	amounts = vmt_resident_range(resident, start, end);
 	if (mapping->protection != PROT_NONE)
@@ -57,19 +57,19 @@ vmt_regions_amounts(const struct vmt_region *piece, uint64_t start, uint64_t end
 }
 
 static struct vmt_region *
-append(struct vmt_regions *pieces, const struct vmt_region *piece)
+append(struct vmt_regions *regions, const struct vmt_region *region)
 {
-	if (pieces->count == pieces->room) {
-		size_t room = pieces->room ? pieces->room * 2 : 256;
-		struct vmt_region *items = reallocarray(pieces->items, room, sizeof(*items));
+	if (regions->count == regions->room) {
+		size_t room = regions->room ? regions->room * 2 : 256;
+		struct vmt_region *items = reallocarray(regions->items, room, sizeof(*items));
 
 		if (!items)
 			return NULL;
-		pieces->items = items;
-		pieces->room = room;
+		regions->items = items;
+		regions->room = room;
 	}
-	pieces->items[pieces->count] = *piece;
-	return &pieces->items[pieces->count++];
+	regions->items[regions->count] = *region;
+	return &regions->items[regions->count++];
 }
 
 static bool
@@ -199,140 +199,140 @@ agrees(const struct vmt_extent *extent, const struct vmt_mapping *mapping, enum 
 /* A name that the Go runtime gave to the pages says more than the call that mapped them: parts of a
  * range get other uses. */
 static enum vmt_class_id
-class_of_call(const struct vmt_regions_input *input, const struct vmt_region *piece,
+class_of_call(const struct vmt_regions_input *input, const struct vmt_region *region,
 	      enum vmt_class_id otherwise)
 {
 	enum vmt_class_id named =
-	    vmt_go_classes_of_name(piece->mapping->path, piece->mapping->path_bytes);
+	    vmt_go_classes_of_name(region->mapping->path, region->mapping->path_bytes);
 
 	if (named != VMT_CLASSES)
 		return named;
-	if (input->allocators && vmt_allocators_owns(input->allocators, piece->site))
+	if (input->allocators && vmt_allocators_owns(input->allocators, region->site))
 		return VMT_CLASS_MALLOC_RETAINED;
 	if (!input->go_owners)
 		return otherwise;
-	return vmt_go_sites_class(input->go_owners, piece->site, otherwise);
+	return vmt_go_sites_class(input->go_owners, region->site, otherwise);
 }
 
 static void
-own(const struct vmt_regions_input *input, struct vmt_region *piece,
+own(const struct vmt_regions_input *input, struct vmt_region *region,
     const struct vmt_extent *extent)
 {
-	piece->site = extent->site;
-	piece->call = extent->call;
-	piece->tracked = extent->kind < VMT_EXTENT_PRESENT;
-	piece->grows_down = extent->kind == VMT_EXTENT_GROWS_DOWN;
-	piece->present =
+	region->site = extent->site;
+	region->call = extent->call;
+	region->tracked = extent->kind < VMT_EXTENT_PRESENT;
+	region->grows_down = extent->kind == VMT_EXTENT_GROWS_DOWN;
+	region->present =
 	    extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP;
 	/* What was a reservation at the fork and can be used now: an allocator went on with it. */
-	piece->inherited =
-	    piece->present && input->replay->forked &&
-	    (extent->protection != PROT_NONE || piece->mapping->protection == PROT_NONE);
+	region->inherited =
+	    region->present && input->replay->forked &&
+	    (extent->protection != PROT_NONE || region->mapping->protection == PROT_NONE);
 	if (extent->kind == VMT_EXTENT_TRACER) {
-		piece->class = VMT_CLASS_TRACER;
-		piece->open = false;
+		region->class = VMT_CLASS_TRACER;
+		region->open = false;
 	} else if (extent->kind <= VMT_EXTENT_GROWS_DOWN || extent->kind == VMT_EXTENT_BREAK ||
-		   (extent->kind == VMT_EXTENT_MOVED && piece->open)) {
-		piece->class = class_of_call(input, piece, VMT_CLASS_MMAP);
-		piece->open = false;
+		   (extent->kind == VMT_EXTENT_MOVED && region->open)) {
+		region->class = class_of_call(input, region, VMT_CLASS_MMAP);
+		region->open = false;
 	}
 }
 
-/* Ends the piece where the next extent begins or the present one ends. */
+/* Ends the region where the next extent begins or the present one ends. */
 static void
-cut_at_extent(const struct vmt_regions_input *input, struct vmt_region *piece,
+cut_at_extent(const struct vmt_regions_input *input, struct vmt_region *region,
 	      enum vmt_backing backing)
 {
-	const struct vmt_extent *extent = vmt_space_next(input->replay->space, piece->start);
+	const struct vmt_extent *extent = vmt_space_next(input->replay->space, region->start);
 
-	if (!extent || extent->start >= piece->end)
+	if (!extent || extent->start >= region->end)
 		return;
-	if (extent->start > piece->start) {
-		piece->end = extent->start;
+	if (extent->start > region->start) {
+		region->end = extent->start;
 		return;
 	}
-	if (extent->end < piece->end)
-		piece->end = extent->end;
-	if (agrees(extent, piece->mapping, backing))
-		own(input, piece, extent);
+	if (extent->end < region->end)
+		region->end = extent->end;
+	if (agrees(extent, region->mapping, backing))
+		own(input, region, extent);
 }
 
 /* A module's span takes in its .bss, which is anonymous. */
 static void
-cut_at_module(const struct vmt_regions_input *input, struct vmt_region *piece)
+cut_at_module(const struct vmt_regions_input *input, struct vmt_region *region)
 {
 	const struct vmt_module_history *history = input->replay->history;
-	uint32_t next = vmt_module_history_next(history, piece->start);
+	uint32_t next = vmt_module_history_next(history, region->start);
 	const struct vmt_span *span = next ? vmt_module_history_span(history, next) : NULL;
 
-	if (!span || PAGE_DOWN(span->low) >= piece->end)
+	if (!span || PAGE_DOWN(span->low) >= region->end)
 		return;
-	if (PAGE_DOWN(span->low) > piece->start) {
-		piece->end = PAGE_DOWN(span->low);
+	if (PAGE_DOWN(span->low) > region->start) {
+		region->end = PAGE_DOWN(span->low);
 		return;
 	}
-	if (PAGE_UP(span->high) < piece->end)
-		piece->end = PAGE_UP(span->high);
-	piece->open = false;
-	piece->site = VMT_SITE_NONE;
-	piece->call = 0;
-	piece->class = input->tracer_address >= span->low && input->tracer_address < span->high
-			   ? VMT_CLASS_TRACER
-			   : VMT_CLASS_PROGRAM;
+	if (PAGE_UP(span->high) < region->end)
+		region->end = PAGE_UP(span->high);
+	region->open = false;
+	region->site = VMT_SITE_NONE;
+	region->call = 0;
+	region->class = input->tracer_address >= span->low && input->tracer_address < span->high
+			    ? VMT_CLASS_TRACER
+			    : VMT_CLASS_PROGRAM;
 }
 
 /* The stack reaches from the descriptor's page down to where the mapping begins; down to no more
  * than was asked for, as the kernel may have joined the mapping with one below it. */
 static void
-cut_at_thread(const struct vmt_regions_input *input, struct vmt_region *piece)
+cut_at_thread(const struct vmt_regions_input *input, struct vmt_region *region)
 {
 	struct vmt_thread_stack *thread =
-	    vmt_threads_owner_after(input->replay->threads, piece->start);
+	    vmt_threads_owner_after(input->replay->threads, region->start);
 	uint64_t asked = thread ? PAGE_UP(thread->asked_bytes) : 0;
 
-	if (!thread || thread->descriptor >= piece->end || thread->descriptor < piece->start)
+	if (!thread || thread->descriptor >= region->end || thread->descriptor < region->start)
 		return;
-	if (asked && thread->top > asked && thread->top - asked > piece->start) {
-		piece->end = thread->top - asked;
+	if (asked && thread->top > asked && thread->top - asked > region->start) {
+		region->end = thread->top - asked;
 		return;
 	}
-	if (thread->top < piece->end)
-		piece->end = thread->top;
-	piece->open = false;
-	piece->site = thread->site;
-	piece->thread = thread;
-	piece->class = class_of_call(input, piece, VMT_CLASS_THREAD_STACKS);
-	piece->call = 0;
+	if (thread->top < region->end)
+		region->end = thread->top;
+	region->open = false;
+	region->site = thread->site;
+	region->thread = thread;
+	region->class = class_of_call(input, region, VMT_CLASS_THREAD_STACKS);
+	region->call = 0;
 }
 
 static void
-classify(const struct vmt_regions_input *input, struct vmt_region *piece, enum vmt_backing backing)
+classify(const struct vmt_regions_input *input, struct vmt_region *region, enum vmt_backing backing)
 {
 	switch (backing) {
 	case VMT_BACKING_STACK:
-		piece->class = VMT_CLASS_MAIN_STACK;
+		region->class = VMT_CLASS_MAIN_STACK;
 		break;
 	case VMT_BACKING_KERNEL:
-		piece->class = VMT_CLASS_KERNEL;
+		region->class = VMT_CLASS_KERNEL;
 		break;
 	case VMT_BACKING_FILE:
 	case VMT_BACKING_SHARED:
-		piece->class = class_of_file(input, piece->mapping, backing);
+		region->class = class_of_file(input, region->mapping, backing);
 		break;
 	case VMT_BACKING_HEAP:
 	default:
-		piece->class =
-		    vmt_go_classes_of_name(piece->mapping->path, piece->mapping->path_bytes);
-		piece->open = piece->class == VMT_CLASSES;
-		if (piece->open)
-			piece->class = VMT_CLASS_UNATTRIBUTED;
-		piece->heap = backing == VMT_BACKING_HEAP;
+		region->class =
+		    vmt_go_classes_of_name(region->mapping->path, region->mapping->path_bytes);
+		region->open = region->class == VMT_CLASSES;
+		if (region->open)
+			region->class = VMT_CLASS_UNATTRIBUTED;
+		region->heap = backing == VMT_BACKING_HEAP;
 		break;
 	}
 }
 
 static int
-cut_mapping(struct vmt_regions *pieces, const struct vmt_regions_input *input,
+cut_mapping(struct vmt_regions *regions, const struct vmt_regions_input *input,
 	    const struct vmt_mapping *mapping)
 {
 	enum vmt_backing backing = vmt_files_backing(mapping);
@@ -341,34 +341,34 @@ cut_mapping(struct vmt_regions *pieces, const struct vmt_regions_input *input,
 	if (backing == VMT_BACKING_VSYSCALL)
 		return 0;
 	while (at < mapping->end) {
-		struct vmt_region piece = {
+		struct vmt_region region = {
 		    .start = at, .end = mapping->end, .mapping = mapping, .site = VMT_SITE_NONE};
 
-		classify(input, &piece, backing);
-		cut_at_extent(input, &piece, backing);
-		if (mapping->hugetlb && piece.class != VMT_CLASS_TRACER) {
-			piece.class = VMT_CLASS_HUGETLB;
-			piece.open = false;
+		classify(input, &region, backing);
+		cut_at_extent(input, &region, backing);
+		if (mapping->hugetlb && region.class != VMT_CLASS_TRACER) {
+			region.class = VMT_CLASS_HUGETLB;
+			region.open = false;
 		}
-		if (piece.open)
-			cut_at_module(input, &piece);
-		if (piece.open)
-			cut_at_thread(input, &piece);
-		assert(piece.end > at && piece.end <= mapping->end);
-		piece.total = vmt_regions_amounts(&piece, piece.start, piece.end, input->resident,
-						  input->replay->touched);
-		if (!append(pieces, &piece))
+		if (region.open)
+			cut_at_module(input, &region);
+		if (region.open)
+			cut_at_thread(input, &region);
+		assert(region.end > at && region.end <= mapping->end);
+		region.total = vmt_regions_amounts(&region, region.start, region.end,
+						   input->resident, input->replay->touched);
+		if (!append(regions, &region))
 			return -ENOMEM;
-		at = piece.end;
+		at = region.end;
 	}
 	return 0;
 }
 
 int
-vmt_regions_cut(struct vmt_regions *pieces, const struct vmt_regions_input *input)
+vmt_regions_cut(struct vmt_regions *regions, const struct vmt_regions_input *input)
 {
 	for (uint32_t i = 0; i < input->snapshot->head.mappings; i++) {
-		int status = cut_mapping(pieces, input, &input->snapshot->mappings[i].mapping);
+		int status = cut_mapping(regions, input, &input->snapshot->mappings[i].mapping);
 
 		if (status)
 			return status;

@@ -1,15 +1,15 @@
 /*
- * regions.h: into which parts, each with one owner, does a snapshot fall?
+ * regions.h: a snapshot cut into regions of one owner each.
  *
  * Every mapping is cut where the replay's extents, a module's span or a thread's stack begin and
- * end. A piece is given its class at once where an event or the mapping's own name says it; memory
- * without a name that no event explains stays open (VMT_CLASS_UNATTRIBUTED) for evidence.h.
+ * end. A region is given its class at once where an event or the mapping's own name says it; memory
+ * without a name that no event explains stays open (VMT_CLASS_UNATTRIBUTED) for heap_pages.h.
  *
  * Where an event and the snapshot contradict each other (an event says anonymous, the snapshot
  * shows a file), the snapshot wins: a munmap was not seen.
  *
- * Pieces are in address order and cover every mapping but [vsyscall], so sums over pieces are sums
- * over the process. Bytes. One thread at a time. 0 or -ENOMEM.
+ * Regions are in address order and cover every mapping but [vsyscall], so sums over regions are
+ * sums over the process. Bytes. One thread at a time. 0 or -ENOMEM.
  */
 #ifndef VMT_REGIONS_H
 #define VMT_REGIONS_H
@@ -67,15 +67,15 @@ struct vmt_regions_input {
 /* First: makes the rows and says which files are the program's and which are vmtrace's. */
 int vmt_regions_name_files(const struct vmt_regions_input *input);
 
-int vmt_regions_cut(struct vmt_regions *pieces, const struct vmt_regions_input *input);
-void vmt_regions_clear(struct vmt_regions *pieces);
+int vmt_regions_cut(struct vmt_regions *regions, const struct vmt_regions_input *input);
+void vmt_regions_clear(struct vmt_regions *regions);
 
-/* Position of the first piece that ends after address. */
-size_t vmt_regions_after(const struct vmt_regions *pieces, uint64_t address);
+/* Position of the first region that ends after address. */
+size_t vmt_regions_after(const struct vmt_regions *regions, uint64_t address);
 
-/* Of the range's part that lies in the piece; there is one. */
-struct vmt_amounts vmt_regions_amounts(const struct vmt_region *piece, uint64_t start, uint64_t end,
-				       const struct vmt_resident *resident,
+/* Of the range's part that lies in the region; there is one. */
+struct vmt_amounts vmt_regions_amounts(const struct vmt_region *region, uint64_t start,
+				       uint64_t end, const struct vmt_resident *resident,
 				       const struct vmt_touched *touched);
 
 #endif

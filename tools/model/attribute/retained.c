@@ -32,7 +32,7 @@ struct split {
 	struct vmt_retained *retained;
 	struct vmt_replay *replay;
 	const struct vmt_resident *resident;
-	const struct vmt_region *piece;
+	const struct vmt_region *region;
 	/* Of the window in hand: */
 	double free_bytes; /* of its gaps */
 	double hidden_bytes;
@@ -67,10 +67,10 @@ sorted_blocks(const struct vmt_replay *replay, size_t *count)
 static uint64_t
 committed(const struct split *split, uint64_t start, uint64_t end)
 {
-	if (start < split->piece->start)
-		start = split->piece->start;
-	if (end > split->piece->end)
-		end = split->piece->end;
+	if (start < split->region->start)
+		start = split->region->start;
+	if (end > split->region->end)
+		end = split->region->end;
 	return start < end
 		   ? vmt_resident_range(split->resident, start, end).bytes[VMT_AMOUNT_COMMITTED]
 		   : 0;
@@ -78,9 +78,9 @@ committed(const struct split *split, uint64_t start, uint64_t end)
 
 /* Blocks that have a mapping of their own lie in one that is no arena. */
 static bool
-is_arena(const struct vmt_region *piece)
+is_arena(const struct vmt_region *region)
 {
-	return piece->heap || piece->start % VMT_HEAP_MAX_BYTES == 0;
+	return region->heap || region->start % VMT_HEAP_MAX_BYTES == 0;
 }
 
 static uint64_t
@@ -145,11 +145,11 @@ add_gap(struct split *split, uint64_t start, uint64_t end, const struct vmt_bloc
 static uint64_t
 arena_first(struct split *split, const struct vmt_block *first)
 {
-	uint64_t end = split->piece->start + PAGE;
+	uint64_t end = split->region->start + PAGE;
 
 	if (first && chunk_start(first) < end)
 		end = chunk_start(first);
-	split->retained->overhead_bytes += (double)committed(split, split->piece->start, end);
+	split->retained->overhead_bytes += (double)committed(split, split->region->start, end);
 	return end;
 }
 
@@ -165,7 +165,7 @@ split_exactly(struct split *split, const struct vmt_block *blocks, size_t count)
 		if (chunk_end(&blocks[i]) > at)
 			at = chunk_end(&blocks[i]);
 	}
-	add_gap(split, at, split->piece->end, NULL);
+	add_gap(split, at, split->region->end, NULL);
 }
 
 /* What a sample stands for beside itself. */
@@ -208,7 +208,7 @@ split_by_samples(struct split *split, const struct vmt_block *samples, size_t co
 	double pages = 0;
 
 	for (size_t i = 0; i <= count; i++) {
-		uint64_t end = i < count ? chunk_start(&samples[i]) : split->piece->end;
+		uint64_t end = i < count ? chunk_start(&samples[i]) : split->region->end;
 
 		if (at < end) {
 			split->free_bytes += (double)committed(split, at, end);
@@ -232,15 +232,15 @@ split_by_samples(struct split *split, const struct vmt_block *samples, size_t co
 static void
 split_mapped(struct split *split)
 {
-	const struct vmt_region *piece = split->piece;
-	uint64_t total = piece->total.bytes[VMT_AMOUNT_COMMITTED];
-	uint64_t owned = piece->blocks.bytes[VMT_AMOUNT_COMMITTED];
+	const struct vmt_region *region = split->region;
+	uint64_t total = region->total.bytes[VMT_AMOUNT_COMMITTED];
+	uint64_t owned = region->blocks.bytes[VMT_AMOUNT_COMMITTED];
 
 	split->retained->overhead_bytes += total > owned ? (double)(total - owned) : 0;
 }
 
 int
-vmt_retained_split(struct vmt_retained *retained, const struct vmt_regions *pieces,
+vmt_retained_split(struct vmt_retained *retained, const struct vmt_regions *regions,
 		   struct vmt_replay *replay, const struct vmt_resident *resident)
 {
 	struct split split = {.retained = retained, .replay = replay, .resident = resident};
@@ -251,17 +251,17 @@ vmt_retained_split(struct vmt_retained *retained, const struct vmt_regions *piec
 	*retained = (struct vmt_retained){0};
 	if (!blocks)
 		return -ENOMEM;
-	for (size_t i = 0; i < pieces->count; i++) {
+	for (size_t i = 0; i < regions->count; i++) {
 		size_t end;
 
-		split.piece = &pieces->items[i];
-		while (first < count && blocks[first].address < split.piece->start)
+		split.region = &regions->items[i];
+		while (first < count && blocks[first].address < split.region->start)
 			first++;
-		for (end = first; end < count && blocks[end].address < split.piece->end;)
+		for (end = first; end < count && blocks[end].address < split.region->end;)
 			end++;
-		if (split.piece->class != VMT_CLASS_MALLOC_RETAINED)
+		if (split.region->class != VMT_CLASS_MALLOC_RETAINED)
 			continue;
-		if (!is_arena(split.piece))
+		if (!is_arena(split.region))
 			split_mapped(&split);
 		else if (!vmt_replay_state_is_whole(replay))
 			split_by_samples(&split, blocks + first, end - first);

@@ -1,5 +1,5 @@
 /*
- * retained.h: what is the memory that malloc holds beside live blocks, and who keeps it?
+ * retained.h: what malloc holds beside live blocks.
  *
  * Of glibc's arenas, in committed bytes; the three add up to the class malloc retained:
  *   overhead    what a live block takes beyond its own bytes: an 8-byte header, rounding to 16
@@ -27,9 +27,9 @@ struct vmt_retained {
 	double free_page_bytes;
 };
 
-/* After the pieces have their classes. Adds to the sites what they pin (VMT_FIGURE_PINS). What is
+/* After the regions have their classes. Adds to the sites what they pin (VMT_FIGURE_PINS). What is
  * neither overhead nor free pages is pinned. 0 or -ENOMEM. */
-int vmt_retained_split(struct vmt_retained *retained, const struct vmt_regions *pieces,
+int vmt_retained_split(struct vmt_retained *retained, const struct vmt_regions *regions,
 		       struct vmt_replay *replay, const struct vmt_resident *resident);
 
 /* What a block of this size takes of an arena of glibc's. */

@@ -1,5 +1,5 @@
 /*
- * diff.h: what is different between two reports?
+ * diff.h: the data of a diff.
  *
  * Classes are matched by name, sites by symbolised stack (diff_key.h); several sites of one report
  * that fall on one key are added up. Plain data in bytes, no text. A diff points into both reports,

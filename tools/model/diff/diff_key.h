@@ -1,5 +1,5 @@
 /*
- * diff_key.h: are two call sites of different runs the same one?
+ * diff_key.h: recognises one call site in two runs.
  *
  * A key a site and round; equal keys are the same site. Round by round more of what changes from
  * build to build and from version to version is left out of the key. Addresses and line numbers are

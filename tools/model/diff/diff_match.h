@@ -1,5 +1,5 @@
 /*
- * diff_match.h: pairs the call sites of two reports.
+ * diff_match.h: pairs the sites of two reports, in rounds.
  *
  * In rounds, by keys that leave out more and more (diff_key.h). Called by diff_build.c, for a
  * struct vmt_diff whose a and b are set.

@@ -1,5 +1,5 @@
 /*
- * Which of a few stories do two reports tell?
+ * The difference of two reports in one word, and what changed most.
  *
  * Two runs of one program never commit the same pages: address randomisation moves the windows in
  * which the kernel maps file pages round a fault, threads race, heaps round up. What is below 2 %

@@ -1,5 +1,5 @@
 /*
- * diff_verdict.h: the difference of two reports in one word, and what changed most.
+ * diff_verdict.h: the difference in one word.
  */
 #ifndef VMT_DIFF_VERDICT_H
 #define VMT_DIFF_VERDICT_H

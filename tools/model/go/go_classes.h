@@ -1,5 +1,5 @@
 /*
- * go_classes.h: which part of a Go runtime's memory is a mapping?
+ * go_classes.h: which part of a Go runtime's memory a mapping is.
  *
  * Told by evidence alone: the functions on the stack of the call that mapped it, or the name that
  * the runtime gave its pages (Go 1.25 and newer, where the kernel keeps such names). The innermost

@@ -1,5 +1,5 @@
 /*
- * go_memstats.h: what does the Go runtime itself count?
+ * go_memstats.h: computes Go's memory figures from the runtime's own counters.
  *
  * Adds up the runtime's counters, out of the raw bytes of its objects (tools/read/trace/go_chunk.h)
  * and the places that the program's debug information gives for their members, as

@@ -1,5 +1,5 @@
 /*
- * go_sites.h: did a Go runtime make this call, and what for?
+ * go_sites.h: which call sites are a Go runtime's, and what for.
  *
  * The class of a site's mappings by the functions on its stack: what the
  * trace says of their code (format/go_roles.h), else their names (go_classes.h). Each site is

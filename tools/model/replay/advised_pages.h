@@ -1,5 +1,5 @@
 /*
- * advised_pages.h: what became of the pages that advice was given for?
+ * advised_pages.h: the newest advice that each page was given.
  *
  * Keeps for each page the newest advice of either sort: what gives pages back (MADV_DONTNEED,
  * MADV_FREE, MADV_PAGEOUT ...), what is about huge pages (MADV_HUGEPAGE, MADV_NOHUGEPAGE,

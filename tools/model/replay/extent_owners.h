@@ -1,5 +1,5 @@
 /*
- * extent_owners.h: how do sites gain and lose pages?
+ * extent_owners.h: gives pages to call sites and takes them back.
  *
  * Moves extents in and out of a replay's address space and keeps their sites' figures; for the
  * replay_*.c files. 0 or -ENOMEM.

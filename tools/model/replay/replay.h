@@ -1,5 +1,5 @@
 /*
- * replay.h: what did the events make of the address space and the heap?
+ * replay.h: applies events to the address space and the heap.
  *
  * Takes events in time order and keeps what is mapped (space.h), the live blocks (blocks.h), the
  * threads' stacks (threads.h), the modules (module_history.h), and for each site (sites.h) its

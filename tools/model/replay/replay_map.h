@@ -1,5 +1,5 @@
 /*
- * replay_map.h: what did an event of the map family make of the address space?
+ * replay_map.h: applies events of the map family.
  *
  * The half of replay.h that is about pages; called by it alone. 0 or -ENOMEM.
  */

@@ -1,5 +1,5 @@
 /*
- * replay_move.h: what do mremap, and a release that failed, change?
+ * replay_move.h: applies mremap, and releases that failed.
  *
  * The part of replay_map.h that puts extents back; called by it alone. 0 or -ENOMEM.
  */

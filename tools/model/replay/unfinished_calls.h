@@ -1,5 +1,5 @@
 /*
- * unfinished_calls.h: which calls were still at work at an instant?
+ * unfinished_calls.h: long calls that had not returned at a snapshot.
  *
  * A call that maps memory and fills it (MAP_POPULATE, MAP_LOCKED, mremap, pthread_create with large
  * thread-local storage) is written down when it has returned. Pages that a snapshot finds before

@@ -1,5 +1,5 @@
 /*
- * frames.h: what does a stack look like to a reader?
+ * frames.h: stacks as functions and lines.
  *
  * Turns a site's addresses, each with the module of its time, into functions and lines. Addresses
  * are return addresses: lines are looked up one byte before. Frames inside libvmtrace.so are left

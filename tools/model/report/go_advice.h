@@ -1,5 +1,5 @@
 /*
- * go_advice.h: why did a Go runtime give an advice?
+ * go_advice.h: why a Go runtime gave an advice.
  *
  * By the functions on the stack (Go 1.19 to 1.26: runtime/mgcscavenge.go, mheap.go, mem_linux.go).
  * A static string for people, NULL where the stack tells nothing. Pure.

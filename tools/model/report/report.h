@@ -1,5 +1,5 @@
 /*
- * report.h: what does the model say, ready for any output?
+ * report.h: the data of a report.
  *
  * The result of replaying one trace up to a snapshot and on to its end: plain data, in bytes and
  * nanoseconds, with every figure that section "report" of docs/trace-format.md's JSON names. Built

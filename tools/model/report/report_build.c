@@ -167,34 +167,34 @@ static void
 fill_snapshot(struct vmt_report_draft *draft)
 {
 	const struct vmt_snapshot_head *head = &draft->snapshot.head;
-	const struct vmt_attribution *residency = &draft->residency;
+	const struct vmt_attribution *attribution = &draft->attribution;
 	struct vmt_report *report = &draft->report;
-	uint64_t rss = residency->total.bytes[VMT_AMOUNT_COMMITTED];
+	uint64_t rss = attribution->total.bytes[VMT_AMOUNT_COMMITTED];
 
 	report->snapshot.taken = true;
 	report->snapshot.time_ns = vmt_trace_time_ns(draft->trace, head->time);
 	report->snapshot.rss_bytes = rss;
-	report->snapshot.virtual_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
-	report->snapshot.swap_bytes = residency->total.bytes[VMT_AMOUNT_SWAPPED];
+	report->snapshot.virtual_bytes = attribution->total.bytes[VMT_AMOUNT_RESERVED];
+	report->snapshot.swap_bytes = attribution->total.bytes[VMT_AMOUNT_SWAPPED];
 	report->snapshot.lazyfree_bytes = head->lazyfree_bytes;
 	report->snapshot.huge_bytes = head->huge_bytes;
 	report->snapshot.shared_bytes = head->shared_rss_bytes == VMT_FIGURE_UNKNOWN
 					    ? VMT_FIGURE_UNKNOWN
-					    : residency->total.bytes[VMT_AMOUNT_SHARED];
+					    : attribution->total.bytes[VMT_AMOUNT_SHARED];
 	report->snapshot.skew_bytes = vmt_report_draft_larger_known(
 	    skew(rss, head->rss_before_bytes), skew(rss, head->rss_after_bytes));
 	report->snapshot.kernel = head->kernel;
 	report->snapshot.kernel_rss = vmt_kernel_rss_compare(head, rss);
 	report->snapshot.source = source_name(head->source);
 	report->snapshot.index = head->index;
-	report->totals.reserved_bytes = residency->total.bytes[VMT_AMOUNT_RESERVED];
-	report->totals.accessible_bytes = residency->total.bytes[VMT_AMOUNT_ACCESSIBLE];
+	report->totals.reserved_bytes = attribution->total.bytes[VMT_AMOUNT_RESERVED];
+	report->totals.accessible_bytes = attribution->total.bytes[VMT_AMOUNT_ACCESSIBLE];
 	report->totals.committed_bytes = rss;
-	report->totals.file_bytes = residency->file_bytes;
+	report->totals.file_bytes = attribution->file_bytes;
 	report->totals.unattributed_bytes =
-	    residency->classes[VMT_CLASS_UNATTRIBUTED].bytes[VMT_AMOUNT_COMMITTED];
+	    attribution->classes[VMT_CLASS_UNATTRIBUTED].bytes[VMT_AMOUNT_COMMITTED];
 	report->totals.vmtrace_bytes =
-	    residency->classes[VMT_CLASS_TRACER].bytes[VMT_AMOUNT_COMMITTED];
+	    attribution->classes[VMT_CLASS_TRACER].bytes[VMT_AMOUNT_COMMITTED];
 }
 
 static int
@@ -304,7 +304,7 @@ set_up(struct vmt_report_draft *draft)
 static void
 tear_down(struct vmt_report_draft *draft)
 {
-	vmt_attribution_free(&draft->residency);
+	vmt_attribution_free(&draft->attribution);
 	vmt_snapshot_decode_free(&draft->snapshot);
 	vmt_replay_free(draft->replay);
 	vmt_go_sites_free(draft->go_owners);

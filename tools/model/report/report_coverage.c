@@ -120,12 +120,12 @@ add_buffered(struct vmt_report_draft *draft, uint32_t notes)
 	if (vmt_trace_end_chunk(draft->trace))
 		return vmt_report_coverage_add(
 		    draft, "the trace's file system has no shared mappings: events were written "
-			      "as they were collected. A kill of the program together with its "
-			      "collector would have lost the last ones");
-	return vmt_report_coverage_add(draft,
-				"the trace's file system has no shared mappings: events are "
-				"written as they are collected. If the program was killed together "
-				"with its collector, its last events are missing and not counted");
+			   "as they were collected. A kill of the program together with its "
+			   "collector would have lost the last ones");
+	return vmt_report_coverage_add(
+	    draft, "the trace's file system has no shared mappings: events are "
+		   "written as they are collected. If the program was killed together "
+		   "with its collector, its last events are missing and not counted");
 }
 
 /* Of whom nobody is told where nobody runs `vmtrace record`. */
@@ -164,13 +164,13 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 	if (head->malloc_mode == VMT_MALLOC_OFF && (head->notes & VMT_NOTE_FORKED))
 		return vmt_report_coverage_add(
 		    draft, "malloc was not recorded: arena memory that is not inherited from "
-			      "the parent is under \"malloc, live or free\". Blocks that glibc "
-			      "maps one by one (of 128 KiB and more) are unattributed");
+			   "the parent is under \"malloc, live or free\". Blocks that glibc "
+			   "maps one by one (of 128 KiB and more) are unattributed");
 	if (head->malloc_mode == VMT_MALLOC_OFF)
 		return vmt_report_coverage_add(
 		    draft, "malloc was not recorded: live and free arena memory can't be told "
-			      "apart and is under \"malloc, live or free\". Blocks that glibc maps "
-			      "one by one (of 128 KiB and more) are unattributed");
+			   "apart and is under \"malloc, live or free\". Blocks that glibc maps "
+			   "one by one (of 128 KiB and more) are unattributed");
 	if (head->malloc_mode == VMT_MALLOC_SAMPLED)
 		return vmt_report_coverage_add(draft,
 					       "malloc blocks smaller than %" PRIu64 " bytes were "
@@ -200,11 +200,12 @@ add_unseen(struct vmt_report_draft *draft)
 	if (!replay->double_acquisitions && !replay->unknown_releases)
 		return 0;
 	if (has_losses(draft))
-		return vmt_report_coverage_add(draft,
-					"events were lost: %" PRIu64
-					" acquisitions were of memory not yet released, %" PRIu64
-					" releases of unknown memory",
-					replay->double_acquisitions, replay->unknown_releases);
+		return vmt_report_coverage_add(
+		    draft,
+		    "events were lost: %" PRIu64
+		    " acquisitions were of memory not yet released, %" PRIu64
+		    " releases of unknown memory",
+		    replay->double_acquisitions, replay->unknown_releases);
 	return vmt_report_coverage_add(
 	    draft,
 	    "%" PRIu64 " releases and %" PRIu64
@@ -236,27 +237,29 @@ add_replay(struct vmt_report_draft *draft)
 	int status = add_unseen(draft);
 
 	if (!status && replay->early_releases)
-		status = vmt_report_coverage_add(draft,
-					  "%" PRIu64 " releases were of memory from before the "
-					  "trace began",
-					  replay->early_releases);
-	if (!status && replay->sampled_looks)
-		status = vmt_report_coverage_add(draft,
-					  "%" PRIu64 " releases: only a sample of their pages was "
-					  "checked, so their committed bytes are estimates",
-					  replay->sampled_looks);
-	if (!status && replay->unlooked_releases)
 		status =
 		    vmt_report_coverage_add(draft,
-				     "the pages of %" PRIu64
-				     " releases were not checked: their committed bytes count as 0",
-				     replay->unlooked_releases);
+					    "%" PRIu64 " releases were of memory from before the "
+					    "trace began",
+					    replay->early_releases);
+	if (!status && replay->sampled_looks)
+		status = vmt_report_coverage_add(draft,
+						 "%" PRIu64
+						 " releases: only a sample of their pages was "
+						 "checked, so their committed bytes are estimates",
+						 replay->sampled_looks);
+	if (!status && replay->unlooked_releases)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "the pages of %" PRIu64
+		    " releases were not checked: their committed bytes count as 0",
+		    replay->unlooked_releases);
 	if (!status && replay->forks)
 		status = vmt_report_coverage_add(draft, "%s",
 						 forks_text(vmt_trace_head(draft->trace)->notes));
 	if (!status && replay->malformed)
 		status = vmt_report_coverage_add(draft, "%" PRIu64 " malformed events were skipped",
-					  replay->malformed);
+						 replay->malformed);
 	return status;
 }
 
@@ -266,20 +269,22 @@ add_snapshot(struct vmt_report_draft *draft)
 	const char *name = vmt_allocators_name(draft->allocators);
 
 	if (!draft->joined)
-		return vmt_report_coverage_add(draft,
-					"the trace has no snapshot: committed memory is unknown");
+		return vmt_report_coverage_add(
+		    draft, "the trace has no snapshot: committed memory is unknown");
 	if (draft->snapshot.head.source == VMT_RESIDENCY_MINCORE)
-		return vmt_report_coverage_add(draft, "residency was read by mincore: it can't tell "
-						  "swapped pages, huge pages and the zero page");
-	if (draft->residency.foreign_allocator)
 		return vmt_report_coverage_add(draft,
-					"the allocator is not glibc's (%s): what it mapped without "
-					"a recorded call is under malloc%s",
-					name ? name : "unknown which",
-					draft->report.coverage.own_malloc ||
-						draft->report.coverage.malloc_mode[0] == 'o'
-					    ? ", live or free"
-					    : " retained where it holds no live block");
+					       "residency was read by mincore: it can't tell "
+					       "swapped pages, huge pages and the zero page");
+	if (draft->attribution.foreign_allocator)
+		return vmt_report_coverage_add(
+		    draft,
+		    "the allocator is not glibc's (%s): what it mapped without "
+		    "a recorded call is under malloc%s",
+		    name ? name : "unknown which",
+		    draft->report.coverage.own_malloc ||
+			    draft->report.coverage.malloc_mode[0] == 'o'
+			? ", live or free"
+			: " retained where it holds no live block");
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /*
- * report_draft.h: what do the parts of a report under construction share?
+ * report_draft.h: a report under construction, as the parts share it that fill it in.
  *
- * Internal to model/: report.c makes it, report_events.c reads the trace, report_rows.c and
+ * Internal to model/: cmd_report.c makes it, report_events.c reads the trace, report_rows.c and
  * report_coverage.c fill in the report. Strings of the report live in its set. Functions return 0
  * or a negative errno.
  */
@@ -30,7 +30,7 @@ struct vmt_report_draft {
 	struct vmt_trace *trace;
 	struct vmt_replay *replay;
 	struct vmt_snapshot snapshot;
-	struct vmt_attribution residency;
+	struct vmt_attribution attribution;
 	struct vmt_rss_series *line;
 	struct vmt_disk_cache *cache; /* NULL = none */
 	struct vmt_lookup *names;

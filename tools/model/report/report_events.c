@@ -218,7 +218,7 @@ join(struct vmt_report_draft *draft, const char *path)
 		return status;
 	if (has_lost_events(draft))
 		vmt_touched_lose(draft->replay->touched);
-	return vmt_attribution_join(&draft->residency, &draft->snapshot, draft->replay, &options);
+	return vmt_attribution_join(&draft->attribution, &draft->snapshot, draft->replay, &options);
 }
 
 static int

@@ -149,7 +149,7 @@ fill_figures(struct vmt_report_draft *draft, const struct vmt_go *go)
 static uint64_t
 committed_of(const struct vmt_report_draft *draft, enum vmt_class_id class)
 {
-	return draft->residency.classes[class].bytes[VMT_AMOUNT_COMMITTED];
+	return draft->attribution.classes[class].bytes[VMT_AMOUNT_COMMITTED];
 }
 
 static bool
@@ -210,20 +210,21 @@ add_blind_spots(struct vmt_report_draft *draft, const struct vmt_go *go)
 			status = add_unpatched(draft, i);
 	if (!status && go->missed_calls)
 		status = vmt_report_coverage_add(draft,
-					  "%" PRIu64 " raw system calls of the Go runtime were not "
-					  "recorded: no stack was free to record them on",
-					  go->missed_calls);
+						 "%" PRIu64
+						 " raw system calls of the Go runtime were not "
+						 "recorded: no stack was free to record them on",
+						 go->missed_calls);
 	if (!status && go->flags & VMT_GO_RACE)
 		status = vmt_report_coverage_add(
 		    draft, "built with Go's race detector: its shadow memory, mapped "
-			      "by system calls of its own, is under unattributed");
+			   "by system calls of its own, is under unattributed");
 	if (!status && report->go.uncounted)
 		status = vmt_report_coverage_add(draft, "what the Go runtime itself counts: %s",
-					  report->go.uncounted);
+						 report->go.uncounted);
 	if (!status)
-		status =
-		    vmt_report_coverage_add(draft, "goroutine stacks are counted in the Go heap: from "
-					       "outside, spans inside arenas can't be told apart");
+		status = vmt_report_coverage_add(
+		    draft, "goroutine stacks are counted in the Go heap: from "
+			   "outside, spans inside arenas can't be told apart");
 	return status;
 }
 

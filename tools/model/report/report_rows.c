@@ -53,7 +53,7 @@ fill_classes(struct vmt_report_draft *draft)
 	if (!report->classes)
 		return -ENOMEM;
 	for (int i = 0; i < VMT_CLASSES; i++) {
-		const uint64_t *bytes = draft->residency.classes[i].bytes;
+		const uint64_t *bytes = draft->attribution.classes[i].bytes;
 
 		if (!bytes[VMT_AMOUNT_RESERVED] && !bytes[VMT_AMOUNT_COMMITTED] &&
 		    !bytes[VMT_AMOUNT_SWAPPED])
@@ -95,20 +95,20 @@ scale_pins(struct vmt_sites *sites, double most_bytes)
 static void
 fill_retained(struct vmt_report_draft *draft)
 {
-	const struct vmt_attribution *residency = &draft->residency;
+	const struct vmt_attribution *attribution = &draft->attribution;
 	struct vmt_report *report = &draft->report;
-	uint64_t left = residency->classes[VMT_CLASS_MALLOC_RETAINED].bytes[VMT_AMOUNT_COMMITTED];
+	uint64_t left = attribution->classes[VMT_CLASS_MALLOC_RETAINED].bytes[VMT_AMOUNT_COMMITTED];
 
 	report->retained.allocator =
-	    residency->foreign_allocator ? vmt_allocators_name(draft->allocators) : "glibc";
-	report->retained.is_split = draft->joined && residency->is_split;
+	    attribution->foreign_allocator ? vmt_allocators_name(draft->allocators) : "glibc";
+	report->retained.is_split = draft->joined && attribution->is_split;
 	if (!report->retained.is_split)
 		return;
 	report->retained.estimate = draft->replay->sample_bytes > 0 || draft->joined_level > 0;
-	report->retained.overhead_bytes = at_most(residency->retained.overhead_bytes, left);
+	report->retained.overhead_bytes = at_most(attribution->retained.overhead_bytes, left);
 	left -= report->retained.overhead_bytes;
 	scale_pins(draft->replay->sites, (double)left);
-	report->retained.free_page_bytes = at_most(residency->retained.free_page_bytes, left);
+	report->retained.free_page_bytes = at_most(attribution->retained.free_page_bytes, left);
 	report->retained.pinned_bytes = left - report->retained.free_page_bytes;
 }
 
@@ -119,9 +119,9 @@ fill_files(struct vmt_report_draft *draft)
 	const struct vmt_file_reader *rows;
 	size_t count;
 
-	if (!draft->residency.files)
+	if (!draft->attribution.files)
 		return 0;
-	rows = vmt_files_rows(draft->residency.files, &count);
+	rows = vmt_files_rows(draft->attribution.files, &count);
 	report->files = calloc(count + 1, sizeof(*report->files));
 	if (!report->files)
 		return -ENOMEM;
@@ -255,9 +255,10 @@ note_troubles(struct vmt_report_draft *draft, const struct vmt_frames *frames)
 	if (!troubles)
 		return 0;
 	if (troubles == 1)
-		return vmt_report_coverage_add(draft, "no source lines for one module: %s", example);
-	return vmt_report_coverage_add(draft, "no source lines for %u modules; the first: %s", troubles,
-				example);
+		return vmt_report_coverage_add(draft, "no source lines for one module: %s",
+					       example);
+	return vmt_report_coverage_add(draft, "no source lines for %u modules; the first: %s",
+				       troubles, example);
 }
 
 int

@@ -1,5 +1,5 @@
 /*
- * rss_series.h: how did the resident size go over time?
+ * rss_series.h: RSS over time, in a bounded number of points.
  *
  * Takes any number of samples in time order and keeps at most VMT_RSS_POINTS of them: buckets of
  * equal numbers of samples, of each the smallest and the largest, so that no peak is lost. Bytes

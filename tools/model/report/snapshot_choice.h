@@ -1,5 +1,5 @@
 /*
- * snapshot_choice.h: which snapshot of a trace is the report about?
+ * snapshot_choice.h: which snapshot a report is about.
  *
  * Internal to model/. One thread at a time.
  */

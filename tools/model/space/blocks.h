@@ -1,5 +1,5 @@
 /*
- * blocks.h: which blocks of the heap are live?
+ * blocks.h: the live blocks of the heap, by address.
  *
  * A table from a block's address to its size and site: open addressing in buckets of a cache line,
  * which count what passed them by, so that a deletion leaves nothing behind. A block takes 17 bytes

@@ -1,5 +1,5 @@
 /*
- * classes.h: into which parts is an address space divided?
+ * classes.h: the classes into which an address space is divided.
  *
  * Every mapped byte of a snapshot is in exactly one class. Names are the report's.
  */

@@ -1,5 +1,5 @@
 /*
- * module_history.h: which module was at an address at that time?
+ * module_history.h: which module was at an address at a time.
  *
  * Follows MODULE_LOAD and MODULE_UNLOAD in time order. The same addresses may belong to different
  * files before a dlclose and after the next dlopen; an era is the time between two such changes. A

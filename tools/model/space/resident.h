@@ -1,5 +1,5 @@
 /*
- * resident.h: how many bytes of a range had a page behind them?
+ * resident.h: how many bytes of a range are resident.
  *
  * Running sums over a snapshot's runs, which are in address order and disjoint, so that any range
  * is answered in O(log n). Resident = present and not the zero page: what the kernel counts in RSS.

@@ -1,5 +1,5 @@
 /*
- * sites.h: which calls, from which stacks, reserved and released how much?
+ * sites.h: what each call site reserved and released.
  *
  * A site is a kind of call, a stack and, for advice, which advice. Where the modules at the stack's
  * addresses have changed (dlclose, then dlopen of another file), the same stack id means other

@@ -1,5 +1,5 @@
 /*
- * space.h: who mapped each page of the address space?
+ * space.h: who mapped each page (interval map).
  *
  * An interval map of disjoint extents, each with the call that made it. Addresses are bytes and
  * multiples of the page; ranges are [start, end). A range that is partly released, replaced or

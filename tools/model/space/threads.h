@@ -1,5 +1,5 @@
 /*
- * threads.h: whose stack is that?
+ * threads.h: threads and their stacks.
  *
  * The newest THREAD event of each pthread_t. glibc puts the thread's descriptor at the top of the
  * mapping that holds its stack and keeps both for the next thread when it ends

@@ -1,5 +1,5 @@
 /*
- * touched.h: which pages that are not in RAM now were there before?
+ * touched.h: pages that were in RAM before.
  *
  * Keeps the ranges in which pages were resident in an earlier snapshot, or just before an advice
  * gave them back. "Never touched" is said of private anonymous memory outside of them alone: there

@@ -1,5 +1,5 @@
 /*
- * undo.h: what did this thread's last releases take away, should they not have happened?
+ * undo.h: a thread's last releases, in case they failed.
  *
  * A release is stamped before its call; one that fails is followed by MAP_UNDO. Keeps the newest
  * two releases of a thread (an mremap to a fixed place has two), with the extents they took out.

@@ -1,5 +1,5 @@
 /*
- * elf_image.h: what will stand at an address once a file is loaded?
+ * elf_image.h: the bytes at an address once an ELF file is loaded.
  *
  * The loadable segments of a 64-bit little-endian ELF file, with its RELATIVE relocations applied
  * on reading (a position-independent program's pointers stand in them alone). Addresses are the

@@ -1,5 +1,5 @@
 /*
- * elf_symbols.h: what does an ELF file say of itself, and which symbol covers an address?
+ * elf_symbols.h: build-id and symbol table of an ELF file.
  *
  * Build-id, debuglink, and the symbol table (.symtab, else .dynsym) sorted by address. Opens only
  * regular files. Owns the descriptor and everything it returns. Bytes of the file are untrusted:

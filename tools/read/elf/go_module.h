@@ -1,5 +1,5 @@
 /*
- * go_module.h: where does a program's file keep what the Go runtime knows of itself?
+ * go_module.h: finds the Go runtime's tables in a program's file.
  *
  * Finds the table of functions (gopclntab.h) by its section, or, in a file whose sections are gone
  * or merged, by its first bytes, and with it the runtime's moduledata, which says where the text

@@ -1,5 +1,5 @@
 /*
- * go_raw_calls.h: what of a Go program's memory calls could be seen?
+ * go_raw_calls.h: which raw system calls of a Go program the library can patch.
  *
  * Looks at the file alone: which of the runtime's raw system calls have the machine code that the
  * library knows (format/go_forms.h), whether C is linked in, what was stripped. Bytes are

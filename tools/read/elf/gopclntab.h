@@ -1,5 +1,5 @@
 /*
- * gopclntab.h: which Go function and line is an address, in a program without debug information?
+ * gopclntab.h: Go functions and lines without debug information.
  *
  * Every Go program carries the table that its own runtime reads for tracebacks. Known are the
  * tables of Go 1.2 to 1.15, 1.16 and 1.17, 1.18 and 1.19, 1.20 and newer (the header's first word

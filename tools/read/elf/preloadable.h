@@ -1,5 +1,5 @@
 /*
- * preloadable.h: can libvmtrace.so be loaded into this program?
+ * preloadable.h: whether libvmtrace.so can be loaded into a program.
  *
  * Looks at a program's file as the kernel and the dynamic loader will: through PATH, through #!
  * lines, at its ELF header, interpreter and symbols. Executes nothing, opens only regular files.

@@ -1,5 +1,5 @@
 /*
- * answer_table.h: what was the answer to a question?
+ * answer_table.h: answers by question, once each.
  *
  * A table of byte strings by byte strings. Owned by whoever has the struct, which starts as zeros.
  */

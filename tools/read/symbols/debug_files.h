@@ -1,5 +1,5 @@
 /*
- * debug_files.h: which files say something about a module?
+ * debug_files.h: finds the debug files of a module.
  *
  * The file that was loaded; where it has no debug information of its own the separate debug file,
  * by build-id or by .gnu_debuglink, as gdb looks; and what dwz moved out of either into a file that

@@ -1,5 +1,5 @@
 /*
- * demangle.h: what did the programmer call it?
+ * demangle.h: C++ and Rust names as the programmer wrote them.
  *
  * C++ (Itanium) and Rust (legacy and v0) names by libiberty, without parameters: file and line tell
  * overloads apart. Thread safe.

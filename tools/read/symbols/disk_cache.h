@@ -1,5 +1,5 @@
 /*
- * disk_cache.h: which bytes did an earlier run leave under a name?
+ * disk_cache.h: files that earlier runs left below the user's cache directory.
  *
  * One file a name in $XDG_CACHE_HOME/vmtrace, else ~/.cache/vmtrace. Everything about it may fail,
  * and then it is as if nothing had been kept: no message, no error.

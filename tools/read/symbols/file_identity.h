@@ -1,5 +1,5 @@
 /*
- * file_identity.h: is a file still the one that it was?
+ * file_identity.h: recognises a file that has changed since.
  *
  * By what stat says: a file that was changed, replaced or removed has another identity, and so has
  * one that came to be where there was none. The time of the last change of status can't be set by

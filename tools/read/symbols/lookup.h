@@ -1,5 +1,5 @@
 /*
- * lookup.h: symbols.h, in processes of their own.
+ * lookup.h: symbols, looked up in child processes.
  *
  * A trace names files, and libdw, libelf and the demangler were not written against files that are
  * hostile or half overwritten: they may crash in one, never end, or eat all memory, and a file that

@@ -1,5 +1,5 @@
 /*
- * lookup_cache.h: what did earlier runs learn about a module?
+ * lookup_cache.h: what earlier runs learnt of a module, kept on disk.
  *
  * Answers are kept under the recorded build-id and path, and hold for as long as the files that
  * they came from do: every path that was tried, the loaded file, debug files that were there and

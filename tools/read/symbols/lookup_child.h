@@ -1,5 +1,5 @@
 /*
- * lookup_child.h: who looks into a module's files, and what does he say?
+ * lookup_child.h: a child process that looks up symbols, as its parent sees it.
  *
  * One child process for one module. It is gone after it failed to answer: crashed, beyond a limit,
  * or too late. One thread's.

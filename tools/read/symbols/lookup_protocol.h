@@ -1,5 +1,5 @@
 /*
- * lookup_protocol.h: what do lookup.c and its children say to each other?
+ * lookup_protocol.h: the messages between lookup.c and its children.
  *
  * A child looks into the files of one module. First it says which paths it tried; from then on it
  * answers, one packet a question, one an answer, over a pair of sockets. What it says is checked

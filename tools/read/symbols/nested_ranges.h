@@ -1,5 +1,5 @@
 /*
- * nested_ranges.h: which of many ranges is the innermost around a place?
+ * nested_ranges.h: the innermost of many ranges around a place.
  *
  * Half-open ranges of addresses or of offsets, nested or not: added in any order, settled once,
  * then searched. Single-threaded; items are malloc'ed, and freed by whoever holds the struct.

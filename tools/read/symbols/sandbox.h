@@ -1,5 +1,5 @@
 /*
- * sandbox.h: what may a process still do that is to compute and to answer, no more?
+ * sandbox.h: confines a process to computing and answering.
  *
  * It keeps the descriptors that it has, and gets no other: the limit on them is 0, which holds
  * whatever the kernel. Where the kernel takes a seccomp filter, all calls but those that manage

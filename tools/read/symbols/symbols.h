@@ -1,5 +1,5 @@
 /*
- * symbols.h: which function and line is an address?
+ * symbols.h: function and line of an address.
  *
  * Resolves addresses of a module's file (not of the process: the caller subtracts the load bias) by
  * libdw, with an index of our own over the units, since .debug_aranges is incomplete in many

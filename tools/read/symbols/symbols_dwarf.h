@@ -1,5 +1,5 @@
 /*
- * symbols_dwarf.h: which lines of source code is an address?
+ * symbols_dwarf.h: source lines; the one file that knows libdw.
  *
  * The one file that knows libdw. It keeps an index of its own over the units' address ranges:
  * .debug_aranges lacks most units of cgo and clang programs, and libdw's own look-up then answers

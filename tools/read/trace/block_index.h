@@ -1,5 +1,5 @@
 /*
- * block_index.h: where in a large chunk does each block of records begin?
+ * block_index.h: where each block of records begins in a large chunk.
  *
  * A chunk says the time of its earliest record alone. Of one that holds more records than the merge
  * decodes at a time, a first pass over the payload finds each block's own. Holds the payload, which

@@ -1,5 +1,5 @@
 /*
- * chunk_index.h: which chunks of a trace are whole?
+ * chunk_index.h: finds a trace's valid chunks.
  *
  * Walks the chunks from the end of the head and keeps every header up to the first that is cut,
  * damaged or out of sequence: the longest valid prefix. A chunk counts when its magic, sequence,

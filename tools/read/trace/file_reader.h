@@ -1,5 +1,5 @@
 /*
- * file_reader.h: how are bytes of an untrusted file read?
+ * file_reader.h: bounded reads of an untrusted file.
  *
  * A regular file, opened once, read by pread alone: it may grow or shrink meanwhile, and a mapping
  * of it would turn that into a signal. Its size is taken when it is opened or refreshed, and

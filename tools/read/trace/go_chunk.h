@@ -1,5 +1,5 @@
 /*
- * go_chunk.h: what does a GO chunk hold?
+ * go_chunk.h: decodes a GO chunk.
  *
  * Takes the payload apart (format/go.h). Bytes are untrusted; objects that do not fit end the list
  * with an error. Objects' data points into the payload.

@@ -1,5 +1,5 @@
 /*
- * merge.h: in which order did it all happen?
+ * merge.h: all records of a trace in exact time order.
  *
  * One stream of records in time order out of a trace's chunks and rings. Events reach the file out
  * of order (several rings, and a writer may stop between its clock reading and its claim). Every

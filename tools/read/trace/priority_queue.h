@@ -1,5 +1,5 @@
 /*
- * priority_queue.h: which waiting item comes first?
+ * priority_queue.h: a binary min-heap of waiting items.
  *
  * A binary min-heap of (time, order) with a value that is the caller's. Items of equal time leave
  * by rising order. One thread's.

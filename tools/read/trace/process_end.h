@@ -1,5 +1,5 @@
 /*
- * process_end.h: how did the traced process end?
+ * process_end.h: how the traced process ended.
  *
  * Three may have said it, and the best informed is believed: the collector's END chunk, what the
  * collector wrote into the head (it died before it could append the chunk), what the process said

@@ -1,5 +1,5 @@
 /*
- * snapshot_decode.h: which pages were resident at one instant?
+ * snapshot_decode.h: decodes and checks one snapshot.
  *
  * A snapshot chunk, decoded: mappings in address order and each one's runs. Owns its memory, which
  * is bounded by the chunk's size. Checks order, nesting and overlap: bytes are untrusted.

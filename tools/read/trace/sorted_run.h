@@ -1,5 +1,5 @@
 /*
- * sorted_run.h: which records does a part of a chunk hold, in which order?
+ * sorted_run.h: a few thousand records, decoded and in time order.
  *
  * A stretch is a few thousand records, decoded and put in time order: what the merge takes from the
  * front, one stretch against the others. Records of equal time: by rank, then by place in the

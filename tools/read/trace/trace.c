@@ -215,7 +215,7 @@ vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk,
 		return vmt_err_set(err, ENOMEM, "%s: no memory for a chunk of %u bytes",
 				   trace->file.path, header->payload_bytes);
 	if (!vmt_file_reader_read(&trace->file, chunk->payload_offset, trace->stored.bytes,
-			   header->payload_bytes))
+				  header->payload_bytes))
 		return vmt_err_set(err, EIO, "%s: can't be read (did it shrink meanwhile?)",
 				   trace->file.path);
 	*length = header->raw_bytes;

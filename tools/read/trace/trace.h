@@ -1,5 +1,5 @@
 /*
- * trace.h: what does a trace file hold, however badly it ended?
+ * trace.h: opens a trace, however it ended, and reads its parts.
  *
  * Opens a trace, checks it, finds the longest valid prefix of its chunks and what the rings still
  * held. Bytes are untrusted: an error, never a crash. A file cut before the end of its head (with

@@ -1,5 +1,5 @@
 /*
- * undrained.h: what did the rings hold that no chunk has, and what was lost?
+ * undrained.h: events that the rings still held, and the account of what was lost.
  *
  * The account. Every position of a ring below its head has one fate:
  *   read         an event in a chunk of the valid prefix, or, committed still, in the ring

@@ -1,5 +1,5 @@
 /*
- * zstd.h: how does a chunk's payload get smaller, and whole again?
+ * zstd.h: compression of payloads; the one file that knows zstd.
  *
  * The one file that knows libzstd. Compressed bytes are untrusted: a frame that is not exactly the
  * size it should be is an error, and never writes past its room. Thread safe, but for a packer.

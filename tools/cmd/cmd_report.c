@@ -1,10 +1,10 @@
-#include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/compare.h"
-#include "tools/cmd/images.h"
-#include "tools/cmd/listing.h"
+#include "tools/cmd/exec_traces.h"
 #include "tools/cmd/progress.h"
-#include "tools/cmd/screen.h"
+#include "tools/cmd/report_args.h"
+#include "tools/cmd/terminal.h"
+#include "tools/cmd/trace_list.h"
 #include "tools/memory_limit.h"
 #include "tools/model/report/report_build.h"
 #include "tools/render/json.h"
@@ -16,7 +16,7 @@
 
 enum { OPTION_SORT, OPTION_TOP, OPTION_FRAMES, OPTION_AT, OPTION_FROM, OPTION_TO, OPTION_FORMAT };
 
-const struct vmt_option vmt_report_options[] = {
+const struct vmt_option vmt_cmd_report_options[] = {
     {"sort", 's', "FIGURE", "committed (default), gap, never-touched, reserved, released, count"},
     {"top", 'n', "N", "rows of each list (default 12; json: all sites)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
@@ -47,14 +47,14 @@ read_moments(const struct vmt_options *options, struct wanted *wanted, struct vm
 	int result;
 
 	if (!from && !to)
-		return vmt_asked_at("--at", at, &wanted->build, err);
+		return vmt_report_args_at("--at", at, &wanted->build, err);
 	if (!from || at || options->values[OPTION_SORT])
 		return vmt_err_set(err, EINVAL,
 				   "--from WHEN --to WHEN go together, without --at and --sort");
 	wanted->compares = true;
 	wanted->from = wanted->build;
-	result = vmt_asked_at("--from", from, &wanted->from, err);
-	return result < 0 ? result : vmt_asked_at("--to", to, &wanted->build, err);
+	result = vmt_report_args_at("--from", from, &wanted->from, err);
+	return result < 0 ? result : vmt_report_args_at("--to", to, &wanted->build, err);
 }
 
 static int
@@ -82,10 +82,11 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	if (wanted->json)
 		wanted->top = SIZE_MAX;
 	if (result >= 0)
-		result = vmt_asked_count("--top", options->values[OPTION_TOP], &wanted->top, err);
+		result =
+		    vmt_report_args_count("--top", options->values[OPTION_TOP], &wanted->top, err);
 	if (result >= 0)
-		result = vmt_asked_count("--frames", options->values[OPTION_FRAMES],
-					 &wanted->callers, err);
+		result = vmt_report_args_count("--frames", options->values[OPTION_FRAMES],
+					       &wanted->callers, err);
 	if (result >= 0)
 		result = read_moments(options, wanted, err);
 	return result < 0 ? result : 0;
@@ -95,16 +96,16 @@ static int
 print(const struct vmt_report *report, const char *path, const struct wanted *wanted,
       struct vmt_err *err)
 {
-	struct vmt_images images = {.next = ""};
+	struct vmt_exec_traces images = {.next = ""};
 	struct vmt_text_options text = {
 	    .rank = wanted->rank, .top = wanted->top, .callers = wanted->callers};
 	struct vmt_json_options json = {.rank = wanted->rank, .top = wanted->top};
 
 	if (wanted->json)
 		return vmt_json_print(report, &json, stdout, err);
-	text.layout = vmt_screen_layout();
+	text.layout = vmt_terminal_layout();
 	if (strcmp(report->process.end, "exec") == 0)
-		vmt_images_find(&images, path, report->process.pid);
+		vmt_exec_traces_find(&images, path, report->process.pid);
 	text.next_image = images.next;
 	text.last_image = images.last;
 	vmt_text_report_print(report, &text);
@@ -146,22 +147,22 @@ report_change(const char *path, const struct wanted *wanted, struct vmt_err *err
 }
 
 int
-vmt_report_main(int argc, char **argv, struct vmt_err *err)
+vmt_cmd_report_main(int argc, char **argv, struct vmt_err *err)
 {
 	struct vmt_options options = {.operand_count = 0};
 	struct wanted wanted = {.json = false};
 	int result;
 
-	result = vmt_options_parse(&options, vmt_report_options, argc, argv, false, err);
+	result = vmt_options_parse(&options, vmt_cmd_report_options, argc, argv, false, err);
 	if (result == 0)
 		result = read_options(&options, &wanted, err);
 	if (result < 0)
 		return result;
 	vmt_memory_limit_set_machine();
-	if (!wanted.compares && vmt_listing_is_for(options.operands[0]))
-		return vmt_listing_print(options.operands[0],
-					 options.values[OPTION_TOP] ? wanted.top : SIZE_MAX,
-					 wanted.json, err);
+	if (!wanted.compares && vmt_trace_list_is_for(options.operands[0]))
+		return vmt_trace_list_print(options.operands[0],
+					    options.values[OPTION_TOP] ? wanted.top : SIZE_MAX,
+					    wanted.json, err);
 	return wanted.compares ? report_change(options.operands[0], &wanted, err)
 			       : report_one(options.operands[0], &wanted, err);
 }

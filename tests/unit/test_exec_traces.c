@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tools/cmd/images.h"
+#include "tools/cmd/exec_traces.h"
 
 static char directory[] = "/tmp/vmt-images-XXXXXX";
 
@@ -47,9 +47,9 @@ tear_down(void **state)
 static void
 check(const char *path, uint32_t pid, const char *next, const char *last)
 {
-	struct vmt_images images;
+	struct vmt_exec_traces images;
 
-	vmt_images_find(&images, path, pid);
+	vmt_exec_traces_find(&images, path, pid);
 	assert_string_equal(images.next, next);
 	assert_string_equal(images.last, last);
 }
@@ -76,7 +76,7 @@ follows_the_names_that_the_library_gives(void **state)
 static void
 a_name_may_be_of_any_length(void **state)
 {
-	static char path[2 * VMT_IMAGES_PATH_BYTES];
+	static char path[2 * VMT_EXEC_TRACES_PATH_BYTES];
 
 	(void)state;
 	memset(path, 'x', sizeof(path) - 1);

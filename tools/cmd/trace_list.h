@@ -1,11 +1,11 @@
 /*
- * listing.h: which traces lie in a directory, and of whom?
+ * trace_list.h: lists the traces of a directory.
  *
  * Each file that ends in .vmt, with the largest RSS that was seen, largest first. Whole reports are
  * not made: it costs as much as reading the traces' chunks of RSS and snapshots.
  */
-#ifndef VMT_LISTING_H
-#define VMT_LISTING_H
+#ifndef VMT_TRACE_LIST_H
+#define VMT_TRACE_LIST_H
 
 #include "tools/err.h"
 
@@ -13,9 +13,9 @@
 #include <stddef.h>
 
 /* Whether the path is a directory. */
-bool vmt_listing_is_for(const char *path);
+bool vmt_trace_list_is_for(const char *path);
 
 /* Prints to stdout, at most `top` of them. 0 or a negative errno; -ENOENT: no trace is there. */
-int vmt_listing_print(const char *directory, size_t top, bool json, struct vmt_err *err);
+int vmt_trace_list_print(const char *directory, size_t top, bool json, struct vmt_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 #include "tools/cmd/cmd.h"
-#include "tools/cmd/dumped.h"
+#include "tools/cmd/dump_record.h"
 #include "tools/cmd/options.h"
 #include "tools/memory_limit.h"
 #include "tools/read/trace/merge.h"
@@ -10,7 +10,7 @@
 
 enum { OPTION_FORMAT, OPTION_STACKS, OPTION_RUNS };
 
-const struct vmt_option vmt_dump_options[] = {
+const struct vmt_option vmt_cmd_dump_options[] = {
     [OPTION_FORMAT] = {"format", 'f', "text|json", "text (default), or json: one object per line"},
     [OPTION_STACKS] = {"stacks", 's', NULL, "show each event's stack, as addresses"},
     [OPTION_RUNS] = {"runs", 0, NULL, "show each snapshot's runs of equal pages"},
@@ -18,20 +18,20 @@ const struct vmt_option vmt_dump_options[] = {
 };
 
 static int
-dump_snapshot(struct vmt_dumped *dumped, const struct vmt_record *record, struct vmt_err *err)
+dump_snapshot(struct vmt_dump_record *dumped, const struct vmt_record *record, struct vmt_err *err)
 {
 	struct vmt_snapshot snapshot;
 	int result = vmt_snapshot_decode(&snapshot, dumped->trace, record->snapshot, err);
 
 	if (result != 0)
 		return result;
-	vmt_dumped_snapshot(dumped, &snapshot);
+	vmt_dump_record_snapshot(dumped, &snapshot);
 	vmt_snapshot_decode_free(&snapshot);
 	return 0;
 }
 
 static int
-dump_records(struct vmt_dumped *dumped, struct vmt_err *err)
+dump_records(struct vmt_dump_record *dumped, struct vmt_err *err)
 {
 	struct vmt_merge *merge;
 	struct vmt_record record = {.kind = VMT_RECORD_END};
@@ -42,9 +42,9 @@ dump_records(struct vmt_dumped *dumped, struct vmt_err *err)
 		if (result != 0 || record.kind == VMT_RECORD_END)
 			break;
 		if (record.kind == VMT_RECORD_EVENT)
-			vmt_dumped_event(dumped, &record.event);
+			vmt_dump_record_event(dumped, &record.event);
 		else if (record.kind == VMT_RECORD_USAGE)
-			vmt_dumped_usage(dumped, &record.usage);
+			vmt_dump_record_usage(dumped, &record.usage);
 		else
 			result = dump_snapshot(dumped, &record, err);
 	}
@@ -54,29 +54,29 @@ dump_records(struct vmt_dumped *dumped, struct vmt_err *err)
 
 /* What was read before an error is printed all the same. */
 static int
-dump_trace(struct vmt_dumped *dumped, struct vmt_err *err)
+dump_trace(struct vmt_dump_record *dumped, struct vmt_err *err)
 {
 	int result;
 	int written;
 
-	vmt_dumped_head(dumped);
+	vmt_dump_record_head(dumped);
 	result = dump_records(dumped, err);
 	if (result == 0) {
-		vmt_dumped_loss(dumped);
-		vmt_dumped_end(dumped);
+		vmt_dump_record_loss(dumped);
+		vmt_dump_record_end(dumped);
 	}
 	written = vmt_emitter_finish(&dumped->emitter, err);
 	return result != 0 ? result : written;
 }
 
 int
-vmt_dump_main(int argc, char **argv, struct vmt_err *err)
+vmt_cmd_dump_main(int argc, char **argv, struct vmt_err *err)
 {
 	static const char *const formats[] = {"text", "json", NULL};
 	struct vmt_options options;
-	struct vmt_dumped dumped = {0};
+	struct vmt_dump_record dumped = {0};
 	int format = 0;
-	int result = vmt_options_parse(&options, vmt_dump_options, argc, argv, false, err);
+	int result = vmt_options_parse(&options, vmt_cmd_dump_options, argc, argv, false, err);
 
 	if (result < 0)
 		return result;

@@ -1,4 +1,4 @@
-#include "tools/cmd/recorded.h"
+#include "tools/cmd/record_summary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,15 +14,15 @@
 static void
 check_named(const char *path, const char *word)
 {
-	struct vmt_recorded recorded = {.count = 0};
+	struct vmt_record_summary recorded = {.count = 0};
 	char wanted[256];
 	char *out = NULL;
 	size_t size = 0;
 	FILE *file = open_memstream(&out, &size);
 
-	vmt_recorded_add(&recorded, path);
-	vmt_recorded_print(&recorded, 1, file);
-	vmt_recorded_free(&recorded);
+	vmt_record_summary_add(&recorded, path);
+	vmt_record_summary_print(&recorded, 1, file);
+	vmt_record_summary_free(&recorded);
 	fclose(file);
 	snprintf(wanted, sizeof(wanted), "vmtrace: next: vmtrace report %s\n", word);
 	assert_non_null(strstr(out, wanted));

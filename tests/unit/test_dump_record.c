@@ -1,17 +1,17 @@
 #include "sample_trace.h"
 
-#include "tools/cmd/dumped.h"
-#include "tools/cmd/shape.h"
+#include "tools/cmd/dump_record.h"
+#include "tools/cmd/event_fields.h"
 #include "tools/read/trace/merge.h"
 
 static char *out;
 static size_t out_bytes;
 static int trace_fd;
 
-static struct vmt_dumped
+static struct vmt_dump_record
 begin(enum vmt_emitter_form form, struct build_trace *build)
 {
-	struct vmt_dumped dumped = {.stacks = true};
+	struct vmt_dump_record dumped = {.stacks = true};
 	struct vmt_err err = {""};
 	char path[BUILD_PATH_BYTES];
 
@@ -25,7 +25,7 @@ begin(enum vmt_emitter_form form, struct build_trace *build)
 
 /* The text so far is what was expected. */
 static void
-end(struct vmt_dumped *dumped, const char *expected)
+end(struct vmt_dump_record *dumped, const char *expected)
 {
 	fclose(dumped->emitter.file);
 	assert_string_equal(out, expected);
@@ -47,10 +47,10 @@ an_event_names_what_its_kind_means(void **state)
 					 .error = 12,
 					 .thread = 7,
 					 .stack = 1};
-	struct vmt_dumped dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
+	struct vmt_dump_record dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
 
 	(void)state;
-	vmt_dumped_event(&dumped, &advice);
+	vmt_dump_record_event(&dumped, &advice);
 	assert_int_equal(dumped.events, 1);
 	end(&dumped,
 	    "{\"time_ns\":1500000000,\"record\":\"event\",\"kind\":\"MADVISE\","
@@ -64,11 +64,11 @@ committed_bytes_that_nobody_looked_at_are_left_out(void **state)
 {
 	const struct vmt_event unmap = {
 	    .time = BUILD_START - 5, .kind = VMT_EVENT_MUNMAP, .argument_a = 99, .length = 4096};
-	struct vmt_dumped dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
+	struct vmt_dump_record dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
 
 	(void)state;
 	dumped.stacks = false;
-	vmt_dumped_event(&dumped, &unmap);
+	vmt_dump_record_event(&dumped, &unmap);
 	end(&dumped, "{\"time_ns\":-5,\"record\":\"event\",\"kind\":\"MUNMAP\",\"address\":\"0x0\","
 		     "\"length\":4096,\"thread\":0,\"stack_id\":0}\n");
 }
@@ -80,12 +80,12 @@ a_module_is_named(void **state)
 	    .time = BUILD_START, .kind = VMT_EVENT_MODULE_LOAD, .argument_b = 8};
 	const struct vmt_event unknown = {
 	    .time = BUILD_START, .kind = VMT_EVENT_MODULE_UNLOAD, .argument_b = UINT64_MAX};
-	struct vmt_dumped dumped = begin(VMT_EMITTER_TEXT, sample_trace_new(NULL));
+	struct vmt_dump_record dumped = begin(VMT_EMITTER_TEXT, sample_trace_new(NULL));
 
 	(void)state;
 	dumped.stacks = false;
-	vmt_dumped_event(&dumped, &load);
-	vmt_dumped_event(&dumped, &unknown);
+	vmt_dump_record_event(&dumped, &load);
+	vmt_dump_record_event(&dumped, &unknown);
 	end(&dumped, "      0.000000000 MODULE_LOAD      address=0x0 length=0 load_bias=0x0 "
 		     "module_id=8 path=/usr/bin/victim "
 		     "build_id=303132333435363738396162636465666768696a thread=0 stack_id=0\n"
@@ -106,10 +106,10 @@ figures_not_given_are_left_out(void **state)
 					.cgroup_file_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_shmem_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_oom_kills = 0};
-	struct vmt_dumped dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
+	struct vmt_dump_record dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
 
 	(void)state;
-	vmt_dumped_usage(&dumped, &usage);
+	vmt_dump_record_usage(&dumped, &usage);
 	end(&dumped, "{\"time_ns\":1,\"record\":\"usage\",\"rss_bytes\":4096,"
 		     "\"virtual_bytes\":8192,\"cgroup_oom_kills\":0}\n");
 }
@@ -117,7 +117,7 @@ figures_not_given_are_left_out(void **state)
 static void
 a_snapshot_has_a_line_a_mapping_in_text(void **state)
 {
-	struct vmt_dumped dumped = begin(VMT_EMITTER_TEXT, sample_trace_new(NULL));
+	struct vmt_dump_record dumped = begin(VMT_EMITTER_TEXT, sample_trace_new(NULL));
 	struct vmt_snapshot snapshot;
 	struct vmt_err err = {""};
 	size_t count;
@@ -126,7 +126,7 @@ a_snapshot_has_a_line_a_mapping_in_text(void **state)
 	(void)state;
 	assert_int_equal(vmt_snapshot_decode(&snapshot, dumped.trace, &chunks[2], &err), 0);
 	snapshot.head.mappings = 2;
-	vmt_dumped_snapshot(&dumped, &snapshot);
+	vmt_dump_record_snapshot(&dumped, &snapshot);
 	vmt_snapshot_decode_free(&snapshot);
 	end(&dumped,
 	    "      0.000000050 snapshot         index=0 reason=first source=pagemap "
@@ -150,13 +150,13 @@ static void
 the_loss_and_the_end_come_last(void **state)
 {
 	struct build_trace *build = sample_trace_new(NULL);
-	struct vmt_dumped dumped;
+	struct vmt_dump_record dumped;
 
 	(void)state;
 	build_trace_ring(build, 0).control->dropped[VMT_EVENT_FREE] = 3;
 	dumped = begin(VMT_EMITTER_JSON_LINES, build);
-	vmt_dumped_loss(&dumped);
-	vmt_dumped_end(&dumped);
+	vmt_dump_record_loss(&dumped);
+	vmt_dump_record_end(&dumped);
 	end(&dumped,
 	    "{\"record\":\"loss\",\"events_read\":0,\"events_dropped\":3,"
 	    "\"events_overwritten\":0,\"slots_abandoned\":0,\"events_missing\":0,"
@@ -170,11 +170,11 @@ the_loss_and_the_end_come_last(void **state)
 static void
 the_head_tells_who_it_was(void **state)
 {
-	struct vmt_dumped dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
+	struct vmt_dump_record dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
 	char version[64];
 
 	(void)state;
-	vmt_dumped_head(&dumped);
+	vmt_dump_record_head(&dumped);
 	fclose(dumped.emitter.file);
 	snprintf(version, sizeof(version), "\"record\":\"head\",\"version\":%d,", (int)VMT_VERSION);
 	assert_non_null(strstr(out, version));
@@ -188,19 +188,19 @@ the_head_tells_who_it_was(void **state)
 static void
 every_kind_has_a_name_and_a_shape(void **state)
 {
-	char number[VMT_SHAPE_NUMBER_BYTES];
+	char number[VMT_EVENT_FIELDS_NUMBER_BYTES];
 
 	(void)state;
-#define X(name, id, ring, role, call) assert_string_equal(vmt_shape_kind_name(id), #name);
+#define X(name, id, ring, role, call) assert_string_equal(vmt_event_fields_kind_name(id), #name);
 	VMT_EVENTS(X)
 #undef X
-	assert_string_equal(vmt_shape_kind_name(63), "UNKNOWN");
-	assert_string_equal(vmt_shape_kind_name(255), "UNKNOWN");
-	assert_int_equal(vmt_shape_of(255)->fields, 0);
-	assert_int_equal(vmt_shape_of(VMT_EVENT_CALLOC)->fields, VMT_SHAPE_RANGE);
-	assert_string_equal(vmt_shape_advice_name(8, number), "MADV_FREE");
-	assert_string_equal(vmt_shape_advice_name(6, number), "6");
-	assert_string_equal(vmt_shape_advice_name(65535, number), "65535");
+	assert_string_equal(vmt_event_fields_kind_name(63), "UNKNOWN");
+	assert_string_equal(vmt_event_fields_kind_name(255), "UNKNOWN");
+	assert_int_equal(vmt_event_fields_of(255)->fields, 0);
+	assert_int_equal(vmt_event_fields_of(VMT_EVENT_CALLOC)->fields, VMT_EVENT_FIELDS_RANGE);
+	assert_string_equal(vmt_event_fields_advice_name(8, number), "MADV_FREE");
+	assert_string_equal(vmt_event_fields_advice_name(6, number), "6");
+	assert_string_equal(vmt_event_fields_advice_name(65535, number), "65535");
 }
 
 int

@@ -1,8 +1,8 @@
-#include "tools/cmd/asked.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/compare.h"
-#include "tools/cmd/limits.h"
+#include "tools/cmd/fail_over.h"
 #include "tools/cmd/progress.h"
+#include "tools/cmd/report_args.h"
 #include "tools/memory_limit.h"
 #include "tools/render/diff_text.h"
 #include "tools/render/text_report.h"
@@ -13,7 +13,7 @@
 
 enum { OPTION_AT, OPTION_TOP, OPTION_FRAMES, OPTION_FORMAT, OPTION_FAIL_OVER };
 
-const struct vmt_option vmt_diff_options[] = {
+const struct vmt_option vmt_cmd_diff_options[] = {
     {"at", 0, "WHEN",
      "moment in each: peak (default; end if it still runs), end, time since start"},
     {"top", 'n', "N", "rows of call sites (default 12; json: all)"},
@@ -26,7 +26,7 @@ const struct vmt_option vmt_diff_options[] = {
 struct wanted {
 	const char *paths[2];
 	struct vmt_report_options build;
-	struct vmt_limits limits;
+	struct vmt_fail_over limits;
 	bool has_limits;
 	size_t top;
 	size_t callers;
@@ -53,30 +53,33 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	}
 	wanted->top = wanted->json ? SIZE_MAX : VMT_DIFF_TEXT_DEFAULT_TOP;
 	if (result >= 0)
-		result = vmt_asked_count("--top", options->values[OPTION_TOP], &wanted->top, err);
+		result =
+		    vmt_report_args_count("--top", options->values[OPTION_TOP], &wanted->top, err);
 	if (result >= 0)
-		result = vmt_asked_count("--frames", options->values[OPTION_FRAMES],
-					 &wanted->callers, err);
+		result = vmt_report_args_count("--frames", options->values[OPTION_FRAMES],
+					       &wanted->callers, err);
 	if (result >= 0)
-		result = vmt_asked_at("--at", options->values[OPTION_AT], &wanted->build, err);
+		result =
+		    vmt_report_args_at("--at", options->values[OPTION_AT], &wanted->build, err);
 	if (wanted->build.at == VMT_AT_DEFAULT)
 		wanted->build.at = VMT_AT_COMPARED;
 	if (wanted->build.at == VMT_AT_PEAK)
 		wanted->build.at = VMT_AT_PLATEAU;
 	if (result >= 0 && wanted->has_limits)
-		result = vmt_limits_parse(&wanted->limits, options->values[OPTION_FAIL_OVER], err);
+		result =
+		    vmt_fail_over_parse(&wanted->limits, options->values[OPTION_FAIL_OVER], err);
 	return result < 0 ? result : 0;
 }
 
 int
-vmt_diff_main(int argc, char **argv, struct vmt_err *err)
+vmt_cmd_diff_main(int argc, char **argv, struct vmt_err *err)
 {
 	struct vmt_options options = {.operand_count = 0};
 	struct vmt_report *reports[2] = {NULL, NULL};
 	struct wanted wanted = {.json = false};
 	int result;
 
-	result = vmt_options_parse(&options, vmt_diff_options, argc, argv, false, err);
+	result = vmt_options_parse(&options, vmt_cmd_diff_options, argc, argv, false, err);
 	if (result == 0)
 		result = read_options(&options, &wanted, err);
 	if (result < 0)

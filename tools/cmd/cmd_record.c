@@ -3,8 +3,8 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/launch.h"
 #include "tools/cmd/library.h"
-#include "tools/cmd/recorded.h"
-#include "tools/cmd/wanted.h"
+#include "tools/cmd/record_settings.h"
+#include "tools/cmd/record_summary.h"
 #include "tools/read/elf/preloadable.h"
 #include "tools/read/trace/zstd.h"
 
@@ -24,12 +24,12 @@
 #define OUTPUT_MAX_BYTES (VMT_SESSION_PATH_BYTES - 40u)
 
 struct recording {
-	struct vmt_wanted wanted;
+	struct vmt_record_settings wanted;
 	char output[PATH_MAX]; /* absolute, may hold %n and %p */
 	char session_path[PATH_MAX];
 	struct vmt_session *session;
 	struct vmt_launch launch;
-	struct vmt_recorded recorded;
+	struct vmt_record_summary recorded;
 	struct vmt_zstd_packer *packer;
 };
 
@@ -37,7 +37,7 @@ struct recording {
 static int
 choose_output(struct recording *recording, struct vmt_err *err)
 {
-	const char *wanted = vmt_wanted_text(&recording->wanted, VMT_SETTING_OUTPUT);
+	const char *wanted = vmt_record_settings_text(&recording->wanted, VMT_SETTING_OUTPUT);
 	char here[PATH_MAX] = "";
 	int length;
 
@@ -130,7 +130,7 @@ set_environment(const struct recording *recording, struct vmt_err *err)
 		result = put_first("ASAN_OPTIONS", "verify_asan_link_order=0", err);
 	if (result < 0)
 		return result;
-	vmt_wanted_export(&recording->wanted);
+	vmt_record_settings_export(&recording->wanted);
 	setenv(vmt_settings[VMT_SETTING_OUTPUT].variable, recording->output, 1);
 	setenv(VMT_SESSION_ENV, recording->session_path, 1);
 	return 0;
@@ -169,7 +169,7 @@ announce(void *context, uint32_t pid, const char *path)
 	struct recording *recording = context;
 
 	(void)pid;
-	vmt_recorded_add(&recording->recorded, path);
+	vmt_record_summary_add(&recording->recorded, path);
 }
 
 static void
@@ -178,7 +178,7 @@ forget_dropped(void *context, uint32_t pid, const char *path)
 	struct recording *recording = context;
 
 	(void)pid;
-	vmt_recorded_remove(&recording->recorded, path);
+	vmt_record_summary_remove(&recording->recorded, path);
 }
 
 /* The collector's trouble is no reason to disturb the program: it goes on, its ring keeps the
@@ -246,7 +246,7 @@ print_left_out(const struct vmt_session *session)
 		memcpy(name, entry->name, sizeof(name));
 		name[sizeof(name) - 1] = '\0';
 		fputs(before, stderr);
-		vmt_recorded_print_word(name, stderr);
+		vmt_record_summary_print_word(name, stderr);
 		before = ", ";
 	}
 	if (!*before) /* killed while they wrote it */
@@ -285,7 +285,7 @@ print_absence(const struct recording *recording, const char *command)
 	fprintf(stderr,
 		"vmtrace: no trace was written: %s never loaded %s, or a line above says why%s\n",
 		command, VMT_LIBRARY_NAME,
-		vmt_wanted_text(&recording->wanted, VMT_SETTING_ONLY)
+		vmt_record_settings_text(&recording->wanted, VMT_SETTING_ONLY)
 		    ? ", or --only does not name it"
 		    : "");
 }
@@ -298,7 +298,8 @@ print_summary(struct recording *recording, char **argv)
 	/* Fork children remove their own as well, which the collector may never have seen. */
 	recording->recorded.dropped = vmt_atomic_load_relaxed(&recording->session->dropped);
 	if (recording->recorded.kept) {
-		vmt_recorded_print(&recording->recorded, launch->end_ns - launch->start_ns, stderr);
+		vmt_record_summary_print(&recording->recorded, launch->end_ns - launch->start_ns,
+					 stderr);
 		return;
 	}
 	print_absence(recording, argv[0]);
@@ -315,7 +316,7 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	char **argv = recording->wanted.options.operands;
 	int result;
 
-	if ((result = vmt_wanted_check(&recording->wanted, err)) < 0 ||
+	if ((result = vmt_record_settings_check(&recording->wanted, err)) < 0 ||
 	    (result = choose_output(recording, err)) < 0 ||
 	    (result = make_session(recording, err)) < 0 ||
 	    (result = find_replaced(recording, err)) < 0 ||
@@ -348,7 +349,7 @@ refuse_attaching(char **argv, struct vmt_err *err)
 }
 
 int
-vmt_record_main(int argc, char **argv, struct vmt_err *err)
+vmt_cmd_record_main(int argc, char **argv, struct vmt_err *err)
 {
 	struct recording *recording = calloc(1, sizeof(*recording));
 	int status = 0;
@@ -358,7 +359,7 @@ vmt_record_main(int argc, char **argv, struct vmt_err *err)
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	result = refuse_attaching(argv, err);
 	if (result == 0)
-		result = vmt_options_parse(&recording->wanted.options, vmt_record_options, argc,
+		result = vmt_options_parse(&recording->wanted.options, vmt_cmd_record_options, argc,
 					   argv, true, err);
 	if (result == 0 && recording->wanted.options.operand_count == 0)
 		result = vmt_err_set(err, EINVAL, "record needs a command to run");
@@ -368,7 +369,7 @@ vmt_record_main(int argc, char **argv, struct vmt_err *err)
 		munmap(recording->session, sizeof(*recording->session));
 	if (recording->session_path[0])
 		unlink(recording->session_path);
-	vmt_recorded_free(&recording->recorded);
+	vmt_record_summary_free(&recording->recorded);
 	free(recording);
 	return result < 0 ? result : status;
 }

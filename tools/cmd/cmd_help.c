@@ -1,4 +1,4 @@
-#include "tools/cmd/help.h"
+#include "tools/cmd/cmd_help.h"
 
 #include "tools/cmd/options.h"
 
@@ -8,17 +8,17 @@
 
 static const struct vmt_cmd commands[] = {
 #define X(name, arguments, summary)                                                                \
-	{#name, arguments, summary, vmt_##name##_main, vmt_##name##_options},
+	{#name, arguments, summary, vmt_cmd_##name##_main, vmt_cmd_##name##_options},
     VMT_COMMANDS(X)
 #undef X
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 
-const struct vmt_option vmt_help_options[] = {{0}};
+const struct vmt_option vmt_cmd_help_options[] = {{0}};
 
 const struct vmt_cmd *
-vmt_help_find(const char *name)
+vmt_cmd_help_find(const char *name)
 {
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(commands[i].name, name) == 0)
@@ -40,7 +40,7 @@ print_option(const struct vmt_option *option)
 }
 
 void
-vmt_help_print(const struct vmt_cmd *command)
+vmt_cmd_help_print(const struct vmt_cmd *command)
 {
 	printf("vmtrace %s%s%s: %s\n", command->name, *command->arguments ? " " : "",
 	       command->arguments, command->summary);
@@ -65,7 +65,7 @@ print_all(void)
 }
 
 int
-vmt_help_main(int argc, char **argv, struct vmt_err *err)
+vmt_cmd_help_main(int argc, char **argv, struct vmt_err *err)
 {
 	const struct vmt_cmd *command;
 
@@ -76,9 +76,9 @@ vmt_help_main(int argc, char **argv, struct vmt_err *err)
 	if (argc > 2)
 		return vmt_err_set(err, EINVAL, "help explains one command; what is '%s'?",
 				   argv[2]);
-	command = vmt_help_find(argv[1]);
+	command = vmt_cmd_help_find(argv[1]);
 	if (!command)
 		return vmt_err_set(err, EINVAL, "there is no command '%s'", argv[1]);
-	vmt_help_print(command);
+	vmt_cmd_help_print(command);
 	return 0;
 }

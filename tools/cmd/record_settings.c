@@ -1,4 +1,4 @@
-#include "tools/cmd/wanted.h"
+#include "tools/cmd/record_settings.h"
 
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/suggest.h"
@@ -15,7 +15,7 @@
 #define WORDS_BYTES 128
 #define WORDS_MOST 8
 
-const struct vmt_option vmt_record_options[] = {
+const struct vmt_option vmt_cmd_record_options[] = {
 #define VMT_SETTING(name, option, letter, argument, values, fallback, help, manual)                \
 	{option, letter, argument, help VMT_DEFAULT_IN_HELP(fallback)},
 #include "format/settings.def"
@@ -25,7 +25,7 @@ const struct vmt_option vmt_record_options[] = {
 _Static_assert(VMT_SETTINGS < VMT_OPTIONS_MAX, "each option has a place for its value");
 
 const char *
-vmt_wanted_text(const struct vmt_wanted *wanted, enum vmt_setting_id id)
+vmt_record_settings_text(const struct vmt_record_settings *wanted, enum vmt_setting_id id)
 {
 	const char *text = wanted->options.values[id];
 
@@ -37,22 +37,22 @@ vmt_wanted_text(const struct vmt_wanted *wanted, enum vmt_setting_id id)
 
 /* By the name that the user gave it. */
 static const char *
-name_of(const struct vmt_wanted *wanted, enum vmt_setting_id id, char name[NAME_BYTES])
+name_of(const struct vmt_record_settings *wanted, enum vmt_setting_id id, char name[NAME_BYTES])
 {
 	bool is_option = wanted->options.values[id] != NULL;
 
 	snprintf(name, NAME_BYTES, "%s%s", is_option ? "--" : "",
-		 is_option ? vmt_record_options[id].name : vmt_settings[id].variable);
+		 is_option ? vmt_cmd_record_options[id].name : vmt_settings[id].variable);
 	return name;
 }
 
 static int
-refuse(const struct vmt_wanted *wanted, enum vmt_setting_id id, struct vmt_err *err)
+refuse(const struct vmt_record_settings *wanted, enum vmt_setting_id id, struct vmt_err *err)
 {
 	char name[NAME_BYTES];
 
 	return vmt_err_set(err, EINVAL, "%s: '%s' is not %s", name_of(wanted, id, name),
-			   vmt_wanted_text(wanted, id), vmt_settings[id].wanted);
+			   vmt_record_settings_text(wanted, id), vmt_settings[id].wanted);
 }
 
 /* "none, exec, fork" into a list of words in the buffer. */
@@ -72,7 +72,7 @@ split_words(const char *text, char buffer[WORDS_BYTES], const char *words[WORDS_
 }
 
 static int
-read_word(const struct vmt_wanted *wanted, enum vmt_setting_id id, const char *text,
+read_word(const struct vmt_record_settings *wanted, enum vmt_setting_id id, const char *text,
 	  uint64_t *number, struct vmt_err *err)
 {
 	const char *words[WORDS_MOST + 1];
@@ -87,7 +87,7 @@ read_word(const struct vmt_wanted *wanted, enum vmt_setting_id id, const char *t
 }
 
 static int
-check_malloc(const struct vmt_wanted *wanted, enum vmt_setting_id id, const char *mode,
+check_malloc(const struct vmt_record_settings *wanted, enum vmt_setting_id id, const char *mode,
 	     struct vmt_err *err)
 {
 	static const char sampled[] = "sampled:";
@@ -136,7 +136,7 @@ is_in_bounds(const struct vmt_setting *setting, uint64_t number)
 
 /* 0 and the number, which is 0 for what is text, or -EINVAL. */
 static int
-read_value(const struct vmt_wanted *wanted, enum vmt_setting_id id, const char *text,
+read_value(const struct vmt_record_settings *wanted, enum vmt_setting_id id, const char *text,
 	   uint64_t *number, struct vmt_err *err)
 {
 	const struct vmt_setting *setting = &vmt_settings[id];
@@ -168,12 +168,12 @@ read_value(const struct vmt_wanted *wanted, enum vmt_setting_id id, const char *
 }
 
 int
-vmt_wanted_check(struct vmt_wanted *wanted, struct vmt_err *err)
+vmt_record_settings_check(struct vmt_record_settings *wanted, struct vmt_err *err)
 {
 	uint64_t numbers[VMT_SETTINGS] = {0};
 
 	for (unsigned id = 0; id < VMT_SETTINGS; id++) {
-		const char *text = vmt_wanted_text(wanted, id);
+		const char *text = vmt_record_settings_text(wanted, id);
 		int result;
 
 		if (!text)
@@ -247,10 +247,10 @@ export_value(const struct vmt_setting *setting, const char *text)
 }
 
 void
-vmt_wanted_export(const struct vmt_wanted *wanted)
+vmt_record_settings_export(const struct vmt_record_settings *wanted)
 {
 	for (unsigned id = 0; id < VMT_SETTINGS; id++) {
-		const char *text = vmt_wanted_text(wanted, id);
+		const char *text = vmt_record_settings_text(wanted, id);
 
 		if (text)
 			export_value(&vmt_settings[id], text);

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-const struct vmt_option vmt_env_options[] = {{0}};
+const struct vmt_option vmt_cmd_env_options[] = {{0}};
 
 /* The same for every installation, and word for word in docs/howto-containers.md: in an image the
  * library may as well lie where the manual has it. LD_PRELOAD comes after RUN, which it would
@@ -33,13 +33,13 @@ static const char lines[] =
     "# VMTRACE_CMDLINE=off leaves the command line out of the trace; see man libvmtrace.so\n";
 
 int
-vmt_env_main(int argc, char **argv, struct vmt_err *err)
+vmt_cmd_env_main(int argc, char **argv, struct vmt_err *err)
 {
 	struct vmt_options options = {.operand_count = 0};
 	char library[PATH_MAX];
 	int result;
 
-	result = vmt_options_parse(&options, vmt_env_options, argc, argv, false, err);
+	result = vmt_options_parse(&options, vmt_cmd_env_options, argc, argv, false, err);
 	if (result < 0)
 		return result;
 	if (options.operand_count)

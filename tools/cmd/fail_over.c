@@ -1,4 +1,4 @@
-#include "tools/cmd/limits.h"
+#include "tools/cmd/fail_over.h"
 
 #include "tools/cmd/suggest.h"
 #include "tools/render/diff_headline.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const words[VMT_LIMITS + 1] = {
+static const char *const words[VMT_FAIL_OVER + 1] = {
     [VMT_LIMIT_COMMITTED] = "committed",
     [VMT_LIMIT_RESERVED] = "reserved",
     [VMT_LIMIT_RSS] = "rss",
@@ -20,7 +20,7 @@ static const char *const words[VMT_LIMITS + 1] = {
 static int
 find_figure(const char *name, size_t length)
 {
-	for (int i = 0; i < VMT_LIMITS; i++)
+	for (int i = 0; i < VMT_FAIL_OVER; i++)
 		if (strlen(words[i]) == length && memcmp(words[i], name, length) == 0)
 			return i;
 	return -EINVAL;
@@ -40,7 +40,7 @@ parse_percent(const char *text, double *percent)
 
 /* One "figure=growth". */
 static int
-parse_one(struct vmt_limits *limits, const char *text, struct vmt_err *err)
+parse_one(struct vmt_fail_over *limits, const char *text, struct vmt_err *err)
 {
 	const char *equals = strchr(text, '=');
 	int figure = equals ? find_figure(text, (size_t)(equals - text)) : -EINVAL;
@@ -66,7 +66,7 @@ parse_one(struct vmt_limits *limits, const char *text, struct vmt_err *err)
 }
 
 int
-vmt_limits_parse(struct vmt_limits *limits, const char *text, struct vmt_err *err)
+vmt_fail_over_parse(struct vmt_fail_over *limits, const char *text, struct vmt_err *err)
 {
 	char one[64];
 
@@ -134,7 +134,8 @@ describe(char *text, size_t bytes, const char *word, const struct vmt_limit *lim
 }
 
 int
-vmt_limits_check(const struct vmt_limits *limits, const struct vmt_diff *diff, struct vmt_err *err)
+vmt_fail_over_check(const struct vmt_fail_over *limits, const struct vmt_diff *diff,
+		    struct vmt_err *err)
 {
 	char text[sizeof(err->text)] = "";
 	size_t used = 0;
@@ -144,7 +145,7 @@ vmt_limits_check(const struct vmt_limits *limits, const struct vmt_diff *diff, s
 		return vmt_err_set(err, ENODATA,
 				   "--fail-over: %s has no snapshot of the resident pages",
 				   diff->a->snapshot.taken ? "B" : "A");
-	for (int i = 0; i < VMT_LIMITS; i++) {
+	for (int i = 0; i < VMT_FAIL_OVER; i++) {
 		const struct vmt_diff_figure *figure = figure_of(diff, i);
 
 		if (!is_exceeded(&limits->of[i], figure))

@@ -1,4 +1,4 @@
-#include "tools/cmd/images.h"
+#include "tools/cmd/exec_traces.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -32,19 +32,20 @@ name_next(char *next, const char *path, uint32_t pid)
 	snprintf(tail, sizeof(tail), ".%" PRIu32, pid);
 	dot = memrchr(path, '.', stem);
 	if (ends_with(path, stem, tail))
-		used = snprintf(next, VMT_IMAGES_PATH_BYTES, "%.*s.1.vmt", (int)stem, path);
+		used = snprintf(next, VMT_EXEC_TRACES_PATH_BYTES, "%.*s.1.vmt", (int)stem, path);
 	else if (dot && ends_with(path, (size_t)(dot - path), tail))
-		used = snprintf(next, VMT_IMAGES_PATH_BYTES, "%.*s.%lu.vmt", (int)(dot - path),
+		used = snprintf(next, VMT_EXEC_TRACES_PATH_BYTES, "%.*s.%lu.vmt", (int)(dot - path),
 				path, strtoul(dot + 1, NULL, 10) + 1);
 	else
-		used = snprintf(next, VMT_IMAGES_PATH_BYTES, "%.*s%s.vmt", (int)stem, path, tail);
-	return used > 0 && (size_t)used < VMT_IMAGES_PATH_BYTES;
+		used =
+		    snprintf(next, VMT_EXEC_TRACES_PATH_BYTES, "%.*s%s.vmt", (int)stem, path, tail);
+	return used > 0 && (size_t)used < VMT_EXEC_TRACES_PATH_BYTES;
 }
 
 void
-vmt_images_find(struct vmt_images *images, const char *path, uint32_t pid)
+vmt_exec_traces_find(struct vmt_exec_traces *images, const char *path, uint32_t pid)
 {
-	char next[VMT_IMAGES_PATH_BYTES];
+	char next[VMT_EXEC_TRACES_PATH_BYTES];
 
 	images->next[0] = images->last[0] = '\0';
 	for (unsigned i = 0; i < MOST_IMAGES; i++) {

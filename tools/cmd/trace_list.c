@@ -1,8 +1,8 @@
-#include "tools/cmd/listing.h"
+#include "tools/cmd/trace_list.h"
 
 #include "format/chunk.h"
-#include "tools/cmd/recorded.h"
-#include "tools/cmd/screen.h"
+#include "tools/cmd/record_summary.h"
+#include "tools/cmd/terminal.h"
 #include "tools/read/trace/trace.h"
 #include "tools/render/emitter.h"
 #include "tools/render/units.h"
@@ -33,7 +33,7 @@ struct listing {
 };
 
 bool
-vmt_listing_is_for(const char *path)
+vmt_trace_list_is_for(const char *path)
 {
 	struct stat status;
 
@@ -110,7 +110,7 @@ add_trace(struct listing *listing, const char *path, const char *name)
 	*listed = (struct listed){.name = strdup(name),
 				  .command = command_of(trace),
 				  .end = vmt_trace_end(trace, &status),
-				  .peak_rss_bytes = vmt_recorded_peak(trace),
+				  .peak_rss_bytes = vmt_record_summary_peak(trace),
 				  .pid = vmt_trace_head(trace)->pid};
 	vmt_trace_close(trace);
 	if (listed->name && listed->command) {
@@ -171,7 +171,7 @@ compare(const void *left, const void *right)
 static void
 print_text(const struct listing *listing, const char *directory, size_t shown)
 {
-	struct vmt_layout layout = vmt_screen_layout();
+	struct vmt_layout layout = vmt_terminal_layout();
 	char peak[VMT_UNITS_BYTES];
 
 	vmt_layout_line(&layout, VMT_STYLE_TITLE, "%zu trace%s in %s, by the largest RSS seen%s",
@@ -223,7 +223,7 @@ print_json(const struct listing *listing, const char *directory, size_t shown, s
 }
 
 int
-vmt_listing_print(const char *directory, size_t top, bool json, struct vmt_err *err)
+vmt_trace_list_print(const char *directory, size_t top, bool json, struct vmt_err *err)
 {
 	struct listing listing = {.all = NULL};
 	int result = read_directory(&listing, directory, err);

@@ -1,4 +1,4 @@
-#include "tools/cmd/recorded.h"
+#include "tools/cmd/record_summary.h"
 
 #include "format/codec.h"
 #include "tools/read/trace/process_end.h"
@@ -23,10 +23,10 @@ struct figures {
 };
 
 void
-vmt_recorded_add(struct vmt_recorded *recorded, const char *path)
+vmt_record_summary_add(struct vmt_record_summary *recorded, const char *path)
 {
 	recorded->count++;
-	if (recorded->kept == VMT_RECORDED_MAX)
+	if (recorded->kept == VMT_RECORD_SUMMARY_MAX)
 		return;
 	recorded->paths[recorded->kept] = strdup(path);
 	if (recorded->paths[recorded->kept])
@@ -34,7 +34,7 @@ vmt_recorded_add(struct vmt_recorded *recorded, const char *path)
 }
 
 void
-vmt_recorded_remove(struct vmt_recorded *recorded, const char *path)
+vmt_record_summary_remove(struct vmt_record_summary *recorded, const char *path)
 {
 	recorded->count--;
 	for (uint32_t i = recorded->kept; i-- > 0;) {
@@ -47,7 +47,7 @@ vmt_recorded_remove(struct vmt_recorded *recorded, const char *path)
 }
 
 void
-vmt_recorded_free(struct vmt_recorded *recorded)
+vmt_record_summary_free(struct vmt_record_summary *recorded)
 {
 	for (uint32_t i = 0; i < recorded->kept; i++)
 		free(recorded->paths[i]);
@@ -83,7 +83,7 @@ peak_of_chunk(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk)
 }
 
 uint64_t
-vmt_recorded_peak(struct vmt_trace *trace)
+vmt_record_summary_peak(struct vmt_trace *trace)
 {
 	uint64_t peak = 0;
 	size_t count;
@@ -109,7 +109,7 @@ read_figures(const char *path)
 	if (vmt_trace_open(&trace, path, &err) < 0)
 		return figures;
 	figures.readable = true;
-	figures.peak_rss_bytes = vmt_recorded_peak(trace);
+	figures.peak_rss_bytes = vmt_record_summary_peak(trace);
 	if (vmt_process_end_is_short(vmt_trace_head(trace)))
 		figures.shortage = vmt_process_end_shortage(vmt_trace_head(trace)->end_status);
 	loss = vmt_trace_loss(trace);
@@ -181,7 +181,7 @@ is_harmless(const char *word)
 
 /* For a shell: quoted where a plain word would not do. */
 void
-vmt_recorded_print_word(const char *word, FILE *out)
+vmt_record_summary_print_word(const char *word, FILE *out)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789/._-+,:@%=";
@@ -195,7 +195,7 @@ vmt_recorded_print_word(const char *word, FILE *out)
 }
 
 static void
-print_sentence(const struct vmt_recorded *recorded, const struct figures *best, uint64_t lost,
+print_sentence(const struct vmt_record_summary *recorded, const struct figures *best, uint64_t lost,
 	       uint64_t duration_ns, FILE *out)
 {
 	char peak[VMT_UNITS_BYTES];
@@ -237,7 +237,7 @@ static void
 print_shortage(const char *path, const char *shortage, FILE *out)
 {
 	fprintf(out, "vmtrace: the recording in ");
-	vmt_recorded_print_word(short_path(path), out);
+	vmt_record_summary_print_word(short_path(path), out);
 	fprintf(out,
 		" ended before the program did: the program ran out of %s, and vmtrace released "
 		"its own\n",
@@ -245,7 +245,7 @@ print_shortage(const char *path, const char *shortage, FILE *out)
 }
 
 void
-vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FILE *out)
+vmt_record_summary_print(const struct vmt_record_summary *recorded, uint64_t duration_ns, FILE *out)
 {
 	struct figures best = {0};
 	uint64_t thinned = 0;
@@ -269,6 +269,6 @@ vmt_recorded_print(const struct vmt_recorded *recorded, uint64_t duration_ns, FI
 	print_sentence(recorded, &best, lost, duration_ns, out);
 	print_thinned(thinned, out);
 	fprintf(out, "vmtrace: next: vmtrace report ");
-	vmt_recorded_print_word(short_path(recorded->paths[chosen]), out);
+	vmt_record_summary_print_word(short_path(recorded->paths[chosen]), out);
 	fprintf(out, "\n");
 }

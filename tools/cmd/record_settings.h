@@ -1,11 +1,11 @@
 /*
- * wanted.h: what is a recording asked for, by options or else by their variables?
+ * record_settings.h: settings of a recording, from options or their variables.
  *
  * Each option of `vmtrace record` has a variable of libvmtrace.so(7), which counts where the option
  * is not given: format/settings.def. Values point into argv and the environment. Single-threaded.
  */
-#ifndef VMT_WANTED_H
-#define VMT_WANTED_H
+#ifndef VMT_RECORD_SETTINGS_H
+#define VMT_RECORD_SETTINGS_H
 
 #include "format/settings.h"
 #include "tools/cmd/options.h"
@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-struct vmt_wanted {
-	struct vmt_options options; /* of vmt_record_options */
+struct vmt_record_settings {
+	struct vmt_options options; /* of vmt_cmd_record_options */
 	uint64_t interval_ns;	    /* 0 = the collector's default */
 	uint64_t min_rss_bytes;	    /* 0 = traces of all sizes stay */
 	uint32_t max_files;	    /* 0 = all finished traces stay */
@@ -23,13 +23,14 @@ struct vmt_wanted {
 };
 
 /* What an option, or else its variable, says; NULL where neither does. The text is not checked. */
-const char *vmt_wanted_text(const struct vmt_wanted *wanted, enum vmt_setting_id id);
+const char *vmt_record_settings_text(const struct vmt_record_settings *wanted,
+				     enum vmt_setting_id id);
 
 /* Whether all can be understood, before anything is run; fills what is not text. 0, or -EINVAL with
  * a message that names the option, or the variable where it came from there. */
-int vmt_wanted_check(struct vmt_wanted *wanted, struct vmt_err *err);
+int vmt_record_settings_check(struct vmt_record_settings *wanted, struct vmt_err *err);
 
-/* Sets the variables of the library. After vmt_wanted_check. */
-void vmt_wanted_export(const struct vmt_wanted *wanted);
+/* Sets the variables of the library. After vmt_record_settings_check. */
+void vmt_record_settings_export(const struct vmt_record_settings *wanted);
 
 #endif

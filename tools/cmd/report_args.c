@@ -1,4 +1,4 @@
-#include "tools/cmd/asked.h"
+#include "tools/cmd/report_args.h"
 
 #include "tools/cmd/suggest.h"
 #include "tools/render/units.h"
@@ -26,8 +26,8 @@ read_clock(const char *text, int64_t *at_ns)
 }
 
 int
-vmt_asked_at(const char *option, const char *text, struct vmt_report_options *build,
-	     struct vmt_err *err)
+vmt_report_args_at(const char *option, const char *text, struct vmt_report_options *build,
+		   struct vmt_err *err)
 {
 	static const char *const moments[] = {"peak", "end", NULL};
 	uint64_t at_ns;
@@ -62,7 +62,7 @@ vmt_asked_at(const char *option, const char *text, struct vmt_report_options *bu
 }
 
 int
-vmt_asked_count(const char *option, const char *text, size_t *count, struct vmt_err *err)
+vmt_report_args_count(const char *option, const char *text, size_t *count, struct vmt_err *err)
 {
 	unsigned long rows;
 	char *end;

@@ -1,6 +1,6 @@
-#include "tools/cmd/dumped.h"
+#include "tools/cmd/dump_record.h"
 
-#include "tools/cmd/shape.h"
+#include "tools/cmd/event_fields.h"
 #include "tools/render/kernel_figures.h"
 
 #include <inttypes.h>
@@ -22,7 +22,7 @@ emit_protection(struct vmt_emitter *emitter, uint8_t protection)
 
 /* Begins a record: when, and what. */
 static void
-begin(struct vmt_dumped *dumped, uint64_t ticks, const char *record, const char *kind)
+begin(struct vmt_dump_record *dumped, uint64_t ticks, const char *record, const char *kind)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
 	int64_t time_ns = vmt_trace_time_ns(dumped->trace, ticks);
@@ -44,7 +44,7 @@ begin(struct vmt_dumped *dumped, uint64_t ticks, const char *record, const char 
 }
 
 static void
-emit_module(struct vmt_dumped *dumped, uint64_t id)
+emit_module(struct vmt_dump_record *dumped, uint64_t id)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
 	struct vmt_module module;
@@ -72,38 +72,38 @@ emit_committed(struct vmt_emitter *emitter, const char *name, uint64_t bytes, ui
 }
 
 static void
-emit_argument(struct vmt_dumped *dumped, const struct vmt_shape_argument *argument, uint64_t value,
-	      uint8_t marks)
+emit_argument(struct vmt_dump_record *dumped, const struct vmt_event_fields_argument *argument,
+	      uint64_t value, uint8_t marks)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
 
 	switch (argument->form) {
-	case VMT_SHAPE_AS_NONE:
+	case VMT_EVENT_FIELDS_AS_NONE:
 		break;
-	case VMT_SHAPE_AS_NUMBER:
+	case VMT_EVENT_FIELDS_AS_NUMBER:
 		vmt_emitter_u64(emitter, argument->name, value);
 		break;
-	case VMT_SHAPE_AS_SIGNED:
+	case VMT_EVENT_FIELDS_AS_SIGNED:
 		vmt_emitter_i64(emitter, argument->name, (int64_t)value);
 		break;
-	case VMT_SHAPE_AS_ADDRESS:
+	case VMT_EVENT_FIELDS_AS_ADDRESS:
 		vmt_emitter_address(emitter, argument->name, value);
 		break;
-	case VMT_SHAPE_AS_COMMITTED:
+	case VMT_EVENT_FIELDS_AS_COMMITTED:
 		emit_committed(emitter, argument->name, value, marks);
 		break;
-	case VMT_SHAPE_AS_COMMITTED_AFTER:
+	case VMT_EVENT_FIELDS_AS_COMMITTED_AFTER:
 		if (marks & VMT_MARK_LOOKED_AFTER)
 			vmt_emitter_u64(emitter, argument->name, value);
 		break;
-	case VMT_SHAPE_AS_MODULE:
+	case VMT_EVENT_FIELDS_AS_MODULE:
 		emit_module(dumped, value);
 		break;
 	}
 }
 
 static void
-emit_frames(struct vmt_dumped *dumped, uint32_t stack)
+emit_frames(struct vmt_dump_record *dumped, uint32_t stack)
 {
 	uint32_t count;
 	const uint64_t *frames = vmt_trace_stack(dumped->trace, stack, &count);
@@ -117,27 +117,28 @@ emit_frames(struct vmt_dumped *dumped, uint32_t stack)
 static void
 emit_fields(struct vmt_emitter *emitter, const struct vmt_event *event, unsigned fields)
 {
-	char number[VMT_SHAPE_NUMBER_BYTES];
+	char number[VMT_EVENT_FIELDS_NUMBER_BYTES];
 
-	if (fields & VMT_SHAPE_ADDRESS)
+	if (fields & VMT_EVENT_FIELDS_ADDRESS)
 		vmt_emitter_address(emitter, "address", event->address);
-	if (fields & VMT_SHAPE_LENGTH)
+	if (fields & VMT_EVENT_FIELDS_LENGTH)
 		vmt_emitter_u64(emitter, "length", event->length);
-	if (fields & VMT_SHAPE_PROTECTION)
+	if (fields & VMT_EVENT_FIELDS_PROTECTION)
 		emit_protection(emitter, event->protection);
-	if (fields & VMT_SHAPE_FLAGS)
+	if (fields & VMT_EVENT_FIELDS_FLAGS)
 		vmt_emitter_address(emitter, "flags", event->flags);
-	if (fields & VMT_SHAPE_ADVICE)
-		vmt_emitter_string(emitter, "advice", vmt_shape_advice_name(event->advice, number));
+	if (fields & VMT_EVENT_FIELDS_ADVICE)
+		vmt_emitter_string(emitter, "advice",
+				   vmt_event_fields_advice_name(event->advice, number));
 }
 
 void
-vmt_dumped_event(struct vmt_dumped *dumped, const struct vmt_event *event)
+vmt_dump_record_event(struct vmt_dump_record *dumped, const struct vmt_event *event)
 {
-	const struct vmt_shape *shape = vmt_shape_of(event->kind);
+	const struct vmt_event_fields *shape = vmt_event_fields_of(event->kind);
 	struct vmt_emitter *emitter = &dumped->emitter;
 
-	begin(dumped, event->time, "event", vmt_shape_kind_name(event->kind));
+	begin(dumped, event->time, "event", vmt_event_fields_kind_name(event->kind));
 	emit_fields(emitter, event, shape->fields);
 	emit_argument(dumped, &shape->a, event->argument_a, event->marks);
 	emit_argument(dumped, &shape->b, event->argument_b, event->marks);
@@ -160,7 +161,7 @@ emit_figure(struct vmt_emitter *emitter, const char *key, uint64_t value)
 }
 
 void
-vmt_dumped_usage(struct vmt_dumped *dumped, const struct vmt_usage *usage)
+vmt_dump_record_usage(struct vmt_dump_record *dumped, const struct vmt_usage *usage)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
 
@@ -231,7 +232,7 @@ emit_runs(struct vmt_emitter *emitter, const struct vmt_run *runs, uint32_t coun
 }
 
 static void
-emit_mapping(struct vmt_dumped *dumped, const struct vmt_snapshot *snapshot,
+emit_mapping(struct vmt_dump_record *dumped, const struct vmt_snapshot *snapshot,
 	     const struct vmt_snapshot_mapping *part)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
@@ -299,7 +300,7 @@ emit_snapshot_head(struct vmt_emitter *emitter, const struct vmt_snapshot_head *
 }
 
 void
-vmt_dumped_snapshot(struct vmt_dumped *dumped, const struct vmt_snapshot *snapshot)
+vmt_dump_record_snapshot(struct vmt_dump_record *dumped, const struct vmt_snapshot *snapshot)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
 	bool text = emitter->form == VMT_EMITTER_TEXT;
@@ -337,7 +338,7 @@ emit_arguments(struct vmt_emitter *emitter, const struct vmt_head *head)
 }
 
 void
-vmt_dumped_head(struct vmt_dumped *dumped)
+vmt_dump_record_head(struct vmt_dump_record *dumped)
 {
 	static const char *const clocks[] = {"monotonic", "tsc"};
 	static const char *const mallocs[] = {"off", "sampled", "all"};
@@ -371,7 +372,8 @@ emit_by_kind(struct vmt_emitter *emitter, const char *key, const uint64_t *count
 	vmt_emitter_object(emitter, key);
 	for (unsigned kind = 0; kind < VMT_EVENT_KINDS; kind++) {
 		if (counts[kind] != 0)
-			vmt_emitter_u64(emitter, vmt_shape_kind_name((uint8_t)kind), counts[kind]);
+			vmt_emitter_u64(emitter, vmt_event_fields_kind_name((uint8_t)kind),
+					counts[kind]);
 	}
 	vmt_emitter_object_end(emitter);
 }
@@ -387,7 +389,7 @@ begin_timeless(struct vmt_emitter *emitter, const char *record)
 }
 
 void
-vmt_dumped_loss(struct vmt_dumped *dumped)
+vmt_dump_record_loss(struct vmt_dump_record *dumped)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
 	const struct vmt_trace_loss *loss = vmt_trace_loss(dumped->trace);
@@ -408,7 +410,7 @@ vmt_dumped_loss(struct vmt_dumped *dumped)
 }
 
 void
-vmt_dumped_end(struct vmt_dumped *dumped)
+vmt_dump_record_end(struct vmt_dump_record *dumped)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
 	const struct vmt_chunk_end *end = vmt_trace_end_chunk(dumped->trace);

@@ -1,4 +1,4 @@
-#include "tools/cmd/screen.h"
+#include "tools/cmd/terminal.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -28,7 +28,7 @@ find_columns(void)
 }
 
 struct vmt_layout
-vmt_screen_layout(void)
+vmt_terminal_layout(void)
 {
 	const char *no_color = getenv("NO_COLOR");
 	const char *terminal = getenv("TERM");
