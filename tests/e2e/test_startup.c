@@ -19,9 +19,14 @@ struct counts {
 	size_t used;
 };
 
+/* fstat and newfstatat are one: which of them the loader calls differs by the C library. */
 static struct count *
 count_of(struct counts *counts, const char *name, size_t length)
 {
+	if (length == strlen("newfstatat") && strncmp(name, "newfstatat", length) == 0) {
+		name = "fstat";
+		length = strlen(name);
+	}
 	for (size_t i = 0; i < counts->used; i++)
 		if (strncmp(counts->of[i].name, name, length) == 0 &&
 		    counts->of[i].name[length] == '\0')
