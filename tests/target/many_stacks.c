@@ -11,7 +11,10 @@ static inline __attribute__((always_inline)) void
 descend(unsigned long path, unsigned levels)
 {
 	if (levels == 0) {
-		if (malloc(16) == NULL)
+		void *block = malloc(16);
+
+		__asm__ volatile("" : "+r"(block)); /* or a compiler needs no block */
+		if (block == NULL)
 			truth_die("malloc");
 		made++;
 	} else if (path >> (levels - 1) & 1) {
