@@ -87,10 +87,9 @@ make_frames(void)
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	for (size_t i = 0; i < FRAMES; i++) {
 		void *one = make_frame();
-		void *other;
+		void *other = make_frame();
 
-		kept[i] = make_note();
-		other = make_frame();
+		kept[i] = make_note(); /* the first one lies above both */
 		free(one);
 		free(other);
 	}
@@ -118,6 +117,8 @@ main(int argc, char **argv)
 	pthread_t thread;
 	long before;
 
+	/* No buffer may be the block that keeps memory. */
+	setvbuf(stdin, NULL, _IONBF, 0);
 	setvbuf(stdout, NULL, _IONBF, 0);
 	if (strcmp(shape, "burst") == 0)
 		make_burst(NULL);
