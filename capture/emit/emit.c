@@ -42,7 +42,8 @@ static uint64_t vain_tails[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 static uint64_t late_beat;
 static uint64_t stale_beat;
 
-enum patience { PATIENCE_NONE, PATIENCE_BOUNDED, PATIENCE_WHILE_DRAINED };
+/* What happens to an event when its ring is full and somebody collects. */
+enum full_policy { FULL_DROP, FULL_WAIT_BOUNDED, FULL_WAIT_WHILE_DRAINED };
 
 void
 vmt_emit_begin_trace(void)
@@ -156,11 +157,11 @@ vmt_emit_is_collected(void)
 /* Whether room can come from nowhere but the oldest events. That a heartbeat is late convinces only
  * who does not wait: the others see for themselves whether it stands still. */
 static bool
-is_deserted(enum patience patience)
+no_collector(enum full_policy policy)
 {
 	const struct vmt_recording *process = &vmt_recording;
 
-	if (patience == PATIENCE_NONE)
+	if (policy == FULL_DROP)
 		return !vmt_emit_is_collected();
 	return !has_collector(process, vmt_atomic_load_acquire(&process->head->heartbeat_ns));
 }
@@ -256,14 +257,14 @@ is_long(const struct wait *wait)
 /* Whether to wait no longer. A heartbeat that stood still all the time is stale, whatever the
  * clocks of the two processes say: then the oldest events may make room after all. */
 static bool
-is_over(struct wait *wait, enum patience patience)
+is_over(struct wait *wait, enum full_policy policy)
 {
 	uint64_t tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
 	struct vmt_recording *process = &vmt_recording;
 
-	if (patience == PATIENCE_NONE || vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1)
+	if (policy == FULL_DROP || vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1)
 		return true;
-	if (tail != wait->tail && patience == PATIENCE_WHILE_DRAINED)
+	if (tail != wait->tail && policy == FULL_WAIT_WHILE_DRAINED)
 		look_around(wait);
 	if (!is_long(wait))
 		return false;
@@ -297,7 +298,7 @@ discard(struct wait *wait, enum vmt_ring_class ring_class)
 
 /* Whether all that moves is dead slots: head goes round and round over them. */
 static bool
-is_hopeless(const struct wait *wait)
+ring_exhausted(const struct wait *wait)
 {
 	uint64_t head = vmt_atomic_load_relaxed(&wait->ring->control->head);
 
@@ -307,20 +308,20 @@ is_hopeless(const struct wait *wait)
 /* The ring is full: waits for a slot, or makes one where nobody collects. NULL: drop the event. */
 static void *__attribute__((noinline))
 make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
-	       enum patience patience, uint64_t *position)
+	       enum full_policy policy, uint64_t *position)
 {
 	struct wait wait = {.ring = ring,
 			    .vain_tail = word_of(vain_tails, ring),
 			    .head = vmt_atomic_load_relaxed(&ring->control->head)};
 
 	look_around(&wait);
-	while (!is_hopeless(&wait)) {
+	while (!ring_exhausted(&wait)) {
 		void *slot;
 
-		if (is_deserted(patience)) {
+		if (no_collector(policy)) {
 			if (!discard(&wait, ring_class))
 				return NULL;
-		} else if (is_over(&wait, patience)) {
+		} else if (is_over(&wait, policy)) {
 			return NULL;
 		} else {
 			wait_a_turn(wait.turn++);
@@ -350,12 +351,12 @@ wake_if_half_full_slow(const struct vmt_ring_view *ring, uint64_t position)
 
 static void *
 claim(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class, uint8_t kind,
-      enum patience patience, uint64_t *position)
+      enum full_policy policy, uint64_t *position)
 {
 	void *slot = vmt_ring_claim(ring, position);
 
 	if (__builtin_expect(!slot, 0)) {
-		slot = make_room_slow(ring, ring_class, patience, position);
+		slot = make_room_slow(ring, ring_class, policy, position);
 		if (!slot)
 			vmt_atomic_add_relaxed(&ring->control->dropped[kind], 1);
 	} else if (__builtin_expect(((*position + 1) & (ring->capacity / LOOKS_A_LAP - 1)) == 0,
@@ -377,19 +378,19 @@ commit(const struct vmt_ring_view *ring, uint64_t position)
 	return vmt_ring_commit(ring, position);
 }
 
-static enum patience
-heap_patience(uint8_t kind)
+static enum full_policy
+heap_policy(uint8_t kind)
 {
 	if (vmt_recording.malloc_mode == VMT_MALLOC_ALL)
-		return PATIENCE_WHILE_DRAINED;
+		return FULL_WAIT_WHILE_DRAINED;
 	switch (kind) {
 	case VMT_EVENT_FREE:
 	case VMT_EVENT_DELETE:
 	case VMT_EVENT_REALLOC_BEGIN:
 	case VMT_EVENT_HEAP_UNDO:
-		return PATIENCE_BOUNDED;
+		return FULL_WAIT_BOUNDED;
 	default:
-		return PATIENCE_NONE;
+		return FULL_DROP;
 	}
 }
 
@@ -399,7 +400,7 @@ vmt_emit_heap(uint8_t kind, const void *block, uint64_t size, uint32_t stack, ui
 	const struct vmt_ring_view *ring = ring_of(VMT_RING_HEAP);
 	uint64_t position;
 	struct vmt_heap_event *slot =
-	    claim(ring, VMT_RING_HEAP, kind, heap_patience(kind), &position);
+	    claim(ring, VMT_RING_HEAP, kind, heap_policy(kind), &position);
 
 	if (!slot)
 		return false;
@@ -416,7 +417,7 @@ vmt_emit_map(struct vmt_map_event *event)
 	const struct vmt_ring_view *ring = ring_of(VMT_RING_MAP);
 	const size_t skip = sizeof(event->sequence);
 	uint64_t position;
-	void *slot = claim(ring, VMT_RING_MAP, event->kind, PATIENCE_BOUNDED, &position);
+	void *slot = claim(ring, VMT_RING_MAP, event->kind, FULL_WAIT_BOUNDED, &position);
 
 	if (!slot)
 		return false;
