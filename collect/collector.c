@@ -123,7 +123,7 @@ is_recorded(const struct vmt_traced *process)
 static void
 end_earlier(struct collector *collector, struct vmt_traced *earlier, const struct vmt_traced *later)
 {
-	static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
+	static const struct vmt_exit_status replaced = {VMT_END_EXEC, 0};
 
 	if (is_recorded(earlier) && earlier->outside && (later->layout.notes & VMT_NOTE_FORKED))
 		vmt_outside_trace_hand_over(earlier, &collector->shared);
@@ -206,7 +206,7 @@ take_slot(struct collector *collector, struct vmt_session_slot *slot)
 	char path[VMT_SESSION_PATH_BYTES];
 
 	if (state == VMT_SESSION_FREE ||
-	    (state == VMT_SESSION_CLAIMED && (!pid || vmt_departure_is_running(pid))))
+	    (state == VMT_SESSION_CLAIMED && (!pid || vmt_exit_status_is_running(pid))))
 		return true;
 	if (state == VMT_SESSION_READY) {
 		memcpy(path, slot->path, sizeof(path));
@@ -249,8 +249,8 @@ has_announcements(const struct collector *collector)
 		uint32_t state = vmt_atomic_load_relaxed(&slot->state);
 		uint32_t pid = vmt_atomic_load_relaxed(&slot->pid);
 
-		if ((state == VMT_SESSION_READY && (!crowded || vmt_departure_is_there(pid))) ||
-		    (state == VMT_SESSION_CLAIMED && vmt_departure_is_running(pid)))
+		if ((state == VMT_SESSION_READY && (!crowded || vmt_exit_status_is_there(pid))) ||
+		    (state == VMT_SESSION_CLAIMED && vmt_exit_status_is_running(pid)))
 			return true;
 	}
 	return false;
@@ -291,8 +291,8 @@ awaits_first(struct collector *collector)
 	if (!collector->first_pending)
 		return false;
 	if (pidfd >= 0)
-		return !vmt_departure_reached(pidfd, -1);
-	return vmt_departure_is_running(collector->host->first_pid);
+		return !vmt_exit_status_reached(pidfd, -1);
+	return vmt_exit_status_is_running(collector->host->first_pid);
 }
 
 static bool
@@ -386,7 +386,7 @@ run(struct collector *collector)
 static void
 finish_rest(struct collector *collector)
 {
-	static const struct vmt_departure unknown = {VMT_END_UNKNOWN, 0};
+	static const struct vmt_exit_status unknown = {VMT_END_UNKNOWN, 0};
 
 	for (uint32_t i = 0; i < collector->used; i++) {
 		struct vmt_traced *process = collector->processes[i];
@@ -394,7 +394,7 @@ finish_rest(struct collector *collector)
 		if (process->state == VMT_PROCESS_UNSEEN)
 			vmt_process_finish(process, &collector->shared, unknown);
 		else if (process->state == VMT_PROCESS_LIVE)
-			vmt_process_finish(process, &collector->shared, process->departure);
+			vmt_process_finish(process, &collector->shared, process->exit_status);
 	}
 }
 
@@ -436,7 +436,7 @@ set_up_shared(struct collector *collector)
 	shared->ending = settle_children;
 	collector->children = (struct vmt_fork_children){
 	    .shared = shared, .free_entry = free_entry, .is_known = is_known, .context = collector};
-	vmt_credit_begin(&shared->credit, vmt_ticks_monotonic_ns());
+	vmt_cpu_budget_begin(&shared->credit, vmt_ticks_monotonic_ns());
 	return 0;
 }
 

@@ -3,7 +3,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/ticks.h"
-#include "collect/departure.h"
+#include "collect/exit_status.h"
 #include "format/stack_table.h"
 
 #include <stddef.h>
@@ -197,10 +197,10 @@ compact_in_place(const struct vmt_traced *process, const struct vmt_head *small,
 {
 	bool done;
 
-	if (!vmt_departure_take_lease(process->trace_fd))
+	if (!vmt_exit_status_take_lease(process->trace_fd))
 		return false;
 	done = write_in_place(process, small, scratch, scratch_bytes);
-	vmt_departure_end_lease(process->trace_fd);
+	vmt_exit_status_end_lease(process->trace_fd);
 	return done;
 }
 

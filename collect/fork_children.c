@@ -153,7 +153,7 @@ bool
 vmt_fork_children_are_running(const struct vmt_fork_children *children)
 {
 	for (uint32_t i = 0; i < VMT_FORK_CHILDREN_KEPT; i++)
-		if (vmt_departure_is_running(children->last_pids[i]))
+		if (vmt_exit_status_is_running(children->last_pids[i]))
 			return true;
 	return false;
 }

@@ -372,7 +372,7 @@ vmt_outside_trace_publish(struct vmt_traced *process, const struct vmt_shared *s
 void
 vmt_outside_trace_hand_over(struct vmt_traced *process, struct vmt_shared *shared)
 {
-	static const struct vmt_departure own = {VMT_END_STOPPED, VMT_STOP_OWN_TRACE};
+	static const struct vmt_exit_status own = {VMT_END_STOPPED, VMT_STOP_OWN_TRACE};
 	struct vmt_head *head = vmt_process_head(process);
 
 	head->end_status = own.status;

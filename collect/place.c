@@ -1,7 +1,7 @@
 #include "collect/place.h"
 
 #include "base/sys.h"
-#include "collect/departure.h"
+#include "collect/exit_status.h"
 
 #include <errno.h>
 #include <string.h>
@@ -98,7 +98,7 @@ is_left_behind(const struct vmt_place *place, const char *name)
 	if (fd < 0)
 		return false;
 	left = vmt_sys_call2(SYS_fstat, fd, &status) == 0 && is_ours(&status) &&
-	       status.st_nlink == 1 && vmt_departure_is_sole_writer(fd);
+	       status.st_nlink == 1 && vmt_exit_status_is_sole_writer(fd);
 	vmt_sys_close(fd);
 	return left;
 }

@@ -4,8 +4,8 @@
 #include "base/text.h"
 #include "base/ticks.h"
 #include "collect/address_space.h"
+#include "collect/attach_trace.h"
 #include "collect/holes.h"
-#include "collect/opening.h"
 #include "collect/parting.h"
 #include "collect/retain.h"
 #include "collect/sampling.h"
@@ -29,7 +29,7 @@
 #define FILL_NOW 4u
 #define FILL_SOON 1u
 
-static const struct vmt_departure replaced = {VMT_END_EXEC, 0};
+static const struct vmt_exit_status replaced = {VMT_END_EXEC, 0};
 
 static void
 close_one(int *fd)
@@ -133,7 +133,7 @@ vmt_process_abandon(struct vmt_traced *process)
 {
 	vmt_address_space_close(process);
 	close_identity(process);
-	vmt_opening_undo(process);
+	vmt_attach_trace_undo(process);
 	process->state = VMT_PROCESS_NONE;
 }
 
@@ -149,15 +149,15 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 	process->trace_fd = process->aside_fd = process->pidfd = process->stat_fd = -1;
 	process->maps_fd = process->pagemap_fd = process->statm_fd = process->rollup_fd = -1;
 	put_path(process, path);
-	result = vmt_opening_find(process, path);
+	result = vmt_attach_trace_find(process, path);
 	if (result == 0) {
 		process->start_ticks = process->layout.start_ticks;
 		vmt_address_space_open(process, shared);
-		result =
-		    lacks_descriptors(process) && !sparing ? -EMFILE : vmt_opening_map(process);
+		result = lacks_descriptors(process) && !sparing ? -EMFILE
+								: vmt_attach_trace_map(process);
 	}
 	if (result != -EMFILE && result != -ENFILE)
-		vmt_opening_settle(process);
+		vmt_attach_trace_settle(process);
 	if (result < 0) {
 		vmt_process_abandon(process);
 		return result;
@@ -207,7 +207,7 @@ note_clock(struct vmt_traced *process)
 
 	vmt_atomic_store_relaxed(&head->clock_last.ticks, pair.ticks);
 	vmt_atomic_store_relaxed(&head->clock_last.monotonic_ns, pair.monotonic_ns);
-	if (at_once && !vmt_step_keeps(&process->step, &pair))
+	if (at_once && !vmt_clock_drift_keeps(&process->step, &pair))
 		vmt_atomic_or_relaxed(&head->notes, VMT_NOTE_OUT_OF_STEP);
 }
 
@@ -222,7 +222,7 @@ vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, uint64
 }
 
 static int
-write_end(struct vmt_traced *process, struct vmt_departure ending)
+write_end(struct vmt_traced *process, struct vmt_exit_status ending)
 {
 	struct vmt_chunk chunk = {.kind = VMT_CHUNK_END};
 	struct vmt_chunk_end end = {
@@ -249,7 +249,7 @@ write_held(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 
 /* What is still held, and then how it ended. On a full disk the holes make room for that. */
 static void
-write_rest(struct vmt_traced *process, struct vmt_shared *shared, struct vmt_departure ending,
+write_rest(struct vmt_traced *process, struct vmt_shared *shared, struct vmt_exit_status ending,
 	   uint64_t now_ns)
 {
 	if (write_held(process, shared, now_ns) < 0) {
@@ -265,8 +265,8 @@ write_rest(struct vmt_traced *process, struct vmt_shared *shared, struct vmt_dep
 /* What a process has ended with is its last image's: this one ended before, if it said that it
  * execs, and the exec did not fail. Where nobody saw how it ended, what it said of itself stands.
  */
-static struct vmt_departure
-settle(const struct vmt_traced *process, struct vmt_departure ending)
+static struct vmt_exit_status
+settle(const struct vmt_traced *process, struct vmt_exit_status ending)
 {
 	const struct vmt_head *head = vmt_process_head(process);
 	uint32_t said = vmt_atomic_load_acquire(&head->end);
@@ -275,12 +275,12 @@ settle(const struct vmt_traced *process, struct vmt_departure ending)
 		return replaced;
 	if (ending.end != VMT_END_UNKNOWN || said == VMT_END_RUNNING || said > VMT_END_UNKNOWN)
 		return ending;
-	return (struct vmt_departure){(enum vmt_end)said, head->end_status};
+	return (struct vmt_exit_status){(enum vmt_end)said, head->end_status};
 }
 
 void
 vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
-		   struct vmt_departure ending)
+		   struct vmt_exit_status ending)
 {
 	struct vmt_head *head = vmt_process_head(process);
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
@@ -303,7 +303,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	vmt_atomic_store_release(&head->collected_end, (uint32_t)ending.end);
 	vmt_atomic_store_relaxed(&head->collector_pid, 0);
 	vmt_retain_decide(process, shared, ending.end);
-	vmt_opening_undo(process);
+	vmt_attach_trace_undo(process);
 	vmt_address_space_close(process);
 	process->state = VMT_PROCESS_NONE;
 	if (ending.end == VMT_END_EXEC && process->stat_fd >= 0)
@@ -333,13 +333,13 @@ leaves_unseen(const struct vmt_traced *process)
  * another program by a call that no hook saw: then it has another name. Where that can't be seen
  * any more, a signal is likely its own, and an exit status is if it is of those who say nothing.
  */
-static struct vmt_departure
+static struct vmt_exit_status
 learn(const struct vmt_traced *process, const struct vmt_shared *shared)
 {
-	static const struct vmt_departure unknown = {VMT_END_UNKNOWN, 0};
+	static const struct vmt_exit_status unknown = {VMT_END_UNKNOWN, 0};
 	const struct vmt_head *head = vmt_process_head(process);
 	enum vmt_same_name same = vmt_address_space_compare_name(process);
-	struct vmt_departure ending = vmt_departure_learn(
+	struct vmt_exit_status ending = vmt_exit_status_learn(
 	    shared->host, process->pid, process->pidfd, process->stat_fd, process->traceable);
 
 	if (vmt_atomic_load_acquire(&head->end) != VMT_END_RUNNING || same == VMT_NAME_SAME)
@@ -354,13 +354,14 @@ static bool
 end_when_over(struct vmt_traced *process, struct vmt_shared *shared, bool look_for_exec)
 {
 	if (process->state == VMT_PROCESS_UNSEEN) {
-		if (!vmt_departure_is_sole_writer(vmt_opening_head_fd(process)))
+		if (!vmt_exit_status_is_sole_writer(vmt_attach_trace_head_fd(process)))
 			return false;
-		vmt_process_finish(process, shared,
-				   vmt_departure_learn(shared->host, process->pid, -1, -1, false));
+		vmt_process_finish(
+		    process, shared,
+		    vmt_exit_status_learn(shared->host, process->pid, -1, -1, false));
 		return true;
 	}
-	if (!process->replaced && vmt_departure_reached(process->pidfd, process->stat_fd)) {
+	if (!process->replaced && vmt_exit_status_reached(process->pidfd, process->stat_fd)) {
 		vmt_process_finish(process, shared, learn(process, shared));
 		return true;
 	}
@@ -393,7 +394,7 @@ static void
 visit_replaced(struct vmt_traced *process, uint64_t now_ns)
 {
 	process->visit_ns = now_ns + SLOWEST_VISIT_NS;
-	if (!vmt_departure_reached(process->pidfd, process->stat_fd))
+	if (!vmt_exit_status_reached(process->pidfd, process->stat_fd))
 		return;
 	vmt_process_forget(process);
 }
@@ -419,13 +420,14 @@ is_back(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	if (!process->parted)
 		return true;
 	process->visit_ns = now_ns + FASTEST_VISIT_NS;
-	if (process->ended_ns == 0 && vmt_departure_reached(process->pidfd, process->stat_fd)) {
+	if (process->ended_ns == 0 && vmt_exit_status_reached(process->pidfd, process->stat_fd)) {
 		process->ended_ns = now_ns;
-		process->departure = vmt_departure_learn(shared->host, process->pid, process->pidfd,
-							 process->stat_fd, process->traceable);
+		process->exit_status =
+		    vmt_exit_status_learn(shared->host, process->pid, process->pidfd,
+					  process->stat_fd, process->traceable);
 	}
 	if (process->ended_ns != 0 && now_ns >= process->ended_ns + BACK_NS)
-		vmt_process_finish(process, shared, process->departure);
+		vmt_process_finish(process, shared, process->exit_status);
 	else if (process->ended_ns != 0)
 		process->visit_ns = process->ended_ns + BACK_NS;
 	else if (now_ns >= process->parted_ns + PARTED_NS)

@@ -30,7 +30,7 @@ void vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, u
 
 /* Ends the recording: everything that can still be written is. */
 void vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
-			struct vmt_departure ending);
+			struct vmt_exit_status ending);
 
 /* Stops watching a REPLACED process. */
 void vmt_process_forget(struct vmt_traced *process);

@@ -2,11 +2,11 @@
 
 #include "base/sys.h"
 #include "base/ticks.h"
+#include "collect/attach_trace.h"
 #include "collect/compact.h"
-#include "collect/departure.h"
+#include "collect/exit_status.h"
 #include "collect/hidden_file.h"
 #include "collect/holes.h"
-#include "collect/opening.h"
 #include "collect/place.h"
 
 #include <string.h>
@@ -150,7 +150,7 @@ static bool
 may_run(const struct vmt_traced *process)
 {
 	return process->state == VMT_PROCESS_UNSEEN &&
-	       !vmt_departure_is_sole_writer(vmt_opening_head_fd(process));
+	       !vmt_exit_status_is_sole_writer(vmt_attach_trace_head_fd(process));
 }
 
 void

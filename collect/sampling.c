@@ -332,8 +332,8 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	(void)vmt_sampling_flush(process, sampling->snapshot_ns);
 	sampling->skip_counted = false;
 	if (!asked_for)
-		vmt_credit_spend(&shared->credit,
-				 vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+		vmt_cpu_budget_spend(&shared->credit,
+				     vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
 }
 
 bool
@@ -412,13 +412,14 @@ static void
 heed_quota(struct vmt_shared *shared, uint64_t now_ns)
 {
 	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	uint32_t part = VMT_CREDIT_WHOLE;
+	uint32_t part = VMT_CPU_BUDGET_WHOLE;
 	struct vmt_cgroup cgroup;
 
 	if (vmt_cgroup_find(&cgroup, 0, "cpu"))
 		part = vmt_cgroup_read_cpu(&cgroup);
-	vmt_credit_set_part(&shared->credit, now_ns, part);
-	vmt_credit_spend(&shared->credit, vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+	vmt_cpu_budget_set_part(&shared->credit, now_ns, part);
+	vmt_cpu_budget_spend(&shared->credit,
+			     vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
 	shared->quota_due_ns = now_ns + QUOTA_NS;
 }
 
@@ -435,8 +436,8 @@ static void
 consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_sampling *sampling = &process->sampling;
-	bool has_credit = vmt_credit_is_there(&shared->credit, now_ns);
-	uint32_t reason = own_reason(process, now_ns, vmt_credit_is_scarce(&shared->credit));
+	bool has_credit = vmt_cpu_budget_is_there(&shared->credit, now_ns);
+	uint32_t reason = own_reason(process, now_ns, vmt_cpu_budget_is_scarce(&shared->credit));
 
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */

@@ -11,13 +11,13 @@
 #include "base/session.h"
 #include "collect/bound.h"
 #include "collect/cgroup_cache.h"
-#include "collect/credit.h"
-#include "collect/departure.h"
+#include "collect/clock_drift.h"
+#include "collect/cpu_budget.h"
 #include "collect/drain.h"
+#include "collect/exit_status.h"
 #include "collect/host.h"
 #include "collect/mirror.h"
 #include "collect/snapshot.h"
-#include "collect/step.h"
 #include "collect/writer.h"
 #include "format/head.h"
 
@@ -58,8 +58,8 @@ struct vmt_shared {
 	struct vmt_session *session;
 	struct vmt_buffer retained; /* struct vmt_retained, where the host has max_files */
 	uint32_t retained_count;
-	struct vmt_credit credit; /* of all processes' snapshots */
-	uint64_t quota_due_ns;	  /* when the collector's CPU quota is read again */
+	struct vmt_cpu_budget credit; /* of all processes' snapshots */
+	uint64_t quota_due_ns;	      /* when the collector's CPU quota is read again */
 	struct vmt_cgroup_caches cgroups;
 };
 
@@ -105,7 +105,7 @@ struct vmt_traced {
 	bool unnamed;	    /* ... the file has not got its name yet */
 	bool hidden;	    /* ... and has a hidden one meanwhile */
 	uint64_t ended_ns;  /* when it was parted; 0 = not yet */
-	struct vmt_departure departure;
+	struct vmt_exit_status exit_status;
 	int trace_fd;
 	int aside_fd; /* of the head where it lies aside (shm_fallback.h); -1: it is in the trace */
 	int pidfd;
@@ -125,10 +125,10 @@ struct vmt_traced {
 	uint64_t pace_ns;  /* between visits, at present */
 	uint64_t retry_ns; /* after a failed write: not before this */
 	uint64_t retry_pace_ns;
-	uint64_t cpu_ns;      /* spent on it */
-	uint64_t title;	      /* see title.h */
-	uint32_t end_seen;    /* head.end when last looked at */
-	struct vmt_step step; /* of the two clocks */
+	uint64_t cpu_ns;	     /* spent on it */
+	uint64_t title;		     /* see title.h */
+	uint32_t end_seen;	     /* head.end when last looked at */
+	struct vmt_clock_drift step; /* of the two clocks */
 };
 
 static inline struct vmt_head *

@@ -36,7 +36,7 @@ set_up(void **state)
 	place->shared.session = &place->session;
 	place->shared.residency_scratch = (unsigned char *)place->scratch;
 	place->shared.source = vmt_residency_choose(0, false);
-	vmt_credit_begin(&place->shared.credit, place->now_ns);
+	vmt_cpu_budget_begin(&place->shared.credit, place->now_ns);
 	place->shared.credit.left_ns = (int64_t)SECOND;
 	/* The quota of whoever runs the tests is not asked for. */
 	place->shared.quota_due_ns = UINT64_MAX;
@@ -51,7 +51,7 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	static const struct vmt_departure over = {VMT_END_UNKNOWN, 0};
+	static const struct vmt_exit_status over = {VMT_END_UNKNOWN, 0};
 	struct place *place = *state;
 
 	if (place->process.state == VMT_PROCESS_LIVE)

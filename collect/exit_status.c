@@ -1,4 +1,4 @@
-#include "collect/departure.h"
+#include "collect/exit_status.h"
 
 #include "base/procfs.h"
 #include "base/sys.h"
@@ -34,7 +34,7 @@ stat_says_ended(int stat_fd)
 }
 
 bool
-vmt_departure_reached(int pidfd, int stat_fd)
+vmt_exit_status_reached(int pidfd, int stat_fd)
 {
 	struct pollfd wanted = {.fd = pidfd, .events = POLLIN};
 	const struct timespec now = {0, 0};
@@ -46,36 +46,36 @@ vmt_departure_reached(int pidfd, int stat_fd)
 }
 
 bool
-vmt_departure_is_there(uint32_t pid)
+vmt_exit_status_is_there(uint32_t pid)
 {
 	/* To kill, 0 and what is negative is a group, or everybody. */
 	return (int32_t)pid > 0 && vmt_sys_call2(SYS_kill, pid, 0) != -ESRCH;
 }
 
 bool
-vmt_departure_is_running(uint32_t pid)
+vmt_exit_status_is_running(uint32_t pid)
 {
 	bool ended;
 	int pidfd;
 
-	if (!vmt_departure_is_there(pid))
+	if (!vmt_exit_status_is_there(pid))
 		return false;
 	pidfd = (int)vmt_sys_call2(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return true;
-	ended = vmt_departure_reached(pidfd, -1);
+	ended = vmt_exit_status_reached(pidfd, -1);
 	vmt_sys_close(pidfd);
 	return !ended;
 }
 
-struct vmt_departure
-vmt_departure_decode(int wait_status)
+struct vmt_exit_status
+vmt_exit_status_decode(int wait_status)
 {
 	int signal_number = wait_status & 0x7f;
 
 	if (signal_number)
-		return (struct vmt_departure){VMT_END_SIGNAL, signal_number};
-	return (struct vmt_departure){VMT_END_EXIT, wait_status >> 8 & 0xff};
+		return (struct vmt_exit_status){VMT_END_SIGNAL, signal_number};
+	return (struct vmt_exit_status){VMT_END_EXIT, wait_status >> 8 & 0xff};
 }
 
 static bool
@@ -101,41 +101,41 @@ ask_pidfd(int pidfd, int *wait_status)
 	return true;
 }
 
-struct vmt_departure
-vmt_departure_learn(const struct vmt_collector_host *host, uint32_t pid, int pidfd, int stat_fd,
-		    bool stat_readable)
+struct vmt_exit_status
+vmt_exit_status_learn(const struct vmt_collector_host *host, uint32_t pid, int pidfd, int stat_fd,
+		      bool stat_readable)
 {
 	int wait_status = 0;
 
 	if (host->reaped && host->reaped(host->context, pid, &wait_status))
-		return vmt_departure_decode(wait_status);
+		return vmt_exit_status_decode(wait_status);
 	/* In this order: it may be reaped between the two. */
 	if (stat_readable && ask_stat(stat_fd, &wait_status))
-		return vmt_departure_decode(wait_status);
+		return vmt_exit_status_decode(wait_status);
 	if (ask_pidfd(pidfd, &wait_status))
-		return vmt_departure_decode(wait_status);
-	return (struct vmt_departure){VMT_END_UNKNOWN, 0};
+		return vmt_exit_status_decode(wait_status);
+	return (struct vmt_exit_status){VMT_END_UNKNOWN, 0};
 }
 
 /* Whoever opens the file then has a signal sent to the holder: one that nobody notices. */
 bool
-vmt_departure_take_lease(int fd)
+vmt_exit_status_take_lease(int fd)
 {
 	return vmt_sys_call3(SYS_fcntl, fd, F_SETSIG, SIGURG) == 0 &&
 	       vmt_sys_call3(SYS_fcntl, fd, F_SETLEASE, F_WRLCK) == 0;
 }
 
 void
-vmt_departure_end_lease(int fd)
+vmt_exit_status_end_lease(int fd)
 {
 	vmt_sys_call3(SYS_fcntl, fd, F_SETLEASE, F_UNLCK);
 }
 
 bool
-vmt_departure_is_sole_writer(int fd)
+vmt_exit_status_is_sole_writer(int fd)
 {
-	if (!vmt_departure_take_lease(fd))
+	if (!vmt_exit_status_take_lease(fd))
 		return false;
-	vmt_departure_end_lease(fd);
+	vmt_exit_status_end_lease(fd);
 	return true;
 }

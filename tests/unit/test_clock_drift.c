@@ -1,5 +1,5 @@
 /* Do the two clocks keep step? What a suspend or an unsteady counter does to pairs of readings. */
-#include "collect/step.h"
+#include "collect/clock_drift.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #define SECOND (1000 * MILLISECOND)
 #define TICKS_A_SECOND UINT64_C(2445424000)
 
-static struct vmt_step step;
+static struct vmt_clock_drift step;
 static struct vmt_clock_pair now;
 
 /* So much later by the system's clock, and by the counter. */
@@ -21,16 +21,16 @@ later(uint64_t ns, uint64_t counted_ns)
 {
 	now.monotonic_ns += ns;
 	now.ticks += counted_ns / 1000 * TICKS_A_SECOND / 1000000;
-	return vmt_step_keeps(&step, &now);
+	return vmt_clock_drift_keeps(&step, &now);
 }
 
 static int
 begin(void **state)
 {
 	(void)state;
-	step = (struct vmt_step){0};
+	step = (struct vmt_clock_drift){0};
 	now = (struct vmt_clock_pair){UINT64_C(1) << 50, 3600 * SECOND};
-	return !vmt_step_keeps(&step, &now) || !later(2 * SECOND, 2 * SECOND);
+	return !vmt_clock_drift_keeps(&step, &now) || !later(2 * SECOND, 2 * SECOND);
 }
 
 /* Thirty days of pairs, some of them hours apart, each read up to a millisecond late. */
@@ -88,8 +88,8 @@ static void
 test_before_the_rate_is_known(void **state)
 {
 	(void)state;
-	step = (struct vmt_step){0};
-	assert_true(vmt_step_keeps(&step, &now));
+	step = (struct vmt_clock_drift){0};
+	assert_true(vmt_clock_drift_keeps(&step, &now));
 	assert_true(later(10 * MILLISECOND, 10 * SECOND));
 	now.ticks--;
 	assert_false(later(10 * MILLISECOND, 0));

@@ -1,4 +1,4 @@
-#include "collect/credit.h"
+#include "collect/cpu_budget.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,18 +27,18 @@ static uint64_t
 spend_an_hour(uint64_t step_ns, uint64_t cheapest_ns, uint64_t dearest_ns)
 {
 	const uint64_t start_ns = 7 * SECOND;
-	struct vmt_credit credit;
+	struct vmt_cpu_budget credit;
 	uint64_t spent_ns = 0;
 
-	vmt_credit_begin(&credit, start_ns);
+	vmt_cpu_budget_begin(&credit, start_ns);
 	for (uint64_t at_ns = 0; at_ns <= HOUR; at_ns += step_ns) {
 		uint64_t cost_ns = cheapest_ns + next_random() % (dearest_ns - cheapest_ns + 1);
 
-		if (!vmt_credit_is_there(&credit, start_ns + at_ns))
+		if (!vmt_cpu_budget_is_there(&credit, start_ns + at_ns))
 			continue;
-		vmt_credit_spend(&credit, cost_ns);
+		vmt_cpu_budget_spend(&credit, cost_ns);
 		spent_ns += cost_ns;
-		assert_true(spent_ns < at_ns / 100 + (uint64_t)VMT_CREDIT_FIRST_NS + cost_ns);
+		assert_true(spent_ns < at_ns / 100 + (uint64_t)VMT_CPU_BUDGET_FIRST_NS + cost_ns);
 	}
 	return spent_ns;
 }
@@ -56,7 +56,7 @@ keeps_to_a_hundredth(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(costs_ns) / sizeof(costs_ns[0]); i++) {
-		uint64_t most_ns = HOUR / 100 + (uint64_t)VMT_CREDIT_FIRST_NS + costs_ns[i][1];
+		uint64_t most_ns = HOUR / 100 + (uint64_t)VMT_CPU_BUDGET_FIRST_NS + costs_ns[i][1];
 		uint64_t spent_ns = spend_an_hour(MILLISECOND, costs_ns[i][0], costs_ns[i][1]);
 
 		assert_in_range(spent_ns, HOUR / 100 - HOUR / 10000, most_ns);
@@ -75,17 +75,17 @@ takes_all_that_are_cheap(void **state)
 static void
 saves_up_so_much_and_no_more(void **state)
 {
-	struct vmt_credit credit;
+	struct vmt_cpu_budget credit;
 
 	(void)state;
-	vmt_credit_begin(&credit, 0);
-	assert_true(vmt_credit_is_there(&credit, HOUR));
-	vmt_credit_spend(&credit, (uint64_t)VMT_CREDIT_MAX_NS);
-	assert_false(vmt_credit_is_there(&credit, HOUR));
+	vmt_cpu_budget_begin(&credit, 0);
+	assert_true(vmt_cpu_budget_is_there(&credit, HOUR));
+	vmt_cpu_budget_spend(&credit, (uint64_t)VMT_CPU_BUDGET_MAX_NS);
+	assert_false(vmt_cpu_budget_is_there(&credit, HOUR));
 	/* Not for a clock that stands, and not for one that goes back. */
-	assert_false(vmt_credit_is_there(&credit, HOUR - SECOND));
-	assert_false(vmt_credit_is_there(&credit, HOUR));
-	assert_true(vmt_credit_is_there(&credit, HOUR + VMT_CREDIT_PART));
+	assert_false(vmt_cpu_budget_is_there(&credit, HOUR - SECOND));
+	assert_false(vmt_cpu_budget_is_there(&credit, HOUR));
+	assert_true(vmt_cpu_budget_is_there(&credit, HOUR + VMT_CPU_BUDGET_PART));
 }
 
 /* A quota of a tenth of a CPU: a tenth of the rate, and of what is saved up. What was earned before
@@ -93,22 +93,22 @@ saves_up_so_much_and_no_more(void **state)
 static void
 earns_by_the_quota(void **state)
 {
-	struct vmt_credit credit;
+	struct vmt_cpu_budget credit;
 
 	(void)state;
-	vmt_credit_begin(&credit, 0);
-	vmt_credit_set_part(&credit, SECOND, 100);
-	assert_int_equal(credit.left_ns, VMT_CREDIT_FIRST_NS + (int64_t)(10 * MILLISECOND));
-	assert_true(vmt_credit_is_there(&credit, SECOND));
-	assert_int_equal(credit.left_ns, VMT_CREDIT_MAX_NS / 10);
-	assert_false(vmt_credit_is_scarce(&credit));
-	vmt_credit_spend(&credit, 20 * MILLISECOND);
-	assert_false(vmt_credit_is_there(&credit, 11 * SECOND));
-	assert_true(vmt_credit_is_there(&credit, 11 * SECOND + 2000));
+	vmt_cpu_budget_begin(&credit, 0);
+	vmt_cpu_budget_set_part(&credit, SECOND, 100);
+	assert_int_equal(credit.left_ns, VMT_CPU_BUDGET_FIRST_NS + (int64_t)(10 * MILLISECOND));
+	assert_true(vmt_cpu_budget_is_there(&credit, SECOND));
+	assert_int_equal(credit.left_ns, VMT_CPU_BUDGET_MAX_NS / 10);
+	assert_false(vmt_cpu_budget_is_scarce(&credit));
+	vmt_cpu_budget_spend(&credit, 20 * MILLISECOND);
+	assert_false(vmt_cpu_budget_is_there(&credit, 11 * SECOND));
+	assert_true(vmt_cpu_budget_is_there(&credit, 11 * SECOND + 2000));
 	assert_int_equal(credit.left_ns, 2);
-	assert_true(vmt_credit_is_scarce(&credit));
-	vmt_credit_set_part(&credit, 11 * SECOND + 2000, VMT_CREDIT_WHOLE);
-	assert_true(vmt_credit_is_there(&credit, 12 * SECOND + 2000));
+	assert_true(vmt_cpu_budget_is_scarce(&credit));
+	vmt_cpu_budget_set_part(&credit, 11 * SECOND + 2000, VMT_CPU_BUDGET_WHOLE);
+	assert_true(vmt_cpu_budget_is_there(&credit, 12 * SECOND + 2000));
 	assert_int_equal(credit.left_ns, 2 + 10 * (int64_t)MILLISECOND);
 }
 

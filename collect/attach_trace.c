@@ -1,4 +1,4 @@
-#include "collect/opening.h"
+#include "collect/attach_trace.h"
 
 #include "base/prealloc.h"
 #include "base/shm_fallback.h"
@@ -27,13 +27,13 @@ check_head(int fd, struct vmt_head *layout, uint64_t random_id, uint64_t *device
 }
 
 int
-vmt_opening_head_fd(const struct vmt_traced *process)
+vmt_attach_trace_head_fd(const struct vmt_traced *process)
 {
 	return process->aside_fd >= 0 ? process->aside_fd : process->trace_fd;
 }
 
 int
-vmt_opening_find(struct vmt_traced *process, const char *path)
+vmt_attach_trace_find(struct vmt_traced *process, const char *path)
 {
 	uint64_t device, inode;
 	int result;
@@ -62,11 +62,11 @@ open_mirror(struct vmt_traced *process)
 }
 
 int
-vmt_opening_map(struct vmt_traced *process)
+vmt_attach_trace_map(struct vmt_traced *process)
 {
 	void *base = NULL;
-	int result =
-	    vmt_prealloc_view(vmt_opening_head_fd(process), process->layout.chunks_offset, &base);
+	int result = vmt_prealloc_view(vmt_attach_trace_head_fd(process),
+				       process->layout.chunks_offset, &base);
 
 	if (result < 0)
 		return result;
@@ -75,14 +75,14 @@ vmt_opening_map(struct vmt_traced *process)
 }
 
 void
-vmt_opening_settle(const struct vmt_traced *process)
+vmt_attach_trace_settle(const struct vmt_traced *process)
 {
 	if (process->layout.notes & VMT_NOTE_BUFFERED)
 		vmt_shm_fallback_remove(process->layout.pid, process->random_id);
 }
 
 void
-vmt_opening_undo(struct vmt_traced *process)
+vmt_attach_trace_undo(struct vmt_traced *process)
 {
 	if (process->mirror.copy)
 		(void)vmt_mirror_finish(&process->mirror);
