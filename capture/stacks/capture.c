@@ -5,8 +5,8 @@
 #include "capture/modules/modules.h"
 #include "capture/stacks/cfi.h"
 #include "capture/stacks/last_walk.h"
+#include "capture/stacks/own_stack.h"
 #include "capture/stacks/stack_bounds.h"
-#include "capture/stacks/unwind_step.h"
 
 #include <stddef.h>
 
@@ -28,7 +28,7 @@ walk_cfi(struct vmt_unwind_registers *walk, uint64_t *addresses, uint32_t limit)
 
 	while (count < limit) {
 		addresses[count++] = walk->pc + walk->struck;
-		if (!vmt_unwind_step(walk))
+		if (!vmt_own_stack_step(walk))
 			break;
 		addresses[count - 1] += walk->struck; /* the trampoline: not a return address */
 	}
@@ -42,7 +42,7 @@ walk_frame_pointers(struct vmt_unwind_registers *walk, uint64_t *addresses, uint
 
 	do {
 		addresses[count++] = walk->pc;
-	} while (count < limit && vmt_unwind_step_frame_pointer(walk));
+	} while (count < limit && vmt_own_stack_step_frame_pointer(walk));
 	return count;
 }
 
@@ -76,8 +76,8 @@ vmt_capture_walk(const void *frame, uint64_t *addresses, uint32_t limit)
 static inline bool
 step_either(struct vmt_unwind_registers *walk)
 {
-	return walker == VMT_CAPTURE_WALK_CFI ? vmt_unwind_step(walk)
-					      : vmt_unwind_step_frame_pointer(walk);
+	return walker == VMT_CAPTURE_WALK_CFI ? vmt_own_stack_step(walk)
+					      : vmt_own_stack_step_frame_pointer(walk);
 }
 
 static inline void

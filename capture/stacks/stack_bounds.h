@@ -21,14 +21,10 @@
 #ifndef VMT_STACK_BOUNDS_H
 #define VMT_STACK_BOUNDS_H
 
+#include "unwind/unwind_step.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-
-struct vmt_stack_bounds {
-	uint64_t low;	/* [low, low + bytes) can be read */
-	uint64_t bytes; /* 0: nothing */
-	bool probing;	/* pages above may be added after a probe */
-};
 
 /* At load: the main thread's stack, and whether probes work here. */
 void vmt_stack_bounds_set_up(void);
