@@ -164,6 +164,26 @@ refuses_runs_outside_or_out_of_order(void **state)
 }
 
 static void
+refuses_pages_in_two_places(void **state)
+{
+	static const uint32_t wrong[] = {
+	    VMT_RUN_HUGETLB | VMT_RUN_PRESENT,
+	    VMT_RUN_HUGETLB | VMT_RUN_SWAPPED,
+	    VMT_RUN_HUGETLB | VMT_RUN_PRESENT | VMT_RUN_HUGE,
+	    VMT_RUN_HUGETLB | VMT_RUN_SHARED,
+	    VMT_RUN_PRESENT | VMT_RUN_SWAPPED,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		const struct vmt_run run = {0x10000, 4096, wrong[i]};
+		const struct build_mapping part = {{.start = 0x10000, .end = 0x20000}, &run, 1};
+
+		expect_malformed(&part, 1);
+	}
+}
+
+static void
 refuses_counts_that_are_not_there(void **state)
 {
 	const struct vmt_snapshot_head claims[] = {
@@ -222,6 +242,7 @@ main(void)
 	    cmocka_unit_test(says_where_it_is_coarse),
 	    cmocka_unit_test(refuses_mappings_out_of_order),
 	    cmocka_unit_test(refuses_runs_outside_or_out_of_order),
+	    cmocka_unit_test(refuses_pages_in_two_places),
 	    cmocka_unit_test(refuses_counts_that_are_not_there),
 	    cmocka_unit_test(refuses_a_payload_cut_anywhere),
 	};

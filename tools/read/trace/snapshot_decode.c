@@ -20,12 +20,24 @@ is_page_aligned(uint64_t value)
 	return value % VMT_PAGE_BYTES == 0;
 }
 
+/* A hugetlb page is in no count of the kernel's that the other kinds are in, and no page is in two
+ * places. Kinds of later versions may stand beside any. */
+static bool
+is_possible(uint32_t kind)
+{
+	const uint32_t others = VMT_RUN_PRESENT | VMT_RUN_SWAPPED | VMT_RUN_HUGE | VMT_RUN_FILE |
+				VMT_RUN_ZERO | VMT_RUN_SHARED;
+	const uint32_t both = VMT_RUN_PRESENT | VMT_RUN_SWAPPED;
+
+	return !((kind & VMT_RUN_HUGETLB) && (kind & others)) && (kind & both) != both;
+}
+
 static bool
 run_is_sound(const struct vmt_run *run, const struct vmt_mapping *mapping, uint64_t previous_end)
 {
-	return run->bytes > 0 && is_page_aligned(run->start) && is_page_aligned(run->bytes) &&
-	       run->start >= previous_end && run->start <= mapping->end &&
-	       run->bytes <= mapping->end - run->start;
+	return run->bytes > 0 && is_possible(run->kind) && is_page_aligned(run->start) &&
+	       is_page_aligned(run->bytes) && run->start >= previous_end &&
+	       run->start <= mapping->end && run->bytes <= mapping->end - run->start;
 }
 
 /* One mapping with its runs; stored where the snapshot has room for them already. */
