@@ -160,7 +160,7 @@ vmt_cmd_report_main(int argc, char **argv, struct vmt_err *err)
 		return result;
 	vmt_memory_limit_set_machine();
 	if (!wanted.compares && vmt_trace_list_is_for(options.operands[0]))
-		return vmt_trace_list_print(options.operands[0],
+		return vmt_trace_list_print(options.operands[0], VMT_TRACE_LIST_MOST,
 					    options.values[OPTION_TOP] ? wanted.top : SIZE_MAX,
 					    wanted.json, err);
 	return wanted.compares ? report_change(options.operands[0], &wanted, err)

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MOST_TRACES 100000u
-
 struct listed {
 	char *name; /* within the directory */
 	char *command;
@@ -29,7 +27,9 @@ struct listing {
 	struct listed *all;
 	size_t count;
 	size_t room;
+	size_t most;
 	size_t unreadable;
+	size_t passed_over; /* beyond the most */
 };
 
 bool
@@ -127,9 +127,11 @@ has_room(struct listing *listing)
 	size_t room = listing->room ? listing->room * 2 : 64;
 	struct listed *all;
 
+	if (listing->count >= listing->most)
+		return false;
 	if (listing->count < listing->room)
 		return true;
-	all = listing->count < MOST_TRACES ? realloc(listing->all, room * sizeof(*all)) : NULL;
+	all = realloc(listing->all, room * sizeof(*all));
 	if (!all)
 		return false;
 	listing->all = all;
@@ -146,11 +148,16 @@ read_directory(struct listing *listing, const char *directory, struct vmt_err *e
 
 	if (!open)
 		return vmt_err_set(err, errno, "%s: %s", directory, strerror(errno));
-	while ((entry = readdir(open)) != NULL && has_room(listing)) {
+	while ((entry = readdir(open)) != NULL) {
 		int length = snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
 
-		if (is_named_as_trace(entry->d_name) && length > 0 && (size_t)length < sizeof(path))
+		if (!is_named_as_trace(entry->d_name) || length <= 0 ||
+		    (size_t)length >= sizeof(path))
+			continue;
+		if (has_room(listing))
 			add_trace(listing, path, entry->d_name);
+		else
+			listing->passed_over++;
 	}
 	closedir(open);
 	return 0;
@@ -190,6 +197,10 @@ print_text(const struct listing *listing, const char *directory, size_t shown)
 		vmt_layout_line(&layout, VMT_STYLE_ALARM,
 				"  and %zu unreadable: vmtrace report FILE says why",
 				listing->unreadable);
+	if (listing->passed_over)
+		vmt_layout_line(&layout, VMT_STYLE_ALARM,
+				"  and %zu that were not looked at: a list has no more",
+				listing->passed_over);
 }
 
 static int
@@ -202,6 +213,7 @@ print_json(const struct listing *listing, const char *directory, size_t shown, s
 	vmt_emitter_string(&emitter, "schema", "vmtrace-list/1");
 	vmt_emitter_string(&emitter, "directory", directory);
 	vmt_emitter_u64(&emitter, "unreadable", listing->unreadable);
+	vmt_emitter_u64(&emitter, "passed_over", listing->passed_over);
 	vmt_emitter_array(&emitter, "traces");
 	for (size_t i = 0; i < shown; i++) {
 		const struct listed *listed = &listing->all[i];
@@ -223,9 +235,9 @@ print_json(const struct listing *listing, const char *directory, size_t shown, s
 }
 
 int
-vmt_trace_list_print(const char *directory, size_t top, bool json, struct vmt_err *err)
+vmt_trace_list_print(const char *directory, size_t most, size_t top, bool json, struct vmt_err *err)
 {
-	struct listing listing = {.all = NULL};
+	struct listing listing = {.most = most};
 	int result = read_directory(&listing, directory, err);
 	size_t shown = listing.count < top ? listing.count : top;
 

@@ -15,7 +15,11 @@
 /* Whether the path is a directory. */
 bool vmt_trace_list_is_for(const char *path);
 
-/* Prints to stdout, at most `top` of them. 0 or a negative errno; -ENOENT: no trace is there. */
-int vmt_trace_list_print(const char *directory, size_t top, bool json, struct vmt_err *err);
+#define VMT_TRACE_LIST_MOST 100000u
+
+/* Looks at `most` traces and counts the others; prints to stdout, at most `top` of them. 0 or a
+ * negative errno; -ENOENT: no trace is there. */
+int vmt_trace_list_print(const char *directory, size_t most, size_t top, bool json,
+			 struct vmt_err *err);
 
 #endif
