@@ -239,6 +239,8 @@ write_initial_maps(struct vmt_traced *process, struct vmt_shared *shared,
 	vmt_sys_call3(SYS_lseek, process->maps_fd, 0, SEEK_SET);
 	(void)vmt_procfs_walk_maps(process->maps_fd, buffer, sizeof(buffer), visit_mapping,
 				   &inherited);
+	if (inherited.maps.cut)
+		vmt_atomic_or_relaxed(&vmt_process_head(process)->notes, VMT_NOTE_PRESENT_CUT);
 }
 
 /* An exec moves the stack to another place for the most part: most children need no further look.

@@ -4,8 +4,6 @@
 
 #include <sys/mman.h>
 
-#define MAX_EVENTS 16384u
-
 static bool
 write_range(struct vmt_present_events *maps, struct vmt_map_event *event, uint64_t start,
 	    uint64_t end, uint64_t what)
@@ -14,7 +12,8 @@ write_range(struct vmt_present_events *maps, struct vmt_map_event *event, uint64
 	event->address = start;
 	event->length = end - start;
 	event->argument_b = what;
-	return maps->written++ < MAX_EVENTS && maps->write(maps->context, event);
+	maps->cut = maps->written == VMT_PRESENT_EVENTS_MOST;
+	return maps->written++ < VMT_PRESENT_EVENTS_MOST && maps->write(maps->context, event);
 }
 
 /* The kernel joins neighbouring mappings that are alike, so one line of maps may hold memory of the

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define VMT_PRESENT_EVENTS_MOST 16384u
+
 struct vmt_present_events {
 	const struct vmt_own_range *own;
 	uint32_t own_count;
@@ -21,6 +23,7 @@ struct vmt_present_events {
 	bool (*write)(void *context, struct vmt_map_event *event);
 	void *context;
 	uint32_t written; /* begins as 0 */
+	bool cut;	  /* there were more: the caller notes it in the head */
 };
 
 /* For vmt_procfs_walk_maps; `maps` is a struct vmt_present_events. */

@@ -78,6 +78,7 @@ enum vmt_stop {
 #define VMT_NOTE_NO_FORKS (1u << 12)   /* fork children were not wanted */
 #define VMT_NOTE_CHILD_UNSEEN (1u << 13) /* a fork child could not be looked at */
 #define VMT_NOTE_HOLES_MOVED (1u << 14)	 /* one mremap moved a range with holes in it */
+#define VMT_NOTE_PRESENT_CUT (1u << 15)	 /* more mappings before the start than PRESENT tells */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {

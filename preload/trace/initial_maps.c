@@ -4,6 +4,7 @@
 #include "base/sys.h"
 #include "capture/core/clock.h"
 #include "capture/core/guard.h"
+#include "capture/core/recording.h"
 #include "capture/emit/emit.h"
 #include "collect/present_events.h"
 
@@ -28,4 +29,6 @@ vmt_initial_maps_write(void)
 								      : VMT_OWN_MEMORY_RANGES;
 	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), vmt_present_events_visit, &maps);
 	vmt_sys_close(fd);
+	if (maps.cut)
+		vmt_atomic_or_relaxed(&vmt_recording.head->notes, VMT_NOTE_PRESENT_CUT);
 }

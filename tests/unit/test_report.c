@@ -361,14 +361,14 @@ blind_spots_are_told(void **state)
 	(void)state;
 	build_trace_default_head(&head);
 	head.malloc_mode = VMT_MALLOC_OFF;
-	head.notes = VMT_NOTE_SECCOMP | VMT_NOTE_NESTED | VMT_NOTE_OUT_OF_STEP;
+	head.notes = VMT_NOTE_SECCOMP | VMT_NOTE_OUT_OF_STEP | VMT_NOTE_PRESENT_CUT;
 	build = build_trace_new(&head);
 	report = report_of(build, VMT_AT_PEAK, 0);
 	assert_false(report->snapshot.taken);
-	/* three notes, malloc off, no snapshot */
 	assert_int_equal(report->coverage.blind_spot_count, 5);
 	assert_non_null(strstr(report->coverage.blind_spots[0], "seccomp"));
-	assert_non_null(strstr(report->coverage.blind_spots[2], "times are estimates"));
+	assert_non_null(strstr(report->coverage.blind_spots[1], "times are estimates"));
+	assert_non_null(strstr(report->coverage.blind_spots[2], "more than 16,384"));
 	assert_non_null(strstr(report->coverage.blind_spots[3], "malloc was not recorded"));
 	assert_non_null(strstr(report->coverage.blind_spots[4], "no snapshot"));
 	assert_int_equal(report->cgroup.peak_bytes, VMT_FIGURE_UNKNOWN);

@@ -96,6 +96,8 @@ add_notes(struct vmt_report_draft *draft, uint32_t notes)
 	    {VMT_NOTE_HOLES_MOVED,
 	     "one mremap moved a range with holes in it, as Linux 6.17 and later do. What was "
 	     "mapped where the holes went stayed mapped, but counts as released here"},
+	    {VMT_NOTE_PRESENT_CUT, "more than 16,384 anonymous mappings existed when the trace "
+				   "began: the memory of those beyond has no owner"},
 	    {VMT_NOTE_VECTORS, "process_madvise was called with a pidfd of unknown owner (Linux "
 			       "6.13 and later tell it, but not behind a seccomp filter). If it "
 			       "was this process, what the call gave back is in no row"},
