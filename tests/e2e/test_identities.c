@@ -68,6 +68,7 @@ static const char *const targets[][3] = {
     {"thread_owners", "given"},
     {"thread_owners", "joined"},
     {"thread_owners", "unjoined"},
+    {"thread_owners", "detached"},
     {"threads_at_once"},
     {"tls_destructor_malloc"},
     {"vast"},

@@ -9,6 +9,7 @@
  *   is over, joined                   in glibc's cache                   ended threads' stacks
  *   is over, neither joined nor       stays mapped                       ended threads' stacks
  *   detached
+ *   detached itself, is over          in glibc's cache, or unmapped      ended threads' stacks
  *   is over                           unmapped, its place an arena now   malloc
  *   is over                           another thread's now               that pthread_create
  */
@@ -110,6 +111,39 @@ test_threads_that_nobody_joined(void **state)
 }
 
 static void
+check_detached(json_t *truth, json_t *root)
+{
+	int64_t stacks = class_figure(root, "thread stacks", "committed_bytes");
+	int64_t noted = true_figure(truth, "stacks_committed");
+
+	assert_int_equal(class_figure(root, "thread stacks", "reserved_bytes"),
+			 true_figure(truth, "stacks_reserved"));
+	assert_int_equal(class_figure(root, "ended threads' stacks", "reserved_bytes"),
+			 true_figure(truth, "ended_reserved"));
+	assert_int_equal(site_sum(root, "pthread_create", "detached", "live_count"), 4);
+	assert_in_range(stacks, noted, noted + 4 * INT64_C(8192));
+}
+
+static void
+test_threads_that_detach_themselves(void **state)
+{
+	(void)state;
+	EACH(modes, i)
+	{
+		const char *trace = scratch_file("detached.vmt");
+		json_t *truth = record_target("detached", modes[i], trace, 0);
+		/* At the peak more of them run. */
+		json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+
+		check_report(root);
+		check_detached(truth, root);
+		identities_check(root, "detached");
+		json_decref(root);
+		json_decref(truth);
+	}
+}
+
+static void
 check_given(json_t *truth, json_t *root)
 {
 	assert_int_equal(class_figure(root, "thread stacks", "reserved_bytes"), 0);
@@ -166,6 +200,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_arena_in_the_place_of_stacks),
 	    cmocka_unit_test(test_threads_that_nobody_joined),
+	    cmocka_unit_test(test_threads_that_detach_themselves),
 	    cmocka_unit_test(test_stacks_in_memory_of_others),
 	    cmocka_unit_test(test_joined_threads_do_not_add_up),
 	};

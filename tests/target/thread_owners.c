@@ -3,6 +3,7 @@
  *   arenas    40 threads end; then 6 work, whose heaps lie where stacks were
  *   joined    threads one after the other, each joined, beside a leak; ends by abort()
  *   unjoined  8 threads end that nobody joins
+ *   detached  12 threads that detach themselves, of which 8 end: glibc keeps some of their stacks
  *   given     3 threads on stacks out of malloc, of the program's data and from mmap
  * Figures: what /proc/self/pagemap says of the stacks and heaps that there are at the end.
  */
@@ -164,6 +165,55 @@ unjoined(void)
 	truth_figure("ended_reserved", 8 * (STACK_BYTES + PAGE));
 }
 
+#define DETACHED 12
+#define STAYING 4
+
+static void *detached_stacks[DETACHED]; /* the lowest page of each */
+static size_t detached_count;
+
+/* Touches more than the page that glibc keeps of a stack. */
+static void *
+detach(void *stays)
+{
+	pthread_attr_t attributes;
+	void *address = NULL;
+	size_t bytes = 0;
+	size_t index = __atomic_fetch_add(&detached_count, 1, __ATOMIC_SEQ_CST);
+
+	if (pthread_detach(pthread_self()) || pthread_getattr_np(pthread_self(), &attributes) ||
+	    pthread_attr_getstack(&attributes, &address, &bytes))
+		truth_die("pthread_getattr_np");
+	pthread_attr_destroy(&attributes);
+	detached_stacks[index] = address;
+	touch_stack(NULL);
+	if (stays)
+		__atomic_fetch_add(&stacks_committed, own_stack_committed(), __ATOMIC_SEQ_CST);
+	pthread_barrier_wait(&barrier);
+	while (stays)
+		pause();
+	return NULL;
+}
+
+NOINLINE static void
+detached(void)
+{
+	pthread_t thread;
+	size_t mapped = 0;
+	unsigned char marks;
+
+	pthread_barrier_init(&barrier, NULL, DETACHED + 1);
+	for (int i = 0; i < DETACHED; i++)
+		start(&thread, NULL, detach, i < STAYING);
+	pthread_barrier_wait(&barrier);
+	while (count_tasks() > 1 + STAYING)
+		usleep(1000);
+	for (int i = 0; i < DETACHED; i++)
+		mapped += mincore(detached_stacks[i], PAGE, &marks) == 0;
+	truth_figure("stacks_reserved", STAYING * (STACK_BYTES + PAGE));
+	truth_figure("stacks_committed", (long long)stacks_committed);
+	truth_figure("ended_reserved", (long long)(mapped - STAYING) * (STACK_BYTES + PAGE));
+}
+
 NOINLINE static void *
 block_stack(void)
 {
@@ -232,6 +282,8 @@ main(int count, char **arguments)
 		joined();
 	else if (strcmp(what, "unjoined") == 0)
 		unjoined();
+	else if (strcmp(what, "detached") == 0)
+		detached();
 	else if (strcmp(what, "given") == 0)
 		given();
 	else
