@@ -1,6 +1,7 @@
 #include "collect/fork_children.h"
 
 #include "base/ticks.h"
+#include "collect/attach_trace.h"
 #include "collect/outside_trace.h"
 
 #include <errno.h>
@@ -62,6 +63,14 @@ can_have_trace(const struct vmt_traced *parent)
 	return !parent->elsewhere && !parent->mirror.copy;
 }
 
+/* Whether it lives in another pid namespace, whose numbers say nothing here. */
+static bool
+lives_unseen(const struct vmt_traced *parent)
+{
+	return parent->state == VMT_PROCESS_UNSEEN &&
+	       !vmt_exit_status_is_sole_writer(vmt_attach_trace_head_fd(parent));
+}
+
 void
 vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *parent, uint32_t pid)
 {
@@ -69,10 +78,9 @@ vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *pa
 				       vmt_ticks_monotonic_ns() + DELAY_NS, pid, 0};
 
 	children->last_pids[children->noted++ % VMT_FORK_CHILDREN_KEPT] = pid;
-	if (parent->state != VMT_PROCESS_LIVE || (int32_t)pid <= 0 ||
-	    (parent->layout.notes & VMT_NOTE_NO_FORKS))
+	if ((int32_t)pid <= 0 || (parent->layout.notes & VMT_NOTE_NO_FORKS))
 		return;
-	if (!push(children, &child))
+	if (parent->state == VMT_PROCESS_LIVE ? !push(children, &child) : lives_unseen(parent))
 		note_unseen(parent);
 }
 

@@ -360,10 +360,38 @@ a_storm_of_forks_is_bounded(void **state)
 	alone_end(alone);
 }
 
+/* A parent that can't be seen, and lives or not: as long as somebody has its trace open. */
+static void
+a_child_in_another_pid_namespace_is_said(void **state)
+{
+	struct vmt_fork_children children = {.first = 0};
+	struct vmt_traced parent = {.state = VMT_PROCESS_UNSEEN, .aside_fd = -1};
+	char path[] = "/tmp/vmt-unseen-XXXXXX";
+	struct vmt_head head = {.notes = 0};
+	int writer;
+
+	(void)state;
+	parent.trace_fd = mkstemp(path);
+	assert_true(parent.trace_fd >= 0);
+	parent.base = (unsigned char *)&head;
+	if (fcntl(parent.trace_fd, F_SETLEASE, F_WRLCK) == 0) {
+		assert_int_equal(fcntl(parent.trace_fd, F_SETLEASE, F_UNLCK), 0);
+		vmt_fork_children_note(&children, &parent, 4321);
+		assert_int_equal(head.notes, 0);
+	}
+	writer = open(path, O_RDWR | O_CLOEXEC);
+	vmt_fork_children_note(&children, &parent, 4321);
+	assert_int_equal(head.notes, VMT_NOTE_CHILD_UNSEEN);
+	close(writer);
+	close(parent.trace_fd);
+	unlink(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_child_in_another_pid_namespace_is_said),
 	    cmocka_unit_test(a_silent_child_gets_a_trace),
 	    cmocka_unit_test(no_trace_is_left_of_one_that_ends_soon),
 	    cmocka_unit_test(no_child_is_taken_up_that_is_not_wanted),
