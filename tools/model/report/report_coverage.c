@@ -73,10 +73,9 @@ add_notes(struct vmt_report_draft *draft, uint32_t notes)
 	     "a tenth of a second after its fork. What it gave back, or took by raw system calls, "
 	     "shows only in the snapshots"},
 	    {VMT_NOTE_CHILD_UNSEEN,
-	     "a fork child could not be observed (another identity or pid namespace, no "
-	     "descriptors "
-	     "left, a trace on another file system): if it made no recorded call, it is in no "
-	     "trace"},
+	     "a fork child could not be observed: another identity or pid namespace, no "
+	     "descriptors left, or a trace on another file system. If it made no recorded call, "
+	     "it is in no trace"},
 	    {VMT_NOTE_OWN_MALLOC,
 	     "the program defines its own malloc: its blocks are not recorded, its mappings are. "
 	     "Mappings of an allocator that is known by its function names are under \"malloc, "
