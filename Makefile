@@ -301,12 +301,12 @@ man_sources := $(wildcard docs/man/*.scd)
 man_pages := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(man_sources))
 man: $(man_pages)
 # Where a page has a line @settings WHICH@, the program prints what it says of the settings.
-$(BUILD)/man/settings: docs/man/settings.c $(BUILD)/obj/format/settings.o
+$(BUILD)/man/print_settings: docs/man/print_settings.c $(BUILD)/obj/format/settings.o
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -o $@ $< $(BUILD)/obj/format/settings.o
-$(BUILD)/man/%: docs/man/%.scd $(BUILD)/man/settings
+$(BUILD)/man/%: docs/man/%.scd $(BUILD)/man/print_settings
 	@while IFS= read -r line; do case $$line in \
-	  '@settings '*@) which=$${line#* } && $(BUILD)/man/settings $${which%@} ;; \
+	  '@settings '*@) which=$${line#* } && $(BUILD)/man/print_settings $${which%@} ;; \
 	  *) printf '%s\n' "$$line" ;; esac || exit; done < $< > $@.scd
 	scdoc < $@.scd > $@ && rm $@.scd
 

@@ -1,9 +1,10 @@
 #include "collect/drain.h"
 
+#include "format/advice.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* Many times what one position can need: its state changes at most twice more. */
 #define RELEASE_TRIES 8u
@@ -62,10 +63,11 @@ vmt_drain_fill(const struct vmt_drain *drain)
 static bool
 is_of_heap(uint8_t kind)
 {
-	return kind < VMT_EVENT_MMAP_BEGIN;
+	return kind < VMT_EVENT_FIRST_OF_MAP;
 }
 
-/* Whether it tells more than what was there, what came with a library, and an end. */
+/* Whether it tells more than what was there, what came with a library, and an end. A new kind does.
+ */
 static bool
 is_deed(uint8_t kind)
 {
@@ -86,7 +88,7 @@ note_event(struct vmt_drain *drain, const struct vmt_event *event)
 		    (struct vmt_own_range){event->address, event->address + event->length};
 	if (event->kind == VMT_EVENT_FORK && !(event->flags & CLONE_VM) && drain->forked)
 		drain->forked(drain->context, (uint32_t)event->argument_a);
-	if (event->kind == VMT_EVENT_MADVISE && event->advice == MADV_FREE)
+	if (event->kind == VMT_EVENT_MADVISE && event->advice == VMT_ADVICE_FREE)
 		drain->freed_lazily = true;
 }
 

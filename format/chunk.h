@@ -23,6 +23,7 @@
 #include "base/maps_line.h"
 #include "format/head.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define VMT_CHUNK_MAGIC UINT32_C(0x43544d56) /* "VMTC" */
@@ -31,20 +32,36 @@
 /* A reader passes over a kind it does not know from here on. It refuses the trace for one below. */
 #define VMT_CHUNK_MAY_BE_SKIPPED 0x8000u
 
+/* X(name, kind); above stands what each holds. A switch over them has no default, so that the
+ * compiler finds a forgotten one. */
+#define VMT_CHUNK_KINDS(X)                                                                         \
+	X(EVENTS, 1)                                                                               \
+	X(SNAPSHOT, 2)                                                                             \
+	X(USAGE, 3)                                                                                \
+	X(END, 4)                                                                                  \
+	X(GO, 5)                                                                                   \
+	X(TASKS, 6)                                                                                \
+	X(TITLE, VMT_CHUNK_MAY_BE_SKIPPED + 1)                                                     \
+	X(ALLOCATOR, VMT_CHUNK_MAY_BE_SKIPPED + 2) /* allocator_code.h */
+
 enum vmt_chunk_kind {
-	VMT_CHUNK_EVENTS = 1,
-	VMT_CHUNK_SNAPSHOT = 2,
-	VMT_CHUNK_USAGE = 3,
-	VMT_CHUNK_END = 4,
-	VMT_CHUNK_GO = 5,
-	VMT_CHUNK_TASKS = 6,
-	VMT_CHUNK_TITLE = VMT_CHUNK_MAY_BE_SKIPPED + 1,
-	VMT_CHUNK_ALLOCATOR = VMT_CHUNK_MAY_BE_SKIPPED + 2, /* allocator_code.h */
+#define X(name, kind) VMT_CHUNK_##name = (kind),
+	VMT_CHUNK_KINDS(X)
+#undef X
 };
 
-#define VMT_CHUNK_KNOWN(kind)                                                                      \
-	(((kind) >= VMT_CHUNK_EVENTS && (kind) <= VMT_CHUNK_TASKS) || (kind) == VMT_CHUNK_TITLE || \
-	 (kind) == VMT_CHUNK_ALLOCATOR)
+static inline bool
+vmt_chunk_is_known(uint16_t kind)
+{
+	switch (kind) {
+#define X(name, kind) case VMT_CHUNK_##name:
+		VMT_CHUNK_KINDS(X)
+#undef X
+		return true;
+	default:
+		return false;
+	}
+}
 
 #define VMT_CHUNK_ZSTD 1u /* flags: payload is one zstd frame of raw_bytes */
 /* flags, SNAPSHOT: too much to write down page by page. Some mappings' runs have the right kinds

@@ -17,12 +17,17 @@
  * MAP_FIXED mmap) writes a *_BEGIN event before and its own event after. A release that failed is
  * followed by an UNDO event of the same thread. Events of equal time: releases come first.
  *
+ * The kinds stand in event_kinds.def, with what their fields mean. The heap's are small and many
+ * and go through the heap ring (struct vmt_heap_event), the others through the map ring (struct
+ * vmt_map_event, whose argument_a and argument_b are called a and b there).
+ *
  * Units: addresses and lengths in bytes; time in ticks of the clock that the head names.
  */
 #ifndef VMT_EVENT_H
 #define VMT_EVENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Which ring carries the event. Heap events are small and many; map events are wide and few. */
@@ -35,107 +40,51 @@ enum vmt_event_role {
 	VMT_ROLE_ACQUIRE, /* stamped after the call */
 };
 
-/*
- * X(name, id, ring, role, call): ids are the file format's and never change or get reused. A reader
- * passes over a kind it does not know where vmt_event_may_be_skipped(id): notes without which all
- * figures are still right. It refuses the trace for any other. 63 is kept for kinds of 64 and more.
- *
- * Heap ring (struct vmt_heap_event): address and size of the block.
- *   FREE, DELETE   size 0. A block of 64 KiB or more whose size is known is released by a map
- *                  event of the same kind instead, which the replay treats alike:
- *                  length = its size, a = committed bytes in it, marks
- *   REALLOC_BEGIN  the old block (address); size = its size where known, else 0
- *   REALLOC        the new block; a failed realloc writes HEAP_UNDO instead
- *   HEAP_UNDO      the last release of this thread in the heap did not happen (address = block)
- * Map ring (struct vmt_map_event), with a = argument_a, b = argument_b:
- *   MMAP_BEGIN     MAP_FIXED is about to replace [address, length); a = committed bytes in it
- *   MMAP           protection, flags = mmap's; a = file offset, b = file descriptor (as int64)
- *   MUNMAP         a = committed bytes in the range
- *   MREMAP_BEGIN   old range; a = committed bytes in what will be released, b = new length
- *   MREMAP         new range; a = old address, b = old length, flags = mremap's
- *   MADVISE        advice; a = committed bytes before, where the advice releases; b = after the
- *                  call, where the marks say so; error = errno: refused (ECANCELED: a vector's
- *                  ranges behind the one that was)
- *   MPROTECT       protection
- *   BRK            address = new break, a = old break (acquisition or release by their order);
- *                  when it shrinks, b = committed bytes in what is released
- *   MLOCK, MUNLOCK range (length 0 and address 0 for the *ALL forms), flags
- *   SHMAT          length from IPC_STAT, a = shmid.   SHMDT: length 0 if not known; a = committed
- *   TRIM           malloc_trim: a = pad, error = its result
- *   PRESENT        was mapped when the trace began (process start, or inherited by fork);
- *                  protection; a = inode, b = 1 when the kernel calls it [heap], 2 [stack],
- *                  3 when it is this library's own private memory (owner page, sample table, ...)
- *   THREAD         address = pthread_t, length = bytes of stack asked for (0 not known),
- *                  a = size of the C library's thread descriptor at that address,
- *                  b = the new thread's kernel id, 0 where not known, VMT_THREAD_OVER where it had
- *                  ended before it could be read; flags: VMT_THREAD_*
- *   FORK           a = child's pid, flags = clone's (fork: 0)
- *   EXEC           exec is about to happen, path not recorded
- *   EXIT           a = status, b = enum vmt_exit_path (RETURN: the status is not known, a = -1),
- *                  length = the largest RSS that the kernel knows of (0: not known)
- *   MODULE_LOAD    address = lowest mapped byte, length = span, a = load bias, b = module id
- *   MODULE_UNLOAD  address, b = module id
- *   NAME           PR_SET_VMA_ANON_NAME on the range
- *   LONG_BEGIN     a call that fills memory begins: a = the kind of the event that will end it.
- *                  MMAP: address asked for, length in whole pages, protection, flags, b = file
- *                  offset. THREAD: length = bytes of stack, 0 = not known. SHMAT: as its event,
- *                  with the address asked for. BRK: address = old break, length = by how much it
- *                  grows
- *   LONG_END       a call is over that has no event of its own after it: a = its kind
- *   FILE_RELEASE   pages went out of a file in memory, and out of all who map it: length = bytes of
- *                  the file, a = their offset, b = bytes that the file gave back, flags =
- *                  fallocate's mode, 0 of ftruncate; error = errno
- *   MAP_UNDO       the last release of this thread in the map did not happen; error = errno
- */
-#define VMT_EVENTS(X)                                                                              \
-	X(MALLOC, 1, HEAP, ACQUIRE, "malloc")                                                      \
-	X(CALLOC, 2, HEAP, ACQUIRE, "calloc")                                                      \
-	X(REALLOC, 3, HEAP, ACQUIRE, "realloc")                                                    \
-	X(REALLOCARRAY, 4, HEAP, ACQUIRE, "reallocarray")                                          \
-	X(POSIX_MEMALIGN, 5, HEAP, ACQUIRE, "posix_memalign")                                      \
-	X(ALIGNED_ALLOC, 6, HEAP, ACQUIRE, "aligned_alloc")                                        \
-	X(MEMALIGN, 7, HEAP, ACQUIRE, "memalign")                                                  \
-	X(VALLOC, 8, HEAP, ACQUIRE, "valloc")                                                      \
-	X(PVALLOC, 9, HEAP, ACQUIRE, "pvalloc")                                                    \
-	X(NEW, 10, HEAP, ACQUIRE, "operator new")                                                  \
-	X(FREE, 16, HEAP, RELEASE, "free")                                                         \
-	X(REALLOC_BEGIN, 17, HEAP, RELEASE, "realloc")                                             \
-	X(DELETE, 18, HEAP, RELEASE, "operator delete")                                            \
-	X(HEAP_UNDO, 19, HEAP, ACQUIRE, "realloc")                                                 \
-	X(MMAP_BEGIN, 32, MAP, RELEASE, "mmap")                                                    \
-	X(MMAP, 33, MAP, ACQUIRE, "mmap")                                                          \
-	X(MUNMAP, 34, MAP, RELEASE, "munmap")                                                      \
-	X(MREMAP_BEGIN, 35, MAP, RELEASE, "mremap")                                                \
-	X(MREMAP, 36, MAP, ACQUIRE, "mremap")                                                      \
-	X(MADVISE, 37, MAP, RELEASE, "madvise")                                                    \
-	X(MPROTECT, 38, MAP, NOTE, "mprotect")                                                     \
-	X(BRK, 39, MAP, ACQUIRE, "brk")                                                            \
-	X(MLOCK, 40, MAP, NOTE, "mlock")                                                           \
-	X(MUNLOCK, 41, MAP, NOTE, "munlock")                                                       \
-	X(SHMAT, 42, MAP, ACQUIRE, "shmat")                                                        \
-	X(SHMDT, 43, MAP, RELEASE, "shmdt")                                                        \
-	X(REMAP_FILE_PAGES, 44, MAP, NOTE, "remap_file_pages")                                     \
-	X(TRIM, 45, MAP, NOTE, "malloc_trim")                                                      \
-	X(BRK_BEGIN, 46, MAP, RELEASE, "brk")                                                      \
-	X(PRESENT, 48, MAP, ACQUIRE, "inherited at fork")                                          \
-	X(THREAD, 49, MAP, ACQUIRE, "pthread_create")                                              \
-	X(FORK, 50, MAP, NOTE, "fork")                                                             \
-	X(EXEC, 51, MAP, NOTE, "exec")                                                             \
-	X(EXIT, 52, MAP, NOTE, "exit")                                                             \
-	X(MODULE_LOAD, 53, MAP, NOTE, "dlopen")                                                    \
-	X(MODULE_UNLOAD, 54, MAP, NOTE, "dlclose")                                                 \
-	X(NAME, 55, MAP, NOTE, "prctl")                                                            \
-	X(MAP_UNDO, 56, MAP, ACQUIRE, "undo")                                                      \
-	X(LONG_BEGIN, 57, MAP, NOTE, "long call")                                                  \
-	X(LONG_END, 58, MAP, NOTE, "long call")                                                    \
-	X(FILE_RELEASE, 59, MAP, NOTE, "fallocate")
-
 enum vmt_event_kind {
-#define X(name, id, ring, role, call) VMT_EVENT_##name = (id),
-	VMT_EVENTS(X)
-#undef X
-	    VMT_EVENT_KINDS = 64 /* ids stay below; sizes counter arrays */
+#define VMT_EVENT(name, id, ring, role, call, fields, a, b) VMT_EVENT_##name = (id),
+#include "format/event_kinds.def"
 };
+
+#define VMT_EVENT_KINDS 64u	   /* ids stay below; sizes counter arrays */
+#define VMT_EVENT_FIRST_OF_MAP 32u /* ids below are of the heap */
+
+#define VMT_EVENT(name, id, ring, role, call, fields, a, b)                                        \
+	_Static_assert((id) > 0 && (id) < VMT_EVENT_KINDS - 1, "id of " #name);                    \
+	_Static_assert((VMT_RING_##ring == VMT_RING_MAP) == ((id) >= VMT_EVENT_FIRST_OF_MAP),      \
+		       "ring of " #name);                                                          \
+	_Static_assert(VMT_RING_##ring == VMT_RING_MAP || VMT_ROLE_##role != VMT_ROLE_NOTE,        \
+		       "a block comes or goes: role of " #name);
+#include "format/event_kinds.def"
+
+/* Fields of an event that mean something for its kind. */
+#define VMT_FIELD_ADDRESS 1u
+#define VMT_FIELD_LENGTH 2u
+#define VMT_FIELD_RANGE (VMT_FIELD_ADDRESS | VMT_FIELD_LENGTH)
+#define VMT_FIELD_PROTECTION 4u
+#define VMT_FIELD_FLAGS 8u
+#define VMT_FIELD_ADVICE 16u
+
+/* What an argument of an event is. */
+enum vmt_argument_form {
+	VMT_ARGUMENT_IS_NONE,
+	VMT_ARGUMENT_IS_NUMBER,
+	VMT_ARGUMENT_IS_SIGNED,
+	VMT_ARGUMENT_IS_ADDRESS,
+	VMT_ARGUMENT_IS_COMMITTED,
+	VMT_ARGUMENT_IS_COMMITTED_AFTER, /* where the marks say that it was looked for */
+	VMT_ARGUMENT_IS_MODULE,
+};
+
+struct vmt_event_argument {
+	enum vmt_argument_form form;
+	const char *name;
+};
+
+#define VMT_ARGUMENT(form, name)                                                                   \
+	{                                                                                          \
+		VMT_ARGUMENT_IS_##form, name                                                       \
+	}
+#define VMT_ARGUMENT_NONE VMT_ARGUMENT(NONE, NULL)
 
 enum vmt_exit_path {
 	VMT_EXIT_EXIT = 1,
@@ -145,7 +94,11 @@ enum vmt_exit_path {
 };
 
 /* vmt_map_event.argument_b of PRESENT; 0: anonymous memory of any other kind. */
-enum vmt_present { VMT_PRESENT_HEAP = 1, VMT_PRESENT_STACK = 2, VMT_PRESENT_OWN = 3 };
+enum vmt_present {
+	VMT_PRESENT_HEAP = 1,  /* the kernel calls it [heap] */
+	VMT_PRESENT_STACK = 2, /* [stack] */
+	VMT_PRESENT_OWN = 3,   /* this library's own private memory: owner page, sample table ... */
+};
 
 /* vmt_map_event.flags of THREAD. */
 #define VMT_THREAD_CALLERS_STACK 1u /* the caller gave the memory: the call reserved none */
@@ -160,11 +113,25 @@ vmt_event_may_be_skipped(uint8_t kind)
 static inline bool
 vmt_event_is_known(uint8_t kind)
 {
-#define X(name, id, ring, role, call) | UINT64_C(1) << (id)
-	static const uint64_t known = 0 VMT_EVENTS(X);
-#undef X
+	static const uint64_t known = 0
+#define VMT_EVENT(name, id, ring, role, call, fields, a, b) | UINT64_C(1) << (id)
+#include "format/event_kinds.def"
+	    ;
 
 	return kind < VMT_EVENT_KINDS && (known >> kind & 1) != 0;
+}
+
+/* Whether the kind is stamped before its call, which gives memory up. */
+static inline bool
+vmt_event_is_release(uint8_t kind)
+{
+	static const uint64_t releases = 0
+#define VMT_EVENT(name, id, ring, role, call, fields, a, b)                                        \
+	| (uint64_t)(VMT_ROLE_##role == VMT_ROLE_RELEASE) << (id)
+#include "format/event_kinds.def"
+	    ;
+
+	return kind < VMT_EVENT_KINDS && (releases >> kind & 1) != 0;
 }
 
 #define VMT_ADDRESS_BITS 48

@@ -191,13 +191,13 @@ every_kind_has_a_name_and_a_shape(void **state)
 	char number[VMT_EVENT_FIELDS_NUMBER_BYTES];
 
 	(void)state;
-#define X(name, id, ring, role, call) assert_string_equal(vmt_event_fields_kind_name(id), #name);
-	VMT_EVENTS(X)
-#undef X
+#define VMT_EVENT(name, id, ring, role, call, fields, a, b)                                        \
+	assert_string_equal(vmt_event_fields_kind_name(id), #name);
+#include "format/event_kinds.def"
 	assert_string_equal(vmt_event_fields_kind_name(63), "UNKNOWN");
 	assert_string_equal(vmt_event_fields_kind_name(255), "UNKNOWN");
 	assert_int_equal(vmt_event_fields_of(255)->fields, 0);
-	assert_int_equal(vmt_event_fields_of(VMT_EVENT_CALLOC)->fields, VMT_EVENT_FIELDS_RANGE);
+	assert_int_equal(vmt_event_fields_of(VMT_EVENT_CALLOC)->fields, VMT_FIELD_RANGE);
 	assert_string_equal(vmt_event_fields_advice_name(8, number), "MADV_FREE");
 	assert_string_equal(vmt_event_fields_advice_name(6, number), "6");
 	assert_string_equal(vmt_event_fields_advice_name(65535, number), "65535");

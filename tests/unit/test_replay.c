@@ -432,10 +432,32 @@ sampled_blocks_stand_for_others(void **state)
 	vmt_replay_free(replay);
 }
 
+/* Of kinds that may be skipped, in the heap's range of ids and in the map's. */
+static void
+notes_of_a_newer_version_change_nothing(void **state)
+{
+	struct vmt_replay *replay = world_new(0, false);
+	struct vmt_event heap = EVENT(MALLOC, .address = BASE, .length = 100, .stack = 1);
+	struct vmt_event map = EVENT(MUNMAP, .address = BASE, .length = 4 * PAGE, .stack = 1);
+
+	(void)state;
+	heap.kind = 25;
+	map.kind = 60;
+	map_anonymous(replay, BASE, 4 * PAGE, 1);
+	happen(replay, heap);
+	happen(replay, map);
+	happen(replay, EVENT(FREE, .address = BASE));
+	assert_int_equal(replay->unknown_releases, 1);
+	assert_owner(replay, BASE, VMT_EVENT_MMAP, 1);
+	ASSERT_FIGURES(replay, MMAP, 1, 1, 4 * PAGE, 0, 0);
+	vmt_replay_free(replay);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(notes_of_a_newer_version_change_nothing),
 	    cmocka_unit_test(partial_munmap_leaves_the_rest),
 	    cmocka_unit_test(munmap_of_several_owners_splits_by_length_and_adds_up),
 	    cmocka_unit_test(fixed_map_over_the_middle_changes_the_owner),

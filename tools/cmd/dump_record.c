@@ -72,31 +72,31 @@ emit_committed(struct vmt_emitter *emitter, const char *name, uint64_t bytes, ui
 }
 
 static void
-emit_argument(struct vmt_dump_record *dumped, const struct vmt_event_fields_argument *argument,
+emit_argument(struct vmt_dump_record *dumped, const struct vmt_event_argument *argument,
 	      uint64_t value, uint8_t marks)
 {
 	struct vmt_emitter *emitter = &dumped->emitter;
 
 	switch (argument->form) {
-	case VMT_EVENT_FIELDS_AS_NONE:
+	case VMT_ARGUMENT_IS_NONE:
 		break;
-	case VMT_EVENT_FIELDS_AS_NUMBER:
+	case VMT_ARGUMENT_IS_NUMBER:
 		vmt_emitter_u64(emitter, argument->name, value);
 		break;
-	case VMT_EVENT_FIELDS_AS_SIGNED:
+	case VMT_ARGUMENT_IS_SIGNED:
 		vmt_emitter_i64(emitter, argument->name, (int64_t)value);
 		break;
-	case VMT_EVENT_FIELDS_AS_ADDRESS:
+	case VMT_ARGUMENT_IS_ADDRESS:
 		vmt_emitter_address(emitter, argument->name, value);
 		break;
-	case VMT_EVENT_FIELDS_AS_COMMITTED:
+	case VMT_ARGUMENT_IS_COMMITTED:
 		emit_committed(emitter, argument->name, value, marks);
 		break;
-	case VMT_EVENT_FIELDS_AS_COMMITTED_AFTER:
+	case VMT_ARGUMENT_IS_COMMITTED_AFTER:
 		if (marks & VMT_MARK_LOOKED_AFTER)
 			vmt_emitter_u64(emitter, argument->name, value);
 		break;
-	case VMT_EVENT_FIELDS_AS_MODULE:
+	case VMT_ARGUMENT_IS_MODULE:
 		emit_module(dumped, value);
 		break;
 	}
@@ -119,15 +119,15 @@ emit_fields(struct vmt_emitter *emitter, const struct vmt_event *event, unsigned
 {
 	char number[VMT_EVENT_FIELDS_NUMBER_BYTES];
 
-	if (fields & VMT_EVENT_FIELDS_ADDRESS)
+	if (fields & VMT_FIELD_ADDRESS)
 		vmt_emitter_address(emitter, "address", event->address);
-	if (fields & VMT_EVENT_FIELDS_LENGTH)
+	if (fields & VMT_FIELD_LENGTH)
 		vmt_emitter_u64(emitter, "length", event->length);
-	if (fields & VMT_EVENT_FIELDS_PROTECTION)
+	if (fields & VMT_FIELD_PROTECTION)
 		emit_protection(emitter, event->protection);
-	if (fields & VMT_EVENT_FIELDS_FLAGS)
+	if (fields & VMT_FIELD_FLAGS)
 		vmt_emitter_address(emitter, "flags", event->flags);
-	if (fields & VMT_EVENT_FIELDS_ADVICE)
+	if (fields & VMT_FIELD_ADVICE)
 		vmt_emitter_string(emitter, "advice",
 				   vmt_event_fields_advice_name(event->advice, number));
 }

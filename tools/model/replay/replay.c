@@ -285,24 +285,12 @@ apply_heap(struct vmt_replay *replay, const struct vmt_event *event)
 		replay->malformed++;
 		return 0;
 	}
-	switch (event->kind) {
-	case VMT_EVENT_FREE:
-	case VMT_EVENT_DELETE:
-	case VMT_EVENT_REALLOC_BEGIN:
-		release_block(replay, event);
-		return 0;
-	case VMT_EVENT_HEAP_UNDO:
+	if (event->kind == VMT_EVENT_HEAP_UNDO)
 		return undo_realloc(replay, event);
-	default:
+	if (!vmt_event_is_release(event->kind))
 		return acquire_block(replay, event);
-	}
-}
-
-static bool
-is_release(const struct vmt_event *event)
-{
-	return event->kind == VMT_EVENT_FREE || event->kind == VMT_EVENT_DELETE ||
-	       event->kind == VMT_EVENT_REALLOC_BEGIN;
+	release_block(replay, event);
+	return 0;
 }
 
 bool
@@ -317,19 +305,19 @@ vmt_replay_is_small(const struct vmt_replay *replay)
 void
 vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event)
 {
-	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
+	if (event->kind >= VMT_EVENT_FIRST_OF_MAP)
 		return;
 	vmt_blocks_prefetch(replay->blocks, event->address);
-	if (!is_release(event))
+	if (!vmt_event_is_release(event->kind))
 		vmt_sites_expect(replay->sites, key_of(event));
 }
 
 void
 vmt_replay_expect_soon(const struct vmt_replay *replay, const struct vmt_event *event)
 {
-	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
+	if (event->kind >= VMT_EVENT_FIRST_OF_MAP)
 		return;
-	if (is_release(event))
+	if (vmt_event_is_release(event->kind))
 		vmt_sites_expect_entry(
 		    replay->sites,
 		    vmt_blocks_guess_site(replay->blocks, event->address, VMT_SITE_NONE));
@@ -426,8 +414,9 @@ load_module(struct vmt_replay *replay, const struct vmt_event *event)
 int
 vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
 {
-	if (event->kind >= VMT_EVENT_MMAP_BEGIN)
-		vmt_unfinished_calls_apply(replay->under_way, event);
+	if (event->kind < VMT_EVENT_FIRST_OF_MAP)
+		return vmt_event_is_known(event->kind) ? apply_heap(replay, event) : 0;
+	vmt_unfinished_calls_apply(replay->under_way, event);
 	switch (event->kind) {
 	case VMT_EVENT_THREAD:
 		return event->error ? 0 : add_thread(replay, event);
@@ -441,8 +430,6 @@ vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
 					  (uint32_t)event->argument_b);
 		return 0;
 	default:
-		if (event->kind < VMT_EVENT_MMAP_BEGIN)
-			return apply_heap(replay, event);
 		return vmt_replay_map_apply(replay, event);
 	}
 }

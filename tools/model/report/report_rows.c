@@ -11,9 +11,8 @@ static const char *
 call_name(uint8_t kind)
 {
 	static const char *const names[VMT_EVENT_KINDS] = {
-#define X(name, id, ring, role, call) [id] = (call),
-		VMT_EVENTS(X)
-#undef X
+#define VMT_EVENT(name, id, ring, role, call, fields, a, b) [id] = (call),
+#include "format/event_kinds.def"
 	};
 
 	return kind < VMT_EVENT_KINDS && names[kind] ? names[kind] : "unknown";

@@ -10,16 +10,21 @@
 uint32_t
 vmt_block_index_records(const struct vmt_chunk *chunk)
 {
-	switch (chunk->kind) {
+	switch ((enum vmt_chunk_kind)chunk->kind) {
 	case VMT_CHUNK_EVENTS:
 		return chunk->events;
 	case VMT_CHUNK_USAGE:
 		return chunk->raw_bytes / (uint32_t)vmt_codec_usage_bytes(chunk);
 	case VMT_CHUNK_SNAPSHOT:
 		return 1;
-	default:
+	case VMT_CHUNK_END: /* no record in the order of time: who needs one looks it up */
+	case VMT_CHUNK_GO:
+	case VMT_CHUNK_TASKS:
+	case VMT_CHUNK_TITLE:
+	case VMT_CHUNK_ALLOCATOR:
 		return 0;
 	}
+	return 0; /* a kind that may be skipped */
 }
 
 struct vmt_block_index *

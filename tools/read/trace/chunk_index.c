@@ -104,16 +104,21 @@ note_level(struct vmt_chunk_index *index, const struct vmt_chunk *chunk)
 static uint64_t
 claimed_records(const struct vmt_chunk *chunk)
 {
-	switch (chunk->kind) {
+	switch ((enum vmt_chunk_kind)chunk->kind) {
 	case VMT_CHUNK_EVENTS:
 		return chunk->events;
 	case VMT_CHUNK_TASKS:
 		return chunk->raw_bytes / sizeof(uint32_t);
 	case VMT_CHUNK_USAGE:
 		return chunk->raw_bytes / vmt_codec_usage_bytes(chunk);
-	default:
+	case VMT_CHUNK_SNAPSHOT:
+	case VMT_CHUNK_END:
+	case VMT_CHUNK_GO:
+	case VMT_CHUNK_TITLE:
+	case VMT_CHUNK_ALLOCATOR:
 		return 0;
 	}
+	return 0; /* a kind that may be skipped */
 }
 
 /* Sums of 32-bit counts: 2^32 headers would not fit a file. */
@@ -150,7 +155,7 @@ static int
 check_kind(struct vmt_chunk_index *index, const struct vmt_chunk *chunk,
 	   const struct vmt_file_reader *file, struct vmt_err *err)
 {
-	if (VMT_CHUNK_KNOWN(chunk->kind))
+	if (vmt_chunk_is_known(chunk->kind))
 		return 0;
 	if (chunk->kind < VMT_CHUNK_MAY_BE_SKIPPED)
 		return vmt_err_set(err, EPROTONOSUPPORT,

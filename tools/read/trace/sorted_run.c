@@ -15,9 +15,8 @@ vmt_sorted_run_rank(const struct vmt_record *record)
 	    [VMT_ROLE_ACQUIRE + 1] = VMT_SORTED_RUN_ACQUIRE,
 	};
 	static const uint8_t role_of_kind[VMT_EVENT_KINDS] = {
-#define X(name, id, ring, role, call) [id] = VMT_ROLE_##role + 1,
-		VMT_EVENTS(X)
-#undef X
+#define VMT_EVENT(name, id, ring, role, call, fields, a, b) [id] = VMT_ROLE_##role + 1,
+#include "format/event_kinds.def"
 	};
 
 	if (record->kind == VMT_RECORD_USAGE)

@@ -6,9 +6,8 @@
 
 /* Ring class of each kind, plus one; 0 = no such kind. */
 static const uint8_t class_of_kind[VMT_EVENT_KINDS] = {
-#define X(name, id, ring, role, call) [id] = VMT_RING_##ring + 1,
-    VMT_EVENTS(X)
-#undef X
+#define VMT_EVENT(name, id, ring, role, call, fields, a, b) [id] = VMT_RING_##ring + 1,
+#include "format/event_kinds.def"
 };
 
 struct walk {
