@@ -1,10 +1,10 @@
 #include "base/elf_headers.h"
 
+#include "base/pages.h"
+
 #include <elf.h>
 #include <stddef.h>
 #include <string.h>
-
-#define PAGE_BYTES UINT64_C(4096)
 
 /* The file-backed part of the readable PT_LOAD that holds [address, address + bytes), or NULL. */
 static const ElfW(Phdr) * segment_of(uint64_t bias, const ElfW(Phdr) * headers, uint32_t count,
@@ -39,8 +39,8 @@ describe_span(const ElfW(Phdr) * headers, uint32_t count, struct vmt_elf_headers
 	}
 	if (high == 0)
 		return false;
-	image->low = image->bias + (low & ~(PAGE_BYTES - 1));
-	image->high = image->bias + ((high + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1));
+	image->low = image->bias + (low & ~(vmt_page_bytes - 1));
+	image->high = image->bias + ((high + vmt_page_bytes - 1) & ~(vmt_page_bytes - 1));
 	return image->low < image->high;
 }
 
@@ -122,10 +122,11 @@ vmt_elf_headers_describe_mapped(uint64_t bias, uint64_t map_start, struct vmt_el
 {
 	const ElfW(Ehdr) *header = (const void *)map_start;
 
-	if ((map_start & (PAGE_BYTES - 1)) != 0 || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	if ((map_start & (vmt_page_bytes - 1)) != 0 ||
+	    memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header->e_phentsize != sizeof(ElfW(Phdr)) ||
-	    header->e_phoff % _Alignof(ElfW(Phdr)) != 0 || header->e_phoff > PAGE_BYTES ||
-	    header->e_phnum > (PAGE_BYTES - header->e_phoff) / sizeof(ElfW(Phdr)))
+	    header->e_phoff % _Alignof(ElfW(Phdr)) != 0 || header->e_phoff > vmt_page_bytes ||
+	    header->e_phnum > (vmt_page_bytes - header->e_phoff) / sizeof(ElfW(Phdr)))
 		return false;
 	return vmt_elf_headers_describe(bias, (const void *)(map_start + header->e_phoff),
 					header->e_phnum, image);

@@ -177,14 +177,14 @@ write_in_place(const struct vmt_traced *process, const struct vmt_head *small, v
 {
 	int fd = process->trace_fd;
 
-	_Static_assert(offsetof(struct vmt_head, stack_words_used) <= VMT_PAGE_BYTES,
+	_Static_assert(offsetof(struct vmt_head, stack_words_used) <= VMT_PAGE_LEAST_BYTES,
 		       "all that a smaller layout changes is in the first page");
 	if (small->controls_offset != process->layout.controls_offset ||
 	    small_bytes(process, small) > process->layout.stack_words_offset)
 		return false;
 	if (!write_tables(process, small, fd) ||
 	    !copy_chunks(process, small, fd, scratch, scratch_bytes) || !settle(process, fd) ||
-	    !write_all(fd, small, VMT_PAGE_BYTES, 0))
+	    !write_all(fd, small, VMT_PAGE_LEAST_BYTES, 0))
 		return false;
 	vmt_sys_call2(SYS_ftruncate, fd, small_bytes(process, small));
 	return true;

@@ -1,13 +1,15 @@
 #include "collect/holes.h"
 
+#include "base/pages.h"
+
 #include <linux/falloc.h>
 
 /* Frees the blocks of whole pages in [start, end) of the file; its size stays. */
 static void
 punch(const struct vmt_traced *process, uint64_t start, uint64_t end)
 {
-	start = (start + VMT_PAGE_BYTES - 1) & ~(uint64_t)(VMT_PAGE_BYTES - 1);
-	end &= ~(uint64_t)(VMT_PAGE_BYTES - 1);
+	start = vmt_pages_up(start, VMT_PAGE_LEAST_BYTES);
+	end = vmt_pages_down(end, VMT_PAGE_LEAST_BYTES);
 	if (start < end)
 		vmt_sys_call4(SYS_fallocate, process->trace_fd,
 			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);

@@ -48,9 +48,10 @@ write_copy(const struct vmt_mirror *mirror, uint64_t start, uint64_t end)
 static bool
 take_page(const struct vmt_mirror *mirror, uint64_t at)
 {
-	if (!mirror->uncertain && memcmp(mirror->copy + at, mirror->base + at, VMT_PAGE_BYTES) == 0)
+	if (!mirror->uncertain &&
+	    memcmp(mirror->copy + at, mirror->base + at, VMT_PAGE_LEAST_BYTES) == 0)
 		return false;
-	memcpy(mirror->copy + at, mirror->base + at, VMT_PAGE_BYTES);
+	memcpy(mirror->copy + at, mirror->base + at, VMT_PAGE_LEAST_BYTES);
 	return true;
 }
 
@@ -59,17 +60,17 @@ take_page(const struct vmt_mirror *mirror, uint64_t at)
 static int
 write_pages(const struct vmt_mirror *mirror, uint64_t start, uint64_t end)
 {
-	start &= ~(uint64_t)(VMT_PAGE_BYTES - 1);
+	start &= ~(uint64_t)(VMT_PAGE_LEAST_BYTES - 1);
 	while (start < end) {
 		uint64_t stop = start;
 		int result;
 
 		while (stop < end && take_page(mirror, stop))
-			stop += VMT_PAGE_BYTES;
+			stop += VMT_PAGE_LEAST_BYTES;
 		result = write_copy(mirror, start, stop);
 		if (result < 0)
 			return result;
-		start = stop + VMT_PAGE_BYTES;
+		start = stop + VMT_PAGE_LEAST_BYTES;
 	}
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "collect/residency.h"
 
+#include "base/pages.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "collect/pagemap_scan.h"
@@ -295,7 +296,7 @@ vmt_residency_scan(const struct vmt_residency_reader *residency, uint64_t start,
 static volatile const unsigned char *
 map_zero_page(void)
 {
-	volatile unsigned char *page = vmt_sys_mmap(NULL, VMT_PAGE_BYTES, PROT_READ | PROT_WRITE,
+	volatile unsigned char *page = vmt_sys_mmap(NULL, vmt_page_bytes, PROT_READ | PROT_WRITE,
 						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (!vmt_sys_failed((const void *)(uintptr_t)page))
@@ -313,12 +314,12 @@ own_zero_entry(void)
 
 	if (fd >= 0 && !vmt_sys_failed((const void *)(uintptr_t)page) &&
 	    vmt_sys_pread(fd, &entry, sizeof(entry),
-			  (uintptr_t)page / VMT_PAGE_BYTES * sizeof(entry)) != sizeof(entry))
+			  (uintptr_t)page / vmt_page_bytes * sizeof(entry)) != sizeof(entry))
 		entry = 0;
 	if (fd >= 0)
 		vmt_sys_close(fd);
 	if (!vmt_sys_failed((const void *)(uintptr_t)page))
-		vmt_sys_call2(SYS_munmap, (uintptr_t)page, VMT_PAGE_BYTES);
+		vmt_sys_call2(SYS_munmap, (uintptr_t)page, vmt_page_bytes);
 	return entry;
 }
 
@@ -343,7 +344,7 @@ scan_ioctl_works(uint64_t mask)
 	struct vmt_scan_argument argument = {
 	    .size = sizeof(argument),
 	    .start = (uintptr_t)page,
-	    .end = (uintptr_t)page + VMT_PAGE_BYTES,
+	    .end = (uintptr_t)page + vmt_page_bytes,
 	    .regions = (uintptr_t)&region,
 	    .region_count = 1,
 	    .category_any_of = VMT_PAGE_IS_PRESENT,
@@ -358,7 +359,7 @@ scan_ioctl_works(uint64_t mask)
 		found = vmt_sys_call3(SYS_ioctl, fd, VMT_SCAN_REQUEST, &argument);
 		vmt_sys_close(fd);
 	}
-	vmt_sys_call2(SYS_munmap, (uintptr_t)page, VMT_PAGE_BYTES);
+	vmt_sys_call2(SYS_munmap, (uintptr_t)page, vmt_page_bytes);
 	return found == 1 && region.start == argument.start;
 }
 
@@ -372,7 +373,7 @@ bool
 vmt_residency_works(enum vmt_residency_source source)
 {
 	unsigned char resident;
-	uintptr_t page = (uintptr_t)&resident & ~(uintptr_t)(VMT_PAGE_BYTES - 1);
+	uintptr_t page = (uintptr_t)&resident & ~(uintptr_t)(vmt_page_bytes - 1);
 
 	switch (source) {
 	case VMT_RESIDENCY_PAGEMAP_SCAN:
@@ -380,7 +381,7 @@ vmt_residency_works(enum vmt_residency_source source)
 	case VMT_RESIDENCY_PAGEMAP:
 		return (own_zero_entry() & ENTRY_PRESENT) != 0;
 	case VMT_RESIDENCY_MINCORE:
-		return vmt_sys_call3(SYS_mincore, page, VMT_PAGE_BYTES, &resident) == 0;
+		return vmt_sys_call3(SYS_mincore, page, vmt_page_bytes, &resident) == 0;
 	default:
 		return false;
 	}

@@ -1,5 +1,6 @@
 #include "format/head.h"
 
+#include "base/pages.h"
 #include "base/text.h"
 
 #include <stdbool.h>
@@ -16,7 +17,7 @@ _Static_assert(sizeof(struct vmt_head) <= VMT_HEAD_MAX_BYTES, "what is read has 
 static uint64_t
 round_up(uint64_t bytes)
 {
-	return (bytes + VMT_PAGE_BYTES - 1) & ~(uint64_t)(VMT_PAGE_BYTES - 1);
+	return vmt_pages_up(bytes, VMT_PAGE_LEAST_BYTES);
 }
 
 static uint64_t
@@ -87,8 +88,9 @@ static const char *
 check_regions(const struct region *regions, size_t count, uint64_t end)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (regions[i].offset % VMT_PAGE_BYTES != 0 || regions[i].offset > MAX_HEAD_BYTES ||
-		    regions[i].bytes > MAX_HEAD_BYTES || regions[i].offset + regions[i].bytes > end)
+		if (regions[i].offset % VMT_PAGE_LEAST_BYTES != 0 ||
+		    regions[i].offset > MAX_HEAD_BYTES || regions[i].bytes > MAX_HEAD_BYTES ||
+		    regions[i].offset + regions[i].bytes > end)
 			return "damaged head: a region lies outside";
 		for (size_t k = 0; k < i; k++) {
 			if (regions[i].offset < regions[k].offset + regions[k].bytes &&
@@ -112,7 +114,7 @@ check_offsets(const struct vmt_head *head)
 	    {head->modules_offset, head->modules_bytes},
 	};
 
-	if (head->chunks_offset % VMT_PAGE_BYTES != 0 || head->chunks_offset > MAX_HEAD_BYTES)
+	if (head->chunks_offset % VMT_PAGE_LEAST_BYTES != 0 || head->chunks_offset > MAX_HEAD_BYTES)
 		return "damaged head: where its chunks begin";
 	return check_regions(regions, sizeof(regions) / sizeof(*regions), head->chunks_offset);
 }
@@ -120,8 +122,8 @@ check_offsets(const struct vmt_head *head)
 static const char *
 check_values(const struct vmt_head *head)
 {
-	if (!is_power_of_two(head->page_bytes) || head->page_bytes < 4096 ||
-	    head->page_bytes > 65536)
+	if (!is_power_of_two(head->page_bytes) || head->page_bytes < VMT_PAGE_LEAST_BYTES ||
+	    head->page_bytes > VMT_PAGE_MOST_BYTES)
 		return "damaged head: page size";
 	if (head->cmdline_bytes > VMT_CMDLINE_BYTES)
 		return "damaged head: length of the command line";

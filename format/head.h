@@ -2,10 +2,10 @@
  * head.h: what stands at the start of a trace file?
  *
  * The head is made by the traced process, mapped MAP_SHARED by it and by the collector, and is
- * all that is needed to read a trace nobody collected. Regions lie where the head says, in any
- * order, between the head and the chunks (chunk.h), which go from chunks_offset to the end of the
- * file. Every offset and size is untrusted when read back: vmt_head_check.
- * docs/trace-format.md has the policy of versions, and how a field is added.
+ * all that is needed to read a trace nobody collected. Regions lie where the head says, at
+ * multiples of VMT_PAGE_LEAST_BYTES, in any order, between the head and the chunks (chunk.h), which
+ * go from chunks_offset to the end of the file. Every offset and size is untrusted when read back:
+ * vmt_head_check. docs/trace-format.md has the policy of versions, and how a field is added.
  *
  * Little-endian, natural alignment. Who writes: T = the traced process while it makes the file,
  * H = hooks at any time (atomics), C = the collector (atomics).
@@ -13,6 +13,7 @@
 #ifndef VMT_HEAD_H
 #define VMT_HEAD_H
 
+#include "base/pages.h"
 #include "format/go.h"
 #include "format/go_roles.h"
 #include "format/ring.h"
@@ -31,7 +32,6 @@
 #define VMT_FEATURE_THINNED UINT64_C(1) /* chunks may have a level of thin.h other than 0 */
 #define VMT_FEATURES_KNOWN VMT_FEATURE_THINNED
 #define VMT_MAX_SHARDS 16u
-#define VMT_PAGE_BYTES 4096u
 #define VMT_NAME_BYTES 16u /* TASK_COMM_LEN, NULs to its end */
 #define VMT_EXE_BYTES 512u
 #define VMT_CMDLINE_BYTES 1024u

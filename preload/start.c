@@ -1,5 +1,6 @@
 #include "preload/start.h"
 
+#include "base/pages.h"
 #include "base/session.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -378,6 +379,7 @@ set_up(char *const *environment)
 	struct vmt_session *session = find_session();
 	const char *objection = find_objection(session);
 
+	vmt_pages_set_size(getauxval(AT_PAGESZ));
 	(void)vmt_real();
 	vmt_hooks_new_set_up();
 	if (objection) {

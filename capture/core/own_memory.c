@@ -1,6 +1,7 @@
 #include "capture/core/own_memory.h"
 
 #include "base/atomic.h"
+#include "base/pages.h"
 #include "base/sys.h"
 #include "format/head.h"
 
@@ -15,7 +16,7 @@ struct vmt_own_memory vmt_own_memory;
 static size_t
 round_to_pages(size_t bytes)
 {
-	return (bytes + VMT_PAGE_BYTES - 1) & ~(size_t)(VMT_PAGE_BYTES - 1);
+	return vmt_pages_up(bytes, vmt_page_bytes);
 }
 
 void

@@ -1,5 +1,6 @@
 #include "capture/go/go_patch.h"
 
+#include "base/pages.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/guard.h"
@@ -13,7 +14,6 @@ uint64_t vmt_go_patch_bypasses[VMT_GO_SITES];
 
 #if defined(__x86_64__)
 
-#define PAGE_BYTES UINT64_C(4096)
 #define STUB_BYTES 128u
 #define SYSCALL_BYTES 2u
 #define JUMP_BYTES 5u
@@ -100,16 +100,16 @@ map_near(uint64_t text)
 	for (uint64_t step = NEAR_STEP_BYTES; step < NEAR_MAX_BYTES && step < text;
 	     step += step / 2) {
 		uint64_t wish = (text - step) & ~(NEAR_STEP_BYTES - 1);
-		void *page = vmt_sys_mmap((void *)wish, PAGE_BYTES, PROT_READ | PROT_WRITE,
+		void *page = vmt_sys_mmap((void *)wish, vmt_page_bytes, PROT_READ | PROT_WRITE,
 					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
 		if (vmt_sys_failed(page))
 			continue;
 		if ((uint64_t)page == wish) {
-			vmt_own_memory_add(wish, PAGE_BYTES);
+			vmt_own_memory_add(wish, vmt_page_bytes);
 			return page;
 		}
-		vmt_sys_munmap(page, PAGE_BYTES);
+		vmt_sys_munmap(page, vmt_page_bytes);
 	}
 	return NULL;
 }
@@ -247,8 +247,9 @@ plan_form(struct patcher *patcher, const struct form *form)
 static bool
 protect(const struct patch *patch, int protection)
 {
-	uint64_t low = patch->address & ~(PAGE_BYTES - 1);
-	uint64_t high = (patch->address + patch->bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+	uint64_t low = patch->address & ~(vmt_page_bytes - 1);
+	uint64_t high =
+	    (patch->address + patch->bytes + vmt_page_bytes - 1) & ~(vmt_page_bytes - 1);
 
 	return vmt_sys_call3(SYS_mprotect, low, high - low, protection) == 0;
 }
@@ -282,7 +283,7 @@ write_patches(struct patcher *patcher, uint32_t first_site)
 {
 	int memory = vmt_sys_open("/proc/self/mem", O_WRONLY, 0);
 	bool allowed =
-	    vmt_sys_call3(SYS_mprotect, patcher->stubs, PAGE_BYTES, PROT_READ | PROT_EXEC) == 0;
+	    vmt_sys_call3(SYS_mprotect, patcher->stubs, vmt_page_bytes, PROT_READ | PROT_EXEC) == 0;
 	uint32_t done = 0;
 
 	for (uint32_t i = first_site; i < patcher->go->sites_count; i++) {

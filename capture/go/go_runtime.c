@@ -1,5 +1,6 @@
 #include "capture/go/go_runtime.h"
 
+#include "base/pages.h"
 #include "base/sys.h"
 #include "capture/go/go_functions.h"
 #include "capture/go/go_image.h"
@@ -106,8 +107,8 @@ try_rewriting(const struct vmt_go_file *file)
 	volatile unsigned char *byte = page;
 
 	*byte = ELFMAG0; /* as it is */
-	return vmt_sys_call3(SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC) == 0 &&
-	       vmt_sys_call3(SYS_mprotect, page, 4096, PROT_READ) == 0;
+	return vmt_sys_call3(SYS_mprotect, page, vmt_page_bytes, PROT_READ | PROT_EXEC) == 0 &&
+	       vmt_sys_call3(SYS_mprotect, page, vmt_page_bytes, PROT_READ) == 0;
 }
 
 /* Links of /proc/self/task: ".", "..", and one a thread. */

@@ -1,19 +1,19 @@
 #include "capture/record/kernel_range.h"
 
 #include "base/atomic.h"
+#include "base/pages.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
-#define PAGE_BYTES UINT64_C(4096)
 #define FIXED_NOREPLACE 0x100000 /* newer than the C library's headers may be */
 
 /* Where the address space ends, with the usual page tables and with the largest. */
 #if defined(__x86_64__)
-#define USUAL_END ((UINT64_C(1) << 47) - PAGE_BYTES)
-#define LARGEST_END ((UINT64_C(1) << 56) - PAGE_BYTES)
+#define USUAL_END ((UINT64_C(1) << 47) - vmt_page_bytes)
+#define LARGEST_END ((UINT64_C(1) << 56) - vmt_page_bytes)
 #define BEYOND_USUAL (UINT64_C(1) << 47)
 #else
 #define USUAL_END (UINT64_C(1) << 48)
@@ -44,13 +44,14 @@ probe(uint64_t start, uint64_t length)
 static bool
 can_probe(void)
 {
-	uint64_t used = (uint64_t)(uintptr_t)&probing & ~(PAGE_BYTES - 1);
+	uint64_t used = (uint64_t)(uintptr_t)&probing & ~(vmt_page_bytes - 1);
 
 	if (!vmt_guard_syscalls_allowed())
 		return false;
 	if (vmt_atomic_load_relaxed(&probing) == PROBING_UNTRIED)
-		vmt_atomic_store_relaxed(
-		    &probing, probe(used, PAGE_BYTES) == -EEXIST ? PROBING_WORKS : PROBING_FAILS);
+		vmt_atomic_store_relaxed(&probing, probe(used, vmt_page_bytes) == -EEXIST
+						       ? PROBING_WORKS
+						       : PROBING_FAILS);
 	return vmt_atomic_load_relaxed(&probing) == PROBING_WORKS;
 }
 
@@ -62,7 +63,7 @@ end_slow(void)
 	if (end != 0)
 		return end;
 	end = LARGEST_END;
-	if (can_probe() && probe(BEYOND_USUAL, PAGE_BYTES) == -ENOMEM)
+	if (can_probe() && probe(BEYOND_USUAL, vmt_page_bytes) == -ENOMEM)
 		end = USUAL_END;
 	vmt_atomic_store_relaxed(&space_end, end);
 	return end;
@@ -83,8 +84,8 @@ find_end(uint64_t address, uint64_t length, uint64_t *end)
 {
 	uint64_t rounded;
 
-	return (address & (PAGE_BYTES - 1)) == 0 && length != 0 &&
-	       vmt_kernel_range_round(length, PAGE_BYTES, &rounded) &&
+	return (address & (vmt_page_bytes - 1)) == 0 && length != 0 &&
+	       vmt_kernel_range_round(length, vmt_page_bytes, &rounded) &&
 	       !__builtin_add_overflow(address, rounded, end);
 }
 
@@ -135,13 +136,13 @@ is_free(uint64_t start, uint64_t length, uint32_t *calls, bool *unknown)
 static uint64_t
 search(uint64_t start, uint64_t end, uint32_t *calls, bool *unknown)
 {
-	uint64_t step = PAGE_BYTES;
+	uint64_t step = vmt_page_bytes;
 
 	while (end - start > step && is_free(start, step, calls, unknown)) {
 		start += step;
 		step *= 2;
 	}
-	while (step > PAGE_BYTES && !*unknown) {
+	while (step > vmt_page_bytes && !*unknown) {
 		step /= 2;
 		if (end - start > step && is_free(start, step, calls, unknown))
 			start += step;

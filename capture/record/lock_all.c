@@ -1,5 +1,6 @@
 #include "capture/record/lock_all.h"
 
+#include "base/pages.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
@@ -34,14 +35,14 @@ struct walk {
 static uint64_t
 page_down(uint64_t address)
 {
-	return address & ~(uint64_t)(VMT_PAGE_BYTES - 1);
+	return vmt_pages_down(address, vmt_page_bytes);
 }
 
 static void
 add_range(struct walk *walk, const volatile void *start, uint64_t bytes)
 {
 	uint64_t first = page_down((uint64_t)(uintptr_t)start);
-	uint64_t end = page_down((uint64_t)(uintptr_t)start + bytes + VMT_PAGE_BYTES - 1);
+	uint64_t end = page_down((uint64_t)(uintptr_t)start + bytes + vmt_page_bytes - 1);
 
 	if (bytes != 0)
 		walk->ranges[walk->count++] = (struct vmt_own_range){first, end};

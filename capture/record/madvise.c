@@ -1,6 +1,7 @@
 #include "capture/record/madvise.h"
 
 #include "base/atomic.h"
+#include "base/pages.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/emit/emit.h"
@@ -196,7 +197,9 @@ write_vector(const struct vmt_madvise_vector *vector, const struct before *befor
 		if (has_failed(result))
 			write_event(&range, vector->advice, (int)-result, mine, stack);
 		else
-			write_range(&range, left < bytes ? left & ~UINT64_C(4095) : range.length,
+			write_range(&range,
+				    left < bytes ? vmt_pages_down(left, vmt_page_bytes)
+						 : range.length,
 				    mine, vector, stack);
 		left -= left < bytes ? left : bytes;
 	}

@@ -1,5 +1,6 @@
 #include "capture/record/mapping.h"
 
+#include "base/pages.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/emit/emit.h"
@@ -12,8 +13,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-
-#define PAGE_BYTES UINT64_C(4096)
 
 /* Newer than the C library's headers may be. */
 #ifndef MREMAP_DONTUNMAP
@@ -88,7 +87,7 @@ void
 vmt_mapping_note(uint8_t kind, uint64_t address, uint64_t length, uint32_t flags, long result,
 		 uint32_t stack)
 {
-	uint64_t into_page = address & (PAGE_BYTES - 1);
+	uint64_t into_page = address & (vmt_page_bytes - 1);
 	struct vmt_map_event event = {
 	    .kind = kind,
 	    .address = address - into_page,
@@ -105,15 +104,13 @@ vmt_mapping_note(uint8_t kind, uint64_t address, uint64_t length, uint32_t flags
 static uint64_t
 rounded_length(const struct vmt_mapping_request *request)
 {
-	unsigned shift = 12;
+	unsigned shift = ((unsigned)request->flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
+	uint64_t unit = vmt_page_bytes;
 	uint64_t rounded;
 
-	if (request->flags & MAP_HUGETLB) {
-		shift = ((unsigned)request->flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK;
-		shift = shift == 0 ? 21 : shift;
-	}
-	return vmt_kernel_range_round(request->length, UINT64_C(1) << shift, &rounded) ? rounded
-										       : 0;
+	if (request->flags & MAP_HUGETLB)
+		unit = UINT64_C(1) << (shift == 0 ? 21 : shift);
+	return vmt_kernel_range_round(request->length, unit, &rounded) ? rounded : 0;
 }
 
 static long
@@ -294,10 +291,11 @@ round_old(const struct vmt_mapping_move *move, uint64_t *old_length)
 {
 	uint64_t page;
 
-	if (vmt_kernel_range_round(move->old_length, PAGE_BYTES, old_length) && *old_length != 0)
+	if (vmt_kernel_range_round(move->old_length, vmt_page_bytes, old_length) &&
+	    *old_length != 0)
 		return vmt_kernel_range_cut(move->old_address, move->old_length, old_length);
 	*old_length = 0;
-	return vmt_kernel_range_takes(move->old_address, PAGE_BYTES, &page);
+	return vmt_kernel_range_takes(move->old_address, vmt_page_bytes, &page);
 }
 
 /* The same call in whole pages. False: mremap refuses it before it touches a mapping. */
@@ -379,7 +377,7 @@ static bool
 moves_holes(const struct vmt_mapping_move *whole)
 {
 	return (whole->flags & MREMAP_FIXED) && whole->old_length == whole->new_length &&
-	       whole->old_length > PAGE_BYTES && vmt_guard_syscalls_allowed() &&
+	       whole->old_length > vmt_page_bytes && vmt_guard_syscalls_allowed() &&
 	       vmt_sys_call3(SYS_msync, whole->old_address, whole->old_length, MS_ASYNC) == -ENOMEM;
 }
 

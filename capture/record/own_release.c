@@ -1,10 +1,9 @@
 #include "capture/record/own_release.h"
 
+#include "base/pages.h"
 #include "base/sys.h"
 #include "capture/core/robust_trylock.h"
 #include "capture/core/threads_inside.h"
-
-#define PAGE_MASK (UINT64_C(4096) - 1)
 
 /* For those inside a hook to leave it. */
 #define WAIT_NS UINT64_C(200000000)
@@ -34,7 +33,7 @@ range_of(const void *mapping, uint64_t bytes)
 {
 	uint64_t start = (uint64_t)(uintptr_t)mapping;
 
-	return (struct vmt_own_range){start, start + ((bytes + PAGE_MASK) & ~PAGE_MASK)};
+	return (struct vmt_own_range){start, start + vmt_pages_up(bytes, vmt_page_bytes)};
 }
 
 /* The trace's mappings, as far as there are any. */
@@ -54,8 +53,8 @@ vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 {
 	uint32_t count = vmt_atomic_load_relaxed(&vmt_own_memory.count);
 	struct vmt_own_range image = {
-	    .start = (uint64_t)(uintptr_t)image_begin & ~PAGE_MASK,
-	    .end = ((uint64_t)(uintptr_t)image_end + PAGE_MASK) & ~PAGE_MASK,
+	    .start = vmt_pages_down((uint64_t)(uintptr_t)image_begin, vmt_page_bytes),
+	    .end = vmt_pages_up((uint64_t)(uintptr_t)image_end, vmt_page_bytes),
 	};
 
 	part->start = UINT64_MAX;

@@ -1,6 +1,7 @@
 #include "capture/record/resident_probe.h"
 
 #include "base/atomic.h"
+#include "base/pages.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/clock.h"
@@ -12,8 +13,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-
-#define PAGE_BYTES UINT64_C(4096)
 
 /* Pages asked by one mincore call, which has a byte for each: of a buffer that is shared, as many
  * as the kernel takes at a time; else what may stand on a stack. */
@@ -84,7 +83,7 @@ is_in_core(const void *address)
 {
 	unsigned char mark = 0;
 
-	return vmt_sys_call3(SYS_mincore, address, PAGE_BYTES, &mark) == 0 && (mark & 1);
+	return vmt_sys_call3(SYS_mincore, address, vmt_page_bytes, &mark) == 0 && (mark & 1);
 }
 
 /* How many of a few pages are there, by move_pages where it is to be had, else by mincore. */
@@ -99,7 +98,7 @@ count_pages(struct look *look, void *const *addresses, uint32_t count)
 		uint64_t address = (uint64_t)(uintptr_t)addresses[index];
 
 		found += told ? present[index] : is_in_core(addresses[index]);
-		look->page_cache |= !told && vmt_file_ranges_may_have(address, PAGE_BYTES);
+		look->page_cache |= !told && vmt_file_ranges_may_have(address, vmt_page_bytes);
 	}
 	return found;
 }
@@ -146,7 +145,7 @@ next_batch(const struct look *look, const unsigned char *marks, uint32_t pages, 
 
 	for (; *page < pages && count < BATCH_PAGES; ++*page) {
 		if (marks[*page] & 1)
-			addresses[count++] = (void *)(uintptr_t)(look->at + *page * PAGE_BYTES);
+			addresses[count++] = (void *)(uintptr_t)(look->at + *page * vmt_page_bytes);
 	}
 	return count;
 }
@@ -191,15 +190,15 @@ chunk_pages(const struct look *look, uint32_t room, bool *file)
 	uint64_t at = look->at;
 	uint64_t end;
 
-	*file = vmt_file_ranges_may_have(at, PAGE_BYTES);
-	end = at + (*file ? FILE_CHUNK_PAGES : room) * PAGE_BYTES;
+	*file = vmt_file_ranges_may_have(at, vmt_page_bytes);
+	end = at + (*file ? FILE_CHUNK_PAGES : room) * vmt_page_bytes;
 	if (end > look->end)
 		end = look->end;
 	for (at = (at | (GRANULE_BYTES - 1)) + 1; at < end; at += GRANULE_BYTES) {
-		if (vmt_file_ranges_may_have(at, PAGE_BYTES) != *file)
+		if (vmt_file_ranges_may_have(at, vmt_page_bytes) != *file)
 			end = at;
 	}
-	return (uint32_t)((end - look->at) / PAGE_BYTES);
+	return (uint32_t)((end - look->at) / vmt_page_bytes);
 }
 
 static void
@@ -225,7 +224,7 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 	look->budget->pages -= CALL_PAGES + (int64_t)pages * (file ? FILE_PAGE_COST : 1);
 	look->allowed_ns = ALLOWED_NS + pages * (file ? ALLOWED_FILE_PAGE_NS : ALLOWED_PAGE_NS);
 	memset(marks, NOT_REACHED, pages);
-	result = vmt_sys_call3(SYS_mincore, look->at, pages * PAGE_BYTES, marks);
+	result = vmt_sys_call3(SYS_mincore, look->at, pages * vmt_page_bytes, marks);
 	if (result < 0 && result != -ENOMEM) {
 		look->refused = true;
 		return;
@@ -240,7 +239,7 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 		reached = count_own(look, marks, reached);
 	else
 		count_in_core(look, marks, reached);
-	look->at += reached * PAGE_BYTES;
+	look->at += reached * vmt_page_bytes;
 	if (result < 0 && !look->used_up && look->at < look->end)
 		skip_hole(look);
 }
@@ -315,11 +314,11 @@ static bool
 look_at_few(struct look *look)
 {
 	void *addresses[FEW_PAGES];
-	uint32_t count = (uint32_t)((look->end - look->at) / PAGE_BYTES);
+	uint32_t count = (uint32_t)((look->end - look->at) / vmt_page_bytes);
 	bool present[BATCH_PAGES];
 
 	for (uint32_t index = 0; index < count; index++)
-		addresses[index] = (void *)(uintptr_t)(look->at + index * PAGE_BYTES);
+		addresses[index] = (void *)(uintptr_t)(look->at + index * vmt_page_bytes);
 	if (!ask_statuses(addresses, count, present))
 		return false;
 	for (uint32_t index = 0; index < count; index++)
@@ -357,7 +356,7 @@ part_begin(uint64_t pages, uint64_t part, uint64_t parts)
 static void
 sample_rest(struct look *look)
 {
-	uint64_t pages = (look->end - look->at) / PAGE_BYTES;
+	uint64_t pages = (look->end - look->at) / vmt_page_bytes;
 	uint32_t points = look->budget->points;
 	uint64_t seed = next_seed();
 	uint32_t found = 0;
@@ -374,7 +373,7 @@ sample_rest(struct look *look)
 			uint64_t length = part_begin(pages, asked + 1, points) - begin;
 			uint64_t page = begin + scatter(seed + asked) % length;
 
-			addresses[count++] = (void *)(uintptr_t)(look->at + page * PAGE_BYTES);
+			addresses[count++] = (void *)(uintptr_t)(look->at + page * vmt_page_bytes);
 		}
 		found += count_pages(look, addresses, count);
 	}
@@ -389,10 +388,10 @@ sample_rest(struct look *look)
 static bool
 look_at_range(struct look *look)
 {
-	if (look->end - look->at <= FEW_PAGES * PAGE_BYTES && look->budget->pages > 0 &&
+	if (look->end - look->at <= FEW_PAGES * vmt_page_bytes && look->budget->pages > 0 &&
 	    look_at_few(look))
 		return false;
-	if (look->end - look->at <= STACK_CHUNK_PAGES * PAGE_BYTES)
+	if (look->end - look->at <= STACK_CHUNK_PAGES * vmt_page_bytes)
 		look_with_stack(look);
 	else
 		look_with_buffer(look);
@@ -406,7 +405,7 @@ uint64_t
 vmt_resident_probe_within(struct vmt_resident_probe_budget *budget, uint64_t address,
 			  uint64_t length, uint8_t *marks)
 {
-	struct look look = {.budget = budget, .at = address & ~(PAGE_BYTES - 1)};
+	struct look look = {.budget = budget, .at = address & ~(vmt_page_bytes - 1)};
 	bool sampled;
 	uint64_t rounded;
 
@@ -423,7 +422,7 @@ vmt_resident_probe_within(struct vmt_resident_probe_budget *budget, uint64_t add
 		*marks |= VMT_MARK_PAGE_CACHE;
 	if (sampled)
 		*marks |= VMT_MARK_SAMPLED;
-	return look.pages * PAGE_BYTES;
+	return look.pages * vmt_page_bytes;
 }
 
 uint64_t

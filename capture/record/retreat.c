@@ -1,5 +1,6 @@
 #include "capture/record/retreat.h"
 
+#include "base/pages.h"
 #include "base/session.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
@@ -30,7 +31,7 @@ static uint32_t progress; /* enum progress */
 static uint64_t
 round_up(uint64_t bytes)
 {
-	return (bytes + VMT_PAGE_BYTES - 1) & ~(uint64_t)(VMT_PAGE_BYTES - 1);
+	return vmt_pages_up(bytes, vmt_page_bytes);
 }
 
 /* All that would go. */

@@ -1,6 +1,7 @@
 #include "capture/record/segments.h"
 
 #include "base/atomic.h"
+#include "base/pages.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/emit/emit.h"
@@ -16,7 +17,6 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 
-#define PAGE_MASK (UINT64_C(4096) - 1)
 #define ATTACHED_MAX 256u
 
 /* address 0 = free; taken by CAS 0 -> address, length is written before the address is published
@@ -68,7 +68,7 @@ forget(uint64_t address)
 static uint64_t
 page_up(uint64_t bytes)
 {
-	return (bytes + PAGE_MASK) & ~PAGE_MASK;
+	return vmt_pages_up(bytes, vmt_page_bytes);
 }
 
 static void
@@ -148,7 +148,7 @@ long
 vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
 {
 	uint64_t length = vmt_segments_bytes(id);
-	uint64_t target = flags & SHM_RND ? address & ~PAGE_MASK : address;
+	uint64_t target = flags & SHM_RND ? vmt_pages_down(address, vmt_page_bytes) : address;
 	uint64_t replaced;
 	bool replace =
 	    (flags & SHM_REMAP) && target != 0 && vmt_kernel_range_takes(target, length, &replaced);
@@ -192,7 +192,7 @@ vmt_segments_shmdt(uint64_t address, uint32_t stack)
 	uint64_t length = recall(address);
 	long result;
 
-	if (address == 0 || (address & PAGE_MASK))
+	if (address == 0 || (address & (vmt_page_bytes - 1)))
 		return vmt_sys_call1(SYS_shmdt, address);
 	vmt_mapping_write_release(VMT_EVENT_SHMDT, address, length, stack);
 	forget(address);

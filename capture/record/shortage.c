@@ -1,5 +1,6 @@
 #include "capture/record/shortage.h"
 
+#include "base/pages.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -9,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#define PAGE_BYTES ((uint64_t)VMT_PAGE_BYTES)
 #define UNKNOWN UINT64_MAX
 
 /* What an allocator asks for on top of a block: glibc maps a MiB at the least where the break
@@ -172,7 +172,7 @@ is_commitment(const struct vmt_shortage_call *call, const struct vmt_shortage_ow
 static bool
 is_one_too_many(void)
 {
-	return vmt_sys_call6(SYS_mmap, 0, (long)PAGE_BYTES, PROT_NONE, MAP_ANONYMOUS, -1, 0) ==
+	return vmt_sys_call6(SYS_mmap, 0, (long)vmt_page_bytes, PROT_NONE, MAP_ANONYMOUS, -1, 0) ==
 	       -ENOMEM;
 }
 
@@ -180,11 +180,11 @@ is_one_too_many(void)
 static bool
 can_split(void)
 {
-	uint64_t page = ((uint64_t)(uintptr_t)edata + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-	long result = vmt_sys_call3(SYS_madvise, page, PAGE_BYTES, MADV_DONTDUMP);
+	uint64_t page = ((uint64_t)(uintptr_t)edata + vmt_page_bytes - 1) & ~(vmt_page_bytes - 1);
+	long result = vmt_sys_call3(SYS_madvise, page, vmt_page_bytes, MADV_DONTDUMP);
 
 	if (result == 0)
-		vmt_sys_call3(SYS_madvise, page, PAGE_BYTES, MADV_DODUMP);
+		vmt_sys_call3(SYS_madvise, page, vmt_page_bytes, MADV_DODUMP);
 	return result != -EAGAIN;
 }
 
@@ -192,20 +192,20 @@ can_split(void)
 static bool
 can_move(void)
 {
-	char *pages = vmt_sys_mmap(NULL, 2 * PAGE_BYTES, PROT_NONE,
+	char *pages = vmt_sys_mmap(NULL, 2 * vmt_page_bytes, PROT_NONE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	long moved;
 
 	if (vmt_sys_failed(pages))
 		return false;
-	moved = vmt_sys_call6(SYS_mremap, (long)pages, (long)PAGE_BYTES, 2 * (long)PAGE_BYTES,
-			      MREMAP_MAYMOVE, 0, 0);
+	moved = vmt_sys_call6(SYS_mremap, (long)pages, (long)vmt_page_bytes,
+			      2 * (long)vmt_page_bytes, MREMAP_MAYMOVE, 0, 0);
 	if (!vmt_sys_failed((void *)moved)) {
-		vmt_sys_call2(SYS_munmap, moved, 2 * PAGE_BYTES);
-		pages += PAGE_BYTES;
-		return vmt_sys_munmap(pages, PAGE_BYTES) == 0;
+		vmt_sys_call2(SYS_munmap, moved, 2 * vmt_page_bytes);
+		pages += vmt_page_bytes;
+		return vmt_sys_munmap(pages, vmt_page_bytes) == 0;
 	}
-	vmt_sys_munmap(pages, 2 * PAGE_BYTES);
+	vmt_sys_munmap(pages, 2 * vmt_page_bytes);
 	return moved != -ENOMEM;
 }
 

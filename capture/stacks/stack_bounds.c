@@ -1,5 +1,6 @@
 #include "capture/stacks/stack_bounds.h"
 
+#include "base/pages.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
@@ -9,8 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define PAGE_BYTES UINT64_C(4096)
-#define PAGE_OF(address) ((address) & ~(PAGE_BYTES - 1))
+#define PAGE_OF(address) ((address) & ~(vmt_page_bytes - 1))
 
 /* Pages probed in one go for a thread's range: deeper first looks stay page by page. */
 #define LEARN_MAX_BYTES (UINT64_C(1) << 20)
@@ -96,7 +96,7 @@ learn(struct vmt_thread *thread, uint64_t sp)
 
 	if (!may_probe() || sp >= to || to - from > LEARN_MAX_BYTES)
 		return false;
-	for (uint64_t page = from; page < to; page += PAGE_BYTES) {
+	for (uint64_t page = from; page < to; page += vmt_page_bytes) {
 		if (!probe(page)) {
 			thread->foreign_low = from;
 			thread->foreign_high = page;
@@ -140,7 +140,7 @@ vmt_stack_bounds_of(uint64_t sp)
 		return up_to(sp, end);
 	if ((sp < thread->foreign_low || sp >= thread->foreign_high) && learn(thread, sp))
 		return up_to(sp, thread->stack_high);
-	bounds = up_to(sp, PAGE_OF(sp) + PAGE_BYTES);
+	bounds = up_to(sp, PAGE_OF(sp) + vmt_page_bytes);
 	bounds.probing = true;
 	return bounds;
 }
@@ -153,7 +153,7 @@ vmt_stack_bounds_of_unknown(uint64_t sp)
 	while (may_probe() && sp < end) {
 		if (probe(sp))
 			return vmt_stack_bounds_of(sp);
-		sp = PAGE_OF(sp) + PAGE_BYTES;
+		sp = PAGE_OF(sp) + vmt_page_bytes;
 	}
 	return (struct vmt_stack_bounds){.low = sp, .bytes = 0};
 }
@@ -186,10 +186,10 @@ vmt_stack_bounds_extend(struct vmt_stack_bounds *bounds, uint64_t address)
 
 	if (!bounds->probing || !may_probe() || address < end || address - end > EXTEND_MAX_BYTES)
 		return false;
-	for (; end <= address; end = PAGE_OF(end) + PAGE_BYTES) {
+	for (; end <= address; end = PAGE_OF(end) + vmt_page_bytes) {
 		if (!probe(end))
 			return false;
-		bounds->bytes = PAGE_OF(end) + PAGE_BYTES - bounds->low;
+		bounds->bytes = PAGE_OF(end) + vmt_page_bytes - bounds->low;
 	}
 	return true;
 }

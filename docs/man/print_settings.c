@@ -1,6 +1,5 @@
 /*
- * print_settings.c: prints what the manual says of the settings, as scdoc text, out of
- * settings.def.
+ * print_settings.c: what the manual says of the settings, out of settings.def, as scdoc text.
  *
  * Usage: settings options    for vmtrace-record(1)
  *        settings library    for libvmtrace.so(7): the settings as variables, and its own

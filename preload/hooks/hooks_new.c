@@ -8,6 +8,7 @@
  */
 #include "preload/hooks/hooks_new.h"
 
+#include "base/pages.h"
 #include "base/sys.h"
 #include "capture/record/heap.h"
 #include "preload/libc/elf_lookup.h"
@@ -145,7 +146,7 @@ static const char *const names[] = {
 static bool
 protect(const ElfW(Sym) * first, const ElfW(Sym) * last, int protection)
 {
-	uintptr_t start = (uintptr_t)first & ~(uintptr_t)(VMT_PAGE_BYTES - 1);
+	uintptr_t start = (uintptr_t)first & ~(uintptr_t)(vmt_page_bytes - 1);
 	uintptr_t end = (uintptr_t)(last + 1);
 
 	return vmt_sys_call3(SYS_mprotect, start, end - start, protection) == 0;

@@ -1,5 +1,6 @@
 #include "preload/trace/open.h"
 
+#include "base/pages.h"
 #include "base/prealloc.h"
 #include "base/procfs.h"
 #include "base/session.h"
@@ -340,7 +341,7 @@ describe_recording(struct vmt_head *head)
 {
 	const struct vmt_recording *process = &vmt_recording;
 
-	head->page_bytes = VMT_PAGE_BYTES;
+	head->page_bytes = (uint32_t)vmt_page_bytes;
 	head->clock = vmt_clock_is_tsc ? VMT_CLOCK_TSC : VMT_CLOCK_MONOTONIC;
 	head->malloc_mode = vmt_config.malloc_mode;
 	head->malloc_sample_bytes =

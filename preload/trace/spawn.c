@@ -115,11 +115,13 @@ vmt_spawn_leave_descriptors(void)
 		close_each();
 }
 
+#define PART_BYTES 4096u
+
 /* Whether a part of a file is what the library has there in memory. */
 static bool
 is_same_part(int fd, uint64_t offset, uint64_t bytes)
 {
-	static unsigned char part[VMT_PAGE_BYTES];
+	static unsigned char part[PART_BYTES];
 
 	return bytes <= sizeof(part) && vmt_sys_pread(fd, part, bytes, offset) == (long)bytes &&
 	       memcmp(part, __ehdr_start + offset, bytes) == 0;

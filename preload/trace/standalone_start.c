@@ -1,5 +1,6 @@
 #include "preload/trace/standalone_start.h"
 
+#include "base/pages.h"
 #include "base/sys.h"
 #include "format/head.h"
 
@@ -282,7 +283,7 @@ open_relocations(void)
 	uintptr_t base = (uintptr_t)__ehdr_start;
 	const ElfW(Ehdr) *header = (const void *)__ehdr_start;
 	const ElfW(Phdr) *segment = (const void *)(base + header->e_phoff);
-	const uintptr_t page_mask = VMT_PAGE_BYTES - 1;
+	const uintptr_t page_mask = vmt_page_bytes - 1;
 
 	for (int i = 0; i < header->e_phnum; i++, segment++) {
 		uintptr_t start = (base + segment->p_vaddr) & ~page_mask;
@@ -307,6 +308,19 @@ vmt_standalone_rebind(void)
 	return true;
 }
 
+/* The kernel's vector stands behind the arguments and the environment. */
+static void
+take_page_size(const long *stack)
+{
+	const long *at = stack + 1 + stack[0] + 1;
+
+	while (*at++ != 0)
+		;
+	for (; at[0] != AT_NULL; at += 2)
+		if (at[0] == AT_PAGESZ)
+			vmt_pages_set_size((uint64_t)at[1]);
+}
+
 void
 vmt_standalone_begin(long *stack)
 {
@@ -318,5 +332,6 @@ vmt_standalone_begin(long *stack)
 	relocate(&tables, tables.relocations, tables.relocation_bytes, true);
 	relocate(&tables, tables.jump_slots, tables.jump_slot_bytes, true);
 	set_thread_area();
+	take_page_size(stack);
 	vmt_standalone_run((int)stack[0], (char *const *)(stack + 1));
 }

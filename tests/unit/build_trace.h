@@ -80,7 +80,7 @@ build_trace_default_head(struct vmt_head *head)
 	strcpy(head->exe, "/usr/bin/victim");
 	memcpy(head->cmdline, "victim\0--flag", sizeof("victim\0--flag"));
 	head->cmdline_bytes = sizeof("victim\0--flag");
-	head->page_bytes = VMT_PAGE_BYTES;
+	head->page_bytes = VMT_PAGE_LEAST_BYTES;
 	head->clock = VMT_CLOCK_MONOTONIC;
 	head->malloc_mode = VMT_MALLOC_ALL;
 	head->stack_mode = VMT_STACKS_DWARF;

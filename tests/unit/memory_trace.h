@@ -45,14 +45,14 @@ memory_trace_begin(void)
 	    .stack_index_entries = 4096,
 	    .stack_words = MEMORY_TRACE_WORDS,
 	    .modules_bytes = 1 << 20,
-	    .page_bytes = VMT_PAGE_BYTES,
+	    .page_bytes = VMT_PAGE_LEAST_BYTES,
 	};
 	struct vmt_recording *process = &vmt_recording;
 	struct vmt_head laid_out = shape;
 	struct vmt_head *head;
 
 	vmt_head_lay_out(&laid_out);
-	head = aligned_alloc(VMT_PAGE_BYTES, laid_out.chunks_offset);
+	head = aligned_alloc(VMT_PAGE_LEAST_BYTES, laid_out.chunks_offset);
 	memset(head, 0, laid_out.chunks_offset);
 	*head = laid_out;
 	process->head = head;

@@ -45,8 +45,10 @@ world_stack(void *context, uint32_t id, uint32_t *frames)
 __attribute__((unused)) static struct vmt_replay *
 world_new(uint64_t sample_bytes, bool forked)
 {
-	struct vmt_replay_options options = {
-	    .stacks = {world_stack, NULL}, .sample_bytes = sample_bytes, .forked = forked};
+	struct vmt_replay_options options = {.stacks = {world_stack, NULL},
+					     .page_bytes = 4096,
+					     .sample_bytes = sample_bytes,
+					     .forked = forked};
 	struct vmt_replay *replay = vmt_replay_new(&options);
 
 	assert_non_null(replay);

@@ -35,6 +35,7 @@ static struct vmt_replay *
 thinned_world(uint64_t sample_bytes)
 {
 	struct vmt_replay_options options = {.stacks = {world_stack, NULL},
+					     .page_bytes = 4096,
 					     .sample_bytes = sample_bytes,
 					     .thin_from = levels(),
 					     .random_id = RANDOM_ID};

@@ -190,10 +190,29 @@ hugetlb_pages_are_in_ram_and_not_in_rss(void **state)
 	vmt_replay_free(replay);
 }
 
+/* A trace is read by the pages of the machine that made it. */
+static void
+pages_are_those_of_the_trace(void **state)
+{
+	struct vmt_replay_options options = {.stacks = {world_stack, NULL}, .page_bytes = 65536};
+	struct vmt_replay *replay = vmt_replay_new(&options);
+
+	(void)state;
+	assert_non_null(replay);
+	map_anonymous(replay, BASE, 3 * 65536, 1);
+	happen(replay, EVENT(MUNMAP, .address = BASE + 65536, .length = 1));
+	assert_owner(replay, BASE, VMT_EVENT_MMAP, 1);
+	assert_owner(replay, BASE + 65536, 0, 0);
+	assert_owner(replay, BASE + 65536 + 61440, 0, 0);
+	assert_owner(replay, BASE + 2 * 65536, VMT_EVENT_MMAP, 1);
+	vmt_replay_free(replay);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(pages_are_those_of_the_trace),
 	    cmocka_unit_test(resident_and_swapped_pages_were_touched),
 	    cmocka_unit_test(advised_pages_that_were_there_were_touched),
 	    cmocka_unit_test(new_memory_forgets_what_was_there),

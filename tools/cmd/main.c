@@ -1,3 +1,4 @@
+#include "base/pages.h"
 #include "format/command.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/cmd_help.h"
@@ -8,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* As env and nohup have it: below 125 every status is the recorded program's. */
 #define STATUS_RECORD_FAILED 125
@@ -81,6 +83,7 @@ main(int argc, char **argv)
 {
 	const struct vmt_cmd *command;
 
+	vmt_pages_set_size((uint64_t)sysconf(_SC_PAGESIZE));
 	if (argc < 2) {
 		fprintf(stderr, "usage: vmtrace COMMAND ...; see vmtrace help\n");
 		return STATUS_FAILED;

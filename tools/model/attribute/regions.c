@@ -1,5 +1,6 @@
 #include "tools/model/attribute/regions.h"
 
+#include "base/pages.h"
 #include "base/session.h"
 #include "tools/model/go/go_classes.h"
 
@@ -8,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#define PAGE UINT64_C(4096)
-#define PAGE_UP(bytes) (((bytes) + PAGE - 1) & ~(PAGE - 1))
-#define PAGE_DOWN(bytes) ((bytes) & ~(PAGE - 1))
 
 void
 vmt_regions_clear(struct vmt_regions *regions)
@@ -104,6 +101,7 @@ path_contains(const struct vmt_mapping *mapping, const char *word)
 static bool
 is_tracer(const struct vmt_regions_input *input, const struct vmt_mapping *mapping)
 {
+	uint64_t page_bytes = input->replay->page_bytes;
 	uint64_t bytes = mapping->end - mapping->start;
 
 	if (input->tracer_address >= mapping->start && input->tracer_address < mapping->end)
@@ -112,9 +110,10 @@ is_tracer(const struct vmt_regions_input *input, const struct vmt_mapping *mappi
 		return false;
 	if (input->trace_name && is_named(mapping, input->trace_name))
 		return true;
-	if (input->trace_bytes && bytes == PAGE_UP(input->trace_bytes))
+	if (input->trace_bytes && bytes == vmt_pages_up(input->trace_bytes, page_bytes))
 		return true;
-	return bytes == PAGE_UP(sizeof(struct vmt_session)) && path_contains(mapping, "vmtrace");
+	return bytes == vmt_pages_up(sizeof(struct vmt_session), page_bytes) &&
+	       path_contains(mapping, "vmtrace");
 }
 
 static int
@@ -264,15 +263,17 @@ cut_at_module(const struct vmt_regions_input *input, struct vmt_region *region)
 	const struct vmt_module_history *history = input->replay->history;
 	uint32_t next = vmt_module_history_next(history, region->start);
 	const struct vmt_span *span = next ? vmt_module_history_span(history, next) : NULL;
+	uint64_t low = span ? vmt_pages_down(span->low, input->replay->page_bytes) : 0;
+	uint64_t high = span ? vmt_pages_up(span->high, input->replay->page_bytes) : 0;
 
-	if (!span || PAGE_DOWN(span->low) >= region->end)
+	if (!span || low >= region->end)
 		return;
-	if (PAGE_DOWN(span->low) > region->start) {
-		region->end = PAGE_DOWN(span->low);
+	if (low > region->start) {
+		region->end = low;
 		return;
 	}
-	if (PAGE_UP(span->high) < region->end)
-		region->end = PAGE_UP(span->high);
+	if (high < region->end)
+		region->end = high;
 	region->open = false;
 	region->site = VMT_SITE_NONE;
 	region->call = 0;
@@ -288,7 +289,7 @@ cut_at_thread(const struct vmt_regions_input *input, struct vmt_region *region)
 {
 	struct vmt_thread_stack *thread =
 	    vmt_threads_owner_after(input->replay->threads, region->start);
-	uint64_t asked = thread ? PAGE_UP(thread->asked_bytes) : 0;
+	uint64_t asked = thread ? vmt_pages_up(thread->asked_bytes, input->replay->page_bytes) : 0;
 
 	if (!thread || thread->descriptor >= region->end || thread->descriptor < region->start)
 		return;

@@ -6,10 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define PAGE UINT64_C(4096)
-#define PAGE_UP(bytes) (((bytes) + PAGE - 1) & ~(PAGE - 1))
-#define PAGE_DOWN(bytes) ((bytes) & ~(PAGE - 1))
-
 /* glibc's malloc/malloc.c on 64-bit machines: SIZE_SZ, MALLOC_ALIGNMENT, MINSIZE, and struct
  * malloc_chunk, which stays of a free chunk. */
 #define HEADER_BYTES UINT64_C(8)
@@ -116,8 +112,9 @@ add_overhead(struct split *split, const struct vmt_block *block, double weight)
 static uint64_t
 whole_pages(const struct split *split, uint64_t start, uint64_t end)
 {
-	uint64_t first = PAGE_UP(start - HEADER_BYTES + FREE_CHUNK_BYTES);
-	uint64_t last = PAGE_DOWN(end - HEADER_BYTES);
+	uint64_t page_bytes = split->replay->page_bytes;
+	uint64_t first = vmt_pages_up(start - HEADER_BYTES + FREE_CHUNK_BYTES, page_bytes);
+	uint64_t last = vmt_pages_down(end - HEADER_BYTES, page_bytes);
 
 	return first < last ? committed(split, first, last) : 0;
 }
@@ -145,7 +142,7 @@ add_gap(struct split *split, uint64_t start, uint64_t end, const struct vmt_bloc
 static uint64_t
 arena_first(struct split *split, const struct vmt_block *first)
 {
-	uint64_t end = split->region->start + PAGE;
+	uint64_t end = split->region->start + split->replay->page_bytes;
 
 	if (first && chunk_start(first) < end)
 		end = chunk_start(first);
@@ -189,7 +186,7 @@ end_window(struct split *split, const struct vmt_block *samples, size_t count, d
 	double density = split->hidden / gaps;
 	double free_bytes =
 	    split->free_bytes > split->hidden_bytes ? split->free_bytes - split->hidden_bytes : 0;
-	double free_pages = pages * exp(-density * ((double)PAGE + block));
+	double free_pages = pages * exp(-density * ((double)split->replay->page_bytes + block));
 
 	split->retained->free_page_bytes += free_pages < free_bytes ? free_pages : free_bytes;
 	for (size_t i = 0; i < count; i++)

@@ -5,6 +5,7 @@
 #include "tools/model/replay/unfinished_calls.h"
 #include "tools/model/space/undo.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <sched.h>
@@ -21,6 +22,8 @@ vmt_replay_new(const struct vmt_replay_options *options)
 
 	if (!replay)
 		return NULL;
+	assert(options->page_bytes != 0);
+	replay->page_bytes = options->page_bytes;
 	replay->sample_bytes = options->sample_bytes;
 	replay->thin_from = options->thin_from;
 	replay->random_id = options->random_id;
@@ -34,7 +37,7 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->undo = vmt_undo_new();
 	replay->advised = vmt_advised_pages_new();
 	replay->touched = vmt_touched_new();
-	replay->under_way = vmt_unfinished_calls_new();
+	replay->under_way = vmt_unfinished_calls_new(options->page_bytes);
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
 	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
 	    replay->advised && replay->touched && replay->under_way && replay->realloc_undo)
@@ -371,7 +374,7 @@ add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 	int status;
 
 	if (!event->address || event->address > VMT_ADDRESS_MASK ||
-	    !vmt_replay_state_pages(event->address, bytes, &start, &thread.top)) {
+	    !vmt_replay_state_pages(replay, event->address, bytes, &start, &thread.top)) {
 		replay->malformed++;
 		return 0;
 	}
@@ -401,7 +404,7 @@ load_module(struct vmt_replay *replay, const struct vmt_event *event)
 	uint64_t end;
 	int status;
 
-	if (!vmt_replay_state_pages(event->address, event->length, &start, &end)) {
+	if (!vmt_replay_state_pages(replay, event->address, event->length, &start, &end)) {
 		replay->malformed++;
 		return 0;
 	}

@@ -1,5 +1,6 @@
 #include "tools/model/replay/replay_map.h"
 
+#include "base/pages.h"
 #include "format/advice.h"
 #include "tools/model/replay/advised_pages.h"
 #include "tools/model/replay/extent_owners.h"
@@ -70,7 +71,7 @@ apply_release(struct vmt_replay *replay, const struct vmt_event *event)
 	uint64_t end;
 	int status;
 
-	if (!vmt_replay_state_pages(event->address, event->length, &start, &end)) {
+	if (!vmt_replay_state_pages(replay, event->address, event->length, &start, &end)) {
 		replay->malformed++;
 		return 0;
 	}
@@ -89,7 +90,8 @@ apply_mmap(struct vmt_replay *replay, const struct vmt_event *event)
 
 	if (event->error)
 		return 0;
-	if (!vmt_replay_state_pages(event->address, event->length, &extent.start, &extent.end)) {
+	if (!vmt_replay_state_pages(replay, event->address, event->length, &extent.start,
+				    &extent.end)) {
 		replay->malformed++;
 		return 0;
 	}
@@ -134,12 +136,13 @@ apply_shmdt(struct vmt_replay *replay, const struct vmt_event *event)
 
 /* The break's pages: it need not be a multiple of a page, the kernel maps whole ones. */
 static bool
-break_pages(uint64_t low, uint64_t high, uint64_t *start, uint64_t *end)
+break_pages(const struct vmt_replay *replay, uint64_t low, uint64_t high, uint64_t *start,
+	    uint64_t *end)
 {
 	if (low >= high || high >= VMT_REPLAY_ADDRESS_END)
 		return false;
-	*start = (low + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
-	*end = (high + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+	*start = vmt_pages_up(low, replay->page_bytes);
+	*end = vmt_pages_up(high, replay->page_bytes);
 	return *start < *end;
 }
 
@@ -150,7 +153,7 @@ apply_brk_begin(struct vmt_replay *replay, const struct vmt_event *event)
 	uint64_t end;
 
 	if (event->length > VMT_REPLAY_ADDRESS_END ||
-	    !break_pages(event->address, event->address + event->length, &start, &end))
+	    !break_pages(replay, event->address, event->address + event->length, &start, &end))
 		return 0;
 	note_look(replay, event);
 	return release(replay, event, start, end);
@@ -177,7 +180,7 @@ apply_brk(struct vmt_replay *replay, const struct vmt_event *event)
 	struct vmt_extent extent = {.protection = PROT_READ | PROT_WRITE, .kind = VMT_EXTENT_BREAK};
 
 	if (event->error ||
-	    !break_pages(event->argument_a, event->address, &extent.start, &extent.end))
+	    !break_pages(replay, event->argument_a, event->address, &extent.start, &extent.end))
 		return 0;
 	extent.call = stretch_of_break(replay, event, extent.start);
 	return vmt_extent_owners_acquire(replay, event, &extent);
@@ -251,7 +254,7 @@ apply_advice(struct vmt_replay *replay, const struct vmt_event *event)
 	uint32_t site;
 	int status;
 
-	if (!vmt_replay_state_pages(event->address, event->length, &start, &end)) {
+	if (!vmt_replay_state_pages(replay, event->address, event->length, &start, &end)) {
 		replay->malformed++;
 		return 0;
 	}
@@ -300,7 +303,8 @@ apply_protect(struct vmt_replay *replay, const struct vmt_event *event)
 	uint64_t start;
 	uint64_t end;
 
-	if (event->error || !vmt_replay_state_pages(event->address, event->length, &start, &end))
+	if (event->error ||
+	    !vmt_replay_state_pages(replay, event->address, event->length, &start, &end))
 		return 0;
 	return vmt_space_protect(replay->space, start, end, event->protection);
 }
@@ -314,7 +318,8 @@ apply_present(struct vmt_replay *replay, const struct vmt_event *event)
 	    .protection = event->protection, .site = VMT_SITE_NONE, .kind = VMT_EXTENT_PRESENT};
 	int status;
 
-	if (!vmt_replay_state_pages(event->address, event->length, &extent.start, &extent.end)) {
+	if (!vmt_replay_state_pages(replay, event->address, event->length, &extent.start,
+				    &extent.end)) {
 		replay->malformed++;
 		return 0;
 	}

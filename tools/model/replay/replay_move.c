@@ -19,7 +19,7 @@ vmt_replay_move_begin(struct vmt_replay *replay, const struct vmt_event *event)
 	uint64_t start;
 	uint64_t end;
 
-	if (!vmt_replay_state_pages(event->address, event->length, &start, &end)) {
+	if (!vmt_replay_state_pages(replay, event->address, event->length, &start, &end)) {
 		replay->malformed++;
 		return 0;
 	}
@@ -83,7 +83,7 @@ was_touched(const struct vmt_replay *replay, const struct vmt_event *event)
 	uint64_t start;
 	uint64_t end;
 
-	return vmt_replay_state_pages(event->argument_a, event->argument_b, &start, &end) &&
+	return vmt_replay_state_pages(replay, event->argument_a, event->argument_b, &start, &end) &&
 	       vmt_touched_has(replay->touched, start, end);
 }
 
@@ -93,7 +93,7 @@ keep_touched(struct vmt_replay *replay, const struct vmt_event *event,
 	     const struct vmt_extent *extent)
 {
 	uint64_t length = extent->end - extent->start;
-	uint64_t old_length = (event->argument_b + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
+	uint64_t old_length = vmt_pages_up(event->argument_b, replay->page_bytes);
 
 	return vmt_touched_add(replay->touched, extent->start,
 			       extent->start + (old_length < length ? old_length : length));
@@ -107,7 +107,7 @@ leave_empty(struct vmt_replay *replay, const struct vmt_event *event)
 	uint64_t end;
 
 	if (!(event->flags & REMAP_DONTUNMAP) ||
-	    !vmt_replay_state_pages(event->argument_a, event->argument_b, &start, &end))
+	    !vmt_replay_state_pages(replay, event->argument_a, event->argument_b, &start, &end))
 		return 0;
 	return vmt_touched_add(replay->touched, start, end);
 }
@@ -123,7 +123,8 @@ vmt_replay_move_end(struct vmt_replay *replay, const struct vmt_event *event)
 
 	if (event->error)
 		return 0;
-	if (!vmt_replay_state_pages(event->address, event->length, &extent.start, &extent.end)) {
+	if (!vmt_replay_state_pages(replay, event->address, event->length, &extent.start,
+				    &extent.end)) {
 		replay->malformed++;
 		return 0;
 	}

@@ -50,17 +50,18 @@ struct vmt_replay {
 	struct vmt_undo *undo;
 	struct vmt_block *realloc_undo; /* by the 16 bits of a thread id that heap events carry */
 	uint64_t calls;
+	uint64_t page_bytes;   /* of the machine that made the trace */
 	uint64_t sample_bytes; /* 0: every block is recorded */
 	bool forked;
 };
 
-#define VMT_REPLAY_PAGE UINT64_C(4096)
 #define VMT_REPLAY_ADDRESS_END                                                                     \
 	(UINT64_C(1) << 56) /* of user addresses, with five-level page tables */
 
 /* The whole pages that [address, address + length) touches; false when there are none, or the range
  * is not one that a process can have. */
-bool vmt_replay_state_pages(uint64_t address, uint64_t length, uint64_t *start, uint64_t *end);
+bool vmt_replay_state_pages(const struct vmt_replay *replay, uint64_t address, uint64_t length,
+			    uint64_t *start, uint64_t *end);
 
 /* Whether all blocks are recorded. */
 static inline bool

@@ -24,15 +24,20 @@ struct loan {
 struct vmt_unfinished_calls {
 	struct call calls[VMT_UNFINISHED_CALLS_MOST]; /* oldest first */
 	size_t count;
+	uint64_t page_bytes;
 	struct loan *loans;
 	size_t loan_count;
 	size_t loan_room;
 };
 
 struct vmt_unfinished_calls *
-vmt_unfinished_calls_new(void)
+vmt_unfinished_calls_new(uint64_t page_bytes)
 {
-	return calloc(1, sizeof(struct vmt_unfinished_calls));
+	struct vmt_unfinished_calls *calls = calloc(1, sizeof(*calls));
+
+	if (calls)
+		calls->page_bytes = page_bytes;
+	return calls;
 }
 
 void
@@ -88,12 +93,6 @@ kind_of(const struct vmt_event *event)
 						     : (uint8_t)event->argument_a;
 }
 
-static uint64_t
-page_up(uint64_t bytes)
-{
-	return (bytes + VMT_REPLAY_PAGE - 1) & ~(VMT_REPLAY_PAGE - 1);
-}
-
 /* A trace may say anything: no sum goes round. */
 static uint64_t
 length_of_break(const struct vmt_event *event)
@@ -105,13 +104,13 @@ length_of_break(const struct vmt_event *event)
 
 /* In whole pages; 0: none, or one that no call has. */
 static uint64_t
-length_of(const struct vmt_event *event)
+length_of(const struct vmt_unfinished_calls *calls, const struct vmt_event *event)
 {
 	uint64_t length = event->kind == VMT_EVENT_MREMAP_BEGIN ? event->argument_b : event->length;
 
 	if (event->kind == VMT_EVENT_MUNMAP || length > VMT_ADDRESS_MASK)
 		return 0;
-	return page_up(length);
+	return vmt_pages_up(length, calls->page_bytes);
 }
 
 static bool
@@ -160,14 +159,16 @@ struct gap {
 };
 
 static bool
-fits_alone(const struct vmt_event *event, const struct gap *gap)
+fits_alone(const struct vmt_unfinished_calls *calls, const struct vmt_event *event,
+	   const struct gap *gap)
 {
 	uint64_t bytes = gap->end - gap->start;
-	uint64_t length = length_of(event);
+	uint64_t length = length_of(calls, event);
 
 	if (kind_of(event) == VMT_EVENT_BRK)
-		return gap->start == page_up(event->address) &&
-		       gap->end == page_up(event->address + length_of_break(event));
+		return gap->start == vmt_pages_up(event->address, calls->page_bytes) &&
+		       gap->end ==
+			   vmt_pages_up(event->address + length_of_break(event), calls->page_bytes);
 	if (kind_of(event) == VMT_EVENT_THREAD)
 		return length != 0 && bytes >= length && bytes - length <= GUARD_MOST_BYTES;
 	if ((event->flags & MAP_FIXED) && event->kind == VMT_EVENT_LONG_BEGIN &&
@@ -231,7 +232,7 @@ choose(struct vmt_unfinished_calls *calls, const struct gap *gap)
 
 	for (size_t i = calls->count; i-- > 0;) {
 		struct call *call = &calls->calls[i];
-		uint64_t length = length_of(&call->event);
+		uint64_t length = length_of(calls, &call->event);
 
 		call->chosen = false;
 		if (left == 0 || call->lent_bytes != 0 || length == 0 || length > left ||
@@ -259,14 +260,14 @@ lend_gap(struct vmt_replay *replay, const struct gap *gap)
 		struct call *call = &calls->calls[i];
 
 		if (call->lent_bytes == 0 && may_be_of(&call->event, gap->mapping) &&
-		    fits_alone(&call->event, gap))
+		    fits_alone(calls, &call->event, gap))
 			return lend(replay, call, gap->start, gap->end, gap->mapping->shared);
 	}
 	if (choose(calls, gap) == 0)
 		return 0;
 	for (size_t i = calls->count; i-- > 0 && !status;) {
 		struct call *call = &calls->calls[i];
-		uint64_t length = length_of(&call->event);
+		uint64_t length = length_of(calls, &call->event);
 
 		if (!call->chosen)
 			continue;

@@ -28,7 +28,7 @@
 
 struct vmt_unfinished_calls;
 
-struct vmt_unfinished_calls *vmt_unfinished_calls_new(void);
+struct vmt_unfinished_calls *vmt_unfinished_calls_new(uint64_t page_bytes);
 void vmt_unfinished_calls_free(struct vmt_unfinished_calls *calls);
 
 /* Begins a call with one of these events; every other event of the thread in the map's ring ends

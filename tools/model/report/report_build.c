@@ -271,6 +271,7 @@ set_up(struct vmt_report_draft *draft)
 	const struct vmt_head *head = vmt_trace_head(draft->trace);
 	struct vmt_replay_options options = {
 	    .stacks = {stack_of, draft->trace},
+	    .page_bytes = head->page_bytes,
 	    .sample_bytes = head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0,
 	    .thin_from = vmt_trace_thin_from(draft->trace),
 	    .random_id = head->random_id,

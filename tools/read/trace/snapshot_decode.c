@@ -17,7 +17,7 @@ struct sizes {
 static bool
 is_page_aligned(uint64_t value)
 {
-	return value % VMT_PAGE_BYTES == 0;
+	return value % VMT_PAGE_LEAST_BYTES == 0;
 }
 
 /* A hugetlb page is in no count of the kernel's that the other kinds are in, and no page is in two
