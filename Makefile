@@ -11,9 +11,11 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wcast-qual -Wundef -Wpointer-arith
 # A newer compiler may warn of what no older one saw: that stops the tests, and nobody who only builds.
 WERROR ?=
-test-build test sanitized-asan sanitized-tsan sanitized-fuzz: WERROR := -Werror
+test-build test sanitized-asan sanitized-tsan sanitized-fuzz run-checked: WERROR := -Werror
 CFLAGS ?= -O2 -g
-BASE = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(WERROR) $(SANITIZE)
+# 1: vmt_assert of base/assert.h traps.
+ASSERTS ?= 0
+BASE = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(WERROR) -DVMT_ASSERTS=$(ASSERTS) $(SANITIZE)
 FREESTANDING := -include format/banned.h
 TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lm
 
@@ -171,6 +173,7 @@ check: deps ## install what is missing, build, run every test and every check
 	@$(MAKE) --no-print-directory -s walls words lint
 	@$(MAKE) --no-print-directory -s -j$$(nproc) asan
 	@$(MAKE) --no-print-directory -s -j$$(nproc) tsan
+	@$(MAKE) --no-print-directory -s -j$$(nproc) checked
 	@tests/run $(e2e_tests) $(race_tests) $(unit_tests) # the long ones first
 
 # One test program, by its name in tests/, with or without its folder and "test_": `make test T=ring`,
@@ -225,7 +228,7 @@ asan_tests = $(filter-out %/test_preload_real %/test_preload_capture_wild %/test
 asan: $(BUILD)/libvmtrace.so ## unit tests and the command under AddressSanitizer and UBSan
 	@mkdir -p $(BUILD)/asan && cp $< $(BUILD)/asan # what the command preloads stays as it is
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
-	  CFLAGS='-O1 -g' sanitized-asan
+	  CFLAGS='-O1 -g' ASSERTS=1 sanitized-asan
 sanitized-asan: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use $(targets_c)
 	@tests/run $(asan_tests) $(BUILD)/tests/e2e/test_bad_use
 
@@ -235,14 +238,23 @@ tsan_tests = $(filter %_threads,$(race_tests)) $(addprefix $(BUILD)/tests/unit/t
 	session drain collector collector_ends preload_cfi preload_emit preload_emit_full preload_modules \
 	preload_samples preload_capture_switched)
 tsan: ## tests with threads, and the collector's, under ThreadSanitizer
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-O1 -g' sanitized-tsan
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-O1 -g' ASSERTS=1 sanitized-tsan
 sanitized-tsan: $(tsan_tests)
 	@tests/run $^
+
+# A few tests of the real command on programs with threads, children, signals and large heaps, with a
+# library and a collector that trap where an assertion does not hold. The targets are the same ones.
+checked_tests = $(addprefix $(BUILD)/tests/e2e/test_,storms fork_children lets_go)
+checked: $(targets_c) $(targets_cc) ## some of the e2e tests on a library and a command with assertions
+	@mkdir -p $(BUILD)/checked/tests && ln -sfn ../../tests/target $(BUILD)/checked/tests/target
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/checked ASSERTS=1 run-checked
+run-checked: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(checked_tests)
+	@tests/run $(checked_tests)
 
 FUZZ_SECONDS ?= 30
 fuzz_targets := trace symbols dwarf gopclntab bytes
 fuzz: ## libFuzzer on all that reads what others wrote, side by side for FUZZ_SECONDS (default 30)
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' \
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' ASSERTS=1 \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' sanitized-fuzz
 sanitized-fuzz: $(addprefix $(BUILD)/fuzz_,$(fuzz_targets)) $(BUILD)/make_corpus
 	@$(BUILD)/make_corpus $(BUILD)/corpus
@@ -325,5 +337,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint words fmt asan sanitized-asan tsan sanitized-tsan fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man install clean help
+.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man install clean help
 .SECONDARY:

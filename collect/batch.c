@@ -1,5 +1,7 @@
 #include "collect/batch.h"
 
+#include "base/assert.h"
+
 /* What was left out counts in the times of a chunk: its level holds from there on. */
 static void
 widen_times(struct vmt_batch *batch, const struct vmt_batch_debt *debt, bool owes)
@@ -38,6 +40,7 @@ note_debt(struct vmt_batch_debt *debt, const struct vmt_batch *batch, bool owes)
 	if (!owes || batch->thinned_max > debt->to)
 		debt->to = batch->thinned_max;
 	debt->level = batch->level;
+	vmt_assert(debt->from <= debt->to && debt->level != 0);
 }
 
 static bool
@@ -78,6 +81,7 @@ vmt_batch_file(struct vmt_batch *batch, struct vmt_batch_debt *debt, uint64_t po
 	result = append(batch, writer, head, payload);
 	if (result < 0)
 		return result;
+	vmt_assert(batch->heap_kinds <= chunk->events && chunk->position_from == debt->filed);
 	debt->filed = chunk->position_to;
 	if (writer->bound && chunk->events)
 		vmt_bound_move(writer->bound,
@@ -100,6 +104,7 @@ vmt_batch_settle(struct vmt_batch_debt *debt, uint32_t ring, uint64_t position,
 
 	if (!vmt_batch_owes(debt, position) || is_full(writer))
 		return 0;
+	vmt_assert(debt->filed < position && debt->from <= debt->to);
 	result = append(&batch, writer, head, NULL);
 	if (result == 0)
 		debt->filed = position;

@@ -1,5 +1,6 @@
 #include "collect/bound.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "format/head.h"
 
@@ -43,6 +44,7 @@ vmt_bound_begin(struct vmt_bound *bound, uint64_t max_bytes, const struct vmt_he
 	bound->most[VMT_BOUND_OTHERS] = room / SIXTEENTHS * OTHERS_SIXTEENTHS;
 	bound->most[VMT_BOUND_MAP] =
 	    room - bound->most[VMT_BOUND_HEAP] - bound->most[VMT_BOUND_OTHERS];
+	vmt_assert(bound->most[VMT_BOUND_MAP] != 0 && bound->most[VMT_BOUND_MAP] < room);
 }
 
 static enum vmt_bound_share
@@ -100,6 +102,7 @@ vmt_bound_note(struct vmt_bound *bound, const struct vmt_chunk *chunk, uint64_t 
 
 	if (bound->end_bytes == 0)
 		return;
+	vmt_assert(!__builtin_add_overflow(bound->used[share], bytes, &(uint64_t){0}));
 	bound->used[share] += bytes;
 	if (share == VMT_BOUND_OTHERS)
 		note_others(bound, chunk);
@@ -111,6 +114,7 @@ vmt_bound_move(struct vmt_bound *bound, uint64_t bytes)
 	uint64_t from = bound->used[VMT_BOUND_MAP];
 
 	bytes = bytes < from ? bytes : from;
+	vmt_assert(bound->end_bytes != 0 || bytes == 0);
 	bound->used[VMT_BOUND_MAP] -= bytes;
 	bound->used[VMT_BOUND_HEAP] += bytes;
 }

@@ -1,5 +1,6 @@
 #include "collect/collector.h"
 
+#include "base/assert.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/ticks.h"
@@ -82,6 +83,7 @@ free_entry(void *context)
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vmt_sys_failed(fresh))
 		return NULL;
+	vmt_assert(((struct vmt_traced *)fresh)->state == VMT_PROCESS_NONE);
 	return collector->processes[collector->used++] = fresh;
 }
 
@@ -125,6 +127,7 @@ end_earlier(struct collector *collector, struct vmt_traced *earlier, const struc
 {
 	static const struct vmt_exit_status replaced = {VMT_END_EXEC, 0};
 
+	vmt_assert(earlier != later && earlier->pid == later->pid);
 	if (is_recorded(earlier) && earlier->outside && (later->layout.notes & VMT_NOTE_FORKED))
 		vmt_outside_trace_hand_over(earlier, &collector->shared);
 	else if (is_recorded(earlier))

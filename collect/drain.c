@@ -1,5 +1,6 @@
 #include "collect/drain.h"
 
+#include "base/assert.h"
 #include "format/advice.h"
 
 #include <errno.h>
@@ -112,11 +113,11 @@ put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t
 	if (is_of_heap(*kind) && *kind != 0 &&
 	    vmt_batch_leaves_out(batch, event.address, event.length, event.time))
 		return;
-	batch->heap_kinds += is_of_heap(*kind);
 	if (!vmt_columns_put(batch->encoder, &event)) {
 		batch->chunk.abandoned++;
 		return;
 	}
+	batch->heap_kinds += is_of_heap(*kind);
 	vmt_batch_note_time(batch, event.time);
 	note_event(drain, &event);
 }
@@ -156,6 +157,7 @@ put_heap_slots(const struct vmt_ring_view *ring, uint64_t at, uint64_t end, stru
 	struct vmt_heap_event slots[TOGETHER];
 	uint32_t copied = 0;
 
+	vmt_assert(ring->slot_bytes == view.slot_bytes);
 	while (at < end && vmt_ring_look(&view, at) == VMT_RING_COMMITTED) {
 		__builtin_prefetch(vmt_ring_sequence(&view, at + AHEAD), 1);
 		copied += copy_heap_slot(&view, at++, batch, &slots[copied]);
@@ -269,6 +271,12 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct vmt_batch *batch, uin
 			break;
 		at++;
 	}
+	vmt_assert(at >= batch->first && at - batch->first <= room);
+	vmt_assert(batch->count == at - batch->first);
+	vmt_assert((uint64_t)batch->chunk.events + batch->thinned + batch->chunk.abandoned +
+		       batch->chunk.overwritten + batch->chunk.dead ==
+		   at - ring->position);
+	vmt_assert(ring->debt.filed <= ring->position && ring->position <= batch->first);
 	batch->chunk.position_from = ring->debt.filed;
 	batch->chunk.position_to = at;
 }
@@ -276,7 +284,9 @@ fill_batch(struct vmt_drain *drain, uint32_t index, struct vmt_batch *batch, uin
 static void
 step_on(struct vmt_drain_ring *ring, const struct vmt_batch *batch)
 {
+	vmt_assert(batch->chunk.position_to >= ring->position);
 	ring->position = batch->chunk.position_to;
+	vmt_assert(ring->debt.filed <= ring->position);
 	ring->busy_since_ns = 0;
 	if (batch->chunk.events >= VMT_BATCH_UNIT_TIMES)
 		ring->time_unit = batch->time_unit;
@@ -288,6 +298,7 @@ release_batch(const struct vmt_ring_view *ring, const struct vmt_batch *batch)
 {
 	const struct vmt_ring_view view = *ring; /* no store can change it */
 
+	vmt_assert(batch->count <= VMT_DRAIN_BATCH);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		if (batch->kinds[i] != NOT_COPIED)
 			vmt_ring_release_filed(&view, batch->first + i, batch->kinds[i]);

@@ -1,5 +1,6 @@
 #include "collect/ends.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 
 #include <poll.h>
@@ -30,6 +31,7 @@ notice_some(struct vmt_traced *const *processes, uint32_t first, uint32_t used)
 
 		if (process->state == VMT_PROCESS_NONE || process->pidfd < 0)
 			continue;
+		vmt_assert(count < POLLED_AT_ONCE);
 		polled[count] = (struct pollfd){.fd = process->pidfd, .events = POLLIN};
 		whose[count++] = process;
 	}

@@ -1,5 +1,6 @@
 #include "collect/fork_children.h"
 
+#include "base/assert.h"
 #include "base/ticks.h"
 #include "collect/attach_trace.h"
 #include "collect/outside_trace.h"
@@ -35,6 +36,7 @@ push(struct vmt_fork_children *children, const struct vmt_fork_child *child)
 {
 	uint32_t count = children->end - children->first;
 
+	vmt_assert(children->first <= children->end && count <= MAX_WAITING);
 	if (count == MAX_WAITING)
 		return false;
 	if (children->first > count) {
@@ -45,6 +47,7 @@ push(struct vmt_fork_children *children, const struct vmt_fork_child *child)
 	}
 	if (!vmt_buffer_reserve(&children->queue, (children->end + 1) * sizeof(*child)))
 		return false;
+	vmt_assert((children->end + 1) * sizeof(*child) <= children->queue.capacity);
 	waiting(children)[children->end++] = *child;
 	return true;
 }

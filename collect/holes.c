@@ -1,5 +1,6 @@
 #include "collect/holes.h"
 
+#include "base/assert.h"
 #include "base/pages.h"
 
 #include <linux/falloc.h>
@@ -10,6 +11,7 @@ punch(const struct vmt_traced *process, uint64_t start, uint64_t end)
 {
 	start = vmt_pages_up(start, VMT_PAGE_LEAST_BYTES);
 	end = vmt_pages_down(end, VMT_PAGE_LEAST_BYTES);
+	vmt_assert(start >= end || end <= process->layout.chunks_offset);
 	if (start < end)
 		vmt_sys_call4(SYS_fallocate, process->trace_fd,
 			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, end - start);
@@ -28,6 +30,7 @@ punch_slots(const struct vmt_traced *process)
 
 		if (!vmt_drain_is_empty(ring))
 			continue;
+		vmt_assert(at >= end);
 		if (at != end) {
 			punch(process, start, end);
 			start = at;

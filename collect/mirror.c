@@ -1,5 +1,6 @@
 #include "collect/mirror.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "collect/drain.h"
 
@@ -31,6 +32,7 @@ vmt_mirror_close(struct vmt_mirror *mirror)
 static int
 write_copy(const struct vmt_mirror *mirror, uint64_t start, uint64_t end)
 {
+	vmt_assert(start <= end && end <= mirror->layout->chunks_offset);
 	while (start < end) {
 		long result = vmt_sys_call4(SYS_pwrite64, mirror->fd, mirror->copy + start,
 					    end - start, start);
@@ -51,6 +53,8 @@ take_page(const struct vmt_mirror *mirror, uint64_t at)
 	if (!mirror->uncertain &&
 	    memcmp(mirror->copy + at, mirror->base + at, VMT_PAGE_LEAST_BYTES) == 0)
 		return false;
+	vmt_assert(at % VMT_PAGE_LEAST_BYTES == 0);
+	vmt_assert(at + VMT_PAGE_LEAST_BYTES <= mirror->layout->chunks_offset);
 	memcpy(mirror->copy + at, mirror->base + at, VMT_PAGE_LEAST_BYTES);
 	return true;
 }
@@ -103,6 +107,7 @@ control_of(const struct vmt_mirror *mirror, uint32_t ring)
 {
 	unsigned char *controls = mirror->copy + mirror->layout->controls_offset;
 
+	vmt_assert(ring < mirror->drain->count);
 	return (struct vmt_ring *)(void *)controls + ring;
 }
 

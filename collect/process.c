@@ -1,5 +1,10 @@
+/*
+ * The states of one traced process, and the steps between them.
+ * Over 500 lines: the steps share what they may not do in which state.
+ */
 #include "collect/process.h"
 
+#include "base/assert.h"
 #include "base/procfs.h"
 #include "base/text.h"
 #include "base/ticks.h"
@@ -99,6 +104,7 @@ note_fork(void *context, uint32_t child_pid)
 void
 vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 {
+	vmt_assert(process->state == VMT_PROCESS_NONE);
 	set_up_writer(process, shared);
 	vmt_drain_open(&process->drain, &process->layout, process->base);
 	process->shared = shared;
@@ -108,6 +114,7 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	process->drain.head = vmt_process_head(process);
 	process->drain.random_id = process->layout.random_id;
 	process->pace_ns = FASTEST_VISIT_NS;
+	vmt_assert(process->base != NULL && process->trace_fd >= 0);
 	process->state = is_seen(process) ? VMT_PROCESS_LIVE : VMT_PROCESS_UNSEEN;
 	if (process->state == VMT_PROCESS_UNSEEN) {
 		vmt_address_space_close(process);
@@ -285,6 +292,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	struct vmt_head *head = vmt_process_head(process);
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
 
+	vmt_assert(process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN);
 	if (process->parted && !vmt_parting_end(process)) {
 		vmt_process_abandon(process);
 		return;
@@ -305,6 +313,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	vmt_retain_decide(process, shared, ending.end);
 	vmt_attach_trace_undo(process);
 	vmt_address_space_close(process);
+	vmt_assert(process->writer.end_bytes >= process->layout.chunks_offset);
 	process->state = VMT_PROCESS_NONE;
 	if (ending.end == VMT_END_EXEC && process->stat_fd >= 0)
 		process->state = VMT_PROCESS_REPLACED;
@@ -385,6 +394,7 @@ set_pace(struct vmt_traced *process, uint64_t now_ns, uint32_t fill, bool news)
 		process->pace_ns += process->pace_ns / 2;
 	if (process->pace_ns > SLOWEST_VISIT_NS)
 		process->pace_ns = SLOWEST_VISIT_NS;
+	vmt_assert(process->pace_ns >= FASTEST_VISIT_NS);
 	process->visit_ns = now_ns + process->pace_ns;
 	if (process->state == VMT_PROCESS_LIVE && sample_ns < process->visit_ns)
 		process->visit_ns = sample_ns;
@@ -393,6 +403,7 @@ set_pace(struct vmt_traced *process, uint64_t now_ns, uint32_t fill, bool news)
 static void
 visit_replaced(struct vmt_traced *process, uint64_t now_ns)
 {
+	vmt_assert(process->state == VMT_PROCESS_REPLACED);
 	process->visit_ns = now_ns + SLOWEST_VISIT_NS;
 	if (!vmt_exit_status_reached(process->pidfd, process->stat_fd))
 		return;
@@ -403,6 +414,7 @@ visit_replaced(struct vmt_traced *process, uint64_t now_ns)
 static void
 part(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
+	vmt_assert(process->leaving && !process->parted);
 	process->leaving = false;
 	drain(process, shared, now_ns, VMT_DRAIN_ALL);
 	(void)vmt_sampling_flush(process, now_ns);
@@ -446,6 +458,7 @@ end_when_full(struct vmt_traced *process, struct vmt_shared *shared, uint64_t no
 	if (process->state == VMT_PROCESS_LIVE)
 		vmt_sampling_look(process, shared, now_ns);
 	drain(process, shared, now_ns, VMT_DRAIN_ALL);
+	vmt_assert(process->bound.end_bytes != 0);
 	process->bound.is_full = true;
 	vmt_atomic_store_relaxed(&vmt_process_head(process)->full_since,
 				 vmt_trace_clock_now(process->layout.clock));

@@ -1,5 +1,6 @@
 #include "collect/residency.h"
 
+#include "base/assert.h"
 #include "base/pages.h"
 #include "base/procfs.h"
 #include "base/sys.h"
@@ -48,6 +49,7 @@ gather_put(struct gather *gather, uint64_t start, uint64_t bytes, uint32_t kind)
 {
 	struct vmt_run *run = &gather->run;
 
+	vmt_assert(bytes != 0 && kind != 0);
 	if (run->bytes && run->kind == kind && run->start + run->bytes == start) {
 		run->bytes += bytes;
 		return;
@@ -109,6 +111,7 @@ scan_next(const struct vmt_scan_argument *argument, const struct vmt_scan_region
 
 	if (found > 0 && regions[found - 1].end > next)
 		next = regions[found - 1].end;
+	vmt_assert(argument->start < argument->end);
 	return next > argument->start && next <= argument->end ? next : argument->end;
 }
 
@@ -130,6 +133,7 @@ put_with_shares(const struct vmt_residency_reader *residency, struct gather *gat
 	uint64_t page_bytes = residency->page_bytes;
 	uint64_t entries[ENTRIES_AT_ONCE];
 
+	vmt_assert((start | end) % page_bytes == 0);
 	while (start < end) {
 		uint64_t wanted = (end - start) / page_bytes * sizeof(*entries);
 		long got;
@@ -193,6 +197,7 @@ scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint
 				return result;
 		}
 		start = scan_next(&argument, regions, found);
+		vmt_assert(start > argument.start && start <= end);
 		pause_between(residency);
 	}
 	return 0;
@@ -241,6 +246,7 @@ scan_by_read(const struct vmt_residency_reader *residency, uint64_t start, uint6
 			if (kind)
 				gather_put(gather, start + i * page_bytes, page_bytes, kind);
 		}
+		vmt_assert((uint64_t)got <= wanted);
 		start += (uint64_t)got / sizeof(*entries) * page_bytes;
 		pause_between(residency);
 	}
@@ -282,6 +288,7 @@ vmt_residency_scan(const struct vmt_residency_reader *residency, uint64_t start,
 	struct gather gather = {.sink = sink};
 	int result = -EOPNOTSUPP;
 
+	vmt_assert(start <= end && (residency->page_bytes & (residency->page_bytes - 1)) == 0);
 	if (residency->source == VMT_RESIDENCY_PAGEMAP_SCAN)
 		result = scan_by_ioctl(residency, start, end, &gather);
 	else if (residency->source == VMT_RESIDENCY_PAGEMAP)

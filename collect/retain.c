@@ -1,5 +1,6 @@
 #include "collect/retain.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "base/ticks.h"
 #include "collect/attach_trace.h"
@@ -65,6 +66,7 @@ remember(const struct vmt_traced *process, const struct vmt_place *place, struct
 	fresh.inode = status.st_ino;
 	if (!vmt_buffer_reserve(&shared->retained, used + sizeof(fresh)))
 		return;
+	vmt_assert(used + sizeof(fresh) <= shared->retained.capacity);
 	memcpy(shared->retained.bytes + used, &fresh, sizeof(fresh));
 	shared->retained_count++;
 }
@@ -99,6 +101,7 @@ drop_smallest(struct vmt_shared *shared)
 	    vmt_place_remove(&place, place.name) == 0)
 		tell(shared, smallest->pid, smallest->path);
 	vmt_place_close(&place);
+	vmt_assert(smallest >= all && smallest < all + shared->retained_count);
 	memmove(smallest, smallest + 1,
 		(size_t)((unsigned char *)(all + shared->retained_count) -
 			 (unsigned char *)(smallest + 1)));

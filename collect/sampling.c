@@ -1,5 +1,6 @@
 #include "collect/sampling.h"
 
+#include "base/assert.h"
 #include "base/procfs.h"
 #include "base/ticks.h"
 #include "collect/address_space.h"
@@ -68,6 +69,7 @@ pace(struct vmt_sampling *sampling, const struct vmt_shared *shared, bool moved)
 		sampling->interval_ns = FASTEST_NS;
 	if (sampling->interval_ns > SLOWEST_NS)
 		sampling->interval_ns = SLOWEST_NS;
+	vmt_assert(sampling->interval_ns >= FASTEST_NS);
 }
 
 int
@@ -78,6 +80,7 @@ vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns)
 				  .record_bytes = sizeof(struct vmt_usage)};
 	int result;
 
+	vmt_assert(sampling->usage_count <= VMT_PROCESS_USAGES);
 	sampling->flushed_ns = now_ns;
 	if (sampling->usage_count == 0)
 		return 0;
@@ -127,6 +130,7 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	/* With a disk that stays full, the newest figure takes the last one's place. */
 	if (sampling->usage_count == VMT_PROCESS_USAGES)
 		sampling->usage_count--;
+	vmt_assert(sampling->usage_count < VMT_PROCESS_USAGES);
 	usage = &sampling->usages[sampling->usage_count++];
 	rss_bytes = statm.resident_pages * process->layout.page_bytes;
 	vmt_cgroup_cache_fill(sampling->cgroup, usage, now_ns,
@@ -315,6 +319,8 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	};
 	int result;
 
+	vmt_assert(process->state == VMT_PROCESS_LIVE);
+	vmt_assert(reason >= VMT_SNAPSHOT_FIRST && reason <= VMT_SNAPSHOT_REQUEST);
 	if (process->bound.is_full)
 		return;
 	(void)vmt_go_counters_take(vmt_process_head(process), process->pid, process->maps_fd,
@@ -376,6 +382,7 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	uint32_t wanted = vmt_atomic_load_acquire(&head->snapshot_wanted);
 	bool leaving = has_said_its_end(process);
 
+	vmt_assert(process->state == VMT_PROCESS_LIVE);
 	vmt_atomic_store_release(&head->snapshot_begun, wanted);
 	read_usage(process, shared, now_ns, leaving);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);

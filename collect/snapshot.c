@@ -1,5 +1,10 @@
+/*
+ * One pass over the mappings of a process, into the payload of a chunk.
+ * Over 500 lines: all steps work on the one struct of the pass.
+ */
 #include "collect/snapshot.h"
 
+#include "base/assert.h"
 #include "base/procfs.h"
 #include "base/text.h"
 #include "base/ticks.h"
@@ -109,6 +114,8 @@ keep_run(struct take *take, const struct vmt_run *run)
 {
 	struct vmt_buffer *buffer = &take->job->scratch->runs;
 
+	vmt_assert(run->bytes != 0 && take->at < take->group_count);
+	vmt_assert(run->kind < RUN_KINDS);
 	count_run(take->head, run);
 	if (take->packed || take->run_count >= take->runs_left ||
 	    !vmt_buffer_reserve(buffer, (take->run_count + 1) * sizeof(*run))) {
@@ -116,6 +123,7 @@ keep_run(struct take *take, const struct vmt_run *run)
 		take->packed_bytes[run->kind % RUN_KINDS] += run->bytes;
 		return;
 	}
+	vmt_assert((take->run_count + 1) * sizeof(*run) <= buffer->capacity);
 	take->runs = (struct vmt_run *)(void *)buffer->bytes;
 	take->runs[take->run_count++] = *run;
 }
@@ -139,6 +147,7 @@ pack_runs(struct take *take, const struct vmt_mapping *mapping)
 
 		if (bytes == 0)
 			continue;
+		vmt_assert(bytes <= mapping->end - at);
 		runs[take->run_count++] =
 		    (struct vmt_run){.start = at, .bytes = bytes, .kind = kind};
 		at += bytes;
@@ -162,6 +171,7 @@ write_mapping(struct take *take, const struct vmt_mapping *mapping)
 		take->coarse = true;
 		return;
 	}
+	vmt_assert(room(take) >= (size_t)take->run_count * VMT_CODEC_RUN_MAX_BYTES);
 	for (uint32_t i = 0; i < take->run_count; i++)
 		(void)vmt_codec_put_run(&take->encoder, &take->runs[i]);
 	take->head->mappings++;
@@ -173,6 +183,7 @@ write_mapping(struct take *take, const struct vmt_mapping *mapping)
 static void
 end_mapping(struct take *take)
 {
+	vmt_assert(take->at < take->group_count);
 	write_mapping(take, &take->group[take->at++]);
 	take->run_count = 0;
 	if (take->packed)
@@ -202,6 +213,7 @@ take_run(void *context, const struct vmt_run *run)
 		if (part.start >= start)
 			break;
 		part.bytes = start - part.start;
+		vmt_assert(part.start >= mapping->start && start <= mapping->end);
 		if (mapping->hugetlb)
 			part.kind = VMT_RUN_HUGETLB;
 		keep_run(take, &part);
@@ -290,6 +302,7 @@ clip(struct take *take, const struct vmt_mapping *mapping, struct vmt_mapping *c
 		if (mapping->inode)
 			clipped->file_offset += clipped->start - mapping->start;
 	}
+	vmt_assert(clipped->start < clipped->end && clipped->start >= take->previous_end);
 	take->previous_end = mapping->end;
 	return true;
 }
@@ -309,6 +322,7 @@ take_mapping(void *context, const struct vmt_mapping *whole)
 	if (take->group_count == 0 || files_of(&mapping) != VMT_RESIDENCY_FILES_NONE)
 		take->group_files = files_of(&mapping);
 	take->group_plain_bytes += plain_bytes(&mapping);
+	vmt_assert(take->group_count < GROUP_MAPPINGS);
 	take->group[take->group_count++] = mapping;
 	return take->error == 0;
 }
@@ -421,7 +435,9 @@ scan_mappings(struct take *take, size_t maps_bytes, size_t *payload_bytes)
 				take_mapping, take);
 	if (!take->error)
 		end_group(take);
+	vmt_assert(take->error || take->group_count == 0);
 	*payload_bytes = (size_t)(take->encoder.at - payload->bytes);
+	vmt_assert(*payload_bytes >= sizeof(*take->head) && *payload_bytes <= room_bytes);
 	/* An address space that went away half-way leaves a snapshot of nothing. */
 	return take->error && take->head->mappings < 2 ? take->error : 0;
 }
@@ -445,6 +461,9 @@ append(const struct take *take, struct vmt_writer *writer, size_t payload_bytes)
 	};
 	unsigned char *payload = take->job->scratch->payload.bytes;
 
+	vmt_assert(take->head->resident_bytes >= take->head->huge_bytes ||
+		   take->head->huge_bytes == VMT_FIGURE_UNKNOWN ||
+		   take->job->residency.source != VMT_RESIDENCY_PAGEMAP_SCAN);
 	memcpy(payload, take->head, sizeof(*take->head));
 	return vmt_writer_append(writer, &chunk, payload, payload_bytes);
 }

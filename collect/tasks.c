@@ -1,5 +1,6 @@
 #include "collect/tasks.h"
 
+#include "base/assert.h"
 #include "base/procfs.h"
 #include "base/text.h"
 #include "collect/trace_clock.h"
@@ -64,6 +65,7 @@ add_listing(struct list *list, const unsigned char *listing, size_t bytes)
 			return -EIO;
 		add_name(list, entry->name, entry->bytes - offsetof(struct entry, name));
 		at += entry->bytes;
+		vmt_assert(at <= bytes);
 	}
 	return 0;
 }
@@ -84,6 +86,7 @@ read_list(struct list *list, uint32_t pid)
 			break;
 		}
 		listing = list->scratch->bytes + list->scratch->capacity / 8 * 8 - LISTING_BYTES;
+		vmt_assert(listing >= list->scratch->bytes + list->count * sizeof(uint32_t));
 		got = vmt_sys_call3(SYS_getdents64, fd, listing, LISTING_BYTES);
 		result = got < 0 ? (int)got : add_listing(list, listing, (size_t)got);
 	}

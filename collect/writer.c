@@ -1,5 +1,6 @@
 #include "collect/writer.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "format/checksum.h"
 
@@ -22,6 +23,7 @@ skip_written(struct iovec *parts, size_t done)
 		parts[i].iov_len -= step;
 		done -= step;
 	}
+	vmt_assert(done == 0);
 }
 
 /* Writes all parts at the end of the file; 0 or negative errno, the end unmoved. */
@@ -41,6 +43,7 @@ write_parts(const struct vmt_writer *writer, struct iovec *parts, uint64_t total
 			return result < 0 ? (int)result : -EIO;
 		}
 		written += (uint64_t)result;
+		vmt_assert(written <= total_bytes);
 		skip_written(parts, (size_t)result);
 	}
 	return 0;
@@ -87,6 +90,11 @@ vmt_writer_append(struct vmt_writer *writer, struct vmt_chunk *chunk, const void
 					      payload, chunk->payload_bytes);
 	padding = -(uint64_t)chunk->payload_bytes & 7;
 	total_bytes = sizeof(*chunk) + chunk->payload_bytes + padding;
+	vmt_assert(vmt_chunk_is_known(chunk->kind));
+	vmt_assert(total_bytes % 8 == 0 && writer->end_bytes % 8 == 0);
+	vmt_assert(chunk->payload_bytes <= chunk->raw_bytes);
+	vmt_assert(chunk->kind != VMT_CHUNK_EVENTS || chunk->position_from <= chunk->position_to);
+	vmt_assert(chunk->kind != VMT_CHUNK_EVENTS || chunk->time_min <= chunk->time_max);
 	parts[0] = (struct iovec){chunk, sizeof(*chunk)};
 	parts[1] = (struct iovec){(void *)(uintptr_t)payload, chunk->payload_bytes};
 	parts[2] = (struct iovec){zeros, padding};

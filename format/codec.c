@@ -1,5 +1,6 @@
 #include "format/codec.h"
 
+#include "base/assert.h"
 #include "format/varint.h"
 
 #include <string.h>
@@ -124,6 +125,7 @@ vmt_codec_put_mapping(struct vmt_encoder *encoder, const struct vmt_mapping *map
 	if (mapping->path_bytes != 0)
 		memcpy(encoder->at, mapping->path, mapping->path_bytes);
 	encoder->at += mapping->path_bytes;
+	vmt_assert(encoder->at <= encoder->end);
 	encoder->address = mapping->start;
 	return true;
 }
@@ -151,6 +153,7 @@ vmt_codec_get_mapping(struct vmt_decoder *decoder, struct vmt_mapping *mapping, 
 	mapping->path_bytes = (uint16_t)path_bytes;
 	mapping->path = (const char *)decoder->at;
 	decoder->at += path_bytes;
+	vmt_assert(decoder->at <= decoder->end && mapping->start <= mapping->end);
 	*runs = (uint32_t)run_count;
 	decoder->address = mapping->start;
 	return true;
@@ -164,6 +167,7 @@ vmt_codec_put_run(struct vmt_encoder *encoder, const struct vmt_run *run)
 	put_delta(encoder, run->start, encoder->address);
 	put_varint(encoder, run->bytes);
 	put_varint(encoder, run->kind);
+	vmt_assert(encoder->at <= encoder->end);
 	encoder->address = run->start + run->bytes;
 	return true;
 }
@@ -179,6 +183,7 @@ vmt_codec_get_run(struct vmt_decoder *decoder, struct vmt_run *run)
 	    !get_bounded(decoder, UINT32_MAX, &kind))
 		return false;
 	run->kind = (uint32_t)kind;
+	vmt_assert(decoder->at <= decoder->end);
 	decoder->address = run->start + run->bytes;
 	return true;
 }

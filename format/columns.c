@@ -1,5 +1,6 @@
 #include "format/columns.h"
 
+#include "base/assert.h"
 #include "format/varint.h"
 
 #include <string.h>
@@ -55,6 +56,7 @@ remember(struct vmt_columns_last *last, struct vmt_columns_context *context,
 	context->stack_of[call->kind] = call->stack;
 	last->slot = mixed + last->mixed * UINT32_C(0x2545f491);
 	last->slot /= UINT32_MAX / VMT_COLUMNS_FOLLOWERS + 1;
+	vmt_assert(last->slot < VMT_COLUMNS_FOLLOWERS && vmt_columns_is_kind((uint8_t)call->kind));
 	last->mixed = mixed;
 }
 
@@ -85,6 +87,8 @@ vmt_columns_begin_encode(struct vmt_columns_encoder *encoder, void *payload, siz
 	pen->unit_inverse = odd;
 	for (unsigned bits = 3; bits < 64; bits *= 2)
 		pen->unit_inverse *= 2 - odd * pen->unit_inverse;
+	vmt_assert(odd * pen->unit_inverse == 1);
+	vmt_assert(room < HEADER_MAX_BYTES || encoder->calls <= encoder->payload + room);
 }
 
 /* A difference is a multiple of the unit exactly where the product with the inverse, rotated, is
@@ -126,6 +130,15 @@ is_expected(const struct vmt_columns_pen *pen, const struct vmt_columns_context 
 
 	return expected->stack == call->stack && expected->length == call->length &&
 	       expected->kind == call->kind && pen->last.thread == thread;
+}
+
+/* Each column stays below the next one. */
+__attribute__((unused)) static inline bool
+is_in_place(const struct vmt_columns_encoder *encoder, const struct vmt_columns_pen *pen)
+{
+	return pen->time_at >= encoder->times && pen->time_at <= encoder->addresses &&
+	       pen->address_at >= encoder->addresses && pen->address_at <= encoder->calls &&
+	       pen->call_at >= encoder->calls;
 }
 
 /* A call that has no more to it than these; `bits` and what they stand for come behind. */
@@ -214,6 +227,7 @@ vmt_columns_put(struct vmt_columns_encoder *encoder, const struct vmt_event *eve
 	put_common(&encoder->pen, &encoder->context, event->time, event->address, &call,
 		   event->thread, bits);
 	put_present(&encoder->pen, event, bits);
+	vmt_assert(is_in_place(encoder, &encoder->pen));
 	return true;
 }
 
@@ -239,6 +253,7 @@ vmt_columns_put_heap(struct vmt_columns_encoder *encoder, const struct vmt_heap_
 			   slot->address_kind & VMT_ADDRESS_MASK, &call,
 			   (uint32_t)(slot->size_thread >> VMT_ADDRESS_BITS), 0);
 	}
+	vmt_assert(done <= encoder->events_left && is_in_place(encoder, &pen));
 	encoder->events_left -= done;
 	encoder->pen = pen;
 	return done;
@@ -255,6 +270,7 @@ vmt_columns_end_encode(struct vmt_columns_encoder *encoder)
 	at = vmt_varint_put(at, encoder->unit);
 	at = vmt_varint_put(at, time_bytes);
 	at = vmt_varint_put(at, address_bytes);
+	vmt_assert(at <= encoder->times);
 	memmove(at, encoder->times, time_bytes);
 	at += time_bytes;
 	memmove(at, encoder->addresses, address_bytes);
@@ -297,6 +313,7 @@ get_time(struct vmt_columns_decoder *decoder, uint64_t *time)
 			return false;
 		*time = decoder->last.time + vmt_varint_unfold(folded);
 	}
+	vmt_assert(decoder->time_at <= decoder->time_end);
 	decoder->last.time = *time;
 	return true;
 }
@@ -310,6 +327,7 @@ get_address(struct vmt_columns_decoder *decoder, bool in_16, uint64_t *address)
 		return false;
 	delta = vmt_varint_unfold(delta);
 	*address = decoder->last.address + (in_16 ? delta << 4 : delta);
+	vmt_assert(decoder->address_at <= decoder->address_end);
 	decoder->last.address = *address;
 	return true;
 }
@@ -375,6 +393,7 @@ get_call(struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_t f
 	event->thread = last->thread;
 	if (!get_present(decoder, event, bits))
 		return false;
+	vmt_assert(decoder->call_at <= decoder->call_end);
 	last->thread = event->thread;
 	last->stack = bits & HAS_STACK ? event->stack : last->stack;
 	context->followers[last->slot] =

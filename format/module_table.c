@@ -1,5 +1,6 @@
 #include "format/module_table.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 
 #include <stddef.h>
@@ -44,6 +45,9 @@ store(unsigned char *at, const struct vmt_module *module)
 	    .bias = module->bias,
 	};
 
+	vmt_assert(module->path_bytes <= VMT_MODULE_PATH_MAX_BYTES);
+	vmt_assert(module->build_id_bytes <= VMT_BUILD_ID_MAX_BYTES);
+	vmt_assert(record.record_bytes % 8 == 0);
 	if (module->build_id_bytes != 0)
 		memcpy(record.build_id, module->build_id, module->build_id_bytes);
 	memset(at, 0, record.record_bytes);
@@ -69,6 +73,7 @@ vmt_module_table_intern(unsigned char *region, uint64_t region_bytes, uint64_t *
 	}
 	if (at > region_bytes || record_bytes(wanted.path_bytes) > region_bytes - at)
 		return 0;
+	vmt_assert(at >= VMT_MODULE_FIRST_ID && at % 8 == 0);
 	store(region + at, &wanted);
 	/* Orders the record before the counter that lets readers see it. */
 	vmt_atomic_store_release(shared_used, at + record_bytes(wanted.path_bytes));

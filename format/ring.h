@@ -30,6 +30,7 @@
 #ifndef VMT_RING_H
 #define VMT_RING_H
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "format/event.h"
 
@@ -83,6 +84,8 @@ vmt_ring_sequence(const struct vmt_ring_view *ring, uint64_t position)
 {
 	uint64_t index = position & (ring->capacity - 1);
 
+	vmt_assert(ring->capacity >= VMT_RING_MIN_CAPACITY);
+	vmt_assert((ring->capacity & (ring->capacity - 1)) == 0);
 	return (uint32_t *)(void *)(ring->slots + index * ring->slot_bytes);
 }
 
@@ -183,6 +186,7 @@ vmt_ring_copy(const struct vmt_ring_view *ring, uint64_t position, void *copy)
 	const struct vmt_ring_word *from = (const struct vmt_ring_word *)(const void *)sequence;
 	struct vmt_ring_word *to = copy;
 
+	vmt_assert(ring->slot_bytes % sizeof(*to) == 0);
 	for (uint32_t i = 0; i < ring->slot_bytes / sizeof(*to); i++)
 		to[i].value = vmt_atomic_load_relaxed(&from[i].value);
 	vmt_atomic_fence_acquire();
@@ -209,6 +213,7 @@ vmt_ring_help_tail(const struct vmt_ring_view *ring)
 			end++;
 		if (end == tail)
 			return;
+		vmt_assert(end > tail && end <= stop);
 		if (vmt_atomic_cas(&ring->control->tail, &tail, end))
 			tail = end;
 	}
@@ -225,8 +230,12 @@ vmt_ring_pass_on(const struct vmt_ring_view *ring, uint64_t position, enum vmt_r
 	uint32_t expected = vmt_ring_lap(ring, position) + offset_from[state];
 	uint32_t desired = vmt_ring_lap(ring, position) + ring->capacity;
 
+	vmt_assert(state != VMT_RING_EMPTY && state != VMT_RING_RELEASED);
 	if (state == VMT_RING_BUSY || state == VMT_RING_DEAD)
 		desired += 2;
+	/* From one of the four residues of this lap to 0 or 2 of the next. */
+	vmt_assert((expected & (ring->capacity - 1)) <= 3);
+	vmt_assert((desired & (ring->capacity - 1)) == 0 || (desired & (ring->capacity - 1)) == 2);
 	return vmt_atomic_cas(vmt_ring_sequence(ring, position), &expected, desired);
 }
 
@@ -263,6 +272,7 @@ vmt_ring_lead_tail(const struct vmt_ring_view *ring, uint64_t first, uint64_t en
 {
 	uint64_t tail = first;
 
+	vmt_assert(first <= end && end - first <= ring->capacity);
 	if (!vmt_atomic_cas(&ring->control->tail, &tail, end))
 		vmt_ring_help_tail(ring);
 }

@@ -1,5 +1,7 @@
 #include "format/stack_table.h"
 
+#include "base/assert.h"
+
 #define COUNT_MASK UINT64_C(0xffff)
 #define HASH_HIGH_MASK (~COUNT_MASK)
 
@@ -57,12 +59,16 @@ append_slow(const struct vmt_stack_table *table, const uint64_t *frames, uint32_
 
 	if (at >= table->words_count)
 		return 0;
+	/* The words from `at` on are this thread's alone. Nobody reads them before an entry of the
+	 * index, or an event, names them: a thread that dies here leaves words that no one names.
+	 */
 	at = vmt_atomic_add_relaxed(table->words_used, (uint64_t)count + 1);
 	if (at == 0) { /* word 0 is never used: this record is wasted */
 		at = vmt_atomic_add_relaxed(table->words_used, (uint64_t)count + 1);
 	}
 	if (at >= table->words_count || count >= table->words_count - at || at > UINT32_MAX)
 		return 0;
+	vmt_assert(at > 0 && at + count < table->words_count);
 	for (uint32_t i = 0; i < count; i++)
 		table->words[at + 1 + i] = frames[i];
 	table->words[at] = (hash_frames(frames, count) & HASH_HIGH_MASK) | count;
@@ -88,6 +94,8 @@ line_of(const struct vmt_stack_table *table, uint64_t hash, uint32_t seen)
 	lines = (end - begin) / VMT_STACK_LINE;
 	line = (hash >> 32) * lines >> 32;
 	line += seen > 2 ? seen - 2 : 0;
+	vmt_assert(lines != 0 && line < 2 * lines);
+	vmt_assert(begin + lines * VMT_STACK_LINE <= table->index_mask + 1);
 	return table->index + begin + (line < lines ? line : line - lines) * VMT_STACK_LINE;
 }
 
@@ -100,6 +108,9 @@ vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t
 	uint64_t tag = hash << 32;
 	uint32_t mine = 0;
 
+	vmt_assert(count >= 1 && count <= VMT_STACK_MAX_FRAMES);
+	vmt_assert((table->index_mask & (table->index_mask + 1)) == 0);
+	vmt_assert((tag & UINT32_MAX) == 0);
 	for (uint32_t i = 0; i < VMT_STACK_LINES * VMT_STACK_LINE; i++) {
 		uint64_t *line = line_of(table, hash, i / VMT_STACK_LINE);
 		uint64_t *entry = &line[(hash + i) % VMT_STACK_LINE];

@@ -1,5 +1,6 @@
 #include "unwind/cfi_parse.h"
 
+#include "base/assert.h"
 #include "unwind/cfi_program.h"
 #include "unwind/cfi_rule.h"
 
@@ -45,6 +46,7 @@ search(const struct vmt_loaded_module *module, uint64_t address)
 	while (count > 0) {
 		uint64_t half = count / 2;
 
+		vmt_assert(table + 4 * (2 * (first + half) + 2) <= end);
 		if ((uint64_t)table_word(module, table, 2 * (first + half)) <= address) {
 			first += half + 1;
 			count -= half + 1;
@@ -70,6 +72,7 @@ open_record(const struct vmt_loaded_module *module, uint64_t start)
 		record.failed = true;
 	else
 		record.end = record.at + bytes;
+	vmt_assert(record.failed || (uint64_t)record.end <= module->frames_high);
 	return record;
 }
 
@@ -171,6 +174,7 @@ pack_rbp(const struct vmt_cfi_register *rbp)
 	if (rbp->saved != VMT_CFI_SAVED_CFA || rbp->offset >= 0 || rbp->offset % 8 != 0 ||
 	    words >= VMT_CFI_RBP_LOST)
 		return VMT_CFI_RBP_LOST;
+	vmt_assert(words != 0 && words < VMT_CFI_RBP_LOST);
 	return (uint32_t)words;
 }
 

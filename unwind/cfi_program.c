@@ -1,5 +1,7 @@
 #include "unwind/cfi_program.h"
 
+#include "base/assert.h"
+
 #define REMEMBERED_MAX 6
 
 /* DWARF numbers of x86-64's registers (psABI, figure 3.36). */
@@ -111,6 +113,7 @@ take_block(struct vmt_cfi_cursor *code)
 	block.failed = code->failed;
 	if (!block.failed)
 		block.end = block.at + bytes;
+	vmt_assert(block.failed || block.end <= code->end);
 	return block;
 }
 
@@ -294,6 +297,7 @@ run_state(struct vmt_cfi_program *program, struct vmt_cfi_cursor *code, uint8_t 
 	case CFA_RESTORE_STATE:
 		if (remembered->count == 0)
 			return false;
+		vmt_assert(remembered->count <= REMEMBERED_MAX);
 		program->row = remembered->rows[--remembered->count];
 		return true;
 	default:

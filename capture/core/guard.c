@@ -1,5 +1,6 @@
 #include "capture/core/guard.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "capture/core/config.h"
 #include "capture/core/message.h"
@@ -23,6 +24,7 @@ struct vmt_guard vmt_guard;
 static void
 begin_generation(struct vmt_owner *owner)
 {
+	vmt_assert(owner->state == VMT_OWNER_OPENING);
 	owner->generation = ++vmt_guard.generation;
 }
 
@@ -45,6 +47,7 @@ vmt_guard_begin_recording(void)
 {
 	struct vmt_owner *owner = vmt_guard_owner;
 
+	vmt_assert(owner != &nobody && owner->state == VMT_OWNER_OPENING);
 	owner->pid = vmt_recording.head->pid;
 	vmt_recording.random_id = vmt_recording.head->random_id;
 	/* Orders all of process and owner before the state that lets hooks read them. */
@@ -89,6 +92,7 @@ void __attribute__((noinline)) vmt_guard_introduce_slow(struct vmt_thread *threa
 		else
 			vmt_threads_inside_distrust();
 	}
+	vmt_assert(thread->thread_id != 0);
 	thread->generation = owner->generation;
 }
 
@@ -113,6 +117,7 @@ void
 vmt_guard_let_go(uint32_t outer)
 {
 	__asm__ volatile("" ::: "memory");
+	vmt_assert(vmt_thread_mine()->depth == outer + 1 || vmt_threads_inside_is_distrusted());
 	vmt_thread_mine()->depth = outer;
 }
 

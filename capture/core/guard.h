@@ -19,10 +19,12 @@
 #ifndef VMT_GUARD_H
 #define VMT_GUARD_H
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "capture/core/own_memory.h"
 #include "capture/core/recording.h"
 #include "capture/core/thread.h"
+#include "capture/core/threads_inside.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -128,6 +130,7 @@ static inline void
 vmt_guard_leave(void)
 {
 	__asm__ volatile("" ::: "memory");
+	vmt_assert(vmt_thread_mine()->depth == 1 || vmt_threads_inside_is_distrusted());
 	vmt_thread_mine()->depth = 0;
 }
 

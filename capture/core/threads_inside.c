@@ -1,5 +1,6 @@
 #include "capture/core/threads_inside.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "base/sys.h"
 
@@ -46,6 +47,12 @@ vmt_threads_inside_distrust(void)
 	vmt_atomic_fence();
 }
 
+bool
+vmt_threads_inside_is_distrusted(void)
+{
+	return vmt_atomic_load_acquire(&distrusted) != 0;
+}
+
 /* Until the place says where this thread's depth is, its earlier owner's is read: this thread then
  * has not looked at the state yet, and will see what the waiter stored before it read. */
 void
@@ -53,6 +60,7 @@ vmt_threads_inside_add(uint32_t thread_id, uint32_t generation, const uint32_t *
 {
 	uint64_t mine = thread_id | (uint64_t)generation << 32;
 
+	vmt_assert(thread_id != 0 && depth != NULL);
 	for (uint32_t i = 0; i < PROBES; i++) {
 		struct entry *entry = &entries[(thread_id + i) % ENTRIES];
 		uint64_t owner = vmt_atomic_load_relaxed(&entry->owner);

@@ -34,6 +34,9 @@ void vmt_threads_inside_add(uint32_t thread_id, uint32_t generation, const uint3
 /* There is a thread that cannot be entered: nobody can be sure any more. Full barrier. */
 void vmt_threads_inside_distrust(void);
 
+/* Whether that was said: then no depth tells for certain who is inside. */
+bool vmt_threads_inside_is_distrusted(void);
+
 /* Whether a wait could be of any use: nobody is distrusted, and the kernel answers what is asked.
  */
 bool vmt_threads_inside_can_tell(void);

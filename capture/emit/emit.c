@@ -1,5 +1,6 @@
 #include "capture/emit/emit.h"
 
+#include "base/assert.h"
 #include "base/session.h"
 #include "base/sys.h"
 #include "capture/core/clock.h"
@@ -80,6 +81,9 @@ ring_of(enum vmt_ring_class ring_class)
 {
 	const struct vmt_recording *process = &vmt_recording;
 
+	/* Between enter and leave, or held. */
+	vmt_assert(vmt_thread_mine()->depth != 0 || vmt_threads_inside_is_distrusted());
+	vmt_assert(process->shard_mask < VMT_MAX_SHARDS);
 	return &process->rings[vmt_cpu_number() & process->shard_mask][ring_class];
 }
 
@@ -194,6 +198,8 @@ struct wait {
 static uint64_t *
 word_of(uint64_t (*words)[VMT_RING_CLASSES], const struct vmt_ring_view *ring)
 {
+	vmt_assert(ring >= vmt_recording.rings[0]);
+	vmt_assert(ring - vmt_recording.rings[0] < VMT_MAX_SHARDS * VMT_RING_CLASSES);
 	return &words[0][ring - vmt_recording.rings[0]];
 }
 
@@ -217,6 +223,7 @@ sleep_ns(uint32_t turn)
 {
 	uint32_t doublings = (turn - SLEEP_FROM_TURN) / TURNS_A_DOUBLING;
 
+	vmt_assert(turn >= SLEEP_FROM_TURN);
 	return SLEEP_NS << (doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX);
 }
 
@@ -355,6 +362,7 @@ claim(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class, uint8_t 
 {
 	void *slot = vmt_ring_claim(ring, position);
 
+	vmt_assert(kind != 0 && kind < VMT_EVENT_KINDS);
 	if (__builtin_expect(!slot, 0)) {
 		slot = make_room_slow(ring, ring_class, policy, position);
 		if (!slot)
@@ -404,6 +412,8 @@ vmt_emit_heap(uint8_t kind, const void *block, uint64_t size, uint32_t stack, ui
 
 	if (!slot)
 		return false;
+	vmt_assert(kind < VMT_EVENT_FIRST_OF_MAP);
+	vmt_assert(ring->slot_bytes == sizeof(*slot));
 	slot->stack = stack;
 	slot->time = time;
 	slot->address_kind = vmt_event_pack_address((uint64_t)(uintptr_t)block, kind);
@@ -421,6 +431,7 @@ vmt_emit_map(struct vmt_map_event *event)
 
 	if (!slot)
 		return false;
+	vmt_assert(ring->slot_bytes == sizeof(*event));
 	event->thread = vmt_emit_thread_id();
 	memcpy((unsigned char *)slot + skip, (const unsigned char *)event + skip,
 	       sizeof(*event) - skip);

@@ -1,5 +1,6 @@
 #include "capture/modules/module_list.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 
 #include <stddef.h>
@@ -21,6 +22,7 @@ lower_bound(const struct vmt_module_list *list, uint64_t low)
 		uint64_t half = count / 2;
 
 		if (vmt_atomic_load_relaxed(&list->entries[first + half].low) < low) {
+			vmt_assert(half < count);
 			first += half + 1;
 			count -= half + 1;
 		} else {
@@ -81,6 +83,16 @@ vmt_module_list_at(uint64_t low)
 	return at < list->count && list->entries[at].low == low ? &list->entries[at] : NULL;
 }
 
+/* By address, none in another. */
+__attribute__((unused)) static bool
+is_sorted(const struct vmt_module_list *list)
+{
+	for (uint64_t i = 1; i < list->count; i++)
+		if (list->entries[i].low < list->entries[i - 1].low)
+			return false;
+	return true;
+}
+
 void
 vmt_module_list_publish(const struct vmt_module_list *list)
 {
@@ -89,6 +101,9 @@ vmt_module_list_publish(const struct vmt_module_list *list)
 	uint64_t *to = (uint64_t *)&lists[generation & 1];
 	uint64_t words = 1 + list->count * (sizeof(struct vmt_module_entry) / 8);
 
+	vmt_assert(list != vmt_module_list_current());
+	vmt_assert(vmt_atomic_load_relaxed(&writing) <= generation);
+	vmt_assert(is_sorted(list));
 	vmt_atomic_store_relaxed(&writing, generation);
 	for (uint64_t i = 0; i < words; i++)
 		vmt_atomic_store_release(&to[i], from[i]);

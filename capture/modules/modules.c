@@ -1,5 +1,6 @@
 #include "capture/modules/modules.h"
 
+#include "base/assert.h"
 #include "base/elf_headers.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -218,6 +219,8 @@ emit(uint8_t kind, const struct vmt_module_entry *entry)
 	    .argument_b = entry->id,
 	};
 
+	vmt_assert(kind == VMT_EVENT_MODULE_LOAD || kind == VMT_EVENT_MODULE_UNLOAD);
+	vmt_assert(entry->low < entry->high);
 	vmt_emit_map(&event);
 }
 
@@ -290,6 +293,8 @@ add_fresh(const char *name, const struct vmt_elf_headers *image)
 	struct vmt_module_entry *entry = &fresh.entries[fresh.count];
 	const struct vmt_module_entry *before;
 
+	vmt_assert(fresh.count < VMT_MODULES_MAX);
+	vmt_assert(image->low < image->high);
 	*entry = (struct vmt_module_entry){
 	    .low = image->low,
 	    .high = image->high,
@@ -363,6 +368,7 @@ look(void)
 {
 	bool changed = false;
 
+	vmt_assert(vmt_atomic_load_relaxed(&refreshing) != 0);
 	fresh.count = 0;
 	if (lister)
 		lister(visit, &changed);
@@ -403,6 +409,7 @@ copy_without(uint64_t low, uint64_t high)
 {
 	const struct vmt_module_list *list = vmt_module_list_current();
 
+	vmt_assert(low < high && list->count <= VMT_MODULES_MAX);
 	fresh.count = 0;
 	for (uint64_t i = 0; i < list->count; i++) {
 		if (list->entries[i].low >= high || list->entries[i].high <= low)

@@ -1,5 +1,6 @@
 #include "capture/record/heap.h"
 
+#include "base/assert.h"
 #include "capture/core/config.h"
 #include "capture/emit/emit.h"
 #include "capture/record/resident_probe.h"
@@ -132,6 +133,7 @@ write_acquisition(const struct vmt_thread *thread, uint8_t kind, const void *blo
 {
 	bool sampled = vmt_heap_mode() == VMT_MALLOC_SAMPLED;
 
+	vmt_assert(block != NULL && !vmt_event_is_release(kind));
 	if (!keep(block, size)) {
 		vmt_atomic_add_relaxed(&vmt_recording.head->samples_dropped, 1);
 		if (sampled)
@@ -165,6 +167,7 @@ write_large_release(uint8_t kind, const void *block, uint64_t size, uint32_t sta
 	    .length = size,
 	};
 
+	vmt_assert(vmt_event_is_release(kind) && size >= VMT_SAMPLES_LARGE_BYTES);
 	event.argument_a = vmt_resident_probe_committed(event.address, size, &event.marks);
 	event.time = vmt_emit_time_before();
 	vmt_emit_map(&event);
@@ -177,6 +180,7 @@ write_release(const struct vmt_thread *thread, uint8_t kind, const void *block, 
 	uint64_t size = 0;
 	bool known = vmt_samples_may_have(block) && vmt_samples_remove(block, &size);
 
+	vmt_assert(vmt_event_is_release(kind));
 	if (known && size >= VMT_SAMPLES_LARGE_BYTES)
 		write_large_release(kind, block, size, capture(thread, frame));
 	else if (known || vmt_heap_mode() == VMT_MALLOC_ALL)

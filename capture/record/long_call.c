@@ -1,5 +1,6 @@
 #include "capture/record/long_call.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "capture/emit/emit.h"
 #include "format/event.h"
@@ -34,6 +35,7 @@ vmt_long_call_is(const struct vmt_mapping_request *request)
 static void
 write_begin(struct vmt_map_event *event, uint32_t stack)
 {
+	vmt_assert(vmt_event_is_known((uint8_t)event->argument_a));
 	event->kind = VMT_EVENT_LONG_BEGIN;
 	event->stack = stack;
 	event->time = vmt_emit_time_before();

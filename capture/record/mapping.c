@@ -1,5 +1,6 @@
 #include "capture/record/mapping.h"
 
+#include "base/assert.h"
 #include "base/pages.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
@@ -29,6 +30,7 @@ has_failed(long result)
 static void
 write_after(struct vmt_map_event *event, uint32_t stack)
 {
+	vmt_assert(!vmt_event_is_release(event->kind));
 	event->stack = stack;
 	event->time = vmt_emit_time_after();
 	vmt_emit_map(event);
@@ -40,6 +42,7 @@ write_before(struct vmt_map_event *event, uint64_t address, uint64_t looked, uin
 {
 	uint8_t marks = event->marks;
 
+	vmt_assert(vmt_event_is_release(event->kind));
 	event->argument_a = vmt_resident_probe_committed(address, looked, &event->marks);
 	event->marks |= marks;
 	event->stack = stack;
@@ -65,6 +68,7 @@ vmt_mapping_write_undo(uint64_t address, uint64_t length, long result, uint32_t 
 	    .error = (int16_t)-result,
 	};
 
+	vmt_assert(has_failed(result));
 	write_after(&event, stack);
 }
 
@@ -240,6 +244,8 @@ munmap_around_ours(struct vmt_mapping_range *range, uint32_t stack, bool written
 			    munmap_all(range->address, ours.start - range->address, stack, written);
 		if (ours.start > range->address && has_failed(result))
 			break;
+		vmt_assert(ours.start >= range->address && ours.start <= ours.end);
+		vmt_assert(ours.end > range->address && ours.end <= end);
 		range->address = ours.end;
 		range->length = end - ours.end;
 	}
@@ -333,6 +339,7 @@ write_mremap_begin(const struct vmt_mapping_move *whole, uint32_t stack)
 	uint64_t kept =
 	    whole->new_length < whole->old_length ? whole->new_length : whole->old_length;
 
+	vmt_assert(kept <= whole->old_length);
 	write_before(&event, whole->old_address + kept, whole->old_length - kept, stack);
 }
 

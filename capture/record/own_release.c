@@ -1,5 +1,6 @@
 #include "capture/record/own_release.h"
 
+#include "base/assert.h"
 #include "base/pages.h"
 #include "base/sys.h"
 #include "capture/core/robust_trylock.h"
@@ -63,6 +64,8 @@ vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 		offer(part, start, end, vmt_own_memory.ranges[index]);
 	if (vmt_atomic_load_acquire(&trace_stays))
 		offer_trace(part, start, end);
+	vmt_assert(part->start == UINT64_MAX || (part->start >= start && part->start < part->end));
+	vmt_assert(part->start == UINT64_MAX || part->end <= end);
 	return part->start != UINT64_MAX;
 }
 

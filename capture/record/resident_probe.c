@@ -1,5 +1,6 @@
 #include "capture/record/resident_probe.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "base/pages.h"
 #include "base/sys.h"
@@ -64,6 +65,7 @@ ask_statuses(void *const *addresses, uint32_t count, bool *present)
 {
 	int status[BATCH_PAGES];
 
+	vmt_assert(count <= BATCH_PAGES);
 	if (vmt_atomic_load_relaxed(&no_statuses))
 		return false;
 	for (uint32_t index = 0; index < count; index++)
@@ -110,6 +112,7 @@ give_back(struct look *look, uint32_t found, uint32_t weight)
 	struct vmt_resident_probe_budget *budget = look->budget;
 
 	look->pages += found;
+	vmt_assert(weight != 0);
 	if (budget->found < (uint64_t)found * weight)
 		return;
 	budget->found -= found * weight;
@@ -133,6 +136,7 @@ count_in_core(struct look *look, const unsigned char *marks, uint32_t pages)
 	}
 	for (; page < pages; page++)
 		found += marks[page] & 1;
+	vmt_assert(found <= pages);
 	give_back(look, found, 1);
 }
 
@@ -177,6 +181,7 @@ count_own(struct look *look, const unsigned char *marks, uint32_t pages)
 			found += present[index];
 		look->budget->singly -= count;
 		give_back(look, found, SINGLY_WEIGHT);
+		vmt_assert(next > page && next <= pages && found <= count);
 		page = next;
 	}
 	return page;
@@ -198,6 +203,8 @@ chunk_pages(const struct look *look, uint32_t room, bool *file)
 		if (vmt_file_ranges_may_have(at, vmt_page_bytes) != *file)
 			end = at;
 	}
+	vmt_assert(end > look->at && end <= look->end);
+	vmt_assert((end - look->at) % vmt_page_bytes == 0);
 	return (uint32_t)((end - look->at) / vmt_page_bytes);
 }
 
@@ -210,6 +217,7 @@ skip_hole(struct look *look)
 		look->used_up = true;
 	else
 		look->at = next;
+	vmt_assert(look->at <= look->end);
 }
 
 /* Goes on over one chunk, and over the hole that it ends at. */
@@ -221,6 +229,7 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 	uint32_t reached = pages;
 	long result;
 
+	vmt_assert(pages != 0 && pages <= room);
 	look->budget->pages -= CALL_PAGES + (int64_t)pages * (file ? FILE_PAGE_COST : 1);
 	look->allowed_ns = ALLOWED_NS + pages * (file ? ALLOWED_FILE_PAGE_NS : ALLOWED_PAGE_NS);
 	memset(marks, NOT_REACHED, pages);
@@ -239,7 +248,9 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 		reached = count_own(look, marks, reached);
 	else
 		count_in_core(look, marks, reached);
+	vmt_assert(reached <= pages);
 	look->at += reached * vmt_page_bytes;
+	vmt_assert(look->at <= look->end);
 	if (result < 0 && !look->used_up && look->at < look->end)
 		skip_hole(look);
 }
@@ -317,6 +328,7 @@ look_at_few(struct look *look)
 	uint32_t count = (uint32_t)((look->end - look->at) / vmt_page_bytes);
 	bool present[BATCH_PAGES];
 
+	vmt_assert(count >= 1 && count <= FEW_PAGES);
 	for (uint32_t index = 0; index < count; index++)
 		addresses[index] = (void *)(uintptr_t)(look->at + index * vmt_page_bytes);
 	if (!ask_statuses(addresses, count, present))
@@ -377,6 +389,7 @@ sample_rest(struct look *look)
 		}
 		found += count_pages(look, addresses, count);
 	}
+	vmt_assert(found <= points);
 	look->budget->points -= points;
 	if (points == 0)
 		look->refused = true;
@@ -414,9 +427,11 @@ vmt_resident_probe_within(struct vmt_resident_probe_budget *budget, uint64_t add
 	    !vmt_kernel_range_cut(look.at, length, &rounded) || !vmt_guard_syscalls_allowed())
 		return 0;
 	look.end = look.at + rounded;
+	vmt_assert(rounded != 0 && look.end > look.at && rounded % vmt_page_bytes == 0);
 	sampled = look_at_range(&look);
 	if (look.refused)
 		return 0;
+	vmt_assert(look.pages <= rounded / vmt_page_bytes);
 	*marks = VMT_MARK_LOOKED;
 	if (look.page_cache)
 		*marks |= VMT_MARK_PAGE_CACHE;

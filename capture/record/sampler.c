@@ -1,5 +1,6 @@
 #include "capture/record/sampler.h"
 
+#include "base/assert.h"
 #include "capture/core/clock.h"
 #include "capture/core/config.h"
 
@@ -22,6 +23,7 @@ minus_log2(uint64_t value)
 		mantissa = (uint64_t)(square >> (carry ? 64 : 63));
 		fraction = fraction << 1 | carry;
 	}
+	vmt_assert(mantissa >> 63 == 1 && fraction >> 32 == 0);
 	return ((uint64_t)(zeros + 1) << 32) - fraction;
 }
 
@@ -38,6 +40,7 @@ vmt_sampler_distance(uint64_t mean, uint64_t uniform)
 static uint64_t
 next_random(uint64_t *state)
 {
+	vmt_assert(*state != 0);
 	*state ^= *state >> 12;
 	*state ^= *state << 25;
 	*state ^= *state >> 27;
@@ -80,5 +83,6 @@ vmt_sampler_take_slow(struct vmt_thread *thread, uint64_t size)
 			return false;
 	}
 	thread->sample_left = vmt_sampler_distance(mean, next_random(&thread->random));
+	vmt_assert(thread->sample_left > 0);
 	return true;
 }

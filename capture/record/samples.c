@@ -1,5 +1,6 @@
 #include "capture/record/samples.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/emit/own_mapping.h"
@@ -54,6 +55,7 @@ lay_out(struct vmt_samples *table, uint64_t last_lines)
 	for (table->levels = 0; table->levels < VMT_SAMPLES_LEVELS; lines *= 4) {
 		uint64_t limited = lines < last_lines ? lines : last_lines;
 
+		vmt_assert((limited & (limited - 1)) == 0 && limited != 0);
 		table->line_masks[table->levels++] = limited - 1;
 		if (limited == last_lines)
 			break;
@@ -63,6 +65,7 @@ lay_out(struct vmt_samples *table, uint64_t last_lines)
 static size_t
 level_bytes(const struct vmt_samples *table, uint32_t level)
 {
+	vmt_assert(level < table->levels);
 	return (table->line_masks[level] + 1) * sizeof(struct vmt_samples_line);
 }
 
@@ -75,7 +78,9 @@ vmt_samples_set_up(const struct vmt_samples_size *size)
 	size_t bytes = size->cells;
 	unsigned char *memory;
 
+	vmt_assert((size->cells & table.cell_mask) == 0);
 	lay_out(&table, size->lines);
+	vmt_assert(table.levels >= 1 && table.levels <= VMT_SAMPLES_LEVELS);
 	for (uint32_t i = 0; i < table.levels && i < VMT_SAMPLES_FIRST_LEVELS; i++)
 		bytes += level_bytes(&table, i);
 	memory = vmt_own_memory_map_listed(bytes);
@@ -88,6 +93,7 @@ vmt_samples_set_up(const struct vmt_samples_size *size)
 		table.lines[i] = (struct vmt_samples_line *)(void *)memory;
 		memory += level_bytes(&table, i);
 	}
+	vmt_assert(memory == table.filter + bytes);
 	vmt_samples_table = table;
 	return true;
 }
@@ -206,6 +212,7 @@ line_at(uint32_t level, uint64_t hash, uint32_t probe)
 {
 	const struct vmt_samples *table = &vmt_samples_table;
 
+	vmt_assert(level < table->levels && probe < PROBES);
 	return &lines_of(level)[(hash + probe) & table->line_masks[level]];
 }
 
@@ -257,6 +264,7 @@ vmt_samples_add(const void *block, uint64_t size)
 {
 	uint64_t hash = hash_of(block);
 
+	vmt_assert(block != NULL);
 	for (uint32_t level = 0; level < vmt_samples_table.levels; level++) {
 		if (!lines_of(level) && !map_level_slow(level))
 			return false;
@@ -307,6 +315,7 @@ vmt_samples_remove(const void *block, uint64_t *size)
 	uint32_t used = vmt_atomic_load_relaxed(&vmt_samples_table.used);
 	uint64_t hash = hash_of(block);
 
+	vmt_assert(used <= vmt_samples_table.levels);
 	for (uint32_t level = 0; level < used; level++) {
 		if (!remove_from_level(level, hash, block, size))
 			continue;

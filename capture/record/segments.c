@@ -1,5 +1,6 @@
 #include "capture/record/segments.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "base/pages.h"
 #include "base/sys.h"
@@ -36,6 +37,7 @@ remember(uint64_t address, uint64_t length)
 
 		if (!vmt_atomic_cas(&attached[index].address, &expected, CLAIMED))
 			continue;
+		vmt_assert(address != 0 && address != CLAIMED);
 		attached[index].length = length;
 		vmt_atomic_store_release(&attached[index].address, address);
 		return;
@@ -97,6 +99,7 @@ vmt_segments_brk_begin(uint64_t old_break, uint64_t new_break, uint8_t *marks, u
 	if (new_break == 0 || new_break >= old_break)
 		return 0;
 	kept = page_up(new_break);
+	vmt_assert(kept >= new_break && kept <= page_up(old_break));
 	if (page_up(old_break) > kept)
 		event.argument_a =
 		    vmt_resident_probe_committed(kept, page_up(old_break) - kept, &event.marks);

@@ -1,5 +1,6 @@
 #include "capture/stacks/capture.h"
 
+#include "base/assert.h"
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
 #include "capture/modules/modules.h"
@@ -128,6 +129,7 @@ walk_to_known(struct vmt_unwind_registers *walk, struct vmt_last_walk *last, uin
 	const uint32_t room = outer < VMT_LAST_WALK_FRAMES ? outer : VMT_LAST_WALK_FRESH;
 	uint32_t count = 0;
 
+	vmt_assert(room <= VMT_LAST_WALK_FRAMES);
 	last->frames[0].cfa_at = 0;
 	last->frames[0].rbp_at = 2; /* the hook's own frame */
 	last->frames[0].rbp_made = true;
@@ -139,6 +141,7 @@ walk_to_known(struct vmt_unwind_registers *walk, struct vmt_last_walk *last, uin
 			vmt_last_walk_settle(last, count, outer);
 			return true;
 		}
+		vmt_assert(count < room);
 		put(last, count++, walk);
 		if (count == room)
 			break;
@@ -226,6 +229,7 @@ count_of(const struct vmt_last_walk *last, uint32_t limit)
 {
 	uint32_t count = VMT_LAST_WALK_FRAMES - last->top;
 
+	vmt_assert(last->top <= VMT_LAST_WALK_FRAMES);
 	return count < limit ? count : limit;
 }
 
@@ -249,6 +253,7 @@ intern_last(struct vmt_last_walk *last, uint32_t limit)
 	uint32_t outer = last->top + count;
 	uint64_t key = last->frames[last->top].hash;
 
+	vmt_assert(count != 0 && outer <= VMT_LAST_WALK_FRAMES);
 	if (last->stack != 0)
 		return last->stack;
 	if (outer < VMT_LAST_WALK_FRAMES)
@@ -265,6 +270,7 @@ static uint32_t __attribute__((noinline)) capture_afresh(const void *frame, uint
 	uint32_t bounded = limit < VMT_STACK_MAX_FRAMES ? limit : VMT_STACK_MAX_FRAMES;
 	uint32_t count = vmt_capture_walk(frame, addresses, bounded);
 
+	vmt_assert(count <= bounded);
 	return vmt_stack_table_intern(&vmt_recording.stacks, addresses, count);
 }
 
@@ -297,6 +303,7 @@ vmt_capture_stack_from(const struct vmt_capture_start *place)
 		count = walk_frame_pointers(&walk, addresses, limit);
 	else
 		count = walk_cfi(&walk, addresses, limit);
+	vmt_assert(count <= limit);
 	return vmt_stack_table_intern(&vmt_recording.stacks, addresses, count);
 }
 

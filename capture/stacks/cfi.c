@@ -1,5 +1,6 @@
 #include "capture/stacks/cfi.h"
 
+#include "base/assert.h"
 #include "capture/modules/modules.h"
 #include "capture/stacks/last_walk.h"
 #include "unwind/cfi_parse.h"
@@ -16,6 +17,7 @@ remember(uint64_t address, uint32_t rule)
 	uint64_t key = vmt_cfi_scramble(address);
 	uint64_t *bucket = &vmt_cfi_table[(key >> VMT_CFI_TAG_BITS) * 2];
 
+	vmt_assert(key >> VMT_CFI_TAG_BITS < UINT64_C(1) << VMT_CFI_BUCKET_BITS);
 	if (!vmt_atomic_load_relaxed(&has_rules))
 		vmt_atomic_store_release(&has_rules, true);
 	vmt_atomic_store_relaxed(&bucket[1], vmt_atomic_load_relaxed(&bucket[0]));

@@ -1,5 +1,6 @@
 #include "capture/stacks/last_walk.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "capture/emit/emit.h"
 #include "capture/emit/own_mapping.h"
@@ -38,6 +39,7 @@ map_piece(uint32_t number)
 	struct vmt_last_walk *memory =
 	    vmt_guard_syscalls_allowed() ? vmt_own_memory_map(PIECE_BYTES) : NULL;
 
+	vmt_assert(number < VMT_LAST_WALK_PIECES);
 	if (!memory)
 		return false;
 	(void)vmt_own_memory_wipe_on_fork(memory, PIECE_BYTES);
@@ -129,6 +131,7 @@ find(uint32_t mine)
 	for (uint32_t i = 0; mapped != 0 && i < PROBES; i++) {
 		uint32_t at = (mine + i) % (mapped * PIECE_PARTS);
 
+		vmt_assert(at / PIECE_PARTS < mapped);
 		part = &pieces[at / PIECE_PARTS][at % PIECE_PARTS];
 		if (take(part, mine, true))
 			return part;
@@ -153,6 +156,7 @@ vmt_last_walk_claim_slow(struct vmt_thread *thread)
 	last = find(vmt_emit_thread_id());
 	if (!last)
 		return NULL;
+	vmt_assert(vmt_atomic_load_relaxed(&last->owner) == thread->thread_id);
 	last->generation = vmt_guard_owner->generation;
 	last->resting = 0;
 	last->top = VMT_LAST_WALK_FRAMES;
@@ -202,6 +206,7 @@ vmt_last_walk_intact(struct vmt_last_walk *last, uint64_t sp, uint64_t end)
 	while (frame > last->top &&
 	       is_intact(&last->frames[frame - 1], last->pc[frame - 1], sp - 16))
 		frame--;
+	vmt_assert(frame >= last->top && frame <= VMT_LAST_WALK_FRAMES);
 	return frame;
 }
 
@@ -212,6 +217,7 @@ vmt_last_walk_settle(struct vmt_last_walk *last, uint32_t fresh, uint32_t outer)
 	bool read_later = false; /* rbp, as it is here, by a frame further out */
 	uint64_t hash = 0;
 
+	vmt_assert(fresh <= outer && outer <= VMT_LAST_WALK_FRAMES);
 	if (top != 0) {
 		memmove(last->pc + top, last->pc, fresh * sizeof(*last->pc));
 		memmove(last->frames + top, last->frames, fresh * sizeof(*last->frames));

@@ -1,5 +1,6 @@
 #include "preload/trace/open.h"
 
+#include "base/assert.h"
 #include "base/pages.h"
 #include "base/prealloc.h"
 #include "base/procfs.h"
@@ -67,6 +68,7 @@ size_tables(struct vmt_head *head, const struct vmt_config *config)
 	if (config->stack_table_bytes != 0)
 		head->stack_words = config->stack_table_bytes / sizeof(uint64_t);
 	head->stack_index_entries = power_of_two_below(head->stack_words / 4);
+	vmt_assert(head->stack_words <= UINT32_MAX && head->modules_bytes % 8 == 0);
 }
 
 /* A ring that has been once round stays in memory: all of one class together have a bound, whatever
@@ -81,6 +83,8 @@ share_slots(struct vmt_head *head)
 		head->heap_capacity /= 2;
 	while (head->map_capacity * head->shards > map_slots)
 		head->map_capacity /= 2;
+	vmt_assert(head->heap_capacity >= VMT_RING_MIN_CAPACITY);
+	vmt_assert(head->map_capacity >= VMT_RING_MIN_CAPACITY);
 }
 
 void
@@ -108,6 +112,9 @@ vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t p
 	if (buffer == 0)
 		share_slots(head);
 	size_tables(head, config);
+	vmt_assert((head->shards & (head->shards - 1)) == 0 && head->shards <= VMT_MAX_SHARDS);
+	vmt_assert((head->heap_capacity & (head->heap_capacity - 1)) == 0);
+	vmt_assert((head->map_capacity & (head->map_capacity - 1)) == 0);
 	vmt_head_lay_out(head);
 }
 
@@ -148,6 +155,7 @@ put_directory(struct vmt_text_out *out)
 
 	if (length < 2 || *out->at != '/')
 		return false;
+	vmt_assert(length <= out->end - out->at);
 	out->at += length - 1;
 	if (out->at[-1] != '/')
 		vmt_text_put(out, "/");

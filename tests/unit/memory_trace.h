@@ -73,6 +73,7 @@ memory_trace_begin(void)
 	memory_trace_lend_loader();
 	vmt_guard_set_up();
 	vmt_guard_begin_recording();
+	vmt_thread_mine()->depth = 1; /* as inside a hook */
 }
 
 static inline void

@@ -94,6 +94,7 @@ overflow_thread(void *unused)
 {
 	stack_t stack = {.ss_sp = make_stack(65536), .ss_size = 65536};
 
+	vmt_thread_mine()->depth = 1; /* as inside a hook */
 	assert_int_equal(sigaltstack(&stack, NULL), 0);
 	if (sigsetjmp(overflowed, 1) == 0)
 		overflow(0);
@@ -157,6 +158,7 @@ thread_body(void *result)
 {
 	uint64_t top;
 
+	vmt_thread_mine()->depth = 1; /* as inside a hook */
 	remember_from_here();
 	bare_many(3, 2, 3, 4, 5, 6, 7, 8);
 	__asm__("mov %%fs:0, %0" : "=r"(top));
@@ -199,6 +201,7 @@ coroutine_thread(void *result)
 {
 	struct captured *mine = result;
 
+	vmt_thread_mine()->depth = 1; /* as inside a hook */
 	remember_from_here();
 	run_coroutine();
 	*mine = captured;

@@ -343,6 +343,7 @@ static uint32_t noticing;
 static void *
 notice_unknown(void *unused)
 {
+	vmt_thread_mine()->depth = 1; /* as inside a hook */
 	__atomic_store_n(&noticing, (uint32_t)gettid(), __ATOMIC_RELEASE);
 	vmt_modules_notice(8);
 	return unused;

@@ -289,6 +289,7 @@ present_tells_the_tracers_memory_apart(void **state)
 	*own = (struct vmt_own_range){start + 0x4000, start + 0x8000};
 	vmt_config.buffer_bytes = 1 << 20;
 	assert_null(vmt_open_trace());
+	vmt_thread_mine()->depth = 1; /* as inside a hook */
 	vmt_initial_maps_write();
 	assert_int_equal(bytes_present(start, start + length, 3), 0x4000);
 	assert_int_equal(bytes_present(start + 0x4000, start + 0x8000, 3), 0x4000);
@@ -296,6 +297,7 @@ present_tells_the_tracers_memory_apart(void **state)
 	assert_int_equal(
 	    bytes_present((uint64_t)(uintptr_t)&on_stack, (uint64_t)(uintptr_t)&on_stack + 1, 2),
 	    1);
+	vmt_thread_mine()->depth = 0;
 	munmap(area, length);
 }
 

@@ -98,5 +98,6 @@ vmt_advised_pages_stayed(uint16_t advice, const struct vmt_extents *pieces, uint
 	}
 	if (!all || advice == VMT_ADVICE_REMOVE)
 		return 0;
+	assert(shared <= all);
 	return (uint64_t)((unsigned __int128)taken * shared / all);
 }

@@ -59,6 +59,7 @@ entry_of(const struct vmt_module_history *history, const struct vmt_span *span)
 {
 	uint32_t slot = hash_of(span) & history->index_mask;
 
+	assert(history->span_count <= history->index_mask / 2 + 1);
 	while (history->index[slot] && !same(&history->spans[history->index[slot]], span))
 		slot = (slot + 1) & history->index_mask;
 	return &history->index[slot];
@@ -129,6 +130,7 @@ position_after(const struct vmt_module_history *history, uint64_t address)
 static void
 remove_loaded(struct vmt_module_history *history, uint32_t from, uint32_t to)
 {
+	assert(from <= to && to <= history->loaded_count);
 	memmove(history->loaded + from, history->loaded + to,
 		(history->loaded_count - to) * sizeof(*history->loaded));
 	history->loaded_count -= to - from;
@@ -140,6 +142,7 @@ intern(struct vmt_module_history *history, const struct vmt_span *span)
 	uint32_t *entry = entry_of(history, span);
 
 	if (!*entry) {
+		assert(history->span_count < history->span_room);
 		*entry = history->span_count;
 		history->spans[history->span_count++] = *span;
 	}
@@ -162,6 +165,7 @@ vmt_module_history_load(struct vmt_module_history *history, const struct vmt_spa
 	remove_loaded(history, from, to);
 	memmove(history->loaded + from + 1, history->loaded + from,
 		(history->loaded_count - from) * sizeof(*history->loaded));
+	assert(history->loaded_count < history->loaded_room);
 	history->loaded[from] = intern(history, span);
 	history->loaded_count++;
 	history->era++;

@@ -1,5 +1,6 @@
 #include "tools/model/space/resident.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ vmt_resident_open(struct vmt_resident *resident, const struct vmt_run *runs, siz
 			sums[HUGETLB] += runs[i].bytes;
 		if (is_resident(&runs[i]) && (runs[i].kind & VMT_RUN_SHARED))
 			sums[SHARED] += runs[i].bytes;
+		assert(i == 0 || runs[i - 1].start + runs[i - 1].bytes <= runs[i].start);
 		memcpy(resident->before[i + 1], sums, sizeof(sums));
 	}
 	return 0;
@@ -102,6 +104,7 @@ vmt_resident_range(const struct vmt_resident *resident, uint64_t start, uint64_t
 	size_t last = last_run(resident, first, end);
 	struct vmt_amounts amounts = {.bytes = {[VMT_AMOUNT_RESERVED] = end - start}};
 
+	assert(start <= end && first <= last);
 	amounts.bytes[VMT_AMOUNT_COMMITTED] =
 	    below(resident, last, end, RESIDENT) - below(resident, first, start, RESIDENT);
 	amounts.bytes[VMT_AMOUNT_SWAPPED] =
@@ -110,6 +113,8 @@ vmt_resident_range(const struct vmt_resident *resident, uint64_t start, uint64_t
 	    below(resident, last, end, HUGETLB) - below(resident, first, start, HUGETLB);
 	amounts.bytes[VMT_AMOUNT_SHARED] =
 	    below(resident, last, end, SHARED) - below(resident, first, start, SHARED);
+	assert(amounts.bytes[VMT_AMOUNT_COMMITTED] <= end - start);
+	assert(amounts.bytes[VMT_AMOUNT_SHARED] <= amounts.bytes[VMT_AMOUNT_COMMITTED]);
 	return amounts;
 }
 

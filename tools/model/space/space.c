@@ -49,6 +49,7 @@ vmt_extents_reserve(struct vmt_extents *extents, size_t more)
 	items = reallocarray(extents->items, room, sizeof(*items));
 	if (!items)
 		return -ENOMEM;
+	assert(room - extents->count >= more);
 	extents->items = items;
 	extents->room = room;
 	return 0;
@@ -113,6 +114,7 @@ join_before(struct vmt_space *space, struct node *node)
 
 	if (!before || !alike(before, node))
 		return node;
+	assert(before->extent.end == node->extent.start);
 	node->extent.start = before->extent.start;
 	drop(space, before);
 	return node;
@@ -171,6 +173,7 @@ split_at(struct vmt_space *space, uint64_t address)
 
 	if (!node || node->extent.start >= address)
 		return 0;
+	assert(address < node->extent.end);
 	low = node->extent;
 	start = low.start;
 	low.end = address;
@@ -201,6 +204,7 @@ vmt_space_look(const struct vmt_space *space, uint64_t start, uint64_t end,
 
 		if (vmt_extents_reserve(found, 1))
 			return -ENOMEM;
+		assert(node->extent.end > start);
 		item = &found->items[found->count++];
 		*item = node->extent;
 		if (item->start < start)
@@ -226,6 +230,7 @@ vmt_space_remove(struct vmt_space *space, uint64_t start, uint64_t end, struct v
 		return status;
 	}
 	for (node = first_after(space, start); node && node->extent.start < end; node = next) {
+		assert(node->extent.start >= start && node->extent.end <= end);
 		next = RB_NEXT(tree, &space->tree, node);
 		drop(space, node);
 	}
@@ -242,6 +247,7 @@ vmt_space_protect(struct vmt_space *space, uint64_t start, uint64_t end, uint8_t
 		return status;
 	for (node = first_after(space, start); node && node->extent.start < end;
 	     node = RB_NEXT(tree, &space->tree, node)) {
+		assert(node->extent.start >= start && node->extent.end <= end);
 		node->extent.protection = protection;
 		node = join_before(space, node);
 	}

@@ -2,6 +2,7 @@
 
 #include "tools/model/space/space.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct vmt_touched {
@@ -83,6 +84,7 @@ absent(const struct vmt_resident *resident, uint64_t start, uint64_t end)
 {
 	struct vmt_amounts amounts = vmt_resident_range(resident, start, end);
 
+	assert(amounts.bytes[VMT_AMOUNT_COMMITTED] <= amounts.bytes[VMT_AMOUNT_RESERVED]);
 	return amounts.bytes[VMT_AMOUNT_RESERVED] - amounts.bytes[VMT_AMOUNT_COMMITTED] -
 	       amounts.bytes[VMT_AMOUNT_SWAPPED];
 }

@@ -1,5 +1,6 @@
 #include "tools/model/space/undo.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define SLOTS 4096u
@@ -49,6 +50,7 @@ vmt_undo_begin(struct vmt_undo *undo, const struct vmt_event *event)
 			(*slot)->records[i].event.kind = 0;
 	(*slot)->thread = event->thread;
 	(*slot)->newest = ((*slot)->newest + 1) % DEPTH;
+	assert((*slot)->newest < DEPTH);
 	record = &(*slot)->records[(*slot)->newest];
 	record->event = *event;
 	record->pieces.count = 0;

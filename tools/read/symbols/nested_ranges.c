@@ -1,5 +1,6 @@
 #include "tools/read/symbols/nested_ranges.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 bool
@@ -16,6 +17,7 @@ vmt_nested_ranges_add(struct vmt_nested_ranges *ranges, struct vmt_range range)
 		ranges->items = grown;
 		ranges->room = room;
 	}
+	assert(ranges->count < ranges->room);
 	ranges->items[ranges->count++] = range;
 	return true;
 }
@@ -42,6 +44,7 @@ vmt_nested_ranges_settle(struct vmt_nested_ranges *ranges)
 	for (size_t i = 0; i < ranges->count; i++) {
 		if (ranges->items[i].end > furthest)
 			furthest = ranges->items[i].end;
+		assert(i == 0 || ranges->items[i - 1].start <= ranges->items[i].start);
 		ranges->items[i].furthest = furthest;
 	}
 }
@@ -76,5 +79,6 @@ const struct vmt_range *
 vmt_nested_ranges_around(const struct vmt_nested_ranges *ranges, const struct vmt_range *inner,
 			 uint64_t place)
 {
+	assert(inner >= ranges->items && inner < ranges->items + ranges->count);
 	return find_among(ranges, (size_t)(inner - ranges->items), place);
 }

@@ -2,6 +2,7 @@
 
 #include "format/codec.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chu
 	for (uint32_t i = 0; i < source->records; i++) {
 		struct vmt_block_index_entry *block = &source->block[i / BLOCK_RECORDS];
 
+		assert(i / BLOCK_RECORDS < source->blocks);
 		if (i % BLOCK_RECORDS == 0)
 			*block = (struct vmt_block_index_entry){cursor, UINT64_MAX};
 		if (!vmt_sorted_run_decode(chunk, &cursor, &record))
