@@ -75,7 +75,9 @@ vmt_module_table_intern(unsigned char *region, uint64_t region_bytes, uint64_t *
 		return 0;
 	vmt_assert(at >= VMT_MODULE_FIRST_ID && at % 8 == 0);
 	store(region + at, &wanted);
-	/* Orders the record before the counter that lets readers see it. */
+	/* From this store on readers walk over the record: its bytes come before the counter. A
+	 * writer that dies before it leaves bytes behind the end, which the next one overwrites.
+	 * One thread at a time writes (preload/modules.c). */
 	vmt_atomic_store_release(shared_used, at + record_bytes(wanted.path_bytes));
 	return (uint32_t)at;
 }

@@ -25,6 +25,8 @@ discard_committed(const struct vmt_ring_view *ring, uint64_t position,
 	/* Perhaps another lap's content by now; then the release fails and it is not used. */
 	uint8_t kind = kind_of(vmt_ring_sequence(ring, position)) % VMT_EVENT_KINDS;
 
+	/* The collector may have copied the event already: it then finds its own release refused,
+	 * and takes this count back (vmt_ring_uncount). */
 	if (!vmt_ring_release(ring, position, VMT_RING_COMMITTED))
 		return false;
 	vmt_atomic_add_relaxed(&ring->control->overwritten[kind], 1);

@@ -112,6 +112,8 @@ vmt_ring_claim(const struct vmt_ring_view *ring, uint64_t *position)
 		    (int32_t)(vmt_atomic_load_acquire(sequence) - vmt_ring_lap(ring, head));
 
 		if (state == 0 || state == 2 || state == 3) {
+			/* From this swap on the position is this writer's alone: others find head
+			 * beyond it and claim the next one, readers find the slot BUSY. */
 			if (vmt_atomic_cas(&ring->control->head, &head, head + 1)) {
 				if (state == 0) {
 					*position = head;
@@ -143,8 +145,12 @@ vmt_ring_commit(const struct vmt_ring_view *ring, uint64_t position)
 	uint32_t *sequence = vmt_ring_sequence(ring, position);
 	uint32_t expected = vmt_ring_lap(ring, position);
 
+	/* Whoever loads this sequence with acquire (vmt_ring_look) sees the whole slot. A writer
+	 * that dies before this leaves a BUSY slot, which readers give up. */
 	if (vmt_atomic_cas(sequence, &expected, expected + 1))
 		return true;
+	/* Given up meanwhile: 2 becomes 3, in whatever lap. Who sees 3 knows that nobody writes to
+	 * the slot any more, and may free it. */
 	while ((expected & (ring->capacity - 1)) == 2)
 		if (vmt_atomic_cas(sequence, &expected, expected + 1))
 			break;
@@ -187,6 +193,8 @@ vmt_ring_copy(const struct vmt_ring_view *ring, uint64_t position, void *copy)
 	struct vmt_ring_word *to = copy;
 
 	vmt_assert(ring->slot_bytes % sizeof(*to) == 0);
+	/* A producer may discard and refill the slot under this loop: the two looks behind it
+	 * tell. */
 	for (uint32_t i = 0; i < ring->slot_bytes / sizeof(*to); i++)
 		to[i].value = vmt_atomic_load_relaxed(&from[i].value);
 	vmt_atomic_fence_acquire();
@@ -214,6 +222,8 @@ vmt_ring_help_tail(const struct vmt_ring_view *ring)
 		if (end == tail)
 			return;
 		vmt_assert(end > tail && end <= stop);
+		/* Tail tells readers and discarders where to begin, and no writer whether there is
+		 * room: one that lags behind costs nothing. */
 		if (vmt_atomic_cas(&ring->control->tail, &tail, end))
 			tail = end;
 	}
@@ -236,6 +246,8 @@ vmt_ring_pass_on(const struct vmt_ring_view *ring, uint64_t position, enum vmt_r
 	/* From one of the four residues of this lap to 0 or 2 of the next. */
 	vmt_assert((expected & (ring->capacity - 1)) <= 3);
 	vmt_assert((desired & (ring->capacity - 1)) == 0 || (desired & (ring->capacity - 1)) == 2);
+	/* From this swap on the writer of the next lap may fill the slot (or, after BUSY and DEAD,
+	 * both sides step over it). Of two who try, the other finds the slot changed. */
 	return vmt_atomic_cas(vmt_ring_sequence(ring, position), &expected, desired);
 }
 

@@ -122,7 +122,10 @@ vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t
 				mine = append_slow(table, frames, count);
 			if (mine == 0)
 				break;
-			/* The release half orders the record before the entry. */
+			/* From this swap on every thread that meets the same stack uses this
+			 * record; the release half orders its words before the entry. Who loses
+			 * looks at the winner's entry: it may be the same stack, and then this
+			 * record is named by nobody. */
 			if (vmt_atomic_cas(entry, &found, tag | mine))
 				return mine;
 		}
