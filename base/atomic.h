@@ -1,5 +1,5 @@
 /*
- * atomic.h: which memory orders do shared words use?
+ * atomic.h: the memory orders of words that threads or processes share
  *
  * Thin names for the compiler's atomic builtins, so that every access to memory
  * that two sides share is visible in the source with its order. The exhaustive

@@ -1,5 +1,5 @@
 /*
- * buffer.h: where does the collector's memory come from?
+ * buffer.h: growable mappings, the collector's memory
  *
  * Growable mappings of its own: the collector may run in a copy of somebody else's address space,
  * where malloc is that program's. Single-threaded; the owner frees. Errors: false, and the buffer

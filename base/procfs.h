@@ -1,5 +1,5 @@
 /*
- * procfs.h: what do the files of /proc/PID say?
+ * procfs.h: reads and parses the files of /proc/PID
  *
  * Opens them, reads them into the caller's buffers, and takes maps, statm, stat and smaps_rollup
  * apart (Documentation/filesystems/proc.rst). Nothing is allocated, nothing remembered; thread and

@@ -1,5 +1,5 @@
 /*
- * sys.h: what do we ask of the kernel?
+ * sys.h: raw system calls, without libc and without errno
  *
  * The only place that issues system calls for preload and collect: inline, raw, without errno and
  * without libc, since the code runs inside other people's processes (hooked libc functions,

@@ -1,5 +1,5 @@
 /*
- * text.h: how are numbers got out of /proc's text, and paths made, without libc?
+ * text.h: takes numbers and words out of text, and makes paths, without libc
  *
  * A cursor over bytes that need no terminating NUL, and a bounded writer that always ends in one.
  * Takers move the cursor only when they succeed. Freestanding, no allocation; thread and signal

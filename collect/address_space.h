@@ -1,5 +1,5 @@
 /*
- * kernel_range.h: is what /proc/PID shows still the image that made the trace?
+ * address_space.h: whether /proc/PID still shows the image that made the trace
  *
  * An exec keeps pid and start time and takes the address space away. Descriptors of maps, pagemap
  * and smaps_rollup stay with the address space that they were opened on and read as empty after it;

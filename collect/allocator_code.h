@@ -1,5 +1,5 @@
 /*
- * allocator_code.h: is an allocator linked into the program, and where?
+ * allocator_code.h: finds an allocator that is linked into the program
  *
  * Reads the symbol table of /proc/PID/exe, once, and appends an ALLOCATOR chunk where it names
  * functions of a known allocator (format/allocator_code.h). A table of more than 64 MiB is left

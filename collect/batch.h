@@ -1,5 +1,5 @@
 /*
- * batch.h: how do events become a chunk, where a trace must not grow too?
+ * batch.h: makes a chunk of events, where a trace must not grow too
  *
  * A batch is one chunk in the making: positions of one ring in order, the times of its events and
  * of those that are left out (format/thin.h). A batch of which nothing is left gets no chunk, it is

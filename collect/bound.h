@@ -1,5 +1,5 @@
 /*
- * bound.h: how large may a trace get?
+ * bound.h: limits how large a trace gets
  *
  * What a trace has beside its fixed part is shared out between the heap's events (a half where all
  * of malloc is recorded, else an eighth), those of the map family, and snapshots and readings of

@@ -1,5 +1,5 @@
 /*
- * cgroup.h: what do the process's cgroups say of memory, and of CPU time?
+ * cgroup.h: reads what the process's cgroups say of memory and CPU time
  *
  * Finds the directory of a process's controller, v1 or v2, through /proc/PID/cgroup and
  * /proc/self/mountinfo, and reads its figures (Documentation/admin-guide/cgroup-v2.rst,

@@ -1,5 +1,5 @@
 /*
- * collector.h: who drains the rings and looks at the pages?
+ * collector.h: the loop that drains the rings and looks at the pages of a process tree
  *
  * One loop for a whole process tree: takes announcements from the session, opens each trace, drains
  * its rings into chunks, samples RSS and residency, writes how each process ended, and returns when

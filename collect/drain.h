@@ -1,5 +1,5 @@
 /*
- * drain.h: how do events get out of the rings into chunks?
+ * drain.h: takes events out of the rings into chunks
  *
  * Positions of a ring are taken in order, in batches: committed slots are copied and checked (a
  * producer may discard a slot under us while it believes that nobody collects), encoded, appended

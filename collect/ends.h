@@ -1,5 +1,5 @@
 /*
- * ends.h: which processes have ended while the collector sleeps?
+ * ends.h: finds processes that ended while the collector slept
  *
  * Nothing wakes who sleeps on a futex when a process ends, and each look costs: it is taken between
  * two visits only where a process may leave something behind that is to go with it, a file system

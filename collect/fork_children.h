@@ -1,5 +1,5 @@
 /*
- * fork_children.h: which fork children have no trace of their own, and live on?
+ * fork_children.h: finds fork children that have no trace of their own and live on
  *
  * A parent's FORK event names its child. One that is still there a little later, runs its parent's
  * program and has opened no trace, is taken up by outside_trace.h. So a fork costs nothing but its

@@ -1,5 +1,5 @@
 /*
- * go_counters.h: what does the Go runtime of a process count by itself right now?
+ * go_counters.h: reads what the Go runtime of a process counts by itself
  *
  * Reads the runtime's objects that the head of the trace names (format/go.h) out of the process
  * with process_vm_readv and appends them as one GO chunk. The kernel must allow that (ptrace(2),

@@ -1,5 +1,5 @@
 /*
- * holes.h: what of a finished trace does no reader need?
+ * holes.h: gives back the blocks of a finished trace that no reader needs
  *
  * Gives the blocks of ring slots that chunks account for, of the stack table's index and of unused
  * tails back to the file system; the size of the file stays. On a file system that can't, all stays

@@ -1,5 +1,5 @@
 /*
- * hugetlb.h: is a mapping made of hugetlb pages?
+ * hugetlb.h: whether a mapping is made of hugetlb pages
  *
  * Such pages are in RAM and in no RSS, and /proc/PID/maps does not tell them: a memfd, a System V
  * segment and a file of a hugetlbfs that is mounted anywhere look like other files. What tells is

@@ -1,5 +1,5 @@
 /*
- * kernel_counters.h: by how much may the kernel's own figure of a process's RSS be off?
+ * kernel_counters.h: by how much the kernel's own figure of a process's RSS may be off
  *
  * Linux keeps RSS in counters for file, anonymous and shared pages (mm_struct.rss_stat). Before 6.2
  * each thread keeps up to 64 changes to itself (SPLIT_RSS_COUNTING, TASK_RSS_EVENTS_THRESH in

@@ -1,5 +1,5 @@
 /*
- * mirror.h: how does a head that lies aside get into its trace file?
+ * mirror.h: writes a head that does not lie in the trace file into it
  *
  * Where the head can't be mapped from the trace (shm_fallback.h), the collector copies it there by
  * plain writes: what is in the tables before each chunk that may refer to it, the head and the

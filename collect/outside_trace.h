@@ -1,5 +1,5 @@
 /*
- * outside_trace.h: how is a process recorded that never called a hook?
+ * outside_trace.h: records a process that never called a hook
  *
  * A fork child has its parent's trace mapped until it opens one of its own, which its first call of
  * a hook does. For one that calls none the collector makes a trace by itself: a head with what is

@@ -1,5 +1,5 @@
 /*
- * pagemap_scan.h: how is the kernel asked for the kinds of many pages at once?
+ * pagemap_scan.h: asks the kernel for the kinds of many pages at once
  *
  * PAGEMAP_SCAN of /proc/PID/pagemap, from Linux 6.7: include/uapi/linux/fs.h, which older headers
  * lack. Addresses in bytes, whole pages.

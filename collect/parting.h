@@ -1,5 +1,5 @@
 /*
- * parting.h: how does the collector let go of a file system before a process ends?
+ * parting.h: closes a trace on another file system before its process ends
  *
  * A program may mount a file system, run others in there and unmount it as soon as they have ended.
  * Where a trace lies on another file system than the first one, the collector closes it before it

@@ -1,5 +1,5 @@
 /*
- * place.h: where does a trace lie, however its path changes?
+ * place.h: holds the directory of a trace, however its path changes
  *
  * A path is walked once, to a descriptor of the directory (O_PATH: no leave to read it is needed);
  * what follows goes by the last name in that directory, and never through a symbolic link there. So

@@ -1,5 +1,5 @@
 /*
- * present_events.h: what anonymous memory has a process when its trace begins?
+ * present_events.h: events for the anonymous memory that a process has when its trace begins
  *
  * One PRESENT event for each anonymous mapping of /proc/PID/maps, cut up where the tracer's own
  * memory lies in it; at most 16,384. The caller walks maps and writes the events. Nothing is

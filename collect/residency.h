@@ -1,5 +1,5 @@
 /*
- * residency.h: which pages of a range are resident, and of what kind?
+ * residency.h: finds which pages of a range are resident, and of what kind
  *
  * Three sources with one answer, runs of pages alike (docs/residency.md compares them):
  *

@@ -1,5 +1,5 @@
 /*
- * retain.h: which traces of processes that have ended stay?
+ * retain.h: decides which traces of ended processes stay
  *
  * Dropped are, at the end of their process: a trace whose process never had min_rss_bytes resident,
  * by all readings and by what the kernel told it at its exit (one that was killed stays: it was

@@ -1,5 +1,5 @@
 /*
- * sampling.h: when is a process's memory looked at?
+ * sampling.h: decides when a process's memory is looked at
  *
  * RSS every 10 ms while it moves, backing off to 1 s while it does not (or at the host's fixed
  * interval), with the cgroup's figures of the last second, near its limit of the last 50 ms, in

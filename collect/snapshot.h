@@ -1,5 +1,5 @@
 /*
- * snapshot.h: which pages of a process are resident now, mapping by mapping?
+ * snapshot.h: writes which pages of a process are resident, mapping by mapping
  *
  * Reads /proc/PID/maps whole, notes the time (a replay of events up to it gives the mappings that
  * were read), scans each mapping, and appends one SNAPSHOT chunk. smaps_rollup is read only when

@@ -1,5 +1,5 @@
 /*
- * tasks.h: which threads of a process are there now?
+ * tasks.h: lists the threads that a process has now
  *
  * Reads /proc/PID/task and appends the threads' kernel ids as one TASKS chunk. Its time is
  * taken before the list is read: a thread that began before it and is not in the list has ended.

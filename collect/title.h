@@ -1,5 +1,5 @@
 /*
- * title.h: what does the process call itself now?
+ * title.h: what the process calls itself now
  *
  * Servers write over their arguments, and workers and children of one program are told apart by
  * that alone ("postgres: checkpointer", "nginx: worker process"). Read from /proc/PID/cmdline and

@@ -89,7 +89,7 @@ struct vmt_traced {
 	uint32_t pid;
 	uint64_t random_id;
 	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
-	/* Of the image that made the trace, see kernel_range.h: */
+	/* Of the image that made the trace, see address_space.h: */
 	uint64_t stack_start;
 	char name[VMT_NAME_BYTES];	   /* when its address space was last seen */
 	bool replaced;			   /* was another program already when opened */

@@ -1,5 +1,5 @@
 /*
- * writer.h: how does a chunk get to the end of a trace file?
+ * writer.h: appends chunks to a trace file
  *
  * Appends at an offset that only this writer moves. A chunk that could not be written whole leaves
  * the file as it was, so a full disk costs chunks and never the file. Sequence numbers run on

@@ -1,5 +1,5 @@
 /*
- * advice.h: what can madvise be told?
+ * advice.h: what madvise can be told
  *
  * Numbers are the kernel's (include/uapi/asm-generic/mman-common.h; not all are in every libc's
  * headers) and the same on all machines that vmtrace runs on. Freestanding.

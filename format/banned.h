@@ -1,5 +1,5 @@
 /*
- * banned.h: which calls does code that lives inside other people's processes never make?
+ * banned.h: calls that code inside other people's processes never makes
  *
  * Forced into every file of preload/, collect/ and format/ (-include). First come the system's own
  * headers; then each banned function is declared once

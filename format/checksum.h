@@ -1,5 +1,5 @@
 /*
- * checksum.h: is this chunk what was written?
+ * checksum.h: CRC-32C of a chunk
  *
  * CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected 0x82F63B78), RFC 3720 appendix B.4.
  * Freestanding, no tables in writable memory. Thread and signal safe.

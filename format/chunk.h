@@ -1,5 +1,5 @@
 /*
- * chunk.h: what does the collector append to a trace file?
+ * chunk.h: what the collector appends to a trace file
  *
  * Chunks follow one another from head.chunks_offset, each a header and payload_bytes of payload,
  * padded with zeros to a multiple of 8. The file is valid at every byte at which it can be cut: a

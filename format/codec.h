@@ -1,5 +1,5 @@
 /*
- * codec.h: how are snapshots coded inside chunks?
+ * codec.h: codes snapshots inside chunks
  *
  * Bytes, LEB128 varints, deltas against the previous record of the same payload (zero at its start,
  * so each chunk decodes alone). docs/trace-format.md gives the layout byte by byte.

@@ -1,5 +1,5 @@
 /*
- * columns.h: how are the events of a chunk coded?
+ * columns.h: codes the events of a chunk
  *
  * Three columns, one behind the other: times, addresses, and what was called. Apart they repeat
  * themselves: a loop of the program is one pattern in the calls however its times jitter, which a

@@ -1,5 +1,5 @@
 /*
- * command.h: how does the library know the vmtrace command when it is loaded into it?
+ * command.h: how the library knows the vmtrace command when it is loaded into it
  *
  * By an ELF note (System V gABI, chapter 5) in a loaded segment of the executable: owner "vmtrace",
  * type 1, no content. It survives strip, renaming and links.

@@ -1,5 +1,5 @@
 /*
- * event.h: what can happen to memory, and how is it written down?
+ * event.h: what can happen to memory, and how it is written down
  *
  * When a call takes effect
  * ------------------------

@@ -1,5 +1,5 @@
 /*
- * go_runtime.h: what does a trace say of the Go runtime in the process?
+ * go.h: what a trace says of the Go runtime in the process
  *
  * The head carries one struct vmt_go, filled while the library initialises: which raw system calls
  * of the runtime are seen (sites), and where the runtime keeps its counters (objects). With every

@@ -1,5 +1,5 @@
 /*
- * go_forms.h: which machine code of the Go runtime is known, byte for byte?
+ * go_forms.h: machine code of the Go runtime that is known byte for byte
  *
  * The runtime's assembly functions that make system calls, from their first byte to behind the
  * instructions around the syscall (Go 1.19 to 1.26 have the same: runtime/sys_linux_amd64.s,

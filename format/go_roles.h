@@ -1,5 +1,5 @@
 /*
- * go_roles.h: what does a Go function tell of a memory call that it is on the stack of?
+ * go_roles.h: what a Go function on a stack tells of the memory call
  *
  * By its name, as Go 1.18 to 1.26 have it. A trace carries the roles of a program's code, so that
  * its classes do not depend on the file: struct vmt_go_code is the text cut into ranges of one role

@@ -1,5 +1,5 @@
 /*
- * head.h: what stands at the start of a trace file?
+ * head.h: the start of a trace file
  *
  * The head is made by the traced process, mapped MAP_SHARED by it and by the collector, and is
  * all that is needed to read a trace nobody collected. Regions lie where the head says, at

@@ -1,5 +1,5 @@
 /*
- * module_table.h: which files were loaded into the process, and how are they known again?
+ * module_table.h: the files that were loaded into the process, and how they are known again
  *
  * Descriptors of modules, append-only bytes in the head's mapping; events MODULE_LOAD and
  * MODULE_UNLOAD say when one was where. A descriptor's id is its byte offset in the region; the

@@ -1,5 +1,5 @@
 /*
- * ring.h: how does an event get from any thread to the collector without a lock?
+ * ring.h: a queue that takes an event from any thread to the collector without a lock
  *
  * A bounded queue of fixed slots after D. Vyukov's multi-producer queue, in memory that outlives
  * the process. Each slot starts with its own 32-bit sequence number; all state is in it. For the

@@ -1,5 +1,5 @@
 /*
- * settings.h: which settings has a recording, and what may each be?
+ * settings.h: the settings of a recording, and what each may be
  *
  * The table of settings.def as the library and the command both need it. Help and manual are the
  * command's and the manual's alone. Static data; thread and signal safe.

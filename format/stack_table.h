@@ -1,5 +1,5 @@
 /*
- * stack_table.h: how does a call stack become a 32-bit id?
+ * stack_table.h: makes a 32-bit id of a call stack
  *
  * Interned, append-only, in the head's mapping, so that it survives the process. A stack is a
  * record of 64-bit words: one header word (bits 0..15 number of frames, 16..63 high bits of the

@@ -1,5 +1,5 @@
 /*
- * thin.h: which of the heap's events does a trace keep that must not grow?
+ * thin.h: which of the heap's events a trace keeps that must not grow
  *
  * From level L on only those blocks are recorded whose address, mixed with the trace's random id,
  * ends in L zero bits: one in 2^L, the same ones for acquisition and release, and those of a level

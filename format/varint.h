@@ -1,5 +1,5 @@
 /*
- * varint.h: how is a whole number written in few bytes?
+ * varint.h: whole numbers in few bytes
  *
  * LEB128: 7 bits a byte, low ones first, bit 7 = more follow; at most 10 bytes and 64 bits. Signed
  * differences are folded (zigzag) so that small ones of either sign stay short. Bytes that are read

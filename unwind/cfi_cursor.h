@@ -1,5 +1,5 @@
 /*
- * cfi_cursor.h: how are untrusted .eh_frame bytes read?
+ * cfi_cursor.h: reads untrusted .eh_frame bytes
  *
  * A cursor that never leaves [at, end): a take that would, or that meets an encoding it does not
  * know, gives 0 and marks the cursor failed; the caller asks once, at the end. LEB128 and the

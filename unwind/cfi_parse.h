@@ -1,5 +1,5 @@
 /*
- * cfi_parse.h: what does a module's .eh_frame say about one code address?
+ * cfi_parse.h: finds what a module's .eh_frame says about one code address
  *
  * Binary search in .eh_frame_hdr, then the CIE's and the FDE's call frame program up to the
  * address. Formats: LSB 5.0 Core, section 10.6 (.eh_frame, .eh_frame_hdr, augmentations z R P L S

@@ -1,5 +1,5 @@
 /*
- * cfi_program.h: what does a call frame program say about registers at one address?
+ * cfi_program.h: runs a call frame program up to one address
  *
  * Interprets DW_CFA instructions (DWARF 5, section 6.4.2; LSB 5.0 for the GNU ones) for the CFA,
  * rbp and the return address alone. No allocation; thread and signal safe.

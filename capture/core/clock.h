@@ -1,5 +1,5 @@
 /*
- * clock.h: what time is it, in the trace's ticks?
+ * clock.h: reads the time in the trace's ticks
  *
  * The time stamp counter where the kernel's own clock source is "tsc" (then it is synchronous over
  * all CPUs and never stops), else CLOCK_MONOTONIC in nanoseconds by raw system call. Where no call

@@ -1,5 +1,5 @@
 /*
- * config.h: what did the user ask for in VMTRACE_*?
+ * config.h: what the user asked for in VMTRACE_*
  *
  * The settings are those of format/settings.def. Read once, in the constructor, straight from the
  * environment block; kept for fork children, who never look again. A value that cannot be

@@ -1,5 +1,5 @@
 /*
- * cpu.h: on which CPU does the calling thread run, as far as it knows?
+ * cpu.h: the CPU on which the calling thread runs, as far as it knows
  *
  * The C library registers a restartable-sequences area with each thread (glibc 2.35, __rseq_offset
  * from the thread pointer), in which the kernel keeps the CPU's number at byte 4 (rseq_abi.h): one

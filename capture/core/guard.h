@@ -1,5 +1,5 @@
 /*
- * guard.h: is this process being recorded, and does this thread sit inside a hook already?
+ * guard.h: whether the calling hook may record: enter and leave
  *
  * Three kinds of state, by how long they live:
  *   owner    one private page that the kernel wipes in a fork child (MADV_WIPEONFORK): whose trace

@@ -1,5 +1,5 @@
 /*
- * message.h: how does the user hear of us, where that can do the program no harm?
+ * message.h: prints one line on stderr where that can do the program no harm
  *
  * One line on descriptor 2, or none. What can happen to a program that never meant to write there:
  * SIGPIPE of a pipe or socket that nobody reads, SIGXFSZ beyond RLIMIT_FSIZE, SIGTTOU of a terminal

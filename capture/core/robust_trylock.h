@@ -1,5 +1,5 @@
 /*
- * robust_trylock.h: which one thread may do this now?
+ * robust_trylock.h: a lock for one thread at a time that a dead holder loses
  *
  * A word that is 0, or the kernel's id of the thread whose turn it is. Nobody has to wait: who
  * finds it taken may go on without. A holder that has ended, wherever it was stopped, loses its

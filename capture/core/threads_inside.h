@@ -1,5 +1,5 @@
 /*
- * threads_inside.h: is any thread inside the tracer's own code?
+ * threads_inside.h: whether any thread is inside the tracer's own code
  *
  * Each thread says so in its own vmt_thread.depth, by plain stores: nothing that a hook pays for.
  * Here stands where those words are: a thread is entered once for each owner, before it touches the

@@ -1,5 +1,5 @@
 /*
- * emit.h: how does a hook write an event, and what if there is no room?
+ * emit.h: writes events into rings, and decides what to do when one is full
  *
  * Call only between vmt_guard_enter and vmt_guard_leave. Policies when the ring is full: map events
  * (and the frees of sampled blocks) wait for the drain, at most VMT_EMIT_WAIT_NS; sampled heap

@@ -1,5 +1,5 @@
 /*
- * go_patch.h: how does a raw system call of the Go runtime come to a handler of ours?
+ * go_patch.h: makes raw system calls of the Go runtime come to a handler
  *
  * The runtime's assembly functions that make system calls are known by heart, byte for byte (Go
  * 1.19 to 1.26 have the same). What stands right before their `syscall` becomes a jump to a stub in

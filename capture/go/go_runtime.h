@@ -1,5 +1,5 @@
 /*
- * go_runtime.h: is there a Go runtime in the process, and what can be seen of it?
+ * go_runtime.h: finds the Go runtime in the process, and what can be seen of it
  *
  * At load, looks for the build note of Go's linker ("Go", type 4) in the program and in the shared
  * objects loaded with it, reads the files that have one (go_image.h), patches the runtime's raw

@@ -1,5 +1,5 @@
 /*
- * go_stack.h: is an address Go code, and which stack does this thread's goroutine have?
+ * go_stack.h: knows Go code, and the stack of this thread's goroutine
  *
  * A thread that runs Go has its g in thread-local storage, g leads to the thread's m, and that to
  * the goroutine that the thread runs (m.curg), also while C code or the runtime itself runs on the

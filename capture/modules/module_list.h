@@ -1,5 +1,5 @@
 /*
- * module_list.h: how is a sorted list replaced while others read it without a lock?
+ * module_list.h: a sorted list that is replaced while others read it without a lock
  *
  * Two arrays take turns: list g lives in array g & 1. `writing` is raised to g before a word of
  * that array changes (every word is a release store), `published` after the last one. So a reader

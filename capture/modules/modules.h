@@ -1,5 +1,5 @@
 /*
- * modules.h: what is loaded right now, and what has come or gone since the last look?
+ * modules.h: the files that are loaded now, and what has come and gone
  *
  * Looks by the loader's list, at load and where waiting for the loader's lock can add no deadlock
  * (hooks_load.h; never on the event path), writes MODULE_LOAD and MODULE_UNLOAD events for the

@@ -1,5 +1,5 @@
 /*
- * file_ranges.h: may there be file pages or shared ones in a range?
+ * file_ranges.h: ranges that may have file pages or shared ones
  *
  * Granules of 2 MiB are remembered as one bit of a table; a range of many granules as itself, in a
  * list. Nothing is ever taken out, and granules may share a bit: so "yes" may be wrong, which costs

@@ -1,5 +1,5 @@
 /*
- * file_release.h: how much memory does a file give back?
+ * file_release.h: measures how much memory a file gives back
  *
  * fallocate(FALLOC_FL_PUNCH_HOLE) and an ftruncate to a smaller size take pages out of a file in
  * memory (memfd, tmpfs, hugetlbfs), and so out of every process that maps them, this one included.

@@ -1,5 +1,5 @@
 /*
- * heap.h: is this call of the allocator recorded, and how?
+ * heap.h: decides whether a call of the allocator is recorded, and records it
  *
  * What the hooks of malloc's family and of operator new share. Two guards, told apart on purpose:
  * heap_depth is set while the next allocator runs, so that what it calls of the same family by

@@ -1,5 +1,5 @@
 /*
- * kernel_range.h: which ranges does the kernel take, and does anything lie in them?
+ * kernel_range.h: which ranges the kernel takes, and whether anything lies in them
  *
  * Whatever a caller passes: no sum here wraps. Whether a range is free is asked by an mmap that the
  * kernel always refuses: MAP_FIXED_NOREPLACE of neither a private nor a shared mapping. It looks

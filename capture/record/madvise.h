@@ -1,5 +1,5 @@
 /*
- * madvise.h: how is an advice given and written down?
+ * madvise.h: gives an advice and writes it down
  *
  * Between vmt_guard_enter and vmt_guard_leave; the kernel's own value comes back. Where an advice
  * may give pages back, the page tables are asked just before the call; again after it, where what

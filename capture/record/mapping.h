@@ -1,5 +1,5 @@
 /*
- * mapping.h: how is a call of the mmap family made and written down?
+ * mapping.h: makes a call of the mmap family and writes it down
  *
  * Each function looks at what is about to be released, writes the release, makes the raw system
  * call, and writes the acquisition, the note or the undo: the rules of format/event.h. Used by the

@@ -1,5 +1,5 @@
 /*
- * own_release.h: what if the program releases memory of the tracer's?
+ * own_release.h: keeps the tracer's memory when the program releases it
  *
  * A program that unmaps all that /proc/self/maps lists would unmap what its next call of a hook
  * needs. So the library's own image and the tracer's private memory stay mapped: around them all is

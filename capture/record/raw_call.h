@@ -1,5 +1,5 @@
 /*
- * raw_call.h: how is a memory call written down that was made by its number?
+ * raw_call.h: makes a memory call by its number and writes it down
  *
  * For the hook of libc's syscall() and for the Go runtime's own calls. Call between vmt_guard_enter
  * and vmt_guard_leave. Returns the kernel's value; errno may be clobbered. Async-signal-safe.

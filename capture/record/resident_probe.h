@@ -1,5 +1,5 @@
 /*
- * resident_probe.h: how much of a range is committed, just before it is released?
+ * resident_probe.h: measures how much of a range is committed just before it is released
  *
  * What a look costs goes by what is mapped and resident, and is bounded whatever the range is.
  * mincore (no descriptor) answers for 16 MiB a call; pages that may be of a file are asked one by

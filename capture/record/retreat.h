@@ -1,5 +1,5 @@
 /*
- * retreat.h: a call fails for want of room that our own mappings take; what then?
+ * retreat.h: unmaps the tracer's mappings when a limit refuses the program a call
  *
  * Ours go. Recording ends for good in this process: the trace says so (VMT_END_STOPPED, with which
  * limit it was), all of the tracer's mappings that can be large are unmapped, and the call is made

@@ -1,5 +1,5 @@
 /*
- * sampler.h: is this block to be recorded?
+ * sampler.h: decides whether a block is recorded
  *
  * Points are thrown on the stream of bytes that a thread allocates, as a Poisson process with one
  * point per malloc_sample_bytes (T) on average. A block of size s < T is recorded when a point

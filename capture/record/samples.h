@@ -1,5 +1,5 @@
 /*
- * samples.h: was this block recorded when it was made, and how large is it?
+ * samples.h: the live blocks that were recorded, and their sizes
  *
  * A table of the live recorded blocks, address to size, in private memory: in sampled mode all of
  * them, so that every release of one is matched; in `all` those of VMT_SAMPLES_LARGE_BYTES and

@@ -1,5 +1,5 @@
 /*
- * segments.h: how are the program break and System V segments written down?
+ * segments.h: writes down the program break and System V segments
  *
  * The rules of format/event.h for what has no length in its arguments: a segment's comes from
  * IPC_STAT when it is attached and is remembered for shmdt (a bounded table; past it shmdt is

@@ -1,5 +1,5 @@
 /*
- * shortage.h: was a call refused for room that the tracer's own mappings take?
+ * shortage.h: whether a call was refused for room that the tracer's mappings take
  *
  * Asked of what the kernel counts, not by trying: what would be mapped to try is room that another
  * thread is refused meanwhile. RLIMIT_AS and RLIMIT_DATA are compared with VmSize and VmData of

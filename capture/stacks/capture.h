@@ -1,5 +1,5 @@
 /*
- * capture.h: who called the hook?
+ * capture.h: captures the stack of the calling thread
  *
  * Walks the calling thread's stack from the hook's own frame and interns it. The hook passes its
  * frame address (preload is built with frame pointers), so hooks' frames are never part of a stack.

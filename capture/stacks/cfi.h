@@ -1,5 +1,5 @@
 /*
- * cfi.h: how is the caller of a code address found, given the registers there?
+ * cfi.h: finds the rule for a code address, with a table of those found
  *
  * Turns .eh_frame (LSB 5.0 Core, section 10.6; DWARF 5, section 6.4) into one 32-bit rule an
  * address, and remembers rules in a process-wide table. The table has two entries a bucket; an

@@ -1,5 +1,5 @@
 /*
- * last_walk.h: what did this thread's last walk see, and how much of it still holds?
+ * last_walk.h: what this thread's last stack walk saw, and how much of it still holds
  *
  * Most of a stack is the same as last time. A walk is a function of the registers it starts with,
  * of the stack words it reads, and of the rules for code addresses. So a remembered frame is its

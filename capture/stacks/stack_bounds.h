@@ -1,5 +1,5 @@
 /*
- * stack_bounds.h: which addresses around a stack pointer can be read without a fault?
+ * stack_bounds.h: finds which addresses around a stack pointer can be read
  *
  *   main thread   [sp, end of [stack]), learnt from /proc/self/maps at load; the kernel keeps other
  *                 mappings out of the gap below it (mmap_base, Linux arch/x86/mm/mmap.c: at least

@@ -1,5 +1,5 @@
 /*
- * hooks_go.h: what happens when a raw system call of the Go runtime comes to us?
+ * hooks_go.h: handles a raw system call of the Go runtime
  *
  * vmt_hooks_go_entry is where the stubs of capture/go/go_patch.h jump to. The caller's stack may be
  * nearly full and its memory somebody else's below the stack pointer, so it takes one of 64 stacks

@@ -1,5 +1,5 @@
 /*
- * hooks_load.h: is there a dlopen whose modules nobody has looked at yet?
+ * hooks_load.h: looks at what a dlopen brought, once that is safe
  *
  * hooks_load.c tells why a dlopen hook cannot look afterwards. The next dlopen, dlmopen or dlclose
  * does it instead: they take the loader's list lock themselves, so waiting for it adds no deadlock.

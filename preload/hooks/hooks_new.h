@@ -1,5 +1,5 @@
 /*
- * hooks_new.h: do the hooks of C++ operator new and delete have anything to stand in front of?
+ * hooks_new.h: whether the hooks of C++ operator new and delete stand in front of anything
  *
  * Where nothing that is loaded with the program defines operator new (a C program), our exports
  * must not be found: a C++ plugin loaded later would bind to them instead of to its own libstdc++,

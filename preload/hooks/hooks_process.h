@@ -1,5 +1,5 @@
 /*
- * hooks_process.h: what do the process hooks need to know before the first of them runs?
+ * hooks_process.h: what the process hooks share, and look up before the first of them runs
  *
  * Look-ups by dlsym, which may not happen in the hooks themselves: a thread may be created while
  * another holds the loader's lock and waits for it.

@@ -1,5 +1,5 @@
 /*
- * elf_lookup.h: what comes before and after us in the loader's order?
+ * elf_lookup.h: finds functions in the loader's order, before and behind this library
  *
  * Where is a function defined, behind this library or at all; and are we the first copy of it?
  * Walks the loaded files in that order (dl_iterate_phdr) and looks the name up in their

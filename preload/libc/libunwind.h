@@ -1,5 +1,5 @@
 /*
- * libunwind.h: what does libunwind say the stack is?
+ * libunwind.h: walks the stack by libunwind
  *
  * The only file that knows libunwind: the reference that tests compare the walker of capture.c
  * with, and a walker to choose by VMTRACE_STACKS=libunwind. Opened with dlopen while the library

@@ -1,5 +1,5 @@
 /*
- * program_identity.h: is this program to be left alone, by what it is?
+ * program_identity.h: whether this program is to be left alone, by what it is
  *
  * With LD_PRELOAD set for a whole container the library finds itself in the command that explains
  * its traces. The command carries an ELF note (format/command.h), whatever name it runs under.

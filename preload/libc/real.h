@@ -1,5 +1,5 @@
 /*
- * real.h: how does a hook reach the definition that it stands in front of?
+ * real.h: the next definition of each hook, and an arena for the time before
  *
  * vmt_real()->free(block) calls the next definition after ours in the loader's search order. They
  * are looked up once, in the constructor or at the first call before it; names that nobody defines

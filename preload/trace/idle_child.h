@@ -1,5 +1,5 @@
 /*
- * idle_child.h: is this a fork child whose trace nobody will want?
+ * idle_child.h: whether this is a fork child whose trace nobody will want
  *
  * A trace of a fork child that ended within VMT_RETAIN_BRIEF_NS and did nothing with memory is
  * removed at its end (collect/retain.h). Such a child need not wait for a last snapshot; and where

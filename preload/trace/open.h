@@ -1,5 +1,5 @@
 /*
- * open.h: how does a process get a trace file of its own?
+ * open.h: makes and maps the trace file of a process
  *
  * Makes the file (new, never another's, mode 0600), gives it all the blocks of its head so that no
  * later store can raise SIGBUS, maps the head (or one aside, where the file system shares no

@@ -1,5 +1,5 @@
 /*
- * open_error.h: how does one line say why there is no trace file?
+ * open_error.h: says in one line why there is no trace file
  *
  * Async-signal-safe, no allocation; the text is static memory, for one opener at a time.
  */

@@ -1,5 +1,5 @@
 /*
- * spawn.h: who collects for a bare LD_PRELOAD?
+ * spawn.h: starts a collector for a bare LD_PRELOAD
  *
  * Makes the session file beside the trace and a process that runs the collector: a grandchild whose
  * parent ends at once and is waited for here, so that no wait call of the program ever finds it,

@@ -1,5 +1,5 @@
 /*
- * standalone.h: what is libvmtrace.so when it is run as a program?
+ * standalone.h: libvmtrace.so run as a program: the collector
  *
  * The collector of a bare preload. As a program of its own it holds nothing of the traced program:
  * not its executable, its mappings, its directory or its descriptors. The kernel maps the file,

@@ -1,5 +1,5 @@
 /*
- * standalone_start.h: how does the library come to run without a loader and a C library?
+ * standalone_start.h: starts the library without a loader and a C library
  *
  * The ELF entry, vmt_standalone_entry, and all that has to happen before code may be called that
  * was not compiled for it (standalone.h says what). The file is compiled without a stack protector

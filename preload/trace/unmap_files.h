@@ -1,5 +1,5 @@
 /*
- * unmap_files.h: how does a copy of the program let go of the program's files?
+ * unmap_files.h: lets a copy of the program let go of the program's files
  *
  * A collector that may not become another program by exec (spawn.h) keeps the library, the session
  * and anonymous memory, and unmaps every other file: the C library, too, so that from then on
