@@ -4,7 +4,7 @@
 #include "base/procfs.h"
 #include "base/ticks.h"
 #include "collect/address_space.h"
-#include "collect/allocator_code.h"
+#include "collect/allocator_scan.h"
 #include "collect/cgroup_cache.h"
 #include "collect/go_counters.h"
 #include "collect/tasks.h"
@@ -265,7 +265,7 @@ static void
 note_allocator(struct vmt_traced *process)
 {
 	uint32_t notes = vmt_atomic_load_relaxed(&vmt_process_head(process)->notes);
-	struct vmt_allocator_code_job job = {
+	struct vmt_allocator_scan_job job = {
 	    .exe_fd = process->sampling.searched ? -1 : vmt_procfs_open(process->pid, "exe"),
 	    .clock = process->layout.clock,
 	    .defines_malloc = notes & VMT_NOTE_OWN_MALLOC,
@@ -276,7 +276,7 @@ note_allocator(struct vmt_traced *process)
 		return;
 	/* What was opened may be a successor's. */
 	if (process->maps_fd >= 0 && vmt_procfs_is_mapped(process->maps_fd))
-		(void)vmt_allocator_code_take(&job, &process->writer);
+		(void)vmt_allocator_scan_take(&job, &process->writer);
 	vmt_sys_close(job.exe_fd);
 }
 

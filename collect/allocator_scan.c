@@ -1,4 +1,4 @@
-#include "collect/allocator_code.h"
+#include "collect/allocator_scan.h"
 
 #include "base/sys.h"
 #include "collect/trace_clock.h"
@@ -98,7 +98,7 @@ find_tables(int fd, Elf64_Shdr *symbols, Elf64_Shdr *names)
 }
 
 static int
-read_tables(const struct vmt_allocator_code_job *job, struct work *work)
+read_tables(const struct vmt_allocator_scan_job *job, struct work *work)
 {
 	uint64_t most = job->defines_malloc ? MOST_BYTES : MOST_CHEAP_BYTES;
 	Elf64_Shdr symbols, names;
@@ -192,7 +192,7 @@ search(struct work *work)
 }
 
 static int
-append(const struct vmt_allocator_code_job *job, const struct work *work, struct vmt_writer *writer)
+append(const struct vmt_allocator_scan_job *job, const struct work *work, struct vmt_writer *writer)
 {
 	struct vmt_chunk chunk = {.kind = VMT_CHUNK_ALLOCATOR};
 	struct vmt_allocator_code head = {.count = work->count};
@@ -205,7 +205,7 @@ append(const struct vmt_allocator_code_job *job, const struct work *work, struct
 }
 
 int
-vmt_allocator_code_take(const struct vmt_allocator_code_job *job, struct vmt_writer *writer)
+vmt_allocator_scan_take(const struct vmt_allocator_scan_job *job, struct vmt_writer *writer)
 {
 	struct work work = {.base = NULL};
 	int result = read_tables(job, &work);

@@ -1,5 +1,5 @@
 /* The code of an allocator in a program's file: found by its symbols, and nothing else is. */
-#include "collect/allocator_code.h"
+#include "collect/allocator_scan.h"
 
 #include "tests/unit/trace_fixture.h"
 
@@ -15,7 +15,7 @@ struct place {
 	char path[40];
 	struct vmt_buffer packed;
 	struct vmt_writer writer;
-	struct vmt_allocator_code_job job;
+	struct vmt_allocator_scan_job job;
 };
 
 /* This program stands for one with jemalloc in it. */
@@ -81,7 +81,7 @@ functions_of_the_allocator_are_in_its_ranges(void **state)
 	struct fixture_chunks chunks;
 
 	assert_int_equal(je_pages_map(5), 5);
-	assert_int_equal(vmt_allocator_code_take(&place->job, &place->writer), 0);
+	assert_int_equal(vmt_allocator_scan_take(&place->job, &place->writer), 0);
 	fixture_read_chunks(&chunks, place->path, 0);
 	assert_int_equal(chunks.count, 1);
 	assert_int_equal(chunks.list[0].header->kind, VMT_CHUNK_ALLOCATOR);
@@ -103,11 +103,11 @@ other_programs_write_nothing(void **state)
 	struct stat status;
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		struct vmt_allocator_code_job job = {.exe_fd =
+		struct vmt_allocator_scan_job job = {.exe_fd =
 							 open(others[i], O_RDONLY | O_CLOEXEC)};
 
 		assert_true(job.exe_fd >= 0);
-		assert_true(vmt_allocator_code_take(&job, &place->writer) < 0);
+		assert_true(vmt_allocator_scan_take(&job, &place->writer) < 0);
 		close(job.exe_fd);
 	}
 	assert_int_equal(fstat(place->writer.fd, &status), 0);
@@ -143,7 +143,7 @@ damaged_files_are_harmless(void **state)
 	assert_int_equal(pread(place->job.exe_fd, whole, (size_t)status.st_size, 0),
 			 status.st_size);
 	for (unsigned seed = 0; seed < 200; seed++) {
-		struct vmt_allocator_code_job job = {
+		struct vmt_allocator_scan_job job = {
 		    .exe_fd = (int)memfd_create("damaged", MFD_CLOEXEC), .defines_malloc = true};
 		size_t bytes =
 		    seed % 3 ? (size_t)status.st_size : (size_t)status.st_size * seed / 200 + 1;
@@ -151,7 +151,7 @@ damaged_files_are_harmless(void **state)
 		assert_int_equal(write(job.exe_fd, whole, bytes), bytes);
 		if (seed > 0)
 			spoil(job.exe_fd, bytes > 2001 ? bytes : 2001, seed);
-		(void)vmt_allocator_code_take(&job, &place->writer);
+		(void)vmt_allocator_scan_take(&job, &place->writer);
 		close(job.exe_fd);
 	}
 	free(whole);
