@@ -376,8 +376,7 @@ vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *event)
 #define CASE_OF_MAP(name)
 #define VMT_EVENT(name, id, ring, role, call, fields, a, b) CASE_OF_##ring(name)
 #include "format/event_kinds.def"
-		return 0;
-	case VMT_EVENT_MLOCK: /* no page gets another owner */
+	case VMT_EVENT_MLOCK: /* by these no page gets another owner */
 	case VMT_EVENT_MUNLOCK:
 	case VMT_EVENT_REMAP_FILE_PAGES:
 	case VMT_EVENT_TRIM:
