@@ -1,3 +1,6 @@
+/*
+ * Over 500 lines: the loop and what it wakes for share one struct.
+ */
 #include "collect/collector.h"
 
 #include "base/assert.h"

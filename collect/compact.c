@@ -6,9 +6,11 @@
 #include "collect/exit_status.h"
 #include "format/stack_table.h"
 
+#include <linux/magic.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 /* The kernel writes what is older to the disk by itself (vm.dirty_expire_centisecs): only then does
  * a trace lose something when the machine fails right after it was written anew. */
@@ -183,21 +185,44 @@ write_in_place(const struct vmt_traced *process, const struct vmt_head *small, v
 	    small_bytes(process, small) > process->layout.stack_words_offset)
 		return false;
 	if (!write_tables(process, small, fd) ||
-	    !copy_chunks(process, small, fd, scratch, scratch_bytes) || !settle(process, fd) ||
+	    !copy_chunks(process, small, fd, scratch, scratch_bytes) ||
 	    !write_all(fd, small, VMT_PAGE_LEAST_BYTES, 0))
 		return false;
 	vmt_sys_call2(SYS_ftruncate, fd, small_bytes(process, small));
 	return true;
 }
 
-/* Where nobody else has the trace open, and nobody can open it meanwhile. */
+/* Whether a lease knows of everybody who has the file open: who reads it through another client, or
+ * from below an overlay, is not known to these alone. */
+static bool
+is_local(int fd)
+{
+	struct statfs where;
+
+	if (vmt_sys_call2(SYS_fstatfs, fd, &where) < 0)
+		return false;
+	switch ((uint32_t)where.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Where nobody else has the trace open, and nobody can open it meanwhile. Not that of a process
+ * that lived for long: what is on the disk of it stays until the small one is there as well, and to
+ * wait for the disk is not for the time of a lease. */
 static bool
 compact_in_place(const struct vmt_traced *process, const struct vmt_head *small, void *scratch,
 		 size_t scratch_bytes)
 {
 	bool done;
 
-	if (!vmt_exit_status_take_lease(process->trace_fd))
+	if (is_old(process) || !is_local(process->trace_fd) ||
+	    !vmt_exit_status_take_lease(process->trace_fd))
 		return false;
 	done = write_in_place(process, small, scratch, scratch_bytes);
 	vmt_exit_status_end_lease(process->trace_fd);

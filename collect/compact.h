@@ -2,13 +2,13 @@
  * compact.h: makes the file of a finished trace as small as what it holds
  *
  * A live trace has rings, an index and tables with room. Once all rings are drained and nobody
- * writes any more, a reader needs the counters, the stacks, the modules and the chunks. Where they
- * fit into what nobody needs of the file, and nobody else has it open, which a lease tells, they
- * move there, the head changes in one write, and the file ends behind them; who opens it meanwhile
- * waits. Else they are written to a new file beside the trace, with regions of the least size,
- * which then takes the trace's name: whoever reads meanwhile reads one file or the other, each of
- * them whole. A trace whose chunks are larger than VMT_COMPACT_MOST_BYTES has little to gain and
- * keeps its holes.
+ * writes any more, a reader needs the counters, the stacks, the modules and the chunks. Of a
+ * process that lived for less than 30 s, where they fit into what nobody needs of the file, and
+ * nobody else has it open, which a lease tells on a local file system, they move there, the head
+ * changes in one write, and the file ends behind them; who opens it meanwhile waits. Else they are
+ * written to a new file beside the trace, with regions of the least size, which then takes the
+ * trace's name: whoever reads meanwhile reads one file or the other, each of them whole. A trace
+ * whose chunks are larger than VMT_COMPACT_MOST_BYTES has little to gain and keeps its holes.
  *
  * Whatever goes wrong, the trace stays as it was: another file under its name, another owner that
  * cannot be given to the new file, a full disk, events still in a ring. A collector that is killed

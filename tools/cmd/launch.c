@@ -11,9 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* SIGXFSZ: a trace that may not grow any further costs chunks, not the recording. SIGIO: comes
- * where somebody opens a trace in the instant that a lease tells whether anybody has it open. */
-static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE, SIGXFSZ, SIGIO};
+/* SIGXFSZ: a trace that may not grow any further costs chunks, not the recording. */
+static const int ignored[] = {SIGINT, SIGQUIT, SIGPIPE, SIGXFSZ};
 static const int forwarded[] = {SIGTERM, SIGHUP};
 
 #define IGNORED (sizeof(ignored) / sizeof(*ignored))
