@@ -77,7 +77,7 @@ vmt_module_table_intern(unsigned char *region, uint64_t region_bytes, uint64_t *
 	store(region + at, &wanted);
 	/* From this store on readers walk over the record: its bytes come before the counter. A
 	 * writer that dies before it leaves bytes behind the end, which the next one overwrites.
-	 * One thread at a time writes (preload/modules.c). */
+	 * One thread at a time writes (capture/modules/modules.c). */
 	vmt_atomic_store_release(shared_used, at + record_bytes(wanted.path_bytes));
 	return (uint32_t)at;
 }

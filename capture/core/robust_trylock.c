@@ -45,6 +45,8 @@ vmt_robust_trylock_wait(uint32_t *holder, uint64_t limit_ns, bool *waited)
 		if (vmt_robust_trylock_take(holder) != VMT_ROBUST_TRYLOCK_BUSY)
 			return true;
 		*waited = true;
+		if (!vmt_guard_syscalls_allowed())
+			return false;
 		vmt_sys_call2(SYS_nanosleep, &pause, NULL);
 	}
 	return false;

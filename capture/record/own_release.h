@@ -17,8 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whose turn it is to end recording and let the trace go: turn.h. Others are refused memory at the
- * same time (retreat.h). */
+/* Whose turn it is to end recording and let the trace go: robust_trylock.h. Others are refused
+ * memory at the same time (retreat.h). */
 extern uint32_t vmt_own_release_turn;
 
 /* Ends recording where the trace lies in [start, end). First of all. Whether recording goes on;

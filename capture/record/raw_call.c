@@ -171,7 +171,8 @@ record_shadow_stack(const struct vmt_raw_call *call, uint32_t stack)
 }
 
 /* A call that may wait for a file system. Not inside: nobody waits for this thread to leave, and a
- * handler that comes at the call's end is recorded. False in *inside: recording has ended. */
+ * handler that comes at the call's end is recorded. False in *inside: recording has ended; to leave
+ * is the caller's all the same. */
 static long
 make_outside(const struct vmt_raw_call *call, bool *inside)
 {
@@ -180,6 +181,8 @@ make_outside(const struct vmt_raw_call *call, bool *inside)
 	vmt_guard_leave();
 	result = vmt_raw_call_make(call);
 	*inside = vmt_guard_enter();
+	if (!*inside)
+		vmt_thread_mine()->depth = 1;
 	return result;
 }
 

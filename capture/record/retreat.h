@@ -51,7 +51,8 @@ bool vmt_retreat_from_heap(uint64_t size, uint64_t beside, int error);
  * inside a hook then reads what is mapped. */
 void vmt_retreat_settle(void);
 
-/* In a fork child, before it has a trace: nobody of the parent's threads is here. */
+/* In a fork child, from the fork hooks and before it has a trace: nobody of the parent's threads is
+ * here. */
 void vmt_retreat_forked(void);
 
 #endif

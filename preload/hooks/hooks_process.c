@@ -98,6 +98,14 @@ write_fork(pid_t child, int flags, const void *frame)
 	errno = saved_errno;
 }
 
+/* None of the parent's other threads is here: what they were about to do is nobody's. */
+static void
+begin_in_child(void)
+{
+	vmt_guard_forked();
+	vmt_retreat_forked();
+}
+
 VMT_EXPORT pid_t
 fork(void)
 {
@@ -106,7 +114,7 @@ fork(void)
 	if (child < 0 && vmt_retreat_from_fork(errno))
 		child = vmt_real()->fork();
 	if (child == 0)
-		vmt_guard_forked();
+		begin_in_child();
 	else if (child > 0)
 		write_fork(child, 0, __builtin_frame_address(0));
 	return child;
@@ -126,7 +134,7 @@ _Fork(void)
 	if (child < 0 && vmt_retreat_from_fork(errno))
 		child = real->_Fork();
 	if (child == 0)
-		vmt_guard_forked();
+		begin_in_child();
 	else if (child > 0)
 		write_fork(child, 0, __builtin_frame_address(0));
 	return child;
@@ -171,7 +179,7 @@ daemon(int keep_directory, int keep_descriptors)
 	if (result == 0) { /* in the child; the parent has left by _exit, and told nobody of it */
 		int saved_errno = errno;
 
-		vmt_guard_forked();
+		begin_in_child();
 		if (vmt_guard_enter())
 			vmt_guard_leave();
 		errno = saved_errno;
