@@ -6,11 +6,11 @@
  *	sum over classes of committed = bytes of present, non-zero runs = RSS
  *	sum over classes of reserved  = sum of the mappings' sizes = virtual
  * [vsyscall] is left out: it is the kernel's, and can't be scanned. Adds to each site its figures
- *at the snapshot (sites.h).
+ * at the snapshot (sites.h).
  *
  * Evidence for memory that no event explains, strongest first: a module's span (its .bss), a
  * thread's descriptor, live blocks and glibc's arenas (heap_pages.h), a guard below a thread's
- *stack, that it was there before the trace began, that it lies directly behind a library's data.
+ * stack, that it was there before the trace began, that it lies directly behind a library's data.
  */
 #ifndef VMT_ATTRIBUTION_H
 #define VMT_ATTRIBUTION_H

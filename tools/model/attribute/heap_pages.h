@@ -2,13 +2,20 @@
  * heap_pages.h: pages of allocators, and the live blocks' bytes in them.
  *
  * A block owns its bytes, resident or not; what is left of the pages of an arena is retained.
- * Arenas are known by evidence, as the C library maps them without passing through a hook: [heap]
- * the main arena live blocks       open memory, or a range from mmap, that holds live blocks is an
- * allocator's glibc's shape     a heap of malloc/arena.c starts at a multiple of HEAP_MAX_SIZE (64
- * MiB on 64-bit machines), is accessible at first and PROT_NONE up to the next multiple another
- * allocator where small blocks lie in places that are neither: its other open memory (bookkeeping)
- * is taken to be the allocator's too In sampled mode small blocks stand for others (replay.h): what
- * they own is an estimate for all arenas together, never more than the arenas have.
+ * Arenas are known by evidence, as the C library maps them without passing through a hook.
+ *
+ * - [heap] is the main arena.
+ *
+ * - Live blocks: open memory, or a range from mmap, that holds them is an allocator's.
+ *
+ * - glibc's shape: a heap of malloc/arena.c starts at a multiple of HEAP_MAX_SIZE (64 MiB on 64-bit
+ *   machines), is accessible at first and PROT_NONE up to the next multiple.
+ *
+ * - Another allocator: where small blocks lie in places that are neither, its other open memory
+ *   (bookkeeping) is taken to be the allocator's, too.
+ *
+ * In sampled mode small blocks stand for others (replay.h): what they own is an estimate for all
+ * arenas together, never more than the arenas have.
  */
 #ifndef VMT_HEAP_PAGES_H
 #define VMT_HEAP_PAGES_H

@@ -3,7 +3,8 @@
  *
  * Every mapping is cut where the replay's extents, a module's span or a thread's stack begin and
  * end. A region is given its class at once where an event or the mapping's own name says it; memory
- * without a name that no event explains stays open (VMT_CLASS_UNATTRIBUTED) for heap_pages.h.
+ * without a name that no event explains stays open (VMT_CLASS_UNATTRIBUTED). attribution.h lists,
+ * in order, what closes it; what is still open at the end is unattributed.
  *
  * Where an event and the snapshot contradict each other (an event says anonymous, the snapshot
  * shows a file), the snapshot wins: a munmap was not seen.

@@ -1,15 +1,19 @@
 /*
  * retained.h: what malloc holds beside live blocks.
  *
- * Of glibc's arenas, in committed bytes; the three add up to the class malloc retained:
- *   overhead    what a live block takes beyond its own bytes: an 8-byte header, rounding to 16
- * bytes and to 32 at least, of a block that has a mapping of its own the rest of its pages
- *               (malloc/malloc.c: request2size, MINSIZE); the first page of each arena
- *   free pages  whole pages between live blocks: malloc_trim gives them back (mtrim in malloc.c,
- *               which leaves a free chunk's first 48 bytes; the last chunk of a thread's arena
- * stays) pinned      the free parts of pages that hold a live block too A site pins what of free
- * pages lies between its live blocks and the live block before, and what of their own pages is free
- * below them.
+ * Of glibc's arenas, in committed bytes; the three add up to the class malloc retained.
+ *
+ * - Overhead: what a live block takes beyond its own bytes: an 8-byte header, rounding to 16 bytes
+ *   and to 32 at least; of a block that has a mapping of its own, the rest of its pages
+ *   (malloc/malloc.c: request2size, MINSIZE). The first page of each arena counts here.
+ *
+ * - Free pages: whole pages between live blocks. malloc_trim gives them back (mtrim in malloc.c,
+ *   which leaves a free chunk's first 48 bytes); the last chunk of a thread's arena stays.
+ *
+ * - Pinned: the free parts of pages that hold a live block, too.
+ *
+ * A site pins what of free pages lies between its live blocks and the live block before, and what
+ * of their own pages is free below them.
  *
  * Exact where every block is recorded, but for freed blocks that thread caches hold (they count as
  * free, and malloc_trim leaves them) and for 16 bytes of a block where the allocator could not
