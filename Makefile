@@ -222,9 +222,10 @@ fmt: ## format the sources
 	clang-format -i $(sources_all)
 
 # Left out: test_preload_real counts the C library's definitions, and ASan brings its own;
-# test_preload_capture_wild reads stack words that belong to no variable; in ASan's frames libunwind,
+# test_preload_capture_wild and test_preload_unwind_copy read stack words that belong to no variable; in ASan's frames libunwind,
 # the reference of test_preload_capture_switched, goes astray behind a stack overflow.
-asan_tests = $(filter-out %/test_preload_real %/test_preload_capture_wild %/test_preload_capture_switched,$(unit_tests))
+asan_tests = $(filter-out %/test_preload_real %/test_preload_capture_wild %/test_preload_capture_switched \
+	%/test_preload_unwind_copy,$(unit_tests))
 asan: $(BUILD)/libvmtrace.so ## unit tests and the command under AddressSanitizer and UBSan
 	@mkdir -p $(BUILD)/asan && cp $< $(BUILD)/asan # what the command preloads stays as it is
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
