@@ -324,6 +324,51 @@ test_cut_off(void **state)
 	run_free(&run);
 }
 
+/* The first line, and the status; the message of --fail-over. */
+static void
+expect_run(const char *const argv[], const char *first, int status, const char *told)
+{
+	struct run run;
+
+	run_program(&run, argv, (const char *const[]){"COLUMNS=4000", NULL});
+	if (run.exit_status != status || strstr(run.err, told) == NULL)
+		fail_msg("status %d, not \"%s\": %s", run.exit_status, told, run.err);
+	if (strncmp(run.out, first, strlen(first)) != 0)
+		fail_msg("not \"%s\" first: %s", first, run.out);
+	assert_null(strstr(run.out, "Nothing changed"));
+	run_free(&run);
+}
+
+static void
+test_after_the_end(void **state)
+{
+	const char *vmtrace = built("vmtrace");
+	json_t *root;
+
+	(void)state;
+	expect_run(
+	    (const char *const[]){vmtrace, "report", traces[BASE], "--from=1h", "--to=2h", NULL},
+	    "The trace ends at ", 0, "");
+	expect_run((const char *const[]){vmtrace, "report", traces[BASE], "--at=1h", NULL},
+		   "The trace ends at ", 0, "");
+	expect_run((const char *const[]){vmtrace, "diff", traces[BASE], traces[TOUCH], "--at=1h",
+					 "--fail-over=committed=900%", NULL},
+		   "A ends at ", 0, "");
+	expect_run((const char *const[]){vmtrace, "diff", traces[BASE], traces[BASE],
+					 "--fail-over=committed=900%", NULL},
+		   "A and B are the same snapshot, at ", 2,
+		   "--fail-over: A and B are the same snapshot");
+	root = report(traces[BASE], (const char *const[]){"--at=1h", NULL});
+	assert_true(json_is_true(member(member(root, "snapshot"), "after_end")));
+	json_decref(root);
+	root = report(traces[BASE], (const char *const[]){"--at=end", NULL});
+	assert_true(json_is_false(member(member(root, "snapshot"), "after_end")));
+	json_decref(root);
+	root = diff(BASE, BASE);
+	expect_verdict(root, "unknown", "there is nothing to compare.");
+	json_decref(root);
+}
+
 static void
 test_top_and_width(void **state)
 {
@@ -351,7 +396,8 @@ main(void)
 	    cmocka_unit_test(test_more_reserved), cmocka_unit_test(test_moved),
 	    cmocka_unit_test(test_same),	  cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_bad_use),	  cmocka_unit_test(test_before_first_snapshot),
-	    cmocka_unit_test(test_cut_off),	  cmocka_unit_test(test_top_and_width),
+	    cmocka_unit_test(test_cut_off),	  cmocka_unit_test(test_after_the_end),
+	    cmocka_unit_test(test_top_and_width),
 	};
 
 	return cmocka_run_group_tests_name("diff", tests, make_traces, NULL);

@@ -1,7 +1,9 @@
 /* Which snapshot of a trace is the report about? */
 #include "tests/unit/build_trace.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/procfs.h"
@@ -12,6 +14,7 @@
 #define MS UINT64_C(1000000)
 #define AT(ms) (BUILD_START + (ms)*MS)
 #define DAY_S INT64_C(86400)
+#define SECOND INT64_C(1000000000)
 
 static void
 snapshot(struct build_trace *build, uint64_t ms, uint32_t index, uint64_t resident_pages)
@@ -46,17 +49,30 @@ three_snapshots(bool ended)
 	return build;
 }
 
-static uint32_t
-chosen(const struct build_trace *build, enum vmt_report_at at, int64_t at_ns)
+/* Its report, or NULL and what is wrong. */
+static struct vmt_report *
+report_at(const struct build_trace *build, enum vmt_report_at at, int64_t at_ns,
+	  struct vmt_err *err)
 {
 	struct vmt_report_options options = {.at = at, .at_time_ns = at_ns};
-	struct vmt_err err = {{0}};
 	struct vmt_report *report;
 	char path[BUILD_PATH_BYTES];
 	int fd = build_trace_memfd(build, path);
+	int result = vmt_report_build(&report, path, &options, err);
 
-	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
 	close(fd);
+	assert_true(result == 0 || result == -ENODATA);
+	assert_int_equal(result == 0, report != NULL);
+	return report;
+}
+
+static uint32_t
+chosen(const struct build_trace *build, enum vmt_report_at at, int64_t at_ns)
+{
+	struct vmt_err err = {{0}};
+	struct vmt_report *report = report_at(build, at, at_ns, &err);
+
+	assert_non_null(report);
 	uint32_t index = report->snapshot.index;
 
 	assert_int_equal(report->process.start_unix_ns, UINT64_C(1700000000000000000));
@@ -106,6 +122,34 @@ seconds_of_day(time_t seconds)
 	return local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec;
 }
 
+static void
+expect_after_end(const struct build_trace *build, enum vmt_report_at at, int64_t at_ns,
+		 bool after_end)
+{
+	struct vmt_err err = {{0}};
+	struct vmt_report *report = report_at(build, at, at_ns, &err);
+
+	assert_non_null(report);
+	assert_int_equal(report->snapshot.index, 2);
+	assert_int_equal(report->snapshot.after_end, after_end);
+	vmt_report_free(report);
+}
+
+/* The trace goes on to 40 ms after its last snapshot at 30 ms. */
+static void
+a_time_after_the_end_is_known_as_such(void **state)
+{
+	struct build_trace *build = three_snapshots(true);
+
+	(void)state;
+	expect_after_end(build, VMT_AT_END, 0, false);
+	expect_after_end(build, VMT_AT_TIME, 30 * MS, false);
+	expect_after_end(build, VMT_AT_TIME, 40 * MS, false);
+	expect_after_end(build, VMT_AT_TIME, 40 * MS + 1, true);
+	expect_after_end(build, VMT_AT_TIME, INT64_MAX, true);
+	build_trace_free(build);
+}
+
 /* A whole second, as that is what one can say; the start's own second is not tomorrow's. */
 static void
 a_time_of_day_is_the_first_that_is_not_before_the_start(void **state)
@@ -118,12 +162,33 @@ a_time_of_day_is_the_first_that_is_not_before_the_start(void **state)
 		assert_int_equal(setenv("TZ", zones[i], 1), 0);
 		tzset();
 		int64_t start_s = seconds_of_day(1700000000);
-		int64_t before_s = (start_s + DAY_S - 1) % DAY_S; /* the next day's */
+		int64_t after_s = (start_s + 1) % DAY_S;
 
-		assert_int_equal(chosen(build, VMT_AT_CLOCK, start_s * (int64_t)(1000 * MS)), 2);
-		assert_int_equal(chosen(build, VMT_AT_CLOCK, before_s * (int64_t)(1000 * MS)), 2);
+		expect_after_end(build, VMT_AT_CLOCK, start_s * SECOND, false);
+		expect_after_end(build, VMT_AT_CLOCK, after_s * SECOND, true);
 	}
 	build_trace_free(build);
+}
+
+/* The second before the start is the next day's, if the trace has that. */
+static void
+a_time_of_day_that_the_trace_has_not_is_refused(void **state)
+{
+	struct build_trace *brief = three_snapshots(true);
+	struct build_trace *lasting = three_snapshots(false);
+	struct vmt_err err = {{0}};
+
+	(void)state;
+	assert_int_equal(setenv("TZ", "UTC", 1), 0);
+	tzset();
+	int64_t before_s = seconds_of_day(1700000000 - 1);
+
+	assert_null(report_at(brief, VMT_AT_CLOCK, before_s * SECOND, &err));
+	assert_non_null(strstr(err.text, "no snapshot as early as that: the first is at 20000 µs"));
+	build_trace_end(lasting, VMT_END_EXIT, 0, AT((uint64_t)DAY_S * 1000));
+	expect_after_end(lasting, VMT_AT_CLOCK, before_s * SECOND, false);
+	build_trace_free(brief);
+	build_trace_free(lasting);
 }
 
 int
@@ -132,7 +197,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(of_one_that_has_ended_it_is_the_peak),
 	    cmocka_unit_test(of_one_that_runs_it_is_the_last),
+	    cmocka_unit_test(a_time_after_the_end_is_known_as_such),
 	    cmocka_unit_test(a_time_of_day_is_the_first_that_is_not_before_the_start),
+	    cmocka_unit_test(a_time_of_day_that_the_trace_has_not_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,18 +133,29 @@ describe(char *text, size_t bytes, const char *word, const struct vmt_limit *lim
 				vmt_diff_headline_change(change, figure), share, allowed);
 }
 
+/* Limits are for two moments that are known. */
+static int
+check_comparable(const struct vmt_diff *diff, struct vmt_err *err)
+{
+	if (!diff->a->snapshot.taken || !diff->b->snapshot.taken)
+		return vmt_err_set(err, ENODATA,
+				   "--fail-over: %s has no snapshot of the resident pages",
+				   diff->a->snapshot.taken ? "B" : "A");
+	if (vmt_diff_is_one_snapshot(diff))
+		return vmt_err_set(err, ENODATA, "--fail-over: A and B are the same snapshot");
+	return 0;
+}
+
 int
 vmt_fail_over_check(const struct vmt_fail_over *limits, const struct vmt_diff *diff,
 		    struct vmt_err *err)
 {
 	char text[sizeof(err->text)] = "";
 	size_t used = 0;
-	int exceeded = 0;
+	int exceeded = check_comparable(diff, err);
 
-	if (!diff->a->snapshot.taken || !diff->b->snapshot.taken)
-		return vmt_err_set(err, ENODATA,
-				   "--fail-over: %s has no snapshot of the resident pages",
-				   diff->a->snapshot.taken ? "B" : "A");
+	if (exceeded < 0)
+		return exceeded;
 	for (int i = 0; i < VMT_FAIL_OVER; i++) {
 		const struct vmt_diff_figure *figure = figure_of(diff, i);
 

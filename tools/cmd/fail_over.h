@@ -33,7 +33,9 @@ struct vmt_fail_over {
 /* 0, or -EINVAL. */
 int vmt_fail_over_parse(struct vmt_fail_over *limits, const char *text, struct vmt_err *err);
 
-/* How many are exceeded, with a message that names each; -ENODATA where a trace has no snapshot. */
+/* How many are exceeded, with a message that names each. -ENODATA where there is nothing to
+ * compare: a trace has no snapshot, or both are one snapshot.
+ */
 int vmt_fail_over_check(const struct vmt_fail_over *limits, const struct vmt_diff *diff,
 			struct vmt_err *err);
 

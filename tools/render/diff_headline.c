@@ -3,6 +3,7 @@
 #include "format/chunk.h"
 #include "tools/render/diff_group_rows.h"
 #include "tools/render/frame_text.h"
+#include "tools/render/headline.h"
 #include "tools/render/rank.h"
 #include "tools/render/sentence.h"
 
@@ -233,7 +234,17 @@ say_unknown(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	bool a = diff->a->snapshot.taken;
 	bool b = diff->b->snapshot.taken;
+	char when[VMT_UNITS_BYTES];
 
+	if (a && b) {
+		int64_t time_ns = diff->a->snapshot.time_ns;
+
+		vmt_sentence_say(sentence,
+				 "A and B are the same snapshot, at %s: there is nothing to "
+				 "compare.",
+				 vmt_units_duration(when, time_ns > 0 ? (uint64_t)time_ns : 0));
+		return;
+	}
 	vmt_sentence_say(sentence, "%s no snapshot of resident pages: committed memory is unknown.",
 			 a   ? "B has"
 			 : b ? "A has"
@@ -296,6 +307,18 @@ is_named_alike(const char *a, const char *b)
 	return strncmp(a, b, letters) == 0 && !isalpha((unsigned char)b[letters]);
 }
 
+/* What was compared is not what was meant, most likely. */
+static void
+say_other(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	bool one = vmt_diff_is_one_trace(diff);
+
+	if (diff->a->snapshot.after_end)
+		vmt_headline_say_end(sentence, diff->a, one ? "The trace" : "A");
+	if (diff->b->snapshot.after_end && !(one && diff->a->snapshot.after_end))
+		vmt_headline_say_end(sentence, diff->b, one ? "The trace" : "B");
+}
+
 /* What makes the rest of the sentence worth little. */
 static void
 say_first(struct vmt_sentence *sentence, const struct vmt_diff *diff)
@@ -303,6 +326,7 @@ say_first(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	bool a = diff->a->loss.cut;
 	bool b = diff->b->loss.cut;
 
+	say_other(sentence, diff);
 	if (!is_named_alike(program_of(diff->a), program_of(diff->b)))
 		vmt_sentence_say(sentence,
 				 "A is a trace of %s and B of %s: two programs are compared, not "

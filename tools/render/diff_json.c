@@ -45,6 +45,7 @@ print_side(struct vmt_emitter *emitter, const char *key, const struct vmt_report
 	vmt_emitter_u64(emitter, "rss_bytes", report->snapshot.rss_bytes);
 	vmt_emitter_u64(emitter, "virtual_bytes", report->snapshot.virtual_bytes);
 	vmt_emitter_u64(emitter, "skew_bytes", report->snapshot.skew_bytes);
+	vmt_emitter_bool(emitter, "after_end", report->snapshot.after_end);
 	vmt_emitter_u64(emitter, "index", report->snapshot.index);
 	vmt_emitter_u64(emitter, "count", report->snapshot.count);
 	vmt_emitter_object_end(emitter);

@@ -338,8 +338,8 @@ vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 {
 	assert(options->layout.columns >= 20);
 	print_top(diff, options);
-	/* Without a snapshot nothing is known of pages: no zero stands for that. */
-	if (diff->a->snapshot.taken && diff->b->snapshot.taken) {
+	/* Without two snapshots nothing is known of a change: no zero stands for that. */
+	if (diff->verdict.kind != VMT_DIFF_UNKNOWN) {
 		print_classes(diff, options);
 		print_kernel(diff, options);
 		print_untouched(diff, options);

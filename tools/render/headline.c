@@ -1,7 +1,6 @@
 #include "tools/render/headline.h"
 
 #include "tools/render/headline_owners.h"
-#include "tools/render/sentence.h"
 #include "tools/render/units.h"
 
 #include <stdio.h>
@@ -70,12 +69,29 @@ say_own_malloc(struct vmt_sentence *sentence, const struct vmt_report *report)
 }
 
 void
+vmt_headline_say_end(struct vmt_sentence *sentence, const struct vmt_report *report,
+		     const char *trace)
+{
+	bool runs = strcmp(report->process.end, "running") == 0;
+	char end[VMT_UNITS_BYTES];
+
+	if (report->snapshot.after_end)
+		vmt_sentence_say(sentence,
+				 "%s %s %s%s, before the time asked for: its last snapshot stands "
+				 "for that. ",
+				 trace, runs ? "goes up to" : "ends at",
+				 vmt_units_duration(end, (uint64_t)vmt_report_end_ns(report)),
+				 runs ? " so far" : "");
+}
+
+void
 vmt_headline_write(const struct vmt_report *report, char *text, size_t text_bytes)
 {
 	struct vmt_sentence sentence = {text, text_bytes, 0};
 	char figure[VMT_UNITS_BYTES];
 
 	if (report->snapshot.taken) {
+		vmt_headline_say_end(&sentence, report, "The trace");
 		vmt_headline_say_rss(&sentence, report);
 		vmt_headline_say_owners(&sentence, report);
 		vmt_sentence_say(&sentence, ".");

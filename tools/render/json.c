@@ -107,6 +107,7 @@ print_snapshot(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "gap_bytes", report->snapshot.kernel_rss.gap_bytes);
 	vmt_emitter_object_end(emitter);
 	vmt_emitter_string(emitter, "source", report->snapshot.source);
+	vmt_emitter_bool(emitter, "after_end", report->snapshot.after_end);
 	vmt_emitter_u64(emitter, "index", report->snapshot.index);
 	vmt_emitter_u64(emitter, "count", report->snapshot.count);
 	vmt_emitter_object_end(emitter);

@@ -17,6 +17,25 @@ vmt_diff_distance(const struct vmt_diff_figure *figure)
 	return figure->b > figure->a ? figure->b - figure->a : figure->a - figure->b;
 }
 
+/* No two processes of one number begin in the same nanosecond. */
+bool
+vmt_diff_is_one_trace(const struct vmt_diff *diff)
+{
+	const struct vmt_report *a = diff->a;
+	const struct vmt_report *b = diff->b;
+
+	return a->process.start_unix_ns != 0 &&
+	       a->process.start_unix_ns == b->process.start_unix_ns &&
+	       a->process.pid == b->process.pid;
+}
+
+bool
+vmt_diff_is_one_snapshot(const struct vmt_diff *diff)
+{
+	return diff->a->snapshot.taken && diff->b->snapshot.taken &&
+	       diff->a->snapshot.index == diff->b->snapshot.index && vmt_diff_is_one_trace(diff);
+}
+
 const char *
 vmt_diff_match_word(enum vmt_diff_match match)
 {

@@ -81,7 +81,7 @@ struct vmt_diff_site {
 
 /* docs/man/vmtrace-diff.1.scd has them for users. */
 enum vmt_diff_kind {
-	VMT_DIFF_UNKNOWN,      /* one of the two has no snapshot */
+	VMT_DIFF_UNKNOWN,      /* one of the two has no snapshot, or both are one */
 	VMT_DIFF_SAME,	       /* nothing beyond what two runs of one program differ by */
 	VMT_DIFF_MOVED,	       /* committed is the same, others own it */
 	VMT_DIFF_MORE_TOUCHED, /* reserved flat, committed up */
@@ -152,6 +152,10 @@ uint64_t vmt_diff_weight(const struct vmt_diff_site *row, const struct vmt_site 
 
 /* Two standard deviations of the difference of two estimates; the formula is above. */
 uint64_t vmt_diff_error(const struct vmt_diff *diff, double estimated_a, double estimated_b);
+
+/* Whether A and B are of one trace; of one snapshot of it. */
+bool vmt_diff_is_one_trace(const struct vmt_diff *diff);
+bool vmt_diff_is_one_snapshot(const struct vmt_diff *diff);
 
 /* b - a. */
 int64_t vmt_diff_delta(const struct vmt_diff_figure *figure);

@@ -275,7 +275,7 @@ vmt_diff_verdict_judge(struct vmt_diff *diff, const struct vmt_diff_rows *rows)
 	struct vmt_diff_verdict *verdict = &diff->verdict;
 
 	*verdict = (struct vmt_diff_verdict){.kind = VMT_DIFF_UNKNOWN};
-	if (!diff->a->snapshot.taken || !diff->b->snapshot.taken)
+	if (!diff->a->snapshot.taken || !diff->b->snapshot.taken || vmt_diff_is_one_snapshot(diff))
 		return;
 	verdict->committed_noise_bytes =
 	    larger(larger(noise_of(&diff->totals.committed_bytes, COMMITTED_FLOOR_BYTES),

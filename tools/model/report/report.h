@@ -144,6 +144,7 @@ struct vmt_report {
 		const char *source;
 		uint32_t index; /* from 0 */
 		uint32_t count;
+		bool after_end; /* asked for was a time after the trace's end: this is its last */
 	} snapshot;
 	struct {
 		uint64_t reserved_bytes;
@@ -279,6 +280,17 @@ vmt_report_variance_bytes(const struct vmt_report *report)
 	return report->coverage.malloc_sample_bytes > report->coverage.thinned_bytes
 		   ? report->coverage.malloc_sample_bytes
 		   : report->coverage.thinned_bytes;
+}
+
+/* Up to when the trace has anything, since its start. */
+static inline int64_t
+vmt_report_end_ns(const struct vmt_report *report)
+{
+	int64_t end_ns = (int64_t)report->process.duration_ns;
+
+	if (report->process.last_event_ns > end_ns)
+		end_ns = report->process.last_event_ns;
+	return report->snapshot.time_ns > end_ns ? report->snapshot.time_ns : end_ns;
 }
 
 /* What the process was started as; where the command line was left out, its program. */

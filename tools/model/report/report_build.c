@@ -333,7 +333,7 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 		status = vmt_report_events_replay(draft, chosen != NULL, path, err);
 	if (!status && fill(draft))
 		status = vmt_report_draft_no_memory(err, path);
-	return status;
+	return status ? status : vmt_snapshot_choice_check(draft, err);
 }
 
 int

@@ -25,8 +25,11 @@ struct vmt_report_draft {
 
 	/* while it is built */
 	const struct vmt_report_options *options;
-	enum vmt_report_at at; /* never DEFAULT, COMPARED or CLOCK */
-	int64_t at_time_ns;
+	enum vmt_report_at at;	   /* never DEFAULT, COMPARED or CLOCK */
+	int64_t at_time_ns;	   /* the last that counts */
+	int64_t asked_ns;	   /* where what was asked for begins: a time of day is a second */
+	int64_t first_snapshot_ns; /* INT64_MAX = there is none */
+	bool is_next_day;	   /* a time of day that the first day had before the start */
 	struct vmt_trace *trace;
 	struct vmt_replay *replay;
 	struct vmt_snapshot snapshot;

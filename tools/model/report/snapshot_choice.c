@@ -11,9 +11,10 @@
 #define PLATEAU_SLACK_BYTES (UINT64_C(512) << 10)
 #define NS_PER_S INT64_C(1000000000)
 
-/* The time of day, local, at or after the start: the start's own second counts. */
+/* The time of day, local, at or after the start: the start's own second counts. The end of that
+ * second. */
 static int64_t
-after_start_ns(uint64_t start_unix_ns, int64_t time_of_day_s)
+after_start_ns(uint64_t start_unix_ns, int64_t time_of_day_s, bool *is_next_day)
 {
 	time_t start = (time_t)(start_unix_ns / (uint64_t)NS_PER_S);
 	struct tm local;
@@ -26,7 +27,8 @@ after_start_ns(uint64_t start_unix_ns, int64_t time_of_day_s)
 	local.tm_sec = (int)(time_of_day_s % 60);
 	local.tm_isdst = -1;
 	asked = mktime(&local);
-	if (asked < start) {
+	*is_next_day = asked < start;
+	if (*is_next_day) {
 		local.tm_mday++;
 		local.tm_isdst = -1;
 		asked = mktime(&local);
@@ -51,9 +53,13 @@ resolve(struct vmt_report_draft *draft)
 		draft->at = options->at == VMT_AT_DEFAULT ? VMT_AT_PEAK : VMT_AT_PLATEAU;
 	if (options->at == VMT_AT_CLOCK) {
 		draft->at = VMT_AT_TIME;
-		draft->at_time_ns = after_start_ns(vmt_trace_head(draft->trace)->start_unix_ns,
-						   options->at_time_ns / NS_PER_S);
+		draft->at_time_ns =
+		    after_start_ns(vmt_trace_head(draft->trace)->start_unix_ns,
+				   options->at_time_ns / NS_PER_S, &draft->is_next_day);
 	}
+	draft->asked_ns = draft->at_time_ns;
+	if (options->at == VMT_AT_CLOCK)
+		draft->asked_ns -= NS_PER_S - 1;
 }
 
 /* Below a peak by no more than two runs of one program differ by. */
@@ -86,8 +92,9 @@ is_better(const struct vmt_snapshot_head *head, const struct vmt_snapshot_head *
 
 /* Rounded up to what --at takes as not earlier. */
 static int
-too_early(const struct vmt_report_draft *draft, int64_t first_ns, struct vmt_err *err)
+too_early(const struct vmt_report_draft *draft, struct vmt_err *err)
 {
+	int64_t first_ns = draft->first_snapshot_ns;
 	uint64_t first_us = first_ns > 0 ? ((uint64_t)first_ns + 999) / 1000 : 0;
 
 	return vmt_err_set(err, ENODATA,
@@ -103,11 +110,11 @@ vmt_snapshot_choice_find(struct vmt_report_draft *draft, const struct vmt_trace_
 {
 	struct vmt_snapshot_head best = {0};
 	uint64_t peak_bytes = 0;
-	int64_t first_ns = INT64_MAX;
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
 
 	*chosen = NULL;
+	draft->first_snapshot_ns = INT64_MAX;
 	resolve(draft);
 	for (size_t i = 0; i < count; i++) {
 		struct vmt_snapshot_head head;
@@ -128,14 +135,27 @@ vmt_snapshot_choice_find(struct vmt_report_draft *draft, const struct vmt_trace_
 		if (head.resident_bytes > peak_bytes)
 			peak_bytes = head.resident_bytes;
 		time_ns = vmt_trace_time_ns(draft->trace, head.time);
-		if (time_ns < first_ns)
-			first_ns = time_ns;
+		if (time_ns < draft->first_snapshot_ns)
+			draft->first_snapshot_ns = time_ns;
 		if (is_better(&head, &best, peak_bytes, draft, time_ns)) {
 			best = head;
 			*chosen = &chunks[i];
 		}
 	}
 	if (draft->at == VMT_AT_TIME && !*chosen && draft->report.snapshot.count > 0)
-		return too_early(draft, first_ns, err);
+		return too_early(draft, err);
+	return 0;
+}
+
+int
+vmt_snapshot_choice_check(struct vmt_report_draft *draft, struct vmt_err *err)
+{
+	struct vmt_report *report = &draft->report;
+
+	report->snapshot.after_end = report->snapshot.taken && draft->at == VMT_AT_TIME &&
+				     draft->asked_ns > vmt_report_end_ns(report);
+	/* The next day has that time of day after the end, the first one before the start. */
+	if (report->snapshot.after_end && draft->is_next_day)
+		return too_early(draft, err);
 	return 0;
 }

@@ -13,4 +13,8 @@
 int vmt_snapshot_choice_find(struct vmt_report_draft *draft, const struct vmt_trace_chunk **chosen,
 			     struct vmt_err *err);
 
+/* Once the report knows where its trace ends: sets snapshot.after_end. 0 or -ENODATA, where a time
+ * of day was before the start of the trace and is not in it on the next day. */
+int vmt_snapshot_choice_check(struct vmt_report_draft *draft, struct vmt_err *err);
+
 #endif

@@ -1,0 +1,99 @@
+/* Does a diff name first why its two sides are not what was to be compared? */
+#include "tools/render/diff_headline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/diff_fixture.h"
+
+#define SAME                                                                                       \
+	"Nothing changed. Reserved flat at 2 MiB, committed flat at 1 MiB (two runs of one "       \
+	"program may differ by 512 KiB)."
+
+static struct pair world;
+
+static int
+begin(void **state)
+{
+	(void)state;
+	pair_begin(&world);
+	return 0;
+}
+
+static void
+expect_headline(const char *expected)
+{
+	struct vmt_diff *diff = pair_diff(&world);
+	char text[2048];
+
+	vmt_diff_headline_write(diff, text, sizeof(text));
+	assert_string_equal(text, expected);
+	vmt_diff_free(diff);
+}
+
+/* Of one trace, the third snapshot. */
+static void
+begin_one_snapshot(void)
+{
+	struct vmt_report *reports[] = {&world.a.report, &world.b.report};
+
+	pair_class(&world.a, "mmap", MIB(2), MIB(1));
+	pair_class(&world.b, "mmap", MIB(2), MIB(1));
+	for (int i = 0; i < 2; i++) {
+		reports[i]->process.start_unix_ns = 1700000000000000000;
+		reports[i]->process.duration_ns = 70000000;
+		reports[i]->snapshot.time_ns = 63000000;
+		reports[i]->snapshot.index = 2;
+	}
+}
+
+static void
+a_snapshot_is_not_compared_with_itself(void **state)
+{
+	struct vmt_diff *diff;
+
+	(void)state;
+	begin_one_snapshot();
+	diff = pair_diff(&world);
+	assert_string_equal(vmt_diff_kind_word(diff->verdict.kind), "unknown");
+	vmt_diff_free(diff);
+	expect_headline("A and B are the same snapshot, at 63 ms: there is nothing to compare.");
+	world.b.report.snapshot.index = 1;
+	expect_headline(SAME);
+	world.b.report.snapshot.index = 2;
+	world.b.report.process.pid++;
+	expect_headline(SAME);
+}
+
+static void
+a_time_after_the_end_is_named_first(void **state)
+{
+	(void)state;
+	begin_one_snapshot();
+	world.a.report.snapshot.after_end = world.b.report.snapshot.after_end = true;
+	expect_headline("The trace ends at 70 ms, before the time asked for: its last snapshot "
+			"stands for that. A and B are the same snapshot, at 63 ms: there is "
+			"nothing to compare.");
+	world.b.report.process.start_unix_ns++;
+	world.a.report.snapshot.after_end = false;
+	expect_headline("B ends at 70 ms, before the time asked for: its last snapshot stands for "
+			"that. " SAME);
+	world.b.report.process.end = "running";
+	expect_headline("B goes up to 70 ms so far, before the time asked for: its last snapshot "
+			"stands for that. " SAME);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(a_snapshot_is_not_compared_with_itself, begin),
+	    cmocka_unit_test_setup(a_time_after_the_end_is_named_first, begin),
+	};
+
+	return cmocka_run_group_tests_name("comparable", tests, NULL, NULL);
+}
