@@ -339,6 +339,57 @@ expect_run(const char *const argv[], const char *first, int status, const char *
 	run_free(&run);
 }
 
+/* A script that executes the service leaves two traces: its own is not the one to compare. */
+static void
+test_executed(void **state)
+{
+	const char *trace = scratch_file("wrapped.vmt");
+	const char *const argv[] = {"sh", "-c", "exec \"$0\" base", built("tests/target/diff_demo"),
+				    NULL};
+	const char *vmtrace = built("vmtrace");
+	char next[4200], first[4400];
+	struct run run;
+	json_t *root, *process;
+
+	(void)state;
+	record(&run, trace, NULL, argv);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	root = report(trace, NULL);
+	snprintf(next, sizeof(next), "%.*s.%d.vmt", (int)strlen(trace) - 4, trace,
+		 (int)number(member(root, "process"), "pid"));
+	json_decref(root);
+	assert_int_equal(access(next, R_OK), 0);
+	snprintf(first, sizeof(first),
+		 "A replaced itself with another program (exec) and "
+		 "continues in %s. ",
+		 next);
+	expect_run((const char *const[]){vmtrace, "diff", trace, traces[BASE], NULL}, first, 0, "");
+	expect_run((const char *const[]){vmtrace, "diff", traces[BASE], trace,
+					 "--fail-over=committed=900%", NULL},
+		   "B replaced itself", 2,
+		   "--fail-over: B replaced itself with another program (exec): compare the trace "
+		   "of that program, ");
+	run_program(&run,
+		    (const char *const[]){vmtrace, "diff", trace, traces[BASE], "-f", "json", NULL},
+		    NULL);
+	root = json_loads(run.out, 0, NULL);
+	process = member(member(root, "a"), "process");
+	assert_string_equal(json_string_value(member(process, "next_trace")), next);
+	assert_string_equal(json_string_value(member(process, "last_trace")), next);
+	process = member(member(root, "b"), "process");
+	assert_true(json_is_null(member(process, "next_trace")));
+	json_decref(root);
+	run_free(&run);
+	run_program(&run,
+		    (const char *const[]){vmtrace, "diff", next, traces[BASE],
+					  "--fail-over=committed=100%", NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_null(strstr(run.out, "(exec)"));
+	run_free(&run);
+}
+
 static void
 test_after_the_end(void **state)
 {
@@ -396,8 +447,8 @@ main(void)
 	    cmocka_unit_test(test_more_reserved), cmocka_unit_test(test_moved),
 	    cmocka_unit_test(test_same),	  cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_bad_use),	  cmocka_unit_test(test_before_first_snapshot),
-	    cmocka_unit_test(test_cut_off),	  cmocka_unit_test(test_after_the_end),
-	    cmocka_unit_test(test_top_and_width),
+	    cmocka_unit_test(test_cut_off),	  cmocka_unit_test(test_executed),
+	    cmocka_unit_test(test_after_the_end), cmocka_unit_test(test_top_and_width),
 	};
 
 	return cmocka_run_group_tests_name("diff", tests, make_traces, NULL);

@@ -10,6 +10,7 @@
 
 #include "tests/unit/diff_fixture.h"
 
+#define EXEC "replaced itself with another program (exec)"
 #define SAME                                                                                       \
 	"Nothing changed. Reserved flat at 2 MiB, committed flat at 1 MiB (two runs of one "       \
 	"program may differ by 512 KiB)."
@@ -33,6 +34,40 @@ expect_headline(const char *expected)
 	vmt_diff_headline_write(diff, text, sizeof(text));
 	assert_string_equal(text, expected);
 	vmt_diff_free(diff);
+}
+
+static void
+expect_continued(const char *next, const char *last, const char *expected)
+{
+	struct vmt_diff *diff = pair_diff(&world);
+	char text[2048];
+
+	diff->continues_a = (struct vmt_diff_continuation){next, last};
+	diff->continues_b = (struct vmt_diff_continuation){"b.8.vmt", "b.8.vmt"};
+	vmt_diff_headline_write(diff, text, sizeof(text));
+	assert_string_equal(text, expected);
+	vmt_diff_free(diff);
+}
+
+/* Two shells that executed a service don't say what became of the service. */
+static void
+what_a_process_executed_is_named_first(void **state)
+{
+	(void)state;
+	pair_class(&world.a, "mmap", MIB(2), MIB(1));
+	pair_class(&world.b, "mmap", MIB(2), MIB(1));
+	expect_continued("a.7.vmt", "a.7.vmt", SAME);
+	world.a.report.process.end = "exec";
+	expect_continued("a.7.vmt", "a.7.vmt",
+			 "A " EXEC " and continues in a.7.vmt. Only what came before is "
+			 "compared. " SAME);
+	expect_continued("a.7.vmt", "a.7.1.vmt",
+			 "A " EXEC " and continues in a.7.vmt, finally in a.7.1.vmt. Only what "
+			 "came before is compared. " SAME);
+	world.b.report.process.end = "exec";
+	expect_continued("", "",
+			 "A " EXEC ", whose trace was not found. B " EXEC " and continues in "
+			 "b.8.vmt. Only what came before is compared. " SAME);
 }
 
 /* Of one trace, the third snapshot. */
@@ -91,6 +126,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(what_a_process_executed_is_named_first, begin),
 	    cmocka_unit_test_setup(a_snapshot_is_not_compared_with_itself, begin),
 	    cmocka_unit_test_setup(a_time_after_the_end_is_named_first, begin),
 	};

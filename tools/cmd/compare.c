@@ -1,5 +1,6 @@
 #include "tools/cmd/compare.h"
 
+#include "tools/cmd/exec_traces.h"
 #include "tools/cmd/terminal.h"
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
@@ -27,19 +28,33 @@ print(const struct vmt_diff *diff, const struct vmt_compare *compare, struct vmt
 	return 0;
 }
 
+static void
+find_continuation(struct vmt_diff_continuation *continues, struct vmt_exec_traces *images,
+		  const struct vmt_report *report, const char *path)
+{
+	if (!vmt_diff_is_replaced(report))
+		return;
+	vmt_exec_traces_find(images, path, report->process.pid);
+	*continues = (struct vmt_diff_continuation){images->next, images->last};
+}
+
 int
 vmt_compare_print(const struct vmt_compare *compare, struct vmt_err *err)
 {
 	struct vmt_diff *diff = NULL;
 	struct vmt_diff_rows owners = {.count = 0};
+	struct vmt_exec_traces images[2];
 	int result =
 	    vmt_diff_build(&diff, compare->reports[0], compare->reports[1], compare->at, err);
 
 	/* The verdict names what a report's first sentence would: without callers. */
 	if (result == 0 && vmt_diff_group_rows_merge(&owners, diff, 0))
 		vmt_diff_verdict_judge(diff, &owners);
-	if (result == 0)
+	if (result == 0) {
+		find_continuation(&diff->continues_a, &images[0], diff->a, compare->paths[0]);
+		find_continuation(&diff->continues_b, &images[1], diff->b, compare->paths[1]);
 		result = print(diff, compare, err);
+	}
 	if (result == 0 && compare->limits)
 		result = vmt_fail_over_check(compare->limits, diff, err);
 	vmt_diff_group_rows_free(&owners);

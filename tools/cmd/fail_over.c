@@ -133,10 +133,19 @@ describe(char *text, size_t bytes, const char *word, const struct vmt_limit *lim
 				vmt_diff_headline_change(change, figure), share, allowed);
 }
 
-/* Limits are for two moments that are known. */
+/* Limits are for two runs of a service: not for shells that executed it, nor for one snapshot. */
 static int
 check_comparable(const struct vmt_diff *diff, struct vmt_err *err)
 {
+	bool is_a = vmt_diff_is_replaced(diff->a);
+	const char *last = is_a ? diff->continues_a.last : diff->continues_b.last;
+
+	if (is_a || vmt_diff_is_replaced(diff->b))
+		return vmt_err_set(err, ENODATA,
+				   "--fail-over: %s replaced itself with another program (exec): "
+				   "compare the trace of that program%s%s",
+				   is_a ? "A" : "B", last && *last ? ", " : "",
+				   last && *last ? last : "");
 	if (!diff->a->snapshot.taken || !diff->b->snapshot.taken)
 		return vmt_err_set(err, ENODATA,
 				   "--fail-over: %s has no snapshot of the resident pages",

@@ -34,7 +34,7 @@ struct vmt_fail_over {
 int vmt_fail_over_parse(struct vmt_fail_over *limits, const char *text, struct vmt_err *err);
 
 /* How many are exceeded, with a message that names each. -ENODATA where there is nothing to
- * compare: a trace has no snapshot, or both are one snapshot.
+ * compare: a trace has no snapshot, its process replaced itself (exec), or both are one snapshot.
  */
 int vmt_fail_over_check(const struct vmt_fail_over *limits, const struct vmt_diff *diff,
 			struct vmt_err *err);

@@ -307,12 +307,35 @@ is_named_alike(const char *a, const char *b)
 	return strncmp(a, b, letters) == 0 && !isalpha((unsigned char)b[letters]);
 }
 
+/* A shell that executes the service is not the service. */
+static void
+say_replaced(struct vmt_sentence *sentence, const char *name,
+	     const struct vmt_diff_continuation *continues)
+{
+	vmt_sentence_say(sentence, "%s replaced itself with another program (exec)", name);
+	if (!continues->next || !*continues->next)
+		vmt_sentence_say(sentence, ", whose trace was not found. ");
+	else if (continues->last && strcmp(continues->next, continues->last) != 0)
+		vmt_sentence_say(sentence, " and continues in %s, finally in %s. ", continues->next,
+				 continues->last);
+	else
+		vmt_sentence_say(sentence, " and continues in %s. ", continues->next);
+}
+
 /* What was compared is not what was meant, most likely. */
 static void
 say_other(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	bool one = vmt_diff_is_one_trace(diff);
+	bool a = vmt_diff_is_replaced(diff->a);
+	bool b = vmt_diff_is_replaced(diff->b) && !one;
 
+	if (a)
+		say_replaced(sentence, one ? "The process" : "A", &diff->continues_a);
+	if (b)
+		say_replaced(sentence, "B", &diff->continues_b);
+	if (a || b)
+		vmt_sentence_say(sentence, "Only what came before is compared. ");
 	if (diff->a->snapshot.after_end)
 		vmt_headline_say_end(sentence, diff->a, one ? "The trace" : "A");
 	if (diff->b->snapshot.after_end && !(one && diff->a->snapshot.after_end))

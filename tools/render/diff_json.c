@@ -26,8 +26,11 @@ print_figure(struct vmt_emitter *emitter, const char *key, const struct vmt_diff
 
 static void
 print_side(struct vmt_emitter *emitter, const char *key, const struct vmt_report *report,
-	   const char *path)
+	   const char *path, const struct vmt_diff_continuation *continues)
 {
+	const char *next = continues->next;
+	const char *last = continues->last;
+
 	vmt_emitter_object(emitter, key);
 	vmt_emitter_string(emitter, "path", path);
 	vmt_emitter_object(emitter, "process");
@@ -38,6 +41,8 @@ print_side(struct vmt_emitter *emitter, const char *key, const struct vmt_report
 	vmt_emitter_u64(emitter, "start_unix_ns", report->process.start_unix_ns);
 	vmt_emitter_u64(emitter, "duration_ns", report->process.duration_ns);
 	vmt_emitter_string(emitter, "end", report->process.end);
+	vmt_emitter_string(emitter, "next_trace", next && *next ? next : NULL);
+	vmt_emitter_string(emitter, "last_trace", last && *last ? last : NULL);
 	vmt_emitter_object_end(emitter);
 	vmt_emitter_object(emitter, "snapshot");
 	vmt_emitter_bool(emitter, "taken", report->snapshot.taken);
@@ -183,8 +188,8 @@ vmt_diff_json_print(const struct vmt_diff *diff, const struct vmt_diff_json_opti
 	vmt_emitter_object(&emitter, NULL);
 	vmt_emitter_string(&emitter, "schema", "vmtrace-diff/1");
 	print_verdict(&emitter, diff);
-	print_side(&emitter, "a", diff->a, options->paths[0]);
-	print_side(&emitter, "b", diff->b, options->paths[1]);
+	print_side(&emitter, "a", diff->a, options->paths[0], &diff->continues_a);
+	print_side(&emitter, "b", diff->b, options->paths[1], &diff->continues_b);
 	print_totals(&emitter, diff);
 	print_classes(&emitter, diff);
 	print_sites(&emitter, diff, options->top);

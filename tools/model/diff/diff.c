@@ -17,6 +17,12 @@ vmt_diff_distance(const struct vmt_diff_figure *figure)
 	return figure->b > figure->a ? figure->b - figure->a : figure->a - figure->b;
 }
 
+bool
+vmt_diff_is_replaced(const struct vmt_report *report)
+{
+	return strcmp(report->process.end, "exec") == 0;
+}
+
 /* No two processes of one number begin in the same nanosecond. */
 bool
 vmt_diff_is_one_trace(const struct vmt_diff *diff)

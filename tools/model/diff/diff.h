@@ -107,6 +107,12 @@ struct vmt_diff_verdict {
 	const struct vmt_diff_site *to_site;
 };
 
+/* Traces of what a process continued as by exec; NULL or "" where none is found. Borrowed. */
+struct vmt_diff_continuation {
+	const char *next;
+	const char *last;
+};
+
 struct vmt_diff {
 	const struct vmt_report *a;
 	const struct vmt_report *b;
@@ -139,6 +145,8 @@ struct vmt_diff {
 		bool a;
 		bool b;
 	} is_now;
+	struct vmt_diff_continuation continues_a;
+	struct vmt_diff_continuation continues_b;
 	struct vmt_diff_verdict verdict;
 };
 
@@ -153,6 +161,8 @@ uint64_t vmt_diff_weight(const struct vmt_diff_site *row, const struct vmt_site 
 /* Two standard deviations of the difference of two estimates; the formula is above. */
 uint64_t vmt_diff_error(const struct vmt_diff *diff, double estimated_a, double estimated_b);
 
+/* Whether the process of a side replaced itself with another program. */
+bool vmt_diff_is_replaced(const struct vmt_report *report);
 /* Whether A and B are of one trace; of one snapshot of it. */
 bool vmt_diff_is_one_trace(const struct vmt_diff *diff);
 bool vmt_diff_is_one_snapshot(const struct vmt_diff *diff);
