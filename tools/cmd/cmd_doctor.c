@@ -100,9 +100,11 @@ find_patient(struct patient *patient, int argc, char **argv, struct vmt_err *err
 static const char *
 verdict(const struct vmt_doctor *doctor)
 {
+	if (doctor->lacks && doctor->is_recorded)
+		return "Is being recorded. A new recording from here needs what each FAIL says.";
 	if (doctor->lacks)
 		return "Can't be recorded: see each FAIL above.";
-	return doctor->needs_restart ? "Can be recorded after a restart." : "Can be recorded.";
+	return doctor->verdict ? doctor->verdict : "Can be recorded.";
 }
 
 int
@@ -119,6 +121,8 @@ vmt_cmd_doctor_main(int argc, char **argv, struct vmt_err *err)
 		vmt_doctor_program(&doctor, &patient.program);
 	if (patient.pid)
 		vmt_doctor_process(&doctor, patient.pid);
+	else
+		vmt_doctor_output(&doctor);
 	vmt_layout_line(&doctor.layout, VMT_STYLE_TITLE, "%s", verdict(&doctor));
-	return doctor.lacks ? STATUS_NOT_RECORDABLE : 0;
+	return doctor.lacks && !doctor.is_recorded ? STATUS_NOT_RECORDABLE : 0;
 }

@@ -16,7 +16,8 @@ struct vmt_doctor {
 	struct vmt_layout layout;
 	unsigned lacks;
 	unsigned notes;
-	bool needs_restart; /* the process that runs can't be recorded, its program can */
+	bool is_recorded;    /* the process that runs, now */
+	const char *verdict; /* on that process; NULL = no process, or nothing is known */
 };
 
 /* remedy: NULL with VMT_DOCTOR_OK alone. */
@@ -32,5 +33,7 @@ void vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *prog
 void vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope);
 void vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid);
 void vmt_doctor_host(struct vmt_doctor *doctor);
+/* Where a new recording from here would write to: says nothing of a process that runs. */
+void vmt_doctor_output(struct vmt_doctor *doctor);
 
 #endif

@@ -121,8 +121,8 @@ try_directory(const char *directory)
 	return code;
 }
 
-static void
-check_output(struct vmt_doctor *doctor)
+void
+vmt_doctor_output(struct vmt_doctor *doctor)
 {
 	char *directory = output_directory();
 	struct statvfs space;
@@ -154,5 +154,4 @@ vmt_doctor_host(struct vmt_doctor *doctor)
 	check_clock(doctor);
 	check_library(doctor);
 	check_libunwind(doctor);
-	check_output(doctor);
 }

@@ -1,6 +1,7 @@
 #include "base/procfs.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/library.h"
+#include "tools/cmd/mapped_trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,47 +31,89 @@ read_status(uint32_t pid, const char *field)
 	return number;
 }
 
-/* 1 = the library is mapped there, 0 = not, negative errno = can't be read. */
-static int
-find_library(uint32_t pid)
+/* A trace that is mapped there and isn't its own, or may not be. */
+static void
+say_unsure(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trace *trace)
 {
-	char path[64];
-	char line[2 * PATH_MAX];
-	int found = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/maps", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	while (!found && fgets(line, sizeof(line), file))
-		found = strstr(line, "/" VMT_LIBRARY_NAME) != NULL;
-	if (!found && ferror(file))
-		found = -EIO;
-	fclose(file);
-	return found;
+	doctor->verdict = "Whether it is being recorded is not known: see the notes above.";
+	if (trace->state == VMT_MAPPED_TRACE_UNREADABLE)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "run doctor as root on the host, or vmtrace report on that file",
+			       "%s is loaded in process %" PRIu32
+			       "; a file that it has mapped can't be read as a trace: %s: %s",
+			       VMT_LIBRARY_NAME, pid, trace->path, strerror(trace->error));
+	else
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "a fork child opens a trace of its own at its first memory call, "
+			       "if fork children are recorded; a collector has those it writes",
+			       "%s is loaded in process %" PRIu32
+			       ", which has no trace of its own, but that of process %" PRIu32
+			       ": %s",
+			       VMT_LIBRARY_NAME, pid, trace->owner_pid, trace->path);
 }
 
 static void
-check_loaded(struct vmt_doctor *doctor, uint32_t pid)
+say_recorded(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trace *trace)
 {
-	int found = find_library(pid);
-
-	doctor->needs_restart = found == 0;
-	if (found > 0)
-		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "%s is loaded in process %" PRIu32,
-			       VMT_LIBRARY_NAME, pid);
-	else if (found == 0)
-		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
-			       "restart it under vmtrace record, or with the variables that "
-			       "vmtrace env prints",
-			       "%s is not loaded in process %" PRIu32
-			       ": this run can't be recorded",
-			       VMT_LIBRARY_NAME, pid);
+	doctor->is_recorded = true;
+	doctor->verdict = "Is being recorded.";
+	if (trace->is_aside)
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "process %" PRIu32 " is being recorded; the trace's file system has "
+			       "no shared mappings, so its path can't be seen here (its head: %s)",
+			       pid, trace->path);
 	else
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "process %" PRIu32 " is being recorded: %s", pid, trace->path);
+}
+
+/* The library is loaded, and nothing is recorded now. */
+static void
+say_idle(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trace *trace)
+{
+	doctor->verdict = "Can be recorded after a restart.";
+	if (trace->state == VMT_MAPPED_TRACE_ENDED)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "vmtrace report tells why",
+			       "the recording of process %" PRIu32 " has ended: %s", pid,
+			       trace->path);
+	else
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "see what it wrote to its stderr, and its VMTRACE_ONLY and "
+			       "VMTRACE_OUTPUT; a recording may also have ended early",
+			       "%s is loaded in process %" PRIu32
+			       ", but records nothing: no trace is mapped there",
+			       VMT_LIBRARY_NAME, pid);
+}
+
+static void
+say_not_loaded(struct vmt_doctor *doctor, uint32_t pid)
+{
+	doctor->verdict = "Can be recorded after a restart.";
+	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+		       "restart it under vmtrace record, or with the variables that vmtrace env "
+		       "prints",
+		       "%s is not loaded in process %" PRIu32 ": this run can't be recorded",
+		       VMT_LIBRARY_NAME, pid);
+}
+
+static void
+check_recorded(struct vmt_doctor *doctor, uint32_t pid)
+{
+	struct vmt_mapped_trace trace = {.state = VMT_MAPPED_TRACE_NONE};
+	int result = vmt_mapped_trace_find(&trace, pid);
+
+	if (result < 0)
 		vmt_doctor_say(doctor, VMT_DOCTOR_LACK,
 			       "run doctor as the process's user, or as root",
-			       "/proc/%" PRIu32 "/maps: %s", pid, strerror(-found));
+			       "/proc/%" PRIu32 "/maps: %s", pid, strerror(-result));
+	else if (!trace.has_library)
+		say_not_loaded(doctor, pid);
+	else if (trace.state == VMT_MAPPED_TRACE_OWN)
+		say_recorded(doctor, pid, &trace);
+	else if (trace.state == VMT_MAPPED_TRACE_NONE || trace.state == VMT_MAPPED_TRACE_ENDED)
+		say_idle(doctor, pid, &trace);
+	else
+		say_unsure(doctor, pid, &trace);
 }
 
 static void
@@ -109,7 +152,7 @@ check_seccomp(struct vmt_doctor *doctor, uint32_t pid)
 void
 vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid)
 {
-	check_loaded(doctor, pid);
+	check_recorded(doctor, pid);
 	check_pagemap(doctor, pid);
 	check_seccomp(doctor, pid);
 }
