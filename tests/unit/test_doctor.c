@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -282,6 +285,64 @@ a_process_is_looked_at(void **state)
 	assert_non_null(strstr(output, "page tables can be read"));
 }
 
+#define HAS_NO_RIGHTS 3
+
+/* A child that has given up its rights may not look at this process: 0 = and is told what helps. */
+static int
+ask_without_rights(void (*give_up)(void), const char *advice)
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		char name[] = "doctor";
+		char pid[16];
+		char *argv[] = {name, pid, NULL};
+
+		snprintf(pid, sizeof(pid), "%d", (int)getppid());
+		give_up();
+		if (vmt_cmd_doctor_main(2, argv, &err) != -EACCES)
+			_exit(1);
+		_exit(strstr(err.text, advice) && strstr(err.text, "can't be examined: ") ? 0 : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0, 0, 0}};
+
+	if (syscall(SYS_capset, &header, none) != 0)
+		_exit(HAS_NO_RIGHTS);
+}
+
+static void
+become_nobody(void)
+{
+	if (geteuid() != 0 || setresgid(65534, 65534, 65534) != 0 ||
+	    setresuid(65534, 65534, 65534) != 0)
+		_exit(HAS_NO_RIGHTS);
+}
+
+static void
+who_may_not_look_is_told_what_helps(void **state)
+{
+	int status = ask_without_rights(become_nobody, "; run doctor as its user, or as root");
+
+	(void)state;
+	if (status == HAS_NO_RIGHTS) {
+		printf("skip: no rights to give up\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+	assert_int_equal(ask_without_rights(drop_capabilities, "; root here lacks the right"), 0);
+}
+
 static void
 wrong_use_is_told(void **state)
 {
@@ -330,6 +391,7 @@ main(void)
 	    cmocka_unit_test(damaged_programs_do_no_harm),
 	    cmocka_unit_test(the_verdict_is_the_exit_status),
 	    cmocka_unit_test(a_process_is_looked_at),
+	    cmocka_unit_test(who_may_not_look_is_told_what_helps),
 	    cmocka_unit_test(wrong_use_is_told),
 	};
 

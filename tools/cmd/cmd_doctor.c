@@ -49,10 +49,8 @@ say_unreadable(uint32_t pid, int result, struct vmt_err *err)
 		return vmt_err_set(err, ENOENT, "there is no process %" PRIu32, pid);
 	if (result == -ENOENT)
 		return vmt_err_set(err, ENOENT, "process %" PRIu32 " has no program file", pid);
-	return vmt_err_set(err, -result,
-			   "process %" PRIu32 " can't be examined: %s; run doctor as its user, or "
-			   "as root",
-			   pid, strerror(-result));
+	return vmt_err_set(err, -result, "process %" PRIu32 " can't be examined: %s; %s", pid,
+			   strerror(-result), vmt_doctor_remedy_of_denial());
 }
 
 static int

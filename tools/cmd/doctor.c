@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void
 vmt_doctor_say(struct vmt_doctor *doctor, enum vmt_doctor_level level, const char *remedy,
@@ -27,6 +28,14 @@ vmt_doctor_say(struct vmt_doctor *doctor, enum vmt_doctor_level level, const cha
 		return;
 	snprintf(line, sizeof(line), "   -> %s", remedy);
 	vmt_layout_wrap(&doctor->layout, VMT_STYLE_PLAIN, line, 6);
+}
+
+const char *
+vmt_doctor_remedy_of_denial(void)
+{
+	return geteuid() == 0 ? "root here lacks the right (CAP_SYS_PTRACE, or a security module "
+				"forbids it): run doctor on the host"
+			      : "run doctor as its user, or as root";
 }
 
 static void

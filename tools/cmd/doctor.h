@@ -26,6 +26,9 @@ __attribute__((format(printf, 4, 5))) void vmt_doctor_say(struct vmt_doctor *doc
 							  const char *remedy, const char *format,
 							  ...);
 
+/* What helps one who has no leave to look at a process: root needs no advice to become root. */
+const char *vmt_doctor_remedy_of_denial(void);
+
 void vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *program);
 /* What is special about a Go program. */
 void vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *program);

@@ -102,9 +102,11 @@ check_recorded(struct vmt_doctor *doctor, uint32_t pid)
 	struct vmt_mapped_trace trace = {.state = VMT_MAPPED_TRACE_NONE};
 	int result = vmt_mapped_trace_find(&trace, pid);
 
-	if (result < 0)
-		vmt_doctor_say(doctor, VMT_DOCTOR_LACK,
-			       "run doctor as the process's user, or as root",
+	if (result == -EACCES || result == -EPERM)
+		vmt_doctor_say(doctor, VMT_DOCTOR_LACK, vmt_doctor_remedy_of_denial(),
+			       "/proc/%" PRIu32 "/maps: %s", pid, strerror(-result));
+	else if (result < 0)
+		vmt_doctor_say(doctor, VMT_DOCTOR_LACK, "see whether the process has ended",
 			       "/proc/%" PRIu32 "/maps: %s", pid, strerror(-result));
 	else if (!trace.has_library)
 		say_not_loaded(doctor, pid);
