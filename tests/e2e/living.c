@@ -46,6 +46,12 @@ is_collected(const struct vmt_head *head, uint32_t unused)
 	return vmt_atomic_load_acquire(&head->collected_end) != VMT_END_RUNNING;
 }
 
+static bool
+is_taken_up(const struct vmt_head *head, uint32_t unused)
+{
+	return vmt_atomic_load_acquire(&head->collector_pid) != 0 || is_collected(head, unused);
+}
+
 /* Waits for a trace to fulfil a condition; returns its head, to be unmapped. */
 static struct vmt_head *
 wait_for(const char *trace, bool (*holds)(const struct vmt_head *head, uint32_t number),
@@ -149,10 +155,11 @@ living_reap(struct conversation *talk, const char *trace)
 
 	close(talk->to);
 	close(talk->from);
-	if (!tells_of_the_reaped()) {
-		assert_int_equal(waitid(P_PID, (id_t)talk->pid, &ended, WEXITED | WNOWAIT), 0);
-		living_wait_end(trace);
-	}
+	/* Who has taken the process up learns how it ended, later as well where the kernel tells.
+	 */
+	assert_int_equal(waitid(P_PID, (id_t)talk->pid, &ended, WEXITED | WNOWAIT), 0);
+	munmap(wait_for(trace, tells_of_the_reaped() ? is_taken_up : is_collected, 0),
+	       sizeof(struct vmt_head));
 	assert_int_equal(waitpid(talk->pid, &status, 0), talk->pid);
 	living_wait_end(trace);
 	return status;
