@@ -451,7 +451,12 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	if (!reason || !is_far_enough(process, now_ns) || is_too_early(process, now_ns) ||
 	    has_said_its_end(process))
 		return;
-	if (has_credit && !vmt_bound_is_scarce(&process->bound)) {
+	if (vmt_bound_is_scarce(&process->bound)) {
+		/* As one that was tried: the next one is wanted when the next would be. */
+		sampling->snapshots_skipped++;
+		sampling->snapshot_ns = now_ns;
+		sampling->snapshot_rss_bytes = sampling->rss_bytes;
+	} else if (has_credit) {
 		snapshot(process, shared, reason, false);
 	} else if (!sampling->skip_counted) {
 		sampling->snapshots_skipped++;

@@ -41,7 +41,8 @@ enum vmt_setting_kind {
 #define VMT_VALUE_SIZE_OR_0(example, least)                                                        \
 	VMT_KIND_SIZE_OR_0, VMT_SIZE_##least, UINT64_MAX, "",                                      \
 	    "a size such as " #example ", " #least " or more, or 0"
-#define VMT_VALUE_TIME(example) VMT_KIND_TIME, 0, UINT64_MAX, "", "a time such as " #example
+#define VMT_VALUE_TIME(example, least)                                                             \
+	VMT_KIND_TIME, least, UINT64_MAX, "", "a time such as " #example
 #define VMT_VALUE_FLAG VMT_KIND_FLAG, 0, 1, "", "set"
 
 /* DEFAULT of settings.def: the value, and the words of it in help and manual. */

@@ -87,7 +87,8 @@ wait_for_snapshot(void)
 
 		if ((int32_t)(done - wanted) >= 0 ||
 		    vmt_session_has_parted(process->session, head->random_id) ||
-		    now_ns >= began_ns + longest_ns || turn >= longest_ns / EXIT_POLL_NS)
+		    (now_ns > began_ns && now_ns - began_ns >= longest_ns) ||
+		    turn >= longest_ns / EXIT_POLL_NS)
 			return;
 		vmt_session_wake(process->session);
 		vmt_sys_call4(SYS_futex, &head->snapshot_done, FUTEX_WAIT, done, &pause);

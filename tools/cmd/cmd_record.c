@@ -257,12 +257,20 @@ print_left_out(const struct vmt_session *session)
 	fprintf(stderr, "; programs that never load %s are not seen\n", VMT_LIBRARY_NAME);
 }
 
+/* Whether every trace that was announced was removed for what it held. */
+static bool
+removed_all(const struct recording *recording)
+{
+	return recording->recorded.dropped > 0 &&
+	       recording->recorded.dropped >= vmt_atomic_load_relaxed(&recording->session->traces);
+}
+
 /* Why there is nothing to be read. A process that announced itself was recorded: its trace has what
  * the collector did not take. */
 static void
 print_absence(const struct recording *recording, const char *command)
 {
-	if (recording->recorded.dropped > 0) {
+	if (removed_all(recording)) {
 		fprintf(stderr,
 			"vmtrace: no trace is left: each was removed at its end (--min-rss, "
 			"--max-files, fork children that did nothing)\n");
@@ -303,7 +311,7 @@ print_summary(struct recording *recording, char **argv)
 		return;
 	}
 	print_absence(recording, argv[0]);
-	if (recording->recorded.dropped > 0)
+	if (removed_all(recording))
 		return;
 	if (recording->session->replaced_inode)
 		fprintf(stderr, "vmtrace: %s was left unchanged\n", recording->output);

@@ -124,7 +124,7 @@ parse_time(const char *text, uint64_t *ns)
 
 	snprintf(with_unit, sizeof(with_unit), "%s%s", text,
 		 text[strspn(text, "0123456789")] == '\0' ? "ms" : "");
-	return vmt_units_parse_duration(with_unit, ns) == 0 && *ns > 0;
+	return vmt_units_parse_duration(with_unit, ns) == 0;
 }
 
 static bool
@@ -160,7 +160,7 @@ read_value(const struct vmt_record_settings *wanted, enum vmt_setting_id id, con
 			return 0;
 		break;
 	case VMT_KIND_TIME:
-		if (parse_time(text, number))
+		if (parse_time(text, number) && is_in_bounds(setting, *number))
 			return 0;
 		break;
 	}
