@@ -118,7 +118,8 @@ vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes)
 		snprintf(text, text_bytes, "still running when the trace ends");
 	else if (is_end(report, "ending"))
 		snprintf(text, text_bytes,
-			 "ended; its collector is still writing the end: run this again shortly");
+			 "not seen here: it ended, or runs in another pid namespace; its collector "
+			 "is still writing: run this again shortly");
 	else
 		write_cut(report, text, text_bytes);
 }

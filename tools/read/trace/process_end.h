@@ -5,7 +5,8 @@
  * collector wrote into the head (it died before it could append the chunk), what the process said
  * itself on its way out. Where nobody has, and the process (pid with the same start time, of the
  * same boot) is there, it is running. A process that has called exec is "exec" although its pid
- * lives on. "ending" is over, and its collector lives and has still to say how. "stopped" is one
+ * lives on. "ending" is not there, and its collector has not said how it ended: it soon
+ * will, or the process lives in another pid namespace. "stopped" is one
  * whose recording was given up while the process went on (capture/record/retreat.h), to an end that
  * nobody saw. "cut" is a trace that just stops: killed together with its collector, or without one,
  * or ended in a way that was not to be learnt.
