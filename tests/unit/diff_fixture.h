@@ -9,6 +9,7 @@
 
 #include "format/chunk.h"
 #include "tools/model/diff/diff_build.h"
+#include "tools/render/diff_headline.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -138,6 +139,17 @@ static inline struct vmt_diff *
 pair_diff(const struct pair *pair)
 {
 	return pair_diff_at(pair, VMT_AT_PLATEAU);
+}
+
+static inline void
+pair_expect_headline(const struct pair *pair, const char *expected)
+{
+	struct vmt_diff *diff = pair_diff(pair);
+	char text[2048];
+
+	vmt_diff_headline_write(diff, text, sizeof(text));
+	assert_string_equal(text, expected);
+	vmt_diff_free(diff);
 }
 
 #endif

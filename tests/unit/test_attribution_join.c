@@ -1,5 +1,8 @@
-/* Every class of memory in a constructed snapshot, exact to the byte, and the identity on each and
- * on random ones. */
+/*
+ * Every class of memory in a constructed snapshot, exact to the byte, and the identity on each and
+ * on random ones.
+ * Over 500 lines: one case a class.
+ */
 #include "tests/unit/model_world.h"
 
 #define EXE UINT64_C(0x555500000000)

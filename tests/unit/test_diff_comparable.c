@@ -26,17 +26,6 @@ begin(void **state)
 }
 
 static void
-expect_headline(const char *expected)
-{
-	struct vmt_diff *diff = pair_diff(&world);
-	char text[2048];
-
-	vmt_diff_headline_write(diff, text, sizeof(text));
-	assert_string_equal(text, expected);
-	vmt_diff_free(diff);
-}
-
-static void
 expect_continued(const char *next, const char *last, const char *expected)
 {
 	struct vmt_diff *diff = pair_diff(&world);
@@ -96,12 +85,13 @@ a_snapshot_is_not_compared_with_itself(void **state)
 	diff = pair_diff(&world);
 	assert_string_equal(vmt_diff_kind_word(diff->verdict.kind), "unknown");
 	vmt_diff_free(diff);
-	expect_headline("A and B are the same snapshot, at 63 ms: there is nothing to compare.");
+	pair_expect_headline(
+	    &world, "A and B are the same snapshot, at 63 ms: there is nothing to compare.");
 	world.b.report.snapshot.index = 1;
-	expect_headline(SAME);
+	pair_expect_headline(&world, SAME);
 	world.b.report.snapshot.index = 2;
 	world.b.report.process.pid++;
-	expect_headline(SAME);
+	pair_expect_headline(&world, SAME);
 }
 
 static void
@@ -110,16 +100,19 @@ a_time_after_the_end_is_named_first(void **state)
 	(void)state;
 	begin_one_snapshot();
 	world.a.report.snapshot.after_end = world.b.report.snapshot.after_end = true;
-	expect_headline("The trace ends at 70 ms, before the time asked for: its last snapshot "
-			"stands for that. A and B are the same snapshot, at 63 ms: there is "
-			"nothing to compare.");
+	pair_expect_headline(
+	    &world, "The trace ends at 70 ms, before the time asked for: its last snapshot "
+		    "stands for that. A and B are the same snapshot, at 63 ms: there is "
+		    "nothing to compare.");
 	world.b.report.process.start_unix_ns++;
 	world.a.report.snapshot.after_end = false;
-	expect_headline("B ends at 70 ms, before the time asked for: its last snapshot stands for "
-			"that. " SAME);
+	pair_expect_headline(
+	    &world, "B ends at 70 ms, before the time asked for: its last snapshot stands for "
+		    "that. " SAME);
 	world.b.report.process.end = "running";
-	expect_headline("B goes up to 70 ms so far, before the time asked for: its last snapshot "
-			"stands for that. " SAME);
+	pair_expect_headline(
+	    &world, "B goes up to 70 ms so far, before the time asked for: its last snapshot "
+		    "stands for that. " SAME);
 }
 
 int

@@ -23,17 +23,6 @@ begin(void **state)
 }
 
 static void
-expect_headline(const char *expected)
-{
-	struct vmt_diff *diff = pair_diff(&world);
-	char text[2048];
-
-	vmt_diff_headline_write(diff, text, sizeof(text));
-	assert_string_equal(text, expected);
-	vmt_diff_free(diff);
-}
-
-static void
 go_regression(void)
 {
 	pair_begin(&world);
@@ -57,11 +46,13 @@ the_first_sentence_tells_the_story(void **state)
 	(void)state;
 	go_regression();
 	world.a.report.site_count = world.b.report.site_count = 0;
-	expect_headline("Reserved flat at 1.28 GiB, committed +384 MiB (from 14 MiB to 398 MiB), "
-			"nearly all in class Go heap: more of what is reserved is touched.");
+	pair_expect_headline(
+	    &world, "Reserved flat at 1.28 GiB, committed +384 MiB (from 14 MiB to 398 MiB), "
+		    "nearly all in class Go heap: more of what is reserved is touched.");
 	world.a.report.snapshot.huge_bytes = MIB(2);
 	world.b.report.snapshot.huge_bytes = MIB(202);
-	expect_headline(
+	pair_expect_headline(
+	    &world,
 	    "Reserved flat at 1.28 GiB, committed +384 MiB (from 14 MiB to 398 MiB), nearly all in "
 	    "class Go heap: more of what is reserved is touched. In huge pages: +200 MiB.");
 }
@@ -75,12 +66,14 @@ growth_is_told_with_its_site(void **state)
 	pair_class(&world.a, "malloc live", MIB(10), MIB(10));
 	pair_class(&world.b, "malloc live", MIB(20), MIB(20));
 	pair_site(&world.b, "mmap", "grow main", MIB(40), MIB(30));
-	expect_headline("Reserved +50 MiB (+45 %), committed +40 MiB (+44 %), mostly in class mmap "
-			"(+30 MiB): more is requested. Mostly at grow main.go:20, +30 MiB (new).");
+	pair_expect_headline(
+	    &world, "Reserved +50 MiB (+45 %), committed +40 MiB (+44 %), mostly in class mmap "
+		    "(+30 MiB): more is requested. Mostly at grow main.go:20, +30 MiB (new).");
 	/* A tenth explains nothing. */
 	world.b.sites[0].committed_bytes = MIB(3);
-	expect_headline("Reserved +50 MiB (+45 %), committed +40 MiB (+44 %), mostly in class mmap "
-			"(+30 MiB): more is requested.");
+	pair_expect_headline(
+	    &world, "Reserved +50 MiB (+45 %), committed +40 MiB (+44 %), mostly in class mmap "
+		    "(+30 MiB): more is requested.");
 }
 
 static void
@@ -90,14 +83,16 @@ chance_is_named(void **state)
 	pair_class(&world.a, "malloc live", MIB(1), MIB(1));
 	pair_class(&world.b, "malloc live", MIB(2), MIB(2));
 	pair_site(&world.b, "malloc", "f main", MIB(1), MIB(1))->estimate = true;
-	expect_headline("Reserved +1 MiB (+100 %), committed +1 MiB (+100 %), nearly all in class "
-			"malloc live: more is requested. Mostly at f main.go:20, about +1 MiB "
-			"(new) (beyond the sampling error of 512 KiB).");
+	pair_expect_headline(
+	    &world, "Reserved +1 MiB (+100 %), committed +1 MiB (+100 %), nearly all in class "
+		    "malloc live: more is requested. Mostly at f main.go:20, about +1 MiB "
+		    "(new) (beyond the sampling error of 512 KiB).");
 	world.b.report.coverage.malloc_sample_bytes = MIB(1);
 	world.a.report.coverage.malloc_sample_bytes = MIB(1);
-	expect_headline("Reserved +1 MiB (+100 %), committed +1 MiB (+100 %), nearly all in class "
-			"malloc live: more is requested. Mostly at f main.go:20, about +1 MiB "
-			"(new) (within the sampling error of 2 MiB).");
+	pair_expect_headline(
+	    &world, "Reserved +1 MiB (+100 %), committed +1 MiB (+100 %), nearly all in class "
+		    "malloc live: more is requested. Mostly at f main.go:20, about +1 MiB "
+		    "(new) (within the sampling error of 2 MiB).");
 }
 
 static void
@@ -107,13 +102,15 @@ moves_name_both_ends(void **state)
 	pair_class(&world.a, "malloc live", MIB(64), MIB(64));
 	pair_class(&world.b, "malloc live", MIB(32), MIB(32));
 	pair_class(&world.b, "malloc retained", MIB(32), MIB(32));
-	expect_headline("RSS is the same (64 MiB); 32 MiB moved from class malloc live to class "
-			"malloc retained.");
+	pair_expect_headline(
+	    &world, "RSS is the same (64 MiB); 32 MiB moved from class malloc live to class "
+		    "malloc retained.");
 	pair_site(&world.a, "malloc", "load main", MIB(32), MIB(32));
 	pair_site(&world.b, "malloc", "cache main", MIB(32), MIB(32));
 	pair_class(&world.b, "mmap", MIB(100), 0);
-	expect_headline("RSS is the same (64 MiB); 32 MiB moved from load main.go:10 to cache "
-			"main.go:20; reserved +100 MiB (+156 %).");
+	pair_expect_headline(&world,
+			     "RSS is the same (64 MiB); 32 MiB moved from load main.go:10 to cache "
+			     "main.go:20; reserved +100 MiB (+156 %).");
 }
 
 static void
@@ -122,15 +119,18 @@ quiet_ends_are_told(void **state)
 	(void)state;
 	pair_class(&world.a, "mmap", MIB(64), MIB(10));
 	pair_class(&world.b, "mmap", MIB(64), MIB(10));
-	expect_headline("Nothing changed. Reserved flat at 64 MiB, committed flat at 10 MiB (two "
-			"runs of one program may differ by 512 KiB).");
+	pair_expect_headline(
+	    &world, "Nothing changed. Reserved flat at 64 MiB, committed flat at 10 MiB (two "
+		    "runs of one program may differ by 512 KiB).");
 	world.b.report.loss.cut = true;
-	expect_headline(
+	pair_expect_headline(
+	    &world,
 	    "B is cut, so only parts of the runs are compared: Nothing changed. Reserved flat at "
 	    "64 MiB, committed flat at 10 MiB (two runs of one program may differ by 512 KiB).");
 	world.b.report.loss.cut = false;
 	world.b.report.snapshot.taken = false;
-	expect_headline("B has no snapshot of resident pages: committed memory is unknown.");
+	pair_expect_headline(&world,
+			     "B has no snapshot of resident pages: committed memory is unknown.");
 }
 
 /* One class grows by more than the whole, while reserved shrinks. */
@@ -142,8 +142,9 @@ a_sentence_does_not_contradict_its_figures(void **state)
 	pair_class(&world.b, "mmap", MIB(46), MIB(12));
 	pair_class(&world.a, "malloc live", MIB(2), MIB(2));
 	pair_class(&world.b, "malloc live", MIB(60), MIB(60));
-	expect_headline("Reserved -196 MiB (-65 %), committed +10 MiB (+16 %), most in class "
-			"malloc live (+58 MiB): less is reserved, but more of it is touched.");
+	pair_expect_headline(&world,
+			     "Reserved -196 MiB (-65 %), committed +10 MiB (+16 %), most in class "
+			     "malloc live (+58 MiB): less is reserved, but more of it is touched.");
 }
 
 static void
