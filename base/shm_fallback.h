@@ -5,7 +5,7 @@
  * head of a trace there, with its rings and tables, lies in a file of its own in /dev/shm or /tmp:
  * made new, 0600, never through a symbolic link, named by the pid and the random id of the trace,
  * which tell the collector where to look. The collector removes the name as soon as it has mapped
- * the file, so nothing outlives the processes; the trace is written by mirror.h. Raw system calls
+ * the file, so nothing outlives the processes; head_writer.h writes the trace. Raw system calls
  * only, async-signal-safe. Errors: negative errno. Kernel facts: fuse_file_mmap in fs/fuse/file.c
  * (ENODEV), generic_file_readonly_mmap in mm/filemap.c (EINVAL).
  */

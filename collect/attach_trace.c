@@ -52,13 +52,13 @@ vmt_attach_trace_find(struct vmt_traced *process, const char *path)
 }
 
 static int
-open_mirror(struct vmt_traced *process)
+open_head_writer(struct vmt_traced *process)
 {
-	process->mirror = (struct vmt_mirror){.fd = process->trace_fd,
-					      .layout = &process->layout,
-					      .base = process->base,
-					      .drain = &process->drain};
-	return vmt_mirror_open(&process->mirror);
+	process->head_writer = (struct vmt_head_writer){.fd = process->trace_fd,
+							.layout = &process->layout,
+							.base = process->base,
+							.drain = &process->drain};
+	return vmt_head_writer_open(&process->head_writer);
 }
 
 int
@@ -71,7 +71,7 @@ vmt_attach_trace_map(struct vmt_traced *process)
 	if (result < 0)
 		return result;
 	process->base = base;
-	return process->aside_fd >= 0 ? open_mirror(process) : 0;
+	return process->aside_fd >= 0 ? open_head_writer(process) : 0;
 }
 
 void
@@ -84,9 +84,9 @@ vmt_attach_trace_settle(const struct vmt_traced *process)
 void
 vmt_attach_trace_undo(struct vmt_traced *process)
 {
-	if (process->mirror.copy)
-		(void)vmt_mirror_finish(&process->mirror);
-	vmt_mirror_close(&process->mirror);
+	if (process->head_writer.copy)
+		(void)vmt_head_writer_finish(&process->head_writer);
+	vmt_head_writer_close(&process->head_writer);
 	if (process->base)
 		vmt_sys_munmap(process->base, process->layout.chunks_offset);
 	process->base = NULL;

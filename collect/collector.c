@@ -7,7 +7,7 @@
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/ticks.h"
-#include "collect/ends.h"
+#include "collect/exit_watch.h"
 #include "collect/fork_children.h"
 #include "collect/outside_trace.h"
 #include "collect/process.h"
@@ -278,7 +278,7 @@ visit(struct collector *collector, bool urgent)
 		beat(collector, now_ns);
 		if (urgent || now_ns >= process->visit_ns)
 			vmt_process_visit(process, &collector->shared, now_ns, urgent);
-		if (process->parted)
+		if (process->trace_closed)
 			vmt_session_part(collector->session, process->random_id);
 		if (process->state == VMT_PROCESS_LIVE && process->unnamed)
 			vmt_outside_trace_publish(process, &collector->shared);
@@ -345,7 +345,8 @@ static bool
 is_hurried(const struct collector *collector)
 {
 	return collector->in_own_namespace ||
-	       vmt_ends_are_urgent(collector->processes, collector->used, collector->home_device);
+	       vmt_exit_watch_is_urgent(collector->processes, collector->used,
+					collector->home_device);
 }
 
 /* Until the next visit is due, or somebody has changed the wake word from what it was. */
@@ -364,7 +365,7 @@ sleep_until_due(const struct collector *collector, uint32_t wake)
 				  &timeout) != -ETIMEDOUT ||
 		    !has_live(collector))
 			return;
-		vmt_ends_notice(collector->processes, collector->used);
+		vmt_exit_watch_poll(collector->processes, collector->used);
 	}
 }
 

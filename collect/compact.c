@@ -28,12 +28,12 @@ is_drained(const struct vmt_traced *process)
 }
 
 bool
-vmt_compact_is_named(const struct vmt_traced *process, const struct vmt_place *place)
+vmt_compact_is_named(const struct vmt_traced *process, const struct vmt_trace_dir *dir)
 {
 	struct stat opened;
 
 	return vmt_sys_call2(SYS_fstat, process->trace_fd, &opened) == 0 &&
-	       vmt_place_has(place, place->name, opened.st_dev, opened.st_ino);
+	       vmt_trace_dir_has(dir, dir->name, opened.st_dev, opened.st_ino);
 }
 
 static uint64_t
@@ -232,22 +232,22 @@ compact_in_place(const struct vmt_traced *process, const struct vmt_head *small,
 /* Exchanged, not replaced: meanwhile the trace may have been removed, and another process may have
  * made one of the same name. *unclear: that one may now have the name of `part`. */
 static bool
-take_name(const struct vmt_traced *process, const struct vmt_place *place, const char *part,
+take_name(const struct vmt_traced *process, const struct vmt_trace_dir *dir, const char *part,
 	  bool *unclear)
 {
-	struct vmt_place moved = {place->directory, part};
+	struct vmt_trace_dir moved = {dir->directory, part};
 
-	if (vmt_place_exchange(place, part, place->name) < 0)
+	if (vmt_trace_dir_exchange(dir, part, dir->name) < 0)
 		return false;
 	if (vmt_compact_is_named(process, &moved))
 		return true;
-	*unclear = vmt_place_exchange(place, part, place->name) < 0;
+	*unclear = vmt_trace_dir_exchange(dir, part, dir->name) < 0;
 	return false;
 }
 
 static bool
 compact_by_copy(const struct vmt_traced *process, const struct vmt_head *small,
-		const struct vmt_place *place, void *scratch, size_t scratch_bytes)
+		const struct vmt_trace_dir *dir, void *scratch, size_t scratch_bytes)
 {
 	char part[VMT_SESSION_PATH_BYTES + sizeof(".part")];
 	struct vmt_text_out out = vmt_text_out_begin(part, sizeof(part));
@@ -255,29 +255,30 @@ compact_by_copy(const struct vmt_traced *process, const struct vmt_head *small,
 	bool done;
 	int fd;
 
-	vmt_text_put(&out, place->name);
+	vmt_text_put(&out, dir->name);
 	vmt_text_put(&out, ".part");
-	fd = out.overflow ? -1 : vmt_place_make(place, part);
+	fd = out.overflow ? -1 : vmt_trace_dir_make(dir, part);
 	if (fd < 0)
 		return false;
 	done = write_file(process, small, fd, scratch, scratch_bytes) &&
-	       take_name(process, place, part, &unclear);
+	       take_name(process, dir, part, &unclear);
 	vmt_sys_close(fd);
 	if (!unclear)
-		vmt_place_remove(place, part);
+		vmt_trace_dir_remove(dir, part);
 	return done;
 }
 
 bool
-vmt_compact(const struct vmt_traced *process, const struct vmt_place *place, void *scratch,
+vmt_compact(const struct vmt_traced *process, const struct vmt_trace_dir *dir, void *scratch,
 	    size_t scratch_bytes)
 {
 	struct vmt_head small;
 
-	if (process->mirror.copy || !is_drained(process) || !vmt_compact_is_named(process, place) ||
+	if (process->head_writer.copy || !is_drained(process) ||
+	    !vmt_compact_is_named(process, dir) ||
 	    process->writer.end_bytes - process->layout.chunks_offset > VMT_COMPACT_MOST_BYTES)
 		return false;
 	shrink(process, &small);
 	return compact_in_place(process, &small, scratch, scratch_bytes) ||
-	       compact_by_copy(process, &small, place, scratch, scratch_bytes);
+	       compact_by_copy(process, &small, dir, scratch, scratch_bytes);
 }

@@ -20,7 +20,7 @@
 #ifndef VMT_COMPACT_H
 #define VMT_COMPACT_H
 
-#include "collect/place.h"
+#include "collect/trace_dir.h"
 #include "collect/traced.h"
 
 #include <stdbool.h>
@@ -28,11 +28,11 @@
 
 #define VMT_COMPACT_MOST_BYTES (UINT64_C(4) << 20)
 
-/* `place` is where its path led to, `scratch` is for copying. False: the trace is as it was. */
-bool vmt_compact(const struct vmt_traced *process, const struct vmt_place *place, void *scratch,
+/* `dir` is where its path led to, `scratch` is for copying. False: the trace is as it was. */
+bool vmt_compact(const struct vmt_traced *process, const struct vmt_trace_dir *dir, void *scratch,
 		 size_t scratch_bytes);
 
 /* Whether the file that is open lies there, and is ours. */
-bool vmt_compact_is_named(const struct vmt_traced *process, const struct vmt_place *place);
+bool vmt_compact_is_named(const struct vmt_traced *process, const struct vmt_trace_dir *dir);
 
 #endif

@@ -20,7 +20,7 @@
 
 #include "base/buffer.h"
 #include "collect/batch.h"
-#include "collect/present_events.h"
+#include "collect/initial_events.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -63,7 +63,7 @@ note_unseen(const struct vmt_traced *parent)
 static bool
 can_have_trace(const struct vmt_traced *parent)
 {
-	return !parent->elsewhere && !parent->mirror.copy;
+	return !parent->elsewhere && !parent->head_writer.copy;
 }
 
 /* Whether it lives in another pid namespace, whose numbers say nothing here. */

@@ -5,7 +5,7 @@
 #include "base/ticks.h"
 #include "collect/address_space.h"
 #include "collect/hidden_file.h"
-#include "collect/present_events.h"
+#include "collect/initial_events.h"
 #include "collect/process.h"
 #include "collect/retain.h"
 #include "collect/trace_clock.h"
@@ -184,7 +184,7 @@ struct writing {
 };
 
 struct inherited {
-	struct vmt_present_events maps;
+	struct vmt_initial_events maps;
 	uint64_t trace_inode;
 	uint32_t trace_device;
 };
@@ -217,8 +217,8 @@ visit_mapping(void *context, const struct vmt_mapping *mapping)
 
 	if (mapping->shared && mapping->inode == inherited->trace_inode &&
 	    mapping->device == inherited->trace_device)
-		return vmt_present_events_write_own(&inherited->maps, mapping->start, mapping->end);
-	return vmt_present_events_visit(&inherited->maps, mapping);
+		return vmt_initial_events_write_own(&inherited->maps, mapping->start, mapping->end);
+	return vmt_initial_events_visit(&inherited->maps, mapping);
 }
 
 static void

@@ -11,7 +11,7 @@
 #include "collect/address_space.h"
 #include "collect/attach_trace.h"
 #include "collect/holes.h"
-#include "collect/parting.h"
+#include "collect/mount_release.h"
 #include "collect/retain.h"
 #include "collect/sampling.h"
 #include "collect/trace_clock.h"
@@ -24,7 +24,7 @@
 #define FASTEST_VISIT_NS MILLISECOND
 #define SLOWEST_VISIT_NS (100 * MILLISECOND)
 /* Who has its last snapshot and runs on for so long has its trace drained again. */
-#define PARTED_NS (200 * MILLISECOND)
+#define REOPEN_NS (200 * MILLISECOND)
 /* From the end to when the trace is completed. */
 #define BACK_NS (100 * MILLISECOND)
 #define FIRST_RETRY_NS (100 * MILLISECOND)
@@ -70,9 +70,9 @@ is_seen(const struct vmt_traced *process)
 }
 
 static int
-write_mirror(void *context)
+write_head(void *context)
 {
-	return vmt_mirror_write(&((struct vmt_traced *)context)->mirror);
+	return vmt_head_writer_write(&((struct vmt_traced *)context)->head_writer);
 }
 
 static void
@@ -84,7 +84,7 @@ set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
 	    .compress = shared->host->compress,
 	    .compress_context = shared->host->context,
 	    .packed = &shared->packed,
-	    .prepare = process->mirror.copy ? write_mirror : NULL,
+	    .prepare = process->head_writer.copy ? write_head : NULL,
 	    .prepare_context = process,
 	    .bound = &process->bound,
 	};
@@ -222,7 +222,7 @@ void
 vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
 	if ((process->state != VMT_PROCESS_LIVE && process->state != VMT_PROCESS_UNSEEN) ||
-	    process->parted)
+	    process->trace_closed)
 		return;
 	beat(process, now_ns);
 	drain(process, shared, now_ns, VMT_DRAIN_LAZY);
@@ -293,7 +293,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
 
 	vmt_assert(process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN);
-	if (process->parted && !vmt_parting_end(process)) {
+	if (process->trace_closed && !vmt_mount_release_reopen(process)) {
 		vmt_process_abandon(process);
 		return;
 	}
@@ -414,13 +414,13 @@ visit_replaced(struct vmt_traced *process, uint64_t now_ns)
 static void
 part(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
-	vmt_assert(process->leaving && !process->parted);
+	vmt_assert(process->leaving && !process->trace_closed);
 	process->leaving = false;
 	drain(process, shared, now_ns, VMT_DRAIN_ALL);
 	(void)vmt_sampling_flush(process, now_ns);
 	note_clock(process);
 	process->visit_ns = now_ns + FASTEST_VISIT_NS;
-	if (!vmt_parting_begin(process, vmt_ticks_monotonic_ns()))
+	if (!vmt_mount_release_close(process, vmt_ticks_monotonic_ns()))
 		vmt_sampling_decline(process);
 }
 
@@ -429,7 +429,7 @@ part(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 static bool
 is_back(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
-	if (!process->parted)
+	if (!process->trace_closed)
 		return true;
 	process->visit_ns = now_ns + FASTEST_VISIT_NS;
 	if (process->ended_ns == 0 && vmt_exit_status_reached(process->pidfd, process->stat_fd)) {
@@ -442,8 +442,8 @@ is_back(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 		vmt_process_finish(process, shared, process->exit_status);
 	else if (process->ended_ns != 0)
 		process->visit_ns = process->ended_ns + BACK_NS;
-	else if (now_ns >= process->parted_ns + PARTED_NS)
-		return vmt_parting_end(process);
+	else if (now_ns >= process->trace_closed_ns + REOPEN_NS)
+		return vmt_mount_release_reopen(process);
 	return false;
 }
 

@@ -8,7 +8,7 @@
 #include "collect/exit_status.h"
 #include "collect/hidden_file.h"
 #include "collect/holes.h"
-#include "collect/place.h"
+#include "collect/trace_dir.h"
 
 #include <string.h>
 
@@ -53,14 +53,15 @@ is_too_small(const struct vmt_traced *process, const struct vmt_shared *shared)
 }
 
 static void
-remember(const struct vmt_traced *process, const struct vmt_place *place, struct vmt_shared *shared)
+remember(const struct vmt_traced *process, const struct vmt_trace_dir *dir,
+	 struct vmt_shared *shared)
 {
 	struct vmt_retained fresh = {.peak_rss_bytes = peak_of(process), .pid = process->pid};
 	size_t used = shared->retained_count * sizeof(fresh);
 	struct stat status;
 
 	memcpy(fresh.path, process->path, sizeof(fresh.path));
-	if (vmt_place_stat(place, place->name, &status) < 0)
+	if (vmt_trace_dir_stat(dir, dir->name, &status) < 0)
 		return;
 	fresh.device = status.st_dev;
 	fresh.inode = status.st_ino;
@@ -92,15 +93,15 @@ drop_smallest(struct vmt_shared *shared)
 {
 	struct vmt_retained *all = (void *)shared->retained.bytes;
 	struct vmt_retained *smallest = find_smallest(shared);
-	struct vmt_place place;
+	struct vmt_trace_dir dir;
 
 	if (!smallest)
 		return;
-	if (vmt_place_open(&place, smallest->path) == 0 &&
-	    vmt_place_has(&place, place.name, smallest->device, smallest->inode) &&
-	    vmt_place_remove(&place, place.name) == 0)
+	if (vmt_trace_dir_open(&dir, smallest->path) == 0 &&
+	    vmt_trace_dir_has(&dir, dir.name, smallest->device, smallest->inode) &&
+	    vmt_trace_dir_remove(&dir, dir.name) == 0)
 		tell(shared, smallest->pid, smallest->path);
-	vmt_place_close(&place);
+	vmt_trace_dir_close(&dir);
 	vmt_assert(smallest >= all && smallest < all + shared->retained_count);
 	memmove(smallest, smallest + 1,
 		(size_t)((unsigned char *)(all + shared->retained_count) -
@@ -111,38 +112,38 @@ drop_smallest(struct vmt_shared *shared)
 /* Whether there is none any more: a fork child that did nothing may have removed it by itself, and
  * counted that. */
 static bool
-remove_file(const struct vmt_traced *process, const struct vmt_place *place,
+remove_file(const struct vmt_traced *process, const struct vmt_trace_dir *dir,
 	    const struct vmt_shared *shared)
 {
 	struct stat status;
 
-	if (vmt_compact_is_named(process, place)) {
-		if (vmt_place_remove(place, place->name) < 0)
+	if (vmt_compact_is_named(process, dir)) {
+		if (vmt_trace_dir_remove(dir, dir->name) < 0)
 			return false;
 		tell(shared, process->pid, process->path);
 		return true;
 	}
-	if (process->drain.deeds != 0 || vmt_place_stat(place, place->name, &status) == 0)
+	if (process->drain.deeds != 0 || vmt_trace_dir_stat(dir, dir->name, &status) == 0)
 		return false;
 	tell_host(shared, process->pid, process->path);
 	return true;
 }
 
 static void
-decide(const struct vmt_traced *process, const struct vmt_place *place, struct vmt_shared *shared,
+decide(const struct vmt_traced *process, const struct vmt_trace_dir *dir, struct vmt_shared *shared,
        enum vmt_end end)
 {
 	if ((held_nothing(process, end) || is_too_small(process, shared)) &&
-	    remove_file(process, place, shared))
+	    remove_file(process, dir, shared))
 		return;
-	if (!vmt_compact(process, place, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES)) {
+	if (!vmt_compact(process, dir, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES)) {
 		vmt_holes_punch_all(process);
-		if (!vmt_compact_is_named(process, place))
+		if (!vmt_compact_is_named(process, dir))
 			return;
 	}
 	if (shared->host->max_files == 0)
 		return;
-	remember(process, place, shared);
+	remember(process, dir, shared);
 	if (shared->retained_count > shared->host->max_files)
 		drop_smallest(shared);
 }
@@ -159,16 +160,16 @@ may_run(const struct vmt_traced *process)
 void
 vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared, enum vmt_end end)
 {
-	struct vmt_place place;
+	struct vmt_trace_dir dir;
 
 	if (process->unnamed) {
 		vmt_hidden_file_remove(process);
 		return;
 	}
-	if (may_run(process) || vmt_place_open(&place, process->path) < 0) {
+	if (may_run(process) || vmt_trace_dir_open(&dir, process->path) < 0) {
 		vmt_holes_punch_all(process);
 		return;
 	}
-	decide(process, &place, shared, end);
-	vmt_place_close(&place);
+	decide(process, &dir, shared, end);
+	vmt_trace_dir_close(&dir);
 }

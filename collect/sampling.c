@@ -386,7 +386,7 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	vmt_atomic_store_release(&head->snapshot_begun, wanted);
 	read_usage(process, shared, now_ns, leaving);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
-	process->leaving = leaving && process->elsewhere && !process->mirror.copy;
+	process->leaving = leaving && process->elsewhere && !process->head_writer.copy;
 	if (!process->leaving)
 		say_done(head, wanted);
 	if (!leaving)

@@ -15,8 +15,8 @@
 #include "collect/cpu_budget.h"
 #include "collect/drain.h"
 #include "collect/exit_status.h"
+#include "collect/head_writer.h"
 #include "collect/host.h"
-#include "collect/mirror.h"
 #include "collect/snapshot.h"
 #include "collect/writer.h"
 #include "format/head.h"
@@ -97,14 +97,14 @@ struct vmt_traced {
 	uint64_t device;		   /* of the trace's file system */
 	char path[VMT_SESSION_PATH_BYTES]; /* of the trace, absolute */
 	uint64_t inode;
-	bool elsewhere;	    /* its file system is not that of the first trace */
-	bool leaving;	    /* the trace is to be closed before its process is answered */
-	bool parted;	    /* it is closed, see parting.h */
-	uint64_t parted_ns; /* since when */
-	bool outside;	    /* made by the collector, see outside_trace.h */
-	bool unnamed;	    /* ... the file has not got its name yet */
-	bool hidden;	    /* ... and has a hidden one meanwhile */
-	uint64_t ended_ns;  /* when it was parted; 0 = not yet */
+	bool elsewhere;		  /* its file system is not that of the first trace */
+	bool leaving;		  /* the trace is to be closed before its process is answered */
+	bool trace_closed;	  /* it is closed, see mount_release.h */
+	uint64_t trace_closed_ns; /* since when */
+	bool outside;		  /* made by the collector, see outside_trace.h */
+	bool unnamed;		  /* ... the file has not got its name yet */
+	bool hidden;		  /* ... and has a hidden one meanwhile */
+	uint64_t ended_ns;	  /* when it did, seen with the trace closed; 0 = not yet */
 	struct vmt_exit_status exit_status;
 	int trace_fd;
 	int aside_fd; /* of the head where it lies aside (shm_fallback.h); -1: it is in the trace */
@@ -118,7 +118,7 @@ struct vmt_traced {
 	struct vmt_head layout; /* as it was when checked: the mapping is the target's to damage */
 	struct vmt_writer writer;
 	struct vmt_bound bound;
-	struct vmt_mirror mirror; /* in use where the head lies aside */
+	struct vmt_head_writer head_writer; /* in use where the head lies aside */
 	struct vmt_drain drain;
 	struct vmt_sampling sampling;
 	uint64_t visit_ns; /* next visit due */

@@ -1,25 +1,25 @@
-#include "collect/present_events.h"
+#include "collect/initial_events.h"
 
 #include "base/text.h"
 
 #include <sys/mman.h>
 
 static bool
-write_range(struct vmt_present_events *maps, struct vmt_map_event *event, uint64_t start,
+write_range(struct vmt_initial_events *maps, struct vmt_map_event *event, uint64_t start,
 	    uint64_t end, uint64_t what)
 {
 	event->kind = VMT_EVENT_PRESENT;
 	event->address = start;
 	event->length = end - start;
 	event->argument_b = what;
-	maps->cut = maps->written == VMT_PRESENT_EVENTS_MOST;
-	return maps->written++ < VMT_PRESENT_EVENTS_MOST && maps->write(maps->context, event);
+	maps->cut = maps->written == VMT_INITIAL_EVENTS_MOST;
+	return maps->written++ < VMT_INITIAL_EVENTS_MOST && maps->write(maps->context, event);
 }
 
 /* The kernel joins neighbouring mappings that are alike, so one line of maps may hold memory of the
  * program and of the tracer: cuts it up. */
 static bool
-write_split(struct vmt_present_events *maps, struct vmt_map_event *event, uint64_t start,
+write_split(struct vmt_initial_events *maps, struct vmt_map_event *event, uint64_t start,
 	    uint64_t end, uint64_t what)
 {
 	while (start < end) {
@@ -45,9 +45,9 @@ write_split(struct vmt_present_events *maps, struct vmt_map_event *event, uint64
 }
 
 bool
-vmt_present_events_visit(void *context, const struct vmt_mapping *mapping)
+vmt_initial_events_visit(void *context, const struct vmt_mapping *mapping)
 {
-	struct vmt_present_events *maps = context;
+	struct vmt_initial_events *maps = context;
 	struct vmt_text path = vmt_text_of(mapping->path, mapping->path_bytes);
 	struct vmt_map_event event = {.protection = mapping->protection,
 				      .argument_a = mapping->inode};
@@ -63,7 +63,7 @@ vmt_present_events_visit(void *context, const struct vmt_mapping *mapping)
 }
 
 bool
-vmt_present_events_write_own(struct vmt_present_events *maps, uint64_t start, uint64_t end)
+vmt_initial_events_write_own(struct vmt_initial_events *maps, uint64_t start, uint64_t end)
 {
 	struct vmt_map_event event = {.protection = PROT_READ | PROT_WRITE};
 

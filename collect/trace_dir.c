@@ -1,4 +1,4 @@
-#include "collect/place.h"
+#include "collect/trace_dir.h"
 
 #include "base/sys.h"
 #include "collect/exit_status.h"
@@ -21,14 +21,14 @@ last_slash(const char *path)
 }
 
 int
-vmt_place_open(struct vmt_place *place, const char *path)
+vmt_trace_dir_open(struct vmt_trace_dir *dir, const char *path)
 {
 	const char *slash = last_slash(path);
 	char directory[DIRECTORY_BYTES];
 	size_t length;
 	int fd;
 
-	place->directory = -1;
+	dir->directory = -1;
 	if (!slash || slash[1] == '\0')
 		return -EINVAL;
 	length = slash == path ? 1 : (size_t)(slash - path);
@@ -36,26 +36,26 @@ vmt_place_open(struct vmt_place *place, const char *path)
 		return -ENAMETOOLONG;
 	memcpy(directory, path, length);
 	directory[length] = '\0';
-	place->name = slash + 1;
+	dir->name = slash + 1;
 	fd = vmt_sys_open(directory, O_PATH | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fd;
-	place->directory = fd;
+	dir->directory = fd;
 	return 0;
 }
 
 void
-vmt_place_close(struct vmt_place *place)
+vmt_trace_dir_close(struct vmt_trace_dir *dir)
 {
-	if (place->directory >= 0)
-		vmt_sys_close(place->directory);
-	place->directory = -1;
+	if (dir->directory >= 0)
+		vmt_sys_close(dir->directory);
+	dir->directory = -1;
 }
 
 int
-vmt_place_stat(const struct vmt_place *place, const char *name, struct stat *status)
+vmt_trace_dir_stat(const struct vmt_trace_dir *dir, const char *name, struct stat *status)
 {
-	return (int)vmt_sys_call4(SYS_newfstatat, place->directory, name, status,
+	return (int)vmt_sys_call4(SYS_newfstatat, dir->directory, name, status,
 				  AT_SYMLINK_NOFOLLOW);
 }
 
@@ -66,32 +66,33 @@ is_ours(const struct stat *status)
 }
 
 bool
-vmt_place_has(const struct vmt_place *place, const char *name, uint64_t device, uint64_t inode)
+vmt_trace_dir_has(const struct vmt_trace_dir *dir, const char *name, uint64_t device,
+		  uint64_t inode)
 {
 	struct stat status;
 
-	return vmt_place_stat(place, name, &status) == 0 && is_ours(&status) &&
+	return vmt_trace_dir_stat(dir, name, &status) == 0 && is_ours(&status) &&
 	       status.st_dev == device && status.st_ino == inode;
 }
 
 int
-vmt_place_remove(const struct vmt_place *place, const char *name)
+vmt_trace_dir_remove(const struct vmt_trace_dir *dir, const char *name)
 {
-	return (int)vmt_sys_call3(SYS_unlinkat, place->directory, name, 0);
+	return (int)vmt_sys_call3(SYS_unlinkat, dir->directory, name, 0);
 }
 
 static int
-open_file(const struct vmt_place *place, const char *name, int flags)
+open_file(const struct vmt_trace_dir *dir, const char *name, int flags)
 {
-	return (int)vmt_sys_call4(SYS_openat, place->directory, name,
+	return (int)vmt_sys_call4(SYS_openat, dir->directory, name,
 				  flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 /* What a process left that was killed. */
 static bool
-is_left_behind(const struct vmt_place *place, const char *name)
+is_left_behind(const struct vmt_trace_dir *dir, const char *name)
 {
-	int fd = open_file(place, name, O_NONBLOCK);
+	int fd = open_file(dir, name, O_NONBLOCK);
 	struct stat status;
 	bool left;
 
@@ -104,18 +105,18 @@ is_left_behind(const struct vmt_place *place, const char *name)
 }
 
 int
-vmt_place_make(const struct vmt_place *place, const char *name)
+vmt_trace_dir_make(const struct vmt_trace_dir *dir, const char *name)
 {
-	int fd = open_file(place, name, O_CREAT | O_EXCL);
+	int fd = open_file(dir, name, O_CREAT | O_EXCL);
 
-	if (fd != -EEXIST || !is_left_behind(place, name) || vmt_place_remove(place, name) < 0)
+	if (fd != -EEXIST || !is_left_behind(dir, name) || vmt_trace_dir_remove(dir, name) < 0)
 		return fd;
-	return open_file(place, name, O_CREAT | O_EXCL);
+	return open_file(dir, name, O_CREAT | O_EXCL);
 }
 
 int
-vmt_place_exchange(const struct vmt_place *place, const char *one, const char *other)
+vmt_trace_dir_exchange(const struct vmt_trace_dir *dir, const char *one, const char *other)
 {
-	return (int)vmt_sys_call6(SYS_renameat2, place->directory, (long)one, place->directory,
+	return (int)vmt_sys_call6(SYS_renameat2, dir->directory, (long)one, dir->directory,
 				  (long)other, EXCHANGE, 0);
 }

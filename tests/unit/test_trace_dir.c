@@ -1,7 +1,7 @@
 /*
- * test_place.c: what is done to the file of a trace, and to no other?
+ * test_trace_dir.c: what is done to the file of a trace, and to no other?
  */
-#include "collect/place.h"
+#include "collect/trace_dir.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	snprintf(base, sizeof(base), "/tmp/vmt-place-XXXXXX");
+	snprintf(base, sizeof(base), "/tmp/vmt-trace-dir-XXXXXX");
 	if (!mkdtemp(base))
 		return -1;
 	snprintf(directory, sizeof(directory), "%s/traces", base);
@@ -59,30 +59,30 @@ static void
 a_directory_may_be_moved_meanwhile(void **state)
 {
 	struct stat status = write_file(path, "trace");
-	struct vmt_place place;
+	struct vmt_trace_dir dir;
 	char moved[128];
 	char other[160];
 
 	(void)state;
-	assert_int_equal(vmt_place_open(&place, path), 0);
-	assert_string_equal(place.name, "one.vmt");
-	assert_true(vmt_place_has(&place, place.name, status.st_dev, status.st_ino));
+	assert_int_equal(vmt_trace_dir_open(&dir, path), 0);
+	assert_string_equal(dir.name, "one.vmt");
+	assert_true(vmt_trace_dir_has(&dir, dir.name, status.st_dev, status.st_ino));
 	/* Somebody puts another directory there, with a file that matters. */
 	snprintf(moved, sizeof(moved), "%s/elsewhere", base);
 	assert_int_equal(rename(directory, moved), 0);
 	assert_int_equal(mkdir(directory, 0755), 0);
 	write_file(path, "matters");
-	assert_int_equal(vmt_place_remove(&place, place.name), 0);
+	assert_int_equal(vmt_trace_dir_remove(&dir, dir.name), 0);
 	assert_int_equal(access(path, F_OK), 0);
 	snprintf(other, sizeof(other), "%s/one.vmt", moved);
 	assert_int_equal(access(other, F_OK), -1);
-	vmt_place_close(&place);
+	vmt_trace_dir_close(&dir);
 }
 
 static void
 a_link_is_not_the_file(void **state)
 {
-	struct vmt_place place;
+	struct vmt_trace_dir dir;
 	char target[128];
 	struct stat status;
 
@@ -90,47 +90,47 @@ a_link_is_not_the_file(void **state)
 	snprintf(target, sizeof(target), "%s/target", base);
 	status = write_file(target, "matters");
 	assert_int_equal(symlink(target, path), 0);
-	assert_int_equal(vmt_place_open(&place, path), 0);
-	assert_false(vmt_place_has(&place, place.name, status.st_dev, status.st_ino));
-	assert_int_equal(vmt_place_make(&place, place.name), -EEXIST);
+	assert_int_equal(vmt_trace_dir_open(&dir, path), 0);
+	assert_false(vmt_trace_dir_has(&dir, dir.name, status.st_dev, status.st_ino));
+	assert_int_equal(vmt_trace_dir_make(&dir, dir.name), -EEXIST);
 	assert_int_equal(access(target, F_OK), 0);
-	vmt_place_close(&place);
+	vmt_trace_dir_close(&dir);
 }
 
 static void
 a_file_that_was_left_behind_is_made_anew(void **state)
 {
 	struct stat status;
-	struct vmt_place place;
+	struct vmt_trace_dir dir;
 	int fd;
 
 	(void)state;
 	write_file(path, "half of a trace");
-	assert_int_equal(vmt_place_open(&place, path), 0);
-	fd = vmt_place_make(&place, place.name);
+	assert_int_equal(vmt_trace_dir_open(&dir, path), 0);
+	fd = vmt_trace_dir_make(&dir, dir.name);
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &status), 0);
 	assert_int_equal(status.st_size, 0);
 	assert_int_equal(status.st_mode & 07777, 0600);
 	/* This one is somebody's now. */
-	assert_int_equal(vmt_place_make(&place, place.name), -EEXIST);
+	assert_int_equal(vmt_trace_dir_make(&dir, dir.name), -EEXIST);
 	close(fd);
-	vmt_place_close(&place);
+	vmt_trace_dir_close(&dir);
 }
 
 static void
 a_file_with_another_name_is_left_alone(void **state)
 {
-	struct vmt_place place;
+	struct vmt_trace_dir dir;
 	char other[128];
 
 	(void)state;
 	write_file(path, "matters");
 	snprintf(other, sizeof(other), "%s/other", base);
 	assert_int_equal(link(path, other), 0);
-	assert_int_equal(vmt_place_open(&place, path), 0);
-	assert_int_equal(vmt_place_make(&place, place.name), -EEXIST);
-	vmt_place_close(&place);
+	assert_int_equal(vmt_trace_dir_open(&dir, path), 0);
+	assert_int_equal(vmt_trace_dir_make(&dir, dir.name), -EEXIST);
+	vmt_trace_dir_close(&dir);
 }
 
 static void
@@ -138,35 +138,35 @@ two_files_change_names(void **state)
 {
 	struct stat one = write_file(path, "one");
 	struct stat two;
-	struct vmt_place place;
+	struct vmt_trace_dir dir;
 	char other[128];
 
 	(void)state;
 	snprintf(other, sizeof(other), "%s/one.vmt.part", directory);
 	two = write_file(other, "two");
-	assert_int_equal(vmt_place_open(&place, path), 0);
-	assert_int_equal(vmt_place_exchange(&place, "one.vmt.part", "one.vmt"), 0);
-	assert_true(vmt_place_has(&place, "one.vmt", two.st_dev, two.st_ino));
-	assert_true(vmt_place_has(&place, "one.vmt.part", one.st_dev, one.st_ino));
-	vmt_place_close(&place);
+	assert_int_equal(vmt_trace_dir_open(&dir, path), 0);
+	assert_int_equal(vmt_trace_dir_exchange(&dir, "one.vmt.part", "one.vmt"), 0);
+	assert_true(vmt_trace_dir_has(&dir, "one.vmt", two.st_dev, two.st_ino));
+	assert_true(vmt_trace_dir_has(&dir, "one.vmt.part", one.st_dev, one.st_ino));
+	vmt_trace_dir_close(&dir);
 }
 
 static void
-what_is_no_place_is_refused(void **state)
+what_names_no_file_is_refused(void **state)
 {
-	struct vmt_place place;
+	struct vmt_trace_dir dir;
 	char absent[192];
 
 	(void)state;
-	assert_int_equal(vmt_place_open(&place, "no-slash"), -EINVAL);
-	assert_int_equal(vmt_place_open(&place, "/tmp/"), -EINVAL);
+	assert_int_equal(vmt_trace_dir_open(&dir, "no-slash"), -EINVAL);
+	assert_int_equal(vmt_trace_dir_open(&dir, "/tmp/"), -EINVAL);
 	snprintf(absent, sizeof(absent), "%s/absent/one.vmt", base);
-	assert_int_equal(vmt_place_open(&place, absent), -ENOENT);
-	assert_int_equal(place.directory, -1);
-	vmt_place_close(&place);
-	assert_int_equal(vmt_place_open(&place, "/one.vmt"), 0);
-	assert_string_equal(place.name, "one.vmt");
-	vmt_place_close(&place);
+	assert_int_equal(vmt_trace_dir_open(&dir, absent), -ENOENT);
+	assert_int_equal(dir.directory, -1);
+	vmt_trace_dir_close(&dir);
+	assert_int_equal(vmt_trace_dir_open(&dir, "/one.vmt"), 0);
+	assert_string_equal(dir.name, "one.vmt");
+	vmt_trace_dir_close(&dir);
 }
 
 int
@@ -179,7 +179,7 @@ main(void)
 	    TEST(a_file_that_was_left_behind_is_made_anew),
 	    TEST(a_file_with_another_name_is_left_alone),
 	    TEST(two_files_change_names),
-	    TEST(what_is_no_place_is_refused),
+	    TEST(what_names_no_file_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 
 #include "base/shm_fallback.h"
 #include "collect/drain.h"
-#include "collect/mirror.h"
+#include "collect/head_writer.h"
 #include "format/stack_table.h"
 
 #include <errno.h>
@@ -12,9 +12,9 @@
 struct scene {
 	char path[32];
 	struct fixture_trace trace; /* the head, as its process has it */
-	int fd;			    /* of the file that mirrors it */
+	int fd;			    /* the trace file */
 	struct vmt_drain drain;
-	struct vmt_mirror mirror;
+	struct vmt_head_writer head_writer;
 };
 
 static int
@@ -23,7 +23,7 @@ set_up(void **state)
 	struct scene *scene = calloc(1, sizeof(*scene));
 
 	assert_non_null(scene);
-	strcpy(scene->path, "/tmp/vmt-mirror-XXXXXX");
+	strcpy(scene->path, "/tmp/vmt-head-XXXXXX");
 	assert_non_null(mkdtemp(scene->path));
 	strcat(scene->path, "/a.vmt");
 	fixture_make(&scene->trace, scene->path, CAPACITY, 7);
@@ -31,11 +31,11 @@ set_up(void **state)
 	assert_true(scene->fd >= 0);
 	assert_int_equal(ftruncate(scene->fd, (off_t)scene->trace.head->chunks_offset), 0);
 	vmt_drain_open(&scene->drain, scene->trace.head, scene->trace.base);
-	scene->mirror = (struct vmt_mirror){.fd = scene->fd,
-					    .layout = scene->trace.head,
-					    .base = scene->trace.base,
-					    .drain = &scene->drain};
-	assert_int_equal(vmt_mirror_open(&scene->mirror), 0);
+	scene->head_writer = (struct vmt_head_writer){.fd = scene->fd,
+						      .layout = scene->trace.head,
+						      .base = scene->trace.base,
+						      .drain = &scene->drain};
+	assert_int_equal(vmt_head_writer_open(&scene->head_writer), 0);
 	*state = scene;
 	return 0;
 }
@@ -45,7 +45,7 @@ tear_down(void **state)
 {
 	struct scene *scene = *state;
 
-	vmt_mirror_close(&scene->mirror);
+	vmt_head_writer_close(&scene->head_writer);
 	fixture_close(&scene->trace);
 	close(scene->fd);
 	unlink(scene->path);
@@ -56,7 +56,7 @@ tear_down(void **state)
 }
 
 static unsigned char *
-read_mirror(const struct scene *scene)
+read_file(const struct scene *scene)
 {
 	size_t bytes = scene->trace.head->chunks_offset;
 	unsigned char *read = malloc(bytes);
@@ -110,12 +110,12 @@ writes_what_chunks_refer_to_and_no_more(void **state)
 	struct scene *scene = *state;
 	uint32_t first = put_stack(scene, 0x1111);
 
-	assert_int_equal(vmt_mirror_write(&scene->mirror), 0);
+	assert_int_equal(vmt_head_writer_write(&scene->head_writer), 0);
 	uint32_t second = put_stack(scene, 0x2222);
 
 	assert_true(fixture_put_heap(&scene->trace, 0, 1, 0x1000, VMT_EVENT_MALLOC));
-	assert_int_equal(vmt_mirror_write(&scene->mirror), 0);
-	unsigned char *read = read_mirror(scene);
+	assert_int_equal(vmt_head_writer_write(&scene->head_writer), 0);
+	unsigned char *read = read_file(scene);
 
 	assert_null(vmt_head_check((const struct vmt_head *)(const void *)read));
 	assert_true(has_stack(scene, read, first, 0x1111));
@@ -124,8 +124,8 @@ writes_what_chunks_refer_to_and_no_more(void **state)
 	assert_int_equal(ring_head(read, 0), 0);
 	free(read);
 	scene->drain.rings[0].debt.filed = 1;
-	assert_int_equal(vmt_mirror_write(&scene->mirror), 0);
-	read = read_mirror(scene);
+	assert_int_equal(vmt_head_writer_write(&scene->head_writer), 0);
+	read = read_file(scene);
 	assert_int_equal(ring_head(read, 0), 1);
 	free(read);
 }
@@ -141,10 +141,10 @@ writes_words_that_come_late(void **state)
 	uint64_t record = words[id];
 
 	words[id] = 0;
-	assert_int_equal(vmt_mirror_write(&scene->mirror), 0);
+	assert_int_equal(vmt_head_writer_write(&scene->head_writer), 0);
 	words[id] = record;
-	assert_int_equal(vmt_mirror_write(&scene->mirror), 0);
-	unsigned char *read = read_mirror(scene);
+	assert_int_equal(vmt_head_writer_write(&scene->head_writer), 0);
+	unsigned char *read = read_file(scene);
 
 	assert_true(has_stack(scene, read, id, 0x3333));
 	free(read);
@@ -156,11 +156,11 @@ writes_again_what_failed(void **state)
 	struct scene *scene = *state;
 	uint32_t id = put_stack(scene, 0x4444);
 
-	scene->mirror.fd = -1;
-	assert_int_equal(vmt_mirror_write(&scene->mirror), -EBADF);
-	scene->mirror.fd = scene->fd;
-	assert_int_equal(vmt_mirror_write(&scene->mirror), 0);
-	unsigned char *read = read_mirror(scene);
+	scene->head_writer.fd = -1;
+	assert_int_equal(vmt_head_writer_write(&scene->head_writer), -EBADF);
+	scene->head_writer.fd = scene->fd;
+	assert_int_equal(vmt_head_writer_write(&scene->head_writer), 0);
+	unsigned char *read = read_file(scene);
 
 	assert_true(has_stack(scene, read, id, 0x4444));
 	free(read);
@@ -173,9 +173,9 @@ leaves_at_the_end_what_the_rings_hold(void **state)
 
 	for (uint64_t i = 0; i < 5; i++)
 		assert_true(fixture_put_heap(&scene->trace, 1, i, 0x1000 * i, VMT_EVENT_MALLOC));
-	assert_int_equal(vmt_mirror_write(&scene->mirror), 0);
-	assert_int_equal(vmt_mirror_finish(&scene->mirror), 0);
-	unsigned char *read = read_mirror(scene);
+	assert_int_equal(vmt_head_writer_write(&scene->head_writer), 0);
+	assert_int_equal(vmt_head_writer_finish(&scene->head_writer), 0);
+	unsigned char *read = read_file(scene);
 	struct vmt_ring_view view = vmt_head_ring(scene->trace.head, read, 1, VMT_RING_HEAP);
 
 	assert_int_equal(view.control->head, 5);
@@ -222,5 +222,5 @@ main(void)
 	    cmocka_unit_test(finds_a_head_aside_by_pid_and_id),
 	};
 
-	return cmocka_run_group_tests_name("mirror", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("head_writer", tests, NULL, NULL);
 }

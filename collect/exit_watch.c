@@ -1,4 +1,4 @@
-#include "collect/ends.h"
+#include "collect/exit_watch.h"
 
 #include "base/assert.h"
 #include "base/sys.h"
@@ -8,7 +8,7 @@
 #define POLLED_AT_ONCE 64u
 
 bool
-vmt_ends_are_urgent(struct vmt_traced *const *processes, uint32_t used, uint64_t home_device)
+vmt_exit_watch_is_urgent(struct vmt_traced *const *processes, uint32_t used, uint64_t home_device)
 {
 	for (uint32_t i = 0; i < used; i++) {
 		if (processes[i]->state != VMT_PROCESS_NONE && processes[i]->device != home_device)
@@ -46,7 +46,7 @@ notice_some(struct vmt_traced *const *processes, uint32_t first, uint32_t used)
 }
 
 void
-vmt_ends_notice(struct vmt_traced *const *processes, uint32_t used)
+vmt_exit_watch_poll(struct vmt_traced *const *processes, uint32_t used)
 {
 	for (uint32_t next = 0; next < used;)
 		next = notice_some(processes, next, used);

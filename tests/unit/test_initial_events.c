@@ -1,5 +1,5 @@
 /* What a process has when its trace begins: all of it, or it is said that there was more. */
-#include "collect/present_events.h"
+#include "collect/initial_events.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,10 +19,10 @@ count(void *unused, struct vmt_map_event *event)
 	return true;
 }
 
-static struct vmt_present_events
+static struct vmt_initial_events
 visit(uint32_t mappings)
 {
-	struct vmt_present_events maps = {.write = count};
+	struct vmt_initial_events maps = {.write = count};
 	struct vmt_mapping mapping = {.protection = PROT_READ};
 	bool more = true;
 
@@ -30,7 +30,7 @@ visit(uint32_t mappings)
 	for (uint32_t i = 0; i < mappings && more; i++) {
 		mapping.start = (i + 1) * UINT64_C(8192);
 		mapping.end = mapping.start + 4096;
-		more = vmt_present_events_visit(&maps, &mapping);
+		more = vmt_initial_events_visit(&maps, &mapping);
 	}
 	return maps;
 }
@@ -41,10 +41,10 @@ what_is_left_out_is_said(void **state)
 	(void)state;
 	assert_false(visit(10).cut);
 	assert_int_equal(events, 10);
-	assert_false(visit(VMT_PRESENT_EVENTS_MOST).cut);
-	assert_int_equal(events, VMT_PRESENT_EVENTS_MOST);
-	assert_true(visit(VMT_PRESENT_EVENTS_MOST + 5).cut);
-	assert_int_equal(events, VMT_PRESENT_EVENTS_MOST);
+	assert_false(visit(VMT_INITIAL_EVENTS_MOST).cut);
+	assert_int_equal(events, VMT_INITIAL_EVENTS_MOST);
+	assert_true(visit(VMT_INITIAL_EVENTS_MOST + 5).cut);
+	assert_int_equal(events, VMT_INITIAL_EVENTS_MOST);
 }
 
 int

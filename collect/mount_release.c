@@ -1,4 +1,4 @@
-#include "collect/parting.h"
+#include "collect/mount_release.h"
 
 #include "base/sys.h"
 
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 bool
-vmt_parting_begin(struct vmt_traced *process, uint64_t now_ns)
+vmt_mount_release_close(struct vmt_traced *process, uint64_t now_ns)
 {
 	void *stand_in =
 	    vmt_sys_mmap(process->base, process->layout.chunks_offset, PROT_READ | PROT_WRITE,
@@ -17,8 +17,8 @@ vmt_parting_begin(struct vmt_traced *process, uint64_t now_ns)
 		return false;
 	vmt_sys_close(process->trace_fd);
 	process->trace_fd = -1;
-	process->parted = true;
-	process->parted_ns = now_ns;
+	process->trace_closed = true;
+	process->trace_closed_ns = now_ns;
 	return true;
 }
 
@@ -33,7 +33,7 @@ is_the_same(const struct vmt_traced *process, int fd)
 }
 
 bool
-vmt_parting_end(struct vmt_traced *process)
+vmt_mount_release_reopen(struct vmt_traced *process)
 {
 	uint64_t bytes = process->layout.chunks_offset;
 	int fd = vmt_sys_open(process->path, O_RDWR | O_NOFOLLOW, 0);
@@ -50,6 +50,6 @@ vmt_parting_end(struct vmt_traced *process)
 	}
 	vmt_sys_call3(SYS_madvise, mapped, bytes, MADV_RANDOM);
 	process->trace_fd = process->writer.fd = fd;
-	process->parted = false;
+	process->trace_closed = false;
 	return true;
 }
