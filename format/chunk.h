@@ -16,6 +16,7 @@
  *   TASKS     array of uint32_t: the kernel ids of all threads that there were at the chunk's time
  *   TITLE     what the process called itself from the chunk's time on: /proc/PID/cmdline, NULs
  *             between the words, at most VMT_CMDLINE_BYTES
+ *   TOUCH     page faults that the kernel sampled (format/touch.h)
  */
 #ifndef VMT_CHUNK_H
 #define VMT_CHUNK_H
@@ -42,7 +43,8 @@
 	X(GO, 5)                                                                                   \
 	X(TASKS, 6)                                                                                \
 	X(TITLE, VMT_CHUNK_MAY_BE_SKIPPED + 1)                                                     \
-	X(ALLOCATOR, VMT_CHUNK_MAY_BE_SKIPPED + 2) /* allocator_code.h */
+	X(ALLOCATOR, VMT_CHUNK_MAY_BE_SKIPPED + 2) /* allocator_code.h */                          \
+	X(TOUCH, VMT_CHUNK_MAY_BE_SKIPPED + 3)	   /* touch.h */
 
 enum vmt_chunk_kind {
 #define X(name, kind) VMT_CHUNK_##name = (kind),
@@ -81,15 +83,15 @@ struct vmt_chunk {
 	uint32_t raw_bytes;	/* after decompression; = payload_bytes when not compressed */
 	union {
 		uint32_t ring;	       /* EVENTS: shard * VMT_RING_CLASSES + class */
-		uint32_t record_bytes; /* SNAPSHOT: of its head; USAGE: of one record; 0: as in
-					  version 5 */
+		uint32_t record_bytes; /* SNAPSHOT, TOUCH: of its head; USAGE: of one record; 0: as
+					  in version 5 */
 	};
 	uint64_t sequence; /* 0, 1, 2 ... in the file */
 	uint64_t time_min; /* ticks: earliest and latest record in the payload */
 	uint64_t time_max;
 	uint64_t position_from; /* EVENTS: positions accounted for, [from, to) */
 	uint64_t position_to;
-	uint32_t events;      /* EVENTS: records in the payload */
+	uint32_t events;      /* EVENTS, TOUCH: records in the payload */
 	uint32_t abandoned;   /* EVENTS: positions given up as never committed */
 	uint32_t overwritten; /* EVENTS: positions found discarded by their producers */
 	uint32_t dead;	      /* EVENTS: positions stepped over */

@@ -106,6 +106,7 @@ claimed_records(const struct vmt_chunk *chunk)
 {
 	switch ((enum vmt_chunk_kind)chunk->kind) {
 	case VMT_CHUNK_EVENTS:
+	case VMT_CHUNK_TOUCH:
 		return chunk->events;
 	case VMT_CHUNK_TASKS:
 		return chunk->raw_bytes / sizeof(uint32_t);
