@@ -33,7 +33,7 @@ lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
 core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources))
 # Modules of these that unit tests may link: all but the hooks and the constructor.
-preload_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
+inner_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
 	$(patsubst %.c,$(BUILD)/pic/%.o,$(inner_sources)))
 
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
@@ -83,7 +83,7 @@ musl: ## the library as a musl system has it, built by musl-gcc: BUILD/musl/libv
 # Archives that hold no copies, only the paths of objects.
 $(BUILD)/libbase.a: $(base_objects)
 $(BUILD)/libtools.a: $(core_objects)
-$(BUILD)/libpreload.a: $(preload_test_objects)
+$(BUILD)/libinner.a: $(inner_test_objects)
 $(BUILD)/libe2e.a: $(e2e_objects)
 $(BUILD)/lib%.a:
 	@rm -f $@
@@ -101,8 +101,10 @@ $(BUILD)/vmtrace: $(BUILD)/obj/tools/cmd/main.o | $(BUILD)/libtools.a $(BUILD)/l
 	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,$(TOOL_LIBS))
 
 # Each test program has main() of its own and the one part that chooses its cases.
-$(BUILD)/tests/unit/test_preload_%: $(BUILD)/obj/tests/unit/test_preload_%.o $(BUILD)/obj/tests/choose.o | $(BUILD)/libpreload.a $(BUILD)/libbase.a
-	$(call link,$(BUILD)/libpreload.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS) -lpthread -ldl)
+# Those of modules inside the traced process link what the library is made of.
+inner_tests := $(filter $(BUILD)/tests/unit/test_capture_% $(BUILD)/tests/unit/test_preload_%,$(unit_tests))
+$(inner_tests): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/choose.o | $(BUILD)/libinner.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libinner.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS) -lpthread -ldl)
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/choose.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
 	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS) -lpthread -ldl)
@@ -222,10 +224,10 @@ fmt: ## format the sources
 	clang-format -i $(sources_all)
 
 # Left out: test_preload_real counts the C library's definitions, and ASan brings its own;
-# test_preload_capture_wild and test_preload_unwind_copy read stack words that belong to no variable; in ASan's frames libunwind,
-# the reference of test_preload_capture_switched, goes astray behind a stack overflow.
-asan_tests = $(filter-out %/test_preload_real %/test_preload_capture_wild %/test_preload_capture_switched \
-	%/test_preload_unwind_copy,$(unit_tests))
+# test_capture_walk_wild and test_capture_unwind_copy read stack words that belong to no variable; in ASan's frames libunwind,
+# the reference of test_capture_walk_switched, goes astray behind a stack overflow.
+asan_tests = $(filter-out %/test_preload_real %/test_capture_walk_wild %/test_capture_walk_switched \
+	%/test_capture_unwind_copy,$(unit_tests))
 asan: $(BUILD)/libvmtrace.so ## unit tests and the command under AddressSanitizer and UBSan
 	@mkdir -p $(BUILD)/asan && cp $< $(BUILD)/asan # what the command preloads stays as it is
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
@@ -236,8 +238,8 @@ sanitized-asan: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use $
 # The race tests, and the unit tests of what threads or processes share. A snapshot of a process
 # under TSan takes minutes: none but the collector's own is taken here.
 tsan_tests = $(filter %_threads,$(race_tests)) $(addprefix $(BUILD)/tests/unit/test_,ring stack_table module_table \
-	session drain collector collector_ends preload_cfi preload_emit preload_emit_full preload_modules \
-	preload_samples preload_capture_switched)
+	session drain collector collector_ends capture_cfi capture_emit capture_emit_full capture_modules \
+	capture_samples capture_walk_switched)
 tsan: ## tests with threads, and the collector's, under ThreadSanitizer
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-O1 -g' ASSERTS=1 sanitized-tsan
 sanitized-tsan: $(tsan_tests)

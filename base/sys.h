@@ -56,6 +56,13 @@ vmt_sys_call6(long number, long a, long b, long c, long d, long e, long f)
 #error "no system call sequence for this machine"
 #endif
 
+/* Whether a call's result is a negative errno: MAX_ERRNO of include/linux/err.h. */
+static inline int
+vmt_sys_is_error(long result)
+{
+	return result < 0 && result >= -4095;
+}
+
 #define vmt_sys_call0(n) vmt_sys_call6((n), 0, 0, 0, 0, 0, 0)
 #define vmt_sys_call1(n, a) vmt_sys_call6((n), (long)(a), 0, 0, 0, 0, 0)
 #define vmt_sys_call2(n, a, b) vmt_sys_call6((n), (long)(a), (long)(b), 0, 0, 0, 0)
@@ -121,7 +128,7 @@ vmt_sys_munmap(void *address, size_t length)
 static inline int
 vmt_sys_failed(const void *pointer)
 {
-	return (uintptr_t)pointer >= (uintptr_t)-4095L;
+	return vmt_sys_is_error((long)pointer);
 }
 
 #endif

@@ -181,18 +181,18 @@ pack_rbp(const struct vmt_cfi_register *rbp)
 static uint32_t
 pack(const struct vmt_cfi_row *row)
 {
-	static const enum vmt_cfi_kind kinds[] = {
+	static const enum vmt_cfi_rule_kind kinds[] = {
 	    [VMT_CFI_CFA_ODD] = VMT_CFI_FRAME_POINTER,
 	    [VMT_CFI_CFA_RSP] = VMT_CFI_STACK,
 	    [VMT_CFI_CFA_RBP] = VMT_CFI_FRAME,
 	    [VMT_CFI_CFA_LOAD] = VMT_CFI_LOAD,
 	};
-	uint32_t odd = vmt_cfi_pack(VMT_CFI_FRAME_POINTER, 0, 0);
+	uint32_t odd = vmt_cfi_rule_pack(VMT_CFI_FRAME_POINTER, 0, 0);
 	bool load = row->cfa == VMT_CFI_CFA_LOAD;
 	int64_t offset = load ? -row->cfa_offset : row->cfa_offset;
 
 	if (row->ra.saved == VMT_CFI_SAVED_UNDEFINED)
-		return vmt_cfi_pack(VMT_CFI_END, 0, 0);
+		return vmt_cfi_rule_pack(VMT_CFI_END, 0, 0);
 	if (row->cfa == VMT_CFI_CFA_ODD || row->ra.saved != VMT_CFI_SAVED_CFA ||
 	    row->ra.offset != -8)
 		return odd;
@@ -200,8 +200,8 @@ pack(const struct vmt_cfi_row *row)
 		return odd;
 	if (load && (row->rbp.saved != VMT_CFI_SAVED_RBP || row->rbp.offset != 0))
 		return odd;
-	return vmt_cfi_pack(kinds[row->cfa], (uint32_t)(offset / 8),
-			    load ? 0 : pack_rbp(&row->rbp));
+	return vmt_cfi_rule_pack(kinds[row->cfa], (uint32_t)(offset / 8),
+				 load ? 0 : pack_rbp(&row->rbp));
 }
 
 uint32_t
@@ -211,8 +211,8 @@ vmt_cfi_parse(const struct vmt_loaded_module *module, uint64_t address)
 	uint64_t fde = module->eh_frame_hdr == 0 ? 0 : search(module, address);
 
 	if (fde == 0 || !read_fde(module, fde, &entry))
-		return vmt_cfi_pack(VMT_CFI_FRAME_POINTER, 0, 0);
+		return vmt_cfi_rule_pack(VMT_CFI_FRAME_POINTER, 0, 0);
 	if (entry.is_signal)
-		return vmt_cfi_pack(VMT_CFI_SIGNAL, 0, 0);
+		return vmt_cfi_rule_pack(VMT_CFI_SIGNAL, 0, 0);
 	return pack(&entry.program.row);
 }

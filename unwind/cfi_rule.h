@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum vmt_cfi_kind {
+enum vmt_cfi_rule_kind {
 	VMT_CFI_NONE,	       /* no rule: an empty entry */
 	VMT_CFI_STACK,	       /* CFA = rsp + 8 * cfa words */
 	VMT_CFI_FRAME,	       /* CFA = rbp + 8 * cfa words */
@@ -27,25 +27,25 @@ enum vmt_cfi_kind {
 #define VMT_CFI_RBP_LOST 0x3ffu
 
 static inline uint32_t
-vmt_cfi_pack(enum vmt_cfi_kind kind, uint32_t cfa_words, uint32_t rbp_words)
+vmt_cfi_rule_pack(enum vmt_cfi_rule_kind kind, uint32_t cfa_words, uint32_t rbp_words)
 {
 	return (uint32_t)kind | cfa_words << 3 | rbp_words << 19;
 }
 
-static inline enum vmt_cfi_kind
-vmt_cfi_kind(uint32_t rule)
+static inline enum vmt_cfi_rule_kind
+vmt_cfi_rule_kind(uint32_t rule)
 {
-	return (enum vmt_cfi_kind)(rule & 7);
+	return (enum vmt_cfi_rule_kind)(rule & 7);
 }
 
 static inline uint64_t
-vmt_cfi_cfa_bytes(uint32_t rule)
+vmt_cfi_rule_cfa_bytes(uint32_t rule)
 {
 	return (uint64_t)(rule >> 3 & VMT_CFI_CFA_WORDS_MAX) * 8;
 }
 
 static inline uint64_t
-vmt_cfi_rbp_words(uint32_t rule)
+vmt_cfi_rule_rbp_words(uint32_t rule)
 {
 	return rule >> 19;
 }

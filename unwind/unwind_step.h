@@ -26,7 +26,7 @@
 #endif
 
 /* Not a rule of a step that can be remembered: another stack, or code without rules. */
-#define VMT_UNWIND_STEP_FOREIGN vmt_cfi_pack(VMT_CFI_SIGNAL, 0, 0)
+#define VMT_UNWIND_STEP_FOREIGN vmt_cfi_rule_pack(VMT_CFI_SIGNAL, 0, 0)
 
 #define VMT_UNWIND_INLINE static inline __attribute__((always_inline, unused))
 
@@ -86,7 +86,7 @@ vmt_unwind_step_frame_pointer(const struct vmt_unwind_source *source,
 
 	if (__builtin_expect(source->is_foreign(walk->pc), 0))
 		return source->step_foreign(walk);
-	walk->rule = vmt_cfi_pack(VMT_CFI_FRAME_POINTER, 0, 0);
+	walk->rule = vmt_cfi_rule_pack(VMT_CFI_FRAME_POINTER, 0, 0);
 	return frame >= walk->sp && vmt_unwind_take_frame(source, walk, frame);
 }
 
@@ -114,7 +114,7 @@ VMT_UNWIND_INLINE bool
 vmt_unwind_load_cfa(const struct vmt_unwind_source *source, struct vmt_unwind_registers *walk,
 		    uint32_t rule, uint64_t *cfa)
 {
-	return source->load(walk, walk->rbp - vmt_cfi_cfa_bytes(rule), cfa) &&
+	return source->load(walk, walk->rbp - vmt_cfi_rule_cfa_bytes(rule), cfa) &&
 	       source->load(walk, walk->rbp, &walk->rbp);
 }
 
@@ -129,13 +129,13 @@ vmt_unwind_step(const struct vmt_unwind_source *source, struct vmt_unwind_regist
 		return source->step_foreign(walk);
 	rule = source->rule(walk->pc - !walk->struck);
 	walk->rule = rule;
-	rbp_words = vmt_cfi_rbp_words(rule);
-	switch (vmt_cfi_kind(rule)) {
+	rbp_words = vmt_cfi_rule_rbp_words(rule);
+	switch (vmt_cfi_rule_kind(rule)) {
 	case VMT_CFI_STACK:
-		cfa = walk->sp + vmt_cfi_cfa_bytes(rule);
+		cfa = walk->sp + vmt_cfi_rule_cfa_bytes(rule);
 		break;
 	case VMT_CFI_FRAME:
-		cfa = walk->rbp + vmt_cfi_cfa_bytes(rule);
+		cfa = walk->rbp + vmt_cfi_rule_cfa_bytes(rule);
 		break;
 	case VMT_CFI_LOAD:
 		if (!vmt_unwind_load_cfa(source, walk, rule, &cfa))

@@ -43,12 +43,6 @@ struct range {
 	uint64_t length;
 };
 
-static bool
-has_failed(long result)
-{
-	return result < 0 && result >= -4095;
-}
-
 static uint16_t
 number_of(int advice)
 {
@@ -124,7 +118,8 @@ vmt_madvise_call(uint64_t address, uint64_t length, int advice, uint32_t stack)
 		before = look_before(&budget, &range, advice);
 	result = vmt_sys_call3(SYS_madvise, address, length, advice);
 	if (written)
-		write_event(&range, advice, has_failed(result) ? (int)-result : 0, &before, stack);
+		write_event(&range, advice, vmt_sys_is_error(result) ? (int)-result : 0, &before,
+			    stack);
 	return result;
 }
 
@@ -184,7 +179,7 @@ static void
 write_vector(const struct vmt_madvise_vector *vector, const struct before *before, long result,
 	     uint32_t stack)
 {
-	uint64_t left = has_failed(result) ? 0 : (uint64_t)result;
+	uint64_t left = vmt_sys_is_error(result) ? 0 : (uint64_t)result;
 
 	for (size_t i = 0; i < vector->entries; i++) {
 		const struct before nothing = {.time = before[0].time};
@@ -194,7 +189,7 @@ write_vector(const struct vmt_madvise_vector *vector, const struct before *befor
 
 		if (!read_range(vector->ranges, i, &range, &bytes))
 			continue;
-		if (has_failed(result))
+		if (vmt_sys_is_error(result))
 			write_event(&range, vector->advice, (int)-result, mine, stack);
 		else
 			write_range(&range,

@@ -20,12 +20,6 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
-static bool
-has_failed(long result)
-{
-	return result < 0 && result >= -4095;
-}
-
 /* An event stamped after its call. */
 static void
 write_after(struct vmt_map_event *event, uint32_t stack)
@@ -68,7 +62,7 @@ vmt_mapping_write_undo(uint64_t address, uint64_t length, long result, uint32_t 
 	    .error = (int16_t)-result,
 	};
 
-	vmt_assert(has_failed(result));
+	vmt_assert(vmt_sys_is_error(result));
 	write_after(&event, stack);
 }
 
@@ -96,7 +90,7 @@ vmt_mapping_note(uint8_t kind, uint64_t address, uint64_t length, uint32_t flags
 	    .kind = kind,
 	    .address = address - into_page,
 	    .flags = flags,
-	    .error = has_failed(result) ? (int16_t)-result : 0,
+	    .error = vmt_sys_is_error(result) ? (int16_t)-result : 0,
 	};
 
 	if (!__builtin_add_overflow(length, into_page, &length))
@@ -190,11 +184,11 @@ vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 	if (is_long)
 		vmt_long_call_begin_mmap(request, rounded_length(request), stack);
 	result = call_mmap(request);
-	if (!has_failed(result))
+	if (!vmt_sys_is_error(result))
 		write_mmap(request, (uint64_t)result, stack);
 	else if (is_long)
 		vmt_long_call_end(VMT_EVENT_MMAP, stack);
-	if (has_failed(result) && length != 0)
+	if (vmt_sys_is_error(result) && length != 0)
 		vmt_mapping_write_undo(request->address, length, result, stack);
 	return result;
 }
@@ -221,7 +215,7 @@ munmap_all(uint64_t address, uint64_t length, uint32_t stack, bool written)
 	event.marks = length >= VMT_LONG_CALL_BYTES ? VMT_MARK_ENDS : 0;
 	write_before(&event, address, length, stack);
 	result = vmt_sys_call2(SYS_munmap, address, length);
-	if (has_failed(result))
+	if (vmt_sys_is_error(result))
 		vmt_mapping_write_undo(address, length, result, stack);
 	else if (event.marks & VMT_MARK_ENDS)
 		vmt_long_call_end(VMT_EVENT_MUNMAP, stack);
@@ -242,7 +236,7 @@ munmap_around_ours(struct vmt_mapping_range *range, uint32_t stack, bool written
 		if (ours.start > range->address)
 			result =
 			    munmap_all(range->address, ours.start - range->address, stack, written);
-		if (ours.start > range->address && has_failed(result))
+		if (ours.start > range->address && vmt_sys_is_error(result))
 			break;
 		vmt_assert(ours.start >= range->address && ours.start <= ours.end);
 		vmt_assert(ours.end > range->address && ours.end <= end);
@@ -401,7 +395,7 @@ move(const struct vmt_mapping_move *move, const struct vmt_mapping_move *whole, 
 	if (whole->old_length != 0)
 		write_mremap_begin(whole, stack);
 	result = call_mremap(move);
-	if (!has_failed(result)) {
+	if (!vmt_sys_is_error(result)) {
 		write_mremap(whole, (uint64_t)result, stack);
 		if (holes)
 			vmt_atomic_or_relaxed(&vmt_recording.head->notes, VMT_NOTE_HOLES_MOVED);
@@ -461,6 +455,6 @@ vmt_mapping_write_mprotect(uint64_t address, uint64_t length, int protection, lo
 
 	if (result == -EINVAL || !vmt_kernel_range_cut(address, length, &event.length))
 		return;
-	event.error = has_failed(result) ? (int16_t)-result : 0;
+	event.error = vmt_sys_is_error(result) ? (int16_t)-result : 0;
 	write_after(&event, stack);
 }

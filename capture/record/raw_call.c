@@ -164,7 +164,7 @@ record_shadow_stack(const struct vmt_raw_call *call, uint32_t stack)
 {
 	long result = vmt_raw_call_make(call);
 
-	if (result < 0 && result >= -4095)
+	if (vmt_sys_is_error(result))
 		return result;
 	vmt_mapping_write_private((uint64_t)result, (uint64_t)call->words[1], stack);
 	return result;

@@ -95,13 +95,13 @@ static inline bool
 note_step(struct vmt_last_frame *from, struct vmt_last_frame *to,
 	  const struct vmt_unwind_registers *walk)
 {
-	uint64_t rbp_words = vmt_cfi_rbp_words(walk->rule);
+	uint64_t rbp_words = vmt_cfi_rule_rbp_words(walk->rule);
 
 	to->cfa_at = 0;
 	to->rbp_at = rbp_words == VMT_CFI_RBP_LOST ? 0 : (uint32_t)rbp_words;
 	to->rbp_made = rbp_words != 0;
 	from->rbp_read = true;
-	switch (vmt_cfi_kind(walk->rule)) {
+	switch (vmt_cfi_rule_kind(walk->rule)) {
 	case VMT_CFI_STACK:
 		from->rbp_read = false;
 		return true;
@@ -109,7 +109,7 @@ note_step(struct vmt_last_frame *from, struct vmt_last_frame *to,
 		return true;
 	case VMT_CFI_LOAD:
 		to->rbp_at = (uint32_t)((walk->sp - from->rbp) / 8);
-		to->cfa_at = to->rbp_at + (uint32_t)(vmt_cfi_cfa_bytes(walk->rule) / 8);
+		to->cfa_at = to->rbp_at + (uint32_t)(vmt_cfi_rule_cfa_bytes(walk->rule) / 8);
 		to->rbp_made = true;
 		return rbp_words == 0 && walk->sp - from->rbp < UINT32_MAX;
 	case VMT_CFI_FRAME_POINTER:
@@ -146,10 +146,10 @@ walk_to_known(struct vmt_unwind_registers *walk, struct vmt_last_walk *last, uin
 		if (count == room)
 			break;
 		if (!step_either(walk)) {
-			last->complete = vmt_cfi_kind(walk->rule) == VMT_CFI_END;
+			last->complete = vmt_cfi_rule_kind(walk->rule) == VMT_CFI_END;
 			last->frames[count - 1].rbp_read = !last->complete;
 			vmt_last_walk_settle(last, count, VMT_LAST_WALK_FRAMES);
-			return vmt_cfi_kind(walk->rule) != VMT_CFI_SIGNAL;
+			return vmt_cfi_rule_kind(walk->rule) != VMT_CFI_SIGNAL;
 		}
 		if (!note_step(&last->frames[count - 1], &last->frames[count], walk))
 			return false;

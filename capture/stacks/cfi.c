@@ -29,7 +29,7 @@ remember(uint64_t address, uint32_t rule)
 uint32_t
 vmt_cfi_find_slow(uint64_t address)
 {
-	uint32_t rule = vmt_cfi_pack(VMT_CFI_FRAME_POINTER, 0, 0);
+	uint32_t rule = vmt_cfi_rule_pack(VMT_CFI_FRAME_POINTER, 0, 0);
 	struct vmt_loaded_module module = {.id = 1};
 
 	if (!vmt_modules_begin_read())

@@ -34,17 +34,11 @@ ssize_t process_madvise(int pidfd, const struct iovec *vector, size_t entries, i
 int mlock2(const void *address, size_t length, unsigned flags);
 int pkey_mprotect(void *address, size_t length, int protection, int key);
 
-static bool
-has_failed(long result)
-{
-	return result < 0 && result >= -4095;
-}
-
 /* The kernel's value as libc returns it. */
 static long
 as_libc(long result, int saved_errno)
 {
-	if (has_failed(result)) {
+	if (vmt_sys_is_error(result)) {
 		errno = (int)-result;
 		return -1;
 	}

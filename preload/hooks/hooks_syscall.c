@@ -177,7 +177,7 @@ routed_syscall(long number, ...)
 
 	COLLECT_WORDS(call, number);
 	result = route(&call);
-	if (result < 0 && result >= -4095)
+	if (vmt_sys_is_error(result))
 		return fail_syscall((int)-result);
 	errno = saved_errno;
 	return result;
@@ -285,7 +285,7 @@ syscall(long number, ...)
 	if (number == SYS_clone || number == SYS_clone3)
 		note_clone(number, (uint64_t)call.raw.words[0]);
 	result = is_routed(number) ? route(&call) : make(&call);
-	if (result < 0 && result >= -4095)
+	if (vmt_sys_is_error(result))
 		return fail_syscall((int)-result);
 	errno = saved_errno;
 	return result;

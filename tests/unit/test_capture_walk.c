@@ -67,7 +67,7 @@ test_realigned_frame(void **state)
 	realigned(1000);
 	assert_same_stacks(5, 0);
 #if !defined(__clang__)
-	assert_int_equal(vmt_cfi_kind(vmt_cfi_find(captured.ours[3] - 1)), VMT_CFI_LOAD);
+	assert_int_equal(vmt_cfi_rule_kind(vmt_cfi_find(captured.ours[3] - 1)), VMT_CFI_LOAD);
 #endif
 }
 

@@ -203,7 +203,7 @@ test_noticed_by_a_walk(void **state)
 	assert_true(walked >= 4);
 	assert_true(addresses[0] > (uint64_t)plugin.found);
 	assert_true(vmt_modules_find(addresses[1], &module));
-	assert_true(memory_trace_module_is(module.id, "test_preload_modules"));
+	assert_true(memory_trace_module_is(module.id, "test_capture_modules"));
 	seen = take_events();
 	assert_int_equal(seen.loads, 1);
 	assert_true(memory_trace_module_is((uint32_t)seen.last.argument_b, "plugin.so"));

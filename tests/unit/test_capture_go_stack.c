@@ -1,5 +1,5 @@
 /*
- * test_preload_go_stack.c: is a goroutine's stack found the way that runtime.systemstack goes, and
+ * test_capture_go_stack.c: is a goroutine's stack found the way that runtime.systemstack goes, and
  * nothing where it goes another way?
  *
  * The beginnings of systemstack are those of real binaries but for the place of g, which is a

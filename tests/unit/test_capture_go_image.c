@@ -1,5 +1,5 @@
 /*
- * test_preload_go_image.c: are the runtime's functions and counters found in an executable, by its
+ * test_capture_go_image.c: are the runtime's functions and counters found in an executable, by its
  * symbols or without, and does no damaged file lead astray?
  *
  * The file is made by hand: one segment, with the sections that a Go program has.

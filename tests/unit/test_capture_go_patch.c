@@ -1,5 +1,5 @@
 /*
- * test_preload_go_patch.c: does a patched function of the Go runtime do what it did, by way of the
+ * test_capture_go_patch.c: does a patched function of the Go runtime do what it did, by way of the
  * entry, and is every other one left as it is?
  *
  * The functions are laid into a page of the test's own and called as Go calls them, with arguments

@@ -137,7 +137,7 @@ struct example {
 	const char *what;
 	struct bytes program;
 	unsigned offset;
-	enum vmt_cfi_kind kind;
+	enum vmt_cfi_rule_kind kind;
 	unsigned cfa_bytes;
 	unsigned rbp_words;
 };
@@ -197,10 +197,12 @@ test_examples(void **state)
 		const struct example *example = &examples[i];
 		uint32_t rule = parse_once("zR", &example->program, example->offset);
 
-		if (rule != vmt_cfi_pack(example->kind, example->cfa_bytes / 8, example->rbp_words))
-			fail_msg("%s: kind %d, cfa %lu, rbp %lu", example->what, vmt_cfi_kind(rule),
-				 (unsigned long)vmt_cfi_cfa_bytes(rule),
-				 (unsigned long)vmt_cfi_rbp_words(rule));
+		if (rule !=
+		    vmt_cfi_rule_pack(example->kind, example->cfa_bytes / 8, example->rbp_words))
+			fail_msg("%s: kind %d, cfa %lu, rbp %lu", example->what,
+				 vmt_cfi_rule_kind(rule),
+				 (unsigned long)vmt_cfi_rule_cfa_bytes(rule),
+				 (unsigned long)vmt_cfi_rule_rbp_words(rule));
 	}
 }
 
@@ -217,8 +219,8 @@ test_plt(void **state)
 	for (uint64_t address = section.code; address < section.code + 32; address++) {
 		uint32_t rule = vmt_cfi_parse(&section.module, address);
 
-		assert_int_equal(vmt_cfi_kind(rule), VMT_CFI_STACK);
-		assert_int_equal(vmt_cfi_cfa_bytes(rule), (address & 15) >= 11 ? 16 : 8);
+		assert_int_equal(vmt_cfi_rule_kind(rule), VMT_CFI_STACK);
+		assert_int_equal(vmt_cfi_rule_cfa_bytes(rule), (address & 15) >= 11 ? 16 : 8);
 	}
 	munmap(section.mapping, 8192);
 }
@@ -229,10 +231,10 @@ test_augmentations(void **state)
 	static const struct bytes program = BYTES(0x0e, 16);
 
 	(void)state;
-	assert_int_equal(vmt_cfi_kind(parse_once("zRS", &program, 1)), VMT_CFI_SIGNAL);
-	assert_int_equal(vmt_cfi_kind(parse_once("zRB", &program, 1)), VMT_CFI_STACK);
-	assert_int_equal(vmt_cfi_kind(parse_once("zX", &program, 1)), VMT_CFI_FRAME_POINTER);
-	assert_int_equal(vmt_cfi_kind(parse_once("eh", &program, 1)), VMT_CFI_FRAME_POINTER);
+	assert_int_equal(vmt_cfi_rule_kind(parse_once("zRS", &program, 1)), VMT_CFI_SIGNAL);
+	assert_int_equal(vmt_cfi_rule_kind(parse_once("zRB", &program, 1)), VMT_CFI_STACK);
+	assert_int_equal(vmt_cfi_rule_kind(parse_once("zX", &program, 1)), VMT_CFI_FRAME_POINTER);
+	assert_int_equal(vmt_cfi_rule_kind(parse_once("eh", &program, 1)), VMT_CFI_FRAME_POINTER);
 }
 
 /* Every bit flipped, and the segment cut at every byte: some rule, and no read past the end. */
@@ -253,8 +255,9 @@ test_damage(void **state)
 	}
 	for (unsigned bytes = 0; bytes < section.bytes; bytes++) {
 		section.module.frames_high = (uint64_t)section.start + bytes;
-		assert_int_equal(vmt_cfi_kind(vmt_cfi_parse(&section.module, section.code + 100)),
-				 VMT_CFI_FRAME_POINTER);
+		assert_int_equal(
+		    vmt_cfi_rule_kind(vmt_cfi_parse(&section.module, section.code + 100)),
+		    VMT_CFI_FRAME_POINTER);
 	}
 	munmap(section.mapping, 8192);
 }
@@ -262,13 +265,13 @@ test_damage(void **state)
 static void
 test_pack(void **state)
 {
-	uint32_t rule = vmt_cfi_pack(VMT_CFI_FRAME, VMT_CFI_CFA_WORDS_MAX, VMT_CFI_RBP_LOST);
+	uint32_t rule = vmt_cfi_rule_pack(VMT_CFI_FRAME, VMT_CFI_CFA_WORDS_MAX, VMT_CFI_RBP_LOST);
 
 	(void)state;
 	assert_true(rule < 1u << VMT_CFI_RULE_BITS);
-	assert_int_equal(vmt_cfi_kind(rule), VMT_CFI_FRAME);
-	assert_int_equal(vmt_cfi_cfa_bytes(rule), VMT_CFI_CFA_WORDS_MAX * 8);
-	assert_int_equal(vmt_cfi_rbp_words(rule), VMT_CFI_RBP_LOST);
+	assert_int_equal(vmt_cfi_rule_kind(rule), VMT_CFI_FRAME);
+	assert_int_equal(vmt_cfi_rule_cfa_bytes(rule), VMT_CFI_CFA_WORDS_MAX * 8);
+	assert_int_equal(vmt_cfi_rule_rbp_words(rule), VMT_CFI_RBP_LOST);
 }
 
 /* The multiplier has an inverse, so no two addresses share bucket and tag. */
@@ -350,7 +353,7 @@ test_unload_under_way(void **state)
 	vmt_modules_begin_unload();
 	assert_int_equal(vmt_cfi_find(known), vmt_cfi_find(known));
 	assert_true(is_remembered(known));
-	assert_int_equal(vmt_cfi_kind(vmt_cfi_find(unknown)), VMT_CFI_FRAME_POINTER);
+	assert_int_equal(vmt_cfi_rule_kind(vmt_cfi_find(unknown)), VMT_CFI_FRAME_POINTER);
 	assert_false(is_remembered(unknown));
 	vmt_modules_end_unload();
 	assert_false(is_remembered(known));

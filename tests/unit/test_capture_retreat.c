@@ -1,5 +1,5 @@
 /*
- * test_preload_retreat.c: when are the tracer's mappings given up, and when not?
+ * test_capture_retreat.c: when are the tracer's mappings given up, and when not?
  *
  * Each question is asked in a fork child with limits and a trace of its own.
  */

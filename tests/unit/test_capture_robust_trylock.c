@@ -1,4 +1,4 @@
-/* Turns: one thread at a time, and none that has gone keeps it. */
+/* A lock for one thread at a time, which a holder that is gone loses. */
 #include "capture/core/guard.h"
 #include "capture/core/robust_trylock.h"
 
