@@ -79,23 +79,28 @@ test_program_is_replaced_while_its_child_lives(void **state)
 		   1);
 }
 
-/* The library's own file is the collector's executable, whatever the program is. */
+/* The library's own file is the collector's executable, whatever the program is. A collector that
+ * has just begun, or that has the directory of its traces open to read it, is looked at again. */
 static void
 test_collector_is_the_library(void **state)
 {
 	(void)state;
-	run_script(WATCHED
-		   "watched sh -c '\n"
-		   "for p in /proc/[0-9]*; do\n"
-		   "  [ \"$(readlink $p/exe)\" = \"$L\" ] || continue\n"
-		   "  tr \"\\0\" \" \" <$p/cmdline | grep -q \" $$ \" || continue\n"
-		   "  [ \"$(cat $p/comm)\" = vmtrace ] || exit 4\n"
-		   "  [ \"$(readlink $p/cwd)\" = / ] || exit 5\n"
-		   "  grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && exit 6\n"
-		   "  ls -l $p/fd | grep -F \" /\" | grep -vF -e \"$D/\" -e \" /proc/\" && exit 7\n"
-		   "  exit 3\n"
-		   "done; exit 8'",
-		   1);
+	run_script(
+	    WATCHED
+	    "watched sh -c '\n"
+	    "look() {\n"
+	    "  for p in /proc/[0-9]*; do\n"
+	    "    [ \"$(readlink $p/exe)\" = \"$L\" ] || continue\n"
+	    "    tr \"\\0\" \" \" <$p/cmdline | grep -q \" $$ \" || continue\n"
+	    "    [ \"$(cat $p/comm)\" = vmtrace ] || return 4\n"
+	    "    [ \"$(readlink $p/cwd)\" = / ] || return 5\n"
+	    "    grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && return 6\n"
+	    "    ls -l $p/fd | grep -F \" /\" | grep -vF -e \"$D/\" -e \" /proc/\" && return 7\n"
+	    "    return 0\n"
+	    "  done; return 8\n"
+	    "}\n"
+	    "for i in $(seq 200); do look && exit 3; found=$?; sleep .05; done; exit $found'",
+	    1);
 }
 
 /* Whether this test may have the kernel take another file for a process's executable. */
@@ -121,24 +126,28 @@ test_collector_of_a_subreaper(void **state)
 {
 	(void)state;
 	setenv("EXE", may_change_executable() ? "$L" : "$D/reaper", 1);
-	run_script("cp /bin/sh \"$D/reaper\"; cat >\"$D/look\" <<\\END\n"
-		   "while :; do for p in /proc/[0-9]*; do\n"
-		   "  [ \"$(cat $p/comm 2>/dev/null)\" = vmtrace ] || continue\n"
-		   "  [ \"$(sed -n 's/^PPid:.//p' $p/status)\" = $$ ] || continue\n"
-		   "  [ \"$(readlink $p/cwd)\" = / ] || exit 5\n"
-		   "  grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && exit 6\n"
-		   "  grep -q \"$D/reaper\\$\" $p/maps && exit 7\n"
-		   "  eval wanted=\"$EXE\"; [ \"$(readlink $p/exe)\" = \"$wanted\" ] || exit 9\n"
-		   "  exit 3\n"
-		   "done; done\n"
-		   "END\n"
-		   "LD_PRELOAD= python3 -c 'import ctypes, os\n"
-		   "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
-		   "os.execve(os.environ[\"D\"] + \"/reaper\", [\"reaper\", os.environ[\"D\"] + "
-		   "\"/look\"],\n"
-		   "  dict(os.environ, LD_PRELOAD=os.environ[\"L\"],\n"
-		   "       VMTRACE_OUTPUT=os.environ[\"D\"] + \"/%n.%p.vmt\"))'",
-		   1);
+	run_script(
+	    "cp /bin/sh \"$D/reaper\"; cat >\"$D/look\" <<\\END\n"
+	    "look() {\n"
+	    "  for p in /proc/[0-9]*; do\n"
+	    "    [ \"$(cat $p/comm 2>/dev/null)\" = vmtrace ] || continue\n"
+	    "    [ \"$(sed -n 's/^PPid:.//p' $p/status)\" = $$ ] || continue\n"
+	    "    [ \"$(readlink $p/cwd)\" = / ] || return 5\n"
+	    "    grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && return 6\n"
+	    "    grep -q \"$D/reaper\\$\" $p/maps && return 7\n"
+	    "    eval wanted=\"$EXE\"; [ \"$(readlink $p/exe)\" = \"$wanted\" ] || return 9\n"
+	    "    return 0\n"
+	    "  done; return 8\n"
+	    "}\n"
+	    "for i in $(seq 200); do look && exit 3; found=$?; sleep .05; done; exit $found\n"
+	    "END\n"
+	    "LD_PRELOAD= python3 -c 'import ctypes, os\n"
+	    "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
+	    "os.execve(os.environ[\"D\"] + \"/reaper\", [\"reaper\", os.environ[\"D\"] + "
+	    "\"/look\"],\n"
+	    "  dict(os.environ, LD_PRELOAD=os.environ[\"L\"],\n"
+	    "       VMTRACE_OUTPUT=os.environ[\"D\"] + \"/%n.%p.vmt\"))'",
+	    1);
 	unsetenv("EXE");
 }
 
