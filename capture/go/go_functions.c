@@ -1,58 +1,21 @@
 #include "capture/go/go_functions.h"
 
+#include "unwind/gopclntab.h"
+
 #include <elf.h>
-#include <stddef.h>
 #include <string.h>
 
-#define MAGIC_1_18 UINT32_C(0xfffffff0)
-#define MAGIC_1_20 UINT32_C(0xfffffff1)
-
-/* runtime.pcHeader of Go 1.18 to 1.26. */
-struct pc_header {
-	uint32_t magic;
-	uint8_t pad[2];
-	uint8_t instruction_bytes;
-	uint8_t pointer_bytes;
-	uint64_t functions;
-	uint64_t files;
-	uint64_t text_start; /* 0 from Go 1.26 on */
-	uint64_t names_offset;
-	uint64_t units_offset;
-	uint64_t files_offset;
-	uint64_t tables_offset;
-	uint64_t functions_offset;
-};
-
-struct function_entry {
-	uint32_t code; /* from the start of the text */
-	uint32_t record;
-};
-
-/* Start of runtime._func. */
-struct function_record {
-	uint32_t code;
-	int32_t name;
-};
-
-/* Of runtime.moduledata, Go 1.18 to 1.26. */
-#define MODULE_TEXT_OFFSET 176u
-
 struct table {
-	const unsigned char *bytes;
-	uint64_t room; /* from the header to the end of its section */
 	uint64_t address;
-	struct pc_header header;
+	struct vmt_gopclntab functions;
 };
 
 static bool
-is_header(const struct pc_header *header, uint64_t room)
+is_table(const unsigned char *bytes, uint64_t length, struct vmt_gopclntab *table)
 {
-	return (header->magic == MAGIC_1_18 || header->magic == MAGIC_1_20) &&
-	       header->pad[0] == 0 && header->pad[1] == 0 && header->instruction_bytes == 1 &&
-	       header->pointer_bytes == 8 && header->names_offset < room &&
-	       header->functions_offset < room && header->names_offset < header->functions_offset &&
-	       header->functions <
-		   (room - header->functions_offset) / sizeof(struct function_entry);
+	return vmt_gopclntab_version(bytes, length) >= VMT_GOPCLNTAB_1_18 &&
+	       vmt_gopclntab_open(table, bytes, length, 0) && table->quantum == 1 &&
+	       table->pointer_bytes == sizeof(uint64_t);
 }
 
 /* Position-independent programs before Go 1.26 have the table somewhere in .data.rel.ro. */
@@ -61,14 +24,11 @@ find_in_section(const struct vmt_go_file *file, const Elf64_Shdr *section, struc
 {
 	const unsigned char *bytes = vmt_go_image_at(file, section->sh_offset, section->sh_size);
 
-	for (uint64_t at = 0; bytes && at + sizeof(table->header) <= section->sh_size; at += 8) {
-		memcpy(&table->header, bytes + at, sizeof(table->header));
-		if (!is_header(&table->header, section->sh_size - at))
-			continue;
-		table->bytes = bytes + at;
-		table->room = section->sh_size - at;
-		table->address = section->sh_addr + at;
-		return true;
+	for (uint64_t at = 0; bytes && at < section->sh_size; at += 8) {
+		if (is_table(bytes + at, section->sh_size - at, &table->functions)) {
+			table->address = section->sh_addr + at;
+			return true;
+		}
 	}
 	return false;
 }
@@ -104,86 +64,49 @@ text_by_module(const struct vmt_go_file *file, const struct table *table)
 		uint64_t address = sections[i].sh_addr;
 
 		if (sections[i].sh_type == SHT_PROGBITS && (sections[i].sh_flags & SHF_WRITE) &&
-		    sections[i].sh_size < 65536 && sections[i].sh_size > MODULE_TEXT_OFFSET + 8 &&
+		    sections[i].sh_size < 65536 &&
+		    sections[i].sh_size > VMT_GOPCLNTAB_MODULE_TEXT_OFFSET + 8 &&
 		    vmt_go_image_word(file, address) == table->address)
-			return vmt_go_image_word(file, address + MODULE_TEXT_OFFSET);
+			return vmt_go_image_word(file, address + VMT_GOPCLNTAB_MODULE_TEXT_OFFSET);
 	}
 	return 0;
 }
 
-struct function {
-	struct vmt_go_name name;
-	uint32_t start; /* from the start of the text */
-	uint32_t bytes;
-};
-
-static bool
-read_function(const struct table *table, uint64_t index, struct function *function)
-{
-	const unsigned char *entries = table->bytes + table->header.functions_offset;
-	uint64_t entries_room = table->room - table->header.functions_offset;
-	uint64_t names_room = table->room - table->header.names_offset;
-	const char *names = (const char *)table->bytes + table->header.names_offset;
-	struct function_entry entry[2];
-	struct function_record record;
-
-	memcpy(entry, entries + index * sizeof(entry[0]), sizeof(entry));
-	if (entry[0].record > entries_room || entries_room - entry[0].record < sizeof(record) ||
-	    entry[1].code < entry[0].code)
-		return false;
-	memcpy(&record, entries + entry[0].record, sizeof(record));
-	if (record.name < 0 || (uint64_t)record.name >= names_room)
-		return false;
-	function->name =
-	    (struct vmt_go_name){names + record.name, names_room - (uint64_t)record.name};
-	function->start = entry[0].code;
-	function->bytes = entry[1].code - entry[0].code;
-	return true;
-}
-
-/* The array ends with the end of the text. */
-static uint32_t
-text_bytes(const struct table *table)
-{
-	uint32_t bytes;
-
-	memcpy(&bytes,
-	       table->bytes + table->header.functions_offset +
-		   table->header.functions * sizeof(struct function_entry),
-	       sizeof(bytes));
-	return bytes;
-}
-
 /* NULL, or why not. */
 static const char *
-open_table(const struct vmt_go_file *file, struct table *table, uint64_t *text)
+open_table(const struct vmt_go_file *file, struct vmt_gopclntab *functions)
 {
-	if (!find_table(file, table))
+	struct table table;
+	uint64_t text;
+
+	if (!find_table(file, &table))
 		return "no function table of Go 1.18 or later";
-	*text = vmt_go_image_word(file, table->address + offsetof(struct pc_header, text_start));
-	if (*text == 0)
-		*text = text_by_module(file, table);
-	return *text != 0 ? NULL : "the function table does not say where the text is";
+	text = vmt_go_image_word(file, table.address + VMT_GOPCLNTAB_TEXT_OFFSET);
+	if (text == 0)
+		text = text_by_module(file, &table);
+	*functions = table.functions;
+	functions->text = text;
+	return text != 0 ? NULL : "the function table does not say where the text is";
 }
 
 static const char *
 read_table(struct vmt_go_image *image, const struct vmt_go_file *file)
 {
-	struct table table;
-	uint64_t text;
-	const char *why = open_table(file, &table, &text);
+	struct vmt_gopclntab table;
+	const char *why = open_table(file, &table);
 
 	if (why)
 		return why;
-	for (uint64_t i = 0; i < table.header.functions; i++) {
-		struct function function;
+	for (uint64_t i = 0; i < table.functions; i++) {
+		struct vmt_gopclntab_entry entry;
 
-		if (read_function(&table, i, &function))
-			vmt_go_image_take(image, file, &function.name, text + function.start,
-					  function.bytes);
+		if (vmt_gopclntab_entry(&table, i, &entry))
+			vmt_go_image_take(image, file,
+					  &(struct vmt_go_name){entry.name, entry.room},
+					  entry.start, entry.end - entry.start);
 	}
-	image->text_low = text;
-	image->text_high = text + text_bytes(&table);
+	image->text_low = table.text;
+	image->text_high = vmt_gopclntab_end(&table);
 	return NULL;
 }
 
@@ -204,20 +127,19 @@ vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file
 void
 vmt_go_functions_tell(struct vmt_go_code_roles *roles, const struct vmt_go_file *file)
 {
-	struct table table;
-	uint64_t text;
+	struct vmt_gopclntab table;
 
 	memset(roles, 0, sizeof(*roles));
-	if (open_table(file, &table, &text))
+	if (open_table(file, &table))
 		return;
-	roles->text = text;
-	roles->bytes = text_bytes(&table);
-	for (uint64_t i = 0; i < table.header.functions; i++) {
-		struct function function;
+	roles->text = table.text;
+	roles->bytes = (uint32_t)(vmt_gopclntab_end(&table) - table.text);
+	for (uint64_t i = 0; i < table.functions; i++) {
+		struct vmt_gopclntab_entry entry;
 
-		if (read_function(&table, i, &function) && function.bytes != 0 &&
-		    !vmt_go_roles_add(roles, function.start,
-				      vmt_go_roles_of_name(function.name.text, function.name.room)))
+		if (vmt_gopclntab_entry(&table, i, &entry) && entry.start != entry.end &&
+		    !vmt_go_roles_add(roles, (uint32_t)(entry.start - table.text),
+				      vmt_go_roles_of_name(entry.name, entry.room)))
 			return;
 	}
 }

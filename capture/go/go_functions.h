@@ -1,9 +1,8 @@
 /*
  * go_functions.h: finds the functions of a Go program, stripped or not
  *
- * The table of Go 1.18 and later (magic 0xfffffff0, 0xfffffff1): header, function names, and an
- * array of entry offsets from the start of the text with the offset of each function's record.
- * Files of the caller's, read as in go_image.h.
+ * By its symbols, or by the table of Go 1.18 and later (gopclntab.h). Files of the caller's, read
+ * as in go_image.h.
  */
 #ifndef VMT_GO_FUNCTIONS_H
 #define VMT_GO_FUNCTIONS_H

@@ -3,7 +3,7 @@
  *
  * The first 64 bytes of an input are the trees of inlined calls, the rest is the table.
  */
-#include "tools/read/elf/gopclntab.h"
+#include "unwind/gopclntab.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "tools/read/elf/gopclntab.h"
+#include "unwind/gopclntab.h"
 
 #define GO_TABLE_TEXT UINT64_C(0x401000)
 #define GO_TABLE_OUTER GO_TABLE_TEXT

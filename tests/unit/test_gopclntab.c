@@ -1,6 +1,6 @@
 /* Tables made by hand, one of each version, and damaged; and a real one of Go 1.15, which Go's own
  * tests keep. What test_symbols_go.c builds has real ones of 1.18 and 1.20. */
-#include "tools/read/elf/gopclntab.h"
+#include "unwind/gopclntab.h"
 
 #include <glob.h>
 #include <setjmp.h>

@@ -10,7 +10,7 @@
 #define VMT_GO_MODULE_H
 
 #include "tools/read/elf/elf_image.h"
-#include "tools/read/elf/gopclntab.h"
+#include "unwind/gopclntab.h"
 
 struct vmt_go_module {
 	struct vmt_elf_image image;

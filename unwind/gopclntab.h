@@ -1,5 +1,5 @@
 /*
- * gopclntab.h: Go functions and lines without debug information.
+ * gopclntab.h: Go functions and lines without debug information
  *
  * Every Go program carries the table that its own runtime reads for tracebacks. Known are the
  * tables of Go 1.2 to 1.15, 1.16 and 1.17, 1.18 and 1.19, 1.20 and newer (the header's first word
@@ -11,7 +11,8 @@
  *
  * Layout: runtime/symtab.go, runtime/runtime2.go (_func), runtime/symtabinl.go, debug/gosym of each
  * version. Bytes are untrusted: what does not fit is not known. Nothing is allocated or copied:
- * strings lie in the table's bytes, which are the caller's. Immutable once open.
+ * strings lie in the table's bytes, which are the caller's. Immutable once open; thread and
+ * signal safe.
  */
 #ifndef VMT_GOPCLNTAB_H
 #define VMT_GOPCLNTAB_H
@@ -64,6 +65,20 @@ struct vmt_gopclntab_function {
 	uint64_t end;
 };
 
+/* Where the table of 1.18 and newer, with pointers of 8 bytes, has the start of the text. 0 there
+ * where a relocation brings it, and from Go 1.26 on: then the module data has it alone. */
+#define VMT_GOPCLNTAB_TEXT_OFFSET 24u
+/* ... the word of runtime.moduledata, whose first word is the table's address (Go 1.18 to 1.26). */
+#define VMT_GOPCLNTAB_MODULE_TEXT_OFFSET 176u
+
+/* A function of the index. Its name lies in the table, and ends with a NUL or with its room. */
+struct vmt_gopclntab_entry {
+	const char *name;
+	uint64_t room; /* at least 1 */
+	uint64_t start;
+	uint64_t end;
+};
+
 /* Which table begins here, by its first 8 bytes. */
 enum vmt_gopclntab_version vmt_gopclntab_version(const unsigned char *bytes, size_t length);
 
@@ -75,6 +90,13 @@ bool vmt_gopclntab_open(struct vmt_gopclntab *table, const unsigned char *bytes,
 /* The frames at an address, innermost first; how many, at most `room`. */
 size_t vmt_gopclntab_find(const struct vmt_gopclntab *table, uint64_t address,
 			  struct vmt_gopclntab_frame *frames, size_t room);
+
+/* Function `index` of those there are: cheap, for a walk over all. False: it is damaged. */
+bool vmt_gopclntab_entry(const struct vmt_gopclntab *table, uint64_t index,
+			 struct vmt_gopclntab_entry *entry);
+
+/* The end of the last function. */
+uint64_t vmt_gopclntab_end(const struct vmt_gopclntab *table);
 
 /* The function that covers the address. */
 bool vmt_gopclntab_covering(const struct vmt_gopclntab *table, uint64_t address,

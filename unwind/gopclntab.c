@@ -1,6 +1,8 @@
-#include "tools/read/elf/gopclntab.h"
+#include "unwind/gopclntab.h"
 
-#include <assert.h>
+#include "base/assert.h"
+#include "base/text.h"
+
 #include <string.h>
 
 /* The indexes that the compiler and the runtime agree on (internal/abi/symtab.go). */
@@ -52,9 +54,11 @@ read_word(const struct vmt_gopclntab_part *part, uint64_t offset, uint8_t bytes,
 static const char *
 read_string(const struct vmt_gopclntab_part *part, uint64_t offset)
 {
-	if (offset >= part->length || !memchr(part->bytes + offset, 0, part->length - offset))
+	const char *string = (const char *)part->bytes + offset;
+
+	if (offset >= part->length || !vmt_text_find_byte(string, part->length - offset, '\0'))
 		return NULL;
-	return (const char *)part->bytes + offset;
+	return string;
 }
 
 /* The part from offset to the end. */
@@ -176,6 +180,44 @@ vmt_gopclntab_open(struct vmt_gopclntab *table, const unsigned char *bytes, size
 	       first < last;
 }
 
+uint64_t
+vmt_gopclntab_end(const struct vmt_gopclntab *table)
+{
+	uint64_t end = 0;
+
+	(void)read_entry(table, table->functions, &end);
+	return end;
+}
+
+/* What follows the entry address in the record of function i. */
+static bool
+find_words(const struct vmt_gopclntab *table, uint64_t i, struct vmt_gopclntab_part *words)
+{
+	uint8_t bytes = entry_bytes(table);
+	uint64_t offset;
+
+	return read_word(&table->index, (i * 2 + 1) * bytes, bytes, &offset) &&
+	       offset <= table->records.length && cut(&table->records, offset + bytes, words);
+}
+
+bool
+vmt_gopclntab_entry(const struct vmt_gopclntab *table, uint64_t index,
+		    struct vmt_gopclntab_entry *entry)
+{
+	struct vmt_gopclntab_part words;
+	struct vmt_gopclntab_part name;
+	uint32_t offset;
+
+	if (!read_entry(table, index, &entry->start) ||
+	    !read_entry(table, index + 1, &entry->end) || entry->end < entry->start ||
+	    !find_words(table, index, &words) || !read_u32(&words, 0, &offset) ||
+	    !cut(&table->names, offset, &name) || name.length == 0)
+		return false;
+	entry->name = (const char *)name.bytes;
+	entry->room = name.length;
+	return true;
+}
+
 /* The fixed part of a record: entry, then words of 4 bytes each. */
 static bool
 read_record(const struct vmt_gopclntab *table, uint64_t i, struct record *record)
@@ -183,16 +225,13 @@ read_record(const struct vmt_gopclntab *table, uint64_t i, struct record *record
 	bool has_unit = table->version >= VMT_GOPCLNTAB_1_16;
 	bool has_start_line = table->version >= VMT_GOPCLNTAB_1_20;
 	uint64_t counts = 28 + (has_unit ? 4 : 0) + (has_start_line ? 4 : 0);
-	uint8_t bytes = entry_bytes(table);
 	struct vmt_gopclntab_part words;
-	uint64_t offset;
 	uint32_t flags;
 
 	*record = (struct record){0};
 	if (!read_entry(table, i, &record->start) || !read_entry(table, i + 1, &record->end) ||
-	    !read_word(&table->index, (i * 2 + 1) * bytes, bytes, &offset) ||
-	    offset > table->records.length || !cut(&table->records, offset + bytes, &words) ||
-	    !read_u32(&words, 0, &record->name) || !read_u32(&words, 16, &record->file_values) ||
+	    !find_words(table, i, &words) || !read_u32(&words, 0, &record->name) ||
+	    !read_u32(&words, 16, &record->file_values) ||
 	    !read_u32(&words, 20, &record->line_values) || !read_u32(&words, 24, &record->pcdata) ||
 	    (has_unit && !read_u32(&words, 28, &record->unit)) ||
 	    !read_u32(&words, counts, &flags) || !cut(&words, counts + 4, &record->tail))
@@ -332,7 +371,7 @@ vmt_gopclntab_find(const struct vmt_gopclntab *table, uint64_t address,
 	struct record record;
 	size_t count = 0;
 
-	assert(room > 0);
+	vmt_assert(room > 0);
 	if (!find_record(table, address, &record))
 		return 0;
 	while (count < room && count < MAX_INLINED) {
@@ -350,6 +389,14 @@ vmt_gopclntab_find(const struct vmt_gopclntab *table, uint64_t address,
 		address = inlined.call;
 	}
 	return count;
+}
+
+static bool
+is_named(const char *string, const char *name)
+{
+	size_t bytes = vmt_text_string_bytes(name) + 1;
+
+	return vmt_text_string_bytes(string) + 1 == bytes && memcmp(string, name, bytes) == 0;
 }
 
 static bool
@@ -381,7 +428,7 @@ vmt_gopclntab_named(const struct vmt_gopclntab *table, const char *name, uint64_
 		struct record record;
 
 		if (read_record(table, (*cursor)++, &record) &&
-		    describe(table, &record, function) && strcmp(function->name, name) == 0)
+		    describe(table, &record, function) && is_named(function->name, name))
 			return true;
 	}
 	return false;
