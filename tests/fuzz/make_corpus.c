@@ -3,9 +3,10 @@
  *
  * make_corpus DIRECTORY writes a directory for each fuzzer. Traces: the sample of the unit tests
  * whole, with compressed chunks, without its end, without any chunk (what the rings and tables
- * alone lead to), with a Go runtime's counters, with its regions elsewhere, thinned and full.
- * Tables of Go functions of each version. Small programs, and the debug information of some: the
- * compilers', where there are any. One text and one table for each small parser.
+ * alone lead to), with sampled page faults, with a Go runtime's counters, with its regions
+ * elsewhere, thinned and full. Tables of Go functions of each version. Small programs, and the
+ * debug information of some: the compilers', where there are any. One text and one table for each
+ * small parser.
  */
 #include "tests/fuzz/dwarf_input.h"
 #include "tests/fuzz/seal_trace.h"
@@ -73,6 +74,8 @@ write_traces(void)
 	write_seed("trace", "packed", packed->bytes, packed->length);
 	write_seed("trace", "no-end", plain->bytes, plain->last_chunk);
 	write_seed("trace", "no-chunks", plain->bytes, build_trace_head(plain)->chunks_offset);
+	sample_trace_add_touch(plain);
+	write_seed("trace", "touch", plain->bytes, plain->length);
 	sample_trace_add_go(plain);
 	write_seed("trace", "go", plain->bytes, plain->length);
 	moved_regions(plain, sizeof(struct vmt_head));

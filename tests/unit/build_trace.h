@@ -8,6 +8,7 @@
  *	uint32_t stack = build_trace_stack(b, frames, 3);
  *	build_trace_events(b, BUILD_MAP_RING(0), events, 4);     an EVENTS chunk
  *	build_trace_snapshot(b, &head, parts, 2);                a SNAPSHOT chunk
+ *	build_trace_touch(b, &head, stacks, 2, samples, 9);      a TOUCH chunk
  *	build_trace_remain(b, BUILD_HEAP_RING(0), &event);       left in the ring, in no chunk
  *	build_trace_end(b, VMT_END_EXIT, 0, time);
  *	build_trace_write(b, path);             or build_trace_memfd(b, path)
@@ -38,6 +39,7 @@
 #include "format/head.h"
 #include "format/module_table.h"
 #include "format/stack_table.h"
+#include "format/touch.h"
 
 #define BUILD_START UINT64_C(1000000)
 #define BUILD_PID 0u /* nobody's: never alive */
@@ -391,6 +393,36 @@ build_trace_snapshot(struct build_trace *build, const struct vmt_snapshot_head *
 }
 
 /* Usage records in rising time. */
+/* Sampled page faults, with the head's period and counts. */
+__attribute__((unused)) static void
+build_trace_touch(struct build_trace *build, const struct vmt_touch_head *head,
+		  const struct vmt_touch_stack *stacks, uint32_t stack_count,
+		  const struct vmt_touch_sample *samples, uint32_t count)
+{
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_TOUCH,
+				  .record_bytes = sizeof(*head),
+				  .events = count,
+				  .time_min = count > 0 ? UINT64_MAX : 0};
+	size_t room = sizeof(*head) + (size_t)stack_count * VMT_TOUCH_STACK_MAX_BYTES +
+		      ((size_t)count + 1) * VMT_TOUCH_SAMPLE_MAX_BYTES;
+	unsigned char *payload = malloc(room);
+	struct vmt_touch_encoder encoder;
+
+	assert_non_null(payload);
+	vmt_touch_begin_encode(&encoder, payload, room);
+	for (uint32_t i = 0; i < stack_count; i++)
+		assert_true(vmt_touch_put_stack(&encoder, &stacks[i]));
+	for (uint32_t i = 0; i < count; i++) {
+		assert_true(vmt_touch_put_sample(&encoder, &samples[i]));
+		if (samples[i].time < chunk.time_min)
+			chunk.time_min = samples[i].time;
+		if (samples[i].time > chunk.time_max)
+			chunk.time_max = samples[i].time;
+	}
+	build_trace_chunk(build, &chunk, payload, vmt_touch_end_encode(&encoder, head));
+	free(payload);
+}
+
 __attribute__((unused)) static void
 build_trace_usage(struct build_trace *build, const struct vmt_usage *usage, uint32_t count)
 {

@@ -97,6 +97,8 @@ read_all_dump(const char *path, FILE *nowhere)
 				vmt_dump_record_event(&dumped, &record.event);
 			else if (record.kind == VMT_RECORD_USAGE)
 				vmt_dump_record_usage(&dumped, &record.usage);
+			else if (record.kind == VMT_RECORD_TOUCH)
+				vmt_dump_record_touch(&dumped, &record.touch);
 			else
 				read_all_dump_snapshot(&dumped, &record);
 		}

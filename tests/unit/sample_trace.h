@@ -185,4 +185,38 @@ sample_trace_add_go(struct build_trace *build)
 	build_trace_chunk(build, &chunk, &payload, sizeof(payload));
 }
 
+#define SAMPLE_TOUCHES 3u
+
+/* Page faults in the victim's mapping, sampled by the kernel. */
+static inline void
+sample_trace_add_touch(struct build_trace *build)
+{
+	static const struct vmt_touch_head head = {.period = 61,
+						   .minor_faults = 200,
+						   .major_faults = 1,
+						   .samples_lost = 4,
+						   .samples_skipped = 2,
+						   .flags = VMT_TOUCH_PAGE_SIZES};
+	static const struct vmt_touch_stack stacks[] = {
+	    {3, VMT_TOUCH_STACK_COMPLETE, {0x401100, 0x401234, 0x401300}},
+	    {1, VMT_TOUCH_STACK_CUT, {0x401180}},
+	};
+	static const struct vmt_touch_sample samples[] = {
+	    {.time = BUILD_START + 25, .address = SAMPLE_BASE, .thread = 4242, .page_shift = 12},
+	    {.time = BUILD_START + 45,
+	     .address = SAMPLE_BASE + 4096,
+	     .thread = 4243,
+	     .stack = 1,
+	     .page_shift = 12,
+	     .kernel = true},
+	    {.time = BUILD_START + 46,
+	     .address = SAMPLE_BASE + 20480,
+	     .thread = 4242,
+	     .page_shift = 12,
+	     .major = true},
+	};
+
+	build_trace_touch(build, &head, stacks, 2, samples, SAMPLE_TOUCHES);
+}
+
 #endif

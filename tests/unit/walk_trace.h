@@ -30,6 +30,7 @@ struct walk_result {
 	struct vmt_err err;
 	uint64_t events;
 	uint64_t usages;
+	uint64_t touches;
 	uint64_t snapshots;
 	uint64_t mappings;
 	uint64_t runs;
@@ -84,6 +85,21 @@ walk_trace_event(struct vmt_trace *trace, const struct vmt_event *event)
 }
 
 static inline void
+walk_trace_touch(struct vmt_trace *trace, const struct vmt_record_touch *touch)
+{
+	const struct vmt_touch_stacks *stacks = vmt_trace_touch_stacks(trace);
+	uint32_t id = vmt_touch_stacks_id(stacks, touch->sample.stack);
+	uint32_t count;
+	const uint64_t *frames = vmt_touch_stacks_get(stacks, id, &count);
+	uint64_t sum = 0;
+
+	WALK_CHECK((frames != NULL) == (id != 0) && count <= VMT_STACK_MAX_FRAMES);
+	for (uint32_t i = 0; i < count; i++)
+		sum += frames[i];
+	__asm__ volatile("" : : "r"(sum));
+}
+
+static inline void
 walk_trace_records(struct walk_result *walk, struct vmt_trace *trace)
 {
 	struct vmt_merge *merge;
@@ -103,6 +119,9 @@ walk_trace_records(struct walk_result *walk, struct vmt_trace *trace)
 			walk->events++;
 		} else if (record.kind == VMT_RECORD_USAGE) {
 			walk->usages++;
+		} else if (record.kind == VMT_RECORD_TOUCH) {
+			walk_trace_touch(trace, &record.touch);
+			walk->touches++;
 		} else {
 			walk_trace_snapshot(walk, trace, &record);
 		}

@@ -45,6 +45,8 @@ dump_records(struct vmt_dump_record *dumped, struct vmt_err *err)
 			vmt_dump_record_event(dumped, &record.event);
 		else if (record.kind == VMT_RECORD_USAGE)
 			vmt_dump_record_usage(dumped, &record.usage);
+		else if (record.kind == VMT_RECORD_TOUCH)
+			vmt_dump_record_touch(dumped, &record.touch);
 		else
 			result = dump_snapshot(dumped, &record, err);
 	}

@@ -1,6 +1,7 @@
 #include "tools/cmd/dump_record.h"
 
 #include "tools/cmd/event_fields.h"
+#include "tools/read/trace/touch_heads.h"
 #include "tools/render/kernel_figures.h"
 
 #include <inttypes.h>
@@ -103,11 +104,8 @@ emit_argument(struct vmt_dump_record *dumped, const struct vmt_event_argument *a
 }
 
 static void
-emit_frames(struct vmt_dump_record *dumped, uint32_t stack)
+emit_frames(struct vmt_dump_record *dumped, const uint64_t *frames, uint32_t count)
 {
-	uint32_t count;
-	const uint64_t *frames = vmt_trace_stack(dumped->trace, stack, &count);
-
 	vmt_emitter_array(&dumped->emitter, "frames");
 	for (uint32_t i = 0; frames != NULL && i < count; i++)
 		vmt_emitter_address(&dumped->emitter, NULL, frames[i]);
@@ -137,6 +135,8 @@ vmt_dump_record_event(struct vmt_dump_record *dumped, const struct vmt_event *ev
 {
 	const struct vmt_event_fields *shape = vmt_event_fields_of(event->kind);
 	struct vmt_emitter *emitter = &dumped->emitter;
+	const uint64_t *frames;
+	uint32_t count;
 
 	begin(dumped, event->time, "event", vmt_event_fields_kind_name(event->kind));
 	emit_fields(emitter, event, shape->fields);
@@ -146,10 +146,53 @@ vmt_dump_record_event(struct vmt_dump_record *dumped, const struct vmt_event *ev
 		vmt_emitter_i64(emitter, "error", event->error);
 	vmt_emitter_u64(emitter, "thread", event->thread);
 	vmt_emitter_u64(emitter, "stack_id", event->stack);
-	if (dumped->stacks)
-		emit_frames(dumped, event->stack);
+	if (dumped->stacks) {
+		frames = vmt_trace_stack(dumped->trace, event->stack, &count);
+		emit_frames(dumped, frames, count);
+	}
 	vmt_emitter_object_end(emitter);
 	dumped->events++;
+}
+
+/* The stack as the reader keeps it, but for the exact address of its first frame. */
+static void
+emit_touch_frames(struct vmt_dump_record *dumped, uint32_t stack)
+{
+	uint64_t frames[VMT_STACK_MAX_FRAMES] = {0};
+	uint32_t count;
+	const uint64_t *kept =
+	    vmt_touch_stacks_get(vmt_trace_touch_stacks(dumped->trace), stack, &count);
+
+	if (kept != NULL) {
+		memcpy(frames, kept, count * sizeof(frames[0]));
+		frames[0]--;
+	}
+	emit_frames(dumped, frames, count);
+}
+
+void
+vmt_dump_record_touch(struct vmt_dump_record *dumped, const struct vmt_record_touch *touch)
+{
+	struct vmt_emitter *emitter = &dumped->emitter;
+	const struct vmt_touch_sample *sample = &touch->sample;
+	const struct vmt_touch_stacks *stacks = vmt_trace_touch_stacks(dumped->trace);
+	uint32_t stack = vmt_touch_stacks_id(stacks, sample->stack);
+
+	begin(dumped, sample->time, "touch", NULL);
+	vmt_emitter_address(emitter, "address", sample->address);
+	if (sample->page_shift != 0)
+		vmt_emitter_u64(emitter, "page_bytes", UINT64_C(1) << sample->page_shift);
+	vmt_emitter_u64(emitter, "period", touch->period);
+	vmt_emitter_bool(emitter, "major", sample->major);
+	vmt_emitter_bool(emitter, "kernel", sample->kernel);
+	vmt_emitter_u64(emitter, "thread", sample->thread);
+	vmt_emitter_u64(emitter, "touch_stack_id", stack);
+	vmt_emitter_string(emitter, "stack_end",
+			   vmt_touch_stacks_end_name(vmt_touch_stacks_end(stacks, stack)));
+	if (dumped->stacks)
+		emit_touch_frames(dumped, stack);
+	vmt_emitter_object_end(emitter);
+	dumped->touches++;
 }
 
 /* A figure that the system did not give is left out. */
@@ -388,6 +431,23 @@ begin_timeless(struct vmt_emitter *emitter, const char *record)
 	vmt_emitter_column(emitter, "record", KIND_WIDTH, record);
 }
 
+static void
+emit_touch_loss(struct vmt_dump_record *dumped)
+{
+	struct vmt_touch_heads heads;
+
+	vmt_touch_heads_add_up(&heads, dumped->trace);
+	if (!heads.present)
+		return;
+	vmt_emitter_u64(&dumped->emitter, "touches_read", dumped->touches);
+	vmt_emitter_u64(&dumped->emitter, "touches_lost", heads.samples_lost);
+	vmt_emitter_u64(&dumped->emitter, "touches_skipped", heads.samples_skipped);
+	emit_figure(&dumped->emitter, "minor_faults", heads.minor_faults);
+	emit_figure(&dumped->emitter, "major_faults", heads.major_faults);
+	if (heads.flags & VMT_TOUCH_REFUSED)
+		vmt_emitter_u64(&dumped->emitter, "touches_refused", heads.refused);
+}
+
 void
 vmt_dump_record_loss(struct vmt_dump_record *dumped)
 {
@@ -403,6 +463,7 @@ vmt_dump_record_loss(struct vmt_dump_record *dumped)
 	vmt_emitter_u64(emitter, "events_thinned", loss->events_thinned);
 	vmt_emitter_u64(emitter, "stacks_dropped", loss->stacks_dropped);
 	vmt_emitter_u64(emitter, "samples_dropped", loss->samples_dropped);
+	emit_touch_loss(dumped);
 	vmt_emitter_u64(emitter, "cut_bytes", loss->cut_bytes);
 	emit_by_kind(emitter, "dropped", loss->dropped_by_kind);
 	emit_by_kind(emitter, "overwritten", loss->overwritten_by_kind);

@@ -11,6 +11,7 @@
 
 #include "tools/read/trace/snapshot_decode.h"
 #include "tools/read/trace/trace.h"
+#include "tools/read/trace/trace_record.h"
 #include "tools/render/emitter.h"
 
 struct vmt_dump_record {
@@ -21,11 +22,13 @@ struct vmt_dump_record {
 	uint64_t events;
 	uint64_t snapshots;
 	uint64_t usages;
+	uint64_t touches;
 };
 
 void vmt_dump_record_head(struct vmt_dump_record *dumped);
 void vmt_dump_record_event(struct vmt_dump_record *dumped, const struct vmt_event *event);
 void vmt_dump_record_usage(struct vmt_dump_record *dumped, const struct vmt_usage *usage);
+void vmt_dump_record_touch(struct vmt_dump_record *dumped, const struct vmt_record_touch *touch);
 void vmt_dump_record_snapshot(struct vmt_dump_record *dumped, const struct vmt_snapshot *snapshot);
 void vmt_dump_record_loss(struct vmt_dump_record *dumped);
 void vmt_dump_record_end(struct vmt_dump_record *dumped);

@@ -3,6 +3,7 @@
 #include "format/codec.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ vmt_block_index_records(const struct vmt_chunk *chunk)
 {
 	switch ((enum vmt_chunk_kind)chunk->kind) {
 	case VMT_CHUNK_EVENTS:
+	case VMT_CHUNK_TOUCH:
 		return chunk->events;
 	case VMT_CHUNK_USAGE:
 		return chunk->raw_bytes / (uint32_t)vmt_codec_usage_bytes(chunk);
@@ -23,7 +25,6 @@ vmt_block_index_records(const struct vmt_chunk *chunk)
 	case VMT_CHUNK_TASKS:
 	case VMT_CHUNK_TITLE:
 	case VMT_CHUNK_ALLOCATOR:
-	case VMT_CHUNK_TOUCH:
 		return 0;
 	}
 	return 0; /* a kind that may be skipped */
@@ -59,14 +60,16 @@ vmt_block_index_free(struct vmt_block_index *source)
 	free(source);
 }
 
-bool
-vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk)
+int
+vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk,
+		     struct vmt_touch_stacks *stacks)
 {
 	struct vmt_sorted_run_cursor cursor;
 	struct vmt_record record;
+	int result = vmt_sorted_run_begin(&cursor, chunk, source->payload, source->length, stacks);
 
-	if (!vmt_sorted_run_begin(&cursor, chunk, source->payload, source->length))
-		return false;
+	if (result != 0)
+		return result;
 	for (uint32_t i = 0; i < source->records; i++) {
 		struct vmt_block_index_entry *block = &source->block[i / BLOCK_RECORDS];
 
@@ -74,9 +77,9 @@ vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chu
 		if (i % BLOCK_RECORDS == 0)
 			*block = (struct vmt_block_index_entry){cursor, UINT64_MAX};
 		if (!vmt_sorted_run_decode(chunk, &cursor, &record))
-			return false;
+			return -EBADMSG;
 		if (record.time < block->time_min)
 			block->time_min = record.time;
 	}
-	return vmt_sorted_run_is_done(&cursor);
+	return vmt_sorted_run_is_done(&cursor) ? 0 : -EBADMSG;
 }

@@ -35,7 +35,9 @@ struct vmt_block_index *vmt_block_index_new(const struct vmt_chunk *chunk,
 					    const unsigned char *bytes, size_t length);
 void vmt_block_index_free(struct vmt_block_index *source);
 
-/* Fills in the blocks; false where the payload is not what the header promised. */
-bool vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk);
+/* Fills in the blocks. 0, -ENOMEM, or -EBADMSG where the payload is not what the header promised.
+ */
+int vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk,
+			 struct vmt_touch_stacks *stacks);
 
 #endif

@@ -59,6 +59,12 @@ malformed(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 }
 
 static int
+undecodable(struct vmt_merge *merge, size_t chunk, int result, struct vmt_err *err)
+{
+	return result == -ENOMEM ? out_of_memory(merge, err) : malformed(merge, chunk, err);
+}
+
+static int
 refused(struct vmt_merge *merge, uint8_t kind, struct vmt_err *err)
 {
 	return vmt_err_set(
@@ -224,8 +230,9 @@ hold_source(struct vmt_merge *merge, size_t chunk, const unsigned char *bytes, s
 	result = check_held(merge, err);
 	if (result != 0)
 		return result;
-	if (!vmt_block_index_find(source, header))
-		return malformed(merge, chunk, err);
+	result = vmt_block_index_find(source, header, vmt_trace_touch_stacks(merge->trace));
+	if (result != 0)
+		return undecodable(merge, chunk, result, err);
 	for (uint32_t i = 0; i < source->blocks; i++) {
 		struct vmt_priority_queue_item item = {source->block[i].time_min, i,
 						       (uint64_t)chunk << 32 | (i + 1)};
@@ -253,8 +260,10 @@ open_chunk(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 		return add_snapshot(merge, chunk, bytes, length, err);
 	if (vmt_block_index_records(header) > BLOCK_RECORDS)
 		return hold_source(merge, chunk, bytes, length, err);
-	if (!vmt_sorted_run_begin(&cursor, header, bytes, length))
-		return malformed(merge, chunk, err);
+	result = vmt_sorted_run_begin(&cursor, header, bytes, length,
+				      vmt_trace_touch_stacks(merge->trace));
+	if (result != 0)
+		return undecodable(merge, chunk, result, err);
 	result = decode_block(merge, chunk, 0, &cursor, err);
 	return result == 0 && !vmt_sorted_run_is_done(&cursor) ? malformed(merge, chunk, err)
 							       : result;

@@ -3,6 +3,7 @@
 #include "format/codec.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 enum vmt_sorted_run_rank
@@ -23,24 +24,62 @@ vmt_sorted_run_rank(const struct vmt_record *record)
 		return VMT_SORTED_RUN_USAGE;
 	if (record->kind == VMT_RECORD_SNAPSHOT)
 		return VMT_SORTED_RUN_SNAPSHOT;
+	if (record->kind == VMT_RECORD_TOUCH)
+		return VMT_SORTED_RUN_NOTE;
 	return rank_of_role[role_of_kind[record->event.kind]];
 }
 
-bool
+static int
+begin_touches(struct vmt_sorted_run_cursor *cursor, const struct vmt_chunk *chunk,
+	      const unsigned char *bytes, size_t length, struct vmt_touch_stacks *stacks)
+{
+	struct vmt_touch_stack stack;
+	struct vmt_touch_head head;
+
+	cursor->first_stack = vmt_touch_stacks_next(stacks);
+	if (!vmt_touch_begin_decode(&cursor->touches, chunk, bytes, length, &head) ||
+	    head.samples != chunk->events)
+		return -EBADMSG;
+	cursor->period = head.period;
+	for (uint32_t i = 0; i < head.stacks; i++) {
+		if (!vmt_touch_get_stack(&cursor->touches, &stack))
+			return -EBADMSG;
+		if (vmt_touch_stacks_add(stacks, &stack) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int
 vmt_sorted_run_begin(struct vmt_sorted_run_cursor *cursor, const struct vmt_chunk *chunk,
-		     const unsigned char *bytes, size_t length)
+		     const unsigned char *bytes, size_t length, struct vmt_touch_stacks *stacks)
 {
 	*cursor = (struct vmt_sorted_run_cursor){.at = bytes, .end = bytes + length};
-	if (chunk->kind != VMT_CHUNK_EVENTS || length == 0)
-		return true;
+	if (chunk->kind == VMT_CHUNK_USAGE || length == 0)
+		return 0;
 	cursor->at = cursor->end;
-	return vmt_columns_begin_decode(&cursor->events, bytes, length);
+	if (chunk->kind == VMT_CHUNK_TOUCH)
+		return begin_touches(cursor, chunk, bytes, length, stacks);
+	return vmt_columns_begin_decode(&cursor->events, bytes, length) ? 0 : -EBADMSG;
 }
 
 bool
 vmt_sorted_run_is_done(const struct vmt_sorted_run_cursor *cursor)
 {
-	return cursor->at == cursor->end && vmt_columns_is_done(&cursor->events);
+	return cursor->at == cursor->end && vmt_columns_is_done(&cursor->events) &&
+	       vmt_touch_is_done(&cursor->touches);
+}
+
+static bool
+decode_touch(struct vmt_sorted_run_cursor *cursor, struct vmt_record *record)
+{
+	record->kind = VMT_RECORD_TOUCH;
+	if (!vmt_touch_get_sample(&cursor->touches, &record->touch.sample))
+		return false;
+	record->touch.sample.stack += cursor->first_stack;
+	record->touch.period = cursor->period;
+	record->time = record->touch.sample.time;
+	return true;
 }
 
 bool
@@ -52,6 +91,9 @@ vmt_sorted_run_decode(const struct vmt_chunk *chunk, struct vmt_sorted_run_curso
 		if (!vmt_columns_get(&cursor->events, &record->event))
 			return false;
 		record->time = record->event.time;
+	} else if (chunk->kind == VMT_CHUNK_TOUCH) {
+		if (!decode_touch(cursor, record))
+			return false;
 	} else {
 		size_t bytes = vmt_codec_get_usage(
 		    chunk, cursor->at, (size_t)(cursor->end - cursor->at), &record->usage);

@@ -13,6 +13,7 @@
 
 #include "format/chunk.h"
 #include "format/columns.h"
+#include "tools/read/trace/touch_stacks.h"
 #include "tools/read/trace/trace_record.h"
 
 #include <stdbool.h>
@@ -46,16 +47,21 @@ struct vmt_sorted_run_cursor {
 	struct vmt_columns_decoder events;
 	const unsigned char *at; /* USAGE: the next record */
 	const unsigned char *end;
+	struct vmt_touch_decoder touches;
+	uint64_t period;      /* of the touches */
+	uint32_t first_stack; /* the reference of the chunk's first one: touch_stacks.h */
 };
 
-bool vmt_sorted_run_begin(struct vmt_sorted_run_cursor *cursor, const struct vmt_chunk *chunk,
-			  const unsigned char *bytes, size_t length);
+/* The stacks of a TOUCH chunk are added to stacks. 0, -EBADMSG or -ENOMEM. */
+int vmt_sorted_run_begin(struct vmt_sorted_run_cursor *cursor, const struct vmt_chunk *chunk,
+			 const unsigned char *bytes, size_t length,
+			 struct vmt_touch_stacks *stacks);
 
 /* Nothing is left of the payload. */
 bool vmt_sorted_run_is_done(const struct vmt_sorted_run_cursor *cursor);
 
-/* The next event or usage of a payload. An earlier time than the chunk's is refused: it would come
- * too late in the stream. */
+/* The next event, usage or touch of a payload. An earlier time than the chunk's is refused: it
+ * would come too late in the stream. */
 bool vmt_sorted_run_decode(const struct vmt_chunk *chunk, struct vmt_sorted_run_cursor *cursor,
 			   struct vmt_record *record);
 

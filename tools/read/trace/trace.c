@@ -34,6 +34,7 @@ struct vmt_trace {
 	struct vmt_trace_loss loss;
 	uint64_t *stack_words;
 	uint64_t stack_words_count;
+	struct vmt_touch_stacks *touch_stacks;
 	unsigned char *modules;
 	uint64_t modules_used;
 	struct buffer stored; /* payload as in the file */
@@ -365,7 +366,11 @@ vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err)
 		return vmt_err_set(err, ENOMEM, "%s: out of memory", path);
 	memset(*trace, 0, sizeof(**trace));
 	(*trace)->file.fd = -1;
-	result = read_all(*trace, path, err);
+	(*trace)->touch_stacks = vmt_touch_stacks_new();
+	if ((*trace)->touch_stacks != NULL)
+		result = read_all(*trace, path, err);
+	else
+		result = vmt_err_set(err, ENOMEM, "%s: out of memory", path);
 	if (result != 0) {
 		vmt_trace_close(*trace);
 		*trace = NULL;
@@ -381,6 +386,7 @@ vmt_trace_close(struct vmt_trace *trace)
 	vmt_undrained_free(&trace->remains);
 	vmt_chunk_index_free(&trace->index);
 	free(trace->stack_words);
+	vmt_touch_stacks_free(trace->touch_stacks);
 	free(trace->modules);
 	free(trace->stored.bytes);
 	free(trace->raw.bytes);
@@ -444,6 +450,12 @@ vmt_trace_stack(const struct vmt_trace *trace, uint32_t id, uint32_t *frames)
 {
 	*frames = 0;
 	return vmt_stack_table_get(trace->stack_words, trace->stack_words_count, id, frames);
+}
+
+struct vmt_touch_stacks *
+vmt_trace_touch_stacks(const struct vmt_trace *trace)
+{
+	return trace->touch_stacks;
 }
 
 bool

@@ -15,6 +15,7 @@
 #include "format/head.h"
 #include "format/module_table.h"
 #include "tools/err.h"
+#include "tools/read/trace/touch_stacks.h"
 #include "tools/read/trace/trace_chunk.h"
 #include "tools/read/trace/trace_loss.h"
 
@@ -50,6 +51,8 @@ int vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chu
 const struct vmt_event *vmt_trace_ring_events(const struct vmt_trace *trace, size_t *count);
 
 const uint64_t *vmt_trace_stack(const struct vmt_trace *trace, uint32_t id, uint32_t *frames);
+/* The stacks of the sampled page faults that a merge has decoded so far. */
+struct vmt_touch_stacks *vmt_trace_touch_stacks(const struct vmt_trace *trace);
 bool vmt_trace_module(const struct vmt_trace *trace, uint32_t id, struct vmt_module *module);
 
 /* Ticks to nanoseconds since the trace began. Negative before it. */
