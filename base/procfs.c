@@ -35,6 +35,12 @@ inode_of(const char *path)
 	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 ? status.st_ino : 0;
 }
 
+uint64_t
+vmt_procfs_pid_namespace(void)
+{
+	return inode_of("/proc/self/ns/pid");
+}
+
 bool
 vmt_procfs_is_own_namespace(void)
 {

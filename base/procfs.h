@@ -78,6 +78,9 @@ struct vmt_procfs_watch {
 	uint64_t stack_start; /* when they were opened; 0 = not known */
 };
 
+/* The pid namespace of this process, as /proc/self/ns/pid has its inode; 0 = not known. */
+uint64_t vmt_procfs_pid_namespace(void);
+
 /* Whether this process is in another mount namespace than process 1. Without leave to look at that:
  * than the machine's first. */
 bool vmt_procfs_is_own_namespace(void);

@@ -393,13 +393,11 @@ run(struct collector *collector)
 static void
 finish_rest(struct collector *collector)
 {
-	static const struct vmt_exit_status unknown = {VMT_END_UNKNOWN, 0};
-
 	for (uint32_t i = 0; i < collector->used; i++) {
 		struct vmt_traced *process = collector->processes[i];
 
 		if (process->state == VMT_PROCESS_UNSEEN)
-			vmt_process_finish(process, &collector->shared, unknown);
+			vmt_process_leave_unseen(process, &collector->shared);
 		else if (process->state == VMT_PROCESS_LIVE)
 			vmt_process_finish(process, &collector->shared, process->exit_status);
 	}
@@ -437,6 +435,7 @@ set_up_shared(struct collector *collector)
 	if (shared->source == VMT_RESIDENCY_PAGEMAP)
 		shared->zero_frame = vmt_residency_zero_frame();
 	shared->knows_guards = vmt_residency_knows_guards();
+	shared->pid_namespace = vmt_procfs_pid_namespace();
 	shared->pause = pause_work;
 	shared->context = collector;
 	shared->forked = note_fork;

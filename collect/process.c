@@ -123,6 +123,8 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 		process->replaced = !process->outside && !vmt_address_space_check(process);
 		vmt_sampling_begin(process, shared);
 	}
+	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid_namespace,
+				 shared->pid_namespace);
 	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid,
 				 (uint32_t)vmt_sys_call0(SYS_getpid));
 }
@@ -326,6 +328,27 @@ vmt_process_forget(struct vmt_traced *process)
 {
 	close_identity(process);
 	process->state = VMT_PROCESS_NONE;
+}
+
+void
+vmt_process_leave_unseen(struct vmt_traced *process, struct vmt_shared *shared)
+{
+	static const struct vmt_exit_status unknown = {VMT_END_UNKNOWN, 0};
+	struct vmt_head *head = vmt_process_head(process);
+	bool is_over = process->trace_closed ||
+		       vmt_atomic_load_acquire(&head->end) != VMT_END_RUNNING ||
+		       vmt_exit_status_is_sole_writer(vmt_attach_trace_head_fd(process));
+
+	vmt_assert(process->state == VMT_PROCESS_UNSEEN);
+	if (is_over) {
+		vmt_process_finish(process, shared, unknown);
+		return;
+	}
+	(void)write_held(process, shared, vmt_ticks_monotonic_ns());
+	note_clock(process);
+	vmt_atomic_or_relaxed(&head->notes, VMT_NOTE_NOT_IN_PROC);
+	vmt_atomic_store_relaxed(&head->collector_pid, 0);
+	vmt_process_abandon(process);
 }
 
 /* Whether it leaves by calls that no hook sees, or without a word in this trace, by its kind. */

@@ -20,6 +20,11 @@ int vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint
 void vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared);
 void vmt_process_abandon(struct vmt_traced *process);
 
+/* Writes what the rings hold of a process that was never seen, and that may go on, and gives it up:
+ * a note says so. Where nobody has the trace mapped any more its process is over, and is finished.
+ */
+void vmt_process_leave_unseen(struct vmt_traced *process, struct vmt_shared *shared);
+
 /* One round. After it the process may have become finished (state NONE) or REPLACED. `urgent`:
  * somebody asked for a round now. */
 void vmt_process_visit(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,

@@ -56,6 +56,7 @@ struct vmt_shared {
 	void (*ending)(void *context, const struct vmt_traced *parent);
 	void *context; /* of pause */
 	struct vmt_session *session;
+	uint64_t pid_namespace;	    /* the collector's own; 0 = not known */
 	struct vmt_buffer retained; /* struct vmt_retained, where the host has max_files */
 	uint32_t retained_count;
 	struct vmt_cpu_budget credit; /* of all processes' snapshots */

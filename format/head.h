@@ -79,6 +79,7 @@ enum vmt_stop {
 #define VMT_NOTE_CHILD_UNSEEN (1u << 13) /* a fork child could not be looked at */
 #define VMT_NOTE_HOLES_MOVED (1u << 14)	 /* one mremap moved a range with holes in it */
 #define VMT_NOTE_PRESENT_CUT (1u << 15)	 /* more mappings before the start than PRESENT tells */
+#define VMT_NOTE_NOT_IN_PROC (1u << 16)	 /* /proc does not show it: the collector left it alone */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {
@@ -164,6 +165,9 @@ struct vmt_head {
 	uint64_t full_since; /* ticks: the share of events is used up, none later is in the file;
 				0 = it is not */
 	uint64_t traces_removed; /* of other processes of the session, by the end of this one */
+	/* The pid namespace in which collector_pid is the collector's: the inode of
+	 * /proc/PID/ns/pid; 0 = not known. */
+	uint64_t collector_pid_namespace;
 };
 
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */

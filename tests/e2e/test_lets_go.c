@@ -26,6 +26,7 @@ set_up(void)
 {
 	twice_set_up();
 	setenv("L", built("libvmtrace.so"), 1);
+	setenv("C", built("vmtrace"), 1);
 }
 
 static void
@@ -325,6 +326,43 @@ test_process_that_is_not_seen(void **state)
 		   1);
 }
 
+/* A process that waits at a gate in a pid namespace, and what a report from here says meanwhile
+ * ($1) and at its end ($2). $MOUNT: how it sees /proc there. */
+static void
+expect_said_of_other_namespace(const char *mount, const char *meanwhile, const char *at_end)
+{
+	setenv("MOUNT", mount, 1);
+	setenv("MEANWHILE", meanwhile, 1);
+	setenv("AT_END", at_end, 1);
+	run_script(
+	    WATCHED
+	    "says() {\n"
+	    "  for i in $(seq 400); do\n"
+	    "    \"$C\" report \"$D\"/dash.1*.vmt 2>&1 | tr -s '\\n ' '  ' >\"$D/said\"\n"
+	    "    grep -qF \"$1\" \"$D/said\" && return\n"
+	    "    sleep .05\n"
+	    "  done; cat \"$D/said\"; exit 4\n"
+	    "}\n"
+	    "rm -f \"$D\"/*.vmt \"$D/gate\"; mkfifo \"$D/gate\"\n"
+	    "watched timeout 60 unshare -p -f $MOUNT sh -c 'read line <\"$D/gate\"; exit 7' &\n"
+	    "says \"$MEANWHILE\"; echo >\"$D/gate\"\n"
+	    "wait $!; [ $? = 7 ] || exit 5; says \"$AT_END\"; exit 3",
+	    1);
+}
+
+static void
+test_what_is_said_of_another_pid_namespace(void **state)
+{
+	(void)state;
+	need_mounts();
+	expect_said_of_other_namespace(
+	    "", "cut: not in the collector's /proc; whether it ended is not in the trace;",
+	    "exit status 7.");
+	expect_said_of_other_namespace(
+	    "--mount-proc", "it ended, or runs in another pid namespace; its collector wrote",
+	    "exit status 7.");
+}
+
 int
 main(void)
 {
@@ -344,6 +382,7 @@ main(void)
 	    cmocka_unit_test(test_no_descriptors),
 	    cmocka_unit_test(test_no_address_space),
 	    cmocka_unit_test(test_process_that_is_not_seen),
+	    cmocka_unit_test(test_what_is_said_of_another_pid_namespace),
 	};
 
 	set_up();

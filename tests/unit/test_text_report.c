@@ -236,6 +236,21 @@ tells_where_another_program_is(void **state)
 	free(text);
 }
 
+/* A process that its collector, or who reads, can't look for by its number. */
+static void
+does_not_call_what_it_cannot_see_killed(void **state)
+{
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	report.process.not_in_proc = true;
+	check_ending(&report, "cut", 0, "not in the collector's /proc; whether it ended is not in");
+	report.process.not_in_proc = false;
+	report.process.other_pid_namespace = true;
+	check_ending(&report, "cut", 0,
+		     "whether it was killed or runs on is not seen from this pid namespace");
+}
+
 static void
 tells_how_it_ended(void **state)
 {
@@ -249,8 +264,8 @@ tells_how_it_ended(void **state)
 	check_ending(&report, "exec", 0, "another program");
 	check_ending(&report, "running", 0, "still running");
 	check_ending(&report, "ending", 0,
-		     "not seen here: it ended, or runs in another pid namespace; its collector is "
-		     "still writing: run this again shortly.");
+		     "not seen here: it ended, or runs in another pid namespace; its collector "
+		     "wrote a moment ago: run this again shortly.");
 	report.process.last_event_ns = 1500000000;
 	check_ending(&report, "cut", 0,
 		     "no collector was left to record the cause; last event at 1.5 s.");
@@ -465,6 +480,7 @@ main(void)
 	    cmocka_unit_test(every_section_is_there),
 	    cmocka_unit_test(says_where_advice_is_about),
 	    cmocka_unit_test(tells_how_it_ended),
+	    cmocka_unit_test(does_not_call_what_it_cannot_see_killed),
 	    cmocka_unit_test(tells_where_another_program_is),
 	    cmocka_unit_test(tells_of_the_killed_what_grew_last),
 	    cmocka_unit_test(calls_nothing_committed_without_a_snapshot),

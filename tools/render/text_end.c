@@ -80,15 +80,26 @@ write_suspicion(const struct vmt_report *report, char *text, size_t text_bytes)
 			 vmt_units_bytes(limit, report->cgroup.limit_bytes));
 }
 
+/* Why the trace just stops. */
+static const char *
+cut_cause(const struct vmt_report *report)
+{
+	if (report->process.end_seen)
+		return "exit status unknown: only its parent could read it";
+	if (report->process.not_in_proc)
+		return "cut: not in the collector's /proc; whether it ended is not in the trace";
+	if (report->process.other_pid_namespace)
+		return "cut: its collector is gone; whether it was killed or runs on is not seen "
+		       "from this pid namespace";
+	return "cut: killed; no collector was left to record the cause";
+}
+
 static void
 write_cut(const struct vmt_report *report, char *text, size_t text_bytes)
 {
 	char when[VMT_UNITS_BYTES];
 	int64_t last_ns = report->process.last_event_ns;
-	int used = snprintf(text, text_bytes, "%s; ",
-			    report->process.end_seen
-				? "exit status unknown: only its parent could read it"
-				: "cut: killed; no collector was left to record the cause");
+	int used = snprintf(text, text_bytes, "%s; ", cut_cause(report));
 
 	if (report->loss.events > 0)
 		used += snprintf(text + used, text_bytes - (size_t)used, "last event at %s",
@@ -119,7 +130,7 @@ vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes)
 	else if (is_end(report, "ending"))
 		snprintf(text, text_bytes,
 			 "not seen here: it ended, or runs in another pid namespace; its collector "
-			 "is still writing: run this again shortly");
+			 "wrote a moment ago: run this again shortly");
 	else
 		write_cut(report, text, text_bytes);
 }

@@ -122,8 +122,10 @@ struct vmt_report {
 		const char
 		    *shortage; /* what it ran out of when its recording was given up, or NULL */
 		int end_status;
-		bool end_seen; /* by the collector, which may not have learnt how it ended */
-		uint64_t traces_removed; /* of others of its session, by its end */
+		bool end_seen;	  /* by the collector, which may not have learnt how it ended */
+		bool not_in_proc; /* its collector did not find it, and left */
+		bool other_pid_namespace; /* of its collector, than that of who reads */
+		uint64_t traces_removed;  /* of others of its session, by its end */
 		int64_t last_event_ns;
 		int64_t growth_from_ns; /* the last tenth of the recording: see grown_bytes */
 	} process;

@@ -76,6 +76,8 @@ fill_process(struct vmt_report_draft *draft)
 	if (vmt_process_end_is_short(vmt_trace_head(draft->trace)))
 		report->process.shortage =
 		    vmt_process_end_shortage(vmt_trace_head(draft->trace)->end_status);
+	report->process.not_in_proc = (head->notes & VMT_NOTE_NOT_IN_PROC) != 0;
+	report->process.other_pid_namespace = vmt_process_end_is_elsewhere(head);
 	report->process.end_seen = vmt_trace_end_chunk(draft->trace) != NULL;
 	if (!report->process.exe || !report->process.cmdline)
 		return -ENOMEM;

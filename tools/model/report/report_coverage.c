@@ -99,6 +99,10 @@ add_notes(struct vmt_report_draft *draft, uint32_t notes)
 	     "mapped where the holes went stayed mapped, but counts as released here"},
 	    {VMT_NOTE_PRESENT_CUT, "more than 16,384 anonymous mappings existed when the trace "
 				   "began: the memory of those beyond has no owner"},
+	    {VMT_NOTE_NOT_IN_PROC,
+	     "the collector did not find the process in /proc, as in a pid namespace without a "
+	     "/proc of its own (unshare --mount-proc makes one). No snapshot was taken. Of later "
+	     "calls only the newest were kept"},
 	    {VMT_NOTE_VECTORS, "process_madvise was called with a pidfd of unknown owner (Linux "
 			       "6.13 and later tell it, but not behind a seccomp filter). If it "
 			       "was this process, what the call gave back is in no row"},

@@ -76,14 +76,24 @@ is_alive(const struct vmt_head *head)
 }
 
 bool
+vmt_process_end_is_elsewhere(const struct vmt_head *head)
+{
+	uint64_t own = vmt_procfs_pid_namespace();
+
+	return own != 0 && head->collector_pid_namespace != 0 &&
+	       own != head->collector_pid_namespace;
+}
+
+bool
 vmt_process_end_is_awaited(const struct vmt_head *head)
 {
 	uint64_t start_ticks;
 
-	if (head->collected_end != VMT_END_RUNNING || head->heartbeat_ns == 0 || is_alive(head))
+	if (head->collected_end != VMT_END_RUNNING || head->heartbeat_ns == 0 ||
+	    (head->notes & VMT_NOTE_NOT_IN_PROC) || is_alive(head))
 		return false;
-	return vmt_ticks_monotonic_ns() - head->heartbeat_ns < SILENCE_NS &&
-	       is_there(head->collector_pid, &start_ticks) && is_this_boot(head);
+	return vmt_ticks_monotonic_ns() - head->heartbeat_ns < SILENCE_NS && is_this_boot(head) &&
+	       (vmt_process_end_is_elsewhere(head) || is_there(head->collector_pid, &start_ticks));
 }
 
 static const char *

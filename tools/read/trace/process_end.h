@@ -19,8 +19,13 @@
 
 #include <stdbool.h>
 
-/* Whether the process is over, and its collector has not written how, but lives and soon will. */
+/* Whether the process is not seen, and its collector has not written how it ended, but lives, or
+ * wrote a moment ago in another pid namespace, and soon may. */
 bool vmt_process_end_is_awaited(const struct vmt_head *head);
+
+/* Whether the process's collector counted pids in another namespace than this process does, so that
+ * neither of the two is to be looked for by its number. */
+bool vmt_process_end_is_elsewhere(const struct vmt_head *head);
 
 /* "exit", "signal", "exec", "stopped", "running", "ending" or "cut"; *status = exit status, signal
  * or enum vmt_stop, else 0. The chunk may be NULL. */
