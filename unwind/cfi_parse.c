@@ -57,22 +57,18 @@ search(const struct vmt_loaded_module *module, uint64_t address)
 	return first == 0 ? 0 : (uint64_t)table_word(module, table, 2 * first - 1);
 }
 
-/* The record (CIE or FDE) that starts at an address: a cursor behind its length. */
+/* A record (CIE or FDE) that starts where the bytes do: a cursor behind its length. */
 static struct vmt_cfi_cursor
-open_record(const struct vmt_loaded_module *module, uint64_t start)
+open_record(struct vmt_cfi_cursor bytes)
 {
-	struct vmt_cfi_cursor record;
-	uint64_t bytes;
+	struct vmt_cfi_cursor record = bytes;
+	uint64_t length = vmt_cfi_cursor_take(&record, 4);
 
-	if (start < module->frames_low || start >= module->frames_high)
-		return (struct vmt_cfi_cursor){.failed = true};
-	record = vmt_cfi_cursor_of(start, module->frames_high);
-	bytes = vmt_cfi_cursor_take(&record, 4);
-	if (record.failed || bytes == 0 || bytes > (uint64_t)(record.end - record.at))
+	if (record.failed || length == 0 || length > (uint64_t)(record.end - record.at))
 		record.failed = true;
 	else
-		record.end = record.at + bytes;
-	vmt_assert(record.failed || (uint64_t)record.end <= module->frames_high);
+		record.end = record.at + length;
+	vmt_assert(record.failed || record.end <= bytes.end);
 	return record;
 }
 
@@ -111,10 +107,10 @@ read_augmentation(struct vmt_cfi_cursor *record, const unsigned char *letters, s
 }
 
 static bool
-read_cie(const struct vmt_loaded_module *module, uint64_t start, struct entry *entry)
+read_cie(struct vmt_cfi_cursor bytes, struct entry *entry)
 {
 	struct vmt_cfi_program *program = &entry->program;
-	struct vmt_cfi_cursor record = open_record(module, start);
+	struct vmt_cfi_cursor record = open_record(bytes);
 	uint64_t id = vmt_cfi_cursor_take(&record, 4);
 	uint64_t version = vmt_cfi_cursor_take(&record, 1);
 	const unsigned char *letters = record.at;
@@ -139,11 +135,10 @@ read_cie(const struct vmt_loaded_module *module, uint64_t start, struct entry *e
 }
 
 static bool
-read_fde(const struct vmt_loaded_module *module, uint64_t start, struct entry *entry)
+read_fde(struct vmt_cfi_cursor fde, struct vmt_cfi_cursor cie, struct entry *entry)
 {
 	struct vmt_cfi_program *program = &entry->program;
-	struct vmt_cfi_cursor record = open_record(module, start);
-	uint64_t id_at = (uint64_t)record.at;
+	struct vmt_cfi_cursor record = open_record(fde);
 	uint64_t distance = vmt_cfi_cursor_take(&record, 4);
 	uint64_t address = program->address;
 	uint64_t bytes;
@@ -151,7 +146,7 @@ read_fde(const struct vmt_loaded_module *module, uint64_t start, struct entry *e
 	if (record.failed || distance == 0)
 		return false;
 	program->address = UINT64_MAX - 1; /* the CIE's program has no locations */
-	if (!read_cie(module, id_at - distance, entry))
+	if (!read_cie(cie, entry))
 		return false;
 	program->address = address;
 	program->location = vmt_cfi_cursor_take_pointer(&record, program->pointer_encoding, 0);
@@ -205,14 +200,40 @@ pack(const struct vmt_cfi_row *row)
 }
 
 uint32_t
-vmt_cfi_parse(const struct vmt_loaded_module *module, uint64_t address)
+vmt_cfi_parse_records(struct vmt_cfi_cursor fde, struct vmt_cfi_cursor cie, uint64_t address)
 {
 	struct entry entry = {.program = {.address = address}};
-	uint64_t fde = module->eh_frame_hdr == 0 ? 0 : search(module, address);
 
-	if (fde == 0 || !read_fde(module, fde, &entry))
+	if (!read_fde(fde, cie, &entry))
 		return vmt_cfi_rule_pack(VMT_CFI_FRAME_POINTER, 0, 0);
 	if (entry.is_signal)
 		return vmt_cfi_rule_pack(VMT_CFI_SIGNAL, 0, 0);
 	return pack(&entry.program.row);
+}
+
+/* From an address to the end of the segment with the module's tables; nothing where it lies outside
+ * of that. */
+static struct vmt_cfi_cursor
+frames_from(const struct vmt_loaded_module *module, uint64_t start)
+{
+	bool inside = start >= module->frames_low && start < module->frames_high;
+
+	return vmt_cfi_cursor_of(start, inside ? module->frames_high : start);
+}
+
+uint32_t
+vmt_cfi_parse(const struct vmt_loaded_module *module, uint64_t address)
+{
+	uint64_t start = module->eh_frame_hdr == 0 ? 0 : search(module, address);
+	struct vmt_cfi_cursor fde;
+	struct vmt_cfi_cursor at;
+	uint64_t id_at;
+
+	if (start == 0)
+		return vmt_cfi_rule_pack(VMT_CFI_FRAME_POINTER, 0, 0);
+	fde = frames_from(module, start);
+	at = open_record(fde);
+	id_at = (uint64_t)at.at;
+	return vmt_cfi_parse_records(fde, frames_from(module, id_at - vmt_cfi_cursor_take(&at, 4)),
+				     address);
 }

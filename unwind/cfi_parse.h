@@ -10,9 +10,16 @@
 #ifndef VMT_CFI_PARSE_H
 #define VMT_CFI_PARSE_H
 
+#include "unwind/cfi_cursor.h"
 #include "unwind/loaded_module.h"
 
 /* A rule of cfi_rule.h; FRAME_POINTER where there is none that could be packed. */
 uint32_t vmt_cfi_parse(const struct vmt_loaded_module *module, uint64_t address);
+
+/* The same of copies of the FDE and of its CIE, each from its first byte on, wherever they lie now.
+ * The address is moved as far as the FDE was, which must be by a multiple of 16 bytes. Rules of
+ * tables with absolute addresses are not found so. */
+uint32_t vmt_cfi_parse_records(struct vmt_cfi_cursor fde, struct vmt_cfi_cursor cie,
+			       uint64_t address);
 
 #endif

@@ -51,7 +51,7 @@ struct vmt_unwind_source {
 	/* Reads the word at an address of the stack. False: it can't be read. */
 	bool (*load)(struct vmt_unwind_registers *walk, uint64_t address, uint64_t *value);
 	/* The rule for a code address. */
-	uint32_t (*rule)(uint64_t address);
+	uint32_t (*rule)(struct vmt_unwind_registers *walk, uint64_t address);
 	/* Code of a language that steps by itself, and its step. */
 	bool (*is_foreign)(uint64_t pc);
 	bool (*step_foreign)(struct vmt_unwind_registers *walk);
@@ -127,7 +127,7 @@ vmt_unwind_step(const struct vmt_unwind_source *source, struct vmt_unwind_regist
 
 	if (__builtin_expect(source->is_foreign(walk->pc), 0))
 		return source->step_foreign(walk);
-	rule = source->rule(walk->pc - !walk->struck);
+	rule = source->rule(walk, walk->pc - !walk->struck);
 	walk->rule = rule;
 	rbp_words = vmt_cfi_rule_rbp_words(rule);
 	switch (vmt_cfi_rule_kind(rule)) {

@@ -18,10 +18,17 @@ load(struct vmt_unwind_registers *walk, uint64_t address, uint64_t *value)
 	return true;
 }
 
+static inline uint32_t
+rule_of(struct vmt_unwind_registers *walk, uint64_t address)
+{
+	(void)walk;
+	return vmt_cfi_find(address);
+}
+
 static bool step_go(struct vmt_unwind_registers *walk);
 
 static const struct vmt_unwind_source own_stack = {.load = load,
-						   .rule = vmt_cfi_find,
+						   .rule = rule_of,
 						   .is_foreign = vmt_go_stack_is_code,
 						   .step_foreign = step_go,
 						   .bounds = vmt_stack_bounds_of_unknown};

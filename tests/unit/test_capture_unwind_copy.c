@@ -28,6 +28,13 @@ load_copied(struct vmt_unwind_registers *walk, uint64_t address, uint64_t *value
 	return true;
 }
 
+static uint32_t
+rule_of(struct vmt_unwind_registers *walk, uint64_t address)
+{
+	(void)walk;
+	return vmt_cfi_find(address);
+}
+
 static bool
 is_never(uint64_t pc)
 {
@@ -50,7 +57,7 @@ no_bounds(uint64_t sp)
 }
 
 static const struct vmt_unwind_source copied = {.load = load_copied,
-						.rule = vmt_cfi_find,
+						.rule = rule_of,
 						.is_foreign = is_never,
 						.step_foreign = step_never,
 						.bounds = no_bounds};
