@@ -111,8 +111,8 @@ files_add_up_by_path(void **state)
 	struct vmt_replay *replay = world_new(0, false);
 	static struct world_snapshot world;
 	struct vmt_attribution attribution;
-	const struct vmt_file_reader *rows;
-	size_t count;
+	const struct vmt_mapped_file *first;
+	const struct vmt_mapped_file *second;
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
@@ -121,11 +121,12 @@ files_add_up_by_path(void **state)
 	add_mapping(&world, BASE + 8 * PAGE, 4 * PAGE, "/a", 3 * PAGE);
 	add_mapping(&world, BASE + MIB, 4 * PAGE, "[stack]", 3 * PAGE);
 	attribution = join_world(&world, replay, NULL);
-	rows = vmt_files_rows(attribution.files, &count);
-	assert_int_equal(count, 2);
-	assert_int_equal(rows[0].reserved_bytes, 8 * PAGE);
-	assert_int_equal(rows[0].committed_bytes, 5 * PAGE);
-	assert_int_equal(rows[1].committed_bytes, PAGE);
+	first = vmt_files_rows(attribution.files);
+	assert_int_equal(HASH_COUNT(first), 2);
+	second = first->hh.next;
+	assert_int_equal(first->reserved_bytes, 8 * PAGE);
+	assert_int_equal(first->committed_bytes, 5 * PAGE);
+	assert_int_equal(second->committed_bytes, PAGE);
 	assert_int_equal(attribution.file_bytes, 6 * PAGE);
 	assert_int_equal(CLASS_OF(attribution, PROGRAM, COMMITTED), 5 * PAGE);
 	assert_int_equal(CLASS_OF(attribution, FILES, COMMITTED), PAGE);

@@ -5,7 +5,7 @@
 
 #include "tools/model/report/report_build.h"
 #include "tools/model/report/rss_series.h"
-#include "tools/model/report/string_set.h"
+#include "tools/string_set.h"
 
 #define PAGE UINT64_C(4096)
 #define BASE UINT64_C(0x7f0000000000)

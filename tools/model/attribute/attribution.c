@@ -173,7 +173,7 @@ static void
 add_up_files(struct vmt_attribution *attribution, const struct vmt_region *region)
 {
 	enum vmt_backing backing = vmt_files_backing(region->mapping);
-	struct vmt_file_reader *file;
+	struct vmt_mapped_file *file;
 
 	if (!region->mapping->path_bytes ||
 	    (backing != VMT_BACKING_FILE && backing != VMT_BACKING_SHARED))

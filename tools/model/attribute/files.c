@@ -1,15 +1,10 @@
 #include "tools/model/attribute/files.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct vmt_files {
-	struct vmt_file_reader *rows;
-	size_t count;
-	size_t room;
-	uint32_t *index; /* open addressing: row + 1; 0 = empty */
-	size_t index_mask;
+	struct vmt_mapped_file *rows;
 };
 
 static bool
@@ -59,87 +54,41 @@ vmt_files_new(void)
 void
 vmt_files_free(struct vmt_files *files)
 {
-	if (!files)
-		return;
-	free(files->rows);
-	free(files->index);
+	if (files)
+		VMT_HASH_TABLE_FREE(struct vmt_mapped_file, files->rows, free);
 	free(files);
 }
 
-/* FNV-1a, 64 bits. */
-static uint64_t
-hash_of(const char *path, uint16_t path_bytes)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	for (uint16_t i = 0; i < path_bytes; i++)
-		hash = (hash ^ (unsigned char)path[i]) * UINT64_C(0x100000001b3);
-	return hash ^ hash >> 32;
-}
-
-static uint32_t *
-entry_of(const struct vmt_files *files, const char *path, uint16_t path_bytes)
-{
-	size_t slot = hash_of(path, path_bytes) & files->index_mask;
-
-	for (;; slot = (slot + 1) & files->index_mask) {
-		uint32_t *entry = &files->index[slot];
-
-		if (!*entry || (files->rows[*entry - 1].path_bytes == path_bytes &&
-				memcmp(files->rows[*entry - 1].path, path, path_bytes) == 0))
-			return entry;
-	}
-}
-
-static bool
-grow(struct vmt_files *files)
-{
-	size_t room = files->room ? files->room * 2 : 64;
-	struct vmt_file_reader *rows = reallocarray(files->rows, room, sizeof(*rows));
-	uint32_t *index;
-
-	if (!rows)
-		return false;
-	files->rows = rows;
-	index = calloc(room * 2, sizeof(*index));
-	if (!index)
-		return false;
-	free(files->index);
-	files->index = index;
-	files->index_mask = room * 2 - 1;
-	files->room = room;
-	for (uint32_t i = 0; i < files->count; i++)
-		*entry_of(files, rows[i].path, rows[i].path_bytes) = i + 1;
-	return true;
-}
-
-struct vmt_file_reader *
+struct vmt_mapped_file *
 vmt_files_find(const struct vmt_files *files, const char *path, uint16_t path_bytes)
 {
-	uint32_t entry = files->count ? *entry_of(files, path, path_bytes) : 0;
+	struct vmt_mapped_file *row;
 
-	return entry ? &files->rows[entry - 1] : NULL;
-}
-
-struct vmt_file_reader *
-vmt_files_intern(struct vmt_files *files, const char *path, uint16_t path_bytes)
-{
-	struct vmt_file_reader *row = vmt_files_find(files, path, path_bytes);
-
-	if (row)
-		return row;
-	if (files->count == files->room && !grow(files))
-		return NULL;
-	assert(files->rows && files->count < files->room);
-	*entry_of(files, path, path_bytes) = (uint32_t)files->count + 1;
-	row = &files->rows[files->count++];
-	*row = (struct vmt_file_reader){.path = path, .path_bytes = path_bytes};
+	HASH_FIND(hh, files->rows, path, path_bytes, row);
 	return row;
 }
 
-const struct vmt_file_reader *
-vmt_files_rows(const struct vmt_files *files, size_t *count)
+struct vmt_mapped_file *
+vmt_files_intern(struct vmt_files *files, const char *path, uint16_t path_bytes)
 {
-	*count = files->count;
+	struct vmt_mapped_file *row = vmt_files_find(files, path, path_bytes);
+
+	if (row)
+		return row;
+	row = calloc(1, sizeof(*row));
+	if (!row)
+		return NULL;
+	row->path = path;
+	row->path_bytes = path_bytes;
+	HASH_ADD_KEYPTR(hh, files->rows, path, path_bytes, row);
+	if (row->hh.tbl)
+		return row;
+	free(row);
+	return NULL;
+}
+
+const struct vmt_mapped_file *
+vmt_files_rows(const struct vmt_files *files)
+{
 	return files->rows;
 }

@@ -8,6 +8,7 @@
 #define VMT_FILES_H
 
 #include "format/chunk.h"
+#include "tools/hash_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ enum vmt_backing {
 
 enum vmt_backing vmt_files_backing(const struct vmt_mapping *mapping);
 
-struct vmt_file_reader {
+struct vmt_mapped_file {
+	UT_hash_handle hh; /* hh.next: the row made after it */
 	const char *path;
 	uint16_t path_bytes;
 	bool program;  /* code is mapped from it, or it is a loaded module */
@@ -41,15 +43,15 @@ struct vmt_files;
 struct vmt_files *vmt_files_new(void);
 void vmt_files_free(struct vmt_files *files);
 
-/* The row of a path, made when new; NULL = no memory. Valid until the next call. */
-struct vmt_file_reader *vmt_files_intern(struct vmt_files *files, const char *path,
+/* The row of a path, made when new; NULL = no memory. */
+struct vmt_mapped_file *vmt_files_intern(struct vmt_files *files, const char *path,
 					 uint16_t path_bytes);
 
-/* The row of a path, or NULL where it has none. Valid until the next vmt_files_intern. */
-struct vmt_file_reader *vmt_files_find(const struct vmt_files *files, const char *path,
+/* The row of a path, or NULL where it has none. */
+struct vmt_mapped_file *vmt_files_find(const struct vmt_files *files, const char *path,
 				       uint16_t path_bytes);
 
-/* The rows, count of them. */
-const struct vmt_file_reader *vmt_files_rows(const struct vmt_files *files, size_t *count);
+/* The row made first, or NULL. */
+const struct vmt_mapped_file *vmt_files_rows(const struct vmt_files *files);
 
 #endif

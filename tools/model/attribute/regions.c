@@ -126,7 +126,7 @@ name_modules(const struct vmt_regions_input *input)
 	while (input->module && (span = vmt_module_history_next(history, address))) {
 		const struct vmt_span *loaded = vmt_module_history_span(history, span);
 		struct vmt_module module;
-		struct vmt_file_reader *file;
+		struct vmt_mapped_file *file;
 
 		address = loaded->high;
 		if (!input->module(input->context, loaded->module, &module) || !module.path_bytes ||
@@ -145,7 +145,7 @@ vmt_regions_name_files(const struct vmt_regions_input *input)
 {
 	for (uint32_t i = 0; i < input->snapshot->head.mappings; i++) {
 		const struct vmt_mapping *mapping = &input->snapshot->mappings[i].mapping;
-		struct vmt_file_reader *file;
+		struct vmt_mapped_file *file;
 
 		if (!mapping->path_bytes || !has_path(vmt_files_backing(mapping)))
 			continue;
@@ -162,7 +162,7 @@ static enum vmt_class_id
 class_of_file(const struct vmt_regions_input *input, const struct vmt_mapping *mapping,
 	      enum vmt_backing backing)
 {
-	const struct vmt_file_reader *file =
+	const struct vmt_mapped_file *file =
 	    vmt_files_find(input->files, mapping->path, mapping->path_bytes);
 
 	if (file && file->tracer)

@@ -1,25 +1,31 @@
 #include "tools/model/report/frames.h"
 
+#include "tools/hash_table.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Which address, in which module (0 = none): without padding, since it is compared as bytes. */
+struct place {
+	uint64_t address;
+	uint64_t span;
+};
+
 /* A looked-up address: its frames lie together in the pool. */
 struct lookup {
-	uint64_t address; /* 0 = empty: no return address is */
-	uint32_t span;
-	uint32_t count;
-	uint64_t first;
+	UT_hash_handle hh;
+	struct place place;
+	size_t first;
+	size_t count;
 };
 
 struct vmt_frames {
 	struct vmt_frames_input input;
 	struct vmt_lookup *symbols;
 	uint64_t tracer_address;
-	struct lookup *lookups; /* open addressing */
-	size_t lookup_mask;
-	size_t lookup_count;
+	struct lookup *lookups;
 	struct vmt_frame *pool;
 	size_t pool_count;
 	size_t pool_room;
@@ -41,13 +47,8 @@ vmt_frames_new(const struct vmt_frames_input *input)
 		return NULL;
 	frames->input = *input;
 	frames->tracer_address = vmt_trace_head(input->trace)->tracer_address;
-	frames->lookup_mask = 4095;
-	frames->lookups = calloc(frames->lookup_mask + 1, sizeof(*frames->lookups));
 	frames->symbols = input->symbols;
-	if (frames->lookups)
-		return frames;
-	vmt_frames_free(frames);
-	return NULL;
+	return frames;
 }
 
 void
@@ -55,47 +56,11 @@ vmt_frames_free(struct vmt_frames *frames)
 {
 	if (!frames)
 		return;
-	free(frames->lookups);
+	VMT_HASH_TABLE_FREE(struct lookup, frames->lookups, free);
 	free(frames->pool);
 	free(frames->stack);
 	free(frames->troubled);
 	free(frames);
-}
-
-static struct lookup *
-entry_of(const struct vmt_frames *frames, uint64_t address, uint32_t span)
-{
-	uint64_t hash = (address ^ (uint64_t)span << 48) * UINT64_C(0x9e3779b97f4a7c15);
-	size_t slot = (hash >> 32) & frames->lookup_mask;
-
-	for (;; slot = (slot + 1) & frames->lookup_mask) {
-		struct lookup *found = &frames->lookups[slot];
-
-		if (!found->address || (found->address == address && found->span == span))
-			return found;
-	}
-}
-
-static int
-grow_lookups(struct vmt_frames *frames)
-{
-	struct lookup *old = frames->lookups;
-	size_t old_room = frames->lookup_mask + 1;
-	struct lookup *larger;
-
-	if (frames->lookup_count <= frames->lookup_mask / 2)
-		return 0;
-	larger = calloc(old_room * 2, sizeof(*larger));
-	if (!larger)
-		return -ENOMEM;
-	frames->lookups = larger;
-	frames->lookup_mask = old_room * 2 - 1;
-	for (size_t i = 0; i < old_room; i++) {
-		if (old[i].address)
-			*entry_of(frames, old[i].address, old[i].span) = old[i];
-	}
-	free(old);
-	return 0;
 }
 
 static struct vmt_frame *
@@ -147,16 +112,17 @@ note_trouble(struct vmt_frames *frames, uint32_t span, const struct vmt_module *
 static int
 look_up(struct vmt_frames *frames, struct lookup *lookup)
 {
-	struct vmt_frame plain = {.address = lookup->address};
+	const struct place *place = &lookup->place;
+	struct vmt_frame plain = {.address = place->address};
 	struct vmt_symbol symbols[VMT_SYMBOLS_MAX_INLINED] = {{0}};
 	struct vmt_module module;
 	size_t found = 0;
 
-	if (lookup->span) {
+	if (place->span) {
 		const struct vmt_span *span =
-		    vmt_module_history_span(frames->input.history, lookup->span);
+		    vmt_module_history_span(frames->input.history, (uint32_t)place->span);
 
-		plain.module_offset = lookup->address - span->bias;
+		plain.module_offset = place->address - span->bias;
 		if (vmt_trace_module(frames->input.trace, span->module, &module)) {
 			plain.module = vmt_string_set_intern(frames->input.strings, module.path,
 							     module.path_bytes);
@@ -164,12 +130,12 @@ look_up(struct vmt_frames *frames, struct lookup *lookup)
 				found = vmt_lookup_resolve(frames->symbols, &module,
 							   plain.module_offset - 1, symbols);
 			if (frames->symbols)
-				note_trouble(frames, lookup->span, &module);
+				note_trouble(frames, (uint32_t)place->span, &module);
 		}
 	}
 	lookup->first = frames->pool_count;
-	lookup->count = found ? (uint32_t)found : 1;
-	for (uint32_t i = 0; i < lookup->count; i++) {
+	lookup->count = found ? found : 1;
+	for (size_t i = 0; i < lookup->count; i++) {
 		struct vmt_frame *frame = pool_add(frames);
 
 		if (!frame)
@@ -183,26 +149,25 @@ look_up(struct vmt_frames *frames, struct lookup *lookup)
 	return 0;
 }
 
-static int
-find(struct vmt_frames *frames, uint64_t address, uint32_t span, struct lookup *found)
+/* NULL: no memory. */
+static const struct lookup *
+find(struct vmt_frames *frames, const struct place *place)
 {
-	struct lookup *entry;
-	int status = grow_lookups(frames);
+	struct lookup *found;
 
-	if (status)
-		return status;
-	*found = (struct lookup){.address = address, .span = span};
-	entry = entry_of(frames, address, span);
-	if (address && entry->address) {
-		*found = *entry;
-		return 0;
-	}
-	status = look_up(frames, found);
-	if (!status && address) {
-		*entry = *found;
-		frames->lookup_count++;
-	}
-	return status;
+	HASH_FIND(hh, frames->lookups, place, sizeof(*place), found);
+	if (found)
+		return found;
+	found = calloc(1, sizeof(*found));
+	if (!found)
+		return NULL;
+	found->place = *place;
+	if (look_up(frames, found) == 0)
+		HASH_ADD(hh, frames->lookups, place, sizeof(place), found);
+	if (found->hh.tbl)
+		return found;
+	free(found);
+	return NULL;
 }
 
 static bool
@@ -262,16 +227,14 @@ vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry
 	*stack = (struct vmt_stack_frames){0};
 	frames->stack_count = 0;
 	for (uint32_t i = 0; addresses && i < count && i < entry->frames; i++) {
-		struct lookup found;
-		int status;
+		struct place place = {addresses[i], spans[i]};
+		const struct lookup *found;
 
 		if (is_tracer(frames, spans[i]))
 			continue;
-		status = find(frames, addresses[i], spans[i], &found);
-		if (!status)
-			status = append(frames, &found);
-		if (status)
-			return status;
+		found = find(frames, &place);
+		if (!found || append(frames, found))
+			return -ENOMEM;
 	}
 	return copy_stack(frames, stack);
 }

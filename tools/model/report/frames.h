@@ -10,10 +10,10 @@
 #define VMT_FRAMES_H
 
 #include "tools/model/report/report.h"
-#include "tools/model/report/string_set.h"
 #include "tools/model/space/sites.h"
 #include "tools/read/symbols/lookup.h"
 #include "tools/read/trace/trace.h"
+#include "tools/string_set.h"
 
 struct vmt_frames;
 

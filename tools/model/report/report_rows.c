@@ -115,28 +115,27 @@ static int
 fill_files(struct vmt_report_draft *draft)
 {
 	struct vmt_report *report = &draft->report;
-	const struct vmt_file_reader *rows;
-	size_t count;
+	const struct vmt_mapped_file *rows;
 
 	if (!draft->attribution.files)
 		return 0;
-	rows = vmt_files_rows(draft->attribution.files, &count);
-	report->files = calloc(count + 1, sizeof(*report->files));
+	rows = vmt_files_rows(draft->attribution.files);
+	report->files = calloc(HASH_COUNT(rows) + 1, sizeof(*report->files));
 	if (!report->files)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
+	for (const struct vmt_mapped_file *row = rows; row; row = row->hh.next) {
 		char *path;
 
-		if (!rows[i].reserved_bytes)
+		if (!row->reserved_bytes)
 			continue;
-		path = vmt_string_set_intern(draft->strings, rows[i].path, rows[i].path_bytes);
+		path = vmt_string_set_intern(draft->strings, row->path, row->path_bytes);
 		if (!path)
 			return -ENOMEM;
 		report->files[report->file_count++] = (struct vmt_file_row){
 		    .path = path,
-		    .class = vmt_classes_name((enum vmt_class_id)rows[i].class),
-		    .reserved_bytes = rows[i].reserved_bytes,
-		    .committed_bytes = rows[i].committed_bytes,
+		    .class = vmt_classes_name((enum vmt_class_id)row->class),
+		    .reserved_bytes = row->reserved_bytes,
+		    .committed_bytes = row->committed_bytes,
 		};
 	}
 	return 0;

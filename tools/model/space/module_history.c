@@ -1,16 +1,26 @@
 #include "tools/model/space/module_history.h"
 
+#include "tools/hash_table.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* A span that was loaded at some time: its key are the first bytes of it, which have no padding. */
+struct known {
+	UT_hash_handle hh;
+	struct vmt_span span;
+	uint32_t number;
+};
+
+#define KEY_BYTES (offsetof(struct vmt_span, module) + sizeof(uint32_t))
+
 struct vmt_module_history {
-	struct vmt_span *spans; /* spans[0] is unused */
+	struct known **spans; /* by number; spans[0] is unused */
 	uint32_t span_count;
 	uint32_t span_room;
-	uint32_t *index; /* open addressing over spans; 0 = empty */
-	uint32_t index_mask;
+	struct known *known;
 	uint32_t *loaded; /* spans, by rising address, disjoint */
 	uint32_t loaded_count;
 	uint32_t loaded_room;
@@ -32,64 +42,25 @@ vmt_module_history_free(struct vmt_module_history *history)
 {
 	if (!history)
 		return;
+	VMT_HASH_TABLE_FREE(struct known, history->known, free);
 	free(history->spans);
-	free(history->index);
 	free(history->loaded);
 	free(history);
 }
 
-static uint32_t
-hash_of(const struct vmt_span *span)
-{
-	uint64_t hash = (span->low ^ (uint64_t)span->module << 32) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return (uint32_t)((hash ^ span->bias) >> 32);
-}
-
-static bool
-same(const struct vmt_span *left, const struct vmt_span *right)
-{
-	return left->low == right->low && left->high == right->high && left->bias == right->bias &&
-	       left->module == right->module;
-}
-
-/* The index entry that names the span, or the empty one where it belongs. */
-static uint32_t *
-entry_of(const struct vmt_module_history *history, const struct vmt_span *span)
-{
-	uint32_t slot = hash_of(span) & history->index_mask;
-
-	assert(history->span_count <= history->index_mask / 2 + 1);
-	while (history->index[slot] && !same(&history->spans[history->index[slot]], span))
-		slot = (slot + 1) & history->index_mask;
-	return &history->index[slot];
-}
-
-/* Room for one span more, and an index at most half full. */
 static int
 grow_spans(struct vmt_module_history *history)
 {
 	uint32_t room = history->span_room ? history->span_room * 2 : 64;
-	struct vmt_span *spans;
-	uint32_t *index;
+	struct known **spans;
 
 	if (history->span_count < history->span_room)
 		return 0;
-	index = calloc((size_t)room * 2, sizeof(*index));
-	if (!index)
-		return -ENOMEM;
 	spans = reallocarray(history->spans, room, sizeof(*spans));
-	if (!spans) {
-		free(index);
+	if (!spans)
 		return -ENOMEM;
-	}
-	free(history->index);
-	history->index = index;
-	history->index_mask = room * 2 - 1;
 	history->spans = spans;
 	history->span_room = room;
-	for (uint32_t i = 1; i < history->span_count; i++)
-		*entry_of(history, &history->spans[i]) = i;
 	return 0;
 }
 
@@ -109,6 +80,13 @@ grow_loaded(struct vmt_module_history *history)
 	return 0;
 }
 
+static const struct vmt_span *
+span_of(const struct vmt_module_history *history, uint32_t span)
+{
+	assert(span > 0 && span < history->span_count);
+	return &history->spans[span]->span;
+}
+
 /* Position in the loaded list of the first span that ends after address. */
 static uint32_t
 position_after(const struct vmt_module_history *history, uint64_t address)
@@ -119,7 +97,7 @@ position_after(const struct vmt_module_history *history, uint64_t address)
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (history->spans[history->loaded[middle]].high <= address)
+		if (span_of(history, history->loaded[middle])->high <= address)
 			low = middle + 1;
 		else
 			high = middle;
@@ -136,22 +114,34 @@ remove_loaded(struct vmt_module_history *history, uint32_t from, uint32_t to)
 	history->loaded_count -= to - from;
 }
 
+/* The number of the span, a new one where it has none yet; 0: no memory. */
 static uint32_t
 intern(struct vmt_module_history *history, const struct vmt_span *span)
 {
-	uint32_t *entry = entry_of(history, span);
+	struct known *known;
 
-	if (!*entry) {
-		assert(history->span_count < history->span_room);
-		*entry = history->span_count;
-		history->spans[history->span_count++] = *span;
+	HASH_FIND(hh, history->known, span, KEY_BYTES, known);
+	if (known)
+		return known->number;
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		return 0;
+	known->span = *span;
+	known->number = history->span_count;
+	HASH_ADD_KEYPTR(hh, history->known, &known->span, KEY_BYTES, known);
+	if (!known->hh.tbl) {
+		free(known);
+		return 0;
 	}
-	return *entry;
+	assert(history->span_count < history->span_room);
+	history->spans[history->span_count++] = known;
+	return known->number;
 }
 
 int
 vmt_module_history_load(struct vmt_module_history *history, const struct vmt_span *span)
 {
+	uint32_t number;
 	uint32_t from;
 	uint32_t to;
 
@@ -159,14 +149,18 @@ vmt_module_history_load(struct vmt_module_history *history, const struct vmt_spa
 		return 0;
 	if (grow_spans(history) || grow_loaded(history))
 		return -ENOMEM;
+	number = intern(history, span);
+	if (number == 0)
+		return -ENOMEM;
 	from = to = position_after(history, span->low);
-	while (to < history->loaded_count && history->spans[history->loaded[to]].low < span->high)
+	while (to < history->loaded_count &&
+	       span_of(history, history->loaded[to])->low < span->high)
 		to++;
 	remove_loaded(history, from, to);
 	memmove(history->loaded + from + 1, history->loaded + from,
 		(history->loaded_count - from) * sizeof(*history->loaded));
 	assert(history->loaded_count < history->loaded_room);
-	history->loaded[from] = intern(history, span);
+	history->loaded[from] = number;
 	history->loaded_count++;
 	history->era++;
 	return 0;
@@ -180,7 +174,7 @@ vmt_module_history_unload(struct vmt_module_history *history, uint64_t low, uint
 
 	if (position == history->loaded_count)
 		return;
-	span = &history->spans[history->loaded[position]];
+	span = span_of(history, history->loaded[position]);
 	if (span->low > low || (module && span->module != module))
 		return;
 	remove_loaded(history, position, position + 1);
@@ -206,12 +200,11 @@ vmt_module_history_find(const struct vmt_module_history *history, uint64_t addre
 {
 	uint32_t span = vmt_module_history_next(history, address);
 
-	return span && history->spans[span].low <= address ? span : 0;
+	return span && span_of(history, span)->low <= address ? span : 0;
 }
 
 const struct vmt_span *
 vmt_module_history_span(const struct vmt_module_history *history, uint32_t span)
 {
-	assert(span > 0 && span < history->span_count);
-	return &history->spans[span];
+	return span_of(history, span);
 }

@@ -29,20 +29,14 @@ vmt_answer_table_add(struct vmt_answer_table *answers, const void *question, siz
 	memcpy(added->bytes, question, question_bytes);
 	memcpy(added->bytes + question_bytes, answer, answer_bytes);
 	HASH_ADD_KEYPTR(hh, answers->table, added->bytes, question_bytes, added);
-	return added;
+	if (added->hh.tbl)
+		return added;
+	free(added);
+	return NULL;
 }
 
-/* Clearing a table leaves its members linked, in the order in which they were added. */
 void
 vmt_answer_table_clear(struct vmt_answer_table *answers)
 {
-	struct vmt_answer *answer = answers->table;
-
-	HASH_CLEAR(hh, answers->table);
-	while (answer) {
-		struct vmt_answer *next = answer->hh.next;
-
-		free(answer);
-		answer = next;
-	}
+	VMT_HASH_TABLE_FREE(struct vmt_answer, answers->table, free);
 }

@@ -6,9 +6,10 @@
 #ifndef VMT_ANSWER_TABLE_H
 #define VMT_ANSWER_TABLE_H
 
+#include "tools/hash_table.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include <uthash.h>
 
 struct vmt_answer {
 	UT_hash_handle hh; /* in the order in which they were added */

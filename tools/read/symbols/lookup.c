@@ -198,6 +198,10 @@ find_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
 	module->kept.key = module->key;
 	module->kept.key_bytes = key_bytes;
 	HASH_ADD_KEYPTR(hh, lookup->modules, module->key, key_bytes, module);
+	if (!module->hh.tbl) {
+		free(module);
+		return NULL;
+	}
 	load(lookup, module, wanted);
 	return module;
 }

@@ -1,21 +1,16 @@
 #include "tools/read/symbols/symbols.h"
 
+#include "tools/hash_table.h"
 #include "tools/read/elf/go_module.h"
 #include "tools/read/symbols/debug_files.h"
 #include "tools/read/symbols/demangle.h"
 #include "tools/read/symbols/symbols_dwarf.h"
+#include "tools/string_set.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
-
-/* A string that lives as long as the struct vmt_symbols. */
-struct text {
-	UT_hash_handle hh;
-	char bytes[];
-};
 
 struct module {
 	UT_hash_handle hh;
@@ -31,13 +26,21 @@ struct module {
 
 struct vmt_symbols {
 	struct module *modules;
-	struct text *texts;
+	struct vmt_string_set *texts; /* that live as long as this does */
 };
 
 struct vmt_symbols *
 vmt_symbols_new(void)
 {
-	return calloc(1, sizeof(struct vmt_symbols));
+	struct vmt_symbols *symbols = calloc(1, sizeof(*symbols));
+
+	if (!symbols)
+		return NULL;
+	symbols->texts = vmt_string_set_new();
+	if (symbols->texts)
+		return symbols;
+	free(symbols);
+	return NULL;
 }
 
 static void
@@ -49,29 +52,13 @@ free_module(struct module *module)
 	free(module);
 }
 
-/* Clearing a table leaves its members linked, in the order in which they were added. */
 void
 vmt_symbols_free(struct vmt_symbols *symbols)
 {
-	struct module *module = symbols ? symbols->modules : NULL;
-	struct text *text = symbols ? symbols->texts : NULL;
-
 	if (!symbols)
 		return;
-	HASH_CLEAR(hh, symbols->modules);
-	HASH_CLEAR(hh, symbols->texts);
-	while (module) {
-		struct module *next = module->hh.next;
-
-		free_module(module);
-		module = next;
-	}
-	while (text) {
-		struct text *next = text->hh.next;
-
-		free(text);
-		text = next;
-	}
+	VMT_HASH_TABLE_FREE(struct module, symbols->modules, free_module);
+	vmt_string_set_free(symbols->texts);
 	free(symbols);
 }
 
@@ -79,20 +66,7 @@ vmt_symbols_free(struct vmt_symbols *symbols)
 static const char *
 keep(struct vmt_symbols *symbols, const char *string)
 {
-	size_t length = string ? strlen(string) : 0;
-	struct text *text;
-
-	if (!string)
-		return NULL;
-	HASH_FIND(hh, symbols->texts, string, length, text);
-	if (text)
-		return text->bytes;
-	text = malloc(sizeof(*text) + length + 1);
-	if (!text)
-		return NULL;
-	memcpy(text->bytes, string, length + 1);
-	HASH_ADD_KEYPTR(hh, symbols->texts, text->bytes, length, text);
-	return text->bytes;
+	return string ? vmt_string_set_intern(symbols->texts, string, strlen(string)) : NULL;
 }
 
 static const char *
@@ -191,7 +165,10 @@ find_or_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool 
 	vmt_debug_files_open(&known->files, path, module);
 	free(path);
 	HASH_ADD_KEYPTR(hh, symbols->modules, known->key, known->key_bytes, known);
-	return known;
+	if (known->hh.tbl)
+		return known;
+	free_module(known);
+	return NULL;
 }
 
 const struct vmt_debug_files *

@@ -1,5 +1,5 @@
 /*
- * string_set.h: equal strings, stored once.
+ * string_set.h: equal strings, stored once
  *
  * One copy of each, until the set is freed. One thread at a time.
  */
