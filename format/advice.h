@@ -54,6 +54,14 @@ vmt_file_release_name(unsigned how)
 	return how == VMT_FILE_SHRUNK ? "ftruncate" : "fallocate(PUNCH_HOLE)";
 }
 
+/* Whether the pages are gone when the call is over, and the next touch gets others. */
+static inline bool
+vmt_advice_drops(unsigned advice)
+{
+	return advice == VMT_ADVICE_DONTNEED || advice == VMT_ADVICE_REMOVE ||
+	       advice == VMT_ADVICE_DONTNEED_LOCKED || advice == VMT_ADVICE_GUARD_INSTALL;
+}
+
 /* Whether the kernel gives pages back, now or under pressure. Of a number that this build does not
  * know it may. */
 static inline bool

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 
 #include "tools/model/attribute/attribution.h"
+#include "tools/model/replay/replay_touch.h"
 
 #define PAGE UINT64_C(4096)
 #define KIB UINT64_C(1024)
@@ -46,6 +47,7 @@ __attribute__((unused)) static struct vmt_replay *
 world_new(uint64_t sample_bytes, bool forked)
 {
 	struct vmt_replay_options options = {.stacks = {world_stack, NULL},
+					     .touch_stacks = {world_stack, NULL},
 					     .page_bytes = 4096,
 					     .sample_bytes = sample_bytes,
 					     .forked = forked};
@@ -76,6 +78,19 @@ map_anonymous(struct vmt_replay *replay, uint64_t address, uint64_t length, uint
 {
 	happen(replay, EVENT(MMAP, .address = address, .length = length, .stack = stack,
 			     .flags = ANON, .protection = RW, .argument_b = UINT64_MAX));
+}
+
+/* Stack `stack` touches every page of a range, each sample for `period` faults. */
+__attribute__((unused)) static void
+touch_pages(struct vmt_replay *replay, uint64_t start, uint64_t bytes, uint32_t stack,
+	    uint64_t period)
+{
+	for (uint64_t at = start; at < start + bytes; at += PAGE * period) {
+		const struct vmt_touch_sample sample = {
+		    .address = at, .stack = stack, .thread = 100, .page_shift = 12};
+
+		assert_int_equal(vmt_replay_touch_apply(replay, &sample, period), 0);
+	}
 }
 
 __attribute__((unused)) static const struct vmt_site_entry *

@@ -72,6 +72,8 @@ vmt_extent_owners_acquire(struct vmt_replay *replay, const struct vmt_event *eve
 
 	if (!status)
 		status = vmt_touched_forget(replay->touched, extent->start, extent->end);
+	if (!status && event->kind != VMT_EVENT_PRESENT) /* that has its pages from before */
+		status = vmt_touchers_take(replay->touchers, extent->start, extent->end, NULL);
 	if (!status)
 		status = vmt_sites_intern(replay->sites, key, &extent->site);
 	replay->calls++;

@@ -31,16 +31,22 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->history = vmt_module_history_new();
 	if (replay->history)
 		replay->sites = vmt_sites_new(replay->history, options->stacks);
+	if (replay->history)
+		replay->touch_sites = vmt_sites_new(replay->history, options->touch_stacks);
 	replay->space = vmt_space_new();
 	replay->blocks = vmt_blocks_new();
 	replay->threads = vmt_threads_new();
 	replay->undo = vmt_undo_new();
 	replay->advised = vmt_advised_pages_new();
 	replay->touched = vmt_touched_new();
+	replay->touchers = vmt_touchers_new(options->page_bytes);
 	replay->under_way = vmt_unfinished_calls_new(options->page_bytes);
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
+	if (replay->touchers && replay->forked)
+		vmt_touchers_fork(replay->touchers);
 	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
-	    replay->advised && replay->touched && replay->under_way && replay->realloc_undo)
+	    replay->advised && replay->touched && replay->touchers && replay->touch_sites &&
+	    replay->under_way && replay->realloc_undo)
 		return replay;
 	vmt_replay_free(replay);
 	return NULL;
@@ -52,6 +58,7 @@ vmt_replay_free(struct vmt_replay *replay)
 	if (!replay)
 		return;
 	vmt_sites_free(replay->sites);
+	vmt_sites_free(replay->touch_sites);
 	vmt_module_history_free(replay->history);
 	vmt_space_free(replay->space);
 	vmt_blocks_free(replay->blocks);
@@ -59,6 +66,7 @@ vmt_replay_free(struct vmt_replay *replay)
 	vmt_undo_free(replay->undo);
 	vmt_advised_pages_free(replay->advised);
 	vmt_touched_free(replay->touched);
+	vmt_touchers_free(replay->touchers);
 	vmt_unfinished_calls_free(replay->under_way);
 	free(replay->realloc_undo);
 	free(replay);
@@ -409,9 +417,20 @@ load_module(struct vmt_replay *replay, const struct vmt_event *event)
 		return 0;
 	}
 	status = vmt_module_history_load(replay->history, &span);
-	if (!status)
-		vmt_sites_loaded(replay->sites);
-	return status;
+	if (status)
+		return status;
+	vmt_sites_loaded(replay->sites);
+	vmt_sites_loaded(replay->touch_sites);
+	return 0;
+}
+
+static void
+note_fork(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	if (event->error || event->flags & CLONE_VM)
+		return;
+	replay->forks++;
+	vmt_touchers_fork(replay->touchers);
 }
 
 int
@@ -424,7 +443,7 @@ vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
 	case VMT_EVENT_THREAD:
 		return event->error ? 0 : add_thread(replay, event);
 	case VMT_EVENT_FORK:
-		replay->forks += !event->error && !(event->flags & CLONE_VM);
+		note_fork(replay, event);
 		return 0;
 	case VMT_EVENT_MODULE_LOAD:
 		return load_module(replay, event);

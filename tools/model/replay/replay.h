@@ -37,8 +37,9 @@
 
 struct vmt_replay_options {
 	struct vmt_stack_source stacks;
-	uint64_t page_bytes;	   /* of the machine that made the trace */
-	uint64_t sample_bytes;	   /* of malloc in sampled mode, else 0 */
+	struct vmt_stack_source touch_stacks; /* of sampled page faults: replay_touch.h */
+	uint64_t page_bytes;		      /* of the machine that made the trace */
+	uint64_t sample_bytes;		      /* of malloc in sampled mode, else 0 */
 	const uint64_t *thin_from; /* as vmt_trace_thin_from, and outlives it; NULL: not thinned */
 	uint64_t random_id;	   /* of the trace */
 	bool forked;		   /* the trace began in a fork child: earlier blocks are unknown */

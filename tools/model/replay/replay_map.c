@@ -34,6 +34,8 @@ release(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start
 	if (!status)
 		status = vmt_advised_pages_forget(replay->advised, start, end);
 	if (!status)
+		status = vmt_touchers_take(replay->touchers, start, end, &record->touches);
+	if (!status)
 		vmt_extent_owners_share_out(replay, &record->pieces, event->argument_a, true, 1);
 	vmt_extent_owners_note_sampled(replay, &record->pieces, event);
 	return status;
@@ -217,6 +219,9 @@ share_taken(struct vmt_replay *replay, const struct vmt_event *event, uint32_t s
 	struct vmt_site_entry *entry;
 
 	if (!record || vmt_space_look(replay->space, start, end, &record->pieces))
+		return -ENOMEM;
+	if (vmt_advice_drops(event->advice) && (!event->error || event->error == ENOMEM) &&
+	    vmt_touchers_take(replay->touchers, start, end, &record->touches))
 		return -ENOMEM;
 	vmt_extent_owners_share_out(replay, &record->pieces, taken, false, 1);
 	vmt_extent_owners_note_sampled(replay, &record->pieces, event);

@@ -1,5 +1,6 @@
 #include "tools/model/replay/replay_move.h"
 
+#include "base/pages.h"
 #include "tools/model/replay/advised_pages.h"
 #include "tools/model/replay/extent_owners.h"
 #include "tools/model/space/undo.h"
@@ -24,7 +25,7 @@ vmt_replay_move_begin(struct vmt_replay *replay, const struct vmt_event *event)
 		return 0;
 	}
 	record = vmt_undo_begin(replay->undo, event);
-	if (!record)
+	if (!record || vmt_touchers_take(replay->touchers, start, end, &record->touches))
 		return -ENOMEM;
 	if (event->flags & REMAP_DONTUNMAP)
 		return vmt_space_look(replay->space, start, end, &record->pieces);
@@ -49,6 +50,23 @@ cut_head(struct vmt_extents *pieces, uint64_t start)
 	pieces->count = kept;
 }
 
+/* Who touched the pages that mremap has kept touched them where they are now. */
+static int
+move_touches(struct vmt_replay *replay, const struct vmt_undo_record *record,
+	     const struct vmt_event *event)
+{
+	uint64_t length = event->length;
+	uint64_t start;
+	uint64_t end;
+
+	if (length > record->event.length)
+		length = record->event.length;
+	if (!vmt_replay_state_pages(replay, record->event.address, length, &start, &end))
+		return 0;
+	return vmt_touchers_put(replay->touchers, &record->touches, start, end,
+				vmt_pages_down(event->address, replay->page_bytes));
+}
+
 /* mremap shrank the range where it was. */
 static int
 shrink(struct vmt_replay *replay, const struct vmt_event *event, struct vmt_undo_record *record)
@@ -59,7 +77,7 @@ shrink(struct vmt_replay *replay, const struct vmt_event *event, struct vmt_undo
 	cut_head(&record->pieces, end);
 	vmt_extent_owners_share_out(replay, &record->pieces, record->event.argument_a, true, 1);
 	vmt_extent_owners_note_sampled(replay, &record->pieces, &record->event);
-	return status;
+	return status ? status : move_touches(replay, record, event);
 }
 
 /* Of a range that moves, what a smaller length cut off was released with its pages; the rest gave
@@ -148,6 +166,8 @@ vmt_replay_move_end(struct vmt_replay *replay, const struct vmt_event *event)
 			status = keep_touched(replay, event, &extent);
 		if (!status)
 			status = leave_empty(replay, event);
+		if (!status && record)
+			status = move_touches(replay, record, event);
 	}
 	if (record)
 		record->event.kind = 0;
@@ -194,5 +214,6 @@ vmt_replay_move_undo(struct vmt_replay *replay, const struct vmt_event *event)
 		status = vmt_extent_owners_put_back(replay, &record->pieces, UINT64_MAX);
 	}
 	record->event.kind = 0;
-	return status;
+	return status ? status
+		      : vmt_touchers_put(replay->touchers, &record->touches, 0, UINT64_MAX, 0);
 }

@@ -14,6 +14,7 @@
 #include "tools/model/space/space.h"
 #include "tools/model/space/threads.h"
 #include "tools/model/space/touched.h"
+#include "tools/model/space/touchers.h"
 
 struct vmt_advised_pages;
 struct vmt_unfinished_calls;
@@ -27,6 +28,8 @@ struct vmt_replay {
 	struct vmt_threads *threads;
 	struct vmt_advised_pages *advised;
 	struct vmt_touched *touched;
+	struct vmt_touchers *touchers;
+	struct vmt_sites *touch_sites; /* whose index a toucher is */
 	struct vmt_unfinished_calls *under_way;
 
 	/* contradictions */

@@ -43,6 +43,8 @@ enum vmt_figure {
 	VMT_FIGURE_SHARED, /* of committed: in other mappings too */
 	VMT_FIGURE_HUGE,   /* of advice alone */
 	VMT_FIGURE_PINS,   /* free memory of malloc that its live blocks keep: retained.h */
+	/* up to the snapshot */
+	VMT_FIGURE_UNSHARED, /* of touchers alone: first written to by them after a fork */
 	/* over the whole run */
 	VMT_FIGURE_CAME_BACK, /* of advice alone: pages that left this process */
 	VMT_FIGURE_STAYED,    /* of advice alone: of those, shared ones: their file keeps them */

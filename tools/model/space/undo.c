@@ -28,8 +28,10 @@ vmt_undo_free(struct vmt_undo *undo)
 	if (!undo)
 		return;
 	for (unsigned i = 0; i < SLOTS; i++) {
-		for (unsigned j = 0; undo->slots[i] && j < DEPTH; j++)
+		for (unsigned j = 0; undo->slots[i] && j < DEPTH; j++) {
 			vmt_extents_clear(&undo->slots[i]->records[j].pieces);
+			free(undo->slots[i]->records[j].touches.items);
+		}
 		free(undo->slots[i]);
 	}
 	free(undo);
@@ -54,6 +56,7 @@ vmt_undo_begin(struct vmt_undo *undo, const struct vmt_event *event)
 	record = &(*slot)->records[(*slot)->newest];
 	record->event = *event;
 	record->pieces.count = 0;
+	record->touches.count = 0;
 	return record;
 }
 

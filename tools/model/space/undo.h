@@ -2,7 +2,8 @@
  * undo.h: a thread's last releases, in case they failed.
  *
  * A release is stamped before its call; one that fails is followed by MAP_UNDO. Keeps the newest
- * two releases of a thread (an mremap to a fixed place has two), with the extents they took out.
+ * two releases of a thread (an mremap to a fixed place has two), with the extents they took out,
+ * and the touches of their pages.
  * Threads share slots by the low bits of their ids, so memory is bounded; a slot taken over forgets
  * the other thread's releases. One thread at a time.
  */
@@ -11,10 +12,12 @@
 
 #include "format/event.h"
 #include "tools/model/space/space.h"
+#include "tools/model/space/touchers.h"
 
 struct vmt_undo_record {
 	struct vmt_event event; /* the release; kind 0 = none */
 	struct vmt_extents pieces;
+	struct vmt_taken_touches touches;
 };
 
 struct vmt_undo;

@@ -1,0 +1,49 @@
+#include "tools/model/replay/replay_touch.h"
+
+#define LARGEST_PERIOD (UINT64_C(1) << 32) /* beyond that it is no period, but damage */
+
+/* The page that was touched, whole; false where no process can have it. */
+static bool
+page_of(const struct vmt_replay *replay, const struct vmt_touch_sample *sample,
+	struct vmt_touch *touch)
+{
+	uint64_t bytes = replay->page_bytes;
+
+	if (UINT64_C(1) << sample->page_shift > bytes)
+		bytes = UINT64_C(1) << sample->page_shift;
+	if (bytes / replay->page_bytes > VMT_TOUCHERS_MOST_PAGES)
+		return false;
+	if (!vmt_replay_state_pages(replay, sample->address & ~(bytes - 1), bytes, &touch->start,
+				    &touch->end))
+		return false;
+	touch->page_shift = (uint8_t)__builtin_ctzll(bytes);
+	return true;
+}
+
+int
+vmt_replay_touch_apply(struct vmt_replay *replay, const struct vmt_touch_sample *sample,
+		       uint64_t period)
+{
+	const struct vmt_site_key key = {.stack = sample->stack};
+	struct vmt_touch touch = {.period = period};
+	struct vmt_site_entry *entry;
+	bool again;
+	int status;
+
+	if (period == 0 || period > LARGEST_PERIOD || !page_of(replay, sample, &touch)) {
+		replay->malformed++;
+		return 0;
+	}
+	status = vmt_sites_intern(replay->touch_sites, key, &touch.toucher);
+	if (!status)
+		status = vmt_touchers_touch(replay->touchers, &touch, &again);
+	if (status)
+		return status;
+	entry = vmt_sites_get(replay->touch_sites, touch.toucher);
+	entry->exact[VMT_FIGURE_COUNT]++;
+	if (!again || sample->major)
+		return 0;
+	entry->exact[VMT_FIGURE_UNSHARED] += period * (touch.end - touch.start);
+	entry->estimated |= period > 1;
+	return 0;
+}

@@ -1,0 +1,73 @@
+/*
+ * touchers.h: who touched each page last, as far as page faults were sampled.
+ *
+ * Keeps of each page that a sample named its toucher (a site of its own, sites.h), for how many
+ * faults the sample stands, and how large the page was. A release takes pages out, a move takes
+ * them along; a later sample of a page replaces the earlier one. What of a huge page is released
+ * leaves the rest of it. A sample costs one look into a hash table of groups of 16 pages, so memory
+ * is bounded by the sampled pages that are live.
+ *
+ * Whether a page was written to for the first time since a fork shows by what was resident before:
+ * by a sample, or in a snapshot.
+ *
+ * In bytes, whole pages, [start, end). One thread at a time. 0 or -ENOMEM.
+ */
+#ifndef VMT_TOUCHERS_H
+#define VMT_TOUCHERS_H
+
+#include "tools/model/space/space.h"
+
+/* Most pages that one touch may have. Larger ones are hugetlb pages, which no RSS has. */
+#define VMT_TOUCHERS_MOST_PAGES 8192u
+
+struct vmt_touchers;
+
+/* Pages and what their sample stands for. */
+struct vmt_touch {
+	uint64_t start;
+	uint64_t end;
+	uint64_t period;
+	uint32_t toucher;
+	uint8_t page_shift; /* of the page that was touched */
+};
+
+/* Pages that were taken out, owned by the caller: zero it first, then free items. */
+struct vmt_taken_touches {
+	struct vmt_taken_touch *items;
+	size_t count;
+	size_t room;
+};
+
+struct vmt_touchers *vmt_touchers_new(uint64_t page_bytes);
+void vmt_touchers_free(struct vmt_touchers *touchers);
+
+/* *again: the page was resident before the last fork, and has not been touched since. */
+int vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch, bool *again);
+
+/* Takes pages out. Those that a sample had named are appended to *taken, where it is not NULL. */
+int vmt_touchers_take(struct vmt_touchers *touchers, uint64_t start, uint64_t end,
+		      struct vmt_taken_touches *taken);
+
+/* Puts what was taken back, as far as it lies in [start, end), moved there to `to`. */
+int vmt_touchers_put(struct vmt_touchers *touchers, const struct vmt_taken_touches *taken,
+		     uint64_t start, uint64_t end, uint64_t to);
+
+/* From here on every page may be another process's too. */
+void vmt_touchers_fork(struct vmt_touchers *touchers);
+
+/* What was known to be resident is forgotten; then each range that a snapshot shows. `shared`: from
+ * before a fork, and not touched since as far as is known. */
+int vmt_touchers_forget_seen(struct vmt_touchers *touchers);
+int vmt_touchers_see(struct vmt_touchers *touchers, uint64_t start, uint64_t end, bool shared);
+
+/* Whether there is any. */
+bool vmt_touchers_is_empty(const struct vmt_touchers *touchers);
+
+/* The touch of the page at address; false where no sample named it. */
+bool vmt_touchers_at(const struct vmt_touchers *touchers, uint64_t address,
+		     struct vmt_touch *touch);
+
+/* All, in address order, alike neighbours joined; to be freed by the caller. */
+int vmt_touchers_list(const struct vmt_touchers *touchers, struct vmt_touch **list, size_t *count);
+
+#endif
