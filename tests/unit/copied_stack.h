@@ -11,7 +11,6 @@
 #include "base/procfs.h"
 #include "collect/touch_unwind.h"
 
-#include <execinfo.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +18,7 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include <cmocka.h>
 
@@ -33,11 +33,23 @@
 struct copied {
 	struct vmt_touch_thread thread;
 	unsigned char bytes[COPY_BYTES];
-	void *expected[VMT_STACK_MAX_FRAMES]; /* from the same function's own frame on */
+	uint64_t expected[VMT_STACK_MAX_FRAMES]; /* from the same function's own frame on */
 	uint32_t expected_count;
 };
 
 static volatile unsigned sink;
+
+/* For _Unwind_Backtrace, called in the function whose frame is to come first. */
+static inline _Unwind_Reason_Code
+copied_stack_note(struct _Unwind_Context *context, void *to)
+{
+	struct copied *copied = to;
+
+	if (copied->expected_count == VMT_STACK_MAX_FRAMES || _Unwind_GetIP(context) == 0)
+		return _URC_END_OF_STACK;
+	copied->expected[copied->expected_count++] = _Unwind_GetIP(context);
+	return _URC_NO_REASON;
+}
 
 /* As much of the stack as there is, at most `wanted`: page after page, as the kernel does. */
 static inline void
@@ -70,7 +82,8 @@ copied_stack_take(struct copied *copied, uint64_t wanted)
 	__asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"
 			 : "=r"(thread->ip), "=r"(thread->sp), "=r"(thread->bp));
 	copied_stack_fill(copied, getpid(), wanted);
-	copied->expected_count = (uint32_t)backtrace(copied->expected, VMT_STACK_MAX_FRAMES);
+	copied->expected_count = 0;
+	_Unwind_Backtrace(copied_stack_note, copied);
 	sink++;
 }
 
@@ -79,7 +92,7 @@ static inline void
 assert_frames(const struct vmt_touch_stack *stack, const struct copied *copied, uint32_t skipped)
 {
 	for (uint32_t i = 1; i + skipped < stack->count; i++)
-		assert_int_equal(stack->frames[i + skipped], (uint64_t)copied->expected[i]);
+		assert_int_equal(stack->frames[i + skipped], copied->expected[i]);
 }
 
 static struct copied copied;
