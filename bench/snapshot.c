@@ -228,7 +228,7 @@ begin_camera(struct camera *camera, const struct child *child)
 
 	memset(camera, 0, sizeof(*camera));
 	camera->job = (struct vmt_snapshot_job){
-	    .residency = {.source = vmt_residency_choose(0, false),
+	    .residency = {.source = vmt_residency_choose(0, false).source,
 			  .pagemap_fd = vmt_procfs_open((uint32_t)child->pid, "pagemap"),
 			  .page_bytes = PAGE_BYTES,
 			  .scratch = scratch},

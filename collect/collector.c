@@ -423,6 +423,7 @@ static int
 set_up_shared(struct collector *collector)
 {
 	struct vmt_shared *shared = &collector->shared;
+	struct vmt_residency_choice choice;
 	void *scratch = vmt_sys_mmap(NULL, VMT_RESIDENCY_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -431,10 +432,11 @@ set_up_shared(struct collector *collector)
 	shared->residency_scratch = scratch;
 	shared->host = collector->host;
 	shared->session = collector->session;
-	shared->source = vmt_residency_choose(collector->host->residency_source, false);
+	choice = vmt_residency_choose(collector->host->residency_source, false);
+	shared->source = choice.source;
+	shared->knows_guards = choice.knows_guards;
 	if (shared->source == VMT_RESIDENCY_PAGEMAP)
 		shared->zero_frame = vmt_residency_zero_frame();
-	shared->knows_guards = vmt_residency_knows_guards();
 	shared->pid_namespace = vmt_procfs_pid_namespace();
 	shared->pause = pause_work;
 	shared->context = collector;

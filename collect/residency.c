@@ -27,6 +27,8 @@
 #define ENTRY_GUARD (UINT64_C(1) << 58)
 #define ENTRY_FRAME_MASK ((UINT64_C(1) << 55) - 1)
 #define ENTRIES_AT_ONCE 512u
+/* Entries that nobody wants are read along up to this many: so much of them costs a call. */
+#define ENTRIES_BETWEEN 64u
 
 /* Joins touching runs of one kind before they go on. */
 struct gather {
@@ -125,50 +127,100 @@ next_slice_bytes(uint64_t slice_bytes, uint64_t took_ns)
 	return slice_bytes;
 }
 
-/* The range once more, by its entries; of what has gone meanwhile nothing more is known. */
+/* Entries of pagemap that were read along with earlier ones. */
+struct entries {
+	uint64_t start; /* address of the first one's page */
+	uint64_t end;
+	uint64_t words[ENTRIES_AT_ONCE];
+};
+
+/* How far entries are read at once that begin at `start`, in regions[0] or before it: over as many
+ * regions as lie near each other. */
+static uint64_t
+reach(const struct vmt_scan_region *regions, long count, uint64_t start, uint64_t page_bytes)
+{
+	uint64_t most = start + ENTRIES_AT_ONCE * page_bytes;
+	uint64_t end = regions[0].end;
+
+	for (long i = 1; i < count && end < most; i++) {
+		if (regions[i].start - end > ENTRIES_BETWEEN * page_bytes)
+			break;
+		end = regions[i].end;
+	}
+	return end < most ? end : most;
+}
+
+/* 0, or negative errno: of what has gone meanwhile nothing is known. */
 static int
-put_with_shares(const struct vmt_residency_reader *residency, struct gather *gather, uint64_t start,
-		uint64_t end, uint32_t kind)
+read_entries(int pagemap_fd, uint64_t page_bytes, struct entries *entries)
+{
+	uint64_t wanted = (entries->end - entries->start) / page_bytes * sizeof(entries->words[0]);
+	long got = -EINTR;
+
+	vmt_assert(wanted > 0 && wanted <= sizeof(entries->words));
+	while (got == -EINTR)
+		got = vmt_sys_pread(pagemap_fd, entries->words, wanted,
+				    entries->start / page_bytes * sizeof(entries->words[0]));
+	if (got < (long)sizeof(entries->words[0])) {
+		entries->end = entries->start;
+		return got < 0 ? (int)got : -ESRCH;
+	}
+	entries->end = entries->start + (uint64_t)got / sizeof(entries->words[0]) * page_bytes;
+	return 0;
+}
+
+/* The first region once more, by its entries; `count` regions follow each other. */
+static int
+put_with_shares(const struct vmt_residency_reader *residency, struct gather *gather,
+		const struct vmt_scan_region *regions, long count, uint32_t kind,
+		struct entries *entries)
 {
 	uint64_t page_bytes = residency->page_bytes;
-	uint64_t entries[ENTRIES_AT_ONCE];
 
-	vmt_assert((start | end) % page_bytes == 0);
-	while (start < end) {
-		uint64_t wanted = (end - start) / page_bytes * sizeof(*entries);
-		long got;
+	vmt_assert((regions[0].start | regions[0].end) % page_bytes == 0);
+	for (uint64_t at = regions[0].start; at < regions[0].end; at += page_bytes) {
+		uint64_t entry;
+		bool shared;
 
-		if (wanted > sizeof(entries))
-			wanted = sizeof(entries);
-		got = vmt_sys_pread(residency->pagemap_fd, entries, wanted,
-				    start / page_bytes * sizeof(*entries));
-		if (got == -EINTR)
-			continue;
-		if (got < (long)sizeof(*entries))
-			return got < 0 ? (int)got : -ESRCH;
-		for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++, start += page_bytes) {
-			bool shared =
-			    (entries[i] & ENTRY_PRESENT) && !(entries[i] & ENTRY_EXCLUSIVE);
+		if (at < entries->start || at >= entries->end) {
+			int result;
 
-			gather_put(gather, start, page_bytes, kind | (shared ? VMT_RUN_SHARED : 0));
+			entries->start = at;
+			entries->end = reach(regions, count, at, page_bytes);
+			result = read_entries(residency->pagemap_fd, page_bytes, entries);
+			if (result < 0)
+				return result;
 		}
+		entry = entries->words[(at - entries->start) / page_bytes];
+		shared = (entry & ENTRY_PRESENT) && !(entry & ENTRY_EXCLUSIVE);
+		gather_put(gather, at, page_bytes, kind | (shared ? VMT_RUN_SHARED : 0));
 	}
 	return 0;
 }
 
 static int
-put_region(const struct vmt_residency_reader *residency, struct gather *gather,
-	   const struct vmt_scan_region *region, uint32_t known)
+put_regions(const struct vmt_residency_reader *residency, struct gather *gather, long count)
 {
-	uint32_t kind = kind_of_categories(region->categories);
+	const struct vmt_scan_region *regions = (const void *)residency->scratch;
+	uint32_t known = residency->files == VMT_RESIDENCY_FILES_ALL ? VMT_RUN_FILE : 0;
+	struct entries entries;
+	int result = 0;
 
-	if (!kind)
-		return 0;
-	kind |= known;
-	if (residency->shares && (kind & VMT_RUN_PRESENT) && !(kind & VMT_RUN_ZERO))
-		return put_with_shares(residency, gather, region->start, region->end, kind);
-	gather_put(gather, region->start, region->end - region->start, kind);
-	return 0;
+	entries.start = entries.end = 0;
+	for (long i = 0; i < count && result == 0; i++) {
+		const struct vmt_scan_region *region = &regions[i];
+		uint32_t kind = kind_of_categories(region->categories);
+
+		if (!kind)
+			continue;
+		kind |= known;
+		if (residency->shares && (kind & VMT_RUN_PRESENT) && !(kind & VMT_RUN_ZERO))
+			result =
+			    put_with_shares(residency, gather, region, count - i, kind, &entries);
+		else
+			gather_put(gather, region->start, region->end - region->start, kind);
+	}
+	return result;
 }
 
 static int
@@ -176,7 +228,6 @@ scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint
 	      struct gather *gather)
 {
 	const struct vmt_scan_region *regions = (const void *)residency->scratch;
-	uint32_t known = residency->files == VMT_RESIDENCY_FILES_ALL ? VMT_RUN_FILE : 0;
 	uint64_t slice_bytes = SCAN_SLICE_FIRST_BYTES;
 
 	while (start < end && !gather->stopped) {
@@ -184,18 +235,16 @@ scan_by_ioctl(const struct vmt_residency_reader *residency, uint64_t start, uint
 		struct vmt_scan_argument argument = {.start = start, .end = stop};
 		uint64_t before_ns = stop < end ? vmt_sys_clock_ns(CLOCK_MONOTONIC) : 0;
 		long found = scan_slice(residency, &argument);
+		int result;
 
 		if (found < 0)
 			return (int)found;
 		if (stop < end)
 			slice_bytes = next_slice_bytes(
 			    slice_bytes, vmt_sys_clock_ns(CLOCK_MONOTONIC) - before_ns);
-		for (long i = 0; i < found; i++) {
-			int result = put_region(residency, gather, &regions[i], known);
-
-			if (result < 0)
-				return result;
-		}
+		result = put_regions(residency, gather, found);
+		if (result < 0)
+			return result;
 		start = scan_next(&argument, regions, found);
 		vmt_assert(start > argument.start && start <= end);
 		pause_between(residency);
@@ -343,37 +392,43 @@ vmt_residency_zero_frame(void)
 	return own_zero_entry() & ENTRY_FRAME_MASK;
 }
 
+/* What PAGEMAP_SCAN can do here. */
+enum scan_ability { SCAN_UNKNOWN_HERE, SCAN_PLAIN, SCAN_KNOWS_GUARDS };
+
+/* Asks for a page of the stack, which is there. */
 static bool
-scan_ioctl_works(uint64_t mask)
+finds_own_page(int pagemap_fd, uint64_t mask)
 {
 	struct vmt_scan_region region = {0};
-	volatile const unsigned char *page = map_zero_page();
+	uintptr_t page = (uintptr_t)&region & ~(uintptr_t)(vmt_page_bytes - 1);
 	struct vmt_scan_argument argument = {
 	    .size = sizeof(argument),
-	    .start = (uintptr_t)page,
-	    .end = (uintptr_t)page + vmt_page_bytes,
+	    .start = page,
+	    .end = page + vmt_page_bytes,
 	    .regions = (uintptr_t)&region,
 	    .region_count = 1,
 	    .category_any_of = VMT_PAGE_IS_PRESENT,
 	    .return_mask = mask,
 	};
-	int fd = vmt_procfs_open(0, "pagemap");
-	long found = -1;
 
-	if (vmt_sys_failed((const void *)(uintptr_t)page))
-		return false;
-	if (fd >= 0) {
-		found = vmt_sys_call3(SYS_ioctl, fd, VMT_SCAN_REQUEST, &argument);
-		vmt_sys_close(fd);
-	}
-	vmt_sys_call2(SYS_munmap, (uintptr_t)page, vmt_page_bytes);
-	return found == 1 && region.start == argument.start;
+	return vmt_sys_call3(SYS_ioctl, pagemap_fd, VMT_SCAN_REQUEST, &argument) == 1 &&
+	       region.start == page;
 }
 
-bool
-vmt_residency_knows_guards(void)
+static enum scan_ability
+ask_scan(void)
 {
-	return scan_ioctl_works(VMT_PAGE_IS_PRESENT | VMT_PAGE_IS_GUARD);
+	int fd = vmt_procfs_open(0, "pagemap");
+	enum scan_ability ability = SCAN_UNKNOWN_HERE;
+
+	if (fd < 0)
+		return SCAN_UNKNOWN_HERE;
+	if (finds_own_page(fd, VMT_PAGE_IS_PRESENT | VMT_PAGE_IS_GUARD))
+		ability = SCAN_KNOWS_GUARDS;
+	else if (finds_own_page(fd, VMT_PAGE_IS_PRESENT))
+		ability = SCAN_PLAIN;
+	vmt_sys_close(fd);
+	return ability;
 }
 
 bool
@@ -384,7 +439,7 @@ vmt_residency_works(enum vmt_residency_source source)
 
 	switch (source) {
 	case VMT_RESIDENCY_PAGEMAP_SCAN:
-		return scan_ioctl_works(VMT_PAGE_IS_PRESENT);
+		return ask_scan() != SCAN_UNKNOWN_HERE;
 	case VMT_RESIDENCY_PAGEMAP:
 		return (own_zero_entry() & ENTRY_PRESENT) != 0;
 	case VMT_RESIDENCY_MINCORE:
@@ -394,20 +449,29 @@ vmt_residency_works(enum vmt_residency_source source)
 	}
 }
 
-enum vmt_residency_source
+static bool
+offers(enum scan_ability scan, enum vmt_residency_source source)
+{
+	return source == VMT_RESIDENCY_PAGEMAP_SCAN ? scan != SCAN_UNKNOWN_HERE
+						    : vmt_residency_works(source);
+}
+
+struct vmt_residency_choice
 vmt_residency_choose(uint32_t wanted, bool own_process)
 {
 	static const uint8_t best_first[] = {VMT_RESIDENCY_PAGEMAP_SCAN, VMT_RESIDENCY_PAGEMAP,
 					     VMT_RESIDENCY_MINCORE};
+	enum scan_ability scan = ask_scan();
+	struct vmt_residency_choice choice = {VMT_RESIDENCY_NONE, scan == SCAN_KNOWS_GUARDS};
 	unsigned usable = own_process ? 3 : 2;
 
-	for (unsigned i = 0; i < usable; i++) {
-		if (best_first[i] == wanted && vmt_residency_works(best_first[i]))
-			return best_first[i];
+	for (unsigned i = 0; i < usable && choice.source == VMT_RESIDENCY_NONE; i++) {
+		if (best_first[i] == wanted && offers(scan, best_first[i]))
+			choice.source = best_first[i];
 	}
-	for (unsigned i = 0; i < usable; i++) {
-		if (vmt_residency_works(best_first[i]))
-			return best_first[i];
+	for (unsigned i = 0; i < usable && choice.source == VMT_RESIDENCY_NONE; i++) {
+		if (offers(scan, best_first[i]))
+			choice.source = best_first[i];
 	}
-	return VMT_RESIDENCY_NONE;
+	return choice;
 }

@@ -46,7 +46,7 @@ struct vmt_residency_reader {
 	int pagemap_fd;			/* of the process looked at; unused by MINCORE */
 	uint64_t page_bytes;
 	bool nothing_swapped;	      /* by the kernel's own count: what looks so is a marker */
-	bool knows_guards;	      /* PAGEMAP_SCAN: vmt_residency_knows_guards */
+	bool knows_guards;	      /* PAGEMAP_SCAN: see vmt_residency_choice */
 	bool shares;		      /* PAGEMAP_SCAN: tell shared pages too */
 	uint64_t zero_frame;	      /* PAGEMAP: frame of the zero page; 0 = not known */
 	unsigned char *scratch;	      /* VMT_RESIDENCY_SCRATCH_BYTES, 8-byte aligned */
@@ -63,11 +63,13 @@ struct vmt_residency_sink {
 /* Whether this kernel offers the source to this process. */
 bool vmt_residency_works(enum vmt_residency_source source);
 
-/* `wanted` where it works for the purpose (MINCORE: own process only), else the best that does. */
-enum vmt_residency_source vmt_residency_choose(uint32_t wanted, bool own_process);
+struct vmt_residency_choice {
+	enum vmt_residency_source source;
+	bool knows_guards; /* PAGEMAP_SCAN tells guard pages from swapped ones */
+};
 
-/* Whether PAGEMAP_SCAN tells guard pages from swapped ones. */
-bool vmt_residency_knows_guards(void);
+/* `wanted` where it works for the purpose (MINCORE: own process only), else the best that does. */
+struct vmt_residency_choice vmt_residency_choose(uint32_t wanted, bool own_process);
 
 /* Whether runs of this reader tell shared pages. */
 bool vmt_residency_knows_shares(const struct vmt_residency_reader *residency);

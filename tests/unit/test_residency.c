@@ -136,7 +136,8 @@ markers_are_no_pages(void **state)
 			if (!use(handle, (enum vmt_residency_source)sources[i]))
 				continue;
 			handle->residency.nothing_swapped = way == 0;
-			handle->residency.knows_guards = vmt_residency_knows_guards();
+			handle->residency.knows_guards =
+			    vmt_residency_choose(0, false).knows_guards;
 			scan(handle, at, 16 * PAGE, &found);
 			assert_int_equal(found.count, 2);
 			assert_int_equal(found.runs[0].bytes, 4 * PAGE);
@@ -449,12 +450,14 @@ static void
 choice_follows_purpose_and_wish(void **state)
 {
 	(void)state;
-	assert_int_equal(vmt_residency_choose(VMT_RESIDENCY_PAGEMAP, false), VMT_RESIDENCY_PAGEMAP);
-	assert_int_equal(vmt_residency_choose(VMT_RESIDENCY_MINCORE, true), VMT_RESIDENCY_MINCORE);
-	assert_int_not_equal(vmt_residency_choose(VMT_RESIDENCY_MINCORE, false),
+	assert_int_equal(vmt_residency_choose(VMT_RESIDENCY_PAGEMAP, false).source,
+			 VMT_RESIDENCY_PAGEMAP);
+	assert_int_equal(vmt_residency_choose(VMT_RESIDENCY_MINCORE, true).source,
+			 VMT_RESIDENCY_MINCORE);
+	assert_int_not_equal(vmt_residency_choose(VMT_RESIDENCY_MINCORE, false).source,
 			     VMT_RESIDENCY_MINCORE);
 	if (vmt_residency_works(VMT_RESIDENCY_PAGEMAP_SCAN))
-		assert_int_equal(vmt_residency_choose(0, false), VMT_RESIDENCY_PAGEMAP_SCAN);
+		assert_int_equal(vmt_residency_choose(0, false).source, VMT_RESIDENCY_PAGEMAP_SCAN);
 }
 
 int

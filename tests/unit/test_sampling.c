@@ -35,7 +35,7 @@ set_up(void **state)
 	place->shared.host = &place->host;
 	place->shared.session = &place->session;
 	place->shared.residency_scratch = (unsigned char *)place->scratch;
-	place->shared.source = vmt_residency_choose(0, false);
+	place->shared.source = vmt_residency_choose(0, false).source;
 	vmt_cpu_budget_begin(&place->shared.credit, place->now_ns);
 	place->shared.credit.left_ns = (int64_t)SECOND;
 	/* The quota of whoever runs the tests is not asked for. */

@@ -35,7 +35,7 @@ static void
 open_job(struct place *place, uint32_t pid)
 {
 	place->job = (struct vmt_snapshot_job){
-	    .residency = {.source = vmt_residency_choose(0, false),
+	    .residency = {.source = vmt_residency_choose(0, false).source,
 			  .pagemap_fd = vmt_procfs_open(pid, "pagemap"),
 			  .page_bytes = PAGE,
 			  .zero_frame = vmt_residency_zero_frame(),
