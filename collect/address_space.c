@@ -65,7 +65,7 @@ name_trace(const struct vmt_traced *process, struct sought *sought)
 }
 
 /* The first process's may have come with the collector: of this trace, as an earlier image's show
- * another address space. */
+ * another address space. They were opened while its image waited for the collector. */
 static bool
 take_watch(struct vmt_traced *process, const struct vmt_shared *shared)
 {
@@ -80,6 +80,7 @@ take_watch(struct vmt_traced *process, const struct vmt_shared *shared)
 	process->statm_fd = watch->statm_fd;
 	process->rollup_fd = watch->rollup_fd;
 	process->stack_start = watch->stack_start;
+	process->vouched_for = watch->maps_fd >= 0;
 	*watch = (struct vmt_procfs_watch){-1, -1, -1, -1, -1, -1, 0};
 	return true;
 }
@@ -158,12 +159,15 @@ bool
 vmt_address_space_check(struct vmt_traced *process)
 {
 	const uint32_t *end = &vmt_process_head(process)->end;
-	struct sought sought;
+	struct sought sought = {.found = process->vouched_for, .any = true};
 
-	if (vmt_atomic_load_acquire(end) == VMT_END_STOPPED || process->maps_fd < 0 ||
-	    !name_trace(process, &sought))
+	if (vmt_atomic_load_acquire(end) == VMT_END_STOPPED || process->maps_fd < 0)
 		return true;
-	walk(process->maps_fd, find_by_file, &sought);
+	if (!process->vouched_for) {
+		if (!name_trace(process, &sought))
+			return true;
+		walk(process->maps_fd, find_by_file, &sought);
+	}
 	/* All of it was opened between this and the first look at stat. */
 	if (sought.found && vmt_address_space_is_there(process))
 		return true;

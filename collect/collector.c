@@ -44,8 +44,8 @@ struct collector {
 	uint64_t announced_ns;	 /* last look for announcements */
 	uint64_t empty_since_ns; /* 0 = somebody is left */
 	struct vmt_fork_children children;
-	uint64_t home_device; /* of the first trace; 0: none yet */
-	bool in_own_namespace;
+	uint64_t home_device;				 /* of the first trace; 0: none yet */
+	enum { NOT_ASKED, IN_OWN, IN_COMMON } namespace; /* of mounts */
 	int first_fd; /* pidfd of the first process, where none came with the host; else -1 */
 	bool first_pending;
 };
@@ -341,25 +341,30 @@ next_visit_ns(const struct collector *collector, uint64_t now_ns)
 	return next_ns;
 }
 
+/* Asked by who has time to sleep: not for a process that is about to end. */
 static bool
-is_hurried(const struct collector *collector)
+is_hurried(struct collector *collector)
 {
-	return collector->in_own_namespace ||
+	if (collector->namespace == NOT_ASKED)
+		collector->namespace = vmt_procfs_is_own_namespace() ? IN_OWN : IN_COMMON;
+	return collector->namespace == IN_OWN ||
 	       vmt_exit_watch_is_urgent(collector->processes, collector->used,
 					collector->home_device);
 }
 
 /* Until the next visit is due, or somebody has changed the wake word from what it was. */
 static void
-sleep_until_due(const struct collector *collector, uint32_t wake)
+sleep_until_due(struct collector *collector, uint32_t wake)
 {
 	for (;;) {
 		uint64_t now_ns = vmt_ticks_monotonic_ns();
 		uint64_t next_ns = next_visit_ns(collector, now_ns);
-		uint64_t longest_ns = is_hurried(collector) ? NOTICE_NS : LONGEST_SLEEP_NS;
-		uint64_t sleep_ns = next_ns - now_ns < longest_ns ? next_ns - now_ns : longest_ns;
-		struct timespec timeout = {0, (long)sleep_ns};
+		uint64_t sleep_ns = next_ns > now_ns ? next_ns - now_ns : 0;
+		struct timespec timeout = {0, 0};
 
+		if (sleep_ns > NOTICE_NS && is_hurried(collector))
+			sleep_ns = NOTICE_NS;
+		timeout.tv_nsec = (long)(sleep_ns < LONGEST_SLEEP_NS ? sleep_ns : LONGEST_SLEEP_NS);
 		if (next_ns <= now_ns ||
 		    vmt_sys_call4(SYS_futex, &collector->session->wake, FUTEX_WAIT, wake,
 				  &timeout) != -ETIMEDOUT ||
@@ -456,7 +461,6 @@ set_up(struct collector *collector)
 	raise_limit(RLIMIT_AS);
 	raise_limit(RLIMIT_DATA);
 	collector->first_fd = -1;
-	collector->in_own_namespace = vmt_procfs_is_own_namespace();
 	if (first_pid)
 		collector->first_pending = true;
 	if (first_pid && !collector->host->first_watch) {
@@ -509,6 +513,8 @@ vmt_collector_run(struct vmt_session *session, const struct vmt_collector_host *
 	vmt_atomic_store_release(&session->over, 1);
 	if (host->session_path)
 		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, host->session_path, 0);
+	if (host->ends_with_collector)
+		return result;
 	tear_down(collector);
 	vmt_sys_munmap(collector, sizeof(*collector));
 	return result;

@@ -298,7 +298,7 @@ vmt_outside_trace_open(struct vmt_traced *process, struct vmt_shared *shared,
 	struct vmt_procfs_stat stat;
 	int result;
 
-	memset(process, 0, sizeof(*process));
+	vmt_traced_clear(process);
 	process->pid = pid;
 	process->trace_fd = process->aside_fd = process->pidfd = process->stat_fd = -1;
 	process->maps_fd = process->pagemap_fd = process->statm_fd = process->rollup_fd = -1;

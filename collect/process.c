@@ -152,7 +152,7 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 {
 	int result;
 
-	memset(process, 0, sizeof(*process));
+	vmt_traced_clear(process);
 	process->pid = pid;
 	process->random_id = random_id;
 	process->trace_fd = process->aside_fd = process->pidfd = process->stat_fd = -1;

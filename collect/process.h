@@ -10,8 +10,9 @@
 
 #include "collect/traced.h"
 
-/* Takes up an announced trace. -EMFILE, -ENFILE: no descriptors now, worth another try. `sparing`:
- * none will come free, so it makes do with fewer: what they were for is not looked at. */
+/* Takes up an announced trace; *process is all zeros, or was in use before. -EMFILE, -ENFILE: no
+ * descriptors now, worth another try. `sparing`: none will come free, so it makes do with fewer:
+ * what they were for is not looked at. */
 int vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t pid,
 		     uint64_t random_id, const char *path, bool sparing);
 

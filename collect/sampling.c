@@ -21,6 +21,9 @@
 
 #define FASTEST_NS (10 * MILLISECOND)
 #define SLOWEST_NS SECOND
+/* From the beginning of the trace to the first look. Most short programs have ended before it, with
+ * a snapshot that they asked for. */
+#define FIRST_LOOK_NS (3 * MILLISECOND)
 #define FLUSH_NS SECOND
 #define CGROUP_NS SECOND
 #define NEAR_LIMIT_NS (50 * MILLISECOND) /* then takes the place of either */
@@ -53,10 +56,24 @@ vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
 {
 	struct vmt_sampling *sampling = &process->sampling;
 
+	uint64_t began_ns = process->layout.clock_start.monotonic_ns;
+	uint64_t now_ns = vmt_ticks_monotonic_ns();
+
 	sampling->interval_ns = shared->host->interval_ns ? shared->host->interval_ns : FASTEST_NS;
-	/* Whoever waits for its last snapshot waits for no more. */
-	if (!vmt_sampling_is_asked(process))
-		sampling->cgroup = vmt_cgroup_cache_find(&shared->cgroups, process->pid);
+	if (began_ns <= now_ns && now_ns - began_ns < FIRST_LOOK_NS)
+		sampling->next_ns = began_ns + FIRST_LOOK_NS;
+}
+
+/* Once for each process: whoever waits for its last snapshot waits for no more. */
+static void
+find_cgroup(struct vmt_traced *process, struct vmt_shared *shared)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+
+	if (sampling->cgroup_sought)
+		return;
+	sampling->cgroup_sought = true;
+	sampling->cgroup = vmt_cgroup_cache_find(&shared->cgroups, process->pid);
 }
 
 static void
@@ -153,6 +170,7 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 void
 vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
+	find_cgroup(process, shared);
 	read_usage(process, shared, now_ns, false);
 }
 
@@ -254,7 +272,7 @@ note_tasks(struct vmt_traced *process, struct vmt_shared *shared)
 	    .own_pid = process->layout.pid,
 	    .stat_fd = process->stat_fd,
 	    .clock = process->layout.clock,
-	    .scratch = &shared->snapshot_scratch.payload,
+	    .scratch = &shared->snapshot_scratch.runs,
 	};
 
 	(void)vmt_tasks_take(&job, &process->writer);
@@ -384,6 +402,8 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 
 	vmt_assert(process->state == VMT_PROCESS_LIVE);
 	vmt_atomic_store_release(&head->snapshot_begun, wanted);
+	if (!leaving)
+		find_cgroup(process, shared);
 	read_usage(process, shared, now_ns, leaving);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
 	process->leaving = leaving && process->elsewhere && !process->head_writer.copy;
@@ -393,14 +413,14 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 		return;
 	/* Its memory is let go while it goes. */
 	process->sampling.next_ns = now_ns + process->sampling.interval_ns;
-	if (!process->sampling.cgroup && !is_brief(process, now_ns))
-		process->sampling.cgroup = vmt_cgroup_cache_find(&shared->cgroups, process->pid);
+	if (!is_brief(process, now_ns))
+		find_cgroup(process, shared);
 }
 
 void
 vmt_sampling_look(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
-	read_usage(process, shared, now_ns, false);
+	vmt_sampling_read(process, shared, now_ns);
 	snapshot(process, shared, VMT_SNAPSHOT_PERIODIC, true);
 }
 

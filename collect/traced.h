@@ -23,6 +23,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define VMT_PROCESS_USAGES 256u
 
@@ -67,7 +68,8 @@ struct vmt_shared {
 /* When the next look is due, and what the last ones found. */
 struct vmt_sampling {
 	struct vmt_cgroup_cache *cgroup; /* NULL: none */
-	uint64_t interval_ns;		 /* between RSS samples, at present */
+	bool cgroup_sought;
+	uint64_t interval_ns; /* between RSS samples, at present */
 	uint64_t next_ns;
 	uint64_t rss_bytes;
 	uint64_t peak_rss_bytes; /* of all readings */
@@ -85,6 +87,7 @@ struct vmt_sampling {
 };
 
 struct vmt_traced {
+	bool used; /* held something before */
 	enum vmt_process_state state;
 	struct vmt_shared *shared;
 	uint32_t pid;
@@ -94,6 +97,7 @@ struct vmt_traced {
 	uint64_t stack_start;
 	char name[VMT_NAME_BYTES];	   /* when its address space was last seen */
 	bool replaced;			   /* was another program already when opened */
+	bool vouched_for;		   /* maps_fd is of the image that made the trace */
 	bool traceable;			   /* its memory and its exit code may be read */
 	uint64_t device;		   /* of the trace's file system */
 	char path[VMT_SESSION_PATH_BYTES]; /* of the trace, absolute */
@@ -131,6 +135,16 @@ struct vmt_traced {
 	uint32_t end_seen;	     /* head.end when last looked at */
 	struct vmt_clock_drift step; /* of the two clocks */
 };
+
+/* Zeros where something was before. A new one is all zeros, and most of its pages are never needed:
+ * nobody touches them here. */
+static inline void
+vmt_traced_clear(struct vmt_traced *process)
+{
+	if (process->used)
+		memset(process, 0, sizeof(*process));
+	process->used = true;
+}
 
 static inline struct vmt_head *
 vmt_process_head(const struct vmt_traced *process)

@@ -377,6 +377,7 @@ reads_the_cgroup_more_often_near_its_limit(void **state)
 	*cache = (struct vmt_cgroup_cache){.cgroup = {.version = 1}};
 	strcpy(cache->cgroup.path, figures);
 	place->process.sampling.cgroup = cache;
+	place->process.sampling.cgroup_sought = true;
 	place->host.interval_ns = 5 * MILLISECOND;
 	vmt_sampling_flush(&place->process, place->now_ns);
 	put_figure("memory.stat", UINT64_C(1) << 50);
