@@ -3,6 +3,9 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/guard.h"
+#include "capture/core/recording.h"
+
+#include <string.h>
 
 static bool
 is_vdso(const char *name)
@@ -13,12 +16,18 @@ is_vdso(const char *name)
 	       vmt_text_skip_string(&text, "linux-gate.so");
 }
 
-/* The program's own file. */
+/* The program's own file: the head has it, where it is whole there. */
 static uint32_t
 read_program(char *path, uint32_t path_bytes)
 {
+	const struct vmt_head *head = vmt_recording.head;
+	size_t known = head ? vmt_text_string_bytes(head->exe) : 0;
 	long length = 0;
 
+	if (known > 0 && known < sizeof(head->exe) - 1 && known <= path_bytes) {
+		memcpy(path, head->exe, known);
+		return (uint32_t)known;
+	}
 	if (vmt_guard_syscalls_allowed())
 		length =
 		    vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, path_bytes);

@@ -4,6 +4,7 @@
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
+#include "capture/core/recording.h"
 #include "capture/go/go_stack.h"
 
 #include <errno.h>
@@ -42,29 +43,43 @@ static bool
 visit(void *context, const struct vmt_mapping *mapping)
 {
 	static const char name[] = "[stack]";
-	(void)context;
+	uint64_t *end = context;
 
 	if (mapping->path_bytes != sizeof(name) - 1 ||
 	    memcmp(mapping->path, name, sizeof(name) - 1) != 0)
 		return true;
-	main_high = mapping->end;
+	*end = mapping->end;
 	return false;
+}
+
+/* Where nothing told the address at which the program's own frames begin. 0: not to be had. */
+static uint64_t
+read_main_end(void)
+{
+	static char buffer[VMT_PROCFS_LINE_BYTES];
+	uint64_t end = 0;
+	int fd = vmt_procfs_open(0, "maps");
+
+	if (fd < 0)
+		return 0;
+	vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit, &end);
+	vmt_sys_close(fd);
+	return end;
 }
 
 void
 vmt_stack_bounds_set_up(void)
 {
-	static char buffer[VMT_PROCFS_LINE_BYTES];
 	struct rlimit limit = {0, 0};
 	uint64_t bytes;
-	int fd = vmt_procfs_open(0, "maps");
 
 	probes_work =
-	    probe((uint64_t)buffer) && vmt_sys_call4(SYS_rt_sigprocmask, -1, 8, NULL, 8) == -EFAULT;
-	if (fd < 0)
+	    probe((uint64_t)&bytes) && vmt_sys_call4(SYS_rt_sigprocmask, -1, 8, NULL, 8) == -EFAULT;
+	main_high = vmt_recording.stack_start & ~UINT64_C(7);
+	if (main_high <= (uint64_t)&bytes)
+		main_high = read_main_end();
+	if (main_high == 0)
 		return;
-	vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit, NULL);
-	vmt_sys_close(fd);
 	vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &limit);
 	bytes = limit.rlim_cur < MAIN_MIN_BYTES	  ? MAIN_MIN_BYTES
 		: limit.rlim_cur > MAIN_MAX_BYTES ? MAIN_MAX_BYTES
