@@ -50,6 +50,12 @@ vmt_prealloc_take(int fd, uint64_t bytes)
 }
 
 int
+vmt_prealloc_lengthen(int fd, uint64_t bytes)
+{
+	return is_within_limit(bytes) ? (int)vmt_sys_call2(SYS_ftruncate, fd, bytes) : -EFBIG;
+}
+
+int
 vmt_prealloc_view(int fd, uint64_t bytes, void **base)
 {
 	void *mapped = vmt_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -16,6 +16,10 @@
  * ENOSPC, EDQUOT, whatever the file system says. */
 int vmt_prealloc_take(int fd, uint64_t bytes);
 
+/* Gives an empty file a length, and no blocks: for a file in memory, whose pages its maker takes by
+ * other means. 0 or negative errno. */
+int vmt_prealloc_lengthen(int fd, uint64_t bytes);
+
 /* Maps bytes that have their blocks: shared, to be read and written, few of them ever. */
 int vmt_prealloc_view(int fd, uint64_t bytes, void **base);
 

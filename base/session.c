@@ -1,5 +1,6 @@
 #include "base/session.h"
 
+#include "base/pages.h"
 #include "base/prealloc.h"
 #include "base/shm_fallback.h"
 #include "base/sys.h"
@@ -11,6 +12,27 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u /* Linux 6.3 */
+#endif
+
+/* What maps says of it begins with this, behind /memfd: */
+#define NAMELESS "vmtrace.session"
+#define LINK_BYTES 64u
+
+static const char nameless_link[] = "/memfd:" NAMELESS;
+static const char processes[] = "/proc/";
+
+static void
+begin(struct vmt_session *session)
+{
+	memcpy(session->magic, VMT_SESSION_MAGIC, sizeof(session->magic));
+	vmt_atomic_store_release(&session->version, VMT_SESSION_VERSION);
+}
 
 int
 vmt_session_create(const char *path, struct vmt_session **session)
@@ -28,9 +50,80 @@ vmt_session_create(const char *path, struct vmt_session **session)
 		return result;
 	}
 	*session = base;
-	memcpy((*session)->magic, VMT_SESSION_MAGIC, sizeof((*session)->magic));
-	vmt_atomic_store_release(&(*session)->version, VMT_SESSION_VERSION);
+	begin(*session);
 	return 0;
+}
+
+/* Gives memory to a part of a nameless session: without it a write could raise SIGBUS, where memory
+ * must not be overcommitted. 0 or negative errno. */
+static long
+back(const void *part, size_t bytes)
+{
+	uint64_t start = vmt_pages_down((uintptr_t)part, vmt_page_bytes);
+
+	return vmt_sys_call3(SYS_madvise, start, (uintptr_t)part + bytes - start,
+			     MADV_POPULATE_WRITE);
+}
+
+static int
+open_nameless(void)
+{
+	int fd = (int)vmt_sys_call2(SYS_memfd_create, NAMELESS, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	if (fd == -EINVAL)
+		fd = (int)vmt_sys_call2(SYS_memfd_create, NAMELESS, MFD_CLOEXEC);
+	return fd;
+}
+
+/* Maps a file in memory that is still empty. Where single pages can't be taken (before Linux 5.14),
+ * all are. */
+static int
+map_nameless(int fd, struct vmt_session **session)
+{
+	const size_t first = offsetof(struct vmt_session, slots[VMT_SESSION_BACKED]);
+	void *base = NULL;
+	int result = vmt_prealloc_lengthen(fd, sizeof(**session));
+
+	if (result == 0)
+		result = vmt_prealloc_view(fd, sizeof(**session), &base);
+	if (result != 0)
+		return result;
+	*session = base;
+	if (back(base, first) == 0) {
+		(*session)->backed = VMT_SESSION_BACKED;
+		return 0;
+	}
+	result = vmt_prealloc_take(fd, sizeof(**session));
+	if (result < 0)
+		vmt_sys_munmap(base, sizeof(**session));
+	return result;
+}
+
+int
+vmt_session_create_nameless(struct vmt_session **session)
+{
+	int fd = open_nameless();
+	int result = fd < 0 ? fd : map_nameless(fd, session);
+
+	if (result == 0) {
+		begin(*session);
+		return fd;
+	}
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return result;
+}
+
+bool
+vmt_session_path_of(char *path, size_t room, uint32_t pid, int fd)
+{
+	struct vmt_text_out out = vmt_text_out_begin(path, room);
+
+	vmt_text_put(&out, processes);
+	vmt_text_put_decimal(&out, pid);
+	vmt_text_put(&out, "/fd/");
+	vmt_text_put_decimal(&out, (uint64_t)fd);
+	return !out.overflow;
 }
 
 int
@@ -47,12 +140,33 @@ vmt_session_create_aside(char *path, size_t room, uint32_t pid, uint64_t random_
 	return result;
 }
 
+/* Whether this is a descriptor of a nameless session, and not what another process of that number
+ * has open: to open that could have effects. */
+static bool
+is_nameless(const char *path)
+{
+	struct vmt_text text = vmt_text_of(path, vmt_text_string_bytes(path));
+	char link[LINK_BYTES];
+	long length;
+
+	if (!vmt_text_skip_string(&text, processes))
+		return false;
+	length = vmt_sys_call4(SYS_readlinkat, AT_FDCWD, path, link, sizeof(link));
+	return length >= (long)sizeof(nameless_link) - 1 &&
+	       memcmp(link, nameless_link, sizeof(nameless_link) - 1) == 0;
+}
+
 int
 vmt_session_attach(const char *path, struct vmt_session **session)
 {
-	int fd = vmt_sys_open(path, O_RDWR | O_NOFOLLOW, 0);
+	int fd = vmt_sys_open(path, O_RDWR | (is_nameless(path) ? 0 : O_NOFOLLOW), 0);
+	int result;
 
-	return fd < 0 ? fd : vmt_session_view(fd, session);
+	if (fd < 0)
+		return fd;
+	result = vmt_session_view(fd, session);
+	vmt_sys_close(fd);
+	return result;
 }
 
 int
@@ -67,7 +181,6 @@ vmt_session_view(int fd, struct vmt_session **session)
 		result = -EINVAL;
 	if (result == 0)
 		result = vmt_prealloc_view(fd, sizeof(**session), &base);
-	vmt_sys_close(fd);
 	if (result != 0)
 		return (int)result;
 	*session = base;
@@ -93,9 +206,15 @@ note_used(struct vmt_session *session, uint32_t used)
 static struct vmt_session_slot *
 claim_slot(struct vmt_session *session)
 {
+	uint32_t backed = vmt_atomic_load_relaxed(&session->backed);
+
 	for (uint32_t i = 0; i < VMT_SESSION_SLOTS; i++) {
 		uint32_t expected = VMT_SESSION_FREE;
 
+		/* Before anybody looks that far. */
+		if (backed != 0 && i >= backed && i >= vmt_session_slots_used(session) &&
+		    back(&session->slots[i], sizeof(session->slots[i])) < 0)
+			return NULL;
 		note_used(session, i + 1);
 		if (vmt_atomic_load_relaxed(&session->slots[i].state) == VMT_SESSION_FREE &&
 		    vmt_atomic_cas(&session->slots[i].state, &expected, VMT_SESSION_CLAIMED))

@@ -2,9 +2,11 @@
  * session.h: how processes of a tree announce themselves to their collector
  *
  * One small file a process tree, mapped MAP_SHARED by every traced process (inherited over fork,
- * named by VMTRACE_SESSION over exec) and by the collector, which unlinks it when the tree has
- * ended. A process that opened a trace claims a slot, writes the trace's path, and says READY; the
- * collector opens the trace and says FREE again.
+ * named by VMTRACE_SESSION over exec) and by the collector. It has no name of its own: the
+ * collector keeps it open, and it is named by that descriptor in /proc. So nothing can stay of it.
+ * Where that can't be, and under the vmtrace command, it is a file beside the traces, which is
+ * unlinked when the tree has ended. A process that opened a trace claims a slot, writes the trace's
+ * path, and says READY; the collector opens the trace and says FREE again.
  *
  * Slot states: FREE -> (CAS, writer) CLAIMED -> (release store, writer) READY
  *                   -> (release store, collector) FREE.
@@ -20,8 +22,9 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 5u
+#define VMT_SESSION_VERSION 6u
 #define VMT_SESSION_SLOTS 240u
+#define VMT_SESSION_BACKED 8u /* slots of a nameless one that have memory from the start */
 #define VMT_SESSION_PATH_BYTES 1264u
 #define VMT_SESSION_PARTED 16u
 #define VMT_SESSION_NAMES 8u
@@ -62,6 +65,8 @@ struct vmt_session {
 	uint64_t parted[VMT_SESSION_PARTED];
 	uint32_t left_out; /* images that VMTRACE_ONLY does not name; the first names of them: */
 	struct vmt_session_name names[VMT_SESSION_NAMES];
+	uint32_t held_by; /* who keeps a nameless one open, by its number in /proc; 0 = not known */
+	uint32_t backed;  /* slots whose memory was there from the start; 0 = all */
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 
@@ -74,10 +79,15 @@ int vmt_session_create(const char *path, struct vmt_session **session);
  * path. */
 int vmt_session_create_aside(char *path, size_t room, uint32_t pid, uint64_t random_id,
 			     struct vmt_session **session);
+/* One without a name. Maps it and gives its descriptor (close-on-exec), or negative errno. Only its
+ * beginning has memory; a slot gets its own when it is first claimed. */
+int vmt_session_create_nameless(struct vmt_session **session);
+/* By which path others find a nameless one that a process holds by a descriptor; false: no room. */
+bool vmt_session_path_of(char *path, size_t room, uint32_t pid, int fd);
 /* Notes a program that VMTRACE_ONLY leaves out: counted always, its name kept while there is room.
  * Async-signal-safe. */
 void vmt_session_leave_out(struct vmt_session *session, const char *name);
-/* Maps an existing one; checks it. vmt_session_view: an open one, whose descriptor it closes. */
+/* Maps an existing one; checks it. vmt_session_view: an open one, whose descriptor stays open. */
 int vmt_session_attach(const char *path, struct vmt_session **session);
 int vmt_session_view(int fd, struct vmt_session **session);
 /* Target: announces a trace by its absolute path (the collector's directory is another). The slot

@@ -114,11 +114,13 @@ can_use_tsc(void)
 	static const char path[] =
 	    "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 	char source[8] = "";
-	unsigned a, b, c, d;
+	unsigned a, b, c, d; /* a leaf that every x86-64 has: its own bit is in there */
 	int access = PR_TSC_ENABLE;
 	int fd;
 
-	if (!__get_cpuid(0x80000001, &a, &b, &c, &d) || !(d & (1u << 27))) /* rdtscp */
+	/* Not asked for more than once: cpuid traps into a hypervisor, 4 to 7 us each. */
+	__cpuid(0x80000001, a, b, c, d);
+	if (!(d & (1u << 27))) /* rdtscp */
 		return false;
 	vmt_sys_call2(SYS_prctl, PR_GET_TSC, &access);
 	fd = vmt_sys_open(path, O_RDONLY, 0);
@@ -190,7 +192,7 @@ find_collector(void)
 {
 	const char *path;
 
-	if (!vmt_recording.session && vmt_spawn_collector(&path))
+	if (!vmt_recording.session && vmt_spawn_collector(&path) && path[0] != '\0')
 		export_session(path);
 }
 

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <link.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -24,6 +25,9 @@
 #define SYS_close_range 436
 #endif
 
+#define SESSION_FD 0 /* of a nameless session, in the collector */
+#define HOLDER_PAUSE_NS 2000000
+#define HOLDER_PAUSES 10u
 #define RESTORE_ATTEMPTS 1000
 #define LEAST_NUMBERS 1024u
 #define MOST_NUMBERS (1u << 20)
@@ -53,7 +57,7 @@ struct directory_entry {
 
 /* Whether it closed any. */
 static bool
-close_listed(int directory)
+close_listed(int directory, int first)
 {
 	_Alignas(8) char buffer[2048];
 	bool closed = false;
@@ -65,7 +69,8 @@ close_listed(int directory)
 			struct vmt_text name = vmt_text_of(entry->name, strlen(entry->name));
 			uint64_t fd;
 
-			if (vmt_text_take_decimal(&name, &fd) && (int)fd != directory) {
+			if (vmt_text_take_decimal(&name, &fd) && (int)fd != directory &&
+			    (int)fd >= first) {
 				vmt_sys_close((int)fd);
 				closed = true;
 			}
@@ -77,42 +82,71 @@ close_listed(int directory)
 
 /* Without /proc: all numbers that there can be by the limit, which may have been higher before. */
 static void
-close_numbers(void)
+close_numbers(int first)
 {
 	struct rlimit limit = {.rlim_cur = 0};
 
 	vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
 	if (limit.rlim_cur < LEAST_NUMBERS || limit.rlim_cur > MOST_NUMBERS)
 		limit.rlim_cur = limit.rlim_cur < LEAST_NUMBERS ? LEAST_NUMBERS : MOST_NUMBERS;
-	for (uint64_t fd = 0; fd < limit.rlim_cur; fd++)
+	for (uint64_t fd = (uint64_t)first; fd < limit.rlim_cur; fd++)
 		vmt_sys_close((int)fd);
 }
 
 /* Kernels before 5.9: what /proc/self/fd lists. Closing while listing may skip entries, so again
  * until a pass closes nothing. The first goes before, as there may be none left to open with. */
 static void
-close_each(void)
+close_each(int first)
 {
 	bool closed = true;
 
-	vmt_sys_close(0);
+	vmt_sys_close(first);
 	while (closed) {
 		int directory = vmt_sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
 
 		if (directory < 0) {
-			close_numbers();
+			close_numbers(first);
 			return;
 		}
-		closed = close_listed(directory);
+		closed = close_listed(directory, first);
 		vmt_sys_close(directory);
 	}
 }
 
 void
-vmt_spawn_leave_descriptors(void)
+vmt_spawn_leave_descriptors(int first)
 {
-	if (vmt_sys_call3(SYS_close_range, 0, ~0u, 0) < 0)
-		close_each();
+	if (vmt_sys_call3(SYS_close_range, first, ~0u, 0) < 0)
+		close_each(first);
+}
+
+/* By its number in /proc, which may be that of another pid namespace. */
+static uint32_t
+own_number(void)
+{
+	char link[16];
+	long length = vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof(link));
+	struct vmt_text text = vmt_text_of(link, length > 0 ? (size_t)length : 0);
+	uint64_t number = 0;
+
+	return vmt_text_take_decimal(&text, &number) ? (uint32_t)number : 0;
+}
+
+/* In the collector-to-be: holds a nameless session by the first number, and leaves the rest. */
+static void
+leave_all_but_session(const struct spawn *spawn)
+{
+	int fd = spawn->orders.session_fd;
+
+	if (fd > 0)
+		vmt_sys_call3(SYS_dup3, fd, SESSION_FD, 0);
+	else if (fd == SESSION_FD)
+		vmt_sys_call3(SYS_fcntl, fd, F_SETFD, 0);
+	vmt_spawn_leave_descriptors(fd >= 0 ? SESSION_FD + 1 : 0);
+	if (fd < 0)
+		return;
+	vmt_atomic_store_release(&spawn->session->held_by, own_number());
+	vmt_sys_call3(SYS_futex, &spawn->session->held_by, FUTEX_WAKE, 1);
 }
 
 #define PART_BYTES 4096u
@@ -166,12 +200,13 @@ run_copy(const struct spawn *spawn)
 	    .max_files = spawn->orders.max_files,
 	    .max_bytes = spawn->orders.max_bytes,
 	    .first_pid = spawn->orders.first_pid,
+	    .ends_with_collector = true,
 	    .session_path = spawn->orders.session_path,
 	};
 
 	vmt_guard_go_inert(NULL);
 	vmt_sys_call0(SYS_setsid);
-	vmt_spawn_leave_descriptors();
+	leave_all_but_session(spawn);
 	vmt_sys_call1(SYS_chdir, "/");
 	vmt_unmap_files_all(spawn->session, spawn->library);
 	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
@@ -193,9 +228,11 @@ open_for_exec(struct vmt_standalone_orders *orders)
 {
 	struct vmt_procfs_watch *watch = &orders->watch;
 
-	orders->session_fd = vmt_sys_open(orders->session_path, O_RDWR | O_NOFOLLOW, 0);
+	if (orders->session_path) {
+		orders->session_fd = vmt_sys_open(orders->session_path, O_RDWR | O_NOFOLLOW, 0);
+		keep_over_exec(orders->session_fd);
+	}
 	vmt_procfs_watch(watch, orders->first_pid);
-	keep_over_exec(orders->session_fd);
 	keep_over_exec(watch->stat_fd);
 	keep_over_exec(watch->pidfd);
 	keep_over_exec(watch->maps_fd);
@@ -210,14 +247,18 @@ static void
 run_library(struct spawn *spawn)
 {
 	static const char *const no_environment[] = {NULL};
+	struct vmt_standalone_orders orders = spawn->orders;
 
+	/* On the program's memory: what the program may need again stays as it is. */
+	if (!orders.session_path)
+		orders.session_fd = SESSION_FD;
 	vmt_sys_call0(SYS_setsid);
-	vmt_spawn_leave_descriptors();
-	open_for_exec(&spawn->orders);
+	leave_all_but_session(spawn);
+	open_for_exec(&orders);
 	vmt_sys_call1(SYS_chdir, "/");
 	vmt_sys_call6(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
-	vmt_standalone_write(&spawn->line, &spawn->orders);
-	if (spawn->orders.session_fd >= 0 && vmt_spawn_is_own_file(spawn->library))
+	vmt_standalone_write(&spawn->line, &orders);
+	if (orders.session_fd >= 0 && vmt_spawn_is_own_file(spawn->library))
 		vmt_sys_call3(SYS_execve, spawn->library, spawn->line.arguments, no_environment);
 }
 
@@ -367,7 +408,7 @@ find_library(char *path, size_t room)
 
 /* Beside the trace, or else where files can be mapped. */
 static int
-create_session(char *path, size_t room, struct vmt_session **session)
+create_named(char *path, size_t room, struct vmt_session **session)
 {
 	const struct vmt_head *head = vmt_recording.head;
 	int result = make_path(path, room) ? vmt_session_create(path, session) : -ENAMETOOLONG;
@@ -377,33 +418,90 @@ create_session(char *path, size_t room, struct vmt_session **session)
 	return vmt_session_create_aside(path, room, head->pid, head->random_id, session);
 }
 
+/* A nameless session is found through /proc. */
+static bool
+has_proc(void)
+{
+	return vmt_recording.head->start_ticks != 0;
+}
+
+/* Fills in the session, and its path or its descriptor. */
+static bool
+create_session(struct spawn *spawn, char *path, size_t room)
+{
+	struct vmt_standalone_orders *orders = &spawn->orders;
+
+	orders->session_fd = -1;
+	orders->session_path = NULL;
+	if (has_proc())
+		orders->session_fd = vmt_session_create_nameless(&spawn->session);
+	if (orders->session_fd >= 0)
+		return true;
+	orders->session_path = path;
+	return create_named(path, room, &spawn->session) == 0;
+}
+
+/* A copy of the program is not waited for like a program that is executed: it may not have said yet
+ * which number it has. The path is empty where it does not say so soon. */
+static void
+name_by_holder(struct vmt_session *session, char *path, size_t room)
+{
+	const struct timespec pause = {0, HOLDER_PAUSE_NS};
+	uint32_t holder = vmt_atomic_load_acquire(&session->held_by);
+
+	for (unsigned i = 0; i < HOLDER_PAUSES && holder == 0; i++) {
+		vmt_sys_call4(SYS_futex, &session->held_by, FUTEX_WAIT, 0, &pause);
+		holder = vmt_atomic_load_acquire(&session->held_by);
+	}
+	path[0] = '\0';
+	if (holder != 0)
+		(void)vmt_session_path_of(path, room, holder, SESSION_FD);
+}
+
+static void
+remove_session(const struct spawn *spawn)
+{
+	if (spawn->orders.session_path)
+		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, spawn->orders.session_path, 0);
+	vmt_sys_munmap(spawn->session, sizeof(*spawn->session));
+}
+
+static void
+set_orders(struct vmt_standalone_orders *orders)
+{
+	const struct vmt_head *head = vmt_recording.head;
+
+	orders->first_pid = head->pid;
+	orders->first_random_id = head->random_id;
+	orders->interval_ns = vmt_config.interval_ns;
+	orders->residency_source = vmt_config.residency_source;
+	orders->min_rss_bytes = vmt_config.min_rss_bytes;
+	orders->max_files = vmt_config.max_files;
+	orders->max_bytes = vmt_config.max_bytes;
+	orders->watch.stack_start = vmt_recording.stack_start;
+}
+
 bool
 vmt_spawn_collector(const char **path)
 {
 	static struct spawn spawn;
 	static char session_path[VMT_SESSION_PATH_BYTES];
-	const struct vmt_head *head = vmt_recording.head;
+	bool made;
 
-	if (create_session(session_path, sizeof(session_path), &spawn.session) < 0)
+	if (!create_session(&spawn, session_path, sizeof(session_path)))
 		return false;
 	find_library(spawn.library, sizeof(spawn.library));
-	spawn.orders = (struct vmt_standalone_orders){
-	    .session_path = session_path,
-	    .first_pid = head->pid,
-	    .first_random_id = head->random_id,
-	    .interval_ns = vmt_config.interval_ns,
-	    .residency_source = vmt_config.residency_source,
-	    .min_rss_bytes = vmt_config.min_rss_bytes,
-	    .max_files = vmt_config.max_files,
-	    .max_bytes = vmt_config.max_bytes,
-	    .watch.stack_start = vmt_recording.stack_start,
-	};
-	if (!make_collector(&spawn)) {
-		vmt_sys_call3(SYS_unlinkat, AT_FDCWD, session_path, 0);
-		vmt_sys_munmap(spawn.session, sizeof(*spawn.session));
+	set_orders(&spawn.orders);
+	made = make_collector(&spawn);
+	if (spawn.orders.session_fd >= 0)
+		vmt_sys_close(spawn.orders.session_fd);
+	if (!made) {
+		remove_session(&spawn);
 		return false;
 	}
 	vmt_recording.session = spawn.session;
+	if (!spawn.orders.session_path)
+		name_by_holder(spawn.session, session_path, sizeof(session_path));
 	*path = session_path;
 	return true;
 }

@@ -1,7 +1,7 @@
 /*
  * spawn.h: starts a collector for a bare LD_PRELOAD
  *
- * Makes the session file beside the trace and a process that runs the collector: a grandchild whose
+ * Makes the session and a process that runs the collector: a grandchild whose
  * parent ends at once and is waited for here, so that no wait call of the program ever finds it,
  * not even one for children of any kind (__WALL). Where orphans come back to the program (it is
  * process 1 or a subreaper) it is a child made by raw clone with no exit signal, which such a call
@@ -27,12 +27,13 @@
 
 #include <stdbool.h>
 
-/* On success vmt_recording.session is set and *path is the session's (static memory). */
+/* On success vmt_recording.session is set and *path is the session's (static memory), empty where
+ * later images can't find it. */
 bool vmt_spawn_collector(const char **path);
 
-/* The parts of it that tests call alone. Closes every descriptor of this process, also where the
- * kernel has no close_range, there is no /proc, or no descriptor is left. */
-void vmt_spawn_leave_descriptors(void);
+/* The parts of it that tests call alone. Closes every descriptor of this process from `first` on,
+ * also where the kernel has no close_range, there is no /proc, or no descriptor is left. */
+void vmt_spawn_leave_descriptors(int first);
 /* Whether a file begins as the library does in memory: its headers and build-id. It may have been
  * replaced since it was loaded, and another version has other orders. */
 bool vmt_spawn_is_own_file(const char *path);

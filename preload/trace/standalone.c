@@ -49,7 +49,7 @@ vmt_standalone_write(struct vmt_standalone_line *line, const struct vmt_standalo
 	put(&builder, name);
 	put_number(&builder, VMT_VERSION);
 	put_number(&builder, VMT_SESSION_VERSION);
-	put(&builder, orders->session_path);
+	put(&builder, orders->session_path ? orders->session_path : "-");
 	put_descriptor(&builder, orders->session_fd);
 	put_number(&builder, orders->first_pid);
 	put_number(&builder, orders->first_random_id);
@@ -91,7 +91,7 @@ vmt_standalone_read(struct vmt_standalone_orders *orders, int count, char *const
 	    number_of(arguments[2]) != VMT_SESSION_VERSION)
 		return false;
 	*orders = (struct vmt_standalone_orders){
-	    .session_path = arguments[3],
+	    .session_path = arguments[3][0] == '/' ? arguments[3] : NULL,
 	    .session_fd = descriptor_of(arguments[4]),
 	    .first_pid = (uint32_t)number_of(arguments[5]),
 	    .first_random_id = number_of(arguments[6]),
@@ -141,6 +141,7 @@ collect(struct vmt_standalone_orders *orders)
 	    .first_pid = orders->first_pid,
 	    .first_random_id = orders->first_random_id,
 	    .first_watch = &orders->watch,
+	    .ends_with_collector = true,
 	    .session_path = orders->session_path,
 	};
 	struct vmt_session *session;
@@ -148,6 +149,8 @@ collect(struct vmt_standalone_orders *orders)
 	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
 	if (vmt_session_view(orders->session_fd, &session) < 0)
 		return 1;
+	if (orders->session_path)
+		vmt_sys_close(orders->session_fd);
 	return vmt_collector_run(session, &host) < 0;
 }
 

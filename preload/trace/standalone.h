@@ -19,7 +19,7 @@
 
 struct vmt_standalone_orders {
 	int session_fd;
-	const char *session_path;
+	const char *session_path; /* NULL: it has no name, and its descriptor stays open */
 	uint32_t first_pid;
 	uint64_t first_random_id; /* of the trace that the descriptors belong to */
 	uint64_t interval_ns;

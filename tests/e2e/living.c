@@ -3,9 +3,12 @@
 
 #include "format/head.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -121,6 +124,69 @@ void
 living_wait_end(const char *trace)
 {
 	munmap(wait_for(trace, is_collected, 0), sizeof(struct vmt_head));
+}
+
+static bool
+is_named_vmtrace(const char *pid)
+{
+	char path[300];
+	char name[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	FILE *file = fopen(path, "r");
+
+	if (file == NULL)
+		return false;
+	bool got = fgets(name, sizeof(name), file) != NULL;
+
+	fclose(file);
+	return got && strcmp(name, "vmtrace\n") == 0;
+}
+
+/* Whether a process has a file of this directory mapped. */
+static bool
+maps_directory(const char *pid, const char *directory)
+{
+	char path[300];
+	char line[4096];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
+	FILE *file = fopen(path, "r");
+
+	if (file == NULL)
+		return false;
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, directory) != NULL;
+	fclose(file);
+	return found;
+}
+
+int
+living_count_collectors(const char *directory)
+{
+	DIR *processes = opendir("/proc");
+	struct dirent *entry;
+	int count = 0;
+
+	assert_non_null(processes);
+	while ((entry = readdir(processes)) != NULL)
+		if (isdigit((unsigned char)entry->d_name[0]) && is_named_vmtrace(entry->d_name) &&
+		    maps_directory(entry->d_name, directory))
+			count++;
+	closedir(processes);
+	return count;
+}
+
+void
+living_wait_gone(const char *directory)
+{
+	int64_t deadline = now_ms() + LIMIT_MS;
+
+	while (living_count_collectors(directory) != 0) {
+		assert_true(now_ms() < deadline);
+		poll(NULL, 0, 1);
+	}
 }
 
 /* PIDFD_GET_INFO with PIDFD_INFO_EXIT, include/uapi/linux/pidfd.h. */

@@ -18,6 +18,11 @@ pid_t living_collector(const char *pattern);
 /* Waits until the collector has written how the process ended. */
 void living_wait_end(const char *trace);
 
+/* Collectors that have traces of this directory mapped: one that has ended maps nothing any more,
+ * though nobody may have reaped it yet. */
+int living_count_collectors(const char *directory);
+void living_wait_gone(const char *directory);
+
 /* The end of a conversation: waits until the program has ended and the collector has written how;
  * the wait status. Where nobody but a parent can ask how a process ended that is reaped (before
  * Linux 6.15), it is reaped last. */

@@ -95,8 +95,10 @@ test_collector_is_the_library(void **state)
 	    "    tr \"\\0\" \" \" <$p/cmdline | grep -q \" $$ \" || continue\n"
 	    "    [ \"$(cat $p/comm)\" = vmtrace ] || return 4\n"
 	    "    [ \"$(readlink $p/cwd)\" = / ] || return 5\n"
-	    "    grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && return 6\n"
-	    "    ls -l $p/fd | grep -F \" /\" | grep -vF -e \"$D/\" -e \" /proc/\" && return 7\n"
+	    "    grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" "
+	    "      -e /memfd:vmtrace.session && return 6\n"
+	    "    ls -l $p/fd | grep -F \" /\" | grep -vF -e \"$D/\" -e \" /proc/\" "
+	    "      -e /memfd:vmtrace.session && return 7\n"
 	    "    return 0\n"
 	    "  done; return 8\n"
 	    "}\n"
@@ -120,13 +122,13 @@ may_change_executable(void)
 	return effective >> 24 & 1; /* CAP_SYS_RESOURCE */
 }
 
-/* Of a subreaper it is a copy, without an exit signal: it has none of the program's files mapped,
- * and is not the program where that can be. */
+/* Of a subreaper it is a copy, without an exit signal: it has none of the program's files mapped.
+ * `as` runs the program, exe is what the copy is a process of. */
 static void
-test_collector_of_a_subreaper(void **state)
+check_copy(const char *as, const char *exe)
 {
-	(void)state;
-	setenv("EXE", may_change_executable() ? "$L" : "$D/reaper", 1);
+	setenv("AS", as, 1);
+	setenv("EXE", exe, 1);
 	run_script(
 	    "cp /bin/sh \"$D/reaper\"; cat >\"$D/look\" <<\\END\n"
 	    "look() {\n"
@@ -134,7 +136,8 @@ test_collector_of_a_subreaper(void **state)
 	    "    [ \"$(cat $p/comm 2>/dev/null)\" = vmtrace ] || continue\n"
 	    "    [ \"$(sed -n 's/^PPid:.//p' $p/status)\" = $$ ] || continue\n"
 	    "    [ \"$(readlink $p/cwd)\" = / ] || return 5\n"
-	    "    grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" && return 6\n"
+	    "    grep -F / $p/maps | grep -vF -e \"$L\" -e \"$D/\" "
+	    "      -e /memfd:vmtrace.session && return 6\n"
 	    "    grep -q \"$D/reaper\\$\" $p/maps && return 7\n"
 	    "    eval wanted=\"$EXE\"; [ \"$(readlink $p/exe)\" = \"$wanted\" ] || return 9\n"
 	    "    return 0\n"
@@ -142,14 +145,29 @@ test_collector_of_a_subreaper(void **state)
 	    "}\n"
 	    "for i in $(seq 200); do look && exit 3; found=$?; sleep .05; done; exit $found\n"
 	    "END\n"
-	    "LD_PRELOAD= python3 -c 'import ctypes, os\n"
+	    "LD_PRELOAD= $AS python3 -c 'import ctypes, os\n"
 	    "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
 	    "os.execve(os.environ[\"D\"] + \"/reaper\", [\"reaper\", os.environ[\"D\"] + "
 	    "\"/look\"],\n"
 	    "  dict(os.environ, LD_PRELOAD=os.environ[\"L\"],\n"
 	    "       VMTRACE_OUTPUT=os.environ[\"D\"] + \"/%n.%p.vmt\"))'",
 	    1);
+	unsetenv("AS");
 	unsetenv("EXE");
+}
+
+/* It lets go of the executable where it may, and else is no worse. */
+static void
+test_collector_of_a_subreaper(void **state)
+{
+	(void)state;
+	if (!may_change_executable()) {
+		check_copy("", "$D/reaper");
+		print_message("no leave to let go of the executable: only tried without\n");
+		return;
+	}
+	check_copy("", "$L");
+	check_copy("setpriv --bounding-set -sys_resource", "$D/reaper");
 }
 
 /* Where it may not be executed the collector is a copy of the program, as good as any. */
@@ -363,6 +381,22 @@ test_what_is_said_of_another_pid_namespace(void **state)
 	    "exit status 7.");
 }
 
+/* Nothing but traces, although the collector is killed with its namespace. */
+static void
+test_nothing_stays_of_a_pid_namespace(void **state)
+{
+	(void)state;
+	need_mounts();
+	run_script("for proc in --fork --mount-proc; do\n"
+		   "  out=\"$D/out$proc\"; mkdir \"$out\"\n"
+		   "  timeout 20 unshare -p -f $proc env LD_PRELOAD=\"$L\" "
+		   "VMTRACE_OUTPUT=\"$out/%n.%p.vmt\" sh -c \"true; /bin/true; exit 0\" || exit 4\n"
+		   "  [ $(ls -A \"$out\" | grep -c \"[.]vmt\\$\") = 2 ] || exit 5\n"
+		   "  ls -A \"$out\" | grep -v \"[.]vmt\\$\" && exit 6\n"
+		   "done; exit 3",
+		   1);
+}
+
 int
 main(void)
 {
@@ -383,6 +417,7 @@ main(void)
 	    cmocka_unit_test(test_no_address_space),
 	    cmocka_unit_test(test_process_that_is_not_seen),
 	    cmocka_unit_test(test_what_is_said_of_another_pid_namespace),
+	    cmocka_unit_test(test_nothing_stays_of_a_pid_namespace),
 	};
 
 	set_up();

@@ -7,7 +7,6 @@
  */
 #include "tests/e2e/living.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <glob.h>
 #include <poll.h>
@@ -27,71 +26,6 @@ fresh_directory(const char *name)
 
 	assert_int_equal(mkdir(directory, 0700), 0);
 	return directory;
-}
-
-static bool
-is_named_vmtrace(const char *pid)
-{
-	char path[300];
-	char name[64] = "";
-
-	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
-	FILE *file = fopen(path, "r");
-
-	if (file == NULL)
-		return false;
-	bool got = fgets(name, sizeof(name), file) != NULL;
-
-	fclose(file);
-	return got && strcmp(name, "vmtrace\n") == 0;
-}
-
-/* Whether a process has a file of this directory mapped. */
-static bool
-maps_directory(const char *pid, const char *directory)
-{
-	char path[300];
-	char line[4096];
-	bool found = false;
-
-	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
-	FILE *file = fopen(path, "r");
-
-	if (file == NULL)
-		return false;
-	while (!found && fgets(line, sizeof(line), file) != NULL)
-		found = strstr(line, directory) != NULL;
-	fclose(file);
-	return found;
-}
-
-/* Collectors of the tree whose traces lie in a directory. */
-static int
-count_collectors(const char *directory)
-{
-	DIR *processes = opendir("/proc");
-	struct dirent *entry;
-	int count = 0;
-
-	assert_non_null(processes);
-	while ((entry = readdir(processes)) != NULL)
-		if (isdigit((unsigned char)entry->d_name[0]) && is_named_vmtrace(entry->d_name) &&
-		    maps_directory(entry->d_name, directory))
-			count++;
-	closedir(processes);
-	return count;
-}
-
-/* A collector that has ended maps nothing any more, though nobody may have reaped it yet. */
-static void
-wait_until_gone(const char *directory)
-{
-	int64_t deadline = now_ms() + 30000;
-
-	while (count_collectors(directory) != 0) {
-		assert_true(now_ms() < deadline);
-		poll(NULL, 0, 1);
-	}
 }
 
 static void
@@ -123,7 +57,7 @@ check_one_collector(const char *directory)
 	snprintf(pattern, sizeof(pattern), "%s/*.vmt", directory);
 	pid_t collector = living_collector(pattern);
 
-	assert_int_equal(count_collectors(directory), 1);
+	assert_int_equal(living_count_collectors(directory), 1);
 	assert_int_equal(kill(collector, 0), 0);
 }
 
@@ -228,7 +162,7 @@ test_pipeline(void **state)
 	int status = converse_end(&talk);
 
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
-	wait_until_gone(directory);
+	living_wait_gone(directory);
 	/* The shell, two of its children, and two cats. Of a child that became a cat at once
 	 * nothing is left: it held nothing of its own. */
 	check_traces(directory, 4);
@@ -253,7 +187,7 @@ pool(const char *directory, const char *method)
 	check_one_collector(directory);
 	wait_until_seen(directory);
 	assert_int_equal(converse_end(&talk), 0);
-	wait_until_gone(directory);
+	living_wait_gone(directory);
 	check_traces(directory, 5);
 	check_nothing_else(directory);
 	json_array_foreach(pids, i, pid)
@@ -306,7 +240,7 @@ test_orphans(void **state)
 	converse_read_line(&talk);
 	assert_string_equal(talk.line, "late");
 	assert_int_equal(converse_end(&talk), 0);
-	wait_until_gone(directory);
+	living_wait_gone(directory);
 	check_traces(directory, 4);
 	check_nothing_else(directory);
 }

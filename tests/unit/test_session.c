@@ -67,6 +67,77 @@ attached_sides_share_it(void **state)
 	munmap(other, sizeof(*other));
 }
 
+/* It has no name: others find it by a descriptor. */
+static void
+nameless_one_is_found_by_its_descriptor(void **state)
+{
+	struct vmt_session *one, *other;
+	char found[64];
+	char trace[64];
+	int fd;
+
+	(void)state;
+	fd = vmt_session_create_nameless(&one);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_true(vmt_session_path_of(found, sizeof(found), (uint32_t)getpid(), fd));
+	assert_int_equal(vmt_session_attach(found, &other), 0);
+	for (unsigned i = 0; i < VMT_SESSION_SLOTS; i++) {
+		snprintf(trace, sizeof(trace), "/trace.%u", i);
+		assert_non_null(vmt_session_announce(one, 100 + i, 1000 + i, trace));
+		assert_string_equal(other->slots[i].path, trace);
+	}
+	assert_null(vmt_session_announce(one, 1, 2, "/one too many"));
+	munmap(one, sizeof(*one));
+	close(fd);
+	assert_int_equal(vmt_session_attach(found, &one), -ENOENT);
+	munmap(other, sizeof(*other));
+}
+
+/* Where another process has the number now, not even what could be opened is. */
+static void
+opens_no_other_descriptor_of_a_process(void **state)
+{
+	struct vmt_session *session;
+	char found[64];
+	int ends[2];
+	int fd;
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	munmap(session, sizeof(*session));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0 && pipe(ends) == 0);
+	assert_true(vmt_session_path_of(found, sizeof(found), (uint32_t)getpid(), fd));
+	assert_int_equal(vmt_session_attach(found, &session), -ELOOP);
+	assert_true(vmt_session_path_of(found, sizeof(found), (uint32_t)getpid(), ends[0]));
+	assert_int_equal(vmt_session_attach(found, &session), -ELOOP);
+	close(ends[0]);
+	close(ends[1]);
+	close(fd);
+}
+
+/* The memory of a slot is taken before anybody writes there: what can't be had is an error then,
+ * and no SIGBUS. */
+static void
+nameless_one_has_memory_where_it_is_written(void **state)
+{
+	struct vmt_session *session;
+	struct stat status;
+	int fd;
+
+	(void)state;
+	fd = vmt_session_create_nameless(&session);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_size, sizeof(*session));
+	assert_true(status.st_blocks * 512 >=
+		    (long)offsetof(struct vmt_session, slots[VMT_SESSION_BACKED]));
+	assert_int_equal(session->backed == 0, status.st_blocks * 512 >= (long)sizeof(*session));
+	munmap(session, sizeof(*session));
+	close(fd);
+}
+
 static void
 refuses_what_is_no_session(void **state)
 {
@@ -218,6 +289,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(is_made_once_and_for_its_owner_alone),
 	    TEST(attached_sides_share_it),
+	    TEST(nameless_one_is_found_by_its_descriptor),
+	    TEST(opens_no_other_descriptor_of_a_process),
+	    TEST(nameless_one_has_memory_where_it_is_written),
 	    TEST(refuses_what_is_no_session),
 	    TEST(does_not_follow_a_link),
 	    TEST(announcements_take_a_slot_each_till_there_is_none),
