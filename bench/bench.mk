@@ -40,6 +40,14 @@ $(BUILD)/bench/snapshot: bench/snapshot.c $(BUILD)/libbase.a
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@
 
+# What page faults cost that the kernel samples.
+touch: $(BUILD)/bench/touch_unwind
+	$(BUILD)/bench/touch_unwind $(ROUNDS)
+
+$(BUILD)/bench/touch_unwind: bench/touch_unwind.c $(BUILD)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@
+
 workloads: $(addprefix $(BUILD)/bench/,workloads pair factor) $(if $(GO),$(BUILD)/bench/cgo)
 	$(BUILD)/bench/workloads $(abspath $(BUILD)) $(ROUNDS) $(WORKLOADS)
 
@@ -55,4 +63,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench calls collector memory report stressors workloads
+.PHONY: bench calls collector memory report stressors touch workloads

@@ -42,16 +42,24 @@ file_of(const struct vmt_frame_rules *rules, uint32_t number)
 	       (number - 1);
 }
 
+/* Every number of a file is forgotten. */
+static void
+begin_epoch(struct vmt_frame_rules *rules)
+{
+	rules->files_count = 0;
+	rules->epoch = rules->epoch == UINT32_MAX ? 1 : rules->epoch + 1;
+}
+
 static bool
 set_up(struct vmt_frame_rules *rules)
 {
-	if (rules->epoch != 0)
+	if (rules->rules)
 		return true;
 	if (!vmt_buffer_reserve(&rules->memory, RULES * sizeof(struct vmt_frame_rule) +
 						    FILES * sizeof(struct known_file)))
 		return false;
 	rules->rules = (struct vmt_frame_rule *)(void *)rules->memory.bytes;
-	rules->epoch = 1;
+	begin_epoch(rules);
 	return true;
 }
 
@@ -71,8 +79,7 @@ forget(struct vmt_frame_rules *rules)
 {
 	vmt_frame_rules_rest(rules);
 	memset(rules->rules, 0, RULES * sizeof(*rules->rules));
-	rules->files_count = 0;
-	rules->epoch = rules->epoch == UINT32_MAX ? 1 : rules->epoch + 1;
+	begin_epoch(rules);
 }
 
 static bool
@@ -346,5 +353,6 @@ vmt_frame_rules_free(struct vmt_frame_rules *rules)
 {
 	vmt_frame_rules_rest(rules);
 	vmt_buffer_free(&rules->memory);
-	*rules = (struct vmt_frame_rules){.epoch = 0};
+	rules->rules = NULL;
+	begin_epoch(rules);
 }

@@ -82,7 +82,7 @@ no_more_frames_than_wanted(void **state)
 	end();
 }
 
-/* The second walk finds every rule remembered: it opens no file. */
+/* The second walk finds every rule remembered: it opens no file. The third reads them again. */
 static void
 remembered_rules_say_the_same(void **state)
 {
@@ -99,6 +99,10 @@ remembered_rules_say_the_same(void **state)
 	assert_memory_equal(stack.frames, first.frames, first.count * sizeof(first.frames[0]));
 	for (uint32_t i = 0; i < VMT_FRAME_OPEN_FILES; i++)
 		assert_int_equal(rules.open[i].file, 0);
+	forget_rules();
+	walk(VMT_STACK_MAX_FRAMES);
+	assert_int_equal(stack.count, first.count);
+	assert_memory_equal(stack.frames, first.frames, first.count * sizeof(first.frames[0]));
 	end();
 }
 
