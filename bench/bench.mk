@@ -46,7 +46,7 @@ touch: $(BUILD)/bench/touch_unwind
 
 $(BUILD)/bench/touch_unwind: bench/touch_unwind.c $(BUILD)/libbase.a
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@
+	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fomit-frame-pointer -Wall -Wextra $^ -o $@
 
 workloads: $(addprefix $(BUILD)/bench/,workloads pair factor) $(if $(GO),$(BUILD)/bench/cgo)
 	$(BUILD)/bench/workloads $(abspath $(BUILD)) $(ROUNDS) $(WORKLOADS)

@@ -19,7 +19,6 @@
 
 #define WALKS 100000u
 #define COPY_BYTES 8192u
-#define NO_FRAME_POINTER __attribute__((noinline, noclone, optimize("omit-frame-pointer")))
 
 static struct vmt_touch_thread thread;
 static unsigned char copy[COPY_BYTES];
@@ -54,7 +53,7 @@ take_sample(void)
 	thread.copy_bytes = copy_stack();
 }
 
-NO_FRAME_POINTER static void
+__attribute__((noinline)) static void
 nest(unsigned depth)
 {
 	volatile char room[40];

@@ -1,11 +1,14 @@
 #include "collect/touch_unwind.h"
 
+#include "base/procfs.h"
 #include "unwind/unwind_step.h"
 
 #include <string.h>
 
 /* A frame pointer that leads further up than this is none. */
 #define FAR_BYTES (UINT64_C(64) << 20)
+/* The frame of the program's entry is no larger. */
+#define ENTRY_BYTES 256u
 
 /* A walk over a copy. */
 struct walk {
@@ -82,6 +85,15 @@ static const struct vmt_unwind_source copy = {.load = load,
 					      .step_foreign = step_foreign,
 					      .bounds = no_bounds};
 
+/* The loader's entry has no rules. The kernel begins a program without a frame pointer, at the
+ * stack's start. */
+static bool
+is_entry(const struct vmt_touch_unwind *unwind, const struct vmt_unwind_registers *frame)
+{
+	return frame->rbp == 0 && frame->sp <= unwind->stack_start &&
+	       unwind->stack_start - frame->sp <= ENTRY_BYTES;
+}
+
 /* Why the walk could not step out of a frame. */
 static enum vmt_touch_stack_end
 end_at(const struct walk *walk, const struct vmt_unwind_registers *frame)
@@ -98,6 +110,8 @@ end_at(const struct walk *walk, const struct vmt_unwind_registers *frame)
 			return VMT_TOUCH_STACK_COMPLETE;
 		return walk->not_there || !above ? VMT_TOUCH_STACK_CUT : VMT_TOUCH_STACK_UNKNOWN;
 	}
+	if (by_pointer && is_entry(walk->unwind, frame))
+		return VMT_TOUCH_STACK_COMPLETE;
 	if (by_pointer)
 		return walk->not_there && above &&
 			       walk->thread->copy_bytes == walk->thread->copy_wanted
@@ -258,11 +272,24 @@ vmt_touch_unwind_walk(struct vmt_touch_unwind *unwind, const struct vmt_touch_th
 	take_chain(unwind, thread, from, most, stack);
 }
 
+static uint64_t
+read_stack_start(uint32_t pid)
+{
+	struct vmt_procfs_stat stat = {.stack_start = 0};
+	int fd = vmt_procfs_open(pid, "stat");
+
+	if (fd < 0)
+		return 0;
+	(void)vmt_procfs_read_stat(fd, &stat);
+	vmt_sys_close(fd);
+	return stat.stack_start;
+}
+
 bool
 vmt_touch_unwind_open(struct vmt_touch_unwind *unwind, struct vmt_frame_rules *rules, uint32_t pid,
 		      int maps_fd)
 {
-	*unwind = (struct vmt_touch_unwind){.rules = rules};
+	*unwind = (struct vmt_touch_unwind){.rules = rules, .stack_start = read_stack_start(pid)};
 	return vmt_code_ranges_open(&unwind->code, pid, maps_fd);
 }
 

@@ -46,7 +46,8 @@ struct vmt_touch_thread {
 struct vmt_touch_unwind {
 	struct vmt_frame_rules *rules; /* of all processes */
 	struct vmt_code_ranges code;
-	uint64_t go_low; /* [low, high): code of Go functions; 0: none */
+	uint64_t stack_start; /* the stack pointer at the program's entry; 0: not known */
+	uint64_t go_low;      /* [low, high): code of Go functions; 0: none */
 	uint64_t go_high;
 };
 

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -144,6 +145,51 @@ assert_complete(void)
 	assert_int_equal(stack.end, VMT_TOUCH_STACK_COMPLETE);
 	assert_int_equal(stack.count, copied.expected_count);
 	assert_frames(&stack, &copied, 0);
+}
+
+static uint64_t wanted_bytes;
+
+NO_FRAME_POINTER static void
+nest(unsigned depth)
+{
+	volatile char room[40];
+
+	room[0] = (char)depth;
+	if (depth > 0)
+		nest(depth - 1);
+	else
+		copied_stack_take(&copied, wanted_bytes);
+	sink += (unsigned)room[0];
+}
+
+NOINLINE static void
+nest_from_here(unsigned depth, uint64_t wanted)
+{
+	wanted_bytes = wanted;
+	nest(depth);
+	sink++;
+}
+
+/* Code made at run time that calls a function, with a frame pointer or with something else in its
+ * register. */
+NOINLINE static void (*make_code(bool frame_pointer))(void (*)(void))
+{
+	static const unsigned char bare[] = {0x55, 0xbd, 0x34, 0x12, 0x00, 0x00, 0x48, 0x83, 0xec,
+					     0x10, 0xff, 0xd7, 0x48, 0x83, 0xc4, 0x10, 0x5d, 0xc3};
+	static const unsigned char framed[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
+	unsigned char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	union {
+		unsigned char *bytes;
+		void (*call)(void (*callee)(void));
+	} code = {memory};
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	if (frame_pointer)
+		memcpy(memory, framed, sizeof(framed));
+	else
+		memcpy(memory, bare, sizeof(bare));
+	return code.call;
 }
 
 #endif
