@@ -351,6 +351,32 @@ present_memory_is_the_loaders_or_inherited(void **state)
 	}
 }
 
+/* A hole above a library's data segment is where memory goes that the kernel finds room for: what a
+ * fork child has there of its parent is no free memory of its own. */
+static void
+inherited_memory_above_a_data_segment_is_inherited(void **state)
+{
+	struct vmt_replay *replay = world_new(0, true);
+	static struct world_snapshot world;
+	struct vmt_attribution attribution;
+
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	happen(replay, EVENT(MODULE_LOAD, .address = LIB, .length = 6 * PAGE, .argument_a = LIB,
+			     .argument_b = 8));
+	happen(replay,
+	       EVENT(PRESENT, .address = LIB + 6 * PAGE, .length = 20 * PAGE, .protection = RW));
+	add_mapping(&world, LIB, 4 * PAGE, "/lib/libx.so", PAGE)->protection =
+	    PROT_READ | PROT_EXEC;
+	add_mapping(&world, LIB + 4 * PAGE, 2 * PAGE, "/lib/libx.so", PAGE)->inode = 5;
+	add_mapping(&world, LIB + 6 * PAGE, 20 * PAGE, "", 10 * PAGE);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, INHERITED, COMMITTED), 10 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MALLOC_RETAINED, COMMITTED), 0);
+	vmt_attribution_free(&attribution);
+	vmt_replay_free(replay);
+}
+
 static void
 a_renamed_trace_is_known_by_its_length(void **state)
 {
@@ -497,6 +523,7 @@ main(void)
 	    cmocka_unit_test(newest_thread_owns_a_stack_that_is_used_again),
 	    cmocka_unit_test(stack_of_the_programs_own_memory_stays_the_calls),
 	    cmocka_unit_test(present_memory_is_the_loaders_or_inherited),
+	    cmocka_unit_test(inherited_memory_above_a_data_segment_is_inherited),
 	    cmocka_unit_test(a_renamed_trace_is_known_by_its_length),
 	    cmocka_unit_test(identity_holds_on_random_worlds),
 	};

@@ -118,8 +118,7 @@ find_inherited(struct vmt_regions *regions)
 	for (size_t i = 0; i < regions->count; i++) {
 		struct vmt_region *region = &regions->items[i];
 
-		if (region->open && region->inherited &&
-		    (i == 0 || !is_bss(&regions->items[i - 1], region)))
+		if (region->open && region->inherited)
 			settle(region, VMT_CLASS_INHERITED);
 	}
 }
