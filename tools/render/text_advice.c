@@ -157,7 +157,8 @@ vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *
 	rows = calloc(report->advice_count, sizeof(*rows));
 	if (!rows)
 		return;
-	vmt_text_sections_title(options, "Advice: what was committed there before the call");
+	vmt_text_sections_title(
+	    options, "Advice, over the whole run: what was committed there before the call");
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %9s  advice", "committed",
 			"bytes", "calls");
 	for (size_t i = 0; i < report->advice_count; i++)
