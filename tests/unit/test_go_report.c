@@ -52,7 +52,7 @@ add_snapshot(struct build_trace *build)
 }
 
 static struct vmt_report *
-report_of(const struct vmt_go *go)
+report_with(const struct vmt_go *go, enum vmt_malloc_mode mode)
 {
 	struct vmt_report_options options = {.at = VMT_AT_END, .symbols = true};
 	struct vmt_event mapped = {.kind = VMT_EVENT_MMAP,
@@ -69,6 +69,7 @@ report_of(const struct vmt_go *go)
 	int fd;
 
 	build_trace_head(build)->go = *go;
+	build_trace_head(build)->malloc_mode = mode;
 	build_trace_events(build, BUILD_MAP_RING(0), &mapped, 1);
 	add_snapshot(build);
 	build_trace_end(build, VMT_END_EXIT, 0, AT(40));
@@ -77,6 +78,12 @@ report_of(const struct vmt_go *go)
 	close(fd);
 	build_trace_free(build);
 	return report;
+}
+
+static struct vmt_report *
+report_of(const struct vmt_go *go)
+{
+	return report_with(go, VMT_MALLOC_ALL);
 }
 
 static uint64_t
@@ -155,6 +162,20 @@ rss_is_shared_out(void **state)
 }
 
 static void
+what_malloc_holds_is_known_where_blocks_are_recorded(void **state)
+{
+	struct vmt_go go = {.version = "go1.26"};
+	struct vmt_report *report = report_with(&go, VMT_MALLOC_OFF);
+
+	(void)state;
+	assert_true(report->go.malloc_unseen);
+	vmt_report_free(report);
+	report = report_of(&go);
+	assert_false(report->go.malloc_unseen);
+	vmt_report_free(report);
+}
+
+static void
 a_wild_head_does_no_harm(void **state)
 {
 	struct vmt_go go;
@@ -197,6 +218,7 @@ main(void)
 	    cmocka_unit_test(a_stripped_runtime_is_reported),
 	    cmocka_unit_test(a_race_build_is_named),
 	    cmocka_unit_test(rss_is_shared_out),
+	    cmocka_unit_test(what_malloc_holds_is_known_where_blocks_are_recorded),
 	    cmocka_unit_test(a_wild_head_does_no_harm),
 	    cmocka_unit_test(without_go_nothing_is_said),
 	};

@@ -222,6 +222,29 @@ unseen_calls_claim_no_share(void **state)
 	free(text);
 }
 
+/* Without blocks nobody knows what of the rest malloc holds. */
+static void
+without_blocks_malloc_has_no_share(void **state)
+{
+	struct vmt_report report = go_report();
+	char *text;
+
+	(void)state;
+	report.go.malloc_unseen = true;
+	text = print_text(&report);
+	assert_has(text,
+		   "RSS is 131 MiB; Go accounts for 103 MiB of it; what C malloc holds of the "
+		   "other 14 MiB was not\n  recorded.");
+	assert_null(strstr(text, "C malloc holds 14 MiB"));
+	free(text);
+	text = print_json(&report);
+	assert_has(text, "\"rss_go_bytes\": 108003328");
+	assert_has(text, "\"rss_malloc_live_bytes\": null");
+	assert_has(text, "\"rss_malloc_retained_bytes\": null");
+	assert_has(text, "\"rss_neither_bytes\": null");
+	free(text);
+}
+
 static void
 json_has_every_figure(void **state)
 {
@@ -274,6 +297,7 @@ main(void)
 	    cmocka_unit_test(advice_has_causes_and_consequences),
 	    cmocka_unit_test(uncounted_is_said),
 	    cmocka_unit_test(unseen_calls_claim_no_share),
+	    cmocka_unit_test(without_blocks_malloc_has_no_share),
 	    cmocka_unit_test(json_has_every_figure),
 	    cmocka_unit_test(without_go_nothing_is_said),
 	};

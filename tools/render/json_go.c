@@ -40,6 +40,8 @@ print_over_time(struct vmt_emitter *emitter, const struct vmt_report *report)
 void
 vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
+	bool seen = !report->go.malloc_unseen;
+
 	if (!report->go.version) {
 		vmt_emitter_string(emitter, "go", NULL);
 		return;
@@ -51,9 +53,10 @@ vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_string(emitter, "uncounted", report->go.uncounted);
 	print_figures(emitter, &report->go.figures, !report->go.uncounted);
 	print_figure(emitter, "rss_go_bytes", report->go.go_bytes, !report->go.unseen);
-	vmt_emitter_u64(emitter, "rss_malloc_live_bytes", report->go.malloc_live_bytes);
-	vmt_emitter_u64(emitter, "rss_malloc_retained_bytes", report->go.malloc_retained_bytes);
-	print_figure(emitter, "rss_neither_bytes", report->go.neither_bytes, !report->go.unseen);
+	print_figure(emitter, "rss_malloc_live_bytes", report->go.malloc_live_bytes, seen);
+	print_figure(emitter, "rss_malloc_retained_bytes", report->go.malloc_retained_bytes, seen);
+	print_figure(emitter, "rss_neither_bytes", report->go.neither_bytes,
+		     seen && !report->go.unseen);
 	print_over_time(emitter, report);
 	vmt_emitter_object_end(emitter);
 }

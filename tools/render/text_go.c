@@ -10,16 +10,35 @@
 #define STACKS "Go stacks"
 #define OTHER "Go other"
 
+static void
+malloc_share(const struct vmt_report *report, char *text, size_t text_bytes)
+{
+	uint64_t live_bytes = report->go.malloc_live_bytes;
+	uint64_t retained_bytes = report->go.malloc_retained_bytes;
+	char all[VMT_UNITS_BYTES];
+	char live[VMT_UNITS_BYTES];
+	char retained[VMT_UNITS_BYTES];
+	char neither[VMT_UNITS_BYTES];
+
+	vmt_units_bytes(neither, report->go.neither_bytes);
+	if (report->go.malloc_unseen)
+		snprintf(text, text_bytes, "what C malloc holds of the other %s was not recorded",
+			 neither);
+	else
+		snprintf(text, text_bytes,
+			 "C malloc holds %s (%s live, %s retained); %s is neither",
+			 vmt_units_bytes(all, live_bytes + retained_bytes),
+			 vmt_units_bytes(live, live_bytes),
+			 vmt_units_bytes(retained, retained_bytes), neither);
+}
+
 void
 vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	char text[VMT_LAYOUT_LINE_BYTES];
 	char rss[VMT_UNITS_BYTES];
 	char go[VMT_UNITS_BYTES];
-	char malloc_all[VMT_UNITS_BYTES];
-	char live[VMT_UNITS_BYTES];
-	char retained[VMT_UNITS_BYTES];
-	char neither[VMT_UNITS_BYTES];
+	char rest[128];
 
 	if (!report->go.version || !report->snapshot.taken)
 		return;
@@ -30,17 +49,10 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 				2);
 		return;
 	}
-	snprintf(
-	    text, sizeof(text),
-	    "RSS is %s; Go accounts for %s of it; C malloc holds %s (%s live, %s retained); %s "
-	    "is neither.",
-	    vmt_units_bytes(rss, report->snapshot.rss_bytes),
-	    vmt_units_bytes(go, report->go.go_bytes),
-	    vmt_units_bytes(malloc_all,
-			    report->go.malloc_live_bytes + report->go.malloc_retained_bytes),
-	    vmt_units_bytes(live, report->go.malloc_live_bytes),
-	    vmt_units_bytes(retained, report->go.malloc_retained_bytes),
-	    vmt_units_bytes(neither, report->go.neither_bytes));
+	malloc_share(report, rest, sizeof(rest));
+	snprintf(text, sizeof(text), "RSS is %s; Go accounts for %s of it; %s.",
+		 vmt_units_bytes(rss, report->snapshot.rss_bytes),
+		 vmt_units_bytes(go, report->go.go_bytes), rest);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 2);
 }
 

@@ -193,6 +193,7 @@ struct vmt_report {
 		uint64_t malloc_live_bytes;
 		uint64_t malloc_retained_bytes;
 		uint64_t neither_bytes;
+		bool malloc_unseen; /* no block was recorded: malloc's part is in "neither" */
 	} go;
 	struct {
 		uint64_t events; /* read */

@@ -214,6 +214,7 @@ join(struct vmt_report_draft *draft, const char *path)
 	draft->joined = true;
 	draft->joined_level = draft->replay->thin_level;
 	options.blocks_unseen &= draft->joined_level == 0;
+	draft->blocks_unseen = options.blocks_unseen;
 	if (status)
 		return status;
 	if (has_lost_events(draft))

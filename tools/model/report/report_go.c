@@ -169,6 +169,7 @@ fill_shares(struct vmt_report_draft *draft)
 	for (int i = VMT_CLASS_GO_HEAP; i <= VMT_CLASS_GO_OTHER; i++)
 		report->go.go_bytes += committed_of(draft, (enum vmt_class_id)i);
 	report->go.unseen = report->go.go_bytes == 0 && !has_patched_site(report);
+	report->go.malloc_unseen = draft->blocks_unseen;
 	report->go.malloc_live_bytes = committed_of(draft, VMT_CLASS_MALLOC_LIVE);
 	report->go.malloc_retained_bytes = committed_of(draft, VMT_CLASS_MALLOC_RETAINED);
 	report->go.neither_bytes = report->snapshot.rss_bytes - report->go.go_bytes -
