@@ -293,6 +293,28 @@ rows_name_files_advice_and_frames(void **state)
 	build_trace_free(build);
 }
 
+/* A collector that learns of an exec late counts the successor's time: the call tells. Where it was
+ * not recorded, the collector's time is all there is. */
+static void
+a_life_ends_with_its_exec(void **state)
+{
+	struct vmt_event events[] = {mmap_event(5, BASE, 16, 0), MAP_EVENT(EXEC, 7, .stack = 0)};
+
+	(void)state;
+	for (uint32_t count = 1; count <= 2; count++) {
+		struct build_trace *build = build_trace_new(NULL);
+		struct vmt_report *report;
+
+		build_trace_events(build, BUILD_MAP_RING(0), events, count);
+		build_trace_end(build, VMT_END_EXEC, 0, AT(40));
+		report = report_of(build, VMT_AT_END, 0);
+		assert_string_equal(report->process.end, "exec");
+		assert_int_equal(report->process.duration_ns, count == 2 ? 7 * MS : 40 * MS);
+		vmt_report_free(report);
+		build_trace_free(build);
+	}
+}
+
 static void
 process_line_and_cgroup(void **state)
 {
@@ -487,6 +509,7 @@ main(void)
 	    cmocka_unit_test(list_of_what_was_there_explains_an_earlier_snapshot),
 	    cmocka_unit_test(rows_name_files_advice_and_frames),
 	    cmocka_unit_test(process_line_and_cgroup),
+	    cmocka_unit_test(a_life_ends_with_its_exec),
 	    cmocka_unit_test(what_is_held_is_told_without_a_snapshot),
 	    cmocka_unit_test(blind_spots_are_told),
 	    cmocka_unit_test(modules_are_placed_by_their_table_when_events_are_lost),

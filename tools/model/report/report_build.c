@@ -54,17 +54,28 @@ fill_title(struct vmt_report_draft *draft)
 		report->process.title = title;
 }
 
+/* The collector may learn of an exec late, and the rest was the successor's time: where the call
+ * was recorded, it is the last event. */
+static uint64_t
+last_time(const struct vmt_report_draft *draft)
+{
+	const struct vmt_head *head = vmt_trace_head(draft->trace);
+	int status;
+
+	if (draft->ends_with_exec && strcmp(vmt_trace_end(draft->trace, &status), "exec") == 0)
+		return draft->last_event;
+	return head->clock_last.ticks > draft->last_time ? head->clock_last.ticks
+							 : draft->last_time;
+}
+
 static int
 fill_process(struct vmt_report_draft *draft)
 {
 	const struct vmt_head *head = vmt_trace_head(draft->trace);
 	struct vmt_report *report = &draft->report;
-	uint64_t last = draft->last_time;
-	int64_t duration;
+	uint64_t last = last_time(draft);
+	int64_t duration = vmt_trace_time_ns(draft->trace, last);
 
-	if (head->clock_last.ticks > last)
-		last = head->clock_last.ticks;
-	duration = vmt_trace_time_ns(draft->trace, last);
 	report->process.pid = head->pid;
 	report->process.traces_removed = head->traces_removed;
 	report->process.exe = vmt_string_set_intern(draft->strings, head->exe, VMT_EXE_BYTES);

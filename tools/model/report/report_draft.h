@@ -47,6 +47,7 @@ struct vmt_report_draft {
 	uint64_t last_time;	   /* ticks */
 	uint64_t growth_from;	   /* ticks; 0 = passed, or there is none */
 	uint64_t last_event;	   /* ticks */
+	bool ends_with_exec;	   /* the last event is one */
 	bool blocks_unseen;	   /* at the snapshot: what of malloc's is live is unknown */
 	uint64_t cpu_limit_ns;	   /* of this process, until the events are replayed */
 	uint64_t first_peak_bytes; /* of the cgroup, as the kernel counts it; 0 = not known */

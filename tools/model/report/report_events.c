@@ -232,6 +232,7 @@ take_event(struct vmt_report_draft *draft, const struct vmt_event *event, bool w
 		return status;
 	draft->report.loss.events++;
 	draft->last_event = event->time;
+	draft->ends_with_exec = event->kind == VMT_EVENT_EXEC;
 	if (draft->growth_from && event->time >= draft->growth_from) {
 		vmt_sites_mark(draft->replay->sites);
 		draft->growth_from = 0;
