@@ -26,16 +26,6 @@ prefer_system_programs(void)
 	setenv("PATH", path, 1);
 }
 
-/* VMTRACE_CACHE: what a test sees does not depend on earlier ones. */
-static const char *names_are_kept = "0";
-
-void
-keep_names(void)
-{
-	setenv("XDG_CACHE_HOME", scratch(), 1);
-	names_are_kept = "1";
-}
-
 static void
 exec_child(const char *const argv[], const char *const environment[])
 {
@@ -45,7 +35,6 @@ exec_child(const char *const argv[], const char *const environment[])
 	for (; argv[count] != NULL && count < 255; count++)
 		arguments[count] = strdup(argv[count]);
 	arguments[count] = NULL;
-	setenv("VMTRACE_CACHE", names_are_kept, 1);
 	setenv("VMTRACE_EXIT_WAIT", "60s", 1);
 	for (size_t i = 0; environment != NULL && environment[i] != NULL; i++)
 		putenv(strdup(environment[i]));

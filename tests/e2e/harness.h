@@ -48,10 +48,6 @@ const char *variable(const char *name, const char *value);
 /* From now on programs of the system come before the scripts of version managers. */
 void prefer_system_programs(void);
 
-/* From now on a report takes the names that an earlier one of this test program found: for those
- * who make hundreds of one program. */
-void keep_names(void);
-
 /* Runs argv (NULL-terminated) to its end. environment: extra NAME=value strings or NULL. Unless it
  * says otherwise VMTRACE_EXIT_WAIT is 60s: figures are those of the very end, also where the
  * collector gets no CPU soon. A program that runs for longer than 300 s is killed and the test

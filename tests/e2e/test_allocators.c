@@ -144,7 +144,6 @@ static void
 a_region_has_one_owner_whatever_was_sampled(void **state)
 {
 	(void)state;
-	keep_names();
 	for (size_t i = 0; i < LIBRARIES; i++) {
 		print_message("%s\n", libraries[i] ? libraries[i] : "glibc");
 		if (libraries[i])

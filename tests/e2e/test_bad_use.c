@@ -487,6 +487,5 @@ main(void)
 	    cmocka_unit_test(test_earlier_trace_is_kept),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("bad use", tests, make_trace, NULL);
 }

@@ -108,7 +108,6 @@ static void
 test_successors(void **state)
 {
 	(void)state;
-	keep_names();
 	for (long i = soak_count(TIMES, 1000); i > 0; i--)
 		for (size_t k = 0; k < KINDS; k++)
 			run_once(&kinds[k], i % HOSTS, i % 4 < HOSTS ? "0" : "60");

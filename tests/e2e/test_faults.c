@@ -289,6 +289,5 @@ main(void)
 	    cmocka_unit_test(test_refused_aside),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }

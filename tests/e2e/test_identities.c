@@ -124,7 +124,6 @@ test_every_kind_of_row(void **state)
 	size_t tried = (size_t)soak_count(1, 3);
 
 	(void)state;
-	keep_names();
 	EACH(targets, i)
 	{
 		for (size_t mode = 0; mode < tried; mode++)

@@ -304,6 +304,5 @@ main(void)
 	    cmocka_unit_test(test_both_frozen),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("killed", tests, NULL, NULL);
 }

@@ -245,6 +245,5 @@ main(void)
 	    cmocka_unit_test(test_cost),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("lifetime", tests, NULL, NULL);
 }

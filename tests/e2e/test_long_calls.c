@@ -171,6 +171,5 @@ main(void)
 	    cmocka_unit_test(test_pinned),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -399,7 +399,6 @@ main(void)
 	    cmocka_unit_test_teardown(test_stopped_collected, clear_away),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("stopped threads", tests, NULL, NULL);
 }
 

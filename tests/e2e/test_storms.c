@@ -399,6 +399,5 @@ main(void)
 	    cmocka_unit_test(test_storm_of_go),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("storms", tests, make_witness, NULL);
 }

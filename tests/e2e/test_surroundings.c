@@ -220,6 +220,5 @@ main(void)
 	    cmocka_unit_test(test_places),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("surroundings", tests, NULL, NULL);
 }

@@ -411,6 +411,5 @@ main(void)
 	    cmocka_unit_test(test_killed_there),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("unmappable", tests, make_place, NULL);
 }

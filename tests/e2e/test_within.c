@@ -121,6 +121,5 @@ main(void)
 	    cmocka_unit_test(test_single_thread),
 	};
 
-	keep_names();
 	return cmocka_run_group_tests_name("life within", tests, NULL, NULL);
 }

@@ -98,8 +98,8 @@ write_long_look(void)
 static void
 many_long_looks_end(void **state)
 {
-	struct vmt_lookup_options options = {.limits.wait_ms = 500};
-	struct vmt_lookup *lookup = vmt_lookup_new(&options);
+	struct vmt_lookup_limits limits = {.wait_ms = 500};
+	struct vmt_lookup *lookup = vmt_lookup_new(&limits);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
 	struct vmt_module module = the_file();
 	uint64_t unit = 1;
@@ -118,8 +118,8 @@ many_long_looks_end(void **state)
 static void
 an_endless_look_ends(void **state)
 {
-	struct vmt_lookup_options options = {.limits.cpu_seconds = 1};
-	struct vmt_lookup *lookup = vmt_lookup_new(&options);
+	struct vmt_lookup_limits limits = {.cpu_seconds = 1};
+	struct vmt_lookup *lookup = vmt_lookup_new(&limits);
 	struct vmt_module module = the_file();
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
 
@@ -201,8 +201,8 @@ write_bomb(void)
 static void
 memory_is_bounded(void **state)
 {
-	struct vmt_lookup_options options = {.limits.memory_bytes = MEMORY_BYTES};
-	struct vmt_lookup *lookup = vmt_lookup_new(&options);
+	struct vmt_lookup_limits limits = {.memory_bytes = MEMORY_BYTES};
+	struct vmt_lookup *lookup = vmt_lookup_new(&limits);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
 	struct vmt_module module = the_file();
 
@@ -223,8 +223,8 @@ memory_is_bounded(void **state)
 static void
 waiting_is_bounded(void **state)
 {
-	struct vmt_lookup_options options = {.limits.wait_ms = 100};
-	struct vmt_lookup *lookup = vmt_lookup_new(&options);
+	struct vmt_lookup_limits limits = {.wait_ms = 100};
+	struct vmt_lookup *lookup = vmt_lookup_new(&limits);
 	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
 	struct vmt_module module = the_file();
 

@@ -43,7 +43,6 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 		return vmt_err_set(err, EINVAL, "diff needs two trace files, A and B");
 	*wanted = (struct wanted){.paths = {options->operands[0], options->operands[1]},
 				  .build.symbols = true,
-				  .build.cached = true,
 				  .has_limits = options->values[OPTION_FAIL_OVER],
 				  .callers = VMT_TEXT_DEFAULT_CALLERS};
 	if (options->values[OPTION_FORMAT]) {

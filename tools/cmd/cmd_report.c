@@ -64,7 +64,6 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	int result = 0;
 
 	*wanted = (struct wanted){.build.symbols = true,
-				  .build.cached = true,
 				  .top = VMT_TEXT_DEFAULT_TOP,
 				  .callers = VMT_TEXT_DEFAULT_CALLERS};
 	if (options->operand_count != 1)

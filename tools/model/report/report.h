@@ -263,7 +263,6 @@ struct vmt_report_options {
 	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it; CLOCK: since midnight */
 	bool symbols;	    /* false: addresses and modules alone */
 	uint64_t cpu_ns;    /* to replay the events; 0 = what is plenty for a trace of its size */
-	bool cached;	    /* symbols of earlier reports are used, and kept for later ones */
 
 	/* Called now and then while the report is made, where not NULL: what is being done, and how
 	 * much of it. total is never 0. */

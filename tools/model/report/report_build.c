@@ -290,7 +290,6 @@ set_up(struct vmt_report_draft *draft)
 	    .random_id = head->random_id,
 	    .forked = (head->notes & VMT_NOTE_FORKED) != 0,
 	};
-	struct vmt_lookup_options names = {.cache = NULL};
 
 	draft->report.cgroup.limit_bytes = VMT_FIGURE_UNKNOWN;
 	draft->report.cgroup.peak_bytes = VMT_FIGURE_UNKNOWN;
@@ -306,9 +305,7 @@ set_up(struct vmt_report_draft *draft)
 	draft->strings = vmt_string_set_new();
 	draft->line = calloc(1, sizeof(*draft->line));
 	draft->replay = vmt_replay_new(&options);
-	draft->cache = draft->options->cached ? vmt_disk_cache_open() : NULL;
-	names.cache = draft->cache;
-	draft->names = vmt_lookup_new(&names);
+	draft->names = vmt_lookup_new(NULL);
 	if (!draft->strings || !draft->line || !draft->replay || !draft->names)
 		return -ENOMEM;
 	return set_up_allocators(draft, head) ? set_up_go(draft, head) : -ENOMEM;
@@ -324,7 +321,6 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_go_sites_free(draft->go_owners);
 	vmt_allocators_free(draft->allocators);
 	vmt_lookup_free(draft->names);
-	vmt_disk_cache_close(draft->cache);
 	free(draft->line);
 	vmt_trace_close(draft->trace);
 }

@@ -14,7 +14,6 @@
 #include "tools/model/report/frames.h"
 #include "tools/model/report/report.h"
 #include "tools/model/report/rss_series.h"
-#include "tools/read/symbols/disk_cache.h"
 #include "tools/read/trace/trace.h"
 
 #include <errno.h>
@@ -35,7 +34,6 @@ struct vmt_report_draft {
 	struct vmt_snapshot snapshot;
 	struct vmt_attribution attribution;
 	struct vmt_rss_series *line;
-	struct vmt_disk_cache *cache; /* NULL = none */
 	struct vmt_lookup *names;
 	struct vmt_go_sites *go_owners;
 	struct vmt_allocators *allocators;

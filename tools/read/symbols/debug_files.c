@@ -1,29 +1,11 @@
 #include "tools/read/symbols/debug_files.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define DEBUG_ROOT "/usr/lib/debug"
 #define SHARED_BY_DWZ ".dwz/"
-
-static struct vmt_elf_symbols *
-try_path(struct vmt_debug_files *files, const char *path, const char **why)
-{
-	struct vmt_symbols_tried *tried = &files->tried[files->tried_count];
-
-	assert(files->tried_count < VMT_DEBUG_FILES_MAX_TRIED);
-	tried->path = strdup(path);
-	if (!tried->path) {
-		*why = "out of memory";
-		return NULL;
-	}
-	tried->identity = vmt_file_identity_of(path);
-	files->tried_count++;
-	return vmt_elf_symbols_open(path, why);
-}
 
 static bool
 has_build_id(struct vmt_elf_symbols *file, const unsigned char *wanted, size_t wanted_bytes)
@@ -45,11 +27,10 @@ is_same_build(struct vmt_elf_symbols *file, const struct vmt_module *module)
 
 /* A debug file by name: taken when its build-id, or else its checksum, is right. */
 static struct vmt_elf_symbols *
-open_debug(struct vmt_debug_files *files, const char *path, const struct vmt_module *module,
-	   const uint32_t *checksum)
+open_debug(const char *path, const struct vmt_module *module, const uint32_t *checksum)
 {
 	const char *why;
-	struct vmt_elf_symbols *file = try_path(files, path, &why);
+	struct vmt_elf_symbols *file = vmt_elf_symbols_open(path, &why);
 	uint32_t found = 0;
 	bool right;
 
@@ -66,7 +47,7 @@ open_debug(struct vmt_debug_files *files, const char *path, const struct vmt_mod
 }
 
 static struct vmt_elf_symbols *
-find_debug_by_build_id(struct vmt_debug_files *files, const struct vmt_module *module)
+find_debug_by_build_id(const struct vmt_module *module)
 {
 	char path[sizeof(DEBUG_ROOT) + (size_t)2 * VMT_BUILD_ID_MAX_BYTES + 32];
 	size_t used;
@@ -79,12 +60,12 @@ find_debug_by_build_id(struct vmt_debug_files *files, const struct vmt_module *m
 		used +=
 		    (size_t)snprintf(path + used, sizeof(path) - used, "%02x", module->build_id[i]);
 	snprintf(path + used, sizeof(path) - used, ".debug");
-	return open_debug(files, path, module, NULL);
+	return open_debug(path, module, NULL);
 }
 
 /* Beside the file, in .debug beside it, and below /usr/lib/debug, as gdb looks. */
 static struct vmt_elf_symbols *
-find_debug_by_link(struct vmt_debug_files *files, const char *program,
+find_debug_by_link(const struct vmt_debug_files *files, const char *program,
 		   const struct vmt_module *module)
 {
 	static const char *const forms[] = {"%.*s/%s", "%.*s/.debug/%s", DEBUG_ROOT "%.*s/%s"};
@@ -100,7 +81,7 @@ find_debug_by_link(struct vmt_debug_files *files, const char *program,
 		char path[2 * PATH_MAX];
 
 		snprintf(path, sizeof(path), forms[i], (int)(slash - program), program, name);
-		file = strcmp(path, program) ? open_debug(files, path, module, &checksum) : NULL;
+		file = strcmp(path, program) ? open_debug(path, module, &checksum) : NULL;
 		if (file)
 			return file;
 	}
@@ -110,7 +91,7 @@ find_debug_by_link(struct vmt_debug_files *files, const char *program,
 /* The path may be absolute or relative, with any number of ".." in front: where distributions put
  * such files is known, and nowhere else is looked. */
 static struct vmt_elf_symbols *
-find_alternate(struct vmt_debug_files *files)
+find_alternate(const struct vmt_debug_files *files)
 {
 	const unsigned char *id;
 	size_t id_bytes;
@@ -124,7 +105,7 @@ find_alternate(struct vmt_debug_files *files)
 	if (!shared || strstr(shared, "..") || strlen(shared) >= PATH_MAX - sizeof(DEBUG_ROOT))
 		return NULL;
 	snprintf(path, sizeof(path), DEBUG_ROOT "/%s", shared);
-	file = try_path(files, path, &why);
+	file = vmt_elf_symbols_open(path, &why);
 	if (!file || has_build_id(file, id, id_bytes))
 		return file;
 	vmt_elf_symbols_close(file);
@@ -136,14 +117,14 @@ vmt_debug_files_open(struct vmt_debug_files *files, const char *path,
 		     const struct vmt_module *module)
 {
 	*files = (struct vmt_debug_files){0};
-	files->program = try_path(files, path, &files->trouble);
+	files->program = vmt_elf_symbols_open(path, &files->trouble);
 	if (files->program && !is_same_build(files->program, module)) {
 		files->trouble = "the file has changed since it was recorded (build-id differs)";
 		vmt_elf_symbols_close(files->program);
 		files->program = NULL;
 	}
 	if (!files->program || !vmt_elf_symbols_has_dwarf(files->program)) {
-		files->debug = find_debug_by_build_id(files, module);
+		files->debug = find_debug_by_build_id(module);
 		if (!files->debug)
 			files->debug = find_debug_by_link(files, path, module);
 	}
@@ -157,6 +138,4 @@ vmt_debug_files_close(struct vmt_debug_files *files)
 	vmt_elf_symbols_close(files->alternate);
 	vmt_elf_symbols_close(files->debug);
 	vmt_elf_symbols_close(files->program);
-	for (size_t i = 0; i < files->tried_count; i++)
-		free(files->tried[i].path);
 }

@@ -6,33 +6,20 @@
  * several share, taken from below /usr/lib/debug alone. A build-id or checksum that is not the one
  * wanted means: not this file. No name of a file that stands inside another one is followed
  * elsewhere: a program could name any.
- *
- * Every path that was tried is kept with what was there, so that a later run can tell whether it
- * would find the same.
  */
 #ifndef VMT_DEBUG_FILES_H
 #define VMT_DEBUG_FILES_H
 
 #include "format/module_table.h"
 #include "tools/read/elf/elf_symbols.h"
-#include "tools/read/symbols/file_identity.h"
 
 #include <stddef.h>
-
-#define VMT_DEBUG_FILES_MAX_TRIED 8u
-
-struct vmt_symbols_tried {
-	char *path;
-	struct vmt_file_identity identity; /* just before it was opened */
-};
 
 struct vmt_debug_files {
 	struct vmt_elf_symbols *program;   /* what was loaded; NULL: see trouble */
 	struct vmt_elf_symbols *debug;	   /* its separate debug file, or NULL */
 	struct vmt_elf_symbols *alternate; /* what dwz moved out, or NULL */
 	const char *trouble;		   /* static; why there is no program */
-	struct vmt_symbols_tried tried[VMT_DEBUG_FILES_MAX_TRIED];
-	size_t tried_count;
 };
 
 void vmt_debug_files_open(struct vmt_debug_files *files, const char *path,

@@ -1,7 +1,7 @@
 #include "tools/read/symbols/lookup.h"
 
 #include "tools/memory_limit.h"
-#include "tools/read/symbols/lookup_cache.h"
+#include "tools/read/symbols/answer_table.h"
 #include "tools/read/symbols/lookup_child.h"
 
 #include <assert.h>
@@ -19,7 +19,7 @@
 
 struct module {
 	UT_hash_handle hh;
-	struct vmt_lookup_cache kept;
+	struct vmt_answer_table answers;
 	struct vmt_lookup_child child;
 	uint64_t asked;	    /* which of all questions was its last */
 	uint64_t waited_ns; /* for all its answers, since it was trusted less */
@@ -27,14 +27,12 @@ struct module {
 	char *trouble; /* as the child says */
 	bool known;    /* an answer has told what the module is like */
 	bool has_debug;
-	bool is_new;	/* it has answers that are not in the cache */
-	bool is_steady; /* all of them came from the same files */
 	unsigned char key[];
 };
 
 struct vmt_lookup {
 	struct module *modules;
-	struct vmt_lookup_options options;
+	struct vmt_lookup_limits limits;
 	unsigned children;
 	unsigned losses;
 	uint64_t questions;
@@ -52,58 +50,37 @@ usual_memory(void)
 }
 
 struct vmt_lookup *
-vmt_lookup_new(const struct vmt_lookup_options *options)
+vmt_lookup_new(const struct vmt_lookup_limits *limits)
 {
 	struct vmt_lookup *lookup = calloc(1, sizeof(*lookup));
 
 	if (!lookup)
 		return NULL;
-	if (options)
-		lookup->options = *options;
-	if (!lookup->options.limits.memory_bytes)
-		lookup->options.limits.memory_bytes = usual_memory();
-	if (!lookup->options.limits.cpu_seconds)
-		lookup->options.limits.cpu_seconds = CPU_SECONDS;
-	if (!lookup->options.limits.wait_ms)
-		lookup->options.limits.wait_ms = WAIT_MS;
+	if (limits)
+		lookup->limits = *limits;
+	if (!lookup->limits.memory_bytes)
+		lookup->limits.memory_bytes = usual_memory();
+	if (!lookup->limits.cpu_seconds)
+		lookup->limits.cpu_seconds = CPU_SECONDS;
+	if (!lookup->limits.wait_ms)
+		lookup->limits.wait_ms = WAIT_MS;
 	return lookup;
-}
-
-/* What a lost child had said stays in this run alone. */
-static void
-keep_answers(const struct vmt_lookup *lookup, const struct module *module)
-{
-	if (lookup->options.cache && module->is_new && module->is_steady &&
-	    module->trust == VMT_LOOKUP_TRUST_ALL)
-		vmt_lookup_cache_save(&module->kept, lookup->options.cache);
 }
 
 static void
 free_module(struct module *module)
 {
 	vmt_lookup_child_end(&module->child);
-	vmt_answer_table_clear(&module->kept.answers);
-	free(module->kept.tried);
+	vmt_answer_table_clear(&module->answers);
 	free(module->trouble);
 	free(module);
 }
 
-/* Clearing a table leaves its members linked, in the order in which they were added. */
 void
 vmt_lookup_free(struct vmt_lookup *lookup)
 {
-	struct module *module = lookup ? lookup->modules : NULL;
-
-	if (!lookup)
-		return;
-	HASH_CLEAR(hh, lookup->modules);
-	while (module) {
-		struct module *next = module->hh.next;
-
-		keep_answers(lookup, module);
-		free_module(module);
-		module = next;
-	}
+	if (lookup)
+		VMT_HASH_TABLE_FREE(struct module, lookup->modules, free_module);
 	free(lookup);
 }
 
@@ -161,18 +138,6 @@ know(struct module *module, const struct vmt_answer *answer)
 	module->trouble = trouble ? strdup(trouble) : NULL;
 }
 
-/* A name that is not absolute means another file elsewhere: nothing is kept of such a module. */
-static void
-load(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *wanted)
-{
-	if (!lookup->options.cache || wanted->path_bytes == 0 || wanted->path[0] != '/')
-		return;
-	vmt_lookup_cache_load(&module->kept, lookup->options.cache);
-	module->is_steady = true;
-	if (module->kept.answers.table)
-		know(module, module->kept.answers.table);
-}
-
 static struct module *
 find_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
 {
@@ -195,15 +160,11 @@ find_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
 		return NULL;
 	memset(module, 0, sizeof(*module));
 	memcpy(module->key, key, key_bytes);
-	module->kept.key = module->key;
-	module->kept.key_bytes = key_bytes;
 	HASH_ADD_KEYPTR(hh, lookup->modules, module->key, key_bytes, module);
-	if (!module->hh.tbl) {
-		free(module);
-		return NULL;
-	}
-	load(lookup, module, wanted);
-	return module;
+	if (module->hh.tbl)
+		return module;
+	free(module);
+	return NULL;
 }
 
 /* The child whose last question is longest ago. */
@@ -238,7 +199,7 @@ weigh_children(struct vmt_lookup *lookup)
 	if (lookup->waited_ns < WEIGH_NS)
 		return;
 	lookup->waited_ns = 0;
-	while (lookup->children > 1 && children_bytes(lookup) > lookup->options.limits.memory_bytes)
+	while (lookup->children > 1 && children_bytes(lookup) > lookup->limits.memory_bytes)
 		end_one_child(lookup);
 }
 
@@ -251,42 +212,17 @@ now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The files that answer must be the ones that answered before. */
-static void
-note_files(struct module *module, const unsigned char *tried, size_t bytes)
-{
-	if (module->kept.tried) {
-		if (bytes != module->kept.tried_bytes ||
-		    memcmp(tried, module->kept.tried, bytes) != 0)
-			module->is_steady = false;
-		return;
-	}
-	module->kept.tried = malloc(bytes);
-	if (!module->kept.tried) {
-		module->is_steady = false;
-		return;
-	}
-	memcpy(module->kept.tried, tried, bytes);
-	module->kept.tried_bytes = bytes;
-	module->is_steady = module->is_steady && vmt_lookup_cache_is_settled(&module->kept);
-}
-
 static bool
 make_child(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *wanted)
 {
-	size_t got;
-
 	module->asked = ++lookup->questions;
 	if (module->child.pid)
 		return true;
 	if (lookup->children == CHILDREN_MAX)
 		end_one_child(lookup);
-	got = vmt_lookup_child_make(&module->child, wanted, module->trust, &lookup->options.limits,
-				    lookup->packet);
-	if (got == 0)
+	if (!vmt_lookup_child_make(&module->child, wanted, module->trust, &lookup->limits))
 		return false;
 	lookup->children++;
-	note_files(module, lookup->packet, got);
 	return true;
 }
 
@@ -305,7 +241,7 @@ note_waiting(struct vmt_lookup *lookup, struct module *module, uint64_t waited_n
 	lookup->waited_ns += waited_ns;
 	module->waited_ns += waited_ns;
 	weigh_children(lookup);
-	if (module->waited_ns <= ALL_ANSWERS * lookup->options.limits.wait_ms * UINT64_C(1000000))
+	if (module->waited_ns <= ALL_ANSWERS * lookup->limits.wait_ms * UINT64_C(1000000))
 		return;
 	lookup->children -= module->child.pid != 0;
 	vmt_lookup_child_end(&module->child);
@@ -324,7 +260,7 @@ ask(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *w
 	while (module->trust != VMT_LOOKUP_TRUST_NONE && lookup->losses < LOSSES_MAX) {
 		if (make_child(lookup, module, wanted)) {
 			got = vmt_lookup_child_ask(&module->child, question, length,
-						   &lookup->options.limits, lookup->packet);
+						   &lookup->limits, lookup->packet);
 			lookup->children -= got == 0;
 		}
 		if (got > 0)
@@ -333,8 +269,7 @@ ask(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *w
 	}
 	if (got == 0)
 		return NULL;
-	answer = vmt_answer_table_add(&module->kept.answers, question, length, lookup->packet, got);
-	module->is_new = true;
+	answer = vmt_answer_table_add(&module->answers, question, length, lookup->packet, got);
 	if (answer)
 		know(module, answer);
 	note_waiting(lookup, module, now_ns() - from_ns);
@@ -347,7 +282,7 @@ find_address(struct vmt_lookup *lookup, struct module *module, const struct vmt_
 {
 	struct vmt_lookup_question question = {.kind = VMT_LOOKUP_RESOLVE, .address = address};
 	const struct vmt_answer *kept =
-	    vmt_answer_table_find(&module->kept.answers, &question, sizeof(question));
+	    vmt_answer_table_find(&module->answers, &question, sizeof(question));
 
 	return kept ? kept : ask(lookup, module, wanted, &question, sizeof(question));
 }
@@ -396,7 +331,7 @@ vmt_lookup_go_member(struct vmt_lookup *lookup, const struct vmt_module *wanted,
 	memcpy(question, &head, sizeof(head));
 	memcpy(question + sizeof(head), variable, head.variable_bytes);
 	memcpy(question + sizeof(head) + head.variable_bytes, path, path_bytes);
-	answer = vmt_answer_table_find(&module->kept.answers, question, length);
+	answer = vmt_answer_table_find(&module->answers, question, length);
 	if (!answer)
 		answer = ask(lookup, module, wanted, question, length);
 	if (!answer)

@@ -9,9 +9,8 @@
  * then on nothing. A file in which a child was lost is asked again without its debug information,
  * then not at all, and its trouble says so; after a few losses no file is asked any more.
  *
- * Answers are kept, and where there is a cache, for later runs too: from there they come without a
- * child, for as long as each file that was looked for, found or not, is what it was. One module's
- * files never say what another's answers are, in this run or a later one.
+ * Answers are kept, and one module's files never say what another's answers are. No later run uses
+ * them: see docs/architecture.md.
  *
  * Strings belong to the struct vmt_lookup. One thread's; the children are its own.
  */
@@ -22,16 +21,9 @@
 #include "tools/read/symbols/symbols.h"
 
 struct vmt_lookup;
-struct vmt_disk_cache;
 
-struct vmt_lookup_options {
-	struct vmt_lookup_limits limits; /* 0 = as usual */
-	struct vmt_disk_cache *cache;	 /* NULL = none; outlives the struct vmt_lookup */
-};
-
-/* NULL options: as usual, without a cache. NULL when memory is short. */
-struct vmt_lookup *vmt_lookup_new(const struct vmt_lookup_options *options);
-/* What was learnt goes into the cache first. */
+/* NULL, or a limit of 0: as usual. NULL when memory is short. */
+struct vmt_lookup *vmt_lookup_new(const struct vmt_lookup_limits *limits);
 void vmt_lookup_free(struct vmt_lookup *lookup);
 
 /* As the functions of symbols.h of these names. */

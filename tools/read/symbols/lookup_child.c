@@ -21,7 +21,7 @@ vmt_lookup_child_end(struct vmt_lookup_child *child)
 }
 
 static size_t
-hear(struct vmt_lookup_child *child, const struct vmt_lookup_limits *limits, size_t least,
+hear(struct vmt_lookup_child *child, const struct vmt_lookup_limits *limits,
      unsigned char packet[VMT_LOOKUP_PACKET_BYTES])
 {
 	struct pollfd waiting = {.fd = child->socket, .events = POLLIN};
@@ -31,31 +31,30 @@ hear(struct vmt_lookup_child *child, const struct vmt_lookup_limits *limits, siz
 		;
 	if (got > 0)
 		got = recv(child->socket, packet, VMT_LOOKUP_PACKET_BYTES, 0);
-	if (got >= (ssize_t)least)
+	if (got >= (ssize_t)sizeof(struct vmt_lookup_answer))
 		return (size_t)got;
 	vmt_lookup_child_end(child);
 	return 0;
 }
 
-size_t
+bool
 vmt_lookup_child_make(struct vmt_lookup_child *child, const struct vmt_module *module,
-		      enum vmt_lookup_trust trust, const struct vmt_lookup_limits *limits,
-		      unsigned char packet[VMT_LOOKUP_PACKET_BYTES])
+		      enum vmt_lookup_trust trust, const struct vmt_lookup_limits *limits)
 {
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-		return 0;
+		return false;
 	child->pid = fork();
 	if (child->pid == 0)
 		vmt_lookup_serve(ends[1], module, trust, limits);
 	close(ends[1]);
 	child->socket = ends[0];
 	if (child->pid > 0)
-		return hear(child, limits, sizeof(struct vmt_lookup_tried), packet);
+		return true;
 	close(ends[0]);
 	child->pid = 0;
-	return 0;
+	return false;
 }
 
 size_t
@@ -67,7 +66,7 @@ vmt_lookup_child_ask(struct vmt_lookup_child *child, const void *question, size_
 		vmt_lookup_child_end(child);
 		return 0;
 	}
-	return hear(child, limits, sizeof(struct vmt_lookup_answer), packet);
+	return hear(child, limits, packet);
 }
 
 uint64_t

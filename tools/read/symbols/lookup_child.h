@@ -16,11 +16,9 @@ struct vmt_lookup_child {
 	int socket;
 };
 
-/* Makes it and takes what it says first, which paths it tried, into packet. Its bytes; 0 where
- * there is no child. */
-size_t vmt_lookup_child_make(struct vmt_lookup_child *child, const struct vmt_module *module,
-			     enum vmt_lookup_trust trust, const struct vmt_lookup_limits *limits,
-			     unsigned char packet[VMT_LOOKUP_PACKET_BYTES]);
+/* False: there is no child. */
+bool vmt_lookup_child_make(struct vmt_lookup_child *child, const struct vmt_module *module,
+			   enum vmt_lookup_trust trust, const struct vmt_lookup_limits *limits);
 
 /* One question and its answer; the answer's bytes, 0 where the child was lost. */
 size_t vmt_lookup_child_ask(struct vmt_lookup_child *child, const void *question, size_t length,

@@ -1,21 +1,16 @@
 /*
  * lookup_protocol.h: the messages between lookup.c and its children.
  *
- * A child looks into the files of one module. First it says which paths it tried; from then on it
- * answers, one packet a question, one an answer, over a pair of sockets. What it says is checked
- * like bytes of a file: it may have been led astray by one. Texts are NUL-terminated and one after
- * another; what is longer than VMT_LOOKUP_TEXT_BYTES is cut. No struct here has padding: questions
- * and answers are kept, compared and stored as bytes.
+ * A child looks into the files of one module. It answers over a pair of sockets, one packet a
+ * question, one an answer. What it says is checked like bytes of a file: it may have been led
+ * astray by one. Texts are NUL-terminated and one after another; what is longer than
+ * VMT_LOOKUP_TEXT_BYTES is cut. No struct here has padding: questions are compared as bytes.
  */
 #ifndef VMT_LOOKUP_PROTOCOL_H
 #define VMT_LOOKUP_PROTOCOL_H
 
-#include "tools/read/symbols/debug_files.h"
-#include "tools/read/symbols/file_identity.h"
 #include "tools/read/symbols/lookup_limits.h"
 #include "tools/read/symbols/symbols.h"
-
-#include <limits.h>
 
 #define VMT_LOOKUP_TEXT_BYTES 2048u
 
@@ -44,24 +39,12 @@ struct vmt_lookup_answer {
 	uint32_t zero;
 };
 
-/* One for each path that was tried, this and the path, with its NUL. */
-struct vmt_lookup_tried {
-	struct vmt_file_identity identity;
-	uint64_t path_bytes;
-};
-
 #define VMT_LOOKUP_QUESTION_BYTES (sizeof(struct vmt_lookup_question) + 4096u)
-#define VMT_LOOKUP_ANSWER_BYTES                                                                    \
+#define VMT_LOOKUP_PACKET_BYTES                                                                    \
 	(sizeof(struct vmt_lookup_answer) +                                                        \
 	 VMT_SYMBOLS_MAX_INLINED *                                                                 \
 	     (sizeof(struct vmt_lookup_frame) + (size_t)2 * VMT_LOOKUP_TEXT_BYTES) +               \
 	 VMT_LOOKUP_TEXT_BYTES)
-#define VMT_LOOKUP_TRIED_BYTES                                                                     \
-	((VMT_DEBUG_FILES_MAX_TRIED + (size_t)1) *                                                 \
-	 (sizeof(struct vmt_lookup_tried) + (size_t)2 * PATH_MAX))
-#define VMT_LOOKUP_PACKET_BYTES                                                                    \
-	(VMT_LOOKUP_TRIED_BYTES > VMT_LOOKUP_ANSWER_BYTES ? VMT_LOOKUP_TRIED_BYTES                 \
-							  : VMT_LOOKUP_ANSWER_BYTES)
 
 /* How much of a file is still asked for. */
 enum vmt_lookup_trust { VMT_LOOKUP_TRUST_ALL, VMT_LOOKUP_TRUST_TABLES, VMT_LOOKUP_TRUST_NONE };

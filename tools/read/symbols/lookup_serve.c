@@ -33,30 +33,6 @@ put_text(struct draft *draft, const char *text)
 	put(draft, "", 1);
 }
 
-static void
-put_tried(struct draft *draft, const char *path, const struct vmt_file_identity *identity)
-{
-	struct vmt_lookup_tried tried = {.identity = *identity, .path_bytes = strlen(path) + 1};
-
-	if (tried.path_bytes > (size_t)2 * PATH_MAX)
-		return;
-	put(draft, &tried, sizeof(tried));
-	put(draft, path, tried.path_bytes);
-}
-
-/* This program is among the files: another version may answer otherwise. */
-static void
-tell_files(struct draft *draft, const struct vmt_debug_files *files)
-{
-	static const char self[] = "/proc/self/exe";
-	struct vmt_file_identity identity = vmt_file_identity_of(self);
-
-	draft->used = 0;
-	put_tried(draft, self, &identity);
-	for (size_t i = 0; i < files->tried_count; i++)
-		put_tried(draft, files->tried[i].path, &files->tried[i].identity);
-}
-
 /* Of processor time: the limit counts from the process's start, and is moved on. */
 static void
 limit_time(uint32_t seconds)
@@ -158,16 +134,12 @@ vmt_lookup_serve(int socket, const struct vmt_module *module, enum vmt_lookup_tr
 	static unsigned char question[VMT_LOOKUP_QUESTION_BYTES];
 	static struct draft draft;
 	struct vmt_symbols *symbols = vmt_symbols_new();
-	const struct vmt_debug_files *files;
 	bool going;
 
 	bound(limits);
 	drop_descriptors((unsigned)socket);
-	files = symbols ? vmt_symbols_open(symbols, module, trust != VMT_LOOKUP_TRUST_ALL) : NULL;
-	if (files)
-		tell_files(&draft, files);
+	going = symbols && vmt_symbols_open(symbols, module, trust != VMT_LOOKUP_TRUST_ALL);
 	vmt_sandbox_enter();
-	going = files && say(socket, &draft);
 	while (going && recv(socket, question, sizeof(question), 0) >=
 			    (ssize_t)sizeof(struct vmt_lookup_question)) {
 		limit_time(limits->cpu_seconds);

@@ -171,12 +171,10 @@ find_or_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool 
 	return NULL;
 }
 
-const struct vmt_debug_files *
+bool
 vmt_symbols_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool distrust)
 {
-	const struct module *known = find_or_open(symbols, module, distrust);
-
-	return known ? &known->files : NULL;
+	return find_or_open(symbols, module, distrust) != NULL;
 }
 
 static struct module *

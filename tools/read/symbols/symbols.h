@@ -23,7 +23,6 @@
 #define VMT_SYMBOLS_MAX_INLINED 16u
 
 struct vmt_symbols;
-struct vmt_debug_files;
 
 /* One source-level frame. Strings belong to the struct vmt_symbols; NULL where not known. */
 struct vmt_symbol {
@@ -59,10 +58,9 @@ bool vmt_symbols_go_member(struct vmt_symbols *symbols, const struct vmt_module 
 bool vmt_symbols_has_debug(struct vmt_symbols *symbols, const struct vmt_module *module);
 
 /* Opens a module's files, which its first question does otherwise, and looks no further into them
- * than to tell which they are. distrust: its debug information is left alone. NULL where memory is
+ * than to tell which they are. distrust: its debug information is left alone. False where memory is
  * short. */
-const struct vmt_debug_files *vmt_symbols_open(struct vmt_symbols *symbols,
-					       const struct vmt_module *module, bool distrust);
+bool vmt_symbols_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool distrust);
 
 /* Why a module gave no lines ("build-id differs", "file is gone", ...), or NULL. */
 const char *vmt_symbols_trouble(struct vmt_symbols *symbols, const struct vmt_module *module);
