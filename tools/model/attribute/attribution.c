@@ -286,6 +286,7 @@ static int
 join(struct vmt_attribution *attribution, struct vmt_regions *regions,
      const struct vmt_regions_input *input)
 {
+	struct vmt_committers_input committers;
 	int status = vmt_regions_name_files(input);
 	bool known;
 
@@ -317,6 +318,14 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 	vmt_advice_tally_add(input->replay->advised, regions, input->replay->sites,
 			     input->resident);
 	add_up(attribution, regions);
+	committers = (struct vmt_committers_input){.regions = regions,
+						   .replay = input->replay,
+						   .resident = input->resident,
+						   .classes = attribution->classes,
+						   .coarse = input->snapshot->coarse};
+	status = vmt_committers_join(&attribution->committers, &committers);
+	if (status)
+		return status;
 	settle_totals(regions, input->replay);
 	return count_live_calls(regions, input->replay);
 }
@@ -362,5 +371,6 @@ void
 vmt_attribution_free(struct vmt_attribution *attribution)
 {
 	vmt_files_free(attribution->files);
+	vmt_committers_free(&attribution->committers);
 	*attribution = (struct vmt_attribution){0};
 }

@@ -15,6 +15,7 @@
 #ifndef VMT_ATTRIBUTION_H
 #define VMT_ATTRIBUTION_H
 
+#include "tools/model/attribute/committers.h"
 #include "tools/model/attribute/regions.h"
 #include "tools/model/attribute/retained.h"
 
@@ -26,6 +27,7 @@ struct vmt_attribution {
 	bool foreign_allocator; /* not glibc's malloc */
 	bool is_split;		/* retained is known */
 	struct vmt_retained retained;
+	struct vmt_committers committers; /* by whose touches; none where no fault was sampled */
 	bool forked;
 };
 

@@ -1,0 +1,36 @@
+/*
+ * commit_sums.h: sums by place and toucher.
+ *
+ * What committers.h adds up before it shares out. Zero it first, then clear. 0 or -ENOMEM.
+ */
+#ifndef VMT_COMMIT_SUMS_H
+#define VMT_COMMIT_SUMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_commit_sum {
+	uint8_t class;
+	uint32_t site;
+	uint32_t toucher; /* VMT_SITE_NONE: the place itself */
+	double bytes;	  /* that samples stand for; of the place itself: resident */
+	double variance;
+	bool estimate;
+	bool used;
+};
+
+struct vmt_commit_sums {
+	struct vmt_commit_sum *items; /* open addressing, until they are sorted */
+	size_t count;
+	size_t room;
+};
+
+int vmt_commit_sums_add(struct vmt_commit_sums *sums, const struct vmt_commit_sum *more);
+
+/* By class, site and toucher, the place itself last; no more can be added then. */
+void vmt_commit_sums_sort(struct vmt_commit_sums *sums);
+
+void vmt_commit_sums_clear(struct vmt_commit_sums *sums);
+
+#endif
