@@ -163,7 +163,7 @@ find(struct vmt_frames *frames, const struct place *place)
 		return NULL;
 	found->place = *place;
 	if (look_up(frames, found) == 0)
-		HASH_ADD(hh, frames->lookups, place, sizeof(place), found);
+		HASH_ADD(hh, frames->lookups, place, sizeof(*place), found);
 	if (found->hh.tbl)
 		return found;
 	free(found);
