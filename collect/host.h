@@ -30,6 +30,7 @@ struct vmt_collector_host {
 	uint64_t max_bytes;	   /* of each trace (bound.h); 0 = any */
 	uint64_t interval_ns;	   /* between RSS samples; 0 = default */
 	uint32_t residency_source; /* enum vmt_residency_source; 0 = the best there is */
+	uint32_t touch_period;	   /* faults a sample; VMT_PERIOD_OFF, VMT_PERIOD_AUTO */
 	uint32_t first_pid; /* the process whose session this is; watched until it announces */
 	/* Of the first process, opened when the collector's leave to was the program's own: they go
 	 * with the trace of this id and are the collector's to close. NULL: none. */

@@ -20,6 +20,7 @@ enum vmt_setting_kind {
 	VMT_KIND_WORD,
 	VMT_KIND_MALLOC,
 	VMT_KIND_NUMBER,
+	VMT_KIND_PERIOD,
 	VMT_KIND_SIZE,
 	VMT_KIND_SIZE_OR_0,
 	VMT_KIND_TIME,
@@ -33,6 +34,8 @@ enum vmt_setting_kind {
 	VMT_KIND_MALLOC, 1, UINT64_MAX, "off, sampled, all", "one of off, sampled[:BYTES], all"
 #define VMT_VALUE_NUMBER(least, most)                                                              \
 	VMT_KIND_NUMBER, least, most, "", "a number from " #least " to " #most
+#define VMT_VALUE_PERIOD(list, most)                                                               \
+	VMT_KIND_PERIOD, 1, most, list, "one of " list ", or a number from 1 to " #most
 #define VMT_VALUE_ANY_NUMBER VMT_KIND_NUMBER, 0, UINT64_MAX, "", "a whole number below 2^64"
 #define VMT_VALUE_SIZE(example, least, most)                                                       \
 	VMT_KIND_SIZE, VMT_SIZE_##least, VMT_SIZE_##most, "",                                      \
@@ -72,6 +75,10 @@ struct vmt_setting {
 	const char *wanted;   /* as in "'x' is not a number from 1 to 128" */
 	const char *fallback; /* NULL: it follows from other things, or there is none */
 };
+
+/* What the value of a PERIOD is as a number: the words are off and auto. */
+#define VMT_PERIOD_OFF 0u
+#define VMT_PERIOD_AUTO UINT32_MAX
 
 /* By enum vmt_setting_id. */
 extern const struct vmt_setting vmt_settings[VMT_SETTINGS];

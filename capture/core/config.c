@@ -114,6 +114,18 @@ is_in_bounds(const struct vmt_setting *setting, uint64_t number)
 	       (number == 0 && setting->kind == VMT_KIND_SIZE_OR_0);
 }
 
+/* "off, auto", or a number */
+static bool
+parse_period(const struct vmt_setting *setting, struct vmt_text text, uint64_t *number)
+{
+	uint64_t place;
+
+	if (!find_word(text, setting->words, &place))
+		return parse_number(text, number) && is_in_bounds(setting, *number);
+	*number = place == 0 ? VMT_PERIOD_OFF : VMT_PERIOD_AUTO;
+	return true;
+}
+
 static bool
 parse_value(const struct vmt_setting *setting, struct vmt_text text, struct value *value)
 {
@@ -127,6 +139,8 @@ parse_value(const struct vmt_setting *setting, struct vmt_text text, struct valu
 		return parse_malloc(setting, text, value);
 	case VMT_KIND_NUMBER:
 		return parse_number(text, &value->number) && is_in_bounds(setting, value->number);
+	case VMT_KIND_PERIOD:
+		return parse_period(setting, text, &value->number);
 	case VMT_KIND_SIZE:
 	case VMT_KIND_SIZE_OR_0:
 		return parse_size(text, &value->number) && is_in_bounds(setting, value->number);
@@ -179,6 +193,19 @@ keep_time(struct vmt_config *config, enum vmt_setting_id id, uint64_t ns)
 }
 
 static void
+keep_size(struct vmt_config *config, enum vmt_setting_id id, uint64_t bytes)
+{
+	if (id == VMT_SETTING_BUFFER)
+		config->buffer_bytes = bytes;
+	else if (id == VMT_SETTING_STACK_TABLE)
+		config->stack_table_bytes = bytes;
+	else if (id == VMT_SETTING_MIN_RSS)
+		config->min_rss_bytes = bytes;
+	else
+		config->max_bytes = bytes;
+}
+
+static void
 keep(struct vmt_config *config, enum vmt_setting_id id, const struct value *value)
 {
 	switch (id) {
@@ -196,19 +223,13 @@ keep(struct vmt_config *config, enum vmt_setting_id id, const struct value *valu
 		config->stack_depth = (uint32_t)value->number;
 		return;
 	case VMT_SETTING_BUFFER:
-		config->buffer_bytes = value->number;
-		return;
 	case VMT_SETTING_STACK_TABLE:
-		config->stack_table_bytes = value->number;
-		return;
 	case VMT_SETTING_MIN_RSS:
-		config->min_rss_bytes = value->number;
+	case VMT_SETTING_MAX_SIZE:
+		keep_size(config, id, value->number);
 		return;
 	case VMT_SETTING_MAX_FILES:
 		config->max_files = (uint32_t)value->number;
-		return;
-	case VMT_SETTING_MAX_SIZE:
-		config->max_bytes = value->number;
 		return;
 	case VMT_SETTING_ONLY:
 		keep_text(config->only, value->text);
@@ -221,6 +242,9 @@ keep(struct vmt_config *config, enum vmt_setting_id id, const struct value *valu
 		return;
 	case VMT_SETTING_RESIDENCY:
 		config->residency_source = (uint32_t)value->number;
+		return;
+	case VMT_SETTING_TOUCH:
+		config->touch_period = (uint32_t)value->number;
 		return;
 	case VMT_SETTING_CMDLINE:
 		config->cmdline = is_on(value->number);

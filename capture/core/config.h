@@ -47,6 +47,7 @@ struct vmt_config {
 	uint32_t stack_depth;	    /* 1 .. VMT_STACK_MAX_FRAMES */
 	uint32_t stacks;	    /* enum vmt_config_stacks */
 	uint32_t residency_source;  /* enum vmt_residency_source; 0 = the best there is */
+	uint32_t touch_period;	    /* faults a sample; VMT_PERIOD_OFF, VMT_PERIOD_AUTO */
 	uint64_t seed;		    /* of the samplers, where has_seed */
 	bool has_seed;		    /* VMTRACE_SEED: the same choice of blocks in each run */
 	bool follow_fork;

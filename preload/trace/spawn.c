@@ -196,6 +196,7 @@ run_copy(const struct spawn *spawn)
 	struct vmt_collector_host host = {
 	    .interval_ns = spawn->orders.interval_ns,
 	    .residency_source = spawn->orders.residency_source,
+	    .touch_period = spawn->orders.touch_period,
 	    .min_rss_bytes = spawn->orders.min_rss_bytes,
 	    .max_files = spawn->orders.max_files,
 	    .max_bytes = spawn->orders.max_bytes,
@@ -475,6 +476,7 @@ set_orders(struct vmt_standalone_orders *orders)
 	orders->first_random_id = head->random_id;
 	orders->interval_ns = vmt_config.interval_ns;
 	orders->residency_source = vmt_config.residency_source;
+	orders->touch_period = vmt_config.touch_period;
 	orders->min_rss_bytes = vmt_config.min_rss_bytes;
 	orders->max_files = vmt_config.max_files;
 	orders->max_bytes = vmt_config.max_bytes;

@@ -55,6 +55,7 @@ vmt_standalone_write(struct vmt_standalone_line *line, const struct vmt_standalo
 	put_number(&builder, orders->first_random_id);
 	put_number(&builder, orders->interval_ns);
 	put_number(&builder, orders->residency_source);
+	put_number(&builder, orders->touch_period);
 	put_number(&builder, orders->min_rss_bytes);
 	put_number(&builder, orders->max_files);
 	put_number(&builder, orders->max_bytes);
@@ -97,16 +98,17 @@ vmt_standalone_read(struct vmt_standalone_orders *orders, int count, char *const
 	    .first_random_id = number_of(arguments[6]),
 	    .interval_ns = number_of(arguments[7]),
 	    .residency_source = (uint32_t)number_of(arguments[8]),
-	    .min_rss_bytes = number_of(arguments[9]),
-	    .max_files = (uint32_t)number_of(arguments[10]),
-	    .max_bytes = number_of(arguments[11]),
-	    .watch = {.stat_fd = descriptor_of(arguments[12]),
-		      .pidfd = descriptor_of(arguments[13]),
-		      .maps_fd = descriptor_of(arguments[14]),
-		      .pagemap_fd = descriptor_of(arguments[15]),
-		      .statm_fd = descriptor_of(arguments[16]),
-		      .rollup_fd = descriptor_of(arguments[17]),
-		      .stack_start = number_of(arguments[18])},
+	    .touch_period = (uint32_t)number_of(arguments[9]),
+	    .min_rss_bytes = number_of(arguments[10]),
+	    .max_files = (uint32_t)number_of(arguments[11]),
+	    .max_bytes = number_of(arguments[12]),
+	    .watch = {.stat_fd = descriptor_of(arguments[13]),
+		      .pidfd = descriptor_of(arguments[14]),
+		      .maps_fd = descriptor_of(arguments[15]),
+		      .pagemap_fd = descriptor_of(arguments[16]),
+		      .statm_fd = descriptor_of(arguments[17]),
+		      .rollup_fd = descriptor_of(arguments[18]),
+		      .stack_start = number_of(arguments[19])},
 	};
 	return true;
 }
@@ -135,6 +137,7 @@ collect(struct vmt_standalone_orders *orders)
 	struct vmt_collector_host host = {
 	    .interval_ns = orders->interval_ns,
 	    .residency_source = orders->residency_source,
+	    .touch_period = orders->touch_period,
 	    .min_rss_bytes = orders->min_rss_bytes,
 	    .max_files = orders->max_files,
 	    .max_bytes = orders->max_bytes,

@@ -24,13 +24,14 @@ struct vmt_standalone_orders {
 	uint64_t first_random_id; /* of the trace that the descriptors belong to */
 	uint64_t interval_ns;
 	uint32_t residency_source;
+	uint32_t touch_period;
 	uint64_t min_rss_bytes;
 	uint32_t max_files;
 	uint64_t max_bytes;
 	struct vmt_procfs_watch watch; /* of the first process */
 };
 
-#define VMT_STANDALONE_ARGUMENTS 19u /* its name among them */
+#define VMT_STANDALONE_ARGUMENTS 20u /* its name among them */
 #define VMT_STANDALONE_NUMBER_BYTES 24u
 
 /* The orders as an argument list; it points into both. */

@@ -113,12 +113,14 @@ test_values(void **state)
 	    {"--stacks", "VMTRACE_STACKS", "bla", "one of auto, cfi, libunwind, fp, checked"},
 	    {"--residency", "VMTRACE_RESIDENCY", "bla",
 	     "one of auto, pagemap-scan, pagemap, mincore"},
+	    {"--touch", "VMTRACE_TOUCH", "bla",
+	     "one of off, auto, or a number from 1 to 1000000000"},
 	    {"--cmdline", "VMTRACE_CMDLINE", "bla", "one of on, off, 1, 0"},
 	    {"--go", "VMTRACE_GO", "bla", "one of on, off, 1, 0"},
 	    {"--seed", "VMTRACE_SEED", "-1", "a whole number below 2^64"},
 	};
 	const char *vmtrace = built("vmtrace");
-	char words[128];
+	char words[160];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

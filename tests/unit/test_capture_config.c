@@ -42,6 +42,7 @@ defaults_are_what_is_documented(void **state)
 	assert_int_equal(config.buffer_bytes, 0);
 	assert_int_equal(config.stacks, VMT_CONFIG_STACKS_AUTO);
 	assert_int_equal(config.residency_source, VMT_RESIDENCY_NONE);
+	assert_int_equal(config.touch_period, VMT_PERIOD_OFF);
 	assert_true(config.follow_fork && config.follow_exec);
 	assert_true(config.cmdline && config.go);
 	assert_false(config.verbose);
@@ -169,6 +170,12 @@ words_are_known(void **state)
 	assert_int_equal(config.residency_source, VMT_RESIDENCY_PAGEMAP);
 	assert_null(read_one(&config, "VMTRACE_RESIDENCY=mincore"));
 	assert_int_equal(config.residency_source, VMT_RESIDENCY_MINCORE);
+	assert_null(read_one(&config, "VMTRACE_TOUCH=61"));
+	assert_int_equal(config.touch_period, 61);
+	assert_null(read_one(&config, "VMTRACE_TOUCH=auto"));
+	assert_true(config.touch_period == VMT_PERIOD_AUTO);
+	assert_null(read_one(&config, "VMTRACE_TOUCH=off"));
+	assert_int_equal(config.touch_period, VMT_PERIOD_OFF);
 	assert_null(read_one(&config, "VMTRACE_VERBOSE=1"));
 	assert_true(config.verbose);
 	assert_null(read_one(&config, "VMTRACE_VERBOSE=0"));
@@ -213,6 +220,8 @@ what_is_not_understood_is_named(void **state)
 	    "VMTRACE_FOLLOW=al",    "VMTRACE_STACKS=auto,",
 	    "VMTRACE_FOLLOW=none,", "VMTRACE_MAX_SIZE=1023KiB",
 	    "VMTRACE_INTERVAL=3,",  "VMTRACE_MALLOC=,",
+	    "VMTRACE_TOUCH=0",	    "VMTRACE_TOUCH=1000000001",
+	    "VMTRACE_TOUCH=61x",    "VMTRACE_TOUCH=on",
 	};
 	struct vmt_config config;
 

@@ -194,6 +194,7 @@ collect(struct recording *recording)
 	    .context = recording,
 	    .interval_ns = recording->wanted.interval_ns,
 	    .residency_source = recording->wanted.residency_source,
+	    .touch_period = recording->wanted.touch_period,
 	    .min_rss_bytes = recording->wanted.min_rss_bytes,
 	    .max_files = recording->wanted.max_files,
 	    .max_bytes = recording->wanted.max_bytes,

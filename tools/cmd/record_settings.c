@@ -116,6 +116,32 @@ parse_number(const char *text, uint64_t *number)
 	return *text >= '0' && *text <= '9' && !*end && errno == 0;
 }
 
+static bool
+is_in_bounds(const struct vmt_setting *setting, uint64_t number)
+{
+	return (number >= setting->least && number <= setting->most) ||
+	       (number == 0 && setting->kind == VMT_KIND_SIZE_OR_0);
+}
+
+static int
+read_period(const struct vmt_record_settings *wanted, enum vmt_setting_id id, const char *text,
+	    uint64_t *number, struct vmt_err *err)
+{
+	static const uint64_t values[] = {VMT_PERIOD_OFF, VMT_PERIOD_AUTO};
+	const char *words[WORDS_MOST + 1];
+	char buffer[WORDS_BYTES];
+
+	if (parse_number(text, number) && is_in_bounds(&vmt_settings[id], *number))
+		return 0;
+	split_words(vmt_settings[id].words, buffer, words);
+	for (unsigned i = 0; words[i]; i++) {
+		*number = values[i];
+		if (!strcmp(text, words[i]))
+			return 0;
+	}
+	return vmt_suggest_value(text, strlen(text), words, refuse(wanted, id, err), err);
+}
+
 /* A bare number is milliseconds here, as it is for the library. */
 static bool
 parse_time(const char *text, uint64_t *ns)
@@ -125,13 +151,6 @@ parse_time(const char *text, uint64_t *ns)
 	snprintf(with_unit, sizeof(with_unit), "%s%s", text,
 		 text[strspn(text, "0123456789")] == '\0' ? "ms" : "");
 	return vmt_units_parse_duration(with_unit, ns) == 0;
-}
-
-static bool
-is_in_bounds(const struct vmt_setting *setting, uint64_t number)
-{
-	return (number >= setting->least && number <= setting->most) ||
-	       (number == 0 && setting->kind == VMT_KIND_SIZE_OR_0);
 }
 
 /* 0 and the number, which is 0 for what is text, or -EINVAL. */
@@ -150,6 +169,8 @@ read_value(const struct vmt_record_settings *wanted, enum vmt_setting_id id, con
 		return read_word(wanted, id, text, number, err);
 	case VMT_KIND_MALLOC:
 		return check_malloc(wanted, id, text, err);
+	case VMT_KIND_PERIOD:
+		return read_period(wanted, id, text, number, err);
 	case VMT_KIND_NUMBER:
 		if (parse_number(text, number) && is_in_bounds(setting, *number))
 			return 0;
@@ -187,6 +208,7 @@ vmt_record_settings_check(struct vmt_record_settings *wanted, struct vmt_err *er
 	wanted->max_files = (uint32_t)numbers[VMT_SETTING_MAX_FILES];
 	wanted->max_bytes = numbers[VMT_SETTING_MAX_SIZE];
 	wanted->residency_source = (uint32_t)numbers[VMT_SETTING_RESIDENCY];
+	wanted->touch_period = (uint32_t)numbers[VMT_SETTING_TOUCH];
 	return 0;
 }
 
@@ -241,6 +263,7 @@ export_value(const struct vmt_setting *setting, const char *text)
 	case VMT_KIND_TEXT:
 	case VMT_KIND_WORD:
 	case VMT_KIND_NUMBER:
+	case VMT_KIND_PERIOD:
 		setenv(setting->variable, text, 1);
 		return;
 	}

@@ -20,6 +20,7 @@ struct vmt_record_settings {
 	uint32_t max_files;	    /* 0 = all finished traces stay */
 	uint64_t max_bytes;	    /* of each trace; 0 = any */
 	uint32_t residency_source;  /* enum vmt_residency_source; 0 = the best there is */
+	uint32_t touch_period;	    /* faults a sample; VMT_PERIOD_OFF, VMT_PERIOD_AUTO */
 };
 
 /* What an option, or else its variable, says; NULL where neither does. The text is not checked. */
