@@ -244,6 +244,10 @@ stat_field(struct vmt_procfs_stat *stat, unsigned field)
 	switch (field) {
 	case 4:
 		return &stat->parent_pid;
+	case 10:
+		return &stat->minor_faults;
+	case 12:
+		return &stat->major_faults;
 	case 20:
 		return &stat->threads;
 	case 22:

@@ -11,6 +11,7 @@
 #include "collect/fork_children.h"
 #include "collect/outside_trace.h"
 #include "collect/process.h"
+#include "collect/touch_sampling.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -67,6 +68,7 @@ pause_work(void *context)
 	beat(collector, now_ns);
 	for (uint32_t i = 0; i < collector->used; i++)
 		vmt_process_attend(collector->processes[i], &collector->shared, now_ns);
+	vmt_touch_sampling_round(&collector->shared, now_ns);
 	collector->attended_ns = vmt_ticks_monotonic_ns();
 }
 
@@ -386,6 +388,7 @@ run(struct collector *collector)
 		beat(collector, vmt_ticks_monotonic_ns());
 		take_announcements(collector, wake != seen || !has_live(collector));
 		visit(collector, wake != seen);
+		vmt_touch_sampling_round(&collector->shared, vmt_ticks_monotonic_ns());
 		vmt_fork_children_visit(&collector->children);
 		seen = wake;
 		if (is_over(collector, vmt_ticks_monotonic_ns()))
@@ -450,6 +453,8 @@ set_up_shared(struct collector *collector)
 	collector->children = (struct vmt_fork_children){
 	    .shared = shared, .free_entry = free_entry, .is_known = is_known, .context = collector};
 	vmt_cpu_budget_begin(&shared->credit, vmt_ticks_monotonic_ns());
+	vmt_touch_sampling_begin(&shared->touch, shared->host, collector->processes,
+				 &collector->used);
 	return 0;
 }
 
@@ -476,6 +481,7 @@ tear_down(struct collector *collector)
 
 	if (collector->first_fd >= 0)
 		vmt_sys_close(collector->first_fd);
+	vmt_touch_sampling_end(&shared->touch);
 	for (uint32_t i = 0; i < collector->used; i++)
 		vmt_sys_munmap(collector->processes[i], sizeof(struct vmt_traced));
 	if (shared->residency_scratch)

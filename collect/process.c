@@ -14,6 +14,7 @@
 #include "collect/mount_release.h"
 #include "collect/retain.h"
 #include "collect/sampling.h"
+#include "collect/touch_sampling.h"
 #include "collect/trace_clock.h"
 
 #include <errno.h>
@@ -122,6 +123,7 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	} else {
 		process->replaced = !process->outside && !vmt_address_space_check(process);
 		vmt_sampling_begin(process, shared);
+		vmt_touch_sampling_open(process, shared);
 	}
 	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid_namespace,
 				 shared->pid_namespace);
@@ -140,6 +142,7 @@ put_path(struct vmt_traced *process, const char *path)
 void
 vmt_process_abandon(struct vmt_traced *process)
 {
+	vmt_touch_sampling_abandon(process);
 	vmt_address_space_close(process);
 	close_identity(process);
 	vmt_attach_trace_undo(process);
@@ -304,6 +307,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	if (shared->ending)
 		shared->ending(shared->context, process);
 	vmt_bound_finish(&process->bound);
+	vmt_touch_sampling_close(process, shared);
 	vmt_sampling_end(process, now_ns);
 	write_rest(process, shared, ending, now_ns);
 	note_clock(process);
@@ -503,6 +507,8 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	if (end_when_over(process, shared, look_for_exec))
 		return;
 	end_when_full(process, shared, now_ns);
+	if (asked)
+		vmt_touch_sampling_flush(process, shared);
 	if (process->state == VMT_PROCESS_LIVE)
 		vmt_sampling_round(process, shared, now_ns);
 	if (process->leaving) {

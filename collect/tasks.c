@@ -95,6 +95,16 @@ read_list(struct list *list, uint32_t pid)
 	return result;
 }
 
+int
+vmt_tasks_read(uint32_t pid, struct vmt_buffer *scratch, uint32_t *count)
+{
+	struct list list = {.scratch = scratch};
+	int result = read_list(&list, pid);
+
+	*count = list.count;
+	return result;
+}
+
 static bool
 has(const uint32_t *ids, uint32_t count, uint32_t id)
 {

@@ -24,6 +24,10 @@ struct vmt_tasks_job {
 	struct vmt_buffer *scratch;
 };
 
+/* The kernel ids of the threads of a process, as far as one reading shows them: uint32_t at the
+ * scratch's start. */
+int vmt_tasks_read(uint32_t pid, struct vmt_buffer *scratch, uint32_t *count);
+
 int vmt_tasks_take(const struct vmt_tasks_job *job, struct vmt_writer *writer);
 
 #endif

@@ -18,6 +18,7 @@
 #include "collect/head_writer.h"
 #include "collect/host.h"
 #include "collect/snapshot.h"
+#include "collect/touch_target.h"
 #include "collect/writer.h"
 #include "format/head.h"
 
@@ -63,6 +64,7 @@ struct vmt_shared {
 	struct vmt_cpu_budget credit; /* of all processes' snapshots */
 	uint64_t quota_due_ns;	      /* when the collector's CPU quota is read again */
 	struct vmt_cgroup_caches cgroups;
+	struct vmt_touch touch;
 };
 
 /* When the next look is due, and what the last ones found. */
@@ -126,6 +128,7 @@ struct vmt_traced {
 	struct vmt_head_writer head_writer; /* in use where the head lies aside */
 	struct vmt_drain drain;
 	struct vmt_sampling sampling;
+	struct vmt_touch_target touch;
 	uint64_t visit_ns; /* next visit due */
 	uint64_t pace_ns;  /* between visits, at present */
 	uint64_t retry_ns; /* after a failed write: not before this */

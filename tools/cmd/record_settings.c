@@ -127,7 +127,6 @@ static int
 read_period(const struct vmt_record_settings *wanted, enum vmt_setting_id id, const char *text,
 	    uint64_t *number, struct vmt_err *err)
 {
-	static const uint64_t values[] = {VMT_PERIOD_OFF, VMT_PERIOD_AUTO};
 	const char *words[WORDS_MOST + 1];
 	char buffer[WORDS_BYTES];
 
@@ -135,7 +134,7 @@ read_period(const struct vmt_record_settings *wanted, enum vmt_setting_id id, co
 		return 0;
 	split_words(vmt_settings[id].words, buffer, words);
 	for (unsigned i = 0; words[i]; i++) {
-		*number = values[i];
+		*number = i == 0 ? VMT_PERIOD_OFF : VMT_PERIOD_AUTO;
 		if (!strcmp(text, words[i]))
 			return 0;
 	}

@@ -1,0 +1,39 @@
+/*
+ * touch_events.h: the kernel's events of page faults
+ *
+ * PERF_COUNT_SW_PAGE_FAULTS_MIN fires after the kernel has given the thread its page, with the
+ * address, so that the page's size is known as well (PERF_COUNT_SW_PAGE_FAULTS fires before). What
+ * an event may do depends on the kernel and on the leave that the collector has
+ * (perf_event_open(2), /proc/sys/kernel/perf_event_paranoid); that is tried once. Errors: negative
+ * errno.
+ */
+#ifndef VMT_TOUCH_EVENTS_H
+#define VMT_TOUCH_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vmt_touch_events {
+	uint32_t has;	     /* VMT_TOUCH_HAS_* of touch_record.h */
+	bool kernel;	     /* faults in kernel mode are sampled, too */
+	bool inherit;	     /* threads to come are, too (Linux 5.13); never fork children */
+	bool counts_losses;  /* an event can be asked what it lost (Linux 6.0) */
+	uint32_t copy_bytes; /* of the stack, in each sample; 0: none */
+};
+
+/* What the kernel permits, tried on the calling thread. */
+int vmt_touch_events_probe(struct vmt_touch_events *events);
+
+/* An event that never fires, on the calling thread: the buffers of a processor's events are its. A
+ * quarter of ring_bytes is worth a signal. */
+int vmt_touch_events_open_ring(uint32_t cpu, uint64_t ring_bytes);
+
+/* A sample of one fault in `period` of a thread on one processor, into a ring of that processor. A
+ * filling ring sends SIGIO to this process. */
+int vmt_touch_events_open(const struct vmt_touch_events *events, uint64_t period, uint32_t tid,
+			  uint32_t cpu, int ring_fd);
+
+/* What the event has dropped, with those of its threads; 0 where that can't be asked. */
+uint64_t vmt_touch_events_read_lost(const struct vmt_touch_events *events, int fd);
+
+#endif

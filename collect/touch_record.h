@@ -1,0 +1,46 @@
+/*
+ * touch_record.h: what perf's records say of a page fault
+ *
+ * The fields stand in the order of perf_event_open(2), as the event's attributes ask for them
+ * (touch_events.h): ip, pid and tid, time, address, the chain of frame pointers, then registers and
+ * a copy of the stack, then the page's size. Bytes come from the kernel, but are taken as
+ * untrusted. Pure.
+ */
+#ifndef VMT_TOUCH_RECORD_H
+#define VMT_TOUCH_RECORD_H
+
+#include "collect/touch_ring.h"
+
+/* What the events were asked for beside what every sample has. */
+#define VMT_TOUCH_HAS_STACK 1u /* registers and a copy of the stack */
+#define VMT_TOUCH_HAS_SIZE 2u  /* the page's size */
+
+#define VMT_TOUCH_REGISTERS 3u
+
+struct vmt_touch_fault {
+	uint64_t ip;
+	uint64_t time; /* of the events' clock */
+	uint64_t address;
+	uint64_t page_bytes; /* 0: not known */
+	uint32_t pid;
+	uint32_t tid;
+	bool kernel; /* in kernel mode */
+	/* These point into the record. */
+	const uint64_t *chain; /* with perf's markers */
+	uint64_t chain_count;
+	bool has_registers;			 /* of a 64-bit process */
+	uint64_t registers[VMT_TOUCH_REGISTERS]; /* in the order of their bits in the mask */
+	const unsigned char *copy;		 /* of the stack; NULL: none */
+	uint64_t copy_bytes;			 /* that were copied */
+	uint64_t copy_wanted;			 /* that were asked for */
+};
+
+/* False: the record is not of that form. */
+bool vmt_touch_record_read(const struct vmt_touch_record *record, uint32_t has,
+			   struct vmt_touch_fault *fault);
+
+/* Of a record that counts losses: how many, and of whom they may be. */
+bool vmt_touch_record_read_lost(const struct vmt_touch_record *record, uint32_t *pid,
+				uint64_t *lost);
+
+#endif

@@ -1,0 +1,184 @@
+#include "collect/touch_rings.h"
+
+#include "base/procfs.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "collect/touch_record.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define ACCOUNT_PART 8u
+/* A limit that is none is taken for this. */
+#define LIMIT_MOST_BYTES (UINT64_C(64) << 20)
+#define DEFAULT_MLOCK_KB 516u
+#define COPY_MOST_BYTES 8192u
+#define COPIES_A_RING 8u
+
+uint64_t
+vmt_touch_rings_size(uint64_t account_bytes, uint32_t cpus, uint64_t page_bytes)
+{
+	uint64_t pages = account_bytes / ACCOUNT_PART / cpus / page_bytes;
+	uint64_t size = page_bytes;
+
+	if (pages < 2)
+		return 0;
+	while (2 * size <= (pages - 1) * page_bytes && 2 * size <= VMT_TOUCH_RING_MOST_BYTES)
+		size *= 2;
+	return size;
+}
+
+bool
+vmt_touch_rings_next_cpu(const char *list, size_t length, uint32_t *next)
+{
+	struct vmt_text text = vmt_text_of(list, length);
+	uint64_t first, last;
+
+	do {
+		if (!vmt_text_take_decimal(&text, &first))
+			return false;
+		last = first;
+		if (vmt_text_skip(&text, '-') && !vmt_text_take_decimal(&text, &last))
+			return false;
+		if (last >= *next && last < INT32_MAX) {
+			*next = first > *next ? (uint32_t)first : *next;
+			return true;
+		}
+	} while (vmt_text_skip(&text, ','));
+	return false;
+}
+
+static uint64_t
+mlock_kb(void)
+{
+	char text[32];
+	int fd = vmt_sys_open("/proc/sys/kernel/perf_event_mlock_kb", O_RDONLY, 0);
+	long length = fd < 0 ? fd : vmt_procfs_read_once(fd, text, sizeof(text));
+	struct vmt_text line = vmt_text_of(text, length > 0 ? (size_t)length : 0);
+	uint64_t kb;
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return vmt_text_take_decimal(&line, &kb) ? kb : DEFAULT_MLOCK_KB;
+}
+
+static uint64_t
+account_bytes(uint32_t cpus)
+{
+	struct rlimit limit = {0, 0};
+	uint64_t bytes = mlock_kb() * 1024 * cpus;
+
+	(void)vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_MEMLOCK, NULL, &limit);
+	return bytes + (limit.rlim_cur < LIMIT_MOST_BYTES ? limit.rlim_cur : LIMIT_MOST_BYTES);
+}
+
+static struct vmt_touch_ring *
+rings_of(const struct vmt_touch *touch)
+{
+	return (struct vmt_touch_ring *)(void *)touch->rings.bytes;
+}
+
+static int
+open_ring(struct vmt_touch *touch, uint32_t cpu)
+{
+	uint64_t page_bytes = touch->page_bytes;
+	struct vmt_touch_ring *ring = &rings_of(touch)[touch->ring_count];
+	int fd = vmt_touch_events_open_ring(cpu, touch->ring_bytes);
+	void *pages;
+
+	if (fd < 0)
+		return fd;
+	pages = vmt_sys_mmap(NULL, page_bytes + touch->ring_bytes, PROT_READ | PROT_WRITE,
+			     MAP_SHARED, fd, 0);
+	if (vmt_sys_failed(pages)) {
+		vmt_sys_close(fd);
+		return (int)(intptr_t)pages;
+	}
+	ring->fd = fd;
+	ring->cpu = cpu;
+	vmt_touch_ring_begin(ring, pages, page_bytes, touch->ring_bytes);
+	touch->ring_count++;
+	return 0;
+}
+
+/* A processor that has gone meanwhile has no ring. */
+static int
+open_all(struct vmt_touch *touch, const char *list, size_t length)
+{
+	for (uint32_t cpu = 0; vmt_touch_rings_next_cpu(list, length, &cpu); cpu++) {
+		int result = vmt_buffer_reserve(&touch->rings, (touch->ring_count + 1) *
+								   sizeof(struct vmt_touch_ring))
+				 ? open_ring(touch, cpu)
+				 : -ENOMEM;
+
+		if (result < 0 && result != -ENODEV)
+			return result;
+	}
+	return touch->ring_count ? 0 : -ENODEV;
+}
+
+static void
+choose_copy(struct vmt_touch *touch)
+{
+	uint64_t bytes = touch->ring_bytes / COPIES_A_RING;
+
+	touch->events.copy_bytes = 0;
+	if (touch->events.has & VMT_TOUCH_HAS_STACK)
+		touch->events.copy_bytes =
+		    bytes < COPY_MOST_BYTES ? (uint32_t)bytes : COPY_MOST_BYTES;
+}
+
+/* The account may be in use: then with less. */
+static int
+open_smaller(struct vmt_touch *touch, const char *list, size_t length)
+{
+	int result = touch->ring_bytes ? -EPERM : -ENOMEM;
+
+	while (touch->ring_bytes >= touch->page_bytes) {
+		result = open_all(touch, list, length);
+		if (result != -EPERM && result != -ENOMEM)
+			break;
+		vmt_touch_rings_close(touch);
+		touch->ring_bytes /= 2;
+		choose_copy(touch);
+	}
+	if (result < 0)
+		vmt_touch_rings_close(touch);
+	return result;
+}
+
+int
+vmt_touch_rings_open(struct vmt_touch *touch, uint64_t page_bytes)
+{
+	char list[4096];
+	int fd = vmt_sys_open("/sys/devices/system/cpu/online", O_RDONLY, 0);
+	long length = fd < 0 ? fd : vmt_procfs_read(fd, list, sizeof(list));
+	uint32_t cpus = 0;
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	if (length <= 0)
+		return length < 0 ? (int)length : -ENODEV;
+	for (uint32_t cpu = 0; vmt_touch_rings_next_cpu(list, (size_t)length, &cpu); cpu++)
+		cpus++;
+	if (cpus == 0)
+		return -ENODEV;
+	touch->page_bytes = page_bytes;
+	touch->ring_bytes = vmt_touch_rings_size(account_bytes(cpus), cpus, page_bytes);
+	choose_copy(touch);
+	return open_smaller(touch, list, (size_t)length);
+}
+
+void
+vmt_touch_rings_close(struct vmt_touch *touch)
+{
+	for (uint32_t i = 0; i < touch->ring_count; i++) {
+		const struct vmt_touch_ring *ring = &rings_of(touch)[i];
+
+		vmt_sys_munmap(ring->page, touch->page_bytes + ring->bytes);
+		vmt_sys_close(ring->fd);
+	}
+	touch->ring_count = 0;
+	vmt_buffer_free(&touch->rings);
+}
