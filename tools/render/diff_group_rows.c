@@ -106,7 +106,9 @@ join_matches(enum vmt_diff_match a, enum vmt_diff_match b)
 {
 	if (a == b)
 		return a;
-	return a >= VMT_DIFF_NEW && b >= VMT_DIFF_NEW ? VMT_DIFF_EXACT : a < b ? a : b;
+	if (a >= VMT_DIFF_NEW && b >= VMT_DIFF_NEW)
+		return VMT_DIFF_EXACT;
+	return a < b ? a : b;
 }
 
 static void
