@@ -117,7 +117,7 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(BUILD)/obj/tests/choose.o | $
 
 $(targets_c): $(BUILD)/tests/target/%: tests/target/%.c $(wildcard tests/target/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer -Wall -Wextra $< -o $@ $(if $(findstring plugin,$*),-shared -fPIC) $(if $(findstring static,$*),-static) -lpthread -ldl -lm
+	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer -Wall -Wextra $< -o $@ $(if $(findstring plugin,$*),-shared -fPIC) $(if $(findstring static,$*),-static) $(if $(findstring bare,$*),-O2 -fomit-frame-pointer) -lpthread -ldl -lm
 
 $(targets_cc): $(BUILD)/tests/target/%: tests/target/%.cc
 	@mkdir -p $(@D)
