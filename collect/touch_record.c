@@ -1,5 +1,7 @@
 #include "collect/touch_record.h"
 
+#include "base/text.h"
+
 #include <linux/perf_event.h>
 #include <string.h>
 
@@ -98,6 +100,42 @@ vmt_touch_record_read(const struct vmt_touch_record *record, uint32_t has,
 	if ((has & VMT_TOUCH_HAS_SIZE) && !take(&cursor, &fault->page_bytes))
 		return false;
 	return left(&cursor) == 0;
+}
+
+/* Two words of 32 bits, device numbers or the protection and flags. */
+static bool
+take_pair(struct cursor *cursor, uint32_t *first, uint32_t *second)
+{
+	return take_ids(cursor, first, second);
+}
+
+/* ids, address, length, offset, device, inode, its generation, protection and flags, the path with
+ * its NUL. */
+bool
+vmt_touch_record_read_mapped(const struct vmt_touch_record *record, uint32_t *pid,
+			     struct vmt_mapping *mapping)
+{
+	struct cursor cursor = {record->body, record->body + record->body_bytes};
+	uint32_t tid, major, minor, protection, flags;
+	uint64_t length, generation;
+	const char *nul;
+
+	*mapping = (struct vmt_mapping){.path = ""};
+	if (record->type != PERF_RECORD_MMAP2 || !take_ids(&cursor, pid, &tid) ||
+	    !take(&cursor, &mapping->start) || !take(&cursor, &length) ||
+	    !take(&cursor, &mapping->file_offset) || !take_pair(&cursor, &major, &minor) ||
+	    !take(&cursor, &mapping->inode) || !take(&cursor, &generation) ||
+	    !take_pair(&cursor, &protection, &flags) || length > UINT64_MAX - mapping->start)
+		return false;
+	nul = vmt_text_find_byte((const char *)cursor.at, left(&cursor), '\0');
+	if (!nul)
+		return false;
+	mapping->end = mapping->start + length;
+	mapping->device = major << 20 | (minor & 0xfffff);
+	mapping->protection = (uint8_t)protection;
+	mapping->path = (const char *)cursor.at;
+	mapping->path_bytes = (uint16_t)(nul - mapping->path);
+	return true;
 }
 
 /* id, count, then what every record ends with: ids and time. */

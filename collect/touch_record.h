@@ -9,6 +9,7 @@
 #ifndef VMT_TOUCH_RECORD_H
 #define VMT_TOUCH_RECORD_H
 
+#include "base/maps_line.h"
 #include "collect/touch_ring.h"
 
 /* What the events were asked for beside what every sample has. */
@@ -38,6 +39,10 @@ struct vmt_touch_fault {
 /* False: the record is not of that form. */
 bool vmt_touch_record_read(const struct vmt_touch_record *record, uint32_t has,
 			   struct vmt_touch_fault *fault);
+
+/* Of a record of code that was mapped: whose, what and where. The path points into the record. */
+bool vmt_touch_record_read_mapped(const struct vmt_touch_record *record, uint32_t *pid,
+				  struct vmt_mapping *mapping);
 
 /* Of a record that counts losses: how many, and of whom they may be. */
 bool vmt_touch_record_read_lost(const struct vmt_touch_record *record, uint32_t *pid,

@@ -5,6 +5,7 @@
 #include "collect/tasks.h"
 #include "collect/touch_record.h"
 #include "collect/touch_rings.h"
+#include "collect/touch_walk.h"
 #include "collect/trace_clock.h"
 #include "collect/wake_signal.h"
 #include "format/settings.h"
@@ -49,6 +50,7 @@ void
 vmt_touch_sampling_end(struct vmt_touch *touch)
 {
 	vmt_touch_rings_close(touch);
+	vmt_frame_rules_free(&touch->rules);
 	vmt_buffer_free(&touch->record);
 	vmt_buffer_free(&touch->payload);
 	if (touch->tried)
@@ -234,6 +236,8 @@ vmt_touch_sampling_open(struct vmt_traced *process, struct vmt_shared *shared)
 	target->wanted = true;
 	target->refused = touch->refused;
 	earlier = find_holder(touch, process->pid);
+	if (target->refused == 0)
+		vmt_touch_walk_begin(process, &touch->rules);
 	begin_counts(process);
 	if (target->refused == 0 && earlier)
 		hand_over(earlier, process, shared);
@@ -306,23 +310,6 @@ shift_of(uint64_t page_bytes)
 	return page_bytes ? (uint8_t)(63 - __builtin_clzll(page_bytes)) : 0;
 }
 
-/* The kernel's chain of frame pointers: markers lie among the addresses. */
-static void
-take_chain(const struct vmt_touch_fault *fault, uint32_t limit, struct vmt_touch_stack *stack)
-{
-	stack->end = VMT_TOUCH_STACK_UNKNOWN;
-	stack->count = 0;
-	for (uint64_t i = 0; i < fault->chain_count; i++) {
-		if (fault->chain[i] >= (uint64_t)PERF_CONTEXT_MAX)
-			continue;
-		if (stack->count == limit) {
-			stack->end = VMT_TOUCH_STACK_DEEP;
-			return;
-		}
-		stack->frames[stack->count++] = fault->chain[i];
-	}
-}
-
 static void
 add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt_touch_fault *fault)
 {
@@ -335,14 +322,12 @@ add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt
 	    .page_shift = shift_of(fault->page_bytes),
 	    .kernel = fault->kernel,
 	};
-	uint32_t limit = process->layout.stack_depth;
 
 	target->fresh++;
 	/* Before its trace began: of the image that was there, or of its start. */
 	if (sample.time < process->layout.clock_start.ticks)
 		return;
-	take_chain(fault, limit && limit < VMT_STACK_MAX_FRAMES ? limit : VMT_STACK_MAX_FRAMES,
-		   &stack);
+	vmt_touch_walk_take(process, fault, &stack);
 	if (vmt_touch_batch_add(&target->batch, &sample, &stack))
 		return;
 	write_now(process, touch);
@@ -357,6 +342,7 @@ take_record(struct vmt_touch *touch, const struct vmt_touch_record *record)
 {
 	struct vmt_touch_fault fault;
 	struct vmt_traced *process;
+	struct vmt_mapping mapping;
 	uint64_t lost;
 	uint32_t pid;
 
@@ -365,6 +351,10 @@ take_record(struct vmt_touch *touch, const struct vmt_touch_record *record)
 		process = find(touch, fault.pid);
 		if (process)
 			add_sample(process, touch, &fault);
+	} else if (vmt_touch_record_read_mapped(record, &pid, &mapping)) {
+		process = find(touch, pid);
+		if (process)
+			vmt_touch_walk_mapped(process, &mapping);
 	} else if (vmt_touch_record_read_lost(record, &pid, &lost)) {
 		process = find(touch, pid);
 		if (process && !touch->events.counts_losses)
@@ -420,6 +410,7 @@ drain_rings(struct vmt_touch *touch)
 	}
 	for (uint32_t i = 0; i < touch->ring_count; i++)
 		vmt_touch_ring_give_back(&rings_of(touch)[i]);
+	vmt_frame_rules_rest(&touch->rules);
 }
 
 /* What it has cost is shared out by the samples that each has got. */
@@ -488,6 +479,7 @@ vmt_touch_sampling_abandon(struct vmt_traced *process)
 	struct vmt_touch_target *target = &process->touch;
 
 	close_events(target);
+	vmt_touch_walk_end(process);
 	vmt_touch_batch_free(&target->batch);
 	target->wanted = false;
 }

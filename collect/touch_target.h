@@ -7,6 +7,7 @@
 #include "collect/touch_batch.h"
 #include "collect/touch_events.h"
 #include "collect/touch_ring.h"
+#include "collect/touch_unwind.h"
 #include "format/head.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct vmt_touch {
 	bool tried;  /* the kernel was asked, and the rings were made */
 	int refused; /* errno, where it permits nothing */
 	struct vmt_touch_events events;
+	struct vmt_frame_rules rules;
 	struct vmt_buffer rings; /* struct vmt_touch_ring */
 	uint32_t ring_count;
 	uint64_t ring_bytes;
@@ -40,6 +42,8 @@ struct vmt_touch_target {
 	int refused;	       /* errno */
 	struct vmt_buffer fds; /* int, of its events */
 	uint32_t fd_count;
+	bool walks; /* its stacks can be walked */
+	struct vmt_touch_unwind unwind;
 	struct vmt_touch_batch batch;
 	uint64_t minor_from; /* what its stat said when the events were opened */
 	uint64_t major_from;
