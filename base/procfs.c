@@ -50,6 +50,17 @@ vmt_procfs_is_own_namespace(void)
 	return first != 0 ? ours != first : ours > LAST_FIRST_NAMESPACE;
 }
 
+bool
+vmt_procfs_is_hidden(uint32_t pid)
+{
+	int fd = vmt_procfs_open(pid, "stat");
+	long result = fd == -ENOENT && pid <= INT32_MAX ? vmt_sys_call2(SYS_kill, pid, 0) : -ESRCH;
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return result == 0 || result == -EPERM;
+}
+
 void
 vmt_procfs_watch(struct vmt_procfs_watch *watch, uint32_t pid)
 {

@@ -87,6 +87,10 @@ uint64_t vmt_procfs_pid_namespace(void);
  * than the machine's first. */
 bool vmt_procfs_is_own_namespace(void);
 
+/* Whether a process has this pid, of which /proc shows nothing: it is mounted with hidepid=, or is
+ * that of another pid namespace. */
+bool vmt_procfs_is_hidden(uint32_t pid);
+
 /* In the order of need. */
 void vmt_procfs_watch(struct vmt_procfs_watch *watch, uint32_t pid);
 

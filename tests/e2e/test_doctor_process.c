@@ -4,10 +4,13 @@
  * Asked for processes that have the library loaded: one that is recorded, and each way not to be.
  */
 #include "tests/e2e/inject.h"
+#include "tests/e2e/living.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void
@@ -142,14 +145,94 @@ test_head_aside(void **state)
 	run_free(&injected.run);
 }
 
+/* Root alone may make a /proc that hides others' processes from nobody. */
+static void
+run_hidden(struct run *run, const char *command, const char *operand)
+{
+	static const char script[] =
+	    "mount -t proc -o hidepid=2 none /proc || exit 77; exec setpriv "
+	    "--reuid=65534 --regid=65534 --clear-groups \"$@\"";
+	const char *const argv[] = {
+	    "unshare", "-m",	"sh", "-c", script, "sh", built_for_others("vmtrace"),
+	    command,   operand, NULL};
+
+	run_program(run, argv, (const char *const[]){"COLUMNS=1000", NULL});
+	if (geteuid() != 0 || run->exit_status == 77 || strstr(run->err, "unshare failed")) {
+		run_free(run);
+		printf("skip: no leave to mount a /proc\n");
+		skip();
+	}
+}
+
+static void
+test_hidden(void **state)
+{
+	const char *trace = scratch_file("hidden.vmt");
+	struct conversation talk;
+	char number[16];
+	struct run run;
+
+	(void)state;
+	start_cat(&talk, trace, NULL);
+	snprintf(number, sizeof(number), "%d", (int)talk.pid);
+	run_hidden(&run, "doctor", number);
+	assert_int_equal(run.exit_status, 2);
+	assert_non_null(strstr(run.err, "can't be seen: /proc hides it (hidepid=)"));
+	run_free(&run);
+	run_hidden(&run, "doctor", "999999999");
+	assert_non_null(strstr(run.err, "there is no process 999999999"));
+	run_free(&run);
+	assert_int_equal(chmod(trace, 0644), 0);
+	run_hidden(&run, "report", trace);
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "/proc hides who has its number (hidepid=)"));
+	assert_null(strstr(run.out, "killed; no collector"));
+	run_free(&run);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+/* Neither doctor nor report takes a trace that nobody writes on for one of now. */
+static void
+test_collector_gone(void **state)
+{
+	static const char silent[] = "its collector is gone, or does not answer";
+	const char *trace = scratch_file("alone/cat.vmt");
+	struct conversation talk;
+	struct run run;
+	json_t *root;
+
+	(void)state;
+	assert_int_equal(mkdir(scratch_file("alone"), 0755), 0);
+	start_cat(&talk, trace, NULL);
+	pid_t collector = living_collector(trace);
+
+	living_snapshot(trace);
+	assert_int_equal(kill(collector, SIGKILL), 0);
+	living_wait_gone(scratch_file("alone"));
+	doctor(&run, talk.pid);
+	assert_null(strstr(run.out, "is being recorded"));
+	check_verdict(run.out, "Is no longer recorded: its collector is gone, or does not answer.");
+	run_free(&run);
+	run_program(&run, (const char *const[]){built("vmtrace"), "report", trace, NULL},
+		    (const char *const[]){"COLUMNS=1000", NULL});
+	assert_non_null(strstr(run.out, silent));
+	assert_non_null(strstr(run.out, " (last "));
+	assert_null(strstr(run.out, " (now "));
+	run_free(&run);
+	root = report(trace, NULL);
+	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "running");
+	assert_true(json_is_true(member(member(root, "process"), "uncollected")));
+	json_decref(root);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_recorded),
-	    cmocka_unit_test(test_loaded_alone),
-	    cmocka_unit_test(test_silent_child),
-	    cmocka_unit_test(test_head_aside),
+	    cmocka_unit_test(test_recorded),	 cmocka_unit_test(test_loaded_alone),
+	    cmocka_unit_test(test_silent_child), cmocka_unit_test(test_head_aside),
+	    cmocka_unit_test(test_hidden),	 cmocka_unit_test(test_collector_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,36 @@ awaits_no_collector_that_is_gone(void **state)
 	assert_false(vmt_process_end_is_awaited(&head));
 }
 
+static void
+a_process_outlives_its_collector(void **state)
+{
+	struct vmt_head head = head_of(getpid());
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	assert_true(child > 0);
+	assert_false(vmt_process_end_is_uncollected(&head)); /* none has come yet */
+	head.collector_pid = (uint32_t)getpid();
+	head.heartbeat_ns = vmt_ticks_monotonic_ns();
+	assert_false(vmt_process_end_is_uncollected(&head));
+	head.heartbeat_ns -= UINT64_C(60000000000);
+	assert_true(vmt_process_end_is_uncollected(&head)); /* another has its number */
+	head.notes = VMT_NOTE_BUFFERED;
+	assert_false(vmt_process_end_is_uncollected(&head)); /* the file is of its last chunk */
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	head.collector_pid = (uint32_t)child;
+	assert_true(vmt_process_end_is_uncollected(&head));
+	head.notes = 0;
+	head.heartbeat_ns = vmt_ticks_monotonic_ns();
+	assert_true(vmt_process_end_is_uncollected(&head));
+	/* Its number says nothing here. */
+	head.collector_pid_namespace = vmt_procfs_pid_namespace() + 1;
+	assert_false(vmt_process_end_is_uncollected(&head));
+	check(&head, NULL, "running", 0);
+}
+
 int
 main(void)
 {
@@ -188,6 +218,7 @@ main(void)
 	    cmocka_unit_test(a_zombie_does_not_live),
 	    cmocka_unit_test(awaits_a_collector_that_lives),
 	    cmocka_unit_test(awaits_no_collector_that_is_gone),
+	    cmocka_unit_test(a_process_outlives_its_collector),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

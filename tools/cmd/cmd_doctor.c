@@ -1,3 +1,4 @@
+#include "base/procfs.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/terminal.h"
@@ -45,6 +46,10 @@ say_unreadable(uint32_t pid, int result, struct vmt_err *err)
 		return result;
 	err->text[0] = '\0';
 	snprintf(directory, sizeof(directory), "/proc/%" PRIu32, pid);
+	if (result == -ENOENT && vmt_procfs_is_hidden(pid))
+		return vmt_err_set(
+		    err, EPERM, "process %" PRIu32 " can't be seen: /proc hides it (hidepid=); %s",
+		    pid, vmt_doctor_remedy_of_denial());
 	if (result == -ENOENT && access(directory, F_OK) != 0)
 		return vmt_err_set(err, ENOENT, "there is no process %" PRIu32, pid);
 	if (result == -ENOENT)

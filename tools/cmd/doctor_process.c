@@ -52,6 +52,17 @@ say_unsure(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trac
 			       VMT_LIBRARY_NAME, pid, trace->owner_pid, trace->path);
 }
 
+/* What its rings can still hold is recorded: how much that is depends on what it does. */
+static void
+say_uncollected(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trace *trace)
+{
+	doctor->verdict = "Is no longer recorded: its collector is gone, or does not answer.";
+	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "to record it again, restart it",
+		       "the collector of process %" PRIu32
+		       " is gone, or does not answer: its memory is no longer looked at: %s",
+		       pid, trace->path);
+}
+
 static void
 say_recorded(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trace *trace)
 {
@@ -110,6 +121,8 @@ check_recorded(struct vmt_doctor *doctor, uint32_t pid)
 			       "/proc/%" PRIu32 "/maps: %s", pid, strerror(-result));
 	else if (!trace.has_library)
 		say_not_loaded(doctor, pid);
+	else if (trace.state == VMT_MAPPED_TRACE_OWN && trace.is_uncollected)
+		say_uncollected(doctor, pid, &trace);
 	else if (trace.state == VMT_MAPPED_TRACE_OWN)
 		say_recorded(doctor, pid, &trace);
 	else if (trace.state == VMT_MAPPED_TRACE_NONE || trace.state == VMT_MAPPED_TRACE_ENDED)

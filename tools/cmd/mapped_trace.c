@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "format/head.h"
 #include "tools/cmd/library.h"
+#include "tools/read/trace/process_end.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -181,6 +182,7 @@ read_head(const struct search *search, int fd, struct vmt_mapped_trace *found)
 	found->owner_pid = head.pid;
 	if (head.pid != search->inner_pid)
 		return VMT_MAPPED_TRACE_OTHER;
+	found->is_uncollected = vmt_process_end_is_uncollected(&head);
 	return head.end == VMT_END_RUNNING && head.collected_end == VMT_END_RUNNING
 		   ? VMT_MAPPED_TRACE_OWN
 		   : VMT_MAPPED_TRACE_ENDED;

@@ -37,7 +37,6 @@ say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
 	const struct vmt_rss_point *points = report->rss;
 	uint64_t peak = report->snapshot.rss_bytes;
 	int64_t time_ns = report->snapshot.time_ns;
-	bool running = strcmp(report->process.end, "running") == 0;
 	char figure[VMT_UNITS_BYTES];
 
 	vmt_sentence_say(sentence, "RSS %s", vmt_units_bytes(figure, peak));
@@ -48,7 +47,7 @@ say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
 	for (size_t i = 0; i < report->rss_count; i++)
 		if (points[i].rss_bytes > peak)
 			peak = points[i].rss_bytes;
-	vmt_sentence_say(sentence, " (%s %s", running ? "now" : "last",
+	vmt_sentence_say(sentence, " (%s %s", vmt_report_is_live(report) ? "now" : "last",
 			 vmt_units_bytes(figure, points[report->rss_count - 1].rss_bytes));
 	vmt_sentence_say(sentence, ", peak %s)", vmt_units_bytes(figure, peak));
 }

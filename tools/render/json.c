@@ -70,6 +70,8 @@ print_process(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_i64(emitter, "end_status", report->process.end_status);
 	vmt_emitter_string(emitter, "shortage", report->process.shortage);
 	vmt_emitter_bool(emitter, "other_pid_namespace", report->process.other_pid_namespace);
+	vmt_emitter_bool(emitter, "hidden", report->process.hidden);
+	vmt_emitter_bool(emitter, "uncollected", report->process.uncollected);
 	vmt_emitter_u64(emitter, "traces_removed", report->process.traces_removed);
 	vmt_emitter_i64(emitter, "last_event_ns", report->process.last_event_ns);
 	vmt_emitter_i64(emitter, "growth_from_ns", report->process.growth_from_ns);

@@ -88,6 +88,9 @@ cut_cause(const struct vmt_report *report)
 		return "exit status unknown: only its parent could read it";
 	if (report->process.not_in_proc)
 		return "cut: not in the collector's /proc; whether it ended is not in the trace";
+	if (report->process.hidden)
+		return "cut: its collector is gone; whether it was killed or runs on is not seen: "
+		       "/proc hides who has its number (hidepid=)";
 	if (report->process.other_pid_namespace)
 		return "cut: its collector is gone; whether it was killed or runs on is not seen "
 		       "from this pid namespace";
@@ -109,6 +112,21 @@ write_cut(const struct vmt_report *report, char *text, size_t text_bytes)
 	write_suspicion(report, text + used, text_bytes - (size_t)used);
 }
 
+static void
+write_running(const struct vmt_report *report, char *text, size_t text_bytes)
+{
+	char when[VMT_UNITS_BYTES];
+	int64_t until_ns = report->process.collected_until_ns;
+
+	if (report->process.uncollected)
+		snprintf(text, text_bytes,
+			 "still running, but not looked at since %s: its collector is gone, or "
+			 "does not answer",
+			 vmt_units_duration(when, until_ns > 0 ? (uint64_t)until_ns : 0));
+	else
+		snprintf(text, text_bytes, "still running when the trace ends");
+}
+
 void
 vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes)
 {
@@ -126,7 +144,11 @@ vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes)
 		snprintf(text, text_bytes,
 			 "recording stopped here: how the process ended is not in the trace");
 	else if (is_end(report, "running"))
-		snprintf(text, text_bytes, "still running when the trace ends");
+		write_running(report, text, text_bytes);
+	else if (is_end(report, "ending") && report->process.hidden)
+		snprintf(text, text_bytes,
+			 "whether it runs is not seen: /proc hides who has its number (hidepid=); "
+			 "its collector wrote a moment ago");
 	else if (is_end(report, "ending"))
 		snprintf(text, text_bytes,
 			 "not seen here: it ended, or runs in another pid namespace; its collector "

@@ -169,8 +169,8 @@ vmt_diff_build(struct vmt_diff **result, const struct vmt_report *a, const struc
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	}
 	set_totals(diff);
-	diff->is_now.a = at == VMT_AT_COMPARED && strcmp(a->process.end, "running") == 0;
-	diff->is_now.b = at == VMT_AT_COMPARED && strcmp(b->process.end, "running") == 0;
+	diff->is_now.a = at == VMT_AT_COMPARED && vmt_report_is_live(a);
+	diff->is_now.b = at == VMT_AT_COMPARED && vmt_report_is_live(b);
 	if (at == VMT_AT_PEAK || at == VMT_AT_PLATEAU || at == VMT_AT_COMPARED)
 		diff->totals.missed_bytes = (struct vmt_diff_figure){
 		    diff->is_now.a ? 0 : missed(a), diff->is_now.b ? 0 : missed(b)};

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct vmt_frame {
 	char *function; /* NULL = not known */
@@ -124,8 +125,12 @@ struct vmt_report {
 		int end_status;
 		bool end_seen;	  /* by the collector, which may not have learnt how it ended */
 		bool not_in_proc; /* its collector did not find it, and left */
-		bool other_pid_namespace; /* of its collector, than that of who reads */
-		uint64_t traces_removed;  /* of others of its session, by its end */
+		bool other_pid_namespace;   /* of its collector, than that of who reads */
+		bool hidden;		    /* "ending" or "cut": its number is in use, /proc shows
+					     * not by whom */
+		bool uncollected;	    /* "running", but its collector does not answer */
+		int64_t collected_until_ns; /* of such a one: its collector's last visit */
+		uint64_t traces_removed;    /* of others of its session, by its end */
 		int64_t last_event_ns;
 		int64_t growth_from_ns; /* the last tenth of the recording: see grown_bytes */
 	} process;
@@ -293,6 +298,13 @@ vmt_report_end_ns(const struct vmt_report *report)
 	if (report->process.last_event_ns > end_ns)
 		end_ns = report->process.last_event_ns;
 	return report->snapshot.time_ns > end_ns ? report->snapshot.time_ns : end_ns;
+}
+
+/* Whether the process runs, and its last figures are of now. */
+static inline bool
+vmt_report_is_live(const struct vmt_report *report)
+{
+	return strcmp(report->process.end, "running") == 0 && !report->process.uncollected;
 }
 
 /* What the process was started as; where the command line was left out, its program. */

@@ -68,6 +68,20 @@ last_time(const struct vmt_report_draft *draft)
 							 : draft->last_time;
 }
 
+static void
+fill_presence(struct vmt_report *report, const struct vmt_head *head)
+{
+	bool is_running = strcmp(report->process.end, "running") == 0;
+	bool is_open =
+	    strcmp(report->process.end, "ending") == 0 || strcmp(report->process.end, "cut") == 0;
+
+	report->process.hidden = is_open && vmt_process_end_is_hidden(head);
+	report->process.uncollected = is_running && vmt_process_end_is_uncollected(head);
+	if (report->process.uncollected)
+		report->process.collected_until_ns =
+		    (int64_t)(head->heartbeat_ns - head->clock_start.monotonic_ns);
+}
+
 static int
 fill_process(struct vmt_report_draft *draft)
 {
@@ -89,6 +103,7 @@ fill_process(struct vmt_report_draft *draft)
 		    vmt_process_end_shortage(vmt_trace_head(draft->trace)->end_status);
 	report->process.not_in_proc = (head->notes & VMT_NOTE_NOT_IN_PROC) != 0;
 	report->process.other_pid_namespace = vmt_process_end_is_elsewhere(head);
+	fill_presence(report, head);
 	report->process.end_seen = vmt_trace_end_chunk(draft->trace) != NULL;
 	if (!report->process.exe || !report->process.cmdline)
 		return -ENOMEM;

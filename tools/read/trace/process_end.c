@@ -85,6 +85,29 @@ vmt_process_end_is_elsewhere(const struct vmt_head *head)
 }
 
 bool
+vmt_process_end_is_hidden(const struct vmt_head *head)
+{
+	return !vmt_process_end_is_elsewhere(head) && vmt_procfs_is_hidden(head->pid) &&
+	       is_this_boot(head);
+}
+
+/* In the file of a head that lies aside stands the time of the last chunk. */
+bool
+vmt_process_end_is_uncollected(const struct vmt_head *head)
+{
+	uint64_t silent_ns = vmt_ticks_monotonic_ns() - head->heartbeat_ns;
+	uint64_t start_ticks;
+
+	if (head->heartbeat_ns == 0)
+		return false;
+	if (silent_ns > SILENCE_NS && !(head->notes & VMT_NOTE_BUFFERED))
+		return true;
+	return !vmt_process_end_is_elsewhere(head) &&
+	       !is_there(head->collector_pid, &start_ticks) &&
+	       !vmt_procfs_is_hidden(head->collector_pid);
+}
+
+bool
 vmt_process_end_is_awaited(const struct vmt_head *head)
 {
 	uint64_t start_ticks;
@@ -93,7 +116,8 @@ vmt_process_end_is_awaited(const struct vmt_head *head)
 	    (head->notes & VMT_NOTE_NOT_IN_PROC) || is_alive(head))
 		return false;
 	return vmt_ticks_monotonic_ns() - head->heartbeat_ns < SILENCE_NS && is_this_boot(head) &&
-	       (vmt_process_end_is_elsewhere(head) || is_there(head->collector_pid, &start_ticks));
+	       (vmt_process_end_is_elsewhere(head) || vmt_process_end_is_hidden(head) ||
+		is_there(head->collector_pid, &start_ticks));
 }
 
 static const char *

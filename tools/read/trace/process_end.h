@@ -20,12 +20,19 @@
 #include <stdbool.h>
 
 /* Whether the process is not seen, and its collector has not written how it ended, but lives, or
- * wrote a moment ago in another pid namespace, and soon may. */
+ * wrote a moment ago where it is not seen either, and soon may. */
 bool vmt_process_end_is_awaited(const struct vmt_head *head);
 
 /* Whether the process's collector counted pids in another namespace than this process does, so that
  * neither of the two is to be looked for by its number. */
 bool vmt_process_end_is_elsewhere(const struct vmt_head *head);
+
+/* Whether somebody has the process's number, of whom this /proc shows nothing (hidepid=). */
+bool vmt_process_end_is_hidden(const struct vmt_head *head);
+
+/* Whether a process that runs has no collector any more, or one that does not answer: what it does
+ * is no longer looked at. False as well where none has come yet. */
+bool vmt_process_end_is_uncollected(const struct vmt_head *head);
 
 /* "exit", "signal", "exec", "stopped", "running", "ending" or "cut"; *status = exit status, signal
  * or enum vmt_stop, else 0. The chunk may be NULL. */
