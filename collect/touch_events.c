@@ -2,6 +2,7 @@
 
 #include "base/sys.h"
 #include "collect/touch_record.h"
+#include "collect/touch_unwind.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -49,13 +50,6 @@ _Static_assert(sizeof(struct attributes) == 112, "PERF_ATTR_SIZE_VER5");
 #define SAMPLE_PAGE_SIZE (UINT64_C(1) << 22)
 #define FORMAT_LOST (UINT64_C(1) << 4)
 
-/* Registers of the user side: frame pointer, stack pointer, instruction. */
-#if defined(__x86_64__)
-#define REGISTERS (UINT64_C(1) << 6 | UINT64_C(1) << 7 | UINT64_C(1) << 8)
-#else
-#define REGISTERS (UINT64_C(1) << 29 | UINT64_C(1) << 31 | UINT64_C(1) << 32)
-#endif
-
 static int
 open_event(const struct attributes *attributes, uint32_t tid, int32_t cpu)
 {
@@ -82,7 +76,7 @@ describe(const struct vmt_touch_events *events, uint64_t period)
 		attributes.sample_type |= SAMPLE_PAGE_SIZE;
 	if (events->has & VMT_TOUCH_HAS_STACK) {
 		attributes.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
-		attributes.sample_regs_user = REGISTERS;
+		attributes.sample_regs_user = VMT_TOUCH_UNWIND_REGISTERS;
 		attributes.sample_stack_user = events->copy_bytes;
 	}
 	if (!events->kernel)
@@ -116,10 +110,11 @@ vmt_touch_events_probe(struct vmt_touch_events *events)
 {
 	int fd;
 
-	*events = (struct vmt_touch_events){.has = VMT_TOUCH_HAS_STACK | VMT_TOUCH_HAS_SIZE,
-					    .kernel = true,
-					    .inherit = true,
-					    .counts_losses = true};
+	*events = (struct vmt_touch_events){
+	    .has = VMT_TOUCH_HAS_SIZE | (VMT_TOUCH_UNWIND_COPIES ? VMT_TOUCH_HAS_STACK : 0),
+	    .kernel = true,
+	    .inherit = true,
+	    .counts_losses = true};
 	for (;;) {
 		struct attributes attributes = describe(events, 1);
 

@@ -16,7 +16,13 @@
 #define VMT_TOUCH_HAS_STACK 1u /* registers and a copy of the stack */
 #define VMT_TOUCH_HAS_SIZE 2u  /* the page's size */
 
-#define VMT_TOUCH_REGISTERS 3u
+/* Registers of the user side, in the order of a sample: that of their bits in the mask. */
+enum vmt_touch_register {
+	VMT_TOUCH_REGISTER_FP, /* frame pointer */
+	VMT_TOUCH_REGISTER_SP,
+	VMT_TOUCH_REGISTER_IP,
+	VMT_TOUCH_REGISTERS
+};
 
 struct vmt_touch_fault {
 	uint64_t ip;
@@ -29,11 +35,11 @@ struct vmt_touch_fault {
 	/* These point into the record. */
 	const uint64_t *chain; /* with perf's markers */
 	uint64_t chain_count;
-	bool has_registers;			 /* of a 64-bit process */
-	uint64_t registers[VMT_TOUCH_REGISTERS]; /* in the order of their bits in the mask */
-	const unsigned char *copy;		 /* of the stack; NULL: none */
-	uint64_t copy_bytes;			 /* that were copied */
-	uint64_t copy_wanted;			 /* that were asked for */
+	bool has_registers; /* of a 64-bit process */
+	uint64_t registers[VMT_TOUCH_REGISTERS];
+	const unsigned char *copy; /* of the stack; NULL: none */
+	uint64_t copy_bytes;	   /* that were copied */
+	uint64_t copy_wanted;	   /* that were asked for */
 };
 
 /* False: the record is not of that form. */

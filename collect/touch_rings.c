@@ -1,5 +1,6 @@
 #include "collect/touch_rings.h"
 
+#include "base/pages.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -13,18 +14,36 @@
 /* A limit that is none is taken for this. */
 #define LIMIT_MOST_BYTES (UINT64_C(64) << 20)
 #define DEFAULT_MLOCK_KB 516u
+/* A fault takes about a microsecond, and its sample 8 KiB. */
+#define STORM_BYTES (UINT64_C(80) << 20)
+#define WISH_LEAST_BYTES (UINT64_C(128) << 10)
+#define ALL_MOST_BYTES (UINT64_C(32) << 20)
+#define CAPABILITY_IPC_LOCK 14
+#define CAPABILITY_VERSION 0x20080522u
 #define COPY_MOST_BYTES 8192u
 #define COPIES_A_RING 8u
 
 uint64_t
-vmt_touch_rings_size(uint64_t account_bytes, uint32_t cpus, uint64_t page_bytes)
+vmt_touch_rings_wish(uint64_t period, uint32_t cpus)
+{
+	uint64_t bytes = STORM_BYTES / period;
+	uint64_t most_bytes = ALL_MOST_BYTES / cpus;
+
+	if (bytes < WISH_LEAST_BYTES)
+		bytes = WISH_LEAST_BYTES;
+	return bytes < most_bytes ? bytes : most_bytes;
+}
+
+uint64_t
+vmt_touch_rings_size(uint64_t account_bytes, uint32_t cpus, uint64_t page_bytes,
+		     uint64_t most_bytes)
 {
 	uint64_t pages = account_bytes / ACCOUNT_PART / cpus / page_bytes;
 	uint64_t size = page_bytes;
 
 	if (pages < 2)
 		return 0;
-	while (2 * size <= (pages - 1) * page_bytes && 2 * size <= VMT_TOUCH_RING_MOST_BYTES)
+	while (2 * size <= (pages - 1) * page_bytes && 2 * size <= most_bytes)
 		size *= 2;
 	return size;
 }
@@ -41,7 +60,9 @@ vmt_touch_rings_next_cpu(const char *list, size_t length, uint32_t *next)
 		last = first;
 		if (vmt_text_skip(&text, '-') && !vmt_text_take_decimal(&text, &last))
 			return false;
-		if (last >= *next && last < INT32_MAX) {
+		if (first > last || last >= INT32_MAX)
+			return false;
+		if (last >= *next) {
 			*next = first > *next ? (uint32_t)first : *next;
 			return true;
 		}
@@ -49,18 +70,58 @@ vmt_touch_rings_next_cpu(const char *list, size_t length, uint32_t *next)
 	return false;
 }
 
+/* The length, or negative errno. */
+static long
+read_text(const char *path, char *text, size_t room)
+{
+	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	long length = fd < 0 ? fd : vmt_procfs_read(fd, text, room);
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return length;
+}
+
 static uint64_t
 mlock_kb(void)
 {
 	char text[32];
-	int fd = vmt_sys_open("/proc/sys/kernel/perf_event_mlock_kb", O_RDONLY, 0);
-	long length = fd < 0 ? fd : vmt_procfs_read_once(fd, text, sizeof(text));
+	long length = read_text("/proc/sys/kernel/perf_event_mlock_kb", text, sizeof(text));
 	struct vmt_text line = vmt_text_of(text, length > 0 ? (size_t)length : 0);
 	uint64_t kb;
 
-	if (fd >= 0)
-		vmt_sys_close(fd);
 	return vmt_text_take_decimal(&line, &kb) ? kb : DEFAULT_MLOCK_KB;
+}
+
+/* Whether this is the first user namespace, or one where all ids are what they are there. */
+static bool
+has_all_ids(void)
+{
+	char text[128];
+	long length = read_text("/proc/self/uid_map", text, sizeof(text));
+	struct vmt_text line = vmt_text_of(text, length > 0 ? (size_t)length : 0);
+	uint64_t number = 0;
+
+	for (unsigned field = 0; field < 3; field++) {
+		vmt_text_skip_blanks(&line);
+		if (!vmt_text_take_decimal(&line, &number))
+			return false;
+	}
+	return number >= UINT32_MAX;
+}
+
+/* The kernel does not limit the locked memory of who has CAP_IPC_LOCK outside of namespaces. */
+static bool
+is_unlimited(void)
+{
+	struct {
+		uint32_t version;
+		int pid;
+	} header = {CAPABILITY_VERSION, 0};
+	uint32_t sets[2][3] = {{0}}; /* effective, permitted, inheritable; twice 32 bits */
+
+	return vmt_sys_call2(SYS_capget, &header, sets) == 0 &&
+	       (sets[0][0] >> CAPABILITY_IPC_LOCK & 1) && has_all_ids();
 }
 
 static uint64_t
@@ -69,6 +130,8 @@ account_bytes(uint32_t cpus)
 	struct rlimit limit = {0, 0};
 	uint64_t bytes = mlock_kb() * 1024 * cpus;
 
+	if (is_unlimited())
+		return ACCOUNT_PART * ALL_MOST_BYTES * 2;
 	(void)vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_MEMLOCK, NULL, &limit);
 	return bytes + (limit.rlim_cur < LIMIT_MOST_BYTES ? limit.rlim_cur : LIMIT_MOST_BYTES);
 }
@@ -149,23 +212,21 @@ open_smaller(struct vmt_touch *touch, const char *list, size_t length)
 }
 
 int
-vmt_touch_rings_open(struct vmt_touch *touch, uint64_t page_bytes)
+vmt_touch_rings_open(struct vmt_touch *touch)
 {
 	char list[4096];
-	int fd = vmt_sys_open("/sys/devices/system/cpu/online", O_RDONLY, 0);
-	long length = fd < 0 ? fd : vmt_procfs_read(fd, list, sizeof(list));
+	long length = read_text("/sys/devices/system/cpu/online", list, sizeof(list));
 	uint32_t cpus = 0;
 
-	if (fd >= 0)
-		vmt_sys_close(fd);
 	if (length <= 0)
 		return length < 0 ? (int)length : -ENODEV;
 	for (uint32_t cpu = 0; vmt_touch_rings_next_cpu(list, (size_t)length, &cpu); cpu++)
 		cpus++;
 	if (cpus == 0)
 		return -ENODEV;
-	touch->page_bytes = page_bytes;
-	touch->ring_bytes = vmt_touch_rings_size(account_bytes(cpus), cpus, page_bytes);
+	touch->page_bytes = vmt_page_bytes;
+	touch->ring_bytes = vmt_touch_rings_size(account_bytes(cpus), cpus, touch->page_bytes,
+						 vmt_touch_rings_wish(touch->period, cpus));
 	choose_copy(touch);
 	return open_smaller(touch, list, (size_t)length);
 }

@@ -9,18 +9,22 @@
 
 #include "collect/touch_target.h"
 
+/* How large each ring is to be, so that a storm of faults does not fill it before the collector has
+ * woken: what a processor can write in about 10 ms, and all of them 32 MiB at most. Pure. */
+uint64_t vmt_touch_rings_wish(uint64_t period, uint32_t cpus);
+
 /* What the rings of all processors may have of an account, and each of them then has: a power of
- * two of pages, at most VMT_TOUCH_RING_MOST_BYTES, beside the page that says how far it is filled.
- * 0: not even one. Pure. */
-#define VMT_TOUCH_RING_MOST_BYTES (UINT64_C(512) << 10)
-uint64_t vmt_touch_rings_size(uint64_t account_bytes, uint32_t cpus, uint64_t page_bytes);
+ * two of pages, at most most_bytes, beside the page that says how far it is filled. 0: not even
+ * one. Pure. */
+uint64_t vmt_touch_rings_size(uint64_t account_bytes, uint32_t cpus, uint64_t page_bytes,
+			      uint64_t most_bytes);
 
 /* The next processor of a list such as 0-3,8: false = none. Begins with *next = 0. Pure. */
 bool vmt_touch_rings_next_cpu(const char *list, size_t length, uint32_t *next);
 
 /* Makes the rings, and settles how much of a stack a sample has. 0 or negative errno, and then
  * there is none. */
-int vmt_touch_rings_open(struct vmt_touch *touch, uint64_t page_bytes);
+int vmt_touch_rings_open(struct vmt_touch *touch);
 
 void vmt_touch_rings_close(struct vmt_touch *touch);
 

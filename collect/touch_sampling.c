@@ -19,6 +19,7 @@
 #define FLUSH_NS (100 * MILLISECOND)
 /* Two readings of the clocks this far apart give their rate well enough. */
 #define PAIR_NS MILLISECOND
+#define PAIR_TRIES 3u
 /* Descriptors that are left to all else: a process takes nine. */
 #define SPARED_DESCRIPTORS 64
 
@@ -34,6 +35,21 @@ fds_of(const struct vmt_touch_target *target)
 	return (int *)(void *)target->fds.bytes;
 }
 
+static void
+try_kernel(struct vmt_touch *touch)
+{
+	int result;
+
+	result = vmt_buffer_reserve(&touch->record, VMT_TOUCH_RECORD_MAX_BYTES)
+		     ? vmt_touch_events_probe(&touch->events)
+		     : -ENOMEM;
+	if (result == 0)
+		result = vmt_touch_rings_open(touch);
+	if (result == 0)
+		(void)vmt_wake_signal_begin();
+	touch->refused = -result;
+}
+
 void
 vmt_touch_sampling_begin(struct vmt_touch *touch, const struct vmt_collector_host *host,
 			 struct vmt_traced *const *processes, const uint32_t *used)
@@ -44,6 +60,8 @@ vmt_touch_sampling_begin(struct vmt_touch *touch, const struct vmt_collector_hos
 						  : host->touch_period,
 				    .processes = processes,
 				    .used = used};
+	if (touch->wanted != VMT_PERIOD_OFF)
+		try_kernel(touch);
 }
 
 void
@@ -53,27 +71,8 @@ vmt_touch_sampling_end(struct vmt_touch *touch)
 	vmt_frame_rules_free(&touch->rules);
 	vmt_buffer_free(&touch->record);
 	vmt_buffer_free(&touch->payload);
-	if (touch->tried)
+	if (touch->wanted != VMT_PERIOD_OFF)
 		vmt_wake_signal_end();
-}
-
-/* Once, with the first process. */
-static void
-try_kernel(struct vmt_touch *touch, uint64_t page_bytes)
-{
-	int result;
-
-	if (touch->tried)
-		return;
-	touch->tried = true;
-	result = vmt_buffer_reserve(&touch->record, VMT_TOUCH_RECORD_MAX_BYTES)
-		     ? vmt_touch_events_probe(&touch->events)
-		     : -ENOMEM;
-	if (result == 0)
-		result = vmt_touch_rings_open(touch, page_bytes);
-	if (result == 0)
-		(void)vmt_wake_signal_begin();
-	touch->refused = -result;
 }
 
 static void
@@ -232,7 +231,6 @@ vmt_touch_sampling_open(struct vmt_traced *process, struct vmt_shared *shared)
 
 	if (touch->wanted == VMT_PERIOD_OFF)
 		return;
-	try_kernel(touch, process->layout.page_bytes);
 	target->wanted = true;
 	target->refused = touch->refused;
 	earlier = find_holder(touch, process->pid);
@@ -362,12 +360,31 @@ take_record(struct vmt_touch *touch, const struct vmt_touch_record *record)
 	}
 }
 
+/* Both clocks: the counter's reading lies in the middle of two around the other one. */
+static struct vmt_clock_pair
+read_pair(void)
+{
+	struct vmt_clock_pair best = {0, 0};
+	uint64_t shortest = UINT64_MAX;
+
+	for (unsigned i = 0; i < PAIR_TRIES; i++) {
+		uint64_t before = vmt_ticks_counter();
+		uint64_t monotonic_ns = vmt_ticks_monotonic_ns();
+		uint64_t took = vmt_ticks_counter() - before;
+
+		if (took >= shortest)
+			continue;
+		shortest = took;
+		best = (struct vmt_clock_pair){before + took / 2, monotonic_ns};
+	}
+	return best;
+}
+
 static void
 read_clocks(struct vmt_touch *touch)
 {
-	struct vmt_clock_pair now;
+	struct vmt_clock_pair now = read_pair();
 
-	(void)vmt_trace_clock_pair(VMT_CLOCK_TSC, &now);
 	if (touch->older.monotonic_ns == 0 ||
 	    now.monotonic_ns - touch->newer.monotonic_ns >= PAIR_NS)
 		touch->older = touch->newer.monotonic_ns ? touch->newer : now;

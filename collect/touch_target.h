@@ -19,7 +19,6 @@ struct vmt_traced;
 struct vmt_touch {
 	uint32_t wanted; /* a period, VMT_PERIOD_OFF, VMT_PERIOD_AUTO */
 	uint64_t period;
-	bool tried;  /* the kernel was asked, and the rings were made */
 	int refused; /* errno, where it permits nothing */
 	struct vmt_touch_events events;
 	struct vmt_frame_rules rules;

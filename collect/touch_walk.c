@@ -26,9 +26,9 @@ thread_of(const struct vmt_touch_fault *fault)
 	struct vmt_touch_thread thread = {.chain = fault->chain, .chain_count = fault->chain_count};
 
 	if (fault->has_registers && VMT_TOUCH_UNWIND_COPIES) {
-		thread.bp = fault->registers[0];
-		thread.sp = fault->registers[1];
-		thread.ip = fault->registers[2];
+		thread.bp = fault->registers[VMT_TOUCH_REGISTER_FP];
+		thread.sp = fault->registers[VMT_TOUCH_REGISTER_SP];
+		thread.ip = fault->registers[VMT_TOUCH_REGISTER_IP];
 		thread.copy = fault->copy;
 		thread.copy_bytes = fault->copy_bytes;
 		thread.copy_wanted = fault->copy_wanted;
