@@ -36,6 +36,8 @@ void vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *prog
 void vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope);
 void vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid);
 void vmt_doctor_host(struct vmt_doctor *doctor);
+/* May page faults be sampled? */
+void vmt_doctor_touch(struct vmt_doctor *doctor);
 /* Where a new recording from here would write to: says nothing of a process that runs. */
 void vmt_doctor_output(struct vmt_doctor *doctor);
 

@@ -154,4 +154,5 @@ vmt_doctor_host(struct vmt_doctor *doctor)
 	check_clock(doctor);
 	check_library(doctor);
 	check_libunwind(doctor);
+	vmt_doctor_touch(doctor);
 }
