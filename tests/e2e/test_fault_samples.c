@@ -1,0 +1,386 @@
+/*
+ * test_fault_samples.c: is every page fault of a process in its trace, or counted?
+ *
+ * A target touches pages once the collector has its events open, and says by getrusage how many
+ * faults that took. Then the same where the kernel refuses: the program must not notice, and the
+ * trace has to say why.
+ */
+#include "collect/touch_events.h"
+#include "tests/e2e/harness.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGES 2000
+#define WAIT_MS 60000
+/* Faults of the process beside those of its region: of its end, and of threads. */
+#define OTHER_FAULTS 300
+
+struct touched {
+	unsigned long long address;
+	long pages;
+	long faults;
+};
+
+/* The trace has a word of page faults as soon as all events of its process are open, or refused. */
+static void
+wait_for_events(const char *trace)
+{
+	const char *const argv[] = {built("vmtrace"), "dump", "--format", "json", trace, NULL};
+	int64_t until_ms = now_ms() + WAIT_MS;
+	bool is_there = false;
+
+	while (!is_there) {
+		struct run run = {.out = NULL};
+
+		assert_true(now_ms() < until_ms);
+		if (access(trace, R_OK) == 0)
+			run_program(&run, argv, NULL);
+		is_there = run.out && strstr(run.out, "\"touches_read\"");
+		run_free(&run);
+	}
+}
+
+static bool
+lacks_events(void)
+{
+	struct vmt_touch_events events;
+
+	if (vmt_touch_events_probe(&events) == 0)
+		return false;
+	printf("skip: no perf events here\n");
+	return true;
+}
+
+static long
+processors(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static void
+go_on(struct conversation *talk)
+{
+	assert_int_equal(write(talk->to, "\n", 1), 1);
+}
+
+static struct touched
+read_touched(struct conversation *talk)
+{
+	struct touched touched;
+
+	converse_read_line(talk);
+	assert_int_equal(sscanf(talk->line, "touched %llx %ld %ld", &touched.address,
+				&touched.pages, &touched.faults),
+			 3);
+	return touched;
+}
+
+static void
+assert_no_events_inside(struct conversation *talk)
+{
+	converse_read_line(talk);
+	assert_string_equal(talk->line, "events 0");
+}
+
+/* Samples in a region, each page once; *all: of the process. */
+static long
+pages_sampled(const char *trace, const struct touched *touched, long *all)
+{
+	json_t *samples = dump(trace, "touch");
+	unsigned long long page_bytes = (unsigned long long)sysconf(_SC_PAGESIZE);
+	unsigned char *seen = calloc((size_t)touched->pages, 1);
+	long count = 0;
+
+	assert_non_null(seen);
+	*all = (long)json_array_size(samples);
+	for (size_t i = 0; i < json_array_size(samples); i++) {
+		const char *text = json_string_value(member(json_array_get(samples, i), "address"));
+		unsigned long long page =
+		    (strtoull(text, NULL, 16) - touched->address) / page_bytes;
+
+		if (page < (unsigned long long)touched->pages) {
+			count += !seen[page];
+			seen[page] = 1;
+		}
+	}
+	free(seen);
+	json_decref(samples);
+	return count;
+}
+
+/* 0 where it is not said. */
+static int64_t
+loss(const char *trace, const char *key)
+{
+	json_t *records = dump(trace, "loss");
+	int64_t value;
+
+	assert_int_equal(json_array_size(records), 1);
+	value = json_integer_value(json_object_get(json_array_get(records, 0), key));
+	json_decref(records);
+	return value;
+}
+
+/* At period 1: what was sampled and what was lost are all there were. */
+static void
+check_all(const char *trace, const struct touched *touched)
+{
+	long all;
+	long sampled = pages_sampled(trace, touched, &all);
+	int64_t lost = loss(trace, "touches_lost");
+	int64_t minor = loss(trace, "minor_faults");
+
+	assert_true(touched->faults >= touched->pages);
+	assert_true(sampled + lost >= touched->pages);
+	assert_true(lost != 0 || sampled == touched->pages);
+	assert_true(sampled > 0);
+	assert_true(all + lost <= touched->faults + OTHER_FAULTS);
+	assert_true(minor >= touched->faults && minor <= touched->faults + OTHER_FAULTS);
+	assert_int_equal(loss(trace, "touches_read"), all);
+}
+
+static void
+start(struct conversation *talk, const char *trace, const char *period, const char *kind,
+      const char *threads)
+{
+	char pages[16];
+
+	snprintf(pages, sizeof(pages), "%d", PAGES);
+	converse_start(talk,
+		       (const char *const[]){built("vmtrace"), "record", "--touch", period, "-o",
+					     trace, "--", built("tests/target/fault_steps"), kind,
+					     pages, threads, NULL},
+		       (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
+	converse_read_line(talk);
+}
+
+static void
+every_fault_is_sampled_or_counted(void **state)
+{
+	const char *trace = scratch_file("pages.vmt");
+	struct conversation talk;
+	struct touched touched;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	start(&talk, trace, "1", "pages", NULL);
+	wait_for_events(trace);
+	go_on(&talk);
+	touched = read_touched(&talk);
+	assert_no_events_inside(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+	check_all(trace, &touched);
+}
+
+/* A sample is due at each 61st of a thread on each processor. */
+static void
+a_period_samples_one_in_so_many(void **state)
+{
+	const char *trace = scratch_file("period.vmt");
+	struct conversation talk;
+	struct touched touched;
+	long all, sampled;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	start(&talk, trace, "61", "pages", NULL);
+	wait_for_events(trace);
+	go_on(&talk);
+	touched = read_touched(&talk);
+	assert_no_events_inside(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+	sampled = pages_sampled(trace, &touched, &all);
+	assert_true(all + loss(trace, "touches_lost") >= touched.pages / 61 - processors());
+	assert_true(all <= (touched.faults + OTHER_FAULTS) / 61);
+	assert_true(sampled <= all);
+}
+
+static void
+threads_that_come_later_are_sampled(void **state)
+{
+	const char *trace = scratch_file("threads.vmt");
+	struct conversation talk;
+	struct touched touched;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	start(&talk, trace, "1", "threads", "8");
+	wait_for_events(trace);
+	go_on(&talk);
+	touched = read_touched(&talk);
+	assert_int_equal(touched.pages, 8 * PAGES);
+	assert_no_events_inside(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+	check_all(trace, &touched);
+}
+
+static int
+pid_said(const struct conversation *talk, const char *word)
+{
+	int pid = 0;
+
+	assert_memory_equal(talk->line, word, strlen(word));
+	assert_int_equal(sscanf(talk->line + strlen(word), "%d", &pid), 1);
+	return pid;
+}
+
+/* The child's samples are in its trace, and the parent's in its own. */
+static void
+fork_children_have_their_own(void **state)
+{
+	const char *pattern = scratch_file("fork.%p.vmt");
+	struct touched of_child, of_parent;
+	struct conversation talk;
+	char name[64];
+	char child_trace[4096];
+	long all;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	start(&talk, pattern, "1", "fork", NULL);
+	snprintf(name, sizeof(name), "fork.%d.vmt", pid_said(&talk, "child "));
+	snprintf(child_trace, sizeof(child_trace), "%s", scratch_file(name));
+	wait_for_events(child_trace);
+	go_on(&talk);
+	of_child = read_touched(&talk);
+	assert_no_events_inside(&talk);
+	converse_read_line(&talk);
+	snprintf(name, sizeof(name), "fork.%d.vmt", pid_said(&talk, "ready "));
+	go_on(&talk);
+	of_parent = read_touched(&talk);
+	assert_no_events_inside(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+	check_all(child_trace, &of_child);
+	check_all(scratch_file(name), &of_parent);
+	/* The regions lie at one address each: what is told apart is the count. */
+	(void)pages_sampled(child_trace, &of_child, &all);
+	assert_true(all <= of_child.faults + OTHER_FAULTS);
+}
+
+/* Run without the library, the output is the same but for addresses and pids. */
+static void
+check_refused(const char *const wrapped[], const char *trace, int error)
+{
+	struct conversation talk;
+	struct touched touched;
+	long all;
+
+	converse_start(&talk, wrapped, (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
+	converse_read_line(&talk);
+	go_on(&talk);
+	touched = read_touched(&talk);
+	assert_int_equal(touched.pages, PAGES);
+	assert_no_events_inside(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+	assert_int_equal(pages_sampled(trace, &touched, &all), 0);
+	assert_int_equal(all, 0);
+	assert_int_equal(loss(trace, "touches_refused"), error);
+}
+
+static void
+check_committed(const char *trace)
+{
+	json_t *root = report(trace, NULL);
+
+	check_report(root);
+	assert_true(peak_rss(root) >= (int64_t)PAGES * sysconf(_SC_PAGESIZE));
+	json_decref(root);
+}
+
+static void
+a_filter_that_refuses_harms_nothing(void **state)
+{
+	static const int errors[] = {EPERM, ENOSYS, EACCES, EMFILE, ENOMEM};
+	const char *trace = scratch_file("filter.vmt");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		char error[16], pages[16];
+
+		snprintf(error, sizeof(error), "%d", errors[i]);
+		snprintf(pages, sizeof(pages), "%d", PAGES);
+		check_refused((const char *const[]){built("tests/target/without_perf"), error,
+						    built("vmtrace"), "record", "--touch", "61",
+						    "-o", trace, "--",
+						    built("tests/target/fault_steps"), "pages",
+						    pages, NULL},
+			      trace, errors[i]);
+		check_committed(trace);
+	}
+}
+
+static void
+descriptors_are_left_to_what_needs_them(void **state)
+{
+	const char *trace = scratch_file("limit.vmt");
+	char pages[16];
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	snprintf(pages, sizeof(pages), "%d", PAGES);
+	check_refused((const char *const[]){"prlimit", "--nofile=72:72", built("vmtrace"), "record",
+					    "--touch", "1", "-o", trace, "--",
+					    built("tests/target/fault_steps"), "pages", pages,
+					    NULL},
+		      trace, EMFILE);
+	check_committed(trace);
+}
+
+/* Without privileges: as many rings as locked memory allows, and no faults in kernel mode. */
+static void
+an_ordinary_user_has_samples_or_is_told(void **state)
+{
+	const char *trace = scratch_file("user.vmt");
+	const char *vmtrace = built_for_others("vmtrace");
+	const char *target = built_for_others("tests/target/fault_steps");
+	struct conversation talk;
+	struct touched touched;
+
+	(void)state;
+	if (geteuid() != 0) {
+		printf("skip: only root can become another user\n");
+		skip();
+	}
+	(void)built_for_others("libvmtrace.so");
+	unlink(trace);
+	converse_start(&talk,
+		       (const char *const[]){"setpriv", "--reuid", "65534", "--regid", "65534",
+					     "--clear-groups", vmtrace, "record", "--touch", "1",
+					     "-o", trace, "--", target, "pages", "2000", NULL},
+		       (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
+	converse_read_line(&talk);
+	wait_for_events(trace);
+	go_on(&talk);
+	touched = read_touched(&talk);
+	assert_no_events_inside(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+	if (loss(trace, "touches_refused") == 0)
+		check_all(trace, &touched);
+	else
+		assert_int_equal(loss(trace, "touches_read"), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_fault_is_sampled_or_counted),
+	    cmocka_unit_test(a_period_samples_one_in_so_many),
+	    cmocka_unit_test(threads_that_come_later_are_sampled),
+	    cmocka_unit_test(fork_children_have_their_own),
+	    cmocka_unit_test(a_filter_that_refuses_harms_nothing),
+	    cmocka_unit_test(descriptors_are_left_to_what_needs_them),
+	    cmocka_unit_test(an_ordinary_user_has_samples_or_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
