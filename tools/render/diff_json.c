@@ -3,7 +3,7 @@
 #include "format/chunk.h"
 #include "tools/render/diff_headline.h"
 #include "tools/render/emitter.h"
-#include "tools/render/json.h"
+#include "tools/render/json_frames.h"
 #include "tools/render/kernel_figures.h"
 
 #include <string.h>
@@ -135,7 +135,7 @@ print_site(struct vmt_emitter *emitter, const struct vmt_diff_site *row)
 	print_figure(emitter, "released_bytes", &row->released_bytes);
 	vmt_emitter_bool(emitter, "estimate", row->estimate);
 	vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
-	vmt_json_frames(emitter, &row->shown->stack, false);
+	vmt_json_frames_print(emitter, &row->shown->stack, false);
 	vmt_emitter_object_end(emitter);
 }
 

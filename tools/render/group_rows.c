@@ -73,6 +73,24 @@ compare_shown(const void *left, const void *right)
 	return order ? order : vmt_group_rows_compare(&a->walk, &b->walk);
 }
 
+static struct shown
+show(const struct vmt_site *site, size_t callers)
+{
+	struct shown shown = {.site = site, .by_class = callers == 0};
+
+	vmt_rank_walk_begin(&shown.walk, &site->stack, callers);
+	return shown;
+}
+
+bool
+vmt_group_rows_is_same(const struct vmt_site *a, const struct vmt_site *b, size_t callers)
+{
+	struct shown left = show(a, callers);
+	struct shown right = show(b, callers);
+
+	return compare_shown(&left, &right) == 0;
+}
+
 static void
 add(struct vmt_site *row, const struct vmt_site *site)
 {
@@ -121,10 +139,8 @@ vmt_group_rows_merge(const struct vmt_report *report, size_t callers, size_t *co
 		free(shown);
 		return NULL;
 	}
-	for (size_t i = 0; i < report->site_count; i++) {
-		shown[i] = (struct shown){.site = &report->sites[i], .by_class = callers == 0};
-		vmt_rank_walk_begin(&shown[i].walk, &report->sites[i].stack, callers);
-	}
+	for (size_t i = 0; i < report->site_count; i++)
+		shown[i] = show(&report->sites[i], callers);
 	qsort(shown, report->site_count, sizeof(*shown), compare_shown);
 	*count = merge_sorted(shown, report->site_count, rows);
 	free(shown);

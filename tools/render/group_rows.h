@@ -16,6 +16,9 @@
 /* An order in which two walks that were begun are equal where they show the same. */
 int vmt_group_rows_compare(const struct vmt_rank_walk *a, const struct vmt_rank_walk *b);
 
+/* Whether two sites are one row. */
+bool vmt_group_rows_is_same(const struct vmt_site *a, const struct vmt_site *b, size_t callers);
+
 /* Rows that show the naming frame and so many callers, in no order; *count of them. Without callers
  * sites of different classes stay apart. To be freed by
  * the caller, but not their stacks, which are those of the report. NULL: no memory, or no site. */

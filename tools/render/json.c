@@ -2,7 +2,9 @@
 
 #include "format/chunk.h"
 #include "tools/render/emitter.h"
+#include "tools/render/json_frames.h"
 #include "tools/render/json_go.h"
+#include "tools/render/json_touch.h"
 #include "tools/render/kernel_figures.h"
 
 #include <errno.h>
@@ -27,33 +29,6 @@ print_sharing(struct vmt_emitter *emitter, uint64_t committed_bytes, uint64_t sh
 	print_figure(emitter, "private_bytes",
 		     known ? committed_bytes - shared_bytes : VMT_FIGURE_UNKNOWN);
 	print_figure(emitter, "shared_bytes", known ? shared_bytes : VMT_FIGURE_UNKNOWN);
-}
-
-static void
-print_frame(struct vmt_emitter *emitter, const struct vmt_frame *frame, bool address)
-{
-	vmt_emitter_object(emitter, NULL);
-	vmt_emitter_string(emitter, "function", frame->function);
-	vmt_emitter_string(emitter, "file", frame->file);
-	if (frame->line)
-		vmt_emitter_u64(emitter, "line", frame->line);
-	else
-		vmt_emitter_string(emitter, "line", NULL);
-	vmt_emitter_string(emitter, "module", frame->module);
-	if (address)
-		vmt_emitter_address(emitter, "address", frame->address);
-	vmt_emitter_address(emitter, "module_offset", frame->module_offset);
-	vmt_emitter_bool(emitter, "inlined", frame->inlined);
-	vmt_emitter_object_end(emitter);
-}
-
-void
-vmt_json_frames(struct vmt_emitter *emitter, const struct vmt_stack_frames *stack, bool addresses)
-{
-	vmt_emitter_array(emitter, "frames");
-	for (size_t i = 0; i < stack->count; i++)
-		print_frame(emitter, &stack->frames[i], addresses);
-	vmt_emitter_array_end(emitter);
 }
 
 static void
@@ -168,7 +143,8 @@ print_retained(struct vmt_emitter *emitter, const struct vmt_report *report)
 }
 
 static void
-print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
+print_site(struct vmt_emitter *emitter, const struct vmt_report *report,
+	   const struct vmt_site *site)
 {
 	vmt_emitter_object(emitter, NULL);
 	vmt_emitter_string(emitter, "kind", site->kind);
@@ -190,7 +166,8 @@ print_site(struct vmt_emitter *emitter, const struct vmt_site *site)
 	vmt_emitter_u64(emitter, "pins_bytes", site->pins_bytes);
 	vmt_emitter_u64(emitter, "grown_bytes", site->grown_bytes);
 	vmt_emitter_bool(emitter, "estimate", site->estimate);
-	vmt_json_frames(emitter, &site->stack, true);
+	vmt_json_touch_site(emitter, report, site);
+	vmt_json_frames_print(emitter, &site->stack, true);
 	vmt_emitter_object_end(emitter);
 }
 
@@ -204,7 +181,7 @@ print_sites(struct vmt_emitter *emitter, const struct vmt_report *report,
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	vmt_emitter_array(emitter, "sites");
 	for (size_t i = 0; i < report->site_count && i < options->top; i++)
-		print_site(emitter, sites[i]);
+		print_site(emitter, report, sites[i]);
 	vmt_emitter_array_end(emitter);
 	free(sites);
 	return 0;
@@ -245,7 +222,7 @@ print_advice(struct vmt_emitter *emitter, const struct vmt_report *report)
 		vmt_emitter_u64(emitter, "mapped_now_bytes", advice->mapped_now_bytes);
 		vmt_emitter_u64(emitter, "committed_now_bytes", advice->committed_now_bytes);
 		vmt_emitter_u64(emitter, "huge_now_bytes", advice->huge_now_bytes);
-		vmt_json_frames(emitter, &advice->stack, true);
+		vmt_json_frames_print(emitter, &advice->stack, true);
 		vmt_emitter_object_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);
@@ -353,12 +330,14 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	result = print_sites(&emitter, report, options, err);
 	if (result < 0)
 		return result;
+	vmt_json_touch_committers(&emitter, report);
 	print_files(&emitter, report);
 	print_advice(&emitter, report);
 	print_rss(&emitter, report);
 	vmt_json_go(&emitter, report);
 	print_cgroup(&emitter, report);
 	print_loss(&emitter, report);
+	vmt_json_touch(&emitter, report);
 	print_coverage(&emitter, report);
 	vmt_emitter_object_end(&emitter);
 	return vmt_emitter_finish(&emitter, err);

@@ -22,8 +22,4 @@ struct vmt_json_options {
 int vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *options,
 		   FILE *out, struct vmt_err *err);
 
-/* The array "frames" of an object; a frame's address means nothing beyond its own run. */
-void vmt_json_frames(struct vmt_emitter *emitter, const struct vmt_stack_frames *stack,
-		     bool addresses);
-
 #endif

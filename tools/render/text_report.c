@@ -126,8 +126,10 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options, 
 				vmt_units_bytes(committed, site->hugetlb_bytes));
 }
 
+/* `report` has rows in the place of its sites; `whole` has the sites. */
 static void
-print_ranked(const struct vmt_report *report, const struct vmt_text_options *options)
+print_ranked(const struct vmt_report *report, const struct vmt_report *whole,
+	     const struct vmt_text_options *options)
 {
 	bool looked = report->snapshot.taken;
 	enum vmt_rank_by rank =
@@ -147,6 +149,7 @@ print_ranked(const struct vmt_report *report, const struct vmt_text_options *opt
 			"reserved", "ratio", wide ? "   released     count" : "");
 	for (size_t i = 0; i < shown; i++) {
 		print_site(sites[i], options, looked);
+		vmt_text_touch_site(whole, options, sites[i]);
 		estimates |= sites[i]->estimate;
 	}
 	if (estimates)
@@ -161,7 +164,7 @@ print_sites(const struct vmt_report *report, const struct vmt_text_options *opti
 	struct vmt_report merged = *report;
 
 	merged.sites = vmt_group_rows_merge(report, options->callers, &merged.site_count);
-	print_ranked(merged.sites ? &merged : report, options);
+	print_ranked(merged.sites ? &merged : report, report, options);
 	free(merged.sites);
 }
 
@@ -321,6 +324,7 @@ vmt_text_report_print(const struct vmt_report *report, const struct vmt_text_opt
 	vmt_text_kernel(report, options);
 	vmt_text_go(report, options);
 	print_sites(report, options);
+	vmt_text_touch(report, options);
 	vmt_text_retained(report, options);
 	print_files(report, options);
 	vmt_text_advice(report, options);

@@ -47,6 +47,12 @@ void vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_opti
 /* The memory cgroup: its limit, what filled it, whom the kernel killed there. */
 void vmt_text_cgroup(const struct vmt_report *report, const struct vmt_text_options *options);
 
+/* Where page faults were sampled: who touched what a row of sites has, below it; then a table of
+ * all who did, and whose memory that was. */
+void vmt_text_touch_site(const struct vmt_report *report, const struct vmt_text_options *options,
+			 const struct vmt_site *site);
+void vmt_text_touch(const struct vmt_report *report, const struct vmt_text_options *options);
+
 /* Every advice, and what a Go runtime's was for. */
 void vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *options);
 

@@ -216,13 +216,33 @@ copy_stack(const struct vmt_frames *frames, struct vmt_stack_frames *stack)
 	return 0;
 }
 
+/* The innermost frames of a page fault's stack are those of the instruction itself. */
+static void
+make_exact(struct vmt_frames *frames)
+{
+	for (size_t i = 0; i < frames->stack_count; i++) {
+		frames->stack[i].address--;
+		frames->stack[i].module_offset -= frames->stack[i].module != NULL;
+	}
+}
+
+static const uint64_t *
+addresses_of(const struct vmt_frames *frames, uint32_t stack, uint32_t *count)
+{
+	const struct vmt_stack_source *source = &frames->input.stacks;
+
+	if (source->stack)
+		return source->stack(source->context, stack, count);
+	return vmt_trace_stack(frames->input.trace, stack, count);
+}
+
 int
 vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry,
 		   struct vmt_stack_frames *stack)
 {
 	const uint32_t *spans = vmt_sites_spans(frames->input.sites, entry);
 	uint32_t count = 0;
-	const uint64_t *addresses = vmt_trace_stack(frames->input.trace, entry->key.stack, &count);
+	const uint64_t *addresses = addresses_of(frames, entry->key.stack, &count);
 
 	*stack = (struct vmt_stack_frames){0};
 	frames->stack_count = 0;
@@ -235,6 +255,8 @@ vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry
 		found = find(frames, &place);
 		if (!found || append(frames, found))
 			return -ENOMEM;
+		if (i == 0 && frames->input.first_is_exact)
+			make_exact(frames);
 	}
 	return copy_stack(frames, stack);
 }

@@ -2,7 +2,8 @@
  * frames.h: stacks as functions and lines.
  *
  * Turns a site's addresses, each with the module of its time, into functions and lines. Addresses
- * are return addresses: lines are looked up one byte before. Frames inside libvmtrace.so are left
+ * are return addresses: lines are looked up one byte before. Of a page fault's stack the first one
+ * is the instruction itself. Frames inside libvmtrace.so are left
  * out: the innermost ones, and those of hooks whose callee called another hook (pthread_create,
  * which allocates). Each address is looked up once. Strings go into the caller's set.
  */
@@ -21,6 +22,8 @@ struct vmt_frames_input {
 	const struct vmt_trace *trace;
 	const struct vmt_module_history *history;
 	const struct vmt_sites *sites;
+	struct vmt_stack_source stacks; /* of the sites; zero: the trace's stack table */
+	bool first_is_exact;		/* it is kept as one more than it is: touch_stacks.h */
 	struct vmt_string_set *strings;
 	struct vmt_lookup *symbols; /* NULL: addresses and modules alone */
 };

@@ -34,6 +34,13 @@ struct vmt_stack_frames {
 	size_t count;
 };
 
+/* What of a site's committed bytes was committed by the touches of a row of committers. */
+struct vmt_touched_part {
+	size_t row;
+	uint64_t bytes;
+	bool estimate;
+};
+
 struct vmt_site {
 	const char *kind;  /* the call's name */
 	const char *class; /* in which most of its bytes lie at the snapshot; NULL where none has */
@@ -55,6 +62,39 @@ struct vmt_site {
 	bool estimate;			     /* from samples */
 	bool released_committed_is_estimate; /* the pages of some release were sampled */
 	struct vmt_stack_frames stack;
+	/* Where page faults were sampled: by whose touches its bytes are committed, the largest
+	 * first; they and unsampled_bytes add up to committed_bytes. The report's own memory. */
+	struct vmt_touched_part *touched_by;
+	size_t touched_by_count;
+	uint64_t unsampled_bytes; /* of committed, what no sample explains */
+};
+
+/* How it is known who committed pages. */
+#define VMT_EVIDENCE_SAMPLES "samples"
+#define VMT_EVIDENCE_RESERVATION "reserving call" /* no sample: the call that reserved them */
+#define VMT_EVIDENCE_NONE "none"		  /* no sample, and no call is known */
+
+/* What of a committer's bytes a call site reserved, or a class has. */
+struct vmt_reserved_part {
+	const char *class;
+	size_t site; /* index into sites; SIZE_MAX: no call is known */
+	uint64_t bytes;
+	bool estimate;
+};
+
+/* Who committed pages: the code that touched them last, before the snapshot. */
+struct vmt_committer {
+	const char *evidence;	       /* VMT_EVIDENCE_* */
+	struct vmt_stack_frames stack; /* of the touch; of the reserving call where no sample is */
+	const char *stack_end;	       /* touch_stacks.h; NULL where no sample is */
+	uint64_t samples;	       /* up to the snapshot */
+	uint64_t committed_bytes;      /* all rows' add up to RSS */
+	uint64_t unshared_bytes;       /* written to first after a fork, of pages from before it */
+	bool estimate;
+	bool unshared_is_estimate;
+	struct vmt_reserved_part *reserved_by; /* largest first; the report's own memory */
+	size_t reserved_by_count;
+	size_t number; /* while they are sorted */
 };
 
 struct vmt_class {
@@ -222,6 +262,30 @@ struct vmt_report {
 		bool cut; /* the file had an end once, and has not */
 		uint64_t snapshots_skipped;
 	} loss;
+	/* Page faults that the kernel sampled: docs/trace-format.md. */
+	struct {
+		bool asked;	 /* for; false: the rest is zero */
+		bool is_refused; /* by the kernel */
+		int refused_errno;
+		bool is_raised;	    /* the period was, to keep within the CPU budget */
+		bool kernel_faults; /* touches by system calls are among them */
+		bool page_sizes;
+		bool threads_to_come;
+		uint64_t period; /* the last; one sample stands for so many faults */
+		uint64_t least_period;
+		uint64_t most_period;
+		uint64_t samples;
+		uint64_t stood_for; /* faults, by all samples */
+		uint64_t samples_lost;
+		uint64_t samples_skipped;
+		uint64_t minor_faults; /* by the kernel's count; VMT_FIGURE_UNKNOWN */
+		uint64_t major_faults;
+		uint64_t unsampled_faults; /* that no sample stands for; VMT_FIGURE_UNKNOWN */
+	} touch;
+	struct vmt_committer *committers; /* largest first */
+	size_t committer_count;
+	struct vmt_reserved_part *reserved_parts; /* what committers and sites point to */
+	struct vmt_touched_part *touched_parts;
 	struct {
 		const char *stacks;
 		const char *malloc_mode;

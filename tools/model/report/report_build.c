@@ -299,6 +299,7 @@ set_up(struct vmt_report_draft *draft)
 	const struct vmt_head *head = vmt_trace_head(draft->trace);
 	struct vmt_replay_options options = {
 	    .stacks = {stack_of, draft->trace},
+	    .touch_stacks = {vmt_report_touch_stack, draft->trace},
 	    .page_bytes = head->page_bytes,
 	    .sample_bytes = head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0,
 	    .thin_from = vmt_trace_thin_from(draft->trace),
@@ -337,6 +338,7 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_allocators_free(draft->allocators);
 	vmt_lookup_free(draft->names);
 	free(draft->line);
+	free(draft->site_rows);
 	vmt_trace_close(draft->trace);
 }
 
@@ -389,6 +391,7 @@ vmt_report_free(struct vmt_report *report)
 		return;
 	vmt_report_rows_free(report);
 	vmt_report_go_free(report);
+	vmt_report_committers_free(report);
 	free(report->rss);
 	free(report->coverage.blind_spots);
 	vmt_string_set_free(draft->strings);

@@ -325,6 +325,8 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 	if (!status)
 		status = add_snapshot(draft);
 	if (!status)
+		status = vmt_report_touch_cover(draft);
+	if (!status)
 		status = add_replay(draft);
 	return status;
 }

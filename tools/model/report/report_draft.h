@@ -15,6 +15,7 @@
 #include "tools/model/report/report.h"
 #include "tools/model/report/rss_series.h"
 #include "tools/read/trace/trace.h"
+#include "tools/read/trace/trace_record.h"
 
 #include <errno.h>
 
@@ -37,6 +38,7 @@ struct vmt_report_draft {
 	struct vmt_lookup *names;
 	struct vmt_go_sites *go_owners;
 	struct vmt_allocators *allocators;
+	size_t *site_rows; /* by index of the replay's sites: of the report's; SIZE_MAX = none */
 	bool joined;
 	uint32_t joined_level;	   /* of format/thin.h, then */
 	bool begun;		   /* past the events that list what was there before */
@@ -80,6 +82,19 @@ vmt_report_draft_tell(const struct vmt_report_draft *draft, const char *doing, u
 /* All events, and at the snapshot, where one is wanted, the join with it. */
 int vmt_report_events_replay(struct vmt_report_draft *draft, bool wanted, const char *path,
 			     struct vmt_err *err);
+
+/* Sampled page faults: the frames of a toucher; a record of the trace; what an earlier snapshot
+ * shows to be resident; how they were sampled, before the replay; what that leaves unseen. */
+const uint64_t *vmt_report_touch_stack(void *trace, uint32_t id, uint32_t *frames);
+int vmt_report_touch_take(struct vmt_report_draft *draft, const struct vmt_record_touch *touch,
+			  bool wanted);
+int vmt_report_touch_see(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot);
+void vmt_report_touch_heads(struct vmt_report_draft *draft);
+int vmt_report_touch_cover(struct vmt_report_draft *draft);
+
+/* Who committed what, once the sites are rows. */
+int vmt_report_committers_fill(struct vmt_report_draft *draft);
+void vmt_report_committers_free(struct vmt_report *report);
 
 /* Classes, files, sites and advice, out of the replay and the join. */
 int vmt_report_rows_fill(struct vmt_report_draft *draft);

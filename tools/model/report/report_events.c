@@ -287,6 +287,8 @@ take_earlier(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk
 		vmt_touched_lose(touched);
 	else
 		status = add_touched(touched, &snapshot);
+	if (!status)
+		status = vmt_report_touch_see(draft, &snapshot);
 	vmt_snapshot_decode_free(&snapshot);
 	return status;
 }
@@ -302,6 +304,8 @@ take_record(struct vmt_report_draft *draft, const struct vmt_record *record, boo
 	if (record->kind == VMT_RECORD_SNAPSHOT && wanted && !draft->joined &&
 	    record->time < draft->snapshot.head.time)
 		return take_earlier(draft, record->snapshot);
+	if (record->kind == VMT_RECORD_TOUCH)
+		return vmt_report_touch_take(draft, &record->touch, wanted);
 	if (record->kind != VMT_RECORD_EVENT)
 		return 0;
 	return take_event(draft, &record->event, wanted, path);
@@ -456,6 +460,7 @@ vmt_report_events_replay(struct vmt_report_draft *draft, bool wanted, const char
 	int status = vmt_merge_open(&merge, draft->trace, err);
 
 	(void)vmt_trace_chunks(draft->trace, &chunks);
+	vmt_report_touch_heads(draft);
 	choose_growth(draft);
 	limit_cpu(draft);
 	if (!status && place_lost_modules(draft))

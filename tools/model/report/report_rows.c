@@ -216,13 +216,15 @@ fill_sites(struct vmt_report_draft *draft, struct vmt_frames *frames)
 
 	report->sites = calloc((size_t)count + 1, sizeof(*report->sites));
 	report->advice = calloc((size_t)count + 1, sizeof(*report->advice));
-	if (!report->sites || !report->advice)
+	draft->site_rows = malloc(((size_t)count + 1) * sizeof(*draft->site_rows));
+	if (!report->sites || !report->advice || !draft->site_rows)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct vmt_site_entry *entry = vmt_sites_get(sites, i);
 		struct vmt_stack_frames *stack;
 		int status = 0;
 
+		draft->site_rows[i] = SIZE_MAX;
 		if (is_empty(entry))
 			continue;
 		vmt_report_draft_tell(draft, "naming call sites", i, count);
@@ -232,6 +234,7 @@ fill_sites(struct vmt_report_draft *draft, struct vmt_frames *frames)
 				return status;
 			stack = &report->advice[report->advice_count - 1].stack;
 		} else {
+			draft->site_rows[i] = report->site_count;
 			add_site(report, entry);
 			stack = &report->sites[report->site_count - 1].stack;
 		}
@@ -283,6 +286,8 @@ vmt_report_rows_fill(struct vmt_report_draft *draft)
 		status = fill_sites(draft, frames);
 	if (!status)
 		status = note_troubles(draft, frames);
+	if (!status)
+		status = vmt_report_committers_fill(draft);
 	vmt_frames_free(frames);
 	return status;
 }

@@ -370,6 +370,18 @@ merge_chain(struct vmt_sites *sites, uint32_t first)
 	}
 }
 
+uint32_t
+vmt_sites_merged_into(const struct vmt_sites *sites, uint32_t site)
+{
+	const struct vmt_site_entry *entry = &sites->entries[site];
+	uint32_t i = slot_of(sites, entry->key)->site;
+
+	while (i != site && !same_spans(sites, &sites->entries[i], sites->spans + entry->first_span,
+					entry->frames))
+		i = sites->entries[i].next_variant;
+	return i;
+}
+
 void
 vmt_sites_merge(struct vmt_sites *sites)
 {

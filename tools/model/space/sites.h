@@ -93,6 +93,10 @@ void vmt_sites_expect(const struct vmt_sites *sites, struct vmt_site_key key);
 void vmt_sites_expect_soon(const struct vmt_sites *sites, struct vmt_site_key key);
 void vmt_sites_expect_entry(const struct vmt_sites *sites, uint32_t site);
 
+/* The variant that vmt_sites_merge adds a site's figures to; the site itself where it is the first
+ * of its code. */
+uint32_t vmt_sites_merged_into(const struct vmt_sites *sites, uint32_t site);
+
 /* After each MODULE_LOAD. */
 void vmt_sites_loaded(struct vmt_sites *sites);
 

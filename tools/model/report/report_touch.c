@@ -1,0 +1,169 @@
+#include "tools/model/replay/replay_touch.h"
+#include "tools/model/report/report_draft.h"
+#include "tools/read/trace/touch_heads.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* What is told once there is too little of it to matter: fewer faults than this. */
+#define FAULTS_WORTH_NAMING 1024u
+
+const uint64_t *
+vmt_report_touch_stack(void *trace, uint32_t id, uint32_t *frames)
+{
+	return vmt_touch_stacks_get(vmt_trace_touch_stacks(trace), id, frames);
+}
+
+/* A page counts as its toucher's from when it was touched; what the report's snapshot shows is over
+ * by then for later ones. */
+int
+vmt_report_touch_take(struct vmt_report_draft *draft, const struct vmt_record_touch *touch,
+		      bool wanted)
+{
+	struct vmt_touch_sample sample = touch->sample;
+
+	if (draft->joined || (wanted && sample.time > draft->snapshot.head.time))
+		return 0;
+	sample.stack =
+	    vmt_touch_stacks_id(vmt_trace_touch_stacks(draft->trace), touch->sample.stack);
+	return vmt_replay_touch_apply(draft->replay, &sample, touch->period);
+}
+
+/* Whether the pages of a mapping are another process's too after a fork, until they are written. */
+static bool
+is_private_memory(const struct vmt_mapping *mapping)
+{
+	return !mapping->shared && !mapping->hugetlb && mapping->inode == 0;
+}
+
+/* In a fork child, memory from before its trace began. */
+static bool
+is_inherited(const struct vmt_report_draft *draft, uint64_t address)
+{
+	const struct vmt_extent *extent = vmt_space_next(draft->replay->space, address);
+
+	return draft->replay->forked && extent && extent->start <= address &&
+	       (extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP);
+}
+
+int
+vmt_report_touch_see(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot)
+{
+	struct vmt_touchers *touchers = draft->replay->touchers;
+	int status = 0;
+
+	if (!draft->report.touch.asked || snapshot->coarse)
+		return 0;
+	status = vmt_touchers_forget_seen(touchers);
+	for (uint32_t i = 0; i < snapshot->head.mappings && !status; i++) {
+		const struct vmt_snapshot_mapping *mapping = &snapshot->mappings[i];
+		const struct vmt_run *runs = snapshot->runs + mapping->first_run;
+
+		if (!is_private_memory(&mapping->mapping))
+			continue;
+		for (uint32_t j = 0; j < mapping->runs && !status; j++)
+			if ((runs[j].kind & VMT_RUN_PRESENT) && !(runs[j].kind & VMT_RUN_ZERO))
+				status = vmt_touchers_see(touchers, runs[j].start,
+							  runs[j].start + runs[j].bytes,
+							  is_inherited(draft, runs[j].start));
+	}
+	return status;
+}
+
+/* Faults of threads that had too few of them for a sample, and what chance does. */
+static uint64_t
+unsampled_faults(const struct vmt_touch_heads *heads)
+{
+	uint64_t all = heads->minor_faults;
+
+	if (all == VMT_FIGURE_UNKNOWN)
+		return VMT_FIGURE_UNKNOWN;
+	if (heads->major_faults != VMT_FIGURE_UNKNOWN)
+		all += heads->major_faults;
+	return all > heads->stood_for ? all - heads->stood_for : 0;
+}
+
+void
+vmt_report_touch_heads(struct vmt_report_draft *draft)
+{
+	struct vmt_report *report = &draft->report;
+	struct vmt_touch_heads heads;
+
+	vmt_touch_heads_add_up(&heads, draft->trace);
+	report->touch.asked = heads.present;
+	report->touch.is_refused = (heads.flags & VMT_TOUCH_REFUSED) != 0;
+	report->touch.refused_errno = (int)heads.refused;
+	report->touch.period = heads.period;
+	report->touch.least_period = heads.least_period;
+	report->touch.most_period = heads.most_period;
+	report->touch.is_raised = (heads.flags & VMT_TOUCH_RAISED) != 0;
+	report->touch.samples = heads.samples;
+	report->touch.stood_for = heads.stood_for;
+	report->touch.samples_lost = heads.samples_lost;
+	report->touch.samples_skipped = heads.samples_skipped;
+	report->touch.minor_faults = heads.minor_faults;
+	report->touch.major_faults = heads.major_faults;
+	report->touch.unsampled_faults = unsampled_faults(&heads);
+	report->touch.kernel_faults = (heads.flags & VMT_TOUCH_KERNEL_FAULTS) != 0;
+	report->touch.page_sizes = (heads.flags & VMT_TOUCH_PAGE_SIZES) != 0;
+	report->touch.threads_to_come = (heads.flags & VMT_TOUCH_INHERITED) != 0;
+}
+
+static int
+add_refused(struct vmt_report_draft *draft)
+{
+	const struct vmt_report *report = &draft->report;
+
+	return vmt_report_coverage_add(
+	    draft,
+	    "who touched pages first is not known: the kernel refused to sample page faults (%s). "
+	    "It allows it to root, with CAP_PERFMON, or where "
+	    "/proc/sys/kernel/perf_event_paranoid is 2 or less; in a container also the seccomp "
+	    "profile must allow perf_event_open",
+	    report->touch.refused_errno ? strerror(report->touch.refused_errno)
+					: "no reason given");
+}
+
+static int
+add_limits(struct vmt_report_draft *draft)
+{
+	const struct vmt_report *report = &draft->report;
+	int status = 0;
+
+	if (!report->touch.kernel_faults)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "pages that a system call touched for the program (read, recv into fresh "
+		    "memory) have no sample: that needs perf_event_paranoid 1 or less, or "
+		    "CAP_PERFMON. They count as touched by nobody");
+	if (!status && !report->touch.page_sizes)
+		status = vmt_report_coverage_add(
+		    draft, "the kernel did not tell the sizes of touched pages (Linux 5.11 and "
+			   "later do): a huge page counts as one small page touched");
+	if (!status && !report->touch.threads_to_come)
+		status = vmt_report_coverage_add(
+		    draft, "page faults of threads that began later were not sampled");
+	if (!status && report->touch.most_period > 1 &&
+	    report->touch.unsampled_faults != VMT_FIGURE_UNKNOWN &&
+	    report->touch.unsampled_faults >= FAULTS_WORTH_NAMING)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "of %" PRIu64 " page faults about %" PRIu64
+		    " are in no sample: a thread of fewer than %" PRIu64
+		    " faults gives none. Their pages are credited to the call that reserved them",
+		    report->touch.unsampled_faults + report->touch.stood_for,
+		    report->touch.unsampled_faults, report->touch.most_period);
+	return status;
+}
+
+int
+vmt_report_touch_cover(struct vmt_report_draft *draft)
+{
+	const struct vmt_report *report = &draft->report;
+
+	if (!report->touch.asked)
+		return 0;
+	if (report->touch.is_refused && report->touch.samples == 0)
+		return add_refused(draft);
+	return add_limits(draft);
+}

@@ -1,0 +1,104 @@
+#include "tools/render/json_touch.h"
+
+#include "format/chunk.h"
+#include "tools/render/json_frames.h"
+
+#include <string.h>
+
+static void
+print_figure(struct vmt_emitter *emitter, const char *key, uint64_t figure)
+{
+	if (figure == VMT_FIGURE_UNKNOWN)
+		vmt_emitter_string(emitter, key, NULL);
+	else
+		vmt_emitter_u64(emitter, key, figure);
+}
+
+void
+vmt_json_touch(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	if (!report->touch.asked) {
+		vmt_emitter_string(emitter, "touch", NULL);
+		return;
+	}
+	vmt_emitter_object(emitter, "touch");
+	vmt_emitter_string(emitter, "source", "perf page faults");
+	vmt_emitter_string(emitter, "refused",
+			   report->touch.is_refused ? strerror(report->touch.refused_errno) : NULL);
+	vmt_emitter_u64(emitter, "period", report->touch.period);
+	vmt_emitter_u64(emitter, "least_period", report->touch.least_period);
+	vmt_emitter_u64(emitter, "most_period", report->touch.most_period);
+	vmt_emitter_bool(emitter, "period_raised", report->touch.is_raised);
+	vmt_emitter_u64(emitter, "samples", report->touch.samples);
+	vmt_emitter_u64(emitter, "lost", report->touch.samples_lost);
+	vmt_emitter_u64(emitter, "skipped", report->touch.samples_skipped);
+	print_figure(emitter, "minor_faults", report->touch.minor_faults);
+	print_figure(emitter, "major_faults", report->touch.major_faults);
+	print_figure(emitter, "unsampled_faults", report->touch.unsampled_faults);
+	vmt_emitter_bool(emitter, "kernel_faults", report->touch.kernel_faults);
+	vmt_emitter_bool(emitter, "page_sizes", report->touch.page_sizes);
+	vmt_emitter_bool(emitter, "threads_to_come", report->touch.threads_to_come);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+print_reserved(struct vmt_emitter *emitter, const struct vmt_report *report,
+	       const struct vmt_reserved_part *part)
+{
+	const struct vmt_site *site =
+	    part->site < report->site_count ? &report->sites[part->site] : NULL;
+
+	vmt_emitter_object(emitter, NULL);
+	vmt_emitter_string(emitter, "class", part->class);
+	vmt_emitter_string(emitter, "kind", site ? site->kind : NULL);
+	if (site)
+		vmt_emitter_u64(emitter, "stack_id", site->stack_id);
+	else
+		vmt_emitter_string(emitter, "stack_id", NULL);
+	vmt_emitter_u64(emitter, "committed_bytes", part->bytes);
+	vmt_emitter_bool(emitter, "estimate", part->estimate);
+	vmt_emitter_object_end(emitter);
+}
+
+void
+vmt_json_touch_committers(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_array(emitter, "committed_by");
+	for (size_t i = 0; i < report->committer_count; i++) {
+		const struct vmt_committer *row = &report->committers[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_string(emitter, "evidence", row->evidence);
+		vmt_emitter_u64(emitter, "committed_bytes", row->committed_bytes);
+		vmt_emitter_bool(emitter, "estimate", row->estimate);
+		vmt_emitter_u64(emitter, "samples", row->samples);
+		vmt_emitter_u64(emitter, "unshared_bytes", row->unshared_bytes);
+		vmt_emitter_bool(emitter, "unshared_is_estimate", row->unshared_is_estimate);
+		vmt_emitter_array(emitter, "reserved_by");
+		for (size_t j = 0; j < row->reserved_by_count; j++)
+			print_reserved(emitter, report, &row->reserved_by[j]);
+		vmt_emitter_array_end(emitter);
+		vmt_emitter_string(emitter, "stack_end", row->stack_end);
+		vmt_json_frames_print(emitter, &row->stack, true);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
+void
+vmt_json_touch_site(struct vmt_emitter *emitter, const struct vmt_report *report,
+		    const struct vmt_site *site)
+{
+	if (report->committer_count == 0)
+		return;
+	vmt_emitter_array(emitter, "touched_by");
+	for (size_t i = 0; i < site->touched_by_count; i++) {
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_u64(emitter, "committed_by", site->touched_by[i].row);
+		vmt_emitter_u64(emitter, "committed_bytes", site->touched_by[i].bytes);
+		vmt_emitter_bool(emitter, "estimate", site->touched_by[i].estimate);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+	vmt_emitter_u64(emitter, "unsampled_bytes", site->unsampled_bytes);
+}

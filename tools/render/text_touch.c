@@ -1,0 +1,275 @@
+#include "tools/render/frame_text.h"
+#include "tools/render/group_rows.h"
+#include "tools/render/text_sections.h"
+#include "tools/render/touch_rows.h"
+#include "tools/render/units.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TOUCHERS_OF_SITE 2u
+#define RESERVERS_OF_ROW 2u
+#define MATRIX_ROWS 6u
+#define MATRIX_COLUMNS 4u
+#define MATRIX_NAME_COLUMNS 26u
+#define WORTH_NAMING_PART 20u /* of a row's bytes, at least so much is named */
+#define WORTH_NAMING_BYTES (UINT64_C(1) << 20)
+#define INDENT 13u
+
+static void
+print_share(const struct vmt_text_options *options, const struct vmt_touch_rows *rows,
+	    const struct vmt_touch_share *share)
+{
+	char bytes[VMT_UNITS_BYTES];
+	char chain[1024];
+	char line[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_units_bytes(bytes, share->bytes);
+	if (share->row == rows->count)
+		snprintf(line, sizeof(line), "%*s%s of it: no sample tells who touched it",
+			 (int)INDENT, "", bytes);
+	else
+		snprintf(line, sizeof(line), "%*stouched %s%s by %s", (int)INDENT, "",
+			 share->estimate ? "~" : "", bytes,
+			 rows->rows[share->row].first->stack.count
+			     ? vmt_touch_rows_chain(&rows->rows[share->row].first->stack, " <- ",
+						    chain, sizeof(chain))
+			     : "code without a stack");
+	vmt_layout_row(&options->layout, VMT_STYLE_DIM, line, INDENT);
+}
+
+void
+vmt_text_touch_site(const struct vmt_report *report, const struct vmt_text_options *options,
+		    const struct vmt_site *site)
+{
+	struct vmt_touch_rows rows = {0};
+	struct vmt_touch_share *shares;
+	size_t count;
+
+	if (report->committer_count == 0 || site->committed_bytes == 0)
+		return;
+	shares = calloc(report->committer_count + 1, sizeof(*shares));
+	if (shares && vmt_touch_rows_make(&rows, report, options->callers)) {
+		count = vmt_touch_rows_of_site(&rows, report, site, options->callers, shares);
+		for (size_t i = 0; i < count && i < TOUCHERS_OF_SITE; i++)
+			if (shares[i].bytes >= site->committed_bytes / WORTH_NAMING_PART)
+				print_share(options, &rows, &shares[i]);
+	}
+	vmt_touch_rows_free(&rows);
+	free(shares);
+}
+
+static void
+print_reserver(const struct vmt_report *report, const struct vmt_text_options *options,
+	       const struct vmt_reserved_part *part)
+{
+	const struct vmt_site *site =
+	    part->site < report->site_count ? &report->sites[part->site] : NULL;
+	char bytes[VMT_UNITS_BYTES];
+	char name[1024];
+	char line[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_units_bytes(bytes, part->bytes);
+	if (site && site->stack.count)
+		snprintf(line, sizeof(line), "%*s%s%s of %s, by %s %s", (int)INDENT, "",
+			 part->estimate ? "~" : "", bytes, part->class, site->kind,
+			 vmt_frame_text_owner(&site->stack, name, sizeof(name)));
+	else
+		snprintf(line, sizeof(line), "%*s%s%s of %s", (int)INDENT, "",
+			 part->estimate ? "~" : "", bytes, part->class);
+	vmt_layout_row(&options->layout, VMT_STYLE_DIM, line, INDENT);
+}
+
+/* Whose memory a row touched: those who have most of it. */
+static void
+print_reservers(const struct vmt_report *report, const struct vmt_text_options *options,
+		const struct vmt_touch_rows *rows, size_t row)
+{
+	struct vmt_reserved_part *parts = vmt_touch_rows_reserved(rows, report, row);
+
+	for (size_t i = 0; parts && i < RESERVERS_OF_ROW; i++)
+		if (parts[i].bytes > 0 &&
+		    parts[i].bytes >= rows->rows[row].committed_bytes / WORTH_NAMING_PART)
+			print_reserver(report, options, &parts[i]);
+	free(parts);
+}
+
+static void
+print_unshared(const struct vmt_text_options *options, const struct vmt_touch_row *row)
+{
+	char bytes[VMT_UNITS_BYTES];
+
+	if (row->unshared_bytes)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				"%*sun-shared after fork: %s%s, written to first by this",
+				(int)INDENT, "", row->unshared_is_estimate ? "~" : "",
+				vmt_units_bytes(bytes, row->unshared_bytes));
+}
+
+/* "touch", "reserved" where no sample tells, "none". */
+static void
+print_row(const struct vmt_report *report, const struct vmt_text_options *options,
+	  const struct vmt_touch_rows *rows, size_t number)
+{
+	const struct vmt_touch_row *row = &rows->rows[number - 1];
+	const struct vmt_committer *first = row->first;
+	char committed[VMT_UNITS_BYTES];
+	char share[VMT_UNITS_RATIO_BYTES];
+	char figures[96];
+	bool sampled = strcmp(first->evidence, VMT_EVIDENCE_SAMPLES) == 0;
+
+	snprintf(figures, sizeof(figures), "%c%10s %6s %3zu", row->estimate ? '~' : ' ',
+		 vmt_units_bytes(committed, row->committed_bytes),
+		 vmt_units_ratio(share, row->committed_bytes, report->snapshot.rss_bytes), number);
+	if (first->stack.count)
+		vmt_text_sections_named(
+		    options, figures, sampled ? "touch" : "no sample: reserved by", &first->stack);
+	else
+		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s  %s: %s", figures,
+				sampled ? "touch without a stack" : "no sample, no call",
+				first->reserved_by_count ? first->reserved_by[0].class : "");
+	print_unshared(options, row);
+	if (sampled)
+		print_reservers(report, options, rows, number - 1);
+}
+
+/* What is not shown, and the sum of all. */
+static void
+print_rest(const struct vmt_report *report, const struct vmt_text_options *options,
+	   const struct vmt_touch_rows *rows, size_t shown)
+{
+	char committed[VMT_UNITS_BYTES];
+	uint64_t rest = 0;
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		all += rows->rows[i].committed_bytes;
+		rest += i >= shown ? rows->rows[i].committed_bytes : 0;
+	}
+	if (shown < rows->count)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s             %zu more rows",
+				vmt_units_bytes(committed, rest), rows->count - shown);
+	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, " %10s             %s",
+			vmt_units_bytes(committed, all),
+			all == report->snapshot.rss_bytes ? "total = RSS" : "total");
+}
+
+/* A row of the matrix: what each of the first columns has of a place, and the others together. */
+static void
+print_matrix_row(const struct vmt_text_options *options, const struct vmt_touch_rows *rows,
+		 const char *name, const struct vmt_touch_share *shares, size_t count)
+{
+	size_t columns = rows->count < MATRIX_COLUMNS ? rows->count : MATRIX_COLUMNS;
+	uint64_t others = 0;
+	char bytes[VMT_UNITS_BYTES];
+	char line[VMT_LAYOUT_LINE_BYTES];
+	char shortened[160];
+	int used;
+
+	vmt_layout_shorten(&options->layout, shortened, sizeof(shortened), name,
+			   MATRIX_NAME_COLUMNS);
+	used = snprintf(line, sizeof(line), "  %s%*s", shortened,
+			(int)(MATRIX_NAME_COLUMNS - vmt_layout_width(&options->layout, shortened)),
+			"");
+	for (size_t column = 0; column < columns; column++) {
+		uint64_t part = 0;
+
+		for (size_t i = 0; i < count; i++)
+			if (shares[i].row == column)
+				part = shares[i].bytes;
+		used += snprintf(line + used, sizeof(line) - (size_t)used, " %10s",
+				 part ? vmt_units_bytes(bytes, part) : "-");
+	}
+	for (size_t i = 0; i < count; i++)
+		others += shares[i].row >= columns ? shares[i].bytes : 0;
+	snprintf(line + used, sizeof(line) - (size_t)used, " %10s",
+		 others ? vmt_units_bytes(bytes, others) : "-");
+	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s", line);
+}
+
+static void
+print_matrix_head(const struct vmt_text_options *options, const struct vmt_touch_rows *rows)
+{
+	size_t columns = rows->count < MATRIX_COLUMNS ? rows->count : MATRIX_COLUMNS;
+	char line[VMT_LAYOUT_LINE_BYTES];
+	int used = snprintf(line, sizeof(line), "  %-*s", (int)MATRIX_NAME_COLUMNS, "reserved by");
+
+	for (size_t i = 0; i < columns; i++)
+		used += snprintf(line + used, sizeof(line) - (size_t)used, " %10zu", i + 1);
+	snprintf(line + used, sizeof(line) - (size_t)used, " %10s", "others");
+	vmt_text_sections_title(options, "Reserved by (rows), committed by (columns, as above)");
+	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "%s", line);
+}
+
+/* The sites that have most, then the classes of which no call is known. */
+static void
+print_matrix(const struct vmt_report *report, const struct vmt_text_options *options,
+	     const struct vmt_touch_rows *rows, struct vmt_touch_share *shares)
+{
+	struct vmt_report merged = *report;
+	const struct vmt_site **sites;
+	char name[1024];
+
+	merged.sites = vmt_group_rows_merge(report, options->callers, &merged.site_count);
+	sites = merged.sites ? vmt_rank_sites(&merged, VMT_RANK_COMMITTED) : NULL;
+	if (report->snapshot.rss_bytes >= WORTH_NAMING_BYTES)
+		print_matrix_head(options, rows);
+	for (size_t i = 0; sites && i < merged.site_count && i < MATRIX_ROWS; i++) {
+		if (sites[i]->committed_bytes < WORTH_NAMING_BYTES)
+			break;
+		vmt_frame_text_owner(&sites[i]->stack, name, sizeof(name));
+		print_matrix_row(
+		    options, rows, sites[i]->stack.count ? name : sites[i]->kind, shares,
+		    vmt_touch_rows_of_site(rows, report, sites[i], options->callers, shares));
+	}
+	for (size_t i = 0; i < report->class_count; i++) {
+		size_t count =
+		    vmt_touch_rows_of_class(rows, report, report->classes[i].name, shares);
+		uint64_t bytes = 0;
+
+		for (size_t j = 0; j < count; j++)
+			bytes += shares[j].bytes;
+		if (bytes >= WORTH_NAMING_BYTES)
+			print_matrix_row(options, rows, report->classes[i].name, shares, count);
+	}
+	free(sites);
+	free(merged.sites);
+}
+
+static void
+print_table(const struct vmt_report *report, const struct vmt_text_options *options,
+	    const struct vmt_touch_rows *rows)
+{
+	size_t shown = rows->count < options->top ? rows->count : options->top;
+	bool estimates = false;
+
+	vmt_text_sections_title(options, "Committed by: whose touches made pages resident");
+	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %6s %3s  code", "committed",
+			"of RSS", "");
+	for (size_t i = 0; i < shown; i++) {
+		print_row(report, options, rows, i + 1);
+		estimates |= rows->rows[i].estimate;
+	}
+	print_rest(report, options, rows, shown);
+	if (estimates)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				"~ = about: estimated from sampled page faults");
+}
+
+void
+vmt_text_touch(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	struct vmt_touch_rows rows = {0};
+	struct vmt_touch_share *shares;
+
+	if (report->committer_count == 0)
+		return;
+	shares = calloc(report->committer_count + 1, sizeof(*shares));
+	if (shares && vmt_touch_rows_make(&rows, report, options->callers)) {
+		print_table(report, options, &rows);
+		if (rows.count > 1)
+			print_matrix(report, options, &rows, shares);
+	}
+	vmt_touch_rows_free(&rows);
+	free(shares);
+}
