@@ -342,6 +342,28 @@ test_a_refusal(void **state)
 	free(text);
 }
 
+/* Lost samples stand at the top, and make all of it an estimate. */
+static void
+test_losses(void **state)
+{
+	static const struct vmt_touch_head lossy = {
+	    .period = 1, .minor_faults = 128, .samples_lost = 1234, .samples_skipped = 5};
+	char *text;
+
+	(void)state;
+	map(10, 128);
+	touch(20, 0, 32, 0, 1);
+	build_trace_touch(build, &lossy, NULL, 0, NULL, 0);
+	look(50, 128, 64, 0);
+	make_report();
+	check_rows_add_up();
+	assert_true(report->committers[0].estimate);
+	text = text_of_report();
+	expect_in(text, "Of the page faults sampled, 32 are in the trace, 1,234 lost");
+	expect_in(text, ", 5 left out to limit CPU time");
+	free(text);
+}
+
 /* Nobody asked: nothing is said. */
 static void
 test_without_samples(void **state)
@@ -377,6 +399,7 @@ main(void)
 	    TEST(test_later_touches_do_not_count),
 	    TEST(test_what_was_unshared),
 	    TEST(test_a_refusal),
+	    TEST(test_losses),
 	    TEST(test_without_samples),
 	};
 

@@ -212,6 +212,29 @@ say_full(struct vmt_sentence *sentence, const struct vmt_report *report)
 			 vmt_units_duration(when, from_ns > 0 ? (uint64_t)from_ns : 0));
 }
 
+/* Figures of RSS do not rest on samples: who touched the pages does. */
+static void
+say_lost_touches(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t lost = report->touch.samples_lost;
+	uint64_t skipped = report->touch.samples_skipped;
+	char count[VMT_UNITS_BYTES];
+	char read[VMT_UNITS_BYTES];
+
+	if (lost == 0 && skipped == 0)
+		return;
+	vmt_sentence_say(sentence, "%sOf the page faults sampled, %s ", sentence->used ? " " : "",
+			 vmt_units_count(read, report->touch.samples));
+	vmt_sentence_say(sentence, "%s in the trace", report->touch.samples == 1 ? "is" : "are");
+	if (lost)
+		vmt_sentence_say(sentence, ", %s lost because they came faster than they were read",
+				 vmt_units_count(count, lost));
+	if (skipped)
+		vmt_sentence_say(sentence, ", %s left out to limit CPU time",
+				 vmt_units_count(count, skipped));
+	vmt_sentence_say(sentence, ": who touched what is known in part, and about.");
+}
+
 /* What may be skipped is no loss: no figure rests on it. */
 static void
 say_unknown(struct vmt_sentence *sentence, const struct vmt_report *report)
@@ -244,6 +267,7 @@ vmt_headline_losses(const struct vmt_report *report, char *text, size_t text_byt
 		say_cut(&cut, report);
 	losses = (struct vmt_sentence){text + cut.used, text_bytes - cut.used, 0};
 	say_losses(&losses, report);
+	say_lost_touches(&losses, report);
 	say_unknown(&losses, report);
 	if (cut.used && !losses.used)
 		text[cut.used - 1] = '\0';

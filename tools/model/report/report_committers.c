@@ -181,6 +181,13 @@ unsampled_row(struct build *build, const struct part *part, size_t *row)
 	return 0;
 }
 
+/* Then a page without a sample may have had one. */
+static bool
+has_losses(const struct vmt_report *report)
+{
+	return report->touch.samples_lost > 0 || report->touch.samples_skipped > 0;
+}
+
 static int
 add_cell(struct build *build, const struct vmt_committed_cell *cell)
 {
@@ -188,7 +195,7 @@ add_cell(struct build *build, const struct vmt_committed_cell *cell)
 	struct part part = {.site = NO_ROW,
 			    .bytes = cell->bytes,
 			    .class = cell->class,
-			    .estimate = cell->estimate,
+			    .estimate = cell->estimate || has_losses(&draft->report),
 			    .sampled = cell->toucher != VMT_SITE_NONE};
 	int status = 0;
 
