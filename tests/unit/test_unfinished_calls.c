@@ -150,6 +150,32 @@ stack_is_pthread_creates(void **state)
 	end(&attribution, replay);
 }
 
+/* A stack that a snapshot found before its pthread_create returned: reserved once, whether its
+ * event comes or the process ends. */
+static void
+stack_is_counted_once(void **state)
+{
+	(void)state;
+	for (int returned = 0; returned < 2; returned++) {
+		struct vmt_replay *replay = begin();
+		struct vmt_attribution attribution;
+
+		happen(replay, EVENT(LONG_BEGIN, .length = LENGTH, .stack = 1, .thread = 7,
+				     .argument_a = VMT_EVENT_THREAD));
+		add_mapping(&world, BASE, LENGTH, "", 8 * PAGE);
+		attribution = join_world(&world, replay, NULL);
+		assert_int_equal(FIGURE(replay, THREAD, 1, RESERVED), LENGTH);
+		if (returned)
+			happen(replay,
+			       EVENT(THREAD, .address = BASE + LENGTH - 2304, .length = LENGTH,
+				     .argument_a = 2304, .argument_b = 8, .stack = 1, .thread = 7));
+		vmt_unfinished_calls_settle(replay);
+		assert_int_equal(FIGURE(replay, THREAD, 1, COUNT), 1);
+		assert_int_equal(FIGURE(replay, THREAD, 1, TOTAL_RESERVED), LENGTH);
+		end(&attribution, replay);
+	}
+}
+
 /* Before the kernel has moved it the range is its owner's, afterwards the call's. */
 static void
 range_that_moves_has_an_owner(void **state)
@@ -283,6 +309,7 @@ main(void)
 	    cmocka_unit_test(calls_share_a_mapping),
 	    cmocka_unit_test(fixed_calls_know_their_place),
 	    cmocka_unit_test(stack_is_pthread_creates),
+	    cmocka_unit_test(stack_is_counted_once),
 	    cmocka_unit_test(range_that_moves_has_an_owner),
 	    cmocka_unit_test(range_that_goes_has_its_owner),
 	    cmocka_unit_test(hostile_calls_cost_little),

@@ -241,6 +241,25 @@ settle_totals(const struct vmt_regions *regions, struct vmt_replay *replay)
 	}
 }
 
+/* What a pthread_create was lent that has not returned: its event will count that, or, where none
+ * comes, vmt_unfinished_calls_settle. */
+static void
+leave_out_lent(const struct vmt_regions *regions, struct vmt_replay *replay)
+{
+	for (size_t i = 0; i < regions->count; i++) {
+		const struct vmt_region *region = &regions->items[i];
+		struct vmt_site_entry *entry;
+
+		if (region->thread || region->site == VMT_SITE_NONE ||
+		    !vmt_unfinished_calls_has_stack(replay->under_way, region->start))
+			continue;
+		entry = vmt_sites_get(replay->sites, region->site);
+		entry->exact[VMT_FIGURE_TOTAL_RESERVED] -= region->end - region->start;
+		if (entry->exact[VMT_FIGURE_HELD_BEFORE])
+			entry->exact[VMT_FIGURE_HELD_BEFORE] -= region->end - region->start;
+	}
+}
+
 /* Without a word of blocks nobody can tell what of an allocator's memory is live. */
 static void
 leave_open(struct vmt_regions *regions)
@@ -327,6 +346,7 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 	if (status)
 		return status;
 	settle_totals(regions, input->replay);
+	leave_out_lent(regions, input->replay);
 	return count_live_calls(regions, input->replay);
 }
 

@@ -393,8 +393,7 @@ vmt_unfinished_calls_settle(struct vmt_replay *replay)
 		struct vmt_site_entry *entry = vmt_sites_get(replay->sites, call->site);
 
 		entry->exact[VMT_FIGURE_COUNT]++;
-		if (kind_of(&call->event) != VMT_EVENT_THREAD)
-			entry->exact[VMT_FIGURE_TOTAL_RESERVED] += call->lent_bytes;
+		entry->exact[VMT_FIGURE_TOTAL_RESERVED] += call->lent_bytes;
 	}
 	calls->count = 0;
 }
