@@ -15,7 +15,9 @@
 
 #define EXIT_POLL_NS 2000000
 
+/* Whose end a thread has begun to write, and whose last snapshot nobody waits for any more. */
 static uint32_t finished_generation;
+static uint32_t left_generation;
 
 /* The kernel's own figure: what no sample may have seen. 0: not known. */
 static uint64_t
@@ -105,6 +107,39 @@ is_ours_to_end(void)
 	       vmt_guard_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
 }
 
+/* Another thread waits for the last snapshot: to end the process now would end its threads while
+ * their stacks are looked at. That thread ends it first. */
+static void
+wait_beside(uint32_t generation)
+{
+	const struct vmt_head *head = vmt_recording.head;
+	struct timespec pause = {0, EXIT_POLL_NS};
+	uint64_t began_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+
+	for (uint64_t turn = 0;; turn++) {
+		uint32_t wanted = vmt_atomic_load_relaxed(&head->snapshot_wanted);
+		uint32_t left = vmt_atomic_load_acquire(&left_generation);
+
+		if (left == generation ||
+		    turn >= longest_wait_ns(head, began_ns, wanted) / EXIT_POLL_NS)
+			return;
+		vmt_sys_call4(SYS_futex, &left_generation, FUTEX_WAIT, left, &pause);
+	}
+}
+
+static void
+leave(int status, enum vmt_exit_path path)
+{
+	bool idle = vmt_idle_child_is_one();
+
+	write_exit(status, path);
+	if (idle)
+		vmt_idle_child_discard();
+	else
+		wait_for_snapshot();
+	vmt_open_leave();
+}
+
 static void
 finish(int status, enum vmt_exit_path path)
 {
@@ -113,17 +148,14 @@ finish(int status, enum vmt_exit_path path)
 	int saved = errno;
 	uint32_t outer;
 
-	if (finished == generation || !is_ours_to_end() || !vmt_guard_hold(&outer))
+	if (vmt_atomic_load_acquire(&left_generation) == generation || !is_ours_to_end() ||
+	    !vmt_guard_hold(&outer))
 		return;
-	if (vmt_atomic_cas(&finished_generation, &finished, generation)) {
-		bool idle = vmt_idle_child_is_one();
-
-		write_exit(status, path);
-		if (idle)
-			vmt_idle_child_discard();
-		else
-			wait_for_snapshot();
-		vmt_open_leave();
+	if (finished != generation && vmt_atomic_cas(&finished_generation, &finished, generation)) {
+		leave(status, path);
+		vmt_atomic_store_release(&left_generation, generation);
+	} else {
+		wait_beside(generation);
 	}
 	vmt_guard_let_go(outer);
 	errno = saved;

@@ -5,6 +5,7 @@
  *
  *   thread                            its stack                          who owns it then
  *   runs                              glibc's, mapped in pthread_create  pthread_create
+ *   runs, and ends the process        glibc's                            pthread_create
  *   runs                              a block, static data, an mmap      malloc, the program, mmap
  *   is over, joined                   in glibc's cache                   ended threads' stacks
  *   is over, neither joined nor       stays mapped                       ended threads' stacks
@@ -194,6 +195,24 @@ test_joined_threads_do_not_add_up(void **state)
 	}
 }
 
+/* The last snapshot is of the process as it stood when the first of them ended it. */
+static void
+test_threads_that_end_the_process_together(void **state)
+{
+	const char *trace = scratch_file("leaving.vmt");
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		json_decref(record_target("leaving", "sampled", trace, 0));
+		json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+
+		check_report(root);
+		assert_int_equal(class_figure(root, "ended threads' stacks", "reserved_bytes"), 0);
+		assert_int_equal(site_sum(root, "pthread_create", "leaving", "live_count"), 8);
+		json_decref(root);
+	}
+}
+
 int
 main(void)
 {
@@ -203,6 +222,7 @@ main(void)
 	    cmocka_unit_test(test_threads_that_detach_themselves),
 	    cmocka_unit_test(test_stacks_in_memory_of_others),
 	    cmocka_unit_test(test_joined_threads_do_not_add_up),
+	    cmocka_unit_test(test_threads_that_end_the_process_together),
 	};
 
 	return cmocka_run_group_tests_name("owners", tests, NULL, NULL);

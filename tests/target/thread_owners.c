@@ -4,6 +4,7 @@
  *   joined    threads one after the other, each joined, beside a leak; ends by abort()
  *   unjoined  8 threads end that nobody joins
  *   detached  12 threads that detach themselves, of which 8 end: glibc keeps some of their stacks
+ *   leaving   8 threads, of which 4 end the process at once
  *   given     3 threads on stacks out of malloc, of the program's data and from mmap
  * Figures: what /proc/self/pagemap says of the stacks and heaps that there are at the end.
  */
@@ -214,6 +215,34 @@ detached(void)
 	truth_figure("ended_reserved", (long long)(mapped - STAYING) * (STACK_BYTES + PAGE));
 }
 
+static void *
+leave(void *goes)
+{
+	touch_stack(NULL);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	if (goes)
+		_exit(0);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+NOINLINE static void
+leaving(void)
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 9);
+	for (int i = 0; i < 8; i++)
+		start(&thread, NULL, leave, i < 4);
+	pthread_barrier_wait(&barrier);
+	truth_say("thread_owners");
+	pthread_barrier_wait(&barrier);
+	for (;;)
+		pause();
+}
+
 NOINLINE static void *
 block_stack(void)
 {
@@ -284,6 +313,8 @@ main(int count, char **arguments)
 		unjoined();
 	else if (strcmp(what, "detached") == 0)
 		detached();
+	else if (strcmp(what, "leaving") == 0)
+		leaving();
 	else if (strcmp(what, "given") == 0)
 		given();
 	else
