@@ -136,7 +136,7 @@ all_commands = $(call commands,$(BASE) $(CFLAGS) $(PIC),$(base_sources) $(inner_
 	$(call commands,$(BASE) $(CFLAGS),$(tools_sources)) \
 	$(call commands,$(BASE) $(CFLAGS) $(TEST_FLAGS),$(wildcard tests/*.c tests/unit/*.c tests/race/*.c tests/e2e/*.c tests/fuzz/*.c)) \
 	$(call commands,-std=gnu11 -D_GNU_SOURCE -I. $(WARN),$(wildcard tests/target/*.c bench/*.c)) \
-	$(call commands,-std=gnu11 $(WARN),$(wildcard tests/e2e/scripts/*.c))
+	$(call commands,-std=gnu11 $(WARN),$(wildcard tests/e2e/scripts/*.c tests/go/touch/*.c))
 $(BUILD)/compile_commands.json: WERROR :=
 $(BUILD)/compile_commands.json: always
 	@$(shell mkdir -p $(@D))$(file >$@.next,[$(newline)$(subst } {,}$(comma)$(newline){,$(strip $(all_commands)))$(newline)])

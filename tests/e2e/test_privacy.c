@@ -1,10 +1,10 @@
 /*
  * test_privacy.c: what does a trace hold that is nobody's business?
  *
- * A secret in the environment, in blocks, mappings and on stacks is in no file that a recording
- * leaves, in any mode; not even eight bytes of it, as many as a frame has. The command line is, as
- * the kernel shows it, unless it is to be left out. Files are the user's alone, and nothing is
- * recorded of a program with raised privileges.
+ * A secret in the environment, in blocks, mappings and on stacks, copied ones as well, is in no
+ * file that a recording leaves, in any mode; not even eight bytes of it, as many as a frame has.
+ * The command line is, as the kernel shows it, unless it is to be left out. Files are the user's
+ * alone, and nothing is recorded of a program with raised privileges.
  */
 #include "tests/e2e/go_programs.h"
 #include "tests/e2e/living.h"
@@ -191,6 +191,37 @@ test_go_counters_hold_no_secret(void **state)
 	assert_true(files > 0);
 }
 
+/* With each page fault the collector gets a piece of the stack. */
+static void
+test_copied_stacks_leave_nothing(void **state)
+{
+	static struct conversation talk;
+	char trace[4200];
+	unsigned files;
+
+	(void)state;
+	snprintf(trace, sizeof(trace), "%s/t.vmt", make_directory());
+	converse_start(
+	    &talk, (const char *const[]){built("tests/target/touch_bare"), "secret", "32", NULL},
+	    (const char *const[]){variable("LD_PRELOAD", built("libvmtrace.so")),
+				  variable("VMTRACE_OUTPUT", trace), variable("SECRET", SECRET),
+				  "VMTRACE_TOUCH=1", NULL});
+	converse_read_line(&talk);
+	living_snapshot(trace);
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+	assert_int_equal(count_with_secret(&files), 0);
+	assert_int_equal(files, 1);
+	json_t *losses = dump(trace, "loss");
+	json_t *touches = dump(trace, "touch");
+
+	if (json_object_get(json_array_get(losses, 0), "touches_refused") == NULL)
+		assert_true(json_array_size(touches) >= 8);
+	json_decref(losses);
+	json_decref(touches);
+}
+
 static void
 run_shell(const char *script, const char *place, const char *file)
 {
@@ -249,6 +280,7 @@ main(void)
 	    cmocka_unit_test(test_the_command_line_can_be_left_out),
 	    cmocka_unit_test(test_record_leaves_it_out_too),
 	    cmocka_unit_test(test_go_counters_hold_no_secret),
+	    cmocka_unit_test(test_copied_stacks_leave_nothing),
 	    cmocka_unit_test(test_raised_privileges_are_not_recorded),
 	};
 

@@ -3,8 +3,9 @@
  *
  * Programs touch memory of which they tell where it lies, and which function did it. Every sampled
  * page fault there has that function in its stack, and the stack goes up to main or to the thread's
- * entry, or ends at the mark that it must end at.
+ * entry, or ends at the mark that it must end at. In C without frame pointers, C++, Rust and Go.
  */
+#include "tests/e2e/go_programs.h"
 #include "tests/e2e/harness.h"
 #include "tests/e2e/living.h"
 
@@ -28,7 +29,7 @@ struct expected {
 	bool reaches_main;
 };
 
-static const struct expected ways[] = {
+static const struct expected c_ways[] = {
     {"plain", "complete", "toucher_at", 2, false, true},
     {"read", "complete", "toucher_at", 2, true, true},
     {"recv", "complete", "toucher_at", 2, true, true},
@@ -38,6 +39,29 @@ static const struct expected ways[] = {
     {"plugin", "complete", "plugin_at", 2, false, true},
     {"jit", "no rules", "made_at", 0, false, false},
     {"deep", "deep", "toucher_at", 2, false, false},
+    {NULL, NULL, NULL, 0, false, false},
+};
+
+static const struct expected cxx_ways[] = {
+    {"vector", "complete", "toucher_at", 6, false, true},
+    {"exception", "complete", "toucher_at", 2, false, true},
+    {NULL, NULL, NULL, 0, false, false},
+};
+
+static const struct expected rust_ways[] = {
+    {"plain", "complete", "toucher_at", 1, false, true},
+    {"thread", "complete", "toucher_at", 1, false, true},
+    {NULL, NULL, NULL, 0, false, false},
+};
+
+/* The goroutine's stack is not the thread's: from C the kernel's chain leads there, where the frame
+ * pointer's register was left alone. */
+static const struct expected go_ways[] = {
+    {"goroutine", "complete", "toucher_at", 1, false, true},
+    {"to-c", "complete", "toucher_at", 1, false, true},
+    {"to-odd-c", "cut", "toucher_at", 1, false, false},
+    {"from-c", "cut", "toucher_at", 1, false, false},
+    {NULL, NULL, NULL, 0, false, false},
 };
 
 /* What a recording of one way of touching left. */
@@ -93,7 +117,7 @@ read_samples(const char *trace, int64_t low, int64_t length, int64_t *lost)
 
 /* The program waits until its trace is collected, and touches then. */
 static struct touched
-record_touches(const char *way, int pages, const char *period)
+record_touches(const char *program, const char *way, int pages, const char *period)
 {
 	static struct conversation talk;
 	const char *trace = scratch_file("stacks.vmt");
@@ -101,17 +125,9 @@ record_touches(const char *way, int pages, const char *period)
 	char count[16];
 
 	snprintf(count, sizeof(count), "%d", pages);
-	const char *const argv[] = {built("vmtrace"),
-				    "record",
-				    "-o",
-				    trace,
-				    "--touch",
-				    period,
-				    "--",
-				    built("tests/target/touch_bare"),
-				    way,
-				    count,
-				    NULL};
+	const char *const argv[] = {
+	    built("vmtrace"), "record", "-o",  trace, "--touch", period, "--",
+	    program,	      way,	count, NULL};
 
 	converse_start(&talk, argv, NULL);
 	converse_read_line(&talk);
@@ -162,7 +178,7 @@ is_as_expected(json_t *sample, json_t *figures, const struct expected *expected)
 
 /* 99 of 100. */
 static void
-check_way(const struct expected *expected, int pages, int period)
+check_way(const char *program, const struct expected *expected, int pages, int period)
 {
 	char text[16];
 	size_t right = 0;
@@ -170,7 +186,7 @@ check_way(const struct expected *expected, int pages, int period)
 	size_t i;
 
 	snprintf(text, sizeof(text), "%d", period);
-	struct touched touched = record_touches(expected->way, pages, text);
+	struct touched touched = record_touches(program, expected->way, pages, text);
 	size_t count = json_array_size(touched.samples);
 
 	json_array_foreach(touched.samples, i, sample)
@@ -206,39 +222,79 @@ paranoia(void)
 }
 
 static void
-check_ways(int pages, int period)
+check_ways(const char *program, const struct expected *ways, int pages, int period)
 {
 	int level = paranoia();
 
 	if (level > 2)
 		skip();
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		if (level < 2 || !ways[i].kernel)
-			check_way(&ways[i], pages, period);
+	for (; ways->way != NULL; ways++) {
+		if (level < 2 || !ways->kernel)
+			check_way(program, ways, pages, period);
 	}
 }
 
 static void
-test_every_fault(void **state)
+check_program(const char *path, const struct expected *ways)
 {
-	(void)state;
-	check_ways(FEW_PAGES, 1);
+	char program[4096];
+
+	snprintf(program, sizeof(program), "%s", path);
+	check_ways(program, ways, FEW_PAGES, 1);
+	check_ways(program, ways, MANY_PAGES, 61);
 }
 
 static void
-test_one_fault_in_61(void **state)
+test_c(void **state)
 {
 	(void)state;
-	check_ways(MANY_PAGES, 61);
+	check_program(built("tests/target/touch_bare"), c_ways);
 }
+
+static void
+test_cxx(void **state)
+{
+	(void)state;
+	check_program(built("tests/target/cxx_touch"), cxx_ways);
+}
+
+static void
+test_rust(void **state)
+{
+	const char *program = scratch_file("touch");
+	struct run run;
+
+	(void)state;
+	run_program(&run,
+		    (const char *const[]){"/bin/sh", "-c",
+					  "command -v rustc >/dev/null || exit 77; "
+					  "rustc -O -o \"$0\" \"$1\" 2>/dev/null || exit 77",
+					  program, script_file("touch.rs"), NULL},
+		    NULL);
+	if (run.exit_status == 77)
+		skip();
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	check_program(program, rust_ways);
+}
+
+static void
+check_go(const char *version)
+{
+	check_program(go_program(version, "touch", "", NULL), go_ways);
+}
+
+#define TESTS(id, version) GO_TEST_FUNCTION(go, id, version)
+GO_VERSIONS(TESTS)
+#undef TESTS
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_every_fault),
-	    cmocka_unit_test(test_one_fault_in_61),
-	};
+#define TESTS(id, version) GO_TEST_ENTRY(go, id, version)
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_c), cmocka_unit_test(test_cxx),
+					   cmocka_unit_test(test_rust), GO_VERSIONS(TESTS)};
+#undef TESTS
 
 	return cmocka_run_group_tests_name("touch_stacks", tests, NULL, NULL);
 }

@@ -143,6 +143,21 @@ touch_in_plugin(void)
 	sink++;
 }
 
+/* The stack above is full of a secret. */
+static NOINLINE void
+touch_below_secret(void)
+{
+	char copies[2048] = "";
+	const char *secret = getenv("SECRET");
+	size_t length = secret ? strlen(secret) : 0;
+
+	for (size_t at = 0; length > 0 && at + length <= sizeof(copies); at += length)
+		memcpy(copies + at, secret, length);
+	__asm__ volatile("" ::"r"(copies) : "memory");
+	touch_plain();
+	__asm__ volatile("" ::"r"(copies) : "memory");
+}
+
 static NOINLINE void
 pass(unsigned depth, touch *way)
 {
@@ -171,6 +186,7 @@ static const struct way {
     {"jit", touch_from_jit, touch_plain, 3},
     {"plugin", touch_in_plugin, NULL, 3},
     {"deep", touch_plain, touch_plain, 200},
+    {"secret", touch_below_secret, touch_plain, 3},
 };
 
 APART int
