@@ -5,7 +5,7 @@
  * on as in any hook's caller, and a child of clone with CLONE_VM shares our thread state for as
  * long as it lives. The child of a fork is not touched: its owner page is zero (or made so, where
  * the kernel cannot), and its first event opens a trace. daemon forks within libc, so only its
- * child shows, and opens its trace at once.
+ * child shows, and opens its trace at once. Over 500 lines: few lines for each of many calls.
  */
 #include "preload/hooks/hooks_process.h"
 
@@ -30,6 +30,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <threads.h>
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -288,40 +289,73 @@ write_thread(const pthread_t *variable, const struct stack_request *stack, const
 	vmt_guard_leave();
 }
 
+static void
+begin_thread(struct stack_request *stack, const pthread_attr_t *attributes, const void *frame)
+{
+	int saved_errno = errno;
+
+	if (!vmt_guard_enter())
+		return;
+	stack->bytes = stack_bytes(attributes);
+	stack->callers = has_callers_stack(attributes);
+	stack->begun = !stack->callers;
+	if (stack->begun)
+		vmt_long_call_begin_thread(stack->bytes, vmt_capture_stack(frame));
+	vmt_guard_leave();
+	errno = saved_errno;
+}
+
+static void
+end_thread(const pthread_t *thread, const struct stack_request *stack, bool created,
+	   const void *frame)
+{
+	int saved_errno = errno;
+
+	if (created)
+		write_thread(thread, stack, frame);
+	else if (stack->begun && vmt_guard_enter()) {
+		vmt_long_call_end(VMT_EVENT_THREAD, 0);
+		vmt_guard_leave();
+	}
+	errno = saved_errno;
+}
+
 VMT_EXPORT int
 pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
 	       void *argument)
 {
 	const struct vmt_real *real = vmt_real();
-	int saved_errno = errno;
 	struct stack_request stack = {0};
 	int error;
 
 	if (!real->pthread_create)
 		return ENOSYS;
 	vmt_real_begin();
-	if (vmt_guard_enter()) {
-		stack.bytes = stack_bytes(attributes);
-		stack.callers = has_callers_stack(attributes);
-		stack.begun = !stack.callers;
-		if (stack.begun)
-			vmt_long_call_begin_thread(stack.bytes,
-						   vmt_capture_stack(__builtin_frame_address(0)));
-		vmt_guard_leave();
-	}
-	errno = saved_errno;
+	begin_thread(&stack, attributes, __builtin_frame_address(0));
 	error = real->pthread_create(thread, attributes, function, argument);
 	if (vmt_retreat_from_thread(stack.bytes, error))
 		error = real->pthread_create(thread, attributes, function, argument);
-	saved_errno = errno;
-	if (error == 0)
-		write_thread(thread, &stack, __builtin_frame_address(0));
-	else if (stack.begun && vmt_guard_enter()) {
-		vmt_long_call_end(VMT_EVENT_THREAD, 0);
-		vmt_guard_leave();
-	}
-	errno = saved_errno;
+	end_thread(thread, &stack, error == 0, __builtin_frame_address(0));
 	return error;
+}
+
+/* C11's threads are the same ones, made within libc. It has one result for any shortage. */
+VMT_EXPORT int
+thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
+{
+	const struct vmt_real *real = vmt_real();
+	struct stack_request stack = {0};
+	int result;
+
+	if (!real->thrd_create)
+		return thrd_error;
+	vmt_real_begin();
+	begin_thread(&stack, NULL, __builtin_frame_address(0));
+	result = real->thrd_create(thread, function, argument);
+	if (result != thrd_success && vmt_retreat_from_thread(stack.bytes, EAGAIN))
+		result = real->thrd_create(thread, function, argument);
+	end_thread(thread, &stack, result == thrd_success, __builtin_frame_address(0));
+	return result;
 }
 
 /* A vfork child runs on its parent's memory, thread state included. */

@@ -145,6 +145,33 @@ test_threads_that_detach_themselves(void **state)
 }
 
 static void
+check_c11(json_t *truth, json_t *root)
+{
+	assert_int_equal(class_figure(root, "thread stacks", "reserved_bytes"),
+			 true_figure(truth, "stacks_reserved"));
+	assert_int_equal(class_figure(root, "unattributed", "reserved_bytes"), 0);
+	assert_int_equal(site_sum(root, "pthread_create", "c11", "count"), 5);
+	assert_int_equal(site_sum(root, "pthread_create", "c11", "live_count"), 3);
+}
+
+static void
+test_threads_of_c11(void **state)
+{
+	(void)state;
+	EACH(modes, i)
+	{
+		const char *trace = scratch_file("c11.vmt");
+		json_t *truth = record_target("c11", modes[i], trace, 0);
+		json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+
+		check_report(root);
+		check_c11(truth, root);
+		json_decref(root);
+		json_decref(truth);
+	}
+}
+
+static void
 check_given(json_t *truth, json_t *root)
 {
 	assert_int_equal(class_figure(root, "thread stacks", "reserved_bytes"), 0);
@@ -220,6 +247,7 @@ main(void)
 	    cmocka_unit_test(test_arena_in_the_place_of_stacks),
 	    cmocka_unit_test(test_threads_that_nobody_joined),
 	    cmocka_unit_test(test_threads_that_detach_themselves),
+	    cmocka_unit_test(test_threads_of_c11),
 	    cmocka_unit_test(test_stacks_in_memory_of_others),
 	    cmocka_unit_test(test_joined_threads_do_not_add_up),
 	    cmocka_unit_test(test_threads_that_end_the_process_together),

@@ -5,6 +5,7 @@
  *   unjoined  8 threads end that nobody joins
  *   detached  12 threads that detach themselves, of which 8 end: glibc keeps some of their stacks
  *   leaving   8 threads, of which 4 end the process at once
+ *   c11       5 threads of C11's thrd_create; 2 of them end, one after the other
  *   given     3 threads on stacks out of malloc, of the program's data and from mmap
  * Figures: what /proc/self/pagemap says of the stacks and heaps that there are at the end.
  */
@@ -12,6 +13,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <threads.h>
 
 #define STACK_BYTES (8 * MIB)
 #define BURST 40
@@ -243,6 +245,33 @@ leaving(void)
 		pause();
 }
 
+static int
+stay(void *stays)
+{
+	touch_stack(NULL);
+	if (stays)
+		pthread_barrier_wait(&barrier);
+	while (stays)
+		pause();
+	return 0;
+}
+
+NOINLINE static void
+c11(void)
+{
+	thrd_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 4);
+	for (int i = 0; i < 5; i++) {
+		if (thrd_create(&thread, stay, i > 1 ? &barrier : NULL) != thrd_success)
+			truth_die("thrd_create");
+		if (i <= 1)
+			thrd_join(thread, NULL);
+	}
+	pthread_barrier_wait(&barrier);
+	truth_figure("stacks_reserved", 3 * (STACK_BYTES + PAGE));
+}
+
 NOINLINE static void *
 block_stack(void)
 {
@@ -315,6 +344,8 @@ main(int count, char **arguments)
 		detached();
 	else if (strcmp(what, "leaving") == 0)
 		leaving();
+	else if (strcmp(what, "c11") == 0)
+		c11();
 	else if (strcmp(what, "given") == 0)
 		given();
 	else
