@@ -1,5 +1,6 @@
 #include "tools/render/diff_text.h"
 
+#include "tools/render/diff_change.h"
 #include "tools/render/diff_headline.h"
 #include "tools/render/diff_json.h"
 
@@ -170,19 +171,19 @@ programs_of_other_names_are_told_first(void **state)
 static void
 changes_have_a_sign(void **state)
 {
-	char text[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char text[VMT_DIFF_CHANGE_BYTES];
 
 	(void)state;
-	assert_string_equal(
-	    vmt_diff_headline_change(text, &(struct vmt_diff_figure){MIB(3), MIB(1)}), "-2 MiB");
-	assert_string_equal(
-	    vmt_diff_headline_change(text, &(struct vmt_diff_figure){MIB(1), MIB(3)}), "+2 MiB");
-	assert_string_equal(
-	    vmt_diff_headline_change(text, &(struct vmt_diff_figure){MIB(3), MIB(3)}), "0 B");
+	assert_string_equal(vmt_diff_change_write(text, &(struct vmt_diff_figure){MIB(3), MIB(1)}),
+			    "-2 MiB");
+	assert_string_equal(vmt_diff_change_write(text, &(struct vmt_diff_figure){MIB(1), MIB(3)}),
+			    "+2 MiB");
+	assert_string_equal(vmt_diff_change_write(text, &(struct vmt_diff_figure){MIB(3), MIB(3)}),
+			    "0 B");
 	/* The largest there is fits. */
-	assert_true(strlen(vmt_diff_headline_change(
-			text, &(struct vmt_diff_figure){UINT64_MAX / 2 + 1, 0})) <
-		    VMT_DIFF_HEADLINE_CHANGE_BYTES);
+	assert_true(
+	    strlen(vmt_diff_change_write(text, &(struct vmt_diff_figure){UINT64_MAX / 2 + 1, 0})) <
+	    VMT_DIFF_CHANGE_BYTES);
 }
 
 static void

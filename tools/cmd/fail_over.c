@@ -1,6 +1,7 @@
 #include "tools/cmd/fail_over.h"
 
 #include "tools/cmd/suggest.h"
+#include "tools/render/diff_change.h"
 #include "tools/render/diff_headline.h"
 #include "tools/render/units.h"
 
@@ -114,7 +115,7 @@ static size_t
 describe(char *text, size_t bytes, const char *word, const struct vmt_limit *limit,
 	 const struct vmt_diff_figure *figure)
 {
-	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char change[VMT_DIFF_CHANGE_BYTES];
 	char before[VMT_UNITS_BYTES];
 	char after[VMT_UNITS_BYTES];
 	char allowed[VMT_UNITS_BYTES];
@@ -130,7 +131,7 @@ describe(char *text, size_t bytes, const char *word, const struct vmt_limit *lim
 	return (size_t)snprintf(text, bytes, "%s went from %s to %s (%s%s), more than %s", word,
 				vmt_units_bytes(before, figure->a),
 				vmt_units_bytes(after, figure->b),
-				vmt_diff_headline_change(change, figure), share, allowed);
+				vmt_diff_change_write(change, figure), share, allowed);
 }
 
 /* Limits are for two runs of a service: not for shells that executed it, nor for one snapshot. */

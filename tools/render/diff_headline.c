@@ -1,7 +1,9 @@
 #include "tools/render/diff_headline.h"
 
 #include "format/chunk.h"
+#include "tools/render/diff_change.h"
 #include "tools/render/diff_group_rows.h"
+#include "tools/render/diff_headline_touch.h"
 #include "tools/render/frame_text.h"
 #include "tools/render/headline.h"
 #include "tools/render/rank.h"
@@ -15,26 +17,15 @@
 /* The kernel's counter alone is off by some of that. */
 #define MISSED_WORTH_NAMING_BYTES (UINT64_C(1) << 20)
 
-const char *
-vmt_diff_headline_change(char text[VMT_DIFF_HEADLINE_CHANGE_BYTES],
-			 const struct vmt_diff_figure *figure)
-{
-	int64_t delta = vmt_diff_delta(figure);
-
-	text[0] = delta < 0 ? '-' : '+';
-	vmt_units_bytes(delta ? text + 1 : text, vmt_diff_distance(figure));
-	return text;
-}
-
 /* "+384 MiB (+45 %)"; beyond tenfold the two figures say more than a percentage. */
 static void
 say_change(struct vmt_sentence *sentence, const struct vmt_diff_figure *figure)
 {
-	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char change[VMT_DIFF_CHANGE_BYTES];
 	char before[VMT_UNITS_BYTES];
 	char after[VMT_UNITS_BYTES];
 
-	vmt_sentence_say(sentence, "%s", vmt_diff_headline_change(change, figure));
+	vmt_sentence_say(sentence, "%s", vmt_diff_change_write(change, figure));
 	if (figure->b / 10 >= figure->a || figure->a / 10 >= figure->b)
 		vmt_sentence_say(sentence, " (from %s to %s)", vmt_units_bytes(before, figure->a),
 				 vmt_units_bytes(after, figure->b));
@@ -82,7 +73,7 @@ static void
 say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
 	  const struct vmt_diff_figure *part, const struct vmt_diff_figure *whole)
 {
-	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char change[VMT_DIFF_CHANGE_BYTES];
 	uint64_t all = vmt_diff_distance(whole);
 	uint64_t here = vmt_diff_distance(part);
 
@@ -91,10 +82,10 @@ say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
 		vmt_sentence_say(sentence, ", nearly all in class %s", row->name);
 	else if (here >= all / 2 && here <= all)
 		vmt_sentence_say(sentence, ", mostly in class %s (%s)", row->name,
-				 vmt_diff_headline_change(change, part));
+				 vmt_diff_change_write(change, part));
 	else
 		vmt_sentence_say(sentence, ", most in class %s (%s)", row->name,
-				 vmt_diff_headline_change(change, part));
+				 vmt_diff_change_write(change, part));
 }
 
 /* How reserved went, beyond its noise, beside committed. */
@@ -168,7 +159,7 @@ static void
 say_site(struct vmt_sentence *sentence, const struct vmt_diff_site *row,
 	 const struct vmt_diff_figure *part, const struct vmt_diff_figure *whole)
 {
-	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char change[VMT_DIFF_CHANGE_BYTES];
 	char error[VMT_UNITS_BYTES];
 
 	if (vmt_diff_distance(part) < vmt_diff_distance(whole) / 10)
@@ -178,7 +169,7 @@ say_site(struct vmt_sentence *sentence, const struct vmt_diff_site *row,
 										 : "The most at");
 	say_owner(sentence, row);
 	vmt_sentence_say(sentence, ", %s%s%s%s", row->estimate ? "about " : "",
-			 vmt_diff_headline_change(change, part),
+			 vmt_diff_change_write(change, part),
 			 row->match == VMT_DIFF_NEW    ? " (new)"
 			 : row->match == VMT_DIFF_GONE ? " (gone)"
 						       : "",
@@ -194,14 +185,14 @@ static void
 say_huge(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	const struct vmt_diff_figure *huge = &diff->totals.huge_bytes;
-	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char change[VMT_DIFF_CHANGE_BYTES];
 
 	if (huge->a == VMT_FIGURE_UNKNOWN || huge->b == VMT_FIGURE_UNKNOWN)
 		return;
 	if ((vmt_diff_delta(huge) > 0) != (vmt_diff_delta(&diff->totals.committed_bytes) > 0) ||
 	    vmt_diff_distance(huge) < vmt_diff_distance(&diff->totals.committed_bytes) / 2)
 		return;
-	vmt_sentence_say(sentence, " In huge pages: %s.", vmt_diff_headline_change(change, huge));
+	vmt_sentence_say(sentence, " In huge pages: %s.", vmt_diff_change_write(change, huge));
 }
 
 static void
@@ -278,6 +269,7 @@ say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 		return;
 	}
 	say_committed(sentence, diff);
+	vmt_diff_headline_touch_say(sentence, diff);
 	say_class(sentence, row, &row->committed_bytes, &diff->totals.committed_bytes);
 	vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, way));
 	if (site)
@@ -428,6 +420,10 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 				 "malloc was recorded differently (A: %s, B: %s): malloc rows "
 				 "can't be compared.",
 				 a->coverage.malloc_mode, b->coverage.malloc_mode);
+	else if (a->committer_count && b->committer_count == 0 && n-- == 0)
+		vmt_sentence_say(&sentence, "Who touched memory is known of A alone.");
+	else if (b->committer_count && a->committer_count == 0 && n-- == 0)
+		vmt_sentence_say(&sentence, "Who touched memory is known of B alone.");
 	else if (differ(a->coverage.stacks, b->coverage.stacks) && n-- == 0)
 		vmt_sentence_say(
 		    &sentence,

@@ -5,11 +5,7 @@
 #define VMT_DIFF_HEADLINE_H
 
 #include "tools/model/diff/diff.h"
-#include "tools/render/units.h"
-
 #include <stddef.h>
-
-#define VMT_DIFF_HEADLINE_CHANGE_BYTES (VMT_UNITS_BYTES + 1)
 
 /* After what makes it worth little: "Reserved flat at 1.28 GiB, committed +384 MiB (+45 %), nearly
  * all of it in class Go heap: memory that was reserved before is now touched. ...". */
@@ -18,9 +14,5 @@ void vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t tex
 /* The n-th thing that makes the two less comparable, "" beyond the last. */
 void vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text,
 			      size_t text_bytes);
-
-/* "+384 MiB", "-4 KiB", "0 B". Returns text. */
-const char *vmt_diff_headline_change(char text[VMT_DIFF_HEADLINE_CHANGE_BYTES],
-				     const struct vmt_diff_figure *figure);
 
 #endif

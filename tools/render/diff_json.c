@@ -148,6 +148,28 @@ print_sites(struct vmt_emitter *emitter, const struct vmt_diff *diff, size_t top
 	vmt_emitter_array_end(emitter);
 }
 
+/* Of who touched memory; null unless page faults were sampled in both. */
+static void
+print_touchers(struct vmt_emitter *emitter, const struct vmt_diff *diff, size_t top)
+{
+	if (!diff->touch) {
+		vmt_emitter_string(emitter, "committed_by", NULL);
+		return;
+	}
+	vmt_emitter_array(emitter, "committed_by");
+	for (size_t i = 0; i < diff->touch->site_count && i < top; i++) {
+		const struct vmt_diff_site *row = &diff->touch->sites[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_string(emitter, "match", vmt_diff_match_word(row->match));
+		print_figure(emitter, "committed_bytes", &row->committed_bytes);
+		vmt_emitter_bool(emitter, "estimate", row->estimate);
+		vmt_json_frames_print(emitter, &row->shown->stack, false);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
 static void
 print_verdict(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 {
@@ -193,6 +215,7 @@ vmt_diff_json_print(const struct vmt_diff *diff, const struct vmt_diff_json_opti
 	print_totals(&emitter, diff);
 	print_classes(&emitter, diff);
 	print_sites(&emitter, diff, options->top);
+	print_touchers(&emitter, diff, options->top);
 	print_caveats(&emitter, diff);
 	vmt_emitter_object_end(&emitter);
 	return vmt_emitter_finish(&emitter, err);

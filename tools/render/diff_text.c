@@ -1,6 +1,7 @@
 #include "tools/render/diff_text.h"
 
 #include "format/chunk.h"
+#include "tools/render/diff_change.h"
 #include "tools/render/diff_group_rows.h"
 #include "tools/render/diff_headline.h"
 #include "tools/render/frame_text.h"
@@ -49,14 +50,14 @@ static const char *
 write_figures(const struct vmt_diff_text_options *options, const struct row *row,
 	      char text[FIGURES_BYTES])
 {
-	char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+	char change[VMT_DIFF_CHANGE_BYTES];
 	char committed[2][VMT_UNITS_BYTES];
 	char reserved[2][VMT_UNITS_BYTES];
 	char ratios[2][VMT_UNITS_RATIO_BYTES];
 	size_t used;
 
 	used = (size_t)snprintf(text, FIGURES_BYTES, "%c%11s", mark(row),
-				vmt_diff_headline_change(change, row->committed));
+				vmt_diff_change_write(change, row->committed));
 	if (options->layout.columns >= NARROW_COLUMNS)
 		used += (size_t)snprintf(text + used, FIGURES_BYTES - used, " %9s",
 					 vmt_units_bytes(committed[0], row->committed->a));
@@ -182,7 +183,7 @@ print_beside(const struct vmt_diff *diff, const struct vmt_diff_text_options *op
 	bool first = true;
 
 	for (size_t i = 0; i < count; i++) {
-		char change[VMT_DIFF_HEADLINE_CHANGE_BYTES];
+		char change[VMT_DIFF_CHANGE_BYTES];
 		char figures[2][VMT_UNITS_BYTES];
 		char text[256];
 
@@ -192,7 +193,7 @@ print_beside(const struct vmt_diff *diff, const struct vmt_diff_text_options *op
 			title(options, heading);
 		first = false;
 		snprintf(text, sizeof(text), " %11s %9s %9s  %s",
-			 vmt_diff_headline_change(change, &rows[i].figure),
+			 vmt_diff_change_write(change, &rows[i].figure),
 			 vmt_units_bytes(figures[0], rows[i].figure.a),
 			 vmt_units_bytes(figures[1], rows[i].figure.b), rows[i].what);
 		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 4);
@@ -344,5 +345,6 @@ vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 		print_kernel(diff, options);
 		print_untouched(diff, options);
 		print_sites(diff, options);
+		vmt_diff_text_touch(diff, options);
 	}
 }

@@ -19,6 +19,9 @@ struct vmt_diff_text_options {
 	size_t top;	      /* rows of each list */
 };
 
+/* Who touched memory; nothing unless page faults were sampled in both. */
+void vmt_diff_text_touch(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
+
 void vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 
 #endif

@@ -162,6 +162,10 @@ vmt_diff_free(struct vmt_diff *diff)
 {
 	if (!diff)
 		return;
+	vmt_diff_free(diff->touch);
+	for (int i = 0; diff->touch_reports && i < 2; i++)
+		free(diff->touch_reports[i].sites);
+	free(diff->touch_reports);
 	free(diff->classes);
 	free(diff->sites);
 	free(diff->members);

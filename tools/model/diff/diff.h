@@ -140,6 +140,10 @@ struct vmt_diff {
 	struct vmt_diff_site *sites;
 	size_t site_count;
 	struct vmt_diff_member *members; /* of all sites */
+	/* Who touched memory, as a diff whose sites are touchers; NULL unless page faults were
+	 * sampled in both. Its reports are these in all but the sites. */
+	struct vmt_diff *touch;
+	struct vmt_report *touch_reports;
 	/* By default: of a process that runs, and so not of its peak. */
 	struct {
 		bool a;

@@ -1,6 +1,7 @@
 #include "tools/model/diff/diff_build.h"
 
 #include "tools/model/diff/diff_match.h"
+#include "tools/model/diff/diff_touch.h"
 #include "tools/model/diff/diff_verdict.h"
 
 #include <assert.h>
@@ -164,7 +165,8 @@ vmt_diff_build(struct vmt_diff **result, const struct vmt_report *a, const struc
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	diff->a = a;
 	diff->b = b;
-	if (build_classes(diff) < 0 || vmt_diff_match_sites(diff) < 0) {
+	if (build_classes(diff) < 0 || vmt_diff_match_sites(diff) < 0 ||
+	    vmt_diff_touch_build(diff) < 0) {
 		vmt_diff_free(diff);
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	}
