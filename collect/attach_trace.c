@@ -1,5 +1,6 @@
 #include "collect/attach_trace.h"
 
+#include "base/assert.h"
 #include "base/prealloc.h"
 #include "base/shm_fallback.h"
 

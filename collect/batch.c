@@ -20,6 +20,7 @@ widen_times(struct vmt_batch *batch, const struct vmt_batch_debt *debt, bool owe
 		chunk->time_min = from;
 	if (chunk->events == 0 || to > chunk->time_max)
 		chunk->time_max = to;
+	vmt_assert(chunk->time_min <= chunk->time_max);
 }
 
 /* Whether the batch says nothing but that it was thinned. */
@@ -55,6 +56,7 @@ append(struct vmt_batch *batch, struct vmt_writer *writer, struct vmt_head *head
 {
 	struct vmt_chunk *chunk = &batch->chunk;
 
+	vmt_assert(batch->level < VMT_THIN_LEVELS);
 	if (batch->level)
 		vmt_atomic_or_relaxed(&head->features, VMT_FEATURE_THINNED);
 	chunk->flags = (uint16_t)(batch->level << VMT_CHUNK_THIN_SHIFT);

@@ -39,6 +39,7 @@ vmt_bound_begin(struct vmt_bound *bound, uint64_t max_bytes, const struct vmt_he
 	if (room < VMT_BOUND_LEAST_BYTES)
 		room = VMT_BOUND_LEAST_BYTES;
 	bound->end_bytes = fixed_bytes + room;
+	vmt_assert(bound->end_bytes >= fixed_bytes + VMT_BOUND_LEAST_BYTES);
 	bound->most[VMT_BOUND_HEAP] =
 	    room / SIXTEENTHS * (is_whole ? HEAP_SIXTEENTHS : SAMPLED_HEAP_SIXTEENTHS);
 	bound->most[VMT_BOUND_OTHERS] = room / SIXTEENTHS * OTHERS_SIXTEENTHS;

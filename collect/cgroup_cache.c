@@ -1,5 +1,7 @@
 #include "collect/cgroup_cache.h"
 
+#include "base/assert.h"
+
 #include <string.h>
 
 struct vmt_cgroup_cache *
@@ -15,6 +17,7 @@ vmt_cgroup_cache_find(struct vmt_cgroup_caches *caches, uint32_t pid)
 		if (strcmp(cache->cgroup.path, found.path) == 0)
 			return cache;
 	}
+	vmt_assert(caches->count <= VMT_CGROUP_CACHES);
 	if (caches->count == VMT_CGROUP_CACHES)
 		return NULL;
 	cache = &caches->list[caches->count++];

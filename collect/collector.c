@@ -139,6 +139,7 @@ end_earlier(struct collector *collector, struct vmt_traced *earlier, const struc
 		vmt_process_finish(earlier, &collector->shared, replaced);
 	if (earlier->state == VMT_PROCESS_REPLACED)
 		vmt_process_forget(earlier);
+	vmt_assert(earlier->state == VMT_PROCESS_NONE);
 }
 
 /* Of two images under one pid and start time the one begun later has replaced the other by exec.
@@ -196,6 +197,7 @@ take_up(struct collector *collector, uint32_t pid, uint64_t random_id, const cha
 		collector->first_pending = false;
 	if (result < 0)
 		return true;
+	vmt_assert(is_recorded(process));
 	if (collector->home_device == 0)
 		collector->home_device = process->device;
 	process->elsewhere = process->device != collector->home_device;
@@ -367,6 +369,7 @@ sleep_until_due(struct collector *collector, uint32_t wake)
 		if (sleep_ns > NOTICE_NS && is_hurried(collector))
 			sleep_ns = NOTICE_NS;
 		timeout.tv_nsec = (long)(sleep_ns < LONGEST_SLEEP_NS ? sleep_ns : LONGEST_SLEEP_NS);
+		vmt_assert(timeout.tv_nsec >= 0 && (uint64_t)timeout.tv_nsec <= LONGEST_SLEEP_NS);
 		if (next_ns <= now_ns ||
 		    vmt_sys_call4(SYS_futex, &collector->session->wake, FUTEX_WAIT, wake,
 				  &timeout) != -ETIMEDOUT ||
@@ -408,6 +411,7 @@ finish_rest(struct collector *collector)
 			vmt_process_leave_unseen(process, &collector->shared);
 		else if (process->state == VMT_PROCESS_LIVE)
 			vmt_process_finish(process, &collector->shared, process->exit_status);
+		vmt_assert(!is_recorded(process));
 	}
 }
 

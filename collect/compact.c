@@ -1,5 +1,6 @@
 #include "collect/compact.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/ticks.h"
@@ -63,6 +64,7 @@ shrink(const struct vmt_traced *process, struct vmt_head *small)
 	small->modules_bytes = bounded(small->modules_used, 8, 8, layout->modules_bytes);
 	small->mapped_bytes = layout->chunks_offset;
 	vmt_head_lay_out(small);
+	vmt_assert(small->chunks_offset <= layout->chunks_offset);
 }
 
 static bool
@@ -111,6 +113,7 @@ copy_chunks(const struct vmt_traced *process, const struct vmt_head *small, int 
 	uint64_t from = process->layout.chunks_offset;
 	uint64_t to = small->chunks_offset;
 
+	vmt_assert(process->writer.end_bytes >= from);
 	while (from < process->writer.end_bytes) {
 		uint64_t left = process->writer.end_bytes - from;
 		size_t wanted = left < scratch_bytes ? (size_t)left : scratch_bytes;

@@ -23,6 +23,7 @@ void
 vmt_drain_open(struct vmt_drain *drain, const struct vmt_head *layout, unsigned char *base)
 {
 	memset(drain, 0, sizeof(*drain));
+	vmt_assert(layout->shards != 0 && layout->shards <= VMT_MAX_SHARDS);
 	drain->count = layout->shards * VMT_RING_CLASSES;
 	for (uint32_t i = 0; i < drain->count; i++)
 		drain->rings[i].view = vmt_head_ring(layout, base, i / VMT_RING_CLASSES,
@@ -55,6 +56,7 @@ vmt_drain_fill(const struct vmt_drain *drain)
 
 		if (waiting && !fill)
 			fill = 1;
+		vmt_assert(fill <= 16);
 		if (fill > fullest)
 			fullest = fill;
 	}
@@ -103,6 +105,7 @@ put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t
 	struct vmt_map_event slot = {0};
 	struct vmt_event event;
 
+	vmt_assert(batch->count <= VMT_DRAIN_BATCH);
 	*kind = NOT_COPIED;
 	if (!vmt_ring_copy(view, position, &slot)) {
 		batch->chunk.overwritten++;
@@ -129,6 +132,7 @@ copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct vmt_b
 {
 	uint8_t *kind = &batch->kinds[batch->count++];
 
+	vmt_assert(batch->count <= VMT_DRAIN_BATCH);
 	*kind = NOT_COPIED;
 	if (!vmt_ring_copy(view, position, slot)) {
 		batch->chunk.overwritten++;
@@ -159,6 +163,7 @@ put_heap_slots(const struct vmt_ring_view *ring, uint64_t at, uint64_t end, stru
 
 	vmt_assert(ring->slot_bytes == view.slot_bytes);
 	while (at < end && vmt_ring_look(&view, at) == VMT_RING_COMMITTED) {
+		vmt_assert(copied < TOGETHER);
 		__builtin_prefetch(vmt_ring_sequence(&view, at + AHEAD), 1);
 		copied += copy_heap_slot(&view, at++, batch, &slots[copied]);
 		if (copied == TOGETHER) {
@@ -226,6 +231,7 @@ put_position(struct vmt_drain *drain, uint32_t index, uint64_t position, struct 
 			continue;
 		batch->kinds[batch->count++] = NOT_COPIED;
 		batch->left_empty |= state == VMT_RING_EMPTY;
+		vmt_assert(batch->count <= VMT_DRAIN_BATCH);
 		if (state == VMT_RING_RELEASED)
 			batch->chunk.overwritten++;
 		else if (waiting)
@@ -298,6 +304,7 @@ release_batch(const struct vmt_ring_view *ring, const struct vmt_batch *batch)
 {
 	const struct vmt_ring_view view = *ring; /* no store can change it */
 
+	vmt_assert(batch->count <= view.capacity);
 	vmt_assert(batch->count <= VMT_DRAIN_BATCH);
 	for (uint32_t i = 0; i < batch->count; i++) {
 		if (batch->kinds[i] != NOT_COPIED)
@@ -363,6 +370,7 @@ drain_ring(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 	uint64_t batches = 2 + 2 * (uint64_t)ring->view.capacity / VMT_DRAIN_BATCH;
 	int result = 1;
 
+	vmt_assert(index < drain->count);
 	while (result > 0 && batches-- && ring->position < goal)
 		result = drain_batch(drain, index, writer, scratch, now_ns, mode);
 	if (result >= 0 && mode == VMT_DRAIN_FINAL)

@@ -96,6 +96,7 @@ take_up(struct vmt_fork_children *children, const struct vmt_fork_child *child)
 	uint64_t start_ticks;
 	int result = vmt_outside_trace_ask(parent, child->pid, &start_ticks);
 
+	vmt_assert(child->pid != 0);
 	if (result == 0 && children->is_known(children->context, child->pid, start_ticks))
 		return true;
 	if (result == 0 && !can_have_trace(parent))
@@ -128,6 +129,7 @@ vmt_fork_children_visit(struct vmt_fork_children *children)
 	       waiting(children)[children->first].due_ns <= now_ns) {
 		struct vmt_fork_child child = waiting(children)[children->first++];
 
+		vmt_assert(children->first <= children->end);
 		if (!is_waiting(&child) || take_up(children, &child))
 			continue;
 		child.tries++;

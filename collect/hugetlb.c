@@ -1,5 +1,6 @@
 #include "collect/hugetlb.h"
 
+#include "base/assert.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -111,6 +112,7 @@ list_by_smaps(struct vmt_hugetlb *hugetlb)
 			break;
 		held += (size_t)got;
 		used = take_lines(hugetlb, text, held, &last);
+		vmt_assert(used <= held);
 		memmove(text, text + used, held - used);
 		held -= used;
 	}

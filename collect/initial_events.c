@@ -1,5 +1,6 @@
 #include "collect/initial_events.h"
 
+#include "base/assert.h"
 #include "base/text.h"
 
 #include <sys/mman.h>
@@ -37,6 +38,7 @@ write_split(struct vmt_initial_events *maps, struct vmt_map_event *event, uint64
 			if (range->start > start && range->start < piece_end)
 				piece_end = range->start;
 		}
+		vmt_assert(piece_end > start && piece_end <= end);
 		if (!write_range(maps, event, start, piece_end, own ? VMT_PRESENT_OWN : what))
 			return false;
 		start = piece_end;

@@ -1,5 +1,6 @@
 #include "collect/mount_release.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@ vmt_mount_release_close(struct vmt_traced *process, uint64_t now_ns)
 	    vmt_sys_mmap(process->base, process->layout.chunks_offset, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
+	vmt_assert(!process->trace_closed && process->trace_fd >= 0 && process->aside_fd < 0);
 	if (vmt_sys_failed(stand_in))
 		return false;
 	vmt_sys_close(process->trace_fd);
@@ -39,6 +41,7 @@ vmt_mount_release_reopen(struct vmt_traced *process)
 	int fd = vmt_sys_open(process->path, O_RDWR | O_NOFOLLOW, 0);
 	void *mapped = (void *)(intptr_t)-ENOENT;
 
+	vmt_assert(process->trace_closed && process->trace_fd < 0);
 	if (fd < 0)
 		return false;
 	if (is_the_same(process, fd))

@@ -1,5 +1,6 @@
 #include "collect/outside_trace.h"
 
+#include "base/assert.h"
 #include "base/prealloc.h"
 #include "base/text.h"
 #include "base/ticks.h"
@@ -151,6 +152,7 @@ describe(struct vmt_traced *process, const struct vmt_traced *parent,
 	memcpy(head->name, stat->name, sizeof(head->name));
 	(void)vmt_trace_clock_pair(head->clock, &head->clock_start);
 	vmt_head_lay_out(head);
+	vmt_assert(vmt_head_check(head) == NULL);
 }
 
 /* A file that nobody else maps. */
@@ -196,6 +198,7 @@ write_event(void *context, struct vmt_map_event *event)
 	uint64_t position;
 	struct vmt_map_event *slot = vmt_ring_claim(&writing->ring, &position);
 
+	vmt_assert(event->kind == VMT_EVENT_PRESENT);
 	if (!slot) {
 		vmt_process_attend(writing->process, writing->shared, vmt_ticks_monotonic_ns());
 		slot = vmt_ring_claim(&writing->ring, &position);
@@ -298,6 +301,7 @@ vmt_outside_trace_open(struct vmt_traced *process, struct vmt_shared *shared,
 	struct vmt_procfs_stat stat;
 	int result;
 
+	vmt_assert(process->state == VMT_PROCESS_NONE);
 	vmt_traced_clear(process);
 	process->pid = pid;
 	process->trace_fd = process->aside_fd = process->pidfd = process->stat_fd = -1;
@@ -361,6 +365,7 @@ vmt_outside_trace_publish(struct vmt_traced *process, const struct vmt_shared *s
 	char path[VMT_SESSION_PATH_BYTES];
 	uint64_t began_ns = process->layout.clock_start.monotonic_ns;
 
+	vmt_assert(process->outside || !process->unnamed);
 	if (!process->unnamed || vmt_ticks_monotonic_ns() - began_ns < VMT_RETAIN_BRIEF_NS ||
 	    link_file(process, path, sizeof(path)) < 0)
 		return;
@@ -377,6 +382,7 @@ vmt_outside_trace_hand_over(struct vmt_traced *process, struct vmt_shared *share
 	static const struct vmt_exit_status own = {VMT_END_STOPPED, VMT_STOP_OWN_TRACE};
 	struct vmt_head *head = vmt_process_head(process);
 
+	vmt_assert(process->outside);
 	head->end_status = own.status;
 	vmt_atomic_store_release(&head->end, (uint32_t)own.end);
 	vmt_process_finish(process, shared, own);

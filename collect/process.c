@@ -147,6 +147,7 @@ vmt_process_abandon(struct vmt_traced *process)
 	close_identity(process);
 	vmt_attach_trace_undo(process);
 	process->state = VMT_PROCESS_NONE;
+	vmt_assert(process->base == NULL && process->trace_fd < 0 && process->pidfd < 0);
 }
 
 int
@@ -155,6 +156,7 @@ vmt_process_open(struct vmt_traced *process, struct vmt_shared *shared, uint32_t
 {
 	int result;
 
+	vmt_assert(process->state == VMT_PROCESS_NONE);
 	vmt_traced_clear(process);
 	process->pid = pid;
 	process->random_id = random_id;
@@ -184,6 +186,7 @@ drain(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
 {
 	int result;
 
+	vmt_assert(!process->trace_closed && process->trace_fd >= 0);
 	if (now_ns < process->retry_ns && mode != VMT_DRAIN_FINAL)
 		return 0;
 	vmt_bound_look(&process->bound, process->trace_fd, now_ns);
@@ -199,6 +202,7 @@ drain(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
 	process->retry_pace_ns *= 2;
 	if (process->retry_pace_ns > LAST_RETRY_NS)
 		process->retry_pace_ns = LAST_RETRY_NS;
+	vmt_assert(process->retry_pace_ns >= FIRST_RETRY_NS);
 	return result;
 }
 
@@ -330,6 +334,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 void
 vmt_process_forget(struct vmt_traced *process)
 {
+	vmt_assert(process->state == VMT_PROCESS_REPLACED);
 	close_identity(process);
 	process->state = VMT_PROCESS_NONE;
 }
@@ -389,6 +394,7 @@ learn(const struct vmt_traced *process, const struct vmt_shared *shared)
 static bool
 end_when_over(struct vmt_traced *process, struct vmt_shared *shared, bool look_for_exec)
 {
+	vmt_assert(process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN);
 	if (process->state == VMT_PROCESS_UNSEEN) {
 		if (!vmt_exit_status_is_sole_writer(vmt_attach_trace_head_fd(process)))
 			return false;
@@ -421,7 +427,7 @@ set_pace(struct vmt_traced *process, uint64_t now_ns, uint32_t fill, bool news)
 		process->pace_ns += process->pace_ns / 2;
 	if (process->pace_ns > SLOWEST_VISIT_NS)
 		process->pace_ns = SLOWEST_VISIT_NS;
-	vmt_assert(process->pace_ns >= FASTEST_VISIT_NS);
+	vmt_assert(process->pace_ns >= FASTEST_VISIT_NS && process->pace_ns <= SLOWEST_VISIT_NS);
 	process->visit_ns = now_ns + process->pace_ns;
 	if (process->state == VMT_PROCESS_LIVE && sample_ns < process->visit_ns)
 		process->visit_ns = sample_ns;
@@ -501,6 +507,7 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	bool look_for_exec = sample_due || end == VMT_END_EXEC;
 	bool asked = vmt_sampling_is_asked(process);
 
+	vmt_assert(!process->trace_closed);
 	beat(process, now_ns);
 	/* What the process did before it asked decides what its snapshot needs. */
 	drain(process, shared, now_ns, asked ? VMT_DRAIN_ALL : VMT_DRAIN_LAZY);

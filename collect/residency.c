@@ -142,6 +142,7 @@ reach(const struct vmt_scan_region *regions, long count, uint64_t start, uint64_
 	uint64_t most = start + ENTRIES_AT_ONCE * page_bytes;
 	uint64_t end = regions[0].end;
 
+	vmt_assert(count > 0 && start < end);
 	for (long i = 1; i < count && end < most; i++) {
 		if (regions[i].start - end > ENTRIES_BETWEEN * page_bytes)
 			break;
@@ -191,6 +192,7 @@ put_with_shares(const struct vmt_residency_reader *residency, struct gather *gat
 			if (result < 0)
 				return result;
 		}
+		vmt_assert(at >= entries->start && at < entries->end);
 		entry = entries->words[(at - entries->start) / page_bytes];
 		shared = (entry & ENTRY_PRESENT) && !(entry & ENTRY_EXCLUSIVE);
 		gather_put(gather, at, page_bytes, kind | (shared ? VMT_RUN_SHARED : 0));

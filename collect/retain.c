@@ -95,6 +95,7 @@ drop_smallest(struct vmt_shared *shared)
 	struct vmt_retained *smallest = find_smallest(shared);
 	struct vmt_trace_dir dir;
 
+	vmt_assert(shared->retained_count > shared->host->max_files);
 	if (!smallest)
 		return;
 	if (vmt_trace_dir_open(&dir, smallest->path) == 0 &&
@@ -162,6 +163,7 @@ vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared, e
 {
 	struct vmt_trace_dir dir;
 
+	vmt_assert(process->state != VMT_PROCESS_NONE && !process->trace_closed);
 	if (process->unnamed) {
 		vmt_hidden_file_remove(process);
 		return;

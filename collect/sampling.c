@@ -60,6 +60,7 @@ vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
 
 	sampling->interval_ns = shared->host->interval_ns ? shared->host->interval_ns : FASTEST_NS;
+	vmt_assert(sampling->interval_ns != 0);
 	if (began_ns <= now_ns && now_ns - began_ns < FIRST_LOOK_NS)
 		sampling->next_ns = began_ns + FIRST_LOOK_NS;
 }
@@ -190,6 +191,7 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 		return;
 	if (sampling->usage_count == VMT_PROCESS_USAGES)
 		sampling->usage_count--;
+	vmt_assert(sampling->usage_count < VMT_PROCESS_USAGES);
 	usage = &sampling->usages[sampling->usage_count++];
 	/* Who was killed for want of memory did not say that it leaves. */
 	vmt_cgroup_cache_fill(sampling->cgroup, usage, now_ns,
@@ -337,7 +339,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	};
 	int result;
 
-	vmt_assert(process->state == VMT_PROCESS_LIVE);
+	vmt_assert(process->state == VMT_PROCESS_LIVE && !process->trace_closed);
 	vmt_assert(reason >= VMT_SNAPSHOT_FIRST && reason <= VMT_SNAPSHOT_REQUEST);
 	if (process->bound.is_full)
 		return;
@@ -499,6 +501,7 @@ vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64
 {
 	struct vmt_sampling *sampling = &process->sampling;
 
+	vmt_assert(process->state == VMT_PROCESS_LIVE);
 	if (vmt_sampling_is_asked(process))
 		answer(process, shared, now_ns);
 	if (now_ns >= sampling->next_ns) {

@@ -157,12 +157,14 @@ pack_runs(struct take *take, const struct vmt_mapping *mapping)
 static size_t
 room(const struct take *take)
 {
+	vmt_assert(take->encoder.at <= take->encoder.end);
 	return (size_t)(take->encoder.end - take->encoder.at);
 }
 
 static void
 write_mapping(struct take *take, const struct vmt_mapping *mapping)
 {
+	vmt_assert(mapping->start < mapping->end);
 	if (take->packed ||
 	    room(take) < MAPPING_ROOM_BYTES + (size_t)take->run_count * VMT_CODEC_RUN_MAX_BYTES)
 		pack_runs(take, mapping);
@@ -199,6 +201,7 @@ take_run(void *context, const struct vmt_run *run)
 	uint64_t start = run->start;
 	uint64_t end = run->start + run->bytes;
 
+	vmt_assert(start < end);
 	while (start < end && take->at < take->group_count) {
 		const struct vmt_mapping *mapping = &take->group[take->at];
 		struct vmt_run part = {.start = start, .kind = run->kind};
@@ -253,6 +256,7 @@ end_group(struct take *take)
 						 take->group[take->group_count - 1].end, &sink);
 	while (take->at < take->group_count && !take->error)
 		end_mapping(take);
+	vmt_assert(take->error || take->at == take->group_count);
 	take->group_count = take->at = take->run_count = 0;
 	take->group_plain_bytes = 0;
 }
@@ -323,6 +327,8 @@ take_mapping(void *context, const struct vmt_mapping *whole)
 		take->group_files = files_of(&mapping);
 	take->group_plain_bytes += plain_bytes(&mapping);
 	vmt_assert(take->group_count < GROUP_MAPPINGS);
+	vmt_assert(take->group_count == 0 ||
+		   mapping.start >= take->group[take->group_count - 1].end);
 	take->group[take->group_count++] = mapping;
 	return take->error == 0;
 }

@@ -1,5 +1,6 @@
 #include "collect/trace_dir.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "collect/exit_status.h"
 
@@ -55,6 +56,7 @@ vmt_trace_dir_close(struct vmt_trace_dir *dir)
 int
 vmt_trace_dir_stat(const struct vmt_trace_dir *dir, const char *name, struct stat *status)
 {
+	vmt_assert(dir->directory >= 0);
 	return (int)vmt_sys_call4(SYS_newfstatat, dir->directory, name, status,
 				  AT_SYMLINK_NOFOLLOW);
 }
@@ -78,12 +80,14 @@ vmt_trace_dir_has(const struct vmt_trace_dir *dir, const char *name, uint64_t de
 int
 vmt_trace_dir_remove(const struct vmt_trace_dir *dir, const char *name)
 {
+	vmt_assert(dir->directory >= 0);
 	return (int)vmt_sys_call3(SYS_unlinkat, dir->directory, name, 0);
 }
 
 static int
 open_file(const struct vmt_trace_dir *dir, const char *name, int flags)
 {
+	vmt_assert(dir->directory >= 0);
 	return (int)vmt_sys_call4(SYS_openat, dir->directory, name,
 				  flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
@@ -117,6 +121,7 @@ vmt_trace_dir_make(const struct vmt_trace_dir *dir, const char *name)
 int
 vmt_trace_dir_exchange(const struct vmt_trace_dir *dir, const char *one, const char *other)
 {
+	vmt_assert(dir->directory >= 0);
 	return (int)vmt_sys_call6(SYS_renameat2, dir->directory, (long)one, dir->directory,
 				  (long)other, EXCHANGE, 0);
 }

@@ -108,6 +108,8 @@ vmt_writer_append(struct vmt_writer *writer, struct vmt_chunk *chunk, const void
 	if (writer->bound)
 		vmt_bound_note(writer->bound, chunk, total_bytes);
 	writer->end_bytes += total_bytes;
+	vmt_assert(!writer->bound || writer->bound->end_bytes == 0 ||
+		   chunk->kind == VMT_CHUNK_END || writer->end_bytes <= writer->bound->end_bytes);
 	writer->sequence++;
 	return 0;
 }

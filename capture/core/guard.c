@@ -26,6 +26,7 @@ begin_generation(struct vmt_owner *owner)
 {
 	vmt_assert(owner->state == VMT_OWNER_OPENING);
 	owner->generation = ++vmt_guard.generation;
+	vmt_assert(owner->generation != 0);
 }
 
 bool
@@ -48,6 +49,7 @@ vmt_guard_begin_recording(void)
 	struct vmt_owner *owner = vmt_guard_owner;
 
 	vmt_assert(owner != &nobody && owner->state == VMT_OWNER_OPENING);
+	vmt_assert(vmt_recording.head != NULL && owner->generation != 0);
 	owner->pid = vmt_recording.head->pid;
 	vmt_recording.random_id = vmt_recording.head->random_id;
 	/* Orders all of process and owner before the state that lets hooks read them. */
@@ -107,6 +109,7 @@ vmt_guard_hold(uint32_t *outer)
 	if (vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
 	    thread->generation != vmt_guard_owner->generation)
 		vmt_guard_introduce_slow(thread);
+	vmt_assert(thread->thread_id != 0 || !vmt_guard_is_at_work(thread));
 	if (vmt_guard_is_at_work(thread))
 		return true;
 	vmt_guard_let_go(*outer);
@@ -165,6 +168,7 @@ is_let_in(struct vmt_thread *thread)
 		return false;
 	if (state != VMT_OWNER_RECORDING && (state != VMT_OWNER_NONE || !open_in_child()))
 		return false;
+	vmt_assert(thread->depth != 0);
 	if (thread->generation != vmt_guard_owner->generation)
 		vmt_guard_introduce_slow(thread);
 	return vmt_guard_is_at_work(thread);

@@ -1,5 +1,6 @@
 #include "capture/core/own_memory.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "base/pages.h"
 #include "base/sys.h"
@@ -24,6 +25,7 @@ vmt_own_memory_add(uint64_t start, uint64_t bytes)
 {
 	uint32_t index = vmt_atomic_add_relaxed(&vmt_own_memory.count, 1);
 
+	vmt_assert(start != 0 && start < start + bytes);
 	if (index < VMT_OWN_MEMORY_RANGES)
 		vmt_own_memory.ranges[index] = (struct vmt_own_range){start, start + bytes};
 }
@@ -34,6 +36,7 @@ vmt_own_memory_drop(uint64_t start, uint64_t bytes)
 {
 	uint32_t count = vmt_atomic_load_relaxed(&vmt_own_memory.count);
 
+	vmt_assert(vmt_pages_down(start, vmt_page_bytes) == start);
 	for (uint32_t i = 0; i < count && i < VMT_OWN_MEMORY_RANGES; i++) {
 		struct vmt_own_range *range = &vmt_own_memory.ranges[i];
 

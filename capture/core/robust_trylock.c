@@ -1,5 +1,6 @@
 #include "capture/core/robust_trylock.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
@@ -55,5 +56,6 @@ vmt_robust_trylock_wait(uint32_t *holder, uint64_t limit_ns, bool *waited)
 void
 vmt_robust_trylock_release(uint32_t *holder)
 {
+	vmt_assert(vmt_atomic_load_relaxed(holder) != 0);
 	vmt_atomic_store_release(holder, 0);
 }

@@ -61,6 +61,7 @@ vmt_threads_inside_add(uint32_t thread_id, uint32_t generation, const uint32_t *
 	uint64_t mine = thread_id | (uint64_t)generation << 32;
 
 	vmt_assert(thread_id != 0 && depth != NULL);
+	vmt_assert(generation != 0);
 	for (uint32_t i = 0; i < PROBES; i++) {
 		struct entry *entry = &entries[(thread_id + i) % ENTRIES];
 		uint64_t owner = vmt_atomic_load_relaxed(&entry->owner);

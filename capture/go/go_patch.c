@@ -1,5 +1,6 @@
 #include "capture/go/go_patch.h"
 
+#include "base/assert.h"
 #include "base/pages.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -87,6 +88,7 @@ note(struct patcher *patcher, const char *symbol, uint64_t address, const char *
 	if (go->sites_count == VMT_GO_SITES)
 		return NULL;
 	site = &go->sites[go->sites_count++];
+	vmt_assert(go->sites_count <= VMT_GO_SITES);
 	site->address = address;
 	copy_text(site->symbol, sizeof(site->symbol), symbol);
 	copy_text(site->why, sizeof(site->why), why);
@@ -142,8 +144,11 @@ put_number(struct writer *writer, uint32_t number)
 static void
 put_jump(struct writer *writer, uint64_t from, uint64_t to)
 {
+	int64_t distance = (int64_t)(to - (from + JUMP_BYTES));
+
+	vmt_assert(distance == (int32_t)distance);
 	put_byte(writer, 0xe9);
-	put_number(writer, (uint32_t)(to - (from + JUMP_BYTES)));
+	put_number(writer, (uint32_t)distance);
 }
 
 /* jmp *0(%rip), with the address behind it. */
@@ -178,8 +183,10 @@ put_choice(struct writer *writer, uint32_t index, const void *entry, uint64_t sy
 		put_byte(writer, 0);
 	}
 	put_jump(writer, (uint64_t)writer->at, system_call);
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
+		vmt_assert(writer->at - hits[i] - 1 <= INT8_MAX);
 		*hits[i] = (unsigned char)(writer->at - hits[i] - 1);
+	}
 	put_byte(writer, 0x0d); /* or $site,%eax */
 	put_number(writer, index << VMT_GO_PATCH_SITE_SHIFT);
 	put_jump_far(writer, entry);
@@ -194,6 +201,8 @@ write_stub(struct patcher *patcher, const struct form *form, uint32_t index, uin
 	uint64_t system_call = syscall_of(form, function);
 	struct writer writer = {stub};
 
+	vmt_assert(patcher->stubs != NULL && patcher->count <= VMT_GO_SITES);
+	vmt_assert(patcher->count * STUB_BYTES <= vmt_page_bytes);
 	if (form->number == IN_EAX) {
 		put(&writer, form->bytes + form->cut, form->cut_bytes);
 		put_choice(&writer, index, patcher->entry, system_call);
@@ -205,6 +214,7 @@ write_stub(struct patcher *patcher, const struct form *form, uint32_t index, uin
 	vmt_go_patch_bypasses[index] = (uint64_t)writer.at;
 	put(&writer, low_half, sizeof(low_half));
 	put_jump(&writer, (uint64_t)writer.at, system_call);
+	vmt_assert(writer.at <= stub + STUB_BYTES);
 	vmt_go_patch_exits[index] = system_call + SYSCALL_BYTES;
 	*patch = (struct patch){function + form->cut, (uint64_t)stub, form->cut_bytes};
 }
@@ -274,6 +284,7 @@ write_patch(const struct patch *patch, int memory)
 	unsigned char bytes[] = {0, 0, 0, 0, 0, 0xcc, 0xcc, 0xcc, 0xcc};
 	struct writer writer = {bytes};
 
+	vmt_assert(patch->bytes >= JUMP_BYTES && patch->bytes <= sizeof(bytes));
 	put_jump(&writer, patch->address, patch->stub);
 	return write_text(patch, bytes, memory);
 }

@@ -1,5 +1,6 @@
 #include "capture/record/file_ranges.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 
 #define GRANULE_BYTES VMT_FILE_RANGES_GRANULE_BYTES
@@ -28,6 +29,7 @@ hash_of(uint64_t granule)
 static uint64_t
 last_byte(uint64_t address, uint64_t length)
 {
+	vmt_assert(length != 0);
 	return length - 1 > UINT64_MAX - address ? UINT64_MAX : address + (length - 1);
 }
 
@@ -54,6 +56,7 @@ note_long(uint64_t first, uint64_t last)
 {
 	uint32_t slot;
 
+	vmt_assert(first <= last);
 	if (vmt_atomic_load_relaxed(&everywhere) || is_listed(first, last, true))
 		return;
 	slot = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED);

@@ -92,6 +92,7 @@ static void
 leave(struct vmt_thread *thread, uint32_t outer)
 {
 	__asm__ volatile("" ::: "memory");
+	vmt_assert(thread->depth == outer + 1 || vmt_threads_inside_is_distrusted());
 	thread->depth = outer;
 }
 

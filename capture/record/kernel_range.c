@@ -1,5 +1,6 @@
 #include "capture/record/kernel_range.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "base/pages.h"
 #include "base/sys.h"
@@ -74,6 +75,7 @@ vmt_kernel_range_round(uint64_t length, uint64_t unit, uint64_t *rounded)
 {
 	bool wraps = __builtin_add_overflow(length, unit - 1, rounded);
 
+	vmt_assert(unit != 0 && (unit & (unit - 1)) == 0);
 	*rounded &= ~(unit - 1);
 	return !wraps;
 }
@@ -97,6 +99,7 @@ vmt_kernel_range_takes(uint64_t address, uint64_t length, uint64_t *rounded)
 	if (!find_end(address, length, &end) || (end > USUAL_END && end > end_slow()))
 		return false;
 	*rounded = end - address;
+	vmt_assert(*rounded != 0 && *rounded % vmt_page_bytes == 0);
 	return true;
 }
 

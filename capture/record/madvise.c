@@ -1,5 +1,6 @@
 #include "capture/record/madvise.h"
 
+#include "base/assert.h"
 #include "base/atomic.h"
 #include "base/pages.h"
 #include "base/sys.h"
@@ -167,6 +168,7 @@ write_range(const struct range *range, uint64_t done_bytes, const struct before 
 			     .length = range->length - done_bytes};
 	struct before nothing = {.time = before->time};
 
+	vmt_assert(done_bytes <= range->length);
 	if (done.length)
 		write_event(&done, vector->advice, 0, before, stack);
 	if (rest.length)
@@ -210,6 +212,7 @@ vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack)
 	size_t looked = vector->entries < LOOKED_RANGES ? vector->entries : LOOKED_RANGES;
 	long result;
 
+	vmt_assert(looked <= LOOKED_RANGES);
 	before[0].time = vmt_emit_time_before();
 	for (size_t i = 0; written && i < looked; i++) {
 		struct range range;

@@ -16,6 +16,7 @@ minus_log2(uint64_t value)
 	uint64_t mantissa = value << zeros; /* 1.63 fixed point */
 	uint64_t fraction = 0;
 
+	vmt_assert(value != 0);
 	for (int bit = 0; bit < 32; bit++) {
 		unsigned __int128 square = (unsigned __int128)mantissa * mantissa; /* 2.126 */
 		bool carry = square >> 127 != 0;

@@ -265,6 +265,7 @@ vmt_samples_add(const void *block, uint64_t size)
 	uint64_t hash = hash_of(block);
 
 	vmt_assert(block != NULL);
+	vmt_assert(vmt_samples_table.filter != NULL);
 	for (uint32_t level = 0; level < vmt_samples_table.levels; level++) {
 		if (!lines_of(level) && !map_level_slow(level))
 			return false;

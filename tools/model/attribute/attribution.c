@@ -1,5 +1,6 @@
 #include "tools/model/attribute/attribution.h"
 
+#include "base/assert.h"
 #include "tools/model/attribute/advice_tally.h"
 #include "tools/model/attribute/heap_pages.h"
 #include "tools/model/replay/unfinished_calls.h"
@@ -14,6 +15,7 @@
 static void
 settle(struct vmt_region *region, enum vmt_class_id class)
 {
+	vmt_assert(class < VMT_CLASSES);
 	region->class = class;
 	region->open = false;
 }
@@ -157,6 +159,7 @@ count_live_calls(const struct vmt_regions *regions, struct vmt_replay *replay)
 		if (is_counted(region))
 			owned[count++] = region;
 	}
+	vmt_assert(count <= regions->count);
 	qsort(owned, count, sizeof(*owned), compare_calls);
 	for (size_t i = 0; i < count; i++) {
 		struct vmt_site_entry *entry = vmt_sites_get(replay->sites, owned[i]->site);
@@ -196,6 +199,7 @@ add_up(struct vmt_attribution *attribution, const struct vmt_regions *regions)
 
 		for (int j = 0; j < VMT_AMOUNTS; j++)
 			attribution->total.bytes[j] += region->total.bytes[j];
+		vmt_assert(region->class < VMT_CLASSES && region->start < region->end);
 		add_up_files(attribution, region);
 	}
 	for (int i = 0; i < VMT_CLASSES; i++)
@@ -281,6 +285,7 @@ find_grown(struct vmt_regions *regions, struct vmt_replay *replay)
 
 		if (!above->grows_down || !region->open || region->end != above->start)
 			continue;
+		vmt_assert(above->site != VMT_SITE_NONE && above->tracked);
 		settle(region, above->class);
 		region->site = above->site;
 		region->call = above->call;

@@ -1,5 +1,7 @@
 #include "tools/model/attribute/heap_pages.h"
 
+#include "base/assert.h"
+
 #include <assert.h>
 #include <math.h>
 #include <sys/mman.h>
@@ -90,6 +92,7 @@ own_block(struct vmt_regions *regions, struct owner *owner, const struct vmt_res
 
 		if (region->start >= end)
 			break;
+		vmt_assert(region->end > start);
 		note_blocks(region, &owner->block);
 		if (owner->block.size == 0)
 			break;

@@ -1,5 +1,6 @@
 #include "tools/model/attribute/regions.h"
 
+#include "base/assert.h"
 #include "base/pages.h"
 #include "base/session.h"
 #include "tools/model/go/go_classes.h"
@@ -65,6 +66,7 @@ append(struct vmt_regions *regions, const struct vmt_region *region)
 		regions->items = items;
 		regions->room = room;
 	}
+	vmt_assert(regions->count == 0 || region->start >= regions->items[regions->count - 1].end);
 	regions->items[regions->count] = *region;
 	return &regions->items[regions->count++];
 }
@@ -217,6 +219,7 @@ static void
 own(const struct vmt_regions_input *input, struct vmt_region *region,
     const struct vmt_extent *extent)
 {
+	vmt_assert(extent->start <= region->start && region->end <= extent->end);
 	region->site = extent->site;
 	region->call = extent->call;
 	region->tracked = extent->kind < VMT_EXTENT_PRESENT;
@@ -244,6 +247,7 @@ cut_at_extent(const struct vmt_regions_input *input, struct vmt_region *region,
 {
 	const struct vmt_extent *extent = vmt_space_next(input->replay->space, region->start);
 
+	vmt_assert(!extent || extent->end > region->start);
 	if (!extent || extent->start >= region->end)
 		return;
 	if (extent->start > region->start) {
@@ -266,6 +270,7 @@ cut_at_module(const struct vmt_regions_input *input, struct vmt_region *region)
 	uint64_t low = span ? vmt_pages_down(span->low, input->replay->page_bytes) : 0;
 	uint64_t high = span ? vmt_pages_up(span->high, input->replay->page_bytes) : 0;
 
+	vmt_assert(!span || high > region->start);
 	if (!span || low >= region->end)
 		return;
 	if (low > region->start) {
@@ -299,6 +304,7 @@ cut_at_thread(const struct vmt_regions_input *input, struct vmt_region *region)
 	}
 	if (thread->top < region->end)
 		region->end = thread->top;
+	vmt_assert(region->end > region->start && region->end > thread->descriptor);
 	region->open = false;
 	region->site = thread->site;
 	region->thread = thread;

@@ -1,5 +1,6 @@
 #include "tools/model/replay/advised_pages.h"
 
+#include "base/assert.h"
 #include "format/advice.h"
 
 #include <assert.h>
@@ -62,6 +63,7 @@ vmt_advised_pages_note(struct vmt_advised_pages *advised, uint16_t advice,
 		space = advised->sorts[HUGE_PAGES];
 	if (!space)
 		return 0;
+	vmt_assert(extent->start < extent->end);
 	status = forget(space, extent->start, extent->end);
 	return status ? status : vmt_space_put(space, extent);
 }

@@ -1,5 +1,7 @@
 #include "tools/model/replay/extent_owners.h"
 
+#include "base/assert.h"
+
 #include <assert.h>
 
 /* Of c committed bytes and lengths l with sum L, piece i gets floor(c * (l1 + .. + li) / L) -
@@ -21,6 +23,8 @@ vmt_extent_owners_share_out(struct vmt_replay *replay, const struct vmt_extents 
 		struct vmt_site_entry *entry;
 		uint64_t upto;
 
+		vmt_assert(piece->start < piece->end);
+		vmt_assert(i == 0 || piece->start >= pieces->items[i - 1].end);
 		passed += piece->end - piece->start;
 		upto = (uint64_t)((unsigned __int128)committed * passed / total);
 		if (piece->site != VMT_SITE_NONE) {
@@ -30,6 +34,7 @@ vmt_extent_owners_share_out(struct vmt_replay *replay, const struct vmt_extents 
 				entry->exact[VMT_FIGURE_RELEASED] +=
 				    sign * (piece->end - piece->start);
 		}
+		vmt_assert(given <= upto && upto <= committed);
 		given = upto;
 	}
 	assert(given == committed || total == 0);
@@ -70,6 +75,7 @@ vmt_extent_owners_acquire(struct vmt_replay *replay, const struct vmt_event *eve
 	struct vmt_site_entry *entry;
 	int status = vmt_extent_owners_clear_way(replay, extent->start, extent->end);
 
+	vmt_assert(extent->start < extent->end);
 	if (!status)
 		status = vmt_touched_forget(replay->touched, extent->start, extent->end);
 	if (!status && event->kind != VMT_EVENT_PRESENT) /* that has its pages from before */

@@ -1,5 +1,6 @@
 #include "tools/model/replay/replay.h"
 
+#include "base/assert.h"
 #include "tools/model/replay/advised_pages.h"
 #include "tools/model/replay/replay_map.h"
 #include "tools/model/replay/unfinished_calls.h"
@@ -90,6 +91,7 @@ vmt_replay_weight(const struct vmt_replay *replay, uint64_t size)
 {
 	double weight = thin_weight(replay->thin_level, size);
 
+	vmt_assert(weight >= 1);
 	if (!replay->sample_bytes || size >= replay->sample_bytes)
 		return weight;
 	return weight / -expm1(-(double)(size ? size : 1) / (double)replay->sample_bytes);
@@ -204,6 +206,7 @@ thin_blocks(struct vmt_replay *replay, uint32_t level)
 	size_t cursor = 0;
 	int status = left ? 0 : -ENOMEM;
 
+	vmt_assert(level > replay->thin_level && level < VMT_THIN_LEVELS);
 	replay->thin_level = level;
 	while (!status && vmt_blocks_walk(replay->blocks, &cursor, &block))
 		status = thin_block(replay, left, &block, vmt_replay_weight(&before, block.size));
@@ -257,6 +260,7 @@ release_block(struct vmt_replay *replay, const struct vmt_event *event)
 		note_unknown_block(replay, event->address);
 		return;
 	}
+	vmt_assert(block.address == event->address);
 	note_released(replay, &block, event->argument_a);
 	vmt_sites_get(replay->sites, block.site)->sampled |= (event->marks & VMT_MARK_SAMPLED) != 0;
 	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
@@ -386,6 +390,7 @@ add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 		replay->malformed++;
 		return 0;
 	}
+	vmt_assert(start < thread.top);
 	status = vmt_sites_intern(replay->sites, key_of(event), &thread.site);
 	if (!status)
 		status = vmt_threads_put(replay->threads, &thread, &sink);
@@ -416,6 +421,7 @@ load_module(struct vmt_replay *replay, const struct vmt_event *event)
 		replay->malformed++;
 		return 0;
 	}
+	vmt_assert(span.low < span.high);
 	status = vmt_module_history_load(replay->history, &span);
 	if (status)
 		return status;

@@ -1,5 +1,6 @@
 #include "tools/model/replay/replay_map.h"
 
+#include "base/assert.h"
 #include "base/pages.h"
 #include "format/advice.h"
 #include "tools/model/replay/advised_pages.h"
@@ -28,6 +29,7 @@ release(struct vmt_replay *replay, const struct vmt_event *event, uint64_t start
 	struct vmt_undo_record *record = vmt_undo_begin(replay->undo, event);
 	int status;
 
+	vmt_assert(start < end);
 	if (!record)
 		return -ENOMEM;
 	status = vmt_space_remove(replay->space, start, end, &record->pieces);
@@ -120,6 +122,7 @@ segment_end(const struct vmt_replay *replay, uint64_t address)
 		end = extent->end;
 		extent = vmt_space_next(replay->space, end);
 	}
+	vmt_assert(end >= address);
 	return end;
 }
 
@@ -144,6 +147,7 @@ break_pages(const struct vmt_replay *replay, uint64_t low, uint64_t high, uint64
 	if (low >= high || high >= VMT_REPLAY_ADDRESS_END)
 		return false;
 	*start = vmt_pages_up(low, replay->page_bytes);
+	vmt_assert((replay->page_bytes & (replay->page_bytes - 1)) == 0);
 	*end = vmt_pages_up(high, replay->page_bytes);
 	return *start < *end;
 }
@@ -218,6 +222,7 @@ share_taken(struct vmt_replay *replay, const struct vmt_event *event, uint32_t s
 	uint64_t taken = taken_bytes(event);
 	struct vmt_site_entry *entry;
 
+	vmt_assert(start < end && taken <= event->argument_a);
 	if (!record || vmt_space_look(replay->space, start, end, &record->pieces))
 		return -ENOMEM;
 	if (vmt_advice_drops(event->advice) && (!event->error || event->error == ENOMEM) &&
@@ -242,6 +247,7 @@ count_advice(struct vmt_replay *replay, const struct vmt_event *event, uint32_t 
 	    .start = start, .end = end, .call = replay->calls, .site = site};
 	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, site);
 
+	vmt_assert(entry->key.kind == event->kind && entry->key.advice == event->advice);
 	entry->exact[VMT_FIGURE_COUNT]++;
 	entry->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
 	entry->exact[VMT_FIGURE_RELEASED_COMMITTED] += event->argument_a;

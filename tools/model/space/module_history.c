@@ -1,5 +1,6 @@
 #include "tools/model/space/module_history.h"
 
+#include "base/assert.h"
 #include "tools/hash_table.h"
 
 #include <assert.h>
@@ -161,6 +162,9 @@ vmt_module_history_load(struct vmt_module_history *history, const struct vmt_spa
 		(history->loaded_count - from) * sizeof(*history->loaded));
 	assert(history->loaded_count < history->loaded_room);
 	history->loaded[from] = number;
+	vmt_assert(from == 0 || span_of(history, history->loaded[from - 1])->high <= span->low);
+	vmt_assert(from == history->loaded_count ||
+		   span_of(history, history->loaded[from + 1])->low >= span->high);
 	history->loaded_count++;
 	history->era++;
 	return 0;

@@ -1,5 +1,6 @@
 #include "tools/read/trace/block_index.h"
 
+#include "base/assert.h"
 #include "format/codec.h"
 
 #include <assert.h>
@@ -68,6 +69,7 @@ vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chu
 	struct vmt_record record;
 	int result = vmt_sorted_run_begin(&cursor, chunk, source->payload, source->length, stacks);
 
+	vmt_assert(source->blocks_left == source->blocks);
 	if (result != 0)
 		return result;
 	for (uint32_t i = 0; i < source->records; i++) {

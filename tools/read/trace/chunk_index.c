@@ -1,5 +1,6 @@
 #include "tools/read/trace/chunk_index.h"
 
+#include "base/assert.h"
 #include "format/checksum.h"
 #include "format/codec.h"
 
@@ -86,6 +87,7 @@ add(struct vmt_chunk_index *index, const struct vmt_chunk *chunk, uint64_t paylo
 		index->chunks = larger;
 		index->room = room;
 	}
+	vmt_assert(index->count < index->room);
 	index->chunks[index->count++] =
 	    (struct vmt_trace_chunk){.header = *chunk, .payload_offset = payload_offset};
 	return true;
@@ -96,6 +98,7 @@ note_level(struct vmt_chunk_index *index, const struct vmt_chunk *chunk)
 {
 	uint32_t level = chunk->kind == VMT_CHUNK_EVENTS ? VMT_CHUNK_THIN_LEVEL(chunk->flags) : 0;
 
+	vmt_assert(level < VMT_THIN_LEVELS);
 	for (; level > 0 && chunk->time_min < index->thin_from[level]; level--)
 		index->thin_from[level] = chunk->time_min;
 }
@@ -181,6 +184,7 @@ vmt_chunk_index_read(struct vmt_chunk_index *index, struct vmt_file_reader *file
 	while (read_header(file, offset, &chunk)) {
 		uint64_t payload_offset = offset + sizeof(chunk);
 
+		vmt_assert(payload_offset <= file->bytes);
 		if (!header_is_sound(&chunk, head, index->count) ||
 		    chunk.payload_bytes > file->bytes - payload_offset ||
 		    !checksum_holds(file, &chunk, payload_offset))

@@ -1,5 +1,6 @@
 #include "tools/read/trace/merge.h"
 
+#include "base/assert.h"
 #include "format/codec.h"
 #include "tools/read/trace/block_index.h"
 #include "tools/read/trace/priority_queue.h"
@@ -139,6 +140,7 @@ add_ready(struct vmt_merge *merge, struct vmt_sorted_run *stretch, uint64_t chun
 	  struct vmt_err *err)
 {
 	assert(chunk <= MAX_CHUNKS && block < UINT32_C(1) << CHUNK_SHIFT);
+	vmt_assert(stretch->count <= stretch->room);
 	stretch->place = chunk << CHUNK_SHIFT | block;
 	if (vmt_priority_queue_push(&merge->ready, item_of(stretch)))
 		return 0;
@@ -165,6 +167,7 @@ decode_block(struct vmt_merge *merge, size_t chunk, uint32_t block,
 	uint32_t records = vmt_block_index_records(header) - block * BLOCK_RECORDS;
 	struct vmt_sorted_run *stretch;
 
+	vmt_assert(records != 0 && records <= vmt_block_index_records(header));
 	if (records > BLOCK_RECORDS)
 		records = BLOCK_RECORDS;
 	stretch = take_stretch(merge, records);
@@ -254,6 +257,7 @@ open_chunk(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 	int result = vmt_trace_payload(merge->trace, &merge->chunks[chunk], &bytes, &length, err);
 
 	merge->chunks_opened++;
+	vmt_assert(merge->chunks_opened <= merge->chunk_count);
 	if (result != 0)
 		return result;
 	if (header->kind == VMT_CHUNK_SNAPSHOT)
@@ -308,6 +312,7 @@ add_ring_events(struct vmt_merge *merge, struct vmt_err *err)
 	struct vmt_sorted_run *stretch = take_stretch(merge, records);
 	uint32_t block = (uint32_t)(merge->ring_next / BLOCK_RECORDS);
 
+	vmt_assert(merge->ring_next % BLOCK_RECORDS == 0 && records != 0);
 	if (stretch == NULL)
 		return out_of_memory(merge, err);
 	for (; stretch->count < records; stretch->count++) {
@@ -317,6 +322,7 @@ add_ring_events(struct vmt_merge *merge, struct vmt_err *err)
 		    .kind = VMT_RECORD_EVENT, .time = event->time, .event = *event};
 		merge->events_unknown += !vmt_event_is_known(event->kind);
 	}
+	vmt_assert(merge->ring_next <= merge->ring_count);
 	vmt_sorted_run_sort(stretch, merge->scratch);
 	return add_ready(merge, stretch, MAX_CHUNKS, block, err);
 }
@@ -425,6 +431,9 @@ take_from_first(struct vmt_merge *merge)
 	struct vmt_priority_queue_item item = merge->ready.items[0];
 
 	while (is_settled(merge, item.time)) {
+		vmt_assert(merge->batch_count < BATCH_RECORDS);
+		vmt_assert(merge->batch_count == 0 ||
+			   merge->batch[merge->batch_count - 1]->time <= item.time);
 		merge->batch[merge->batch_count++] = &stretch->records[stretch->next++];
 		if (stretch->next == stretch->count) {
 			vmt_priority_queue_pop(&merge->ready);
@@ -479,6 +488,7 @@ vmt_merge_next(struct vmt_merge *merge, struct vmt_record *record, struct vmt_er
 
 	if (merge->batch_next == merge->batch_count)
 		result = fill_batch(merge, err);
+	vmt_assert(merge->batch_next <= merge->batch_count);
 	record->kind = VMT_RECORD_END;
 	if (result == 0 && merge->batch_count > 0)
 		*record = *merge->batch[merge->batch_next++];

@@ -1,5 +1,7 @@
 #include "tools/read/trace/priority_queue.h"
 
+#include "base/assert.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -18,6 +20,7 @@ vmt_priority_queue_push(struct vmt_priority_queue *queue, struct vmt_priority_qu
 		queue->items = larger;
 		queue->room = room;
 	}
+	vmt_assert(queue->count < queue->room);
 	queue->count++;
 	while (at > 0 && vmt_priority_queue_is_before(&item, &queue->items[(at - 1) / 2])) {
 		queue->items[at] = queue->items[(at - 1) / 2];
@@ -59,6 +62,7 @@ vmt_priority_queue_pop(struct vmt_priority_queue *queue)
 	queue->count--;
 	if (queue->count > 0)
 		vmt_priority_queue_replace(queue, queue->items[queue->count]);
+	vmt_assert(queue->count == 0 || !vmt_priority_queue_is_before(&queue->items[0], &first));
 	return first;
 }
 

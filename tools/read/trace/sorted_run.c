@@ -1,5 +1,6 @@
 #include "tools/read/trace/sorted_run.h"
 
+#include "base/assert.h"
 #include "format/codec.h"
 
 #include <assert.h>
@@ -26,6 +27,7 @@ vmt_sorted_run_rank(const struct vmt_record *record)
 		return VMT_SORTED_RUN_SNAPSHOT;
 	if (record->kind == VMT_RECORD_TOUCH)
 		return VMT_SORTED_RUN_NOTE;
+	vmt_assert(record->event.kind < VMT_EVENT_KINDS);
 	return rank_of_role[role_of_kind[record->event.kind]];
 }
 
@@ -125,6 +127,7 @@ merge_neighbours(struct vmt_record *records, size_t middle, size_t end, struct v
 	size_t left = 0;
 	size_t lefts;
 
+	vmt_assert(middle > 0 && middle < end);
 	while (at > 0 && precedes(&records[middle], &records[at - 1]))
 		at--;
 	lefts = middle - at;
@@ -163,6 +166,7 @@ vmt_sorted_run_sort(struct vmt_sorted_run *stretch, struct vmt_record *scratch)
 			merge_neighbours(stretch->records + from, width, end, scratch);
 		}
 	}
+	vmt_assert(is_sorted(stretch));
 }
 
 bool
@@ -185,6 +189,7 @@ vmt_sorted_run_fill(struct vmt_sorted_run *stretch, const struct vmt_chunk *chun
 		if (!vmt_event_may_be_skipped(record->event.kind))
 			stretch->refused_kind = record->event.kind;
 	}
+	vmt_assert(stretch->unknown <= stretch->count);
 	vmt_sorted_run_sort(stretch, scratch);
 	return true;
 }
