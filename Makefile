@@ -206,8 +206,9 @@ $(BUILD)/capture_alone.so: $(alone_objects)
 walls: build $(BUILD)/capture_alone.so ## check the walls of docs/architecture.md by machine
 	@tests/walls $(BUILD)
 
-graph: ## which room includes which, and where in a circle
+graph: ## which room includes which, where in a circle, and how densely each asserts
 	@tests/include_graph
+	@tests/assertions
 
 sources_all = $(shell find $(wildcard $(base_rooms) $(inner_rooms) tools) -name '*.[ch]') $(wildcard tests/*.h tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
 # Each major version of clang-format writes another style: the sources are in that of version 14.

@@ -1,5 +1,6 @@
 #include "tests/unit/trace_fixture.h"
 
+#include "collect/bound.h"
 #include "collect/writer.h"
 
 #include <errno.h>
@@ -152,6 +153,29 @@ a_failed_write_leaves_no_trace_and_no_gap(void **state)
 	signal(SIGXFSZ, SIG_DFL);
 }
 
+/* The map family's chunks have no share that ends before the file's limit does. */
+static void
+stays_within_the_traces_limit(void **state)
+{
+	struct file *file = *state;
+	struct vmt_head layout = {.chunks_offset = 0};
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_EVENTS, .ring = VMT_RING_MAP};
+	static unsigned char payload[100000];
+	struct vmt_bound bound;
+	unsigned written = 0;
+	int result;
+
+	vmt_bound_begin(&bound, VMT_BOUND_LEAST_BYTES, &layout, 1);
+	file->writer.bound = &bound;
+	while ((result = vmt_writer_append(&file->writer, &chunk, payload, sizeof(payload))) == 0)
+		written++;
+	assert_int_equal(result, -EFBIG);
+	assert_int_equal(written, VMT_BOUND_LEAST_BYTES / sizeof(payload));
+	assert_true(file->writer.end_bytes <= bound.end_bytes);
+	assert_int_equal(append(file, VMT_CHUNK_END, payload, sizeof(struct vmt_chunk_end)), 0);
+	assert_true(file->writer.end_bytes <= bound.end_bytes);
+}
+
 int
 main(void)
 {
@@ -161,6 +185,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(compresses_only_when_it_is_smaller, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(a_failed_write_leaves_no_trace_and_no_gap, set_up,
 					    tear_down),
+	    cmocka_unit_test_setup_teardown(stays_within_the_traces_limit, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

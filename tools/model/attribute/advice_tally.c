@@ -1,5 +1,7 @@
 #include "tools/model/attribute/advice_tally.h"
 
+#include "base/assert.h"
+
 /* The extent's pages that are mapped as they were. */
 static void
 tally_extent(const struct vmt_extent *extent, const struct vmt_regions *regions,
@@ -15,6 +17,7 @@ tally_extent(const struct vmt_extent *extent, const struct vmt_regions *regions,
 			break;
 		if (region->call > extent->call)
 			continue;
+		vmt_assert(start < end);
 		amounts = vmt_resident_range(resident, start, end);
 		entry->exact[VMT_FIGURE_RESERVED] += amounts.bytes[VMT_AMOUNT_RESERVED];
 		entry->exact[VMT_FIGURE_COMMITTED] += amounts.bytes[VMT_AMOUNT_COMMITTED];

@@ -1,5 +1,6 @@
 #include "tools/model/attribute/allocators.h"
 
+#include "base/assert.h"
 #include "format/allocator_code.h"
 #include "format/event.h"
 
@@ -310,6 +311,7 @@ make_room(struct vmt_allocators *allocators, uint32_t site)
 	verdicts = realloc(allocators->verdicts, room);
 	if (!verdicts)
 		return false;
+	vmt_assert(room > site && room > allocators->room);
 	memset(verdicts + allocators->room, NOT_JUDGED, room - allocators->room);
 	allocators->verdicts = verdicts;
 	allocators->room = room;

@@ -30,6 +30,7 @@ count_block(struct owner *owner)
 {
 	struct vmt_site_entry *entry = owner->entry;
 
+	vmt_assert(owner->weight >= 1 && (!owner->exact || owner->weight <= 1));
 	vmt_sites_vote_class(entry, VMT_CLASS_MALLOC_LIVE, owner->block.size);
 	if (owner->exact) {
 		entry->exact[VMT_FIGURE_LIVE_COUNT]++;
@@ -175,6 +176,7 @@ try_arena(struct vmt_regions *regions, size_t first)
 	fits = end == limit || (end > limit && last > first + 1);
 	if (!region->has_blocks && !fits)
 		return;
+	vmt_assert(first < last && last <= regions->count);
 	for (size_t i = first; i < last; i++)
 		retain(&regions->items[i]);
 }
@@ -311,6 +313,7 @@ tally_piece(struct vmt_region *region, struct pool *pool, struct vmt_amounts cla
 	own_parts(recorded, region->total.bytes, owned);
 	for (int i = 0; i < VMT_AMOUNTS; i++) {
 		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+		vmt_assert(owned[i] <= region->total.bytes[i]);
 		room[i] = region->total.bytes[i] - owned[i];
 		owned[i] = 0;
 		if (in < POOLS) {
@@ -322,6 +325,7 @@ tally_piece(struct vmt_region *region, struct pool *pool, struct vmt_amounts cla
 		own_parts(region->estimate, room, owned);
 	for (int i = 0; i < VMT_AMOUNTS; i++) {
 		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
+		vmt_assert(owned[i] <= room[i]);
 		classes[region->class].bytes[i] += room[i] - owned[i];
 	}
 }

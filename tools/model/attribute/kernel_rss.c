@@ -1,5 +1,7 @@
 #include "tools/model/attribute/kernel_rss.h"
 
+#include "base/assert.h"
+
 #include <stdbool.h>
 
 /* statm shows zeros once the address space is gone. */
@@ -56,5 +58,6 @@ vmt_kernel_rss_compare(const struct vmt_snapshot_head *head, uint64_t scanned_by
 	take(&rss, scanned_bytes, head->rss_before_bytes, exact ? 0 : error);
 	take(&rss, scanned_bytes, head->rss_after_bytes, exact ? 0 : error);
 	take(&rss, scanned_bytes, sum_of_parts(kernel), error);
+	vmt_assert(rss.least_bytes <= rss.most_bytes);
 	return rss;
 }

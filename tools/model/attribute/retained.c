@@ -1,5 +1,6 @@
 #include "tools/model/attribute/retained.h"
 
+#include "base/assert.h"
 #include "tools/model/attribute/heap_pages.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@ vmt_retained_chunk_bytes(uint64_t size)
 {
 	uint64_t bytes = (size + HEADER_BYTES + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 
+	vmt_assert(bytes % ALIGNMENT == 0 && bytes >= size);
 	return bytes < LEAST_BYTES ? LEAST_BYTES : bytes;
 }
 
@@ -157,6 +159,7 @@ split_exactly(struct split *split, const struct vmt_block *blocks, size_t count)
 	uint64_t at = arena_first(split, count ? blocks : NULL);
 
 	for (size_t i = 0; i < count; i++) {
+		vmt_assert(i == 0 || blocks[i].address > blocks[i - 1].address);
 		add_overhead(split, &blocks[i], 1);
 		add_gap(split, at, chunk_start(&blocks[i]), &blocks[i]);
 		if (chunk_end(&blocks[i]) > at)
@@ -188,6 +191,7 @@ end_window(struct split *split, const struct vmt_block *samples, size_t count, d
 	    split->free_bytes > split->hidden_bytes ? split->free_bytes - split->hidden_bytes : 0;
 	double free_pages = pages * exp(-density * ((double)split->replay->page_bytes + block));
 
+	vmt_assert(split->weights >= (double)count);
 	split->retained->free_page_bytes += free_pages < free_bytes ? free_pages : free_bytes;
 	for (size_t i = 0; i < count; i++)
 		pin(split, &samples[i],
@@ -256,6 +260,7 @@ vmt_retained_split(struct vmt_retained *retained, const struct vmt_regions *regi
 			first++;
 		for (end = first; end < count && blocks[end].address < split.region->end;)
 			end++;
+		vmt_assert(first <= end && end <= count);
 		if (split.region->class != VMT_CLASS_MALLOC_RETAINED)
 			continue;
 		if (!is_arena(split.region))

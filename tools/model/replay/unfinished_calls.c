@@ -1,5 +1,6 @@
 #include "tools/model/replay/unfinished_calls.h"
 
+#include "base/assert.h"
 #include "tools/model/space/undo.h"
 
 #include <errno.h>
@@ -58,6 +59,7 @@ vmt_unfinished_calls_count(const struct vmt_unfinished_calls *calls)
 static void
 drop(struct vmt_unfinished_calls *calls, size_t i)
 {
+	vmt_assert(i < calls->count);
 	calls->count--;
 	memmove(&calls->calls[i], &calls->calls[i + 1],
 		(calls->count - i) * sizeof(calls->calls[0]));
@@ -80,6 +82,7 @@ vmt_unfinished_calls_apply(struct vmt_unfinished_calls *calls, const struct vmt_
 		return;
 	if (calls->count == VMT_UNFINISHED_CALLS_MOST)
 		drop(calls, 0);
+	vmt_assert(calls->count < VMT_UNFINISHED_CALLS_MOST);
 	calls->calls[calls->count++] = (struct call){.event = *event, .site = VMT_SITE_NONE};
 }
 
@@ -197,6 +200,7 @@ lend(struct vmt_replay *replay, struct call *call, uint64_t start, uint64_t end,
 	else if (kind == VMT_EVENT_MMAP && !(call->event.flags & MAP_ANONYMOUS))
 		extent.kind = VMT_EXTENT_FILE;
 	extent.site = call->site;
+	vmt_assert(start < end && calls->loan_count < calls->loan_room);
 	call->lent_bytes += end - start;
 	if (!status)
 		status = vmt_space_put(replay->space, &extent);

@@ -1,5 +1,7 @@
 #include "tools/model/space/blocks.h"
 
+#include "base/assert.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -137,8 +139,10 @@ make_place(struct vmt_blocks *blocks, uint64_t address)
 static void
 leave_place(struct vmt_blocks *blocks, uint64_t address, size_t place)
 {
-	for (size_t at = home_of(blocks, address); at != place; at = after(blocks, at))
+	for (size_t at = home_of(blocks, address); at != place; at = after(blocks, at)) {
+		vmt_assert(blocks->passed[at] != 0);
 		blocks->passed[at]--;
+	}
 }
 
 static size_t
@@ -209,6 +213,7 @@ grow(struct vmt_blocks *blocks)
 
 	if (!map_table(&larger, blocks->capacity + blocks->capacity / 3))
 		return -ENOMEM;
+	vmt_assert(larger.capacity > blocks->capacity);
 	for (size_t i = 0; i < blocks->capacity; i++) {
 		move_bucket(&larger, &blocks->buckets[i]);
 		if ((i + 1) % step == 0)
@@ -240,6 +245,7 @@ vmt_blocks_put(struct vmt_blocks *blocks, const struct vmt_block *block, struct 
 	}
 	blocks->bytes += block->size;
 	*entry = pack(block);
+	vmt_assert(unpack(entry).address == block->address && unpack(entry).size == block->size);
 	return 0;
 }
 

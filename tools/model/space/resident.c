@@ -1,5 +1,7 @@
 #include "tools/model/space/resident.h"
 
+#include "base/assert.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -75,6 +77,7 @@ part_below(const struct vmt_resident *resident, size_t index, uint64_t address, 
 	uint64_t whole = resident->before[index + 1][kind] - resident->before[index][kind];
 	const struct vmt_run *run = &resident->runs[index];
 
+	vmt_assert(address < run->start + run->bytes);
 	return whole && address > run->start ? address - run->start : 0;
 }
 

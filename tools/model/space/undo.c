@@ -1,5 +1,7 @@
 #include "tools/model/space/undo.h"
 
+#include "base/assert.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -67,6 +69,7 @@ vmt_undo_find(struct vmt_undo *undo, uint32_t thread, uint8_t kind, uint64_t add
 
 	if (!slot || slot->thread != thread)
 		return NULL;
+	vmt_assert(slot->newest < DEPTH);
 	for (unsigned i = 0; i < DEPTH; i++) {
 		struct vmt_undo_record *record = &slot->records[(slot->newest + DEPTH - i) % DEPTH];
 		uint8_t found = record->event.kind;

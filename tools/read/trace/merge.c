@@ -39,6 +39,7 @@ struct vmt_merge {
 	const struct vmt_event *ring_events;
 	size_t ring_count;
 	size_t ring_next;
+	uint64_t given_time; /* of the record given out last */
 	size_t batch_count;
 	size_t batch_next; /* for who takes records one by one */
 	const struct vmt_record *batch[BATCH_RECORDS];
@@ -432,8 +433,8 @@ take_from_first(struct vmt_merge *merge)
 
 	while (is_settled(merge, item.time)) {
 		vmt_assert(merge->batch_count < BATCH_RECORDS);
-		vmt_assert(merge->batch_count == 0 ||
-			   merge->batch[merge->batch_count - 1]->time <= item.time);
+		vmt_assert(item.time >= merge->given_time);
+		merge->given_time = item.time;
 		merge->batch[merge->batch_count++] = &stretch->records[stretch->next++];
 		if (stretch->next == stretch->count) {
 			vmt_priority_queue_pop(&merge->ready);
