@@ -54,6 +54,28 @@ vmt_file_release_name(unsigned how)
 	return how == VMT_FILE_SHRUNK ? "ftruncate" : "fallocate(PUNCH_HOLE)";
 }
 
+/* How memory was locked, in the place of an advice: of MLOCK. That of mlockall has its flags. */
+enum vmt_lock_how { VMT_LOCK_RANGE, VMT_LOCK_ON_FAULT, VMT_LOCK_ALL = 1 << 8 };
+
+/* NULL: mlockall with flags that this build does not know. */
+static inline const char *
+vmt_lock_name(unsigned how)
+{
+	static const char *const all[] = {
+	    [1] = "mlockall(MCL_CURRENT)",
+	    [2] = "mlockall(MCL_FUTURE)",
+	    [3] = "mlockall(MCL_CURRENT|MCL_FUTURE)",
+	    [5] = "mlockall(MCL_CURRENT|MCL_ONFAULT)",
+	    [6] = "mlockall(MCL_FUTURE|MCL_ONFAULT)",
+	    [7] = "mlockall(MCL_CURRENT|MCL_FUTURE|MCL_ONFAULT)",
+	};
+	unsigned flags = how & (VMT_LOCK_ALL - 1);
+
+	if (!(how & VMT_LOCK_ALL))
+		return how == VMT_LOCK_RANGE ? "mlock" : "mlock2(MLOCK_ONFAULT)";
+	return flags < sizeof(all) / sizeof(all[0]) ? all[flags] : NULL;
+}
+
 /* Whether the pages are gone when the call is over, and the next touch gets others. */
 static inline bool
 vmt_advice_drops(unsigned advice)

@@ -5,7 +5,8 @@
  * on as in any hook's caller, and a child of clone with CLONE_VM shares our thread state for as
  * long as it lives. The child of a fork is not touched: its owner page is zero (or made so, where
  * the kernel cannot), and its first event opens a trace. daemon forks within libc, so only its
- * child shows, and opens its trace at once. Over 500 lines: few lines for each of many calls.
+ * child shows, and opens its trace at once.
+ * Over 500 lines: few lines for each of many calls.
  */
 #include "preload/hooks/hooks_process.h"
 

@@ -174,6 +174,46 @@ shared_pages_are_told_by_class(void **state)
 	free(talk);
 }
 
+static void
+check_lock(json_t *locks, const char *call, int64_t calls, int64_t bytes)
+{
+	int64_t seen_calls = 0;
+	int64_t seen_bytes = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(locks, i, row)
+	{
+		if (strcmp(json_string_value(member(row, "call")), call) != 0)
+			continue;
+		seen_calls += number(row, "calls");
+		seen_bytes += number(row, "bytes");
+		assert_string_equal(
+		    json_string_value(member(json_array_get(member(row, "frames"), 0), "function")),
+		    "lock_ranges");
+	}
+	assert_int_equal(seen_calls, calls);
+	assert_int_equal(seen_bytes, bytes);
+}
+
+/* By calls that were not refused, each kind by itself. */
+static void
+what_locked_memory_is_named(void **state)
+{
+	struct told told;
+
+	(void)state;
+	tell(&told, "locked");
+	compare_with_status(&told);
+	assert_int_equal(number(told.kernel, "locked_bytes"), 3 * MIB);
+	check_lock(member(told.report, "locks"), "mlock", 2, 4 * MIB);
+	check_lock(member(told.report, "locks"), "mlock2(MLOCK_ONFAULT)", 1, MIB);
+	assert_non_null(strstr(told.text, "       3 MiB  address space locked in RAM (VmLck)\n"
+					  "              by mlock lock_ranges kernel_figures.c:"));
+	assert_non_null(strstr(told.text, " by mlock2(MLOCK_ONFAULT) lock_ranges kernel_fig"));
+	forget(&told);
+}
+
 int
 main(void)
 {
@@ -182,6 +222,7 @@ main(void)
 	    cmocka_unit_test(page_tables_larger_than_rss_are_named_first),
 	    cmocka_unit_test(huge_pages_that_make_rss_are_named_first),
 	    cmocka_unit_test(shared_pages_are_told_by_class),
+	    cmocka_unit_test(what_locked_memory_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

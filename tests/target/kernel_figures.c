@@ -1,10 +1,11 @@
 /*
- * kernel_figures file|tables|huge: memory of which the kernel counts more than RSS.
+ * kernel_figures file|tables|huge|locked: memory of which the kernel counts more than RSS.
  *
  *   file     16 MiB of a file mapped privately and read, a quarter of it written: these are copies;
  *            and the file's first half mapped again, shared
  *   tables   a page in each of 4000 windows of 2 MiB, all of them given up: the page tables stay
  *   huge     a page in each MiB of 32 MiB under MADV_HUGEPAGE
+ *   locked   2 MiB locked by mlock, twice; 1 MiB locked on fault; a call that is refused
  *
  * The second argument is the file's path. Then it prints /proc/self/smaps_rollup and
  * /proc/self/status, and ends. Status 77: not to be had here.
@@ -85,6 +86,18 @@ make_huge(void)
 		range[at] = 1;
 }
 
+__attribute__((noinline)) static void
+lock_ranges(void)
+{
+	char *range = map(8 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	if (mlock(range, 2 * MIB) || mlock2(range + 4 * MIB, MIB, MLOCK_ONFAULT) ||
+	    mlock2(range, 2 * MIB, 0))
+		_exit(77);
+	if (mlock((char *)PAGE, PAGE) == 0)
+		_exit(1);
+}
+
 /* Without the C library's files: reading them would change what is read. */
 static void
 say(const char *path)
@@ -107,6 +120,8 @@ main(int count, char **arguments)
 		make_file(arguments[2]);
 	else if (strcmp(arguments[1], "tables") == 0)
 		make_tables();
+	else if (strcmp(arguments[1], "locked") == 0)
+		lock_ranges();
 	else
 		make_huge();
 	say("/proc/self/smaps_rollup");

@@ -66,6 +66,37 @@ what_the_kernel_does_not_call_rss_is_not_called_so(void **state)
 	free(text);
 }
 
+/* Only where something is locked at the moment: the calls are those of the whole run. */
+static void
+locked_memory_is_named_with_its_calls(void **state)
+{
+	struct vmt_lock locks[5] = {{.call = "mlockall(MCL_FUTURE)", .calls = 1},
+				    {.call = "mlock", .calls = 1200, .bytes = MIB(4)},
+				    {.call = "mlock", .calls = 2},
+				    {.call = "mlock", .calls = 3},
+				    {.call = "mlock", .calls = 4}};
+	struct vmt_report report = fixture_report();
+	struct vmt_kernel_figures *kernel = &report.snapshot.kernel;
+	char *whole;
+
+	(void)state;
+	report.locks = locks;
+	report.lock_count = 5;
+	kernel->anonymous_bytes = kernel->file_bytes = kernel->shared_memory_bytes = MIB(7);
+	kernel->locked_bytes = MIB(34);
+	whole = print(&report, 100);
+	assert_shows(whole, "      34 MiB  address space locked in RAM (VmLck)\n"
+			    "              by mlockall(MCL_FUTURE) (no stack)\n"
+			    "              by 1,200 calls of mlock (no stack)\n"
+			    "              by 2 calls of mlock (no stack)\n"
+			    "              and at 2 more call sites\n");
+	free(whole);
+	kernel->locked_bytes = 0;
+	whole = print(&report, 100);
+	assert_null(strstr(whole, "mlock"));
+	free(whole);
+}
+
 static void
 the_kernels_figures_have_a_section(void **state)
 {
@@ -89,6 +120,7 @@ the_kernels_figures_have_a_section(void **state)
 	assert_shows(whole, "       9 MiB  page tables: not in RSS");
 	assert_shows(whole, "       2 MiB  of RSS in huge pages");
 	assert_null(strstr(whole, "(VmLck)"));
+	assert_null(strstr(whole, "mlock"));
 	assert_null(strstr(whole, "(private)"));
 	assert_null(strstr(whole, "Page tables take another"));
 	free(whole);
@@ -165,6 +197,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_the_kernel_does_not_call_rss_is_not_called_so),
 	    cmocka_unit_test(the_kernels_figures_have_a_section),
+	    cmocka_unit_test(locked_memory_is_named_with_its_calls),
 	    cmocka_unit_test(shared_pages_are_told_by_class),
 	    cmocka_unit_test(the_start_stands_in_the_readers_time),
 	};

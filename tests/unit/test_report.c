@@ -1,4 +1,7 @@
-/* From a trace's bytes to a report's figures. Over 500 lines: one case a figure. */
+/*
+ * From a trace's bytes to a report's figures.
+ * Over 500 lines: one case a figure.
+ */
 #include "tests/unit/build_trace.h"
 
 #include <sys/mman.h>

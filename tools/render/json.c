@@ -202,6 +202,21 @@ print_files(struct vmt_emitter *emitter, const struct vmt_report *report)
 }
 
 static void
+print_locks(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_array(emitter, "locks");
+	for (size_t i = 0; i < report->lock_count; i++) {
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_string(emitter, "call", report->locks[i].call);
+		vmt_emitter_u64(emitter, "calls", report->locks[i].calls);
+		vmt_emitter_u64(emitter, "bytes", report->locks[i].bytes);
+		vmt_json_frames_print(emitter, &report->locks[i].stack, true);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
+static void
 print_advice(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
 	vmt_emitter_array(emitter, "advice");
@@ -333,6 +348,7 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	vmt_json_touch_committers(&emitter, report);
 	print_files(&emitter, report);
 	print_advice(&emitter, report);
+	print_locks(&emitter, report);
 	print_rss(&emitter, report);
 	vmt_json_go(&emitter, report);
 	print_cgroup(&emitter, report);

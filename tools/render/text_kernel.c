@@ -2,6 +2,12 @@
 #include "tools/render/text_sections.h"
 #include "tools/render/units.h"
 
+#include <stdio.h>
+
+#define LOCKS_SHOWN 3u
+/* Below what the kernel's figures are called. */
+#define LOCK_INDENT "            "
+
 static bool
 is_some(uint64_t bytes)
 {
@@ -44,6 +50,29 @@ print_sharing(const struct vmt_report *report, const struct vmt_text_options *op
 			   "proportional share: shared pages divided by their mappings (Pss)");
 }
 
+/* Who locked it, over the whole run. */
+static void
+print_locks(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char calls[VMT_UNITS_BYTES];
+	char by[128];
+
+	for (size_t i = 0; i < report->lock_count && i < LOCKS_SHOWN; i++) {
+		const struct vmt_lock *lock = &report->locks[i];
+
+		if (lock->calls == 1)
+			snprintf(by, sizeof(by), "by %s", lock->call);
+		else
+			snprintf(by, sizeof(by), "by %s calls of %s",
+				 vmt_units_count(calls, lock->calls), lock->call);
+		vmt_text_sections_named(options, LOCK_INDENT, by, &lock->stack);
+	}
+	if (report->lock_count > LOCKS_SHOWN)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				LOCK_INDENT "  and at %s more call sites",
+				vmt_units_count(calls, report->lock_count - LOCKS_SHOWN));
+}
+
 void
 vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -64,6 +93,8 @@ vmt_text_kernel(const struct vmt_report *report, const struct vmt_text_options *
 	print_some(options, kernel->page_table_bytes,
 		   "page tables: not in RSS, counted by the cgroup (VmPTE)");
 	print_some(options, kernel->locked_bytes, "address space locked in RAM (VmLck)");
+	if (is_some(kernel->locked_bytes))
+		print_locks(report, options);
 	print_some(options, kernel->hugetlb_bytes,
 		   "huge pages of hugetlbfs: not in RSS (HugetlbPages)");
 }

@@ -348,6 +348,34 @@ apply_present(struct vmt_replay *replay, const struct vmt_event *event)
 	return status ? status : vmt_space_put(replay->space, &extent);
 }
 
+/* mlockall's has neither address nor length. */
+static unsigned
+how_locked(const struct vmt_event *event)
+{
+	if (!event->address && !event->length)
+		return VMT_LOCK_ALL | (event->flags & (VMT_LOCK_ALL - 1));
+	return event->flags ? VMT_LOCK_ON_FAULT : VMT_LOCK_RANGE;
+}
+
+/* No page gets another owner, but more of them may be in RAM. Of a row's bytes see count_advice. */
+static int
+apply_lock(struct vmt_replay *replay, const struct vmt_event *event)
+{
+	struct vmt_site_key key = {
+	    .kind = event->kind, .stack = event->stack, .advice = (uint16_t)how_locked(event)};
+	uint32_t site;
+	int status;
+
+	if (event->error)
+		return 0;
+	status = vmt_sites_intern(replay->sites, key, &site);
+	if (status)
+		return status;
+	vmt_sites_get(replay->sites, site)->exact[VMT_FIGURE_COUNT]++;
+	vmt_sites_get(replay->sites, site)->exact[VMT_FIGURE_TOTAL_RESERVED] += event->length;
+	return 0;
+}
+
 /* Every kind is named: the compiler finds a new one. */
 int
 vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *event)
@@ -369,6 +397,8 @@ vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *event)
 		return apply_advice(replay, event);
 	case VMT_EVENT_FILE_RELEASE:
 		return apply_file_release(replay, event);
+	case VMT_EVENT_MLOCK:
+		return apply_lock(replay, event);
 	case VMT_EVENT_MPROTECT:
 		return apply_protect(replay, event);
 	case VMT_EVENT_BRK_BEGIN:
@@ -387,8 +417,7 @@ vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *event)
 #define CASE_OF_MAP(name)
 #define VMT_EVENT(name, id, ring, role, call, fields, a, b) CASE_OF_##ring(name)
 #include "format/event_kinds.def"
-	case VMT_EVENT_MLOCK: /* by these no page gets another owner */
-	case VMT_EVENT_MUNLOCK:
+	case VMT_EVENT_MUNLOCK: /* by these no page gets another owner */
 	case VMT_EVENT_REMAP_FILE_PAGES:
 	case VMT_EVENT_TRIM:
 	case VMT_EVENT_EXEC:

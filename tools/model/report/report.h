@@ -134,6 +134,13 @@ struct vmt_advice {
 	struct vmt_stack_frames stack;
 };
 
+struct vmt_lock {
+	const char *call; /* "mlock" ... */
+	uint64_t calls;	  /* refused ones are in no figure */
+	uint64_t bytes;	  /* of their ranges; 0 of mlockall */
+	struct vmt_stack_frames stack;
+};
+
 struct vmt_go_point {
 	int64_t time_ns;
 	struct vmt_go_figures figures;
@@ -222,6 +229,8 @@ struct vmt_report {
 	size_t file_count;
 	struct vmt_advice *advice;
 	size_t advice_count;
+	struct vmt_lock *locks; /* over the run */
+	size_t lock_count;
 	struct vmt_rss_point *rss;
 	size_t rss_count;
 	struct {

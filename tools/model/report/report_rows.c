@@ -207,6 +207,40 @@ add_advice(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
 	return 0;
 }
 
+static void
+add_lock(struct vmt_report *report, const struct vmt_site_entry *entry)
+{
+	const char *call = vmt_lock_name(entry->key.advice);
+
+	report->locks[report->lock_count++] = (struct vmt_lock){
+	    .call = call ? call : "mlockall",
+	    .calls = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
+	    .bytes = vmt_sites_figure(entry, VMT_FIGURE_TOTAL_RESERVED),
+	};
+}
+
+/* Of which kind a row is: *stack is to be filled. */
+static int
+add_row(struct vmt_report_draft *draft, uint32_t site, struct vmt_stack_frames **stack)
+{
+	const struct vmt_site_entry *entry = vmt_sites_get(draft->replay->sites, site);
+	struct vmt_report *report = &draft->report;
+
+	if (is_advice(entry->key)) {
+		if (add_advice(draft, entry))
+			return -ENOMEM;
+		*stack = &report->advice[report->advice_count - 1].stack;
+	} else if (entry->key.kind == VMT_EVENT_MLOCK) {
+		add_lock(report, entry);
+		*stack = &report->locks[report->lock_count - 1].stack;
+	} else {
+		draft->site_rows[site] = report->site_count;
+		add_site(report, entry);
+		*stack = &report->sites[report->site_count - 1].stack;
+	}
+	return 0;
+}
+
 static int
 fill_sites(struct vmt_report_draft *draft, struct vmt_frames *frames)
 {
@@ -216,8 +250,9 @@ fill_sites(struct vmt_report_draft *draft, struct vmt_frames *frames)
 
 	report->sites = calloc((size_t)count + 1, sizeof(*report->sites));
 	report->advice = calloc((size_t)count + 1, sizeof(*report->advice));
+	report->locks = calloc((size_t)count + 1, sizeof(*report->locks));
 	draft->site_rows = malloc(((size_t)count + 1) * sizeof(*draft->site_rows));
-	if (!report->sites || !report->advice || !draft->site_rows)
+	if (!report->sites || !report->advice || !report->locks || !draft->site_rows)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct vmt_site_entry *entry = vmt_sites_get(sites, i);
@@ -228,17 +263,9 @@ fill_sites(struct vmt_report_draft *draft, struct vmt_frames *frames)
 		if (is_empty(entry))
 			continue;
 		vmt_report_draft_tell(draft, "naming call sites", i, count);
-		if (is_advice(entry->key)) {
-			status = add_advice(draft, entry);
-			if (status)
-				return status;
-			stack = &report->advice[report->advice_count - 1].stack;
-		} else {
-			draft->site_rows[i] = report->site_count;
-			add_site(report, entry);
-			stack = &report->sites[report->site_count - 1].stack;
-		}
-		status = vmt_frames_of_site(frames, entry, stack);
+		status = add_row(draft, i, &stack);
+		if (!status)
+			status = vmt_frames_of_site(frames, entry, stack);
 		if (status)
 			return status;
 		if (is_advice(entry->key))
@@ -299,6 +326,9 @@ vmt_report_rows_free(struct vmt_report *report)
 		free(report->sites[i].stack.frames);
 	for (size_t i = 0; i < report->advice_count; i++)
 		free(report->advice[i].stack.frames);
+	for (size_t i = 0; i < report->lock_count; i++)
+		free(report->locks[i].stack.frames);
+	free(report->locks);
 	free(report->classes);
 	free(report->sites);
 	free(report->files);

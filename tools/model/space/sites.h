@@ -54,7 +54,7 @@ enum vmt_figure {
 
 struct vmt_site_key {
 	uint32_t stack;
-	uint16_t advice; /* of MADVISE, else 0 */
+	uint16_t advice; /* of MADVISE, or how: of FILE_RELEASE and MLOCK; else 0 */
 	uint8_t kind;	 /* enum vmt_event_kind */
 };
 
