@@ -150,7 +150,8 @@ build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libi
 check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk \
 	libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' libmimalloc-dev libfaketime fakeroot musl-tools file \
-	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb
+	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb \
+	qemu-user proot ltrace
 
 bench_packages := heaptrack stress-ng redis-server redis-tools sqlite3 jq libjemalloc2
 vm_packages := qemu-system-x86 busybox-static e2fsprogs quota util-linux procps python3

@@ -2,14 +2,16 @@
  * test_tools.c: do the tools that watch a program find what they find without the library, and is
  * a program chosen by any of its names?
  *
- * Under valgrind nothing is recorded and nothing of ours is reported, whatever its tool; strace and
- * gdb see a program that ends as it does bare.
+ * Under valgrind nothing is recorded and nothing of ours is reported, whatever its tool. Under
+ * strace, ltrace and gdb, in qemu's user mode and under proot, a program says and ends as it does
+ * bare.
  */
 #include "tests/e2e/twice.h"
 
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static void
@@ -35,11 +37,40 @@ test_valgrind(void **state)
 	compare("valgrind -q --tool=none");
 }
 
+/* Not every release has each of them. */
+static void
+compare_if_there(const char *tool)
+{
+	char script[256];
+
+	snprintf(script, sizeof(script), "command -v %.*s", (int)strcspn(tool, " "), tool);
+	if (twice_succeeds(script))
+		compare(tool);
+	else
+		print_message("skip: %s is not installed\n", tool);
+}
+
+static void
+test_emulators(void **state)
+{
+	struct utsname machine;
+	char qemu[sizeof(machine.machine) + 8];
+
+	(void)state;
+	assert_int_equal(uname(&machine), 0);
+	snprintf(qemu, sizeof(qemu), "qemu-%s", machine.machine);
+	compare_if_there(qemu);
+	compare_if_there("proot");
+	compare_if_there("proot -0");
+}
+
 static void
 test_debuggers(void **state)
 {
 	(void)state;
 	compare("strace -f -o /dev/null");
+	compare_if_there("ltrace -o /dev/null");
+	compare_if_there("ltrace -f -S -o /dev/null");
 	/* Without the lines that name a process. */
 	(void)twice_compare(
 	    "gdb -q -batch -ex run --args /bin/sh -c 'x=$(echo a); echo $x; exit 5' "
@@ -147,9 +178,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_valgrind),
-	    cmocka_unit_test(test_debuggers),
-	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_valgrind),  cmocka_unit_test(test_emulators),
+	    cmocka_unit_test(test_debuggers), cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_left_out),
 	};
 
