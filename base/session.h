@@ -24,7 +24,7 @@
 #define VMT_SESSION_MAGIC "VMTSESS"
 #define VMT_SESSION_VERSION 6u
 #define VMT_SESSION_SLOTS 240u
-#define VMT_SESSION_BACKED 8u /* slots of a nameless one that have memory from the start */
+#define VMT_SESSION_BACKED 2u /* slots of a nameless one with memory from the start: a page */
 #define VMT_SESSION_PATH_BYTES 1264u
 #define VMT_SESSION_PARTED 16u
 #define VMT_SESSION_NAMES 8u

@@ -323,6 +323,7 @@ random_id(void)
 static void
 describe_process(struct vmt_head *head)
 {
+	const struct vmt_head *parent = vmt_recording.head;
 	struct vmt_procfs_stat stat;
 	char text[1024];
 	long length = read_whole("/proc/self/stat", text, sizeof(text));
@@ -334,10 +335,16 @@ describe_process(struct vmt_head *head)
 		vmt_recording.stack_start = stat.stack_start;
 		memcpy(head->name, stat.name, sizeof(head->name));
 	}
-	read_boot_id(head->boot_id);
+	if (parent) { /* of a fork child, which is the same program */
+		memcpy(head->boot_id, parent->boot_id, sizeof(head->boot_id));
+		memcpy(head->exe, parent->exe, sizeof(head->exe));
+	} else {
+		read_boot_id(head->boot_id);
+		vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", head->exe,
+			      sizeof(head->exe) - 1);
+	}
 	head->random_id = random_id();
 	head->start_unix_ns = vmt_sys_clock_ns(CLOCK_REALTIME);
-	vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", head->exe, sizeof(head->exe) - 1);
 	if (!vmt_config.cmdline)
 		return;
 	length = read_whole("/proc/self/cmdline", head->cmdline, sizeof(head->cmdline));
