@@ -8,6 +8,7 @@
 #include "capture/core/guard.h"
 #include "collect/collector.h"
 #include "preload/libc/elf_lookup.h"
+#include "preload/trace/close_descriptors.h"
 #include "preload/trace/standalone.h"
 #include "preload/trace/unmap_files.h"
 
@@ -21,16 +22,10 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-
 #define SESSION_FD 0 /* of a nameless session, in the collector */
 #define HOLDER_PAUSE_NS 2000000
 #define HOLDER_PAUSES 10u
 #define RESTORE_ATTEMPTS 1000
-#define LEAST_NUMBERS 1024u
-#define MOST_NUMBERS (1u << 20)
 
 /* The linker's name for this library's first byte. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -45,80 +40,6 @@ struct spawn {
 	bool as_copy;			      /* the collector stays a copy of the program */
 	volatile bool failed;		      /* it could not be another program */
 };
-
-/* As the kernel's linux_dirent64. */
-struct directory_entry {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t bytes;
-	uint8_t type;
-	char name[];
-};
-
-/* Whether it closed any. */
-static bool
-close_listed(int directory, int first)
-{
-	_Alignas(8) char buffer[2048];
-	bool closed = false;
-	long bytes;
-
-	while ((bytes = vmt_sys_call3(SYS_getdents64, directory, buffer, sizeof(buffer))) > 0) {
-		for (long at = 0; at < bytes;) {
-			const struct directory_entry *entry = (void *)(buffer + at);
-			struct vmt_text name = vmt_text_of(entry->name, strlen(entry->name));
-			uint64_t fd;
-
-			if (vmt_text_take_decimal(&name, &fd) && (int)fd != directory &&
-			    (int)fd >= first) {
-				vmt_sys_close((int)fd);
-				closed = true;
-			}
-			at += entry->bytes;
-		}
-	}
-	return closed;
-}
-
-/* Without /proc: all numbers that there can be by the limit, which may have been higher before. */
-static void
-close_numbers(int first)
-{
-	struct rlimit limit = {.rlim_cur = 0};
-
-	vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
-	if (limit.rlim_cur < LEAST_NUMBERS || limit.rlim_cur > MOST_NUMBERS)
-		limit.rlim_cur = limit.rlim_cur < LEAST_NUMBERS ? LEAST_NUMBERS : MOST_NUMBERS;
-	for (uint64_t fd = (uint64_t)first; fd < limit.rlim_cur; fd++)
-		vmt_sys_close((int)fd);
-}
-
-/* Kernels before 5.9: what /proc/self/fd lists. Closing while listing may skip entries, so again
- * until a pass closes nothing. The first goes before, as there may be none left to open with. */
-static void
-close_each(int first)
-{
-	bool closed = true;
-
-	vmt_sys_close(first);
-	while (closed) {
-		int directory = vmt_sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY, 0);
-
-		if (directory < 0) {
-			close_numbers(first);
-			return;
-		}
-		closed = close_listed(directory, first);
-		vmt_sys_close(directory);
-	}
-}
-
-void
-vmt_spawn_leave_descriptors(int first)
-{
-	if (vmt_sys_call3(SYS_close_range, first, ~0u, 0) < 0)
-		close_each(first);
-}
 
 /* By its number in /proc, which may be that of another pid namespace. */
 static uint32_t
@@ -142,7 +63,7 @@ leave_all_but_session(const struct spawn *spawn)
 		vmt_sys_call3(SYS_dup3, fd, SESSION_FD, 0);
 	else if (fd == SESSION_FD)
 		vmt_sys_call3(SYS_fcntl, fd, F_SETFD, 0);
-	vmt_spawn_leave_descriptors(fd >= 0 ? SESSION_FD + 1 : 0);
+	vmt_close_descriptors_from(fd >= 0 ? SESSION_FD + 1 : 0);
 	if (fd < 0)
 		return;
 	vmt_atomic_store_release(&spawn->session->held_by, own_number());

@@ -31,11 +31,8 @@
  * later images can't find it. */
 bool vmt_spawn_collector(const char **path);
 
-/* The parts of it that tests call alone. Closes every descriptor of this process from `first` on,
- * also where the kernel has no close_range, there is no /proc, or no descriptor is left. */
-void vmt_spawn_leave_descriptors(int first);
-/* Whether a file begins as the library does in memory: its headers and build-id. It may have been
- * replaced since it was loaded, and another version has other orders. */
+/* For tests, too: whether a file begins as the library does in memory: its headers and build-id. It
+ * may have been replaced since it was loaded, and another version has other orders. */
 bool vmt_spawn_is_own_file(const char *path);
 
 #endif

@@ -1,6 +1,7 @@
 #include "preload/trace/spawn.h"
 
 #include "base/sys.h"
+#include "preload/trace/close_descriptors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,7 +94,7 @@ status_of_child(bool old_kernel, bool no_proc, int first)
 		open_all();
 		if (old_kernel && !refuse_close_range())
 			_exit(3);
-		vmt_spawn_leave_descriptors(first);
+		vmt_close_descriptors_from(first);
 		if (first > 0 && fcntl(first - 1, F_GETFD) < 0)
 			_exit(5);
 		_exit(is_any_open(first) ? 4 : 0);
