@@ -7,6 +7,7 @@
 #include "collect/allocator_scan.h"
 #include "collect/cgroup_cache.h"
 #include "collect/go_counters.h"
+#include "collect/snapshot_extras.h"
 #include "collect/tasks.h"
 #include "collect/title.h"
 #include "collect/trace_clock.h"
@@ -38,18 +39,6 @@
 #define MOVED_PART 20u
 #define MOVED_MIN_BYTES (UINT64_C(1) << 20)
 #define MOVES_FAST_PART 100u /* from one reading to the next */
-
-/* What reading smaps_rollup costs, and stalls the target's own mapping calls for. */
-#define ROLLUP_NS_PER_MIB (12 * MILLISECOND / 1024)
-#define ROLLUP_EXIT_MAX_BYTES (UINT64_C(4) << 30)
-#define ROLLUP_SHORT_NS (2 * MILLISECOND)
-
-/* What telling shared pages costs beyond the scan. Nobody waits for a snapshot that is due, a
- * process that ends does, and one that grows has the next one soon. */
-#define SHARES_NS_PER_MIB (9 * MILLISECOND / 1024)
-#define SHARES_SHORT_NS (2 * MILLISECOND)
-#define SHARES_EXIT_NS (2 * MILLISECOND)
-#define SHARES_REQUEST_NS (100 * MILLISECOND)
 
 void
 vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
@@ -231,39 +220,6 @@ own_reason(const struct vmt_traced *process, uint64_t now_ns, bool scarce)
 	return 0;
 }
 
-/* Only where it can tell what nothing else does: LazyFree pages, or, for a source that does not
- * know them, huge ones. */
-static bool
-wants_rollup(const struct vmt_traced *process, const struct vmt_shared *shared, bool asked_for)
-{
-	const struct vmt_sampling *sampling = &process->sampling;
-	uint64_t cost_ns = (sampling->rss_bytes >> 20) * ROLLUP_NS_PER_MIB;
-
-	if (!process->drain.freed_lazily && shared->source == VMT_RESIDENCY_PAGEMAP_SCAN)
-		return false;
-	if (asked_for)
-		return sampling->rss_bytes <= ROLLUP_EXIT_MAX_BYTES;
-	return cost_ns <= ROLLUP_SHORT_NS && shared->credit.left_ns > (int64_t)(8 * cost_ns);
-}
-
-static bool
-wants_shares(const struct vmt_traced *process, const struct vmt_shared *shared, uint32_t reason)
-{
-	uint64_t cost_ns = (process->sampling.rss_bytes >> 20) * SHARES_NS_PER_MIB;
-
-	switch (reason) {
-	case VMT_SNAPSHOT_EXIT:
-		return cost_ns <= SHARES_EXIT_NS;
-	case VMT_SNAPSHOT_REQUEST:
-		return cost_ns <= SHARES_REQUEST_NS;
-	case VMT_SNAPSHOT_PERIODIC:
-		return shared->credit.left_ns > (int64_t)(2 * cost_ns);
-	default:
-		return cost_ns <= SHARES_SHORT_NS &&
-		       shared->credit.left_ns > (int64_t)(8 * cost_ns);
-	}
-}
-
 /* Before the mappings are read, so that a stack that they show belongs to a thread of the list, or
  * to one whose event comes later. */
 static void
@@ -324,14 +280,15 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 			  .page_bytes = process->layout.page_bytes,
 			  .zero_frame = shared->zero_frame,
 			  .knows_guards = shared->knows_guards,
-			  .shares = wants_shares(process, shared, reason),
+			  .shares = vmt_snapshot_extras_shares(process, shared, reason),
 			  .scratch = shared->residency_scratch,
 			  .pause = shared->pause,
 			  .pause_context = shared->context},
 	    .maps_fd = process->maps_fd,
 	    .statm_fd = process->statm_fd,
 	    .pid = process->pid,
-	    .rollup_fd = wants_rollup(process, shared, asked_for) ? process->rollup_fd : -1,
+	    .rollup_fd =
+		vmt_snapshot_extras_rollup(process, shared, asked_for) ? process->rollup_fd : -1,
 	    .clock = process->layout.clock,
 	    .reason = (enum vmt_snapshot_reason)reason,
 	    .index = sampling->snapshots,

@@ -1,0 +1,50 @@
+#include "collect/snapshot_extras.h"
+
+#define MILLISECOND UINT64_C(1000000)
+
+/* What reading smaps_rollup costs, and stalls the target's own mapping calls for. */
+#define ROLLUP_NS_PER_MIB (12 * MILLISECOND / 1024)
+#define ROLLUP_EXIT_MAX_BYTES (UINT64_C(4) << 30)
+#define ROLLUP_SHORT_NS (2 * MILLISECOND)
+
+/* What telling shared pages costs beyond the scan. Nobody waits for a snapshot that is due, a
+ * process that ends does, and one that grows has the next one soon. */
+#define SHARES_NS_PER_MIB (9 * MILLISECOND / 1024)
+#define SHARES_SHORT_NS (2 * MILLISECOND)
+#define SHARES_EXIT_NS (2 * MILLISECOND)
+#define SHARES_REQUEST_NS (100 * MILLISECOND)
+
+/* Only where it can tell what nothing else does: LazyFree pages, or, for a source that does not
+ * know them, huge ones. */
+bool
+vmt_snapshot_extras_rollup(const struct vmt_traced *process, const struct vmt_shared *shared,
+			   bool asked_for)
+{
+	const struct vmt_sampling *sampling = &process->sampling;
+	uint64_t cost_ns = (sampling->rss_bytes >> 20) * ROLLUP_NS_PER_MIB;
+
+	if (!process->drain.freed_lazily && shared->source == VMT_RESIDENCY_PAGEMAP_SCAN)
+		return false;
+	if (asked_for)
+		return sampling->rss_bytes <= ROLLUP_EXIT_MAX_BYTES;
+	return cost_ns <= ROLLUP_SHORT_NS && shared->credit.left_ns > (int64_t)(8 * cost_ns);
+}
+
+bool
+vmt_snapshot_extras_shares(const struct vmt_traced *process, const struct vmt_shared *shared,
+			   uint32_t reason)
+{
+	uint64_t cost_ns = (process->sampling.rss_bytes >> 20) * SHARES_NS_PER_MIB;
+
+	switch (reason) {
+	case VMT_SNAPSHOT_EXIT:
+		return cost_ns <= SHARES_EXIT_NS;
+	case VMT_SNAPSHOT_REQUEST:
+		return cost_ns <= SHARES_REQUEST_NS;
+	case VMT_SNAPSHOT_PERIODIC:
+		return shared->credit.left_ns > (int64_t)(2 * cost_ns);
+	default:
+		return cost_ns <= SHARES_SHORT_NS &&
+		       shared->credit.left_ns > (int64_t)(8 * cost_ns);
+	}
+}
