@@ -449,7 +449,6 @@ set_up_shared(struct collector *collector)
 	shared->knows_guards = choice.knows_guards;
 	if (shared->source == VMT_RESIDENCY_PAGEMAP)
 		shared->zero_frame = vmt_residency_zero_frame();
-	shared->pid_namespace = vmt_procfs_pid_namespace();
 	shared->pause = pause_work;
 	shared->context = collector;
 	shared->forked = note_fork;

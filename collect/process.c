@@ -125,8 +125,6 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 		vmt_sampling_begin(process, shared);
 		vmt_touch_sampling_open(process, shared);
 	}
-	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid_namespace,
-				 shared->pid_namespace);
 	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid,
 				 (uint32_t)vmt_sys_call0(SYS_getpid));
 }
@@ -497,6 +495,16 @@ end_when_full(struct vmt_traced *process, struct vmt_shared *shared, uint64_t no
 				 vmt_trace_clock_now(process->layout.clock));
 }
 
+/* Not for a process that ends at once, and takes the collector's pid out of its head. */
+static void
+note_namespace(const struct vmt_traced *process, struct vmt_shared *shared)
+{
+	if (shared->pid_namespace == 0)
+		shared->pid_namespace = vmt_procfs_pid_namespace();
+	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid_namespace,
+				 shared->pid_namespace);
+}
+
 static void
 visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool urgent)
 {
@@ -524,8 +532,10 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	}
 	if (process->state != VMT_PROCESS_LIVE && asked)
 		vmt_sampling_decline(process);
-	if (sample_due)
+	if (sample_due) {
 		note_clock(process);
+		note_namespace(process, shared);
+	}
 	set_pace(process, now_ns, fill, urgent || end != process->end_seen);
 	process->end_seen = end;
 }
