@@ -168,7 +168,7 @@ struct vmt_map_event {
 /* vmt_map_event.marks: how committed bytes were found. */
 #define VMT_MARK_LOOKED 1u	  /* the page tables were asked; else committed bytes are unknown */
 #define VMT_MARK_SAMPLED 2u	  /* not all pages were asked: committed bytes are an estimate */
-#define VMT_MARK_ENDS 8u	  /* MUNMAP: LONG_END or MAP_UNDO follows when the call is over */
+#define VMT_MARK_ENDS 8u	  /* MUNMAP, SHMDT: LONG_END or MAP_UNDO follows, when it is over */
 #define VMT_MARK_LOOKED_AFTER 16u /* MADVISE: b = committed bytes after the call */
 #define VMT_MARK_PAGE_CACHE 4u	  /* file pages: the answer counts the page cache */
 

@@ -45,9 +45,11 @@ write_before(struct vmt_map_event *event, uint64_t address, uint64_t looked, uin
 }
 
 void
-vmt_mapping_write_release(uint8_t kind, uint64_t address, uint64_t length, uint32_t stack)
+vmt_mapping_write_release(uint8_t kind, uint64_t address, uint64_t length, uint8_t marks,
+			  uint32_t stack)
 {
-	struct vmt_map_event event = {.kind = kind, .address = address, .length = length};
+	struct vmt_map_event event = {
+	    .kind = kind, .address = address, .length = length, .marks = marks};
 
 	write_before(&event, address, length, stack);
 }
@@ -180,7 +182,7 @@ vmt_mapping_mmap(const struct vmt_mapping_request *request, uint32_t stack)
 	if (!recorded)
 		return call_mmap(request);
 	if (length != 0)
-		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, request->address, length, stack);
+		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, request->address, length, 0, stack);
 	if (is_long)
 		vmt_long_call_begin_mmap(request, rounded_length(request), stack);
 	result = call_mmap(request);
@@ -391,7 +393,7 @@ move(const struct vmt_mapping_move *move, const struct vmt_mapping_move *whole, 
 
 	if (replace)
 		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, whole->new_address,
-					  whole->new_length, stack);
+					  whole->new_length, 0, stack);
 	if (whole->old_length != 0)
 		write_mremap_begin(whole, stack);
 	result = call_mremap(move);

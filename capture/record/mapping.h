@@ -66,8 +66,10 @@ void vmt_mapping_write_private(uint64_t address, uint64_t length, uint32_t stack
 void vmt_mapping_note(uint8_t kind, uint64_t address, uint64_t length, uint32_t flags, long result,
 		      uint32_t stack);
 
-/* The parts that capture/record/segments.c shares: a release before, an undo after. */
-void vmt_mapping_write_release(uint8_t kind, uint64_t address, uint64_t length, uint32_t stack);
+/* The parts that capture/record/segments.c shares: a release before, an undo after. marks: 0 or
+ * VMT_MARK_ENDS. */
+void vmt_mapping_write_release(uint8_t kind, uint64_t address, uint64_t length, uint8_t marks,
+			       uint32_t stack);
 void vmt_mapping_write_undo(uint64_t address, uint64_t length, long result, uint32_t stack);
 
 #endif

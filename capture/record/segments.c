@@ -168,7 +168,7 @@ vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
 	long result;
 
 	if (replace)
-		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, target, length, stack);
+		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, target, length, 0, stack);
 	fills = vmt_long_call_fills();
 	if (fills)
 		vmt_long_call_begin_segment(&event);
@@ -193,14 +193,19 @@ long
 vmt_segments_shmdt(uint64_t address, uint32_t stack)
 {
 	uint64_t length = recall(address);
+	bool ends = length == 0 || length >= VMT_LONG_CALL_BYTES;
 	long result;
 
 	if (address == 0 || (address & (vmt_page_bytes - 1)))
 		return vmt_sys_call1(SYS_shmdt, address);
-	vmt_mapping_write_release(VMT_EVENT_SHMDT, address, length, stack);
+	vmt_mapping_write_release(VMT_EVENT_SHMDT, address, length, ends ? VMT_MARK_ENDS : 0,
+				  stack);
 	forget(address);
 	result = vmt_sys_call1(SYS_shmdt, address);
-	if (vmt_sys_failed((void *)result)) {
+	if (!vmt_sys_failed((void *)result)) {
+		if (ends)
+			vmt_long_call_end(VMT_EVENT_SHMDT, stack);
+	} else {
 		vmt_mapping_write_undo(address, length, result, stack);
 		if (length != 0)
 			remember(address, length);

@@ -201,28 +201,73 @@ range_that_moves_has_an_owner(void **state)
 	}
 }
 
+/* A release that the kernel may not have got to, and how its call ends. */
+struct release {
+	struct vmt_event acquired;
+	struct vmt_event released;
+	struct vmt_event end;
+	bool ends;	/* it says that LONG_END will follow */
+	bool has_owner; /* meanwhile */
+	bool shared;
+};
+
+static void
+check_release(const struct release *release)
+{
+	for (int over = 0; over < 2; over++) {
+		struct vmt_replay *replay = begin();
+		struct vmt_attribution attribution;
+		struct vmt_mapping *mapping;
+		bool has_owner = release->has_owner && !over;
+		struct vmt_event released = release->released;
+
+		released.marks = release->ends ? VMT_MARK_ENDS : 0;
+		happen(replay, release->acquired);
+		happen(replay, released);
+		if (over)
+			happen(replay, release->end);
+		mapping = add_mapping(&world, BASE, LENGTH, "", 30 * PAGE);
+		mapping->shared = release->shared;
+		attribution = join_world(&world, replay, NULL);
+		assert_int_equal(
+		    figure_of_site(replay, release->acquired.kind, 1, VMT_FIGURE_COMMITTED),
+		    has_owner ? 30 * PAGE : 0);
+		end(&attribution, replay);
+	}
+}
+
 /* The release is stamped before the kernel has got to it. Without the mark nothing says that the
- * call may still be at work. */
+ * call may still be at work; a break always says when it is over. */
 static void
 range_that_goes_has_its_owner(void **state)
 {
-	for (int marked = 0; marked < 2; marked++) {
-		struct vmt_replay *replay = begin();
-		struct vmt_attribution attribution;
+	static const struct vmt_event mapped =
+	    EVENT(MMAP, .address = BASE, .length = LENGTH, .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+		  .protection = RW, .stack = 1);
+	static const struct vmt_event attached =
+	    EVENT(SHMAT, .address = BASE, .length = LENGTH, .protection = RW, .stack = 1);
+	static const struct vmt_event grown =
+	    EVENT(BRK, .address = BASE + LENGTH, .argument_a = BASE, .length = LENGTH, .stack = 1);
+	static const struct vmt_event over = EVENT(LONG_END, .stack = 1);
+	static const struct vmt_event unmapped = EVENT(MUNMAP, .address = BASE, .length = LENGTH);
+	static const struct vmt_event detached = EVENT(SHMDT, .address = BASE, .length = LENGTH);
+	static const struct vmt_event all_detached = EVENT(SHMDT, .address = BASE);
+	static const struct vmt_event shrinks =
+	    EVENT(BRK_BEGIN, .address = BASE, .argument_a = BASE + LENGTH, .length = LENGTH);
+	static const struct vmt_event shrunk =
+	    EVENT(BRK, .address = BASE, .argument_a = BASE + LENGTH, .length = LENGTH);
+	const struct release releases[] = {
+	    {mapped, unmapped, over, .ends = false, .has_owner = false},
+	    {mapped, unmapped, over, .ends = true, .has_owner = true},
+	    {attached, detached, over, .ends = false, .has_owner = false, .shared = true},
+	    {attached, detached, over, .ends = true, .has_owner = true, .shared = true},
+	    {attached, all_detached, over, .ends = true, .has_owner = true, .shared = true},
+	    {grown, shrinks, shrunk, .ends = false, .has_owner = true},
+	};
 
-		(void)state;
-		map_anonymous(replay, BASE, LENGTH, 1);
-		happen(replay, (struct vmt_event){.kind = VMT_EVENT_MUNMAP,
-						  .address = BASE,
-						  .length = LENGTH,
-						  .marks = marked ? VMT_MARK_ENDS : 0});
-		add_mapping(&world, BASE, LENGTH, "", 30 * PAGE);
-		attribution = join_world(&world, replay, NULL);
-		assert_int_equal(CLASS_OF(attribution, UNATTRIBUTED, COMMITTED),
-				 marked ? 0 : 30 * PAGE);
-		assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), marked ? 30 * PAGE : 0);
-		end(&attribution, replay);
-	}
+	(void)state;
+	for (size_t i = 0; i < sizeof(releases) / sizeof(*releases); i++)
+		check_release(&releases[i]);
 }
 
 /* More calls at once than are kept, of lengths that no call has. */

@@ -65,12 +65,20 @@ drop(struct vmt_unfinished_calls *calls, size_t i)
 		(calls->count - i) * sizeof(calls->calls[0]));
 }
 
+/* A call that releases alone: its pages may be there until it has got to them. */
+static bool
+is_release(const struct vmt_event *event)
+{
+	return event->kind == VMT_EVENT_BRK_BEGIN ||
+	       ((event->kind == VMT_EVENT_MUNMAP || event->kind == VMT_EVENT_SHMDT) &&
+		(event->marks & VMT_MARK_ENDS));
+}
+
 void
 vmt_unfinished_calls_apply(struct vmt_unfinished_calls *calls, const struct vmt_event *event)
 {
 	bool begins = event->kind == VMT_EVENT_LONG_BEGIN ||
-		      event->kind == VMT_EVENT_MREMAP_BEGIN ||
-		      (event->kind == VMT_EVENT_MUNMAP && (event->marks & VMT_MARK_ENDS));
+		      event->kind == VMT_EVENT_MREMAP_BEGIN || is_release(event);
 
 	for (size_t i = 0; i < calls->count; i++) {
 		if (calls->calls[i].event.thread != event->thread)
@@ -86,12 +94,12 @@ vmt_unfinished_calls_apply(struct vmt_unfinished_calls *calls, const struct vmt_
 	calls->calls[calls->count++] = (struct call){.event = *event, .site = VMT_SITE_NONE};
 }
 
-/* The event that the call will end with. */
+/* The event that the call will end with; of a release, its own. */
 static uint8_t
 kind_of(const struct vmt_event *event)
 {
-	if (event->kind == VMT_EVENT_MUNMAP)
-		return VMT_EVENT_MUNMAP;
+	if (is_release(event))
+		return event->kind;
 	return event->kind == VMT_EVENT_MREMAP_BEGIN ? VMT_EVENT_MREMAP
 						     : (uint8_t)event->argument_a;
 }
@@ -111,7 +119,7 @@ length_of(const struct vmt_unfinished_calls *calls, const struct vmt_event *even
 {
 	uint64_t length = event->kind == VMT_EVENT_MREMAP_BEGIN ? event->argument_b : event->length;
 
-	if (event->kind == VMT_EVENT_MUNMAP || length > VMT_ADDRESS_MASK)
+	if (is_release(event) || length > VMT_ADDRESS_MASK)
 		return 0;
 	return vmt_pages_up(length, calls->page_bytes);
 }
@@ -320,7 +328,7 @@ is_mapped(const struct vmt_snapshot *snapshot, uint64_t start, uint64_t end)
 	       end <= snapshot->mappings[low].mapping.end;
 }
 
-/* What an mremap has not moved yet, and a munmap not released. */
+/* What an mremap has not moved yet, and another call not released. */
 static int
 lend_old_place(struct vmt_replay *replay, struct call *call, const struct vmt_snapshot *snapshot)
 {

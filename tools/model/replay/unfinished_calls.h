@@ -4,13 +4,14 @@
  * A call that maps memory and fills it (MAP_POPULATE, MAP_LOCKED, mremap, pthread_create with large
  * thread-local storage) is written down when it has returned. Pages that a snapshot finds before
  * that have no owner yet. Such a call writes LONG_BEGIN (or MREMAP_BEGIN) before: from then to its
- * end it is under way here. So is a large munmap, which says of itself (VMT_MARK_ENDS) that
- * LONG_END will follow: its pages are there until it has got to them.
+ * end it is under way here. So is a break that shrinks (BRK_BEGIN), and a large munmap or shmdt,
+ * which says of itself (VMT_MARK_ENDS) that LONG_END will follow: their pages are there until the
+ * call has got to them.
  *
  * For a snapshot, memory that no event explains is lent to the calls under way: where a mapping has
  * the kind, the protection and the length (and the place, where the call names one) of a call, or
  * is as long as several such calls together, which the kernel joins. Two calls that are alike in
- * all this may be taken for each other. What is still mapped of what an mremap or munmap releases
+ * all this may be taken for each other. What is still mapped of what a call releases
  * is lent to those who owned it. vmt_unfinished_calls_take_back ends the loan: the events that
  * follow find the space as it was.
  *
