@@ -336,6 +336,8 @@ next_visit_ns(const struct collector *collector, uint64_t now_ns)
 	uint64_t next_ns = now_ns + LONGEST_SLEEP_NS;
 
 	next_ns = due_ns < next_ns ? due_ns : next_ns;
+	due_ns = vmt_touch_sampling_due_ns(&collector->shared.touch);
+	next_ns = due_ns < next_ns ? due_ns : next_ns;
 	for (uint32_t i = 0; i < collector->used; i++) {
 		const struct vmt_traced *process = collector->processes[i];
 

@@ -40,6 +40,7 @@ _Static_assert(sizeof(struct attributes) == 112, "PERF_ATTR_SIZE_VER5");
 #define FLAG_EXCLUDE_KERNEL (UINT64_C(1) << 5)
 #define FLAG_EXCLUDE_HV (UINT64_C(1) << 6)
 #define FLAG_MMAP (UINT64_C(1) << 8)
+#define FLAG_TASK (UINT64_C(1) << 13)
 #define FLAG_WATERMARK (UINT64_C(1) << 14)
 #define FLAG_SAMPLE_ID_ALL (UINT64_C(1) << 18)
 #define FLAG_EXCLUDE_CHAIN_KERNEL (UINT64_C(1) << 21)
@@ -83,6 +84,8 @@ describe(const struct vmt_touch_events *events, uint64_t period)
 		attributes.flags |= FLAG_EXCLUDE_KERNEL;
 	if (events->inherit)
 		attributes.flags |= FLAG_INHERIT | FLAG_INHERIT_THREAD;
+	if (events->tells_threads)
+		attributes.flags |= FLAG_TASK;
 	if (events->counts_losses)
 		attributes.read_format = FORMAT_LOST;
 	return attributes;
@@ -132,14 +135,14 @@ vmt_touch_events_probe(struct vmt_touch_events *events)
 }
 
 int
-vmt_touch_events_open_ring(uint32_t cpu, uint64_t ring_bytes)
+vmt_touch_events_open_ring(uint32_t cpu)
 {
 	struct attributes attributes = {
 	    .type = PERF_TYPE_SOFTWARE,
 	    .size = sizeof(attributes),
 	    .config = PERF_COUNT_SW_DUMMY,
 	    .flags = FLAG_EXCLUDE_KERNEL | FLAG_EXCLUDE_HV | FLAG_WATERMARK | FLAG_CLOCKID,
-	    .wakeup_watermark = (uint32_t)(ring_bytes / 4),
+	    .wakeup_watermark = INT32_MAX, /* nobody waits: a wakeup would only cost */
 	    .clockid = CLOCK_MONOTONIC,
 	};
 
@@ -152,10 +155,6 @@ start(int fd, int ring_fd)
 {
 	int result = (int)vmt_sys_call3(SYS_ioctl, fd, PERF_EVENT_IOC_SET_OUTPUT, ring_fd);
 
-	if (result == 0)
-		result = (int)vmt_sys_call3(SYS_fcntl, fd, F_SETOWN, vmt_sys_call0(SYS_getpid));
-	if (result == 0)
-		result = (int)vmt_sys_call3(SYS_fcntl, fd, F_SETFL, O_ASYNC);
 	if (result == 0)
 		result = (int)vmt_sys_call3(SYS_ioctl, fd, PERF_EVENT_IOC_ENABLE, 0);
 	return result;

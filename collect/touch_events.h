@@ -17,6 +17,7 @@ struct vmt_touch_events {
 	uint32_t has;	     /* VMT_TOUCH_HAS_* of touch_record.h */
 	bool kernel;	     /* faults in kernel mode are sampled, too */
 	bool inherit;	     /* threads to come are, too (Linux 5.13); never fork children */
+	bool tells_threads;  /* each new thread makes a record */
 	bool counts_losses;  /* an event can be asked what it lost (Linux 6.0) */
 	uint32_t copy_bytes; /* of the stack, in each sample; 0: none */
 };
@@ -24,12 +25,10 @@ struct vmt_touch_events {
 /* What the kernel permits, tried on the calling thread. */
 int vmt_touch_events_probe(struct vmt_touch_events *events);
 
-/* An event that never fires, on the calling thread: the buffers of a processor's events are its. A
- * quarter of ring_bytes is worth a signal. */
-int vmt_touch_events_open_ring(uint32_t cpu, uint64_t ring_bytes);
+/* An event that never fires, on the calling thread: the buffer of a processor's events is its. */
+int vmt_touch_events_open_ring(uint32_t cpu);
 
-/* A sample of one fault in `period` of a thread on one processor, into a ring of that processor. A
- * filling ring sends SIGIO to this process. */
+/* A sample of one fault in `period` of a thread on one processor, into a ring of that processor. */
 int vmt_touch_events_open(const struct vmt_touch_events *events, uint64_t period, uint32_t tid,
 			  uint32_t cpu, int ring_fd);
 

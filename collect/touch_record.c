@@ -138,6 +138,19 @@ vmt_touch_record_read_mapped(const struct vmt_touch_record *record, uint32_t *pi
 	return true;
 }
 
+/* The new one's process, its parent's, then both threads' ids. */
+bool
+vmt_touch_record_read_fork(const struct vmt_touch_record *record, uint32_t *maker, bool *is_thread)
+{
+	struct cursor cursor = {record->body, record->body + record->body_bytes};
+	uint32_t pid;
+
+	if (record->type != PERF_RECORD_FORK || !take_ids(&cursor, &pid, maker))
+		return false;
+	*is_thread = pid == *maker;
+	return true;
+}
+
 /* id, count, then what every record ends with: ids and time. */
 bool
 vmt_touch_record_read_lost(const struct vmt_touch_record *record, uint32_t *pid, uint64_t *lost)

@@ -50,6 +50,10 @@ bool vmt_touch_record_read(const struct vmt_touch_record *record, uint32_t has,
 bool vmt_touch_record_read_mapped(const struct vmt_touch_record *record, uint32_t *pid,
 				  struct vmt_mapping *mapping);
 
+/* Of a record of a fork: the process that has made a thread, or another process. */
+bool vmt_touch_record_read_fork(const struct vmt_touch_record *record, uint32_t *maker,
+				bool *is_thread);
+
 /* Of a record that counts losses: how many, and of whom they may be. */
 bool vmt_touch_record_read_lost(const struct vmt_touch_record *record, uint32_t *pid,
 				uint64_t *lost);

@@ -14,14 +14,19 @@
 /* A limit that is none is taken for this. */
 #define LIMIT_MOST_BYTES (UINT64_C(64) << 20)
 #define DEFAULT_MLOCK_KB 516u
-/* A fault takes about a microsecond, and its sample 8 KiB. */
-#define STORM_BYTES (UINT64_C(80) << 20)
+/* A fault takes about a microsecond, and its sample 8 KiB and two of them. */
+#define FAULT_NS UINT64_C(1000)
+#define SAMPLE_NS UINT64_C(2000)
+#define STORM_BYTES (UINT64_C(320) << 20)
+#define SHORTEST_NS UINT64_C(1000000)
+#define LONGEST_NS UINT64_C(20000000)
 #define WISH_LEAST_BYTES (UINT64_C(128) << 10)
 #define ALL_MOST_BYTES (UINT64_C(32) << 20)
 #define CAPABILITY_IPC_LOCK 14
 #define CAPABILITY_VERSION 0x20080522u
 #define COPY_MOST_BYTES 8192u
 #define COPIES_A_RING 8u
+#define SAMPLE_LEAST_BYTES 256u /* without the copy */
 
 uint64_t
 vmt_touch_rings_wish(uint64_t period, uint32_t cpus)
@@ -136,6 +141,17 @@ account_bytes(uint32_t cpus)
 	return bytes + (limit.rlim_cur < LIMIT_MOST_BYTES ? limit.rlim_cur : LIMIT_MOST_BYTES);
 }
 
+uint64_t
+vmt_touch_rings_filled_ns(uint64_t ring_bytes, uint32_t copy_bytes, uint64_t period)
+{
+	uint64_t samples = ring_bytes / (copy_bytes + SAMPLE_LEAST_BYTES);
+	uint64_t filled_ns = samples * (period * FAULT_NS + SAMPLE_NS);
+
+	if (filled_ns < SHORTEST_NS)
+		return SHORTEST_NS;
+	return filled_ns < LONGEST_NS ? filled_ns : LONGEST_NS;
+}
+
 static struct vmt_touch_ring *
 rings_of(const struct vmt_touch *touch)
 {
@@ -147,7 +163,7 @@ open_ring(struct vmt_touch *touch, uint32_t cpu)
 {
 	uint64_t page_bytes = touch->page_bytes;
 	struct vmt_touch_ring *ring = &rings_of(touch)[touch->ring_count];
-	int fd = vmt_touch_events_open_ring(cpu, touch->ring_bytes);
+	int fd = vmt_touch_events_open_ring(cpu);
 	void *pages;
 
 	if (fd < 0)

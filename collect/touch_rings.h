@@ -10,7 +10,7 @@
 #include "collect/touch_target.h"
 
 /* How large each ring is to be, so that a storm of faults does not fill it before the collector has
- * woken: what a processor can write in about 10 ms, and all of them 32 MiB at most. Pure. */
+ * woken: what a processor can write in about 40 ms, and all of them 32 MiB at most. Pure. */
 uint64_t vmt_touch_rings_wish(uint64_t period, uint32_t cpus);
 
 /* What the rings of all processors may have of an account, and each of them then has: a power of
@@ -21,6 +21,9 @@ uint64_t vmt_touch_rings_size(uint64_t account_bytes, uint32_t cpus, uint64_t pa
 
 /* The next processor of a list such as 0-3,8: false = none. Begins with *next = 0. Pure. */
 bool vmt_touch_rings_next_cpu(const char *list, size_t length, uint32_t *next);
+
+/* How long a storm of faults takes to fill one, at least a millisecond. Pure. */
+uint64_t vmt_touch_rings_filled_ns(uint64_t ring_bytes, uint32_t copy_bytes, uint64_t period);
 
 /* Makes the rings, and settles how much of a stack a sample has. 0 or negative errno, and then
  * there is none. */

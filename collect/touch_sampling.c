@@ -2,26 +2,22 @@
 
 #include "base/pages.h"
 #include "base/ticks.h"
-#include "collect/tasks.h"
+#include "collect/touch_attach.h"
+#include "collect/touch_counts.h"
 #include "collect/touch_record.h"
 #include "collect/touch_rings.h"
 #include "collect/touch_walk.h"
 #include "collect/trace_clock.h"
-#include "collect/wake_signal.h"
 #include "format/settings.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>
-#include <sys/resource.h>
 
 #define MILLISECOND UINT64_C(1000000)
 
 #define FLUSH_NS (100 * MILLISECOND)
-/* Two readings of the clocks this far apart give their rate well enough. */
-#define PAIR_NS MILLISECOND
-#define PAIR_TRIES 3u
-/* Descriptors that are left to all else: a process takes nine. */
-#define SPARED_DESCRIPTORS 64
+#define FOLLOW_NS (500 * MILLISECOND)
+#define REST_NS (10000 * MILLISECOND)
 
 static struct vmt_touch_ring *
 rings_of(const struct vmt_touch *touch)
@@ -29,10 +25,10 @@ rings_of(const struct vmt_touch *touch)
 	return (struct vmt_touch_ring *)(void *)touch->rings.bytes;
 }
 
-static int *
-fds_of(const struct vmt_touch_target *target)
+static bool
+is_auto(const struct vmt_touch *touch)
 {
-	return (int *)(void *)target->fds.bytes;
+	return touch->wanted == VMT_PERIOD_AUTO;
 }
 
 static void
@@ -45,8 +41,7 @@ try_kernel(struct vmt_touch *touch)
 		     : -ENOMEM;
 	if (result == 0)
 		result = vmt_touch_rings_open(touch);
-	if (result == 0)
-		(void)vmt_wake_signal_begin();
+	touch->events.tells_threads = is_auto(touch) && touch->events.inherit;
 	touch->refused = -result;
 }
 
@@ -56,10 +51,12 @@ vmt_touch_sampling_begin(struct vmt_touch *touch, const struct vmt_collector_hos
 {
 	*touch = (struct vmt_touch){.wanted = host->touch_period,
 				    .period = host->touch_period == VMT_PERIOD_AUTO
-						  ? VMT_TOUCH_AUTO_PERIOD
+						  ? VMT_TOUCH_PACE_FIRST_PERIOD
 						  : host->touch_period,
 				    .processes = processes,
+				    .due_ns = UINT64_MAX,
 				    .used = used};
+	vmt_touch_pace_begin(&touch->pace, vmt_ticks_monotonic_ns());
 	if (touch->wanted != VMT_PERIOD_OFF)
 		try_kernel(touch);
 }
@@ -71,99 +68,6 @@ vmt_touch_sampling_end(struct vmt_touch *touch)
 	vmt_frame_rules_free(&touch->rules);
 	vmt_buffer_free(&touch->record);
 	vmt_buffer_free(&touch->payload);
-	if (touch->wanted != VMT_PERIOD_OFF)
-		vmt_wake_signal_end();
-}
-
-static void
-close_events(struct vmt_touch_target *target)
-{
-	for (uint32_t i = 0; i < target->fd_count; i++)
-		vmt_sys_close(fds_of(target)[i]);
-	target->fd_count = 0;
-	vmt_buffer_free(&target->fds);
-}
-
-static int
-keep_fd(struct vmt_touch_target *target, int fd, int most)
-{
-	if (!vmt_buffer_reserve(&target->fds, (target->fd_count + 1) * sizeof(int))) {
-		vmt_sys_close(fd);
-		return -ENOMEM;
-	}
-	fds_of(target)[target->fd_count++] = fd;
-	return fd < most ? 0 : -EMFILE;
-}
-
-/* The highest descriptor that may be taken: the kernel gives the lowest that is free. */
-static int
-most_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (vmt_sys_call4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) < 0 ||
-	    limit.rlim_cur > INT32_MAX)
-		return INT32_MAX;
-	return (int)limit.rlim_cur - SPARED_DESCRIPTORS;
-}
-
-/* One thread that has ended meanwhile is no matter. */
-static int
-open_on_thread(struct vmt_touch *touch, struct vmt_touch_target *target, uint32_t tid, int most)
-{
-	for (uint32_t i = 0; i < touch->ring_count; i++) {
-		const struct vmt_touch_ring *ring = &rings_of(touch)[i];
-		int fd =
-		    vmt_touch_events_open(&touch->events, touch->period, tid, ring->cpu, ring->fd);
-		int result = fd < 0 ? fd : keep_fd(target, fd, most);
-
-		if (result == -ESRCH)
-			return 0;
-		if (result < 0 && result != -ENODEV)
-			return result;
-	}
-	return 0;
-}
-
-static int
-open_on_all(struct vmt_touch *touch, struct vmt_traced *process)
-{
-	uint32_t count = 0;
-	int most = most_descriptors();
-	int result = vmt_tasks_read(process->pid, &touch->payload, &count);
-
-	for (uint32_t i = 0; i < count && result == 0; i++)
-		result =
-		    open_on_thread(touch, &process->touch,
-				   ((const uint32_t *)(const void *)touch->payload.bytes)[i], most);
-	if (result < 0)
-		close_events(&process->touch);
-	return result;
-}
-
-static void
-read_counts(struct vmt_traced *process)
-{
-	struct vmt_touch_target *target = &process->touch;
-	struct vmt_procfs_stat stat;
-
-	if (process->stat_fd < 0 || !vmt_procfs_read_stat(process->stat_fd, &stat) ||
-	    stat.minor_faults < target->minor_from || stat.major_faults < target->major_from)
-		return;
-	target->minor_faults = stat.minor_faults - target->minor_from;
-	target->major_faults = stat.major_faults - target->major_from;
-}
-
-static void
-begin_counts(struct vmt_traced *process)
-{
-	struct vmt_touch_target *target = &process->touch;
-
-	target->minor_from = target->major_from = 0;
-	read_counts(process);
-	target->minor_from = target->minor_faults;
-	target->major_from = target->major_faults;
-	target->minor_faults = target->major_faults = 0;
 }
 
 static struct vmt_traced *
@@ -172,7 +76,7 @@ find_holder(const struct vmt_touch *touch, uint32_t pid)
 	for (uint32_t i = 0; i < *touch->used; i++) {
 		struct vmt_traced *process = touch->processes[i];
 
-		if (process->pid == pid && process->touch.fd_count != 0)
+		if (process->pid == pid && process->touch.event_count != 0)
 			return process;
 	}
 	return NULL;
@@ -183,11 +87,7 @@ static void
 hand_over(struct vmt_traced *from, struct vmt_traced *to, struct vmt_shared *shared)
 {
 	vmt_touch_sampling_flush(from, shared);
-	to->touch.fds = from->touch.fds;
-	to->touch.fd_count = from->touch.fd_count;
-	to->touch.lost_before = from->touch.lost_before + from->touch.lost_events;
-	from->touch.fds = (struct vmt_buffer){0};
-	from->touch.fd_count = 0;
+	vmt_touch_attach_hand_over(&from->touch, &to->touch);
 	from->touch.wanted = false;
 }
 
@@ -198,7 +98,9 @@ flags_of(const struct vmt_touch *touch, const struct vmt_touch_target *target)
 		return VMT_TOUCH_REFUSED;
 	return (touch->events.kernel ? VMT_TOUCH_KERNEL_FAULTS : 0) |
 	       (touch->events.has & VMT_TOUCH_HAS_SIZE ? VMT_TOUCH_PAGE_SIZES : 0) |
-	       (touch->events.inherit ? VMT_TOUCH_INHERITED : 0);
+	       (touch->events.inherit && !target->follows ? VMT_TOUCH_INHERITED : 0) |
+	       (is_auto(touch) && touch->period > VMT_TOUCH_PACE_FIRST_PERIOD ? VMT_TOUCH_RAISED
+									      : 0);
 }
 
 static int
@@ -206,10 +108,11 @@ write_batch(struct vmt_traced *process, struct vmt_touch *touch)
 {
 	struct vmt_touch_target *target = &process->touch;
 	struct vmt_touch_head head = {
-	    .period = target->refused ? 0 : touch->period,
-	    .minor_faults = target->refused ? VMT_FIGURE_UNKNOWN : target->minor_faults,
-	    .major_faults = target->refused ? VMT_FIGURE_UNKNOWN : target->major_faults,
+	    .period = target->refused || target->rests_until_ns ? 0 : touch->period,
+	    .minor_faults = target->refused ? VMT_FIGURE_UNKNOWN : target->counts.minor,
+	    .major_faults = target->refused ? VMT_FIGURE_UNKNOWN : target->counts.major,
 	    .samples_lost = target->lost + target->lost_events,
+	    .samples_skipped = target->skipped,
 	    .flags = flags_of(touch, target),
 	    .refused = (uint32_t)target->refused,
 	};
@@ -236,22 +139,15 @@ vmt_touch_sampling_open(struct vmt_traced *process, struct vmt_shared *shared)
 	earlier = find_holder(touch, process->pid);
 	if (target->refused == 0)
 		vmt_touch_walk_begin(process, &touch->rules);
-	begin_counts(process);
+	vmt_touch_counts_begin(&target->counts, process->stat_fd);
+	vmt_cpu_budget_begin(&target->making, vmt_ticks_monotonic_ns());
+	target->follows = !touch->events.inherit;
 	if (target->refused == 0 && earlier)
 		hand_over(earlier, process, shared);
 	else if (target->refused == 0)
-		target->refused = -open_on_all(touch, process);
+		target->refused = -vmt_touch_attach_open(touch, process);
 	(void)write_batch(process, touch);
-}
-
-static uint64_t
-read_losses(const struct vmt_touch *touch, const struct vmt_touch_target *target)
-{
-	uint64_t lost = 0;
-
-	for (uint32_t i = 0; i < target->fd_count; i++)
-		lost += vmt_touch_events_read_lost(&touch->events, fds_of(target)[i]);
-	return lost - target->lost_before;
+	touch->due_ns = 0;
 }
 
 static void
@@ -259,10 +155,16 @@ write_now(struct vmt_traced *process, struct vmt_touch *touch)
 {
 	struct vmt_touch_target *target = &process->touch;
 
-	read_counts(process);
-	if (touch->events.counts_losses && target->fd_count != 0)
-		target->lost_events = read_losses(touch, target);
+	vmt_touch_counts_read(&target->counts, process->stat_fd);
+	if (touch->events.counts_losses && target->event_count != 0)
+		target->lost_events = vmt_touch_attach_lost(touch, target);
 	(void)write_batch(process, touch);
+}
+
+static bool
+is_sampled(const struct vmt_traced *process)
+{
+	return process->touch.wanted && process->touch.refused == 0;
 }
 
 /* Of the image that runs now. */
@@ -273,33 +175,12 @@ find(struct vmt_touch *touch, uint32_t pid)
 		uint32_t index = (touch->last + i) % *touch->used;
 		struct vmt_traced *process = touch->processes[index];
 
-		if (process->pid != pid || process->touch.fd_count == 0)
+		if (process->pid != pid || !is_sampled(process))
 			continue;
 		touch->last = index;
 		return process;
 	}
 	return NULL;
-}
-
-/* The clock of a trace at an instant of the system's: by a line through two readings, near both.
- */
-static uint64_t
-ticks_at(const struct vmt_touch *touch, uint32_t clock, uint64_t time_ns)
-{
-	const struct vmt_clock_pair *older = &touch->older;
-	const struct vmt_clock_pair *newer = &touch->newer;
-	uint64_t ns = newer->monotonic_ns - older->monotonic_ns;
-	uint64_t ticks = newer->ticks - older->ticks;
-	uint64_t before_ns = newer->monotonic_ns - time_ns;
-
-	if (clock != VMT_CLOCK_TSC)
-		return time_ns;
-	if (ns == 0)
-		return newer->ticks;
-	if (time_ns > newer->monotonic_ns)
-		return newer->ticks +
-		       (uint64_t)((unsigned __int128)(time_ns - newer->monotonic_ns) * ticks / ns);
-	return newer->ticks - (uint64_t)((unsigned __int128)before_ns * ticks / ns);
 }
 
 static uint8_t
@@ -314,7 +195,7 @@ add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt
 	struct vmt_touch_target *target = &process->touch;
 	struct vmt_touch_stack stack;
 	struct vmt_touch_sample sample = {
-	    .time = ticks_at(touch, process->layout.clock, fault->time),
+	    .time = vmt_touch_clock_ticks(&touch->clock, process->layout.clock, fault->time),
 	    .address = vmt_pages_down(fault->address, VMT_PAGE_LEAST_BYTES),
 	    .thread = fault->tid,
 	    .page_shift = shift_of(fault->page_bytes),
@@ -322,6 +203,10 @@ add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt
 	};
 
 	target->fresh++;
+	if (is_auto(touch) && vmt_touch_pace_is_over(&touch->pace)) {
+		target->skipped++;
+		return;
+	}
 	/* Before its trace began: of the image that was there, or of its start. */
 	if (sample.time < process->layout.clock_start.ticks)
 		return;
@@ -341,6 +226,7 @@ take_record(struct vmt_touch *touch, const struct vmt_touch_record *record)
 	struct vmt_touch_fault fault;
 	struct vmt_traced *process;
 	struct vmt_mapping mapping;
+	bool is_thread;
 	uint64_t lost;
 	uint32_t pid;
 
@@ -353,42 +239,17 @@ take_record(struct vmt_touch *touch, const struct vmt_touch_record *record)
 		process = find(touch, pid);
 		if (process)
 			vmt_touch_walk_mapped(process, &mapping);
+	} else if (vmt_touch_record_read_fork(record, &pid, &is_thread)) {
+		process = find(touch, pid);
+		if (process)
+			vmt_cpu_budget_spend(
+			    &process->touch.making,
+			    vmt_touch_attach_cost_ns(touch, &process->touch, is_thread));
 	} else if (vmt_touch_record_read_lost(record, &pid, &lost)) {
 		process = find(touch, pid);
 		if (process && !touch->events.counts_losses)
 			process->touch.lost_events += lost;
 	}
-}
-
-/* Both clocks: the counter's reading lies in the middle of two around the other one. */
-static struct vmt_clock_pair
-read_pair(void)
-{
-	struct vmt_clock_pair best = {0, 0};
-	uint64_t shortest = UINT64_MAX;
-
-	for (unsigned i = 0; i < PAIR_TRIES; i++) {
-		uint64_t before = vmt_ticks_counter();
-		uint64_t monotonic_ns = vmt_ticks_monotonic_ns();
-		uint64_t took = vmt_ticks_counter() - before;
-
-		if (took >= shortest)
-			continue;
-		shortest = took;
-		best = (struct vmt_clock_pair){before + took / 2, monotonic_ns};
-	}
-	return best;
-}
-
-static void
-read_clocks(struct vmt_touch *touch)
-{
-	struct vmt_clock_pair now = read_pair();
-
-	if (touch->older.monotonic_ns == 0 ||
-	    now.monotonic_ns - touch->newer.monotonic_ns >= PAIR_NS)
-		touch->older = touch->newer.monotonic_ns ? touch->newer : now;
-	touch->newer = now;
 }
 
 /* The ring with the earliest record; NULL: none has one. */
@@ -417,12 +278,13 @@ drain_rings(struct vmt_touch *touch)
 
 	for (uint32_t i = 0; i < touch->ring_count; i++)
 		vmt_touch_ring_look(&rings_of(touch)[i]);
-	read_clocks(touch);
+	vmt_touch_clock_read(&touch->clock);
 	while ((ring = earliest(touch)) != NULL) {
 		struct vmt_touch_record record;
 
 		vmt_touch_ring_take(ring, touch->record.bytes, &record);
 		take_record(touch, &record);
+		touch->taken++;
 		vmt_touch_ring_give_back(ring);
 	}
 	for (uint32_t i = 0; i < touch->ring_count; i++)
@@ -446,41 +308,158 @@ charge(const struct vmt_touch *touch, uint64_t cpu_ns)
 	}
 }
 
+/* What the collector has done for samples since an instant of its CPU time. */
 static void
-drain(struct vmt_touch *touch)
+account(struct vmt_shared *shared, uint64_t before_ns)
 {
-	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct vmt_touch *touch = &shared->touch;
+	uint64_t cost_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 
+	charge(touch, cost_ns);
+	if (is_auto(touch))
+		vmt_touch_pace_spend(&touch->pace, vmt_ticks_monotonic_ns(), shared->credit.part,
+				     cost_ns);
+}
+
+static void
+reopen(struct vmt_traced *process, struct vmt_touch *touch)
+{
+	int result = vmt_touch_attach_open(touch, process);
+
+	if (result == 0)
+		return;
+	process->touch.refused = -result;
+	(void)write_batch(process, touch);
+}
+
+/* What an event or its heirs are told once they are for ever: so they are closed, and opened anew.
+ */
+static void
+change_period(struct vmt_touch *touch, uint64_t period)
+{
+	for (uint32_t i = 0; i < *touch->used; i++)
+		if (is_sampled(touch->processes[i]))
+			vmt_touch_attach_renounce(touch, &touch->processes[i]->touch);
 	drain_rings(touch);
-	charge(touch, vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+	for (uint32_t i = 0; i < *touch->used; i++)
+		if (is_sampled(touch->processes[i]))
+			write_now(touch->processes[i], touch);
+	touch->period = period;
+	for (uint32_t i = 0; i < *touch->used; i++)
+		if (is_sampled(touch->processes[i]) && !touch->processes[i]->touch.rests_until_ns)
+			reopen(touch->processes[i], touch);
+}
+
+/* Its events are closed, and opened anew in another way, or later. */
+static void
+stop_events(struct vmt_traced *process, struct vmt_touch *touch)
+{
+	vmt_touch_attach_renounce(touch, &process->touch);
+	drain_rings(touch);
+	write_now(process, touch);
+}
+
+/* What the events cost the process with each thread and process that it makes is limited: first
+ * nothing is inherited, then it has none for a while. */
+static void
+limit_cost(struct vmt_traced *process, struct vmt_touch *touch, uint64_t now_ns)
+{
+	struct vmt_touch_target *target = &process->touch;
+
+	if (target->rests_until_ns != 0) {
+		if (now_ns < target->rests_until_ns)
+			return;
+		target->rests_until_ns = 0;
+		vmt_cpu_budget_begin(&target->making, now_ns);
+		reopen(process, touch);
+	} else if (!vmt_cpu_budget_is_there(&target->making, now_ns)) {
+		bool was_following = target->follows;
+
+		stop_events(process, touch);
+		target->follows = true;
+		vmt_cpu_budget_begin(&target->making, now_ns);
+		if (!was_following) {
+			reopen(process, touch);
+			return;
+		}
+		target->rests_until_ns = now_ns + REST_NS;
+		(void)write_batch(process, touch);
+	}
+}
+
+static void
+look_after(struct vmt_traced *process, struct vmt_touch *touch, uint64_t now_ns)
+{
+	struct vmt_touch_target *target = &process->touch;
+
+	if (is_auto(touch))
+		limit_cost(process, touch, now_ns);
+	if (target->follows && target->event_count != 0 &&
+	    now_ns - target->followed_ns >= FOLLOW_NS) {
+		target->followed_ns = now_ns;
+		vmt_touch_attach_follow(touch, process);
+	}
+	if (target->batch.sample_count != 0 && now_ns - target->flushed_ns >= FLUSH_NS)
+		write_now(process, touch);
+}
+
+/* Half of the time in which a storm fills a ring, and while no sample comes longer and longer. */
+static void
+set_pace(struct vmt_touch *touch, uint64_t now_ns)
+{
+	uint64_t filled_ns =
+	    vmt_touch_rings_filled_ns(touch->ring_bytes, touch->events.copy_bytes, touch->period);
+
+	touch->pace_ns += touch->pace_ns / 2;
+	if (touch->taken != 0 || touch->pace_ns < filled_ns / 2)
+		touch->pace_ns = filled_ns / 2;
+	if (touch->pace_ns > 4 * filled_ns)
+		touch->pace_ns = 4 * filled_ns;
+	touch->due_ns = touch->sampled ? now_ns + touch->pace_ns : UINT64_MAX;
+	touch->taken = 0;
+}
+
+uint64_t
+vmt_touch_sampling_due_ns(const struct vmt_touch *touch)
+{
+	return touch->ring_count != 0 ? touch->due_ns : UINT64_MAX;
 }
 
 void
 vmt_touch_sampling_round(struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_touch *touch = &shared->touch;
+	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t period = touch->period;
 
 	if (touch->ring_count == 0)
 		return;
-	drain(touch);
+	drain_rings(touch);
+	if (is_auto(touch))
+		period = vmt_touch_pace_period(&touch->pace, now_ns);
+	if (period != touch->period)
+		change_period(touch, period);
+	touch->sampled = 0;
 	for (uint32_t i = 0; i < *touch->used; i++) {
-		struct vmt_traced *process = touch->processes[i];
-
-		if (process->touch.batch.sample_count != 0 &&
-		    now_ns - process->touch.flushed_ns >= FLUSH_NS)
-			write_now(process, touch);
+		if (!is_sampled(touch->processes[i]))
+			continue;
+		touch->sampled++;
+		look_after(touch->processes[i], touch, now_ns);
 	}
+	account(shared, before_ns);
+	set_pace(touch, now_ns);
 }
 
 void
 vmt_touch_sampling_flush(struct vmt_traced *process, struct vmt_shared *shared)
 {
-	struct vmt_touch *touch = &shared->touch;
+	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-	if (!process->touch.wanted || process->touch.refused)
+	if (!is_sampled(process))
 		return;
-	drain(touch);
-	write_now(process, touch);
+	drain_rings(&shared->touch);
+	write_now(process, &shared->touch);
+	account(shared, before_ns);
 }
 
 void
@@ -495,7 +474,7 @@ vmt_touch_sampling_abandon(struct vmt_traced *process)
 {
 	struct vmt_touch_target *target = &process->touch;
 
-	close_events(target);
+	vmt_touch_attach_close(target);
 	vmt_touch_walk_end(process);
 	vmt_touch_batch_free(&target->batch);
 	target->wanted = false;

@@ -187,6 +187,36 @@ a_count_of_losses_is_read(void **state)
 	assert_false(vmt_touch_record_read(&record, 0, &fault));
 }
 
+static void
+a_fork_names_its_maker(void **state)
+{
+	static const uint64_t pids[] = {16, 20};
+	struct made *made = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct vmt_touch_record record;
+		uint64_t time;
+		uint32_t maker = 0;
+		bool is_thread = i != 0;
+
+		write_header(made, PERF_RECORD_FORK, 0, 8 + 8 * 5);
+		write_word(made, UINT64_C(16) << 32 | pids[i]);
+		write_word(made, UINT64_C(16) << 32 | 21);
+		write_word(made, 777);
+		write_word(made, UINT64_C(17) << 32 | 16);
+		write_word(made, 778);
+		vmt_touch_ring_look(&made->ring);
+		assert_true(vmt_touch_ring_next(&made->ring, &time));
+		assert_int_equal(time, 778);
+		vmt_touch_ring_take(&made->ring, made->scratch, &record);
+		assert_true(vmt_touch_record_read_fork(&record, &maker, &is_thread));
+		assert_int_equal(maker, 16);
+		assert_int_equal(is_thread, i == 0);
+		record.body_bytes = 0;
+		assert_false(vmt_touch_record_read_fork(&record, &maker, &is_thread));
+	}
+}
+
 /* Sizes that no record has: nothing beyond the ring is read, and reading goes on behind. */
 static void
 sizes_that_can_not_be_end_the_reading_once(void **state)
@@ -295,9 +325,20 @@ smaller_periods_have_larger_rings(void **state)
 {
 	(void)state;
 	assert_true(vmt_touch_rings_wish(1, 2) == UINT64_C(16) << 20);
-	assert_true(vmt_touch_rings_wish(61, 2) >= UINT64_C(1) << 20);
+	assert_true(vmt_touch_rings_wish(61, 2) >= UINT64_C(4) << 20);
 	assert_true(vmt_touch_rings_wish(1000000, 2) == UINT64_C(128) << 10);
 	assert_true(vmt_touch_rings_wish(1, 1024) * 1024 <= UINT64_C(32) << 20);
+}
+
+/* A look at half of that time comes before a ring is full. */
+static void
+looks_come_before_a_ring_is_full(void **state)
+{
+	(void)state;
+	/* 31 samples of 61 us and 2 us. */
+	assert_int_equal(vmt_touch_rings_filled_ns(262144, 8192, 61), 31 * 63000);
+	assert_true(vmt_touch_rings_filled_ns(4096, 512, 1) == 1000000);
+	assert_true(vmt_touch_rings_filled_ns(UINT64_C(16) << 20, 8192, 1000000) == 20000000);
 }
 
 static void
@@ -335,6 +376,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(what_comes_after_the_look_waits_for_the_next, set_up,
 					    tear_down),
 	    cmocka_unit_test_setup_teardown(a_count_of_losses_is_read, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(a_fork_names_its_maker, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(sizes_that_can_not_be_end_the_reading_once, set_up,
 					    tear_down),
 	    cmocka_unit_test_setup_teardown(a_head_that_is_too_far_away_is_not_believed, set_up,
@@ -343,6 +385,7 @@ main(void)
 					    tear_down),
 	    cmocka_unit_test(rings_have_an_eighth_of_the_account_at_most),
 	    cmocka_unit_test(smaller_periods_have_larger_rings),
+	    cmocka_unit_test(looks_come_before_a_ring_is_full),
 	    cmocka_unit_test(processors_of_a_list_are_found),
 	};
 

@@ -5,7 +5,6 @@
  */
 #include "collect/touch_events.h"
 #include "collect/touch_rings.h"
-#include "collect/touch_sampling.h"
 #include "tools/cmd/doctor.h"
 
 #include <errno.h>
@@ -32,7 +31,7 @@ paranoid_level(void)
 static int
 try_events(struct vmt_touch_events *events)
 {
-	struct vmt_touch touch = {.period = VMT_TOUCH_AUTO_PERIOD};
+	struct vmt_touch touch = {.period = VMT_TOUCH_PACE_FIRST_PERIOD};
 	int result = vmt_touch_events_probe(&touch.events);
 
 	if (result == 0) {
