@@ -170,6 +170,29 @@ the_first_sentence_tells_the_moment_from_now(void **state)
 	assert_shows(headline(&report), "RSS 91 MiB at 1 s (now 91 MiB, peak 131 MiB): about");
 }
 
+/* They are in no share of RSS, and may be most of what the process holds. */
+static void
+huge_pages_outside_of_rss_have_their_site(void **state)
+{
+	struct vmt_class classes[] = {
+	    {.name = "huge pages (hugetlb)", .reserved_bytes = MIB(64), .hugetlb_bytes = MIB(48)}};
+	struct vmt_frame frames[1] = {{.function = "store", .module = "/srv/app"}};
+	struct vmt_site sites[2] = {{.kind = "mmap", .hugetlb_bytes = MIB(48)}, {.kind = "mmap"}};
+	struct vmt_report report = fixture_report();
+
+	(void)state;
+	sites[0].stack = (struct vmt_stack_frames){frames, 1};
+	report.classes = classes;
+	report.class_count = 1;
+	report.sites = sites;
+	report.site_count = 2;
+	assert_shows(headline(&report), ", plus 48 MiB of huge pages (hugetlb) by store (app)");
+	sites[0].hugetlb_bytes = MIB(26);
+	assert_shows(headline(&report), "(hugetlb) mostly by store (app)");
+	sites[0].hugetlb_bytes = MIB(24);
+	assert_null(strstr(headline(&report), "store"));
+}
+
 /* Sites of one class share it: the largest is named as what it is, and what lies in another class
  * is never named for this one. */
 static void
@@ -262,6 +285,7 @@ main(void)
 	    cmocka_unit_test(a_part_does_not_look_like_the_whole),
 	    cmocka_unit_test(the_first_sentence_names_what_to_look_at),
 	    cmocka_unit_test(the_first_sentence_tells_the_moment_from_now),
+	    cmocka_unit_test(huge_pages_outside_of_rss_have_their_site),
 	    cmocka_unit_test(an_owner_is_named_for_its_own_class),
 	    cmocka_unit_test(what_malloc_keeps_is_named_for_what_it_is),
 	    cmocka_unit_test(a_class_of_files_is_explained_by_its_own),

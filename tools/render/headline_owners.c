@@ -19,19 +19,6 @@
 #define SECOND_PART 10u
 
 static void
-say_hugetlb(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	uint64_t bytes = 0;
-	char figure[VMT_UNITS_BYTES];
-
-	for (size_t i = 0; i < report->class_count; i++)
-		bytes += report->classes[i].hugetlb_bytes;
-	if (bytes)
-		vmt_sentence_say(sentence, ", plus %s of huge pages (hugetlb)",
-				 vmt_units_bytes(figure, bytes));
-}
-
-static void
 say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_rss_point *points = report->rss;
@@ -50,13 +37,6 @@ say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
 	vmt_sentence_say(sentence, " (%s %s", vmt_report_is_live(report) ? "now" : "last",
 			 vmt_units_bytes(figure, points[report->rss_count - 1].rss_bytes));
 	vmt_sentence_say(sentence, ", peak %s)", vmt_units_bytes(figure, peak));
-}
-
-void
-vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	say_moment(sentence, report);
-	say_hugetlb(sentence, report);
 }
 
 static bool
@@ -94,6 +74,36 @@ say_site(struct vmt_sentence *sentence, const struct vmt_site *site)
 	else
 		vmt_sentence_say(sentence, "%s",
 				 vmt_frame_text_owner(&site->stack, name, sizeof(name)));
+}
+
+/* They are in RAM and not in RSS: the rest of the sentence has nothing of them. */
+static void
+say_hugetlb(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_site *most = NULL;
+	uint64_t bytes = 0;
+	char figure[VMT_UNITS_BYTES];
+
+	for (size_t i = 0; i < report->class_count; i++)
+		bytes += report->classes[i].hugetlb_bytes;
+	for (size_t i = 0; i < report->site_count; i++)
+		if (!most || report->sites[i].hugetlb_bytes > most->hugetlb_bytes)
+			most = &report->sites[i];
+	if (!bytes)
+		return;
+	vmt_sentence_say(sentence, ", plus %s of huge pages (hugetlb)",
+			 vmt_units_bytes(figure, bytes));
+	if (most && most->hugetlb_bytes > bytes / 2) {
+		vmt_sentence_say(sentence, most->hugetlb_bytes == bytes ? " by " : " mostly by ");
+		say_site(sentence, most);
+	}
+}
+
+void
+vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	say_moment(sentence, report);
+	say_hugetlb(sentence, report);
 }
 
 static void
