@@ -244,29 +244,27 @@ add_replay(struct vmt_report_draft *draft)
 	int status = add_unseen(draft);
 
 	if (!status && replay->early_releases)
-		status =
-		    vmt_report_coverage_add(draft,
-					    "%" PRIu64 " releases were of memory from before the "
-					    "trace began",
-					    replay->early_releases);
+		status = vmt_report_coverage_add(
+		    draft, "releases of memory from before the trace began: %" PRIu64,
+		    replay->early_releases);
 	if (!status && replay->sampled_looks)
 		status = vmt_report_coverage_add(draft,
-						 "%" PRIu64
-						 " releases: only a sample of their pages was "
-						 "checked, so their committed bytes are estimates",
+						 "releases of which only a sample of the pages was "
+						 "checked, so that their committed bytes are "
+						 "estimates: %" PRIu64,
 						 replay->sampled_looks);
 	if (!status && replay->unlooked_releases)
 		status = vmt_report_coverage_add(
 		    draft,
-		    "the pages of %" PRIu64
-		    " releases were not checked: their committed bytes count as 0",
+		    "releases whose pages were not checked, so that their committed bytes count "
+		    "as 0: %" PRIu64,
 		    replay->unlooked_releases);
 	if (!status && replay->forks)
 		status = vmt_report_coverage_add(draft, "%s",
 						 forks_text(vmt_trace_head(draft->trace)->notes));
 	if (!status && replay->malformed)
-		status = vmt_report_coverage_add(draft, "%" PRIu64 " malformed events were skipped",
-						 replay->malformed);
+		status = vmt_report_coverage_add(
+		    draft, "malformed events that were skipped: %" PRIu64, replay->malformed);
 	return status;
 }
 
