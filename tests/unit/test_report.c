@@ -296,6 +296,40 @@ rows_name_files_advice_and_frames(void **state)
 	build_trace_free(build);
 }
 
+/* A collector without a descriptor for the pages writes which mappings there are: that none of
+ * their pages is in RAM is not in such a snapshot. */
+static void
+snapshots_of_mappings_alone_tell_no_rss(void **state)
+{
+	struct build_mapping part = {
+	    .mapping = {.start = BASE, .end = BASE + 16 * PAGE, .protection = 3}};
+	struct vmt_snapshot_head head = {.source = VMT_RESIDENCY_NONE,
+					 .reason = VMT_SNAPSHOT_FIRST,
+					 .lazyfree_bytes = VMT_FIGURE_UNKNOWN};
+	struct vmt_event mapped = mmap_event(5, BASE, 16, 0);
+
+	(void)state;
+	for (uint32_t seen = 0; seen < 2; seen++) {
+		struct build_trace *build = build_trace_new(NULL);
+		struct vmt_report *report;
+
+		build_trace_events(build, BUILD_MAP_RING(0), &mapped, 1);
+		head.time = AT(6);
+		build_trace_snapshot(build, &head, &part, 1);
+		if (seen)
+			snapshot(build, 20, 1, 13, 16);
+		head.time = AT(30);
+		build_trace_snapshot(build, &head, &part, 1);
+		build_trace_end(build, VMT_END_EXIT, 0, AT(40));
+		report = report_of(build, VMT_AT_END, 0);
+		assert_int_equal(report->snapshot.taken, seen);
+		assert_int_equal(report->snapshot.count, seen);
+		assert_int_equal(report->snapshot.time_ns, seen ? 20 * MS : 0);
+		vmt_report_free(report);
+		build_trace_free(build);
+	}
+}
+
 /* A collector that learns of an exec late counts the successor's time: the call tells. Where it was
  * not recorded, the collector's time is all there is. */
 static void
@@ -513,6 +547,7 @@ main(void)
 	    cmocka_unit_test(rows_name_files_advice_and_frames),
 	    cmocka_unit_test(process_line_and_cgroup),
 	    cmocka_unit_test(a_life_ends_with_its_exec),
+	    cmocka_unit_test(snapshots_of_mappings_alone_tell_no_rss),
 	    cmocka_unit_test(what_is_held_is_told_without_a_snapshot),
 	    cmocka_unit_test(blind_spots_are_told),
 	    cmocka_unit_test(modules_are_placed_by_their_table_when_events_are_lost),

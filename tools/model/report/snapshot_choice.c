@@ -131,6 +131,8 @@ vmt_snapshot_choice_find(struct vmt_report_draft *draft, const struct vmt_trace_
 		if (vmt_codec_get_snapshot_head(&chunks[i].header, bytes, length, &head) == 0)
 			return vmt_err_set(err, EBADMSG, "a snapshot of %zu bytes has no head",
 					   length);
+		if (head.source == VMT_RESIDENCY_NONE) /* of mappings: nobody saw their pages */
+			continue;
 		draft->report.snapshot.count++;
 		if (head.resident_bytes > peak_bytes)
 			peak_bytes = head.resident_bytes;
