@@ -1,104 +1,10 @@
 /*
  * test_report_touch.c: what does a report say of who touched memory?
  */
-#include "build_trace.h"
+#include "touch_trace.h"
 
-#include <unistd.h>
-
-#include "tools/model/diff/diff_build.h"
-#include "tools/model/report/report_build.h"
-#include "tools/render/diff_json.h"
-#include "tools/render/diff_text.h"
 #include "tools/render/json.h"
 #include "tools/render/text_report.h"
-
-#define BASE UINT64_C(0x7f0000000000)
-#define PAGE UINT64_C(4096)
-#define MOST_PAGES 8192u
-
-static const uint64_t reserver[] = {0x401010, 0x401500};
-static const struct vmt_touch_stack touchers[] = {
-    {2, VMT_TOUCH_STACK_COMPLETE, {0x402000, 0x401510}},
-    {2, VMT_TOUCH_STACK_COMPLETE, {0x403000, 0x401520}},
-    {2, VMT_TOUCH_STACK_CUT, {0x402008, 0x401510}}, /* the first's, at another instruction */
-};
-
-static struct build_trace *build;
-static struct vmt_report *report;
-
-static void
-add_event(struct vmt_event event)
-{
-	event.thread = 7;
-	event.marks = VMT_MARK_LOOKED;
-	event.time += BUILD_START;
-	build_trace_events(build, BUILD_MAP_RING(0), &event, 1);
-}
-
-static void
-map(uint64_t time, uint64_t pages)
-{
-	add_event((struct vmt_event){.time = time,
-				     .kind = VMT_EVENT_MMAP,
-				     .address = BASE,
-				     .length = pages * PAGE,
-				     .protection = 3,
-				     .flags = 0x22,
-				     .argument_b = UINT64_MAX,
-				     .stack = build_trace_stack(build, reserver, 2)});
-}
-
-/* Every period-th page of a range, by a toucher. */
-static void
-touch(uint64_t time, uint64_t first, uint64_t pages, uint32_t stack, uint64_t period)
-{
-	const struct vmt_touch_head head = {.period = period,
-					    .minor_faults = pages,
-					    .major_faults = 0,
-					    .flags = VMT_TOUCH_PAGE_SIZES | VMT_TOUCH_INHERITED |
-						     VMT_TOUCH_KERNEL_FAULTS};
-	static struct vmt_touch_sample samples[MOST_PAGES];
-	uint32_t count = 0;
-
-	for (uint64_t i = 0; i < pages; i += period)
-		samples[count++] = (struct vmt_touch_sample){.time = BUILD_START + time,
-							     .address = BASE + (first + i) * PAGE,
-							     .thread = 7,
-							     .stack = stack,
-							     .page_shift = 12};
-	build_trace_touch(build, &head, touchers, 3, samples, count);
-}
-
-static void
-look(uint64_t time, uint64_t pages, uint64_t resident, uint32_t index)
-{
-	const struct vmt_run run = {BASE, resident * PAGE, VMT_RUN_PRESENT};
-	const struct build_mapping part = {
-	    {.start = BASE, .end = BASE + pages * PAGE, .protection = 3}, &run, 1};
-	const struct vmt_snapshot_head head = {.time = BUILD_START + time,
-					       .monotonic_ns = BUILD_START + time,
-					       .rss_before_bytes = resident * PAGE,
-					       .rss_after_bytes = resident * PAGE,
-					       .lazyfree_bytes = VMT_FIGURE_UNKNOWN,
-					       .source = VMT_RESIDENCY_PAGEMAP,
-					       .index = index};
-
-	build_trace_snapshot(build, &head, &part, 1);
-}
-
-static void
-make_report(void)
-{
-	const struct vmt_report_options options = {.at = VMT_AT_END};
-	struct vmt_err err = {""};
-	char path[BUILD_PATH_BYTES];
-	int fd;
-
-	build_trace_end(build, VMT_END_EXIT, 0, BUILD_START + 1000);
-	fd = build_trace_memfd(build, path);
-	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
-	close(fd);
-}
 
 static char *
 text_of_report(void)
@@ -125,31 +31,6 @@ json_of_report(void)
 	assert_int_equal(vmt_json_print(report, &options, out, &err), 0);
 	fclose(out);
 	return text;
-}
-
-static void
-expect_in(const char *text, const char *wanted)
-{
-	if (!strstr(text, wanted))
-		fail_msg("no \"%s\" in:\n%s", wanted, text);
-}
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	build = build_trace_new(NULL);
-	report = NULL;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	vmt_report_free(report);
-	build_trace_free(build);
-	return 0;
 }
 
 static void
@@ -367,114 +248,6 @@ test_losses(void **state)
 	free(text);
 }
 
-/* As symbols would: a clearing function of the runtime's, called by one that differs. */
-static void
-name_frames(struct vmt_report *side)
-{
-	static char clear[] = "memclr";
-	static char callers[][8] = {"load", "build"};
-
-	for (size_t i = 0; i < side->committer_count; i++) {
-		struct vmt_stack_frames *stack = &side->committers[i].stack;
-
-		if (stack->count != 2)
-			continue;
-		stack->frames[0].function = clear;
-		stack->frames[1].function = callers[stack->frames[1].address == 0x401520];
-	}
-}
-
-/* 32 MiB reserved in each, of which B touches 24 MiB more by code that A has not. */
-static struct vmt_report *
-make_side(bool more)
-{
-	struct vmt_report *side;
-
-	map(10, 8192);
-	touch(20, 0, 1024, 0, 1);
-	if (more)
-		touch(30, 1024, 6144, 1, 1);
-	look(50, 8192, more ? 7168 : 1024, 0);
-	make_report();
-	side = report;
-	side->process.pid = more ? 2 : 1; /* of two runs */
-	name_frames(side);
-	report = NULL;
-	build_trace_free(build);
-	build = build_trace_new(NULL);
-	return side;
-}
-
-static void
-test_a_diff_names_the_new_toucher(void **state)
-{
-	struct vmt_report *a = make_side(false);
-	struct vmt_report *b = make_side(true);
-	struct vmt_diff_text_options options = {
-	    .layout = {.columns = 400}, .paths = {"a", "b"}, .top = 12, .callers = 3};
-	const struct vmt_diff_json_options json = {.paths = {"a", "b"}, .top = SIZE_MAX};
-	struct vmt_diff *diff;
-	struct vmt_err err = {""};
-	char *text = NULL;
-	size_t length;
-
-	(void)state;
-	assert_int_equal(vmt_diff_build(&diff, a, b, VMT_AT_END, &err), 0);
-	assert_int_equal(diff->touch->site_count, 2);
-	assert_int_equal(diff->touch->sites[0].match, VMT_DIFF_NEW);
-	assert_int_equal(vmt_diff_delta(&diff->touch->sites[0].committed_bytes), 24 << 20);
-	assert_int_equal(vmt_diff_delta(&diff->touch->sites[1].committed_bytes), 0);
-	options.layout.out = open_memstream(&text, &length);
-	vmt_diff_text_print(diff, &options);
-	fclose(options.layout.out);
-	expect_in(text, "Reserved flat at 32 MiB, committed +24 MiB (+600 %), first touched by "
-			"memclr, nearly all in class mmap");
-	expect_in(text, "Committed by, by change");
-	expect_in(text, "+24 MiB       0 B    24 MiB  new touch memclr");
-	free(text);
-	text = NULL;
-	options.layout.out = open_memstream(&text, &length);
-	assert_int_equal(vmt_diff_json_print(diff, &json, options.layout.out, &err), 0);
-	fclose(options.layout.out);
-	expect_in(text, "\"committed_by\": [");
-	expect_in(text, "\"match\": \"new\"");
-	free(text);
-	vmt_diff_free(diff);
-	vmt_report_free(a);
-	vmt_report_free(b);
-}
-
-static void
-test_a_diff_of_one_side_alone(void **state)
-{
-	struct vmt_report *a;
-	struct vmt_report *b = make_side(true);
-	struct vmt_diff_text_options options = {
-	    .layout = {.columns = 400}, .paths = {"a", "b"}, .top = 12, .callers = 3};
-	struct vmt_diff *diff;
-	struct vmt_err err = {""};
-	char *text = NULL;
-	size_t length;
-
-	(void)state;
-	map(10, 8192);
-	look(50, 8192, 1024, 0);
-	make_report();
-	a = report;
-	report = NULL;
-	assert_int_equal(vmt_diff_build(&diff, a, b, VMT_AT_END, &err), 0);
-	assert_null(diff->touch);
-	options.layout.out = open_memstream(&text, &length);
-	vmt_diff_text_print(diff, &options);
-	fclose(options.layout.out);
-	expect_in(text, "Who touched memory is known of B alone.");
-	assert_null(strstr(text, "first touched"));
-	free(text);
-	vmt_diff_free(diff);
-	vmt_report_free(a);
-	vmt_report_free(b);
-}
-
 /* Nobody asked: nothing is said. */
 static void
 test_without_samples(void **state)
@@ -512,8 +285,6 @@ main(void)
 	    TEST(test_a_refusal),
 	    TEST(test_losses),
 	    TEST(test_without_samples),
-	    TEST(test_a_diff_names_the_new_toucher),
-	    TEST(test_a_diff_of_one_side_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,6 +304,7 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 	snprintf(text, sizeof(text), "- Events read: %s. Stacks: %s. malloc: %s.",
 		 vmt_units_count(count, report->loss.events), stacks_words(report), heap);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+	vmt_text_touch_basis(report, options);
 	if (report->loss.snapshots_skipped)
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN,
 				"- Snapshots skipped to limit cost or file size: %" PRIu64 ".",

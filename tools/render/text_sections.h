@@ -52,6 +52,8 @@ void vmt_text_cgroup(const struct vmt_report *report, const struct vmt_text_opti
 void vmt_text_touch_site(const struct vmt_report *report, const struct vmt_text_options *options,
 			 const struct vmt_site *site);
 void vmt_text_touch(const struct vmt_report *report, const struct vmt_text_options *options);
+/* How they were sampled; nothing where they were not. */
+void vmt_text_touch_basis(const struct vmt_report *report, const struct vmt_text_options *options);
 
 /* Every advice, and what a Go runtime's was for. */
 void vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *options);

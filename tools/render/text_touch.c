@@ -273,3 +273,27 @@ vmt_text_touch(const struct vmt_report *report, const struct vmt_text_options *o
 	vmt_touch_rows_free(&rows);
 	free(shares);
 }
+
+void
+vmt_text_touch_basis(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+	char samples[VMT_UNITS_BYTES];
+	char period[VMT_UNITS_BYTES];
+
+	if (report->touch.samples == 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "- Page faults sampled: one in %s%s of each thread, %s in all.",
+		 vmt_units_count(period, report->touch.most_period),
+		 report->touch.least_period < report->touch.most_period
+		     ? " at the most, more at other times,"
+		     : "",
+		 vmt_units_count(samples, report->touch.samples));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+	if (report->touch.is_raised)
+		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN,
+				"- Fewer page faults were sampled than asked for, to limit the "
+				"collector's CPU time.",
+				2);
+}

@@ -1,0 +1,251 @@
+/*
+ * test_who_touched.c: does a report say whose touches made memory resident?
+ *
+ * The target's functions touch parts of what another one reserved, in small pieces once the
+ * collector has its events open. At period 1 every page is credited to its function; at 61 about so
+ * many are. A recording that lost samples is made again: losses are told, and tested elsewhere.
+ */
+#include "collect/touch_events.h"
+#include "tests/e2e/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAIT_MS 60000
+#define MOST_TRIES 20
+#define PAGE 4096
+#define FEW 1024   /* pages, at period 1 */
+#define MANY 16384 /* at period 61: 64 MiB */
+
+/* The trace has a word of page faults as soon as all events of its process are open, or refused. */
+static void
+wait_for_events(const char *trace)
+{
+	const char *const argv[] = {built("vmtrace"), "dump", "--format", "json", trace, NULL};
+	int64_t until_ms = now_ms() + WAIT_MS;
+	bool is_there = false;
+
+	while (!is_there) {
+		struct run run = {.out = NULL};
+
+		assert_true(now_ms() < until_ms);
+		if (access(trace, R_OK) == 0)
+			run_program(&run, argv, NULL);
+		is_there = run.out && strstr(run.out, "\"touches_read\"");
+		run_free(&run);
+	}
+}
+
+static bool
+lacks_events(void)
+{
+	struct vmt_touch_events events;
+
+	if (vmt_touch_events_probe(&events) == 0)
+		return false;
+	printf("skip: no perf events here\n");
+	return true;
+}
+
+static json_t *
+record_once(const char *trace, const char *period, const char *kind, int pages)
+{
+	struct conversation talk;
+	char count[16];
+	bool first = true;
+
+	snprintf(count, sizeof(count), "%d", pages);
+	converse_start(&talk,
+		       (const char *const[]){built("vmtrace"), "record", "--malloc", "all",
+					     "--touch", period, "-o", trace, "--",
+					     built("tests/target/committers"), kind, count, NULL},
+		       (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
+	do {
+		converse_read_line(&talk);
+		if (first)
+			wait_for_events(trace);
+		first = false;
+		assert_int_equal(write(talk.to, "\n", 1), 1);
+	} while (strcmp(talk.line, "done") != 0);
+	assert_int_equal(converse_end(&talk), 0);
+	return report(trace, (const char *const[]){"--at", "end", NULL});
+}
+
+/* Whole: no sample was lost or left out. */
+static json_t *
+record_whole(const char *trace, const char *period, const char *kind, int pages)
+{
+	for (int i = 0; i < MOST_TRIES; i++) {
+		json_t *root = record_once(trace, period, kind, pages);
+		json_t *touch = member(root, "touch");
+
+		check_report(root);
+		if (number(touch, "lost") == 0 && number(touch, "skipped") == 0)
+			return root;
+		json_decref(root);
+	}
+	fail_msg("each of %d recordings lost samples", MOST_TRIES);
+	return NULL;
+}
+
+static const char *
+function_of(json_t *row, size_t frame)
+{
+	const char *name = json_string_value(
+	    json_object_get(json_array_get(member(row, "frames"), frame), "function"));
+
+	return name ? name : "";
+}
+
+/* Whether the function is one of the innermost frames of a row: a copying one may be within it. */
+static bool
+is_by(json_t *row, const char *function)
+{
+	for (size_t i = 0; i < 3; i++)
+		if (strcmp(function_of(row, i), function) == 0)
+			return true;
+	return false;
+}
+
+/* What the function touched of what the region's site has. */
+static int64_t
+touched(json_t *root, const char *function)
+{
+	json_t *site = find_site(root, "mmap", "reserve_region", 1);
+	json_t *rows = member(root, "committed_by");
+	int64_t bytes = 0;
+
+	assert_non_null(site);
+	for (size_t i = 0; i < json_array_size(member(site, "touched_by")); i++) {
+		json_t *part = json_array_get(member(site, "touched_by"), i);
+		json_t *row = json_array_get(rows, (size_t)number(part, "committed_by"));
+
+		if (is_by(row, function))
+			bytes += number(part, "committed_bytes");
+	}
+	return bytes;
+}
+
+/* All rows add up to RSS, and each to those whose memory it was. */
+static void
+check_rows(json_t *root)
+{
+	json_t *rows = member(root, "committed_by");
+	int64_t all = 0;
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		json_t *row = json_array_get(rows, i);
+		int64_t reserved = 0;
+
+		for (size_t j = 0; j < json_array_size(member(row, "reserved_by")); j++)
+			reserved += number(json_array_get(member(row, "reserved_by"), j),
+					   "committed_bytes");
+		assert_int_equal(reserved, number(row, "committed_bytes"));
+		all += reserved;
+	}
+	assert_int_equal(all, number(member(root, "snapshot"), "rss_bytes"));
+}
+
+static void
+the_matrix_is_exact_at_period_1(void **state)
+{
+	json_t *root;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	root = record_whole(scratch_file("story.vmt"), "1", "story", FEW);
+	check_rows(root);
+	assert_int_equal(touched(root, "fill_quarter"), FEW / 4 * PAGE);
+	assert_int_equal(touched(root, "fill_eighth"), FEW / 8 * PAGE);
+	assert_int_equal(site_sum(root, "mmap", "reserve_region", "committed_bytes"),
+			 FEW * 3 / 8 * PAGE);
+	assert_int_equal(site_sum(root, "mmap", "reserve_region", "unsampled_bytes"), 0);
+	json_decref(root);
+}
+
+static void
+assert_about(int64_t found, int64_t expected, int percent)
+{
+	if (found < expected - expected * percent / 100 ||
+	    found > expected + expected * percent / 100)
+		fail_msg("%lld is not within %d %% of %lld", (long long)found, percent,
+			 (long long)expected);
+}
+
+static void
+the_matrix_is_about_right_at_period_61(void **state)
+{
+	json_t *root;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	root = record_whole(scratch_file("story61.vmt"), "61", "story", MANY);
+	check_rows(root);
+	assert_about(touched(root, "fill_quarter"), MANY / 4 * (int64_t)PAGE, 10);
+	assert_about(touched(root, "fill_eighth"), MANY / 8 * (int64_t)PAGE, 10);
+	assert_true(json_is_true(member(
+	    json_array_get(member(find_site(root, "mmap", "reserve_region", 1), "touched_by"), 0),
+	    "estimate")));
+	json_decref(root);
+}
+
+static void
+those_who_take_turns_have_the_same(void **state)
+{
+	json_t *root;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	root = record_whole(scratch_file("turns.vmt"), "61", "turns", MANY);
+	check_rows(root);
+	for (int i = 0; i < 8; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "turn_%d", i);
+		assert_about(touched(root, name), MANY / 8 * (int64_t)PAGE, 15);
+	}
+	json_decref(root);
+}
+
+/* Half of what was there before the fork was written to after it. */
+static void
+a_write_after_a_fork_is_told(void **state)
+{
+	json_t *root, *rows;
+	int64_t unshared = 0;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	root = record_whole(scratch_file("fork.vmt"), "1", "fork", FEW);
+	check_rows(root);
+	rows = member(root, "committed_by");
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		if (is_by(json_array_get(rows, i), "rewrite_half"))
+			unshared += number(json_array_get(rows, i), "unshared_bytes");
+		if (is_by(json_array_get(rows, i), "fill_quarter"))
+			assert_int_equal(number(json_array_get(rows, i), "unshared_bytes"), 0);
+	}
+	assert_int_equal(unshared, FEW / 8 * PAGE);
+	assert_int_equal(touched(root, "rewrite_half"), FEW / 8 * PAGE);
+	assert_int_equal(touched(root, "fill_quarter"), FEW / 8 * PAGE);
+	json_decref(root);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_matrix_is_exact_at_period_1),
+	    cmocka_unit_test(the_matrix_is_about_right_at_period_61),
+	    cmocka_unit_test(those_who_take_turns_have_the_same),
+	    cmocka_unit_test(a_write_after_a_fork_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
