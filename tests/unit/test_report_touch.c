@@ -248,6 +248,25 @@ test_losses(void **state)
 	free(text);
 }
 
+/* Of a call without a stack there is no frame to show. */
+static void
+test_a_site_without_a_stack(void **state)
+{
+	char *text;
+
+	(void)state;
+	map_by(10, 8192, 0);
+	touch(20, 0, 1024, 0, 1);
+	touch(30, 1024, 1024, 1, 1);
+	look(50, 8192, 2048, 0);
+	make_report();
+	check_rows_add_up();
+	text = text_of_report();
+	expect_in(text, "Reserved by (rows)");
+	expect_in(text, "  mmap                            4 MiB      4 MiB          -");
+	free(text);
+}
+
 /* Nobody asked: nothing is said. */
 static void
 test_without_samples(void **state)
@@ -284,6 +303,7 @@ main(void)
 	    TEST(test_what_was_unshared),
 	    TEST(test_a_refusal),
 	    TEST(test_losses),
+	    TEST(test_a_site_without_a_stack),
 	    TEST(test_without_samples),
 	};
 

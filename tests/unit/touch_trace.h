@@ -34,7 +34,7 @@ add_event(struct vmt_event event)
 }
 
 __attribute__((unused)) static void
-map(uint64_t time, uint64_t pages)
+map_by(uint64_t time, uint64_t pages, uint32_t stack)
 {
 	add_event((struct vmt_event){.time = time,
 				     .kind = VMT_EVENT_MMAP,
@@ -43,7 +43,13 @@ map(uint64_t time, uint64_t pages)
 				     .protection = 3,
 				     .flags = 0x22,
 				     .argument_b = UINT64_MAX,
-				     .stack = build_trace_stack(build, reserver, 2)});
+				     .stack = stack});
+}
+
+__attribute__((unused)) static void
+map(uint64_t time, uint64_t pages)
+{
+	map_by(time, pages, build_trace_stack(build, reserver, 2));
 }
 
 /* Every period-th page of a range, by a toucher. */

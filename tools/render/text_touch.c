@@ -217,9 +217,11 @@ print_matrix(const struct vmt_report *report, const struct vmt_text_options *opt
 	for (size_t i = 0; sites && i < merged.site_count && i < MATRIX_ROWS; i++) {
 		if (sites[i]->committed_bytes < WORTH_NAMING_BYTES)
 			break;
-		vmt_frame_text_owner(&sites[i]->stack, name, sizeof(name));
+		snprintf(name, sizeof(name), "%s", sites[i]->kind);
+		if (sites[i]->stack.count)
+			vmt_frame_text_owner(&sites[i]->stack, name, sizeof(name));
 		print_matrix_row(
-		    options, rows, sites[i]->stack.count ? name : sites[i]->kind, shares,
+		    options, rows, name, shares,
 		    vmt_touch_rows_of_site(rows, report, sites[i], options->callers, shares));
 	}
 	for (size_t i = 0; i < report->class_count; i++) {
