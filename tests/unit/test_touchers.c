@@ -343,6 +343,31 @@ test_writes_to_pages_that_a_snapshot_saw(void **state)
 	assert_int_equal(unshared(5), 0);
 }
 
+/* At 61 few pages have a sample twice: each rewritten part takes an earlier sample out near by. */
+static void
+test_a_sample_after_a_fork_stands_for_pages(void **state)
+{
+	const uint64_t start = BASE + (UINT64_C(1) << 32);
+	struct vmt_touch *list;
+	uint64_t pages[8] = {0};
+	size_t count;
+
+	(void)state;
+	touch_pages(replay, start, 61 * 400 * PAGE, 6, 61);
+	assert_int_equal(vmt_touchers_see(replay->touchers, start, start + 61 * 400 * PAGE, false),
+			 0);
+	happen(replay, EVENT(FORK, .argument_a = 4711));
+	touch_pages(replay, start + 30 * PAGE, 61 * 100 * PAGE, 7, 61);
+	assert_int_equal(unshared(7), 61 * 100 * PAGE);
+	assert_int_equal(vmt_touchers_list(replay->touchers, &list, &count), 0);
+	for (size_t i = 0; i < count; i++)
+		pages[vmt_sites_get(replay->touch_sites, list[i].toucher)->key.stack] +=
+		    (list[i].end - list[i].start) / PAGE;
+	assert_int_equal(pages[7], 100);
+	assert_int_equal(pages[6], 300);
+	free(list);
+}
+
 int
 main(void)
 {
@@ -365,6 +390,7 @@ main(void)
 	    TEST(test_samples_that_make_no_sense),
 	    TEST(test_writes_after_a_fork),
 	    TEST(test_writes_to_pages_that_a_snapshot_saw),
+	    TEST(test_a_sample_after_a_fork_stands_for_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #define GROUP_SHIFT 4u
 #define GROUP_PAGES (1u << GROUP_SHIFT)
+#define MOST_REACH 1024u     /* pages, in search of a sample that another one stands for */
 #define MOST_FORKS UINT8_MAX /* told from one another; later ones count as one */
 
 struct group {
@@ -126,15 +127,24 @@ make_group(struct vmt_touchers *touchers, uint64_t page)
 	return group;
 }
 
+/* The mark of a page; NULL where its group is not there. */
+static uint32_t *
+find_page(const struct vmt_touchers *touchers, uint64_t page)
+{
+	struct group *group;
+
+	if (!touchers->groups)
+		return NULL;
+	group = group_slot(touchers->groups, touchers->group_mask, (page >> GROUP_SHIFT) + 1);
+	return group->key ? &group->marks[page % GROUP_PAGES] : NULL;
+}
+
 static uint32_t
 mark_of_page(const struct vmt_touchers *touchers, uint64_t page)
 {
-	const struct group *group;
+	const uint32_t *mark = find_page(touchers, page);
 
-	if (!touchers->groups)
-		return 0;
-	group = group_slot(touchers->groups, touchers->group_mask, (page >> GROUP_SHIFT) + 1);
-	return group->key ? group->marks[page % GROUP_PAGES] : 0;
+	return mark ? *mark : 0;
 }
 
 static int
@@ -169,6 +179,26 @@ is_older(const struct vmt_touchers *touchers, uint64_t address)
 	return seen && seen->start <= address && seen->protection < touchers->forks;
 }
 
+/* Takes the nearest older mark out that lies within `reach` pages: where a sample stands for so
+ * many pages touched again, their earlier toucher had about one sample among them. */
+static void
+drop_nearest_older(struct vmt_touchers *touchers, uint64_t page, uint64_t reach)
+{
+	for (uint64_t i = 1; i <= reach; i++) {
+		uint64_t near[] = {page + i, page >= i ? page - i : page};
+
+		for (unsigned j = 0; j < 2; j++) {
+			uint32_t *mark = find_page(touchers, near[j]);
+
+			if (mark && *mark &&
+			    touchers->marks.items[*mark - 1].forks < touchers->forks) {
+				*mark = 0;
+				return;
+			}
+		}
+	}
+}
+
 int
 vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch, bool *again)
 {
@@ -182,6 +212,9 @@ vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch,
 
 	assert(pages > 0 && pages <= VMT_TOUCHERS_MOST_PAGES);
 	*again = is_older(touchers, touch->start);
+	if (*again && touch->period > 1 && !mark_of_page(touchers, page))
+		drop_nearest_older(touchers, page,
+				   touch->period < MOST_REACH ? touch->period : MOST_REACH);
 	if (vmt_touch_marks_find(&touchers->marks, &mark, &number))
 		return -ENOMEM;
 	return mark_pages(touchers, page, pages, number);

@@ -7,6 +7,9 @@
  * leaves the rest of it. A sample costs one look into a hash table of groups of 16 pages, so memory
  * is bounded by the sampled pages that are live.
  *
+ * Where a sample stands for several pages, those that were touched again after a fork had another
+ * toucher before, who loses a sample near by for it.
+ *
  * Whether a page was written to for the first time since a fork shows by what was resident before:
  * by a sample, or in a snapshot.
  *
