@@ -1,3 +1,4 @@
+#include "format/settings.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/library.h"
 #include "tools/cmd/options.h"
@@ -7,30 +8,50 @@
 
 const struct vmt_option vmt_cmd_env_options[] = {{0}};
 
+#define LIBRARY "/usr/local/lib/libvmtrace.so"
+#define TRACES "/var/trace"
+
 /* The same for every installation, and word for word in docs/howto-containers.md: in an image the
  * library may as well lie where the manual has it. LD_PRELOAD comes after RUN, which it would
  * record. */
-static const char lines[] =
-    "COPY libvmtrace.so /usr/local/lib/\n"
-    "RUN mkdir -p /var/trace && chmod 1777 /var/trace\n"
-    "VOLUME /var/trace\n"
-    "ENV LD_PRELOAD=/usr/local/lib/libvmtrace.so\n"
-    "ENV VMTRACE_OUTPUT=/var/trace/vmtrace.%n.%p.vmt\n"
-    "\n"
-    "# Pod: the image holds the library, the volume outlives the container.\n"
-    "spec:\n"
-    "  containers:\n"
-    "    - name: service\n"
-    "      env:\n"
-    "        - {name: LD_PRELOAD, value: /usr/local/lib/libvmtrace.so}\n"
-    "        - {name: VMTRACE_OUTPUT, value: /var/trace/vmtrace.%n.%p.vmt}\n"
-    "      volumeMounts:\n"
-    "        - {name: trace, mountPath: /var/trace}\n"
-    "  volumes:\n"
-    "    - {name: trace, emptyDir: {}}\n"
-    "\n"
-    "# Optional: VMTRACE_ONLY=GLOB[:GLOB...] VMTRACE_MALLOC=off|sampled[:BYTES]|all\n"
-    "# VMTRACE_CMDLINE=off leaves the command line out of the trace; see man libvmtrace.so\n";
+static void
+print_lines(void)
+{
+	const struct vmt_setting *output = &vmt_settings[VMT_SETTING_OUTPUT];
+
+	printf("COPY libvmtrace.so /usr/local/lib/\n"
+	       "RUN mkdir -p " TRACES " && chmod 1777 " TRACES "\n"
+	       "VOLUME " TRACES "\n"
+	       "ENV LD_PRELOAD=" LIBRARY "\n"
+	       "ENV %s=" TRACES "/%s\n\n",
+	       output->variable, output->fallback);
+	printf("# Pod: the image holds the library, the volume outlives the container.\n"
+	       "spec:\n"
+	       "  containers:\n"
+	       "    - name: service\n"
+	       "      env:\n"
+	       "        - {name: LD_PRELOAD, value: " LIBRARY "}\n"
+	       "        - {name: %s, value: " TRACES "/%s}\n"
+	       "      volumeMounts:\n"
+	       "        - {name: trace, mountPath: " TRACES "}\n"
+	       "  volumes:\n"
+	       "    - {name: trace, emptyDir: {}}\n\n",
+	       output->variable, output->fallback);
+}
+
+/* What most often matters for a service; what each does is in settings.def. */
+static void
+print_optional(void)
+{
+	static const enum vmt_setting_id ids[] = {VMT_SETTING_ONLY, VMT_SETTING_MALLOC,
+						  VMT_SETTING_CMDLINE};
+
+	puts("# Optional, set as the variable above is (all of them: man libvmtrace.so):");
+	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++)
+		printf("#   %s=%s: %s\n", vmt_settings[ids[i]].variable,
+		       vmt_cmd_record_options[ids[i]].argument,
+		       vmt_cmd_record_options[ids[i]].help);
+}
 
 int
 vmt_cmd_env_main(int argc, char **argv, struct vmt_err *err)
@@ -50,6 +71,7 @@ vmt_cmd_env_main(int argc, char **argv, struct vmt_err *err)
 	printf("# In the build context (COPY takes files only from there):\n"
 	       "#   cp %s .\n",
 	       library);
-	fputs(lines, stdout);
+	print_lines();
+	print_optional();
 	return 0;
 }

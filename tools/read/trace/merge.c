@@ -1,3 +1,6 @@
+/*
+ * Over 500 lines: what is pending, what is ready and what is given out share one struct.
+ */
 #include "tools/read/trace/merge.h"
 
 #include "base/assert.h"
