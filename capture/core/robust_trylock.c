@@ -19,6 +19,18 @@ own_id(void)
 	return vmt_guard_syscalls_allowed() ? (uint32_t)vmt_sys_call0(SYS_gettid) : SOMEBODY;
 }
 
+/* In the process whose memory this is: a vfork child has it from its parent, and of what a fork
+ * child has from its own, nobody is here. */
+static bool
+is_here(uint32_t thread)
+{
+	uint32_t pid = vmt_guard_owner->pid;
+
+	if (pid == 0)
+		pid = (uint32_t)vmt_sys_call0(SYS_getpid);
+	return vmt_sys_call3(SYS_tgkill, pid, thread, 0) != -ESRCH;
+}
+
 enum vmt_robust_trylock
 vmt_robust_trylock_take(uint32_t *holder)
 {
@@ -29,7 +41,7 @@ vmt_robust_trylock_take(uint32_t *holder)
 		return VMT_ROBUST_TRYLOCK_TAKEN;
 	if (self == SOMEBODY || found == SOMEBODY)
 		return VMT_ROBUST_TRYLOCK_BUSY;
-	if (found != self && vmt_sys_call2(SYS_tkill, found, 0) != -ESRCH)
+	if (found != self && is_here(found))
 		return VMT_ROBUST_TRYLOCK_BUSY;
 	return vmt_atomic_cas(holder, &found, self) ? VMT_ROBUST_TRYLOCK_TAKEN_OVER
 						    : VMT_ROBUST_TRYLOCK_BUSY;

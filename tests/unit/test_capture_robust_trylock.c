@@ -4,10 +4,12 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -41,6 +43,24 @@ test_one_at_a_time(void **state)
 	assert_int_equal(seen, VMT_ROBUST_TRYLOCK_BUSY);
 	vmt_robust_trylock_release(&holder);
 	assert_int_equal(vmt_robust_trylock_take(&holder), VMT_ROBUST_TRYLOCK_TAKEN);
+	vmt_robust_trylock_release(&holder);
+}
+
+/* A fork that no hook saw leaves the word as it was. */
+static void
+test_holder_in_another_process(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(vmt_robust_trylock_take(&holder), VMT_ROBUST_TRYLOCK_TAKEN);
+	child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(vmt_robust_trylock_take(&holder) == VMT_ROBUST_TRYLOCK_TAKEN_OVER ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 	vmt_robust_trylock_release(&holder);
 }
 
@@ -88,9 +108,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_one_at_a_time),
-	    cmocka_unit_test(test_dead_holder),
-	    cmocka_unit_test(test_own_turn),
+	    cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_holder_in_another_process),
+	    cmocka_unit_test(test_dead_holder),	  cmocka_unit_test(test_own_turn),
 	    cmocka_unit_test(test_no_syscalls),
 	};
 
