@@ -183,6 +183,25 @@ calls_that_fill_memory_begin_and_end(void **state)
 	assert_null(event_at(6));
 }
 
+/* Of a fork child without a trace, which opened one while the call was on its way. */
+static void
+release_that_a_handler_overtook_is_written(void **state)
+{
+	long range = map_at_length(8192, 0);
+	struct vmt_mapping_range all = {(uint64_t)range, 8192};
+
+	(void)state;
+	assert_true(range > 0);
+	vmt_thread_mine()->depth = 0;
+	assert_int_equal(vmt_mapping_munmap_inherited(&all), 0);
+	vmt_thread_mine()->depth = 1;
+	check_event(0, VMT_EVENT_MMAP, 8192);
+	check_event(1, VMT_EVENT_MUNMAP, 8192);
+	assert_true(event_at(0)->time <= event_at(1)->time);
+	assert_int_equal(event_at(1)->marks, 0);
+	assert_null(event_at(2));
+}
+
 static void
 other_calls_write_what_they_are(void **state)
 {
@@ -284,6 +303,7 @@ main(void)
 	    TEST(each_entry_of_a_vector_is_an_event),
 	    TEST(a_vector_of_nobody_knows_whom_is_noted),
 	    TEST(calls_that_fill_memory_begin_and_end),
+	    TEST(release_that_a_handler_overtook_is_written),
 	    TEST(other_calls_write_what_they_are),
 	    TEST(holes_that_are_moved_are_noted),
 	    TEST(what_failed_says_how_far_it_got),
