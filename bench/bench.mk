@@ -26,6 +26,12 @@ collector: $(BUILD)/bench/snapshot $(BUILD)/bench/startup
 	$(BUILD)/bench/snapshot
 	bench/collector.sh $(BUILD) $(ROUNDS)
 
+# What a short program costs, each run with a collector of its own.
+short: $(BUILD)/bench/short
+	@mkdir -p $(BUILD)/bench/short.out
+	VMTRACE_OUTPUT=$(abspath $(BUILD))/bench/short.out/%p.vmt $< 200 -,$(abspath $(BUILD))/libvmtrace.so /bin/true
+	@rm -r $(BUILD)/bench/short.out
+
 # What program and collector hold of ours.
 memory: $(BUILD)/bench/pair $(BUILD)/bench/churn
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build $(BUILD)/tests/target/threads_at_once
@@ -63,4 +69,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench calls collector memory report stressors touch workloads
+.PHONY: bench calls collector memory report short stressors touch workloads
