@@ -211,7 +211,7 @@ test_collector_gone(void **state)
 	living_wait_gone(scratch_file("alone"));
 	doctor(&run, talk.pid);
 	assert_null(strstr(run.out, "is being recorded"));
-	check_verdict(run.out, "Is no longer recorded: its collector is gone, or does not answer.");
+	check_verdict(run.out, "Is not recorded as it should be: no collector of it answers.");
 	run_free(&run);
 	run_program(&run, (const char *const[]){built("vmtrace"), "report", trace, NULL},
 		    (const char *const[]){"COLUMNS=1000", NULL});

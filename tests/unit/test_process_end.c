@@ -187,7 +187,13 @@ a_process_outlives_its_collector(void **state)
 	if (child == 0)
 		_exit(0);
 	assert_true(child > 0);
-	assert_false(vmt_process_end_is_uncollected(&head)); /* none has come yet */
+	head.clock_start.monotonic_ns = vmt_ticks_monotonic_ns();
+	assert_false(vmt_process_end_is_uncollected(&head)); /* one may come */
+	head.notes = VMT_NOTE_NO_COLLECTOR;
+	assert_true(vmt_process_end_is_uncollected(&head));
+	head.notes = 0;
+	head.clock_start.monotonic_ns -= UINT64_C(60000000000);
+	assert_true(vmt_process_end_is_uncollected(&head));
 	head.collector_pid = (uint32_t)getpid();
 	head.heartbeat_ns = vmt_ticks_monotonic_ns();
 	assert_false(vmt_process_end_is_uncollected(&head));

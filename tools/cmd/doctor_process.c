@@ -52,14 +52,15 @@ say_unsure(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trac
 			       VMT_LIBRARY_NAME, pid, trace->owner_pid, trace->path);
 }
 
-/* What its rings can still hold is recorded: how much that is depends on what it does. */
+/* Its rings still take what happens: the newest of it, where they are full. */
 static void
 say_uncollected(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trace *trace)
 {
-	doctor->verdict = "Is no longer recorded: its collector is gone, or does not answer.";
+	doctor->verdict = "Is not recorded as it should be: no collector of it answers.";
 	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "to record it again, restart it",
-		       "the collector of process %" PRIu32
-		       " is gone, or does not answer: its memory is no longer looked at: %s",
+		       "process %" PRIu32
+		       " has no collector that answers: its memory is not looked "
+		       "at, and only its newest events are kept: %s",
 		       pid, trace->path);
 }
 

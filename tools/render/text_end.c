@@ -118,11 +118,13 @@ write_running(const struct vmt_report *report, char *text, size_t text_bytes)
 	char when[VMT_UNITS_BYTES];
 	int64_t until_ns = report->process.collected_until_ns;
 
-	if (report->process.uncollected)
+	if (report->process.uncollected && until_ns <= 0)
+		snprintf(text, text_bytes, "still running, but no collector has looked at it");
+	else if (report->process.uncollected)
 		snprintf(text, text_bytes,
 			 "still running, but not looked at since %s: its collector is gone, or "
 			 "does not answer",
-			 vmt_units_duration(when, until_ns > 0 ? (uint64_t)until_ns : 0));
+			 vmt_units_duration(when, (uint64_t)until_ns));
 	else
 		snprintf(text, text_bytes, "still running when the trace ends");
 }

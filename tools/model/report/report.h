@@ -176,7 +176,7 @@ struct vmt_report {
 		bool hidden;		    /* "ending" or "cut": its number is in use, /proc shows
 					     * not by whom */
 		bool uncollected;	    /* "running", but its collector does not answer */
-		int64_t collected_until_ns; /* of such a one: its collector's last visit */
+		int64_t collected_until_ns; /* of such a one: its collector's last visit; 0: none */
 		uint64_t traces_removed;    /* of others of its session, by its end */
 		int64_t last_event_ns;
 		int64_t growth_from_ns; /* the last tenth of the recording: see grown_bytes */

@@ -95,11 +95,12 @@ vmt_process_end_is_hidden(const struct vmt_head *head)
 bool
 vmt_process_end_is_uncollected(const struct vmt_head *head)
 {
-	uint64_t silent_ns = vmt_ticks_monotonic_ns() - head->heartbeat_ns;
+	uint64_t seen_ns = head->heartbeat_ns ? head->heartbeat_ns : head->clock_start.monotonic_ns;
+	uint64_t silent_ns = vmt_ticks_monotonic_ns() - seen_ns;
 	uint64_t start_ticks;
 
 	if (head->heartbeat_ns == 0)
-		return false;
+		return silent_ns > SILENCE_NS || (head->notes & VMT_NOTE_NO_COLLECTOR);
 	if (silent_ns > SILENCE_NS && !(head->notes & VMT_NOTE_BUFFERED))
 		return true;
 	return !vmt_process_end_is_elsewhere(head) &&

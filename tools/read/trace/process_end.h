@@ -31,7 +31,7 @@ bool vmt_process_end_is_elsewhere(const struct vmt_head *head);
 bool vmt_process_end_is_hidden(const struct vmt_head *head);
 
 /* Whether a process that runs has no collector any more, or one that does not answer: what it does
- * is no longer looked at. False as well where none has come yet. */
+ * is no longer looked at. Of one that has just begun its collector may still come. */
 bool vmt_process_end_is_uncollected(const struct vmt_head *head);
 
 /* "exit", "signal", "exec", "stopped", "running", "ending" or "cut"; *status = exit status, signal
