@@ -113,6 +113,7 @@ check_text(const char *trace)
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
 	assert_non_null(strstr(run.out, "2 MiB was shared: it stays in its file or segment"));
+	assert_non_null(strstr(run.out, " was of files: unwritten pages stay in the page cache"));
 	assert_non_null(strstr(run.out, "advice 77 unknown_advice"));
 	assert_non_null(strstr(run.out, "fallocate(PUNCH_HOLE) punch_hole"));
 	assert_non_null(strstr(run.out, "ftruncate cut_off"));
@@ -125,16 +126,20 @@ static void
 check_rows(json_t *truth, json_t *root)
 {
 	static const char *const functions[] = {
-	    "vector_refused", "vector_partly",	"vector_by_number", "done_then_refused",
-	    "half_way",	      "page_out",	"shared_dontneed",  "shared_remove",
-	    "unknown_advice", "punch_hole",	"punch_by_number",  "cut_off",
-	    "punch_sealed",   "sealed_dontneed"};
+	    "vector_refused", "vector_partly",	 "vector_by_number", "done_then_refused",
+	    "half_way",	      "page_out",	 "shared_dontneed",  "shared_remove",
+	    "unknown_advice", "punch_hole",	 "punch_by_number",  "cut_off",
+	    "punch_sealed",   "sealed_dontneed", "private_file"};
 
 	check_report(root);
 	EACH(functions, i) check_row(truth, root, functions[i]);
 	assert_int_equal(sum(root, "shared_dontneed", "stayed_bytes"),
 			 true_figure(truth, "shared_dontneed", "taken"));
 	assert_int_equal(sum(root, "shared_remove", "stayed_bytes"), 0);
+	assert_int_equal(sum(root, "shared_dontneed", "private_file_bytes"), 0);
+	assert_int_equal(sum(root, "private_file", "stayed_bytes"), 0);
+	assert_int_equal(sum(root, "private_file", "private_file_bytes"),
+			 true_figure(truth, "private_file", "taken"));
 	assert_int_equal(sum(root, "done_then_refused", "stayed_bytes"), 0);
 	assert_int_equal(sum(root, "done_then_refused", "committed_before_bytes"),
 			 true_figure(truth, "done_then_refused", "taken"));

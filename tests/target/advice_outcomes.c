@@ -224,6 +224,13 @@ punch_sealed(int fd)
 	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE);
 }
 
+/* Its first half is read, its second half written. */
+NOINLINE static int
+private_file(char *range)
+{
+	return madvise(range, BYTES, MADV_DONTNEED);
+}
+
 /* A file in memory, all of it there. */
 static int
 make_file(void)
@@ -255,6 +262,16 @@ files(void)
 	if (punch_by_number(fd))
 		truth_die("punch_by_number");
 	say("punch_by_number", (long long)(before - file_bytes(fd)), 1, 0);
+	fd = make_file();
+	char *range = truth_mapped(mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+
+	for (size_t at = 0; at < BYTES / 2; at += PAGE)
+		__asm__ volatile("" : : "r"(((volatile char *)range)[at]));
+	truth_touch(range + BYTES / 2, BYTES / 2, PAGE);
+	before = truth_present(range, BYTES);
+	if (private_file(range))
+		truth_die("private_file");
+	say("private_file", (long long)(before - truth_present(range, BYTES)), 1, 0);
 	fd = make_file();
 	before = file_bytes(fd);
 	if (cut_off(fd, BYTES / 4) || cut_off(fd, BYTES))

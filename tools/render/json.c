@@ -234,6 +234,7 @@ print_advice(struct vmt_emitter *emitter, const struct vmt_report *report)
 				 advice->committed_before_is_estimate);
 		vmt_emitter_u64(emitter, "taken_bytes", advice->taken_bytes);
 		vmt_emitter_u64(emitter, "stayed_bytes", advice->stayed_bytes);
+		vmt_emitter_u64(emitter, "private_file_bytes", advice->private_file_bytes);
 		vmt_emitter_u64(emitter, "mapped_now_bytes", advice->mapped_now_bytes);
 		vmt_emitter_u64(emitter, "committed_now_bytes", advice->committed_now_bytes);
 		vmt_emitter_u64(emitter, "huge_now_bytes", advice->huge_now_bytes);

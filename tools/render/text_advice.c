@@ -49,6 +49,7 @@ print_taken(const struct vmt_advice *advice, const struct vmt_text_options *opti
 {
 	char taken[VMT_UNITS_BYTES];
 	char stayed[VMT_UNITS_BYTES];
+	char of_files[VMT_UNITS_BYTES];
 
 	if (strcmp(advice->advice, "MADV_FREE") == 0)
 		return;
@@ -62,6 +63,10 @@ print_taken(const struct vmt_advice *advice, const struct vmt_text_options *opti
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
 				"%34s%s was shared: it stays in its file or segment", "",
 				vmt_units_bytes(stayed, advice->stayed_bytes));
+	if (advice->private_file_bytes)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				"%34s%s was of files: unwritten pages stay in the page cache", "",
+				vmt_units_bytes(of_files, advice->private_file_bytes));
 }
 
 static void

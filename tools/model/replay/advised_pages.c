@@ -86,20 +86,26 @@ vmt_advised_pages_next(const struct vmt_advised_pages *advised, unsigned int sor
 }
 
 uint64_t
-vmt_advised_pages_stayed(uint16_t advice, const struct vmt_extents *pieces, uint64_t taken)
+vmt_advised_pages_part(const struct vmt_extents *pieces, enum vmt_extent_kind kind, uint64_t taken)
 {
-	uint64_t shared = 0;
+	uint64_t part = 0;
 	uint64_t all = 0;
 
 	for (size_t i = 0; i < pieces->count; i++) {
 		const struct vmt_extent *piece = &pieces->items[i];
 
 		all += piece->end - piece->start;
-		if (piece->kind == VMT_EXTENT_SHARED)
-			shared += piece->end - piece->start;
+		if (piece->kind == kind)
+			part += piece->end - piece->start;
 	}
-	if (!all || advice == VMT_ADVICE_REMOVE)
+	assert(part <= all);
+	return all ? (uint64_t)((unsigned __int128)taken * part / all) : 0;
+}
+
+uint64_t
+vmt_advised_pages_stayed(uint16_t advice, const struct vmt_extents *pieces, uint64_t taken)
+{
+	if (advice == VMT_ADVICE_REMOVE)
 		return 0;
-	assert(shared <= all);
-	return (uint64_t)((unsigned __int128)taken * shared / all);
+	return vmt_advised_pages_part(pieces, VMT_EXTENT_SHARED, taken);
 }

@@ -23,6 +23,11 @@ void vmt_advised_pages_free(struct vmt_advised_pages *advised);
 int vmt_advised_pages_note(struct vmt_advised_pages *advised, uint16_t advice,
 			   const struct vmt_extent *extent);
 
+/* Of bytes that an advice took out of these pieces, what lies in mappings of a kind: in proportion.
+ */
+uint64_t vmt_advised_pages_part(const struct vmt_extents *pieces, enum vmt_extent_kind kind,
+				uint64_t taken);
+
 /* Of bytes that an advice took out of these pieces, what lies in shared mappings: it left the
  * process, and stays in its file or segment, of which MADV_REMOVE alone takes it. */
 uint64_t vmt_advised_pages_stayed(uint16_t advice, const struct vmt_extents *pieces,

@@ -234,6 +234,8 @@ share_taken(struct vmt_replay *replay, const struct vmt_event *event, uint32_t s
 	entry->exact[VMT_FIGURE_CAME_BACK] += taken;
 	entry->exact[VMT_FIGURE_STAYED] +=
 	    vmt_advised_pages_stayed(event->advice, &record->pieces, taken);
+	entry->exact[VMT_FIGURE_OF_FILES] +=
+	    vmt_advised_pages_part(&record->pieces, VMT_EXTENT_FILE, taken);
 	return 0;
 }
 

@@ -203,6 +203,8 @@ vmt_replay_move_undo(struct vmt_replay *replay, const struct vmt_event *event)
 		advice->exact[VMT_FIGURE_CAME_BACK] -= record->event.argument_a;
 		advice->exact[VMT_FIGURE_STAYED] -= vmt_advised_pages_stayed(
 		    record->event.advice, &record->pieces, record->event.argument_a);
+		advice->exact[VMT_FIGURE_OF_FILES] -= vmt_advised_pages_part(
+		    &record->pieces, VMT_EXTENT_FILE, record->event.argument_a);
 		status = vmt_advised_pages_forget(replay->advised, record->event.address,
 						  record->event.address + record->event.length);
 	} else if (record->event.kind == VMT_EVENT_MREMAP_BEGIN) {

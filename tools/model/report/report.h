@@ -125,6 +125,9 @@ struct vmt_advice {
 	uint64_t committed_before_bytes;
 	uint64_t taken_bytes;  /* that left the process: MADV_PAGEOUT may take less, or none */
 	uint64_t stayed_bytes; /* of those, shared ones, which stay in their file or segment */
+	/* Of those, of private mappings of files: what was not written is in the page cache still.
+	 */
+	uint64_t private_file_bytes;
 	bool committed_before_is_estimate; /* the pages of some call were sampled */
 	/* At the snapshot, of the pages that are still mapped and that got no later advice of the
 	 * same sort (what gives back, what is about huge pages). */

@@ -200,6 +200,7 @@ add_advice(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
 	    .committed_before_is_estimate = entry->sampled,
 	    .taken_bytes = vmt_sites_figure(entry, VMT_FIGURE_CAME_BACK),
 	    .stayed_bytes = vmt_sites_figure(entry, VMT_FIGURE_STAYED),
+	    .private_file_bytes = vmt_sites_figure(entry, VMT_FIGURE_OF_FILES),
 	    .mapped_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),
 	    .committed_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_COMMITTED),
 	    .huge_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_HUGE),

@@ -48,6 +48,7 @@ enum vmt_figure {
 	/* over the whole run */
 	VMT_FIGURE_CAME_BACK, /* of advice alone: pages that left this process */
 	VMT_FIGURE_STAYED,    /* of advice alone: of those, shared ones: their file keeps them */
+	VMT_FIGURE_OF_FILES,  /* of advice alone: of those, what was of private mappings of files */
 	VMT_FIGURE_FAILED, /* of advice alone: calls that the kernel refused, in no other figure */
 	VMT_FIGURES,
 };
