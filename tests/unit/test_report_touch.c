@@ -263,7 +263,7 @@ test_a_site_without_a_stack(void **state)
 	check_rows_add_up();
 	text = text_of_report();
 	expect_in(text, "Reserved by (rows)");
-	expect_in(text, "  mmap                            4 MiB      4 MiB          -");
+	expect_in(text, "      4 MiB      4 MiB          -  mmap");
 	free(text);
 }
 

@@ -11,7 +11,6 @@
 #define RESERVERS_OF_ROW 2u
 #define MATRIX_ROWS 6u
 #define MATRIX_COLUMNS 4u
-#define MATRIX_NAME_COLUMNS 26u
 #define WORTH_NAMING_PART 20u /* of a row's bytes, at least so much is named */
 #define WORTH_NAMING_BYTES (UINT64_C(1) << 20)
 #define INDENT 13u
@@ -38,6 +37,16 @@ print_share(const struct vmt_text_options *options, const struct vmt_touch_rows 
 	vmt_layout_row(&options->layout, VMT_STYLE_DIM, line, INDENT);
 }
 
+/* A part of the row; what no sample explains in a small row may be chance. */
+static bool
+is_worth_naming(const struct vmt_touch_rows *rows, const struct vmt_touch_share *share,
+		uint64_t committed_bytes)
+{
+	if (share->row == rows->count && share->bytes < WORTH_NAMING_BYTES)
+		return false;
+	return share->bytes >= committed_bytes / WORTH_NAMING_PART;
+}
+
 void
 vmt_text_touch_site(const struct vmt_report *report, const struct vmt_text_options *options,
 		    const struct vmt_site *site)
@@ -52,7 +61,7 @@ vmt_text_touch_site(const struct vmt_report *report, const struct vmt_text_optio
 	if (shares && vmt_touch_rows_make(&rows, report, options->callers)) {
 		count = vmt_touch_rows_of_site(&rows, report, site, options->callers, shares);
 		for (size_t i = 0; i < count && i < TOUCHERS_OF_SITE; i++)
-			if (shares[i].bytes >= site->committed_bytes / WORTH_NAMING_PART)
+			if (is_worth_naming(&rows, &shares[i], site->committed_bytes))
 				print_share(options, &rows, &shares[i]);
 	}
 	vmt_touch_rows_free(&rows);
@@ -163,14 +172,8 @@ print_matrix_row(const struct vmt_text_options *options, const struct vmt_touch_
 	uint64_t others = 0;
 	char bytes[VMT_UNITS_BYTES];
 	char line[VMT_LAYOUT_LINE_BYTES];
-	char shortened[160];
-	int used;
+	int used = 0;
 
-	vmt_layout_shorten(&options->layout, shortened, sizeof(shortened), name,
-			   MATRIX_NAME_COLUMNS);
-	used = snprintf(line, sizeof(line), "  %s%*s", shortened,
-			(int)(MATRIX_NAME_COLUMNS - vmt_layout_width(&options->layout, shortened)),
-			"");
 	for (size_t column = 0; column < columns; column++) {
 		uint64_t part = 0;
 
@@ -182,9 +185,10 @@ print_matrix_row(const struct vmt_text_options *options, const struct vmt_touch_
 	}
 	for (size_t i = 0; i < count; i++)
 		others += shares[i].row >= columns ? shares[i].bytes : 0;
-	snprintf(line + used, sizeof(line) - (size_t)used, " %10s",
-		 others ? vmt_units_bytes(bytes, others) : "-");
-	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s", line);
+	used += snprintf(line + used, sizeof(line) - (size_t)used, " %10s  ",
+			 others ? vmt_units_bytes(bytes, others) : "-");
+	snprintf(line + used, sizeof(line) - (size_t)used, "%s", name);
+	vmt_layout_row(&options->layout, VMT_STYLE_PLAIN, line, (size_t)used);
 }
 
 static void
@@ -192,11 +196,11 @@ print_matrix_head(const struct vmt_text_options *options, const struct vmt_touch
 {
 	size_t columns = rows->count < MATRIX_COLUMNS ? rows->count : MATRIX_COLUMNS;
 	char line[VMT_LAYOUT_LINE_BYTES];
-	int used = snprintf(line, sizeof(line), "  %-*s", (int)MATRIX_NAME_COLUMNS, "reserved by");
+	int used = 0;
 
 	for (size_t i = 0; i < columns; i++)
 		used += snprintf(line + used, sizeof(line) - (size_t)used, " %10zu", i + 1);
-	snprintf(line + used, sizeof(line) - (size_t)used, " %10s", "others");
+	snprintf(line + used, sizeof(line) - (size_t)used, " %10s  reserved by", "others");
 	vmt_text_sections_title(options, "Reserved by (rows), committed by (columns, as above)");
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "%s", line);
 }

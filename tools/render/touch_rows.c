@@ -264,19 +264,32 @@ name_of(const struct vmt_frame *frame, char *text, size_t text_bytes)
 	return vmt_frame_text_write(&bare, text, text_bytes);
 }
 
+/* Who asked what touched for it: its nearest caller, but for a part of the same function. */
+static size_t
+asker_of(const struct vmt_stack_frames *stack, size_t owner)
+{
+	const char *leaf = stack->frames[0].function;
+	size_t i = 1;
+
+	while (leaf && i < owner && stack->frames[i].function &&
+	       strncmp(stack->frames[i].function, leaf, strlen(leaf)) == 0)
+		i++;
+	return i;
+}
+
 char *
 vmt_touch_rows_chain(const struct vmt_stack_frames *stack, const char *arrow, char *result,
 		     size_t result_bytes)
 {
 	size_t owner = stack->count ? vmt_rank_owner(stack) : 0;
+	size_t asker = stack->count ? asker_of(stack, owner) : 0;
 	size_t used = 0;
 
 	result[0] = '\0';
 	for (size_t i = 0; i <= owner && i < stack->count && used < result_bytes; i++) {
 		char text[CHAIN_NAME_BYTES];
 
-		/* What touched, what the owner called for it, and the owner. */
-		if (i > 0 && i + 1 < owner)
+		if (i != 0 && i != asker && i != owner)
 			continue;
 		used +=
 		    (size_t)snprintf(result + used, result_bytes - used, "%s%s", used ? arrow : "",

@@ -51,7 +51,8 @@ size_t vmt_touch_rows_of_class(const struct vmt_touch_rows *rows, const struct v
 struct vmt_reserved_part *vmt_touch_rows_reserved(const struct vmt_touch_rows *rows,
 						  const struct vmt_report *report, size_t row);
 
-/* The code that touched, as it reads inside out: "memset <- fill_cache". Returns result. */
+/* The code that touched, inside out: what touched, who called that, and the program's own function
+ * ("runtime.memclrNoHeapPointers <- runtime.mallocgcLarge <- main.build"). Returns result. */
 char *vmt_touch_rows_chain(const struct vmt_stack_frames *stack, const char *arrow, char *result,
 			   size_t result_bytes);
 
