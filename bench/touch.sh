@@ -1,0 +1,60 @@
+#!/bin/sh
+# What it costs that the kernel samples page faults: a storm of them, new processes and threads. Bare,
+# under the library, and with page faults sampled, in turn, round after round; the lowest of each.
+# Usage: bench/touch.sh BUILD [ROUNDS], after BUILD/bench's touch and touch_unwind.
+build=$(realpath "$1")
+rounds=${2:-5}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+lowest() { # FILE
+	sort -n "$1" 2>/dev/null | head -1
+}
+
+# The collector's CPU time for each of the pages, and what was lost of how many samples.
+collector() { # TRACE PAGES
+	"$build/vmtrace" dump --format json "$1" | awk -v pages="$2" '
+		match($0, /"touches_read":[0-9]+/) { kept = substr($0, RSTART + 15, RLENGTH - 15) }
+		match($0, /"touches_lost":[0-9]+/) { lost = substr($0, RSTART + 15, RLENGTH - 15) }
+		match($0, /"touches_skipped":[0-9]+/) { skipped = substr($0, RSTART + 18, RLENGTH - 18) }
+		match($0, /"collector_cpu_ns":[0-9]+/) { cpu = substr($0, RSTART + 19, RLENGTH - 19) }
+		END { printf "%.1f ns a page in the collector; samples: %d kept, %d lost, %d skipped",
+			cpu / pages, kept, lost, skipped }'
+}
+
+once() { # PERIOD WORKLOAD THREADS COUNT: nanoseconds
+	if [ "$1" = bare ]; then
+		"$build/bench/touch" "$2" "$3" "$4"
+	else
+		rm -f "$work"/*.vmt
+		"$build/vmtrace" record --touch "$1" -o "$work/%p.vmt" -- "$build/bench/touch" "$2" "$3" "$4" 2>/dev/null
+	fi
+}
+
+row() { # NAME WORKLOAD THREADS COUNT PERIOD...
+	name=$1 workload=$2 threads=$3 count=$4
+	shift 4
+	rm -f "$work"/ns.*
+	for _ in $(seq "$rounds"); do
+		for period in bare "$@"; do
+			once "$period" "$workload" "$threads" "$count" >>"$work/ns.$period"
+			[ "$workload" = storm ] && [ "$period" != bare ] &&
+				collector "$(ls "$work"/*.vmt | head -1)" $((threads * count * 16384)) >"$work/said.$period"
+		done
+	done
+	echo "$name"
+	for period in bare "$@"; do
+		awk -v name="$period" -v ns="$(lowest "$work/ns.$period")" -v bare="$(lowest "$work/ns.bare")" \
+			-v said="$(cat "$work/said.$period" 2>/dev/null)" \
+			'BEGIN { printf "  %-6s %8d ns %6.2f  %s\n", name, ns, ns / bare, said }'
+	done
+	rm -f "$work"/said.*
+}
+
+echo "lowest of $rounds interleaved rounds; the ratio is that to the bare program"
+row "a page fault in a storm of one thread" storm 1 24 off 61 1
+row "... of eight threads" storm 8 4 off 61
+row "fork" fork 1 300 off 61
+row "vfork" vfork 1 300 off 61
+row "pthread_create" thread 1 1000 off 61
+"$build/bench/touch_unwind" "$rounds"
