@@ -27,7 +27,7 @@ once() { # PERIOD WORKLOAD THREADS COUNT: nanoseconds
 		"$build/bench/touch" "$2" "$3" "$4"
 	else
 		rm -f "$work"/*.vmt
-		"$build/vmtrace" record --touch "$1" -o "$work/%p.vmt" -- "$build/bench/touch" "$2" "$3" "$4" 2>/dev/null
+		"$build/vmtrace" record --touch "$1" -o "$work/t.vmt" -- "$build/bench/touch" "$2" "$3" "$4" 2>/dev/null
 	fi
 }
 
@@ -39,7 +39,7 @@ row() { # NAME WORKLOAD THREADS COUNT PERIOD...
 		for period in bare "$@"; do
 			once "$period" "$workload" "$threads" "$count" >>"$work/ns.$period"
 			[ "$workload" = storm ] && [ "$period" != bare ] &&
-				collector "$(ls "$work"/*.vmt | head -1)" $((threads * count * 16384)) >"$work/said.$period"
+				collector "$work/t.vmt" $((threads * count * 16384)) >"$work/said.$period"
 		done
 	done
 	echo "$name"

@@ -318,14 +318,15 @@ read_rule(struct vmt_frame_rules *rules, const struct vmt_code_ranges *code,
 	const struct vmt_frame_tables *tables = &file_of(rules, range->file)->tables;
 	uint64_t key = vmt_frame_rules_key(range, address);
 	struct vmt_frame_source source = {.fd = -1, .pid = code->pid, .bias = range->bias};
-	uint32_t rule = NO_RULE;
+	uint32_t rule;
 
-	if (tables->pairs_count != 0) {
-		source.fd = descriptor_of(rules, code, range);
-		if (!vmt_frame_tables_find(&source, tables, address - range->bias, &rule) ||
-		    (source.fd < 0 && !is_there(code)))
-			return NO_RULE;
-	}
+	source.fd = descriptor_of(rules, code, range);
+	if (!vmt_frame_tables_find(&source, tables, address - range->bias, &rule))
+		return NO_RULE;
+	if (rule == NO_RULE && vmt_frame_tables_is_goexit(&source, tables, address - range->bias))
+		rule = vmt_cfi_rule_pack(VMT_CFI_END, 0, 0);
+	if (source.fd < 0 && !is_there(code))
+		return NO_RULE;
 	*vmt_frame_rules_place(rules, key) = (struct vmt_frame_rule){key, rule};
 	return rule;
 }

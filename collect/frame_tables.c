@@ -35,21 +35,28 @@ read_memory(uint32_t pid, uint64_t address, void *to, uint64_t bytes)
 	return vmt_sys_call6(SYS_process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0);
 }
 
-/* All of the bytes, of the segment that the tables are in. */
+/* All of the bytes, of a segment of the file. */
+static bool
+read_segment(const struct vmt_frame_source *source, const struct vmt_frame_segment *segment,
+	     uint64_t address, void *to, uint64_t bytes)
+{
+	uint64_t at = address - segment->address;
+	long got;
+
+	if (at >= segment->bytes || bytes > segment->bytes - at)
+		return false;
+	if (source->fd >= 0)
+		got = vmt_sys_pread(source->fd, to, bytes, segment->offset + at);
+	else
+		got = read_memory(source->pid, source->bias + address, to, bytes);
+	return got == (long)bytes;
+}
+
 static bool
 read_frames(const struct vmt_frame_source *source, const struct vmt_frame_tables *tables,
 	    uint64_t address, void *to, uint64_t bytes)
 {
-	uint64_t at = address - tables->frames.address;
-	long got;
-
-	if (at >= tables->frames.bytes || bytes > tables->frames.bytes - at)
-		return false;
-	if (source->fd >= 0)
-		got = vmt_sys_pread(source->fd, to, bytes, tables->frames.offset + at);
-	else
-		got = read_memory(source->pid, source->bias + address, to, bytes);
-	return got == (long)bytes;
+	return read_segment(source, &tables->frames, address, to, bytes);
 }
 
 static struct vmt_frame_segment
@@ -295,4 +302,19 @@ vmt_frame_tables_find(const struct vmt_frame_source *source, const struct vmt_fr
 	*rule = vmt_cfi_parse_records(cursor_of(record, record_bytes), cursor_of(cie, cie_bytes),
 				      address - fde + (uint64_t)record);
 	return true;
+}
+
+bool
+vmt_frame_tables_is_goexit(const struct vmt_frame_source *source,
+			   const struct vmt_frame_tables *tables, uint64_t address)
+{
+	unsigned char code[7]; /* nop, call of goexit1, nop */
+
+	if (address % 16 != 0)
+		return false;
+	for (uint32_t i = 0; i < tables->code_count; i++) {
+		if (read_segment(source, &tables->code[i], address, code, sizeof(code)))
+			return code[0] == 0x90 && code[1] == 0xe8 && code[6] == 0x90;
+	}
+	return false;
 }

@@ -53,4 +53,10 @@ bool vmt_frame_tables_bias(const struct vmt_frame_tables *tables, uint64_t low, 
 bool vmt_frame_tables_find(const struct vmt_frame_source *source,
 			   const struct vmt_frame_tables *tables, uint64_t address, uint32_t *rule);
 
+/* Whether an address in the file is the first byte of runtime.goexit (asm_amd64.s, Go 1.19
+ * to 1.26), to which a goroutine's first function returns one byte further on. Go code has no
+ * tables. */
+bool vmt_frame_tables_is_goexit(const struct vmt_frame_source *source,
+				const struct vmt_frame_tables *tables, uint64_t address);
+
 #endif

@@ -1,6 +1,7 @@
 #include "collect/touch_unwind.h"
 
 #include "base/procfs.h"
+#include "base/text.h"
 #include "unwind/unwind_step.h"
 
 #include <string.h>
@@ -9,6 +10,7 @@
 #define FAR_BYTES (UINT64_C(64) << 20)
 /* The frame of the program's entry is no larger. */
 #define ENTRY_BYTES 256u
+#define DEFAULT_CHAIN_MOST 127u /* PERF_MAX_STACK_DEPTH (linux/perf_event.h) */
 
 /* A walk over a copy. */
 struct walk {
@@ -105,11 +107,9 @@ end_at(const struct walk *walk, const struct vmt_unwind_registers *frame)
 		return VMT_TOUCH_STACK_NO_RULES;
 	if (vmt_cfi_rule_kind(walk->at.rule) == VMT_CFI_END)
 		return VMT_TOUCH_STACK_COMPLETE;
-	if (by_pointer && is_go(walk->unwind, frame->pc)) {
-		if (frame->rbp == 0)
-			return VMT_TOUCH_STACK_COMPLETE;
-		return walk->not_there || !above ? VMT_TOUCH_STACK_CUT : VMT_TOUCH_STACK_UNKNOWN;
-	}
+	if (by_pointer && is_go(walk->unwind, frame->pc))
+		return frame->rbp != 0 && (walk->not_there || !above) ? VMT_TOUCH_STACK_CUT
+								      : VMT_TOUCH_STACK_UNKNOWN;
 	if (by_pointer && is_entry(walk->unwind, frame))
 		return VMT_TOUCH_STACK_COMPLETE;
 	if (by_pointer)
@@ -151,39 +151,28 @@ walk_copy(struct walk *walk, uint32_t limit, struct vmt_touch_stack *stack)
 	stack->end = VMT_TOUCH_STACK_DEEP;
 }
 
-#if VMT_TOUCH_UNWIND_COPIES
-/* Whether the frame pointer leads from a frame to its caller, as its rule says. Go code keeps it.
- * *end: what it means that it does not. */
+/* What a frame of the kernel's chain says of the next one. False: it must not be believed, and *end
+ * says why. Go code keeps the frame pointer; other code where its rule is that of one. */
 static bool
-keeps_frame_pointer(struct vmt_touch_unwind *unwind, struct vmt_code_range *range, uint64_t address,
-		    uint8_t *end)
+leads_on(struct vmt_touch_unwind *unwind, struct vmt_code_range *range, uint64_t address,
+	 uint8_t *end)
 {
-	uint32_t rule;
+	uint32_t rule = vmt_frame_rules_find(unwind->rules, &unwind->code, range, address);
+	enum vmt_cfi_rule_kind kind = vmt_cfi_rule_kind(rule);
 
-	if (is_go(unwind, address))
-		return true;
-	rule = vmt_frame_rules_find(unwind->rules, &unwind->code, range, address);
-	if (vmt_cfi_rule_kind(rule) == VMT_CFI_END)
+	if (!VMT_TOUCH_UNWIND_COPIES)
+		return true; /* the rules are those of x86-64 */
+	if (kind == VMT_CFI_END) {
 		*end = VMT_TOUCH_STACK_COMPLETE;
-	else if (vmt_cfi_rule_kind(rule) == VMT_CFI_FRAME_POINTER)
-		*end = VMT_TOUCH_STACK_NO_RULES;
-	else
-		*end = VMT_TOUCH_STACK_CUT;
-	return vmt_cfi_rule_kind(rule) == VMT_CFI_FRAME && vmt_cfi_rule_cfa_bytes(rule) == 16 &&
-	       vmt_cfi_rule_rbp_words(rule) == 2;
+		return false;
+	}
+	if (is_go(unwind, address) ||
+	    (kind == VMT_CFI_FRAME && vmt_cfi_rule_cfa_bytes(rule) == 16 &&
+	     vmt_cfi_rule_rbp_words(rule) == 2))
+		return true;
+	*end = kind == VMT_CFI_FRAME_POINTER ? VMT_TOUCH_STACK_NO_RULES : VMT_TOUCH_STACK_CUT;
+	return false;
 }
-#else
-static bool
-keeps_frame_pointer(struct vmt_touch_unwind *unwind, struct vmt_code_range *range, uint64_t address,
-		    uint8_t *end)
-{
-	(void)unwind;
-	(void)range;
-	(void)address;
-	(void)end;
-	return true;
-}
-#endif
 
 /* Takes addresses of the kernel's chain from an index on, for as long as it must be right. Markers
  * are above all addresses; crosscall2 of Go has pushed a frame pointer twice, the second time in
@@ -194,6 +183,7 @@ take_chain(struct vmt_touch_unwind *unwind, const struct vmt_touch_thread *threa
 {
 	bool odd = false;
 
+	stack->end = VMT_TOUCH_STACK_UNKNOWN;
 	for (uint64_t i = from; i < thread->chain_count; i++) {
 		uint64_t address = thread->chain[i];
 		bool is_first = stack->count == 0;
@@ -214,12 +204,11 @@ take_chain(struct vmt_touch_unwind *unwind, const struct vmt_touch_thread *threa
 		if (odd)
 			continue;
 		stack->frames[stack->count++] = address;
-		if (!keeps_frame_pointer(unwind, range, address - !is_first, &stack->end))
+		if (!leads_on(unwind, range, address - !is_first, &stack->end))
 			return;
 	}
-	stack->end = stack->count > 0 && is_go(unwind, stack->frames[stack->count - 1] - 1)
-			 ? VMT_TOUCH_STACK_COMPLETE
-			 : VMT_TOUCH_STACK_UNKNOWN;
+	if (thread->chain_count > unwind->chain_most)
+		stack->end = VMT_TOUCH_STACK_DEEP;
 }
 
 /* C code that Go has called runs on another stack than the goroutine, whose frames the kernel's
@@ -285,11 +274,27 @@ read_stack_start(uint32_t pid)
 	return stat.stack_start;
 }
 
+/* Frames beside the marker. */
+static uint64_t
+read_chain_most(void)
+{
+	char text[32];
+	int fd = vmt_sys_open("/proc/sys/kernel/perf_event_max_stack", O_RDONLY, 0);
+	long length = fd < 0 ? fd : vmt_procfs_read_once(fd, text, sizeof(text));
+	struct vmt_text line = vmt_text_of(text, length > 0 ? (size_t)length : 0);
+	uint64_t most;
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return vmt_text_take_decimal(&line, &most) ? most : DEFAULT_CHAIN_MOST;
+}
+
 bool
 vmt_touch_unwind_open(struct vmt_touch_unwind *unwind, struct vmt_frame_rules *rules, uint32_t pid,
 		      int maps_fd)
 {
-	*unwind = (struct vmt_touch_unwind){.rules = rules, .stack_start = read_stack_start(pid)};
+	*unwind = (struct vmt_touch_unwind){
+	    .rules = rules, .stack_start = read_stack_start(pid), .chain_most = read_chain_most()};
 	return vmt_code_ranges_open(&unwind->code, pid, maps_fd);
 }
 

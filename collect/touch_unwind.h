@@ -47,6 +47,7 @@ struct vmt_touch_unwind {
 	struct vmt_frame_rules *rules; /* of all processes */
 	struct vmt_code_ranges code;
 	uint64_t stack_start; /* the stack pointer at the program's entry; 0: not known */
+	uint64_t chain_most;  /* as many frames as the kernel's chain has at most */
 	uint64_t go_low;      /* [low, high): code of Go functions; 0: none */
 	uint64_t go_high;
 };
