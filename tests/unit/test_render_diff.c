@@ -1,3 +1,7 @@
+/*
+ * What a diff says, in text and JSON.
+ * Over 500 lines: one case a sentence.
+ */
 #include "tools/render/diff_text.h"
 
 #include "tools/render/diff_change.h"
@@ -112,6 +116,39 @@ moves_name_both_ends(void **state)
 	pair_expect_headline(&world,
 			     "RSS is the same (64 MiB); 32 MiB moved from load main.go:10 to cache "
 			     "main.go:20; reserved +100 MiB (+156 %).");
+}
+
+/* They are requested and in RAM, and in no figure of committed memory. */
+static void
+huge_pages_outside_of_rss_are_touched(void **state)
+{
+	(void)state;
+	pair_class(&world.a, "mmap", MIB(64), MIB(10));
+	pair_class(&world.b, "mmap", MIB(64), MIB(10));
+	pair_class(&world.a, "huge pages (hugetlb)", MIB(32), 0);
+	pair_class(&world.b, "huge pages (hugetlb)", MIB(64), 0);
+	world.a.classes[1].hugetlb_bytes = MIB(20);
+	world.b.classes[1].hugetlb_bytes = MIB(52);
+	pair_expect_headline(
+	    &world, "Reserved +32 MiB (+33 %), nearly all in class huge pages (hugetlb), "
+		    "committed flat at 10 MiB: more is requested, in huge pages outside of "
+		    "RSS. Huge pages outside of RSS (hugetlb) +32 MiB (+160 %).");
+	world.b.classes[1].hugetlb_bytes = MIB(30);
+	pair_expect_headline(
+	    &world, "Reserved +32 MiB (+33 %), nearly all in class huge pages (hugetlb), "
+		    "committed flat at 10 MiB: more is requested, some of it in huge pages "
+		    "outside of RSS. Huge pages outside of RSS (hugetlb) +10 MiB (+50 %).");
+	world.b.classes[1].hugetlb_bytes = MIB(16);
+	pair_expect_headline(&world,
+			     "Reserved +32 MiB (+33 %), nearly all in class huge pages (hugetlb), "
+			     "committed flat at 10 MiB: more is requested, but not touched. Huge "
+			     "pages outside of RSS (hugetlb) -4 MiB (-20 %).");
+	world.b.classes[1].reserved_bytes = MIB(32);
+	world.b.report.snapshot.virtual_bytes -= MIB(32);
+	pair_expect_headline(
+	    &world, "Reserved flat at 96 MiB, committed flat at 10 MiB (two runs of one "
+		    "program may differ by 512 KiB). Huge pages outside of RSS (hugetlb) -4 "
+		    "MiB (-20 %).");
 }
 
 static void
@@ -470,6 +507,7 @@ main(void)
 	    cmocka_unit_test_setup(chance_is_named, begin),
 	    cmocka_unit_test_setup(moves_name_both_ends, begin),
 	    cmocka_unit_test_setup(quiet_ends_are_told, begin),
+	    cmocka_unit_test_setup(huge_pages_outside_of_rss_are_touched, begin),
 	    cmocka_unit_test_setup(a_sentence_does_not_contradict_its_figures, begin),
 	    cmocka_unit_test_setup(programs_of_other_names_are_told_first, begin),
 	    cmocka_unit_test_setup(changes_have_a_sign, begin),

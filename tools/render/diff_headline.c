@@ -68,6 +68,29 @@ say_committed(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	say_change(sentence, committed);
 }
 
+/* In RAM and in no figure of committed memory. */
+static struct vmt_diff_figure
+hugetlb_of(const struct vmt_diff *diff)
+{
+	struct vmt_diff_figure sum = {0, 0};
+
+	for (size_t i = 0; i < diff->class_count; i++) {
+		sum.a += diff->classes[i].hugetlb_bytes.a;
+		sum.b += diff->classes[i].hugetlb_bytes.b;
+	}
+	return sum;
+}
+
+static void
+say_hugetlb(struct vmt_sentence *sentence, const struct vmt_diff_figure *hugetlb)
+{
+	if (vmt_diff_distance(hugetlb) == 0)
+		return;
+	vmt_sentence_say(sentence, " Huge pages outside of RSS (hugetlb) ");
+	say_change(sentence, hugetlb);
+	vmt_sentence_say(sentence, ".");
+}
+
 /* How much of the whole change is in the class that changed most. */
 static void
 say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
@@ -136,6 +159,22 @@ meaning(enum vmt_diff_kind kind, enum reserved_way way)
 		break;
 	}
 	return "";
+}
+
+/* What is requested and not in RSS may be in huge pages outside of it. */
+static const char *
+meaning_of_reserved(const struct vmt_diff *diff)
+{
+	struct vmt_diff_figure hugetlb = hugetlb_of(diff);
+	bool up = diff->verdict.kind == VMT_DIFF_MORE_RESERVED;
+
+	if (vmt_diff_distance(&hugetlb) == 0 || (vmt_diff_delta(&hugetlb) > 0) != up)
+		return meaning(diff->verdict.kind, RESERVED_FLAT);
+	if (vmt_diff_distance(&hugetlb) < vmt_diff_distance(&diff->totals.reserved_bytes) / 10 * 9)
+		return up ? "more is requested, some of it in huge pages outside of RSS"
+			  : "less is requested, some of it in huge pages outside of RSS";
+	return up ? "more is requested, in huge pages outside of RSS"
+		  : "less is requested, in huge pages outside of RSS";
 }
 
 static void
@@ -262,7 +301,7 @@ say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	if (is_about_reserved(verdict->kind)) {
 		say_class(sentence, row, &row->reserved_bytes, &diff->totals.reserved_bytes);
 		say_committed(sentence, diff);
-		vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, way));
+		vmt_sentence_say(sentence, ": %s.", meaning_of_reserved(diff));
 		if (site)
 			say_site(sentence, site, &site->reserved_bytes,
 				 &diff->totals.reserved_bytes);
@@ -358,6 +397,7 @@ void
 vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_bytes)
 {
 	struct vmt_sentence sentence = {text, text_bytes, 0};
+	struct vmt_diff_figure hugetlb = hugetlb_of(diff);
 	char noise[VMT_UNITS_BYTES];
 
 	assert(text_bytes > 0);
@@ -368,17 +408,19 @@ vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_byt
 		return;
 	case VMT_DIFF_MOVED:
 		say_move(&sentence, diff);
-		return;
+		break;
 	case VMT_DIFF_SAME:
-		vmt_sentence_say(&sentence, "Nothing changed. ");
+		if (vmt_diff_distance(&hugetlb) == 0)
+			vmt_sentence_say(&sentence, "Nothing changed. ");
 		say_reserved(&sentence, diff);
 		say_committed(&sentence, diff);
 		vmt_sentence_say(&sentence, " (two runs of one program may differ by %s).",
 				 vmt_units_bytes(noise, diff->verdict.committed_noise_bytes));
-		return;
+		break;
 	default:
 		say_growth(&sentence, diff);
 	}
+	say_hugetlb(&sentence, &hugetlb);
 }
 
 static bool
