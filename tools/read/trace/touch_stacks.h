@@ -28,7 +28,7 @@ int vmt_touch_stacks_add(struct vmt_touch_stacks *stacks, const struct vmt_touch
 /* 0 where there is no such reference, or its stack has no frames. */
 uint32_t vmt_touch_stacks_id(const struct vmt_touch_stacks *stacks, uint32_t reference);
 
-/* Innermost first; NULL where there is none. Valid until the next add. */
+/* Innermost first; NULL where there is none. */
 const uint64_t *vmt_touch_stacks_get(const struct vmt_touch_stacks *stacks, uint32_t id,
 				     uint32_t *frames);
 
