@@ -289,13 +289,17 @@ vmt_text_touch_basis(const struct vmt_report *report, const struct vmt_text_opti
 
 	if (report->touch.samples == 0)
 		return;
-	snprintf(text, sizeof(text),
-		 "- Page faults sampled: one in %s%s of each thread, %s in all.",
-		 vmt_units_count(period, report->touch.most_period),
-		 report->touch.least_period < report->touch.most_period
-		     ? " at the most, more at other times,"
-		     : "",
-		 vmt_units_count(samples, report->touch.samples));
+	if (report->touch.most_period == 1)
+		snprintf(text, sizeof(text), "- Page faults sampled: all, %s.",
+			 vmt_units_count(samples, report->touch.samples));
+	else
+		snprintf(text, sizeof(text),
+			 "- Page faults sampled: one in %s%s of each thread, %s in all.",
+			 vmt_units_count(period, report->touch.most_period),
+			 report->touch.least_period < report->touch.most_period
+			     ? ", and more at other times,"
+			     : "",
+			 vmt_units_count(samples, report->touch.samples));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 	if (report->touch.is_raised)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN,
