@@ -422,9 +422,9 @@ check_keys(json_t *object, const char *const keys[])
 void
 check_report(json_t *root)
 {
-	static const char *const top[] = {"schema",  "process", "snapshot", "totals",
-					  "classes", "sites",	"advice",   "locks",
-					  "rss",     "loss",	"coverage", NULL};
+	static const char *const top[] = {"schema", "process",	    "snapshot", "totals", "classes",
+					  "sites",  "advice",	    "locks",	"rss",	  "loss",
+					  "touch",  "committed_by", "coverage", NULL};
 	json_t *row;
 	size_t i;
 	int64_t committed = 0;

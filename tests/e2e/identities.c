@@ -60,6 +60,34 @@ check_sums(json_t *report, const char *what)
 		    number(totals, "committed_bytes"));
 }
 
+/* Who committed: all rows are RSS, and each is what those have whose memory it was. */
+static void
+check_committers(json_t *report, const char *what)
+{
+	json_t *rows = member(report, "committed_by");
+	json_t *row;
+	size_t i;
+
+	if (json_array_size(rows) == 0)
+		return;
+	if (sum_of(rows, "committed_bytes") != number(member(report, "snapshot"), "rss_bytes"))
+		fail_msg("%s: those who committed do not add up to RSS", what);
+	json_array_foreach(rows, i, row)
+	{
+		if (sum_of(member(row, "reserved_by"), "committed_bytes") !=
+		    number(row, "committed_bytes"))
+			fail_msg("%s: what %s committed is nobody's", what, name_of(row));
+	}
+	json_array_foreach(member(report, "sites"), i, row)
+	{
+		if (sum_of(member(row, "touched_by"), "committed_bytes") +
+			number(row, "unsampled_bytes") !=
+		    number(row, "committed_bytes"))
+			fail_msg("%s: those who touched what %s has do not add up", what,
+				 name_of(row));
+	}
+}
+
 /* Whether the snapshot shows what all events together made. */
 static bool
 is_settled(json_t *report)
@@ -96,6 +124,7 @@ identities_check(json_t *report, const char *what)
 	size_t i;
 
 	check_sums(report, what);
+	check_committers(report, what);
 	json_array_foreach(member(report, "classes"), i, row) check_parts(row, what);
 	json_array_foreach(member(report, "sites"), i, row)
 	{

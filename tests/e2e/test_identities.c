@@ -4,8 +4,8 @@
  * Every kind of row there is: mmap, mremap (grown, shrunk, moved, left empty), brk, shmat,
  * pthread_create (stacks that run, that glibc keeps, that nobody joined, that the program gave),
  * malloc and its like, "before start" of fork children, hugetlb, mappings that grow down. Each
- * target in one mode of malloc, in the long form in all three; at the end and at the peak, of each
- * process that it makes.
+ * target in one mode of malloc, with sampled page faults where the kernel allows them, in the long
+ * form in all three; at the end and at the peak, of each process that it makes.
  */
 #include "tests/e2e/harness.h"
 #include "tests/e2e/identities.h"
@@ -110,7 +110,8 @@ check_target(const char *const target[3], const char *mode)
 
 	snprintf(program, sizeof(program), "tests/target/%s", target[0]);
 	snprintf(what, sizeof(what), "%s %s in %s", target[0], target[1] ? target[1] : "", mode);
-	record(&run, scratch_file("identities.vmt"), (const char *const[]){"--malloc", mode, NULL},
+	record(&run, scratch_file("identities.vmt"),
+	       (const char *const[]){"--malloc", mode, "--touch", "7", NULL},
 	       (const char *const[]){built(program), target[1], NULL});
 	if (run.exit_status == UNAVAILABLE)
 		print_message("skip: %s is not to be had here\n", what);

@@ -7,6 +7,7 @@
  */
 #include "collect/touch_events.h"
 #include "tests/e2e/harness.h"
+#include "tests/e2e/identities.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,26 +129,6 @@ touched(json_t *root, const char *function)
 	return bytes;
 }
 
-/* All rows add up to RSS, and each to those whose memory it was. */
-static void
-check_rows(json_t *root)
-{
-	json_t *rows = member(root, "committed_by");
-	int64_t all = 0;
-
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		json_t *row = json_array_get(rows, i);
-		int64_t reserved = 0;
-
-		for (size_t j = 0; j < json_array_size(member(row, "reserved_by")); j++)
-			reserved += number(json_array_get(member(row, "reserved_by"), j),
-					   "committed_bytes");
-		assert_int_equal(reserved, number(row, "committed_bytes"));
-		all += reserved;
-	}
-	assert_int_equal(all, number(member(root, "snapshot"), "rss_bytes"));
-}
-
 static void
 the_matrix_is_exact_at_period_1(void **state)
 {
@@ -157,7 +138,7 @@ the_matrix_is_exact_at_period_1(void **state)
 	if (lacks_events())
 		skip();
 	root = record_whole(scratch_file("story.vmt"), "1", "story", FEW);
-	check_rows(root);
+	identities_check(root, "committers");
 	assert_int_equal(touched(root, "fill_quarter"), FEW / 4 * PAGE);
 	assert_int_equal(touched(root, "fill_eighth"), FEW / 8 * PAGE);
 	assert_int_equal(site_sum(root, "mmap", "reserve_region", "committed_bytes"),
@@ -184,7 +165,7 @@ the_matrix_is_about_right_at_period_61(void **state)
 	if (lacks_events())
 		skip();
 	root = record_whole(scratch_file("story61.vmt"), "61", "story", MANY);
-	check_rows(root);
+	identities_check(root, "committers");
 	assert_about(touched(root, "fill_quarter"), MANY / 4 * (int64_t)PAGE, 10);
 	assert_about(touched(root, "fill_eighth"), MANY / 8 * (int64_t)PAGE, 10);
 	assert_true(json_is_true(member(
@@ -202,7 +183,7 @@ those_who_take_turns_have_the_same(void **state)
 	if (lacks_events())
 		skip();
 	root = record_whole(scratch_file("turns.vmt"), "61", "turns", MANY);
-	check_rows(root);
+	identities_check(root, "committers");
 	for (int i = 0; i < 8; i++) {
 		char name[16];
 
@@ -223,7 +204,7 @@ a_write_after_a_fork_is_told(void **state)
 	if (lacks_events())
 		skip();
 	root = record_whole(scratch_file("fork.vmt"), "1", "fork", FEW);
-	check_rows(root);
+	identities_check(root, "committers");
 	rows = member(root, "committed_by");
 	for (size_t i = 0; i < json_array_size(rows); i++) {
 		if (is_by(json_array_get(rows, i), "rewrite_half"))
