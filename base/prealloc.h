@@ -10,6 +10,7 @@
 #ifndef VMT_PREALLOC_H
 #define VMT_PREALLOC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Gives the first bytes of an empty file their blocks. 0 or negative errno: EFBIG for the limit,
@@ -25,5 +26,15 @@ int vmt_prealloc_view(int fd, uint64_t bytes, void **base);
 
 /* Both. */
 int vmt_prealloc_map(int fd, uint64_t bytes, void **base);
+
+/* The same, but that a file in memory gets no pages for [gap, gap_end), which are in whole pages:
+ * there blocks in advance are memory, 1.4 us a page. *left_out: that part is to be given pages by
+ * vmt_prealloc_back before it is written to. */
+int vmt_prealloc_map_around(int fd, uint64_t bytes, uint64_t gap, uint64_t gap_end, void **base,
+			    bool *left_out);
+
+/* Gives a part of a mapping pages, in whole ones. 0, or negative errno: EINVAL before Linux 5.14,
+ * EFAULT or ENOMEM where there are none. */
+long vmt_prealloc_back(const void *part, uint64_t bytes);
 
 #endif

@@ -13,9 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8u /* Linux 6.3 */
 #endif
@@ -61,8 +58,7 @@ back(const void *part, size_t bytes)
 {
 	uint64_t start = vmt_pages_down((uintptr_t)part, vmt_page_bytes);
 
-	return vmt_sys_call3(SYS_madvise, start, (uintptr_t)part + bytes - start,
-			     MADV_POPULATE_WRITE);
+	return vmt_prealloc_back((const void *)(uintptr_t)start, (uintptr_t)part + bytes - start);
 }
 
 static int

@@ -50,6 +50,13 @@ holds(const struct vmt_stack_table *table, uint32_t id, const uint64_t *frames, 
 	return true;
 }
 
+static bool
+has_memory(const struct vmt_stack_table *table, uint64_t words)
+{
+	return !table->backed_words || words <= vmt_atomic_load_acquire(table->backed_words) ||
+	       table->back(words);
+}
+
 /* Takes room and writes the record; 0 when full. A counter past the end is left there: the words
  * below it that nobody wrote are what a reader sees as zero. */
 static uint32_t
@@ -69,6 +76,8 @@ append_slow(const struct vmt_stack_table *table, const uint64_t *frames, uint32_
 	if (at >= table->words_count || count >= table->words_count - at || at > UINT32_MAX)
 		return 0;
 	vmt_assert(at > 0 && at + count < table->words_count);
+	if (!has_memory(table, at + count + 1))
+		return 0;
 	for (uint32_t i = 0; i < count; i++)
 		table->words[at + 1 + i] = frames[i];
 	table->words[at] = (hash_frames(frames, count) & HASH_HIGH_MASK) | count;

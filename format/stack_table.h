@@ -39,6 +39,10 @@ struct vmt_stack_table {
 	uint64_t words_count;
 	uint64_t *words_used; /* shared counter, in words; may run past words_count when full */
 	uint64_t *dropped;    /* shared counter */
+	/* So many words have memory; NULL: all. To write to others may be fatal (SIGBUS). */
+	const uint64_t *backed_words;
+	/* Gives memory to all words below this number. False: there is none. */
+	bool (*back)(uint64_t words);
 };
 
 #define VMT_STACK_KEY_FACTOR UINT64_C(0xd1342543de82ef95)

@@ -24,6 +24,7 @@
 #include "preload/hooks/hooks_load.h"
 #include "preload/libc/real.h"
 #include "preload/trace/finish.h"
+#include "preload/trace/open.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -392,6 +393,7 @@ vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp)
 	seccomp->malloc_mode = vmt_atomic_load_relaxed(&process->malloc_mode);
 	if (vmt_guard_enter()) {
 		vmt_samples_provide();
+		vmt_open_provide_stacks();
 		vmt_guard_leave();
 	}
 	if (seccomp->strict)

@@ -26,7 +26,8 @@
 #define DEFAULT_STACK_WORDS (UINT64_C(256) << 10)
 #define DEFAULT_STACK_WORDS_ALL (UINT64_C(1) << 20)
 #define DEFAULT_MODULES_BYTES (UINT64_C(256) << 10)
-#define SCARCE_PART 4u /* of the usual sizes, where a limit counts them */
+#define SCARCE_PART 4u			      /* of the usual sizes, where a limit counts them */
+#define BACKED_STEP_WORDS (UINT64_C(8) << 10) /* a page of any machine, or 16 usual ones */
 #define SMALL_SHARDS 2u
 #define ROOMY_SHARDS 4u /* with more, each ring has fewer slots */
 
@@ -246,6 +247,38 @@ map_aside(int fd, struct vmt_head *plan, void **base)
 	return result < 0 ? result : -EIO;
 }
 
+/* Of the stack table's words, so many have memory, where the file is one in memory. */
+static uint64_t backed_words;
+static bool words_are_left_out;
+
+/* In steps, so that few calls are made. Several threads may do the same. */
+static bool
+back_words(uint64_t words)
+{
+	const struct vmt_stack_table *table = &vmt_recording.stacks;
+	uint64_t before = vmt_atomic_load_acquire(&backed_words);
+	uint64_t end = (words + BACKED_STEP_WORDS - 1) / BACKED_STEP_WORDS * BACKED_STEP_WORDS;
+
+	vmt_assert(words <= table->words_count);
+	if (end > table->words_count)
+		end = table->words_count;
+	if (before >= end)
+		return true;
+	if (!vmt_guard_syscalls_allowed() ||
+	    vmt_prealloc_back(table->words + before, (end - before) * sizeof(uint64_t)) < 0)
+		return false;
+	while (before < end && !vmt_atomic_cas(&backed_words, &before, end))
+		;
+	return true;
+}
+
+void
+vmt_open_provide_stacks(void)
+{
+	if (vmt_recording.stacks.backed_words)
+		(void)back_words(vmt_recording.stacks.words_count);
+}
+
 /* Maps a new file of the head's size, or what stands in for it. Negative errno on failure, with no
  * file left behind. */
 static long
@@ -257,7 +290,9 @@ map_file(struct vmt_head *plan, void **base)
 
 	if (fd < 0)
 		return fd;
-	result = vmt_prealloc_map(fd, bytes, base);
+	result = vmt_prealloc_map_around(
+	    fd, bytes, plan->stack_words_offset + BACKED_STEP_WORDS * sizeof(uint64_t),
+	    plan->modules_offset, base, &words_are_left_out);
 	if (vmt_shm_fallback_is_wanted(result))
 		result = map_aside(fd, plan, base);
 	vmt_sys_close(fd);
@@ -388,7 +423,10 @@ use_head(struct vmt_head *head, unsigned char *base)
 	    .words_count = head->stack_words,
 	    .words_used = &head->stack_words_used,
 	    .dropped = &head->stacks_dropped,
+	    .backed_words = words_are_left_out ? &backed_words : NULL,
+	    .back = back_words,
 	};
+	backed_words = BACKED_STEP_WORDS;
 	process->head = head;
 	process->head_mapped_bytes = head->chunks_offset;
 }

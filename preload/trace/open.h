@@ -36,4 +36,8 @@ void vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint3
 bool vmt_open_path(char *path, size_t room, const struct vmt_config *config, const char *name,
 		   uint32_t pid, uint32_t attempt);
 
+/* Before the program allows itself no more system calls: the stack table's memory, as much as there
+ * is. Inside a hook. */
+void vmt_open_provide_stacks(void);
+
 #endif

@@ -90,7 +90,8 @@ static const struct place places[] = {
 static const char *const modes[] = {"sampled", "all"};
 
 static void
-run_in(struct run *run, const struct place *place, const char *directory, const char *mode)
+run_in(struct run *run, const struct place *place, const char *directory, const char *program,
+       const char *mode)
 {
 	char script[1024];
 	char preload[PATH_MAX];
@@ -109,7 +110,7 @@ run_in(struct run *run, const struct place *place, const char *directory, const 
 		argv[count++] = output;
 		argv[count++] = malloc_mode;
 	}
-	argv[count++] = built("tests/target/ordinary");
+	argv[count++] = built(program);
 	run_program(run, argv, NULL);
 }
 
@@ -171,9 +172,9 @@ try_place(const struct place *place, const char *mode)
 
 	snprintf(directory, sizeof(directory), "%s", scratch_file("place"));
 	make_directory(directory);
-	run_in(&bare, place, directory, NULL);
+	run_in(&bare, place, directory, "tests/target/ordinary", NULL);
 	make_directory(directory);
-	run_in(&watched, place, directory, mode);
+	run_in(&watched, place, directory, "tests/target/ordinary", mode);
 	if (bare.wait_status != watched.wait_status || strcmp(bare.out, watched.out) != 0)
 		fail_msg("%s, malloc=%s: status %#x instead of %#x, output\n%s%sinstead of\n%s",
 			 place->name, mode, watched.wait_status, bare.wait_status, watched.out,
@@ -194,11 +195,10 @@ try_place(const struct place *place, const char *mode)
 }
 
 static void
-test_places(void **state)
+need_mounts(void)
 {
 	struct run run;
 
-	(void)state;
 	run_program(&run, (const char *const[]){"unshare", "-m", "true", NULL}, NULL);
 	bool may_mount = run.exit_status == 0;
 
@@ -207,6 +207,44 @@ test_places(void **state)
 		printf("skip: no leave to make a mount namespace\n");
 		skip();
 	}
+}
+
+/* On a disk in memory the stack table takes its pages as it grows. Here there are few for the 2^18
+ * stacks of the program, which is none the worse. */
+static void
+test_stack_table_without_memory(void **state)
+{
+	static const struct place place = {"a disk with little room for stacks",
+					   "mount -t tmpfs -o size=1600k none $D; " RUN_AND_KEEP,
+					   1};
+	char directory[PATH_MAX];
+	char pattern[PATH_MAX + 16];
+	struct run run;
+	glob_t found;
+
+	(void)state;
+	need_mounts();
+	snprintf(directory, sizeof(directory), "%s", scratch_file("place"));
+	snprintf(pattern, sizeof(pattern), "%s.kept/t.*.vmt", directory);
+	make_directory(directory);
+	run_in(&run, &place, directory, "tests/target/many_stacks", "sampled:64");
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.err, "");
+	run_free(&run);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	json_t *root = report(found.gl_pathv[0], NULL);
+
+	check_report(root);
+	assert_true(number(member(root, "loss"), "stacks_dropped") > 0);
+	json_decref(root);
+	globfree(&found);
+}
+
+static void
+test_places(void **state)
+{
+	(void)state;
+	need_mounts();
 	for (size_t i = 0; i < PLACES; i++)
 		try_place(&places[i], modes[i % 2]);
 	for (size_t i = 0; i < PLACES && getenv("VMT_SOAK") != NULL; i++)
@@ -218,6 +256,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_places),
+	    cmocka_unit_test(test_stack_table_without_memory),
 	};
 
 	return cmocka_run_group_tests_name("surroundings", tests, NULL, NULL);

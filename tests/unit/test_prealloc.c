@@ -99,6 +99,34 @@ passes_errors_on(void **state)
 	close(fd);
 }
 
+/* What is left out of a file in memory can be had later; elsewhere all is there at once. */
+static void
+leaves_a_gap_in_memory(void **state)
+{
+	bool left_out = false;
+	void *base = NULL;
+	struct stat status;
+	int fd = memfd_create("room", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(vmt_prealloc_map_around(fd, 4 * MIB, MIB, 3 * MIB, &base, &left_out), 0);
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_size, 4 * MIB);
+	assert_int_equal((uint64_t)status.st_blocks * 512, left_out ? 2 * MIB : 4 * MIB);
+	if (left_out) {
+		assert_int_equal(vmt_prealloc_back((char *)base + MIB, MIB), 0);
+		assert_int_equal(fstat(fd, &status), 0);
+		assert_int_equal((uint64_t)status.st_blocks * 512, 3 * MIB);
+	}
+	munmap(base, 4 * MIB);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(vmt_prealloc_map_around(fd, 4 * MIB, 3 * MIB, MIB, &base, &left_out), 0);
+	assert_false(left_out);
+	assert_true(has_all_blocks(fd, 4 * MIB));
+	munmap(base, 4 * MIB);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -107,6 +135,7 @@ main(void)
 	    cmocka_unit_test(never_meets_the_limit_on_file_sizes),
 	    cmocka_unit_test(goes_on_through_signals),
 	    cmocka_unit_test(passes_errors_on),
+	    cmocka_unit_test(leaves_a_gap_in_memory),
 	};
 
 	return cmocka_run_group_tests_name("room", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -110,6 +111,41 @@ test_full_words(void **state)
 	assert_true(fixture->words[64] == 0 && fixture->words[65] == 0);
 }
 
+static uint64_t backed_words;
+static uint64_t most_words;
+
+static bool
+back(uint64_t words)
+{
+	if (words > most_words)
+		return false;
+	backed_words = words;
+	return true;
+}
+
+/* No word is written to that has no memory; what finds none is counted. */
+static void
+test_memory_as_it_grows(void **state)
+{
+	struct fixture *fixture = fresh();
+	uint32_t ids = 0;
+
+	(void)state;
+	backed_words = 4;
+	most_words = 100;
+	fixture->table.backed_words = &backed_words;
+	fixture->table.back = back;
+	for (uint64_t i = 0; i < 30; i++) {
+		const uint64_t frames[] = {0x401000 + i, 0x402000, 0x403000};
+
+		ids += vmt_stack_table_intern(&fixture->table, frames, 3) != 0;
+	}
+	assert_int_equal(ids + fixture->dropped, 30);
+	assert_in_range(ids, 20, 24); /* of four words each, behind the first word */
+	for (uint64_t word = most_words; word < WORDS; word++)
+		assert_int_equal(fixture->words[word], 0);
+}
+
 static void
 test_full_index(void **state)
 {
@@ -202,8 +238,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_same_stack_same_id),	cmocka_unit_test(test_no_frames_no_id),
 	    cmocka_unit_test(test_deep_stacks_are_cut), cmocka_unit_test(test_full_words),
-	    cmocka_unit_test(test_full_index),		cmocka_unit_test(test_parts_of_the_index),
-	    cmocka_unit_test(test_damaged_index),	cmocka_unit_test(test_untrusted_ids),
+	    cmocka_unit_test(test_memory_as_it_grows),	cmocka_unit_test(test_full_index),
+	    cmocka_unit_test(test_parts_of_the_index),	cmocka_unit_test(test_damaged_index),
+	    cmocka_unit_test(test_untrusted_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,8 @@ losses_stand_at_the_top(void **state)
 	report.loss.stacks_dropped = 1;
 	vmt_headline_losses(&report, text, sizeof(text));
 	assert_shows(text,
-		     "Lost: 1 call stack dropped because the stack table was full: these calls");
+		     "Lost: 1 call stack dropped because the stack table was full, or no memory"
+		     " was left for it: these calls");
 	assert_null(strstr(text, "off by"));
 	report.loss.stacks_dropped = 0;
 	report.loss.events_dropped = 1234;

@@ -136,7 +136,8 @@ say_losses(struct vmt_sentence *sentence, const struct vmt_report *report)
 	if (sentence->used)
 		vmt_sentence_say(sentence, "; figures are off by that much");
 	say_loss(sentence, report->loss.stacks_dropped, "call stack",
-		 "dropped because the stack table was full: these calls count in the sums, but "
+		 "dropped because the stack table was full, or no memory was left for it: these "
+		 "calls count in the sums, but "
 		 "have no call site (enlarge it: --stack-table, VMTRACE_STACK_TABLE)");
 	if (sentence->used)
 		vmt_sentence_say(sentence, ".");
