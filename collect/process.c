@@ -16,8 +16,10 @@
 #include "collect/sampling.h"
 #include "collect/touch_sampling.h"
 #include "collect/trace_clock.h"
+#include "format/settings.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <string.h>
 
 #define MILLISECOND UINT64_C(1000000)
@@ -125,8 +127,10 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 		vmt_sampling_begin(process, shared);
 		vmt_touch_sampling_open(process, shared);
 	}
-	vmt_atomic_store_relaxed(&vmt_process_head(process)->collector_pid,
+	vmt_atomic_store_release(&vmt_process_head(process)->collector_pid,
 				 (uint32_t)vmt_sys_call0(SYS_getpid));
+	if (shared->host->touch_period != VMT_PERIOD_OFF)
+		vmt_sys_call3(SYS_futex, &vmt_process_head(process)->collector_pid, FUTEX_WAKE, 1);
 }
 
 static void

@@ -1,4 +1,5 @@
 #include "preload/start.h"
+#include "format/settings.h"
 
 #include "base/pages.h"
 #include "base/session.h"
@@ -348,6 +349,8 @@ begin(struct vmt_session *session)
 	why = begin_trace(&program);
 	if (why)
 		return why;
+	if (vmt_config.touch_period != VMT_PERIOD_OFF && vmt_config.touch_period != VMT_PERIOD_AUTO)
+		vmt_open_await_collector();
 	/* Heap hooks ask for the mode first of all: this opens their gate. */
 	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, vmt_config.malloc_mode);
 	return NULL;

@@ -8,6 +8,7 @@
 #include "base/shm_fallback.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/ticks.h"
 #include "capture/core/clock.h"
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
@@ -15,11 +16,14 @@
 #include "preload/trace/open_error.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #define MAX_ATTEMPTS 1000u
+#define AWAIT_NS UINT64_C(200000000)
+#define AWAIT_PAUSE_NS 1000000
 #define DEFAULT_HEAP_SLOTS 4096u
 #define DEFAULT_HEAP_SLOTS_ALL 32768u
 #define DEFAULT_MAP_SLOTS 2048u
@@ -496,6 +500,18 @@ vmt_open_announce(void)
 	vmt_shm_fallback_remove(head->pid, head->random_id);
 	vmt_sys_call3(SYS_unlinkat, AT_FDCWD, process->trace_path, 0);
 	return vmt_open_error_of_file(0, process->trace_path);
+}
+
+void
+vmt_open_await_collector(void)
+{
+	const struct timespec pause = {0, AWAIT_PAUSE_NS};
+	struct vmt_head *head = vmt_recording.head;
+	uint64_t until_ns = vmt_ticks_monotonic_ns() + AWAIT_NS;
+
+	while (vmt_recording.slot && vmt_atomic_load_acquire(&head->collector_pid) == 0 &&
+	       vmt_ticks_monotonic_ns() < until_ns)
+		vmt_sys_call4(SYS_futex, &head->collector_pid, FUTEX_WAIT, 0, &pause);
 }
 
 void

@@ -6,9 +6,11 @@
  * trace has to say why.
  */
 #include "collect/touch_events.h"
-#include "tests/e2e/harness.h"
+#include "tests/e2e/inject.h"
+#include "tests/soak.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +177,35 @@ every_fault_is_sampled_or_counted(void **state)
 	assert_no_events_inside(&talk);
 	assert_int_equal(converse_end(&talk), 0);
 	check_all(trace, &touched);
+}
+
+/* The start waits for the collector, but not for ever: on a busy machine it may be too late once.
+ */
+static void
+faults_of_the_start_are_among_them(void **state)
+{
+	const char *trace = scratch_file("start.vmt");
+	long sampled = 0;
+	int64_t lost = 0;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	for (unsigned i = 0; i < 10 && sampled + lost < PAGES; i++) {
+		struct conversation talk;
+		struct touched touched;
+		long all;
+
+		start(&talk, trace, "1", "at-once", NULL);
+		assert_int_equal(sscanf(talk.line, "touched %llx %ld %ld", &touched.address,
+					&touched.pages, &touched.faults),
+				 3);
+		assert_no_events_inside(&talk);
+		assert_int_equal(converse_end(&talk), 0);
+		sampled = pages_sampled(trace, &touched, &all);
+		lost = loss(trace, "touches_lost");
+	}
+	assert_true(sampled > 0 && sampled + lost >= PAGES);
 }
 
 /* A sample is due at each 61st of a thread on each processor. */
@@ -369,15 +400,82 @@ an_ordinary_user_has_samples_or_is_told(void **state)
 		assert_int_equal(loss(trace, "touches_read"), 0);
 }
 
+/* One call that the collector makes for page faults is refused, or all from there on. The program
+ * ends as it would, and its trace has the rest. Returns how many such calls there were. */
+static long
+refuse_calls(long first, long last, int error, const struct run *expected)
+{
+	const struct injection injection = {.whose = INJECT_COLLECTOR,
+					    .first = first,
+					    .last = last,
+					    .error = error,
+					    .source = "collect/touch_"};
+	const char *trace = scratch_file("refused.vmt");
+	const char *const *bare = preloaded(trace);
+	const char *const environment[] = {bare[0], bare[1], "VMTRACE_TOUCH=61",
+					   "VMTRACE_EXIT_WAIT=60s", NULL};
+	struct injected injected;
+	json_t *root;
+	long calls;
+
+	unlink(trace);
+	inject_run(&injected, &injection,
+		   (const char *const[]){built("tests/target/ordinary"), NULL}, environment);
+	if (injected.run.exit_status != expected->exit_status ||
+	    strcmp(injected.run.out, expected->out) != 0 || injected.run.err[0] != '\0' ||
+	    injected.lingered)
+		fail_msg("%s, %s: status %#x, %s%s", injected.where, strerror(error),
+			 injected.run.wait_status, injected.run.out, injected.run.err);
+	calls = injected.calls;
+	run_free(&injected.run);
+	root = report(trace, NULL);
+	check_report(root);
+	json_decref(root);
+	assert_true(loss(trace, "events_read") > 0);
+	/* Sampled, or refused with a reason. */
+	if (last == LONG_MAX && first == 1)
+		assert_int_equal(loss(trace, "touches_refused"), error);
+	return calls;
+}
+
+static void
+a_call_that_fails_harms_nothing(void **state)
+{
+	static const int errors[] = {EPERM, EMFILE, ENOSYS, ENOMEM, EACCES};
+	const long count = sizeof(errors) / sizeof(*errors);
+	struct injection none = {.whose = INJECT_COLLECTOR};
+	struct injected bare;
+	long calls;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	inject_run(&bare, &none, (const char *const[]){built("tests/target/ordinary"), NULL}, NULL);
+	calls = refuse_calls(0, 0, EPERM, &bare.run);
+	assert_true(calls > 10);
+	for (long i = 0; i < count; i++)
+		(void)refuse_calls(1, LONG_MAX, errors[i], &bare.run);
+	for (long first = 1; first <= calls; first += soak_count(3, 1))
+		for (long i = 0; i < count; i += soak_count(count, 1)) {
+			int error = errors[(first / 3 + i) % count];
+
+			(void)refuse_calls(first, first, error, &bare.run);
+			(void)refuse_calls(first, LONG_MAX, error, &bare.run);
+		}
+	run_free(&bare.run);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_fault_is_sampled_or_counted),
+	    cmocka_unit_test(faults_of_the_start_are_among_them),
 	    cmocka_unit_test(a_period_samples_one_in_so_many),
 	    cmocka_unit_test(threads_that_come_later_are_sampled),
 	    cmocka_unit_test(fork_children_have_their_own),
 	    cmocka_unit_test(a_filter_that_refuses_harms_nothing),
+	    cmocka_unit_test(a_call_that_fails_harms_nothing),
 	    cmocka_unit_test(descriptors_are_left_to_what_needs_them),
 	    cmocka_unit_test(an_ordinary_user_has_samples_or_is_told),
 	};

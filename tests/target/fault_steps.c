@@ -3,6 +3,7 @@
  *
  * Usage: fault_steps KIND PAGES [THREADS]
  *   pages    the first thread touches them
+ *   at-once  the same, without waiting for anything
  *   threads  THREADS threads touch so many each, one after the other's start
  *   fork     so does a child, once it is told to; then the parent
  *
@@ -90,6 +91,17 @@ run_pages(const char *word)
 }
 
 static void
+run_at_once(void)
+{
+	long before;
+
+	reserve(pages);
+	before = faults();
+	touch_pages(region);
+	say(pages, before);
+}
+
+static void
 run_threads(size_t count)
 {
 	pthread_t threads[64];
@@ -153,6 +165,8 @@ main(int argc, char **argv)
 	pages = strtoul(argv[2], NULL, 10);
 	if (strcmp(argv[1], "pages") == 0)
 		run_pages("ready");
+	else if (strcmp(argv[1], "at-once") == 0)
+		run_at_once();
 	else if (strcmp(argv[1], "threads") == 0 && argc > 3)
 		run_threads(strtoul(argv[3], NULL, 10));
 	else if (strcmp(argv[1], "fork") == 0)
