@@ -40,6 +40,7 @@ first_behind(const struct vmt_code_ranges *code, uint64_t address)
 		else
 			high = middle;
 	}
+	vmt_assert(low == 0 || ranges[low - 1].high <= address);
 	return low;
 }
 
@@ -62,6 +63,7 @@ replace(struct vmt_code_ranges *code, uint32_t at, uint32_t removed, uint32_t ad
 static void
 raise_low(struct vmt_code_range *range, uint64_t low)
 {
+	vmt_assert(low > range->low && low < range->high);
 	range->file_offset += low - range->low;
 	range->low = low;
 }
@@ -125,6 +127,7 @@ put_path(struct vmt_code_ranges *code, struct vmt_code_range *range,
 		return false;
 	memcpy(code->names.bytes + at, mapping->path, mapping->path_bytes);
 	code->name_bytes = at + mapping->path_bytes;
+	vmt_assert(code->name_bytes <= VMT_CODE_NAME_BYTES);
 	range->path = at;
 	range->path_bytes = mapping->path_bytes;
 	return true;
@@ -163,6 +166,8 @@ put(struct vmt_code_ranges *code, const struct vmt_mapping *mapping, uint64_t fi
 		return;
 	}
 	ranges_of(code)[at] = range;
+	vmt_assert(at == 0 || ranges_of(code)[at - 1].high <= range.low);
+	vmt_assert(at + 1 == code->count || ranges_of(code)[at + 1].low >= range.high);
 	code->last = at;
 }
 

@@ -73,6 +73,9 @@ is_same(const struct vmt_touch_batch *batch, const struct known_stack *known,
 static uint32_t
 add_stack(struct vmt_touch_batch *batch, const struct vmt_touch_stack *stack, uint64_t hash)
 {
+	vmt_assert(batch->stack_count < VMT_TOUCH_BATCH_STACKS);
+	vmt_assert((batch->frame_count + (size_t)stack->count) * sizeof(uint64_t) <=
+		   batch->frames.capacity);
 	stacks_of(batch)[batch->stack_count] =
 	    (struct known_stack){hash, batch->frame_count, (uint8_t)stack->count, stack->end};
 	memcpy(frames_of(batch) + batch->frame_count, stack->frames,
@@ -130,6 +133,7 @@ encode(const struct vmt_touch_batch *batch, struct vmt_touch_encoder *encoder)
 	for (uint32_t i = 0; i < batch->stack_count; i++) {
 		const struct known_stack *known = &stacks_of(batch)[i];
 
+		vmt_assert(known->first + known->count <= batch->frame_count);
 		stack.count = known->count;
 		stack.end = known->end;
 		memcpy(stack.frames, frames_of(batch) + known->first,
@@ -171,6 +175,7 @@ vmt_touch_batch_write(struct vmt_touch_batch *batch, const struct vmt_touch_head
 	if (batch->sample_count != 0) {
 		chunk.time_min = samples_of(batch)[0].time;
 		chunk.time_max = samples_of(batch)[batch->sample_count - 1].time;
+		vmt_assert(chunk.time_min <= chunk.time_max);
 	}
 	result =
 	    vmt_writer_append(writer, &chunk, scratch->bytes, vmt_touch_end_encode(&encoder, head));

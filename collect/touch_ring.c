@@ -13,7 +13,7 @@ void
 vmt_touch_ring_begin(struct vmt_touch_ring *ring, void *pages, uint64_t page_bytes,
 		     uint64_t data_bytes)
 {
-	vmt_assert((data_bytes & (data_bytes - 1)) == 0);
+	vmt_assert(data_bytes != 0 && (data_bytes & (data_bytes - 1)) == 0);
 	ring->page = pages;
 	ring->data = (const unsigned char *)pages + page_bytes;
 	ring->bytes = data_bytes;
@@ -61,6 +61,7 @@ vmt_touch_ring_next(struct vmt_touch_ring *ring, uint64_t *time)
 	struct perf_event_header header;
 	uint64_t time_at;
 
+	vmt_assert(left <= ring->bytes);
 	if (left == 0)
 		return false;
 	header = header_at(ring, ring->tail);
@@ -87,6 +88,7 @@ vmt_touch_ring_take(struct vmt_touch_ring *ring, unsigned char *scratch,
 
 	vmt_assert(header.size >= LEAST_BYTES && header.size <= ring->head - ring->tail);
 	*record = (struct vmt_touch_record){header.type, header.misc, ring->data + at, body_bytes};
+	vmt_assert(at < ring->bytes);
 	if (body_bytes > until_end) {
 		memcpy(scratch, ring->data + at, until_end);
 		memcpy(scratch + until_end, ring->data, body_bytes - until_end);
@@ -98,5 +100,6 @@ vmt_touch_ring_take(struct vmt_touch_ring *ring, unsigned char *scratch,
 void
 vmt_touch_ring_give_back(const struct vmt_touch_ring *ring)
 {
+	vmt_assert(ring->head - ring->tail <= ring->bytes);
 	vmt_atomic_store_release(&ring->page->data_tail, ring->tail);
 }
