@@ -109,6 +109,7 @@ test_the_heads(void **state)
 	assert_true(report->touch.asked);
 	assert_int_equal(report->touch.period, 1);
 	assert_int_equal(report->touch.samples, 60);
+	assert_int_equal(report->touch.from_ns, 20);
 	assert_int_equal(report->touch.unsampled_faults, 0);
 	assert_int_equal(report->coverage.blind_spot_count, 0);
 }

@@ -25,6 +25,7 @@ vmt_json_touch(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_string(emitter, "source", "perf page faults");
 	vmt_emitter_string(emitter, "refused",
 			   report->touch.is_refused ? strerror(report->touch.refused_errno) : NULL);
+	vmt_emitter_i64(emitter, "from_ns", report->touch.from_ns);
 	vmt_emitter_u64(emitter, "period", report->touch.period);
 	vmt_emitter_u64(emitter, "least_period", report->touch.least_period);
 	vmt_emitter_u64(emitter, "most_period", report->touch.most_period);

@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What is told once there is too little of it to matter: fewer faults than this. */
+/* What is too little to be a blind spot: sampling that begins so late, and so few faults. */
+#define LATE_NS 1000000
 #define FAULTS_WORTH_NAMING 1024u
 
 const uint64_t *
@@ -93,6 +94,8 @@ vmt_report_touch_heads(struct vmt_report_draft *draft)
 	report->touch.asked = heads.present;
 	report->touch.is_refused = (heads.flags & VMT_TOUCH_REFUSED) != 0;
 	report->touch.refused_errno = (int)heads.refused;
+	if (heads.present)
+		report->touch.from_ns = vmt_trace_time_ns(draft->trace, heads.from);
 	report->touch.period = heads.period;
 	report->touch.least_period = heads.least_period;
 	report->touch.most_period = heads.most_period;
@@ -130,7 +133,13 @@ add_limits(struct vmt_report_draft *draft)
 	const struct vmt_report *report = &draft->report;
 	int status = 0;
 
-	if (!report->touch.kernel_faults)
+	if (report->touch.from_ns > LATE_NS)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "page faults were sampled from %" PRId64
+		    " ms on: pages touched before that are credited to the call that reserved them",
+		    report->touch.from_ns / 1000000);
+	if (!status && !report->touch.kernel_faults)
 		status = vmt_report_coverage_add(
 		    draft,
 		    "pages that a system call touched for the program (read, recv into fresh "

@@ -74,6 +74,9 @@ vmt_touch_heads_add_up(struct vmt_touch_heads *heads, struct vmt_trace *trace)
 	*heads = (struct vmt_touch_heads){.minor_faults = VMT_FIGURE_UNKNOWN,
 					  .major_faults = VMT_FIGURE_UNKNOWN};
 	for (size_t i = 0; i < count; i++)
-		if (get_head(trace, &chunks[i], &head))
+		if (get_head(trace, &chunks[i], &head)) {
+			if (!heads->present || chunks[i].header.time_min < heads->from)
+				heads->from = chunks[i].header.time_min;
 			add(heads, &head);
+		}
 }
