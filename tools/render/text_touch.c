@@ -11,6 +11,7 @@
 #define RESERVERS_OF_ROW 2u
 #define MATRIX_ROWS 6u
 #define MATRIX_COLUMNS 4u
+#define WIDE_COLUMNS 84u
 #define WORTH_NAMING_PART 20u /* of a row's bytes, at least so much is named */
 #define WORTH_NAMING_BYTES (UINT64_C(1) << 20)
 #define INDENT 13u
@@ -163,12 +164,21 @@ print_rest(const struct vmt_report *report, const struct vmt_text_options *optio
 			all == report->snapshot.rss_bytes ? "total = RSS" : "total");
 }
 
+/* As many of the table's rows as have room beside the others' sum and a name. */
+static size_t
+columns_of(const struct vmt_text_options *options, const struct vmt_touch_rows *rows)
+{
+	size_t most = options->layout.columns < WIDE_COLUMNS ? MATRIX_COLUMNS / 2 : MATRIX_COLUMNS;
+
+	return rows->count < most ? rows->count : most;
+}
+
 /* A row of the matrix: what each of the first columns has of a place, and the others together. */
 static void
 print_matrix_row(const struct vmt_text_options *options, const struct vmt_touch_rows *rows,
 		 const char *name, const struct vmt_touch_share *shares, size_t count)
 {
-	size_t columns = rows->count < MATRIX_COLUMNS ? rows->count : MATRIX_COLUMNS;
+	size_t columns = columns_of(options, rows);
 	uint64_t others = 0;
 	char bytes[VMT_UNITS_BYTES];
 	char line[VMT_LAYOUT_LINE_BYTES];
@@ -194,7 +204,7 @@ print_matrix_row(const struct vmt_text_options *options, const struct vmt_touch_
 static void
 print_matrix_head(const struct vmt_text_options *options, const struct vmt_touch_rows *rows)
 {
-	size_t columns = rows->count < MATRIX_COLUMNS ? rows->count : MATRIX_COLUMNS;
+	size_t columns = columns_of(options, rows);
 	char line[VMT_LAYOUT_LINE_BYTES];
 	int used = 0;
 
