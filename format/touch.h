@@ -42,7 +42,7 @@ enum vmt_touch_stack_end {
 
 /* Grows at its end alone: what an older trace lacks is VMT_FIGURE_UNKNOWN. */
 struct vmt_touch_head {
-	uint64_t period; /* faults that each of these samples stands for; 0: off from here on */
+	uint64_t period; /* faults that each of these samples stands for; 0: none from here on */
 	uint64_t minor_faults; /* of the process so far, sampled or not; VMT_FIGURE_UNKNOWN */
 	uint64_t major_faults;
 	uint64_t samples_lost;	  /* since the trace's start: by the kernel or by the collector */

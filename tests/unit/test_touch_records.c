@@ -212,6 +212,7 @@ test_the_heads_add_up(void **state)
 	assert_int_equal(heads.samples_lost, 7);
 	assert_int_equal(heads.flags, VMT_TOUCH_RAISED);
 	assert_int_equal(heads.refused, 0);
+	assert_int_equal(heads.pauses, 1);
 	end();
 }
 

@@ -33,6 +33,7 @@ vmt_json_touch(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "samples", report->touch.samples);
 	vmt_emitter_u64(emitter, "lost", report->touch.samples_lost);
 	vmt_emitter_u64(emitter, "skipped", report->touch.samples_skipped);
+	vmt_emitter_u64(emitter, "pauses", report->touch.pauses);
 	print_figure(emitter, "minor_faults", report->touch.minor_faults);
 	print_figure(emitter, "major_faults", report->touch.major_faults);
 	print_figure(emitter, "unsampled_faults", report->touch.unsampled_faults);

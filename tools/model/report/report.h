@@ -291,6 +291,7 @@ struct vmt_report {
 		uint64_t stood_for; /* faults, by all samples */
 		uint64_t samples_lost;
 		uint64_t samples_skipped;
+		uint64_t pauses;       /* times when none were taken, to limit CPU time */
 		uint64_t minor_faults; /* by the kernel's count; VMT_FIGURE_UNKNOWN */
 		uint64_t major_faults;
 		uint64_t unsampled_faults; /* that no sample stands for; VMT_FIGURE_UNKNOWN */

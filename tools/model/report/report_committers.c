@@ -185,7 +185,8 @@ unsampled_row(struct build *build, const struct part *part, size_t *row)
 static bool
 has_losses(const struct vmt_report *report)
 {
-	return report->touch.samples_lost > 0 || report->touch.samples_skipped > 0;
+	return report->touch.samples_lost > 0 || report->touch.samples_skipped > 0 ||
+	       report->touch.pauses > 0;
 }
 
 static int

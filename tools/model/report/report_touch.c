@@ -104,6 +104,7 @@ vmt_report_touch_heads(struct vmt_report_draft *draft)
 	report->touch.stood_for = heads.stood_for;
 	report->touch.samples_lost = heads.samples_lost;
 	report->touch.samples_skipped = heads.samples_skipped;
+	report->touch.pauses = heads.pauses;
 	report->touch.minor_faults = heads.minor_faults;
 	report->touch.major_faults = heads.major_faults;
 	report->touch.unsampled_faults = unsampled_faults(&heads);
@@ -139,6 +140,13 @@ add_limits(struct vmt_report_draft *draft)
 		    "page faults were sampled from %" PRId64
 		    " ms on: pages touched before that are credited to the call that reserved them",
 		    report->touch.from_ns / 1000000);
+	if (!status && report->touch.pauses)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "the sampling of page faults paused %" PRIu64
+		    " time%s to limit CPU time: pages touched meanwhile are credited to the call "
+		    "that reserved them",
+		    report->touch.pauses, report->touch.pauses == 1 ? "" : "s");
 	if (!status && !report->touch.kernel_faults)
 		status = vmt_report_coverage_add(
 		    draft,

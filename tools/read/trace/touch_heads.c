@@ -54,6 +54,8 @@ add(struct vmt_touch_heads *heads, const struct vmt_touch_head *head)
 	add_samples(heads, head);
 	if (head->period != 0)
 		heads->period = head->period;
+	else if (!(head->flags & VMT_TOUCH_REFUSED))
+		heads->pauses++;
 	take_known(&heads->minor_faults, head->minor_faults);
 	take_known(&heads->major_faults, head->major_faults);
 	take_known(&heads->samples_lost, head->samples_lost);
