@@ -131,24 +131,50 @@ huge_pages_outside_of_rss_are_touched(void **state)
 	world.b.classes[1].hugetlb_bytes = MIB(52);
 	pair_expect_headline(
 	    &world, "Reserved +32 MiB (+33 %), nearly all in class huge pages (hugetlb), "
-		    "committed flat at 10 MiB: more is requested, in huge pages outside of "
-		    "RSS. Huge pages outside of RSS (hugetlb) +32 MiB (+160 %).");
-	world.b.classes[1].hugetlb_bytes = MIB(30);
-	pair_expect_headline(
-	    &world, "Reserved +32 MiB (+33 %), nearly all in class huge pages (hugetlb), "
-		    "committed flat at 10 MiB: more is requested, some of it in huge pages "
-		    "outside of RSS. Huge pages outside of RSS (hugetlb) +10 MiB (+50 %).");
+		    "committed flat at 10 MiB: more is requested, and more is in huge pages "
+		    "outside of RSS. Huge pages outside of RSS (hugetlb): +32 MiB (from 20 "
+		    "MiB to 52 MiB).");
 	world.b.classes[1].hugetlb_bytes = MIB(16);
 	pair_expect_headline(&world,
 			     "Reserved +32 MiB (+33 %), nearly all in class huge pages (hugetlb), "
 			     "committed flat at 10 MiB: more is requested, but not touched. Huge "
-			     "pages outside of RSS (hugetlb) -4 MiB (-20 %).");
+			     "pages outside of RSS (hugetlb): -4 MiB (from 20 MiB to 16 MiB).");
 	world.b.classes[1].reserved_bytes = MIB(32);
 	world.b.report.snapshot.virtual_bytes -= MIB(32);
 	pair_expect_headline(
 	    &world, "Reserved flat at 96 MiB, committed flat at 10 MiB (two runs of one "
-		    "program may differ by 512 KiB). Huge pages outside of RSS (hugetlb) -4 "
-		    "MiB (-20 %).");
+		    "program may differ by 512 KiB). Huge pages outside of RSS (hugetlb): -4 "
+		    "MiB (from 20 MiB to 16 MiB).");
+}
+
+/* What went to swap was neither given back nor left untouched. */
+static void
+pages_in_swap_are_touched(void **state)
+{
+	(void)state;
+	pair_class(&world.a, "mmap", MIB(64), MIB(50));
+	pair_class(&world.b, "mmap", MIB(64), MIB(10));
+	world.b.report.snapshot.swap_bytes = MIB(40);
+	pair_expect_headline(&world, "Reserved flat at 64 MiB, committed -40 MiB (-80 %), nearly "
+				     "all in class mmap: less of what is reserved is in RAM, more "
+				     "of it in swap. In swap: +40 MiB (from 0 B to 40 MiB).");
+	world.b.classes[0].committed_bytes = world.b.report.snapshot.rss_bytes = MIB(50);
+	world.b.classes[0].reserved_bytes = world.b.report.snapshot.virtual_bytes = MIB(164);
+	pair_expect_headline(&world, "Reserved +100 MiB (+156 %), nearly all in class mmap, "
+				     "committed flat at 50 MiB: more is requested, and more is in "
+				     "swap. In swap: +40 MiB (from 0 B to 40 MiB).");
+	world.b.classes[0].committed_bytes = world.b.report.snapshot.rss_bytes = MIB(10);
+	world.b.classes[0].reserved_bytes = world.b.report.snapshot.virtual_bytes = MIB(64);
+	world.a.report.snapshot.swap_bytes = MIB(90);
+	pair_expect_headline(&world,
+			     "Reserved flat at 64 MiB, committed -40 MiB (-80 %), nearly all in "
+			     "class mmap: less of what is reserved is touched, or more was given "
+			     "back. In swap: -50 MiB (from 90 MiB to 40 MiB).");
+	world.a.report.snapshot.swap_bytes = MIB(40) + KIB(8);
+	pair_expect_headline(&world,
+			     "Reserved flat at 64 MiB, committed -40 MiB (-80 %), nearly all in "
+			     "class mmap: less of what is reserved is touched, or more was given "
+			     "back.");
 }
 
 static void
@@ -508,6 +534,7 @@ main(void)
 	    cmocka_unit_test_setup(moves_name_both_ends, begin),
 	    cmocka_unit_test_setup(quiet_ends_are_told, begin),
 	    cmocka_unit_test_setup(huge_pages_outside_of_rss_are_touched, begin),
+	    cmocka_unit_test_setup(pages_in_swap_are_touched, begin),
 	    cmocka_unit_test_setup(a_sentence_does_not_contradict_its_figures, begin),
 	    cmocka_unit_test_setup(programs_of_other_names_are_told_first, begin),
 	    cmocka_unit_test_setup(changes_have_a_sign, begin),

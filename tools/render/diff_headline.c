@@ -3,6 +3,7 @@
 #include "format/chunk.h"
 #include "tools/render/diff_change.h"
 #include "tools/render/diff_group_rows.h"
+#include "tools/render/diff_headline_outside.h"
 #include "tools/render/diff_headline_touch.h"
 #include "tools/render/frame_text.h"
 #include "tools/render/headline.h"
@@ -68,29 +69,6 @@ say_committed(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	say_change(sentence, committed);
 }
 
-/* In RAM and in no figure of committed memory. */
-static struct vmt_diff_figure
-hugetlb_of(const struct vmt_diff *diff)
-{
-	struct vmt_diff_figure sum = {0, 0};
-
-	for (size_t i = 0; i < diff->class_count; i++) {
-		sum.a += diff->classes[i].hugetlb_bytes.a;
-		sum.b += diff->classes[i].hugetlb_bytes.b;
-	}
-	return sum;
-}
-
-static void
-say_hugetlb(struct vmt_sentence *sentence, const struct vmt_diff_figure *hugetlb)
-{
-	if (vmt_diff_distance(hugetlb) == 0)
-		return;
-	vmt_sentence_say(sentence, " Huge pages outside of RSS (hugetlb) ");
-	say_change(sentence, hugetlb);
-	vmt_sentence_say(sentence, ".");
-}
-
 /* How much of the whole change is in the class that changed most. */
 static void
 say_class(struct vmt_sentence *sentence, const struct vmt_diff_class *row,
@@ -126,8 +104,9 @@ way_of_reserved(const struct vmt_diff *diff)
 }
 
 static const char *
-meaning(enum vmt_diff_kind kind, enum reserved_way way)
+meaning(const struct vmt_diff *diff, enum reserved_way way)
 {
+	const char *outside = vmt_diff_headline_outside_meaning(diff);
 	static const char *const more_touched[] = {
 	    [RESERVED_FLAT] = "more of what is reserved is touched",
 	    [RESERVED_ALONG] = "more of what was already reserved is touched",
@@ -140,7 +119,9 @@ meaning(enum vmt_diff_kind kind, enum reserved_way way)
 	    [RESERVED_AGAINST] = "more is reserved, but less of it is touched",
 	};
 
-	switch (kind) {
+	if (outside)
+		return outside;
+	switch (diff->verdict.kind) {
 	case VMT_DIFF_MORE_TOUCHED:
 		return more_touched[way];
 	case VMT_DIFF_LESS_TOUCHED:
@@ -159,22 +140,6 @@ meaning(enum vmt_diff_kind kind, enum reserved_way way)
 		break;
 	}
 	return "";
-}
-
-/* What is requested and not in RSS may be in huge pages outside of it. */
-static const char *
-meaning_of_reserved(const struct vmt_diff *diff)
-{
-	struct vmt_diff_figure hugetlb = hugetlb_of(diff);
-	bool up = diff->verdict.kind == VMT_DIFF_MORE_RESERVED;
-
-	if (vmt_diff_distance(&hugetlb) == 0 || (vmt_diff_delta(&hugetlb) > 0) != up)
-		return meaning(diff->verdict.kind, RESERVED_FLAT);
-	if (vmt_diff_distance(&hugetlb) < vmt_diff_distance(&diff->totals.reserved_bytes) / 10 * 9)
-		return up ? "more is requested, some of it in huge pages outside of RSS"
-			  : "less is requested, some of it in huge pages outside of RSS";
-	return up ? "more is requested, in huge pages outside of RSS"
-		  : "less is requested, in huge pages outside of RSS";
 }
 
 static void
@@ -301,7 +266,7 @@ say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	if (is_about_reserved(verdict->kind)) {
 		say_class(sentence, row, &row->reserved_bytes, &diff->totals.reserved_bytes);
 		say_committed(sentence, diff);
-		vmt_sentence_say(sentence, ": %s.", meaning_of_reserved(diff));
+		vmt_sentence_say(sentence, ": %s.", meaning(diff, way));
 		if (site)
 			say_site(sentence, site, &site->reserved_bytes,
 				 &diff->totals.reserved_bytes);
@@ -310,7 +275,7 @@ say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	say_committed(sentence, diff);
 	vmt_diff_headline_touch_say(sentence, diff);
 	say_class(sentence, row, &row->committed_bytes, &diff->totals.committed_bytes);
-	vmt_sentence_say(sentence, ": %s.", meaning(verdict->kind, way));
+	vmt_sentence_say(sentence, ": %s.", meaning(diff, way));
 	if (site)
 		say_site(sentence, site, &site->committed_bytes, &diff->totals.committed_bytes);
 	say_huge(sentence, diff);
@@ -397,7 +362,6 @@ void
 vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_bytes)
 {
 	struct vmt_sentence sentence = {text, text_bytes, 0};
-	struct vmt_diff_figure hugetlb = hugetlb_of(diff);
 	char noise[VMT_UNITS_BYTES];
 
 	assert(text_bytes > 0);
@@ -410,7 +374,7 @@ vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_byt
 		say_move(&sentence, diff);
 		break;
 	case VMT_DIFF_SAME:
-		if (vmt_diff_distance(&hugetlb) == 0)
+		if (!vmt_diff_headline_outside_has_change(diff))
 			vmt_sentence_say(&sentence, "Nothing changed. ");
 		say_reserved(&sentence, diff);
 		say_committed(&sentence, diff);
@@ -420,7 +384,7 @@ vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_byt
 	default:
 		say_growth(&sentence, diff);
 	}
-	say_hugetlb(&sentence, &hugetlb);
+	vmt_diff_headline_outside_say(&sentence, diff);
 }
 
 static bool
