@@ -196,7 +196,8 @@ check_way(const char *program, const struct expected *expected, int pages, int p
 		else
 			print_error("%s: %s\n", expected->way, json_dumps(sample, JSON_COMPACT));
 	}
-	if ((int64_t)count + touched.lost < pages / period - 1)
+	/* Each thread counts from zero on each processor, and Go has several. */
+	if ((int64_t)count + touched.lost < pages / period * 3 / 4)
 		fail_msg("%s: %zu samples, %lld lost, of %d pages", expected->way, count,
 			 (long long)touched.lost, pages);
 	assert_true(count >= 8);
