@@ -20,6 +20,7 @@
 #define OTHERS_PART 16u
 
 #define USAGE_PART 16u
+#define TOUCH_PART 4u
 
 #define SPACE_NS UINT64_C(100000000)
 #define SPACE_PART 64u
@@ -65,6 +66,14 @@ most_of_others(const struct vmt_bound *bound, const struct vmt_chunk *chunk)
 	return chunk->kind == VMT_CHUNK_USAGE ? most : most - most / USAGE_PART;
 }
 
+/* One without samples, which says how many were lost, is small. */
+static bool
+is_touch_spent(const struct vmt_bound *bound, const struct vmt_chunk *chunk, uint64_t bytes)
+{
+	return chunk->kind == VMT_CHUNK_TOUCH && chunk->events != 0 &&
+	       bound->touch_bytes + bytes > bound->most[VMT_BOUND_OTHERS] / TOUCH_PART;
+}
+
 int
 vmt_bound_check(const struct vmt_bound *bound, const struct vmt_chunk *chunk, uint64_t bytes,
 		uint64_t end_bytes)
@@ -79,7 +88,7 @@ vmt_bound_check(const struct vmt_bound *bound, const struct vmt_chunk *chunk, ui
 		return -EFBIG;
 	if (share == VMT_BOUND_OTHERS && bound->used[share] + bytes > most_of_others(bound, chunk))
 		return -EFBIG;
-	return 0;
+	return is_touch_spent(bound, chunk, bytes) ? -EFBIG : 0;
 }
 
 static void
@@ -105,6 +114,8 @@ vmt_bound_note(struct vmt_bound *bound, const struct vmt_chunk *chunk, uint64_t 
 		return;
 	vmt_assert(!__builtin_add_overflow(bound->used[share], bytes, &(uint64_t){0}));
 	bound->used[share] += bytes;
+	if (chunk->kind == VMT_CHUNK_TOUCH)
+		bound->touch_bytes += bytes;
 	if (share == VMT_BOUND_OTHERS)
 		note_others(bound, chunk);
 }

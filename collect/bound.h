@@ -12,7 +12,8 @@
  *             owner. When the share is used up the recording of events and snapshots ends.
  *   others    from when half of the share is used, in distances that grow with the time since the
  *             beginning, so that twice the time costs the same again. The last eighth is for
- *             snapshots that somebody asks for, the last sixteenth for readings alone.
+ *             snapshots that somebody asks for, the last sixteenth for readings alone. Sampled page
+ *             faults have a quarter of it at most.
  *
  * The last part of a file system's free space is never used either, so that the program can still
  * write. Single-threaded.
@@ -36,7 +37,8 @@ struct vmt_bound {
 	uint64_t most[VMT_BOUND_SHARES];
 	uint64_t used[VMT_BOUND_SHARES];
 	uint64_t begun_ns;
-	uint64_t usages; /* records written */
+	uint64_t touch_bytes; /* of the others': chunks of page faults */
+	uint64_t usages;      /* records written */
 	uint64_t snapshots;
 	uint64_t usage_part; /* each is at least this part of the time since the beginning apart */
 	uint64_t snapshot_part; /* from the next; 0: they come as they would */

@@ -22,6 +22,8 @@ static const struct vmt_head layout = {.chunks_offset = FIXED_BYTES, .malloc_mod
 static const struct vmt_chunk heap = {.kind = VMT_CHUNK_EVENTS, .ring = VMT_RING_HEAP};
 static const struct vmt_chunk map = {.kind = VMT_CHUNK_EVENTS, .ring = VMT_RING_MAP};
 static const struct vmt_chunk snapshot = {.kind = VMT_CHUNK_SNAPSHOT};
+static const struct vmt_chunk touch = {.kind = VMT_CHUNK_TOUCH, .events = 1};
+static const struct vmt_chunk touch_count = {.kind = VMT_CHUNK_TOUCH};
 static const struct vmt_chunk end = {.kind = VMT_CHUNK_END};
 
 static struct vmt_bound
@@ -54,6 +56,26 @@ a_small_bound_leaves_room_behind_the_regions(void **state)
 	(void)state;
 	vmt_bound_begin(&bound, FIXED_BYTES / 2, &layout, SECOND);
 	assert_int_equal(bound.end_bytes, FIXED_BYTES + VMT_BOUND_LEAST_BYTES);
+}
+
+/* And leave the rest to snapshots; what says how many were lost goes on. */
+static void
+page_faults_have_a_quarter_of_the_others_share(void **state)
+{
+	struct vmt_bound bound = begun();
+	uint64_t quarter = bound.most[VMT_BOUND_OTHERS] / 4;
+	uint64_t at = FIXED_BYTES;
+
+	(void)state;
+	while (vmt_bound_check(&bound, &touch, 4096, at) == 0) {
+		vmt_bound_note(&bound, &touch, 4096);
+		at += 4096;
+	}
+	assert_int_equal(vmt_bound_check(&bound, &touch, 4096, at), -EFBIG);
+	assert_true(at - FIXED_BYTES <= quarter && at - FIXED_BYTES + 4096 > quarter);
+	assert_int_equal(vmt_bound_check(&bound, &touch_count, 144, at), 0);
+	assert_int_equal(vmt_bound_check(&bound, &snapshot, quarter, at), 0);
+	assert_int_equal(vmt_bound_check(&bound, &map, quarter, at), 0);
 }
 
 static void
@@ -217,6 +239,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_shares_are_all_there_is),
 	    cmocka_unit_test(a_small_bound_leaves_room_behind_the_regions),
+	    cmocka_unit_test(page_faults_have_a_quarter_of_the_others_share),
 	    cmocka_unit_test(without_a_bound_everything_goes),
 	    cmocka_unit_test(the_heap_is_thinned_as_it_goes_on),
 	    cmocka_unit_test(releases_of_large_blocks_count_as_the_heaps),
