@@ -40,11 +40,13 @@ _Static_assert(sizeof(struct attributes) == 112, "PERF_ATTR_SIZE_VER5");
 #define FLAG_EXCLUDE_KERNEL (UINT64_C(1) << 5)
 #define FLAG_EXCLUDE_HV (UINT64_C(1) << 6)
 #define FLAG_MMAP (UINT64_C(1) << 8)
+#define FLAG_COMM (UINT64_C(1) << 9)
 #define FLAG_TASK (UINT64_C(1) << 13)
 #define FLAG_WATERMARK (UINT64_C(1) << 14)
 #define FLAG_SAMPLE_ID_ALL (UINT64_C(1) << 18)
 #define FLAG_EXCLUDE_CHAIN_KERNEL (UINT64_C(1) << 21)
 #define FLAG_MMAP2 (UINT64_C(1) << 23)
+#define FLAG_COMM_EXEC (UINT64_C(1) << 24)
 #define FLAG_CLOCKID (UINT64_C(1) << 25)
 #define FLAG_INHERIT_THREAD (UINT64_C(1) << 35)
 
@@ -69,7 +71,8 @@ describe(const struct vmt_touch_events *events, uint64_t period)
 	    .sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR |
 			   PERF_SAMPLE_CALLCHAIN,
 	    .flags = FLAG_DISABLED | FLAG_EXCLUDE_HV | FLAG_SAMPLE_ID_ALL |
-		     FLAG_EXCLUDE_CHAIN_KERNEL | FLAG_CLOCKID | FLAG_MMAP | FLAG_MMAP2,
+		     FLAG_EXCLUDE_CHAIN_KERNEL | FLAG_CLOCKID | FLAG_MMAP | FLAG_MMAP2 | FLAG_COMM |
+		     FLAG_COMM_EXEC,
 	    .clockid = CLOCK_MONOTONIC,
 	};
 

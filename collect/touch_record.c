@@ -151,6 +151,16 @@ vmt_touch_record_read_fork(const struct vmt_touch_record *record, uint32_t *make
 	return true;
 }
 
+bool
+vmt_touch_record_read_exec(const struct vmt_touch_record *record, uint32_t *pid)
+{
+	struct cursor cursor = {record->body, record->body + record->body_bytes};
+	uint32_t tid;
+
+	return record->type == PERF_RECORD_COMM && (record->misc & PERF_RECORD_MISC_COMM_EXEC) &&
+	       take_ids(&cursor, pid, &tid);
+}
+
 /* id, count, then what every record ends with: ids and time. */
 bool
 vmt_touch_record_read_lost(const struct vmt_touch_record *record, uint32_t *pid, uint64_t *lost)

@@ -54,6 +54,10 @@ bool vmt_touch_record_read_mapped(const struct vmt_touch_record *record, uint32_
 bool vmt_touch_record_read_fork(const struct vmt_touch_record *record, uint32_t *maker,
 				bool *is_thread);
 
+/* Of a record of a new name: the process that has executed something. False also where a thread has
+ * only named itself. */
+bool vmt_touch_record_read_exec(const struct vmt_touch_record *record, uint32_t *pid);
+
 /* Of a record that counts losses: how many, and of whom they may be. */
 bool vmt_touch_record_read_lost(const struct vmt_touch_record *record, uint32_t *pid,
 				uint64_t *lost);

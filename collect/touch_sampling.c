@@ -70,14 +70,24 @@ vmt_touch_sampling_end(struct vmt_touch *touch)
 	vmt_buffer_free(&touch->payload);
 }
 
+static bool
+is_sampled(const struct vmt_traced *process)
+{
+	return process->touch.wanted && process->touch.refused == 0;
+}
+
+/* Of the image that runs now. */
 static struct vmt_traced *
-find_holder(const struct vmt_touch *touch, uint32_t pid)
+find(struct vmt_touch *touch, uint32_t pid)
 {
 	for (uint32_t i = 0; i < *touch->used; i++) {
-		struct vmt_traced *process = touch->processes[i];
+		uint32_t index = (touch->last + i) % *touch->used;
+		struct vmt_traced *process = touch->processes[index];
 
-		if (process->pid == pid && process->touch.event_count != 0)
-			return process;
+		if (process->pid != pid || !is_sampled(process))
+			continue;
+		touch->last = index;
+		return process;
 	}
 	return NULL;
 }
@@ -134,15 +144,15 @@ vmt_touch_sampling_open(struct vmt_traced *process, struct vmt_shared *shared)
 
 	if (touch->wanted == VMT_PERIOD_OFF)
 		return;
+	earlier = find(touch, process->pid);
 	target->wanted = true;
 	target->refused = touch->refused;
-	earlier = find_holder(touch, process->pid);
 	if (target->refused == 0)
 		vmt_touch_walk_begin(process, &touch->rules);
 	vmt_touch_counts_begin(&target->counts, process->stat_fd);
 	vmt_cpu_budget_begin(&target->making, vmt_ticks_monotonic_ns());
 	target->follows = !touch->events.inherit;
-	if (target->refused == 0 && earlier)
+	if (target->refused == 0 && earlier && earlier->touch.event_count != 0)
 		hand_over(earlier, process, shared);
 	else if (target->refused == 0)
 		target->refused = -vmt_touch_attach_open(touch, process);
@@ -150,37 +160,32 @@ vmt_touch_sampling_open(struct vmt_traced *process, struct vmt_shared *shared)
 	touch->due_ns = 0;
 }
 
+/* The trace takes no more of them. */
+static void
+end_sampling(struct vmt_traced *process, struct vmt_touch *touch)
+{
+	struct vmt_touch_target *target = &process->touch;
+
+	target->lost += target->batch.sample_count;
+	vmt_touch_batch_drop(&target->batch);
+	vmt_touch_attach_renounce(touch, target);
+	if (target->rests_until_ns == UINT64_MAX)
+		return;
+	target->rests_until_ns = UINT64_MAX;
+	(void)write_batch(process, touch);
+}
+
 static void
 write_now(struct vmt_traced *process, struct vmt_touch *touch)
 {
 	struct vmt_touch_target *target = &process->touch;
 
-	vmt_touch_counts_read(&target->counts, process->stat_fd);
+	if (!target->replaced)
+		vmt_touch_counts_read(&target->counts, process->stat_fd);
 	if (touch->events.counts_losses && target->event_count != 0)
 		target->lost_events = vmt_touch_attach_lost(touch, target);
-	(void)write_batch(process, touch);
-}
-
-static bool
-is_sampled(const struct vmt_traced *process)
-{
-	return process->touch.wanted && process->touch.refused == 0;
-}
-
-/* Of the image that runs now. */
-static struct vmt_traced *
-find(struct vmt_touch *touch, uint32_t pid)
-{
-	for (uint32_t i = 0; i < *touch->used; i++) {
-		uint32_t index = (touch->last + i) % *touch->used;
-		struct vmt_traced *process = touch->processes[index];
-
-		if (process->pid != pid || !is_sampled(process))
-			continue;
-		touch->last = index;
-		return process;
-	}
-	return NULL;
+	if (write_batch(process, touch) == -EFBIG || process->bound.is_full)
+		end_sampling(process, touch);
 }
 
 static uint8_t
@@ -203,12 +208,16 @@ add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt
 	};
 
 	target->fresh++;
+	if (target->rests_until_ns != 0) {
+		target->lost++;
+		return;
+	}
 	if (is_auto(touch) && vmt_touch_pace_is_over(&touch->pace)) {
 		target->skipped++;
 		return;
 	}
-	/* Before its trace began: of the image that was there, or of its start. */
-	if (sample.time < process->layout.clock_start.ticks)
+	/* Of the image that comes after it, or was there before it, or of its start. */
+	if (target->replaced || sample.time < process->layout.clock_start.ticks)
 		return;
 	vmt_touch_walk_take(process, fault, &stack);
 	if (vmt_touch_batch_add(&target->batch, &sample, &stack))
@@ -245,6 +254,10 @@ take_record(struct vmt_touch *touch, const struct vmt_touch_record *record)
 			vmt_cpu_budget_spend(
 			    &process->touch.making,
 			    vmt_touch_attach_cost_ns(touch, &process->touch, is_thread));
+	} else if (vmt_touch_record_read_exec(record, &pid)) {
+		process = find(touch, pid);
+		if (process)
+			process->touch.replaced = true;
 	} else if (vmt_touch_record_read_lost(record, &pid, &lost)) {
 		process = find(touch, pid);
 		if (process && !touch->events.counts_losses)
@@ -368,7 +381,7 @@ limit_cost(struct vmt_traced *process, struct vmt_touch *touch, uint64_t now_ns)
 
 	if (target->rests_until_ns != 0) {
 		if (now_ns < target->rests_until_ns)
-			return;
+			return; /* UINT64_MAX: for good */
 		target->rests_until_ns = 0;
 		vmt_cpu_budget_begin(&target->making, now_ns);
 		reopen(process, touch);
@@ -429,11 +442,12 @@ void
 vmt_touch_sampling_round(struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_touch *touch = &shared->touch;
-	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	uint64_t period = touch->period;
+	uint64_t before_ns;
 
 	if (touch->ring_count == 0)
 		return;
+	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	drain_rings(touch);
 	if (is_auto(touch))
 		period = vmt_touch_pace_period(&touch->pace, now_ns);
@@ -453,10 +467,11 @@ vmt_touch_sampling_round(struct vmt_shared *shared, uint64_t now_ns)
 void
 vmt_touch_sampling_flush(struct vmt_traced *process, struct vmt_shared *shared)
 {
-	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t before_ns;
 
 	if (!is_sampled(process))
 		return;
+	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	drain_rings(&shared->touch);
 	write_now(process, &shared->touch);
 	account(shared, before_ns);

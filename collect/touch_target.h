@@ -50,10 +50,11 @@ struct vmt_touch_target {
 	struct vmt_buffer events; /* descriptors and their threads */
 	uint32_t event_count;
 	struct vmt_cpu_budget making; /* what threads to come may cost it, of VMT_PERIOD_AUTO */
-	uint64_t rests_until_ns;      /* it has no events until then; 0: it has */
+	uint64_t rests_until_ns; /* it has no events until then; 0: it has; UINT64_MAX: for good */
 	uint64_t followed_ns;
-	bool follows; /* threads to come do not inherit, but are looked for */
-	bool walks;   /* its stacks can be walked */
+	bool replaced; /* another image runs, whose trace has not begun */
+	bool follows;  /* threads to come do not inherit, but are looked for */
+	bool walks;    /* its stacks can be walked */
 	struct vmt_touch_unwind unwind;
 	struct vmt_touch_batch batch;
 	struct vmt_touch_counts counts;

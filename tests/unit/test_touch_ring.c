@@ -217,6 +217,35 @@ a_fork_names_its_maker(void **state)
 	}
 }
 
+/* A thread that only names itself has executed nothing. */
+static void
+an_exec_is_told_from_a_new_name(void **state)
+{
+	static const uint16_t kinds[] = {PERF_RECORD_MISC_COMM_EXEC, 0};
+	struct made *made = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct vmt_touch_record record;
+		uint64_t time;
+		uint32_t pid = 0;
+
+		write_header(made, PERF_RECORD_COMM, kinds[i], 8 + 8 * 5);
+		write_word(made, UINT64_C(17) << 32 | 16);
+		write_bytes(made, "a name\0\0\0\0\0\0\0\0\0", 16);
+		write_word(made, UINT64_C(17) << 32 | 16);
+		write_word(made, 779);
+		vmt_touch_ring_look(&made->ring);
+		assert_true(vmt_touch_ring_next(&made->ring, &time));
+		assert_int_equal(time, 779);
+		vmt_touch_ring_take(&made->ring, made->scratch, &record);
+		assert_int_equal(vmt_touch_record_read_exec(&record, &pid), i == 0);
+		if (i == 0)
+			assert_int_equal(pid, 16);
+		record.body_bytes = 0;
+		assert_false(vmt_touch_record_read_exec(&record, &pid));
+	}
+}
+
 /* Sizes that no record has: nothing beyond the ring is read, and reading goes on behind. */
 static void
 sizes_that_can_not_be_end_the_reading_once(void **state)
@@ -377,6 +406,7 @@ main(void)
 					    tear_down),
 	    cmocka_unit_test_setup_teardown(a_count_of_losses_is_read, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(a_fork_names_its_maker, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(an_exec_is_told_from_a_new_name, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(sizes_that_can_not_be_end_the_reading_once, set_up,
 					    tear_down),
 	    cmocka_unit_test_setup_teardown(a_head_that_is_too_far_away_is_not_believed, set_up,
