@@ -327,6 +327,20 @@ test_writes_after_a_fork(void **state)
 	assert_int_equal(unshared(6), 4 * PAGE);
 }
 
+/* A file's pages may have been taken out of the page tables, and come back. */
+static void
+test_pages_of_files_are_not_unshared(void **state)
+{
+	(void)state;
+	happen(replay, EVENT(MMAP, .address = BASE + 512 * PAGE, .length = 8 * PAGE, .stack = 1,
+			     .flags = MAP_PRIVATE, .protection = RW));
+	touch_pages(replay, BASE + 512 * PAGE, 8 * PAGE, 2, 1);
+	happen(replay, EVENT(FORK, .argument_a = 4711));
+	touch_pages(replay, BASE + 512 * PAGE, 8 * PAGE, 4, 1);
+	assert_int_equal(unshared(4), 0);
+	assert_touched(BASE + 512 * PAGE, 8 * PAGE, 4);
+}
+
 /* What was resident shows a snapshot, where samples are few. */
 static void
 test_writes_to_pages_that_a_snapshot_saw(void **state)
@@ -389,6 +403,7 @@ main(void)
 	    TEST(test_a_huge_page_that_is_split),
 	    TEST(test_samples_that_make_no_sense),
 	    TEST(test_writes_after_a_fork),
+	    TEST(test_pages_of_files_are_not_unshared),
 	    TEST(test_writes_to_pages_that_a_snapshot_saw),
 	    TEST(test_a_sample_after_a_fork_stands_for_pages),
 	};

@@ -20,6 +20,19 @@ page_of(const struct vmt_replay *replay, const struct vmt_touch_sample *sample,
 	return true;
 }
 
+/* A fork shares private memory alone. A page of a file may have left the page tables meanwhile, and
+ * come back. */
+static bool
+is_private_memory(const struct vmt_replay *replay, uint64_t address)
+{
+	const struct vmt_extent *extent = vmt_space_next(replay->space, address);
+
+	if (!extent || extent->start > address)
+		return vmt_module_history_find(replay->history, address) == 0;
+	return extent->kind != VMT_EXTENT_FILE && extent->kind != VMT_EXTENT_SHARED &&
+	       extent->kind != VMT_EXTENT_MOVED;
+}
+
 int
 vmt_replay_touch_apply(struct vmt_replay *replay, const struct vmt_touch_sample *sample,
 		       uint64_t period)
@@ -27,7 +40,7 @@ vmt_replay_touch_apply(struct vmt_replay *replay, const struct vmt_touch_sample 
 	const struct vmt_site_key key = {.stack = sample->stack};
 	struct vmt_touch touch = {.period = period};
 	struct vmt_site_entry *entry;
-	bool again;
+	enum vmt_touch_again again;
 	int status;
 
 	if (period == 0 || period > LARGEST_PERIOD || !page_of(replay, sample, &touch)) {
@@ -41,7 +54,8 @@ vmt_replay_touch_apply(struct vmt_replay *replay, const struct vmt_touch_sample 
 		return status;
 	entry = vmt_sites_get(replay->touch_sites, touch.toucher);
 	entry->exact[VMT_FIGURE_COUNT]++;
-	if (!again || sample->major)
+	if (again == VMT_TOUCH_NEW || sample->major ||
+	    (again == VMT_TOUCH_SAMPLED && !is_private_memory(replay, touch.start)))
 		return 0;
 	entry->exact[VMT_FIGURE_UNSHARED] += period * (touch.end - touch.start);
 	entry->estimated |= period > 1;

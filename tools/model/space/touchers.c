@@ -164,19 +164,26 @@ mark_pages(struct vmt_touchers *touchers, uint64_t page, uint64_t pages, uint32_
 	return 0;
 }
 
-/* Whether the page is known to have been resident before the last fork, and not touched since. */
 static bool
-is_older(const struct vmt_touchers *touchers, uint64_t address)
+is_seen(const struct vmt_touchers *touchers, uint64_t address)
+{
+	const struct vmt_extent *seen = vmt_space_next(touchers->seen, address);
+
+	return seen && seen->start <= address && seen->protection < touchers->forks;
+}
+
+/* How it is known that the page was resident before the last fork, and not touched since. */
+static enum vmt_touch_again
+find_again(const struct vmt_touchers *touchers, uint64_t address)
 {
 	uint32_t mark = mark_of_page(touchers, address >> touchers->page_shift);
-	const struct vmt_extent *seen;
 
-	if (touchers->forks == 0)
-		return false;
-	if (mark)
-		return touchers->marks.items[mark - 1].forks < touchers->forks;
-	seen = vmt_space_next(touchers->seen, address);
-	return seen && seen->start <= address && seen->protection < touchers->forks;
+	if (touchers->forks == 0 ||
+	    (mark && touchers->marks.items[mark - 1].forks == touchers->forks))
+		return VMT_TOUCH_NEW;
+	if (is_seen(touchers, address))
+		return VMT_TOUCH_SEEN;
+	return mark ? VMT_TOUCH_SAMPLED : VMT_TOUCH_NEW;
 }
 
 /* Takes the nearest older mark out that lies within `reach` pages: where a sample stands for so
@@ -200,7 +207,8 @@ drop_nearest_older(struct vmt_touchers *touchers, uint64_t page, uint64_t reach)
 }
 
 int
-vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch, bool *again)
+vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch,
+		   enum vmt_touch_again *again)
 {
 	const struct vmt_touch_mark mark = {.period = touch->period,
 					    .toucher = touch->toucher,
@@ -211,8 +219,8 @@ vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch,
 	uint32_t number;
 
 	assert(pages > 0 && pages <= VMT_TOUCHERS_MOST_PAGES);
-	*again = is_older(touchers, touch->start);
-	if (*again && touch->period > 1 && !mark_of_page(touchers, page))
+	*again = find_again(touchers, touch->start);
+	if (*again != VMT_TOUCH_NEW && touch->period > 1 && !mark_of_page(touchers, page))
 		drop_nearest_older(touchers, page,
 				   touch->period < MOST_REACH ? touch->period : MOST_REACH);
 	if (vmt_touch_marks_find(&touchers->marks, &mark, &number))

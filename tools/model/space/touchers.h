@@ -44,8 +44,12 @@ struct vmt_taken_touches {
 struct vmt_touchers *vmt_touchers_new(uint64_t page_bytes);
 void vmt_touchers_free(struct vmt_touchers *touchers);
 
-/* *again: the page was resident before the last fork, and has not been touched since. */
-int vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch, bool *again);
+/* Whether the page was resident before the last fork and has not been touched since, by what is
+ * known of it. A snapshot's word is of private memory alone; a sample may be of any. */
+enum vmt_touch_again { VMT_TOUCH_NEW, VMT_TOUCH_SAMPLED, VMT_TOUCH_SEEN };
+
+int vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch,
+		       enum vmt_touch_again *again);
 
 /* Takes pages out. Those that a sample had named are appended to *taken, where it is not NULL. */
 int vmt_touchers_take(struct vmt_touchers *touchers, uint64_t start, uint64_t end,
