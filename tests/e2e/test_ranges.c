@@ -106,7 +106,7 @@ test_nothing_released(void **state)
 	    &run,
 	    (const char *const[]){built("vmtrace"), "report", scratch_file("nothing.vmt"), NULL},
 	    NULL);
-	assert_non_null(strstr(run.out, "their committed bytes are estimates"));
+	assert_non_null(strstr(run.out, "so that their committed bytes are"));
 	assert_non_null(strstr(run.out, "~ = partly estimated"));
 	run_free(&run);
 }

@@ -27,7 +27,7 @@ say_row(struct vmt_sentence *sentence, const struct vmt_diff_site *row,
 	char chain[1024];
 	char change[VMT_DIFF_CHANGE_BYTES];
 
-	if (part < all / 2)
+	if (part <= all / 2)
 		return;
 	vmt_sentence_say(sentence, ", %s%s by %s", part >= all - all / 10 ? "" : "mostly ",
 			 up ? "first touched" : "touched less",
