@@ -164,7 +164,7 @@ test_killed_together(void **state)
 	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "cut");
 	assert_true(site_sum(root, "mmap", "starve_more", "committed_bytes") >= 27 << 20);
 	check_says(trace, (const char *const[]){
-			      "cut: killed; no collector was left to record the cause",
+			      "cut: most likely killed; no collector was left to record the cause",
 			      "last event at", "limit of 48 MiB", "an OOM kill is likely",
 			      "What grew last", "starve_more", NULL});
 	json_decref(root);

@@ -94,7 +94,7 @@ cut_cause(const struct vmt_report *report)
 	if (report->process.other_pid_namespace)
 		return "cut: its collector is gone; whether it was killed or runs on is not seen "
 		       "from this pid namespace";
-	return "cut: killed; no collector was left to record the cause";
+	return "cut: most likely killed; no collector was left to record the cause";
 }
 
 static void

@@ -77,9 +77,13 @@ fill_presence(struct vmt_report *report, const struct vmt_head *head)
 
 	report->process.hidden = is_open && vmt_process_end_is_hidden(head);
 	report->process.uncollected = is_running && vmt_process_end_is_uncollected(head);
-	if (report->process.uncollected && head->heartbeat_ns)
-		report->process.collected_until_ns =
-		    (int64_t)(head->heartbeat_ns - head->clock_start.monotonic_ns);
+	if (report->process.uncollected && head->heartbeat_ns) {
+		int64_t until_ns = (int64_t)(head->heartbeat_ns - head->clock_start.monotonic_ns);
+
+		report->process.collected_until_ns = until_ns;
+		if (until_ns > 0 && report->process.duration_ns < (uint64_t)until_ns)
+			report->process.duration_ns = (uint64_t)until_ns;
+	}
 }
 
 static int
