@@ -15,8 +15,9 @@
 
 #define EXIT_POLL_NS 2000000
 
-/* Whose end a thread has begun to write, and whose last snapshot nobody waits for any more. */
-static uint32_t finished_generation;
+/* Whose end a thread has begun to write, and which thread: generation << 32 | its kernel id. */
+static uint64_t finishing;
+/* Whose last snapshot nobody waits for any more. */
 static uint32_t left_generation;
 
 /* The kernel's own figure: what no sample may have seen. 0: not known. */
@@ -144,17 +145,19 @@ static void
 finish(int status, enum vmt_exit_path path)
 {
 	uint32_t generation = vmt_guard_owner->generation;
-	uint32_t finished = vmt_atomic_load_relaxed(&finished_generation);
+	uint64_t found = vmt_atomic_load_acquire(&finishing);
 	int saved = errno;
 	uint32_t outer;
+	uint64_t own;
 
 	if (vmt_atomic_load_acquire(&left_generation) == generation || !is_ours_to_end() ||
 	    !vmt_guard_hold(&outer))
 		return;
-	if (finished != generation && vmt_atomic_cas(&finished_generation, &finished, generation)) {
+	own = (uint64_t)generation << 32 | (uint32_t)vmt_sys_call0(SYS_gettid);
+	if (found >> 32 != generation && vmt_atomic_cas(&finishing, &found, own)) {
 		leave(status, path);
 		vmt_atomic_store_release(&left_generation, generation);
-	} else {
+	} else if (found != own) { /* else a signal handler of the thread that waits */
 		wait_beside(generation);
 	}
 	vmt_guard_let_go(outer);

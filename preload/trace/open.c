@@ -19,6 +19,7 @@
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #define MAX_ATTEMPTS 1000u
@@ -283,6 +284,12 @@ vmt_open_provide_stacks(void)
 		(void)back_words(vmt_recording.stacks.words_count);
 }
 
+static bool
+has_filter(void)
+{
+	return vmt_sys_call6(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) != 0;
+}
+
 /* Maps a new file of the head's size, or what stands in for it. Negative errno on failure, with no
  * file left behind. */
 static long
@@ -294,9 +301,13 @@ map_file(struct vmt_head *plan, void **base)
 
 	if (fd < 0)
 		return fd;
-	result = vmt_prealloc_map_around(
-	    fd, bytes, plan->stack_words_offset + BACKED_STEP_WORDS * sizeof(uint64_t),
-	    plan->modules_offset, base, &words_are_left_out);
+	vmt_recording.is_filtered = has_filter();
+	if (vmt_recording.is_filtered)
+		result = vmt_prealloc_map(fd, bytes, base);
+	else
+		result = vmt_prealloc_map_around(
+		    fd, bytes, plan->stack_words_offset + BACKED_STEP_WORDS * sizeof(uint64_t),
+		    plan->modules_offset, base, &words_are_left_out);
 	if (vmt_shm_fallback_is_wanted(result))
 		result = map_aside(fd, plan, base);
 	vmt_sys_close(fd);

@@ -287,6 +287,7 @@ clone_some_way(struct spawn *spawn)
 		return true;
 	spawn->as_copy = true;
 	spawn->failed = false;
+	vmt_atomic_store_release(&spawn->session->held_by, 0); /* who could not execute is gone */
 	return clone_collector(spawn, keeps);
 }
 
@@ -340,11 +341,11 @@ create_named(char *path, size_t room, struct vmt_session **session)
 	return vmt_session_create_aside(path, room, head->pid, head->random_id, session);
 }
 
-/* A nameless session is found through /proc. */
+/* A nameless session is found through /proc, and made by a call that a filter may kill for. */
 static bool
-has_proc(void)
+may_be_nameless(void)
 {
-	return vmt_recording.head->start_ticks != 0;
+	return vmt_recording.head->start_ticks != 0 && !vmt_recording.is_filtered;
 }
 
 /* Fills in the session, and its path or its descriptor. */
@@ -355,7 +356,7 @@ create_session(struct spawn *spawn, char *path, size_t room)
 
 	orders->session_fd = -1;
 	orders->session_path = NULL;
-	if (has_proc())
+	if (may_be_nameless())
 		orders->session_fd = vmt_session_create_nameless(&spawn->session);
 	if (orders->session_fd >= 0)
 		return true;

@@ -27,6 +27,7 @@ set_up(void)
 	twice_set_up();
 	setenv("L", built("libvmtrace.so"), 1);
 	setenv("C", built("vmtrace"), 1);
+	setenv("T", built("tests/target"), 1);
 }
 
 static void
@@ -344,6 +345,33 @@ test_process_that_is_not_seen(void **state)
 		   1);
 }
 
+/* A filter that kills for a call which others need not make. The collector makes one of them, too.
+ */
+static void
+test_filter_that_kills(void **state)
+{
+	(void)state;
+	run_script("for call in memfd_create fstatfs; do\n"
+		   "  \"$T/killed_for\" $call env LD_PRELOAD=\"$L\" "
+		   "VMTRACE_OUTPUT=\"$D/killed.$call.vmt\" sh -c 'exit 7'\n"
+		   "  [ $? = 7 ] || exit 4; [ -s \"$D/killed.$call.vmt\" ] || exit 5\n"
+		   "  \"$C\" dump \"$D/killed.$call.vmt\" >\"$D/dump.$call\" || exit 6\n"
+		   "done; grep -q ' snapshot ' \"$D/dump.memfd_create\" || exit 8; exit 3",
+		   1);
+}
+
+/* The thread whose signal handler ends the process is the one that another end waits for. */
+static void
+test_handler_ends_the_process(void **state)
+{
+	(void)state;
+	run_script(WATCHED "for i in $(seq 20); do\n"
+			   "  watched timeout 30 \"$T/exit_in_handler\"; got=$?\n"
+			   "  [ $got = 5 ] || [ $got = 3 ] || exit 4\n"
+			   "done; exit 3",
+		   1);
+}
+
 /* A process that waits at a gate in a pid namespace, and what a report from here says meanwhile
  * ($1) and at its end ($2). $MOUNT: how it sees /proc there. */
 static void
@@ -417,6 +445,8 @@ main(void)
 	    cmocka_unit_test(test_no_address_space),
 	    cmocka_unit_test(test_process_that_is_not_seen),
 	    cmocka_unit_test(test_what_is_said_of_another_pid_namespace),
+	    cmocka_unit_test(test_filter_that_kills),
+	    cmocka_unit_test(test_handler_ends_the_process),
 	    cmocka_unit_test(test_nothing_stays_of_a_pid_namespace),
 	};
 
