@@ -108,7 +108,9 @@ join_matches(enum vmt_diff_match a, enum vmt_diff_match b)
 		return a;
 	if (a >= VMT_DIFF_NEW && b >= VMT_DIFF_NEW)
 		return VMT_DIFF_EXACT;
-	return a < b ? a : b;
+	if (a < b)
+		return a;
+	return b;
 }
 
 static void
