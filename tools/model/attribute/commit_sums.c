@@ -1,5 +1,7 @@
 #include "tools/model/attribute/commit_sums.h"
 
+#include "tools/hash_seed.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,7 +9,7 @@ static struct vmt_commit_sum *
 slot_of(struct vmt_commit_sum *items, size_t room, const struct vmt_commit_sum *key)
 {
 	uint64_t word = (uint64_t)key->site << 32 ^ key->toucher ^ (uint64_t)key->class << 56;
-	size_t at = (size_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (room - 1);
+	size_t at = (size_t)vmt_hash_word(word) & (room - 1);
 
 	while (items[at].used && (items[at].site != key->site || items[at].class != key->class ||
 				  items[at].toucher != key->toucher))

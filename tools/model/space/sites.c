@@ -1,5 +1,7 @@
 #include "tools/model/space/sites.h"
 
+#include "tools/hash_seed.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
@@ -65,7 +67,7 @@ hash_of(struct vmt_site_key key)
 {
 	uint64_t word = (uint64_t)key.stack << 32 | (uint32_t)key.advice << 8 | key.kind;
 
-	return (uint32_t)((word * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+	return (uint32_t)vmt_hash_word(word);
 }
 
 static bool
@@ -431,4 +433,17 @@ vmt_sites_held(const struct vmt_site_entry *entry)
 	uint64_t released = vmt_sites_figure(entry, VMT_FIGURE_RELEASED);
 
 	return reserved > released ? reserved - released : 0;
+}
+
+size_t
+vmt_sites_longest_way(const struct vmt_sites *sites)
+{
+	size_t longest = 0;
+	size_t way = 0;
+
+	for (size_t i = 0; sites->room && i <= sites->index_mask; i++) {
+		way = sites->index[i].site == NONE ? 0 : way + 1;
+		longest = way > longest ? way : longest;
+	}
+	return longest;
 }

@@ -125,4 +125,7 @@ uint64_t vmt_sites_held(const struct vmt_site_entry *entry);
 /* A figure, rounded, never negative. */
 uint64_t vmt_sites_figure(const struct vmt_site_entry *entry, enum vmt_figure figure);
 
+/* The most places that one look may pass. For tests. */
+size_t vmt_sites_longest_way(const struct vmt_sites *sites);
+
 #endif

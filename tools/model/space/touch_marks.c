@@ -1,5 +1,7 @@
 #include "tools/model/space/touch_marks.h"
 
+#include "tools/hash_seed.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -26,7 +28,7 @@ slot_of(const struct vmt_touch_marks *marks, const struct vmt_touch_mark *mark)
 	uint64_t word = mark->period << 32 ^ mark->toucher ^ (uint64_t)mark->page_shift << 48 ^
 			(uint64_t)mark->forks << 56;
 	uint32_t mask = marks->room * 2 - 1;
-	uint32_t at = (uint32_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
+	uint32_t at = (uint32_t)vmt_hash_word(word) & mask;
 
 	while (marks->index[at] != 0 && !is_same(&marks->items[marks->index[at] - 1], mark))
 		at = (at + 1) & mask;

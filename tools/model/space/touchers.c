@@ -1,5 +1,6 @@
 #include "tools/model/space/touchers.h"
 
+#include "tools/hash_seed.h"
 #include "tools/model/space/touch_marks.h"
 
 #include <assert.h>
@@ -72,7 +73,7 @@ is_empty(const struct group *group)
 static struct group *
 group_slot(struct group *groups, size_t mask, uint64_t key)
 {
-	size_t at = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
+	size_t at = (size_t)vmt_hash_word(key) & mask;
 
 	while (groups[at].key != 0 && groups[at].key != key)
 		at = (at + 1) & mask;
@@ -465,4 +466,17 @@ vmt_touchers_list(const struct vmt_touchers *touchers, struct vmt_touch **list, 
 		append_group(touchers, sorted[i], *list, count);
 	free(sorted);
 	return *list ? 0 : -ENOMEM;
+}
+
+size_t
+vmt_touchers_longest_way(const struct vmt_touchers *touchers)
+{
+	size_t longest = 0;
+	size_t way = 0;
+
+	for (size_t i = 0; touchers->groups && i <= touchers->group_mask; i++) {
+		way = touchers->groups[i].key ? way + 1 : 0;
+		longest = way > longest ? way : longest;
+	}
+	return longest;
 }

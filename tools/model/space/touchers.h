@@ -77,4 +77,7 @@ bool vmt_touchers_at(const struct vmt_touchers *touchers, uint64_t address,
 /* All, in address order, alike neighbours joined; to be freed by the caller. */
 int vmt_touchers_list(const struct vmt_touchers *touchers, struct vmt_touch **list, size_t *count);
 
+/* The most places that one look may pass. For tests. */
+size_t vmt_touchers_longest_way(const struct vmt_touchers *touchers);
+
 #endif
