@@ -201,7 +201,7 @@ next_at_home(unsigned home, uint64_t *at)
 static void
 leave_one_far_away(struct vmt_blocks *blocks, unsigned home, uint64_t at)
 {
-	enum { BLOCKS = 700 };
+	enum { BLOCKS = 500 }; /* 125 buckets: fewer than make the table change its hash */
 	uint64_t addresses[BLOCKS];
 	struct vmt_block block;
 
@@ -228,10 +228,35 @@ ways_around_the_table_end(void **state)
 
 	(void)state;
 	leave_one_far_away(blocks, 0, at);
-	leave_one_far_away(blocks, 170, at);
+	leave_one_far_away(blocks, 100, at);
+	leave_one_far_away(blocks, 200, at);
 	for (unsigned home = 0; home < 256; home++)
 		assert_false(vmt_blocks_find(blocks, next_at_home(home, &at) | 1, &block));
-	assert_int_equal(vmt_blocks_count(blocks), 2);
+	assert_int_equal(vmt_blocks_count(blocks), 3);
+	vmt_blocks_free(blocks);
+}
+
+/* As above, but so many that each look would pass most of them. */
+static void
+chosen_addresses_are_spread(void **state)
+{
+	enum { BLOCKS = 20000 };
+	struct vmt_blocks *blocks = vmt_blocks_new();
+	uint64_t at = UINT64_C(1) << 40;
+	struct vmt_block block;
+
+	(void)state;
+	for (uint32_t i = 0; i < BLOCKS; i++)
+		assert_false(put(blocks, next_at_home(7, &at), i, i));
+	assert_true(vmt_blocks_check(blocks));
+	assert_in_range(vmt_blocks_passed(blocks), 0, 4 * BLOCKS);
+	at = UINT64_C(1) << 40;
+	for (uint32_t i = 0; i < BLOCKS; i++) {
+		assert_true(vmt_blocks_take(blocks, next_at_home(7, &at), &block));
+		assert_int_equal(block.site, i);
+	}
+	assert_int_equal(vmt_blocks_count(blocks), 0);
+	assert_true(vmt_blocks_check(blocks));
 	vmt_blocks_free(blocks);
 }
 
@@ -246,6 +271,7 @@ main(void)
 	    cmocka_unit_test(random_operations_equal_an_array),
 	    cmocka_unit_test(a_million_blocks_come_and_go),
 	    cmocka_unit_test(ways_around_the_table_end),
+	    cmocka_unit_test(chosen_addresses_are_spread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

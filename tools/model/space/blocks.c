@@ -1,6 +1,7 @@
 #include "tools/model/space/blocks.h"
 
 #include "base/assert.h"
+#include "tools/hash_seed.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #define SIZE_LOW_MASK ((UINT64_C(1) << SIZE_LOW_BITS) - 1)
 #define HUGE_BYTES ((size_t)2 << 20)
 #define MOVE_BYTES HUGE_BYTES /* of the old table given back at a time while it grows */
+#define LONGEST_WAY 128u      /* buckets; many times what comes by chance among 10^9 blocks */
 
 /* Address 48 bits, size 48 bits in two parts, site 32 bits. Address 0 = empty. */
 struct entry {
@@ -38,6 +40,7 @@ struct vmt_blocks {
 	size_t capacity;  /* buckets: any number */
 	size_t count;
 	uint64_t bytes;
+	bool seeded; /* the addresses were chosen to meet */
 };
 
 static uint64_t
@@ -68,14 +71,22 @@ pack(const struct vmt_block *block)
 }
 
 /* Blocks are 16-byte aligned, so the low bits say nothing; the product's high bits mix all others
- * (Fibonacci hashing, Knuth volume 3, 6.4). They are a fraction of 2^64, and the home that fraction
- * of the capacity: it rises with the hash whatever the capacity is, which `grow` rests on. */
+ * (Fibonacci hashing, Knuth volume 3, 6.4). Without a seed a walk has the same order in each run,
+ * and so have the rounding errors of what is summed up on the way. */
+static uint64_t
+hash_of(const struct vmt_blocks *blocks, uint64_t address)
+{
+	if (__builtin_expect(blocks->seeded, false))
+		return vmt_hash_word(address);
+	return (address >> 4) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* The hash is a fraction of 2^64, and the home that fraction of the capacity: it rises with the
+ * hash whatever the capacity is, which `rebuild` rests on. */
 static size_t
 home_of(const struct vmt_blocks *blocks, uint64_t address)
 {
-	uint64_t hash = (address >> 4) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return (size_t)(((unsigned __int128)hash * blocks->capacity) >> 64);
+	return (size_t)(((unsigned __int128)hash_of(blocks, address) * blocks->capacity) >> 64);
 }
 
 static size_t
@@ -118,13 +129,13 @@ find(const struct vmt_blocks *blocks, uint64_t address, size_t *place)
 	}
 }
 
-/* The empty entry for an address that is not there. */
+/* The empty entry for an address that is not there; *way: how many buckets it passes. */
 static struct entry *
-make_place(struct vmt_blocks *blocks, uint64_t address)
+make_place(struct vmt_blocks *blocks, uint64_t address, size_t *way)
 {
 	size_t at = home_of(blocks, address);
 
-	for (;;) {
+	for (*way = 0;; ++*way) {
 		struct bucket *bucket = &blocks->buckets[at];
 		unsigned empty = matches(bucket, 0);
 
@@ -195,25 +206,25 @@ move_bucket(struct vmt_blocks *larger, const struct bucket *bucket)
 {
 	for (unsigned i = 0; i < BUCKET_ENTRIES; i++) {
 		uint64_t address = address_of(&bucket->entries[i]);
+		size_t way;
 
 		if (address)
-			*make_place(larger, address) = bucket->entries[i];
+			*make_place(larger, address, &way) = bucket->entries[i];
 	}
 }
 
-/* By a third, so that the table is never less than nine sixteenths full once it has grown. Homes
- * rise with the hash: going through the old table from its start fills the new one from its start,
- * and what was moved is given back on the way, so that both together take little more memory than
- * the new one will. */
+/* Homes rise with the hash: going through the old table from its start fills the new one from its
+ * start, and what was moved is given back on the way, so that both together take little more memory
+ * than the new one will. */
 static int
-grow(struct vmt_blocks *blocks)
+rebuild(struct vmt_blocks *blocks, size_t capacity, bool seeded)
 {
 	struct vmt_blocks larger = *blocks;
 	size_t step = MOVE_BYTES / sizeof(struct bucket);
 
-	if (!map_table(&larger, blocks->capacity + blocks->capacity / 3))
+	if (!map_table(&larger, capacity))
 		return -ENOMEM;
-	vmt_assert(larger.capacity > blocks->capacity);
+	larger.seeded = seeded;
 	for (size_t i = 0; i < blocks->capacity; i++) {
 		move_bucket(&larger, &blocks->buckets[i]);
 		if ((i + 1) % step == 0)
@@ -224,6 +235,28 @@ grow(struct vmt_blocks *blocks)
 	return 0;
 }
 
+/* By a third, so that the table is never less than nine sixteenths full once it has grown. */
+static int
+grow(struct vmt_blocks *blocks)
+{
+	if (blocks->count < blocks->capacity * BUCKET_ENTRIES / 4 * 3)
+		return 0;
+	return rebuild(blocks, blocks->capacity + blocks->capacity / 3, blocks->seeded);
+}
+
+/* A new block. Where no memory is left for a table with a seed, that of now is slow, but right. */
+static void
+add(struct vmt_blocks *blocks, const struct vmt_block *block)
+{
+	size_t way;
+
+	*make_place(blocks, block->address, &way) = pack(block);
+	blocks->count++;
+	blocks->bytes += block->size;
+	if (__builtin_expect(way > LONGEST_WAY && !blocks->seeded, false))
+		(void)rebuild(blocks, blocks->capacity, true);
+}
+
 int
 vmt_blocks_put(struct vmt_blocks *blocks, const struct vmt_block *block, struct vmt_block *old,
 	       bool *replaced)
@@ -232,18 +265,16 @@ vmt_blocks_put(struct vmt_blocks *blocks, const struct vmt_block *block, struct 
 	size_t place;
 
 	assert(block->address && block->address <= ADDRESS_MASK && block->size <= ADDRESS_MASK);
-	if (blocks->count >= blocks->capacity * BUCKET_ENTRIES / 4 * 3 && grow(blocks))
+	if (grow(blocks))
 		return -ENOMEM;
 	entry = find(blocks, block->address, &place);
 	*replaced = entry != NULL;
-	if (entry) {
-		*old = unpack(entry);
-		blocks->bytes -= old->size;
-	} else {
-		entry = make_place(blocks, block->address);
-		blocks->count++;
+	if (!entry) {
+		add(blocks, block);
+		return 0;
 	}
-	blocks->bytes += block->size;
+	*old = unpack(entry);
+	blocks->bytes += block->size - old->size;
 	*entry = pack(block);
 	vmt_assert(unpack(entry).address == block->address && unpack(entry).size == block->size);
 	return 0;
@@ -330,6 +361,16 @@ vmt_blocks_walk(const struct vmt_blocks *blocks, size_t *cursor, struct vmt_bloc
 	return false;
 }
 
+uint64_t
+vmt_blocks_passed(const struct vmt_blocks *blocks)
+{
+	uint64_t passed = 0;
+
+	for (size_t i = 0; i < blocks->capacity; i++)
+		passed += blocks->passed[i];
+	return passed;
+}
+
 bool
 vmt_blocks_check(const struct vmt_blocks *blocks)
 {
@@ -350,7 +391,6 @@ vmt_blocks_check(const struct vmt_blocks *blocks)
 		bytes += block.size;
 		count++;
 	}
-	for (size_t i = 0; i < blocks->capacity; i++)
-		passed -= blocks->passed[i];
-	return count == blocks->count && bytes == blocks->bytes && passed == 0;
+	return count == blocks->count && bytes == blocks->bytes &&
+	       passed == vmt_blocks_passed(blocks);
 }
