@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "tools/model/replay/advised_pages.h"
+#include "tools/model/replay/block_touches.h"
 #include "tools/model/replay/replay_map.h"
 #include "tools/model/replay/unfinished_calls.h"
 #include "tools/model/space/undo.h"
@@ -159,11 +160,13 @@ static int
 acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	struct vmt_block block = {.address = event->address, .size = event->length};
+	bool resized = event->kind == VMT_EVENT_REALLOC || event->kind == VMT_EVENT_REALLOCARRAY;
+	struct vmt_block *old = &replay->realloc_undo[event->thread & 0xffff];
 	struct vmt_site_entry *entry;
-	int status;
+	int status = resized ? vmt_block_touches_move(replay, event, old) : 0;
 
-	if (!is_recorded(replay, &block))
-		return 0;
+	if (status || !is_recorded(replay, &block))
+		return status;
 	status = vmt_sites_intern(replay->sites, key_of(event), &block.site);
 	if (!status)
 		status = put_block(replay, &block);
@@ -172,8 +175,8 @@ acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 	entry = vmt_sites_get(replay->sites, block.site);
 	add_weighted(replay, entry, VMT_FIGURE_COUNT, block.size, 1);
 	add_weighted(replay, entry, VMT_FIGURE_TOTAL_RESERVED, block.size, block.size);
-	if (event->kind == VMT_EVENT_REALLOC || event->kind == VMT_EVENT_REALLOCARRAY)
-		replay->realloc_undo[event->thread & 0xffff].address = 0;
+	if (resized)
+		old->address = 0;
 	return 0;
 }
 
@@ -248,7 +251,7 @@ note_unknown_block(struct vmt_replay *replay, uint64_t address)
 		replay->unknown_releases++;
 }
 
-static void
+static int
 release_block(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
@@ -258,13 +261,14 @@ release_block(struct vmt_replay *replay, const struct vmt_event *event)
 		undo->address = 0;
 	if (!vmt_blocks_take(replay->blocks, event->address, &block)) {
 		note_unknown_block(replay, event->address);
-		return;
+		return 0;
 	}
 	vmt_assert(block.address == event->address);
 	note_released(replay, &block, event->argument_a);
 	vmt_sites_get(replay->sites, block.site)->sampled |= (event->marks & VMT_MARK_SAMPLED) != 0;
 	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
 		*undo = block;
+	return vmt_block_touches_release(replay, event, &block);
 }
 
 static int
@@ -274,6 +278,7 @@ undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
 	struct vmt_block block = *undo;
 	struct vmt_site_entry *entry;
 	double released;
+	int status;
 
 	if (!block.address || block.address != event->address || !is_recorded(replay, &block))
 		return 0;
@@ -285,7 +290,8 @@ undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
 		released = vmt_replay_weight(replay, block.size) * (double)block.size;
 		entry->estimate[VMT_FIGURE_RELEASED] -= released;
 	}
-	return put_block(replay, &block);
+	status = vmt_block_touches_undo(replay, event, &block);
+	return status ? status : put_block(replay, &block);
 }
 
 static int
@@ -304,8 +310,7 @@ apply_heap(struct vmt_replay *replay, const struct vmt_event *event)
 		return undo_realloc(replay, event);
 	if (!vmt_event_is_release(event->kind))
 		return acquire_block(replay, event);
-	release_block(replay, event);
-	return 0;
+	return release_block(replay, event);
 }
 
 bool
@@ -422,6 +427,8 @@ load_module(struct vmt_replay *replay, const struct vmt_event *event)
 		return 0;
 	}
 	vmt_assert(span.low < span.high);
+	if (!replay->lowest_module || span.low < replay->lowest_module)
+		replay->lowest_module = span.low;
 	status = vmt_module_history_load(replay->history, &span);
 	if (status)
 		return status;
