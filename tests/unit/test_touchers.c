@@ -298,6 +298,43 @@ test_samples_that_make_no_sense(void **state)
 	assert_touched(BASE, PAGE, 9);
 }
 
+static void
+look(const struct vmt_run *runs, size_t count)
+{
+	const struct vmt_resident resident = {.runs = runs, .count = count};
+
+	vmt_touchers_find_gone(replay->touchers, &resident);
+}
+
+/* Given back by a call that nobody recorded: 8 pages of the first toucher are not there, one is the
+ * zero page, and two are swapped out. */
+static void
+test_pages_that_a_snapshot_does_not_show(void **state)
+{
+	const struct vmt_run all[] = {{BASE, 24 * PAGE, VMT_RUN_PRESENT}};
+	const struct vmt_run few[] = {{BASE + 8 * PAGE, 4 * PAGE, VMT_RUN_PRESENT},
+				      {BASE + 12 * PAGE, PAGE, VMT_RUN_PRESENT | VMT_RUN_ZERO},
+				      {BASE + 13 * PAGE, 2 * PAGE, VMT_RUN_SWAPPED},
+				      {BASE + 15 * PAGE, 9 * PAGE, VMT_RUN_PRESENT}};
+
+	(void)state;
+	look(few, 4); /* they may be newer than the look */
+	vmt_touchers_drop_gone(replay->touchers);
+	assert_touched(BASE, 16 * PAGE, 2);
+	look(few, 4);
+	touch_pages(replay, BASE + 2 * PAGE, PAGE, 4, 1);
+	move(BASE, PAGE, BASE + 1024 * PAGE, PAGE, MREMAP_MAYMOVE); /* it was under way */
+	look(all, 1);
+	assert_touched(BASE, 2 * PAGE, 0);
+	assert_touched(BASE + 2 * PAGE, PAGE, 4);
+	assert_touched(BASE + 3 * PAGE, 5 * PAGE, 0);
+	assert_touched(BASE + 8 * PAGE, 4 * PAGE, 2);
+	assert_touched(BASE + 12 * PAGE, PAGE, 0);
+	assert_touched(BASE + 13 * PAGE, 3 * PAGE, 2);
+	assert_touched(BASE + 16 * PAGE, 8 * PAGE, 3);
+	assert_touched(BASE + 1024 * PAGE, PAGE, 2);
+}
+
 static uint64_t
 unshared(uint32_t stack)
 {
@@ -402,6 +439,7 @@ main(void)
 	    TEST(test_a_break_that_shrinks),
 	    TEST(test_a_huge_page_that_is_split),
 	    TEST(test_samples_that_make_no_sense),
+	    TEST(test_pages_that_a_snapshot_does_not_show),
 	    TEST(test_writes_after_a_fork),
 	    TEST(test_pages_of_files_are_not_unshared),
 	    TEST(test_writes_to_pages_that_a_snapshot_saw),

@@ -211,6 +211,7 @@ join(struct vmt_report_draft *draft, const char *path)
 
 	if (!status)
 		status = vmt_replay_reach(draft->replay, draft->snapshot.head.time);
+	vmt_touchers_drop_gone(draft->replay->touchers);
 	draft->joined = true;
 	draft->joined_level = draft->replay->thin_level;
 	options.blocks_unseen &= draft->joined_level == 0;

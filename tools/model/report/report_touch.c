@@ -47,14 +47,25 @@ is_inherited(const struct vmt_report_draft *draft, uint64_t address)
 	       (extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP);
 }
 
+/* A page that is in none of the runs is not there. */
+static bool
+is_of_page_tables(const struct vmt_snapshot *snapshot)
+{
+	return snapshot->head.source == VMT_RESIDENCY_PAGEMAP_SCAN ||
+	       snapshot->head.source == VMT_RESIDENCY_PAGEMAP;
+}
+
 int
 vmt_report_touch_see(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot)
 {
+	const struct vmt_resident resident = {.runs = snapshot->runs, .count = snapshot->head.runs};
 	struct vmt_touchers *touchers = draft->replay->touchers;
 	int status = 0;
 
 	if (!draft->report.touch.asked || snapshot->coarse)
 		return 0;
+	if (is_of_page_tables(snapshot))
+		vmt_touchers_find_gone(touchers, &resident);
 	status = vmt_touchers_forget_seen(touchers);
 	for (uint32_t i = 0; i < snapshot->head.mappings && !status; i++) {
 		const struct vmt_snapshot_mapping *mapping = &snapshot->mappings[i];

@@ -70,6 +70,15 @@ run_after(const struct vmt_resident *resident, uint64_t address)
 	return low;
 }
 
+bool
+vmt_resident_has_page(const struct vmt_resident *resident, uint64_t address)
+{
+	size_t index = run_after(resident, address);
+
+	return index < resident->count && resident->runs[index].start <= address &&
+	       !(resident->runs[index].kind & VMT_RUN_ZERO);
+}
+
 /* What the run at `index` has below address. */
 static uint64_t
 part_below(const struct vmt_resident *resident, size_t index, uint64_t address, int kind)

@@ -10,6 +10,7 @@
 #include "format/chunk.h"
 #include "tools/model/space/classes.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct vmt_resident {
@@ -27,6 +28,9 @@ void vmt_resident_close(struct vmt_resident *resident);
 /* Reserved is the range's length. */
 struct vmt_amounts vmt_resident_range(const struct vmt_resident *resident, uint64_t start,
 				      uint64_t end);
+
+/* Whether there is a page, in RAM or swapped out, that is not the zero page. */
+bool vmt_resident_has_page(const struct vmt_resident *resident, uint64_t address);
 
 /* Bytes of the range that huge pages are behind. */
 uint64_t vmt_resident_huge(const struct vmt_resident *resident, uint64_t start, uint64_t end);

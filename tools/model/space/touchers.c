@@ -1,3 +1,7 @@
+/*
+ * Marks of pages, in groups.
+ * Over 500 lines: all steps work on the one table of groups.
+ */
 #include "tools/model/space/touchers.h"
 
 #include "tools/hash_seed.h"
@@ -9,12 +13,15 @@
 
 #define GROUP_SHIFT 4u
 #define GROUP_PAGES (1u << GROUP_SHIFT)
-#define MOST_REACH 1024u     /* pages, in search of a sample that another one stands for */
-#define MOST_FORKS UINT8_MAX /* told from one another; later ones count as one */
+#define MOST_REACH 1024u /* pages, in search of a sample that another one stands for */
+#define MOST_LOOKED (UINT64_C(1) << 27) /* groups, in search of pages that are gone: seconds */
+#define MOST_FORKS UINT8_MAX		/* told from one another; later ones count as one */
 
 struct group {
 	uint64_t key;		     /* address / bytes of a group, + 1; 0 = no group */
 	uint32_t marks[GROUP_PAGES]; /* number of the mark; 0 = no sample */
+	uint16_t old;		     /* bit by page: the mark was there at the last snapshot ... */
+	uint16_t gone;		     /* ... and the page no more at a later one */
 };
 
 /* Pages of one mark that follow one another. */
@@ -32,6 +39,7 @@ struct vmt_touchers {
 	struct vmt_space *seen; /* resident in a snapshot; protection: forks before it */
 	unsigned page_shift;
 	uint8_t forks;
+	uint64_t looked; /* groups, for pages that are gone */
 };
 
 struct vmt_touchers *
@@ -158,6 +166,8 @@ mark_pages(struct vmt_touchers *touchers, uint64_t page, uint64_t pages, uint32_
 			return -ENOMEM;
 		do {
 			group->marks[page % GROUP_PAGES] = mark;
+			group->old &= (uint16_t) ~(1u << page % GROUP_PAGES);
+			group->gone &= (uint16_t) ~(1u << page % GROUP_PAGES);
 			page++;
 			pages--;
 		} while (pages > 0 && page % GROUP_PAGES != 0);
@@ -355,6 +365,54 @@ vmt_touchers_forget_seen(struct vmt_touchers *touchers)
 	vmt_space_free(touchers->seen);
 	touchers->seen = none;
 	return 0;
+}
+
+/* What was gone has been given back: it still is, or is there again without a sample. */
+static void
+drop_gone(struct group *group)
+{
+	for (unsigned i = 0; i < GROUP_PAGES; i++)
+		if (group->gone >> i & 1)
+			group->marks[i] = 0;
+	group->gone = 0;
+}
+
+static void
+find_gone(const struct vmt_touchers *touchers, const struct vmt_resident *resident,
+	  struct group *group)
+{
+	uint64_t page = (group->key - 1) << GROUP_SHIFT;
+
+	for (unsigned i = 0; i < GROUP_PAGES; i++, page++) {
+		uint16_t bit = (uint16_t)(1u << i);
+
+		if (!group->marks[i])
+			continue;
+		if ((group->old & bit) &&
+		    !vmt_resident_has_page(resident, page << touchers->page_shift))
+			group->gone |= bit;
+		group->old |= bit;
+	}
+}
+
+void
+vmt_touchers_find_gone(struct vmt_touchers *touchers, const struct vmt_resident *resident)
+{
+	if (!touchers->groups || touchers->looked > MOST_LOOKED)
+		return;
+	touchers->looked += touchers->group_mask + 1;
+	for (size_t i = 0; i <= touchers->group_mask; i++) {
+		drop_gone(&touchers->groups[i]);
+		if (touchers->groups[i].key)
+			find_gone(touchers, resident, &touchers->groups[i]);
+	}
+}
+
+void
+vmt_touchers_drop_gone(struct vmt_touchers *touchers)
+{
+	for (size_t i = 0; touchers->groups && i <= touchers->group_mask; i++)
+		drop_gone(&touchers->groups[i]);
 }
 
 int

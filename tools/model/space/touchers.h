@@ -18,6 +18,7 @@
 #ifndef VMT_TOUCHERS_H
 #define VMT_TOUCHERS_H
 
+#include "tools/model/space/resident.h"
 #include "tools/model/space/space.h"
 
 /* Most pages that one touch may have. Larger ones are hugetlb pages, which no RSS has. */
@@ -66,6 +67,15 @@ void vmt_touchers_fork(struct vmt_touchers *touchers);
  * before a fork, and not touched since as far as is known. */
 int vmt_touchers_forget_seen(struct vmt_touchers *touchers);
 int vmt_touchers_see(struct vmt_touchers *touchers, uint64_t start, uint64_t end, bool shared);
+
+/* An earlier snapshot, of the page tables. A page that it does not have, or as the zero page, was
+ * given back before, whether or not the call was recorded. That counts of pages touched before the
+ * snapshot before it, since its mappings were read a while before its pages; and from the next
+ * snapshot on, since the event of a page that moved under the look is yet to come. */
+void vmt_touchers_find_gone(struct vmt_touchers *touchers, const struct vmt_resident *resident);
+
+/* The next snapshot is the report's. */
+void vmt_touchers_drop_gone(struct vmt_touchers *touchers);
 
 /* Whether there is any. */
 bool vmt_touchers_is_empty(const struct vmt_touchers *touchers);
