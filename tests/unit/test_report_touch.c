@@ -203,7 +203,7 @@ test_what_was_unshared(void **state)
 	assert_int_equal(report->committers[0].committed_bytes, 48 * PAGE);
 	assert_int_equal(report->committers[0].unshared_bytes, 48 * PAGE);
 	text = text_of_report();
-	expect_in(text, "un-shared after fork: 192 KiB");
+	expect_in(text, "un-shared after forks, over the run: 192 KiB");
 	free(text);
 }
 

@@ -111,7 +111,8 @@ print_unshared(const struct vmt_text_options *options, const struct vmt_touch_ro
 
 	if (row->unshared_bytes)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
-				"%*sun-shared after fork: %s%s, written to first by this",
+				"%*sun-shared after forks, over the run: %s%s, written to "
+				"first by this",
 				(int)INDENT, "", row->unshared_is_estimate ? "~" : "",
 				vmt_units_bytes(bytes, row->unshared_bytes));
 }
@@ -300,7 +301,7 @@ vmt_text_touch_basis(const struct vmt_report *report, const struct vmt_text_opti
 	if (report->touch.samples == 0)
 		return;
 	if (report->touch.most_period == 1)
-		snprintf(text, sizeof(text), "- Page faults sampled: all, %s.",
+		snprintf(text, sizeof(text), "- Page faults sampled with period 1: %s samples.",
 			 vmt_units_count(samples, report->touch.samples));
 	else
 		snprintf(text, sizeof(text),

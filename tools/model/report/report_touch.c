@@ -145,12 +145,13 @@ add_limits(struct vmt_report_draft *draft)
 	const struct vmt_report *report = &draft->report;
 	int status = 0;
 
-	if (report->touch.from_ns > LATE_NS)
-		status = vmt_report_coverage_add(
-		    draft,
-		    "page faults were sampled from %" PRId64
-		    " ms on: pages touched before that are credited to the call that reserved them",
-		    report->touch.from_ns / 1000000);
+	if (report->touch.from_ns > LATE_NS || (draft->replay->forked && report->touch.from_ns > 0))
+		status = vmt_report_coverage_add(draft,
+						 "page faults were sampled from %" PRId64
+						 ".%d ms on: pages touched before that are "
+						 "credited to the call that reserved them",
+						 report->touch.from_ns / 1000000,
+						 (int)(report->touch.from_ns / 100000 % 10));
 	if (!status && report->touch.pauses)
 		status = vmt_report_coverage_add(
 		    draft,
