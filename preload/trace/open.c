@@ -521,6 +521,7 @@ vmt_open_await_collector(void)
 	uint64_t until_ns = vmt_ticks_monotonic_ns() + AWAIT_NS;
 
 	while (vmt_recording.slot && vmt_atomic_load_acquire(&head->collector_pid) == 0 &&
+	       !vmt_atomic_load_relaxed(&vmt_recording.session->crowded) &&
 	       vmt_ticks_monotonic_ns() < until_ns)
 		vmt_sys_call4(SYS_futex, &head->collector_pid, FUTEX_WAIT, 0, &pause);
 }
