@@ -83,9 +83,10 @@ cut(struct vmt_code_ranges *code, uint64_t low, uint64_t high)
 		at++;
 		if (right.high > high) {
 			raise_low(&right, high);
-			code->full |= !replace(code, at, 0, 1);
-			if (!code->full)
+			if (replace(code, at, 0, 1))
 				ranges[at] = right;
+			else
+				code->full = true;
 			return at;
 		}
 	}
