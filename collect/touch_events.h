@@ -22,7 +22,8 @@ struct vmt_touch_events {
 	uint32_t copy_bytes; /* of the stack, in each sample; 0: none */
 };
 
-/* What the kernel permits, tried on the calling thread. */
+/* What the kernel permits, tried on the calling thread. -EPERM also where a seccomp filter would
+ * kill who asks. */
 int vmt_touch_events_probe(struct vmt_touch_events *events);
 
 /* An event that never fires, on the calling thread: the buffer of a processor's events is its. */

@@ -326,26 +326,41 @@ check_committed(const char *trace)
 	json_decref(root);
 }
 
+/* The filter's answer: an errno, or "kill". */
+static void
+check_filtered(const char *answer, int error)
+{
+	const char *trace = scratch_file("filter.vmt");
+	char pages[16];
+
+	snprintf(pages, sizeof(pages), "%d", PAGES);
+	check_refused((const char *const[]){built("tests/target/without_perf"), answer,
+					    built("vmtrace"), "record", "--touch", "61", "-o",
+					    trace, "--", built("tests/target/fault_steps"), "pages",
+					    pages, NULL},
+		      trace, error);
+	check_committed(trace);
+}
+
 static void
 a_filter_that_refuses_harms_nothing(void **state)
 {
 	static const int errors[] = {EPERM, ENOSYS, EACCES, EMFILE, ENOMEM};
-	const char *trace = scratch_file("filter.vmt");
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
-		char error[16], pages[16];
+		char error[16];
 
 		snprintf(error, sizeof(error), "%d", errors[i]);
-		snprintf(pages, sizeof(pages), "%d", PAGES);
-		check_refused((const char *const[]){built("tests/target/without_perf"), error,
-						    built("vmtrace"), "record", "--touch", "61",
-						    "-o", trace, "--",
-						    built("tests/target/fault_steps"), "pages",
-						    pages, NULL},
-			      trace, errors[i]);
-		check_committed(trace);
+		check_filtered(error, errors[i]);
 	}
+}
+
+static void
+a_filter_that_kills_is_told(void **state)
+{
+	(void)state; /* the collector would die of its own call, and with it all snapshots */
+	check_filtered("kill", EPERM);
 }
 
 static void
@@ -475,6 +490,7 @@ main(void)
 	    cmocka_unit_test(threads_that_come_later_are_sampled),
 	    cmocka_unit_test(fork_children_have_their_own),
 	    cmocka_unit_test(a_filter_that_refuses_harms_nothing),
+	    cmocka_unit_test(a_filter_that_kills_is_told),
 	    cmocka_unit_test(a_call_that_fails_harms_nothing),
 	    cmocka_unit_test(descriptors_are_left_to_what_needs_them),
 	    cmocka_unit_test(an_ordinary_user_has_samples_or_is_told),
