@@ -1,6 +1,5 @@
 #include "collect/touch_attach.h"
 
-#include "base/assert.h"
 #include "collect/tasks.h"
 
 #include <errno.h>
@@ -42,20 +41,40 @@ most_descriptors(void)
 static int
 keep(struct vmt_touch_target *target, struct event event, int most)
 {
-	if (!vmt_buffer_reserve(&target->events,
-				(target->event_count + 1) * sizeof(struct event))) {
+	int result = event.fd < most ? 0 : -EMFILE;
+
+	if (result == 0 &&
+	    !vmt_buffer_reserve(&target->events, (target->event_count + 1) * sizeof(struct event)))
+		result = -ENOMEM;
+	if (result == 0)
+		events_of(target)[target->event_count++] = event;
+	else
 		vmt_sys_close(event.fd);
-		return -ENOMEM;
-	}
-	events_of(target)[target->event_count++] = event;
-	return event.fd < most ? 0 : -EMFILE;
+	return result;
 }
 
-/* One thread that has ended meanwhile is no matter. */
+/* What an event has lost stays counted, but for what an earlier image lost. */
+static void
+close_event(struct vmt_touch *touch, struct vmt_touch_target *target, uint32_t index)
+{
+	struct event *event = &events_of(target)[index];
+
+	uint64_t lost = vmt_touch_events_read_lost(&touch->events, event->fd);
+	uint64_t before = lost < target->lost_before ? lost : target->lost_before;
+
+	target->lost_before -= before;
+	target->lost += lost - before;
+	vmt_sys_close(event->fd);
+	*event = events_of(target)[--target->event_count];
+}
+
+/* All of a thread's, or none: one that has ended meanwhile is no matter. */
 static int
 open_on_thread(struct vmt_touch *touch, struct vmt_touch_target *target, uint32_t tid, int most)
 {
 	struct vmt_touch_events events = touch->events;
+
+	uint32_t before = target->event_count;
 
 	events.inherit = events.inherit && !target->follows;
 	for (uint32_t i = 0; i < touch->ring_count; i++) {
@@ -65,8 +84,11 @@ open_on_thread(struct vmt_touch *touch, struct vmt_touch_target *target, uint32_
 
 		if (result == -ESRCH)
 			return 0;
-		if (result < 0 && result != -ENODEV)
+		if (result < 0 && result != -ENODEV) {
+			while (target->event_count > before)
+				close_event(touch, target, target->event_count - 1);
 			return result;
+		}
 	}
 	return 0;
 }
@@ -113,17 +135,6 @@ is_followed(const struct vmt_touch_target *target, uint32_t tid)
 	return false;
 }
 
-/* What an event has lost goes with it. */
-static void
-close_event(struct vmt_touch *touch, struct vmt_touch_target *target, uint32_t index)
-{
-	struct event *event = &events_of(target)[index];
-
-	target->lost += vmt_touch_events_read_lost(&touch->events, event->fd);
-	vmt_sys_close(event->fd);
-	*event = events_of(target)[--target->event_count];
-}
-
 void
 vmt_touch_attach_follow(struct vmt_touch *touch, struct vmt_traced *process)
 {
@@ -166,8 +177,8 @@ vmt_touch_attach_lost(const struct vmt_touch *touch, const struct vmt_touch_targ
 
 	for (uint32_t i = 0; i < target->event_count; i++)
 		lost += vmt_touch_events_read_lost(&touch->events, events_of(target)[i].fd);
-	vmt_assert(lost >= target->lost_before || !touch->events.counts_losses);
-	return lost - target->lost_before;
+	/* An event that can't be read counts 0. */
+	return lost > target->lost_before ? lost - target->lost_before : 0;
 }
 
 void
