@@ -57,6 +57,7 @@ vmt_touch_sampling_begin(struct vmt_touch *touch, const struct vmt_collector_hos
 				    .due_ns = UINT64_MAX,
 				    .used = used};
 	vmt_touch_pace_begin(&touch->pace, vmt_ticks_monotonic_ns());
+	vmt_touch_clock_read(&touch->clock);
 	if (touch->wanted != VMT_PERIOD_OFF)
 		try_kernel(touch);
 }
