@@ -27,7 +27,7 @@ struct vmt_touch_ring {
 	uint64_t bytes;	  /* of data: a power of two */
 	uint64_t head;	  /* at the last look */
 	uint64_t tail;	  /* taken up to here */
-	uint64_t damaged; /* headers that could not be true */
+	uint64_t damaged; /* headers that could not be true, until counted as losses */
 	int fd;
 	uint32_t cpu;
 };

@@ -7,6 +7,7 @@
 #include "collect/touch_record.h"
 #include "collect/touch_rings.h"
 #include "collect/touch_walk.h"
+#include "collect/touch_write.h"
 #include "collect/trace_clock.h"
 #include "format/settings.h"
 
@@ -25,12 +26,6 @@ rings_of(const struct vmt_touch *touch)
 	return (struct vmt_touch_ring *)(void *)touch->rings.bytes;
 }
 
-static bool
-is_auto(const struct vmt_touch *touch)
-{
-	return touch->wanted == VMT_PERIOD_AUTO;
-}
-
 static void
 try_kernel(struct vmt_touch *touch)
 {
@@ -41,7 +36,7 @@ try_kernel(struct vmt_touch *touch)
 		     : -ENOMEM;
 	if (result == 0)
 		result = vmt_touch_rings_open(touch);
-	touch->events.tells_threads = is_auto(touch) && touch->events.inherit;
+	touch->events.tells_threads = vmt_touch_is_auto(touch) && touch->events.inherit;
 	touch->refused = -result;
 }
 
@@ -93,47 +88,23 @@ find(struct vmt_touch *touch, uint32_t pid)
 	return NULL;
 }
 
-/* What the events have lost by now belongs to the earlier image. */
-static void
+/* What the events have lost by now belongs to the earlier image. Each is a thread's: where others
+ * are not inherited, that of the thread that executed the new image goes by the wrong id. */
+static int
 hand_over(struct vmt_traced *from, struct vmt_traced *to, struct vmt_shared *shared)
 {
+	int result = 0;
+
 	vmt_touch_sampling_flush(from, shared);
-	vmt_touch_attach_hand_over(&from->touch, &to->touch);
+	if (from->touch.follows) {
+		to->touch.follows = true;
+		vmt_touch_attach_renounce(&shared->touch, &from->touch);
+		result = vmt_touch_attach_open(&shared->touch, to);
+	} else {
+		vmt_touch_attach_hand_over(&from->touch, &to->touch);
+	}
 	from->touch.wanted = false;
-}
-
-static uint32_t
-flags_of(const struct vmt_touch *touch, const struct vmt_touch_target *target)
-{
-	if (target->refused != 0)
-		return VMT_TOUCH_REFUSED;
-	return (touch->events.kernel ? VMT_TOUCH_KERNEL_FAULTS : 0) |
-	       (touch->events.has & VMT_TOUCH_HAS_SIZE ? VMT_TOUCH_PAGE_SIZES : 0) |
-	       (touch->events.inherit && !target->follows ? VMT_TOUCH_INHERITED : 0) |
-	       (is_auto(touch) && touch->period > VMT_TOUCH_PACE_FIRST_PERIOD ? VMT_TOUCH_RAISED
-									      : 0);
-}
-
-static int
-write_batch(struct vmt_traced *process, struct vmt_touch *touch)
-{
-	struct vmt_touch_target *target = &process->touch;
-	struct vmt_touch_head head = {
-	    .period = target->refused || target->rests_until_ns ? 0 : touch->period,
-	    .minor_faults = target->refused ? VMT_FIGURE_UNKNOWN : target->counts.minor,
-	    .major_faults = target->refused ? VMT_FIGURE_UNKNOWN : target->counts.major,
-	    .samples_lost = target->lost + target->lost_events,
-	    .samples_skipped = target->skipped,
-	    .flags = flags_of(touch, target),
-	    .refused = (uint32_t)target->refused,
-	};
-
-	target->flushed_ns = vmt_ticks_monotonic_ns();
-	if (process->trace_closed)
-		return -EAGAIN;
-	return vmt_touch_batch_write(&target->batch, &head,
-				     vmt_trace_clock_now(process->layout.clock), &touch->payload,
-				     &process->writer);
+	return result;
 }
 
 void
@@ -154,39 +125,11 @@ vmt_touch_sampling_open(struct vmt_traced *process, struct vmt_shared *shared)
 	vmt_cpu_budget_begin(&target->making, vmt_ticks_monotonic_ns());
 	target->follows = !touch->events.inherit;
 	if (target->refused == 0 && earlier && earlier->touch.event_count != 0)
-		hand_over(earlier, process, shared);
+		target->refused = -hand_over(earlier, process, shared);
 	else if (target->refused == 0)
 		target->refused = -vmt_touch_attach_open(touch, process);
-	(void)write_batch(process, touch);
+	(void)vmt_touch_write_chunk(process, touch);
 	touch->due_ns = 0;
-}
-
-/* The trace takes no more of them. */
-static void
-end_sampling(struct vmt_traced *process, struct vmt_touch *touch)
-{
-	struct vmt_touch_target *target = &process->touch;
-
-	target->lost += target->batch.sample_count;
-	vmt_touch_batch_drop(&target->batch);
-	vmt_touch_attach_renounce(touch, target);
-	if (target->rests_until_ns == UINT64_MAX)
-		return;
-	target->rests_until_ns = UINT64_MAX;
-	(void)write_batch(process, touch);
-}
-
-static void
-write_now(struct vmt_traced *process, struct vmt_touch *touch)
-{
-	struct vmt_touch_target *target = &process->touch;
-
-	if (!target->replaced)
-		vmt_touch_counts_read(&target->counts, process->stat_fd);
-	if (touch->events.counts_losses && target->event_count != 0)
-		target->lost_events = vmt_touch_attach_lost(touch, target);
-	if (write_batch(process, touch) == -EFBIG || process->bound.is_full)
-		end_sampling(process, touch);
 }
 
 static uint8_t
@@ -213,7 +156,7 @@ add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt
 		target->lost++;
 		return;
 	}
-	if (is_auto(touch) && vmt_touch_pace_is_over(&touch->pace)) {
+	if (vmt_touch_is_auto(touch) && vmt_touch_pace_is_over(&touch->pace)) {
 		target->skipped++;
 		return;
 	}
@@ -223,11 +166,11 @@ add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt
 	vmt_touch_walk_take(process, fault, &stack);
 	if (vmt_touch_batch_add(&target->batch, &sample, &stack))
 		return;
-	write_now(process, touch);
+	vmt_touch_write_now(process, touch);
 	if (vmt_touch_batch_add(&target->batch, &sample, &stack))
 		return;
-	target->lost += target->batch.sample_count + 1u;
-	vmt_touch_batch_drop(&target->batch);
+	vmt_touch_write_give_up(target);
+	target->lost++;
 }
 
 static void
@@ -285,6 +228,16 @@ earliest(const struct vmt_touch *touch)
 	return found;
 }
 
+/* What was passed over may have been anybody's: at least one sample counts as lost for each. */
+static void
+count_damage(struct vmt_touch *touch, struct vmt_touch_ring *ring)
+{
+	for (uint32_t i = 0; i < *touch->used && ring->damaged != 0; i++)
+		if (is_sampled(touch->processes[i]))
+			touch->processes[i]->touch.lost += ring->damaged;
+	ring->damaged = 0;
+}
+
 static void
 drain_rings(struct vmt_touch *touch)
 {
@@ -301,8 +254,10 @@ drain_rings(struct vmt_touch *touch)
 		touch->taken++;
 		vmt_touch_ring_give_back(ring);
 	}
-	for (uint32_t i = 0; i < touch->ring_count; i++)
+	for (uint32_t i = 0; i < touch->ring_count; i++) {
 		vmt_touch_ring_give_back(&rings_of(touch)[i]);
+		count_damage(touch, &rings_of(touch)[i]);
+	}
 	vmt_frame_rules_rest(&touch->rules);
 }
 
@@ -330,7 +285,7 @@ account(struct vmt_shared *shared, uint64_t before_ns)
 	uint64_t cost_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 
 	charge(touch, cost_ns);
-	if (is_auto(touch))
+	if (vmt_touch_is_auto(touch))
 		vmt_touch_pace_spend(&touch->pace, vmt_ticks_monotonic_ns(), shared->credit.part,
 				     cost_ns);
 }
@@ -343,7 +298,7 @@ reopen(struct vmt_traced *process, struct vmt_touch *touch)
 	if (result == 0)
 		return;
 	process->touch.refused = -result;
-	(void)write_batch(process, touch);
+	(void)vmt_touch_write_chunk(process, touch);
 }
 
 /* What an event or its heirs are told once they are for ever: so they are closed, and opened anew.
@@ -357,7 +312,7 @@ change_period(struct vmt_touch *touch, uint64_t period)
 	drain_rings(touch);
 	for (uint32_t i = 0; i < *touch->used; i++)
 		if (is_sampled(touch->processes[i]))
-			write_now(touch->processes[i], touch);
+			vmt_touch_write_rest(touch->processes[i], touch);
 	touch->period = period;
 	for (uint32_t i = 0; i < *touch->used; i++)
 		if (is_sampled(touch->processes[i]) && !touch->processes[i]->touch.rests_until_ns)
@@ -370,7 +325,7 @@ stop_events(struct vmt_traced *process, struct vmt_touch *touch)
 {
 	vmt_touch_attach_renounce(touch, &process->touch);
 	drain_rings(touch);
-	write_now(process, touch);
+	vmt_touch_write_rest(process, touch);
 }
 
 /* What the events cost the process with each thread and process that it makes is limited: first
@@ -397,7 +352,7 @@ limit_cost(struct vmt_traced *process, struct vmt_touch *touch, uint64_t now_ns)
 			return;
 		}
 		target->rests_until_ns = now_ns + REST_NS;
-		(void)write_batch(process, touch);
+		(void)vmt_touch_write_chunk(process, touch);
 	}
 }
 
@@ -406,7 +361,7 @@ look_after(struct vmt_traced *process, struct vmt_touch *touch, uint64_t now_ns)
 {
 	struct vmt_touch_target *target = &process->touch;
 
-	if (is_auto(touch))
+	if (vmt_touch_is_auto(touch))
 		limit_cost(process, touch, now_ns);
 	if (target->follows && target->event_count != 0 &&
 	    now_ns - target->followed_ns >= FOLLOW_NS) {
@@ -414,7 +369,7 @@ look_after(struct vmt_traced *process, struct vmt_touch *touch, uint64_t now_ns)
 		vmt_touch_attach_follow(touch, process);
 	}
 	if (target->batch.sample_count != 0 && now_ns - target->flushed_ns >= FLUSH_NS)
-		write_now(process, touch);
+		vmt_touch_write_now(process, touch);
 }
 
 /* Half of the time in which a storm fills a ring, and while no sample comes longer and longer. */
@@ -450,7 +405,7 @@ vmt_touch_sampling_round(struct vmt_shared *shared, uint64_t now_ns)
 		return;
 	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	drain_rings(touch);
-	if (is_auto(touch))
+	if (vmt_touch_is_auto(touch))
 		period = vmt_touch_pace_period(&touch->pace, now_ns);
 	if (period != touch->period)
 		change_period(touch, period);
@@ -474,7 +429,7 @@ vmt_touch_sampling_flush(struct vmt_traced *process, struct vmt_shared *shared)
 		return;
 	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	drain_rings(&shared->touch);
-	write_now(process, &shared->touch);
+	vmt_touch_write_now(process, &shared->touch);
 	account(shared, before_ns);
 }
 

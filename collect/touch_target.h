@@ -13,6 +13,7 @@
 #include "collect/touch_ring.h"
 #include "collect/touch_unwind.h"
 #include "format/head.h"
+#include "format/settings.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +43,12 @@ struct vmt_touch {
 	uint64_t due_ns;
 	uint32_t last; /* whose the last sample was */
 };
+
+static inline bool
+vmt_touch_is_auto(const struct vmt_touch *touch)
+{
+	return touch->wanted == VMT_PERIOD_AUTO;
+}
 
 /* Of one process. */
 struct vmt_touch_target {
