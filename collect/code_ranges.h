@@ -7,7 +7,8 @@
  * in no range, for at most one part in 32 of the time.
  *
  * Bounded: at most VMT_CODE_RANGES ranges and VMT_CODE_NAME_BYTES of paths; when they are used up,
- * what finds no room is left out, until the next reading of maps, which begins afresh. Single-threaded. Maps is untrusted.
+ * what finds no room is left out, until the next reading of maps, which begins afresh.
+ * Single-threaded. Maps is untrusted.
  */
 #ifndef VMT_CODE_RANGES_H
 #define VMT_CODE_RANGES_H

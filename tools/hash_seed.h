@@ -2,9 +2,9 @@
  * hash_seed.h: hashes that nobody outside this process can foretell
  *
  * A trace chooses the keys of the tables that it fills. If it could choose keys that meet in one
- * place, each look would go through all of them, and a small file would cost hours. The seed is
- * random, is drawn before main() and stays: the same key has the same hash throughout a process,
- * and another one in the next. So nothing that is printed may follow the order of a table.
+ * place, each look would go through all of them, and a small file would cost seconds or more. The
+ * seed is random, is drawn before main() and stays: the same key has the same hash throughout a
+ * process, and another one in the next. So nothing that is printed may follow the order of a table.
  *
  * Multiply and fold, as wyhash does: every bit of the key reaches every bit of the result. Any
  * thread.

@@ -22,7 +22,7 @@ struct vmt_recording {
 	struct vmt_head *head; /* mapped while recording: use it inside, or held */
 	uint64_t head_mapped_bytes;
 	uint64_t stack_start; /* field 28 of /proc/PID/stat */
-	bool is_filtered;     /* by seccomp before the start: a call that others don't make may kill */
+	bool is_filtered; /* by seccomp before the start: a call that others don't make may kill */
 	struct vmt_ring_view rings[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 	struct vmt_stack_table stacks;
 	struct vmt_session *session;	     /* NULL: nobody collects */

@@ -301,7 +301,7 @@ vmt_text_touch_basis(const struct vmt_report *report, const struct vmt_text_opti
 	if (report->touch.samples == 0)
 		return;
 	if (report->touch.most_period == 1)
-		snprintf(text, sizeof(text), "- Page faults sampled with period 1: %s samples.",
+		snprintf(text, sizeof(text), "- Page faults sampled with period 1; samples: %s.",
 			 vmt_units_count(samples, report->touch.samples));
 	else
 		snprintf(text, sizeof(text),
