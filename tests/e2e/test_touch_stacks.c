@@ -31,8 +31,8 @@ struct expected {
 
 static const struct expected c_ways[] = {
     {"plain", "complete", "toucher_at", 2, false, true},
-    {"read", "complete", "toucher_at", 2, true, true},
-    {"recv", "complete", "toucher_at", 2, true, true},
+    {"read", "complete", "toucher_at", 4, true, true},
+    {"recv", "complete", "toucher_at", 4, true, true},
     {"handler", "complete", "toucher_at", 2, false, true},
     {"other-stack", "cut", "toucher_at", 2, false, false},
     {"thread", "complete", "toucher_at", 2, false, false},
