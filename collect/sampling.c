@@ -10,6 +10,7 @@
 #include "collect/snapshot_extras.h"
 #include "collect/tasks.h"
 #include "collect/title.h"
+#include "collect/touch_counts.h"
 #include "collect/trace_clock.h"
 
 #include <errno.h>
@@ -365,6 +366,10 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 		find_cgroup(process, shared);
 	read_usage(process, shared, now_ns, leaving);
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
+	/* As long as it waits it can be asked; at the last write of its page faults it may be gone.
+	 */
+	if (process->touch.wanted && !process->touch.replaced)
+		vmt_touch_counts_read(&process->touch.counts, process->stat_fd);
 	process->leaving = leaving && process->elsewhere && !process->head_writer.copy;
 	if (!process->leaving)
 		say_done(head, wanted);

@@ -1,3 +1,6 @@
+/*
+ * Over 500 lines: each step of making a trace takes back what the steps before it left behind.
+ */
 #include "preload/trace/open.h"
 
 #include "base/assert.h"

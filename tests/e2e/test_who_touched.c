@@ -6,6 +6,7 @@
  * many are. A recording that lost samples is made again: losses are told, and tested elsewhere.
  */
 #include "collect/touch_events.h"
+#include "tests/e2e/fault_events.h"
 #include "tests/e2e/harness.h"
 #include "tests/e2e/identities.h"
 
@@ -14,41 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS 60000
 #define MOST_TRIES 20
 #define PAGE 4096
 #define FEW 1024   /* pages, at period 1 */
 #define MANY 16384 /* at period 61: 64 MiB */
-
-/* The trace has a word of page faults as soon as all events of its process are open, or refused. */
-static void
-wait_for_events(const char *trace)
-{
-	const char *const argv[] = {built("vmtrace"), "dump", "--format", "json", trace, NULL};
-	int64_t until_ms = now_ms() + WAIT_MS;
-	bool is_there = false;
-
-	while (!is_there) {
-		struct run run = {.out = NULL};
-
-		assert_true(now_ms() < until_ms);
-		if (access(trace, R_OK) == 0)
-			run_program(&run, argv, NULL);
-		is_there = run.out && strstr(run.out, "\"touches_read\"");
-		run_free(&run);
-	}
-}
-
-static bool
-lacks_events(void)
-{
-	struct vmt_touch_events events;
-
-	if (vmt_touch_events_probe(&events) == 0)
-		return false;
-	printf("skip: no perf events here\n");
-	return true;
-}
 
 static json_t *
 record_once(const char *trace, const char *period, const char *kind, int pages)
