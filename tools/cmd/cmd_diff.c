@@ -4,14 +4,12 @@
 #include "tools/cmd/progress.h"
 #include "tools/cmd/report_args.h"
 #include "tools/memory_limit.h"
-#include "tools/render/diff_text.h"
 #include "tools/render/text_report.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 
-enum { OPTION_AT, OPTION_TOP, OPTION_FRAMES, OPTION_FORMAT, OPTION_FAIL_OVER };
+enum { OPTION_AT, OPTION_TOP, OPTION_FRAMES, OPTION_FORMAT, OPTION_OUTPUT, OPTION_FAIL_OVER };
 
 const struct vmt_option vmt_cmd_diff_options[] = {
     {"at", 0, "WHEN",
@@ -19,6 +17,7 @@ const struct vmt_option vmt_cmd_diff_options[] = {
     {"top", 'n', "N", "rows of call sites (default 12; json: all)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
     {"format", 'f', "FORMAT", "text (default), json"},
+    {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
     {"fail-over", 0, "LIMITS", "status 1 beyond: committed=10%, rss=64MiB, reserved=, virtual="},
     {0},
 };
@@ -30,14 +29,13 @@ struct wanted {
 	bool has_limits;
 	size_t top;
 	size_t callers;
-	bool json;
+	const struct vmt_compare_format *format;
 };
 
 static int
 read_options(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
 {
-	static const char *const formats[] = {"text", "json", NULL};
-	int result = 0;
+	int result;
 
 	if (options->operand_count != 2)
 		return vmt_err_set(err, EINVAL, "diff needs two trace files, A and B");
@@ -45,15 +43,11 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 				  .build.symbols = true,
 				  .has_limits = options->values[OPTION_FAIL_OVER],
 				  .callers = VMT_TEXT_DEFAULT_CALLERS};
-	if (options->values[OPTION_FORMAT]) {
-		result =
-		    vmt_options_choose("--format", options->values[OPTION_FORMAT], formats, err);
-		wanted->json = result == 1;
-	}
-	wanted->top = wanted->json ? SIZE_MAX : VMT_DIFF_TEXT_DEFAULT_TOP;
-	if (result >= 0)
-		result =
-		    vmt_report_args_count("--top", options->values[OPTION_TOP], &wanted->top, err);
+	wanted->format = vmt_compare_find_format(options->values[OPTION_FORMAT], err);
+	if (!wanted->format)
+		return -EINVAL;
+	wanted->top = wanted->format->top;
+	result = vmt_report_args_count("--top", options->values[OPTION_TOP], &wanted->top, err);
 	if (result >= 0)
 		result = vmt_report_args_count("--frames", options->values[OPTION_FRAMES],
 					       &wanted->callers, err);
@@ -75,7 +69,7 @@ vmt_cmd_diff_main(int argc, char **argv, struct vmt_err *err)
 {
 	struct vmt_options options = {.operand_count = 0};
 	struct vmt_report *reports[2] = {NULL, NULL};
-	struct wanted wanted = {.json = false};
+	struct wanted wanted = {.format = NULL};
 	int result;
 
 	result = vmt_options_parse(&options, vmt_cmd_diff_options, argc, argv, false, err);
@@ -87,14 +81,15 @@ vmt_cmd_diff_main(int argc, char **argv, struct vmt_err *err)
 	for (int i = 0; i < 2 && result == 0; i++)
 		result = vmt_progress_build(&reports[i], wanted.paths[i], &wanted.build, err);
 	if (result == 0)
-		result = vmt_compare_print(
+		result = vmt_compare_write(
 		    &(struct vmt_compare){.reports = {reports[0], reports[1]},
 					  .paths = {wanted.paths[0], wanted.paths[1]},
+					  .output = options.values[OPTION_OUTPUT],
 					  .at = wanted.build.at,
 					  .limits = wanted.has_limits ? &wanted.limits : NULL,
 					  .top = wanted.top,
 					  .callers = wanted.callers,
-					  .json = wanted.json},
+					  .format = wanted.format},
 		    err);
 	vmt_report_free(reports[0]);
 	vmt_report_free(reports[1]);

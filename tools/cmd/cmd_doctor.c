@@ -113,7 +113,7 @@ verdict(const struct vmt_doctor *doctor)
 int
 vmt_cmd_doctor_main(int argc, char **argv, struct vmt_err *err)
 {
-	struct vmt_doctor doctor = {.layout = vmt_terminal_layout()};
+	struct vmt_doctor doctor = {.layout = vmt_terminal_layout(stdout)};
 	struct patient patient = {.pid = 0};
 	int result = find_patient(&patient, argc, argv, err);
 

@@ -1,6 +1,8 @@
 #include "tools/cmd/compare.h"
 
 #include "tools/cmd/exec_traces.h"
+#include "tools/cmd/options.h"
+#include "tools/cmd/output.h"
 #include "tools/cmd/terminal.h"
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
@@ -8,24 +10,66 @@
 #include "tools/render/diff_json.h"
 #include "tools/render/diff_text.h"
 
+#include <stdint.h>
 #include <stdio.h>
 
 #define STATUS_EXCEEDED 1
 
 static int
-print(const struct vmt_diff *diff, const struct vmt_compare *compare, struct vmt_err *err)
+write_text(const struct vmt_diff *diff, const struct vmt_compare *compare, FILE *out,
+	   struct vmt_err *err)
 {
-	struct vmt_diff_text_options text = {.paths = {compare->paths[0], compare->paths[1]},
+	struct vmt_diff_text_options text = {.layout = vmt_terminal_layout(out),
+					     .paths = {compare->paths[0], compare->paths[1]},
 					     .top = compare->top,
 					     .callers = compare->callers};
+
+	(void)err;
+	vmt_diff_text_print(diff, &text);
+	return 0;
+}
+
+static int
+write_json(const struct vmt_diff *diff, const struct vmt_compare *compare, FILE *out,
+	   struct vmt_err *err)
+{
 	struct vmt_diff_json_options json = {.paths = {compare->paths[0], compare->paths[1]},
 					     .top = compare->top};
 
-	if (compare->json)
-		return vmt_diff_json_print(diff, &json, stdout, err);
-	text.layout = vmt_terminal_layout();
-	vmt_diff_text_print(diff, &text);
-	return 0;
+	return vmt_diff_json_print(diff, &json, out, err);
+}
+
+static const struct vmt_compare_format formats[] = {
+    {"text", VMT_DIFF_TEXT_DEFAULT_TOP, write_text},
+    {"json", SIZE_MAX, write_json},
+    {0},
+};
+
+#define FORMATS (sizeof(formats) / sizeof(*formats))
+
+const struct vmt_compare_format *
+vmt_compare_find_format(const char *name, struct vmt_err *err)
+{
+	const char *names[FORMATS];
+	int found;
+
+	for (size_t i = 0; i < FORMATS; i++)
+		names[i] = formats[i].name;
+	found = name ? vmt_options_choose("--format", name, names, err) : 0;
+	return found < 0 ? NULL : &formats[found];
+}
+
+static int
+write_diff(const struct vmt_diff *diff, const struct vmt_compare *compare, struct vmt_err *err)
+{
+	const char *inputs[] = {compare->paths[0], compare->paths[1], NULL};
+	struct vmt_output output;
+	int result = vmt_output_open(&output, compare->output, false, inputs, err);
+
+	if (result < 0)
+		return result;
+	result = compare->format->write(diff, compare, output.file, err);
+	return vmt_output_close(&output, result, err);
 }
 
 static void
@@ -39,7 +83,7 @@ find_continuation(struct vmt_diff_continuation *continues, struct vmt_exec_trace
 }
 
 int
-vmt_compare_print(const struct vmt_compare *compare, struct vmt_err *err)
+vmt_compare_write(const struct vmt_compare *compare, struct vmt_err *err)
 {
 	struct vmt_diff *diff = NULL;
 	struct vmt_diff_rows owners = {.count = 0};
@@ -53,7 +97,7 @@ vmt_compare_print(const struct vmt_compare *compare, struct vmt_err *err)
 	if (result == 0) {
 		find_continuation(&diff->continues_a, &images[0], diff->a, compare->paths[0]);
 		find_continuation(&diff->continues_b, &images[1], diff->b, compare->paths[1]);
-		result = print(diff, compare, err);
+		result = write_diff(diff, compare, err);
 	}
 	if (result == 0 && compare->limits)
 		result = vmt_fail_over_check(compare->limits, diff, err);

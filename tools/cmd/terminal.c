@@ -28,17 +28,18 @@ find_columns(void)
 }
 
 struct vmt_layout
-vmt_terminal_layout(void)
+vmt_terminal_layout(FILE *out)
 {
 	const char *no_color = getenv("NO_COLOR");
 	const char *terminal = getenv("TERM");
+	bool on_terminal = isatty(fileno(out));
 
 	/* no-color.org: any value but the empty one */
 	return (struct vmt_layout){
-	    .out = stdout,
+	    .out = out,
 	    .columns = find_columns(),
-	    .whole = !isatty(STDOUT_FILENO),
-	    .color = isatty(STDOUT_FILENO) && !(no_color && *no_color) && terminal &&
+	    .whole = !on_terminal,
+	    .color = on_terminal && !(no_color && *no_color) && terminal &&
 		     strcmp(terminal, "dumb") != 0,
 	    .utf8 = setlocale(LC_CTYPE, "") && strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
 	};

@@ -1,7 +1,7 @@
 /*
- * terminal.h: width and abilities of stdout.
+ * terminal.h: width and abilities of an output.
  *
- * COLUMNS where somebody sets it, else the terminal's own width, else 100. Colors on a terminal
+ * COLUMNS where somebody sets it, else stdout's own width, else 100. Colors on a terminal
  * alone, and not with NO_COLOR or TERM=dumb; characters beyond ASCII where the locale is UTF-8.
  */
 #ifndef VMT_TERMINAL_H
@@ -9,6 +9,6 @@
 
 #include "tools/render/layout.h"
 
-struct vmt_layout vmt_terminal_layout(void);
+struct vmt_layout vmt_terminal_layout(FILE *out);
 
 #endif

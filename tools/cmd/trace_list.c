@@ -178,7 +178,7 @@ compare(const void *left, const void *right)
 static void
 print_text(const struct listing *listing, const char *directory, size_t shown)
 {
-	struct vmt_layout layout = vmt_terminal_layout();
+	struct vmt_layout layout = vmt_terminal_layout(stdout);
 	char peak[VMT_UNITS_BYTES];
 
 	vmt_layout_line(&layout, VMT_STYLE_TITLE, "%zu trace%s in %s, by the largest RSS seen%s",

@@ -1,0 +1,58 @@
+#include "tools/cmd/report_formats.h"
+
+#include "tools/cmd/exec_traces.h"
+#include "tools/cmd/options.h"
+#include "tools/cmd/terminal.h"
+#include "tools/render/json.h"
+#include "tools/render/text_report.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static int
+write_text(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+	   struct vmt_err *err)
+{
+	struct vmt_exec_traces images = {.next = ""};
+	struct vmt_text_options text = {.layout = vmt_terminal_layout(out),
+					.rank = view->rank,
+					.top = view->top,
+					.callers = view->callers};
+
+	(void)err;
+	if (strcmp(report->process.end, "exec") == 0)
+		vmt_exec_traces_find(&images, view->path, report->process.pid);
+	text.next_image = images.next;
+	text.last_image = images.last;
+	vmt_text_report_print(report, &text);
+	return 0;
+}
+
+static int
+write_json(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+	   struct vmt_err *err)
+{
+	struct vmt_json_options json = {.rank = view->rank, .top = view->top};
+
+	return vmt_json_print(report, &json, out, err);
+}
+
+const struct vmt_report_format vmt_report_formats[] = {
+    {"text", "for people", false, VMT_TEXT_DEFAULT_TOP, write_text},
+    {"json", "for scripts", false, SIZE_MAX, write_json},
+    {0},
+};
+
+#define FORMATS (sizeof(vmt_report_formats) / sizeof(*vmt_report_formats))
+
+const struct vmt_report_format *
+vmt_report_formats_find(const char *name, struct vmt_err *err)
+{
+	const char *names[FORMATS];
+	int found;
+
+	for (size_t i = 0; i < FORMATS; i++)
+		names[i] = vmt_report_formats[i].name;
+	found = name ? vmt_options_choose("--format", name, names, err) : 0;
+	return found < 0 ? NULL : &vmt_report_formats[found];
+}

@@ -1,0 +1,41 @@
+/*
+ * report_formats.h: the forms in which a report can be written.
+ *
+ * A table of formats, found by name. A format reads the report and what was asked for, and writes
+ * to the file. It never looks at a trace.
+ */
+#ifndef VMT_REPORT_FORMATS_H
+#define VMT_REPORT_FORMATS_H
+
+#include "tools/err.h"
+#include "tools/model/report/report.h"
+#include "tools/render/rank.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* What was asked for. */
+struct vmt_report_view {
+	const char *path; /* of the trace */
+	enum vmt_rank_by rank;
+	size_t top;	/* rows of each list */
+	size_t callers; /* below each row of text */
+};
+
+struct vmt_report_format {
+	const char *name;
+	const char *help;
+	bool is_binary; /* not for a terminal */
+	size_t top;	/* unless another number is asked for */
+	int (*write)(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+		     struct vmt_err *err);
+};
+
+/* The table ends with a NULL name. The first is the default. */
+extern const struct vmt_report_format vmt_report_formats[];
+
+/* The format of that name, text where name is NULL; NULL with a message where there is none. */
+const struct vmt_report_format *vmt_report_formats_find(const char *name, struct vmt_err *err);
+
+#endif
