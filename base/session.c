@@ -257,6 +257,25 @@ vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_
 	return slot;
 }
 
+uint64_t *
+vmt_session_tell_fork(struct vmt_session *session, uint32_t parent, uint32_t child)
+{
+	for (uint32_t i = 0; i < VMT_SESSION_FORKS; i++) {
+		uint64_t free_entry = 0;
+
+		if (vmt_atomic_load_relaxed(&session->forks[i]) == 0 &&
+		    vmt_atomic_cas(&session->forks[i], &free_entry, (uint64_t)parent << 32 | child))
+			return &session->forks[i];
+	}
+	return NULL;
+}
+
+bool
+vmt_session_take_fork(uint64_t *entry, uint64_t fork)
+{
+	return vmt_atomic_cas(entry, &fork, 0);
+}
+
 static uint64_t *
 parted_word(struct vmt_session *session, uint64_t random_id)
 {

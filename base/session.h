@@ -22,11 +22,12 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 6u
+#define VMT_SESSION_VERSION 7u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_BACKED 2u /* slots of a nameless one with memory from the start: a page */
 #define VMT_SESSION_PATH_BYTES 1264u
 #define VMT_SESSION_PARTED 16u
+#define VMT_SESSION_FORKS 64u
 #define VMT_SESSION_NAMES 8u
 #define VMT_SESSION_NAME_BYTES 60u
 #define VMT_SESSION_ENV "VMTRACE_SESSION"
@@ -63,6 +64,9 @@ struct vmt_session {
 	uint32_t crowded; /* collector: some announcement must wait until others have ended */
 	/* Collector: traces, by random_id, that it closed before their processes' ends. */
 	uint64_t parted[VMT_SESSION_PARTED];
+	/* Of children without a trace: of which traced process, by its pid << 32 | the child that
+	 * was forked. 0: free. */
+	uint64_t forks[VMT_SESSION_FORKS];
 	uint32_t left_out; /* images that VMTRACE_ONLY does not name; the first names of them: */
 	struct vmt_session_name names[VMT_SESSION_NAMES];
 	uint32_t held_by; /* who keeps a nameless one open, by its number in /proc; 0 = not known */
@@ -72,6 +76,8 @@ struct vmt_session {
 
 _Static_assert(sizeof(struct vmt_session_slot) == 1280, "session slots are 1280 bytes");
 _Static_assert(sizeof(struct vmt_session_name) == 64, "names in a session are 64 bytes");
+_Static_assert(offsetof(struct vmt_session, slots[VMT_SESSION_BACKED]) <= 4096,
+	       "what a nameless session begins with is a page");
 
 /* Makes a session file (mode 0600, O_EXCL) and maps it. Negative errno on failure. */
 int vmt_session_create(const char *path, struct vmt_session **session);
@@ -99,6 +105,11 @@ bool vmt_session_is_announced(const struct vmt_session_slot *slot, uint64_t rand
 /* Collector: it has closed a trace whose process waits for its last snapshot. Target: has it? */
 void vmt_session_part(struct vmt_session *session, uint64_t random_id);
 bool vmt_session_has_parted(struct vmt_session *session, uint64_t random_id);
+/* Target: who has its mappings from a traced parent, and no trace of its own, has forked. The
+ * collector takes the entry; it may be taken back until then (false: too late). NULL: none is free.
+ * Async-signal-safe. */
+uint64_t *vmt_session_tell_fork(struct vmt_session *session, uint32_t parent, uint32_t child);
+bool vmt_session_take_fork(uint64_t *entry, uint64_t fork);
 /* Collector: slots beyond this many hold nothing. */
 uint32_t vmt_session_slots_used(const struct vmt_session *session);
 /* Target: asks for a round now. */

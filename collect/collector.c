@@ -107,6 +107,22 @@ is_known(void *context, uint32_t pid, uint64_t start_ticks)
 	return false;
 }
 
+/* Numbers may be those of two pid namespaces; which is meant is seen by what is mapped. */
+static struct vmt_traced *
+with_pid(void *context, uint32_t pid)
+{
+	const struct collector *collector = context;
+
+	for (uint32_t i = 0; i < collector->used; i++) {
+		struct vmt_traced *process = collector->processes[i];
+
+		if (process->pid == pid &&
+		    (process->state == VMT_PROCESS_LIVE || process->state == VMT_PROCESS_UNSEEN))
+			return process;
+	}
+	return NULL;
+}
+
 /* Lets this process have as much as it may. */
 static bool
 raise_limit(int resource)
@@ -394,6 +410,7 @@ run(struct collector *collector)
 		take_announcements(collector, wake != seen || !has_live(collector));
 		visit(collector, wake != seen);
 		vmt_touch_sampling_round(&collector->shared, vmt_ticks_monotonic_ns());
+		vmt_fork_children_note_told(&collector->children);
 		vmt_fork_children_visit(&collector->children);
 		seen = wake;
 		if (is_over(collector, vmt_ticks_monotonic_ns()))
@@ -455,8 +472,11 @@ set_up_shared(struct collector *collector)
 	shared->context = collector;
 	shared->forked = note_fork;
 	shared->ending = settle_children;
-	collector->children = (struct vmt_fork_children){
-	    .shared = shared, .free_entry = free_entry, .is_known = is_known, .context = collector};
+	collector->children = (struct vmt_fork_children){.shared = shared,
+							 .free_entry = free_entry,
+							 .is_known = is_known,
+							 .with_pid = with_pid,
+							 .context = collector};
 	vmt_cpu_budget_begin(&shared->credit, vmt_ticks_monotonic_ns());
 	vmt_touch_sampling_begin(&shared->touch, shared->host, collector->processes,
 				 &collector->used);

@@ -87,6 +87,23 @@ vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *pa
 		note_unseen(parent);
 }
 
+void
+vmt_fork_children_note_told(struct vmt_fork_children *children)
+{
+	uint64_t *forks = children->shared->session->forks;
+
+	for (uint32_t i = 0; i < VMT_SESSION_FORKS; i++) {
+		uint64_t fork = vmt_atomic_load_relaxed(&forks[i]);
+		struct vmt_traced *parent;
+
+		if (fork == 0)
+			continue;
+		parent = children->with_pid(children->context, (uint32_t)(fork >> 32));
+		if (parent && vmt_session_take_fork(&forks[i], fork))
+			vmt_fork_children_note(children, parent, (uint32_t)fork);
+	}
+}
+
 /* False: to be tried again. */
 static bool
 take_up(struct vmt_fork_children *children, const struct vmt_fork_child *child)
@@ -144,6 +161,7 @@ vmt_fork_children_settle(struct vmt_fork_children *children, const struct vmt_tr
 {
 	if (!children)
 		return;
+	vmt_fork_children_note_told(children);
 	for (uint32_t i = children->first; i < children->end; i++) {
 		struct vmt_fork_child child = waiting(children)[i];
 

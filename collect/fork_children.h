@@ -5,6 +5,9 @@
  * program and has opened no trace, is taken up by outside_trace.h. So a fork costs nothing but its
  * event, and a child that executes something, ends soon or calls a hook costs a look at its stat.
  *
+ * A child that forks before it has a trace tells of it in the session: its own child is looked
+ * after in the same way, as one of the traced process from which both have their mappings.
+ *
  * A child that can't be recorded so (no leave to read its /proc, no descriptors, a trace on another
  * file system than the first) is noted in its parent's trace (VMT_NOTE_CHILD_UNSEEN). Children made
  * by a system call that no hook sees, and those of a process in another pid namespace, are not
@@ -22,6 +25,7 @@ struct vmt_fork_children {
 	/* Of the collector: an entry that is free, or NULL; whether one is taken by a process. */
 	struct vmt_traced *(*free_entry)(void *context);
 	bool (*is_known)(void *context, uint32_t pid, uint64_t start_ticks);
+	struct vmt_traced *(*with_pid)(void *context, uint32_t pid); /* NULL: none has it */
 	void *context;
 	struct vmt_buffer queue; /* struct vmt_fork_child, the earliest first */
 	uint32_t first;
@@ -33,6 +37,10 @@ struct vmt_fork_children {
 /* A process has forked. Safe to be called while its events are drained. */
 void vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *parent,
 			    uint32_t pid);
+
+/* Notes the forks that the session tells of. Those of a parent that is not known are left there:
+ * who told of them takes them back. */
+void vmt_fork_children_note_told(struct vmt_fork_children *children);
 
 /* Looks at those whose time has come. */
 void vmt_fork_children_visit(struct vmt_fork_children *children);

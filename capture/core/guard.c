@@ -116,6 +116,21 @@ vmt_guard_hold(uint32_t *outer)
 	return false;
 }
 
+bool
+vmt_guard_hold_unopened(uint32_t *outer)
+{
+	struct vmt_thread *thread = vmt_thread_mine();
+
+	*outer = thread->depth;
+	thread->depth = *outer + 1;
+	__asm__ volatile("" ::: "memory");
+	if (vmt_guard_owner != &nobody && vmt_guard_is_unopened() && !vmt_guard.inert &&
+	    vmt_guard_syscalls_allowed() && vmt_config.follow_fork)
+		return true;
+	vmt_guard_let_go(*outer);
+	return false;
+}
+
 void
 vmt_guard_let_go(uint32_t outer)
 {

@@ -77,6 +77,10 @@ void vmt_guard_introduce_slow(struct vmt_thread *thread);
 bool vmt_guard_hold(uint32_t *outer);
 void vmt_guard_let_go(uint32_t outer);
 
+/* In a fork child that may get a trace and has none yet: nothing that this thread calls opens one
+ * until it is let go, so the parent's stays mapped. False: nothing is to be let go. */
+bool vmt_guard_hold_unopened(uint32_t *outer);
+
 /* Counts a call that was made inside a hook and passed through. */
 void vmt_guard_count_nested(void);
 

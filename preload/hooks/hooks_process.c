@@ -25,6 +25,7 @@
 #include "preload/libc/real.h"
 #include "preload/trace/finish.h"
 #include "preload/trace/open.h"
+#include "preload/trace/untraced_fork.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -91,7 +92,7 @@ write_fork(pid_t child, int flags, const void *frame)
 	    .kind = VMT_EVENT_FORK, .argument_a = (uint64_t)child, .flags = (uint32_t)flags};
 	int saved_errno = errno;
 
-	if (!vmt_guard_enter())
+	if (vmt_untraced_fork_tell(child, flags) || !vmt_guard_enter())
 		return;
 	vmt_hooks_load_settle();
 	event.stack = vmt_capture_stack(frame);

@@ -52,9 +52,9 @@ silent_begin(struct silent *silent, const char *kind, bool bare)
 	int64_t parent;
 	int given;
 	int ends[2];
-	const char *name = scratch_file(bare ? "bare" : kind);
+	const char *name = scratch_file(kind);
 
-	snprintf(silent->directory, sizeof(silent->directory), "%s", name);
+	snprintf(silent->directory, sizeof(silent->directory), "%s%s", name, bare ? ".bare" : "");
 	assert_int_equal(mkdir(silent->directory, 0700), 0);
 	snprintf(output, sizeof(output), "%s/s.%%p.vmt", silent->directory);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -180,6 +180,21 @@ test_silent_child_of_a_bare_preload(void **state)
 {
 	(void)state;
 	check_silent_child("wait", true);
+}
+
+/* A child that does nothing but fork has no trace; its own child has, as its parent's would. */
+static void
+test_silent_grandchild(void **state)
+{
+	(void)state;
+	check_silent_child("double", false);
+}
+
+static void
+test_silent_grandchild_of_a_bare_preload(void **state)
+{
+	(void)state;
+	check_silent_child("double", true);
 }
 
 /* From its first call on it has a trace of its own, and the other says so. */
@@ -308,6 +323,8 @@ main(void)
 	    cmocka_unit_test(test_silent_children_are_told),
 	    cmocka_unit_test(test_silent_child),
 	    cmocka_unit_test(test_silent_child_of_a_bare_preload),
+	    cmocka_unit_test(test_silent_grandchild),
+	    cmocka_unit_test(test_silent_grandchild_of_a_bare_preload),
 	    cmocka_unit_test(test_silent_child_that_calls_later),
 	    cmocka_unit_test(test_no_silent_children),
 	    cmocka_unit_test(test_brief_children_leave_nothing),

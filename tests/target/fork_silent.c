@@ -12,6 +12,7 @@
  *   exec    the child executes cat
  *   brief   not so: as many children as the second argument says, one after the other, each of
  *           which allocates a small block and exits
+ *   double  the child forks another, which does all that in its place, and waits for it
  *   borrow  the child has its parent's memory (clone with CLONE_VM)
  */
 #include <fcntl.h>
@@ -109,12 +110,21 @@ make_brief(int count)
 	return status;
 }
 
+static int
+wait_for(pid_t child)
+{
+	int status = 0;
+
+	if (waitpid(child, &status, 0) != child)
+		return 6;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
+}
+
 int
 main(int argc, char **argv)
 {
 	static char stack[65536];
 	const char *kind = argc > 1 ? argv[1] : "wait";
-	int status = 0;
 	pid_t child;
 
 	map_before();
@@ -123,9 +133,9 @@ main(int argc, char **argv)
 	child = strcmp(kind, "borrow") == 0
 		    ? clone(borrow, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL)
 		    : fork();
+	if (child == 0 && strcmp(kind, "double") == 0 && (child = fork()) != 0)
+		_exit(wait_for(child));
 	if (child == 0)
 		be_child(kind, argc > 2 ? atoi(argv[2]) : 0);
-	if (waitpid(child, &status, 0) != child)
-		return 6;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
+	return wait_for(child);
 }

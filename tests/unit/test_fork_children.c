@@ -222,6 +222,7 @@ no_child_is_taken_up_that_is_not_wanted(void **state)
 struct alone {
 	struct vmt_shared shared;
 	struct vmt_fork_children children;
+	struct vmt_session session;
 	struct vmt_traced parent;
 	struct vmt_head head;
 	bool known;
@@ -247,6 +248,14 @@ say_known(void *context, uint32_t pid, uint64_t start_ticks)
 	return alone->known;
 }
 
+static struct vmt_traced *
+find_parent(void *context, uint32_t pid)
+{
+	struct alone *alone = context;
+
+	return pid == alone->parent.pid ? &alone->parent : NULL;
+}
+
 static struct alone *
 alone_begin(void)
 {
@@ -256,7 +265,9 @@ alone_begin(void)
 	alone->children = (struct vmt_fork_children){.shared = &alone->shared,
 						     .free_entry = no_entry,
 						     .is_known = say_known,
+						     .with_pid = find_parent,
 						     .context = alone};
+	alone->shared.session = &alone->session;
 	alone->parent.state = VMT_PROCESS_LIVE;
 	alone->parent.pid = (uint32_t)getpid();
 	alone->parent.random_id = 5;
@@ -318,6 +329,34 @@ what_can_not_be_looked_at_is_noted(void **state)
 	look_at_all(alone);
 	assert_int_equal(alone->head.notes, 0);
 	assert_false(vmt_fork_children_are_running(&alone->children));
+	alone_end(alone);
+}
+
+/* A child without a trace says so in the session. */
+static void
+forks_that_the_session_tells_of_are_looked_at(void **state)
+{
+	struct alone *alone = alone_begin();
+	uint64_t *entry = vmt_session_tell_fork(&alone->session, alone->parent.pid, INT32_MAX);
+
+	(void)state;
+	assert_non_null(entry);
+	vmt_fork_children_note_told(&alone->children);
+	assert_int_equal(*entry, 0);
+	assert_int_equal(alone->children.end - alone->children.first, 1);
+	look_at_all(alone);
+	/* Who ends has its children looked at before it is forgotten. */
+	entry = vmt_session_tell_fork(&alone->session, alone->parent.pid, (uint32_t)getpid());
+	vmt_fork_children_settle(&alone->children, &alone->parent);
+	assert_int_equal(*entry, 0);
+	assert_int_equal(alone->asked, 1);
+	alone->head.notes = 0;
+	look_at_all(alone);
+	/* A parent that is not known: it stays to be taken back. */
+	entry = vmt_session_tell_fork(&alone->session, 1, (uint32_t)getpid());
+	vmt_fork_children_note_told(&alone->children);
+	assert_int_equal(*entry, UINT64_C(1) << 32 | (uint32_t)getpid());
+	assert_int_equal(alone->asked, 1);
 	alone_end(alone);
 }
 
@@ -398,6 +437,7 @@ main(void)
 	    cmocka_unit_test(what_can_not_be_looked_at_is_noted),
 	    cmocka_unit_test(children_of_a_parent_that_is_gone_are_passed_over),
 	    cmocka_unit_test(a_storm_of_forks_is_bounded),
+	    cmocka_unit_test(forks_that_the_session_tells_of_are_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

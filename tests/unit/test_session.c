@@ -282,6 +282,27 @@ names_left_out_are_kept_once_and_bounded(void **state)
 	munmap(session, sizeof(*session));
 }
 
+static void
+forks_take_an_entry_each_till_there_is_none(void **state)
+{
+	struct vmt_session *session;
+	uint64_t *entries[VMT_SESSION_FORKS];
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	for (uint32_t i = 0; i < VMT_SESSION_FORKS; i++) {
+		entries[i] = vmt_session_tell_fork(session, 7, i + 1);
+		assert_ptr_equal(entries[i], &session->forks[i]);
+		assert_int_equal(*entries[i], UINT64_C(7) << 32 | (i + 1));
+	}
+	assert_null(vmt_session_tell_fork(session, 7, 1));
+	assert_false(vmt_session_take_fork(entries[5], UINT64_C(7) << 32 | 5));
+	assert_true(vmt_session_take_fork(entries[5], UINT64_C(7) << 32 | 6));
+	assert_false(vmt_session_take_fork(entries[5], UINT64_C(7) << 32 | 6));
+	assert_ptr_equal(vmt_session_tell_fork(session, 8, 9), entries[5]);
+	munmap(session, sizeof(*session));
+}
+
 int
 main(void)
 {
@@ -298,6 +319,7 @@ main(void)
 	    TEST(a_path_that_is_too_long_is_refused),
 	    TEST(racing_processes_never_share_a_slot),
 	    TEST(names_left_out_are_kept_once_and_bounded),
+	    TEST(forks_take_an_entry_each_till_there_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
