@@ -12,6 +12,7 @@
 #include "tools/err.h"
 #include "tools/model/attribute/kernel_rss.h"
 #include "tools/model/go/go_figures.h"
+#include "tools/model/report/history.h"
 #include "tools/model/space/classes.h" /* names of classes */
 
 #include <stdbool.h>
@@ -236,6 +237,7 @@ struct vmt_report {
 	size_t lock_count;
 	struct vmt_rss_point *rss;
 	size_t rss_count;
+	struct vmt_history history; /* where options.history asked for it */
 	struct {
 		char *version; /* NULL: no Go runtime in the process */
 		bool cgo;
@@ -345,6 +347,7 @@ struct vmt_report_options {
 	enum vmt_report_at at;
 	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it; CLOCK: since midnight */
 	bool symbols;	    /* false: addresses and modules alone */
+	bool history;	    /* the figures of the other snapshots too */
 	uint64_t cpu_ns;    /* to replay the events; 0 = what is plenty for a trace of its size */
 
 	/* Called now and then while the report is made, where not NULL: what is being done, and how
