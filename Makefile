@@ -31,7 +31,7 @@ core_sources := $(filter-out tools/cmd/main.c,$(tools_sources))
 
 lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
-core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources))
+core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources)) $(BUILD)/obj/tools/page/page.o
 # Modules of these that unit tests may link: all but the hooks and the constructor.
 inner_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
 	$(patsubst %.c,$(BUILD)/pic/%.o,$(inner_sources)))
@@ -64,6 +64,11 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(OBJ_FLAGS) -c $< -o $@
 
+# The page of an HTML report, made by `make web-bundle`; what is checked in goes into the command.
+$(BUILD)/obj/tools/page/page.o: tools/page/page.S $(wildcard tools/page/bundle/*) Makefile
+	@mkdir -p $(@D)
+	$(CC) -c $< -o $@
+
 # The export list and the hook table are one thing: hooks.def.
 $(BUILD)/exports.map: preload/libc/hooks.def preload/exports.map.in
 	@mkdir -p $(@D)
@@ -94,7 +99,7 @@ $(BUILD)/lib%.a:
 define link
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(1) $(2) -Wl,-t,-t >$@.taken
-	@sed -n 's|^$(BUILD)/[a-z]*/\(.*\)\.o$$|$@: $$(if $$(wildcard \1.c),&,always)|p' $@.taken >$@.d && rm $@.taken
+	@sed -n 's|^$(BUILD)/[a-z]*/\(.*\)\.o$$|$@: $$(if $$(wildcard \1.[cS]),&,always)|p' $@.taken >$@.d && rm $@.taken
 endef
 
 $(BUILD)/vmtrace: $(BUILD)/obj/tools/cmd/main.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
@@ -153,12 +158,16 @@ check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck lib
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb \
 	qemu-user proot ltrace
 
+# Node may come from elsewhere, whose package Debian's would replace.
+node_packages := $(if $(shell command -v node),,nodejs) $(if $(shell command -v npm),,npm)
+
 bench_packages := heaptrack stress-ng redis-server redis-tools sqlite3 jq libjemalloc2
 vm_packages := qemu-system-x86 busybox-static e2fsprogs quota util-linux procps python3
 
-deps: ## install what building and testing need (Debian packages)
-	@tests/packages $(build_packages) $(check_packages)
+deps: ## install what building and testing need (Debian packages, and npm's in tests/web)
+	@tests/packages $(build_packages) $(check_packages) $(node_packages)
 	@if [ $$(id -u) = 0 ]; then tests/go/fetch_go; elif command -v sudo >/dev/null; then sudo tests/go/fetch_go; fi
+	@$(MAKE) --no-print-directory -s $(WEB)/.package-lock.json
 
 deps-build:
 	@tests/packages $(build_packages)
@@ -173,7 +182,7 @@ demo: deps-build ## install what is missing, build, record a small program, prin
 
 check: deps ## install what is missing, build, run every test and every check
 	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
-	@$(MAKE) --no-print-directory -s walls words lint
+	@$(MAKE) --no-print-directory -s walls words lint web-check
 	@$(MAKE) --no-print-directory -s -j$$(nproc) asan
 	@$(MAKE) --no-print-directory -s -j$$(nproc) tsan
 	@$(MAKE) --no-print-directory -s -j$$(nproc) checked
@@ -218,6 +227,24 @@ lint: ## clang-format, cppcheck, clang-tidy and a clang build
 	@if [ -n "$(clang_format)" ]; then $(clang_format) --dry-run --Werror $(sources_all); \
 	else echo "lint: the format is unchecked: this is not clang-format 14"; fi
 	@tests/lint $(BUILD)
+
+# -- the page of an HTML report: what is made of its sources by node, and what drives a browser ----
+
+WEB := tests/web/node_modules
+$(WEB)/.package-lock.json: tests/web/package.json tests/web/package-lock.json
+	@cd tests/web && npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+web-bundle: $(WEB)/.package-lock.json ## make tools/page/bundle anew out of tools/page/src
+	@node tests/web/bundle.mjs tools/page/bundle
+
+web-check: $(WEB)/.package-lock.json ## is the page's bundle what its sources give, byte for byte?
+	@rm -rf $(BUILD)/web/bundle
+	@node tests/web/bundle.mjs $(BUILD)/web/bundle
+	@diff -r tools/page/bundle $(BUILD)/web/bundle >&2 || { echo "web-check: tools/page/bundle is not what tools/page/src gives: make web-bundle" >&2; exit 1; }
+	@for file in uPlot.esm.js uPlot.min.css; do cmp $(WEB)/uplot/dist/$$file tools/page/vendor/uplot/$$file || exit 1; done
+	@cmp $(WEB)/uplot/LICENSE tools/page/vendor/uplot/LICENSE
+	@echo "web-check: the bundle is what its sources give"
 
 words: ## the words of documents and messages: long sentences, long lines, banned phrases
 	@tests/words
@@ -344,5 +371,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man install clean help
+.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man install clean help
 .SECONDARY:

@@ -1,0 +1,85 @@
+// The way of a person: class, site, moment, and back. Every view follows.
+import { assert, main, open, writePage } from "./lib.mjs";
+import { small } from "./made_data.mjs";
+
+const rows = (page) => page.locator("table.sites tr[data-site]");
+const text = (page, selector) => page.locator(selector).innerText();
+
+await main({
+  async "opens from file://, without a request or an error"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    assert.match(await page.title(), /^app: vmtrace report$/);
+    assert.match(await text(page, "#headline"), /RSS 477 MiB at 11 s/);
+    assert.match(await text(page, ".losses"), /12 events were dropped/);
+    assert.equal(await rows(page).count(), 4);
+    assert.deepEqual(problems, []);
+  },
+
+  async "class, site, moment, back"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    await page.locator("table.bars tr[data-class='malloc live'] button").click();
+    assert.equal(await rows(page).count(), 2);
+    assert.equal(await page.locator("table.bars tr.chosen").count(), 1);
+    await rows(page).first().locator("button.call").click();
+    const detail = page.locator("tr.detail");
+    assert.match(await detail.innerText(), /cache_add[\s\S]*serve[\s\S]*main[\s\S]*_start/);
+    await detail.locator("table.history button").first().click();
+    assert.match(await text(page, ".moment"), /^1 s/);
+    assert.match(await rows(page).first().innerText(), /10 MiB/);
+    assert.match(await text(page, "table.bars tr.total"), /31 MiB/);
+    await page.goBack();
+    assert.match(await text(page, ".moment"), /^11 s/);
+    await page.goBack();
+    assert.equal(await page.locator("tr.detail").count(), 0);
+    await page.goBack();
+    assert.equal(await rows(page).count(), 4);
+    assert.deepEqual(problems, []);
+  },
+
+  async "a click on the timeline goes to the nearest moment"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    const over = page.locator(".timeline .u-over");
+    const { width } = await over.boundingBox();
+    await over.click({ position: { x: width * (4.2 / 12), y: 60 } });
+    assert.match(await text(page, ".moment"), /^4 s · RSS 145 MiB/);
+    assert.match(page.url(), /#at=1$/);
+    await page.keyboard.press("]");
+    assert.match(await text(page, ".moment"), /^11 s/);
+    assert.deepEqual(problems, []);
+  },
+
+  async "a click in the icicle shows what goes through that function"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    await page.locator("canvas.icicle").click({ position: { x: 30, y: 22 * 3.5 } }); // load_index: the widest below main
+    assert.match(await text(page, ".trail"), /everything[\s\S]*main[\s\S]*load_index/);
+    assert.equal(await rows(page).count(), 1);
+    await page.locator("canvas.icicle").focus();
+    await page.keyboard.press("Backspace");
+    assert.equal(await rows(page).count(), 4);
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    assert.match(await text(page, "[aria-live]"), /^load_index index\.c:7/);
+    assert.deepEqual(problems, []);
+  },
+
+  async "the search takes regular expressions, and says what is none"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    await page.keyboard.press("/");
+    await page.keyboard.type("index\\.c|libplugin");
+    await page.waitForFunction(() => document.querySelectorAll("table.sites tr[data-site]").length === 2);
+    assert.match(await text(page, "[role=status]"), /2 of 4 call sites match/);
+    await page.locator("#search").fill("(");
+    await page.waitForFunction(() => document.querySelectorAll("table.sites tr[data-site]").length === 4);
+    assert.match(await text(page, "[role=status]"), /not a regular expression/);
+    assert.deepEqual(problems, []);
+  },
+
+  async "a link shows what was chosen"() {
+    const { page } = await open(writePage("small.html", small()), { hash: "#at=0&class=mmap&sort=reserved&q=index" });
+    assert.equal(await rows(page).count(), 1);
+    assert.match(await text(page, ".moment"), /^1 s/);
+    assert.equal(await page.locator("#search").inputValue(), "index");
+    await page.getByRole("button", { name: "Show everything" }).click();
+    assert.equal(await rows(page).count(), 4);
+  },
+});

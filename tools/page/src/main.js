@@ -1,0 +1,158 @@
+// Reads the data, lays out the page, and keeps its views in step with what is chosen (state.js).
+import { Bars } from "./bars.js";
+import { DiffBars } from "./diff_bars.js";
+import { Diff } from "./diff.js";
+import { h, section } from "./dom.js";
+import { downloadCsv, downloadJson } from "./export.js";
+import { footer, header } from "./frame.js";
+import { Icicle } from "./icicle.js";
+import { Model } from "./model.js";
+import { panels } from "./panels.js";
+import { readData } from "./payload.js";
+import { clip } from "./safe_text.js";
+import { Search } from "./search.js";
+import { onChange, start, state } from "./state.js";
+import { Strip } from "./strip.js";
+import { Table } from "./table.js";
+import { Timeline } from "./timeline.js";
+import { Tip } from "./tip.js";
+import { Toolbar } from "./toolbar.js";
+
+// What the views share.
+class Page {
+  constructor(data) {
+    this.data = data;
+    this.tip = new Tip();
+    const models = data.views.map((view) => new Model(view));
+    this.diff = data.diff && models.length === 2 ? new Diff(models, data.diff) : null;
+    this.model = this.diff ? this.diff.models[1] : models[0];
+    this.searches = (this.diff ? [...this.diff.models, this.diff.merged] : [this.model]).map((model) => new Search(model));
+    this.fileName = (this.model.raw.trace || "vmtrace").replace(/[^\w.-]+/g, "_").slice(0, 100);
+  }
+
+  // -- the rows of the table: call sites, or pairs of them ---------------------------------------
+
+  siteCount() {
+    return this.diff ? this.diff.pairs.length : this.model.siteCount;
+  }
+
+  site(i) {
+    if (this.diff) return this.diff.site(i);
+    const { sites } = this.model;
+    return { model: this.model, index: i, node: sites.node[i], frames: this.model.stack(sites.node[i]), kind: sites.kind[i], className: this.model.classes[sites.class[i]] ?? "", estimate: !!sites.estimate[i] };
+  }
+
+  siteLabel(i) {
+    const { model, node } = this.site(i);
+    return model.nodeLabel(node);
+  }
+
+  hasSwap() {
+    return !this.diff && this.model.snapshots.some((snapshot) => snapshot.classes.swapped.some((value) => value > 0));
+  }
+
+  // What a search found in the icicle's trees.
+  matches() {
+    return this.searches.at(-1).matches();
+  }
+
+  zoomLabel() {
+    const { tree, top } = this.icicle;
+    return tree ? tree.label(top, 60) : "";
+  }
+
+  // Which rows of the table are shown.
+  filter() {
+    const classOf = state.class;
+    const found = this.searches.map((search) => search.matches());
+    const within = this.zoomed();
+    return (i) => {
+      const { model, node, className, side } = this.brief(i);
+      if (classOf && className !== classOf) return false;
+      const hits = found[this.diff ? side : 0];
+      if (hits && !hits.nodes[node]) return false;
+      return !within || within(i, model, node);
+    };
+  }
+
+  // As site(), without what costs.
+  brief(i) {
+    if (this.diff) return this.diff.brief(i);
+    return { model: this.model, node: this.model.sites.node[i], className: this.model.classes[this.model.sites.class[i]] ?? "" };
+  }
+
+  zoomed() {
+    if (!state.zoom || this.icicle.chart() === "touchers") return null;
+    const trie = this.diff ? this.diff.merged : this.model;
+    const nodeOf = (i, node) => (this.diff ? this.diff.merged.sites.node[i] : node);
+    if (this.icicle.chart() === "callers") {
+      const node = /^\d{1,9}$/.test(state.zoom) ? Number(state.zoom) : 0;
+      if (!node || node >= trie.parent.length) return null;
+      const inside = trie.below(node);
+      return (i, _, at) => inside[nodeOf(i, at)] === 1;
+    }
+    const path = state.zoom.split(".").map(Number);
+    return (i, _, at) => {
+      let node = nodeOf(i, at);
+      for (const frame of path) {
+        if (trie.frame[node] !== frame) return false;
+        node = trie.parent[node];
+      }
+      return true;
+    };
+  }
+}
+
+function build(page) {
+  const { data, diff } = page;
+  page.toolbar = new Toolbar(page);
+  page.bars = diff ? new DiffBars(page) : new Bars(page);
+  page.timeline = new Timeline(page);
+  page.icicle = new Icicle(page);
+  page.strip = !diff && page.model.snapshots.some((snapshot) => snapshot.map) ? new Strip(page) : null;
+  page.table = new Table(page);
+  const downloads = h("div", { class: "downloads" }, h("button", { type: "button", onclick: () => downloadCsv(page) }, "Download CSV"), h("button", { type: "button", onclick: () => downloadJson(page) }, "Download JSON"));
+  const main = h(
+    "main",
+    { id: "main" },
+    page.toolbar.element,
+    section("classes", "Reserved and in RAM", diff ? "Both moments on one scale." : "A click on a class shows it alone everywhere.", page.bars.element),
+    section("timeline", "Over time", "Click or drag: every view goes to the nearest moment with figures of its own (ticks below).", page.timeline.element),
+    section("icicle", "Stacks", null, page.icicle.element),
+    page.strip ? section("space", "Address space", null, page.strip.element) : null,
+    section("sites", "Call sites", null, downloads, page.table.element),
+    ...panels(page),
+  );
+  document.title = header.title(page);
+  document.body.replaceChildren(h("a", { class: "skip", href: "#sites", onclick: (event) => (event.preventDefault(), page.table.element.querySelector("button")?.focus()) }, "Skip to the call sites"), header(page, redraw), main, footer(data), page.tip.element);
+  return [page.toolbar, page.bars, page.timeline, page.icicle, page.strip, page.table].filter(Boolean);
+}
+
+let views = [];
+
+function redraw() {
+  for (const view of views) view.update(null);
+}
+
+async function run() {
+  start();
+  const page = new Page(await readData());
+  views = build(page);
+  for (const view of views) view.update(null);
+  page.toolbar.update();
+  onChange((changed) => {
+    page.tip.hide();
+    // The toolbar names the place into which the icicle is zoomed: it comes last.
+    for (const view of views.slice(1)) view.update(changed);
+    page.toolbar.update();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  addEventListener("beforeprint", redraw);
+  addEventListener("afterprint", redraw);
+  document.documentElement.dataset.ready = "yes";
+}
+
+run().catch((error) => {
+  document.body.replaceChildren(h("main", {}, h("h1", {}, "This report cannot be shown"), h("p", { role: "alert" }, clip(String(error), 500)), h("p", {}, "It needs a browser of 2023 or later, with JavaScript.")));
+  document.documentElement.dataset.ready = "failed";
+});

@@ -1,0 +1,163 @@
+// What else the report knows, below the call sites: advice, files, what the kernel counts, Go, the
+// tree, and what it cannot see.
+import { figure, h, section } from "./dom.js";
+import { count, duration } from "./format.js";
+import { clip, safe } from "./safe_text.js";
+
+// A member of the report's JSON, in words. Members without a word are named by their key.
+const WORDS = {
+  anonymous_bytes: "anonymous memory, including private copies of file pages (RssAnon)",
+  file_bytes: "pages of files (RssFile)",
+  shared_memory_bytes: "shared memory: tmpfs, memfd, System V (RssShmem)",
+  swap_bytes: "in swap (VmSwap)",
+  page_table_bytes: "page tables: not in RSS, counted by the cgroup (VmPTE)",
+  locked_bytes: "locked by mlock (VmLck)",
+  hugetlb_bytes: "huge pages (hugetlb): not in RSS",
+  rss_error_bytes: "by how much the kernel's own RSS may be off",
+  proportional_bytes: "proportional: each page divided by who maps it (PSS)",
+  private_bytes: "of RSS mapped only once (private)",
+  shared_bytes: "of RSS mapped more than once (shared)",
+  anonymous_huge_bytes: "transparent huge pages",
+  locked_rss_bytes: "of RSS locked",
+  limit_bytes: "limit",
+  peak_bytes: "peak of the whole cgroup",
+  oom_kills: "kills for lack of memory in it",
+  overhead_bytes: "overhead of live blocks: headers and rounding, not free",
+  free_page_bytes: "free pages: malloc_trim would give them back to the kernel",
+  pinned_bytes: "free space in pages with live blocks: stays until those blocks are freed",
+};
+
+function value(key, content, estimate) {
+  if (content === null || content === undefined) return h("span", { class: "unknown" }, "not known");
+  if (typeof content === "boolean") return content ? "yes" : "no";
+  if (typeof content !== "number") return clip(String(content), 300);
+  if (/bytes$/.test(key)) return figure(content, { estimate });
+  return /_ns$/.test(key) ? duration(content) : count(content);
+}
+
+// A plain object's figures as rows; what is not known is left out.
+function factTable(title, object, { estimate = false, skip = [] } = {}) {
+  const rows = Object.entries(object).filter(([key, content]) => content !== null && typeof content !== "object" && typeof content !== "boolean" && !skip.includes(key));
+  return h(
+    "table",
+    { class: "fact-table" },
+    h("caption", { class: "visually-hidden" }, title),
+    h("tbody", {}, rows.map(([key, content]) => h("tr", {}, h("td", { class: "num" }, value(key, content, estimate)), h("th", { scope: "row" }, WORDS[key] ?? key.replace(/_bytes$|_ns$/, "").replaceAll("_", " "))))),
+  );
+}
+
+function listTable(title, columns, rows) {
+  return h(
+    "div",
+    { class: "scroll" },
+    h(
+      "table",
+      { class: "list-table" },
+      h("caption", { class: "visually-hidden" }, title),
+      h("thead", {}, h("tr", {}, columns.map(({ title: name, numeric }) => h("th", { scope: "col", class: numeric ? "num" : null }, name)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(({ cell, numeric }) => h("td", { class: numeric ? "num" : null }, cell(row)))))),
+    ),
+  );
+}
+
+// A row's stack: its innermost frames.
+function call(model, row, most = 4) {
+  const frames = row.node > 0 ? model.stack(row.node) : [];
+  if (!frames.length) return "no stack";
+  return frames.slice(0, most).map((frame, i) => h("div", { class: i ? "caller" : "fn" }, i ? "← " : "", model.frameLabel(frame)));
+}
+
+const bytesColumn = (title, get, estimate = () => false) => ({ title, numeric: true, cell: (row) => figure(get(row), { estimate: estimate(row) && get(row) > 0 }) });
+
+function advice(model) {
+  const rows = model.raw.advice ?? [];
+  if (!rows.length) return null;
+  return section(
+    "advice",
+    "Advice",
+    "madvise and what frees as it does, over the whole run: what was committed there before the call.",
+    listTable(
+      "Advice",
+      [
+        bytesColumn("Committed before", (row) => row.committed_before_bytes, (row) => row.committed_before_is_estimate),
+        bytesColumn("Bytes", (row) => row.bytes),
+        bytesColumn("Still there", (row) => row.stayed_bytes),
+        { title: "Calls", numeric: true, cell: (row) => count(row.calls) },
+        { title: "Failed", numeric: true, cell: (row) => count(row.failed_calls) },
+        { title: "Advice", cell: (row) => clip(row.advice, 60) },
+        { title: "Called by", cell: (row) => call(model, row) },
+      ],
+      rows,
+    ),
+  );
+}
+
+function files(model) {
+  const rows = model.raw.files ?? [];
+  if (!rows.length) return null;
+  return section("files", "Mapped files", null, listTable("Mapped files", [bytesColumn("In RAM", (row) => row.committed_bytes), bytesColumn("Reserved", (row) => row.reserved_bytes), { title: "Path", cell: (row) => h("code", {}, clip(row.path, 300)) }], rows.slice(0, 500)));
+}
+
+function kernel(model) {
+  const { kernel: figures, cgroup } = model.raw;
+  return [
+    figures ? section("kernel", "What the kernel counts", "At the report's own moment.", factTable("What the kernel counts", figures)) : null,
+    cgroup ? section("cgroup", "Memory cgroup", null, factTable("Memory cgroup", cgroup)) : null,
+  ];
+}
+
+function retained(model) {
+  const { retained: figures } = model.raw;
+  if (!figures) return null;
+  return section("retained", "What malloc holds besides live blocks", figures.estimate ? "Estimated from samples; at the report's own moment." : "At the report's own moment.", factTable("malloc retained", figures, { estimate: figures.estimate }));
+}
+
+function go(model) {
+  const { go: figures } = model.raw;
+  if (!figures) return null;
+  const nested = Object.entries(figures).filter(([, content]) => content && typeof content === "object" && !Array.isArray(content));
+  return section("go", "Inside the Go runtime", "What the runtime itself counts.", factTable("Go", figures), ...nested.map(([name, content]) => h("div", {}, h("h3", {}, name.replaceAll("_", " ")), factTable(name, content))));
+}
+
+function touchers(model) {
+  const { committers } = model.raw;
+  if (!committers?.node?.length) return null;
+  const rows = committers.node
+    .map((node, i) => ({ node, committed: committers.committed[i], samples: committers.samples?.[i], evidence: committers.evidence?.[i], by: committers.reserved_by?.[i] ?? [] }))
+    .sort((a, b) => b.committed - a.committed)
+    .slice(0, 200);
+  const reserver = ([site, c, bytesOf]) => h("div", {}, figure(bytesOf, { estimate: committers.estimate }), " ", site >= 0 ? model.nodeLabel(model.sites.node[site], 100) : clip(model.classes[c] ?? "no call site", 60));
+  return section(
+    "touchers",
+    "Who touched it first",
+    "Who made reserved memory committed, by sampled page faults, and which calls had reserved it. At the report's own moment.",
+    listTable(
+      "Who touched it first",
+      [
+        bytesColumn("In RAM", (row) => row.committed, () => committers.estimate),
+        { title: "Samples", numeric: true, cell: (row) => (row.samples === undefined ? "" : count(row.samples)) },
+        { title: "Touched by", cell: (row) => call(model, row) },
+        { title: "Reserved by", cell: (row) => row.by.slice(0, 6).map(reserver) },
+      ],
+      rows,
+    ),
+  );
+}
+
+function tree(model) {
+  const rows = model.raw.tree ?? [];
+  if (!rows.length) return null;
+  const keys = Object.keys(rows[0]).filter((key) => rows.some((row) => row[key] === null || typeof row[key] !== "object"));
+  return section("tree", "Process tree", null, listTable("Process tree", keys.map((key) => ({ title: key.replace(/_bytes$/, "").replaceAll("_", " "), numeric: /bytes$/.test(key), cell: (row) => value(key, row[key], false) })), rows.slice(0, 2000)));
+}
+
+function basis(page) {
+  const lines = (page.diff ? page.diff.models : [page.model]).flatMap((model, i) => (model.raw.blind_spots ?? []).map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)));
+  return section("basis", "Basis and blind spots", "What this report rests on, and what it cannot see.", lines.length ? h("ul", { class: "lines" }, lines.map((line) => h("li", {}, safe(line.slice(0, 2000))))) : h("p", {}, "No blind spots are known."));
+}
+
+export function panels(page) {
+  const { model } = page;
+  const single = page.diff ? [] : [advice(model), retained(model), touchers(model), files(model), ...kernel(model), go(model), tree(model)];
+  return [...single, basis(page)].filter(Boolean);
+}
