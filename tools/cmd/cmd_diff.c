@@ -9,7 +9,15 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { OPTION_AT, OPTION_TOP, OPTION_FRAMES, OPTION_FORMAT, OPTION_OUTPUT, OPTION_FAIL_OVER };
+enum {
+	OPTION_AT,
+	OPTION_TOP,
+	OPTION_FRAMES,
+	OPTION_FORMAT,
+	OPTION_OUTPUT,
+	OPTION_FAIL_OVER,
+	OPTION_FOCUS
+};
 
 const struct vmt_option vmt_cmd_diff_options[] = {
     {"at", 0, "WHEN",
@@ -19,6 +27,7 @@ const struct vmt_option vmt_cmd_diff_options[] = {
     {"format", 'f', "FORMAT", "text (default), json"},
     {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
     {"fail-over", 0, "LIMITS", "status 1 beyond: committed=10%, rss=64MiB, reserved=, virtual="},
+    VMT_REPORT_ARGS_PATTERNS,
     {0},
 };
 
@@ -30,6 +39,7 @@ struct wanted {
 	size_t top;
 	size_t callers;
 	const struct vmt_compare_format *format;
+	struct vmt_selection_patterns patterns;
 };
 
 static int
@@ -61,37 +71,53 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	if (result >= 0 && wanted->has_limits)
 		result =
 		    vmt_fail_over_parse(&wanted->limits, options->values[OPTION_FAIL_OVER], err);
+	wanted->patterns.callers = wanted->callers;
+	if (result >= 0)
+		result = vmt_report_args_patterns(&options->values[OPTION_FOCUS], &wanted->patterns,
+						  err);
 	return result < 0 ? result : 0;
+}
+
+static int
+compare(const struct wanted *wanted, const char *output, struct vmt_err *err)
+{
+	const struct vmt_selection_patterns *patterns =
+	    vmt_report_args_has_patterns(&wanted->patterns) ? &wanted->patterns : NULL;
+	struct vmt_report *reports[2] = {NULL, NULL};
+	int result = 0;
+
+	vmt_memory_limit_set_machine();
+	for (int i = 0; i < 2 && result == 0; i++)
+		result = vmt_progress_build(&reports[i], wanted->paths[i], &wanted->build, err);
+	if (result == 0)
+		result = vmt_compare_write(
+		    &(struct vmt_compare){.reports = {reports[0], reports[1]},
+					  .paths = {wanted->paths[0], wanted->paths[1]},
+					  .output = output,
+					  .at = wanted->build.at,
+					  .limits = wanted->has_limits ? &wanted->limits : NULL,
+					  .top = wanted->top,
+					  .callers = wanted->callers,
+					  .format = wanted->format,
+					  .patterns = patterns},
+		    err);
+	vmt_report_free(reports[0]);
+	vmt_report_free(reports[1]);
+	return result;
 }
 
 int
 vmt_cmd_diff_main(int argc, char **argv, struct vmt_err *err)
 {
 	struct vmt_options options = {.operand_count = 0};
-	struct vmt_report *reports[2] = {NULL, NULL};
 	struct wanted wanted = {.format = NULL};
 	int result;
 
 	result = vmt_options_parse(&options, vmt_cmd_diff_options, argc, argv, false, err);
 	if (result == 0)
 		result = read_options(&options, &wanted, err);
-	if (result < 0)
-		return result;
-	vmt_memory_limit_set_machine();
-	for (int i = 0; i < 2 && result == 0; i++)
-		result = vmt_progress_build(&reports[i], wanted.paths[i], &wanted.build, err);
 	if (result == 0)
-		result = vmt_compare_write(
-		    &(struct vmt_compare){.reports = {reports[0], reports[1]},
-					  .paths = {wanted.paths[0], wanted.paths[1]},
-					  .output = options.values[OPTION_OUTPUT],
-					  .at = wanted.build.at,
-					  .limits = wanted.has_limits ? &wanted.limits : NULL,
-					  .top = wanted.top,
-					  .callers = wanted.callers,
-					  .format = wanted.format},
-		    err);
-	vmt_report_free(reports[0]);
-	vmt_report_free(reports[1]);
+		result = compare(&wanted, options.values[OPTION_OUTPUT], err);
+	vmt_report_args_patterns_free(&wanted.patterns);
 	return result;
 }

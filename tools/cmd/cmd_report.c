@@ -20,7 +20,8 @@ enum {
 	OPTION_FROM,
 	OPTION_TO,
 	OPTION_FORMAT,
-	OPTION_OUTPUT
+	OPTION_OUTPUT,
+	OPTION_FOCUS, /* and three more: report_args.h */
 };
 
 const struct vmt_option vmt_cmd_report_options[] = {
@@ -32,6 +33,7 @@ const struct vmt_option vmt_cmd_report_options[] = {
     {"to", 0, "WHEN", "the second (default: the moment of a report)"},
     {"format", 'f', "FORMAT", "text (default), json"},
     {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
+    VMT_REPORT_ARGS_PATTERNS,
     {0},
 };
 
@@ -42,6 +44,7 @@ struct wanted {
 	const struct vmt_report_format *format;
 	const struct vmt_compare_format *compare_format; /* NULL: no two moments are compared */
 	const char *output;
+	struct vmt_selection_patterns patterns;
 };
 
 /* --at, or --from and --to. */
@@ -109,7 +112,29 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 					       &wanted->view.callers, err);
 	if (result >= 0)
 		result = read_moments(options, wanted, err);
+	wanted->patterns.callers = wanted->view.callers;
+	if (result >= 0)
+		result = vmt_report_args_patterns(&options->values[OPTION_FOCUS], &wanted->patterns,
+						  err);
 	return result < 0 ? result : 0;
+}
+
+static int
+write_report(struct vmt_report *report, const struct wanted *wanted, FILE *out, struct vmt_err *err)
+{
+	struct vmt_report_view view = wanted->view;
+	struct vmt_selection selection;
+	int result;
+
+	if (!vmt_report_args_has_patterns(&wanted->patterns))
+		return wanted->format->write(report, &view, out, err);
+	vmt_selection_hide(&wanted->patterns, report);
+	if (vmt_selection_make(&selection, &wanted->patterns, report) < 0)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	view.selection = &selection;
+	result = wanted->format->write(report, &view, out, err);
+	vmt_selection_free(&selection);
+	return result;
 }
 
 static int
@@ -125,7 +150,7 @@ report_one(const struct wanted *wanted, struct vmt_err *err)
 		return result;
 	result = vmt_progress_build(&report, wanted->view.path, &wanted->build, err);
 	if (result == 0)
-		result = wanted->format->write(report, &wanted->view, output.file, err);
+		result = write_report(report, wanted, output.file, err);
 	vmt_report_free(report);
 	return vmt_output_close(&output, result, err);
 }
@@ -133,6 +158,8 @@ report_one(const struct wanted *wanted, struct vmt_err *err)
 static int
 report_change(const struct wanted *wanted, struct vmt_err *err)
 {
+	const struct vmt_selection_patterns *patterns =
+	    vmt_report_args_has_patterns(&wanted->patterns) ? &wanted->patterns : NULL;
 	const char *path = wanted->view.path;
 	struct vmt_report *reports[2] = {NULL, NULL};
 	int result = vmt_progress_build(&reports[0], path, &wanted->from, err);
@@ -147,6 +174,7 @@ report_change(const struct wanted *wanted, struct vmt_err *err)
 							    .at = VMT_AT_TIME,
 							    .top = wanted->view.top,
 							    .callers = wanted->view.callers,
+							    .patterns = patterns,
 							    .format = wanted->compare_format},
 				      err);
 	vmt_report_free(reports[0]);
@@ -164,11 +192,23 @@ list_traces(const struct vmt_options *options, const struct wanted *wanted, stru
 
 	if (format < 0)
 		return format;
-	if (wanted->output)
-		return vmt_err_set(err, EINVAL, "--output goes with one trace");
+	if (wanted->output || vmt_report_args_has_patterns(&wanted->patterns))
+		return vmt_err_set(err, EINVAL, "--%s goes with one trace",
+				   wanted->output ? "output" : "focus, --ignore, --hide, --match");
 	return vmt_trace_list_print(wanted->view.path, VMT_TRACE_LIST_MOST,
 				    options->values[OPTION_TOP] ? wanted->view.top : SIZE_MAX,
 				    format == 1, err);
+}
+
+static int
+report(const struct vmt_options *options, const struct wanted *wanted, struct vmt_err *err)
+{
+	vmt_memory_limit_set_machine();
+	if (wanted->compare_format)
+		return report_change(wanted, err);
+	if (vmt_trace_list_is_for(wanted->view.path))
+		return list_traces(options, wanted, err);
+	return report_one(wanted, err);
 }
 
 int
@@ -181,12 +221,8 @@ vmt_cmd_report_main(int argc, char **argv, struct vmt_err *err)
 	result = vmt_options_parse(&options, vmt_cmd_report_options, argc, argv, false, err);
 	if (result == 0)
 		result = read_options(&options, &wanted, err);
-	if (result < 0)
-		return result;
-	vmt_memory_limit_set_machine();
-	if (wanted.compare_format)
-		return report_change(&wanted, err);
-	if (vmt_trace_list_is_for(wanted.view.path))
-		return list_traces(&options, &wanted, err);
-	return report_one(&wanted, err);
+	if (result == 0)
+		result = report(&options, &wanted, err);
+	vmt_report_args_patterns_free(&wanted.patterns);
+	return result;
 }

@@ -10,19 +10,21 @@
 #include "tools/render/diff_json.h"
 #include "tools/render/diff_text.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #define STATUS_EXCEEDED 1
 
 static int
-write_text(const struct vmt_diff *diff, const struct vmt_compare *compare, FILE *out,
-	   struct vmt_err *err)
+write_text(const struct vmt_diff *diff, const struct vmt_diff_selection *selection,
+	   const struct vmt_compare *compare, FILE *out, struct vmt_err *err)
 {
 	struct vmt_diff_text_options text = {.layout = vmt_terminal_layout(out),
 					     .paths = {compare->paths[0], compare->paths[1]},
 					     .top = compare->top,
-					     .callers = compare->callers};
+					     .callers = compare->callers,
+					     .selection = selection};
 
 	(void)err;
 	vmt_diff_text_print(diff, &text);
@@ -30,11 +32,12 @@ write_text(const struct vmt_diff *diff, const struct vmt_compare *compare, FILE 
 }
 
 static int
-write_json(const struct vmt_diff *diff, const struct vmt_compare *compare, FILE *out,
-	   struct vmt_err *err)
+write_json(const struct vmt_diff *diff, const struct vmt_diff_selection *selection,
+	   const struct vmt_compare *compare, FILE *out, struct vmt_err *err)
 {
 	struct vmt_diff_json_options json = {.paths = {compare->paths[0], compare->paths[1]},
-					     .top = compare->top};
+					     .top = compare->top,
+					     .selection = selection};
 
 	return vmt_diff_json_print(diff, &json, out, err);
 }
@@ -60,6 +63,22 @@ vmt_compare_find_format(const char *name, struct vmt_err *err)
 }
 
 static int
+write_selected(const struct vmt_diff *diff, const struct vmt_compare *compare, FILE *out,
+	       struct vmt_err *err)
+{
+	struct vmt_diff_selection selection;
+	int result;
+
+	if (!compare->patterns)
+		return compare->format->write(diff, NULL, compare, out, err);
+	if (vmt_diff_selection_make(&selection, compare->patterns, diff) < 0)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	result = compare->format->write(diff, &selection, compare, out, err);
+	vmt_diff_selection_free(&selection);
+	return result;
+}
+
+static int
 write_diff(const struct vmt_diff *diff, const struct vmt_compare *compare, struct vmt_err *err)
 {
 	const char *inputs[] = {compare->paths[0], compare->paths[1], NULL};
@@ -68,7 +87,7 @@ write_diff(const struct vmt_diff *diff, const struct vmt_compare *compare, struc
 
 	if (result < 0)
 		return result;
-	result = compare->format->write(diff, compare, output.file, err);
+	result = write_selected(diff, compare, output.file, err);
 	return vmt_output_close(&output, result, err);
 }
 
@@ -88,9 +107,11 @@ vmt_compare_write(const struct vmt_compare *compare, struct vmt_err *err)
 	struct vmt_diff *diff = NULL;
 	struct vmt_diff_rows owners = {.count = 0};
 	struct vmt_exec_traces images[2];
-	int result =
-	    vmt_diff_build(&diff, compare->reports[0], compare->reports[1], compare->at, err);
+	int result;
 
+	vmt_selection_hide(compare->patterns, compare->reports[0]);
+	vmt_selection_hide(compare->patterns, compare->reports[1]);
+	result = vmt_diff_build(&diff, compare->reports[0], compare->reports[1], compare->at, err);
 	/* The verdict names what a report's first sentence would: without callers. */
 	if (result == 0 && vmt_diff_group_rows_merge(&owners, diff, 0))
 		vmt_diff_verdict_judge(diff, &owners);

@@ -10,6 +10,7 @@
 #include "tools/err.h"
 #include "tools/model/diff/diff.h"
 #include "tools/model/report/report.h"
+#include "tools/render/diff_selection.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -19,15 +20,15 @@ struct vmt_compare;
 struct vmt_compare_format {
 	const char *name;
 	size_t top; /* unless another number is asked for */
-	int (*write)(const struct vmt_diff *diff, const struct vmt_compare *compare, FILE *out,
-		     struct vmt_err *err);
+	int (*write)(const struct vmt_diff *diff, const struct vmt_diff_selection *selection,
+		     const struct vmt_compare *compare, FILE *out, struct vmt_err *err);
 };
 
 /* The format of that name, text where name is NULL; NULL with a message where there is none. */
 const struct vmt_compare_format *vmt_compare_find_format(const char *name, struct vmt_err *err);
 
 struct vmt_compare {
-	const struct vmt_report *reports[2];
+	struct vmt_report *reports[2]; /* frames that are to be hidden are taken out of them */
 	const char *paths[2];
 	const char *output;		    /* a file; NULL: standard output */
 	enum vmt_report_at at;		    /* of which moment both are */
@@ -35,6 +36,7 @@ struct vmt_compare {
 	size_t top;			    /* rows of call sites */
 	size_t callers;			    /* below each row of text */
 	const struct vmt_compare_format *format;
+	const struct vmt_selection_patterns *patterns; /* which rows are shown; NULL: all */
 };
 
 /* 0; 1 where a limit is exceeded; or a negative errno. */

@@ -62,6 +62,41 @@ vmt_report_args_at(const char *option, const char *text, struct vmt_report_optio
 }
 
 int
+vmt_report_args_patterns(const char *const values[4], struct vmt_selection_patterns *patterns,
+			 struct vmt_err *err)
+{
+	struct vmt_name_pattern **const made[] = {&patterns->focus, &patterns->ignore,
+						  &patterns->hide, &patterns->match};
+	static const char *const names[] = {"--focus", "--ignore", "--hide", "--match"};
+
+	for (size_t i = 0; i < sizeof(made) / sizeof(*made); i++) {
+		if (!values[i])
+			continue;
+		*made[i] =
+		    vmt_name_pattern_new(names[i], values[i], made[i] == &patterns->match, err);
+		if (!*made[i])
+			return -EINVAL;
+	}
+	return 0;
+}
+
+bool
+vmt_report_args_has_patterns(const struct vmt_selection_patterns *patterns)
+{
+	return patterns->hide || vmt_selection_is_partial(patterns);
+}
+
+void
+vmt_report_args_patterns_free(struct vmt_selection_patterns *patterns)
+{
+	vmt_name_pattern_free(patterns->focus);
+	vmt_name_pattern_free(patterns->ignore);
+	vmt_name_pattern_free(patterns->hide);
+	vmt_name_pattern_free(patterns->match);
+	*patterns = (struct vmt_selection_patterns){.callers = patterns->callers};
+}
+
+int
 vmt_report_args_count(const char *option, const char *text, size_t *count, struct vmt_err *err)
 {
 	unsigned long rows;

@@ -8,8 +8,18 @@
 
 #include "tools/err.h"
 #include "tools/model/report/report.h"
+#include "tools/render/selection.h"
 
 #include <stddef.h>
+
+/* The options that choose rows, four in this order in a table of options. */
+#define VMT_REPORT_ARGS_PATTERNS                                                                   \
+	{"focus", 0, "REGEX", "only rows with a frame that matches: function, file:line, module"}, \
+	    {"ignore", 0, "REGEX", "no rows with a frame that matches"},                           \
+	    {"hide", 0, "REGEX", "leave frames out that match; their callers name the rows"},      \
+	{                                                                                          \
+		"match", 0, "TEXT", "only rows that show this text, or match it as a REGEX"        \
+	}
 
 /* The option's value: NULL (the default), "peak", "end", a time since the start, or of the day. */
 int vmt_report_args_at(const char *option, const char *text, struct vmt_report_options *build,
@@ -17,5 +27,11 @@ int vmt_report_args_at(const char *option, const char *text, struct vmt_report_o
 
 /* The option's value, a number; NULL leaves *count as it is. */
 int vmt_report_args_count(const char *option, const char *text, size_t *count, struct vmt_err *err);
+
+/* The four values of VMT_REPORT_ARGS_PATTERNS, in its order. To be freed, also after an error. */
+int vmt_report_args_patterns(const char *const values[4], struct vmt_selection_patterns *patterns,
+			     struct vmt_err *err);
+bool vmt_report_args_has_patterns(const struct vmt_selection_patterns *patterns);
+void vmt_report_args_patterns_free(struct vmt_selection_patterns *patterns);
 
 #endif

@@ -17,7 +17,8 @@ write_text(const struct vmt_report *report, const struct vmt_report_view *view, 
 	struct vmt_text_options text = {.layout = vmt_terminal_layout(out),
 					.rank = view->rank,
 					.top = view->top,
-					.callers = view->callers};
+					.callers = view->callers,
+					.selection = view->selection};
 
 	(void)err;
 	if (strcmp(report->process.end, "exec") == 0)
@@ -32,7 +33,8 @@ static int
 write_json(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
 	   struct vmt_err *err)
 {
-	struct vmt_json_options json = {.rank = view->rank, .top = view->top};
+	struct vmt_json_options json = {
+	    .rank = view->rank, .top = view->top, .selection = view->selection};
 
 	return vmt_json_print(report, &json, out, err);
 }

@@ -10,6 +10,7 @@
 #include "tools/err.h"
 #include "tools/model/report/report.h"
 #include "tools/render/rank.h"
+#include "tools/render/selection.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +20,9 @@
 struct vmt_report_view {
 	const char *path; /* of the trace */
 	enum vmt_rank_by rank;
-	size_t top;	/* rows of each list */
-	size_t callers; /* below each row of text */
+	size_t top;			       /* rows of each list */
+	size_t callers;			       /* below each row of text */
+	const struct vmt_selection *selection; /* NULL: no row and no frame is left out */
 };
 
 struct vmt_report_format {

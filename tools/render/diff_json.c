@@ -200,10 +200,37 @@ print_caveats(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 	vmt_emitter_array_end(emitter);
 }
 
+static void
+print_selection_sum(struct vmt_emitter *emitter, const char *key,
+		    const struct vmt_diff_selection_sum *sum)
+{
+	vmt_emitter_object(emitter, key);
+	vmt_emitter_u64(emitter, "sites", sum->sites);
+	print_figure(emitter, "committed_bytes", &sum->committed_bytes);
+	print_figure(emitter, "reserved_bytes", &sum->reserved_bytes);
+	vmt_emitter_object_end(emitter);
+}
+
+/* Which rows are left out; null: none. */
+static void
+print_selection(struct vmt_emitter *emitter, const struct vmt_diff_selection *selection)
+{
+	if (!selection) {
+		vmt_emitter_string(emitter, "selection", NULL);
+		return;
+	}
+	vmt_emitter_object(emitter, "selection");
+	vmt_json_frames_patterns(emitter, selection->patterns);
+	print_selection_sum(emitter, "shown", &selection->part);
+	print_selection_sum(emitter, "all", &selection->all);
+	vmt_emitter_object_end(emitter);
+}
+
 int
 vmt_diff_json_print(const struct vmt_diff *diff, const struct vmt_diff_json_options *options,
 		    FILE *out, struct vmt_err *err)
 {
+	const struct vmt_diff *shown = options->selection ? &options->selection->shown : diff;
 	struct vmt_emitter emitter;
 
 	vmt_emitter_begin(&emitter, out, VMT_EMITTER_JSON);
@@ -214,8 +241,9 @@ vmt_diff_json_print(const struct vmt_diff *diff, const struct vmt_diff_json_opti
 	print_side(&emitter, "b", diff->b, options->paths[1], &diff->continues_b);
 	print_totals(&emitter, diff);
 	print_classes(&emitter, diff);
-	print_sites(&emitter, diff, options->top);
-	print_touchers(&emitter, diff, options->top);
+	print_selection(&emitter, options->selection);
+	print_sites(&emitter, shown, options->top);
+	print_touchers(&emitter, shown, options->top);
 	print_caveats(&emitter, diff);
 	vmt_emitter_object_end(&emitter);
 	return vmt_emitter_finish(&emitter, err);

@@ -269,7 +269,7 @@ print_site(const struct vmt_diff_site *site, const struct vmt_diff_text_options 
 	size_t words = strlen(note) + strlen(site->kind) + 1;
 	size_t room;
 
-	if (indent + words + NAME_LEAST_COLUMNS > layout->columns) {
+	if (!layout->whole && indent + words + NAME_LEAST_COLUMNS > layout->columns) {
 		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s", figures);
 		figures = "  ";
 		indent = 4;
@@ -290,6 +290,18 @@ is_changed(const struct vmt_diff_site *site)
 	       vmt_diff_distance(&site->reserved_bytes);
 }
 
+/* What is not shown, and that it is. */
+static void
+print_selection(const struct vmt_diff_text_options *options)
+{
+	char text[256];
+
+	if (options->selection && vmt_selection_is_partial(options->selection->patterns))
+		vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE,
+				vmt_diff_selection_write(options->selection, text, sizeof(text)),
+				2);
+}
+
 static void
 print_rows(const struct vmt_diff_rows *rows, const struct vmt_diff_text_options *options)
 {
@@ -301,12 +313,13 @@ print_rows(const struct vmt_diff_rows *rows, const struct vmt_diff_text_options 
 	/* Rows are in the order of their differences: those without one are the last. */
 	while (changed < rows->count && is_changed(&rows->sites[changed]))
 		changed++;
-	if (rows->count == 0)
+	if (rows->count == 0 && !options->selection)
 		return;
 	shown = changed < options->top ? changed : options->top;
 	snprintf(text, sizeof(text), "Call sites by change of committed, %zu of %zu, %zu unchanged",
 		 shown, changed, rows->count - changed);
 	title(options, text);
+	print_selection(options);
 	if (shown)
 		print_heading(options, "call");
 	for (size_t i = 0; i < shown; i++) {
@@ -337,6 +350,8 @@ print_sites(const struct vmt_diff *diff, const struct vmt_diff_text_options *opt
 void
 vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
 {
+	const struct vmt_diff *shown = options->selection ? &options->selection->shown : diff;
+
 	assert(options->layout.columns >= 20);
 	print_top(diff, options);
 	/* Without two snapshots nothing is known of a change: no zero stands for that. */
@@ -344,7 +359,7 @@ vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 		print_classes(diff, options);
 		print_kernel(diff, options);
 		print_untouched(diff, options);
-		print_sites(diff, options);
-		vmt_diff_text_touch(diff, options);
+		print_sites(shown, options);
+		vmt_diff_text_touch(shown, options);
 	}
 }

@@ -8,15 +8,17 @@
 #define VMT_DIFF_TEXT_H
 
 #include "tools/model/diff/diff.h"
+#include "tools/render/diff_selection.h"
 #include "tools/render/layout.h"
 
 #define VMT_DIFF_TEXT_DEFAULT_TOP 12u
 
 struct vmt_diff_text_options {
 	struct vmt_layout layout;
-	const char *paths[2]; /* of A and B, as the user named them */
-	size_t callers;	      /* below each row */
-	size_t top;	      /* rows of each list */
+	const char *paths[2];			    /* of A and B, as the user named them */
+	size_t callers;				    /* below each row */
+	size_t top;				    /* rows of each list */
+	const struct vmt_diff_selection *selection; /* NULL: all rows */
 };
 
 /* Who touched memory; nothing unless page faults were sampled in both. */

@@ -328,10 +328,37 @@ print_coverage(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_object_end(emitter);
 }
 
+static void
+print_selection_sum(struct vmt_emitter *emitter, const char *key,
+		    const struct vmt_selection_sum *sum)
+{
+	vmt_emitter_object(emitter, key);
+	vmt_emitter_u64(emitter, "sites", sum->sites);
+	vmt_emitter_u64(emitter, "committed_bytes", sum->committed_bytes);
+	vmt_emitter_u64(emitter, "reserved_bytes", sum->reserved_bytes);
+	vmt_emitter_object_end(emitter);
+}
+
+/* Which rows are left out; null: none. */
+static void
+print_selection(struct vmt_emitter *emitter, const struct vmt_selection *selection)
+{
+	if (!selection) {
+		vmt_emitter_string(emitter, "selection", NULL);
+		return;
+	}
+	vmt_emitter_object(emitter, "selection");
+	vmt_json_frames_patterns(emitter, selection->patterns);
+	print_selection_sum(emitter, "shown", &selection->part);
+	print_selection_sum(emitter, "all", &selection->all);
+	vmt_emitter_object_end(emitter);
+}
+
 int
 vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *options, FILE *out,
 	       struct vmt_err *err)
 {
+	const struct vmt_report *shown = options->selection ? &options->selection->shown : report;
 	struct vmt_emitter emitter;
 	int result;
 
@@ -343,13 +370,14 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	print_totals(&emitter, report);
 	print_classes(&emitter, report);
 	print_retained(&emitter, report);
-	result = print_sites(&emitter, report, options, err);
+	print_selection(&emitter, options->selection);
+	result = print_sites(&emitter, shown, options, err);
 	if (result < 0)
 		return result;
 	vmt_json_touch_committers(&emitter, report);
 	print_files(&emitter, report);
-	print_advice(&emitter, report);
-	print_locks(&emitter, report);
+	print_advice(&emitter, shown);
+	print_locks(&emitter, shown);
 	print_rss(&emitter, report);
 	vmt_json_go(&emitter, report);
 	print_cgroup(&emitter, report);

@@ -11,12 +11,14 @@
 #include "tools/model/report/report.h"
 #include "tools/render/emitter.h"
 #include "tools/render/rank.h"
+#include "tools/render/selection.h"
 
 #include <stdio.h>
 
 struct vmt_json_options {
 	enum vmt_rank_by rank;
-	size_t top; /* sites; SIZE_MAX = all */
+	size_t top;			       /* sites; SIZE_MAX = all */
+	const struct vmt_selection *selection; /* NULL: all rows */
 };
 
 int vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *options,

@@ -27,3 +27,18 @@ vmt_json_frames_print(struct vmt_emitter *emitter, const struct vmt_stack_frames
 		print_frame(emitter, &stack->frames[i], addresses);
 	vmt_emitter_array_end(emitter);
 }
+
+static void
+print_pattern(struct vmt_emitter *emitter, const char *key, const struct vmt_name_pattern *pattern)
+{
+	vmt_emitter_string(emitter, key, pattern ? vmt_name_pattern_text(pattern) : NULL);
+}
+
+void
+vmt_json_frames_patterns(struct vmt_emitter *emitter, const struct vmt_selection_patterns *patterns)
+{
+	print_pattern(emitter, "focus", patterns->focus);
+	print_pattern(emitter, "ignore", patterns->ignore);
+	print_pattern(emitter, "hide", patterns->hide);
+	print_pattern(emitter, "match", patterns->match);
+}

@@ -20,7 +20,7 @@ enum vmt_layout_style { VMT_STYLE_PLAIN, VMT_STYLE_TITLE, VMT_STYLE_DIM, VMT_STY
 struct vmt_layout {
 	FILE *out;
 	size_t columns; /* no line is wider */
-	bool whole;	/* but nothing is left out: not for a terminal */
+	bool whole;	/* but nothing is left out or broken: not for a terminal, but for grep */
 	bool color;
 	bool utf8;
 };

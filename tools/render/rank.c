@@ -1,5 +1,7 @@
 #include "tools/render/rank.h"
 
+#include "tools/render/allocator_wrappers.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,7 +137,7 @@ is_library_code(const struct vmt_frame *frame)
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
 		if (strncmp(frame->function, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
-	return vmt_rank_is_passage(frame);
+	return vmt_rank_is_passage(frame) || vmt_allocator_wrappers_has(frame->function);
 }
 
 /* The first frame after the C code of a Go program that begins at `first` and has no names, or

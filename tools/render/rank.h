@@ -3,8 +3,8 @@
  *
  * An order of a report's sites by one figure, largest first; equals by the next figure, so that the
  * order is always the same. And the frame that names a site for a person: the innermost one that is
- * not the C or C++ library's, Go's runtime's or vmtrace's, nor C code without names that Go code
- * calls.
+ * not the C or C++ library's, Go's runtime's, vmtrace's or an allocator's wrapper
+ * (allocator_wrappers.h), nor C code without names that Go code calls.
  */
 #ifndef VMT_RANK_H
 #define VMT_RANK_H

@@ -126,6 +126,17 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options, 
 				vmt_units_bytes(committed, site->hugetlb_bytes));
 }
 
+/* What is not shown, and that it is. */
+static void
+print_selection(const struct vmt_text_options *options)
+{
+	char text[256];
+
+	if (options->selection && vmt_selection_is_partial(options->selection->patterns))
+		vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE,
+				vmt_selection_write(options->selection, text, sizeof(text)), 2);
+}
+
 /* `report` has rows in the place of its sites; `whole` has the sites. */
 static void
 print_ranked(const struct vmt_report *report, const struct vmt_report *whole,
@@ -145,6 +156,7 @@ print_ranked(const struct vmt_report *report, const struct vmt_report *whole,
 	snprintf(text, sizeof(text), "Call sites by %s, %zu of %zu", vmt_rank_words[rank], shown,
 		 report->site_count);
 	vmt_text_sections_title(options, text);
+	print_selection(options);
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %6s%s  call", "committed",
 			"reserved", "ratio", wide ? "   released     count" : "");
 	for (size_t i = 0; i < shown; i++) {
@@ -163,6 +175,11 @@ print_sites(const struct vmt_report *report, const struct vmt_text_options *opti
 {
 	struct vmt_report merged = *report;
 
+	if (report->site_count == 0 && options->selection) {
+		vmt_text_sections_title(options, "Call sites");
+		print_selection(options);
+		return;
+	}
 	merged.sites = vmt_group_rows_merge(report, options->callers, &merged.site_count);
 	print_ranked(merged.sites ? &merged : report, report, options);
 	free(merged.sites);
@@ -318,18 +335,20 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 void
 vmt_text_report_print(const struct vmt_report *report, const struct vmt_text_options *options)
 {
+	const struct vmt_report *shown = options->selection ? &options->selection->shown : report;
+
 	assert(options->layout.columns >= 20);
 	print_top(report, options);
 	vmt_text_process(report, options);
 	print_classes(report, options);
-	vmt_text_kernel(report, options);
+	vmt_text_kernel(shown, options);
 	vmt_text_go(report, options);
-	print_sites(report, options);
+	print_sites(shown, options);
 	vmt_text_touch(report, options);
-	vmt_text_retained(report, options);
+	vmt_text_retained(shown, options);
 	print_files(report, options);
-	vmt_text_advice(report, options);
-	vmt_text_growth(report, options);
+	vmt_text_advice(shown, options);
+	vmt_text_growth(shown, options);
 	print_rss(report, options);
 	vmt_text_cgroup(report, options);
 	print_coverage(report, options);

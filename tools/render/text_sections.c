@@ -21,7 +21,7 @@ vmt_text_sections_callers(const struct vmt_layout *layout, const struct vmt_stac
 	char line[VMT_LAYOUT_LINE_BYTES];
 	char name[1600];
 
-	if (indent + 20 > layout->columns)
+	if (!layout->whole && indent + 20 > layout->columns)
 		indent = 4;
 	vmt_rank_walk_begin(&walk, stack, callers);
 	(void)vmt_rank_walk_next(&walk);
@@ -46,7 +46,7 @@ vmt_text_sections_named(const struct vmt_text_options *options, const char *figu
 	char line[VMT_LAYOUT_LINE_BYTES];
 	char name[1600] = "(no stack)";
 
-	if (indent + room + 12 > layout->columns) {
+	if (!layout->whole && indent + room + 12 > layout->columns) {
 		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%s", figures);
 		figures = "  ";
 		indent = 4;
