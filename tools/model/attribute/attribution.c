@@ -338,7 +338,8 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 	if (attribution->is_split &&
 	    vmt_retained_split(&attribution->retained, regions, input->replay, input->resident))
 		return -ENOMEM;
-	vmt_heap_pages_tally(regions, input->replay, attribution->classes);
+	if (vmt_heap_pages_tally(regions, input->replay, attribution->classes, &attribution->parts))
+		return -ENOMEM;
 	vmt_advice_tally_add(input->replay->advised, regions, input->replay->sites,
 			     input->resident);
 	add_up(attribution, regions);
@@ -396,6 +397,7 @@ void
 vmt_attribution_free(struct vmt_attribution *attribution)
 {
 	vmt_files_free(attribution->files);
+	vmt_region_parts_clear(&attribution->parts);
 	vmt_committers_free(&attribution->committers);
 	*attribution = (struct vmt_attribution){0};
 }

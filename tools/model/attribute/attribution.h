@@ -16,6 +16,7 @@
 #define VMT_ATTRIBUTION_H
 
 #include "tools/model/attribute/committers.h"
+#include "tools/model/attribute/region_parts.h"
 #include "tools/model/attribute/regions.h"
 #include "tools/model/attribute/retained.h"
 
@@ -27,6 +28,7 @@ struct vmt_attribution {
 	bool foreign_allocator; /* not glibc's malloc */
 	bool is_split;		/* retained is known */
 	struct vmt_retained retained;
+	struct vmt_region_parts parts;	  /* paths point into the snapshot */
 	struct vmt_committers committers; /* by whose touches; none where no fault was sampled */
 	bool forked;
 };

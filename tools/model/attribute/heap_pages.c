@@ -300,9 +300,11 @@ own_parts(const double estimate[VMT_AMOUNTS], const uint64_t room[VMT_AMOUNTS],
 	    owned[VMT_AMOUNT_RESERVED], room[VMT_AMOUNT_RESERVED] - owned[VMT_AMOUNT_RESERVED]);
 }
 
-static void
-tally_piece(struct vmt_region *region, struct pool *pool, struct vmt_amounts classes[VMT_CLASSES])
+static int
+tally_piece(struct vmt_region *region, struct pool *pool, struct vmt_amounts classes[VMT_CLASSES],
+	    struct vmt_region_parts *parts)
 {
+	static const double none[VMT_AMOUNTS] = {0};
 	size_t in = pool_of(region);
 	double recorded[VMT_AMOUNTS];
 	uint64_t room[VMT_AMOUNTS];
@@ -326,8 +328,10 @@ tally_piece(struct vmt_region *region, struct pool *pool, struct vmt_amounts cla
 	for (int i = 0; i < VMT_AMOUNTS; i++) {
 		classes[VMT_CLASS_MALLOC_LIVE].bytes[i] += owned[i];
 		vmt_assert(owned[i] <= room[i]);
-		classes[region->class].bytes[i] += room[i] - owned[i];
+		room[i] -= owned[i];
+		classes[region->class].bytes[i] += room[i];
 	}
+	return vmt_region_parts_add(parts, region, room, in < POOLS ? region->estimate : none);
 }
 
 static void
@@ -364,6 +368,14 @@ scale_sites(struct vmt_replay *replay, const struct pool *pool)
 	}
 }
 
+static void
+scale_parts(struct vmt_region_parts *parts, const struct pool *pool)
+{
+	for (size_t i = 0; i < parts->count; i++)
+		for (int j = 0; j < VMT_AMOUNTS; j++)
+			parts->items[i].estimate[j] *= pool->scale[j];
+}
+
 /* The site of a mapped range: all that it reserved, but of the pages what no block owns. */
 static void
 tally_site(const struct vmt_region *region, struct vmt_site_entry *entry, const struct pool *pool)
@@ -381,20 +393,26 @@ tally_site(const struct vmt_region *region, struct vmt_site_entry *entry, const 
 	}
 }
 
-void
+int
 vmt_heap_pages_tally(struct vmt_regions *regions, struct vmt_replay *replay,
-		     struct vmt_amounts classes[VMT_CLASSES])
+		     struct vmt_amounts classes[VMT_CLASSES], struct vmt_region_parts *parts)
 {
 	struct pool pool = {0};
+	int status = 0;
 
-	for (size_t i = 0; i < regions->count; i++)
-		tally_piece(&regions->items[i], &pool, classes);
+	for (size_t i = 0; i < regions->count && !status; i++)
+		status = tally_piece(&regions->items[i], &pool, classes, parts);
+	if (status)
+		return status;
 	tally_pool(&pool, classes);
 	scale_sites(replay, &pool);
+	scale_parts(parts, &pool);
+	vmt_region_parts_join(parts);
 	for (size_t i = 0; i < regions->count; i++) {
 		const struct vmt_region *region = &regions->items[i];
 
 		if (region->site != VMT_SITE_NONE)
 			tally_site(region, vmt_sites_get(replay->sites, region->site), &pool);
 	}
+	return 0;
 }

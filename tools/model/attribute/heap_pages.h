@@ -20,7 +20,7 @@
 #ifndef VMT_HEAP_PAGES_H
 #define VMT_HEAP_PAGES_H
 
-#include "tools/model/attribute/regions.h"
+#include "tools/model/attribute/region_parts.h"
 
 #define VMT_HEAP_MAX_BYTES (UINT64_C(64) << 20)
 
@@ -40,9 +40,9 @@ void vmt_heap_pages_find_early(struct vmt_regions *regions);
 bool vmt_heap_pages_find_foreign(struct vmt_regions *regions, bool known);
 
 /* Takes the blocks' part out of the regions' classes: adds up all regions into classes, and scales
- * the sites' estimates to what the arenas have. Gives the sites of mapped ranges what blocks left.
- */
-void vmt_heap_pages_tally(struct vmt_regions *regions, struct vmt_replay *replay,
-			  struct vmt_amounts classes[VMT_CLASSES]);
+ * the sites' estimates to what the arenas have. Gives the sites of mapped ranges what blocks left,
+ * and lists what is left by site, class and file. 0 or -ENOMEM. */
+int vmt_heap_pages_tally(struct vmt_regions *regions, struct vmt_replay *replay,
+			 struct vmt_amounts classes[VMT_CLASSES], struct vmt_region_parts *parts);
 
 #endif

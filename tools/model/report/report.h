@@ -117,6 +117,27 @@ struct vmt_file_row {
 	uint64_t committed_bytes;
 };
 
+/* What a call site, or nobody known, has of a class, in one file or in none, at the snapshot,
+ * without what live blocks have. With these, which the sites of the heap's calls have, the parts of
+ * a class add up to it. */
+struct vmt_memory_part {
+	const char *class;
+	size_t site; /* index into sites; SIZE_MAX: no call is known */
+	char *path;  /* NULL: no file */
+	uint64_t reserved_bytes;
+	uint64_t committed_bytes;
+	uint64_t swapped_bytes;
+};
+
+/* A file from which code was loaded, at one place. */
+struct vmt_loaded_file {
+	char *path;
+	char *build_id; /* hexadecimal; "" = it has none */
+	uint64_t low;	/* [low, high) */
+	uint64_t high;
+	uint64_t bias; /* from addresses in the file to those in the process */
+};
+
 struct vmt_advice {
 	const char *advice; /* "MADV_DONTNEED" ... */
 	const char *cause;  /* what made a Go runtime give it; NULL = not known, or not one */
@@ -231,6 +252,10 @@ struct vmt_report {
 	size_t site_count;
 	struct vmt_file_row *files;
 	size_t file_count;
+	struct vmt_memory_part *parts; /* by class, then site, then path */
+	size_t part_count;
+	struct vmt_loaded_file *loaded; /* over the run */
+	size_t loaded_count;
 	struct vmt_advice *advice;
 	size_t advice_count;
 	struct vmt_lock *locks; /* over the run */

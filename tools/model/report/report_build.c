@@ -396,6 +396,7 @@ vmt_report_free(struct vmt_report *report)
 	vmt_report_rows_free(report);
 	vmt_report_go_free(report);
 	vmt_report_committers_free(report);
+	vmt_report_parts_free(report);
 	free(report->rss);
 	free(report->coverage.blind_spots);
 	vmt_string_set_free(draft->strings);

@@ -92,6 +92,10 @@ int vmt_report_touch_see(struct vmt_report_draft *draft, const struct vmt_snapsh
 void vmt_report_touch_heads(struct vmt_report_draft *draft);
 int vmt_report_touch_cover(struct vmt_report_draft *draft);
 
+/* What each site has of each class, and the loaded files, once the sites are rows. */
+int vmt_report_parts_fill(struct vmt_report_draft *draft);
+void vmt_report_parts_free(struct vmt_report *report);
+
 /* Who committed what, once the sites are rows. */
 int vmt_report_committers_fill(struct vmt_report_draft *draft);
 void vmt_report_committers_free(struct vmt_report *report);

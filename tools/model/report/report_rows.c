@@ -315,6 +315,8 @@ vmt_report_rows_fill(struct vmt_report_draft *draft)
 	if (!status)
 		status = note_troubles(draft, frames);
 	if (!status)
+		status = vmt_report_parts_fill(draft);
+	if (!status)
 		status = vmt_report_committers_fill(draft);
 	vmt_frames_free(frames);
 	return status;

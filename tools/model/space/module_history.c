@@ -207,6 +207,12 @@ vmt_module_history_find(const struct vmt_module_history *history, uint64_t addre
 	return span && span_of(history, span)->low <= address ? span : 0;
 }
 
+uint32_t
+vmt_module_history_count(const struct vmt_module_history *history)
+{
+	return history->span_count;
+}
+
 const struct vmt_span *
 vmt_module_history_span(const struct vmt_module_history *history, uint32_t span)
 {

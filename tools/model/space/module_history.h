@@ -40,6 +40,9 @@ uint32_t vmt_module_history_find(const struct vmt_module_history *history, uint6
 /* The first loaded span that ends after address, 0 = none. */
 uint32_t vmt_module_history_next(const struct vmt_module_history *history, uint64_t address);
 
+/* Spans are numbered from 1 up to, but without, this. */
+uint32_t vmt_module_history_count(const struct vmt_module_history *history);
+
 const struct vmt_span *vmt_module_history_span(const struct vmt_module_history *history,
 					       uint32_t span);
 
