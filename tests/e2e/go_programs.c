@@ -37,6 +37,23 @@ go_need(const char *version)
 }
 
 const char *
+go_tool(const char *version, const char *name)
+{
+	static char path[PATH_MAX];
+	const char *go = find_go(version);
+
+	assert_non_null(go);
+#ifdef __aarch64__
+	snprintf(path, sizeof(path), "%.*s/pkg/tool/linux_arm64/%s",
+		 (int)(strlen(go) - strlen("/bin/go")), go, name);
+#else
+	snprintf(path, sizeof(path), "%.*s/pkg/tool/linux_amd64/%s",
+		 (int)(strlen(go) - strlen("/bin/go")), go, name);
+#endif
+	return path;
+}
+
+const char *
 go_sources(const char *version, const char *package)
 {
 	static char path[PATH_MAX];

@@ -41,6 +41,9 @@ const char *go_program_without_cgo(const char *version, const char *name, const 
 void go_command(struct run *run, const char *version, const char *directory,
 		const char *const arguments[], const char *cgo);
 
+/* A tool that the toolchain brings. Static: valid until the next call. */
+const char *go_tool(const char *version, const char *name);
+
 /* The toolchain's own sources of a package. Static: valid until the next call. */
 const char *go_sources(const char *version, const char *package);
 

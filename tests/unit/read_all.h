@@ -1,7 +1,7 @@
 /*
  * read_all.h: a hostile trace through all that reads one.
  *
- * The reader alone (walk_trace.h), the model, the report in both forms, the diff, the dump, and
+ * The reader alone (walk_trace.h), the model, the report in every form, the diff, the dump, and
  * what `record` says at its end. For the fuzzer, and for tests of what it found. Output goes
  * nowhere.
  */
@@ -11,6 +11,9 @@
 #include "tests/unit/walk_trace.h"
 #include "tools/cmd/dump_record.h"
 #include "tools/cmd/record_summary.h"
+#include "tools/export/folded.h"
+#include "tools/export/pprof.h"
+#include "tools/export/speedscope.h"
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
 #include "tools/model/report/report_build.h"
@@ -43,6 +46,24 @@ read_all_print(const struct vmt_report *report, FILE *nowhere)
 
 	WALK_CHECK(vmt_json_print(report, &json, nowhere, &err) == 0);
 	vmt_text_report_print(report, &text);
+}
+
+/* Whatever a trace claims, the rows of its profile add up. */
+static inline void
+read_all_export(const struct vmt_report *report, FILE *nowhere)
+{
+	struct vmt_profile *profile = vmt_profile_make(report, VMT_PROFILE_MOST_ROWS);
+	struct vmt_err err = {""};
+
+	WALK_CHECK(profile != NULL);
+	WALK_CHECK(!report->snapshot.taken ||
+		   profile->totals[VMT_METRIC_COMMITTED_SPACE] == report->snapshot.rss_bytes);
+	WALK_CHECK(!report->snapshot.taken ||
+		   profile->totals[VMT_METRIC_INUSE_SPACE] == report->snapshot.virtual_bytes);
+	vmt_profile_free(profile);
+	WALK_CHECK(vmt_pprof_write(report, nowhere, &err) == 0);
+	WALK_CHECK(vmt_folded_write(report, VMT_METRIC_ALLOC_SPACE, nowhere, &err) == 0);
+	WALK_CHECK(vmt_speedscope_write(report, VMT_METRIC_COMMITTED_SPACE, nowhere, &err) == 0);
 }
 
 static inline void
@@ -128,8 +149,10 @@ read_all(const char *path)
 
 	WALK_CHECK(nowhere != NULL);
 	(void)walk_trace(path);
-	if (peak != NULL)
+	if (peak != NULL) {
 		read_all_print(peak, nowhere);
+		read_all_export(peak, nowhere);
+	}
 	if (peak != NULL && end != NULL)
 		read_all_compare(peak, end, nowhere);
 	vmt_report_free(peak);

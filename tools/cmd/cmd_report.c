@@ -21,6 +21,7 @@ enum {
 	OPTION_TO,
 	OPTION_FORMAT,
 	OPTION_OUTPUT,
+	OPTION_METRIC,
 	OPTION_FOCUS, /* and three more: report_args.h */
 };
 
@@ -33,6 +34,8 @@ const struct vmt_option vmt_cmd_report_options[] = {
     {"to", 0, "WHEN", "the second (default: the moment of a report)"},
     {"format", 'f', "FORMAT", "text (default), json"},
     {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
+    {"metric", 0, "METRIC",
+     "of folded, and shown first by speedscope: committed_space (default) ..."},
     VMT_REPORT_ARGS_PATTERNS,
     {0},
 };
@@ -71,6 +74,7 @@ static int
 read_format(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
 {
 	const char *name = options->values[OPTION_FORMAT];
+	const char *metric = options->values[OPTION_METRIC];
 
 	if (options->values[OPTION_FROM] || options->values[OPTION_TO]) {
 		wanted->compare_format = vmt_compare_find_format(name, err);
@@ -78,6 +82,14 @@ read_format(const struct vmt_options *options, struct wanted *wanted, struct vmt
 			return -EINVAL;
 		wanted->view.top = wanted->compare_format->top;
 		return 0;
+	}
+	wanted->view.metric = VMT_METRIC_COMMITTED_SPACE;
+	if (metric) {
+		int chosen = vmt_options_choose("--metric", metric, vmt_profile_metric_names, err);
+
+		if (chosen < 0)
+			return chosen;
+		wanted->view.metric = (enum vmt_metric)chosen;
 	}
 	wanted->format = vmt_report_formats_find(name, err);
 	if (!wanted->format)

@@ -3,6 +3,9 @@
 #include "tools/cmd/exec_traces.h"
 #include "tools/cmd/options.h"
 #include "tools/cmd/terminal.h"
+#include "tools/export/folded.h"
+#include "tools/export/pprof.h"
+#include "tools/export/speedscope.h"
 #include "tools/render/json.h"
 #include "tools/render/text_report.h"
 
@@ -39,9 +42,34 @@ write_json(const struct vmt_report *report, const struct vmt_report_view *view, 
 	return vmt_json_print(report, &json, out, err);
 }
 
+static int
+write_pprof(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+	    struct vmt_err *err)
+{
+	(void)view;
+	return vmt_pprof_write(report, out, err);
+}
+
+static int
+write_folded(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+	     struct vmt_err *err)
+{
+	return vmt_folded_write(report, view->metric, out, err);
+}
+
+static int
+write_speedscope(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+		 struct vmt_err *err)
+{
+	return vmt_speedscope_write(report, view->metric, out, err);
+}
+
 const struct vmt_report_format vmt_report_formats[] = {
     {"text", "for people", false, VMT_TEXT_DEFAULT_TOP, write_text},
     {"json", "for scripts", false, SIZE_MAX, write_json},
+    {"pprof", "for go tool pprof, Parca, Pyroscope", true, SIZE_MAX, write_pprof},
+    {"folded", "one line a stack, for flame graphs", false, SIZE_MAX, write_folded},
+    {"speedscope", "for speedscope.app", false, SIZE_MAX, write_speedscope},
     {0},
 };
 

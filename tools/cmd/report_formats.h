@@ -8,6 +8,7 @@
 #define VMT_REPORT_FORMATS_H
 
 #include "tools/err.h"
+#include "tools/export/profile.h"
 #include "tools/model/report/report.h"
 #include "tools/render/rank.h"
 #include "tools/render/selection.h"
@@ -23,6 +24,7 @@ struct vmt_report_view {
 	size_t top;			       /* rows of each list */
 	size_t callers;			       /* below each row of text */
 	const struct vmt_selection *selection; /* NULL: no row and no frame is left out */
+	enum vmt_metric metric;		       /* of formats that show one */
 };
 
 struct vmt_report_format {

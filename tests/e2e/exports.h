@@ -1,0 +1,27 @@
+/*
+ * exports.h: what does an export say, beside the report of the same trace?
+ *
+ * A report as JSON is the measure: totals of each metric, bytes of each class. Failed expectations
+ * fail the running test.
+ */
+#ifndef VMT_EXPORTS_H
+#define VMT_EXPORTS_H
+
+#include "tests/e2e/harness.h"
+
+#define EXPORTS_METRICS 7u
+
+/* Names of the metrics, in the order of the profile. */
+extern const char *const exports_metrics[EXPORTS_METRICS];
+
+/* What the report says of each metric: sums of its sites, its snapshot's RSS and virtual size. */
+void exports_expect(json_t *report, uint64_t totals[EXPORTS_METRICS]);
+
+/* `vmtrace report TRACE --format FORMAT -o PATH`, with two more arguments or NULL. */
+void exports_write(const char *trace, const char *format, const char *path, const char *option,
+		   const char *value);
+
+/* The last number of each line of a file, added up. */
+uint64_t exports_sum_lines(const char *path);
+
+#endif
