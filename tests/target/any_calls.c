@@ -27,6 +27,7 @@
 #define BLOCK 1000
 #define SEGMENT_BYTES (16 * PAGE)
 #define ERRNO_BEFORE 77
+#define KEPT_BYTES (UINT64_C(64) << 20) /* of a block of the heap */
 
 struct outcome {
 	const char *call;
@@ -273,6 +274,16 @@ call_brk(struct outcome *outcome)
 	add((uint64_t)((char *)sbrk(0) - first_break));
 }
 
+/* A realloc that copied gigabytes would make them resident. */
+static void
+drop_huge(void **block)
+{
+	if (malloc_usable_size(*block) <= KEPT_BYTES)
+		return;
+	free(*block);
+	*block = NULL;
+}
+
 static void
 call_heap(struct outcome *outcome)
 {
@@ -302,6 +313,7 @@ call_heap(struct outcome *outcome)
 		outcome->result += fresh != NULL;
 		if (fresh || (a[0] == 5 && a[1] == 0) || (a[0] > 5 && (a[1] == 0 || a[2] == 0)))
 			*block = fresh;
+		drop_huge(block);
 		return;
 	}
 	outcome->result += fresh != NULL;
@@ -309,6 +321,7 @@ call_heap(struct outcome *outcome)
 		*(char *)fresh = 1;
 	free(*block);
 	*block = fresh;
+	drop_huge(block);
 }
 
 /* The lines of maps in the zone, without inodes, and what can be read there. */
