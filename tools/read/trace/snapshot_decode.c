@@ -1,6 +1,7 @@
 #include "tools/read/trace/snapshot_decode.h"
 
 #include "format/codec.h"
+#include "tools/read/trace/zero_pages.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -141,8 +142,10 @@ vmt_snapshot_decode(struct vmt_snapshot *snapshot, struct vmt_trace *trace,
 		return result;
 	snapshot->coarse = chunk->header.flags & VMT_CHUNK_COARSE;
 	result = fill(snapshot, &chunk->header, bytes, length);
-	if (result == 0)
+	if (result == 0) {
+		vmt_zero_pages_mark(snapshot);
 		return 0;
+	}
 	vmt_snapshot_decode_free(snapshot);
 	return vmt_err_set(err, -result, "%s: chunk %llu is a snapshot that %s",
 			   vmt_trace_path(trace), (unsigned long long)chunk->header.sequence,
