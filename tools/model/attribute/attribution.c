@@ -307,10 +307,22 @@ find_new_stacks(struct vmt_regions *regions, const struct vmt_unfinished_calls *
 }
 
 static int
-join(struct vmt_attribution *attribution, struct vmt_regions *regions,
-     const struct vmt_regions_input *input)
+join_committers(struct vmt_attribution *attribution, const struct vmt_regions *regions,
+		const struct vmt_regions_input *input)
 {
-	struct vmt_committers_input committers;
+	const struct vmt_committers_input committers = {.regions = regions,
+							.replay = input->replay,
+							.resident = input->resident,
+							.classes = attribution->classes,
+							.coarse = input->snapshot->coarse};
+
+	return vmt_committers_join(&attribution->committers, &committers);
+}
+
+static int
+join(struct vmt_attribution *attribution, struct vmt_regions *regions,
+     const struct vmt_regions_input *input, const struct vmt_attribution_options *options)
+{
 	int status = vmt_regions_name_files(input);
 	bool known;
 
@@ -335,7 +347,7 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 		leave_open(regions);
 	attribution->is_split =
 	    !attribution->foreign_allocator && !attribution->forked && !input->blocks_unseen;
-	if (attribution->is_split &&
+	if (attribution->is_split && !options->sums_alone &&
 	    vmt_retained_split(&attribution->retained, regions, input->replay, input->resident))
 		return -ENOMEM;
 	if (vmt_heap_pages_tally(regions, input->replay, attribution->classes, &attribution->parts))
@@ -343,17 +355,16 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 	vmt_advice_tally_add(input->replay->advised, regions, input->replay->sites,
 			     input->resident);
 	add_up(attribution, regions);
-	committers = (struct vmt_committers_input){.regions = regions,
-						   .replay = input->replay,
-						   .resident = input->resident,
-						   .classes = attribution->classes,
-						   .coarse = input->snapshot->coarse};
-	status = vmt_committers_join(&attribution->committers, &committers);
+	if (!options->sums_alone)
+		status = join_committers(attribution, regions, input);
 	if (status)
 		return status;
 	settle_totals(regions, input->replay);
 	leave_out_lent(regions, input->replay);
-	return count_live_calls(regions, input->replay);
+	status = count_live_calls(regions, input->replay);
+	if (!status && options->see)
+		status = options->see(options->see_context, attribution, regions, input->resident);
+	return status;
 }
 
 int
@@ -385,7 +396,7 @@ vmt_attribution_join(struct vmt_attribution *attribution, const struct vmt_snaps
 	if (!status)
 		status = vmt_unfinished_calls_lend(replay, snapshot);
 	if (!status)
-		status = join(attribution, &regions, &input);
+		status = join(attribution, &regions, &input, options);
 	if (vmt_unfinished_calls_take_back(replay) && !status)
 		status = -ENOMEM;
 	vmt_regions_clear(&regions);

@@ -42,6 +42,12 @@ struct vmt_attribution_options {
 	struct vmt_go_sites *go_owners;	   /* NULL: no stack is a Go runtime's */
 	struct vmt_allocators *allocators; /* NULL: known by their blocks alone */
 	bool blocks_unseen;		   /* no hook of the heap has told of any */
+	bool sums_alone; /* classes' and sites', and neither `retained` nor `committers` */
+	/* Called with the regions and pages, which do not outlive the call, once all is added up;
+	 * may be NULL. 0 or -ENOMEM. */
+	int (*see)(void *see_context, const struct vmt_attribution *attribution,
+		   const struct vmt_regions *regions, const struct vmt_resident *resident);
+	void *see_context;
 };
 
 /* Paths of files point into the snapshot. 0 or -ENOMEM; free in either case. */

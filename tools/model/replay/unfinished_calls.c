@@ -17,6 +17,11 @@ struct call {
 	uint32_t site;
 };
 
+struct vmt_lent {
+	uint64_t bytes;
+	uint32_t site;
+};
+
 struct loan {
 	struct vmt_extent extent;
 	bool stack;
@@ -390,6 +395,45 @@ vmt_unfinished_calls_has_stack(const struct vmt_unfinished_calls *calls, uint64_
 		    address < calls->loans[i].extent.end)
 			return true;
 	return false;
+}
+
+int
+vmt_unfinished_calls_keep(struct vmt_unfinished_calls *calls,
+			  struct vmt_unfinished_calls_kept *kept)
+{
+	if (calls->count > kept->room) {
+		struct vmt_lent *lent = reallocarray(kept->lent, calls->count, sizeof(*lent));
+
+		if (!lent)
+			return -ENOMEM;
+		kept->lent = lent;
+		kept->room = calls->count;
+	}
+	for (size_t i = 0; i < calls->count; i++) {
+		struct call *call = &calls->calls[i];
+
+		kept->lent[i] = (struct vmt_lent){call->lent_bytes, call->site};
+		call->lent_bytes = 0;
+		call->site = VMT_SITE_NONE;
+	}
+	return 0;
+}
+
+void
+vmt_unfinished_calls_restore(struct vmt_unfinished_calls *calls,
+			     const struct vmt_unfinished_calls_kept *kept)
+{
+	for (size_t i = 0; i < calls->count; i++) {
+		calls->calls[i].lent_bytes = kept->lent[i].bytes;
+		calls->calls[i].site = kept->lent[i].site;
+	}
+}
+
+void
+vmt_unfinished_calls_kept_free(struct vmt_unfinished_calls_kept *kept)
+{
+	free(kept->lent);
+	*kept = (struct vmt_unfinished_calls_kept){0};
 }
 
 void

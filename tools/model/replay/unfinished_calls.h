@@ -43,6 +43,19 @@ int vmt_unfinished_calls_take_back(struct vmt_replay *replay);
 /* Whether a thread's stack was lent at this address: it is a call of pthread_create's. */
 bool vmt_unfinished_calls_has_stack(const struct vmt_unfinished_calls *calls, uint64_t address);
 
+/* What a loan notes of each call, until restore as if none had been lent anything: a loan in
+ * between leaves nothing behind. Zero it first; it can be used again, and is freed in the end. */
+struct vmt_unfinished_calls_kept {
+	struct vmt_lent *lent;
+	size_t room;
+};
+
+int vmt_unfinished_calls_keep(struct vmt_unfinished_calls *calls,
+			      struct vmt_unfinished_calls_kept *kept);
+void vmt_unfinished_calls_restore(struct vmt_unfinished_calls *calls,
+				  const struct vmt_unfinished_calls_kept *kept);
+void vmt_unfinished_calls_kept_free(struct vmt_unfinished_calls_kept *kept);
+
 /* When no event will come: calls that never ended have reserved what they were lent. */
 void vmt_unfinished_calls_settle(struct vmt_replay *replay);
 

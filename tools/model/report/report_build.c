@@ -1,5 +1,6 @@
 #include "tools/model/report/report_build.h"
 
+#include "tools/model/report/history_build.h"
 #include "tools/model/report/report_draft.h"
 #include "tools/model/report/snapshot_choice.h"
 #include "tools/read/trace/process_end.h"
@@ -262,39 +263,9 @@ fill(struct vmt_report_draft *draft)
 		status = vmt_report_go_fill(draft);
 	if (!status)
 		status = vmt_report_rows_fill(draft);
+	if (!status)
+		status = vmt_history_build_fill(draft);
 	return status ? status : fill_line(draft);
-}
-
-/* Without names for the report, stacks are looked up only where a Go runtime is known to be. */
-static int
-set_up_go(struct vmt_report_draft *draft, const struct vmt_head *head)
-{
-	struct vmt_go_sites_input input = {
-	    .trace = draft->trace,
-	    .history = draft->replay->history,
-	    .sites = draft->replay->sites,
-	    .symbols = draft->names,
-	};
-
-	if (!draft->options->symbols && !head->go.version[0])
-		return 0;
-	draft->go_owners = vmt_go_sites_new(&input);
-	return draft->go_owners ? 0 : -ENOMEM;
-}
-
-static bool
-set_up_allocators(struct vmt_report_draft *draft, const struct vmt_head *head)
-{
-	struct vmt_allocators_input input = {
-	    .trace = draft->trace,
-	    .history = draft->replay->history,
-	    .sites = draft->replay->sites,
-	    .symbols = draft->options->symbols ? draft->names : NULL,
-	    .tracer_address = head->tracer_address,
-	};
-
-	draft->allocators = vmt_allocators_new(&input);
-	return draft->allocators != NULL;
 }
 
 static int
@@ -328,19 +299,21 @@ set_up(struct vmt_report_draft *draft)
 	draft->names = vmt_lookup_new(NULL);
 	if (!draft->strings || !draft->line || !draft->replay || !draft->names)
 		return -ENOMEM;
-	return set_up_allocators(draft, head) ? set_up_go(draft, head) : -ENOMEM;
+	return vmt_report_snapshots_new_owners(draft, &draft->go_owners, &draft->allocators);
 }
 
 /* What is needed no longer once the report is filled. */
 static void
 tear_down(struct vmt_report_draft *draft)
 {
+	vmt_history_build_free(draft);
 	vmt_attribution_free(&draft->attribution);
 	vmt_snapshot_decode_free(&draft->snapshot);
 	vmt_replay_free(draft->replay);
 	vmt_go_sites_free(draft->go_owners);
 	vmt_allocators_free(draft->allocators);
 	vmt_lookup_free(draft->names);
+	free(draft->waiting.items);
 	free(draft->line);
 	free(draft->site_rows);
 	vmt_trace_close(draft->trace);
@@ -349,18 +322,19 @@ tear_down(struct vmt_report_draft *draft)
 static int
 build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 {
-	const struct vmt_trace_chunk *chosen;
 	int status = vmt_trace_open(&draft->trace, path, err);
 
 	if (status)
 		return status;
 	if (set_up(draft))
 		return vmt_report_draft_no_memory(err, path);
-	status = vmt_snapshot_choice_find(draft, &chosen, err);
-	if (!status && chosen)
-		status = vmt_snapshot_decode(&draft->snapshot, draft->trace, chosen, err);
+	status = vmt_snapshot_choice_find(draft, &draft->chosen, err);
+	if (!status && draft->chosen)
+		status = vmt_snapshot_decode(&draft->snapshot, draft->trace, draft->chosen, err);
+	if (!status && vmt_history_build_plan(draft, draft->chosen))
+		status = vmt_report_draft_no_memory(err, path);
 	if (!status)
-		status = vmt_report_events_replay(draft, chosen != NULL, path, err);
+		status = vmt_report_events_replay(draft, path, err);
 	if (!status && fill(draft))
 		status = vmt_report_draft_no_memory(err, path);
 	return status ? status : vmt_snapshot_choice_check(draft, err);
@@ -397,6 +371,7 @@ vmt_report_free(struct vmt_report *report)
 	vmt_report_go_free(report);
 	vmt_report_committers_free(report);
 	vmt_report_parts_free(report);
+	vmt_history_free(&report->history);
 	free(report->rss);
 	free(report->coverage.blind_spots);
 	vmt_string_set_free(draft->strings);

@@ -1,7 +1,8 @@
 /*
  * report_draft.h: a report under construction, as the parts share it that fill it in.
  *
- * Internal to model/: cmd_report.c makes it, report_events.c reads the trace, report_rows.c and
+ * Internal to model/: cmd_report.c makes it, report_events.c reads the trace, report_snapshots.c
+ * joins it with snapshots, report_rows.c and
  * report_coverage.c fill in the report. Strings of the report live in its set. Functions return 0
  * or a negative errno.
  */
@@ -19,6 +20,11 @@
 
 #include <errno.h>
 
+struct vmt_waiting_snapshot {
+	const struct vmt_trace_chunk *chunk;
+	uint64_t time;
+};
+
 struct vmt_report_draft {
 	struct vmt_report report; /* first: vmt_report_free gets a pointer to it */
 	struct vmt_string_set *strings;
@@ -32,8 +38,16 @@ struct vmt_report_draft {
 	bool is_next_day;	   /* a time of day that the first day had before the start */
 	struct vmt_trace *trace;
 	struct vmt_replay *replay;
-	struct vmt_snapshot snapshot;
+	const struct vmt_trace_chunk *chosen; /* the report's snapshot; NULL: there is none */
+	struct vmt_snapshot snapshot;	      /* ... decoded */
 	struct vmt_attribution attribution;
+	struct vmt_history_draft *history; /* NULL: none is built */
+	struct {
+		struct vmt_waiting_snapshot *items;
+		size_t first;
+		size_t end;
+		size_t room;
+	} waiting; /* snapshots whose events are not all replayed, in time order */
 	struct vmt_rss_series *line;
 	struct vmt_lookup *names;
 	struct vmt_go_sites *go_owners;
@@ -42,7 +56,8 @@ struct vmt_report_draft {
 	bool joined;
 	uint32_t joined_level;	   /* of format/thin.h, then */
 	bool begun;		   /* past the events that list what was there before */
-	uint64_t earlier_runs;	   /* of the snapshots before the report's */
+	uint64_t earlier_runs;	   /* of the snapshots so far */
+	uint64_t seen_runs;	   /* ... of those that page faults were compared with */
 	size_t tasks_at;	   /* chunk from which on lists of threads are still to be taken */
 	uint64_t last_time;	   /* ticks */
 	uint64_t growth_from;	   /* ticks; 0 = passed, or there is none */
@@ -79,15 +94,25 @@ vmt_report_draft_tell(const struct vmt_report_draft *draft, const char *doing, u
 		draft->options->progress(draft->options->progress_context, doing, done, total);
 }
 
-/* All events, and at the snapshot, where one is wanted, the join with it. */
-int vmt_report_events_replay(struct vmt_report_draft *draft, bool wanted, const char *path,
-			     struct vmt_err *err);
+/* All events, and at the snapshot, where there is one, the join with it. */
+int vmt_report_events_replay(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
+/* Lists of threads that were taken up to that time. */
+int vmt_report_events_take_tasks(struct vmt_report_draft *draft, uint64_t time);
+
+/* A snapshot of the trace, when its time has come; then, once all events up to `time` are replayed,
+ * what there is to do with those before it. */
+int vmt_report_snapshots_take(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk,
+			      uint64_t time);
+int vmt_report_snapshots_reach(struct vmt_report_draft *draft, uint64_t time);
+/* What tells the memory of Go and of allocators, as nothing was asked of it. */
+int vmt_report_snapshots_new_owners(const struct vmt_report_draft *draft,
+				    struct vmt_go_sites **go_owners,
+				    struct vmt_allocators **allocators);
 
 /* Sampled page faults: the frames of a toucher; a record of the trace; what an earlier snapshot
  * shows to be resident; how they were sampled, before the replay; what that leaves unseen. */
 const uint64_t *vmt_report_touch_stack(void *trace, uint32_t id, uint32_t *frames);
-int vmt_report_touch_take(struct vmt_report_draft *draft, const struct vmt_record_touch *touch,
-			  bool wanted);
+int vmt_report_touch_take(struct vmt_report_draft *draft, const struct vmt_record_touch *touch);
 int vmt_report_touch_see(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot);
 void vmt_report_touch_heads(struct vmt_report_draft *draft);
 int vmt_report_touch_cover(struct vmt_report_draft *draft);

@@ -8,8 +8,7 @@
 #include <time.h>
 
 #define GROWTH_PART 10u
-#define EARLIER_RUNS_MOST 4000000u /* some seconds */
-#define PLACED_MOST 16384u	   /* many times what the library's table has room for */
+#define PLACED_MOST 16384u /* many times what the library's table has room for */
 /* Records: what it takes to hide a miss of every cache, and then another one. */
 #define EXPECT_AHEAD 20u
 #define EXPECT_SOON 8u
@@ -17,20 +16,6 @@
 /* What a trace may cost: twenty times what one of dense events does. */
 #define CPU_ALWAYS_NS UINT64_C(60000000000)
 #define CPU_NS_PER_BYTE 10000u
-
-static bool
-module_of(void *trace, uint32_t id, struct vmt_module *module)
-{
-	return vmt_trace_module(trace, id, module);
-}
-
-static const char *
-last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
 
 /* Whether the kernel killed since the reading before. */
 static bool
@@ -145,9 +130,8 @@ take_tasks(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
 	return 0;
 }
 
-/* Lists of threads that were taken up to that time. */
-static int
-take_tasks_until(struct vmt_report_draft *draft, uint64_t time)
+int
+vmt_report_events_take_tasks(struct vmt_report_draft *draft, uint64_t time)
 {
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
@@ -180,54 +164,10 @@ last_snapshot_time(const struct vmt_report_draft *draft)
 	return last;
 }
 
-/* An advice may be among them. */
-static bool
-has_lost_events(const struct vmt_report_draft *draft)
-{
-	const struct vmt_trace_loss *loss = vmt_trace_loss(draft->trace);
-
-	return loss->overwritten_by_kind[VMT_EVENT_MADVISE] ||
-	       loss->dropped_by_kind[VMT_EVENT_MADVISE] || loss->events_missing;
-}
-
 static int
-join(struct vmt_report_draft *draft, const char *path)
+take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 {
-	const struct vmt_head *head = vmt_trace_head(draft->trace);
-	struct vmt_attribution_options options = {
-	    .tracer_address = head->tracer_address,
-	    .trace_name = last_part(path),
-	    .trace_bytes = head->mapped_bytes ? head->mapped_bytes : head->chunks_offset,
-	    .module = module_of,
-	    .context = draft->trace,
-	    .go_owners = draft->go_owners,
-	    .allocators = draft->allocators,
-	    .blocks_unseen =
-		vmt_blocks_count(draft->replay->blocks) == 0 &&
-		(head->malloc_mode == VMT_MALLOC_OFF || head->notes & VMT_NOTE_OWN_MALLOC),
-	};
-
-	int status = take_tasks_until(draft, draft->snapshot.head.time);
-
-	if (!status)
-		status = vmt_replay_reach(draft->replay, draft->snapshot.head.time);
-	vmt_touchers_drop_gone(draft->replay->touchers);
-	draft->joined = true;
-	draft->joined_level = draft->replay->thin_level;
-	options.blocks_unseen &= draft->joined_level == 0;
-	draft->blocks_unseen = options.blocks_unseen;
-	if (status)
-		return status;
-	if (has_lost_events(draft))
-		vmt_touched_lose(draft->replay->touched);
-	return vmt_attribution_join(&draft->attribution, &draft->snapshot, draft->replay, &options);
-}
-
-static int
-take_event(struct vmt_report_draft *draft, const struct vmt_event *event, bool wanted,
-	   const char *path)
-{
-	int status = take_tasks_until(draft, event->time);
+	int status = vmt_report_events_take_tasks(draft, event->time);
 
 	if (status)
 		return status;
@@ -240,76 +180,25 @@ take_event(struct vmt_report_draft *draft, const struct vmt_event *event, bool w
 	}
 	if (!is_inventory(draft, event)) {
 		draft->begun = true;
-		if (wanted && !draft->joined && event->time > draft->snapshot.head.time)
-			status = join(draft, path);
+		status = vmt_report_snapshots_reach(draft, event->time);
 	}
 	return status ? status : vmt_replay_apply(draft->replay, event);
 }
 
-/* Pages that were resident then. Where a mapping's runs stand packed, all of it may have been. */
 static int
-add_touched(struct vmt_touched *touched, const struct vmt_snapshot *snapshot)
-{
-	int status = 0;
-
-	for (uint32_t i = 0; i < snapshot->head.mappings && !status; i++) {
-		const struct vmt_snapshot_mapping *mapping = &snapshot->mappings[i];
-
-		if (snapshot->coarse && mapping->runs)
-			status =
-			    vmt_touched_add(touched, mapping->mapping.start, mapping->mapping.end);
-	}
-	for (uint32_t i = 0; i < snapshot->head.runs && !status && !snapshot->coarse; i++) {
-		const struct vmt_run *run = &snapshot->runs[i];
-
-		if ((run->kind & (VMT_RUN_PRESENT | VMT_RUN_SWAPPED)) &&
-		    !(run->kind & VMT_RUN_ZERO))
-			status = vmt_touched_add(touched, run->start, run->start + run->bytes);
-	}
-	return status;
-}
-
-/* What an earlier snapshot shows. All of them may have more runs than a report has time for. */
-static int
-take_earlier(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
-{
-	struct vmt_touched *touched = draft->replay->touched;
-	struct vmt_snapshot snapshot;
-	struct vmt_err err = {{0}};
-	int status = 0;
-
-	if (draft->earlier_runs > EARLIER_RUNS_MOST ||
-	    vmt_snapshot_decode(&snapshot, draft->trace, chunk, &err)) {
-		vmt_touched_lose(touched);
-		return 0;
-	}
-	draft->earlier_runs += snapshot.head.runs;
-	if (draft->earlier_runs > EARLIER_RUNS_MOST)
-		vmt_touched_lose(touched);
-	else
-		status = add_touched(touched, &snapshot);
-	if (!status)
-		status = vmt_report_touch_see(draft, &snapshot);
-	vmt_snapshot_decode_free(&snapshot);
-	return status;
-}
-
-static int
-take_record(struct vmt_report_draft *draft, const struct vmt_record *record, bool wanted,
-	    const char *path)
+take_record(struct vmt_report_draft *draft, const struct vmt_record *record)
 {
 	if (record->time > draft->last_time)
 		draft->last_time = record->time;
 	if (record->kind == VMT_RECORD_USAGE)
 		take_usage(draft, &record->usage);
-	if (record->kind == VMT_RECORD_SNAPSHOT && wanted && !draft->joined &&
-	    record->time < draft->snapshot.head.time)
-		return take_earlier(draft, record->snapshot);
+	if (record->kind == VMT_RECORD_SNAPSHOT)
+		return vmt_report_snapshots_take(draft, record->snapshot, record->time);
 	if (record->kind == VMT_RECORD_TOUCH)
-		return vmt_report_touch_take(draft, &record->touch, wanted);
+		return vmt_report_touch_take(draft, &record->touch);
 	if (record->kind != VMT_RECORD_EVENT)
 		return 0;
-	return take_event(draft, &record->event, wanted, path);
+	return take_event(draft, &record->event);
 }
 
 /* What grew last is told of the last tenth before the last event that the collector wrote: a
@@ -383,8 +272,7 @@ expect(const struct vmt_report_draft *draft, const struct vmt_record *const *rec
 }
 
 static int
-take_batch(struct vmt_report_draft *draft, const struct vmt_record *const *records, size_t count,
-	   bool wanted, const char *path)
+take_batch(struct vmt_report_draft *draft, const struct vmt_record *const *records, size_t count)
 {
 	bool expects = !vmt_replay_is_small(draft->replay);
 	int status = 0;
@@ -392,7 +280,7 @@ take_batch(struct vmt_report_draft *draft, const struct vmt_record *const *recor
 	for (size_t i = 0; i < count && !status; i++) {
 		if (expects)
 			expect(draft, records, count, i);
-		status = take_record(draft, records[i], wanted, path);
+		status = take_record(draft, records[i]);
 	}
 	return status;
 }
@@ -451,8 +339,7 @@ place_lost_modules(struct vmt_report_draft *draft)
 }
 
 int
-vmt_report_events_replay(struct vmt_report_draft *draft, bool wanted, const char *path,
-			 struct vmt_err *err)
+vmt_report_events_replay(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 {
 	const struct vmt_record *const *records = NULL;
 	struct vmt_merge *merge = NULL;
@@ -472,14 +359,14 @@ vmt_report_events_replay(struct vmt_report_draft *draft, bool wanted, const char
 			break;
 		vmt_report_draft_tell(draft, "reading events", vmt_merge_chunks_opened(merge),
 				      chunks);
-		if (take_batch(draft, records, count, wanted, path))
+		if (take_batch(draft, records, count))
 			status = vmt_report_draft_no_memory(err, path);
 		if (!status)
 			status = check_cpu(draft, path, err);
 	}
-	if (!status && wanted && !draft->joined && join(draft, path))
+	if (!status && vmt_report_snapshots_reach(draft, UINT64_MAX))
 		status = vmt_report_draft_no_memory(err, path);
-	if (!status && take_tasks_until(draft, last_snapshot_time(draft)))
+	if (!status && vmt_report_events_take_tasks(draft, last_snapshot_time(draft)))
 		status = vmt_report_draft_no_memory(err, path);
 	vmt_unfinished_calls_settle(draft->replay);
 	if (draft->growth_from)

@@ -18,12 +18,11 @@ vmt_report_touch_stack(void *trace, uint32_t id, uint32_t *frames)
 /* A page counts as its toucher's from when it was touched; what the report's snapshot shows is over
  * by then for later ones. */
 int
-vmt_report_touch_take(struct vmt_report_draft *draft, const struct vmt_record_touch *touch,
-		      bool wanted)
+vmt_report_touch_take(struct vmt_report_draft *draft, const struct vmt_record_touch *touch)
 {
 	struct vmt_touch_sample sample = touch->sample;
 
-	if (draft->joined || (wanted && sample.time > draft->snapshot.head.time))
+	if (draft->joined || (draft->chosen && sample.time > draft->snapshot.head.time))
 		return 0;
 	sample.stack =
 	    vmt_touch_stacks_id(vmt_trace_touch_stacks(draft->trace), touch->sample.stack);

@@ -406,14 +406,18 @@ vmt_sites_vote_class(struct vmt_site_entry *entry, uint8_t class, uint64_t bytes
 }
 
 uint64_t
+vmt_sites_round(uint64_t exact, double estimate)
+{
+	estimate = round(estimate);
+	if (estimate >= 0)
+		return exact + (uint64_t)estimate;
+	return -estimate < (double)exact ? exact - (uint64_t)-estimate : 0;
+}
+
+uint64_t
 vmt_sites_figure(const struct vmt_site_entry *entry, enum vmt_figure figure)
 {
-	double estimate = round(entry->estimate[figure]);
-
-	if (estimate >= 0)
-		return entry->exact[figure] + (uint64_t)estimate;
-	return -estimate < (double)entry->exact[figure] ? entry->exact[figure] - (uint64_t)-estimate
-							: 0;
+	return vmt_sites_round(entry->exact[figure], entry->estimate[figure]);
 }
 
 void
@@ -424,6 +428,80 @@ vmt_sites_mark(struct vmt_sites *sites)
 
 		entry->exact[VMT_FIGURE_HELD_BEFORE] = vmt_sites_held(entry);
 	}
+}
+
+static int
+make_room_to_keep(struct vmt_sites_kept *kept, uint32_t count)
+{
+	struct vmt_site_entry *entries;
+
+	if (count <= kept->room)
+		return 0;
+	entries = aligned_alloc(_Alignof(struct vmt_site_entry), count * sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	free(kept->entries);
+	kept->entries = entries;
+	kept->room = count;
+	return 0;
+}
+
+int
+vmt_sites_keep(struct vmt_sites *sites, struct vmt_sites_kept *kept)
+{
+	int status = make_room_to_keep(kept, sites->room);
+
+	if (status)
+		return status;
+	kept->count = sites->count;
+	kept->pending_count = sites->pending_count;
+	kept->spans_used = sites->spans_used;
+	if (sites->count)
+		memcpy(kept->entries, sites->entries, sites->count * sizeof(*kept->entries));
+	for (uint32_t i = 0; i < sites->count; i++) {
+		struct vmt_site_entry *entry = &sites->entries[i];
+
+		for (int j = VMT_FIGURE_LIVE_COUNT; j <= VMT_FIGURE_PINS; j++) {
+			entry->exact[j] = 0;
+			entry->estimate[j] = 0;
+		}
+		entry->class = 0;
+		entry->class_lead_bytes = 0;
+	}
+	return 0;
+}
+
+void
+vmt_sites_restore(struct vmt_sites *sites, const struct vmt_sites_kept *kept)
+{
+	bool has_new = sites->count > kept->count;
+
+	assert(sites->count >= kept->count);
+	sites->count = kept->count;
+	sites->pending_count = kept->pending_count;
+	sites->spans_used = kept->spans_used;
+	if (kept->count)
+		memcpy(sites->entries, kept->entries, kept->count * sizeof(*kept->entries));
+	if (!has_new)
+		return;
+	for (uint32_t i = 0; i <= sites->index_mask; i++)
+		sites->index[i].site = NONE;
+	fill_index(sites);
+}
+
+void
+vmt_sites_kept_free(struct vmt_sites_kept *kept)
+{
+	free(kept->entries);
+	*kept = (struct vmt_sites_kept){0};
+}
+
+uint32_t
+vmt_sites_find(const struct vmt_sites *sites, struct vmt_site_key key)
+{
+	uint32_t first = sites->room ? slot_of(sites, key)->site : NONE;
+
+	return first == NONE ? NONE : sites->entries[first].newest;
 }
 
 uint64_t

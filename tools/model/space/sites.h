@@ -118,11 +118,30 @@ void vmt_sites_vote_class(struct vmt_site_entry *entry, uint8_t class, uint64_t 
 /* Notes what each site holds now, to tell later by how much it has grown. */
 void vmt_sites_mark(struct vmt_sites *sites);
 
+/* A look at what the sites have at a snapshot, which leaves nothing behind: from keep to restore
+ * each has no figure of a snapshot but those that are added, and then all is as it was. Sites made
+ * between are gone. Zero it first; it can be used again, and is freed in the end. */
+struct vmt_sites_kept {
+	struct vmt_site_entry *entries;
+	uint32_t room;
+	uint32_t count;
+	uint32_t pending_count;
+	uint64_t spans_used;
+};
+
+int vmt_sites_keep(struct vmt_sites *sites, struct vmt_sites_kept *kept);
+void vmt_sites_restore(struct vmt_sites *sites, const struct vmt_sites_kept *kept);
+void vmt_sites_kept_free(struct vmt_sites_kept *kept);
+
+/* The site of a key, the last variant used; VMT_SITE_NONE where there is none. */
+uint32_t vmt_sites_find(const struct vmt_sites *sites, struct vmt_site_key key);
+
 /* What a site has reserved and not released by now; where pages were not looked at this stands for
  * what it has reserved at the snapshot. */
 uint64_t vmt_sites_held(const struct vmt_site_entry *entry);
 
-/* A figure, rounded, never negative. */
+/* Both parts of a figure, rounded, never negative. */
+uint64_t vmt_sites_round(uint64_t exact, double estimate);
 uint64_t vmt_sites_figure(const struct vmt_site_entry *entry, enum vmt_figure figure);
 
 /* The most places that one look may pass. For tests. */
