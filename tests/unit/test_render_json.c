@@ -116,6 +116,7 @@ it_is_json_in_utf8_whatever_the_names(void **state)
 
 static const char *const interface_keys[] = {
     "schema",
+    "history",
     "process",
     "other_pid_namespace",
     "traces_removed",

@@ -95,6 +95,7 @@ read_format(const struct vmt_options *options, struct wanted *wanted, struct vmt
 	if (!wanted->format)
 		return -EINVAL;
 	wanted->view.top = wanted->format->top;
+	wanted->build.history = wanted->format->history;
 	return 0;
 }
 

@@ -65,11 +65,11 @@ write_speedscope(const struct vmt_report *report, const struct vmt_report_view *
 }
 
 const struct vmt_report_format vmt_report_formats[] = {
-    {"text", "for people", false, VMT_TEXT_DEFAULT_TOP, write_text},
-    {"json", "for scripts", false, SIZE_MAX, write_json},
-    {"pprof", "for go tool pprof, Parca, Pyroscope", true, SIZE_MAX, write_pprof},
-    {"folded", "one line a stack, for flame graphs", false, SIZE_MAX, write_folded},
-    {"speedscope", "for speedscope.app", false, SIZE_MAX, write_speedscope},
+    {"text", "for people", false, VMT_TEXT_DEFAULT_TOP, write_text, false},
+    {"json", "for scripts", false, SIZE_MAX, write_json, true},
+    {"pprof", "for go tool pprof, Parca, Pyroscope", true, SIZE_MAX, write_pprof, false},
+    {"folded", "one line a stack, for flame graphs", false, SIZE_MAX, write_folded, false},
+    {"speedscope", "for speedscope.app", false, SIZE_MAX, write_speedscope, false},
     {0},
 };
 

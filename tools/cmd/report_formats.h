@@ -34,6 +34,7 @@ struct vmt_report_format {
 	size_t top;	/* unless another number is asked for */
 	int (*write)(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
 		     struct vmt_err *err);
+	bool history; /* it shows the figures of the other snapshots too */
 };
 
 /* The table ends with a NULL name. The first is the default. */

@@ -4,6 +4,7 @@
 #include "tools/render/emitter.h"
 #include "tools/render/json_frames.h"
 #include "tools/render/json_go.h"
+#include "tools/render/json_history.h"
 #include "tools/render/json_touch.h"
 #include "tools/render/kernel_figures.h"
 
@@ -173,18 +174,24 @@ print_site(struct vmt_emitter *emitter, const struct vmt_report *report,
 
 static int
 print_sites(struct vmt_emitter *emitter, const struct vmt_report *report,
-	    const struct vmt_json_options *options, struct vmt_err *err)
+	    const struct vmt_report *shown, const struct vmt_json_options *options,
+	    struct vmt_err *err)
 {
-	const struct vmt_site **sites = vmt_rank_sites(report, options->rank);
+	const struct vmt_site **sites = vmt_rank_sites(shown, options->rank);
+	size_t count = shown->site_count < options->top ? shown->site_count : options->top;
+	int result;
 
-	if (!sites && report->site_count)
+	if (!sites && shown->site_count)
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	vmt_emitter_array(emitter, "sites");
-	for (size_t i = 0; i < report->site_count && i < options->top; i++)
-		print_site(emitter, report, sites[i]);
+	for (size_t i = 0; i < count; i++)
+		print_site(emitter, shown, sites[i]);
 	vmt_emitter_array_end(emitter);
+	result = vmt_json_history_print(
+	    emitter, &(struct vmt_json_history){
+			 .report = report, .shown = shown, .rows = sites, .count = count});
 	free(sites);
-	return 0;
+	return result ? vmt_err_set(err, ENOMEM, "out of memory") : 0;
 }
 
 static void
@@ -371,7 +378,7 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	print_classes(&emitter, report);
 	print_retained(&emitter, report);
 	print_selection(&emitter, options->selection);
-	result = print_sites(&emitter, shown, options, err);
+	result = print_sites(&emitter, report, shown, options, err);
 	if (result < 0)
 		return result;
 	vmt_json_touch_committers(&emitter, report);

@@ -109,10 +109,9 @@ vmt_history_build_wants(struct vmt_report_draft *draft, const struct vmt_trace_c
 
 /* What of it blocks do not own. */
 static double
-unowned(const struct vmt_region *region, enum vmt_amount amount)
+unowned(const struct vmt_region_part *part, enum vmt_amount amount)
 {
-	double bytes = (double)region->total.bytes[amount] - (double)region->blocks.bytes[amount] -
-		       region->estimate[amount];
+	double bytes = (double)part->rest[amount] - part->estimate[amount];
 
 	return bytes > 0 ? bytes : 0;
 }
@@ -132,15 +131,14 @@ see(void *context, const struct vmt_attribution *attribution, const struct vmt_r
 	    .page_bytes = draft->replay->page_bytes,
 	};
 
-	(void)attribution;
 	memset(build->sited, 0, sizeof(build->sited));
-	for (size_t i = 0; i < regions->count; i++) {
-		const struct vmt_region *region = &regions->items[i];
+	for (size_t i = 0; i < attribution->parts.count; i++) {
+		const struct vmt_region_part *part = &attribution->parts.items[i];
 
-		if (region->site == VMT_SITE_NONE)
+		if (part->site == VMT_SITE_NONE)
 			continue;
-		build->sited[RESERVED][region->class] += unowned(region, VMT_AMOUNT_RESERVED);
-		build->sited[COMMITTED][region->class] += unowned(region, VMT_AMOUNT_COMMITTED);
+		build->sited[RESERVED][part->class] += unowned(part, VMT_AMOUNT_RESERVED);
+		build->sited[COMMITTED][part->class] += unowned(part, VMT_AMOUNT_COMMITTED);
 	}
 	return build->snapshot ? vmt_history_map_cut(build->snapshot, &place) : 0;
 }
