@@ -336,6 +336,7 @@ vmt_procfs_parse_rollup(const char *text, size_t length, struct vmt_procfs_rollu
 			     kilobytes(whole, "ShmemPmdMapped") + kilobytes(whole, "FilePmdMapped");
 	rollup->swap_bytes = kilobytes(whole, "Swap");
 	rollup->proportional_bytes = known_kilobytes(whole, "Pss");
+	rollup->proportional_anonymous_bytes = known_kilobytes(whole, "Pss_Anon");
 	rollup->private_bytes = known_sum(whole, "Private_Clean", "Private_Dirty");
 	rollup->shared_bytes = known_sum(whole, "Shared_Clean", "Shared_Dirty");
 	rollup->anonymous_huge_bytes = known_kilobytes(whole, "AnonHugePages");

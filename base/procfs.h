@@ -63,6 +63,7 @@ struct vmt_procfs_rollup {
 	uint64_t swap_bytes;
 	/* VMT_PROCFS_UNKNOWN where there is no such line: */
 	uint64_t proportional_bytes;
+	uint64_t proportional_anonymous_bytes; /* Linux 5.4 and later */
 	uint64_t private_bytes;
 	uint64_t shared_bytes;
 	uint64_t anonymous_huge_bytes;

@@ -111,6 +111,8 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	set_up_writer(process, shared);
 	vmt_drain_open(&process->drain, &process->layout, process->base);
 	process->shared = shared;
+	shared->first_pid = shared->first_pid ? shared->first_pid : process->pid;
+	shared->is_tree |= process->pid != shared->first_pid;
 	process->drain.forked = shared->forked ? note_fork : NULL;
 	process->drain.context = process;
 	process->drain.bound = &process->bound;

@@ -288,8 +288,9 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	    .maps_fd = process->maps_fd,
 	    .statm_fd = process->statm_fd,
 	    .pid = process->pid,
-	    .rollup_fd =
-		vmt_snapshot_extras_rollup(process, shared, asked_for) ? process->rollup_fd : -1,
+	    .rollup_fd = vmt_snapshot_extras_rollup(process, shared, reason, asked_for)
+			     ? process->rollup_fd
+			     : -1,
 	    .clock = process->layout.clock,
 	    .reason = (enum vmt_snapshot_reason)reason,
 	    .index = sampling->snapshots,

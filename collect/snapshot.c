@@ -381,7 +381,7 @@ read_rollup(const struct vmt_snapshot_job *job, struct vmt_snapshot_head *head)
 {
 	struct vmt_procfs_rollup rollup;
 
-	head->lazyfree_bytes = VMT_FIGURE_UNKNOWN;
+	head->lazyfree_bytes = head->proportional_anonymous_bytes = VMT_FIGURE_UNKNOWN;
 	if (job->residency.source != VMT_RESIDENCY_PAGEMAP_SCAN)
 		head->huge_bytes = VMT_FIGURE_UNKNOWN;
 	if (job->rollup_fd < 0 || !vmt_procfs_read_rollup(job->rollup_fd, &rollup))
@@ -389,6 +389,7 @@ read_rollup(const struct vmt_snapshot_job *job, struct vmt_snapshot_head *head)
 	head->rss_before_bytes = head->rss_after_bytes = rollup.rss_bytes;
 	head->lazyfree_bytes = rollup.lazyfree_bytes;
 	head->kernel.proportional_bytes = rollup.proportional_bytes;
+	head->proportional_anonymous_bytes = rollup.proportional_anonymous_bytes;
 	head->kernel.private_bytes = rollup.private_bytes;
 	head->kernel.shared_bytes = rollup.shared_bytes;
 	head->kernel.anonymous_huge_bytes = rollup.anonymous_huge_bytes;

@@ -6,6 +6,8 @@
 #define ROLLUP_NS_PER_MIB (12 * MILLISECOND / 1024)
 #define ROLLUP_EXIT_MAX_BYTES (UINT64_C(4) << 30)
 #define ROLLUP_SHORT_NS (2 * MILLISECOND)
+#define ROLLUP_PERIODIC_NS (12 * MILLISECOND)
+#define ROLLUP_REQUEST_NS (100 * MILLISECOND)
 
 /* What telling shared pages costs beyond the scan. Nobody waits for a snapshot that is due, a
  * process that ends does, and one that grows has the next one soon. */
@@ -14,15 +16,36 @@
 #define SHARES_EXIT_NS (2 * MILLISECOND)
 #define SHARES_REQUEST_NS (100 * MILLISECOND)
 
-/* Only where it can tell what nothing else does: LazyFree pages, or, for a source that does not
- * know them, huge ones. */
+/* Pss, where other processes of the tree may share pages. The process's mapping calls wait for one
+ * reading, and one that ends waits for it. */
+static bool
+pays_for_proportion(const struct vmt_shared *shared, uint32_t reason, uint64_t cost_ns)
+{
+	switch (reason) {
+	case VMT_SNAPSHOT_EXIT:
+		return cost_ns <= ROLLUP_SHORT_NS;
+	case VMT_SNAPSHOT_REQUEST:
+		return cost_ns <= ROLLUP_REQUEST_NS;
+	case VMT_SNAPSHOT_PERIODIC:
+		return cost_ns <= ROLLUP_PERIODIC_NS &&
+		       shared->credit.left_ns > (int64_t)(2 * cost_ns);
+	default:
+		return cost_ns <= ROLLUP_SHORT_NS &&
+		       shared->credit.left_ns > (int64_t)(8 * cost_ns);
+	}
+}
+
+/* Only where it can tell what nothing else does: Pss, LazyFree pages, or, for a source that does
+ * not know them, huge ones. */
 bool
 vmt_snapshot_extras_rollup(const struct vmt_traced *process, const struct vmt_shared *shared,
-			   bool asked_for)
+			   uint32_t reason, bool asked_for)
 {
 	const struct vmt_sampling *sampling = &process->sampling;
 	uint64_t cost_ns = (sampling->rss_bytes >> 20) * ROLLUP_NS_PER_MIB;
 
+	if (shared->is_tree && pays_for_proportion(shared, reason, cost_ns))
+		return true;
 	if (!process->drain.freed_lazily && shared->source == VMT_RESIDENCY_PAGEMAP_SCAN)
 		return false;
 	if (asked_for)

@@ -9,9 +9,10 @@
 
 #include "collect/traced.h"
 
-/* Whether smaps_rollup is read. asked_for: the process waits for this snapshot. */
+/* Whether smaps_rollup is read. reason: enum vmt_snapshot_reason. asked_for: the process waits for
+ * this snapshot. */
 bool vmt_snapshot_extras_rollup(const struct vmt_traced *process, const struct vmt_shared *shared,
-				bool asked_for);
+				uint32_t reason, bool asked_for);
 
 /* Whether shared pages are told. reason: enum vmt_snapshot_reason. */
 bool vmt_snapshot_extras_shares(const struct vmt_traced *process, const struct vmt_shared *shared,

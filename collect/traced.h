@@ -50,6 +50,8 @@ struct vmt_shared {
 	enum vmt_residency_source source;
 	uint64_t zero_frame;
 	bool knows_guards;
+	uint32_t first_pid; /* of the processes, 0: none yet */
+	bool is_tree;	    /* there was another than the first: pages may be shared among them */
 	/* Called inside long work, so that no heartbeat gets old and no ring full. */
 	void (*pause)(void *context);
 	/* Told of each fork of a process, and of each process that ends, before its trace goes

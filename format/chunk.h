@@ -161,6 +161,8 @@ struct vmt_snapshot_head {
 	uint64_t
 	    shared_rss_bytes; /* of resident_bytes, what is in other mappings too, of this process
 				 or another: VMT_RUN_SHARED; VMT_FIGURE_UNKNOWN where not asked */
+	uint64_t proportional_anonymous_bytes; /* Pss_Anon of smaps_rollup: of the kernel's
+						  proportional_bytes, private copies */
 };
 
 /* A run of pages alike: VMT_RUN_* bits. */

@@ -132,6 +132,7 @@ a_snapshot_has_a_line_a_mapping_in_text(void **state)
 	    "      0.000000050 snapshot         index=0 reason=first source=pagemap "
 	    "resident_bytes=12288 rss_before_bytes=12288 rss_after_bytes=12288 "
 	    "virtual_bytes=208896 swap_bytes=4096 huge_bytes=0 shared_rss_bytes=0 "
+	    "proportional_anonymous_bytes=0 "
 	    "kernel_anonymous_bytes=8192 kernel_file_bytes=4096 kernel_shared_memory_bytes=0 "
 	    "kernel_swap_bytes=0 kernel_page_table_bytes=45056 kernel_locked_bytes=0 "
 	    "kernel_hugetlb_bytes=0 kernel_rss_error_bytes=0 duration_ns=0 cpu_ns=0 "

@@ -167,7 +167,8 @@ static void
 parses_statm_and_rollup(void **state)
 {
 	static const char rollup_text[] =
-	    "1000-2000 ---p 00000000 00:00 0  [rollup]\nRss:      20 kB\nPss:   3 kB\n"
+	    "1000-2000 ---p 00000000 00:00 0  [rollup]\nRss:      20 kB\nPss:   3 kB\nPss_Anon: 2 "
+	    "kB\n"
 	    "Shared_Clean:   4 kB\nShared_Dirty:  0 kB\nPrivate_Clean: 12 kB\n"
 	    "Private_Dirty:  4 kB\n"
 	    "LazyFree:      8 kB\nAnonHugePages:   2048 kB\nShmemPmdMapped:        4 kB\n"
@@ -187,6 +188,7 @@ parses_statm_and_rollup(void **state)
 	assert_int_equal(rollup.huge_bytes, 2052 * 1024);
 	assert_int_equal(rollup.swap_bytes, 12 * 1024);
 	assert_int_equal(rollup.proportional_bytes, 3 * 1024);
+	assert_int_equal(rollup.proportional_anonymous_bytes, 2 * 1024);
 	assert_int_equal(rollup.private_bytes, 16 * 1024);
 	assert_int_equal(rollup.shared_bytes, 4 * 1024);
 	assert_int_equal(rollup.anonymous_huge_bytes, 2048 * 1024);

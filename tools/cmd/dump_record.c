@@ -333,6 +333,7 @@ emit_snapshot_head(struct vmt_emitter *emitter, const struct vmt_snapshot_head *
 	emit_figure(emitter, "huge_bytes", head->huge_bytes);
 	emit_figure(emitter, "lazyfree_bytes", head->lazyfree_bytes);
 	emit_figure(emitter, "shared_rss_bytes", head->shared_rss_bytes);
+	emit_figure(emitter, "proportional_anonymous_bytes", head->proportional_anonymous_bytes);
 	for (size_t i = 0; i < VMT_KERNEL_FIGURES_KEYS; i++) {
 		snprintf(key, sizeof(key), "kernel_%s", vmt_kernel_figures_keys[i].name);
 		emit_figure(emitter, key,
