@@ -4,7 +4,8 @@
 #include "tools/cmd/progress.h"
 #include "tools/cmd/report_args.h"
 #include "tools/cmd/report_formats.h"
-#include "tools/cmd/trace_list.h"
+#include "tools/cmd/trace_files.h"
+#include "tools/cmd/tree_report.h"
 #include "tools/memory_limit.h"
 #include "tools/model/report/report_build.h"
 #include "tools/render/text_report.h"
@@ -22,6 +23,7 @@ enum {
 	OPTION_FORMAT,
 	OPTION_OUTPUT,
 	OPTION_METRIC,
+	OPTION_GROUP,
 	OPTION_FOCUS, /* and three more: report_args.h */
 };
 
@@ -36,6 +38,7 @@ const struct vmt_option vmt_cmd_report_options[] = {
     {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
     {"metric", 0, "METRIC",
      "of folded, and shown first by speedscope: committed_space (default) ..."},
+    {"group", 0, "BY", "several traces: which are called alike, by title (default) or exe"},
     VMT_REPORT_ARGS_PATTERNS,
     {0},
 };
@@ -108,8 +111,8 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 				  .build.symbols = true,
 				  .output = options->values[OPTION_OUTPUT],
 				  .view.callers = VMT_TEXT_DEFAULT_CALLERS};
-	if (options->operand_count != 1)
-		return vmt_err_set(err, EINVAL, "report needs one trace file");
+	if (options->values[OPTION_GROUP])
+		return vmt_err_set(err, EINVAL, "--group goes with several traces or a directory");
 	wanted->view.path = options->operands[0];
 	result = read_format(options, wanted, err);
 	if (result >= 0 && options->values[OPTION_SORT]) {
@@ -195,33 +198,37 @@ report_change(const struct wanted *wanted, struct vmt_err *err)
 	return result;
 }
 
-/* Of a directory: its traces. */
-static int
-list_traces(const struct vmt_options *options, const struct wanted *wanted, struct vmt_err *err)
+static bool
+is_for_several(int option)
 {
-	static const char *const formats[] = {"text", "json", NULL};
-	const char *name = options->values[OPTION_FORMAT];
-	int format = name ? vmt_options_choose("--format (of a directory)", name, formats, err) : 0;
-
-	if (format < 0)
-		return format;
-	if (wanted->output || vmt_report_args_has_patterns(&wanted->patterns))
-		return vmt_err_set(err, EINVAL, "--%s goes with one trace",
-				   wanted->output ? "output" : "focus, --ignore, --hide, --match");
-	return vmt_trace_list_print(wanted->view.path, VMT_TRACE_LIST_MOST,
-				    options->values[OPTION_TOP] ? wanted->view.top : SIZE_MAX,
-				    format == 1, err);
+	return option == OPTION_TOP || option == OPTION_FORMAT || option == OPTION_OUTPUT ||
+	       option == OPTION_GROUP;
 }
 
 static int
-report(const struct vmt_options *options, const struct wanted *wanted, struct vmt_err *err)
+report_several(const struct vmt_options *options, struct vmt_err *err)
+{
+	struct vmt_tree_report wanted = {.operands = options->operands,
+					 .operand_count = options->operand_count,
+					 .format = options->values[OPTION_FORMAT],
+					 .output = options->values[OPTION_OUTPUT],
+					 .group = options->values[OPTION_GROUP],
+					 .top = options->values[OPTION_TOP],
+					 .most = VMT_TRACE_FILES_MOST};
+
+	for (size_t i = 0; vmt_cmd_report_options[i].name; i++)
+		if (options->values[i] && !is_for_several((int)i))
+			return vmt_err_set(err, EINVAL, "--%s goes with one trace",
+					   vmt_cmd_report_options[i].name);
+	vmt_memory_limit_set_machine();
+	return vmt_tree_report_write(&wanted, err);
+}
+
+static int
+report(const struct wanted *wanted, struct vmt_err *err)
 {
 	vmt_memory_limit_set_machine();
-	if (wanted->compare_format)
-		return report_change(wanted, err);
-	if (vmt_trace_list_is_for(wanted->view.path))
-		return list_traces(options, wanted, err);
-	return report_one(wanted, err);
+	return wanted->compare_format ? report_change(wanted, err) : report_one(wanted, err);
 }
 
 int
@@ -232,10 +239,14 @@ vmt_cmd_report_main(int argc, char **argv, struct vmt_err *err)
 	int result;
 
 	result = vmt_options_parse(&options, vmt_cmd_report_options, argc, argv, false, err);
+	if (result == 0 && options.operand_count == 0)
+		result = vmt_err_set(err, EINVAL, "report needs a trace file");
+	if (result == 0 && vmt_tree_report_is_for(options.operands, options.operand_count))
+		return report_several(&options, err);
 	if (result == 0)
 		result = read_options(&options, &wanted, err);
 	if (result == 0)
-		result = report(&options, &wanted, err);
+		result = report(&wanted, err);
 	vmt_report_args_patterns_free(&wanted.patterns);
 	return result;
 }

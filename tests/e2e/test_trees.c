@@ -1,0 +1,329 @@
+/*
+ * test_trees.c: is what a tree of processes has in RAM together what the kernel says?
+ *
+ * Trees are recorded, stopped (SIGSTOP all) and looked at. Their sum of Pss is then read apart from
+ * smaps_rollup, and, by root, the number of page frames that they map.
+ */
+#include "tests/e2e/living.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIMIT_MS 60000
+
+struct tree {
+	char directory[PATH_MAX];
+	struct conversation talk;
+	pid_t pids[16]; /* the root first */
+	size_t count;
+};
+
+/* Starts `vmtrace record` of a program; the traces get a directory of their own. */
+static void
+start(struct tree *tree, const char *name, const char *const program[])
+{
+	static char output[PATH_MAX + 16];
+	const char *argv[16] = {built("vmtrace"), "record", "-o", output, "--"};
+	size_t count = 5;
+
+	snprintf(tree->directory, sizeof(tree->directory), "%s", scratch_file(name));
+	assert_int_equal(mkdir(tree->directory, 0700), 0);
+	snprintf(output, sizeof(output), "%s/t.vmt", tree->directory);
+	for (size_t i = 0; program[i]; i++)
+		argv[count++] = program[i];
+	/* Figures are those of the very end, also where the collector gets no CPU soon. */
+	converse_start(&tree->talk, argv, (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
+}
+
+/* Field of /proc/PID/stat behind the name: 0 = state, 1 = parent. */
+static void
+read_stat(pid_t pid, char *state, int *parent)
+{
+	char path[64], text[1024] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	fclose(file);
+	assert_int_equal(sscanf(strrchr(text, ')'), ") %c %d", state, parent), 2);
+}
+
+/* The pids of a line, and their parent. */
+static void
+read_pids(struct tree *tree)
+{
+	char state;
+	int parent;
+
+	converse_read_line(&tree->talk);
+	tree->count = 1;
+	for (char *at = tree->talk.line; *at && tree->count < 16;) {
+		tree->pids[tree->count++] = (pid_t)strtol(at, &at, 10);
+		while (*at && !isdigit((unsigned char)*at))
+			at++;
+	}
+	read_stat(tree->pids[1], &state, &parent);
+	tree->pids[0] = parent;
+}
+
+static void
+stop(const struct tree *tree)
+{
+	int64_t deadline = now_ms() + LIMIT_MS;
+	int parent;
+
+	for (size_t i = 0; i < tree->count; i++) {
+		char state = 'R';
+
+		assert_int_equal(kill(tree->pids[i], SIGSTOP), 0);
+		while (state != 'T') {
+			assert_true(now_ms() < deadline);
+			poll(NULL, 0, 1);
+			read_stat(tree->pids[i], &state, &parent);
+		}
+	}
+}
+
+static void
+go_on(const struct tree *tree)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		assert_int_equal(kill(tree->pids[i], SIGCONT), 0);
+}
+
+/* What `vmtrace report DIRECTORY` says. */
+static json_t *
+list(const char *directory, const char *group)
+{
+	const char *const argv[] = {built("vmtrace"), "report",	 directory, "--format",
+				    "json",	      "--group", group,	    NULL};
+	struct run run;
+
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		fail_msg("%s", run.err);
+	json_t *root = json_loads(run.out, 0, NULL);
+
+	assert_non_null(root);
+	run_free(&run);
+	return root;
+}
+
+static json_t *
+trace_of(json_t *root, int64_t pid)
+{
+	json_t *trace;
+	size_t i;
+
+	json_array_foreach(member(root, "traces"), i, trace)
+	{
+		if (number(trace, "pid") == pid)
+			return trace;
+	}
+	fail_msg("no trace of process %lld", (long long)pid);
+	return NULL;
+}
+
+/* Has a snapshot taken of each: their traces are there, as they have all been forked long ago. */
+static void
+look(const struct tree *tree)
+{
+	json_t *root = NULL;
+	int64_t deadline = now_ms() + LIMIT_MS;
+
+	do {
+		json_decref(root);
+		assert_true(now_ms() < deadline);
+		poll(NULL, 0, 10);
+		root = list(tree->directory, "title");
+	} while (json_array_size(member(root, "traces")) < tree->count);
+	for (size_t i = 0; i < tree->count; i++) {
+		const char *name = json_string_value(member(trace_of(root, tree->pids[i]), "name"));
+		char path[2 * PATH_MAX];
+
+		snprintf(path, sizeof(path), "%s/%s", tree->directory, name);
+		living_snapshot(path);
+	}
+	json_decref(root);
+}
+
+/* A figure of smaps_rollup, of all processes. */
+static int64_t
+sum_of(const struct tree *tree, const char *key)
+{
+	int64_t bytes = 0;
+
+	for (size_t i = 0; i < tree->count; i++) {
+		char path[64], line[256];
+
+		snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)tree->pids[i]);
+		FILE *file = fopen(path, "r");
+
+		assert_non_null(file);
+		while (fgets(line, sizeof(line), file))
+			if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':')
+				bytes += 1024 * strtoll(line + strlen(key) + 1, NULL, 10);
+		fclose(file);
+	}
+	return bytes;
+}
+
+/* By page frames; 0 where they are not shown. */
+static int64_t
+frames_of(const struct tree *tree)
+{
+	const char *argv[20] = {"python3", script_file("pages_once.py")};
+	char words[16][16];
+	struct run run;
+
+	for (size_t i = 0; i < tree->count; i++) {
+		snprintf(words[i], sizeof(words[i]), "%d", (int)tree->pids[i]);
+		argv[2 + i] = words[i];
+	}
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		fail_msg("%s", run.err);
+	int64_t bytes = strtoll(run.out, NULL, 10);
+
+	run_free(&run);
+	return bytes;
+}
+
+static void
+assert_near(const char *what, int64_t told, int64_t truth)
+{
+	if (llabs(told - truth) > truth / 100)
+		fail_msg("%s: %lld, and it is %lld", what, (long long)told, (long long)truth);
+}
+
+/* The stopped tree's sums, by the kernel and by us. Returns the tree's row. */
+static json_t *
+check_sums(const struct tree *tree, json_t *root)
+{
+	json_t *row = json_array_get(member(root, "trees"), 0);
+	int64_t frames = frames_of(tree);
+
+	assert_int_equal(json_array_size(member(root, "trees")), 1);
+	assert_int_equal(number(row, "there"), (int64_t)tree->count);
+	assert_int_equal(number(row, "unseen"), 0);
+	assert_true(json_is_true(member(row, "live")));
+	assert_near("sum of RSS", number(row, "rss_bytes"), sum_of(tree, "Rss"));
+	assert_near("sum of Pss", number(row, "proportional_bytes"), sum_of(tree, "Pss"));
+	assert_near("private", number(row, "private_bytes"),
+		    sum_of(tree, "Private_Clean") + sum_of(tree, "Private_Dirty"));
+	assert_near("once without outsiders",
+		    number(row, "once_bytes") - number(row, "outside_bytes"), sum_of(tree, "Pss"));
+	if (frames)
+		assert_near("page frames", number(row, "once_bytes"), frames);
+	assert_true(json_is_false(member(row, "estimate")));
+	return row;
+}
+
+static void
+check_stopped(struct tree *tree)
+{
+	stop(tree);
+	look(tree);
+	json_t *root = list(tree->directory, "title");
+
+	check_sums(tree, root);
+	for (size_t i = 1; i < tree->count; i++) {
+		json_t *child = trace_of(root, tree->pids[i]);
+
+		assert_int_equal(number(child, "parent_pid"), tree->pids[0]);
+		assert_string_equal(json_string_value(member(child, "origin")), "fork");
+		assert_string_equal(
+		    json_string_value(member(child, "parent")),
+		    json_string_value(member(trace_of(root, tree->pids[0]), "name")));
+	}
+	json_decref(root);
+	go_on(tree);
+}
+
+static void
+test_workers_of_c(void **state)
+{
+	static struct tree tree;
+	const int64_t kib = 1 << 10;
+
+	(void)state;
+	start(&tree, "workers",
+	      (const char *const[]){built("tests/target/prefork"), "6", "24000", "1000", "3000",
+				    NULL});
+	read_pids(&tree);
+	assert_int_equal(tree.count, 7);
+	check_stopped(&tree);
+	json_t *root = list(tree.directory, "exe");
+	json_t *group = json_array_get(member(root, "groups"), 0);
+
+	/* The cache once; each worker's copies and its own memory. The rest is the program's. */
+	assert_in_range(number(json_array_get(member(root, "trees"), 0), "once_bytes"),
+			24000 * kib + 6 * 4000 * kib, 24000 * kib + 6 * 4000 * kib + (12 << 20));
+	assert_int_equal(json_array_size(member(root, "groups")), 1);
+	assert_int_equal(number(group, "traces"), 7);
+	assert_int_equal(converse_end(&tree.talk), 0);
+	json_decref(root);
+}
+
+static void
+test_workers_of_python(void **state)
+{
+	static struct tree tree;
+
+	(void)state;
+	start(&tree, "python",
+	      (const char *const[]){"python3", script_file("prefork_server.py"), NULL});
+	read_pids(&tree);
+	assert_int_equal(tree.count, 5);
+	check_stopped(&tree);
+	assert_int_equal(converse_end(&tree.talk), 0);
+}
+
+/* After the end, when each process had its last snapshot at another time: an estimate that is
+ * called one, and is right. */
+static void
+test_ended(void **state)
+{
+	static struct tree tree;
+	const int64_t kib = 1 << 10;
+
+	(void)state;
+	start(&tree, "ended",
+	      (const char *const[]){built("tests/target/prefork"), "6", "24000", "1000", "3000",
+				    NULL});
+	read_pids(&tree);
+	assert_int_equal(converse_end(&tree.talk), 0);
+	json_t *root = list(tree.directory, "title");
+	json_t *row = json_array_get(member(root, "trees"), 0);
+
+	assert_int_equal(json_array_size(member(root, "traces")), 7);
+	assert_int_equal(json_array_size(member(root, "trees")), 1);
+	assert_true(json_is_false(member(row, "live")));
+	if (number(row, "there") == 7 && number(row, "unseen") == 0)
+		assert_in_range(number(row, "once_bytes"), 24000 * kib + 6 * 4000 * kib,
+				24000 * kib + 6 * 4000 * kib + (12 << 20));
+	json_decref(root);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_workers_of_c),
+	    cmocka_unit_test(test_workers_of_python),
+	    cmocka_unit_test(test_ended),
+	};
+
+	prefer_system_programs();
+	return cmocka_run_group_tests_name("trees", tests, NULL, NULL);
+}

@@ -1,0 +1,137 @@
+/*
+ * tree.h: the data of a report about several traces: whose child is who, and what they have
+ * together.
+ *
+ * Plain data, in bytes and nanoseconds, with the figures that section "several traces" of
+ * docs/trace-format.md names. Built by tree_build.h, printed by render/. Owns all it points to,
+ * freed by vmt_tree_free. VMT_FIGURE_UNKNOWN marks a figure that no snapshot has.
+ *
+ * A trace is of one process image: what a process executes has a trace of its own. Times are
+ * CLOCK_MONOTONIC of the boot in which a process ran.
+ */
+#ifndef VMT_TREE_H
+#define VMT_TREE_H
+
+#include "format/chunk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMT_TREE_NONE SIZE_MAX
+
+/* How a process image came to be. */
+enum vmt_tree_origin {
+	VMT_TREE_ROOT,	/* its parent has no trace here */
+	VMT_TREE_FORK,	/* with its parent's memory */
+	VMT_TREE_EXEC,	/* in the process of its parent: an earlier image */
+	VMT_TREE_SPAWN, /* a child of its parent, that executed a program since */
+};
+
+struct vmt_tree_point {
+	int64_t time_ns;
+	uint64_t rss_bytes;
+};
+
+/* At the moment of its tree, by one snapshot. */
+struct vmt_tree_figures {
+	int64_t time_ns; /* of the snapshot */
+	uint64_t rss_bytes;
+	uint64_t private_bytes; /* in no other mapping */
+	uint64_t shared_bytes;	/* rss_bytes = private_bytes + shared_bytes */
+	uint64_t proportional_bytes;
+	uint64_t swap_bytes;
+};
+
+struct vmt_tree_process {
+	char *path; /* of the trace */
+	char *name; /* of the trace, as it is shown */
+	char *exe;
+	char *title; /* what it called itself last, else its command line, else its program */
+	uint32_t pid;
+	uint32_t parent_pid;
+	uint64_t start_ticks;
+	unsigned char boot_id[16];
+	uint64_t namespace; /* of its collector's pids; 0 = not known */
+	uint64_t random_id;
+	uint64_t forked_from;
+	uint64_t start_unix_ns;
+	int64_t start_ns;
+	int64_t end_ns;	   /* the last that is known of it; INT64_MAX: it runs */
+	int64_t leaves_ns; /* of its last snapshot, where it waited for that in order to end; else
+			      end_ns */
+	const char *end;   /* process_end.h */
+	int end_status;
+	uint64_t peak_rss_bytes; /* 0: never read */
+	struct vmt_tree_point *points;
+	size_t point_count;
+	enum vmt_tree_origin origin;
+	size_t parent; /* or VMT_TREE_NONE */
+	size_t tree;
+	size_t group;
+	bool is_ambiguous; /* several traces may be its parent's: none was taken */
+	bool is_there;	   /* at the moment of its tree */
+	bool has_snapshot; /* that stands for that moment: */
+	struct vmt_tree_figures at;
+	size_t chunk;  /* of the snapshot */
+	bool is_apart; /* others of the tree came or went between it and the moment */
+	char *owner;   /* who has most of it then, in words; NULL: not looked up */
+};
+
+struct vmt_tree_sum {
+	uint64_t rss_bytes; /* added up: shared pages once for each process */
+	uint64_t private_bytes;
+	uint64_t proportional_bytes;
+	uint64_t once_bytes;	/* each page once, shared or not */
+	uint64_t outside_bytes; /* of once_bytes, the part of those that also map the pages and are
+				   not in the sum */
+	bool is_apart;	  /* processes came or went between the snapshots: the sum of Pss means
+			     nothing, and outside_bytes is not known */
+	bool is_estimate; /* once_bytes */
+};
+
+/* Processes that descend from one, as far as there are traces. */
+struct vmt_tree_family {
+	size_t root;
+	size_t traces;
+	size_t there;  /* processes at the moment */
+	size_t unseen; /* of these, without a snapshot: in no figure */
+	bool is_live;  /* the moment is the newest, else that of the largest sum of RSS */
+	int64_t moment_ns;
+	int64_t skew_ns;	   /* of the snapshot that is furthest from the moment */
+	uint64_t moment_rss_bytes; /* the sum of RSS then, by what was read between snapshots */
+	struct vmt_tree_sum sum;
+};
+
+/* Processes of one tree that are called alike. */
+struct vmt_tree_group {
+	size_t tree;
+	char *name;
+	size_t traces;
+	size_t there;
+	size_t largest;	    /* process with most RSS at the moment, or the highest peak */
+	uint64_t rss_bytes; /* sums at the moment */
+	uint64_t private_bytes;
+	uint64_t least_private_bytes; /* of those that are known; UNKNOWN: none is */
+	uint64_t most_private_bytes;
+	uint64_t proportional_bytes;
+	uint64_t peak_rss_bytes; /* the highest of any */
+	size_t number;		 /* while they are sorted */
+};
+
+enum vmt_tree_group_by { VMT_TREE_BY_TITLE, VMT_TREE_BY_EXE };
+
+struct vmt_tree {
+	struct vmt_tree_process *processes; /* the highest peak first */
+	size_t count;
+	struct vmt_tree_family *families; /* the largest sum first */
+	size_t family_count;
+	struct vmt_tree_group *groups; /* by family, then the largest sum of RSS first */
+	size_t group_count;
+	size_t unreadable;
+	char *unreadable_why; /* of the first; NULL: none is */
+	size_t passed_over;
+	size_t ambiguous;
+};
+
+#endif

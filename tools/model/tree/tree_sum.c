@@ -1,0 +1,333 @@
+#include "tools/model/tree/tree_sum.h"
+
+#include "format/codec.h"
+#include "tools/model/tree/tree_pages.h"
+#include "tools/read/trace/snapshot_decode.h"
+#include "tools/read/trace/trace.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* A snapshot without Pss must be nearer than one with it by more than half, and by this. */
+#define NEARER_NS INT64_C(100000000)
+/* How far the snapshots' RSS may be from what was read at the moment: one part of so many. */
+#define SLACK_PART 100u
+
+/* The snapshot that stands for a process at the moment. */
+struct choice {
+	bool is_there;
+	struct vmt_snapshot_head head;
+	size_t chunk;
+	int64_t distance_ns; /* a quarter of it, so that its double is a number */
+};
+
+/* One family's processes, and its sums as they grow. */
+struct adding {
+	struct vmt_tree *tree;
+	struct vmt_tree_family *family;
+	const size_t *members;
+	size_t count;
+	struct vmt_tree_pages *pages;
+	uint64_t proportional_anonymous_bytes; /* Pss of all private pages */
+	int64_t first_ns;		       /* the earliest of the snapshots and the moment */
+	int64_t last_ns;
+	bool knows_shares;
+	bool knows_proportion;
+	bool knows_pages;
+	bool is_coarse;
+};
+
+static bool
+is_known(uint64_t figure)
+{
+	return figure != VMT_FIGURE_UNKNOWN;
+}
+
+static void
+add_figure(uint64_t *sum, uint64_t figure)
+{
+	if (is_known(*sum))
+		*sum = is_known(figure) ? *sum + figure : VMT_FIGURE_UNKNOWN;
+}
+
+static int64_t
+monotonic(const struct vmt_snapshot_head *head)
+{
+	return (int64_t)(head->monotonic_ns & INT64_MAX);
+}
+
+static int64_t
+distance(int64_t a, int64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+static bool
+has_proportion(const struct vmt_snapshot_head *head)
+{
+	return is_known(head->proportional_anonymous_bytes) &&
+	       is_known(head->kernel.proportional_bytes);
+}
+
+static bool
+is_better(const struct choice *one, const struct choice *best)
+{
+	bool has = has_proportion(&one->head);
+
+	if (!best->is_there || has == has_proportion(&best->head))
+		return !best->is_there || one->distance_ns < best->distance_ns;
+	if (has)
+		return one->distance_ns <= 2 * best->distance_ns + NEARER_NS / 4;
+	return best->distance_ns > 2 * one->distance_ns + NEARER_NS / 4;
+}
+
+static void
+choose(struct choice *best, struct vmt_trace *trace, int64_t moment_ns)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct choice one = {.is_there = true, .chunk = i};
+		struct vmt_err err = {""};
+		const unsigned char *bytes;
+		size_t length;
+
+		if (chunks[i].header.kind != VMT_CHUNK_SNAPSHOT ||
+		    vmt_trace_payload(trace, &chunks[i], &bytes, &length, &err) < 0 ||
+		    vmt_codec_get_snapshot_head(&chunks[i].header, bytes, length, &one.head) == 0 ||
+		    one.head.source == VMT_RESIDENCY_NONE)
+			continue;
+		one.distance_ns = distance(monotonic(&one.head), moment_ns) / 4;
+		if (is_better(&one, best))
+			*best = one;
+	}
+}
+
+/* NULL where the trace can't be read any more, or another has taken its place. */
+static struct vmt_trace *
+open_again(const struct vmt_tree_process *process)
+{
+	struct vmt_err err = {""};
+	struct vmt_trace *trace;
+
+	if (vmt_trace_open(&trace, process->path, &err) < 0)
+		return NULL;
+	if (vmt_trace_head(trace)->random_id == process->random_id)
+		return trace;
+	vmt_trace_close(trace);
+	return NULL;
+}
+
+static void
+take_figures(struct vmt_tree_process *process, const struct vmt_snapshot_head *head)
+{
+	struct vmt_tree_figures *at = &process->at;
+
+	at->time_ns = monotonic(head);
+	at->rss_bytes = head->resident_bytes;
+	at->swap_bytes = head->swap_bytes;
+	at->proportional_bytes = head->kernel.proportional_bytes;
+	at->private_bytes = at->shared_bytes = VMT_FIGURE_UNKNOWN;
+	if (is_known(head->shared_rss_bytes) && head->shared_rss_bytes <= head->resident_bytes) {
+		at->shared_bytes = head->shared_rss_bytes;
+		at->private_bytes = head->resident_bytes - head->shared_rss_bytes;
+	} else if (is_known(head->kernel.private_bytes)) {
+		at->private_bytes = head->kernel.private_bytes;
+		at->shared_bytes = head->kernel.shared_bytes;
+	}
+}
+
+static void
+add_choice(struct adding *adding, struct vmt_tree_process *process, const struct choice *choice)
+{
+	struct vmt_tree_sum *sum = &adding->family->sum;
+	const struct vmt_tree_figures *at = &process->at;
+
+	process->has_snapshot = true;
+	process->chunk = choice->chunk;
+	take_figures(process, &choice->head);
+	if (at->time_ns < adding->first_ns)
+		adding->first_ns = at->time_ns;
+	if (at->time_ns > adding->last_ns)
+		adding->last_ns = at->time_ns;
+	sum->rss_bytes += at->rss_bytes;
+	add_figure(&sum->private_bytes, at->private_bytes);
+	add_figure(&sum->proportional_bytes, at->proportional_bytes);
+	adding->knows_shares &= is_known(choice->head.shared_rss_bytes);
+	adding->knows_pages &= choice->head.source != VMT_RESIDENCY_MINCORE;
+	adding->knows_proportion &= has_proportion(&choice->head);
+	if (has_proportion(&choice->head))
+		adding->proportional_anonymous_bytes += choice->head.proportional_anonymous_bytes;
+}
+
+static void
+choose_all(struct adding *adding)
+{
+	struct vmt_tree_family *family = adding->family;
+
+	adding->first_ns = adding->last_ns = family->moment_ns;
+	for (size_t i = 0; i < adding->count; i++) {
+		struct vmt_tree_process *process = &adding->tree->processes[adding->members[i]];
+		struct vmt_trace *trace = process->is_there ? open_again(process) : NULL;
+		struct choice choice = {.is_there = false};
+
+		if (trace)
+			choose(&choice, trace, family->moment_ns);
+		vmt_trace_close(trace);
+		if (choice.is_there)
+			add_choice(adding, process, &choice);
+		else
+			family->unseen += process->is_there;
+	}
+	family->skew_ns = adding->last_ns - family->moment_ns;
+	if (family->moment_ns - adding->first_ns > family->skew_ns)
+		family->skew_ns = family->moment_ns - adding->first_ns;
+}
+
+/* A snapshot tells of pages as they were shared then: among others, where processes of the tree
+ * came or went between it and the moment. */
+static void
+find_apart(struct adding *adding)
+{
+	struct vmt_tree *tree = adding->tree;
+	int64_t first_leaves_ns = INT64_MAX;
+	int64_t last_start_ns = INT64_MIN;
+
+	for (size_t i = 0; i < adding->count; i++) {
+		const struct vmt_tree_process *process = &tree->processes[adding->members[i]];
+
+		adding->family->sum.is_apart |=
+		    (process->leaves_ns >= adding->first_ns &&
+		     process->leaves_ns < adding->last_ns) ||
+		    (process->start_ns > adding->first_ns && process->start_ns <= adding->last_ns);
+		if (!process->is_there)
+			continue;
+		if (process->leaves_ns < first_leaves_ns)
+			first_leaves_ns = process->leaves_ns;
+		if (process->start_ns > last_start_ns)
+			last_start_ns = process->start_ns;
+	}
+	for (size_t i = 0; i < adding->count; i++) {
+		struct vmt_tree_process *process = &tree->processes[adding->members[i]];
+
+		process->is_apart =
+		    process->has_snapshot &&
+		    (process->at.time_ns > first_leaves_ns || process->at.time_ns < last_start_ns);
+	}
+}
+
+static bool
+add_pages(struct adding *adding, const struct vmt_tree_process *process)
+{
+	struct vmt_trace *trace = open_again(process);
+	struct vmt_snapshot snapshot;
+	struct vmt_err err = {""};
+	const struct vmt_trace_chunk *chunks;
+	size_t count;
+	bool done;
+
+	if (!trace)
+		return false;
+	chunks = vmt_trace_chunks(trace, &count);
+	done = process->chunk < count && chunks[process->chunk].header.kind == VMT_CHUNK_SNAPSHOT &&
+	       vmt_snapshot_decode(&snapshot, trace, &chunks[process->chunk], &err) == 0;
+	vmt_trace_close(trace);
+	if (!done)
+		return false;
+	adding->is_coarse |= snapshot.coarse;
+	done = vmt_tree_pages_add(adding->pages, &snapshot, process->is_apart);
+	vmt_snapshot_decode_free(&snapshot);
+	return done;
+}
+
+static bool
+is_far(uint64_t a, uint64_t b)
+{
+	return (a > b ? a - b : b - a) > b / SLACK_PART;
+}
+
+static void
+sum_pages(struct adding *adding)
+{
+	struct vmt_tree_sum *sum = &adding->family->sum;
+	struct vmt_tree_page_sums pages;
+	bool is_exact = adding->knows_proportion && !sum->is_apart;
+
+	sum->is_estimate = adding->is_coarse || !is_exact || adding->family->unseen > 0 ||
+			   is_far(sum->rss_bytes, adding->family->moment_rss_bytes);
+	if (!adding->knows_pages || !(adding->knows_shares || is_exact))
+		return;
+	vmt_tree_pages_sum(adding->pages, &pages);
+	sum->once_bytes = pages.file_bytes +
+			  (is_exact ? adding->proportional_anonymous_bytes : pages.anonymous_bytes);
+	if (is_exact)
+		sum->outside_bytes = sum->once_bytes > sum->proportional_bytes
+					 ? sum->once_bytes - sum->proportional_bytes
+					 : 0;
+}
+
+/* Of one process alone no pages need to be looked at. */
+static void
+sum_family(struct adding *adding)
+{
+	struct vmt_tree *tree = adding->tree;
+	struct vmt_tree_sum *sum = &adding->family->sum;
+
+	vmt_tree_pages_clear(adding->pages);
+	choose_all(adding);
+	sum->once_bytes = sum->outside_bytes = VMT_FIGURE_UNKNOWN;
+	if (adding->count < 2)
+		return;
+	find_apart(adding);
+	for (size_t i = 0; i < adding->count && adding->knows_pages; i++)
+		if (tree->processes[adding->members[i]].has_snapshot)
+			adding->knows_pages =
+			    add_pages(adding, &tree->processes[adding->members[i]]);
+	sum_pages(adding);
+}
+
+/* Processes by family; first[f] is where those of a family begin. */
+static void
+list_members(const struct vmt_tree *tree, size_t *members, size_t *first)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		first[tree->processes[i].tree + 1]++;
+	for (size_t i = 0; i < tree->family_count; i++)
+		first[i + 1] += first[i];
+	/* first[f + 1] goes down to where f begins, and so becomes first[f]. */
+	for (size_t i = tree->count; i-- > 0;)
+		members[--first[tree->processes[i].tree + 1]] = i;
+	for (size_t i = 0; i < tree->family_count; i++)
+		first[i] = first[i + 1];
+	first[tree->family_count] = tree->count;
+}
+
+int
+vmt_tree_sum_fill(struct vmt_tree *tree, struct vmt_err *err)
+{
+	size_t *members = calloc(tree->count + 1, sizeof(*members));
+	size_t *first = calloc(tree->family_count + 1, sizeof(*first));
+	struct vmt_tree_pages *pages = vmt_tree_pages_new();
+	bool has_memory = members && first && pages;
+
+	if (has_memory)
+		list_members(tree, members, first);
+	for (size_t i = 0; has_memory && i < tree->family_count; i++) {
+		struct adding adding = {.tree = tree,
+					.family = &tree->families[i],
+					.members = &members[first[i]],
+					.count = first[i + 1] - first[i],
+					.pages = pages,
+					.knows_shares = true,
+					.knows_proportion = true,
+					.knows_pages = true};
+
+		sum_family(&adding);
+	}
+	vmt_tree_pages_free(pages);
+	free(members);
+	free(first);
+	return has_memory ? 0 : vmt_err_set(err, ENOMEM, "out of memory for the sum of a tree");
+}

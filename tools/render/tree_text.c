@@ -1,0 +1,293 @@
+#include "tools/render/tree_text.h"
+
+#include "tools/render/sentence.h"
+#include "tools/render/tree_branches.h"
+#include "tools/render/units.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Trees of several processes that have parts of their own in the text. */
+#define MOST_FAMILIES 5u
+
+static const char *
+figure(char text[VMT_UNITS_BYTES], uint64_t bytes)
+{
+	return bytes == VMT_FIGURE_UNKNOWN ? "?" : vmt_units_bytes(text, bytes);
+}
+
+static void
+say_moment(struct vmt_sentence *sentence, const struct vmt_tree *tree,
+	   const struct vmt_tree_family *family)
+{
+	int64_t since_ns = family->moment_ns - tree->processes[family->root].start_ns;
+	char text[VMT_UNITS_BYTES];
+
+	if (family->is_live)
+		vmt_sentence_say(sentence, " now");
+	else
+		vmt_sentence_say(sentence, " at the peak, %s after the start",
+				 vmt_units_duration(text, since_ns > 0 ? (uint64_t)since_ns : 0));
+}
+
+static void
+say_outside(struct vmt_sentence *sentence, const struct vmt_tree_sum *sum)
+{
+	char text[VMT_UNITS_BYTES];
+
+	if (sum->outside_bytes == VMT_FIGURE_UNKNOWN)
+		return;
+	vmt_sentence_say(sentence,
+			 " Without the share of other programs that map the same pages (%s),",
+			 vmt_units_bytes(text, sum->outside_bytes));
+	vmt_sentence_say(sentence, " it is %s (Pss).",
+			 vmt_units_bytes(text, sum->proportional_bytes));
+}
+
+/* How far the snapshots are from the moment, and from one another. */
+static void
+say_skew(struct vmt_sentence *sentence, const struct vmt_tree_family *family)
+{
+	char text[VMT_UNITS_BYTES];
+
+	if (family->there > family->unseen)
+		vmt_sentence_say(sentence, " By snapshots of at most %s before or after.",
+				 vmt_units_duration(text, (uint64_t)family->skew_ns));
+	if (family->sum.is_apart)
+		vmt_sentence_say(sentence, " Processes came or went between them.");
+	if (family->unseen)
+		vmt_sentence_say(sentence, " %zu of the processes had no snapshot: not in the sum.",
+				 family->unseen);
+}
+
+char *
+vmt_tree_text_sum(const struct vmt_tree *tree, const struct vmt_tree_family *family, char *text,
+		  size_t text_bytes)
+{
+	struct vmt_sentence sentence = {text, text_bytes, 0};
+	const struct vmt_tree_sum *sum = &family->sum;
+	bool is_once = sum->once_bytes != VMT_FIGURE_UNKNOWN;
+	char bytes[VMT_UNITS_BYTES];
+
+	text[0] = '\0';
+	if (family->there == family->unseen) {
+		vmt_sentence_say(&sentence, "No snapshot of the %zu processes that were there",
+				 family->there);
+		say_moment(&sentence, tree, family);
+		vmt_sentence_say(&sentence, ".");
+		return text;
+	}
+	vmt_sentence_say(&sentence, "%s%s in RAM together",
+			 !is_once	    ? "At most "
+			 : sum->is_estimate ? "About "
+					    : "",
+			 vmt_units_bytes(bytes, is_once ? sum->once_bytes : sum->rss_bytes));
+	say_moment(&sentence, tree, family);
+	if (is_once)
+		vmt_sentence_say(&sentence,
+				 ": %zu processes, each shared page counted once (RSS added up: "
+				 "%s).",
+				 family->there, vmt_units_bytes(bytes, sum->rss_bytes));
+	else
+		vmt_sentence_say(&sentence,
+				 ": RSS of %zu processes added up. Which pages they share is not "
+				 "known.",
+				 family->there);
+	say_outside(&sentence, sum);
+	say_skew(&sentence, family);
+	return text;
+}
+
+/* Processes of one family, those with most at the moment first. */
+static const struct vmt_tree *sorted_tree;
+
+static int
+by_figures(const void *left, const void *right)
+{
+	const struct vmt_tree_process *a = &sorted_tree->processes[*(const size_t *)left];
+	const struct vmt_tree_process *b = &sorted_tree->processes[*(const size_t *)right];
+
+	if (a->has_snapshot != b->has_snapshot)
+		return a->has_snapshot ? -1 : 1;
+	if (a->has_snapshot && a->at.rss_bytes != b->at.rss_bytes)
+		return a->at.rss_bytes < b->at.rss_bytes ? 1 : -1;
+	return a < b ? -1 : a > b; /* by peak */
+}
+
+static void
+print_process(const struct vmt_layout *layout, const struct vmt_tree_process *process)
+{
+	const struct vmt_tree_figures *at = &process->at;
+	bool has = process->has_snapshot;
+	char rss[VMT_UNITS_BYTES], alone[VMT_UNITS_BYTES], shared[VMT_UNITS_BYTES];
+	char proportional[VMT_UNITS_BYTES], peak[VMT_UNITS_BYTES];
+
+	vmt_layout_line(layout, VMT_STYLE_PLAIN, "%10s %10s %10s %10s %10s  %-7s  %s  %s",
+			has ? figure(rss, at->rss_bytes) : "-",
+			has ? figure(alone, at->private_bytes) : "-",
+			has ? figure(shared, at->shared_bytes) : "-",
+			has ? figure(proportional, at->proportional_bytes) : "-",
+			process->peak_rss_bytes ? figure(peak, process->peak_rss_bytes) : "?",
+			process->end, process->name, process->title);
+	if (process->owner)
+		vmt_layout_line(layout, VMT_STYLE_DIM, "%*s%s", 4, "", process->owner);
+}
+
+static void
+print_rows(const struct vmt_tree *tree, const struct vmt_layout *layout, size_t *rows, size_t count,
+	   size_t top)
+{
+	sorted_tree = tree;
+	qsort(rows, count, sizeof(*rows), by_figures);
+	vmt_layout_line(layout, VMT_STYLE_TITLE, "%10s %10s %10s %10s %10s  %-7s  %s", "RSS",
+			"private", "shared", "Pss", "peak", "end", "trace and title");
+	for (size_t i = 0; i < count && i < top; i++)
+		print_process(layout, &tree->processes[rows[i]]);
+	if (count > top)
+		vmt_layout_line(layout, VMT_STYLE_DIM, "  and %zu more: --top N has more rows",
+				count - top);
+}
+
+/* "1.4 MiB private each", "1.2 to 1.6 MiB private each". */
+static void
+say_private(struct vmt_sentence *sentence, const struct vmt_tree_group *group)
+{
+	char least[VMT_UNITS_BYTES], most[VMT_UNITS_BYTES];
+
+	if (group->least_private_bytes == VMT_FIGURE_UNKNOWN)
+		return;
+	vmt_units_bytes(least, group->least_private_bytes);
+	vmt_units_bytes(most, group->most_private_bytes);
+	if (strcmp(least, most) == 0)
+		vmt_sentence_say(sentence, ", %s private each", least);
+	else
+		vmt_sentence_say(sentence, ", %s to %s private each", least, most);
+}
+
+static void
+print_group(const struct vmt_tree *tree, const struct vmt_layout *layout,
+	    const struct vmt_tree_group *group)
+{
+	char text[VMT_LAYOUT_LINE_BYTES] = "";
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+	char bytes[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(&sentence, "%zu times %s", group->traces, group->name);
+	if (group->there) {
+		say_private(&sentence, group);
+		if (group->proportional_bytes != VMT_FIGURE_UNKNOWN &&
+		    !tree->families[group->tree].sum.is_apart)
+			vmt_sentence_say(&sentence, ", %s together (Pss)",
+					 vmt_units_bytes(bytes, group->proportional_bytes));
+		if (group->there < group->traces)
+			vmt_sentence_say(&sentence, "; %zu of them then", group->there);
+	} else
+		vmt_sentence_say(&sentence, ", none of them then");
+	vmt_sentence_say(&sentence, "; largest: %s", tree->processes[group->largest].name);
+	vmt_layout_row(layout, VMT_STYLE_PLAIN, text, 2);
+}
+
+static void
+print_groups(const struct vmt_tree *tree, const struct vmt_tree_text_options *options,
+	     size_t family)
+{
+	size_t shown = 0;
+
+	for (size_t i = 0; i < tree->group_count; i++) {
+		const struct vmt_tree_group *group = &tree->groups[i];
+
+		if (group->tree != family || group->traces < 2)
+			continue;
+		if (shown == 0) {
+			fputc('\n', options->layout.out);
+			vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "Called alike");
+		}
+		if (shown++ < options->top)
+			print_group(tree, &options->layout, group);
+	}
+	if (shown > options->top)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				"  and %zu more: --top N has more rows", shown - options->top);
+}
+
+static void
+print_family(const struct vmt_tree *tree, const struct vmt_tree_text_options *options,
+	     size_t number, size_t *rows)
+{
+	const struct vmt_tree_family *family = &tree->families[number];
+	const struct vmt_tree_process *root = &tree->processes[family->root];
+	const struct vmt_layout *layout = &options->layout;
+	char text[VMT_LAYOUT_LINE_BYTES];
+	size_t count = 0;
+
+	for (size_t i = 0; i < tree->count; i++)
+		if (tree->processes[i].tree == number)
+			rows[count++] = i;
+	fputc('\n', layout->out);
+	vmt_layout_line(layout, VMT_STYLE_TITLE, "Tree of %s (process %u), %zu traces", root->title,
+			root->pid, family->traces);
+	vmt_layout_wrap(layout, VMT_STYLE_PLAIN,
+			vmt_tree_text_sum(tree, family, text, sizeof(text)), 0);
+	fputc('\n', layout->out);
+	print_rows(tree, layout, rows, count, options->top);
+	print_groups(tree, options, number);
+	vmt_tree_branches_print(tree, number, layout, options->top);
+}
+
+/* Processes without relatives here, and those of trees that have no part of their own. */
+static void
+print_others(const struct vmt_tree *tree, const struct vmt_tree_text_options *options, size_t *rows)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < tree->count; i++)
+		if (tree->families[tree->processes[i].tree].traces == 1)
+			rows[count++] = i;
+	if (count == 0)
+		return;
+	fputc('\n', options->layout.out);
+	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s",
+			count == tree->count ? "Each at its peak, or now where it runs"
+					     : "Others, each at its peak, or now where it runs");
+	print_rows(tree, &options->layout, rows, count, options->top);
+}
+
+static void
+print_losses(const struct vmt_tree *tree, const struct vmt_layout *layout)
+{
+	if (tree->unreadable)
+		vmt_layout_line(layout, VMT_STYLE_ALARM, "%zu files can't be read, the first: %s",
+				tree->unreadable, tree->unreadable_why ? tree->unreadable_why : "");
+	if (tree->passed_over)
+		vmt_layout_line(layout, VMT_STYLE_ALARM,
+				"%zu files were not looked at: there are too many",
+				tree->passed_over);
+	if (tree->ambiguous)
+		vmt_layout_line(layout, VMT_STYLE_ALARM,
+				"%zu processes stand alone, as several traces may be their "
+				"parent's",
+				tree->ambiguous);
+}
+
+void
+vmt_tree_text_print(const struct vmt_tree *tree, const struct vmt_tree_text_options *options)
+{
+	const struct vmt_layout *layout = &options->layout;
+	size_t *rows = calloc(tree->count + 1, sizeof(*rows));
+	size_t families = 0;
+
+	vmt_layout_line(layout, VMT_STYLE_TITLE, "%zu trace%s%s%s", tree->count,
+			tree->count == 1 ? "" : "s", options->where ? " in " : "",
+			options->where ? options->where : "");
+	print_losses(tree, layout);
+	for (size_t i = 0; rows && i < tree->family_count; i++)
+		if (tree->families[i].traces > 1 && families++ < MOST_FAMILIES)
+			print_family(tree, options, i, rows);
+	if (families > MOST_FAMILIES)
+		vmt_layout_line(layout, VMT_STYLE_DIM,
+				"and %zu smaller trees: --format json has them all",
+				families - MOST_FAMILIES);
+	if (rows)
+		print_others(tree, options, rows);
+	free(rows);
+}
