@@ -30,11 +30,43 @@ test_click_paths(void **state)
 	run_script("click_paths.mjs");
 }
 
+static void
+test_figures_of_text_json_and_page(void **state)
+{
+	(void)state;
+	run_script("figures.mjs");
+}
+
+static void
+test_accessibility(void **state)
+{
+	(void)state;
+	run_script("accessibility.mjs");
+}
+
+static void
+test_hostile_names(void **state)
+{
+	(void)state;
+	run_script("hostile.mjs");
+}
+
+static void
+test_a_hundred_thousand_stacks(void **state)
+{
+	(void)state;
+	run_script("large.mjs");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_click_paths),
+	    cmocka_unit_test(test_figures_of_text_json_and_page),
+	    cmocka_unit_test(test_accessibility),
+	    cmocka_unit_test(test_hostile_names),
+	    cmocka_unit_test(test_a_hundred_thousand_stacks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

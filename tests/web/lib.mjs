@@ -29,7 +29,7 @@ export function writePage(name, data) {
 }
 
 export function run(...command) {
-  return execFileSync(command[0], command.slice(1), { encoding: "utf8", maxBuffer: 1 << 30 });
+  return execFileSync(command[0], command.slice(1), { stdio: ["ignore", "pipe", "pipe"], encoding: "utf8", maxBuffer: 1 << 30 });
 }
 
 let browser = null;

@@ -45,11 +45,12 @@ function view({ classes, frames, stacks, sites, snapshots, ...rest }) {
     }
     return at;
   });
-  return {
-    process: { pid: 4242, exe: "/srv/app", command: "/srv/app --cache=2g", title: null, start_unix_ns: 1795923393746154500, duration_ns: 12e9, end: "killed by the kernel for lack of memory (SIGKILL)" },
+  return written({
+    process: { pid: 4242, exe: "/srv/app", cmdline: "/srv/app --cache=2g", title: null, start_unix_ns: 1795923393746154500, duration_ns: 12e9, end: "signal" },
+    end: "killed by SIGKILL",
     trace: "app.vmt",
-    limit_bytes: null,
     cgroup: null,
+    headline: "A made process.",
     strings: strings.list,
     frames: columns,
     nodes,
@@ -57,23 +58,26 @@ function view({ classes, frames, stacks, sites, snapshots, ...rest }) {
     sites: { node: sites.map((site) => places[site.stack]), kind: sites.map((site) => site.kind), class: sites.map((site) => site.class), count: sites.map((site) => site.count), total_reserved: sites.map((site) => site.total), released: sites.map((site) => site.released), released_committed: sites.map(() => 0), estimate: sites.map((site) => site.estimate) },
     snapshots,
     report_snapshot: snapshots.length - 1,
-    timeline: { time_ns: snapshots.map((s) => s.time_ns), rss_min: snapshots.map((s) => s.rss), rss_max: snapshots.map((s) => s.rss) },
+    timeline: { time_ns: snapshots.map((s) => s.time_ns), rss: snapshots.map((s) => s.rss) },
     class_line: { time_ns: snapshots.map((s) => s.time_ns), committed: snapshots.map((s) => s.classes.committed) },
-    marks: [],
     committers: null,
     advice: [],
     files: [],
     locks: [],
     go: null,
-    retained: null,
-    kernel: null,
+    touch: null,
+    retained: { is_split: false },
+    kernel: {},
     losses: [],
     blind_spots: [],
-    tree: null,
-    coverage: {},
     folded: null,
     ...rest,
-  };
+  });
+}
+
+// As vmt_view_data_write (tools/page/view_data.c) has it: the report's JSON, and columns.
+function written({ process, cgroup, advice, files, locks, go, touch, retained, kernel, blind_spots, ...data }) {
+  return { report: { process, snapshot: { kernel }, cgroup, advice, files, locks, go, touch, retained, loss: {}, coverage: { blind_spots } }, data };
 }
 
 // A moment: rows [site, reserved, committed], rests [reserved, committed] by class.
@@ -119,7 +123,7 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
   const rests = [[0, 0], [0, 0], [6 * MIB, 3 * MIB]];
   const at = (index, timeNs, cache, indexRam, marks, map) =>
     moment({ index, timeNs, marks, classOf, rests, map, rows: [[0, cache, cache], [1, 1024 * MIB, indexRam], [2, 8 * MIB, 2 * MIB], ...(index ? [[3, 8 * MIB, 8 * MIB]] : [])] });
-  const map = { start: ["0x10000", "0x7f0000000000"], pages: [2048, 262144], class: [1, 0], cells: [2, 4], fill: [255, 255, 255, 128, 0, 0] };
+  const map = { left_out_ranges: 0, left_out_bytes: 0, start: ["0x10000", "0x7f0000000000"], bytes: [8 * MIB, 1024 * MIB], class: [1, 0], cells: [2, 4], fill: [255, 255, 255, 128, 0, 0] };
   const snapshots = [at(0, 1e9, 10 * MIB, 16 * MIB, []), at(1, 4e9, 100 * MIB, 32 * MIB, []), at(2, 11e9, 400 * MIB + grown, 64 * MIB, ["peak", "end", "report"], map)];
   return view({
     classes: ["mmap", "malloc live", "program and libraries"],
@@ -127,11 +131,10 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
     stacks,
     sites,
     snapshots,
-    limit_bytes: 512 * MIB,
-    cgroup: { limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, oom_kills: 1 },
-    marks: [{ time_ns: 11e9, kind: "peak", text: hostile("peak RSS") }, { time_ns: 12e9, kind: "oom", text: "killed" }],
-    committers: { node: [1, 2], evidence: ["sampled", "sampled"], committed: [64 * MIB, 413 * MIB + grown], samples: [10, 90], estimate: true, unshared: 0, reserved_by: [[[1, 0, 64 * MIB]], [[0, 1, 400 * MIB + grown], [-1, 2, 13 * MIB]]] },
-    advice: [{ advice: "MADV_DONTNEED", calls: 2, failed_calls: 0, bytes: 8 * MIB, committed_before_bytes: 6 * MIB, committed_before_is_estimate: false, taken_bytes: 6 * MIB, stayed_bytes: 0, node: 3 }],
+    cgroup: { limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, oom_kills: 1, fullest: { time_ns: 10e9, bytes: 512 * MIB } },
+    headline: hostile("RSS 477 MiB at 11 s: 408 MiB malloc live, mostly by cache_add cache.c:31; 1.41 GiB reserved."),
+    committers: { node: [1, 2], evidence: ["sampled", "sampled"], committed: [64 * MIB, 413 * MIB + grown], samples: [10, 90], estimate: [1, 1], unshared: [0, 0], reserved_by: [[[1, 0, 64 * MIB]], [[0, 1, 400 * MIB + grown], [-1, 2, 13 * MIB]]] },
+    advice: [{ advice: "MADV_DONTNEED", calls: 2, failed_calls: 0, bytes: 8 * MIB, committed_before_bytes: 6 * MIB, committed_before_is_estimate: false, taken_bytes: 6 * MIB, stayed_bytes: 0, frames: [{ function: hostile("cache_trim"), file: "/src/cache.c", line: 77, module: "/srv/app", address: "0x1", module_offset: "0x1", inlined: false }] }],
     files: [{ path: hostile("/usr/lib/libc.so.6"), reserved_bytes: 2 * MIB, committed_bytes: MIB }],
     retained: { allocator: "glibc", is_split: true, estimate: true, overhead_bytes: 1000, free_page_bytes: 2 * MIB, pinned_bytes: 3 * MIB },
     kernel: { anonymous_bytes: 470 * MIB, file_bytes: 7 * MIB, shared_memory_bytes: 0 },
@@ -140,30 +143,27 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
   });
 }
 
+function document(views, diff = null) {
+  return { format: "vmtrace-view/1", views, about: { vmtrace: "0", diff } };
+}
+
 export function small(options = {}) {
-  const hostile = options.hostile ?? ((text) => text);
-  return { format: "vmtrace-view/1", vmtrace: "0", headline: [hostile("RSS 477 MiB at 11 s: 408 MiB malloc live, mostly by cache_add cache.c:31.")], diff: null, views: [smallView(options)] };
+  return document([smallView(options)]);
 }
 
 // Two runs: cache_add grew, load_index vanished, the plugin stayed.
 export function smallDiff() {
   const before = smallView();
   const after = smallView({ grown: 200 * MIB });
-  const last = after.snapshots.at(-1);
+  const last = after.data.snapshots.at(-1);
   const gone = last.sites.site.indexOf(1);
   last.classes.reserved[0] -= last.sites.reserved[gone];
   last.classes.committed[0] -= last.sites.committed[gone];
   last.rss -= last.sites.committed[gone];
   for (const column of Object.values(last.sites)) column.splice(gone, 1);
-  before.trace = "before.vmt";
-  after.trace = "after.vmt";
-  return {
-    format: "vmtrace-view/1",
-    vmtrace: "0",
-    headline: [],
-    views: [before, after],
-    diff: { headline: "RSS grew by 136 MiB, from 477 MiB to 613 MiB", pairs: [[0, 0, 200 * MIB, 200 * MIB], [1, -1, -64 * MIB, -1024 * MIB], [2, 2, 0, 0], [3, 3, 0, 0]], classes: [] },
-  };
+  before.data.trace = "before.vmt";
+  after.data.trace = "after.vmt";
+  return document([before, after], { headline: "RSS grew by 136 MiB, from 477 MiB to 613 MiB", pairs: [[[0], [0]], [[1], []], [[2], [2]], [[3], [3]], [[], []]] });
 }
 
 // A small generator of numbers: the same ones each time.
@@ -182,7 +182,8 @@ export function large(stackCount, momentCount = 4) {
   for (let i = 0; i < stackCount; i++) {
     const shared = i % 10 === 0 || !i ? [] : stacks[i - (i % 10)].slice(3);
     const own = shared.length ? 3 : 10 + Math.floor(next() * 10);
-    stacks.push([...Array.from({ length: own }, () => Math.floor(next() ** 2 * frames.length)), ...shared]);
+    const outer = shared.length ? [] : [1 + (i % 5), 0];
+    stacks.push([...Array.from({ length: own }, () => Math.floor(next() ** 2 * frames.length)), ...shared, ...outer]);
   }
   const sites = stacks.map((_, i) => ({ stack: i, kind: i % 3 ? "malloc" : "mmap", class: i % 3 ? 1 : 0, count: 1 + Math.floor(next() * 1000), total: 2 ** 20, released: 0, estimate: i % 3 ? 1 : 0 }));
   const classOf = (site) => sites[site].class;
@@ -194,5 +195,5 @@ export function large(stackCount, momentCount = 4) {
     });
     snapshots.push(moment({ index: m, timeNs: (m + 1) * 1e9, marks: m === momentCount - 1 ? ["peak", "end", "report"] : [], classOf, rests: [[0, 0], [0, 0]], rows }));
   }
-  return { format: "vmtrace-view/1", vmtrace: "0", headline: ["A made process."], diff: null, views: [view({ classes: ["mmap", "malloc live"], frames, stacks, sites, snapshots })] };
+  return document([view({ classes: ["mmap", "malloc live"], frames, stacks, sites, snapshots })]);
 }

@@ -57,6 +57,7 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	if (!wanted->format)
 		return -EINVAL;
 	wanted->top = wanted->format->top;
+	wanted->build.history = wanted->format->history;
 	result = vmt_report_args_count("--top", options->values[OPTION_TOP], &wanted->top, err);
 	if (result >= 0)
 		result = vmt_report_args_count("--frames", options->values[OPTION_FRAMES],

@@ -84,6 +84,7 @@ read_format(const struct vmt_options *options, struct wanted *wanted, struct vmt
 		if (!wanted->compare_format)
 			return -EINVAL;
 		wanted->view.top = wanted->compare_format->top;
+		wanted->build.history = wanted->compare_format->history;
 		return 0;
 	}
 	wanted->view.metric = VMT_METRIC_COMMITTED_SPACE;

@@ -4,9 +4,12 @@
 #include "tools/cmd/options.h"
 #include "tools/cmd/output.h"
 #include "tools/cmd/terminal.h"
+#include "tools/cmd/version.h"
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
+#include "tools/page/report_page.h"
 #include "tools/render/diff_group_rows.h"
+#include "tools/render/diff_headline.h"
 #include "tools/render/diff_json.h"
 #include "tools/render/diff_text.h"
 
@@ -42,9 +45,27 @@ write_json(const struct vmt_diff *diff, const struct vmt_diff_selection *selecti
 	return vmt_diff_json_print(diff, &json, out, err);
 }
 
+/* All rows: what is left out is chosen in the page. */
+static int
+write_html(const struct vmt_diff *diff, const struct vmt_diff_selection *selection,
+	   const struct vmt_compare *compare, FILE *out, struct vmt_err *err)
+{
+	char headline[VMT_LAYOUT_LINE_BYTES];
+	struct vmt_view_data data = {.reports = {diff->a, diff->b},
+				     .paths = {compare->paths[0], compare->paths[1]},
+				     .diff = diff,
+				     .headline = headline,
+				     .version = VMT_VERSION_TEXT};
+
+	(void)selection;
+	vmt_diff_headline_write(diff, headline, sizeof(headline));
+	return vmt_report_page_write(&data, out, err);
+}
+
 static const struct vmt_compare_format formats[] = {
-    {"text", VMT_DIFF_TEXT_DEFAULT_TOP, write_text},
-    {"json", SIZE_MAX, write_json},
+    {"text", VMT_DIFF_TEXT_DEFAULT_TOP, write_text, false},
+    {"json", SIZE_MAX, write_json, false},
+    {"html", SIZE_MAX, write_html, true},
     {0},
 };
 

@@ -12,6 +12,7 @@
 #include "tools/model/report/report.h"
 #include "tools/render/diff_selection.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct vmt_compare_format {
 	size_t top; /* unless another number is asked for */
 	int (*write)(const struct vmt_diff *diff, const struct vmt_diff_selection *selection,
 		     const struct vmt_compare *compare, FILE *out, struct vmt_err *err);
+	bool history; /* it shows the figures of the other snapshots too */
 };
 
 /* The format of that name, text where name is NULL; NULL with a message where there is none. */

@@ -3,9 +3,11 @@
 #include "tools/cmd/exec_traces.h"
 #include "tools/cmd/options.h"
 #include "tools/cmd/terminal.h"
+#include "tools/cmd/version.h"
 #include "tools/export/folded.h"
 #include "tools/export/pprof.h"
 #include "tools/export/speedscope.h"
+#include "tools/page/report_page.h"
 #include "tools/render/json.h"
 #include "tools/render/text_report.h"
 
@@ -64,9 +66,20 @@ write_speedscope(const struct vmt_report *report, const struct vmt_report_view *
 	return vmt_speedscope_write(report, view->metric, out, err);
 }
 
+static int
+write_html(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+	   struct vmt_err *err)
+{
+	struct vmt_view_data data = {
+	    .reports = {report}, .paths = {view->path}, .version = VMT_VERSION_TEXT};
+
+	return vmt_report_page_write(&data, out, err);
+}
+
 const struct vmt_report_format vmt_report_formats[] = {
     {"text", "for people", false, VMT_TEXT_DEFAULT_TOP, write_text, false},
     {"json", "for scripts", false, SIZE_MAX, write_json, true},
+    {"html", "one file for a browser", true, SIZE_MAX, write_html, true},
     {"pprof", "for go tool pprof, Parca, Pyroscope", true, SIZE_MAX, write_pprof, false},
     {"folded", "one line a stack, for flame graphs", false, SIZE_MAX, write_folded, false},
     {"speedscope", "for speedscope.app", false, SIZE_MAX, write_speedscope, false},

@@ -1,6 +1,6 @@
 // Reserved and in RAM, as two bars on one scale: for all, and for each class. A click on a class
 // shows that class alone everywhere.
-import { figure, h, swatch } from "./dom.js";
+import { figure, h, scrollable, swatch } from "./dom.js";
 import { look, mixed } from "./colors.js";
 import { bytes, ratio } from "./format.js";
 import { set, state } from "./state.js";
@@ -47,11 +47,12 @@ export class Bars {
       ),
       this.body,
     );
-    this.element = h("div", {}, h("div", { class: "scroll" }, this.table), this.note);
+    this.element = h("div", {}, scrollable("Reserved and in RAM, by class", this.table), this.note);
   }
 
   legend() {
-    return h("span", { class: "legend" }, h("span", { class: "key key-reserved" }), "reserved", h("span", { class: "key key-ram" }), "in RAM");
+    const entry = (key, text) => h("span", { class: "legend-entry" }, h("span", { class: `key key-${key}` }), text);
+    return h("span", { class: "legend" }, entry("reserved", "reserved"), entry("ram", "in RAM"));
   }
 
   update(changed) {

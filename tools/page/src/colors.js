@@ -25,7 +25,15 @@ const KNOWN = {
 };
 const UNKNOWN = [280, 0.05, 4];
 
+let printing = false;
+
+// Paper is white.
+export function setPrinting(value) {
+  printing = value;
+}
+
 export function isDark() {
+  if (printing) return false;
   const chosen = document.documentElement.dataset.theme;
   return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }

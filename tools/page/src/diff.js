@@ -19,9 +19,9 @@ class Merger {
     for (const model of models) for (const name of model.classes) if (!this.raw.classes.includes(name)) this.raw.classes.push(name);
     const places = models.map((model) => this.mergeNodes(model));
     for (const [a, b] of pairs) {
-      const side = b >= 0 ? 1 : 0;
+      const side = b.length ? 1 : 0;
       const { sites, classes } = models[side];
-      const i = side ? b : a;
+      const i = side ? b[0] : a[0];
       this.raw.sites.node.push(places[side][sites.node[i]]);
       this.raw.sites.class.push(this.raw.classes.indexOf(classes[sites.class[i]]));
     }
@@ -48,8 +48,7 @@ class Merger {
       into.file.push(this.string(file));
       into.line.push(line);
       into.module.push(this.string(module));
-      const address = frames.address[index];
-      into.address.push(typeof address === "number" ? this.string(strings[address] ?? "") : address);
+      into.address.push(frames.address[index]);
       into.inlined.push(frames.inlined[index]);
     }
     return this.frames.get(key);
@@ -77,8 +76,9 @@ class Merger {
 export class Diff {
   constructor(models, raw) {
     this.models = models;
-    this.pairs = raw.pairs;
-    this.merged = new Model(new Merger(models, raw.pairs).raw);
+    // A pair has the rows of both sides that are one call site; a side may have none.
+    this.pairs = raw.pairs.filter(([a, b]) => a.length || b.length);
+    this.merged = new Model(new Merger(models, this.pairs).raw);
   }
 
   at(side) {
@@ -87,8 +87,8 @@ export class Diff {
 
   // A pair's figure before (0) or after (1), at the chosen moments.
   value(i, side, name) {
-    const site = this.pairs[i][side];
-    return site < 0 ? 0 : this.models[side].figures(this.at(side))[name][site];
+    const figures = this.models[side].figures(this.at(side))[name];
+    return this.pairs[i][side].reduce((sum, site) => sum + figures[site], 0);
   }
 
   classValue(name, side, figureName) {
@@ -116,9 +116,9 @@ export class Diff {
 
   brief(i) {
     const [a, b] = this.pairs[i];
-    const side = b >= 0 ? 1 : 0;
+    const side = b.length ? 1 : 0;
     const model = this.models[side];
-    const index = side ? b : a;
+    const index = side ? b[0] : a[0];
     return { model, index, side, node: model.sites.node[index], className: model.classes[model.sites.class[index]] ?? "" };
   }
 

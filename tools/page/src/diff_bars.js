@@ -1,5 +1,5 @@
 // What each class has before and after: two bars on one scale for each.
-import { figure, h } from "./dom.js";
+import { figure, h, scrollable } from "./dom.js";
 import { sides } from "./colors.js";
 import { set, state } from "./state.js";
 
@@ -8,14 +8,13 @@ export class DiffBars {
     this.page = page;
     this.body = h("tbody");
     const titles = ["RAM before", "RAM after", "Change", "Reserved before", "Reserved after", "Change"];
-    this.element = h(
-      "div",
-      { class: "scroll" },
+    this.element = scrollable(
+      "In RAM and reserved, by class",
       h(
         "table",
-        { class: "bars" },
+        { class: "bars diff-bars" },
         h("caption", { class: "visually-hidden" }, "In RAM and reserved before and after, for each class of memory"),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), h("th", { scope: "col", class: "bars-col" }, h("span", { class: "legend" }, h("span", { class: "key key-before" }), "in RAM before", h("span", { class: "key key-after" }), "after")), ...titles.map((title) => h("th", { scope: "col", class: "num" }, title)))),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), h("th", { scope: "col", class: "bars-col" }, h("span", { class: "legend" }, ...["before", "after"].map((name) => h("span", { class: "legend-entry" }, h("span", { class: `key key-${name}` }), `in RAM ${name}`)))), ...titles.map((title) => h("th", { scope: "col", class: "num" }, title)))),
         this.body,
       ),
     );

@@ -20,6 +20,7 @@ export function h(tag, attributes, ...children) {
 export function figure(value, { estimate = false, signed = false } = {}) {
   if (value === null || value === undefined) return h("span", { class: "unknown" }, "not known");
   const text = signed ? change(value) : bytes(value);
+  if (value >= Number.MAX_SAFE_INTEGER) return h("data", { value: String(value) }, "8 PiB or more");
   return h(
     "data",
     { value: String(value), title: `${estimate ? "about " : ""}${count(value)} bytes` },
@@ -39,6 +40,19 @@ export function section(id, title, note, ...content) {
     h("div", { class: "section-head" }, h("h2", { id: `${id}-title` }, title), note ? h("p", { class: "note" }, note) : null),
     ...content,
   );
+}
+
+// What may be wider than the screen scrolls by itself; where it does, keys reach it.
+export function scrollable(label, ...content) {
+  const element = h("div", { class: "scroll", role: "group", "aria-label": label }, ...content);
+  const follow = () => {
+    if (element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight) element.tabIndex = 0;
+    else element.removeAttribute("tabindex");
+  };
+  const observer = new ResizeObserver(follow);
+  observer.observe(element);
+  for (const child of element.children) observer.observe(child);
+  return element;
 }
 
 // Runs of changes within one frame become one call.

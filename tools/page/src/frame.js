@@ -1,7 +1,7 @@
 // The page's head and foot: whose memory it is, the first sentence, what was lost, the choice of
 // light or dark.
 import { h } from "./dom.js";
-import { clock, duration } from "./format.js";
+import { bytes, clock, count, duration } from "./format.js";
 import { clip, safe } from "./safe_text.js";
 
 const base = (path) => String(path ?? "").replace(/^.*\//, "");
@@ -32,8 +32,9 @@ export function header(page, redraw) {
 header.title = (page) => `${clip(processName(page.model), 80)}: vmtrace ${page.diff ? "comparison" : "report"}`;
 
 function headline(data) {
-  const [first, ...rest] = (data.diff?.headline ? [data.diff.headline].flat() : data.headline).map(safe);
-  return [h("strong", {}, first ?? ""), ...rest.map((part) => `${/^[,;.]/.test(part) ? "" : " "}${part}`)];
+  const text = clip(data.headline ?? "", 3000);
+  const end = text.indexOf("; ") + 1 || text.length;
+  return [h("strong", {}, text.slice(0, end)), text.slice(end)];
 }
 
 function fact(name, value) {
@@ -44,8 +45,7 @@ function fact(name, value) {
 function losses(page) {
   const lines = (page.diff ? page.diff.models : [page.model]).flatMap((model, i) => [
     ...(model.raw.losses ?? []).map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)),
-    ...(model.raw.folded ? [`${model.raw.folded.stacks} of the smallest stacks are folded into their callers, so that this file stays small; all sums are exact.`] : []),
-    ...(model.raw.clamped ? ["Some figures of this trace are larger than 8 PiB: they are shown as 8 PiB."] : []),
+    ...(model.raw.folded ? [`So that this file stays small, ${count(model.raw.folded.stacks)} call sites, the smallest, are added up at their outermost callers (${bytes(model.raw.folded.bytes_committed)} of what is in RAM). All sums are exact.`] : []),
   ]);
   return lines.length ? h("div", { class: "losses", role: "note" }, h("strong", {}, "What is missing"), h("ul", {}, lines.map((line) => h("li", {}, clip(line, 600))))) : null;
 }

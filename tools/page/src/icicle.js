@@ -41,7 +41,8 @@ export class Icicle {
 
   legend() {
     if (this.page.diff) return this.page.diff.legend();
-    return h("span", { class: "legend" }, h("span", { class: "key key-mid" }), "in RAM", h("span", { class: "key key-pale" }), "reserved only");
+    const entry = (key, text) => h("span", { class: "legend-entry" }, h("span", { class: `key key-${key}` }), text);
+    return h("span", { class: "legend" }, entry("mid", "in RAM"), entry("pale", "reserved only"));
   }
 
   charts() {

@@ -2,6 +2,7 @@
 import { Bars } from "./bars.js";
 import { DiffBars } from "./diff_bars.js";
 import { Diff } from "./diff.js";
+import { setPrinting } from "./colors.js";
 import { h, section } from "./dom.js";
 import { downloadCsv, downloadJson } from "./export.js";
 import { footer, header } from "./frame.js";
@@ -117,15 +118,23 @@ function build(page) {
     { id: "main" },
     page.toolbar.element,
     section("classes", "Reserved and in RAM", diff ? "Both moments on one scale." : "A click on a class shows it alone everywhere.", page.bars.element),
-    section("timeline", "Over time", "Click or drag: every view goes to the nearest moment with figures of its own (ticks below).", page.timeline.element),
+    section("timeline", "Over time", diff ? "Click or drag: the second trace goes to its nearest moment." : "RSS was read more often than the classes, which keep their last figure until the next snapshot. A click or a drag takes every view to the nearest moment with call sites: the ticks below.", page.timeline.element),
     section("icicle", "Stacks", null, page.icicle.element),
     page.strip ? section("space", "Address space", null, page.strip.element) : null,
     section("sites", "Call sites", null, downloads, page.table.element),
     ...panels(page),
   );
   document.title = header.title(page);
-  document.body.replaceChildren(h("a", { class: "skip", href: "#sites", onclick: (event) => (event.preventDefault(), page.table.element.querySelector("button")?.focus()) }, "Skip to the call sites"), header(page, redraw), main, footer(data), page.tip.element);
+  const top = header(page, redraw);
+  top.append(contents(main));
+  document.body.replaceChildren(h("a", { class: "skip", href: "#sites", onclick: (event) => (event.preventDefault(), page.table.element.querySelector("button")?.focus()) }, "Skip to the call sites"), top, main, footer(data), page.tip.element);
   return [page.toolbar, page.bars, page.timeline, page.icicle, page.strip, page.table].filter(Boolean);
+}
+
+// The page's sections, to jump to. The hash is taken: it holds what is chosen.
+function contents(main) {
+  const sections = [...main.querySelectorAll(":scope > section")];
+  return h("nav", { class: "contents", "aria-label": "Sections" }, ...sections.map((part) => h("button", { type: "button", class: "link", onclick: () => part.scrollIntoView() }, part.querySelector("h2").textContent)));
 }
 
 let views = [];
@@ -147,8 +156,13 @@ async function run() {
     page.toolbar.update();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("beforeprint", redraw);
-  addEventListener("afterprint", redraw);
+  // The print's own style is there only after this event, and its picture is taken at once.
+  for (const [name, printing] of [["beforeprint", true], ["afterprint", false]])
+    addEventListener(name, () => {
+      setPrinting(printing);
+      document.documentElement.classList.toggle("printing", printing);
+      for (const view of views) view.update(null), view.paintNow?.();
+    });
   document.documentElement.dataset.ready = "yes";
 }
 

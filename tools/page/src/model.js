@@ -55,7 +55,7 @@ export class Model {
     const module = strings[frames.module[frame]];
     const line = frames.line[frame];
     const place = file ? base(file) + (line ? `:${line}` : "") : "";
-    const shown = name || [base(module), strings[frames.address[frame]] || frames.address[frame]].filter(Boolean).join(" ") || "no name";
+    const shown = name || [base(module), frames.address[frame]].filter(Boolean).join("+") || "no name";
     return { name: shown, place, file, line, module, inlined: !!frames.inlined[frame] };
   }
 

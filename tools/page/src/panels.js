@@ -1,6 +1,6 @@
 // What else the report knows, below the call sites: advice, files, what the kernel counts, Go, the
 // tree, and what it cannot see.
-import { figure, h, section } from "./dom.js";
+import { figure, h, scrollable, section } from "./dom.js";
 import { count, duration } from "./format.js";
 import { clip, safe } from "./safe_text.js";
 
@@ -47,9 +47,8 @@ function factTable(title, object, { estimate = false, skip = [] } = {}) {
 }
 
 function listTable(title, columns, rows) {
-  return h(
-    "div",
-    { class: "scroll" },
+  return scrollable(
+    title,
     h(
       "table",
       { class: "list-table" },
@@ -60,11 +59,17 @@ function listTable(title, columns, rows) {
   );
 }
 
+// A frame of the report's JSON, as the text report writes it.
+function frameLabel({ function: name, file, line, module, module_offset: offset, address }) {
+  const base = (path) => path.slice(path.lastIndexOf("/") + 1);
+  const shown = name ?? (module ? `${base(module)}+${offset}` : address);
+  return clip(file && line ? `${shown} ${base(file)}:${line}` : shown);
+}
+
 // A row's stack: its innermost frames.
 function call(model, row, most = 4) {
-  const frames = row.node > 0 ? model.stack(row.node) : [];
-  if (!frames.length) return "no stack";
-  return frames.slice(0, most).map((frame, i) => h("div", { class: i ? "caller" : "fn" }, i ? "← " : "", model.frameLabel(frame)));
+  const labels = row.frames ? row.frames.slice(0, most).map(frameLabel) : model.stack(row.node).slice(0, most).map((frame) => model.frameLabel(frame));
+  return labels.length ? labels.map((label, i) => h("div", { class: i ? "caller" : "fn" }, i ? "← " : "", label)) : "no stack";
 }
 
 const bytesColumn = (title, get, estimate = () => false) => ({ title, numeric: true, cell: (row) => figure(get(row), { estimate: estimate(row) && get(row) > 0 }) });
@@ -123,10 +128,10 @@ function touchers(model) {
   const { committers } = model.raw;
   if (!committers?.node?.length) return null;
   const rows = committers.node
-    .map((node, i) => ({ node, committed: committers.committed[i], samples: committers.samples?.[i], evidence: committers.evidence?.[i], by: committers.reserved_by?.[i] ?? [] }))
+    .map((node, i) => ({ node, committed: committers.committed[i], samples: committers.samples[i], evidence: committers.evidence[i], estimate: committers.estimate[i], by: committers.reserved_by[i] }))
     .sort((a, b) => b.committed - a.committed)
     .slice(0, 200);
-  const reserver = ([site, c, bytesOf]) => h("div", {}, figure(bytesOf, { estimate: committers.estimate }), " ", site >= 0 ? model.nodeLabel(model.sites.node[site], 100) : clip(model.classes[c] ?? "no call site", 60));
+  const reserver = ([site, c, bytesOf]) => h("div", {}, figure(bytesOf), " ", site >= 0 ? model.nodeLabel(model.sites.node[site], 100) : clip(model.classes[c] ?? "no call site", 60));
   return section(
     "touchers",
     "Who touched it first",
@@ -134,8 +139,8 @@ function touchers(model) {
     listTable(
       "Who touched it first",
       [
-        bytesColumn("In RAM", (row) => row.committed, () => committers.estimate),
-        { title: "Samples", numeric: true, cell: (row) => (row.samples === undefined ? "" : count(row.samples)) },
+        bytesColumn("In RAM", (row) => row.committed, (row) => row.estimate),
+        { title: "Samples", numeric: true, cell: (row) => count(row.samples) },
         { title: "Touched by", cell: (row) => call(model, row) },
         { title: "Reserved by", cell: (row) => row.by.slice(0, 6).map(reserver) },
       ],

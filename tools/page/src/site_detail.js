@@ -1,5 +1,5 @@
 // What the opened row of the table shows: the whole stack, and the site's figures over time.
-import { figure, h } from "./dom.js";
+import { figure, h, scrollable } from "./dom.js";
 import { duration } from "./format.js";
 import { clip } from "./safe_text.js";
 import { set } from "./state.js";
@@ -69,6 +69,6 @@ export function siteDetail(page, i) {
         ? h("button", { type: "button", onclick: () => (set({ chart: "callers", zoom: String(node) }), document.getElementById("icicle").scrollIntoView()) }, "Show in the icicle")
         : null,
     ),
-    h("div", { class: "scroll" }, history(model, index, estimate)),
+    scrollable("This call site over time", history(model, index, estimate)),
   );
 }

@@ -2,7 +2,7 @@
 // logarithm of its size, or a heap would hide everything beside it.
 import { css, look } from "./colors.js";
 import { h, once } from "./dom.js";
-import { bytes } from "./format.js";
+import { bytes, count } from "./format.js";
 import { set, state } from "./state.js";
 
 const HEIGHT = 34;
@@ -58,11 +58,11 @@ export class Strip {
     context.scale(scale, scale);
     const line = css("--line");
     for (const box of this.boxes) this.drawBox(context, box, map, line);
-    this.note.textContent = `${map.start.length} mappings by address; the width grows with the logarithm of the size.${index === model.snapshotAt(state.at) ? "" : " They are those of the nearest moment for which the page has them."}`;
+    this.note.textContent = `${map.start.length} ranges of one class, by address; the width grows with the logarithm of the size.${map.left_out_ranges ? ` ${count(map.left_out_ranges)} small ones, ${bytes(map.left_out_bytes)}, are left out.` : ""}${index === model.snapshotAt(state.at) ? "" : " They are those of the nearest moment for which the page has them."}`;
   }
 
   layOut(map, pixels) {
-    const widths = map.pages.map((pages) => 2 + 3 * Math.log2(1 + pages));
+    const widths = map.bytes.map((size) => 2 + 3 * Math.log2(1 + size / 4096));
     const boxes = [];
     let x = 0;
     let row = 0;
@@ -112,10 +112,9 @@ export class Strip {
     if (!box) return this.page.tip.hide();
     const { model } = this.page;
     const { map } = model.snapshots[this.source()];
-    const pageBytes = map.page_bytes ?? 4096;
     const fills = map.fill.slice(box.first, box.first + map.cells[box.i]);
     const part = fills.reduce((a, b) => a + b, 0) / (255 * Math.max(fills.length, 1));
-    this.page.tip.show(event, [`from ${box.start}, ${bytes(map.pages[box.i] * pageBytes)}`, model.classes[map.class[box.i]] ?? "no class", `about ${Math.round(100 * part)} % in RAM`]);
+    this.page.tip.show(event, [`from ${box.start}, ${bytes(map.bytes[box.i])}`, model.classes[map.class[box.i]] ?? "no class", `about ${Math.round(100 * part)} % in RAM`]);
   }
 
   click(event) {

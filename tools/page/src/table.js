@@ -1,6 +1,6 @@
 // The table of call sites: sorted by any column, searched by a regular expression, rows added as one
 // scrolls.
-import { figure, h } from "./dom.js";
+import { figure, h, scrollable } from "./dom.js";
 import { count, ratio } from "./format.js";
 import { clip } from "./safe_text.js";
 import { compile } from "./search.js";
@@ -40,9 +40,11 @@ export class Table {
     this.status = h("p", { class: "note", role: "status" });
     this.more = h("button", { type: "button", onclick: () => this.addRows() }, "");
     this.table = h("table", { class: "sites" }, h("caption", { class: "visually-hidden" }, "Call sites"), h("thead", {}, this.head), this.body);
-    this.element = h("div", {}, this.status, h("div", { class: "scroll" }, this.table), h("div", { class: "rows-left" }, this.more));
+    this.frame = scrollable("Call sites", this.table, h("div", { class: "rows-left" }, this.more));
+    this.frame.classList.add("sites-frame");
+    this.element = h("div", {}, this.status, this.frame);
     this.orders = new Map();
-    new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.shown > 0 && this.addRows(), { rootMargin: "400px" }).observe(this.more);
+    new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.shown > 0 && this.addRows(), { root: this.frame, rootMargin: "400px" }).observe(this.more);
   }
 
   column() {

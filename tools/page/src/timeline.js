@@ -2,7 +2,7 @@
 // has figures of its own; all views follow.
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { css, look, pattern, sides } from "./colors.js";
-import { figure, h, once, swatch } from "./dom.js";
+import { figure, h, once, scrollable, swatch } from "./dom.js";
 import { bytes, duration } from "./format.js";
 import { clip } from "./safe_text.js";
 import { set, state } from "./state.js";
@@ -47,9 +47,8 @@ export class Timeline {
       "details",
       { class: "as-table", ontoggle: fill },
       h("summary", {}, "This chart as a table"),
-      h(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": "RSS over time by class" },
+      scrollable(
+        "RSS over time, by class",
         h("table", {}, h("caption", { class: "visually-hidden" }, "In RAM over time, by class"), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), ...model.classes.map((name) => h("th", { scope: "col", class: "num" }, clip(name))))), body),
       ),
     );
@@ -74,8 +73,8 @@ export class Timeline {
         cursor: { drag: { x: false, y: false }, points: { show: false }, y: false },
         scales: { x: { time: false, range: () => [0, this.latest() / 1e9] }, y: { range: (_, low, high) => [0, this.highest(high)] } },
         axes: [
-          { ...axis(), values: (_, ticks) => ticks.map((tick) => (tick < 0 ? "" : duration(Math.round(tick * 1e9)))), space: 90, size: 28, grid: { show: false } },
-          { ...axis(), values: (_, ticks) => ticks.map((tick) => bytes(tick)), incrs: BINARY, size: 76, space: 40 },
+          { ...axis(), values: (_, ticks) => ticks.map((tick) => (tick > 0 ? duration(Math.round(tick * 1e9)) : "0")), space: 90, size: 28, grid: { show: false } },
+          { ...axis(), values: (_, ticks) => ticks.map((tick) => (tick ? bytes(tick) : "0")), incrs: BINARY, size: 76, space: 40 },
         ],
         series,
         bands,
@@ -98,30 +97,35 @@ export class Timeline {
     return Math.max(high ?? 0, limit && limit < (high ?? 0) * 2 ? limit : 0, 4096) * 1.06;
   }
 
+  // The classes' sums at snapshots, and the line of RSS, which was read more often.
   stacked() {
     const { model } = this.page;
     const { time_ns: times, committed } = model.raw.class_line;
+    const rss = model.raw.timeline;
     const pen = document.createElement("canvas").getContext("2d");
-    const lines = stack(committed);
     const series = [{}];
     const bands = [];
     model.classes.forEach((name, i) => {
       const tones = look(name);
       const faded = state.class && state.class !== name;
-      series.push({ stroke: tones.solid, width: 0.5, alpha: faded ? 0.15 : 1, points: { show: false } });
-      bands.push({ series: [i + 1, i + 2], fill: pattern(pen, tones.solid, tones.hatch) });
-      if (faded) bands[i].fill = css("--line");
+      series.push({ stroke: tones.solid, width: 0.5, alpha: faded ? 0.15 : 1, spanGaps: true, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } });
+      bands.push({ series: [i + 1, i + 2], fill: faded ? css("--line") : pattern(pen, tones.solid, tones.hatch) });
     });
-    series.push({ width: 0, points: { show: false } });
-    return { series, bands, data: [times.map((t) => t / 1e9), ...lines] };
+    series.push({ width: 0, spanGaps: true, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } });
+    series.push({ stroke: css("--ink"), width: 1.5, spanGaps: true, points: { show: false } });
+    const data = uPlot.join([
+      [times.map((t) => t / 1e9), ...stack(committed)],
+      [rss.time_ns.map((t) => t / 1e9), rss.rss],
+    ]);
+    return { series, bands, data };
   }
 
   compared() {
     const tones = sides();
     const [a, b] = this.page.diff.models.map((model) => model.raw.timeline);
     const data = uPlot.join([
-      [a.time_ns.map((t) => t / 1e9), a.rss_max],
-      [b.time_ns.map((t) => t / 1e9), b.rss_max],
+      [a.time_ns.map((t) => t / 1e9), a.rss],
+      [b.time_ns.map((t) => t / 1e9), b.rss],
     ]);
     const line = (stroke, dash) => ({ stroke, width: 2, dash, spanGaps: true, points: { show: false } });
     return { series: [{}, line(tones.before, [6, 4]), line(tones.after)], bands: [], data };
@@ -141,6 +145,7 @@ export class Timeline {
     const total = Math.max(...most, 1);
     const named = page.model.classes.filter((_, i) => most[i] * 50 > total);
     this.legend.replaceChildren(
+      h("span", { class: "legend-entry" }, h("span", { class: "key key-line" }), "RSS"),
       ...named.map((name) => h("button", { type: "button", class: "legend-item", "aria-pressed": String(state.class === name), onclick: () => set({ class: state.class === name ? "" : name }) }, swatch(look(name)), clip(name))),
     );
   }
@@ -246,15 +251,26 @@ export class Timeline {
     const index = plot.cursor.idx;
     if (index === null || index === undefined) return this.page.tip.hide();
     const time = plot.data[0][index] * 1e9;
-    const lines = [`at ${duration(Math.round(time))}`];
+    const at = `at ${duration(Math.round(time))}`;
     if (this.page.diff) {
-      ["before", "after"].forEach((word, i) => plot.data[i + 1][index] != null && lines.push(`${word}: RSS ${bytes(plot.data[i + 1][index])}`));
-    } else {
-      const row = this.page.model.raw.class_line.committed[index];
-      lines.push(`RSS ${bytes(plot.data[1][index])}`);
-      row.map((value, i) => [value, this.page.model.classes[i]]).sort((a, b) => b[0] - a[0]).slice(0, 5).forEach(([value, name]) => value > 0 && lines.push(`${bytes(value)}  ${name}`));
+      const sides = ["before", "after"].map((word, i) => (plot.data[i + 1][index] == null ? "" : `${word}: RSS ${bytes(plot.data[i + 1][index])}`));
+      return this.page.tip.show(event, [at, ...sides]);
     }
-    this.page.tip.show(event, lines);
+    this.page.tip.show(event, [at, ...this.classesAt(time, plot.data.at(-1)[index])]);
+  }
+
+  // RSS where it was read at that time, and the largest classes where a snapshot was taken then.
+  classesAt(time, rss) {
+    const { time_ns: times, committed } = this.page.model.raw.class_line;
+    const t = times.findIndex((taken) => Math.abs(taken - time) < 1000);
+    const lines = rss == null ? [] : [`RSS ${bytes(rss)}`];
+    if (t < 0) return lines;
+    const largest = committed[t].map((value, i) => [value, this.page.model.classes[i]]).sort((a, b) => b[0] - a[0]);
+    return [...lines, ...largest.slice(0, 5).map(([value, name]) => (value > 0 ? `${bytes(value)}  ${name}` : ""))];
+  }
+
+  paintNow() {
+    this.build();
   }
 }
 

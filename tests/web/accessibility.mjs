@@ -1,0 +1,53 @@
+// What axe-core finds, in light and dark, in every state that a person brings the page into; and that
+// all of it can be reached by keys.
+import { assert, axe, main, open, writePage } from "./lib.mjs";
+import { small, smallDiff } from "./made_data.mjs";
+
+const STATES = { "as it opens": "", filtered: "#class=mmap&q=index", "a site opened": "#site=0&at=1", "by first toucher": "#chart=touchers" };
+
+await main({
+  async "axe-core finds nothing, light and dark"() {
+    for (const dark of [false, true])
+      for (const [what, hash] of Object.entries(STATES)) {
+        const { page, context } = await open(writePage("small.html", small()), { dark, hash });
+        await page.locator("details.as-table summary").click();
+        await axe(page, `${what}, ${dark ? "dark" : "light"}`);
+        await context.close();
+      }
+  },
+
+  async "nor in a comparison or on a narrow screen"() {
+    for (const dark of [false, true]) {
+      const compared = await open(writePage("diff.html", smallDiff()), { dark });
+      await axe(compared.page, "a comparison");
+      await compared.context.close();
+      const narrow = await open(writePage("small.html", small()), { dark, width: 360, height: 700 });
+      await axe(narrow.page, "narrow");
+      const wide = await narrow.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `the page is ${wide} px wider than a narrow screen`);
+      await narrow.context.close();
+    }
+  },
+
+  // Every button, field and chart has its turn, and is seen to have it.
+  async "Tab reaches everything, with a visible focus"() {
+    const { page } = await open(writePage("small.html", small()));
+    const all = await page.evaluate(() => [...document.querySelectorAll("button, input, summary, [tabindex='0']")].filter((e) => e.checkVisibility() && !e.disabled).length);
+    const seen = new Set();
+    for (let i = 0; i < 3 * all; i++) {
+      await page.keyboard.press("Tab");
+      const at = await page.evaluate(() => {
+        const e = document.activeElement;
+        if (e === document.body) return null;
+        const style = getComputedStyle(e);
+        globalThis.order ??= new Map();
+        if (!globalThis.order.has(e)) globalThis.order.set(e, globalThis.order.size);
+        return { id: globalThis.order.get(e), outline: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1, what: e.outerHTML.slice(0, 120) };
+      });
+      if (!at) continue;
+      assert.ok(at.outline, `no visible focus: ${at.what}`);
+      seen.add(at.id);
+    }
+    assert.ok(seen.size >= all, `Tab reached ${seen.size} of ${all}`);
+  },
+});

@@ -1,0 +1,66 @@
+#include "tools/page/report_page.h"
+
+#include "tools/page/html.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAST_SITES 500u /* a file that is too large with so few is written as it is */
+
+static int
+write_data(void *argument, FILE *json, struct vmt_err *err)
+{
+	return vmt_view_data_write(argument, json, err);
+}
+
+static const char *
+base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* The page in memory, to be freed. 0, or a negative errno with a message. */
+static int
+make_page(struct vmt_view_data *data, char **text, size_t *bytes, struct vmt_err *err)
+{
+	const struct vmt_report *report = data->reports[data->diff ? 1 : 0];
+	char title[256];
+	FILE *page = open_memstream(text, bytes);
+	int result;
+
+	if (!page)
+		return vmt_err_set(err, ENOMEM, "not enough memory for the HTML report");
+	snprintf(title, sizeof(title), "%.200s: vmtrace %s",
+		 base_name(report->process.exe ? report->process.exe : "process"),
+		 data->diff ? "comparison" : "report");
+	result = vmt_html_write(page, title, write_data, data, err);
+	if (fclose(page) != 0 && result == 0)
+		result = vmt_err_set(err, ENOMEM, "not enough memory for the HTML report");
+	return result;
+}
+
+int
+vmt_report_page_write(const struct vmt_view_data *data, FILE *out, struct vmt_err *err)
+{
+	struct vmt_view_data trial = *data;
+	size_t most = data->reports[0]->site_count;
+
+	if (data->diff && data->reports[1]->site_count > most)
+		most = data->reports[1]->site_count;
+	for (trial.most_sites = most;; trial.most_sites /= 2) {
+		char *text = NULL;
+		size_t bytes = 0;
+		int result = make_page(&trial, &text, &bytes, err);
+		bool is_last =
+		    bytes <= VMT_REPORT_PAGE_MOST_BYTES || trial.most_sites < LEAST_SITES;
+
+		if (result == 0 && is_last)
+			fwrite(text, 1, bytes, out);
+		free(text);
+		if (result < 0 || is_last)
+			return result;
+	}
+}
