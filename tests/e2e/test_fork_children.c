@@ -6,6 +6,8 @@
  */
 #include "tests/e2e/harness.h"
 
+#include "format/head.h"
+
 #include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
@@ -44,6 +46,30 @@ struct silent {
 	int hold; /* the end of a pipe whose other end the program has */
 };
 
+/* Once the collector has come to the program's trace: it is asked about children from then on. */
+static void
+let_fork(struct silent *silent)
+{
+	char trace[PATH_MAX + 64];
+	struct vmt_head head = {.pid = 0};
+	int64_t deadline = now_ms() + 60000;
+	int64_t pid;
+	int fd;
+
+	assert_int_equal(sscanf(silent->talk.line, "%" SCNd64, &pid), 1);
+	snprintf(trace, sizeof(trace), "%s/s.%lld.vmt", silent->directory, (long long)pid);
+	fd = open(trace, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	while (head.collector_pid_namespace == 0) {
+		assert_true(now_ms() < deadline);
+		usleep(1000);
+		assert_int_equal(pread(fd, &head, sizeof(head), 0), sizeof(head));
+	}
+	close(fd);
+	assert_int_equal(write(silent->talk.to, "\n", 1), 1);
+	converse_read_line(&silent->talk);
+}
+
 static void
 silent_begin(struct silent *silent, const char *kind, bool bare)
 {
@@ -76,6 +102,8 @@ silent_begin(struct silent *silent, const char *kind, bool bare)
 			       NULL);
 	close(given);
 	converse_read_line(&silent->talk);
+	if (strcmp(kind, "double") == 0)
+		let_fork(silent);
 	assert_int_equal(sscanf(silent->talk.line, "%" SCNd64 " %" SCNd64, &silent->child, &parent),
 			 2);
 	snprintf(silent->parent, sizeof(silent->parent), "%s/s.%lld.vmt", silent->directory,

@@ -12,7 +12,8 @@
  *   exec    the child executes cat
  *   brief   not so: as many children as the second argument says, one after the other, each of
  *           which allocates a small block and exits
- *   double  the child forks another, which does all that in its place, and waits for it
+ *   double  the program says its own pid and its parent's first, and waits for a line; then the
+ *           child forks another, which does all that in its place, and waits for it
  *   borrow  the child has its parent's memory (clone with CLONE_VM)
  */
 #include <fcntl.h>
@@ -130,6 +131,13 @@ main(int argc, char **argv)
 	map_before();
 	if (strcmp(kind, "brief") == 0)
 		return make_brief(argc > 2 ? atoi(argv[2]) : 1);
+	if (strcmp(kind, "double") == 0) {
+		char line;
+
+		say_pid();
+		if (read(0, &line, 1) != 1)
+			return 4;
+	}
 	child = strcmp(kind, "borrow") == 0
 		    ? clone(borrow, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL)
 		    : fork();
