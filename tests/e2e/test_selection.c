@@ -1,5 +1,6 @@
 /*
- * test_selection.c: are --focus, --ignore, --hide and --match true, and can every row be grepped?
+ * test_selection.c: are --focus, --ignore, --hide, --match, --by and --tree true, and can every row
+ * be grepped?
  */
 #include "tests/e2e/harness.h"
 
@@ -271,6 +272,83 @@ a_diff_shows_what_was_asked_for(void **state)
 	json_decref(docs[1]);
 }
 
+static int64_t
+thread_of(json_t *doc, const char *function)
+{
+	json_t *site = find_site(doc, NULL, function, 8);
+
+	assert_non_null(site);
+	return number(site, "thread");
+}
+
+/* The main thread maps the arena, the worker loads records and compacts. */
+static void
+each_threads_calls_are_its_own(void **state)
+{
+	const char *const options[] = {"--by", "thread", NULL};
+	json_t *doc = report(trace, options);
+	json_t *plain = report(trace, NULL);
+	json_t *rows = member(member(doc, "aggregate"), "rows");
+	int64_t pid = number(member(doc, "process"), "pid");
+	int64_t committed = 0;
+	size_t index;
+	json_t *row;
+
+	(void)state;
+	assert_int_equal(thread_of(doc, "arena_grow"), pid);
+	assert_true(thread_of(doc, "compact") != pid);
+	assert_int_equal(thread_of(doc, "compact"), thread_of(doc, "load_records"));
+	assert_true(json_array_size(rows) >= 2);
+	json_array_foreach(rows, index, row) committed += number(row, "committed_bytes");
+	assert_int_equal(committed, sum_of(doc, "committed_bytes"));
+	/* Nobody else's figures are any different for it. */
+	assert_true(json_equal(member(doc, "classes"), member(plain, "classes")));
+	assert_int_equal(sum_of(doc, "count"), sum_of(plain, "count"));
+	assert_int_equal(sum_of(doc, "reserved_bytes"), sum_of(plain, "reserved_bytes"));
+	assert_true(json_is_null(json_object_get(plain, "aggregate")));
+	json_decref(doc);
+	json_decref(plain);
+}
+
+/* Text and JSON have the same rows. */
+static void
+views_are_printed(void **state)
+{
+	const char *const by[] = {"--by", "function", NULL};
+	const char *const tree[] = {"--tree", NULL};
+	const char *const inverted[] = {"--inverted", "--focus", "serve", NULL};
+	const char *const wrong[][4] = {{"--by", "functon"},
+					{"--by", "file", "--tree"},
+					{"--tree", "-f", "json"},
+					{"--tree", "--from", "1s"}};
+	struct run run;
+
+	(void)state;
+	run_text(&run, "report", by, "COLUMNS=100");
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "  load_records\n"));
+	assert_non_null(strstr(run.out, "  total = RSS\n"));
+	run_free(&run);
+	run_text(&run, "report", tree, "COLUMNS=100");
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "arena_grow cache_demo.c:20\n"));
+	assert_non_null(strstr(run.out, "  sum of all call sites\n"));
+	run_free(&run);
+	run_text(&run, "report", inverted, "COLUMNS=100");
+	assert_int_equal(run.exit_status, 0);
+	assert_null(strstr(run.out, "arena_grow cache_demo.c:20\n"));
+	assert_non_null(strstr(run.out, "  sum of what was chosen\n"));
+	run_free(&run);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		run_text(&run, "report", wrong[i], "COLUMNS=100");
+		assert_int_equal(run.exit_status, 2);
+		assert_string_equal(run.out, "");
+		if (i == 0)
+			assert_non_null(strstr(run.err, "did you mean function?"));
+		run_free(&run);
+	}
+}
+
 int
 main(void)
 {
@@ -280,6 +358,8 @@ main(void)
 	    cmocka_unit_test(a_hidden_frame_names_nothing),
 	    cmocka_unit_test(a_bad_pattern_is_an_option_error),
 	    cmocka_unit_test(every_row_can_be_grepped),
+	    cmocka_unit_test(each_threads_calls_are_its_own),
+	    cmocka_unit_test(views_are_printed),
 	    cmocka_unit_test(a_diff_shows_what_was_asked_for),
 	};
 

@@ -24,6 +24,9 @@ enum {
 	OPTION_OUTPUT,
 	OPTION_METRIC,
 	OPTION_GROUP,
+	OPTION_BY,
+	OPTION_TREE,
+	OPTION_INVERTED,
 	OPTION_FOCUS, /* and three more: report_args.h */
 };
 
@@ -39,6 +42,9 @@ const struct vmt_option vmt_cmd_report_options[] = {
     {"metric", 0, "METRIC",
      "of folded, and shown first by speedscope: committed_space (default) ..."},
     {"group", 0, "BY", "several traces: which are called alike, by title (default) or exe"},
+    {"by", 0, "WHAT", "add call sites up by function, file, module, class or thread"},
+    {"tree", 0, NULL, "show calls as a tree, from the outermost inwards"},
+    {"inverted", 0, NULL, "... from what asked for memory outwards"},
     VMT_REPORT_ARGS_PATTERNS,
     {0},
 };
@@ -103,6 +109,34 @@ read_format(const struct vmt_options *options, struct wanted *wanted, struct vmt
 	return 0;
 }
 
+/* --by, --tree and --inverted: another view than all sections. */
+static int
+read_shape(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
+{
+	const char *by = options->values[OPTION_BY];
+	bool inverted = options->values[OPTION_INVERTED] != NULL;
+	bool tree = options->values[OPTION_TREE] || inverted;
+	int found;
+
+	if (by && tree)
+		return vmt_err_set(err, EINVAL, "--by and --tree are two views: choose one");
+	if ((by || tree) && wanted->compare_format)
+		return vmt_err_set(err, EINVAL, "--%s does not go with --from and --to",
+				   by ? "by" : "tree");
+	if (tree && wanted->format != vmt_report_formats)
+		return vmt_err_set(err, EINVAL, "--tree goes with --format text");
+	if (tree)
+		wanted->view.tree = inverted ? VMT_TEXT_TREE_INVERTED : VMT_TEXT_TREE_CALLERS;
+	if (!by)
+		return 0;
+	found = vmt_options_choose("--by", by, vmt_aggregate_words, err);
+	if (found < 0)
+		return found;
+	wanted->view.by = (enum vmt_aggregate_by)(VMT_AGGREGATE_FUNCTION + found);
+	wanted->build.by_thread = wanted->view.by == VMT_AGGREGATE_THREAD;
+	return 0;
+}
+
 static int
 read_options(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
 {
@@ -129,6 +163,8 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 					       &wanted->view.callers, err);
 	if (result >= 0)
 		result = read_moments(options, wanted, err);
+	if (result >= 0)
+		result = read_shape(options, wanted, err);
 	wanted->patterns.callers = wanted->view.callers;
 	if (result >= 0)
 		result = vmt_report_args_patterns(&options->values[OPTION_FOCUS], &wanted->patterns,

@@ -23,6 +23,8 @@ write_text(const struct vmt_report *report, const struct vmt_report_view *view, 
 					.rank = view->rank,
 					.top = view->top,
 					.callers = view->callers,
+					.by = view->by,
+					.tree = view->tree,
 					.selection = view->selection};
 
 	(void)err;
@@ -39,7 +41,7 @@ write_json(const struct vmt_report *report, const struct vmt_report_view *view, 
 	   struct vmt_err *err)
 {
 	struct vmt_json_options json = {
-	    .rank = view->rank, .top = view->top, .selection = view->selection};
+	    .rank = view->rank, .top = view->top, .by = view->by, .selection = view->selection};
 
 	return vmt_json_print(report, &json, out, err);
 }

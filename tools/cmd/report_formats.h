@@ -12,6 +12,7 @@
 #include "tools/model/report/report.h"
 #include "tools/render/rank.h"
 #include "tools/render/selection.h"
+#include "tools/render/text_options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,8 +22,10 @@
 struct vmt_report_view {
 	const char *path; /* of the trace */
 	enum vmt_rank_by rank;
-	size_t top;			       /* rows of each list */
-	size_t callers;			       /* below each row of text */
+	size_t top;	/* rows of each list */
+	size_t callers; /* below each row of text */
+	enum vmt_aggregate_by by;
+	enum vmt_text_tree tree;
 	const struct vmt_selection *selection; /* NULL: no row and no frame is left out */
 	enum vmt_metric metric;		       /* of formats that show one */
 };

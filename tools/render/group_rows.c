@@ -18,8 +18,8 @@ compare_texts(const char *a, const char *b)
 }
 
 /* 0 where both print the same. */
-static int
-compare_frames(const struct vmt_frame *a, const struct vmt_frame *b)
+int
+vmt_group_rows_compare_frames(const struct vmt_frame *a, const struct vmt_frame *b)
 {
 	int order = compare_texts(a->function, b->function);
 
@@ -49,7 +49,7 @@ vmt_group_rows_compare(const struct vmt_rank_walk *a, const struct vmt_rank_walk
 			return (frames[0] != NULL) - (frames[1] != NULL);
 		order = walks[0].skipped - walks[1].skipped;
 		if (order == 0)
-			order = compare_frames(frames[0], frames[1]);
+			order = vmt_group_rows_compare_frames(frames[0], frames[1]);
 	} while (order == 0);
 	return order;
 }
@@ -91,8 +91,8 @@ vmt_group_rows_is_same(const struct vmt_site *a, const struct vmt_site *b, size_
 	return compare_shown(&left, &right) == 0;
 }
 
-static void
-add(struct vmt_site *row, const struct vmt_site *site)
+void
+vmt_group_rows_add(struct vmt_site *row, const struct vmt_site *site)
 {
 	row->count += site->count;
 	row->live_count += site->live_count;
@@ -120,7 +120,7 @@ merge_sorted(const struct shown *shown, size_t count, struct vmt_site *rows)
 
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0 && compare_shown(&shown[i - 1], &shown[i]) == 0)
-			add(&rows[used - 1], shown[i].site);
+			vmt_group_rows_add(&rows[used - 1], shown[i].site);
 		else
 			rows[used++] = *shown[i].site;
 	}

@@ -16,6 +16,12 @@
 /* An order in which two walks that were begun are equal where they show the same. */
 int vmt_group_rows_compare(const struct vmt_rank_walk *a, const struct vmt_rank_walk *b);
 
+/* 0 where both print the same. */
+int vmt_group_rows_compare_frames(const struct vmt_frame *a, const struct vmt_frame *b);
+
+/* Adds a site's figures to a row's. */
+void vmt_group_rows_add(struct vmt_site *row, const struct vmt_site *site);
+
 /* Whether two sites are one row. */
 bool vmt_group_rows_is_same(const struct vmt_site *a, const struct vmt_site *b, size_t callers);
 

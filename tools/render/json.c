@@ -151,6 +151,10 @@ print_site(struct vmt_emitter *emitter, const struct vmt_report *report,
 	vmt_emitter_string(emitter, "kind", site->kind);
 	vmt_emitter_string(emitter, "class", site->class);
 	vmt_emitter_u64(emitter, "stack_id", site->stack_id);
+	if (site->thread)
+		vmt_emitter_u64(emitter, "thread", site->thread);
+	else
+		vmt_emitter_string(emitter, "thread", NULL);
 	vmt_emitter_u64(emitter, "count", site->count);
 	vmt_emitter_u64(emitter, "live_count", site->live_count);
 	vmt_emitter_u64(emitter, "reserved_bytes", site->reserved_bytes);
@@ -361,6 +365,48 @@ print_selection(struct vmt_emitter *emitter, const struct vmt_selection *selecti
 	vmt_emitter_object_end(emitter);
 }
 
+static void
+print_aggregate_row(struct vmt_emitter *emitter, const struct vmt_aggregate_row *row)
+{
+	vmt_emitter_object(emitter, NULL);
+	vmt_emitter_string(emitter, "name", row->name);
+	vmt_emitter_u64(emitter, "sites", row->sites);
+	vmt_emitter_u64(emitter, "count", row->sum.count);
+	vmt_emitter_u64(emitter, "live_count", row->sum.live_count);
+	vmt_emitter_u64(emitter, "reserved_bytes", row->sum.reserved_bytes);
+	vmt_emitter_u64(emitter, "committed_bytes", row->sum.committed_bytes);
+	vmt_emitter_u64(emitter, "swapped_bytes", row->sum.swapped_bytes);
+	vmt_emitter_u64(emitter, "never_touched_bytes", row->sum.never_touched_bytes);
+	vmt_emitter_u64(emitter, "released_bytes", row->sum.released_bytes);
+	vmt_emitter_bool(emitter, "estimate", row->sum.estimate);
+	vmt_emitter_object_end(emitter);
+}
+
+/* Call sites added up; null: nobody asked for it. */
+static int
+print_aggregate(struct vmt_emitter *emitter, const struct vmt_report *report,
+		const struct vmt_json_options *options, struct vmt_err *err)
+{
+	struct vmt_aggregate aggregate;
+
+	if (options->by == VMT_AGGREGATE_NONE) {
+		vmt_emitter_string(emitter, "aggregate", NULL);
+		return 0;
+	}
+	if (vmt_aggregate_make(&aggregate, report, options->by, options->rank) < 0)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	vmt_emitter_object(emitter, "aggregate");
+	vmt_emitter_string(emitter, "by",
+			   vmt_aggregate_words[options->by - VMT_AGGREGATE_FUNCTION]);
+	vmt_emitter_array(emitter, "rows");
+	for (size_t i = 0; i < aggregate.count && i < options->top; i++)
+		print_aggregate_row(emitter, &aggregate.rows[i]);
+	vmt_emitter_array_end(emitter);
+	vmt_emitter_object_end(emitter);
+	vmt_aggregate_free(&aggregate);
+	return 0;
+}
+
 int
 vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *options, FILE *out,
 	       struct vmt_err *err)
@@ -378,7 +424,9 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	print_classes(&emitter, report);
 	print_retained(&emitter, report);
 	print_selection(&emitter, options->selection);
-	result = print_sites(&emitter, report, shown, options, err);
+	result = print_aggregate(&emitter, shown, options, err);
+	if (result == 0)
+		result = print_sites(&emitter, report, shown, options, err);
 	if (result < 0)
 		return result;
 	vmt_json_touch_committers(&emitter, report);

@@ -9,6 +9,7 @@
 #define VMT_JSON_H
 
 #include "tools/model/report/report.h"
+#include "tools/render/aggregate.h"
 #include "tools/render/emitter.h"
 #include "tools/render/rank.h"
 #include "tools/render/selection.h"
@@ -18,6 +19,7 @@
 struct vmt_json_options {
 	enum vmt_rank_by rank;
 	size_t top;			       /* sites; SIZE_MAX = all */
+	enum vmt_aggregate_by by;	       /* VMT_AGGREGATE_NONE: nothing is added up */
 	const struct vmt_selection *selection; /* NULL: all rows */
 };
 

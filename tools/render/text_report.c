@@ -126,17 +126,6 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options, 
 				vmt_units_bytes(committed, site->hugetlb_bytes));
 }
 
-/* What is not shown, and that it is. */
-static void
-print_selection(const struct vmt_text_options *options)
-{
-	char text[256];
-
-	if (options->selection && vmt_selection_is_partial(options->selection->patterns))
-		vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE,
-				vmt_selection_write(options->selection, text, sizeof(text)), 2);
-}
-
 /* `report` has rows in the place of its sites; `whole` has the sites. */
 static void
 print_ranked(const struct vmt_report *report, const struct vmt_report *whole,
@@ -156,7 +145,7 @@ print_ranked(const struct vmt_report *report, const struct vmt_report *whole,
 	snprintf(text, sizeof(text), "Call sites by %s, %zu of %zu", vmt_rank_words[rank], shown,
 		 report->site_count);
 	vmt_text_sections_title(options, text);
-	print_selection(options);
+	vmt_text_selection(options);
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %6s%s  call", "committed",
 			"reserved", "ratio", wide ? "   released     count" : "");
 	for (size_t i = 0; i < shown; i++) {
@@ -177,7 +166,7 @@ print_sites(const struct vmt_report *report, const struct vmt_text_options *opti
 
 	if (report->site_count == 0 && options->selection) {
 		vmt_text_sections_title(options, "Call sites");
-		print_selection(options);
+		vmt_text_selection(options);
 		return;
 	}
 	merged.sites = vmt_group_rows_merge(report, options->callers, &merged.site_count);
@@ -340,6 +329,14 @@ vmt_text_report_print(const struct vmt_report *report, const struct vmt_text_opt
 	assert(options->layout.columns >= 20);
 	print_top(report, options);
 	vmt_text_process(report, options);
+	if (options->by != VMT_AGGREGATE_NONE) {
+		vmt_text_aggregate(shown, options);
+		return;
+	}
+	if (options->tree != VMT_TEXT_TREE_NONE) {
+		vmt_text_tree(shown, options);
+		return;
+	}
 	print_classes(report, options);
 	vmt_text_kernel(shown, options);
 	vmt_text_go(report, options);

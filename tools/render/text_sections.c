@@ -58,3 +58,13 @@ vmt_text_sections_named(const struct vmt_text_options *options, const char *figu
 	vmt_layout_row(layout, VMT_STYLE_PLAIN, line, indent);
 	vmt_text_sections_callers(layout, stack, options->callers, indent);
 }
+
+void
+vmt_text_selection(const struct vmt_text_options *options)
+{
+	char text[256];
+
+	if (options->selection && vmt_selection_is_partial(options->selection->patterns))
+		vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE,
+				vmt_selection_write(options->selection, text, sizeof(text)), 2);
+}

@@ -22,6 +22,13 @@ void vmt_text_sections_named(const struct vmt_text_options *options, const char 
 void vmt_text_sections_callers(const struct vmt_layout *layout,
 			       const struct vmt_stack_frames *stack, size_t callers, size_t indent);
 
+/* Of rows that were chosen: how many and how much of all. */
+void vmt_text_selection(const struct vmt_text_options *options);
+
+/* Call sites added up by options->by; as a tree of calls. */
+void vmt_text_aggregate(const struct vmt_report *report, const struct vmt_text_options *options);
+void vmt_text_tree(const struct vmt_report *report, const struct vmt_text_options *options);
+
 /* Who the process was, when it began, how long it took and how it ended; what it went on as. */
 void vmt_text_process(const struct vmt_report *report, const struct vmt_text_options *options);
 

@@ -71,7 +71,7 @@ int
 vmt_extent_owners_acquire(struct vmt_replay *replay, const struct vmt_event *event,
 			  struct vmt_extent *extent)
 {
-	struct vmt_site_key key = {.kind = event->kind, .stack = event->stack};
+	struct vmt_site_key key = vmt_replay_state_key(replay, event);
 	struct vmt_site_entry *entry;
 	int status = vmt_extent_owners_clear_way(replay, extent->start, extent->end);
 

@@ -44,11 +44,14 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->touchers = vmt_touchers_new(options->page_bytes);
 	replay->under_way = vmt_unfinished_calls_new(options->page_bytes);
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
+	if (options->by_thread)
+		replay->threads_by_bits = calloc(THREAD_TOKENS, sizeof(*replay->threads_by_bits));
 	if (replay->touchers && replay->forked)
 		vmt_touchers_fork(replay->touchers);
 	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
 	    replay->advised && replay->touched && replay->touchers && replay->touch_sites &&
-	    replay->under_way && replay->realloc_undo)
+	    replay->under_way && replay->realloc_undo &&
+	    (replay->threads_by_bits || !options->by_thread))
 		return replay;
 	vmt_replay_free(replay);
 	return NULL;
@@ -71,6 +74,7 @@ vmt_replay_free(struct vmt_replay *replay)
 	vmt_touchers_free(replay->touchers);
 	vmt_unfinished_calls_free(replay->under_way);
 	free(replay->realloc_undo);
+	free(replay->threads_by_bits);
 	free(replay);
 }
 
@@ -144,12 +148,6 @@ put_block(struct vmt_replay *replay, const struct vmt_block *block)
 	return 0;
 }
 
-static struct vmt_site_key
-key_of(const struct vmt_event *event)
-{
-	return (struct vmt_site_key){.kind = event->kind, .stack = event->stack};
-}
-
 static bool
 is_recorded(const struct vmt_replay *replay, const struct vmt_block *block)
 {
@@ -167,7 +165,7 @@ acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 
 	if (status || !is_recorded(replay, &block))
 		return status;
-	status = vmt_sites_intern(replay->sites, key_of(event), &block.site);
+	status = vmt_sites_intern(replay->sites, vmt_replay_state_key(replay, event), &block.site);
 	if (!status)
 		status = put_block(replay, &block);
 	if (status)
@@ -329,7 +327,7 @@ vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event
 		return;
 	vmt_blocks_prefetch(replay->blocks, event->address);
 	if (!vmt_event_is_release(event->kind))
-		vmt_sites_expect(replay->sites, key_of(event));
+		vmt_sites_expect(replay->sites, vmt_replay_state_key(replay, event));
 }
 
 void
@@ -342,7 +340,7 @@ vmt_replay_expect_soon(const struct vmt_replay *replay, const struct vmt_event *
 		    replay->sites,
 		    vmt_blocks_guess_site(replay->blocks, event->address, VMT_SITE_NONE));
 	else
-		vmt_sites_expect_soon(replay->sites, key_of(event));
+		vmt_sites_expect_soon(replay->sites, vmt_replay_state_key(replay, event));
 }
 
 /* A thread that is over owns nothing: its stack is the C library's again, mapped or not. */
@@ -380,6 +378,14 @@ thread_of(const struct vmt_event *event)
 	};
 }
 
+/* Its whole id, of which events of the heap have a part. */
+static void
+note_thread(struct vmt_replay *replay, uint32_t tid)
+{
+	if (replay->threads_by_bits && tid)
+		replay->threads_by_bits[tid & 0xffff] = tid;
+}
+
 static int
 add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 {
@@ -396,7 +402,8 @@ add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 		return 0;
 	}
 	vmt_assert(start < thread.top);
-	status = vmt_sites_intern(replay->sites, key_of(event), &thread.site);
+	note_thread(replay, thread.tid);
+	status = vmt_sites_intern(replay->sites, vmt_replay_state_key(replay, event), &thread.site);
 	if (!status)
 		status = vmt_threads_put(replay->threads, &thread, &sink);
 	if (status)
@@ -452,6 +459,7 @@ vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
 	if (event->kind < VMT_EVENT_FIRST_OF_MAP)
 		return vmt_event_is_known(event->kind) ? apply_heap(replay, event) : 0;
 	vmt_unfinished_calls_apply(replay->under_way, event);
+	note_thread(replay, event->thread);
 	switch (event->kind) {
 	case VMT_EVENT_THREAD:
 		return event->error ? 0 : add_thread(replay, event);

@@ -42,6 +42,7 @@ struct vmt_replay_options {
 	uint64_t sample_bytes;		      /* of malloc in sampled mode, else 0 */
 	const uint64_t *thin_from; /* as vmt_trace_thin_from, and outlives it; NULL: not thinned */
 	uint64_t random_id;	   /* of the trace */
+	bool by_thread;		   /* calls of different threads are different sites */
 	bool forked;		   /* the trace began in a fork child: earlier blocks are unknown */
 };
 

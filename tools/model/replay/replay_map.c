@@ -177,7 +177,7 @@ stretch_of_break(const struct vmt_replay *replay, const struct vmt_event *event,
 	if (!below || below->end != start || below->kind != VMT_EXTENT_BREAK)
 		return 0;
 	key = vmt_sites_get(replay->sites, below->site)->key;
-	return key.kind == event->kind && key.stack == event->stack ? below->call : 0;
+	return vmt_sites_is_same_key(key, vmt_replay_state_key(replay, event)) ? below->call : 0;
 }
 
 static int

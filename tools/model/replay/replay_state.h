@@ -7,6 +7,7 @@
 #ifndef VMT_REPLAY_STATE_H
 #define VMT_REPLAY_STATE_H
 
+#include "format/event.h"
 #include "format/thin.h"
 #include "tools/model/space/blocks.h"
 #include "tools/model/space/module_history.h"
@@ -57,6 +58,7 @@ struct vmt_replay {
 	uint64_t page_bytes;	/* of the machine that made the trace */
 	uint64_t sample_bytes;	/* 0: every block is recorded */
 	bool forked;
+	uint32_t *threads_by_bits; /* kernel ids by their 16 low bits; NULL: threads are one */
 };
 
 #define VMT_REPLAY_ADDRESS_END                                                                     \
@@ -66,6 +68,17 @@ struct vmt_replay {
  * is not one that a process can have. */
 bool vmt_replay_state_pages(const struct vmt_replay *replay, uint64_t address, uint64_t length,
 			    uint64_t *start, uint64_t *end);
+
+/* The site of a call that acquires memory. Where threads are told apart, the 16 low bits of the
+ * caller's kernel id stand in the place of an advice: events of the heap have no more of it. */
+static inline struct vmt_site_key
+vmt_replay_state_key(const struct vmt_replay *replay, const struct vmt_event *event)
+{
+	return (struct vmt_site_key){.kind = event->kind,
+				     .stack = event->stack,
+				     .advice =
+					 replay->threads_by_bits ? (uint16_t)event->thread : 0};
+}
 
 /* Whether all blocks are recorded. */
 static inline bool

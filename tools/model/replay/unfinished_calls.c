@@ -203,8 +203,11 @@ lend(struct vmt_replay *replay, struct call *call, uint64_t start, uint64_t end,
 				    .call = ++replay->calls,
 				    .protection = call->event.protection,
 				    .kind = VMT_EXTENT_ANONYMOUS};
-	struct vmt_site_key key = {.kind = kind, .stack = call->event.stack};
-	int status = vmt_sites_intern(replay->sites, key, &call->site);
+	struct vmt_site_key key = vmt_replay_state_key(replay, &call->event);
+	int status;
+
+	key.kind = kind;
+	status = vmt_sites_intern(replay->sites, key, &call->site);
 
 	if (kind == VMT_EVENT_BRK)
 		extent.kind = VMT_EXTENT_BREAK;

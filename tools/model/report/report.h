@@ -46,6 +46,7 @@ struct vmt_site {
 	const char *kind;  /* the call's name */
 	const char *class; /* in which most of its bytes lie at the snapshot; NULL where none has */
 	uint32_t stack_id;
+	uint32_t thread;     /* kernel id of the calling thread; 0 = not known, or not asked for */
 	uint64_t count;	     /* acquisitions over the run */
 	uint64_t live_count; /* at the snapshot */
 	uint64_t reserved_bytes;
@@ -372,6 +373,7 @@ struct vmt_report_options {
 	enum vmt_report_at at;
 	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it; CLOCK: since midnight */
 	bool symbols;	    /* false: addresses and modules alone */
+	bool by_thread;	    /* call sites of different threads stay apart */
 	bool history;	    /* the figures of the other snapshots too */
 	uint64_t cpu_ns;    /* to replay the events; 0 = what is plenty for a trace of its size */
 

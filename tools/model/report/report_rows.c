@@ -151,9 +151,23 @@ is_empty(const struct vmt_site_entry *entry)
 	return true;
 }
 
-static void
-add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
+/* The kernel id of the thread that made a site's calls, where threads are told apart. */
+static uint32_t
+thread_of(const struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
 {
+	uint32_t pid = draft->report.process.pid;
+
+	if (!draft->options->by_thread)
+		return 0;
+	if (draft->replay->threads_by_bits[entry->key.advice])
+		return draft->replay->threads_by_bits[entry->key.advice];
+	return entry->key.advice == (pid & 0xffff) ? pid : 0;
+}
+
+static void
+add_site(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
+{
+	struct vmt_report *report = &draft->report;
 	uint64_t held = vmt_sites_held(entry);
 	uint64_t before = entry->exact[VMT_FIGURE_HELD_BEFORE];
 
@@ -164,6 +178,7 @@ add_site(struct vmt_report *report, const struct vmt_site_entry *entry)
 	    .class =
 		entry->class_lead_bytes ? vmt_classes_name((enum vmt_class_id)entry->class) : NULL,
 	    .stack_id = entry->key.stack,
+	    .thread = thread_of(draft, entry),
 	    .count = vmt_sites_figure(entry, VMT_FIGURE_COUNT),
 	    .live_count = vmt_sites_figure(entry, VMT_FIGURE_LIVE_COUNT),
 	    .reserved_bytes =
@@ -236,7 +251,7 @@ add_row(struct vmt_report_draft *draft, uint32_t site, struct vmt_stack_frames *
 		*stack = &report->locks[report->lock_count - 1].stack;
 	} else {
 		draft->site_rows[site] = report->site_count;
-		add_site(report, entry);
+		add_site(draft, entry);
 		*stack = &report->sites[report->site_count - 1].stack;
 	}
 	return 0;

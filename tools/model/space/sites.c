@@ -70,18 +70,12 @@ hash_of(struct vmt_site_key key)
 	return (uint32_t)vmt_hash_word(word);
 }
 
-static bool
-same_key(struct vmt_site_key left, struct vmt_site_key right)
-{
-	return left.stack == right.stack && left.kind == right.kind && left.advice == right.advice;
-}
-
 static struct slot *
 slot_of(const struct vmt_sites *sites, struct vmt_site_key key)
 {
 	uint32_t at = hash_of(key) & sites->index_mask;
 
-	while (sites->index[at].site != NONE && !same_key(sites->index[at].key, key))
+	while (sites->index[at].site != NONE && !vmt_sites_is_same_key(sites->index[at].key, key))
 		at = (at + 1) & sites->index_mask;
 	return &sites->index[at];
 }

@@ -55,7 +55,7 @@ enum vmt_figure {
 
 struct vmt_site_key {
 	uint32_t stack;
-	uint16_t advice; /* of MADVISE, or how: of FILE_RELEASE and MLOCK; else 0 */
+	uint16_t advice; /* of MADVISE, or how: of FILE_RELEASE and MLOCK; else 0, or a thread */
 	uint8_t kind;	 /* enum vmt_event_kind */
 };
 
@@ -76,6 +76,12 @@ struct vmt_site_entry {
 	bool sampled;	/* RELEASED_COMMITTED is: the pages of some release were sampled */
 	bool pending;	/* a frame without a module, that the next loads may explain */
 } __attribute__((aligned(64)));
+
+static inline bool
+vmt_sites_is_same_key(struct vmt_site_key left, struct vmt_site_key right)
+{
+	return left.stack == right.stack && left.kind == right.kind && left.advice == right.advice;
+}
 
 #define VMT_SITE_NONE UINT32_MAX
 
