@@ -1,47 +1,83 @@
 /* exports.c: see exports.h. */
 #include "tests/e2e/exports.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 const char *const exports_metrics[EXPORTS_METRICS] = {
     "alloc_objects",  "alloc_space",   "inuse_objects",	 "inuse_space",
     "released_space", "swapped_space", "committed_space"};
 
-static uint64_t
-figure(json_t *object, const char *key)
-{
-	json_t *value = json_object_get(object, key);
+const struct exports_subject exports_subjects[EXPORTS_SUBJECTS] = {
+    {"cache_demo", NULL, {NULL}},
+    {"cache_demo", NULL, {"--malloc", "all", NULL}},
+    {"cxx_frames", NULL, {"--malloc", "all", NULL}},
+    {"thread_owners", "detached", {"--malloc", "all", NULL}},
+    {"thread_owners", "arenas", {NULL}},
+    {"retained", NULL, {NULL}},
+    {"shared_memfd", NULL, {NULL}},
+    {"brk_grow_shrink", NULL, {"--malloc", "off", NULL}},
+};
 
-	if (!json_is_integer(value))
-		fail_msg("no number %s", key);
-	return (uint64_t)json_integer_value(value);
+static void
+record_subject(const struct exports_subject *subject, const char *trace)
+{
+	char target[256];
+	struct run run;
+
+	snprintf(target, sizeof(target), "tests/target/%s", subject->target);
+	record(&run, trace, subject->options,
+	       (const char *const[]){built(target), subject->argument, NULL});
+	if (run.exit_status != 0)
+		fail_msg("%s: %s", target, run.err);
+	run_free(&run);
+}
+
+const char *const *
+exports_record(void)
+{
+	static char paths[EXPORTS_SUBJECTS][4096];
+	static const char *traces[EXPORTS_SUBJECTS];
+
+	for (size_t i = 0; i < EXPORTS_SUBJECTS; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%zu.vmt", i);
+		snprintf(paths[i], sizeof(paths[i]), "%s", scratch_file(name));
+		traces[i] = paths[i];
+		record_subject(&exports_subjects[i], traces[i]);
+	}
+	return traces;
 }
 
 static uint64_t
 sum_of_sites(json_t *report, const char *key)
 {
-	json_t *sites = json_object_get(report, "sites");
+	json_t *sites = member(report, "sites");
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < json_array_size(sites); i++)
-		sum += figure(json_array_get(sites, i), key);
+		sum += (uint64_t)number(json_array_get(sites, i), key);
 	return sum;
 }
 
 void
 exports_expect(json_t *report, uint64_t totals[EXPORTS_METRICS])
 {
-	json_t *snapshot = json_object_get(report, "snapshot");
+	json_t *snapshot = member(report, "snapshot");
 
 	totals[0] = sum_of_sites(report, "count");
 	totals[1] = sum_of_sites(report, "total_reserved_bytes");
 	totals[2] = sum_of_sites(report, "live_count");
-	totals[3] = figure(snapshot, "virtual_bytes");
+	totals[3] = (uint64_t)number(snapshot, "virtual_bytes");
 	totals[4] = sum_of_sites(report, "released_bytes");
-	totals[5] = figure(snapshot, "swap_bytes");
-	totals[6] = figure(snapshot, "rss_bytes");
+	totals[5] = (uint64_t)number(snapshot, "swap_bytes");
+	totals[6] = (uint64_t)number(snapshot, "rss_bytes");
 }
 
 void
@@ -77,4 +113,19 @@ exports_sum_lines(const char *path)
 	free(line);
 	fclose(file);
 	return sum;
+}
+
+unsigned
+exports_free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t bytes = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, bytes), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
+	close(fd);
+	return ntohs(address.sin_port);
 }

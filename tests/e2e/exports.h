@@ -14,6 +14,18 @@
 /* Names of the metrics, in the order of the profile. */
 extern const char *const exports_metrics[EXPORTS_METRICS];
 
+/* Programs whose memory is of every class, and ways to record them. */
+struct exports_subject {
+	const char *target;
+	const char *argument;
+	const char *options[4];
+};
+#define EXPORTS_SUBJECTS 8u
+extern const struct exports_subject exports_subjects[EXPORTS_SUBJECTS];
+
+/* Records all of them; their traces, in that order. Static: valid until the next call. */
+const char *const *exports_record(void);
+
 /* What the report says of each metric: sums of its sites, its snapshot's RSS and virtual size. */
 void exports_expect(json_t *report, uint64_t totals[EXPORTS_METRICS]);
 
@@ -23,5 +35,8 @@ void exports_write(const char *trace, const char *format, const char *path, cons
 
 /* The last number of each line of a file, added up. */
 uint64_t exports_sum_lines(const char *path);
+
+/* A port of 127.0.0.1 that nobody listens on now. */
+unsigned exports_free_port(void);
 
 #endif

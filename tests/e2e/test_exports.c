@@ -5,60 +5,20 @@
  * each class, as the tools for which an export is made read them.
  */
 #include "tests/e2e/exports.h"
-#include "tests/e2e/go_programs.h"
 #include "tests/e2e/harness.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define GO "1.24" /* whose toolchain brings a pprof */
-
-/* A program, and how it is recorded. */
-static const struct subject {
-	const char *target;
-	const char *argument;
-	const char *options[4];
-} subjects[] = {
-    {"cache_demo", NULL, {NULL}},
-    {"cache_demo", NULL, {"--malloc", "all", NULL}},
-    {"cxx_frames", NULL, {"--malloc", "all", NULL}},
-    {"thread_owners", "detached", {"--malloc", "all", NULL}},
-    {"thread_owners", "arenas", {NULL}},
-    {"retained", NULL, {NULL}},
-    {"shared_memfd", NULL, {NULL}},
-    {"brk_grow_shrink", NULL, {"--malloc", "off", NULL}},
-};
-
-#define SUBJECTS (sizeof(subjects) / sizeof(*subjects))
-
-static char traces[SUBJECTS][4096];
+static const char *const *traces;
+static const struct exports_subject *subjects;
 
 static int
 record_all(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < SUBJECTS; i++) {
-		char target[256];
-		char name[64];
-		struct run run;
-
-		snprintf(target, sizeof(target), "tests/target/%s", subjects[i].target);
-		snprintf(name, sizeof(name), "%zu.vmt", i);
-		snprintf(traces[i], sizeof(traces[i]), "%s", scratch_file(name));
-		record(&run, traces[i], subjects[i].options,
-		       (const char *const[]){built(target), subjects[i].argument, NULL});
-		if (run.exit_status != 0)
-			fail_msg("%s: %s", target, run.err);
-		run_free(&run);
-	}
+	subjects = exports_subjects;
+	traces = exports_record();
 	return 0;
 }
 
@@ -68,7 +28,7 @@ test_folded_adds_up(void **state)
 	const char *path = scratch_file("stacks");
 
 	(void)state;
-	for (size_t i = 0; i < SUBJECTS; i++) {
+	for (size_t i = 0; i < EXPORTS_SUBJECTS; i++) {
 		json_t *root = report(traces[i], NULL);
 		uint64_t totals[EXPORTS_METRICS];
 
@@ -113,7 +73,7 @@ test_speedscope_adds_up(void **state)
 	const char *path = scratch_file("speedscope.json");
 
 	(void)state;
-	for (size_t i = 0; i < SUBJECTS; i++) {
+	for (size_t i = 0; i < EXPORTS_SUBJECTS; i++) {
 		json_t *root = report(traces[i], NULL);
 		uint64_t totals[EXPORTS_METRICS];
 		json_t *profiles;
@@ -140,312 +100,20 @@ test_speedscope_adds_up(void **state)
 	}
 }
 
+/* As a browser shows it. */
 static void
-pprof(struct run *run, const char *const arguments[])
+test_speedscope_reads_it(void **state)
 {
-	const char *argv[16] = {"tool", "pprof"};
-	size_t count = 2;
-
-	while (*arguments && count < 15)
-		argv[count++] = *arguments++;
-	go_command(run, GO, NULL, argv, "CGO_ENABLED=0");
-	assert_int_equal(run->exit_status, 0);
-}
-
-/* Of `pprof -raw`: a line of values, and one of labels, for each sample. */
-static void
-add_sample(const char *values, const char *labels, const char *class,
-	   uint64_t sums[EXPORTS_METRICS], uint64_t of_class[EXPORTS_METRICS])
-{
-	char label[256];
-	char *end = NULL;
-
-	snprintf(label, sizeof(label), "class:[%s]", class);
-	for (size_t i = 0; i < EXPORTS_METRICS; i++) {
-		uint64_t value = strtoull(values, &end, 10);
-
-		assert_ptr_not_equal(end, values);
-		values = end;
-		sums[i] += value;
-		if (strstr(labels, label))
-			of_class[i] += value;
-	}
-	assert_int_equal(*end, ':');
-}
-
-/* Adds up the samples: of all, and of one class. Changes the text. */
-static size_t
-add_samples(const char *raw, const char *class, uint64_t sums[EXPORTS_METRICS],
-	    uint64_t of_class[EXPORTS_METRICS])
-{
-	const char *at = strstr(raw, "\nSamples:\n");
-	const char *end = strstr(raw, "\nLocations\n");
-	size_t samples = 0;
-
-	assert_non_null(at);
-	assert_non_null(end);
-	at = strchr(at + 10, '\n') + 1; /* after the metrics' names */
-	memset(sums, 0, EXPORTS_METRICS * sizeof(*sums));
-	memset(of_class, 0, EXPORTS_METRICS * sizeof(*of_class));
-	while (at < end) {
-		const char *labels = strchr(at, '\n') + 1;
-		const char *next = strchr(labels, '\n') + 1;
-		char line[4096];
-
-		snprintf(line, sizeof(line), "%.*s", (int)(next - labels), labels);
-		add_sample(at, line, class, sums, of_class);
-		samples++;
-		at = next;
-	}
-	return samples;
-}
-
-static void
-check_classes(json_t *root, const char *raw, const char *what)
-{
-	json_t *classes = json_object_get(root, "classes");
-
-	for (size_t i = 0; i < json_array_size(classes); i++) {
-		json_t *class = json_array_get(classes, i);
-		const char *name = json_string_value(json_object_get(class, "name"));
-		uint64_t sums[EXPORTS_METRICS];
-		uint64_t of_class[EXPORTS_METRICS];
-
-		add_samples(raw, name, sums, of_class);
-		print_message("%s %s: %ju\n", what, name, (uintmax_t)of_class[6]);
-		assert_int_equal(of_class[3],
-				 json_integer_value(json_object_get(class, "reserved_bytes")));
-		assert_int_equal(of_class[5],
-				 json_integer_value(json_object_get(class, "swapped_bytes")));
-		assert_int_equal(of_class[6],
-				 json_integer_value(json_object_get(class, "committed_bytes")));
-	}
-}
-
-static void
-check_pprof(const char *trace, const char *what)
-{
-	const char *path = scratch_file("profile.pb.gz");
-	json_t *root = report(trace, NULL);
-	uint64_t totals[EXPORTS_METRICS];
-	uint64_t sums[EXPORTS_METRICS];
-	uint64_t of_class[EXPORTS_METRICS];
-	struct run run;
-
-	exports_expect(root, totals);
-	exports_write(trace, "pprof", path, NULL, NULL);
-	pprof(&run, (const char *const[]){"-raw", path, NULL});
-	assert_true(add_samples(run.out, "", sums, of_class) > 3);
-	for (size_t i = 0; i < EXPORTS_METRICS; i++)
-		if (sums[i] != totals[i])
-			fail_msg("%s: %s is %ju, not %ju", what, exports_metrics[i],
-				 (uintmax_t)sums[i], (uintmax_t)totals[i]);
-	check_classes(root, run.out, what);
-	run_free(&run);
-	json_decref(root);
-}
-
-static void
-test_pprof_adds_up(void **state)
-{
-	(void)state;
-	go_need(GO);
-	for (size_t i = 0; i < SUBJECTS; i++)
-		check_pprof(traces[i], subjects[i].target);
-}
-
-static void
-test_pprof_of_a_go_program_adds_up(void **state)
-{
-	const char *trace = scratch_file("go.vmt");
+	const char *const argv[] = {
+	    "node", "tests/web/speedscope.mjs", built("vmtrace"), scratch(), traces[0], NULL};
 	struct run run;
 
 	(void)state;
-	go_need(GO);
-	go_run(&run, trace, go_program(GO, "advise", "", NULL), NULL, NULL);
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		print_error("%s%s", run.out, run.err);
 	assert_int_equal(run.exit_status, 0);
 	run_free(&run);
-	check_pprof(trace, "Go");
-}
-
-static void
-expect_line(const char *text, const char *number, const char *name)
-{
-	const char *at = text;
-
-	while ((at = strstr(at, number)) != NULL) {
-		const char *end = strchr(at + 1, '\n');
-		size_t length = end ? (size_t)(end - at) : strlen(at);
-
-		if (length >= strlen(name) &&
-		    strncmp(at + length - strlen(name), name, strlen(name)) == 0)
-			return;
-		at += strlen(number);
-	}
-	fail_msg("no line with %s and %s in:\n%s", number, name, text);
-}
-
-/* What a user asks of pprof first. */
-static void
-test_pprof_says_what_the_report_says(void **state)
-{
-	const char *path = scratch_file("demo.pb.gz");
-	json_t *root = report(traces[0], NULL);
-	json_t *classes = json_object_get(root, "classes");
-	char number[64];
-	struct run run;
-
-	(void)state;
-	go_need(GO);
-	exports_write(traces[0], "pprof", path, NULL, NULL);
-	pprof(&run, (const char *const[]){"-top", "-unit=B", path, NULL});
-	assert_non_null(strstr(run.out, "Type: committed_space\n"));
-	assert_non_null(strstr(run.out, "\nRSS "));
-	assert_non_null(strstr(run.out, "sampled: their figures are unbiased estimates"));
-	snprintf(number, sizeof(number), "Total samples = %jdB",
-		 (intmax_t)json_integer_value(
-		     json_object_get(json_object_get(root, "snapshot"), "rss_bytes")));
-	assert_non_null(strstr(run.out, number));
-	expect_line(run.out, " 67108864B", " arena_grow");
-	run_free(&run);
-	pprof(&run, (const char *const[]){"-top", "-unit=B", "-nodefraction=0", "-tagroot=class",
-					  path, NULL});
-	for (size_t i = 0; i < json_array_size(classes); i++) {
-		json_t *class = json_array_get(classes, i);
-
-		snprintf(number, sizeof(number), " %jdB",
-			 (intmax_t)json_integer_value(json_object_get(class, "committed_bytes")));
-		expect_line(run.out, number, json_string_value(json_object_get(class, "name")));
-	}
-	run_free(&run);
-	pprof(&run,
-	      (const char *const[]){"-top", "-unit=B", "-sample_index=inuse_space", path, NULL});
-	expect_line(run.out, "1073741824B", " arena_grow");
-	run_free(&run);
-	json_decref(root);
-}
-
-static void
-export_demo(const char *argument, const char *path)
-{
-	const char *trace = scratch_file("demo.vmt");
-	struct run run;
-
-	record(&run, trace, NULL,
-	       (const char *const[]){built("tests/target/diff_demo"), argument, NULL});
-	assert_int_equal(run.exit_status, 0);
-	run_free(&run);
-	exports_write(trace, "pprof", path, NULL, NULL);
-}
-
-/* The addresses of one run are not those of the other, and rows are found again all the same. */
-static void
-test_pprof_compares_two(void **state)
-{
-	const char *a = scratch_file("a.pb.gz");
-	const char *b = scratch_file("b.pb.gz");
-	struct run run;
-
-	(void)state;
-	go_need(GO);
-	export_demo("base", a);
-	export_demo("move", b);
-	pprof(&run, (const char *const[]){"-top", "-unit=B", "-nodefraction=0", "-diff_base", a, b,
-					  NULL});
-	expect_line(run.out, "\n-67108864B", " reserve_arena");
-	expect_line(run.out, "\n 67108864B", " reserve_index");
-	run_free(&run);
-	pprof(&run, (const char *const[]){"-top", "-diff_base", a, a, NULL});
-	assert_non_null(strstr(run.out, "nodes accounting for 0,"));
-	run_free(&run);
-}
-
-/* The main program is the first mapping, with its build-id; lines and files are named. */
-static void
-test_pprof_names_code(void **state)
-{
-	const char *path = scratch_file("demo.pb.gz");
-	const char *mapping;
-	struct run run;
-
-	(void)state;
-	go_need(GO);
-	exports_write(traces[0], "pprof", path, NULL, NULL);
-	pprof(&run, (const char *const[]){"-raw", path, NULL});
-	mapping = strstr(run.out, "\nMappings\n1: 0x");
-	assert_non_null(mapping);
-	mapping = strstr(mapping, "tests/target/cache_demo ");
-	assert_non_null(mapping);
-	assert_int_equal(strspn(mapping + strlen("tests/target/cache_demo "), "0123456789abcdef"),
-			 40);
-	assert_non_null(strstr(run.out, " M=1 arena_grow tests/target/cache_demo.c:20"));
-	assert_non_null(strstr(run.out, "/libc.so.6 "));
-	run_free(&run);
-}
-
-/* A number of a port that nobody listens on now. */
-static unsigned
-free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t bytes = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, bytes), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
-	close(fd);
-	return ntohs(address.sin_port);
-}
-
-/* The server's page, once it answers. */
-static void
-fetch(struct run *run, const char *url)
-{
-	const char *const argv[] = {"curl",   "--silent",
-				    "--fail", "--retry",
-				    "120",    "--retry-delay",
-				    "1",      "--retry-connrefused",
-				    url,      NULL};
-
-	run_program(run, argv, NULL);
-	if (run->exit_status != 0)
-		fail_msg("curl %s: %d %s", url, run->exit_status, run->err);
-}
-
-static void
-test_pprof_shows_pages(void **state)
-{
-	static const char *const pages[] = {"top", "flamegraph", "source?f=arena_grow"};
-	const char *path = scratch_file("web.pb.gz");
-	char address[64];
-	pid_t server;
-	int status;
-
-	(void)state;
-	go_need(GO);
-	exports_write(traces[0], "pprof", path, NULL, NULL);
-	snprintf(address, sizeof(address), "127.0.0.1:%u", free_port());
-	server = fork();
-	assert_true(server >= 0);
-	if (server == 0) {
-		dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
-		execl(go_tool(GO, "pprof"), "pprof", "-no_browser", "-http", address, path, NULL);
-		_exit(99);
-	}
-	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
-		char url[128];
-		struct run run;
-
-		snprintf(url, sizeof(url), "http://%s/ui/%s", address, pages[i]);
-		fetch(&run, url);
-		assert_non_null(strstr(run.out, "arena_grow"));
-		run_free(&run);
-	}
-	kill(server, SIGKILL);
-	assert_int_equal(waitpid(server, &status, 0), server);
-	assert_true(WIFSIGNALED(status));
 }
 
 static void
@@ -459,6 +127,7 @@ test_wrong_words(void **state)
 	    {"--format", "ppro", "pprof"},
 	    {"--format", "svg", "speedscope"},
 	    {"--metric", "committed", "committed_space"},
+	    {"--metric", "alloc_space", "does not go with --format text"},
 	};
 
 	(void)state;
@@ -475,11 +144,35 @@ test_wrong_words(void **state)
 	}
 }
 
+/* What a format can't do is refused, not left out. */
+static void
+test_options_that_do_not_go_together(void **state)
+{
+	static const char *const options[][2] = {{"--top", "3"},    {"--sort", "gap"},
+						 {"--frames", "2"}, {"--focus", "arena"},
+						 {"--match", "x"},  {"--ignore", "x"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		const char *const argv[] = {built("vmtrace"), "report", traces[0],
+					    "--format",	      "folded", options[i][0],
+					    options[i][1],    NULL};
+		struct run run;
+
+		run_program(&run, argv, NULL);
+		assert_int_equal(run.exit_status, 2);
+		assert_string_equal(run.out, "");
+		assert_non_null(strstr(run.err, options[i][0]));
+		assert_non_null(strstr(run.err, "does not go with --format folded"));
+		run_free(&run);
+	}
+}
+
 /* script(1) gives its command a terminal, and shows what that wrote. */
 static void
 test_a_terminal_is_spared(void **state)
 {
-	static const char *const formats[] = {"pprof"};
+	static const char *const formats[] = {"pprof", "perfetto"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
@@ -503,13 +196,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_folded_adds_up),
 	    cmocka_unit_test(test_speedscope_adds_up),
-	    cmocka_unit_test(test_pprof_adds_up),
-	    cmocka_unit_test(test_pprof_of_a_go_program_adds_up),
-	    cmocka_unit_test(test_pprof_says_what_the_report_says),
-	    cmocka_unit_test(test_pprof_compares_two),
-	    cmocka_unit_test(test_pprof_names_code),
-	    cmocka_unit_test(test_pprof_shows_pages),
+	    cmocka_unit_test(test_speedscope_reads_it),
 	    cmocka_unit_test(test_wrong_words),
+	    cmocka_unit_test(test_options_that_do_not_go_together),
 	    cmocka_unit_test(test_a_terminal_is_spared),
 	};
 

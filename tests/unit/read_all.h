@@ -12,6 +12,8 @@
 #include "tools/cmd/dump_record.h"
 #include "tools/cmd/record_summary.h"
 #include "tools/export/folded.h"
+#include "tools/export/openmetrics.h"
+#include "tools/export/perfetto.h"
 #include "tools/export/pprof.h"
 #include "tools/export/speedscope.h"
 #include "tools/model/diff/diff_build.h"
@@ -62,6 +64,8 @@ read_all_export(const struct vmt_report *report, FILE *nowhere)
 		   profile->totals[VMT_METRIC_INUSE_SPACE] == report->snapshot.virtual_bytes);
 	vmt_profile_free(profile);
 	WALK_CHECK(vmt_pprof_write(report, nowhere, &err) == 0);
+	WALK_CHECK(vmt_perfetto_write(report, nowhere, &err) == 0);
+	WALK_CHECK(vmt_openmetrics_write(report, nowhere, &err) == 0);
 	WALK_CHECK(vmt_folded_write(report, VMT_METRIC_ALLOC_SPACE, nowhere, &err) == 0);
 	WALK_CHECK(vmt_speedscope_write(report, VMT_METRIC_COMMITTED_SPACE, nowhere, &err) == 0);
 }

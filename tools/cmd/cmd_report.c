@@ -8,10 +8,12 @@
 #include "tools/cmd/tree_report.h"
 #include "tools/memory_limit.h"
 #include "tools/model/report/report_build.h"
+#include "tools/render/headline.h"
 #include "tools/render/text_report.h"
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum {
 	OPTION_SORT,
@@ -27,7 +29,10 @@ enum {
 	OPTION_BY,
 	OPTION_TREE,
 	OPTION_INVERTED,
-	OPTION_FOCUS, /* and three more: report_args.h */
+	OPTION_FOCUS, /* the four of report_args.h */
+	OPTION_IGNORE,
+	OPTION_HIDE,
+	OPTION_MATCH,
 };
 
 const struct vmt_option vmt_cmd_report_options[] = {
@@ -37,7 +42,8 @@ const struct vmt_option vmt_cmd_report_options[] = {
     {"at", 0, "WHEN", "peak, end, a time since the start (1.5s, 300ms) or of the day (12:45:13)"},
     {"from", 0, "WHEN", "the first of two moments to compare"},
     {"to", 0, "WHEN", "the second (default: the moment of a report)"},
-    {"format", 'f', "FORMAT", "text (default), json"},
+    {"format", 'f', "FORMAT",
+     "text (default), json, html, pprof, folded, speedscope, perfetto, openmetrics"},
     {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
     {"metric", 0, "METRIC",
      "of folded, and shown first by speedscope: committed_space (default) ..."},
@@ -78,6 +84,25 @@ read_moments(const struct vmt_options *options, struct wanted *wanted, struct vm
 	return result < 0 ? result : vmt_report_args_at("--to", to, &wanted->build, err);
 }
 
+/* What a format can't do is not left out in silence. */
+static int
+check_format(const struct vmt_options *options, const struct vmt_report_format *format,
+	     struct vmt_err *err)
+{
+	static const int of_rows[] = {OPTION_SORT,   OPTION_TOP,   OPTION_FRAMES, OPTION_FOCUS,
+				      OPTION_IGNORE, OPTION_MATCH, OPTION_BY};
+
+	for (size_t i = 0; i < sizeof(of_rows) / sizeof(*of_rows) && !format->has_rows; i++)
+		if (options->values[of_rows[i]])
+			return vmt_err_set(err, EINVAL,
+					   "--%s does not go with --format %s, which has all rows",
+					   vmt_cmd_report_options[of_rows[i]].name, format->name);
+	if (options->values[OPTION_METRIC] && !format->has_metric)
+		return vmt_err_set(err, EINVAL, "--metric does not go with --format %s",
+				   format->name);
+	return 0;
+}
+
 /* Two moments are compared in the forms that a diff has. */
 static int
 read_format(const struct vmt_options *options, struct wanted *wanted, struct vmt_err *err)
@@ -86,6 +111,9 @@ read_format(const struct vmt_options *options, struct wanted *wanted, struct vmt
 	const char *metric = options->values[OPTION_METRIC];
 
 	if (options->values[OPTION_FROM] || options->values[OPTION_TO]) {
+		if (metric)
+			return vmt_err_set(err, EINVAL,
+					   "--metric does not go with --from and --to");
 		wanted->compare_format = vmt_compare_find_format(name, err);
 		if (!wanted->compare_format)
 			return -EINVAL;
@@ -106,7 +134,7 @@ read_format(const struct vmt_options *options, struct wanted *wanted, struct vmt
 		return -EINVAL;
 	wanted->view.top = wanted->format->top;
 	wanted->build.history = wanted->format->history;
-	return 0;
+	return check_format(options, wanted->format, err);
 }
 
 /* --by, --tree and --inverted: another view than all sections. */
@@ -190,6 +218,18 @@ write_report(struct vmt_report *report, const struct wanted *wanted, FILE *out, 
 	return result;
 }
 
+/* Where the format has no place for it: a reader of the file does not see it, who writes it does.
+ */
+static void
+tell_losses(const struct vmt_report *report, const struct vmt_report_format *format)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_headline_losses(report, text, sizeof(text));
+	if (format->lacks_losses && *text)
+		fprintf(stderr, "vmtrace: %s\n", text);
+}
+
 static int
 report_one(const struct wanted *wanted, struct vmt_err *err)
 {
@@ -204,6 +244,8 @@ report_one(const struct wanted *wanted, struct vmt_err *err)
 	result = vmt_progress_build(&report, wanted->view.path, &wanted->build, err);
 	if (result == 0)
 		result = write_report(report, wanted, output.file, err);
+	if (result == 0)
+		tell_losses(report, wanted->format);
 	vmt_report_free(report);
 	return vmt_output_close(&output, result, err);
 }

@@ -5,6 +5,8 @@
 #include "tools/cmd/terminal.h"
 #include "tools/cmd/version.h"
 #include "tools/export/folded.h"
+#include "tools/export/openmetrics.h"
+#include "tools/export/perfetto.h"
 #include "tools/export/pprof.h"
 #include "tools/export/speedscope.h"
 #include "tools/page/report_page.h"
@@ -78,13 +80,31 @@ write_html(const struct vmt_report *report, const struct vmt_report_view *view, 
 	return vmt_report_page_write(&data, out, err);
 }
 
+static int
+write_perfetto(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+	       struct vmt_err *err)
+{
+	(void)view;
+	return vmt_perfetto_write(report, out, err);
+}
+
+static int
+write_openmetrics(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
+		  struct vmt_err *err)
+{
+	(void)view;
+	return vmt_openmetrics_write(report, out, err);
+}
+
 const struct vmt_report_format vmt_report_formats[] = {
-    {"text", "for people", false, VMT_TEXT_DEFAULT_TOP, write_text, false},
-    {"json", "for scripts", false, SIZE_MAX, write_json, true},
-    {"html", "one file for a browser", true, SIZE_MAX, write_html, true},
-    {"pprof", "for go tool pprof, Parca, Pyroscope", true, SIZE_MAX, write_pprof, false},
-    {"folded", "one line a stack, for flame graphs", false, SIZE_MAX, write_folded, false},
-    {"speedscope", "for speedscope.app", false, SIZE_MAX, write_speedscope, false},
+    {.name = "text", .write = write_text, .top = VMT_TEXT_DEFAULT_TOP, .has_rows = true},
+    {.name = "json", .write = write_json, .top = SIZE_MAX, .has_rows = true, .history = true},
+    {.name = "html", .write = write_html, .is_binary = true, .history = true},
+    {.name = "pprof", .write = write_pprof, .is_binary = true},
+    {.name = "folded", .write = write_folded, .has_metric = true, .lacks_losses = true},
+    {.name = "speedscope", .write = write_speedscope, .has_metric = true, .lacks_losses = true},
+    {.name = "perfetto", .write = write_perfetto, .is_binary = true, .history = true},
+    {.name = "openmetrics", .write = write_openmetrics},
     {0},
 };
 

@@ -32,12 +32,14 @@ struct vmt_report_view {
 
 struct vmt_report_format {
 	const char *name;
-	const char *help;
-	bool is_binary; /* not for a terminal */
-	size_t top;	/* unless another number is asked for */
+	bool is_binary;	   /* not for a terminal */
+	bool history;	   /* the figures of all snapshots */
+	bool has_rows;	   /* which options choose and sort */
+	bool has_metric;   /* which an option chooses */
+	bool lacks_losses; /* has no place to say what was lost */
+	size_t top;	   /* rows, unless another number is asked for */
 	int (*write)(const struct vmt_report *report, const struct vmt_report_view *view, FILE *out,
 		     struct vmt_err *err);
-	bool history; /* it shows the figures of the other snapshots too */
 };
 
 /* The table ends with a NULL name. The first is the default. */

@@ -1,0 +1,404 @@
+/*
+ * test_metrics.c: has what tools for metrics and timelines read the figures of the report?
+ *
+ * Perfetto's form as protoc decodes it, OpenMetrics as promtool judges it and as a Prometheus
+ * stores what it scrapes.
+ */
+#include "tests/e2e/exports.h"
+#include "tests/e2e/harness.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *trace;
+
+static int
+make_trace(void **state)
+{
+	static char path[4096];
+	const char *const argv[] = {built("tests/target/cache_demo"), NULL};
+	struct run run;
+
+	(void)state;
+	prefer_system_programs();
+	snprintf(path, sizeof(path), "%s", scratch_file("demo.vmt"));
+	trace = path;
+	record(&run, trace, (const char *const[]){"--malloc", "all", NULL}, argv);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	return 0;
+}
+
+static void
+run_shell(struct run *run, const char *script, const char *argument, const char *other)
+{
+	const char *const argv[] = {"sh", "-c", script, "sh", argument, other, NULL};
+
+	run_program(run, argv, NULL);
+	if (run->exit_status != 0)
+		fail_msg("%s: %d %s%s", script, run->exit_status, run->err, run->out);
+}
+
+/* The decoded trace; to be freed. */
+static void
+decode(struct run *run)
+{
+	const char *path = scratch_file("demo.pftrace");
+
+	exports_write(trace, "perfetto", path, NULL, NULL);
+	run_shell(run,
+		  "protoc -I \"$(dirname \"$1\")\" --decode=perfetto.protos.Trace \"$1\" <\"$2\"",
+		  script_file("perfetto.proto"), path);
+}
+
+/* The text of one packet, in place; *at goes on to the next. NULL: there is no more. */
+static char *
+next_packet(char **at)
+{
+	char *packet = strncmp(*at, "packet {", 8) == 0 ? *at : NULL;
+	char *end = packet ? strstr(packet, "\n}\n") : NULL;
+
+	if (!end)
+		return NULL;
+	end[1] = '\0';
+	*at = end + 3;
+	return packet;
+}
+
+static uint64_t
+field(const char *packet, const char *name)
+{
+	char begin[64];
+	const char *found;
+
+	snprintf(begin, sizeof(begin), " %s: ", name);
+	found = strstr(packet, begin);
+	return found ? strtoull(found + strlen(begin), NULL, 10) : UINT64_MAX;
+}
+
+/* Number of the track of a name, 0 where there is none; fails where its unit is not bytes. */
+static uint64_t
+find_track(const char *text, const char *name)
+{
+	char *copy = strdup(text);
+	char *at = copy;
+	char line[256];
+	uint64_t uuid = 0;
+
+	snprintf(line, sizeof(line), " name: \"%s\"\n", name);
+	for (char *packet = next_packet(&at); packet; packet = next_packet(&at)) {
+		if (!strstr(packet, "track_descriptor {") || !strstr(packet, line))
+			continue;
+		assert_non_null(strstr(packet, " unit: UNIT_SIZE_BYTES\n"));
+		assert_int_equal(field(packet, "parent_uuid"), 1);
+		uuid = field(packet, "uuid");
+	}
+	free(copy);
+	return uuid;
+}
+
+/* The value of a counter at a time; UINT64_MAX where it has none. *count: how many it has. */
+static uint64_t
+counter_at(const char *text, uint64_t track, uint64_t time_ns, size_t *count)
+{
+	char *copy = strdup(text);
+	char *at = copy;
+	uint64_t value = UINT64_MAX;
+
+	*count = 0;
+	for (char *packet = next_packet(&at); packet; packet = next_packet(&at)) {
+		if (!strstr(packet, "TYPE_COUNTER") || field(packet, "track_uuid") != track)
+			continue;
+		(*count)++;
+		if (field(packet, "timestamp") == time_ns)
+			value = field(packet, "counter_value");
+	}
+	free(copy);
+	return value;
+}
+
+static void
+test_perfetto_has_the_classes(void **state)
+{
+	json_t *root = report(trace, NULL);
+	json_t *snapshot = member(root, "snapshot");
+	json_t *classes = member(root, "classes");
+	uint64_t time_ns = (uint64_t)number(snapshot, "time_ns");
+	uint64_t sum = 0;
+	size_t counted;
+	struct run run;
+
+	(void)state;
+	decode(&run);
+	for (size_t i = 0; i < json_array_size(classes); i++) {
+		json_t *class = json_array_get(classes, i);
+		const char *name = json_string_value(member(class, "name"));
+		char track[128];
+		uint64_t committed = (uint64_t)number(class, "committed_bytes");
+
+		snprintf(track, sizeof(track), "reserved: %s", name);
+		assert_int_equal(counter_at(run.out, find_track(run.out, track), time_ns, &counted),
+				 number(class, "reserved_bytes"));
+		assert_in_range(counted, 1, number(snapshot, "count"));
+		snprintf(track, sizeof(track), "in RAM: %s", name);
+		if (committed)
+			assert_int_equal(
+			    counter_at(run.out, find_track(run.out, track), time_ns, &counted),
+			    committed);
+		sum += committed;
+	}
+	assert_int_equal(sum, number(snapshot, "rss_bytes"));
+	run_free(&run);
+	json_decref(root);
+}
+
+static void
+test_perfetto_has_the_line_of_rss(void **state)
+{
+	json_t *root = report(trace, NULL);
+	json_t *points = member(root, "rss");
+	struct run run;
+	uint64_t track;
+
+	(void)state;
+	decode(&run);
+	track = find_track(run.out, "RSS");
+	assert_int_not_equal(track, 0);
+	for (size_t i = 0; i < json_array_size(points); i++) {
+		json_t *point = json_array_get(points, i);
+		size_t count;
+
+		assert_int_equal(counter_at(run.out, track,
+					    (uint64_t)json_integer_value(json_array_get(point, 0)),
+					    &count),
+				 json_integer_value(json_array_get(point, 1)));
+		assert_int_equal(count, json_array_size(points));
+	}
+	assert_non_null(strstr(run.out, "name: \"peak RSS "));
+	assert_non_null(strstr(run.out, "name: \"exit status 0\""));
+	assert_non_null(strstr(run.out, "tests/target/cache_demo\"\n"));
+	run_free(&run);
+	json_decref(root);
+}
+
+/* The value of a line that begins with `series`. */
+static json_int_t
+value_of(const char *text, const char *series)
+{
+	const char *found = strstr(text, series);
+
+	if (!found)
+		fail_msg("no series %s in\n%s", series, text);
+	return strtoll(found + strlen(series), NULL, 10);
+}
+
+static const char *
+series_of(const char *name, json_t *root, const char *class)
+{
+	static char series[1024];
+	const char *exe = json_string_value(member(member(root, "process"), "exe"));
+
+	snprintf(series, sizeof(series), "\n%s{exe=\"%s\"%s%s%s} ", name, exe,
+		 class ? ",class=\"" : "", class ? class : "", class ? "\"" : "");
+	return series;
+}
+
+static void
+test_openmetrics_has_the_figures(void **state)
+{
+	static const char *const figures[] = {"reserved_bytes", "committed_bytes", "swapped_bytes",
+					      "never_touched_bytes"};
+	json_t *root = report(trace, NULL);
+	json_t *classes = member(root, "classes");
+	const char *path = scratch_file("demo.om");
+	struct run run;
+
+	(void)state;
+	exports_write(trace, "openmetrics", path, NULL, NULL);
+	run_shell(&run, "cat \"$1\"", path, NULL);
+	assert_string_equal(run.out + run.out_bytes - 7, "\n# EOF\n");
+	assert_int_equal(value_of(run.out, series_of("vmtrace_rss_bytes", root, NULL)),
+			 number(member(root, "snapshot"), "rss_bytes"));
+	assert_int_equal(value_of(run.out, series_of("vmtrace_recorded_events", root, NULL)),
+			 number(member(root, "loss"), "events"));
+	for (size_t i = 0; i < json_array_size(classes); i++) {
+		json_t *class = json_array_get(classes, i);
+
+		for (size_t j = 0; j < sizeof(figures) / sizeof(*figures); j++) {
+			char name[64];
+
+			snprintf(name, sizeof(name), "vmtrace_%s", figures[j]);
+			assert_int_equal(
+			    value_of(run.out, series_of(name, root,
+							json_string_value(member(class, "name")))),
+			    number(class, figures[j]));
+		}
+	}
+	run_free(&run);
+	json_decref(root);
+}
+
+static void
+test_promtool_takes_it(void **state)
+{
+	const char *path = scratch_file("demo.om");
+	struct run run;
+
+	(void)state;
+	exports_write(trace, "openmetrics", path, NULL, NULL);
+	run_shell(&run, "promtool check metrics <\"$1\"", path, NULL);
+	assert_string_equal(run.out, "");
+	assert_string_equal(run.err, "");
+	run_free(&run);
+}
+
+/* A program with a name that a label can't have as it is. */
+static void
+test_labels_are_escaped(void **state)
+{
+	char program[4096];
+	const char *strange = scratch_file("strange.vmt");
+	const char *path = scratch_file("strange.om");
+	struct run run;
+
+	(void)state;
+	snprintf(program, sizeof(program), "%s", scratch_file("a\"b\\c\nd"));
+	run_shell(&run, "cp \"$1\" \"$2\"", built("tests/target/cache_demo"), program);
+	run_free(&run);
+	record(&run, strange, NULL, (const char *const[]){program, NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	exports_write(strange, "openmetrics", path, NULL, NULL);
+	run_shell(&run, "promtool check metrics <\"$1\" && cat \"$1\"", path, NULL);
+	assert_non_null(strstr(run.out, "/a\\\"b\\\\c?d\""));
+	run_free(&run);
+}
+
+static pid_t
+start(const char *const argv[])
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(99);
+	}
+	return pid;
+}
+
+static void
+stop(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+/* What a Prometheus has stored of RSS, once it has; a NULL `result` until then. */
+static json_t *
+ask(unsigned port)
+{
+	char url[128];
+	struct run run;
+	json_t *answer;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/api/v1/query?query=vmtrace_rss_bytes",
+		 port);
+	run_program(&run,
+		    (const char *const[]){"curl", "--silent", "--fail", "--retry", "100",
+					  "--retry-delay", "1", "--retry-connrefused", url, NULL},
+		    NULL);
+	answer = json_loads(run.out, 0, NULL);
+	run_free(&run);
+	return answer;
+}
+
+/* "metric" and "value" of the first series; waits until there is one, for 100 seconds at most. */
+static json_t *
+scraped(unsigned port)
+{
+	for (int i = 0; i < 1000; i++) {
+		json_t *answer = ask(port);
+		json_t *result = json_object_get(json_object_get(answer, "data"), "result");
+
+		if (json_array_size(result) > 0)
+			return answer;
+		json_decref(answer);
+		usleep(100000);
+	}
+	fail_msg("Prometheus has scraped nothing");
+	return NULL;
+}
+
+static void
+test_prometheus_scrapes_it(void **state)
+{
+	char directory[4096];
+	char port[2][16];
+	char listen[64];
+	unsigned ports[2] = {exports_free_port(), exports_free_port()};
+	json_t *root = report(trace, NULL);
+	json_t *answer;
+	json_t *series;
+	pid_t servers[2];
+	struct run run;
+
+	(void)state;
+	snprintf(directory, sizeof(directory), "%s", scratch_file("scraped"));
+	for (int i = 0; i < 2; i++)
+		snprintf(port[i], sizeof(port[i]), "%u", ports[i]);
+	run_shell(
+	    &run,
+	    "mkdir \"$1\" && cd \"$1\" && printf '%s\\n' 'global: {scrape_interval: 1s}' "
+	    "'scrape_configs:' '- job_name: vmtrace' '  static_configs:' "
+	    "\"  - targets: ['127.0.0.1:$2']\" >config.yml && promtool check config config.yml",
+	    directory, port[0]);
+	run_free(&run);
+	exports_write(trace, "openmetrics", scratch_file("scraped/metrics"), NULL, NULL);
+	servers[0] = start((const char *const[]){"python3", script_file("serve_metrics.py"),
+						 directory, port[0], NULL});
+	snprintf(listen, sizeof(listen), "--web.listen-address=127.0.0.1:%u", ports[1]);
+	snprintf(directory + strlen(directory), sizeof(directory) - strlen(directory),
+		 "/config.yml");
+	servers[1] = start((const char *const[]){
+	    "prometheus", variable("--config.file", directory),
+	    variable("--storage.tsdb.path", scratch_file("stored")), listen, NULL});
+	answer = scraped(ports[1]);
+	series = json_array_get(member(member(answer, "data"), "result"), 0);
+	assert_int_equal(
+	    strtoll(json_string_value(json_array_get(member(series, "value"), 1)), NULL, 10),
+	    number(member(root, "snapshot"), "rss_bytes"));
+	assert_string_equal(json_string_value(member(member(series, "metric"), "exe")),
+			    json_string_value(member(member(root, "process"), "exe")));
+	json_decref(answer);
+	json_decref(root);
+	stop(servers[0]);
+	stop(servers[1]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_perfetto_has_the_classes),
+	    cmocka_unit_test(test_perfetto_has_the_line_of_rss),
+	    cmocka_unit_test(test_openmetrics_has_the_figures),
+	    cmocka_unit_test(test_promtool_takes_it),
+	    cmocka_unit_test(test_labels_are_escaped),
+	    cmocka_unit_test(test_prometheus_scrapes_it),
+	};
+
+	return cmocka_run_group_tests(tests, make_trace, NULL);
+}
