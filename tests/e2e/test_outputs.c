@@ -339,6 +339,117 @@ test_a_closed_pipe_is_an_error(void **state)
 	assert_int_equal(report_to_nobody("/dev/stdout"), 2);
 }
 
+/* The first line of a file that another process writes, once it is there. */
+static char *
+wait_for_line(const char *path)
+{
+	int64_t until_ms = now_ms() + 120000;
+
+	while (now_ms() < until_ms) {
+		struct stat status;
+
+		if (stat(path, &status) == 0 && status.st_size > 0)
+			return content_of(path);
+		usleep(10000);
+	}
+	fail_msg("%s was never written", path);
+	return NULL;
+}
+
+/* A browser that says what it was started with: whole at once, by a rename. */
+static void
+make_browser(const char *path, const char *said)
+{
+	char script[3 * 4096 + 128];
+
+	snprintf(script, sizeof(script),
+		 "#!/bin/sh\necho \"$1 $LD_PRELOAD\" >'%s.new' && mv '%s.new' '%s'\n", said, said,
+		 said);
+	write_text(path, script);
+	assert_int_equal(chmod(path, 0700), 0);
+}
+
+static void
+record_on_terminal(struct run *run, const char *recorded, const char *browser)
+{
+	char command[16384];
+	const char *const argv[] = {"script", "-qec", command, "/dev/null", NULL};
+
+	snprintf(command, sizeof(command),
+		 "env -u DISPLAY -u WAYLAND_DISPLAY BROWSER='%s' '%s' record --open -o '%s' -- "
+		 "/bin/sh -c 'exit 7'",
+		 browser, built("vmtrace"), recorded);
+	run_program(run, argv, NULL);
+	assert_int_equal(run->exit_status, 7);
+}
+
+/* The browser does not get the library that the program was recorded with. */
+static void
+test_a_page_is_opened(void **state)
+{
+	char recorded[4096];
+	char page[4096];
+	char browser[4096];
+	char said[4096];
+	char expected[8192];
+	struct run run;
+	char *line;
+	char *html;
+
+	(void)state;
+	snprintf(recorded, sizeof(recorded), "%s", scratch_file("opened.vmt"));
+	snprintf(page, sizeof(page), "%s", scratch_file("opened.html"));
+	snprintf(browser, sizeof(browser), "%s", scratch_file("browser"));
+	snprintf(said, sizeof(said), "%s", scratch_file("said"));
+	make_browser(browser, said);
+	record_on_terminal(&run, recorded, browser);
+	run_free(&run);
+	line = wait_for_line(said);
+	snprintf(expected, sizeof(expected), "%s \n", page);
+	assert_string_equal(line, expected);
+	html = content_of(page);
+	assert_non_null(strstr(html, "vmtrace-data"));
+	free(html);
+	free(line);
+}
+
+static void
+test_a_page_that_can_not_be_opened_is_named(void **state)
+{
+	static const struct {
+		const char *browser;
+		const char *why;
+	} kinds[] = {{"", "there is no display"}, {"/nonexistent/browser", "can't start"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		const char *page = scratch_file("named.html");
+		struct run run;
+
+		record_on_terminal(&run, scratch_file("named.vmt"), kinds[i].browser);
+		assert_non_null(strstr(run.out, kinds[i].why));
+		assert_non_null(strstr(run.out, page));
+		assert_int_equal(access(page, R_OK), 0);
+		run_free(&run);
+	}
+}
+
+static void
+test_nothing_is_opened_without_a_terminal(void **state)
+{
+	char recorded[4096];
+	struct run run;
+
+	(void)state;
+	snprintf(recorded, sizeof(recorded), "%s", scratch_file("unseen.vmt"));
+	record(&run, recorded, (const char *const[]){"--open", NULL},
+	       (const char *const[]){"/bin/true", NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.err, "--open: not on a terminal"));
+	assert_int_equal(access(scratch_file("unseen.html"), F_OK), -1);
+	run_free(&run);
+}
+
 int
 main(void)
 {
@@ -353,6 +464,9 @@ main(void)
 	    cmocka_unit_test(test_devices_are_written_to),
 	    cmocka_unit_test(test_no_such_directory_is_an_error),
 	    cmocka_unit_test(test_a_closed_pipe_is_an_error),
+	    cmocka_unit_test(test_a_page_is_opened),
+	    cmocka_unit_test(test_a_page_that_can_not_be_opened_is_named),
+	    cmocka_unit_test(test_nothing_is_opened_without_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, make_trace, NULL);

@@ -5,6 +5,7 @@
 #include "tools/cmd/library.h"
 #include "tools/cmd/record_settings.h"
 #include "tools/cmd/record_summary.h"
+#include "tools/cmd/show_page.h"
 #include "tools/read/elf/preloadable.h"
 #include "tools/read/trace/zstd.h"
 
@@ -31,6 +32,7 @@ struct recording {
 	struct vmt_launch launch;
 	struct vmt_record_summary recorded;
 	struct vmt_zstd_packer *packer;
+	char **environment; /* as it was found; the strings are the kernel's. NULL: not needed */
 };
 
 /* The program may change its directory before a child opens a trace: the name must be absolute. */
@@ -300,15 +302,18 @@ print_absence(const struct recording *recording, const char *command)
 }
 
 static void
-print_summary(struct recording *recording, char **argv)
+print_summary(struct recording *recording, char **argv, struct vmt_err *err)
 {
 	const struct vmt_launch *launch = &recording->launch;
+	const char *trace;
 
 	/* Fork children remove their own as well, which the collector may never have seen. */
 	recording->recorded.dropped = vmt_atomic_load_relaxed(&recording->session->dropped);
 	if (recording->recorded.kept) {
-		vmt_record_summary_print(&recording->recorded, launch->end_ns - launch->start_ns,
-					 stderr);
+		trace = vmt_record_summary_print(&recording->recorded,
+						 launch->end_ns - launch->start_ns, stderr);
+		if (recording->wanted.options.values[VMT_RECORD_OPEN])
+			vmt_show_page_open(trace, recording->environment, err);
 		return;
 	}
 	print_absence(recording, argv[0]);
@@ -317,6 +322,23 @@ print_summary(struct recording *recording, char **argv)
 	if (recording->session->replaced_inode)
 		fprintf(stderr, "vmtrace: %s was left unchanged\n", recording->output);
 	fprintf(stderr, "vmtrace: next: vmtrace doctor -- %s\n", argv[0]);
+}
+
+/* The variables as they are now: what is set later puts others in their places. */
+static int
+keep_environment(struct recording *recording, struct vmt_err *err)
+{
+	size_t count = 0;
+
+	if (!recording->wanted.options.values[VMT_RECORD_OPEN])
+		return 0;
+	while (environ[count])
+		count++;
+	recording->environment = calloc(count + 1, sizeof(*recording->environment));
+	if (!recording->environment)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	memcpy(recording->environment, environ, count * sizeof(*recording->environment));
+	return 0;
 }
 
 static int
@@ -329,6 +351,7 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	    (result = choose_output(recording, err)) < 0 ||
 	    (result = make_session(recording, err)) < 0 ||
 	    (result = find_replaced(recording, err)) < 0 ||
+	    (result = keep_environment(recording, err)) < 0 ||
 	    (result = set_environment(recording, err)) < 0)
 		return result;
 	warn_of_obstacle(argv[0]);
@@ -338,7 +361,7 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	if (recording->launch.ended)
 		return 0;
 	collect(recording);
-	print_summary(recording, argv);
+	print_summary(recording, argv, err);
 	*status = vmt_launch_status(&recording->launch);
 	return 0;
 }
@@ -379,6 +402,7 @@ vmt_cmd_record_main(int argc, char **argv, struct vmt_err *err)
 	if (recording->session_path[0])
 		unlink(recording->session_path);
 	vmt_record_summary_free(&recording->recorded);
+	free(recording->environment);
 	free(recording);
 	return result < 0 ? result : status;
 }

@@ -19,10 +19,11 @@ const struct vmt_option vmt_cmd_record_options[] = {
 #define VMT_SETTING(name, option, letter, argument, values, fallback, help, manual)                \
 	{option, letter, argument, help VMT_DEFAULT_IN_HELP(fallback)},
 #include "format/settings.def"
+    [VMT_RECORD_OPEN] = {"open", 0, NULL, "show the report as a page in your browser at the end"},
     {0},
 };
 
-_Static_assert(VMT_SETTINGS < VMT_OPTIONS_MAX, "each option has a place for its value");
+_Static_assert(VMT_RECORD_OPTIONS < VMT_OPTIONS_MAX, "each option has a place for its value");
 
 const char *
 vmt_record_settings_text(const struct vmt_record_settings *wanted, enum vmt_setting_id id)

@@ -13,6 +13,9 @@
 
 #include <stdint.h>
 
+/* Options that are no settings of the library: they stand behind those. */
+enum { VMT_RECORD_OPEN = VMT_SETTINGS, VMT_RECORD_OPTIONS };
+
 struct vmt_record_settings {
 	struct vmt_options options; /* of vmt_cmd_record_options */
 	uint64_t interval_ns;	    /* 0 = the collector's default */

@@ -1,6 +1,7 @@
 #include "tools/cmd/record_summary.h"
 
 #include "format/codec.h"
+#include "tools/cmd/show_page.h"
 #include "tools/read/trace/process_end.h"
 #include "tools/read/trace/trace.h"
 #include "tools/render/units.h"
@@ -8,6 +9,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -244,7 +246,22 @@ print_shortage(const char *path, const char *shortage, FILE *out)
 		shortage);
 }
 
-void
+static void
+print_next(const char *trace, FILE *out)
+{
+	char page[PATH_MAX];
+
+	fprintf(out, "vmtrace: next: vmtrace report ");
+	vmt_record_summary_print_word(short_path(trace), out);
+	fprintf(out, "\nvmtrace: as a page: vmtrace report ");
+	vmt_record_summary_print_word(short_path(trace), out);
+	fprintf(out, " --format html -o ");
+	vmt_record_summary_print_word(vmt_show_page_name(short_path(trace), page, sizeof(page)),
+				      out);
+	fprintf(out, "\n");
+}
+
+const char *
 vmt_record_summary_print(const struct vmt_record_summary *recorded, uint64_t duration_ns, FILE *out)
 {
 	struct figures best = {0};
@@ -268,7 +285,6 @@ vmt_record_summary_print(const struct vmt_record_summary *recorded, uint64_t dur
 	}
 	print_sentence(recorded, &best, lost, duration_ns, out);
 	print_thinned(thinned, out);
-	fprintf(out, "vmtrace: next: vmtrace report ");
-	vmt_record_summary_print_word(short_path(recorded->paths[chosen]), out);
-	fprintf(out, "\n");
+	print_next(recorded->paths[chosen], out);
+	return recorded->paths[chosen];
 }

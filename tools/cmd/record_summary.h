@@ -29,9 +29,10 @@ void vmt_record_summary_free(struct vmt_record_summary *recorded);
 /* The largest RSS that a trace has, 0 where none was read. */
 uint64_t vmt_record_summary_peak(struct vmt_trace *trace);
 
-/* The summary and the next command to type; at least one trace is there. */
-void vmt_record_summary_print(const struct vmt_record_summary *recorded, uint64_t duration_ns,
-			      FILE *out);
+/* The summary and the next commands to type; at least one trace is there. Returns the trace that
+ * they name, the one with the largest RSS. */
+const char *vmt_record_summary_print(const struct vmt_record_summary *recorded,
+				     uint64_t duration_ns, FILE *out);
 
 /* A word as one would type it into a shell; what a terminal would obey is written out. */
 void vmt_record_summary_print_word(const char *word, FILE *out);
