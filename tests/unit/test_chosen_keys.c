@@ -13,7 +13,6 @@
 #include "tools/model/attribute/commit_sums.h"
 #include "tools/model/space/sites.h"
 #include "tools/model/space/touch_marks.h"
-#include "tools/model/space/touchers.h"
 
 #define KEYS 4096u
 #define MEET_BITS 14u	  /* of the hash: as many as the largest table here has */
@@ -29,26 +28,6 @@ next_chosen(uint32_t number, unsigned shift)
 	while ((((uint64_t)number << shift) * UINT64_C(0x9e3779b97f4a7c15) >> 32 &
 		((1u << MEET_BITS) - 1)) != 0);
 	return number;
-}
-
-static void
-touched_pages(void **state)
-{
-	struct vmt_touchers *touchers = vmt_touchers_new(4096);
-	uint32_t key = 0;
-
-	(void)state;
-	for (unsigned i = 0; i < KEYS; i++) {
-		struct vmt_touch touch = {.period = 1, .page_shift = 12};
-		enum vmt_touch_again again;
-
-		key = next_chosen(key, 0);
-		touch.start = (uint64_t)(key - 1) << 16;
-		touch.end = touch.start + 4096;
-		assert_int_equal(vmt_touchers_touch(touchers, &touch, &again), 0);
-	}
-	assert_in_range(vmt_touchers_longest_way(touchers), 1, LONGEST_WAY);
-	vmt_touchers_free(touchers);
 }
 
 static void
@@ -199,7 +178,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(touched_pages),
 	    cmocka_unit_test(sites),
 	    cmocka_unit_test(touch_marks),
 	    cmocka_unit_test(commit_sums),

@@ -41,7 +41,7 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->undo = vmt_undo_new();
 	replay->advised = vmt_advised_pages_new();
 	replay->touched = vmt_touched_new();
-	replay->touchers = vmt_touchers_new(options->page_bytes);
+	replay->touchers = vmt_touchers_new(options->page_bytes, VMT_TOUCHERS_MOST_GROUPS);
 	replay->under_way = vmt_unfinished_calls_new(options->page_bytes);
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
 	if (options->by_thread)

@@ -2,17 +2,21 @@
 
 #define LARGEST_PERIOD (UINT64_C(1) << 32) /* beyond that it is no period, but damage */
 
+static uint64_t
+bytes_of(const struct vmt_replay *replay, const struct vmt_touch_sample *sample)
+{
+	uint64_t bytes = UINT64_C(1) << sample->page_shift;
+
+	return bytes > replay->page_bytes ? bytes : replay->page_bytes;
+}
+
 /* The page that was touched, whole; false where no process can have it. */
 static bool
 page_of(const struct vmt_replay *replay, const struct vmt_touch_sample *sample,
 	struct vmt_touch *touch)
 {
-	uint64_t bytes = replay->page_bytes;
+	uint64_t bytes = bytes_of(replay, sample);
 
-	if (UINT64_C(1) << sample->page_shift > bytes)
-		bytes = UINT64_C(1) << sample->page_shift;
-	if (bytes / replay->page_bytes > VMT_TOUCHERS_MOST_PAGES)
-		return false;
 	if (!vmt_replay_state_pages(replay, sample->address & ~(bytes - 1), bytes, &touch->start,
 				    &touch->end))
 		return false;
@@ -43,6 +47,9 @@ vmt_replay_touch_apply(struct vmt_replay *replay, const struct vmt_touch_sample 
 	enum vmt_touch_again again;
 	int status;
 
+	if (bytes_of(replay, sample) / replay->page_bytes >
+	    vmt_touchers_most_pages(replay->page_bytes))
+		return 0;
 	if (period == 0 || period > LARGEST_PERIOD || !page_of(replay, sample, &touch)) {
 		replay->malformed++;
 		return 0;

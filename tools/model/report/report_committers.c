@@ -183,10 +183,12 @@ unsampled_row(struct build *build, const struct part *part, size_t *row)
 
 /* Then a page without a sample may have had one. */
 static bool
-has_losses(const struct vmt_report *report)
+has_losses(const struct vmt_report_draft *draft)
 {
+	const struct vmt_report *report = &draft->report;
+
 	return report->touch.samples_lost > 0 || report->touch.samples_skipped > 0 ||
-	       report->touch.pauses > 0;
+	       report->touch.pauses > 0 || vmt_touchers_left_out(draft->replay->touchers) > 0;
 }
 
 static int
@@ -196,7 +198,7 @@ add_cell(struct build *build, const struct vmt_committed_cell *cell)
 	struct part part = {.site = NO_ROW,
 			    .bytes = cell->bytes,
 			    .class = cell->class,
-			    .estimate = cell->estimate || has_losses(&draft->report),
+			    .estimate = cell->estimate || has_losses(draft),
 			    .sampled = cell->toucher != VMT_SITE_NONE};
 	int status = 0;
 

@@ -158,6 +158,10 @@ add_limits(struct vmt_report_draft *draft)
 		    " time%s to limit CPU time: pages touched meanwhile are credited to the call "
 		    "that reserved them",
 		    report->touch.pauses, report->touch.pauses == 1 ? "" : "s");
+	if (!status && vmt_touchers_left_out(draft->replay->touchers))
+		status = vmt_report_coverage_add(
+		    draft, "more pages were touched than a report keeps: those that were touched "
+			   "later are credited to the call that reserved them");
 	if (!status && !report->touch.kernel_faults)
 		status = vmt_report_coverage_add(
 		    draft,

@@ -1,55 +1,50 @@
 /*
  * Marks of pages, in groups.
- * Over 500 lines: all steps work on the one table of groups.
+ * Over 500 lines: all steps work on the one tree of groups.
  */
 #include "tools/model/space/touchers.h"
 
-#include "tools/hash_seed.h"
+#include "tools/model/space/touch_groups.h"
 #include "tools/model/space/touch_marks.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#define GROUP_SHIFT 4u
-#define GROUP_PAGES (1u << GROUP_SHIFT)
+#define GROUP_PAGES VMT_TOUCH_GROUP_PAGES
 #define MOST_REACH 1024u /* pages, in search of a sample that another one stands for */
 #define MOST_LOOKED (UINT64_C(1) << 27) /* groups, in search of pages that are gone: seconds */
 #define MOST_FORKS UINT8_MAX		/* told from one another; later ones count as one */
-
-struct group {
-	uint64_t key;		     /* address / bytes of a group, + 1; 0 = no group */
-	uint32_t marks[GROUP_PAGES]; /* number of the mark; 0 = no sample */
-	uint16_t old;		     /* bit by page: the mark was there at the last snapshot ... */
-	uint16_t gone;		     /* ... and the page no more at a later one */
-};
 
 /* Pages of one mark that follow one another. */
 struct vmt_taken_touch {
 	uint64_t page; /* number */
 	uint64_t pages;
 	uint32_t mark;
+	uint32_t serial;
 };
 
 struct vmt_touchers {
-	struct group *groups; /* open addressing */
-	size_t group_mask;
-	size_t groups_used; /* empty ones included, until the table grows */
+	struct vmt_touch_groups groups;
+	size_t most_groups;
 	struct vmt_touch_marks marks;
 	struct vmt_space *seen; /* resident in a snapshot; protection: forks before it */
 	unsigned page_shift;
 	uint8_t forks;
-	uint64_t looked; /* groups, for pages that are gone */
+	uint32_t touches;  /* of a period above 1 */
+	uint64_t left_out; /* for want of room */
+	uint64_t looked;   /* groups, for pages that are gone */
 };
 
 struct vmt_touchers *
-vmt_touchers_new(uint64_t page_bytes)
+vmt_touchers_new(uint64_t page_bytes, size_t most_groups)
 {
 	struct vmt_touchers *touchers = calloc(1, sizeof(*touchers));
 
 	if (!touchers)
 		return NULL;
 	touchers->page_shift = (unsigned)__builtin_ctzll(page_bytes);
+	touchers->most_groups = most_groups;
 	touchers->seen = vmt_space_new();
 	if (touchers->seen)
 		return touchers;
@@ -62,115 +57,56 @@ vmt_touchers_free(struct vmt_touchers *touchers)
 {
 	if (!touchers)
 		return;
+	vmt_touch_groups_clear(&touchers->groups);
 	vmt_space_free(touchers->seen);
-	free(touchers->groups);
 	vmt_touch_marks_clear(&touchers->marks);
 	free(touchers);
-}
-
-static bool
-is_empty(const struct group *group)
-{
-	uint32_t any = 0;
-
-	for (unsigned i = 0; i < GROUP_PAGES; i++)
-		any |= group->marks[i];
-	return any == 0;
-}
-
-static struct group *
-group_slot(struct group *groups, size_t mask, uint64_t key)
-{
-	size_t at = (size_t)vmt_hash_word(key) & mask;
-
-	while (groups[at].key != 0 && groups[at].key != key)
-		at = (at + 1) & mask;
-	return &groups[at];
-}
-
-/* Where many groups have become empty, the table stays as large as it is. */
-static int
-grow_groups(struct vmt_touchers *touchers)
-{
-	size_t room = touchers->groups ? touchers->group_mask + 1 : 0;
-	size_t wanted = room;
-	size_t live = 0;
-	struct group *groups;
-
-	if (room && touchers->groups_used < room / 4 * 3)
-		return 0;
-	for (size_t i = 0; i < room; i++)
-		live += touchers->groups[i].key && !is_empty(&touchers->groups[i]);
-	if (live >= room / 2)
-		wanted = room ? room * 2 : 64;
-	groups = calloc(wanted, sizeof(*groups));
-	if (!groups)
-		return -ENOMEM;
-	for (size_t i = 0; i < room; i++) {
-		const struct group *group = &touchers->groups[i];
-
-		if (group->key && !is_empty(group))
-			*group_slot(groups, wanted - 1, group->key) = *group;
-	}
-	free(touchers->groups);
-	touchers->groups = groups;
-	touchers->group_mask = wanted - 1;
-	touchers->groups_used = live;
-	return 0;
-}
-
-/* The group of a page, made where it is not there. */
-static struct group *
-make_group(struct vmt_touchers *touchers, uint64_t page)
-{
-	uint64_t key = (page >> GROUP_SHIFT) + 1;
-	struct group *group;
-
-	if (grow_groups(touchers))
-		return NULL;
-	group = group_slot(touchers->groups, touchers->group_mask, key);
-	if (group->key == 0) {
-		group->key = key;
-		touchers->groups_used++;
-	}
-	return group;
-}
-
-/* The mark of a page; NULL where its group is not there. */
-static uint32_t *
-find_page(const struct vmt_touchers *touchers, uint64_t page)
-{
-	struct group *group;
-
-	if (!touchers->groups)
-		return NULL;
-	group = group_slot(touchers->groups, touchers->group_mask, (page >> GROUP_SHIFT) + 1);
-	return group->key ? &group->marks[page % GROUP_PAGES] : NULL;
 }
 
 static uint32_t
 mark_of_page(const struct vmt_touchers *touchers, uint64_t page)
 {
-	const uint32_t *mark = find_page(touchers, page);
+	const struct vmt_touch_group *group = vmt_touch_groups_find(&touchers->groups, page);
 
-	return mark ? *mark : 0;
+	return group ? group->marks[page % GROUP_PAGES] : 0;
 }
 
-static int
-mark_pages(struct vmt_touchers *touchers, uint64_t page, uint64_t pages, uint32_t mark)
+static void
+mark_in_group(struct vmt_touch_group *group, unsigned first, unsigned end, uint32_t mark,
+	      uint32_t serial)
 {
-	while (pages > 0) {
-		struct group *group = make_group(touchers, page);
+	for (unsigned i = first; i < end; i++) {
+		group->marks[i] = mark;
+		group->serials[i] = serial;
+		group->old &= (uint16_t) ~(1u << i);
+		group->gone &= (uint16_t) ~(1u << i);
+	}
+}
 
-		if (!group)
-			return -ENOMEM;
-		do {
-			group->marks[page % GROUP_PAGES] = mark;
-			group->old &= (uint16_t) ~(1u << page % GROUP_PAGES);
-			group->gone &= (uint16_t) ~(1u << page % GROUP_PAGES);
-			page++;
-			pages--;
-		} while (pages > 0 && page % GROUP_PAGES != 0);
+/* What finds no room is left out. */
+static int
+mark_pages(struct vmt_touchers *touchers, uint64_t page, uint64_t pages, uint32_t mark,
+	   uint32_t serial)
+{
+	uint64_t end = page + pages;
+
+	while (page < end) {
+		unsigned first = page % GROUP_PAGES;
+		unsigned last =
+		    end - page < GROUP_PAGES - first ? first + (unsigned)(end - page) : GROUP_PAGES;
+
+		if (touchers->groups.count >= touchers->most_groups &&
+		    !vmt_touch_groups_find(&touchers->groups, page)) {
+			touchers->left_out++;
+		} else {
+			struct vmt_touch_group *group =
+			    vmt_touch_groups_make(&touchers->groups, page);
+
+			if (!group)
+				return -ENOMEM;
+			mark_in_group(group, first, last, mark, serial);
+		}
+		page += last - first;
 	}
 	return 0;
 }
@@ -197,24 +133,73 @@ find_again(const struct vmt_touchers *touchers, uint64_t address)
 	return mark ? VMT_TOUCH_SAMPLED : VMT_TOUCH_NEW;
 }
 
+static bool
+is_older(const struct vmt_touchers *touchers, uint32_t mark)
+{
+	return mark && touchers->marks.items[mark - 1].forks < touchers->forks;
+}
+
+/* The nearest older mark before a page, or behind it, and how far it is; NULL: none within
+ * *distance. At most MOST_REACH pages are looked at. */
+static uint32_t *
+older_before(const struct vmt_touchers *touchers, struct vmt_touch_group *group, uint64_t page,
+	     uint64_t *distance)
+{
+	for (; group; group = vmt_touch_groups_before(group))
+		for (unsigned i = GROUP_PAGES; i-- > 0;) {
+			uint64_t at = vmt_touch_groups_page(group) + i;
+
+			if (at >= page)
+				continue;
+			if (page - at > *distance)
+				return NULL;
+			if (is_older(touchers, group->marks[i])) {
+				*distance = page - at;
+				return &group->marks[i];
+			}
+		}
+	return NULL;
+}
+
+static uint32_t *
+older_behind(const struct vmt_touchers *touchers, struct vmt_touch_group *group, uint64_t page,
+	     uint64_t *distance)
+{
+	for (; group; group = vmt_touch_groups_next(group))
+		for (unsigned i = 0; i < GROUP_PAGES; i++) {
+			uint64_t at = vmt_touch_groups_page(group) + i;
+
+			if (at <= page)
+				continue;
+			if (at - page > *distance)
+				return NULL;
+			if (is_older(touchers, group->marks[i])) {
+				*distance = at - page;
+				return &group->marks[i];
+			}
+		}
+	return NULL;
+}
+
 /* Takes the nearest older mark out that lies within `reach` pages: where a sample stands for so
  * many pages touched again, their earlier toucher had about one sample among them. */
 static void
 drop_nearest_older(struct vmt_touchers *touchers, uint64_t page, uint64_t reach)
 {
-	for (uint64_t i = 1; i <= reach; i++) {
-		uint64_t near[] = {page + i, page >= i ? page - i : page};
+	struct vmt_touch_group *from = vmt_touch_groups_from(&touchers->groups, page);
+	uint64_t distance = reach;
+	uint32_t *behind = older_behind(touchers, from, page, &distance);
+	uint32_t *before;
 
-		for (unsigned j = 0; j < 2; j++) {
-			uint32_t *mark = find_page(touchers, near[j]);
-
-			if (mark && *mark &&
-			    touchers->marks.items[*mark - 1].forks < touchers->forks) {
-				*mark = 0;
-				return;
-			}
-		}
-	}
+	if (!from)
+		from = vmt_touch_groups_last(&touchers->groups);
+	else if (vmt_touch_groups_page(from) > page)
+		from = vmt_touch_groups_before(from);
+	before = older_before(touchers, from, page, &distance);
+	if (before)
+		*before = 0;
+	else if (behind)
+		*behind = 0;
 }
 
 int
@@ -227,25 +212,29 @@ vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch,
 					    .forks = touchers->forks};
 	uint64_t page = touch->start >> touchers->page_shift;
 	uint64_t pages = (touch->end >> touchers->page_shift) - page;
+	uint32_t serial = 0;
 	uint32_t number;
 
-	assert(pages > 0 && pages <= VMT_TOUCHERS_MOST_PAGES);
+	assert(pages > 0 && pages <= vmt_touchers_most_pages(UINT64_C(1) << touchers->page_shift));
 	*again = find_again(touchers, touch->start);
 	if (*again != VMT_TOUCH_NEW && touch->period > 1 && !mark_of_page(touchers, page))
 		drop_nearest_older(touchers, page,
 				   touch->period < MOST_REACH ? touch->period : MOST_REACH);
 	if (vmt_touch_marks_find(&touchers->marks, &mark, &number))
 		return -ENOMEM;
-	return mark_pages(touchers, page, pages, number);
+	if (touch->period > 1 && touchers->touches < UINT32_MAX)
+		serial = ++touchers->touches;
+	return mark_pages(touchers, page, pages, number, serial);
 }
 
 static int
-append_taken(struct vmt_taken_touches *taken, uint64_t page, uint32_t mark)
+append_taken(struct vmt_taken_touches *taken, uint64_t page, uint32_t mark, uint32_t serial)
 {
 	struct vmt_taken_touch *last =
 	    taken->items && taken->count ? &taken->items[taken->count - 1] : NULL;
 
-	if (last && last->mark == mark && last->page + last->pages == page) {
+	if (last && last->mark == mark && last->serial == serial &&
+	    last->page + last->pages == page) {
 		last->pages++;
 		return 0;
 	}
@@ -258,20 +247,21 @@ append_taken(struct vmt_taken_touches *taken, uint64_t page, uint32_t mark)
 		taken->items = items;
 		taken->room = room;
 	}
-	taken->items[taken->count++] = (struct vmt_taken_touch){page, 1, mark};
+	taken->items[taken->count++] = (struct vmt_taken_touch){page, 1, mark, serial};
 	return 0;
 }
 
 /* Takes the group's pages of [first, end) out. */
 static int
-take_from(struct group *group, uint64_t first, uint64_t end, struct vmt_taken_touches *taken)
+take_from(struct vmt_touch_group *group, uint64_t first, uint64_t end,
+	  struct vmt_taken_touches *taken)
 {
-	uint64_t page = (group->key - 1) << GROUP_SHIFT;
+	uint64_t page = vmt_touch_groups_page(group);
 
 	for (unsigned i = 0; i < GROUP_PAGES; i++, page++) {
 		if (group->marks[i] == 0 || page < first || page >= end)
 			continue;
-		if (taken && append_taken(taken, page, group->marks[i]))
+		if (taken && append_taken(taken, page, group->marks[i], group->serials[i]))
 			return -ENOMEM;
 		group->marks[i] = 0;
 	}
@@ -282,21 +272,15 @@ static int
 take_pages(struct vmt_touchers *touchers, uint64_t first, uint64_t end,
 	   struct vmt_taken_touches *taken)
 {
-	uint64_t low = (first >> GROUP_SHIFT) + 1;
-	uint64_t high = ((end - 1) >> GROUP_SHIFT) + 1;
+	struct vmt_touch_group *group = vmt_touch_groups_from(&touchers->groups, first);
 	int status = 0;
 
-	if (high - low > touchers->group_mask) {
-		for (size_t i = 0; i <= touchers->group_mask && !status; i++)
-			if (touchers->groups[i].key >= low && touchers->groups[i].key <= high)
-				status = take_from(&touchers->groups[i], first, end, taken);
-		return status;
-	}
-	for (uint64_t key = low; key <= high && !status; key++) {
-		struct group *group = group_slot(touchers->groups, touchers->group_mask, key);
+	while (group && vmt_touch_groups_page(group) < end && !status) {
+		struct vmt_touch_group *next = vmt_touch_groups_next(group);
 
-		if (group->key)
-			status = take_from(group, first, end, taken);
+		status = take_from(group, first, end, taken);
+		vmt_touch_groups_drop_empty(&touchers->groups, group);
+		group = next;
 	}
 	return status;
 }
@@ -320,7 +304,7 @@ vmt_touchers_take(struct vmt_touchers *touchers, uint64_t start, uint64_t end,
 {
 	int status = take_seen(touchers, start, end);
 
-	if (status || touchers->groups_used == 0 || start >= end)
+	if (status || touchers->groups.count == 0 || start >= end)
 		return status;
 	return take_pages(touchers, start >> touchers->page_shift, end >> touchers->page_shift,
 			  taken);
@@ -341,8 +325,8 @@ vmt_touchers_put(struct vmt_touchers *touchers, const struct vmt_taken_touches *
 
 		if (high > last)
 			high = last;
-		if (low < high &&
-		    mark_pages(touchers, low - first + target, high - low, piece->mark))
+		if (low < high && mark_pages(touchers, low - first + target, high - low,
+					     piece->mark, piece->serial))
 			return -ENOMEM;
 	}
 	return 0;
@@ -369,7 +353,7 @@ vmt_touchers_forget_seen(struct vmt_touchers *touchers)
 
 /* What was gone has been given back: it still is, or is there again without a sample. */
 static void
-drop_gone(struct group *group)
+drop_gone(struct vmt_touch_group *group)
 {
 	for (unsigned i = 0; i < GROUP_PAGES; i++)
 		if (group->gone >> i & 1)
@@ -379,9 +363,9 @@ drop_gone(struct group *group)
 
 static void
 find_gone(const struct vmt_touchers *touchers, const struct vmt_resident *resident,
-	  struct group *group)
+	  struct vmt_touch_group *group)
 {
-	uint64_t page = (group->key - 1) << GROUP_SHIFT;
+	uint64_t page = vmt_touch_groups_page(group);
 
 	for (unsigned i = 0; i < GROUP_PAGES; i++, page++) {
 		uint16_t bit = (uint16_t)(1u << i);
@@ -395,24 +379,35 @@ find_gone(const struct vmt_touchers *touchers, const struct vmt_resident *reside
 	}
 }
 
+static void
+drop_all_gone(struct vmt_touchers *touchers, const struct vmt_resident *resident)
+{
+	struct vmt_touch_group *group = vmt_touch_groups_from(&touchers->groups, 0);
+
+	while (group) {
+		struct vmt_touch_group *next = vmt_touch_groups_next(group);
+
+		drop_gone(group);
+		if (resident)
+			find_gone(touchers, resident, group);
+		vmt_touch_groups_drop_empty(&touchers->groups, group);
+		group = next;
+	}
+}
+
 void
 vmt_touchers_find_gone(struct vmt_touchers *touchers, const struct vmt_resident *resident)
 {
-	if (!touchers->groups || touchers->looked > MOST_LOOKED)
+	if (touchers->looked > MOST_LOOKED)
 		return;
-	touchers->looked += touchers->group_mask + 1;
-	for (size_t i = 0; i <= touchers->group_mask; i++) {
-		drop_gone(&touchers->groups[i]);
-		if (touchers->groups[i].key)
-			find_gone(touchers, resident, &touchers->groups[i]);
-	}
+	touchers->looked += touchers->groups.count;
+	drop_all_gone(touchers, resident);
 }
 
 void
 vmt_touchers_drop_gone(struct vmt_touchers *touchers)
 {
-	for (size_t i = 0; touchers->groups && i <= touchers->group_mask; i++)
-		drop_gone(&touchers->groups[i]);
+	drop_all_gone(touchers, NULL);
 }
 
 int
@@ -431,15 +426,23 @@ vmt_touchers_is_empty(const struct vmt_touchers *touchers)
 	return touchers->marks.count == 0;
 }
 
-static struct vmt_touch
-touch_of(const struct vmt_touchers *touchers, uint64_t page, uint32_t mark)
+uint64_t
+vmt_touchers_left_out(const struct vmt_touchers *touchers)
 {
-	const struct vmt_touch_mark *found = &touchers->marks.items[mark - 1];
+	return touchers->left_out;
+}
+
+static struct vmt_touch
+touch_of(const struct vmt_touchers *touchers, const struct vmt_touch_group *group, unsigned at)
+{
+	const struct vmt_touch_mark *found = &touchers->marks.items[group->marks[at] - 1];
+	uint64_t page = vmt_touch_groups_page(group) + at;
 
 	return (struct vmt_touch){.start = page << touchers->page_shift,
 				  .end = (page + 1) << touchers->page_shift,
 				  .period = found->period,
 				  .toucher = found->toucher,
+				  .serial = group->serials[at],
 				  .page_shift = found->page_shift};
 }
 
@@ -447,64 +450,32 @@ bool
 vmt_touchers_at(const struct vmt_touchers *touchers, uint64_t address, struct vmt_touch *touch)
 {
 	uint64_t page = address >> touchers->page_shift;
-	uint32_t mark = mark_of_page(touchers, page);
+	const struct vmt_touch_group *group = vmt_touch_groups_find(&touchers->groups, page);
 
-	if (mark)
-		*touch = touch_of(touchers, page, mark);
-	return mark != 0;
-}
-
-static int
-compare_groups(const void *left, const void *right)
-{
-	const struct group *const *a = left;
-	const struct group *const *b = right;
-
-	return ((*a)->key > (*b)->key) - ((*a)->key < (*b)->key);
-}
-
-/* The groups in address order, NULL behind them; NULL = no memory. */
-static const struct group **
-sort_groups(const struct vmt_touchers *touchers, size_t *pages)
-{
-	const struct group **sorted =
-	    calloc(touchers->groups_used + 1, sizeof(const struct group *));
-	size_t count = 0;
-
-	*pages = 0;
-	for (size_t i = 0; sorted && touchers->groups && i <= touchers->group_mask; i++) {
-		const struct group *group = &touchers->groups[i];
-
-		if (group->key == 0 || is_empty(group))
-			continue;
-		sorted[count++] = group;
-		for (unsigned j = 0; j < GROUP_PAGES; j++)
-			*pages += group->marks[j] != 0;
-	}
-	if (sorted)
-		qsort(sorted, count, sizeof(*sorted), compare_groups);
-	return sorted;
+	if (!group || !group->marks[page % GROUP_PAGES])
+		return false;
+	*touch = touch_of(touchers, group, page % GROUP_PAGES);
+	return true;
 }
 
 static bool
 is_alike(const struct vmt_touch *left, const struct vmt_touch *right)
 {
 	return left->end == right->start && left->toucher == right->toucher &&
-	       left->period == right->period && left->page_shift == right->page_shift;
+	       left->period == right->period && left->page_shift == right->page_shift &&
+	       left->serial == right->serial;
 }
 
 static void
-append_group(const struct vmt_touchers *touchers, const struct group *group, struct vmt_touch *list,
-	     size_t *count)
+append_group(const struct vmt_touchers *touchers, const struct vmt_touch_group *group,
+	     struct vmt_touch *list, size_t *count)
 {
-	uint64_t page = (group->key - 1) << GROUP_SHIFT;
-
 	for (unsigned i = 0; i < GROUP_PAGES; i++) {
 		struct vmt_touch touch;
 
 		if (group->marks[i] == 0)
 			continue;
-		touch = touch_of(touchers, page + i, group->marks[i]);
+		touch = touch_of(touchers, group, i);
 		if (*count && is_alike(&list[*count - 1], &touch))
 			list[*count - 1].end = touch.end;
 		else
@@ -512,29 +483,26 @@ append_group(const struct vmt_touchers *touchers, const struct group *group, str
 	}
 }
 
+static size_t
+count_pages(const struct vmt_touch_groups *groups)
+{
+	struct vmt_touch_group *group = vmt_touch_groups_from(groups, 0);
+	size_t pages = 0;
+
+	for (; group; group = vmt_touch_groups_next(group))
+		for (unsigned i = 0; i < GROUP_PAGES; i++)
+			pages += group->marks[i] != 0;
+	return pages;
+}
+
 int
 vmt_touchers_list(const struct vmt_touchers *touchers, struct vmt_touch **list, size_t *count)
 {
-	size_t pages;
-	const struct group **sorted = sort_groups(touchers, &pages);
+	struct vmt_touch_group *group = vmt_touch_groups_from(&touchers->groups, 0);
 
 	*count = 0;
-	*list = sorted ? calloc(pages + 1, sizeof(**list)) : NULL;
-	for (size_t i = 0; *list && sorted[i]; i++)
-		append_group(touchers, sorted[i], *list, count);
-	free(sorted);
+	*list = calloc(count_pages(&touchers->groups) + 1, sizeof(**list));
+	for (; *list && group; group = vmt_touch_groups_next(group))
+		append_group(touchers, group, *list, count);
 	return *list ? 0 : -ENOMEM;
-}
-
-size_t
-vmt_touchers_longest_way(const struct vmt_touchers *touchers)
-{
-	size_t longest = 0;
-	size_t way = 0;
-
-	for (size_t i = 0; touchers->groups && i <= touchers->group_mask; i++) {
-		way = touchers->groups[i].key ? way + 1 : 0;
-		longest = way > longest ? way : longest;
-	}
-	return longest;
 }

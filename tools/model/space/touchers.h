@@ -4,8 +4,9 @@
  * Keeps of each page that a sample named its toucher (a site of its own, sites.h), for how many
  * faults the sample stands, and how large the page was. A release takes pages out, a move takes
  * them along; a later sample of a page replaces the earlier one. What of a huge page is released
- * leaves the rest of it. A sample costs one look into a hash table of groups of 16 pages, so memory
- * is bounded by the sampled pages that are live.
+ * leaves the rest of it. A sample costs one look into a tree of groups of 16 pages, a release what
+ * it finds there. Memory is bounded by the sampled pages that are live, and by a number of groups:
+ * what is touched beyond is left out, and counted.
  *
  * Where a sample stands for several pages, those that were touched again after a fork had another
  * toucher before, who loses a sample near by for it.
@@ -21,8 +22,16 @@
 #include "tools/model/space/resident.h"
 #include "tools/model/space/space.h"
 
-/* Most pages that one touch may have. Larger ones are hugetlb pages, which no RSS has. */
-#define VMT_TOUCHERS_MOST_PAGES 8192u
+/* 32 GiB of pages of 4 KiB next to one another, and some 400 MB in memory. */
+#define VMT_TOUCHERS_MOST_GROUPS (1u << 21)
+
+/* Most pages that one touch may have: those of a page table. Larger ones are hugetlb pages, which
+ * no RSS has. */
+static inline uint64_t
+vmt_touchers_most_pages(uint64_t page_bytes)
+{
+	return page_bytes / sizeof(uint64_t);
+}
 
 struct vmt_touchers;
 
@@ -32,6 +41,7 @@ struct vmt_touch {
 	uint64_t end;
 	uint64_t period;
 	uint32_t toucher;
+	uint32_t serial;    /* later ones are greater; 0: period 1, the page's last one is known */
 	uint8_t page_shift; /* of the page that was touched */
 };
 
@@ -42,13 +52,14 @@ struct vmt_taken_touches {
 	size_t room;
 };
 
-struct vmt_touchers *vmt_touchers_new(uint64_t page_bytes);
+struct vmt_touchers *vmt_touchers_new(uint64_t page_bytes, size_t most_groups);
 void vmt_touchers_free(struct vmt_touchers *touchers);
 
 /* Whether the page was resident before the last fork and has not been touched since, by what is
  * known of it. A snapshot's word is of private memory alone; a sample may be of any. */
 enum vmt_touch_again { VMT_TOUCH_NEW, VMT_TOUCH_SAMPLED, VMT_TOUCH_SEEN };
 
+/* Gives the touch its serial. */
 int vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch,
 		       enum vmt_touch_again *again);
 
@@ -87,7 +98,7 @@ bool vmt_touchers_at(const struct vmt_touchers *touchers, uint64_t address,
 /* All, in address order, alike neighbours joined; to be freed by the caller. */
 int vmt_touchers_list(const struct vmt_touchers *touchers, struct vmt_touch **list, size_t *count);
 
-/* The most places that one look may pass. For tests. */
-size_t vmt_touchers_longest_way(const struct vmt_touchers *touchers);
+/* Groups that found no room. */
+uint64_t vmt_touchers_left_out(const struct vmt_touchers *touchers);
 
 #endif
