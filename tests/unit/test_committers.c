@@ -155,6 +155,37 @@ test_pages_that_are_gone(void **state)
 	assert_int_equal(attribution.committers.count, 2);
 }
 
+/* The C library has given back what was touched first, and nobody saw it. */
+static void
+test_the_latest_touches_count(void **state)
+{
+	(void)state;
+	map_anonymous(replay, BASE, 64 * MIB, 1);
+	for (uint64_t i = 0; i < 5; i++)
+		touch_pages(replay, BASE + i * PAGE, 30 * MIB, 2, 61);
+	touch_pages(replay, BASE + 7 * PAGE, 20 * MIB, 3, 61);
+	touch_pages(replay, BASE + 7 * PAGE + 20 * MIB, 10 * MIB, 4, 61);
+	add_mapping(&world, BASE, 64 * MIB, "", 30 * MIB);
+	join(NULL);
+	assert_in_range(cell(VMT_CLASS_MMAP, 1, 3), 20 * MIB * 97 / 100, 20 * MIB * 103 / 100);
+	assert_in_range(cell(VMT_CLASS_MMAP, 1, 4), 10 * MIB * 97 / 100, 10 * MIB * 103 / 100);
+	assert_in_range(cell(VMT_CLASS_MMAP, 1, 2), 0, 30 * MIB / 50);
+}
+
+/* Where samples stand for what is resident, each toucher has its part, early or late. */
+static void
+test_early_touches_count_as_well(void **state)
+{
+	(void)state;
+	map_anonymous(replay, BASE, 64 * MIB, 1);
+	touch_pages(replay, BASE, 20 * MIB, 2, 61);
+	touch_pages(replay, BASE + 20 * MIB, 20 * MIB, 3, 61);
+	add_mapping(&world, BASE, 64 * MIB, "", 40 * MIB);
+	join(NULL);
+	assert_in_range(cell(VMT_CLASS_MMAP, 1, 2), 20 * MIB * 97 / 100, 20 * MIB * 103 / 100);
+	assert_in_range(cell(VMT_CLASS_MMAP, 1, 3), 20 * MIB * 97 / 100, 20 * MIB * 103 / 100);
+}
+
 /* Where the runs stand packed, each sample counts. */
 static void
 test_a_coarse_snapshot(void **state)
@@ -303,6 +334,7 @@ main(void)
 	    TEST(test_the_story_exactly),	    TEST(test_the_story_from_samples),
 	    TEST(test_nothing_without_samples),	    TEST(test_what_no_sample_explains),
 	    TEST(test_what_samples_do_not_explain), TEST(test_pages_that_are_gone),
+	    TEST(test_the_latest_touches_count),    TEST(test_early_touches_count_as_well),
 	    TEST(test_a_coarse_snapshot),	    TEST(test_blocks),
 	    TEST(test_places_without_a_call),	    TEST(test_huge_pages),
 	    TEST(test_alternating_touchers),	    TEST(test_any_world_adds_up),

@@ -1,18 +1,25 @@
 #include "tools/model/attribute/commit_sums.h"
 
 #include "tools/hash_seed.h"
+#include "tools/model/space/sites.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+static bool
+is_same(const struct vmt_commit_sum *left, const struct vmt_commit_sum *right)
+{
+	return left->site == right->site && left->class == right->class &&
+	       left->toucher == right->toucher && left->serial == right->serial;
+}
 
 static struct vmt_commit_sum *
 slot_of(struct vmt_commit_sum *items, size_t room, const struct vmt_commit_sum *key)
 {
 	uint64_t word = (uint64_t)key->site << 32 ^ key->toucher ^ (uint64_t)key->class << 56;
-	size_t at = (size_t)vmt_hash_word(word) & (room - 1);
+	size_t at = (size_t)vmt_hash_word(vmt_hash_word(word) ^ key->serial) & (room - 1);
 
-	while (items[at].used && (items[at].site != key->site || items[at].class != key->class ||
-				  items[at].toucher != key->toucher))
+	while (items[at].used && !is_same(&items[at], key))
 		at = (at + 1) & (room - 1);
 	return &items[at];
 }
@@ -37,6 +44,15 @@ grow(struct vmt_commit_sums *sums)
 	return 0;
 }
 
+static void
+add_to(struct vmt_commit_sum *sum, const struct vmt_commit_sum *more)
+{
+	sum->bytes += more->bytes;
+	sum->variance += more->variance;
+	sum->samples += more->samples;
+	sum->estimate |= more->estimate;
+}
+
 int
 vmt_commit_sums_add(struct vmt_commit_sums *sums, const struct vmt_commit_sum *more)
 {
@@ -51,10 +67,26 @@ vmt_commit_sums_add(struct vmt_commit_sums *sums, const struct vmt_commit_sum *m
 		sums->count++;
 		return 0;
 	}
-	sum->bytes += more->bytes;
-	sum->variance += more->variance;
-	sum->estimate |= more->estimate;
+	add_to(sum, more);
 	return 0;
+}
+
+/* Serial 0 is of touches that are known to be their pages' last. */
+static int
+compare_serials(uint32_t left, uint32_t right)
+{
+	return (left - 1 < right - 1) - (left - 1 > right - 1);
+}
+
+static int
+compare_touchers(const void *left, const void *right)
+{
+	const struct vmt_commit_sum *a = left;
+	const struct vmt_commit_sum *b = right;
+
+	if (a->toucher != b->toucher)
+		return a->toucher < b->toucher ? -1 : 1;
+	return compare_serials(a->serial, b->serial);
 }
 
 static int
@@ -67,7 +99,11 @@ compare(const void *left, const void *right)
 		return a->class < b->class ? -1 : 1;
 	if (a->site != b->site)
 		return a->site < b->site ? -1 : 1;
-	return (a->toucher > b->toucher) - (a->toucher < b->toucher);
+	if ((a->toucher == VMT_SITE_NONE) != (b->toucher == VMT_SITE_NONE))
+		return a->toucher == VMT_SITE_NONE ? 1 : -1;
+	if (a->serial != b->serial)
+		return compare_serials(a->serial, b->serial);
+	return compare_touchers(a, b);
 }
 
 void
@@ -80,6 +116,20 @@ vmt_commit_sums_sort(struct vmt_commit_sums *sums)
 			sums->items[count++] = sums->items[i];
 	if (count)
 		qsort(sums->items, count, sizeof(*sums->items), compare);
+}
+
+size_t
+vmt_commit_sums_join(struct vmt_commit_sums *sums, size_t first, size_t end)
+{
+	size_t last = first;
+
+	qsort(&sums->items[first], end - first, sizeof(*sums->items), compare_touchers);
+	for (size_t i = first + 1; i < end; i++)
+		if (sums->items[i].toucher == sums->items[last].toucher)
+			add_to(&sums->items[last], &sums->items[i]);
+		else
+			sums->items[++last] = sums->items[i];
+	return last + 1;
 }
 
 void

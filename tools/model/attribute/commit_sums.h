@@ -1,5 +1,5 @@
 /*
- * commit_sums.h: sums by place and toucher.
+ * commit_sums.h: sums by place, touch and toucher.
  *
  * What committers.h adds up before it shares out. Zero it first, then clear. 0 or -ENOMEM.
  */
@@ -14,8 +14,10 @@ struct vmt_commit_sum {
 	uint8_t class;
 	uint32_t site;
 	uint32_t toucher; /* VMT_SITE_NONE: the place itself */
+	uint32_t serial;  /* touchers.h */
 	double bytes;	  /* that samples stand for; of the place itself: resident */
 	double variance;
+	double samples;
 	bool estimate;
 	bool used;
 };
@@ -28,8 +30,12 @@ struct vmt_commit_sums {
 
 int vmt_commit_sums_add(struct vmt_commit_sums *sums, const struct vmt_commit_sum *more);
 
-/* By class, site and toucher, the place itself last; no more can be added then. */
+/* By class and site, the latest touch first, the place itself last; no more can be added then. */
 void vmt_commit_sums_sort(struct vmt_commit_sums *sums);
+
+/* Makes one of each toucher's sums, of those at [first, end), which are one place's: returns the
+ * end of what is left, sorted by toucher, the place itself last. */
+size_t vmt_commit_sums_join(struct vmt_commit_sums *sums, size_t first, size_t end);
 
 void vmt_commit_sums_clear(struct vmt_commit_sums *sums);
 

@@ -123,8 +123,10 @@ add_touch(struct join *join, const struct place *place, const struct vmt_touch *
 	const struct vmt_commit_sum sum = {.class = place->class,
 					   .site = place->site,
 					   .toucher = touch->toucher,
+					   .serial = touch->serial,
 					   .bytes = stood_for,
 					   .variance = stood_for * (period - 1) * page,
+					   .samples = copysign((double)bytes / page, place->times),
 					   .estimate = place->estimate || touch->period > 1};
 
 	return vmt_commit_sums_add(&join->sums, &sum);
@@ -245,16 +247,10 @@ resident_of(const struct vmt_commit_sums *sums, size_t end)
 }
 
 static void
-put(struct vmt_committers *committers, const struct vmt_commit_sum *sum, uint32_t toucher,
-    uint64_t bytes, bool estimate)
+put(struct vmt_committers *committers, const struct vmt_committed_cell *cell)
 {
-	if (bytes == 0)
-		return;
-	committers->cells[committers->count++] = (struct vmt_committed_cell){.bytes = bytes,
-									     .site = sum->site,
-									     .toucher = toucher,
-									     .class = sum->class,
-									     .estimate = estimate};
+	if (cell->bytes)
+		committers->cells[committers->count++] = *cell;
 }
 
 /* How much of a place its touchers made resident; the rest is more than they can have. */
@@ -268,40 +264,88 @@ known_part(double stood_for, double variance, uint64_t bytes)
 	return most >= (double)bytes ? bytes : (uint64_t)llround(stood_for);
 }
 
+/* Those of one serial are equally late. */
+static size_t
+serial_end(const struct vmt_commit_sum *items, size_t count, size_t first, double *bytes)
+{
+	size_t end = first;
+
+	for (*bytes = 0; end < count && items[end].serial == items[first].serial; end++)
+		*bytes += items[end].bytes;
+	return end;
+}
+
+/* What stands for more than is resident has in part been given back, or is so by chance: the latest
+ * touches stay. */
+static void
+keep_latest(struct vmt_commit_sum *items, size_t count, double resident)
+{
+	double left = resident;
+
+	for (size_t i = 0; i < count;) {
+		double bytes;
+		size_t end = serial_end(items, count, i, &bytes);
+		double part = bytes > left ? left / bytes : 1;
+
+		for (left -= bytes * part; i < end; i++) {
+			items[i].samples *= part;
+			items[i].bytes *= part;
+		}
+	}
+}
+
 /* Shares `bytes` of a place out to its touchers, and the rest to none. Each has what all up to it
  * have, rounded, less what those before it have: so shares add up. */
 static void
-share_out(struct vmt_committers *committers, const struct vmt_commit_sums *sums, size_t first,
-	  size_t end, uint64_t bytes, double scale)
+share_joined(struct vmt_committers *committers, const struct vmt_commit_sum *items, size_t count,
+	     uint64_t bytes, double scale)
 {
+	struct vmt_committed_cell cell = {.site = items[0].site, .class = items[0].class};
 	double stood_for = 0;
 	double variance = 0;
 	double passed = 0;
 	uint64_t given = 0;
 	uint64_t known;
-	bool estimate = false;
 
-	for (size_t i = first; i < end; i++) {
-		estimate |= sums->items[i].estimate;
-		if (sums->items[i].toucher == VMT_SITE_NONE || sums->items[i].bytes <= 0)
+	for (size_t i = 0; i < count; i++) {
+		cell.estimate |= items[i].estimate;
+		if (items[i].toucher == VMT_SITE_NONE || items[i].bytes <= 0)
 			continue;
-		stood_for += sums->items[i].bytes;
-		variance += sums->items[i].variance;
+		stood_for += items[i].bytes;
+		variance += items[i].variance;
 	}
 	known = known_part(stood_for * scale, variance * scale * scale, bytes);
-	for (size_t i = first; i < end; i++) {
-		const struct vmt_commit_sum *sum = &sums->items[i];
+	for (size_t i = 0; i < count; i++) {
 		uint64_t upto;
 
-		if (sum->toucher == VMT_SITE_NONE || sum->bytes <= 0)
+		if (items[i].toucher == VMT_SITE_NONE || items[i].bytes <= 0)
 			continue;
-		passed += sum->bytes;
+		passed += items[i].bytes;
 		upto = (uint64_t)llround((double)known * (passed / stood_for));
-		put(committers, sum, sum->toucher, upto - given, estimate);
+		cell.bytes = upto - given;
+		cell.toucher = items[i].toucher;
+		cell.samples = items[i].samples;
+		put(committers, &cell);
 		given = upto;
 	}
 	assert(given <= bytes);
-	put(committers, &sums->items[first], VMT_SITE_NONE, bytes - given, estimate);
+	cell.bytes = bytes - given;
+	cell.toucher = VMT_SITE_NONE;
+	cell.samples = 0;
+	put(committers, &cell);
+}
+
+/* [first, end) is one place. */
+static void
+share_out(struct vmt_committers *committers, struct vmt_commit_sums *sums, size_t first, size_t end,
+	  uint64_t bytes, double scale)
+{
+	bool has_own = sums->items[end - 1].toucher == VMT_SITE_NONE;
+
+	if (scale > 0)
+		keep_latest(&sums->items[first], end - first - has_own, (double)bytes / scale);
+	end = vmt_commit_sums_join(sums, first, end);
+	share_joined(committers, &sums->items[first], end - first, bytes, scale);
 }
 
 /* The end of a class's sums, and what its places have together. */
@@ -321,7 +365,7 @@ class_end(const struct vmt_commit_sums *sums, size_t first, double *resident)
 /* Shares a class's committed bytes out to its places. Where all blocks are recorded each place gets
  * just what it has; else places are estimates, and made to add up. */
 static void
-share_class(struct vmt_committers *committers, const struct vmt_commit_sums *sums, size_t first,
+share_class(struct vmt_committers *committers, struct vmt_commit_sums *sums, size_t first,
 	    size_t end, double resident, uint64_t committed)
 {
 	double scale = resident > 0 ? (double)committed / resident : 0;
@@ -342,9 +386,9 @@ share_class(struct vmt_committers *committers, const struct vmt_commit_sums *sum
 }
 
 static int
-make_cells(struct vmt_committers *committers, const struct join *join)
+make_cells(struct vmt_committers *committers, struct join *join)
 {
-	const struct vmt_commit_sums *sums = &join->sums;
+	struct vmt_commit_sums *sums = &join->sums;
 	bool shared[VMT_CLASSES] = {false};
 	size_t first = 0;
 
@@ -364,12 +408,14 @@ make_cells(struct vmt_committers *committers, const struct join *join)
 		first = end;
 	}
 	for (unsigned class = 0; class < VMT_CLASSES; class ++) {
-		const struct vmt_commit_sum none = {.class = (uint8_t) class,
-						    .site = VMT_SITE_NONE};
+		const struct vmt_committed_cell none = {
+		    .class = (uint8_t) class,
+		    .site = VMT_SITE_NONE,
+		    .toucher = VMT_SITE_NONE,
+		    .bytes = join->input->classes[class].bytes[VMT_AMOUNT_COMMITTED]};
 
 		if (!shared[class])
-			put(committers, &none, VMT_SITE_NONE,
-			    join->input->classes[class].bytes[VMT_AMOUNT_COMMITTED], false);
+			put(committers, &none);
 	}
 	return 0;
 }

@@ -14,6 +14,9 @@
  * and each page is sampled with probability 1/p (Horvitz and Thompson 1952); what is resident
  * beyond W + 2 sqrt(V) is more than chance.
  *
+ * Where they stand for more than is resident, pages may have been given back unseen in between (by
+ * the C library itself, or by raw system calls): the latest touches count, as far as that goes.
+ *
  * Cells add up to the classes' committed bytes, and so to RSS. 0 or -ENOMEM.
  */
 #ifndef VMT_COMMITTERS_H
@@ -24,6 +27,7 @@
 /* Resident bytes of a place that one toucher is credited with. */
 struct vmt_committed_cell {
 	uint64_t bytes;
+	double samples;	  /* that tell so; parts of a page count as parts */
 	uint32_t site;	  /* who reserved; VMT_SITE_NONE where no call is known */
 	uint32_t toucher; /* index into replay->touch_sites; VMT_SITE_NONE: no sample tells */
 	uint8_t class;
