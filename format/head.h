@@ -80,6 +80,7 @@ enum vmt_stop {
 #define VMT_NOTE_HOLES_MOVED (1u << 14)	 /* one mremap moved a range with holes in it */
 #define VMT_NOTE_PRESENT_CUT (1u << 15)	 /* more mappings before the start than PRESENT tells */
 #define VMT_NOTE_NOT_IN_PROC (1u << 16)	 /* /proc does not show it: the collector left it alone */
+#define VMT_NOTE_TOUCH_WANTED (1u << 17) /* page faults were to be sampled */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {

@@ -16,6 +16,7 @@
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
 #include "capture/emit/emit.h"
+#include "format/settings.h"
 #include "preload/trace/open_error.h"
 
 #include <errno.h>
@@ -417,6 +418,7 @@ describe_recording(struct vmt_head *head)
 	head->stack_mode = process->stack_mode;
 	head->stack_depth = vmt_config.stack_depth;
 	head->notes |= vmt_config.follow_fork ? 0 : VMT_NOTE_NO_FORKS;
+	head->notes |= vmt_config.touch_period == VMT_PERIOD_OFF ? 0 : VMT_NOTE_TOUCH_WANTED;
 	head->tracer_address = (uint64_t)(uintptr_t)__ehdr_start;
 	head->clock_start.monotonic_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
 	head->clock_start.ticks = vmt_clock_after();

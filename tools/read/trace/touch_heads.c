@@ -40,12 +40,22 @@ add_samples(struct vmt_touch_heads *heads, const struct vmt_touch_head *head)
 		heads->most_period = head->period;
 }
 
-/* A count that is not known any longer is as it was known last. */
 static void
 take_known(uint64_t *figure, uint64_t now)
 {
 	if (now != VMT_FIGURE_UNKNOWN)
 		*figure = now;
+}
+
+/* A process that has executed another program counts on: how many faults were this one's is not
+ * known any longer. A refusal knows nothing of those before it. */
+static void
+take_counts(struct vmt_touch_heads *heads, const struct vmt_touch_head *head)
+{
+	if (head->flags & VMT_TOUCH_REFUSED)
+		return;
+	heads->minor_faults = head->minor_faults;
+	heads->major_faults = head->major_faults;
 }
 
 static void
@@ -56,8 +66,7 @@ add(struct vmt_touch_heads *heads, const struct vmt_touch_head *head)
 		heads->period = head->period;
 	else if (!(head->flags & VMT_TOUCH_REFUSED))
 		heads->pauses++;
-	take_known(&heads->minor_faults, head->minor_faults);
-	take_known(&heads->major_faults, head->major_faults);
+	take_counts(heads, head);
 	take_known(&heads->samples_lost, head->samples_lost);
 	take_known(&heads->samples_skipped, head->samples_skipped);
 	heads->flags = head->flags | (heads->flags & VMT_TOUCH_RAISED);
