@@ -80,11 +80,10 @@ is_by(json_t *row, const char *function)
 	return false;
 }
 
-/* What the function touched of what the region's site has. */
+/* What the function touched of what a site has. */
 static int64_t
-touched(json_t *root, const char *function)
+touched_of(json_t *root, json_t *site, const char *function)
 {
-	json_t *site = find_site(root, "mmap", "reserve_region", 1);
 	json_t *rows = member(root, "committed_by");
 	int64_t bytes = 0;
 
@@ -97,6 +96,13 @@ touched(json_t *root, const char *function)
 			bytes += number(part, "committed_bytes");
 	}
 	return bytes;
+}
+
+/* ... of what the region's site has. */
+static int64_t
+touched(json_t *root, const char *function)
+{
+	return touched_of(root, find_site(root, "mmap", "reserve_region", 1), function);
 }
 
 static void
@@ -163,6 +169,23 @@ those_who_take_turns_have_the_same(void **state)
 	json_decref(root);
 }
 
+/* glibc gives its heap back by calls that nobody sees. What is touched there anew is the last
+ * toucher's all the same. */
+static void
+memory_that_malloc_gave_back_is_the_last_touchers(void **state)
+{
+	json_t *root, *site;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	root = record_whole(scratch_file("trim.vmt"), "61", "trim", FEW * 4);
+	identities_check(root, "committers");
+	site = find_site(root, "malloc", "allocate", 1);
+	assert_about(touched_of(root, site, "fill_eighth"), FEW * 4 * (int64_t)PAGE, 10);
+	json_decref(root);
+}
+
 /* Half of what was there before the fork was written to after it. */
 static void
 a_write_after_a_fork_is_told(void **state)
@@ -195,6 +218,7 @@ main(void)
 	    cmocka_unit_test(the_matrix_is_exact_at_period_1),
 	    cmocka_unit_test(the_matrix_is_about_right_at_period_61),
 	    cmocka_unit_test(those_who_take_turns_have_the_same),
+	    cmocka_unit_test(memory_that_malloc_gave_back_is_the_last_touchers),
 	    cmocka_unit_test(a_write_after_a_fork_is_told),
 	};
 

@@ -6,10 +6,13 @@
  *   turns  eight functions take turns over all of PAGES, page by page
  *   fork   fill_quarter touches a quarter; a child is forked, which stands still; then rewrite_half
  *          writes to half of that quarter again
+ *   trim   fill_quarter touches all of PAGES in the heap, which glibc trims once they are freed; so
+ *          three times; then fill_eighth touches all of them there
  *
  * Works in pieces of 64 pages, and waits for a line on standard input before each: says "piece",
  * and at the end "done".
  */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +127,27 @@ fork_and_rewrite(size_t pages)
 	waitpid(child, NULL, 0);
 }
 
+APART static void *
+allocate(size_t pages)
+{
+	return malloc(pages * PAGE);
+}
+
+static void
+touch_and_trim(size_t pages)
+{
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 20);
+	for (unsigned i = 0; i < 4; i++) {
+		region = allocate(pages);
+		if (!region)
+			_exit(1);
+		in_pieces(i < 3 ? fill_quarter : fill_eighth, 0, pages);
+		if (i < 3)
+			free(region);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -131,6 +155,11 @@ main(int argc, char **argv)
 
 	if (pages == 0)
 		return 2;
+	if (strcmp(argv[1], "trim") == 0) {
+		touch_and_trim(pages);
+		wait_for_line("done");
+		return 0;
+	}
 	region = reserve_region(pages);
 	if (strcmp(argv[1], "story") == 0) {
 		in_pieces(fill_quarter, 0, pages / 4);

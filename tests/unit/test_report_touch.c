@@ -207,6 +207,126 @@ test_what_was_unshared(void **state)
 	free(text);
 }
 
+/* Without a snapshot in between, what was touched before is known from samples alone. What was
+ * mapped after the fork is no question. */
+static void
+test_more_may_be_unshared_than_is_known(void **state)
+{
+	char *text;
+
+	(void)state;
+	map(10, 64);
+	touch(20, 0, 16, 0, 1);
+	add_event((struct vmt_event){.time = 30, .kind = VMT_EVENT_FORK, .argument_a = 4711});
+	touch(40, 0, 48, 1, 1);
+	look(50, 64, 48, 0);
+	make_report();
+	check_rows_add_up();
+	assert_int_equal(report->committers[0].unshared_bytes, 16 * PAGE);
+	assert_true(report->committers[0].unshared_is_least);
+	text = text_of_report();
+	expect_in(text, "un-shared after forks, over the run: 64 KiB or more, written to first");
+	free(text);
+	text = json_of_report();
+	expect_in(text, "\"unshared_is_least\": true");
+	free(text);
+}
+
+static void
+test_memory_from_after_a_fork_is_not_unshared(void **state)
+{
+	(void)state;
+	add_event((struct vmt_event){.time = 5, .kind = VMT_EVENT_FORK, .argument_a = 4711});
+	map(10, 64);
+	touch(40, 0, 48, 1, 1);
+	look(50, 64, 48, 0);
+	make_report();
+	assert_int_equal(report->committers[0].unshared_bytes, 0);
+	assert_false(report->committers[0].unshared_is_least);
+}
+
+/* Who has two samples may as well have had half as much, or twice. */
+static void
+test_few_samples_are_told(void **state)
+{
+	char *text;
+
+	(void)state;
+	map(10, 1024);
+	touch(20, 0, 122, 0, 61);
+	touch(30, 122, 610, 1, 61);
+	look(50, 1024, 732, 0);
+	make_report();
+	check_rows_add_up();
+	text = text_of_report();
+	expect_in(text, "touched ~488 KiB (2 samples) by 0x402000");
+	expect_in(text, "touched ~2.38 MiB by 0x403000");
+	expect_in(text, "touch (2 samples) 0x402000");
+	expect_in(text, "touch 0x403000");
+	free(text);
+	text = json_of_report();
+	expect_in(text, "\"samples_now\": 2,");
+	expect_in(text, "\"samples_now\": 10,");
+	free(text);
+}
+
+static void
+expect_blind_spot(const char *wanted)
+{
+	for (size_t i = 0; i < report->coverage.blind_spot_count; i++)
+		if (strstr(report->coverage.blind_spots[i], wanted))
+			return;
+	fail_msg("no blind spot \"%s\"", wanted);
+}
+
+static void
+test_much_without_a_sample_is_a_blind_spot(void **state)
+{
+	(void)state;
+	map(10, 1024);
+	touch(20, 0, 512, 0, 1);
+	look(50, 1024, 1024, 0);
+	make_report();
+	expect_blind_spot("who touched 2 MiB of anonymous memory, 50 % of RSS");
+	assert_int_equal(report->coverage.blind_spot_count, 1);
+}
+
+static void
+test_huge_pages_make_rough_estimates(void **state)
+{
+	const struct vmt_run run = {BASE, UINT64_C(4) << 20, VMT_RUN_PRESENT | VMT_RUN_HUGE};
+	const struct build_mapping part = {
+	    {.start = BASE, .end = BASE + (UINT64_C(4) << 20), .protection = 3}, &run, 1};
+	const struct vmt_snapshot_head head = {.time = BUILD_START + 50,
+					       .source = VMT_RESIDENCY_PAGEMAP};
+
+	(void)state;
+	map(10, 1024);
+	touch(20, 0, 1, 0, 61);
+	build_trace_snapshot(build, &head, &part, 1);
+	make_report();
+	expect_blind_spot("one page fault in 61 was sampled, also of huge pages");
+}
+
+/* A process that was over too soon, or that the collector did not find. */
+static void
+test_a_sampling_that_did_not_begin_is_told(void **state)
+{
+	char *text;
+
+	(void)state;
+	build_trace_head(build)->notes |= VMT_NOTE_TOUCH_WANTED;
+	map(10, 128);
+	look(50, 128, 64, 0);
+	make_report();
+	expect_blind_spot("no page fault was sampled");
+	assert_int_equal(report->coverage.blind_spot_count, 1);
+	text = json_of_report();
+	expect_in(text, "\"source\": \"perf page faults\"");
+	expect_in(text, "\"from_ns\": null");
+	free(text);
+}
+
 static void
 test_a_refusal(void **state)
 {
@@ -302,6 +422,12 @@ main(void)
 	    TEST(test_estimates_are_marked),
 	    TEST(test_later_touches_do_not_count),
 	    TEST(test_what_was_unshared),
+	    TEST(test_more_may_be_unshared_than_is_known),
+	    TEST(test_memory_from_after_a_fork_is_not_unshared),
+	    TEST(test_few_samples_are_told),
+	    TEST(test_much_without_a_sample_is_a_blind_spot),
+	    TEST(test_huge_pages_make_rough_estimates),
+	    TEST(test_a_sampling_that_did_not_begin_is_told),
 	    TEST(test_a_refusal),
 	    TEST(test_losses),
 	    TEST(test_a_site_without_a_stack),

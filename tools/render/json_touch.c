@@ -25,7 +25,10 @@ vmt_json_touch(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_string(emitter, "source", "perf page faults");
 	vmt_emitter_string(emitter, "refused",
 			   report->touch.is_refused ? strerror(report->touch.refused_errno) : NULL);
-	vmt_emitter_i64(emitter, "from_ns", report->touch.from_ns);
+	if (report->touch.has_begun)
+		vmt_emitter_i64(emitter, "from_ns", report->touch.from_ns);
+	else
+		vmt_emitter_string(emitter, "from_ns", NULL);
 	vmt_emitter_u64(emitter, "period", report->touch.period);
 	vmt_emitter_u64(emitter, "least_period", report->touch.least_period);
 	vmt_emitter_u64(emitter, "most_period", report->touch.most_period);
@@ -74,8 +77,10 @@ vmt_json_touch_committers(struct vmt_emitter *emitter, const struct vmt_report *
 		vmt_emitter_u64(emitter, "committed_bytes", row->committed_bytes);
 		vmt_emitter_bool(emitter, "estimate", row->estimate);
 		vmt_emitter_u64(emitter, "samples", row->samples);
+		vmt_emitter_u64(emitter, "samples_now", vmt_report_samples(row->samples_now));
 		vmt_emitter_u64(emitter, "unshared_bytes", row->unshared_bytes);
 		vmt_emitter_bool(emitter, "unshared_is_estimate", row->unshared_is_estimate);
+		vmt_emitter_bool(emitter, "unshared_is_least", row->unshared_is_least);
 		vmt_emitter_array(emitter, "reserved_by");
 		for (size_t j = 0; j < row->reserved_by_count; j++)
 			print_reserved(emitter, report, &row->reserved_by[j]);
@@ -99,6 +104,8 @@ vmt_json_touch_site(struct vmt_emitter *emitter, const struct vmt_report *report
 		vmt_emitter_u64(emitter, "committed_by", site->touched_by[i].row);
 		vmt_emitter_u64(emitter, "committed_bytes", site->touched_by[i].bytes);
 		vmt_emitter_bool(emitter, "estimate", site->touched_by[i].estimate);
+		vmt_emitter_u64(emitter, "samples",
+				vmt_report_samples(site->touched_by[i].samples));
 		vmt_emitter_object_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);

@@ -21,6 +21,7 @@ print_share(const struct vmt_text_options *options, const struct vmt_touch_rows 
 	    const struct vmt_touch_share *share)
 {
 	char bytes[VMT_UNITS_BYTES];
+	char few[VMT_TOUCH_ROWS_FEW_BYTES];
 	char chain[1024];
 	char line[VMT_LAYOUT_LINE_BYTES];
 
@@ -29,8 +30,9 @@ print_share(const struct vmt_text_options *options, const struct vmt_touch_rows 
 		snprintf(line, sizeof(line), "%*s%s of it: no sample tells who touched it",
 			 (int)INDENT, "", bytes);
 	else
-		snprintf(line, sizeof(line), "%*stouched %s%s by %s", (int)INDENT, "",
+		snprintf(line, sizeof(line), "%*stouched %s%s%s by %s", (int)INDENT, "",
 			 share->estimate ? "~" : "", bytes,
+			 vmt_touch_rows_few(share->samples, share->estimate, few),
 			 rows->rows[share->row].first->stack.count
 			     ? vmt_touch_rows_chain(&rows->rows[share->row].first->stack, " <- ",
 						    chain, sizeof(chain))
@@ -111,10 +113,11 @@ print_unshared(const struct vmt_text_options *options, const struct vmt_touch_ro
 
 	if (row->unshared_bytes)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
-				"%*sun-shared after forks, over the run: %s%s, written to "
+				"%*sun-shared after forks, over the run: %s%s%s, written to "
 				"first by this",
 				(int)INDENT, "", row->unshared_is_estimate ? "~" : "",
-				vmt_units_bytes(bytes, row->unshared_bytes));
+				vmt_units_bytes(bytes, row->unshared_bytes),
+				row->unshared_is_least ? " or more" : "");
 }
 
 /* "touch", "reserved" where no sample tells, "none". */
@@ -127,17 +130,22 @@ print_row(const struct vmt_report *report, const struct vmt_text_options *option
 	char committed[VMT_UNITS_BYTES];
 	char share[VMT_UNITS_RATIO_BYTES];
 	char figures[96];
+	char few[VMT_TOUCH_ROWS_FEW_BYTES];
+	char touch[VMT_TOUCH_ROWS_FEW_BYTES + 8];
 	bool sampled = strcmp(first->evidence, VMT_EVIDENCE_SAMPLES) == 0;
 
 	snprintf(figures, sizeof(figures), "%c%10s %6s %3zu", row->estimate ? '~' : ' ',
 		 vmt_units_bytes(committed, row->committed_bytes),
 		 vmt_units_ratio(share, row->committed_bytes, report->snapshot.rss_bytes), number);
+	snprintf(touch, sizeof(touch), "touch%s",
+		 vmt_touch_rows_few(row->samples, row->estimate, few));
 	if (first->stack.count)
-		vmt_text_sections_named(
-		    options, figures, sampled ? "touch" : "no sample: reserved by", &first->stack);
+		vmt_text_sections_named(options, figures,
+					sampled ? touch : "no sample: reserved by", &first->stack);
 	else
-		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s  %s: %s", figures,
-				sampled ? "touch without a stack" : "no sample, no call",
+		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s  %s%s: %s", figures,
+				sampled ? touch : "no sample, no call",
+				sampled ? " without a stack" : "",
 				first->reserved_by_count ? first->reserved_by[0].class : "");
 	print_unshared(options, row);
 	if (sampled)

@@ -8,11 +8,24 @@
 #include <string.h>
 
 #define CHAIN_NAME_BYTES 512u
+#define FEW_SAMPLES 8u /* the deviation of a sum of fewer is more than a third of it */
 
 struct shown {
 	const struct vmt_committer *committer;
 	struct vmt_rank_walk walk;
 };
+
+const char *
+vmt_touch_rows_few(double samples, bool estimate, char text[VMT_TOUCH_ROWS_FEW_BYTES])
+{
+	unsigned count = samples < FEW_SAMPLES ? (unsigned)vmt_report_samples(samples) : 0;
+
+	text[0] = '\0';
+	if (estimate && count > 0)
+		snprintf(text, VMT_TOUCH_ROWS_FEW_BYTES, " (%u sample%s)", count,
+			 count == 1 ? "" : "s");
+	return text;
+}
 
 void
 vmt_touch_rows_free(struct vmt_touch_rows *rows)
@@ -61,8 +74,10 @@ add(struct vmt_touch_row *row, const struct vmt_committer *committer)
 		row->first = committer;
 	row->committed_bytes += committer->committed_bytes;
 	row->unshared_bytes += committer->unshared_bytes;
+	row->samples += committer->samples_now;
 	row->estimate |= committer->estimate;
 	row->unshared_is_estimate |= committer->unshared_is_estimate;
+	row->unshared_is_least |= committer->unshared_is_least;
 }
 
 /* Until they are sorted by their bytes, rows are numbered as they were made. */
@@ -164,6 +179,7 @@ vmt_touch_rows_of_site(const struct vmt_touch_rows *rows, const struct vmt_repor
 			struct vmt_touch_share *share = &shares[rows->of[same->touched_by[j].row]];
 
 			share->bytes += same->touched_by[j].bytes;
+			share->samples += same->touched_by[j].samples;
 			share->estimate |= same->touched_by[j].estimate;
 		}
 		shares[rows->count].bytes += same->unsampled_bytes;

@@ -13,8 +13,10 @@ struct vmt_touch_row {
 	const struct vmt_committer *first; /* whose evidence and frames are all others' */
 	uint64_t committed_bytes;
 	uint64_t unshared_bytes;
+	double samples; /* that the row stands on */
 	bool estimate;
 	bool unshared_is_estimate;
+	bool unshared_is_least;
 	size_t number; /* while they are sorted */
 };
 
@@ -28,8 +30,14 @@ struct vmt_touch_rows {
 struct vmt_touch_share {
 	size_t row;
 	uint64_t bytes;
+	double samples;
 	bool estimate;
 };
+
+#define VMT_TOUCH_ROWS_FEW_BYTES 32u
+
+/* " (1 sample)" where an estimate stands on few of them, else "". Returns text. */
+const char *vmt_touch_rows_few(double samples, bool estimate, char text[VMT_TOUCH_ROWS_FEW_BYTES]);
 
 /* Rows that show so many callers. false: no memory. Free in either case. */
 bool vmt_touch_rows_make(struct vmt_touch_rows *rows, const struct vmt_report *report,

@@ -450,6 +450,7 @@ note_fork(struct vmt_replay *replay, const struct vmt_event *event)
 	if (event->error || event->flags & CLONE_VM)
 		return;
 	replay->forks++;
+	replay->calls_at_fork = replay->calls;
 	vmt_touchers_fork(replay->touchers);
 }
 

@@ -54,6 +54,7 @@ struct vmt_replay {
 	struct vmt_undo *undo;
 	struct vmt_block *realloc_undo; /* by the 16 bits of a thread id that heap events carry */
 	uint64_t calls;
+	uint64_t calls_at_fork; /* the last one: later calls' memory is not from before it */
 	uint64_t lowest_module; /* address of one that was loaded; 0: none was */
 	uint64_t page_bytes;	/* of the machine that made the trace */
 	uint64_t sample_bytes;	/* 0: every block is recorded */

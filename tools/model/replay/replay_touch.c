@@ -37,6 +37,16 @@ is_private_memory(const struct vmt_replay *replay, uint64_t address)
 	       extent->kind != VMT_EXTENT_MOVED;
 }
 
+/* Whether the memory was mapped after the last fork. */
+static bool
+is_after_fork(const struct vmt_replay *replay, uint64_t address)
+{
+	const struct vmt_extent *extent = vmt_space_next(replay->space, address);
+
+	return extent && extent->start <= address && extent->call > replay->calls_at_fork &&
+	       extent->kind != VMT_EXTENT_PRESENT && extent->kind != VMT_EXTENT_PRESENT_HEAP;
+}
+
 int
 vmt_replay_touch_apply(struct vmt_replay *replay, const struct vmt_touch_sample *sample,
 		       uint64_t period)
@@ -62,8 +72,12 @@ vmt_replay_touch_apply(struct vmt_replay *replay, const struct vmt_touch_sample 
 	entry = vmt_sites_get(replay->touch_sites, touch.toucher);
 	entry->exact[VMT_FIGURE_COUNT]++;
 	if (again == VMT_TOUCH_NEW || sample->major ||
-	    (again == VMT_TOUCH_SAMPLED && !is_private_memory(replay, touch.start)))
+	    (again != VMT_TOUCH_SEEN && !is_private_memory(replay, touch.start)))
 		return 0;
+	if (again == VMT_TOUCH_UNKNOWN) {
+		entry->least |= !is_after_fork(replay, touch.start);
+		return 0;
+	}
 	entry->exact[VMT_FIGURE_UNSHARED] += period * (touch.end - touch.start);
 	entry->estimated |= period > 1;
 	return 0;

@@ -39,6 +39,7 @@ struct vmt_stack_frames {
 struct vmt_touched_part {
 	size_t row;
 	uint64_t bytes;
+	double samples; /* that tell so; those of pages that are shared out are shared out */
 	bool estimate;
 };
 
@@ -90,10 +91,12 @@ struct vmt_committer {
 	struct vmt_stack_frames stack; /* of the touch; of the reserving call where no sample is */
 	const char *stack_end;	       /* touch_stacks.h; NULL where no sample is */
 	uint64_t samples;	       /* up to the snapshot */
+	double samples_now;	       /* of these, whose pages are resident at the snapshot */
 	uint64_t committed_bytes;      /* all rows' add up to RSS */
 	uint64_t unshared_bytes;       /* written to first after a fork, of pages from before it */
 	bool estimate;
 	bool unshared_is_estimate;
+	bool unshared_is_least; /* of some pages it is not known whether they are from before */
 	struct vmt_reserved_part *reserved_by; /* largest first; the report's own memory */
 	size_t reserved_by_count;
 	size_t number; /* while they are sorted */
@@ -305,6 +308,7 @@ struct vmt_report {
 	/* Page faults that the kernel sampled: docs/trace-format.md. */
 	struct {
 		bool asked;	 /* for; false: the rest is zero */
+		bool has_begun;	 /* or was refused */
 		bool is_refused; /* by the kernel */
 		int refused_errno;
 		bool is_raised;	    /* the period was, to keep within the CPU budget */
@@ -395,6 +399,15 @@ vmt_report_variance_bytes(const struct vmt_report *report)
 	return report->coverage.malloc_sample_bytes > report->coverage.thinned_bytes
 		   ? report->coverage.malloc_sample_bytes
 		   : report->coverage.thinned_bytes;
+}
+
+/* On how many samples something stands; at least one, where it is not 0. */
+static inline uint64_t
+vmt_report_samples(double samples)
+{
+	uint64_t whole = (uint64_t)samples;
+
+	return whole + (samples - (double)whole > 1e-6);
 }
 
 /* Up to when the trace has anything, since its start. */

@@ -13,6 +13,7 @@ struct part {
 	size_t row;
 	size_t site; /* of the report; NO_ROW: no call is known */
 	uint64_t bytes;
+	double samples;
 	uint8_t class;
 	bool estimate;
 	bool sampled;
@@ -121,6 +122,7 @@ add_toucher(struct vmt_committer *row, const struct vmt_site_entry *entry)
 	row->samples += vmt_sites_figure(entry, VMT_FIGURE_COUNT);
 	row->unshared_bytes += vmt_sites_figure(entry, VMT_FIGURE_UNSHARED);
 	row->unshared_is_estimate |= entry->estimated;
+	row->unshared_is_least |= entry->least;
 }
 
 /* A row for all that touched from one place in the code. The rows take the frames over. */
@@ -197,6 +199,7 @@ add_cell(struct build *build, const struct vmt_committed_cell *cell)
 	struct vmt_report_draft *draft = build->draft;
 	struct part part = {.site = NO_ROW,
 			    .bytes = cell->bytes,
+			    .samples = cell->samples,
 			    .class = cell->class,
 			    .estimate = cell->estimate || has_losses(draft),
 			    .sampled = cell->toucher != VMT_SITE_NONE};
@@ -212,6 +215,7 @@ add_cell(struct build *build, const struct vmt_committed_cell *cell)
 	if (status)
 		return status;
 	build->rows[part.row].committed_bytes += part.bytes;
+	build->rows[part.row].samples_now += part.samples;
 	build->rows[part.row].estimate |= part.estimate;
 	build->parts[build->part_count++] = part;
 	return 0;
@@ -368,12 +372,17 @@ fill_site(struct build *build, size_t first, size_t end, size_t used)
 			continue;
 		if (site->touched_by_count && report->touched_parts[used - 1].row == part->row) {
 			report->touched_parts[used - 1].bytes += part->bytes;
+			report->touched_parts[used - 1].samples += part->samples;
 			report->touched_parts[used - 1].estimate |= part->estimate;
 			continue;
 		}
 		site->touched_by_count++;
 		report->touched_parts[used++] = (struct vmt_touched_part){
-		    .row = part->row, .bytes = part->bytes, .estimate = part->estimate};
+		    .row = part->row,
+		    .bytes = part->bytes,
+		    .samples = part->samples,
+		    .estimate = part->estimate,
+		};
 	}
 	fit_site(site, bytes);
 	return used;

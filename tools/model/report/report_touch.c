@@ -5,9 +5,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What is too little to be a blind spot: sampling that begins so late, and so few faults. */
+/* What is too little to be a blind spot: sampling that begins so late, and so few faults or bytes.
+ */
 #define LATE_NS 1000000
 #define FAULTS_WORTH_NAMING 1024u
+#define PART_WORTH_NAMING 20u /* of RSS */
+#define MIB (UINT64_C(1) << 20)
 
 const uint64_t *
 vmt_report_touch_stack(void *trace, uint32_t id, uint32_t *frames)
@@ -101,7 +104,9 @@ vmt_report_touch_heads(struct vmt_report_draft *draft)
 	struct vmt_touch_heads heads;
 
 	vmt_touch_heads_add_up(&heads, draft->trace);
-	report->touch.asked = heads.present;
+	report->touch.asked =
+	    heads.present || (vmt_trace_head(draft->trace)->notes & VMT_NOTE_TOUCH_WANTED);
+	report->touch.has_begun = heads.present;
 	report->touch.is_refused = (heads.flags & VMT_TOUCH_REFUSED) != 0;
 	report->touch.refused_errno = (int)heads.refused;
 	if (heads.present)
@@ -139,7 +144,7 @@ add_refused(struct vmt_report_draft *draft)
 }
 
 static int
-add_limits(struct vmt_report_draft *draft)
+add_times(struct vmt_report_draft *draft)
 {
 	const struct vmt_report *report = &draft->report;
 	int status = 0;
@@ -162,7 +167,16 @@ add_limits(struct vmt_report_draft *draft)
 		status = vmt_report_coverage_add(
 		    draft, "more pages were touched than a report keeps: those that were touched "
 			   "later are credited to the call that reserved them");
-	if (!status && !report->touch.kernel_faults)
+	return status;
+}
+
+static int
+add_kinds(struct vmt_report_draft *draft)
+{
+	const struct vmt_report *report = &draft->report;
+	int status = 0;
+
+	if (!report->touch.kernel_faults)
 		status = vmt_report_coverage_add(
 		    draft,
 		    "pages that a system call touched for the program (read, recv into fresh "
@@ -175,8 +189,52 @@ add_limits(struct vmt_report_draft *draft)
 	if (!status && !report->touch.threads_to_come)
 		status = vmt_report_coverage_add(
 		    draft, "page faults of threads that began later were not sampled");
-	if (!status && report->touch.most_period > 1 &&
-	    report->touch.unsampled_faults != VMT_FIGURE_UNKNOWN &&
+	return status;
+}
+
+/* Of anonymous memory: a file's pages come in without a fault of their own. */
+static uint64_t
+unsampled_bytes(const struct vmt_report_draft *draft)
+{
+	const struct vmt_committers *committers = &draft->attribution.committers;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < committers->count; i++) {
+		const struct vmt_committed_cell *cell = &committers->cells[i];
+
+		if (cell->toucher == VMT_SITE_NONE && cell->class != VMT_CLASS_PROGRAM &&
+		    cell->class != VMT_CLASS_FILES && cell->class != VMT_CLASS_TRACER)
+			bytes += cell->bytes;
+	}
+	return bytes;
+}
+
+static int
+add_unsampled(struct vmt_report_draft *draft)
+{
+	const struct vmt_report *report = &draft->report;
+	uint64_t rss = report->snapshot.rss_bytes;
+	uint64_t bytes = unsampled_bytes(draft);
+	int status = 0;
+
+	if (bytes >= MIB && bytes >= rss / PART_WORTH_NAMING)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "no sampled page fault tells who touched %" PRIu64
+		    " MiB of anonymous memory, %d %% of RSS: that is credited to the call that "
+		    "reserved it",
+		    bytes / MIB, (int)((double)bytes / (double)rss * 100 + .5));
+	if (status || report->touch.most_period <= 1)
+		return status;
+	if (report->snapshot.huge_bytes != VMT_FIGURE_UNKNOWN &&
+	    report->snapshot.huge_bytes > rss / PART_WORTH_NAMING)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "one page fault in %" PRIu64
+		    " was sampled, also of huge pages: code that touched fewer of them may have no "
+		    "sample, and what few samples tell is a rough estimate",
+		    report->touch.most_period);
+	if (!status && report->touch.unsampled_faults != VMT_FIGURE_UNKNOWN &&
 	    report->touch.unsampled_faults >= FAULTS_WORTH_NAMING)
 		status = vmt_report_coverage_add(
 		    draft,
@@ -193,9 +251,18 @@ vmt_report_touch_cover(struct vmt_report_draft *draft)
 {
 	const struct vmt_report *report = &draft->report;
 
+	int status;
+
 	if (!report->touch.asked)
 		return 0;
+	if (!report->touch.has_begun)
+		return vmt_report_coverage_add(
+		    draft, "no page fault was sampled: the process was over before that could "
+			   "begin, or its collector did not find it");
 	if (report->touch.is_refused && report->touch.samples == 0)
 		return add_refused(draft);
-	return add_limits(draft);
+	status = add_times(draft);
+	if (!status)
+		status = add_kinds(draft);
+	return status ? status : add_unsampled(draft);
 }

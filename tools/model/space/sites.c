@@ -348,6 +348,7 @@ fold(struct vmt_site_entry *into, struct vmt_site_entry *from)
 	vmt_sites_vote_class(into, from->class, from->class_lead_bytes);
 	into->estimated |= from->estimated;
 	into->sampled |= from->sampled;
+	into->least |= from->least;
 }
 
 static void

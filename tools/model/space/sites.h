@@ -74,6 +74,7 @@ struct vmt_site_entry {
 			   0 */
 	bool estimated; /* some figure is an estimate */
 	bool sampled;	/* RELEASED_COMMITTED is: the pages of some release were sampled */
+	bool least;	/* UNSHARED is: of some pages it is not known */
 	bool pending;	/* a frame without a module, that the next loads may explain */
 } __attribute__((aligned(64)));
 

@@ -130,7 +130,7 @@ find_again(const struct vmt_touchers *touchers, uint64_t address)
 		return VMT_TOUCH_NEW;
 	if (is_seen(touchers, address))
 		return VMT_TOUCH_SEEN;
-	return mark ? VMT_TOUCH_SAMPLED : VMT_TOUCH_NEW;
+	return mark ? VMT_TOUCH_SAMPLED : VMT_TOUCH_UNKNOWN;
 }
 
 static bool
@@ -217,7 +217,7 @@ vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch,
 
 	assert(pages > 0 && pages <= vmt_touchers_most_pages(UINT64_C(1) << touchers->page_shift));
 	*again = find_again(touchers, touch->start);
-	if (*again != VMT_TOUCH_NEW && touch->period > 1 && !mark_of_page(touchers, page))
+	if (*again > VMT_TOUCH_UNKNOWN && touch->period > 1 && !mark_of_page(touchers, page))
 		drop_nearest_older(touchers, page,
 				   touch->period < MOST_REACH ? touch->period : MOST_REACH);
 	if (vmt_touch_marks_find(&touchers->marks, &mark, &number))

@@ -57,7 +57,12 @@ void vmt_touchers_free(struct vmt_touchers *touchers);
 
 /* Whether the page was resident before the last fork and has not been touched since, by what is
  * known of it. A snapshot's word is of private memory alone; a sample may be of any. */
-enum vmt_touch_again { VMT_TOUCH_NEW, VMT_TOUCH_SAMPLED, VMT_TOUCH_SEEN };
+enum vmt_touch_again {
+	VMT_TOUCH_NEW, /* it was not, or there was no fork */
+	VMT_TOUCH_UNKNOWN,
+	VMT_TOUCH_SAMPLED,
+	VMT_TOUCH_SEEN,
+};
 
 /* Gives the touch its serial. */
 int vmt_touchers_touch(struct vmt_touchers *touchers, const struct vmt_touch *touch,
