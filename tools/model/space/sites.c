@@ -1,3 +1,7 @@
+/*
+ * Sites, and the tables by which they are found.
+ * Over 500 lines: all steps work on the one table of sites.
+ */
 #include "tools/model/space/sites.h"
 
 #include "tools/hash_seed.h"
@@ -32,6 +36,10 @@ struct vmt_sites {
 	uint32_t room;
 	struct slot *index; /* open addressing */
 	uint32_t index_mask;
+	uint32_t
+	    *variants; /* sites by key and spans, open addressing; those of earlier spans too */
+	uint32_t variants_mask;
+	uint32_t variants_used;
 	uint32_t *spans; /* pool, append-only */
 	uint64_t spans_used;
 	uint64_t spans_room;
@@ -58,6 +66,7 @@ vmt_sites_free(struct vmt_sites *sites)
 		return;
 	free(sites->entries);
 	free(sites->index);
+	free(sites->variants);
 	free(sites->spans);
 	free(sites);
 }
@@ -92,19 +101,91 @@ fill_index(struct vmt_sites *sites)
 	}
 }
 
+static bool
+same_spans(const struct vmt_sites *sites, const struct vmt_site_entry *entry, const uint32_t *spans,
+	   uint32_t frames)
+{
+	if (entry->frames != frames)
+		return false;
+	return !frames ||
+	       memcmp(sites->spans + entry->first_span, spans, frames * sizeof(*spans)) == 0;
+}
+
+/* The site of a key with these spans, or the empty place where it belongs. */
+static uint32_t *
+variant_of(const struct vmt_sites *sites, struct vmt_site_key key, const uint32_t *spans,
+	   uint32_t frames)
+{
+	uint64_t hash = vmt_hash_bytes(spans, frames * sizeof(*spans)) + hash_of(key);
+	uint32_t at = (uint32_t)vmt_hash_word(hash) & sites->variants_mask;
+
+	for (;; at = (at + 1) & sites->variants_mask) {
+		uint32_t site = sites->variants[at];
+
+		if (site == NONE || (vmt_sites_is_same_key(sites->entries[site].key, key) &&
+				     same_spans(sites, &sites->entries[site], spans, frames)))
+			return &sites->variants[at];
+	}
+}
+
+static uint32_t *
+own_variant(const struct vmt_sites *sites, uint32_t site)
+{
+	const struct vmt_site_entry *entry = &sites->entries[site];
+
+	return variant_of(sites, entry->key, sites->spans + entry->first_span, entry->frames);
+}
+
+/* Where several sites have become one, the first. */
+static void
+fill_variants(struct vmt_sites *sites)
+{
+	memset(sites->variants, 0xff,
+	       ((size_t)sites->variants_mask + 1) * sizeof(*sites->variants));
+	sites->variants_used = 0;
+	for (uint32_t i = 0; i < sites->count; i++) {
+		uint32_t *place = own_variant(sites, i);
+
+		if (*place == NONE) {
+			*place = i;
+			sites->variants_used++;
+		}
+	}
+}
+
+/* Of a site whose spans are new. */
+static void
+note_variant(struct vmt_sites *sites, uint32_t site)
+{
+	uint32_t *place;
+
+	if (sites->variants_used > sites->variants_mask / 4 * 3) {
+		fill_variants(sites);
+		return;
+	}
+	place = own_variant(sites, site);
+	if (*place == NONE) {
+		*place = site;
+		sites->variants_used++;
+	}
+}
+
 static int
 grow_entries(struct vmt_sites *sites)
 {
 	uint32_t room = sites->room ? sites->room * 2 : 256;
 	struct vmt_site_entry *entries;
 	struct slot *index;
+	uint32_t *variants;
 
 	if (sites->count < sites->room)
 		return 0;
 	index = malloc((size_t)room * 2 * sizeof(*index));
+	variants = malloc((size_t)room * 2 * sizeof(*variants));
 	entries = aligned_alloc(_Alignof(struct vmt_site_entry), room * sizeof(*entries));
-	if (!index || !entries) {
+	if (!index || !variants || !entries) {
 		free(index);
+		free(variants);
 		free(entries);
 		return -ENOMEM;
 	}
@@ -112,13 +193,17 @@ grow_entries(struct vmt_sites *sites)
 		memcpy(entries, sites->entries, sites->count * sizeof(*entries));
 	free(sites->entries);
 	free(sites->index);
+	free(sites->variants);
 	for (size_t i = 0; i < (size_t)room * 2; i++)
 		index[i].site = NONE;
 	sites->index = index;
 	sites->index_mask = room * 2 - 1;
+	sites->variants = variants;
+	sites->variants_mask = room * 2 - 1;
 	sites->entries = entries;
 	sites->room = room;
 	fill_index(sites);
+	fill_variants(sites);
 	return 0;
 }
 
@@ -195,22 +280,12 @@ add(struct vmt_sites *sites, struct vmt_site_key key, uint32_t *site)
 	    .first_span = sites->spans_used,
 	    .frames = frames,
 	    .era = vmt_module_history_current(sites->history),
-	    .next_variant = NONE,
 	};
 	sites->spans_used += frames;
 	if (!resolve(sites, addresses, frames, sites->spans + entry->first_span))
 		wait_for_loads(sites, *site);
+	note_variant(sites, *site);
 	return 0;
-}
-
-static bool
-same_spans(const struct vmt_sites *sites, const struct vmt_site_entry *entry, const uint32_t *spans,
-	   uint32_t frames)
-{
-	if (entry->frames != frames)
-		return false;
-	return !frames ||
-	       memcmp(sites->spans + entry->first_span, spans, frames * sizeof(*spans)) == 0;
 }
 
 /* The era has changed since the newest variant was compared: find the variant whose modules are
@@ -222,20 +297,14 @@ find_variant_slow(struct vmt_sites *sites, uint32_t first, uint32_t *site)
 	uint32_t spans[MAX_FRAMES];
 	uint32_t frames;
 	const uint64_t *addresses = addresses_of(sites, key.stack, &frames);
-	uint32_t last = first;
 	int status;
 
 	resolve(sites, addresses, frames, spans);
-	for (*site = first; *site != NONE; *site = sites->entries[*site].next_variant) {
-		if (same_spans(sites, &sites->entries[*site], spans, frames))
-			break;
-		last = *site;
-	}
+	*site = *variant_of(sites, key, spans, frames);
 	if (*site == NONE) {
 		status = add(sites, key, site);
 		if (status)
 			return status;
-		sites->entries[last].next_variant = *site;
 	}
 	sites->entries[first].newest = *site;
 	sites->entries[*site].era = vmt_module_history_current(sites->history);
@@ -291,12 +360,17 @@ fill_in(struct vmt_sites *sites, struct vmt_site_entry *entry)
 	uint32_t frames;
 	const uint64_t *addresses = addresses_of(sites, entry->key.stack, &frames);
 	bool complete = true;
+	bool changed = false;
 
 	for (uint32_t i = 0; i < entry->frames && i < frames; i++) {
-		if (!spans[i])
+		if (!spans[i]) {
 			spans[i] = vmt_module_history_find(sites->history, addresses[i] - 1);
+			changed |= spans[i] != 0;
+		}
 		complete &= spans[i] != 0;
 	}
+	if (changed)
+		note_variant(sites, (uint32_t)(entry - sites->entries));
 	return complete;
 }
 
@@ -351,40 +425,24 @@ fold(struct vmt_site_entry *into, struct vmt_site_entry *from)
 	into->least |= from->least;
 }
 
-static void
-merge_chain(struct vmt_sites *sites, uint32_t first)
-{
-	for (uint32_t i = first; i != NONE; i = sites->entries[i].next_variant) {
-		struct vmt_site_entry *into = &sites->entries[i];
-
-		for (uint32_t j = into->next_variant; j != NONE;
-		     j = sites->entries[j].next_variant) {
-			struct vmt_site_entry *from = &sites->entries[j];
-
-			if (same_spans(sites, from, sites->spans + into->first_span, into->frames))
-				fold(into, from);
-		}
-	}
-}
-
 uint32_t
 vmt_sites_merged_into(const struct vmt_sites *sites, uint32_t site)
 {
-	const struct vmt_site_entry *entry = &sites->entries[site];
-	uint32_t i = slot_of(sites, entry->key)->site;
-
-	while (i != site && !same_spans(sites, &sites->entries[i], sites->spans + entry->first_span,
-					entry->frames))
-		i = sites->entries[i].next_variant;
-	return i;
+	return *own_variant(sites, site);
 }
 
 void
 vmt_sites_merge(struct vmt_sites *sites)
 {
-	for (uint32_t i = 0; sites->room && i <= sites->index_mask; i++)
-		if (sites->index[i].site != NONE)
-			merge_chain(sites, sites->index[i].site);
+	if (sites->count == 0)
+		return;
+	fill_variants(sites);
+	for (uint32_t i = 0; i < sites->count; i++) {
+		uint32_t into = *own_variant(sites, i);
+
+		if (into != i)
+			fold(&sites->entries[into], &sites->entries[i]);
+	}
 }
 
 void
@@ -482,6 +540,7 @@ vmt_sites_restore(struct vmt_sites *sites, const struct vmt_sites_kept *kept)
 	for (uint32_t i = 0; i <= sites->index_mask; i++)
 		sites->index[i].site = NONE;
 	fill_index(sites);
+	fill_variants(sites);
 }
 
 void

@@ -69,7 +69,6 @@ struct vmt_site_entry {
 	uint64_t first_span; /* in the pool of spans, one for each frame */
 	uint64_t class_lead_bytes;
 	uint32_t frames;
-	uint32_t next_variant;
 	uint8_t class;	/* enum vmt_class_id of most bytes at the snapshot, where class_lead_bytes >
 			   0 */
 	bool estimated; /* some figure is an estimate */
