@@ -47,7 +47,7 @@ $(BUILD)/bench/snapshot: bench/snapshot.c $(BUILD)/libbase.a
 	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@
 
 # What page faults cost that the kernel samples.
-touch: $(BUILD)/bench/touch_unwind $(BUILD)/bench/touch
+touch: $(addprefix $(BUILD)/bench/,touch touch_unwind workloads)
 	bench/touch.sh $(BUILD) $(ROUNDS)
 
 $(BUILD)/bench/touch_unwind: bench/touch_unwind.c $(BUILD)/libbase.a

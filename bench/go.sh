@@ -2,7 +2,8 @@
 # What recording a Go program costs: CPU per request of an HTTP server that allocates in Go and in C
 # (tests/go/server, under wrk), and per madvise (tests/go/advise). Every configuration in turn, round
 # after round; medians, and their ratio to the bare program. Usage: bench/go.sh BUILD [ROUNDS]
-# [SECONDS]. Needs go and wrk.
+# [SECONDS]. Needs go and wrk. CONFIGURATIONS="bare sampled touch-61" in the environment: the server
+# alone, in these.
 build=$(realpath "$1")
 rounds=${2:-7}
 seconds=${3:-3}
@@ -20,7 +21,7 @@ ticks() {
 	awk '{ print $14 + $15 }' "/proc/$1/stat"
 }
 
-# Runs a command in a configuration: bare, off, sampled (the default), go-off.
+# Runs a command in a configuration: bare, off, sampled (the default), go-off, touch-PERIOD.
 in_configuration() {
 	configuration=$1
 	shift
@@ -29,6 +30,7 @@ in_configuration() {
 	case $configuration in
 	bare) exec "$@" ;;
 	off) VMTRACE_MALLOC=off LD_PRELOAD=$build/libvmtrace.so exec "$@" ;;
+	touch-*) VMTRACE_TOUCH=${configuration#touch-} LD_PRELOAD=$build/libvmtrace.so exec "$@" ;;
 	go-off) VMTRACE_GO=off LD_PRELOAD=$build/libvmtrace.so exec "$@" ;;
 	*) LD_PRELOAD=$build/libvmtrace.so exec "$@" ;;
 	esac
@@ -62,18 +64,21 @@ table() { # COLUMN FILE...: medians, and the ratio to the first
 }
 
 for round in $(seq "$rounds"); do
-	for configuration in bare off sampled; do
-		serve $configuration >>"$work/serve.$configuration"
+	for configuration in ${CONFIGURATIONS:-bare off sampled}; do
+		serve "$configuration" >>"$work/serve.$configuration"
 	done
+	[ -n "$CONFIGURATIONS" ] && continue
 	for configuration in bare go-off sampled; do
 		(in_configuration $configuration "$work/advise") >>"$work/advise.$configuration"
 	done
 done
+served=$(for configuration in ${CONFIGURATIONS:-bare off sampled}; do echo "$work/serve.$configuration"; done)
 echo "$("$go" version), medians of $rounds interleaved rounds"
 echo "server: CPU microseconds a request"
-table 1 "$work/serve.bare" "$work/serve.off" "$work/serve.sampled"
+table 1 $served
 echo "server: requests a second"
-table 2 "$work/serve.bare" "$work/serve.off" "$work/serve.sampled"
+table 2 $served
+[ -n "$CONFIGURATIONS" ] && exit 0
 echo "madvise, nothing there: CPU nanoseconds"
 table 1 "$work/advise.bare" "$work/advise.go-off" "$work/advise.sampled"
 echo "madvise, 16 pages there, touches included: CPU nanoseconds"

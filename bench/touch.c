@@ -1,14 +1,16 @@
 /*
  * touch.c: what does one page fault cost, and one new process or thread?
  *
- * Usage: touch WORKLOAD THREADS COUNT. Prints nanoseconds, to be compared between runs of the same
- * machine (bench/touch.sh). Workloads:
- *   storm   each thread maps 64 MiB, touches every page and unmaps, COUNT times; CPU time of the
- *           process for each page
- *   fork    COUNT children that end at once, one after the other; the shortest of all
- *   vfork   the same
- *   thread  COUNT threads that end at once, one after the other; the shortest of all
+ * Usage: touch WORKLOAD THREADS COUNT [EVENTS]. Prints nanoseconds, to be compared between runs of
+ * the same machine (bench/touch.sh). Workloads: storm   each thread maps 64 MiB, touches every page
+ * and unmaps, COUNT times; CPU time of the process for each page fork    COUNT children that end at
+ * once, one after the other; the shortest of all vfork   the same thread  COUNT threads that end at
+ * once, one after the other; the shortest of all
+ *
+ * With EVENTS, the program has so many page fault events of its own first, which its threads
+ * inherit: as many as on a machine with more processors.
  */
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,6 +132,23 @@ shortest(void (*one)(void))
 	return least;
 }
 
+/* They never give a sample. */
+static void
+open_events(long events)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE,
+				       .size = sizeof(attr),
+				       .config = PERF_COUNT_SW_PAGE_FAULTS_MIN,
+				       .sample_period = UINT64_C(1) << 40,
+				       .inherit = 1,
+				       .exclude_hv = 1};
+
+	for (long i = 0; i < events; i++)
+		if (syscall(SYS_perf_event_open, &attr, 0, (int)(i % processors), -1, 0) < 0)
+			exit(3);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -138,6 +158,7 @@ main(int argc, char **argv)
 	count = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
 	if (count < 1 || threads < 1 || threads > MOST_THREADS)
 		return 2;
+	open_events(argc > 4 ? strtol(argv[4], NULL, 10) : 0);
 	if (strcmp(argv[1], "storm") == 0)
 		ns = time_storm(threads);
 	else if (strcmp(argv[1], "fork") == 0)

@@ -1,7 +1,8 @@
 #!/bin/sh
-# What it costs that the kernel samples page faults: a storm of them, new processes and threads. Bare,
-# under the library, and with page faults sampled, in turn, round after round; the lowest of each.
-# Usage: bench/touch.sh BUILD [ROUNDS], after BUILD/bench's touch and touch_unwind.
+# What it costs that the kernel samples page faults: a storm of them, new processes and threads, with
+# few and with many inherited events, real programs, a Go server under wrk. Bare, under the library, and
+# with page faults sampled, in turn, round after round; the lowest of each, of real programs medians.
+# Usage: bench/touch.sh BUILD [ROUNDS], after BUILD/bench's touch, touch_unwind and workloads.
 build=$(realpath "$1")
 rounds=${2:-5}
 work=$(mktemp -d)
@@ -22,22 +23,22 @@ collector() { # TRACE PAGES
 			cpu / pages, kept, lost, skipped }'
 }
 
-once() { # PERIOD WORKLOAD THREADS COUNT: nanoseconds
+once() { # PERIOD WORKLOAD THREADS COUNT EVENTS: nanoseconds
 	if [ "$1" = bare ]; then
-		"$build/bench/touch" "$2" "$3" "$4"
+		"$build/bench/touch" "$2" "$3" "$4" "$5"
 	else
 		rm -f "$work"/*.vmt
-		"$build/vmtrace" record --touch "$1" -o "$work/t.vmt" -- "$build/bench/touch" "$2" "$3" "$4" 2>/dev/null
+		"$build/vmtrace" record --touch "$1" -o "$work/t.vmt" -- "$build/bench/touch" "$2" "$3" "$4" "$5" 2>/dev/null
 	fi
 }
 
-row() { # NAME WORKLOAD THREADS COUNT PERIOD...
-	name=$1 workload=$2 threads=$3 count=$4
-	shift 4
+row() { # NAME WORKLOAD THREADS COUNT EVENTS PERIOD...
+	name=$1 workload=$2 threads=$3 count=$4 events=$5
+	shift 5
 	rm -f "$work"/ns.*
 	for _ in $(seq "$rounds"); do
 		for period in bare "$@"; do
-			once "$period" "$workload" "$threads" "$count" >>"$work/ns.$period"
+			once "$period" "$workload" "$threads" "$count" "$events" >>"$work/ns.$period"
 			[ "$workload" = storm ] && [ "$period" != bare ] &&
 				collector "$work/t.vmt" $((threads * count * 16384)) >"$work/said.$period"
 		done
@@ -45,16 +46,22 @@ row() { # NAME WORKLOAD THREADS COUNT PERIOD...
 	echo "$name"
 	for period in bare "$@"; do
 		awk -v name="$period" -v ns="$(lowest "$work/ns.$period")" -v bare="$(lowest "$work/ns.bare")" \
-			-v said="$(cat "$work/said.$period" 2>/dev/null)" \
-			'BEGIN { printf "  %-6s %8d ns %6.2f  %s\n", name, ns, ns / bare, said }'
+			-v off="$(lowest "$work/ns.off")" -v said="$(cat "$work/said.$period" 2>/dev/null)" \
+			'BEGIN { printf "  %-6s %8d ns %6.3f %6.3f  %s\n", name, ns, ns / bare, ns / off, said }'
 	done
 	rm -f "$work"/said.*
 }
 
-echo "lowest of $rounds interleaved rounds; the ratio is that to the bare program"
-row "a page fault in a storm of one thread" storm 1 24 off 61 1
-row "... of eight threads" storm 8 4 off 61
-row "fork" fork 1 300 off 61
-row "vfork" vfork 1 300 off 61
-row "pthread_create" thread 1 1000 off 61
+echo "lowest of $rounds interleaved rounds; ratios to the bare program, and to one recorded without samples"
+row "a page fault in a storm of one thread" storm 1 24 0 off 61 auto 1
+row "... of eight threads" storm 8 4 0 off 61 auto
+row "fork" fork 1 300 0 off 61 auto
+row "vfork" vfork 1 300 0 off 61 auto
+row "pthread_create" thread 1 1000 0 off 61 auto
+# As many events as on a machine with 128 processors, but for those that vmtrace opens here.
+row "fork, 126 more events" fork 1 300 126 off 61 auto
+row "vfork, 126 more events" vfork 1 300 126 off 61 auto
+row "pthread_create, 126 more events" thread 1 300 126 off 61 auto
 "$build/bench/touch_unwind" "$rounds"
+RECORDERS="sampled touch" "$build/bench/workloads" "$build" "$rounds" redis python "gcc -O2"
+CONFIGURATIONS="bare sampled touch-61 touch-auto" bench/go.sh "$build" "$rounds" 3

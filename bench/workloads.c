@@ -54,6 +54,8 @@ static const struct configuration configurations[] = {
      "test -s %D/h.raw.zst -o -s %D/h.raw.gz"},
     {"jemalloc prof", "env LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=prof:true,lg_prof_sample:19",
      "! LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=prof:true true 2>&1 | grep -q .", NULL},
+    {"vmtrace touch 61", "%B/vmtrace record -o %D/t.vmt --touch 61 --", NULL, vmtrace_left},
+    {"vmtrace touch auto", "%B/vmtrace record -o %D/t.vmt --touch auto --", NULL, vmtrace_left},
 };
 #define CONFIGURATIONS (sizeof(configurations) / sizeof(configurations[0]))
 #define HEAPTRACK 3
