@@ -15,8 +15,9 @@ static void
 each_figure_has_its_order(void **state)
 {
 	static const uint32_t first[] = {
-	    [VMT_RANK_COMMITTED] = 2, [VMT_RANK_GAP] = 1,      [VMT_RANK_NEVER_TOUCHED] = 1,
-	    [VMT_RANK_RESERVED] = 1,  [VMT_RANK_RELEASED] = 2, [VMT_RANK_COUNT] = 0,
+	    [VMT_RANK_COMMITTED] = 2, [VMT_RANK_GAP] = 1,	[VMT_RANK_NEVER_TOUCHED] = 1,
+	    [VMT_RANK_RESERVED] = 1,  [VMT_RANK_RELEASED] = 2,	[VMT_RANK_COUNT] = 0,
+	    [VMT_RANK_LEAKED] = 2,    [VMT_RANK_TEMPORARY] = 2,
 	};
 	struct vmt_report report = fixture_report();
 

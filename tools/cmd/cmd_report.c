@@ -36,7 +36,8 @@ enum {
 };
 
 const struct vmt_option vmt_cmd_report_options[] = {
-    {"sort", 's', "FIGURE", "committed (default), gap, never-touched, reserved, released, count"},
+    {"sort", 's', "FIGURE",
+     "committed (default), gap, never-touched, reserved, released, count, leaked, temporary"},
     {"top", 'n', "N", "rows of each list (default 12; json: all sites)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
     {"at", 0, "WHEN", "peak, end, a time since the start (1.5s, 300ms) or of the day (12:45:13)"},

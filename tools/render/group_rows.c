@@ -1,5 +1,6 @@
 #include "tools/render/group_rows.h"
 
+#include "format/chunk.h"
 #include "tools/render/rank.h"
 
 #include <stdlib.h>
@@ -91,6 +92,14 @@ vmt_group_rows_is_same(const struct vmt_site *a, const struct vmt_site *b, size_
 	return compare_shown(&left, &right) == 0;
 }
 
+/* A sum of which a part is not known is not known. */
+static uint64_t
+add_known(uint64_t sum, uint64_t part)
+{
+	return sum == VMT_FIGURE_UNKNOWN || part == VMT_FIGURE_UNKNOWN ? VMT_FIGURE_UNKNOWN
+								       : sum + part;
+}
+
 void
 vmt_group_rows_add(struct vmt_site *row, const struct vmt_site *site)
 {
@@ -107,6 +116,9 @@ vmt_group_rows_add(struct vmt_site *row, const struct vmt_site *site)
 	row->released_committed_bytes += site->released_committed_bytes;
 	row->pins_bytes += site->pins_bytes;
 	row->grown_bytes += site->grown_bytes;
+	row->end_bytes += site->end_bytes;
+	row->end_count = add_known(row->end_count, site->end_count);
+	row->temporary_count = add_known(row->temporary_count, site->temporary_count);
 	row->estimate |= site->estimate;
 	row->released_committed_is_estimate |= site->released_committed_is_estimate;
 	if (site->stack_id < row->stack_id)

@@ -170,6 +170,9 @@ print_site(struct vmt_emitter *emitter, const struct vmt_report *report,
 			 site->released_committed_is_estimate);
 	vmt_emitter_u64(emitter, "pins_bytes", site->pins_bytes);
 	vmt_emitter_u64(emitter, "grown_bytes", site->grown_bytes);
+	print_figure(emitter, "temporary_count", site->temporary_count);
+	print_figure(emitter, "end_count", site->end_count);
+	vmt_emitter_u64(emitter, "end_bytes", site->end_bytes);
 	vmt_emitter_bool(emitter, "estimate", site->estimate);
 	vmt_json_touch_site(emitter, report, site);
 	vmt_json_frames_print(emitter, &site->stack, true);

@@ -1,5 +1,6 @@
 #include "tools/render/rank.h"
 
+#include "format/chunk.h"
 #include "tools/render/allocator_wrappers.h"
 
 #include <stdlib.h>
@@ -12,6 +13,8 @@ const char *const vmt_rank_words[] = {
     [VMT_RANK_RESERVED] = "reserved",
     [VMT_RANK_RELEASED] = "released",
     [VMT_RANK_COUNT] = "count",
+    [VMT_RANK_LEAKED] = "leaked",
+    [VMT_RANK_TEMPORARY] = "temporary",
     NULL,
 };
 
@@ -38,6 +41,10 @@ vmt_rank_figure(const struct vmt_site *site, enum vmt_rank_by by)
 		return site->released_bytes;
 	case VMT_RANK_COUNT:
 		return site->count;
+	case VMT_RANK_LEAKED:
+		return site->end_count == VMT_FIGURE_UNKNOWN ? 0 : site->end_bytes;
+	case VMT_RANK_TEMPORARY:
+		return site->temporary_count == VMT_FIGURE_UNKNOWN ? 0 : site->temporary_count;
 	case VMT_RANK_COMMITTED:
 		break;
 	}

@@ -18,6 +18,8 @@ enum vmt_rank_by {
 	VMT_RANK_RESERVED,
 	VMT_RANK_RELEASED,
 	VMT_RANK_COUNT,
+	VMT_RANK_LEAKED,    /* bytes of blocks that were live at the end */
+	VMT_RANK_TEMPORARY, /* blocks freed before their thread's next allocation */
 };
 
 /* The words of --sort, by enum vmt_rank_by; ends with NULL. */

@@ -99,6 +99,26 @@ print_classes(const struct vmt_report *report, const struct vmt_text_options *op
 	vmt_text_gap(report, options);
 }
 
+/* What the list is ordered by, where that has no column of its own; else what was released. */
+static const char *
+write_ranked(char text[VMT_UNITS_BYTES], const struct vmt_site *site, enum vmt_rank_by rank)
+{
+	if (rank == VMT_RANK_TEMPORARY && site->temporary_count == VMT_FIGURE_UNKNOWN)
+		return "unknown";
+	if (rank == VMT_RANK_TEMPORARY)
+		return vmt_units_count(text, site->temporary_count);
+	return vmt_units_bytes(text, rank == VMT_RANK_LEAKED ? vmt_rank_figure(site, rank)
+							     : site->released_bytes);
+}
+
+static const char *
+ranked_heading(enum vmt_rank_by rank)
+{
+	return rank == VMT_RANK_TEMPORARY ? "  temporary     count"
+	       : rank == VMT_RANK_LEAKED  ? "     leaked     count"
+					  : "   released     count";
+}
+
 static void
 print_site(const struct vmt_site *site, const struct vmt_text_options *options, bool looked)
 {
@@ -117,7 +137,7 @@ print_site(const struct vmt_site *site, const struct vmt_text_options *options, 
 	    vmt_units_ratio(share, site->committed_bytes, looked ? site->reserved_bytes : 0));
 	if (options->layout.columns >= WIDE_COLUMNS)
 		snprintf(figures + used, sizeof(figures) - (size_t)used, " %10s %9s",
-			 vmt_units_bytes(released, site->released_bytes),
+			 write_ranked(released, site, options->rank),
 			 vmt_units_count(count, site->count));
 	vmt_text_sections_named(options, figures, site->kind, &site->stack);
 	if (site->hugetlb_bytes)
@@ -147,7 +167,7 @@ print_ranked(const struct vmt_report *report, const struct vmt_report *whole,
 	vmt_text_sections_title(options, text);
 	vmt_text_selection(options);
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s %10s %6s%s  call", "committed",
-			"reserved", "ratio", wide ? "   released     count" : "");
+			"reserved", "ratio", wide ? ranked_heading(rank) : "");
 	for (size_t i = 0; i < shown; i++) {
 		print_site(sites[i], options, looked);
 		vmt_text_touch_site(whole, options, sites[i]);
@@ -343,6 +363,7 @@ vmt_text_report_print(const struct vmt_report *report, const struct vmt_text_opt
 	print_sites(shown, options);
 	vmt_text_touch(report, options);
 	vmt_text_retained(shown, options);
+	vmt_text_blocks(shown, options);
 	print_files(report, options);
 	vmt_text_advice(shown, options);
 	vmt_text_growth(shown, options);

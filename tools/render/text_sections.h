@@ -45,6 +45,9 @@ void vmt_text_growth(const struct vmt_report *report, const struct vmt_text_opti
 /* Of glibc's malloc: what it holds beside live blocks, and which of these keep it. */
 void vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options *options);
 
+/* Of malloc's blocks: what is live at the end, and what was freed at once. */
+void vmt_text_blocks(const struct vmt_report *report, const struct vmt_text_options *options);
+
 /* Where the sum of all rows is not what the kernel itself calls RSS: by how much. */
 void vmt_text_gap(const struct vmt_report *report, const struct vmt_text_options *options);
 

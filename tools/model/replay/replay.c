@@ -4,6 +4,7 @@
 #include "tools/model/replay/advised_pages.h"
 #include "tools/model/replay/block_touches.h"
 #include "tools/model/replay/replay_map.h"
+#include "tools/model/replay/temporary_blocks.h"
 #include "tools/model/replay/unfinished_calls.h"
 #include "tools/model/space/undo.h"
 
@@ -44,6 +45,8 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->touchers = vmt_touchers_new(options->page_bytes, VMT_TOUCHERS_MOST_GROUPS);
 	replay->under_way = vmt_unfinished_calls_new(options->page_bytes);
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
+	if (!options->sample_bytes)
+		replay->temporary = vmt_temporary_blocks_new();
 	if (options->by_thread)
 		replay->threads_by_bits = calloc(THREAD_TOKENS, sizeof(*replay->threads_by_bits));
 	if (replay->touchers && replay->forked)
@@ -51,7 +54,8 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
 	    replay->advised && replay->touched && replay->touchers && replay->touch_sites &&
 	    replay->under_way && replay->realloc_undo &&
-	    (replay->threads_by_bits || !options->by_thread))
+	    (replay->threads_by_bits || !options->by_thread) &&
+	    (replay->temporary || options->sample_bytes))
 		return replay;
 	vmt_replay_free(replay);
 	return NULL;
@@ -75,6 +79,7 @@ vmt_replay_free(struct vmt_replay *replay)
 	vmt_unfinished_calls_free(replay->under_way);
 	free(replay->realloc_undo);
 	free(replay->threads_by_bits);
+	vmt_temporary_blocks_free(replay->temporary);
 	free(replay);
 }
 
@@ -85,16 +90,10 @@ vmt_replay_drop_blocks(struct vmt_replay *replay)
 	replay->blocks = NULL;
 }
 
-static double
-thin_weight(uint32_t level, uint64_t size)
-{
-	return ldexp(1, (int)vmt_thin_level_for(level, size));
-}
-
 double
 vmt_replay_weight(const struct vmt_replay *replay, uint64_t size)
 {
-	double weight = thin_weight(replay->thin_level, size);
+	double weight = ldexp(1, (int)vmt_thin_level_for(replay->thin_level, size));
 
 	vmt_assert(weight >= 1);
 	if (!replay->sample_bytes || size >= replay->sample_bytes)
@@ -175,6 +174,7 @@ acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 	add_weighted(replay, entry, VMT_FIGURE_TOTAL_RESERVED, block.size, block.size);
 	if (resized)
 		old->address = 0;
+	vmt_temporary_blocks_acquire(replay->temporary, event->thread, block.address);
 	return 0;
 }
 
@@ -232,6 +232,20 @@ vmt_replay_reach(struct vmt_replay *replay, uint64_t time)
 	return level > replay->thin_level ? thin_blocks(replay, level) : 0;
 }
 
+void
+vmt_replay_tally_live(struct vmt_replay *replay)
+{
+	struct vmt_site_entry *entry;
+	struct vmt_block block;
+	size_t cursor = 0;
+
+	while (vmt_blocks_walk(replay->blocks, &cursor, &block)) {
+		entry = vmt_sites_get(replay->sites, block.site);
+		add_weighted(replay, entry, VMT_FIGURE_END_COUNT, block.size, 1);
+		add_weighted(replay, entry, VMT_FIGURE_END_BYTES, block.size, block.size);
+	}
+}
+
 /* A block from before the trace began lies in memory from before, or in a fork child's. */
 static void
 note_unknown_block(struct vmt_replay *replay, uint64_t address)
@@ -262,6 +276,8 @@ release_block(struct vmt_replay *replay, const struct vmt_event *event)
 		return 0;
 	}
 	vmt_assert(block.address == event->address);
+	if (vmt_temporary_blocks_release(replay->temporary, event->thread, block.address))
+		vmt_sites_get(replay->sites, block.site)->exact[VMT_FIGURE_TEMPORARY]++;
 	note_released(replay, &block, event->argument_a);
 	vmt_sites_get(replay->sites, block.site)->sampled |= (event->marks & VMT_MARK_SAMPLED) != 0;
 	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
@@ -288,6 +304,8 @@ undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
 		released = vmt_replay_weight(replay, block.size) * (double)block.size;
 		entry->estimate[VMT_FIGURE_RELEASED] -= released;
 	}
+	if (vmt_temporary_blocks_undo(replay->temporary, event->thread, block.address))
+		entry->exact[VMT_FIGURE_TEMPORARY]--;
 	status = vmt_block_touches_undo(replay, event, &block);
 	return status ? status : put_block(replay, &block);
 }

@@ -55,6 +55,9 @@ int vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event);
 void vmt_replay_keep_threads(struct vmt_replay *replay, uint64_t time, const uint32_t *tids,
 			     size_t count);
 
+/* Counts each site's live blocks, once no event will come. */
+void vmt_replay_tally_live(struct vmt_replay *replay);
+
 /* Frees what is known of live blocks, once nobody will ask and no event will come. */
 void vmt_replay_drop_blocks(struct vmt_replay *replay);
 

@@ -19,6 +19,7 @@
 
 struct vmt_advised_pages;
 struct vmt_unfinished_calls;
+struct vmt_temporary_blocks;
 struct vmt_undo;
 
 struct vmt_replay {
@@ -52,6 +53,7 @@ struct vmt_replay {
 
 	/* private */
 	struct vmt_undo *undo;
+	struct vmt_temporary_blocks *temporary; /* NULL: not all blocks are recorded */
 	struct vmt_block *realloc_undo; /* by the 16 bits of a thread id that heap events carry */
 	uint64_t calls;
 	uint64_t calls_at_fork; /* the last one: later calls' memory is not from before it */

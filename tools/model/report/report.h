@@ -60,9 +60,14 @@ struct vmt_site {
 	uint64_t total_reserved_bytes;
 	uint64_t released_bytes;
 	uint64_t released_committed_bytes;
-	uint64_t pins_bytes;		     /* free memory of malloc that its live blocks keep */
-	uint64_t grown_bytes;		     /* held at the end, and not yet at growth_from_ns */
-	bool estimate;			     /* from samples */
+	uint64_t pins_bytes;  /* free memory of malloc that its live blocks keep */
+	uint64_t grown_bytes; /* held at the end, and not yet at growth_from_ns */
+	/* Of sites of blocks (malloc and its like), else VMT_FIGURE_UNKNOWN. */
+	uint64_t end_count;	  /* live at the end of the trace */
+	uint64_t temporary_count; /* freed before the next allocation of their thread; unknown
+				     too where not all blocks are recorded */
+	uint64_t end_bytes;	  /* held at the end of the trace */
+	bool estimate;		  /* from samples */
 	bool released_committed_is_estimate; /* the pages of some release were sampled */
 	struct vmt_stack_frames stack;
 	/* Where page faults were sampled: by whose touches its bytes are committed, the largest

@@ -256,6 +256,7 @@ fill(struct vmt_report_draft *draft)
 	report->totals.unknown_releases = draft->replay->unknown_releases;
 	report->totals.live_blocks = vmt_blocks_count(draft->replay->blocks);
 	report->totals.live_block_bytes = vmt_blocks_bytes(draft->replay->blocks);
+	vmt_replay_tally_live(draft->replay);
 	vmt_replay_drop_blocks(draft->replay);
 	if (!status)
 		status = vmt_report_coverage_fill(draft);

@@ -164,6 +164,20 @@ thread_of(const struct vmt_report_draft *draft, const struct vmt_site_entry *ent
 	return entry->key.advice == (pid & 0xffff) ? pid : 0;
 }
 
+static bool
+is_of_blocks(const struct vmt_site_entry *entry)
+{
+	return entry->key.kind < VMT_EVENT_FIRST_OF_MAP;
+}
+
+static uint64_t
+temporary_count(const struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
+{
+	if (!is_of_blocks(entry) || !vmt_replay_state_is_whole(draft->replay))
+		return VMT_FIGURE_UNKNOWN;
+	return vmt_sites_figure(entry, VMT_FIGURE_TEMPORARY);
+}
+
 static void
 add_site(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
 {
@@ -193,6 +207,10 @@ add_site(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
 	    .released_committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
 	    .pins_bytes = vmt_sites_figure(entry, VMT_FIGURE_PINS),
 	    .grown_bytes = held > before ? held - before : 0,
+	    .end_count = is_of_blocks(entry) ? vmt_sites_figure(entry, VMT_FIGURE_END_COUNT)
+					     : VMT_FIGURE_UNKNOWN,
+	    .end_bytes = is_of_blocks(entry) ? vmt_sites_figure(entry, VMT_FIGURE_END_BYTES) : held,
+	    .temporary_count = temporary_count(draft, entry),
 	    .estimate = entry->estimated,
 	    .released_committed_is_estimate = entry->sampled || entry->estimated,
 	};

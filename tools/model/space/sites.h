@@ -32,6 +32,7 @@ enum vmt_figure {
 	VMT_FIGURE_RELEASED,
 	VMT_FIGURE_RELEASED_COMMITTED,
 	VMT_FIGURE_HELD_BEFORE, /* reserved and not released at vmt_sites_mark */
+	VMT_FIGURE_TEMPORARY,	/* blocks: temporary_blocks.h */
 	/* at the snapshot */
 	VMT_FIGURE_LIVE_COUNT,
 	VMT_FIGURE_RESERVED,
@@ -50,6 +51,9 @@ enum vmt_figure {
 	VMT_FIGURE_STAYED,    /* of advice alone: of those, shared ones: their file keeps them */
 	VMT_FIGURE_OF_FILES,  /* of advice alone: of those, what was of private mappings of files */
 	VMT_FIGURE_FAILED, /* of advice alone: calls that the kernel refused, in no other figure */
+	/* at the end of the trace, of blocks alone */
+	VMT_FIGURE_END_COUNT,
+	VMT_FIGURE_END_BYTES,
 	VMT_FIGURES,
 };
 

@@ -1,0 +1,105 @@
+#include "tools/model/replay/temporary_blocks.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct vmt_temporary_blocks *blocks;
+
+static int
+make(void **state)
+{
+	(void)state;
+	blocks = vmt_temporary_blocks_new();
+	return blocks ? 0 : -1;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	vmt_temporary_blocks_free(blocks);
+	return 0;
+}
+
+static void
+what_is_freed_before_the_next_allocation(void **state)
+{
+	(void)state;
+	vmt_temporary_blocks_acquire(blocks, 1, 0x1000);
+	assert_true(vmt_temporary_blocks_release(blocks, 1, 0x1000));
+	vmt_temporary_blocks_acquire(blocks, 1, 0x1000);
+	vmt_temporary_blocks_acquire(blocks, 1, 0x2000);
+	assert_false(vmt_temporary_blocks_release(blocks, 1, 0x1000));
+	/* A release between makes no difference. */
+	assert_true(vmt_temporary_blocks_release(blocks, 1, 0x2000));
+	assert_false(vmt_temporary_blocks_release(blocks, 1, 0x2000));
+}
+
+static void
+each_thread_has_its_own_last_block(void **state)
+{
+	(void)state;
+	vmt_temporary_blocks_acquire(blocks, 1, 0x1000);
+	vmt_temporary_blocks_acquire(blocks, 2, 0x2000);
+	assert_false(vmt_temporary_blocks_release(blocks, 1, 0x2000));
+	assert_true(vmt_temporary_blocks_release(blocks, 1, 0x1000));
+	/* Ids are told apart by their 16 low bits. */
+	vmt_temporary_blocks_acquire(blocks, 0x10003, 0x3000);
+	assert_true(vmt_temporary_blocks_release(blocks, 0x20003, 0x3000));
+}
+
+/* A block's memory is another block once another thread has freed it, and is nobody's last. */
+static void
+memory_of_another_block_is_not_mistaken(void **state)
+{
+	(void)state;
+	for (uint32_t thread = 10; thread < 14; thread++) {
+		vmt_temporary_blocks_acquire(blocks, thread, 0x5000);
+		assert_false(vmt_temporary_blocks_release(blocks, 1, 0x5000));
+		vmt_temporary_blocks_acquire(blocks, 1, 0x5000);
+		assert_false(vmt_temporary_blocks_release(blocks, thread, 0x5000));
+	}
+	assert_false(vmt_temporary_blocks_release(blocks, 14, 0x5000));
+}
+
+static void
+a_release_that_failed_was_none(void **state)
+{
+	(void)state;
+	vmt_temporary_blocks_acquire(blocks, 1, 0x1000);
+	assert_true(vmt_temporary_blocks_release(blocks, 1, 0x1000));
+	assert_true(vmt_temporary_blocks_undo(blocks, 1, 0x1000));
+	assert_true(vmt_temporary_blocks_release(blocks, 1, 0x1000));
+	vmt_temporary_blocks_acquire(blocks, 1, 0x1000);
+	vmt_temporary_blocks_acquire(blocks, 1, 0x2000);
+	assert_false(vmt_temporary_blocks_release(blocks, 1, 0x1000));
+	assert_false(vmt_temporary_blocks_undo(blocks, 1, 0x1000));
+	assert_true(vmt_temporary_blocks_release(blocks, 1, 0x2000));
+}
+
+static void
+without_a_table_nothing_is_counted(void **state)
+{
+	(void)state;
+	vmt_temporary_blocks_acquire(NULL, 1, 0x1000);
+	assert_false(vmt_temporary_blocks_release(NULL, 1, 0x1000));
+	assert_false(vmt_temporary_blocks_undo(NULL, 1, 0x1000));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(what_is_freed_before_the_next_allocation, make, end),
+	    cmocka_unit_test_setup_teardown(each_thread_has_its_own_last_block, make, end),
+	    cmocka_unit_test_setup_teardown(memory_of_another_block_is_not_mistaken, make, end),
+	    cmocka_unit_test_setup_teardown(a_release_that_failed_was_none, make, end),
+	    cmocka_unit_test(without_a_table_nothing_is_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,32 @@
+/*
+ * temporary_blocks.h: which blocks were freed before the next allocation of their thread?
+ *
+ * Such a block served one moment, and may as well be a variable. A block is temporary where the
+ * thread that allocated it frees it, or gives it to realloc, and has allocated nothing since.
+ * heaptrack has one order of all threads, and does not count a block before whose release another
+ * one was freed. Known only where all blocks are recorded. Threads are told apart
+ * by the 16 low bits of their kernel ids, which is what events of the heap have. Where blocks is
+ * NULL nothing is counted. One thread at a time.
+ */
+#ifndef VMT_TEMPORARY_BLOCKS_H
+#define VMT_TEMPORARY_BLOCKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vmt_temporary_blocks;
+
+struct vmt_temporary_blocks *vmt_temporary_blocks_new(void);
+void vmt_temporary_blocks_free(struct vmt_temporary_blocks *blocks);
+
+/* A thread has allocated a block. */
+void vmt_temporary_blocks_acquire(struct vmt_temporary_blocks *blocks, uint32_t thread,
+				  uint64_t address);
+/* A thread frees a block: whether that was temporary. */
+bool vmt_temporary_blocks_release(struct vmt_temporary_blocks *blocks, uint32_t thread,
+				  uint64_t address);
+/* The thread's last release failed, as a realloc may: whether it had been temporary. */
+bool vmt_temporary_blocks_undo(struct vmt_temporary_blocks *blocks, uint32_t thread,
+			       uint64_t address);
+
+#endif
