@@ -3,7 +3,7 @@
 import { assert, axe, main, open, writePage } from "./lib.mjs";
 import { small, smallDiff } from "./made_data.mjs";
 
-const STATES = { "as it opens": "", filtered: "#class=mmap&q=index", "a site opened": "#site=0&at=1", "by first toucher": "#chart=touchers" };
+const STATES = { "as it opens": "", filtered: "#class=mmap&q=index", "a site opened": "#site=0&at=1", "by who touched it": "#chart=touchers" };
 
 await main({
   async "axe-core finds nothing, light and dark"() {
@@ -11,7 +11,7 @@ await main({
       for (const [what, hash] of Object.entries(STATES)) {
         const { page, context } = await open(writePage("small.html", small()), { dark, hash });
         await page.locator("details.as-table summary").click();
-        await axe(page, `${what}, ${dark ? "dark" : "light"}`);
+        await axe(page, `${what}, ${dark ? "dark" : "light"}`, { colors: dark });
         await context.close();
       }
   },
@@ -19,10 +19,10 @@ await main({
   async "nor in a comparison or on a narrow screen"() {
     for (const dark of [false, true]) {
       const compared = await open(writePage("diff.html", smallDiff()), { dark });
-      await axe(compared.page, "a comparison");
+      await axe(compared.page, "a comparison", { colors: dark });
       await compared.context.close();
       const narrow = await open(writePage("small.html", small()), { dark, width: 360, height: 700 });
-      await axe(narrow.page, "narrow");
+      await axe(narrow.page, "narrow", { colors: dark });
       const wide = await narrow.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `the page is ${wide} px wider than a narrow screen`);
       await narrow.context.close();

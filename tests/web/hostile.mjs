@@ -82,6 +82,16 @@ await main({
     await noneRan(page, problems);
   },
 
+  async "a moment whose call sites were left out says so"() {
+    const data = small();
+    const [first] = data.views[0].data.snapshots;
+    first.has_sites = false;
+    for (const column of Object.values(first.sites)) column.length = 0;
+    const { page, problems } = await open(writePage("left_out.html", data), { hash: "#at=0" });
+    assert.match(await page.locator("[role=status]").innerText(), /too many call sites/);
+    await noneRan(page, problems);
+  },
+
   async "any hash in the URL"() {
     for (const hash of ["#at=999999&class=nothing&zoom=99999999&site=77777&chart=odd&width=odd&sort=odd&q=%5B", "#zoom=0.1.2.3&chart=inverted", "#at=-1&site=x", "#%00&=&&&at=1e9", "#__proto__=1&constructor=2&class=__proto__"]) {
       const { page, problems, context } = await open(writePage("small.html", small()), { hash });

@@ -50,9 +50,11 @@ export async function open(file, { dark = false, width = 1280, height = 900, has
   return { page, problems, context };
 }
 
-export async function axe(page, what) {
+// colors: whether text can be told from what is behind it, alone.
+export async function axe(page, what, { colors = false } = {}) {
   await page.evaluate(readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  const options = { resultTypes: ["violations"], ...(colors ? { runOnly: ["color-contrast"] } : {}) };
+  const { violations } = await page.evaluate((wanted) => globalThis.axe.run(document, wanted), options);
   const found = violations.map((v) => `${v.id} (${v.impact}): ${v.help}\n    ${v.nodes.slice(0, 4).map((node) => `${node.html.slice(0, 200)} ${node.any?.[0]?.message ?? ""}`).join("\n    ")}`);
   assert.deepEqual(found, [], `axe-core, ${what}:\n${found.join("\n")}`);
 }

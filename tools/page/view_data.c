@@ -95,7 +95,7 @@ write_folded(const struct view *view, struct vmt_emitter *emitter)
 	vmt_emitter_object_end(emitter);
 }
 
-/* [row of the table or -1, class or -1, bytes] */
+/* [row of the table or -1, class or -1, bytes, estimate] */
 static void
 write_reserved_by(const struct view *view, const struct vmt_committer *committer,
 		  struct vmt_emitter *emitter)
@@ -110,6 +110,7 @@ write_reserved_by(const struct view *view, const struct vmt_committer *committer
 				known ? (int64_t)view->sites.row_of[part->site] : -1);
 		vmt_emitter_i64(emitter, NULL, vmt_view_history_class(&view->history, part->class));
 		vmt_view_number(emitter, NULL, part->bytes);
+		vmt_emitter_u64(emitter, NULL, part->estimate);
 		vmt_emitter_array_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);

@@ -34,6 +34,7 @@ function frameCsv(model, frame) {
 }
 
 export function downloadCsv(page) {
+  page.table.sortAll();
   download(`${page.fileName}.csv`, "text/csv", csvText(page, page.table.rows));
 }
 

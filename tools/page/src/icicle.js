@@ -9,7 +9,7 @@ import { CallerTree, InvertedTree, ToucherTree, valuesAt } from "./trees.js";
 const CHARTS = [
   ["callers", "By caller", "From main inward. Each box is a function; below it, what it called."],
   ["inverted", "By what reserved", "The call that reserved stands on top; below it, who called it."],
-  ["touchers", "By first toucher", "By who touched the pages first: sampled page faults of the report's own moment."],
+  ["touchers", "By who touched it", "Whose touches made the pages resident, by sampled page faults, at the report's own moment."],
 ];
 
 export class Icicle {
@@ -137,7 +137,10 @@ export class Icicle {
     if (!this.tree) return;
     const pixels = this.frame.clientWidth;
     if (!pixels) return;
-    this.boxes = layOut(this.tree, this.top, pixels);
+    if (this.laidOut?.tree !== this.tree || this.laidOut.top !== this.top || this.laidOut.pixels !== pixels) {
+      this.boxes = layOut(this.tree, this.top, pixels);
+      this.laidOut = { tree: this.tree, top: this.top, pixels };
+    }
     const height = Math.max(depthOf(this.boxes), 3) * ROW;
     const ratioOf = Math.min(devicePixelRatio || 1, 3);
     this.canvas.width = Math.round(pixels * ratioOf);
@@ -146,7 +149,7 @@ export class Icicle {
     const context = this.canvas.getContext("2d");
     context.scale(ratioOf, ratioOf);
     context.clearRect(0, 0, pixels, height);
-    if (!this.boxes.length) return this.nothing(context);
+    if (!this.boxes.length || this.page.missingSites()) return this.nothing(context);
     const hits = this.page.matches();
     draw(context, this.boxes, {
       tree: this.tree,
@@ -162,7 +165,7 @@ export class Icicle {
   nothing(context) {
     context.fillStyle = css("--ink-2");
     context.font = `13px ${css("--sans")}`;
-    context.fillText("Nothing of this is there at this moment.", 6, 30);
+    context.fillText(this.page.missingSites() ? "This moment has no figures of call sites." : "Nothing of this is there at this moment.", 6, 30);
   }
 
   boxAt(event) {

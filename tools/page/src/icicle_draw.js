@@ -37,6 +37,7 @@ export function layOut(tree, top, pixels) {
 // looks(item): {mid, pale}; fills of the part in RAM and of what is only reserved.
 export function draw(context, boxes, { tree, looks, ink, faint, font, chosen, focused, matches }) {
   context.font = font;
+  const letter = context.measureText("n").width || 7;
   context.textBaseline = "middle";
   for (const box of boxes) {
     const y = box.depth * ROW;
@@ -44,14 +45,14 @@ export function draw(context, boxes, { tree, looks, ink, faint, font, chosen, fo
     if (box.item === null) {
       context.fillStyle = faint;
       context.fillRect(box.x, y, width, ROW - 1);
-      if (width > 70) label(context, `… ${box.count} smaller`, box.x, y, width, ink);
+      if (width > 70) label(context, `… ${box.count} smaller`, box.x, y, { width, ink, letter });
       continue;
     }
     const dim = matches && !matches(box.item);
     context.globalAlpha = dim ? 0.35 : 1;
     looks(box, context, y, width);
     context.globalAlpha = dim ? 0.55 : 1;
-    if (width > 26) label(context, tree.label(box.item, 200), box.x, y, width, ink);
+    if (width > 26) label(context, tree.label(box.item, 200), box.x, y, { width, ink, letter });
     context.globalAlpha = 1;
   }
   for (const box of boxes) if (box.item !== null && (box.item === chosen || box.item === focused)) outline(context, box, ink);
@@ -63,10 +64,9 @@ function outline(context, box, ink) {
   context.strokeRect(box.x + 1, box.depth * ROW + 1, Math.max(box.width - 3, 1), ROW - 3);
 }
 
-function label(context, text, x, y, width, ink) {
+function label(context, text, x, y, { width, ink, letter }) {
   const room = width - 10;
   context.fillStyle = ink;
-  const letter = context.measureText("n").width || 7;
   const fit = Math.floor(room / letter);
   if (fit < 2) return;
   const shown = text.length > fit ? `${text.slice(0, Math.max(fit - 1, 1))}…` : text;

@@ -48,6 +48,10 @@ class Page {
     return model.nodeLabel(node);
   }
 
+  missingSites() {
+    return this.diff ? this.diff.models.some((model, side) => !model.hasSites(this.diff.at(side))) : !this.model.hasSites(state.at);
+  }
+
   hasSwap() {
     return !this.diff && this.model.snapshots.some((snapshot) => snapshot.classes.swapped.some((value) => value > 0));
   }
@@ -62,24 +66,22 @@ class Page {
     return tree ? tree.label(top, 60) : "";
   }
 
-  // Which rows of the table are shown.
+  // Which rows of the table are shown. Asked of 100,000 rows at each letter of a search.
   filter() {
-    const classOf = state.class;
     const found = this.searches.map((search) => search.matches());
-    const within = this.zoomed();
-    return (i) => {
-      const { model, node, className, side } = this.brief(i);
-      if (classOf && className !== classOf) return false;
-      const hits = found[this.diff ? side : 0];
-      if (hits && !hits.nodes[node]) return false;
-      return !within || within(i, model, node);
-    };
-  }
-
-  // As site(), without what costs.
-  brief(i) {
-    if (this.diff) return this.diff.brief(i);
-    return { model: this.model, node: this.model.sites.node[i], className: this.model.classes[this.model.sites.class[i]] ?? "" };
+    const inside = this.zoomed();
+    if (this.diff) {
+      return (i) => {
+        const { node, className, side } = this.diff.brief(i);
+        if (state.class && className !== state.class) return false;
+        return (!found[side] || found[side].nodes[node] === 1) && (!inside || inside(i, node));
+      };
+    }
+    const { node, class: classOf } = this.model.sites;
+    const wanted = state.class ? this.model.classIndex(state.class) : -1;
+    const hits = found[0]?.nodes;
+    if (!state.class && !hits && !inside) return () => true;
+    return (i) => (!state.class || classOf[i] === wanted) && (!hits || hits[node[i]] === 1) && (!inside || inside(i, node[i]));
   }
 
   zoomed() {
@@ -90,10 +92,10 @@ class Page {
       const node = /^\d{1,9}$/.test(state.zoom) ? Number(state.zoom) : 0;
       if (!node || node >= trie.parent.length) return null;
       const inside = trie.below(node);
-      return (i, _, at) => inside[nodeOf(i, at)] === 1;
+      return (i, at) => inside[nodeOf(i, at)] === 1;
     }
     const path = state.zoom.split(".").map(Number);
-    return (i, _, at) => {
+    return (i, at) => {
       let node = nodeOf(i, at);
       for (const frame of path) {
         if (trie.frame[node] !== frame) return false;
@@ -163,6 +165,7 @@ async function run() {
       document.documentElement.classList.toggle("printing", printing);
       for (const view of views) view.update(null), view.paintNow?.();
     });
+  performance.mark("ready");
   document.documentElement.dataset.ready = "yes";
 }
 

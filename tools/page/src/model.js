@@ -127,6 +127,11 @@ export class Model {
     return this.snapshots[this.snapshotAt(at)].rest?.[figure]?.[classIndex] ?? 0;
   }
 
+  // Whether the moment has the figures of call sites: of very many they are kept for some alone.
+  hasSites(at) {
+    return this.snapshots[this.snapshotAt(at)].has_sites;
+  }
+
   classFigures(at) {
     return this.snapshots[this.snapshotAt(at)].classes;
   }

@@ -98,7 +98,7 @@ function advice(model) {
 }
 
 function files(model) {
-  const rows = model.raw.files ?? [];
+  const rows = [...(model.raw.files ?? [])].sort((a, b) => b.committed_bytes - a.committed_bytes || b.reserved_bytes - a.reserved_bytes);
   if (!rows.length) return null;
   return section("files", "Mapped files", null, listTable("Mapped files", [bytesColumn("In RAM", (row) => row.committed_bytes), bytesColumn("Reserved", (row) => row.reserved_bytes), { title: "Path", cell: (row) => h("code", {}, clip(row.path, 300)) }], rows.slice(0, 500)));
 }
@@ -107,13 +107,13 @@ function kernel(model) {
   const { kernel: figures, cgroup } = model.raw;
   return [
     figures ? section("kernel", "What the kernel counts", "At the report's own moment.", factTable("What the kernel counts", figures)) : null,
-    cgroup ? section("cgroup", "Memory cgroup", null, factTable("Memory cgroup", cgroup)) : null,
+    cgroup && (cgroup.limit_bytes || cgroup.peak_bytes || cgroup.oom_kills) ? section("cgroup", "Memory cgroup", null, factTable("Memory cgroup", cgroup)) : null,
   ];
 }
 
 function retained(model) {
   const { retained: figures } = model.raw;
-  if (!figures) return null;
+  if (!figures || !(figures.overhead_bytes || figures.free_page_bytes || figures.pinned_bytes)) return null;
   return section("retained", "What malloc holds besides live blocks", figures.estimate ? "Estimated from samples; at the report's own moment." : "At the report's own moment.", factTable("malloc retained", figures, { estimate: figures.estimate }));
 }
 
@@ -131,16 +131,17 @@ function touchers(model) {
     .map((node, i) => ({ node, committed: committers.committed[i], samples: committers.samples[i], evidence: committers.evidence[i], estimate: committers.estimate[i], by: committers.reserved_by[i] }))
     .sort((a, b) => b.committed - a.committed)
     .slice(0, 200);
-  const reserver = ([site, c, bytesOf]) => h("div", {}, figure(bytesOf), " ", site >= 0 ? model.nodeLabel(model.sites.node[site], 100) : clip(model.classes[c] ?? "no call site", 60));
+  const reserver = ([site, c, bytesOf, estimate]) => h("div", {}, figure(bytesOf, { estimate: !!estimate }), " ", site >= 0 ? model.nodeLabel(model.sites.node[site], 100) : clip(model.classes[c] ?? "no call site", 60));
   return section(
     "touchers",
-    "Who touched it first",
-    "Who made reserved memory committed, by sampled page faults, and which calls had reserved it. At the report's own moment.",
+    "Committed by",
+    "Whose touches made pages resident, by sampled page faults, and which calls had reserved these. At the report's own moment.",
     listTable(
-      "Who touched it first",
+      "Committed by",
       [
         bytesColumn("In RAM", (row) => row.committed, (row) => row.estimate),
         { title: "Samples", numeric: true, cell: (row) => count(row.samples) },
+        { title: "Known by", cell: (row) => row.evidence },
         { title: "Touched by", cell: (row) => call(model, row) },
         { title: "Reserved by", cell: (row) => row.by.slice(0, 6).map(reserver) },
       ],

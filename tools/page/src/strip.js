@@ -58,7 +58,7 @@ export class Strip {
     context.scale(scale, scale);
     const line = css("--line");
     for (const box of this.boxes) this.drawBox(context, box, map, line);
-    this.note.textContent = `${map.start.length} ranges of one class, by address; the width grows with the logarithm of the size.${map.left_out_ranges ? ` ${count(map.left_out_ranges)} small ones, ${bytes(map.left_out_bytes)}, are left out.` : ""}${index === model.snapshotAt(state.at) ? "" : " They are those of the nearest moment for which the page has them."}`;
+    this.note.textContent = `${map.start.length} ranges, each of one class, by address. The width grows with the logarithm of the size.${map.left_out_ranges ? ` ${count(map.left_out_ranges)} small ones, ${bytes(map.left_out_bytes)}, are left out.` : ""}${index === model.snapshotAt(state.at) ? "" : " They are those of the nearest moment for which the page has them."}`;
   }
 
   layOut(map, pixels) {

@@ -7,16 +7,17 @@ import { compile } from "./search.js";
 import { set, state } from "./state.js";
 import { siteDetail } from "./site_detail.js";
 
-const STEP = 100;
+const STEP = 50;
 
-// key, title, explanation, value(page, site), cell(page, site)
+// key, title, explanation; get(site): its figure, source(): all sites' figures where they stand in an
+// array; cell(site): how it is shown.
 function singleColumns(page) {
   const { model } = page;
   const now = () => model.figures(state.at);
-  const amount = (key, title, hint, get) => ({ key, title, hint, get, cell: (i) => figure(get(i), { estimate: model.sites.estimate[i] && get(i) > 0 }) });
+  const amount = (key, title, hint, source) => ({ key, title, hint, source, get: (i) => source()[i], cell: (i) => figure(source()[i], { estimate: model.sites.estimate[i] && source()[i] > 0 }) });
   return [
-    amount("committed", "In RAM", "resident at this moment", (i) => now().committed[i]),
-    amount("reserved", "Reserved", "address space at this moment", (i) => now().reserved[i]),
+    amount("committed", "In RAM", "resident at this moment", () => now().committed),
+    amount("reserved", "Reserved", "address space at this moment", () => now().reserved),
     {
       key: "ratio",
       title: "Ratio",
@@ -24,9 +25,9 @@ function singleColumns(page) {
       get: (i) => (now().reserved[i] ? now().committed[i] / now().reserved[i] : -1),
       cell: (i) => ratio(now().committed[i], now().reserved[i]),
     },
-    amount("never_touched", "Never touched", "reserved, and no page of it was ever there", (i) => now().never_touched[i]),
-    amount("swapped", "In swap", "in swap at this moment", (i) => now().swapped[i]),
-    amount("released", "Released", "given back, over the whole run", (i) => model.sites.released[i]),
+    amount("never_touched", "Never touched", "reserved, and no page of it was ever there", () => now().never_touched),
+    amount("swapped", "In swap", "in swap at this moment", () => now().swapped),
+    amount("released", "Released", "given back, over the whole run", () => model.sites.released),
     { key: "count", title: "Calls", hint: "over the whole run", get: (i) => model.sites.count[i], cell: (i) => (model.sites.estimate[i] ? "~ " : "") + count(model.sites.count[i]) },
   ];
 }
@@ -43,7 +44,6 @@ export class Table {
     this.frame = scrollable("Call sites", this.table, h("div", { class: "rows-left" }, this.more));
     this.frame.classList.add("sites-frame");
     this.element = h("div", {}, this.status, this.frame);
-    this.orders = new Map();
     new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.shown > 0 && this.addRows(), { root: this.frame, rootMargin: "400px" }).observe(this.more);
   }
 
@@ -52,24 +52,43 @@ export class Table {
     return this.columns.find((column) => column.key === key) ?? (key === "call" ? { key: "call" } : this.columns[0]);
   }
 
-  // All sites by the chosen column. Kept until the moment changes.
-  order() {
+  rising() {
+    return (this.column().key === "call") !== state.sort.startsWith("-");
+  }
+
+  // Is row a before row b?
+  comparison() {
     const column = this.column();
-    const upward = state.sort.startsWith("-") !== (column.key === "call");
-    const key = `${column.key}${upward}|${state.at}|${state.before}`;
-    if (this.orderKey === key) return this.ordered;
-    const total = this.page.siteCount();
-    const order = Uint32Array.from({ length: total }, (_, i) => i);
+    const sign = this.rising() ? 1 : -1;
     if (column.key === "call") {
-      const names = Array.from({ length: total }, (_, i) => this.page.siteLabel(i));
-      order.sort((a, b) => (names[a] < names[b] ? -1 : names[a] > names[b] ? 1 : a - b));
-    } else {
-      const values = Float64Array.from({ length: total }, (_, i) => column.get(i));
-      order.sort((a, b) => values[b] - values[a] || a - b);
+      const names = new Map();
+      const name = (i) => names.get(i) ?? (names.set(i, this.page.siteLabel(i)), names.get(i));
+      return (a, b) => sign * (name(a) < name(b) ? -1 : name(a) > name(b) ? 1 : 0) || a - b;
     }
-    if (upward !== (column.key === "call")) order.reverse();
-    this.orderKey = key;
-    return (this.ordered = order);
+    return (a, b) => sign * (column.get(a) - column.get(b)) || a - b;
+  }
+
+  // The first rows are sorted at once, the others when somebody wants to see them: of 100,000 that
+  // takes longer than a person likes to wait for each letter of a search.
+  sortFirst() {
+    this.isSorted = false;
+    const { rows } = this;
+    const column = this.column();
+    if (rows.length <= 2 * STEP || column.key === "call") return this.sortAll();
+    const sign = this.rising() ? 1 : -1;
+    const source = column.source?.();
+    const values = new Float64Array(rows.length);
+    for (let k = 0; k < rows.length; k++) values[k] = sign * (source ? source[rows[k]] : column.get(rows[k]));
+    const bound = values.slice().sort()[STEP - 1];
+    const first = rows.filter((_, k) => values[k] <= bound).sort(this.comparison());
+    this.first = first.subarray(0, STEP);
+  }
+
+  sortAll() {
+    if (this.isSorted) return;
+    this.isSorted = true;
+    this.rows.sort(this.comparison());
+    this.first = this.rows;
   }
 
   update(changed) {
@@ -77,8 +96,9 @@ export class Table {
     const opens = changed?.has("site");
     if (changed && !opens && !relevant.some((key) => changed.has(key))) return;
     if (!changed || relevant.some((key) => changed.has(key))) {
-      const keep = this.page.filter();
-      this.rows = this.order().filter(keep);
+      this.all ??= Uint32Array.from({ length: this.page.siteCount() }, (_, i) => i);
+      this.rows = this.all.filter(this.page.filter());
+      this.sortFirst();
       this.drawHead();
     }
     this.redraw(opens);
@@ -88,7 +108,8 @@ export class Table {
     this.shown = 0;
     this.body.replaceChildren();
     const open = state.site;
-    const least = open !== null ? this.rows.indexOf(open) + 1 : 0;
+    if (open !== null && !this.first.includes(open)) this.sortAll();
+    const least = open !== null ? this.first.indexOf(open) + 1 : 0;
     do this.addRows();
     while (this.shown < least);
     this.say();
@@ -97,8 +118,11 @@ export class Table {
 
   say() {
     const all = this.page.siteCount();
+    const missing = this.page.missingSites();
     const bad = state.q && !compile(state.q);
-    this.status.textContent = bad
+    this.status.textContent = missing
+      ? "There are too many call sites to keep the figures of each moment: this one has none of them. Others have."
+      : bad
       ? "This is not a regular expression: all call sites are shown."
       : this.rows.length === all
         ? `${count(all)} call sites. Figures with ~ are estimated from samples.`
@@ -129,12 +153,13 @@ export class Table {
   addRows() {
     const to = Math.min(this.shown + STEP, this.rows.length);
     const rows = [];
-    for (; this.shown < to; this.shown++) rows.push(...this.row(this.rows[this.shown]));
+    if (to > this.first.length) this.sortAll();
+    for (; this.shown < to; this.shown++) rows.push(...this.row(this.first[this.shown]));
     this.body.append(...rows);
     const left = this.rows.length - this.shown;
     this.more.hidden = left === 0;
     this.more.textContent = `Show more: ${count(left)} are left`;
-    if (!this.rows.length) this.body.replaceChildren(h("tr", {}, h("td", { colspan: String(this.columns.length + 1), class: "empty" }, "No call site matches.")));
+    if (!this.rows.length) this.body.replaceChildren(h("tr", {}, h("td", { colspan: String(this.columns.length + 1), class: "empty" }, this.page.siteCount() ? "No call site matches." : "No call site was recorded.")));
   }
 
   row(i) {

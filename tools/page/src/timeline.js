@@ -112,7 +112,7 @@ export class Timeline {
       bands.push({ series: [i + 1, i + 2], fill: faded ? css("--line") : pattern(pen, tones.solid, tones.hatch) });
     });
     series.push({ width: 0, spanGaps: true, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } });
-    series.push({ stroke: css("--ink"), width: 1.5, spanGaps: true, points: { show: false } });
+    series.push({ stroke: css("--ink"), width: 1.5, spanGaps: true, points: { show: rss.time_ns.length < 8, size: 5, fill: css("--ink") } });
     const data = uPlot.join([
       [times.map((t) => t / 1e9), ...stack(committed)],
       [rss.time_ns.map((t) => t / 1e9), rss.rss],

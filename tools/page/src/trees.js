@@ -103,7 +103,7 @@ export class CallerTree {
   }
 }
 
-// By who touched the pages first, as far as that was sampled: the same, of other stacks.
+// By who touched the pages, as far as that was sampled: the same, of other stacks.
 export class ToucherTree extends CallerTree {
   constructor(model, classIndex) {
     super(model, { width: [], fill: [], extra: null, rests: [] }, classIndex);
