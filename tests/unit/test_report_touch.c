@@ -327,6 +327,131 @@ test_a_sampling_that_did_not_begin_is_told(void **state)
 	free(text);
 }
 
+/* Half came in before the second snapshot, the rest before the third: the second half is gone
+ * again. */
+static void
+see_three(void)
+{
+	map(10, 2048);
+	look(20, 2048, 64, 0);
+	look(30, 2048, 1024, 1);
+	look(40, 2048, 1100, 2);
+}
+
+static void
+test_when_it_came_into_ram(void **state)
+{
+	char *text;
+
+	(void)state;
+	see_three();
+	make_report();
+	assert_int_equal(report->sites[0].came_in.bytes, (1024 - 64) * PAGE);
+	assert_true(report->sites[0].came_in.has_after);
+	assert_int_equal(report->sites[0].came_in.after, 0);
+	assert_int_equal(report->sites[0].came_in.by, 1);
+	assert_int_equal(report->sites[0].came_in.after_ns, 20);
+	assert_int_equal(report->sites[0].came_in.by_ns, 30);
+	text = text_of_report();
+	expect_in(text, "3.75 MiB of it came into RAM between snapshots 1 (20 ns) and 2 (30 ns)");
+	free(text);
+	text = json_of_report();
+	expect_in(text, "\"after_snapshot\": 0,");
+	expect_in(text, "\"by_snapshot\": 1,");
+	free(text);
+}
+
+/* What was given back between two snapshots has come in anew, although both show it. */
+static void
+test_what_was_given_back_comes_in_anew(void **state)
+{
+	(void)state;
+	map(10, 2048);
+	look(20, 2048, 1024, 0);
+	add_event((struct vmt_event){.time = 25,
+				     .kind = VMT_EVENT_MADVISE,
+				     .address = BASE,
+				     .length = 1000 * PAGE,
+				     .advice = 4});
+	look(30, 2048, 1024, 1);
+	make_report();
+	assert_int_equal(report->sites[0].came_in.bytes, 1000 * PAGE);
+	assert_int_equal(report->sites[0].came_in.by, 1);
+}
+
+/* A move takes along since when pages are there. */
+static void
+test_what_was_moved_came_in_before(void **state)
+{
+	const struct vmt_run run = {BASE + 8192 * PAGE, 1024 * PAGE, VMT_RUN_PRESENT};
+	const struct build_mapping part = {
+	    {.start = BASE + 8192 * PAGE, .end = BASE + 10240 * PAGE, .protection = 3}, &run, 1};
+	const struct vmt_snapshot_head head = {
+	    .time = BUILD_START + 40, .source = VMT_RESIDENCY_PAGEMAP, .index = 2};
+	const uint64_t to = BASE + 8192 * PAGE;
+	const struct vmt_site *moved;
+
+	(void)state;
+	map(10, 2048);
+	look(20, 2048, 64, 0);
+	look(30, 2048, 1024, 1);
+	add_event((struct vmt_event){.time = 34,
+				     .kind = VMT_EVENT_MREMAP_BEGIN,
+				     .address = BASE,
+				     .length = 2048 * PAGE,
+				     .flags = 1});
+	add_event((struct vmt_event){.time = 35,
+				     .kind = VMT_EVENT_MREMAP,
+				     .address = to,
+				     .length = 2048 * PAGE,
+				     .argument_a = BASE,
+				     .argument_b = 2048 * PAGE,
+				     .flags = 1});
+	build_trace_snapshot(build, &head, &part, 1);
+	make_report();
+	assert_int_equal(report->site_count, 2);
+	moved = &report->sites[strcmp(report->sites[0].kind, "mremap") != 0];
+	assert_string_equal(moved->kind, "mremap");
+	assert_int_equal(moved->came_in.bytes, 960 * PAGE);
+	assert_int_equal(moved->came_in.by, 1);
+}
+
+/* What the first snapshot shows came in before it, no more is known; with samples, these tell. */
+static void
+test_the_first_snapshot_is_no_news(void **state)
+{
+	char *text;
+
+	(void)state;
+	map(10, 2048);
+	look(20, 2048, 1024, 0);
+	look(30, 2048, 1024, 1);
+	make_report();
+	assert_int_equal(report->sites[0].came_in.bytes, 1024 * PAGE);
+	assert_false(report->sites[0].came_in.has_after);
+	text = text_of_report();
+	assert_null(strstr(text, "came into RAM"));
+	free(text);
+	text = json_of_report();
+	expect_in(text, "\"after_snapshot\": null");
+	free(text);
+}
+
+static void
+test_samples_tell_better(void **state)
+{
+	char *text;
+
+	(void)state;
+	touch(15, 0, 64, 0, 1);
+	see_three();
+	make_report();
+	assert_int_equal(report->sites[0].came_in.bytes, 0);
+	text = json_of_report();
+	assert_null(strstr(text, "came_in"));
+	free(text);
+}
+
 static void
 test_a_refusal(void **state)
 {
@@ -428,6 +553,11 @@ main(void)
 	    TEST(test_much_without_a_sample_is_a_blind_spot),
 	    TEST(test_huge_pages_make_rough_estimates),
 	    TEST(test_a_sampling_that_did_not_begin_is_told),
+	    TEST(test_when_it_came_into_ram),
+	    TEST(test_what_was_given_back_comes_in_anew),
+	    TEST(test_what_was_moved_came_in_before),
+	    TEST(test_the_first_snapshot_is_no_news),
+	    TEST(test_samples_tell_better),
 	    TEST(test_a_refusal),
 	    TEST(test_losses),
 	    TEST(test_a_site_without_a_stack),

@@ -429,7 +429,7 @@ static void
 test_writes_to_pages_that_a_snapshot_saw(void **state)
 {
 	(void)state;
-	assert_int_equal(vmt_touchers_forget_seen(replay->touchers), 0);
+	assert_int_equal(vmt_touchers_begin_seen(replay->touchers, 1), 0);
 	assert_int_equal(
 	    vmt_touchers_see(replay->touchers, BASE + 32 * PAGE, BASE + 40 * PAGE, false), 0);
 	happen(replay, EVENT(FORK, .argument_a = 4711));

@@ -92,12 +92,43 @@ vmt_json_touch_committers(struct vmt_emitter *emitter, const struct vmt_report *
 	vmt_emitter_array_end(emitter);
 }
 
+static void
+print_snapshot(struct vmt_emitter *emitter, const char *key, const char *time_key, bool known,
+	       uint32_t index, int64_t time_ns)
+{
+	if (known) {
+		vmt_emitter_u64(emitter, key, index);
+		vmt_emitter_i64(emitter, time_key, time_ns);
+	} else {
+		vmt_emitter_string(emitter, key, NULL);
+		vmt_emitter_string(emitter, time_key, NULL);
+	}
+}
+
+static void
+print_came_in(struct vmt_emitter *emitter, const struct vmt_came_in *came_in)
+{
+	if (came_in->bytes == 0) {
+		vmt_emitter_string(emitter, "came_in", NULL);
+		return;
+	}
+	vmt_emitter_object(emitter, "came_in");
+	vmt_emitter_u64(emitter, "committed_bytes", came_in->bytes);
+	vmt_emitter_bool(emitter, "estimate", came_in->estimate);
+	print_snapshot(emitter, "after_snapshot", "after_ns", came_in->has_after, came_in->after,
+		       came_in->after_ns);
+	print_snapshot(emitter, "by_snapshot", "by_ns", true, came_in->by, came_in->by_ns);
+	vmt_emitter_object_end(emitter);
+}
+
 void
 vmt_json_touch_site(struct vmt_emitter *emitter, const struct vmt_report *report,
 		    const struct vmt_site *site)
 {
-	if (report->committer_count == 0)
+	if (report->committer_count == 0) {
+		print_came_in(emitter, &site->came_in);
 		return;
+	}
 	vmt_emitter_array(emitter, "touched_by");
 	for (size_t i = 0; i < site->touched_by_count; i++) {
 		vmt_emitter_object(emitter, NULL);

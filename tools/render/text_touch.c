@@ -4,6 +4,7 @@
 #include "tools/render/touch_rows.h"
 #include "tools/render/units.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,26 @@ is_worth_naming(const struct vmt_touch_rows *rows, const struct vmt_touch_share 
 	return share->bytes >= committed_bytes / WORTH_NAMING_PART;
 }
 
+/* Of what is more than half of the row; what the first snapshot shows is no news. */
+static void
+print_came_in(const struct vmt_text_options *options, const struct vmt_site *site)
+{
+	const struct vmt_came_in *came_in = &site->came_in;
+	char bytes[VMT_UNITS_BYTES];
+	char after[VMT_UNITS_BYTES];
+	char by[VMT_UNITS_BYTES];
+
+	if (site->committed_bytes < WORTH_NAMING_BYTES || !came_in->has_after ||
+	    came_in->bytes <= site->committed_bytes / 2)
+		return;
+	vmt_layout_line(
+	    &options->layout, VMT_STYLE_DIM,
+	    "%*s%s%s of it came into RAM between snapshots %" PRIu32 " (%s) and %" PRIu32 " (%s)",
+	    (int)INDENT, "", came_in->estimate ? "~" : "", vmt_units_bytes(bytes, came_in->bytes),
+	    came_in->after + 1, vmt_units_duration(after, (uint64_t)came_in->after_ns),
+	    came_in->by + 1, vmt_units_duration(by, (uint64_t)came_in->by_ns));
+}
+
 void
 vmt_text_touch_site(const struct vmt_report *report, const struct vmt_text_options *options,
 		    const struct vmt_site *site)
@@ -58,6 +79,8 @@ vmt_text_touch_site(const struct vmt_report *report, const struct vmt_text_optio
 	struct vmt_touch_share *shares;
 	size_t count;
 
+	if (report->committer_count == 0)
+		print_came_in(options, site);
 	if (report->committer_count == 0 || site->committed_bytes == 0)
 		return;
 	shares = calloc(report->committer_count + 1, sizeof(*shares));

@@ -308,15 +308,19 @@ find_new_stacks(struct vmt_regions *regions, const struct vmt_unfinished_calls *
 
 static int
 join_committers(struct vmt_attribution *attribution, const struct vmt_regions *regions,
-		const struct vmt_regions_input *input)
+		const struct vmt_regions_input *input, bool since)
 {
-	const struct vmt_committers_input committers = {.regions = regions,
-							.replay = input->replay,
-							.resident = input->resident,
-							.classes = attribution->classes,
-							.coarse = input->snapshot->coarse};
+	struct vmt_committers_input committers = {.regions = regions,
+						  .replay = input->replay,
+						  .resident = input->resident,
+						  .classes = attribution->classes,
+						  .coarse = input->snapshot->coarse};
+	int status = vmt_committers_join(&attribution->committers, &committers);
 
-	return vmt_committers_join(&attribution->committers, &committers);
+	committers.seen = true;
+	if (!status && since)
+		status = vmt_committers_join(&attribution->since, &committers);
+	return status;
 }
 
 static int
@@ -356,7 +360,7 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 			     input->resident);
 	add_up(attribution, regions);
 	if (!options->sums_alone)
-		status = join_committers(attribution, regions, input);
+		status = join_committers(attribution, regions, input, options->since);
 	if (status)
 		return status;
 	settle_totals(regions, input->replay);
@@ -410,5 +414,6 @@ vmt_attribution_free(struct vmt_attribution *attribution)
 	vmt_files_free(attribution->files);
 	vmt_region_parts_clear(&attribution->parts);
 	vmt_committers_free(&attribution->committers);
+	vmt_committers_free(&attribution->since);
 	*attribution = (struct vmt_attribution){0};
 }

@@ -30,6 +30,7 @@ struct vmt_attribution {
 	struct vmt_retained retained;
 	struct vmt_region_parts parts;	  /* paths point into the snapshot */
 	struct vmt_committers committers; /* by whose touches; none where no fault was sampled */
+	struct vmt_committers since; /* by the snapshot since which it is there; where asked for */
 	bool forked;
 };
 
@@ -42,6 +43,7 @@ struct vmt_attribution_options {
 	struct vmt_go_sites *go_owners;	   /* NULL: no stack is a Go runtime's */
 	struct vmt_allocators *allocators; /* NULL: known by their blocks alone */
 	bool blocks_unseen;		   /* no hook of the heap has told of any */
+	bool since;	 /* the touchers know what each earlier snapshot showed, and this one */
 	bool sums_alone; /* classes' and sites', and neither `retained` nor `committers` */
 	/* Called with the regions and pages, which do not outlive the call, once all is added up;
 	 * may be NULL. 0 or -ENOMEM. */

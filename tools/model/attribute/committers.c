@@ -60,7 +60,9 @@ find_touches(struct join *join)
 	struct vmt_touch *all;
 	size_t count;
 	size_t run = 0;
-	int status = vmt_touchers_list(join->input->replay->touchers, &all, &count);
+	const struct vmt_touchers *touchers = join->input->replay->touchers;
+	int status = join->input->seen ? vmt_touchers_list_seen(touchers, &all, &count)
+				       : vmt_touchers_list(touchers, &all, &count);
 
 	if (status)
 		return status;
@@ -427,7 +429,7 @@ vmt_committers_join(struct vmt_committers *committers, const struct vmt_committe
 	int status;
 
 	*committers = (struct vmt_committers){0};
-	if (vmt_touchers_is_empty(input->replay->touchers))
+	if (!input->seen && vmt_touchers_is_empty(input->replay->touchers))
 		return 0;
 	status = find_touches(&join);
 	if (!status)

@@ -45,6 +45,7 @@ struct vmt_committers_input {
 	struct vmt_replay *replay;
 	const struct vmt_resident *resident;
 	const struct vmt_amounts *classes; /* by enum vmt_class_id */
+	bool seen;   /* by the snapshot since which a page is there, instead of a toucher */
 	bool coarse; /* the runs' places do not hold: each sampled page counts as resident */
 };
 

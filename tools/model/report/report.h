@@ -43,6 +43,19 @@ struct vmt_touched_part {
 	bool estimate;
 };
 
+/* Where no page fault was sampled: the two snapshots between which most of what a site has
+ * committed came into RAM, as far as it came between one pair of them. Each from `by` on shows
+ * these pages, and `after` does not. */
+struct vmt_came_in {
+	uint64_t bytes; /* 0: not known */
+	bool estimate;
+	bool has_after; /* false: the first snapshot that tells shows them */
+	uint32_t after; /* from 0 */
+	uint32_t by;
+	int64_t after_ns;
+	int64_t by_ns;
+};
+
 struct vmt_site {
 	const char *kind;  /* the call's name */
 	const char *class; /* in which most of its bytes lie at the snapshot; NULL where none has */
@@ -75,6 +88,7 @@ struct vmt_site {
 	struct vmt_touched_part *touched_by;
 	size_t touched_by_count;
 	uint64_t unsampled_bytes; /* of committed, what no sample explains */
+	struct vmt_came_in came_in;
 };
 
 /* How it is known who committed pages. */

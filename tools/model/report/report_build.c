@@ -316,6 +316,7 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_allocators_free(draft->allocators);
 	vmt_lookup_free(draft->names);
 	free(draft->waiting.items);
+	free(draft->seen);
 	free(draft->line);
 	free(draft->site_rows);
 	vmt_trace_close(draft->trace);

@@ -25,6 +25,11 @@ struct vmt_waiting_snapshot {
 	uint64_t time;
 };
 
+struct vmt_seen_snapshot {
+	uint32_t index;
+	int64_t time_ns;
+};
+
 struct vmt_report_draft {
 	struct vmt_report report; /* first: vmt_report_free gets a pointer to it */
 	struct vmt_string_set *strings;
@@ -54,10 +59,15 @@ struct vmt_report_draft {
 	struct vmt_allocators *allocators;
 	size_t *site_rows; /* by index of the replay's sites: of the report's; SIZE_MAX = none */
 	bool joined;
-	uint32_t joined_level;	   /* of format/thin.h, then */
-	bool begun;		   /* past the events that list what was there before */
-	uint64_t earlier_runs;	   /* of the snapshots so far */
-	uint64_t seen_runs;	   /* ... of those that page faults were compared with */
+	uint32_t joined_level; /* of format/thin.h, then */
+	bool begun;	       /* past the events that list what was there before */
+	uint64_t earlier_runs; /* of the snapshots so far */
+	uint64_t seen_runs;    /* ... of those that page faults were compared with */
+	struct vmt_seen_snapshot
+	    *seen; /* snapshots that the replay's touchers know, by number - 1 */
+	size_t seen_count;
+	size_t seen_room;
+	bool seen_gap; /* one of them was not to be used: what came in between which is not known */
 	size_t tasks_at;	   /* chunk from which on lists of threads are still to be taken */
 	uint64_t last_time;	   /* ticks */
 	uint64_t growth_from;	   /* ticks; 0 = passed, or there is none */
@@ -120,6 +130,9 @@ int vmt_report_touch_cover(struct vmt_report_draft *draft);
 /* What each site has of each class, and the loaded files, once the sites are rows. */
 int vmt_report_parts_fill(struct vmt_report_draft *draft);
 void vmt_report_parts_free(struct vmt_report *report);
+
+/* When it came into RAM, by the snapshots. */
+int vmt_report_came_in_fill(struct vmt_report_draft *draft);
 
 /* Who committed what, once the sites are rows. */
 int vmt_report_committers_fill(struct vmt_report_draft *draft);

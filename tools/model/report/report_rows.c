@@ -351,6 +351,8 @@ vmt_report_rows_fill(struct vmt_report_draft *draft)
 		status = vmt_report_parts_fill(draft);
 	if (!status)
 		status = vmt_report_committers_fill(draft);
+	if (!status)
+		status = vmt_report_came_in_fill(draft);
 	vmt_frames_free(frames);
 	return status;
 }

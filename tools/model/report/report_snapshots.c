@@ -100,6 +100,10 @@ join(struct vmt_report_draft *draft)
 	if (!status)
 		status = vmt_replay_reach(draft->replay, draft->snapshot.head.time);
 	vmt_touchers_drop_gone(draft->replay->touchers);
+	if (!status && draft->report.touch.samples == 0 && !draft->seen_gap) {
+		status = vmt_report_touch_see(draft, &draft->snapshot);
+		options.since = !draft->seen_gap;
+	}
 	draft->joined = true;
 	draft->joined_level = draft->replay->thin_level;
 	options.blocks_unseen &= draft->joined_level == 0;
@@ -184,9 +188,12 @@ visit(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
 	if ((draft->earlier_runs > EARLIER_RUNS_MOST && !draft->history) ||
 	    vmt_snapshot_decode(&snapshot, draft->trace, chunk, &err)) {
 		vmt_touched_lose(draft->replay->touched);
+		draft->seen_gap = true;
 		return 0;
 	}
-	if (vmt_history_build_wants(draft, chunk, &snapshot))
+	if (!draft->report.touch.asked && !draft->joined)
+		status = vmt_report_touch_see(draft, &snapshot);
+	if (!status && vmt_history_build_wants(draft, chunk, &snapshot))
 		status = look(draft, &snapshot);
 	if (!status)
 		status = remember(draft, &snapshot);
@@ -202,9 +209,13 @@ compare_touches(struct vmt_report_draft *draft, const struct vmt_trace_chunk *ch
 	struct vmt_err err = {{0}};
 	int status = 0;
 
-	if (!draft->report.touch.asked || draft->seen_runs > EARLIER_RUNS_MOST ||
-	    vmt_snapshot_decode(&snapshot, draft->trace, chunk, &err))
+	if (!draft->report.touch.asked)
 		return 0;
+	if (draft->seen_runs > EARLIER_RUNS_MOST ||
+	    vmt_snapshot_decode(&snapshot, draft->trace, chunk, &err)) {
+		draft->seen_gap = true;
+		return 0;
+	}
 	draft->seen_runs += snapshot.head.runs;
 	status = vmt_report_touch_see(draft, &snapshot);
 	vmt_snapshot_decode_free(&snapshot);

@@ -2,7 +2,9 @@
 #include "tools/model/report/report_draft.h"
 #include "tools/read/trace/touch_heads.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What is too little to be a blind spot: sampling that begins so late, and so few faults or bytes.
@@ -57,6 +59,23 @@ is_of_page_tables(const struct vmt_snapshot *snapshot)
 	       snapshot->head.source == VMT_RESIDENCY_PAGEMAP;
 }
 
+static int
+note_seen(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot)
+{
+	if (draft->seen_count == draft->seen_room) {
+		size_t room = draft->seen_room ? draft->seen_room * 2 : 64;
+		struct vmt_seen_snapshot *seen = reallocarray(draft->seen, room, sizeof(*seen));
+
+		if (!seen)
+			return -ENOMEM;
+		draft->seen = seen;
+		draft->seen_room = room;
+	}
+	draft->seen[draft->seen_count++] = (struct vmt_seen_snapshot){
+	    snapshot->head.index, vmt_trace_time_ns(draft->trace, snapshot->head.time)};
+	return 0;
+}
+
 int
 vmt_report_touch_see(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot)
 {
@@ -64,11 +83,14 @@ vmt_report_touch_see(struct vmt_report_draft *draft, const struct vmt_snapshot *
 	struct vmt_touchers *touchers = draft->replay->touchers;
 	int status = 0;
 
-	if (!draft->report.touch.asked || snapshot->coarse)
+	draft->seen_gap |= snapshot->coarse || !is_of_page_tables(snapshot);
+	if (snapshot->coarse)
 		return 0;
 	if (is_of_page_tables(snapshot))
 		vmt_touchers_find_gone(touchers, &resident);
-	status = vmt_touchers_forget_seen(touchers);
+	status = note_seen(draft, snapshot);
+	if (!status)
+		status = vmt_touchers_begin_seen(touchers, (uint32_t)draft->seen_count);
 	for (uint32_t i = 0; i < snapshot->head.mappings && !status; i++) {
 		const struct vmt_snapshot_mapping *mapping = &snapshot->mappings[i];
 		const struct vmt_run *runs = snapshot->runs + mapping->first_run;

@@ -4,6 +4,7 @@
  */
 #include "tools/model/space/touchers.h"
 
+#include "tools/model/space/seen_pages.h"
 #include "tools/model/space/touch_groups.h"
 #include "tools/model/space/touch_marks.h"
 
@@ -28,7 +29,7 @@ struct vmt_touchers {
 	struct vmt_touch_groups groups;
 	size_t most_groups;
 	struct vmt_touch_marks marks;
-	struct vmt_space *seen; /* resident in a snapshot; protection: forks before it */
+	struct vmt_seen_pages *seen; /* resident in a snapshot; mark: forks before it */
 	unsigned page_shift;
 	uint8_t forks;
 	uint32_t touches;  /* of a period above 1 */
@@ -45,7 +46,7 @@ vmt_touchers_new(uint64_t page_bytes, size_t most_groups)
 		return NULL;
 	touchers->page_shift = (unsigned)__builtin_ctzll(page_bytes);
 	touchers->most_groups = most_groups;
-	touchers->seen = vmt_space_new();
+	touchers->seen = vmt_seen_pages_new();
 	if (touchers->seen)
 		return touchers;
 	vmt_touchers_free(touchers);
@@ -58,7 +59,7 @@ vmt_touchers_free(struct vmt_touchers *touchers)
 	if (!touchers)
 		return;
 	vmt_touch_groups_clear(&touchers->groups);
-	vmt_space_free(touchers->seen);
+	vmt_seen_pages_free(touchers->seen);
 	vmt_touch_marks_clear(&touchers->marks);
 	free(touchers);
 }
@@ -114,9 +115,9 @@ mark_pages(struct vmt_touchers *touchers, uint64_t page, uint64_t pages, uint32_
 static bool
 is_seen(const struct vmt_touchers *touchers, uint64_t address)
 {
-	const struct vmt_extent *seen = vmt_space_next(touchers->seen, address);
+	uint8_t forks;
 
-	return seen && seen->start <= address && seen->protection < touchers->forks;
+	return vmt_seen_pages_at(touchers->seen, address, &forks) && forks < touchers->forks;
 }
 
 /* How it is known that the page was resident before the last fork, and not touched since. */
@@ -285,24 +286,11 @@ take_pages(struct vmt_touchers *touchers, uint64_t first, uint64_t end,
 	return status;
 }
 
-static int
-take_seen(struct vmt_touchers *touchers, uint64_t start, uint64_t end)
-{
-	const struct vmt_extent *seen = vmt_space_next(touchers->seen, start);
-	struct vmt_extents removed = {0};
-	int status = 0;
-
-	if (seen && seen->start < end)
-		status = vmt_space_remove(touchers->seen, start, end, &removed);
-	vmt_extents_clear(&removed);
-	return status;
-}
-
 int
 vmt_touchers_take(struct vmt_touchers *touchers, uint64_t start, uint64_t end,
 		  struct vmt_taken_touches *taken)
 {
-	int status = take_seen(touchers, start, end);
+	int status = vmt_seen_pages_take(touchers->seen, start, end, taken ? &taken->seen : NULL);
 
 	if (status || touchers->groups.count == 0 || start >= end)
 		return status;
@@ -329,7 +317,7 @@ vmt_touchers_put(struct vmt_touchers *touchers, const struct vmt_taken_touches *
 					     piece->mark, piece->serial))
 			return -ENOMEM;
 	}
-	return 0;
+	return vmt_seen_pages_put(touchers->seen, &taken->seen, start, end, to);
 }
 
 void
@@ -340,15 +328,9 @@ vmt_touchers_fork(struct vmt_touchers *touchers)
 }
 
 int
-vmt_touchers_forget_seen(struct vmt_touchers *touchers)
+vmt_touchers_begin_seen(struct vmt_touchers *touchers, uint32_t snapshot)
 {
-	struct vmt_space *none = vmt_space_new();
-
-	if (!none)
-		return -ENOMEM;
-	vmt_space_free(touchers->seen);
-	touchers->seen = none;
-	return 0;
+	return vmt_seen_pages_begin(touchers->seen, snapshot);
 }
 
 /* What was gone has been given back: it still is, or is there again without a sample. */
@@ -413,11 +395,7 @@ vmt_touchers_drop_gone(struct vmt_touchers *touchers)
 int
 vmt_touchers_see(struct vmt_touchers *touchers, uint64_t start, uint64_t end, bool shared)
 {
-	const struct vmt_extent extent = {
-	    .start = start, .end = end, .protection = shared ? 0 : touchers->forks};
-	int status = take_seen(touchers, start, end);
-
-	return status ? status : vmt_space_put(touchers->seen, &extent);
+	return vmt_seen_pages_add(touchers->seen, start, end, shared ? 0 : touchers->forks);
 }
 
 bool
@@ -505,4 +483,31 @@ vmt_touchers_list(const struct vmt_touchers *touchers, struct vmt_touch **list, 
 	for (; *list && group; group = vmt_touch_groups_next(group))
 		append_group(touchers, group, *list, count);
 	return *list ? 0 : -ENOMEM;
+}
+
+int
+vmt_touchers_list_seen(const struct vmt_touchers *touchers, struct vmt_touch **list, size_t *count)
+{
+	struct vmt_extents extents = {0};
+	int status = vmt_seen_pages_list(touchers->seen, &extents);
+
+	*count = 0;
+	*list = status ? NULL : calloc(extents.count + 1, sizeof(**list));
+	for (size_t i = 0; *list && i < extents.count; i++)
+		(*list)[(*count)++] =
+		    (struct vmt_touch){.start = extents.items[i].start,
+				       .end = extents.items[i].end,
+				       .period = 1,
+				       .toucher = (uint32_t)extents.items[i].call,
+				       .page_shift = (uint8_t)touchers->page_shift};
+	vmt_extents_clear(&extents);
+	return *list ? 0 : -ENOMEM;
+}
+
+void
+vmt_taken_touches_clear(struct vmt_taken_touches *taken)
+{
+	free(taken->items);
+	vmt_extents_clear(&taken->seen);
+	*taken = (struct vmt_taken_touches){0};
 }

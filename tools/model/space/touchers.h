@@ -45,12 +45,15 @@ struct vmt_touch {
 	uint8_t page_shift; /* of the page that was touched */
 };
 
-/* Pages that were taken out, owned by the caller: zero it first, then free items. */
+/* Pages that were taken out, owned by the caller: zero it first, then clear. */
 struct vmt_taken_touches {
 	struct vmt_taken_touch *items;
 	size_t count;
 	size_t room;
+	struct vmt_extents seen; /* what the last snapshot showed */
 };
+
+void vmt_taken_touches_clear(struct vmt_taken_touches *taken);
 
 struct vmt_touchers *vmt_touchers_new(uint64_t page_bytes, size_t most_groups);
 void vmt_touchers_free(struct vmt_touchers *touchers);
@@ -79,9 +82,9 @@ int vmt_touchers_put(struct vmt_touchers *touchers, const struct vmt_taken_touch
 /* From here on every page may be another process's too. */
 void vmt_touchers_fork(struct vmt_touchers *touchers);
 
-/* What was known to be resident is forgotten; then each range that a snapshot shows. `shared`: from
- * before a fork, and not touched since as far as is known. */
-int vmt_touchers_forget_seen(struct vmt_touchers *touchers);
+/* A snapshot, by a number above 0 and that of any before; then each range that it shows to be
+ * resident. `shared`: from before a fork, and not touched since as far as is known. */
+int vmt_touchers_begin_seen(struct vmt_touchers *touchers, uint32_t snapshot);
 int vmt_touchers_see(struct vmt_touchers *touchers, uint64_t start, uint64_t end, bool shared);
 
 /* An earlier snapshot, of the page tables. A page that it does not have, or as the zero page, was
@@ -102,6 +105,10 @@ bool vmt_touchers_at(const struct vmt_touchers *touchers, uint64_t address,
 
 /* All, in address order, alike neighbours joined; to be freed by the caller. */
 int vmt_touchers_list(const struct vmt_touchers *touchers, struct vmt_touch **list, size_t *count);
+
+/* What the last snapshot showed: as `toucher` the number of the snapshot since which. */
+int vmt_touchers_list_seen(const struct vmt_touchers *touchers, struct vmt_touch **list,
+			   size_t *count);
 
 /* Groups that found no room. */
 uint64_t vmt_touchers_left_out(const struct vmt_touchers *touchers);

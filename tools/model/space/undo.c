@@ -32,7 +32,7 @@ vmt_undo_free(struct vmt_undo *undo)
 	for (unsigned i = 0; i < SLOTS; i++) {
 		for (unsigned j = 0; undo->slots[i] && j < DEPTH; j++) {
 			vmt_extents_clear(&undo->slots[i]->records[j].pieces);
-			free(undo->slots[i]->records[j].touches.items);
+			vmt_taken_touches_clear(&undo->slots[i]->records[j].touches);
 		}
 		free(undo->slots[i]);
 	}
@@ -59,6 +59,7 @@ vmt_undo_begin(struct vmt_undo *undo, const struct vmt_event *event)
 	record->event = *event;
 	record->pieces.count = 0;
 	record->touches.count = 0;
+	record->touches.seen.count = 0;
 	return record;
 }
 
