@@ -4,6 +4,7 @@
  * A target touches pages once the collector has its events open, and says by getrusage how many
  * faults that took. Then the same where the kernel refuses: the program must not notice, and the
  * trace has to say why.
+ * Over 500 lines: one case a way in which faults come, or are refused.
  */
 #include "collect/touch_events.h"
 #include "tests/e2e/fault_events.h"
@@ -266,6 +267,55 @@ fork_children_have_their_own(void **state)
 	assert_true(all <= of_child.faults + OTHER_FAULTS);
 }
 
+/* Whether a trace says how many faults its process had. */
+static bool
+knows_faults(const char *trace)
+{
+	json_t *records = dump(trace, "loss");
+	bool known = json_object_get(json_array_get(records, 0), "minor_faults") != NULL;
+
+	json_decref(records);
+	return known;
+}
+
+/* The events go over to the program that is executed; how many faults the one before had is not
+ * known any longer, as the kernel counts on. */
+static void
+an_executed_program_has_its_own(void **state)
+{
+	const char *first = scratch_file("exec.vmt");
+	struct conversation talk;
+	struct touched touched;
+	char command[PATH_MAX + 64];
+	char name[64];
+	const char *trace;
+	long all;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	snprintf(command, sizeof(command), "exec %s pages %d", built("tests/target/fault_steps"),
+		 PAGES);
+	converse_start(&talk,
+		       (const char *const[]){built("vmtrace"), "record", "--touch", "1", "-o",
+					     first, "--", "/bin/sh", "-c", command, NULL},
+		       (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
+	converse_read_line(&talk);
+	snprintf(name, sizeof(name), "exec.%d.vmt", pid_said(&talk, "ready "));
+	trace = scratch_file(name);
+	wait_for_events(trace);
+	go_on(&talk);
+	touched = read_touched(&talk);
+	assert_no_events_inside(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+	check_all(trace, &touched);
+	assert_true(knows_faults(trace));
+	assert_int_equal(loss(first, "touches_refused"), 0);
+	assert_false(knows_faults(first));
+	(void)pages_sampled(first, &touched, &all);
+	assert_true(all < touched.pages);
+}
+
 /* Run without the library, the output is the same but for addresses and pids. */
 static void
 check_refused(const char *const wrapped[], const char *trace, int error)
@@ -459,6 +509,7 @@ main(void)
 	    cmocka_unit_test(a_period_samples_one_in_so_many),
 	    cmocka_unit_test(threads_that_come_later_are_sampled),
 	    cmocka_unit_test(fork_children_have_their_own),
+	    cmocka_unit_test(an_executed_program_has_its_own),
 	    cmocka_unit_test(a_filter_that_refuses_harms_nothing),
 	    cmocka_unit_test(a_filter_that_kills_is_told),
 	    cmocka_unit_test(a_call_that_fails_harms_nothing),
