@@ -68,20 +68,37 @@ is_set(const char *variable)
 	return value && *value;
 }
 
+/* In a session of its own: neither the end of the terminal nor an interrupt from it ends the
+ * browser. 0 or a number of errno. */
+static int
+spawn_alone(const char *browser, char *const argv[], char *const environment[])
+{
+	posix_spawnattr_t attributes;
+	pid_t pid;
+	int code = posix_spawnattr_init(&attributes);
+
+	if (code)
+		return code;
+	code = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+	if (!code)
+		code = posix_spawnp(&pid, browser, NULL, &attributes, argv, environment);
+	posix_spawnattr_destroy(&attributes);
+	return code;
+}
+
 static int
 start_browser(const char *page, char *const environment[], struct vmt_err *err)
 {
 	char text[PATH_MAX];
 	const char *browser = find_browser(text, sizeof(text));
 	char *const argv[] = {(char *)(uintptr_t)browser, (char *)(uintptr_t)page, NULL};
-	pid_t pid;
 	int code;
 
 	if (!is_set("BROWSER") && !is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY"))
 		return vmt_err_set(err, ENXIO,
 				   "--open: there is no display, and no BROWSER; the page is %s",
 				   page);
-	code = posix_spawnp(&pid, browser, NULL, NULL, argv, environment);
+	code = spawn_alone(browser, argv, environment);
 	if (code)
 		return vmt_err_set(err, code, "--open: can't start %s: %s; the page is %s", browser,
 				   strerror(code), page);
