@@ -156,7 +156,7 @@ check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck lib
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk \
 	libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' libmimalloc-dev libfaketime fakeroot musl-tools file \
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb \
-	qemu-user proot ltrace curl protobuf-compiler prometheus
+	qemu-user proot ltrace curl protobuf-compiler prometheus zsh fish
 
 # Node may come from elsewhere, whose package Debian's would replace.
 node_packages := $(if $(shell command -v node),,nodejs) $(if $(shell command -v npm),,npm)
@@ -356,12 +356,23 @@ $(BUILD)/man/%: docs/man/%.scd $(BUILD)/man/print_settings
 	  *) printf '%s\n' "$$line" ;; esac || exit; done < $< > $@.scd
 	scdoc < $@.scd > $@ && rm $@.scd
 
-install: build man ## install under PREFIX (default /usr/local), DESTDIR respected
+# How shells complete the command line: by the command's own tables.
+shells := bash zsh fish
+completions := $(shells:%=$(BUILD)/completions/%)
+$(completions): $(BUILD)/completions/%: $(BUILD)/vmtrace
+	@mkdir -p $(@D)
+	$(BUILD)/vmtrace completion $* >$@.next && mv $@.next $@
+completions: $(completions)
+
+install: build man completions ## install under PREFIX (default /usr/local), DESTDIR respected
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(BUILD)/vmtrace $(DESTDIR)$(PREFIX)/bin/vmtrace
 	install -m 755 $(BUILD)/libvmtrace.so $(DESTDIR)$(PREFIX)/lib/libvmtrace.so
 	install -m 644 $(filter %.1,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(filter %.7,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man7
+	install -D -m 644 $(BUILD)/completions/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmtrace
+	install -D -m 644 $(BUILD)/completions/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vmtrace
+	install -D -m 644 $(BUILD)/completions/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vmtrace.fish
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -371,5 +382,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man install clean help
+.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man completions install clean help
 .SECONDARY:

@@ -23,6 +23,10 @@
 	X(env, "", "print the lines for a Dockerfile and a pod")                                   \
 	X(help, "[CMD]", "show this, or the help of a command")
 
+/* Not in help's list: what `make install` asks for. */
+#define VMT_HIDDEN_COMMANDS(X)                                                                     \
+	X(completion, "bash|zsh|fish", "print the script by which a shell completes vmtrace")
+
 struct vmt_cmd {
 	const char *name;
 	const char *arguments;
@@ -35,6 +39,7 @@ struct vmt_cmd {
 	int vmt_cmd_##name##_main(int argc, char **argv, struct vmt_err *err);                     \
 	extern const struct vmt_option vmt_cmd_##name##_options[];
 VMT_COMMANDS(X)
+VMT_HIDDEN_COMMANDS(X)
 #undef X
 
 #endif

@@ -1,6 +1,8 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/dump_record.h"
 #include "tools/cmd/options.h"
+#include "tools/cmd/pager.h"
+#include "tools/cmd/suggest.h"
 #include "tools/memory_limit.h"
 #include "tools/read/trace/merge.h"
 #include "tools/read/trace/snapshot_decode.h"
@@ -93,8 +95,12 @@ vmt_cmd_dump_main(int argc, char **argv, struct vmt_err *err)
 	dumped.runs = options.values[OPTION_RUNS] != NULL;
 	vmt_memory_limit_set_machine();
 	result = vmt_trace_open(&dumped.trace, options.operands[0], err);
+	if (result == -ENOENT && !vmt_suggest_process(options.operands[0], err))
+		vmt_suggest_file(options.operands[0], err);
 	if (result != 0)
 		return result;
+	if (format == 0)
+		vmt_pager_begin();
 	vmt_emitter_begin(&dumped.emitter, stdout,
 			  format == 1 ? VMT_EMITTER_JSON_LINES : VMT_EMITTER_TEXT);
 	result = dump_trace(&dumped, err);

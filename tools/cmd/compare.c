@@ -23,7 +23,7 @@ static int
 write_text(const struct vmt_diff *diff, const struct vmt_diff_selection *selection,
 	   const struct vmt_compare *compare, FILE *out, struct vmt_err *err)
 {
-	struct vmt_diff_text_options text = {.layout = vmt_terminal_layout(out),
+	struct vmt_diff_text_options text = {.layout = vmt_terminal_paged(out),
 					     .paths = {compare->paths[0], compare->paths[1]},
 					     .top = compare->top,
 					     .callers = compare->callers,
@@ -62,14 +62,14 @@ write_html(const struct vmt_diff *diff, const struct vmt_diff_selection *selecti
 	return vmt_report_page_write(&data, out, err);
 }
 
-static const struct vmt_compare_format formats[] = {
+const struct vmt_compare_format vmt_compare_formats[] = {
     {"text", VMT_DIFF_TEXT_DEFAULT_TOP, write_text, false},
     {"json", SIZE_MAX, write_json, false},
     {"html", SIZE_MAX, write_html, true},
     {0},
 };
 
-#define FORMATS (sizeof(formats) / sizeof(*formats))
+#define FORMATS (sizeof(vmt_compare_formats) / sizeof(*vmt_compare_formats))
 
 const struct vmt_compare_format *
 vmt_compare_find_format(const char *name, struct vmt_err *err)
@@ -78,9 +78,9 @@ vmt_compare_find_format(const char *name, struct vmt_err *err)
 	int found;
 
 	for (size_t i = 0; i < FORMATS; i++)
-		names[i] = formats[i].name;
+		names[i] = vmt_compare_formats[i].name;
 	found = name ? vmt_options_choose("--format", name, names, err) : 0;
-	return found < 0 ? NULL : &formats[found];
+	return found < 0 ? NULL : &vmt_compare_formats[found];
 }
 
 static int

@@ -26,6 +26,9 @@ struct vmt_compare_format {
 	bool history; /* it shows the figures of the other snapshots too */
 };
 
+/* The table ends with a NULL name. */
+extern const struct vmt_compare_format vmt_compare_formats[];
+
 /* The format of that name, text where name is NULL; NULL with a message where there is none. */
 const struct vmt_compare_format *vmt_compare_find_format(const char *name, struct vmt_err *err);
 

@@ -2,6 +2,7 @@
 #include "format/command.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/cmd_help.h"
+#include "tools/cmd/pager.h"
 #include "tools/cmd/suggest.h"
 #include "tools/cmd/version.h"
 
@@ -49,6 +50,7 @@ run_command(const struct vmt_cmd *command, int argc, char **argv)
 	}
 	result = command->run(argc, argv, &err);
 	fflush(stdout);
+	vmt_pager_end();
 	if (result < 0 || err.text[0])
 		fprintf(stderr, "vmtrace: %s\n", err.text[0] ? err.text : strerror(-result));
 	if (result == -EINVAL)

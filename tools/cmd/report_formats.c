@@ -21,7 +21,7 @@ write_text(const struct vmt_report *report, const struct vmt_report_view *view, 
 	   struct vmt_err *err)
 {
 	struct vmt_exec_traces images = {.next = ""};
-	struct vmt_text_options text = {.layout = vmt_terminal_layout(out),
+	struct vmt_text_options text = {.layout = vmt_terminal_paged(out),
 					.rank = view->rank,
 					.top = view->top,
 					.callers = view->callers,

@@ -1,5 +1,7 @@
 #include "tools/cmd/terminal.h"
 
+#include "tools/cmd/pager.h"
+
 #include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -18,6 +20,8 @@ find_columns(void)
 	size_t columns = text ? strtoul(text, NULL, 10) : 0;
 	struct winsize size;
 
+	if (columns == 0)
+		(void)vmt_pager_is_in_use(&columns);
 	if (columns == 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		columns = size.ws_col;
 	if (columns == 0)
@@ -32,7 +36,8 @@ vmt_terminal_layout(FILE *out)
 {
 	const char *no_color = getenv("NO_COLOR");
 	const char *terminal = getenv("TERM");
-	bool on_terminal = isatty(fileno(out));
+	size_t columns;
+	bool on_terminal = isatty(fileno(out)) || (out == stdout && vmt_pager_is_in_use(&columns));
 
 	/* no-color.org: any value but the empty one */
 	return (struct vmt_layout){
@@ -43,4 +48,12 @@ vmt_terminal_layout(FILE *out)
 		     strcmp(terminal, "dumb") != 0,
 	    .utf8 = setlocale(LC_CTYPE, "") && strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
 	};
+}
+
+struct vmt_layout
+vmt_terminal_paged(FILE *out)
+{
+	if (out == stdout)
+		vmt_pager_begin();
+	return vmt_terminal_layout(out);
 }

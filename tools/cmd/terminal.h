@@ -11,4 +11,8 @@
 
 struct vmt_layout vmt_terminal_layout(FILE *out);
 
+/* The same for text that may be long: what is written to stdout from now on goes through a pager,
+ * where there is one (pager.h). */
+struct vmt_layout vmt_terminal_paged(FILE *out);
+
 #endif

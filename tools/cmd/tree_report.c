@@ -31,7 +31,7 @@ print(const struct vmt_tree *tree, const struct vmt_tree_report *wanted, bool is
 		return result;
 	if (is_json)
 		return vmt_tree_json_print(tree, where, top, out, err);
-	text.layout = vmt_terminal_layout(out);
+	text.layout = vmt_terminal_paged(out);
 	vmt_tree_text_print(tree, &text);
 	return 0;
 }
