@@ -77,7 +77,7 @@ function view({ classes, frames, stacks, sites, snapshots, ...rest }) {
 
 // As vmt_view_data_write (tools/page/view_data.c) has it: the report's JSON, and columns.
 function written({ process, cgroup, advice, files, locks, go, touch, retained, kernel, blind_spots, ...data }) {
-  return { report: { process, snapshot: { kernel }, cgroup, advice, files, locks, go, touch, retained, loss: {}, coverage: { blind_spots } }, data };
+  return { report: { process, snapshot: { taken: true, index: 2, count: 3, time_ns: 11e9, source: "PAGEMAP_SCAN", kernel }, cgroup, advice, files, locks, go, touch, retained, loss: { events: 1234, snapshots_skipped: 0 }, coverage: { malloc: "sampled", blind_spots } }, data };
 }
 
 // A moment: rows [site, reserved, committed], rests [reserved, committed] by class.
@@ -136,6 +136,7 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
     headline: hostile("RSS 477 MiB at 11 s: 408 MiB malloc live, mostly by cache_add cache.c:31; 1.41 GiB reserved."),
     committers: { node: [1, 2], evidence: ["samples", "samples"], committed: [64 * MIB, 413 * MIB + grown], samples: [10, 90], estimate: [1, 1], unshared: [0, 0], reserved_by: [[[1, 0, 64 * MIB, 0]], [[0, 1, 400 * MIB + grown, 1], [-1, 2, 13 * MIB, 0]]] },
     advice: [{ advice: "MADV_DONTNEED", calls: 2, failed_calls: 0, bytes: 8 * MIB, committed_before_bytes: 6 * MIB, committed_before_is_estimate: false, taken_bytes: 6 * MIB, stayed_bytes: 0, frames: [{ function: hostile("cache_trim"), file: "/src/cache.c", line: 77, module: "/srv/app", address: "0x1", module_offset: "0x1", inlined: false }] }],
+    locks: [{ call: "mlock", calls: 1, bytes: 4096, frames: [] }],
     files: [{ path: hostile("/usr/lib/libc.so.6"), reserved_bytes: 2 * MIB, committed_bytes: MIB }],
     retained: { allocator: "glibc", is_split: true, estimate: true, overhead_bytes: 1000, free_page_bytes: 2 * MIB, pinned_bytes: 3 * MIB },
     kernel: { anonymous_bytes: 470 * MIB, file_bytes: 7 * MIB, shared_memory_bytes: 0 },

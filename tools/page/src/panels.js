@@ -1,5 +1,5 @@
-// What else the report knows, below the call sites: advice, files, what the kernel counts, Go, the
-// tree, and what it cannot see.
+// What else the report knows, below the call sites: advice, files, what the kernel counts, Go, and what
+// it cannot see.
 import { figure, h, scrollable, section } from "./dom.js";
 import { count, duration } from "./format.js";
 import { clip, safe } from "./safe_text.js";
@@ -24,6 +24,17 @@ const WORDS = {
   oom_kills: "kills for lack of memory in it",
   overhead_bytes: "overhead of live blocks: headers and rounding, not free",
   free_page_bytes: "free pages: malloc_trim would give them back to the kernel",
+  heap_in_use_bytes: "heap in use",
+  heap_idle_bytes: "heap idle",
+  heap_released_bytes: "of idle, given back to the kernel",
+  stacks_bytes: "goroutine stacks",
+  metadata_bytes: "the runtime's metadata",
+  total_bytes: "all that the runtime counts",
+  memory_limit_bytes: "memory limit (GOMEMLIMIT)",
+  rss_go_bytes: "of RSS: Go's",
+  rss_malloc_live_bytes: "of RSS: live blocks of C's malloc",
+  rss_malloc_retained_bytes: "of RSS: what C's malloc holds besides",
+  rss_neither_bytes: "of RSS: neither's",
   pinned_bytes: "free space in pages with live blocks: stays until those blocks are freed",
 };
 
@@ -120,8 +131,19 @@ function retained(model) {
 function go(model) {
   const { go: figures } = model.raw;
   if (!figures) return null;
-  const nested = Object.entries(figures).filter(([, content]) => content && typeof content === "object" && !Array.isArray(content));
-  return section("go", "Inside the Go runtime", "What the runtime itself counts.", factTable("Go", figures), ...nested.map(([name, content]) => h("div", {}, h("h3", {}, name.replaceAll("_", " ")), factTable(name, content))));
+  const note = `${figures.version ?? ""}${figures.cgo ? ", cgo" : ""}: what the runtime counts itself, at the report's own moment.`;
+  return section("go", "The Go runtime", note, factTable("The Go runtime", figures, { skip: ["version"] }));
+}
+
+function locks(model) {
+  const rows = model.raw.locks ?? [];
+  if (!rows.length) return null;
+  return section(
+    "locks",
+    "Locked memory",
+    "Calls that lock memory into RAM, over the whole run.",
+    listTable("Locked memory", [bytesColumn("Bytes", (row) => row.bytes), { title: "Calls", numeric: true, cell: (row) => count(row.calls) }, { title: "Call", cell: (row) => clip(row.call, 60) }, { title: "Called by", cell: (row) => call(model, row) }], rows),
+  );
 }
 
 function touchers(model) {
@@ -150,20 +172,23 @@ function touchers(model) {
   );
 }
 
-function tree(model) {
-  const rows = model.raw.tree ?? [];
-  if (!rows.length) return null;
-  const keys = Object.keys(rows[0]).filter((key) => rows.some((row) => row[key] === null || typeof row[key] !== "object"));
-  return section("tree", "Process tree", null, listTable("Process tree", keys.map((key) => ({ title: key.replace(/_bytes$/, "").replaceAll("_", " "), numeric: /bytes$/.test(key), cell: (row) => value(key, row[key], false) })), rows.slice(0, 2000)));
+// What the figures of the report's own moment were made of.
+function basisLines({ snapshot, coverage, loss }) {
+  if (!snapshot.taken) return ["There is no snapshot: what is in RAM is not known."];
+  return [
+    `Snapshot ${snapshot.index + 1} of ${snapshot.count}, taken at ${duration(snapshot.time_ns)}; pages read by ${snapshot.source}.`,
+    `Events read: ${count(loss.events)}. malloc: ${coverage.malloc}.`,
+    ...(loss.snapshots_skipped ? [`Snapshots skipped to limit cost or file size: ${count(loss.snapshots_skipped)}.`] : []),
+  ];
 }
 
 function basis(page) {
-  const lines = (page.diff ? page.diff.models : [page.model]).flatMap((model, i) => (model.raw.blind_spots ?? []).map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)));
+  const lines = (page.diff ? page.diff.models : [page.model]).flatMap((model, i) => [...basisLines(model.raw.basis), ...(model.raw.blind_spots ?? [])].map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)));
   return section("basis", "Basis and blind spots", "What this report rests on, and what it cannot see.", lines.length ? h("ul", { class: "lines" }, lines.map((line) => h("li", {}, safe(line.slice(0, 2000))))) : h("p", {}, "No blind spots are known."));
 }
 
 export function panels(page) {
   const { model } = page;
-  const single = page.diff ? [] : [advice(model), retained(model), touchers(model), files(model), ...kernel(model), go(model), tree(model)];
+  const single = page.diff ? [] : [advice(model), locks(model), retained(model), touchers(model), files(model), ...kernel(model), go(model)];
   return [...single, basis(page)].filter(Boolean);
 }
