@@ -5,6 +5,7 @@
  * them as it makes them, 1.23 and 1.26 do not.
  */
 #include "tests/e2e/documented.h"
+#include "tests/e2e/fault_events.h"
 #include "tests/e2e/go_programs.h"
 #include "tests/e2e/harness.h"
 
@@ -22,24 +23,28 @@
 /* By each of the two functions that keep it, in one row. */
 #define OWN_BYTES (96 * MIB)
 
-#define RECORDINGS 4
+#define RECORDINGS 7
 
 struct recording {
 	const char *version;
 	const char *label;
 	const char *flag; /* of `go build` */
 	bool touches;
+	bool sampled; /* its page faults */
 	char trace[4096];
 	json_t *said;
 };
 
-enum { OLDER, TOUCHING, NEWER, NOT_INLINED };
+enum { OLDER, TOUCHING, NEWER, NOT_INLINED, OLDER_SAMPLED, TOUCHING_SAMPLED, NEWER_SAMPLED };
 
 static struct recording recordings[RECORDINGS] = {
     [OLDER] = {.version = "1.23", .label = ""},
     [TOUCHING] = {.version = "1.24", .label = "", .touches = true},
     [NEWER] = {.version = "1.26", .label = ""},
     [NOT_INLINED] = {.version = "1.26", .label = "not-inlined", .flag = "-gcflags=-l"},
+    [OLDER_SAMPLED] = {.version = "1.23", .label = "", .sampled = true},
+    [TOUCHING_SAMPLED] = {.version = "1.24", .label = "", .touches = true, .sampled = true},
+    [NEWER_SAMPLED] = {.version = "1.26", .label = "", .sampled = true},
 };
 
 /* Recorded once, by the first test that needs it; skips where the toolchain is missing. */
@@ -48,6 +53,7 @@ recording_of(int which)
 {
 	struct recording *recording = &recordings[which];
 	const char *const flags[] = {recording->flag, NULL};
+	const char *const sampled[] = {"--touch", "61", NULL};
 	struct run run;
 	char name[64];
 
@@ -56,7 +62,7 @@ recording_of(int which)
 		return recording;
 	snprintf(name, sizeof(name), "untouched-%d.vmt", which);
 	snprintf(recording->trace, sizeof(recording->trace), "%s", scratch_file(name));
-	record(&run, recording->trace, NULL,
+	record(&run, recording->trace, recording->sampled ? sampled : NULL,
 	       (const char *const[]){
 		   go_program(recording->version, "untouched", recording->label, flags), NULL});
 	assert_int_equal(run.exit_status, 0);
@@ -116,7 +122,7 @@ static void
 test_facts(void **state)
 {
 	(void)state;
-	for (int i = 0; i < RECORDINGS; i++)
+	for (int i = 0; i < OLDER_SAMPLED; i++)
 		check_facts(recording_of(i));
 }
 
@@ -182,6 +188,30 @@ test_regression(void **state)
 	json_decref(root);
 	expect_limit(OLDER, TOUCHING, 1);
 	expect_limit(TOUCHING, OLDER, 0);
+}
+
+/* It is the runtime that clears what nobody has touched yet. */
+static void
+test_the_toucher_is_named(void **state)
+{
+	static const char *const words[] = {
+	    "Reserved flat at ", ", committed +38",
+	    "first touched by runtime.memclrNoHeapPointers <- runtime.mallocgcLarge <- main.",
+	    NULL};
+	json_t *root;
+
+	(void)state;
+	if (lacks_events())
+		skip();
+	check_facts(recording_of(OLDER_SAMPLED));
+	check_facts(recording_of(TOUCHING_SAMPLED));
+	root = diff(OLDER_SAMPLED, TOUCHING_SAMPLED);
+	expect_verdict(root, "more-touched", words);
+	json_decref(root);
+	root = diff(OLDER_SAMPLED, NEWER_SAMPLED);
+	assert_null(
+	    strstr(json_string_value(member(member(root, "verdict"), "text")), "first touched by"));
+	json_decref(root);
 }
 
 static void
@@ -262,6 +292,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_facts),
 	    cmocka_unit_test(test_regression),
+	    cmocka_unit_test(test_the_toucher_is_named),
 	    cmocka_unit_test(test_nothing_of_the_kind),
 	    cmocka_unit_test(test_matched),
 	};
