@@ -19,6 +19,7 @@
 #include "tools/model/diff/diff_build.h"
 #include "tools/model/diff/diff_verdict.h"
 #include "tools/model/report/report_build.h"
+#include "tools/page/report_page.h"
 #include "tools/render/diff_group_rows.h"
 #include "tools/render/diff_json.h"
 #include "tools/render/diff_text.h"
@@ -28,7 +29,7 @@
 static inline struct vmt_report *
 read_all_explain(const char *path, enum vmt_report_at at)
 {
-	const struct vmt_report_options options = {.at = at};
+	const struct vmt_report_options options = {.at = at, .history = true};
 	struct vmt_report *report;
 	struct vmt_err err = {""};
 	int result = vmt_report_build(&report, path, &options, &err);
@@ -68,6 +69,16 @@ read_all_export(const struct vmt_report *report, FILE *nowhere)
 	WALK_CHECK(vmt_openmetrics_write(report, nowhere, &err) == 0);
 	WALK_CHECK(vmt_folded_write(report, VMT_METRIC_ALLOC_SPACE, nowhere, &err) == 0);
 	WALK_CHECK(vmt_speedscope_write(report, VMT_METRIC_COMMITTED_SPACE, nowhere, &err) == 0);
+}
+
+static inline void
+read_all_draw(const struct vmt_report *report, FILE *nowhere)
+{
+	const struct vmt_view_data data = {.reports = {report}, .paths = {"trace"}, .version = "0"};
+	struct vmt_err err = {""};
+
+	WALK_CHECK(!report->snapshot.taken || report->history.is_built);
+	WALK_CHECK(vmt_report_page_write(&data, nowhere, &err) == 0);
 }
 
 static inline void
@@ -156,6 +167,7 @@ read_all(const char *path)
 	if (peak != NULL) {
 		read_all_print(peak, nowhere);
 		read_all_export(peak, nowhere);
+		read_all_draw(peak, nowhere);
 	}
 	if (peak != NULL && end != NULL)
 		read_all_compare(peak, end, nowhere);
