@@ -237,6 +237,21 @@ every_row_can_be_grepped(void **state)
 	}
 }
 
+/* The page of a diff has all rows: choosing some for it would be for nothing. */
+static void
+a_page_of_a_diff_has_all_rows(void **state)
+{
+	const char *const options[] = {"--focus", "load_records", "--format", "html", NULL};
+	struct run run;
+
+	(void)state;
+	run_text(&run, "diff", options, "COLUMNS=100");
+	assert_int_equal(run.exit_status, 2);
+	assert_string_equal(run.out, "");
+	assert_non_null(strstr(run.err, "do not go with --format html"));
+	run_free(&run);
+}
+
 static void
 a_diff_shows_what_was_asked_for(void **state)
 {
@@ -360,6 +375,7 @@ main(void)
 	    cmocka_unit_test(every_row_can_be_grepped),
 	    cmocka_unit_test(each_threads_calls_are_its_own),
 	    cmocka_unit_test(views_are_printed),
+	    cmocka_unit_test(a_page_of_a_diff_has_all_rows),
 	    cmocka_unit_test(a_diff_shows_what_was_asked_for),
 	};
 

@@ -130,6 +130,10 @@ vmt_compare_write(const struct vmt_compare *compare, struct vmt_err *err)
 	struct vmt_exec_traces images[2];
 	int result;
 
+	if (compare->format->write == write_html && vmt_selection_is_partial(compare->patterns))
+		return vmt_err_set(err, EINVAL,
+				   "--focus, --ignore and --match do not go with --format html, "
+				   "which has all rows");
 	vmt_selection_hide(compare->patterns, compare->reports[0]);
 	vmt_selection_hide(compare->patterns, compare->reports[1]);
 	result = vmt_diff_build(&diff, compare->reports[0], compare->reports[1], compare->at, err);
