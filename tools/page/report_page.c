@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define LEAST_SITES 500u /* a file that is too large with so few is written as it is */
+#define FOLDED_DEPTH 4u	 /* at first; each further try keeps one caller fewer of what is folded */
 
 static int
 write_data(void *argument, FILE *json, struct vmt_err *err)
@@ -50,17 +51,23 @@ vmt_report_page_write(const struct vmt_view_data *data, FILE *out, struct vmt_er
 
 	if (data->diff && data->reports[1]->site_count > most)
 		most = data->reports[1]->site_count;
-	for (trial.most_sites = most;; trial.most_sites /= 2) {
+	trial.folded_depth = FOLDED_DEPTH;
+	for (trial.most_sites = most;;) {
 		char *text = NULL;
 		size_t bytes = 0;
 		int result = make_page(&trial, &text, &bytes, err);
-		bool is_last =
-		    bytes <= VMT_REPORT_PAGE_MOST_BYTES || trial.most_sites < LEAST_SITES;
+		bool is_least = trial.most_sites < LEAST_SITES && trial.folded_depth == 0;
+		bool is_last = bytes <= VMT_REPORT_PAGE_MOST_BYTES || is_least;
 
 		if (result == 0 && is_last)
 			fwrite(text, 1, bytes, out);
 		free(text);
 		if (result < 0 || is_last)
 			return result;
+		/* Somewhat fewer than would fit if all were of one length: each try costs. */
+		trial.most_sites = (size_t)((double)trial.most_sites * 0.7 *
+					    VMT_REPORT_PAGE_MOST_BYTES / (double)bytes);
+		if (trial.folded_depth > 0)
+			trial.folded_depth--;
 	}
 }

@@ -13,8 +13,8 @@
 
 #define VMT_REPORT_PAGE_MOST_BYTES ((size_t)8 << 20)
 
-/* data->most_sites does not count. 0, or a negative errno with a message. Errors of writing stay in
- * out. */
+/* data->most_sites and folded_depth do not count. 0, or a negative errno with a message. Errors of
+ * writing stay in out. */
 int vmt_report_page_write(const struct vmt_view_data *data, FILE *out, struct vmt_err *err);
 
 #endif

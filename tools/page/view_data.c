@@ -44,8 +44,8 @@ view_begin(struct view *view, const struct vmt_view_data *data, size_t which)
 	if (!view->stacks || !view->committer_nodes)
 		result = -ENOMEM;
 	if (result == 0)
-		result =
-		    vmt_view_sites_make(&view->sites, view->report, data->most_sites, view->stacks);
+		result = vmt_view_sites_make(&view->sites, view->report, data->most_sites,
+					     data->folded_depth, view->stacks);
 	for (size_t i = 0; i < view->report->committer_count && result == 0; i++)
 		result = vmt_view_stacks_add(view->stacks, &view->report->committers[i].stack,
 					     SIZE_MAX, &view->committer_nodes[i]);

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a stack that is folded, so many of its outermost callers stay. */
-#define FOLDED_DEPTH 5u
-
 /* Rows into which sites are folded. kind and class are strings of the program's own, one each. */
 struct fold_key {
 	const char *kind;
@@ -106,12 +103,12 @@ add_up(struct vmt_view_row *row, const struct vmt_site *site)
 }
 
 static int
-add_site(struct vmt_view_sites *sites, const struct vmt_site *site, bool is_small,
+add_site(struct vmt_view_sites *sites, const struct vmt_site *site, bool is_small, size_t depth,
 	 struct fold **folds, struct vmt_view_stacks *stacks, uint32_t *row)
 {
 	struct fold_key key = {.kind = site->kind, .class = site->class};
-	int result = vmt_view_stacks_add(stacks, &site->stack, is_small ? FOLDED_DEPTH : SIZE_MAX,
-					 &key.node);
+	int result =
+	    vmt_view_stacks_add(stacks, &site->stack, is_small ? depth : SIZE_MAX, &key.node);
 
 	*row = (uint32_t)sites->row_count;
 	if (result == 0 && is_small) {
@@ -131,7 +128,7 @@ add_site(struct vmt_view_sites *sites, const struct vmt_site *site, bool is_smal
 
 int
 vmt_view_sites_make(struct vmt_view_sites *sites, const struct vmt_report *report,
-		    size_t most_sites, struct vmt_view_stacks *stacks)
+		    size_t most_sites, size_t folded_depth, struct vmt_view_stacks *stacks)
 {
 	bool *is_small = find_small(report, most_sites);
 	struct fold *folds = NULL;
@@ -143,8 +140,8 @@ vmt_view_sites_make(struct vmt_view_sites *sites, const struct vmt_report *repor
 	if (!is_small || !sites->rows || !sites->row_of)
 		result = -ENOMEM;
 	for (size_t i = 0; i < report->site_count && result == 0; i++)
-		result = add_site(sites, &report->sites[i], is_small[i], &folds, stacks,
-				  &sites->row_of[i]);
+		result = add_site(sites, &report->sites[i], is_small[i], folded_depth, &folds,
+				  stacks, &sites->row_of[i]);
 	VMT_HASH_TABLE_FREE(struct fold, folds, free);
 	free(is_small);
 	return result;

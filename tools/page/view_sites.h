@@ -2,7 +2,7 @@
  * view_sites.h: which rows the page's table of call sites has.
  *
  * A row for each of the most important sites of a report; the others are added up by their
- * outermost callers, call and class. One thread's.
+ * `folded_depth` outermost callers, call and class. One thread's.
  */
 #ifndef VMT_VIEW_SITES_H
 #define VMT_VIEW_SITES_H
@@ -36,7 +36,7 @@ struct vmt_view_sites {
 
 /* 0 or -ENOMEM. Freed in either case. */
 int vmt_view_sites_make(struct vmt_view_sites *sites, const struct vmt_report *report,
-			size_t most_sites, struct vmt_view_stacks *stacks);
+			size_t most_sites, size_t folded_depth, struct vmt_view_stacks *stacks);
 void vmt_view_sites_free(struct vmt_view_sites *sites);
 
 #endif
