@@ -17,6 +17,8 @@
  *   TITLE     what the process called itself from the chunk's time on: /proc/PID/cmdline, NULs
  *             between the words, at most VMT_CMDLINE_BYTES
  *   TOUCH     page faults that the kernel sampled (format/touch.h)
+ *   NAMES     functions and lines of the trace's addresses, which `vmtrace pack` has added
+ *             (tools/read/symbols/packed_names.h)
  */
 #ifndef VMT_CHUNK_H
 #define VMT_CHUNK_H
@@ -44,7 +46,8 @@
 	X(TASKS, 6)                                                                                \
 	X(TITLE, VMT_CHUNK_MAY_BE_SKIPPED + 1)                                                     \
 	X(ALLOCATOR, VMT_CHUNK_MAY_BE_SKIPPED + 2) /* allocator_code.h */                          \
-	X(TOUCH, VMT_CHUNK_MAY_BE_SKIPPED + 3)	   /* touch.h */
+	X(TOUCH, VMT_CHUNK_MAY_BE_SKIPPED + 3)	   /* touch.h */                                   \
+	X(NAMES, VMT_CHUNK_MAY_BE_SKIPPED + 4)
 
 enum vmt_chunk_kind {
 #define X(name, kind) VMT_CHUNK_##name = (kind),

@@ -186,7 +186,7 @@ examples_can_be_typed(void **state)
 {
 	static const char *const traces[] = {"run.vmt", "before.vmt", "after.vmt", "a.vmt",
 					     "b.vmt"};
-	static const char *const commands[] = {"record", "report", "diff", "dump",
+	static const char *const commands[] = {"record", "report", "diff", "dump",	"pack",
 					       "doctor", "env",	   "help", "completion"};
 	const char *const argv[] = {built("tests/target/cache_demo"), NULL};
 	char sources[4096];

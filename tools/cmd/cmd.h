@@ -19,6 +19,7 @@
 	X(report, "FILE [options]", "explain a trace: who reserved, what is in RAM")               \
 	X(diff, "A B [options]", "show what changed between two traces")                           \
 	X(dump, "FILE [options]", "print every record of a trace in time order")                   \
+	X(pack, "FILE [-o FILE]", "put all names that a report needs into a trace")                \
 	X(doctor, "[PID | -- CMD]", "check whether a program can be recorded here")                \
 	X(env, "", "print the lines for a Dockerfile and a pod")                                   \
 	X(help, "[CMD]", "show this, or the help of a command")

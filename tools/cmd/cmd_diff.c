@@ -16,6 +16,7 @@ enum {
 	OPTION_FORMAT,
 	OPTION_OUTPUT,
 	OPTION_FAIL_OVER,
+	OPTION_SYSROOT,
 	OPTION_FOCUS
 };
 
@@ -27,6 +28,7 @@ const struct vmt_option vmt_cmd_diff_options[] = {
     {"format", 'f', "FORMAT", "text (default), json"},
     {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
     {"fail-over", 0, "LIMITS", "status 1 beyond: committed=10%, rss=64MiB, reserved=, virtual="},
+    VMT_REPORT_ARGS_SYSROOT,
     VMT_REPORT_ARGS_PATTERNS,
     {0},
 };
@@ -69,6 +71,9 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 		wanted->build.at = VMT_AT_COMPARED;
 	if (wanted->build.at == VMT_AT_PEAK)
 		wanted->build.at = VMT_AT_PLATEAU;
+	if (result >= 0)
+		result = vmt_report_args_sysroot(options->values[OPTION_SYSROOT],
+						 &wanted->build.sysroot, err);
 	if (result >= 0 && wanted->has_limits)
 		result =
 		    vmt_fail_over_parse(&wanted->limits, options->values[OPTION_FAIL_OVER], err);

@@ -47,6 +47,11 @@ static const struct example dump_examples[] = {
     {"vmtrace dump run.vmt --format json", "one JSON document a line"},
     {NULL, NULL},
 };
+static const struct example pack_examples[] = {
+    {"vmtrace pack run.vmt", "where the program is; the trace can then go anywhere"},
+    {"vmtrace pack run.vmt -o packed.vmt", "a packed copy"},
+    {NULL, NULL},
+};
 static const struct example doctor_examples[] = {
     {"vmtrace doctor", "what this host allows"},
     {"vmtrace doctor 1234", "is process 1234 being recorded?"},

@@ -3,9 +3,11 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/launch.h"
 #include "tools/cmd/library.h"
+#include "tools/cmd/pack.h"
 #include "tools/cmd/record_settings.h"
 #include "tools/cmd/record_summary.h"
 #include "tools/cmd/show_page.h"
+#include "tools/memory_limit.h"
 #include "tools/read/elf/preloadable.h"
 #include "tools/read/trace/zstd.h"
 
@@ -302,6 +304,36 @@ print_absence(const struct recording *recording, const char *command)
 }
 
 static void
+complain(const char *path, const char *why)
+{
+	fputs("vmtrace: not packed: ", stderr);
+	if (!strstr(why, path))
+		fprintf(stderr, "%s: ", path);
+	fprintf(stderr, "%s\n", why);
+}
+
+/* What can't be packed stays as it is. */
+static void
+pack_traces(const struct recording *recording)
+{
+	const struct vmt_record_summary *recorded = &recording->recorded;
+
+	vmt_memory_limit_set_machine();
+	for (uint32_t i = 0; i < recorded->kept; i++) {
+		struct vmt_pack pack = {.path = recorded->paths[i]};
+		struct vmt_err err = {""};
+
+		if (vmt_pack_write(&pack, &err) < 0)
+			complain(recorded->paths[i], err.text);
+	}
+	if (recorded->count > recorded->kept)
+		fprintf(stderr,
+			"vmtrace: only the first %u traces were packed; vmtrace pack packs "
+			"one\n",
+			recorded->kept);
+}
+
+static void
 print_summary(struct recording *recording, char **argv, struct vmt_err *err)
 {
 	const struct vmt_launch *launch = &recording->launch;
@@ -361,6 +393,8 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	if (recording->launch.ended)
 		return 0;
 	collect(recording);
+	if (recording->wanted.options.values[VMT_RECORD_PACK])
+		pack_traces(recording);
 	print_summary(recording, argv, err);
 	*status = vmt_launch_status(&recording->launch);
 	return 0;

@@ -19,6 +19,7 @@ enum {
 	OPTION_SORT,
 	OPTION_TOP,
 	OPTION_FRAMES,
+	OPTION_SYSROOT,
 	OPTION_AT,
 	OPTION_FROM,
 	OPTION_TO,
@@ -40,6 +41,7 @@ const struct vmt_option vmt_cmd_report_options[] = {
      "committed (default), gap, never-touched, reserved, released, count, leaked, temporary"},
     {"top", 'n', "N", "rows of each list (default 12; json: all sites)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
+    VMT_REPORT_ARGS_SYSROOT,
     {"at", 0, "WHEN", "peak, end, a time since the start (1.5s, 300ms) or of the day (12:45:13)"},
     {"from", 0, "WHEN", "the first of two moments to compare"},
     {"to", 0, "WHEN", "the second (default: the moment of a report)"},
@@ -190,6 +192,9 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	if (result >= 0)
 		result = vmt_report_args_count("--frames", options->values[OPTION_FRAMES],
 					       &wanted->view.callers, err);
+	if (result >= 0)
+		result = vmt_report_args_sysroot(options->values[OPTION_SYSROOT],
+						 &wanted->build.sysroot, err);
 	if (result >= 0)
 		result = read_moments(options, wanted, err);
 	if (result >= 0)

@@ -20,6 +20,7 @@ const struct vmt_option vmt_cmd_record_options[] = {
 	{option, letter, argument, help VMT_DEFAULT_IN_HELP(fallback)},
 #include "format/settings.def"
     [VMT_RECORD_OPEN] = {"open", 0, NULL, "show the report as a page in your browser at the end"},
+    [VMT_RECORD_PACK] = {"pack", 0, NULL, "put all names that a report needs into the traces"},
     {0},
 };
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* 12:45:13, 12:45 */
@@ -94,6 +95,21 @@ vmt_report_args_patterns_free(struct vmt_selection_patterns *patterns)
 	vmt_name_pattern_free(patterns->hide);
 	vmt_name_pattern_free(patterns->match);
 	*patterns = (struct vmt_selection_patterns){.callers = patterns->callers};
+}
+
+int
+vmt_report_args_sysroot(const char *text, const char **sysroot, struct vmt_err *err)
+{
+	struct stat status;
+
+	*sysroot = text;
+	if (!text)
+		return 0;
+	if (stat(text, &status) < 0)
+		return vmt_err_set(err, EINVAL, "--sysroot: %s: %s", text, strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		return vmt_err_set(err, EINVAL, "--sysroot: %s is not a directory", text);
+	return 0;
 }
 
 int

@@ -21,6 +21,14 @@
 		"match", 0, "TEXT", "only rows that show this text, or match it as a REGEX"        \
 	}
 
+#define VMT_REPORT_ARGS_SYSROOT                                                                    \
+	{                                                                                          \
+		"sysroot", 0, "DIR", "look up the files that a trace names below DIR"              \
+	}
+
+/* The option's value: a directory; NULL: none. */
+int vmt_report_args_sysroot(const char *text, const char **sysroot, struct vmt_err *err);
+
 /* The option's value: NULL (the default), "peak", "end", a time since the start, or of the day. */
 int vmt_report_args_at(const char *option, const char *text, struct vmt_report_options *build,
 		       struct vmt_err *err);

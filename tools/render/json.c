@@ -324,6 +324,22 @@ print_loss(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_object_end(emitter);
 }
 
+/* What the file is, whatever it tells. */
+static void
+print_trace(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_object(emitter, "trace");
+	if (report->packed.modules == 0) {
+		vmt_emitter_string(emitter, "packed", NULL);
+	} else {
+		vmt_emitter_object(emitter, "packed");
+		vmt_emitter_u64(emitter, "modules", report->packed.modules);
+		vmt_emitter_u64(emitter, "addresses", report->packed.addresses);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_object_end(emitter);
+}
+
 static void
 print_coverage(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
@@ -441,6 +457,7 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	print_cgroup(&emitter, report);
 	print_loss(&emitter, report);
 	vmt_json_touch(&emitter, report);
+	print_trace(&emitter, report);
 	print_coverage(&emitter, report);
 	vmt_emitter_object_end(&emitter);
 	return vmt_emitter_finish(&emitter, err);

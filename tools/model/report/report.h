@@ -379,6 +379,12 @@ struct vmt_report {
 			uint64_t process_rss_bytes;   /* of this one */
 		} fullest;
 	} cgroup;
+
+	/* Names that the trace carries with it: 0 = none, they are looked up in files. */
+	struct {
+		uint64_t modules;
+		uint64_t addresses;
+	} packed;
 };
 
 enum vmt_report_at {
@@ -392,13 +398,19 @@ enum vmt_report_at {
 	VMT_AT_COMPARED, /* as DEFAULT, with PLATEAU in the place of PEAK */
 };
 
+struct vmt_names_visitor;
+
 struct vmt_report_options {
 	enum vmt_report_at at;
 	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it; CLOCK: since midnight */
 	bool symbols;	    /* false: addresses and modules alone */
 	bool by_thread;	    /* call sites of different threads stay apart */
 	bool history;	    /* the figures of the other snapshots too */
-	uint64_t cpu_ns;    /* to replay the events; 0 = what is plenty for a trace of its size */
+	const char
+	    *sysroot; /* where the files that a trace names are looked up: lookup.h; or NULL */
+	/* Where not NULL: told all names that a report of this trace may need (packed_names.h). */
+	const struct vmt_names_visitor *all_names;
+	uint64_t cpu_ns; /* to replay the events; 0 = what is plenty for a trace of its size */
 
 	/* Called now and then while the report is made, where not NULL: what is being done, and how
 	 * much of it. total is never 0. */

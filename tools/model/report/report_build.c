@@ -298,8 +298,7 @@ set_up(struct vmt_report_draft *draft)
 	draft->strings = vmt_string_set_new();
 	draft->line = calloc(1, sizeof(*draft->line));
 	draft->replay = vmt_replay_new(&options);
-	draft->names = vmt_lookup_new(NULL);
-	if (!draft->strings || !draft->line || !draft->replay || !draft->names)
+	if (!draft->strings || !draft->line || !draft->replay)
 		return -ENOMEM;
 	return vmt_report_snapshots_new_owners(draft, &draft->go_owners, &draft->allocators);
 }
@@ -317,6 +316,7 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_lookup_free(draft->names);
 	free(draft->waiting.items);
 	free(draft->seen);
+	vmt_packed_names_free(draft->packed);
 	free(draft->line);
 	free(draft->site_rows);
 	vmt_trace_close(draft->trace);
@@ -327,6 +327,9 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 {
 	int status = vmt_trace_open(&draft->trace, path, err);
 
+	if (status)
+		return status;
+	status = vmt_report_names_open(draft, path, err);
 	if (status)
 		return status;
 	if (set_up(draft))
@@ -340,6 +343,9 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 		status = vmt_report_events_replay(draft, path, err);
 	if (!status && fill(draft))
 		status = vmt_report_draft_no_memory(err, path);
+	if (!status && (status = vmt_report_names_tell(draft)))
+		vmt_err_set(err, -status, "%s: its names can't be kept: %s", path,
+			    strerror(-status));
 	return status ? status : vmt_snapshot_choice_check(draft, err);
 }
 

@@ -55,6 +55,7 @@ struct vmt_report_draft {
 	} waiting; /* snapshots whose events are not all replayed, in time order */
 	struct vmt_rss_series *line;
 	struct vmt_lookup *names;
+	struct vmt_packed_names *packed; /* NULL: the trace has none */
 	struct vmt_go_sites *go_owners;
 	struct vmt_allocators *allocators;
 	size_t *site_rows; /* by index of the replay's sites: of the report's; SIZE_MAX = none */
@@ -145,6 +146,11 @@ void vmt_report_rows_free(struct vmt_report *report);
 /* What the Go runtime says of itself, and which of its calls are seen. */
 int vmt_report_go_fill(struct vmt_report_draft *draft);
 void vmt_report_go_free(struct vmt_report *report);
+
+/* Where names come from: sets names and packed. What a report of the trace at any moment may ask
+ * for, to who wants all names. */
+int vmt_report_names_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
+int vmt_report_names_tell(struct vmt_report_draft *draft);
 
 /* How it was recorded, and the blind spots. */
 int vmt_report_coverage_fill(struct vmt_report_draft *draft);

@@ -45,7 +45,13 @@ struct vmt_elf_symbols *
 vmt_elf_symbols_open(const char *path, const char **why)
 {
 	/* O_NONBLOCK: a FIFO must not hold us up before fstat has told. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return vmt_elf_symbols_open_fd(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
+				       why);
+}
+
+struct vmt_elf_symbols *
+vmt_elf_symbols_open_fd(int fd, const char **why)
+{
 	struct vmt_elf_symbols *file;
 	struct stat status;
 

@@ -16,6 +16,9 @@ struct vmt_elf_symbols;
 
 /* NULL and *why (a static string) where it is not a readable ELF file. */
 struct vmt_elf_symbols *vmt_elf_symbols_open(const char *path, const char **why);
+/* Of a file that is open, which is the struct's from then on, or closed; negative: it could not be
+ * opened. */
+struct vmt_elf_symbols *vmt_elf_symbols_open_fd(int fd, const char **why);
 void vmt_elf_symbols_close(struct vmt_elf_symbols *file);
 
 /* libelf's handle, for libdw. */

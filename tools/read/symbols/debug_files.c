@@ -1,5 +1,8 @@
 #include "tools/read/symbols/debug_files.h"
 
+#include "tools/read/elf/rooted_open.h"
+
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,12 +28,21 @@ is_same_build(struct vmt_elf_symbols *file, const struct vmt_module *module)
 	       has_build_id(file, module->build_id, module->build_id_bytes);
 }
 
+static struct vmt_elf_symbols *
+open_below(const char *root, const char *path, const char **why)
+{
+	/* O_NONBLOCK: a FIFO must not hold us up before fstat has told. */
+	return vmt_elf_symbols_open_fd(
+	    vmt_rooted_open(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), why);
+}
+
 /* A debug file by name: taken when its build-id, or else its checksum, is right. */
 static struct vmt_elf_symbols *
-open_debug(const char *path, const struct vmt_module *module, const uint32_t *checksum)
+open_debug(const char *root, const char *path, const struct vmt_module *module,
+	   const uint32_t *checksum)
 {
 	const char *why;
-	struct vmt_elf_symbols *file = vmt_elf_symbols_open(path, &why);
+	struct vmt_elf_symbols *file = open_below(root, path, &why);
 	uint32_t found = 0;
 	bool right;
 
@@ -47,7 +59,7 @@ open_debug(const char *path, const struct vmt_module *module, const uint32_t *ch
 }
 
 static struct vmt_elf_symbols *
-find_debug_by_build_id(const struct vmt_module *module)
+find_debug_by_build_id(const char *root, const struct vmt_module *module)
 {
 	char path[sizeof(DEBUG_ROOT) + (size_t)2 * VMT_BUILD_ID_MAX_BYTES + 32];
 	size_t used;
@@ -60,12 +72,12 @@ find_debug_by_build_id(const struct vmt_module *module)
 		used +=
 		    (size_t)snprintf(path + used, sizeof(path) - used, "%02x", module->build_id[i]);
 	snprintf(path + used, sizeof(path) - used, ".debug");
-	return open_debug(path, module, NULL);
+	return open_debug(root, path, module, NULL);
 }
 
 /* Beside the file, in .debug beside it, and below /usr/lib/debug, as gdb looks. */
 static struct vmt_elf_symbols *
-find_debug_by_link(const struct vmt_debug_files *files, const char *program,
+find_debug_by_link(const struct vmt_debug_files *files, const char *root, const char *program,
 		   const struct vmt_module *module)
 {
 	static const char *const forms[] = {"%.*s/%s", "%.*s/.debug/%s", DEBUG_ROOT "%.*s/%s"};
@@ -81,7 +93,7 @@ find_debug_by_link(const struct vmt_debug_files *files, const char *program,
 		char path[2 * PATH_MAX];
 
 		snprintf(path, sizeof(path), forms[i], (int)(slash - program), program, name);
-		file = strcmp(path, program) ? open_debug(path, module, &checksum) : NULL;
+		file = strcmp(path, program) ? open_debug(root, path, module, &checksum) : NULL;
 		if (file)
 			return file;
 	}
@@ -91,7 +103,7 @@ find_debug_by_link(const struct vmt_debug_files *files, const char *program,
 /* The path may be absolute or relative, with any number of ".." in front: where distributions put
  * such files is known, and nowhere else is looked. */
 static struct vmt_elf_symbols *
-find_alternate(const struct vmt_debug_files *files)
+find_alternate(const struct vmt_debug_files *files, const char *root)
 {
 	const unsigned char *id;
 	size_t id_bytes;
@@ -105,7 +117,7 @@ find_alternate(const struct vmt_debug_files *files)
 	if (!shared || strstr(shared, "..") || strlen(shared) >= PATH_MAX - sizeof(DEBUG_ROOT))
 		return NULL;
 	snprintf(path, sizeof(path), DEBUG_ROOT "/%s", shared);
-	file = vmt_elf_symbols_open(path, &why);
+	file = open_below(root, path, &why);
 	if (!file || has_build_id(file, id, id_bytes))
 		return file;
 	vmt_elf_symbols_close(file);
@@ -113,23 +125,23 @@ find_alternate(const struct vmt_debug_files *files)
 }
 
 void
-vmt_debug_files_open(struct vmt_debug_files *files, const char *path,
+vmt_debug_files_open(struct vmt_debug_files *files, const char *root, const char *path,
 		     const struct vmt_module *module)
 {
 	*files = (struct vmt_debug_files){0};
-	files->program = vmt_elf_symbols_open(path, &files->trouble);
+	files->program = open_below(root, path, &files->trouble);
 	if (files->program && !is_same_build(files->program, module)) {
 		files->trouble = "the file has changed since it was recorded (build-id differs)";
 		vmt_elf_symbols_close(files->program);
 		files->program = NULL;
 	}
 	if (!files->program || !vmt_elf_symbols_has_dwarf(files->program)) {
-		files->debug = find_debug_by_build_id(module);
+		files->debug = find_debug_by_build_id(root, module);
 		if (!files->debug)
-			files->debug = find_debug_by_link(files, path, module);
+			files->debug = find_debug_by_link(files, root, path, module);
 	}
 	if (files->program || files->debug)
-		files->alternate = find_alternate(files);
+		files->alternate = find_alternate(files, root);
 }
 
 void

@@ -22,7 +22,8 @@ struct vmt_debug_files {
 	const char *trouble;		   /* static; why there is no program */
 };
 
-void vmt_debug_files_open(struct vmt_debug_files *files, const char *path,
+/* root: a directory below which all of them are looked up, or NULL. */
+void vmt_debug_files_open(struct vmt_debug_files *files, const char *root, const char *path,
 			  const struct vmt_module *module);
 void vmt_debug_files_close(struct vmt_debug_files *files);
 

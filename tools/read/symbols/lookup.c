@@ -27,12 +27,16 @@ struct module {
 	char *trouble; /* as the child says */
 	bool known;    /* an answer has told what the module is like */
 	bool has_debug;
+	bool is_settled;  /* where its names come from */
+	bool is_unpacked; /* from nowhere: the trace has no names of it, and no file is asked */
+	struct vmt_packed_module *packed; /* from the trace; NULL: from its files */
 	unsigned char key[];
 };
 
 struct vmt_lookup {
 	struct module *modules;
 	struct vmt_lookup_limits limits;
+	struct vmt_lookup_sources sources;
 	unsigned children;
 	unsigned losses;
 	uint64_t questions;
@@ -65,6 +69,13 @@ vmt_lookup_new(const struct vmt_lookup_limits *limits)
 	if (!lookup->limits.wait_ms)
 		lookup->limits.wait_ms = WAIT_MS;
 	return lookup;
+}
+
+void
+vmt_lookup_set_sources(struct vmt_lookup *lookup, const struct vmt_lookup_sources *sources)
+{
+	assert(!lookup->modules);
+	lookup->sources = *sources;
 }
 
 static void
@@ -139,7 +150,7 @@ know(struct module *module, const struct vmt_answer *answer)
 }
 
 static struct module *
-find_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
+intern_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
 {
 	size_t key_bytes = (size_t)1 + wanted->build_id_bytes + wanted->path_bytes;
 	unsigned char key[1 + VMT_BUILD_ID_MAX_BYTES + VMT_MODULE_PATH_MAX_BYTES];
@@ -220,7 +231,8 @@ make_child(struct vmt_lookup *lookup, struct module *module, const struct vmt_mo
 		return true;
 	if (lookup->children == CHILDREN_MAX)
 		end_one_child(lookup);
-	if (!vmt_lookup_child_make(&module->child, wanted, module->trust, &lookup->limits))
+	if (!vmt_lookup_child_make(&module->child, lookup->sources.root, wanted, module->trust,
+				   &lookup->limits))
 		return false;
 	lookup->children++;
 	return true;
@@ -287,18 +299,40 @@ find_address(struct vmt_lookup *lookup, struct module *module, const struct vmt_
 	return kept ? kept : ask(lookup, module, wanted, &question, sizeof(question));
 }
 
-size_t
-vmt_lookup_resolve(struct vmt_lookup *lookup, const struct vmt_module *wanted, uint64_t address,
-		   struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+/* Its files where they come first and tell all that they should, else what the trace has. */
+static void
+settle_source(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *wanted)
 {
-	struct module *module = find_module(lookup, wanted);
-	const struct vmt_answer *kept =
-	    module ? find_address(lookup, module, wanted, address) : NULL;
-	struct parts parts;
+	struct vmt_packed_module *packed;
 
-	if (!kept)
-		return 0;
-	parts = parts_of(kept);
+	if (module->is_settled || !lookup->sources.packed)
+		return;
+	module->is_settled = true;
+	packed = vmt_packed_names_find(lookup->sources.packed, wanted);
+	if (packed && lookup->sources.files_first) {
+		find_address(lookup, module, wanted, 0);
+		if (module->known && module->trust == VMT_LOOKUP_TRUST_ALL && !module->trouble)
+			return;
+	}
+	module->packed = packed;
+	module->is_unpacked = !packed && !lookup->sources.files_first;
+}
+
+static struct module *
+find_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
+{
+	struct module *module = intern_module(lookup, wanted);
+
+	if (module)
+		settle_source(lookup, module, wanted);
+	return module;
+}
+
+static size_t
+frames_of(const struct vmt_answer *answer, struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+{
+	struct parts parts = parts_of(answer);
+
 	(void)next_text(&parts.texts, parts.end); /* the trouble */
 	for (uint32_t i = 0; i < parts.head.count; i++) {
 		struct vmt_lookup_frame frame;
@@ -310,6 +344,21 @@ vmt_lookup_resolve(struct vmt_lookup *lookup, const struct vmt_module *wanted, u
 		frames[i].file = next_text(&parts.texts, parts.end);
 	}
 	return parts.head.count;
+}
+
+size_t
+vmt_lookup_resolve(struct vmt_lookup *lookup, const struct vmt_module *wanted, uint64_t address,
+		   struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED])
+{
+	struct module *module = find_module(lookup, wanted);
+	const struct vmt_answer *kept;
+
+	if (!module || module->is_unpacked)
+		return 0;
+	if (module->packed)
+		return vmt_packed_names_resolve(module->packed, address, frames);
+	kept = find_address(lookup, module, wanted, address);
+	return kept ? frames_of(kept, frames) : 0;
 }
 
 bool
@@ -325,8 +374,10 @@ vmt_lookup_go_member(struct vmt_lookup *lookup, const struct vmt_module *wanted,
 	const struct vmt_answer *answer;
 	struct parts parts;
 
-	if (!module)
+	if (!module || module->is_unpacked)
 		return false;
+	if (module->packed)
+		return vmt_packed_names_go_member(module->packed, variable, path, place);
 	assert(length <= sizeof(question));
 	memcpy(question, &head, sizeof(head));
 	memcpy(question + sizeof(head), variable, head.variable_bytes);
@@ -346,7 +397,7 @@ know_module(struct vmt_lookup *lookup, const struct vmt_module *wanted)
 {
 	struct module *module = find_module(lookup, wanted);
 
-	if (module && !module->known)
+	if (module && !module->known && !module->packed && !module->is_unpacked)
 		find_address(lookup, module, wanted, 0);
 	return module;
 }
@@ -356,16 +407,18 @@ vmt_lookup_has_debug(struct vmt_lookup *lookup, const struct vmt_module *wanted)
 {
 	const struct module *module = know_module(lookup, wanted);
 
+	if (module && module->packed)
+		return vmt_packed_names_has_debug(module->packed);
 	return module && module->trust == VMT_LOOKUP_TRUST_ALL && module->has_debug;
 }
 
-const char *
-vmt_lookup_trouble(struct vmt_lookup *lookup, const struct vmt_module *wanted)
+static const char *
+trouble_of(const struct vmt_lookup *lookup, const struct module *module)
 {
-	const struct module *module = know_module(lookup, wanted);
-
-	if (!module)
-		return NULL;
+	if (module->packed)
+		return vmt_packed_names_trouble(module->packed);
+	if (module->is_unpacked)
+		return "its names are not in the packed trace";
 	if (module->trust == VMT_LOOKUP_TRUST_NONE)
 		return "the file is damaged and could not be read";
 	if (module->trust == VMT_LOOKUP_TRUST_TABLES)
@@ -373,4 +426,64 @@ vmt_lookup_trouble(struct vmt_lookup *lookup, const struct vmt_module *wanted)
 	if (!module->known && lookup->losses >= LOSSES_MAX)
 		return "skipped: other files were damaged";
 	return module->trouble;
+}
+
+const char *
+vmt_lookup_trouble(struct vmt_lookup *lookup, const struct vmt_module *wanted)
+{
+	const struct module *module = know_module(lookup, wanted);
+
+	return module ? trouble_of(lookup, module) : NULL;
+}
+
+static int
+visit_answer(const struct vmt_answer *answer, const struct vmt_names_visitor *visitor)
+{
+	const char *texts = (const char *)answer->bytes + sizeof(struct vmt_lookup_question);
+	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
+	struct vmt_lookup_question question;
+	struct parts parts = parts_of(answer);
+
+	memcpy(&question, answer->bytes, sizeof(question));
+	if (question.address == 0 && question.kind == VMT_LOOKUP_RESOLVE && parts.head.count == 0)
+		return 0; /* asked only to learn what the module is like */
+	if (question.kind == VMT_LOOKUP_RESOLVE)
+		return visitor->address(visitor->context, question.address, frames,
+					frames_of(answer, frames));
+	return visitor->member(visitor->context, texts, texts + question.variable_bytes,
+			       parts.head.found ? &parts.head.place : NULL);
+}
+
+static int
+visit_module(const struct vmt_lookup *lookup, const struct module *module,
+	     const struct vmt_names_visitor *visitor)
+{
+	const struct vmt_module described = {
+	    .build_id = module->key + 1,
+	    .build_id_bytes = module->key[0],
+	    .path = (const char *)module->key + 1 + module->key[0],
+	    .path_bytes = module->hh.keylen - 1 - module->key[0],
+	};
+	bool has_debug = module->trust == VMT_LOOKUP_TRUST_ALL && module->has_debug;
+	int result;
+
+	if (module->packed)
+		return vmt_packed_names_visit(module->packed, visitor);
+	result =
+	    visitor->module(visitor->context, &described, has_debug, trouble_of(lookup, module));
+	for (const struct vmt_answer *answer = module->answers.table; answer && result == 0;
+	     answer = answer->hh.next)
+		result = visit_answer(answer, visitor);
+	return result;
+}
+
+int
+vmt_lookup_visit(const struct vmt_lookup *lookup, const struct vmt_names_visitor *visitor)
+{
+	int result = 0;
+
+	for (const struct module *module = lookup->modules; module && result == 0;
+	     module = module->hh.next)
+		result = visit_module(lookup, module, visitor);
+	return result ? result : visitor->end(visitor->context);
 }

@@ -9,6 +9,10 @@
  * then on nothing. A file in which a child was lost is asked again without its debug information,
  * then not at all, and its trouble says so; after a few losses no file is asked any more.
  *
+ * A trace may bring names of its own (packed_names.h). Where it does, no file is opened, unless
+ * files are to come first: then a module's names are out of its files where these are all there and
+ * the ones that were recorded, else out of the trace, never mixed.
+ *
  * Answers are kept, and one module's files never say what another's answers are. No later run uses
  * them: see docs/architecture.md.
  *
@@ -18,6 +22,7 @@
 #define VMT_LOOKUP_H
 
 #include "tools/read/symbols/lookup_limits.h"
+#include "tools/read/symbols/packed_names.h"
 #include "tools/read/symbols/symbols.h"
 
 struct vmt_lookup;
@@ -26,6 +31,16 @@ struct vmt_lookup;
 struct vmt_lookup *vmt_lookup_new(const struct vmt_lookup_limits *limits);
 void vmt_lookup_free(struct vmt_lookup *lookup);
 
+struct vmt_lookup_sources {
+	const char
+	    *root; /* files are looked up below it, and nowhere else; NULL: as they are named */
+	struct vmt_packed_names *packed; /* NULL: the trace has no names */
+	bool files_first;
+};
+
+/* Before the first question. What it points to belongs to the caller and outlives the lookup. */
+void vmt_lookup_set_sources(struct vmt_lookup *lookup, const struct vmt_lookup_sources *sources);
+
 /* As the functions of symbols.h of these names. */
 size_t vmt_lookup_resolve(struct vmt_lookup *lookup, const struct vmt_module *module,
 			  uint64_t address, struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED]);
@@ -33,5 +48,8 @@ bool vmt_lookup_go_member(struct vmt_lookup *lookup, const struct vmt_module *mo
 			  const char *variable, const char *path, struct vmt_symbol_place *place);
 bool vmt_lookup_has_debug(struct vmt_lookup *lookup, const struct vmt_module *module);
 const char *vmt_lookup_trouble(struct vmt_lookup *lookup, const struct vmt_module *module);
+
+/* All that was asked so far, and the answers. The first result that is not 0, or 0. */
+int vmt_lookup_visit(const struct vmt_lookup *lookup, const struct vmt_names_visitor *visitor);
 
 #endif

@@ -38,8 +38,9 @@ hear(struct vmt_lookup_child *child, const struct vmt_lookup_limits *limits,
 }
 
 bool
-vmt_lookup_child_make(struct vmt_lookup_child *child, const struct vmt_module *module,
-		      enum vmt_lookup_trust trust, const struct vmt_lookup_limits *limits)
+vmt_lookup_child_make(struct vmt_lookup_child *child, const char *root,
+		      const struct vmt_module *module, enum vmt_lookup_trust trust,
+		      const struct vmt_lookup_limits *limits)
 {
 	int ends[2];
 
@@ -47,7 +48,7 @@ vmt_lookup_child_make(struct vmt_lookup_child *child, const struct vmt_module *m
 		return false;
 	child->pid = fork();
 	if (child->pid == 0)
-		vmt_lookup_serve(ends[1], module, trust, limits);
+		vmt_lookup_serve(ends[1], root, module, trust, limits);
 	close(ends[1]);
 	child->socket = ends[0];
 	if (child->pid > 0)

@@ -16,9 +16,10 @@ struct vmt_lookup_child {
 	int socket;
 };
 
-/* False: there is no child. */
-bool vmt_lookup_child_make(struct vmt_lookup_child *child, const struct vmt_module *module,
-			   enum vmt_lookup_trust trust, const struct vmt_lookup_limits *limits);
+/* root: as symbols.h has it. False: there is no child. */
+bool vmt_lookup_child_make(struct vmt_lookup_child *child, const char *root,
+			   const struct vmt_module *module, enum vmt_lookup_trust trust,
+			   const struct vmt_lookup_limits *limits);
 
 /* One question and its answer; the answer's bytes, 0 where the child was lost. */
 size_t vmt_lookup_child_ask(struct vmt_lookup_child *child, const void *question, size_t length,

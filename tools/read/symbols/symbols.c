@@ -27,6 +27,7 @@ struct module {
 struct vmt_symbols {
 	struct module *modules;
 	struct vmt_string_set *texts; /* that live as long as this does */
+	const char *root;
 };
 
 struct vmt_symbols *
@@ -41,6 +42,13 @@ vmt_symbols_new(void)
 		return symbols;
 	free(symbols);
 	return NULL;
+}
+
+void
+vmt_symbols_set_root(struct vmt_symbols *symbols, const char *root)
+{
+	assert(!symbols->modules);
+	symbols->root = root;
 }
 
 static void
@@ -162,7 +170,7 @@ find_or_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool 
 		return found;
 	}
 	known->distrusted = distrust;
-	vmt_debug_files_open(&known->files, path, module);
+	vmt_debug_files_open(&known->files, symbols->root, path, module);
 	free(path);
 	HASH_ADD_KEYPTR(hh, symbols->modules, known->key, known->key_bytes, known);
 	if (known->hh.tbl)

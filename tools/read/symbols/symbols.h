@@ -42,6 +42,10 @@ struct vmt_symbol_place {
 struct vmt_symbols *vmt_symbols_new(void);
 void vmt_symbols_free(struct vmt_symbols *symbols);
 
+/* A directory below which all files are looked up, links and all (rooted_open.h); NULL: files are
+ * opened as they are named. Before the first module; the text is the caller's. */
+void vmt_symbols_set_root(struct vmt_symbols *symbols, const char *root);
+
 /* Frames of one address, innermost first; returns how many (0 = nothing known). `address` is in the
  * file's own address space. For a return address the caller passes address - 1. */
 size_t vmt_symbols_resolve(struct vmt_symbols *symbols, const struct vmt_module *module,

@@ -120,6 +120,7 @@ claimed_records(const struct vmt_chunk *chunk)
 	case VMT_CHUNK_GO:
 	case VMT_CHUNK_TITLE:
 	case VMT_CHUNK_ALLOCATOR:
+	case VMT_CHUNK_NAMES:
 		return 0;
 	}
 	return 0; /* a kind that may be skipped */
