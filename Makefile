@@ -153,7 +153,7 @@ always:
 build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev uthash-dev libbsd-dev \
 	libunwind8
 check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
-	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace binutils procps util-linux wrk \
+	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace zstd binutils procps util-linux wrk \
 	libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' libmimalloc-dev libfaketime fakeroot musl-tools file \
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb \
 	qemu-user proot ltrace curl protobuf-compiler prometheus zsh fish

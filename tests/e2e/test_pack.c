@@ -385,6 +385,51 @@ files_are_found_below_a_sysroot(void **state)
 	run_free(&run);
 }
 
+/* By gzip and zstd, whatever the name; a directory's list has them, too. */
+static void
+compressed_traces_are_read_as_they_are(void **state)
+{
+	const char *trace = scratch_file("plain.vmt");
+	const char *place = scratch_file("archive");
+	const char *program = install("compressed");
+	static const char *const names[] = {"a.vmt.gz", "b.vmt.zst", "c.vmt"};
+	char *wanted[ANSWERS], *got[ANSWERS];
+	const char *const list[] = {"report", place, NULL};
+	const char *const pack_it[] = {built("vmtrace"), "pack", NULL, NULL};
+	char *text;
+
+	(void)state;
+	record_service(program, trace);
+	ask(trace, wanted);
+	shell("mkdir %s%s", place, "");
+	shell("gzip -c %s > %s/a.vmt.gz", trace, place);
+	shell("zstd -q -c %s > %s/b.vmt.zst", trace, place);
+	shell("cp %s/b.vmt.zst %s/c.vmt", place, place);
+	text = say(list);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		char path[4096];
+		const char *const packing[] = {pack_it[0], pack_it[1], path, NULL};
+		struct run run;
+
+		assert_non_null(strstr(text, names[i]));
+		snprintf(path, sizeof(path), "%s/%s", place, names[i]);
+		ask(path, got);
+		compare(wanted, got);
+		assert_string_equal(wanted[3], got[3]);
+		forget(got);
+		run_program(&run, packing, NULL);
+		assert_int_equal(run.exit_status, 2);
+		assert_non_null(strstr(run.err, "is compressed"));
+		run_free(&run);
+		pack(path, scratch_file("expanded.vmt"));
+		ask(scratch_file("expanded.vmt"), got);
+		compare(wanted, got);
+		forget(got);
+	}
+	free(text);
+	forget(wanted);
+}
+
 static void
 record_packs_when_asked_to(void **state)
 {
@@ -418,6 +463,7 @@ main(void)
 	    cmocka_unit_test(a_cut_trace_stays_cut),
 	    cmocka_unit_test(a_trace_that_grows_is_packed_as_a_copy),
 	    cmocka_unit_test(files_are_found_below_a_sysroot),
+	    cmocka_unit_test(compressed_traces_are_read_as_they_are),
 	    cmocka_unit_test(record_packs_when_asked_to),
 	};
 

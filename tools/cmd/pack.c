@@ -232,24 +232,36 @@ write_copy(struct packing *packing, struct vmt_output *output, struct vmt_err *e
 	return result ? result : finish(packing, err);
 }
 
-int
-vmt_pack_write(struct vmt_pack *pack, struct vmt_err *err)
+static int
+write_output(struct packing *packing, struct vmt_err *err)
 {
+	const struct vmt_pack *pack = packing->wanted;
 	const char *inputs[] = {pack->output ? pack->path : NULL, NULL};
-	struct packing packing = {.wanted = pack, .source.fd = -1};
 	struct vmt_output output;
-	int result = check(&packing, err);
+	int result =
+	    vmt_output_open(&output, pack->output ? pack->output : pack->path, true, inputs, err);
 
 	if (result < 0)
 		return result;
-	result =
-	    vmt_output_open(&output, pack->output ? pack->output : pack->path, true, inputs, err);
-	if (result < 0)
-		return result;
-	result = vmt_file_reader_open(&packing.source, pack->path, err);
+	result = write_copy(packing, &output, err);
+	return vmt_output_close(&output, result, err);
+}
+
+int
+vmt_pack_write(struct vmt_pack *pack, struct vmt_err *err)
+{
+	struct packing packing = {.wanted = pack, .source.fd = -1};
+	int result = check(&packing, err);
+
 	if (result == 0)
-		result = write_copy(&packing, &output, err);
+		result = vmt_file_reader_open(&packing.source, pack->path, err);
+	if (result == 0 && packing.source.was_compressed && !pack->output)
+		result =
+		    vmt_err_set(err, ENOTSUP,
+				"%s: is compressed: write a packed copy with --output", pack->path);
+	if (result == 0)
+		result = write_output(&packing, err);
 	vmt_file_reader_close(&packing.source);
 	vmt_buffer_free(&packing.scratch);
-	return vmt_output_close(&output, result, err);
+	return result;
 }

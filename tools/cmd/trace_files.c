@@ -18,9 +18,16 @@ vmt_trace_files_is_directory(const char *path)
 static bool
 is_named_as_trace(const char *name)
 {
+	static const char *const ends[] = {".vmt", ".vmt.gz", ".vmt.zst"};
 	size_t length = strlen(name);
+	bool found = false;
 
-	return name[0] != '.' && length > 4 && strcmp(name + length - 4, ".vmt") == 0;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		size_t end = strlen(ends[i]);
+
+		found |= length > end && strcmp(name + length - end, ends[i]) == 0;
+	}
+	return found && name[0] != '.';
 }
 
 static bool

@@ -1,5 +1,7 @@
 #include "tools/read/trace/file_reader.h"
 
+#include "tools/read/trace/expand.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -67,6 +69,10 @@ vmt_file_reader_open(struct vmt_file_reader *file, const char *path, struct vmt_
 	if (file->fd < 0)
 		result = vmt_err_set(err, errno, "%s: %s", path, strerror(errno));
 	else
+		result = check_kind(file, err);
+	if (result == 0)
+		result = vmt_expand_file(&file->fd, path, &file->was_compressed, err);
+	if (result == 0 && file->was_compressed)
 		result = check_kind(file, err);
 out:
 	if (result != 0)

@@ -21,12 +21,14 @@ struct vmt_file_reader {
 	int fd;
 	char *path;
 	uint64_t bytes;
+	bool was_compressed; /* what is read is the expanded file: expand.h */
 	unsigned char *window;
 	uint64_t window_offset;
 	size_t window_bytes;
 };
 
-/* Refuses whatever is not a regular file with bytes in it; never waits for a FIFO's writer. */
+/* Refuses whatever is not a regular file with bytes in it; never waits for a FIFO's writer. A file
+ * that was compressed as a whole is expanded. */
 int vmt_file_reader_open(struct vmt_file_reader *file, const char *path, struct vmt_err *err);
 void vmt_file_reader_close(struct vmt_file_reader *file);
 

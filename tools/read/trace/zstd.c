@@ -60,3 +60,29 @@ vmt_zstd_claims(const void *src, size_t src_bytes, size_t raw_bytes)
 
 	return claimed == ZSTD_CONTENTSIZE_UNKNOWN || claimed == raw_bytes;
 }
+
+struct vmt_zstd_stream *
+vmt_zstd_stream_new(void)
+{
+	return (struct vmt_zstd_stream *)ZSTD_createDStream();
+}
+
+void
+vmt_zstd_stream_free(struct vmt_zstd_stream *stream)
+{
+	ZSTD_freeDStream((ZSTD_DStream *)stream);
+}
+
+bool
+vmt_zstd_stream_step(struct vmt_zstd_stream *stream, const void *src, size_t src_bytes, size_t *at,
+		     void *dst, size_t *dst_bytes, bool *is_done)
+{
+	ZSTD_inBuffer from = {src, src_bytes, *at};
+	ZSTD_outBuffer to = {dst, *dst_bytes, 0};
+	size_t left = ZSTD_decompressStream((ZSTD_DStream *)stream, &to, &from);
+
+	*at = from.pos;
+	*dst_bytes = to.pos;
+	*is_done = left == 0;
+	return !ZSTD_isError(left);
+}

@@ -24,6 +24,15 @@ size_t vmt_zstd_compress(void *context, void *dst, size_t dst_bytes, const void 
 /* One frame of exactly dst_bytes. */
 bool vmt_zstd_decompress(void *dst, size_t dst_bytes, const void *src, size_t src_bytes);
 
+/* Any number of frames, piece by piece. NULL: no memory. */
+struct vmt_zstd_stream;
+struct vmt_zstd_stream *vmt_zstd_stream_new(void);
+void vmt_zstd_stream_free(struct vmt_zstd_stream *stream);
+/* Takes src from *at on, which moves; *dst_bytes is the room, then what was written. *is_done: a
+ * frame has ended, and all of it is written. False: no zstd, or a window of more than 128 MiB. */
+bool vmt_zstd_stream_step(struct vmt_zstd_stream *stream, const void *src, size_t src_bytes,
+			  size_t *at, void *dst, size_t *dst_bytes, bool *is_done);
+
 /* Whether a frame that names its content's size names this one: asked before memory is taken. */
 bool vmt_zstd_claims(const void *src, size_t src_bytes, size_t raw_bytes);
 
