@@ -270,6 +270,18 @@ note_title(struct vmt_traced *process)
 }
 
 static void
+copy_jit_map(struct vmt_traced *process, struct vmt_shared *shared)
+{
+	struct vmt_jit_copy_job job = {.pid = process->pid,
+				       .maps_fd = process->maps_fd,
+				       .head = &process->layout,
+				       .scratch = &shared->snapshot_scratch.payload,
+				       .state = &process->jit};
+
+	(void)vmt_jit_copy_take(&job, &process->writer);
+}
+
+static void
 snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason, bool asked_for)
 {
 	struct vmt_sampling *sampling = &process->sampling;
@@ -308,6 +320,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	note_allocator(process);
 	note_tasks(process, shared);
 	note_title(process);
+	copy_jit_map(process, shared);
 	result = process->maps_fd >= 0 ? vmt_snapshot_take(&job, &process->writer, &taken) : -ESRCH;
 	sampling->snapshots += result == 0;
 	sampling->snapshots_skipped += result == -EFBIG;

@@ -17,6 +17,7 @@
 #include "collect/exit_status.h"
 #include "collect/head_writer.h"
 #include "collect/host.h"
+#include "collect/jit_copy.h"
 #include "collect/snapshot.h"
 #include "collect/touch_target.h"
 #include "collect/writer.h"
@@ -135,8 +136,9 @@ struct vmt_traced {
 	uint64_t pace_ns;  /* between visits, at present */
 	uint64_t retry_ns; /* after a failed write: not before this */
 	uint64_t retry_pace_ns;
-	uint64_t cpu_ns;	     /* spent on it */
-	uint64_t title;		     /* see title.h */
+	uint64_t cpu_ns; /* spent on it */
+	uint64_t title;	 /* see title.h */
+	struct vmt_jit_copy_state jit;
 	uint32_t end_seen;	     /* head.end when last looked at */
 	struct vmt_clock_drift step; /* of the two clocks */
 };

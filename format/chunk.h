@@ -19,6 +19,7 @@
  *   TOUCH     page faults that the kernel sampled (format/touch.h)
  *   NAMES     functions and lines of the trace's addresses, which `vmtrace pack` has added
  *             (tools/read/symbols/packed_names.h)
+ *   JIT       what is new of the process's own map of the code that it compiled (jit_map.h)
  */
 #ifndef VMT_CHUNK_H
 #define VMT_CHUNK_H
@@ -47,7 +48,8 @@
 	X(TITLE, VMT_CHUNK_MAY_BE_SKIPPED + 1)                                                     \
 	X(ALLOCATOR, VMT_CHUNK_MAY_BE_SKIPPED + 2) /* allocator_code.h */                          \
 	X(TOUCH, VMT_CHUNK_MAY_BE_SKIPPED + 3)	   /* touch.h */                                   \
-	X(NAMES, VMT_CHUNK_MAY_BE_SKIPPED + 4)
+	X(NAMES, VMT_CHUNK_MAY_BE_SKIPPED + 4)                                                     \
+	X(JIT, VMT_CHUNK_MAY_BE_SKIPPED + 5) /* jit_map.h */
 
 enum vmt_chunk_kind {
 #define X(name, kind) VMT_CHUNK_##name = (kind),

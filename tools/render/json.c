@@ -329,6 +329,7 @@ static void
 print_trace(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
 	vmt_emitter_object(emitter, "trace");
+	vmt_emitter_u64(emitter, "compiled_functions", report->compiled.functions);
 	if (report->packed.modules == 0) {
 		vmt_emitter_string(emitter, "packed", NULL);
 	} else {

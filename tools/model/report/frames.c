@@ -108,6 +108,26 @@ note_trouble(struct vmt_frames *frames, uint32_t span, const struct vmt_module *
 			 (int)module->path_bytes, module->path, why);
 }
 
+#define EARLIER " (or earlier code)"
+
+/* Of code that the process compiled by itself. */
+static size_t
+name_compiled(struct vmt_frames *frames, uint64_t address, struct vmt_symbol *symbol)
+{
+	char marked[4096];
+	bool reused;
+
+	if (!frames->input.compiled ||
+	    !vmt_jit_names_find(frames->input.compiled, address - 1, symbol, &reused))
+		return 0;
+	if (reused) {
+		snprintf(marked, sizeof(marked), "%s" EARLIER, symbol->function);
+		symbol->function = keep(frames, marked);
+		++*frames->input.reused;
+	}
+	return 1;
+}
+
 /* The frames of one address: as many as were inlined there, at least one. */
 static int
 look_up(struct vmt_frames *frames, struct lookup *lookup)
@@ -118,6 +138,8 @@ look_up(struct vmt_frames *frames, struct lookup *lookup)
 	struct vmt_module module;
 	size_t found = 0;
 
+	if (!place->span)
+		found = name_compiled(frames, place->address, symbols);
 	if (place->span) {
 		const struct vmt_span *span =
 		    vmt_module_history_span(frames->input.history, (uint32_t)place->span);

@@ -12,6 +12,7 @@
 
 #include "tools/model/report/report.h"
 #include "tools/model/space/sites.h"
+#include "tools/read/symbols/jit_names.h"
 #include "tools/read/symbols/lookup.h"
 #include "tools/read/trace/trace.h"
 #include "tools/string_set.h"
@@ -25,7 +26,9 @@ struct vmt_frames_input {
 	struct vmt_stack_source stacks; /* of the sites; zero: the trace's stack table */
 	bool first_is_exact;		/* it is kept as one more than it is: touch_stacks.h */
 	struct vmt_string_set *strings;
-	struct vmt_lookup *symbols; /* NULL: addresses and modules alone */
+	struct vmt_lookup *symbols;	/* NULL: addresses and modules alone */
+	struct vmt_jit_names *compiled; /* of code in no module; NULL: none is known */
+	uint64_t *reused; /* counts addresses of which compiled knows more than one function */
 };
 
 struct vmt_frames *vmt_frames_new(const struct vmt_frames_input *input);

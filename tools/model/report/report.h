@@ -385,6 +385,12 @@ struct vmt_report {
 		uint64_t modules;
 		uint64_t addresses;
 	} packed;
+
+	/* What the process wrote down of the code that it compiled (jit_names.h). */
+	struct {
+		uint64_t functions;
+		uint64_t reused; /* addresses of stacks that had more than one */
+	} compiled;
 };
 
 enum vmt_report_at {

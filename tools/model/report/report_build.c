@@ -265,6 +265,8 @@ fill(struct vmt_report_draft *draft)
 	if (!status)
 		status = vmt_report_rows_fill(draft);
 	if (!status)
+		status = vmt_report_compiled_cover(draft);
+	if (!status)
 		status = vmt_history_build_fill(draft);
 	return status ? status : fill_line(draft);
 }
@@ -317,6 +319,7 @@ tear_down(struct vmt_report_draft *draft)
 	free(draft->waiting.items);
 	free(draft->seen);
 	vmt_packed_names_free(draft->packed);
+	vmt_jit_names_free(draft->compiled);
 	free(draft->line);
 	free(draft->site_rows);
 	vmt_trace_close(draft->trace);
@@ -330,6 +333,8 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 	if (status)
 		return status;
 	status = vmt_report_names_open(draft, path, err);
+	if (!status)
+		status = vmt_report_compiled_open(draft, path, err);
 	if (status)
 		return status;
 	if (set_up(draft))

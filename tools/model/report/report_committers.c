@@ -92,6 +92,8 @@ make_frames(struct vmt_report_draft *draft)
 	    .first_is_exact = true,
 	    .strings = draft->strings,
 	    .symbols = draft->options->symbols ? draft->names : NULL,
+	    .compiled = draft->options->symbols ? draft->compiled : NULL,
+	    .reused = &draft->report.compiled.reused,
 	};
 
 	return vmt_frames_new(&input);

@@ -56,6 +56,7 @@ struct vmt_report_draft {
 	struct vmt_rss_series *line;
 	struct vmt_lookup *names;
 	struct vmt_packed_names *packed; /* NULL: the trace has none */
+	struct vmt_jit_names *compiled;	 /* NULL: the process wrote down none */
 	struct vmt_go_sites *go_owners;
 	struct vmt_allocators *allocators;
 	size_t *site_rows; /* by index of the replay's sites: of the report's; SIZE_MAX = none */
@@ -151,6 +152,11 @@ void vmt_report_go_free(struct vmt_report *report);
  * for, to who wants all names. */
 int vmt_report_names_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
 int vmt_report_names_tell(struct vmt_report_draft *draft);
+
+/* Functions that the process compiled: reads what it wrote down, into compiled; once there are
+ * frames, says what of it is not known. */
+int vmt_report_compiled_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
+int vmt_report_compiled_cover(struct vmt_report_draft *draft);
 
 /* How it was recorded, and the blind spots. */
 int vmt_report_coverage_fill(struct vmt_report_draft *draft);

@@ -332,6 +332,8 @@ vmt_report_rows_fill(struct vmt_report_draft *draft)
 	    .sites = draft->replay->sites,
 	    .strings = draft->strings,
 	    .symbols = draft->options->symbols ? draft->names : NULL,
+	    .compiled = draft->options->symbols ? draft->compiled : NULL,
+	    .reused = &draft->report.compiled.reused,
 	};
 	struct vmt_frames *frames = vmt_frames_new(&input);
 	int status = frames ? 0 : -ENOMEM;

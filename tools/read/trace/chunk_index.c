@@ -121,6 +121,7 @@ claimed_records(const struct vmt_chunk *chunk)
 	case VMT_CHUNK_TITLE:
 	case VMT_CHUNK_ALLOCATOR:
 	case VMT_CHUNK_NAMES:
+	case VMT_CHUNK_JIT:
 		return 0;
 	}
 	return 0; /* a kind that may be skipped */

@@ -1,0 +1,140 @@
+#include "tools/model/report/report_draft.h"
+
+#include "tools/read/symbols/jit_names.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* One part in so many of what all call sites have: less is not worth a line. */
+#define WORTH_A_LINE 100u
+
+int
+vmt_report_compiled_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	int status = 0;
+
+	for (size_t i = 0; i < count && !status; i++) {
+		const unsigned char *bytes;
+		size_t length;
+
+		if (chunks[i].header.kind != VMT_CHUNK_JIT)
+			continue;
+		status = vmt_trace_payload(draft->trace, &chunks[i], &bytes, &length, err);
+		if (status)
+			return status;
+		if (!draft->compiled)
+			draft->compiled = vmt_jit_names_new();
+		status =
+		    draft->compiled ? vmt_jit_names_read(draft->compiled, bytes, length) : -ENOMEM;
+	}
+	if (!status && draft->compiled)
+		status = vmt_jit_names_settle(draft->compiled);
+	if (status)
+		return vmt_report_draft_no_memory(err, path);
+	if (draft->compiled)
+		draft->report.compiled.functions = vmt_jit_names_count(draft->compiled);
+	return 0;
+}
+
+/* How a run time is told to write down what it compiles. */
+struct run_time {
+	const char *program; /* beginning of its name */
+	const char *frame;   /* beginning of a function that runs code of its own; NULL: frames
+				outside of any file show that it does */
+	const char *text;
+};
+
+static const struct run_time run_times[] = {
+    {"node", "Builtins_InterpreterEntryTrampoline",
+     "JavaScript functions have no names here: start node with --perf-basic-prof (or set "
+     "NODE_OPTIONS=--perf-basic-prof), and those that were compiled are recorded; with "
+     "--interpreted-frames-native-stack as well, all are"},
+    {"java", NULL,
+     "Java methods have no names here: start java with -XX:+PreserveFramePointer "
+     "-XX:+UnlockDiagnosticVMOptions -XX:+DumpPerfMapAtExit (JDK 17 and later), or run jcmd PID "
+     "Compiler.perfmap in time, and the names of compiled ones are recorded"},
+    {"python", "_PyEval_EvalFrame",
+     "Python functions have no names here: start python with -X perf (3.12 and later), and they "
+     "are recorded"},
+    {"dotnet", NULL,
+     ".NET methods have no names here: set DOTNET_PerfMapEnabled=1, and they are recorded"},
+    {"ruby", NULL,
+     "compiled Ruby methods have no names here: start ruby with --yjit-perf, and they are "
+     "recorded"},
+    {"beam.smp", NULL,
+     "Erlang functions have no names here: start erl with +JPperf true, and they are recorded"},
+};
+
+static const struct run_time *
+run_time_of(const struct vmt_report *report)
+{
+	const char *exe = report->process.exe ? report->process.exe : "";
+	const char *slash = strrchr(exe, '/');
+	const char *name = slash ? slash + 1 : exe;
+
+	for (size_t i = 0; i < sizeof(run_times) / sizeof(*run_times); i++)
+		if (strncmp(name, run_times[i].program, strlen(run_times[i].program)) == 0)
+			return &run_times[i];
+	return NULL;
+}
+
+static bool
+is_nameless(const struct vmt_site *site, const struct run_time *run_time)
+{
+	for (size_t i = 0; i < site->stack.count; i++) {
+		const struct vmt_frame *frame = &site->stack.frames[i];
+
+		if (!frame->module && !frame->function)
+			return true;
+		if (run_time->frame && frame->function &&
+		    strncmp(frame->function, run_time->frame, strlen(run_time->frame)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether call sites with such frames have much of the memory: in RAM, or else reserved. */
+static bool
+matters(const struct vmt_report *report, const struct run_time *run_time)
+{
+	double all[2] = {0, 0};
+	double nameless[2] = {0, 0};
+
+	for (size_t i = 0; i < report->site_count; i++) {
+		const struct vmt_site *site = &report->sites[i];
+		double share = is_nameless(site, run_time) ? 1 : 0;
+
+		all[0] += (double)site->committed_bytes;
+		all[1] += (double)site->total_reserved_bytes;
+		nameless[0] += share * (double)site->committed_bytes;
+		nameless[1] += share * (double)site->total_reserved_bytes;
+	}
+	return (nameless[0] > 0 && nameless[0] * WORTH_A_LINE >= all[0]) ||
+	       (nameless[1] > 0 && nameless[1] * WORTH_A_LINE >= all[1]);
+}
+
+int
+vmt_report_compiled_cover(struct vmt_report_draft *draft)
+{
+	const struct run_time *run_time = run_time_of(&draft->report);
+	int status = 0;
+
+	if (!draft->options->symbols)
+		return 0;
+	if (draft->report.compiled.functions == 0 && run_time && matters(&draft->report, run_time))
+		status = vmt_report_coverage_add(draft, "%s", run_time->text);
+	if (!status && draft->compiled && vmt_jit_names_is_cut(draft->compiled))
+		status = vmt_report_coverage_add(
+		    draft, "the program wrote down more compiled functions in /tmp/perf-PID.map "
+			   "than a trace keeps: later ones have no names");
+	if (!status && draft->report.compiled.reused)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "addresses of compiled code that several functions had one after another: "
+		    "%" PRIu64 ". The last one is named, \"(or earlier code)\" stands with it",
+		    draft->report.compiled.reused);
+	return status;
+}
