@@ -32,6 +32,7 @@ static const struct old_trace old_traces[] = {
     {"v5/cut", "exit", 0, 210, 201, 2, 10997760, 5476352, 195, 3840864},
     {"v5/killed", "cut", 0, 218, 0, 1, 1376256, 0, 195, 3840864},
     {"v5/go", "exit", 0, 73, 0, 8, 29589504, 0, 0, 0},
+    {"v6/packed", "exit", 0, 21, 0, 1, 3284992, 0, 2, 8192},
 };
 
 struct old_site {
@@ -63,6 +64,8 @@ static const struct old_site old_sites[] = {
     {"v5/killed", "malloc", 23, 192, 3840000, 0, 0},
     {"v5/go", "mmap", 407, 6, 25165824, 0, 22020096},
     {"v5/go", "mmap", 146, 1, 4194304, 0, 3567616},
+    {"v6/packed", "mmap", 27, 1, 1048576, 0, 1048576},
+    {"v6/packed", "malloc", 10, 1, 472, 472, 0},
 };
 
 /* Unpacks a trace; its path. */
@@ -152,6 +155,27 @@ test_reports_have_the_figures_of_then(void **state)
 	}
 }
 
+/* The program and its map are gone: their names are in the trace. */
+static void
+test_a_packed_trace_has_its_names(void **state)
+{
+	json_t *whole = report(unpacked("v6/packed"), NULL);
+	json_t *packed = member(member(whole, "trace"), "packed");
+	json_t *site = find_site(whole, "mmap", "take_memory", 1);
+	json_t *frames;
+
+	(void)state;
+	assert_int_equal(number(packed, "modules"), 3);
+	assert_int_equal(number(packed, "addresses"), 73);
+	assert_non_null(site);
+	frames = member(site, "frames");
+	assert_int_equal(number(json_array_get(frames, 0), "line"), 27);
+	assert_string_equal(json_string_value(member(json_array_get(frames, 1), "function")),
+			    "hot (or earlier code)");
+	assert_int_equal(number(json_array_get(frames, 1), "line"), 12);
+	json_decref(whole);
+}
+
 /* A dump has every event; the account of the report says how many. */
 static void
 test_dumps_have_every_event(void **state)
@@ -194,6 +218,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reports_have_the_figures_of_then),
+	    cmocka_unit_test(test_a_packed_trace_has_its_names),
 	    cmocka_unit_test(test_dumps_have_every_event),
 	    cmocka_unit_test(test_two_of_then_are_compared),
 	};

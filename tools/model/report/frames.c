@@ -123,7 +123,8 @@ name_compiled(struct vmt_frames *frames, uint64_t address, struct vmt_symbol *sy
 	if (reused) {
 		snprintf(marked, sizeof(marked), "%s" EARLIER, symbol->function);
 		symbol->function = keep(frames, marked);
-		++*frames->input.reused;
+		if (frames->input.reused)
+			++*frames->input.reused;
 	}
 	return 1;
 }

@@ -28,7 +28,7 @@ struct vmt_frames_input {
 	struct vmt_string_set *strings;
 	struct vmt_lookup *symbols;	/* NULL: addresses and modules alone */
 	struct vmt_jit_names *compiled; /* of code in no module; NULL: none is known */
-	uint64_t *reused; /* counts addresses of which compiled knows more than one function */
+	uint64_t *reused; /* counts addresses of which compiled knows several functions; or NULL */
 };
 
 struct vmt_frames *vmt_frames_new(const struct vmt_frames_input *input);

@@ -93,7 +93,6 @@ make_frames(struct vmt_report_draft *draft)
 	    .strings = draft->strings,
 	    .symbols = draft->options->symbols ? draft->names : NULL,
 	    .compiled = draft->options->symbols ? draft->compiled : NULL,
-	    .reused = &draft->report.compiled.reused,
 	};
 
 	return vmt_frames_new(&input);
