@@ -16,6 +16,8 @@
 #include <time.h>
 
 #define AWAITED_NS UINT64_C(2000000000)
+/* For all traces that are opened together: any number may claim that their collector lives. */
+#define ALL_AWAITED_NS (2 * AWAITED_NS)
 #define GLANCE_NS 2000000L
 
 /* 146 years: the distance of any two times is a number, too. */
@@ -143,12 +145,16 @@ static void
 await_end(struct vmt_trace *trace)
 {
 	static const struct timespec glance = {0, GLANCE_NS};
-	uint64_t until_ns = vmt_ticks_monotonic_ns() + AWAITED_NS;
+	static uint64_t waited_ns;
+	uint64_t from_ns = vmt_ticks_monotonic_ns();
+	uint64_t until_ns = from_ns + AWAITED_NS;
 
-	while (vmt_process_end_is_awaited(&trace->head) && vmt_ticks_monotonic_ns() < until_ns) {
+	while (vmt_process_end_is_awaited(&trace->head) && vmt_ticks_monotonic_ns() < until_ns &&
+	       waited_ns + vmt_ticks_monotonic_ns() - from_ns < ALL_AWAITED_NS) {
 		nanosleep(&glance, NULL);
 		refresh_head(trace);
 	}
+	waited_ns += vmt_ticks_monotonic_ns() - from_ns;
 }
 
 static uint64_t

@@ -6,7 +6,8 @@
  * the regions the head names) is an error that says so; cut anywhere behind, it opens. Memory stays
  * within a small multiple of the file's size, and one decompressed chunk (VMT_CHUNK_MAX_BYTES at
  * most). Where the process is over and its collector still writes, opening waits for it, two
- * seconds at most. A struct vmt_trace is one thread's; it owns everything its getters return.
+ * seconds at most, four for all traces that are opened. A struct vmt_trace is one thread's; it owns
+ * everything its getters return.
  */
 #ifndef VMT_TRACE_H
 #define VMT_TRACE_H
