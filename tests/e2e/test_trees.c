@@ -250,6 +250,34 @@ check_stopped(struct tree *tree)
 	go_on(tree);
 }
 
+/* Of one of the workers, its cache belongs to the call site of its parent. */
+static void
+check_inherited(const struct tree *tree, json_t *root)
+{
+	const char *parent = json_string_value(member(trace_of(root, tree->pids[0]), "name"));
+	json_t *trace;
+	size_t explained = 0;
+	size_t i;
+
+	json_array_foreach(member(root, "traces"), i, trace)
+	{
+		json_t *part = json_array_get(member(trace, "inherited"), 0);
+
+		if (!part)
+			continue;
+		explained++;
+		assert_int_not_equal(number(trace, "pid"), tree->pids[0]);
+		assert_string_equal(json_string_value(member(part, "from")), parent);
+		assert_non_null(strstr(json_string_value(member(part, "call")), "prefork.c:"));
+		assert_int_equal(number(part, "committed_bytes"), 24000 << 10);
+		assert_non_null(strstr(json_string_value(member(trace, "owner")),
+				       " inherited from the parent"));
+	}
+	assert_int_equal(explained, 1);
+	assert_non_null(strstr(json_string_value(member(trace_of(root, tree->pids[0]), "owner")),
+			       "prefork.c:"));
+}
+
 static void
 test_workers_of_c(void **state)
 {
@@ -264,13 +292,17 @@ test_workers_of_c(void **state)
 	assert_int_equal(tree.count, 7);
 	check_stopped(&tree);
 	json_t *root = list(tree.directory, "exe");
-	json_t *group = json_array_get(member(root, "groups"), 0);
+	json_t *groups = member(root, "groups");
 
 	/* The cache once; each worker's copies and its own memory. The rest is the program's. */
 	assert_in_range(number(json_array_get(member(root, "trees"), 0), "once_bytes"),
 			24000 * kib + 6 * 4000 * kib, 24000 * kib + 6 * 4000 * kib + (12 << 20));
-	assert_int_equal(json_array_size(member(root, "groups")), 1);
-	assert_int_equal(number(group, "traces"), 7);
+	assert_int_equal(json_array_size(groups), 2);
+	assert_int_equal(number(json_array_get(groups, 0), "traces"), 6);
+	assert_true(json_is_true(member(json_array_get(groups, 0), "forked")));
+	assert_in_range(number(json_array_get(groups, 0), "least_private_bytes"), 4000 * kib,
+			4000 * kib + (2 << 20));
+	check_inherited(&tree, root);
 	assert_int_equal(converse_end(&tree.talk), 0);
 	json_decref(root);
 }
@@ -315,6 +347,92 @@ test_ended(void **state)
 	json_decref(root);
 }
 
+static void
+read_file(const char *path, char *bytes, size_t *length, size_t room)
+{
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	*length = fread(bytes, 1, room, file);
+	fclose(file);
+}
+
+static void
+put_file(const char *directory, const char *name, size_t number, const char *bytes, size_t length)
+{
+	char path[2 * PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s.%zu.vmt", directory, name, number);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, length, file), length);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Thousands of files that are no traces, traces cut anywhere, and two trees: told apart, in bounded
+ * memory, and none without a word. */
+static void
+test_garbage(void **state)
+{
+	static struct tree trees[2];
+	static char bytes[1 << 20];
+	const size_t garbage = 10000, cut = 40;
+	char path[2 * PATH_MAX];
+	size_t length;
+	struct run run;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		start(&trees[i], i == 0 ? "mixed" : "other",
+		      (const char *const[]){built("tests/target/prefork"), "3", "4000", "100",
+					    "100", NULL});
+		read_pids(&trees[i]);
+		assert_int_equal(converse_end(&trees[i].talk), 0);
+	}
+	const char *directory = trees[0].directory;
+
+	for (size_t i = 0; i < garbage; i++)
+		put_file(directory, "garbage", i, "VMTRACE\0nothing of it\n", 8 + i % 16);
+	snprintf(path, sizeof(path), "%s/t.vmt", trees[1].directory);
+	read_file(path, bytes, &length, sizeof(bytes));
+	for (size_t i = 0; i < cut; i++)
+		put_file(directory, "cut", i, bytes, length * i / cut);
+	const char *const argv[] = {built("vmtrace"), "report", directory, trees[1].directory,
+				    "--format",	      "json",	NULL};
+
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		fail_msg("%s", run.err);
+	assert_true(run.peak_rss_kib < 64 << 10);
+	json_t *root = json_loads(run.out, 0, NULL);
+	json_t *traces = member(root, "traces");
+	size_t left = json_array_size(traces) - 8;
+	size_t whole = 0;
+	json_t *row;
+	size_t i;
+
+	/* A trace that is cut behind its head can be read; one that is not is counted. */
+	assert_true(number(root, "unreadable") >= (int64_t)garbage);
+	assert_int_equal(number(root, "unreadable") + (int64_t)left, (int64_t)(garbage + cut));
+	assert_non_null(strstr(json_string_value(member(root, "unreadable_why")), ".vmt: "));
+	json_array_foreach(member(root, "trees"), i, row)
+	{
+		whole += number(row, "traces") == 4;
+		assert_true(number(row, "traces") == 4 || number(row, "traces") == 1);
+	}
+	/* The children of the second tree have several parents to choose from, where copies were
+	 * cut behind their heads. */
+	if (left == 0)
+		assert_int_equal(whole, 2);
+	else {
+		assert_int_equal(whole, 1);
+		assert_int_equal(number(root, "ambiguous"), 3);
+	}
+	json_decref(root);
+	run_free(&run);
+}
+
 int
 main(void)
 {
@@ -322,6 +440,7 @@ main(void)
 	    cmocka_unit_test(test_workers_of_c),
 	    cmocka_unit_test(test_workers_of_python),
 	    cmocka_unit_test(test_ended),
+	    cmocka_unit_test(test_garbage),
 	};
 
 	prefer_system_programs();

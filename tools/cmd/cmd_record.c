@@ -6,6 +6,7 @@
 #include "tools/cmd/pack.h"
 #include "tools/cmd/record_settings.h"
 #include "tools/cmd/record_summary.h"
+#include "tools/cmd/record_tree.h"
 #include "tools/cmd/show_page.h"
 #include "tools/memory_limit.h"
 #include "tools/read/elf/preloadable.h"
@@ -344,6 +345,7 @@ print_summary(struct recording *recording, char **argv, struct vmt_err *err)
 	if (recording->recorded.kept) {
 		trace = vmt_record_summary_print(&recording->recorded,
 						 launch->end_ns - launch->start_ns, stderr);
+		vmt_record_tree_print(&recording->recorded, stderr);
 		if (recording->wanted.options.values[VMT_RECORD_OPEN])
 			vmt_show_page_open(trace, recording->environment, err);
 		return;

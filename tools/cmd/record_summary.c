@@ -121,9 +121,8 @@ read_figures(const char *path)
 	return figures;
 }
 
-/* The path as the user would write it: relative where it lies below the current directory. */
-static const char *
-short_path(const char *path)
+const char *
+vmt_record_summary_short_path(const char *path)
 {
 	char here[4096];
 	size_t length;
@@ -131,9 +130,9 @@ short_path(const char *path)
 	if (!getcwd(here, sizeof(here)))
 		return path;
 	length = strlen(here);
-	if (strncmp(path, here, length) != 0 || path[length] != '/')
+	if (strncmp(path, here, length) != 0 || (path[length] != '/' && path[length] != '\0'))
 		return path;
-	return path + length + 1;
+	return path[length] ? path + length + 1 : ".";
 }
 
 /* A byte for the inside of $'...'. */
@@ -239,7 +238,7 @@ static void
 print_shortage(const char *path, const char *shortage, FILE *out)
 {
 	fprintf(out, "vmtrace: the recording in ");
-	vmt_record_summary_print_word(short_path(path), out);
+	vmt_record_summary_print_word(vmt_record_summary_short_path(path), out);
 	fprintf(out,
 		" ended before the program did: the program ran out of %s, and vmtrace released "
 		"its own\n",
@@ -252,12 +251,12 @@ print_next(const char *trace, FILE *out)
 	char page[PATH_MAX];
 
 	fprintf(out, "vmtrace: next: vmtrace report ");
-	vmt_record_summary_print_word(short_path(trace), out);
+	vmt_record_summary_print_word(vmt_record_summary_short_path(trace), out);
 	fprintf(out, "\nvmtrace: as a page: vmtrace report ");
-	vmt_record_summary_print_word(short_path(trace), out);
+	vmt_record_summary_print_word(vmt_record_summary_short_path(trace), out);
 	fprintf(out, " --format html -o ");
-	vmt_record_summary_print_word(vmt_show_page_name(short_path(trace), page, sizeof(page)),
-				      out);
+	vmt_record_summary_print_word(
+	    vmt_show_page_name(vmt_record_summary_short_path(trace), page, sizeof(page)), out);
 	fprintf(out, "\n");
 }
 

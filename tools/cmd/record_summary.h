@@ -34,6 +34,9 @@ uint64_t vmt_record_summary_peak(struct vmt_trace *trace);
 const char *vmt_record_summary_print(const struct vmt_record_summary *recorded,
 				     uint64_t duration_ns, FILE *out);
 
+/* The path as the user would write it: relative where it lies below the current directory. */
+const char *vmt_record_summary_short_path(const char *path);
+
 /* A word as one would type it into a shell; what a terminal would obey is written out. */
 void vmt_record_summary_print_word(const char *word, FILE *out);
 

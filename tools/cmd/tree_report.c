@@ -4,6 +4,7 @@
 #include "tools/cmd/report_args.h"
 #include "tools/cmd/terminal.h"
 #include "tools/cmd/trace_files.h"
+#include "tools/cmd/tree_owners.h"
 #include "tools/model/tree/tree_build.h"
 #include "tools/render/text_options.h"
 #include "tools/render/tree_json.h"
@@ -11,6 +12,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+
+#define OWNERS_NS UINT64_C(3000000000)
 
 bool
 vmt_tree_report_is_for(char *const *operands, int count)
@@ -47,8 +50,10 @@ build(struct vmt_tree **tree, const struct vmt_tree_report *wanted,
 
 	if (result == 0)
 		result = vmt_tree_build(tree, files.all, files.count, options, err);
-	if (result == 0)
+	if (result == 0) {
 		(*tree)->passed_over = files.passed_over;
+		vmt_tree_owners_find(*tree, VMT_TEXT_DEFAULT_TOP, OWNERS_NS);
+	}
 	vmt_trace_files_free(&files);
 	return result == -EINVAL ? -EBADMSG : result;
 }

@@ -408,6 +408,18 @@ vmt_headline_say_owners(struct vmt_sentence *sentence, const struct vmt_report *
 }
 
 void
+vmt_headline_say_owner(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	struct vmt_report merged = *report;
+	const struct vmt_class *first = largest_class(report, NULL);
+
+	merged.sites = vmt_group_rows_merge(report, 0, &merged.site_count);
+	if (first)
+		say_class(sentence, merged.sites ? &merged : report, first);
+	free(merged.sites);
+}
+
+void
 vmt_headline_say_reserved(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_site *site = largest(report, VMT_RANK_RESERVED, NULL);

@@ -45,6 +45,18 @@ emit_figures(struct vmt_emitter *emitter, const struct vmt_tree_process *process
 }
 
 static void
+emit_inherited(struct vmt_emitter *emitter, const struct vmt_tree *tree,
+	       const struct vmt_tree_inherited *part)
+{
+	vmt_emitter_object(emitter, NULL);
+	vmt_emitter_string(emitter, "from", tree->processes[part->from].name);
+	vmt_emitter_string(emitter, "call", part->call);
+	vmt_emitter_u64(emitter, "committed_bytes", part->committed_bytes);
+	vmt_emitter_bool(emitter, "estimate", part->is_estimate);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
 emit_process(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	     const struct vmt_tree_process *process)
 {
@@ -71,6 +83,10 @@ emit_process(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	else
 		vmt_emitter_string(emitter, "at", NULL);
 	vmt_emitter_string(emitter, "owner", process->owner);
+	vmt_emitter_array(emitter, "inherited");
+	for (size_t i = 0; i < process->inherited_count; i++)
+		emit_inherited(emitter, tree, &process->inherited[i]);
+	vmt_emitter_array_end(emitter);
 	vmt_emitter_object_end(emitter);
 }
 
@@ -108,6 +124,7 @@ emit_group(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	vmt_emitter_object(emitter, NULL);
 	vmt_emitter_string(emitter, "name", group->name);
 	vmt_emitter_u64(emitter, "tree", group->tree);
+	vmt_emitter_bool(emitter, "forked", group->is_forked);
 	vmt_emitter_u64(emitter, "traces", group->traces);
 	vmt_emitter_u64(emitter, "there", group->there);
 	vmt_emitter_string(emitter, "largest", tree->processes[group->largest].name);

@@ -9,6 +9,8 @@
 
 /* Trees of several processes that have parts of their own in the text. */
 #define MOST_FAMILIES 5u
+/* Of what is said below a row. */
+#define INDENT 13
 
 static const char *
 figure(char text[VMT_UNITS_BYTES], uint64_t bytes)
@@ -115,7 +117,8 @@ by_figures(const void *left, const void *right)
 }
 
 static void
-print_process(const struct vmt_layout *layout, const struct vmt_tree_process *process)
+print_process(const struct vmt_tree *tree, const struct vmt_layout *layout,
+	      const struct vmt_tree_process *process)
 {
 	const struct vmt_tree_figures *at = &process->at;
 	bool has = process->has_snapshot;
@@ -130,7 +133,15 @@ print_process(const struct vmt_layout *layout, const struct vmt_tree_process *pr
 			process->peak_rss_bytes ? figure(peak, process->peak_rss_bytes) : "?",
 			process->end, process->name, process->title);
 	if (process->owner)
-		vmt_layout_line(layout, VMT_STYLE_DIM, "%*s%s", 4, "", process->owner);
+		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%*smost: %s", INDENT, "", process->owner);
+	for (size_t i = 0; i < process->inherited_count; i++) {
+		const struct vmt_tree_inherited *part = &process->inherited[i];
+
+		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%*sinherited: %s%s of %s in %s", INDENT,
+				"", part->is_estimate ? "about " : "",
+				figure(rss, part->committed_bytes), part->call,
+				tree->processes[part->from].name);
+	}
 }
 
 static void
@@ -142,7 +153,7 @@ print_rows(const struct vmt_tree *tree, const struct vmt_layout *layout, size_t 
 	vmt_layout_line(layout, VMT_STYLE_TITLE, "%10s %10s %10s %10s %10s  %-7s  %s", "RSS",
 			"private", "shared", "Pss", "peak", "end", "trace and title");
 	for (size_t i = 0; i < count && i < top; i++)
-		print_process(layout, &tree->processes[rows[i]]);
+		print_process(tree, layout, &tree->processes[rows[i]]);
 	if (count > top)
 		vmt_layout_line(layout, VMT_STYLE_DIM, "  and %zu more: --top N has more rows",
 				count - top);

@@ -405,6 +405,7 @@ enum vmt_report_at {
 };
 
 struct vmt_names_visitor;
+struct vmt_snapshot;
 
 struct vmt_report_options {
 	enum vmt_report_at at;
@@ -422,6 +423,16 @@ struct vmt_report_options {
 	 * much of it. total is never 0. */
 	void (*progress)(void *context, const char *doing, uint64_t done, uint64_t total);
 	void *progress_context;
+
+	/* A snapshot in the place of the trace's own, or NULL: the process's, or what one that
+	 * descends from it by forks has inherited. It is moved out. Its head.time is in ticks of
+	 * this trace; the fork of the child lent_to comes before, if that is not 0. */
+	struct vmt_snapshot *lent;
+	uint32_t lent_to;
+	/* Told of what the process itself inherited at its fork, by ranges of addresses, in rising
+	 * order, where not NULL. 0 or -ENOMEM. */
+	int (*inherited)(void *context, uint64_t start, uint64_t end);
+	void *inherited_context;
 };
 
 /* Whether code is of the C or C++ library, the loader or this tracer: it serves callers, and is

@@ -325,6 +325,23 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_trace_close(draft->trace);
 }
 
+/* The snapshot that the report is about, decoded. */
+static int
+take_snapshot(struct vmt_report_draft *draft, struct vmt_err *err)
+{
+	static const struct vmt_trace_chunk of_another;
+	struct vmt_snapshot *lent = draft->options->lent;
+	int status = vmt_snapshot_choice_find(draft, &draft->chosen, err);
+
+	if (!status && lent) {
+		draft->chosen = &of_another;
+		draft->snapshot = *lent;
+		*lent = (struct vmt_snapshot){.mappings = NULL};
+	} else if (!status && draft->chosen)
+		status = vmt_snapshot_decode(&draft->snapshot, draft->trace, draft->chosen, err);
+	return status;
+}
+
 static int
 build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 {
@@ -339,9 +356,7 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 		return status;
 	if (set_up(draft))
 		return vmt_report_draft_no_memory(err, path);
-	status = vmt_snapshot_choice_find(draft, &draft->chosen, err);
-	if (!status && draft->chosen)
-		status = vmt_snapshot_decode(&draft->snapshot, draft->trace, draft->chosen, err);
+	status = take_snapshot(draft, err);
 	if (!status && vmt_history_build_plan(draft, draft->chosen))
 		status = vmt_report_draft_no_memory(err, path);
 	if (!status)

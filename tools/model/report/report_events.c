@@ -164,6 +164,17 @@ last_snapshot_time(const struct vmt_report_draft *draft)
 	return last;
 }
 
+/* What the parent did behind the fork is nothing to a child. */
+static void
+note_fork(struct vmt_report_draft *draft, const struct vmt_event *event)
+{
+	uint32_t child = draft->options->lent_to;
+
+	if (event->kind == VMT_EVENT_FORK && child != 0 && event->argument_a == child &&
+	    !draft->joined && event->time < draft->snapshot.head.time)
+		draft->snapshot.head.time = event->time;
+}
+
 static int
 take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 {
@@ -180,6 +191,7 @@ take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 	}
 	if (!is_inventory(draft, event)) {
 		draft->begun = true;
+		note_fork(draft, event);
 		status = vmt_report_snapshots_reach(draft, event->time);
 	}
 	return status ? status : vmt_replay_apply(draft->replay, event);

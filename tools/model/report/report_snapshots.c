@@ -88,6 +88,23 @@ join_options(const struct vmt_report_draft *draft)
 	};
 }
 
+static int
+tell_inherited(void *context, const struct vmt_attribution *attribution,
+	       const struct vmt_regions *regions, const struct vmt_resident *resident)
+{
+	const struct vmt_report_draft *draft = context;
+	const struct vmt_report_options *options = draft->options;
+	int status = 0;
+
+	(void)attribution;
+	(void)resident;
+	for (size_t i = 0; i < regions->count && !status; i++)
+		if (regions->items[i].class == VMT_CLASS_INHERITED)
+			status = options->inherited(options->inherited_context,
+						    regions->items[i].start, regions->items[i].end);
+	return status;
+}
+
 /* With the report's own snapshot. */
 static int
 join(struct vmt_report_draft *draft)
@@ -113,6 +130,10 @@ join(struct vmt_report_draft *draft)
 	if (has_lost_events(draft))
 		vmt_touched_lose(draft->replay->touched);
 	vmt_history_build_watch(draft, &options);
+	if (draft->options->inherited) {
+		options.see = tell_inherited;
+		options.see_context = draft;
+	}
 	status =
 	    vmt_attribution_join(&draft->attribution, &draft->snapshot, draft->replay, &options);
 	if (!status)

@@ -43,6 +43,14 @@ struct vmt_tree_figures {
 	uint64_t swap_bytes;
 };
 
+/* What a process inherited at its fork, by who reserved it. */
+struct vmt_tree_inherited {
+	size_t from; /* process */
+	char *call;  /* the call site, or the class where no call is known */
+	uint64_t committed_bytes;
+	bool is_estimate;
+};
+
 struct vmt_tree_process {
 	char *path; /* of the trace */
 	char *name; /* of the trace, as it is shown */
@@ -56,6 +64,8 @@ struct vmt_tree_process {
 	uint64_t random_id;
 	uint64_t forked_from;
 	uint64_t start_unix_ns;
+	uint32_t clock;	     /* of its trace's times */
+	uint64_t start_time; /* of its trace, by that clock */
 	int64_t start_ns;
 	int64_t end_ns;	   /* the last that is known of it; INT64_MAX: it runs */
 	int64_t leaves_ns; /* of its last snapshot, where it waited for that in order to end; else
@@ -75,7 +85,9 @@ struct vmt_tree_process {
 	struct vmt_tree_figures at;
 	size_t chunk;  /* of the snapshot */
 	bool is_apart; /* others of the tree came or went between it and the moment */
-	char *owner;   /* who has most of it then, in words; NULL: not looked up */
+	struct vmt_tree_inherited *inherited; /* largest first; where the owner was looked up */
+	size_t inherited_count;
+	char *owner; /* who has most of it then, in words; NULL: not looked up */
 };
 
 struct vmt_tree_sum {
@@ -106,6 +118,7 @@ struct vmt_tree_family {
 /* Processes of one tree that are called alike. */
 struct vmt_tree_group {
 	size_t tree;
+	bool is_forked; /* they were forked; else they began with a program of their own */
 	char *name;
 	size_t traces;
 	size_t there;

@@ -12,8 +12,6 @@
 
 struct vmt_tree_options {
 	enum vmt_tree_group_by group_by;
-	size_t owners;	    /* of so many rows of the first groups the owners are looked up ... */
-	uint64_t owners_ns; /* ... as long as this time is not over */
 };
 
 struct vmt_tree_file {

@@ -7,6 +7,7 @@
 struct named {
 	char *name;
 	size_t tree;
+	bool is_forked;
 	size_t process;
 };
 
@@ -50,6 +51,8 @@ by_name(const void *left, const void *right)
 
 	if (a->tree != b->tree)
 		return a->tree < b->tree ? -1 : 1;
+	if (a->is_forked != b->is_forked)
+		return a->is_forked ? 1 : -1;
 	order = strcmp(a->name, b->name);
 	if (order != 0)
 		return order;
@@ -110,23 +113,29 @@ compare_groups(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
+static bool
+is_same(const struct named *named, const struct vmt_tree_group *group)
+{
+	return named->tree == group->tree && named->is_forked == group->is_forked &&
+	       strcmp(named->name, group->name) == 0;
+}
+
 /* Names move into the groups. */
 static void
 fill(struct vmt_tree *tree, struct named *names)
 {
-	for (size_t i = 0; i < tree->count; i++) {
-		bool is_first =
-		    i == 0 || names[i].tree != names[i - 1].tree ||
-		    strcmp(names[i].name, tree->groups[tree->group_count - 1].name) != 0;
+	struct vmt_tree_group *group = NULL;
 
-		if (is_first) {
-			tree->groups[tree->group_count++] =
-			    (struct vmt_tree_group){.tree = names[i].tree,
-						    .name = names[i].name,
-						    .least_private_bytes = VMT_FIGURE_UNKNOWN};
+	for (size_t i = 0; i < tree->count; i++) {
+		if (!group || !is_same(&names[i], group)) {
+			group = &tree->groups[tree->group_count++];
+			*group = (struct vmt_tree_group){.tree = names[i].tree,
+							 .is_forked = names[i].is_forked,
+							 .name = names[i].name,
+							 .least_private_bytes = VMT_FIGURE_UNKNOWN};
 			names[i].name = NULL;
 		}
-		add_process(&tree->groups[tree->group_count - 1], tree, names[i].process);
+		add_process(group, tree, names[i].process);
 		tree->processes[names[i].process].group = tree->group_count - 1;
 	}
 }
@@ -161,6 +170,7 @@ vmt_tree_groups_make(struct vmt_tree *tree, enum vmt_tree_group_by by)
 	for (size_t i = 0; done && i < tree->count; i++) {
 		names[i] = (struct named){.name = name_of(&tree->processes[i], by),
 					  .tree = tree->processes[i].tree,
+					  .is_forked = tree->processes[i].origin == VMT_TREE_FORK,
 					  .process = i};
 		done = names[i].name != NULL;
 	}

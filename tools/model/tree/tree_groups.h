@@ -1,8 +1,9 @@
 /*
  * tree_groups.h: processes of one tree that are called alike.
  *
- * By title, where a number is like any other ("postgres: bench bench 127.0.0.1(#) idle"), or by
- * program. One thread at a time.
+ * Those that were forked are apart from those that began with a program of their own, as a worker
+ * may be called as its parent is. By title, where a number is like any other ("postgres: bench
+ * bench 127.0.0.1(#) idle"), or by program. One thread at a time.
  */
 #ifndef VMT_TREE_GROUPS_H
 #define VMT_TREE_GROUPS_H

@@ -237,6 +237,8 @@ read_identity(struct vmt_tree_process *process, const struct vmt_trace *trace)
 	process->random_id = head->random_id;
 	process->forked_from = head->forked_from;
 	process->start_unix_ns = head->start_unix_ns;
+	process->clock = head->clock;
+	process->start_time = head->clock_start.ticks;
 	process->start_ns = (int64_t)(head->clock_start.monotonic_ns & INT64_MAX);
 	process->end = vmt_trace_end(trace, &process->end_status);
 	process->end_ns = end_of(process, trace);
@@ -274,4 +276,7 @@ vmt_tree_scan_free(struct vmt_tree_process *process)
 	free(process->title);
 	free(process->points);
 	free(process->owner);
+	for (size_t i = 0; i < process->inherited_count; i++)
+		free(process->inherited[i].call);
+	free(process->inherited);
 }
