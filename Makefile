@@ -156,7 +156,8 @@ check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck lib
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace zstd binutils procps util-linux wrk \
 	libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' libmimalloc-dev libfaketime fakeroot musl-tools file \
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb \
-	qemu-user proot ltrace curl protobuf-compiler prometheus zsh fish
+	qemu-user proot ltrace curl protobuf-compiler prometheus zsh fish redis-server \
+	'nginx-light|nginx'
 
 # Node may come from elsewhere, whose package Debian's would replace.
 node_packages := $(if $(shell command -v node),,nodejs) $(if $(shell command -v npm),,npm)

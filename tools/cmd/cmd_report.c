@@ -50,7 +50,7 @@ const struct vmt_option vmt_cmd_report_options[] = {
     {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
     {"metric", 0, "METRIC",
      "of folded, and shown first by speedscope: committed_space (default) ..."},
-    {"group", 0, "BY", "several traces: which are called alike, by title (default) or exe"},
+    {"group", 0, "BY", "several traces: groups by title (default) or exe"},
     {"by", 0, "WHAT", "add call sites up by function, file, module, class or thread"},
     {"tree", 0, NULL, "show calls as a tree, from the outermost inwards"},
     {"inverted", 0, NULL, "... from what asked for memory outwards"},

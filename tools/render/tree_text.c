@@ -58,8 +58,45 @@ say_skew(struct vmt_sentence *sentence, const struct vmt_tree_family *family)
 	if (family->sum.is_apart)
 		vmt_sentence_say(sentence, " Processes came or went between them.");
 	if (family->unseen)
-		vmt_sentence_say(sentence, " %zu of the processes had no snapshot: not in the sum.",
+		vmt_sentence_say(sentence, " %zu more had no snapshot and are not in the sum.",
 				 family->unseen);
+}
+
+/* What is not in the sum makes it too small; what is shared and not known, too large. */
+static const char *
+bound_words(const struct vmt_tree_family *family)
+{
+	bool is_once = family->sum.once_bytes != VMT_FIGURE_UNKNOWN;
+
+	if (!is_once)
+		return family->unseen ? "" : "At most ";
+	if (family->unseen)
+		return "At least about ";
+	return family->sum.is_estimate ? "About " : "";
+}
+
+static void
+say_sum(struct vmt_sentence *sentence, const struct vmt_tree *tree,
+	const struct vmt_tree_family *family)
+{
+	const struct vmt_tree_sum *sum = &family->sum;
+	bool is_once = sum->once_bytes != VMT_FIGURE_UNKNOWN;
+	size_t seen = family->there - family->unseen;
+	const char *processes = seen == 1 ? "process" : "processes";
+	char bytes[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "%s%s in RAM%s", bound_words(family),
+			 vmt_units_bytes(bytes, is_once ? sum->once_bytes : sum->rss_bytes),
+			 seen == 1 ? "" : " together");
+	say_moment(sentence, tree, family);
+	if (is_once)
+		vmt_sentence_say(sentence,
+				 ": %zu %s, each shared page counted once (RSS added up: %s).",
+				 seen, processes, vmt_units_bytes(bytes, sum->rss_bytes));
+	else
+		vmt_sentence_say(sentence,
+				 ": RSS of %zu %s added up. Which pages they share is not known.",
+				 seen, processes);
 }
 
 char *
@@ -67,9 +104,6 @@ vmt_tree_text_sum(const struct vmt_tree *tree, const struct vmt_tree_family *fam
 		  size_t text_bytes)
 {
 	struct vmt_sentence sentence = {text, text_bytes, 0};
-	const struct vmt_tree_sum *sum = &family->sum;
-	bool is_once = sum->once_bytes != VMT_FIGURE_UNKNOWN;
-	char bytes[VMT_UNITS_BYTES];
 
 	text[0] = '\0';
 	if (family->there == family->unseen) {
@@ -79,23 +113,8 @@ vmt_tree_text_sum(const struct vmt_tree *tree, const struct vmt_tree_family *fam
 		vmt_sentence_say(&sentence, ".");
 		return text;
 	}
-	vmt_sentence_say(&sentence, "%s%s in RAM together",
-			 !is_once	    ? "At most "
-			 : sum->is_estimate ? "About "
-					    : "",
-			 vmt_units_bytes(bytes, is_once ? sum->once_bytes : sum->rss_bytes));
-	say_moment(&sentence, tree, family);
-	if (is_once)
-		vmt_sentence_say(&sentence,
-				 ": %zu processes, each shared page counted once (RSS added up: "
-				 "%s).",
-				 family->there, vmt_units_bytes(bytes, sum->rss_bytes));
-	else
-		vmt_sentence_say(&sentence,
-				 ": RSS of %zu processes added up. Which pages they share is not "
-				 "known.",
-				 family->there);
-	say_outside(&sentence, sum);
+	say_sum(&sentence, tree, family);
+	say_outside(&sentence, &family->sum);
 	say_skew(&sentence, family);
 	return text;
 }
@@ -211,7 +230,7 @@ print_groups(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 			continue;
 		if (shown == 0) {
 			fputc('\n', options->layout.out);
-			vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "Called alike");
+			vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "Groups");
 		}
 		if (shown++ < options->top)
 			print_group(tree, &options->layout, group);

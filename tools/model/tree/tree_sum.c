@@ -11,6 +11,9 @@
 
 /* A snapshot without Pss must be nearer than one with it by more than half, and by this. */
 #define NEARER_NS INT64_C(100000000)
+/* Forks and writes change what is shared, and not RSS: snapshots that are further from the moment
+ * give an estimate. */
+#define EXACT_NS INT64_C(1000000000)
 /* How far the snapshots' RSS may be from what was read at the moment: one part of so many. */
 #define SLACK_PART 100u
 
@@ -256,6 +259,7 @@ sum_pages(struct adding *adding)
 	bool is_exact = adding->knows_proportion && !sum->is_apart;
 
 	sum->is_estimate = adding->is_coarse || !is_exact || adding->family->unseen > 0 ||
+			   adding->family->skew_ns > EXACT_NS ||
 			   is_far(sum->rss_bytes, adding->family->moment_rss_bytes);
 	if (!adding->knows_pages || !(adding->knows_shares || is_exact))
 		return;
