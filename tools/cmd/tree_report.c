@@ -45,11 +45,18 @@ build(struct vmt_tree **tree, const struct vmt_tree_report *wanted,
       const struct vmt_tree_options *options, struct vmt_err *err)
 {
 	struct vmt_trace_files files;
+	struct vmt_err why = {""};
 	int result = vmt_trace_files_find(&files, wanted->operands, wanted->operand_count,
 					  wanted->most, err);
 
 	if (result == 0)
-		result = vmt_tree_build(tree, files.all, files.count, options, err);
+		result = vmt_tree_build(tree, files.all, files.count, options, &why);
+	if (result < 0 && *why.text && wanted->operand_count == 1)
+		result = vmt_err_set(
+		    err, -result, "%s: none of its traces (*.vmt) can be read, the first: %.200s",
+		    wanted->operands[0], why.text);
+	else if (result < 0 && *why.text)
+		result = vmt_err_set(err, -result, "%s", why.text);
 	if (result == 0) {
 		(*tree)->passed_over = files.passed_over;
 		vmt_tree_owners_find(*tree, VMT_TEXT_DEFAULT_TOP, OWNERS_NS);

@@ -286,16 +286,15 @@ static void
 print_losses(const struct vmt_tree *tree, const struct vmt_layout *layout)
 {
 	if (tree->unreadable)
-		vmt_layout_line(layout, VMT_STYLE_ALARM, "%zu files can't be read, the first: %s",
+		vmt_layout_line(layout, VMT_STYLE_ALARM, "and %zu unreadable, the first: %s",
 				tree->unreadable, tree->unreadable_why ? tree->unreadable_why : "");
 	if (tree->passed_over)
 		vmt_layout_line(layout, VMT_STYLE_ALARM,
-				"%zu files were not looked at: there are too many",
+				"and %zu that were not looked at: there are too many",
 				tree->passed_over);
 	if (tree->ambiguous)
 		vmt_layout_line(layout, VMT_STYLE_ALARM,
-				"%zu processes stand alone, as several traces may be their "
-				"parent's",
+				"and %zu of unknown parents: several traces may be theirs",
 				tree->ambiguous);
 }
 
