@@ -55,7 +55,7 @@ static const struct run_time run_times[] = {
     {"java", NULL,
      "Java methods have no names here: start java with -XX:+PreserveFramePointer "
      "-XX:+UnlockDiagnosticVMOptions -XX:+DumpPerfMapAtExit (JDK 17 and later), or run jcmd PID "
-     "Compiler.perfmap in time, and the names of compiled ones are recorded"},
+     "Compiler.perfmap in time"},
     {"python", "_PyEval_EvalFrame",
      "Python functions have no names here: start python with -X perf (3.12 and later), and they "
      "are recorded"},
