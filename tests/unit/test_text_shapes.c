@@ -234,7 +234,7 @@ static void
 a_tree_fits_the_terminal(void **state)
 {
 	enum { DEEP = 60 };
-	static char names[DEEP][8];
+	static char names[DEEP][16];
 	static struct vmt_frame frames[DEEP];
 	static const size_t widths[] = {20, 40, 80, 200};
 	struct vmt_site sites[DEEP];
