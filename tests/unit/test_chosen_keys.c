@@ -11,6 +11,7 @@
 
 #include "tools/hash_table.h"
 #include "tools/model/attribute/commit_sums.h"
+#include "tools/model/replay/temporary_blocks.h"
 #include "tools/model/space/sites.h"
 #include "tools/model/space/touch_marks.h"
 
@@ -91,6 +92,25 @@ commit_sums(void **state)
 	}
 	assert_in_range(longest, 1, LONGEST_WAY);
 	vmt_commit_sums_clear(&sums);
+}
+
+/* Each thread's last block is at an address whose 16-bit hash is that of all others. */
+static void
+temporary_blocks(void **state)
+{
+	struct vmt_temporary_blocks *blocks = vmt_temporary_blocks_new();
+	uint64_t address = 0;
+
+	(void)state;
+	assert_non_null(blocks);
+	for (uint32_t thread = 0; thread < KEYS; thread++) {
+		do
+			address += 16;
+		while ((address >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 48 != 0);
+		vmt_temporary_blocks_acquire(blocks, thread, address);
+	}
+	assert_in_range(vmt_temporary_blocks_longest_way(blocks), 1, 64);
+	vmt_temporary_blocks_free(blocks);
 }
 
 struct item {
@@ -181,6 +201,7 @@ main(void)
 	    cmocka_unit_test(sites),
 	    cmocka_unit_test(touch_marks),
 	    cmocka_unit_test(commit_sums),
+	    cmocka_unit_test(temporary_blocks),
 	    cmocka_unit_test(tables_by_uthash),
 	    cmocka_unit_test(every_byte_has_a_hash_of_its_own),
 	    cmocka_unit_test(another_process_has_another_seed),

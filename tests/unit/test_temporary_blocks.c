@@ -81,6 +81,68 @@ a_release_that_failed_was_none(void **state)
 	assert_true(vmt_temporary_blocks_release(blocks, 1, 0x2000));
 }
 
+/* What the module says, by a look at every thread. */
+struct plain {
+	uint64_t last;
+	bool is_released;
+};
+
+static bool
+plain_release(struct plain *thread, uint64_t address)
+{
+	thread->is_released = thread->last == address;
+	if (thread->is_released)
+		thread->last = 0;
+	return thread->is_released;
+}
+
+static bool
+plain_undo(struct plain *thread, uint64_t address)
+{
+	if (!thread->is_released)
+		return false;
+	*thread = (struct plain){.last = address};
+	return true;
+}
+
+static void
+any_order_of_calls_is_as_by_a_look_at_every_thread(void **state)
+{
+	enum { MANY = 64 };
+	static struct plain plain[MANY];
+	uint64_t random = 1;
+	unsigned counted = 0, undone = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 400000; i++) {
+		uint32_t thread;
+		uint64_t address;
+
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		thread = random >> 58;
+		address = (random >> 40 & 15) * 16; /* 0 as well */
+		if ((random >> 33 & 3) < 2) {
+			for (unsigned k = 0; k < MANY; k++)
+				if (plain[k].last == address)
+					plain[k].last = 0;
+			plain[thread].last = address;
+			vmt_temporary_blocks_acquire(blocks, thread, address);
+		} else if ((random >> 33 & 3) == 2) {
+			bool released = plain_release(&plain[thread], address);
+
+			counted += released;
+			assert_int_equal(vmt_temporary_blocks_release(blocks, thread, address),
+					 released);
+		} else {
+			bool undo = plain_undo(&plain[thread], address);
+
+			undone += undo;
+			assert_int_equal(vmt_temporary_blocks_undo(blocks, thread, address), undo);
+		}
+	}
+	assert_true(counted > 1000 && undone > 500);
+}
+
 static void
 without_a_table_nothing_is_counted(void **state)
 {
@@ -98,6 +160,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(each_thread_has_its_own_last_block, make, end),
 	    cmocka_unit_test_setup_teardown(memory_of_another_block_is_not_mistaken, make, end),
 	    cmocka_unit_test_setup_teardown(a_release_that_failed_was_none, make, end),
+	    cmocka_unit_test_setup_teardown(any_order_of_calls_is_as_by_a_look_at_every_thread,
+					    make, end),
 	    cmocka_unit_test(without_a_table_nothing_is_counted),
 	};
 

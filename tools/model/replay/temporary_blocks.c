@@ -1,17 +1,21 @@
 #include "tools/model/replay/temporary_blocks.h"
 
+#include "tools/hash_seed.h"
+
 #include <stdlib.h>
 
 #define THREADS 65536u
 #define THREAD_MASK (THREADS - 1)
+#define NO_LINK 0u /* else a thread and 1 */
 
+/* The threads that have a last block are in chains by a hash of its address: a trace chooses both,
+ * and whose block an address was must not cost a look at every thread. */
 struct vmt_temporary_blocks {
 	uint64_t last[THREADS];	   /* the block that a thread allocated last; 0: none */
 	bool is_released[THREADS]; /* by its last release that block went */
-	bool is_known[THREADS];
-	uint16_t threads[THREADS]; /* that are known */
-	uint32_t thread_count;
-	uint32_t held[THREADS]; /* by hash of an address: how many threads' last it may be */
+	uint32_t first[THREADS];   /* link to a chain's first thread, by hash */
+	uint32_t next[THREADS];	   /* ... and on from each thread; only where it has a last one */
+	uint32_t previous[THREADS];
 };
 
 struct vmt_temporary_blocks *
@@ -29,26 +33,58 @@ vmt_temporary_blocks_free(struct vmt_temporary_blocks *blocks)
 static uint32_t
 hash_of(uint64_t address)
 {
-	return (uint32_t)(((address >> 4) * UINT64_C(0x9e3779b97f4a7c15)) >> 48);
+	return (uint32_t)(vmt_hash_word(address) >> 48);
+}
+
+static void
+unlink_thread(struct vmt_temporary_blocks *blocks, uint32_t thread)
+{
+	uint32_t next = blocks->next[thread];
+	uint32_t previous = blocks->previous[thread];
+
+	if (previous)
+		blocks->next[previous - 1] = next;
+	else
+		blocks->first[hash_of(blocks->last[thread])] = next;
+	if (next)
+		blocks->previous[next - 1] = previous;
+}
+
+static void
+link_thread(struct vmt_temporary_blocks *blocks, uint32_t thread)
+{
+	uint32_t *first = &blocks->first[hash_of(blocks->last[thread])];
+
+	blocks->next[thread] = *first;
+	blocks->previous[thread] = NO_LINK;
+	if (*first)
+		blocks->previous[*first - 1] = thread + 1;
+	*first = thread + 1;
 }
 
 static void
 set_last(struct vmt_temporary_blocks *blocks, uint32_t thread, uint64_t address)
 {
 	if (blocks->last[thread])
-		blocks->held[hash_of(blocks->last[thread])]--;
+		unlink_thread(blocks, thread);
 	blocks->last[thread] = address;
 	if (address)
-		blocks->held[hash_of(address)]++;
+		link_thread(blocks, thread);
 }
 
 /* Another thread freed what this address was, and its memory is a new block. */
 static void
-forget_slow(struct vmt_temporary_blocks *blocks, uint64_t address)
+forget(struct vmt_temporary_blocks *blocks, uint64_t address)
 {
-	for (uint32_t i = 0; i < blocks->thread_count; i++)
-		if (blocks->last[blocks->threads[i]] == address)
-			set_last(blocks, blocks->threads[i], 0);
+	uint32_t link = blocks->first[hash_of(address)];
+
+	while (link) {
+		uint32_t thread = link - 1;
+
+		link = blocks->next[thread];
+		if (blocks->last[thread] == address)
+			set_last(blocks, thread, 0);
+	}
 }
 
 void
@@ -56,14 +92,8 @@ vmt_temporary_blocks_acquire(struct vmt_temporary_blocks *blocks, uint32_t threa
 {
 	if (!blocks)
 		return;
-	thread &= THREAD_MASK;
-	if (!blocks->is_known[thread]) {
-		blocks->is_known[thread] = true;
-		blocks->threads[blocks->thread_count++] = (uint16_t)thread;
-	}
-	if (blocks->held[hash_of(address)])
-		forget_slow(blocks, address);
-	set_last(blocks, thread, address);
+	forget(blocks, address);
+	set_last(blocks, thread & THREAD_MASK, address);
 }
 
 bool
@@ -87,4 +117,19 @@ vmt_temporary_blocks_undo(struct vmt_temporary_blocks *blocks, uint32_t thread, 
 	blocks->is_released[thread] = false;
 	set_last(blocks, thread, address);
 	return true;
+}
+
+uint32_t
+vmt_temporary_blocks_longest_way(const struct vmt_temporary_blocks *blocks)
+{
+	uint32_t longest = 0;
+
+	for (uint32_t i = 0; i < THREADS; i++) {
+		uint32_t way = 0;
+
+		for (uint32_t link = blocks->first[i]; link; link = blocks->next[link - 1])
+			way++;
+		longest = way > longest ? way : longest;
+	}
+	return longest;
 }

@@ -5,8 +5,9 @@
  * thread that allocated it frees it, or gives it to realloc, and has allocated nothing since.
  * heaptrack has one order of all threads, and does not count a block before whose release another
  * one was freed. Known only where all blocks are recorded. Threads are told apart
- * by the 16 low bits of their kernel ids, which is what events of the heap have. Where blocks is
- * NULL nothing is counted. One thread at a time.
+ * by the 16 low bits of their kernel ids, which is what events of the heap have. An event costs the
+ * same however many threads there are, whatever the addresses (hash_seed.h). Where blocks is NULL
+ * nothing is counted. One thread at a time.
  */
 #ifndef VMT_TEMPORARY_BLOCKS_H
 #define VMT_TEMPORARY_BLOCKS_H
@@ -28,5 +29,8 @@ bool vmt_temporary_blocks_release(struct vmt_temporary_blocks *blocks, uint32_t 
 /* The thread's last release failed, as a realloc may: whether it had been temporary. */
 bool vmt_temporary_blocks_undo(struct vmt_temporary_blocks *blocks, uint32_t thread,
 			       uint64_t address);
+
+/* How many threads one look passes at most now. For tests. */
+uint32_t vmt_temporary_blocks_longest_way(const struct vmt_temporary_blocks *blocks);
 
 #endif
