@@ -235,8 +235,9 @@ test_redis(void **state)
 	const char *socket = scratch_file("redis.sock");
 	const char *trace = scratch_file("redis.vmt");
 	const char *const argv[] = {
-	    built("vmtrace"), "record", "-o",		trace,	"--malloc", "all", "--", server,
-	    "--port",	      "0",	"--unixsocket", socket, "--save",   "",	   NULL};
+	    built("vmtrace"), "record",	 "-o", trace,	       "--malloc", "all",    "--",
+	    server,	      "--port",	 "0",  "--unixsocket", socket,	   "--save", "",
+	    "--dir",	      scratch(), NULL};
 
 	(void)state;
 	if (!have("redis-check-rdb") || !have("redis-benchmark")) {

@@ -31,14 +31,16 @@ static void
 start(struct tree *tree, const char *name, const char *const program[])
 {
 	static char output[PATH_MAX + 16];
-	const char *argv[16] = {built("vmtrace"), "record", "-o", output, "--"};
+	const char *argv[32] = {built("vmtrace"), "record", "-o", output, "--"};
 	size_t count = 5;
 
 	snprintf(tree->directory, sizeof(tree->directory), "%s", scratch_file(name));
 	assert_int_equal(mkdir(tree->directory, 0700), 0);
 	snprintf(output, sizeof(output), "%s/t.vmt", tree->directory);
-	for (size_t i = 0; program[i]; i++)
+	for (size_t i = 0; program[i]; i++) {
+		assert_true(count < sizeof(argv) / sizeof(argv[0]) - 1);
 		argv[count++] = program[i];
+	}
 	/* Figures are those of the very end, also where the collector gets no CPU soon. */
 	converse_start(&tree->talk, argv, (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
 }
@@ -408,6 +410,20 @@ ask_redis(const char *socket, const char *const words[], char *said, size_t said
 	run_free(&run);
 }
 
+/* What the child writes to is with the test's files, not where the tests were started. */
+static void
+wait_for_dump(pid_t child)
+{
+	int64_t deadline = now_ms() + LIMIT_MS;
+	char name[64];
+
+	snprintf(name, sizeof(name), "temp-%d.rdb", (int)child);
+	while (access(scratch_file(name), F_OK) != 0) {
+		assert_true(now_ms() < deadline);
+		poll(NULL, 0, 1);
+	}
+}
+
 /* A server that forks to save, and goes on writing meanwhile. */
 static void
 test_redis_that_saves(void **state)
@@ -420,8 +436,8 @@ test_redis_that_saves(void **state)
 	snprintf(socket, sizeof(socket), "%s", scratch_file("redis.socket"));
 	start(&tree, "redis",
 	      (const char *const[]){"redis-server", "--port", "0", "--unixsocket", socket, "--save",
-				    "", "--enable-debug-command", "yes", "--logfile", "/dev/null",
-				    NULL});
+				    "", "--dir", scratch(), "--enable-debug-command", "yes",
+				    "--logfile", "/dev/null", NULL});
 	ask_redis(socket, (const char *const[]){"info", "server", NULL}, said, sizeof(said));
 	pid_t server = (pid_t)strtol(strstr(said, "process_id:") + 11, NULL, 10);
 
@@ -433,6 +449,7 @@ test_redis_that_saves(void **state)
 		  sizeof(said));
 	ask_redis(socket, (const char *const[]){"bgsave", NULL}, said, sizeof(said));
 	find_children(&tree, server, 1);
+	wait_for_dump(tree.pids[1]);
 	ask_redis(socket, (const char *const[]){"debug", "populate", "20000", "other", "200", NULL},
 		  said, sizeof(said));
 	check_stopped(&tree);
