@@ -37,9 +37,9 @@ print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, FI
 	char text[1024];
 
 	for (size_t i = 1; i < tree->family_count; i++)
-		if (tree->families[i].sum.rss_bytes > family->sum.rss_bytes)
+		if (tree->families[i].moment_rss_bytes > family->moment_rss_bytes)
 			family = &tree->families[i];
-	if (family->there - family->unseen < 2)
+	if (family->there - family->unread < 2)
 		return;
 	fprintf(out, "vmtrace: %s\n", vmt_tree_text_sum(tree, family, text, sizeof(text)));
 	if (!find_directory(recorded, directory, sizeof(directory)))

@@ -103,6 +103,7 @@ emit_family(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	vmt_emitter_u64(emitter, "traces", family->traces);
 	vmt_emitter_u64(emitter, "there", family->there);
 	vmt_emitter_u64(emitter, "unseen", family->unseen);
+	vmt_emitter_u64(emitter, "unread", family->unread);
 	vmt_emitter_bool(emitter, "live", family->is_live);
 	vmt_emitter_i64(emitter, "moment_ns", family->moment_ns - root->start_ns);
 	vmt_emitter_i64(emitter, "skew_ns", family->skew_ns);
@@ -114,6 +115,7 @@ emit_family(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	emit_figure(emitter, "outside_bytes", is_summed ? sum->outside_bytes : 0);
 	vmt_emitter_bool(emitter, "apart", sum->is_apart);
 	vmt_emitter_bool(emitter, "estimate", sum->is_estimate);
+	vmt_emitter_bool(emitter, "short", sum->is_short);
 	vmt_emitter_object_end(emitter);
 }
 

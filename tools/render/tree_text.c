@@ -52,9 +52,8 @@ say_skew(struct vmt_sentence *sentence, const struct vmt_tree_family *family)
 {
 	char text[VMT_UNITS_BYTES];
 
-	if (family->there > family->unseen)
-		vmt_sentence_say(sentence, " By snapshots of at most %s before or after.",
-				 vmt_units_duration(text, (uint64_t)family->skew_ns));
+	vmt_sentence_say(sentence, " By snapshots of at most %s before or after.",
+			 vmt_units_duration(text, (uint64_t)family->skew_ns));
 	if (family->sum.is_apart)
 		vmt_sentence_say(sentence, " Processes came or went between them.");
 	if (family->unseen)
@@ -62,41 +61,56 @@ say_skew(struct vmt_sentence *sentence, const struct vmt_tree_family *family)
 				 family->unseen);
 }
 
-/* What is not in the sum makes it too small; what is shared and not known, too large. */
+/* What is not in the sum makes it too small. */
 static const char *
 bound_words(const struct vmt_tree_family *family)
 {
-	bool is_once = family->sum.once_bytes != VMT_FIGURE_UNKNOWN;
-
-	if (!is_once)
-		return family->unseen ? "" : "At most ";
-	if (family->unseen)
+	if (family->unseen || family->sum.is_short)
 		return "At least about ";
 	return family->sum.is_estimate ? "About " : "";
 }
 
+/* By snapshots, where it is known which pages the processes share. */
 static void
-say_sum(struct vmt_sentence *sentence, const struct vmt_tree *tree,
-	const struct vmt_tree_family *family)
+say_once(struct vmt_sentence *sentence, const struct vmt_tree *tree,
+	 const struct vmt_tree_family *family)
 {
 	const struct vmt_tree_sum *sum = &family->sum;
-	bool is_once = sum->once_bytes != VMT_FIGURE_UNKNOWN;
 	size_t seen = family->there - family->unseen;
-	const char *processes = seen == 1 ? "process" : "processes";
 	char bytes[VMT_UNITS_BYTES];
 
 	vmt_sentence_say(sentence, "%s%s in RAM%s", bound_words(family),
-			 vmt_units_bytes(bytes, is_once ? sum->once_bytes : sum->rss_bytes),
-			 seen == 1 ? "" : " together");
+			 vmt_units_bytes(bytes, sum->once_bytes), seen == 1 ? "" : " together");
 	say_moment(sentence, tree, family);
-	if (is_once)
-		vmt_sentence_say(sentence,
-				 ": %zu %s, each shared page counted once (RSS added up: %s).",
-				 seen, processes, vmt_units_bytes(bytes, sum->rss_bytes));
-	else
-		vmt_sentence_say(sentence,
-				 ": RSS of %zu %s added up. Which pages they share is not known.",
-				 seen, processes);
+	vmt_sentence_say(sentence, ": %zu %s, each shared page counted once (RSS added up: %s).",
+			 seen, seen == 1 ? "process" : "processes",
+			 vmt_units_bytes(bytes, sum->rss_bytes));
+	say_outside(sentence, sum);
+	say_skew(sentence, family);
+	if (sum->is_short)
+		vmt_sentence_say(sentence, " RSS that was read at the moment itself: %s added up.",
+				 vmt_units_bytes(bytes, family->moment_rss_bytes));
+}
+
+/* By what was read between snapshots as well. It bounds nothing: processes are read at different
+ * times, and what they share is in it for each. */
+static void
+say_rss(struct vmt_sentence *sentence, const struct vmt_tree *tree,
+	const struct vmt_tree_family *family)
+{
+	size_t read = family->there - family->unread;
+	char bytes[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "RSS of %zu %s: about %s", read,
+			 read == 1 ? "process" : "processes added up",
+			 vmt_units_bytes(bytes, family->moment_rss_bytes));
+	say_moment(sentence, tree, family);
+	vmt_sentence_say(sentence, read == 1 ? "."
+					     : ". Which pages they share is not known:"
+					       " together they may have less in RAM.");
+	if (family->unread)
+		vmt_sentence_say(sentence, " RSS of %zu more was not read until then.",
+				 family->unread);
 }
 
 char *
@@ -106,16 +120,16 @@ vmt_tree_text_sum(const struct vmt_tree *tree, const struct vmt_tree_family *fam
 	struct vmt_sentence sentence = {text, text_bytes, 0};
 
 	text[0] = '\0';
-	if (family->there == family->unseen) {
-		vmt_sentence_say(&sentence, "No snapshot of the %zu processes that were there",
+	if (family->there > family->unseen && family->sum.once_bytes != VMT_FIGURE_UNKNOWN)
+		say_once(&sentence, tree, family);
+	else if (family->there > family->unread)
+		say_rss(&sentence, tree, family);
+	else {
+		vmt_sentence_say(&sentence, "Nothing was read of the %zu processes that were there",
 				 family->there);
 		say_moment(&sentence, tree, family);
 		vmt_sentence_say(&sentence, ".");
-		return text;
 	}
-	say_sum(&sentence, tree, family);
-	say_outside(&sentence, &family->sum);
-	say_skew(&sentence, family);
 	return text;
 }
 

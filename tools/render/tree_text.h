@@ -18,7 +18,8 @@ struct vmt_tree_text_options {
 
 void vmt_tree_text_print(const struct vmt_tree *tree, const struct vmt_tree_text_options *options);
 
-/* The sentence of one tree: "38 MiB in RAM together at the peak ...". Returns text. */
+/* The sentence of one tree: "38 MiB in RAM together at the peak ...", or the RSS of all added up
+ * where it is not known what they share. Returns text. */
 char *vmt_tree_text_sum(const struct vmt_tree *tree, const struct vmt_tree_family *family,
 			char *text, size_t text_bytes);
 

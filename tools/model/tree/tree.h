@@ -100,6 +100,8 @@ struct vmt_tree_sum {
 	bool is_apart;	  /* processes came or went between the snapshots: the sum of Pss means
 			     nothing, and outside_bytes is not known */
 	bool is_estimate; /* once_bytes */
+	bool is_short;	  /* the snapshots have less RSS than was read at the moment: what all have
+			     together is more */
 };
 
 /* Processes that descend from one, as far as there are traces. */
@@ -107,7 +109,8 @@ struct vmt_tree_family {
 	size_t root;
 	size_t traces;
 	size_t there;  /* processes at the moment */
-	size_t unseen; /* of these, without a snapshot: in no figure */
+	size_t unseen; /* of these, without a snapshot: in no sum of snapshots */
+	size_t unread; /* of these, whose RSS was not read until then: not in moment_rss_bytes */
 	bool is_live;  /* the moment is the newest, else that of the largest sum of RSS */
 	int64_t moment_ns;
 	int64_t skew_ns;	   /* of the snapshot that is furthest from the moment */

@@ -85,6 +85,13 @@ mark_live(struct vmt_tree *tree)
 			tree->families[tree->processes[i].tree].is_live = true;
 }
 
+/* Points are in order of time. */
+static bool
+is_read(const struct vmt_tree_process *process, int64_t moment_ns)
+{
+	return process->point_count > 0 && process->points[0].time_ns <= moment_ns;
+}
+
 /* Who was there. An image that was replaced is gone from the start of the next one on. */
 static void
 mark_there(struct vmt_tree *tree)
@@ -101,8 +108,13 @@ mark_there(struct vmt_tree *tree)
 		if (process->origin == VMT_TREE_EXEC && process->is_there)
 			tree->processes[process->parent].is_there = false;
 	}
-	for (size_t i = 0; i < tree->count; i++)
-		tree->families[tree->processes[i].tree].there += tree->processes[i].is_there;
+	for (size_t i = 0; i < tree->count; i++) {
+		const struct vmt_tree_process *process = &tree->processes[i];
+		struct vmt_tree_family *family = &tree->families[process->tree];
+
+		family->there += process->is_there;
+		family->unread += process->is_there && !is_read(process, family->moment_ns);
+	}
 }
 
 bool

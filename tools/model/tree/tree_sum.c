@@ -47,6 +47,12 @@ is_known(uint64_t figure)
 	return figure != VMT_FIGURE_UNKNOWN;
 }
 
+static bool
+is_far(uint64_t a, uint64_t b)
+{
+	return (a > b ? a - b : b - a) > b / SLACK_PART;
+}
+
 static void
 add_figure(uint64_t *sum, uint64_t figure)
 {
@@ -245,12 +251,6 @@ add_pages(struct adding *adding, const struct vmt_tree_process *process)
 	return done;
 }
 
-static bool
-is_far(uint64_t a, uint64_t b)
-{
-	return (a > b ? a - b : b - a) > b / SLACK_PART;
-}
-
 static void
 sum_pages(struct adding *adding)
 {
@@ -284,6 +284,8 @@ sum_family(struct adding *adding)
 	sum->once_bytes = sum->outside_bytes = VMT_FIGURE_UNKNOWN;
 	if (adding->count < 2)
 		return;
+	sum->is_short = sum->rss_bytes < adding->family->moment_rss_bytes &&
+			is_far(sum->rss_bytes, adding->family->moment_rss_bytes);
 	find_apart(adding);
 	for (size_t i = 0; i < adding->count && adding->knows_pages; i++)
 		if (tree->processes[adding->members[i]].has_snapshot)
