@@ -123,6 +123,8 @@ static void
 emit_group(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	   const struct vmt_tree_group *group)
 {
+	bool has_all = group->known > 0 && group->known == group->there;
+
 	vmt_emitter_object(emitter, NULL);
 	vmt_emitter_string(emitter, "name", group->name);
 	vmt_emitter_u64(emitter, "tree", group->tree);
@@ -132,10 +134,10 @@ emit_group(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	vmt_emitter_string(emitter, "largest", tree->processes[group->largest].name);
 	vmt_emitter_u64(emitter, "rss_bytes", group->rss_bytes);
 	emit_figure(emitter, "private_bytes", group->private_bytes);
-	emit_figure(emitter, "least_private_bytes", group->least_private_bytes);
+	emit_figure(emitter, "least_private_bytes",
+		    has_all ? group->least_private_bytes : VMT_FIGURE_UNKNOWN);
 	emit_figure(emitter, "most_private_bytes",
-		    group->least_private_bytes == VMT_FIGURE_UNKNOWN ? VMT_FIGURE_UNKNOWN
-								     : group->most_private_bytes);
+		    has_all ? group->most_private_bytes : VMT_FIGURE_UNKNOWN);
 	emit_figure(emitter, "proportional_bytes", group->proportional_bytes);
 	vmt_emitter_u64(emitter, "peak_rss_bytes", group->peak_rss_bytes);
 	vmt_emitter_object_end(emitter);

@@ -192,7 +192,7 @@ print_rows(const struct vmt_tree *tree, const struct vmt_layout *layout, size_t 
 				count - top);
 }
 
-/* "1.4 MiB private each", "1.2 to 1.6 MiB private each". */
+/* "1.4 MiB private each", "1.2 to 1.6 MiB private each", "1.4 MiB private (1 of 3 is known)". */
 static void
 say_private(struct vmt_sentence *sentence, const struct vmt_tree_group *group)
 {
@@ -203,9 +203,14 @@ say_private(struct vmt_sentence *sentence, const struct vmt_tree_group *group)
 	vmt_units_bytes(least, group->least_private_bytes);
 	vmt_units_bytes(most, group->most_private_bytes);
 	if (strcmp(least, most) == 0)
-		vmt_sentence_say(sentence, ", %s private each", least);
+		vmt_sentence_say(sentence, ", %s private", least);
 	else
-		vmt_sentence_say(sentence, ", %s to %s private each", least, most);
+		vmt_sentence_say(sentence, ", %s to %s private", least, most);
+	if (group->known == group->there)
+		vmt_sentence_say(sentence, " each");
+	else
+		vmt_sentence_say(sentence, " (%zu of %zu %s known)", group->known, group->there,
+				 group->known == 1 ? "is" : "are");
 }
 
 static void

@@ -128,6 +128,7 @@ struct vmt_tree_group {
 	size_t largest;	    /* process with most RSS at the moment, or the highest peak */
 	uint64_t rss_bytes; /* sums at the moment */
 	uint64_t private_bytes;
+	size_t known;		      /* of those there, whose private bytes are known */
 	uint64_t least_private_bytes; /* of those that are known; UNKNOWN: none is */
 	uint64_t most_private_bytes;
 	uint64_t proportional_bytes;

@@ -72,6 +72,7 @@ add_private(struct vmt_tree_group *group, uint64_t bytes)
 	add_figure(&group->private_bytes, bytes);
 	if (bytes == VMT_FIGURE_UNKNOWN)
 		return;
+	group->known++;
 	if (bytes < group->least_private_bytes)
 		group->least_private_bytes = bytes;
 	if (bytes > group->most_private_bytes)
@@ -90,12 +91,13 @@ add_process(struct vmt_tree_group *group, const struct vmt_tree *tree, size_t in
 		group->peak_rss_bytes = process->peak_rss_bytes;
 	if (group->traces == 1 || rss_bytes > (largest->has_snapshot ? largest->at.rss_bytes : 0))
 		group->largest = index;
-	if (!process->has_snapshot)
+	if (!process->is_there)
 		return;
 	group->there++;
-	group->rss_bytes += process->at.rss_bytes;
-	add_private(group, process->at.private_bytes);
-	add_figure(&group->proportional_bytes, process->at.proportional_bytes);
+	group->rss_bytes += rss_bytes;
+	add_private(group, process->has_snapshot ? process->at.private_bytes : VMT_FIGURE_UNKNOWN);
+	add_figure(&group->proportional_bytes,
+		   process->has_snapshot ? process->at.proportional_bytes : VMT_FIGURE_UNKNOWN);
 }
 
 static int
