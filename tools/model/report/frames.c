@@ -1,6 +1,7 @@
 #include "tools/model/report/frames.h"
 
 #include "tools/hash_table.h"
+#include "tools/read/symbols/debug_files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,6 +35,8 @@ struct vmt_frames {
 	size_t stack_room;
 	uint32_t troubles;
 	char trouble[512];
+	uint32_t changed; /* modules whose files may be other ones now */
+	char changed_path[512];
 	unsigned char *troubled; /* by span: already counted */
 	uint32_t troubled_room;
 };
@@ -103,6 +106,12 @@ note_trouble(struct vmt_frames *frames, uint32_t span, const struct vmt_module *
 	if (!why || span >= frames->troubled_room || frames->troubled[span])
 		return;
 	frames->troubled[span] = 1;
+	if (strcmp(why, VMT_DEBUG_FILES_MAY_HAVE_CHANGED) == 0) {
+		if (!frames->changed++)
+			snprintf(frames->changed_path, sizeof(frames->changed_path), "%.*s",
+				 (int)module->path_bytes, module->path);
+		return;
+	}
 	if (!frames->troubles++)
 		snprintf(frames->trouble, sizeof(frames->trouble), "%.*s: %s",
 			 (int)module->path_bytes, module->path, why);
@@ -282,6 +291,13 @@ vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry
 			make_exact(frames);
 	}
 	return copy_stack(frames, stack);
+}
+
+uint32_t
+vmt_frames_changed(const struct vmt_frames *frames, const char **example)
+{
+	*example = frames->changed ? frames->changed_path : NULL;
+	return frames->changed;
 }
 
 uint32_t

@@ -38,7 +38,11 @@ void vmt_frames_free(struct vmt_frames *frames);
 int vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry,
 		       struct vmt_stack_frames *stack);
 
-/* How many modules gave no lines for a reason, and one of them with its reason (NULL = none). */
+/* How many modules without a build-id gave no names, as their files may have changed, and the path
+ * of one of them. */
+uint32_t vmt_frames_changed(const struct vmt_frames *frames, const char **example);
+
+/* How many others gave no lines for a reason, and one of them with its reason (NULL = none). */
 uint32_t vmt_frames_troubles(const struct vmt_frames *frames, const char **example);
 
 #endif

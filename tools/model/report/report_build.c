@@ -318,6 +318,7 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_lookup_free(draft->names);
 	free(draft->waiting.items);
 	free(draft->seen);
+	vmt_recorded_files_free(draft->recorded);
 	vmt_packed_names_free(draft->packed);
 	vmt_jit_names_free(draft->compiled);
 	free(draft->line);

@@ -55,8 +55,9 @@ struct vmt_report_draft {
 	} waiting; /* snapshots whose events are not all replayed, in time order */
 	struct vmt_rss_series *line;
 	struct vmt_lookup *names;
-	struct vmt_packed_names *packed; /* NULL: the trace has none */
-	struct vmt_jit_names *compiled;	 /* NULL: the process wrote down none */
+	struct vmt_recorded_files *recorded; /* NULL: all modules have a build-id */
+	struct vmt_packed_names *packed;     /* NULL: the trace has none */
+	struct vmt_jit_names *compiled;	     /* NULL: the process wrote down none */
 	struct vmt_go_sites *go_owners;
 	struct vmt_allocators *allocators;
 	size_t *site_rows; /* by index of the replay's sites: of the report's; SIZE_MAX = none */

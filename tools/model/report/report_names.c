@@ -1,7 +1,11 @@
 #include "tools/model/report/report_draft.h"
 
+#include "tools/read/trace/process_end.h"
+#include "tools/read/trace/snapshot_decode.h"
+
 #include <errno.h>
 #include <inttypes.h>
+#include <sys/mman.h>
 
 static int
 read_packed(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk, const char *path,
@@ -27,10 +31,66 @@ read_packed(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk,
 		   : 0;
 }
 
+/* A snapshot that makes no sense tells of no file; who reports on it says so. */
+static int
+add_recorded(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
+{
+	struct vmt_snapshot snapshot = {.mappings = NULL};
+	struct vmt_err err = {{0}};
+	int status = vmt_snapshot_decode(&snapshot, draft->trace, chunk, &err);
+
+	if (status)
+		return status == -ENOMEM ? status : 0;
+	for (uint32_t i = 0; i < snapshot.head.mappings && !status; i++) {
+		const struct vmt_mapping *mapping = &snapshot.mappings[i].mapping;
+
+		if (mapping->inode && (mapping->protection & PROT_EXEC))
+			status = vmt_recorded_files_add(draft->recorded, mapping->device,
+							mapping->inode);
+	}
+	vmt_snapshot_decode_free(&snapshot);
+	return status;
+}
+
+static bool
+lacks_a_build_id(const struct vmt_trace *trace)
+{
+	struct vmt_module module;
+
+	for (uint32_t id = VMT_MODULE_FIRST_ID; vmt_trace_module(trace, id, &module);
+	     id = vmt_module_table_next(id, &module))
+		if (module.build_id_bytes == 0)
+			return true;
+	return false;
+}
+
+/* Which files the process had mapped, for those that are known by nothing else. */
+static int
+find_recorded(struct vmt_report_draft *draft)
+{
+	const struct vmt_head *head = vmt_trace_head(draft->trace);
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	int status = 0;
+
+	if (!lacks_a_build_id(draft->trace))
+		return 0;
+	draft->recorded = vmt_recorded_files_new(head->start_unix_ns);
+	if (!draft->recorded)
+		return -ENOMEM;
+	/* An inode's number of another machine, or of a file system that was mounted anew, may be
+	 * another file's here. */
+	for (size_t i = 0; vmt_process_end_is_this_boot(head) && i < count && !status; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_SNAPSHOT)
+			status = add_recorded(draft, &chunks[i]);
+	return status;
+}
+
 int
 vmt_report_names_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 {
 	const struct vmt_report_options *options = draft->options;
+	bool files_first = options->sysroot || options->all_names;
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
 
@@ -49,11 +109,13 @@ vmt_report_names_open(struct vmt_report_draft *draft, const char *path, struct v
 		draft->report.packed.modules = vmt_packed_names_modules(draft->packed);
 		draft->report.packed.addresses = vmt_packed_names_addresses(draft->packed);
 	}
-	vmt_lookup_set_sources(
-	    draft->names,
-	    &(struct vmt_lookup_sources){.root = options->sysroot,
-					 .packed = draft->packed,
-					 .files_first = options->sysroot || options->all_names});
+	if ((files_first || !draft->packed) && find_recorded(draft))
+		return vmt_report_draft_no_memory(err, path);
+	vmt_lookup_set_sources(draft->names,
+			       &(struct vmt_lookup_sources){.root = options->sysroot,
+							    .recorded = draft->recorded,
+							    .packed = draft->packed,
+							    .files_first = files_first});
 	return 0;
 }
 

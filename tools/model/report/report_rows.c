@@ -323,6 +323,27 @@ note_troubles(struct vmt_report_draft *draft, const struct vmt_frames *frames)
 				       troubles, example);
 }
 
+static int
+note_changed(struct vmt_report_draft *draft, const struct vmt_frames *frames)
+{
+	const char *example;
+	uint32_t changed = vmt_frames_changed(frames, &example);
+
+	if (!changed)
+		return 0;
+	if (changed == 1)
+		return vmt_report_coverage_add(
+		    draft,
+		    "%s may have changed since it was recorded: it has no build-id. Its "
+		    "code has no names",
+		    example);
+	return vmt_report_coverage_add(
+	    draft,
+	    "%u files may have changed since they were recorded: they have no build-id. "
+	    "Their code has no names. The first is %s",
+	    changed, example);
+}
+
 int
 vmt_report_rows_fill(struct vmt_report_draft *draft)
 {
@@ -349,6 +370,8 @@ vmt_report_rows_fill(struct vmt_report_draft *draft)
 		status = fill_sites(draft, frames);
 	if (!status)
 		status = note_troubles(draft, frames);
+	if (!status)
+		status = note_changed(draft, frames);
 	if (!status)
 		status = vmt_report_parts_fill(draft);
 	if (!status)

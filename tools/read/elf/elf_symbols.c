@@ -86,6 +86,12 @@ vmt_elf_symbols_close(struct vmt_elf_symbols *file)
 	free(file);
 }
 
+int
+vmt_elf_symbols_fd(const struct vmt_elf_symbols *file)
+{
+	return file->fd;
+}
+
 void *
 vmt_elf_symbols_handle(struct vmt_elf_symbols *file)
 {

@@ -21,6 +21,9 @@ struct vmt_elf_symbols *vmt_elf_symbols_open(const char *path, const char **why)
 struct vmt_elf_symbols *vmt_elf_symbols_open_fd(int fd, const char **why);
 void vmt_elf_symbols_close(struct vmt_elf_symbols *file);
 
+/* The open file. */
+int vmt_elf_symbols_fd(const struct vmt_elf_symbols *file);
+
 /* libelf's handle, for libdw. */
 void *vmt_elf_symbols_handle(struct vmt_elf_symbols *file);
 

@@ -20,12 +20,10 @@ has_build_id(struct vmt_elf_symbols *file, const unsigned char *wanted, size_t w
 	return length >= wanted_bytes && memcmp(id, wanted, wanted_bytes) == 0;
 }
 
-/* Without a recorded build-id there is nothing to compare with. */
 static bool
 is_same_build(struct vmt_elf_symbols *file, const struct vmt_module *module)
 {
-	return module->build_id_bytes == 0 ||
-	       has_build_id(file, module->build_id, module->build_id_bytes);
+	return has_build_id(file, module->build_id, module->build_id_bytes);
 }
 
 static struct vmt_elf_symbols *
@@ -124,14 +122,32 @@ find_alternate(const struct vmt_debug_files *files, const char *root)
 	return NULL;
 }
 
+/* NULL where it is, else why not. */
+static const char *
+why_not_recorded(struct vmt_elf_symbols *file, const struct vmt_module *module,
+		 const struct vmt_recorded_files *recorded)
+{
+	if (module->build_id_bytes)
+		return is_same_build(file, module)
+			   ? NULL
+			   : "the file has changed since it was recorded (build-id differs)";
+	return !recorded || vmt_recorded_files_has(recorded, vmt_elf_symbols_fd(file))
+		   ? NULL
+		   : VMT_DEBUG_FILES_MAY_HAVE_CHANGED;
+}
+
 void
 vmt_debug_files_open(struct vmt_debug_files *files, const char *root, const char *path,
-		     const struct vmt_module *module)
+		     const struct vmt_module *module, const struct vmt_recorded_files *recorded)
 {
+	const char *why_not = NULL;
+
 	*files = (struct vmt_debug_files){0};
 	files->program = open_below(root, path, &files->trouble);
-	if (files->program && !is_same_build(files->program, module)) {
-		files->trouble = "the file has changed since it was recorded (build-id differs)";
+	if (files->program)
+		why_not = why_not_recorded(files->program, module, recorded);
+	if (why_not) {
+		files->trouble = why_not;
 		vmt_elf_symbols_close(files->program);
 		files->program = NULL;
 	}

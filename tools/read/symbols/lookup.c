@@ -231,8 +231,8 @@ make_child(struct vmt_lookup *lookup, struct module *module, const struct vmt_mo
 		return true;
 	if (lookup->children == CHILDREN_MAX)
 		end_one_child(lookup);
-	if (!vmt_lookup_child_make(&module->child, lookup->sources.root, wanted, module->trust,
-				   &lookup->limits))
+	if (!vmt_lookup_child_make(&module->child, lookup->sources.root, lookup->sources.recorded,
+				   wanted, module->trust, &lookup->limits))
 		return false;
 	lookup->children++;
 	return true;

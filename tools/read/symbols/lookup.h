@@ -34,6 +34,8 @@ void vmt_lookup_free(struct vmt_lookup *lookup);
 struct vmt_lookup_sources {
 	const char
 	    *root; /* files are looked up below it, and nowhere else; NULL: as they are named */
+	/* As vmt_symbols_set_recorded has it. */
+	const struct vmt_recorded_files *recorded;
 	struct vmt_packed_names *packed; /* NULL: the trace has no names */
 	bool files_first;
 };

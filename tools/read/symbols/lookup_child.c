@@ -39,8 +39,8 @@ hear(struct vmt_lookup_child *child, const struct vmt_lookup_limits *limits,
 
 bool
 vmt_lookup_child_make(struct vmt_lookup_child *child, const char *root,
-		      const struct vmt_module *module, enum vmt_lookup_trust trust,
-		      const struct vmt_lookup_limits *limits)
+		      const struct vmt_recorded_files *recorded, const struct vmt_module *module,
+		      enum vmt_lookup_trust trust, const struct vmt_lookup_limits *limits)
 {
 	int ends[2];
 
@@ -48,7 +48,7 @@ vmt_lookup_child_make(struct vmt_lookup_child *child, const char *root,
 		return false;
 	child->pid = fork();
 	if (child->pid == 0)
-		vmt_lookup_serve(ends[1], root, module, trust, limits);
+		vmt_lookup_serve(ends[1], root, recorded, module, trust, limits);
 	close(ends[1]);
 	child->socket = ends[0];
 	if (child->pid > 0)

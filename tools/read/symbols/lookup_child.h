@@ -16,8 +16,9 @@ struct vmt_lookup_child {
 	int socket;
 };
 
-/* root: as symbols.h has it. False: there is no child. */
+/* root, recorded: as symbols.h has them. False: there is no child. */
 bool vmt_lookup_child_make(struct vmt_lookup_child *child, const char *root,
+			   const struct vmt_recorded_files *recorded,
 			   const struct vmt_module *module, enum vmt_lookup_trust trust,
 			   const struct vmt_lookup_limits *limits);
 

@@ -49,10 +49,11 @@ struct vmt_lookup_answer {
 /* How much of a file is still asked for. */
 enum vmt_lookup_trust { VMT_LOOKUP_TRUST_ALL, VMT_LOOKUP_TRUST_TABLES, VMT_LOOKUP_TRUST_NONE };
 
-/* The child: answers questions about the module from the socket until that is closed. root: as
- * symbols.h has it. */
-_Noreturn void vmt_lookup_serve(int socket, const char *root, const struct vmt_module *module,
-				enum vmt_lookup_trust trust,
+/* The child: answers questions about the module from the socket until that is closed. root and
+ * recorded: as symbols.h has them. */
+_Noreturn void vmt_lookup_serve(int socket, const char *root,
+				const struct vmt_recorded_files *recorded,
+				const struct vmt_module *module, enum vmt_lookup_trust trust,
 				const struct vmt_lookup_limits *limits);
 
 #endif

@@ -128,16 +128,19 @@ say(int socket, const struct draft *draft)
 }
 
 void
-vmt_lookup_serve(int socket, const char *root, const struct vmt_module *module,
-		 enum vmt_lookup_trust trust, const struct vmt_lookup_limits *limits)
+vmt_lookup_serve(int socket, const char *root, const struct vmt_recorded_files *recorded,
+		 const struct vmt_module *module, enum vmt_lookup_trust trust,
+		 const struct vmt_lookup_limits *limits)
 {
 	static unsigned char question[VMT_LOOKUP_QUESTION_BYTES];
 	static struct draft draft;
 	struct vmt_symbols *symbols = vmt_symbols_new();
 	bool going;
 
-	if (symbols)
+	if (symbols) {
 		vmt_symbols_set_root(symbols, root);
+		vmt_symbols_set_recorded(symbols, recorded);
+	}
 	bound(limits);
 	drop_descriptors((unsigned)socket);
 	going = symbols && vmt_symbols_open(symbols, module, trust != VMT_LOOKUP_TRUST_ALL);

@@ -28,6 +28,7 @@ struct vmt_symbols {
 	struct module *modules;
 	struct vmt_string_set *texts; /* that live as long as this does */
 	const char *root;
+	const struct vmt_recorded_files *recorded;
 };
 
 struct vmt_symbols *
@@ -49,6 +50,13 @@ vmt_symbols_set_root(struct vmt_symbols *symbols, const char *root)
 {
 	assert(!symbols->modules);
 	symbols->root = root;
+}
+
+void
+vmt_symbols_set_recorded(struct vmt_symbols *symbols, const struct vmt_recorded_files *recorded)
+{
+	assert(!symbols->modules);
+	symbols->recorded = recorded;
 }
 
 static void
@@ -170,7 +178,7 @@ find_or_open(struct vmt_symbols *symbols, const struct vmt_module *module, bool 
 		return found;
 	}
 	known->distrusted = distrust;
-	vmt_debug_files_open(&known->files, symbols->root, path, module);
+	vmt_debug_files_open(&known->files, symbols->root, path, module, symbols->recorded);
 	free(path);
 	HASH_ADD_KEYPTR(hh, symbols->modules, known->key, known->key_bytes, known);
 	if (known->hh.tbl)

@@ -7,14 +7,16 @@
  * back to the symbol table, then to nothing: the caller prints module+offset. Go code is looked up
  * in the program's own table of functions (gopclntab.h), stripped or not; type arguments of generic
  * functions are written [...], as the Go runtime does. A file whose build-id
- * differs from the recorded one is not used. Opens only regular files, executes nothing; which
- * ones, debug_files.h says, but libdw opens .dwo files that a module names unless it is hindered.
+ * differs from the recorded one is not used, nor one without a build-id that may have changed.
+ * Opens only regular files, executes nothing; which ones, debug_files.h says, but libdw opens .dwo
+ * files that a module names unless it is hindered.
  */
 #ifndef VMT_SYMBOLS_H
 #define VMT_SYMBOLS_H
 
 #include "format/module_table.h"
 #include "tools/err.h"
+#include "tools/read/symbols/recorded_files.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +47,11 @@ void vmt_symbols_free(struct vmt_symbols *symbols);
 /* A directory below which all files are looked up, links and all (rooted_open.h); NULL: files are
  * opened as they are named. Before the first module; the text is the caller's. */
 void vmt_symbols_set_root(struct vmt_symbols *symbols, const char *root);
+
+/* How files without a build-id are known again; NULL: they are taken as they are. Before the first
+ * module; it is the caller's. */
+void vmt_symbols_set_recorded(struct vmt_symbols *symbols,
+			      const struct vmt_recorded_files *recorded);
 
 /* Frames of one address, innermost first; returns how many (0 = nothing known). `address` is in the
  * file's own address space. For a return address the caller passes address - 1. */

@@ -19,9 +19,8 @@ hex_value(int digit)
 	return isdigit(digit) ? digit - '0' : tolower(digit) - 'a' + 10;
 }
 
-/* A head that has no boot id (all zero) fits any boot. */
-static bool
-is_this_boot(const struct vmt_head *head)
+bool
+vmt_process_end_is_this_boot(const struct vmt_head *head)
 {
 	static const unsigned char none[sizeof(head->boot_id)];
 	unsigned char id[sizeof(head->boot_id)] = {0};
@@ -72,7 +71,7 @@ is_alive(const struct vmt_head *head)
 	uint64_t start_ticks;
 
 	return is_there(head->pid, &start_ticks) && start_ticks == head->start_ticks &&
-	       is_this_boot(head);
+	       vmt_process_end_is_this_boot(head);
 }
 
 bool
@@ -88,7 +87,7 @@ bool
 vmt_process_end_is_hidden(const struct vmt_head *head)
 {
 	return !vmt_process_end_is_elsewhere(head) && vmt_procfs_is_hidden(head->pid) &&
-	       is_this_boot(head);
+	       vmt_process_end_is_this_boot(head);
 }
 
 /* In the file of a head that lies aside stands the time of the last chunk. */
@@ -116,7 +115,8 @@ vmt_process_end_is_awaited(const struct vmt_head *head)
 	if (head->collected_end != VMT_END_RUNNING || head->heartbeat_ns == 0 ||
 	    (head->notes & VMT_NOTE_NOT_IN_PROC) || is_alive(head))
 		return false;
-	return vmt_ticks_monotonic_ns() - head->heartbeat_ns < SILENCE_NS && is_this_boot(head) &&
+	return vmt_ticks_monotonic_ns() - head->heartbeat_ns < SILENCE_NS &&
+	       vmt_process_end_is_this_boot(head) &&
 	       (vmt_process_end_is_elsewhere(head) || vmt_process_end_is_hidden(head) ||
 		is_there(head->collector_pid, &start_ticks));
 }

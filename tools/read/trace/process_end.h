@@ -27,6 +27,10 @@ bool vmt_process_end_is_awaited(const struct vmt_head *head);
  * neither of the two is to be looked for by its number. */
 bool vmt_process_end_is_elsewhere(const struct vmt_head *head);
 
+/* Whether the machine has not been started anew since, and is the same. A head that has no boot id
+ * (all zero) fits any boot. */
+bool vmt_process_end_is_this_boot(const struct vmt_head *head);
+
 /* Whether somebody has the process's number, of whom this /proc shows nothing (hidepid=). */
 bool vmt_process_end_is_hidden(const struct vmt_head *head);
 
