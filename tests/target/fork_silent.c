@@ -13,7 +13,8 @@
  *   brief   not so: as many children as the second argument says, one after the other, each of
  *           which allocates a small block and exits
  *   double  the program says its own pid and its parent's first, and waits for a line; then the
- *           child forks another, which does all that in its place, and waits for it
+ *           child forks another, which does all that in its place, and ends at once. The program
+ *           waits for the end of its standard input, and ends with status 3
  *   borrow  the child has its parent's memory (clone with CLONE_VM)
  */
 #include <fcntl.h>
@@ -141,9 +142,14 @@ main(int argc, char **argv)
 	child = strcmp(kind, "borrow") == 0
 		    ? clone(borrow, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL)
 		    : fork();
-	if (child == 0 && strcmp(kind, "double") == 0 && (child = fork()) != 0)
-		_exit(wait_for(child));
+	if (child == 0 && strcmp(kind, "double") == 0 && fork() != 0)
+		_exit(0);
 	if (child == 0)
 		be_child(kind, argc > 2 ? atoi(argv[2]) : 0);
-	return wait_for(child);
+	if (strcmp(kind, "double") != 0)
+		return wait_for(child);
+	if (wait_for(child) != 0)
+		return 6;
+	await_end(0);
+	return 3;
 }
