@@ -22,7 +22,7 @@ prefer_system_programs(void)
 {
 	char path[8192];
 
-	snprintf(path, sizeof(path), "/usr/bin:/bin:%s", getenv("PATH"));
+	snprintf(path, sizeof(path), "/usr/bin:/bin:/usr/sbin:/sbin:%s", getenv("PATH"));
 	setenv("PATH", path, 1);
 }
 
