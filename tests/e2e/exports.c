@@ -2,11 +2,16 @@
 #include "tests/e2e/exports.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 const char *const exports_metrics[EXPORTS_METRICS] = {
@@ -128,4 +133,59 @@ exports_free_port(void)
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &bytes), 0);
 	close(fd);
 	return ntohs(address.sin_port);
+}
+
+pid_t
+exports_serve(const char *const argv[])
+{
+	pid_t test = getpid();
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != test)
+			_exit(98);
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(99);
+	}
+	return pid;
+}
+
+void
+exports_stop(pid_t server)
+{
+	int status;
+
+	kill(server, SIGKILL);
+	assert_int_equal(waitpid(server, &status, 0), server);
+	assert_true(WIFSIGNALED(status));
+}
+
+bool
+exports_fetch(struct run *run, pid_t server, const char *url, int64_t deadline_ms)
+{
+	const char *const argv[] = {"curl", "--silent", "--fail", "--max-time", "10", url, NULL};
+
+	for (;;) {
+		int status;
+
+		run_program(run, argv, NULL);
+		/* Whoever answered, it was not this server. */
+		if (waitpid(server, &status, WNOHANG) == server) {
+			print_message("server of %s: wait status %#x\n", url, (unsigned)status);
+			run_free(run);
+			return false;
+		}
+		if (run->exit_status == 0)
+			return true;
+		if (now_ms() > deadline_ms)
+			fail_msg("curl %s: %d %s", url, run->exit_status, run->err);
+		run_free(run);
+		poll(NULL, 0, 50);
+	}
 }

@@ -36,7 +36,16 @@ void exports_write(const char *trace, const char *format, const char *path, cons
 /* The last number of each line of a file, added up. */
 uint64_t exports_sum_lines(const char *path);
 
-/* A port of 127.0.0.1 that nobody listens on now. */
+/* A port of 127.0.0.1 that nobody listens on now. Somebody may before it is used: a server that
+ * ends at once is started again with another one, EXPORTS_TRIES times at most. */
+#define EXPORTS_TRIES 10
 unsigned exports_free_port(void);
+
+/* Starts a server without output, that is killed at the test program's end at the latest. */
+pid_t exports_serve(const char *const argv[]);
+void exports_stop(pid_t server);
+/* What a page says, once the server answers; false: the server has ended, and is reaped. Fails the
+ * test where neither comes until the deadline (now_ms). */
+bool exports_fetch(struct run *run, pid_t server, const char *url, int64_t deadline_ms);
 
 #endif

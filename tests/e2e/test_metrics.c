@@ -6,14 +6,18 @@
  */
 #include "tests/e2e/exports.h"
 #include "tests/e2e/harness.h"
+#include "tests/e2e/trees.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define LIMIT_MS 120000
 
 static const char *trace;
 
@@ -279,103 +283,81 @@ test_labels_are_escaped(void **state)
 	run_free(&run);
 }
 
-static pid_t
-start(const char *const argv[])
-{
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		int null = open("/dev/null", O_RDWR);
-
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		execvp(argv[0], (char *const *)(uintptr_t)argv);
-		_exit(99);
-	}
-	return pid;
-}
-
-static void
-stop(pid_t pid)
-{
-	int status;
-
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-}
-
-/* What a Prometheus has stored of RSS, once it has; a NULL `result` until then. */
+/* What a Prometheus has stored of RSS, once it has; NULL: it has ended. */
 static json_t *
-ask(unsigned port)
+scraped(pid_t server, unsigned port, int64_t deadline_ms)
 {
 	char url[128];
 	struct run run;
-	json_t *answer;
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/api/v1/query?query=vmtrace_rss_bytes",
 		 port);
-	run_program(&run,
-		    (const char *const[]){"curl", "--silent", "--fail", "--retry", "100",
-					  "--retry-delay", "1", "--retry-connrefused", url, NULL},
-		    NULL);
-	answer = json_loads(run.out, 0, NULL);
-	run_free(&run);
-	return answer;
-}
-
-/* "metric" and "value" of the first series; waits until there is one, for 100 seconds at most. */
-static json_t *
-scraped(unsigned port)
-{
-	for (int i = 0; i < 1000; i++) {
-		json_t *answer = ask(port);
+	while (exports_fetch(&run, server, url, deadline_ms)) {
+		json_t *answer = json_loads(run.out, 0, NULL);
 		json_t *result = json_object_get(json_object_get(answer, "data"), "result");
 
+		run_free(&run);
 		if (json_array_size(result) > 0)
 			return answer;
 		json_decref(answer);
-		usleep(100000);
+		if (now_ms() > deadline_ms)
+			fail_msg("Prometheus has scraped nothing");
+		poll(NULL, 0, 100);
 	}
-	fail_msg("Prometheus has scraped nothing");
 	return NULL;
+}
+
+/* What a Prometheus with that configuration has scraped. */
+static json_t *
+scrape(const char *configuration)
+{
+	int64_t deadline_ms = now_ms() + LIMIT_MS;
+	json_t *answer = NULL;
+
+	for (int i = 0; i < EXPORTS_TRIES && !answer; i++) {
+		unsigned port = exports_free_port();
+		char listen[64];
+
+		snprintf(listen, sizeof(listen), "--web.listen-address=127.0.0.1:%u", port);
+		pid_t server = exports_serve((const char *const[]){
+		    "prometheus", variable("--config.file", configuration),
+		    variable("--storage.tsdb.path", scratch_file("stored")), listen, NULL});
+
+		answer = scraped(server, port, deadline_ms);
+		if (answer)
+			exports_stop(server);
+	}
+	assert_non_null(answer);
+	return answer;
 }
 
 static void
 test_prometheus_scrapes_it(void **state)
 {
+	static struct conversation server;
 	char directory[4096];
-	char port[2][16];
-	char listen[64];
-	unsigned ports[2] = {exports_free_port(), exports_free_port()};
 	json_t *root = report(trace, NULL);
 	json_t *answer;
 	json_t *series;
-	pid_t servers[2];
 	struct run run;
 
 	(void)state;
 	snprintf(directory, sizeof(directory), "%s", scratch_file("scraped"));
-	for (int i = 0; i < 2; i++)
-		snprintf(port[i], sizeof(port[i]), "%u", ports[i]);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	converse_start(
+	    &server,
+	    (const char *const[]){"python3", script_file("serve_metrics.py"), directory, NULL},
+	    NULL);
+	converse_read_line(&server);
 	run_shell(
 	    &run,
-	    "mkdir \"$1\" && cd \"$1\" && printf '%s\\n' 'global: {scrape_interval: 1s}' "
+	    "cd \"$1\" && printf '%s\n' 'global: {scrape_interval: 1s}' "
 	    "'scrape_configs:' '- job_name: vmtrace' '  static_configs:' "
 	    "\"  - targets: ['127.0.0.1:$2']\" >config.yml && promtool check config config.yml",
-	    directory, port[0]);
+	    directory, server.line);
 	run_free(&run);
 	exports_write(trace, "openmetrics", scratch_file("scraped/metrics"), NULL, NULL);
-	servers[0] = start((const char *const[]){"python3", script_file("serve_metrics.py"),
-						 directory, port[0], NULL});
-	snprintf(listen, sizeof(listen), "--web.listen-address=127.0.0.1:%u", ports[1]);
-	snprintf(directory + strlen(directory), sizeof(directory) - strlen(directory),
-		 "/config.yml");
-	servers[1] = start((const char *const[]){
-	    "prometheus", variable("--config.file", directory),
-	    variable("--storage.tsdb.path", scratch_file("stored")), listen, NULL});
-	answer = scraped(ports[1]);
+	answer = scrape(scratch_file("scraped/config.yml"));
 	series = json_array_get(member(member(answer, "data"), "result"), 0);
 	assert_int_equal(
 	    strtoll(json_string_value(json_array_get(member(series, "value"), 1)), NULL, 10),
@@ -384,8 +366,54 @@ test_prometheus_scrapes_it(void **state)
 			    json_string_value(member(member(root, "process"), "exe")));
 	json_decref(answer);
 	json_decref(root);
-	stop(servers[0]);
-	stop(servers[1]);
+	assert_int_equal(converse_end(&server), 0);
+}
+
+/* Nobody waits for a server that has ended, or believes who has its port. */
+static void
+test_a_server_that_ends_is_known(void **state)
+{
+	static struct conversation other;
+	char url[64];
+	struct run run;
+
+	(void)state;
+	assert_int_equal(fclose(fopen(scratch_file("metrics"), "w")), 0);
+	converse_start(
+	    &other,
+	    (const char *const[]){"python3", script_file("serve_metrics.py"), scratch(), NULL},
+	    NULL);
+	converse_read_line(&other);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%.8s/", other.line);
+	pid_t server = exports_serve((const char *const[]){"false", NULL});
+	siginfo_t ended;
+
+	assert_int_equal(waitid(P_PID, (id_t)server, &ended, WEXITED | WNOWAIT), 0);
+	assert_false(exports_fetch(&run, server, url, now_ms() + LIMIT_MS));
+	assert_int_equal(converse_end(&other), 0);
+}
+
+/* A test that fails leaves no server. */
+static void
+test_a_server_ends_with_its_test(void **state)
+{
+	int ends[2];
+	pid_t server;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid_t test = fork();
+
+	assert_true(test >= 0);
+	if (test == 0) {
+		server = exports_serve((const char *const[]){"sleep", "1000", NULL});
+		_exit(write(ends[1], &server, sizeof(server)) == sizeof(server) ? 0 : 1);
+	}
+	assert_int_equal(read(ends[0], &server, sizeof(server)), sizeof(server));
+	close(ends[0]);
+	close(ends[1]);
+	trees_wait_gone(server);
+	assert_int_equal(waitpid(test, NULL, 0), test);
 }
 
 int
@@ -398,6 +426,8 @@ main(void)
 	    cmocka_unit_test(test_promtool_takes_it),
 	    cmocka_unit_test(test_labels_are_escaped),
 	    cmocka_unit_test(test_prometheus_scrapes_it),
+	    cmocka_unit_test(test_a_server_that_ends_is_known),
+	    cmocka_unit_test(test_a_server_ends_with_its_test),
 	};
 
 	return cmocka_run_group_tests(tests, make_trace, NULL);

@@ -7,13 +7,12 @@
 #include "tests/e2e/go_programs.h"
 #include "tests/e2e/harness.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#define LIMIT_MS 120000
 
 #define GO "1.24" /* whose toolchain brings a pprof */
 
@@ -272,53 +271,47 @@ test_code_is_named(void **state)
 	run_free(&run);
 }
 
-/* The server's page, once it answers. */
-static void
-fetch(struct run *run, const char *url)
-{
-	const char *const argv[] = {"curl",   "--silent",
-				    "--fail", "--retry",
-				    "120",    "--retry-delay",
-				    "1",      "--retry-connrefused",
-				    url,      NULL};
-
-	run_program(run, argv, NULL);
-	if (run->exit_status != 0)
-		fail_msg("curl %s: %d %s", url, run->exit_status, run->err);
-}
-
-static void
-test_pages_are_shown(void **state)
+/* All pages of a server; false: it has ended. */
+static bool
+check_pages(pid_t server, const char *address)
 {
 	static const char *const pages[] = {"top", "flamegraph", "source?f=arena_grow"};
-	const char *path = scratch_file("web.pb.gz");
-	char address[64];
-	pid_t server;
-	int status;
+	int64_t deadline_ms = now_ms() + LIMIT_MS;
 
-	(void)state;
-	go_need(GO);
-	exports_write(traces[0], "pprof", path, NULL, NULL);
-	snprintf(address, sizeof(address), "127.0.0.1:%u", exports_free_port());
-	server = fork();
-	assert_true(server >= 0);
-	if (server == 0) {
-		dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
-		execl(go_tool(GO, "pprof"), "pprof", "-no_browser", "-http", address, path, NULL);
-		_exit(99);
-	}
 	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
 		char url[128];
 		struct run run;
 
 		snprintf(url, sizeof(url), "http://%s/ui/%s", address, pages[i]);
-		fetch(&run, url);
+		if (!exports_fetch(&run, server, url, deadline_ms))
+			return false;
 		assert_non_null(strstr(run.out, "arena_grow"));
 		run_free(&run);
 	}
-	kill(server, SIGKILL);
-	assert_int_equal(waitpid(server, &status, 0), server);
-	assert_true(WIFSIGNALED(status));
+	return true;
+}
+
+static void
+test_pages_are_shown(void **state)
+{
+	const char *path = scratch_file("web.pb.gz");
+	bool is_shown = false;
+
+	(void)state;
+	go_need(GO);
+	exports_write(traces[0], "pprof", path, NULL, NULL);
+	for (int i = 0; i < EXPORTS_TRIES && !is_shown; i++) {
+		char address[64];
+
+		snprintf(address, sizeof(address), "127.0.0.1:%u", exports_free_port());
+		pid_t server = exports_serve((const char *const[]){
+		    go_tool(GO, "pprof"), "-no_browser", "-http", address, path, NULL});
+
+		is_shown = check_pages(server, address);
+		if (is_shown)
+			exports_stop(server);
+	}
+	assert_true(is_shown);
 }
 
 int

@@ -1,7 +1,10 @@
-"""Serves the file "metrics" of a directory as OpenMetrics. Usage: serve_metrics.py DIRECTORY PORT."""
+"""Serves the file "metrics" of a directory as OpenMetrics. Usage: serve_metrics.py DIRECTORY.
+
+Prints its port, and ends with its input."""
 import http.server
 import os
 import sys
+import threading
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -14,5 +17,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def log_message(self, *words):
+        pass
 
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_address[1], flush=True)
+sys.stdin.read()
