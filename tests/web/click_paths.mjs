@@ -15,6 +15,17 @@ await main({
     assert.deepEqual(problems, []);
   },
 
+  async "sections in the text report's words"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    assert.match(await text(page, "#go-shares"), /^RSS is 477 MiB; Go accounts for 7 MiB of it\.$/);
+    assert.match(await text(page, "#growth h2"), /^What grew last, from 10 s on$/);
+    assert.match(await text(page, "#growth pre"), /^ +90 MiB  malloc cache_add cache\.c:31\n +<- serve serve\.c:44$/);
+    assert.match(await text(page, "#cgroup pre"), /highest usage seen 512 MiB at 10 s: .* 35 MiB tmpfs .*; RSS of this process then 477 MiB$/);
+    assert.match(await text(page, "#retained pre"), /kept below or around live blocks of\n +3 MiB  malloc cache_add/);
+    assert.match(await text(page, "#blocks pre"), /about 408 MiB in about 40,010 blocks/);
+    assert.deepEqual(problems, []);
+  },
+
   async "class, site, moment, back"() {
     const { page, problems } = await open(writePage("small.html", small()));
     await page.locator("table.bars tr[data-class='malloc live'] button").click();

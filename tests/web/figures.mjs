@@ -5,11 +5,20 @@ import { dirname, join } from "node:path";
 
 const target = (name) => join(dirname(vmtrace), "tests/target", name);
 
+// A program may be killed, as a shell says it.
+function record(...args) {
+  try {
+    run(vmtrace, "record", ...args);
+  } catch (error) {
+    if (error.status !== 137) throw error;
+  }
+}
+
 // Of a program: its trace, and the three forms of its report.
-function reports(name, ...options) {
+function reports(name, command, ...options) {
   const trace = join(scratch, `${name}.vmt`);
   const page = join(scratch, `${name}.html`);
-  run(vmtrace, "record", ...options, "-o", trace, "--", target(name));
+  record(...options, "-o", trace, "--", ...command);
   run(vmtrace, "report", "--format", "html", "-o", page, trace);
   return { page, text: run(vmtrace, "report", "--top", "1000", trace), json: JSON.parse(run(vmtrace, "report", "--format", "json", trace)) };
 }
@@ -33,12 +42,55 @@ function siteKey(kind, frame, figures) {
   return `${kind} ${name}${place} ${figures.join(" ")}`;
 }
 
+const words = (value) => value.replace(/\s+/g, " ").trim();
+
+// A section of the text report, from its title on; "" where it has none.
+function textSection(text, title) {
+  const at = text.indexOf(`\n\n${title}`);
+  return at < 0 ? "" : text.slice(at + 2).split("\n\n")[0];
+}
+
+// A section of the page that has the text report's own words. Returns them.
+async function sameSection(page, id, expected) {
+  const section = page.locator(`#${id}`);
+  assert.equal(await section.count(), expected ? 1 : 0, id);
+  if (!expected) return "";
+  const shown = words(`${await section.locator("h2").innerText()} ${await section.locator("pre").innerText()}`);
+  assert.equal(shown, words(expected), id);
+  return shown;
+}
+
+// What malloc's blocks and the pages they keep are said to be, against JSON.
+async function compareBlocks(page, text, json) {
+  const blocks = await sameSection(page, "blocks", textSection(text, "Blocks of malloc"));
+  const live = json.sites.filter((site) => site.end_count !== null).reduce((sum, site) => sum + site.end_bytes, 0);
+  if (blocks) assert.ok(blocks.includes(`${bytes(live)} in`), `${blocks}: ${live}`);
+  const pins = Math.max(0, ...json.sites.map((site) => site.pins_bytes));
+  if (pins >= 2 ** 20) assert.ok((await page.locator("#retained pre").innerText()).includes(bytes(pins)), `pinned: ${pins}`);
+  return { blocks, pins };
+}
+
+// Of a process that was killed: what grew last.
+async function compareGrowth() {
+  const script = "import os, time\nunits = [bytearray(1 << 20) for i in range(4)]\ntime.sleep(0.3)\nheld = [bytearray(5 << 20) for i in range(12)]\nos.kill(os.getpid(), 9)";
+  const { page: file, text, json } = reports("killed", ["/bin/sh", "-c", "exec /usr/bin/python3 -c \"$0\"", script], "--only", "python3");
+  const { page, problems } = await open(file);
+  const grew = await sameSection(page, "growth", textSection(text, "What grew"));
+  const most = Math.max(...json.sites.map((site) => site.grown_bytes));
+  assert.ok(most >= 5 * 2 ** 20 && grew.includes(bytes(most)), `${grew}: ${most}`);
+  assert.deepEqual(problems, []);
+  await page.context().close();
+}
+
 async function compare(name, ...options) {
-  const { page: file, text, json } = reports(name, ...options);
+  return compareOf(name, [target(name)], ...options);
+}
+
+async function compareOf(name, command, ...options) {
+  const { page: file, text, json } = reports(name, command, ...options);
   const { page, problems } = await open(file);
 
   // The first sentence, and the losses.
-  const words = (value) => value.replace(/\s+/g, " ").trim();
   assert.ok(words(text).startsWith(words(await page.locator("#headline").innerText())), name);
 
   // Classes: page = JSON to the byte, page = text to the letter.
@@ -60,6 +112,10 @@ async function compare(name, ...options) {
   const expected = json.sites.map((site) => `${siteKey(site.kind, site.frames[0], [site.committed_bytes, site.reserved_bytes, site.never_touched_bytes, site.released_bytes])} ${site.count}`);
   assert.deepEqual(shown.sort(), expected.sort(), `${name}: call sites`);
 
+  // Sections in words. A process that exited has no growth to explain.
+  const said = await compareBlocks(page, text, json);
+  await sameSection(page, "growth", "");
+
   // The icicle's widest box is RSS too.
   await page.getByRole("button", { name: "Width: in RAM" }).click();
   await page.locator("canvas.icicle").focus();
@@ -67,12 +123,21 @@ async function compare(name, ...options) {
   assert.match(await page.locator("[aria-live]").innerText(), new RegExp(`^everything\\. ${bytes(json.snapshot.rss_bytes).replace(".", "\\.")} in RAM, 100 %`), name);
   assert.deepEqual(problems, []);
   await page.context().close();
+  return said;
 }
 
 await main({
   "a cache: one thread, arenas, malloc": () => compare("cache_demo"),
-  "a heap that keeps freed memory": () => compare("retained"),
-  "every block recorded": () => compare("malloc_sites", "--malloc", "all"),
+  async "a heap that keeps freed memory"() {
+    const { pins } = await compareOf("frames", [target("retained"), "frames"], "--malloc", "all");
+    assert.ok(pins >= 2 ** 20, `pinned: ${pins}`);
+  },
+  async "every block recorded"() {
+    const { blocks } = await compare("malloc_sites", "--malloc", "all");
+    assert.match(blocks, /Live at the end of the trace: .* blocks/);
+  },
+  "killed: what grew last": compareGrowth,
+  "a heap of samples": () => compare("retained"),
   "stacks of threads": () => compare("cxx_threads"),
   "advice and what it gave back": () => compare("advice"),
 });

@@ -140,6 +140,13 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
     files: [{ path: hostile("/usr/lib/libc.so.6"), reserved_bytes: 2 * MIB, committed_bytes: MIB }],
     retained: { allocator: "glibc", is_split: true, estimate: true, overhead_bytes: 1000, free_page_bytes: 2 * MIB, pinned_bytes: 3 * MIB },
     kernel: { anonymous_bytes: 470 * MIB, file_bytes: 7 * MIB, shared_memory_bytes: 0 },
+    text: {
+      go_shares: [hostile("RSS is 477 MiB; Go accounts for 7 MiB of it.")],
+      growth: ["What grew last, from 10 s on", `    90 MiB  malloc ${hostile("cache_add")} cache.c:31`, "            <- serve serve.c:44"],
+      pinning: ["  of the free memory, kept below or around live blocks of", `     3 MiB  malloc ${hostile("cache_add")} cache.c:31`],
+      blocks: ["Blocks of malloc, over the whole run", "  Live at the end of the trace: about 408 MiB in about 40,010 blocks, of 2 call sites"],
+      cgroup: ["  cgroup limit 512 MiB, peak usage 512 MiB", "  highest usage seen 512 MiB at 10 s: 470 MiB anonymous memory in all its processes, 35 MiB tmpfs and other shared memory, 0 B page cache of files, 7 MiB kernel and other; RSS of this process then 477 MiB"],
+    },
     losses: [hostile("12 events were dropped: the ring was full")],
     blind_spots: [hostile("malloc blocks smaller than 65536 bytes were sampled")],
   });

@@ -4,10 +4,8 @@
 #include "tools/page/view_numbers.h"
 #include "tools/page/view_sites.h"
 #include "tools/page/view_stacks.h"
-#include "tools/render/headline.h"
+#include "tools/page/view_words.h"
 #include "tools/render/json.h"
-#include "tools/render/layout.h"
-#include "tools/render/text_sections.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -161,25 +159,6 @@ write_timeline(const struct vmt_report *report, struct vmt_emitter *emitter)
 	vmt_emitter_object_end(emitter);
 }
 
-/* Words that the text report has, made by the same code. */
-static void
-write_words(const struct view *view, struct vmt_emitter *emitter)
-{
-	const char *slash = strrchr(view->path, '/');
-	char text[VMT_LAYOUT_LINE_BYTES];
-
-	vmt_emitter_string(emitter, "trace", slash && slash[1] ? slash + 1 : view->path);
-	vmt_headline_write(view->report, text, sizeof(text));
-	vmt_emitter_string(emitter, "headline", text);
-	vmt_headline_losses(view->report, text, sizeof(text));
-	vmt_emitter_array(emitter, "losses");
-	if (*text)
-		vmt_emitter_string(emitter, NULL, text);
-	vmt_emitter_array_end(emitter);
-	vmt_text_end(view->report, text, sizeof(text));
-	vmt_emitter_string(emitter, "end", text);
-}
-
 static int
 write_columns(const struct view *view, FILE *json, struct vmt_err *err)
 {
@@ -188,9 +167,10 @@ write_columns(const struct view *view, FILE *json, struct vmt_err *err)
 
 	vmt_emitter_begin(&emitter, json, VMT_EMITTER_JSON_LINES);
 	vmt_emitter_object(&emitter, NULL);
-	write_words(view, &emitter);
+	result = vmt_view_words_write(view->report, view->path, &emitter);
 	vmt_view_stacks_write(view->stacks, &emitter);
-	result = vmt_view_history_write(&view->history, &view->sites, &emitter);
+	if (result == 0)
+		result = vmt_view_history_write(&view->history, &view->sites, &emitter);
 	write_sites(view, &emitter);
 	write_folded(view, &emitter);
 	write_committers(view, &emitter);

@@ -30,8 +30,8 @@ compare_pins(const void *left, const void *right)
 	return a->pins_bytes == b->pins_bytes ? 0 : a->pins_bytes < b->pins_bytes ? 1 : -1;
 }
 
-static void
-print_pinning(const struct vmt_report *report, const struct vmt_text_options *options)
+void
+vmt_text_retained_pinning(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	char figure[VMT_UNITS_BYTES];
 	char figures[64];
@@ -69,7 +69,7 @@ vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options
 		   "free space in pages with live blocks: stays until those blocks are freed");
 	print_part(report, options, report->retained.overhead_bytes,
 		   "overhead of live blocks: headers and rounding, not free");
-	print_pinning(report, options);
+	vmt_text_retained_pinning(report, options);
 	if (report->retained.estimate)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM,
 				"~ = estimated from samples, assuming that unsampled blocks lie "

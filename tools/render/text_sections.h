@@ -44,6 +44,9 @@ void vmt_text_growth(const struct vmt_report *report, const struct vmt_text_opti
 
 /* Of glibc's malloc: what it holds beside live blocks, and which of these keep it. */
 void vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options *options);
+/* Of that the rows of who keeps it, alone. */
+void vmt_text_retained_pinning(const struct vmt_report *report,
+			       const struct vmt_text_options *options);
 
 /* Of malloc's blocks: what is live at the end, and what was freed at once. */
 void vmt_text_blocks(const struct vmt_report *report, const struct vmt_text_options *options);

@@ -25,6 +25,7 @@ export function header(page, redraw) {
     h("dl", { class: "facts" }, ...facts.filter(Boolean)),
     process.command ? h("p", { class: "command" }, h("code", {}, clip(process.command, 400))) : null,
     h("p", { class: "headline", id: "headline" }, headline(data)),
+    !diff && model.raw.text?.go_shares?.length ? h("p", { class: "headline", id: "go-shares" }, clip(model.raw.text.go_shares.join(" "), 3000)) : null,
     losses(page),
   );
 }

@@ -85,6 +85,26 @@ function call(model, row, most = 4) {
 
 const bytesColumn = (title, get, estimate = () => false) => ({ title, numeric: true, cell: (row) => figure(get(row), { estimate: estimate(row) && get(row) > 0 }) });
 
+// A part of the text report, as it stands there: the command ends a line before this bound.
+function lines(label, text) {
+  return scrollable(label, h("pre", { class: "text-lines" }, text.map((line) => clip(line, 2100)).join("\n")));
+}
+
+// One that begins with its title.
+function titled(id, text, note) {
+  if (!text?.length) return null;
+  const [title, ...rest] = text;
+  return section(id, clip(title, 300), note, lines(title, rest));
+}
+
+function growth(model) {
+  return titled("growth", model.raw.text?.growth, "Held at the end of the trace and not yet then, by call site. ~ = estimated from samples.");
+}
+
+function blocks(model) {
+  return titled("blocks", model.raw.text?.blocks, "~ = estimated from samples.");
+}
+
 function advice(model) {
   const rows = model.raw.advice ?? [];
   if (!rows.length) return null;
@@ -115,17 +135,22 @@ function files(model) {
 }
 
 function kernel(model) {
-  const { kernel: figures, cgroup } = model.raw;
-  return [
-    figures ? section("kernel", "What the kernel counts", "At the report's own moment.", factTable("What the kernel counts", figures)) : null,
-    cgroup && (cgroup.limit_bytes || cgroup.peak_bytes || cgroup.oom_kills) ? section("cgroup", "Memory cgroup", null, factTable("Memory cgroup", cgroup)) : null,
-  ];
+  const { kernel: figures } = model.raw;
+  return figures ? section("kernel", "What the kernel counts", "At the report's own moment.", factTable("What the kernel counts", figures)) : null;
+}
+
+function memoryCgroup(model) {
+  const { cgroup, text } = model.raw;
+  if (!cgroup || !(cgroup.limit_bytes || cgroup.peak_bytes || cgroup.oom_kills)) return null;
+  const words = text?.cgroup ?? [];
+  return section("cgroup", "Memory cgroup", "What the limit counts: this process is but a part of it.", words.length ? lines("Memory cgroup", words) : null, factTable("Memory cgroup", cgroup));
 }
 
 function retained(model) {
-  const { retained: figures } = model.raw;
+  const { retained: figures, text } = model.raw;
+  const words = text?.pinning ?? [];
   if (!figures || !(figures.overhead_bytes || figures.free_page_bytes || figures.pinned_bytes)) return null;
-  return section("retained", "What malloc holds besides live blocks", figures.estimate ? "Estimated from samples; at the report's own moment." : "At the report's own moment.", factTable("malloc retained", figures, { estimate: figures.estimate }));
+  return section("retained", "What malloc holds besides live blocks", figures.estimate ? "Estimated from samples; at the report's own moment." : "At the report's own moment.", factTable("malloc retained", figures, { estimate: figures.estimate }), words.length ? lines("Whose live blocks keep it", words) : null);
 }
 
 function go(model) {
@@ -189,6 +214,6 @@ function basis(page) {
 
 export function panels(page) {
   const { model } = page;
-  const single = page.diff ? [] : [advice(model), locks(model), retained(model), touchers(model), files(model), ...kernel(model), go(model)];
+  const single = page.diff ? [] : [growth(model), memoryCgroup(model), touchers(model), retained(model), blocks(model), advice(model), locks(model), files(model), kernel(model), go(model)];
   return [...single, basis(page)].filter(Boolean);
 }

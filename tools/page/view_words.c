@@ -1,0 +1,99 @@
+#include "tools/page/view_words.h"
+
+#include "tools/render/headline.h"
+#include "tools/render/layout.h"
+#include "tools/render/text_sections.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A part of the text report. */
+struct part {
+	const char *key;
+	void (*print)(const struct vmt_report *, const struct vmt_text_options *);
+};
+
+static void
+print_pinning(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	if (report->retained.is_split)
+		vmt_text_retained_pinning(report, options);
+}
+
+static const struct part parts[] = {
+    {"go_shares", vmt_text_go_shares}, {"growth", vmt_text_growth}, {"pinning", print_pinning},
+    {"blocks", vmt_text_blocks},       {"cgroup", vmt_text_cgroup},
+};
+
+/* The part as the text report has it in a file, to be freed; NULL when out of memory. */
+static char *
+print_part(const struct part *part, const struct vmt_report *report)
+{
+	struct vmt_text_options options = {
+	    .layout = {.columns = 100, .whole = true, .utf8 = true},
+	    .top = VMT_TEXT_DEFAULT_TOP,
+	    .callers = VMT_TEXT_DEFAULT_CALLERS,
+	};
+	char *text = NULL;
+	size_t bytes = 0;
+
+	options.layout.out = open_memstream(&text, &bytes);
+	if (!options.layout.out)
+		return NULL;
+	part->print(report, &options);
+	if (fclose(options.layout.out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Its lines, without the empty one before a title. */
+static void
+write_lines(struct vmt_emitter *emitter, const char *key, char *text)
+{
+	vmt_emitter_array(emitter, key);
+	for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;)
+		if (*line)
+			vmt_emitter_string(emitter, NULL, line);
+	vmt_emitter_array_end(emitter);
+}
+
+static int
+write_parts(const struct vmt_report *report, struct vmt_emitter *emitter)
+{
+	int result = 0;
+
+	vmt_emitter_object(emitter, "text");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && result == 0; i++) {
+		char *text = print_part(&parts[i], report);
+
+		if (text)
+			write_lines(emitter, parts[i].key, text);
+		else
+			result = -ENOMEM;
+		free(text);
+	}
+	vmt_emitter_object_end(emitter);
+	return result;
+}
+
+int
+vmt_view_words_write(const struct vmt_report *report, const char *path, struct vmt_emitter *emitter)
+{
+	const char *slash = strrchr(path, '/');
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_emitter_string(emitter, "trace", slash && slash[1] ? slash + 1 : path);
+	vmt_headline_write(report, text, sizeof(text));
+	vmt_emitter_string(emitter, "headline", text);
+	vmt_headline_losses(report, text, sizeof(text));
+	vmt_emitter_array(emitter, "losses");
+	if (*text)
+		vmt_emitter_string(emitter, NULL, text);
+	vmt_emitter_array_end(emitter);
+	vmt_text_end(report, text, sizeof(text));
+	vmt_emitter_string(emitter, "end", text);
+	return write_parts(report, emitter);
+}
