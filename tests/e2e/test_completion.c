@@ -104,6 +104,28 @@ shells_offer_what_the_command_takes(void **state)
 	assert_offers("vmtrace report --focus ", "");
 }
 
+/* The script for fish has a line for each option, and -a before the words of its value. */
+static void
+options_without_a_value_have_no_words(void **state)
+{
+	static const char *const options[] = {" -l open ", " -l pack "};
+	FILE *file = fopen(scripts[2], "r");
+	char line[4096];
+	unsigned found = 0;
+
+	(void)state;
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		for (size_t i = 0; i < 2; i++)
+			if (strstr(line, options[i])) {
+				found++;
+				if (strstr(line, " -a "))
+					fail_msg("has words: %s", line);
+			}
+	fclose(file);
+	assert_true(found >= 2);
+}
+
 /* What is offered behind a "=" is the whole word in fish, and the rest of it in the others. */
 static void
 values_behind_an_equals_sign(void **state)
@@ -232,6 +254,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(shells_offer_what_the_command_takes),
+	    cmocka_unit_test(options_without_a_value_have_no_words),
 	    cmocka_unit_test(values_behind_an_equals_sign),
 	    cmocka_unit_test(what_follows_two_dashes_is_not_ours),
 	    cmocka_unit_test(examples_can_be_typed),

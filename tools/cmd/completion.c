@@ -32,16 +32,15 @@ add_list(struct words *words, const char *const *list)
 		add_word(words, list[i]);
 }
 
-/* A setting of a recording has "none, exec, fork". */
+/* A setting of a recording has "none, exec, fork". The options behind the settings have no words.
+ */
 static void
 add_setting(struct words *words, const char *option)
 {
-	for (size_t i = 0; vmt_cmd_record_options[i].name; i++) {
-		const char *text = vmt_settings[i].words;
-
+	for (size_t i = 0; i < VMT_SETTINGS; i++) {
 		if (strcmp(vmt_cmd_record_options[i].name, option) != 0)
 			continue;
-		for (; *text; text++) {
+		for (const char *text = vmt_settings[i].words; *text; text++) {
 			char letter[2] = {*text == ',' ? ' ' : *text, '\0'};
 			size_t used = strlen(words->text);
 
