@@ -184,6 +184,8 @@ test_the_trace_is_not_written_over(void **state)
 {
 	const char *other = scratch_file("same.vmt");
 	const char *const diff[] = {built("vmtrace"), "diff", other, trace, "-o", trace, NULL};
+	/* A directory stands for the traces in it. */
+	const char *const listing[] = {built("vmtrace"), "report", scratch(), "-o", other, NULL};
 	const char *const outputs[] = {trace, other};
 	struct stat before;
 	struct stat after;
@@ -201,6 +203,12 @@ test_the_trace_is_not_written_over(void **state)
 	run_program(&run, diff, NULL);
 	assert_int_equal(run.exit_status, 2);
 	run_free(&run);
+	run_program(&run, listing, NULL);
+	assert_int_equal(run.exit_status, 2);
+	assert_non_null(strstr(run.err, "is what is read"));
+	run_free(&run);
+	assert_int_equal(stat(other, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
 	assert_int_equal(stat(trace, &after), 0);
 	assert_int_equal(after.st_size, before.st_size);
 	assert_int_equal(after.st_ino, before.st_ino);

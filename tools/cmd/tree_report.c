@@ -42,15 +42,12 @@ print(const struct vmt_tree *tree, const struct vmt_tree_report *wanted, bool is
 /* EINVAL is a wrong command line's alone. */
 static int
 build(struct vmt_tree **tree, const struct vmt_tree_report *wanted,
-      const struct vmt_tree_options *options, struct vmt_err *err)
+      const struct vmt_trace_files *files, const struct vmt_tree_options *options,
+      struct vmt_err *err)
 {
-	struct vmt_trace_files files;
 	struct vmt_err why = {""};
-	int result = vmt_trace_files_find(&files, wanted->operands, wanted->operand_count,
-					  wanted->most, err);
+	int result = vmt_tree_build(tree, files->all, files->count, options, &why);
 
-	if (result == 0)
-		result = vmt_tree_build(tree, files.all, files.count, options, &why);
 	if (result < 0 && *why.text && wanted->operand_count == 1)
 		result = vmt_err_set(
 		    err, -result, "%s: none of its traces (*.vmt) can be read, the first: %.200s",
@@ -58,35 +55,59 @@ build(struct vmt_tree **tree, const struct vmt_tree_report *wanted,
 	else if (result < 0 && *why.text)
 		result = vmt_err_set(err, -result, "%s", why.text);
 	if (result == 0) {
-		(*tree)->passed_over = files.passed_over;
+		(*tree)->passed_over = files->passed_over;
 		vmt_tree_owners_find(*tree, VMT_TEXT_DEFAULT_TOP, OWNERS_NS);
 	}
-	vmt_trace_files_free(&files);
 	return result == -EINVAL ? -EBADMSG : result;
 }
 
-static int
-write_tree(const struct vmt_tree_report *wanted, const struct vmt_tree_options *options,
-	   bool is_json, struct vmt_err *err)
+/* Every file that is read is an input, the files of a directory too. Freed by the caller. */
+static const char **
+inputs_of(const struct vmt_trace_files *files)
 {
-	const char **inputs = calloc((size_t)wanted->operand_count + 1, sizeof(*inputs));
+	const char **inputs = calloc(files->count + 1, sizeof(*inputs));
+
+	for (size_t i = 0; inputs && i < files->count; i++)
+		inputs[i] = files->all[i].path;
+	return inputs;
+}
+
+static int
+write_files(const struct vmt_tree_report *wanted, const struct vmt_trace_files *files,
+	    const struct vmt_tree_options *options, bool is_json, struct vmt_err *err)
+{
+	const char **inputs = inputs_of(files);
 	struct vmt_tree *tree = NULL;
 	struct vmt_output output;
 	int result;
 
 	if (!inputs)
 		return vmt_err_set(err, ENOMEM, "out of memory");
-	for (int i = 0; i < wanted->operand_count; i++)
-		inputs[i] = wanted->operands[i];
 	result = vmt_output_open(&output, wanted->output, false, inputs, err);
 	free((void *)inputs);
 	if (result < 0)
 		return result;
-	result = build(&tree, wanted, options, err);
+	result = build(&tree, wanted, files, options, err);
 	if (result == 0)
 		result = print(tree, wanted, is_json, output.file, err);
 	vmt_tree_free(tree);
 	return vmt_output_close(&output, result, err);
+}
+
+static int
+write_tree(const struct vmt_tree_report *wanted, const struct vmt_tree_options *options,
+	   bool is_json, struct vmt_err *err)
+{
+	struct vmt_trace_files files;
+	int result = vmt_trace_files_find(&files, wanted->operands, wanted->operand_count,
+					  wanted->most, err);
+
+	if (result == 0)
+		result = write_files(wanted, &files, options, is_json, err);
+	else if (result == -EINVAL)
+		result = -EBADMSG;
+	vmt_trace_files_free(&files);
+	return result;
 }
 
 int
