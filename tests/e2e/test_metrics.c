@@ -85,16 +85,34 @@ field(const char *packet, const char *name)
 	return found ? strtoull(found + strlen(begin), NULL, 10) : UINT64_MAX;
 }
 
+/* Text between quotation marks as protoc --decode prints it: a \ stands before each quotation mark,
+ * apostrophe and backslash. */
+static void
+escape(const char *text, char *escaped, size_t escaped_bytes)
+{
+	size_t used = 0;
+
+	for (; *text; text++) {
+		assert_true(used + 2 < escaped_bytes);
+		if (strchr("\"'\\", *text))
+			escaped[used++] = '\\';
+		escaped[used++] = *text;
+	}
+	escaped[used] = '\0';
+}
+
 /* Number of the track of a name, 0 where there is none; fails where its unit is not bytes. */
 static uint64_t
 find_track(const char *text, const char *name)
 {
 	char *copy = strdup(text);
 	char *at = copy;
-	char line[256];
+	char escaped[256];
+	char line[300];
 	uint64_t uuid = 0;
 
-	snprintf(line, sizeof(line), " name: \"%s\"\n", name);
+	escape(name, escaped, sizeof(escaped));
+	snprintf(line, sizeof(line), " name: \"%s\"\n", escaped);
 	for (char *packet = next_packet(&at); packet; packet = next_packet(&at)) {
 		if (!strstr(packet, "track_descriptor {") || !strstr(packet, line))
 			continue;
@@ -124,6 +142,26 @@ counter_at(const char *text, uint64_t track, uint64_t time_ns, size_t *count)
 	}
 	free(copy);
 	return value;
+}
+
+/* As protoc prints it where a thread of the subject had ended at a snapshot. */
+static void
+test_a_track_with_an_apostrophe_is_found(void **state)
+{
+	static const char text[] = "packet {\n"
+				   "  track_descriptor {\n"
+				   "    uuid: 7\n"
+				   "    parent_uuid: 1\n"
+				   "    name: \"reserved: ended threads\\' stacks\"\n"
+				   "    counter {\n"
+				   "      unit: UNIT_SIZE_BYTES\n"
+				   "    }\n"
+				   "  }\n"
+				   "}\n";
+
+	(void)state;
+	assert_int_equal(find_track(text, "reserved: ended threads' stacks"), 7);
+	assert_int_equal(find_track(text, "reserved: ended threads"), 0);
 }
 
 static void
@@ -420,6 +458,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_track_with_an_apostrophe_is_found),
 	    cmocka_unit_test(test_perfetto_has_the_classes),
 	    cmocka_unit_test(test_perfetto_has_the_line_of_rss),
 	    cmocka_unit_test(test_openmetrics_has_the_figures),
