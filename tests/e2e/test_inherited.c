@@ -131,11 +131,44 @@ an_heir_knows_what_it_has_of_its_parent(void **state)
 	check_heir("sampled", jemalloc);
 }
 
+/* By the traces of the heirs before: a row for the mappings, one for the blocks, one for the shared
+ * memory. */
+static void
+the_largest_of_what_is_inherited_comes_first(void **state)
+{
+	const char *const argv[] = {built("vmtrace"), "report", scratch(), "-f", "json", NULL};
+	unsigned compared = 0;
+	struct run run;
+	size_t i, j;
+	json_t *root, *process, *row;
+
+	(void)state;
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 0);
+	root = json_loads(run.out, 0, NULL);
+	assert_non_null(root);
+	json_array_foreach(member(root, "traces"), i, process)
+	{
+		int64_t last = INT64_MAX;
+
+		json_array_foreach(json_object_get(process, "inherited"), j, row)
+		{
+			assert_true(number(row, "committed_bytes") <= last);
+			last = number(row, "committed_bytes");
+			compared += j > 0;
+		}
+	}
+	assert_true(compared > 0);
+	json_decref(root);
+	run_free(&run);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_heir_knows_what_it_has_of_its_parent),
+	    cmocka_unit_test(the_largest_of_what_is_inherited_comes_first),
 	};
 
 	return cmocka_run_group_tests_name("inherited", tests, NULL, NULL);

@@ -72,8 +72,8 @@ by_bytes(const void *left, const void *right)
 	const struct vmt_tree_inherited *a = left;
 	const struct vmt_tree_inherited *b = right;
 
-	return a->committed_bytes < b->committed_bytes ? 1
-						       : a->committed_bytes > b->committed_bytes;
+	return (a->committed_bytes < b->committed_bytes) -
+	       (a->committed_bytes > b->committed_bytes);
 }
 
 /* A row for what is worth one, until there is no memory. */
