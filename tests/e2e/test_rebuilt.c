@@ -101,6 +101,23 @@ expect(const char *trace, const char *program, bool is_named, const char *option
 	free(text);
 }
 
+/* A trace beside itself: neither has names. */
+static void
+expect_caveat(const char *trace, const char *program)
+{
+	const char *const argv[] = {built("vmtrace"), "diff", trace, trace, "-f", "json", NULL};
+	char caveat[4200];
+	struct run run;
+
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 0);
+	for (char side = 'A'; side <= 'B'; side++) {
+		snprintf(caveat, sizeof(caveat), "\"%c: %s may have changed", side, program);
+		assert_non_null(strstr(run.out, caveat));
+	}
+	run_free(&run);
+}
+
 /* Packed before, its names stay; packed now, none are made up. */
 static void
 expect_changed(const char *trace, const char *packed, const char *program)
@@ -111,6 +128,7 @@ expect_changed(const char *trace, const char *packed, const char *program)
 	expect(trace, program, false, "--sysroot", "/");
 	expect(packed, program, true, NULL, NULL);
 	expect(packed, program, true, "--sysroot", "/");
+	expect_caveat(trace, program);
 	shell("cp %s %s", trace, late);
 	shell("%s pack %s", built("vmtrace"), late);
 	expect(late, program, false, NULL, NULL);

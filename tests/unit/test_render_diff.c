@@ -280,6 +280,8 @@ caveats_are_counted_off(void **state)
 	(void)state;
 	world.b.report.coverage.malloc_mode = "off";
 	world.b.report.snapshot.source = "mincore";
+	world.a.report.coverage.nameless = "/a/x may have changed";
+	world.b.report.coverage.nameless = "2 files may have changed";
 	world.b.report.rss = &point;
 	world.b.report.rss_count = 1;
 	diff = pair_diff(&world);
@@ -292,9 +294,13 @@ caveats_are_counted_off(void **state)
 	    text,
 	    "malloc was recorded differently (A: all, B: off): malloc rows can't be compared.");
 	vmt_diff_headline_caveat(diff, 2, text, sizeof(text));
+	assert_string_equal(text, "A: /a/x may have changed. Call sites may not match.");
+	vmt_diff_headline_caveat(diff, 3, text, sizeof(text));
+	assert_string_equal(text, "B: 2 files may have changed. Call sites may not match.");
+	vmt_diff_headline_caveat(diff, 4, text, sizeof(text));
 	assert_string_equal(text,
 			    "Resident pages were read differently (A: pagemap-scan, B: mincore).");
-	vmt_diff_headline_caveat(diff, 3, text, sizeof(text));
+	vmt_diff_headline_caveat(diff, 5, text, sizeof(text));
 	assert_string_equal(text, "");
 	vmt_diff_free(diff);
 }

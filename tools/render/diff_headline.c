@@ -435,6 +435,12 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 		    &sentence,
 		    "Stacks were walked differently (A: %s, B: %s): call sites may not match.",
 		    a->coverage.stacks, b->coverage.stacks);
+	else if (a->coverage.nameless && n-- == 0)
+		vmt_sentence_say(&sentence, "A: %s. Call sites may not match.",
+				 a->coverage.nameless);
+	else if (b->coverage.nameless && n-- == 0)
+		vmt_sentence_say(&sentence, "B: %s. Call sites may not match.",
+				 b->coverage.nameless);
 	else if (differ(a->snapshot.source, b->snapshot.source) && n-- == 0)
 		vmt_sentence_say(&sentence, "Resident pages were read differently (A: %s, B: %s).",
 				 a->snapshot.source, b->snapshot.source);

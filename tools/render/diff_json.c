@@ -188,7 +188,7 @@ print_verdict(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 static void
 print_caveats(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 {
-	char text[512];
+	char text[2048];
 
 	vmt_emitter_array(emitter, "caveats");
 	for (unsigned i = 0;; i++) {

@@ -361,6 +361,7 @@ struct vmt_report {
 		size_t go_site_count;
 		char **blind_spots;
 		size_t blind_spot_count;
+		const char *nameless; /* the one of files that may have changed; NULL: none */
 	} coverage;
 	struct {
 		uint64_t limit_bytes; /* VMT_FIGURE_UNKNOWN where there is none */

@@ -328,20 +328,26 @@ note_changed(struct vmt_report_draft *draft, const struct vmt_frames *frames)
 {
 	const char *example;
 	uint32_t changed = vmt_frames_changed(frames, &example);
+	int status;
 
 	if (!changed)
 		return 0;
 	if (changed == 1)
-		return vmt_report_coverage_add(
+		status = vmt_report_coverage_add(
 		    draft,
-		    "%s may have changed since it was recorded: it has no build-id. Its "
-		    "code has no names",
+		    "%s may have changed since it was recorded: it has no build-id. Its code has "
+		    "no names",
 		    example);
-	return vmt_report_coverage_add(
-	    draft,
-	    "%u files may have changed since they were recorded: they have no build-id. "
-	    "Their code has no names. The first is %s",
-	    changed, example);
+	else
+		status = vmt_report_coverage_add(
+		    draft,
+		    "%u files may have changed since they were recorded: they have no build-id. "
+		    "Their code has no names. The first is %s",
+		    changed, example);
+	if (!status)
+		draft->report.coverage.nameless =
+		    draft->report.coverage.blind_spots[draft->report.coverage.blind_spot_count - 1];
+	return status;
 }
 
 int
