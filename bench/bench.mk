@@ -12,7 +12,7 @@ GO ?= $(firstword $(shell command -v go) $(wildcard /opt/go-debian/*/usr/lib/go-
 bench: $(BUILD)/bench/bench $(BUILD)/bench/churn $(BUILD)/bench/pair $(BUILD)/libforward.so
 	$(BUILD)/bench/bench $(abspath $(BUILD)) $(ROUNDS)
 	bench/go.sh $(BUILD) $(ROUNDS)
-	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory report calls page
+	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory report trees calls page
 
 # How fast the page of a report of 100,000 stacks is, in a browser.
 page:
@@ -46,6 +46,11 @@ report: $(BUILD)/bench/churn $(BUILD)/bench/peak
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build
 	bench/report_memory.sh $(BUILD)
 
+# What a report about the traces of many processes takes.
+trees: $(BUILD)/bench/peak
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build $(BUILD)/tests/target/prefork
+	bench/trees.sh $(BUILD) $(ROUNDS)
+
 $(BUILD)/bench/snapshot: bench/snapshot.c $(BUILD)/libbase.a
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@
@@ -73,4 +78,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench calls collector memory report page short stressors touch workloads
+.PHONY: bench calls collector memory report page short stressors touch trees workloads
