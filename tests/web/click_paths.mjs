@@ -5,6 +5,16 @@ import { small } from "./made_data.mjs";
 const rows = (page) => page.locator("table.sites tr[data-site]");
 const text = (page, selector) => page.locator(selector).innerText();
 
+// The colors of a range of malloc's, the strip's first, and of one of mmap's. Of a copy: a browser
+// warns of reading a canvas that is drawn often.
+function stripPixels() {
+  const strip = document.querySelector("canvas.strip");
+  const copy = Object.assign(document.createElement("canvas"), { width: strip.width, height: strip.height });
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(strip, 0, 0);
+  return [4, 60].map((x) => [...context.getImageData(x, 30, 1, 1).data].join());
+}
+
 await main({
   async "opens from file://, without a request or an error"() {
     const { page, problems } = await open(writePage("small.html", small()));
@@ -44,6 +54,47 @@ await main({
     assert.equal(await page.locator("tr.detail").count(), 0);
     await page.goBack();
     assert.equal(await rows(page).count(), 4);
+    assert.deepEqual(problems, []);
+  },
+
+  async "the strip paints malloc's memory as such, whichever of its classes is chosen"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    const strip = page.locator("canvas.strip");
+    const pixels = () => page.evaluate(stripPixels);
+    assert.equal(await text(page, ".strip-legend"), "malloc: live blocks, and what it retains\nmmap");
+    const before = await pixels();
+    await strip.click({ position: { x: 4, y: 20 } });
+    assert.equal(await page.locator("table.bars tr.chosen").getAttribute("data-class"), "malloc live");
+    assert.equal(await rows(page).count(), 2);
+    while ((await pixels())[1] === before[1]) await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.equal((await pixels())[0], before[0]);
+    await strip.click({ position: { x: 4, y: 20 } });
+    assert.equal(await page.locator("table.bars tr.chosen").count(), 0);
+    assert.deepEqual(problems, []);
+  },
+
+  async "a row is named by the frame that decided"() {
+    const data = small();
+    data.views[0].data.sites.shown = [[1, 2], [], [], []];
+    const { page, problems } = await open(writePage("shown.html", data));
+    const row = page.locator("table.sites tr[data-site='0']");
+    assert.match(await row.innerText(), /malloc serve serve\.c:44\s+← main main\.c:10\s+… 2 more/);
+    assert.match(await page.locator("table.sites tr[data-site='1']").innerText(), /mmap load_index index\.c:7/);
+    assert.match(await text(page, "#touchers"), /~ 400 MiB serve serve\.c:44/);
+    assert.deepEqual(problems, []);
+  },
+
+  async "who touched stands on the samples whose pages are in RAM; what is left out is counted"() {
+    const data = small();
+    const [{ report, data: view }] = data.views;
+    report.files = Array.from({ length: 503 }, (_, i) => ({ path: `/srv/file${i}`, reserved_bytes: 8192, committed_bytes: 4096 }));
+    for (const column of Object.values(view.committers)) for (let i = 2; i < 205; i++) column.push(column[0]);
+    const { page, problems } = await open(writePage("many.html", data));
+    assert.equal(await page.locator("#files tbody tr").count(), 500);
+    assert.equal(await text(page, "#files .rest"), "and 3 more");
+    assert.equal(await page.locator("#touchers tbody tr").count(), 200);
+    assert.equal(await text(page, "#touchers .rest"), "and 5 more");
+    assert.deepEqual(await page.locator("#touchers tbody tr:nth-child(-n+2) td:nth-child(2)").allInnerTexts(), ["90", "1"]);
     assert.deepEqual(problems, []);
   },
 

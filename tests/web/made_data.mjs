@@ -124,7 +124,7 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
   const rests = [[0, 0], [0, 0], [6 * MIB, 3 * MIB]];
   const at = (index, timeNs, cache, indexRam, marks, map) =>
     moment({ index, timeNs, marks, classOf, rests, map, rows: [[0, cache, cache], [1, 1024 * MIB, indexRam], [2, 8 * MIB, 2 * MIB], ...(index ? [[3, 8 * MIB, 8 * MIB]] : [])] });
-  const map = { left_out_ranges: 0, left_out_bytes: 0, start: ["0x10000", "0x7f0000000000"], bytes: [8 * MIB, 1024 * MIB], class: [1, 0], cells: [2, 4], fill: [255, 255, 255, 128, 0, 0] };
+  const map = { left_out_ranges: 0, left_out_bytes: 0, start: ["0x10000", "0x7f0000000000"], bytes: [8 * MIB, 1024 * MIB], class: [-2, 0], cells: [2, 4], fill: [255, 255, 255, 128, 0, 0] };
   const snapshots = [at(0, 1e9, 10 * MIB, 16 * MIB, []), at(1, 4e9, 100 * MIB, 32 * MIB, []), at(2, 11e9, 400 * MIB + grown, 64 * MIB, ["peak", "end", "report"], map)];
   return view({
     classes: ["mmap", "malloc live", "program and libraries"],
@@ -134,7 +134,7 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
     snapshots,
     cgroup: { limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, oom_kills: 1, fullest: { time_ns: 10e9, bytes: 512 * MIB } },
     headline: hostile("RSS 477 MiB at 11 s: 408 MiB malloc live, mostly by cache_add cache.c:31; 1.41 GiB reserved."),
-    committers: { node: [1, 2], evidence: ["samples", "samples"], committed: [64 * MIB, 413 * MIB + grown], samples: [10, 90], estimate: [1, 1], unshared: [0, 0], reserved_by: [[[1, 0, 64 * MIB, 0]], [[0, 1, 400 * MIB + grown, 1], [-1, 2, 13 * MIB, 0]]] },
+    committers: { node: [1, 2], evidence: ["samples", "samples"], committed: [64 * MIB, 413 * MIB + grown], samples: [10, 90], samples_now: [1, 90], estimate: [1, 1], unshared: [0, 0], reserved_by: [[[1, 0, 64 * MIB, 0]], [[0, 1, 400 * MIB + grown, 1], [-1, 2, 13 * MIB, 0]]] },
     advice: [{ advice: "MADV_DONTNEED", calls: 2, failed_calls: 0, bytes: 8 * MIB, committed_before_bytes: 6 * MIB, committed_before_is_estimate: false, taken_bytes: 6 * MIB, stayed_bytes: 0, frames: [{ function: hostile("cache_trim"), file: "/src/cache.c", line: 77, module: "/srv/app", address: "0x1", module_offset: "0x1", inlined: false }] }],
     locks: [{ call: "mlock", calls: 1, bytes: 4096, frames: [] }],
     files: [{ path: hostile("/usr/lib/libc.so.6"), reserved_bytes: 2 * MIB, committed_bytes: MIB }],

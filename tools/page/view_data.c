@@ -66,6 +66,7 @@ write_sites(const struct view *view, struct vmt_emitter *emitter)
 
 	vmt_emitter_object(emitter, "sites");
 	COLUMN("node", vmt_emitter_u64(emitter, NULL, rows[i].node));
+	COLUMN("shown", vmt_view_words_frames(rows[i].stack, emitter));
 	COLUMN("kind", vmt_emitter_string(emitter, NULL, rows[i].kind));
 	COLUMN("class", vmt_emitter_i64(emitter, NULL,
 					vmt_view_history_class(&view->history, rows[i].class)));
@@ -134,9 +135,12 @@ write_committers(const struct view *view, struct vmt_emitter *emitter)
 
 	vmt_emitter_object(emitter, "committers");
 	COLUMN("node", vmt_emitter_u64(emitter, NULL, view->committer_nodes[i]));
+	COLUMN("shown", vmt_view_words_frames(&committers[i].stack, emitter));
 	COLUMN("evidence", vmt_emitter_string(emitter, NULL, committers[i].evidence));
 	COLUMN("committed", vmt_view_number(emitter, NULL, committers[i].committed_bytes));
 	COLUMN("samples", vmt_view_number(emitter, NULL, committers[i].samples));
+	COLUMN("samples_now",
+	       vmt_view_number(emitter, NULL, vmt_report_samples(committers[i].samples_now)));
 	COLUMN("estimate", vmt_emitter_u64(emitter, NULL, committers[i].estimate));
 	COLUMN("unshared", vmt_view_number(emitter, NULL, committers[i].unshared_bytes));
 	COLUMN("reserved_by", write_reserved_by(view, &committers[i], emitter));

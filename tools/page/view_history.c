@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MALLOC_RANGE (-2) /* in place of a class: docs/view-format.md */
+
 typedef uint64_t amount_of(const struct vmt_history_amounts *amounts);
 
 static enum vmt_class_id
@@ -279,6 +281,15 @@ write_rows(const struct vmt_history_snapshot *snapshot, const struct vmt_view_si
 	return 0;
 }
 
+/* malloc's live blocks lie among what it holds besides: such a range is of both classes. */
+static int
+range_class(const struct vmt_view_history *view, const struct vmt_history_range *range)
+{
+	return range->class == VMT_CLASS_MALLOC_RETAINED || range->class == VMT_CLASS_MALLOC_LIVE
+		   ? MALLOC_RANGE
+		   : view->numbers[range->class];
+}
+
 static void
 write_map(const struct vmt_view_history *view, const struct vmt_history_snapshot *snapshot,
 	  struct vmt_emitter *emitter)
@@ -298,7 +309,7 @@ write_map(const struct vmt_view_history *view, const struct vmt_history_snapshot
 	vmt_emitter_array_end(emitter);
 	vmt_emitter_array(emitter, "class");
 	for (size_t i = 0; i < snapshot->range_count; i++)
-		vmt_emitter_i64(emitter, NULL, view->numbers[snapshot->ranges[i].class]);
+		vmt_emitter_i64(emitter, NULL, range_class(view, &snapshot->ranges[i]));
 	vmt_emitter_array_end(emitter);
 	vmt_emitter_array(emitter, "cells");
 	for (size_t i = 0; i < snapshot->range_count; i++)

@@ -122,6 +122,7 @@ add_site(struct vmt_view_sites *sites, const struct vmt_site *site, bool is_smal
 		sites->row_count++;
 	sites->rows[*row].node = key.node;
 	sites->rows[*row].is_folded = is_small;
+	sites->rows[*row].stack = is_small ? NULL : &site->stack;
 	add_up(&sites->rows[*row], site);
 	return 0;
 }

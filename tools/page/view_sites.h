@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 struct vmt_view_row {
-	uint32_t node; /* view_stacks.h */
+	uint32_t node;			      /* view_stacks.h */
+	const struct vmt_stack_frames *stack; /* the report's; NULL: folded */
 	const char *kind;
 	const char *class; /* NULL: none */
 	uint64_t count;

@@ -2,6 +2,7 @@
 
 #include "tools/render/headline.h"
 #include "tools/render/layout.h"
+#include "tools/render/rank.h"
 #include "tools/render/text_sections.h"
 
 #include <errno.h>
@@ -96,4 +97,30 @@ vmt_view_words_write(const struct vmt_report *report, const char *path, struct v
 	vmt_text_end(report, text, sizeof(text));
 	vmt_emitter_string(emitter, "end", text);
 	return write_parts(report, emitter);
+}
+
+#define FIRST_FRAMES (1u + VMT_TEXT_DEFAULT_CALLERS)
+
+void
+vmt_view_words_frames(const struct vmt_stack_frames *stack, struct vmt_emitter *emitter)
+{
+	size_t places[FIRST_FRAMES + 1]; /* one more: of rows without a name */
+	size_t count = 0;
+	bool as_they_are = true;
+	const struct vmt_frame *frame;
+	struct vmt_rank_walk walk;
+
+	vmt_emitter_array(emitter, NULL);
+	if (stack && stack->count) {
+		vmt_rank_walk_begin(&walk, stack, VMT_TEXT_DEFAULT_CALLERS);
+		while (count <= FIRST_FRAMES && (frame = vmt_rank_walk_next(&walk)) != NULL) {
+			places[count] = (size_t)(frame - stack->frames);
+			as_they_are &= places[count] == count;
+			count++;
+		}
+		as_they_are &= count == (stack->count < FIRST_FRAMES ? stack->count : FIRST_FRAMES);
+	}
+	for (size_t i = 0; i < count && !as_they_are; i++)
+		vmt_emitter_u64(emitter, NULL, places[i]);
+	vmt_emitter_array_end(emitter);
 }

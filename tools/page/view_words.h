@@ -14,4 +14,9 @@
 int vmt_view_words_write(const struct vmt_report *report, const char *path,
 			 struct vmt_emitter *emitter);
 
+/* Which frames of a stack the text report shows, as a list of their places from the innermost: the
+ * one that names the row, then its callers. An empty list: the first ones as they are. stack: NULL
+ * gives that too. */
+void vmt_view_words_frames(const struct vmt_stack_frames *stack, struct vmt_emitter *emitter);
+
 #endif

@@ -7,6 +7,7 @@ const KNOWN = {
   "malloc live": [150, 0.12, 0],
   "malloc retained": [75, 0.13, 1],
   "malloc, live or free": [130, 0.11, 2],
+  "malloc: live blocks, and what it retains": [110, 0.1, 0],
   "inherited at fork": [190, 0.08, 3],
   "thread stacks": [320, 0.12, 0],
   "ended threads' stacks": [340, 0.1, 1],

@@ -44,8 +44,8 @@ class Page {
   }
 
   siteLabel(i) {
-    const { model, node } = this.site(i);
-    return model.nodeLabel(node);
+    const { model, index } = this.site(i);
+    return model.siteLabel(index);
   }
 
   missingSites() {

@@ -90,6 +90,19 @@ export class Model {
     return result;
   }
 
+  // The frames of a row that the text report shows: the one that decided, then its callers.
+  shown(rows, i) {
+    const frames = this.stack(rows.node[i]);
+    const places = rows.shown?.[i] ?? [];
+    const chosen = places.map((place) => frames[place]).filter((frame) => frame !== undefined);
+    return chosen.length ? chosen : frames.slice(0, 4);
+  }
+
+  siteLabel(i, longest = 160) {
+    const [frame] = this.shown(this.sites, i);
+    return frame === undefined ? this.nodeLabel(this.sites.node[i], longest) : this.frameLabel(frame, longest);
+  }
+
   // -- figures ----------------------------------------------------------------------------------
 
   snapshotAt(at) {

@@ -57,7 +57,9 @@ function factTable(title, object, { estimate = false, skip = [] } = {}) {
   );
 }
 
-function listTable(title, columns, rows) {
+// The first `most` rows; how many more there are stands below them.
+function listTable(title, columns, all, most = all.length) {
+  const rows = all.slice(0, most);
   return scrollable(
     title,
     h(
@@ -67,6 +69,7 @@ function listTable(title, columns, rows) {
       h("thead", {}, h("tr", {}, columns.map(({ title: name, numeric }) => h("th", { scope: "col", class: numeric ? "num" : null }, name)))),
       h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(({ cell, numeric }) => h("td", { class: numeric ? "num" : null }, cell(row)))))),
     ),
+    all.length > most ? h("p", { class: "note rest" }, `and ${count(all.length - most)} more`) : null,
   );
 }
 
@@ -77,9 +80,9 @@ function frameLabel({ function: name, file, line, module, module_offset: offset,
   return clip(file && line ? `${shown} ${base(file)}:${line}` : shown);
 }
 
-// A row's stack: its innermost frames.
-function call(model, row, most = 4) {
-  const labels = row.frames ? row.frames.slice(0, most).map(frameLabel) : model.stack(row.node).slice(0, most).map((frame) => model.frameLabel(frame));
+// A row's stack: its innermost frames, or those that the row has.
+function call(model, row) {
+  const labels = row.frames ? row.frames.slice(0, 4).map(frameLabel) : row.shown.map((frame) => model.frameLabel(frame));
   return labels.length ? labels.map((label, i) => h("div", { class: i ? "caller" : "fn" }, i ? "← " : "", label)) : "no stack";
 }
 
@@ -131,7 +134,7 @@ function advice(model) {
 function files(model) {
   const rows = [...(model.raw.files ?? [])].sort((a, b) => b.committed_bytes - a.committed_bytes || b.reserved_bytes - a.reserved_bytes);
   if (!rows.length) return null;
-  return section("files", "Mapped files", null, listTable("Mapped files", [bytesColumn("In RAM", (row) => row.committed_bytes), bytesColumn("Reserved", (row) => row.reserved_bytes), { title: "Path", cell: (row) => h("code", {}, clip(row.path, 300)) }], rows.slice(0, 500)));
+  return section("files", "Mapped files", null, listTable("Mapped files", [bytesColumn("In RAM", (row) => row.committed_bytes), bytesColumn("Reserved", (row) => row.reserved_bytes), { title: "Path", cell: (row) => h("code", {}, clip(row.path, 300)) }], rows, 500));
 }
 
 function kernel(model) {
@@ -175,10 +178,9 @@ function touchers(model) {
   const { committers } = model.raw;
   if (!committers?.node?.length) return null;
   const rows = committers.node
-    .map((node, i) => ({ node, committed: committers.committed[i], samples: committers.samples[i], evidence: committers.evidence[i], estimate: committers.estimate[i], by: committers.reserved_by[i] }))
-    .sort((a, b) => b.committed - a.committed)
-    .slice(0, 200);
-  const reserver = ([site, c, bytesOf, estimate]) => h("div", {}, figure(bytesOf, { estimate: !!estimate }), " ", site >= 0 ? model.nodeLabel(model.sites.node[site], 100) : clip(model.classes[c] ?? "no call site", 60));
+    .map((node, i) => ({ shown: model.shown(committers, i), committed: committers.committed[i], samples: committers.samples_now[i], evidence: committers.evidence[i], estimate: committers.estimate[i], by: committers.reserved_by[i] }))
+    .sort((a, b) => b.committed - a.committed);
+  const reserver = ([site, c, bytesOf, estimate]) => h("div", {}, figure(bytesOf, { estimate: !!estimate }), " ", site >= 0 ? model.siteLabel(site, 100) : clip(model.classes[c] ?? "no call site", 60));
   return section(
     "touchers",
     "Committed by",
@@ -190,9 +192,10 @@ function touchers(model) {
         { title: "Samples", numeric: true, cell: (row) => count(row.samples) },
         { title: "Known by", cell: (row) => row.evidence },
         { title: "Touched by", cell: (row) => call(model, row) },
-        { title: "Reserved by", cell: (row) => row.by.slice(0, 6).map(reserver) },
+        { title: "Reserved by", cell: (row) => [...row.by.slice(0, 6).map(reserver), row.by.length > 6 ? h("div", { class: "quiet" }, `and ${count(row.by.length - 6)} more`) : null] },
       ],
       rows,
+      200,
     ),
   );
 }

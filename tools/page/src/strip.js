@@ -1,12 +1,16 @@
 // The address space at the chosen moment, mapping after mapping. A mapping's width grows with the
 // logarithm of its size, or a heap would hide everything beside it.
 import { css, look } from "./colors.js";
-import { h, once } from "./dom.js";
+import { h, once, swatch } from "./dom.js";
 import { bytes, count } from "./format.js";
 import { set, state } from "./state.js";
 
 const HEIGHT = 34;
 const GAP = 6;
+// malloc's live blocks lie among what it holds besides: a range of it is of both classes.
+const MALLOC = "malloc: live blocks, and what it retains";
+const MALLOC_RANGE = -2;
+const OF_MALLOC = ["malloc live", "malloc retained"];
 
 export class Strip {
   constructor(page) {
@@ -21,7 +25,8 @@ export class Strip {
     });
     this.frame = h("div", { class: "strip-frame" }, this.canvas);
     this.note = h("p", { class: "note" });
-    this.element = h("div", {}, this.frame, this.note);
+    this.legend = h("p", { class: "legend strip-legend" });
+    this.element = h("div", {}, this.frame, this.legend, this.note);
     this.paint = once(() => this.paintNow());
     new ResizeObserver(this.paint).observe(this.frame);
   }
@@ -38,6 +43,14 @@ export class Strip {
     const having = model.snapshots.map((snapshot, i) => (snapshot.map ? i : -1)).filter((i) => i >= 0);
     if (!having.length) return null;
     return having.reduce((best, i) => (Math.abs(i - now) < Math.abs(best - now) ? i : best));
+  }
+
+  className(map, i) {
+    return map.class[i] === MALLOC_RANGE ? MALLOC : (this.page.model.classes[map.class[i]] ?? "");
+  }
+
+  isChosen(name) {
+    return !state.class || state.class === name || (name === MALLOC && OF_MALLOC.includes(state.class));
   }
 
   paintNow() {
@@ -58,6 +71,8 @@ export class Strip {
     context.scale(scale, scale);
     const line = css("--line");
     for (const box of this.boxes) this.drawBox(context, box, map, line);
+    const names = [...new Set(map.class.map((_, i) => this.className(map, i)))].filter(Boolean);
+    this.legend.replaceChildren(...names.map((name) => h("span", { class: "legend-entry" }, swatch(look(name)), name)));
     this.note.textContent = `${map.start.length} ranges, each of one class, by address. The width grows with the logarithm of the size.${map.left_out_ranges ? ` ${count(map.left_out_ranges)} small ones, ${bytes(map.left_out_bytes)}, are left out.` : ""}${index === model.snapshotAt(state.at) ? "" : " They are those of the nearest moment for which the page has them."}`;
   }
 
@@ -81,11 +96,10 @@ export class Strip {
   }
 
   drawBox(context, box, map, line) {
-    const { model } = this.page;
-    const name = model.classes[map.class[box.i]];
-    const tones = look(name ?? "");
+    const name = this.className(map, box.i);
+    const tones = look(name);
     const y = box.row * (HEIGHT + GAP);
-    context.globalAlpha = state.class && state.class !== name ? 0.2 : 1;
+    context.globalAlpha = this.isChosen(name) ? 1 : 0.2;
     context.fillStyle = tones.pale;
     context.fillRect(box.x, y, box.width, HEIGHT);
     const cells = map.cells[box.i];
@@ -114,14 +128,15 @@ export class Strip {
     const { map } = model.snapshots[this.source()];
     const fills = map.fill.slice(box.first, box.first + map.cells[box.i]);
     const part = fills.reduce((a, b) => a + b, 0) / (255 * Math.max(fills.length, 1));
-    this.page.tip.show(event, [`from ${box.start}, ${bytes(map.bytes[box.i])}`, model.classes[map.class[box.i]] ?? "no class", `about ${Math.round(100 * part)} % in RAM`]);
+    this.page.tip.show(event, [`from ${box.start}, ${bytes(map.bytes[box.i])}`, this.className(map, box.i) || "no class", `about ${Math.round(100 * part)} % in RAM`]);
   }
 
   click(event) {
     const box = this.boxAt(event);
     if (!box) return;
     const { model } = this.page;
-    const name = model.classes[model.snapshots[this.source()].map.class[box.i]];
-    if (name) set({ class: state.class === name ? "" : name, zoom: "" });
+    const name = this.className(model.snapshots[this.source()].map, box.i);
+    const wanted = name === MALLOC ? OF_MALLOC.find((one) => model.classIndex(one) >= 0) : name;
+    if (wanted) set({ class: state.class && this.isChosen(name) ? "" : wanted, zoom: "" });
   }
 }

@@ -176,12 +176,13 @@ export class Table {
   }
 
   call(i, open, toggle) {
-    const { kind, frames, model } = this.page.site(i);
-    const callers = frames.slice(1, 4).map((frame) => h("div", { class: "caller" }, "← ", model.frameLabel(frame)));
+    const { kind, frames, model, index } = this.page.site(i);
+    const shown = model.shown(model.sites, index);
+    const callers = shown.slice(1).map((frame) => h("div", { class: "caller" }, "← ", model.frameLabel(frame)));
     return [
-      h("button", { type: "button", class: "link call", "aria-expanded": String(open), onclick: toggle }, h("span", { class: "kind" }, clip(kind, 40)), " ", frames.length ? this.name(model, frames[0]) : "no stack"),
+      h("button", { type: "button", class: "link call", "aria-expanded": String(open), onclick: toggle }, h("span", { class: "kind" }, clip(kind, 40)), " ", shown.length ? this.name(model, shown[0]) : "no stack"),
       ...callers,
-      frames.length > 4 ? h("div", { class: "caller quiet" }, `… ${frames.length - 4} more`) : null,
+      frames.length > shown.length ? h("div", { class: "caller quiet" }, `… ${frames.length - shown.length} more`) : null,
     ];
   }
 
