@@ -42,6 +42,11 @@ what_has_no_bound_is_refused(void **state)
 	assert_refused("", "empty");
 	assert_refused("(a)\\1", "back references");
 	assert_refused("((a{1,100}){1,100}){1,100}", "repeats too often");
+	assert_refused("((a{,100}){,100}){,100}", "repeats too often");
+	assert_refused("((a{100,}){100,}){100,}", "repeats too often");
+	assert_refused("((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)", "repeats too often");
+	assert_refused("a++++++++++++", "repeats too often");
+	assert_refused("(abcdefghij){500}", "repeats too often");
 	assert_refused("a{1001}", "repeats too often");
 	assert_refused("a{0,99999999999999999999}", "repeats too often");
 	memset(longest, 'a', sizeof(longest));
@@ -50,6 +55,8 @@ what_has_no_bound_is_refused(void **state)
 	longest[1000] = '\0';
 	vmt_name_pattern_free(compiled(longest, false));
 	vmt_name_pattern_free(compiled("a{1000}", false));
+	vmt_name_pattern_free(compiled("a+b+c+d+e+f+g+h+i+j+k+l+m+n+", false));
+	vmt_name_pattern_free(compiled("a{,9}(b|c){2,}d{0}x{,}", false));
 	/* In a set of characters these are letters. */
 	vmt_name_pattern_free(compiled("[]{9999}\\1]", false));
 	vmt_name_pattern_free(compiled("[^]{]x", false));

@@ -13,6 +13,7 @@
 
 #define MOST_PATTERN_BYTES 1000u
 #define MOST_REPEATS 1000u
+#define MOST_EXPANDED 4000u /* what is matched takes memory by its square */
 #define NAME_BYTES 4000u
 #define MOST_ANSWERS (UINT32_C(1) << 20)
 
@@ -39,6 +40,15 @@ struct vmt_name_pattern {
 	char text[MOST_PATTERN_BYTES + 1];
 };
 
+/* regcomp writes what is repeated out, so these are counted: characters of a group as they are
+ * then, by depth of the groups. */
+struct expanded {
+	const char *at;
+	uint32_t sizes[MOST_PATTERN_BYTES + 1];
+	unsigned depth;
+	uint32_t last; /* of what a repetition would be of */
+};
+
 /* The number at *at, which moves behind it; `otherwise` where there is none. */
 static unsigned long
 read_count(const char **at, unsigned long otherwise)
@@ -53,37 +63,76 @@ read_count(const char **at, unsigned long otherwise)
 	return count;
 }
 
+/* How often a repetition writes it out; 0: there is none here. glibc makes of x{2,} xxx*, of x+ xx*
+ * (parse_dup_op in posix/regcomp.c), and takes x{,2} for x{0,2}. */
+static unsigned long
+read_repetition(const char **at)
+{
+	unsigned long least, most;
+
+	if (**at == '*' || **at == '?' || **at == '+')
+		return *(*at)++ == '+' ? 2 : 1;
+	if (**at != '{' || !((*at)[1] == ',' || isdigit((unsigned char)(*at)[1])))
+		return 0;
+	(*at)++;
+	least = read_count(at, 0);
+	most = least;
+	if (**at == ',') {
+		(*at)++;
+		most = read_count(at, least < MOST_EXPANDED ? least + 1 : least);
+	}
+	*at += **at == '}';
+	return most > least ? most : least ? least : 1;
+}
+
+/* Behind the set of characters that begins here. */
+static const char *
+skip_set(const char *at)
+{
+	at += at[1] == '^' ? 2 : 1;
+	at += *at == ']';
+	at += strcspn(at, "]");
+	return *at ? at + 1 : at;
+}
+
+/* One character, one set, or a bracket of a group. */
+static void
+read_atom(struct expanded *expanded)
+{
+	const char *at = expanded->at;
+
+	expanded->last = 1;
+	if (*at == '(') {
+		expanded->sizes[++expanded->depth] = 0;
+		expanded->last = 0;
+	} else if (*at == ')' && expanded->depth > 0) {
+		expanded->last = expanded->sizes[expanded->depth--] + 1;
+	}
+	expanded->sizes[expanded->depth] += expanded->last;
+	expanded->at = *at == '[' ? skip_set(at) : at + (*at == '\\' && at[1] ? 2 : 1);
+}
+
 /* Why regcomp is not asked: what it makes of these has no bound. NULL: it is. */
 static const char *
 refusal(const char *text)
 {
-	unsigned long repeats = 1;
-	bool in_set = false;
+	struct expanded expanded = {.at = text};
 
-	for (const char *at = text; *at; at++) {
-		if (!in_set && *at == '\\' && at[1]) {
-			at++;
-			if (isdigit((unsigned char)*at))
-				return "back references are not possible";
-		} else if (!in_set && *at == '[') {
-			in_set = true;
-			at += at[1] == '^';
-			at += at[1] == ']';
-		} else if (in_set && *at == ']') {
-			in_set = false;
-		} else if (!in_set && *at == '{' && isdigit((unsigned char)at[1])) {
-			unsigned long least, most;
+	while (*expanded.at) {
+		unsigned long times = read_repetition(&expanded.at);
 
-			at++;
-			least = read_count(&at, 0);
-			most = *at == ',' ? (at++, read_count(&at, least)) : least;
-			if (most < least)
-				most = least;
-			if (most > MOST_REPEATS || repeats * (most ? most : 1) > MOST_REPEATS)
-				return "it repeats too often";
-			repeats *= most ? most : 1;
-			at--;
+		if (times > MOST_REPEATS)
+			return "it repeats too often";
+		if (times > 0) {
+			expanded.sizes[expanded.depth] += expanded.last * (uint32_t)(times - 1);
+			expanded.last *= (uint32_t)times;
+		} else if (*expanded.at == '\\' && isdigit((unsigned char)expanded.at[1])) {
+			return "back references are not possible";
+		} else {
+			read_atom(&expanded);
 		}
+		if (expanded.sizes[expanded.depth] > MOST_EXPANDED)
+			return "it repeats too often";
 	}
 	return NULL;
 }
