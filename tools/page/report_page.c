@@ -59,8 +59,9 @@ vmt_report_page_write(const struct vmt_view_data *data, FILE *out, struct vmt_er
 		bool is_least = trial.most_sites < LEAST_SITES && trial.folded_depth == 0;
 		bool is_last = bytes <= VMT_REPORT_PAGE_MOST_BYTES || is_least;
 
-		if (result == 0 && is_last)
-			fwrite(text, 1, bytes, out);
+		if (result == 0 && is_last && fwrite(text, 1, bytes, out) < bytes)
+			result =
+			    vmt_err_set(err, errno, "can't write the page: %s", strerror(errno));
 		free(text);
 		if (result < 0 || is_last)
 			return result;
