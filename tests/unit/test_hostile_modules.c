@@ -1,5 +1,6 @@
 /*
- * test_hostile_modules.c: what can modules cost a report that come and go between any two calls?
+ * test_hostile_modules.c: what can modules cost a report that come and go between any two calls,
+ * and names that are damaged?
  *
  * Each call is of a site of its own then, although its stack is always the same. The processor time
  * is bounded as for a trace of honest calls.
@@ -68,11 +69,38 @@ one_stack_in_many_modules(void **state)
 	assert_int_equal(reserved, ROUNDS * PAGE);
 }
 
+/* The report goes on with names from files. */
+static void
+damaged_packed_names_are_dropped(void **state)
+{
+	const struct vmt_report_options options = {.at = VMT_AT_END, .symbols = true};
+	const struct vmt_chunk chunk = {.kind = VMT_CHUNK_NAMES};
+	struct vmt_err err = {""};
+	char path[BUILD_PATH_BYTES];
+	bool is_said = false;
+	int fd;
+
+	(void)state;
+	map(10, 3);
+	build_trace_chunk(build, &chunk, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+	build_trace_end(build, VMT_END_EXIT, 0, BUILD_START + 100);
+	fd = build_trace_memfd(build, path);
+	if (vmt_report_build(&report, path, &options, &err) != 0)
+		fail_msg("%s", err.text);
+	close(fd);
+	assert_int_equal(report->site_count, 1);
+	assert_int_equal(report->packed.modules, 0);
+	for (size_t i = 0; i < report->coverage.blind_spot_count; i++)
+		is_said |= strstr(report->coverage.blind_spots[i], "are damaged") != NULL;
+	assert_true(is_said);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(one_stack_in_many_modules, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(damaged_packed_names_are_dropped, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

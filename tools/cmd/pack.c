@@ -199,6 +199,10 @@ append_names(struct packing *packing, struct vmt_err *err)
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	packing->write = vmt_names_writer_visitor(writer);
 	result = vmt_progress_build(&report, packing->wanted->path, &options, err);
+	if (result == 0 && report->packed.are_damaged)
+		fprintf(stderr,
+			"vmtrace: %s: the names that it carried are damaged and were dropped\n",
+			packing->wanted->path);
 	vmt_report_free(report);
 	vmt_names_writer_free(writer);
 	return result;

@@ -385,6 +385,7 @@ struct vmt_report {
 	struct {
 		uint64_t modules;
 		uint64_t addresses;
+		bool are_damaged; /* and so dropped */
 	} packed;
 
 	/* What the process wrote down of the code that it compiled (jit_names.h). */

@@ -306,6 +306,10 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 	report->coverage.malloc_sample_bytes =
 	    head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0;
 	status = add_notes(draft, head->notes);
+	if (!status && report->packed.are_damaged)
+		status = vmt_report_coverage_add(
+		    draft, "The names that the trace carries are damaged and not used: names come "
+			   "from files. vmtrace pack makes them anew where the files are");
 	if (!status)
 		status = add_buffered(draft, head->notes);
 	if (!status && head->hooks_left)

@@ -4,11 +4,11 @@
 #include "tools/read/trace/snapshot_decode.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <string.h>
 #include <sys/mman.h>
 
 static int
-read_packed(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk, const char *path,
+read_packed(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk,
 	    struct vmt_err *err)
 {
 	const unsigned char *bytes;
@@ -20,15 +20,33 @@ read_packed(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk,
 	if (!draft->packed)
 		draft->packed = vmt_packed_names_new();
 	status = draft->packed ? vmt_packed_names_read(draft->packed, bytes, length) : -ENOMEM;
+	return status ? vmt_err_set(err, -status, "%s", strerror(-status)) : 0;
+}
+
+/* Names that make no sense are dropped, all of them: which of the others are right is not known. */
+static int
+open_packed(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	int status = 0;
+
+	for (size_t i = 0; i < count && !status; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_NAMES)
+			status = read_packed(draft, &chunks[i], err);
 	if (status == -ENOMEM)
 		return vmt_report_draft_no_memory(err, path);
-	return status
-		   ? vmt_err_set(err, -status,
-				 "%s: the names in its chunk %" PRIu64 " %s: vmtrace pack makes "
-				 "them anew",
-				 path, chunk->header.sequence,
-				 status == -E2BIG ? "are more than any program has" : "are damaged")
-		   : 0;
+	if (status == -EBADMSG || status == -E2BIG) {
+		vmt_packed_names_free(draft->packed);
+		draft->packed = NULL;
+		draft->report.packed.are_damaged = true;
+		status = 0;
+	}
+	if (draft->packed) {
+		draft->report.packed.modules = vmt_packed_names_modules(draft->packed);
+		draft->report.packed.addresses = vmt_packed_names_addresses(draft->packed);
+	}
+	return status;
 }
 
 /* A snapshot that makes no sense tells of no file; who reports on it says so. */
@@ -91,24 +109,14 @@ vmt_report_names_open(struct vmt_report_draft *draft, const char *path, struct v
 {
 	const struct vmt_report_options *options = draft->options;
 	bool files_first = options->sysroot || options->all_names;
-	size_t count;
-	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	int status;
 
 	draft->names = vmt_lookup_new(NULL);
 	if (!draft->names)
 		return vmt_report_draft_no_memory(err, path);
-	for (size_t i = 0; i < count; i++) {
-		int status = chunks[i].header.kind == VMT_CHUNK_NAMES
-				 ? read_packed(draft, &chunks[i], path, err)
-				 : 0;
-
-		if (status)
-			return status;
-	}
-	if (draft->packed) {
-		draft->report.packed.modules = vmt_packed_names_modules(draft->packed);
-		draft->report.packed.addresses = vmt_packed_names_addresses(draft->packed);
-	}
+	status = open_packed(draft, path, err);
+	if (status)
+		return status;
 	if ((files_first || !draft->packed) && find_recorded(draft))
 		return vmt_report_draft_no_memory(err, path);
 	vmt_lookup_set_sources(draft->names,
