@@ -51,6 +51,20 @@ vmt_procfs_is_own_namespace(void)
 }
 
 bool
+vmt_procfs_shares_users(uint32_t pid)
+{
+	struct vmt_text_out out;
+	uint64_t ours = inode_of("/proc/self/ns/user");
+	char path[64];
+
+	out = vmt_text_out_begin(path, sizeof(path));
+	vmt_text_put(&out, "/proc/");
+	vmt_text_put_decimal(&out, pid);
+	vmt_text_put(&out, "/ns/user");
+	return ours != 0 && ours == inode_of(path);
+}
+
+bool
 vmt_procfs_is_hidden(uint32_t pid)
 {
 	int fd = vmt_procfs_open(pid, "stat");
@@ -344,6 +358,26 @@ vmt_procfs_parse_rollup(const char *text, size_t length, struct vmt_procfs_rollu
 	return true;
 }
 
+/* The last of four numbers: real, effective, saved, and that of opened files. */
+static uint64_t
+file_user(struct vmt_text whole)
+{
+	struct vmt_text line;
+	uint64_t user = VMT_PROCFS_UNKNOWN;
+
+	while (vmt_text_take_line(&whole, &line)) {
+		if (!vmt_text_skip_string(&line, "Uid:"))
+			continue;
+		for (unsigned i = 0; i < 4; i++) {
+			vmt_text_skip_blanks(&line);
+			if (!vmt_text_take_decimal(&line, &user))
+				return VMT_PROCFS_UNKNOWN;
+		}
+		return user;
+	}
+	return VMT_PROCFS_UNKNOWN;
+}
+
 bool
 vmt_procfs_parse_status(const char *text, size_t length, struct vmt_procfs_status *status)
 {
@@ -358,6 +392,7 @@ vmt_procfs_parse_status(const char *text, size_t length, struct vmt_procfs_statu
 	status->locked_bytes = known_kilobytes(whole, "VmLck");
 	if (!vmt_text_find_figure(whole, "Threads", &status->threads))
 		status->threads = VMT_PROCFS_UNKNOWN;
+	status->file_user = file_user(whole);
 	return length > 0;
 }
 

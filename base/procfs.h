@@ -54,6 +54,8 @@ struct vmt_procfs_status {
 	uint64_t page_table_bytes;
 	uint64_t locked_bytes;
 	uint64_t threads;
+	uint64_t file_user; /* the last of "Uid:", by which files are opened; of the reader's user
+			       namespace */
 };
 
 struct vmt_procfs_rollup {
@@ -87,6 +89,9 @@ uint64_t vmt_procfs_pid_namespace(void);
 /* Whether this process is in another mount namespace than process 1. Without leave to look at that:
  * than the machine's first. */
 bool vmt_procfs_is_own_namespace(void);
+
+/* Whether a process is in this process's user namespace; false where that can't be told. */
+bool vmt_procfs_shares_users(uint32_t pid);
 
 /* Whether a process has this pid, of which /proc shows nothing: it is mounted with hidepid=, or is
  * that of another pid namespace. */

@@ -21,6 +21,17 @@
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 #define HASH_PRIME UINT64_C(0x100000001b3)
 
+/* struct statx and STATX_MNT_ID of include/uapi/linux/stat.h: older C libraries have none. */
+#define MOUNT_WANTED 0x1000u
+struct statx_mount {
+	uint32_t mask;
+	uint32_t before[35];
+	uint64_t mount;
+	uint64_t after[13];
+};
+
+_Static_assert(sizeof(struct statx_mount) == 256, "the kernel writes so much");
+
 static uint64_t
 hash_of(const unsigned char *bytes, size_t length)
 {
@@ -70,34 +81,82 @@ open_tmp(uint32_t pid)
 	return directory;
 }
 
-static bool
-is_trusted(const struct stat *map, uint32_t pid)
+/* Of the file, or of the descriptor where the name is empty; 0: not known (before Linux 5.8). */
+static uint64_t
+mount_of(int directory, const char *name)
 {
-	struct stat process;
-	char path[64];
+	struct statx_mount status = {.mask = 0};
+	long result =
+	    vmt_sys_call6(SYS_statx, directory, (long)name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH,
+			  MOUNT_WANTED, (long)&status, 0);
 
-	join(path, "/proc/", pid, "");
-	return S_ISREG(map->st_mode) &&
-	       (map->st_uid == 0 ||
-		(status_at(AT_FDCWD, path, 0, &process) && process.st_uid == map->st_uid));
+	return result == 0 && (status.mask & MOUNT_WANTED) ? status.mount : 0;
+}
+
+/* Whether the process could open a file of this owner by being the owner. Who owns /proc/PID says
+ * nothing of it: that is root where the process can't be dumped. */
+static bool
+is_owner(uint32_t pid, uint64_t owner)
+{
+	struct vmt_procfs_status status;
+	int fd = vmt_procfs_open(pid, "status");
+	bool is_known = fd >= 0 && vmt_procfs_read_status(fd, &status);
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return is_known && status.file_user == owner &&
+	       (owner != 0 || vmt_procfs_shares_users(pid));
+}
+
+/* Whoever may read the trace gets to see the map. */
+static bool
+is_trace_owner_or_root(const struct vmt_writer *writer, uint64_t owner)
+{
+	struct stat trace;
+
+	return status_at(writer->fd, "", AT_EMPTY_PATH, &trace) &&
+	       (trace.st_uid == owner || trace.st_uid == 0);
+}
+
+/* A look at what lies in the map's place. */
+struct sight {
+	const struct vmt_jit_copy_job *job;
+	const struct vmt_writer *writer;
+	uint64_t tmp_mount;
+	struct stat *status;
+};
+
+/* No file is read that the process could not read itself. A mount over the map's place, which it
+ * can make in a namespace of its own, may show anybody's file. An empty name: the descriptor. */
+static bool
+is_trusted(const struct sight *sight, int directory, const char *name)
+{
+	struct stat *status = sight->status;
+
+	return status_at(directory, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, status) &&
+	       S_ISREG(status->st_mode) && (status->st_mode & S_IRUSR) &&
+	       mount_of(directory, name) == sight->tmp_mount &&
+	       is_owner(sight->job->pid, status->st_uid) &&
+	       is_trace_owner_or_root(sight->writer, status->st_uid);
 }
 
 /* What it is, is asked before it is opened: a device may do something when it is. */
 static int
-open_map(const struct vmt_jit_copy_job *job, struct stat *status)
+open_map(const struct vmt_jit_copy_job *job, const struct vmt_writer *writer, struct stat *status)
 {
 	char name[64];
 	int directory = open_tmp(job->pid);
+	struct sight sight = {job, writer, 0, status};
 	int fd = -ENOENT;
 
 	if (directory < 0)
 		return directory;
 	join(name, "perf-", job->head->pid, ".map");
-	if (status_at(directory, name, AT_SYMLINK_NOFOLLOW, status) && is_trusted(status, job->pid))
+	sight.tmp_mount = mount_of(directory, "");
+	if (is_trusted(&sight, directory, name))
 		fd = open_at(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	vmt_sys_close(directory);
-	if (fd >= 0 &&
-	    (!status_at(fd, "", AT_EMPTY_PATH, status) || !is_trusted(status, job->pid))) {
+	if (fd >= 0 && !is_trusted(&sight, fd, "")) {
 		vmt_sys_close(fd);
 		return -EPERM;
 	}
@@ -212,7 +271,7 @@ vmt_jit_copy_take(const struct vmt_jit_copy_job *job, struct vmt_writer *writer)
 
 	if (state->is_full || job->maps_fd < 0)
 		return 0;
-	fd = open_map(job, &status);
+	fd = open_map(job, writer, &status);
 	if (fd < 0)
 		return fd;
 	flags = find_place(job, fd, &status);

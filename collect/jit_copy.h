@@ -3,8 +3,12 @@
  *
  * At each snapshot what is new of /tmp/perf-PID.map goes into the trace as JIT chunks
  * (format/jit_map.h). The file is looked up in the process's own root, by the pid of its own
- * namespace, and may be anything: no link is followed, and nothing but a regular file of the
- * process's owner or of root is read, so much a look and so much a trace. What it held before the
+ * namespace, and may be anything. No link is followed. Nothing is read that the process could not
+ * read itself: only a regular file whose owner is the user by whom the process opens files ("Uid:"
+ * of /proc/PID/status), readable by its owner, and on the mount that /tmp is on (from Linux 5.8 on;
+ * before, mounts are not told apart). A file of root's is read where the process is root in this
+ * process's user namespace. The trace has to be root's or of the map's owner: who may read it gets
+ * to see the map. So much is read in a look, and so much for a trace. What the map held before the
  * trace began is another process's, and left out. No descriptor stays open between looks.
  * Single-threaded. Errors: negative errno.
  */

@@ -9,7 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Beyond every pid: no run time's map has the name. */
@@ -212,6 +217,153 @@ what_another_user_wrote_is_left_alone(void **state)
 	expect(place, 0, NULL, 0, 0);
 }
 
+/* A process that has done so and waits; 0: it could not. */
+static pid_t
+start_other(const struct place *place, bool (*become)(const struct place *))
+{
+	int ready[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		/* Behind what becomes: another user's process forgets it. */
+		if (!become(place) || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+		    write(ready[1], "1", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1) {
+		waitpid(pid, NULL, 0);
+		pid = 0;
+	}
+	close(ready[0]);
+	return pid;
+}
+
+static void
+end_other(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static bool
+become_nobody(const struct place *place)
+{
+	(void)place;
+	return setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0 &&
+	       prctl(PR_SET_DUMPABLE, 0) == 0;
+}
+
+/* As a service does that gives up root's rights. /proc/PID is root's then. */
+static void
+what_the_process_can_not_read_is_left_alone(void **state)
+{
+	struct place *place = *state;
+	pid_t pid;
+
+	if (getuid() != 0)
+		skip();
+	pid = start_other(place, become_nobody);
+	assert_true(pid > 0);
+	place->job.pid = (uint32_t)pid;
+	write_map(place->map, "1000 10 roots\n", 0);
+	assert_int_equal(look(place), -ENOENT);
+	assert_int_equal(chmod(place->map, 0644), 0);
+	assert_int_equal(look(place), -ENOENT);
+	expect(place, 0, NULL, 0, 0);
+	assert_int_equal(chown(place->map, 65534, 65534), 0);
+	assert_int_equal(chmod(place->map, 0200), 0);
+	assert_int_equal(look(place), -ENOENT);
+	assert_int_equal(chmod(place->map, 0600), 0);
+	assert_int_equal(look(place), 0);
+	expect(place, 1, "1000 10 roots\n", 0, 0);
+	end_other(pid);
+}
+
+/* A process that got root's rights back: its trace is that of the user it was. */
+static void
+a_map_goes_to_its_owners_trace_only(void **state)
+{
+	struct place *place = *state;
+
+	if (getuid() != 0)
+		skip();
+	write_map(place->map, "1000 10 roots\n", 0);
+	assert_int_equal(fchown(place->writer.fd, 65534, 65534), 0);
+	assert_int_equal(look(place), -ENOENT);
+	expect(place, 0, NULL, 0, 0);
+	assert_int_equal(fchown(place->writer.fd, 0, 0), 0);
+	assert_int_equal(look(place), 0);
+	expect(place, 1, "1000 10 roots\n", 0, 0);
+}
+
+static bool
+write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool is_written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return is_written;
+}
+
+/* Root in a user namespace of its own has no more rights outside than the user it was. */
+static bool
+become_other_root(const struct place *place)
+{
+	(void)place;
+	return unshare(CLONE_NEWUSER) == 0 && write_file("/proc/self/setgroups", "deny") &&
+	       write_file("/proc/self/uid_map", "0 0 1") && setresuid(0, 0, 0) == 0;
+}
+
+static void
+root_of_another_user_namespace_is_not_root(void **state)
+{
+	struct place *place = *state;
+	pid_t pid = getuid() == 0 ? start_other(place, become_other_root) : 0;
+
+	if (pid == 0)
+		skip();
+	place->job.pid = (uint32_t)pid;
+	write_map(place->map, "1000 10 roots\n", 0);
+	assert_int_equal(look(place), -ENOENT);
+	expect(place, 0, NULL, 0, 0);
+	end_other(pid);
+}
+
+static bool
+mount_over_map(const struct place *place)
+{
+	return unshare((getuid() ? CLONE_NEWUSER : 0) | CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount(place->other, place->map, NULL, MS_BIND, NULL) == 0;
+}
+
+static void
+what_is_mounted_over_a_map_is_left_alone(void **state)
+{
+	struct place *place = *state;
+	pid_t pid;
+
+	write_map(place->map, "1000 10 mine\n", 0);
+	write_map(place->other, "1000 10 other\n", 0);
+	pid = start_other(place, mount_over_map);
+	if (pid == 0)
+		skip();
+	assert_int_equal(look(place), 0); /* here nothing is mounted */
+	expect(place, 1, "1000 10 mine\n", 0, 0);
+	place->job.pid = (uint32_t)pid;
+	assert_true(look(place) < 0);
+	expect(place, 1, "1000 10 mine\n", 0, 0);
+	end_other(pid);
+}
+
 /* Holes without an end: so much a look, and so much a trace. */
 static void
 a_huge_map_is_bounded(void **state)
@@ -252,6 +404,10 @@ main(void)
 	    CASE(what_is_older_than_the_trace_is_left_out),
 	    CASE(what_is_no_map_is_left_alone),
 	    CASE(what_another_user_wrote_is_left_alone),
+	    CASE(what_the_process_can_not_read_is_left_alone),
+	    CASE(a_map_goes_to_its_owners_trace_only),
+	    CASE(root_of_another_user_namespace_is_not_root),
+	    CASE(what_is_mounted_over_a_map_is_left_alone),
 	    CASE(a_huge_map_is_bounded),
 	};
 

@@ -199,10 +199,11 @@ parses_statm_and_rollup(void **state)
 static void
 parses_status(void **state)
 {
-	static const char text[] = "Name:\tx\nVmLck:\t       8 kB\nVmRSS:\t    60 kB\n"
-				   "RssAnon:\t      20 kB\nRssFile:\t      28 kB\nRssShmem:\t"
-				   "      12 kB\nVmPTE:\t      44 kB\nVmSwap:\t       4 kB\n"
-				   "HugetlbPages:\t    2048 kB\nThreads:\t3\n";
+	static const char text[] =
+	    "Name:\tx\nUid:\t1\t2\t3\t4294967294\nVmLck:\t       8 kB\nVmRSS:\t    60 kB\n"
+	    "RssAnon:\t      20 kB\nRssFile:\t      28 kB\nRssShmem:\t"
+	    "      12 kB\nVmPTE:\t      44 kB\nVmSwap:\t       4 kB\n"
+	    "HugetlbPages:\t    2048 kB\nThreads:\t3\n";
 	struct vmt_procfs_status status;
 
 	(void)state;
@@ -215,9 +216,13 @@ parses_status(void **state)
 	assert_int_equal(status.swap_bytes, 4 * 1024);
 	assert_int_equal(status.hugetlb_bytes, 2048 * 1024);
 	assert_int_equal(status.threads, 3);
+	assert_int_equal(status.file_user, 4294967294);
 	assert_true(vmt_procfs_parse_status("Name:\tx\n", 8, &status));
 	assert_true(status.anonymous_bytes == VMT_PROCFS_UNKNOWN);
 	assert_true(status.threads == VMT_PROCFS_UNKNOWN);
+	assert_true(status.file_user == VMT_PROCFS_UNKNOWN);
+	assert_true(vmt_procfs_parse_status("Uid:\t1\t2\t3\n", 11, &status));
+	assert_true(status.file_user == VMT_PROCFS_UNKNOWN);
 	assert_false(vmt_procfs_parse_status("", 0, &status));
 }
 
