@@ -280,6 +280,53 @@ packing_again_keeps_names(void **state)
 	forget(wanted);
 }
 
+/* Root packs a service's trace, which the service's user reads then as before. */
+static void
+a_packed_trace_is_its_owners(void **state)
+{
+	const char *trace = scratch_file("owned.vmt");
+	const char *program = install("owned");
+	struct stat status;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	record_service(program, trace);
+	assert_int_equal(chown(trace, 65534, 65533), 0);
+	assert_int_equal(chmod(trace, 0640), 0);
+	pack(trace, NULL);
+	assert_int_equal(stat(trace, &status), 0);
+	assert_int_equal(status.st_uid, 65534);
+	assert_int_equal(status.st_gid, 65533);
+	assert_int_equal(status.st_mode & 0777, 0640);
+}
+
+/* Who can't give the packed one to its owner leaves what was there. */
+static void
+a_trace_that_can_not_be_given_back_stays(void **state)
+{
+	const char *trace = scratch_file("foreign.vmt");
+	const char *program = install("foreign");
+	struct stat before, after;
+	struct run run;
+	const char *const argv[] = {
+	    "setpriv", "--bounding-set", "-chown", built("vmtrace"), "pack", trace, NULL};
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	record_service(program, trace);
+	assert_int_equal(chown(trace, 65534, 65534), 0);
+	assert_int_equal(stat(trace, &before), 0);
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 2);
+	assert_non_null(strstr(run.err, "can't write"));
+	run_free(&run);
+	assert_int_equal(stat(trace, &after), 0);
+	assert_true(after.st_ino == before.st_ino && after.st_uid == 65534);
+	assert_int_equal(after.st_size, before.st_size);
+}
+
 static void
 a_cut_trace_stays_cut(void **state)
 {
@@ -460,6 +507,8 @@ main(void)
 	    cmocka_unit_test(a_diff_needs_none_of_the_files),
 	    cmocka_unit_test(no_file_of_the_trace_is_opened),
 	    cmocka_unit_test(packing_again_keeps_names),
+	    cmocka_unit_test(a_packed_trace_is_its_owners),
+	    cmocka_unit_test(a_trace_that_can_not_be_given_back_stays),
 	    cmocka_unit_test(a_cut_trace_stays_cut),
 	    cmocka_unit_test(a_trace_that_grows_is_packed_as_a_copy),
 	    cmocka_unit_test(files_are_found_below_a_sysroot),

@@ -243,7 +243,7 @@ report_one(const struct wanted *wanted, struct vmt_err *err)
 	struct vmt_report *report = NULL;
 	struct vmt_output output;
 	int result =
-	    vmt_output_open(&output, wanted->output, wanted->format->is_binary, inputs, err);
+	    vmt_output_open(&output, wanted->output, wanted->format->is_binary, false, inputs, err);
 
 	if (result < 0)
 		return result;

@@ -104,7 +104,7 @@ write_diff(const struct vmt_diff *diff, const struct vmt_compare *compare, struc
 {
 	const char *inputs[] = {compare->paths[0], compare->paths[1], NULL};
 	struct vmt_output output;
-	int result = vmt_output_open(&output, compare->output, false, inputs, err);
+	int result = vmt_output_open(&output, compare->output, false, false, inputs, err);
 
 	if (result < 0)
 		return result;

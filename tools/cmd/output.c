@@ -38,13 +38,13 @@ name_beside(struct vmt_output *output, unsigned attempt)
 #define ATTEMPTS 1000u
 
 static int
-open_beside(struct vmt_output *output)
+open_beside(struct vmt_output *output, unsigned mode)
 {
 	int fd = -1;
 
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		name_beside(output, i);
-		fd = open(output->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		fd = open(output->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 		if (fd >= 0 || errno != EEXIST)
 			break;
 	}
@@ -52,7 +52,7 @@ open_beside(struct vmt_output *output)
 }
 
 static int
-open_nameless(struct vmt_output *output)
+open_nameless(struct vmt_output *output, unsigned mode)
 {
 	char directory[PATH_MAX];
 	const char *slash = strrchr(output->path, '/');
@@ -60,26 +60,53 @@ open_nameless(struct vmt_output *output)
 	int fd;
 
 	snprintf(directory, sizeof(directory), "%.*s", (int)length, output->path);
-	fd = open(length ? directory : ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+	fd = open(length ? directory : ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
 	output->is_nameless = fd >= 0;
 	return fd;
 }
 
+/* Who may read what was there, may read the new one, and nobody else. Without its group, the new
+ * one is for no group. */
+static int
+keep_rights(int fd, const struct stat *old, bool keeps_owner)
+{
+	mode_t mode = old->st_mode & 0777;
+	struct stat now;
+
+	if (fstat(fd, &now) < 0)
+		return -errno;
+	if ((now.st_uid != old->st_uid || now.st_gid != old->st_gid) &&
+	    fchown(fd, old->st_uid, old->st_gid) < 0) {
+		if (keeps_owner)
+			return -errno;
+		if (fchown(fd, (uid_t)-1, old->st_gid) < 0)
+			mode &= ~(mode_t)070;
+	}
+	return fchmod(fd, mode) < 0 && keeps_owner ? -errno : 0;
+}
+
 /* The file's place is taken where it has a name at last. */
 static int
-open_new(struct vmt_output *output, const struct stat *old)
+open_new(struct vmt_output *output, const struct stat *old, bool keeps_owner)
 {
-	int fd = open_nameless(output);
+	unsigned mode = old || keeps_owner ? 0600 : 0666;
+	int fd = open_nameless(output, mode);
+	int result;
 
 	if (fd < 0)
-		fd = open_beside(output);
-	if (fd >= 0 && old)
-		fchmod(fd, old->st_mode & 0777);
-	return fd;
+		fd = open_beside(output, mode);
+	result = fd >= 0 && old ? keep_rights(fd, old, keeps_owner) : 0;
+	if (result == 0)
+		return fd;
+	close(fd);
+	if (output->beside[0])
+		unlink(output->beside);
+	errno = -result;
+	return -1;
 }
 
 int
-vmt_output_open(struct vmt_output *output, const char *path, bool is_binary,
+vmt_output_open(struct vmt_output *output, const char *path, bool is_binary, bool keeps_owner,
 		const char *const *inputs, struct vmt_err *err)
 {
 	struct stat place;
@@ -102,7 +129,7 @@ vmt_output_open(struct vmt_output *output, const char *path, bool is_binary,
 		/* A link stays one: what it names gets another content. */
 		if (!exists || !realpath(path, output->path))
 			snprintf(output->path, sizeof(output->path), "%s", path);
-		fd = open_new(output, exists ? &place : NULL);
+		fd = open_new(output, exists ? &place : NULL, keeps_owner);
 	}
 	output->file = fd < 0 ? NULL : fdopen(fd, "w");
 	return output->file ? 0 : can_not_write(path, errno, err);

@@ -23,9 +23,11 @@ struct vmt_output {
 };
 
 /* path: NULL or "-" is standard output, which must be no terminal where the output is binary. What
- * the input is read from is never written over. inputs: NULL-terminated paths. Each opened output
+ * the input is read from is never written over. A file that takes another's place gets its mode,
+ * and its owner and group where they can be given. keeps_owner: else it is an error, and a new file
+ * is its user's alone until the caller says more. inputs: NULL-terminated paths. Each opened output
  * is to be closed. */
-int vmt_output_open(struct vmt_output *output, const char *path, bool is_binary,
+int vmt_output_open(struct vmt_output *output, const char *path, bool is_binary, bool keeps_owner,
 		    const char *const *inputs, struct vmt_err *err);
 
 /* result: of what wrote to it. Below 0: the file does not take its place. Returns result, or a

@@ -219,17 +219,26 @@ finish(struct packing *packing, struct vmt_err *err)
 	return 0;
 }
 
+/* The copy is for those who may read the trace; another group is none of them. */
+static void
+share(const struct packing *packing)
+{
+	struct stat source, copy;
+
+	if (fstat(packing->source.fd, &source) == 0 && fstat(packing->writer.fd, &copy) == 0)
+		(void)fchmod(packing->writer.fd,
+			     source.st_mode & (source.st_gid == copy.st_gid ? 0777 : 0707));
+}
+
 static int
 write_copy(struct packing *packing, struct vmt_output *output, struct vmt_err *err)
 {
-	struct stat status;
 	int result;
 
 	packing->writer.fd = fileno(output->file);
 	packing->writer.compress = vmt_zstd_compress;
 	packing->writer.packed = &packing->scratch;
-	if (fstat(packing->source.fd, &status) == 0)
-		(void)fchmod(packing->writer.fd, status.st_mode & 0777);
+	share(packing);
 	result = copy(packing, err);
 	if (result == 0)
 		result = append_names(packing, err);
@@ -242,8 +251,8 @@ write_output(struct packing *packing, struct vmt_err *err)
 	const struct vmt_pack *pack = packing->wanted;
 	const char *inputs[] = {pack->output ? pack->path : NULL, NULL};
 	struct vmt_output output;
-	int result =
-	    vmt_output_open(&output, pack->output ? pack->output : pack->path, true, inputs, err);
+	int result = vmt_output_open(&output, pack->output ? pack->output : pack->path, true, true,
+				     inputs, err);
 
 	if (result < 0)
 		return result;

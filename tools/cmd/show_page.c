@@ -35,7 +35,7 @@ write_page(const char *trace, const char *page, struct vmt_err *err)
 	struct vmt_report_view view = {.path = trace};
 	struct vmt_report *report = NULL;
 	struct vmt_output output;
-	int result = format ? vmt_output_open(&output, page, false, inputs, err) : -EINVAL;
+	int result = format ? vmt_output_open(&output, page, false, false, inputs, err) : -EINVAL;
 
 	if (result < 0)
 		return result;

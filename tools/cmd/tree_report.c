@@ -83,7 +83,7 @@ write_files(const struct vmt_tree_report *wanted, const struct vmt_trace_files *
 
 	if (!inputs)
 		return vmt_err_set(err, ENOMEM, "out of memory");
-	result = vmt_output_open(&output, wanted->output, false, inputs, err);
+	result = vmt_output_open(&output, wanted->output, false, false, inputs, err);
 	free((void *)inputs);
 	if (result < 0)
 		return result;
