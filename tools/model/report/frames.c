@@ -117,7 +117,8 @@ note_trouble(struct vmt_frames *frames, uint32_t span, const struct vmt_module *
 			 (int)module->path_bytes, module->path, why);
 }
 
-#define EARLIER " (or earlier code)"
+/* Earlier, or later: the map may have been copied last before the event. */
+#define OTHER " (or other code)"
 
 /* Of code that the process compiled by itself. */
 static size_t
@@ -130,7 +131,7 @@ name_compiled(struct vmt_frames *frames, uint64_t address, struct vmt_symbol *sy
 	    !vmt_jit_names_find(frames->input.compiled, address - 1, symbol, &reused))
 		return 0;
 	if (reused) {
-		snprintf(marked, sizeof(marked), "%s" EARLIER, symbol->function);
+		snprintf(marked, sizeof(marked), "%s" OTHER, symbol->function);
 		symbol->function = keep(frames, marked);
 		if (frames->input.reused)
 			++*frames->input.reused;

@@ -134,7 +134,8 @@ vmt_report_compiled_cover(struct vmt_report_draft *draft)
 		status = vmt_report_coverage_add(
 		    draft,
 		    "addresses of compiled code that several functions had one after another: "
-		    "%" PRIu64 ". The last one is named, \"(or earlier code)\" stands with it",
+		    "%" PRIu64 ". The last one that was copied from the program's map is named, "
+		    "\"(or other code)\" stands with it",
 		    draft->report.compiled.reused);
 	return status;
 }
