@@ -1,4 +1,5 @@
 /* Are names read out of a trace as they were written, and hostile ones refused? */
+#include "format/varint.h"
 #include "tools/read/symbols/names_writer.h"
 #include "tools/read/symbols/packed_names.h"
 
@@ -280,6 +281,134 @@ more_than_any_program_has_is_refused(void **state)
 	vmt_packed_names_free(names);
 }
 
+/* Modules of the smallest kind, all different; the payload's bytes. */
+static size_t
+put_modules(unsigned char *bytes, unsigned count)
+{
+	unsigned char *put = bytes;
+
+	*put++ = 0; /* texts */
+	for (unsigned i = 0; i < count; i++) {
+		const unsigned char module[] = {
+		    0, 3, (unsigned char)i, (unsigned char)(i >> 8), (unsigned char)(i >> 16), 0, 0,
+		    0, 0};
+
+		memcpy(put, module, sizeof(module));
+		put += sizeof(module);
+	}
+	return (size_t)(put - bytes);
+}
+
+static size_t
+put_number(unsigned char *bytes, uint64_t number)
+{
+	return (size_t)(vmt_varint_put(bytes, number) - bytes);
+}
+
+/* One module with so many addresses of so many frames each. */
+static size_t
+put_addresses(unsigned char *bytes, unsigned count, unsigned frames)
+{
+	static const unsigned char module[] = {0, 0, 1, 'a', 0, 0};
+	size_t used = sizeof(module);
+
+	memcpy(bytes, module, used);
+	used += put_number(bytes + used, count);
+	for (unsigned i = 0; i < count; i++) {
+		bytes[used++] = 1;
+		bytes[used++] = (unsigned char)frames;
+		memset(bytes + used, 0, 4 * (size_t)frames);
+		used += 4 * (size_t)frames;
+	}
+	bytes[used++] = 0; /* members */
+	return used;
+}
+
+static size_t
+put_members(unsigned char *bytes, unsigned count)
+{
+	static const unsigned char start[] = {1, 1, 'v', 0, 1, 'a', 0, 0, 0};
+	static const unsigned char member[] = {1, 1, 0, 0, 0};
+	size_t used = sizeof(start);
+
+	memcpy(bytes, start, used);
+	used += put_number(bytes + used, count);
+	for (unsigned i = 0; i < count; i++, used += sizeof(member))
+		memcpy(bytes + used, member, sizeof(member));
+	return used;
+}
+
+static size_t
+put_texts(unsigned char *bytes, unsigned count)
+{
+	size_t used = put_number(bytes, count);
+
+	memset(bytes + used, 0, count);
+	return used + count;
+}
+
+static int
+read_one(const unsigned char *bytes, size_t length)
+{
+	struct vmt_packed_names *names = vmt_packed_names_new();
+	int result = vmt_packed_names_read(names, bytes, length);
+
+	vmt_packed_names_free(names);
+	return result;
+}
+
+/* Small items, of which a payload could have many millions. */
+static void
+items_are_bounded(void **state)
+{
+	unsigned char *bytes = malloc((size_t)32 << 20);
+	const unsigned frames = VMT_SYMBOLS_MAX_INLINED;
+	const unsigned full = VMT_PACKED_NAMES_MAX_FRAMES / frames;
+
+	(void)state;
+	assert_non_null(bytes);
+	assert_int_equal(read_one(bytes, put_modules(bytes, VMT_PACKED_NAMES_MAX_MODULES)), 0);
+	assert_int_equal(read_one(bytes, put_modules(bytes, VMT_PACKED_NAMES_MAX_MODULES + 1)),
+			 -E2BIG);
+	assert_int_equal(read_one(bytes, put_addresses(bytes, VMT_PACKED_NAMES_MAX_ADDRESSES, 0)),
+			 0);
+	assert_int_equal(
+	    read_one(bytes, put_addresses(bytes, VMT_PACKED_NAMES_MAX_ADDRESSES + 1, 0)), -E2BIG);
+	assert_int_equal(read_one(bytes, put_addresses(bytes, full, frames)), 0);
+	assert_int_equal(read_one(bytes, put_addresses(bytes, full + 1, frames)), -E2BIG);
+	assert_int_equal(read_one(bytes, put_members(bytes, VMT_PACKED_NAMES_MAX_MEMBERS)), 0);
+	assert_int_equal(read_one(bytes, put_members(bytes, VMT_PACKED_NAMES_MAX_MEMBERS + 1)),
+			 -E2BIG);
+	assert_int_equal(read_one(bytes, put_texts(bytes, VMT_PACKED_NAMES_MAX_TEXTS)), 0);
+	assert_int_equal(read_one(bytes, put_texts(bytes, VMT_PACKED_NAMES_MAX_TEXTS + 1)), -E2BIG);
+	free(bytes);
+}
+
+/* What a reader would refuse is not written. */
+static void
+a_writer_keeps_to_the_same_bounds(void **state)
+{
+	struct vmt_names_writer *writer = vmt_names_writer_new(keep, NULL);
+	struct vmt_names_visitor to = vmt_names_writer_visitor(writer);
+
+	(void)state;
+	assert_int_equal(to.module(to.context, &first, true, NULL), 0);
+	for (unsigned i = 0; i < VMT_PACKED_NAMES_MAX_MEMBERS; i++)
+		assert_int_equal(to.member(to.context, "v", "p", NULL), 0);
+	assert_int_equal(to.member(to.context, "v", "p", NULL), -E2BIG);
+	for (unsigned i = 0; i < VMT_PACKED_NAMES_MAX_ADDRESSES; i++)
+		assert_int_equal(to.address(to.context, i, NULL, 0), 0);
+	assert_int_equal(to.address(to.context, 0, NULL, 0), -E2BIG);
+	vmt_names_writer_free(writer);
+	writer = vmt_names_writer_new(keep, NULL);
+	to = vmt_names_writer_visitor(writer);
+	for (unsigned i = 0; i < VMT_PACKED_NAMES_MAX_MODULES; i++)
+		assert_int_equal(to.module(to.context, &second, true, NULL), 0);
+	assert_int_equal(to.module(to.context, &second, true, NULL), -E2BIG);
+	vmt_names_writer_free(writer);
+	forget();
+}
+
 int
 main(void)
 {
@@ -290,6 +419,8 @@ main(void)
 	    cmocka_unit_test(hostile_payloads_do_no_harm),
 	    cmocka_unit_test(the_documented_bytes_are_read),
 	    cmocka_unit_test(more_than_any_program_has_is_refused),
+	    cmocka_unit_test(items_are_bounded),
+	    cmocka_unit_test(a_writer_keeps_to_the_same_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,7 +366,8 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 		status = vmt_report_draft_no_memory(err, path);
 	if (!status && (status = vmt_report_names_tell(draft)))
 		vmt_err_set(err, -status, "%s: its names can't be kept: %s", path,
-			    strerror(-status));
+			    status == -E2BIG ? "they are more than a report takes"
+					     : strerror(-status));
 	return status ? status : vmt_snapshot_choice_check(draft, err);
 }
 

@@ -41,6 +41,11 @@ struct vmt_names_writer {
 	struct bytes text_bytes;
 	struct bytes module_bytes;
 	uint64_t taken_bytes; /* of all payloads before */
+	/* of all modules so far, as a reader bounds them */
+	size_t all_modules;
+	size_t all_addresses;
+	size_t all_frames;
+	size_t all_members;
 	/* of the module in hand: what was visited, until its end */
 	bool has_module;
 	struct vmt_module module;
@@ -342,6 +347,8 @@ begin_module(void *context, const struct vmt_module *module, bool has_debug, con
 	struct vmt_names_writer *writer = context;
 	int result = end_module(writer);
 
+	if (!result && ++writer->all_modules > VMT_PACKED_NAMES_MAX_MODULES)
+		result = -E2BIG;
 	writer->has_module = true;
 	writer->module = *module;
 	writer->has_debug = has_debug;
@@ -360,6 +367,10 @@ take_address(void *context, uint64_t address, const struct vmt_symbol *frames, s
 	if (!addresses)
 		return -ENOMEM;
 	writer->addresses = addresses;
+	writer->all_frames += count;
+	if (++writer->all_addresses > VMT_PACKED_NAMES_MAX_ADDRESSES ||
+	    writer->all_frames > VMT_PACKED_NAMES_MAX_FRAMES)
+		return -E2BIG;
 	addresses[writer->address_count++] =
 	    (struct address){.address = address, .first = writer->frame_count, .count = count};
 	for (size_t i = 0; i < count; i++) {
@@ -385,6 +396,8 @@ take_member(void *context, const char *variable, const char *path,
 	if (!members)
 		return -ENOMEM;
 	writer->members = members;
+	if (++writer->all_members > VMT_PACKED_NAMES_MAX_MEMBERS)
+		return -E2BIG;
 	members[writer->member_count++] = (struct member){
 	    variable, path, place ? *place : (struct vmt_symbol_place){0, 0}, place != NULL};
 	return 0;

@@ -46,6 +46,8 @@ struct vmt_packed_names {
 	struct list texts; /* char *: one block for the texts of each payload */
 	uint64_t bytes;	   /* of the payloads taken */
 	size_t addresses;
+	size_t frames;
+	size_t members;
 };
 
 /* A payload that is read, and its texts. */
@@ -128,6 +130,8 @@ read_texts(struct vmt_packed_names *names, struct source *source)
 	/* Each takes a byte at the least. */
 	if (!get(source, &count) || count > left)
 		return -EBADMSG;
+	if (count > VMT_PACKED_NAMES_MAX_TEXTS)
+		return -E2BIG;
 	source->texts = calloc(count + 1, sizeof(*source->texts));
 	kept = append(&names->texts, sizeof(*kept));
 	if (!source->texts || !kept) {
@@ -178,26 +182,30 @@ vmt_packed_names_find(struct vmt_packed_names *names, const struct vmt_module *w
 	return module;
 }
 
-static struct vmt_packed_module *
-intern_module(struct vmt_packed_names *names, const struct vmt_module *wanted)
+static int
+intern_module(struct vmt_packed_names *names, const struct vmt_module *wanted,
+	      struct vmt_packed_module **interned)
 {
 	struct vmt_packed_module *module = vmt_packed_names_find(names, wanted);
 	size_t key_bytes = (size_t)1 + wanted->build_id_bytes + wanted->path_bytes;
 
+	*interned = module;
 	if (module)
-		return module;
-	module = calloc(1, sizeof(*module) + key_bytes);
+		return 0;
+	if (HASH_COUNT(names->modules) >= VMT_PACKED_NAMES_MAX_MODULES)
+		return -E2BIG;
+	*interned = module = calloc(1, sizeof(*module) + key_bytes);
 	if (!module)
-		return NULL;
+		return -ENOMEM;
 	module->is_sorted = true;
 	module->build_id_bytes = wanted->build_id_bytes;
 	module->path_bytes = wanted->path_bytes;
 	make_key(module->key, wanted);
 	HASH_ADD_KEYPTR(hh, names->modules, module->key, key_bytes, module);
 	if (module->hh.tbl)
-		return module;
+		return 0;
 	free(module);
-	return NULL;
+	return -ENOMEM;
 }
 
 static bool
@@ -269,8 +277,14 @@ read_addresses(struct vmt_packed_names *names, struct vmt_packed_module *module,
 	if (!get(source, &count))
 		return -EBADMSG;
 	for (; count > 0 && result == 0; count--) {
+		size_t frames = module->frames.count;
+
+		if (names->addresses++ >= VMT_PACKED_NAMES_MAX_ADDRESSES)
+			return -E2BIG;
 		result = read_address(module, source, &address);
-		names->addresses++;
+		names->frames += module->frames.count - frames;
+		if (names->frames > VMT_PACKED_NAMES_MAX_FRAMES)
+			return -E2BIG;
 	}
 	return result;
 }
@@ -312,16 +326,18 @@ read_module(struct vmt_packed_names *names, struct source *source)
 	    !vmt_varint_get_byte(&source->at, source->end, &flags) || !get_text(source, &trouble))
 		return -EBADMSG;
 	described.path = (const char *)path;
-	module = intern_module(names, &described);
-	if (!module)
-		return -ENOMEM;
+	result = intern_module(names, &described, &module);
+	if (result)
+		return result;
 	module->has_debug = (flags & VMT_PACKED_NAMES_HAS_DEBUG) != 0;
 	module->trouble = trouble;
 	result = read_addresses(names, module, source);
 	if (result == 0 && !get(source, &members))
 		result = -EBADMSG;
 	for (; result == 0 && members > 0; members--)
-		result = read_member(module, source);
+		result = names->members++ < VMT_PACKED_NAMES_MAX_MEMBERS
+			     ? read_member(module, source)
+			     : -E2BIG;
 	return result;
 }
 

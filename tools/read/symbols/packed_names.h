@@ -3,9 +3,9 @@
  *
  * What a look into a module's files said of addresses, kept in the trace itself as NAMES chunks
  * (docs/trace-format.md), so that a report needs none of the files. Bytes are untrusted: a payload
- * that makes no sense is refused whole. Memory stays within a small multiple of the payloads, of
- * which no more than VMT_PACKED_NAMES_MAX_BYTES are taken. Strings belong to the struct
- * vmt_packed_names. Single-threaded.
+ * that makes no sense is refused whole, and so is one with which there were more bytes or more
+ * items of a kind than the bounds below. A payload of the smallest items so costs no more than 512
+ * MiB at a time. Strings belong to the struct vmt_packed_names. Single-threaded.
  */
 #ifndef VMT_PACKED_NAMES_H
 #define VMT_PACKED_NAMES_H
@@ -21,6 +21,13 @@
 #define VMT_PACKED_NAMES_MAX_BYTES (UINT64_C(128) << 20)
 #define VMT_PACKED_NAMES_TEXT_BYTES 2048u /* of one text, with a NUL */
 
+/* Of one trace, whatever its payloads: each takes several times the bytes that it has there. */
+#define VMT_PACKED_NAMES_MAX_MODULES 65536u
+#define VMT_PACKED_NAMES_MAX_ADDRESSES 1048576u
+#define VMT_PACKED_NAMES_MAX_FRAMES 2097152u
+#define VMT_PACKED_NAMES_MAX_MEMBERS 4096u
+#define VMT_PACKED_NAMES_MAX_TEXTS 4194304u /* of one payload */
+
 /* Bits of a module, and of a frame, as they are stored. */
 #define VMT_PACKED_NAMES_HAS_DEBUG 1u
 #define VMT_PACKED_NAMES_INLINED 1u
@@ -32,7 +39,7 @@ struct vmt_packed_module;
 struct vmt_packed_names *vmt_packed_names_new(void);
 void vmt_packed_names_free(struct vmt_packed_names *names);
 
-/* Takes one payload. 0; -EBADMSG: it is none; -E2BIG: one too many; -ENOMEM. After an error only
+/* Takes one payload. 0; -EBADMSG: it is none; -E2BIG: beyond a bound; -ENOMEM. After an error only
  * vmt_packed_names_free may follow. */
 int vmt_packed_names_read(struct vmt_packed_names *names, const unsigned char *bytes,
 			  size_t length);
