@@ -279,8 +279,9 @@ vmt_jit_copy_take(const struct vmt_jit_copy_job *job, struct vmt_writer *writer)
 		      vmt_buffer_reserve(job->scratch, sizeof(struct vmt_jit_head) + PART_BYTES)
 		  ? 1
 		  : 0;
+	/* One part at the least, or VMT_JIT_ANEW would be forgotten. */
 	while (got > 0 && !state->is_full && looked < VMT_JIT_COPY_LOOK_BYTES &&
-	       vmt_ticks_monotonic_ns() < until_ns) {
+	       (looked == 0 || vmt_ticks_monotonic_ns() < until_ns)) {
 		got = copy_part(job, writer, fd, &flags);
 		looked += got > 0 ? (uint64_t)got : 0;
 	}

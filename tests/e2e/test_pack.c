@@ -4,6 +4,8 @@
  * A program and its plugin are copied into a directory of their own, recorded there, and removed;
  * or another program takes the place. What was said of the trace while they were there is what its
  * packed copy has to say.
+ *
+ * Over 500 lines: one case a promise of pack.
  */
 #include "tests/e2e/harness.h"
 
