@@ -3,9 +3,9 @@
  *
  * What a look into a module's files said of addresses, kept in the trace itself as NAMES chunks
  * (docs/trace-format.md), so that a report needs none of the files. Bytes are untrusted: a payload
- * that makes no sense is refused whole, and so is one with which there were more bytes or more
- * items of a kind than the bounds below. A payload of the smallest items so costs no more than 512
- * MiB at a time. Strings belong to the struct vmt_packed_names. Single-threaded.
+ * that makes no sense is refused whole, and so is one that exceeds a bound below. So all of a trace
+ * take no more than 512 MiB, their payloads aside. Strings belong to the struct vmt_packed_names.
+ * Single-threaded.
  */
 #ifndef VMT_PACKED_NAMES_H
 #define VMT_PACKED_NAMES_H
