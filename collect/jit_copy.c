@@ -264,7 +264,7 @@ vmt_jit_copy_take(const struct vmt_jit_copy_job *job, struct vmt_writer *writer)
 	struct vmt_jit_copy_state *state = job->state;
 	uint64_t until_ns = vmt_ticks_monotonic_ns() + LOOK_NS;
 	uint64_t looked = 0;
-	struct stat status;
+	struct stat status = {.st_size = 0};
 	uint32_t flags;
 	long got;
 	int fd;
