@@ -91,9 +91,9 @@ await main({
     for (const column of Object.values(view.committers)) for (let i = 2; i < 205; i++) column.push(column[0]);
     const { page, problems } = await open(writePage("many.html", data));
     assert.equal(await page.locator("#files tbody tr").count(), 500);
-    assert.equal(await text(page, "#files .rest"), "and 3 more");
+    assert.equal(await text(page, "#files .rest"), "and 3 more: 12 KiB in RAM");
     assert.equal(await page.locator("#touchers tbody tr").count(), 200);
-    assert.equal(await text(page, "#touchers .rest"), "and 5 more");
+    assert.match(await text(page, "#touchers .rest"), /^and 5 more: .* in RAM$/);
     assert.deepEqual(await page.locator("#touchers tbody tr:nth-child(-n+2) td:nth-child(2)").allInnerTexts(), ["90", "1"]);
     assert.deepEqual(problems, []);
   },

@@ -133,7 +133,32 @@ async function compareOf(name, command, ...options) {
   return { ...said, passed };
 }
 
+// What two traces differ by, in the words of the text.
+async function compareTwo() {
+  const traces = [["retained", ["frames"]], ["malloc_sites", []]].map(([name, words]) => {
+    const trace = join(scratch, `two-${name}.vmt`);
+    record("--malloc", "all", "-o", trace, "--", target(name), ...words);
+    return trace;
+  });
+  const file = join(scratch, "two.html");
+  run(vmtrace, "diff", "--format", "html", "-o", file, ...traces);
+  const text = run(vmtrace, "diff", "--top", "50", ...traces);
+  const { sites } = JSON.parse(run(vmtrace, "diff", "--format", "json", ...traces));
+  const { page, problems } = await open(file);
+  const blocks = await sameSection(page, "blocks", `${textSection(text, "Blocks of malloc")} ${textSection(text, "Temporary blocks")}`);
+  const kept = sites.filter((site) => site.end_bytes).sort((a, b) => Math.abs(b.end_bytes.delta) - Math.abs(a.end_bytes.delta));
+  const all = kept.reduce((sum, site) => sum + site.end_bytes.b, 0);
+  assert.ok(kept.length >= 2 && blocks.includes(bytes(all)) && blocks.includes(bytes(kept[0].end_bytes.b)), blocks);
+  await sameSection(page, "kernel", textSection(text, "What the kernel counts"));
+  await sameSection(page, "untouched", textSection(text, "Not in RAM"));
+  await sameSection(page, "touchers", textSection(text, "Committed by"));
+  assert.ok((await page.locator("main > section").count()) >= 6);
+  assert.deepEqual(problems, []);
+  await page.context().close();
+}
+
 await main({
+  "two traces: what they differ by beside call sites": compareTwo,
   "a cache: one thread, arenas, malloc": () => compare("cache_demo"),
   async "a heap that keeps freed memory"() {
     const { pins } = await compareOf("frames", [target("retained"), "frames"], "--malloc", "all");

@@ -25,7 +25,7 @@ const struct vmt_option vmt_cmd_diff_options[] = {
      "moment in each: peak (default; end if it still runs), end, time since start"},
     {"top", 'n', "N", "rows of call sites (default 12; json: all)"},
     {"frames", 0, "N", "callers below each row (default 3)"},
-    {"format", 'f', "FORMAT", "text (default), json"},
+    {"format", 'f', "FORMAT", "text (default), json, html"},
     {"output", 'o', "FILE", "write to FILE (default: -, standard output)"},
     {"fail-over", 0, "LIMITS", "status 1 beyond: committed=10%, rss=64MiB, reserved=, virtual="},
     VMT_REPORT_ARGS_SYSROOT,

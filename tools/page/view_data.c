@@ -240,13 +240,15 @@ write_folded_side(const char *class, const struct view *view, struct vmt_emitter
 	vmt_emitter_array_end(emitter);
 }
 
-static void
+static int
 write_diff(const struct vmt_view_data *data, const struct view views[2],
 	   struct vmt_emitter *emitter)
 {
+	int result;
+
 	if (!data->diff) {
 		vmt_emitter_string(emitter, "diff", NULL);
-		return;
+		return 0;
 	}
 	vmt_emitter_object(emitter, "diff");
 	vmt_emitter_string(emitter, "headline", data->headline);
@@ -267,7 +269,9 @@ write_diff(const struct vmt_view_data *data, const struct view views[2],
 		vmt_emitter_array_end(emitter);
 	}
 	vmt_emitter_array_end(emitter);
+	result = vmt_view_words_diff(data->diff, emitter);
 	vmt_emitter_object_end(emitter);
+	return result;
 }
 
 static int
@@ -275,12 +279,15 @@ write_rest(const struct vmt_view_data *data, const struct view views[2], FILE *j
 	   struct vmt_err *err)
 {
 	struct vmt_emitter emitter;
+	int result;
 
 	vmt_emitter_begin(&emitter, json, VMT_EMITTER_JSON_LINES);
 	vmt_emitter_object(&emitter, NULL);
 	vmt_emitter_string(&emitter, "vmtrace", data->version);
-	write_diff(data, views, &emitter);
+	result = write_diff(data, views, &emitter);
 	vmt_emitter_object_end(&emitter);
+	if (result < 0)
+		return vmt_err_set(err, -result, "not enough memory for the page's data");
 	return vmt_emitter_finish(&emitter, err);
 }
 

@@ -1,5 +1,6 @@
 #include "tools/page/view_words.h"
 
+#include "tools/render/diff_text.h"
 #include "tools/render/headline.h"
 #include "tools/render/layout.h"
 #include "tools/render/rank.h"
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define DIFF_ROWS 50u /* of each list: a page scrolls */
 
 /* A part of the text report. */
 struct part {
@@ -28,12 +31,28 @@ static const struct part parts[] = {
     {"blocks", vmt_text_blocks},       {"cgroup", vmt_text_cgroup},
 };
 
-/* The part as the text report has it in a file, to be freed; NULL when out of memory. */
+/* A part of the text of a diff. */
+struct diff_part {
+	const char *key;
+	void (*print)(const struct vmt_diff *, const struct vmt_diff_text_options *);
+};
+
+static const struct diff_part diff_parts[] = {
+    {"kernel", vmt_diff_text_kernel},
+    {"not_in_ram", vmt_diff_text_untouched},
+    {"committed_by", vmt_diff_text_touch},
+    {"blocks", vmt_diff_text_blocks},
+};
+
+/* As text has it in a file. */
+static const struct vmt_layout in_a_file = {.columns = 100, .whole = true, .utf8 = true};
+
+/* To be freed; NULL when out of memory. */
 static char *
 print_part(const struct part *part, const struct vmt_report *report)
 {
 	struct vmt_text_options options = {
-	    .layout = {.columns = 100, .whole = true, .utf8 = true},
+	    .layout = in_a_file,
 	    .top = VMT_TEXT_DEFAULT_TOP,
 	    .callers = VMT_TEXT_DEFAULT_CALLERS,
 	};
@@ -44,6 +63,30 @@ print_part(const struct part *part, const struct vmt_report *report)
 	if (!options.layout.out)
 		return NULL;
 	part->print(report, &options);
+	if (fclose(options.layout.out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Likewise. */
+static char *
+print_diff_part(const struct diff_part *part, const struct vmt_diff *diff)
+{
+	struct vmt_diff_text_options options = {
+	    .layout = in_a_file,
+	    .top = DIFF_ROWS,
+	    .callers = VMT_TEXT_DEFAULT_CALLERS,
+	};
+	char *text = NULL;
+	size_t bytes = 0;
+
+	options.layout.out = open_memstream(&text, &bytes);
+	if (!options.layout.out)
+		return NULL;
+	/* Without two snapshots nothing is known of a change, as in the text. */
+	if (diff->verdict.kind != VMT_DIFF_UNKNOWN)
+		part->print(diff, &options);
 	if (fclose(options.layout.out) == 0)
 		return text;
 	free(text);
@@ -72,6 +115,25 @@ write_parts(const struct vmt_report *report, struct vmt_emitter *emitter)
 
 		if (text)
 			write_lines(emitter, parts[i].key, text);
+		else
+			result = -ENOMEM;
+		free(text);
+	}
+	vmt_emitter_object_end(emitter);
+	return result;
+}
+
+int
+vmt_view_words_diff(const struct vmt_diff *diff, struct vmt_emitter *emitter)
+{
+	int result = 0;
+
+	vmt_emitter_object(emitter, "text");
+	for (size_t i = 0; i < sizeof(diff_parts) / sizeof(*diff_parts) && result == 0; i++) {
+		char *text = print_diff_part(&diff_parts[i], diff);
+
+		if (text)
+			write_lines(emitter, diff_parts[i].key, text);
 		else
 			result = -ENOMEM;
 		free(text);

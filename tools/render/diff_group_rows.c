@@ -100,6 +100,13 @@ add_figure(struct vmt_diff_figure *sum, const struct vmt_diff_figure *figure)
 	sum->b += figure->b;
 }
 
+static void
+add_known(struct vmt_diff_figure *sum, const struct vmt_diff_figure *figure)
+{
+	sum->a = vmt_diff_add_known(sum->a, figure->a);
+	sum->b = vmt_diff_add_known(sum->b, figure->b);
+}
+
 /* Of two rows that show the same: found in both reports, or in one alone. */
 static enum vmt_diff_match
 join_matches(enum vmt_diff_match a, enum vmt_diff_match b)
@@ -129,6 +136,9 @@ add_row(struct shown *sum, const struct shown *shown)
 	add_figure(&row->hugetlb_bytes, &from->hugetlb_bytes);
 	add_figure(&row->total_reserved_bytes, &from->total_reserved_bytes);
 	add_figure(&row->released_bytes, &from->released_bytes);
+	add_known(&row->end_count, &from->end_count);
+	add_known(&row->end_bytes, &from->end_bytes);
+	add_known(&row->temporary_count, &from->temporary_count);
 	row->estimate |= from->estimate;
 	row->error_bytes =
 	    (uint64_t)llround(hypot((double)row->error_bytes, (double)from->error_bytes));

@@ -133,6 +133,9 @@ print_site(struct vmt_emitter *emitter, const struct vmt_diff_site *row)
 	print_figure(emitter, "hugetlb_bytes", &row->hugetlb_bytes);
 	print_figure(emitter, "total_reserved_bytes", &row->total_reserved_bytes);
 	print_figure(emitter, "released_bytes", &row->released_bytes);
+	print_figure(emitter, "end_count", &row->end_count);
+	print_figure(emitter, "end_bytes", &row->end_bytes);
+	print_figure(emitter, "temporary_count", &row->temporary_count);
 	vmt_emitter_bool(emitter, "estimate", row->estimate);
 	vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
 	vmt_json_frames_print(emitter, &row->shown->stack, false);

@@ -200,8 +200,8 @@ print_beside(const struct vmt_diff *diff, const struct vmt_diff_text_options *op
 	}
 }
 
-static void
-print_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+void
+vmt_diff_text_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
 {
 	const struct vmt_kernel_figures *a = &diff->a->snapshot.kernel;
 	const struct vmt_kernel_figures *b = &diff->b->snapshot.kernel;
@@ -220,8 +220,8 @@ print_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *op
 		     sizeof(rows) / sizeof(*rows));
 }
 
-static void
-print_untouched(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+void
+vmt_diff_text_untouched(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
 {
 	const struct beside rows[] = {
 	    {diff->totals.never_touched_bytes, "private memory that was never touched"},
@@ -357,9 +357,10 @@ vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 	/* Without two snapshots nothing is known of a change: no zero stands for that. */
 	if (diff->verdict.kind != VMT_DIFF_UNKNOWN) {
 		print_classes(diff, options);
-		print_kernel(diff, options);
-		print_untouched(diff, options);
+		vmt_diff_text_kernel(diff, options);
+		vmt_diff_text_untouched(diff, options);
 		print_sites(shown, options);
 		vmt_diff_text_touch(shown, options);
+		vmt_diff_text_blocks(shown, options);
 	}
 }

@@ -21,6 +21,13 @@ struct vmt_diff_text_options {
 	const struct vmt_diff_selection *selection; /* NULL: all rows */
 };
 
+/* The parts beside classes and call sites, each below a title of its own; nothing where nothing
+ * differs by more than two runs of one program may. What the kernel counts; what is not in RAM. */
+void vmt_diff_text_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
+void vmt_diff_text_untouched(const struct vmt_diff *diff,
+			     const struct vmt_diff_text_options *options);
+/* Malloc's blocks: live at the end, and freed at once. Nothing where neither has any. */
+void vmt_diff_text_blocks(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 /* Who touched memory; nothing unless page faults were sampled in both. */
 void vmt_diff_text_touch(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 

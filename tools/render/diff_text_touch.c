@@ -34,12 +34,13 @@ print_rows(const struct vmt_diff_rows *rows, const struct vmt_diff_text_options 
 {
 	const struct vmt_text_options text = {.layout = options->layout};
 	bool estimates = false;
-	size_t shown = 0;
+	size_t worth = 0;
 
-	for (size_t i = 0; i < rows->count && shown < options->top; i++) {
-		if (vmt_diff_distance(&rows->sites[i].committed_bytes) < WORTH_NAMING_BYTES)
-			break;
-		if (shown++ == 0) {
+	while (worth < rows->count &&
+	       vmt_diff_distance(&rows->sites[worth].committed_bytes) >= WORTH_NAMING_BYTES)
+		worth++;
+	for (size_t i = 0; i < worth && i < options->top; i++) {
+		if (i == 0) {
 			vmt_text_sections_title(&text,
 						"Committed by, by change: whose touches made "
 						"pages resident");
@@ -49,6 +50,9 @@ print_rows(const struct vmt_diff_rows *rows, const struct vmt_diff_text_options 
 		print_row(&rows->sites[i], options);
 		estimates |= rows->sites[i].estimate;
 	}
+	if (worth > options->top)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  and %zu more",
+				worth - options->top);
 	if (estimates)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
 				"~ = about: estimated from sampled page faults");

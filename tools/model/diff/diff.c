@@ -17,6 +17,13 @@ vmt_diff_distance(const struct vmt_diff_figure *figure)
 	return figure->b > figure->a ? figure->b - figure->a : figure->a - figure->b;
 }
 
+uint64_t
+vmt_diff_add_known(uint64_t sum, uint64_t part)
+{
+	return sum == VMT_FIGURE_UNKNOWN || part == VMT_FIGURE_UNKNOWN ? VMT_FIGURE_UNKNOWN
+								       : sum + part;
+}
+
 bool
 vmt_diff_is_replaced(const struct vmt_report *report)
 {

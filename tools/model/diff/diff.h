@@ -68,6 +68,10 @@ struct vmt_diff_site {
 	struct vmt_diff_figure hugetlb_bytes;
 	struct vmt_diff_figure total_reserved_bytes;
 	struct vmt_diff_figure released_bytes;
+	/* Of malloc's blocks, as in struct vmt_site; else VMT_FIGURE_UNKNOWN. */
+	struct vmt_diff_figure end_count;
+	struct vmt_diff_figure end_bytes;
+	struct vmt_diff_figure temporary_count;
 	bool estimate;
 	uint64_t error_bytes;	      /* as above */
 	const struct vmt_site *shown; /* its frames: the largest of B, or of A where gone */
@@ -173,6 +177,8 @@ bool vmt_diff_is_one_snapshot(const struct vmt_diff *diff);
 
 /* b - a. */
 int64_t vmt_diff_delta(const struct vmt_diff_figure *figure);
+/* A sum of which a part is not known is not known. */
+uint64_t vmt_diff_add_known(uint64_t sum, uint64_t part);
 /* |b - a|. */
 uint64_t vmt_diff_distance(const struct vmt_diff_figure *figure);
 /* "exact", "inlining", "runtime", "go", "innermost", "new", "gone". */

@@ -66,6 +66,14 @@ add(struct vmt_diff_figure *figure, bool of_b, uint64_t amount)
 }
 
 static void
+add_known(struct vmt_diff_figure *figure, bool of_b, uint64_t amount)
+{
+	uint64_t *side = of_b ? &figure->b : &figure->a;
+
+	*side = vmt_diff_add_known(*side, amount);
+}
+
+static void
 add_site(struct vmt_diff_site *row, const struct vmt_site *site, bool of_b)
 {
 	add(&row->count, of_b, site->count);
@@ -77,6 +85,11 @@ add_site(struct vmt_diff_site *row, const struct vmt_site *site, bool of_b)
 	add(&row->hugetlb_bytes, of_b, site->hugetlb_bytes);
 	add(&row->total_reserved_bytes, of_b, site->total_reserved_bytes);
 	add(&row->released_bytes, of_b, site->released_bytes);
+	add_known(&row->end_count, of_b, site->end_count);
+	/* A site of another kind of call holds no blocks. */
+	add_known(&row->end_bytes, of_b,
+		  site->end_count == VMT_FIGURE_UNKNOWN ? VMT_FIGURE_UNKNOWN : site->end_bytes);
+	add_known(&row->temporary_count, of_b, site->temporary_count);
 	row->estimate |= site->estimate;
 }
 

@@ -48,7 +48,7 @@ function losses(page) {
     ...(model.raw.losses ?? []).map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)),
     ...(model.raw.folded ? [`So that this file stays small, ${count(model.raw.folded.stacks)} call sites, the smallest, are added up at their outermost callers (${bytes(model.raw.folded.bytes_committed)} of what is in RAM). All sums are exact.`] : []),
   ]);
-  return lines.length ? h("div", { class: "losses", role: "note" }, h("strong", {}, "What is missing"), h("ul", {}, lines.map((line) => h("li", {}, clip(line, 600))))) : null;
+  return lines.length ? h("div", { class: "losses", role: "note" }, h("strong", {}, "What is missing"), h("ul", {}, lines.map((line) => h("li", {}, clip(line, 2100))))) : null;
 }
 
 function themeButton(redraw) {

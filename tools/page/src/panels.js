@@ -57,8 +57,8 @@ function factTable(title, object, { estimate = false, skip = [] } = {}) {
   );
 }
 
-// The first `most` rows; how many more there are stands below them.
-function listTable(title, columns, all, most = all.length) {
+// The first `most` rows; how many more there are, and how much they have, stands below them.
+function listTable(title, columns, all, most = all.length, bytesOf = null) {
   const rows = all.slice(0, most);
   return scrollable(
     title,
@@ -69,7 +69,7 @@ function listTable(title, columns, all, most = all.length) {
       h("thead", {}, h("tr", {}, columns.map(({ title: name, numeric }) => h("th", { scope: "col", class: numeric ? "num" : null }, name)))),
       h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(({ cell, numeric }) => h("td", { class: numeric ? "num" : null }, cell(row)))))),
     ),
-    all.length > most ? h("p", { class: "note rest" }, `and ${count(all.length - most)} more`) : null,
+    all.length > most ? h("p", { class: "note rest" }, `and ${count(all.length - most)} more`, bytesOf ? [": ", figure(all.slice(most).reduce((sum, row) => sum + bytesOf(row), 0)), " in RAM"] : null) : null,
   );
 }
 
@@ -134,7 +134,7 @@ function advice(model) {
 function files(model) {
   const rows = [...(model.raw.files ?? [])].sort((a, b) => b.committed_bytes - a.committed_bytes || b.reserved_bytes - a.reserved_bytes);
   if (!rows.length) return null;
-  return section("files", "Mapped files", null, listTable("Mapped files", [bytesColumn("In RAM", (row) => row.committed_bytes), bytesColumn("Reserved", (row) => row.reserved_bytes), { title: "Path", cell: (row) => h("code", {}, clip(row.path, 300)) }], rows, 500));
+  return section("files", "Mapped files", null, listTable("Mapped files", [bytesColumn("In RAM", (row) => row.committed_bytes), bytesColumn("Reserved", (row) => row.reserved_bytes), { title: "Path", cell: (row) => h("code", {}, clip(row.path, 300)) }], rows, 500, (row) => row.committed_bytes));
 }
 
 function kernel(model) {
@@ -192,10 +192,11 @@ function touchers(model) {
         { title: "Samples", numeric: true, cell: (row) => count(row.samples) },
         { title: "Known by", cell: (row) => row.evidence },
         { title: "Touched by", cell: (row) => call(model, row) },
-        { title: "Reserved by", cell: (row) => [...row.by.slice(0, 6).map(reserver), row.by.length > 6 ? h("div", { class: "quiet" }, `and ${count(row.by.length - 6)} more`) : null] },
+        { title: "Reserved by", cell: (row) => [...row.by.slice(0, 6).map(reserver), row.by.length > 6 ? h("div", { class: "quiet" }, `and ${count(row.by.length - 6)} more: `, figure(row.by.slice(6).reduce((sum, [, , bytesOf]) => sum + bytesOf, 0))) : null] },
       ],
       rows,
       200,
+      (row) => row.committed,
     ),
   );
 }
@@ -212,11 +213,17 @@ function basisLines({ snapshot, coverage, loss }) {
 
 function basis(page) {
   const lines = (page.diff ? page.diff.models : [page.model]).flatMap((model, i) => [...basisLines(model.raw.basis), ...(model.raw.blind_spots ?? [])].map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)));
-  return section("basis", "Basis and blind spots", "What this report rests on, and what it cannot see.", lines.length ? h("ul", { class: "lines" }, lines.map((line) => h("li", {}, safe(line.slice(0, 2000))))) : h("p", {}, "No blind spots are known."));
+  return section("basis", "Basis and blind spots", "What this report rests on, and what it cannot see.", lines.length ? h("ul", { class: "lines" }, lines.map((line) => h("li", {}, safe(line)))) : h("p", {}, "No blind spots are known."));
+}
+
+// What two traces differ by, beside classes and call sites: the text's own words.
+function changes({ text }) {
+  const estimates = "~ = estimated from samples.";
+  return [titled("touchers", text?.committed_by, estimates), titled("blocks", text?.blocks, estimates), titled("kernel", text?.kernel, "What differs by more than two runs of one program may."), titled("untouched", text?.not_in_ram, "What differs by more than two runs of one program may.")];
 }
 
 export function panels(page) {
   const { model } = page;
-  const single = page.diff ? [] : [growth(model), memoryCgroup(model), touchers(model), retained(model), blocks(model), advice(model), locks(model), files(model), kernel(model), go(model)];
+  const single = page.diff ? changes(page.data.diff) : [growth(model), memoryCgroup(model), touchers(model), retained(model), blocks(model), advice(model), locks(model), files(model), kernel(model), go(model)];
   return [...single, basis(page)].filter(Boolean);
 }
