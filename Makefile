@@ -21,7 +21,7 @@ TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lm
 
 # Rooms, nested to any depth. Those of the base serve the library and the command; capture and preload
 # run inside the traced process alone.
-base_rooms := base format unwind collect
+base_rooms := base format unwind collect inject
 inner_rooms := capture preload
 sources_of = $(sort $(foreach room,$(wildcard $(1)),$(shell find $(room) -name '*.c')))
 base_sources := $(call sources_of,$(base_rooms))

@@ -2,7 +2,8 @@
  * fuzz_bytes.c: the small parsers of bytes that others wrote.
  *
  * The first byte says which: coded events and snapshots (what is decoded is coded again, and must
- * decode to the same), Go counters, tables of modules and stacks, the text of /proc, settings.
+ * decode to the same), Go counters, tables of modules and stacks, the text of /proc, settings,
+ * instructions.
  */
 #include "base/procfs.h"
 #include "collect/cgroup.h"
@@ -10,6 +11,7 @@
 #include "format/columns.h"
 #include "format/module_table.h"
 #include "format/stack_table.h"
+#include "inject/instruction_length.h"
 #include "tools/read/trace/go_chunk.h"
 #include "tools/render/units.h"
 
@@ -159,12 +161,32 @@ fuzz_units(const uint8_t *data, size_t size)
 	free(text);
 }
 
+static void
+fuzz_instructions(const uint8_t *data, size_t size)
+{
+	struct vmt_instruction instruction;
+	struct vmt_instruction again;
+	size_t length;
+
+	for (size_t at = 0; at < size; at++) {
+		length = vmt_instruction_length_read(data + at, size - at, &instruction);
+		MUST(length <= VMT_INSTRUCTION_MAX_BYTES && length <= size - at);
+		if (length == 0)
+			continue;
+		MUST(instruction.length == length && instruction.immediate_at <= length);
+		MUST(instruction.rip_displacement_at == 0 ||
+		     instruction.rip_displacement_at + 4u <= length);
+		MUST(vmt_instruction_length_read(data + at, length, &again) == length);
+		MUST(vmt_instruction_length_read(data + at, length - 1, &again) == 0);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const parsers[])(const uint8_t *data, size_t size) = {
 	    fuzz_events, fuzz_snapshot, fuzz_go_counters, fuzz_modules,
-	    fuzz_stacks, fuzz_proc,	fuzz_units,
+	    fuzz_stacks, fuzz_proc,	fuzz_units,	  fuzz_instructions,
 	};
 	uint8_t *exact;
 
