@@ -207,10 +207,10 @@ compilers: build ## every C source by every gcc-N and clang-N that is installed,
 	@tests/compilers $(BUILD) $(COMPILERS)
 
 # What a way into a process without a C library and without thread-local storage is made of.
-alone_objects := $(patsubst %.c,$(BUILD)/alone/%.o,$(call sources_of,base format unwind capture))
+alone_objects := $(patsubst %.c,$(BUILD)/alone/%.o,$(call sources_of,base format unwind capture) collect/initial_events.c)
 $(BUILD)/alone/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $(PIC) -DVMT_THREAD_ON_STACK -fno-stack-protector -c $< -o $@
+	$(CC) $(BASE) $(CFLAGS) $(PIC) -DVMT_THREAD_ON_STACK -mgeneral-regs-only -fno-stack-protector -c $< -o $@
 $(BUILD)/capture_alone.so: $(alone_objects)
 	@echo '{ local: *; };' | $(CC) $(CFLAGS) -shared -nostdlib -Wl,--version-script=/dev/stdin -o $@ $^ -lgcc
 

@@ -22,7 +22,7 @@ static inline uint64_t
 vmt_ticks_counter(void)
 {
 #if defined(__x86_64__)
-	__builtin_ia32_lfence();
+	__asm__ volatile("lfence" ::: "memory");
 	return __builtin_ia32_rdtsc();
 #elif defined(__aarch64__)
 	uint64_t count;

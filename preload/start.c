@@ -1,5 +1,4 @@
 #include "preload/start.h"
-#include "format/settings.h"
 
 #include "base/pages.h"
 #include "base/session.h"
@@ -11,15 +10,18 @@
 #include "capture/core/guard.h"
 #include "capture/core/message.h"
 #include "capture/emit/emit.h"
+#include "capture/entry/begin.h"
+#include "capture/entry/raw_entry.h"
 #include "capture/go/go_runtime.h"
 #include "capture/modules/modules.h"
 #include "capture/record/heap.h"
-#include "capture/record/retreat.h"
 #include "capture/record/samples.h"
 #include "capture/record/shortage.h"
 #include "capture/stacks/capture.h"
 #include "capture/stacks/last_walk.h"
-#include "preload/hooks/hooks_go.h"
+#include "capture/trace/finish.h"
+#include "capture/trace/open.h"
+#include "format/settings.h"
 #include "preload/hooks/hooks_load.h"
 #include "preload/hooks/hooks_new.h"
 #include "preload/hooks/hooks_process.h"
@@ -27,22 +29,14 @@
 #include "preload/libc/libunwind.h"
 #include "preload/libc/program_identity.h"
 #include "preload/libc/real.h"
-#include "preload/trace/finish.h"
-#include "preload/trace/idle_child.h"
-#include "preload/trace/initial_maps.h"
-#include "preload/trace/open.h"
 #include "preload/trace/spawn.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #define SAMPLE_LINES_SMALL (UINT64_C(1) << 8) /* with a small VMTRACE_BUFFER */
@@ -57,24 +51,6 @@ extern void __tsan_init(void) __attribute__((weak));
 extern void __tsan_go_atomic32_load(void) __attribute__((weak));
 
 static uint32_t begun;
-
-/* A session whose collector has gone is as good as none. */
-static struct vmt_session *
-find_session(void)
-{
-	struct vmt_session *session;
-	uint32_t collector;
-
-	if (!vmt_config.session[0] || vmt_session_attach(vmt_config.session, &session) < 0)
-		return NULL;
-	collector = vmt_atomic_load_relaxed(&session->collector_pid);
-	if (vmt_atomic_load_relaxed(&session->over) ||
-	    (collector != 0 && vmt_sys_call2(SYS_kill, collector, 0) == -ESRCH)) {
-		vmt_sys_munmap(session, sizeof(*session));
-		return NULL;
-	}
-	return session;
-}
 
 static bool
 is_left_out(struct vmt_session *session)
@@ -105,34 +81,6 @@ find_objection(struct vmt_session *session)
 	if (session && vmt_atomic_load_relaxed(&session->traces) > 0 && !vmt_config.follow_exec)
 		return "VMTRACE_FOLLOW leaves out later images";
 	return NULL;
-}
-
-/* The kernel's own choice vouches for a TSC that is constant and the same on all CPUs. */
-static bool
-can_use_tsc(void)
-{
-#if defined(__x86_64__)
-	static const char path[] =
-	    "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-	char source[8] = "";
-	unsigned a, b, c, d; /* a leaf that every x86-64 has: its own bit is in there */
-	int access = PR_TSC_ENABLE;
-	int fd;
-
-	/* Not asked for more than once: cpuid traps into a hypervisor, 4 to 7 us each. */
-	__cpuid(0x80000001, a, b, c, d);
-	if (!(d & (1u << 27))) /* rdtscp */
-		return false;
-	vmt_sys_call2(SYS_prctl, PR_GET_TSC, &access);
-	fd = vmt_sys_open(path, O_RDONLY, 0);
-	if (fd < 0)
-		return false;
-	vmt_sys_read(fd, source, sizeof(source) - 1);
-	vmt_sys_close(fd);
-	return access == PR_TSC_ENABLE && memcmp(source, "tsc\n", 4) == 0;
-#else
-	return false;
-#endif
 }
 
 /* The size is 0 where the C library was told to register no areas (glibc.pthread.rseq=0). */
@@ -243,35 +191,6 @@ lend_library(void)
 		vmt_capture_set_foreign_walk(walk_by_libunwind);
 }
 
-/* What differs between the trace of a program and that of a fork child. */
-struct beginning {
-	void (*prepare)(void); /* once the trace is open */
-	void (*write_modules)(void);
-	bool forked;
-};
-
-/* NULL, or why nothing can be recorded. */
-static const char *
-begin_trace(const struct beginning *beginning)
-{
-	const char *why = vmt_open_trace();
-
-	if (why)
-		return why;
-	beginning->prepare();
-	vmt_go_runtime_describe(vmt_recording.head);
-	/* From here on the collector reads the head; there are no events yet to be drained. */
-	why = vmt_open_announce();
-	if (why)
-		return why;
-	beginning->write_modules();
-	vmt_initial_maps_write();
-	if (beginning->forked)
-		vmt_idle_child_begin();
-	vmt_guard_begin_recording();
-	return NULL;
-}
-
 static void
 prepare_program(void)
 {
@@ -281,72 +200,21 @@ prepare_program(void)
 	lend_library();
 	vmt_capture_set_up();
 	vmt_recording.head->stack_mode = vmt_recording.stack_mode;
-	if (vmt_go_runtime_set_up(dl_iterate_phdr, vmt_config.go, vmt_hooks_go_entry))
-		vmt_hooks_go_set_up();
-}
-
-static struct {
-	struct vmt_head *head; /* the parent's, until the child has its own */
-	uint64_t mapped_bytes;
-	uint64_t random_id;
-} parent;
-
-static void
-prepare_child(void)
-{
-	struct vmt_head *head = vmt_recording.head;
-
-	vmt_sys_munmap(parent.head, parent.mapped_bytes);
-	head->forked_from = parent.random_id;
-	head->notes |= VMT_NOTE_FORKED;
-}
-
-/* The parent's trace could not be followed by one of the child's: what lies there now is the
- * program's. */
-static void
-forget_parent(void)
-{
-	vmt_sys_munmap(parent.head, parent.mapped_bytes);
-	vmt_recording.head = NULL;
-	vmt_recording.head_mapped_bytes = 0;
-}
-
-/* A fork child's first event. False: the process is inert. */
-static bool
-begin_in_child(void)
-{
-	static const struct beginning child = {prepare_child, vmt_modules_announce, true};
-	struct vmt_recording *process = &vmt_recording;
-	const char *why;
-
-	parent.head = process->head;
-	parent.mapped_bytes = process->head_mapped_bytes;
-	parent.random_id = process->random_id;
-	vmt_samples_clear();
-	vmt_retreat_forked();
-	process->slot = NULL;
-	process->execs = 0; /* of other threads of the parent */
-	why = begin_trace(&child);
-	if (why && process->head == parent.head)
-		forget_parent();
-	if (why)
-		vmt_guard_go_inert(why);
-	return !why;
+	if (vmt_go_runtime_set_up(dl_iterate_phdr, vmt_config.go, vmt_raw_entry_go))
+		vmt_raw_entry_set_up();
 }
 
 /* NULL, or why nothing can be recorded. */
 static const char *
 begin(struct vmt_session *session)
 {
-	static const struct beginning program = {prepare_program, vmt_modules_refresh, false};
 	const char *why;
 
 	vmt_config.scarce = vmt_shortage_is_limited();
 	if (!vmt_guard_set_up() || !set_up_samples())
 		return "no address space left for the tracer's tables";
-	vmt_guard_set_child_opener(begin_in_child);
 	vmt_recording.session = session;
-	why = begin_trace(&program);
+	why = vmt_begin_trace(prepare_program);
 	if (why)
 		return why;
 	if (vmt_config.touch_period != VMT_PERIOD_OFF && vmt_config.touch_period != VMT_PERIOD_AUTO)
@@ -381,7 +249,7 @@ static void
 set_up(char *const *environment)
 {
 	const char *wrong = vmt_config_read(&vmt_config, environment);
-	struct vmt_session *session = find_session();
+	struct vmt_session *session = vmt_begin_find_session();
 	const char *objection = find_objection(session);
 
 	vmt_pages_set_size(getauxval(AT_PAGESZ));
@@ -393,7 +261,7 @@ set_up(char *const *environment)
 		vmt_guard_go_inert(objection);
 		return;
 	}
-	vmt_clock_is_tsc = can_use_tsc();
+	vmt_clock_is_tsc = vmt_begin_can_use_tsc();
 	find_rseq();
 	objection = wrong ? wrong : begin(session);
 	if (objection) {

@@ -150,6 +150,17 @@ void __attribute__((noinline)) vmt_guard_count_nested(void)
 }
 
 void
+vmt_guard_add_note(uint32_t note)
+{
+	uint32_t outer;
+
+	if (!vmt_guard_hold(&outer))
+		return;
+	vmt_atomic_or_relaxed(&vmt_recording.head->notes, note);
+	vmt_guard_let_go(outer);
+}
+
+void
 vmt_guard_set_child_opener(bool (*open)(void))
 {
 	child_opener = open;

@@ -84,6 +84,9 @@ bool vmt_guard_hold_unopened(uint32_t *outer);
 /* Counts a call that was made inside a hook and passed through. */
 void vmt_guard_count_nested(void);
 
+/* Adds bits of vmt_head.notes, where anything is recorded. Atomic. */
+void vmt_guard_add_note(uint32_t note);
+
 /* Whether the hook that entered at one frame must have been left by a longjmp, now that the same
  * thread calls another at this frame: stacks grow down, so what was called from within it lies
  * below. A handler on an alternate stack may lie above and is told apart by asking the kernel.

@@ -11,6 +11,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#if defined(VMT_THREAD_ON_STACK) && defined(__x86_64__)
+#include "base/sys.h"
+
+#include <asm/prctl.h>
+#endif
 
 struct vmt_last_walk;
 
@@ -54,6 +59,29 @@ vmt_thread_has_state(void)
 {
 	return true;
 }
+
+/* Set-up: how the thread pointer is learnt. The instruction is there where the kernel says so
+ * (HWCAP2_FSGSBASE); nobody is asked once the program forbids itself system calls. */
+enum vmt_thread_base { VMT_THREAD_BASE_UNKNOWN, VMT_THREAD_BASE_READ, VMT_THREAD_BASE_ASKED };
+extern enum vmt_thread_base vmt_thread_base;
+
+/* The thread pointer; 0: there is none yet, or it is not known. The word that it points to may be
+ * anything. */
+static inline uint64_t
+vmt_thread_pointer(void)
+{
+	uint64_t base = 0;
+
+#if defined(__x86_64__)
+	if (vmt_thread_base == VMT_THREAD_BASE_READ)
+		__asm__ volatile("rdfsbase %0" : "=r"(base));
+	else if (vmt_thread_base == VMT_THREAD_BASE_ASKED)
+		(void)vmt_sys_call2(SYS_arch_prctl, ARCH_GET_FS, &base);
+#else
+	__asm__ volatile("mrs %0, tpidr_el0" : "=r"(base));
+#endif
+	return base;
+}
 #else
 extern __thread struct vmt_thread vmt_thread_state __attribute__((tls_model("initial-exec")));
 
@@ -77,6 +105,20 @@ vmt_thread_has_state(void)
 #else
 	return true;
 #endif
+}
+
+/* The thread pointer: by the ABI, the thread area's first word is its own address. */
+static inline uint64_t
+vmt_thread_pointer(void)
+{
+	uint64_t address;
+
+#if defined(__x86_64__)
+	__asm__("mov %%fs:0, %0" : "=r"(address));
+#else
+	__asm__("mrs %0, tpidr_el0" : "=r"(address));
+#endif
+	return address;
 }
 #endif
 

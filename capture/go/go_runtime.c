@@ -121,6 +121,17 @@ is_single_threaded(void)
 	       status.st_nlink == 3;
 }
 
+/* Whether nothing that this code does takes a C library. */
+static bool
+is_alone(void)
+{
+#if defined(VMT_THREAD_ON_STACK)
+	return true;
+#else
+	return false;
+#endif
+}
+
 /* Why the text is to be left alone, or NULL. */
 static const char *
 find_refusal(const struct search *search, const struct vmt_go_image *image,
@@ -128,7 +139,7 @@ find_refusal(const struct search *search, const struct vmt_go_image *image,
 {
 	if (!search->wanted)
 		return "VMTRACE_GO=off";
-	if (!image->cgo)
+	if (!image->cgo && !is_alone())
 		return "no runtime/cgo: threads the C library does not know";
 	if (!is_single_threaded())
 		return "there were other threads already";
@@ -163,6 +174,8 @@ add_runtime(const struct vmt_go_image *image, uint64_t bias)
 		/* The one without arguments: it has no wrapper. */
 		if (more[0].address != 0)
 			vmt_go_stack_add_growing(more[0].address + bias, more[0].bytes);
+		if (!image->cgo)
+			vmt_go_stack_add_threads();
 		return;
 	}
 	vmt_go_stack_add_text(low, high);
@@ -185,7 +198,7 @@ take(const struct search *search, const struct vmt_go_image *image, uint64_t bia
 		}
 	}
 	add_objects(image, bias);
-	if (image->cgo && image->text_low != 0)
+	if ((image->cgo || is_alone()) && image->text_low != 0)
 		add_runtime(image, bias);
 	vmt_go_patch_image(&table, image, bias, search->entry, refusal);
 }

@@ -6,8 +6,9 @@
  * system calls (go_patch.h), tells the stack walker of Go's code (go_stack.h), and keeps all that
  * as the table that every trace of the process carries (format/go.h).
  *
- * Only runtimes with runtime/cgo: without it the runtime makes its threads by itself, and what the
- * C library keeps beside the thread pointer is not there. Only while there is a single thread.
+ * In a library only runtimes with runtime/cgo: without it the runtime makes its threads by itself,
+ * and what the C library keeps beside the thread pointer is not there. Only while there is a single
+ * thread.
  */
 #ifndef VMT_GO_RUNTIME_H
 #define VMT_GO_RUNTIME_H

@@ -1,5 +1,7 @@
 #include "capture/go/go_stack.h"
 
+#include "capture/core/thread.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -121,40 +123,50 @@ learn(struct vmt_go_runtime *runtime, const unsigned char *code, uint64_t bytes)
 }
 
 static uint64_t
-thread_pointer(void)
-{
-	uint64_t address;
-
-	__asm__("mov %%fs:0, %0" : "=r"(address));
-	return address;
-}
-
-static uint64_t
 word_at(uint64_t address)
 {
 	return *(const uint64_t *)address;
+}
+
+/* This thread's m, 0 = none. */
+static uint64_t
+thread_of(const struct vmt_go_runtime *runtime)
+{
+	uint64_t thread = vmt_thread_pointer();
+	uint64_t g = thread ? word_at(thread + (uint64_t)runtime->thread_to_g) : 0;
+
+	return g ? word_at(g + runtime->g_to_m) : 0;
 }
 
 /* The goroutine that this thread runs, 0 = none. */
 static uint64_t
 goroutine_of(const struct vmt_go_runtime *runtime)
 {
-	uint64_t g = word_at(thread_pointer() + (uint64_t)runtime->thread_to_g);
-	uint64_t m = g ? word_at(g + runtime->g_to_m) : 0;
+	uint64_t m = thread_of(runtime);
 
 	return m ? word_at(m + runtime->m_to_goroutine) : 0;
 }
 
+/* The end of g's stack, if it holds the address; else 0. */
 static uint64_t
-end_by(const struct vmt_go_runtime *runtime, uint64_t address)
+end_of(uint64_t g, uint64_t address)
 {
-	uint64_t goroutine = goroutine_of(runtime);
-	uint64_t low = goroutine ? word_at(goroutine) : 0;
-	uint64_t high = goroutine ? word_at(goroutine + 8) : 0;
+	uint64_t low = g ? word_at(g) : 0;
+	uint64_t high = g ? word_at(g + 8) : 0;
 
 	if (address < low || address >= high || high - low > STACK_MAX_BYTES || low == 0)
 		return 0;
 	return high;
+}
+
+/* A thread that the runtime has made by itself has a stack of the runtime's, for m.g0. */
+static uint64_t
+end_by(const struct vmt_go_runtime *runtime, uint64_t address)
+{
+	uint64_t m = thread_of(runtime);
+	uint64_t end = m ? end_of(word_at(m + runtime->m_to_goroutine), address) : 0;
+
+	return end == 0 && m != 0 && runtime->makes_threads ? end_of(word_at(m), address) : end;
 }
 
 static bool
@@ -240,6 +252,13 @@ vmt_go_stack_add(uint64_t text_low, uint64_t text_high, const unsigned char *cod
 	struct vmt_go_runtime runtime = {.text_low = text_low, .text_bytes = text_high - text_low};
 
 	return learn(&runtime, code, bytes) && add(&runtime);
+}
+
+void
+vmt_go_stack_add_threads(void)
+{
+	if (vmt_go_runtimes_count != 0)
+		vmt_go_runtimes[vmt_go_runtimes_count - 1].makes_threads = true;
 }
 
 bool

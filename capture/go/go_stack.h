@@ -31,6 +31,7 @@ struct vmt_go_runtime {
 	uint32_t g_to_rbp;	 /* g.sched.bp */
 	uint64_t grow_low;	 /* [low, low + bytes): runtime.morestack; bytes 0: unknown */
 	uint64_t grow_bytes;
+	bool makes_threads; /* without runtime/cgo: each thread has a stack of the runtime's */
 };
 
 /* A function of a goroutine that had not made its frame yet. */
@@ -54,6 +55,9 @@ bool vmt_go_stack_add_text(uint64_t text_low, uint64_t text_high);
 
 /* Tells the runtime added last where its morestack lies. Constructor only. */
 void vmt_go_stack_add_growing(uint64_t code, uint64_t bytes);
+
+/* Tells of the runtime added last that it makes its threads by itself. Constructor only. */
+void vmt_go_stack_add_threads(void);
 
 /* Where the goroutine that this thread runs needed a larger stack, if pc lies in morestack. */
 bool vmt_go_stack_growing(uint64_t pc, struct vmt_go_growing *growing);

@@ -87,29 +87,16 @@ vmt_stack_bounds_set_up(void)
 	main_low = main_high > bytes ? main_high - bytes : 0;
 }
 
-static uint64_t
-thread_control_block(void)
-{
-	uint64_t address;
-
-#if defined(__x86_64__)
-	__asm__("mov %%fs:0, %0" : "=r"(address));
-#else
-	__asm__("mrs %0, tpidr_el0" : "=r"(address));
-#endif
-	return address;
-}
-
 /* Grows the thread's own range down to sp. The order of the two stores keeps the range valid at
  * every instant. */
 static bool
 learn(struct vmt_thread *thread, uint64_t sp)
 {
-	uint64_t top = thread_control_block();
+	uint64_t top = vmt_thread_pointer();
 	uint64_t from = PAGE_OF(sp);
 	uint64_t to = thread->stack_high == top ? thread->stack_low : top;
 
-	if (!may_probe() || sp >= to || to - from > LEARN_MAX_BYTES)
+	if (top == 0 || !may_probe() || sp >= to || to - from > LEARN_MAX_BYTES)
 		return false;
 	for (uint64_t page = from; page < to; page += vmt_page_bytes) {
 		if (!probe(page)) {
@@ -186,7 +173,7 @@ vmt_stack_bounds_change(struct vmt_stack_bounds *bounds, uint64_t address)
 		*bounds = up_to(address, end);
 		return true;
 	}
-	if (vmt_go_stack_is_known() && thread_control_block() - address > MAIN_MIN_BYTES)
+	if (vmt_go_stack_is_known() && vmt_thread_pointer() - address > MAIN_MIN_BYTES)
 		return false;
 	if (!may_probe() || !probe(address))
 		return false;

@@ -16,15 +16,16 @@
 #include "capture/core/guard.h"
 #include "capture/core/threads_inside.h"
 #include "capture/emit/emit.h"
+#include "capture/entry/filter.h"
 #include "capture/record/long_call.h"
 #include "capture/record/retreat.h"
 #include "capture/record/samples.h"
 #include "capture/stacks/capture.h"
+#include "capture/trace/finish.h"
+#include "capture/trace/open.h"
 #include "format/event.h"
 #include "preload/hooks/hooks_load.h"
 #include "preload/libc/real.h"
-#include "preload/trace/finish.h"
-#include "preload/trace/open.h"
 #include "preload/trace/untraced_fork.h"
 
 #include <errno.h>
@@ -71,17 +72,6 @@ vmt_hooks_process_set_up(void)
 	*(void **)&get_stack_size = vmt_real_find("pthread_attr_getstacksize");
 	*(void **)&get_stack = vmt_real_find("pthread_attr_getstack");
 	*(void **)&destroy_attributes = vmt_real_find("pthread_attr_destroy");
-}
-
-void
-vmt_hooks_process_add_note(uint32_t note)
-{
-	uint32_t outer;
-
-	if (!vmt_guard_hold(&outer))
-		return;
-	vmt_atomic_or_relaxed(&vmt_recording.head->notes, note);
-	vmt_guard_let_go(outer);
 }
 
 /* The child of a fork, in the parent. */
@@ -361,74 +351,11 @@ thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
 	return result;
 }
 
-/* A vfork child runs on its parent's memory, thread state included. */
-static bool
-is_vfork_child(void)
-{
-	return vmt_thread_mine()->no_syscalls != 0 ||
-	       (vmt_guard_syscalls_allowed() &&
-		vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
-		vmt_guard_owner->pid != (uint32_t)vmt_sys_call0(SYS_getpid));
-}
-
 void
 vmt_hooks_process_give_back(void)
 {
 	if (vmt_thread_has_state())
 		vmt_thread_mine()->no_syscalls = 0;
-}
-
-void
-vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp)
-{
-	struct vmt_recording *process = &vmt_recording;
-
-	seccomp->in_vfork_child = !seccomp->strict && is_vfork_child();
-	if (seccomp->in_vfork_child) {
-		seccomp->no_syscalls = vmt_thread_mine()->no_syscalls;
-		vmt_clock_stop();
-		vmt_thread_mine()->no_syscalls = true;
-		return;
-	}
-	seccomp->no_syscalls = vmt_atomic_load_relaxed(&vmt_guard.no_syscalls);
-	seccomp->malloc_mode = vmt_atomic_load_relaxed(&process->malloc_mode);
-	if (vmt_guard_enter()) {
-		vmt_samples_provide();
-		vmt_open_provide_stacks();
-		vmt_guard_leave();
-	}
-	if (seccomp->strict)
-		vmt_atomic_store_relaxed(&process->malloc_mode, VMT_MALLOC_OFF);
-	vmt_clock_stop();
-	vmt_atomic_store_release(&vmt_guard.no_syscalls, true);
-}
-
-void
-vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long result)
-{
-	struct vmt_recording *process = &vmt_recording;
-
-	if (seccomp->in_vfork_child) {
-		if (result < 0)
-			vmt_thread_mine()->no_syscalls = seccomp->no_syscalls;
-		return;
-	}
-	if (result < 0) {
-		vmt_atomic_store_relaxed(&vmt_guard.no_syscalls, seccomp->no_syscalls);
-		if (seccomp->strict)
-			vmt_atomic_store_relaxed(&process->malloc_mode, seccomp->malloc_mode);
-		return;
-	}
-	vmt_hooks_process_add_note(VMT_NOTE_SECCOMP);
-	if (seccomp->strict)
-		vmt_guard_go_inert(NULL);
-}
-
-void
-vmt_hooks_process_tsc(unsigned long access)
-{
-	if (access == PR_TSC_SIGSEGV && vmt_clock_is_tsc)
-		vmt_guard_go_inert("the program turns off the time stamp counter");
 }
 
 static void
@@ -452,17 +379,17 @@ write_name(uint64_t address, uint64_t length, long result, const void *frame)
 static long
 call_prctl(int option, const unsigned long *words)
 {
-	struct vmt_hooks_seccomp seccomp = {.strict = words[0] == SECCOMP_MODE_STRICT};
+	struct vmt_filter seccomp = {.strict = words[0] == SECCOMP_MODE_STRICT};
 	long result;
 
 	if (option == PR_SET_TSC)
-		vmt_hooks_process_tsc(words[0]);
+		vmt_filter_clock(words[0]);
 	if (option == PR_SET_SECCOMP)
-		vmt_hooks_process_seccomp_begin(&seccomp);
+		vmt_filter_begin(&seccomp);
 	result = vmt_sys_call6(SYS_prctl, option, (long)words[0], (long)words[1], (long)words[2],
 			       (long)words[3], 0);
 	if (option == PR_SET_SECCOMP)
-		vmt_hooks_process_seccomp_end(&seccomp, result);
+		vmt_filter_end(&seccomp, result);
 	return result;
 }
 

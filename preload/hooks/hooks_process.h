@@ -32,24 +32,4 @@ void vmt_hooks_process_give_back(void);
  * from it (threads_inside.h). */
 void vmt_hooks_process_clone(uint64_t flags);
 
-/* Before and after a call that installs a seccomp filter: no system call of ours in between nor, if
- * it succeeds, afterwards. A vfork child's filter is its own: only the thread whose state it uses
- * keeps quiet, until the child executes or exits (one that is killed leaves it so). Strict mode
- * leaves the thread neither rdtsc nor any call: what happens then is not recorded, nor are heap
- * events while the call is under way. */
-struct vmt_hooks_seccomp {
-	bool strict; /* the caller's: SECCOMP_MODE_STRICT */
-	bool in_vfork_child;
-	bool no_syscalls;
-	uint32_t malloc_mode;
-};
-void vmt_hooks_process_seccomp_begin(struct vmt_hooks_seccomp *seccomp);
-void vmt_hooks_process_seccomp_end(const struct vmt_hooks_seccomp *seccomp, long result);
-
-/* Before a PR_SET_TSC: where rdtsc is about to fault, ours must not be the one that does. */
-void vmt_hooks_process_tsc(unsigned long access);
-
-/* The seccomp bits of vmt_head.notes and its like, where anything is recorded. Atomic. */
-void vmt_hooks_process_add_note(uint32_t note);
-
 #endif

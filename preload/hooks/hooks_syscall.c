@@ -8,22 +8,16 @@
  */
 #include "base/sys.h"
 #include "capture/core/guard.h"
-#include "capture/record/file_release.h"
-#include "capture/record/lock_all.h"
-#include "capture/record/mapping.h"
-#include "capture/record/raw_call.h"
-#include "capture/stacks/capture.h"
+#include "capture/entry/route.h"
+#include "capture/trace/finish.h"
 #include "format/event.h"
+#include "format/head.h"
 #include "preload/hooks/hooks_process.h"
 #include "preload/libc/real.h"
-#include "preload/trace/finish.h"
 
 #include <errno.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/uio.h>
 
 struct call {
@@ -38,27 +32,6 @@ make(const struct call *call)
 }
 
 static long
-make_once(struct call *call)
-{
-	long result;
-
-	if (!vmt_guard_enter())
-		return vmt_raw_call_pass(&call->raw);
-	vmt_hooks_process_add_note(VMT_NOTE_RAW_SYSCALLS);
-	result = vmt_raw_call_record(&call->raw, vmt_capture_stack(call->frame));
-	vmt_guard_leave();
-	return result;
-}
-
-static long
-make_memory_call(struct call *call)
-{
-	long result = make_once(call);
-
-	return vmt_raw_call_retreat(&call->raw, result) ? make_once(call) : result;
-}
-
-static long
 make_exec(const struct call *call)
 {
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(call->frame);
@@ -68,45 +41,11 @@ make_exec(const struct call *call)
 	return result;
 }
 
-/* seccomp, or prctl's PR_SET_SECCOMP. */
-static long
-make_seccomp(const struct call *call, bool strict)
-{
-	struct vmt_hooks_seccomp seccomp = {.strict = strict};
-	long result;
-
-	vmt_hooks_process_seccomp_begin(&seccomp);
-	result = make(call);
-	vmt_hooks_process_seccomp_end(&seccomp, result);
-	return result;
-}
-
-static long
-make_prctl(const struct call *call)
-{
-	if (call->raw.words[0] == PR_SET_SECCOMP)
-		return make_seccomp(call, call->raw.words[1] == SECCOMP_MODE_STRICT);
-	if (call->raw.words[0] == PR_SET_TSC)
-		vmt_hooks_process_tsc((unsigned long)call->raw.words[1]);
-	return make(call);
-}
-
-/* mlockall and munlockall, once they have been made. */
-static long
-note_lock_all(const struct call *call, uint8_t kind, long result)
-{
-	uint32_t flags = kind == VMT_EVENT_MLOCK ? (uint32_t)call->raw.words[0] : 0;
-
-	if (vmt_guard_enter()) {
-		vmt_mapping_note(kind, 0, 0, flags, result, vmt_capture_stack(call->frame));
-		vmt_guard_leave();
-	}
-	return result;
-}
-
 static long
 route(struct call *call)
 {
+	struct vmt_route_caller caller = {.frame = call->frame, .notes = VMT_NOTE_RAW_SYSCALLS};
+
 	switch (call->raw.number) {
 	case SYS_exit_group:
 		vmt_finish((int)call->raw.words[0], VMT_EXIT_UNDERSCORE);
@@ -115,22 +54,8 @@ route(struct call *call)
 	case SYS_execve:
 	case SYS_execveat:
 		return make_exec(call);
-	case SYS_seccomp:
-		if (call->raw.words[0] >= SECCOMP_GET_ACTION_AVAIL)
-			return make(call);
-		return make_seccomp(call, call->raw.words[0] == SECCOMP_SET_MODE_STRICT);
-	case SYS_prctl:
-		return make_prctl(call);
-	case SYS_mlockall:
-		return note_lock_all(call, VMT_EVENT_MLOCK, vmt_lock_all((int)call->raw.words[0]));
-	case SYS_munlockall:
-		return note_lock_all(call, VMT_EVENT_MUNLOCK, vmt_lock_all_undo());
-	case SYS_fallocate:
-		if (!vmt_file_release_is_one((uint32_t)call->raw.words[1]))
-			return make(call);
-		return make_memory_call(call);
 	default:
-		return make_memory_call(call);
+		return vmt_route(&call->raw, &caller);
 	}
 }
 

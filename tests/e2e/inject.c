@@ -59,7 +59,7 @@ resolve(struct site *site)
 	    "capture/record/mapping.c",	     "capture/record/raw_call.c",
 	    "capture/record/madvise.c",	     "preload/hooks/hooks_map.c",
 	    "preload/hooks/hooks_process.c", "preload/hooks/hooks_exec.c",
-	    "preload/hooks/hooks_syscall.c", "preload/hooks/hooks_go.c",
+	    "preload/hooks/hooks_syscall.c", "capture/entry/raw_entry.c",
 	    "capture/record/segments.c"};
 
 	if (talk.pid == 0)

@@ -1,10 +1,10 @@
-#include "preload/trace/open.h"
+#include "capture/trace/open.h"
 
 #include "base/sys.h"
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
+#include "capture/trace/initial_maps.h"
 #include "format/event.h"
-#include "preload/trace/initial_maps.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "preload/trace/finish.h"
+#include "capture/trace/finish.h"
 
 #include "base/session.h"
 #include "base/sys.h"
@@ -6,10 +6,9 @@
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
 #include "capture/emit/emit.h"
-#include "preload/trace/idle_child.h"
-#include "preload/trace/open.h"
+#include "capture/trace/idle_child.h"
+#include "capture/trace/open.h"
 
-#include <errno.h>
 #include <linux/futex.h>
 #include <sys/resource.h>
 
@@ -146,7 +145,6 @@ finish(int status, enum vmt_exit_path path)
 {
 	uint32_t generation = vmt_guard_owner->generation;
 	uint64_t found = vmt_atomic_load_acquire(&finishing);
-	int saved = errno;
 	uint32_t outer;
 	uint64_t own;
 
@@ -161,7 +159,6 @@ finish(int status, enum vmt_exit_path path)
 		wait_beside(generation);
 	}
 	vmt_guard_let_go(outer);
-	errno = saved;
 }
 
 void

@@ -1,4 +1,4 @@
-#include "preload/trace/idle_child.h"
+#include "capture/trace/idle_child.h"
 
 #include "base/sys.h"
 #include "capture/core/guard.h"

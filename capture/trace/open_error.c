@@ -1,4 +1,4 @@
-#include "preload/trace/open_error.h"
+#include "capture/trace/open_error.h"
 
 #include "base/text.h"
 #include "capture/core/guard.h"

@@ -1,7 +1,7 @@
 /*
  * Over 500 lines: each step of making a trace takes back what the steps before it left behind.
  */
-#include "preload/trace/open.h"
+#include "capture/trace/open.h"
 
 #include "base/assert.h"
 #include "base/pages.h"
@@ -16,8 +16,8 @@
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
 #include "capture/emit/emit.h"
+#include "capture/trace/open_error.h"
 #include "format/settings.h"
-#include "preload/trace/open_error.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -234,9 +234,12 @@ make_file(const char *name, uint32_t pid)
 static const char *
 base_name(const char *path)
 {
-	const char *slash = strrchr(path, '/');
+	const char *name = path;
 
-	return slash ? slash + 1 : path;
+	for (; *path; path++)
+		if (*path == '/')
+			name = path + 1;
+	return name;
 }
 
 /* Until the collector has taken up the head that lies aside, the trace says whose it is. */

@@ -1,4 +1,4 @@
-#include "preload/trace/initial_maps.h"
+#include "capture/trace/initial_maps.h"
 
 #include "base/procfs.h"
 #include "base/sys.h"

@@ -1,0 +1,38 @@
+/*
+ * raw_entry.h: where a raw system call of the program goes instead of into the kernel
+ *
+ * Two entries, one a kind of stub. The stubs of capture/go/go_patch.h jump to vmt_raw_entry_go.
+ * All others jump to vmt_raw_entry_site, with the number in eax, the address of their site in r11,
+ * rcx free, and every other register as the kernel would see it. The call is made, and written down
+ * (route.h); the entry goes on to the site's exit with rax as the kernel's.
+ *
+ * The caller's stack may be nearly full and its memory somebody else's below the stack pointer, so
+ * an entry takes one of 64 stacks of our own, without using any; when all are taken (counted) it
+ * goes on to the site's bypass, with eax as it was: there the call is made unrecorded. All
+ * registers but rax, rcx and r11 come back as they were. Vector registers: in the library those of
+ * SSE, as the Go runtime's functions may change all the others; code compiled with
+ * VMT_THREAD_ON_STACK touches none of them.
+ *
+ * Async-signal-safe: a handler that interrupts takes another stack. A fork child has the stacks
+ * that other threads had taken as taken for ever.
+ */
+#ifndef VMT_RAW_ENTRY_H
+#define VMT_RAW_ENTRY_H
+
+#include <stdint.h>
+
+/* A place in the program's text. */
+struct vmt_raw_entry_site {
+	uint64_t exit;	 /* behind the system call */
+	uint64_t bypass; /* makes it, with the number in bits 0..15 of eax */
+};
+
+/* Makes the stacks. Until then, and where there is no memory for them, every call is one that finds
+ * no stack. Constructor only. */
+void vmt_raw_entry_set_up(void);
+
+/* Not to be called from C. */
+void vmt_raw_entry_go(void);
+void vmt_raw_entry_site(void);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * route.h: a memory call by its number, from wherever it was made: made once, and written down
+ *
+ * For libc's syscall() and for raw system calls that come in by raw_entry.h. Knows what the
+ * recorder needs to see besides memory calls: a process that ends, a filter of system calls, a time
+ * stamp counter that is turned off. All other numbers are just made. Returns the kernel's value.
+ * Outside a hook; async-signal-safe.
+ */
+#ifndef VMT_ROUTE_H
+#define VMT_ROUTE_H
+
+#include "capture/record/raw_call.h"
+#include "capture/stacks/capture.h"
+
+/* Who calls: a hook's frame, or where that is NULL the place of a raw system call. */
+struct vmt_route_caller {
+	const void *frame;
+	struct vmt_capture_start place;
+	uint32_t notes; /* VMT_NOTE_*, added where a memory call is recorded */
+};
+
+long vmt_route(struct vmt_raw_call *call, const struct vmt_route_caller *caller);
+
+#endif
