@@ -2,6 +2,7 @@
 
 #include "base/pages.h"
 #include "base/prealloc.h"
+#include "base/procfs.h"
 #include "base/shm_fallback.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -28,6 +29,7 @@ static void
 begin(struct vmt_session *session)
 {
 	memcpy(session->magic, VMT_SESSION_MAGIC, sizeof(session->magic));
+	session->pid_namespace = vmt_procfs_pid_namespace();
 	vmt_atomic_store_release(&session->version, VMT_SESSION_VERSION);
 }
 

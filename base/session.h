@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 7u
+#define VMT_SESSION_VERSION 8u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_BACKED 2u /* slots of a nameless one with memory from the start: a page */
 #define VMT_SESSION_PATH_BYTES 1264u
@@ -71,6 +71,9 @@ struct vmt_session {
 	struct vmt_session_name names[VMT_SESSION_NAMES];
 	uint32_t held_by; /* who keeps a nameless one open, by its number in /proc; 0 = not known */
 	uint32_t backed;  /* slots whose memory was there from the start; 0 = all */
+	/* Of who made it, in which its collector knows processes by their numbers; 0 = not known.
+	 */
+	uint64_t pid_namespace;
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 

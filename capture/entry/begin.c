@@ -1,5 +1,6 @@
 #include "capture/entry/begin.h"
 
+#include "base/procfs.h"
 #include "base/session.h"
 #include "base/sys.h"
 #include "capture/core/config.h"
@@ -19,17 +20,27 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+/* Not where its collector has gone, nor of another pid namespace: by this process's number that
+ * collector would find nobody, or somebody else. */
+static bool
+is_of_use(const struct vmt_session *session)
+{
+	uint32_t collector = vmt_atomic_load_relaxed(&session->collector_pid);
+
+	if (vmt_atomic_load_relaxed(&session->over) ||
+	    (collector != 0 && vmt_sys_call2(SYS_kill, collector, 0) == -ESRCH))
+		return false;
+	return session->pid_namespace == 0 || session->pid_namespace == vmt_procfs_pid_namespace();
+}
+
 struct vmt_session *
 vmt_begin_find_session(void)
 {
 	struct vmt_session *session;
-	uint32_t collector;
 
 	if (!vmt_config.session[0] || vmt_session_attach(vmt_config.session, &session) < 0)
 		return NULL;
-	collector = vmt_atomic_load_relaxed(&session->collector_pid);
-	if (vmt_atomic_load_relaxed(&session->over) ||
-	    (collector != 0 && vmt_sys_call2(SYS_kill, collector, 0) == -ESRCH)) {
+	if (!is_of_use(session)) {
 		vmt_sys_munmap(session, sizeof(*session));
 		return NULL;
 	}

@@ -134,6 +134,8 @@ nameless_one_has_memory_where_it_is_written(void **state)
 	assert_true(status.st_blocks * 512 >=
 		    (long)offsetof(struct vmt_session, slots[VMT_SESSION_BACKED]));
 	assert_int_equal(session->backed == 0, status.st_blocks * 512 >= (long)sizeof(*session));
+	assert_int_equal(stat("/proc/self/ns/pid", &status), 0);
+	assert_int_equal(session->pid_namespace, status.st_ino);
 	munmap(session, sizeof(*session));
 	close(fd);
 }
