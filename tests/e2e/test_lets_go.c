@@ -380,20 +380,20 @@ expect_said_of_other_namespace(const char *mount, const char *meanwhile, const c
 	setenv("MOUNT", mount, 1);
 	setenv("MEANWHILE", meanwhile, 1);
 	setenv("AT_END", at_end, 1);
-	run_script(
-	    WATCHED
-	    "says() {\n"
-	    "  for i in $(seq 400); do\n"
-	    "    \"$C\" report \"$D\"/dash.1*.vmt 2>&1 | tr -s '\\n ' '  ' >\"$D/said\"\n"
-	    "    grep -qF \"$1\" \"$D/said\" && return\n"
-	    "    sleep .05\n"
-	    "  done; cat \"$D/said\"; exit 4\n"
-	    "}\n"
-	    "rm -f \"$D\"/*.vmt \"$D/gate\"; mkfifo \"$D/gate\"\n"
-	    "watched timeout 60 unshare -p -f $MOUNT sh -c 'read line <\"$D/gate\"; exit 7' &\n"
-	    "says \"$MEANWHILE\"; echo >\"$D/gate\"\n"
-	    "wait $!; [ $? = 7 ] || exit 5; says \"$AT_END\"; exit 3",
-	    1);
+	run_script(WATCHED
+		   "says() {\n"
+		   "  until=$(($(date +%s) + 60)); while [ $(date +%s) -lt $until ]; do\n"
+		   "    \"$C\" report \"$D\"/dash.1*.vmt 2>&1 | tr -s '\\n ' '  ' >\"$D/said\"\n"
+		   "    grep -qF \"$1\" \"$D/said\" && return\n"
+		   "    sleep .05\n"
+		   "  done; cat \"$D/said\"; ls \"$D\"; ps -eo pid,ppid,stat,args; exit 4\n"
+		   "}\n"
+		   "rm -f \"$D\"/*.vmt \"$D/gate\"; mkfifo \"$D/gate\"\n"
+		   "watched timeout -s KILL 100 unshare -p -f --kill-child $MOUNT "
+		   "sh -c 'read line <\"$D/gate\"; exit 7' &\n"
+		   "says \"$MEANWHILE\"; timeout 20 sh -c 'echo >\"$D/gate\"' || exit 6\n"
+		   "wait $!; [ $? = 7 ] || exit 5; says \"$AT_END\"; exit 3",
+		   1);
 }
 
 static void
