@@ -1,0 +1,60 @@
+#include "inject/target_memory.h"
+
+#include "base/sys.h"
+#include "base/text.h"
+
+#include <errno.h>
+
+int
+vmt_target_open(struct vmt_target *target, pid_t pid)
+{
+	char path[32];
+	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
+
+	vmt_text_put(&out, "/proc/");
+	vmt_text_put_decimal(&out, (uint64_t)pid);
+	vmt_text_put(&out, "/mem");
+	target->pid = pid;
+	target->mem_fd = vmt_sys_open(path, O_RDWR, 0);
+	return target->mem_fd < 0 ? target->mem_fd : 0;
+}
+
+void
+vmt_target_close(struct vmt_target *target)
+{
+	if (target->mem_fd >= 0)
+		vmt_sys_close(target->mem_fd);
+	target->mem_fd = -1;
+}
+
+/* One transfer after another, as the kernel may end each early. */
+static int
+transfer(long number, int fd, uint64_t address, char *bytes, size_t length)
+{
+	while (length > 0) {
+		long done = vmt_sys_call4(number, fd, bytes, length, address);
+
+		if (done == -EINTR)
+			continue;
+		if (done < 0)
+			return (int)done;
+		if (done == 0)
+			return -EIO;
+		address += (uint64_t)done;
+		bytes += done;
+		length -= (size_t)done;
+	}
+	return 0;
+}
+
+int
+vmt_target_read(const struct vmt_target *target, uint64_t address, void *to, size_t bytes)
+{
+	return transfer(SYS_pread64, target->mem_fd, address, to, bytes);
+}
+
+int
+vmt_target_write(const struct vmt_target *target, uint64_t address, const void *from, size_t bytes)
+{
+	return transfer(SYS_pwrite64, target->mem_fd, address, (char *)(uintptr_t)from, bytes);
+}

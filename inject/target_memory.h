@@ -1,0 +1,35 @@
+/*
+ * target_memory.h: reads and writes the memory of another process
+ *
+ * Through /proc/PID/mem, whose writes also reach text that the process itself may only execute:
+ * the kernel makes a private copy of the page then. Who may trace the process may do this
+ * (ptrace(2), "access mode checks"). A descriptor stays tied to the address space that it was
+ * opened on: after an exec every transfer fails with -EIO or gets nothing. Threads of the process
+ * may run meanwhile; what they write at the same time is seen in part. Thread and signal safe on
+ * separate targets. Errors: negative errno.
+ */
+#ifndef VMT_TARGET_MEMORY_H
+#define VMT_TARGET_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct vmt_target {
+	pid_t pid;
+	int mem_fd; /* /proc/PID/mem, for reading and writing; closed at exec. -1 = closed */
+};
+
+/* -ENOENT, -ESRCH: no such process. -EACCES, -EPERM: the caller may not trace it. */
+int vmt_target_open(struct vmt_target *target, pid_t pid);
+void vmt_target_close(struct vmt_target *target);
+
+/* All of the bytes, or none that the caller may use. -EIO: not all of them are mapped. */
+int vmt_target_read(const struct vmt_target *target, uint64_t address, void *to, size_t bytes);
+
+/* -EIO also where part of it was written: not all of the bytes are mapped, or the kernel lets
+ * nobody write what the process may not write (proc_mem.force_override=never). */
+int vmt_target_write(const struct vmt_target *target, uint64_t address, const void *from,
+		     size_t bytes);
+
+#endif
