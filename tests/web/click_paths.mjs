@@ -98,6 +98,21 @@ await main({
     assert.deepEqual(problems, []);
   },
 
+  async "what gave memory back stands in the timeline, and all of it in a table"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    assert.match(await text(page, "#timeline .legend-row"), /▼\s*memory given back or freed\s+◆\s*other advice/);
+    const over = page.locator(".timeline .u-over");
+    const { x, y, width } = await over.boundingBox();
+    const at = async (seconds) => (await page.mouse.move(x + width * (seconds / 12), y + 12), text(page, ".tip"));
+    assert.equal(await at(5), "5 s: MADV_DONTNEED, 2 calls, 6 MiB given back, the largest by cache_trim cache.c:77");
+    assert.equal(await at(6), "6 s: MADV_HUGEPAGE, 1 call, 2 MiB");
+    assert.match(await at(7), /^at /); // 4 KiB of 477 MiB: in the table alone
+    assert.equal(await at(8), "8 s: free, 4 calls, about 30 MiB was in RAM");
+    await page.getByText("Advice and releases over time: 4").click();
+    assert.deepEqual(await page.locator("details.events tbody tr").allInnerTexts(), ["5 s\t5.01 s\tMADV_DONTNEED\t2\t8 MiB\t6 MiB\t6 MiB\tthe largest by cache_trim cache.c:77", "6 s\t6 s\tMADV_HUGEPAGE\t1\t2 MiB\t0 B\t0 B\t", "7 s\t7 s\tmunmap\t1\t4 KiB\t4 KiB\t4 KiB\t", "8 s\t8 s\tfree\t4\t40 MiB\t~ 30 MiB\tnot known\t"]);
+    assert.deepEqual(problems, []);
+  },
+
   async "a click on the timeline goes to the nearest moment"() {
     const { page, problems } = await open(writePage("small.html", small()));
     const over = page.locator(".timeline .u-over");

@@ -119,6 +119,13 @@ async function compareOf(name, command, ...options) {
     assert.ok(words(text).includes(call.replace("no stack", "(no stack)")), `${name}: the text has no row ${call}`);
   }
 
+  // Advice over time adds up to advice over the run.
+  const over = new Map();
+  for (const { call, calls, taken_bytes: taken } of json.history.marks) over.set(call, [(over.get(call)?.[0] ?? 0) + calls, (over.get(call)?.[1] ?? 0) + taken]);
+  const whole = new Map();
+  for (const { advice, calls, taken_bytes: taken } of json.advice) if (calls) whole.set(advice, [(whole.get(advice)?.[0] ?? 0) + calls, (whole.get(advice)?.[1] ?? 0) + taken]);
+  for (const [advice, sums] of whole) assert.deepEqual(over.get(advice), sums, `${name}: ${advice}`);
+
   // Sections in words. A process that exited has no growth to explain.
   const said = await compareBlocks(page, text, json);
   await sameSection(page, "growth", "");

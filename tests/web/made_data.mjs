@@ -136,6 +136,8 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
     headline: hostile("RSS 477 MiB at 11 s: 408 MiB malloc live, mostly by cache_add cache.c:31; 1.41 GiB reserved."),
     committers: { node: [1, 2], evidence: ["samples", "samples"], committed: [64 * MIB, 413 * MIB + grown], samples: [10, 90], samples_now: [1, 90], estimate: [1, 1], unshared: [0, 0], reserved_by: [[[1, 0, 64 * MIB, 0]], [[0, 1, 400 * MIB + grown, 1], [-1, 2, 13 * MIB, 0]]] },
     advice: [{ advice: "MADV_DONTNEED", calls: 2, failed_calls: 0, bytes: 8 * MIB, committed_before_bytes: 6 * MIB, committed_before_is_estimate: false, taken_bytes: 6 * MIB, stayed_bytes: 0, frames: [{ function: hostile("cache_trim"), file: "/src/cache.c", line: 77, module: "/srv/app", address: "0x1", module_offset: "0x1", inlined: false }] }],
+    advice_shown: [[]],
+    events: { first_ns: [5e9, 6e9, 7e9, 8e9], last_ns: [5.01e9, 6e9, 7e9, 8e9], call: ["MADV_DONTNEED", "MADV_HUGEPAGE", "munmap", "free"], calls: [2, 1, 1, 4], bytes: [8 * MIB, 2 * MIB, 4096, 40 * MIB], in_ram: [6 * MIB, 0, 4096, 30 * MIB], taken: [6 * MIB, 0, 4096, null], estimate: [0, 0, 0, 1], advice: [0, -1, -1, -1] },
     locks: [{ call: "mlock", calls: 1, bytes: 4096, frames: [] }],
     files: [{ path: hostile("/usr/lib/libc.so.6"), reserved_bytes: 2 * MIB, committed_bytes: MIB }],
     retained: { allocator: "glibc", is_split: true, estimate: true, overhead_bytes: 1000, free_page_bytes: 2 * MIB, pinned_bytes: 3 * MIB },

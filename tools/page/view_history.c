@@ -383,6 +383,36 @@ write_line(const struct vmt_view_history *view, struct vmt_emitter *emitter)
 	vmt_emitter_object_end(emitter);
 }
 
+static void
+write_events(const struct vmt_view_history *view, struct vmt_emitter *emitter)
+{
+	const struct vmt_history_mark *marks = view->history->marks;
+	size_t count = view->history->mark_count;
+
+#define COLUMN(name, write)                                                                        \
+	do {                                                                                       \
+		vmt_emitter_array(emitter, name);                                                  \
+		for (size_t i = 0; i < count; i++)                                                 \
+			write;                                                                     \
+		vmt_emitter_array_end(emitter);                                                    \
+	} while (0)
+
+	vmt_emitter_object(emitter, "events");
+	COLUMN("first_ns", vmt_emitter_i64(emitter, NULL, marks[i].first_ns));
+	COLUMN("last_ns", vmt_emitter_i64(emitter, NULL, marks[i].last_ns));
+	COLUMN("call", vmt_emitter_string(emitter, NULL, marks[i].call));
+	COLUMN("calls", vmt_view_number(emitter, NULL, marks[i].calls));
+	COLUMN("bytes", vmt_view_number(emitter, NULL, marks[i].bytes));
+	COLUMN("in_ram", vmt_view_number(emitter, NULL, marks[i].in_ram_bytes));
+	COLUMN("taken", vmt_view_known(emitter, NULL, marks[i].taken_bytes));
+	COLUMN("estimate", vmt_emitter_u64(emitter, NULL, marks[i].estimate));
+	COLUMN("advice",
+	       vmt_emitter_i64(emitter, NULL,
+			       marks[i].advice == SIZE_MAX ? -1 : (int64_t)marks[i].advice));
+#undef COLUMN
+	vmt_emitter_object_end(emitter);
+}
+
 int
 vmt_view_history_write(const struct vmt_view_history *view, const struct vmt_view_sites *sites,
 		       struct vmt_emitter *emitter)
@@ -401,5 +431,6 @@ vmt_view_history_write(const struct vmt_view_history *view, const struct vmt_vie
 	vmt_emitter_array_end(emitter);
 	vmt_emitter_u64(emitter, "report_snapshot", history->reports);
 	write_line(view, emitter);
+	write_events(view, emitter);
 	return result;
 }

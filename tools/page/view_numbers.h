@@ -7,6 +7,7 @@
 #ifndef VMT_VIEW_NUMBERS_H
 #define VMT_VIEW_NUMBERS_H
 
+#include "format/chunk.h"
 #include "tools/render/emitter.h"
 
 #include <stdint.h>
@@ -17,6 +18,16 @@ static inline void
 vmt_view_number(struct vmt_emitter *emitter, const char *key, uint64_t value)
 {
 	vmt_emitter_u64(emitter, key, value < VMT_VIEW_NUMBER_MOST ? value : VMT_VIEW_NUMBER_MOST);
+}
+
+/* null where it is VMT_FIGURE_UNKNOWN. */
+static inline void
+vmt_view_known(struct vmt_emitter *emitter, const char *key, uint64_t value)
+{
+	if (value == VMT_FIGURE_UNKNOWN)
+		vmt_emitter_string(emitter, key, NULL);
+	else
+		vmt_view_number(emitter, key, value);
 }
 
 #endif

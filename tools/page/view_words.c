@@ -123,6 +123,19 @@ write_parts(const struct vmt_report *report, struct vmt_emitter *emitter)
 	return result;
 }
 
+static void
+write_shown(const struct vmt_report *report, struct vmt_emitter *emitter)
+{
+	vmt_emitter_array(emitter, "advice_shown");
+	for (size_t i = 0; i < report->advice_count; i++)
+		vmt_view_words_frames(&report->advice[i].stack, emitter);
+	vmt_emitter_array_end(emitter);
+	vmt_emitter_array(emitter, "locks_shown");
+	for (size_t i = 0; i < report->lock_count; i++)
+		vmt_view_words_frames(&report->locks[i].stack, emitter);
+	vmt_emitter_array_end(emitter);
+}
+
 int
 vmt_view_words_diff(const struct vmt_diff *diff, struct vmt_emitter *emitter)
 {
@@ -158,6 +171,7 @@ vmt_view_words_write(const struct vmt_report *report, const char *path, struct v
 	vmt_emitter_array_end(emitter);
 	vmt_text_end(report, text, sizeof(text));
 	vmt_emitter_string(emitter, "end", text);
+	write_shown(report, emitter);
 	return write_parts(report, emitter);
 }
 

@@ -132,6 +132,34 @@ find_positions(const struct vmt_json_history *wanted)
 	return positions;
 }
 
+static void
+print_marks(struct vmt_emitter *emitter, const struct vmt_history *history)
+{
+	vmt_emitter_array(emitter, "marks");
+	for (size_t i = 0; i < history->mark_count; i++) {
+		const struct vmt_history_mark *mark = &history->marks[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_i64(emitter, "first_ns", mark->first_ns);
+		vmt_emitter_i64(emitter, "last_ns", mark->last_ns);
+		vmt_emitter_string(emitter, "call", mark->call);
+		vmt_emitter_u64(emitter, "calls", mark->calls);
+		vmt_emitter_u64(emitter, "bytes", mark->bytes);
+		vmt_emitter_u64(emitter, "in_ram_bytes", mark->in_ram_bytes);
+		if (mark->taken_bytes == VMT_FIGURE_UNKNOWN)
+			vmt_emitter_string(emitter, "taken_bytes", NULL);
+		else
+			vmt_emitter_u64(emitter, "taken_bytes", mark->taken_bytes);
+		vmt_emitter_bool(emitter, "estimate", mark->estimate);
+		if (mark->advice == SIZE_MAX)
+			vmt_emitter_string(emitter, "advice", NULL);
+		else
+			vmt_emitter_u64(emitter, "advice", mark->advice);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
 int
 vmt_json_history_print(struct vmt_emitter *emitter, const struct vmt_json_history *wanted)
 {
@@ -154,6 +182,7 @@ vmt_json_history_print(struct vmt_emitter *emitter, const struct vmt_json_histor
 	for (size_t i = 0; i < history->snapshot_count; i++)
 		print_snapshot(emitter, history, &history->snapshots[i], positions);
 	vmt_emitter_array_end(emitter);
+	print_marks(emitter, history);
 	vmt_emitter_object_end(emitter);
 	free(positions);
 	return 0;

@@ -201,10 +201,8 @@ find_advice(struct vmt_replay *replay, const struct vmt_event *event, uint32_t *
 	return vmt_sites_intern(replay->sites, key, site);
 }
 
-/* Pages that an advice took out of the process. Without a look after the call: all that were there,
- * as the kernel says that it was done; of MADV_FREE once it wants them. */
-static uint64_t
-taken_bytes(const struct vmt_event *event)
+uint64_t
+vmt_replay_map_taken(const struct vmt_event *event)
 {
 	if (event->marks & VMT_MARK_LOOKED_AFTER)
 		return event->argument_a > event->argument_b ? event->argument_a - event->argument_b
@@ -219,7 +217,7 @@ share_taken(struct vmt_replay *replay, const struct vmt_event *event, uint32_t s
 	    uint64_t end)
 {
 	struct vmt_undo_record *record = vmt_undo_begin(replay->undo, event);
-	uint64_t taken = taken_bytes(event);
+	uint64_t taken = vmt_replay_map_taken(event);
 	struct vmt_site_entry *entry;
 
 	vmt_assert(start < end && taken <= event->argument_a);

@@ -11,4 +11,9 @@
 
 int vmt_replay_map_apply(struct vmt_replay *replay, const struct vmt_event *event);
 
+/* Bytes of pages that an advice which gives back took out of the process. Without a look after the
+ * call: all that were there, as the kernel says that it was done; of MADV_FREE once it wants them.
+ */
+uint64_t vmt_replay_map_taken(const struct vmt_event *event);
+
 #endif

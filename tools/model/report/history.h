@@ -20,6 +20,7 @@
 #define VMT_HISTORY_LINE_MOST 2000u   /* snapshots whose classes are kept */
 #define VMT_HISTORY_CHOSEN_MOST 24u   /* snapshots whose sites are kept */
 #define VMT_HISTORY_CELLS_MOST 65536u /* of all maps together */
+#define VMT_HISTORY_MARK_PARTS 128u   /* of the recording: marks are apart by one of these */
 
 struct vmt_history_amounts {
 	uint64_t reserved_bytes;
@@ -81,13 +82,29 @@ struct vmt_history_snapshot {
 	size_t cell_count;
 };
 
+/* Calls of one kind, in one part of the recording, that gave memory back or told the kernel how it
+ * is used. Refused ones are not counted. */
+struct vmt_history_mark {
+	int64_t first_ns; /* the first of them, and the last */
+	int64_t last_ns;
+	const char *call; /* "MADV_DONTNEED", "munmap" ... */
+	uint64_t calls;
+	uint64_t bytes;	       /* of their ranges */
+	uint64_t in_ram_bytes; /* in these before */
+	uint64_t taken_bytes;  /* that left the process; VMT_FIGURE_UNKNOWN: malloc may keep it */
+	bool estimate;
+	size_t advice; /* whose largest call it was: row of the report; SIZE_MAX: not known */
+};
+
 struct vmt_history {
 	bool is_built; /* false: it was not asked for, or no snapshot was taken */
 	struct vmt_history_point *points; /* in time order; the report's snapshot is one */
 	size_t point_count;
 	struct vmt_history_snapshot *snapshots; /* in time order; the report's is one */
 	size_t snapshot_count;
-	size_t reports; /* index into snapshots of the report's own */
+	size_t reports;			/* index into snapshots of the report's own */
+	struct vmt_history_mark *marks; /* in time order, but for those of one part */
+	size_t mark_count;
 };
 
 #endif

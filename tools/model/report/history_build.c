@@ -1,6 +1,7 @@
 #include "tools/model/report/history_build.h"
 
 #include "tools/model/report/history_draft.h"
+#include "tools/model/report/history_marks.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +24,8 @@ vmt_history_build_plan(struct vmt_report_draft *draft, const struct vmt_trace_ch
 		return 0;
 	build = calloc(1, sizeof(*build));
 	draft->history = build;
-	if (!build || vmt_history_plan(build, draft->trace, own))
+	draft->marks = vmt_history_marks_new(draft->trace);
+	if (!build || !draft->marks || vmt_history_plan(build, draft->trace, own))
 		return -ENOMEM;
 	history->points = calloc(build->planned_count + 1, sizeof(*history->points));
 	history->snapshots = calloc(build->chosen_count + 1, sizeof(*history->snapshots));
@@ -66,6 +68,7 @@ vmt_history_free(struct vmt_history *history)
 	}
 	free(history->points);
 	free(history->snapshots);
+	free(history->marks);
 	*history = (struct vmt_history){0};
 }
 

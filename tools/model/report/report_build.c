@@ -1,6 +1,7 @@
 #include "tools/model/report/report_build.h"
 
 #include "tools/model/report/history_build.h"
+#include "tools/model/report/history_marks.h"
 #include "tools/model/report/report_draft.h"
 #include "tools/model/report/snapshot_choice.h"
 #include "tools/read/trace/process_end.h"
@@ -268,6 +269,8 @@ fill(struct vmt_report_draft *draft)
 		status = vmt_report_compiled_cover(draft);
 	if (!status)
 		status = vmt_history_build_fill(draft);
+	if (!status)
+		status = vmt_history_marks_fill(draft);
 	return status ? status : fill_line(draft);
 }
 
@@ -310,6 +313,8 @@ static void
 tear_down(struct vmt_report_draft *draft)
 {
 	vmt_history_build_free(draft);
+	vmt_history_marks_free(draft->marks);
+	free(draft->advice_rows);
 	vmt_attribution_free(&draft->attribution);
 	vmt_snapshot_decode_free(&draft->snapshot);
 	vmt_replay_free(draft->replay);

@@ -47,6 +47,7 @@ struct vmt_report_draft {
 	struct vmt_snapshot snapshot;	      /* ... decoded */
 	struct vmt_attribution attribution;
 	struct vmt_history_draft *history; /* NULL: none is built */
+	struct vmt_history_marks *marks;   /* likewise */
 	struct {
 		struct vmt_waiting_snapshot *items;
 		size_t first;
@@ -60,7 +61,8 @@ struct vmt_report_draft {
 	struct vmt_jit_names *compiled;	     /* NULL: the process wrote down none */
 	struct vmt_go_sites *go_owners;
 	struct vmt_allocators *allocators;
-	size_t *site_rows; /* by index of the replay's sites: of the report's; SIZE_MAX = none */
+	size_t *site_rows;   /* by index of the replay's sites: of the report's; SIZE_MAX = none */
+	size_t *advice_rows; /* likewise, of rows of advice */
 	bool joined;
 	uint32_t joined_level; /* of format/thin.h, then */
 	bool begun;	       /* past the events that list what was there before */
@@ -144,6 +146,8 @@ void vmt_report_committers_free(struct vmt_report *report);
 /* Classes, files, sites and advice, out of the replay and the join. */
 int vmt_report_rows_fill(struct vmt_report_draft *draft);
 void vmt_report_rows_free(struct vmt_report *report);
+/* The function that people know, of a kind of event. */
+const char *vmt_report_rows_call(uint8_t kind);
 
 /* What the Go runtime says of itself, and which of its calls are seen. */
 int vmt_report_go_fill(struct vmt_report_draft *draft);

@@ -1,4 +1,5 @@
 #include "tools/model/replay/unfinished_calls.h"
+#include "tools/model/report/history_marks.h"
 #include "tools/model/report/report_draft.h"
 #include "tools/read/trace/merge.h"
 
@@ -194,7 +195,9 @@ take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 		note_fork(draft, event);
 		status = vmt_report_snapshots_reach(draft, event->time);
 	}
-	return status ? status : vmt_replay_apply(draft->replay, event);
+	if (!status)
+		status = vmt_replay_apply(draft->replay, event);
+	return status ? status : vmt_history_marks_note(draft->marks, event);
 }
 
 static int

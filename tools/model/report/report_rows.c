@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *
-call_name(uint8_t kind)
+const char *
+vmt_report_rows_call(uint8_t kind)
 {
 	static const char *const names[VMT_EVENT_KINDS] = {
 #define VMT_EVENT(name, id, ring, role, call, fields, a, b) [id] = (call),
@@ -188,7 +188,7 @@ add_site(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
 	if (!report->snapshot.taken)
 		report->totals.reserved_bytes += held;
 	report->sites[report->site_count++] = (struct vmt_site){
-	    .kind = call_name(entry->key.kind),
+	    .kind = vmt_report_rows_call(entry->key.kind),
 	    .class =
 		entry->class_lead_bytes ? vmt_classes_name((enum vmt_class_id)entry->class) : NULL,
 	    .stack_id = entry->key.stack,
@@ -261,6 +261,7 @@ add_row(struct vmt_report_draft *draft, uint32_t site, struct vmt_stack_frames *
 	struct vmt_report *report = &draft->report;
 
 	if (is_advice(entry->key)) {
+		draft->advice_rows[site] = report->advice_count;
 		if (add_advice(draft, entry))
 			return -ENOMEM;
 		*stack = &report->advice[report->advice_count - 1].stack;
@@ -286,14 +287,16 @@ fill_sites(struct vmt_report_draft *draft, struct vmt_frames *frames)
 	report->advice = calloc((size_t)count + 1, sizeof(*report->advice));
 	report->locks = calloc((size_t)count + 1, sizeof(*report->locks));
 	draft->site_rows = malloc(((size_t)count + 1) * sizeof(*draft->site_rows));
-	if (!report->sites || !report->advice || !report->locks || !draft->site_rows)
+	draft->advice_rows = malloc(((size_t)count + 1) * sizeof(*draft->advice_rows));
+	if (!report->sites || !report->advice || !report->locks || !draft->site_rows ||
+	    !draft->advice_rows)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct vmt_site_entry *entry = vmt_sites_get(sites, i);
 		struct vmt_stack_frames *stack;
 		int status = 0;
 
-		draft->site_rows[i] = SIZE_MAX;
+		draft->site_rows[i] = draft->advice_rows[i] = SIZE_MAX;
 		if (is_empty(entry))
 			continue;
 		vmt_report_draft_tell(draft, "naming call sites", i, count);

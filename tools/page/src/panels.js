@@ -2,6 +2,7 @@
 // it cannot see.
 import { figure, h, scrollable, section } from "./dom.js";
 import { count, duration } from "./format.js";
+import { frameLabel, shownFrames } from "./json_frames.js";
 import { clip, safe } from "./safe_text.js";
 
 // A member of the report's JSON, in words. Members without a word are named by their key.
@@ -73,16 +74,9 @@ function listTable(title, columns, all, most = all.length, bytesOf = null) {
   );
 }
 
-// A frame of the report's JSON, as the text report writes it.
-function frameLabel({ function: name, file, line, module, module_offset: offset, address }) {
-  const base = (path) => path.slice(path.lastIndexOf("/") + 1);
-  const shown = name ?? (module ? `${base(module)}+${offset}` : address);
-  return clip(file && line ? `${shown} ${base(file)}:${line}` : shown);
-}
-
-// A row's stack: its innermost frames, or those that the row has.
+// A row's stack: the frames that the text report shows, in the report's JSON or in the page's columns.
 function call(model, row) {
-  const labels = row.frames ? row.frames.slice(0, 4).map(frameLabel) : row.shown.map((frame) => model.frameLabel(frame));
+  const labels = row.frames ? shownFrames(row.frames, row.places).map(frameLabel) : row.shown.map((frame) => model.frameLabel(frame));
   return labels.length ? labels.map((label, i) => h("div", { class: i ? "caller" : "fn" }, i ? "← " : "", label)) : "no stack";
 }
 
@@ -109,7 +103,7 @@ function blocks(model) {
 }
 
 function advice(model) {
-  const rows = model.raw.advice ?? [];
+  const rows = (model.raw.advice ?? []).map((row, i) => ({ ...row, places: model.raw.advice_shown?.[i] }));
   if (!rows.length) return null;
   return section(
     "advice",
@@ -164,7 +158,7 @@ function go(model) {
 }
 
 function locks(model) {
-  const rows = model.raw.locks ?? [];
+  const rows = (model.raw.locks ?? []).map((row, i) => ({ ...row, places: model.raw.locks_shown?.[i] }));
   if (!rows.length) return null;
   return section(
     "locks",

@@ -2,6 +2,7 @@
 // has figures of its own; all views follow.
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { css, look, pattern, sides } from "./colors.js";
+import { EventLane } from "./event_lane.js";
 import { figure, h, once, scrollable, swatch } from "./dom.js";
 import { bytes, duration } from "./format.js";
 import { clip } from "./safe_text.js";
@@ -28,7 +29,8 @@ export class Timeline {
     this.page = page;
     this.host = h("div", { class: "timeline", "aria-hidden": "true" });
     this.legend = h("div", { class: "legend legend-row" });
-    this.element = h("div", {}, this.legend, this.host, this.asTable());
+    this.events = page.diff ? null : new EventLane(page);
+    this.element = h("div", {}, this.legend, this.host, this.asTable(), this.events?.asTable());
     this.rebuild = once(() => this.build());
     new ResizeObserver(() => this.plot && this.plot.setSize({ width: this.host.clientWidth || 600, height: HEIGHT })).observe(this.host);
   }
@@ -146,6 +148,7 @@ export class Timeline {
     const named = page.model.classes.filter((_, i) => most[i] * 50 > total);
     this.legend.replaceChildren(
       h("span", { class: "legend-entry" }, h("span", { class: "key key-line" }), "RSS"),
+      ...(this.events?.legend() ?? []),
       ...named.map((name) => h("button", { type: "button", class: "legend-item", "aria-pressed": String(state.class === name), onclick: () => set({ class: state.class === name ? "" : name }) }, swatch(look(name)), clip(name))),
     );
   }
@@ -158,6 +161,7 @@ export class Timeline {
     context.font = `${11 * scale}px ${css("--sans")}`;
     this.drawLimit(plot, context, scale);
     this.drawTicks(plot, context, scale);
+    this.events?.draw(plot, context, scale);
     let free = -Infinity;
     const marks = this.marks().sort((a, b) => a.time_ns - b.time_ns);
     for (const mark of marks) {
@@ -248,6 +252,8 @@ export class Timeline {
   }
 
   tell(event, plot) {
+    const near = this.events?.near(event.clientX - plot.over.getBoundingClientRect().left, plot);
+    if (near) return this.page.tip.show(event, near);
     const index = plot.cursor.idx;
     if (index === null || index === undefined) return this.page.tip.hide();
     const time = plot.data[0][index] * 1e9;
