@@ -330,7 +330,8 @@ expect_sum(const struct vmt_history_point *point, const struct vmt_history_snaps
 }
 
 static void
-expect_map(const struct vmt_history_point *point, const struct vmt_history_snapshot *snapshot)
+expect_map(const struct vmt_history_point *point, const struct vmt_history_snapshot *snapshot,
+	   size_t site_count)
 {
 	uint64_t bytes = snapshot->left_out_bytes;
 	size_t cells = 0;
@@ -341,6 +342,7 @@ expect_map(const struct vmt_history_point *point, const struct vmt_history_snaps
 
 		assert_true(i == 0 || range[-1].end <= range->start);
 		assert_true(range->cells >= 1 && range->class < VMT_CLASSES);
+		assert_true(range->site == UINT32_MAX || range->site < site_count);
 		bytes += range->end - range->start;
 		cells += range->cells;
 	}
@@ -351,6 +353,28 @@ expect_map(const struct vmt_history_point *point, const struct vmt_history_snaps
 	assert_int_equal(has_pages, point->rss_bytes != 0);
 }
 
+/* What a call mapped is as large in the map as in its row. Returns how many rows that was so for.
+ */
+static size_t
+expect_owners(const struct vmt_report *report, const struct vmt_history_snapshot *snapshot)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < snapshot->site_count; i++) {
+		const struct vmt_history_site *site = &snapshot->sites[i];
+		uint64_t bytes = 0;
+
+		if (strcmp(report->sites[site->site].kind, "mmap") != 0)
+			continue;
+		for (size_t j = 0; j < snapshot->range_count; j++)
+			if (snapshot->ranges[j].site == site->site)
+				bytes += snapshot->ranges[j].end - snapshot->ranges[j].start;
+		assert_int_equal(bytes, site->amounts.reserved_bytes);
+		count++;
+	}
+	return count;
+}
+
 static void
 compare(const struct world *world, enum vmt_report_at at, bool is_exact)
 {
@@ -359,6 +383,7 @@ compare(const struct world *world, enum vmt_report_at at, bool is_exact)
 	struct vmt_report *without = report_at(world, (struct vmt_report_options){.at = at});
 	const struct vmt_history *history = &report->history;
 	size_t sites = 0;
+	size_t owners = 0;
 
 	expect_same_report(report, without);
 	assert_false(without->history.is_built);
@@ -377,10 +402,11 @@ compare(const struct world *world, enum vmt_report_at at, bool is_exact)
 		expect_classes(point, alone);
 		sites += expect_sites(report, snapshot, alone);
 		expect_sum(point, snapshot, is_exact);
-		expect_map(point, snapshot);
+		expect_map(point, snapshot, report->site_count);
+		owners += expect_owners(report, snapshot);
 		vmt_report_free(alone);
 	}
-	assert_true(sites > ROUNDS);
+	assert_true(sites > ROUNDS && owners > ROUNDS);
 	assert_int_equal(history->points[history->snapshots[history->reports].point].index,
 			 report->snapshot.index);
 	vmt_report_free(without);

@@ -61,7 +61,7 @@ await main({
     const { page, problems } = await open(writePage("small.html", small()));
     const strip = page.locator("canvas.strip");
     const pixels = () => page.evaluate(stripPixels);
-    assert.equal(await text(page, ".strip-legend"), "malloc: live blocks, and what it retains\nmmap");
+    assert.equal(await text(page, ".strip-legend"), "malloc: live blocks, and what it retains\nmmap\n4 KiB\n1 MiB\n1 GiB");
     const before = await pixels();
     await strip.click({ position: { x: 4, y: 20 } });
     assert.equal(await page.locator("table.bars tr.chosen").getAttribute("data-class"), "malloc live");
@@ -70,6 +70,26 @@ await main({
     assert.equal((await pixels())[0], before[0]);
     await strip.click({ position: { x: 4, y: 20 } });
     assert.equal(await page.locator("table.bars tr.chosen").count(), 0);
+    assert.deepEqual(problems, []);
+  },
+
+  async "the strip knows whose call reserved a range"() {
+    const { page, problems } = await open(writePage("small.html", small()));
+    const strip = page.locator("canvas.strip");
+    const before = await page.evaluate(stripPixels);
+    await strip.hover({ position: { x: 60, y: 20 } });
+    assert.equal(await text(page, ".tip"), "from 0x7f0000000000, 1 GiB\nmmap\nreserved by load_index index.c:7\nabout 38 % in RAM");
+    await strip.click({ position: { x: 60, y: 20 } });
+    assert.equal(await page.locator("tr.open").getAttribute("data-site"), "1");
+    let after = before;
+    while (after[0] === before[0]) after = await page.evaluate(stripPixels);
+    assert.equal(after[1], before[1]);
+    await page.getByText("The address space as a table").click();
+    await page.locator("#space tbody tr").first().waitFor(); // it is filled when it has opened
+    assert.deepEqual(await page.locator("#space tbody tr").allInnerTexts(), ["0x7f0000000000\t1 GiB\t38 %\tmmap\tload_index index.c:7"]);
+    await page.locator("#space tbody button").click();
+    assert.equal(await page.locator("tr.open").count(), 0);
+    assert.deepEqual(await page.locator("#space tbody td:nth-child(4)").allInnerTexts(), ["malloc: live blocks, and what it retains", "mmap"]);
     assert.deepEqual(problems, []);
   },
 
@@ -109,6 +129,7 @@ await main({
     assert.match(await at(7), /^at /); // 4 KiB of 477 MiB: in the table alone
     assert.equal(await at(8), "8 s: free, 4 calls, about 30 MiB was in RAM");
     await page.getByText("Advice and releases over time: 4").click();
+    await page.locator("details.events tbody tr").first().waitFor(); // it is filled when it has opened
     assert.deepEqual(await page.locator("details.events tbody tr").allInnerTexts(), ["5 s\t5.01 s\tMADV_DONTNEED\t2\t8 MiB\t6 MiB\t6 MiB\tthe largest by cache_trim cache.c:77", "6 s\t6 s\tMADV_HUGEPAGE\t1\t2 MiB\t0 B\t0 B\t", "7 s\t7 s\tmunmap\t1\t4 KiB\t4 KiB\t4 KiB\t", "8 s\t8 s\tfree\t4\t40 MiB\t~ 30 MiB\tnot known\t"]);
     assert.deepEqual(problems, []);
   },

@@ -15,7 +15,7 @@ async function noneRan(page, problems) {
 async function walkThrough(page) {
   const rows = page.locator("table.sites tr[data-site]");
   await rows.first().locator("button.call").click();
-  await page.locator("details.as-table summary").click();
+  for (const summary of await page.locator("details.as-table summary").all()) await summary.click();
   await page.locator(".timeline .u-over").hover();
   await page.locator("canvas.icicle").hover({ position: { x: 100, y: 60 } });
   await page.getByRole("button", { name: "By what reserved" }).click();

@@ -124,7 +124,7 @@ export function smallView({ grown = 0, hostile = (text) => text } = {}) {
   const rests = [[0, 0], [0, 0], [6 * MIB, 3 * MIB]];
   const at = (index, timeNs, cache, indexRam, marks, map) =>
     moment({ index, timeNs, marks, classOf, rests, map, rows: [[0, cache, cache], [1, 1024 * MIB, indexRam], [2, 8 * MIB, 2 * MIB], ...(index ? [[3, 8 * MIB, 8 * MIB]] : [])] });
-  const map = { left_out_ranges: 0, left_out_bytes: 0, start: ["0x10000", "0x7f0000000000"], bytes: [8 * MIB, 1024 * MIB], class: [-2, 0], cells: [2, 4], fill: [255, 255, 255, 128, 0, 0] };
+  const map = { left_out_ranges: 0, left_out_bytes: 0, start: ["0x10000", "0x7f0000000000"], bytes: [8 * MIB, 1024 * MIB], class: [-2, 0], site: [-1, 1], cells: [2, 4], fill: [255, 255, 255, 128, 0, 0] };
   const snapshots = [at(0, 1e9, 10 * MIB, 16 * MIB, []), at(1, 4e9, 100 * MIB, 32 * MIB, []), at(2, 11e9, 400 * MIB + grown, 64 * MIB, ["peak", "end", "report"], map)];
   return view({
     classes: ["mmap", "malloc live", "program and libraries"],

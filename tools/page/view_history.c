@@ -292,7 +292,7 @@ range_class(const struct vmt_view_history *view, const struct vmt_history_range 
 
 static void
 write_map(const struct vmt_view_history *view, const struct vmt_history_snapshot *snapshot,
-	  struct vmt_emitter *emitter)
+	  const struct vmt_view_sites *sites, struct vmt_emitter *emitter)
 {
 	if (snapshot->range_count == 0) {
 		vmt_emitter_string(emitter, "map", NULL);
@@ -310,6 +310,13 @@ write_map(const struct vmt_view_history *view, const struct vmt_history_snapshot
 	vmt_emitter_array(emitter, "class");
 	for (size_t i = 0; i < snapshot->range_count; i++)
 		vmt_emitter_i64(emitter, NULL, range_class(view, &snapshot->ranges[i]));
+	vmt_emitter_array_end(emitter);
+	vmt_emitter_array(emitter, "site");
+	for (size_t i = 0; i < snapshot->range_count; i++)
+		vmt_emitter_i64(emitter, NULL,
+				snapshot->ranges[i].site == UINT32_MAX
+				    ? -1
+				    : (int64_t)sites->row_of[snapshot->ranges[i].site]);
 	vmt_emitter_array_end(emitter);
 	vmt_emitter_array(emitter, "cells");
 	for (size_t i = 0; i < snapshot->range_count; i++)
@@ -355,7 +362,7 @@ write_snapshot(const struct vmt_view_history *view, const struct vmt_history_sna
 	vmt_emitter_bool(emitter, "has_sites", snapshot->has_sites);
 	result = write_rows(snapshot, sites, emitter);
 	write_rest(view, snapshot, emitter);
-	write_map(view, snapshot, emitter);
+	write_map(view, snapshot, sites, emitter);
 	vmt_emitter_object_end(emitter);
 	return result;
 }

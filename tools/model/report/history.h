@@ -47,11 +47,12 @@ struct vmt_history_site {
 	struct vmt_history_amounts amounts;
 };
 
-/* Neighbouring pages of one class. */
+/* Neighbouring pages of one class and one owner. */
 struct vmt_history_range {
 	uint64_t start;
 	uint64_t end;
-	uint8_t class;	/* enum vmt_class_id */
+	uint8_t class; /* enum vmt_class_id */
+	uint32_t site; /* whose call reserved it: index into report->sites; UINT32_MAX: not known */
 	uint32_t cells; /* equal parts that it is cut into; at least 1 */
 };
 

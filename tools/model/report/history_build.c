@@ -132,6 +132,7 @@ see(void *context, const struct vmt_attribution *attribution, const struct vmt_r
 	    .coarse = build->is_coarse,
 	    .cells = VMT_HISTORY_CELLS_MOST / build->chosen_count,
 	    .page_bytes = draft->replay->page_bytes,
+	    .sites = build->is_restored ? build->kept.sites.count : UINT32_MAX,
 	};
 
 	memset(build->sited, 0, sizeof(build->sited));
@@ -328,6 +329,7 @@ vmt_history_build_look(struct vmt_report_draft *draft, const struct vmt_snapshot
 
 	if (status)
 		return status;
+	build->is_restored = true;
 	options->blocks_unseen &= draft->replay->thin_level == 0;
 	options->sums_alone = true;
 	options->see = see;
@@ -354,6 +356,7 @@ vmt_history_build_watch(struct vmt_report_draft *draft, struct vmt_attribution_o
 	while (build->next < build->planned_count && !build->planned[build->next].is_reports)
 		build->next++;
 	assert(build->next < build->planned_count);
+	build->is_restored = false;
 	options->see = see;
 	options->see_context = draft;
 	begin(draft, &draft->snapshot);

@@ -71,6 +71,7 @@ struct vmt_history_draft {
 	struct vmt_history_snapshot *snapshot; /* NULL: it is not chosen */
 	double sited[2][VMT_CLASSES];	       /* bytes that sites have: reserved and committed */
 	bool is_coarse;
+	bool is_restored; /* the replay is put back after it: what it adds is not kept */
 };
 
 /* Which snapshots: up to VMT_HISTORY_LINE_MOST of those with pages, up to VMT_HISTORY_CHOSEN_MOST
@@ -84,10 +85,13 @@ struct vmt_history_place {
 	const struct vmt_resident *resident;
 	bool coarse;  /* where in a mapping its pages lie is not known */
 	size_t cells; /* at most; more than 1 */
+	uint32_t
+	    sites; /* of the replay that stay after the look: those from there on are not told */
 	uint64_t page_bytes;
 };
 
-/* The ranges and cells of a chosen snapshot. */
+/* The ranges and cells of a chosen snapshot. Their sites are the replay's, VMT_SITE_NONE where
+ * there is none, until the report has rows. */
 int vmt_history_map_cut(struct vmt_history_snapshot *snapshot,
 			const struct vmt_history_place *place);
 

@@ -142,6 +142,16 @@ settle_rest(struct vmt_history_snapshot *snapshot, uint64_t rss_bytes)
 		snapshot->rest_committed_bytes[VMT_CLASS_MALLOC_LIVE] += rss_bytes - known;
 }
 
+static void
+name_ranges(const struct vmt_report_draft *draft, struct vmt_history_snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->range_count; i++) {
+		size_t row = report_row(draft, snapshot->ranges[i].site);
+
+		snapshot->ranges[i].site = row == SIZE_MAX ? UINT32_MAX : (uint32_t)row;
+	}
+}
+
 static int
 fill_snapshot(struct vmt_report_draft *draft, size_t i, struct sum *sums)
 {
@@ -149,6 +159,7 @@ fill_snapshot(struct vmt_report_draft *draft, size_t i, struct sum *sums)
 	struct vmt_history_snapshot *snapshot = &history->snapshots[i];
 	int status = 0;
 
+	name_ranges(draft, snapshot);
 	if (snapshot->is_reports) {
 		history->reports = i;
 		status = store(&draft->report, snapshot, NULL);

@@ -22,20 +22,23 @@ struct map {
 };
 
 static int
-join_neighbours(struct map *map, const struct vmt_regions *regions)
+join_neighbours(struct map *map, const struct vmt_history_place *place)
 {
+	const struct vmt_regions *regions = place->regions;
+
 	map->items = calloc(regions->count + 1, sizeof(*map->items));
 	if (!map->items)
 		return -ENOMEM;
 	for (size_t i = 0; i < regions->count; i++) {
 		const struct vmt_region *region = &regions->items[i];
 		struct ranked *last = map->count ? &map->items[map->count - 1] : NULL;
+		uint32_t site = region->site < place->sites ? region->site : VMT_SITE_NONE;
 
 		if (!last || last->range.end != region->start ||
-		    last->range.class != region->class) {
+		    last->range.class != region->class || last->range.site != site) {
 			last = &map->items[map->count++];
-			last->range = (struct vmt_history_range){.start = region->start,
-								 .class = region->class};
+			last->range = (struct vmt_history_range){
+			    .start = region->start, .class = region->class, .site = site};
 		}
 		last->range.end = region->end;
 		last->committed_bytes += region->total.bytes[VMT_AMOUNT_COMMITTED];
@@ -162,7 +165,7 @@ int
 vmt_history_map_cut(struct vmt_history_snapshot *snapshot, const struct vmt_history_place *place)
 {
 	struct map map = {0};
-	int status = join_neighbours(&map, place->regions);
+	int status = join_neighbours(&map, place);
 
 	assert(place->cells > 1);
 	if (!status)

@@ -3,7 +3,7 @@
 import { figure, h, scrollable, section } from "./dom.js";
 import { count, duration } from "./format.js";
 import { frameLabel, shownFrames } from "./json_frames.js";
-import { clip, safe } from "./safe_text.js";
+import { clip } from "./safe_text.js";
 
 // A member of the report's JSON, in words. Members without a word are named by their key.
 const WORDS = {
@@ -207,7 +207,7 @@ function basisLines({ snapshot, coverage, loss }) {
 
 function basis(page) {
   const lines = (page.diff ? page.diff.models : [page.model]).flatMap((model, i) => [...basisLines(model.raw.basis), ...(model.raw.blind_spots ?? [])].map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)));
-  return section("basis", "Basis and blind spots", "What this report rests on, and what it cannot see.", lines.length ? h("ul", { class: "lines" }, lines.map((line) => h("li", {}, safe(line)))) : h("p", {}, "No blind spots are known."));
+  return section("basis", "Basis and blind spots", "What this report rests on, and what it cannot see.", lines.length ? h("ul", { class: "lines" }, lines.map((line) => h("li", {}, clip(line, 8000)))) : h("p", {}, "No blind spots are known."));
 }
 
 // What two traces differ by, beside classes and call sites: the text's own words.
