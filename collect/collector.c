@@ -435,11 +435,11 @@ finish_rest(struct collector *collector)
 }
 
 static void
-note_fork(void *context, struct vmt_traced *parent, uint32_t pid)
+note_fork(void *context, struct vmt_traced *parent, uint32_t pid, uint64_t fork_ns)
 {
 	struct collector *collector = context;
 
-	vmt_fork_children_note(&collector->children, parent, pid);
+	vmt_fork_children_note(&collector->children, parent, pid, fork_ns);
 }
 
 static void
@@ -470,6 +470,8 @@ set_up_shared(struct collector *collector)
 		shared->zero_frame = vmt_residency_zero_frame();
 	shared->pause = pause_work;
 	shared->context = collector;
+	shared->processes = collector->processes;
+	shared->used = &collector->used;
 	shared->forked = note_fork;
 	shared->ending = settle_children;
 	collector->children = (struct vmt_fork_children){.shared = shared,

@@ -90,7 +90,7 @@ note_event(struct vmt_drain *drain, const struct vmt_event *event)
 		drain->own[drain->own_count++] =
 		    (struct vmt_own_range){event->address, event->address + event->length};
 	if (event->kind == VMT_EVENT_FORK && !(event->flags & CLONE_VM) && drain->forked)
-		drain->forked(drain->context, (uint32_t)event->argument_a);
+		drain->forked(drain->context, (uint32_t)event->argument_a, event->time);
 	if (event->kind == VMT_EVENT_MADVISE && event->advice == VMT_ADVICE_FREE)
 		drain->freed_lazily = true;
 }

@@ -52,8 +52,9 @@ struct vmt_drain_ring {
 struct vmt_drain {
 	struct vmt_drain_ring rings[VMT_DRAIN_RINGS];
 	uint32_t count;
-	/* Told of each FORK event's child that has memory of its own; NULL: not wanted. */
-	void (*forked)(void *context, uint32_t child_pid);
+	/* Told of each FORK event's child that has memory of its own, and of the event's time (in
+	 * ticks); NULL: not wanted. */
+	void (*forked)(void *context, uint32_t child_pid, uint64_t time);
 	void *context;
 	/* The tracer's own memory in the process, as its first events said. */
 	struct vmt_own_range own[VMT_DRAIN_OWN_RANGES];

@@ -4,6 +4,7 @@
 #include "base/ticks.h"
 #include "collect/attach_trace.h"
 #include "collect/outside_trace.h"
+#include "collect/untraced_notes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct vmt_fork_child {
 	struct vmt_traced *parent; /* an entry: random_id tells whether it is still the same */
 	uint64_t parent_id;
 	uint64_t due_ns;
+	uint64_t fork_ns;
 	uint32_t pid; /* 0: done with */
 	uint32_t tries;
 };
@@ -75,10 +77,11 @@ lives_unseen(const struct vmt_traced *parent)
 }
 
 void
-vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *parent, uint32_t pid)
+vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *parent, uint32_t pid,
+		       uint64_t fork_ns)
 {
-	struct vmt_fork_child child = {parent, parent->random_id,
-				       vmt_ticks_monotonic_ns() + DELAY_NS, pid, 0};
+	struct vmt_fork_child child = {
+	    parent, parent->random_id, vmt_ticks_monotonic_ns() + DELAY_NS, fork_ns, pid, 0};
 
 	children->last_pids[children->noted++ % VMT_FORK_CHILDREN_KEPT] = pid;
 	if ((int32_t)pid <= 0 || (parent->layout.notes & VMT_NOTE_NO_FORKS))
@@ -100,8 +103,56 @@ vmt_fork_children_note_told(struct vmt_fork_children *children)
 			continue;
 		parent = children->with_pid(children->context, (uint32_t)(fork >> 32));
 		if (parent && vmt_session_take_fork(&forks[i], fork))
-			vmt_fork_children_note(children, parent, (uint32_t)fork);
+			vmt_fork_children_note(children, parent, (uint32_t)fork,
+					       vmt_ticks_monotonic_ns());
 	}
+}
+
+/* Whether a process with this pid was taken up lately: a child that has ended had a trace then. */
+static bool
+was_taken_up(const struct vmt_shared *shared, uint32_t pid)
+{
+	for (uint32_t i = 0; i < VMT_LAST_PIDS; i++)
+		if (shared->last_pids[i] == pid)
+			return true;
+	return false;
+}
+
+static uint64_t
+read_rss(uint32_t pid, uint32_t page_bytes)
+{
+	struct vmt_procfs_statm statm;
+	int fd = vmt_procfs_open(pid, "statm");
+	bool known = fd >= 0 && vmt_procfs_read_statm(fd, &statm) && statm.resident_pages != 0;
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return known ? statm.resident_pages * page_bytes : VMT_FIGURE_UNKNOWN;
+}
+
+/* There will be no trace of it. */
+static void
+note_untraced(struct vmt_fork_children *children, const struct vmt_fork_child *child, int result)
+{
+	struct vmt_untraced record = {.start_ns = child->fork_ns,
+				      .end_ns = VMT_UNTRACED_RUNS,
+				      .rss_bytes = VMT_FIGURE_UNKNOWN,
+				      .private_bytes = VMT_FIGURE_UNKNOWN,
+				      .pid = child->pid,
+				      .why = VMT_UNTRACED_REFUSED};
+
+	if (result == -ENOEXEC)
+		return;
+	if (result == -ESRCH && was_taken_up(children->shared, child->pid))
+		return;
+	if (result == -ESRCH) {
+		record.end_ns = vmt_ticks_monotonic_ns();
+		record.why = VMT_UNTRACED_BRIEF;
+	} else {
+		note_unseen(child->parent);
+		record.rss_bytes = read_rss(child->pid, child->parent->layout.page_bytes);
+	}
+	vmt_untraced_notes_add(child->parent, &record);
 }
 
 /* False: to be tried again. */
@@ -125,8 +176,8 @@ take_up(struct vmt_fork_children *children, const struct vmt_fork_child *child)
 	}
 	if ((result == -EMFILE || result == -ENFILE) && child->tries < MAX_TRIES)
 		return false;
-	if (result < 0 && result != -ESRCH)
-		note_unseen(parent);
+	if (result < 0)
+		note_untraced(children, child, result);
 	return true;
 }
 

@@ -8,10 +8,11 @@
  * A child that forks before it has a trace tells of it in the session: its own child is looked
  * after in the same way, as one of the traced process from which both have their mappings.
  *
+ * One that has ended by then, without a trace, is noted in its parent's trace (untraced_notes.h).
  * A child that can't be recorded so (no leave to read its /proc, no descriptors, a trace on another
- * file system than the first) is noted in its parent's trace (VMT_NOTE_CHILD_UNSEEN). Children made
- * by a system call that no hook sees, and those of a process in another pid namespace, are not
- * known here. Single-threaded.
+ * file system than the first) is noted there with what one look tells (and VMT_NOTE_CHILD_UNSEEN).
+ * Children made by a system call that no hook sees, and those of a process in another pid
+ * namespace, are not known here. Single-threaded.
  */
 #ifndef VMT_FORK_CHILDREN_H
 #define VMT_FORK_CHILDREN_H
@@ -34,9 +35,10 @@ struct vmt_fork_children {
 	uint32_t noted;
 };
 
-/* A process has forked. Safe to be called while its events are drained. */
+/* A process has forked, at a time of the monotonic clock. Safe to be called while its events are
+ * drained. */
 void vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *parent,
-			    uint32_t pid);
+			    uint32_t pid, uint64_t fork_ns);
 
 /* Notes the forks that the session tells of. Those of a parent that is not known are left there:
  * who told of them takes them back. */

@@ -10,6 +10,7 @@
 #include "collect/process.h"
 #include "collect/retain.h"
 #include "collect/trace_clock.h"
+#include "collect/untraced_notes.h"
 #include "format/stack_table.h"
 
 #include <errno.h>
@@ -248,14 +249,17 @@ write_initial_maps(struct vmt_traced *process, struct vmt_shared *shared,
 
 /* An exec moves the stack to another place for the most part: most children need no further look.
  * Without leave to trace, a name is all that is told. */
-static bool
-may_be_image_of(const struct vmt_procfs_stat *stat, const struct vmt_traced *parent)
+static int
+compare_image(const struct vmt_procfs_stat *stat, const struct vmt_traced *parent)
 {
-	if (stat->state == 'Z' || stat->state == 'X')
-		return false;
-	if (stat->stack_start == 0 || parent->stack_start == 0)
-		return memcmp(stat->name, parent->name, sizeof(stat->name)) == 0;
-	return stat->stack_start == parent->stack_start;
+	bool ended = stat->state == 'Z' || stat->state == 'X';
+
+	if (ended || stat->stack_start == 0 || parent->stack_start == 0) {
+		if (memcmp(stat->name, parent->name, sizeof(stat->name)) != 0)
+			return -ENOEXEC;
+		return ended ? -ESRCH : 0;
+	}
+	return stat->stack_start == parent->stack_start ? 0 : -ENOEXEC;
 }
 
 int
@@ -263,14 +267,14 @@ vmt_outside_trace_ask(const struct vmt_traced *parent, uint32_t pid, uint64_t *s
 {
 	struct vmt_procfs_stat stat;
 	int fd = vmt_procfs_open(pid, "stat");
-	bool found;
+	int result;
 
 	if (fd < 0)
 		return fd == -ENOENT ? -ESRCH : fd;
-	found = vmt_procfs_read_stat(fd, &stat) && may_be_image_of(&stat, parent);
+	result = vmt_procfs_read_stat(fd, &stat) ? compare_image(&stat, parent) : -ESRCH;
 	vmt_sys_close(fd);
 	*start_ticks = stat.start_ticks;
-	return found ? 0 : -ESRCH;
+	return result;
 }
 
 /* The same by descriptors that stay the process's, and by what is mapped. */
@@ -278,11 +282,15 @@ static int
 look(struct vmt_traced *process, struct vmt_shared *shared, const struct vmt_traced *parent,
      struct vmt_procfs_stat *stat)
 {
+	int result;
+
 	vmt_address_space_open(process, shared);
 	if (process->stat_fd < 0)
 		return process->stat_fd == -ENOENT ? -ESRCH : process->stat_fd;
-	if (!vmt_procfs_read_stat(process->stat_fd, stat) || !may_be_image_of(stat, parent))
-		return -ESRCH;
+	result =
+	    vmt_procfs_read_stat(process->stat_fd, stat) ? compare_image(stat, parent) : -ESRCH;
+	if (result < 0)
+		return result;
 	if (process->maps_fd < 0)
 		return process->maps_fd == -ENOENT ? -ESRCH : process->maps_fd;
 	if (process->rollup_fd == -EMFILE || process->rollup_fd == -ENFILE)
@@ -290,7 +298,7 @@ look(struct vmt_traced *process, struct vmt_shared *shared, const struct vmt_tra
 	process->start_ticks = stat->start_ticks;
 	process->random_id = random_id();
 	if (!vmt_address_space_has_trace_of(process, parent))
-		return -ESRCH;
+		return vmt_procfs_is_mapped(process->maps_fd) ? -ENOEXEC : -ESRCH;
 	return put_path(process, parent) ? 0 : -ENAMETOOLONG;
 }
 
@@ -366,7 +374,9 @@ vmt_outside_trace_publish(struct vmt_traced *process, const struct vmt_shared *s
 	uint64_t began_ns = process->layout.clock_start.monotonic_ns;
 
 	vmt_assert(process->outside || !process->unnamed);
-	if (!process->unnamed || vmt_ticks_monotonic_ns() - began_ns < VMT_RETAIN_BRIEF_NS ||
+	if (!process->unnamed ||
+	    (vmt_ticks_monotonic_ns() - began_ns < VMT_RETAIN_BRIEF_NS &&
+	     !vmt_untraced_notes_has_own(process)) ||
 	    link_file(process, path, sizeof(path)) < 0)
 		return;
 	vmt_hidden_file_remove(process);

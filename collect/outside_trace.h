@@ -17,13 +17,14 @@
 #include "collect/traced.h"
 
 /* Whether a child of `parent` may run its parent's program still: 0, and then also when it started.
- * -ESRCH: it does not, or has ended. Other errors: that can't be told now. Costs little. */
+ * -ESRCH: it has ended. -ENOEXEC: it runs another program, or did so at its end. Other errors: that
+ * can't be told now. Costs little. */
 int vmt_outside_trace_ask(const struct vmt_traced *parent, uint32_t pid, uint64_t *start_ticks);
 
-/* Takes up a child of `parent`, into an entry that is free. -ESRCH: there is nothing to be taken
- * up, as it has ended, runs another program, or has a trace of its own. -EMFILE, -ENFILE: no
- * descriptors now. Anything else: it can't be recorded. The entry is free again after all of
- * these. */
+/* Takes up a child of `parent`, into an entry that is free. -ESRCH: it has ended. -ENOEXEC: there
+ * is nothing to be taken up, as it runs another program, or has a trace of its own. -EMFILE,
+ * -ENFILE: no descriptors now. Anything else: it can't be recorded. The entry is free again after
+ * all of these. */
 int vmt_outside_trace_open(struct vmt_traced *process, struct vmt_shared *shared,
 			   const struct vmt_traced *parent, uint32_t pid);
 

@@ -16,6 +16,7 @@
 #include "collect/sampling.h"
 #include "collect/touch_sampling.h"
 #include "collect/trace_clock.h"
+#include "collect/untraced_notes.h"
 #include "format/settings.h"
 
 #include <errno.h>
@@ -96,12 +97,28 @@ set_up_writer(struct vmt_traced *process, struct vmt_shared *shared)
 	vmt_atomic_store_relaxed(&vmt_process_head(process)->max_bytes, process->bound.end_bytes);
 }
 
+/* The time of an event that has just been drained: the process's clock runs evenly. */
+static uint64_t
+monotonic_of(const struct vmt_traced *process, uint64_t time)
+{
+	const struct vmt_clock_pair *start = &process->layout.clock_start;
+	struct vmt_clock_pair now;
+
+	(void)vmt_trace_clock_pair(process->layout.clock, &now);
+	if (time <= start->ticks || time >= now.ticks || now.monotonic_ns <= start->monotonic_ns)
+		return now.monotonic_ns;
+	return start->monotonic_ns +
+	       (uint64_t)((unsigned __int128)(now.monotonic_ns - start->monotonic_ns) *
+			  (time - start->ticks) / (now.ticks - start->ticks));
+}
+
 static void
-note_fork(void *context, uint32_t child_pid)
+note_fork(void *context, uint32_t child_pid, uint64_t time)
 {
 	struct vmt_traced *process = context;
 
-	process->shared->forked(process->shared->context, process, child_pid);
+	process->shared->forked(process->shared->context, process, child_pid,
+				monotonic_of(process, time));
 }
 
 void
@@ -113,6 +130,7 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	process->shared = shared;
 	shared->first_pid = shared->first_pid ? shared->first_pid : process->pid;
 	shared->is_tree |= process->pid != shared->first_pid;
+	shared->last_pids[shared->begun++ % VMT_LAST_PIDS] = process->pid;
 	process->drain.forked = shared->forked ? note_fork : NULL;
 	process->drain.context = process;
 	process->drain.bound = &process->bound;
@@ -314,6 +332,8 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	if (shared->ending)
 		shared->ending(shared->context, process);
+	vmt_untraced_notes_children(shared, process);
+	vmt_retain_make_room(process, shared);
 	vmt_bound_finish(&process->bound);
 	vmt_touch_sampling_close(process, shared);
 	vmt_sampling_end(process, now_ns);

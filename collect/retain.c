@@ -32,7 +32,8 @@ held_nothing(const struct vmt_traced *process, enum vmt_end end)
 	uint64_t lived_ns = vmt_ticks_monotonic_ns() - process->layout.clock_start.monotonic_ns;
 
 	return (process->layout.notes & VMT_NOTE_FORKED) && process->drain.deeds == 0 &&
-	       end != VMT_END_STOPPED && lived_ns < VMT_RETAIN_BRIEF_NS;
+	       end != VMT_END_STOPPED && lived_ns < VMT_RETAIN_BRIEF_NS &&
+	       !vmt_untraced_notes_has_own(process);
 }
 
 static uint64_t
@@ -56,7 +57,12 @@ static void
 remember(const struct vmt_traced *process, const struct vmt_trace_dir *dir,
 	 struct vmt_shared *shared)
 {
-	struct vmt_retained fresh = {.peak_rss_bytes = peak_of(process), .pid = process->pid};
+	struct vmt_retained fresh = {
+	    .peak_rss_bytes = peak_of(process),
+	    .record =
+		vmt_untraced_notes_of(process, VMT_UNTRACED_REMOVED, vmt_ticks_monotonic_ns()),
+	    .kin = {process->layout.forked_from, process->layout.parent_pid},
+	    .pid = process->pid};
 	size_t used = shared->retained_count * sizeof(fresh);
 	struct stat status;
 
@@ -95,19 +101,35 @@ drop_smallest(struct vmt_shared *shared)
 	struct vmt_retained *smallest = find_smallest(shared);
 	struct vmt_trace_dir dir;
 
-	vmt_assert(shared->retained_count > shared->host->max_files);
+	vmt_assert(shared->retained_count >= shared->host->max_files);
 	if (!smallest)
 		return;
 	if (vmt_trace_dir_open(&dir, smallest->path) == 0 &&
 	    vmt_trace_dir_has(&dir, dir.name, smallest->device, smallest->inode) &&
-	    vmt_trace_dir_remove(&dir, dir.name) == 0)
+	    vmt_trace_dir_remove(&dir, dir.name) == 0) {
 		tell(shared, smallest->pid, smallest->path);
+		vmt_untraced_notes_lost(shared, &smallest->record, &smallest->kin);
+	}
 	vmt_trace_dir_close(&dir);
 	vmt_assert(smallest >= all && smallest < all + shared->retained_count);
 	memmove(smallest, smallest + 1,
 		(size_t)((unsigned char *)(all + shared->retained_count) -
 			 (unsigned char *)(smallest + 1)));
 	shared->retained_count--;
+}
+
+void
+vmt_retain_make_room(const struct vmt_traced *process, struct vmt_shared *shared)
+{
+	uint32_t most = shared->host->max_files;
+	const struct vmt_retained *smallest;
+
+	if (most == 0 || shared->retained_count < most || process->unnamed)
+		return;
+	smallest = find_smallest(shared);
+	if (smallest && (process->pid == shared->host->first_pid ||
+			 smallest->peak_rss_bytes <= peak_of(process)))
+		drop_smallest(shared);
 }
 
 /* Whether there is none any more: a fork child that did nothing may have removed it by itself, and
@@ -135,8 +157,11 @@ decide(const struct vmt_traced *process, const struct vmt_trace_dir *dir, struct
        enum vmt_end end)
 {
 	if ((held_nothing(process, end) || is_too_small(process, shared)) &&
-	    remove_file(process, dir, shared))
+	    remove_file(process, dir, shared)) {
+		vmt_untraced_notes_process(shared, process, VMT_UNTRACED_REMOVED,
+					   vmt_ticks_monotonic_ns());
 		return;
+	}
 	if (!vmt_compact(process, dir, shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES)) {
 		vmt_holes_punch_all(process);
 		if (!vmt_compact_is_named(process, dir))
@@ -166,6 +191,9 @@ vmt_retain_decide(const struct vmt_traced *process, struct vmt_shared *shared, e
 	vmt_assert(process->state != VMT_PROCESS_NONE && !process->trace_closed);
 	if (process->unnamed) {
 		vmt_hidden_file_remove(process);
+		if (end != VMT_END_STOPPED)
+			vmt_untraced_notes_process(shared, process, VMT_UNTRACED_EARLY,
+						   vmt_ticks_monotonic_ns());
 		return;
 	}
 	if (may_run(process) || vmt_trace_dir_open(&dir, process->path) < 0) {

@@ -12,6 +12,7 @@
 #include "collect/title.h"
 #include "collect/touch_counts.h"
 #include "collect/trace_clock.h"
+#include "collect/untraced_notes.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -40,6 +41,8 @@
 #define MOVED_PART 20u
 #define MOVED_MIN_BYTES (UINT64_C(1) << 20)
 #define MOVES_FAST_PART 100u /* from one reading to the next */
+/* Of an unnamed trace, whose process may end soon. */
+#define UNNAMED_SLOWEST_NS (50 * MILLISECOND)
 
 void
 vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
@@ -68,15 +71,16 @@ find_cgroup(struct vmt_traced *process, struct vmt_shared *shared)
 }
 
 static void
-pace(struct vmt_sampling *sampling, const struct vmt_shared *shared, bool moved)
+pace(struct vmt_sampling *sampling, const struct vmt_shared *shared, bool moved,
+     uint64_t slowest_ns)
 {
 	if (shared->host->interval_ns)
 		return;
 	sampling->interval_ns += sampling->interval_ns / 2;
 	if (moved)
 		sampling->interval_ns = FASTEST_NS;
-	if (sampling->interval_ns > SLOWEST_NS)
-		sampling->interval_ns = SLOWEST_NS;
+	if (sampling->interval_ns > slowest_ns)
+		sampling->interval_ns = slowest_ns;
 	vmt_assert(sampling->interval_ns >= FASTEST_NS);
 }
 
@@ -88,6 +92,7 @@ vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns)
 				  .record_bytes = sizeof(struct vmt_usage)};
 	int result;
 
+	(void)vmt_untraced_notes_flush(process);
 	vmt_assert(sampling->usage_count <= VMT_PROCESS_USAGES);
 	sampling->flushed_ns = now_ns;
 	if (sampling->usage_count == 0)
@@ -122,6 +127,21 @@ is_near_limit(const struct vmt_usage *usage)
 	       used >= usage->cgroup_limit_bytes - usage->cgroup_limit_bytes / 4;
 }
 
+/* Writing to pages that it inherited does not move the RSS of a fork child: its page faults tell.
+ * True: there are more than at the last reading. */
+static bool
+read_faults(struct vmt_traced *process)
+{
+	struct vmt_procfs_stat stat;
+	uint64_t before = process->sampling.faults;
+
+	if (!process->outside || process->stat_fd < 0 ||
+	    !vmt_procfs_read_stat(process->stat_fd, &stat))
+		return false;
+	process->sampling.faults = stat.minor_faults;
+	return stat.minor_faults != before;
+}
+
 /* Hasty: with what is known of the cgroup. */
 static void
 read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool hasty)
@@ -130,6 +150,7 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	struct vmt_procfs_statm statm;
 	struct vmt_usage *usage;
 	uint64_t rss_bytes;
+	bool faulted;
 
 	/* A process whose first thread has left shows nothing here. */
 	if (process->statm_fd < 0 || !vmt_procfs_read_statm(process->statm_fd, &statm) ||
@@ -149,7 +170,9 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = rss_bytes;
 	usage->virtual_bytes = statm.virtual_pages * process->layout.page_bytes;
-	pace(sampling, shared, rss_bytes != sampling->rss_bytes);
+	faulted = read_faults(process);
+	pace(sampling, shared, faulted || rss_bytes != sampling->rss_bytes,
+	     process->unnamed ? UNNAMED_SLOWEST_NS : SLOWEST_NS);
 	sampling->moves_fast =
 	    distance(rss_bytes, sampling->rss_bytes) > rss_bytes / MOVES_FAST_PART;
 	sampling->rss_bytes = rss_bytes;
@@ -193,11 +216,15 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 }
 
 static bool
-has_moved(const struct vmt_sampling *sampling, bool scarce)
+has_moved(const struct vmt_traced *process, bool scarce)
 {
+	const struct vmt_sampling *sampling = &process->sampling;
 	uint64_t last = sampling->snapshot_rss_bytes;
 	uint64_t moved = distance(sampling->rss_bytes, last);
+	uint64_t faulted =
+	    (sampling->faults - sampling->snapshot_faults) * process->layout.page_bytes;
 
+	moved = faulted > moved ? faulted : moved;
 	if (scarce && sampling->moves_fast)
 		moved /= 2;
 	return moved >= MOVED_MIN_BYTES && moved >= last / MOVED_PART;
@@ -213,7 +240,7 @@ own_reason(const struct vmt_traced *process, uint64_t now_ns, bool scarce)
 
 	if (sampling->snapshot_ns == 0)
 		return VMT_SNAPSHOT_FIRST;
-	if (has_moved(sampling, scarce))
+	if (has_moved(process, scarce))
 		return VMT_SNAPSHOT_GROWTH;
 	/* A snapshot that was asked for in this round is younger than the round. */
 	if (now_ns >= sampling->snapshot_ns + period_ns)
@@ -282,6 +309,17 @@ copy_jit_map(struct vmt_traced *process, struct vmt_shared *shared)
 }
 
 static void
+keep_private(struct vmt_sampling *sampling, const struct vmt_snapshot_head *taken)
+{
+	uint64_t bytes = taken->kernel.private_bytes;
+
+	if (bytes == VMT_FIGURE_UNKNOWN && taken->shared_rss_bytes <= taken->resident_bytes)
+		bytes = taken->resident_bytes - taken->shared_rss_bytes;
+	if (bytes != VMT_FIGURE_UNKNOWN && bytes > sampling->most_private_bytes)
+		sampling->most_private_bytes = bytes;
+}
+
+static void
 snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason, bool asked_for)
 {
 	struct vmt_sampling *sampling = &process->sampling;
@@ -326,6 +364,9 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	sampling->snapshots_skipped += result == -EFBIG;
 	sampling->snapshot_ns = vmt_ticks_monotonic_ns();
 	sampling->snapshot_rss_bytes = sampling->rss_bytes;
+	sampling->snapshot_faults = sampling->faults;
+	if (result == 0)
+		keep_private(sampling, &taken);
 	/* What is held here is lost where this process is killed as well. */
 	(void)vmt_sampling_flush(process, sampling->snapshot_ns);
 	sampling->skip_counted = false;
@@ -433,7 +474,7 @@ static bool
 is_too_early(const struct vmt_traced *process, uint64_t now_ns)
 {
 	return (process->layout.notes & VMT_NOTE_FORKED) && process->drain.deeds == 0 &&
-	       process->sampling.snapshot_ns == 0 &&
+	       process->sampling.snapshot_ns == 0 && !vmt_untraced_notes_has_own(process) &&
 	       now_ns < process->layout.clock_start.monotonic_ns + EARLY_NS;
 }
 
@@ -454,6 +495,7 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 		sampling->snapshots_skipped++;
 		sampling->snapshot_ns = now_ns;
 		sampling->snapshot_rss_bytes = sampling->rss_bytes;
+		sampling->snapshot_faults = sampling->faults;
 	} else if (has_credit) {
 		snapshot(process, shared, reason, false);
 	} else if (!sampling->skip_counted) {

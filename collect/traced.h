@@ -22,12 +22,16 @@
 #include "collect/touch_target.h"
 #include "collect/writer.h"
 #include "format/head.h"
+#include "format/untraced.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #define VMT_PROCESS_USAGES 256u
+#define VMT_UNTRACED_HELD 64u
+/* Of processes taken up last, how many pids are known. */
+#define VMT_LAST_PIDS 256u
 
 enum vmt_process_state {
 	VMT_PROCESS_NONE,
@@ -53,11 +57,15 @@ struct vmt_shared {
 	bool knows_guards;
 	uint32_t first_pid; /* of the processes, 0: none yet */
 	bool is_tree;	    /* there was another than the first: pages may be shared among them */
+	struct vmt_traced *const *processes; /* the collector's, as many as *used; NULL: none */
+	const uint32_t *used;
+	uint32_t last_pids[VMT_LAST_PIDS]; /* of those taken up last, ended or not */
+	uint32_t begun;
 	/* Called inside long work, so that no heartbeat gets old and no ring full. */
 	void (*pause)(void *context);
-	/* Told of each fork of a process, and of each process that ends, before its trace goes
-	 * (both with `context`). NULL: nobody asks. */
-	void (*forked)(void *context, struct vmt_traced *parent, uint32_t pid);
+	/* Told of each fork of a process, with its time, and of each process that ends, before its
+	 * trace goes (both with `context`). NULL: nobody asks. */
+	void (*forked)(void *context, struct vmt_traced *parent, uint32_t pid, uint64_t fork_ns);
 	void (*ending)(void *context, const struct vmt_traced *parent);
 	void *context; /* of pause */
 	struct vmt_session *session;
@@ -77,9 +85,12 @@ struct vmt_sampling {
 	uint64_t interval_ns; /* between RSS samples, at present */
 	uint64_t next_ns;
 	uint64_t rss_bytes;
-	uint64_t peak_rss_bytes; /* of all readings */
-	bool moves_fast;	 /* RSS, from one reading to the next */
-	bool near_limit;	 /* of the cgroup */
+	uint64_t peak_rss_bytes;     /* of all readings */
+	uint64_t most_private_bytes; /* of all snapshots that know it; 0: none did */
+	uint64_t faults; /* of one observed from outside, without I/O; at the last one: */
+	uint64_t snapshot_faults;
+	bool moves_fast; /* RSS, from one reading to the next */
+	bool near_limit; /* of the cgroup */
 	uint64_t flushed_ns;
 	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */
 	uint64_t snapshot_rss_bytes; /* at the last snapshot */
@@ -141,6 +152,10 @@ struct vmt_traced {
 	struct vmt_jit_copy_state jit;
 	uint32_t end_seen;	     /* head.end when last looked at */
 	struct vmt_clock_drift step; /* of the two clocks */
+	/* Of others, to be written into this trace: see untraced_notes.h */
+	struct vmt_untraced untraced[VMT_UNTRACED_HELD];
+	uint32_t untraced_count;
+	bool untraced_lost;
 };
 
 /* Zeros where something was before. A new one is all zeros, and most of its pages are never needed:

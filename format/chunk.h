@@ -20,6 +20,7 @@
  *   NAMES     functions and lines of the trace's addresses, which `vmtrace pack` has added
  *             (tools/read/symbols/packed_names.h)
  *   JIT       what is new of the process's own map of the code that it compiled (jit_map.h)
+ *   UNTRACED  array of struct vmt_untraced: processes of the tree that have no trace (untraced.h)
  */
 #ifndef VMT_CHUNK_H
 #define VMT_CHUNK_H
@@ -49,7 +50,8 @@
 	X(ALLOCATOR, VMT_CHUNK_MAY_BE_SKIPPED + 2) /* allocator_code.h */                          \
 	X(TOUCH, VMT_CHUNK_MAY_BE_SKIPPED + 3)	   /* touch.h */                                   \
 	X(NAMES, VMT_CHUNK_MAY_BE_SKIPPED + 4)                                                     \
-	X(JIT, VMT_CHUNK_MAY_BE_SKIPPED + 5) /* jit_map.h */
+	X(JIT, VMT_CHUNK_MAY_BE_SKIPPED + 5)	  /* jit_map.h */                                  \
+	X(UNTRACED, VMT_CHUNK_MAY_BE_SKIPPED + 6) /* untraced.h */
 
 enum vmt_chunk_kind {
 #define X(name, kind) VMT_CHUNK_##name = (kind),
@@ -88,8 +90,8 @@ struct vmt_chunk {
 	uint32_t raw_bytes;	/* after decompression; = payload_bytes when not compressed */
 	union {
 		uint32_t ring;	       /* EVENTS: shard * VMT_RING_CLASSES + class */
-		uint32_t record_bytes; /* SNAPSHOT, TOUCH: of its head; USAGE: of one record; 0: as
-					  in version 5 */
+		uint32_t record_bytes; /* SNAPSHOT, TOUCH: of its head; USAGE, UNTRACED: of one
+					  record; 0: as in version 5 */
 	};
 	uint64_t sequence; /* 0, 1, 2 ... in the file */
 	uint64_t time_min; /* ticks: earliest and latest record in the payload */

@@ -84,6 +84,14 @@ vmt_codec_get_usage(const struct vmt_chunk *chunk, const unsigned char *at, size
 	return get_record(chunk->record_bytes, USAGE_MIN_BYTES, at, length, usage, sizeof(*usage));
 }
 
+size_t
+vmt_codec_get_untraced(const struct vmt_chunk *chunk, const unsigned char *at, size_t length,
+		       struct vmt_untraced *record)
+{
+	return get_record(chunk->record_bytes, sizeof(*record), at, length, record,
+			  sizeof(*record));
+}
+
 void
 vmt_codec_begin_encode(struct vmt_encoder *encoder, void *bytes, size_t length)
 {

@@ -12,6 +12,7 @@
 #define VMT_CODEC_H
 
 #include "format/chunk.h"
+#include "format/untraced.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,14 +37,16 @@ struct vmt_decoder {
 void vmt_codec_begin_encode(struct vmt_encoder *encoder, void *bytes, size_t length);
 void vmt_codec_begin_decode(struct vmt_decoder *decoder, const void *bytes, size_t length);
 
-/* The head of a SNAPSHOT payload, and one record of USAGE, of whatever version: what the trace's
- * lack is VMT_FIGURE_UNKNOWN, what they have more is passed over. Returns how many bytes of the
- * payload it is; 0 where it does not fit into length. */
+/* The head of a SNAPSHOT payload, and one record of USAGE or UNTRACED, of whatever version: what
+ * the trace's lack is VMT_FIGURE_UNKNOWN, what they have more is passed over. Returns how many
+ * bytes of the payload it is; 0 where it does not fit into length. */
 size_t vmt_codec_get_snapshot_head(const struct vmt_chunk *chunk, const unsigned char *payload,
 				   size_t length, struct vmt_snapshot_head *head);
 size_t vmt_codec_usage_bytes(const struct vmt_chunk *chunk); /* of one record; never 0 */
 size_t vmt_codec_get_usage(const struct vmt_chunk *chunk, const unsigned char *at, size_t length,
 			   struct vmt_usage *usage);
+size_t vmt_codec_get_untraced(const struct vmt_chunk *chunk, const unsigned char *at, size_t length,
+			      struct vmt_untraced *record);
 
 /* A snapshot payload: struct vmt_snapshot_head in place (native layout), then for each mapping one
  * put_mapping followed by its runs, the runs' count given with the mapping. Runs lie inside their

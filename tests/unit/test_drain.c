@@ -223,23 +223,29 @@ a_failed_write_releases_nothing(void **state)
 	signal(SIGXFSZ, SIG_DFL);
 }
 
+struct noted_child {
+	uint32_t pid;
+	uint64_t time;
+};
+
 static void
-note_child(void *context, uint32_t pid)
+note_child(void *context, uint32_t pid, uint64_t time)
 {
-	*(uint32_t *)context = pid;
+	*(struct noted_child *)context = (struct noted_child){pid, time};
 }
 
 static void
 tells_of_forked_children(void **state)
 {
 	struct place *place = *state;
-	uint32_t pid = 0;
+	struct noted_child child = {0};
 
 	place->drain.forked = note_child;
-	place->drain.context = &pid;
+	place->drain.context = &child;
 	assert_true(fixture_put_map(&place->trace, 1, 5, 0, VMT_EVENT_FORK, 4321));
 	assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
-	assert_int_equal(pid, 4321);
+	assert_int_equal(child.pid, 4321);
+	assert_int_equal(child.time, 5);
 	assert_int_equal(chunk(place, 0)->ring, 1 * VMT_RING_CLASSES + VMT_RING_MAP);
 }
 

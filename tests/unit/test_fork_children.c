@@ -272,6 +272,9 @@ alone_begin(void)
 	alone->parent.pid = (uint32_t)getpid();
 	alone->parent.random_id = 5;
 	alone->parent.base = (unsigned char *)&alone->head;
+	alone->parent.writer.fd = memfd_create("trace", MFD_CLOEXEC);
+	assert_true(alone->parent.writer.fd >= 0);
+	alone->parent.layout.page_bytes = 4096;
 	assert_int_equal(prctl(PR_GET_NAME, alone->parent.name), 0);
 	return alone;
 }
@@ -281,6 +284,7 @@ alone_end(struct alone *alone)
 {
 	assert_int_equal(vmt_fork_children_due_ns(&alone->children), UINT64_MAX);
 	vmt_buffer_free(&alone->children.queue);
+	close(alone->parent.writer.fd);
 	free(alone);
 }
 
@@ -305,12 +309,14 @@ what_can_not_be_looked_at_is_noted(void **state)
 		for (;;)
 			pause();
 	alone->known = true;
-	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child);
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child,
+			       vmt_ticks_monotonic_ns());
 	assert_true(vmt_fork_children_are_running(&alone->children));
 	look_at_all(alone);
 	assert_int_equal(alone->head.notes, 0);
 	alone->known = false;
-	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child);
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child,
+			       vmt_ticks_monotonic_ns());
 	vmt_fork_children_settle(&alone->children, &alone->parent);
 	assert_int_equal(alone->asked, 1);
 	assert_int_equal(alone->head.notes, VMT_NOTE_CHILD_UNSEEN);
@@ -318,17 +324,61 @@ what_can_not_be_looked_at_is_noted(void **state)
 	look_at_all(alone);
 	assert_int_equal(alone->asked, 1);
 	alone->parent.elsewhere = true;
-	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child);
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child,
+			       vmt_ticks_monotonic_ns());
 	look_at_all(alone);
 	assert_int_equal(alone->asked, 1);
 	assert_int_equal(alone->head.notes, VMT_NOTE_CHILD_UNSEEN);
 	alone->head.notes = 0;
 	assert_int_equal(kill(child, SIGKILL), 0);
 	assert_int_equal(waitpid(child, NULL, 0), child);
-	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child);
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child,
+			       vmt_ticks_monotonic_ns());
 	look_at_all(alone);
 	assert_int_equal(alone->head.notes, 0);
 	assert_false(vmt_fork_children_are_running(&alone->children));
+	alone_end(alone);
+}
+
+static const struct vmt_untraced *
+only_record(const struct alone *alone)
+{
+	assert_int_equal(alone->parent.untraced_count, 1);
+	return &alone->parent.untraced[0];
+}
+
+/* One that had ended, one that had a trace, and one that can't be observed. */
+static void
+children_without_a_trace_are_told_of(void **state)
+{
+	struct alone *alone = alone_begin();
+	uint64_t fork_ns = vmt_ticks_monotonic_ns();
+	const struct vmt_untraced *record;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child, fork_ns);
+	look_at_all(alone);
+	record = only_record(alone);
+	assert_int_equal(record->pid, child);
+	assert_int_equal(record->why, VMT_UNTRACED_BRIEF);
+	assert_int_equal(record->start_ns, fork_ns);
+	assert_true(record->end_ns > fork_ns && record->end_ns <= vmt_ticks_monotonic_ns());
+	assert_int_equal(record->private_bytes, VMT_FIGURE_UNKNOWN);
+	alone->shared.last_pids[3] = (uint32_t)child;
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)child, fork_ns);
+	look_at_all(alone);
+	assert_int_equal(alone->parent.untraced_count, 1);
+	alone->parent.untraced_count = 0;
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)getpid(), fork_ns);
+	look_at_all(alone);
+	record = only_record(alone);
+	assert_int_equal(record->why, VMT_UNTRACED_REFUSED);
+	assert_int_equal(record->end_ns, VMT_UNTRACED_RUNS);
+	assert_true(record->rss_bytes > 4096 && record->rss_bytes < UINT64_C(1) << 40);
 	alone_end(alone);
 }
 
@@ -367,10 +417,12 @@ children_of_a_parent_that_is_gone_are_passed_over(void **state)
 	struct alone *alone = alone_begin();
 
 	(void)state;
-	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)getpid());
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)getpid(),
+			       vmt_ticks_monotonic_ns());
 	alone->parent.random_id = 6;
 	look_at_all(alone);
-	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)getpid());
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)getpid(),
+			       vmt_ticks_monotonic_ns());
 	alone->parent.state = VMT_PROCESS_NONE;
 	look_at_all(alone);
 	assert_int_equal(alone->asked, 0);
@@ -387,12 +439,14 @@ a_storm_of_forks_is_bounded(void **state)
 	(void)state;
 	for (uint32_t round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < 20000; i++)
-			vmt_fork_children_note(&alone->children, &alone->parent, INT32_MAX);
+			vmt_fork_children_note(&alone->children, &alone->parent, INT32_MAX,
+					       vmt_ticks_monotonic_ns());
 		assert_int_equal(alone->head.notes, 0);
 		look_at_all(alone);
 	}
 	for (uint32_t i = 0; i < 40000; i++)
-		vmt_fork_children_note(&alone->children, &alone->parent, INT32_MAX);
+		vmt_fork_children_note(&alone->children, &alone->parent, INT32_MAX,
+				       vmt_ticks_monotonic_ns());
 	assert_int_equal(alone->head.notes, VMT_NOTE_CHILD_UNSEEN);
 	assert_true(alone->children.queue.capacity <= (4u << 20));
 	look_at_all(alone);
@@ -415,11 +469,11 @@ a_child_in_another_pid_namespace_is_said(void **state)
 	parent.base = (unsigned char *)&head;
 	if (fcntl(parent.trace_fd, F_SETLEASE, F_WRLCK) == 0) {
 		assert_int_equal(fcntl(parent.trace_fd, F_SETLEASE, F_UNLCK), 0);
-		vmt_fork_children_note(&children, &parent, 4321);
+		vmt_fork_children_note(&children, &parent, 4321, 1);
 		assert_int_equal(head.notes, 0);
 	}
 	writer = open(path, O_RDWR | O_CLOEXEC);
-	vmt_fork_children_note(&children, &parent, 4321);
+	vmt_fork_children_note(&children, &parent, 4321, 1);
 	assert_int_equal(head.notes, VMT_NOTE_CHILD_UNSEEN);
 	close(writer);
 	close(parent.trace_fd);
@@ -435,6 +489,7 @@ main(void)
 	    cmocka_unit_test(no_trace_is_left_of_one_that_ends_soon),
 	    cmocka_unit_test(no_child_is_taken_up_that_is_not_wanted),
 	    cmocka_unit_test(what_can_not_be_looked_at_is_noted),
+	    cmocka_unit_test(children_without_a_trace_are_told_of),
 	    cmocka_unit_test(children_of_a_parent_that_is_gone_are_passed_over),
 	    cmocka_unit_test(a_storm_of_forks_is_bounded),
 	    cmocka_unit_test(forks_that_the_session_tells_of_are_looked_at),

@@ -87,11 +87,60 @@ says_at_least_where_snapshots_are_short(void **state)
 	say();
 	assert_memory_equal(said, "About 300 MiB", 13);
 	family.sum.rss_bytes = 379 * MIB;
-	family.sum.is_short = true;
+	family.sum.is_short = family.sum.is_least = true;
 	say();
 	assert_memory_equal(said, "At least about 300 MiB", 22);
 	assert_non_null(strstr(said, "(RSS added up: 379 MiB)"));
 	assert_non_null(strstr(said, "RSS that was read at the moment itself: 480 MiB added up."));
+}
+
+static void
+says_who_has_no_trace(void **state)
+{
+	(void)state;
+	begin();
+	family.sum.once_bytes = 300 * MIB;
+	family.sum.is_estimate = family.sum.is_least = true;
+	family.untraced = (struct vmt_tree_untraced){
+	    .told = 7, .there = 5, .most_private_bytes = 20 * MIB, .private_bytes = 90 * MIB};
+	say();
+	assert_memory_equal(said, "At least about 300 MiB", 22);
+	assert_non_null(strstr(said, " 5 processes without a trace are not in it (up to 20 MiB "
+				     "private each was read)."));
+	family.untraced.unread = 2;
+	say();
+	assert_non_null(strstr(said, " private each was read), of some nothing was read."));
+	family.untraced.there = family.untraced.unread = 1;
+	say();
+	assert_non_null(strstr(said, " 1 process without a trace is not in it, nothing was read."));
+}
+
+/* Of a time at which RSS is as good as the most, the latest: pages may have been copied since. */
+static void
+takes_the_latest_of_equal_times(void **state)
+{
+	struct vmt_tree_point first[] = {{100, 4000}, {200, 3990}, {240, 4000}, {260, 3000}};
+	struct vmt_tree_point second[] = {{150, 4000}, {300, 100}};
+
+	(void)state;
+	begin();
+	family = (struct vmt_tree_family){.traces = 2};
+	processes[0].points = first;
+	processes[0].point_count = 4;
+	processes[0].end_ns = 400;
+	processes[1].points = second;
+	processes[1].point_count = 2;
+	processes[1].end_ns = 400;
+	assert_true(vmt_tree_moment_find(&tree));
+	assert_int_equal(family.moment_ns, 240);
+	assert_int_equal(family.moment_rss_bytes, 8000);
+	/* Not over a process that goes, little as it may have. */
+	second[0].rss_bytes = 4;
+	second[1] = (struct vmt_tree_point){210, 4};
+	processes[1].end_ns = 230;
+	family = (struct vmt_tree_family){.traces = 2};
+	assert_true(vmt_tree_moment_find(&tree));
+	assert_int_equal(family.moment_ns, 210);
 }
 
 /* A process that began before the moment and was first read behind it. */
@@ -126,6 +175,8 @@ main(void)
 	    cmocka_unit_test(counts_who_was_read),
 	    cmocka_unit_test(says_at_least_where_snapshots_are_short),
 	    cmocka_unit_test(knows_who_was_not_read_until_then),
+	    cmocka_unit_test(says_who_has_no_trace),
+	    cmocka_unit_test(takes_the_latest_of_equal_times),
 	};
 
 	return cmocka_run_group_tests_name("tree_text", tests, NULL, NULL);

@@ -29,6 +29,15 @@ find_directory(const struct vmt_record_summary *recorded, char *directory, size_
 	return true;
 }
 
+/* What has no trace is no matter where it is a small part. */
+#define UNTRACED_PART 20u
+
+static bool
+has_much_untraced(const struct vmt_tree_family *family)
+{
+	return family->untraced.private_bytes > family->moment_rss_bytes / UNTRACED_PART;
+}
+
 static void
 print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, FILE *out)
 {
@@ -39,10 +48,10 @@ print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, FI
 	for (size_t i = 1; i < tree->family_count; i++)
 		if (tree->families[i].moment_rss_bytes > family->moment_rss_bytes)
 			family = &tree->families[i];
-	if (family->there - family->unread < 2)
+	if (family->there - family->unread < 2 && !has_much_untraced(family))
 		return;
 	fprintf(out, "vmtrace: %s\n", vmt_tree_text_sum(tree, family, text, sizeof(text)));
-	if (!find_directory(recorded, directory, sizeof(directory)))
+	if (recorded->kept < 2 || !find_directory(recorded, directory, sizeof(directory)))
 		return;
 	fprintf(out, "vmtrace: all of them: vmtrace report ");
 	vmt_record_summary_print_word(vmt_record_summary_short_path(directory), out);
@@ -57,8 +66,6 @@ vmt_record_tree_print(const struct vmt_record_summary *recorded, FILE *out)
 	struct vmt_tree *tree = NULL;
 	struct vmt_err err = {""};
 
-	if (recorded->kept < 2)
-		return;
 	files = calloc(recorded->kept, sizeof(*files));
 	for (uint32_t i = 0; files && i < recorded->kept; i++)
 		files[i] = (struct vmt_tree_file){recorded->paths[i], recorded->paths[i]};

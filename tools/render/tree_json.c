@@ -91,6 +91,22 @@ emit_process(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 }
 
 static void
+emit_untraced(struct vmt_emitter *emitter, const struct vmt_tree_untraced *untraced)
+{
+	bool is_read = untraced->there > untraced->unread;
+
+	vmt_emitter_object(emitter, "untraced");
+	vmt_emitter_u64(emitter, "told", untraced->told);
+	vmt_emitter_u64(emitter, "there", untraced->there);
+	vmt_emitter_u64(emitter, "unread", untraced->unread);
+	emit_figure(emitter, "private_bytes",
+		    is_read ? untraced->private_bytes : VMT_FIGURE_UNKNOWN);
+	emit_figure(emitter, "most_private_bytes",
+		    is_read ? untraced->most_private_bytes : VMT_FIGURE_UNKNOWN);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
 emit_family(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	    const struct vmt_tree_family *family)
 {
@@ -104,6 +120,7 @@ emit_family(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	vmt_emitter_u64(emitter, "there", family->there);
 	vmt_emitter_u64(emitter, "unseen", family->unseen);
 	vmt_emitter_u64(emitter, "unread", family->unread);
+	emit_untraced(emitter, &family->untraced);
 	vmt_emitter_bool(emitter, "live", family->is_live);
 	vmt_emitter_i64(emitter, "moment_ns", family->moment_ns - root->start_ns);
 	vmt_emitter_i64(emitter, "skew_ns", family->skew_ns);
@@ -116,6 +133,7 @@ emit_family(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	vmt_emitter_bool(emitter, "apart", sum->is_apart);
 	vmt_emitter_bool(emitter, "estimate", sum->is_estimate);
 	vmt_emitter_bool(emitter, "short", sum->is_short);
+	vmt_emitter_bool(emitter, "least", sum->is_least);
 	vmt_emitter_object_end(emitter);
 }
 

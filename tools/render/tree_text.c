@@ -46,6 +46,27 @@ say_outside(struct vmt_sentence *sentence, const struct vmt_tree_sum *sum)
 			 vmt_units_bytes(text, sum->proportional_bytes));
 }
 
+/* "5 processes without a trace are not in it (up to 860 KiB private each)." */
+static void
+say_untraced(struct vmt_sentence *sentence, const struct vmt_tree_untraced *untraced)
+{
+	char text[VMT_UNITS_BYTES];
+	bool is_one = untraced->there == 1;
+
+	if (untraced->there == 0)
+		return;
+	vmt_sentence_say(sentence, " %zu %s without a trace %s not in it", untraced->there,
+			 is_one ? "process" : "processes", is_one ? "is" : "are");
+	if (untraced->unread < untraced->there)
+		vmt_sentence_say(sentence, " (%s%s private%s was read)", is_one ? "" : "up to ",
+				 vmt_units_bytes(text, untraced->most_private_bytes),
+				 is_one ? "" : " each");
+	if (untraced->unread)
+		vmt_sentence_say(sentence, ", %snothing was read",
+				 untraced->unread == untraced->there ? "" : "of some ");
+	vmt_sentence_say(sentence, ".");
+}
+
 /* How far the snapshots are from the moment, and from one another. */
 static void
 say_skew(struct vmt_sentence *sentence, const struct vmt_tree_family *family)
@@ -59,13 +80,14 @@ say_skew(struct vmt_sentence *sentence, const struct vmt_tree_family *family)
 	if (family->unseen)
 		vmt_sentence_say(sentence, " %zu more had no snapshot and are not in the sum.",
 				 family->unseen);
+	say_untraced(sentence, &family->untraced);
 }
 
 /* What is not in the sum makes it too small. */
 static const char *
 bound_words(const struct vmt_tree_family *family)
 {
-	if (family->unseen || family->sum.is_short)
+	if (family->sum.is_least)
 		return "At least about ";
 	return family->sum.is_estimate ? "About " : "";
 }
@@ -111,6 +133,7 @@ say_rss(struct vmt_sentence *sentence, const struct vmt_tree *tree,
 	if (family->unread)
 		vmt_sentence_say(sentence, " RSS of %zu more was not read until then.",
 				 family->unread);
+	say_untraced(sentence, &family->untraced);
 }
 
 char *
@@ -154,7 +177,9 @@ print_process(const struct vmt_tree *tree, const struct vmt_layout *layout,
 	      const struct vmt_tree_process *process)
 {
 	const struct vmt_tree_figures *at = &process->at;
+	const struct vmt_tree_family *family = &tree->families[process->tree];
 	bool has = process->has_snapshot;
+	char text[VMT_LAYOUT_LINE_BYTES];
 	char rss[VMT_UNITS_BYTES], alone[VMT_UNITS_BYTES], shared[VMT_UNITS_BYTES];
 	char proportional[VMT_UNITS_BYTES], peak[VMT_UNITS_BYTES];
 
@@ -167,6 +192,9 @@ print_process(const struct vmt_tree *tree, const struct vmt_layout *layout,
 			process->end, process->name, process->title);
 	if (process->owner)
 		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%*smost: %s", INDENT, "", process->owner);
+	if (family->traces == 1 && family->untraced.there > 0)
+		vmt_layout_row(layout, VMT_STYLE_PLAIN,
+			       vmt_tree_text_sum(tree, family, text, sizeof(text)), INDENT);
 	for (size_t i = 0; i < process->inherited_count; i++) {
 		const struct vmt_tree_inherited *part = &process->inherited[i];
 

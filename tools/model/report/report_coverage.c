@@ -1,4 +1,5 @@
 #include "tools/model/report/report_draft.h"
+#include "tools/read/trace/untraced_records.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -149,6 +150,44 @@ add_removed(struct vmt_report_draft *draft, const struct vmt_head *head)
 	    head->traces_removed);
 }
 
+struct untraced {
+	uint64_t told;
+	uint64_t private_bytes; /* the most of one; 0: nothing was read */
+};
+
+static bool
+add_one(void *context, const struct vmt_untraced *record)
+{
+	struct untraced *untraced = context;
+
+	untraced->told++;
+	if (record->private_bytes != VMT_FIGURE_UNKNOWN &&
+	    record->private_bytes > untraced->private_bytes)
+		untraced->private_bytes = record->private_bytes;
+	return true;
+}
+
+static int
+add_untraced(struct vmt_report_draft *draft)
+{
+	struct untraced untraced = {0};
+
+	vmt_untraced_records_each(draft->trace, add_one, &untraced);
+	if (untraced.told == 0)
+		return 0;
+	if (untraced.private_bytes == 0)
+		return vmt_report_coverage_add(
+		    draft,
+		    "processes of this tree that ended without a trace: %" PRIu64
+		    ". Nothing was read of their memory",
+		    untraced.told);
+	return vmt_report_coverage_add(draft,
+				       "processes of this tree that ended without a trace: %" PRIu64
+				       ". At most %" PRIu64
+				       " KiB of private memory were read of one",
+				       untraced.told, untraced.private_bytes >> 10);
+}
+
 /* From this level on some of the blocks that glibc maps one by one, of 128 KiB and more, are left
  * out. */
 static int
@@ -233,7 +272,8 @@ forks_text(uint32_t notes)
 		return "the process forked: without a collector, a fork child has a trace only "
 		       "after its first recorded call";
 	return "the process forked: a fork child that made no recorded call has a trace without "
-	       "call sites if it lived for a second. If it ended sooner, its memory is in no trace";
+	       "call sites if it lived for a second or had 1 MiB of its own. One that ended "
+	       "sooner is counted in a line of its own";
 }
 
 /* What the replay met. */
@@ -320,6 +360,8 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 		    head->hooks_left);
 	if (!status)
 		status = add_removed(draft, head);
+	if (!status)
+		status = add_untraced(draft);
 	if (!status)
 		status = add_malloc(draft, head);
 	if (!status)

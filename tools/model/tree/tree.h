@@ -20,6 +20,17 @@
 
 #define VMT_TREE_NONE SIZE_MAX
 
+/* Figures are untrusted. No machine has more, and sums of as many traces as are looked at are still
+ * numbers. */
+#define VMT_TREE_MOST_BYTES (UINT64_C(1) << 46)
+
+static inline uint64_t
+vmt_tree_figure(uint64_t bytes)
+{
+	return bytes > VMT_TREE_MOST_BYTES && bytes != VMT_FIGURE_UNKNOWN ? VMT_TREE_MOST_BYTES
+									  : bytes;
+}
+
 /* How a process image came to be. */
 enum vmt_tree_origin {
 	VMT_TREE_ROOT,	/* its parent has no trace here */
@@ -31,6 +42,13 @@ enum vmt_tree_origin {
 struct vmt_tree_point {
 	int64_t time_ns;
 	uint64_t rss_bytes;
+};
+
+/* What was read of a process without a trace, and for how long. */
+struct vmt_tree_span {
+	int64_t start_ns;
+	int64_t end_ns; /* INT64_MAX: not known */
+	uint64_t private_bytes;
 };
 
 /* At the moment of its tree, by one snapshot. */
@@ -79,9 +97,12 @@ struct vmt_tree_process {
 	size_t parent; /* or VMT_TREE_NONE */
 	size_t tree;
 	size_t group;
-	bool is_ambiguous; /* several traces may be its parent's: none was taken */
-	bool is_there;	   /* at the moment of its tree */
-	bool has_snapshot; /* that stands for that moment: */
+	struct vmt_tree_span *untraced; /* the first of those that had more than little */
+	size_t untraced_count;
+	bool tells_untraced; /* its trace has records of processes without one */
+	bool is_ambiguous;   /* several traces may be its parent's: none was taken */
+	bool is_there;	     /* at the moment of its tree */
+	bool has_snapshot;   /* that stands for that moment: */
 	struct vmt_tree_figures at;
 	size_t chunk;  /* of the snapshot */
 	bool is_apart; /* others of the tree came or went between it and the moment */
@@ -102,6 +123,18 @@ struct vmt_tree_sum {
 	bool is_estimate; /* once_bytes */
 	bool is_short;	  /* the snapshots have less RSS than was read at the moment: what all have
 			     together is more */
+	bool is_least;	  /* once_bytes may be too small: as it is short, processes are not in it,
+			     or pages were copied since the snapshots */
+};
+
+/* Processes of the tree that have no trace: in no sum. */
+struct vmt_tree_untraced {
+	size_t told;		     /* at any time */
+	uint64_t ever_private_bytes; /* the most that was read of one of them; 0: nothing was */
+	size_t there;		     /* at the moment, as far as can be told */
+	size_t unread;		     /* of these: nothing was read */
+	uint64_t most_private_bytes; /* of these, the most of one */
+	uint64_t private_bytes;	     /* of these, together */
 };
 
 /* Processes that descend from one, as far as there are traces. */
@@ -115,6 +148,8 @@ struct vmt_tree_family {
 	int64_t moment_ns;
 	int64_t skew_ns;	   /* of the snapshot that is furthest from the moment */
 	uint64_t moment_rss_bytes; /* the sum of RSS then, by what was read between snapshots */
+	uint64_t weight_bytes;	   /* and of processes without a trace, that made it the moment */
+	struct vmt_tree_untraced untraced;
 	struct vmt_tree_sum sum;
 };
 

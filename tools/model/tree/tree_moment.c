@@ -3,12 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A process has another RSS from a time on; 0 from its end on. */
+/* RSS that differs by less is as much. */
+#define SAME_PART 128u
+
+/* A process has another RSS from a time on; 0 from its end on. One without a trace comes or goes.
+ */
 struct change {
 	size_t family;
 	int64_t time_ns;
-	size_t process;
+	size_t process; /* VMT_TREE_NONE: without a trace */
 	uint64_t rss_bytes;
+	bool goes;
 };
 
 static int
@@ -22,6 +27,26 @@ compare_changes(const void *left, const void *right)
 	if (a->time_ns != b->time_ns)
 		return a->time_ns < b->time_ns ? -1 : 1;
 	return a->process < b->process ? -1 : a->process > b->process;
+}
+
+static size_t
+list_untraced(const struct vmt_tree_process *process, struct change *changes)
+{
+	struct change change = {.family = process->tree, .process = VMT_TREE_NONE};
+	size_t count = 0;
+
+	for (size_t i = 0; i < process->untraced_count; i++) {
+		const struct vmt_tree_span *span = &process->untraced[i];
+
+		change.rss_bytes = span->private_bytes;
+		change.time_ns = span->start_ns;
+		change.goes = false;
+		changes[count++] = change;
+		change.time_ns = span->end_ns < span->start_ns ? span->start_ns : span->end_ns;
+		change.goes = true;
+		changes[count++] = change;
+	}
+	return count;
 }
 
 static size_t
@@ -42,38 +67,67 @@ list_changes(const struct vmt_tree *tree, struct change *changes)
 		change.time_ns = process->end_ns;
 		change.rss_bytes = 0;
 		changes[count++] = change;
+		count += list_untraced(process, &changes[count]);
 	}
 	return count;
 }
 
-static void
-take_change(struct vmt_tree_family *family, uint64_t sum_bytes, int64_t time_ns)
+/* The sums of one family as they go on. */
+struct sums {
+	uint64_t rss_bytes;
+	uint64_t untraced_bytes;
+	uint64_t changes; /* processes that came or went */
+	uint64_t peak_changes;
+};
+
+/* Pages that are copied after a fork do not move RSS: while RSS stays where it is most, and nobody
+ * comes or goes, the later time has more in RAM. */
+static bool
+is_as_much(const struct vmt_tree_family *family, const struct sums *sums, uint64_t weight_bytes)
 {
+	return sums->changes == sums->peak_changes && sums->untraced_bytes == 0 &&
+	       weight_bytes + weight_bytes / SAME_PART >= family->weight_bytes;
+}
+
+static void
+take_change(struct vmt_tree_family *family, struct sums *sums, int64_t time_ns)
+{
+	uint64_t weight_bytes = sums->rss_bytes + sums->untraced_bytes;
 	bool is_newer = family->is_live && time_ns != INT64_MAX;
 
-	if (is_newer || sum_bytes > family->moment_rss_bytes) {
-		family->moment_rss_bytes = sum_bytes;
-		family->moment_ns = time_ns;
-	}
+	if (!is_newer && weight_bytes <= family->weight_bytes &&
+	    !is_as_much(family, sums, weight_bytes))
+		return;
+	if (is_newer || weight_bytes > family->weight_bytes)
+		family->weight_bytes = weight_bytes;
+	sums->peak_changes = sums->changes;
+	family->moment_rss_bytes = sums->rss_bytes;
+	family->moment_ns = time_ns;
 }
 
 /* Changes of one time are one step. */
 static void
 sweep(struct vmt_tree *tree, const struct change *changes, size_t count, uint64_t *rss_bytes)
 {
-	uint64_t sum_bytes = 0;
+	struct sums sums = {0};
 
 	for (size_t i = 0; i < count; i++) {
 		const struct change *change = &changes[i];
 		bool is_last = i + 1 == count || change[1].family != change->family;
 
-		sum_bytes -= rss_bytes[change->process];
-		rss_bytes[change->process] = change->rss_bytes;
-		sum_bytes += change->rss_bytes;
+		if (change->process == VMT_TREE_NONE) {
+			sums.untraced_bytes +=
+			    change->goes ? 0 - change->rss_bytes : change->rss_bytes;
+		} else {
+			sums.changes += rss_bytes[change->process] == 0 || change->rss_bytes == 0;
+			sums.rss_bytes -= rss_bytes[change->process];
+			rss_bytes[change->process] = change->rss_bytes;
+			sums.rss_bytes += change->rss_bytes;
+		}
 		if (is_last || change[1].time_ns != change->time_ns)
-			take_change(&tree->families[change->family], sum_bytes, change->time_ns);
+			take_change(&tree->families[change->family], &sums, change->time_ns);
 		if (is_last)
-			sum_bytes = 0;
+			sums = (struct sums){0};
 	}
 }
 
@@ -125,7 +179,7 @@ vmt_tree_moment_find(struct vmt_tree *tree)
 	uint64_t *rss_bytes = calloc(tree->count ? tree->count : 1, sizeof(*rss_bytes));
 
 	for (size_t i = 0; i < tree->count; i++)
-		room += tree->processes[i].point_count;
+		room += tree->processes[i].point_count + 2 * tree->processes[i].untraced_count;
 	changes = calloc(room ? room : 1, sizeof(*changes));
 	if (changes && rss_bytes) {
 		mark_live(tree);

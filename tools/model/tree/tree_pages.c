@@ -1,5 +1,7 @@
 #include "tools/model/tree/tree_pages.h"
 
+#include "tools/model/tree/tree.h"
+
 #include <stdlib.h>
 
 enum kind {
@@ -120,7 +122,8 @@ add(struct vmt_tree_pages *pages, const struct vmt_mapping *mapping, const struc
 	struct range range = {.start = run->start, .end = run->start + run->bytes};
 
 	if (!(run->kind & (VMT_RUN_FILE | VMT_RUN_SHARED)) && !is_apart) {
-		pages->alone_bytes += run->bytes;
+		pages->alone_bytes =
+		    vmt_tree_figure(pages->alone_bytes + vmt_tree_figure(run->bytes));
 		return true;
 	}
 	if (!has_room(pages))
@@ -179,7 +182,7 @@ sum_bytes(const struct range *ranges, size_t count)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < count; i++)
-		bytes += ranges[i].end - ranges[i].start;
+		bytes = vmt_tree_figure(bytes + vmt_tree_figure(ranges[i].end - ranges[i].start));
 	return bytes;
 }
 
@@ -214,6 +217,7 @@ vmt_tree_pages_sum(struct vmt_tree_pages *pages, struct vmt_tree_page_sums *sums
 	    .anonymous_bytes = pages->alone_bytes + sum_bytes(&pages->all[files], shared),
 	};
 	for (size_t i = files + shared; i < pages->count; i++)
-		sums->anonymous_bytes +=
-		    bytes_outside(&pages->all[i], &pages->all[files], shared, &at);
+		sums->anonymous_bytes = vmt_tree_figure(
+		    sums->anonymous_bytes + vmt_tree_figure(bytes_outside(
+						&pages->all[i], &pages->all[files], shared, &at)));
 }

@@ -2,11 +2,15 @@
 
 #include "format/codec.h"
 #include "tools/read/trace/trace.h"
+#include "tools/read/trace/untraced_records.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What a process without a trace has less of moves no moment. */
+#define LITTLE_BYTES (UINT64_C(64) << 10)
 
 struct line {
 	uint64_t leaves_ns; /* of a last snapshot, or 0 */
@@ -57,7 +61,8 @@ has_room(struct line *line)
 static bool
 add_point(struct line *line, uint64_t monotonic_ns, uint64_t rss_bytes)
 {
-	struct vmt_tree_point point = {(int64_t)(monotonic_ns & INT64_MAX), rss_bytes};
+	struct vmt_tree_point point = {(int64_t)(monotonic_ns & INT64_MAX),
+				       vmt_tree_figure(rss_bytes)};
 
 	if (rss_bytes == VMT_FIGURE_UNKNOWN)
 		return true;
@@ -132,8 +137,10 @@ read_line(struct vmt_tree_process *process, struct vmt_trace *trace, size_t most
 	bool done = true;
 
 	assert(most_points >= 2);
-	for (size_t i = 0; i < count && done; i++)
+	for (size_t i = 0; i < count && done; i++) {
 		done = add_chunk(&line, trace, &chunks[i]);
+		process->tells_untraced |= chunks[i].header.kind == VMT_CHUNK_UNTRACED;
+	}
 	process->points = line.points;
 	process->point_count = line.count;
 	process->leaves_ns = (int64_t)(line.leaves_ns & INT64_MAX);
@@ -146,6 +153,32 @@ read_line(struct vmt_tree_process *process, struct vmt_trace *trace, size_t most
 	if (line.count > 1)
 		qsort(line.points, line.count, sizeof(*line.points), by_time);
 	return true;
+}
+
+struct spans {
+	struct vmt_tree_process *process;
+	size_t most;
+};
+
+static bool
+add_span(void *context, const struct vmt_untraced *record)
+{
+	struct spans *spans = context;
+	struct vmt_tree_process *process = spans->process;
+	size_t count = process->untraced_count;
+	struct vmt_tree_span *all;
+
+	if (record->private_bytes == VMT_FIGURE_UNKNOWN || record->private_bytes < LITTLE_BYTES ||
+	    record->start_ns > INT64_MAX)
+		return true;
+	all = reallocarray(process->untraced, count + 1, sizeof(*all));
+	if (!all)
+		return false;
+	process->untraced = all;
+	all[process->untraced_count++] =
+	    (struct vmt_tree_span){(int64_t)record->start_ns, vmt_untraced_records_end(record),
+				   vmt_tree_figure(record->private_bytes)};
+	return process->untraced_count < spans->most;
 }
 
 /* The bytes of the last title of a trace, until the next payload of it; false where it has none. */
@@ -260,6 +293,8 @@ vmt_tree_scan(struct vmt_tree_process *process, const char *path, const char *na
 	done = read_names(process, trace, path, name) && read_line(process, trace, most_points);
 	if (done)
 		read_identity(process, trace);
+	if (done && process->tells_untraced)
+		vmt_untraced_records_each(trace, add_span, &(struct spans){process, most_points});
 	vmt_trace_close(trace);
 	if (done)
 		return 0;
@@ -275,6 +310,7 @@ vmt_tree_scan_free(struct vmt_tree_process *process)
 	free(process->exe);
 	free(process->title);
 	free(process->points);
+	free(process->untraced);
 	free(process->owner);
 	for (size_t i = 0; i < process->inherited_count; i++)
 		free(process->inherited[i].call);

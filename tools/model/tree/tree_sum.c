@@ -1,7 +1,9 @@
 #include "tools/model/tree/tree_sum.h"
 
 #include "format/codec.h"
+#include "tools/model/tree/tree_calm.h"
 #include "tools/model/tree/tree_pages.h"
+#include "tools/model/tree/tree_untraced.h"
 #include "tools/read/trace/snapshot_decode.h"
 #include "tools/read/trace/trace.h"
 
@@ -25,6 +27,12 @@ struct choice {
 	int64_t distance_ns; /* a quarter of it, so that its double is a number */
 };
 
+/* The nearest, and the nearest with Pss between which and the moment nobody came or went. */
+struct choices {
+	struct choice nearest;
+	struct choice calm;
+};
+
 /* One family's processes, and its sums as they grow. */
 struct adding {
 	struct vmt_tree *tree;
@@ -32,6 +40,8 @@ struct adding {
 	const size_t *members;
 	size_t count;
 	struct vmt_tree_pages *pages;
+	struct vmt_tree_kin *kin;
+	struct vmt_tree_calm calm;
 	uint64_t proportional_anonymous_bytes; /* Pss of all private pages */
 	int64_t first_ns;		       /* the earliest of the snapshots and the moment */
 	int64_t last_ns;
@@ -92,7 +102,20 @@ is_better(const struct choice *one, const struct choice *best)
 }
 
 static void
-choose(struct choice *best, struct vmt_trace *trace, int64_t moment_ns)
+take_choice(struct choices *best, const struct choice *one, const struct vmt_tree_calm *calm)
+{
+	int64_t time_ns = monotonic(&one->head);
+
+	if (is_better(one, &best->nearest))
+		best->nearest = *one;
+	if (has_proportion(&one->head) && time_ns >= calm->from_ns && time_ns <= calm->to_ns &&
+	    is_better(one, &best->calm))
+		best->calm = *one;
+}
+
+static void
+choose(struct choices *best, struct vmt_trace *trace, int64_t moment_ns,
+       const struct vmt_tree_calm *calm)
 {
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
@@ -109,8 +132,7 @@ choose(struct choice *best, struct vmt_trace *trace, int64_t moment_ns)
 		    one.head.source == VMT_RESIDENCY_NONE)
 			continue;
 		one.distance_ns = distance(monotonic(&one.head), moment_ns) / 4;
-		if (is_better(&one, best))
-			*best = one;
+		take_choice(best, &one, calm);
 	}
 }
 
@@ -135,16 +157,16 @@ take_figures(struct vmt_tree_process *process, const struct vmt_snapshot_head *h
 	struct vmt_tree_figures *at = &process->at;
 
 	at->time_ns = monotonic(head);
-	at->rss_bytes = head->resident_bytes;
-	at->swap_bytes = head->swap_bytes;
-	at->proportional_bytes = head->kernel.proportional_bytes;
+	at->rss_bytes = vmt_tree_figure(head->resident_bytes);
+	at->swap_bytes = vmt_tree_figure(head->swap_bytes);
+	at->proportional_bytes = vmt_tree_figure(head->kernel.proportional_bytes);
 	at->private_bytes = at->shared_bytes = VMT_FIGURE_UNKNOWN;
 	if (is_known(head->shared_rss_bytes) && head->shared_rss_bytes <= head->resident_bytes) {
-		at->shared_bytes = head->shared_rss_bytes;
-		at->private_bytes = head->resident_bytes - head->shared_rss_bytes;
+		at->shared_bytes = vmt_tree_figure(head->shared_rss_bytes);
+		at->private_bytes = at->rss_bytes - at->shared_bytes;
 	} else if (is_known(head->kernel.private_bytes)) {
-		at->private_bytes = head->kernel.private_bytes;
-		at->shared_bytes = head->kernel.shared_bytes;
+		at->private_bytes = vmt_tree_figure(head->kernel.private_bytes);
+		at->shared_bytes = vmt_tree_figure(head->kernel.shared_bytes);
 	}
 }
 
@@ -168,63 +190,68 @@ add_choice(struct adding *adding, struct vmt_tree_process *process, const struct
 	adding->knows_pages &= choice->head.source != VMT_RESIDENCY_MINCORE;
 	adding->knows_proportion &= has_proportion(&choice->head);
 	if (has_proportion(&choice->head))
-		adding->proportional_anonymous_bytes += choice->head.proportional_anonymous_bytes;
+		adding->proportional_anonymous_bytes +=
+		    vmt_tree_figure(choice->head.proportional_anonymous_bytes);
+}
+
+/* Those of one calm time tell who shares what, if each process has one, and they have the RSS that
+ * was read at the moment. */
+static bool
+are_calm(const struct adding *adding, const struct choices *choices)
+{
+	uint64_t rss_bytes = 0;
+
+	for (size_t i = 0; i < adding->count; i++) {
+		if (!adding->tree->processes[adding->members[i]].is_there)
+			continue;
+		if (!choices[i].calm.is_there)
+			return false;
+		rss_bytes += vmt_tree_figure(choices[i].calm.head.resident_bytes);
+	}
+	return !is_far(rss_bytes, adding->family->moment_rss_bytes);
 }
 
 static void
-choose_all(struct adding *adding)
+take_choices(struct adding *adding, const struct choices *choices)
 {
 	struct vmt_tree_family *family = adding->family;
+	bool calm = are_calm(adding, choices);
 
 	adding->first_ns = adding->last_ns = family->moment_ns;
 	for (size_t i = 0; i < adding->count; i++) {
 		struct vmt_tree_process *process = &adding->tree->processes[adding->members[i]];
-		struct vmt_trace *trace = process->is_there ? open_again(process) : NULL;
-		struct choice choice = {.is_there = false};
+		const struct choice *choice = calm ? &choices[i].calm : &choices[i].nearest;
 
-		if (trace)
-			choose(&choice, trace, family->moment_ns);
-		vmt_trace_close(trace);
-		if (choice.is_there)
-			add_choice(adding, process, &choice);
+		if (choice->is_there)
+			add_choice(adding, process, choice);
 		else
 			family->unseen += process->is_there;
 	}
+}
+
+static bool
+choose_all(struct adding *adding)
+{
+	struct vmt_tree_family *family = adding->family;
+	struct choices *choices = calloc(adding->count + 1, sizeof(*choices));
+
+	if (!choices)
+		return false;
+	adding->calm = vmt_tree_calm_find(adding->tree, family, adding->members, adding->count);
+	for (size_t i = 0; i < adding->count; i++) {
+		struct vmt_tree_process *process = &adding->tree->processes[adding->members[i]];
+		struct vmt_trace *trace = process->is_there ? open_again(process) : NULL;
+
+		if (trace)
+			choose(&choices[i], trace, family->moment_ns, &adding->calm);
+		vmt_trace_close(trace);
+	}
+	take_choices(adding, choices);
+	free(choices);
 	family->skew_ns = adding->last_ns - family->moment_ns;
 	if (family->moment_ns - adding->first_ns > family->skew_ns)
 		family->skew_ns = family->moment_ns - adding->first_ns;
-}
-
-/* A snapshot tells of pages as they were shared then: among others, where processes of the tree
- * came or went between it and the moment. */
-static void
-find_apart(struct adding *adding)
-{
-	struct vmt_tree *tree = adding->tree;
-	int64_t first_leaves_ns = INT64_MAX;
-	int64_t last_start_ns = INT64_MIN;
-
-	for (size_t i = 0; i < adding->count; i++) {
-		const struct vmt_tree_process *process = &tree->processes[adding->members[i]];
-
-		adding->family->sum.is_apart |=
-		    (process->leaves_ns >= adding->first_ns &&
-		     process->leaves_ns < adding->last_ns) ||
-		    (process->start_ns > adding->first_ns && process->start_ns <= adding->last_ns);
-		if (!process->is_there)
-			continue;
-		if (process->leaves_ns < first_leaves_ns)
-			first_leaves_ns = process->leaves_ns;
-		if (process->start_ns > last_start_ns)
-			last_start_ns = process->start_ns;
-	}
-	for (size_t i = 0; i < adding->count; i++) {
-		struct vmt_tree_process *process = &tree->processes[adding->members[i]];
-
-		process->is_apart =
-		    process->has_snapshot &&
-		    (process->at.time_ns > first_leaves_ns || process->at.time_ns < last_start_ns);
-	}
+	return true;
 }
 
 static bool
@@ -259,8 +286,13 @@ sum_pages(struct adding *adding)
 	bool is_exact = adding->knows_proportion && !sum->is_apart;
 
 	sum->is_estimate = adding->is_coarse || !is_exact || adding->family->unseen > 0 ||
+			   adding->family->untraced.there > 0 ||
 			   adding->family->skew_ns > EXACT_NS ||
 			   is_far(sum->rss_bytes, adding->family->moment_rss_bytes);
+	sum->is_least =
+	    adding->family->unseen > 0 || adding->family->untraced.there > 0 || sum->is_short ||
+	    (sum->is_estimate && vmt_tree_calm_may_have_copied(adding->tree, adding->family,
+							       adding->members, adding->count));
 	if (!adding->knows_pages || !(adding->knows_shares || is_exact))
 		return;
 	vmt_tree_pages_sum(adding->pages, &pages);
@@ -273,25 +305,30 @@ sum_pages(struct adding *adding)
 }
 
 /* Of one process alone no pages need to be looked at. */
-static void
+static bool
 sum_family(struct adding *adding)
 {
 	struct vmt_tree *tree = adding->tree;
 	struct vmt_tree_sum *sum = &adding->family->sum;
 
 	vmt_tree_pages_clear(adding->pages);
-	choose_all(adding);
+	if (!vmt_tree_untraced_count(tree, adding->family, adding->members, adding->count) ||
+	    !choose_all(adding))
+		return false;
 	sum->once_bytes = sum->outside_bytes = VMT_FIGURE_UNKNOWN;
 	if (adding->count < 2)
-		return;
+		return true;
 	sum->is_short = sum->rss_bytes < adding->family->moment_rss_bytes &&
 			is_far(sum->rss_bytes, adding->family->moment_rss_bytes);
-	find_apart(adding);
+	sum->is_apart = vmt_tree_calm_is_broken(tree, adding->members, adding->count,
+						adding->first_ns, adding->last_ns);
+	vmt_tree_calm_mark_apart(tree, adding->kin, adding->members, adding->count);
 	for (size_t i = 0; i < adding->count && adding->knows_pages; i++)
 		if (tree->processes[adding->members[i]].has_snapshot)
 			adding->knows_pages =
 			    add_pages(adding, &tree->processes[adding->members[i]]);
 	sum_pages(adding);
+	return true;
 }
 
 /* Processes by family; first[f] is where those of a family begin. */
@@ -316,7 +353,8 @@ vmt_tree_sum_fill(struct vmt_tree *tree, struct vmt_err *err)
 	size_t *members = calloc(tree->count + 1, sizeof(*members));
 	size_t *first = calloc(tree->family_count + 1, sizeof(*first));
 	struct vmt_tree_pages *pages = vmt_tree_pages_new();
-	bool has_memory = members && first && pages;
+	struct vmt_tree_kin *kin = vmt_tree_calm_kin(tree);
+	bool has_memory = members && first && pages && kin;
 
 	if (has_memory)
 		list_members(tree, members, first);
@@ -326,13 +364,15 @@ vmt_tree_sum_fill(struct vmt_tree *tree, struct vmt_err *err)
 					.members = &members[first[i]],
 					.count = first[i + 1] - first[i],
 					.pages = pages,
+					.kin = kin,
 					.knows_shares = true,
 					.knows_proportion = true,
 					.knows_pages = true};
 
-		sum_family(&adding);
+		has_memory = sum_family(&adding);
 	}
 	vmt_tree_pages_free(pages);
+	free(kin);
 	free(members);
 	free(first);
 	return has_memory ? 0 : vmt_err_set(err, ENOMEM, "out of memory for the sum of a tree");

@@ -28,6 +28,7 @@ vmt_block_index_records(const struct vmt_chunk *chunk)
 	case VMT_CHUNK_ALLOCATOR:
 	case VMT_CHUNK_NAMES:
 	case VMT_CHUNK_JIT:
+	case VMT_CHUNK_UNTRACED:
 		return 0;
 	}
 	return 0; /* a kind that may be skipped */

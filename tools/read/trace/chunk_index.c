@@ -122,6 +122,7 @@ claimed_records(const struct vmt_chunk *chunk)
 	case VMT_CHUNK_ALLOCATOR:
 	case VMT_CHUNK_NAMES:
 	case VMT_CHUNK_JIT:
+	case VMT_CHUNK_UNTRACED:
 		return 0;
 	}
 	return 0; /* a kind that may be skipped */
