@@ -31,7 +31,7 @@ core_sources := $(filter-out tools/cmd/main.c,$(tools_sources))
 
 lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
-core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources)) $(BUILD)/obj/tools/page/page.o
+core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources)) $(BUILD)/obj/tools/page/page.o $(BUILD)/obj/blob/blob_embed.o
 # Modules of these that unit tests may link: all but the hooks and the constructor.
 inner_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
 	$(patsubst %.c,$(BUILD)/pic/%.o,$(inner_sources)))
@@ -102,6 +102,21 @@ define link
 	@sed -n 's|^$(BUILD)/[a-z]*/\(.*\)\.o$$|$@: $$(if $$(wildcard \1.[cS]),&,always)|p' $@.taken >$@.d && rm $@.taken
 endef
 
+# What is put into a process that loads no library: capture/ and what is below it, a second time, without a C library,
+# without thread-local storage and without vector registers.
+blob_objects := $(patsubst %.c,$(BUILD)/alone/%.o,$(call sources_of,base format unwind capture blob) collect/initial_events.c)
+$(BUILD)/alone/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) $(PIC) -DVMT_THREAD_ON_STACK -mgeneral-regs-only -fno-stack-protector -ffreestanding -fno-sanitize=all -c $< -o $@
+$(BUILD)/blob.so: $(blob_objects) blob/exports.map
+	$(CC) $(CFLAGS) -shared -nostdlib -Wl,--version-script=blob/exports.map -Wl,-Bsymbolic -Wl,--build-id=none \
+	  -Wl,-z,norelro,-z,noexecstack,-z,max-page-size=4096,-z,separate-code -Wl,--no-undefined -o $@ $(blob_objects) -lgcc
+$(BUILD)/blob.bare.so: $(BUILD)/blob.so
+	objcopy --strip-debug $< $@
+$(BUILD)/obj/blob/blob_embed.o: blob/blob_embed.S $(BUILD)/blob.bare.so
+	@mkdir -p $(@D)
+	$(CC) -DVMT_BLOB_FILE='"$(BUILD)/blob.bare.so"' -c $< -o $@
+
 $(BUILD)/vmtrace: $(BUILD)/obj/tools/cmd/main.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
 	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,$(TOOL_LIBS))
 
@@ -138,6 +153,7 @@ endef
 # Usage: $(call commands,FLAGS,SOURCES)
 commands = $(foreach source,$(2),{"directory": "$(CURDIR)"$(comma) "command": "cc $(1) -c $(source)"$(comma) "file": "$(source)"})
 all_commands = $(call commands,$(BASE) $(CFLAGS) $(PIC),$(base_sources) $(inner_sources)) \
+	$(call commands,$(BASE) $(CFLAGS) $(PIC) -DVMT_THREAD_ON_STACK,$(call sources_of,blob)) \
 	$(call commands,$(BASE) $(CFLAGS),$(tools_sources)) \
 	$(call commands,$(BASE) $(CFLAGS) $(TEST_FLAGS),$(wildcard tests/*.c tests/unit/*.c tests/race/*.c tests/e2e/*.c tests/fuzz/*.c)) \
 	$(call commands,-std=gnu11 -D_GNU_SOURCE -I. $(WARN),$(wildcard tests/target/*.c bench/*.c)) \
@@ -206,22 +222,14 @@ test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(target
 compilers: build ## every C source by every gcc-N and clang-N that is installed, warnings as errors
 	@tests/compilers $(BUILD) $(COMPILERS)
 
-# What a way into a process without a C library and without thread-local storage is made of.
-alone_objects := $(patsubst %.c,$(BUILD)/alone/%.o,$(call sources_of,base format unwind capture) collect/initial_events.c)
-$(BUILD)/alone/%.o: %.c Makefile
-	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $(PIC) -DVMT_THREAD_ON_STACK -mgeneral-regs-only -fno-stack-protector -c $< -o $@
-$(BUILD)/capture_alone.so: $(alone_objects)
-	@echo '{ local: *; };' | $(CC) $(CFLAGS) -shared -nostdlib -Wl,--version-script=/dev/stdin -o $@ $^ -lgcc
-
-walls: build $(BUILD)/capture_alone.so ## check the walls of docs/architecture.md by machine
+walls: build ## check the walls of docs/architecture.md by machine
 	@tests/walls $(BUILD)
 
 graph: ## which room includes which, where in a circle, and how densely each asserts
 	@tests/include_graph
 	@tests/assertions
 
-sources_all = $(shell find $(wildcard $(base_rooms) $(inner_rooms) tools) -name '*.[ch]') $(wildcard tests/*.h tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
+sources_all = $(shell find $(wildcard $(base_rooms) $(inner_rooms) blob tools) -name '*.[ch]') $(wildcard tests/*.h tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
 # Each major version of clang-format writes another style: the sources are in that of version 14.
 clang_format := $(firstword $(shell command -v clang-format-14) $(shell clang-format --version 2>/dev/null | grep -q 'version 14\.' && echo clang-format))
 lint: ## clang-format, cppcheck, clang-tidy and a clang build

@@ -5,6 +5,7 @@
 #include "tools/cmd/library.h"
 #include "tools/cmd/pack.h"
 #include "tools/cmd/record_settings.h"
+#include "tools/cmd/record_static.h"
 #include "tools/cmd/record_summary.h"
 #include "tools/cmd/record_tree.h"
 #include "tools/cmd/show_page.h"
@@ -226,7 +227,8 @@ warn_of_obstacle(const char *command)
 	const char *obstacle;
 	const char *remedy;
 
-	if (vmt_preloadable_inspect(&program, command, &err) < 0)
+	if (vmt_preloadable_inspect(&program, command, &err) < 0 ||
+	    (vmt_preloadable_is_static(&program) && program.is_go))
 		return;
 	obstacle = vmt_preloadable_obstacle(&program, &remedy);
 	if (obstacle)
@@ -389,7 +391,9 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	    (result = set_environment(recording, err)) < 0)
 		return result;
 	warn_of_obstacle(argv[0]);
-	result = vmt_launch_start(&recording->launch, argv, status, err);
+	result = vmt_record_static_is_one(argv[0])
+		     ? vmt_record_static_start(&recording->launch, argv, status, err)
+		     : vmt_launch_start(&recording->launch, argv, status, err);
 	if (result < 0)
 		return result;
 	if (recording->launch.ended)

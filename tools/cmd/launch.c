@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -85,30 +86,39 @@ execute(char **argv)
 	return errno;
 }
 
-/* The pipe closes itself at a successful exec; else it carries the errno. */
-__attribute__((noreturn)) static void
-run_child(char **argv, int report_fd, const struct dispositions *saved)
-{
-	int code;
+/* What the child says through a pipe that closes itself at a successful exec. */
+struct child_report {
+	int traced;    /* 0, or the errno of why not */
+	int exec_code; /* the errno of an exec that failed */
+};
 
-	give_signals_back(saved);
-	code = execute(argv);
+static void
+tell(int report_fd, int code)
+{
 	while (write(report_fd, &code, sizeof(code)) < 0 && errno == EINTR)
 		continue;
+}
+
+__attribute__((noreturn)) static void
+run_child(char **argv, int report_fd, bool stopped, const struct dispositions *saved)
+{
+	give_signals_back(saved);
+	if (stopped)
+		tell(report_fd, ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 ? errno : 0);
+	tell(report_fd, execute(argv));
 	_exit(VMT_LAUNCH_NOT_FOUND);
 }
 
-/* 0 once the program runs, else the errno of its exec. */
-static int
-read_exec_result(int fd)
+/* False: the child has said nothing more. */
+static bool
+hear(int fd, int *code)
 {
-	int code = 0;
 	ssize_t got;
 
 	do
-		got = read(fd, &code, sizeof(code));
+		got = read(fd, code, sizeof(*code));
 	while (got < 0 && errno == EINTR);
-	return got == (ssize_t)sizeof(code) ? code : 0;
+	return got == (ssize_t)sizeof(*code);
 }
 
 uint64_t
@@ -120,20 +130,22 @@ vmt_launch_now_ns(void)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-int
-vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt_err *err)
+static int
+start_child(struct vmt_launch *launch, char **argv, bool stopped, struct child_report *said,
+	    struct vmt_err *err)
 {
 	struct dispositions saved;
 	int report[2];
 	int code;
 
 	*launch = (struct vmt_launch){.start_ns = vmt_launch_now_ns()};
+	*said = (struct child_report){0, 0};
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return vmt_err_set(err, errno, "pipe: %s", strerror(errno));
 	take_signals(&saved);
 	launch->pid = fork();
 	if (launch->pid == 0)
-		run_child(argv, report[1], &saved);
+		run_child(argv, report[1], stopped, &saved);
 	code = errno;
 	forward_to = launch->pid;
 	sigprocmask(SIG_SETMASK, &saved.mask, NULL);
@@ -142,13 +154,80 @@ vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt
 		close(report[0]);
 		return vmt_err_set(err, code, "fork: %s", strerror(code));
 	}
-	code = read_exec_result(report[0]);
+	if (stopped)
+		hear(report[0], &said->traced);
+	hear(report[0], &said->exec_code);
 	close(report[0]);
-	if (code == 0)
-		return 0;
+	return 0;
+}
+
+static void
+report_failed_exec(struct vmt_launch *launch, const char *command, int code, int *status,
+		   struct vmt_err *err)
+{
 	vmt_launch_reap(launch, true);
 	*status = code == ENOENT || code == ENOTDIR ? VMT_LAUNCH_NOT_FOUND : VMT_LAUNCH_CANNOT_RUN;
-	vmt_err_set(err, code, "%s: %s", argv[0], strerror(code));
+	vmt_err_set(err, code, "%s: %s", command, strerror(code));
+}
+
+int
+vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt_err *err)
+{
+	struct child_report said;
+	int result = start_child(launch, argv, false, &said, err);
+
+	if (result == 0 && said.exec_code != 0)
+		report_failed_exec(launch, argv[0], said.exec_code, status, err);
+	return result;
+}
+
+/* Signals that came before the exec's own stop are given to it on the way. */
+static bool
+wait_for_exec(struct vmt_launch *launch)
+{
+	int wait_status;
+
+	for (;;) {
+		pid_t got = waitpid(launch->pid, &wait_status, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return false;
+		if (!WIFSTOPPED(wait_status)) {
+			launch->wait_status = wait_status;
+			launch->ended = true;
+			launch->end_ns = vmt_launch_now_ns();
+			forward_to = 0;
+			return false;
+		}
+		if (WSTOPSIG(wait_status) == SIGTRAP)
+			return true;
+		ptrace(PTRACE_CONT, launch->pid, NULL, (long)WSTOPSIG(wait_status));
+	}
+}
+
+int
+vmt_launch_start_stopped(struct vmt_launch *launch, char **argv, vmt_launch_at_exec *at_exec,
+			 void *context, int *untraced, int *status, struct vmt_err *err)
+{
+	struct child_report said;
+	int result = start_child(launch, argv, true, &said, err);
+
+	*untraced = said.traced;
+	if (result < 0)
+		return result;
+	if (said.exec_code != 0) {
+		report_failed_exec(launch, argv[0], said.exec_code, status, err);
+		return 0;
+	}
+	if (said.traced == 0 && wait_for_exec(launch)) {
+		long signal = at_exec(context, launch->pid);
+
+		ptrace(PTRACE_DETACH, launch->pid, NULL, signal);
+	}
+	if (launch->ended)
+		*status = vmt_launch_status(launch);
 	return 0;
 }
 

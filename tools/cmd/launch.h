@@ -25,10 +25,19 @@ struct vmt_launch {
 	uint64_t end_ns;   /* 0: not seen to have ended */
 };
 
+/* What is done to a program at the stop of its exec, before its first instruction. Returns the
+ * signal that it is to go on with, 0: none. */
+typedef int vmt_launch_at_exec(void *context, pid_t pid);
+
 /* Starts argv[0] with the present environment, by PATH; a text without #! is sh's, as execvp has
  * it. Where it can't be executed: 0, launch is ended, and *status is 126 or 127, with a message in
  * err. Negative errno on other failures. */
 int vmt_launch_start(struct vmt_launch *launch, char **argv, int *status, struct vmt_err *err);
+
+/* The same, for a program that is traced until at_exec has returned. Where it may not be traced it
+ * runs all the same, and *untraced is the errno; else 0. */
+int vmt_launch_start_stopped(struct vmt_launch *launch, char **argv, vmt_launch_at_exec *at_exec,
+			     void *context, int *untraced, int *status, struct vmt_err *err);
 
 /* Whether it has ended. It stays to be reaped for up to a second: as long as it is there, the
  * collector can see what it was. */

@@ -306,6 +306,14 @@ vmt_preloadable_inspect(struct vmt_preloadable *program, const char *command, st
 	return result;
 }
 
+bool
+vmt_preloadable_is_static(const struct vmt_preloadable *program)
+{
+	return MACHINE == EM_X86_64 && program->right_machine && !program->is_library &&
+	       program->libc == VMT_PRELOADABLE_LIBC_NONE && !program->is_setuid &&
+	       !program->has_capabilities;
+}
+
 const char *
 vmt_preloadable_obstacle(const struct vmt_preloadable *program, const char **remedy)
 {

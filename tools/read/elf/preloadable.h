@@ -44,6 +44,10 @@ bool vmt_preloadable_find_elf(const char *command, char path[PATH_MAX]);
 int vmt_preloadable_inspect(struct vmt_preloadable *program, const char *command,
 			    struct vmt_err *err);
 
+/* Whether it is a whole program that no loader loads anything into, and that this command may put
+ * the recorder into (inject/static_start.h). */
+bool vmt_preloadable_is_static(const struct vmt_preloadable *program);
+
 /* Why the library can't be loaded into it, or NULL; *remedy says what to do about that. */
 const char *vmt_preloadable_obstacle(const struct vmt_preloadable *program, const char **remedy);
 
