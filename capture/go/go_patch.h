@@ -17,8 +17,8 @@
 #ifndef VMT_GO_PATCH_H
 #define VMT_GO_PATCH_H
 
-#include "capture/go/go_image.h"
 #include "format/go.h"
+#include "unwind/go_image.h"
 
 #include <stdint.h>
 

@@ -2,10 +2,10 @@
 
 #include "base/pages.h"
 #include "base/sys.h"
-#include "capture/go/go_functions.h"
-#include "capture/go/go_image.h"
 #include "capture/go/go_patch.h"
 #include "capture/go/go_stack.h"
+#include "unwind/go_functions.h"
+#include "unwind/go_image.h"
 
 #include <elf.h>
 #include <link.h>

@@ -7,8 +7,8 @@
 #ifndef VMT_GO_FUNCTIONS_H
 #define VMT_GO_FUNCTIONS_H
 
-#include "capture/go/go_image.h"
 #include "format/go_roles.h"
+#include "unwind/go_image.h"
 
 /* Reads the whole image: symbols, or of a stripped program the functions that are wanted and the
  * bounds of the text. NULL, or why nothing is known (static text). */

@@ -1,4 +1,4 @@
-#include "capture/go/go_functions.h"
+#include "unwind/go_functions.h"
 
 #include "unwind/gopclntab.h"
 

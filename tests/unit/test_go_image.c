@@ -1,11 +1,11 @@
 /*
- * test_capture_go_image.c: are the runtime's functions and counters found in an executable, by its
+ * test_go_image.c: are the runtime's functions and counters found in an executable, by its
  * symbols or without, and does no damaged file lead astray?
  *
  * The file is made by hand: one segment, with the sections that a Go program has.
  */
-#include "capture/go/go_functions.h"
-#include "capture/go/go_image.h"
+#include "unwind/go_functions.h"
+#include "unwind/go_image.h"
 
 #include <elf.h>
 #include <setjmp.h>

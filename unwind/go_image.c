@@ -1,4 +1,4 @@
-#include "capture/go/go_image.h"
+#include "unwind/go_image.h"
 
 #include "base/text.h"
 

@@ -66,7 +66,7 @@ struct vmt_go_name {
  * read (go_functions.h). NULL, or why nothing is known (static text). */
 const char *vmt_go_image_read_symbols(struct vmt_go_image *image, const struct vmt_go_file *file);
 
-/* The parts that capture/go/go_functions.c shares. [offset, offset + bytes) of the file, or NULL.
+/* The parts that go_functions.c shares. [offset, offset + bytes) of the file, or NULL.
  */
 const void *vmt_go_image_at(const struct vmt_go_file *file, uint64_t offset, uint64_t bytes);
 /* The file's bytes for an address of a loaded segment, at least `bytes` of them, or NULL. */
