@@ -35,6 +35,27 @@ inode_of(const char *path)
 	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0 ? status.st_ino : 0;
 }
 
+void
+vmt_procfs_boot_id(unsigned char id[16])
+{
+	char text[64];
+	int fd = vmt_sys_open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+	long length = fd < 0 ? 0 : vmt_procfs_read_once(fd, text, sizeof(text));
+	unsigned digits = 0;
+
+	memset(id, 0, 16);
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	for (long i = 0; i < length && digits < 32; i++) {
+		int digit = vmt_text_hex_digit(text[i]);
+
+		if (digit < 0)
+			continue;
+		id[digits / 2] = (unsigned char)(id[digits / 2] << 4 | digit);
+		digits++;
+	}
+}
+
 uint64_t
 vmt_procfs_pid_namespace(void)
 {

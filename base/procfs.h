@@ -83,6 +83,9 @@ struct vmt_procfs_watch {
 	uint64_t stack_start; /* when they were opened; 0 = not known */
 };
 
+/* Of the machine since it was started; zeros where it can't be read. */
+void vmt_procfs_boot_id(unsigned char id[16]);
+
 /* The pid namespace of this process, as /proc/self/ns/pid has its inode; 0 = not known. */
 uint64_t vmt_procfs_pid_namespace(void);
 

@@ -11,6 +11,7 @@
 #include "collect/fork_children.h"
 #include "collect/outside_trace.h"
 #include "collect/process.h"
+#include "collect/shared.h"
 #include "collect/touch_sampling.h"
 
 #include <errno.h>
@@ -454,20 +455,10 @@ static int
 set_up_shared(struct collector *collector)
 {
 	struct vmt_shared *shared = &collector->shared;
-	struct vmt_residency_choice choice;
-	void *scratch = vmt_sys_mmap(NULL, VMT_RESIDENCY_SCRATCH_BYTES, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int result = vmt_shared_begin(shared, collector->host, collector->session);
 
-	if (vmt_sys_failed(scratch))
-		return (int)(intptr_t)scratch;
-	shared->residency_scratch = scratch;
-	shared->host = collector->host;
-	shared->session = collector->session;
-	choice = vmt_residency_choose(collector->host->residency_source, false);
-	shared->source = choice.source;
-	shared->knows_guards = choice.knows_guards;
-	if (shared->source == VMT_RESIDENCY_PAGEMAP)
-		shared->zero_frame = vmt_residency_zero_frame();
+	if (result < 0)
+		return result;
 	shared->pause = pause_work;
 	shared->context = collector;
 	shared->processes = collector->processes;
@@ -479,7 +470,6 @@ set_up_shared(struct collector *collector)
 							 .is_known = is_known,
 							 .with_pid = with_pid,
 							 .context = collector};
-	vmt_cpu_budget_begin(&shared->credit, vmt_ticks_monotonic_ns());
 	vmt_touch_sampling_begin(&shared->touch, shared->host, collector->processes,
 				 &collector->used);
 	return 0;
@@ -511,12 +501,7 @@ tear_down(struct collector *collector)
 	vmt_touch_sampling_end(&shared->touch);
 	for (uint32_t i = 0; i < collector->used; i++)
 		vmt_sys_munmap(collector->processes[i], sizeof(struct vmt_traced));
-	if (shared->residency_scratch)
-		vmt_sys_munmap(shared->residency_scratch, VMT_RESIDENCY_SCRATCH_BYTES);
-	vmt_snapshot_release(&shared->snapshot_scratch);
-	vmt_buffer_free(&shared->drain_scratch.payload);
-	vmt_buffer_free(&shared->packed);
-	vmt_buffer_free(&shared->retained);
+	vmt_shared_end(shared);
 	vmt_buffer_free(&collector->children.queue);
 }
 

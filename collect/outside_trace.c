@@ -7,11 +7,11 @@
 #include "collect/address_space.h"
 #include "collect/hidden_file.h"
 #include "collect/initial_events.h"
+#include "collect/outside_head.h"
 #include "collect/process.h"
 #include "collect/retain.h"
 #include "collect/trace_clock.h"
 #include "collect/untraced_notes.h"
-#include "format/stack_table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 
 #define MAX_NAMES 1000u
 #define MAP_SLOTS 1024u
+#define MODULES_BYTES 4096u
 #define EXTENSION ".vmt"
 
 static const char *
@@ -105,18 +106,6 @@ make_file(struct vmt_traced *process)
 	return vmt_sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 }
 
-static uint64_t
-random_id(void)
-{
-	uint64_t number = 0;
-
-	if (vmt_sys_call3(SYS_getrandom, &number, sizeof(number), 1 /* GRND_NONBLOCK */) !=
-	    sizeof(number))
-		number = vmt_ticks_monotonic_ns() * UINT64_C(0x9e3779b97f4a7c15);
-	return number ? number : 1;
-}
-
-/* No calls will come: rings for what it inherited, tables for nothing. */
 static void
 describe(struct vmt_traced *process, const struct vmt_traced *parent,
 	 const struct vmt_procfs_stat *stat)
@@ -134,17 +123,7 @@ describe(struct vmt_traced *process, const struct vmt_traced *parent,
 	    .cmdline_bytes = from->cmdline_bytes,
 	    .page_bytes = from->page_bytes,
 	    .clock = from->clock,
-	    .malloc_mode = VMT_MALLOC_OFF,
-	    .stack_mode = VMT_STACKS_NONE,
 	    .tracer_address = from->tracer_address,
-	    .shards = 1,
-	    .heap_capacity = VMT_RING_MIN_CAPACITY,
-	    .map_capacity = MAP_SLOTS,
-	    .stack_index_entries = VMT_STACK_MIN_ENTRIES,
-	    .stack_words = 512,
-	    .stack_words_used = 1,
-	    .modules_bytes = 4096,
-	    .modules_used = 8,
 	    .notes = VMT_NOTE_FORKED | VMT_NOTE_OUTSIDE | (from->notes & VMT_NOTE_OWN_MALLOC),
 	};
 	memcpy(head->boot_id, from->boot_id, sizeof(head->boot_id));
@@ -152,8 +131,7 @@ describe(struct vmt_traced *process, const struct vmt_traced *parent,
 	memcpy(head->cmdline, from->cmdline, sizeof(head->cmdline));
 	memcpy(head->name, stat->name, sizeof(head->name));
 	(void)vmt_trace_clock_pair(head->clock, &head->clock_start);
-	vmt_head_lay_out(head);
-	vmt_assert(vmt_head_check(head) == NULL);
+	vmt_outside_head_lay_out(head, MAP_SLOTS, MODULES_BYTES);
 }
 
 /* A file that nobody else maps. */
@@ -296,7 +274,7 @@ look(struct vmt_traced *process, struct vmt_shared *shared, const struct vmt_tra
 	if (process->rollup_fd == -EMFILE || process->rollup_fd == -ENFILE)
 		return process->rollup_fd;
 	process->start_ticks = stat->start_ticks;
-	process->random_id = random_id();
+	process->random_id = vmt_outside_head_random_id();
 	if (!vmt_address_space_has_trace_of(process, parent))
 		return vmt_procfs_is_mapped(process->maps_fd) ? -ENOEXEC : -ESRCH;
 	return put_path(process, parent) ? 0 : -ENAMETOOLONG;

@@ -513,7 +513,7 @@ end_when_full(struct vmt_traced *process, struct vmt_shared *shared, uint64_t no
 		return;
 	drain(process, shared, now_ns, VMT_DRAIN_ALL);
 	if (process->state == VMT_PROCESS_LIVE)
-		vmt_sampling_look(process, shared, now_ns);
+		vmt_sampling_look(process, shared, now_ns, VMT_SNAPSHOT_PERIODIC);
 	drain(process, shared, now_ns, VMT_DRAIN_ALL);
 	vmt_assert(process->bound.end_bytes != 0);
 	process->bound.is_full = true;

@@ -437,10 +437,11 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 }
 
 void
-vmt_sampling_look(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
+vmt_sampling_look(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
+		  enum vmt_snapshot_reason reason)
 {
 	vmt_sampling_read(process, shared, now_ns);
-	snapshot(process, shared, VMT_SNAPSHOT_PERIODIC, true);
+	snapshot(process, shared, reason, true);
 }
 
 /* Whether a snapshot that nobody asks for is not too soon for a trace that must not grow. */

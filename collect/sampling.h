@@ -38,6 +38,7 @@ void vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns);
 void vmt_sampling_read(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
 
 /* A reading and a snapshot now, whatever the credit. */
-void vmt_sampling_look(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns);
+void vmt_sampling_look(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
+		       enum vmt_snapshot_reason reason);
 
 #endif

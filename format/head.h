@@ -57,6 +57,8 @@ enum vmt_stop {
 	VMT_STOP_MAPPINGS = 3,	    /* vm.max_map_count */
 	VMT_STOP_MEMORY = 4,	    /* what the kernel commits, or else */
 	VMT_STOP_OWN_TRACE = 5,	    /* nothing: a process that was seen from outside has its own */
+	VMT_STOP_SNAPSHOT = 6,	    /* nothing: one snapshot was all that was wanted */
+	VMT_STOP_DETACHED = 7,	    /* nothing: the recorder was to leave the process by then */
 };
 
 /* head.end_status of a process that returned from main: its destructors can't see the value. */
@@ -81,6 +83,8 @@ enum vmt_stop {
 #define VMT_NOTE_PRESENT_CUT (1u << 15)	 /* more mappings before the start than PRESENT tells */
 #define VMT_NOTE_NOT_IN_PROC (1u << 16)	 /* /proc does not show it: the collector left it alone */
 #define VMT_NOTE_TOUCH_WANTED (1u << 17) /* page faults were to be sampled */
+#define VMT_NOTE_SNAPSHOT (1u << 18)	 /* one snapshot of a process that is not recorded */
+#define VMT_NOTE_ATTACHED (1u << 19)	 /* began while the process ran: PRESENT is what it had */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {

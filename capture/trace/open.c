@@ -348,23 +348,6 @@ read_whole(const char *path, char *buffer, size_t length)
 	return result;
 }
 
-static void
-read_boot_id(unsigned char *boot_id)
-{
-	char text[64];
-	long length = read_whole("/proc/sys/kernel/random/boot_id", text, sizeof(text));
-	unsigned digits = 0;
-
-	for (long i = 0; i < length && digits < 32; i++) {
-		int digit = vmt_text_hex_digit(text[i]);
-
-		if (digit < 0)
-			continue;
-		boot_id[digits / 2] = (unsigned char)(boot_id[digits / 2] << 4 | digit);
-		digits++;
-	}
-}
-
 static uint64_t
 random_id(void)
 {
@@ -396,7 +379,7 @@ describe_process(struct vmt_head *head)
 		memcpy(head->boot_id, parent->boot_id, sizeof(head->boot_id));
 		memcpy(head->exe, parent->exe, sizeof(head->exe));
 	} else {
-		read_boot_id(head->boot_id);
+		vmt_procfs_boot_id(head->boot_id);
 		vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", head->exe,
 			      sizeof(head->exe) - 1);
 	}

@@ -28,6 +28,12 @@ static const struct example record_examples[] = {
     {"vmtrace record --touch auto -- ./service", "who touched memory, not only who reserved it"},
     {NULL, NULL},
 };
+static const struct example snapshot_examples[] = {
+    {"vmtrace snapshot 1234", "what process 1234 has in RAM now"},
+    {"vmtrace snapshot 1234 -o now.vmt", "a trace: for vmtrace report, and diff with a later one"},
+    {"vmtrace snapshot --tree 1234", "with its children, each shared page once"},
+    {NULL, NULL},
+};
 static const struct example report_examples[] = {
     {"vmtrace report run.vmt", "what RSS was made of at its peak"},
     {"vmtrace report run.vmt --at end --by file", "at the end, added up by source file"},

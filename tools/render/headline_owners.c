@@ -6,6 +6,7 @@
 #include "tools/render/rank.h"
 #include "tools/render/units.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,11 @@ say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
 	int64_t time_ns = report->snapshot.time_ns;
 	char figure[VMT_UNITS_BYTES];
 
+	if (report->process.is_snapshot) {
+		vmt_sentence_say(sentence, "Snapshot of process %" PRIu32 ": RSS %s",
+				 report->process.pid, vmt_units_bytes(figure, peak));
+		return;
+	}
 	vmt_sentence_say(sentence, "RSS %s", vmt_units_bytes(figure, peak));
 	vmt_sentence_say(sentence, " at %s",
 			 vmt_units_duration(figure, time_ns > 0 ? (uint64_t)time_ns : 0));
@@ -170,6 +176,7 @@ class_words(const struct vmt_class *class)
 	    {VMT_CLASS_MALLOC_RETAINED, "retained by the allocator (not in live blocks)"},
 	    {VMT_CLASS_MALLOC, "held by the allocator, live or free"},
 	    {VMT_CLASS_INHERITED, "inherited from the parent at fork"},
+	    {VMT_CLASS_HEAP, "in [heap]"},
 	    {VMT_CLASS_TRACER, "vmtrace's own"},
 	};
 

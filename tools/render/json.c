@@ -48,6 +48,10 @@ print_process(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_bool(emitter, "other_pid_namespace", report->process.other_pid_namespace);
 	vmt_emitter_bool(emitter, "hidden", report->process.hidden);
 	vmt_emitter_bool(emitter, "uncollected", report->process.uncollected);
+	vmt_emitter_string(emitter, "recorded",
+			   report->process.is_snapshot	 ? "snapshot"
+			   : report->process.is_attached ? "attached"
+							 : "from start");
 	vmt_emitter_u64(emitter, "traces_removed", report->process.traces_removed);
 	vmt_emitter_i64(emitter, "last_event_ns", report->process.last_event_ns);
 	vmt_emitter_i64(emitter, "growth_from_ns", report->process.growth_from_ns);
@@ -76,6 +80,7 @@ print_snapshot(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "virtual_bytes", report->snapshot.virtual_bytes);
 	vmt_emitter_u64(emitter, "swap_bytes", report->snapshot.swap_bytes);
 	print_figure(emitter, "lazyfree_bytes", report->snapshot.lazyfree_bytes);
+	print_figure(emitter, "duration_ns", report->snapshot.duration_ns);
 	print_figure(emitter, "huge_bytes", report->snapshot.huge_bytes);
 	print_figure(emitter, "shared_bytes", report->snapshot.shared_bytes);
 	print_figure(emitter, "skew_bytes", report->snapshot.skew_bytes);

@@ -142,6 +142,10 @@ vmt_text_end(const struct vmt_report *report, char *text, size_t text_bytes)
 		snprintf(text, text_bytes, "replaced itself with another program (exec)");
 	else if (is_end(report, "stopped") && report->process.end_status == VMT_STOP_OWN_TRACE)
 		snprintf(text, text_bytes, "observed from outside until its own trace began");
+	else if (is_end(report, "stopped") && report->process.end_status == VMT_STOP_SNAPSHOT)
+		snprintf(text, text_bytes, "running then");
+	else if (is_end(report, "stopped") && report->process.end_status == VMT_STOP_DETACHED)
+		snprintf(text, text_bytes, "running on when vmtrace left it");
 	else if (is_end(report, "stopped"))
 		snprintf(text, text_bytes,
 			 "recording stopped here: how the process ended is not in the trace");

@@ -49,10 +49,18 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 				2);
 		return;
 	}
+	vmt_units_bytes(rss, report->snapshot.rss_bytes);
+	vmt_units_bytes(go, report->go.go_bytes);
 	malloc_share(report, rest, sizeof(rest));
-	snprintf(text, sizeof(text), "RSS is %s; Go accounts for %s of it; %s.",
-		 vmt_units_bytes(rss, report->snapshot.rss_bytes),
-		 vmt_units_bytes(go, report->go.go_bytes), rest);
+	if (report->process.is_snapshot)
+		snprintf(
+		    text, sizeof(text),
+		    "RSS is %s; the Go heap has %s of it. Other memory of Go's runtime is part "
+		    "of the anonymous memory.",
+		    rss, go);
+	else
+		snprintf(text, sizeof(text), "RSS is %s; Go accounts for %s of it; %s.", rss, go,
+			 rest);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 2);
 }
 
@@ -67,7 +75,7 @@ find_class(const struct vmt_report *report, const char *name)
 	for (size_t i = 0; i < report->class_count; i++)
 		if (strcmp(report->classes[i].name, name) == 0)
 			return &report->classes[i];
-	return &none;
+	return report->process.is_snapshot ? NULL : &none;
 }
 
 /* One row; counted = VMT_FIGURE_UNKNOWN and class = NULL leave their columns empty. */
@@ -144,6 +152,16 @@ print_over_time(const struct vmt_report *report, const struct vmt_text_options *
 			vmt_units_bytes(texts[4], points[count - 1].figures.heap_released_bytes));
 }
 
+static void
+add_class(struct vmt_class *all, const struct vmt_class *class)
+{
+	if (!class)
+		return;
+	all->reserved_bytes += class->reserved_bytes;
+	all->accessible_bytes += class->accessible_bytes;
+	all->committed_bytes += class->committed_bytes;
+}
+
 void
 vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -157,18 +175,15 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	snprintf(text, sizeof(text), "The Go runtime (%s%s%s)", report->go.version,
 		 report->go.cgo ? ", cgo" : "", report->go.stripped ? ", stripped" : "");
 	vmt_text_sections_title(options, text);
-	for (size_t i = 0; !report->go.unseen && i < sizeof(names) / sizeof(*names); i++) {
-		all.reserved_bytes += find_class(report, names[i])->reserved_bytes;
-		all.accessible_bytes += find_class(report, names[i])->accessible_bytes;
-		all.committed_bytes += find_class(report, names[i])->committed_bytes;
-	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		add_class(&all, find_class(report, names[i]));
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %-22s %10s %10s %10s %10s", "",
 			"Go counts", "reserved", "accessible", "resident");
 	print_heap(report, options);
 	print_row(options, VMT_STYLE_PLAIN, METADATA,
 		  known ? report->go.figures.metadata_bytes : VMT_FIGURE_UNKNOWN,
 		  find_class(report, METADATA));
-	if (!report->go.unseen) {
+	if (!report->go.unseen && !report->process.is_snapshot) {
 		print_row(options, VMT_STYLE_PLAIN, STACKS, VMT_FIGURE_UNKNOWN,
 			  find_class(report, STACKS));
 		print_row(options, VMT_STYLE_PLAIN, OTHER, VMT_FIGURE_UNKNOWN,
@@ -176,7 +191,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	}
 	print_row(options, VMT_STYLE_TITLE, "total",
 		  known ? report->go.figures.total_bytes : VMT_FIGURE_UNKNOWN,
-		  report->go.unseen ? NULL : &all);
+		  report->go.unseen || report->process.is_snapshot ? NULL : &all);
 	print_limit(report, options);
 	print_over_time(report, options);
 }

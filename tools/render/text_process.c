@@ -23,13 +23,13 @@ print_images(const struct vmt_text_options *options)
 
 /* By the reader's clock, as --at takes it. */
 static const char *
-start_words(const struct vmt_report *report, char *text, size_t text_bytes)
+moment_words(const struct vmt_report *report, const char *format, char *text, size_t text_bytes)
 {
 	time_t start = (time_t)(report->process.start_unix_ns / 1000000000u);
 	struct tm local;
 
 	if (report->process.start_unix_ns == 0 || !localtime_r(&start, &local) ||
-	    strftime(text, text_bytes, "started %F %T %z, ", &local) == 0)
+	    strftime(text, text_bytes, format, &local) == 0)
 		return "";
 	return text;
 }
@@ -47,6 +47,25 @@ vmt_text_titled(const struct vmt_layout *layout, const struct vmt_report *report
 	return text;
 }
 
+/* It was not stopped for it: how long it took is how far its parts may lie apart. */
+static void
+print_looked_at(const struct vmt_report *report, const struct vmt_text_options *options,
+		const char *command)
+{
+	char duration[VMT_UNITS_BYTES];
+	char text[VMT_LAYOUT_LINE_BYTES];
+	char title[512];
+	char when[64];
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+
+	vmt_sentence_say(&sentence, "%s (process %" PRIu32 "%s), %slooked at for %s while it ran.",
+			 command, report->process.pid,
+			 vmt_text_titled(&options->layout, report, title, sizeof(title)),
+			 moment_words(report, "%F %T %z, ", when, sizeof(when)),
+			 vmt_units_duration(duration, report->snapshot.duration_ns));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
+}
+
 void
 vmt_text_process(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -60,10 +79,14 @@ vmt_text_process(const struct vmt_report *report, const struct vmt_text_options 
 	vmt_text_end(report, end, sizeof(end));
 	vmt_layout_shorten(&options->layout, command, sizeof(command), vmt_report_command(report),
 			   200);
+	if (report->process.is_snapshot) {
+		print_looked_at(report, options, command);
+		return;
+	}
 	snprintf(text, sizeof(text), "%s (process %" PRIu32 "%s), %s%s, %s.", command,
 		 report->process.pid,
 		 vmt_text_titled(&options->layout, report, title, sizeof(title)),
-		 start_words(report, start, sizeof(start)),
+		 moment_words(report, "started %F %T %z, ", start, sizeof(start)),
 		 vmt_units_duration(duration, report->process.duration_ns), end);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
 	print_images(options);

@@ -5,6 +5,7 @@
 #include "tools/render/frame_text.h"
 #include "tools/render/group_rows.h"
 #include "tools/render/headline.h"
+#include "tools/render/sentence.h"
 #include "tools/render/sparkline.h"
 #include "tools/render/text_sections.h"
 #include "tools/render/units.h"
@@ -184,6 +185,8 @@ print_sites(const struct vmt_report *report, const struct vmt_text_options *opti
 {
 	struct vmt_report merged = *report;
 
+	if (report->site_count == 0 && report->process.is_snapshot)
+		return;
 	if (report->site_count == 0 && options->selection) {
 		vmt_text_sections_title(options, "Call sites");
 		vmt_text_selection(options);
@@ -255,7 +258,7 @@ print_rss(const struct vmt_report *report, const struct vmt_text_options *option
 	char last[VMT_UNITS_BYTES];
 	const struct vmt_rss_point *peak = report->rss;
 
-	if (report->rss_count == 0)
+	if (report->rss_count == 0 || report->process.is_snapshot)
 		return;
 	for (size_t i = 1; i < report->rss_count; i++)
 		if (report->rss[i].rss_bytes > peak->rss_bytes)
@@ -317,20 +320,61 @@ write_malloc(const struct vmt_report *report, char *text, size_t text_bytes)
 		snprintf(text, text_bytes, "%s", report->coverage.malloc_mode);
 }
 
+/* The process ran meanwhile: what its RSS did is how far the parts may lie apart. */
 static void
-print_coverage(const struct vmt_report *report, const struct vmt_text_options *options)
+print_looked_at(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	uint64_t before = report->rss_count ? report->rss[0].rss_bytes : 0;
+	uint64_t after = report->rss_count ? report->rss[report->rss_count - 1].rss_bytes : 0;
+	char text[512];
+	char took[VMT_UNITS_BYTES];
+	char figure[VMT_UNITS_BYTES];
+	char then[VMT_UNITS_BYTES];
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+
+	vmt_sentence_say(&sentence, "- Pages read by %s in %s, while the process ran. Its RSS ",
+			 report->snapshot.source ? report->snapshot.source : "unknown means",
+			 vmt_units_duration(took, report->snapshot.duration_ns));
+	if (report->rss_count < 2)
+		vmt_sentence_say(&sentence, "before and after was not read");
+	else if (before == after)
+		vmt_sentence_say(&sentence, "was the same before and after");
+	else
+		vmt_sentence_say(&sentence,
+				 "was %s before and %s after: parts are of different moments",
+				 vmt_units_bytes(figure, before), vmt_units_bytes(then, after));
+	if (report->snapshot.skew_bytes != VMT_FIGURE_UNKNOWN)
+		vmt_sentence_say(&sentence, "; the kernel's own counter differs by %s",
+				 vmt_units_bytes(figure, report->snapshot.skew_bytes));
+	vmt_sentence_say(&sentence, ".");
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+}
+
+static void
+print_recorded(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	char text[VMT_LAYOUT_LINE_BYTES];
 	char heap[128];
 	char count[VMT_UNITS_BYTES];
 
-	vmt_text_sections_title(options, "Basis and blind spots");
 	print_snapshot(report, options);
 	write_malloc(report, heap, sizeof(heap));
 	snprintf(text, sizeof(text), "- Events read: %s. Stacks: %s. malloc: %s.",
 		 vmt_units_count(count, report->loss.events), stacks_words(report), heap);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 	vmt_text_touch_basis(report, options);
+}
+
+static void
+print_coverage(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_text_sections_title(options, "Basis and blind spots");
+	if (report->process.is_snapshot)
+		print_looked_at(report, options);
+	else
+		print_recorded(report, options);
 	if (report->loss.snapshots_skipped)
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN,
 				"- Snapshots skipped to limit cost or file size: %" PRIu64 ".",

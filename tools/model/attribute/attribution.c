@@ -99,7 +99,7 @@ settle_present(struct vmt_regions *regions, bool forked)
 static bool
 is_bss(const struct vmt_region *data, const struct vmt_region *region)
 {
-	return region->open && data->end == region->start && !data->tracked &&
+	return region->open && !region->heap && data->end == region->start && !data->tracked &&
 	       (data->mapping->protection & PROT_WRITE) && data->mapping->inode &&
 	       data->mapping->protection == region->mapping->protection &&
 	       (data->class == VMT_CLASS_PROGRAM || data->class == VMT_CLASS_TRACER);
@@ -338,14 +338,19 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 	find_new_stacks(regions, input->replay->under_way);
 	find_inherited(regions);
 	vmt_heap_pages_own(regions, input->replay, input->resident);
-	vmt_heap_pages_find_arenas(regions);
+	if (options->has_go && options->earlier != VMT_EARLIER_LOADER)
+		vmt_earlier_find_go(regions);
+	vmt_heap_pages_find_arenas(regions, options->earlier != VMT_EARLIER_LOADER);
 	find_ended_stacks(regions, input->replay->threads);
 	find_guards(regions);
 	known = input->allocators && vmt_allocators_name(input->allocators);
 	if (known)
 		vmt_heap_pages_find_early(regions);
-	settle_present(regions, attribution->forked);
+	if (options->earlier == VMT_EARLIER_LOADER)
+		settle_present(regions, attribution->forked);
 	find_bss(regions);
+	if (options->earlier != VMT_EARLIER_LOADER)
+		vmt_earlier_settle(regions, options->earlier);
 	attribution->foreign_allocator = vmt_heap_pages_find_foreign(regions, known);
 	if (input->blocks_unseen)
 		leave_open(regions);

@@ -16,6 +16,7 @@
 #define VMT_ATTRIBUTION_H
 
 #include "tools/model/attribute/committers.h"
+#include "tools/model/attribute/earlier.h"
 #include "tools/model/attribute/region_parts.h"
 #include "tools/model/attribute/regions.h"
 #include "tools/model/attribute/retained.h"
@@ -43,6 +44,8 @@ struct vmt_attribution_options {
 	struct vmt_go_sites *go_owners;	   /* NULL: no stack is a Go runtime's */
 	struct vmt_allocators *allocators; /* NULL: known by their blocks alone */
 	bool blocks_unseen;		   /* no hook of the heap has told of any */
+	enum vmt_earlier earlier;
+	bool has_go;	 /* a Go runtime is in the process */
 	bool since;	 /* the touchers know what each earlier snapshot showed, and this one */
 	bool sums_alone; /* classes' and sites', and neither `retained` nor `committers` */
 	/* Called with the regions and pages, which do not outlive the call, once all is added up;

@@ -8,6 +8,8 @@
 
 #define SMALL_BYTES (UINT64_C(128) << 10) /* glibc's first M_MMAP_THRESHOLD */
 #define EARLY_BYTES (UINT64_C(256) << 10)
+/* Of guards that the kernel has joined with what is below them. */
+#define JOINED_MOST_BYTES (UINT64_C(1) << 20)
 #define LOWEST_ARENA (UINT64_C(1) << 46) /* the kernel's own choice of places lies above */
 
 static const enum vmt_figure figure_of[VMT_AMOUNTS] = {
@@ -159,7 +161,7 @@ is_reserve(const struct vmt_region *region)
  * blocks in it the shape must fit: rest and all, it ends at the next multiple or beyond, where the
  * kernel joined the rest with another PROT_NONE mapping. */
 static void
-try_arena(struct vmt_regions *regions, size_t first)
+try_arena(struct vmt_regions *regions, size_t first, bool unseen)
 {
 	const struct vmt_region *region = &regions->items[first];
 	uint64_t limit = region->start + VMT_HEAP_MAX_BYTES;
@@ -173,7 +175,8 @@ try_arena(struct vmt_regions *regions, size_t first)
 	while (last < regions->count && regions->items[last].start == end && end < limit &&
 	       is_reserve(&regions->items[last]))
 		end = regions->items[last++].end;
-	fits = end == limit || (end > limit && last > first + 1);
+	fits = end == limit ||
+	       (end > limit && last > first + 1 && (!unseen || end - limit <= JOINED_MOST_BYTES));
 	if (!region->has_blocks && !fits)
 		return;
 	vmt_assert(first < last && last <= regions->count);
@@ -182,14 +185,14 @@ try_arena(struct vmt_regions *regions, size_t first)
 }
 
 void
-vmt_heap_pages_find_arenas(struct vmt_regions *regions)
+vmt_heap_pages_find_arenas(struct vmt_regions *regions, bool unseen)
 {
 	for (size_t i = 0; i < regions->count; i++) {
 		struct vmt_region *region = &regions->items[i];
 
 		if (region->open)
-			try_arena(regions, i);
-		if (region->open && (region->heap || region->has_blocks))
+			try_arena(regions, i, unseen);
+		if (region->open && ((region->heap && !unseen) || region->has_blocks))
 			retain(region);
 		if (region->has_blocks &&
 		    (region->class == VMT_CLASS_MMAP || region->class == VMT_CLASS_THREAD_STACKS ||

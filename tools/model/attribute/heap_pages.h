@@ -29,8 +29,9 @@ void vmt_heap_pages_own(struct vmt_regions *regions, struct vmt_replay *replay,
 			const struct vmt_resident *resident);
 
 /* Closes the open regions that are arenas, and makes malloc retained of mapped ranges with blocks.
- */
-void vmt_heap_pages_find_arenas(struct vmt_regions *regions);
+ * `unseen`: the process may have mapped anything without a word of it; then [heap] without a block
+ * stays open, and a shape must fit. */
+void vmt_heap_pages_find_arenas(struct vmt_regions *regions, bool unseen);
 
 /* Closes what an allocator other than glibc's, which is known, mapped before the trace began. */
 void vmt_heap_pages_find_early(struct vmt_regions *regions);

@@ -208,6 +208,8 @@ class_of_call(const struct vmt_regions_input *input, const struct vmt_region *re
 
 	if (named != VMT_CLASSES)
 		return named;
+	if (region->site == VMT_SITE_NONE)
+		return otherwise;
 	if (input->allocators && vmt_allocators_owns(input->allocators, region->site))
 		return VMT_CLASS_MALLOC_RETAINED;
 	if (!input->go_owners)

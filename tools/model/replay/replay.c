@@ -1,3 +1,6 @@
+/*
+ * Over 500 lines: one function a kind of event, over the one state.
+ */
 #include "tools/model/replay/replay.h"
 
 #include "base/assert.h"
@@ -367,8 +370,9 @@ give_stack_back(void *context, const struct vmt_thread_stack *thread)
 {
 	struct vmt_replay *replay = context;
 
-	vmt_sites_get(replay->sites, thread->site)->exact[VMT_FIGURE_RELEASED] +=
-	    thread->held_bytes;
+	if (thread->site != VMT_SITE_NONE)
+		vmt_sites_get(replay->sites, thread->site)->exact[VMT_FIGURE_RELEASED] +=
+		    thread->held_bytes;
 }
 
 void
@@ -421,6 +425,10 @@ add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 	}
 	vmt_assert(start < thread.top);
 	note_thread(replay, thread.tid);
+	if (event->flags & VMT_THREAD_PRESENT) {
+		thread.site = VMT_SITE_NONE;
+		return vmt_threads_put(replay->threads, &thread, &sink);
+	}
 	status = vmt_sites_intern(replay->sites, vmt_replay_state_key(replay, event), &thread.site);
 	if (!status)
 		status = vmt_threads_put(replay->threads, &thread, &sink);

@@ -218,6 +218,8 @@ struct vmt_report {
 		const char
 		    *shortage; /* what it ran out of when its recording was given up, or NULL */
 		int end_status;
+		bool is_snapshot; /* nothing was recorded: one look at a process that runs */
+		bool is_attached; /* the recording began while the process ran */
 		bool end_seen;	  /* by the collector, which may not have learnt how it ended */
 		bool not_in_proc; /* its collector did not find it, and left */
 		bool other_pid_namespace;   /* of its collector, than that of who reads */
@@ -241,6 +243,7 @@ struct vmt_report {
 					  where not asked */
 		uint64_t
 		    skew_bytes; /* how far the kernel's own counter was off; or FIGURE_UNKNOWN */
+		uint64_t duration_ns; /* from before it to its end */
 		struct vmt_kernel_figures kernel;
 		struct vmt_kernel_rss kernel_rss; /* against rss_bytes */
 		const char *source;

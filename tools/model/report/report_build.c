@@ -110,6 +110,8 @@ fill_process(struct vmt_report_draft *draft)
 	report->process.not_in_proc = (head->notes & VMT_NOTE_NOT_IN_PROC) != 0;
 	report->process.other_pid_namespace = vmt_process_end_is_elsewhere(head);
 	fill_presence(report, head);
+	report->process.is_snapshot = (head->notes & VMT_NOTE_SNAPSHOT) != 0;
+	report->process.is_attached = (head->notes & VMT_NOTE_ATTACHED) != 0;
 	report->process.end_seen = vmt_trace_end_chunk(draft->trace) != NULL;
 	if (!report->process.exe || !report->process.cmdline)
 		return -ENOMEM;
@@ -218,6 +220,7 @@ fill_snapshot(struct vmt_report_draft *draft)
 	report->snapshot.skew_bytes = vmt_report_draft_larger_known(
 	    skew(rss, head->rss_before_bytes), skew(rss, head->rss_after_bytes));
 	report->snapshot.kernel = head->kernel;
+	report->snapshot.duration_ns = head->duration_ns;
 	report->snapshot.kernel_rss = vmt_kernel_rss_compare(head, rss);
 	report->snapshot.source = source_name(head->source);
 	report->snapshot.index = head->index;

@@ -58,57 +58,64 @@ vmt_report_coverage_add(struct vmt_report_draft *draft, const char *format, ...)
 }
 
 /* What the recording side has noted, in words. */
+static const struct {
+	uint32_t note;
+	const char *text;
+} lines[] = {
+    {VMT_NOTE_FORKED,
+     "began in a fork child: \"inherited at fork\" is memory from its parent, except "
+     "blocks allocated there since. Its call sites, and what of it is live, are in the "
+     "parent's trace. Pages that neither has written since count in both processes"},
+    {VMT_NOTE_OUTSIDE,
+     "observed from outside: the process made no recorded call, and its trace begins about "
+     "a tenth of a second after its fork. What it gave back, or took by raw system calls, "
+     "shows only in the snapshots"},
+    {VMT_NOTE_CHILD_UNSEEN,
+     "a fork child could not be observed: another identity or pid namespace, no "
+     "descriptors left, or a trace on another file system. If it made no recorded call, "
+     "it is in no trace"},
+    {VMT_NOTE_SNAPSHOT,
+     "a snapshot: no call was recorded, so what asked for memory is not known. [heap] is "
+     "\"heap\", other private memory without a file \"anonymous memory\". What of it is in "
+     "use, and what is free, only the program's allocator knows"},
+    {VMT_NOTE_ATTACHED, "the recording began while the process ran. \"heap\" and "
+			"\"anonymous memory\" are from "
+			"before: what asked for them is not known"},
+    {VMT_NOTE_OWN_MALLOC,
+     "the program defines its own malloc: its blocks are not recorded, its mappings are. "
+     "Mappings of an allocator that is known by its function names are under \"malloc, "
+     "live or free\". Those of another one, or of a stripped one, are under the call that "
+     "made them"},
+    {VMT_NOTE_SECCOMP, "the program installed a seccomp filter: from then on pages were "
+		       "not checked before a release"},
+    {VMT_NOTE_RAW_SYSCALLS, "the program made memory calls through syscall(): those that "
+			    "were seen are recorded, raw system call instructions are not"},
+    {VMT_NOTE_NO_COLLECTOR, "no collector could be started: only the newest events were "
+			    "kept, and no snapshot was taken"},
+    {VMT_NOTE_MODULES_FULL, "the module table was full: some stacks have no names"},
+    {VMT_NOTE_NESTED, "calls made inside other recorded calls (an allocator's own "
+		      "mappings) were not recorded"},
+    {VMT_NOTE_OUT_OF_STEP,
+     "the machine was suspended, or its time stamp counter is not steady: times are "
+     "estimates. Where the counter went back, the order of calls is an estimate too"},
+    {VMT_NOTE_UNMAPPED, "the program unmapped the trace: its later calls are unknown"},
+    {VMT_NOTE_HOLES_MOVED,
+     "one mremap moved a range with holes in it, as Linux 6.17 and later do. What was "
+     "mapped where the holes went stayed mapped, but counts as released here"},
+    {VMT_NOTE_PRESENT_CUT, "more than 16,384 anonymous mappings existed when the trace "
+			   "began: the memory of those beyond has no owner"},
+    {VMT_NOTE_NOT_IN_PROC,
+     "the collector did not find the process in /proc, as in a pid namespace without a "
+     "/proc of its own (unshare --mount-proc makes one). No snapshot was taken. Of later "
+     "calls only the newest were kept"},
+    {VMT_NOTE_VECTORS, "process_madvise was called with a pidfd of unknown owner (Linux "
+		       "6.13 and later tell it, but not behind a seccomp filter). If it "
+		       "was this process, what the call gave back is in no row"},
+};
+
 static int
 add_notes(struct vmt_report_draft *draft, uint32_t notes)
 {
-	static const struct {
-		uint32_t note;
-		const char *text;
-	} lines[] = {
-	    {VMT_NOTE_FORKED,
-	     "began in a fork child: \"inherited at fork\" is memory from its parent, except "
-	     "blocks allocated there since. Its call sites, and what of it is live, are in the "
-	     "parent's trace. Pages that neither has written since count in both processes"},
-	    {VMT_NOTE_OUTSIDE,
-	     "observed from outside: the process made no recorded call, and its trace begins about "
-	     "a tenth of a second after its fork. What it gave back, or took by raw system calls, "
-	     "shows only in the snapshots"},
-	    {VMT_NOTE_CHILD_UNSEEN,
-	     "a fork child could not be observed: another identity or pid namespace, no "
-	     "descriptors left, or a trace on another file system. If it made no recorded call, "
-	     "it is in no trace"},
-	    {VMT_NOTE_OWN_MALLOC,
-	     "the program defines its own malloc: its blocks are not recorded, its mappings are. "
-	     "Mappings of an allocator that is known by its function names are under \"malloc, "
-	     "live or free\". Those of another one, or of a stripped one, are under the call that "
-	     "made them"},
-	    {VMT_NOTE_SECCOMP, "the program installed a seccomp filter: from then on pages were "
-			       "not checked before a release"},
-	    {VMT_NOTE_RAW_SYSCALLS, "the program made memory calls through syscall(): those that "
-				    "were seen are recorded, raw system call instructions are not"},
-	    {VMT_NOTE_NO_COLLECTOR, "no collector could be started: only the newest events were "
-				    "kept, and no snapshot was taken"},
-	    {VMT_NOTE_MODULES_FULL, "the module table was full: some stacks have no names"},
-	    {VMT_NOTE_NESTED, "calls made inside other recorded calls (an allocator's own "
-			      "mappings) were not recorded"},
-	    {VMT_NOTE_OUT_OF_STEP,
-	     "the machine was suspended, or its time stamp counter is not steady: times are "
-	     "estimates. Where the counter went back, the order of calls is an estimate too"},
-	    {VMT_NOTE_UNMAPPED, "the program unmapped the trace: its later calls are unknown"},
-	    {VMT_NOTE_HOLES_MOVED,
-	     "one mremap moved a range with holes in it, as Linux 6.17 and later do. What was "
-	     "mapped where the holes went stayed mapped, but counts as released here"},
-	    {VMT_NOTE_PRESENT_CUT, "more than 16,384 anonymous mappings existed when the trace "
-				   "began: the memory of those beyond has no owner"},
-	    {VMT_NOTE_NOT_IN_PROC,
-	     "the collector did not find the process in /proc, as in a pid namespace without a "
-	     "/proc of its own (unshare --mount-proc makes one). No snapshot was taken. Of later "
-	     "calls only the newest were kept"},
-	    {VMT_NOTE_VECTORS, "process_madvise was called with a pidfd of unknown owner (Linux "
-			       "6.13 and later tell it, but not behind a seccomp filter). If it "
-			       "was this process, what the call gave back is in no row"},
-	};
-
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		int status =
 		    notes & lines[i].note ? vmt_report_coverage_add(draft, "%s", lines[i].text) : 0;
@@ -205,7 +212,8 @@ add_thinned(struct vmt_report_draft *draft)
 static int
 add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 {
-	if (draft->report.coverage.own_malloc || (head->notes & VMT_NOTE_OUTSIDE))
+	if (draft->report.coverage.own_malloc ||
+	    (head->notes & (VMT_NOTE_OUTSIDE | VMT_NOTE_SNAPSHOT)))
 		return 0; /* a note says it */
 	if (head->malloc_mode == VMT_MALLOC_OFF && (head->notes & VMT_NOTE_FORKED))
 		return vmt_report_coverage_add(

@@ -139,7 +139,10 @@ fill_figures(struct vmt_report_draft *draft, const struct vmt_go *go)
 			found |= take_counters(draft, &chunks[i], &layout);
 	if (!report->go.uncounted && !found)
 		report->go.uncounted =
-		    was_refused(draft)
+		    vmt_trace_head(draft->trace)->notes & VMT_NOTE_SNAPSHOT
+			? "the kernel did not let this user read the process's memory "
+			  "(ptrace_scope): root may"
+		    : was_refused(draft)
 			? "the collector was not allowed to read the process's memory "
 			  "(kernel.yama.ptrace_scope, a seccomp filter); vmtrace record usually is"
 			: "the runtime's counters were not read with this snapshot";

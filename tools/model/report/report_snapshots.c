@@ -70,6 +70,14 @@ has_lost_events(const struct vmt_report_draft *draft)
 	       loss->dropped_by_kind[VMT_EVENT_MADVISE] || loss->events_missing;
 }
 
+static enum vmt_earlier
+earlier(uint32_t notes)
+{
+	if (notes & VMT_NOTE_SNAPSHOT)
+		return VMT_EARLIER_SNAPSHOT;
+	return notes & VMT_NOTE_ATTACHED ? VMT_EARLIER_PRESENT : VMT_EARLIER_LOADER;
+}
+
 /* But for who owns what, and the heap's level. */
 static struct vmt_attribution_options
 join_options(const struct vmt_report_draft *draft)
@@ -85,6 +93,8 @@ join_options(const struct vmt_report_draft *draft)
 	    .blocks_unseen =
 		vmt_blocks_count(draft->replay->blocks) == 0 &&
 		(head->malloc_mode == VMT_MALLOC_OFF || head->notes & VMT_NOTE_OWN_MALLOC),
+	    .earlier = earlier(head->notes),
+	    .has_go = head->go.version[0] != '\0',
 	};
 }
 

@@ -11,6 +11,8 @@ vmt_classes_name(enum vmt_class_id id)
 	    [VMT_CLASS_MALLOC_RETAINED] = "malloc retained",
 	    [VMT_CLASS_MALLOC] = "malloc, live or free",
 	    [VMT_CLASS_INHERITED] = "inherited at fork",
+	    [VMT_CLASS_HEAP] = "heap",
+	    [VMT_CLASS_ANONYMOUS] = "anonymous memory",
 	    [VMT_CLASS_THREAD_STACKS] = "thread stacks",
 	    [VMT_CLASS_ENDED_STACKS] = "ended threads' stacks",
 	    [VMT_CLASS_MAIN_STACK] = "main stack",

@@ -14,6 +14,8 @@ enum vmt_class_id {
 	VMT_CLASS_MALLOC_RETAINED,
 	VMT_CLASS_MALLOC,    /* an allocator's, of whose blocks nothing is known */
 	VMT_CLASS_INHERITED, /* a fork child's, of whose use its parent's trace alone can tell */
+	VMT_CLASS_HEAP,	     /* [heap], of which no recorded call is known: from before */
+	VMT_CLASS_ANONYMOUS, /* the same, of any other private anonymous memory */
 	VMT_CLASS_THREAD_STACKS,
 	VMT_CLASS_ENDED_STACKS, /* kept by the C library for the next threads, or never joined */
 	VMT_CLASS_MAIN_STACK,

@@ -169,7 +169,14 @@ vmt_process_end_find(const struct vmt_head *head, const struct vmt_chunk_end *ch
 bool
 vmt_process_end_is_short(const struct vmt_head *head)
 {
-	return head->end == VMT_END_STOPPED && head->end_status != VMT_STOP_OWN_TRACE;
+	switch (head->end_status) {
+	case VMT_STOP_OWN_TRACE:
+	case VMT_STOP_SNAPSHOT:
+	case VMT_STOP_DETACHED:
+		return false;
+	default:
+		return head->end == VMT_END_STOPPED;
+	}
 }
 
 const char *

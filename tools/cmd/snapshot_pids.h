@@ -1,0 +1,28 @@
+/*
+ * snapshot_pids.h: the processes that a command line names, by their numbers
+ *
+ * Each once; with their descendants where these are wanted, as /proc shows them now: parents come
+ * before their children. Single-threaded.
+ */
+#ifndef VMT_SNAPSHOT_PIDS_H
+#define VMT_SNAPSHOT_PIDS_H
+
+#include "tools/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_snapshot_pids {
+	uint32_t *all;
+	size_t count;
+	size_t room;
+};
+
+/* 0, or a negative errno and a message; -EINVAL: a word is no process id. Freed by
+ * vmt_snapshot_pids_free in either case. */
+int vmt_snapshot_pids_read(struct vmt_snapshot_pids *pids, char *const *words, int count,
+			   bool with_descendants, struct vmt_err *err);
+void vmt_snapshot_pids_free(struct vmt_snapshot_pids *pids);
+
+#endif
