@@ -1,5 +1,7 @@
 #include "inject/instruction_length.h"
 
+#include "inject/opcode_forms.h"
+
 #include <string.h>
 
 #define PREFIX_OPERAND 0x66
@@ -8,88 +10,6 @@
 #define PREFIX_REPNE 0xf2
 #define PREFIX_REP 0xf3
 #define REX_W 8u
-
-/*
- * What follows each opcode, sixteen to a row:
- *   .  nothing            x  no such instruction      b  1 byte           w  2 bytes
- *   z  4 bytes, 2 with 66 v  as z, 8 with REX.W       e  3 bytes (enter)  a  8 bytes, 4 with 67
- *   j  a distance of 1    J  a distance of 4
- *   m  ModRM              B  ModRM and 1 byte         Z  ModRM and z      r  ModRM of registers
- *   t  ModRM, and 1 byte if it is a test              T  ModRM, and z if it is a test
- *   0  ModRM, whose middle bits are 0, and 1 byte     1  ... and z
- *   2  ModRM, whose middle bits are 0 or 1            3  ... not 7
- *   4  ModRM, whose middle bits are 0                 s  ModRM, and 2 bytes with 66 or f2
- */
-static const char one_byte[] = "mmmmbzxxmmmmbzxx"  /* 00 */
-			       "mmmmbzxxmmmmbzxx"  /* 10 */
-			       "mmmmbzxxmmmmbzxx"  /* 20 */
-			       "mmmmbzxxmmmmbzxx"  /* 30 */
-			       "xxxxxxxxxxxxxxxx"  /* 40: REX, read before */
-			       "................"  /* 50 */
-			       "xxxmxxxxzZbB...."  /* 60: 62 is EVEX */
-			       "jjjjjjjjjjjjjjjj"  /* 70 */
-			       "BZxBmmmmmmmmmmm4"  /* 80: 8f also begins XOP */
-			       "..........x....."  /* 90 */
-			       "aaaa....bz......"  /* a0 */
-			       "bbbbbbbbvvvvvvvv"  /* b0 */
-			       "BBw.xx01e.w..bx."  /* c0: c4 and c5 are VEX */
-			       "mmmmxxx.mmmmmmmm"  /* d0 */
-			       "jjjjbbbbJJxj...."  /* e0 */
-			       "x.xx..tT......23"; /* f0 */
-
-static const char map_0f[] = "mmmmx.....x.xm.B"	 /* 00: 0f 0f is 3DNow!, its opcode at the end */
-			     "mmmmmmmmmmmmmmmm"	 /* 10 */
-			     "rrrrxxxxmmmmmmmm"	 /* 20 */
-			     "......x.xxxxxxxx"	 /* 30: 38 and 3a are read before */
-			     "mmmmmmmmmmmmmmmm"	 /* 40 */
-			     "mmmmmmmmmmmmmmmm"	 /* 50 */
-			     "mmmmmmmmmmmmmmmm"	 /* 60 */
-			     "BBBBmmm.smxxmmmm"	 /* 70 */
-			     "JJJJJJJJJJJJJJJJ"	 /* 80 */
-			     "mmmmmmmmmmmmmmmm"	 /* 90 */
-			     "...mBmmm...mBmmm"	 /* a0 */
-			     "mmmmmmmmmmBmmmmm"	 /* b0 */
-			     "mmBmBBBm........"	 /* c0 */
-			     "mmmmmmmmmmmmmmmm"	 /* d0 */
-			     "mmmmmmmmmmmmmmmm"	 /* e0 */
-			     "mmmmmmmmmmmmmmmm"; /* f0 */
-
-static const char map_0f38[] = "mmmmmmmmmmmmxxxx"  /* 00 */
-			       "mxxxmmxmxxxxmmmx"  /* 10 */
-			       "mmmmmmxxmmmmxxxx"  /* 20 */
-			       "mmmmmmxmmmmmmmmm"  /* 30 */
-			       "mmxxxxxxxxxxxxxx"  /* 40 */
-			       "xxxxxxxxxxxxxxxx"  /* 50 */
-			       "xxxxxxxxxxxxxxxx"  /* 60 */
-			       "xxxxxxxxxxxxxxxx"  /* 70 */
-			       "mmmxxxxxxxxxxxxx"  /* 80 */
-			       "xxxxxxxxxxxxxxxx"  /* 90 */
-			       "xxxxxxxxxxxxxxxx"  /* a0 */
-			       "xxxxxxxxxxxxxxxx"  /* b0 */
-			       "xxxxxxxxmmmmmmxm"  /* c0 */
-			       "xxxxxxxxmxxmmmmm"  /* d0 */
-			       "xxxxxxxxxxxxxxxx"  /* e0 */
-			       "mmxxxmmxmmmmmxxx"; /* f0 */
-
-static const char map_0f3a[] = "xxxxxxxxBBBBBBBB"  /* 00 */
-			       "xxxxBBBBxxxxxxxx"  /* 10 */
-			       "BBBxxxxxxxxxxxxx"  /* 20 */
-			       "xxxxxxxxxxxxxxxx"  /* 30 */
-			       "BBBxBxxxxxxxxxxx"  /* 40 */
-			       "xxxxxxxxxxxxxxxx"  /* 50 */
-			       "BBBBxxxxxxxxxxxx"  /* 60 */
-			       "xxxxxxxxxxxxxxxx"  /* 70 */
-			       "xxxxxxxxxxxxxxxx"  /* 80 */
-			       "xxxxxxxxxxxxxxxx"  /* 90 */
-			       "xxxxxxxxxxxxxxxx"  /* a0 */
-			       "xxxxxxxxxxxxxxxx"  /* b0 */
-			       "xxxxxxxxxxxxBxBB"  /* c0 */
-			       "xxxxxxxxxxxxxxxB"  /* d0 */
-			       "xxxxxxxxxxxxxxxx"  /* e0 */
-			       "Bxxxxxxxxxxxxxxx"; /* f0 */
-
-_Static_assert(sizeof(one_byte) == 257 && sizeof(map_0f) == 257, "a row has sixteen opcodes");
-_Static_assert(sizeof(map_0f38) == 257 && sizeof(map_0f3a) == 257, "a row has sixteen opcodes");
 
 /* An instruction while it is read. */
 struct reader {
@@ -226,13 +146,15 @@ static bool
 read_distance(struct reader *reader, size_t bytes)
 {
 	int32_t far;
+	int8_t near;
 
 	if (reader->out->has_operand_prefix && !is_wide(reader) && bytes != 1)
 		return false;
 	if (!read_immediate(reader, bytes))
 		return false;
 	if (bytes == 1) {
-		reader->out->distance = (int8_t)reader->bytes[reader->at - 1];
+		memcpy(&near, reader->bytes + reader->at - 1, sizeof(near));
+		reader->out->distance = (int)near;
 	} else {
 		memcpy(&far, reader->bytes + reader->at - sizeof(far), sizeof(far));
 		reader->out->distance = far;
@@ -337,7 +259,7 @@ read_operands(struct reader *reader, char form)
 }
 
 /* Opcodes of the 0F map that take 1 byte more, whichever the encoding: shuffles, shifts, compares.
- */
+ * */
 static bool
 has_selector(uint8_t opcode)
 {
@@ -417,16 +339,18 @@ read_0f(struct reader *reader)
 		return false;
 	if (out->opcode == 0x38) {
 		out->map = VMT_MAP_0F38;
-		return take(reader, &out->opcode) && read_operands(reader, map_0f38[out->opcode]);
+		return take(reader, &out->opcode) &&
+		       read_operands(reader, vmt_opcode_forms_0f38[out->opcode]);
 	}
 	if (out->opcode == 0x3a) {
 		out->map = VMT_MAP_0F3A;
-		return take(reader, &out->opcode) && read_operands(reader, map_0f3a[out->opcode]);
+		return take(reader, &out->opcode) &&
+		       read_operands(reader, vmt_opcode_forms_0f3a[out->opcode]);
 	}
 	out->map = VMT_MAP_0F;
 	if (out->opcode == 0xb8 && reader->repeat != PREFIX_REP) /* popcnt alone */
 		return false;
-	return read_operands(reader, map_0f[out->opcode]);
+	return read_operands(reader, vmt_opcode_forms_0f[out->opcode]);
 }
 
 static uint8_t
@@ -466,7 +390,8 @@ flow_of_one_byte(const struct reader *reader)
 	case 0xff:
 		return flow_of_ff(reader);
 	default:
-		return one_byte[reader->out->opcode] == 'j' ? VMT_FLOW_BRANCH : reader->out->flow;
+		return vmt_opcode_forms[reader->out->opcode] == 'j' ? VMT_FLOW_BRANCH
+								    : reader->out->flow;
 	}
 }
 
@@ -484,7 +409,7 @@ flow_of_0f(uint8_t opcode)
 	case 0xff:
 		return VMT_FLOW_STOP;
 	default:
-		return map_0f[opcode] == 'J' ? VMT_FLOW_BRANCH : VMT_FLOW_ON;
+		return vmt_opcode_forms_0f[opcode] == 'J' ? VMT_FLOW_BRANCH : VMT_FLOW_ON;
 	}
 }
 
@@ -508,7 +433,7 @@ vmt_instruction_length_read(const uint8_t *bytes, size_t room, struct vmt_instru
 	else if (first == 0x0f)
 		is_known = read_0f(&reader);
 	else
-		is_known = read_operands(&reader, one_byte[first]);
+		is_known = read_operands(&reader, vmt_opcode_forms[first]);
 	if (!is_known)
 		return 0;
 	if (instruction->map == VMT_MAP_ONE_BYTE)

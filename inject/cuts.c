@@ -1,0 +1,251 @@
+#include "inject/cuts.h"
+
+#include "base/assert.h"
+#include "inject/instruction_length.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define JUMP_BYTES 5u
+#define ALIGNMENT 16u
+
+/* Machine code that is to run at an address of its own. */
+struct writer {
+	uint8_t *bytes; /* of the stub's first byte */
+	uint64_t address;
+	size_t at;
+	bool is_too_far;
+};
+
+static void
+put(struct writer *writer, const void *bytes, size_t count)
+{
+	vmt_assert(writer->at + count <= VMT_CUTS_STUB_BYTES);
+	memcpy(writer->bytes + writer->at, bytes, count);
+	writer->at += count;
+}
+
+static void
+put_byte(struct writer *writer, uint8_t byte)
+{
+	put(writer, &byte, 1);
+}
+
+static bool
+fits(int64_t distance)
+{
+	return distance == (int32_t)distance;
+}
+
+/* The last 4 bytes of an instruction that end at the writer's place: a distance from there. */
+static void
+put_distance(struct writer *writer, uint64_t to)
+{
+	int64_t distance = (int64_t)(to - (writer->address + writer->at + 4));
+	int32_t near = (int32_t)distance;
+
+	writer->is_too_far |= !fits(distance);
+	put(writer, &near, sizeof(near));
+}
+
+static void
+put_jump(struct writer *writer, uint64_t to)
+{
+	put_byte(writer, 0xe9);
+	put_distance(writer, to);
+}
+
+/* The cut's instructions. What is relative to the next one gets another distance, not length. */
+static void
+put_moved(struct writer *writer, const struct vmt_syscall_site *site)
+{
+	size_t at = 0;
+
+	put(writer, site->original, site->cut_bytes);
+	while (at < site->cut_bytes) {
+		struct vmt_instruction instruction;
+		size_t length = vmt_instruction_length_read(site->original + at,
+							    site->cut_bytes - at, &instruction);
+		uint8_t *place = writer->bytes + at + instruction.rip_displacement_at;
+		int64_t distance;
+		int32_t near;
+
+		vmt_assert(length > 0);
+		if (length == 0)
+			break;
+		at += length;
+		if (instruction.rip_displacement_at == 0)
+			continue;
+		memcpy(&near, place, sizeof(near));
+		distance = near + (int64_t)(site->address - writer->address);
+		writer->is_too_far |= !fits(distance);
+		near = (int32_t)distance;
+		memcpy(place, &near, sizeof(near));
+	}
+}
+
+/* lea -number(%rax),%ecx; jrcxz hit: changes neither the flags nor eax. Returns the distance's
+ * place where the hit comes later. */
+static size_t
+put_test(struct writer *writer, uint16_t number)
+{
+	int32_t offset = -(int32_t)number;
+
+	if (offset >= INT8_MIN) {
+		put(writer, (const uint8_t[]){0x8d, 0x48, (uint8_t)offset}, 3);
+	} else {
+		put(writer, (const uint8_t[]){0x8d, 0x88}, 2);
+		put(writer, &offset, sizeof(offset));
+	}
+	put(writer, (const uint8_t[]){0xe3, 0}, 2);
+	return writer->at - 1;
+}
+
+static void
+set_short_distance(struct writer *writer, size_t place, size_t to)
+{
+	int64_t distance = (int64_t)to - (int64_t)(place + 1);
+
+	vmt_assert(distance >= INT8_MIN && distance <= INT8_MAX);
+	writer->bytes[place] = (uint8_t)distance;
+}
+
+/* lea ways(%rip),%r11; jmp *entry(%rip): where both lie is set at the end. Returns its place. */
+static size_t
+put_leave(struct writer *writer)
+{
+	static const uint8_t leave[] = {0x4c, 0x8d, 0x1d, 0, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0};
+	size_t at = writer->at;
+
+	put(writer, leave, sizeof(leave));
+	return at;
+}
+
+static void
+put_ways(struct writer *writer, size_t leave, const struct vmt_cut_ways *ways, uint64_t entry)
+{
+	int32_t distance;
+
+	while (writer->at % sizeof(uint64_t) != 0)
+		put_byte(writer, 0xcc);
+	distance = (int32_t)(writer->at - (leave + 7));
+	memcpy(writer->bytes + leave + 3, &distance, sizeof(distance));
+	put(writer, ways, sizeof(*ways));
+	distance = (int32_t)(writer->at - (leave + 13));
+	memcpy(writer->bytes + leave + 9, &distance, sizeof(distance));
+	put(writer, &entry, sizeof(entry));
+}
+
+/* Tests on both sides of the way to the entry: a short jump reaches it from all of them. */
+static size_t
+put_choice(struct writer *writer, const struct vmt_wanted_calls *wanted, uint64_t bypass)
+{
+	size_t hits[VMT_CUTS_WANTED];
+	uint32_t half = wanted->count / 2;
+	size_t over;
+	size_t leave;
+
+	for (uint32_t i = 0; i < half; i++)
+		hits[i] = put_test(writer, wanted->numbers[i]);
+	put(writer, (const uint8_t[]){0xeb, 0}, 2);
+	over = writer->at - 1;
+	leave = put_leave(writer);
+	set_short_distance(writer, over, writer->at);
+	for (uint32_t i = half; i < wanted->count; i++)
+		hits[i] = put_test(writer, wanted->numbers[i]);
+	for (uint32_t i = 0; i < wanted->count; i++)
+		set_short_distance(writer, hits[i], leave);
+	put_jump(writer, bypass);
+	return leave;
+}
+
+static void
+write_stub(struct writer *writer, const struct vmt_syscall_site *site,
+	   const struct vmt_wanted_calls *wanted, uint64_t entry)
+{
+	struct vmt_cut_ways ways = {.exit = site->exit, .bypass = site->syscall};
+	size_t leave;
+
+	put_moved(writer, site);
+	if (site->number == VMT_SITE_ANY_NUMBER)
+		leave = put_choice(writer, wanted, site->syscall);
+	else
+		leave = put_leave(writer);
+	put_ways(writer, leave, &ways, entry);
+	while (writer->at % ALIGNMENT != 0)
+		put_byte(writer, 0xcc);
+}
+
+static bool
+write_cut(struct vmt_cut *cut, const struct vmt_syscall_site *site, const struct writer *stub)
+{
+	int64_t distance = (int64_t)(stub->address - (site->address + JUMP_BYTES));
+	int32_t near = (int32_t)distance;
+
+	*cut = (struct vmt_cut){
+	    .address = site->address,
+	    .stub = stub->address,
+	    .stub_bytes = (uint16_t)stub->at,
+	    .length = site->cut_bytes,
+	};
+	memcpy(cut->old_bytes, site->original, site->cut_bytes);
+	memcpy(cut->new_bytes, site->original, site->cut_bytes);
+	cut->new_bytes[0] = 0xe9;
+	memcpy(cut->new_bytes + 1, &near, sizeof(near));
+	return fits(distance);
+}
+
+size_t
+vmt_cuts_stub_bytes(const struct vmt_syscall_site *sites, size_t count)
+{
+	size_t cuts = 0;
+
+	for (size_t i = 0; i < count; i++)
+		cuts += sites[i].verdict == VMT_SITE_CUT;
+	return cuts * VMT_CUTS_STUB_BYTES;
+}
+
+long
+vmt_cuts_make(const struct vmt_syscall_site *sites, size_t count,
+	      const struct vmt_wanted_calls *wanted, uint64_t stubs_address, uint64_t entry,
+	      uint8_t *stubs, struct vmt_cut *cuts)
+{
+	long made = 0;
+	size_t used = 0;
+
+	vmt_assert(stubs_address % ALIGNMENT == 0);
+	if (wanted->count > VMT_CUTS_WANTED)
+		return -E2BIG;
+	for (size_t i = 0; i < count; i++) {
+		struct writer writer = {.bytes = stubs + used, .address = stubs_address + used};
+
+		if (sites[i].verdict != VMT_SITE_CUT)
+			continue;
+		vmt_assert(sites[i].cut_bytes >= JUMP_BYTES &&
+			   sites[i].cut_bytes <= VMT_SITE_CUT_BYTES);
+		write_stub(&writer, &sites[i], wanted, entry);
+		if (!write_cut(&cuts[made], &sites[i], &writer) || writer.is_too_far)
+			return -ERANGE;
+		used += writer.at;
+		made++;
+	}
+	return made;
+}
+
+uint64_t
+vmt_cuts_into_stub(const struct vmt_cut *cut, uint64_t address)
+{
+	if (address <= cut->address || address - cut->address >= cut->length)
+		return address;
+	return cut->stub + (address - cut->address);
+}
+
+uint64_t
+vmt_cuts_out_of_stub(const struct vmt_cut *cut, uint64_t address)
+{
+	uint64_t offset = address - cut->stub;
+
+	if (offset >= cut->stub_bytes)
+		return address;
+	return cut->address + (offset < cut->length ? offset : cut->length);
+}

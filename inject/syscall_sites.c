@@ -1,0 +1,555 @@
+#include "inject/syscall_sites.h"
+
+#include "base/assert.h"
+#include "format/go_forms.h"
+#include "inject/code_jumps.h"
+#include "inject/instruction_length.h"
+#include "inject/near_branches.h"
+#include "inject/register_numbers.h"
+#include "inject/register_writes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define SYSCALL_BYTES 2u
+#define JUMP_BYTES 5u
+#define RUN 16u		 /* instructions of a straight run that are kept */
+#define DOUBT_BYTES 256u /* so near to unknown bytes, in a gap, nothing is a site */
+
+struct step {
+	uint64_t address;
+	const uint8_t *bytes;
+	struct vmt_instruction instruction;
+};
+
+/* A syscall instruction that was found. */
+struct candidate {
+	uint64_t syscall;
+	uint64_t cut;	      /* the cut's first byte, if there is one */
+	uint64_t number_from; /* the instruction that tells the number; == syscall: none does */
+	uint32_t number;
+	uint8_t number_register; /* the number comes from it, and from before the straight run */
+	bool is_constant;	 /* ... and its function brings no other number into it */
+	uint8_t verdict;
+	bool is_in_function;
+	bool has_arguments; /* instructions before it look like it */
+};
+
+/* A list in a buffer. */
+struct list {
+	struct vmt_buffer buffer;
+	size_t count;
+};
+
+struct finder {
+	const struct vmt_code_map *map;
+	const struct vmt_wanted_calls *wanted;
+	struct list candidates;		     /* struct candidate */
+	struct list branches;		     /* uint64_t: targets of branches of 1 byte */
+	struct list tables;		     /* uint64_t: addresses of data that code computes */
+	struct list unknown;		     /* uint64_t: where bytes are no known instruction */
+	struct list watches;		     /* struct vmt_code_watch, one a candidate */
+	struct vmt_register_numbers numbers; /* of the stretch that is read */
+	struct step run[RUN];		     /* instruction i of a run stands at i % RUN */
+	uint32_t run_count;
+	uint64_t done; /* code below it has been read */
+	int error;
+};
+
+static void
+append(struct finder *finder, struct list *list, const void *item, size_t bytes)
+{
+	if (!vmt_buffer_reserve(&list->buffer, (list->count + 1) * bytes)) {
+		finder->error = -ENOMEM;
+		return;
+	}
+	memcpy(list->buffer.bytes + list->count++ * bytes, item, bytes);
+}
+
+static void
+append_address(struct finder *finder, struct list *list, uint64_t address)
+{
+	append(finder, list, &address, sizeof(address));
+}
+
+static const uint64_t *
+addresses_of(const struct list *list)
+{
+	return (const uint64_t *)(const void *)list->buffer.bytes;
+}
+
+static struct candidate *
+candidates_of(struct finder *finder)
+{
+	return (struct candidate *)(void *)finder->candidates.buffer.bytes;
+}
+
+static struct vmt_code_watch *
+watches_of(struct finder *finder)
+{
+	return (struct vmt_code_watch *)(void *)finder->watches.buffer.bytes;
+}
+
+/* -- one syscall, by the straight run before it --------------------------------------------------
+ * */
+
+/* Step `back` instructions before the syscall: 0 is the last. NULL: the run begins behind it. */
+static const struct step *
+step_back(const struct finder *finder, uint32_t back)
+{
+	if (back >= finder->run_count || back >= RUN)
+		return NULL;
+	return &finder->run[(finder->run_count - 1 - back) % RUN];
+}
+
+static bool
+can_move(const struct vmt_instruction *instruction)
+{
+	return instruction->flow == VMT_FLOW_ON &&
+	       (instruction->rip_displacement_at == 0 || !instruction->has_address_prefix);
+}
+
+/* As few whole instructions as a jump needs. */
+static void
+choose_cut(const struct finder *finder, struct candidate *candidate)
+{
+	candidate->cut = candidate->syscall;
+	for (uint32_t back = 0; candidate->syscall - candidate->cut < JUMP_BYTES; back++) {
+		const struct step *step = step_back(finder, back);
+
+		if (!step) {
+			candidate->verdict = VMT_SITE_NO_ROOM;
+			return;
+		}
+		if (!can_move(&step->instruction)) {
+			candidate->verdict = VMT_SITE_CANT_MOVE;
+			return;
+		}
+		candidate->cut = step->address;
+	}
+	vmt_assert(candidate->syscall - candidate->cut <= VMT_SITE_CUT_BYTES);
+	candidate->verdict = VMT_SITE_CUT;
+}
+
+/* Through copies, as far as the straight run goes. */
+static void
+find_number(const struct finder *finder, struct candidate *candidate)
+{
+	const struct step *step;
+
+	candidate->number = VMT_SITE_ANY_NUMBER;
+	candidate->number_from = candidate->syscall;
+	candidate->number_register = VMT_REGISTER_RAX;
+	for (uint32_t back = 0; (step = step_back(finder, back)) != NULL; back++) {
+		struct vmt_register_write write = vmt_register_writes_to(
+		    step->bytes, &step->instruction, candidate->number_register);
+
+		if (write.kind == VMT_WRITE_NONE)
+			continue;
+		if (write.kind == VMT_WRITE_COPY) {
+			candidate->number_register = write.source;
+			continue;
+		}
+		candidate->number_register = VMT_REGISTER_RAX;
+		if (write.kind == VMT_WRITE_NUMBER) {
+			candidate->number = write.number;
+			candidate->number_from = step->address;
+		}
+		return;
+	}
+}
+
+static bool
+has_arguments(const struct finder *finder)
+{
+	const struct step *step;
+	uint32_t found = 0;
+
+	for (uint32_t back = 0; (step = step_back(finder, back)) != NULL; back++)
+		found += vmt_register_writes_argument(step->bytes, &step->instruction);
+	return found >= 2;
+}
+
+static void
+add_candidate(struct finder *finder, uint64_t address, bool is_in_function)
+{
+	struct candidate candidate = {.syscall = address, .is_in_function = is_in_function};
+
+	choose_cut(finder, &candidate);
+	find_number(finder, &candidate);
+	candidate.has_arguments = has_arguments(finder);
+	append(finder, &finder->candidates, &candidate, sizeof(candidate));
+}
+
+static bool
+is_wanted(const struct finder *finder, uint32_t number)
+{
+	for (uint32_t i = 0; i < finder->wanted->count; i++)
+		if (finder->wanted->numbers[i] == number)
+			return true;
+	return false;
+}
+
+/* -- reading code --------------------------------------------------------------------------------
+ * */
+
+static void
+note_step(struct finder *finder, const struct step *step)
+{
+	uint64_t target;
+
+	if (vmt_near_branches_target(&step->instruction, step->address, &target))
+		append_address(finder, &finder->branches, target);
+	if (vmt_near_branches_table(&step->instruction, step->bytes, step->address, &target))
+		append_address(finder, &finder->tables, target);
+}
+
+static bool
+ends_run(const struct vmt_instruction *instruction)
+{
+	return instruction->flow != VMT_FLOW_ON && instruction->flow != VMT_FLOW_BRANCH;
+}
+
+/* Of candidates from `first` on, whose function has been read: the numbers that come from before
+ * their straight run, in a register into which the function brings but one, or none that is wanted.
+ */
+static void
+settle_numbers(struct finder *finder, size_t first)
+{
+	struct candidate *candidates = candidates_of(finder);
+
+	for (size_t i = first; i < finder->candidates.count; i++) {
+		const uint16_t *numbers;
+		uint32_t count;
+		uint32_t wanted = 0;
+
+		if (candidates[i].number_register == VMT_REGISTER_RAX)
+			continue;
+		count = vmt_register_numbers_get(&finder->numbers, candidates[i].number_register,
+						 &numbers);
+		for (uint32_t k = 0; k < count; k++)
+			wanted += is_wanted(finder, numbers[k]);
+		candidates[i].is_constant = count > 0 && (wanted == 0 || count == 1);
+		if (candidates[i].is_constant)
+			candidates[i].number = numbers[0];
+	}
+}
+
+static void
+read_stretch(struct finder *finder, const struct vmt_code_stretch *stretch)
+{
+	size_t room = 0;
+	const uint8_t *bytes = vmt_code_map_bytes(finder->map, stretch->start, &room);
+	uint64_t length = stretch->end - stretch->start;
+	size_t first = finder->candidates.count;
+
+	vmt_assert(bytes && room >= length);
+	/* Tables of frames leave parts of functions out: a gap goes on with what comes before it.
+	 * */
+	if (stretch->is_function || stretch->start != finder->done)
+		finder->run_count = 0;
+	vmt_register_numbers_begin(&finder->numbers);
+	for (uint64_t at = 0; at < length && finder->error == 0;) {
+		struct step step = {.address = stretch->start + at, .bytes = bytes + at};
+		size_t taken =
+		    vmt_instruction_length_read(bytes + at, length - at, &step.instruction);
+
+		if (taken == 0) {
+			append_address(finder, &finder->unknown, step.address);
+			finder->run_count = 0;
+			at++;
+			continue;
+		}
+		note_step(finder, &step);
+		if (stretch->is_function)
+			vmt_register_numbers_note(&finder->numbers, step.bytes, &step.instruction);
+		if (step.instruction.flow == VMT_FLOW_SYSCALL)
+			add_candidate(finder, step.address, stretch->is_function);
+		if (ends_run(&step.instruction))
+			finder->run_count = 0;
+		else
+			finder->run[finder->run_count++ % RUN] = step;
+		at += taken;
+	}
+	settle_numbers(finder, first);
+	finder->done = stretch->end;
+}
+
+/* Code that has not been read yet, as far as [low, high) needs it. */
+static void
+read_around(struct finder *finder, const struct vmt_code_segment *segment, uint64_t low,
+	    uint64_t high)
+{
+	uint64_t end = segment->address + segment->length;
+	uint64_t at = low < finder->done ? finder->done : low;
+	struct vmt_code_stretch stretch;
+
+	if (at < segment->address)
+		at = segment->address;
+	if (high > end)
+		high = end;
+	while (at < high && finder->error == 0 && vmt_code_map_stretch(finder->map, at, &stretch)) {
+		if (stretch.start < finder->done) /* of a gap, the rest */
+			stretch.start = finder->done;
+		read_stretch(finder, &stretch);
+		at = stretch.end;
+	}
+}
+
+/* Where the bytes of a syscall stand is read: from the beginning of the function, or of the gap.
+ * */
+static void
+read_segment(struct finder *finder, const struct vmt_code_segment *segment)
+{
+	const uint8_t *bytes = segment->bytes;
+	uint64_t at = 0;
+
+	while (at + SYSCALL_BYTES <= segment->length && finder->error == 0) {
+		const uint8_t *hit = memchr(bytes + at, 0x0f, segment->length - at - 1);
+		uint64_t address;
+
+		if (!hit)
+			return;
+		at = (uint64_t)(hit - bytes) + 1;
+		if (hit[1] != 0x05)
+			continue;
+		address = segment->address + (uint64_t)(hit - bytes);
+		read_around(finder, segment, address - VMT_NEAR_BRANCHES_BYTES,
+			    address + VMT_NEAR_BRANCHES_BYTES);
+	}
+}
+
+/* -- what leads where ----------------------------------------------------------------------------
+ * */
+
+static void
+watch_candidates(struct finder *finder)
+{
+	const struct candidate *candidates = candidates_of(finder);
+
+	for (size_t i = 0; i < finder->candidates.count; i++) {
+		struct vmt_code_watch watch = {.low = candidates[i].number_from,
+					       .high = candidates[i].syscall};
+
+		if (candidates[i].verdict == VMT_SITE_CUT && candidates[i].cut < watch.low)
+			watch.low = candidates[i].cut;
+		append(finder, &finder->watches, &watch, sizeof(watch));
+	}
+}
+
+static void
+find_jumps(struct finder *finder)
+{
+	struct vmt_code_watch *watches = watches_of(finder);
+	size_t count = finder->watches.count;
+
+	vmt_code_jumps_find(finder->map, watches, count);
+	for (size_t i = 0; i < finder->branches.count; i++)
+		vmt_code_jumps_note(watches, count, addresses_of(&finder->branches)[i]);
+	for (size_t i = 0; i < finder->tables.count; i++)
+		vmt_code_jumps_note_table(finder->map, watches, count,
+					  addresses_of(&finder->tables)[i]);
+}
+
+/* -- judging -------------------------------------------------------------------------------------
+ * */
+
+/* Known code around a syscall, which lies at `syscall` in it. */
+struct form {
+	uint8_t bytes[48];
+	uint8_t count;
+	uint8_t syscall;
+	uint8_t verdict;
+};
+
+static const struct form forms[] = {
+#if defined(__x86_64__)
+    {{VMT_GO_FORM_MADVISE}, 28, 21, VMT_SITE_GO_FORM},
+    {{VMT_GO_FORM_MMAP}, 42, 34, VMT_SITE_GO_FORM},
+    {{VMT_GO_FORM_MUNMAP}, 25, 17, VMT_SITE_GO_FORM},
+    {{VMT_GO_FORM_EXIT}, 12, 9, VMT_SITE_GO_FORM},
+    {{VMT_GO_FORM_SYSCALL}, 20, 12, VMT_SITE_GO_FORM},
+#endif
+    /* mov %r9,%r10; mov 8(%rsp),%r8; mov 16(%rsp),%r9; mov %r11,8(%rsp); syscall: the end of
+     * musl's __syscall_cp_asm and of glibc's __syscall_cancel_arch (2.41) */
+    {{0x4d, 0x89, 0xca, 0x4c, 0x8b, 0x44, 0x24, 0x08, 0x4c, 0x8b,
+      0x4c, 0x24, 0x10, 0x4c, 0x89, 0x5c, 0x24, 0x08, 0x0f, 0x05},
+     20,
+     18,
+     VMT_SITE_CANCEL_POINT},
+};
+
+static bool
+matches(const struct vmt_code_map *map, const struct form *form, uint64_t address)
+{
+	size_t room;
+	const uint8_t *bytes = vmt_code_map_bytes(map, address - form->syscall, &room);
+
+	return bytes && room >= form->count && memcmp(bytes, form->bytes, form->count) == 0;
+}
+
+static uint8_t
+verdict_by_form(const struct vmt_code_map *map, uint64_t address)
+{
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (matches(map, &forms[i], address))
+			return forms[i].verdict;
+	return VMT_SITE_CUT;
+}
+
+/* Whether bytes that are no instruction lie in its function, or near it in a gap. */
+static bool
+is_doubtful(const struct finder *finder, const struct candidate *candidate)
+{
+	const uint64_t *unknown = addresses_of(&finder->unknown);
+	struct vmt_code_stretch stretch;
+
+	if (!vmt_code_map_stretch(finder->map, candidate->syscall, &stretch))
+		return true;
+	if (!stretch.is_function) {
+		if (candidate->syscall - stretch.start > DOUBT_BYTES)
+			stretch.start = candidate->syscall - DOUBT_BYTES;
+		if (stretch.end - candidate->syscall > DOUBT_BYTES)
+			stretch.end = candidate->syscall + DOUBT_BYTES;
+	}
+	for (size_t i = 0; i < finder->unknown.count; i++)
+		if (unknown[i] >= stretch.start && unknown[i] < stretch.end)
+			return true;
+	return false;
+}
+
+static bool
+knows_number(const struct candidate *candidate, const struct vmt_code_watch *watch)
+{
+	if (candidate->is_constant)
+		return true;
+	return candidate->number_from < candidate->syscall &&
+	       watch->last_hit <= candidate->number_from && !watch->is_high_hit;
+}
+
+/* Code between known functions may be data: there, what makes a number or arguments is code. */
+static bool
+is_code(const struct candidate *candidate)
+{
+	return candidate->is_in_function || candidate->number_from < candidate->syscall ||
+	       candidate->has_arguments;
+}
+
+static uint8_t
+judge(const struct finder *finder, const struct candidate *candidate,
+      const struct vmt_code_watch *watch)
+{
+	uint8_t verdict = verdict_by_form(finder->map, candidate->syscall);
+
+	if (verdict != VMT_SITE_CUT)
+		return verdict;
+	if (is_doubtful(finder, candidate))
+		return VMT_SITE_UNKNOWN_CODE;
+	if (!is_code(candidate))
+		return VMT_SITE_MAYBE_DATA;
+	if (candidate->verdict != VMT_SITE_CUT)
+		return candidate->verdict;
+	if (watch->last_hit > candidate->cut)
+		return VMT_SITE_JUMPED_INTO;
+	return watch->is_high_hit ? VMT_SITE_JUMPED_TO : VMT_SITE_CUT;
+}
+
+static void
+write_site(const struct finder *finder, const struct candidate *candidate,
+	   const struct vmt_code_watch *watch, struct vmt_syscall_site *site)
+{
+	size_t room;
+
+	*site = (struct vmt_syscall_site){
+	    .address = candidate->syscall,
+	    .syscall = candidate->syscall,
+	    .exit = candidate->syscall + SYSCALL_BYTES,
+	    .number =
+		knows_number(candidate, watch) ? (uint16_t)candidate->number : VMT_SITE_ANY_NUMBER,
+	    .verdict = judge(finder, candidate, watch),
+	};
+	if (site->verdict != VMT_SITE_CUT)
+		return;
+	site->address = candidate->cut;
+	site->cut_bytes = (uint8_t)(candidate->syscall - candidate->cut);
+	memcpy(site->original, vmt_code_map_bytes(finder->map, candidate->cut, &room),
+	       site->cut_bytes);
+}
+
+static void
+write_sites(struct finder *finder, struct vmt_buffer *sites, size_t *count)
+{
+	const struct candidate *candidates = candidates_of(finder);
+	const struct vmt_code_watch *watches = watches_of(finder);
+
+	for (size_t i = 0; i < finder->candidates.count; i++) {
+		struct vmt_syscall_site site;
+
+		if (knows_number(&candidates[i], &watches[i]) &&
+		    !is_wanted(finder, candidates[i].number))
+			continue;
+		write_site(finder, &candidates[i], &watches[i], &site);
+		if (!vmt_buffer_reserve(sites, (*count + 1) * sizeof(site))) {
+			finder->error = -ENOMEM;
+			return;
+		}
+		memcpy(sites->bytes + *count * sizeof(site), &site, sizeof(site));
+		++*count;
+	}
+}
+
+static void
+close_finder(struct finder *finder)
+{
+	vmt_buffer_free(&finder->candidates.buffer);
+	vmt_buffer_free(&finder->branches.buffer);
+	vmt_buffer_free(&finder->tables.buffer);
+	vmt_buffer_free(&finder->unknown.buffer);
+	vmt_buffer_free(&finder->watches.buffer);
+}
+
+int
+vmt_syscall_sites_find(const struct vmt_code_map *map, const struct vmt_wanted_calls *wanted,
+		       struct vmt_buffer *sites, size_t *count)
+{
+	struct finder finder = {.map = map, .wanted = wanted};
+
+	*count = 0;
+	for (uint32_t i = 0; i < map->segments_count; i++)
+		if (map->segments[i].is_code)
+			read_segment(&finder, &map->segments[i]);
+	if (finder.error == 0)
+		watch_candidates(&finder);
+	if (finder.error == 0) {
+		find_jumps(&finder);
+		write_sites(&finder, sites, count);
+	}
+	close_finder(&finder);
+	return finder.error;
+}
+
+const char *
+vmt_syscall_sites_why(enum vmt_site_verdict verdict)
+{
+	switch (verdict) {
+	case VMT_SITE_CUT:
+		return "is recorded";
+	case VMT_SITE_GO_FORM:
+		return "is a known function of Go's";
+	case VMT_SITE_CANCEL_POINT:
+		return "is where the C library cancels threads";
+	case VMT_SITE_JUMPED_INTO:
+		return "has a jump into the bytes that would have to be replaced";
+	case VMT_SITE_JUMPED_TO:
+		return "has a jump past the bytes that would have to be replaced";
+	case VMT_SITE_NO_ROOM:
+		return "has too few instructions before its system call";
+	case VMT_SITE_CANT_MOVE:
+		return "has an instruction before its system call that can't run elsewhere";
+	case VMT_SITE_UNKNOWN_CODE:
+		return "has bytes that are no known instruction";
+	case VMT_SITE_MAYBE_DATA:
+		return "may be data";
+	}
+	return "";
+}

@@ -1,0 +1,63 @@
+/*
+ * syscall_sites.h: where in a program's code are the system calls that are to be recorded, and can
+ * they be turned into jumps?
+ *
+ * A site is a syscall instruction. It is found by reading instructions from where a function, or
+ * the code between known functions, begins; an 0f 05 in data or within another instruction is
+ * none. What stands before it in one straight run tells its number. The cut is made of whole
+ * instructions right before the syscall, at least a jump's 5 bytes, which can run elsewhere. The
+ * syscall itself stays: a thread that the kernel interrupted in it makes it again there.
+ *
+ * Nothing may lead into a cut but to its first byte (inject/code_jumps.h). A site that can't be
+ * cut is listed with the reason. So is one whose cut can be gone around.
+ */
+#ifndef VMT_SYSCALL_SITES_H
+#define VMT_SYSCALL_SITES_H
+
+#include "base/buffer.h"
+#include "inject/code_map.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMT_SITE_ANY_NUMBER UINT16_MAX
+#define VMT_SITE_CUT_BYTES 24u /* at most, of whole instructions */
+
+enum vmt_site_verdict {
+	VMT_SITE_CUT,	       /* can be cut */
+	VMT_SITE_GO_FORM,      /* a known function of Go's, which capture/go patches */
+	VMT_SITE_CANCEL_POINT, /* musl's and glibc's, whose handler knows its addresses */
+	VMT_SITE_JUMPED_INTO,  /* something leads into the middle of what would be cut */
+	VMT_SITE_JUMPED_TO,    /* ... to the syscall itself, past the cut; its number is wanted */
+	VMT_SITE_NO_ROOM,      /* not enough instructions before it in one straight run */
+	VMT_SITE_CANT_MOVE,    /* an instruction before it can't run elsewhere */
+	VMT_SITE_UNKNOWN_CODE, /* its function has bytes that are no known instruction */
+	VMT_SITE_MAYBE_DATA,   /* in no known function, and nothing before it looks like a call */
+};
+
+struct vmt_syscall_site {
+	uint64_t address; /* of the cut's first byte */
+	uint64_t syscall;
+	uint64_t exit;	   /* behind the syscall */
+	uint16_t number;   /* or VMT_SITE_ANY_NUMBER: in eax */
+	uint8_t verdict;   /* enum vmt_site_verdict */
+	uint8_t cut_bytes; /* address + cut_bytes == syscall */
+	uint8_t original[VMT_SITE_CUT_BYTES];
+};
+
+/* The numbers of the system calls that are wanted. */
+struct vmt_wanted_calls {
+	const uint16_t *numbers;
+	uint32_t count;
+};
+
+/* All sites of wanted calls, by address; also those that may make any call, unless their number is
+ * known. `sites` grows; count is how many of struct vmt_syscall_site it holds afterwards. The map
+ * must be settled. 0, or a negative errno. */
+int vmt_syscall_sites_find(const struct vmt_code_map *map, const struct vmt_wanted_calls *wanted,
+			   struct vmt_buffer *sites, size_t *count);
+
+/* The reason of a verdict, as a clause that follows a function's name. */
+const char *vmt_syscall_sites_why(enum vmt_site_verdict verdict);
+
+#endif

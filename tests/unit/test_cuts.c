@@ -1,0 +1,350 @@
+/* Code is run as it was and with its system call cut out: all registers, the flags and the memory
+ * below the stack pointer must be the same. */
+#include "inject/cuts.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/near_code.h"
+
+#if defined(__x86_64__)
+
+/* The entry as the recorder has one: makes the call, and comes back with all as the kernel leaves
+ * it. It counts in memory, without a flag changed. */
+uint64_t test_entered;
+uint64_t test_ways;
+uint64_t test_bypassed;
+void test_entry(void);
+void test_entry_that_can_not(void);
+__asm__(".pushsection .text\n"
+	".globl test_entry\n"
+	"test_entry:\n"
+	"	mov	%r11, test_ways(%rip)\n"
+	"	mov	test_entered(%rip), %rcx\n"
+	"	lea	1(%rcx), %rcx\n"
+	"	mov	%rcx, test_entered(%rip)\n"
+	"	syscall\n"
+	"	mov	test_ways(%rip), %rcx\n"
+	"	mov	(%rcx), %rcx\n"
+	"	jmp	*%rcx\n"
+	".globl test_entry_that_can_not\n"
+	"test_entry_that_can_not:\n"
+	"	mov	test_bypassed(%rip), %rcx\n"
+	"	lea	1(%rcx), %rcx\n"
+	"	mov	%rcx, test_bypassed(%rip)\n"
+	"	jmp	*8(%r11)\n"
+	".popsection\n");
+
+static const uint16_t numbers[] = {3,	SYS_getpid,  9,	  10,  11,  12,	 25,  28,  30,	67,  77,
+				   109, SYS_getppid, 149, 150, 151, 152, 216, 317, 325, 440, 453};
+static const struct vmt_wanted_calls wanted = {numbers, sizeof(numbers) / sizeof(numbers[0])};
+
+struct outcome {
+	struct near_registers registers;
+	uint8_t below[128];
+};
+
+static struct outcome
+run(const uint8_t *code, const struct near_registers *before)
+{
+	struct outcome outcome;
+
+	outcome.registers = *before;
+	near_run(code, &outcome.registers, outcome.below);
+	return outcome;
+}
+
+static struct vmt_syscall_site
+find_site(const uint8_t *code, size_t length)
+{
+	struct vmt_code_segment segment = {(uint64_t)code, length, code, true};
+	struct vmt_code_map map = {0};
+	struct vmt_buffer found = {0};
+	struct vmt_syscall_site site;
+	size_t count;
+
+	assert_int_equal(vmt_code_map_add_segment(&map, &segment), 0);
+	assert_int_equal(vmt_code_map_add_function(&map, (uint64_t)code, (uint64_t)code + length),
+			 0);
+	vmt_code_map_settle(&map);
+	assert_int_equal(vmt_syscall_sites_find(&map, &wanted, &found, &count), 0);
+	assert_int_equal(count, 1);
+	memcpy(&site, found.bytes, sizeof(site));
+	vmt_buffer_free(&found);
+	vmt_code_map_close(&map);
+	return site;
+}
+
+static struct vmt_cut
+cut_out(struct near_pages *pages, const struct vmt_syscall_site *site, void (*entry)(void))
+{
+	struct vmt_cut cut;
+
+	assert_int_equal(site->verdict, VMT_SITE_CUT);
+	assert_true(vmt_cuts_stub_bytes(site, 1) <= pages->bytes);
+	assert_int_equal(vmt_cuts_make(site, 1, &wanted, (uint64_t)pages->stubs, (uint64_t)entry,
+				       pages->stubs, &cut),
+			 1);
+	assert_int_equal(cut.length, site->cut_bytes);
+	assert_memory_equal((const void *)cut.address, cut.old_bytes, cut.length);
+	memcpy((void *)cut.address, cut.new_bytes, cut.length);
+	return cut;
+}
+
+static void
+check_same(const struct outcome *found, const struct outcome *expected)
+{
+	assert_memory_equal(&found->registers, &expected->registers, sizeof(found->registers));
+	assert_memory_equal(found->below, expected->below, sizeof(found->below));
+}
+
+/* `enters`: whether the call is one that is wanted, with registers as they are before. */
+static void
+check_code(const uint8_t *code, size_t length, const struct near_registers *before, bool enters)
+{
+	struct near_pages pages = near_pages_map();
+	struct outcome expected;
+	struct outcome found;
+	struct vmt_syscall_site site;
+	struct vmt_cut cut;
+	uint64_t entered = test_entered;
+	uint64_t bypassed = test_bypassed;
+
+	memcpy(pages.code, code, length);
+	expected = run(pages.code, before);
+	site = find_site(pages.code, length);
+	cut = cut_out(&pages, &site, test_entry);
+	found = run(pages.code, before);
+	check_same(&found, &expected);
+	assert_int_equal(test_entered, entered + enters);
+	if (enters)
+		assert_true(test_ways % 8 == 0 && test_ways - cut.stub < cut.stub_bytes);
+	/* Where the entry can't work, the text's own syscall makes the call. */
+	memcpy((void *)cut.address, cut.old_bytes, cut.length);
+	cut = cut_out(&pages, &site, test_entry_that_can_not);
+	found = run(pages.code, before);
+	check_same(&found, &expected);
+	assert_int_equal(test_bypassed, bypassed + enters);
+	/* And what was cut comes back. */
+	memcpy((void *)cut.address, cut.old_bytes, cut.length);
+	assert_memory_equal(pages.code, code, length);
+	near_pages_unmap(&pages);
+}
+
+#define CHECK(before, enters, ...)                                                                 \
+	check_code((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), before, \
+		   enters)
+
+#define GETPID 0xb8, SYS_getpid, 0, 0, 0
+#define SYSCALL 0x0f, 0x05
+#define RET 0xc3
+
+/* Every register and every flag that a program may set has a value of its own. */
+static struct near_registers
+some_registers(uint64_t flags)
+{
+	struct near_registers registers = {.flags = flags};
+
+	for (size_t i = 0; i < sizeof(registers.words) / sizeof(registers.words[0]); i++)
+		registers.words[i] = 0x1111111111111111 * (i + 1);
+	return registers;
+}
+
+static const uint64_t all_flags[] = {0x202, 0xed7, 0x203, 0x242, 0xa82};
+
+static void
+a_known_number_is_the_same_call(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(all_flags) / sizeof(all_flags[0]); i++) {
+		struct near_registers before = some_registers(all_flags[i]);
+
+		CHECK(&before, true, GETPID, SYSCALL, RET);
+		CHECK(&before, true, 0x48, 0xc7, 0xc0, SYS_getpid, 0, 0, 0, SYSCALL, RET);
+		/* with xor %edi,%edi, which changes flags; with mov %rcx,%r10 */
+		CHECK(&before, true, GETPID, 0x31, 0xff, SYSCALL, RET);
+		CHECK(&before, true, GETPID, 0x49, 0x89, 0xca, SYSCALL, RET);
+		/* with what is far behind the number */
+		CHECK(&before, true, GETPID, 0x48, 0xf7, 0xd2, 0x48, 0x87, 0xd6, SYSCALL, RET);
+	}
+}
+
+static void
+any_number_goes_where_it_belongs(void **state)
+{
+	static const uint16_t unwanted[] = {SYS_getuid, SYS_gettid, SYS_sched_yield, 108, 500,
+					    0xffff,	1000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all_flags) / sizeof(all_flags[0]); i++) {
+		struct near_registers before = some_registers(all_flags[i]);
+
+		/* mov %rdi,%rax; mov 8(%rsp),%r9: as in syscall() */
+		before.words[NEAR_RDI] = SYS_getpid;
+		CHECK(&before, true, 0x48, 0x89, 0xf8, 0x4c, 0x8b, 0x4c, 0x24, 0x08, SYSCALL, RET);
+		before.words[NEAR_RDI] = SYS_getppid | UINT64_C(0xabcd) << 32;
+		CHECK(&before, true, 0x48, 0x89, 0xf8, 0x4c, 0x8b, 0x4c, 0x24, 0x08, SYSCALL, RET);
+		for (size_t k = 0; k < sizeof(unwanted) / sizeof(unwanted[0]); k++) {
+			before.words[NEAR_RDI] = unwanted[k];
+			CHECK(&before, false, 0x48, 0x89, 0xf8, 0x4c, 0x8b, 0x4c, 0x24, 0x08,
+			      SYSCALL, RET);
+		}
+		/* A number with more bits is no call that is wanted. */
+		before.words[NEAR_RDI] = 0x10000 | SYS_getpid;
+		CHECK(&before, false, 0x48, 0x89, 0xf8, 0x4c, 0x8b, 0x4c, 0x24, 0x08, SYSCALL, RET);
+	}
+}
+
+/* Each number of the list is seen, whichever side of the stub's choice tests it: the calls are
+ * made with arguments that all of them refuse. */
+static void
+each_wanted_number_is_seen(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < wanted.count; i++) {
+		struct near_registers before = some_registers(0x202);
+
+		if (wanted.numbers[i] == 152 || wanted.numbers[i] == 12)
+			continue; /* these take any arguments */
+		before.words[NEAR_RDI] = wanted.numbers[i];
+		/* mov %rdi,%rax; xor %edi,%edi; dec %rdi: no descriptor, no address */
+		CHECK(&before, true, 0x48, 0x89, 0xf8, 0x31, 0xff, 0x48, 0xff, 0xcf, SYSCALL, RET);
+	}
+}
+
+static void
+what_is_relative_reaches_the_same_place(void **state)
+{
+	struct near_registers before = some_registers(0xed7);
+
+	(void)state;
+	/* mov 3(%rip),%eax; syscall; ret; the number */
+	CHECK(&before, true, 0x8b, 0x05, 0x03, 0, 0, 0, SYSCALL, RET, SYS_getppid, 0, 0, 0, 0);
+	/* cmpl $110,3(%rip), with a number behind the distance; then lea of itself */
+	CHECK(&before, true, GETPID, 0x83, 0x3d, 0x03, 0, 0, 0, SYS_getppid, SYSCALL, RET,
+	      SYS_getppid, 0, 0, 0, 0);
+	CHECK(&before, true, GETPID, 0x48, 0x8d, 0x1d, 0xf9, 0xff, 0xff, 0xff, SYSCALL, RET);
+}
+
+static void
+what_lies_below_the_stack_pointer_stays(void **state)
+{
+	struct near_registers before = some_registers(0x246);
+
+	(void)state;
+	/* mov %rdi,-16(%rsp); mov %rbx,-120(%rsp); the call; mov -16(%rsp),%rsi */
+	CHECK(&before, true, 0x48, 0x89, 0x7c, 0x24, 0xf0, 0x48, 0x89, 0x5c, 0x24, 0x88, GETPID,
+	      SYSCALL, 0x48, 0x8b, 0x74, 0x24, 0xf0, RET);
+	CHECK(&before, true, GETPID, 0x48, 0x89, 0x5c, 0x24, 0x88, SYSCALL, 0x48, 0x8b, 0x74, 0x24,
+	      0x88, RET);
+	/* push and pop, which the stub runs */
+	CHECK(&before, true, GETPID, 0x53, 0x41, 0x54, 0x53, 0x56, SYSCALL, 0x41, 0x5d, 0x41, 0x5e,
+	      0x58, 0x58, RET);
+}
+
+static void
+a_thread_in_a_cut_can_be_moved(void **state)
+{
+	/* getpid; xor %edi,%edi; mov %rcx,%r10 */
+	static const uint8_t code[] = {GETPID, 0x31, 0xff, 0x49, 0x89, 0xca, SYSCALL, RET};
+	struct near_pages pages = near_pages_map();
+	struct vmt_syscall_site site;
+	struct vmt_cut cut;
+	uint64_t at;
+
+	(void)state;
+	memcpy(pages.code, code, sizeof(code));
+	at = (uint64_t)pages.code;
+	site = find_site(pages.code, sizeof(code));
+	cut = cut_out(&pages, &site, test_entry);
+	assert_int_equal(site.cut_bytes, 5);
+	assert_int_equal(cut.address, at + 5);
+	assert_int_equal(vmt_cuts_into_stub(&cut, at + 4), at + 4);
+	assert_int_equal(vmt_cuts_into_stub(&cut, at + 5), at + 5); /* runs the jump */
+	assert_int_equal(vmt_cuts_into_stub(&cut, at + 7), cut.stub + 2);
+	assert_int_equal(vmt_cuts_into_stub(&cut, at + 10), at + 10); /* the syscall */
+	assert_memory_equal((const void *)(cut.stub + 2), code + 7, 3);
+	assert_int_equal(vmt_cuts_out_of_stub(&cut, cut.stub), at + 5);
+	assert_int_equal(vmt_cuts_out_of_stub(&cut, cut.stub + 2), at + 7);
+	assert_int_equal(vmt_cuts_out_of_stub(&cut, cut.stub + 5), at + 10);
+	assert_int_equal(vmt_cuts_out_of_stub(&cut, cut.stub + cut.stub_bytes - 1), at + 10);
+	assert_int_equal(vmt_cuts_out_of_stub(&cut, cut.stub + cut.stub_bytes),
+			 cut.stub + cut.stub_bytes);
+	assert_int_equal(vmt_cuts_out_of_stub(&cut, cut.stub - 1), cut.stub - 1);
+	near_pages_unmap(&pages);
+}
+
+static void
+several_sites_share_the_stubs_page(void **state)
+{
+	struct vmt_syscall_site sites[3] = {
+	    {.address = 0x401000,
+	     .syscall = 0x401005,
+	     .exit = 0x401007,
+	     .number = 9,
+	     .cut_bytes = 5,
+	     .original = {0xb8, 9}},
+	    {.verdict = VMT_SITE_NO_ROOM},
+	    {.address = 0x402000,
+	     .syscall = 0x402005,
+	     .exit = 0x402007,
+	     .number = VMT_SITE_ANY_NUMBER,
+	     .cut_bytes = 5,
+	     .original = {0x4c, 0x8b, 0x4c, 0x24, 8}},
+	};
+	static _Alignas(16) uint8_t stubs[4096];
+	struct vmt_cut cuts[3];
+
+	(void)state;
+	assert_true(vmt_cuts_stub_bytes(sites, 3) == 2 * VMT_CUTS_STUB_BYTES);
+	assert_int_equal(vmt_cuts_make(sites, 3, &wanted, 0x500000, 1, stubs, cuts), 2);
+	assert_int_equal(cuts[0].stub, 0x500000);
+	assert_true(cuts[1].stub >= cuts[0].stub + cuts[0].stub_bytes && cuts[1].stub % 16 == 0);
+	assert_int_equal(cuts[1].address, 0x402000);
+	/* The jump's bytes. */
+	assert_memory_equal(cuts[0].new_bytes, "\xe9\xfb\xef\x0f\x00", 5);
+	/* Too far from a site, or from what an instruction reaches. */
+	assert_int_equal(vmt_cuts_make(sites, 3, &wanted, UINT64_C(1) << 33, 1, stubs, cuts),
+			 -ERANGE);
+	sites[0].original[0] = 0x90;
+	memcpy(sites[0].original, "\x8b\x05\x00\x00\x00\x80", 6);
+	sites[0].cut_bytes = 6;
+	assert_int_equal(vmt_cuts_make(sites, 1, &wanted, 0x500000, 1, stubs, cuts), -ERANGE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_known_number_is_the_same_call),
+	    cmocka_unit_test(any_number_goes_where_it_belongs),
+	    cmocka_unit_test(each_wanted_number_is_seen),
+	    cmocka_unit_test(what_is_relative_reaches_the_same_place),
+	    cmocka_unit_test(what_lies_below_the_stack_pointer_stays),
+	    cmocka_unit_test(a_thread_in_a_cut_can_be_moved),
+	    cmocka_unit_test(several_sites_share_the_stubs_page),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int
+main(void)
+{
+	return cmocka_run_group_tests(((const struct CMUnitTest[]){{0}}), NULL, NULL);
+}
+
+#endif

@@ -1,0 +1,480 @@
+/* Small pieces of code by hand, and the C library of this machine against objdump. */
+#include "inject/syscall_sites.h"
+
+#include "format/go_forms.h"
+#include "inject/file_functions.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CODE UINT64_C(0x7f0000001000)
+#define DATA UINT64_C(0x7f0000100000)
+#define LOW_CODE UINT64_C(0x401000)
+
+#define MMAP 0xb8, 9, 0, 0, 0 /* mov $9,%eax */
+#define READ 0xb8, 0, 0, 0, 0
+#define SYSCALL 0x0f, 0x05
+#define RET 0xc3
+#define NOP3 0x0f, 0x1f, 0x00
+#define MOVE 0x49, 0x89, 0xca /* mov %rcx,%r10 */
+
+static const uint16_t numbers[] = {9, 11, 28};
+static const struct vmt_wanted_calls wanted = {numbers, 3};
+
+/* The sites of a piece of code, which is one function unless bounds are not known. */
+struct piece {
+	const uint8_t *code;
+	size_t length;
+	const void *data;
+	size_t data_bytes;
+	uint64_t address;
+	bool is_gap;
+};
+
+static size_t
+find(const struct piece *piece, struct vmt_syscall_site sites[4])
+{
+	uint64_t address = piece->address ? piece->address : CODE;
+	struct vmt_code_segment code = {address, piece->length, piece->code, true};
+	struct vmt_code_segment data = {DATA, piece->data_bytes, piece->data, false};
+	struct vmt_code_map map = {0};
+	struct vmt_buffer found = {0};
+	size_t count;
+
+	assert_int_equal(vmt_code_map_add_segment(&map, &code), 0);
+	if (piece->data)
+		assert_int_equal(vmt_code_map_add_segment(&map, &data), 0);
+	if (!piece->is_gap)
+		assert_int_equal(vmt_code_map_add_function(&map, address, address + piece->length),
+				 0);
+	vmt_code_map_settle(&map);
+	assert_int_equal(vmt_syscall_sites_find(&map, &wanted, &found, &count), 0);
+	assert_true(count <= 4);
+	if (count > 0)
+		memcpy(sites, found.bytes, count * sizeof(*sites));
+	vmt_buffer_free(&found);
+	vmt_code_map_close(&map);
+	return count;
+}
+
+/* The only site of it. */
+static struct vmt_syscall_site
+find_one(const struct piece *piece)
+{
+	struct vmt_syscall_site sites[4];
+
+	assert_int_equal(find(piece, sites), 1);
+	return sites[0];
+}
+
+#define PIECE(...)                                                                                 \
+	(&(const struct piece){.code = (const uint8_t[]){__VA_ARGS__},                             \
+			       .length = sizeof((const uint8_t[]){__VA_ARGS__})})
+
+static void
+check_cut(const struct piece *piece, uint64_t at, uint8_t bytes, uint16_t number)
+{
+	struct vmt_syscall_site site = find_one(piece);
+
+	assert_int_equal(site.verdict, VMT_SITE_CUT);
+	assert_int_equal(site.address, CODE + at);
+	assert_int_equal(site.cut_bytes, bytes);
+	assert_int_equal(site.number, number);
+	assert_int_equal(site.syscall, CODE + at + bytes);
+	assert_int_equal(site.exit, site.syscall + 2);
+	assert_memory_equal(site.original, piece->code + at, bytes);
+}
+
+static void
+check_refused(const struct piece *piece, enum vmt_site_verdict verdict)
+{
+	struct vmt_syscall_site site = find_one(piece);
+
+	assert_int_equal(site.verdict, verdict);
+	assert_int_equal(site.cut_bytes, 0);
+	assert_true(strlen(vmt_syscall_sites_why(verdict)) > 0);
+}
+
+static size_t
+count_of(const struct piece *piece)
+{
+	struct vmt_syscall_site sites[4];
+
+	return find(piece, sites);
+}
+
+static void
+the_cut_is_what_stands_before_the_syscall(void **state)
+{
+	(void)state;
+	check_cut(PIECE(0xf3, 0x0f, 0x1e, 0xfa, MMAP, SYSCALL, RET), 4, 5, 9);
+	check_cut(PIECE(NOP3, 0x48, 0xc7, 0xc0, 9, 0, 0, 0, SYSCALL, RET), 3, 7, 9);
+	/* The number, then what is shorter than a jump. */
+	check_cut(PIECE(MMAP, MOVE, SYSCALL, RET), 0, 8, 9);
+	/* The number further away, and a branch in between that may be taken. */
+	check_cut(PIECE(MMAP, 0x85, 0xff, 0x74, 9, MOVE, 0x48, 0x89, 0xf2, SYSCALL, RET, RET, RET),
+		  9, 6, 9);
+	/* mov %rdi,%rax; mov 8(%rsp),%r9, as in syscall(): any call. */
+	check_cut(PIECE(0x48, 0x89, 0xf8, 0x4c, 0x8b, 0x4c, 0x24, 0x08, SYSCALL, RET), 3, 5,
+		  VMT_SITE_ANY_NUMBER);
+}
+
+static void
+the_number_is_what_eax_was_set_to_last(void **state)
+{
+	(void)state;
+	assert_int_equal(count_of(PIECE(READ, SYSCALL, RET)), 0);
+	assert_int_equal(count_of(PIECE(MMAP, 0x31, 0xc0, MOVE, SYSCALL, RET)), 0);
+	assert_int_equal(count_of(PIECE(MMAP, READ, SYSCALL, RET)), 0);
+	check_cut(PIECE(READ, MMAP, SYSCALL, RET), 5, 5, 9);
+	/* 41 b8: r8d. What eax is nobody says. */
+	check_cut(PIECE(0x41, 0xb8, 9, 0, 0, 0, SYSCALL, RET), 0, 6, VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(MMAP, 0x44, 0x89, 0xc0, MOVE, SYSCALL, RET), 5, 6, VMT_SITE_ANY_NUMBER);
+	/* or %edi,%eax; mov $1,%al; mov $1,%ah; pop %rax; cmove %ecx,%eax; xchg %r8,%rax */
+	check_cut(PIECE(MMAP, 0x09, 0xf8, MOVE, SYSCALL), 5, 5, VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(MMAP, 0xb0, 0x01, MOVE, SYSCALL), 5, 5, VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(MMAP, 0xb4, 0x01, MOVE, SYSCALL), 5, 5, VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(MMAP, 0x58, MOVE, MOVE, SYSCALL), 6, 6, VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(MMAP, 0x0f, 0x44, 0xc1, MOVE, SYSCALL), 5, 6, VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(MMAP, 0x49, 0x90, MOVE, SYSCALL), 5, 5, VMT_SITE_ANY_NUMBER);
+	/* A compare, a store, a push, a move to another register leave it alone. */
+	check_cut(PIECE(MMAP, 0x3d, 1, 0, 0, 0, SYSCALL), 5, 5, 9);
+	check_cut(PIECE(MMAP, 0x48, 0x89, 0x44, 0x24, 0x08, SYSCALL), 5, 5, 9);
+	check_cut(PIECE(MMAP, 0x50, 0x41, 0x54, 0x31, 0xf6, SYSCALL), 5, 5, 9);
+	check_cut(PIECE(MMAP, 0x48, 0x83, 0xec, 0x08, 0x53, SYSCALL), 5, 5, 9);
+}
+
+/* It may come from a register that a call leaves alone, set once before a loop. */
+static void
+the_number_may_come_from_a_register(void **state)
+{
+	(void)state;
+#define EBX_IS(number) 0xbb, number, 0, 0, 0 /* mov $number,%ebx */
+#define CALL 0xff, 0xd0
+#define EAX_IS_EBX 0x89, 0xd8
+	/* In the same straight run: a copy of a copy. */
+	check_cut(PIECE(EBX_IS(9), 0x89, 0xd9, 0x89, 0xc8, SYSCALL, RET), 0, 9, 9);
+	assert_int_equal(count_of(PIECE(EBX_IS(202), MOVE, EAX_IS_EBX, SYSCALL, RET)), 0);
+	/* From before a call: what the whole function brings into it. */
+	check_cut(PIECE(0x53, EBX_IS(9), CALL, MOVE, EAX_IS_EBX, SYSCALL, 0x5b, RET), 8, 5, 9);
+	assert_int_equal(
+	    count_of(PIECE(0x53, EBX_IS(202), CALL, MOVE, EAX_IS_EBX, SYSCALL, 0x5b, RET)), 0);
+	assert_int_equal(count_of(PIECE(EBX_IS(202), EBX_IS(60), CALL, MOVE, EAX_IS_EBX, SYSCALL)),
+			 0);
+	/* One of two that are wanted; not a number; a pop in the middle; a register that calls
+	 * take. */
+	check_cut(PIECE(EBX_IS(202), EBX_IS(9), CALL, MOVE, EAX_IS_EBX, SYSCALL), 12, 5,
+		  VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(EBX_IS(202), 0x89, 0xf3, CALL, MOVE, EAX_IS_EBX, SYSCALL), 9, 5,
+		  VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(EBX_IS(202), 0x5b, CALL, MOVE, EAX_IS_EBX, SYSCALL), 8, 5,
+		  VMT_SITE_ANY_NUMBER);
+	check_cut(PIECE(0xbe, 202, 0, 0, 0, CALL, MOVE, 0x89, 0xf0, SYSCALL), 7, 5,
+		  VMT_SITE_ANY_NUMBER);
+	/* No number at all. */
+	check_cut(PIECE(CALL, MOVE, EAX_IS_EBX, SYSCALL), 2, 5, VMT_SITE_ANY_NUMBER);
+}
+
+static void
+what_looks_like_a_syscall_is_none(void **state)
+{
+	(void)state;
+	/* mov $0x050f0009,%eax; cmpb $5,(%rdi,%rcx,1) with 0f in the middle; a distance */
+	assert_int_equal(count_of(PIECE(MMAP, 0xba, 9, 0, 0x0f, 0x05, RET)), 0);
+	assert_int_equal(count_of(PIECE(MMAP, 0xe8, 0x0f, 0x05, 0, 0, RET)), 0);
+	/* In a gap, data after the code: nothing before it brings a number or arguments. */
+	check_refused(&(const struct piece){.code = (const uint8_t[]){RET, 0x21, 0x55, 0x44, 0x21,
+								      0x55, 0x44, SYSCALL, RET},
+					    .length = 10,
+					    .is_gap = true},
+		      VMT_SITE_MAYBE_DATA);
+	/* ... and code is found there. */
+	assert_int_equal(
+	    find_one(&(const struct piece){.code = (const uint8_t[]){RET, MMAP, SYSCALL, RET},
+					   .length = 9,
+					   .is_gap = true})
+		.number,
+	    9);
+}
+
+static void
+no_branch_may_lead_into_a_cut(void **state)
+{
+	(void)state;
+	/* jmp and je to the mov in the middle, from behind and from before; loop */
+	check_refused(PIECE(MMAP, MOVE, SYSCALL, 0xeb, 0xf9, RET), VMT_SITE_JUMPED_INTO);
+	check_refused(PIECE(MMAP, MOVE, SYSCALL, 0x74, 0xf9, RET), VMT_SITE_JUMPED_INTO);
+	check_refused(PIECE(0x74, 0x05, MMAP, MOVE, SYSCALL, RET), VMT_SITE_JUMPED_INTO);
+	check_refused(PIECE(MMAP, MOVE, SYSCALL, 0xe2, 0xf9, RET), VMT_SITE_JUMPED_INTO);
+	/* With 4 bytes: jmp, je, call */
+	check_refused(PIECE(MMAP, MOVE, SYSCALL, 0xe9, 0xf6, 0xff, 0xff, 0xff, RET),
+		      VMT_SITE_JUMPED_INTO);
+	check_refused(PIECE(MMAP, MOVE, SYSCALL, 0x0f, 0x84, 0xf5, 0xff, 0xff, 0xff, RET),
+		      VMT_SITE_JUMPED_INTO);
+	check_refused(PIECE(MMAP, MOVE, SYSCALL, 0xe8, 0xf6, 0xff, 0xff, 0xff, RET),
+		      VMT_SITE_JUMPED_INTO);
+	/* To the first byte it may. */
+	check_cut(PIECE(MMAP, MOVE, SYSCALL, 0xeb, 0xf4, RET), 0, 8, 9);
+}
+
+/* From another function, which lies further away than a short branch reaches. */
+static void
+no_branch_from_elsewhere_may_lead_into_a_cut(void **state)
+{
+	uint8_t code[64] = {MMAP, MOVE, SYSCALL, RET};
+	const struct piece piece = {.code = code, .length = sizeof(code)};
+
+	(void)state;
+	memset(code + 11, 0x90, sizeof(code) - 11);
+	code[40] = 0xe9;
+	for (int32_t to = 1; to < 8; to++) { /* the middle of an instruction too */
+		int32_t distance = to - 45;
+
+		memcpy(code + 41, &distance, sizeof(distance));
+		check_refused(&piece, VMT_SITE_JUMPED_INTO);
+	}
+	memcpy(code + 41, &(int32_t){-45}, sizeof(int32_t));
+	assert_int_equal(find_one(&piece).verdict, VMT_SITE_CUT);
+	memcpy(code + 41, &(int32_t){8 - 45}, sizeof(int32_t));
+	check_refused(&piece, VMT_SITE_JUMPED_TO);
+}
+
+static void
+no_address_may_lead_into_a_cut(void **state)
+{
+	static const uint8_t code[] = {MMAP, MOVE, SYSCALL, RET};
+	const uint64_t pointers[] = {1, CODE + 5, 2};
+	/* lea of it; mov of it to %edi */
+	static const uint8_t low_code[] = {MMAP, MOVE, SYSCALL, 0xbf, 0x05, 0x10, 0x40, 0x00, RET};
+
+	(void)state;
+	check_refused(PIECE(MMAP, MOVE, SYSCALL, 0x48, 0x8d, 0x05, 0xf4, 0xff, 0xff, 0xff, RET),
+		      VMT_SITE_JUMPED_INTO);
+	check_refused(&(const struct piece){.code = low_code,
+					    .length = sizeof(low_code),
+					    .address = LOW_CODE},
+		      VMT_SITE_JUMPED_INTO);
+	check_refused(&(const struct piece){.code = code,
+					    .length = sizeof(code),
+					    .data = pointers,
+					    .data_bytes = sizeof(pointers)},
+		      VMT_SITE_JUMPED_INTO);
+}
+
+static void
+no_table_of_distances_may_lead_into_a_cut(void **state)
+{
+	uint8_t code[] = {MMAP, MOVE, SYSCALL, RET, 0x48, 0x8d, 0x05, 0, 0, 0, 0, RET};
+	int32_t table[] = {0, 0, (int32_t)(CODE - DATA - 8), (int32_t)(CODE + 5 - DATA - 8)};
+	int32_t distance = (int32_t)(DATA + 8 - (CODE + 18));
+	const struct piece piece = {
+	    .code = code, .length = sizeof(code), .data = table, .data_bytes = sizeof(table)};
+
+	(void)state;
+	memcpy(code + 14, &distance, sizeof(distance));
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+	table[3] = table[2];
+	assert_int_equal(find_one(&piece).verdict, VMT_SITE_CUT);
+}
+
+static void
+who_comes_past_the_cut_is_told(void **state)
+{
+	(void)state;
+	/* mov $9,%eax; jmp to the syscall of a read: the number is not known there. */
+	check_refused(PIECE(MMAP, 0xeb, 0x05, READ, SYSCALL, RET), VMT_SITE_JUMPED_TO);
+	/* To before the cut, but behind the number: any call. */
+	check_cut(PIECE(0x74, 0x05, READ, 0x48, 0x8b, 0x7c, 0x24, 0x08, SYSCALL, RET), 7, 5,
+		  VMT_SITE_ANY_NUMBER);
+}
+
+static void
+what_can_not_be_cut_is_told(void **state)
+{
+	(void)state;
+	check_refused(PIECE(MOVE, SYSCALL, RET), VMT_SITE_NO_ROOM);
+	check_refused(PIECE(RET, MOVE, SYSCALL, RET), VMT_SITE_NO_ROOM);
+	/* A call returns into the cut. */
+	check_refused(PIECE(0xff, 0xd0, MOVE, SYSCALL, RET), VMT_SITE_NO_ROOM);
+	check_refused(PIECE(MMAP, 0x74, 0x00, MOVE, SYSCALL, RET), VMT_SITE_CANT_MOVE);
+	/* mov 0(%eip),%ecx */
+	check_refused(PIECE(MMAP, 0x67, 0x8b, 0x0d, 0, 0, 0, 0, SYSCALL, RET), VMT_SITE_CANT_MOVE);
+	check_refused(PIECE(MMAP, SYSCALL, RET, 0x06), VMT_SITE_UNKNOWN_CODE);
+	/* musl's and glibc's own look at where a signal struck. */
+	check_refused(PIECE(0x4d, 0x89, 0xca, 0x4c, 0x8b, 0x44, 0x24, 0x08, 0x4c, 0x8b, 0x4c, 0x24,
+			    0x10, 0x4c, 0x89, 0x5c, 0x24, 0x08, SYSCALL, RET),
+		      VMT_SITE_CANCEL_POINT);
+}
+
+static void
+known_functions_of_go_are_left_to_their_patch(void **state)
+{
+	(void)state;
+#if defined(__x86_64__)
+	check_refused(PIECE(VMT_GO_FORM_MADVISE), VMT_SITE_GO_FORM);
+	check_refused(PIECE(VMT_GO_FORM_MMAP, RET), VMT_SITE_GO_FORM);
+	check_refused(PIECE(VMT_GO_FORM_MUNMAP, RET), VMT_SITE_GO_FORM);
+	check_refused(PIECE(VMT_GO_FORM_SYSCALL, RET), VMT_SITE_GO_FORM);
+	assert_int_equal(count_of(PIECE(VMT_GO_FORM_EXIT)), 0);
+#endif
+}
+
+static void
+each_syscall_of_a_function_is_judged_by_itself(void **state)
+{
+	struct vmt_syscall_site sites[4];
+
+	(void)state;
+	/* musl's __unmapself: munmap, then exit */
+	assert_int_equal(
+	    find(PIECE(0xb8, 11, 0, 0, 0, SYSCALL, 0x31, 0xff, 0xb8, 60, 0, 0, 0, SYSCALL), sites),
+	    1);
+	assert_int_equal(sites[0].number, 11);
+	assert_int_equal(find(PIECE(MMAP, SYSCALL, 0xb8, 28, 0, 0, 0, SYSCALL, RET), sites), 2);
+	assert_int_equal(sites[0].number, 9);
+	assert_int_equal(sites[1].number, 28);
+	assert_int_equal(sites[1].verdict, VMT_SITE_CUT);
+	/* The second has only what stands behind the first. */
+	assert_int_equal(find(PIECE(MMAP, SYSCALL, MOVE, SYSCALL, RET), sites), 2);
+	assert_int_equal(sites[1].verdict, VMT_SITE_NO_ROOM);
+	assert_int_equal(sites[1].number, VMT_SITE_ANY_NUMBER);
+}
+
+/* -- a real file, as it would lie in a process
+ * ----------------------------------------------------- */
+
+struct image {
+	struct vmt_file file;
+	uint64_t bias;
+};
+
+static int
+read_image(void *context, uint64_t address, void *to, size_t bytes)
+{
+	const struct image *image = context;
+	const Elf64_Ehdr *header = (const void *)image->file.bytes;
+	const Elf64_Phdr *segments = (const void *)(image->file.bytes + header->e_phoff);
+	uint64_t at = address - image->bias;
+
+	for (unsigned i = 0; i < header->e_phnum; i++) {
+		if (segments[i].p_type != PT_LOAD || at < segments[i].p_vaddr ||
+		    at + bytes > segments[i].p_vaddr + segments[i].p_filesz)
+			continue;
+		memcpy(to, image->file.bytes + segments[i].p_offset + (at - segments[i].p_vaddr),
+		       bytes);
+		return 0;
+	}
+	return -EFAULT;
+}
+
+static void
+open_image(struct image *image, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+
+	assert_true(fd >= 0 && fstat(fd, &status) == 0);
+	image->file.length = (size_t)status.st_size;
+	image->file.bytes = mmap(NULL, image->file.length, PROT_READ, MAP_PRIVATE, fd, 0);
+	assert_true(image->file.bytes != MAP_FAILED);
+	close(fd);
+}
+
+/* Every number is wanted: so every syscall must be found, and be the same as objdump's. */
+static void
+check_against_objdump(const char *path, size_t at_least)
+{
+	static uint16_t all[600];
+	struct image image = {.bias = 0x7f1234560000};
+	struct vmt_wanted_calls every = {all, 600};
+	const struct vmt_syscall_site *sites;
+	struct vmt_code_map map;
+	struct vmt_buffer found = {0};
+	char command[300];
+	char line[300];
+	size_t count;
+	size_t at = 0;
+	FILE *output;
+
+	for (uint16_t i = 0; i < 600; i++)
+		all[i] = i;
+	open_image(&image, path);
+	assert_int_equal(vmt_code_map_open(&map, image.bias, read_image, &image), 0);
+	assert_int_equal(vmt_file_functions_add(&image.file, &map), 0);
+	vmt_code_map_settle(&map);
+	assert_true(map.functions_count > 500);
+	assert_int_equal(vmt_syscall_sites_find(&map, &every, &found, &count), 0);
+	sites = (const void *)found.bytes;
+	snprintf(command, sizeof(command), "objdump -d -w '%s' | grep -w syscall | grep -w '0f 05'",
+		 path);
+	output = popen(command, "r");
+	assert_non_null(output);
+	for (; fgets(line, sizeof(line), output); at++) {
+		assert_true(at < count);
+		assert_int_equal(sites[at].syscall - image.bias, strtoull(line, NULL, 16));
+		assert_true(sites[at].verdict != VMT_SITE_UNKNOWN_CODE);
+	}
+	assert_int_equal(pclose(output), 0);
+	assert_int_equal(at, count);
+	assert_true(count >= at_least);
+	print_message("%s: %zu syscall instructions, the same as objdump's\n", path, count);
+	vmt_buffer_free(&found);
+	vmt_code_map_close(&map);
+	munmap((void *)(uintptr_t)image.file.bytes, image.file.length);
+}
+
+static void
+each_syscall_of_a_c_library_is_found(void **state)
+{
+	static const char *const paths[] = {"/lib/x86_64-linux-gnu/libc.so.6",
+					    "/usr/lib64/libc.so.6",
+					    "/usr/lib/x86_64-linux-musl/libc.so"};
+	unsigned checked = 0;
+
+	(void)state;
+	if (system("command -v objdump >/dev/null") != 0)
+		skip();
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (access(paths[i], R_OK) != 0)
+			continue;
+		check_against_objdump(paths[i], 200);
+		checked++;
+	}
+	if (checked == 0)
+		skip();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_cut_is_what_stands_before_the_syscall),
+	    cmocka_unit_test(the_number_is_what_eax_was_set_to_last),
+	    cmocka_unit_test(the_number_may_come_from_a_register),
+	    cmocka_unit_test(what_looks_like_a_syscall_is_none),
+	    cmocka_unit_test(no_branch_may_lead_into_a_cut),
+	    cmocka_unit_test(no_branch_from_elsewhere_may_lead_into_a_cut),
+	    cmocka_unit_test(no_address_may_lead_into_a_cut),
+	    cmocka_unit_test(no_table_of_distances_may_lead_into_a_cut),
+	    cmocka_unit_test(who_comes_past_the_cut_is_told),
+	    cmocka_unit_test(what_can_not_be_cut_is_told),
+	    cmocka_unit_test(known_functions_of_go_are_left_to_their_patch),
+	    cmocka_unit_test(each_syscall_of_a_function_is_judged_by_itself),
+	    cmocka_unit_test(each_syscall_of_a_c_library_is_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
