@@ -11,6 +11,8 @@
 #include "inject/code_jumps.h"
 #include "inject/instruction_length.h"
 
+#include <string.h>
+
 #define VMT_NEAR_BRANCHES_BYTES 130u /* how far such a branch reaches, its own bytes with it */
 
 /* Where the instruction at `address` goes by a distance of 1 byte. False: it doesn't. */
@@ -38,8 +40,8 @@ vmt_near_branches_table(const struct vmt_instruction *instruction, const uint8_t
 	return true;
 }
 
-/* Notes what leads into the watches. False: near watch `which` are bytes that are no instruction,
- * so that nobody knows. */
+/* Notes what leads into the watches. False: in the function of watch `which`, or so near to it that
+ * it matters, are bytes that are no instruction; so nobody knows. */
 bool vmt_near_branches_note(const struct vmt_code_map *map, struct vmt_code_watch *watches,
 			    size_t count, size_t which);
 
