@@ -130,6 +130,7 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	process->shared = shared;
 	shared->first_pid = shared->first_pid ? shared->first_pid : process->pid;
 	shared->is_tree |= process->pid != shared->first_pid;
+	shared->changed_ns = vmt_ticks_monotonic_ns();
 	shared->last_pids[shared->begun++ % VMT_LAST_PIDS] = process->pid;
 	process->drain.forked = shared->forked ? note_fork : NULL;
 	process->drain.context = process;
@@ -328,6 +329,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 		vmt_process_abandon(process);
 		return;
 	}
+	shared->changed_ns = now_ns;
 	ending = settle(process, ending);
 	drain(process, shared, now_ns, VMT_DRAIN_FINAL);
 	if (shared->ending)

@@ -33,6 +33,7 @@
 #define PERIOD_NS (10 * SECOND)
 #define OUTSIDE_PERIOD_NS SECOND
 #define EARLY_NS (20 * MILLISECOND)
+#define SETTLE_NS (250 * MILLISECOND)
 #define BRIEF_MOST_BYTES (UINT64_C(16) << 20)
 #define QUOTA_NS (10 * SECOND) /* between two readings of the CPU quota */
 
@@ -135,11 +136,11 @@ read_faults(struct vmt_traced *process)
 	struct vmt_procfs_stat stat;
 	uint64_t before = process->sampling.faults;
 
-	if (!process->outside || process->stat_fd < 0 ||
+	if (!(process->outside || process->shared->is_tree) || process->stat_fd < 0 ||
 	    !vmt_procfs_read_stat(process->stat_fd, &stat))
 		return false;
 	process->sampling.faults = stat.minor_faults;
-	return stat.minor_faults != before;
+	return process->outside && stat.minor_faults != before;
 }
 
 /* Hasty: with what is known of the cgroup. */
@@ -215,14 +216,22 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 	usage->virtual_bytes = VMT_FIGURE_UNKNOWN;
 }
 
+/* Since the last snapshot. */
+static uint64_t
+faulted_bytes(const struct vmt_traced *process)
+{
+	const struct vmt_sampling *sampling = &process->sampling;
+
+	return (sampling->faults - sampling->snapshot_faults) * process->layout.page_bytes;
+}
+
 static bool
 has_moved(const struct vmt_traced *process, bool scarce)
 {
 	const struct vmt_sampling *sampling = &process->sampling;
 	uint64_t last = sampling->snapshot_rss_bytes;
 	uint64_t moved = distance(sampling->rss_bytes, last);
-	uint64_t faulted =
-	    (sampling->faults - sampling->snapshot_faults) * process->layout.page_bytes;
+	uint64_t faulted = process->outside ? faulted_bytes(process) : 0;
 
 	moved = faulted > moved ? faulted : moved;
 	if (scarce && sampling->moves_fast)
@@ -230,9 +239,33 @@ has_moved(const struct vmt_traced *process, bool scarce)
 	return moved >= MOVED_MIN_BYTES && moved >= last / MOVED_PART;
 }
 
+/*
+ * What is shared in a tree of processes changes without a change of RSS: as they come and go, and
+ * as they write to pages that they inherited. When that has come to rest, a snapshot tells how it
+ * came out, and so does one that must do for one without Pss. Each that is taken so has the next
+ * one wait for twice as long, as long as RSS is at rest.
+ */
+static bool
+settles(const struct vmt_traced *process, const struct vmt_shared *shared, uint64_t now_ns)
+{
+	const struct vmt_sampling *sampling = &process->sampling;
+	uint64_t settle_ns = sampling->settle_ns ? sampling->settle_ns : SETTLE_NS;
+	uint64_t since_ns =
+	    shared->changed_ns > sampling->snapshot_ns ? shared->changed_ns : sampling->snapshot_ns;
+
+	if (!shared->is_tree || sampling->moves_fast || now_ns < since_ns + settle_ns)
+		return false;
+	if (!sampling->lacks_shares && sampling->snapshot_ns >= shared->changed_ns &&
+	    faulted_bytes(process) < MOVED_MIN_BYTES)
+		return false;
+	return vmt_snapshot_extras_shares(process, shared, VMT_SNAPSHOT_PERIODIC) &&
+	       vmt_snapshot_extras_rollup(process, shared, VMT_SNAPSHOT_PERIODIC, false);
+}
+
 /* Why a snapshot is wanted by our own rules; 0 = it is not. */
 static uint32_t
-own_reason(const struct vmt_traced *process, uint64_t now_ns, bool scarce)
+own_reason(const struct vmt_traced *process, const struct vmt_shared *shared, uint64_t now_ns,
+	   bool scarce)
 {
 	const struct vmt_sampling *sampling = &process->sampling;
 	/* What a fork child makes its own of the pages it shares, does not move RSS. */
@@ -242,6 +275,8 @@ own_reason(const struct vmt_traced *process, uint64_t now_ns, bool scarce)
 		return VMT_SNAPSHOT_FIRST;
 	if (has_moved(process, scarce))
 		return VMT_SNAPSHOT_GROWTH;
+	if (settles(process, shared, now_ns))
+		return VMT_SNAPSHOT_PERIODIC;
 	/* A snapshot that was asked for in this round is younger than the round. */
 	if (now_ns >= sampling->snapshot_ns + period_ns)
 		return VMT_SNAPSHOT_PERIODIC;
@@ -317,6 +352,16 @@ keep_private(struct vmt_sampling *sampling, const struct vmt_snapshot_head *take
 		bytes = taken->resident_bytes - taken->shared_rss_bytes;
 	if (bytes != VMT_FIGURE_UNKNOWN && bytes > sampling->most_private_bytes)
 		sampling->most_private_bytes = bytes;
+	sampling->lacks_shares = taken->shared_rss_bytes == VMT_FIGURE_UNKNOWN ||
+				 taken->kernel.proportional_bytes == VMT_FIGURE_UNKNOWN;
+}
+
+static uint64_t
+next_settle_ns(const struct vmt_sampling *sampling)
+{
+	uint64_t settle_ns = 2 * (sampling->settle_ns ? sampling->settle_ns : SETTLE_NS);
+
+	return settle_ns < PERIOD_NS ? settle_ns : PERIOD_NS;
 }
 
 static void
@@ -367,6 +412,8 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	sampling->snapshot_faults = sampling->faults;
 	if (result == 0)
 		keep_private(sampling, &taken);
+	sampling->settle_ns =
+	    reason == VMT_SNAPSHOT_PERIODIC ? next_settle_ns(sampling) : SETTLE_NS;
 	/* What is held here is lost where this process is killed as well. */
 	(void)vmt_sampling_flush(process, sampling->snapshot_ns);
 	sampling->skip_counted = false;
@@ -484,7 +531,8 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_sampling *sampling = &process->sampling;
 	bool has_credit = vmt_cpu_budget_is_there(&shared->credit, now_ns);
-	uint32_t reason = own_reason(process, now_ns, vmt_cpu_budget_is_scarce(&shared->credit));
+	uint32_t reason =
+	    own_reason(process, shared, now_ns, vmt_cpu_budget_is_scarce(&shared->credit));
 
 	/* Who has said that it leaves has had its last snapshot, and may be gone half-way through.
 	 */

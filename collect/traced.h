@@ -55,8 +55,9 @@ struct vmt_shared {
 	enum vmt_residency_source source;
 	uint64_t zero_frame;
 	bool knows_guards;
-	uint32_t first_pid; /* of the processes, 0: none yet */
-	bool is_tree;	    /* there was another than the first: pages may be shared among them */
+	uint32_t first_pid;  /* of the processes, 0: none yet */
+	bool is_tree;	     /* there was another than the first: pages may be shared among them */
+	uint64_t changed_ns; /* when one began or ended last */
 	struct vmt_traced *const *processes; /* the collector's, as many as *used; NULL: none */
 	const uint32_t *used;
 	uint32_t last_pids[VMT_LAST_PIDS]; /* of those taken up last, ended or not */
@@ -89,8 +90,10 @@ struct vmt_sampling {
 	uint64_t most_private_bytes; /* of all snapshots that know it; 0: none did */
 	uint64_t faults; /* of one observed from outside, without I/O; at the last one: */
 	uint64_t snapshot_faults;
-	bool moves_fast; /* RSS, from one reading to the next */
-	bool near_limit; /* of the cgroup */
+	uint64_t settle_ns; /* see settles() in sampling.c; 0: as at first */
+	bool lacks_shares;  /* its last snapshot does not tell which pages are shared, or no Pss */
+	bool moves_fast;    /* RSS, from one reading to the next */
+	bool near_limit;    /* of the cgroup */
 	uint64_t flushed_ns;
 	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */
 	uint64_t snapshot_rss_bytes; /* at the last snapshot */

@@ -227,6 +227,36 @@ test_workers_of_c(void **state)
 	json_decref(root);
 }
 
+/* Nobody asks for snapshots: once it is at rest, the collector takes them by itself. */
+static void
+test_at_rest(void **state)
+{
+	static struct tree tree;
+	int64_t deadline = now_ms() + TREES_LIMIT_MS;
+	bool near = false;
+
+	(void)state;
+	trees_start(&tree, "rest",
+		    (const char *const[]){built("tests/target/prefork"), "3", "24000", "1000",
+					  "3000", NULL});
+	trees_read_pids(&tree);
+	trees_stop(&tree);
+	while (!near) {
+		json_t *root = trees_list(tree.directory, "title");
+		json_t *row = json_array_get(member(root, "trees"), 0);
+		struct sums sums = sums_of(&tree);
+
+		assert_true(now_ms() < deadline);
+		near = number(row, "there") == 4 && json_is_integer(member(row, "once_bytes")) &&
+		       json_is_integer(member(row, "proportional_bytes")) &&
+		       json_is_integer(member(row, "private_bytes")) &&
+		       json_is_integer(member(row, "outside_bytes")) && are_near(row, &sums);
+		json_decref(root);
+	}
+	trees_go_on(&tree);
+	assert_int_equal(trees_end(&tree), 0);
+}
+
 static void
 test_workers_of_python(void **state)
 {
@@ -531,6 +561,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(test_workers_of_c, trees_kill),
+	    cmocka_unit_test_teardown(test_at_rest, trees_kill),
 	    cmocka_unit_test_teardown(test_workers_of_python, trees_kill),
 	    cmocka_unit_test_teardown(test_redis_that_saves, trees_kill),
 	    cmocka_unit_test_teardown(test_nginx, trees_kill),
