@@ -4,7 +4,7 @@
  * They are seen from outside once they have lived for a second, each in a trace by its own name;
  * and brief ones that did nothing leave no file. Waits are for what stands in a trace.
  */
-#include "tests/e2e/harness.h"
+#include "tests/e2e/trees.h"
 
 #include "format/head.h"
 
@@ -225,6 +225,32 @@ test_silent_grandchild_of_a_bare_preload(void **state)
 	check_silent_child("double", true);
 }
 
+/* Its two traces are of one process, which counts once. */
+static void
+check_counted_once(const struct silent *silent)
+{
+	json_t *root = trees_list(silent->directory, "title");
+	json_t *outside = trees_trace_of(root, silent->child);
+	json_t *group = json_array_get(member(root, "groups"), 1);
+	json_t *trace;
+	size_t own = 0, i;
+
+	json_array_foreach(member(root, "traces"), i, trace)
+	{
+		own += number(trace, "pid") == silent->child &&
+		       json_is_null(member(trace, "continued"));
+		if (!json_is_null(member(trace, "continued")))
+			outside = trace;
+	}
+	assert_int_equal(own, 1);
+	assert_string_equal(json_string_value(member(outside, "end")), "stopped");
+	assert_non_null(strstr(silent->later, json_string_value(member(outside, "continued"))));
+	assert_int_equal(number(json_array_get(member(root, "trees"), 0), "there"), 2);
+	assert_true(json_is_true(member(group, "forked")));
+	assert_int_equal(number(group, "traces"), 1);
+	json_decref(root);
+}
+
 /* From its first call on it has a trace of its own, and the other says so. */
 static void
 test_silent_child_that_calls_later(void **state)
@@ -253,6 +279,7 @@ test_silent_child_that_calls_later(void **state)
 	assert_false(tells(root, "observed from outside"));
 	assert_int_equal(site_sum(root, "mmap", "be_child", "reserved_bytes"), 5 * PAGE);
 	json_decref(root);
+	check_counted_once(&silent);
 }
 
 /* Until so much of the process's life is in its trace. */

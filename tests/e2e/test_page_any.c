@@ -24,6 +24,13 @@ test_a_hundred_thousand_stacks(void **state)
 	web_run("large.mjs");
 }
 
+static void
+test_trees_of_processes(void **state)
+{
+	(void)state;
+	web_run("tree.mjs");
+}
+
 int
 main(void)
 {
@@ -31,6 +38,7 @@ main(void)
 	    cmocka_unit_test(test_accessibility),
 	    cmocka_unit_test(test_hostile_names),
 	    cmocka_unit_test(test_a_hundred_thousand_stacks),
+	    cmocka_unit_test(test_trees_of_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,8 @@ begin(uint64_t first_mib, uint64_t second_mib, uint64_t third_mib)
 							 .end = "exit",
 							 .parent = i == 0 ? VMT_TREE_NONE : 0,
 							 .is_there = true,
-							 .has_snapshot = true};
+							 .has_snapshot = true,
+							 .continued = VMT_TREE_NONE};
 		processes[i].at.rss_bytes = 20 * MIB;
 		processes[i].at.private_bytes = bytes;
 		processes[i].at.shared_bytes = UNKNOWN;

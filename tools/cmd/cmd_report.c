@@ -287,7 +287,7 @@ static bool
 is_for_several(int option)
 {
 	return option == OPTION_TOP || option == OPTION_FORMAT || option == OPTION_OUTPUT ||
-	       option == OPTION_GROUP;
+	       option == OPTION_GROUP || option == OPTION_AT;
 }
 
 static int
@@ -298,12 +298,15 @@ report_several(const struct vmt_options *options, struct vmt_err *err)
 					 .format = options->values[OPTION_FORMAT],
 					 .output = options->values[OPTION_OUTPUT],
 					 .group = options->values[OPTION_GROUP],
+					 .at = options->values[OPTION_AT],
 					 .top = options->values[OPTION_TOP],
 					 .most = VMT_TRACE_FILES_MOST};
 
 	for (size_t i = 0; vmt_cmd_report_options[i].name; i++)
 		if (options->values[i] && !is_for_several((int)i))
-			return vmt_err_set(err, EINVAL, "--%s goes with one trace",
+			return vmt_err_set(err, EINVAL,
+					   "--%s goes with one trace: the list (vmtrace "
+					   "report DIR) names them",
 					   vmt_cmd_report_options[i].name);
 	vmt_memory_limit_set_machine();
 	return vmt_tree_report_write(&wanted, err);

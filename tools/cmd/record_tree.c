@@ -55,7 +55,9 @@ print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, FI
 		return;
 	fprintf(out, "vmtrace: all of them: vmtrace report ");
 	vmt_record_summary_print_word(vmt_record_summary_short_path(directory), out);
-	fprintf(out, "\n");
+	fprintf(out, "\nvmtrace: all of them as a page: vmtrace report ");
+	vmt_record_summary_print_word(vmt_record_summary_short_path(directory), out);
+	fprintf(out, " --format html -o tree.html\n");
 }
 
 void

@@ -18,6 +18,7 @@ struct vmt_tree_report {
 	const char *format; /* as it was asked for; NULL: text */
 	const char *output;
 	const char *group; /* "exe", "title"; NULL: by title */
+	const char *at;	   /* "peak", "end", a time since the start; NULL: now or the peak */
 	const char *top;   /* a number; NULL: what the format has */
 	size_t most;	   /* files that are looked at */
 };

@@ -140,14 +140,20 @@ static void
 draw_alike(struct drawing *drawing, size_t at, size_t count, size_t depth)
 {
 	const struct vmt_tree_process *first = &drawing->tree->processes[drawing->children[at]];
-	const struct vmt_tree_process *last =
-	    &drawing->tree->processes[drawing->children[at + count - 1]];
+	uint32_t least = first->pid;
+	uint32_t most = first->pid;
 
+	for (size_t i = 1; i < count; i++) {
+		uint32_t pid = drawing->tree->processes[drawing->children[at + i]].pid;
+
+		least = pid < least ? pid : least;
+		most = pid > most ? pid : most;
+	}
 	if (take_line(drawing))
-		vmt_layout_line(drawing->layout, VMT_STYLE_PLAIN, "%*s%zu times %s%s: %u to %u",
-				(int)(2 + 2 * depth), "", count,
+		vmt_layout_line(drawing->layout, VMT_STYLE_PLAIN,
+				"%*s%zu times %s%s: pids %u to %u", (int)(2 + 2 * depth), "", count,
 				drawing->tree->groups[first->group].name,
-				origin_words(first->origin), first->pid, last->pid);
+				origin_words(first->origin), least, most);
 }
 
 /* Depth first, without recursion: a trace may claim any depth. stack has where the next child of
@@ -192,7 +198,9 @@ vmt_tree_branches_print(const struct vmt_tree *tree, size_t family, const struct
 
 	drawing.children = calloc(tree->count + 1, sizeof(*drawing.children));
 	for (size_t i = 0; drawing.children && i < tree->count; i++)
-		if (tree->processes[i].tree == family && tree->processes[i].parent != VMT_TREE_NONE)
+		if (tree->processes[i].tree == family &&
+		    tree->processes[i].parent != VMT_TREE_NONE &&
+		    tree->processes[i].continued == VMT_TREE_NONE)
 			drawing.children[drawing.count++] = i;
 	if (stack && drawing.children) {
 		sorted_tree = tree;

@@ -75,6 +75,9 @@ emit_process(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	vmt_emitter_string(emitter, "parent",
 			   is_child ? tree->processes[process->parent].name : NULL);
 	vmt_emitter_string(emitter, "origin", origin_name(process->origin));
+	vmt_emitter_string(
+	    emitter, "continued",
+	    process->continued != VMT_TREE_NONE ? tree->processes[process->continued].name : NULL);
 	vmt_emitter_u64(emitter, "tree", process->tree);
 	vmt_emitter_u64(emitter, "group", process->group);
 	vmt_emitter_bool(emitter, "there", process->is_there);
@@ -161,6 +164,32 @@ emit_group(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	vmt_emitter_object_end(emitter);
 }
 
+void
+vmt_tree_json_emit(const struct vmt_tree *tree, const char *directory, size_t top, const char *key,
+		   struct vmt_emitter *emitter)
+{
+	vmt_emitter_object(emitter, key);
+	vmt_emitter_string(emitter, "schema", "vmtrace-list/1");
+	vmt_emitter_string(emitter, "directory", directory);
+	vmt_emitter_u64(emitter, "unreadable", tree->unreadable);
+	vmt_emitter_string(emitter, "unreadable_why", tree->unreadable_why);
+	vmt_emitter_u64(emitter, "passed_over", tree->passed_over);
+	vmt_emitter_u64(emitter, "ambiguous", tree->ambiguous);
+	vmt_emitter_array(emitter, "traces");
+	for (size_t i = 0; i < tree->count && i < top; i++)
+		emit_process(emitter, tree, &tree->processes[i]);
+	vmt_emitter_array_end(emitter);
+	vmt_emitter_array(emitter, "trees");
+	for (size_t i = 0; i < tree->family_count; i++)
+		emit_family(emitter, tree, &tree->families[i]);
+	vmt_emitter_array_end(emitter);
+	vmt_emitter_array(emitter, "groups");
+	for (size_t i = 0; i < tree->group_count; i++)
+		emit_group(emitter, tree, &tree->groups[i]);
+	vmt_emitter_array_end(emitter);
+	vmt_emitter_object_end(emitter);
+}
+
 int
 vmt_tree_json_print(const struct vmt_tree *tree, const char *directory, size_t top, FILE *out,
 		    struct vmt_err *err)
@@ -168,25 +197,6 @@ vmt_tree_json_print(const struct vmt_tree *tree, const char *directory, size_t t
 	struct vmt_emitter emitter;
 
 	vmt_emitter_begin(&emitter, out, VMT_EMITTER_JSON);
-	vmt_emitter_object(&emitter, NULL);
-	vmt_emitter_string(&emitter, "schema", "vmtrace-list/1");
-	vmt_emitter_string(&emitter, "directory", directory);
-	vmt_emitter_u64(&emitter, "unreadable", tree->unreadable);
-	vmt_emitter_string(&emitter, "unreadable_why", tree->unreadable_why);
-	vmt_emitter_u64(&emitter, "passed_over", tree->passed_over);
-	vmt_emitter_u64(&emitter, "ambiguous", tree->ambiguous);
-	vmt_emitter_array(&emitter, "traces");
-	for (size_t i = 0; i < tree->count && i < top; i++)
-		emit_process(&emitter, tree, &tree->processes[i]);
-	vmt_emitter_array_end(&emitter);
-	vmt_emitter_array(&emitter, "trees");
-	for (size_t i = 0; i < tree->family_count; i++)
-		emit_family(&emitter, tree, &tree->families[i]);
-	vmt_emitter_array_end(&emitter);
-	vmt_emitter_array(&emitter, "groups");
-	for (size_t i = 0; i < tree->group_count; i++)
-		emit_group(&emitter, tree, &tree->groups[i]);
-	vmt_emitter_array_end(&emitter);
-	vmt_emitter_object_end(&emitter);
+	vmt_tree_json_emit(tree, directory, top, NULL, &emitter);
 	return vmt_emitter_finish(&emitter, err);
 }

@@ -8,6 +8,7 @@
 
 #include "tools/err.h"
 #include "tools/model/tree/tree.h"
+#include "tools/render/emitter.h"
 
 #include <stdio.h>
 
@@ -15,5 +16,9 @@
  * listed at most. 0, or a negative errno where it could not be written. */
 int vmt_tree_json_print(const struct vmt_tree *tree, const char *directory, size_t top, FILE *out,
 			struct vmt_err *err);
+
+/* The same as an object of another document. */
+void vmt_tree_json_emit(const struct vmt_tree *tree, const char *directory, size_t top,
+			const char *key, struct vmt_emitter *emitter);
 
 #endif

@@ -25,11 +25,15 @@ say_moment(struct vmt_sentence *sentence, const struct vmt_tree *tree,
 	int64_t since_ns = family->moment_ns - tree->processes[family->root].start_ns;
 	char text[VMT_UNITS_BYTES];
 
+	vmt_units_duration(text, since_ns > 0 ? (uint64_t)since_ns : 0);
 	if (family->is_live)
 		vmt_sentence_say(sentence, " now");
+	else if (tree->at == VMT_TREE_AT_TIME)
+		vmt_sentence_say(sentence, " %s after the start", text);
+	else if (tree->at == VMT_TREE_AT_END)
+		vmt_sentence_say(sentence, " at the end, %s after the start", text);
 	else
-		vmt_sentence_say(sentence, " at the peak, %s after the start",
-				 vmt_units_duration(text, since_ns > 0 ? (uint64_t)since_ns : 0));
+		vmt_sentence_say(sentence, " at the peak, %s after the start", text);
 }
 
 static void
@@ -147,7 +151,11 @@ vmt_tree_text_sum(const struct vmt_tree *tree, const struct vmt_tree_family *fam
 		say_once(&sentence, tree, family);
 	else if (family->there > family->unread)
 		say_rss(&sentence, tree, family);
-	else {
+	else if (family->there == 0) {
+		vmt_sentence_say(&sentence, "No process of the tree ran");
+		say_moment(&sentence, tree, family);
+		vmt_sentence_say(&sentence, ".");
+	} else {
 		vmt_sentence_say(&sentence, "Nothing was read of the %zu processes that were there",
 				 family->there);
 		say_moment(&sentence, tree, family);
@@ -298,7 +306,8 @@ print_family(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 	size_t count = 0;
 
 	for (size_t i = 0; i < tree->count; i++)
-		if (tree->processes[i].tree == number)
+		if (tree->processes[i].tree == number &&
+		    tree->processes[i].continued == VMT_TREE_NONE)
 			rows[count++] = i;
 	fputc('\n', layout->out);
 	vmt_layout_line(layout, VMT_STYLE_TITLE, "Tree of %s (process %u), %zu traces", root->title,
@@ -329,20 +338,42 @@ print_others(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 	print_rows(tree, &options->layout, rows, count, options->top);
 }
 
+const char *
+vmt_tree_text_loss(const struct vmt_tree *tree, enum vmt_tree_loss loss, char *text,
+		   size_t text_bytes)
+{
+	size_t count = 0;
+
+	switch (loss) {
+	case VMT_TREE_LOSS_UNREADABLE:
+		count = tree->unreadable;
+		snprintf(text, text_bytes, "and %zu unreadable, the first: %s", count,
+			 tree->unreadable_why ? tree->unreadable_why : "");
+		break;
+	case VMT_TREE_LOSS_PASSED_OVER:
+		count = tree->passed_over;
+		snprintf(text, text_bytes, "and %zu that were not looked at: there are too many",
+			 count);
+		break;
+	case VMT_TREE_LOSS_AMBIGUOUS:
+		count = tree->ambiguous;
+		snprintf(text, text_bytes,
+			 "and %zu of unknown parents: several traces may be theirs", count);
+		break;
+	case VMT_TREE_LOSSES:
+		break;
+	}
+	return count ? text : NULL;
+}
+
 static void
 print_losses(const struct vmt_tree *tree, const struct vmt_layout *layout)
 {
-	if (tree->unreadable)
-		vmt_layout_line(layout, VMT_STYLE_ALARM, "and %zu unreadable, the first: %s",
-				tree->unreadable, tree->unreadable_why ? tree->unreadable_why : "");
-	if (tree->passed_over)
-		vmt_layout_line(layout, VMT_STYLE_ALARM,
-				"and %zu that were not looked at: there are too many",
-				tree->passed_over);
-	if (tree->ambiguous)
-		vmt_layout_line(layout, VMT_STYLE_ALARM,
-				"and %zu of unknown parents: several traces may be theirs",
-				tree->ambiguous);
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	for (enum vmt_tree_loss i = 0; i < VMT_TREE_LOSSES; i++)
+		if (vmt_tree_text_loss(tree, i, text, sizeof(text)))
+			vmt_layout_line(layout, VMT_STYLE_ALARM, "%s", text);
 }
 
 void

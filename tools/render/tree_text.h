@@ -18,6 +18,18 @@ struct vmt_tree_text_options {
 
 void vmt_tree_text_print(const struct vmt_tree *tree, const struct vmt_tree_text_options *options);
 
+/* What is missing in a report about several traces. */
+enum vmt_tree_loss {
+	VMT_TREE_LOSS_UNREADABLE,
+	VMT_TREE_LOSS_PASSED_OVER,
+	VMT_TREE_LOSS_AMBIGUOUS,
+	VMT_TREE_LOSSES,
+};
+
+/* In words: text, or NULL where it is not missing. */
+const char *vmt_tree_text_loss(const struct vmt_tree *tree, enum vmt_tree_loss loss, char *text,
+			       size_t text_bytes);
+
 /* The sentence of one tree: "38 MiB in RAM together at the peak ...", or the RSS of all added up
  * where it is not known what they share. Returns text. */
 char *vmt_tree_text_sum(const struct vmt_tree *tree, const struct vmt_tree_family *family,

@@ -101,8 +101,11 @@ struct vmt_tree_process {
 	size_t untraced_count;
 	bool tells_untraced; /* its trace has records of processes without one */
 	bool is_ambiguous;   /* several traces may be its parent's: none was taken */
-	bool is_there;	     /* at the moment of its tree */
-	bool has_snapshot;   /* that stands for that moment: */
+	bool is_outside;     /* its trace was made from outside */
+	size_t continued;  /* the process's own trace, that came later; or VMT_TREE_NONE. It stands
+			      for the process then: this one is in no count */
+	bool is_there;	   /* at the moment of its tree */
+	bool has_snapshot; /* that stands for that moment: */
 	struct vmt_tree_figures at;
 	size_t chunk;  /* of the snapshot */
 	bool is_apart; /* others of the tree came or went between it and the moment */
@@ -145,10 +148,15 @@ struct vmt_tree_family {
 	size_t unseen; /* of these, without a snapshot: in no sum of snapshots */
 	size_t unread; /* of these, whose RSS was not read until then: not in moment_rss_bytes */
 	bool is_live;  /* the moment is the newest, else that of the largest sum of RSS */
+	struct vmt_tree_point
+	    *line; /* the sum of RSS over time (tree_line.h), where it was asked for */
+	size_t line_count;
+	size_t line_steps; /* that it was made of */
 	int64_t moment_ns;
 	int64_t skew_ns;	   /* of the snapshot that is furthest from the moment */
 	uint64_t moment_rss_bytes; /* the sum of RSS then, by what was read between snapshots */
 	uint64_t weight_bytes;	   /* and of processes without a trace, that made it the moment */
+	uint64_t peak_changes;	   /* how many had come or gone until then */
 	struct vmt_tree_untraced untraced;
 	struct vmt_tree_sum sum;
 };
@@ -171,6 +179,14 @@ struct vmt_tree_group {
 	size_t number;		 /* while they are sorted */
 };
 
+/* Which moment a report is about. */
+enum vmt_tree_at {
+	VMT_TREE_AT_DEFAULT, /* of a tree that runs the newest, else the peak */
+	VMT_TREE_AT_PEAK,
+	VMT_TREE_AT_END, /* the last at which RSS was read; of a tree that runs the newest */
+	VMT_TREE_AT_TIME,
+};
+
 enum vmt_tree_group_by { VMT_TREE_BY_TITLE, VMT_TREE_BY_EXE };
 
 struct vmt_tree {
@@ -180,6 +196,8 @@ struct vmt_tree {
 	size_t family_count;
 	struct vmt_tree_group *groups; /* by family, then the largest sum of RSS first */
 	size_t group_count;
+	enum vmt_tree_at at;
+	int64_t at_time_ns; /* VMT_TREE_AT_TIME: since the start of each root's trace, 0 or more */
 	size_t unreadable;
 	char *unreadable_why; /* of the first; NULL: none is */
 	size_t passed_over;

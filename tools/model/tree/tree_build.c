@@ -117,6 +117,8 @@ build(struct vmt_tree *tree, const struct vmt_tree_file *files, size_t count,
 
 	if (result < 0)
 		return result;
+	tree->at = options->at;
+	tree->at_time_ns = options->at_time_ns;
 	qsort(tree->processes, tree->count, sizeof(*tree->processes), compare_processes);
 	if (!make_families(tree))
 		return vmt_err_set(err, ENOMEM, "out of memory for %zu traces", count);
@@ -150,6 +152,8 @@ vmt_tree_free(struct vmt_tree *tree)
 		return;
 	for (size_t i = 0; i < tree->count; i++)
 		vmt_tree_scan_free(&tree->processes[i]);
+	for (size_t i = 0; i < tree->family_count; i++)
+		free(tree->families[i].line);
 	free(tree->processes);
 	free(tree->families);
 	vmt_tree_groups_free(tree);

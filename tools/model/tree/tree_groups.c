@@ -86,6 +86,10 @@ add_process(struct vmt_tree_group *group, const struct vmt_tree *tree, size_t in
 	const struct vmt_tree_process *largest = &tree->processes[group->largest];
 	uint64_t rss_bytes = process->has_snapshot ? process->at.rss_bytes : 0;
 
+	if (group->traces == 0)
+		group->largest = index;
+	if (process->continued != VMT_TREE_NONE)
+		return;
 	group->traces++;
 	if (process->peak_rss_bytes > group->peak_rss_bytes)
 		group->peak_rss_bytes = process->peak_rss_bytes;

@@ -178,6 +178,33 @@ link_one(struct vmt_tree_process *processes, struct vmt_tree_process *process,
 		process->origin = VMT_TREE_ROOT;
 }
 
+/* Whether a trace that was made from outside, and a later one, are of one image of one process. */
+static bool
+is_continued_by(const struct vmt_tree_process *one, const struct vmt_tree_process *later)
+{
+	return one->is_outside && one->forked_from != 0 && one->forked_from == later->forked_from &&
+	       one->start_ticks == later->start_ticks && compare_pids(one, later) == 0 &&
+	       is_numbered_alike(one, later) && strcmp(one->end, "running") != 0;
+}
+
+/* The later one takes over, and what is known of RSS before. In the order of pids and times. */
+static void
+join_continued(struct vmt_tree_process *processes, const struct order *pids)
+{
+	for (size_t i = 0; i + 1 < pids->count; i++) {
+		struct vmt_tree_process *one = &processes[pids->all[i] - processes];
+		struct vmt_tree_process *later = &processes[pids->all[i + 1] - processes];
+
+		if (!is_continued_by(one, later))
+			continue;
+		one->continued = (size_t)(later - processes);
+		if (one->end_ns > later->start_ns)
+			one->end_ns = one->leaves_ns = later->start_ns;
+		if (one->peak_rss_bytes > later->peak_rss_bytes)
+			later->peak_rss_bytes = one->peak_rss_bytes;
+	}
+}
+
 /* Traces may be made to name one another in a circle: who is met again has no parent. */
 static void
 cut_circles(struct vmt_tree_process *processes, size_t count)
@@ -234,6 +261,7 @@ vmt_tree_links_find(struct vmt_tree_process *processes, size_t count)
 	if (sort(&pids, processes, count, by_pid) && sort(&ids, processes, count, by_id)) {
 		for (size_t i = 0; i < count; i++)
 			link_one(processes, &processes[i], &pids, &ids);
+		join_continued(processes, &pids);
 		cut_circles(processes, count);
 		families = number_families(processes, count);
 	}

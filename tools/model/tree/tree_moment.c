@@ -72,26 +72,46 @@ list_changes(const struct vmt_tree *tree, struct change *changes)
 	return count;
 }
 
-/* The sums of one family as they go on. */
-struct sums {
-	uint64_t rss_bytes;
-	uint64_t untraced_bytes;
-	uint64_t changes; /* processes that came or went */
-	uint64_t peak_changes;
-};
-
 /* Pages that are copied after a fork do not move RSS: while RSS stays where it is most, and nobody
  * comes or goes, the later time has more in RAM. */
 static bool
-is_as_much(const struct vmt_tree_family *family, const struct sums *sums, uint64_t weight_bytes)
+is_as_much(const struct vmt_tree_family *family, const struct vmt_tree_sums *sums,
+	   uint64_t weight_bytes)
 {
-	return sums->changes == sums->peak_changes && sums->untraced_bytes == 0 &&
+	return sums->changes == family->peak_changes && sums->untraced_bytes == 0 &&
 	       weight_bytes + weight_bytes / SAME_PART >= family->weight_bytes;
 }
 
-static void
-take_change(struct vmt_tree_family *family, struct sums *sums, int64_t time_ns)
+static int64_t
+wanted_ns(const struct vmt_tree *tree, const struct vmt_tree_family *family)
 {
+	int64_t start_ns = tree->processes[family->root].start_ns;
+
+	return tree->at_time_ns < INT64_MAX - 1 - start_ns ? start_ns + tree->at_time_ns
+							   : INT64_MAX - 1;
+}
+
+/* Of a moment that is not to be found by what there was most. */
+static void
+take_until(void *context, size_t number, int64_t time_ns, const struct vmt_tree_sums *sums)
+{
+	const struct vmt_tree *tree = context;
+	struct vmt_tree_family *family = &tree->families[number];
+
+	if (tree->at == VMT_TREE_AT_TIME) {
+		family->moment_ns = wanted_ns(tree, family);
+		if (time_ns <= family->moment_ns)
+			family->moment_rss_bytes = sums->rss_bytes;
+	} else if (time_ns != INT64_MAX && sums->rss_bytes > 0) {
+		family->moment_ns = time_ns;
+		family->moment_rss_bytes = sums->rss_bytes;
+	}
+}
+
+static void
+take_change(void *context, size_t number, int64_t time_ns, const struct vmt_tree_sums *sums)
+{
+	struct vmt_tree_family *family = &((struct vmt_tree *)context)->families[number];
 	uint64_t weight_bytes = sums->rss_bytes + sums->untraced_bytes;
 	bool is_newer = family->is_live && time_ns != INT64_MAX;
 
@@ -100,16 +120,17 @@ take_change(struct vmt_tree_family *family, struct sums *sums, int64_t time_ns)
 		return;
 	if (is_newer || weight_bytes > family->weight_bytes)
 		family->weight_bytes = weight_bytes;
-	sums->peak_changes = sums->changes;
+	family->peak_changes = sums->changes;
 	family->moment_rss_bytes = sums->rss_bytes;
 	family->moment_ns = time_ns;
 }
 
 /* Changes of one time are one step. */
 static void
-sweep(struct vmt_tree *tree, const struct change *changes, size_t count, uint64_t *rss_bytes)
+sweep(const struct change *changes, size_t count, uint64_t *rss_bytes, vmt_tree_step *step,
+      void *context)
 {
-	struct sums sums = {0};
+	struct vmt_tree_sums sums = {0};
 
 	for (size_t i = 0; i < count; i++) {
 		const struct change *change = &changes[i];
@@ -125,10 +146,30 @@ sweep(struct vmt_tree *tree, const struct change *changes, size_t count, uint64_
 			sums.rss_bytes += change->rss_bytes;
 		}
 		if (is_last || change[1].time_ns != change->time_ns)
-			take_change(&tree->families[change->family], &sums, change->time_ns);
+			step(context, change->family, change->time_ns, &sums);
 		if (is_last)
-			sums = (struct sums){0};
+			sums = (struct vmt_tree_sums){0};
 	}
+}
+
+bool
+vmt_tree_moment_sweep(const struct vmt_tree *tree, vmt_tree_step *step, void *context)
+{
+	size_t room = tree->count;
+	struct change *changes;
+	uint64_t *rss_bytes = calloc(tree->count ? tree->count : 1, sizeof(*rss_bytes));
+
+	for (size_t i = 0; i < tree->count; i++)
+		room += tree->processes[i].point_count + 2 * tree->processes[i].untraced_count;
+	changes = calloc(room ? room : 1, sizeof(*changes));
+	if (changes && rss_bytes) {
+		room = list_changes(tree, changes);
+		qsort(changes, room, sizeof(*changes), compare_changes);
+		sweep(changes, room, rss_bytes, step, context);
+	}
+	free(rss_bytes);
+	free(changes);
+	return changes && rss_bytes;
 }
 
 static void
@@ -174,21 +215,12 @@ mark_there(struct vmt_tree *tree)
 bool
 vmt_tree_moment_find(struct vmt_tree *tree)
 {
-	size_t room = tree->count;
-	struct change *changes;
-	uint64_t *rss_bytes = calloc(tree->count ? tree->count : 1, sizeof(*rss_bytes));
+	bool is_largest = tree->at == VMT_TREE_AT_DEFAULT || tree->at == VMT_TREE_AT_PEAK;
 
-	for (size_t i = 0; i < tree->count; i++)
-		room += tree->processes[i].point_count + 2 * tree->processes[i].untraced_count;
-	changes = calloc(room ? room : 1, sizeof(*changes));
-	if (changes && rss_bytes) {
+	if (tree->at == VMT_TREE_AT_DEFAULT || tree->at == VMT_TREE_AT_END)
 		mark_live(tree);
-		room = list_changes(tree, changes);
-		qsort(changes, room, sizeof(*changes), compare_changes);
-		sweep(tree, changes, room, rss_bytes);
-		mark_there(tree);
-	}
-	free(rss_bytes);
-	free(changes);
-	return changes && rss_bytes;
+	if (!vmt_tree_moment_sweep(tree, is_largest ? take_change : take_until, tree))
+		return false;
+	mark_there(tree);
+	return true;
 }

@@ -269,6 +269,7 @@ read_identity(struct vmt_tree_process *process, const struct vmt_trace *trace)
 	process->namespace = head->collector_pid_namespace;
 	process->random_id = head->random_id;
 	process->forked_from = head->forked_from;
+	process->is_outside = head->notes & VMT_NOTE_OUTSIDE;
 	process->start_unix_ns = head->start_unix_ns;
 	process->clock = head->clock;
 	process->start_time = head->clock_start.ticks;
@@ -289,7 +290,7 @@ vmt_tree_scan(struct vmt_tree_process *process, const char *path, const char *na
 
 	if (result < 0)
 		return result;
-	*process = (struct vmt_tree_process){.parent = VMT_TREE_NONE};
+	*process = (struct vmt_tree_process){.parent = VMT_TREE_NONE, .continued = VMT_TREE_NONE};
 	done = read_names(process, trace, path, name) && read_line(process, trace, most_points);
 	if (done)
 		read_identity(process, trace);

@@ -1,7 +1,7 @@
 // Downloads: the table as CSV, the page's data as JSON.
 import { readText } from "./payload.js";
 
-function download(name, type, text) {
+export function downloadText(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");
   link.href = url;
@@ -35,9 +35,9 @@ function frameCsv(model, frame) {
 
 export function downloadCsv(page) {
   page.table.sortAll();
-  download(`${page.fileName}.csv`, "text/csv", csvText(page, page.table.rows));
+  downloadText(`${page.fileName}.csv`, "text/csv", csvText(page, page.table.rows));
 }
 
 export async function downloadJson(page) {
-  download(`${page.fileName}.json`, "application/json", await readText());
+  downloadText(`${page.fileName}.json`, "application/json", await readText());
 }

@@ -51,7 +51,7 @@ function losses(page) {
   return lines.length ? h("div", { class: "losses", role: "note" }, h("strong", {}, "What is missing"), h("ul", {}, lines.map((line) => h("li", {}, clip(line, 2100))))) : null;
 }
 
-function themeButton(redraw) {
+export function themeButton(redraw) {
   const root = document.documentElement;
   const next = { "": "light", light: "dark", dark: "" };
   const word = { "": "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
@@ -66,12 +66,13 @@ function themeButton(redraw) {
   return button;
 }
 
-export function footer(data) {
-  const keys = [
-    ["/", "search"],
-    ["[ ]", "earlier, later moment"],
-    ["Esc", "clear filters"],
-    ["arrows, Enter, Backspace", "move and zoom in the icicle"],
-  ];
+const KEYS = [
+  ["/", "search"],
+  ["[ ]", "earlier, later moment"],
+  ["Esc", "clear filters"],
+  ["arrows, Enter, Backspace", "move and zoom in the icicle"],
+];
+
+export function footer(data, keys = KEYS) {
   return h("footer", {}, h("p", {}, `Made by vmtrace ${safe(data.vmtrace)}. This file holds everything; it asks nothing of any network.`), h("p", { class: "keys" }, ...keys.map(([key, what]) => h("span", {}, h("kbd", {}, key), ` ${what}`))));
 }

@@ -18,6 +18,7 @@ import { Table } from "./table.js";
 import { Timeline } from "./timeline.js";
 import { Tip } from "./tip.js";
 import { Toolbar } from "./toolbar.js";
+import { showTree } from "./tree_page.js";
 
 // What the views share.
 class Page {
@@ -145,9 +146,16 @@ function redraw() {
   for (const view of views) view.update(null);
 }
 
+function sayReady() {
+  performance.mark("ready");
+  document.documentElement.dataset.ready = "yes";
+}
+
 async function run() {
+  const data = await readData();
+  if (data.tree) return showTree(data.tree), sayReady();
   start();
-  const page = new Page(await readData());
+  const page = new Page(data);
   views = build(page);
   for (const view of views) view.update(null);
   page.toolbar.update();
@@ -165,8 +173,7 @@ async function run() {
       document.documentElement.classList.toggle("printing", printing);
       for (const view of views) view.update(null), view.paintNow?.();
     });
-  performance.mark("ready");
-  document.documentElement.dataset.ready = "yes";
+  sayReady();
 }
 
 run().catch((error) => {

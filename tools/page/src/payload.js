@@ -50,7 +50,9 @@ function marks({ process, cgroup }, { timeline, end }) {
 }
 
 export async function readData() {
-  const { format, views, about } = JSON.parse(await readText());
+  const data = JSON.parse(await readText());
+  const { format, views, about } = data;
+  if (format === "vmtrace-tree/1") return { tree: data };
   if (format !== "vmtrace-view/1") throw new Error(`unknown format of data: ${format}`);
   return { vmtrace: about.vmtrace, diff: about.diff, headline: about.diff?.headline ?? views[0].data.headline, views: views.map(adapt) };
 }
