@@ -29,8 +29,9 @@ record_once(const char *trace, const char *period, const char *kind, int pages)
 
 	snprintf(count, sizeof(count), "%d", pages);
 	converse_start(&talk,
-		       (const char *const[]){built("vmtrace"), "record", "--malloc", "all",
-					     "--touch", period, "-o", trace, "--",
+		       (const char *const[]){built("vmtrace"), "record", "--malloc",
+					     strcmp(kind, "heap") ? "all" : "sampled", "--touch",
+					     period, "-o", trace, "--",
 					     built("tests/target/committers"), kind, count, NULL},
 		       (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
 	do {
@@ -74,7 +75,7 @@ function_of(json_t *row, size_t frame)
 static bool
 is_by(json_t *row, const char *function)
 {
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 6; i++)
 		if (strcmp(function_of(row, i), function) == 0)
 			return true;
 	return false;
@@ -186,6 +187,46 @@ memory_that_malloc_gave_back_is_the_last_touchers(void **state)
 	json_decref(root);
 }
 
+/* What rows of a function have. */
+static int64_t
+sum_by(json_t *root, const char *function, const char *figure)
+{
+	json_t *rows = member(root, "committed_by");
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		if (is_by(json_array_get(rows, i), function))
+			sum += number(json_array_get(rows, i), figure);
+	return sum;
+}
+
+/* A heap that grows by small blocks, of which few are recorded: nothing of it comes back, so the
+ * samples count. The blocks say roughly what each function has, the heap what both have. */
+static void
+check_heap(const char *period, int pages, int percent)
+{
+	json_t *root = record_whole(scratch_file("heap.vmt"), period, "heap", pages);
+	int64_t samples = sum_by(root, "grow_half", "samples");
+
+	identities_check(root, "committers");
+	assert_about(sum_by(root, "grow_half", "committed_bytes"), pages / 2 * (int64_t)PAGE, 50);
+	assert_about(sum_by(root, "grow_half", "committed_bytes") +
+			 sum_by(root, "grow_quarter", "committed_bytes"),
+		     pages * 3 / 4 * (int64_t)PAGE, percent);
+	assert_in_range(sum_by(root, "grow_half", "samples_now"), samples / 2, samples);
+	json_decref(root);
+}
+
+static void
+samples_of_a_growing_heap_count(void **state)
+{
+	(void)state;
+	if (lacks_events())
+		skip();
+	check_heap("1", FEW * 8, 3);
+	check_heap("61", MANY, 10);
+}
+
 /* Half of what was there before the fork was written to after it. */
 static void
 a_write_after_a_fork_is_told(void **state)
@@ -219,6 +260,7 @@ main(void)
 	    cmocka_unit_test(the_matrix_is_about_right_at_period_61),
 	    cmocka_unit_test(those_who_take_turns_have_the_same),
 	    cmocka_unit_test(memory_that_malloc_gave_back_is_the_last_touchers),
+	    cmocka_unit_test(samples_of_a_growing_heap_count),
 	    cmocka_unit_test(a_write_after_a_fork_is_told),
 	};
 

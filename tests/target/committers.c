@@ -8,6 +8,8 @@
  *          writes to half of that quarter again
  *   trim   fill_quarter touches all of PAGES in the heap, which glibc trims once they are freed; so
  *          three times; then fill_eighth touches all of them there
+ *   heap   grow_half allocates and fills small blocks in the heap, half of PAGES, grow_quarter
+ * more, a quarter of PAGES
  *
  * Works in pieces of 64 pages, and waits for a line on standard input before each: says "piece",
  * and at the end "done".
@@ -148,6 +150,34 @@ touch_and_trim(size_t pages)
 	}
 }
 
+static void
+grow(size_t pages)
+{
+	for (size_t bytes = 0; bytes < pages * PAGE; bytes += 400) {
+		char *block = malloc(400 - sizeof(size_t));
+
+		if (!block)
+			_exit(1);
+		memset(block, 1, 400 - sizeof(size_t));
+	}
+}
+
+APART static void
+grow_half(char *unused, size_t pages)
+{
+	(void)unused;
+	grow(pages);
+	sink++;
+}
+
+APART static void
+grow_quarter(char *unused, size_t pages)
+{
+	(void)unused;
+	grow(pages);
+	sink += 2;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -166,6 +196,9 @@ main(int argc, char **argv)
 		in_pieces(fill_eighth, pages / 2, pages / 8);
 	} else if (strcmp(argv[1], "turns") == 0) {
 		in_pieces(take_turns, 0, pages);
+	} else if (strcmp(argv[1], "heap") == 0) {
+		in_pieces(grow_half, 0, pages / 2);
+		in_pieces(grow_quarter, 0, pages / 4);
 	} else {
 		fork_and_rewrite(pages);
 	}

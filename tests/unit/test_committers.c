@@ -294,6 +294,94 @@ touch_at_random(uint64_t start, uint64_t pages)
 			    periods[next_random(4)]);
 }
 
+#define SAMPLED (512 * KIB)
+
+/* Of a heap with one block after another, every so many bytes one is recorded. */
+static void
+allocate_sampled(uint64_t start, uint64_t bytes, uint32_t stack)
+{
+	for (uint64_t at = start; at < start + bytes; at += SAMPLED)
+		allocate(at + next_random(SAMPLED - 400), 400, stack);
+}
+
+static double
+samples_of(uint32_t toucher)
+{
+	double samples = 0;
+
+	for (size_t i = 0; i < attribution.committers.count; i++) {
+		const struct vmt_committed_cell *found = &attribution.committers.cells[i];
+
+		if (stack_of(replay->touch_sites, found->toucher) == toucher)
+			samples += found->samples;
+	}
+	return samples;
+}
+
+static void
+grow_heap(uint64_t period)
+{
+	vmt_replay_free(replay);
+	replay = world_new(SAMPLED, false);
+	memset(&world, 0, sizeof(world));
+	touch_pages(replay, BASE, 32 * MIB, 2, period);
+	touch_pages(replay, BASE + 32 * MIB, 16 * MIB, 3, period);
+	allocate_sampled(BASE, 64 * MIB, 5);
+	add_mapping(&world, BASE, 64 * MIB, "[heap]", 64 * MIB);
+	join(NULL);
+}
+
+static void
+assert_near(uint64_t found, uint64_t expected, uint64_t distance)
+{
+	assert_in_range(found, expected - distance, expected + distance);
+}
+
+static uint64_t
+heap_of(uint32_t toucher)
+{
+	return cell(VMT_CLASS_MALLOC_LIVE, 5, toucher) +
+	       cell(VMT_CLASS_MALLOC_RETAINED, 0, toucher);
+}
+
+/* A few blocks stand for all of a heap, in which few pages have samples: rarely the same ones. All
+ * samples count, with what no sample explains beside them. */
+static void
+test_sampled_blocks(void **state)
+{
+	static const uint64_t periods[] = {1, 8, 61};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+		uint64_t period = periods[i];
+
+		grow_heap(period);
+		assert_near(heap_of(2), 32 * MIB, 2 * MIB);
+		assert_near(heap_of(3), 16 * MIB, 2 * MIB);
+		assert_near(heap_of(0), 16 * MIB, 2 * MIB);
+		assert_near((uint64_t)(samples_of(2) + .5), 8192 / period, 1 + 8192 / period / 20);
+		assert_near((uint64_t)(samples_of(3) + .5), 4096 / period, 1 + 4096 / period / 10);
+		assert_true(samples_of(2) < 1.001 * (double)((8192 + period - 1) / period));
+	}
+}
+
+/* One block in sixteen is live: what the others had was touched by the same. */
+static void
+test_sampled_blocks_in_a_heap_that_is_kept(void **state)
+{
+	(void)state;
+	vmt_replay_free(replay);
+	replay = world_new(SAMPLED, false);
+	touch_pages(replay, BASE, 64 * MIB, 2, 61);
+	for (uint64_t i = 0; i < 8; i++)
+		allocate_sampled(BASE + i * 8 * MIB, SAMPLED, 5);
+	add_mapping(&world, BASE, 64 * MIB, "[heap]", 64 * MIB);
+	join(NULL);
+	assert_near(cell(VMT_CLASS_MALLOC_LIVE, 5, 2), 4 * MIB, 64 * KIB);
+	assert_near(cell(VMT_CLASS_MALLOC_RETAINED, 0, 2), 60 * MIB, 128 * KIB);
+	assert_near((uint64_t)(samples_of(2) + .5), 269, 1);
+}
+
 /* Whatever is mapped, live, touched and resident, blocks sampled or all: join checks that all rows
  * add up to their classes, and these to what is resident. */
 static void
@@ -331,13 +419,22 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_the_story_exactly),	    TEST(test_the_story_from_samples),
-	    TEST(test_nothing_without_samples),	    TEST(test_what_no_sample_explains),
-	    TEST(test_what_samples_do_not_explain), TEST(test_pages_that_are_gone),
-	    TEST(test_the_latest_touches_count),    TEST(test_early_touches_count_as_well),
-	    TEST(test_a_coarse_snapshot),	    TEST(test_blocks),
-	    TEST(test_places_without_a_call),	    TEST(test_huge_pages),
-	    TEST(test_alternating_touchers),	    TEST(test_any_world_adds_up),
+	    TEST(test_the_story_exactly),
+	    TEST(test_the_story_from_samples),
+	    TEST(test_nothing_without_samples),
+	    TEST(test_what_no_sample_explains),
+	    TEST(test_what_samples_do_not_explain),
+	    TEST(test_pages_that_are_gone),
+	    TEST(test_the_latest_touches_count),
+	    TEST(test_early_touches_count_as_well),
+	    TEST(test_a_coarse_snapshot),
+	    TEST(test_blocks),
+	    TEST(test_places_without_a_call),
+	    TEST(test_huge_pages),
+	    TEST(test_alternating_touchers),
+	    TEST(test_sampled_blocks),
+	    TEST(test_sampled_blocks_in_a_heap_that_is_kept),
+	    TEST(test_any_world_adds_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 #include "tools/model/attribute/committers.h"
 
-#include "tools/model/attribute/commit_sums.h"
+#include "tools/model/attribute/touch_places.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,223 +9,11 @@
 
 #define CHANCE_DEVIATIONS 2.0
 
-/* The join under way. */
-struct join {
-	const struct vmt_committers_input *input;
-	struct vmt_touch *touches; /* of resident pages alone, in address order */
-	size_t touch_count;
-	struct vmt_commit_sums sums;
-};
-
 void
 vmt_committers_free(struct vmt_committers *committers)
 {
 	free(committers->cells);
 	*committers = (struct vmt_committers){0};
-}
-
-static bool
-is_resident(const struct vmt_run *run)
-{
-	return (run->kind & VMT_RUN_PRESENT) && !(run->kind & VMT_RUN_ZERO);
-}
-
-/* Appends what of a touch is resident; *run is the first run that may be. */
-static void
-cut_to_runs(const struct vmt_resident *resident, const struct vmt_touch *touch, size_t *run,
-	    struct vmt_touch *result, size_t *count)
-{
-	while (*run < resident->count &&
-	       resident->runs[*run].start + resident->runs[*run].bytes <= touch->start)
-		(*run)++;
-	for (size_t i = *run; i < resident->count && resident->runs[i].start < touch->end; i++) {
-		const struct vmt_run *found = &resident->runs[i];
-		struct vmt_touch piece = *touch;
-
-		if (!is_resident(found))
-			continue;
-		if (piece.start < found->start)
-			piece.start = found->start;
-		if (piece.end > found->start + found->bytes)
-			piece.end = found->start + found->bytes;
-		result[(*count)++] = piece;
-	}
-}
-
-/* A touch is cut at most where a run begins. */
-static int
-find_touches(struct join *join)
-{
-	const struct vmt_resident *resident = join->input->resident;
-	struct vmt_touch *all;
-	size_t count;
-	size_t run = 0;
-	const struct vmt_touchers *touchers = join->input->replay->touchers;
-	int status = join->input->seen ? vmt_touchers_list_seen(touchers, &all, &count)
-				       : vmt_touchers_list(touchers, &all, &count);
-
-	if (status)
-		return status;
-	if (join->input->coarse) {
-		join->touches = all;
-		join->touch_count = count;
-		return 0;
-	}
-	join->touches = calloc(count + resident->count + 1, sizeof(*join->touches));
-	for (size_t i = 0; join->touches && i < count; i++)
-		cut_to_runs(resident, &all[i], &run, join->touches, &join->touch_count);
-	free(all);
-	return join->touches ? 0 : -ENOMEM;
-}
-
-static size_t
-touch_after(const struct join *join, uint64_t address)
-{
-	size_t low = 0;
-	size_t high = join->touch_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (join->touches[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* A place, and how often what is added to it counts. */
-struct place {
-	uint8_t class;
-	uint32_t site;
-	double times;
-	bool estimate;
-};
-
-static int
-add_resident(struct join *join, const struct place *place, double bytes)
-{
-	const struct vmt_commit_sum sum = {.class = place->class,
-					   .site = place->site,
-					   .toucher = VMT_SITE_NONE,
-					   .bytes = place->times * bytes,
-					   .estimate = place->estimate};
-
-	return bytes == 0 ? 0 : vmt_commit_sums_add(&join->sums, &sum);
-}
-
-static int
-add_touch(struct join *join, const struct place *place, const struct vmt_touch *touch,
-	  uint64_t bytes)
-{
-	double period = (double)touch->period;
-	double page = ldexp(1, touch->page_shift);
-	double stood_for = place->times * (double)bytes * period;
-	const struct vmt_commit_sum sum = {.class = place->class,
-					   .site = place->site,
-					   .toucher = touch->toucher,
-					   .serial = touch->serial,
-					   .bytes = stood_for,
-					   .variance = stood_for * (period - 1) * page,
-					   .samples = copysign((double)bytes / page, place->times),
-					   .estimate = place->estimate || touch->period > 1};
-
-	return vmt_commit_sums_add(&join->sums, &sum);
-}
-
-/* What is touched of a range, to the place. */
-static int
-add_touches(struct join *join, const struct place *place, uint64_t start, uint64_t end)
-{
-	int status = 0;
-
-	for (size_t i = touch_after(join, start); i < join->touch_count && !status; i++) {
-		const struct vmt_touch *touch = &join->touches[i];
-		uint64_t low = touch->start > start ? touch->start : start;
-		uint64_t high = touch->end < end ? touch->end : end;
-
-		if (low >= high)
-			break;
-		status = add_touch(join, place, touch, high - low);
-	}
-	return status;
-}
-
-static struct place
-place_of(const struct vmt_region *region)
-{
-	return (struct place){.class = region->class, .site = region->site, .times = 1};
-}
-
-/* Blocks come off again: add_block. */
-static int
-add_region(struct join *join, const struct vmt_region *region)
-{
-	struct place place = place_of(region);
-	int status = add_resident(join, &place, (double)region->total.bytes[VMT_AMOUNT_COMMITTED]);
-
-	return status ? status : add_touches(join, &place, region->start, region->end);
-}
-
-/* The block's part of a region is its own place's, no longer the region's. */
-static int
-move_to_block(struct join *join, const struct place *block, const struct vmt_region *region,
-	      uint64_t start, uint64_t end)
-{
-	struct place from = place_of(region);
-	struct vmt_amounts amounts = vmt_resident_range(join->input->resident, start, end);
-	double bytes = (double)amounts.bytes[VMT_AMOUNT_COMMITTED];
-	int status;
-
-	if (bytes == 0)
-		return 0;
-	from.times = -block->times;
-	from.estimate = block->estimate;
-	status = add_resident(join, block, bytes);
-	if (!status)
-		status = add_resident(join, &from, bytes);
-	if (!status)
-		status = add_touches(join, block, start, end);
-	return status ? status : add_touches(join, &from, start, end);
-}
-
-static int
-add_block(struct join *join, const struct vmt_block *block)
-{
-	const struct vmt_regions *regions = join->input->regions;
-	const struct place place = {.class = VMT_CLASS_MALLOC_LIVE,
-				    .site = block->site,
-				    .times = vmt_replay_weight(join->input->replay, block->size),
-				    .estimate =
-					!vmt_replay_is_exact(join->input->replay, block->size)};
-	uint64_t end = block->address + block->size;
-	int status = 0;
-
-	for (size_t i = vmt_regions_after(regions, block->address);
-	     i < regions->count && regions->items[i].start < end && !status; i++) {
-		const struct vmt_region *region = &regions->items[i];
-		uint64_t low = region->start > block->address ? region->start : block->address;
-		uint64_t high = region->end < end ? region->end : end;
-
-		status = move_to_block(join, &place, region, low, high);
-	}
-	return status;
-}
-
-static int
-add_all(struct join *join)
-{
-	const struct vmt_regions *regions = join->input->regions;
-	struct vmt_block block;
-	size_t cursor = 0;
-	int status = 0;
-
-	for (size_t i = 0; i < regions->count && !status; i++)
-		status = add_region(join, &regions->items[i]);
-	while (!status && vmt_blocks_walk(join->input->replay->blocks, &cursor, &block))
-		status = add_block(join, &block);
-	return status;
 }
 
 /* The place's sums end with its own, where it has one. */
@@ -388,9 +176,9 @@ share_class(struct vmt_committers *committers, struct vmt_commit_sums *sums, siz
 }
 
 static int
-make_cells(struct vmt_committers *committers, struct join *join)
+make_cells(struct vmt_committers *committers, struct vmt_commit_sums *sums,
+	   const struct vmt_committers_input *input)
 {
-	struct vmt_commit_sums *sums = &join->sums;
 	bool shared[VMT_CLASSES] = {false};
 	size_t first = 0;
 
@@ -406,7 +194,7 @@ make_cells(struct vmt_committers *committers, struct join *join)
 		shared[class] = resident > 0;
 		if (shared[class])
 			share_class(committers, sums, first, end, resident,
-				    join->input->classes[class].bytes[VMT_AMOUNT_COMMITTED]);
+				    input->classes[class].bytes[VMT_AMOUNT_COMMITTED]);
 		first = end;
 	}
 	for (unsigned class = 0; class < VMT_CLASSES; class ++) {
@@ -414,7 +202,7 @@ make_cells(struct vmt_committers *committers, struct join *join)
 		    .class = (uint8_t) class,
 		    .site = VMT_SITE_NONE,
 		    .toucher = VMT_SITE_NONE,
-		    .bytes = join->input->classes[class].bytes[VMT_AMOUNT_COMMITTED]};
+		    .bytes = input->classes[class].bytes[VMT_AMOUNT_COMMITTED]};
 
 		if (!shared[class])
 			put(committers, &none);
@@ -422,23 +210,43 @@ make_cells(struct vmt_committers *committers, struct join *join)
 	return 0;
 }
 
+/* Sampled blocks may draw more of a toucher's samples than there are: a place that is left with
+ * less than none has no cell. */
+static int
+fit_samples(struct vmt_committers *committers, const double *samples, size_t touchers)
+{
+	double *told = calloc(touchers + 1, sizeof(*told));
+
+	if (!told)
+		return -ENOMEM;
+	for (size_t i = 0; i < committers->count; i++)
+		if (committers->cells[i].toucher != VMT_SITE_NONE)
+			told[committers->cells[i].toucher] += committers->cells[i].samples;
+	for (size_t i = 0; i < committers->count; i++) {
+		struct vmt_committed_cell *cell = &committers->cells[i];
+
+		if (cell->toucher != VMT_SITE_NONE && told[cell->toucher] > samples[cell->toucher])
+			cell->samples *= samples[cell->toucher] / told[cell->toucher];
+	}
+	free(told);
+	return 0;
+}
+
 int
 vmt_committers_join(struct vmt_committers *committers, const struct vmt_committers_input *input)
 {
-	struct join join = {.input = input};
+	struct vmt_touch_places places = {0};
 	int status;
 
 	*committers = (struct vmt_committers){0};
 	if (!input->seen && vmt_touchers_is_empty(input->replay->touchers))
 		return 0;
-	status = find_touches(&join);
+	status = vmt_touch_places_add_up(&places, input);
 	if (!status)
-		status = add_all(&join);
-	if (!status) {
-		vmt_commit_sums_sort(&join.sums);
-		status = make_cells(committers, &join);
-	}
-	vmt_commit_sums_clear(&join.sums);
-	free(join.touches);
+		status = make_cells(committers, &places.sums, input);
+	if (!status && places.samples)
+		status = fit_samples(committers, places.samples,
+				     vmt_sites_count(input->replay->touch_sites));
+	vmt_touch_places_clear(&places);
 	return status;
 }

@@ -14,6 +14,10 @@
  * and each page is sampled with probability 1/p (Horvitz and Thompson 1952); what is resident
  * beyond W + 2 sqrt(V) is more than chance.
  *
+ * A sampled block stands for others around it, which few samples of faults hit as well. So all
+ * samples near it count, each as far as its period reaches, by how much of what is resident there
+ * the block is. What blocks do not draw from a region is left to it.
+ *
  * Where they stand for more than is resident, pages may have been given back unseen in between (by
  * the C library itself, or by raw system calls): the latest touches count, as far as that goes.
  *
@@ -22,7 +26,7 @@
 #ifndef VMT_COMMITTERS_H
 #define VMT_COMMITTERS_H
 
-#include "tools/model/attribute/regions.h"
+#include "tools/model/attribute/touch_places.h"
 
 /* Resident bytes of a place that one toucher is credited with. */
 struct vmt_committed_cell {
@@ -38,15 +42,6 @@ struct vmt_committed_cell {
 struct vmt_committers {
 	struct vmt_committed_cell *cells;
 	size_t count;
-};
-
-struct vmt_committers_input {
-	const struct vmt_regions *regions; /* tallied: heap_pages.h */
-	struct vmt_replay *replay;
-	const struct vmt_resident *resident;
-	const struct vmt_amounts *classes; /* by enum vmt_class_id */
-	bool seen;   /* by the snapshot since which a page is there, instead of a toucher */
-	bool coarse; /* the runs' places do not hold: each sampled page counts as resident */
 };
 
 /* Nothing, where no fault was sampled. */
