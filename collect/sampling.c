@@ -470,8 +470,10 @@ answer(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	snapshot(process, shared, leaving ? VMT_SNAPSHOT_EXIT : VMT_SNAPSHOT_REQUEST, true);
 	/* As long as it waits it can be asked; at the last write of its page faults it may be gone.
 	 */
-	if (process->touch.wanted && !process->touch.replaced)
+	if (process->touch.wanted && !process->touch.replaced) {
 		vmt_touch_counts_read(&process->touch.counts, process->stat_fd);
+		process->touch.counts.is_final = leaving;
+	}
 	process->leaving = leaving && process->elsewhere && !process->head_writer.copy;
 	if (!process->leaving)
 		say_done(head, wanted);

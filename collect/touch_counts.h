@@ -7,6 +7,7 @@
 #ifndef VMT_TOUCH_COUNTS_H
 #define VMT_TOUCH_COUNTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vmt_touch_counts {
@@ -14,11 +15,14 @@ struct vmt_touch_counts {
 	uint64_t major;
 	uint64_t minor_before; /* it */
 	uint64_t major_before;
+	bool known;    /* these are what the process has had by now */
+	bool is_final; /* it has said its end: none will follow */
 };
 
 void vmt_touch_counts_begin(struct vmt_touch_counts *counts, int stat_fd);
 
-/* Where the process is gone, or there is no descriptor, nothing changes. */
+/* Where the process is gone, or there is no descriptor, the counts stay, and are known no longer
+ * unless they were final. */
 void vmt_touch_counts_read(struct vmt_touch_counts *counts, int stat_fd);
 
 #endif

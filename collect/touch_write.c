@@ -26,7 +26,7 @@ vmt_touch_write_chunk(struct vmt_traced *process, struct vmt_touch *touch)
 {
 	struct vmt_touch_target *target = &process->touch;
 	/* The process counts on with another image: what this one had by its end was not read. */
-	bool knows_counts = !target->refused && !target->replaced;
+	bool knows_counts = !target->refused && !target->replaced && target->counts.known;
 	struct vmt_touch_head head = {
 	    .period = target->refused || target->rests_until_ns ? 0 : touch->period,
 	    .minor_faults = knows_counts ? target->counts.minor : VMT_FIGURE_UNKNOWN,
