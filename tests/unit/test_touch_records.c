@@ -200,6 +200,7 @@ test_the_heads_add_up(void **state)
 	build = sample_trace_new(NULL);
 	sample_trace_add_touch(build);
 	build_trace_touch(build, &off, NULL, 0, NULL, 0);
+	build_trace_touch(build, &off, NULL, 0, NULL, 0);
 	begin(build);
 	vmt_touch_heads_add_up(&heads, trace);
 	assert_true(heads.present);
@@ -212,7 +213,28 @@ test_the_heads_add_up(void **state)
 	assert_int_equal(heads.samples_lost, 7);
 	assert_int_equal(heads.flags, VMT_TOUCH_RAISED);
 	assert_int_equal(heads.refused, 0);
-	assert_int_equal(heads.pauses, 1);
+	assert_int_equal(heads.pauses, 1); /* of two chunks */
+	end();
+}
+
+static void
+test_pauses_are_counted(void **state)
+{
+	static const struct vmt_touch_head off = {.minor_faults = 500};
+	static const struct vmt_touch_head on = {.minor_faults = 500, .period = 61};
+	struct build_trace *build = sample_trace_new(NULL);
+	struct vmt_touch_heads heads;
+
+	(void)state;
+	build_trace_touch(build, &on, NULL, 0, NULL, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		build_trace_touch(build, &off, NULL, 0, NULL, 0);
+		build_trace_touch(build, &off, NULL, 0, NULL, 0);
+		build_trace_touch(build, &on, NULL, 0, NULL, 0);
+	}
+	begin(build);
+	vmt_touch_heads_add_up(&heads, trace);
+	assert_int_equal(heads.pauses, 3);
 	end();
 }
 
@@ -302,6 +324,7 @@ main(void)
 	    cmocka_unit_test(test_many_touches),
 	    cmocka_unit_test(test_stacks_are_kept_once),
 	    cmocka_unit_test(test_the_heads_add_up),
+	    cmocka_unit_test(test_pauses_are_counted),
 	    cmocka_unit_test(test_a_refusal_is_told),
 	    cmocka_unit_test(test_a_chunk_that_belies_its_header),
 	    cmocka_unit_test(test_dump_shows_them),

@@ -61,11 +61,14 @@ take_counts(struct vmt_touch_heads *heads, const struct vmt_touch_head *head)
 static void
 add(struct vmt_touch_heads *heads, const struct vmt_touch_head *head)
 {
+	bool pauses = head->period == 0 && !(head->flags & VMT_TOUCH_REFUSED);
+
 	add_samples(heads, head);
 	if (head->period != 0)
 		heads->period = head->period;
-	else if (!(head->flags & VMT_TOUCH_REFUSED))
-		heads->pauses++;
+	/* A pause may have several chunks. */
+	heads->pauses += pauses && !heads->is_paused;
+	heads->is_paused = pauses;
 	take_counts(heads, head);
 	take_known(&heads->samples_lost, head->samples_lost);
 	take_known(&heads->samples_skipped, head->samples_skipped);

@@ -13,6 +13,7 @@ struct vmt_touch_heads {
 	bool present;	       /* there is such a chunk: sampling was asked for */
 	uint64_t from;	       /* ticks: the first chunk's */
 	uint64_t pauses;       /* no faults were sampled for a while */
+	bool is_paused;	       /* at the last chunk */
 	uint64_t samples;      /* in the trace */
 	uint64_t stood_for;    /* faults, by the samples' periods */
 	uint64_t period;       /* the last one that was not 0; 0: none was */
