@@ -3,6 +3,7 @@
 #include "base/pages.h"
 #include "base/ticks.h"
 #include "collect/touch_attach.h"
+#include "collect/touch_cost.h"
 #include "collect/touch_counts.h"
 #include "collect/touch_record.h"
 #include "collect/touch_rings.h"
@@ -18,7 +19,6 @@
 
 #define FLUSH_NS (100 * MILLISECOND)
 #define FOLLOW_NS (500 * MILLISECOND)
-#define REST_NS (10000 * MILLISECOND)
 
 static struct vmt_touch_ring *
 rings_of(const struct vmt_touch *touch)
@@ -122,7 +122,7 @@ vmt_touch_sampling_open(struct vmt_traced *process, struct vmt_shared *shared)
 	if (target->refused == 0)
 		vmt_touch_walk_begin(process, &touch->rules);
 	vmt_touch_counts_begin(&target->counts, process->stat_fd);
-	vmt_cpu_budget_begin(&target->making, vmt_ticks_monotonic_ns());
+	vmt_touch_cost_begin(target, vmt_ticks_monotonic_ns());
 	target->follows = !touch->events.inherit;
 	if (target->refused == 0 && earlier && earlier->touch.event_count != 0)
 		target->refused = -hand_over(earlier, process, shared);
@@ -152,6 +152,7 @@ add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt
 	};
 
 	target->fresh++;
+	touch->samples++;
 	if (target->rests_until_ns != 0) {
 		target->lost++;
 		return;
@@ -319,6 +320,31 @@ change_period(struct vmt_touch *touch, uint64_t period)
 			reopen(touch->processes[i], touch);
 }
 
+static uint64_t
+count_events(const struct vmt_touch *touch)
+{
+	uint64_t events = 0;
+
+	for (uint32_t i = 0; i < *touch->used; i++)
+		events += touch->processes[i]->touch.event_count;
+	return events;
+}
+
+/* The period that is due, by the pace and by slips. */
+static uint64_t
+due_period(struct vmt_touch *touch, uint64_t now_ns)
+{
+	uint64_t period =
+	    vmt_touch_is_auto(touch) ? vmt_touch_pace_period(&touch->pace, now_ns) : touch->wanted;
+
+	if (vmt_touch_pace_may_slip(touch->samples, touch->samples - touch->samples_slipped,
+				    count_events(touch))) {
+		touch->samples_slipped = touch->samples;
+		touch->slips++;
+	}
+	return vmt_touch_pace_slip(period, touch->slips);
+}
+
 /* Its events are closed, and opened anew in another way, or later. */
 static void
 stop_events(struct vmt_traced *process, struct vmt_touch *touch)
@@ -328,31 +354,39 @@ stop_events(struct vmt_traced *process, struct vmt_touch *touch)
 	vmt_touch_write_rest(process, touch);
 }
 
-/* What the events cost the process with each thread and process that it makes is limited: first
- * nothing is inherited, then it has none for a while. */
+static void
+rest(struct vmt_traced *process, struct vmt_touch *touch, uint64_t now_ns)
+{
+	stop_events(process, touch);
+	vmt_touch_cost_rest(process, now_ns);
+	(void)vmt_touch_write_chunk(process, touch);
+}
+
+/* What the events cost the process is limited: with each thread and process that it makes, where
+ * first nothing is inherited, and with each switch between threads; then it has none for a while.
+ */
 static void
 limit_cost(struct vmt_traced *process, struct vmt_touch *touch, uint64_t now_ns)
 {
 	struct vmt_touch_target *target = &process->touch;
+	bool may_make, may_switch;
 
 	if (target->rests_until_ns != 0) {
-		if (now_ns < target->rests_until_ns)
-			return; /* UINT64_MAX: for good */
-		target->rests_until_ns = 0;
-		vmt_cpu_budget_begin(&target->making, now_ns);
-		reopen(process, touch);
-	} else if (!vmt_cpu_budget_is_there(&target->making, now_ns)) {
-		bool was_following = target->follows;
-
-		stop_events(process, touch);
-		target->follows = true;
-		vmt_cpu_budget_begin(&target->making, now_ns);
-		if (!was_following) {
-			reopen(process, touch);
+		if (!vmt_touch_cost_has_rested(process, now_ns))
 			return;
-		}
-		target->rests_until_ns = now_ns + REST_NS;
-		(void)vmt_touch_write_chunk(process, touch);
+		vmt_touch_cost_begin(target, now_ns);
+		reopen(process, touch);
+		return;
+	}
+	vmt_touch_cost_weigh(process, &touch->payload, now_ns);
+	may_make = vmt_cpu_budget_is_there(&target->making, now_ns);
+	may_switch = vmt_cpu_budget_is_there(&target->switching, now_ns);
+	if (!may_switch || (!may_make && target->follows)) {
+		rest(process, touch, now_ns);
+	} else if (!may_make) {
+		stop_events(process, touch);
+		vmt_touch_cost_follow(target, now_ns);
+		reopen(process, touch);
 	}
 }
 
@@ -398,15 +432,13 @@ void
 vmt_touch_sampling_round(struct vmt_shared *shared, uint64_t now_ns)
 {
 	struct vmt_touch *touch = &shared->touch;
-	uint64_t period = touch->period;
-	uint64_t before_ns;
+	uint64_t before_ns, period;
 
 	if (touch->ring_count == 0)
 		return;
 	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	drain_rings(touch);
-	if (vmt_touch_is_auto(touch))
-		period = vmt_touch_pace_period(&touch->pace, now_ns);
+	period = due_period(touch, now_ns);
 	if (period != touch->period)
 		change_period(touch, period);
 	touch->sampled = 0;

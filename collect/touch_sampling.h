@@ -13,9 +13,9 @@
  * descriptors are short, the trace says so once, and all else goes on.
  *
  * With VMT_PERIOD_AUTO the period rises with the collector's CPU time (touch_pace.h). What the
- * events cost a process as it makes threads and processes is limited to about a hundredth of its
- * time: first threads to come inherit no longer, and if that is not enough it has no events for ten
- * seconds.
+ * events cost a process, as it makes threads and processes and as it switches between threads, is
+ * limited to about a hundredth of the time each: first threads to come inherit no longer, and if
+ * that is not enough it has no events for ten seconds, or until its memory grows (touch_cost.h).
  *
  * The faults that a process had are counted apart, by its stat: also those of threads that had too
  * few for a sample. Single-threaded.

@@ -23,7 +23,10 @@ struct vmt_traced;
 /* Of the collector. */
 struct vmt_touch {
 	uint32_t wanted; /* a period, VMT_PERIOD_OFF, VMT_PERIOD_AUTO */
-	uint64_t period;
+	uint64_t period; /* now: slipped */
+	uint32_t slips;
+	uint64_t samples;	    /* in all */
+	uint64_t samples_slipped;   /* at the last slip */
 	struct vmt_touch_pace pace; /* of VMT_PERIOD_AUTO */
 	int refused;		    /* errno, where it permits nothing */
 	struct vmt_touch_events events;
@@ -56,7 +59,12 @@ struct vmt_touch_target {
 	int refused;		  /* errno */
 	struct vmt_buffer events; /* descriptors and their threads */
 	uint32_t event_count;
-	struct vmt_cpu_budget making; /* what threads to come may cost it, of VMT_PERIOD_AUTO */
+	/* Of VMT_PERIOD_AUTO (touch_cost.h). */
+	struct vmt_cpu_budget making;	 /* what threads to come may cost it */
+	struct vmt_cpu_budget switching; /* ... and switches between threads */
+	uint64_t slices;		 /* as often a thread was taken on, when last weighed */
+	uint64_t weigh_ns;		 /* when next; 0: not yet */
+	uint64_t rest_rss_bytes;	 /* RSS when the rest began */
 	uint64_t rests_until_ns; /* it has no events until then; 0: it has; UINT64_MAX: for good */
 	uint64_t followed_ns;
 	bool replaced; /* another image runs, whose trace has not begun */

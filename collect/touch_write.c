@@ -16,9 +16,7 @@ flags_of(const struct vmt_touch *touch, const struct vmt_touch_target *target)
 	return (touch->events.kernel ? VMT_TOUCH_KERNEL_FAULTS : 0) |
 	       (touch->events.has & VMT_TOUCH_HAS_SIZE ? VMT_TOUCH_PAGE_SIZES : 0) |
 	       (touch->events.inherit && !target->follows ? VMT_TOUCH_INHERITED : 0) |
-	       (vmt_touch_is_auto(touch) && touch->period > VMT_TOUCH_PACE_FIRST_PERIOD
-		    ? VMT_TOUCH_RAISED
-		    : 0);
+	       (vmt_touch_is_auto(touch) && touch->pace.step > 0 ? VMT_TOUCH_RAISED : 0);
 }
 
 int

@@ -179,7 +179,8 @@ faults_of_the_start_are_among_them(void **state)
 	assert_true(sampled > 0 && sampled + lost >= PAGES);
 }
 
-/* A sample is due at each 61st of a thread on each processor. */
+/* A sample is due at about each 61st of a thread on each processor; when the number slips, each
+ * begins anew. */
 static void
 a_period_samples_one_in_so_many(void **state)
 {
@@ -198,8 +199,8 @@ a_period_samples_one_in_so_many(void **state)
 	assert_no_events_inside(&talk);
 	assert_int_equal(converse_end(&talk), 0);
 	sampled = pages_sampled(trace, &touched, &all);
-	assert_true(all + loss(trace, "touches_lost") >= touched.pages / 61 - processors());
-	assert_true(all <= (touched.faults + OTHER_FAULTS) / 61);
+	assert_true(all + loss(trace, "touches_lost") >= touched.pages / 71 - 3 * processors());
+	assert_true(all <= (touched.faults + OTHER_FAULTS) / 53);
 	assert_true(sampled <= all);
 }
 

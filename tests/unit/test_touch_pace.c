@@ -154,10 +154,58 @@ times_are_those_of_the_counter(void **state)
 	assert_true(near >= 900);
 }
 
+/* Each is a prime, or the period itself: a loop that keeps step with one does not with the next. */
+static void
+test_no_loop_keeps_step(void **state)
+{
+	static const uint64_t from_61[] = {67, 59, 71, 53, 67};
+
+	(void)state;
+	for (uint64_t period = 2; period <= 4096; period++)
+		for (uint32_t slips = 1; slips <= 4; slips++) {
+			uint64_t slipped = vmt_touch_pace_slip(period, slips);
+
+			assert_true(slipped >= 2);
+			assert_true(slips % 2 ? slipped > period : slipped < period || period <= 3);
+			for (uint64_t i = 2; i < slipped && slipped != period; i++)
+				assert_true(slipped % i != 0);
+			assert_true(slipped < 2 * period + 2 && slipped > period / 2 - 1);
+		}
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(vmt_touch_pace_slip(61, i + 1), from_61[i]);
+	assert_int_equal(vmt_touch_pace_slip(1, 0), 1);
+	assert_int_equal(vmt_touch_pace_slip(1, 5), 1);
+	assert_int_equal(vmt_touch_pace_slip(61, 0), 61);
+	assert_int_equal(vmt_touch_pace_slip(1000000000, 1), 1000000007);
+}
+
+/* Slips come soon, and in the long run each is an eighth of all samples. */
+static void
+test_slips_become_rare(void **state)
+{
+	uint64_t since = 0;
+	unsigned slips = 0;
+
+	(void)state;
+	for (uint64_t samples = 1; samples <= 100000; samples++) {
+		since++;
+		if (!vmt_touch_pace_may_slip(samples, since, 2))
+			continue;
+		assert_true(since >= 16 && since <= 33 + samples / 8);
+		assert_true(slips > 0 || samples <= 40);
+		since = 0;
+		slips++;
+	}
+	assert_in_range(slips, 40, 100);
+	assert_false(vmt_touch_pace_may_slip(100000, 1000, 1000)); /* dear */
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_no_loop_keeps_step),
+	    cmocka_unit_test(test_slips_become_rare),
 	    cmocka_unit_test(a_quiet_process_keeps_the_first_period),
 	    cmocka_unit_test(a_storm_stays_within_the_budget),
 	    cmocka_unit_test(after_a_storm_the_period_falls_again),

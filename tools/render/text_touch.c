@@ -327,7 +327,8 @@ vmt_text_touch_basis(const struct vmt_report *report, const struct vmt_text_opti
 {
 	char text[VMT_LAYOUT_LINE_BYTES];
 	char samples[VMT_UNITS_BYTES];
-	char period[VMT_UNITS_BYTES];
+	char least[VMT_UNITS_BYTES];
+	char most[VMT_UNITS_BYTES];
 
 	if (report->touch.samples == 0)
 		return;
@@ -336,10 +337,11 @@ vmt_text_touch_basis(const struct vmt_report *report, const struct vmt_text_opti
 			 vmt_units_count(samples, report->touch.samples));
 	else
 		snprintf(text, sizeof(text),
-			 "- Page faults sampled: one in %s%s of each thread, %s in all.",
-			 vmt_units_count(period, report->touch.most_period),
+			 "- Page faults sampled: one in %s%s%s of each thread, %s in all.",
+			 vmt_units_count(least, report->touch.least_period),
+			 report->touch.least_period < report->touch.most_period ? " to " : "",
 			 report->touch.least_period < report->touch.most_period
-			     ? ", and more at other times,"
+			     ? vmt_units_count(most, report->touch.most_period)
 			     : "",
 			 vmt_units_count(samples, report->touch.samples));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
