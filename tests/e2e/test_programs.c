@@ -2,10 +2,12 @@
  * test_programs.c: do reports of real programs add up, and do the programs not notice?
  *
  * Each program runs bare and recorded: same output, same exit status. Every trace it left must have
- * a report whose rows add up to its RSS, with at most 2 % of it unattributed; and where a program
+ * a report whose rows add up to its RSS, by who reserved and by who touched (page faults are
+ * sampled, where they can be), with at most 2 % of it unattributed; and where a program
  * or its allocator counts live memory itself, both counts agree.
  */
 #include "tests/e2e/harness.h"
+#include "tests/e2e/identities.h"
 
 #include <glob.h>
 #include <signal.h>
@@ -34,6 +36,7 @@ check_attribution(const char *trace, json_t *root)
 	int64_t unattributed = number(member(root, "totals"), "unattributed_bytes");
 
 	check_report(root);
+	identities_check(root, trace);
 	if (unattributed * 50 > rss)
 		fail_msg("%s: %lld of %lld bytes unattributed", trace, (long long)unattributed,
 			 (long long)rss);
@@ -73,7 +76,7 @@ compare(const char *name, const char *script, size_t traces_at_least)
 	snprintf(output, sizeof(output), "%s/%s.%%n.%%p.vmt", scratch(), name);
 	snprintf(pattern, sizeof(pattern), "%s/%s.*.vmt", scratch(), name);
 	run_program(&bare, argv, NULL);
-	record(&traced, output, NULL, argv);
+	record(&traced, output, (const char *const[]){"--touch", "61", NULL}, argv);
 	assert_int_equal(traced.exit_status, bare.exit_status);
 	assert_int_equal(traced.out_bytes, bare.out_bytes);
 	assert_memory_equal(traced.out, bare.out, bare.out_bytes);
