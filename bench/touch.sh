@@ -55,13 +55,13 @@ row() { # NAME WORKLOAD THREADS COUNT EVENTS PERIOD...
 echo "lowest of $rounds interleaved rounds; ratios to the bare program, and to one recorded without samples"
 row "a page fault in a storm of one thread" storm 1 24 0 off 61 auto 1
 row "... of eight threads" storm 8 4 0 off 61 auto
-row "fork" fork 1 300 0 off 61 auto
-row "vfork" vfork 1 300 0 off 61 auto
-row "pthread_create" thread 1 1000 0 off 61 auto
+row "fork" fork 1 6000 0 off 61 auto
+row "vfork" vfork 1 20000 0 off 61 auto
+row "pthread_create" thread 1 40000 0 off 61 auto
 # As many events as on a machine with 128 processors, but for those that vmtrace opens here.
-row "fork, 126 more events" fork 1 300 126 off 61 auto
-row "vfork, 126 more events" vfork 1 300 126 off 61 auto
-row "pthread_create, 126 more events" thread 1 300 126 off 61 auto
+row "fork, 126 more events" fork 1 3000 126 off 61 auto
+row "vfork, 126 more events" vfork 1 5000 126 off 61 auto
+row "pthread_create, 126 more events" thread 1 5000 126 off 61 auto
 "$build/bench/touch_unwind" "$rounds"
 RECORDERS="sampled touch" "$build/bench/workloads" "$build" "$rounds" redis python "gcc -O2"
 CONFIGURATIONS="bare sampled touch-61 touch-auto" bench/go.sh "$build" "$rounds" 3
