@@ -1,5 +1,7 @@
 #include "inject/file_functions.h"
 
+#include "inject/go_bounds.h"
+
 #include <elf.h>
 #include <string.h>
 
@@ -121,26 +123,38 @@ add_symbol(void *context, const struct vmt_file_function *function)
 }
 
 static int
-add_frames(const struct vmt_file *file, struct vmt_code_map *map)
+add_section(struct vmt_code_map *map, const char *name, const Elf64_Shdr *section)
+{
+	uint64_t address = section->sh_addr + map->bias;
+	size_t room;
+
+	if (!vmt_code_map_bytes(map, address, &room))
+		return 0;
+	if (strcmp(name, ".eh_frame") == 0)
+		return vmt_code_map_add_frames(map, address, section->sh_size);
+	if (strcmp(name, ".gopclntab") == 0 || strcmp(name, ".data.rel.ro.gopclntab") == 0)
+		return vmt_go_bounds_add(map, address);
+	return 0;
+}
+
+static int
+add_sections(const struct vmt_file *file, struct vmt_code_map *map)
 {
 	struct sections sections;
 	Elf64_Shdr section;
+	int error = 0;
 
 	if (!open_sections(file, &sections))
 		return 0;
-	for (uint32_t i = 0; i < sections.count; i++) {
-		const char *name;
-		size_t room;
+	for (uint32_t i = 0; error == 0 && i < sections.count; i++) {
+		const char *name = take_section(&sections, i, &section)
+				       ? string_of(&sections, sections.names, section.sh_name)
+				       : NULL;
 
-		if (!take_section(&sections, i, &section))
-			continue;
-		name = string_of(&sections, sections.names, section.sh_name);
-		if (!name || strcmp(name, ".eh_frame") != 0 ||
-		    !vmt_code_map_bytes(map, section.sh_addr + map->bias, &room))
-			continue;
-		return vmt_code_map_add_frames(map, section.sh_addr + map->bias, section.sh_size);
+		if (name)
+			error = add_section(map, name, &section);
 	}
-	return 0;
+	return error;
 }
 
 int
@@ -149,5 +163,5 @@ vmt_file_functions_add(const struct vmt_file *file, struct vmt_code_map *map)
 	struct adder adder = {.map = map};
 
 	vmt_file_functions_each(file, add_symbol, &adder);
-	return adder.error != 0 ? adder.error : add_frames(file, map);
+	return adder.error != 0 ? adder.error : add_sections(file, map);
 }

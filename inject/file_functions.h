@@ -2,8 +2,8 @@
  * file_functions.h: where the functions of a program's file lie, by its sections
  *
  * What the image in a process lacks, the file often has: symbols of functions with their sizes,
- * and tables of frames that no program header names (a static program of glibc's). A stripped file
- * has neither sections nor symbols, and that is no error.
+ * tables of frames that no program header names (a static program of glibc's), and where Go's table
+ * of functions lies. A stripped file has no symbols and may have no sections; that is no error.
  *
  * The file's bytes are untrusted, and the caller's: a mapping, or a copy. Pure but for the map
  * that it fills; no allocation of its own.

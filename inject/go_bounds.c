@@ -1,0 +1,149 @@
+#include "inject/go_bounds.h"
+
+#include "format/go_forms.h"
+#include "unwind/gopclntab.h"
+
+#include <errno.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+
+/* Anything but 0, which would mean that the table knows its text. */
+#define SOME_TEXT (UINT64_C(1) << 40)
+
+static const uint8_t madvise_form[] = {VMT_GO_FORM_MADVISE};
+static const uint8_t munmap_form[] = {VMT_GO_FORM_MUNMAP};
+
+static bool
+lies_at(const struct vmt_code_map *map, uint64_t address, const uint8_t *form, size_t bytes)
+{
+	size_t room;
+	const uint8_t *code = vmt_code_map_bytes(map, address, &room);
+
+	return code && room >= bytes && memcmp(code, form, bytes) == 0;
+}
+
+/* Whether a function of this name lies where the table says, for a text that begins at `text`. */
+static bool
+fits(const struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t text)
+{
+	struct vmt_gopclntab_function function;
+	uint64_t cursor = 0;
+
+	while (vmt_gopclntab_named(table, "runtime.sysMunmap", &cursor, &function))
+		if (lies_at(map, function.start - table->text + text, munmap_form,
+			    sizeof(munmap_form)))
+			return true;
+	cursor = 0; /* its name before Go 1.21 */
+	while (vmt_gopclntab_named(table, "runtime.munmap", &cursor, &function))
+		if (lies_at(map, function.start - table->text + text, munmap_form,
+			    sizeof(munmap_form)))
+			return true;
+	return false;
+}
+
+/* The next place of the known function in a segment, from `at` on; its length: there is none. */
+static uint64_t
+find_form(const struct vmt_code_segment *segment, uint64_t at)
+{
+	while (at + sizeof(madvise_form) <= segment->length) {
+		const uint8_t *from = segment->bytes + at;
+		const uint8_t *hit =
+		    memchr(from, madvise_form[0], segment->length - at - sizeof(madvise_form) + 1);
+
+		if (!hit)
+			break;
+		at = (uint64_t)(hit - segment->bytes);
+		if (memcmp(hit, madvise_form, sizeof(madvise_form)) == 0)
+			return at;
+		at++;
+	}
+	return segment->length;
+}
+
+/* Where Go's code begins, by each place of the known function and each function of its name. 0: it
+ * is not to be found. */
+static uint64_t
+find_text(const struct vmt_code_map *map, const struct vmt_gopclntab *table,
+	  const struct vmt_code_segment *segment)
+{
+	for (uint64_t at = find_form(segment, 0); at < segment->length;
+	     at = find_form(segment, at + 1)) {
+		struct vmt_gopclntab_function function;
+		uint64_t cursor = 0;
+
+		while (vmt_gopclntab_named(table, "runtime.madvise", &cursor, &function)) {
+			uint64_t text = segment->address + at - (function.start - table->text);
+
+			if (fits(map, table, text))
+				return text;
+		}
+	}
+	return 0;
+}
+
+/* Whether its functions lie one behind another. */
+static bool
+is_sound(const struct vmt_gopclntab *table)
+{
+	uint64_t end = 0;
+
+	for (uint64_t i = 0; i < table->functions; i++) {
+		struct vmt_gopclntab_entry entry;
+
+		if (!vmt_gopclntab_entry(table, i, &entry) || entry.start < end ||
+		    entry.end < entry.start)
+			return false;
+		end = entry.end;
+	}
+	return true;
+}
+
+static int
+add_all(struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t text)
+{
+	int error = 0;
+
+	for (uint64_t i = 0; error == 0 && i < table->functions; i++) {
+		struct vmt_gopclntab_entry entry;
+
+		if (!vmt_gopclntab_entry(table, i, &entry))
+			continue;
+		error = vmt_code_map_add_function(map, entry.start - table->text + text,
+						  entry.end - table->text + text);
+	}
+	return error;
+}
+
+int
+vmt_go_bounds_add(struct vmt_code_map *map, uint64_t table)
+{
+	struct vmt_gopclntab opened;
+	size_t room;
+	const uint8_t *bytes = vmt_code_map_bytes(map, table, &room);
+
+	if (!bytes || !vmt_gopclntab_open(&opened, bytes, room, SOME_TEXT))
+		return 0;
+	if (opened.version < VMT_GOPCLNTAB_1_18 || !is_sound(&opened))
+		return 0;
+	for (uint32_t i = 0; i < map->segments_count; i++) {
+		uint64_t text =
+		    map->segments[i].is_code ? find_text(map, &opened, &map->segments[i]) : 0;
+
+		if (text != 0)
+			return add_all(map, &opened, text);
+	}
+	return 0;
+}
+
+#else
+
+int
+vmt_go_bounds_add(struct vmt_code_map *map, uint64_t table)
+{
+	(void)map;
+	(void)table;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,301 @@
+/* The code of a program and its functions: of a real one, of which objdump and readelf know the
+ * same, and of damaged ones. */
+#include "inject/code_map.h"
+#include "inject/file_functions.h"
+#include "inject/syscall_sites.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/soak.h"
+
+#if defined(__x86_64__)
+#define MACHINE_NEEDED() ((void)0)
+#else
+#define MACHINE_NEEDED() skip()
+#endif
+
+#define BIAS UINT64_C(0x7f1234560000)
+
+/* A program's file, which lies in memory as a loader would have it. */
+struct image {
+	struct vmt_file file;
+	uint8_t *bytes;
+};
+
+static void
+open_image(struct image *image, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+
+	assert_true(fd >= 0 && fstat(fd, &status) == 0);
+	image->bytes = malloc((size_t)status.st_size);
+	assert_non_null(image->bytes);
+	assert_int_equal(read(fd, image->bytes, (size_t)status.st_size), status.st_size);
+	close(fd);
+	image->file = (struct vmt_file){image->bytes, (size_t)status.st_size};
+}
+
+static int
+read_image(void *context, uint64_t address, void *to, size_t bytes)
+{
+	const struct image *image = context;
+	Elf64_Ehdr header;
+	uint64_t at = address - BIAS;
+
+	memcpy(&header, image->bytes, sizeof(header));
+	for (unsigned i = 0; i < header.e_phnum; i++) {
+		uint64_t place = header.e_phoff + i * sizeof(Elf64_Phdr);
+		Elf64_Phdr segment;
+
+		if (place > image->file.length - sizeof(segment))
+			break;
+		memcpy(&segment, image->bytes + place, sizeof(segment));
+		if (segment.p_type != PT_LOAD || at < segment.p_vaddr ||
+		    at - segment.p_vaddr > segment.p_filesz ||
+		    bytes > segment.p_filesz - (at - segment.p_vaddr))
+			continue;
+		at = segment.p_offset + (at - segment.p_vaddr);
+		if (at > image->file.length || bytes > image->file.length - at)
+			return -EIO;
+		memcpy(to, image->bytes + at, bytes);
+		return 0;
+	}
+	return -EIO;
+}
+
+/* Where the file's beginning lies in it: as its first segment says, if that makes sense. */
+static uint64_t
+first_address(const struct image *image)
+{
+	Elf64_Ehdr header;
+	Elf64_Phdr segment;
+
+	memcpy(&header, image->bytes, sizeof(header));
+	for (unsigned i = 0; i < header.e_phnum; i++) {
+		uint64_t place = header.e_phoff + i * sizeof(segment);
+
+		if (place > image->file.length - sizeof(segment))
+			break;
+		memcpy(&segment, image->bytes + place, sizeof(segment));
+		if (segment.p_type == PT_LOAD && segment.p_offset == 0)
+			return segment.p_vaddr;
+	}
+	return 0;
+}
+
+/* What a program says is read as far as it goes; whatever happens, the map is closed. */
+static int
+read_all(struct image *image, struct vmt_code_map *map, size_t *sites_count)
+{
+	static const uint16_t numbers[] = {9, 10, 11, 12, 25, 28};
+	static const struct vmt_wanted_calls wanted = {numbers, 6};
+	struct vmt_buffer sites = {0};
+	int error = vmt_code_map_open(map, BIAS + first_address(image), read_image, image);
+
+	if (error == 0)
+		error = vmt_file_functions_add(&image->file, map);
+	if (error == 0) {
+		vmt_code_map_settle(map);
+		error = vmt_syscall_sites_find(map, &wanted, &sites, sites_count);
+	}
+	vmt_buffer_free(&sites);
+	return error;
+}
+
+static const char *
+some_program(void)
+{
+	static const char *const paths[] = {"/usr/lib/x86_64-linux-musl/libc.so",
+					    "/lib/x86_64-linux-gnu/libpthread.so.0", "/bin/true"};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (access(paths[i], R_OK) == 0)
+			return paths[i];
+	skip();
+	return NULL;
+}
+
+static void
+functions_are_those_of_the_frames_and_symbols(void **state)
+{
+	struct image image;
+	struct vmt_code_map map;
+	struct vmt_code_stretch stretch;
+	struct vmt_code_stretch again;
+	size_t sites;
+	size_t room;
+
+	(void)state;
+	MACHINE_NEEDED();
+	open_image(&image, some_program());
+	assert_int_equal(read_all(&image, &map, &sites), 0);
+	assert_int_equal(map.bias, BIAS);
+	assert_true(map.functions_count > 0);
+	for (size_t i = 0; i < map.functions_count; i++) {
+		uint64_t start = map.functions[i].start;
+		uint64_t end = map.functions[i].end;
+
+		assert_true(start < end && (i == 0 || start >= map.functions[i - 1].end));
+		assert_non_null(vmt_code_map_bytes(&map, start, &room));
+		assert_true(room >= end - start);
+		for (uint64_t at = start; at < end; at += (end - start + 2) / 3) {
+			assert_true(vmt_code_map_stretch(&map, at, &stretch));
+			assert_true(stretch.is_function);
+			assert_int_equal(stretch.start, start);
+			assert_int_equal(stretch.end, end);
+		}
+		if (!vmt_code_map_stretch(&map, end, &again) || again.is_function)
+			continue;
+		assert_true(again.start == end && again.end > end);
+	}
+	assert_false(vmt_code_map_stretch(&map, map.low - 1, &stretch));
+	assert_false(vmt_code_map_stretch(&map, map.high, &stretch));
+	assert_null(vmt_code_map_bytes(&map, map.high, &room));
+	vmt_code_map_close(&map);
+	free(image.bytes);
+}
+
+static void
+overlapping_functions_bound_each_other(void **state)
+{
+	static const uint8_t code[100];
+	const struct vmt_code_segment segment = {0x1000, sizeof(code), code, true};
+	struct vmt_code_map map = {0};
+
+	(void)state;
+	assert_int_equal(vmt_code_map_add_segment(&map, &segment), 0);
+	assert_int_equal(vmt_code_map_add_segment(&map, &segment), -ENOEXEC); /* there already */
+	assert_int_equal(vmt_code_map_add_function(&map, 0x1010, 0x1030), 0);
+	assert_int_equal(vmt_code_map_add_function(&map, 0x1020, 0x1028), 0);
+	assert_int_equal(vmt_code_map_add_function(&map, 0x1010, 0x1018), 0);
+	assert_int_equal(vmt_code_map_add_function(&map, 0x1000, 0x1000), 0); /* empty */
+	assert_int_equal(vmt_code_map_add_function(&map, 0x1040, 0x2000), 0); /* beyond the code */
+	assert_int_equal(vmt_code_map_add_function(&map, 0x10, 0x20), 0);
+	vmt_code_map_settle(&map);
+	assert_int_equal(map.functions_count, 2);
+	assert_int_equal(map.functions[0].start, 0x1010);
+	assert_int_equal(map.functions[0].end, 0x1020);
+	assert_int_equal(map.functions[1].start, 0x1020);
+	assert_int_equal(map.functions[1].end, 0x1028);
+	vmt_code_map_close(&map);
+}
+
+static uint64_t
+next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* Bytes of the headers, of the tables of frames and of the symbols, one to four at a time. */
+static void
+damaged_programs_harm_nobody(void **state)
+{
+	struct image image;
+	struct image whole;
+	uint64_t random = 0x9e3779b97f4a7c15;
+	unsigned read_well = 0;
+
+	(void)state;
+	MACHINE_NEEDED();
+	open_image(&image, "/bin/true");
+	open_image(&whole, "/bin/true");
+	for (long i = soak_count(400, 20000); i > 0; i--) {
+		struct vmt_code_map map;
+		size_t sites;
+
+		for (uint64_t flips = next_random(&random) % 4 + 1; flips > 0; flips--) {
+			uint64_t place = next_random(&random);
+
+			place %= place % 3 == 0 ? 0x400 : image.file.length;
+			image.bytes[place] = (uint8_t)next_random(&random);
+		}
+		read_well += read_all(&image, &map, &sites) == 0;
+		vmt_code_map_close(&map);
+		memcpy(image.bytes, whole.bytes, image.file.length);
+	}
+	assert_true(read_well > 0);
+	free(image.bytes);
+	free(whole.bytes);
+}
+
+/* Go's table of functions: the magic of 1.18 and of 1.20, and what stands behind it. */
+static uint8_t *
+find_go_table(const struct image *image)
+{
+	static const uint8_t magics[2][8] = {{0xf0, 0xff, 0xff, 0xff, 0, 0, 1, 8},
+					     {0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8}};
+
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t *table = memmem(image->bytes, image->file.length, magics[i], 8);
+
+		if (table)
+			return table;
+	}
+	fail_msg("a Go program has no table of functions");
+	return NULL;
+}
+
+static void
+damaged_go_tables_add_nothing_wrong(void **state)
+{
+	uint64_t random = 0x9e3779b97f4a7c15;
+	uint8_t header[72];
+	glob_t found = {0};
+	struct image image;
+	struct vmt_code_map map;
+	uint8_t *table;
+	size_t functions;
+	size_t sites;
+
+	(void)state;
+	MACHINE_NEEDED();
+	if (glob("/opt/go-debian/*/usr/lib/go-*/bin/gofmt", 0, NULL, &found) != 0)
+		skip();
+	open_image(&image, found.gl_pathv[found.gl_pathc - 1]);
+	globfree(&found);
+	assert_int_equal(read_all(&image, &map, &sites), 0);
+	functions = map.functions_count;
+	assert_true(functions > 2000);
+	vmt_code_map_close(&map);
+	table = find_go_table(&image);
+	memcpy(header, table, sizeof(header));
+	for (long i = soak_count(40, 2000); i > 0; i--) {
+		table[next_random(&random) % sizeof(header)] = (uint8_t)next_random(&random);
+		assert_int_equal(read_all(&image, &map, &sites), 0);
+		assert_true(map.functions_count <= functions);
+		vmt_code_map_close(&map);
+		memcpy(table, header, sizeof(header));
+	}
+	free(image.bytes);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(functions_are_those_of_the_frames_and_symbols),
+	    cmocka_unit_test(overlapping_functions_bound_each_other),
+	    cmocka_unit_test(damaged_programs_harm_nobody),
+	    cmocka_unit_test(damaged_go_tables_add_nothing_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
