@@ -279,6 +279,27 @@ expect_blind_spot(const char *wanted)
 	fail_msg("no blind spot \"%s\"", wanted);
 }
 
+/* 2000 of them, and 1200 others without a sample. */
+static void
+test_faults_that_read_are_not_sampled(void **state)
+{
+	static const struct vmt_touch_head more = {
+	    .period = 61,
+	    .minor_faults = 7300,
+	    .major_faults = 2000,
+	    .flags = VMT_TOUCH_PAGE_SIZES | VMT_TOUCH_INHERITED | VMT_TOUCH_KERNEL_FAULTS};
+
+	(void)state;
+	map(10, 6100);
+	touch(20, 0, 6100, 0, 61);
+	build_trace_touch(build, &more, touchers, 3, NULL, 0);
+	look(50, 6100, 6100, 0);
+	make_report();
+	expect_blind_spot("2000 page faults read a file or swap");
+	expect_blind_spot("of 7300 page faults about 1200 are in no sample: a thread of fewer");
+	assert_int_equal(report->coverage.blind_spot_count, 2);
+}
+
 static void
 test_much_without_a_sample_is_a_blind_spot(void **state)
 {
@@ -550,6 +571,7 @@ main(void)
 	    TEST(test_more_may_be_unshared_than_is_known),
 	    TEST(test_memory_from_after_a_fork_is_not_unshared),
 	    TEST(test_few_samples_are_told),
+	    TEST(test_faults_that_read_are_not_sampled),
 	    TEST(test_much_without_a_sample_is_a_blind_spot),
 	    TEST(test_huge_pages_make_rough_estimates),
 	    TEST(test_a_sampling_that_did_not_begin_is_told),

@@ -231,10 +231,26 @@ unsampled_bytes(const struct vmt_report_draft *draft)
 	return bytes;
 }
 
+/* The kernel has another event for them, which is not opened: it would cost as much again. */
+static int
+add_major(struct vmt_report_draft *draft, uint64_t major)
+{
+	if (major < FAULTS_WORTH_NAMING)
+		return 0;
+	return vmt_report_coverage_add(
+	    draft,
+	    "%" PRIu64 " page faults read a file or swap: such faults are not sampled. What came "
+	    "in from a file is credited to the call that reserved it, what came back from swap to "
+	    "who had touched it before",
+	    major);
+}
+
 static int
 add_unsampled(struct vmt_report_draft *draft)
 {
 	const struct vmt_report *report = &draft->report;
+	uint64_t major =
+	    report->touch.major_faults == VMT_FIGURE_UNKNOWN ? 0 : report->touch.major_faults;
 	uint64_t rss = report->snapshot.rss_bytes;
 	uint64_t bytes = unsampled_bytes(draft);
 	int status = 0;
@@ -246,6 +262,8 @@ add_unsampled(struct vmt_report_draft *draft)
 		    " MiB of anonymous memory, %d %% of RSS: that is credited to the call that "
 		    "reserved it",
 		    bytes / MIB, (int)((double)bytes / (double)rss * 100 + .5));
+	if (!status)
+		status = add_major(draft, major);
 	if (status || report->touch.most_period <= 1)
 		return status;
 	if (report->snapshot.huge_bytes != VMT_FIGURE_UNKNOWN &&
@@ -257,14 +275,14 @@ add_unsampled(struct vmt_report_draft *draft)
 		    "sample, and what few samples tell is a rough estimate",
 		    report->touch.most_period);
 	if (!status && report->touch.unsampled_faults != VMT_FIGURE_UNKNOWN &&
-	    report->touch.unsampled_faults >= FAULTS_WORTH_NAMING)
+	    report->touch.unsampled_faults >= FAULTS_WORTH_NAMING + major)
 		status = vmt_report_coverage_add(
 		    draft,
 		    "of %" PRIu64 " page faults about %" PRIu64
 		    " are in no sample: a thread of fewer than %" PRIu64
 		    " faults gives none. Their pages are credited to the call that reserved them",
-		    report->touch.unsampled_faults + report->touch.stood_for,
-		    report->touch.unsampled_faults, report->touch.most_period);
+		    report->touch.unsampled_faults + report->touch.stood_for - major,
+		    report->touch.unsampled_faults - major, report->touch.most_period);
 	return status;
 }
 
