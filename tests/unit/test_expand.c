@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <zlib.h>
 
 #include <cmocka.h>
@@ -88,6 +89,46 @@ expect_plain(const unsigned char *plain, bool was_compressed)
 	}
 	free(copy);
 	vmt_file_reader_close(&file);
+}
+
+/* The inode of what a trace is read from. */
+static ino_t
+inode_of_opened(void)
+{
+	struct vmt_file_reader file;
+	struct vmt_err err = {""};
+	struct stat status;
+
+	assert_int_equal(vmt_file_reader_open(&file, trace_file_path, &err), 0);
+	assert_int_equal(fstat(file.fd, &status), 0);
+	vmt_file_reader_close(&file);
+	return status.st_ino;
+}
+
+static void
+set_age(time_t seconds)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - seconds}};
+
+	assert_int_equal(utimensat(AT_FDCWD, trace_file_path, times, 0), 0);
+}
+
+/* And anew when it has changed. */
+static void
+what_was_expanded_is_kept(void **state)
+{
+	unsigned char *plain = make_plain();
+	ino_t first;
+
+	(void)state;
+	append_gzip(plain, PLAIN_BYTES);
+	set_age(100);
+	first = inode_of_opened();
+	assert_int_equal(inode_of_opened(), first);
+	expect_plain(plain, true);
+	set_age(50);
+	assert_int_not_equal(inode_of_opened(), first);
+	free(plain);
 }
 
 static void
@@ -214,6 +255,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_teardown(compressed_traces_are_read_as_they_were, forget),
+	    cmocka_unit_test_teardown(what_was_expanded_is_kept, forget),
 	    cmocka_unit_test_teardown(several_parts_are_one_file, forget),
 	    cmocka_unit_test_teardown(what_is_cut_or_damaged_is_refused, forget),
 	    cmocka_unit_test_teardown(what_holds_no_trace_is_refused, forget),

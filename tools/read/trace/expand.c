@@ -234,6 +234,12 @@ tear_down(struct expansion *expansion)
 	free(expansion->output);
 }
 
+bool
+vmt_expand_is_wanted(int fd)
+{
+	return form_of(fd) != PLAIN;
+}
+
 int
 vmt_expand_file(int *fd, const char *path, bool *was_compressed, struct vmt_err *err)
 {

@@ -20,6 +20,9 @@
 #define VMT_EXPAND_WHOLE_BYTES (UINT64_C(4) << 30)
 #define VMT_EXPAND_RATIO 64u
 
+/* Whether a file is a compressed one. */
+bool vmt_expand_is_wanted(int fd);
+
 /* Where *fd is of a compressed file, it becomes that of the expanded one, and the other is closed;
  * else it stays. path is for messages. 0, or a negative errno with a message. */
 int vmt_expand_file(int *fd, const char *path, bool *was_compressed, struct vmt_err *err);

@@ -1,6 +1,6 @@
 #include "tools/read/trace/file_reader.h"
 
-#include "tools/read/trace/expand.h"
+#include "tools/read/trace/expanded.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -71,7 +71,7 @@ vmt_file_reader_open(struct vmt_file_reader *file, const char *path, struct vmt_
 	else
 		result = check_kind(file, err);
 	if (result == 0)
-		result = vmt_expand_file(&file->fd, path, &file->was_compressed, err);
+		result = vmt_expanded_open(&file->fd, path, &file->was_compressed, err);
 	if (result == 0 && file->was_compressed)
 		result = check_kind(file, err);
 out:
