@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define KIB INT64_C(1024)
 #define MIB (1024 * KIB)
@@ -183,6 +184,46 @@ test_removed(void **state)
 	forget(&recorded);
 }
 
+/* A program that gives up its user can't reach this recording's collector: its processes have one
+ * of their own, and their traces are counted. */
+static void
+test_another_user(void **state)
+{
+	const char *const may_read[] = {
+	    "setpriv", "--reuid",	 "65534", "--regid",
+	    "65534",   "--clear-groups", "cat",	  built("libvmtrace.so"),
+	    NULL};
+	char directory[] = "/tmp/vmtrace-other-XXXXXX";
+	char output[sizeof(directory) + 16];
+	struct run run;
+	bool is_told;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	run_program(&run, may_read, NULL);
+	if (run.exit_status != 0)
+		skip();
+	run_free(&run);
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chmod(directory, 01777), 0);
+	snprintf(output, sizeof(output), "%s/%%n.%%p.vmt", directory);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "record", "-o", output, "--", "setpriv",
+					  "--reuid", "65534", "--regid", "65534", "--clear-groups",
+					  "sh", "-c", "/bin/ls / | /usr/bin/wc -l", NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	is_told = strstr(run.err, "; 1 trace written") && strstr(run.err, " of this tree were ") &&
+		  strstr(run.err, "without this collector");
+	if (!is_told)
+		print_error("%s", run.err);
+	run_free(&run);
+	run_program(&run, (const char *const[]){"rm", "-r", directory, NULL}, NULL);
+	run_free(&run);
+	assert_true(is_told);
+}
+
 int
 main(void)
 {
@@ -190,6 +231,7 @@ main(void)
 	    cmocka_unit_test(test_small),
 	    cmocka_unit_test(test_large),
 	    cmocka_unit_test(test_removed),
+	    cmocka_unit_test(test_another_user),
 	};
 
 	return cmocka_run_group_tests_name("untraced", tests, NULL, NULL);

@@ -1,10 +1,15 @@
 #include "tools/cmd/record_tree.h"
 
+#include "tools/cmd/trace_files.h"
 #include "tools/model/tree/tree_build.h"
 #include "tools/render/tree_text.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define NS_PER_SECOND UINT64_C(1000000000)
 
 /* The directory of all traces; false where they lie in several. */
 static bool
@@ -14,6 +19,7 @@ find_directory(const struct vmt_record_summary *recorded, char *directory, size_
 	const char *slash = strrchr(first, '/');
 	size_t length = slash ? (size_t)(slash - first) : 0;
 
+	directory[0] = '\0';
 	if (length >= bytes)
 		return false;
 	for (uint32_t i = 0; i < recorded->kept; i++) {
@@ -38,20 +44,105 @@ has_much_untraced(const struct vmt_tree_family *family)
 	return family->untraced.private_bytes > family->moment_rss_bytes / UNTRACED_PART;
 }
 
-static void
-print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, FILE *out)
+/* Traces beside the recorded ones that are looked at. */
+#define MOST_BESIDE 1024u
+
+static bool
+is_recorded(const struct vmt_record_summary *recorded, const char *path)
 {
-	const struct vmt_tree_family *family = &tree->families[0];
-	char directory[4096];
+	for (uint32_t i = 0; i < recorded->kept; i++)
+		if (strcmp(recorded->paths[i], path) == 0)
+			return true;
+	return false;
+}
+
+/* Written since the recording began. */
+static bool
+is_new(const char *path, uint64_t duration_ns)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+	       status.st_mtime >= time(NULL) - (time_t)(duration_ns / NS_PER_SECOND) - 1;
+}
+
+/* The recorded ones, and what lies beside them and may be of the same tree: another collector's. */
+static size_t
+list_files(struct vmt_tree_file *files, const struct vmt_record_summary *recorded,
+	   const struct vmt_trace_files *beside, uint64_t duration_ns)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < recorded->kept; i++)
+		files[count++] = (struct vmt_tree_file){recorded->paths[i], recorded->paths[i]};
+	for (size_t i = 0; i < beside->count && count < recorded->kept + MOST_BESIDE; i++)
+		if (!is_recorded(recorded, beside->all[i].path) &&
+		    is_new(beside->all[i].path, duration_ns))
+			files[count++] =
+			    (struct vmt_tree_file){beside->all[i].path, beside->all[i].path};
+	return count;
+}
+
+/* Of trees with a recorded process. */
+static size_t
+count_beside(const struct vmt_tree *tree, const struct vmt_record_summary *recorded)
+{
+	bool *is_ours = calloc(tree->family_count + 1, sizeof(*is_ours));
+	size_t all = 0;
+	size_t own = 0;
+
+	for (size_t i = 0; is_ours && i < tree->count; i++)
+		if (is_recorded(recorded, tree->processes[i].path)) {
+			is_ours[tree->processes[i].tree] = true;
+			own++;
+		}
+	for (size_t i = 0; is_ours && i < tree->count; i++)
+		all += is_ours[tree->processes[i].tree];
+	free(is_ours);
+	return all > own ? all - own : 0;
+}
+
+/* Of the tree that has a recorded process and the most in RAM. */
+static const struct vmt_tree_family *
+find_family(const struct vmt_tree *tree, const struct vmt_record_summary *recorded)
+{
+	const struct vmt_tree_family *found = NULL;
+
+	for (size_t i = 0; i < tree->count; i++) {
+		const struct vmt_tree_family *family = &tree->families[tree->processes[i].tree];
+
+		if (is_recorded(recorded, tree->processes[i].path) &&
+		    (!found || family->moment_rss_bytes > found->moment_rss_bytes))
+			found = family;
+	}
+	return found;
+}
+
+static void
+print_beside(size_t beside, FILE *out)
+{
+	if (beside == 0)
+		return;
+	fprintf(out,
+		"vmtrace: %zu more trace%s of this tree %s written without this collector: another "
+		"user, another pid namespace, or too many processes at once\n",
+		beside, beside == 1 ? "" : "s", beside == 1 ? "was" : "were");
+}
+
+static void
+print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, const char *directory,
+      FILE *out)
+{
+	const struct vmt_tree_family *family = find_family(tree, recorded);
+	size_t beside = count_beside(tree, recorded);
 	char text[1024];
 
-	for (size_t i = 1; i < tree->family_count; i++)
-		if (tree->families[i].moment_rss_bytes > family->moment_rss_bytes)
-			family = &tree->families[i];
-	if (family->there - family->unread < 2 && !has_much_untraced(family))
+	print_beside(beside, out);
+	if (!family ||
+	    (family->there - family->unread < 2 && !has_much_untraced(family) && beside == 0))
 		return;
 	fprintf(out, "vmtrace: %s\n", vmt_tree_text_sum(tree, family, text, sizeof(text)));
-	if (recorded->kept < 2 || !find_directory(recorded, directory, sizeof(directory)))
+	if (recorded->kept + beside < 2 || !*directory)
 		return;
 	fprintf(out, "vmtrace: all of them: vmtrace report ");
 	vmt_record_summary_print_word(vmt_record_summary_short_path(directory), out);
@@ -61,18 +152,24 @@ print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, FI
 }
 
 void
-vmt_record_tree_print(const struct vmt_record_summary *recorded, FILE *out)
+vmt_record_tree_print(const struct vmt_record_summary *recorded, uint64_t duration_ns, FILE *out)
 {
 	struct vmt_tree_options options = {.group_by = VMT_TREE_BY_TITLE};
-	struct vmt_tree_file *files;
+	struct vmt_trace_files beside = {.count = 0};
+	struct vmt_tree_file *files = calloc(recorded->kept + MOST_BESIDE, sizeof(*files));
 	struct vmt_tree *tree = NULL;
 	struct vmt_err err = {""};
+	char directory[4096] = "";
+	char *const operands[] = {directory};
+	size_t count = 0;
 
-	files = calloc(recorded->kept, sizeof(*files));
-	for (uint32_t i = 0; files && i < recorded->kept; i++)
-		files[i] = (struct vmt_tree_file){recorded->paths[i], recorded->paths[i]};
-	if (files && vmt_tree_build(&tree, files, recorded->kept, &options, &err) == 0)
-		print(tree, recorded, out);
+	if (find_directory(recorded, directory, sizeof(directory)))
+		(void)vmt_trace_files_find(&beside, operands, 1, VMT_TRACE_FILES_MOST, &err);
+	if (files)
+		count = list_files(files, recorded, &beside, duration_ns);
+	if (count > 0 && vmt_tree_build(&tree, files, count, &options, &err) == 0)
+		print(tree, recorded, directory, out);
 	vmt_tree_free(tree);
+	vmt_trace_files_free(&beside);
 	free(files);
 }
