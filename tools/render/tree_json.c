@@ -101,6 +101,7 @@ emit_untraced(struct vmt_emitter *emitter, const struct vmt_tree_untraced *untra
 	vmt_emitter_object(emitter, "untraced");
 	vmt_emitter_u64(emitter, "told", untraced->told);
 	vmt_emitter_u64(emitter, "there", untraced->there);
+	vmt_emitter_u64(emitter, "brief", untraced->brief);
 	vmt_emitter_u64(emitter, "unread", untraced->unread);
 	emit_figure(emitter, "private_bytes",
 		    is_read ? untraced->private_bytes : VMT_FIGURE_UNKNOWN);

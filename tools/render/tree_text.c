@@ -57,6 +57,11 @@ say_untraced(struct vmt_sentence *sentence, const struct vmt_tree_untraced *untr
 	char text[VMT_UNITS_BYTES];
 	bool is_one = untraced->there == 1;
 
+	if (untraced->brief)
+		vmt_sentence_say(sentence,
+				 " Up to %zu more, which ended within about 20 ms of their forks, "
+				 "may have been there: nothing was read of them.",
+				 untraced->brief);
 	if (untraced->there == 0)
 		return;
 	vmt_sentence_say(sentence, " %zu %s without a trace %s not in it", untraced->there,
@@ -200,9 +205,9 @@ print_process(const struct vmt_tree *tree, const struct vmt_layout *layout,
 			process->end, process->name, process->title);
 	if (process->owner)
 		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%*smost: %s", INDENT, "", process->owner);
-	if (family->traces == 1 && family->untraced.there > 0)
-		vmt_layout_row(layout, VMT_STYLE_PLAIN,
-			       vmt_tree_text_sum(tree, family, text, sizeof(text)), INDENT);
+	if (family->traces == 1 && (family->untraced.there > 0 || family->untraced.brief > 0))
+		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%*s%s", INDENT, "",
+				vmt_tree_text_sum(tree, family, text, sizeof(text)));
 	for (size_t i = 0; i < process->inherited_count; i++) {
 		const struct vmt_tree_inherited *part = &process->inherited[i];
 

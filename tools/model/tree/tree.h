@@ -134,7 +134,9 @@ struct vmt_tree_sum {
 struct vmt_tree_untraced {
 	size_t told;		     /* at any time */
 	uint64_t ever_private_bytes; /* the most that was read of one of them; 0: nothing was */
-	size_t there;		     /* at the moment, as far as can be told */
+	size_t there;		     /* at the moment */
+	size_t
+	    brief; /* they may have been there: between their forks and a look at them they ended */
 	size_t unread;		     /* of these: nothing was read */
 	uint64_t most_private_bytes; /* of these, the most of one */
 	uint64_t private_bytes;	     /* of these, together */

@@ -278,6 +278,12 @@ add_pages(struct adding *adding, const struct vmt_tree_process *process)
 	return done;
 }
 
+static bool
+has_untraced(const struct vmt_tree_family *family)
+{
+	return family->untraced.there > 0 || family->untraced.brief > 0;
+}
+
 static void
 sum_pages(struct adding *adding)
 {
@@ -286,11 +292,10 @@ sum_pages(struct adding *adding)
 	bool is_exact = adding->knows_proportion && !sum->is_apart;
 
 	sum->is_estimate = adding->is_coarse || !is_exact || adding->family->unseen > 0 ||
-			   adding->family->untraced.there > 0 ||
-			   adding->family->skew_ns > EXACT_NS ||
+			   has_untraced(adding->family) || adding->family->skew_ns > EXACT_NS ||
 			   is_far(sum->rss_bytes, adding->family->moment_rss_bytes);
 	sum->is_least =
-	    adding->family->unseen > 0 || adding->family->untraced.there > 0 || sum->is_short ||
+	    adding->family->unseen > 0 || has_untraced(adding->family) || sum->is_short ||
 	    (sum->is_estimate && vmt_tree_calm_may_have_copied(adding->tree, adding->family,
 							       adding->members, adding->count));
 	if (!adding->knows_pages || !(adding->knows_shares || is_exact))

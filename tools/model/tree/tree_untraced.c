@@ -11,6 +11,7 @@ struct one {
 	uint64_t random_id; /* 0: it never had a trace */
 	uint32_t pid;
 	bool is_there;
+	bool is_brief;
 	uint64_t private_bytes;
 	uint64_t start_ns;
 };
@@ -93,34 +94,16 @@ has_room(struct counting *counting)
 	return true;
 }
 
-static bool
-add(void *context, const struct vmt_untraced *record)
-{
-	struct counting *counting = context;
-	int64_t moment_ns = counting->family->moment_ns;
-	struct one one = {record->random_id, record->pid, false,
-			  vmt_tree_figure(record->private_bytes), record->start_ns};
-
-	if (has_trace(counting, record))
-		return true;
-	one.is_there =
-	    record->start_ns <= (uint64_t)moment_ns && moment_ns < vmt_untraced_records_end(record);
-	if (has_room(counting)) {
-		counting->all[counting->count++] = one;
-		return true;
-	}
-	counting->family->untraced.told++;
-	counting->family->untraced.there += one.is_there;
-	counting->family->untraced.unread += one.is_there;
-	return true;
-}
-
 static void
 take(struct vmt_tree_untraced *untraced, const struct one *one, bool is_there)
 {
 	bool is_read = one->private_bytes != VMT_FIGURE_UNKNOWN;
 
 	untraced->told++;
+	if (one->is_brief) {
+		untraced->brief += is_there;
+		return;
+	}
 	untraced->there += is_there;
 	if (!is_read) {
 		untraced->unread += is_there;
@@ -133,6 +116,30 @@ take(struct vmt_tree_untraced *untraced, const struct one *one, bool is_there)
 	if (one->private_bytes > untraced->most_private_bytes)
 		untraced->most_private_bytes = one->private_bytes;
 	untraced->private_bytes += one->private_bytes;
+}
+
+static bool
+add(void *context, const struct vmt_untraced *record)
+{
+	struct counting *counting = context;
+	int64_t moment_ns = counting->family->moment_ns;
+	struct one one = {.random_id = record->random_id,
+			  .pid = record->pid,
+			  .is_brief = record->why == VMT_UNTRACED_BRIEF,
+			  .private_bytes = vmt_tree_figure(record->private_bytes),
+			  .start_ns = record->start_ns};
+
+	if (has_trace(counting, record))
+		return true;
+	one.is_there =
+	    record->start_ns <= (uint64_t)moment_ns && moment_ns < vmt_untraced_records_end(record);
+	if (has_room(counting)) {
+		counting->all[counting->count++] = one;
+		return true;
+	}
+	one.private_bytes = VMT_FIGURE_UNKNOWN;
+	take(&counting->family->untraced, &one, one.is_there);
+	return true;
 }
 
 static bool
