@@ -88,14 +88,18 @@ vmt_untraced_notes_lost(struct vmt_shared *shared, const struct vmt_untraced *re
 void
 vmt_untraced_notes_children(struct vmt_shared *shared, struct vmt_traced *parent)
 {
+	bool may_remove = shared->host->max_files != 0 || shared->host->min_rss_bytes != 0;
+
 	for (uint32_t i = 0; shared->used && i < *shared->used; i++) {
 		const struct vmt_traced *one = shared->processes[i];
 		struct vmt_untraced record;
 
-		if (!is_recorded(one) || !one->unnamed ||
-		    one->layout.forked_from != parent->random_id)
+		if (!is_recorded(one) || one->layout.forked_from != parent->random_id ||
+		    !(one->unnamed || may_remove))
 			continue;
-		record = vmt_untraced_notes_of(one, VMT_UNTRACED_EARLY, VMT_UNTRACED_RUNS);
+		record = vmt_untraced_notes_of(
+		    one, one->unnamed ? VMT_UNTRACED_EARLY : VMT_UNTRACED_REMOVED,
+		    VMT_UNTRACED_RUNS);
 		vmt_untraced_notes_add(parent, &record);
 	}
 }

@@ -28,7 +28,8 @@ void vmt_untraced_notes_lost(struct vmt_shared *shared, const struct vmt_untrace
 void vmt_untraced_notes_process(struct vmt_shared *shared, const struct vmt_traced *process,
 				enum vmt_untraced_why why, uint64_t end_ns);
 
-/* Its children that are observed from outside and have no name yet: their parent's trace ends. */
+/* The children of a process whose trace ends, if their own may not stay: it has no name yet, or a
+ * small one is removed at its end. Of one that stays, a reader finds its trace. */
 void vmt_untraced_notes_children(struct vmt_shared *shared, struct vmt_traced *parent);
 
 /* The record of a process, as far as is known by now. */
