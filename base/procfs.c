@@ -411,6 +411,7 @@ vmt_procfs_parse_status(const char *text, size_t length, struct vmt_procfs_statu
 	status->shared_memory_bytes = known_kilobytes(whole, "RssShmem");
 	status->page_table_bytes = known_kilobytes(whole, "VmPTE");
 	status->locked_bytes = known_kilobytes(whole, "VmLck");
+	status->peak_rss_bytes = known_kilobytes(whole, "VmHWM");
 	if (!vmt_text_find_figure(whole, "Threads", &status->threads))
 		status->threads = VMT_PROCFS_UNKNOWN;
 	status->file_user = file_user(whole);

@@ -53,6 +53,7 @@ struct vmt_procfs_status {
 	uint64_t shared_memory_bytes;
 	uint64_t page_table_bytes;
 	uint64_t locked_bytes;
+	uint64_t peak_rss_bytes; /* VmHWM: of this address space, so far */
 	uint64_t threads;
 	uint64_t file_user; /* the last of "Uid:", by which files are opened; of the reader's user
 			       namespace */

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -79,6 +80,18 @@ vmt_sys_clock_ns(clockid_t clock)
 	if (vmt_sys_call2(SYS_clock_gettime, clock, &now) < 0)
 		return 0;
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* The largest RSS of this process by the kernel's count: of programs before an exec too. 0: not
+ * known. */
+static inline uint64_t
+vmt_sys_peak_rss_bytes(void)
+{
+	struct rusage usage = {.ru_maxrss = 0};
+
+	if (vmt_sys_call2(SYS_getrusage, RUSAGE_SELF, &usage) < 0)
+		return 0;
+	return (uint64_t)usage.ru_maxrss << 10;
 }
 
 static inline int

@@ -25,6 +25,8 @@ vmt_drain_open(struct vmt_drain *drain, const struct vmt_head *layout, unsigned 
 	memset(drain, 0, sizeof(*drain));
 	vmt_assert(layout->shards != 0 && layout->shards <= VMT_MAX_SHARDS);
 	drain->count = layout->shards * VMT_RING_CLASSES;
+	if (layout->malloc_mode == VMT_MALLOC_SAMPLED)
+		drain->held.sample_bytes = layout->malloc_sample_bytes;
 	for (uint32_t i = 0; i < drain->count; i++)
 		drain->rings[i].view = vmt_head_ring(layout, base, i / VMT_RING_CLASSES,
 						     (enum vmt_ring_class)(i % VMT_RING_CLASSES));
@@ -93,6 +95,7 @@ note_event(struct vmt_drain *drain, const struct vmt_event *event)
 		drain->forked(drain->context, (uint32_t)event->argument_a, event->time);
 	if (event->kind == VMT_EVENT_MADVISE && event->advice == VMT_ADVICE_FREE)
 		drain->freed_lazily = true;
+	vmt_held_note(&drain->held, event);
 }
 
 /* Puts a committed slot into the batch. A slot of a kind that no event has was damaged by the
@@ -128,6 +131,7 @@ put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t
 /* Copies a committed heap slot to where it is encoded from. False: nothing of it is to be. */
 static inline bool
 copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct vmt_batch *batch,
+	       const struct vmt_held *held, struct vmt_held_blocks *blocks,
 	       struct vmt_heap_event *slot)
 {
 	uint8_t *kind = &batch->kinds[batch->count++];
@@ -144,6 +148,7 @@ copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct vmt_b
 		batch->chunk.abandoned++;
 		return false;
 	}
+	vmt_held_count(blocks, held, *kind, slot->size_thread & VMT_ADDRESS_MASK);
 	if (vmt_batch_leaves_out(batch, slot->address_kind & VMT_ADDRESS_MASK,
 				 slot->size_thread & VMT_ADDRESS_MASK, slot->time))
 		return false;
@@ -153,19 +158,21 @@ copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct vmt_b
 
 /* The same for heap slots in a row, from `at` on; the position behind them. */
 static uint64_t
-put_heap_slots(const struct vmt_ring_view *ring, uint64_t at, uint64_t end, struct vmt_batch *batch)
+put_heap_slots(struct vmt_drain *drain, const struct vmt_ring_view *ring, uint64_t at, uint64_t end,
+	       struct vmt_batch *batch)
 {
 	/* Its own copy, of a size that is known here: nothing is looked up anew for each slot. */
 	const struct vmt_ring_view view = {ring->control, ring->slots, ring->capacity,
 					   sizeof(struct vmt_heap_event)};
 	struct vmt_heap_event slots[TOGETHER];
+	struct vmt_held_blocks blocks = {0};
 	uint32_t copied = 0;
 
 	vmt_assert(ring->slot_bytes == view.slot_bytes);
 	while (at < end && vmt_ring_look(&view, at) == VMT_RING_COMMITTED) {
 		vmt_assert(copied < TOGETHER);
 		__builtin_prefetch(vmt_ring_sequence(&view, at + AHEAD), 1);
-		copied += copy_heap_slot(&view, at++, batch, &slots[copied]);
+		copied += copy_heap_slot(&view, at++, batch, &drain->held, &blocks, &slots[copied]);
 		if (copied == TOGETHER) {
 			(void)vmt_columns_put_heap(batch->encoder, slots, copied);
 			copied = 0;
@@ -173,6 +180,7 @@ put_heap_slots(const struct vmt_ring_view *ring, uint64_t at, uint64_t end, stru
 	}
 	/* All of them: kinds were looked at, and there is room for a whole batch. */
 	(void)vmt_columns_put_heap(batch->encoder, slots, copied);
+	vmt_held_add(&drain->held, &blocks);
 	return at;
 }
 
@@ -184,7 +192,7 @@ put_slots(struct vmt_drain *drain, uint32_t index, uint64_t at, uint64_t end,
 	const struct vmt_ring_view *view = &drain->rings[index].view;
 
 	if (index % VMT_RING_CLASSES == VMT_RING_HEAP) {
-		uint64_t stopped = put_heap_slots(view, at, end, batch);
+		uint64_t stopped = put_heap_slots(drain, view, at, end, batch);
 
 		drain->deeds += stopped - at;
 		return stopped;

@@ -20,6 +20,7 @@
 
 #include "base/buffer.h"
 #include "collect/batch.h"
+#include "collect/demand.h"
 #include "collect/initial_events.h"
 
 #include <stdbool.h>
@@ -63,8 +64,9 @@ struct vmt_drain {
 	struct vmt_head *head;	 /* told before the first chunk that is thinned */
 	uint64_t random_id;	 /* of the trace */
 	uint64_t peak_rss_bytes; /* as the process said at its exit; 0 = it did not */
-	uint64_t deeds;	   /* events that tell of what the process did with memory by itself */
-	bool freed_lazily; /* an advice of MADV_FREE came by: there may be LazyFree pages */
+	uint64_t deeds;	      /* events that tell of what the process did with memory by itself */
+	struct vmt_held held; /* by the events so far, roughly */
+	bool freed_lazily;    /* an advice of MADV_FREE came by: there may be LazyFree pages */
 };
 
 struct vmt_drain_scratch {

@@ -29,6 +29,7 @@
 #define FIRST_LOOK_NS (3 * MILLISECOND)
 #define FLUSH_NS SECOND
 #define CGROUP_NS SECOND
+#define PEAK_NS (100 * MILLISECOND)	 /* a tenth of a hundredth of a CPU */
 #define NEAR_LIMIT_NS (50 * MILLISECOND) /* then takes the place of either */
 #define PERIOD_NS (10 * SECOND)
 #define OUTSIDE_PERIOD_NS SECOND
@@ -53,6 +54,7 @@ vmt_sampling_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	uint64_t began_ns = process->layout.clock_start.monotonic_ns;
 	uint64_t now_ns = vmt_ticks_monotonic_ns();
 
+	sampling->peak_read_ns = now_ns; /* the first snapshot has it */
 	sampling->interval_ns = shared->host->interval_ns ? shared->host->interval_ns : FASTEST_NS;
 	vmt_assert(sampling->interval_ns != 0);
 	if (began_ns <= now_ns && now_ns - began_ns < FIRST_LOOK_NS)
@@ -107,6 +109,32 @@ vmt_sampling_flush(struct vmt_traced *process, uint64_t now_ns)
 	return result;
 }
 
+static void
+note_peak(struct vmt_sampling *sampling, uint64_t peak_rss_bytes, uint64_t now_ns)
+{
+	sampling->peak_read_ns = now_ns;
+	if (peak_rss_bytes != VMT_FIGURE_UNKNOWN && peak_rss_bytes > sampling->peak_rss_bytes)
+		sampling->peak_rss_bytes = peak_rss_bytes;
+}
+
+/* The kernel's own count of the largest RSS, once in a while: it costs several times what statm
+ * does, and forgets nothing. */
+static uint64_t
+read_peak(struct vmt_traced *process, uint64_t now_ns, bool hasty)
+{
+	struct vmt_procfs_status status;
+	int fd;
+
+	if (hasty || now_ns - process->sampling.peak_read_ns < PEAK_NS)
+		return VMT_FIGURE_UNKNOWN;
+	fd = vmt_procfs_open(process->pid, "status");
+	if (fd < 0 || !vmt_procfs_read_status(fd, &status))
+		status.peak_rss_bytes = VMT_FIGURE_UNKNOWN;
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return status.peak_rss_bytes;
+}
+
 static uint64_t
 distance(uint64_t a, uint64_t b)
 {
@@ -143,6 +171,19 @@ read_faults(struct vmt_traced *process)
 	return process->outside && stat.minor_faults != before;
 }
 
+/* Where events asked for it, the next one follows soon. */
+static void
+note_reading(struct vmt_traced *process, const struct vmt_shared *shared, uint64_t rss_bytes,
+	     uint64_t now_ns)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+	uint64_t soon_ns =
+	    vmt_demand_note_reading(&sampling->demand, &process->drain.held, rss_bytes, now_ns);
+
+	if (soon_ns != 0 && soon_ns < sampling->interval_ns && !shared->host->interval_ns)
+		sampling->interval_ns = soon_ns;
+}
+
 /* Hasty: with what is known of the cgroup. */
 static void
 read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool hasty)
@@ -150,12 +191,15 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	struct vmt_sampling *sampling = &process->sampling;
 	struct vmt_procfs_statm statm;
 	struct vmt_usage *usage;
-	uint64_t rss_bytes;
+	uint64_t rss_bytes, peak_rss_bytes;
 	bool faulted;
 
 	/* A process whose first thread has left shows nothing here. */
 	if (process->statm_fd < 0 || !vmt_procfs_read_statm(process->statm_fd, &statm) ||
-	    statm.virtual_pages == 0 || !vmt_address_space_is_there(process))
+	    statm.virtual_pages == 0)
+		return;
+	peak_rss_bytes = read_peak(process, now_ns, hasty);
+	if (!vmt_address_space_is_there(process))
 		return;
 	/* With a disk that stays full, the newest figure takes the last one's place. */
 	if (sampling->usage_count == VMT_PROCESS_USAGES)
@@ -171,9 +215,13 @@ read_usage(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = rss_bytes;
 	usage->virtual_bytes = statm.virtual_pages * process->layout.page_bytes;
+	usage->peak_rss_bytes = peak_rss_bytes;
+	if (peak_rss_bytes != VMT_FIGURE_UNKNOWN)
+		note_peak(sampling, peak_rss_bytes, now_ns);
 	faulted = read_faults(process);
 	pace(sampling, shared, faulted || rss_bytes != sampling->rss_bytes,
 	     process->unnamed ? UNNAMED_SLOWEST_NS : SLOWEST_NS);
+	note_reading(process, shared, rss_bytes, now_ns);
 	sampling->moves_fast =
 	    distance(rss_bytes, sampling->rss_bytes) > rss_bytes / MOVES_FAST_PART;
 	sampling->rss_bytes = rss_bytes;
@@ -214,6 +262,7 @@ vmt_sampling_end(struct vmt_traced *process, uint64_t now_ns)
 	usage->monotonic_ns = now_ns;
 	usage->rss_bytes = sampling->rss_bytes;
 	usage->virtual_bytes = VMT_FIGURE_UNKNOWN;
+	usage->peak_rss_bytes = VMT_FIGURE_UNKNOWN;
 }
 
 /* Since the last snapshot. */
@@ -262,6 +311,14 @@ settles(const struct vmt_traced *process, const struct vmt_shared *shared, uint6
 	       vmt_snapshot_extras_rollup(process, shared, VMT_SNAPSHOT_PERIODIC, false);
 }
 
+/* By events, where RSS says nothing. */
+static bool
+wants_snapshot(const struct vmt_traced *process, uint64_t now_ns)
+{
+	return vmt_demand_wants_snapshot(&process->sampling.demand, &process->drain.held,
+					 process->sampling.snapshot_ns, now_ns);
+}
+
 /* Why a snapshot is wanted by our own rules; 0 = it is not. */
 static uint32_t
 own_reason(const struct vmt_traced *process, const struct vmt_shared *shared, uint64_t now_ns,
@@ -273,7 +330,7 @@ own_reason(const struct vmt_traced *process, const struct vmt_shared *shared, ui
 
 	if (sampling->snapshot_ns == 0)
 		return VMT_SNAPSHOT_FIRST;
-	if (has_moved(process, scarce))
+	if (has_moved(process, scarce) || wants_snapshot(process, now_ns))
 		return VMT_SNAPSHOT_GROWTH;
 	if (settles(process, shared, now_ns))
 		return VMT_SNAPSHOT_PERIODIC;
@@ -343,6 +400,19 @@ copy_jit_map(struct vmt_traced *process, struct vmt_shared *shared)
 	(void)vmt_jit_copy_take(&job, &process->writer);
 }
 
+/* One was taken, or tried: the next one is wanted when the next would be. */
+static void
+note_snapshot(struct vmt_traced *process, uint64_t now_ns)
+{
+	struct vmt_sampling *sampling = &process->sampling;
+
+	vmt_demand_note_snapshot(&sampling->demand, &process->drain.held,
+				 now_ns - sampling->snapshot_ns, wants_snapshot(process, now_ns));
+	sampling->snapshot_ns = now_ns;
+	sampling->snapshot_rss_bytes = sampling->rss_bytes;
+	sampling->snapshot_faults = sampling->faults;
+}
+
 static void
 keep_private(struct vmt_sampling *sampling, const struct vmt_snapshot_head *taken)
 {
@@ -405,13 +475,13 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	note_title(process);
 	copy_jit_map(process, shared);
 	result = process->maps_fd >= 0 ? vmt_snapshot_take(&job, &process->writer, &taken) : -ESRCH;
+	if (result == 0)
+		note_peak(sampling, taken.peak_rss_bytes, vmt_ticks_monotonic_ns());
 	sampling->snapshots += result == 0;
 	sampling->snapshots_skipped += result == -EFBIG;
-	sampling->snapshot_ns = vmt_ticks_monotonic_ns();
-	sampling->snapshot_rss_bytes = sampling->rss_bytes;
-	sampling->snapshot_faults = sampling->faults;
 	if (result == 0)
 		keep_private(sampling, &taken);
+	note_snapshot(process, vmt_ticks_monotonic_ns());
 	sampling->settle_ns =
 	    reason == VMT_SNAPSHOT_PERIODIC ? next_settle_ns(sampling) : SETTLE_NS;
 	/* What is held here is lost where this process is killed as well. */
@@ -542,11 +612,8 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	    has_said_its_end(process))
 		return;
 	if (vmt_bound_is_scarce(&process->bound)) {
-		/* As one that was tried: the next one is wanted when the next would be. */
 		sampling->snapshots_skipped++;
-		sampling->snapshot_ns = now_ns;
-		sampling->snapshot_rss_bytes = sampling->rss_bytes;
-		sampling->snapshot_faults = sampling->faults;
+		note_snapshot(process, now_ns);
 	} else if (has_credit) {
 		snapshot(process, shared, reason, false);
 	} else if (!sampling->skip_counted) {
@@ -565,6 +632,20 @@ next_reading_ns(const struct vmt_traced *process, uint64_t now_ns)
 	return interval_ns > distance_ns ? interval_ns : distance_ns;
 }
 
+/* Events say that there is something to be seen before the next reading is due. Not where the host
+ * has fixed when RSS is read, nor where a trace must not grow. */
+static bool
+is_sooner(const struct vmt_traced *process, const struct vmt_shared *shared, uint64_t now_ns)
+{
+	const struct vmt_bound *bound = &process->bound;
+	const struct vmt_demand *demand = &process->sampling.demand;
+
+	return shared->host->interval_ns == 0 &&
+	       vmt_bound_distance_ns(bound, bound->usage_part, now_ns) == 0 &&
+	       ((wants_snapshot(process, now_ns) && now_ns - demand->read_ns >= PEAK_NS) ||
+		vmt_demand_wants_reading(demand, &process->drain.held, now_ns));
+}
+
 void
 vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
@@ -573,7 +654,7 @@ vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64
 	vmt_assert(process->state == VMT_PROCESS_LIVE);
 	if (vmt_sampling_is_asked(process))
 		answer(process, shared, now_ns);
-	if (now_ns >= sampling->next_ns) {
+	if (now_ns >= sampling->next_ns || is_sooner(process, shared, now_ns)) {
 		vmt_sampling_read(process, shared, now_ns);
 		if (now_ns >= shared->quota_due_ns)
 			heed_quota(shared, now_ns);

@@ -2,9 +2,11 @@
  * sampling.h: decides when a process's memory is looked at
  *
  * RSS every 10 ms while it moves, backing off to 1 s while it does not (or at the host's fixed
- * interval), with the cgroup's figures of the last second, near its limit of the last 50 ms, in
- * batches of USAGE. A snapshot: soon after the announcement; when RSS has moved by 5 % and 1 MiB
- * from the last one (twice that while it moves fast and the credit is below a tenth of its most);
+ * interval), and at once where events say that much more is held (demand.h); with the cgroup's
+ * figures of the last second, near its limit of the last 50 ms, and every 100 ms the kernel's own
+ * count of the largest RSS; in batches of USAGE. A snapshot: soon after the announcement; when RSS
+ * has moved by 5 % and 1 MiB from the last one (twice that while it moves fast and the credit is
+ * below a tenth of its most); when events say that much was freed and RSS has not moved (demand.h);
  * every 10 s; at once when the process asks (exit). All but the last kind together use 1 % of one
  * CPU at most, or 1 % of the CPU quota of the collector's cgroup where that is less (read every 10
  * s): they draw on a credit that fills up at that rate; what was wanted and not taken is counted.

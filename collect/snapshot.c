@@ -365,6 +365,7 @@ read_status(struct take *take)
 		vmt_sys_close(fd);
 	}
 	keep_status(take, &status);
+	take->head->peak_rss_bytes = status.peak_rss_bytes;
 	take->nothing_swapped = status.swap_bytes == 0;
 	take->hugetlb = (struct vmt_hugetlb){.maps_fd = job->maps_fd,
 					     .pid = job->pid,

@@ -13,6 +13,7 @@
 #include "collect/cgroup_cache.h"
 #include "collect/clock_drift.h"
 #include "collect/cpu_budget.h"
+#include "collect/demand.h"
 #include "collect/drain.h"
 #include "collect/exit_status.h"
 #include "collect/head_writer.h"
@@ -86,7 +87,8 @@ struct vmt_sampling {
 	uint64_t interval_ns; /* between RSS samples, at present */
 	uint64_t next_ns;
 	uint64_t rss_bytes;
-	uint64_t peak_rss_bytes;     /* of all readings */
+	uint64_t peak_rss_bytes;     /* of all readings, and by the kernel's own count */
+	uint64_t peak_read_ns;	     /* when that count was last read */
 	uint64_t most_private_bytes; /* of all snapshots that know it; 0: none did */
 	uint64_t faults; /* of one observed from outside, without I/O; at the last one: */
 	uint64_t snapshot_faults;
@@ -97,6 +99,7 @@ struct vmt_sampling {
 	uint64_t flushed_ns;
 	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */
 	uint64_t snapshot_rss_bytes; /* at the last snapshot */
+	struct vmt_demand demand;
 	uint32_t snapshots;
 	uint64_t snapshots_skipped;
 	bool searched;	   /* the program's file, for the code of an allocator */

@@ -170,6 +170,7 @@ struct vmt_snapshot_head {
 				 or another: VMT_RUN_SHARED; VMT_FIGURE_UNKNOWN where not asked */
 	uint64_t proportional_anonymous_bytes; /* Pss_Anon of smaps_rollup: of the kernel's
 						  proportional_bytes, private copies */
+	uint64_t peak_rss_bytes; /* VmHWM, read before the scan: see struct vmt_usage */
 };
 
 /* A run of pages alike: VMT_RUN_* bits. */
@@ -200,6 +201,10 @@ struct vmt_usage {
 	uint64_t cgroup_file_bytes;
 	uint64_t cgroup_oom_kills;
 	uint64_t cgroup_shmem_bytes; /* of cgroup_file_bytes: tmpfs, memfd, System V */
+	/* VmHWM of /proc/PID/status: the largest RSS of this address space up to now, by the
+	 * kernel's own counters, which may lag (collect/kernel_counters.h). The kernel notes it
+	 * before pages go (update_hiwater_rss in mm/), so no peak is missed, however short. */
+	uint64_t peak_rss_bytes;
 };
 
 struct vmt_chunk_end {

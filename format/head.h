@@ -173,6 +173,10 @@ struct vmt_head {
 	/* The pid namespace in which collector_pid is the collector's: the inode of
 	 * /proc/PID/ns/pid; 0 = not known. */
 	uint64_t collector_pid_namespace;
+	/* T: the largest RSS of the process by getrusage when its trace began, that of programs
+	 * before an exec included; 0 = not known. What EXIT and EXEC say is a peak of this program
+	 * where it is more. */
+	uint64_t start_peak_rss_bytes;
 };
 
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */

@@ -10,7 +10,6 @@
 #include "capture/trace/open.h"
 
 #include <linux/futex.h>
-#include <sys/resource.h>
 
 #define EXIT_POLL_NS 2000000
 
@@ -19,23 +18,12 @@ static uint64_t finishing;
 /* Whose last snapshot nobody waits for any more. */
 static uint32_t left_generation;
 
-/* The kernel's own figure: what no sample may have seen. 0: not known. */
-static uint64_t
-peak_rss_bytes(void)
-{
-	struct rusage usage = {.ru_maxrss = 0};
-
-	if (vmt_sys_call2(SYS_getrusage, RUSAGE_SELF, &usage) < 0)
-		return 0;
-	return (uint64_t)usage.ru_maxrss << 10;
-}
-
 static void
 write_exit(int status, enum vmt_exit_path path)
 {
 	struct vmt_head *head = vmt_recording.head;
 	struct vmt_map_event event = {.kind = VMT_EVENT_EXIT,
-				      .length = peak_rss_bytes(),
+				      .length = vmt_sys_peak_rss_bytes(),
 				      .argument_a = (uint64_t)(int64_t)status,
 				      .argument_b = path,
 				      .time = vmt_clock_after()};

@@ -385,6 +385,7 @@ describe_process(struct vmt_head *head)
 	}
 	head->random_id = random_id();
 	head->start_unix_ns = vmt_sys_clock_ns(CLOCK_REALTIME);
+	head->start_peak_rss_bytes = vmt_sys_peak_rss_bytes();
 	if (!vmt_config.cmdline)
 		return;
 	length = read_whole("/proc/self/cmdline", head->cmdline, sizeof(head->cmdline));

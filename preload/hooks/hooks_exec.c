@@ -74,6 +74,8 @@ vmt_hooks_process_begin_exec(const void *frame)
 	int saved_errno = errno;
 
 	if (is_owner() && vmt_guard_enter()) {
+		if (vmt_guard_syscalls_allowed())
+			event.length = vmt_sys_peak_rss_bytes();
 		write_event(&event, frame);
 		say_exec();
 		vmt_guard_leave();

@@ -105,7 +105,8 @@ figures_not_given_are_left_out(void **state)
 					.cgroup_anon_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_file_bytes = VMT_FIGURE_UNKNOWN,
 					.cgroup_shmem_bytes = VMT_FIGURE_UNKNOWN,
-					.cgroup_oom_kills = 0};
+					.cgroup_oom_kills = 0,
+					.peak_rss_bytes = VMT_FIGURE_UNKNOWN};
 	struct vmt_dump_record dumped = begin(VMT_EMITTER_JSON_LINES, sample_trace_new(NULL));
 
 	(void)state;
@@ -131,7 +132,7 @@ a_snapshot_has_a_line_a_mapping_in_text(void **state)
 	end(&dumped,
 	    "      0.000000050 snapshot         index=0 reason=first source=pagemap "
 	    "resident_bytes=12288 rss_before_bytes=12288 rss_after_bytes=12288 "
-	    "virtual_bytes=208896 swap_bytes=4096 huge_bytes=0 shared_rss_bytes=0 "
+	    "virtual_bytes=208896 swap_bytes=4096 huge_bytes=0 peak_rss_bytes=0 shared_rss_bytes=0 "
 	    "proportional_anonymous_bytes=0 "
 	    "kernel_anonymous_bytes=8192 kernel_file_bytes=4096 kernel_shared_memory_bytes=0 "
 	    "kernel_swap_bytes=0 kernel_page_table_bytes=45056 kernel_locked_bytes=0 "

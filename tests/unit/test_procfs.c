@@ -200,7 +200,7 @@ static void
 parses_status(void **state)
 {
 	static const char text[] =
-	    "Name:\tx\nUid:\t1\t2\t3\t4294967294\nVmLck:\t       8 kB\nVmRSS:\t    60 kB\n"
+	    "Name:\tx\nUid:\t1\t2\t3\t4294967294\nVmHWM:\t    64 kB\nVmLck:\t       8 kB\nVmRSS:\t    60 kB\n"
 	    "RssAnon:\t      20 kB\nRssFile:\t      28 kB\nRssShmem:\t"
 	    "      12 kB\nVmPTE:\t      44 kB\nVmSwap:\t       4 kB\n"
 	    "HugetlbPages:\t    2048 kB\nThreads:\t3\n";
@@ -213,12 +213,14 @@ parses_status(void **state)
 	assert_int_equal(status.shared_memory_bytes, 12 * 1024);
 	assert_int_equal(status.page_table_bytes, 44 * 1024);
 	assert_int_equal(status.locked_bytes, 8 * 1024);
+	assert_int_equal(status.peak_rss_bytes, 64 * 1024);
 	assert_int_equal(status.swap_bytes, 4 * 1024);
 	assert_int_equal(status.hugetlb_bytes, 2048 * 1024);
 	assert_int_equal(status.threads, 3);
 	assert_int_equal(status.file_user, 4294967294);
 	assert_true(vmt_procfs_parse_status("Name:\tx\n", 8, &status));
 	assert_true(status.anonymous_bytes == VMT_PROCFS_UNKNOWN);
+	assert_true(status.peak_rss_bytes == VMT_PROCFS_UNKNOWN);
 	assert_true(status.threads == VMT_PROCFS_UNKNOWN);
 	assert_true(status.file_user == VMT_PROCFS_UNKNOWN);
 	assert_true(vmt_procfs_parse_status("Uid:\t1\t2\t3\n", 11, &status));

@@ -218,6 +218,7 @@ vmt_dump_record_usage(struct vmt_dump_record *dumped, const struct vmt_usage *us
 	emit_figure(emitter, "cgroup_file_bytes", usage->cgroup_file_bytes);
 	emit_figure(emitter, "cgroup_shmem_bytes", usage->cgroup_shmem_bytes);
 	emit_figure(emitter, "cgroup_oom_kills", usage->cgroup_oom_kills);
+	emit_figure(emitter, "peak_rss_bytes", usage->peak_rss_bytes);
 	vmt_emitter_object_end(emitter);
 	dumped->usages++;
 }
@@ -332,6 +333,7 @@ emit_snapshot_head(struct vmt_emitter *emitter, const struct vmt_snapshot_head *
 	vmt_emitter_u64(emitter, "swap_bytes", head->swap_bytes);
 	emit_figure(emitter, "huge_bytes", head->huge_bytes);
 	emit_figure(emitter, "lazyfree_bytes", head->lazyfree_bytes);
+	emit_figure(emitter, "peak_rss_bytes", head->peak_rss_bytes);
 	emit_figure(emitter, "shared_rss_bytes", head->shared_rss_bytes);
 	emit_figure(emitter, "proportional_anonymous_bytes", head->proportional_anonymous_bytes);
 	for (size_t i = 0; i < VMT_KERNEL_FIGURES_KEYS; i++) {
