@@ -3,6 +3,7 @@
 #include "format/codec.h"
 #include "tools/cmd/show_page.h"
 #include "tools/read/trace/process_end.h"
+#include "tools/read/trace/rss_peak.h"
 #include "tools/read/trace/trace.h"
 #include "tools/render/units.h"
 #include "tools/utf8.h"
@@ -56,48 +57,42 @@ vmt_record_summary_free(struct vmt_record_summary *recorded)
 	recorded->kept = 0;
 }
 
-static uint64_t
-peak_of_chunk(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk)
+static void
+add_chunk(struct vmt_rss_peak *peak, struct vmt_trace *trace, const struct vmt_trace_chunk *chunk)
 {
 	struct vmt_snapshot_head head;
 	struct vmt_usage usage;
 	const unsigned char *bytes;
-	uint64_t peak = 0;
 	size_t length;
 	struct vmt_err err = {""};
 
 	if (chunk->header.kind != VMT_CHUNK_USAGE && chunk->header.kind != VMT_CHUNK_SNAPSHOT)
-		return 0;
+		return;
 	if (vmt_trace_payload(trace, chunk, &bytes, &length, &err) < 0)
-		return 0;
-	if (chunk->header.kind == VMT_CHUNK_SNAPSHOT)
-		return vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) != 0
-			   ? head.resident_bytes
-			   : 0;
+		return;
+	if (chunk->header.kind == VMT_CHUNK_SNAPSHOT) {
+		if (vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) != 0)
+			vmt_rss_peak_add(peak, head.resident_bytes, head.peak_rss_bytes);
+		return;
+	}
 	for (size_t at = 0, step; at < length; at += step) {
 		step = vmt_codec_get_usage(&chunk->header, bytes + at, length - at, &usage);
 		if (step == 0)
 			break;
-		if (usage.rss_bytes != VMT_FIGURE_UNKNOWN && usage.rss_bytes > peak)
-			peak = usage.rss_bytes;
+		vmt_rss_peak_add(peak, usage.rss_bytes, usage.peak_rss_bytes);
 	}
-	return peak;
 }
 
 uint64_t
 vmt_record_summary_peak(struct vmt_trace *trace)
 {
-	uint64_t peak = 0;
+	struct vmt_rss_peak peak = {0};
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
 
-	for (size_t i = 0; i < count; i++) {
-		uint64_t here = peak_of_chunk(trace, &chunks[i]);
-
-		if (here > peak)
-			peak = here;
-	}
-	return peak;
+	for (size_t i = 0; i < count; i++)
+		add_chunk(&peak, trace, &chunks[i]);
+	return vmt_rss_peak_bytes(&peak);
 }
 
 static struct figures

@@ -99,17 +99,6 @@ put_classes(struct writer *writer, const struct vmt_report *report, const char *
 #define PUT_CLASSES(writer, report, figure, help)                                                  \
 	put_classes(writer, report, "vmtrace_" #figure, help, offsetof(struct vmt_class, figure))
 
-static uint64_t
-peak_rss(const struct vmt_report *report)
-{
-	uint64_t peak = report->snapshot.rss_bytes;
-
-	for (size_t i = 0; i < report->rss_count; i++)
-		if (report->rss[i].rss_bytes > peak)
-			peak = report->rss[i].rss_bytes;
-	return peak;
-}
-
 static void
 put_memory(struct writer *writer, const struct vmt_report *report)
 {
@@ -120,8 +109,8 @@ put_memory(struct writer *writer, const struct vmt_report *report)
 		    report->process.start_unix_ns + time_ns);
 	put_one(writer, "vmtrace_rss_bytes", "bytes", "Resident memory.",
 		report->snapshot.rss_bytes);
-	put_one(writer, "vmtrace_peak_rss_bytes", "bytes", "The largest RSS that was seen.",
-		peak_rss(report));
+	put_one(writer, "vmtrace_peak_rss_bytes", "bytes", "The largest RSS.",
+		vmt_report_peak_bytes(report));
 	put_one(writer, "vmtrace_virtual_bytes", "bytes", "Reserved address space.",
 		report->snapshot.virtual_bytes);
 	put_one(writer, "vmtrace_swap_bytes", "bytes", "Swapped memory.",

@@ -146,7 +146,7 @@ put_classes(struct writer *writer, const struct vmt_history *history)
 static void
 put_marks(struct writer *writer, const struct vmt_report *report)
 {
-	struct vmt_rss_point peak = {report->snapshot.time_ns, report->snapshot.rss_bytes};
+	struct vmt_rss_point peak = vmt_report_seen_peak(report);
 	char size[VMT_UNITS_BYTES];
 	char words[512];
 	char text[VMT_CLEAN_TEXT_BYTES];
@@ -154,10 +154,12 @@ put_marks(struct writer *writer, const struct vmt_report *report)
 	vmt_headline_losses(report, text, sizeof(text));
 	if (*text)
 		put_instant(writer, 0, text);
-	for (size_t i = 0; i < report->rss_count; i++)
-		if (report->rss[i].rss_bytes > peak.rss_bytes)
-			peak = report->rss[i];
-	snprintf(text, sizeof(text), "peak RSS %s", vmt_units_bytes(size, peak.rss_bytes));
+	if (report->peak.is_missed)
+		peak = (struct vmt_rss_point){report->peak.by_ns, report->peak.counted_bytes};
+	snprintf(text, sizeof(text), "%s %s",
+		 report->peak.is_missed ? "peak RSS by the kernel's count, a moment before:"
+					: "peak RSS",
+		 vmt_units_bytes(size, peak.rss_bytes));
 	put_instant(writer, peak.time_ns, text);
 	if (report->snapshot.taken) {
 		vmt_headline_write(report, text, sizeof(text));

@@ -116,6 +116,9 @@ vmt_group_rows_add(struct vmt_site *row, const struct vmt_site *site)
 	row->released_committed_bytes += site->released_committed_bytes;
 	row->pins_bytes += site->pins_bytes;
 	row->grown_bytes += site->grown_bytes;
+	row->since_requested_bytes += site->since_requested_bytes;
+	row->since_released_bytes += site->since_released_bytes;
+	row->missed_requested_bytes += site->missed_requested_bytes;
 	row->end_bytes += site->end_bytes;
 	row->end_count = add_known(row->end_count, site->end_count);
 	row->temporary_count = add_known(row->temporary_count, site->temporary_count);

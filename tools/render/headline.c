@@ -1,6 +1,7 @@
 #include "tools/render/headline.h"
 
 #include "tools/render/headline_owners.h"
+#include "tools/render/headline_unseen.h"
 #include "tools/render/units.h"
 
 #include <stdio.h>
@@ -92,9 +93,11 @@ vmt_headline_write(const struct vmt_report *report, char *text, size_t text_byte
 
 	if (report->snapshot.taken) {
 		vmt_headline_say_end(&sentence, report, "The trace");
+		vmt_headline_unseen_say_since(&sentence, report);
 		vmt_headline_say_rss(&sentence, report);
 		vmt_headline_say_owners(&sentence, report);
 		vmt_sentence_say(&sentence, ".");
+		vmt_headline_unseen_say_peak(&sentence, report);
 		say_kernel(&sentence, report);
 		say_own_malloc(&sentence, report);
 		return;

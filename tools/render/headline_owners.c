@@ -23,26 +23,25 @@ static void
 say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_rss_point *points = report->rss;
-	uint64_t peak = report->snapshot.rss_bytes;
 	int64_t time_ns = report->snapshot.time_ns;
 	char figure[VMT_UNITS_BYTES];
 
 	if (report->process.is_snapshot) {
 		vmt_sentence_say(sentence, "Snapshot of process %" PRIu32 ": RSS %s",
-				 report->process.pid, vmt_units_bytes(figure, peak));
+				 report->process.pid,
+				 vmt_units_bytes(figure, report->snapshot.rss_bytes));
 		return;
 	}
-	vmt_sentence_say(sentence, "RSS %s", vmt_units_bytes(figure, peak));
+	vmt_sentence_say(sentence, "RSS %s", vmt_units_bytes(figure, report->snapshot.rss_bytes));
 	vmt_sentence_say(sentence, " at %s",
 			 vmt_units_duration(figure, time_ns > 0 ? (uint64_t)time_ns : 0));
 	if (report->rss_count == 0)
 		return;
-	for (size_t i = 0; i < report->rss_count; i++)
-		if (points[i].rss_bytes > peak)
-			peak = points[i].rss_bytes;
 	vmt_sentence_say(sentence, " (%s %s", vmt_report_is_live(report) ? "now" : "last",
 			 vmt_units_bytes(figure, points[report->rss_count - 1].rss_bytes));
-	vmt_sentence_say(sentence, ", peak %s)", vmt_units_bytes(figure, peak));
+	vmt_sentence_say(sentence, ", peak %s%s)",
+			 vmt_units_bytes(figure, vmt_report_peak_bytes(report)),
+			 report->peak.is_missed ? ", which no snapshot shows" : "");
 }
 
 static bool
@@ -70,8 +69,8 @@ is_of_files(const char *name)
 	return is_class(name, VMT_CLASS_FILES) || is_class(name, VMT_CLASS_SHARED);
 }
 
-static void
-say_site(struct vmt_sentence *sentence, const struct vmt_site *site)
+void
+vmt_headline_say_site(struct vmt_sentence *sentence, const struct vmt_site *site)
 {
 	char name[512];
 
@@ -101,7 +100,7 @@ say_hugetlb(struct vmt_sentence *sentence, const struct vmt_report *report)
 			 vmt_units_bytes(figure, bytes));
 	if (most && most->hugetlb_bytes > bytes / 2) {
 		vmt_sentence_say(sentence, most->hugetlb_bytes == bytes ? " by " : " mostly by ");
-		say_site(sentence, most);
+		vmt_headline_say_site(sentence, most);
 	}
 }
 
@@ -199,7 +198,7 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 		return;
 	if (site->committed_bytes >= class->committed_bytes / 100 * 99) {
 		vmt_sentence_say(sentence, ", by ");
-		say_site(sentence, site);
+		vmt_headline_say_site(sentence, site);
 		return;
 	}
 	/* What no call made, as a program's own pages, is not explained by what one made there. */
@@ -208,7 +207,7 @@ say_class_sites(struct vmt_sentence *sentence, const struct vmt_report *report,
 	vmt_sentence_say(sentence, ", %s ",
 			 site->committed_bytes > class->committed_bytes / 2 ? "mostly by"
 									    : "the most by");
-	say_site(sentence, site);
+	vmt_headline_say_site(sentence, site);
 	vmt_sentence_say(sentence, " (%s%s)", site->estimate ? "about " : "",
 			 vmt_units_bytes(figure, site->committed_bytes));
 }
@@ -255,7 +254,7 @@ say_retained(struct vmt_sentence *sentence, const struct vmt_report *report)
 	say_share(sentence, report, free_bytes);
 	if (site && site->pins_bytes > free_bytes / 2) {
 		vmt_sentence_say(sentence, ", pinned by ");
-		say_site(sentence, site);
+		vmt_headline_say_site(sentence, site);
 	}
 }
 
@@ -378,7 +377,7 @@ say_gap(struct vmt_sentence *sentence, const struct vmt_report *report)
 	if (never >= gap - gap / 100)
 		gap = never;
 	vmt_sentence_say(sentence, "; %s: ", gap == never ? "never touched" : "not in RAM");
-	say_site(sentence, widest);
+	vmt_headline_say_site(sentence, widest);
 	vmt_sentence_say(sentence, ", %s", widest->estimate ? "about " : "");
 	say_part(sentence, gap, widest->accessible_bytes);
 }
@@ -435,7 +434,7 @@ vmt_headline_say_reserved(struct vmt_sentence *sentence, const struct vmt_report
 	if (!site)
 		return;
 	vmt_sentence_say(sentence, "; the most by ");
-	say_site(sentence, site);
+	vmt_headline_say_site(sentence, site);
 	vmt_sentence_say(sentence, ", %s%s", site->estimate ? "about " : "",
 			 vmt_units_bytes(figure, site->reserved_bytes));
 }

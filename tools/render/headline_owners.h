@@ -14,6 +14,9 @@ void vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report
  * 1.2 GiB reserved; most of it not in RAM: arena_grow cache.c:20, 960 MiB of 1 GiB" */
 void vmt_headline_say_owners(struct vmt_sentence *sentence, const struct vmt_report *report);
 
+/* "session_open oomfast.c:12" */
+void vmt_headline_say_site(struct vmt_sentence *sentence, const struct vmt_site *site);
+
 /* The class that has most, as the clause above has it; nothing where there is none. */
 void vmt_headline_say_owner(struct vmt_sentence *sentence, const struct vmt_report *report);
 

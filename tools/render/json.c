@@ -98,6 +98,51 @@ print_snapshot(struct vmt_emitter *emitter, const struct vmt_report *report)
 }
 
 static void
+print_time(struct vmt_emitter *emitter, const char *key, bool known, int64_t time_ns)
+{
+	if (known)
+		vmt_emitter_i64(emitter, key, time_ns);
+	else
+		vmt_emitter_string(emitter, key, NULL);
+}
+
+/* Of the time from the last snapshot on; null where there is none. */
+static void
+print_since(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	if (!report->since.is_known) {
+		vmt_emitter_string(emitter, "since", NULL);
+		return;
+	}
+	vmt_emitter_object(emitter, "since");
+	vmt_emitter_i64(emitter, "from_ns", report->since.from_ns);
+	vmt_emitter_i64(emitter, "until_ns", report->since.until_ns);
+	vmt_emitter_bool(emitter, "asked", report->since.is_asked);
+	vmt_emitter_u64(emitter, "blocks_requested_bytes", report->since.blocks_requested_bytes);
+	vmt_emitter_u64(emitter, "blocks_freed_bytes", report->since.blocks_freed_bytes);
+	vmt_emitter_u64(emitter, "mapped_bytes", report->since.mapped_bytes);
+	vmt_emitter_u64(emitter, "unmapped_bytes", report->since.unmapped_bytes);
+	vmt_emitter_bool(emitter, "estimate", report->since.estimate);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+print_peak(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	struct vmt_rss_point seen = vmt_report_seen_peak(report);
+
+	vmt_emitter_object(emitter, "peak");
+	vmt_emitter_u64(emitter, "rss_bytes", vmt_report_peak_bytes(report));
+	vmt_emitter_u64(emitter, "seen_bytes", seen.rss_bytes);
+	vmt_emitter_i64(emitter, "seen_ns", seen.time_ns);
+	print_figure(emitter, "counted_bytes", report->peak.counted_bytes);
+	vmt_emitter_bool(emitter, "missed", report->peak.is_missed);
+	print_time(emitter, "after_ns", report->peak.is_missed, report->peak.after_ns);
+	print_time(emitter, "by_ns", report->peak.is_missed, report->peak.by_ns);
+	vmt_emitter_object_end(emitter);
+}
+
+static void
 print_totals(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
 	vmt_emitter_object(emitter, "totals");
@@ -175,6 +220,9 @@ print_site(struct vmt_emitter *emitter, const struct vmt_report *report,
 			 site->released_committed_is_estimate);
 	vmt_emitter_u64(emitter, "pins_bytes", site->pins_bytes);
 	vmt_emitter_u64(emitter, "grown_bytes", site->grown_bytes);
+	vmt_emitter_u64(emitter, "since_requested_bytes", site->since_requested_bytes);
+	vmt_emitter_u64(emitter, "since_released_bytes", site->since_released_bytes);
+	vmt_emitter_u64(emitter, "missed_requested_bytes", site->missed_requested_bytes);
 	print_figure(emitter, "temporary_count", site->temporary_count);
 	print_figure(emitter, "end_count", site->end_count);
 	vmt_emitter_u64(emitter, "end_bytes", site->end_bytes);
@@ -293,15 +341,6 @@ print_cgroup(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "process_rss_bytes", report->cgroup.fullest.process_rss_bytes);
 	vmt_emitter_object_end(emitter);
 	vmt_emitter_object_end(emitter);
-}
-
-static void
-print_time(struct vmt_emitter *emitter, const char *key, bool known, int64_t time_ns)
-{
-	if (known)
-		vmt_emitter_i64(emitter, key, time_ns);
-	else
-		vmt_emitter_string(emitter, key, NULL);
 }
 
 static void
@@ -445,6 +484,8 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 	vmt_emitter_string(&emitter, "schema", "vmtrace-report/1");
 	print_process(&emitter, report);
 	print_snapshot(&emitter, report);
+	print_peak(&emitter, report);
+	print_since(&emitter, report);
 	print_totals(&emitter, report);
 	print_classes(&emitter, report);
 	print_retained(&emitter, report);

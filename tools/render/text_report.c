@@ -256,20 +256,18 @@ print_rss(const struct vmt_report *report, const struct vmt_text_options *option
 	char high[VMT_UNITS_BYTES];
 	char when[VMT_UNITS_BYTES];
 	char last[VMT_UNITS_BYTES];
-	const struct vmt_rss_point *peak = report->rss;
+	struct vmt_rss_point peak = vmt_report_seen_peak(report);
 
 	if (report->rss_count == 0 || report->process.is_snapshot)
 		return;
-	for (size_t i = 1; i < report->rss_count; i++)
-		if (report->rss[i].rss_bytes > peak->rss_bytes)
-			peak = &report->rss[i];
 	vmt_text_sections_title(options, "RSS over time");
 	if (vmt_sparkline_write(&options->layout, report->rss, report->rss_count, line))
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  %s", line);
-	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  first %s, peak %s at %s, last %s",
+	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  first %s, %s %s at %s, last %s",
 			vmt_units_bytes(low, report->rss[0].rss_bytes),
-			vmt_units_bytes(high, peak->rss_bytes),
-			vmt_units_duration(when, peak->time_ns > 0 ? (uint64_t)peak->time_ns : 0),
+			report->peak.is_missed ? "most read" : "peak",
+			vmt_units_bytes(high, peak.rss_bytes),
+			vmt_units_duration(when, peak.time_ns > 0 ? (uint64_t)peak.time_ns : 0),
 			vmt_units_bytes(last, report->rss[report->rss_count - 1].rss_bytes));
 }
 

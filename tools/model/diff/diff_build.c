@@ -139,12 +139,8 @@ set_totals(struct vmt_diff *diff)
 static uint64_t
 missed(const struct vmt_report *report)
 {
-	uint64_t peak = report->snapshot.rss_bytes;
-
-	for (size_t i = 0; i < report->rss_count; i++)
-		if (report->rss[i].rss_bytes > peak)
-			peak = report->rss[i].rss_bytes;
-	return report->snapshot.taken ? peak - report->snapshot.rss_bytes : 0;
+	return report->snapshot.taken ? vmt_report_peak_bytes(report) - report->snapshot.rss_bytes
+				      : 0;
 }
 
 static void

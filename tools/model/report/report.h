@@ -73,8 +73,11 @@ struct vmt_site {
 	uint64_t total_reserved_bytes;
 	uint64_t released_bytes;
 	uint64_t released_committed_bytes;
-	uint64_t pins_bytes;  /* free memory of malloc that its live blocks keep */
-	uint64_t grown_bytes; /* held at the end, and not yet at growth_from_ns */
+	uint64_t pins_bytes;		/* free memory of malloc that its live blocks keep */
+	uint64_t grown_bytes;		/* held at the end, and not yet at growth_from_ns */
+	uint64_t since_requested_bytes; /* in report->since's time */
+	uint64_t since_released_bytes;
+	uint64_t missed_requested_bytes; /* in that of report->peak, where it was missed */
 	/* Of sites of blocks (malloc and its like), else VMT_FIGURE_UNKNOWN. */
 	uint64_t end_count;	  /* live at the end of the trace */
 	uint64_t temporary_count; /* freed before the next allocation of their thread; unknown
@@ -251,6 +254,30 @@ struct vmt_report {
 		uint32_t count;
 		bool after_end; /* asked for was a time after the trace's end: this is its last */
 	} snapshot;
+	/* The largest RSS of all: readings are some time apart, the kernel misses none. */
+	struct {
+		uint64_t seen_bytes; /* by readings and snapshots */
+		int64_t seen_ns;
+		uint64_t counted_bytes; /* by the kernel (VmHWM); VMT_FIGURE_UNKNOWN */
+		bool is_missed;		/* the kernel's is the peak: it lay ... */
+		int64_t after_ns;	/* ... between these two readings */
+		int64_t by_ns;
+		bool requests_known; /* missed_requested_bytes of the sites */
+	} peak;
+	/* What the events say of the time from the last snapshot up to the moment that was asked
+	 * for, or to the end of the trace. Of blocks, and of calls that map: where an allocator
+	 * maps by calls that are recorded, what it maps is in both. */
+	struct {
+		bool is_known; /* false: there is no snapshot; the rest is zero */
+		bool is_asked; /* until_ns is what was asked for */
+		int64_t from_ns;
+		int64_t until_ns;
+		uint64_t blocks_requested_bytes;
+		uint64_t blocks_freed_bytes;
+		uint64_t mapped_bytes;
+		uint64_t unmapped_bytes;
+		bool estimate;
+	} since;
 	struct {
 		uint64_t reserved_bytes;
 		uint64_t accessible_bytes;
@@ -472,6 +499,28 @@ vmt_report_end_ns(const struct vmt_report *report)
 	if (report->process.last_event_ns > end_ns)
 		end_ns = report->process.last_event_ns;
 	return report->snapshot.time_ns > end_ns ? report->snapshot.time_ns : end_ns;
+}
+
+/* The largest RSS that was seen, and when. */
+static inline struct vmt_rss_point
+vmt_report_seen_peak(const struct vmt_report *report)
+{
+	struct vmt_rss_point peak = {report->snapshot.time_ns, report->snapshot.rss_bytes};
+
+	for (size_t i = 0; i < report->rss_count; i++)
+		if (report->rss[i].rss_bytes > peak.rss_bytes)
+			peak = report->rss[i];
+	if (report->peak.seen_bytes > peak.rss_bytes)
+		peak = (struct vmt_rss_point){report->peak.seen_ns, report->peak.seen_bytes};
+	return peak;
+}
+
+/* The largest RSS that there was, as far as anybody knows. */
+static inline uint64_t
+vmt_report_peak_bytes(const struct vmt_report *report)
+{
+	return report->peak.is_missed ? report->peak.counted_bytes
+				      : vmt_report_seen_peak(report).rss_bytes;
 }
 
 /* Whether the process runs, and its last figures are of now. */

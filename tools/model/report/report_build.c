@@ -270,6 +270,9 @@ fill(struct vmt_report_draft *draft)
 		status = vmt_report_rows_fill(draft);
 	if (!status)
 		status = vmt_report_compiled_cover(draft);
+	vmt_report_peak_fill(draft);
+	if (!status)
+		vmt_report_window_fill(draft);
 	if (!status)
 		status = vmt_history_build_fill(draft);
 	if (!status)
@@ -302,6 +305,7 @@ set_up(struct vmt_report_draft *draft)
 	draft->report.snapshot.lazyfree_bytes = VMT_FIGURE_UNKNOWN;
 	draft->report.snapshot.huge_bytes = VMT_FIGURE_UNKNOWN;
 	draft->report.snapshot.shared_bytes = VMT_FIGURE_UNKNOWN;
+	draft->report.peak.counted_bytes = VMT_FIGURE_UNKNOWN;
 	memset(&draft->report.snapshot.kernel, 0xff, sizeof(draft->report.snapshot.kernel));
 	draft->strings = vmt_string_set_new();
 	draft->line = calloc(1, sizeof(*draft->line));

@@ -30,6 +30,29 @@ struct vmt_seen_snapshot {
 	int64_t time_ns;
 };
 
+/* Two moments between which requests are added up, in ticks: after one, up to the other. */
+struct vmt_window {
+	bool is_wanted;
+	bool has_begun;
+	bool has_ended;
+	uint64_t from;
+	uint64_t until;
+	enum vmt_figure requested;
+	enum vmt_figure released; /* VMT_FIGURES: not wanted */
+};
+
+/* The largest RSS, as the trace's records have it; times in ticks. */
+struct vmt_peak_draft {
+	uint64_t seen_bytes;
+	uint64_t seen_time;
+	bool is_counted; /* by the kernel */
+	bool is_said;	 /* ... and the process said so at its end */
+	uint64_t counted_bytes;
+	uint64_t after; /* the last reading of that count before ... */
+	uint64_t by;	/* ... the first that has it */
+	uint64_t last;	/* the last of all; 0: none */
+};
+
 struct vmt_report_draft {
 	struct vmt_report report; /* first: vmt_report_free gets a pointer to it */
 	struct vmt_string_set *strings;
@@ -84,6 +107,10 @@ struct vmt_report_draft {
 	uint64_t last_peak_bytes;
 	uint64_t first_oom_kills;
 	bool oom_kills_known;
+	uint64_t last_look; /* ticks: the last snapshot before what was asked for; 0: none */
+	struct vmt_window since;
+	struct vmt_window missed;
+	struct vmt_peak_draft peak;
 };
 
 /* The larger of two figures of which either may be VMT_FIGURE_UNKNOWN. */
@@ -123,6 +150,18 @@ int vmt_report_snapshots_reach(struct vmt_report_draft *draft, uint64_t time);
 int vmt_report_snapshots_new_owners(const struct vmt_report_draft *draft,
 				    struct vmt_go_sites **go_owners,
 				    struct vmt_allocators **allocators);
+
+/* The largest RSS: before the replay; what EXIT and EXEC say; into the report. */
+void vmt_report_peak_scan(struct vmt_report_draft *draft);
+void vmt_report_peak_hear(struct vmt_report_draft *draft, uint64_t bytes, uint64_t time);
+void vmt_report_peak_fill(struct vmt_report_draft *draft);
+
+/* What was requested between two moments: before the replay; before each event of that time, and
+ * behind the last one; into the report, once the sites are merged and it knows where it ends. */
+void vmt_report_window_plan(struct vmt_report_draft *draft);
+void vmt_report_window_reach(struct vmt_report_draft *draft, uint64_t time);
+void vmt_report_window_close(struct vmt_report_draft *draft);
+void vmt_report_window_fill(struct vmt_report_draft *draft);
 
 /* Sampled page faults: the frames of a toucher; a record of the trace; what an earlier snapshot
  * shows to be resident; how they were sampled, before the replay; what that leaves unseen. */

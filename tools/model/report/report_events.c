@@ -190,6 +190,9 @@ take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 		vmt_sites_mark(draft->replay->sites);
 		draft->growth_from = 0;
 	}
+	if (event->kind == VMT_EVENT_EXIT || event->kind == VMT_EVENT_EXEC)
+		vmt_report_peak_hear(draft, event->length, event->time);
+	vmt_report_window_reach(draft, event->time);
 	if (!is_inventory(draft, event)) {
 		draft->begun = true;
 		note_fork(draft, event);
@@ -365,6 +368,8 @@ vmt_report_events_replay(struct vmt_report_draft *draft, const char *path, struc
 	(void)vmt_trace_chunks(draft->trace, &chunks);
 	vmt_report_touch_heads(draft);
 	choose_growth(draft);
+	vmt_report_peak_scan(draft);
+	vmt_report_window_plan(draft);
 	limit_cpu(draft);
 	if (!status && place_lost_modules(draft))
 		status = vmt_report_draft_no_memory(err, path);
@@ -386,6 +391,7 @@ vmt_report_events_replay(struct vmt_report_draft *draft, const char *path, struc
 	vmt_unfinished_calls_settle(draft->replay);
 	if (draft->growth_from)
 		vmt_sites_mark(draft->replay->sites);
+	vmt_report_window_close(draft);
 	if (merge)
 		draft->report.loss.events_unknown = vmt_merge_events_unknown(merge);
 	vmt_merge_close(merge);

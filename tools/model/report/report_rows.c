@@ -207,6 +207,9 @@ add_site(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
 	    .released_committed_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
 	    .pins_bytes = vmt_sites_figure(entry, VMT_FIGURE_PINS),
 	    .grown_bytes = held > before ? held - before : 0,
+	    .since_requested_bytes = vmt_sites_figure(entry, VMT_FIGURE_SINCE_RESERVED),
+	    .since_released_bytes = vmt_sites_figure(entry, VMT_FIGURE_SINCE_RELEASED),
+	    .missed_requested_bytes = vmt_sites_figure(entry, VMT_FIGURE_MISSED_RESERVED),
 	    .end_count = is_of_blocks(entry) ? vmt_sites_figure(entry, VMT_FIGURE_END_COUNT)
 					     : VMT_FIGURE_UNKNOWN,
 	    .end_bytes = is_of_blocks(entry) ? vmt_sites_figure(entry, VMT_FIGURE_END_BYTES) : held,

@@ -139,6 +139,9 @@ vmt_snapshot_choice_find(struct vmt_report_draft *draft, const struct vmt_trace_
 		time_ns = vmt_trace_time_ns(draft->trace, head.time);
 		if (time_ns < draft->first_snapshot_ns)
 			draft->first_snapshot_ns = time_ns;
+		if ((draft->at != VMT_AT_TIME || time_ns <= draft->at_time_ns) &&
+		    head.time > draft->last_look)
+			draft->last_look = head.time;
 		if (is_better(&head, &best, peak_bytes, draft, time_ns)) {
 			best = head;
 			*chosen = &chunks[i];

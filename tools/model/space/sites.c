@@ -483,6 +483,29 @@ vmt_sites_mark(struct vmt_sites *sites)
 	}
 }
 
+/* Sites that are made later begin with 0, as of all that they have. */
+void
+vmt_sites_begin_part(struct vmt_sites *sites, enum vmt_figure part, enum vmt_figure of)
+{
+	for (uint32_t i = 0; i < sites->count; i++) {
+		struct vmt_site_entry *entry = &sites->entries[i];
+
+		entry->exact[part] = 0 - entry->exact[of];
+		entry->estimate[part] = -entry->estimate[of];
+	}
+}
+
+void
+vmt_sites_end_part(struct vmt_sites *sites, enum vmt_figure part, enum vmt_figure of)
+{
+	for (uint32_t i = 0; i < sites->count; i++) {
+		struct vmt_site_entry *entry = &sites->entries[i];
+
+		entry->exact[part] += entry->exact[of];
+		entry->estimate[part] += entry->estimate[of];
+	}
+}
+
 static int
 make_room_to_keep(struct vmt_sites_kept *kept, uint32_t count)
 {

@@ -54,6 +54,10 @@ enum vmt_figure {
 	/* at the end of the trace, of blocks alone */
 	VMT_FIGURE_END_COUNT,
 	VMT_FIGURE_END_BYTES,
+	/* of the first two of the run, what was between two moments: vmt_sites_begin_part */
+	VMT_FIGURE_SINCE_RESERVED,
+	VMT_FIGURE_SINCE_RELEASED,
+	VMT_FIGURE_MISSED_RESERVED,
 	VMT_FIGURES,
 };
 
@@ -127,6 +131,10 @@ void vmt_sites_vote_class(struct vmt_site_entry *entry, uint8_t class, uint64_t 
 
 /* Notes what each site holds now, to tell later by how much it has grown. */
 void vmt_sites_mark(struct vmt_sites *sites);
+
+/* From begin to end: what comes to a figure of the run meanwhile is the part. */
+void vmt_sites_begin_part(struct vmt_sites *sites, enum vmt_figure part, enum vmt_figure of);
+void vmt_sites_end_part(struct vmt_sites *sites, enum vmt_figure part, enum vmt_figure of);
 
 /* A look at what the sites have at a snapshot, which leaves nothing behind: from keep to restore
  * each has no figure of a snapshot but those that are added, and then all is as it was. Sites made

@@ -1,6 +1,7 @@
 #include "tools/model/tree/tree_scan.h"
 
 #include "format/codec.h"
+#include "tools/read/trace/rss_peak.h"
 #include "tools/read/trace/trace.h"
 #include "tools/read/trace/untraced_records.h"
 
@@ -14,6 +15,7 @@
 
 struct line {
 	uint64_t leaves_ns; /* of a last snapshot, or 0 */
+	struct vmt_rss_peak peak;
 	struct vmt_tree_point *points;
 	size_t count;
 	size_t room;
@@ -59,11 +61,12 @@ has_room(struct line *line)
 }
 
 static bool
-add_point(struct line *line, uint64_t monotonic_ns, uint64_t rss_bytes)
+add_point(struct line *line, uint64_t monotonic_ns, uint64_t rss_bytes, uint64_t counted_bytes)
 {
 	struct vmt_tree_point point = {(int64_t)(monotonic_ns & INT64_MAX),
 				       vmt_tree_figure(rss_bytes)};
 
+	vmt_rss_peak_add(&line->peak, rss_bytes, counted_bytes);
 	if (rss_bytes == VMT_FIGURE_UNKNOWN)
 		return true;
 	if (line->count > 0 && line->filled < line->stride) {
@@ -91,7 +94,7 @@ add_usages(struct line *line, const struct vmt_trace_chunk *chunk, const unsigne
 		step = vmt_codec_get_usage(&chunk->header, bytes + at, length - at, &usage);
 		if (step == 0)
 			break;
-		if (!add_point(line, usage.monotonic_ns, usage.rss_bytes))
+		if (!add_point(line, usage.monotonic_ns, usage.rss_bytes, usage.peak_rss_bytes))
 			return false;
 	}
 	return true;
@@ -116,7 +119,7 @@ add_chunk(struct line *line, struct vmt_trace *trace, const struct vmt_trace_chu
 		return true;
 	if (head.reason == VMT_SNAPSHOT_EXIT)
 		line->leaves_ns = head.monotonic_ns;
-	return add_point(line, head.monotonic_ns, head.resident_bytes);
+	return add_point(line, head.monotonic_ns, head.resident_bytes, head.peak_rss_bytes);
 }
 
 static int
@@ -146,9 +149,7 @@ read_line(struct vmt_tree_process *process, struct vmt_trace *trace, size_t most
 	process->leaves_ns = (int64_t)(line.leaves_ns & INT64_MAX);
 	if (!done)
 		return false;
-	for (size_t i = 0; i < line.count; i++)
-		if (line.points[i].rss_bytes > process->peak_rss_bytes)
-			process->peak_rss_bytes = line.points[i].rss_bytes;
+	process->peak_rss_bytes = vmt_rss_peak_bytes(&line.peak);
 	/* Usages are written later than snapshots that were taken later. */
 	if (line.count > 1)
 		qsort(line.points, line.count, sizeof(*line.points), by_time);

@@ -1,0 +1,145 @@
+/* The largest RSS: what readings and snapshots saw, and what the kernel counted between them. */
+#include "format/codec.h"
+#include "tools/model/report/report_draft.h"
+#include "tools/read/trace/rss_peak.h"
+
+/* One reading of the kernel's count. */
+struct reading {
+	uint64_t time; /* ticks */
+	uint64_t rss_bytes;
+	uint64_t peak_rss_bytes;
+};
+
+typedef void (*taker)(struct vmt_report_draft *draft, const struct reading *reading);
+
+static void
+see(struct vmt_report_draft *draft, const struct reading *reading)
+{
+	struct vmt_peak_draft *peak = &draft->peak;
+	uint64_t counted = reading->peak_rss_bytes;
+
+	if (reading->rss_bytes != VMT_FIGURE_UNKNOWN && reading->rss_bytes > peak->seen_bytes) {
+		peak->seen_bytes = reading->rss_bytes;
+		peak->seen_time = reading->time;
+	}
+	if (counted == VMT_FIGURE_UNKNOWN)
+		return;
+	peak->is_counted = true;
+	if (counted > peak->counted_bytes ||
+	    (counted == peak->counted_bytes && reading->time < peak->by)) {
+		peak->counted_bytes = counted;
+		peak->by = reading->time;
+	}
+	if (reading->time > peak->last)
+		peak->last = reading->time;
+}
+
+/* Usages are written later than snapshots that were taken later: the order of chunks tells nothing.
+ */
+static void
+see_before(struct vmt_report_draft *draft, const struct reading *reading)
+{
+	struct vmt_peak_draft *peak = &draft->peak;
+
+	if (reading->peak_rss_bytes != VMT_FIGURE_UNKNOWN && reading->time < peak->by &&
+	    reading->time > peak->after)
+		peak->after = reading->time;
+}
+
+static void
+visit_usages(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk,
+	     const unsigned char *bytes, size_t length, taker take)
+{
+	struct vmt_usage usage;
+
+	for (size_t at = 0, step; at < length; at += step) {
+		step = vmt_codec_get_usage(&chunk->header, bytes + at, length - at, &usage);
+		if (step == 0)
+			return;
+		take(draft, &(struct reading){usage.time, usage.rss_bytes, usage.peak_rss_bytes});
+	}
+}
+
+static void
+visit_all(struct vmt_report_draft *draft, taker take)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct vmt_snapshot_head head;
+		const unsigned char *bytes;
+		struct vmt_err err = {""};
+		size_t length;
+
+		if ((chunks[i].header.kind != VMT_CHUNK_USAGE &&
+		     chunks[i].header.kind != VMT_CHUNK_SNAPSHOT) ||
+		    vmt_trace_payload(draft->trace, &chunks[i], &bytes, &length, &err))
+			continue;
+		if (chunks[i].header.kind == VMT_CHUNK_USAGE)
+			visit_usages(draft, &chunks[i], bytes, length, take);
+		else if (vmt_codec_get_snapshot_head(&chunks[i].header, bytes, length, &head) != 0)
+			take(draft, &(struct reading){head.time,
+						      head.source == VMT_RESIDENCY_NONE
+							  ? VMT_FIGURE_UNKNOWN
+							  : head.resident_bytes,
+						      head.peak_rss_bytes});
+	}
+}
+
+void
+vmt_report_peak_scan(struct vmt_report_draft *draft)
+{
+	struct vmt_peak_draft *peak = &draft->peak;
+
+	visit_all(draft, see);
+	peak->after = vmt_trace_head(draft->trace)->clock_start.ticks;
+	if (!vmt_rss_peak_is_above(peak->counted_bytes, peak->seen_bytes))
+		return;
+	visit_all(draft, see_before);
+	draft->missed = (struct vmt_window){
+	    .is_wanted = true,
+	    .from = peak->after,
+	    .until = peak->by,
+	    .requested = VMT_FIGURE_MISSED_RESERVED,
+	    .released = VMT_FIGURES,
+	};
+}
+
+/* What EXIT and EXEC tell is of programs before an exec as well: it is this one's where it is more
+ * than it was at the start. */
+void
+vmt_report_peak_hear(struct vmt_report_draft *draft, uint64_t bytes, uint64_t time)
+{
+	uint64_t at_start = vmt_trace_head(draft->trace)->start_peak_rss_bytes;
+	struct vmt_peak_draft *peak = &draft->peak;
+
+	if (at_start == 0 || bytes <= at_start || !vmt_rss_peak_is_above(bytes, peak->seen_bytes) ||
+	    (peak->is_counted && !vmt_rss_peak_is_above(bytes, peak->counted_bytes)))
+		return;
+	peak->is_counted = true;
+	peak->counted_bytes = bytes;
+	peak->after = peak->last < time ? peak->last : peak->after;
+	if (peak->last == 0)
+		peak->after = vmt_trace_head(draft->trace)->clock_start.ticks;
+	peak->by = time;
+	peak->is_said = true;
+}
+
+void
+vmt_report_peak_fill(struct vmt_report_draft *draft)
+{
+	const struct vmt_peak_draft *found = &draft->peak;
+	struct vmt_report *report = &draft->report;
+
+	report->peak.seen_bytes = found->seen_bytes;
+	report->peak.seen_ns = vmt_trace_time_ns(draft->trace, found->seen_time);
+	report->peak.counted_bytes = found->is_counted ? found->counted_bytes : VMT_FIGURE_UNKNOWN;
+	report->peak.is_missed =
+	    found->is_counted && vmt_rss_peak_is_above(found->counted_bytes, found->seen_bytes);
+	if (!report->peak.is_missed)
+		return;
+	report->peak.after_ns = vmt_trace_time_ns(draft->trace, found->after);
+	report->peak.by_ns = vmt_trace_time_ns(draft->trace, found->by);
+	report->peak.requests_known = draft->missed.is_wanted && !found->is_said;
+}

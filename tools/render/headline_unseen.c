@@ -1,0 +1,246 @@
+#include "tools/render/headline_unseen.h"
+
+#include "tools/render/group_rows.h"
+#include "tools/render/headline_owners.h"
+#include "tools/render/units.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORTH_LEAST_BYTES (UINT64_C(4) << 20)
+#define WORTH_PART 20u
+/* A snapshot this far from the moment that was asked for is said to be. */
+#define FAR_NS INT64_C(1000000000)
+
+static bool
+is_end(const struct vmt_report *report, const char *end)
+{
+	return strcmp(report->process.end, end) == 0;
+}
+
+bool
+vmt_headline_unseen_is_oom(const struct vmt_report *report)
+{
+	return is_end(report, "signal") && report->process.end_status == SIGKILL &&
+	       report->cgroup.oom_kills != VMT_FIGURE_UNKNOWN && report->cgroup.oom_kills != 0;
+}
+
+static uint64_t
+worth(const struct vmt_report *report)
+{
+	uint64_t part = report->snapshot.rss_bytes / WORTH_PART;
+
+	return part > WORTH_LEAST_BYTES ? part : WORTH_LEAST_BYTES;
+}
+
+/* By how much more was requested than given back. */
+static int64_t
+net(uint64_t requested, uint64_t freed)
+{
+	return (int64_t)requested - (int64_t)freed;
+}
+
+static bool
+has_grown(const struct vmt_report *report)
+{
+	int64_t least = (int64_t)worth(report);
+
+	return net(report->since.blocks_requested_bytes, report->since.blocks_freed_bytes) >=
+		   least ||
+	       net(report->since.mapped_bytes, report->since.unmapped_bytes) >= least;
+}
+
+static bool
+has_shrunk(const struct vmt_report *report)
+{
+	int64_t least = (int64_t)worth(report);
+
+	return net(report->since.blocks_freed_bytes, report->since.blocks_requested_bytes) >=
+		   least ||
+	       net(report->since.unmapped_bytes, report->since.mapped_bytes) >= least;
+}
+
+static void
+say_bytes(struct vmt_sentence *sentence, const char *before, uint64_t bytes, const char *behind)
+{
+	char figure[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "%s%s%s", before, vmt_units_bytes(figure, bytes), behind);
+}
+
+/* The larger of the two comes first. */
+static void
+say_pair(struct vmt_sentence *sentence, const char *about, uint64_t more_bytes,
+	 const char *more_words, uint64_t less_bytes, const char *less_words, const char *of)
+{
+	bool swaps = less_bytes > more_bytes;
+
+	say_bytes(sentence, about, swaps ? less_bytes : more_bytes, of);
+	vmt_sentence_say(sentence, " %s", swaps ? less_words : more_words);
+	if (less_bytes == 0 || more_bytes == 0)
+		return;
+	say_bytes(sentence, " and ", swaps ? more_bytes : less_bytes, "");
+	vmt_sentence_say(sentence, " %s", swaps ? more_words : less_words);
+}
+
+bool
+vmt_headline_unseen_say_amounts(struct vmt_sentence *sentence,
+				const struct vmt_unseen_amounts *amounts)
+{
+	bool blocks = amounts->blocks_requested_bytes || amounts->blocks_freed_bytes;
+	bool mapped = amounts->mapped_bytes || amounts->unmapped_bytes;
+
+	if (blocks)
+		say_pair(sentence, amounts->estimate ? "about " : "",
+			 amounts->blocks_requested_bytes, "requested", amounts->blocks_freed_bytes,
+			 "freed", " of malloc blocks were");
+	if (blocks && mapped)
+		vmt_sentence_say(sentence, "; ");
+	if (mapped)
+		say_pair(sentence, "", amounts->mapped_bytes, "mapped", amounts->unmapped_bytes,
+			 "unmapped", " were");
+	return blocks || mapped;
+}
+
+typedef uint64_t (*figure_of)(const struct vmt_site *site);
+
+static uint64_t
+grown_since(const struct vmt_site *site)
+{
+	return site->since_requested_bytes > site->since_released_bytes
+		   ? site->since_requested_bytes - site->since_released_bytes
+		   : 0;
+}
+
+static uint64_t
+released_since(const struct vmt_site *site)
+{
+	return site->since_released_bytes;
+}
+
+static uint64_t
+requested_while_missed(const struct vmt_site *site)
+{
+	return site->missed_requested_bytes;
+}
+
+/* Where one call site has more than half of it, or the most. */
+static void
+say_most(struct vmt_sentence *sentence, const struct vmt_report *report, figure_of figure,
+	 const char *words)
+{
+	const struct vmt_site *best = NULL;
+	size_t count;
+	struct vmt_site *sites = vmt_group_rows_merge(report, 0, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!best || figure(&sites[i]) > figure(best))
+			best = &sites[i];
+	if (best && figure(best) > 0) {
+		vmt_sentence_say(sentence, "%s", words);
+		vmt_headline_say_site(sentence, best);
+	}
+	free(sites);
+}
+
+static void
+say_what_was(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	struct vmt_unseen_amounts amounts = {
+	    report->since.blocks_requested_bytes, report->since.blocks_freed_bytes,
+	    report->since.mapped_bytes, report->since.unmapped_bytes, report->since.estimate};
+
+	vmt_sentence_say(sentence, "; since then ");
+	if (!vmt_headline_unseen_say_amounts(sentence, &amounts)) {
+		vmt_sentence_say(sentence, "no call is recorded that requested or freed memory");
+		return;
+	}
+	if (has_grown(report))
+		say_most(sentence, report, grown_since, ", the most by ");
+	else
+		say_most(sentence, report, released_since, ", the most of ");
+}
+
+/* What the snapshot is held against. */
+static const char *
+moment(const struct vmt_report *report)
+{
+	if (report->since.is_asked)
+		return "before the time asked for";
+	if (vmt_headline_unseen_is_oom(report))
+		return "before the OOM killer's kill";
+	if (is_end(report, "signal"))
+		return "before the signal that ended the process";
+	if (is_end(report, "running") || is_end(report, "ending"))
+		return "old";
+	if (is_end(report, "cut"))
+		return "before the last that the trace has";
+	return "before the end";
+}
+
+/* What came before a process's own exit is no news unless it is more than what is shown. */
+static bool
+is_worth_saying(const struct vmt_report *report, int64_t age_ns)
+{
+	if (!report->since.is_known || age_ns <= 0 || report->snapshot.after_end)
+		return false;
+	if (report->since.is_asked)
+		return age_ns >= FAR_NS || has_grown(report) || has_shrunk(report);
+	if (vmt_report_is_live(report))
+		return has_grown(report) || has_shrunk(report);
+	return has_grown(report);
+}
+
+void
+vmt_headline_unseen_say_since(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	int64_t age_ns = report->since.until_ns - report->since.from_ns;
+	bool is_this = report->since.from_ns == report->snapshot.time_ns;
+	char age[VMT_UNITS_BYTES];
+
+	if (!is_worth_saying(report, age_ns))
+		return;
+	vmt_sentence_say(sentence, "%s is %s %s", is_this ? "This snapshot" : "The last snapshot",
+			 vmt_units_duration(age, (uint64_t)age_ns), moment(report));
+	say_what_was(sentence, report);
+	vmt_sentence_say(sentence, ". ");
+}
+
+static uint64_t
+missed_requests(const struct vmt_report *report)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < report->site_count; i++)
+		sum += report->sites[i].missed_requested_bytes;
+	return sum;
+}
+
+void
+vmt_headline_unseen_say_peak(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	char texts[2][VMT_UNITS_BYTES];
+	int64_t after_ns = report->peak.after_ns;
+	int64_t by_ns = report->peak.by_ns;
+	char figure[VMT_UNITS_BYTES];
+
+	if (!report->peak.is_missed)
+		return;
+	vmt_units_duration(texts[0], after_ns > 0 ? (uint64_t)after_ns : 0);
+	vmt_units_duration(texts[1], by_ns > 0 ? (uint64_t)by_ns : 0);
+	vmt_sentence_say(sentence,
+			 " The peak of %s is the kernel's count: it lay between two readings, ",
+			 vmt_units_bytes(figure, report->peak.counted_bytes));
+	if (strcmp(texts[0], texts[1]) == 0)
+		vmt_sentence_say(sentence, "both at %s", texts[0]);
+	else
+		vmt_sentence_say(sentence, "at %s and %s", texts[0], texts[1]);
+	vmt_sentence_say(sentence, ", and nobody looked at its pages");
+	if (report->peak.requests_known && missed_requests(report) > 0) {
+		vmt_sentence_say(sentence, "; requested meanwhile: %s",
+				 vmt_units_bytes(figure, missed_requests(report)));
+		say_most(sentence, report, requested_while_missed, ", the most by ");
+	}
+	vmt_sentence_say(sentence, ".");
+}
