@@ -199,11 +199,11 @@ parses_statm_and_rollup(void **state)
 static void
 parses_status(void **state)
 {
-	static const char text[] =
-	    "Name:\tx\nUid:\t1\t2\t3\t4294967294\nVmHWM:\t    64 kB\nVmLck:\t       8 kB\nVmRSS:\t    60 kB\n"
-	    "RssAnon:\t      20 kB\nRssFile:\t      28 kB\nRssShmem:\t"
-	    "      12 kB\nVmPTE:\t      44 kB\nVmSwap:\t       4 kB\n"
-	    "HugetlbPages:\t    2048 kB\nThreads:\t3\n";
+	static const char text[] = "Name:\tx\nUid:\t1\t2\t3\t4294967294\nVmHWM:\t    64 "
+				   "kB\nVmLck:\t       8 kB\nVmRSS:\t    60 kB\n"
+				   "RssAnon:\t      20 kB\nRssFile:\t      28 kB\nRssShmem:\t"
+				   "      12 kB\nVmPTE:\t      44 kB\nVmSwap:\t       4 kB\n"
+				   "HugetlbPages:\t    2048 kB\nThreads:\t3\n";
 	struct vmt_procfs_status status;
 
 	(void)state;
