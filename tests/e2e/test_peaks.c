@@ -42,8 +42,8 @@ static int64_t
 bytes_behind(const char *text, const char *words)
 {
 	const char *at = strstr(text, words);
-	char unit[8];
-	double figure;
+	char unit[8] = "";
+	double figure = 0;
 
 	if (at == NULL || sscanf(at + strlen(words), "%lf %7[KMGiB]", &figure, unit) != 2)
 		fail_msg("no figure behind \"%s\" in:\n%s", words, text);
