@@ -87,6 +87,9 @@ note_event(struct vmt_drain *drain, const struct vmt_event *event)
 	drain->deeds += is_deed(event->kind);
 	if (event->kind == VMT_EVENT_EXIT)
 		drain->peak_rss_bytes = event->length;
+	if ((event->kind == VMT_EVENT_EXIT || event->kind == VMT_EVENT_EXEC) &&
+	    event->length > drain->said_peak_bytes)
+		drain->said_peak_bytes = event->length;
 	if (event->kind == VMT_EVENT_PRESENT && event->argument_b == VMT_PRESENT_OWN &&
 	    drain->own_count < VMT_DRAIN_OWN_RANGES)
 		drain->own[drain->own_count++] =

@@ -60,10 +60,11 @@ struct vmt_drain {
 	/* The tracer's own memory in the process, as its first events said. */
 	struct vmt_own_range own[VMT_DRAIN_OWN_RANGES];
 	uint32_t own_count;
-	struct vmt_bound *bound; /* of the file; NULL: none, and then no head is needed */
-	struct vmt_head *head;	 /* told before the first chunk that is thinned */
-	uint64_t random_id;	 /* of the trace */
-	uint64_t peak_rss_bytes; /* as the process said at its exit; 0 = it did not */
+	struct vmt_bound *bound;  /* of the file; NULL: none, and then no head is needed */
+	struct vmt_head *head;	  /* told before the first chunk that is thinned */
+	uint64_t random_id;	  /* of the trace */
+	uint64_t peak_rss_bytes;  /* as the process said at its exit; 0 = it did not */
+	uint64_t said_peak_bytes; /* ... or before an exec */
 	uint64_t deeds;	      /* events that tell of what the process did with memory by itself */
 	struct vmt_held held; /* by the events so far, roughly */
 	bool freed_lazily;    /* an advice of MADV_FREE came by: there may be LazyFree pages */

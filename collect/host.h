@@ -20,6 +20,10 @@ struct vmt_collector_host {
 	bool (*expects_more)(void *context);
 	/* How a process ended where the host has reaped it; false = not known. NULL: never. */
 	bool (*reaped)(void *context, uint32_t pid, int *wait_status);
+	/* The largest RSS of such a process in bytes, as wait4 tells it; 0 = not known. NULL:
+	 * never.
+	 */
+	uint64_t (*peak_rss)(void *context, uint32_t pid);
 	/* Called with each trace opened. NULL: not wanted. */
 	void (*announce)(void *context, uint32_t pid, const char *path);
 	void *context;

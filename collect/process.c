@@ -260,8 +260,22 @@ vmt_process_attend(struct vmt_traced *process, struct vmt_shared *shared, uint64
 	drain(process, shared, now_ns, VMT_DRAIN_LAZY);
 }
 
+/* What it said itself, and what the kernel told who waited for it: of one that became another
+ * program that is the other's. */
+static uint64_t
+last_peak(const struct vmt_traced *process, const struct vmt_collector_host *host,
+	  struct vmt_exit_status ending)
+{
+	uint64_t said = process->drain.said_peak_bytes;
+	uint64_t told = 0;
+
+	if (host->peak_rss && (ending.end == VMT_END_EXIT || ending.end == VMT_END_SIGNAL))
+		told = host->peak_rss(host->context, process->pid);
+	return told > said ? told : said;
+}
+
 static int
-write_end(struct vmt_traced *process, struct vmt_exit_status ending)
+write_end(struct vmt_traced *process, struct vmt_shared *shared, struct vmt_exit_status ending)
 {
 	struct vmt_chunk chunk = {.kind = VMT_CHUNK_END};
 	struct vmt_chunk_end end = {
@@ -271,6 +285,7 @@ write_end(struct vmt_traced *process, struct vmt_exit_status ending)
 	    .status = ending.status,
 	    .collector_cpu_ns = process->cpu_ns,
 	    .snapshots_skipped = process->sampling.snapshots_skipped,
+	    .peak_rss_bytes = last_peak(process, shared->host, ending),
 	};
 
 	chunk.time_min = chunk.time_max = end.time;
@@ -295,10 +310,10 @@ write_rest(struct vmt_traced *process, struct vmt_shared *shared, struct vmt_exi
 		vmt_holes_punch_all(process);
 		(void)write_held(process, shared, now_ns);
 	}
-	if (write_end(process, ending) == 0)
+	if (write_end(process, shared, ending) == 0)
 		return;
 	vmt_holes_punch_all(process);
-	(void)write_end(process, ending);
+	(void)write_end(process, shared, ending);
 }
 
 /* What a process has ended with is its last image's: this one ended before, if it said that it

@@ -1,3 +1,7 @@
+/*
+ * What is due at each round, and what the last looks found.
+ * Over 500 lines: readings and snapshots decide about each other, in one struct.
+ */
 #include "collect/sampling.h"
 
 #include "base/assert.h"

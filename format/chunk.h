@@ -214,6 +214,11 @@ struct vmt_chunk_end {
 	int32_t status; /* exit status, or signal */
 	uint64_t collector_cpu_ns;
 	uint64_t snapshots_skipped; /* wanted, but over the budget of time or size */
+	/* The larger of what EXIT and EXEC said (event_kinds.def), and of what the kernel told who
+	 * waited for the process. 0 = not known; older traces end before it. */
+	uint64_t peak_rss_bytes;
 };
+
+#define VMT_CHUNK_END_LEAST_BYTES 40u
 
 #endif

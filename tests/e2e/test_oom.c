@@ -115,6 +115,43 @@ check_says(const char *trace, const char *const words[])
 }
 
 static void
+check_metrics(const char *trace)
+{
+	const char *const argv[] = {built("vmtrace"), "report",	     trace,
+				    "--format",	      "openmetrics", NULL};
+	struct run run;
+
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "end=\"oom\""));
+	run_free(&run);
+}
+
+/* The command that waits for the program says what became of it. */
+static void
+test_record_says_so(void **state)
+{
+	const char *trace = scratch_file("recorded.vmt");
+	char script[512];
+	struct run run;
+
+	(void)state;
+	need_cgroup();
+	snprintf(script, sizeof(script),
+		 "echo $$ >%s/cgroup.procs && exec \"$0\" record -o \"$1\" -- \"$2\" 1000", cgroup);
+	run_program(&run,
+		    (const char *const[]){"sh", "-c", script, built("vmtrace"), trace,
+					  built("tests/target/starve"), NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 128 + SIGKILL);
+	if (strstr(run.err, "was killed by the OOM killer: its cgroup had reached its limit of 48 "
+			    "MiB") == NULL)
+		fail_msg("%s", run.err);
+	run_free(&run);
+	remove_cgroup();
+}
+
+static void
 test_killed_by_kernel(void **state)
 {
 	static struct conversation talk;
@@ -132,6 +169,8 @@ test_killed_by_kernel(void **state)
 
 	check_report(root);
 	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "signal");
+	assert_true(json_is_true(member(member(root, "process"), "oom")));
+	check_metrics(trace);
 	assert_true(site_sum(root, "mmap", "starve_more", "grown_bytes") > 0);
 	assert_int_equal(site_sum(root, "mmap", "take_base", "grown_bytes"), 0);
 	assert_true(number(member(root, "cgroup"), "peak_bytes") > 40 << 20);
@@ -264,6 +303,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_killed_by_kernel),
+	    cmocka_unit_test(test_record_says_so),
 	    cmocka_unit_test(test_killed_together),
 	    cmocka_unit_test(test_what_filled_the_limit),
 	};

@@ -247,10 +247,20 @@ what_malloc_keeps_is_named_for_what_it_is(void **state)
 	report.retained.free_page_bytes = MIB(70);
 	report.retained.pinned_bytes = MIB(25);
 	report.retained.overhead_bytes = MIB(5);
-	assert_shows(headline(&report), ": 95 MiB freed but kept by glibc (73 %), pinned by "
-					"metric_new (app); ");
+	report.retained.free_page_least_bytes = report.retained.free_page_most_bytes = MIB(70);
+	assert_shows(
+	    headline(&report),
+	    ": 95 MiB freed but kept by glibc (73 %), of which 70 MiB in free pages, which "
+	    "malloc_trim would give back, and 25 MiB in pages with live blocks (most of all "
+	    "that below or around blocks of metric_new (app)); ");
 	report.retained.estimate = true;
-	assert_shows(headline(&report), ": about 95 MiB freed");
+	report.retained.free_page_least_bytes = MIB(60);
+	report.retained.free_page_most_bytes = MIB(80);
+	assert_shows(
+	    headline(&report),
+	    ": about 95 MiB freed but kept by glibc (73 %), of which about 70 MiB (60 MiB to "
+	    "80 MiB) in free pages, which malloc_trim would give back, and about 25 MiB in "
+	    "pages with live blocks");
 	report.retained.free_page_bytes = 0;
 	report.retained.pinned_bytes = 0;
 	report.retained.overhead_bytes = MIB(100);

@@ -137,14 +137,43 @@ huge_pages_outside_of_rss_are_touched(void **state)
 	world.b.classes[1].hugetlb_bytes = MIB(16);
 	pair_expect_headline(&world,
 			     "Reserved +32 MiB (+33 %), nearly all in class huge pages (hugetlb), "
-			     "committed flat at 10 MiB: more is requested, but not touched. Huge "
-			     "pages outside of RSS (hugetlb): -4 MiB (from 20 MiB to 16 MiB).");
+			     "committed flat at 10 MiB: more is requested, and is not in RAM: "
+			     "given back, or not touched yet. Huge pages outside of RSS (hugetlb): "
+			     "-4 MiB (from 20 MiB to 16 MiB).");
 	world.b.classes[1].reserved_bytes = MIB(32);
 	world.b.report.snapshot.virtual_bytes -= MIB(32);
 	pair_expect_headline(
 	    &world, "Reserved flat at 96 MiB, committed flat at 10 MiB (two runs of one "
 		    "program may differ by 512 KiB). Huge pages outside of RSS (hugetlb): -4 "
 		    "MiB (from 20 MiB to 16 MiB).");
+}
+
+/* What is in RAM in neither snapshot may have been there between them. */
+static void
+not_touched_is_what_surely_never_had_a_page(void **state)
+{
+	(void)state;
+	pair_class(&world.a, "mmap", MIB(64), MIB(10));
+	pair_class(&world.b, "mmap", MIB(96), MIB(10));
+	world.a.classes[0].never_touched_bytes = MIB(54);
+	world.b.classes[0].never_touched_bytes = MIB(86);
+	pair_expect_headline(&world,
+			     "Reserved +32 MiB (+50 %), nearly all in class mmap, committed "
+			     "flat at 10 MiB: more is requested, but not touched.");
+	world.b.classes[0].never_touched_bytes = MIB(54);
+	pair_expect_headline(&world,
+			     "Reserved +32 MiB (+50 %), nearly all in class mmap, committed "
+			     "flat at 10 MiB: more is requested, and is not in RAM: given "
+			     "back, or not touched yet.");
+	world.a.classes[0].reserved_bytes = MIB(128);
+	world.a.report.snapshot.virtual_bytes += MIB(64);
+	pair_expect_headline(&world,
+			     "Reserved -32 MiB (-25 %), nearly all in class mmap, committed "
+			     "flat at 10 MiB: less is requested, of what was not in RAM.");
+	world.a.classes[0].never_touched_bytes = MIB(86);
+	pair_expect_headline(&world,
+			     "Reserved -32 MiB (-25 %), nearly all in class mmap, committed "
+			     "flat at 10 MiB: less is requested, of what was not touched.");
 }
 
 /* What went to swap was neither given back nor left untouched. */
@@ -540,6 +569,7 @@ main(void)
 	    cmocka_unit_test_setup(moves_name_both_ends, begin),
 	    cmocka_unit_test_setup(quiet_ends_are_told, begin),
 	    cmocka_unit_test_setup(huge_pages_outside_of_rss_are_touched, begin),
+	    cmocka_unit_test_setup(not_touched_is_what_surely_never_had_a_page, begin),
 	    cmocka_unit_test_setup(pages_in_swap_are_touched, begin),
 	    cmocka_unit_test_setup(a_sentence_does_not_contradict_its_figures, begin),
 	    cmocka_unit_test_setup(programs_of_other_names_are_told_first, begin),

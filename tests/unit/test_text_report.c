@@ -250,6 +250,13 @@ does_not_call_what_it_cannot_see_killed(void **state)
 	report.process.other_pid_namespace = true;
 	check_ending(&report, "cut", 0,
 		     "whether it was killed or runs on is not seen from this pid namespace");
+	check_ending(&report, "cut", 0,
+		     "its memory cgroup could not be read: whether it was full is not known.");
+	report.cgroup.is_read = true;
+	report.cgroup.limit_bytes = MIB(800);
+	report.cgroup.last_bytes = MIB(600);
+	check_ending(&report, "cut", 0,
+		     "its cgroup had 600 MiB of its limit of 800 MiB in use when last read.");
 }
 
 static void
@@ -268,6 +275,7 @@ tells_how_it_ended(void **state)
 		     "not seen here: it ended, or runs in another pid namespace; its collector "
 		     "wrote a moment ago: run this again shortly.");
 	report.process.last_event_ns = 1500000000;
+	report.cgroup.is_read = true;
 	check_ending(&report, "cut", 0,
 		     "no collector was left to record the cause; last event at 1.5 s.");
 	report.loss.events = 0;

@@ -169,6 +169,15 @@ reaped(void *context, uint32_t pid, int *wait_status)
 	return true;
 }
 
+static uint64_t
+peak_rss(void *context, uint32_t pid)
+{
+	const struct recording *recording = context;
+	const struct vmt_launch *launch = &recording->launch;
+
+	return launch->ended && pid == (uint32_t)launch->pid ? launch->peak_rss_bytes : 0;
+}
+
 static void
 announce(void *context, uint32_t pid, const char *path)
 {
@@ -196,6 +205,7 @@ collect(struct recording *recording)
 	    .compress = compress,
 	    .expects_more = expects_more,
 	    .reaped = reaped,
+	    .peak_rss = peak_rss,
 	    .announce = announce,
 	    .context = recording,
 	    .interval_ns = recording->wanted.interval_ns,

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -253,13 +254,14 @@ vmt_launch_has_ended(struct vmt_launch *launch)
 bool
 vmt_launch_reap(struct vmt_launch *launch, bool block)
 {
+	struct rusage usage = {.ru_maxrss = 0};
 	pid_t got;
 
 	assert(launch->pid > 0);
 	if (launch->ended)
 		return true;
 	do
-		got = waitpid(launch->pid, &launch->wait_status, block ? 0 : WNOHANG);
+		got = wait4(launch->pid, &launch->wait_status, block ? 0 : WNOHANG, &usage);
 	while (got < 0 && errno == EINTR);
 	if (got == 0)
 		return false;
@@ -267,6 +269,7 @@ vmt_launch_reap(struct vmt_launch *launch, bool block)
 	if (got < 0)
 		launch->wait_status = 0;
 	launch->ended = true;
+	launch->peak_rss_bytes = got < 0 ? 0 : (uint64_t)usage.ru_maxrss << 10;
 	if (launch->end_ns == 0)
 		launch->end_ns = vmt_launch_now_ns();
 	/* The number may be given to a stranger from here on. */

@@ -20,9 +20,11 @@
 struct vmt_launch {
 	pid_t pid;
 	bool ended;
-	int wait_status;   /* where ended */
-	uint64_t start_ns; /* CLOCK_MONOTONIC */
-	uint64_t end_ns;   /* 0: not seen to have ended */
+	int wait_status;	 /* where ended */
+	uint64_t peak_rss_bytes; /* ... as wait4 tells it: of programs before an exec too; 0: not
+				    known */
+	uint64_t start_ns;	 /* CLOCK_MONOTONIC */
+	uint64_t end_ns;	 /* 0: not seen to have ended */
 };
 
 /* What is done to a program at the stop of its exec, before its first instruction. Returns the

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,8 @@ struct figures {
 	uint64_t lost;
 	uint64_t thinned;
 	const char *shortage; /* why its recording ended early, or NULL */
+	bool oom;	      /* it was killed because its cgroup was out of memory ... */
+	uint64_t limit_bytes; /* ... which may have so much; or VMT_FIGURE_UNKNOWN */
 	bool readable;
 };
 
@@ -57,8 +60,30 @@ vmt_record_summary_free(struct vmt_record_summary *recorded)
 	recorded->kept = 0;
 }
 
+/* What the readings of one trace tell. */
+struct readings {
+	struct vmt_rss_peak peak;
+	uint64_t first_kills; /* of the cgroup; VMT_FIGURE_UNKNOWN */
+	uint64_t most_kills;
+	uint64_t limit_bytes;
+};
+
 static void
-add_chunk(struct vmt_rss_peak *peak, struct vmt_trace *trace, const struct vmt_trace_chunk *chunk)
+add_usage(struct readings *readings, const struct vmt_usage *usage)
+{
+	vmt_rss_peak_add(&readings->peak, usage->rss_bytes, usage->peak_rss_bytes);
+	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
+		readings->limit_bytes = usage->cgroup_limit_bytes;
+	if (usage->cgroup_oom_kills == VMT_FIGURE_UNKNOWN)
+		return;
+	if (readings->first_kills == VMT_FIGURE_UNKNOWN)
+		readings->first_kills = readings->most_kills = usage->cgroup_oom_kills;
+	if (usage->cgroup_oom_kills > readings->most_kills)
+		readings->most_kills = usage->cgroup_oom_kills;
+}
+
+static void
+add_chunk(struct readings *readings, struct vmt_trace *trace, const struct vmt_trace_chunk *chunk)
 {
 	struct vmt_snapshot_head head;
 	struct vmt_usage usage;
@@ -72,27 +97,58 @@ add_chunk(struct vmt_rss_peak *peak, struct vmt_trace *trace, const struct vmt_t
 		return;
 	if (chunk->header.kind == VMT_CHUNK_SNAPSHOT) {
 		if (vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) != 0)
-			vmt_rss_peak_add(peak, head.resident_bytes, head.peak_rss_bytes);
+			vmt_rss_peak_add(&readings->peak, head.resident_bytes, head.peak_rss_bytes);
 		return;
 	}
 	for (size_t at = 0, step; at < length; at += step) {
 		step = vmt_codec_get_usage(&chunk->header, bytes + at, length - at, &usage);
 		if (step == 0)
 			break;
-		vmt_rss_peak_add(peak, usage.rss_bytes, usage.peak_rss_bytes);
+		add_usage(readings, &usage);
 	}
+}
+
+/* What the kernel told who waited for the process is of programs before an exec as well. */
+static void
+add_end(struct readings *readings, struct vmt_trace *trace)
+{
+	const struct vmt_chunk_end *end = vmt_trace_end_chunk(trace);
+	uint64_t at_start = vmt_trace_head(trace)->start_peak_rss_bytes;
+
+	if (end && at_start != 0 && end->peak_rss_bytes > at_start)
+		vmt_rss_peak_add(&readings->peak, VMT_FIGURE_UNKNOWN, end->peak_rss_bytes);
+}
+
+static struct readings
+read_readings(struct vmt_trace *trace)
+{
+	struct readings readings = {.first_kills = VMT_FIGURE_UNKNOWN,
+				    .limit_bytes = VMT_FIGURE_UNKNOWN};
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
+
+	for (size_t i = 0; i < count; i++)
+		add_chunk(&readings, trace, &chunks[i]);
+	add_end(&readings, trace);
+	return readings;
 }
 
 uint64_t
 vmt_record_summary_peak(struct vmt_trace *trace)
 {
-	struct vmt_rss_peak peak = {0};
-	size_t count;
-	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
+	struct readings readings = read_readings(trace);
 
-	for (size_t i = 0; i < count; i++)
-		add_chunk(&peak, trace, &chunks[i]);
-	return vmt_rss_peak_bytes(&peak);
+	return vmt_rss_peak_bytes(&readings.peak);
+}
+
+static bool
+is_oom(struct vmt_trace *trace, const struct readings *readings)
+{
+	int status;
+
+	return strcmp(vmt_trace_end(trace, &status), "signal") == 0 && status == SIGKILL &&
+	       readings->first_kills != VMT_FIGURE_UNKNOWN &&
+	       readings->most_kills > readings->first_kills;
 }
 
 static struct figures
@@ -101,12 +157,16 @@ read_figures(const char *path)
 	struct figures figures = {0};
 	const struct vmt_trace_loss *loss;
 	struct vmt_trace *trace;
+	struct readings readings;
 	struct vmt_err err = {""};
 
 	if (vmt_trace_open(&trace, path, &err) < 0)
 		return figures;
 	figures.readable = true;
-	figures.peak_rss_bytes = vmt_record_summary_peak(trace);
+	readings = read_readings(trace);
+	figures.peak_rss_bytes = vmt_rss_peak_bytes(&readings.peak);
+	figures.oom = is_oom(trace, &readings);
+	figures.limit_bytes = readings.limit_bytes;
 	if (vmt_process_end_is_short(vmt_trace_head(trace)))
 		figures.shortage = vmt_process_end_shortage(vmt_trace_head(trace)->end_status);
 	loss = vmt_trace_loss(trace);
@@ -241,6 +301,20 @@ print_shortage(const char *path, const char *shortage, FILE *out)
 }
 
 static void
+print_kill(const char *path, const struct figures *figures, FILE *out)
+{
+	char limit[VMT_UNITS_BYTES];
+
+	fprintf(out, "vmtrace: the process in ");
+	vmt_record_summary_print_word(vmt_record_summary_short_path(path), out);
+	fprintf(out, " was killed by the OOM killer");
+	if (figures->limit_bytes != VMT_FIGURE_UNKNOWN)
+		fprintf(out, ": its cgroup had reached its limit of %s",
+			vmt_units_bytes(limit, figures->limit_bytes));
+	fprintf(out, "\n");
+}
+
+static void
 print_next(const char *trace, FILE *out)
 {
 	char page[PATH_MAX];
@@ -271,6 +345,8 @@ vmt_record_summary_print(const struct vmt_record_summary *recorded, uint64_t dur
 		thinned += figures.thinned;
 		if (figures.shortage)
 			print_shortage(recorded->paths[i], figures.shortage, out);
+		if (figures.oom)
+			print_kill(recorded->paths[i], &figures, out);
 		if (figures.readable &&
 		    (!best.readable || figures.peak_rss_bytes > best.peak_rss_bytes)) {
 			best = figures;

@@ -73,7 +73,7 @@ put_process(struct writer *writer, const struct vmt_report *report)
 		"vmtrace_process_info{exe=\"%s\",pid=\"%" PRIu32
 		"\",command=\"%s\",end=\"%s\"} 1\n",
 		writer->exe, report->process.pid, label(title, vmt_report_command(report)),
-		report->process.end);
+		vmt_report_is_oom(report) ? "oom" : report->process.end);
 	put_seconds(writer, "vmtrace_start_timestamp_seconds",
 		    "When the recording began, since 1970.", report->process.start_unix_ns);
 	put_seconds(writer, "vmtrace_duration_seconds", "How long it was recorded.",

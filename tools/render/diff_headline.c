@@ -7,6 +7,7 @@
 #include "tools/render/diff_headline_touch.h"
 #include "tools/render/frame_text.h"
 #include "tools/render/headline.h"
+#include "tools/render/headline_unseen.h"
 #include "tools/render/rank.h"
 #include "tools/render/sentence.h"
 
@@ -103,6 +104,19 @@ way_of_reserved(const struct vmt_diff *diff)
 	return (vmt_diff_delta(reserved) > 0) == up ? RESERVED_ALONG : RESERVED_AGAINST;
 }
 
+/* Whether what came to be reserved, or is no more, surely never had a page. What is in RAM in
+ * neither snapshot may have been there between them. */
+static bool
+is_never_touched(const struct vmt_diff *diff)
+{
+	const struct vmt_diff_figure *reserved = &diff->totals.reserved_bytes;
+	const struct vmt_diff_figure *never = &diff->totals.never_touched_bytes;
+
+	return (vmt_diff_delta(never) > 0) == (vmt_diff_delta(reserved) > 0) &&
+	       vmt_diff_distance(never) >=
+		   vmt_diff_distance(reserved) - vmt_diff_distance(reserved) / 10;
+}
+
 static const char *
 meaning(const struct vmt_diff *diff, enum reserved_way way)
 {
@@ -116,7 +130,7 @@ meaning(const struct vmt_diff *diff, enum reserved_way way)
 	    [RESERVED_FLAT] = "less of what is reserved is touched, or more was given back",
 	    [RESERVED_ALONG] =
 		"as much is reserved there, but less of it is touched or more was given back",
-	    [RESERVED_AGAINST] = "more is reserved, but less of it is touched",
+	    [RESERVED_AGAINST] = "more is reserved, but less of it is in RAM",
 	};
 
 	if (outside)
@@ -131,9 +145,12 @@ meaning(const struct vmt_diff *diff, enum reserved_way way)
 	case VMT_DIFF_SHRUNK:
 		return "less is requested";
 	case VMT_DIFF_MORE_RESERVED:
-		return "more is requested, but not touched";
+		return is_never_touched(diff) ? "more is requested, but not touched"
+					      : "more is requested, and is not in RAM: given back, "
+						"or not touched yet";
 	case VMT_DIFF_LESS_RESERVED:
-		return "less is requested, of what was not touched";
+		return is_never_touched(diff) ? "less is requested, of what was not touched"
+					      : "less is requested, of what was not in RAM";
 	case VMT_DIFF_UNKNOWN:
 	case VMT_DIFF_SAME:
 	case VMT_DIFF_MOVED:
@@ -224,6 +241,31 @@ say_move(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	vmt_sentence_say(sentence, ".");
 }
 
+/* What the events of one trace say of the time from A's moment to B's, where the snapshot before
+ * both is the same. */
+static void
+say_between(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	const struct vmt_report *a = diff->a;
+	const struct vmt_report *b = diff->b;
+	struct vmt_unseen_amounts amounts = {.estimate = a->since.estimate || b->since.estimate};
+
+	if (!a->since.is_known || !b->since.is_known || a->since.from_ns != b->since.from_ns ||
+	    a->since.until_ns >= b->since.until_ns)
+		return;
+#define BETWEEN(name)                                                                              \
+	amounts.name = b->since.name > a->since.name ? b->since.name - a->since.name : 0
+	BETWEEN(blocks_requested_bytes);
+	BETWEEN(blocks_freed_bytes);
+	BETWEEN(mapped_bytes);
+	BETWEEN(unmapped_bytes);
+#undef BETWEEN
+	vmt_sentence_say(sentence, " By events, from A's moment to B's ");
+	if (!vmt_headline_unseen_say_amounts(sentence, &amounts))
+		vmt_sentence_say(sentence, "no call is recorded that requested or freed memory");
+	vmt_sentence_say(sentence, ".");
+}
+
 static void
 say_unknown(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
@@ -238,6 +280,7 @@ say_unknown(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 				 "A and B are the same snapshot, at %s: there is nothing to "
 				 "compare.",
 				 vmt_units_duration(when, time_ns > 0 ? (uint64_t)time_ns : 0));
+		say_between(sentence, diff);
 		return;
 	}
 	vmt_sentence_say(sentence, "%s no snapshot of resident pages: committed memory is unknown.",
@@ -332,6 +375,10 @@ say_other(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 		say_replaced(sentence, "B", &diff->continues_b);
 	if (a || b)
 		vmt_sentence_say(sentence, "Only what came before is compared. ");
+	if (diff->verdict.kind != VMT_DIFF_UNKNOWN) {
+		vmt_headline_unseen_say_since(sentence, diff->a, "A's snapshot");
+		vmt_headline_unseen_say_since(sentence, diff->b, "B's snapshot");
+	}
 	if (diff->a->snapshot.after_end)
 		vmt_headline_say_end(sentence, diff->a, one ? "The trace" : "A");
 	if (diff->b->snapshot.after_end && !(one && diff->a->snapshot.after_end))

@@ -234,6 +234,27 @@ pinning(const struct vmt_report *report)
 	return best;
 }
 
+/* What of the free memory malloc_trim gives back, and what live blocks keep. */
+static void
+say_trimmable(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t least = report->retained.free_page_least_bytes;
+	uint64_t most = report->retained.free_page_most_bytes;
+	const char *about = report->retained.estimate ? "about " : "";
+	char figures[2][VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, ", of which %s%s", about,
+			 vmt_units_bytes(figures[0], report->retained.free_page_bytes));
+	vmt_units_bytes(figures[0], least);
+	vmt_units_bytes(figures[1], most);
+	if (strcmp(figures[0], figures[1]) != 0)
+		vmt_sentence_say(sentence, " (%s to %s)", figures[0], figures[1]);
+	vmt_sentence_say(
+	    sentence,
+	    " in free pages, which malloc_trim would give back, and %s%s in pages with live blocks",
+	    about, vmt_units_bytes(figures[0], report->retained.pinned_bytes));
+}
+
 /* What is free, or the overhead of what is live, whichever is more. */
 static void
 say_retained(struct vmt_sentence *sentence, const struct vmt_report *report)
@@ -252,9 +273,11 @@ say_retained(struct vmt_sentence *sentence, const struct vmt_report *report)
 	vmt_sentence_say(sentence, "%s%s freed but kept by glibc", about,
 			 vmt_units_bytes(figure, free_bytes));
 	say_share(sentence, report, free_bytes);
+	say_trimmable(sentence, report);
 	if (site && site->pins_bytes > free_bytes / 2) {
-		vmt_sentence_say(sentence, ", pinned by ");
+		vmt_sentence_say(sentence, " (most of all that below or around blocks of ");
 		vmt_headline_say_site(sentence, site);
+		vmt_sentence_say(sentence, ")");
 	}
 }
 

@@ -4,7 +4,6 @@
 #include "tools/render/headline_owners.h"
 #include "tools/render/units.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,13 +18,6 @@ is_end(const struct vmt_report *report, const char *end)
 	return strcmp(report->process.end, end) == 0;
 }
 
-bool
-vmt_headline_unseen_is_oom(const struct vmt_report *report)
-{
-	return is_end(report, "signal") && report->process.end_status == SIGKILL &&
-	       report->cgroup.oom_kills != VMT_FIGURE_UNKNOWN && report->cgroup.oom_kills != 0;
-}
-
 static uint64_t
 worth(const struct vmt_report *report)
 {
@@ -34,31 +26,27 @@ worth(const struct vmt_report *report)
 	return part > WORTH_LEAST_BYTES ? part : WORTH_LEAST_BYTES;
 }
 
-/* By how much more was requested than given back. */
-static int64_t
-net(uint64_t requested, uint64_t freed)
+static bool
+is_above(uint64_t more, uint64_t less, uint64_t by)
 {
-	return (int64_t)requested - (int64_t)freed;
+	return more > less && more - less >= by;
 }
 
+/* More was requested than given back. */
 static bool
 has_grown(const struct vmt_report *report)
 {
-	int64_t least = (int64_t)worth(report);
-
-	return net(report->since.blocks_requested_bytes, report->since.blocks_freed_bytes) >=
-		   least ||
-	       net(report->since.mapped_bytes, report->since.unmapped_bytes) >= least;
+	return is_above(report->since.blocks_requested_bytes, report->since.blocks_freed_bytes,
+			worth(report)) ||
+	       is_above(report->since.mapped_bytes, report->since.unmapped_bytes, worth(report));
 }
 
 static bool
 has_shrunk(const struct vmt_report *report)
 {
-	int64_t least = (int64_t)worth(report);
-
-	return net(report->since.blocks_freed_bytes, report->since.blocks_requested_bytes) >=
-		   least ||
-	       net(report->since.unmapped_bytes, report->since.mapped_bytes) >= least;
+	return is_above(report->since.blocks_freed_bytes, report->since.blocks_requested_bytes,
+			worth(report)) ||
+	       is_above(report->since.unmapped_bytes, report->since.mapped_bytes, worth(report));
 }
 
 static void
@@ -168,7 +156,7 @@ moment(const struct vmt_report *report)
 {
 	if (report->since.is_asked)
 		return "before the time asked for";
-	if (vmt_headline_unseen_is_oom(report))
+	if (vmt_report_is_oom(report))
 		return "before the OOM killer's kill";
 	if (is_end(report, "signal"))
 		return "before the signal that ended the process";
@@ -193,7 +181,8 @@ is_worth_saying(const struct vmt_report *report, int64_t age_ns)
 }
 
 void
-vmt_headline_unseen_say_since(struct vmt_sentence *sentence, const struct vmt_report *report)
+vmt_headline_unseen_say_since(struct vmt_sentence *sentence, const struct vmt_report *report,
+			      const char *snapshot)
 {
 	int64_t age_ns = report->since.until_ns - report->since.from_ns;
 	bool is_this = report->since.from_ns == report->snapshot.time_ns;
@@ -201,7 +190,7 @@ vmt_headline_unseen_say_since(struct vmt_sentence *sentence, const struct vmt_re
 
 	if (!is_worth_saying(report, age_ns))
 		return;
-	vmt_sentence_say(sentence, "%s is %s %s", is_this ? "This snapshot" : "The last snapshot",
+	vmt_sentence_say(sentence, "%s is %s %s", is_this ? snapshot : "The last snapshot",
 			 vmt_units_duration(age, (uint64_t)age_ns), moment(report));
 	say_what_was(sentence, report);
 	vmt_sentence_say(sentence, ". ");

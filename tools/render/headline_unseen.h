@@ -13,15 +13,14 @@
 #include "tools/render/sentence.h"
 
 /* "The last snapshot is 4.0 s before the OOM killer's kill; since then about 90.2 MiB of malloc
- * blocks were requested, the most by session_open oomfast.c:12. " */
-void vmt_headline_unseen_say_since(struct vmt_sentence *sentence, const struct vmt_report *report);
+ * blocks were requested, the most by session_open oomfast.c:12. " `snapshot` is what the report's
+ * own is called: "This snapshot". */
+void vmt_headline_unseen_say_since(struct vmt_sentence *sentence, const struct vmt_report *report,
+				   const char *snapshot);
 
 /* " The peak of 151 MiB is the kernel's count: it lay between two readings, at 4 s and 4.26 s; 150
  * MiB were requested meanwhile, the most by spike.c:12." */
 void vmt_headline_unseen_say_peak(struct vmt_sentence *sentence, const struct vmt_report *report);
-
-/* Whether the process was killed because its cgroup, or the machine, was out of memory. */
-bool vmt_headline_unseen_is_oom(const struct vmt_report *report);
 
 /* "about 112 MiB of malloc blocks were freed and 3 MiB requested; 20 MiB were mapped", of such
  * amounts; false where there is nothing: then nothing is said. */

@@ -1,3 +1,7 @@
+/*
+ * The document, part by part.
+ * Over 500 lines: one function a part.
+ */
 #include "tools/render/json.h"
 
 #include "format/chunk.h"
@@ -44,6 +48,7 @@ print_process(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "duration_ns", report->process.duration_ns);
 	vmt_emitter_string(emitter, "end", report->process.end);
 	vmt_emitter_i64(emitter, "end_status", report->process.end_status);
+	vmt_emitter_bool(emitter, "oom", vmt_report_is_oom(report));
 	vmt_emitter_string(emitter, "shortage", report->process.shortage);
 	vmt_emitter_bool(emitter, "other_pid_namespace", report->process.other_pid_namespace);
 	vmt_emitter_bool(emitter, "hidden", report->process.hidden);
@@ -189,6 +194,8 @@ print_retained(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_bool(emitter, "estimate", report->retained.estimate);
 	vmt_emitter_u64(emitter, "overhead_bytes", report->retained.overhead_bytes);
 	vmt_emitter_u64(emitter, "free_page_bytes", report->retained.free_page_bytes);
+	vmt_emitter_u64(emitter, "free_page_least_bytes", report->retained.free_page_least_bytes);
+	vmt_emitter_u64(emitter, "free_page_most_bytes", report->retained.free_page_most_bytes);
 	vmt_emitter_u64(emitter, "pinned_bytes", report->retained.pinned_bytes);
 	vmt_emitter_object_end(emitter);
 }
@@ -328,6 +335,7 @@ static void
 print_cgroup(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
 	vmt_emitter_object(emitter, "cgroup");
+	vmt_emitter_bool(emitter, "is_read", report->cgroup.is_read);
 	print_figure(emitter, "limit_bytes", report->cgroup.limit_bytes);
 	print_figure(emitter, "peak_bytes", report->cgroup.peak_bytes);
 	vmt_emitter_bool(emitter, "peak_sampled", report->cgroup.peak_sampled);

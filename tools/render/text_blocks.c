@@ -96,10 +96,12 @@ write_live(const struct vmt_report *report, const struct sums *sums, char *text,
 	char count[VMT_UNITS_BYTES];
 	bool ended = strcmp(report->process.end, "running") != 0;
 
-	snprintf(text, text_bytes, "  %s: %s%s in %s%s blocks, of %zu call sites",
-		 ended ? "Live at the end of the trace" : "Live now", about,
-		 vmt_units_bytes(bytes, sums->end_bytes), about,
-		 vmt_units_count(count, sums->end_count), sums->live_sites);
+	snprintf(
+	    text, text_bytes, "  %s: %s%s in %s%s block%s, of %zu call site%s%s",
+	    ended ? "Live at the end of the trace" : "Live now", about,
+	    vmt_units_bytes(bytes, sums->end_bytes), about, vmt_units_count(count, sums->end_count),
+	    sums->end_count == 1 ? "" : "s", sums->live_sites, sums->live_sites == 1 ? "" : "s",
+	    report->process.forked ? ". Blocks that it inherited at fork are not among them" : "");
 }
 
 static void

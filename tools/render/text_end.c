@@ -27,13 +27,6 @@ is_known(uint64_t figure)
 }
 
 static bool
-was_killed_for_memory(const struct vmt_report *report)
-{
-	return is_end(report, "signal") && report->process.end_status == SIGKILL &&
-	       is_known(report->cgroup.oom_kills);
-}
-
-static bool
 was_near_limit(const struct vmt_report *report)
 {
 	uint64_t used = is_known(report->cgroup.last_bytes) ? report->cgroup.last_bytes : 0;
@@ -52,11 +45,11 @@ write_signal(const struct vmt_report *report, char *text, size_t text_bytes)
 	const char *name = sigabbrev_np(report->process.end_status);
 	char limit[VMT_UNITS_BYTES];
 
-	if (was_killed_for_memory(report) && is_known(report->cgroup.limit_bytes))
+	if (vmt_report_is_oom(report) && is_known(report->cgroup.limit_bytes))
 		snprintf(text, text_bytes,
 			 "killed by the OOM killer: its cgroup had reached its limit of %s",
 			 vmt_units_bytes(limit, report->cgroup.limit_bytes));
-	else if (was_killed_for_memory(report))
+	else if (vmt_report_is_oom(report))
 		snprintf(text, text_bytes, "killed by the OOM killer");
 	else
 		snprintf(text, text_bytes, "ended by signal %d%s%s%s", report->process.end_status,
@@ -68,6 +61,7 @@ static void
 write_suspicion(const struct vmt_report *report, char *text, size_t text_bytes)
 {
 	char limit[VMT_UNITS_BYTES];
+	char used[VMT_UNITS_BYTES];
 
 	if (is_known(report->cgroup.oom_kills) && is_known(report->cgroup.limit_bytes))
 		snprintf(
@@ -78,6 +72,14 @@ write_suspicion(const struct vmt_report *report, char *text, size_t text_bytes)
 		snprintf(text, text_bytes,
 			 "; its cgroup was near its limit of %s: an OOM kill is likely",
 			 vmt_units_bytes(limit, report->cgroup.limit_bytes));
+	else if (is_known(report->cgroup.limit_bytes) && is_known(report->cgroup.last_bytes))
+		snprintf(text, text_bytes,
+			 "; its cgroup had %s of its limit of %s in use when last read",
+			 vmt_units_bytes(used, report->cgroup.last_bytes),
+			 vmt_units_bytes(limit, report->cgroup.limit_bytes));
+	else if (!report->cgroup.is_read)
+		snprintf(text, text_bytes,
+			 "; its memory cgroup could not be read: whether it was full is not known");
 }
 
 /* Why the trace just stops. */

@@ -54,6 +54,23 @@ vmt_text_retained_pinning(const struct vmt_report *report, const struct vmt_text
 	free(sites);
 }
 
+/* How far the samples can be trusted. */
+static void
+print_range(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	uint64_t least = report->retained.free_page_least_bytes;
+	uint64_t most = report->retained.free_page_most_bytes;
+	char figures[2][VMT_UNITS_BYTES];
+	char text[256];
+
+	if (most <= least)
+		return;
+	snprintf(text, sizeof(text),
+		 "  by so few sampled blocks, free pages may be %s to %s (exact: --malloc all)",
+		 vmt_units_bytes(figures[0], least), vmt_units_bytes(figures[1], most));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 4);
+}
+
 void
 vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -70,6 +87,7 @@ vmt_text_retained(const struct vmt_report *report, const struct vmt_text_options
 	print_part(report, options, report->retained.overhead_bytes,
 		   "overhead of live blocks: headers and rounding, not free");
 	vmt_text_retained_pinning(report, options);
+	print_range(report, options);
 	if (report->retained.estimate)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM,
 				"~ = estimated from samples, assuming that unsampled blocks lie "

@@ -3,7 +3,8 @@
  *
  * The result of replaying one trace up to a snapshot and on to its end: plain data, in bytes and
  * nanoseconds, with every figure that section "report" of docs/trace-format.md's JSON names. Built
- * by report_build.h, printed by render/. Owns all it points to; freed by vmt_report_free.
+ * by report_build.h, printed by render/. Owns all it points to; freed by vmt_report_free. Over 500
+ * lines: it is all the data of a report.
  */
 #ifndef VMT_REPORT_H
 #define VMT_REPORT_H
@@ -15,6 +16,7 @@
 #include "tools/model/report/history.h"
 #include "tools/model/space/classes.h" /* names of classes */
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -223,6 +225,7 @@ struct vmt_report {
 		int end_status;
 		bool is_snapshot; /* nothing was recorded: one look at a process that runs */
 		bool is_attached; /* the recording began while the process ran */
+		bool forked;	  /* began at a fork: what it inherited are the parent's calls */
 		bool end_seen;	  /* by the collector, which may not have learnt how it ended */
 		bool not_in_proc; /* its collector did not find it, and left */
 		bool other_pid_namespace;   /* of its collector, than that of who reads */
@@ -298,6 +301,10 @@ struct vmt_report {
 		uint64_t overhead_bytes;
 		uint64_t free_page_bytes;
 		uint64_t pinned_bytes;
+		/* Between which free_page_bytes are, as far as the sampling of blocks and their
+		 * arrangement let them differ; equal where every block is recorded. */
+		uint64_t free_page_least_bytes;
+		uint64_t free_page_most_bytes;
 	} retained;
 	struct vmt_class *classes;
 	size_t class_count;
@@ -394,6 +401,7 @@ struct vmt_report {
 		const char *nameless; /* the one of files that may have changed; NULL: none */
 	} coverage;
 	struct {
+		bool is_read;	      /* some figure of it was, at some time */
 		uint64_t limit_bytes; /* VMT_FIGURE_UNKNOWN where there is none */
 		uint64_t peak_bytes;
 		bool peak_sampled; /* the most that was seen, not the kernel's own figure */
@@ -528,6 +536,16 @@ static inline bool
 vmt_report_is_live(const struct vmt_report *report)
 {
 	return strcmp(report->process.end, "running") == 0 && !report->process.uncollected;
+}
+
+/* Whether it was killed because its cgroup, or the machine, was out of memory: by SIGKILL, while
+ * the kernel counted such a kill in its cgroup. */
+static inline bool
+vmt_report_is_oom(const struct vmt_report *report)
+{
+	return strcmp(report->process.end, "signal") == 0 &&
+	       report->process.end_status == SIGKILL &&
+	       report->cgroup.oom_kills != VMT_FIGURE_UNKNOWN && report->cgroup.oom_kills != 0;
 }
 
 /* What the process was started as; where the command line was left out, its program. */

@@ -107,6 +107,7 @@ fill_process(struct vmt_report_draft *draft)
 	if (vmt_process_end_is_short(vmt_trace_head(draft->trace)))
 		report->process.shortage =
 		    vmt_process_end_shortage(vmt_trace_head(draft->trace)->end_status);
+	report->process.forked = (head->notes & VMT_NOTE_FORKED) != 0;
 	report->process.not_in_proc = (head->notes & VMT_NOTE_NOT_IN_PROC) != 0;
 	report->process.other_pid_namespace = vmt_process_end_is_elsewhere(head);
 	fill_presence(report, head);
@@ -160,16 +161,17 @@ fill_loss(struct vmt_report_draft *draft)
 	fill_bound(draft);
 	for (size_t i = 0; i < count; i++) {
 		struct vmt_err err = {{0}};
-		struct vmt_chunk_end end;
+		struct vmt_chunk_end end = {0};
 		const unsigned char *bytes;
 		size_t length;
 
 		if (chunks[i].header.kind != VMT_CHUNK_END ||
 		    vmt_trace_payload(draft->trace, &chunks[i], &bytes, &length, &err) ||
-		    length < sizeof(end))
+		    length < VMT_CHUNK_END_LEAST_BYTES)
 			continue;
-		memcpy(&end, bytes, sizeof(end));
+		memcpy(&end, bytes, length < sizeof(end) ? length : sizeof(end));
 		report->loss.snapshots_skipped = end.snapshots_skipped;
+		vmt_report_peak_hear(draft, end.peak_rss_bytes, end.time);
 		if (end.time > draft->last_time)
 			draft->last_time = end.time;
 	}

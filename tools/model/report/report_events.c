@@ -80,6 +80,8 @@ take_usage(struct vmt_report_draft *draft, const struct vmt_usage *usage)
 
 	vmt_rss_series_add(draft->line, vmt_trace_time_ns(draft->trace, usage->time),
 			   usage->rss_bytes);
+	report->cgroup.is_read |= usage->cgroup_current_bytes != VMT_FIGURE_UNKNOWN ||
+				  usage->cgroup_oom_kills != VMT_FIGURE_UNKNOWN;
 	killed = take_kills(draft, usage->cgroup_oom_kills);
 	take_peak(draft, usage);
 	report->cgroup.last_bytes = usage->cgroup_current_bytes;

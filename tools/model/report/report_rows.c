@@ -3,6 +3,7 @@
 #include "tools/model/report/report_draft.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,54 @@ scale_pins(struct vmt_sites *sites, double most_bytes)
 		vmt_sites_get(sites, i)->estimate[VMT_FIGURE_PINS] *= most_bytes / sum;
 }
 
+/*
+ * By how much the density of blocks may be off, as a part of it: one deviation. A site's blocks are
+ * as many samples as its bytes have sampling intervals, and each site counts by the free memory
+ * that lies below its blocks.
+ */
+static double
+density_error(struct vmt_report_draft *draft)
+{
+	double interval = (double)draft->replay->sample_bytes;
+	struct vmt_sites *sites = draft->replay->sites;
+	double sum = 0;
+	double variance = 0;
+
+	for (uint32_t i = 0; i < vmt_sites_count(sites); i++)
+		sum += (double)vmt_sites_figure(vmt_sites_get(sites, i), VMT_FIGURE_PINS);
+	for (uint32_t i = 0; i < vmt_sites_count(sites) && sum > 0; i++) {
+		const struct vmt_site_entry *entry = vmt_sites_get(sites, i);
+		double part = (double)vmt_sites_figure(entry, VMT_FIGURE_PINS) / sum;
+		double bytes = (double)vmt_sites_figure(entry, VMT_FIGURE_RESERVED);
+
+		if (part > 0 && bytes > 0)
+			variance += part * part * interval / bytes;
+	}
+	return sqrt(variance);
+}
+
+/* A page is free of hidden blocks with the probability exp(-x), x in proportion to their density
+ * (retained.h): so the part of the free memory that is whole pages tells x, and the density's error
+ * that of x. That is where blocks lie by chance; no two of them share a page where they lie in
+ * regular distances, and then the part 1 - x is whole pages. Three deviations either way. */
+static void
+fill_range(struct vmt_report_draft *draft)
+{
+	struct vmt_report *report = &draft->report;
+	double free_bytes = (double)report->retained.free_page_bytes;
+	double all = free_bytes + (double)report->retained.pinned_bytes;
+	double x, off;
+
+	report->retained.free_page_least_bytes = report->retained.free_page_bytes;
+	report->retained.free_page_most_bytes = report->retained.free_page_bytes;
+	if (draft->replay->sample_bytes == 0 || free_bytes <= 0 || all <= free_bytes)
+		return;
+	x = log(all / free_bytes);
+	off = 3 * density_error(draft) * x;
+	report->retained.free_page_least_bytes = x + off < 1 ? (uint64_t)(all * (1 - x - off)) : 0;
+	report->retained.free_page_most_bytes = at_most(free_bytes * exp(off), (uint64_t)all);
+}
+
 static void
 fill_retained(struct vmt_report_draft *draft)
 {
@@ -109,6 +158,7 @@ fill_retained(struct vmt_report_draft *draft)
 	scale_pins(draft->replay->sites, (double)left);
 	report->retained.free_page_bytes = at_most(attribution->retained.free_page_bytes, left);
 	report->retained.pinned_bytes = left - report->retained.free_page_bytes;
+	fill_range(draft);
 }
 
 static int

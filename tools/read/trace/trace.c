@@ -254,8 +254,9 @@ read_end(struct vmt_trace *trace)
 	size_t length = 0;
 
 	if (last_payload(trace, VMT_CHUNK_END, &bytes, &length) != NULL &&
-	    length >= sizeof(trace->end)) {
-		memcpy(&trace->end, bytes, sizeof(trace->end));
+	    length >= VMT_CHUNK_END_LEAST_BYTES) {
+		memcpy(&trace->end, bytes,
+		       length < sizeof(trace->end) ? length : sizeof(trace->end));
 		trace->has_end = true;
 	}
 	trace->end_name =
