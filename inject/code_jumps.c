@@ -75,16 +75,17 @@ find_in_code(const struct vmt_code_segment *code, const struct filter *filter,
 	     struct vmt_code_watch *watches, size_t count)
 {
 	const uint8_t *bytes = code->bytes;
+	const uint64_t span = filter->high - filter->low;
 
 	for (uint64_t at = 2; at + 4 <= code->length; at++) {
 		int32_t distance;
 		uint64_t target;
 
-		if (!is_before_distance(bytes[at - 2], bytes[at - 1]))
-			continue;
 		memcpy(&distance, bytes + at, sizeof(distance));
 		target = code->address + at + 4 + (uint64_t)(int64_t)distance;
-		if (may_hit(filter, target))
+		/* Few do, and the processor foresees that: so this is asked first. */
+		if (target - filter->low <= span && may_hit(filter, target) &&
+		    is_before_distance(bytes[at - 2], bytes[at - 1]))
 			vmt_code_jumps_note(watches, count, target);
 	}
 }
