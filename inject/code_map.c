@@ -208,8 +208,18 @@ vmt_code_map_add_function(struct vmt_code_map *map, uint64_t start, uint64_t end
 	return 0;
 }
 
+/* augmentation: ends with a NUL. */
+static bool
+is_of_signals(const char *augmentation)
+{
+	while (*augmentation != '\0' && *augmentation != 'S')
+		augmentation++;
+	return *augmentation == 'S';
+}
+
 /* Whether a CIE says that its functions' addresses are relative and have 4 bytes, and nothing that
- * changes where they stand (LSB 5.0 Core, 10.6.1). `cie` is behind its id. */
+ * changes where they stand (LSB 5.0 Core, 10.6.1). `cie` is behind its id. Frames of signals (S)
+ * are left out: theirs begin a byte before the code, as unwinders look a byte back. */
 static bool
 has_relative_addresses(struct vmt_cfi_cursor cie)
 {
@@ -225,7 +235,7 @@ has_relative_addresses(struct vmt_cfi_cursor cie)
 		vmt_cfi_cursor_skip(&cie, 1);
 	else
 		vmt_cfi_cursor_take_uleb(&cie);
-	if (cie.failed || *augmentation != 'z')
+	if (cie.failed || *augmentation != 'z' || is_of_signals(augmentation))
 		return false;
 	vmt_cfi_cursor_take_uleb(&cie);
 	for (augmentation++; *augmentation != '\0' && !cie.failed; augmentation++) {

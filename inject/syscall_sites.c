@@ -13,7 +13,8 @@
 
 #define SYSCALL_BYTES 2u
 #define JUMP_BYTES 5u
-#define RUN 16u		 /* instructions of a straight run that are kept */
+#define RUN 16u /* instructions of a straight run that are kept */
+#define AGREEMENT_BYTES 32u
 #define DOUBT_BYTES 256u /* so near to unknown bytes, in a gap, nothing is a site */
 
 struct step {
@@ -435,6 +436,35 @@ is_code(const struct candidate *candidate)
 	       candidate->has_arguments;
 }
 
+/* Whether reading from other places nearby comes upon the cut's first byte, too. Instructions that
+ * are read from a wrong beginning soon fall in with the right ones; so where most others don't come
+ * there, it is the bounds of the function that are wrong. */
+static bool
+is_agreed(const struct finder *finder, const struct candidate *candidate)
+{
+	uint32_t readings = 0;
+	uint32_t agreeing = 0;
+
+	for (uint64_t back = 1; back <= AGREEMENT_BYTES; back++) {
+		uint64_t at = candidate->cut - back;
+		struct vmt_instruction instruction = {.length = 1};
+
+		while (at < candidate->cut && instruction.length > 0) {
+			size_t room = 0;
+			const uint8_t *bytes = vmt_code_map_bytes(finder->map, at, &room);
+
+			if (!bytes)
+				room = 0;
+			vmt_instruction_length_read(bytes, room, &instruction);
+			at += instruction.length;
+		}
+		readings += instruction.length > 0;
+		agreeing += instruction.length > 0 && at == candidate->cut;
+	}
+	/* At the beginning of all code there are few to ask. */
+	return readings < AGREEMENT_BYTES / 2 || agreeing * 2 >= readings;
+}
+
 static uint8_t
 judge(const struct finder *finder, const struct candidate *candidate,
       const struct vmt_code_watch *watch)
@@ -449,6 +479,8 @@ judge(const struct finder *finder, const struct candidate *candidate,
 		return VMT_SITE_MAYBE_DATA;
 	if (candidate->verdict != VMT_SITE_CUT)
 		return candidate->verdict;
+	if (!is_agreed(finder, candidate))
+		return VMT_SITE_UNKNOWN_CODE;
 	if (watch->last_hit > candidate->cut)
 		return VMT_SITE_JUMPED_INTO;
 	return watch->is_high_hit ? VMT_SITE_JUMPED_TO : VMT_SITE_CUT;
