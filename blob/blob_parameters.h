@@ -24,6 +24,12 @@ struct vmt_blob_parameters {
 
 	uint64_t low; /* [low, high): the blob itself */
 	uint64_t high;
+	uint64_t stubs; /* 0 = none */
+	uint64_t stubs_bytes;
+	uint64_t frame_index; /* of the program, as .eh_frame_hdr; 0 = none */
+	uint64_t frame_index_bytes;
+	uint64_t frames_low; /* [low, high): what it is the index of */
+	uint64_t frames_high;
 	uint64_t program_headers; /* AT_PHDR */
 	uint64_t executed;	  /* AT_EXECFN; 0 = not known */
 	uint64_t invoked;	  /* the first argument; 0 = none */

@@ -63,11 +63,28 @@ read_settings(void)
 }
 
 static void
+complete(struct vmt_elf_headers *image)
+{
+	const struct vmt_blob_parameters *parameters = &vmt_blob_parameters;
+
+	if (parameters->frame_index == 0 || image->eh_frame_hdr != 0 ||
+	    parameters->frames_low < image->low || parameters->frames_high > image->high)
+		return;
+	image->eh_frame_hdr = parameters->frame_index;
+	image->eh_frame_hdr_bytes = parameters->frame_index_bytes;
+	image->frames_low = parameters->frames_low;
+	image->frames_high = parameters->frames_high;
+}
+
+static void
 prepare(void)
 {
 	vmt_own_memory_add(vmt_blob_parameters.low,
 			   vmt_blob_parameters.high - vmt_blob_parameters.low);
+	if (vmt_blob_parameters.stubs_bytes != 0)
+		vmt_own_memory_add(vmt_blob_parameters.stubs, vmt_blob_parameters.stubs_bytes);
 	vmt_modules_set_lister(vmt_loaded_files_list);
+	vmt_modules_set_completer(complete);
 	vmt_capture_set_up();
 	vmt_recording.head->stack_mode = vmt_recording.stack_mode;
 	vmt_blob_parameters.is_go =

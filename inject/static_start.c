@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "blob/blob_parameters.h"
 #include "inject/blob_image.h"
+#include "inject/program_cuts.h"
 #include "inject/remote_call.h"
 #include "inject/target_memory.h"
 #include "inject/tracee.h"
@@ -29,6 +30,7 @@ struct job {
 	struct vmt_blob_image image;
 	struct vmt_blob_parameters parameters;
 	struct vmt_buffer bytes;
+	struct vmt_program_cuts cuts;
 	struct vmt_registers registers; /* at the stop */
 	uint64_t mask;
 	uint64_t address; /* of the blob; 0: not mapped */
@@ -102,6 +104,7 @@ unmap(struct job *job)
 	if (job->address != 0)
 		(void)vmt_remote_call(&job->remote, SYS_munmap, words, &result);
 	job->address = 0;
+	vmt_program_cuts_unmap(&job->cuts, &job->remote);
 }
 
 /* Text is executable from the beginning, and written from outside alone. */
@@ -136,6 +139,12 @@ write_blob(struct job *job)
 	parameters->resume_mask = job->mask;
 	parameters->low = job->address;
 	parameters->high = job->address + job->image.bytes;
+	parameters->stubs = job->cuts.stubs;
+	parameters->stubs_bytes = job->cuts.stubs_bytes;
+	parameters->frame_index = job->cuts.index;
+	parameters->frame_index_bytes = vmt_frame_index_bytes(&job->cuts.frames);
+	parameters->frames_low = job->cuts.frames.frames_low;
+	parameters->frames_high = job->cuts.frames.frames_high;
 	memcpy(parameters->settings, job->start->settings, job->start->settings_bytes);
 	return vmt_target_write(&job->target, job->address + job->image.parameters, parameters,
 				sizeof(*parameters));
@@ -150,6 +159,9 @@ put_blob(struct job *job)
 	if (error < 0)
 		return refuse(job, "no call can be made in it", error);
 	error = map_blob(job);
+	if (error == 0)
+		error =
+		    vmt_program_cuts_map(&job->cuts, &job->remote, job->address + job->image.entry);
 	if (error == 0)
 		error = write_blob(job);
 	if (error < 0)
@@ -228,8 +240,11 @@ run_blob(struct job *job)
 	begun = vmt_tracee_write_mask(job->start->pid, all_but_one) == 0 &&
 		vmt_tracee_write_registers(job->start->pid, &registers) == 0 && run_to_answer(job);
 	(void)give_back(job);
-	if (begun && job->parameters.state == VMT_BLOB_RECORDING)
-		return true;
+	if (begun && job->parameters.state == VMT_BLOB_RECORDING) {
+		int error = vmt_program_cuts_make(&job->cuts, &job->target);
+
+		return error == 0 || refuse(job, "its code can't be changed", error);
+	}
 	if (begun)
 		(void)refuse(job, job->parameters.why, 0);
 	take_blob_away(job);
@@ -260,6 +275,28 @@ prepare(struct job *job)
 	return error == 0 || refuse(job, "it can't be traced", error);
 }
 
+/* Where it makes calls that the recorder can see: without such there is nothing to be recorded. */
+static bool
+find_sites(struct job *job)
+{
+	char path[32];
+	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
+	int error;
+	int file;
+
+	vmt_text_put(&out, "/proc/");
+	vmt_text_put_decimal(&out, (uint64_t)job->start->pid);
+	vmt_text_put(&out, "/exe");
+	file = vmt_sys_open(path, O_RDONLY, 0);
+	error =
+	    vmt_program_cuts_find(&job->cuts, &job->target, job->parameters.program_headers, file);
+	if (file >= 0)
+		vmt_sys_close(file);
+	if (error < 0)
+		return refuse(job, "its code can't be read", error);
+	return job->cuts.sites_count != 0 || refuse(job, "no system call was found in its code", 0);
+}
+
 bool
 vmt_static_start_run(struct vmt_static_start *start)
 {
@@ -269,9 +306,11 @@ vmt_static_start_run(struct vmt_static_start *start)
 	job = (struct job){.start = start, .target = {.mem_fd = -1}};
 	start->signal = 0;
 	start->why[0] = '\0';
-	done = prepare(&job) && read_auxv(&job) && put_blob(&job) && run_blob(&job);
+	done = prepare(&job) && read_auxv(&job) && find_sites(&job) && put_blob(&job) &&
+	       run_blob(&job);
 	(void)vmt_tracee_ask(VMT_PTRACE_SETOPTIONS, start->pid, 0, 0);
 	vmt_target_close(&job.target);
 	vmt_buffer_free(&job.bytes);
+	vmt_program_cuts_close(&job.cuts);
 	return done;
 }

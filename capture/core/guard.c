@@ -77,6 +77,19 @@ vmt_guard_hook_abandoned(uint64_t entered_frame, const void *frame)
 	return true;
 }
 
+/* What tells a thread from others. */
+static uint64_t
+identity_of(const struct vmt_thread *thread)
+{
+#if defined(VMT_THREAD_ON_STACK)
+	uint64_t area = vmt_thread_pointer();
+
+	return area ? area : (uintptr_t)thread;
+#else
+	return (uintptr_t)thread;
+#endif
+}
+
 /* Ids are made up where none can be asked. A vfork child, which uses the thread state of a thread
  * of its parent, has another id than that: it can't be told when that thread is inside. */
 void __attribute__((noinline)) vmt_guard_introduce_slow(struct vmt_thread *thread)
@@ -84,7 +97,7 @@ void __attribute__((noinline)) vmt_guard_introduce_slow(struct vmt_thread *threa
 	const struct vmt_owner *owner = vmt_guard_owner;
 
 	if (!vmt_guard_syscalls_allowed()) {
-		thread->thread_id = (uint32_t)((uintptr_t)thread >> 6) | 1;
+		thread->thread_id = (uint32_t)(identity_of(thread) >> 6) | 1;
 		vmt_threads_inside_distrust();
 	} else {
 		thread->thread_id = (uint32_t)vmt_sys_call0(SYS_gettid);

@@ -39,6 +39,7 @@ static uint32_t closed; /* a reader did not come back: contents stay unreadable 
 static int (*finder)(void *address, void *result);
 static int (*lister)(vmt_modules_visit *visit, void *context);
 static void (*change_handler)(void);
+static void (*completer)(struct vmt_elf_headers *image);
 
 static void
 note_full(void)
@@ -65,6 +66,12 @@ void
 vmt_modules_set_lister(int (*list)(vmt_modules_visit *visit, void *context))
 {
 	lister = list;
+}
+
+void
+vmt_modules_set_completer(void (*complete)(struct vmt_elf_headers *image))
+{
+	completer = complete;
 }
 
 void
@@ -329,6 +336,8 @@ visit(struct dl_phdr_info *info, size_t size, void *changed)
 	*(bool *)changed = true;
 	if (!vmt_elf_headers_describe(info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, &image))
 		return 0;
+	if (completer)
+		completer(&image);
 	if (fresh.count == VMT_MODULES_MAX)
 		note_full();
 	else

@@ -15,6 +15,7 @@
 #ifndef VMT_MODULES_H
 #define VMT_MODULES_H
 
+#include "base/elf_headers.h"
 #include "unwind/loaded_module.h"
 
 #include <link.h>
@@ -30,6 +31,9 @@ bool vmt_modules_has_finder(void);
 /* At load: lists what is loaded, as dl_iterate_phdr does. Until then nothing is found. */
 typedef int vmt_modules_visit(struct dl_phdr_info *info, size_t size, void *context);
 void vmt_modules_set_lister(int (*list)(vmt_modules_visit *visit, void *context));
+
+/* At load: completes what a file's headers say of it, where its tables of frames have no index. */
+void vmt_modules_set_completer(void (*complete)(struct vmt_elf_headers *image));
 
 /* Called whenever what is known of code addresses no longer holds, by the thread that changes the
  * list, before it goes on. */

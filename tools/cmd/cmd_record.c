@@ -238,7 +238,7 @@ warn_of_obstacle(const char *command)
 	const char *remedy;
 
 	if (vmt_preloadable_inspect(&program, command, &err) < 0 ||
-	    (vmt_preloadable_is_static(&program) && program.is_go))
+	    vmt_preloadable_is_static(&program))
 		return;
 	obstacle = vmt_preloadable_obstacle(&program, &remedy);
 	if (obstacle)

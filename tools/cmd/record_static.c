@@ -25,7 +25,7 @@ vmt_record_static_is_one(const char *command)
 	struct vmt_err err = {""};
 
 	return vmt_preloadable_inspect(&program, command, &err) == 0 &&
-	       vmt_preloadable_is_static(&program) && program.is_go;
+	       vmt_preloadable_is_static(&program);
 }
 
 /* Each variable of the library's with its NUL, and one NUL more. */

@@ -1,0 +1,38 @@
+/*
+ * raw_calls.h: the numbers of the system calls that are worth catching in a program's own code
+ *
+ * Those by which memory is taken, given back or changed, and what else the recorder has to see:
+ * the end of the process, filters of system calls, and names of memory (capture/entry/route.h).
+ */
+#ifndef VMT_RAW_CALLS_H
+#define VMT_RAW_CALLS_H
+
+#include <stdint.h>
+#include <sys/syscall.h>
+
+static const uint16_t vmt_raw_calls[] = {
+    SYS_mmap,
+    SYS_mprotect,
+    SYS_munmap,
+    SYS_brk,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_shmat,
+    SYS_shmdt,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_mlock,
+    SYS_munlock,
+    SYS_mlockall,
+    SYS_munlockall,
+    SYS_remap_file_pages,
+    SYS_exit_group,
+    SYS_prctl,
+    SYS_seccomp,
+    325, /* mlock2, on x86-64; older headers lack what follows */
+    329, /* pkey_mprotect */
+    440, /* process_madvise */
+    453, /* map_shadow_stack */
+};
+
+#endif

@@ -1,0 +1,270 @@
+#include "inject/program_cuts.h"
+
+#include "base/pages.h"
+#include "base/sys.h"
+#include "format/raw_calls.h"
+#include "inject/file_functions.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define FILE_MAX_BYTES (UINT64_C(4) << 30)
+#define INDEX_ALIGNMENT 8u
+#define NEAR_STEP_BYTES (UINT64_C(64) << 10)
+#define NEAR_MAX_BYTES (UINT64_C(1) << 30)
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+static const struct vmt_wanted_calls wanted = {vmt_raw_calls,
+					       sizeof(vmt_raw_calls) / sizeof(vmt_raw_calls[0])};
+
+static int
+read_target(void *context, uint64_t address, void *to, size_t bytes)
+{
+	return vmt_target_read(context, address, to, bytes);
+}
+
+/* Headers stand right behind the ELF header, as linkers put them. */
+static int
+find_header(const struct vmt_target *target, uint64_t program_headers, uint64_t *address)
+{
+	Elf64_Ehdr header;
+	int result;
+
+	*address = program_headers - sizeof(header);
+	result = vmt_target_read(target, *address, &header, sizeof(header));
+	if (result < 0)
+		return result;
+	return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_phoff == sizeof(header)
+		   ? 0
+		   : -ENOEXEC;
+}
+
+/* What the file can't tell is not missed. */
+static int
+add_file(struct vmt_program_cuts *cuts, int fd)
+{
+	struct stat status = {.st_size = 0};
+	struct vmt_file file;
+	void *bytes;
+	int result;
+
+	if (vmt_sys_call2(SYS_fstat, fd, &status) < 0 || status.st_size <= 0 ||
+	    (uint64_t)status.st_size > FILE_MAX_BYTES)
+		return 0;
+	bytes = vmt_sys_mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (vmt_sys_failed(bytes))
+		return 0;
+	file = (struct vmt_file){bytes, (size_t)status.st_size};
+	result = vmt_file_functions_add(&file, &cuts->map);
+	if (result == 0)
+		result = vmt_frame_index_make(&cuts->frames, &file, &cuts->map);
+	vmt_sys_munmap(bytes, (size_t)status.st_size);
+	return result;
+}
+
+int
+vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *target,
+		      uint64_t program_headers, int file)
+{
+	uint64_t header;
+	int result;
+
+	*cuts = (struct vmt_program_cuts){.sites_count = 0};
+	result = find_header(target, program_headers, &header);
+	if (result == 0)
+		result =
+		    vmt_code_map_open(&cuts->map, header, read_target, (void *)(uintptr_t)target);
+	if (result == 0 && file >= 0)
+		result = add_file(cuts, file);
+	if (result < 0)
+		return result;
+	vmt_code_map_settle(&cuts->map);
+	return vmt_syscall_sites_find(&cuts->map, &wanted, &cuts->sites, &cuts->sites_count);
+}
+
+static const struct vmt_syscall_site *
+sites_of(const struct vmt_program_cuts *cuts)
+{
+	return (const void *)cuts->sites.bytes;
+}
+
+size_t
+vmt_program_cuts_possible(const struct vmt_program_cuts *cuts)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < cuts->sites_count; i++)
+		count += sites_of(cuts)[i].verdict == VMT_SITE_CUT;
+	return count;
+}
+
+size_t
+vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts,
+			    const struct vmt_syscall_site **first)
+{
+	size_t count = 0;
+
+	*first = NULL;
+	for (size_t i = 0; i < cuts->sites_count; i++) {
+		const struct vmt_syscall_site *site = &sites_of(cuts)[i];
+
+		if (site->verdict == VMT_SITE_CUT || site->verdict == VMT_SITE_GO_FORM)
+			continue;
+		if (count++ == 0)
+			*first = site;
+	}
+	return count;
+}
+
+static int
+map_at(struct vmt_remote *remote, uint64_t address, uint64_t bytes)
+{
+	uint64_t words[6] = {address,
+			     bytes,
+			     PROT_READ | PROT_EXEC,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			     UINT64_MAX,
+			     0};
+	int64_t result;
+	int error = vmt_remote_call(remote, SYS_mmap, words, &result);
+
+	if (error < 0)
+		return error;
+	if (vmt_sys_is_error(result))
+		return (int)result;
+	if ((uint64_t)result == address)
+		return 0;
+	/* A kernel that does not know the flag has taken the address for a wish. */
+	words[0] = (uint64_t)result;
+	(void)vmt_remote_call(remote, SYS_munmap, words, &result);
+	return -EEXIST;
+}
+
+/* Below the program alone: above it the break grows. */
+static int
+map_near(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t bytes)
+{
+	uint64_t low = cuts->map.low;
+	int error = -ENOMEM;
+
+	for (uint64_t step = NEAR_STEP_BYTES; step < NEAR_MAX_BYTES && step + bytes < low;
+	     step += step / 2) {
+		uint64_t wish = (low - step - bytes) & ~(NEAR_STEP_BYTES - 1);
+
+		if (wish == 0)
+			break;
+		error = map_at(remote, wish, bytes);
+		if (error == 0) {
+			cuts->stubs = wish;
+			cuts->stubs_bytes = bytes;
+			return 0;
+		}
+		if (error != -EEXIST && error != -EPERM && error != -ENOMEM)
+			break;
+	}
+	return error;
+}
+
+static int
+write_stubs(struct vmt_program_cuts *cuts, const struct vmt_target *target, uint64_t entry)
+{
+	size_t index_bytes = vmt_frame_index_bytes(&cuts->frames);
+	struct vmt_buffer stubs = {NULL, 0};
+	long made = -ENOMEM;
+
+	if (vmt_buffer_reserve(&stubs, cuts->stubs_bytes) &&
+	    vmt_buffer_reserve(&cuts->cuts, cuts->sites_count * sizeof(struct vmt_cut)))
+		made = vmt_cuts_make(sites_of(cuts), cuts->sites_count, &wanted, cuts->stubs, entry,
+				     stubs.bytes, (struct vmt_cut *)(void *)cuts->cuts.bytes);
+	if (made >= 0) {
+		cuts->cuts_count = (size_t)made;
+		if (index_bytes != 0) {
+			cuts->index = cuts->stubs + cuts->stubs_bytes - index_bytes;
+			vmt_frame_index_write(&cuts->frames, cuts->index,
+					      stubs.bytes + (cuts->stubs_bytes - index_bytes));
+		}
+		made = vmt_target_write(target, cuts->stubs, stubs.bytes, cuts->stubs_bytes);
+	}
+	vmt_buffer_free(&stubs);
+	return (int)made;
+}
+
+int
+vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry)
+{
+	uint64_t bytes = vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count);
+	int result;
+
+	if (bytes == 0)
+		return 0;
+	bytes = vmt_pages_up(bytes, INDEX_ALIGNMENT) + vmt_frame_index_bytes(&cuts->frames);
+	result = map_near(cuts, remote, vmt_pages_up(bytes, vmt_page_bytes));
+	if (result == 0)
+		result = write_stubs(cuts, remote->target, entry);
+	if (result < 0)
+		vmt_program_cuts_unmap(cuts, remote);
+	return result;
+}
+
+void
+vmt_program_cuts_unmap(struct vmt_program_cuts *cuts, struct vmt_remote *remote)
+{
+	uint64_t words[6] = {cuts->stubs, cuts->stubs_bytes};
+	int64_t result;
+
+	if (cuts->stubs != 0)
+		(void)vmt_remote_call(remote, SYS_munmap, words, &result);
+	cuts->stubs = 0;
+	cuts->cuts_count = 0;
+}
+
+static const struct vmt_cut *
+cuts_of(const struct vmt_program_cuts *cuts)
+{
+	return (const void *)cuts->cuts.bytes;
+}
+
+int
+vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
+{
+	for (size_t i = 0; i < cuts->cuts_count; i++) {
+		const struct vmt_cut *cut = &cuts_of(cuts)[i];
+		int result = vmt_target_write(target, cut->address, cut->new_bytes, cut->length);
+
+		if (result == 0)
+			continue;
+		(void)vmt_program_cuts_undo(cuts, target);
+		return result;
+	}
+	return 0;
+}
+
+int
+vmt_program_cuts_undo(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < cuts->cuts_count; i++) {
+		const struct vmt_cut *cut = &cuts_of(cuts)[i];
+		int result = vmt_target_write(target, cut->address, cut->old_bytes, cut->length);
+
+		if (first == 0)
+			first = result;
+	}
+	return first;
+}
+
+void
+vmt_program_cuts_close(struct vmt_program_cuts *cuts)
+{
+	vmt_code_map_close(&cuts->map);
+	vmt_frame_index_close(&cuts->frames);
+	vmt_buffer_free(&cuts->sites);
+	vmt_buffer_free(&cuts->cuts);
+}

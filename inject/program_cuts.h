@@ -1,0 +1,56 @@
+/*
+ * program_cuts.h: the cuts of a program that stands still: found, planned, made and taken back
+ *
+ * What is known of the code comes from the process and from the program's file (code_map.h,
+ * file_functions.h); both are untrusted. Stubs lie in a mapping of their own below the program, out
+ * of the way of its break, readable and executable from the beginning. Single-threaded. Errors:
+ * negative errno.
+ */
+#ifndef VMT_PROGRAM_CUTS_H
+#define VMT_PROGRAM_CUTS_H
+
+#include "inject/code_map.h"
+#include "inject/cuts.h"
+#include "inject/frame_index.h"
+#include "inject/remote_call.h"
+#include "inject/syscall_sites.h"
+#include "inject/target_memory.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_program_cuts {
+	struct vmt_code_map map;
+	struct vmt_buffer sites; /* struct vmt_syscall_site */
+	size_t sites_count;
+	struct vmt_buffer cuts; /* struct vmt_cut */
+	size_t cuts_count;
+	struct vmt_frame_index frames; /* of the program, where it has none itself */
+	uint64_t stubs;		       /* 0: none are mapped */
+	uint64_t stubs_bytes;	       /* of the mapping */
+	uint64_t index;		       /* in it, behind the stubs; 0: none */
+};
+
+/* Finds the sites of wanted calls. program_headers: AT_PHDR. file: the program's, or NULL. The
+ * caller closes it, also after an error. */
+int vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *target,
+			  uint64_t program_headers, int file);
+
+/* How many of the sites can be cut; and how many can't, that the recorder would want: a site that
+ * may make any call, or one whose number is known and wanted. */
+size_t vmt_program_cuts_possible(const struct vmt_program_cuts *cuts);
+size_t vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts,
+				   const struct vmt_syscall_site **first);
+
+/* Maps and writes the stubs and the index of frames by calls of the stopped thread; entry: where
+ * they go. Without a site that can be cut: nothing. */
+int vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry);
+void vmt_program_cuts_unmap(struct vmt_program_cuts *cuts, struct vmt_remote *remote);
+
+/* Writes the cuts into the text; all or none. No thread may run, or stand in one. */
+int vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_target *target);
+int vmt_program_cuts_undo(const struct vmt_program_cuts *cuts, const struct vmt_target *target);
+
+void vmt_program_cuts_close(struct vmt_program_cuts *cuts);
+
+#endif
