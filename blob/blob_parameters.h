@@ -33,11 +33,12 @@ struct vmt_blob_parameters {
 	uint64_t program_headers; /* AT_PHDR */
 	uint64_t executed;	  /* AT_EXECFN; 0 = not known */
 	uint64_t invoked;	  /* the first argument; 0 = none */
+	uint64_t calls_unseen_at; /* for the head */
+	uint32_t calls_unseen;
 	uint32_t page_bytes;
 	uint32_t reads_thread_base; /* 1: the kernel has it so (HWCAP2_FSGSBASE) */
 
 	uint32_t state;		      /* enum vmt_blob_state */
-	uint32_t is_go;		      /* 1: raw calls of a Go runtime come to the recorder */
 	char why[VMT_BLOB_WHY_BYTES]; /* where it refused; NUL-terminated */
 
 	/* "VARIABLE=value", each with its NUL, and one NUL more. */

@@ -87,8 +87,10 @@ prepare(void)
 	vmt_modules_set_completer(complete);
 	vmt_capture_set_up();
 	vmt_recording.head->stack_mode = vmt_recording.stack_mode;
-	vmt_blob_parameters.is_go =
-	    vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go, vmt_raw_entry_go);
+	vmt_recording.head->notes |= VMT_NOTE_INJECTED;
+	vmt_recording.head->calls_unseen = vmt_blob_parameters.calls_unseen;
+	vmt_recording.head->calls_unseen_at = vmt_blob_parameters.calls_unseen_at;
+	(void)vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go, vmt_raw_entry_go);
 	vmt_raw_entry_set_up();
 }
 

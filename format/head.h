@@ -85,6 +85,7 @@ enum vmt_stop {
 #define VMT_NOTE_TOUCH_WANTED (1u << 17) /* page faults were to be sampled */
 #define VMT_NOTE_SNAPSHOT (1u << 18)	 /* one snapshot of a process that is not recorded */
 #define VMT_NOTE_ATTACHED (1u << 19)	 /* began while the process ran: PRESENT is what it had */
+#define VMT_NOTE_INJECTED (1u << 20)	 /* put into a program that loads no library */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {
@@ -177,6 +178,11 @@ struct vmt_head {
 	 * before an exec included; 0 = not known. What EXIT and EXEC say is a peak of this program
 	 * where it is more. */
 	uint64_t start_peak_rss_bytes;
+	/* T: system calls in the program's code that could not be led to the recorder, though they
+	 * may be memory calls: the address of the first, and how many. */
+	uint64_t calls_unseen_at;
+	uint32_t calls_unseen;
+	uint32_t padding1;
 };
 
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */

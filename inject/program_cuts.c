@@ -94,30 +94,33 @@ sites_of(const struct vmt_program_cuts *cuts)
 	return (const void *)cuts->sites.bytes;
 }
 
+static bool
+is_possible(const struct vmt_syscall_site *site)
+{
+	return site->verdict == VMT_SITE_CUT || site->verdict == VMT_SITE_GO_FORM;
+}
+
 size_t
 vmt_program_cuts_possible(const struct vmt_program_cuts *cuts)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < cuts->sites_count; i++)
-		count += sites_of(cuts)[i].verdict == VMT_SITE_CUT;
+		count += is_possible(&sites_of(cuts)[i]);
 	return count;
 }
 
 size_t
-vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts,
-			    const struct vmt_syscall_site **first)
+vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts, uint64_t *first)
 {
 	size_t count = 0;
 
-	*first = NULL;
+	*first = 0;
 	for (size_t i = 0; i < cuts->sites_count; i++) {
-		const struct vmt_syscall_site *site = &sites_of(cuts)[i];
-
-		if (site->verdict == VMT_SITE_CUT || site->verdict == VMT_SITE_GO_FORM)
+		if (is_possible(&sites_of(cuts)[i]))
 			continue;
 		if (count++ == 0)
-			*first = site;
+			*first = sites_of(cuts)[i].syscall;
 	}
 	return count;
 }

@@ -36,11 +36,10 @@ struct vmt_program_cuts {
 int vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *target,
 			  uint64_t program_headers, int file);
 
-/* How many of the sites can be cut; and how many can't, that the recorder would want: a site that
- * may make any call, or one whose number is known and wanted. */
+/* How many of the sites can be led to the recorder, known functions of Go's among them; and how
+ * many can't, and where the first of these is. */
 size_t vmt_program_cuts_possible(const struct vmt_program_cuts *cuts);
-size_t vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts,
-				   const struct vmt_syscall_site **first);
+size_t vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts, uint64_t *first);
 
 /* Maps and writes the stubs and the index of frames by calls of the stopped thread; entry: where
  * they go. Without a site that can be cut: nothing. */

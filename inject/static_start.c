@@ -137,6 +137,8 @@ write_blob(struct job *job)
 	parameters->resume_pc = job->registers.user.rip;
 	parameters->resume_sp = job->registers.user.rsp;
 	parameters->resume_mask = job->mask;
+	parameters->calls_unseen =
+	    (uint32_t)vmt_program_cuts_impossible(&job->cuts, &parameters->calls_unseen_at);
 	parameters->low = job->address;
 	parameters->high = job->address + job->image.bytes;
 	parameters->stubs = job->cuts.stubs;
@@ -294,7 +296,8 @@ find_sites(struct job *job)
 		vmt_sys_close(file);
 	if (error < 0)
 		return refuse(job, "its code can't be read", error);
-	return job->cuts.sites_count != 0 || refuse(job, "no system call was found in its code", 0);
+	return vmt_program_cuts_possible(&job->cuts) != 0 ||
+	       refuse(job, "no memory call was found in its code", 0);
 }
 
 bool

@@ -115,6 +115,9 @@ prepare_child(void)
 {
 	struct vmt_head *head = vmt_recording.head;
 
+	head->notes |= parent.head->notes & VMT_NOTE_INJECTED;
+	head->calls_unseen = parent.head->calls_unseen;
+	head->calls_unseen_at = parent.head->calls_unseen_at;
 	vmt_sys_munmap(parent.head, parent.mapped_bytes);
 	head->forked_from = parent.random_id;
 	head->notes |= VMT_NOTE_FORKED;

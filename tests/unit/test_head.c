@@ -50,9 +50,11 @@ test_offsets_are_the_documented_ones(void **state)
 	assert_int_equal(offsetof(struct vmt_head, full_since), 7712);
 	assert_int_equal(offsetof(struct vmt_head, traces_removed), 7720);
 	assert_int_equal(offsetof(struct vmt_head, collector_pid_namespace), 7728);
+	assert_int_equal(offsetof(struct vmt_head, calls_unseen_at), 7744);
+	assert_int_equal(offsetof(struct vmt_head, calls_unseen), 7752);
 	assert_int_equal(offsetof(struct vmt_go_code_roles, starts), 16);
 	assert_int_equal(offsetof(struct vmt_go_code_roles, roles), 2416);
-	assert_int_equal(sizeof(struct vmt_head), 7744);
+	assert_int_equal(sizeof(struct vmt_head), 7808);
 	assert_int_equal(sizeof(struct vmt_ring), 1216);
 }
 

@@ -21,7 +21,9 @@ malloc_share(const struct vmt_report *report, char *text, size_t text_bytes)
 	char neither[VMT_UNITS_BYTES];
 
 	vmt_units_bytes(neither, report->go.neither_bytes);
-	if (report->go.malloc_unseen)
+	if (!report->go.cgo) /* there is no malloc */
+		snprintf(text, text_bytes, "%s is not Go's", neither);
+	else if (report->go.malloc_unseen)
 		snprintf(text, text_bytes, "what C malloc holds of the other %s was not recorded",
 			 neither);
 	else

@@ -215,6 +215,10 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 	if (draft->report.coverage.own_malloc ||
 	    (head->notes & (VMT_NOTE_OUTSIDE | VMT_NOTE_SNAPSHOT)))
 		return 0; /* a note says it */
+	if (head->notes & VMT_NOTE_INJECTED)
+		return vmt_report_coverage_add(
+		    draft, "the program loads no library, and was recorded by the system calls in "
+			   "its code: its mappings are recorded, blocks of a malloc in it are not");
 	if (head->malloc_mode == VMT_MALLOC_OFF && (head->notes & VMT_NOTE_FORKED))
 		return vmt_report_coverage_add(
 		    draft, "malloc was not recorded: arena memory that is not inherited from "
@@ -231,6 +235,19 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 					       "sampled: their figures are unbiased estimates",
 					       head->malloc_sample_bytes);
 	return 0;
+}
+
+static int
+add_unseen_calls(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	if (head->calls_unseen == 0)
+		return 0;
+	return vmt_report_coverage_add(
+	    draft,
+	    "%u system call%s in the program's code could not be led to the recorder%s at %#" PRIx64
+	    ": a memory call made there is not recorded",
+	    head->calls_unseen, head->calls_unseen == 1 ? "" : "s",
+	    head->calls_unseen == 1 ? "," : ", the first", head->calls_unseen_at);
 }
 
 /* Whether calls that were recorded may be missing in the trace, counted or not. */
@@ -372,6 +389,8 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 		status = add_untraced(draft);
 	if (!status)
 		status = add_malloc(draft, head);
+	if (!status)
+		status = add_unseen_calls(draft, head);
 	if (!status)
 		status = add_thinned(draft);
 	if (!status)
