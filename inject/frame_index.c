@@ -45,10 +45,9 @@ has_index(const struct vmt_file *file)
 }
 
 static bool
-read_section(const struct vmt_file *file, unsigned number, Elf64_Shdr *section)
+read_section(const struct vmt_file *file, const Elf64_Ehdr *header, unsigned number,
+	     Elf64_Shdr *section)
 {
-	const Elf64_Ehdr *header = header_of(file);
-
 	if (header->e_shoff > file->length || number >= header->e_shnum ||
 	    header->e_shnum > (file->length - header->e_shoff) / sizeof(*section))
 		return false;
@@ -73,10 +72,10 @@ find_frames(const struct vmt_file *file, Elf64_Shdr *found)
 	const Elf64_Ehdr *header = header_of(file);
 	Elf64_Shdr names;
 
-	if (!header || !read_section(file, header->e_shstrndx, &names))
+	if (!header || !read_section(file, header, header->e_shstrndx, &names))
 		return false;
 	for (unsigned i = 0; i < header->e_shnum; i++) {
-		if (read_section(file, i, found) && (found->sh_flags & SHF_ALLOC) &&
+		if (read_section(file, header, i, found) && (found->sh_flags & SHF_ALLOC) &&
 		    is_named(file, &names, found))
 			return true;
 	}

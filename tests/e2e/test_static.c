@@ -1,7 +1,7 @@
 /*
  * test_static.c: is a program recorded that loads no library, and is it left as it was?
  *
- * Go programs without cgo, of every toolchain that is there.
+ * Go programs without cgo, of every toolchain that is there, and C programs linked with -static.
  */
 #include "tests/e2e/go_programs.h"
 #include "tests/e2e/harness.h"
@@ -132,6 +132,74 @@ check_filter(const char *version)
 	run_free(&run);
 }
 
+/* Calls at random, with edges among the arguments: what they answer and do is what it is bare. */
+static void
+check_any_calls(const char *compiler, const char *flag)
+{
+	const char *program = scratch_file("any_calls");
+	const char *const link[] = {compiler, flag, "-D_GNU_SOURCE", "-I.",
+				    "-O1",    "-o", program,	     "tests/target/any_calls.c",
+				    NULL};
+	static const char *const modes[] = {"maps", "brk"};
+	struct run run;
+
+	run_program(&run, link, NULL);
+	if (run.exit_status != 0) {
+		printf("skip: %s %s does not link it: %.200s\n", compiler, flag, run.err);
+		run_free(&run);
+		skip();
+	}
+	run_free(&run);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		const char *const argv[] = {program, modes[i], "7", "2000", NULL};
+		struct run bare;
+		struct run recorded;
+
+		run_program(&bare, argv, NULL);
+		record(&recorded, scratch_file("any.vmt"), NULL, argv);
+		assert_int_equal(recorded.wait_status, bare.wait_status);
+		assert_string_equal(recorded.out, bare.out);
+		assert_null(strstr(recorded.err, "not recorded"));
+		run_free(&bare);
+		run_free(&recorded);
+	}
+}
+
+static void
+test_any_calls_of_glibc(void **state)
+{
+	(void)state;
+	check_any_calls("gcc", "-static");
+}
+
+static void
+test_any_calls_of_glibc_position_independent(void **state)
+{
+	(void)state;
+	check_any_calls("gcc", "-static-pie");
+}
+
+static void
+test_stack_of_c(void **state)
+{
+	const char *trace = scratch_file("successor.vmt");
+	const char *const argv[] = {built("tests/target/static_successor"), NULL};
+	struct run run;
+	json_t *root;
+	json_t *site;
+
+	(void)state;
+	record(&run, trace, NULL, argv);
+	assert_int_equal(run.exit_status, 37);
+	root = report(trace, NULL);
+	check_report(root);
+	site = find_site(root, "mmap", "main", 3);
+	assert_non_null(site);
+	assert_int_equal(number(site, "total_reserved_bytes"), 64 * MIB);
+	json_decref(root);
+	run_free(&run);
+}
+
 #define TESTS(id, version)                                                                         \
 	TEST(report_of, id, version)                                                               \
 	TEST(left, id, version)                                                                    \
@@ -148,6 +216,9 @@ main(void)
 #define TEST GO_TEST_ENTRY
 	    GO_VERSIONS(TESTS)
 #undef TEST
+		cmocka_unit_test(test_any_calls_of_glibc),
+	    cmocka_unit_test(test_any_calls_of_glibc_position_independent),
+	    cmocka_unit_test(test_stack_of_c),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

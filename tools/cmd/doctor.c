@@ -51,6 +51,19 @@ say_kind(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 			       program->go_version[0] ? ", " : "", program->go_version);
 }
 
+static void
+say_static(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
+{
+	vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+		       "statically linked: vmtrace record puts its recorder into it at its start");
+	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "start it by vmtrace record",
+		       "LD_PRELOAD alone does not reach it, nor is it recorded as another "
+		       "program's child");
+	if (!program->is_go)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "its mappings are recorded",
+			       "blocks of its malloc are not recorded");
+}
+
 void
 vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 {
@@ -58,7 +71,9 @@ vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *prog
 	const char *obstacle = vmt_preloadable_obstacle(program, &remedy);
 
 	say_kind(doctor, program);
-	if (obstacle)
+	if (vmt_preloadable_is_static(program))
+		say_static(doctor, program);
+	else if (obstacle)
 		vmt_doctor_say(doctor, VMT_DOCTOR_LACK, remedy, "%s", obstacle);
 	else
 		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL, "dynamically linked, loaded by %s",

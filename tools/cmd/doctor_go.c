@@ -14,6 +14,9 @@ check_linking(struct vmt_doctor *doctor, const struct vmt_preloadable *program,
 		vmt_doctor_say(
 		    doctor, VMT_DOCTOR_OK, NULL,
 		    "cgo: C code is linked in; its calls are seen with their Go callers");
+	else if (vmt_preloadable_is_static(program))
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "no cgo: all its memory calls are the Go runtime's own");
 	else if (program->libc == VMT_PRELOADABLE_LIBC_NONE)
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "build it with CGO_ENABLED=1 and -ldflags=-linkmode=external, or "
@@ -117,7 +120,7 @@ vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 	}
 	check_linking(doctor, program, &go);
 	check_symbols(doctor, &go);
-	if (!go.supported ||
+	if (!go.supported || vmt_preloadable_is_static(program) ||
 	    (go.cgo && (program->is_library || program->libc != VMT_PRELOADABLE_LIBC_NONE)))
 		check_sites(doctor, &go);
 	if (program->is_go_race)
