@@ -332,7 +332,7 @@ check_calls(const char *version)
 				  go_program_without_cgo(version, "alone", "stripped", stripped)};
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		compare_with_strace(version, (const char *const[]){programs[i], "wait", NULL}, 40);
+		compare_with_strace(version, (const char *const[]){programs[i], "wait", NULL}, 20);
 }
 
 /* A way to link tests/target/static_calls.c. */
