@@ -13,6 +13,7 @@
 
 #define FILE_MAX_BYTES (UINT64_C(4) << 30)
 #define INDEX_ALIGNMENT 8u
+#define HIGHEST_NUMBER 1024u /* of a system call */
 #define NEAR_STEP_BYTES (UINT64_C(64) << 10)
 #define NEAR_MAX_BYTES (UINT64_C(1) << 30)
 
@@ -68,6 +69,44 @@ add_file(struct vmt_program_cuts *cuts, int fd)
 	return result;
 }
 
+/* The number that a mov right before the system call brings into eax, if these bytes are one. */
+static bool
+reads_as_number(const struct vmt_code_map *map, const struct vmt_syscall_site *site,
+		uint64_t *start, uint32_t *number)
+{
+	static const uint8_t wide[] = {0x48, 0xc7, 0xc0}; /* mov $n,%rax */
+	size_t room = 0;
+	const uint8_t *bytes = vmt_code_map_bytes(map, site->syscall - 7, &room);
+
+	if (!bytes || room < 7)
+		return false;
+	memcpy(number, bytes + 3, sizeof(*number));
+	*start = site->syscall - 7;
+	if (memcmp(bytes, wide, sizeof(wide)) == 0)
+		return true;
+	*start = site->syscall - 5;
+	return bytes[2] == 0xb8 && *number < HIGHEST_NUMBER; /* mov $n,%eax */
+}
+
+/* Where it is not certain where instructions begin, nothing is cut: a mov of a number that was read
+ * as something else. */
+static void
+refuse_uncertain(struct vmt_program_cuts *cuts)
+{
+	struct vmt_syscall_site *sites = (void *)cuts->sites.bytes;
+
+	for (size_t i = 0; i < cuts->sites_count; i++) {
+		struct vmt_syscall_site *site = &sites[i];
+		uint64_t start;
+		uint32_t number;
+
+		if (site->verdict == VMT_SITE_CUT &&
+		    reads_as_number(&cuts->map, site, &start, &number) &&
+		    (site->number != number || site->address > start))
+			site->verdict = VMT_SITE_UNKNOWN_CODE;
+	}
+}
+
 int
 vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *target,
 		      uint64_t program_headers, int file)
@@ -85,7 +124,9 @@ vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *ta
 	if (result < 0)
 		return result;
 	vmt_code_map_settle(&cuts->map);
-	return vmt_syscall_sites_find(&cuts->map, &wanted, &cuts->sites, &cuts->sites_count);
+	result = vmt_syscall_sites_find(&cuts->map, &wanted, &cuts->sites, &cuts->sites_count);
+	refuse_uncertain(cuts);
+	return result;
 }
 
 static const struct vmt_syscall_site *

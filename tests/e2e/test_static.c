@@ -179,6 +179,50 @@ test_any_calls_of_glibc_position_independent(void **state)
 	check_any_calls("gcc", "-static-pie");
 }
 
+/* Stripped: where its functions begin is known from its tables of frames alone. */
+static void
+check_life(const char *compiler)
+{
+	const char *program = scratch_file("life");
+	const char *const link[] = {compiler, "-static", "-s",	  "-D_GNU_SOURCE",
+				    "-O2",    "-o",	 program, "tests/target/static_life.c",
+				    NULL};
+	const char *const argv[] = {program, NULL};
+	char find[128];
+	struct run run;
+
+	snprintf(find, sizeof(find), "command -v %s >/dev/null", compiler);
+	run_program(&run, (const char *const[]){"sh", "-c", find, NULL}, NULL);
+	if (run.exit_status != 0) {
+		printf("skip: no %s\n", compiler);
+		run_free(&run);
+		skip();
+	}
+	run_free(&run);
+	run_program(&run, link, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	record(&run, scratch_file("life.vmt"), NULL, argv);
+	assert_int_equal(run.exit_status, 9);
+	assert_string_equal(run.out, "handled 100, child 3, system 1024, held 1\n");
+	assert_null(strstr(run.err, "not recorded"));
+	run_free(&run);
+}
+
+static void
+test_life_of_glibc(void **state)
+{
+	(void)state;
+	check_life("gcc");
+}
+
+static void
+test_life_of_musl(void **state)
+{
+	(void)state;
+	check_life("musl-gcc");
+}
+
 static void
 test_stack_of_c(void **state)
 {
@@ -218,6 +262,8 @@ main(void)
 #undef TEST
 		cmocka_unit_test(test_any_calls_of_glibc),
 	    cmocka_unit_test(test_any_calls_of_glibc_position_independent),
+	    cmocka_unit_test(test_life_of_glibc),
+	    cmocka_unit_test(test_life_of_musl),
 	    cmocka_unit_test(test_stack_of_c),
 	};
 
