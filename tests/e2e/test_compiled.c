@@ -96,6 +96,72 @@ compiled_code_is_named_by_the_map(void **state)
 	json_decref(whole);
 }
 
+/* Until a look at the map was written down that knows so many functions. */
+static void
+await_functions(const char *trace, int count)
+{
+	for (int i = 0; i < 600; i++) {
+		const char *argv[] = {built("vmtrace"), "report", "--format", "json", trace, NULL};
+		struct run run;
+		json_t *whole;
+		int known = -1;
+
+		run_program(&run, argv, NULL);
+		whole = json_loads(run.out, 0, NULL);
+		if (whole)
+			known = (int)number(member(whole, "trace"), "compiled_functions");
+		json_decref(whole);
+		run_free(&run);
+		if (known >= count)
+			return;
+		usleep(100000);
+	}
+	fail_msg("the map was not copied");
+}
+
+/* One place, of three functions one after the other: each has what it took. */
+static void
+a_map_that_is_written_anew_names_each_at_its_time(void **state)
+{
+	static const char *const names[] = {"first_function", "second_function", "third_function"};
+	const char *trace = scratch_file("anew.vmt");
+	struct conversation talk;
+	json_t *whole;
+	long pid = 0;
+
+	(void)state;
+	converse_start(&talk,
+		       (const char *[]){built("vmtrace"), "record", "-o", trace, "--",
+					built("tests/target/compiled"), "anew", NULL},
+		       NULL);
+	for (int i = 0; i < 3; i++) {
+		converse_read_line(&talk);
+		assert_int_equal(sscanf(talk.line, "ready %ld", &pid), 1);
+		await_functions(trace, i + 1);
+		if (i < 2)
+			assert_int_equal(write(talk.to, "\n", 1), 1);
+	}
+	assert_int_equal(converse_end(&talk), 0);
+	forget_map(pid);
+	whole = report(trace, no_options);
+	for (int i = 0; i < 3; i++) {
+		json_t *site;
+		size_t row;
+		int found = 0;
+
+		json_array_foreach(member(whole, "sites"), row, site)
+		{
+			if (!frame_named(site, names[i]))
+				continue;
+			assert_int_equal(number(site, "total_reserved_bytes"), 1 << (20 + i));
+			found++;
+		}
+		assert_int_equal(found, 1);
+	}
+	assert_int_equal(number(member(whole, "trace"), "compiled_functions"), 3);
+	json_decref(whole);
+}
+
 /* The recording and the program come to their ends, and nothing is taken from there. */
 static void
 what_is_no_map_costs_names_alone(void **state)
@@ -191,6 +257,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(compiled_code_is_named_by_the_map),
+	    cmocka_unit_test(a_map_that_is_written_anew_names_each_at_its_time),
 	    cmocka_unit_test(what_is_no_map_costs_names_alone),
 	    cmocka_unit_test(node_functions_have_names_with_the_flag),
 	};

@@ -1,6 +1,7 @@
 /* A program that compiles a function and writes down what it is called, as run times do: compiled
  * MODE. Its code maps a MiB and touches it; "ready PID", then it reads a line before it ends.
  *   named    the map has the function, and one that was at its place before
+ *   anew     the map names another function after each line that is read, twice: it is written anew
  *   silent   there is no map
  *   link, fifo, directory, huge    there is something else in its place */
 #include <fcntl.h>
@@ -13,6 +14,8 @@
 
 #define MIB ((size_t)1 << 20)
 
+static size_t mib = MIB; /* what the code maps */
+
 /* Calls its first argument, with a frame of its own. */
 #if defined(__x86_64__)
 static const unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
@@ -24,11 +27,11 @@ static const unsigned char code[] = {0xfd, 0x7b, 0xbf, 0xa9, 0xfd, 0x03, 0x00, 0
 static void
 take_memory(void)
 {
-	char *memory = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(NULL, mib, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
 		exit(1);
-	memset(memory, 1, MIB);
+	memset(memory, 1, mib);
 }
 
 static void
@@ -59,6 +62,34 @@ write_map(const char *path, const char *mode, unsigned long start)
 	fclose(file);
 }
 
+/* The code at that place is another function from now on. */
+static void
+replace(const char *path, const char *name, unsigned long start)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file)
+		exit(1);
+	fprintf(file, "%lx %zx %s\n", start, sizeof(code), name);
+	fclose(file);
+}
+
+/* Three functions one after the other, which take 1, 2 and 4 MiB. */
+static void
+run_anew(const char *path, unsigned long start, void (*function)(void (*)(void)))
+{
+	static const char *const names[] = {"first_function", "second_function", "third_function"};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		replace(path, names[i], start);
+		mib = MIB << i;
+		function(take_memory);
+		printf("ready %d\n", (int)getpid());
+		fflush(stdout);
+		getchar();
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -72,8 +103,12 @@ main(int argc, char **argv)
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
 	memcpy(page, code, sizeof(code));
 	__builtin___clear_cache((char *)page, (char *)page + sizeof(code));
-	write_map(path, argv[1], (unsigned long)page);
 	memcpy(&function, &page, sizeof(function));
+	if (strcmp(argv[1], "anew") == 0) {
+		run_anew(path, (unsigned long)page, function);
+		return 0;
+	}
+	write_map(path, argv[1], (unsigned long)page);
 	function(take_memory);
 	printf("ready %d\n", (int)getpid());
 	fflush(stdout);

@@ -120,17 +120,21 @@ note_trouble(struct vmt_frames *frames, uint32_t span, const struct vmt_module *
 /* Earlier, or later: the map may have been copied last before the event. */
 #define OTHER " (or other code)"
 
-/* Of code that the process compiled by itself. */
+/* Of code that the process compiled by itself. version 0: the same at all times. */
 static size_t
-name_compiled(struct vmt_frames *frames, uint64_t address, struct vmt_symbol *symbol)
+name_compiled(struct vmt_frames *frames, uint64_t address, uint32_t version,
+	      struct vmt_symbol *symbol)
 {
 	char marked[4096];
-	bool reused;
+	bool unsure;
 
-	if (!frames->input.compiled ||
-	    !vmt_jit_names_find(frames->input.compiled, address - 1, symbol, &reused))
+	if (!frames->input.compiled)
 		return 0;
-	if (reused) {
+	if (version)
+		vmt_jit_names_of_version(frames->input.compiled, version, symbol, &unsure);
+	else if (!vmt_jit_names_find(frames->input.compiled, address - 1, symbol, &unsure))
+		return 0;
+	if (unsure) {
 		snprintf(marked, sizeof(marked), "%s" OTHER, symbol->function);
 		symbol->function = keep(frames, marked);
 		if (frames->input.reused)
@@ -150,12 +154,16 @@ look_up(struct vmt_frames *frames, struct lookup *lookup)
 	size_t found = 0;
 
 	if (!place->span)
-		found = name_compiled(frames, place->address, symbols);
+		found = name_compiled(frames, place->address, 0, symbols);
 	if (place->span) {
 		const struct vmt_span *span =
 		    vmt_module_history_span(frames->input.history, (uint32_t)place->span);
 
-		plain.module_offset = place->address - span->bias;
+		if (vmt_span_is_compiled(span))
+			found =
+			    name_compiled(frames, place->address, (uint32_t)span->bias, symbols);
+		else
+			plain.module_offset = place->address - span->bias;
 		if (vmt_trace_module(frames->input.trace, span->module, &module)) {
 			plain.module = vmt_string_set_intern(frames->input.strings, module.path,
 							     module.path_bytes);

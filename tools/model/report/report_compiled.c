@@ -39,6 +39,28 @@ vmt_report_compiled_open(struct vmt_report_draft *draft, const char *path, struc
 	return 0;
 }
 
+static uint32_t
+version_at(void *names, uint64_t address)
+{
+	return vmt_jit_names_version(names, address);
+}
+
+void
+vmt_report_compiled_watch(struct vmt_report_draft *draft)
+{
+	if (draft->compiled && draft->options->symbols)
+		vmt_module_history_set_compiled(
+		    draft->replay->history,
+		    &(struct vmt_compiled_source){version_at, draft->compiled});
+}
+
+void
+vmt_report_compiled_reach(struct vmt_report_draft *draft, uint64_t time)
+{
+	if (draft->compiled && vmt_jit_names_reach(draft->compiled, time))
+		vmt_module_history_changed(draft->replay->history);
+}
+
 /* How a run time is told to write down what it compiles. */
 struct run_time {
 	const char *program; /* beginning of its name */
@@ -133,9 +155,9 @@ vmt_report_compiled_cover(struct vmt_report_draft *draft)
 	if (!status && draft->report.compiled.reused)
 		status = vmt_report_coverage_add(
 		    draft,
-		    "addresses of compiled code that several functions had one after another: "
-		    "%" PRIu64 ". The last one that was copied from the program's map is named, "
-		    "\"(or other code)\" stands with it",
+		    "addresses of compiled code of which it is not known which of several "
+		    "functions was there: %" PRIu64 ". The last one that the program's map had "
+		    "soon after is named, \"(or other code)\" stands with it",
 		    draft->report.compiled.reused);
 	return status;
 }

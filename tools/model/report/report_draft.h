@@ -201,6 +201,9 @@ int vmt_report_names_tell(struct vmt_report_draft *draft);
  * frames, says what of it is not known. */
 int vmt_report_compiled_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
 int vmt_report_compiled_cover(struct vmt_report_draft *draft);
+/* Before the replay; and before each record of it: what names addresses have then. */
+void vmt_report_compiled_watch(struct vmt_report_draft *draft);
+void vmt_report_compiled_reach(struct vmt_report_draft *draft, uint64_t time);
 
 /* How it was recorded, and the blind spots. */
 int vmt_report_coverage_fill(struct vmt_report_draft *draft);

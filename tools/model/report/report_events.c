@@ -210,6 +210,7 @@ take_record(struct vmt_report_draft *draft, const struct vmt_record *record)
 {
 	if (record->time > draft->last_time)
 		draft->last_time = record->time;
+	vmt_report_compiled_reach(draft, record->time);
 	if (record->kind == VMT_RECORD_USAGE)
 		take_usage(draft, &record->usage);
 	if (record->kind == VMT_RECORD_SNAPSHOT)
@@ -369,6 +370,7 @@ vmt_report_events_replay(struct vmt_report_draft *draft, const char *path, struc
 
 	(void)vmt_trace_chunks(draft->trace, &chunks);
 	vmt_report_touch_heads(draft);
+	vmt_report_compiled_watch(draft);
 	choose_growth(draft);
 	vmt_report_peak_scan(draft);
 	vmt_report_window_plan(draft);

@@ -26,6 +26,7 @@ struct vmt_module_history {
 	uint32_t loaded_count;
 	uint32_t loaded_room;
 	uint32_t era;
+	struct vmt_compiled_source compiled; /* version: NULL where there is none */
 };
 
 struct vmt_module_history *
@@ -183,6 +184,32 @@ vmt_module_history_unload(struct vmt_module_history *history, uint64_t low, uint
 		return;
 	remove_loaded(history, position, position + 1);
 	history->era++;
+}
+
+void
+vmt_module_history_set_compiled(struct vmt_module_history *history,
+				const struct vmt_compiled_source *source)
+{
+	history->compiled = *source;
+}
+
+void
+vmt_module_history_changed(struct vmt_module_history *history)
+{
+	history->era++;
+}
+
+uint32_t
+vmt_module_history_resolve(struct vmt_module_history *history, uint64_t address)
+{
+	uint32_t span = vmt_module_history_find(history, address);
+	struct vmt_span compiled = {.high = 0};
+
+	if (span || !history->compiled.version)
+		return span;
+	compiled.bias = history->compiled.version(history->compiled.context, address);
+	/* Without memory it has the name that fits all times. */
+	return compiled.bias && grow_spans(history) == 0 ? intern(history, &compiled) : 0;
 }
 
 uint32_t

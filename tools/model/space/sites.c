@@ -29,7 +29,7 @@ struct slot {
 };
 
 struct vmt_sites {
-	const struct vmt_module_history *history;
+	struct vmt_module_history *history;
 	struct vmt_stack_source source;
 	struct vmt_site_entry *entries;
 	uint32_t count;
@@ -48,7 +48,7 @@ struct vmt_sites {
 };
 
 struct vmt_sites *
-vmt_sites_new(const struct vmt_module_history *history, struct vmt_stack_source source)
+vmt_sites_new(struct vmt_module_history *history, struct vmt_stack_source source)
 {
 	struct vmt_sites *sites = calloc(1, sizeof(*sites));
 
@@ -233,7 +233,7 @@ resolve(const struct vmt_sites *sites, const uint64_t *addresses, uint32_t frame
 	bool complete = true;
 
 	for (uint32_t i = 0; i < frames; i++) {
-		spans[i] = vmt_module_history_find(sites->history, addresses[i] - 1);
+		spans[i] = vmt_module_history_resolve(sites->history, addresses[i] - 1);
 		complete &= spans[i] != 0;
 	}
 	return complete;
@@ -364,7 +364,7 @@ fill_in(struct vmt_sites *sites, struct vmt_site_entry *entry)
 
 	for (uint32_t i = 0; i < entry->frames && i < frames; i++) {
 		if (!spans[i]) {
-			spans[i] = vmt_module_history_find(sites->history, addresses[i] - 1);
+			spans[i] = vmt_module_history_resolve(sites->history, addresses[i] - 1);
 			changed |= spans[i] != 0;
 		}
 		complete &= spans[i] != 0;

@@ -95,8 +95,7 @@ vmt_sites_is_same_key(struct vmt_site_key left, struct vmt_site_key right)
 
 struct vmt_sites;
 
-struct vmt_sites *vmt_sites_new(const struct vmt_module_history *history,
-				struct vmt_stack_source source);
+struct vmt_sites *vmt_sites_new(struct vmt_module_history *history, struct vmt_stack_source source);
 void vmt_sites_free(struct vmt_sites *sites);
 
 /* The site of a call that happens now. */
