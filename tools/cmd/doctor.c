@@ -1,5 +1,7 @@
 #include "tools/cmd/doctor.h"
 
+#include "tools/read/symbols/run_times.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,6 +66,19 @@ say_static(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 			       "blocks of its malloc are not recorded");
 }
 
+/* Code that a run time compiles has the names that it writes down. */
+static void
+say_compiled(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
+{
+	const struct vmt_run_time *run_time = vmt_run_times_of(program->path);
+
+	if (run_time)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, run_time->remedy,
+			       "%s have names in a report only if it writes down what it compiles "
+			       "(/tmp/perf-PID.map)",
+			       run_time->functions);
+}
+
 void
 vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 {
@@ -88,4 +103,6 @@ vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *prog
 		    "it defines its own malloc: its blocks are not recorded");
 	if (program->is_go)
 		vmt_doctor_go(doctor, program);
+	if (!obstacle)
+		say_compiled(doctor, program);
 }

@@ -1,6 +1,7 @@
 #include "tools/model/report/report_draft.h"
 
 #include "tools/read/symbols/jit_names.h"
+#include "tools/read/symbols/run_times.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -61,50 +62,8 @@ vmt_report_compiled_reach(struct vmt_report_draft *draft, uint64_t time)
 		vmt_module_history_changed(draft->replay->history);
 }
 
-/* How a run time is told to write down what it compiles. */
-struct run_time {
-	const char *program; /* beginning of its name */
-	const char *frame;   /* beginning of a function that runs code of its own; NULL: frames
-				outside of any file show that it does */
-	const char *text;
-};
-
-static const struct run_time run_times[] = {
-    {"node", "Builtins_InterpreterEntryTrampoline",
-     "JavaScript functions have no names here: start node with --perf-basic-prof (or set "
-     "NODE_OPTIONS=--perf-basic-prof), and those that were compiled are recorded; with "
-     "--interpreted-frames-native-stack as well, all are"},
-    {"java", NULL,
-     "Java methods have no names here: start java with -XX:+PreserveFramePointer "
-     "-XX:+UnlockDiagnosticVMOptions -XX:+DumpPerfMapAtExit (JDK 17 and later), or run jcmd PID "
-     "Compiler.perfmap in time"},
-    {"python", "_PyEval_EvalFrame",
-     "Python functions have no names here: start python with -X perf (3.12 and later), and they "
-     "are recorded"},
-    {"dotnet", NULL,
-     ".NET methods have no names here: set DOTNET_PerfMapEnabled=1, and they are recorded"},
-    {"ruby", NULL,
-     "compiled Ruby methods have no names here: start ruby with --yjit-perf, and they are "
-     "recorded"},
-    {"beam.smp", NULL,
-     "Erlang functions have no names here: start erl with +JPperf true, and they are recorded"},
-};
-
-static const struct run_time *
-run_time_of(const struct vmt_report *report)
-{
-	const char *exe = report->process.exe ? report->process.exe : "";
-	const char *slash = strrchr(exe, '/');
-	const char *name = slash ? slash + 1 : exe;
-
-	for (size_t i = 0; i < sizeof(run_times) / sizeof(*run_times); i++)
-		if (strncmp(name, run_times[i].program, strlen(run_times[i].program)) == 0)
-			return &run_times[i];
-	return NULL;
-}
-
 static bool
-is_nameless(const struct vmt_site *site, const struct run_time *run_time)
+is_nameless(const struct vmt_site *site, const struct vmt_run_time *run_time)
 {
 	for (size_t i = 0; i < site->stack.count; i++) {
 		const struct vmt_frame *frame = &site->stack.frames[i];
@@ -120,7 +79,7 @@ is_nameless(const struct vmt_site *site, const struct run_time *run_time)
 
 /* Whether call sites with such frames have much of the memory: in RAM, or else reserved. */
 static bool
-matters(const struct vmt_report *report, const struct run_time *run_time)
+matters(const struct vmt_report *report, const struct vmt_run_time *run_time)
 {
 	double all[2] = {0, 0};
 	double nameless[2] = {0, 0};
@@ -141,13 +100,14 @@ matters(const struct vmt_report *report, const struct run_time *run_time)
 int
 vmt_report_compiled_cover(struct vmt_report_draft *draft)
 {
-	const struct run_time *run_time = run_time_of(&draft->report);
+	const struct vmt_run_time *run_time = vmt_run_times_of(draft->report.process.exe);
 	int status = 0;
 
 	if (!draft->options->symbols)
 		return 0;
 	if (draft->report.compiled.functions == 0 && run_time && matters(&draft->report, run_time))
-		status = vmt_report_coverage_add(draft, "%s", run_time->text);
+		status = vmt_report_coverage_add(draft, "%s have no names here: %s",
+						 run_time->functions, run_time->remedy);
 	if (!status && draft->compiled && vmt_jit_names_is_cut(draft->compiled))
 		status = vmt_report_coverage_add(
 		    draft, "the program wrote down more compiled functions in /tmp/perf-PID.map "
