@@ -287,7 +287,7 @@ static bool
 is_for_several(int option)
 {
 	return option == OPTION_TOP || option == OPTION_FORMAT || option == OPTION_OUTPUT ||
-	       option == OPTION_GROUP || option == OPTION_AT;
+	       option == OPTION_GROUP || option == OPTION_AT || option == OPTION_SYSROOT;
 }
 
 static int
@@ -301,6 +301,7 @@ report_several(const struct vmt_options *options, struct vmt_err *err)
 					 .at = options->values[OPTION_AT],
 					 .top = options->values[OPTION_TOP],
 					 .most = VMT_TRACE_FILES_MOST};
+	int result;
 
 	for (size_t i = 0; vmt_cmd_report_options[i].name; i++)
 		if (options->values[i] && !is_for_several((int)i))
@@ -308,6 +309,9 @@ report_several(const struct vmt_options *options, struct vmt_err *err)
 					   "--%s goes with one trace: the list (vmtrace "
 					   "report DIR) names them",
 					   vmt_cmd_report_options[i].name);
+	result = vmt_report_args_sysroot(options->values[OPTION_SYSROOT], &wanted.sysroot, err);
+	if (result < 0)
+		return result;
 	vmt_memory_limit_set_machine();
 	return vmt_tree_report_write(&wanted, err);
 }

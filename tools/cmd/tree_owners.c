@@ -40,9 +40,10 @@ decode(const struct vmt_tree_process *process, struct vmt_snapshot *snapshot)
 /* A report of a trace, about a snapshot that is moved out. NULL: there is none. */
 static struct vmt_report *
 build(const struct vmt_tree_process *process, struct vmt_snapshot *snapshot, uint32_t child,
-      struct vmt_tree_ranges *inherited)
+      struct vmt_tree_ranges *inherited, const char *sysroot)
 {
 	struct vmt_report_options options = {.symbols = true,
+					     .sysroot = sysroot,
 					     .cpu_ns = CPU_NS,
 					     .lent = snapshot,
 					     .lent_to = child,
@@ -152,7 +153,7 @@ keep_largest(struct vmt_tree_process *process)
 static void
 explain_by(struct vmt_tree *tree, struct vmt_tree_process *process,
 	   const struct vmt_tree_process *child, const struct vmt_snapshot *snapshot,
-	   struct vmt_tree_ranges *ranges)
+	   struct vmt_tree_ranges *ranges, const char *sysroot)
 {
 	const struct vmt_tree_process *parent = &tree->processes[child->parent];
 	struct vmt_tree_ranges higher = {.count = 0};
@@ -163,7 +164,7 @@ explain_by(struct vmt_tree *tree, struct vmt_tree_process *process,
 
 	if (vmt_tree_lend_keep(&kept, snapshot, ranges) == 0) {
 		kept.head.time = child->start_time;
-		report = build(parent, &kept, child->pid, &higher);
+		report = build(parent, &kept, child->pid, &higher, sysroot);
 		sites = report ? vmt_group_rows_merge(report, 0, &count) : NULL;
 		if (sites)
 			add_rows(process, child->parent, report, sites, count);
@@ -176,7 +177,7 @@ explain_by(struct vmt_tree *tree, struct vmt_tree_process *process,
 
 static void
 explain_inherited(struct vmt_tree *tree, struct vmt_tree_process *process,
-		  struct vmt_tree_ranges *ranges)
+		  struct vmt_tree_ranges *ranges, const char *sysroot)
 {
 	const struct vmt_tree_process *child = process;
 	struct vmt_snapshot snapshot;
@@ -187,7 +188,7 @@ explain_inherited(struct vmt_tree *tree, struct vmt_tree_process *process,
 		if (child->origin != VMT_TREE_FORK ||
 		    child->clock != tree->processes[child->parent].clock)
 			break;
-		explain_by(tree, process, child, &snapshot, ranges);
+		explain_by(tree, process, child, &snapshot, ranges, sysroot);
 		child = &tree->processes[child->parent];
 	}
 	vmt_snapshot_decode_free(&snapshot);
@@ -195,7 +196,7 @@ explain_inherited(struct vmt_tree *tree, struct vmt_tree_process *process,
 }
 
 static void
-find_owner(struct vmt_tree *tree, struct vmt_tree_process *process)
+find_owner(struct vmt_tree *tree, struct vmt_tree_process *process, const char *sysroot)
 {
 	struct vmt_tree_ranges inherited = {.count = 0};
 	struct vmt_snapshot snapshot;
@@ -203,16 +204,16 @@ find_owner(struct vmt_tree *tree, struct vmt_tree_process *process)
 
 	if (!decode(process, &snapshot))
 		return;
-	report = build(process, &snapshot, 0, &inherited);
+	report = build(process, &snapshot, 0, &inherited, sysroot);
 	if (report)
 		process->owner = owner_text(report);
 	vmt_report_free(report);
-	explain_inherited(tree, process, &inherited);
+	explain_inherited(tree, process, &inherited, sysroot);
 	free(inherited.all);
 }
 
 void
-vmt_tree_owners_find(struct vmt_tree *tree, size_t most, uint64_t limit_ns)
+vmt_tree_owners_find(struct vmt_tree *tree, size_t most, uint64_t limit_ns, const char *sysroot)
 {
 	uint64_t until_ns = vmt_ticks_monotonic_ns() + limit_ns;
 
@@ -223,7 +224,7 @@ vmt_tree_owners_find(struct vmt_tree *tree, size_t most, uint64_t limit_ns)
 			continue;
 		if (vmt_ticks_monotonic_ns() >= until_ns)
 			break;
-		find_owner(tree, process);
+		find_owner(tree, process, sysroot);
 		most--;
 	}
 }

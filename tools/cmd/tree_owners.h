@@ -10,7 +10,8 @@
 #include "tools/model/tree/tree.h"
 
 /* Of `most` processes, and no further one once limit_ns are over. What can't be found out is left
- * out. */
-void vmt_tree_owners_find(struct vmt_tree *tree, size_t most, uint64_t limit_ns);
+ * out. sysroot: where files are looked up, or NULL. */
+void vmt_tree_owners_find(struct vmt_tree *tree, size_t most, uint64_t limit_ns,
+			  const char *sysroot);
 
 #endif

@@ -76,7 +76,7 @@ build(struct vmt_tree **tree, const struct vmt_tree_report *wanted,
 		result = vmt_err_set(err, -result, "%s", why.text);
 	if (result == 0) {
 		(*tree)->passed_over = files->passed_over;
-		vmt_tree_owners_find(*tree, VMT_TEXT_DEFAULT_TOP, OWNERS_NS);
+		vmt_tree_owners_find(*tree, VMT_TEXT_DEFAULT_TOP, OWNERS_NS, wanted->sysroot);
 	}
 	return result == -EINVAL ? -EBADMSG : result;
 }

@@ -17,10 +17,11 @@ struct vmt_tree_report {
 	int operand_count;
 	const char *format; /* as it was asked for; NULL: text */
 	const char *output;
-	const char *group; /* "exe", "title"; NULL: by title */
-	const char *at;	   /* "peak", "end", a time since the start; NULL: now or the peak */
-	const char *top;   /* a number; NULL: what the format has */
-	size_t most;	   /* files that are looked at */
+	const char *group;   /* "exe", "title"; NULL: by title */
+	const char *at;	     /* "peak", "end", a time since the start; NULL: now or the peak */
+	const char *top;     /* a number; NULL: what the format has */
+	const char *sysroot; /* where the files that traces name are looked up; NULL: / */
+	size_t most;	     /* files that are looked at */
 };
 
 /* Whether the operands call for such a report: several, or a directory. */
