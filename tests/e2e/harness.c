@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,6 +187,23 @@ converse_end(struct conversation *talk)
 	close(talk->from);
 	assert_int_equal(waitpid(talk->pid, &status, 0), talk->pid);
 	return status;
+}
+
+void
+shell(const char *format, ...)
+{
+	char command[8192];
+	const char *const argv[] = {"sh", "-c", command, NULL};
+	va_list arguments;
+	struct run run;
+
+	va_start(arguments, format);
+	assert_true(vsnprintf(command, sizeof(command), format, arguments) < (int)sizeof(command));
+	va_end(arguments);
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		fail_msg("%s: status %d: %s", command, run.exit_status, run.err);
+	run_free(&run);
 }
 
 void

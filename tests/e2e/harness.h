@@ -69,6 +69,9 @@ void converse_read_line(struct conversation *talk);
 /* Closes its input, waits; returns the wait status. */
 int converse_end(struct conversation *talk);
 
+/* A line for sh, printf-like; fails the test where it does. */
+__attribute__((format(printf, 1, 2))) void shell(const char *format, ...);
+
 /* `vmtrace record -o trace [options] -- argv`, and `vmtrace report --format json trace`. */
 void record(struct run *run, const char *trace, const char *const options[],
 	    const char *const argv[]);

@@ -23,20 +23,6 @@ static const char source[] = "#include <string.h>\n"
 			     "int main(void) { return NAME() == MAP_FAILED; }\n";
 
 static void
-shell(const char *format, const char *a, const char *b)
-{
-	char command[8192];
-	const char *const argv[] = {"sh", "-c", command, NULL};
-	struct run run;
-
-	snprintf(command, sizeof(command), format, a, b);
-	run_program(&run, argv, NULL);
-	if (run.exit_status != 0)
-		fail_msg("%s: status %d: %s", command, run.exit_status, run.err);
-	run_free(&run);
-}
-
-static void
 build_as(const char *function, const char *program)
 {
 	char define[64];
