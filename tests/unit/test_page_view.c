@@ -1,6 +1,7 @@
 /* The page's data: stacks are kept once, and folded call sites keep their sums. */
 #include "tools/page/html.h"
 #include "tools/page/report_page.h"
+#include "tools/page/view_cut.h"
 #include "tools/page/view_sites.h"
 #include "tools/page/view_stacks.h"
 
@@ -199,7 +200,7 @@ whole_length(struct vmt_view_data *data)
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
 
-	data->most_sites = SIZE_MAX;
+	data->most_sites = data->most_rows = SIZE_MAX;
 	assert_int_equal(vmt_html_write(out, "x", write_all, data, &err), 0);
 	assert_int_equal(fclose(out), 0);
 	free(text);
@@ -230,6 +231,80 @@ test_a_page_has_at_most_its_size(void **state)
 	crowd_free(&crowd);
 }
 
+/* Rows of advice and files beyond a number are counted, and the largest stay in their order. */
+static void
+test_long_lists_are_cut(void **state)
+{
+	struct vmt_advice advice[5] = {{.committed_before_bytes = 1},
+				       {.committed_before_bytes = 9},
+				       {.bytes = 7},
+				       {.committed_before_bytes = 5},
+				       {.bytes = 8}};
+	struct vmt_file_row files[3] = {
+	    {.committed_bytes = 4}, {.committed_bytes = 9}, {.committed_bytes = 2}};
+	struct vmt_lock locks[2] = {{.bytes = 1}, {.bytes = 2}};
+	const struct vmt_report report = {.advice = advice,
+					  .advice_count = 5,
+					  .files = files,
+					  .file_count = 3,
+					  .locks = locks,
+					  .lock_count = 2};
+	struct vmt_view_cut cut;
+
+	(void)state;
+	assert_int_equal(vmt_view_cut_make(&cut, &report, 2), 0);
+	assert_int_equal(cut.report.advice_count, 2);
+	assert_int_equal(cut.report.advice[0].committed_before_bytes, 9);
+	assert_int_equal(cut.report.advice[1].committed_before_bytes, 5);
+	assert_true(cut.advice_rows[0] == SIZE_MAX && cut.advice_rows[2] == SIZE_MAX);
+	assert_int_equal(cut.advice_rows[1], 0);
+	assert_int_equal(cut.advice_rows[3], 1);
+	assert_int_equal(cut.advice_left_out, 3);
+	assert_int_equal(cut.files_left_out, 1);
+	assert_int_equal(cut.files_left_out_bytes, 2);
+	assert_int_equal(cut.locks_left_out, 0);
+	vmt_view_cut_free(&cut);
+	assert_int_equal(vmt_view_cut_make(&cut, &report, SIZE_MAX), 0);
+	assert_int_equal(cut.report.advice_count, 5);
+	assert_int_equal(cut.advice_left_out + cut.files_left_out, 0);
+	vmt_view_cut_free(&cut);
+}
+
+/* Names that don't compress, of advice alone: such a file is cut too. */
+static void
+test_a_page_of_much_advice_has_at_most_its_size(void **state)
+{
+	struct crowd crowd;
+	struct vmt_view_data data = {.version = "0"};
+	struct vmt_err err = {""};
+	struct vmt_advice *advice;
+	char *text;
+	size_t length, count;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	crowd_make(&crowd, 90000);
+	count = crowd.report.site_count;
+	advice = calloc(count, sizeof(*advice));
+	assert_non_null(advice);
+	for (size_t i = 0; i < count; i++)
+		advice[i] = (struct vmt_advice){
+		    .advice = "MADV_DONTNEED", .bytes = i, .stack = crowd.report.sites[i].stack};
+	crowd.report.site_count = 0;
+	crowd.report.advice = advice;
+	crowd.report.advice_count = count;
+	data.reports[0] = &crowd.report;
+	data.paths[0] = "x.vmt";
+	assert_true(whole_length(&data) > VMT_REPORT_PAGE_MOST_BYTES);
+	assert_int_equal(vmt_report_page_write(&data, out, &err), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_true(length <= VMT_REPORT_PAGE_MOST_BYTES);
+	free(text);
+	free(advice);
+	crowd.report.site_count = count;
+	crowd_free(&crowd);
+}
+
 int
 main(void)
 {
@@ -238,6 +313,8 @@ main(void)
 	    cmocka_unit_test(test_folded_sites_keep_their_sums),
 	    cmocka_unit_test(test_few_sites_are_not_folded),
 	    cmocka_unit_test(test_a_page_has_at_most_its_size),
+	    cmocka_unit_test(test_long_lists_are_cut),
+	    cmocka_unit_test(test_a_page_of_much_advice_has_at_most_its_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,21 +43,39 @@ make_page(struct vmt_view_data *data, char **text, size_t *bytes, struct vmt_err
 	return result;
 }
 
+/* Of the longest list. */
+static size_t
+most_rows(const struct vmt_report *report)
+{
+	const size_t counts[] = {report->site_count, report->advice_count, report->lock_count,
+				 report->file_count};
+	size_t most = 0;
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+		if (counts[i] > most)
+			most = counts[i];
+	return most;
+}
+
 int
 vmt_report_page_write(const struct vmt_view_data *data, FILE *out, struct vmt_err *err)
 {
 	struct vmt_view_data trial = *data;
-	size_t most = data->reports[0]->site_count;
+	size_t most = most_rows(data->reports[0]);
 
-	if (data->diff && data->reports[1]->site_count > most)
-		most = data->reports[1]->site_count;
+	if (data->diff && most_rows(data->reports[1]) > most)
+		most = most_rows(data->reports[1]);
 	trial.folded_depth = FOLDED_DEPTH;
 	for (trial.most_sites = most;;) {
 		char *text = NULL;
 		size_t bytes = 0;
-		int result = make_page(&trial, &text, &bytes, err);
-		bool is_least = trial.most_sites < LEAST_SITES && trial.folded_depth == 0;
-		bool is_last = bytes <= VMT_REPORT_PAGE_MOST_BYTES || is_least;
+		bool is_least, is_last;
+		int result;
+
+		trial.most_rows = trial.most_sites;
+		result = make_page(&trial, &text, &bytes, err);
+		is_least = trial.most_sites < LEAST_SITES && trial.folded_depth == 0;
+		is_last = bytes <= VMT_REPORT_PAGE_MOST_BYTES || is_least;
 
 		if (result == 0 && is_last && fwrite(text, 1, bytes, out) < bytes)
 			result =

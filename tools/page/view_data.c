@@ -1,5 +1,6 @@
 #include "tools/page/view_data.h"
 
+#include "tools/page/view_cut.h"
 #include "tools/page/view_history.h"
 #include "tools/page/view_numbers.h"
 #include "tools/page/view_sites.h"
@@ -13,7 +14,8 @@
 
 /* What is written of one report. */
 struct view {
-	const struct vmt_report *report;
+	struct vmt_view_cut cut;
+	const struct vmt_report *report; /* the cut one */
 	const char *path;
 	struct vmt_view_stacks *stacks;
 	struct vmt_view_sites sites;
@@ -24,6 +26,7 @@ struct view {
 static void
 view_end(struct view *view)
 {
+	vmt_view_cut_free(&view->cut);
 	vmt_view_stacks_free(view->stacks);
 	vmt_view_sites_free(&view->sites);
 	vmt_view_history_free(&view->history);
@@ -35,8 +38,13 @@ view_begin(struct view *view, const struct vmt_view_data *data, size_t which)
 {
 	int result;
 
-	*view = (struct view){.report = data->reports[which], .path = data->paths[which]};
+	*view = (struct view){.path = data->paths[which]};
+	view->report = &view->cut.report;
+	result = vmt_view_cut_make(&view->cut, data->reports[which], data->most_rows);
+	if (result < 0)
+		return result;
 	result = vmt_view_history_begin(&view->history, view->report);
+	view->history.advice_rows = view->cut.advice_rows;
 	view->stacks = vmt_view_stacks_new();
 	view->committer_nodes = calloc(view->report->committer_count + 1, sizeof(uint32_t));
 	if (!view->stacks || !view->committer_nodes)
@@ -78,6 +86,17 @@ write_sites(const struct view *view, struct vmt_emitter *emitter)
 	COLUMN("estimate", vmt_emitter_u64(emitter, NULL, rows[i].estimate));
 	COLUMN("folded", vmt_emitter_u64(emitter, NULL, rows[i].is_folded));
 #undef COLUMN
+	vmt_emitter_object_end(emitter);
+}
+
+static void
+write_left_out(const struct view *view, struct vmt_emitter *emitter)
+{
+	vmt_emitter_object(emitter, "left_out");
+	vmt_emitter_u64(emitter, "advice", view->cut.advice_left_out);
+	vmt_emitter_u64(emitter, "locks", view->cut.locks_left_out);
+	vmt_emitter_u64(emitter, "files", view->cut.files_left_out);
+	vmt_view_number(emitter, "files_bytes", view->cut.files_left_out_bytes);
 	vmt_emitter_object_end(emitter);
 }
 
@@ -177,6 +196,7 @@ write_columns(const struct view *view, FILE *json, struct vmt_err *err)
 		result = vmt_view_history_write(&view->history, &view->sites, &emitter);
 	write_sites(view, &emitter);
 	write_folded(view, &emitter);
+	write_left_out(view, &emitter);
 	write_committers(view, &emitter);
 	write_timeline(view->report, &emitter);
 	vmt_emitter_object_end(&emitter);
@@ -295,7 +315,7 @@ int
 vmt_view_data_write(const struct vmt_view_data *data, FILE *json, struct vmt_err *err)
 {
 	size_t count = data->diff ? 2 : 1;
-	struct view views[2] = {{0}};
+	struct view views[2] = {{.report = NULL}};
 	int result = 0;
 
 	fputs("{\"format\":\"vmtrace-view/1\",\"views\":[", json);

@@ -22,6 +22,7 @@ struct vmt_view_data {
 	const char *headline;		     /* of the diff; NULL: the report's own */
 	const char *version;		     /* of vmtrace */
 	size_t most_sites;		     /* so many are kept apart, in each report */
+	size_t most_rows;		     /* of each other list */
 	size_t folded_depth;		     /* so many outermost callers of the others stay */
 };
 

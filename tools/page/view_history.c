@@ -390,6 +390,17 @@ write_line(const struct vmt_view_history *view, struct vmt_emitter *emitter)
 	vmt_emitter_object_end(emitter);
 }
 
+/* -1: none. */
+static int64_t
+advice_row(const struct vmt_view_history *view, const struct vmt_history_mark *mark)
+{
+	size_t row = mark->advice;
+
+	if (row != SIZE_MAX && view->advice_rows)
+		row = view->advice_rows[row];
+	return row == SIZE_MAX ? -1 : (int64_t)row;
+}
+
 static void
 write_events(const struct vmt_view_history *view, struct vmt_emitter *emitter)
 {
@@ -413,9 +424,7 @@ write_events(const struct vmt_view_history *view, struct vmt_emitter *emitter)
 	COLUMN("in_ram", vmt_view_number(emitter, NULL, marks[i].in_ram_bytes));
 	COLUMN("taken", vmt_view_known(emitter, NULL, marks[i].taken_bytes));
 	COLUMN("estimate", vmt_emitter_u64(emitter, NULL, marks[i].estimate));
-	COLUMN("advice",
-	       vmt_emitter_i64(emitter, NULL,
-			       marks[i].advice == SIZE_MAX ? -1 : (int64_t)marks[i].advice));
+	COLUMN("advice", vmt_emitter_i64(emitter, NULL, advice_row(view, &marks[i])));
 #undef COLUMN
 	vmt_emitter_object_end(emitter);
 }

@@ -16,6 +16,7 @@ struct vmt_view_history {
 	const struct vmt_report *report;
 	struct vmt_history own; /* of a report without one */
 	const struct vmt_history *history;
+	const size_t *advice_rows; /* of the page, by row of the report; NULL: the same */
 	bool is_used[VMT_CLASSES]; /* by anything of the report */
 	int numbers[VMT_CLASSES];  /* of the classes that are; else -1 */
 };

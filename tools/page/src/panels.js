@@ -59,8 +59,9 @@ function factTable(title, object, { estimate = false, skip = [] } = {}) {
 }
 
 // The first `most` rows; how many more there are, and how much they have, stands below them.
-function listTable(title, columns, all, most = all.length, bytesOf = null) {
+function listTable(title, columns, all, most = all.length, bytesOf = null, { left = 0, leftBytes = 0 } = {}) {
   const rows = all.slice(0, most);
+  const more = all.length - rows.length + left;
   return scrollable(
     title,
     h(
@@ -70,7 +71,7 @@ function listTable(title, columns, all, most = all.length, bytesOf = null) {
       h("thead", {}, h("tr", {}, columns.map(({ title: name, numeric }) => h("th", { scope: "col", class: numeric ? "num" : null }, name)))),
       h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(({ cell, numeric }) => h("td", { class: numeric ? "num" : null }, cell(row)))))),
     ),
-    all.length > most ? h("p", { class: "note rest" }, `and ${count(all.length - most)} more`, bytesOf ? [": ", figure(all.slice(most).reduce((sum, row) => sum + bytesOf(row), 0)), " in RAM"] : null) : null,
+    more ? h("p", { class: "note rest" }, `and ${count(more)} more`, bytesOf ? [": ", figure(all.slice(most).reduce((sum, row) => sum + bytesOf(row), leftBytes)), " in RAM"] : null) : null,
   );
 }
 
@@ -121,6 +122,9 @@ function advice(model) {
         { title: "Called by", cell: (row) => call(model, row) },
       ],
       rows,
+      rows.length,
+      null,
+      { left: model.raw.left_out?.advice },
     ),
   );
 }
@@ -128,7 +132,7 @@ function advice(model) {
 function files(model) {
   const rows = [...(model.raw.files ?? [])].sort((a, b) => b.committed_bytes - a.committed_bytes || b.reserved_bytes - a.reserved_bytes);
   if (!rows.length) return null;
-  return section("files", "Mapped files", null, listTable("Mapped files", [bytesColumn("In RAM", (row) => row.committed_bytes), bytesColumn("Reserved", (row) => row.reserved_bytes), { title: "Path", cell: (row) => h("code", {}, clip(row.path, 300)) }], rows, 500, (row) => row.committed_bytes));
+  return section("files", "Mapped files", null, listTable("Mapped files", [bytesColumn("In RAM", (row) => row.committed_bytes), bytesColumn("Reserved", (row) => row.reserved_bytes), { title: "Path", cell: (row) => h("code", {}, clip(row.path, 300)) }], rows, 500, (row) => row.committed_bytes, { left: model.raw.left_out?.files, leftBytes: model.raw.left_out?.files_bytes }));
 }
 
 function kernel(model) {
@@ -164,7 +168,7 @@ function locks(model) {
     "locks",
     "Locked memory",
     "Calls that lock memory into RAM, over the whole run.",
-    listTable("Locked memory", [bytesColumn("Bytes", (row) => row.bytes), { title: "Calls", numeric: true, cell: (row) => count(row.calls) }, { title: "Call", cell: (row) => clip(row.call, 60) }, { title: "Called by", cell: (row) => call(model, row) }], rows),
+    listTable("Locked memory", [bytesColumn("Bytes", (row) => row.bytes), { title: "Calls", numeric: true, cell: (row) => count(row.calls) }, { title: "Call", cell: (row) => clip(row.call, 60) }, { title: "Called by", cell: (row) => call(model, row) }], rows, rows.length, null, { left: model.raw.left_out?.locks }),
   );
 }
 

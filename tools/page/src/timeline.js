@@ -102,8 +102,8 @@ export class Timeline {
   // The classes' sums at snapshots, and the line of RSS, which was read more often.
   stacked() {
     const { model } = this.page;
-    const { time_ns: times, committed } = model.raw.class_line;
     const rss = model.raw.timeline;
+    const { times, committed } = upTo(model.raw.class_line, rss.time_ns.at(-1));
     const pen = document.createElement("canvas").getContext("2d");
     const series = [{}];
     const bands = [];
@@ -278,6 +278,11 @@ export class Timeline {
   paintNow() {
     this.build();
   }
+}
+
+// Behind the last snapshot classes keep their figures, as between two.
+function upTo({ time_ns: times, committed }, last) {
+  return times.length && last > times.at(-1) ? { times: [...times, last], committed: [...committed, committed.at(-1)] } : { times, committed };
 }
 
 function axis() {
