@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #define MAP_SLOTS 256u
+#define LONGEST_SLEEP_NS UINT64_C(100000000)
 #define MODULES_BYTES 8192u /* one of them, with the longest path */
 
 /* Too large for a stack. */
@@ -67,7 +68,7 @@ describe(struct look *look, const struct vmt_procfs_stat *stat)
 	    .start_unix_ns = vmt_sys_clock_ns(CLOCK_REALTIME),
 	    .page_bytes = (uint32_t)vmt_page_bytes,
 	    .clock = VMT_CLOCK_MONOTONIC,
-	    .notes = VMT_NOTE_SNAPSHOT,
+	    .notes = look->job->goes_on ? VMT_NOTE_WATCHED : VMT_NOTE_SNAPSHOT,
 	};
 	if (look->job->go)
 		head->go = *look->job->go;
@@ -206,10 +207,43 @@ take_snapshot(struct look *look)
 	return process->sampling.snapshots == 1 && vmt_address_space_is_there(process);
 }
 
+/* Until the process is due again. A signal ends it early. */
+static void
+sleep_until(uint64_t due_ns)
+{
+	uint64_t now_ns = vmt_ticks_monotonic_ns();
+	uint64_t sleep_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+	struct timespec time;
+
+	if (sleep_ns > LONGEST_SLEEP_NS)
+		sleep_ns = LONGEST_SLEEP_NS;
+	time = (struct timespec){0, (long)sleep_ns};
+	vmt_sys_call2(SYS_nanosleep, &time, 0);
+}
+
+/* False: nothing was seen of it. */
+static bool
+watch(struct look *look)
+{
+	struct vmt_traced *process = &look->process;
+
+	write_program(look);
+	write_threads(look);
+	while (look->job->goes_on(look->job->context)) {
+		vmt_process_visit(process, &look->shared, vmt_ticks_monotonic_ns(), false);
+		if (process->state != VMT_PROCESS_LIVE)
+			return true;
+		sleep_until(process->visit_ns);
+	}
+	vmt_sampling_look(process, &look->shared, vmt_ticks_monotonic_ns(), VMT_SNAPSHOT_REQUEST);
+	return process->sampling.snapshots > 0;
+}
+
 static void
 finish(struct look *look)
 {
-	static const struct vmt_exit_status done = {VMT_END_STOPPED, VMT_STOP_SNAPSHOT};
+	const struct vmt_exit_status done = {
+	    VMT_END_STOPPED, look->job->goes_on ? VMT_STOP_DETACHED : VMT_STOP_SNAPSHOT};
 	struct vmt_head *head = vmt_process_head(&look->process);
 
 	head->end_status = done.status;
@@ -222,7 +256,7 @@ take(struct look *look)
 {
 	struct vmt_procfs_stat stat;
 	int result = open_process(look, &stat);
-	bool taken;
+	bool taken = false;
 
 	if (result == 0) {
 		describe(look, &stat);
@@ -235,8 +269,10 @@ take(struct look *look)
 	look->shared.is_tree = true; /* it may share pages with anybody */
 	look->process.sampling.searched = true;
 	vmt_process_begin(&look->process, &look->shared);
-	taken = look->process.state == VMT_PROCESS_LIVE && take_snapshot(look);
-	finish(look);
+	if (look->process.state == VMT_PROCESS_LIVE)
+		taken = look->job->goes_on ? watch(look) : take_snapshot(look);
+	if (look->process.state == VMT_PROCESS_LIVE) /* else its own end is written already */
+		finish(look);
 	return taken ? 0 : -ESRCH;
 }
 

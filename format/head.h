@@ -86,6 +86,7 @@ enum vmt_stop {
 #define VMT_NOTE_SNAPSHOT (1u << 18)	 /* one snapshot of a process that is not recorded */
 #define VMT_NOTE_ATTACHED (1u << 19)	 /* began while the process ran: PRESENT is what it had */
 #define VMT_NOTE_INJECTED (1u << 20)	 /* put into a program that loads no library */
+#define VMT_NOTE_WATCHED (1u << 21)	 /* snapshots over time of a process that is not recorded */
 
 /* Two readings of the two clocks at one instant. */
 struct vmt_clock_pair {

@@ -194,10 +194,9 @@ what_was_meant_is_offered(void **state)
 	expect((const char *const[]){vmtrace, "report", wrong, NULL}, 2, "small.vmt?");
 	expect((const char *const[]){vmtrace, "report", "4294967295", NULL}, 2,
 	       "vmtrace doctor 4294967295");
-	expect((const char *const[]){vmtrace, "record", "-p", "1", NULL}, 125,
-	       "vmtrace record -- CMD");
-	expect((const char *const[]){vmtrace, "record", "--pid=1", NULL}, 125,
-	       "vmtrace doctor PID");
+	expect((const char *const[]){vmtrace, "record", NULL}, 125, "-p PID");
+	expect((const char *const[]){vmtrace, "record", "--pid=4194304", NULL}, 125,
+	       "no process 4194304");
 	expect((const char *const[]){vmtrace, "report", "--frames", "many", trace, NULL}, 2,
 	       "--frames: 'many'");
 	expect((const char *const[]){vmtrace, "report", "--sort", "comitted", trace, NULL}, 2,

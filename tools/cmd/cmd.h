@@ -15,7 +15,8 @@
 
 /* X(name, arguments, summary), in the order in which help shows them. */
 #define VMT_COMMANDS(X)                                                                            \
-	X(record, "[-o FILE] [options] -- CMD...", "run a program and record its memory calls")    \
+	X(record, "[-o FILE] [options] -- CMD... | -p PID",                                        \
+	  "run a program and record its memory calls")                                             \
 	X(snapshot, "PID... [-o FILE]", "what a running process has in RAM, without touching it")  \
 	X(report, "FILE [options]", "explain a trace: who reserved, what is in RAM")               \
 	X(diff, "A B [options]", "show what changed between two traces")                           \

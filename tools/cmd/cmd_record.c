@@ -4,6 +4,7 @@
 #include "tools/cmd/launch.h"
 #include "tools/cmd/library.h"
 #include "tools/cmd/pack.h"
+#include "tools/cmd/record_pid.h"
 #include "tools/cmd/record_settings.h"
 #include "tools/cmd/record_static.h"
 #include "tools/cmd/record_summary.h"
@@ -417,18 +418,19 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	return 0;
 }
 
-/* What people know from other tools. */
+/* What is to be recorded: a command, or a process that runs. */
 static int
-refuse_attaching(char **argv, struct vmt_err *err)
+record_either(struct recording *recording, int *status, struct vmt_err *err)
 {
-	for (char **word = argv + 1; *word && (*word)[0] == '-'; word++)
-		if (strncmp(*word, "-p", 2) == 0 || strncmp(*word, "--pid", 5) == 0)
-			return vmt_err_set(
-			    err, ENOTSUP,
-			    "a running program can't be recorded: start it with 'vmtrace record -- "
-			    "CMD', or with the variables that 'vmtrace env' prints; 'vmtrace "
-			    "doctor PID' checks a running one");
-	return 0;
+	const struct vmt_options *options = &recording->wanted.options;
+
+	if (options->values[VMT_RECORD_PID])
+		return vmt_record_pid_run(&recording->wanted, status, err);
+	if (options->values[VMT_RECORD_FOR])
+		return vmt_err_set(err, EINVAL, "--for goes with -p PID");
+	if (options->operand_count == 0)
+		return vmt_err_set(err, EINVAL, "record needs a command to run, or -p PID");
+	return record(recording, status, err);
 }
 
 int
@@ -440,14 +442,10 @@ vmt_cmd_record_main(int argc, char **argv, struct vmt_err *err)
 
 	if (!recording)
 		return vmt_err_set(err, ENOMEM, "out of memory");
-	result = refuse_attaching(argv, err);
+	result = vmt_options_parse(&recording->wanted.options, vmt_cmd_record_options, argc, argv,
+				   true, err);
 	if (result == 0)
-		result = vmt_options_parse(&recording->wanted.options, vmt_cmd_record_options, argc,
-					   argv, true, err);
-	if (result == 0 && recording->wanted.options.operand_count == 0)
-		result = vmt_err_set(err, EINVAL, "record needs a command to run");
-	if (result == 0)
-		result = record(recording, &status, err);
+		result = record_either(recording, &status, err);
 	if (recording->session)
 		munmap(recording->session, sizeof(*recording->session));
 	if (recording->session_path[0])

@@ -14,7 +14,13 @@
 #include <stdint.h>
 
 /* Options that are no settings of the library: they stand behind those. */
-enum { VMT_RECORD_OPEN = VMT_SETTINGS, VMT_RECORD_PACK, VMT_RECORD_OPTIONS };
+enum {
+	VMT_RECORD_OPEN = VMT_SETTINGS,
+	VMT_RECORD_PACK,
+	VMT_RECORD_PID,
+	VMT_RECORD_FOR,
+	VMT_RECORD_OPTIONS
+};
 
 struct vmt_record_settings {
 	struct vmt_options options; /* of vmt_cmd_record_options */

@@ -97,11 +97,16 @@ say_why(uint32_t pid, int result, bool was_there, struct vmt_err *err)
 }
 
 int
-vmt_snapshot_take_write(uint32_t pid, int trace_fd, struct vmt_err *err)
+vmt_snapshot_take_watch(uint32_t pid, int trace_fd, const struct vmt_snapshot_watch *watch,
+			struct vmt_err *err)
 {
 	struct vmt_snapshot_program *program = calloc(1, sizeof(*program));
 	struct vmt_zstd_packer *packer = vmt_zstd_packer_new(); /* may be NULL */
-	struct vmt_collector_host host = {.compress = vmt_zstd_compress, .context = packer};
+	struct vmt_collector_host host = {.compress = vmt_zstd_compress,
+					  .context = packer,
+					  .interval_ns = watch->interval_ns,
+					  .max_bytes = watch->max_bytes,
+					  .residency_source = watch->residency_source};
 	bool was_there = state_of(pid) != '\0';
 	int result = program ? 0 : -ENOMEM;
 
@@ -113,11 +118,21 @@ vmt_snapshot_take_write(uint32_t pid, int trace_fd, struct vmt_err *err)
 		    .host = &host,
 		    .program = program->is_known ? &program->module : NULL,
 		    .go = program->is_go ? &program->go : NULL,
+		    .goes_on = watch->goes_on,
+		    .context = watch->context,
 		});
 	}
 	vmt_zstd_packer_free(packer);
 	free(program);
 	return result < 0 ? say_why(pid, result, was_there, err) : 0;
+}
+
+int
+vmt_snapshot_take_write(uint32_t pid, int trace_fd, struct vmt_err *err)
+{
+	const struct vmt_snapshot_watch once = {.goes_on = NULL};
+
+	return vmt_snapshot_take_watch(pid, trace_fd, &once, err);
 }
 
 int

@@ -8,13 +8,27 @@
 
 #include "tools/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Writes the trace of one snapshot into an empty file, which stays the caller's. 0, or a negative
  * errno and a message. */
 int vmt_snapshot_take_write(uint32_t pid, int trace_fd, struct vmt_err *err);
 
-/* The same into a file of that name, which takes another's place only when it is whole. */
+/* How a process is watched: collect/look.h and host.h say more of each. */
+struct vmt_snapshot_watch {
+	bool (*goes_on)(void *context);
+	void *context;
+	uint64_t interval_ns;
+	uint64_t max_bytes;
+	uint32_t residency_source;
+};
+
+/* Watches the process, as long as goes_on says so or until it ends. */
+int vmt_snapshot_take_watch(uint32_t pid, int trace_fd, const struct vmt_snapshot_watch *watch,
+			    struct vmt_err *err);
+
+/* The same as write into a file of that name, which takes another's place only when it is whole. */
 int vmt_snapshot_take_file(uint32_t pid, const char *path, struct vmt_err *err);
 
 /* The same into a file that has no name. Its descriptor, or a negative errno and a message. */

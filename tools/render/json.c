@@ -55,6 +55,7 @@ print_process(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_bool(emitter, "uncollected", report->process.uncollected);
 	vmt_emitter_string(emitter, "recorded",
 			   report->process.is_snapshot	 ? "snapshot"
+			   : report->process.is_watched	 ? "watched"
 			   : report->process.is_attached ? "attached"
 							 : "from start");
 	vmt_emitter_u64(emitter, "traces_removed", report->process.traces_removed);

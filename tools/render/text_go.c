@@ -10,6 +10,13 @@
 #define STACKS "Go stacks"
 #define OTHER "Go other"
 
+/* No call of the runtime's was recorded: what of its memory is anonymous is not told apart. */
+static bool
+is_seen_from_outside(const struct vmt_report *report)
+{
+	return report->process.is_snapshot || report->process.is_watched;
+}
+
 static void
 malloc_share(const struct vmt_report *report, char *text, size_t text_bytes)
 {
@@ -54,7 +61,7 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 	vmt_units_bytes(rss, report->snapshot.rss_bytes);
 	vmt_units_bytes(go, report->go.go_bytes);
 	malloc_share(report, rest, sizeof(rest));
-	if (report->process.is_snapshot)
+	if (is_seen_from_outside(report))
 		snprintf(
 		    text, sizeof(text),
 		    "RSS is %s; the Go heap has %s of it. Other memory of Go's runtime is part "
@@ -77,7 +84,7 @@ find_class(const struct vmt_report *report, const char *name)
 	for (size_t i = 0; i < report->class_count; i++)
 		if (strcmp(report->classes[i].name, name) == 0)
 			return &report->classes[i];
-	return report->process.is_snapshot ? NULL : &none;
+	return is_seen_from_outside(report) ? NULL : &none;
 }
 
 /* One row; counted = VMT_FIGURE_UNKNOWN and class = NULL leave their columns empty. */
@@ -185,7 +192,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	print_row(options, VMT_STYLE_PLAIN, METADATA,
 		  known ? report->go.figures.metadata_bytes : VMT_FIGURE_UNKNOWN,
 		  find_class(report, METADATA));
-	if (!report->go.unseen && !report->process.is_snapshot) {
+	if (!report->go.unseen && !is_seen_from_outside(report)) {
 		print_row(options, VMT_STYLE_PLAIN, STACKS, VMT_FIGURE_UNKNOWN,
 			  find_class(report, STACKS));
 		print_row(options, VMT_STYLE_PLAIN, OTHER, VMT_FIGURE_UNKNOWN,
@@ -193,7 +200,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	}
 	print_row(options, VMT_STYLE_TITLE, "total",
 		  known ? report->go.figures.total_bytes : VMT_FIGURE_UNKNOWN,
-		  report->go.unseen || report->process.is_snapshot ? NULL : &all);
+		  report->go.unseen || is_seen_from_outside(report) ? NULL : &all);
 	print_limit(report, options);
 	print_over_time(report, options);
 }

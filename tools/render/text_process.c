@@ -66,6 +66,17 @@ print_looked_at(const struct vmt_report *report, const struct vmt_text_options *
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
 }
 
+/* What began at the time that the trace begins with. */
+static const char *
+begin_words(const struct vmt_report *report)
+{
+	if (report->process.is_watched)
+		return "watched from %F %T %z, ";
+	if (report->process.is_attached)
+		return "recorded from %F %T %z, ";
+	return "started %F %T %z, ";
+}
+
 void
 vmt_text_process(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -86,7 +97,7 @@ vmt_text_process(const struct vmt_report *report, const struct vmt_text_options 
 	snprintf(text, sizeof(text), "%s (process %" PRIu32 "%s), %s%s, %s.", command,
 		 report->process.pid,
 		 vmt_text_titled(&options->layout, report, title, sizeof(title)),
-		 moment_words(report, "started %F %T %z, ", start, sizeof(start)),
+		 moment_words(report, begin_words(report), start, sizeof(start)),
 		 vmt_units_duration(duration, report->process.duration_ns), end);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, text, 2);
 	print_images(options);

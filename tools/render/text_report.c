@@ -185,7 +185,7 @@ print_sites(const struct vmt_report *report, const struct vmt_text_options *opti
 {
 	struct vmt_report merged = *report;
 
-	if (report->site_count == 0 && report->process.is_snapshot)
+	if (report->site_count == 0 && (report->process.is_snapshot || report->process.is_watched))
 		return;
 	if (report->site_count == 0 && options->selection) {
 		vmt_text_sections_title(options, "Call sites");

@@ -224,6 +224,7 @@ struct vmt_report {
 		    *shortage; /* what it ran out of when its recording was given up, or NULL */
 		int end_status;
 		bool is_snapshot; /* nothing was recorded: one look at a process that runs */
+		bool is_watched;  /* ... or many over time */
 		bool is_attached; /* the recording began while the process ran */
 		bool forked;	  /* began at a fork: what it inherited are the parent's calls */
 		bool end_seen;	  /* by the collector, which may not have learnt how it ended */

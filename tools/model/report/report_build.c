@@ -112,6 +112,7 @@ fill_process(struct vmt_report_draft *draft)
 	report->process.other_pid_namespace = vmt_process_end_is_elsewhere(head);
 	fill_presence(report, head);
 	report->process.is_snapshot = (head->notes & VMT_NOTE_SNAPSHOT) != 0;
+	report->process.is_watched = (head->notes & VMT_NOTE_WATCHED) != 0;
 	report->process.is_attached = (head->notes & VMT_NOTE_ATTACHED) != 0;
 	report->process.end_seen = vmt_trace_end_chunk(draft->trace) != NULL;
 	if (!report->process.exe || !report->process.cmdline)

@@ -78,6 +78,11 @@ static const struct {
      "a snapshot: no call was recorded, so what asked for memory is not known. [heap] is "
      "\"heap\", other private memory without a file \"anonymous memory\". What of it is in "
      "use, and what is free, only the program's allocator knows"},
+    {VMT_NOTE_WATCHED,
+     "watched from outside: no call was recorded, so what asked for memory, and what gave it "
+     "back, is not known. [heap] is \"heap\", other private memory without a file \"anonymous "
+     "memory\". What of it is in use, and what is free, only the program's allocator knows. "
+     "What came and went between two snapshots is not seen"},
     {VMT_NOTE_ATTACHED, "the recording began while the process ran. \"heap\" and "
 			"\"anonymous memory\" are from "
 			"before: what asked for them is not known"},
@@ -213,7 +218,7 @@ static int
 add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 {
 	if (draft->report.coverage.own_malloc ||
-	    (head->notes & (VMT_NOTE_OUTSIDE | VMT_NOTE_SNAPSHOT)))
+	    (head->notes & (VMT_NOTE_OUTSIDE | VMT_NOTE_SNAPSHOT | VMT_NOTE_WATCHED)))
 		return 0; /* a note says it */
 	if (head->notes & VMT_NOTE_INJECTED)
 		return vmt_report_coverage_add(

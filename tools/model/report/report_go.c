@@ -139,7 +139,7 @@ fill_figures(struct vmt_report_draft *draft, const struct vmt_go *go)
 			found |= take_counters(draft, &chunks[i], &layout);
 	if (!report->go.uncounted && !found)
 		report->go.uncounted =
-		    vmt_trace_head(draft->trace)->notes & VMT_NOTE_SNAPSHOT
+		    vmt_trace_head(draft->trace)->notes & (VMT_NOTE_SNAPSHOT | VMT_NOTE_WATCHED)
 			? "the kernel did not let this user read the process's memory "
 			  "(ptrace_scope): root may"
 		    : was_refused(draft)

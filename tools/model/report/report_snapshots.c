@@ -73,7 +73,7 @@ has_lost_events(const struct vmt_report_draft *draft)
 static enum vmt_earlier
 earlier(uint32_t notes)
 {
-	if (notes & VMT_NOTE_SNAPSHOT)
+	if (notes & (VMT_NOTE_SNAPSHOT | VMT_NOTE_WATCHED))
 		return VMT_EARLIER_SNAPSHOT;
 	return notes & VMT_NOTE_ATTACHED ? VMT_EARLIER_PRESENT : VMT_EARLIER_LOADER;
 }

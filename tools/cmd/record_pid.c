@@ -1,0 +1,297 @@
+#include "tools/cmd/record_pid.h"
+
+#include "tools/cmd/cmd.h"
+#include "tools/cmd/launch.h"
+#include "tools/cmd/record_summary.h"
+#include "tools/cmd/snapshot_pids.h"
+#include "tools/cmd/snapshot_take.h"
+#include "tools/render/units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXTENSION ".vmt"
+#define MAX_NAMES 1000
+
+struct watch {
+	uint32_t pid;
+	uint64_t start_ns; /* CLOCK_MONOTONIC */
+	uint64_t for_ns;   /* UINT64_MAX: no end is set */
+	bool replaces;	   /* a file that has the name makes room */
+	bool is_placed;	   /* the trace has its name */
+	int place_error;   /* positive errno: it could not get it */
+	char path[PATH_MAX];
+	char hidden[PATH_MAX + 64]; /* its name until then */
+};
+
+static volatile sig_atomic_t is_asked_to_end;
+
+static void
+end_watch(int signal)
+{
+	(void)signal;
+	is_asked_to_end = 1;
+}
+
+static void
+catch_signals(void)
+{
+	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	const struct sigaction action = {.sa_handler = end_watch};
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+		struct sigaction before;
+
+		/* Under nohup it goes on. */
+		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
+	}
+}
+
+static void
+read_name(uint32_t pid, char *name, size_t room)
+{
+	char link[64], path[PATH_MAX];
+	const char *slash;
+	ssize_t bytes;
+
+	snprintf(link, sizeof(link), "/proc/%" PRIu32 "/exe", pid);
+	bytes = readlink(link, path, sizeof(path) - 1);
+	path[bytes > 0 ? bytes : 0] = '\0';
+	slash = strrchr(path, '/');
+	snprintf(name, room, "%s", slash && slash[1] ? slash + 1 : "program");
+	if (strchr(name, ' ')) /* " (deleted)" */
+		*strchr(name, ' ') = '\0';
+}
+
+/* The template with %n and %p written out. */
+static int
+expand(struct watch *watch, const char *template, struct vmt_err *err)
+{
+	char name[NAME_MAX + 1];
+	char *at = watch->path;
+	char *end = watch->path + sizeof(watch->path);
+	int bytes = 0;
+
+	read_name(watch->pid, name, sizeof(name));
+	for (; *template && bytes >= 0 && bytes < end - at; template ++, at += bytes) {
+		bool is_field = *template == '%' && template[1];
+
+		template += is_field;
+		if (is_field && *template == 'n')
+			bytes = snprintf(at, (size_t)(end - at), "%s", name);
+		else if (is_field && *template == 'p')
+			bytes = snprintf(at, (size_t)(end - at), "%" PRIu32, watch->pid);
+		else
+			bytes = snprintf(at, (size_t)(end - at), "%c", *template);
+	}
+	if (bytes < 0 || bytes >= end - at + bytes || strlen(watch->path) + 40 > PATH_MAX)
+		return vmt_err_set(err, ENAMETOOLONG, "%s: too long; see --output", template);
+	return 0;
+}
+
+static int
+choose_path(struct watch *watch, const struct vmt_record_settings *wanted, struct vmt_err *err)
+{
+	const char *given = wanted->options.values[VMT_SETTING_OUTPUT];
+	const char *template = vmt_record_settings_text(wanted, VMT_SETTING_OUTPUT);
+	struct stat status;
+	int result;
+
+	if (!template || !*template)
+		template = vmt_settings[VMT_SETTING_OUTPUT].fallback;
+	result = expand(watch, template, err);
+	if (result < 0)
+		return result;
+	watch->replaces = given && !strchr(given, '%');
+	if (watch->replaces && lstat(watch->path, &status) == 0 && !S_ISREG(status.st_mode))
+		return vmt_err_set(err, EEXIST, "%s: exists and is not a regular file",
+				   watch->path);
+	return 0;
+}
+
+/* Beside its place: it takes it when it has a head. */
+static int
+make_file(struct watch *watch, struct vmt_err *err)
+{
+	const char *slash = strrchr(watch->path, '/');
+	int directory_bytes = slash ? (int)(slash + 1 - watch->path) : 0;
+	int fd;
+
+	snprintf(watch->hidden, sizeof(watch->hidden), "%.*s.vmtrace-%d-%" PRIu32 EXTENSION,
+		 directory_bytes, watch->path, (int)getpid(), watch->pid);
+	fd = open(watch->hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return vmt_err_set(err, errno, "%s: %s; name another place with --output",
+				   watch->path, strerror(errno));
+	return fd;
+}
+
+/* The n-th name; a template never replaces anything. */
+static int
+put_name(const struct watch *watch, char *name, size_t room, int attempt)
+{
+	size_t bytes = strlen(watch->path);
+	size_t extension = sizeof(EXTENSION) - 1;
+
+	if (bytes > extension && strcmp(watch->path + bytes - extension, EXTENSION) == 0)
+		bytes -= extension;
+	if (attempt == 0)
+		return snprintf(name, room, "%s", watch->path);
+	return snprintf(name, room, "%.*s.%d" EXTENSION, (int)bytes, watch->path, attempt);
+}
+
+static int
+place_beside(struct watch *watch)
+{
+	char name[PATH_MAX + 16];
+
+	for (int attempt = 0; attempt < MAX_NAMES; attempt++) {
+		if (put_name(watch, name, sizeof(name), attempt) >= PATH_MAX)
+			return ENAMETOOLONG;
+		if (link(watch->hidden, name) == 0) {
+			unlink(watch->hidden);
+			snprintf(watch->path, sizeof(watch->path), "%.*s", PATH_MAX - 1, name);
+			return 0;
+		}
+		if (errno != EEXIST)
+			return errno;
+	}
+	return EEXIST;
+}
+
+static void
+place(struct watch *watch)
+{
+	if (watch->replaces)
+		watch->place_error = rename(watch->hidden, watch->path) == 0 ? 0 : errno;
+	else
+		watch->place_error = place_beside(watch);
+	watch->is_placed = watch->place_error == 0;
+	if (!watch->is_placed)
+		return;
+	fprintf(stderr,
+		"vmtrace: watching process %" PRIu32 " from outside: what it has in RAM, not its "
+		"calls%s\n",
+		watch->pid, watch->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "");
+}
+
+static bool
+goes_on(void *context)
+{
+	struct watch *watch = context;
+
+	if (!watch->is_placed && watch->place_error == 0)
+		place(watch);
+	return watch->is_placed && !is_asked_to_end &&
+	       vmt_launch_now_ns() - watch->start_ns < watch->for_ns;
+}
+
+/* Options that would be of no effect are refused: they say what somebody expects. */
+static int
+refuse_others(const struct vmt_options *options, struct vmt_err *err)
+{
+	for (int i = 0; i < VMT_RECORD_OPTIONS; i++) {
+		switch (i) {
+		case VMT_SETTING_OUTPUT:
+		case VMT_SETTING_INTERVAL:
+		case VMT_SETTING_MAX_SIZE:
+		case VMT_SETTING_RESIDENCY:
+		case VMT_RECORD_PID:
+		case VMT_RECORD_FOR:
+			continue;
+		default:
+			break;
+		}
+		if (options->values[i])
+			return vmt_err_set(err, EINVAL,
+					   "--%s does not go with -p: the process is watched from "
+					   "outside, its calls are not recorded",
+					   vmt_cmd_record_options[i].name);
+	}
+	return 0;
+}
+
+static int
+read_words(struct watch *watch, struct vmt_record_settings *wanted, struct vmt_err *err)
+{
+	const char *duration = wanted->options.values[VMT_RECORD_FOR];
+	char *words[] = {(char *)(uintptr_t)wanted->options.values[VMT_RECORD_PID], NULL};
+	struct vmt_snapshot_pids pids = {.all = NULL};
+	int result;
+
+	if (wanted->options.operand_count)
+		return vmt_err_set(err, EINVAL, "-p watches a process that runs: '%s' is too much",
+				   wanted->options.operands[0]);
+	result = refuse_others(&wanted->options, err);
+	if (result < 0)
+		return result;
+	watch->for_ns = UINT64_MAX;
+	if (duration &&
+	    (vmt_units_parse_duration(duration, &watch->for_ns) < 0 || watch->for_ns == 0))
+		return vmt_err_set(err, EINVAL, "--for: '%s' is not a time such as 30s", duration);
+	result = vmt_snapshot_pids_read(&pids, words, 1, false, err);
+	if (result == 0)
+		watch->pid = pids.all[0];
+	vmt_snapshot_pids_free(&pids);
+	return result < 0 ? result : vmt_record_settings_check(wanted, err);
+}
+
+static int
+watch_into(struct watch *watch, const struct vmt_record_settings *wanted, int fd,
+	   struct vmt_err *err)
+{
+	int result;
+
+	catch_signals();
+	watch->start_ns = vmt_launch_now_ns();
+	result = vmt_snapshot_take_watch(
+	    watch->pid, fd,
+	    &(struct vmt_snapshot_watch){.goes_on = goes_on,
+					 .context = watch,
+					 .interval_ns = wanted->interval_ns,
+					 .max_bytes = wanted->max_bytes,
+					 .residency_source = wanted->residency_source},
+	    err);
+	if (!watch->is_placed) {
+		unlink(watch->hidden);
+		if (watch->place_error)
+			return vmt_err_set(err, watch->place_error, "%s: %s", watch->path,
+					   strerror(watch->place_error));
+	}
+	return result;
+}
+
+int
+vmt_record_pid_run(struct vmt_record_settings *wanted, int *status, struct vmt_err *err)
+{
+	struct vmt_record_summary recorded = {.kept = 0};
+	struct watch watch = {.pid = 0};
+	int result = read_words(&watch, wanted, err);
+	int fd;
+
+	if (result == 0)
+		result = choose_path(&watch, wanted, err);
+	if (result < 0)
+		return result;
+	fd = make_file(&watch, err);
+	if (fd < 0)
+		return fd;
+	result = watch_into(&watch, wanted, fd, err);
+	close(fd);
+	if (result < 0)
+		return result;
+	vmt_record_summary_add(&recorded, watch.path);
+	vmt_record_summary_print(&recorded, vmt_launch_now_ns() - watch.start_ns, stderr);
+	vmt_record_summary_free(&recorded);
+	*status = 0;
+	return 0;
+}
