@@ -94,8 +94,8 @@ seize(struct vmt_stopped_threads *threads, pid_t tid, uint32_t options)
 		return 0;
 	result = (int)vmt_tracee_ask(VMT_PTRACE_SEIZE, tid, 0,
 				     options | VMT_PTRACE_O_CLONE | VMT_PTRACE_O_SYSGOOD);
-	if (result == 0)
-		result = (int)vmt_tracee_ask(VMT_PTRACE_INTERRUPT, tid, 0, 0);
+	if (result == 0) /* one that ends instead says so when it is waited for */
+		(void)vmt_tracee_ask(VMT_PTRACE_INTERRUPT, tid, 0, 0);
 	if (result == -EPERM && is_ours(tid))
 		result = 0;
 	if (result == -ESRCH || (result == -EPERM && has_ended(threads->pid, tid)))

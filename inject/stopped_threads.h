@@ -41,8 +41,9 @@ struct vmt_stopped_threads {
 };
 
 /* *threads is all zeros. Waits to deadline_ns (CLOCK_MONOTONIC). 0: all stand. After an error all
- * that were stopped are let go: -ESRCH: there is no such process; -EPERM: it may not be traced, or
- * is already; -ETIMEDOUT: a thread does not stop, such as one that waits for its vfork child. */
+ * that stand are let go, and vmt_stopped_threads_let_go says whether others are left: -ESRCH: there
+ * is no such process; -EPERM: it may not be traced, or is already; -ETIMEDOUT: a thread does not
+ * stop, such as one that waits for its vfork child. */
 int vmt_stopped_threads_stop(struct vmt_stopped_threads *threads, pid_t pid, uint32_t options,
 			     uint64_t deadline_ns);
 

@@ -20,6 +20,7 @@
 
 #define EXTENSION ".vmt"
 #define MAX_NAMES 1000
+#define SUFFIX_BYTES 64u /* what is put behind a name at most */
 
 struct watch {
 	uint32_t pid;
@@ -72,30 +73,30 @@ read_name(uint32_t pid, char *name, size_t room)
 		*strchr(name, ' ') = '\0';
 }
 
-/* The template with %n and %p written out. */
-static int
-expand(struct watch *watch, const char *template, struct vmt_err *err)
+/* The template with %n and %p written out. False: it is too long. */
+static bool
+expand(struct watch *watch, const char *template)
 {
-	char name[NAME_MAX + 1];
-	char *at = watch->path;
-	char *end = watch->path + sizeof(watch->path);
-	int bytes = 0;
+	char name[NAME_MAX + 1], pid[16], other[2] = "";
+	size_t used = 0;
 
 	read_name(watch->pid, name, sizeof(name));
-	for (; *template && bytes >= 0 && bytes < end - at; template ++, at += bytes) {
-		bool is_field = *template == '%' && template[1];
+	snprintf(pid, sizeof(pid), "%" PRIu32, watch->pid);
+	for (; *template; template ++) {
+		const char *piece = other;
 
-		template += is_field;
-		if (is_field && *template == 'n')
-			bytes = snprintf(at, (size_t)(end - at), "%s", name);
-		else if (is_field && *template == 'p')
-			bytes = snprintf(at, (size_t)(end - at), "%" PRIu32, watch->pid);
-		else
-			bytes = snprintf(at, (size_t)(end - at), "%c", *template);
+		if (*template == '%' && template[1] == 'n')
+			piece = name;
+		if (*template == '%' && template[1] == 'p')
+			piece = pid;
+		template += *template == '%' && template[1];
+		other[0] = *template;
+		if (used + strlen(piece) + SUFFIX_BYTES >= sizeof(watch->path))
+			return false;
+		memcpy(watch->path + used, piece, strlen(piece) + 1);
+		used += strlen(piece);
 	}
-	if (bytes < 0 || bytes >= end - at + bytes || strlen(watch->path) + 40 > PATH_MAX)
-		return vmt_err_set(err, ENAMETOOLONG, "%s: too long; see --output", template);
-	return 0;
+	return true;
 }
 
 static int
@@ -104,13 +105,11 @@ choose_path(struct watch *watch, const struct vmt_record_settings *wanted, struc
 	const char *given = wanted->options.values[VMT_SETTING_OUTPUT];
 	const char *template = vmt_record_settings_text(wanted, VMT_SETTING_OUTPUT);
 	struct stat status;
-	int result;
 
 	if (!template || !*template)
 		template = vmt_settings[VMT_SETTING_OUTPUT].fallback;
-	result = expand(watch, template, err);
-	if (result < 0)
-		return result;
+	if (!expand(watch, template))
+		return vmt_err_set(err, ENAMETOOLONG, "%s: too long; see --output", template);
 	watch->replaces = given && !strchr(given, '%');
 	if (watch->replaces && lstat(watch->path, &status) == 0 && !S_ISREG(status.st_mode))
 		return vmt_err_set(err, EEXIST, "%s: exists and is not a regular file",
