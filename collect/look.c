@@ -18,7 +18,6 @@
 
 #define MAP_SLOTS 256u
 #define LONGEST_SLEEP_NS UINT64_C(100000000)
-#define MODULES_BYTES 8192u /* one of them, with the longest path */
 
 /* Too large for a stack. */
 struct look {
@@ -54,6 +53,17 @@ read_exe(uint32_t pid, char exe[VMT_EXE_BYTES])
 	(void)vmt_sys_call4(SYS_readlinkat, AT_FDCWD, path, exe, VMT_EXE_BYTES - 1);
 }
 
+/* Of the table that holds all of them. */
+static uint64_t
+modules_bytes(const struct vmt_look_job *job)
+{
+	uint64_t bytes = VMT_MODULE_FIRST_ID;
+
+	for (size_t i = 0; i < job->module_count; i++)
+		bytes += sizeof(struct vmt_module_record) + job->modules[i].path_bytes + 8;
+	return (bytes + 7) & ~UINT64_C(7);
+}
+
 static void
 describe(struct look *look, const struct vmt_procfs_stat *stat)
 {
@@ -77,7 +87,7 @@ describe(struct look *look, const struct vmt_procfs_stat *stat)
 	head->cmdline_bytes = read_text(pid, "cmdline", head->cmdline, sizeof(head->cmdline));
 	memcpy(head->name, stat->name, sizeof(head->name));
 	(void)vmt_trace_clock_pair(head->clock, &head->clock_start);
-	vmt_outside_head_lay_out(head, MAP_SLOTS, MODULES_BYTES);
+	vmt_outside_head_lay_out(head, MAP_SLOTS, modules_bytes(look->job));
 	look->process.random_id = head->random_id;
 	look->process.start_ticks = head->start_ticks;
 }
@@ -143,24 +153,20 @@ write_event(struct look *look, const struct vmt_map_event *event)
 	(void)vmt_ring_commit(&ring, position);
 }
 
-/* So that its static memory is told, and names are found in its file. */
+/* So that static memory is told, and names are found in the files. */
 static void
-write_program(struct look *look)
+write_module(struct look *look, const struct vmt_module *module)
 {
-	const struct vmt_module *program = look->job->program;
 	struct vmt_head *head = vmt_process_head(&look->process);
-	uint32_t id;
+	uint32_t id = vmt_module_table_intern(
+	    look->process.base + look->process.layout.modules_offset,
+	    look->process.layout.modules_bytes, &head->modules_used, module);
 
-	if (!program)
-		return;
-	id = vmt_module_table_intern(look->process.base + look->process.layout.modules_offset,
-				     look->process.layout.modules_bytes, &head->modules_used,
-				     program);
 	if (id)
 		write_event(look, &(struct vmt_map_event){.kind = VMT_EVENT_MODULE_LOAD,
-							  .address = program->low,
-							  .length = program->high - program->low,
-							  .argument_a = program->bias,
+							  .address = module->low,
+							  .length = module->high - module->low,
+							  .argument_a = module->bias,
 							  .argument_b = id,
 							  .thread = look->job->pid});
 }
@@ -193,14 +199,21 @@ write_threads(struct look *look)
 		write_thread(look, ((const uint32_t *)(const void *)look->threads.bytes)[i]);
 }
 
+static void
+write_what_is_there(struct look *look)
+{
+	for (size_t i = 0; i < look->job->module_count; i++)
+		write_module(look, &look->job->modules[i]);
+	write_threads(look);
+}
+
 /* False: the process ended or became another program meanwhile. */
 static bool
 take_snapshot(struct look *look)
 {
 	struct vmt_traced *process = &look->process;
 
-	write_program(look);
-	write_threads(look);
+	write_what_is_there(look);
 	vmt_sampling_look(process, &look->shared, vmt_ticks_monotonic_ns(), VMT_SNAPSHOT_REQUEST);
 	/* What RSS has become by the end of the look. */
 	vmt_sampling_read(process, &look->shared, vmt_ticks_monotonic_ns());
@@ -227,8 +240,7 @@ watch(struct look *look)
 {
 	struct vmt_traced *process = &look->process;
 
-	write_program(look);
-	write_threads(look);
+	write_what_is_there(look);
 	while (look->job->goes_on(look->job->context)) {
 		vmt_process_visit(process, &look->shared, vmt_ticks_monotonic_ns(), false);
 		if (process->state != VMT_PROCESS_LIVE)

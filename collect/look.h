@@ -22,14 +22,16 @@
 #include "format/module_table.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct vmt_look_job {
 	uint32_t pid;
 	int trace_fd; /* an empty regular file, open for reading and writing; stays the caller's */
 	const struct vmt_collector_host *host;
-	const struct vmt_module *program; /* the main program, where it lies; NULL: not known */
-	const struct vmt_go *go;	  /* NULL: no Go runtime is known in it */
+	const struct vmt_module *modules; /* the files that are loaded, where each lies */
+	size_t module_count;
+	const struct vmt_go *go; /* NULL: no Go runtime is known in it */
 	/* NULL: one snapshot. Else the process is watched as long as this says so, which is asked
 	 * at least each 100 ms, or until it ends: its RSS and snapshots as of a recorded one.
 	 * Called once before anything is waited for: the file can be read from then on. */

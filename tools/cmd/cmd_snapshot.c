@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,17 +31,28 @@ const struct vmt_option vmt_cmd_snapshot_options[] = {
     {0},
 };
 
-/* A process of another root has other files under the names that it has mapped. */
+/* Where its files are found under the names that it has mapped, if not here: a mount namespace of
+ * its own has others. Of a process that has only changed its root, the names are as they are here.
+ */
 static const char *
-root_of(uint32_t pid, char *path, size_t room)
+root_of(uint32_t pid, char *root, size_t room)
 {
-	struct stat here, there;
+	char link[64], exe[PATH_MAX], below[PATH_MAX + 64];
+	struct stat here, there, program;
+	ssize_t length;
 
-	snprintf(path, room, "/proc/%" PRIu32 "/root", pid);
-	if (stat("/", &here) < 0 || stat(path, &there) < 0 ||
+	snprintf(root, room, "/proc/%" PRIu32 "/root", pid);
+	snprintf(link, sizeof(link), "/proc/%" PRIu32 "/exe", pid);
+	length = readlink(link, exe, sizeof(exe) - 1);
+	if (length <= 0 || stat("/", &here) < 0 || stat(root, &there) < 0 ||
 	    (here.st_dev == there.st_dev && here.st_ino == there.st_ino))
 		return NULL;
-	return path;
+	exe[length] = '\0';
+	snprintf(below, sizeof(below), "%s%s", root, exe);
+	if (stat(link, &program) < 0 || stat(below, &there) < 0 || program.st_dev != there.st_dev ||
+	    program.st_ino != there.st_ino)
+		return NULL;
+	return root;
 }
 
 /* It tells more of itself. */
@@ -143,9 +155,7 @@ take(const struct vmt_options *options, const struct vmt_snapshot_pids *pids, st
 		    &(struct vmt_snapshot_several){.pids = pids,
 						   .directory = output,
 						   .format = format,
-						   .top = options->values[OPTION_TOP],
-						   .may_miss =
-						       options->values[OPTION_TREE] != NULL},
+						   .top = options->values[OPTION_TOP]},
 		    err);
 	if (output && strcmp(output, "-") != 0 && !format)
 		return write_one(pids->all[0], output, err);

@@ -35,6 +35,8 @@ void vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *prog
 /* What a value of kernel.yama.ptrace_scope means for Go's own counters. */
 void vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope);
 void vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid);
+/* By which ways other than the library can a running process be looked at or recorded? */
+void vmt_doctor_ways(struct vmt_doctor *doctor, uint32_t pid);
 void vmt_doctor_host(struct vmt_doctor *doctor);
 /* May page faults be sampled? */
 void vmt_doctor_touch(struct vmt_doctor *doctor);

@@ -172,4 +172,5 @@ vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid)
 	check_recorded(doctor, pid);
 	check_pagemap(doctor, pid);
 	check_seccomp(doctor, pid);
+	vmt_doctor_ways(doctor, pid);
 }

@@ -94,10 +94,11 @@ add_descendants(struct vmt_snapshot_pids *pids)
 	size_t count;
 	struct link *links = list_all(&count);
 	int result = links ? 0 : -ENOMEM;
+	uint32_t own = (uint32_t)getpid();
 
 	for (size_t i = 0; i < pids->count && result == 0; i++)
 		for (size_t j = 0; j < count && result == 0; j++)
-			if (links[j].parent == pids->all[i])
+			if (links[j].parent == pids->all[i] && links[j].pid != own)
 				result = add(pids, links[j].pid);
 	free(links);
 	return result;
@@ -116,6 +117,7 @@ vmt_snapshot_pids_read(struct vmt_snapshot_pids *pids, char *const *words, int c
 			return vmt_err_set(err, EINVAL, "'%s' is not a process id", words[i]);
 		result = add(pids, pid);
 	}
+	pids->named = pids->count;
 	if (result == 0 && with_descendants)
 		result = add_descendants(pids);
 	return result < 0

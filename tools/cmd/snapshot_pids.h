@@ -1,8 +1,8 @@
 /*
  * snapshot_pids.h: the processes that a command line names, by their numbers
  *
- * Each once; with their descendants where these are wanted, as /proc shows them now: parents come
- * before their children. Single-threaded.
+ * Each once; with their descendants where these are wanted, as /proc shows them now, but for this
+ * process: parents come before their children. Those that were named come first. Single-threaded.
  */
 #ifndef VMT_SNAPSHOT_PIDS_H
 #define VMT_SNAPSHOT_PIDS_H
@@ -16,6 +16,7 @@
 struct vmt_snapshot_pids {
 	uint32_t *all;
 	size_t count;
+	size_t named; /* the others descend from these */
 	size_t room;
 };
 

@@ -24,23 +24,38 @@ name_trace(char path[PATH_MAX], const char *directory, uint32_t pid)
 	return length > 0 && length < PATH_MAX;
 }
 
-/* How many were refused; each says why. */
-static size_t
+struct outcome {
+	size_t taken;
+	size_t refused; /* of those that were named */
+	size_t missed;	/* of the others: that end while others are looked at */
+};
+
+/* Who was named and is refused has a line that says why. */
+static struct outcome
 take_each(const struct vmt_snapshot_several *wanted, const char *directory)
 {
+	struct outcome outcome = {.taken = 0};
 	char path[PATH_MAX];
-	size_t refused = 0;
 
 	for (size_t i = 0; i < wanted->pids->count; i++) {
-		struct vmt_err why = {""};
+		struct vmt_err why = {"a path is too long"};
 
 		if (name_trace(path, directory, wanted->pids->all[i]) &&
-		    vmt_snapshot_take_file(wanted->pids->all[i], path, &why) >= 0)
-			continue;
-		fprintf(stderr, "vmtrace: %s\n", why.text[0] ? why.text : "a path is too long");
-		refused++;
+		    vmt_snapshot_take_file(wanted->pids->all[i], path, &why) >= 0) {
+			outcome.taken++;
+		} else if (i < wanted->pids->named) {
+			fprintf(stderr, "vmtrace: %s\n", why.text);
+			outcome.refused++;
+		} else {
+			outcome.missed++;
+		}
 	}
-	return refused;
+	if (outcome.missed > 0)
+		fprintf(
+		    stderr,
+		    "vmtrace: %zu more of the tree ended before they were looked at, or can't be\n",
+		    outcome.missed);
+	return outcome;
 }
 
 static int
@@ -52,6 +67,7 @@ report(const struct vmt_snapshot_several *wanted, const char *directory, struct 
 				       .operand_count = 1,
 				       .format = wanted->format,
 				       .top = wanted->top,
+				       .has_no_place = wanted->directory == NULL,
 				       .most = VMT_TRACE_FILES_MOST};
 
 	snprintf(path, sizeof(path), "%s", directory);
@@ -73,13 +89,10 @@ remove_all(const struct vmt_snapshot_several *wanted, const char *directory)
 static int
 take_into(const struct vmt_snapshot_several *wanted, const char *directory, struct vmt_err *err)
 {
-	size_t refused = take_each(wanted, directory);
-	int result;
+	struct outcome outcome = take_each(wanted, directory);
+	int result = outcome.taken > 0 ? report(wanted, directory, err) : 0;
 
-	if (refused == wanted->pids->count)
-		return STATUS_REFUSED;
-	result = report(wanted, directory, err);
-	return result == 0 && refused > 0 && !wanted->may_miss ? STATUS_REFUSED : result;
+	return result == 0 && outcome.refused > 0 ? STATUS_REFUSED : result;
 }
 
 int

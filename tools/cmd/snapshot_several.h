@@ -10,18 +10,15 @@
 #include "tools/cmd/snapshot_pids.h"
 #include "tools/err.h"
 
-#include <stdbool.h>
-
 struct vmt_snapshot_several {
 	const struct vmt_snapshot_pids *pids;
 	const char *directory; /* NULL: none stays */
 	const char *format;    /* of the report; NULL: text */
 	const char *top;       /* its rows; NULL: what the format has */
-	bool may_miss;	       /* a process that can't be looked at is no failure: it was found, not
-				  named */
 };
 
-/* 0; 1: at least one was refused, each with a line on stderr; or a negative errno. */
+/* 0; 1: at least one that was named was refused, each with a line on stderr; or a negative errno.
+ */
 int vmt_snapshot_several_take(const struct vmt_snapshot_several *wanted, struct vmt_err *err);
 
 #endif

@@ -3,7 +3,7 @@
 #include "base/procfs.h"
 #include "collect/look.h"
 #include "tools/cmd/output.h"
-#include "tools/cmd/snapshot_program.h"
+#include "tools/cmd/snapshot_modules.h"
 #include "tools/read/trace/zstd.h"
 
 #include <errno.h>
@@ -97,33 +97,45 @@ say_why(uint32_t pid, int result, bool was_there, struct vmt_err *err)
 }
 
 int
+vmt_snapshot_take_check(uint32_t pid, struct vmt_err *err)
+{
+	int fd = vmt_procfs_open(pid, "maps");
+	int result = fd < 0 ? fd : 0;
+
+	if (fd >= 0) {
+		result = vmt_procfs_is_mapped(fd) ? 0 : -ENODATA;
+		close(fd);
+	}
+	return result < 0 ? say_why(pid, result, false, err) : 0;
+}
+
+int
 vmt_snapshot_take_watch(uint32_t pid, int trace_fd, const struct vmt_snapshot_watch *watch,
 			struct vmt_err *err)
 {
-	struct vmt_snapshot_program *program = calloc(1, sizeof(*program));
 	struct vmt_zstd_packer *packer = vmt_zstd_packer_new(); /* may be NULL */
 	struct vmt_collector_host host = {.compress = vmt_zstd_compress,
 					  .context = packer,
 					  .interval_ns = watch->interval_ns,
 					  .max_bytes = watch->max_bytes,
 					  .residency_source = watch->residency_source};
+	struct vmt_snapshot_modules modules;
 	bool was_there = state_of(pid) != '\0';
-	int result = program ? 0 : -ENOMEM;
+	int result;
 
-	if (result == 0) {
-		vmt_snapshot_program_find(program, pid);
-		result = vmt_look_take(&(struct vmt_look_job){
-		    .pid = pid,
-		    .trace_fd = trace_fd,
-		    .host = &host,
-		    .program = program->is_known ? &program->module : NULL,
-		    .go = program->is_go ? &program->go : NULL,
-		    .goes_on = watch->goes_on,
-		    .context = watch->context,
-		});
-	}
+	vmt_snapshot_modules_find(&modules, pid);
+	result = vmt_look_take(&(struct vmt_look_job){
+	    .pid = pid,
+	    .trace_fd = trace_fd,
+	    .host = &host,
+	    .modules = modules.all,
+	    .module_count = modules.all_count,
+	    .go = modules.is_go ? &modules.go : NULL,
+	    .goes_on = watch->goes_on,
+	    .context = watch->context,
+	});
 	vmt_zstd_packer_free(packer);
-	free(program);
+	vmt_snapshot_modules_free(&modules);
 	return result < 0 ? say_why(pid, result, was_there, err) : 0;
 }
 

@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Whether one can be taken now. 0, or a negative errno and a message. */
+int vmt_snapshot_take_check(uint32_t pid, struct vmt_err *err);
+
 /* Writes the trace of one snapshot into an empty file, which stays the caller's. 0, or a negative
  * errno and a message. */
 int vmt_snapshot_take_write(uint32_t pid, int trace_fd, struct vmt_err *err);

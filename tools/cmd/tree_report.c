@@ -42,7 +42,8 @@ static int
 print(struct vmt_tree *tree, const struct vmt_tree_report *wanted, enum format format, FILE *out,
       struct vmt_err *err)
 {
-	const char *where = wanted->operand_count == 1 ? wanted->operands[0] : NULL;
+	const char *where =
+	    wanted->operand_count == 1 && !wanted->has_no_place ? wanted->operands[0] : NULL;
 	struct vmt_tree_text_options text = {.where = where, .top = VMT_TEXT_DEFAULT_TOP};
 	size_t top = SIZE_MAX;
 	int result = vmt_report_args_count("--top", wanted->top,

@@ -17,6 +17,7 @@ struct vmt_tree_report {
 	int operand_count;
 	const char *format; /* as it was asked for; NULL: text */
 	const char *output;
+	bool has_no_place;   /* the files go when it is written: they are not named */
 	const char *group;   /* "exe", "title"; NULL: by title */
 	const char *at;	     /* "peak", "end", a time since the start; NULL: now or the peak */
 	const char *top;     /* a number; NULL: what the format has */

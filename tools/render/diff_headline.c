@@ -117,10 +117,42 @@ is_never_touched(const struct vmt_diff *diff)
 		   vmt_diff_distance(reserved) - vmt_diff_distance(reserved) / 10;
 }
 
+static bool
+is_about_reserved(enum vmt_diff_kind kind)
+{
+	return kind == VMT_DIFF_MORE_RESERVED || kind == VMT_DIFF_LESS_RESERVED;
+}
+
+/* Where no call was recorded, nobody knows what the program asked for. */
+static const char *
+meaning_of_snapshots(enum vmt_diff_kind kind)
+{
+	switch (kind) {
+	case VMT_DIFF_MORE_TOUCHED:
+		return "more of the memory is in RAM";
+	case VMT_DIFF_LESS_TOUCHED:
+		return "less of the memory is in RAM";
+	case VMT_DIFF_GROWN:
+		return "there is more memory";
+	case VMT_DIFF_SHRUNK:
+		return "there is less memory";
+	case VMT_DIFF_MORE_RESERVED:
+		return "there is more memory that is not in RAM";
+	case VMT_DIFF_LESS_RESERVED:
+		return "there is less memory that was not in RAM";
+	case VMT_DIFF_UNKNOWN:
+	case VMT_DIFF_SAME:
+	case VMT_DIFF_MOVED:
+		break;
+	}
+	return "";
+}
+
 static const char *
 meaning(const struct vmt_diff *diff, enum reserved_way way)
 {
 	const char *outside = vmt_diff_headline_outside_meaning(diff);
+	bool has_snapshot = diff->a->process.is_snapshot || diff->b->process.is_snapshot;
 	static const char *const more_touched[] = {
 	    [RESERVED_FLAT] = "more of what is reserved is touched",
 	    [RESERVED_ALONG] = "more of what was already reserved is touched",
@@ -133,8 +165,10 @@ meaning(const struct vmt_diff *diff, enum reserved_way way)
 	    [RESERVED_AGAINST] = "more is reserved, but less of it is in RAM",
 	};
 
-	if (outside)
+	if (outside && !(has_snapshot && is_about_reserved(diff->verdict.kind)))
 		return outside;
+	if (has_snapshot)
+		return meaning_of_snapshots(diff->verdict.kind);
 	switch (diff->verdict.kind) {
 	case VMT_DIFF_MORE_TOUCHED:
 		return more_touched[way];
@@ -289,12 +323,6 @@ say_unknown(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 			     : "A and B have");
 }
 
-static bool
-is_about_reserved(enum vmt_diff_kind kind)
-{
-	return kind == VMT_DIFF_MORE_RESERVED || kind == VMT_DIFF_LESS_RESERVED;
-}
-
 static void
 say_growth(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
@@ -425,7 +453,10 @@ vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_byt
 			vmt_sentence_say(&sentence, "Nothing changed. ");
 		say_reserved(&sentence, diff);
 		say_committed(&sentence, diff);
-		vmt_sentence_say(&sentence, " (two runs of one program may differ by %s).",
+		vmt_sentence_say(&sentence,
+				 diff->a->process.is_snapshot && diff->b->process.is_snapshot
+				     ? " (a difference of up to %s counts as none)."
+				     : " (two runs of one program may differ by %s).",
 				 vmt_units_bytes(noise, diff->verdict.committed_noise_bytes));
 		break;
 	default:
@@ -459,7 +490,14 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 	struct vmt_sentence sentence = {text, text_bytes, 0};
 
 	text[0] = '\0';
-	if (diff->is_now.a != diff->is_now.b && n-- == 0)
+	if (diff->is_by_kind && n-- == 0)
+		vmt_sentence_say(&sentence,
+				 "%s is a snapshot, which knows no call: memory is compared by its "
+				 "kind alone. \"" VMT_DIFF_PRIVATE_CLASS
+				 "\" is all that is private and has no file, but stacks and the Go "
+				 "heap.",
+				 a->process.is_snapshot ? "A" : "B");
+	else if (diff->is_now.a != diff->is_now.b && n-- == 0)
 		vmt_sentence_say(&sentence,
 				 "%s still runs: its figures are of now, %s of its peak (--at peak "
 				 "compares both peaks).",
@@ -468,16 +506,17 @@ vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text, si
 		caution_missed(&sentence, "A", diff->totals.missed_bytes.a);
 	else if (diff->totals.missed_bytes.b > MISSED_WORTH_NAMING_BYTES && n-- == 0)
 		caution_missed(&sentence, "B", diff->totals.missed_bytes.b);
-	else if (differ(a->coverage.malloc_mode, b->coverage.malloc_mode) && n-- == 0)
+	else if (!diff->is_by_kind && differ(a->coverage.malloc_mode, b->coverage.malloc_mode) &&
+		 n-- == 0)
 		vmt_sentence_say(&sentence,
 				 "malloc was recorded differently (A: %s, B: %s): malloc rows "
 				 "can't be compared.",
 				 a->coverage.malloc_mode, b->coverage.malloc_mode);
-	else if (a->committer_count && b->committer_count == 0 && n-- == 0)
+	else if (!diff->is_by_kind && a->committer_count && b->committer_count == 0 && n-- == 0)
 		vmt_sentence_say(&sentence, "Who touched memory is known of A alone.");
-	else if (b->committer_count && a->committer_count == 0 && n-- == 0)
+	else if (!diff->is_by_kind && b->committer_count && a->committer_count == 0 && n-- == 0)
 		vmt_sentence_say(&sentence, "Who touched memory is known of B alone.");
-	else if (differ(a->coverage.stacks, b->coverage.stacks) && n-- == 0)
+	else if (!diff->is_by_kind && differ(a->coverage.stacks, b->coverage.stacks) && n-- == 0)
 		vmt_sentence_say(
 		    &sentence,
 		    "Stacks were walked differently (A: %s, B: %s): call sites may not match.",

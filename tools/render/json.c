@@ -277,6 +277,27 @@ print_files(struct vmt_emitter *emitter, const struct vmt_report *report)
 }
 
 static void
+print_mappings(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_array(emitter, "mappings");
+	for (size_t i = 0; i < report->mapping_count; i++) {
+		const struct vmt_mapping_row *row = &report->mappings[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_address(emitter, "start", row->start);
+		vmt_emitter_address(emitter, "end", row->end);
+		vmt_emitter_string(emitter, "path", row->path);
+		vmt_emitter_string(emitter, "class", row->class);
+		vmt_emitter_u64(emitter, "reserved_bytes", row->end - row->start);
+		vmt_emitter_u64(emitter, "committed_bytes", row->committed_bytes);
+		vmt_emitter_u64(emitter, "swapped_bytes", row->swapped_bytes);
+		print_figure(emitter, "shared_bytes", row->shared_bytes);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
+static void
 print_locks(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
 	vmt_emitter_array(emitter, "locks");
@@ -506,6 +527,7 @@ vmt_json_print(const struct vmt_report *report, const struct vmt_json_options *o
 		return result;
 	vmt_json_touch_committers(&emitter, report);
 	print_files(&emitter, report);
+	print_mappings(&emitter, report);
 	print_advice(&emitter, shown);
 	print_locks(&emitter, shown);
 	print_rss(&emitter, report);

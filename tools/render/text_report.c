@@ -337,6 +337,10 @@ print_looked_at(const struct vmt_report *report, const struct vmt_text_options *
 		vmt_sentence_say(&sentence, "before and after was not read");
 	else if (before == after)
 		vmt_sentence_say(&sentence, "was the same before and after");
+	else if (strcmp(vmt_units_bytes(figure, before), vmt_units_bytes(then, after)) == 0)
+		vmt_sentence_say(
+		    &sentence, "moved by %s meanwhile: parts are of different moments",
+		    vmt_units_bytes(figure, before > after ? before - after : after - before));
 	else
 		vmt_sentence_say(&sentence,
 				 "was %s before and %s after: parts are of different moments",
@@ -406,6 +410,7 @@ vmt_text_report_print(const struct vmt_report *report, const struct vmt_text_opt
 	vmt_text_touch(report, options);
 	vmt_text_retained(shown, options);
 	vmt_text_blocks(shown, options);
+	vmt_text_mappings(report, options);
 	print_files(report, options);
 	vmt_text_advice(shown, options);
 	vmt_text_growth(shown, options);

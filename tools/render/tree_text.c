@@ -26,7 +26,9 @@ say_moment(struct vmt_sentence *sentence, const struct vmt_tree *tree,
 	char text[VMT_UNITS_BYTES];
 
 	vmt_units_duration(text, since_ns > 0 ? (uint64_t)since_ns : 0);
-	if (family->is_live)
+	if (tree->processes[family->root].is_snapshot)
+		vmt_sentence_say(sentence, " when last looked at");
+	else if (family->is_live)
 		vmt_sentence_say(sentence, " now");
 	else if (tree->at == VMT_TREE_AT_TIME)
 		vmt_sentence_say(sentence, " %s after the start", text);

@@ -105,11 +105,13 @@ is_bss(const struct vmt_region *data, const struct vmt_region *region)
 	       (data->class == VMT_CLASS_PROGRAM || data->class == VMT_CLASS_TRACER);
 }
 
+/* Unless `all`: behind a module whose span is known, and has ended, may be anybody's memory. */
 static void
-find_bss(struct vmt_regions *regions)
+find_bss(struct vmt_regions *regions, const struct vmt_module_history *history, bool all)
 {
 	for (size_t i = 1; i < regions->count; i++)
-		if (is_bss(&regions->items[i - 1], &regions->items[i]))
+		if (is_bss(&regions->items[i - 1], &regions->items[i]) &&
+		    (all || !vmt_module_history_find(history, regions->items[i - 1].start)))
 			settle(&regions->items[i], regions->items[i - 1].class);
 }
 
@@ -348,7 +350,7 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 		vmt_heap_pages_find_early(regions);
 	if (options->earlier == VMT_EARLIER_LOADER)
 		settle_present(regions, attribution->forked);
-	find_bss(regions);
+	find_bss(regions, input->replay->history, options->earlier == VMT_EARLIER_LOADER);
 	if (options->earlier != VMT_EARLIER_LOADER)
 		vmt_earlier_settle(regions, options->earlier);
 	attribution->foreign_allocator = vmt_heap_pages_find_foreign(regions, known);
@@ -364,6 +366,8 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 	vmt_advice_tally_add(input->replay->advised, regions, input->replay->sites,
 			     input->resident);
 	add_up(attribution, regions);
+	if (options->earlier == VMT_EARLIER_SNAPSHOT)
+		vmt_largest_mappings_find(&attribution->largest, regions);
 	if (!options->sums_alone)
 		status = join_committers(attribution, regions, input, options->since);
 	if (status)

@@ -17,6 +17,7 @@
 
 #include "tools/model/attribute/committers.h"
 #include "tools/model/attribute/earlier.h"
+#include "tools/model/attribute/largest_mappings.h"
 #include "tools/model/attribute/region_parts.h"
 #include "tools/model/attribute/regions.h"
 #include "tools/model/attribute/retained.h"
@@ -29,8 +30,9 @@ struct vmt_attribution {
 	bool foreign_allocator; /* not glibc's malloc */
 	bool is_split;		/* retained is known */
 	struct vmt_retained retained;
-	struct vmt_region_parts parts;	  /* paths point into the snapshot */
-	struct vmt_committers committers; /* by whose touches; none where no fault was sampled */
+	struct vmt_region_parts parts;	     /* paths point into the snapshot */
+	struct vmt_largest_mappings largest; /* of a snapshot alone; likewise */
+	struct vmt_committers committers;    /* by whose touches; none where no fault was sampled */
 	struct vmt_committers since; /* by the snapshot since which it is there; where asked for */
 	bool forked;
 };

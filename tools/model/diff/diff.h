@@ -117,7 +117,12 @@ struct vmt_diff_continuation {
 	const char *last;
 };
 
+/* All that is private and has no file, where it is not told apart further. */
+#define VMT_DIFF_PRIVATE_CLASS "private memory"
+
 struct vmt_diff {
+	bool is_by_kind; /* one of them is a snapshot, which knows no call: sites are left out, and
+			  * classes that are told by calls are one, VMT_DIFF_PRIVATE_CLASS */
 	const struct vmt_report *a;
 	const struct vmt_report *b;
 	struct {

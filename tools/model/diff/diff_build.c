@@ -27,12 +27,36 @@ class_named(struct vmt_diff *diff, const char *name)
 	return &diff->classes[diff->class_count++];
 }
 
+/* Which of its classes has a page of a process is told by a call in the one and by its kind in the
+ * other. */
+static const char *
+compared_name(const struct vmt_diff *diff, const char *name)
+{
+	static const char *const joined[] = {
+	    "mmap",	"malloc live",	    "malloc retained",	 "malloc, live or free",
+	    "heap",	"anonymous memory", "Go metadata",	 "Go stacks",
+	    "Go other", "unattributed",	    "inherited at fork", "ended threads' stacks",
+	};
+
+	for (size_t i = 0; diff->is_by_kind && i < sizeof(joined) / sizeof(*joined); i++)
+		if (strcmp(name, joined[i]) == 0)
+			return VMT_DIFF_PRIVATE_CLASS;
+	return name;
+}
+
+static uint64_t
+sum_of_known(uint64_t a, uint64_t b)
+{
+	return a == VMT_FIGURE_UNKNOWN || b == VMT_FIGURE_UNKNOWN ? VMT_FIGURE_UNKNOWN : a + b;
+}
+
 static void
 add_classes(struct vmt_diff *diff, const struct vmt_report *report, bool of_b)
 {
 	for (size_t i = 0; i < report->class_count; i++) {
 		const struct vmt_class *from = &report->classes[i];
-		struct vmt_diff_class *row = class_named(diff, from->name);
+		uint64_t *shared;
+		struct vmt_diff_class *row = class_named(diff, compared_name(diff, from->name));
 
 		*(of_b ? &row->reserved_bytes.b : &row->reserved_bytes.a) += from->reserved_bytes;
 		*(of_b ? &row->accessible_bytes.b : &row->accessible_bytes.a) +=
@@ -43,7 +67,8 @@ add_classes(struct vmt_diff *diff, const struct vmt_report *report, bool of_b)
 		*(of_b ? &row->never_touched_bytes.b : &row->never_touched_bytes.a) +=
 		    from->never_touched_bytes;
 		*(of_b ? &row->hugetlb_bytes.b : &row->hugetlb_bytes.a) += from->hugetlb_bytes;
-		*(of_b ? &row->shared_bytes.b : &row->shared_bytes.a) = from->shared_bytes;
+		shared = of_b ? &row->shared_bytes.b : &row->shared_bytes.a;
+		*shared = sum_of_known(*shared, from->shared_bytes);
 	}
 }
 
@@ -161,8 +186,9 @@ vmt_diff_build(struct vmt_diff **result, const struct vmt_report *a, const struc
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	diff->a = a;
 	diff->b = b;
-	if (build_classes(diff) < 0 || vmt_diff_match_sites(diff) < 0 ||
-	    vmt_diff_touch_build(diff) < 0) {
+	diff->is_by_kind = a->process.is_snapshot != b->process.is_snapshot;
+	if (build_classes(diff) < 0 || (!diff->is_by_kind && (vmt_diff_match_sites(diff) < 0 ||
+							      vmt_diff_touch_build(diff) < 0))) {
 		vmt_diff_free(diff);
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	}

@@ -145,6 +145,19 @@ struct vmt_file_row {
 	uint64_t committed_bytes;
 };
 
+/* One of the mappings that have most in RAM. */
+struct vmt_mapping_row {
+	uint64_t start; /* addresses in the process: [start, end) */
+	uint64_t end;
+	const char *class;  /* a name of classes.h: of most of it */
+	char *path;	    /* a file, or a name that the kernel gives; "": none */
+	uint8_t protection; /* PROT_* bits */
+	bool shared;	    /* MAP_SHARED */
+	uint64_t committed_bytes;
+	uint64_t swapped_bytes;
+	uint64_t shared_bytes; /* of committed, in other mappings too; VMT_FIGURE_UNKNOWN */
+};
+
 /* What a call site, or nobody known, has of a class, in one file or in none, at the snapshot,
  * without what live blocks have. With these, which the sites of the heap's calls have, the parts of
  * a class add up to it. */
@@ -313,6 +326,8 @@ struct vmt_report {
 	size_t site_count;
 	struct vmt_file_row *files;
 	size_t file_count;
+	struct vmt_mapping_row *mappings; /* of a snapshot alone: the largest of committed first */
+	size_t mapping_count;
 	struct vmt_memory_part *parts; /* by class, then site, then path */
 	size_t part_count;
 	struct vmt_loaded_file *loaded; /* over the run */

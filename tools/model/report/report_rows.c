@@ -191,6 +191,40 @@ fill_files(struct vmt_report_draft *draft)
 	return 0;
 }
 
+static int
+fill_mappings(struct vmt_report_draft *draft)
+{
+	const struct vmt_largest_mappings *largest = &draft->attribution.largest;
+	bool shares_known =
+	    draft->joined && draft->snapshot.head.shared_rss_bytes != VMT_FIGURE_UNKNOWN;
+	struct vmt_report *report = &draft->report;
+
+	report->mappings = calloc(largest->count + 1, sizeof(*report->mappings));
+	if (!report->mappings)
+		return -ENOMEM;
+	for (size_t i = 0; i < largest->count; i++) {
+		const struct vmt_mapping *mapping = largest->items[i].mapping;
+		const uint64_t *bytes = largest->items[i].total.bytes;
+		char *path =
+		    vmt_string_set_intern(draft->strings, mapping->path, mapping->path_bytes);
+
+		if (!path)
+			return -ENOMEM;
+		report->mappings[report->mapping_count++] = (struct vmt_mapping_row){
+		    .start = mapping->start,
+		    .end = mapping->end,
+		    .class = vmt_classes_name((enum vmt_class_id)largest->items[i].class),
+		    .path = path,
+		    .protection = mapping->protection,
+		    .shared = mapping->shared,
+		    .committed_bytes = bytes[VMT_AMOUNT_COMMITTED],
+		    .swapped_bytes = bytes[VMT_AMOUNT_SWAPPED],
+		    .shared_bytes = shares_known ? bytes[VMT_AMOUNT_SHARED] : VMT_FIGURE_UNKNOWN,
+		};
+	}
+	return 0;
+}
+
 /* A variant that was folded into another one has nothing left. */
 static bool
 is_empty(const struct vmt_site_entry *entry)
@@ -429,6 +463,8 @@ vmt_report_rows_fill(struct vmt_report_draft *draft)
 	if (!status)
 		status = fill_files(draft);
 	if (!status)
+		status = fill_mappings(draft);
+	if (!status)
 		status = fill_sites(draft, frames);
 	if (!status)
 		status = note_troubles(draft, frames);
@@ -457,5 +493,6 @@ vmt_report_rows_free(struct vmt_report *report)
 	free(report->classes);
 	free(report->sites);
 	free(report->files);
+	free(report->mappings);
 	free(report->advice);
 }

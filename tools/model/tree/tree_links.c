@@ -91,7 +91,7 @@ is_earlier_image(const struct vmt_tree_process *one, const struct vmt_tree_proce
 {
 	return one != process && one->start_ticks == process->start_ticks &&
 	       one->start_ns < process->start_ns && is_numbered_alike(one, process) &&
-	       strcmp(one->end, "running") != 0;
+	       !one->is_snapshot && strcmp(one->end, "running") != 0;
 }
 
 /* Whether one may be the parent that a process names. Its trace may end some time before it did:

@@ -176,7 +176,8 @@ static void
 mark_live(struct vmt_tree *tree)
 {
 	for (size_t i = 0; i < tree->count; i++)
-		if (strcmp(tree->processes[i].end, "running") == 0)
+		if (strcmp(tree->processes[i].end, "running") == 0 ||
+		    tree->processes[i].is_snapshot)
 			tree->families[tree->processes[i].tree].is_live = true;
 }
 

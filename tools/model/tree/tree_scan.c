@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What a process without a trace has less of moves no moment. */
 #define LITTLE_BYTES (UINT64_C(64) << 10)
@@ -248,7 +249,7 @@ end_of(const struct vmt_tree_process *process, const struct vmt_trace *trace)
 	const struct vmt_chunk_end *end = vmt_trace_end_chunk(trace);
 	uint64_t last_ns = vmt_trace_head(trace)->clock_last.monotonic_ns;
 
-	if (strcmp(process->end, "running") == 0)
+	if (strcmp(process->end, "running") == 0 || process->is_snapshot)
 		return INT64_MAX;
 	if (end && end->monotonic_ns > last_ns)
 		last_ns = end->monotonic_ns;
@@ -256,6 +257,20 @@ end_of(const struct vmt_tree_process *process, const struct vmt_trace *trace)
 		if ((uint64_t)process->points[i].time_ns > last_ns)
 			last_ns = (uint64_t)process->points[i].time_ns;
 	return last_ns < INT64_MAX ? (int64_t)last_ns : INT64_MAX - 1;
+}
+
+/* A process that was only looked at began before its trace did. Its start counts from the boot on,
+ * also what a suspended machine slept. */
+static int64_t
+start_of(const struct vmt_head *head)
+{
+	int64_t began_ns = (int64_t)(head->clock_start.monotonic_ns & INT64_MAX);
+	int64_t tick_ns = INT64_C(1000000000) / sysconf(_SC_CLK_TCK);
+
+	if (!(head->notes & VMT_NOTE_SNAPSHOT) ||
+	    head->start_ticks > (uint64_t)(began_ns / tick_ns))
+		return began_ns;
+	return (int64_t)head->start_ticks * tick_ns;
 }
 
 static void
@@ -274,8 +289,11 @@ read_identity(struct vmt_tree_process *process, const struct vmt_trace *trace)
 	process->start_unix_ns = head->start_unix_ns;
 	process->clock = head->clock;
 	process->start_time = head->clock_start.ticks;
-	process->start_ns = (int64_t)(head->clock_start.monotonic_ns & INT64_MAX);
+	process->start_ns = start_of(head);
 	process->end = vmt_trace_end(trace, &process->end_status);
+	process->is_snapshot = (head->notes & VMT_NOTE_SNAPSHOT) != 0;
+	if (process->is_snapshot) /* the recording did, and the process ran on */
+		process->end = "snapshot";
 	process->end_ns = end_of(process, trace);
 	if (process->leaves_ns == 0 || process->leaves_ns > process->end_ns)
 		process->leaves_ns = process->end_ns;
