@@ -7,6 +7,7 @@
 #include "tests/e2e/harness.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -344,6 +345,75 @@ test_refused(void **state)
 	expect_refusal(text_of(child), "there is no process");
 }
 
+/* Of another user's process, as nobody; of the kernel's. */
+static void
+test_not_ones_own(void **state)
+{
+	const char *command = built_for_others("vmtrace");
+	struct run run;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	run_program(&run,
+		    (const char *const[]){"setpriv", "--reuid", "65534", "--regid", "65534",
+					  "--clear-groups", command, "snapshot", text_of(getpid()),
+					  NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 1);
+	assert_string_equal(run.out, "");
+	assert_non_null(strstr(run.err, "another user's"));
+	run_free(&run);
+	if (access("/proc/2/exe", F_OK) < 0 && access("/proc/2", F_OK) == 0 &&
+	    readlink("/proc/2/exe", (char[8]){0}, 8) < 0 && errno == ENOENT)
+		expect_refusal("2", "is a kernel thread");
+}
+
+/* Its own process needs no privilege. */
+static void
+test_without_privilege(void **state)
+{
+	const char *command = built_for_others("vmtrace");
+	const char *target = built_for_others("tests/target/looked_at");
+	struct conversation talk;
+	struct run run;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	converse_start(&talk,
+		       (const char *const[]){"setpriv", "--reuid", "65534", "--regid", "65534",
+					     "--clear-groups", target, NULL},
+		       NULL);
+	converse_read_line(&talk);
+	run_program(&run,
+		    (const char *const[]){"setpriv", "--reuid", "65534", "--regid", "65534",
+					  "--clear-groups", command, "snapshot", text_of(talk.pid),
+					  NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.err, "");
+	assert_non_null(strstr(run.out, "thread stacks"));
+	run_free(&run);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+/* It maps, fills and unmaps for as long as it is looked at: the rows add up all the same. */
+static void
+test_a_process_that_changes(void **state)
+{
+	struct conversation talk;
+
+	(void)state;
+	start(&talk);
+	assert_int_equal(write(talk.to, "churn\n", 6), 6);
+	converse_read_line(&talk);
+	for (int i = 0; i < 5; i++)
+		json_decref(snapshot_json(talk.pid));
+	assert_int_equal(kill(talk.pid, SIGKILL), 0);
+	converse_end(&talk);
+}
+
 static void
 test_wrong_command_lines(void **state)
 {
@@ -372,6 +442,9 @@ main(void)
 	    cmocka_unit_test(test_two_traces_differ_by_what_grew),
 	    cmocka_unit_test(test_tree),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_not_ones_own),
+	    cmocka_unit_test(test_without_privilege),
+	    cmocka_unit_test(test_a_process_that_changes),
 	    cmocka_unit_test(test_wrong_command_lines),
 	};
 

@@ -7,6 +7,7 @@
  * standard input says, and answers "done":
  *
  *   grow    maps and writes to 8 MiB more
+ *   churn   answers, then maps, writes to and unmaps for ever
  *   fork    makes a child that waits for the end of the same input; answers its pid
  *
  * It ends with its input.
@@ -55,6 +56,29 @@ map(size_t bytes, size_t written, int flags)
 }
 
 static void
+churn(void)
+{
+	void *held[32] = {NULL};
+
+	printf("churns\n");
+	fflush(stdout);
+	for (unsigned i = 0;; i = i * 1103515245 + 12345) {
+		void **place = &held[i >> 16 & 31];
+
+		if (*place) {
+			munmap(*place, MIB);
+			*place = NULL;
+			continue;
+		}
+		*place =
+		    mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+		if (*place == MAP_FAILED)
+			exit(9);
+		memset(*place, 1, i >> 8 & (MIB - 1));
+	}
+}
+
+static void
 fork_child(void)
 {
 	char byte;
@@ -97,6 +121,8 @@ main(void)
 		if (strcmp(line, "grow\n") == 0) {
 			map(8 * MIB, 8 * MIB, MAP_PRIVATE);
 			printf("done\n");
+		} else if (strcmp(line, "churn\n") == 0) {
+			churn();
 		} else {
 			fork_child();
 		}

@@ -53,7 +53,7 @@ add_setting(struct words *words, const char *option)
 static void
 add_formats(struct words *words, const struct vmt_cmd *command)
 {
-	if (strcmp(command->name, "report") == 0)
+	if (strcmp(command->name, "report") == 0 || strcmp(command->name, "snapshot") == 0)
 		for (size_t i = 0; vmt_report_formats[i].name; i++)
 			add_word(words, vmt_report_formats[i].name);
 	else if (strcmp(command->name, "diff") == 0)

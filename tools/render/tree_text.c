@@ -327,6 +327,19 @@ print_family(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 	vmt_tree_branches_print(tree, number, layout, options->top);
 }
 
+/* Of which moment the rows are that have no tree. */
+static const char *
+others_words(const struct vmt_tree *tree, const size_t *rows, size_t count)
+{
+	bool all = count == tree->count;
+
+	for (size_t i = 0; i < count; i++)
+		if (!tree->processes[rows[i]].is_snapshot)
+			return all ? "Each at its peak, or now where it runs"
+				   : "Others, each at its peak, or now where it runs";
+	return all ? "Each when it was looked at" : "Others, each when it was looked at";
+}
+
 /* Processes without relatives here, and those of trees that have no part of their own. */
 static void
 print_others(const struct vmt_tree *tree, const struct vmt_tree_text_options *options, size_t *rows)
@@ -339,9 +352,7 @@ print_others(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 	if (count == 0)
 		return;
 	fputc('\n', options->layout.out);
-	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s",
-			count == tree->count ? "Each at its peak, or now where it runs"
-					     : "Others, each at its peak, or now where it runs");
+	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, "%s", others_words(tree, rows, count));
 	print_rows(tree, &options->layout, rows, count, options->top);
 }
 
