@@ -21,6 +21,8 @@
 #define MAP_SLOTS 1024u
 #define MODULES_BYTES 4096u
 #define EXTENSION ".vmt"
+/* Most of those that call a hook do so sooner, and then have one trace alone. */
+#define OWN_NS UINT64_C(100000000)
 
 static const char *
 base_name(const char *path)
@@ -349,13 +351,11 @@ void
 vmt_outside_trace_publish(struct vmt_traced *process, const struct vmt_shared *shared)
 {
 	char path[VMT_SESSION_PATH_BYTES];
-	uint64_t began_ns = process->layout.clock_start.monotonic_ns;
+	uint64_t lived_ns = vmt_ticks_monotonic_ns() - process->layout.clock_start.monotonic_ns;
+	uint64_t wait_ns = vmt_untraced_notes_has_own(process) ? OWN_NS : VMT_RETAIN_BRIEF_NS;
 
 	vmt_assert(process->outside || !process->unnamed);
-	if (!process->unnamed ||
-	    (vmt_ticks_monotonic_ns() - began_ns < VMT_RETAIN_BRIEF_NS &&
-	     !vmt_untraced_notes_has_own(process)) ||
-	    link_file(process, path, sizeof(path)) < 0)
+	if (!process->unnamed || lived_ns < wait_ns || link_file(process, path, sizeof(path)) < 0)
 		return;
 	vmt_hidden_file_remove(process);
 	process->hidden = process->unnamed = false;

@@ -7,9 +7,10 @@
  * trace. There are no call sites in it.
  *
  * The file has no name at first (O_TMPFILE, or a hidden name where the file system has none): it
- * gets one when the process has lived for VMT_RETAIN_BRIEF_NS. A process that opens a trace of its
- * own before that has that one alone; one that does so later has two, and the first says so. The
- * process takes no part in any of this. Single-threaded. Errors: negative errno.
+ * gets one when the process has lived for VMT_RETAIN_BRIEF_NS, or for a tenth of it with memory of
+ * its own (untraced_notes.h). A process that opens a trace of its own before that has that one
+ * alone; one that does so later has two, and the first says so. The process takes no part in any of
+ * this. Single-threaded. Errors: negative errno.
  */
 #ifndef VMT_OUTSIDE_TRACE_H
 #define VMT_OUTSIDE_TRACE_H

@@ -447,8 +447,8 @@ test_ended(void **state)
 	json_t *root = trees_list(tree.directory, "title");
 	json_t *row = json_array_get(member(root, "trees"), 0);
 
-	assert_int_equal(json_array_size(member(root, "traces")), 7);
 	assert_int_equal(json_array_size(member(root, "trees")), 1);
+	assert_int_equal(number(row, "traces"), 7);
 	assert_true(json_is_false(member(row, "live")));
 	check_ended(row);
 	json_decref(root);

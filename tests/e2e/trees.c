@@ -194,7 +194,7 @@ trees_trace_of(json_t *root, int64_t pid)
 
 	json_array_foreach(member(root, "traces"), i, trace)
 	{
-		if (number(trace, "pid") == pid)
+		if (number(trace, "pid") == pid && json_is_null(member(trace, "continued")))
 			return trace;
 	}
 	fail_msg("no trace of process %lld", (long long)pid);
@@ -213,7 +213,7 @@ trees_look(const struct tree *tree)
 		assert_true(now_ms() < deadline);
 		poll(NULL, 0, 10);
 		root = trees_list(tree->directory, "title");
-	} while (json_array_size(member(root, "traces")) < tree->count);
+	} while (number(json_array_get(member(root, "trees"), 0), "traces") < (int64_t)tree->count);
 	for (size_t i = 0; i < tree->count; i++) {
 		const char *name =
 		    json_string_value(member(trees_trace_of(root, tree->pids[i]), "name"));

@@ -347,7 +347,8 @@ print_others(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 	size_t count = 0;
 
 	for (size_t i = 0; i < tree->count; i++)
-		if (tree->families[tree->processes[i].tree].traces == 1)
+		if (tree->families[tree->processes[i].tree].traces == 1 &&
+		    tree->processes[i].continued == VMT_TREE_NONE)
 			rows[count++] = i;
 	if (count == 0)
 		return;

@@ -102,7 +102,7 @@ make_families(struct vmt_tree *tree)
 		struct vmt_tree_process *process = &tree->processes[i];
 
 		tree->ambiguous += process->is_ambiguous;
-		tree->families[process->tree].traces++;
+		tree->families[process->tree].traces += process->continued == VMT_TREE_NONE;
 		if (process->parent == VMT_TREE_NONE)
 			tree->families[process->tree].root = i;
 	}

@@ -200,6 +200,9 @@ join_continued(struct vmt_tree_process *processes, const struct order *pids)
 		one->continued = (size_t)(later - processes);
 		if (one->end_ns > later->start_ns)
 			one->end_ns = one->leaves_ns = later->start_ns;
+		while (one->point_count > 0 &&
+		       one->points[one->point_count - 1].time_ns >= later->start_ns)
+			one->point_count--;
 		if (one->peak_rss_bytes > later->peak_rss_bytes)
 			later->peak_rss_bytes = one->peak_rss_bytes;
 	}
