@@ -298,15 +298,17 @@ await_life(const char *path, int64_t nanoseconds)
 	}
 }
 
-/* Neither what it executes nor one that has its parent's memory is a fork child. */
+/* Neither what it executes nor one that has its parent's memory is a fork child. Until it executes
+ * it is one: where this machine stops it for a tenth of a second, that has a trace too. */
 static void
 test_no_silent_children(void **state)
 {
 	static const struct {
 		const char *kind;
 		size_t traces;
+		size_t most;
 		int status;
-	} expected[] = {{"exec", 2, 0}, {"borrow", 1, 3}};
+	} expected[] = {{"exec", 2, 3, 0}, {"borrow", 1, 1, 3}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
@@ -316,7 +318,7 @@ test_no_silent_children(void **state)
 		close(silent.hold);
 		await_life(silent.parent, INT64_C(1500000000));
 		assert_int_equal(WEXITSTATUS(converse_end(&silent.talk)), expected[i].status);
-		assert_int_equal(count_traces(&silent), expected[i].traces);
+		assert_in_range(count_traces(&silent), expected[i].traces, expected[i].most);
 	}
 }
 
