@@ -62,7 +62,7 @@ inject(void *context, pid_t pid)
 	struct vmt_static_start start = {
 	    .pid = pid,
 	    .blob = vmt_blob_embed,
-	    .blob_bytes = (size_t)(vmt_blob_embed_end - vmt_blob_embed),
+	    .blob_bytes = (uintptr_t)vmt_blob_embed_end - (uintptr_t)vmt_blob_embed,
 	    .settings = attempt->settings,
 	    .settings_bytes = attempt->settings_bytes,
 	};

@@ -87,7 +87,8 @@ compare_temporary(const void *left, const void *right)
 static bool
 choose(struct chosen *chosen, const struct vmt_diff_rows *rows, const struct list *list)
 {
-	*chosen = (struct chosen){.rows = calloc(rows->count + 1, sizeof(const void *))};
+	*chosen = (struct chosen){.rows = NULL};
+	chosen->rows = calloc(rows->count + 1, sizeof(*chosen->rows));
 	if (!chosen->rows)
 		return false;
 	for (size_t i = 0; i < rows->count; i++) {

@@ -141,7 +141,7 @@ draw_alike(struct drawing *drawing, size_t at, size_t count, size_t depth)
 {
 	const struct vmt_tree_process *first = &drawing->tree->processes[drawing->children[at]];
 	uint32_t least = first->pid;
-	uint32_t most = first->pid;
+	uint32_t most = least;
 
 	for (size_t i = 1; i < count; i++) {
 		uint32_t pid = drawing->tree->processes[drawing->children[at + i]].pid;
