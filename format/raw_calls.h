@@ -11,24 +11,9 @@
 #include <sys/syscall.h>
 
 static const uint16_t vmt_raw_calls[] = {
-    SYS_mmap,
-    SYS_mprotect,
-    SYS_munmap,
-    SYS_brk,
-    SYS_mremap,
-    SYS_madvise,
-    SYS_shmat,
-    SYS_shmdt,
-    SYS_ftruncate,
-    SYS_fallocate,
-    SYS_mlock,
-    SYS_munlock,
-    SYS_mlockall,
-    SYS_munlockall,
-    SYS_remap_file_pages,
-    SYS_exit_group,
-    SYS_prctl,
-    SYS_seccomp,
+    SYS_mmap,	  SYS_mprotect,	  SYS_munmap,		SYS_brk,	SYS_mremap, SYS_madvise,
+    SYS_shmat,	  SYS_shmdt,	  SYS_ftruncate,	SYS_fallocate,	SYS_mlock,  SYS_munlock,
+    SYS_mlockall, SYS_munlockall, SYS_remap_file_pages, SYS_exit_group, SYS_prctl,  SYS_seccomp,
     325, /* mlock2, on x86-64; older headers lack what follows */
     329, /* pkey_mprotect */
     440, /* process_madvise */
