@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
+#include "capture/go/go_stack.h"
 #include "capture/modules/modules.h"
 #include "capture/stacks/cfi.h"
 #include "capture/stacks/last_walk.h"
@@ -291,8 +292,10 @@ uint32_t
 vmt_capture_stack_from(const struct vmt_capture_start *place)
 {
 	uint64_t addresses[VMT_STACK_MAX_FRAMES];
-	struct vmt_unwind_registers walk = {
-	    .pc = place->pc, .sp = place->sp, .rbp = place->rbp, .frameless = true};
+	struct vmt_unwind_registers walk = {.pc = place->pc,
+					    .sp = place->sp,
+					    .rbp = place->rbp,
+					    .frameless = vmt_go_stack_is_code(place->pc)};
 	uint32_t limit = vmt_config.stack_depth;
 	uint32_t count;
 

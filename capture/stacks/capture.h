@@ -18,11 +18,12 @@
 
 enum vmt_capture_walker { VMT_CAPTURE_WALK_CFI, VMT_CAPTURE_WALK_LIBUNWIND, VMT_CAPTURE_WALK_FP };
 
-/* Where a walk begins: in a function that keeps nothing on the stack, called from Go code. */
+/* Where a walk begins: in any function, by its registers. One of Go's keeps nothing on the stack:
+ * its return address lies at sp, and rbp is its caller's frame. */
 struct vmt_capture_start {
-	uint64_t pc;  /* one past an instruction of the function */
-	uint64_t sp;  /* of its return address */
-	uint64_t rbp; /* its caller's frame */
+	uint64_t pc; /* one past an instruction of the function */
+	uint64_t sp;
+	uint64_t rbp;
 };
 
 /* Id of the stack that a place belongs to; 0 = none. */

@@ -244,11 +244,52 @@ test_stack_of_c(void **state)
 	run_free(&run);
 }
 
+/* From the C library through C into Go, and on: no frame between that is none. */
+static void
+check_cgo(const char *version)
+{
+	static const char *const linked[] = {"-ldflags=-linkmode=external -extldflags=-static",
+					     NULL};
+	const char *trace = scratch_file("cgo.vmt");
+	const char *const argv[] = {go_program(version, "service", "static", linked), NULL};
+	struct run run;
+	size_t index;
+	size_t seen = 0;
+	json_t *root;
+	json_t *site;
+
+	record(&run, trace, NULL, argv);
+	assert_int_equal(run.exit_status, 0);
+	root = report(trace, NULL);
+	json_array_foreach(member(root, "sites"), index, site)
+	{
+		size_t at;
+		json_t *frame;
+		bool in_go = false;
+
+		json_array_foreach(member(site, "frames"), at, frame)
+		{
+			const char *name = json_string_value(json_object_get(frame, "function"));
+
+			if (in_go)
+				assert_non_null(name);
+			if (name && strcmp(name, "runtime.callCgoMmap") == 0) {
+				in_go = true;
+				seen++;
+			}
+		}
+	}
+	assert_true(seen > 0);
+	json_decref(root);
+	run_free(&run);
+}
+
 #define TESTS(id, version)                                                                         \
 	TEST(report_of, id, version)                                                               \
 	TEST(left, id, version)                                                                    \
 	TEST(killed, id, version)                                                                  \
-	TEST(filter, id, version)
+	TEST(filter, id, version)                                                                  \
+	TEST(cgo, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
 #undef TEST
