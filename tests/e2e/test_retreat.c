@@ -166,8 +166,9 @@ what_was_recorded_is_not_called_unloaded(void **state)
 		 "ulimit -S -v 60000; exec '%s' record -o '%s' -- '%s' 1 512", built("vmtrace"),
 		 trace, built("tests/target/fill"));
 	check_words(script, "ended before the program did", "never loaded");
-	snprintf(script, sizeof(script), "'%s' record -o '%s' -- '%s'; [ $? = 37 ]",
-		 built("vmtrace"), trace, built("tests/target/static_successor"));
+	snprintf(script, sizeof(script), "'%s' trace '%s' record -o '%s' -- '%s'; [ $? = 37 ]",
+		 built("tests/target/refused"), built("vmtrace"), trace,
+		 built("tests/target/static_successor"));
 	check_words(script, "never loaded", "was recorded");
 }
 

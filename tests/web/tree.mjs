@@ -12,7 +12,7 @@ const KEYS = ["rss_bytes", "private_bytes", "shared_bytes", "proportional_bytes"
 function record() {
   const directory = join(scratch, "tree");
   mkdirSync(directory);
-  run(vmtrace, "record", "-o", join(directory, "%n.%p.vmt"), "--", target("fork_own"), "4", "6000", "copied", "200");
+  run(vmtrace, "record", "-o", join(directory, "%n.%p.vmt"), "--", target("fork_own"), "4", "6000", "copied", "1500");
   const page = join(scratch, "tree.html");
   run(vmtrace, "report", directory, "--format", "html", "-o", page);
   return { directory, page, json: JSON.parse(run(vmtrace, "report", directory, "--format", "json")), text: run(vmtrace, "report", directory) };
