@@ -38,6 +38,8 @@ names_are_known_as_reports_have_them(void **state)
 	    "_mi_heap_malloc_zero",
 	    "sqlite3DbMallocRaw",
 	    "_PyObject_GC_New",
+	    "__mmap64",
+	    "sysmalloc_mmap.isra.0",
 	};
 	static const char long_name[] =
 	    "a_name_that_is_very_long_and_that_goes_on_and_on_and_on_and_on_and_on_and_on_and_on_"
