@@ -209,7 +209,8 @@ check_smaps(const char *const argv[])
 	root = snapshot_of(talk.pid, &rss_bytes, &dirty_bytes);
 	kernel = member(member(root, "snapshot"), "kernel");
 	assert_int_equal(number(member(root, "snapshot"), "rss_bytes"), rss_bytes);
-	/* A page of a file is private for as long as nobody else has it: not for two looks alike. */
+	/* A page of a file is private for as long as nobody else has it: not for two looks alike.
+	 */
 	assert_in_range(number(kernel, "private_bytes"), dirty_bytes, rss_bytes);
 	json_decref(root);
 	assert_int_equal(kill(talk.pid, SIGKILL), 0);
