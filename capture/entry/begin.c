@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
+#include "capture/entry/raw_entry.h"
 #include "capture/go/go_runtime.h"
 #include "capture/modules/modules.h"
 #include "capture/record/retreat.h"
@@ -146,6 +147,7 @@ begin_in_child(void)
 	parent.random_id = process->random_id;
 	vmt_samples_clear();
 	vmt_retreat_forked();
+	vmt_raw_entry_forked();
 	process->slot = NULL;
 	process->execs = 0; /* of other threads of the parent */
 	why = begin_trace(&child);

@@ -11,7 +11,7 @@
 #if defined(__x86_64__)
 
 #define STACKS 64u
-#define STACK_SHIFT 16 /* 64 KiB: a signal handler may have to run on it, too */
+#define STACK_SHIFT 16 /* 64 KiB */
 #define STACK_BYTES (UINT64_C(1) << STACK_SHIFT)
 
 /* The registers of the caller as the entry pushes them. */
@@ -65,6 +65,16 @@ vmt_raw_entry_set_up(void)
 	pool.base = ((uint64_t)memory + ALIGNMENT_BYTES - 1) & ~(ALIGNMENT_BYTES - 1);
 	pool.first_top = pool.base + STACK_BYTES;
 	vmt_atomic_store_release(&pool.free, UINT64_MAX);
+}
+
+void
+vmt_raw_entry_forked(void)
+{
+	uint64_t mine = ((uint64_t)__builtin_frame_address(0) - pool.base) >> STACK_SHIFT;
+
+	if (pool.base != 0)
+		vmt_atomic_store_relaxed(&pool.free,
+					 mine < STACKS ? ~(UINT64_C(1) << mine) : UINT64_MAX);
 }
 
 /* The stack was another thread's before. */
@@ -131,58 +141,142 @@ handle(const struct registers *registers)
 	"	addq $512, %rsp\n"
 #endif
 
-/* On its own stack, with the exit in r11. Once the stack's bit is set again it is another thread's:
- * nothing is read from it after that. */
-__asm__(".pushsection .text\n"
-	".type run_handler, @function\n"
-	"run_handler:\n"
-	"	.cfi_startproc\n"
-	"	.cfi_undefined rip\n"
-	"	pushq %rbp\n"
-	"	pushq %rdi\n"
-	"	pushq %rsi\n"
-	"	pushq %rdx\n"
-	"	pushq %r10\n"
-	"	pushq %r8\n"
-	"	pushq %r9\n"
-	"	pushq %rax\n"
-	"	pushq %r11\n"
-	"	movq %rsp, %rdi\n" SAVE_VECTORS "	xorl %ebp, %ebp\n"
-	"	call handle\n" RESTORE_VECTORS "	popq %r11\n"
-	"	popq %rcx\n"
-	"	popq %r9\n"
-	"	popq %r8\n"
-	"	popq %r10\n"
-	"	popq %rdx\n"
-	"	popq %rsi\n"
-	"	popq %rdi\n"
+/* On its own stack, with the exit in r11, which comes back; the result is in rax. */
+#define RUN_HANDLER                                                                                \
+	"	pushq %rbp\n"                                                                            \
+	"	pushq %rdi\n"                                                                            \
+	"	pushq %rsi\n"                                                                            \
+	"	pushq %rdx\n"                                                                            \
+	"	pushq %r10\n"                                                                            \
+	"	pushq %r8\n"                                                                             \
+	"	pushq %r9\n"                                                                             \
+	"	pushq %rax\n"                                                                            \
+	"	pushq %r11\n"                                                                            \
+	"	movq %rsp, %rdi\n" SAVE_VECTORS "	xorl %ebp, %ebp\n"                               \
+	"	call handle\n" RESTORE_VECTORS "	popq %r11\n"                                      \
+	"	popq %rcx\n"                                                                             \
+	"	popq %r9\n"                                                                              \
+	"	popq %r8\n"                                                                              \
+	"	popq %r10\n"                                                                             \
+	"	popq %rdx\n"                                                                             \
+	"	popq %rsi\n"                                                                             \
+	"	popq %rdi\n"                                                                             \
 	"	popq %rbp\n"
-	"	movq %rsp, %rcx\n"
-	"	movq (%rsp), %rsp\n"
-	"	subq 8+pool(%rip), %rcx\n"
-	"	shrq $16, %rcx\n"
-	"	lock btsq %rcx, pool(%rip)\n"
-	"	jmpq *%r11\n"
-	"	.cfi_endproc\n"
-	".size run_handler, . - run_handler\n"
-	".popsection\n");
 
-__asm__(".pushsection .text\n"
+/* rcx: an address on the stack. Once its bit is set again it is another thread's: nothing is read
+ * from it after that. */
+#define GIVE_STACK_BACK                                                                            \
+	"	subq 8+pool(%rip), %rcx\n"                                                               \
+	"	shrq $16, %rcx\n"                                                                        \
+	"	lock btsq %rcx, pool(%rip)\n"
+
+/*
+ * A handler of the program must not run on a stack of ours: it may need a larger one, may look
+ * where it runs, and on the alternate stack the kernel would think that the thread has left it. So
+ * signals are blocked while the stack is ours, by calls that are made on the caller's. Below its
+ * 128 bytes that are the caller's too lie then, from the lowest: the mask, r10, rdx, rsi, rdi, rax,
+ * r11. They are written again afterwards, as the call may have emptied that page. After a munmap it
+ * may be gone: all is kept on our stack then, which is given back last. Else it is given back
+ * first, as a handler may never return.
+ */
+#define KEPT "184"
+#define SET_MASK /* rsi: the new one; rdx: where the old one goes */                               \
+	"	movl $14, %eax\n"                                                                        \
+	"	movl $2, %edi\n"                                                                         \
+	"	movl $8, %r10d\n"                                                                        \
+	"	syscall\n"
+#define LOAD_KEPT                                                                                  \
+	"	movq 8(%rsp), %r10\n"                                                                    \
+	"	movq 16(%rsp), %rdx\n"                                                                   \
+	"	movq 24(%rsp), %rsi\n"                                                                   \
+	"	movq 32(%rsp), %rdi\n"                                                                   \
+	"	movq 40(%rsp), %rax\n"                                                                   \
+	"	movq 48(%rsp), %r11\n"
+
+_Static_assert(offsetof(struct vmt_guard, no_syscalls) == 0, "as in vmt_raw_entry_site");
+
+/* At the top of our stack: the caller's stack pointer, the mask, the call's number. */
+__asm__(".pushsection .rodata\n"
+	".balign 8\n"
+	"every_signal:\n"
+	"	.quad -1\n"
+	".popsection\n"
+	".pushsection .text\n"
 	".globl vmt_raw_entry_site\n"
 	".hidden vmt_raw_entry_site\n"
 	".type vmt_raw_entry_site, @function\n"
 	"vmt_raw_entry_site:\n"
 	"	.cfi_startproc\n"
-	"	.cfi_undefined rip\n" TAKE_STACK "	movq (%r11), %r11\n"
-	"	movl %eax, %eax\n"
-	"	jmp run_handler\n"
-	"2:	lock incq 24+pool(%rip)\n"
+	"	.cfi_undefined rip\n"
+	"	cmpb $0, vmt_guard(%rip)\n"
+	"	jne 3f\n"
+	"	leaq -128(%rsp), %rsp\n"
+	"	pushq %r11\n"
+	"	pushq %rax\n"
+	"	pushq %rdi\n"
+	"	pushq %rsi\n"
+	"	pushq %rdx\n"
+	"	pushq %r10\n"
+	"	pushq $0\n"
+	"	leaq every_signal(%rip), %rsi\n"
+	"	movq %rsp, %rdx\n" SET_MASK "	testq %rax, %rax\n"
+	"	jnz 4f\n"
+	"1:	bsfq pool(%rip), %rcx\n"
+	"	jz 2f\n"
+	"	lock btrq %rcx, pool(%rip)\n"
+	"	jnc 1b\n"
+	"	shlq $16, %rcx\n"
+	"	addq 16+pool(%rip), %rcx\n"
+	"	movq (%rsp), %r11\n"
+	"	movq %r11, -16(%rcx)\n"
+	"	leaq " KEPT "(%rsp), %r11\n"
+	"	movq %r11, -24(%rcx)\n" LOAD_KEPT "	movl %eax, %eax\n"
+	"	movq %rax, -8(%rcx)\n"
+	"	leaq -24(%rcx), %rsp\n"
+	"	movq (%r11), %r11\n" RUN_HANDLER "	movq %rsp, %rcx\n"
+	"	movq (%rcx), %rsp\n"
+	"	cmpl $11, 16(%rcx)\n"
+	"	je 5f\n"
+	"	leaq -" KEPT "(%rsp), %rsp\n"
+	"	movq %r11, 48(%rsp)\n"
+	"	movq %rax, 40(%rsp)\n"
+	"	movq %rdi, 32(%rsp)\n"
+	"	movq %rsi, 24(%rsp)\n"
+	"	movq %rdx, 16(%rsp)\n"
+	"	movq %r10, 8(%rsp)\n"
+	"	movq 8(%rcx), %rax\n"
+	"	movq %rax, (%rsp)\n" GIVE_STACK_BACK "	movq %rsp, %rsi\n"
+	"	xorl %edx, %edx\n" SET_MASK LOAD_KEPT "	leaq " KEPT "(%rsp), %rsp\n"
+	"	jmpq *%r11\n"
+	"5:	movq %rdi, -8(%rcx)\n"
+	"	movq %rsi, -16(%rcx)\n"
+	"	movq %rdx, -24(%rcx)\n"
+	"	movq %r10, -32(%rcx)\n"
+	"	movq %r9, -40(%rcx)\n"
+	"	movq %rax, -48(%rcx)\n"
+	"	movq %r11, -56(%rcx)\n"
+	"	movq %rcx, %r9\n"
+	"	leaq 8(%rcx), %rsi\n"
+	"	xorl %edx, %edx\n" SET_MASK "	movq %r9, %rcx\n"
+	"	movq -8(%rcx), %rdi\n"
+	"	movq -16(%rcx), %rsi\n"
+	"	movq -24(%rcx), %rdx\n"
+	"	movq -32(%rcx), %r10\n"
+	"	movq -40(%rcx), %r9\n"
+	"	movq -48(%rcx), %rax\n"
+	"	movq -56(%rcx), %r11\n" GIVE_STACK_BACK "	jmpq *%r11\n"
+	"2:	movq %rsp, %rsi\n"
+	"	xorl %edx, %edx\n" SET_MASK "4:	lock incq 24+pool(%rip)\n" LOAD_KEPT "	leaq " KEPT
+	"(%rsp), %rsp\n"
+	"	jmpq *8(%r11)\n"
+	"3:	lock incq 24+pool(%rip)\n"
 	"	jmpq *8(%r11)\n"
 	"	.cfi_endproc\n"
 	".size vmt_raw_entry_site, . - vmt_raw_entry_site\n"
 	".popsection\n");
 
-/* eax holds the site's number and the call's. */
+/* eax holds the site's number and the call's. The Go runtime has its handlers on stacks of their
+ * own, and makes no such call in one. */
 __asm__(".pushsection .text\n"
 	".globl vmt_raw_entry_go\n"
 	".hidden vmt_raw_entry_go\n"
@@ -193,8 +287,8 @@ __asm__(".pushsection .text\n"
 	"	shrl $16, %ecx\n"
 	"	leaq vmt_go_patch_exits(%rip), %r11\n"
 	"	movq (%r11,%rcx,8), %r11\n"
-	"	movzwl %ax, %eax\n"
-	"	jmp run_handler\n"
+	"	movzwl %ax, %eax\n" RUN_HANDLER "	movq %rsp, %rcx\n"
+	"	movq (%rsp), %rsp\n" GIVE_STACK_BACK "	jmpq *%r11\n"
 	"2:	lock incq 24+pool(%rip)\n"
 	"	movl %eax, %ecx\n"
 	"	shrl $16, %ecx\n"
@@ -208,6 +302,11 @@ __asm__(".pushsection .text\n"
 
 void
 vmt_raw_entry_set_up(void)
+{
+}
+
+void
+vmt_raw_entry_forked(void)
 {
 }
 

@@ -6,15 +6,16 @@
  * rcx free, and every other register as the kernel would see it. The call is made, and written down
  * (route.h); the entry goes on to the site's exit with rax as the kernel's.
  *
- * The caller's stack may be nearly full and its memory somebody else's below the stack pointer, so
- * an entry takes one of 64 stacks of our own, without using any; when all are taken (counted) it
- * goes on to the site's bypass, with eax as it was: there the call is made unrecorded. All
+ * A goroutine's stack may be nearly full, and C code may unmap the one that it runs on: an entry
+ * takes one of 64 stacks of our own. When all are taken (counted) it goes on to the site's bypass,
+ * with eax as it was: there the call is made unrecorded. vmt_raw_entry_site blocks all signals
+ * meanwhile, by a call before and one after, and uses 184 bytes below the caller's stack pointer;
+ * once the program has a filter of system calls its calls are made unrecorded. All
  * registers but rax, rcx and r11 come back as they were. Vector registers: in the library those of
  * SSE, as the Go runtime's functions may change all the others; code compiled with
  * VMT_THREAD_ON_STACK touches none of them.
  *
- * Async-signal-safe: a handler that interrupts takes another stack. A fork child has the stacks
- * that other threads had taken as taken for ever.
+ * Async-signal-safe: a handler that interrupts takes another stack.
  */
 #ifndef VMT_RAW_ENTRY_H
 #define VMT_RAW_ENTRY_H
@@ -30,6 +31,9 @@ struct vmt_raw_entry_site {
 /* Makes the stacks. Until then, and where there is no memory for them, every call is one that finds
  * no stack. Constructor only. */
 void vmt_raw_entry_set_up(void);
+
+/* In a fork child, which has one thread: the stacks that other threads had are free. */
+void vmt_raw_entry_forked(void);
 
 /* Not to be called from C. */
 void vmt_raw_entry_go(void);

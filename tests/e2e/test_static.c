@@ -204,7 +204,8 @@ check_life(const char *compiler)
 	run_free(&run);
 	record(&run, scratch_file("life.vmt"), NULL, argv);
 	assert_int_equal(run.exit_status, 9);
-	assert_string_equal(run.out, "handled 100, child 3, system 1024, held 1\n");
+	assert_string_equal(
+	    run.out, "handled 100, child 3, system 1024, held 1, overwritten 0, elsewhere 0\n");
 	assert_null(strstr(run.err, "not recorded"));
 	run_free(&run);
 }
