@@ -163,6 +163,10 @@ the_first_sentence_tells_the_moment_from_now(void **state)
 	struct vmt_report report = fixture_report();
 
 	(void)state;
+	assert_shows(headline(&report),
+		     "RSS 131 MiB at 500 ms (last read 91 MiB, peak 131 MiB): about");
+	report.process.duration_ns = 2000000000;
+	report.process.last_event_ns = 0;
 	assert_shows(headline(&report), "RSS 131 MiB at 500 ms (last 91 MiB, peak 131 MiB): about");
 	report.process.end = "running";
 	report.snapshot.rss_bytes = MIB(91);

@@ -1,8 +1,11 @@
 /* The largest RSS, and what came after the last snapshot: out of traces that are made here. */
 #include "tests/unit/build_trace.h"
 
+#include "format/advice.h"
 #include "tools/model/report/report_build.h"
 #include "tools/render/headline.h"
+
+#include <signal.h>
 
 #define MIB ((uint64_t)1 << 20)
 #define MS UINT64_C(1000000)
@@ -256,6 +259,89 @@ an_orderly_end_is_not_told(void **state)
 	build_trace_free(build);
 }
 
+/* A signal comes in the middle of the work: what was given back before it is news. */
+static struct vmt_report *
+report_of_shrinking(const struct vmt_event *release, uint32_t end, uint32_t status)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_event events[] = {mapping(VMT_EVENT_MMAP, 50, 300 * MIB), *release};
+	struct vmt_report *report;
+
+	build_trace_events(build, BUILD_MAP_RING(0), events, 2);
+	usage(build, 90, 299 * MIB, 299 * MIB);
+	snapshot(build, 100, 0, 299 * MIB);
+	build_trace_end(build, end, status, AT(1600));
+	report = report_of(build, VMT_AT_DEFAULT, 0);
+	build_trace_free(build);
+	return report;
+}
+
+static void
+what_was_unmapped_before_a_signal_is_told(void **state)
+{
+	const struct vmt_event unmapped = {.kind = VMT_EVENT_MUNMAP,
+					   .time = AT(300),
+					   .address = BASE + 1024 * MIB + 50 * 256 * MIB,
+					   .length = 200 * MIB};
+	struct vmt_report *report = report_of_shrinking(&unmapped, VMT_END_SIGNAL, SIGKILL);
+
+	(void)state;
+	assert_says(report,
+		    "This snapshot is 1.5 s before the signal that ended the process; since then "
+		    "200 MiB were unmapped",
+		    true);
+	assert_says(report, "(last read 299 MiB, peak 299 MiB)", true);
+	vmt_report_free(report);
+	/* Before an exit it is not, but the reading is old. */
+	report = report_of_shrinking(&unmapped, VMT_END_EXIT, 0);
+	assert_says(report, "since then", false);
+	assert_says(report, "(last read 299 MiB, peak 299 MiB)", true);
+	/* Where the trace is cut, nobody knows how the process ended. */
+	report->process.end = "cut";
+	assert_says(report,
+		    "This snapshot is 1.5 s before the last that the trace has; since then 200 "
+		    "MiB were unmapped",
+		    true);
+	vmt_report_free(report);
+}
+
+static void
+what_advice_took_is_told(void **state)
+{
+	struct vmt_event advised = {.kind = VMT_EVENT_MADVISE,
+				    .time = AT(300),
+				    .address = BASE + 1024 * MIB + 50 * 256 * MIB,
+				    .length = 250 * MIB,
+				    .advice = VMT_ADVICE_DONTNEED,
+				    .marks = VMT_MARK_LOOKED,
+				    .argument_a = 200 * MIB};
+	struct vmt_report *report = report_of_shrinking(&advised, VMT_END_SIGNAL, SIGSEGV);
+
+	(void)state;
+	assert_int_equal(report->since.given_back_bytes, 200 * MIB);
+	assert_int_equal(report->since.given_back_later_bytes, 0);
+	assert_int_equal(report->advice_count, 1);
+	assert_int_equal(report->advice[0].since_taken_bytes, 200 * MIB);
+	assert_says(report, "; since then 200 MiB were given back", true);
+	assert_says(report, "MADV_FREE", false);
+	vmt_report_free(report);
+	/* RSS has such pages until the kernel wants them. */
+	advised.advice = VMT_ADVICE_FREE;
+	report = report_of_shrinking(&advised, VMT_END_SIGNAL, SIGSEGV);
+	assert_int_equal(report->since.given_back_later_bytes, 200 * MIB);
+	assert_says(report,
+		    "; since then 200 MiB were given back by MADV_FREE (in RSS until the kernel "
+		    "wants it)",
+		    true);
+	vmt_report_free(report);
+	/* What came before the snapshot is in it. */
+	advised.time = AT(80);
+	report = report_of_shrinking(&advised, VMT_END_SIGNAL, SIGSEGV);
+	assert_int_equal(report->since.given_back_bytes, 0);
+	assert_says(report, "since then", false);
+	vmt_report_free(report);
+}
+
 int
 main(void)
 {
@@ -265,6 +351,8 @@ main(void)
 	    cmocka_unit_test(an_exit_tells_of_its_own_program),
 	    cmocka_unit_test(what_came_after_the_last_snapshot_is_told),
 	    cmocka_unit_test(an_orderly_end_is_not_told),
+	    cmocka_unit_test(what_was_unmapped_before_a_signal_is_told),
+	    cmocka_unit_test(what_advice_took_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -293,6 +293,8 @@ say_between(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	BETWEEN(blocks_freed_bytes);
 	BETWEEN(mapped_bytes);
 	BETWEEN(unmapped_bytes);
+	BETWEEN(given_back_bytes);
+	BETWEEN(given_back_later_bytes);
 #undef BETWEEN
 	vmt_sentence_say(sentence, " By events, from A's moment to B's ");
 	if (!vmt_headline_unseen_say_amounts(sentence, &amounts))

@@ -94,7 +94,7 @@ vmt_headline_write(const struct vmt_report *report, char *text, size_t text_byte
 	if (report->snapshot.taken) {
 		vmt_headline_say_end(&sentence, report, "The trace");
 		vmt_headline_unseen_say_since(&sentence, report, "This snapshot");
-		vmt_headline_say_rss(&sentence, report);
+		vmt_headline_say_rss(&sentence, report, vmt_headline_unseen_has_since(report));
 		vmt_headline_say_owners(&sentence, report);
 		vmt_sentence_say(&sentence, ".");
 		vmt_headline_unseen_say_peak(&sentence, report);

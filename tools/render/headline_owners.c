@@ -19,8 +19,21 @@
  * of the class on. */
 #define SECOND_PART 10u
 
+/* A reading that is this old is called neither the present nor the end. */
+#define OLD_READING_NS INT64_C(1000000000)
+
+static const char *
+reading_words(const struct vmt_report *report, bool is_passed)
+{
+	const struct vmt_rss_point *last = &report->rss[report->rss_count - 1];
+
+	if (is_passed || vmt_report_end_ns(report) - last->time_ns > OLD_READING_NS)
+		return "last read";
+	return vmt_report_is_live(report) ? "now" : "last";
+}
+
 static void
-say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
+say_moment(struct vmt_sentence *sentence, const struct vmt_report *report, bool is_passed)
 {
 	const struct vmt_rss_point *points = report->rss;
 	int64_t time_ns = report->snapshot.time_ns;
@@ -37,7 +50,7 @@ say_moment(struct vmt_sentence *sentence, const struct vmt_report *report)
 			 vmt_units_duration(figure, time_ns > 0 ? (uint64_t)time_ns : 0));
 	if (report->rss_count == 0)
 		return;
-	vmt_sentence_say(sentence, " (%s %s", vmt_report_is_live(report) ? "now" : "last",
+	vmt_sentence_say(sentence, " (%s %s", reading_words(report, is_passed),
 			 vmt_units_bytes(figure, points[report->rss_count - 1].rss_bytes));
 	vmt_sentence_say(sentence, ", peak %s%s)",
 			 vmt_units_bytes(figure, vmt_report_peak_bytes(report)),
@@ -105,9 +118,9 @@ say_hugetlb(struct vmt_sentence *sentence, const struct vmt_report *report)
 }
 
 void
-vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report)
+vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report, bool is_passed)
 {
-	say_moment(sentence, report);
+	say_moment(sentence, report, is_passed);
 	say_hugetlb(sentence, report);
 }
 

@@ -7,8 +7,10 @@
 #include "tools/model/report/report.h"
 #include "tools/render/sentence.h"
 
-/* "RSS 331 MiB at 12 s (now 331 MiB, peak 332 MiB)" */
-void vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report);
+/* "RSS 331 MiB at 12 s (now 331 MiB, peak 332 MiB)"; "last read 331 MiB" where the reading is old,
+ * or is_passed: it is known that much came after the snapshot. */
+void vmt_headline_say_rss(struct vmt_sentence *sentence, const struct vmt_report *report,
+			  bool is_passed);
 
 /* ": 312 MiB freed but kept by glibc (94 %); then 8 MiB mapped files (2 %), most of it data.bin;
  * 1.2 GiB reserved; most of it not in RAM: arena_grow cache.c:20, 960 MiB of 1 GiB" */

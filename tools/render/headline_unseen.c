@@ -1,5 +1,6 @@
 #include "tools/render/headline_unseen.h"
 
+#include "tools/render/frame_text.h"
 #include "tools/render/group_rows.h"
 #include "tools/render/headline_owners.h"
 #include "tools/render/units.h"
@@ -41,12 +42,14 @@ has_grown(const struct vmt_report *report)
 	       is_above(report->since.mapped_bytes, report->since.unmapped_bytes, worth(report));
 }
 
+/* What was mapped meanwhile makes up for nothing: its pages may not be in RAM. */
 static bool
 has_shrunk(const struct vmt_report *report)
 {
 	return is_above(report->since.blocks_freed_bytes, report->since.blocks_requested_bytes,
 			worth(report)) ||
-	       is_above(report->since.unmapped_bytes, report->since.mapped_bytes, worth(report));
+	       report->since.unmapped_bytes >= worth(report) ||
+	       report->since.given_back_bytes >= worth(report);
 }
 
 static void
@@ -72,9 +75,8 @@ say_pair(struct vmt_sentence *sentence, const char *about, uint64_t more_bytes,
 	vmt_sentence_say(sentence, " %s", swaps ? more_words : less_words);
 }
 
-bool
-vmt_headline_unseen_say_amounts(struct vmt_sentence *sentence,
-				const struct vmt_unseen_amounts *amounts)
+static bool
+say_address_space(struct vmt_sentence *sentence, const struct vmt_unseen_amounts *amounts)
 {
 	bool blocks = amounts->blocks_requested_bytes || amounts->blocks_freed_bytes;
 	bool mapped = amounts->mapped_bytes || amounts->unmapped_bytes;
@@ -89,6 +91,35 @@ vmt_headline_unseen_say_amounts(struct vmt_sentence *sentence,
 		say_pair(sentence, "", amounts->mapped_bytes, "mapped", amounts->unmapped_bytes,
 			 "unmapped", " were");
 	return blocks || mapped;
+}
+
+/* Advice takes pages and leaves the address space. */
+static void
+say_given_back(struct vmt_sentence *sentence, const struct vmt_unseen_amounts *amounts)
+{
+	bool all_later = amounts->given_back_later_bytes == amounts->given_back_bytes;
+
+	say_bytes(sentence, "", amounts->given_back_bytes, " were given back");
+	if (amounts->given_back_later_bytes == 0)
+		return;
+	if (all_later)
+		vmt_sentence_say(sentence, " by MADV_FREE");
+	else
+		say_bytes(sentence, ", ", amounts->given_back_later_bytes, " of it by MADV_FREE");
+	vmt_sentence_say(sentence, " (in RSS until the kernel wants it)");
+}
+
+bool
+vmt_headline_unseen_say_amounts(struct vmt_sentence *sentence,
+				const struct vmt_unseen_amounts *amounts)
+{
+	bool says = say_address_space(sentence, amounts);
+
+	if (amounts->given_back_bytes == 0)
+		return says;
+	vmt_sentence_say(sentence, "%s", says ? "; " : "");
+	say_given_back(sentence, amounts);
+	return true;
 }
 
 typedef uint64_t (*figure_of)(const struct vmt_site *site);
@@ -132,22 +163,49 @@ say_most(struct vmt_sentence *sentence, const struct vmt_report *report, figure_
 	free(sites);
 }
 
+/* Where one call site gave back more than half of it. */
+static void
+say_most_advice(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_advice *best = NULL;
+	char name[512];
+
+	for (size_t i = 0; i < report->advice_count; i++)
+		if (!best || report->advice[i].since_taken_bytes > best->since_taken_bytes)
+			best = &report->advice[i];
+	if (!best || best->stack.count == 0 ||
+	    best->since_taken_bytes <= report->since.given_back_bytes / 2)
+		return;
+	vmt_sentence_say(sentence, ", the most by %s",
+			 vmt_frame_text_owner(&best->stack, name, sizeof(name)));
+}
+
 static void
 say_what_was(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	struct vmt_unseen_amounts amounts = {
-	    report->since.blocks_requested_bytes, report->since.blocks_freed_bytes,
-	    report->since.mapped_bytes, report->since.unmapped_bytes, report->since.estimate};
+	    .blocks_requested_bytes = report->since.blocks_requested_bytes,
+	    .blocks_freed_bytes = report->since.blocks_freed_bytes,
+	    .mapped_bytes = report->since.mapped_bytes,
+	    .unmapped_bytes = report->since.unmapped_bytes,
+	    .given_back_bytes = report->since.given_back_bytes,
+	    .given_back_later_bytes = report->since.given_back_later_bytes,
+	    .estimate = report->since.estimate};
+	bool says;
 
 	vmt_sentence_say(sentence, "; since then ");
-	if (!vmt_headline_unseen_say_amounts(sentence, &amounts)) {
-		vmt_sentence_say(sentence, "no call is recorded that requested or freed memory");
-		return;
-	}
-	if (has_grown(report))
+	says = say_address_space(sentence, &amounts);
+	if (says && has_grown(report))
 		say_most(sentence, report, grown_since, ", the most by ");
-	else
+	else if (says)
 		say_most(sentence, report, released_since, ", the most of ");
+	if (amounts.given_back_bytes) {
+		vmt_sentence_say(sentence, "%s", says ? "; " : "");
+		say_given_back(sentence, &amounts);
+		say_most_advice(sentence, report);
+	} else if (!says) {
+		vmt_sentence_say(sentence, "no call is recorded that requested or freed memory");
+	}
 }
 
 /* What the snapshot is held against. */
@@ -167,7 +225,14 @@ moment(const struct vmt_report *report)
 	return "before the end";
 }
 
-/* What came before a process's own exit is no news unless it is more than what is shown. */
+/* What a process gives back before its own exit, or exec, is no news. A signal comes in the middle
+ * of its work, and so does the end of a trace that was cut off. */
+static bool
+is_own_end(const struct vmt_report *report)
+{
+	return is_end(report, "exit") || is_end(report, "exec");
+}
+
 static bool
 is_worth_saying(const struct vmt_report *report, int64_t age_ns)
 {
@@ -175,9 +240,13 @@ is_worth_saying(const struct vmt_report *report, int64_t age_ns)
 		return false;
 	if (report->since.is_asked)
 		return age_ns >= FAR_NS || has_grown(report) || has_shrunk(report);
-	if (vmt_report_is_live(report))
-		return has_grown(report) || has_shrunk(report);
-	return has_grown(report);
+	return has_grown(report) || (!is_own_end(report) && has_shrunk(report));
+}
+
+bool
+vmt_headline_unseen_has_since(const struct vmt_report *report)
+{
+	return is_worth_saying(report, report->since.until_ns - report->since.from_ns);
 }
 
 void

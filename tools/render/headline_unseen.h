@@ -18,17 +18,22 @@
 void vmt_headline_unseen_say_since(struct vmt_sentence *sentence, const struct vmt_report *report,
 				   const char *snapshot);
 
+/* Whether there is such a sentence. */
+bool vmt_headline_unseen_has_since(const struct vmt_report *report);
+
 /* " The peak of 151 MiB is the kernel's count: it lay between two readings, at 4 s and 4.26 s; 150
  * MiB were requested meanwhile, the most by spike.c:12." */
 void vmt_headline_unseen_say_peak(struct vmt_sentence *sentence, const struct vmt_report *report);
 
-/* "about 112 MiB of malloc blocks were freed and 3 MiB requested; 20 MiB were mapped", of such
- * amounts; false where there is nothing: then nothing is said. */
+/* "about 112 MiB of malloc blocks were freed and 3 MiB requested; 20 MiB were mapped; 8 MiB were
+ * given back", of such amounts; false where there is nothing: then nothing is said. */
 struct vmt_unseen_amounts {
 	uint64_t blocks_requested_bytes;
 	uint64_t blocks_freed_bytes;
 	uint64_t mapped_bytes;
 	uint64_t unmapped_bytes;
+	uint64_t given_back_bytes;
+	uint64_t given_back_later_bytes;
 	bool estimate;
 };
 bool vmt_headline_unseen_say_amounts(struct vmt_sentence *sentence,

@@ -128,6 +128,8 @@ print_since(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "blocks_freed_bytes", report->since.blocks_freed_bytes);
 	vmt_emitter_u64(emitter, "mapped_bytes", report->since.mapped_bytes);
 	vmt_emitter_u64(emitter, "unmapped_bytes", report->since.unmapped_bytes);
+	vmt_emitter_u64(emitter, "given_back_bytes", report->since.given_back_bytes);
+	vmt_emitter_u64(emitter, "given_back_later_bytes", report->since.given_back_later_bytes);
 	vmt_emitter_bool(emitter, "estimate", report->since.estimate);
 	vmt_emitter_object_end(emitter);
 }
@@ -329,6 +331,7 @@ print_advice(struct vmt_emitter *emitter, const struct vmt_report *report)
 		vmt_emitter_bool(emitter, "committed_before_is_estimate",
 				 advice->committed_before_is_estimate);
 		vmt_emitter_u64(emitter, "taken_bytes", advice->taken_bytes);
+		vmt_emitter_u64(emitter, "since_taken_bytes", advice->since_taken_bytes);
 		vmt_emitter_u64(emitter, "stayed_bytes", advice->stayed_bytes);
 		vmt_emitter_u64(emitter, "private_file_bytes", advice->private_file_bytes);
 		vmt_emitter_u64(emitter, "mapped_now_bytes", advice->mapped_now_bytes);

@@ -186,8 +186,9 @@ struct vmt_advice {
 	uint64_t failed_calls; /* refused by the kernel, in no other figure */
 	uint64_t bytes;
 	uint64_t committed_before_bytes;
-	uint64_t taken_bytes;  /* that left the process: MADV_PAGEOUT may take less, or none */
-	uint64_t stayed_bytes; /* of those, shared ones, which stay in their file or segment */
+	uint64_t since_taken_bytes; /* of taken_bytes: in report->since's time */
+	uint64_t taken_bytes;	    /* that left the process: MADV_PAGEOUT may take less, or none */
+	uint64_t stayed_bytes;	    /* of those, shared ones, which stay in their file or segment */
 	/* Of those, of private mappings of files: what was not written is in the page cache still.
 	 */
 	uint64_t private_file_bytes;
@@ -293,6 +294,9 @@ struct vmt_report {
 		uint64_t blocks_freed_bytes;
 		uint64_t mapped_bytes;
 		uint64_t unmapped_bytes;
+		uint64_t given_back_bytes;	 /* pages: by advice, and by holes in files */
+		uint64_t given_back_later_bytes; /* of those, by MADV_FREE: RSS has them until the
+						    kernel wants them */
 		bool estimate;
 	} since;
 	struct {

@@ -319,6 +319,7 @@ add_advice(struct vmt_report_draft *draft, const struct vmt_site_entry *entry)
 	    .committed_before_bytes = vmt_sites_figure(entry, VMT_FIGURE_RELEASED_COMMITTED),
 	    .committed_before_is_estimate = entry->sampled,
 	    .taken_bytes = vmt_sites_figure(entry, VMT_FIGURE_CAME_BACK),
+	    .since_taken_bytes = vmt_sites_figure(entry, VMT_FIGURE_SINCE_CAME_BACK),
 	    .stayed_bytes = vmt_sites_figure(entry, VMT_FIGURE_STAYED),
 	    .private_file_bytes = vmt_sites_figure(entry, VMT_FIGURE_OF_FILES),
 	    .mapped_now_bytes = vmt_sites_figure(entry, VMT_FIGURE_RESERVED),

@@ -1,4 +1,5 @@
 /* What was requested and freed between two moments that no snapshot tells apart. */
+#include "format/advice.h"
 #include "tools/model/report/report_draft.h"
 
 /* The first tick after a time. */
@@ -36,13 +37,17 @@ vmt_report_window_plan(struct vmt_report_draft *draft)
 	};
 }
 
+/* What advice took out of RAM is no address space, and a figure of its own. */
 static void
 begin(struct vmt_report_draft *draft, struct vmt_window *window)
 {
 	window->has_begun = true;
 	vmt_sites_begin_part(draft->replay->sites, window->requested, VMT_FIGURE_TOTAL_RESERVED);
-	if (window->released != VMT_FIGURES)
-		vmt_sites_begin_part(draft->replay->sites, window->released, VMT_FIGURE_RELEASED);
+	if (window->released == VMT_FIGURES)
+		return;
+	vmt_sites_begin_part(draft->replay->sites, window->released, VMT_FIGURE_RELEASED);
+	vmt_sites_begin_part(draft->replay->sites, VMT_FIGURE_SINCE_CAME_BACK,
+			     VMT_FIGURE_CAME_BACK);
 }
 
 static void
@@ -50,8 +55,10 @@ end(struct vmt_report_draft *draft, struct vmt_window *window)
 {
 	window->has_ended = true;
 	vmt_sites_end_part(draft->replay->sites, window->requested, VMT_FIGURE_TOTAL_RESERVED);
-	if (window->released != VMT_FIGURES)
-		vmt_sites_end_part(draft->replay->sites, window->released, VMT_FIGURE_RELEASED);
+	if (window->released == VMT_FIGURES)
+		return;
+	vmt_sites_end_part(draft->replay->sites, window->released, VMT_FIGURE_RELEASED);
+	vmt_sites_end_part(draft->replay->sites, VMT_FIGURE_SINCE_CAME_BACK, VMT_FIGURE_CAME_BACK);
 }
 
 void
@@ -99,6 +106,19 @@ add(uint64_t *requested, uint64_t *released, const struct vmt_site_entry *entry)
 	*released += vmt_sites_figure(entry, VMT_FIGURE_SINCE_RELEASED);
 }
 
+static void
+add_given_back(struct vmt_report *report, const struct vmt_site_entry *entry)
+{
+	uint64_t bytes = vmt_sites_figure(entry, VMT_FIGURE_SINCE_CAME_BACK);
+
+	/* Below zero: a call from before was taken back, as one that failed. */
+	if (bytes > INT64_MAX)
+		return;
+	report->since.given_back_bytes += bytes;
+	if (entry->key.kind == VMT_EVENT_MADVISE && entry->key.advice == VMT_ADVICE_FREE)
+		report->since.given_back_later_bytes += bytes;
+}
+
 void
 vmt_report_window_fill(struct vmt_report_draft *draft)
 {
@@ -122,6 +142,7 @@ vmt_report_window_fill(struct vmt_report_draft *draft)
 			    &report->since.blocks_freed_bytes, entry);
 		else if (is_mapping(entry->key.kind))
 			add(&report->since.mapped_bytes, &report->since.unmapped_bytes, entry);
+		add_given_back(report, entry);
 		report->since.estimate |=
 		    entry->estimated && entry->estimate[VMT_FIGURE_SINCE_RESERVED] +
 						entry->estimate[VMT_FIGURE_SINCE_RELEASED] !=

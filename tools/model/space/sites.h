@@ -57,6 +57,7 @@ enum vmt_figure {
 	/* of the first two of the run, what was between two moments: vmt_sites_begin_part */
 	VMT_FIGURE_SINCE_RESERVED,
 	VMT_FIGURE_SINCE_RELEASED,
+	VMT_FIGURE_SINCE_CAME_BACK, /* of CAME_BACK */
 	VMT_FIGURE_MISSED_RESERVED,
 	VMT_FIGURES,
 };
