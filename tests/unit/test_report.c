@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include "format/untraced.h"
 #include "tools/model/report/report_build.h"
 #include "tools/model/report/rss_series.h"
 #include "tools/string_set.h"
@@ -435,6 +436,31 @@ blind_spots_are_told(void **state)
 	build_trace_free(build);
 }
 
+static void
+processes_without_a_trace_are_told(void **state)
+{
+	const struct vmt_untraced records[] = {
+	    {.pid = 50, .private_bytes = 20520 << 10},
+	    {.pid = 51, .private_bytes = VMT_FIGURE_UNKNOWN},
+	};
+	const struct vmt_chunk chunk = {.kind = VMT_CHUNK_UNTRACED,
+					.record_bytes = sizeof(*records)};
+	struct build_trace *build = build_trace_new(NULL);
+	bool is_told = false;
+	struct vmt_report *report;
+
+	(void)state;
+	build_trace_chunk(build, &chunk, records, sizeof(records));
+	report = report_of(build, VMT_AT_PEAK, 0);
+	for (size_t i = 0; i < report->coverage.blind_spot_count; i++)
+		is_told |= strstr(report->coverage.blind_spots[i],
+				  "ended without a trace: 2. At most 20.04 MiB of private memory "
+				  "were read of one") != NULL;
+	assert_true(is_told);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
 /* The events that said where modules are went first. Where two were at one place, neither is named.
  */
 static void
@@ -550,6 +576,7 @@ main(void)
 	    cmocka_unit_test(snapshots_of_mappings_alone_tell_no_rss),
 	    cmocka_unit_test(what_is_held_is_told_without_a_snapshot),
 	    cmocka_unit_test(blind_spots_are_told),
+	    cmocka_unit_test(processes_without_a_trace_are_told),
 	    cmocka_unit_test(modules_are_placed_by_their_table_when_events_are_lost),
 	    cmocka_unit_test(a_file_that_is_no_trace_is_an_error),
 	    cmocka_unit_test(line_keeps_every_peak_in_bounded_points),

@@ -86,12 +86,39 @@ says_at_least_where_snapshots_are_short(void **state)
 	family.sum.is_estimate = true;
 	say();
 	assert_memory_equal(said, "About 300 MiB", 13);
-	family.sum.rss_bytes = 379 * MIB;
+	family.sum.rss_bytes = 390 * MIB;
 	family.sum.is_short = family.sum.is_least = true;
 	say();
 	assert_memory_equal(said, "At least about 300 MiB", 22);
-	assert_non_null(strstr(said, "(RSS added up: 379 MiB)"));
+	assert_non_null(strstr(said, "(RSS added up: 390 MiB)"));
 	assert_non_null(strstr(said, "RSS that was read at the moment itself: 480 MiB added up."));
+}
+
+/* As of processes that grew behind their last snapshots: these are no figure of the peak. */
+static void
+what_outgrew_its_snapshots_leads(void **state)
+{
+	(void)state;
+	begin();
+	family.moment_rss_bytes = 109 * MIB;
+	family.sum.rss_bytes = 8 * MIB;
+	family.sum.once_bytes = 7 * MIB;
+	family.sum.is_estimate = family.sum.is_short = family.sum.is_least = true;
+	say();
+	assert_string_equal(
+	    said,
+	    "RSS of 2 processes added up: about 109 MiB at the peak, 700 ms after the start, "
+	    "shared pages once for each. At least about 7 MiB with each shared page counted "
+	    "once, in the snapshots of 2 processes, which have less (RSS added up: 8 MiB). By "
+	    "snapshots of at most 60 ms before or after.");
+	family.there = 3;
+	family.unread = family.unseen = 1;
+	say();
+	assert_non_null(strstr(said, "once for each. RSS of 1 more was not read until then. At "));
+	/* A quarter more is what counters and times explain. */
+	family.moment_rss_bytes = 10 * MIB;
+	say();
+	assert_memory_equal(said, "At least about 7 MiB", 20);
 }
 
 static void
@@ -174,6 +201,7 @@ main(void)
 	    cmocka_unit_test(adds_up_what_was_read_at_the_moment),
 	    cmocka_unit_test(counts_who_was_read),
 	    cmocka_unit_test(says_at_least_where_snapshots_are_short),
+	    cmocka_unit_test(what_outgrew_its_snapshots_leads),
 	    cmocka_unit_test(knows_who_was_not_read_until_then),
 	    cmocka_unit_test(says_who_has_no_trace),
 	    cmocka_unit_test(takes_the_latest_of_equal_times),

@@ -9,6 +9,8 @@
 
 /* Trees of several processes that have parts of their own in the text. */
 #define MOST_FAMILIES 5u
+/* Snapshots that lack more than this part of their RSS were outgrown until the moment. */
+#define OUTGROWN_PART 4u
 /* Of what is said below a row. */
 #define INDENT 13
 
@@ -103,6 +105,54 @@ bound_words(const struct vmt_tree_family *family)
 	return family->sum.is_estimate ? "About " : "";
 }
 
+/* "RSS of 3 processes added up: about 109 MiB at the peak, 700 ms after the start" */
+static void
+say_rss_then(struct vmt_sentence *sentence, const struct vmt_tree *tree,
+	     const struct vmt_tree_family *family)
+{
+	size_t read = family->there - family->unread;
+	char bytes[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "RSS of %zu %s: about %s", read,
+			 read == 1 ? "process" : "processes added up",
+			 vmt_units_bytes(bytes, family->moment_rss_bytes));
+	say_moment(sentence, tree, family);
+}
+
+/* Whether most of what was read at the moment came after the snapshots: the sum of these is no
+ * figure of that moment then. */
+static bool
+is_outgrown(const struct vmt_tree_family *family)
+{
+	uint64_t seen = family->sum.rss_bytes;
+
+	return family->moment_rss_bytes > seen &&
+	       family->moment_rss_bytes - seen > seen / OUTGROWN_PART;
+}
+
+/* What was read at the moment first, then the least that snapshots show. */
+static void
+say_outgrown(struct vmt_sentence *sentence, const struct vmt_tree *tree,
+	     const struct vmt_tree_family *family)
+{
+	const struct vmt_tree_sum *sum = &family->sum;
+	size_t seen = family->there - family->unseen;
+	char bytes[VMT_UNITS_BYTES];
+
+	say_rss_then(sentence, tree, family);
+	vmt_sentence_say(sentence, ", shared pages once for each. ");
+	if (family->unread)
+		vmt_sentence_say(sentence, "RSS of %zu more was not read until then. ",
+				 family->unread);
+	vmt_sentence_say(sentence, "%s%s with each shared page counted once, in the snapshots of ",
+			 bound_words(family), vmt_units_bytes(bytes, sum->once_bytes));
+	vmt_sentence_say(sentence, "%zu %s, which have less (RSS added up: %s).", seen,
+			 seen == 1 ? "process" : "processes",
+			 vmt_units_bytes(bytes, sum->rss_bytes));
+	say_outside(sentence, sum);
+	say_skew(sentence, family);
+}
+
 /* By snapshots, where it is known which pages the processes share. */
 static void
 say_once(struct vmt_sentence *sentence, const struct vmt_tree *tree,
@@ -132,12 +182,8 @@ say_rss(struct vmt_sentence *sentence, const struct vmt_tree *tree,
 	const struct vmt_tree_family *family)
 {
 	size_t read = family->there - family->unread;
-	char bytes[VMT_UNITS_BYTES];
 
-	vmt_sentence_say(sentence, "RSS of %zu %s: about %s", read,
-			 read == 1 ? "process" : "processes added up",
-			 vmt_units_bytes(bytes, family->moment_rss_bytes));
-	say_moment(sentence, tree, family);
+	say_rss_then(sentence, tree, family);
 	vmt_sentence_say(sentence, read == 1 ? "."
 					     : ". Which pages they share is not known:"
 					       " together they may have less in RAM.");
@@ -154,7 +200,10 @@ vmt_tree_text_sum(const struct vmt_tree *tree, const struct vmt_tree_family *fam
 	struct vmt_sentence sentence = {text, text_bytes, 0};
 
 	text[0] = '\0';
-	if (family->there > family->unseen && family->sum.once_bytes != VMT_FIGURE_UNKNOWN)
+	if (family->there > family->unseen && family->sum.once_bytes != VMT_FIGURE_UNKNOWN &&
+	    is_outgrown(family))
+		say_outgrown(&sentence, tree, family);
+	else if (family->there > family->unseen && family->sum.once_bytes != VMT_FIGURE_UNKNOWN)
 		say_once(&sentence, tree, family);
 	else if (family->there > family->unread)
 		say_rss(&sentence, tree, family);
@@ -302,6 +351,18 @@ print_groups(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 				"  and %zu more: --top N has more rows", shown - options->top);
 }
 
+/* A row's figures are of a snapshot, and those of two rows of different times. */
+static void
+print_skew(const struct vmt_layout *layout, const struct vmt_tree_family *family)
+{
+	char text[VMT_UNITS_BYTES];
+
+	if (family->there > family->unseen)
+		vmt_layout_line(layout, VMT_STYLE_DIM,
+				"Each by a snapshot of its own, at most %s before or after",
+				vmt_units_duration(text, (uint64_t)family->skew_ns));
+}
+
 static void
 print_family(const struct vmt_tree *tree, const struct vmt_tree_text_options *options,
 	     size_t number, size_t *rows)
@@ -322,6 +383,7 @@ print_family(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 	vmt_layout_wrap(layout, VMT_STYLE_PLAIN,
 			vmt_tree_text_sum(tree, family, text, sizeof(text)), 0);
 	fputc('\n', layout->out);
+	print_skew(layout, family);
 	print_rows(tree, layout, rows, count, options->top);
 	print_groups(tree, options, number);
 	vmt_tree_branches_print(tree, number, layout, options->top);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,6 +180,13 @@ add_one(void *context, const struct vmt_untraced *record)
 	return true;
 }
 
+/* Rounded up: it is said that none had more. */
+static double
+most_mib(uint64_t bytes)
+{
+	return ceil((double)bytes / (1 << 20) * 100) / 100;
+}
+
 static int
 add_untraced(struct vmt_report_draft *draft)
 {
@@ -195,9 +203,8 @@ add_untraced(struct vmt_report_draft *draft)
 		    untraced.told);
 	return vmt_report_coverage_add(draft,
 				       "processes of this tree that ended without a trace: %" PRIu64
-				       ". At most %" PRIu64
-				       " KiB of private memory were read of one",
-				       untraced.told, untraced.private_bytes >> 10);
+				       ". At most %.2f MiB of private memory were read of one",
+				       untraced.told, most_mib(untraced.private_bytes));
 }
 
 /* From this level on some of the blocks that glibc maps one by one, of 128 KiB and more, are left

@@ -77,7 +77,7 @@ export function showTree(data) {
     { id: "main" },
     ...data.trees.map((tree) => treeSection(data, tree, choice)),
     data.more_trees ? h("p", { class: "note" }, `${count(data.more_trees)} smaller trees have no section of their own; their processes are in the table.`) : null,
-    section("processes", "Processes", "Each at the moment of its tree. A process without a tree: at its peak, or now where it runs.", downloads, table.element),
+    section("processes", "Processes", "Each by a snapshot of its own near the moment of its tree. A process without a tree: at its peak, or now where it runs.", downloads, table.element),
   );
   document.title = `${name}: vmtrace report`;
   document.body.replaceChildren(
