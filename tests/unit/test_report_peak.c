@@ -141,6 +141,75 @@ a_little_more_is_no_missed_peak(void **state)
 	build_trace_free(build);
 }
 
+/* A process that ran before anybody looked: as of snapshot PID and of record -p. */
+static void
+check_earlier(uint64_t start_bytes, uint64_t later_bytes, bool missed)
+{
+	struct build_trace *build = build_trace_new(NULL);
+
+	build_trace_head(build)->start_peak_rss_bytes = start_bytes;
+	usage(build, 400, 80 * MIB, later_bytes); /* chunks are in no order */
+	usage(build, 100, 80 * MIB, 298 * MIB);
+	snapshot(build, 120, 0, 80 * MIB);
+	build_trace_end(build, VMT_END_STOPPED, 0, AT(600));
+	struct vmt_report *report = report_of(build, VMT_AT_DEFAULT, 0);
+
+	assert_int_equal(report->peak.is_missed, missed);
+	assert_int_equal(report->peak.counted_bytes, later_bytes);
+	assert_int_equal(report->peak.earlier_bytes, missed ? 0 : 298 * MIB);
+	assert_int_equal(vmt_report_peak_bytes(report), missed ? later_bytes : 80 * MIB);
+	assert_says(report, "is the kernel's count: it lay between", missed);
+	assert_says(report,
+		    " Before the process was first looked at, its largest RSS was 298 MiB by the "
+		    "kernel's count.",
+		    !missed);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
+static void
+what_was_before_is_no_peak_of_the_recording(void **state)
+{
+	(void)state;
+	check_earlier(0, 298 * MIB, false);
+	check_earlier(0, 299 * MIB, false); /* counters lag */
+	check_earlier(298 * MIB, 298 * MIB, false);
+	check_earlier(0, 400 * MIB, true);
+	check_earlier(298 * MIB, 400 * MIB, true);
+	check_earlier(3 * MIB, 298 * MIB, true); /* it began with the trace */
+}
+
+/* 150 MiB more were in RAM for a while, and this much was requested then. */
+static void
+check_requests(uint64_t requested_bytes, bool explains)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_event event = mapping(VMT_EVENT_MMAP, 200, requested_bytes);
+
+	build_trace_events(build, BUILD_MAP_RING(0), &event, 1);
+	usage(build, 100, 2 * MIB, 2 * MIB);
+	usage(build, 400, 100 * MIB, 152 * MIB);
+	snapshot(build, 500, 0, 2 * MIB);
+	build_trace_end(build, VMT_END_EXIT, 0, AT(600));
+	struct vmt_report *report = report_of(build, VMT_AT_DEFAULT, 0);
+
+	assert_true(report->peak.is_missed);
+	assert_int_equal(report->peak.after_rss_bytes, 2 * MIB);
+	assert_says(report, "requested meanwhile: ", explains);
+	assert_says(report, "; no recorded request explains it.", !explains);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
+static void
+few_requests_explain_no_peak(void **state)
+{
+	(void)state;
+	check_requests(64 << 10, false);
+	check_requests(74 * MIB, false); /* more than the 52 MiB above what was seen */
+	check_requests(75 * MIB, true);
+}
+
 /* What EXIT says is of programs before an exec, too: it counts where it is more than at the start.
  */
 static void
@@ -348,6 +417,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_kernel_counts_what_nobody_saw),
 	    cmocka_unit_test(a_little_more_is_no_missed_peak),
+	    cmocka_unit_test(what_was_before_is_no_peak_of_the_recording),
+	    cmocka_unit_test(few_requests_explain_no_peak),
 	    cmocka_unit_test(an_exit_tells_of_its_own_program),
 	    cmocka_unit_test(what_came_after_the_last_snapshot_is_told),
 	    cmocka_unit_test(an_orderly_end_is_not_told),

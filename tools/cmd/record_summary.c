@@ -71,7 +71,7 @@ struct readings {
 static void
 add_usage(struct readings *readings, const struct vmt_usage *usage)
 {
-	vmt_rss_peak_add(&readings->peak, usage->rss_bytes, usage->peak_rss_bytes);
+	vmt_rss_peak_add(&readings->peak, usage->time, usage->rss_bytes, usage->peak_rss_bytes);
 	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
 		readings->limit_bytes = usage->cgroup_limit_bytes;
 	if (usage->cgroup_oom_kills == VMT_FIGURE_UNKNOWN)
@@ -97,7 +97,8 @@ add_chunk(struct readings *readings, struct vmt_trace *trace, const struct vmt_t
 		return;
 	if (chunk->header.kind == VMT_CHUNK_SNAPSHOT) {
 		if (vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) != 0)
-			vmt_rss_peak_add(&readings->peak, head.resident_bytes, head.peak_rss_bytes);
+			vmt_rss_peak_add(&readings->peak, head.time, head.resident_bytes,
+					 head.peak_rss_bytes);
 		return;
 	}
 	for (size_t at = 0, step; at < length; at += step) {
@@ -113,16 +114,19 @@ static void
 add_end(struct readings *readings, struct vmt_trace *trace)
 {
 	const struct vmt_chunk_end *end = vmt_trace_end_chunk(trace);
-	uint64_t at_start = vmt_trace_head(trace)->start_peak_rss_bytes;
+	uint64_t at_start = readings->peak.at_start_bytes;
 
 	if (end && at_start != 0 && end->peak_rss_bytes > at_start)
-		vmt_rss_peak_add(&readings->peak, VMT_FIGURE_UNKNOWN, end->peak_rss_bytes);
+		vmt_rss_peak_add(&readings->peak, end->time, VMT_FIGURE_UNKNOWN,
+				 end->peak_rss_bytes);
 }
 
 static struct readings
 read_readings(struct vmt_trace *trace)
 {
-	struct readings readings = {.first_kills = VMT_FIGURE_UNKNOWN,
+	struct readings readings = {.peak.at_start_bytes =
+					vmt_trace_head(trace)->start_peak_rss_bytes,
+				    .first_kills = VMT_FIGURE_UNKNOWN,
 				    .limit_bytes = VMT_FIGURE_UNKNOWN};
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);

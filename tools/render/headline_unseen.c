@@ -275,6 +275,31 @@ missed_requests(const struct vmt_report *report)
 	return sum;
 }
 
+/* Requests that come to less than half of what was not seen are no reason for it. */
+static void
+say_missed_requests(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t requested_bytes = missed_requests(report);
+	uint64_t unseen_bytes = report->peak.counted_bytes - report->peak.after_rss_bytes;
+
+	if (report->peak.after_rss_bytes > report->peak.counted_bytes)
+		unseen_bytes = 0;
+	if (requested_bytes < unseen_bytes / 2) {
+		vmt_sentence_say(sentence, "; no recorded request explains it");
+		return;
+	}
+	say_bytes(sentence, "; requested meanwhile: ", requested_bytes, "");
+	say_most(sentence, report, requested_while_missed, ", the most by ");
+}
+
+static void
+say_earlier(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	if (report->peak.earlier_bytes != 0)
+		say_bytes(sentence, " Before the process was first looked at, its largest RSS was ",
+			  report->peak.earlier_bytes, " by the kernel's count.");
+}
+
 void
 vmt_headline_unseen_say_peak(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
@@ -283,8 +308,10 @@ vmt_headline_unseen_say_peak(struct vmt_sentence *sentence, const struct vmt_rep
 	int64_t by_ns = report->peak.by_ns;
 	char figure[VMT_UNITS_BYTES];
 
-	if (!report->peak.is_missed)
+	if (!report->peak.is_missed) {
+		say_earlier(sentence, report);
 		return;
+	}
 	vmt_units_duration(texts[0], after_ns > 0 ? (uint64_t)after_ns : 0);
 	vmt_units_duration(texts[1], by_ns > 0 ? (uint64_t)by_ns : 0);
 	vmt_sentence_say(sentence,
@@ -295,10 +322,7 @@ vmt_headline_unseen_say_peak(struct vmt_sentence *sentence, const struct vmt_rep
 	else
 		vmt_sentence_say(sentence, "at %s and %s", texts[0], texts[1]);
 	vmt_sentence_say(sentence, ", and nobody looked at its pages");
-	if (report->peak.requests_known && missed_requests(report) > 0) {
-		vmt_sentence_say(sentence, "; requested meanwhile: %s",
-				 vmt_units_bytes(figure, missed_requests(report)));
-		say_most(sentence, report, requested_while_missed, ", the most by ");
-	}
+	if (report->peak.requests_known)
+		say_missed_requests(sentence, report);
 	vmt_sentence_say(sentence, ".");
 }

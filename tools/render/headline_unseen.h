@@ -21,8 +21,9 @@ void vmt_headline_unseen_say_since(struct vmt_sentence *sentence, const struct v
 /* Whether there is such a sentence. */
 bool vmt_headline_unseen_has_since(const struct vmt_report *report);
 
-/* " The peak of 151 MiB is the kernel's count: it lay between two readings, at 4 s and 4.26 s; 150
- * MiB were requested meanwhile, the most by spike.c:12." */
+/* " The peak of 151 MiB is the kernel's count: it lay between two readings, at 4 s and 4.26 s, and
+ * nobody looked at its pages; requested meanwhile: 150 MiB, the most by spike.c:12." " Before the
+ * process was first looked at, its largest RSS was 298 MiB by the kernel's count." */
 void vmt_headline_unseen_say_peak(struct vmt_sentence *sentence, const struct vmt_report *report);
 
 /* "about 112 MiB of malloc blocks were freed and 3 MiB requested; 20 MiB were mapped; 8 MiB were

@@ -144,6 +144,8 @@ print_peak(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "seen_bytes", seen.rss_bytes);
 	vmt_emitter_i64(emitter, "seen_ns", seen.time_ns);
 	print_figure(emitter, "counted_bytes", report->peak.counted_bytes);
+	print_figure(emitter, "earlier_bytes",
+		     report->peak.earlier_bytes ? report->peak.earlier_bytes : VMT_FIGURE_UNKNOWN);
 	vmt_emitter_bool(emitter, "missed", report->peak.is_missed);
 	print_time(emitter, "after_ns", report->peak.is_missed, report->peak.after_ns);
 	print_time(emitter, "by_ns", report->peak.is_missed, report->peak.by_ns);

@@ -277,10 +277,12 @@ struct vmt_report {
 		uint64_t seen_bytes; /* by readings and snapshots */
 		int64_t seen_ns;
 		uint64_t counted_bytes; /* by the kernel (VmHWM); VMT_FIGURE_UNKNOWN */
+		uint64_t earlier_bytes; /* ... where it was there before the first look; else 0 */
 		bool is_missed;		/* the kernel's is the peak: it lay ... */
 		int64_t after_ns;	/* ... between these two readings */
 		int64_t by_ns;
-		bool requests_known; /* missed_requested_bytes of the sites */
+		uint64_t after_rss_bytes; /* RSS at the first of them; 0: not read */
+		bool requests_known;	  /* missed_requested_bytes of the sites */
 	} peak;
 	/* What the events say of the time from the last snapshot up to the moment that was asked
 	 * for, or to the end of the trace. Of blocks, and of calls that map: where an allocator

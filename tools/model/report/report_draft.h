@@ -15,6 +15,7 @@
 #include "tools/model/report/frames.h"
 #include "tools/model/report/report.h"
 #include "tools/model/report/rss_series.h"
+#include "tools/read/trace/rss_peak.h"
 #include "tools/read/trace/trace.h"
 #include "tools/read/trace/trace_record.h"
 
@@ -43,14 +44,14 @@ struct vmt_window {
 
 /* The largest RSS, as the trace's records have it; times in ticks. */
 struct vmt_peak_draft {
-	uint64_t seen_bytes;
+	struct vmt_rss_peak rss;
 	uint64_t seen_time;
-	bool is_counted; /* by the kernel */
-	bool is_said;	 /* ... and the process said so at its end */
-	uint64_t counted_bytes;
-	uint64_t after; /* the last reading of that count before ... */
-	uint64_t by;	/* ... the first that has it */
-	uint64_t last;	/* the last of all; 0: none */
+	bool is_said;		  /* the process said the kernel's count at its end */
+	uint64_t after;		  /* the last reading of that count before ... */
+	uint64_t after_rss_bytes; /* ... with this RSS; 0: not read */
+	uint64_t by;		  /* the first that has it */
+	uint64_t last;		  /* the last of all; 0: none */
+	uint64_t last_rss_bytes;
 };
 
 struct vmt_report_draft {

@@ -1,7 +1,6 @@
 /* The largest RSS: what readings and snapshots saw, and what the kernel counted between them. */
 #include "format/codec.h"
 #include "tools/model/report/report_draft.h"
-#include "tools/read/trace/rss_peak.h"
 
 /* One reading of the kernel's count. */
 struct reading {
@@ -12,26 +11,29 @@ struct reading {
 
 typedef void (*taker)(struct vmt_report_draft *draft, const struct reading *reading);
 
+static uint64_t
+known(uint64_t bytes)
+{
+	return bytes != VMT_FIGURE_UNKNOWN ? bytes : 0;
+}
+
 static void
 see(struct vmt_report_draft *draft, const struct reading *reading)
 {
 	struct vmt_peak_draft *peak = &draft->peak;
 	uint64_t counted = reading->peak_rss_bytes;
 
-	if (reading->rss_bytes != VMT_FIGURE_UNKNOWN && reading->rss_bytes > peak->seen_bytes) {
-		peak->seen_bytes = reading->rss_bytes;
+	if (reading->rss_bytes != VMT_FIGURE_UNKNOWN && reading->rss_bytes > peak->rss.seen_bytes)
 		peak->seen_time = reading->time;
-	}
-	if (counted == VMT_FIGURE_UNKNOWN)
-		return;
-	peak->is_counted = true;
-	if (counted > peak->counted_bytes ||
-	    (counted == peak->counted_bytes && reading->time < peak->by)) {
-		peak->counted_bytes = counted;
+	if (counted != VMT_FIGURE_UNKNOWN &&
+	    (counted > peak->rss.counted_bytes ||
+	     (counted == peak->rss.counted_bytes && reading->time < peak->by)))
 		peak->by = reading->time;
-	}
-	if (reading->time > peak->last)
+	if (counted != VMT_FIGURE_UNKNOWN && reading->time > peak->last) {
 		peak->last = reading->time;
+		peak->last_rss_bytes = known(reading->rss_bytes);
+	}
+	vmt_rss_peak_add(&peak->rss, reading->time, reading->rss_bytes, counted);
 }
 
 /* Usages are written later than snapshots that were taken later: the order of chunks tells nothing.
@@ -42,8 +44,10 @@ see_before(struct vmt_report_draft *draft, const struct reading *reading)
 	struct vmt_peak_draft *peak = &draft->peak;
 
 	if (reading->peak_rss_bytes != VMT_FIGURE_UNKNOWN && reading->time < peak->by &&
-	    reading->time > peak->after)
+	    reading->time > peak->after) {
 		peak->after = reading->time;
+		peak->after_rss_bytes = known(reading->rss_bytes);
+	}
 }
 
 static void
@@ -92,9 +96,10 @@ vmt_report_peak_scan(struct vmt_report_draft *draft)
 {
 	struct vmt_peak_draft *peak = &draft->peak;
 
+	peak->rss.at_start_bytes = vmt_trace_head(draft->trace)->start_peak_rss_bytes;
 	visit_all(draft, see);
 	peak->after = vmt_trace_head(draft->trace)->clock_start.ticks;
-	if (!vmt_rss_peak_is_above(peak->counted_bytes, peak->seen_bytes))
+	if (!vmt_rss_peak_is_missed(&peak->rss))
 		return;
 	visit_all(draft, see_before);
 	draft->missed = (struct vmt_window){
@@ -111,16 +116,18 @@ vmt_report_peak_scan(struct vmt_report_draft *draft)
 void
 vmt_report_peak_hear(struct vmt_report_draft *draft, uint64_t bytes, uint64_t time)
 {
-	uint64_t at_start = vmt_trace_head(draft->trace)->start_peak_rss_bytes;
 	struct vmt_peak_draft *peak = &draft->peak;
+	uint64_t at_start = peak->rss.at_start_bytes;
 
-	if (at_start == 0 || bytes <= at_start || !vmt_rss_peak_is_above(bytes, peak->seen_bytes) ||
-	    (peak->is_counted && !vmt_rss_peak_is_above(bytes, peak->counted_bytes)))
+	if (at_start == 0 || bytes <= at_start ||
+	    !vmt_rss_peak_is_above(bytes, peak->rss.seen_bytes) ||
+	    (peak->rss.is_counted && !vmt_rss_peak_is_above(bytes, peak->rss.counted_bytes)))
 		return;
-	peak->is_counted = true;
-	peak->counted_bytes = bytes;
-	peak->after = peak->last < time ? peak->last : peak->after;
-	if (peak->last == 0)
+	vmt_rss_peak_add(&peak->rss, time, VMT_FIGURE_UNKNOWN, bytes);
+	if (peak->last != 0 && peak->last < time) {
+		peak->after = peak->last;
+		peak->after_rss_bytes = peak->last_rss_bytes;
+	} else if (peak->last == 0)
 		peak->after = vmt_trace_head(draft->trace)->clock_start.ticks;
 	peak->by = time;
 	peak->is_said = true;
@@ -132,14 +139,16 @@ vmt_report_peak_fill(struct vmt_report_draft *draft)
 	const struct vmt_peak_draft *found = &draft->peak;
 	struct vmt_report *report = &draft->report;
 
-	report->peak.seen_bytes = found->seen_bytes;
+	report->peak.seen_bytes = found->rss.seen_bytes;
 	report->peak.seen_ns = vmt_trace_time_ns(draft->trace, found->seen_time);
-	report->peak.counted_bytes = found->is_counted ? found->counted_bytes : VMT_FIGURE_UNKNOWN;
-	report->peak.is_missed =
-	    found->is_counted && vmt_rss_peak_is_above(found->counted_bytes, found->seen_bytes);
+	report->peak.counted_bytes =
+	    found->rss.is_counted ? found->rss.counted_bytes : VMT_FIGURE_UNKNOWN;
+	report->peak.earlier_bytes = vmt_rss_peak_earlier_bytes(&found->rss);
+	report->peak.is_missed = vmt_rss_peak_is_missed(&found->rss);
 	if (!report->peak.is_missed)
 		return;
 	report->peak.after_ns = vmt_trace_time_ns(draft->trace, found->after);
+	report->peak.after_rss_bytes = found->after_rss_bytes;
 	report->peak.by_ns = vmt_trace_time_ns(draft->trace, found->by);
 	report->peak.requests_known = draft->missed.is_wanted && !found->is_said;
 }

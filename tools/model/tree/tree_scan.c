@@ -67,7 +67,7 @@ add_point(struct line *line, uint64_t monotonic_ns, uint64_t rss_bytes, uint64_t
 	struct vmt_tree_point point = {(int64_t)(monotonic_ns & INT64_MAX),
 				       vmt_tree_figure(rss_bytes)};
 
-	vmt_rss_peak_add(&line->peak, rss_bytes, counted_bytes);
+	vmt_rss_peak_add(&line->peak, monotonic_ns, rss_bytes, counted_bytes);
 	if (rss_bytes == VMT_FIGURE_UNKNOWN)
 		return true;
 	if (line->count > 0 && line->filled < line->stride) {
@@ -135,7 +135,9 @@ by_time(const void *left, const void *right)
 static bool
 read_line(struct vmt_tree_process *process, struct vmt_trace *trace, size_t most_points)
 {
-	struct line line = {.most = most_points, .stride = 1};
+	struct line line = {.most = most_points,
+			    .stride = 1,
+			    .peak.at_start_bytes = vmt_trace_head(trace)->start_peak_rss_bytes};
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
 	bool done = true;
