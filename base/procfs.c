@@ -292,6 +292,8 @@ stat_field(struct vmt_procfs_stat *stat, unsigned field)
 		return &stat->parent_pid;
 	case 10:
 		return &stat->minor_faults;
+	case 11:
+		return &stat->children_faults;
 	case 12:
 		return &stat->major_faults;
 	case 20:

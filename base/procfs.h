@@ -36,12 +36,13 @@ struct vmt_procfs_stat {
 	char state;			  /* R S D T t Z X I */
 	char name[VMT_PROCFS_NAME_BYTES]; /* field 2: the last exec's, or what it calls itself */
 	uint64_t parent_pid;
-	uint64_t minor_faults; /* field 10: of all its threads, also those that have ended */
-	uint64_t major_faults; /* field 12 */
-	uint64_t threads;      /* field 20; the first one counts until all have ended */
-	uint64_t start_ticks;  /* field 22 */
-	uint64_t stack_start;  /* field 28; 0 without permission to trace */
-	uint64_t exit_code;    /* field 52, as waitpid's status; 0 without permission to trace */
+	uint64_t minor_faults;	  /* field 10: of all its threads, also those that have ended */
+	uint64_t major_faults;	  /* field 12 */
+	uint64_t children_faults; /* field 11: minor ones of all children that were waited for */
+	uint64_t threads;	  /* field 20; the first one counts until all have ended */
+	uint64_t start_ticks;	  /* field 22 */
+	uint64_t stack_start;	  /* field 28; 0 without permission to trace */
+	uint64_t exit_code;	  /* field 52, as waitpid's status; 0 without permission to trace */
 };
 
 /* Of /proc/PID/status; VMT_PROCFS_UNKNOWN where it has no such line. */

@@ -158,6 +158,33 @@ an_unfinished_one_is_not_reaped(void **state)
 	assert_int_equal(vmt_launch_status(&launch), 128 + SIGKILL);
 }
 
+#define MIB (UINT64_C(1) << 20)
+#define GROWS                                                                                      \
+	"a=xxxxxxxx; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do "       \
+	"a=$a$a; done; "
+
+static uint64_t
+peak_of(const char *script)
+{
+	struct vmt_launch launch = launch_shell(script);
+
+	assert_true(vmt_launch_reap(&launch, true));
+	return launch.peak_rss_bytes;
+}
+
+/* What a child had, that the program waited for, is not its own. */
+static void
+a_peak_is_the_programs_own(void **state)
+{
+	uint64_t small_bytes = peak_of("kill -KILL $$");
+
+	(void)state;
+	assert_true(small_bytes > 0 && small_bytes < 30 * MIB);
+	assert_true(peak_of(GROWS "kill -KILL $$") > 32 * MIB);
+	assert_int_equal(peak_of("(" GROWS ":); kill -KILL $$"), 0);
+	assert_int_equal(peak_of("(:); kill -KILL $$"), 0);
+}
+
 int
 main(void)
 {
@@ -168,6 +195,7 @@ main(void)
 	    cmocka_unit_test_setup(machine_code_is_no_script, set_up),
 	    cmocka_unit_test_setup(signals_are_passed_on_or_ignored, set_up),
 	    cmocka_unit_test_setup(an_unfinished_one_is_not_reaped, set_up),
+	    cmocka_unit_test_setup(a_peak_is_the_programs_own, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

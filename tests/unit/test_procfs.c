@@ -132,6 +132,7 @@ parses_stat_of_a_process_with_a_nasty_name(void **state)
 	assert_int_equal(stat.state, 'S');
 	assert_int_equal(stat.parent_pid, 3);
 	assert_int_equal(stat.minor_faults, 1);
+	assert_int_equal(stat.children_faults, 2);
 	assert_int_equal(stat.major_faults, 3);
 	assert_int_equal(stat.threads, 4);
 	assert_int_equal(stat.start_ticks, 8112);

@@ -1,5 +1,6 @@
 #include "tools/cmd/launch.h"
 
+#include "base/procfs.h"
 #include "tools/read/elf/preloadable.h"
 
 #include <assert.h>
@@ -251,25 +252,56 @@ vmt_launch_has_ended(struct vmt_launch *launch)
 	return true;
 }
 
+/* What wait4 tells of a process is the most that it had, or one of the children that it waited for
+ * (RUSAGE_BOTH in kernel/exit.c). Each of those has faulted at least once, and the kernel adds that
+ * up at the same place. Of a process that has ended, and is not reaped yet. */
+static bool
+waited_for_none(pid_t pid)
+{
+	struct vmt_procfs_stat stat = {.children_faults = 1};
+	int fd = vmt_procfs_open((uint32_t)pid, "stat");
+	bool is_read = fd >= 0 && vmt_procfs_read_stat(fd, &stat);
+
+	if (fd >= 0)
+		close(fd);
+	return is_read && stat.state == 'Z' && stat.children_faults == 0;
+}
+
+/* It is reaped only later. */
+static bool
+wait_for_end(const struct vmt_launch *launch, bool block)
+{
+	siginfo_t info = {.si_pid = 0};
+	int options = WEXITED | WNOWAIT | (block ? 0 : WNOHANG);
+	int result;
+
+	do
+		result = waitid(P_PID, (id_t)launch->pid, &info, options);
+	while (result < 0 && errno == EINTR);
+	return result < 0 || info.si_pid != 0;
+}
+
 bool
 vmt_launch_reap(struct vmt_launch *launch, bool block)
 {
 	struct rusage usage = {.ru_maxrss = 0};
+	bool is_own;
 	pid_t got;
 
 	assert(launch->pid > 0);
 	if (launch->ended)
 		return true;
-	do
-		got = wait4(launch->pid, &launch->wait_status, block ? 0 : WNOHANG, &usage);
-	while (got < 0 && errno == EINTR);
-	if (got == 0)
+	if (!wait_for_end(launch, block))
 		return false;
+	is_own = waited_for_none(launch->pid);
+	do
+		got = wait4(launch->pid, &launch->wait_status, 0, &usage);
+	while (got < 0 && errno == EINTR);
 	/* Nobody else waits for it; should somebody have, its status is lost. */
 	if (got < 0)
 		launch->wait_status = 0;
 	launch->ended = true;
-	launch->peak_rss_bytes = got < 0 ? 0 : (uint64_t)usage.ru_maxrss << 10;
+	launch->peak_rss_bytes = got < 0 || !is_own ? 0 : (uint64_t)usage.ru_maxrss << 10;
 	if (launch->end_ns == 0)
 		launch->end_ns = vmt_launch_now_ns();
 	/* The number may be given to a stranger from here on. */

@@ -21,8 +21,9 @@ struct vmt_launch {
 	pid_t pid;
 	bool ended;
 	int wait_status;	 /* where ended */
-	uint64_t peak_rss_bytes; /* ... as wait4 tells it: of programs before an exec too; 0: not
-				    known */
+	uint64_t peak_rss_bytes; /* ... as wait4 tells it: of programs before an exec too. 0: not
+				    known, as where the program waited for children: it may be
+				    one's of them */
 	uint64_t start_ns;	 /* CLOCK_MONOTONIC */
 	uint64_t end_ns;	 /* 0: not seen to have ended */
 };
