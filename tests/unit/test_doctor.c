@@ -285,6 +285,31 @@ a_process_is_looked_at(void **state)
 	assert_non_null(strstr(output, "page tables can be read"));
 }
 
+/* What is said of this process, were its program a static one. */
+static void
+say_of_this(bool is_static, char *output, size_t room)
+{
+	struct vmt_doctor doctor = {.layout = {.out = fmemopen(output, room, "w"), .columns = 1000},
+				    .is_static = is_static};
+
+	assert_non_null(doctor.layout.out);
+	vmt_doctor_process(&doctor, (uint32_t)getpid());
+	fclose(doctor.layout.out);
+}
+
+static void
+variables_are_no_advice_for_a_static_program(void **state)
+{
+	static char output[16384];
+
+	(void)state;
+	say_of_this(true, output, sizeof(output));
+	assert_non_null(strstr(output, "restart it under"));
+	assert_null(strstr(output, "vmtrace env"));
+	say_of_this(false, output, sizeof(output));
+	assert_non_null(strstr(output, "vmtrace env"));
+}
+
 #define HAS_NO_RIGHTS 3
 
 /* A child that has given up its rights may not look at this process: 0 = and is told what helps. */
@@ -391,6 +416,7 @@ main(void)
 	    cmocka_unit_test(damaged_programs_do_no_harm),
 	    cmocka_unit_test(the_verdict_is_the_exit_status),
 	    cmocka_unit_test(a_process_is_looked_at),
+	    cmocka_unit_test(variables_are_no_advice_for_a_static_program),
 	    cmocka_unit_test(who_may_not_look_is_told_what_helps),
 	    cmocka_unit_test(wrong_use_is_told),
 	};

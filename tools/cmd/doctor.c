@@ -86,7 +86,8 @@ vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *prog
 	const char *obstacle = vmt_preloadable_obstacle(program, &remedy);
 
 	say_kind(doctor, program);
-	if (vmt_preloadable_is_static(program))
+	doctor->is_static = vmt_preloadable_is_static(program);
+	if (doctor->is_static)
 		say_static(doctor, program);
 	else if (obstacle)
 		vmt_doctor_say(doctor, VMT_DOCTOR_LACK, remedy, "%s", obstacle);

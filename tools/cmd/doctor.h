@@ -16,6 +16,7 @@ struct vmt_doctor {
 	struct vmt_layout layout;
 	unsigned lacks;
 	unsigned notes;
+	bool is_static;	     /* the program: LD_PRELOAD does not reach it */
 	bool is_recorded;    /* the process that runs, now */
 	const char *verdict; /* on that process; NULL = no process, or nothing is known */
 };

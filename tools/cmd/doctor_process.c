@@ -103,8 +103,11 @@ say_not_loaded(struct vmt_doctor *doctor, uint32_t pid)
 	doctor->verdict = "Can be recorded after a restart.";
 	vmt_doctor_say(
 	    doctor, VMT_DOCTOR_NOTE,
-	    "vmtrace record -p watches what it has in RAM; for its calls restart it under "
-	    "vmtrace record, or with the variables that vmtrace env prints",
+	    doctor->is_static
+		? "vmtrace record -p watches what it has in RAM; for its calls restart it under "
+		  "vmtrace record"
+		: "vmtrace record -p watches what it has in RAM; for its calls restart it under "
+		  "vmtrace record, or with the variables that vmtrace env prints",
 	    "%s is not loaded in process %" PRIu32 ": the calls of this run can't be recorded",
 	    VMT_LIBRARY_NAME, pid);
 }
