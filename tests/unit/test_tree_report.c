@@ -2,7 +2,10 @@
 #include "tests/unit/sample_trace.h"
 
 #include "tools/cmd/tree_report.h"
+#include "tools/model/tree/tree_build.h"
+#include "tools/render/tree_text.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -120,11 +123,60 @@ counts_what_it_has_no_room_for(void **state)
 	assert_true(number_of("\"passed_over\":") > 0);
 }
 
+/* A process that SIGKILL ended, while so many kills were counted in its cgroup. */
+static int
+killed_trace(char path[BUILD_PATH_BYTES], uint64_t kills)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_usage usages[2];
+	int fd;
+
+	memset(usages, 0xff, sizeof(usages));
+	for (uint64_t i = 0; i < 2; i++) {
+		usages[i].time = usages[i].monotonic_ns = BUILD_START + 1000 * (i + 1);
+		usages[i].rss_bytes = 8 << 20;
+		usages[i].cgroup_oom_kills = 3 + i * kills;
+	}
+	build_trace_usage(build, usages, 2);
+	build_trace_end(build, VMT_END_SIGNAL, SIGKILL, BUILD_START + 5000);
+	fd = build_trace_memfd(build, path);
+	build_trace_free(build);
+	return fd;
+}
+
+static void
+names_who_the_oom_killer_ended(void **state)
+{
+	(void)state;
+	for (uint64_t kills = 0; kills < 2; kills++) {
+		struct vmt_tree_options options = {.group_by = VMT_TREE_BY_TITLE};
+		char path[BUILD_PATH_BYTES];
+		int fd = killed_trace(path, kills);
+		struct vmt_tree_file file = {path, path};
+		struct vmt_err err = {""};
+		struct vmt_tree *tree;
+		FILE *out = fmemopen(said, sizeof(said), "w");
+
+		assert_non_null(out);
+		assert_int_equal(vmt_tree_build(&tree, &file, 1, &options, &err), 0);
+		assert_string_equal(tree->processes[0].end, "signal");
+		assert_int_equal(tree->processes[0].is_oom, kills);
+		vmt_tree_text_print(tree, &(struct vmt_tree_text_options){
+					      .layout = {.out = out, .columns = 1000}, .top = 10});
+		fclose(out);
+		assert_int_equal(strstr(said, "  oom  ") != NULL, kills);
+		assert_int_equal(strstr(said, "  signal  ") != NULL, !kills);
+		vmt_tree_free(tree);
+		close(fd);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(counts_what_is_no_trace),
+	    cmocka_unit_test(names_who_the_oom_killer_ended),
 	    cmocka_unit_test(counts_what_it_has_no_room_for),
 	};
 

@@ -2,6 +2,7 @@
 
 #include "format/codec.h"
 #include "tools/cmd/show_page.h"
+#include "tools/read/trace/oom_kills.h"
 #include "tools/read/trace/process_end.h"
 #include "tools/read/trace/rss_peak.h"
 #include "tools/read/trace/trace.h"
@@ -63,8 +64,7 @@ vmt_record_summary_free(struct vmt_record_summary *recorded)
 /* What the readings of one trace tell. */
 struct readings {
 	struct vmt_rss_peak peak;
-	uint64_t first_kills; /* of the cgroup; VMT_FIGURE_UNKNOWN */
-	uint64_t most_kills;
+	struct vmt_oom_kills kills;
 	uint64_t limit_bytes;
 };
 
@@ -74,12 +74,7 @@ add_usage(struct readings *readings, const struct vmt_usage *usage)
 	vmt_rss_peak_add(&readings->peak, usage->time, usage->rss_bytes, usage->peak_rss_bytes);
 	if (usage->cgroup_limit_bytes != VMT_FIGURE_UNKNOWN)
 		readings->limit_bytes = usage->cgroup_limit_bytes;
-	if (usage->cgroup_oom_kills == VMT_FIGURE_UNKNOWN)
-		return;
-	if (readings->first_kills == VMT_FIGURE_UNKNOWN)
-		readings->first_kills = readings->most_kills = usage->cgroup_oom_kills;
-	if (usage->cgroup_oom_kills > readings->most_kills)
-		readings->most_kills = usage->cgroup_oom_kills;
+	vmt_oom_kills_add(&readings->kills, usage->cgroup_oom_kills);
 }
 
 static void
@@ -126,7 +121,6 @@ read_readings(struct vmt_trace *trace)
 {
 	struct readings readings = {.peak.at_start_bytes =
 					vmt_trace_head(trace)->start_peak_rss_bytes,
-				    .first_kills = VMT_FIGURE_UNKNOWN,
 				    .limit_bytes = VMT_FIGURE_UNKNOWN};
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
@@ -149,10 +143,9 @@ static bool
 is_oom(struct vmt_trace *trace, const struct readings *readings)
 {
 	int status;
+	const char *end = vmt_trace_end(trace, &status);
 
-	return strcmp(vmt_trace_end(trace, &status), "signal") == 0 && status == SIGKILL &&
-	       readings->first_kills != VMT_FIGURE_UNKNOWN &&
-	       readings->most_kills > readings->first_kills;
+	return vmt_oom_kills_ended(&readings->kills, end, status);
 }
 
 static struct figures

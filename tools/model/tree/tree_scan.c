@@ -1,6 +1,7 @@
 #include "tools/model/tree/tree_scan.h"
 
 #include "format/codec.h"
+#include "tools/read/trace/oom_kills.h"
 #include "tools/read/trace/rss_peak.h"
 #include "tools/read/trace/trace.h"
 #include "tools/read/trace/untraced_records.h"
@@ -17,6 +18,7 @@
 struct line {
 	uint64_t leaves_ns; /* of a last snapshot, or 0 */
 	struct vmt_rss_peak peak;
+	struct vmt_oom_kills kills;
 	struct vmt_tree_point *points;
 	size_t count;
 	size_t room;
@@ -95,6 +97,7 @@ add_usages(struct line *line, const struct vmt_trace_chunk *chunk, const unsigne
 		step = vmt_codec_get_usage(&chunk->header, bytes + at, length - at, &usage);
 		if (step == 0)
 			break;
+		vmt_oom_kills_add(&line->kills, usage.cgroup_oom_kills);
 		if (!add_point(line, usage.monotonic_ns, usage.rss_bytes, usage.peak_rss_bytes))
 			return false;
 	}
@@ -153,6 +156,8 @@ read_line(struct vmt_tree_process *process, struct vmt_trace *trace, size_t most
 	if (!done)
 		return false;
 	process->peak_rss_bytes = vmt_rss_peak_bytes(&line.peak);
+	process->end = vmt_trace_end(trace, &process->end_status);
+	process->is_oom = vmt_oom_kills_ended(&line.kills, process->end, process->end_status);
 	/* Usages are written later than snapshots that were taken later. */
 	if (line.count > 1)
 		qsort(line.points, line.count, sizeof(*line.points), by_time);
@@ -292,7 +297,6 @@ read_identity(struct vmt_tree_process *process, const struct vmt_trace *trace)
 	process->clock = head->clock;
 	process->start_time = head->clock_start.ticks;
 	process->start_ns = start_of(head);
-	process->end = vmt_trace_end(trace, &process->end_status);
 	process->is_snapshot = (head->notes & VMT_NOTE_SNAPSHOT) != 0;
 	if (process->is_snapshot) /* the recording did, and the process ran on */
 		process->end = "snapshot";
