@@ -285,7 +285,7 @@ say_missed_requests(struct vmt_sentence *sentence, const struct vmt_report *repo
 	if (report->peak.after_rss_bytes > report->peak.counted_bytes)
 		unseen_bytes = 0;
 	if (requested_bytes < unseen_bytes / 2) {
-		vmt_sentence_say(sentence, "; no recorded request explains it");
+		vmt_sentence_say(sentence, "; what was requested meanwhile does not explain it");
 		return;
 	}
 	say_bytes(sentence, "; requested meanwhile: ", requested_bytes, "");

@@ -72,7 +72,6 @@ emit_process(struct vmt_emitter *emitter, const struct vmt_tree *tree,
 	emit_figure(emitter, "peak_rss_bytes",
 		    process->peak_rss_bytes ? process->peak_rss_bytes : VMT_FIGURE_UNKNOWN);
 	vmt_emitter_string(emitter, "end", process->end);
-	vmt_emitter_bool(emitter, "oom", process->is_oom);
 	vmt_emitter_string(emitter, "parent",
 			   is_child ? tree->processes[process->parent].name : NULL);
 	vmt_emitter_string(emitter, "origin", origin_name(process->origin));

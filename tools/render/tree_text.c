@@ -253,7 +253,7 @@ print_process(const struct vmt_tree *tree, const struct vmt_layout *layout,
 			has ? figure(shared, at->shared_bytes) : "-",
 			has ? figure(proportional, at->proportional_bytes) : "-",
 			process->peak_rss_bytes ? figure(peak, process->peak_rss_bytes) : "?",
-			process->is_oom ? "oom" : process->end, process->name, process->title);
+			process->end, process->name, process->title);
 	if (process->owner)
 		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%*smost: %s", INDENT, "", process->owner);
 	if (family->traces == 1 && (family->untraced.there > 0 || family->untraced.brief > 0))

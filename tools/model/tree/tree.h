@@ -88,9 +88,8 @@ struct vmt_tree_process {
 	int64_t end_ns;	   /* the last that is known of it; INT64_MAX: it runs */
 	int64_t leaves_ns; /* of its last snapshot, where it waited for that in order to end; else
 			      end_ns */
-	const char *end;   /* process_end.h */
+	const char *end;   /* process_end.h; or "oom", by the OOM killer's signal */
 	int end_status;
-	bool is_oom;		 /* a signal of the OOM killer, as far as is known */
 	bool is_snapshot;	 /* its only one is all there is of it; end is "snapshot" */
 	uint64_t peak_rss_bytes; /* 0: never read */
 	struct vmt_tree_point *points;

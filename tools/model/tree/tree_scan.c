@@ -157,7 +157,8 @@ read_line(struct vmt_tree_process *process, struct vmt_trace *trace, size_t most
 		return false;
 	process->peak_rss_bytes = vmt_rss_peak_bytes(&line.peak);
 	process->end = vmt_trace_end(trace, &process->end_status);
-	process->is_oom = vmt_oom_kills_ended(&line.kills, process->end, process->end_status);
+	if (vmt_oom_kills_ended(&line.kills, process->end, process->end_status))
+		process->end = "oom";
 	/* Usages are written later than snapshots that were taken later. */
 	if (line.count > 1)
 		qsort(line.points, line.count, sizeof(*line.points), by_time);
