@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PROGRAM_HEADERS 64u
+#define CIE_READ_BYTES 128u /* of what stands before its instructions */
 #define PC_RELATIVE_4 0x1bu /* DW_EH_PE_pcrel | DW_EH_PE_sdata4 */
 
 /* -- segments ------------------------------------------------------------------------------------
@@ -115,7 +116,8 @@ read_segments(struct vmt_code_map *map, uint64_t bytes, vmt_code_map_reader *rea
 	return 0;
 }
 
-static void
+/* Those of the first header that names a table: one program has one. */
+static int
 add_found_frames(struct vmt_code_map *map, const struct headers *headers)
 {
 	for (uint32_t i = 0; i < headers->file.e_phnum; i++) {
@@ -133,8 +135,9 @@ add_found_frames(struct vmt_code_map *map, const struct headers *headers)
 		memcpy(&distance, bytes + 4, sizeof(distance));
 		address += 4 + (uint64_t)(int64_t)distance;
 		if (vmt_code_map_bytes(map, address, &room))
-			vmt_code_map_add_frames(map, address, room);
+			return vmt_code_map_add_frames(map, address, room);
 	}
+	return 0;
 }
 
 int
@@ -155,8 +158,8 @@ vmt_code_map_open(struct vmt_code_map *map, uint64_t header, vmt_code_map_reader
 	if (error == 0)
 		error = read_segments(map, bytes, read, context);
 	if (error == 0)
-		add_found_frames(map, &headers);
-	else
+		error = add_found_frames(map, &headers);
+	if (error != 0)
 		vmt_code_map_close(map);
 	return error;
 }
@@ -199,6 +202,8 @@ vmt_code_map_add_function(struct vmt_code_map *map, uint64_t start, uint64_t end
 
 	if (!segment || end <= start || end - segment->address > segment->length)
 		return 0;
+	if (count == VMT_CODE_MAP_MAX_FUNCTIONS)
+		return -E2BIG;
 	if (!vmt_buffer_reserve(&map->functions_buffer, (count + 1) * sizeof(*functions)))
 		return -ENOMEM;
 	functions = (struct vmt_code_function *)(void *)map->functions_buffer.bytes;
@@ -274,7 +279,7 @@ cie_is_relative(struct frames *frames, uint64_t cie)
 	frames->is_cie_relative = false;
 	if (cursor.failed || length > (uint64_t)(cursor.end - cursor.at))
 		return false;
-	cursor.end = cursor.at + length;
+	cursor.end = cursor.at + (length < CIE_READ_BYTES ? length : CIE_READ_BYTES);
 	if (vmt_cfi_cursor_take(&cursor, 4) == 0)
 		frames->is_cie_relative = has_relative_addresses(cursor);
 	return frames->is_cie_relative;

@@ -20,6 +20,7 @@
 
 #define VMT_CODE_MAP_SEGMENTS 16u
 #define VMT_CODE_MAP_MAX_BYTES (UINT64_C(2) << 30) /* of a file's copies */
+#define VMT_CODE_MAP_MAX_FUNCTIONS 4000000u	   /* each as often as it was added */
 
 /* Copies [address, address + bytes) out of the process. 0, or a negative errno; all or nothing. */
 typedef int vmt_code_map_reader(void *context, uint64_t address, void *to, size_t bytes);
@@ -56,7 +57,8 @@ int vmt_code_map_open(struct vmt_code_map *map, uint64_t header, vmt_code_map_re
 /* The same of copies that the caller has; they must stay. */
 int vmt_code_map_add_segment(struct vmt_code_map *map, const struct vmt_code_segment *segment);
 
-/* One more function, in addresses of the process; what is no code, or empty, is left out. */
+/* One more function, in addresses of the process; what is no code, or empty, is left out.
+ * -E2BIG: the map is full. */
 int vmt_code_map_add_function(struct vmt_code_map *map, uint64_t start, uint64_t end);
 
 /* The functions that the tables of frames in [address, address + bytes) cover; the table may end

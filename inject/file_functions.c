@@ -5,6 +5,9 @@
 #include <elf.h>
 #include <string.h>
 
+/* More of a kind, which no linker writes, would only make the reading long. */
+#define SECTIONS_OF_A_KIND 4u
+
 struct sections {
 	const struct vmt_file *file;
 	uint64_t offset;
@@ -48,7 +51,8 @@ take_section(const struct sections *sections, uint32_t index, Elf64_Shdr *sectio
 	return true;
 }
 
-/* A string of a section of strings; NULL: there is none, or it does not end. */
+/* A string of a section of strings; NULL: there is none. The section's last byte ends each of them
+ * (gABI, String Table): none is searched for its end, which could be far away for every symbol. */
 static const char *
 string_of(const struct sections *sections, uint32_t index, uint32_t offset)
 {
@@ -58,8 +62,7 @@ string_of(const struct sections *sections, uint32_t index, uint32_t offset)
 	if (!take_section(sections, index, &strings) || strings.sh_type != SHT_STRTAB)
 		return NULL;
 	bytes = part(sections->file, strings.sh_offset, strings.sh_size);
-	if (!bytes || offset >= strings.sh_size ||
-	    !memchr(bytes + offset, '\0', strings.sh_size - offset))
+	if (!bytes || offset >= strings.sh_size || bytes[strings.sh_size - 1] != '\0')
 		return NULL;
 	return (const char *)bytes + offset;
 }
@@ -97,13 +100,17 @@ vmt_file_functions_each(const struct vmt_file *file, vmt_file_functions_visitor 
 {
 	struct sections sections;
 	Elf64_Shdr section;
+	uint32_t taken = 0;
 
 	if (!open_sections(file, &sections))
 		return;
-	for (uint32_t i = 0; i < sections.count; i++)
-		if (take_section(&sections, i, &section) &&
-		    (section.sh_type == SHT_SYMTAB || section.sh_type == SHT_DYNSYM))
-			visit_symbols(&sections, &section, visit, context);
+	for (uint32_t i = 0; taken < SECTIONS_OF_A_KIND && i < sections.count; i++) {
+		if (!take_section(&sections, i, &section) ||
+		    (section.sh_type != SHT_SYMTAB && section.sh_type != SHT_DYNSYM))
+			continue;
+		visit_symbols(&sections, &section, visit, context);
+		taken++;
+	}
 }
 
 struct adder {
@@ -122,17 +129,24 @@ add_symbol(void *context, const struct vmt_file_function *function)
 		    vmt_code_map_add_function(adder->map, start, start + function->bytes);
 }
 
+struct taken {
+	uint32_t frames;
+	uint32_t go_tables;
+};
+
 static int
-add_section(struct vmt_code_map *map, const char *name, const Elf64_Shdr *section)
+add_section(struct vmt_code_map *map, const char *name, const Elf64_Shdr *section,
+	    struct taken *taken)
 {
 	uint64_t address = section->sh_addr + map->bias;
 	size_t room;
 
 	if (!vmt_code_map_bytes(map, address, &room))
 		return 0;
-	if (strcmp(name, ".eh_frame") == 0)
+	if (strcmp(name, ".eh_frame") == 0 && taken->frames++ < SECTIONS_OF_A_KIND)
 		return vmt_code_map_add_frames(map, address, section->sh_size);
-	if (strcmp(name, ".gopclntab") == 0 || strcmp(name, ".data.rel.ro.gopclntab") == 0)
+	if ((strcmp(name, ".gopclntab") == 0 || strcmp(name, ".data.rel.ro.gopclntab") == 0) &&
+	    taken->go_tables++ < SECTIONS_OF_A_KIND)
 		return vmt_go_bounds_add(map, address);
 	return 0;
 }
@@ -141,6 +155,7 @@ static int
 add_sections(const struct vmt_file *file, struct vmt_code_map *map)
 {
 	struct sections sections;
+	struct taken taken = {.frames = 0};
 	Elf64_Shdr section;
 	int error = 0;
 
@@ -152,7 +167,7 @@ add_sections(const struct vmt_file *file, struct vmt_code_map *map)
 				       : NULL;
 
 		if (name)
-			error = add_section(map, name, &section);
+			error = add_section(map, name, &section, &taken);
 	}
 	return error;
 }

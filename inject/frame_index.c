@@ -6,7 +6,8 @@
 
 #define HEADER_BYTES 12u
 #define ENTRY_BYTES 8u
-#define RELATIVE_4 0x1bu /* DW_EH_PE_pcrel | DW_EH_PE_sdata4 */
+#define CIE_READ_BYTES 128u /* of what stands before its instructions */
+#define RELATIVE_4 0x1bu    /* DW_EH_PE_pcrel | DW_EH_PE_sdata4 */
 #define ENTRIES_MAX 4000000u
 
 struct entry {
@@ -98,7 +99,7 @@ static bool
 is_relative(const uint8_t *record, size_t room)
 {
 	const uint8_t *at = record + 9; /* length, id, version */
-	const uint8_t *end = record + room;
+	const uint8_t *end = record + (room < CIE_READ_BYTES ? room : CIE_READ_BYTES);
 	const uint8_t *letters = at;
 
 	while (at < end && *at != 0)

@@ -10,6 +10,8 @@
 
 /* Anything but 0, which would mean that the table knows its text. */
 #define SOME_TEXT (UINT64_C(1) << 40)
+/* Each try walks the whole table. A program of Go's needs two: one place, and one function. */
+#define TRIES_MAX 16u
 
 static const uint8_t madvise_form[] = {VMT_GO_FORM_MADVISE};
 static const uint8_t munmap_form[] = {VMT_GO_FORM_MUNMAP};
@@ -67,12 +69,15 @@ static uint64_t
 find_text(const struct vmt_code_map *map, const struct vmt_gopclntab *table,
 	  const struct vmt_code_segment *segment)
 {
-	for (uint64_t at = find_form(segment, 0); at < segment->length;
+	unsigned tries = 0;
+
+	for (uint64_t at = find_form(segment, 0); at < segment->length && tries++ < TRIES_MAX;
 	     at = find_form(segment, at + 1)) {
 		struct vmt_gopclntab_function function;
 		uint64_t cursor = 0;
 
-		while (vmt_gopclntab_named(table, "runtime.madvise", &cursor, &function)) {
+		while (tries++ < TRIES_MAX &&
+		       vmt_gopclntab_named(table, "runtime.madvise", &cursor, &function)) {
 			uint64_t text = segment->address + at - (function.start - table->text);
 
 			if (fits(map, table, text))

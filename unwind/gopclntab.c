@@ -391,12 +391,12 @@ vmt_gopclntab_find(const struct vmt_gopclntab *table, uint64_t address,
 	return count;
 }
 
+/* bytes: of `name`, with its NUL. Only as many are looked at, whatever stands in the table. */
 static bool
-is_named(const char *string, const char *name)
+is_named(const struct vmt_gopclntab_part *names, uint64_t offset, const char *name, size_t bytes)
 {
-	size_t bytes = vmt_text_string_bytes(name) + 1;
-
-	return vmt_text_string_bytes(string) + 1 == bytes && memcmp(string, name, bytes) == 0;
+	return offset < names->length && names->length - offset >= bytes &&
+	       memcmp(names->bytes + offset, name, bytes) == 0;
 }
 
 static bool
@@ -424,11 +424,14 @@ bool
 vmt_gopclntab_named(const struct vmt_gopclntab *table, const char *name, uint64_t *cursor,
 		    struct vmt_gopclntab_function *function)
 {
+	const size_t bytes = vmt_text_string_bytes(name) + 1;
+
 	while (*cursor < table->functions) {
 		struct record record;
 
 		if (read_record(table, (*cursor)++, &record) &&
-		    describe(table, &record, function) && is_named(function->name, name))
+		    is_named(&table->names, record.name, name, bytes) &&
+		    describe(table, &record, function))
 			return true;
 	}
 	return false;

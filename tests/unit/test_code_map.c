@@ -195,6 +195,148 @@ overlapping_functions_bound_each_other(void **state)
 	vmt_code_map_close(&map);
 }
 
+static void
+a_map_has_an_end(void **state)
+{
+	static const uint8_t code[100];
+	const struct vmt_code_segment segment = {0x1000, sizeof(code), code, true};
+	struct vmt_code_map map = {0};
+
+	(void)state;
+	assert_int_equal(vmt_code_map_add_segment(&map, &segment), 0);
+	for (uint32_t i = 0; i < VMT_CODE_MAP_MAX_FUNCTIONS; i++)
+		if (vmt_code_map_add_function(&map, 0x1010, 0x1030) != 0)
+			fail();
+	assert_int_equal(vmt_code_map_add_function(&map, 0x1010, 0x1030), -E2BIG);
+	vmt_code_map_settle(&map);
+	assert_int_equal(map.functions_count, 1);
+	vmt_code_map_close(&map);
+}
+
+/* A file of nothing but section headers, all of one table of symbols. */
+struct same_tables {
+	Elf64_Ehdr header;
+	Elf64_Shdr sections[32];
+	Elf64_Sym symbols[2];
+	char strings[4];
+};
+
+static void
+make_same_tables(struct same_tables *file, uint32_t type)
+{
+	*file = (struct same_tables){.strings = "a"};
+	memcpy(file->header.e_ident, ELFMAG, SELFMAG);
+	file->header.e_ident[EI_CLASS] = ELFCLASS64;
+	file->header.e_shoff = offsetof(struct same_tables, sections);
+	file->header.e_shentsize = sizeof(Elf64_Shdr);
+	file->header.e_shnum = 32;
+	file->sections[0] = (Elf64_Shdr){.sh_type = SHT_STRTAB,
+					 .sh_offset = offsetof(struct same_tables, strings),
+					 .sh_size = sizeof(file->strings)};
+	for (int i = 1; i < 32; i++)
+		file->sections[i] = (Elf64_Shdr){.sh_type = type,
+						 .sh_offset = offsetof(struct same_tables, symbols),
+						 .sh_size = sizeof(file->symbols)};
+	for (int i = 0; i < 2; i++)
+		file->symbols[i] = (Elf64_Sym){.st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+					       .st_shndx = 1,
+					       .st_value = 0x1000,
+					       .st_size = 4};
+}
+
+static void
+count_function(void *context, const struct vmt_file_function *function)
+{
+	assert_string_equal(function->name, "a");
+	++*(unsigned *)context;
+}
+
+static unsigned
+count_functions(const struct same_tables *file)
+{
+	const struct vmt_file opened = {(const uint8_t *)file, sizeof(*file)};
+	unsigned count = 0;
+
+	vmt_file_functions_each(&opened, count_function, &count);
+	return count;
+}
+
+static void
+one_table_is_not_read_for_each_of_many_headers(void **state)
+{
+	static struct same_tables file;
+
+	(void)state;
+	make_same_tables(&file, SHT_SYMTAB);
+	assert_int_equal(count_functions(&file), 4 * 2);
+	make_same_tables(&file, SHT_DYNSYM);
+	assert_int_equal(count_functions(&file), 4 * 2);
+	file.strings[sizeof(file.strings) - 1] = 'b'; /* strings without an end */
+	assert_int_equal(count_functions(&file), 0);
+}
+
+/* A CIE whose letters are z, then B, which says nothing here, then R; and one function of it. */
+struct frame_table {
+	uint8_t bytes[1024];
+	size_t length;
+};
+
+static void
+put_word(struct frame_table *table, uint32_t word)
+{
+	memcpy(table->bytes + table->length, &word, sizeof(word));
+	table->length += sizeof(word);
+}
+
+static void
+put_record_with_letters(struct frame_table *table, uint64_t address, unsigned blanks)
+{
+	size_t from = table->length;
+	size_t length = 4 + 1 + 1 + blanks + 2 + 4 + 1;
+
+	put_word(table, (uint32_t)length);
+	put_word(table, 0);
+	table->bytes[table->length++] = 1; /* version */
+	table->bytes[table->length++] = 'z';
+	memset(table->bytes + table->length, 'B', blanks);
+	table->length += blanks;
+	memcpy(table->bytes + table->length, "R\0\1\x78\x10\1\x1b", 7);
+	table->length += 7;
+	put_word(table, 12);
+	put_word(table, (uint32_t)(table->length - from));
+	put_word(table, (uint32_t)(0x1000 - (address + table->length)));
+	put_word(table, 8);
+}
+
+static size_t
+count_framed(unsigned blanks)
+{
+	static const uint8_t code[100];
+	const struct vmt_code_segment first = {0x1000, sizeof(code), code, true};
+	struct frame_table table = {.length = 0};
+	struct vmt_code_segment second = {0x2000, sizeof(table.bytes), table.bytes, false};
+	struct vmt_code_map map = {0};
+	size_t count;
+
+	put_record_with_letters(&table, 0x2000, blanks);
+	assert_int_equal(vmt_code_map_add_segment(&map, &first), 0);
+	assert_int_equal(vmt_code_map_add_segment(&map, &second), 0);
+	assert_int_equal(vmt_code_map_add_frames(&map, 0x2000, table.length), 0);
+	count = map.functions_count;
+	vmt_code_map_close(&map);
+	return count;
+}
+
+/* No compiler writes many letters: what stands far behind a CIE's beginning is not read. */
+static void
+a_cie_is_read_only_so_far(void **state)
+{
+	(void)state;
+	assert_int_equal(count_framed(0), 1);
+	assert_int_equal(count_framed(8), 1);
+	assert_int_equal(count_framed(200), 0);
+}
+
 static uint64_t
 next_random(uint64_t *state)
 {
@@ -293,6 +435,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(functions_are_those_of_the_frames_and_symbols),
 	    cmocka_unit_test(overlapping_functions_bound_each_other),
+	    cmocka_unit_test(a_map_has_an_end),
+	    cmocka_unit_test(one_table_is_not_read_for_each_of_many_headers),
+	    cmocka_unit_test(a_cie_is_read_only_so_far),
 	    cmocka_unit_test(damaged_programs_harm_nobody),
 	    cmocka_unit_test(damaged_go_tables_add_nothing_wrong),
 	};

@@ -13,6 +13,7 @@
 
 #define MAX_SCRIPTS 4
 #define GO_INFO_BYTES 32u
+#define MAX_SYMBOL_TABLES 4u /* a linker writes two */
 
 #if defined(__x86_64__)
 #define MACHINE EM_X86_64
@@ -188,11 +189,31 @@ read_symbol(struct vmt_preloadable *program, const GElf_Sym *symbol, const char 
 		program->is_go_race = true;
 }
 
+/* A section of strings, of which the last byte ends each; NULL: it is none. libelf would search for
+ * the end of every string of one that does not end so. */
+static Elf_Data *
+strings_of(Elf *elf, size_t index)
+{
+	Elf_Scn *section = elf_getscn(elf, index);
+	Elf_Data *data = section ? elf_rawdata(section, NULL) : NULL;
+
+	if (!data || data->d_size == 0 || ((const char *)data->d_buf)[data->d_size - 1] != '\0')
+		return NULL;
+	return data;
+}
+
+static const char *
+string_at(const Elf_Data *strings, uint64_t offset)
+{
+	return offset < strings->d_size ? (const char *)strings->d_buf + offset : NULL;
+}
+
 static void
 read_symbols(struct vmt_preloadable *program, Elf *elf, Elf_Scn *section, const GElf_Shdr *header)
 {
 	Elf_Data *data = header->sh_entsize ? elf_getdata(section, NULL) : NULL;
-	size_t count = data ? data->d_size / header->sh_entsize : 0;
+	Elf_Data *strings = strings_of(elf, header->sh_link);
+	size_t count = data && strings ? data->d_size / header->sh_entsize : 0;
 
 	for (size_t i = 0; i < count && i < INT_MAX; i++) {
 		GElf_Sym symbol;
@@ -200,7 +221,7 @@ read_symbols(struct vmt_preloadable *program, Elf *elf, Elf_Scn *section, const 
 
 		if (!gelf_getsym(data, (int)i, &symbol))
 			return;
-		name = elf_strptr(elf, header->sh_link, symbol.st_name);
+		name = string_at(strings, symbol.st_name);
 		if (name)
 			read_symbol(program, &symbol, name);
 	}
@@ -231,23 +252,28 @@ static void
 read_sections(struct vmt_preloadable *program, Elf *elf)
 {
 	Elf_Scn *section = NULL;
-	size_t names;
+	Elf_Data *names;
+	size_t index;
+	unsigned tables = 0;
 
-	if (elf_getshdrstrndx(elf, &names) < 0)
+	if (elf_getshdrstrndx(elf, &index) < 0)
 		return;
+	names = strings_of(elf, index);
 	while ((section = elf_nextscn(elf, section))) {
 		GElf_Shdr header;
 		const char *name;
 
 		if (!gelf_getshdr(section, &header))
 			continue;
-		name = elf_strptr(elf, names, header.sh_name);
-		if (header.sh_type == SHT_SYMTAB || header.sh_type == SHT_DYNSYM)
-			read_symbols(program, elf, section, &header);
-		else if (name && strcmp(name, ".go.buildinfo") == 0)
+		name = names ? string_at(names, header.sh_name) : NULL;
+		if (header.sh_type == SHT_SYMTAB || header.sh_type == SHT_DYNSYM) {
+			if (tables++ < MAX_SYMBOL_TABLES)
+				read_symbols(program, elf, section, &header);
+		} else if (name && strcmp(name, ".go.buildinfo") == 0) {
 			read_go_version(program, section);
-		else if (name && strcmp(name, ".note.go.buildid") == 0)
+		} else if (name && strcmp(name, ".note.go.buildid") == 0) {
 			program->is_go = true;
+		}
 	}
 }
 
