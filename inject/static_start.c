@@ -212,12 +212,14 @@ run_to_answer(struct job *job)
 	return refuse(job, "the recorder did not begin", 0);
 }
 
+/* The mask before the registers: if this process is killed between the two, the blob runs on to its
+ * end, where it sets the program's mask itself. */
 static int
 give_back(struct job *job)
 {
-	int error = vmt_tracee_write_registers(job->start->pid, &job->registers);
+	int error = vmt_tracee_write_mask(job->start->pid, job->mask);
 
-	return error < 0 ? error : vmt_tracee_write_mask(job->start->pid, job->mask);
+	return error < 0 ? error : vmt_tracee_write_registers(job->start->pid, &job->registers);
 }
 
 static void
@@ -239,8 +241,9 @@ run_blob(struct job *job)
 	registers.user.rip = job->address + job->image.start;
 	registers.user.orig_rax = UINT64_MAX;
 	(void)vmt_tracee_ask(VMT_PTRACE_SETOPTIONS, job->start->pid, 0, 0);
-	begun = vmt_tracee_write_mask(job->start->pid, all_but_one) == 0 &&
-		vmt_tracee_write_registers(job->start->pid, &registers) == 0 && run_to_answer(job);
+	/* The registers before the mask, for the same reason: the program never has that mask. */
+	begun = vmt_tracee_write_registers(job->start->pid, &registers) == 0 &&
+		vmt_tracee_write_mask(job->start->pid, all_but_one) == 0 && run_to_answer(job);
 	(void)give_back(job);
 	if (begun && job->parameters.state == VMT_BLOB_RECORDING) {
 		int error = vmt_program_cuts_make(&job->cuts, &job->target);
