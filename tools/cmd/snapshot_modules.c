@@ -2,9 +2,11 @@
 
 #include "base/pages.h"
 #include "base/procfs.h"
+#include "tools/read/elf/rooted_open.h"
 #include "unwind/go_functions.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -130,30 +132,43 @@ is_elf(const Elf64_Ehdr *header)
 	       header->e_phentsize == sizeof(Elf64_Phdr);
 }
 
-/* The file that is mapped, by its name in the process's root, or here: where the process has only
- * changed its root. Negative: it can't be opened, or is another. */
+/* By its name in the process's root, or here: where the process has only changed its root. */
+static int
+find_file(const struct search *search, size_t i, bool in_root)
+{
+	const int flags = O_PATH | O_CLOEXEC;
+	char place[64];
+
+	snprintf(place, sizeof(place), "/proc/%" PRIu32 "/%s", search->pid,
+		 search->files[i].is_program ? "exe" : "root");
+	if (search->files[i].is_program)
+		return open(place, flags);
+	return vmt_rooted_open(in_root ? place : NULL, search->modules->paths[i], flags);
+}
+
+/* The file that is mapped. A process can name any file: it is opened for reading when it is known
+ * to be a regular one, as to open a device or a pipe can do something. Its inode tells that it is
+ * the mapped one; not its device, which maps and stat have different on overlayfs and btrfs.
+ * Negative: it can't be opened, or is another. */
 static int
 open_file(const struct search *search, size_t i, struct stat *status)
 {
 	const struct vmt_snapshot_module_file *file = &search->files[i];
-	char path[PATH_MAX + 32];
+	char path[64];
 
 	for (int form = 0; form < 2; form++) {
-		int fd;
+		int found = find_file(search, i, form == 0);
+		int fd = -1;
 
-		if (file->is_program)
-			snprintf(path, sizeof(path), "/proc/%" PRIu32 "/exe", search->pid);
-		else if (form == 0)
-			snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root%s", search->pid,
-				 search->modules->paths[i]);
-		else
-			snprintf(path, sizeof(path), "%s", search->modules->paths[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		if (fd >= 0 && fstat(fd, status) == 0 && S_ISREG(status->st_mode) &&
-		    (file->is_program || status->st_ino == file->inode))
-			return fd;
+		if (found >= 0 && fstat(found, status) == 0 && S_ISREG(status->st_mode) &&
+		    (file->is_program || status->st_ino == file->inode)) {
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+			fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		}
+		if (found >= 0)
+			close(found);
 		if (fd >= 0)
-			close(fd);
+			return fd;
 	}
 	return -1;
 }
@@ -188,7 +203,9 @@ read_files(const struct search *search)
 			read_file(search, i);
 		_exit(0);
 	}
-	while (child > 0 && waitpid(child, NULL, 0) < 0)
+	/* Where SIGCHLD is ignored the child leaves nothing to wait for: ECHILD, when it has gone.
+	 */
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		continue;
 }
 
