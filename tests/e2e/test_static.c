@@ -179,6 +179,39 @@ test_any_calls_of_glibc_position_independent(void **state)
 	check_any_calls("gcc", "-static-pie");
 }
 
+/* The command is killed at each of its ptrace calls in turn: where the program runs on, no signal
+ * is blocked. Of each round one line: the command's status, and what the program said until its
+ * end. */
+static void
+test_a_killed_command_leaves_no_mask(void **state)
+{
+	static const char script[] =
+	    "for when in $(seq 40); do said=$(strace -qq -o /dev/null -e trace=ptrace"
+	    " -e inject=ptrace:signal=KILL:when=$when \"$@\"); echo $? $said; done";
+	const char *program = scratch_file("mask");
+	const char *const link[] = {
+	    "gcc", "-static", "-O2", "-o", program, "tests/target/static_mask.c", NULL};
+	const char *const argv[] = {
+	    "sh", "-c",	   script, "sh", built("vmtrace"), "record", "-o", scratch_file("mask.vmt"),
+	    "--", program, NULL};
+	unsigned ran_on = 0;
+	struct run run;
+
+	(void)state;
+	run_program(&run, link, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 0);
+	for (char *line = strtok(run.out, "\n"); line; line = strtok(NULL, "\n")) {
+		if (strstr(line, "SigBlk:"))
+			assert_non_null(strstr(line, " SigBlk: 0000000000000000"));
+		ran_on += strcmp(line, "137 SigBlk: 0000000000000000") == 0;
+	}
+	assert_true(ran_on >= 4);
+	run_free(&run);
+}
+
 /* Stripped: where its functions begin is known from its tables of frames alone. */
 static void
 check_life(const char *compiler)
@@ -304,6 +337,7 @@ main(void)
 #undef TEST
 		cmocka_unit_test(test_any_calls_of_glibc),
 	    cmocka_unit_test(test_any_calls_of_glibc_position_independent),
+	    cmocka_unit_test(test_a_killed_command_leaves_no_mask),
 	    cmocka_unit_test(test_life_of_glibc),
 	    cmocka_unit_test(test_life_of_musl),
 	    cmocka_unit_test(test_stack_of_c),
