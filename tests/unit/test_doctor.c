@@ -404,6 +404,64 @@ tear_down(void **state)
 	return system(command);
 }
 
+/* A program of nothing but headers of tables of symbols, of which one defines malloc. */
+struct many_tables {
+	Elf64_Ehdr header;
+	Elf64_Shdr sections[10];
+	Elf64_Sym malloc;
+	Elf64_Sym other;
+	char strings[16];
+};
+
+static bool
+defines_malloc(unsigned number, char last)
+{
+	struct many_tables file = {.strings = "\0malloc\0x"};
+
+	memcpy(file.header.e_ident, ELFMAG, SELFMAG);
+	file.header.e_ident[EI_CLASS] = ELFCLASS64;
+	file.header.e_ident[EI_DATA] = ELFDATA2LSB;
+	file.header.e_ident[EI_VERSION] = EV_CURRENT;
+	file.header.e_type = ET_EXEC;
+	file.header.e_version = EV_CURRENT;
+	file.header.e_ehsize = sizeof(Elf64_Ehdr);
+	file.header.e_shentsize = sizeof(Elf64_Shdr);
+	file.header.e_shoff = offsetof(struct many_tables, sections);
+	file.header.e_shnum = 10;
+	file.header.e_shstrndx = 1;
+	file.strings[sizeof(file.strings) - 1] = last;
+	file.malloc = (Elf64_Sym){
+	    .st_name = 1, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = 1};
+	file.other = file.malloc;
+	file.other.st_name = 8;
+	file.sections[1] = (Elf64_Shdr){.sh_type = SHT_STRTAB,
+					.sh_offset = offsetof(struct many_tables, strings),
+					.sh_size = sizeof(file.strings)};
+	for (unsigned i = 2; i < 10; i++)
+		file.sections[i] =
+		    (Elf64_Shdr){.sh_type = SHT_SYMTAB,
+				 .sh_offset = i == number ? offsetof(struct many_tables, malloc)
+							  : offsetof(struct many_tables, other),
+				 .sh_size = sizeof(Elf64_Sym),
+				 .sh_link = 1,
+				 .sh_entsize = sizeof(Elf64_Sym),
+				 .sh_addralign = 8};
+	write_file("tables", &file, sizeof(file), 0700);
+	assert_int_equal(inspect(in_directory("tables")), 0);
+	return program.defines_malloc;
+}
+
+static void
+few_tables_of_symbols_are_read(void **state)
+{
+	(void)state;
+	assert_true(defines_malloc(2, '\0'));
+	assert_true(defines_malloc(5, '\0'));
+	assert_false(defines_malloc(6, '\0'));
+	assert_false(defines_malloc(2, 'x')); /* strings without an end */
+	assert_int_equal(unlink(in_directory("tables")), 0);
+}
+
 int
 main(void)
 {
@@ -414,6 +472,7 @@ main(void)
 	    cmocka_unit_test(each_obstacle_is_named),
 	    cmocka_unit_test(a_setuid_program_of_somebody_else_is_an_obstacle),
 	    cmocka_unit_test(damaged_programs_do_no_harm),
+	    cmocka_unit_test(few_tables_of_symbols_are_read),
 	    cmocka_unit_test(the_verdict_is_the_exit_status),
 	    cmocka_unit_test(a_process_is_looked_at),
 	    cmocka_unit_test(variables_are_no_advice_for_a_static_program),
