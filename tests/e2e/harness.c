@@ -27,6 +27,22 @@ prefer_system_programs(void)
 	setenv("PATH", path, 1);
 }
 
+void
+need_program(const char *name)
+{
+	const char *const argv[] = {"sh", "-c", "command -v \"$0\" >/dev/null", name, NULL};
+	struct run run;
+	bool found;
+
+	run_program(&run, argv, NULL);
+	found = run.exit_status == 0;
+	run_free(&run);
+	if (found)
+		return;
+	print_message("skip: no %s\n", name);
+	skip();
+}
+
 static void
 exec_child(const char *const argv[], const char *const environment[])
 {

@@ -47,6 +47,8 @@ const char *variable(const char *name, const char *value);
 
 /* From now on programs of the system come before the scripts of version managers. */
 void prefer_system_programs(void);
+/* Skips the test, with a line that says so, where no such program is found. */
+void need_program(const char *name);
 
 /* Runs argv (NULL-terminated) to its end. environment: extra NAME=value strings or NULL. Unless it
  * says otherwise VMTRACE_EXIT_WAIT is 60s: figures are those of the very end, also where the

@@ -191,19 +191,6 @@ static const char *const script =
     "function outer() { return hot(8); }"
     "for (let i = 0; i < 8; i++) outer();";
 
-static bool
-has_command(const char *name)
-{
-	const char *const argv[] = {"sh", "-c", "command -v \"$0\" >/dev/null", name, NULL};
-	struct run run;
-	bool found;
-
-	run_program(&run, argv, NULL);
-	found = run.exit_status == 0;
-	run_free(&run);
-	return found;
-}
-
 /* V8 compiles each function at its first call. JavaScript's functions have names with the flag, and
  * the report names the flag without. */
 static void
@@ -217,8 +204,7 @@ node_functions_have_names_with_the_flag(void **state)
 	(void)state;
 	snprintf(logfile, sizeof(logfile), "--logfile=%s", scratch_file("v8.log"));
 	prefer_system_programs();
-	if (!has_command("node"))
-		skip();
+	need_program("node");
 	out = fopen(file, "w");
 	assert_non_null(out);
 	fputs(script, out);

@@ -51,6 +51,7 @@ stop(int pid)
 		assert_non_null(fgets(line, sizeof(line), file));
 		fclose(file);
 		assert_true(now_ms() < deadline_ms);
+		assert_int_not_equal(strrchr(line, ')')[2], 'Z');
 	} while (strrchr(line, ')')[2] != 'T');
 }
 
@@ -96,7 +97,8 @@ check_go(int pid, const char *version, char *line)
 	assert_int_equal(number(go, "heap_idle_bytes"), idle);
 	assert_true(class_committed(root, "Go heap") >= 57 * MIB);
 	assert_true(class_committed(root, "Go heap") <= in_use + idle + number(go, "stacks_bytes"));
-	assert_in_range(class_committed(root, "anonymous memory"), 1, 8 * MIB);
+	/* What else the runtime has; the system may give it huge pages. */
+	assert_in_range(class_committed(root, "anonymous memory"), 1, 64 * MIB);
 	assert_int_equal(number(member(root, "snapshot"), "rss_bytes"), rss_bytes);
 	json_decref(root);
 }
@@ -195,17 +197,20 @@ test_in_a_container(void **state)
 	assert_int_equal(converse_end(&talk), 0);
 }
 
-/* What is ready says so on its output; then it is stopped. */
+/* What is ready says so in a line of its output; then it is stopped. */
 static void
-check_smaps(const char *const argv[])
+check_smaps(const char *const argv[], const char *ready)
 {
 	int64_t rss_bytes, dirty_bytes;
 	struct conversation talk;
 	json_t *root, *kernel;
 
 	prefer_system_programs();
+	need_program(argv[0]);
 	converse_start(&talk, argv, NULL);
-	converse_read_line(&talk);
+	do
+		converse_read_line(&talk);
+	while (!strstr(talk.line, ready));
 	root = snapshot_of(talk.pid, &rss_bytes, &dirty_bytes);
 	kernel = member(member(root, "snapshot"), "kernel");
 	assert_int_equal(number(member(root, "snapshot"), "rss_bytes"), rss_bytes);
@@ -228,15 +233,19 @@ test_python(void **state)
 					  "args=(600,), daemon=True).start()\n"
 					  "print('ready', flush=True)\n"
 					  "sys.stdin.read()\n",
-					  NULL});
+					  NULL},
+		    "ready");
 }
 
+/* Without a port it listens at a socket; it ends where it has neither. */
 static void
 test_redis(void **state)
 {
 	(void)state;
-	check_smaps((const char *const[]){"redis-server", "--port", "0", "--save", "", "--loglevel",
-					  "notice", NULL});
+	check_smaps((const char *const[]){"redis-server", "--port", "0", "--unixsocket",
+					  scratch_file("redis.socket"), "--save", "", "--dir",
+					  scratch(), "--loglevel", "notice", NULL},
+		    "accept connections");
 }
 
 #define TEST GO_TEST_ENTRY
