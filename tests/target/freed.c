@@ -1,10 +1,11 @@
 /* Has 64 MiB in blocks of malloc, written to, and does what it is told, a byte on standard input
  * for each: f frees all but each 64th and the last, so that RSS stays; g gets 48 MiB more and
  * writes nothing there; m maps 30 MiB and writes them, d gives them back but keeps the range; k
- * kills itself. Says a line when it is ready, and after each but k. */
+ * kills itself. None of it is in huge pages. Says a line when it is ready, and after each but k. */
 #include "tests/target/truth.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 
 #define BLOCK 3000
 #define COUNT (64 * MIB / BLOCK)
@@ -48,6 +49,8 @@ main(void)
 	char *table = NULL;
 	char order;
 
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
+		return 1;
 	parse_rows();
 	truth_say("freed");
 	while (read(0, &order, 1) == 1) {

@@ -10,7 +10,8 @@
  *   churn   answers, then maps, writes to and unmaps for ever
  *   fork    makes a child that waits for the end of the same input; answers its pid
  *
- * It ends with its input.
+ * None of it is in huge pages, so that what it writes to is what it has in RAM. It ends with its
+ * input.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define MIB (1u << 20)
@@ -98,6 +100,8 @@ main(void)
 	char line[64];
 	void *pages;
 
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
+		return 9;
 	pthread_barrier_init(&ready, NULL, THREADS + 1);
 	map(16 * MIB, 5 * MIB, MAP_PRIVATE);
 	map(3 * MIB, 3 * MIB, MAP_SHARED);
