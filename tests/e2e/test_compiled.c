@@ -5,6 +5,7 @@
  * installed here. The maps lie in /tmp, by pid; the tests remove them.
  */
 #include "tests/e2e/harness.h"
+#include "tests/e2e/living.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,16 +97,20 @@ compiled_code_is_named_by_the_map(void **state)
 	json_decref(whole);
 }
 
-/* Until a look at the map was written down that knows so many functions. */
+/* Until a look at the map was written down that knows so many functions. The map is looked at with
+ * each snapshot: one is asked for, as the next that is due may take seconds. */
 static void
 await_functions(const char *trace, int count)
 {
-	for (int i = 0; i < 600; i++) {
+	int64_t deadline_ms = now_ms() + 60000;
+
+	while (now_ms() < deadline_ms) {
 		const char *argv[] = {built("vmtrace"), "report", "--format", "json", trace, NULL};
 		struct run run;
 		json_t *whole;
 		int known = -1;
 
+		living_snapshot(trace);
 		run_program(&run, argv, NULL);
 		whole = json_loads(run.out, 0, NULL);
 		if (whole)
@@ -114,7 +119,7 @@ await_functions(const char *trace, int count)
 		run_free(&run);
 		if (known >= count)
 			return;
-		usleep(100000);
+		usleep(10000);
 	}
 	fail_msg("the map was not copied");
 }
