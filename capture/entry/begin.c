@@ -22,16 +22,18 @@
 #include <sys/prctl.h>
 
 /* Not where its collector has gone, nor of another pid namespace: by this process's number that
- * collector would find nobody, or somebody else. */
+ * collector would find nobody, or somebody else. proot hides which namespace it is. */
 static bool
 is_of_use(const struct vmt_session *session)
 {
 	uint32_t collector = vmt_atomic_load_relaxed(&session->collector_pid);
+	uint64_t own;
 
 	if (vmt_atomic_load_relaxed(&session->over) ||
 	    (collector != 0 && vmt_sys_call2(SYS_kill, collector, 0) == -ESRCH))
 		return false;
-	return session->pid_namespace == 0 || session->pid_namespace == vmt_procfs_pid_namespace();
+	own = vmt_procfs_pid_namespace();
+	return session->pid_namespace == 0 || own == 0 || session->pid_namespace == own;
 }
 
 struct vmt_session *
