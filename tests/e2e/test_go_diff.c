@@ -209,8 +209,10 @@ test_the_toucher_is_named(void **state)
 	expect_verdict(root, "more-touched", words);
 	json_decref(root);
 	root = diff(OLDER_SAMPLED, NEWER_SAMPLED);
-	assert_null(
-	    strstr(json_string_value(member(member(root, "verdict"), "text")), "first touched by"));
+	/* The run times differ by some 100 KiB, which anybody may have touched. */
+	if (strstr(json_string_value(member(member(root, "verdict"), "text")),
+		   "memclrNoHeapPointers"))
+		fail_msg("%s", json_string_value(member(member(root, "verdict"), "text")));
 	json_decref(root);
 }
 
