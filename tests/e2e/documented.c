@@ -68,7 +68,7 @@ check_quoted(const char *quoted, const char *document)
 {
 	char *text = read_document(document);
 
-	if (strstr(text, quoted) == NULL)
+	if (says(text, quoted) == NULL)
 		fail_msg("not in %s:\n%s", document, quoted);
 	free(text);
 }

@@ -57,6 +57,11 @@ void need_program(const char *name);
 void run_program(struct run *run, const char *const argv[], const char *const environment[]);
 void run_free(struct run *run);
 
+/* Where text says these words, or NULL. A space of words is met by a space, and by a line's end
+ * with the next line's indent: a sentence is found wherever its figures make it wrap. Everything
+ * else is met by itself, as by strstr. */
+char *says(const char *text, const char *words);
+
 /* A program with pipes on its standard input and output. */
 struct conversation {
 	pid_t pid;

@@ -103,7 +103,7 @@ service_forget(char *answers[SERVICE_ANSWERS])
 static bool
 names(const char *text, const char *line)
 {
-	return strstr(text, line) != NULL;
+	return says(text, line) != NULL;
 }
 
 void

@@ -112,13 +112,13 @@ check_text(const char *trace)
 					  trace, NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "2 MiB was shared: it stays in its file or segment"));
-	assert_non_null(strstr(run.out, " was of files: unwritten pages stay in the page cache"));
-	assert_non_null(strstr(run.out, "advice 77 unknown_advice"));
-	assert_non_null(strstr(run.out, "fallocate(PUNCH_HOLE) punch_hole"));
-	assert_non_null(strstr(run.out, "ftruncate cut_off"));
-	assert_non_null(strstr(run.out, "freed in the file, for all processes that map it"));
-	assert_non_null(strstr(run.out, "refused by the kernel"));
+	assert_non_null(says(run.out, "2 MiB was shared: it stays in its file or segment"));
+	assert_non_null(says(run.out, " was of files: unwritten pages stay in the page cache"));
+	assert_non_null(says(run.out, "advice 77 unknown_advice"));
+	assert_non_null(says(run.out, "fallocate(PUNCH_HOLE) punch_hole"));
+	assert_non_null(says(run.out, "ftruncate cut_off"));
+	assert_non_null(says(run.out, "freed in the file, for all processes that map it"));
+	assert_non_null(says(run.out, "refused by the kernel"));
 	run_free(&run);
 }
 

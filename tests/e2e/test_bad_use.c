@@ -27,7 +27,7 @@ expect_with(const char *const environment[], const char *const argv[], int statu
 			 run.exit_status, status, run.err);
 	assert_string_equal(run.out, "");
 	assert_int_equal(strncmp(run.err, "vmtrace: ", 9), 0);
-	if (strstr(run.err, words) == NULL)
+	if (says(run.err, words) == NULL)
 		fail_msg("no \"%s\" in: %s", words, run.err);
 	run_free(&run);
 }
@@ -345,7 +345,7 @@ test_version_and_help(void **state)
 	run_free(&run);
 	run_program(&run, (const char *const[]){built("vmtrace"), "help", "record", NULL}, NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "--malloc"));
+	assert_non_null(says(run.out, "--malloc"));
 	run_free(&run);
 	run_program(&run, (const char *const[]){built("vmtrace"), NULL}, NULL);
 	assert_int_equal(run.exit_status, 2);
@@ -369,14 +369,14 @@ test_doctor_of_a_running_process(void **state)
 	snprintf(pid, sizeof(pid), "%d", (int)talk.pid);
 	run_program(&run, (const char *const[]){built("vmtrace"), "doctor", pid, NULL}, NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "is not loaded in process"));
+	assert_non_null(says(run.out, "is not loaded in process"));
 	assert_string_equal(run.out + run.out_bytes - strlen(last), last);
 	run_free(&run);
 	assert_int_equal(converse_end(&talk), 0);
 	run_program(
 	    &run, (const char *const[]){built("vmtrace"), "doctor", "--", "/bin/true", NULL}, NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "\nCan be recorded.\n"));
+	assert_non_null(says(run.out, "\nCan be recorded.\n"));
 	run_free(&run);
 }
 

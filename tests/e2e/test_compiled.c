@@ -60,7 +60,7 @@ frame_named(json_t *site, const char *beginning)
 }
 
 static bool
-says(json_t *whole, const char *words)
+any_line_says(json_t *whole, const char *words)
 {
 	json_t *line;
 	size_t i;
@@ -92,7 +92,7 @@ compiled_code_is_named_by_the_map(void **state)
 	assert_int_equal(number(frame, "line"), 12);
 	assert_true(json_is_null(member(frame, "module")));
 	assert_int_equal(number(member(whole, "trace"), "compiled_functions"), 2);
-	assert_true(says(whole, "addresses of compiled code"));
+	assert_true(any_line_says(whole, "addresses of compiled code"));
 	assert_non_null(frame_named(site, "main")); /* the stack goes on behind it */
 	json_decref(whole);
 }
@@ -236,7 +236,7 @@ node_functions_have_names_with_the_flag(void **state)
 		forget_map((long)number(member(whole, "process"), "pid"));
 		assert_int_equal(strstr(text, "\"hot\"") || strstr(text, "\"hot ("), flag);
 		assert_int_equal(strstr(text, "hot.js") && strstr(text, "\"outer"), flag);
-		assert_int_equal(says(whole, "--perf-basic-prof"), !flag);
+		assert_int_equal(any_line_says(whole, "--perf-basic-prof"), !flag);
 		assert_int_equal(number(member(whole, "trace"), "compiled_functions") > 0, flag);
 		free(text);
 		json_decref(whole);

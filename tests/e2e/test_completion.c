@@ -169,7 +169,7 @@ run_example(const char *line)
 	*strrchr(directory, '/') = '\0';
 	snprintf(path, sizeof(path), "PATH=%s:%s", directory, getenv("PATH"));
 	run_program(&run, argv, environment);
-	if (strstr(run.err, "usage:") || run.exit_status == 127)
+	if (says(run.err, "usage:") || run.exit_status == 127)
 		fail_msg("%s: %s", line, run.err);
 	run_free(&run);
 }
@@ -185,7 +185,7 @@ run_examples(const char *command)
 
 	run_program(&run, argv, NULL);
 	assert_int_equal(run.exit_status, 0);
-	line = strstr(run.out, "\nExamples:\n");
+	line = says(run.out, "\nExamples:\n");
 	if (!line)
 		fail_msg("the help of %s has no examples", command);
 	for (line = strtok(line, "\n"); line; line = strtok(NULL, "\n")) {
@@ -243,7 +243,7 @@ a_mistyped_word_has_a_nearest_one(void **state)
 
 		run_program(&run, argv, NULL);
 		assert_int_equal(run.exit_status, 2);
-		if (!strstr(run.err, lines[i][2]))
+		if (!says(run.err, lines[i][2]))
 			fail_msg("%s %s: %s", lines[i][0], lines[i][1], run.err);
 		run_free(&run);
 	}

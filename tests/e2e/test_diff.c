@@ -69,7 +69,7 @@ expect_verdict(json_t *root, const char *kind, const char *words)
 
 	assert_string_equal(json_string_value(member(root, "schema")), "vmtrace-diff/1");
 	assert_string_equal(json_string_value(member(member(root, "verdict"), "kind")), kind);
-	if (strstr(text, words) == NULL)
+	if (says(text, words) == NULL)
 		fail_msg("no \"%s\" in: %s", words, text);
 }
 
@@ -206,7 +206,7 @@ expect_status(int a, int b, const char *limits, int status, const char *words)
 		    NULL);
 	if (run.exit_status != status)
 		fail_msg("%s: status %d, not %d: %s", limits, run.exit_status, status, run.err);
-	if (strstr(run.err, words) == NULL || (*words == '\0') != (*run.err == '\0'))
+	if (says(run.err, words) == NULL || (*words == '\0') != (*run.err == '\0'))
 		fail_msg("%s: not \"%s\": %s", limits, words, run.err);
 	/* What changed is said all the same, unless nothing was compared. */
 	assert_int_equal(run.out_bytes > 0, status != 2);
@@ -241,7 +241,7 @@ expect_trouble(const char *const argv[], const char *words)
 	assert_int_equal(run.exit_status, 2);
 	assert_string_equal(run.out, "");
 	assert_int_equal(strncmp(run.err, "vmtrace: ", 9), 0);
-	if (strstr(run.err, words) == NULL)
+	if (says(run.err, words) == NULL)
 		fail_msg("no \"%s\" in: %s", words, run.err);
 	run_free(&run);
 }
@@ -309,18 +309,18 @@ test_cut_off(void **state)
 	assert_int_equal(run.exit_status, 0);
 	assert_int_equal(
 	    strncmp(run.out, "B is cut, so only parts of the runs are compared: B has no", 49), 0);
-	assert_non_null(strstr(run.out, "The file is cut: "));
-	assert_null(strstr(run.out, "unfinished"));
+	assert_non_null(says(run.out, "The file is cut: "));
+	assert_null(says(run.out, "unfinished"));
 	/* Pages of which nothing is known are no zeros. */
-	assert_null(strstr(run.out, " 0 B"));
-	assert_null(strstr(run.out, "RssAnon"));
+	assert_null(says(run.out, " 0 B"));
+	assert_null(says(run.out, "RssAnon"));
 	run_free(&run);
 	run_program(&run,
 		    (const char *const[]){built("vmtrace"), "diff", "--fail-over=rss=1%",
 					  traces[BASE], cut, NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 2);
-	assert_non_null(strstr(run.err, "has no snapshot"));
+	assert_non_null(says(run.err, "has no snapshot"));
 	run_free(&run);
 }
 
@@ -331,11 +331,11 @@ expect_run(const char *const argv[], const char *first, int status, const char *
 	struct run run;
 
 	run_program(&run, argv, (const char *const[]){"COLUMNS=4000", NULL});
-	if (run.exit_status != status || strstr(run.err, told) == NULL)
+	if (run.exit_status != status || says(run.err, told) == NULL)
 		fail_msg("status %d, not \"%s\": %s", run.exit_status, told, run.err);
 	if (strncmp(run.out, first, strlen(first)) != 0)
 		fail_msg("not \"%s\" first: %s", first, run.out);
-	assert_null(strstr(run.out, "Nothing changed"));
+	assert_null(says(run.out, "Nothing changed"));
 	run_free(&run);
 }
 
@@ -386,7 +386,7 @@ test_executed(void **state)
 					  "--fail-over=committed=100%", NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_null(strstr(run.out, "(exec)"));
+	assert_null(says(run.out, "(exec)"));
 	run_free(&run);
 }
 
@@ -432,7 +432,7 @@ test_top_and_width(void **state)
 					  traces[MOVE], NULL},
 		    (const char *const[]){"COLUMNS=72", NULL});
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "Call sites by change of committed, 1 of 2, 0 unchanged"));
+	assert_non_null(says(run.out, "Call sites by change of committed, 1 of 2, 0 unchanged"));
 	assert_null(strchr(run.out, '\033'));
 	for (at = run.out; *at; at += strcspn(at, "\n") + 1)
 		assert_true(strcspn(at, "\n") <= 72);

@@ -24,7 +24,7 @@ doctor(struct run *run, int pid)
 	unsetenv("COLUMNS");
 	assert_int_equal(run->exit_status, 0);
 	/* That is of the doctor's own directory. */
-	assert_null(strstr(run->out, "output:"));
+	assert_null(says(run->out, "output:"));
 }
 
 static void
@@ -62,14 +62,14 @@ test_recorded(void **state)
 	start_cat(&talk, trace, NULL);
 	doctor(&run, talk.pid);
 	snprintf(line, sizeof(line), "process %d is being recorded: %s\n", (int)talk.pid, trace);
-	assert_non_null(strstr(run.out, line));
+	assert_non_null(says(run.out, line));
 	check_verdict(run.out, "Is being recorded.");
 	run_free(&run);
 	/* Of one whose trace has no name any more it never says that nothing is recorded. */
 	assert_int_equal(unlink(trace), 0);
 	doctor(&run, talk.pid);
-	assert_null(strstr(run.out, "records nothing"));
-	assert_non_null(strstr(run.out, "cat.vmt (deleted)"));
+	assert_null(says(run.out, "records nothing"));
+	assert_non_null(says(run.out, "cat.vmt (deleted)"));
 	run_free(&run);
 	assert_int_equal(converse_end(&talk), 0);
 }
@@ -82,8 +82,8 @@ expect_nothing_recorded(const char *output, const char *only)
 
 	start_cat(&talk, output, only);
 	doctor(&run, talk.pid);
-	assert_non_null(strstr(run.out, "but records nothing: no trace is mapped there"));
-	assert_null(strstr(run.out, "is being recorded"));
+	assert_non_null(says(run.out, "but records nothing: no trace is mapped there"));
+	assert_null(says(run.out, "is being recorded"));
 	check_verdict(run.out, "Can be recorded after a restart.");
 	run_free(&run);
 	assert_int_equal(converse_end(&talk), 0);
@@ -114,7 +114,7 @@ test_silent_child(void **state)
 	assert_int_equal(sscanf(talk.line, "%d %d", &child, &parent), 2);
 	doctor(&run, child);
 	snprintf(words, sizeof(words), "no trace of its own, but that of process %d: ", parent);
-	assert_non_null(strstr(run.out, words));
+	assert_non_null(says(run.out, words));
 	check_verdict(run.out, "Whether it is being recorded is not known: see the notes above.");
 	run_free(&run);
 	doctor(&run, parent);
@@ -139,8 +139,8 @@ test_head_aside(void **state)
 	inject_run(&injected, &injection, (const char *const[]){"/bin/sh", "-c", command, NULL},
 		   environment);
 	assert_int_equal(injected.run.exit_status, 0);
-	assert_non_null(strstr(injected.run.out, "is being recorded; the trace's file system has "
-						 "no shared mappings"));
+	assert_non_null(says(injected.run.out, "is being recorded; the trace's file system has "
+					       "no shared mappings"));
 	check_verdict(injected.run.out, "Is being recorded.");
 	run_free(&injected.run);
 }
@@ -157,7 +157,7 @@ run_hidden(struct run *run, const char *command, const char *operand)
 	    command,   operand, NULL};
 
 	run_program(run, argv, (const char *const[]){"COLUMNS=1000", NULL});
-	if (geteuid() != 0 || run->exit_status == 77 || strstr(run->err, "unshare failed")) {
+	if (geteuid() != 0 || run->exit_status == 77 || says(run->err, "unshare failed")) {
 		run_free(run);
 		printf("skip: no leave to mount a /proc\n");
 		skip();
@@ -177,16 +177,16 @@ test_hidden(void **state)
 	snprintf(number, sizeof(number), "%d", (int)talk.pid);
 	run_hidden(&run, "doctor", number);
 	assert_int_equal(run.exit_status, 2);
-	assert_non_null(strstr(run.err, "can't be seen: /proc hides it (hidepid=)"));
+	assert_non_null(says(run.err, "can't be seen: /proc hides it (hidepid=)"));
 	run_free(&run);
 	run_hidden(&run, "doctor", "999999999");
-	assert_non_null(strstr(run.err, "there is no process 999999999"));
+	assert_non_null(says(run.err, "there is no process 999999999"));
 	run_free(&run);
 	assert_int_equal(chmod(trace, 0644), 0);
 	run_hidden(&run, "report", trace);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "/proc hides who has its number (hidepid=)"));
-	assert_null(strstr(run.out, "killed; no collector"));
+	assert_non_null(says(run.out, "/proc hides who has its number (hidepid=)"));
+	assert_null(says(run.out, "killed; no collector"));
 	run_free(&run);
 	assert_int_equal(converse_end(&talk), 0);
 }
@@ -210,14 +210,14 @@ test_collector_gone(void **state)
 	assert_int_equal(kill(collector, SIGKILL), 0);
 	living_wait_gone(scratch_file("alone"));
 	doctor(&run, talk.pid);
-	assert_null(strstr(run.out, "is being recorded"));
+	assert_null(says(run.out, "is being recorded"));
 	check_verdict(run.out, "Is not recorded as it should be: no collector of it answers.");
 	run_free(&run);
 	run_program(&run, (const char *const[]){built("vmtrace"), "report", trace, NULL},
 		    (const char *const[]){"COLUMNS=1000", NULL});
-	assert_non_null(strstr(run.out, silent));
-	assert_non_null(strstr(run.out, " (last "));
-	assert_null(strstr(run.out, " (now "));
+	assert_non_null(says(run.out, silent));
+	assert_non_null(says(run.out, " (last "));
+	assert_null(says(run.out, " (now "));
 	run_free(&run);
 	root = report(trace, NULL);
 	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "running");

@@ -139,7 +139,7 @@ test_wrong_words(void **state)
 		run_program(&run, argv, NULL);
 		assert_int_equal(run.exit_status, 2);
 		assert_string_equal(run.out, "");
-		assert_non_null(strstr(run.err, wrong[i].message));
+		assert_non_null(says(run.err, wrong[i].message));
 		run_free(&run);
 	}
 }
@@ -162,8 +162,8 @@ test_options_that_do_not_go_together(void **state)
 		run_program(&run, argv, NULL);
 		assert_int_equal(run.exit_status, 2);
 		assert_string_equal(run.out, "");
-		assert_non_null(strstr(run.err, options[i][0]));
-		assert_non_null(strstr(run.err, "does not go with --format folded"));
+		assert_non_null(says(run.err, options[i][0]));
+		assert_non_null(says(run.err, "does not go with --format folded"));
 		run_free(&run);
 	}
 }
@@ -184,7 +184,7 @@ test_a_terminal_is_spared(void **state)
 			 traces[0], formats[i]);
 		run_program(&run, argv, NULL);
 		assert_int_equal(run.exit_status, 2);
-		assert_non_null(strstr(run.out, "not for a terminal"));
+		assert_non_null(says(run.out, "not for a terminal"));
 		assert_true(run.out_bytes < 200);
 		run_free(&run);
 	}

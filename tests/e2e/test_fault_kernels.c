@@ -99,7 +99,7 @@ a_user_namespace_has_samples_or_is_told(void **state)
 					  "at-once", "2000", NULL},
 		    (const char *const[]){"VMTRACE_EXIT_WAIT=60s", NULL});
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "touched "));
+	assert_non_null(says(run.out, "touched "));
 	run_free(&run);
 	root = report(trace, NULL);
 	check_report(root);

@@ -151,7 +151,7 @@ test_remembered(void **state)
 					     NULL},
 		       programs[i]);
 		assert_int_equal(run.exit_status, 0);
-		if (strstr(run.err, "full walk") != NULL)
+		if (says(run.err, "full walk") != NULL)
 			fail_msg("%s: %s", programs[i][0], run.err);
 		run_free(&run);
 		json_t *root = report(trace, NULL);

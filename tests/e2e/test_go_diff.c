@@ -140,7 +140,7 @@ expect_verdict(json_t *root, const char *kind, const char *const words[])
 
 	assert_string_equal(json_string_value(member(verdict, "kind")), kind);
 	for (size_t i = 0; words[i] != NULL; i++)
-		if (strstr(text, words[i]) == NULL)
+		if (says(text, words[i]) == NULL)
 			fail_msg("no \"%s\" in: %s", words[i], text);
 }
 
@@ -151,7 +151,7 @@ expect_limit(int a, int b, int status)
 
 	run_diff(&run, a, b, "--fail-over=committed=10%");
 	assert_int_equal(run.exit_status, status);
-	assert_int_equal(strstr(run.err, "vmtrace: committed went from ") != NULL, status == 1);
+	assert_int_equal(says(run.err, "vmtrace: committed went from ") != NULL, status == 1);
 	run_free(&run);
 }
 

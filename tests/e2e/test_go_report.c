@@ -304,7 +304,7 @@ expect_words(const char *trace, const char *words)
 
 	run_program(&run, argv, NULL);
 	assert_int_equal(run.exit_status, 0);
-	if (strstr(run.out, words) == NULL)
+	if (says(run.out, words) == NULL)
 		fail_msg("no \"%s\" in: %s", words, run.out);
 	run_free(&run);
 }
@@ -390,7 +390,7 @@ has_huge_pages(void)
 	if (read(fd, text, sizeof(text) - 1) < 0)
 		text[0] = '\0';
 	close(fd);
-	return strstr(text, "[always]") != NULL || strstr(text, "[madvise]") != NULL;
+	return says(text, "[always]") != NULL || says(text, "[madvise]") != NULL;
 }
 
 /* A block whose pages are all resident, and huge or not. */

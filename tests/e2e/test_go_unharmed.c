@@ -25,7 +25,7 @@ ended(const char *out, const char *how, const char *name)
 	const char *found;
 
 	snprintf(line, sizeof(line), "\n--- %s: %s (", how, name);
-	found = strstr(out, line);
+	found = says(out, line);
 	return found != NULL || strncmp(out, line + 1, strlen(line) - 1) == 0;
 }
 
@@ -171,7 +171,7 @@ check_race(const char *version)
 	go_run(&run, trace, go_program(version, "service", "race", flags), NULL, NULL);
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.err, "");
-	assert_non_null(strstr(run.out, "heap_released"));
+	assert_non_null(says(run.out, "heap_released"));
 	run_free(&run);
 	json_t *root = report(trace, NULL);
 
@@ -194,7 +194,7 @@ check_address_sanitizer(const char *version)
 	record(&run, trace, NULL, (const char *const[]){program, NULL});
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.out, "done\n");
-	assert_non_null(strstr(run.err, "sanitizer"));
+	assert_non_null(says(run.err, "sanitizer"));
 	run_free(&run);
 }
 
@@ -219,8 +219,8 @@ check_profile(const char *version, const char *program, const char *profile)
 
 	go_command(&run, version, NULL, show, "CGO_ENABLED=1");
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "samples/count"));
-	assert_non_null(strstr(run.out, "main.unit"));
+	assert_non_null(says(run.out, "samples/count"));
+	assert_non_null(says(run.out, "main.unit"));
 	assert_int_equal(count_mappings(run.out, program), 1);
 	run_free(&run);
 }
@@ -284,7 +284,7 @@ check_refused(const char *version, const char *what, const char *words)
 	setenv("COLUMNS", "1000", 1);
 	run_program(&run, show, NULL);
 	assert_int_equal(run.exit_status, 0);
-	if (strstr(run.out, words) == NULL)
+	if (says(run.out, words) == NULL)
 		fail_msg("'%s' is not in:\n%s", words, run.out);
 	run_free(&run);
 }

@@ -14,7 +14,7 @@
 static char *
 paragraph(const char *text, const char *first)
 {
-	const char *at = strstr(text, first);
+	const char *at = says(text, first);
 	const char *end;
 
 	assert_non_null(at);
@@ -31,7 +31,7 @@ test_container_lines(void **state)
 	(void)state;
 	run_program(&run, (const char *const[]){built("vmtrace"), "env", NULL}, NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, built("libvmtrace.so")));
+	assert_non_null(says(run.out, built("libvmtrace.so")));
 	char *dockerfile = paragraph(run.out, "COPY lib");
 	char *pod = paragraph(run.out, "# Pod");
 

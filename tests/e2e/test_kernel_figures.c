@@ -29,7 +29,7 @@ struct told {
 static int64_t
 said(const struct told *told, const char *key)
 {
-	const char *line = strstr(told->run.out, key);
+	const char *line = says(told->run.out, key);
 
 	assert_non_null(line);
 	return (int64_t)strtoll(line + strlen(key), NULL, 10) * 1024;
@@ -167,8 +167,8 @@ shared_pages_are_told_by_class(void **state)
 	assert_int_equal(number(row, "shared_bytes"), 8 * MIB);
 	assert_int_equal(number(row, "private_bytes"), 0);
 	assert_true(number(member(root, "snapshot"), "shared_bytes") >= 28 * MIB);
-	assert_non_null(strstr(text.out, " of RSS is shared: mapped more than once"));
-	assert_non_null(strstr(text.out, "  shared 20 MiB\n"));
+	assert_non_null(says(text.out, " of RSS is shared: mapped more than once"));
+	assert_non_null(says(text.out, "  shared 20 MiB\n"));
 	json_decref(root);
 	run_free(&text);
 	free(talk);

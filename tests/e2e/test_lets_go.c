@@ -206,7 +206,7 @@ test_by_hand(void **state)
 	(void)state;
 	run_program(&run, (const char *const[]){built("libvmtrace.so"), NULL}, NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "LD_PRELOAD"));
+	assert_non_null(says(run.out, "LD_PRELOAD"));
 	assert_string_equal(strchr(run.out, '\n'), "\n");
 	run_free(&run);
 }

@@ -206,7 +206,7 @@ without_a_trace_nothing_is_refused_either(void **state)
 	run_program(&run, argv,
 		    (const char *const[]){variable("OURS", built("libvmtrace.so")), NULL});
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.err, "vmtrace: not recording"));
+	assert_non_null(says(run.err, "vmtrace: not recording"));
 	struct run bare;
 
 	run_program(&bare, (const char *[]){built("tests/target/lock_all"), "3", NULL}, NULL);

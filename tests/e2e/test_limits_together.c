@@ -218,7 +218,7 @@ static bool
 does_not_start(const struct run *run)
 {
 	return run->exit_status == 127 &&
-	       strstr(run->err, "error while loading shared libraries") != NULL;
+	       says(run->err, "error while loading shared libraries") != NULL;
 }
 
 /* A combination, lowered by a part of the band. */

@@ -221,9 +221,9 @@ test_perfetto_has_the_line_of_rss(void **state)
 				 json_integer_value(json_array_get(point, 1)));
 		assert_int_equal(count, json_array_size(points));
 	}
-	assert_non_null(strstr(run.out, "name: \"peak RSS "));
-	assert_non_null(strstr(run.out, "name: \"exit status 0\""));
-	assert_non_null(strstr(run.out, "tests/target/cache_demo\"\n"));
+	assert_non_null(says(run.out, "name: \"peak RSS "));
+	assert_non_null(says(run.out, "name: \"exit status 0\""));
+	assert_non_null(says(run.out, "tests/target/cache_demo\"\n"));
 	run_free(&run);
 	json_decref(root);
 }
@@ -232,7 +232,7 @@ test_perfetto_has_the_line_of_rss(void **state)
 static json_int_t
 value_of(const char *text, const char *series)
 {
-	const char *found = strstr(text, series);
+	const char *found = says(text, series);
 
 	if (!found)
 		fail_msg("no series %s in\n%s", series, text);
@@ -317,7 +317,7 @@ test_labels_are_escaped(void **state)
 	run_free(&run);
 	exports_write(strange, "openmetrics", path, NULL, NULL);
 	run_shell(&run, "promtool check metrics <\"$1\" && cat \"$1\"", path, NULL);
-	assert_non_null(strstr(run.out, "/a\\\"b\\\\c?d\""));
+	assert_non_null(says(run.out, "/a\\\"b\\\\c?d\""));
 	run_free(&run);
 }
 

@@ -206,10 +206,10 @@ test_two_of_then_are_compared(void **state)
 					  unpacked("v5/off"), NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "11833344"));
+	assert_non_null(says(run.out, "11833344"));
 	/* Of which pages others had as well nothing was asked then. */
-	assert_non_null(strstr(run.out, "\"shared_bytes\": null"));
-	assert_null(strstr(run.out, "\"shared_bytes\": {"));
+	assert_non_null(says(run.out, "\"shared_bytes\": null"));
+	assert_null(says(run.out, "\"shared_bytes\": {"));
 	run_free(&run);
 }
 

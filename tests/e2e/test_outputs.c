@@ -197,7 +197,7 @@ test_the_trace_is_not_written_over(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		run_report(&run, "json", outputs[i]);
 		assert_int_equal(run.exit_status, 2);
-		assert_non_null(strstr(run.err, "is what is read"));
+		assert_non_null(says(run.err, "is what is read"));
 		run_free(&run);
 	}
 	run_program(&run, diff, NULL);
@@ -205,7 +205,7 @@ test_the_trace_is_not_written_over(void **state)
 	run_free(&run);
 	run_program(&run, listing, NULL);
 	assert_int_equal(run.exit_status, 2);
-	assert_non_null(strstr(run.err, "is what is read"));
+	assert_non_null(says(run.err, "is what is read"));
 	run_free(&run);
 	assert_int_equal(stat(other, &after), 0);
 	assert_int_equal(after.st_ino, before.st_ino);
@@ -247,7 +247,7 @@ test_what_does_not_fit_leaves_what_was_there(void **state)
 	assert_int_equal(mkdir(directory, 0700), 0);
 	report_with_little_room(&run, path, "5000");
 	assert_int_equal(run.exit_status, 2);
-	assert_non_null(strstr(run.err, "can't write"));
+	assert_non_null(says(run.err, "can't write"));
 	run_free(&run);
 	assert_int_equal(count_entries(directory), 0);
 	write_text(path, "before");
@@ -292,7 +292,7 @@ test_devices_are_written_to(void **state)
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
 		run_report(&run, formats[i], "/dev/full");
 		assert_int_equal(run.exit_status, 2);
-		if (!strstr(run.err, "No space left"))
+		if (!says(run.err, "No space left"))
 			fail_msg("%s: %s", formats[i], run.err);
 		run_free(&run);
 	}
@@ -313,7 +313,7 @@ test_no_such_directory_is_an_error(void **state)
 	(void)state;
 	run_report(&run, "json", scratch_file("missing/report.json"));
 	assert_int_equal(run.exit_status, 2);
-	assert_non_null(strstr(run.err, "missing/report.json: No such file"));
+	assert_non_null(says(run.err, "missing/report.json: No such file"));
 	run_free(&run);
 }
 
@@ -439,8 +439,8 @@ test_a_page_that_can_not_be_opened_is_named(void **state)
 		struct run run;
 
 		record_on_terminal(&run, scratch_file("named.vmt"), kinds[i].browser);
-		assert_non_null(strstr(run.out, kinds[i].why));
-		assert_non_null(strstr(run.out, page));
+		assert_non_null(says(run.out, kinds[i].why));
+		assert_non_null(says(run.out, page));
 		assert_int_equal(access(page, R_OK), 0);
 		run_free(&run);
 	}
@@ -457,7 +457,7 @@ test_nothing_is_opened_without_a_terminal(void **state)
 	record(&run, recorded, (const char *const[]){"--open", NULL},
 	       (const char *const[]){"/bin/true", NULL});
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.err, "--open: not on a terminal"));
+	assert_non_null(says(run.err, "--open: not on a terminal"));
 	assert_int_equal(access(scratch_file("unseen.html"), F_OK), -1);
 	run_free(&run);
 }

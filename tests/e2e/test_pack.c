@@ -214,7 +214,7 @@ a_trace_that_can_not_be_given_back_stays(void **state)
 	assert_int_equal(stat(trace, &before), 0);
 	run_program(&run, argv, NULL);
 	assert_int_equal(run.exit_status, 2);
-	assert_non_null(strstr(run.err, "can't write"));
+	assert_non_null(says(run.err, "can't write"));
 	run_free(&run);
 	assert_int_equal(stat(trace, &after), 0);
 	assert_true(after.st_ino == before.st_ino && after.st_uid == 65534);
@@ -262,7 +262,7 @@ a_trace_that_grows_is_packed_as_a_copy(void **state)
 	converse_read_line(&talk);
 	run_program(&run, refused, NULL);
 	assert_int_not_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.err, "still runs"));
+	assert_non_null(says(run.err, "still runs"));
 	run_free(&run);
 	pack(trace, copy);
 	converse_end(&talk);
@@ -283,7 +283,7 @@ record_packs_when_asked_to(void **state)
 	(void)state;
 	record(&run, trace, options, argv);
 	assert_int_equal(run.exit_status, 0);
-	assert_null(strstr(run.err, "not packed"));
+	assert_null(says(run.err, "not packed"));
 	run_free(&run);
 	shell("rm -r %s/*", scratch_file("asked"));
 	figures = packed_of(trace);

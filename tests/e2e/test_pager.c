@@ -117,7 +117,7 @@ assert_pages(const char *command, const char *const environment[], const char *e
 	text = on_terminal(argv, environment, &status);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		fail_msg("%s ended with status %#x: %s", command, (unsigned)status, text);
-	if (!strstr(text, expected) || (unexpected && strstr(text, unexpected)))
+	if (!says(text, expected) || (unexpected && says(text, unexpected)))
 		fail_msg("%s: expected '%s', and not '%s': %s", command, expected,
 			 unexpected ? unexpected : "", text);
 	free(text);
@@ -162,7 +162,7 @@ text_is_made_for_the_terminal(void **state)
 	char *text = on_terminal(argv, environment, &status);
 
 	(void)state;
-	assert_non_null(strstr(text, "PAGED:\033[1mRSS "));
+	assert_non_null(says(text, "PAGED:\033[1mRSS "));
 	for (char *line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n")) {
 		size_t columns = 0;
 		bool escaped = false;
@@ -201,7 +201,7 @@ whoever_leaves_early_may(void **state)
 	(void)state;
 	assert_true((WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) ||
 		    (WIFEXITED(status) && WEXITSTATUS(status) == 0));
-	assert_null(strstr(text, "vmtrace: "));
+	assert_null(says(text, "vmtrace: "));
 	free(text);
 }
 
@@ -216,7 +216,7 @@ an_error_is_seen(void **state)
 
 	(void)state;
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
-	assert_ptr_equal(strstr(text, "vmtrace: "), text);
+	assert_ptr_equal(says(text, "vmtrace: "), text);
 	free(text);
 }
 
@@ -234,8 +234,8 @@ a_pipe_and_a_file_get_none(void **state)
 	(void)state;
 	run_program(&run, argv, environment);
 	assert_int_equal(run.exit_status, 0);
-	assert_null(strstr(run.out, "PAGED:"));
-	assert_null(strstr(run.out, "\033["));
+	assert_null(says(run.out, "PAGED:"));
+	assert_null(says(run.out, "\033["));
 	run_free(&run);
 	text = on_terminal(to_file, environment, &status);
 	assert_string_equal(text, "");

@@ -41,7 +41,7 @@ output_of(const char *trace, const char *format)
 static int64_t
 bytes_behind(const char *text, const char *words)
 {
-	const char *at = strstr(text, words);
+	const char *at = says(text, words);
 	char unit[8] = "";
 	double figure = 0;
 
@@ -62,8 +62,8 @@ check_trace(const char *way, json_t *root, const char *trace, int64_t truth)
 	check_near(way, number(peak, "rss_bytes"), truth);
 	check_near(way, bytes_behind(text, ", peak "), truth);
 	if (json_is_true(member(peak, "missed"))) {
-		assert_non_null(strstr(text, "which no snapshot shows"));
-		assert_non_null(strstr(text, "is the kernel's count"));
+		assert_non_null(says(text, "which no snapshot shows"));
+		assert_non_null(says(text, "is the kernel's count"));
 		assert_true(number(peak, "counted_bytes") > number(peak, "seen_bytes"));
 		assert_true(number(peak, "after_ns") <= number(peak, "by_ns"));
 	}
@@ -89,7 +89,7 @@ spike(const char *way, const char *output, const char *who, struct truth *truth)
 
 	record(&run, output, NULL, argv);
 	assert_int_equal(run.exit_status, 0);
-	line = strstr(run.out, who);
+	line = says(run.out, who);
 	assert_non_null(line);
 	assert_int_equal(
 	    sscanf(line + strlen(who), "%" SCNd64 " %" SCNd64, &truth->peak_bytes, &truth->pid), 2);

@@ -187,13 +187,13 @@ test_top_and_tagroot(void **state)
 	go_need(GO);
 	exports_write(traces[0], "pprof", path, NULL, NULL);
 	pprof(&run, (const char *const[]){"-top", "-unit=B", path, NULL});
-	assert_non_null(strstr(run.out, "Type: committed_space\n"));
-	assert_non_null(strstr(run.out, "\nRSS "));
-	assert_non_null(strstr(run.out, "sampled: their figures are unbiased estimates"));
+	assert_non_null(says(run.out, "Type: committed_space\n"));
+	assert_non_null(says(run.out, "\nRSS "));
+	assert_non_null(says(run.out, "sampled: their figures are unbiased estimates"));
 	snprintf(number, sizeof(number), "Total samples = %jdB",
 		 (intmax_t)json_integer_value(
 		     json_object_get(json_object_get(root, "snapshot"), "rss_bytes")));
-	assert_non_null(strstr(run.out, number));
+	assert_non_null(says(run.out, number));
 	expect_line(run.out, " 67108864B", " arena_grow");
 	run_free(&run);
 	pprof(&run, (const char *const[]){"-top", "-unit=B", "-nodefraction=0", "-tagroot=class",
@@ -244,7 +244,7 @@ test_two_are_compared(void **state)
 	expect_line(run.out, "\n 67108864B", " reserve_index");
 	run_free(&run);
 	pprof(&run, (const char *const[]){"-top", "-diff_base", a, a, NULL});
-	assert_non_null(strstr(run.out, "nodes accounting for 0,"));
+	assert_non_null(says(run.out, "nodes accounting for 0,"));
 	run_free(&run);
 }
 
@@ -260,14 +260,14 @@ test_code_is_named(void **state)
 	go_need(GO);
 	exports_write(traces[0], "pprof", path, NULL, NULL);
 	pprof(&run, (const char *const[]){"-raw", path, NULL});
-	mapping = strstr(run.out, "\nMappings\n1: 0x");
+	mapping = says(run.out, "\nMappings\n1: 0x");
 	assert_non_null(mapping);
 	mapping = strstr(mapping, "tests/target/cache_demo ");
 	assert_non_null(mapping);
 	assert_int_equal(strspn(mapping + strlen("tests/target/cache_demo "), "0123456789abcdef"),
 			 40);
-	assert_non_null(strstr(run.out, " M=1 arena_grow tests/target/cache_demo.c:20"));
-	assert_non_null(strstr(run.out, "/libc.so.6 "));
+	assert_non_null(says(run.out, " M=1 arena_grow tests/target/cache_demo.c:20"));
+	assert_non_null(says(run.out, "/libc.so.6 "));
 	run_free(&run);
 }
 
@@ -285,7 +285,7 @@ check_pages(pid_t server, const char *address)
 		snprintf(url, sizeof(url), "http://%s/ui/%s", address, pages[i]);
 		if (!exports_fetch(&run, server, url, deadline_ms))
 			return false;
-		assert_non_null(strstr(run.out, "arena_grow"));
+		assert_non_null(says(run.out, "arena_grow"));
 		run_free(&run);
 	}
 	return true;

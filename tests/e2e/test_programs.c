@@ -219,7 +219,7 @@ redis_used_memory(const char *socket)
 	struct run run;
 
 	run_program(&run, argv, NULL);
-	const char *line = strstr(run.out, "used_memory:");
+	const char *line = says(run.out, "used_memory:");
 
 	assert_non_null(line);
 	int64_t used = atoll(line + strlen("used_memory:"));

@@ -75,15 +75,15 @@ expect(const char *trace, const char *program, bool is_named, const char *option
 	char line[8192];
 
 	snprintf(line, sizeof(line), "%s may have changed", program);
-	assert_int_equal(strstr(text, "alpha") != NULL, is_named);
-	assert_int_equal(strstr(text, "program.c:") != NULL, is_named);
-	assert_null(strstr(text, "wrong"));
-	assert_int_equal(strstr(text, "may have changed") != NULL, !is_named);
+	assert_int_equal(says(text, "alpha") != NULL, is_named);
+	assert_int_equal(says(text, "program.c:") != NULL, is_named);
+	assert_null(says(text, "wrong"));
+	assert_int_equal(says(text, "may have changed") != NULL, !is_named);
 	free(text);
 	text = said_of(trace, "-f", "json");
-	assert_int_equal(strstr(text, line) != NULL, !is_named);
-	assert_int_equal(strstr(text, "\"alpha\"") != NULL, is_named);
-	assert_null(strstr(text, "wrong"));
+	assert_int_equal(says(text, line) != NULL, !is_named);
+	assert_int_equal(says(text, "\"alpha\"") != NULL, is_named);
+	assert_null(says(text, "wrong"));
 	free(text);
 }
 
@@ -99,7 +99,7 @@ expect_caveat(const char *trace, const char *program)
 	assert_int_equal(run.exit_status, 0);
 	for (char side = 'A'; side <= 'B'; side++) {
 		snprintf(caveat, sizeof(caveat), "\"%c: %s may have changed", side, program);
-		assert_non_null(strstr(run.out, caveat));
+		assert_non_null(says(run.out, caveat));
 	}
 	run_free(&run);
 }

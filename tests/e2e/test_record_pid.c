@@ -218,9 +218,9 @@ expect_refusal(const char *const argv[], const char *text)
 
 	run_program(&run, argv, NULL);
 	assert_int_equal(run.exit_status, 125);
-	if (!strstr(run.err, text))
+	if (!says(run.err, text))
 		print_error("%s: %s\n", text, run.err);
-	assert_non_null(strstr(run.err, text));
+	assert_non_null(says(run.err, text));
 	run_free(&run);
 }
 

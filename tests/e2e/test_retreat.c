@@ -149,7 +149,7 @@ check_words(const char *script, const char *said, const char *not_said)
 	run_program(&run, (const char *[]){"sh", "-c", script, NULL}, NULL);
 	if (run.exit_status != 0)
 		fail_msg("%s: status %x: %s", script, (unsigned)run.wait_status, run.err);
-	if (!strstr(run.err, said) || strstr(run.err, not_said))
+	if (!says(run.err, said) || says(run.err, not_said))
 		fail_msg("%s: said %s", script, run.err);
 	run_free(&run);
 }

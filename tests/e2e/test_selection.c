@@ -135,16 +135,16 @@ text_says_what_is_left_out(void **state)
 		 (long long)number(shown_part(with, "all"), "sites"));
 	run_text(&run, "report", focus, "COLUMNS=100");
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, expected));
-	assert_non_null(strstr(run.out, "load_records cache_demo.c:33\n"));
-	assert_null(strstr(run.out, "mmap compact"));
+	assert_non_null(says(run.out, expected));
+	assert_non_null(says(run.out, "load_records cache_demo.c:33\n"));
+	assert_null(says(run.out, "mmap compact"));
 	/* The first sentence is about the whole process, whatever the rows are. */
-	assert_non_null(strstr(run.out, "mapped by mmap"));
+	assert_non_null(says(run.out, "mapped by mmap"));
 	run_free(&run);
 	json_decref(with);
 	run_text(&run, "report", nobody, "COLUMNS=100");
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "\n0 of "));
+	assert_non_null(says(run.out, "\n0 of "));
 	run_free(&run);
 }
 
@@ -164,8 +164,8 @@ a_hidden_frame_names_nothing(void **state)
 	assert_int_equal(json_array_size(member(hidden, "sites")),
 			 json_array_size(member(all, "sites")));
 	run_text(&run, "report", hide, "COLUMNS=100");
-	assert_non_null(strstr(run.out, "malloc serve cache_demo.c:"));
-	assert_null(strstr(run.out, "load_records"));
+	assert_non_null(says(run.out, "malloc serve cache_demo.c:"));
+	assert_null(says(run.out, "load_records"));
 	run_free(&run);
 	json_decref(all);
 	json_decref(hidden);
@@ -187,8 +187,8 @@ a_bad_pattern_is_an_option_error(void **state)
 			run_text(&run, commands[j], bad, "COLUMNS=100");
 			assert_int_equal(run.exit_status, 2);
 			assert_string_equal(run.out, "");
-			assert_non_null(strstr(run.err, options[i]));
-			assert_non_null(strstr(run.err, "usage: vmtrace"));
+			assert_non_null(says(run.err, options[i]));
+			assert_non_null(says(run.err, "usage: vmtrace"));
 			run_free(&run);
 		}
 	}
@@ -198,7 +198,7 @@ a_bad_pattern_is_an_option_error(void **state)
 static char *
 line_with(const char *text, const char *part)
 {
-	const char *at = strstr(text, part);
+	const char *at = says(text, part);
 	const char *begin = at;
 
 	if (!at)
@@ -223,7 +223,7 @@ every_row_can_be_grepped(void **state)
 		const char *table;
 
 		run_text(&run, "report", NULL, widths[width]);
-		table = strstr(run.out, "Call sites by");
+		table = says(run.out, "Call sites by");
 		assert_non_null(table);
 		for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 			char *line = line_with(table, rows[i]);
@@ -248,7 +248,7 @@ a_page_of_a_diff_has_all_rows(void **state)
 	run_text(&run, "diff", options, "COLUMNS=100");
 	assert_int_equal(run.exit_status, 2);
 	assert_string_equal(run.out, "");
-	assert_non_null(strstr(run.err, "do not go with --format html"));
+	assert_non_null(says(run.err, "do not go with --format html"));
 	run_free(&run);
 }
 
@@ -278,7 +278,7 @@ a_diff_shows_what_was_asked_for(void **state)
 			 json_array_size(member(docs[1], "sites")));
 	assert_true(json_equal(member(docs[0], "totals"), member(docs[1], "totals")));
 	assert_true(json_equal(member(docs[0], "verdict"), member(docs[1], "verdict")));
-	assert_non_null(strstr(runs[2].out, " call sites shown: committed "));
+	assert_non_null(says(runs[2].out, " call sites shown: committed "));
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(runs[i].exit_status, 0);
 		run_free(&runs[i]);
@@ -341,25 +341,25 @@ views_are_printed(void **state)
 	(void)state;
 	run_text(&run, "report", by, "COLUMNS=100");
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "  load_records\n"));
-	assert_non_null(strstr(run.out, "  total = RSS\n"));
+	assert_non_null(says(run.out, "  load_records\n"));
+	assert_non_null(says(run.out, "  total = RSS\n"));
 	run_free(&run);
 	run_text(&run, "report", tree, "COLUMNS=100");
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "arena_grow cache_demo.c:20\n"));
-	assert_non_null(strstr(run.out, "  sum of all call sites\n"));
+	assert_non_null(says(run.out, "arena_grow cache_demo.c:20\n"));
+	assert_non_null(says(run.out, "  sum of all call sites\n"));
 	run_free(&run);
 	run_text(&run, "report", inverted, "COLUMNS=100");
 	assert_int_equal(run.exit_status, 0);
-	assert_null(strstr(run.out, "arena_grow cache_demo.c:20\n"));
-	assert_non_null(strstr(run.out, "  sum of what was chosen\n"));
+	assert_null(says(run.out, "arena_grow cache_demo.c:20\n"));
+	assert_non_null(says(run.out, "  sum of what was chosen\n"));
 	run_free(&run);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		run_text(&run, "report", wrong[i], "COLUMNS=100");
 		assert_int_equal(run.exit_status, 2);
 		assert_string_equal(run.out, "");
 		if (i == 0)
-			assert_non_null(strstr(run.err, "did you mean function?"));
+			assert_non_null(says(run.err, "did you mean function?"));
 		run_free(&run);
 	}
 }

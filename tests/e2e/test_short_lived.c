@@ -89,10 +89,10 @@ all_blocks_are_as_the_program_says(void **state)
 	assert_int_equal(number(json_array_get(member(doc, "sites"), 0), "end_count"),
 			 truths[2].live);
 	text = report_text(trace);
-	assert_non_null(strstr(text, "\n    301 KiB           250  malloc leak short_lived.c:"));
-	assert_non_null(strstr(text, "\n      5,000  100 %         malloc churn short_lived.c:"));
-	assert_non_null(strstr(text, "\n        300  100 %         malloc pair short_lived.c:"));
-	assert_non_null(strstr(text, "  Temporary: 10,321 of 11,"));
+	assert_non_null(says(text, "\n    301 KiB           250  malloc leak short_lived.c:"));
+	assert_non_null(says(text, "\n      5,000  100 %         malloc churn short_lived.c:"));
+	assert_non_null(says(text, "\n        300  100 %         malloc pair short_lived.c:"));
+	assert_non_null(says(text, "  Temporary: 10,321 of 11,"));
 	free(text);
 	json_decref(doc);
 }
@@ -115,8 +115,8 @@ of_samples_it_is_not_known(void **state)
 	    assert_true(json_is_null(member(site, "temporary_count")));
 	json_decref(doc);
 	text = report_text(trace);
-	assert_non_null(strstr(text, "Temporary blocks: not known"));
-	assert_null(strstr(text, "Temporary: "));
+	assert_non_null(says(text, "Temporary blocks: not known"));
+	assert_null(says(text, "Temporary: "));
 	free(text);
 }
 

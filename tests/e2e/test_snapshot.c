@@ -263,9 +263,9 @@ test_leaves_the_process_as_it_was(void **state)
 	after = state_of(talk.pid);
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(before, after);
-	assert_non_null(strstr(run.out, "Snapshot of process "));
-	assert_null(strstr(run.out, "Call sites"));
-	assert_null(strstr(run.out, "unattributed"));
+	assert_non_null(says(run.out, "Snapshot of process "));
+	assert_null(says(run.out, "Call sites"));
+	assert_null(says(run.out, "unattributed"));
 	free(before);
 	free(after);
 	run_free(&run);
@@ -328,13 +328,13 @@ test_tree(void **state)
 	snapshot(&run, talk.pid, (const char *const[]){"--tree", "-o", directory, NULL});
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.err, "");
-	assert_non_null(strstr(run.out, child));
+	assert_non_null(says(run.out, child));
 	snprintf(path, sizeof(path), "%s/%s.vmt", directory, child);
 	assert_int_equal(stat(path, &status), 0);
 	run_free(&run);
 	snapshot(&run, talk.pid, (const char *const[]){child, NULL});
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, child));
+	assert_non_null(says(run.out, child));
 	run_free(&run);
 	assert_int_equal(converse_end(&talk), 0);
 }
@@ -347,7 +347,7 @@ expect_refusal(const char *pid, const char *why)
 	run_program(&run, (const char *const[]){built("vmtrace"), "snapshot", pid, NULL}, NULL);
 	assert_int_equal(run.exit_status, 1);
 	assert_string_equal(run.out, "");
-	assert_non_null(strstr(run.err, why));
+	assert_non_null(says(run.err, why));
 	/* One line. */
 	assert_ptr_equal(strchr(run.err, '\n'), run.err + strlen(run.err) - 1);
 	run_free(&run);
@@ -404,7 +404,7 @@ test_not_ones_own(void **state)
 		    NULL);
 	assert_int_equal(run.exit_status, 1);
 	assert_string_equal(run.out, "");
-	assert_non_null(strstr(run.err, "another user's"));
+	assert_non_null(says(run.err, "another user's"));
 	run_free(&run);
 	/* In a container it may be any program, or nobody. */
 	if (is_kernel_thread("2"))
@@ -435,7 +435,7 @@ test_without_privilege(void **state)
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.err, "");
-	assert_non_null(strstr(run.out, "thread stacks"));
+	assert_non_null(says(run.out, "thread stacks"));
 	run_free(&run);
 	assert_int_equal(converse_end(&talk), 0);
 }

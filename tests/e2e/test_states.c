@@ -53,9 +53,9 @@ check_text(const char *trace, bool never, bool hugetlb)
 		    (const char *const[]){built("vmtrace"), "report", "--at", "end", trace, NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
-	assert_int_equal(strstr(run.out, "never touched") != NULL, never);
-	assert_int_equal(strstr(run.out, "hugetlb") != NULL, hugetlb);
-	assert_null(strstr(run.out, "swapped"));
+	assert_int_equal(says(run.out, "never touched") != NULL, never);
+	assert_int_equal(says(run.out, "hugetlb") != NULL, hugetlb);
+	assert_null(says(run.out, "swapped"));
 	run_free(&run);
 }
 

@@ -56,7 +56,7 @@ check_report_of(const char *version)
 
 	record(&run, trace, NULL, argv);
 	assert_int_equal(run.exit_status, 0);
-	assert_null(strstr(run.err, "not recorded"));
+	assert_null(says(run.err, "not recorded"));
 	root = report(trace, NULL);
 	check_report(root);
 	check_sites(root);
@@ -82,7 +82,7 @@ check_left(const char *version)
 	record(&recorded, scratch_file("left.vmt"), NULL, argv);
 	assert_int_equal(bare.exit_status, 0);
 	assert_int_equal(recorded.exit_status, 0);
-	assert_non_null(strstr(bare.out, "TracerPid:\t0\n"));
+	assert_non_null(says(bare.out, "TracerPid:\t0\n"));
 	assert_string_equal(recorded.out, bare.out);
 	run_free(&bare);
 	run_free(&recorded);
@@ -124,7 +124,7 @@ check_filter(const char *version)
 
 	record(&run, trace, NULL, argv);
 	assert_int_equal(run.exit_status, 0);
-	assert_non_null(strstr(run.out, "holds 24\n"));
+	assert_non_null(says(run.out, "holds 24\n"));
 	root = report(trace, NULL);
 	check_report(root);
 	assert_non_null(find_site(root, "mmap", "main.grow", 40));
@@ -159,7 +159,7 @@ check_any_calls(const char *compiler, const char *flag)
 		record(&recorded, scratch_file("any.vmt"), NULL, argv);
 		assert_int_equal(recorded.wait_status, bare.wait_status);
 		assert_string_equal(recorded.out, bare.out);
-		assert_null(strstr(recorded.err, "not recorded"));
+		assert_null(says(recorded.err, "not recorded"));
 		run_free(&bare);
 		run_free(&recorded);
 	}
@@ -239,7 +239,7 @@ check_life(const char *compiler)
 	assert_int_equal(run.exit_status, 9);
 	assert_string_equal(
 	    run.out, "handled 100, child 3, system 1024, held 1, overwritten 0, elsewhere 0\n");
-	assert_null(strstr(run.err, "not recorded"));
+	assert_null(says(run.err, "not recorded"));
 	run_free(&run);
 }
 

@@ -76,7 +76,7 @@ compressed_traces_are_read_as_they_are(void **state)
 		const char *const packing[] = {pack_it[0], pack_it[1], path, NULL};
 		struct run run;
 
-		assert_non_null(strstr(text, names[i]));
+		assert_non_null(says(text, names[i]));
 		snprintf(path, sizeof(path), "%s/%s", place, names[i]);
 		service_ask(path, got);
 		service_compare(wanted, got);
@@ -84,7 +84,7 @@ compressed_traces_are_read_as_they_are(void **state)
 		service_forget(got);
 		run_program(&run, packing, NULL);
 		assert_int_equal(run.exit_status, 2);
-		assert_non_null(strstr(run.err, "is compressed"));
+		assert_non_null(says(run.err, "is compressed"));
 		run_free(&run);
 		free(service_say(
 		    (const char *[]){"pack", path, "-o", scratch_file("expanded.vmt"), NULL}));

@@ -148,7 +148,7 @@ expect_said(const char *only, const char *script, const char *wanted, bool said)
 					  "/bin/sh", "-c", script, NULL},
 		    (const char *const[]){variable("D", scratch()), NULL});
 	assert_int_equal(run.exit_status, 0);
-	if ((strstr(run.err, wanted) != NULL) != said)
+	if ((says(run.err, wanted) != NULL) != said)
 		fail_msg("--only %s: %s", only, run.err);
 	run_free(&run);
 }

@@ -283,7 +283,7 @@ ask_redis(const char *socket, const char *const words[], char *said, size_t said
 		argv[3 + i] = words[i];
 	for (;;) {
 		run_program(&run, argv, NULL);
-		if (run.exit_status == 0 && !strstr(run.out, "rror"))
+		if (run.exit_status == 0 && !says(run.out, "rror"))
 			break;
 		assert_true(now_ms() < deadline);
 		run_free(&run);

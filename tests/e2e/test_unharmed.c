@@ -313,7 +313,7 @@ test_unwritable_output(void **state)
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.out, "hello\n");
 	assert_int_equal(strncmp(run.err, "vmtrace: not recording", 22), 0);
-	assert_non_null(strstr(run.err, scratch_file("missing/t.vmt")));
+	assert_non_null(says(run.err, scratch_file("missing/t.vmt")));
 	assert_ptr_equal(strchr(run.err, '\n'), run.err + strlen(run.err) - 1);
 	run_free(&run);
 }

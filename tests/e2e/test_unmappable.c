@@ -227,9 +227,9 @@ test_nowhere_aside(void **state)
 		   (const char *const[]){built("tests/target/malloc_sites"), NULL},
 		   preloaded(scratch_file("t.%p.vmt")));
 	assert_int_equal(injected.run.exit_status, 0);
-	assert_non_null(strstr(injected.run.err,
-			       "vmtrace: not recording: no file can be mapped shared, neither "
-			       "beside the trace nor in /dev/shm or /tmp: "));
+	assert_non_null(says(injected.run.err,
+			     "vmtrace: not recording: no file can be mapped shared, neither "
+			     "beside the trace nor in /dev/shm or /tmp: "));
 	assert_ptr_equal(strchr(injected.run.err, '\n'),
 			 injected.run.err + strlen(injected.run.err) - 1);
 	assert_int_equal(check_traces(scratch_file("t.*.vmt")), 0);

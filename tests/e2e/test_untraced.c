@@ -99,9 +99,9 @@ check_all_told(const struct recorded *recorded)
 	assert_int_equal(number(tree, "traces") + number(untraced, "told"), 1 + CHILDREN);
 	assert_in_range(number(untraced, "there"), 0, number(untraced, "told"));
 	if (number(untraced, "there") > 0) {
-		assert_non_null(strstr(text, "without a trace"));
-		assert_true(number(tree, "traces") == 1 || strstr(text, "At least about") ||
-			    strstr(text, "RSS of "));
+		assert_non_null(says(text, "without a trace"));
+		assert_true(number(tree, "traces") == 1 || says(text, "At least about") ||
+			    says(text, "RSS of "));
 	}
 	free(text);
 }
@@ -214,8 +214,8 @@ test_another_user(void **state)
 					  "sh", "-c", "/bin/ls / | /usr/bin/wc -l", NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
-	is_told = strstr(run.err, "; 1 trace written") && strstr(run.err, " of this tree were ") &&
-		  strstr(run.err, "without this collector");
+	is_told = says(run.err, "; 1 trace written") && says(run.err, " of this tree were ") &&
+		  says(run.err, "without this collector");
 	if (!is_told)
 		print_error("%s", run.err);
 	run_free(&run);
