@@ -5,7 +5,8 @@
  * what is reserved, and so is what is accessible; the classes' sums are the totals; rows have no
  * more than all; those who committed add up to RSS and to each row. Where nothing happened after
  * the snapshot and nothing was lost: total_reserved - released = reserved for every row that is no
- * estimate. The first that does not hold fails the running test.
+ * estimate. Without a snapshot there are no classes, and nothing is committed. The first that does
+ * not hold fails the running test.
  */
 #ifndef VMT_IDENTITIES_H
 #define VMT_IDENTITIES_H
