@@ -17,6 +17,7 @@
 #include "collect/touch_sampling.h"
 #include "collect/trace_clock.h"
 #include "collect/untraced_notes.h"
+#include "collect/usage_readings.h"
 #include "format/settings.h"
 
 #include <errno.h>
@@ -296,7 +297,7 @@ static int
 write_held(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 {
 	int drained = drain(process, shared, now_ns, VMT_DRAIN_FINAL);
-	int flushed = vmt_sampling_flush(process, now_ns);
+	int flushed = vmt_usage_readings_flush(process, now_ns);
 
 	return drained < 0 ? drained : flushed;
 }
@@ -353,7 +354,7 @@ vmt_process_finish(struct vmt_traced *process, struct vmt_shared *shared,
 	vmt_retain_make_room(process, shared);
 	vmt_bound_finish(&process->bound);
 	vmt_touch_sampling_close(process, shared);
-	vmt_sampling_end(process, now_ns);
+	vmt_usage_readings_end(process, now_ns);
 	write_rest(process, shared, ending, now_ns);
 	note_clock(process);
 	vmt_atomic_store_relaxed(&head->traces_removed,
@@ -491,7 +492,7 @@ part(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	vmt_assert(process->leaving && !process->trace_closed);
 	process->leaving = false;
 	drain(process, shared, now_ns, VMT_DRAIN_ALL);
-	(void)vmt_sampling_flush(process, now_ns);
+	(void)vmt_usage_readings_flush(process, now_ns);
 	note_clock(process);
 	process->visit_ns = now_ns + FASTEST_VISIT_NS;
 	if (!vmt_mount_release_close(process, vmt_ticks_monotonic_ns()))

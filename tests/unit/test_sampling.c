@@ -5,6 +5,7 @@
 
 #include "base/ticks.h"
 #include "collect/sampling.h"
+#include "collect/usage_readings.h"
 
 #include <inttypes.h>
 
@@ -308,7 +309,7 @@ keeps_to_the_interval_it_is_given(void **state)
 	vmt_sampling_begin(&place->process, &place->shared);
 	for (unsigned i = 0; i < 4; i++)
 		advance(place, 5 * MILLISECOND);
-	assert_int_equal(vmt_sampling_flush(&place->process, place->now_ns), 0);
+	assert_int_equal(vmt_usage_readings_flush(&place->process, place->now_ns), 0);
 	assert_int_equal(place->process.sampling.interval_ns, 5 * MILLISECOND);
 	assert_int_equal(place->process.sampling.usage_count, 0);
 }
@@ -379,7 +380,7 @@ reads_the_cgroup_more_often_near_its_limit(void **state)
 	place->process.sampling.cgroup = cache;
 	place->process.sampling.cgroup_sought = true;
 	place->host.interval_ns = 5 * MILLISECOND;
-	vmt_sampling_flush(&place->process, place->now_ns);
+	vmt_usage_readings_flush(&place->process, place->now_ns);
 	put_figure("memory.stat", UINT64_C(1) << 50);
 	advance(place, SECOND);
 	assert_false(is_read_after(place, 60 * MILLISECOND));
@@ -388,7 +389,7 @@ reads_the_cgroup_more_often_near_its_limit(void **state)
 	assert_false(is_read_after(place, 5 * MILLISECOND));
 	assert_true(is_read_after(place, 60 * MILLISECOND));
 	put_figure("memory.usage_in_bytes", 7);
-	vmt_sampling_end(&place->process, place->now_ns);
+	vmt_usage_readings_end(&place->process, place->now_ns);
 	const struct vmt_sampling *sampling = &place->process.sampling;
 
 	assert_int_equal(sampling->usages[sampling->usage_count - 1].cgroup_current_bytes, 7);
