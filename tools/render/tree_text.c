@@ -13,6 +13,8 @@
 #define OUTGROWN_PART 4u
 /* Of what is said below a row. */
 #define INDENT 13
+/* Of a tree's heading; its rows have the whole title. */
+#define TITLE_COLUMNS 60u
 
 static const char *
 figure(char text[VMT_UNITS_BYTES], uint64_t bytes)
@@ -371,6 +373,7 @@ print_family(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 	const struct vmt_tree_process *root = &tree->processes[family->root];
 	const struct vmt_layout *layout = &options->layout;
 	char text[VMT_LAYOUT_LINE_BYTES];
+	char title[VMT_LAYOUT_LINE_BYTES];
 	size_t count = 0;
 
 	for (size_t i = 0; i < tree->count; i++)
@@ -378,7 +381,8 @@ print_family(const struct vmt_tree *tree, const struct vmt_tree_text_options *op
 		    tree->processes[i].continued == VMT_TREE_NONE)
 			rows[count++] = i;
 	fputc('\n', layout->out);
-	vmt_layout_line(layout, VMT_STYLE_TITLE, "Tree of %s (process %u), %zu traces", root->title,
+	vmt_layout_shorten(layout, title, sizeof(title), root->title, TITLE_COLUMNS);
+	vmt_layout_line(layout, VMT_STYLE_TITLE, "Tree of %s (process %u), %zu traces", title,
 			root->pid, family->traces);
 	vmt_layout_wrap(layout, VMT_STYLE_PLAIN,
 			vmt_tree_text_sum(tree, family, text, sizeof(text)), 0);
