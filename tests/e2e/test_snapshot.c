@@ -407,8 +407,17 @@ test_not_ones_own(void **state)
 	assert_non_null(says(run.err, "another user's"));
 	run_free(&run);
 	/* In a container it may be any program, or nobody. */
-	if (is_kernel_thread("2"))
-		expect_refusal("2", "is a kernel thread");
+	if (!is_kernel_thread("2"))
+		return;
+	expect_refusal("2", "is a kernel thread");
+	/* One that can't be looked at says why, beside one that can. */
+	run_program(
+	    &run, (const char *const[]){built("vmtrace"), "snapshot", "2", text_of(getpid()), NULL},
+	    NULL);
+	assert_int_equal(run.exit_status, 1);
+	assert_non_null(says(run.err, "is a kernel thread"));
+	assert_non_null(says(run.out, "1 trace"));
+	run_free(&run);
 }
 
 /* Its own process needs no privilege. */

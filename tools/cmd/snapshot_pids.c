@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,14 +12,21 @@
 struct link {
 	uint32_t pid;
 	uint32_t parent;
+	bool is_taken;
 };
+
+static bool
+is_named(const struct vmt_snapshot_pids *pids, uint32_t pid)
+{
+	for (size_t i = 0; i < pids->named; i++)
+		if (pids->all[i] == pid)
+			return true;
+	return false;
+}
 
 static int
 add(struct vmt_snapshot_pids *pids, uint32_t pid)
 {
-	for (size_t i = 0; i < pids->count; i++)
-		if (pids->all[i] == pid)
-			return 0;
 	if (pids->count == pids->room) {
 		size_t room = pids->room ? pids->room * 2 : 16;
 		uint32_t *all = reallocarray(pids->all, room, sizeof(*all));
@@ -58,48 +66,92 @@ parent_of(uint32_t pid)
 	return (uint32_t)stat.parent_pid;
 }
 
-/* Every process and its parent. NULL: none can be listed, or no memory. */
-static struct link *
-list_all(size_t *count)
+static int
+compare_parents(const void *a, const void *b)
+{
+	const struct link *one = a;
+	const struct link *other = b;
+
+	return one->parent < other->parent ? -1 : one->parent > other->parent;
+}
+
+/* Every process and its parent, sorted by parent. 0, or negative errno: the caller frees *links in
+ * either case. */
+static int
+list_all(struct link **links, size_t *count)
 {
 	DIR *proc = opendir("/proc");
-	struct link *links = NULL;
 	size_t room = 0;
 	struct dirent *entry;
+	int result = 0;
 
+	*links = NULL;
 	*count = 0;
-	while (proc && (entry = readdir(proc))) {
+	if (!proc)
+		return -errno;
+	while (result == 0 && (entry = readdir(proc))) {
 		uint32_t pid;
 
 		if (!read_pid(entry->d_name, &pid))
 			continue;
 		if (*count == room) {
-			struct link *more = reallocarray(links, room * 2 + 256, sizeof(*links));
+			struct link *more = reallocarray(*links, room * 2 + 256, sizeof(*more));
 
-			if (!more)
+			if (!more) {
+				result = -ENOMEM;
 				break;
-			links = more;
+			}
+			*links = more;
 			room = room * 2 + 256;
 		}
-		links[(*count)++] = (struct link){pid, parent_of(pid)};
+		(*links)[(*count)++] = (struct link){pid, parent_of(pid), false};
 	}
-	if (proc)
-		closedir(proc);
-	return links;
+	closedir(proc);
+	if (*count != 0)
+		qsort(*links, *count, sizeof(**links), compare_parents);
+	return result;
 }
 
+/* The first of those whose parent this is. */
+static size_t
+first_child(const struct link *links, size_t count, uint32_t parent)
+{
+	size_t low = 0;
+
+	while (count > 0) {
+		size_t half = count / 2;
+
+		if (links[low + half].parent < parent) {
+			low += half + 1;
+			count -= half + 1;
+		} else {
+			count = half;
+		}
+	}
+	return low;
+}
+
+/* The list grows while it is read, until nobody in it has a child left. */
 static int
 add_descendants(struct vmt_snapshot_pids *pids)
 {
-	size_t count;
-	struct link *links = list_all(&count);
-	int result = links ? 0 : -ENOMEM;
 	uint32_t own = (uint32_t)getpid();
+	struct link *links;
+	size_t count;
+	int result = list_all(&links, &count);
 
-	for (size_t i = 0; i < pids->count && result == 0; i++)
-		for (size_t j = 0; j < count && result == 0; j++)
-			if (links[j].parent == pids->all[i] && links[j].pid != own)
-				result = add(pids, links[j].pid);
+	for (size_t i = 0; i < pids->count && result == 0; i++) {
+		uint32_t parent = pids->all[i];
+
+		for (size_t j = first_child(links, count, parent);
+		     j < count && links[j].parent == parent && result == 0; j++) {
+			if (links[j].is_taken || links[j].pid == own ||
+			    is_named(pids, links[j].pid))
+				continue;
+			links[j].is_taken = true;
+			result = add(pids, links[j].pid);
+		}
+	}
 	free(links);
 	return result;
 }
@@ -115,9 +167,10 @@ vmt_snapshot_pids_read(struct vmt_snapshot_pids *pids, char *const *words, int c
 	for (int i = 0; i < count && result == 0; i++) {
 		if (!read_pid(words[i], &pid))
 			return vmt_err_set(err, EINVAL, "'%s' is not a process id", words[i]);
-		result = add(pids, pid);
+		if (!is_named(pids, pid))
+			result = add(pids, pid);
+		pids->named = pids->count;
 	}
-	pids->named = pids->count;
 	if (result == 0 && with_descendants)
 		result = add_descendants(pids);
 	return result < 0

@@ -24,6 +24,16 @@ name_trace(char path[PATH_MAX], const char *directory, uint32_t pid)
 	return length > 0 && length < PATH_MAX;
 }
 
+static int
+take_one(uint32_t pid, const char *directory, struct vmt_err *err)
+{
+	char path[PATH_MAX];
+
+	if (!name_trace(path, directory, pid))
+		return vmt_err_set(err, ENAMETOOLONG, "%s: the path is too long", directory);
+	return vmt_snapshot_take_file(pid, path, err);
+}
+
 struct outcome {
 	size_t taken;
 	size_t refused; /* of those that were named */
@@ -35,13 +45,11 @@ static struct outcome
 take_each(const struct vmt_snapshot_several *wanted, const char *directory)
 {
 	struct outcome outcome = {.taken = 0};
-	char path[PATH_MAX];
 
 	for (size_t i = 0; i < wanted->pids->count; i++) {
-		struct vmt_err why = {"a path is too long"};
+		struct vmt_err why = {.text = ""};
 
-		if (name_trace(path, directory, wanted->pids->all[i]) &&
-		    vmt_snapshot_take_file(wanted->pids->all[i], path, &why) >= 0) {
+		if (take_one(wanted->pids->all[i], directory, &why) >= 0) {
 			outcome.taken++;
 		} else if (i < wanted->pids->named) {
 			fprintf(stderr, "vmtrace: %s\n", why.text);
