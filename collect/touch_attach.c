@@ -9,9 +9,12 @@
 #define SPARED_DESCRIPTORS 64
 #define FOLLOWED_AT_ONCE 64u
 
+/* Of one thread on one processor. */
 struct event {
-	int fd;
+	int minor_fd;
+	int major_fd;
 	uint32_t tid;
+	uint64_t major_id; /* greater than that of any before it */
 };
 
 static struct event *
@@ -38,10 +41,39 @@ most_descriptors(void)
 	return (int)limit.rlim_cur - SPARED_DESCRIPTORS;
 }
 
+static void
+close_descriptors(const struct event *event)
+{
+	if (event->minor_fd >= 0)
+		vmt_sys_close(event->minor_fd);
+	if (event->major_fd >= 0)
+		vmt_sys_close(event->major_fd);
+}
+
+/* Both or none. */
+static int
+open_both(const struct vmt_touch_events *events, uint64_t period, const struct vmt_touch_ring *ring,
+	  struct event *event)
+{
+	struct vmt_touch_wish wish = {VMT_TOUCH_MINOR, period, event->tid, ring->cpu};
+	int result;
+
+	event->major_fd = -1;
+	result = event->minor_fd = vmt_touch_events_open(events, &wish, ring->fd);
+	wish.kind = VMT_TOUCH_MAJOR;
+	if (result >= 0)
+		result = event->major_fd = vmt_touch_events_open(events, &wish, ring->fd);
+	if (result >= 0)
+		result = vmt_touch_events_read_id(event->major_fd, &event->major_id);
+	if (result < 0)
+		close_descriptors(event);
+	return result;
+}
+
 static int
 keep(struct vmt_touch_target *target, struct event event, int most)
 {
-	int result = event.fd < most ? 0 : -EMFILE;
+	int result = event.minor_fd < most && event.major_fd < most ? 0 : -EMFILE;
 
 	if (result == 0 &&
 	    !vmt_buffer_reserve(&target->events, (target->event_count + 1) * sizeof(struct event)))
@@ -49,23 +81,27 @@ keep(struct vmt_touch_target *target, struct event event, int most)
 	if (result == 0)
 		events_of(target)[target->event_count++] = event;
 	else
-		vmt_sys_close(event.fd);
+		close_descriptors(&event);
 	return result;
+}
+
+static uint64_t
+lost_by(const struct vmt_touch *touch, const struct event *event)
+{
+	return vmt_touch_events_read_lost(&touch->events, event->minor_fd) +
+	       vmt_touch_events_read_lost(&touch->events, event->major_fd);
 }
 
 /* What an event has lost stays counted, but for what an earlier image lost. */
 static void
-close_event(struct vmt_touch *touch, struct vmt_touch_target *target, uint32_t index)
+close_event(struct vmt_touch *touch, struct vmt_touch_target *target, const struct event *event)
 {
-	struct event *event = &events_of(target)[index];
-
-	uint64_t lost = vmt_touch_events_read_lost(&touch->events, event->fd);
+	uint64_t lost = lost_by(touch, event);
 	uint64_t before = lost < target->lost_before ? lost : target->lost_before;
 
 	target->lost_before -= before;
 	target->lost += lost - before;
-	vmt_sys_close(event->fd);
-	*event = events_of(target)[--target->event_count];
+	close_descriptors(event);
 }
 
 /* All of a thread's, or none: one that has ended meanwhile is no matter. */
@@ -79,14 +115,18 @@ open_on_thread(struct vmt_touch *touch, struct vmt_touch_target *target, uint32_
 	events.inherit = events.inherit && !target->follows;
 	for (uint32_t i = 0; i < touch->ring_count; i++) {
 		const struct vmt_touch_ring *ring = ring_of(touch, i);
-		int fd = vmt_touch_events_open(&events, touch->period, tid, ring->cpu, ring->fd);
-		int result = fd < 0 ? fd : keep(target, (struct event){fd, tid}, most);
+		struct event event = {.tid = tid};
+		int result = open_both(&events, touch->period, ring, &event);
+
+		if (result >= 0)
+			result = keep(target, event, most);
 
 		if (result == -ESRCH)
 			return 0;
 		if (result < 0 && result != -ENODEV) {
 			while (target->event_count > before)
-				close_event(touch, target, target->event_count - 1);
+				close_event(touch, target,
+					    &events_of(target)[--target->event_count]);
 			return result;
 		}
 	}
@@ -135,6 +175,22 @@ is_followed(const struct vmt_touch_target *target, uint32_t tid)
 	return false;
 }
 
+static void
+close_ended(struct vmt_touch *touch, struct vmt_touch_target *target, const uint32_t *tids,
+	    uint32_t count)
+{
+	struct event *events = events_of(target);
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < target->event_count; i++) {
+		if (is_listed(tids, count, events[i].tid))
+			events[kept++] = events[i];
+		else
+			close_event(touch, target, &events[i]);
+	}
+	target->event_count = kept;
+}
+
 void
 vmt_touch_attach_follow(struct vmt_touch *touch, struct vmt_traced *process)
 {
@@ -146,12 +202,7 @@ vmt_touch_attach_follow(struct vmt_touch *touch, struct vmt_traced *process)
 
 	if (count == 0)
 		return;
-	for (uint32_t i = 0; i < target->event_count;) {
-		if (is_listed(tids, count, events_of(target)[i].tid))
-			i++;
-		else
-			close_event(touch, target, i);
-	}
+	close_ended(touch, target, tids, count);
 	for (uint32_t i = 0; i < count && added < FOLLOWED_AT_ONCE; i++) {
 		if (is_followed(target, tids[i]))
 			continue;
@@ -159,6 +210,23 @@ vmt_touch_attach_follow(struct vmt_touch *touch, struct vmt_traced *process)
 			return;
 		added++;
 	}
+}
+
+bool
+vmt_touch_attach_is_major(const struct vmt_touch_target *target, uint64_t id)
+{
+	const struct event *events = events_of(target);
+	uint32_t low = 0, high = target->event_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (events[middle].major_id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < target->event_count && events[low].major_id == id;
 }
 
 uint64_t
@@ -176,7 +244,7 @@ vmt_touch_attach_lost(const struct vmt_touch *touch, const struct vmt_touch_targ
 	uint64_t lost = 0;
 
 	for (uint32_t i = 0; i < target->event_count; i++)
-		lost += vmt_touch_events_read_lost(&touch->events, events_of(target)[i].fd);
+		lost += lost_by(touch, &events_of(target)[i]);
 	/* An event that can't be read counts 0. */
 	return lost > target->lost_before ? lost - target->lost_before : 0;
 }
@@ -207,7 +275,7 @@ void
 vmt_touch_attach_close(struct vmt_touch_target *target)
 {
 	for (uint32_t i = 0; i < target->event_count; i++)
-		vmt_sys_close(events_of(target)[i].fd);
+		close_descriptors(&events_of(target)[i]);
 	target->event_count = 0;
 	vmt_buffer_free(&target->events);
 }

@@ -63,18 +63,18 @@ open_event(const struct attributes *attributes, uint32_t tid, int32_t cpu)
 }
 
 static struct attributes
-describe(const struct vmt_touch_events *events, uint64_t period)
+describe(const struct vmt_touch_events *events, enum vmt_touch_kind kind, uint64_t period)
 {
 	struct attributes attributes = {
 	    .type = PERF_TYPE_SOFTWARE,
 	    .size = sizeof(attributes),
-	    .config = PERF_COUNT_SW_PAGE_FAULTS_MIN,
+	    .config = kind == VMT_TOUCH_MAJOR ? PERF_COUNT_SW_PAGE_FAULTS_MAJ
+					      : PERF_COUNT_SW_PAGE_FAULTS_MIN,
 	    .sample_period = period,
 	    .sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR |
-			   PERF_SAMPLE_CALLCHAIN,
+			   PERF_SAMPLE_ID | PERF_SAMPLE_CALLCHAIN,
 	    .flags = FLAG_DISABLED | FLAG_EXCLUDE_HV | FLAG_SAMPLE_ID_ALL |
-		     FLAG_EXCLUDE_CHAIN_KERNEL | FLAG_CLOCKID | FLAG_MMAP | FLAG_MMAP2 | FLAG_COMM |
-		     FLAG_COMM_EXEC,
+		     FLAG_EXCLUDE_CHAIN_KERNEL | FLAG_CLOCKID,
 	    .clockid = CLOCK_MONOTONIC,
 	};
 
@@ -89,7 +89,9 @@ describe(const struct vmt_touch_events *events, uint64_t period)
 		attributes.flags |= FLAG_EXCLUDE_KERNEL;
 	if (events->inherit)
 		attributes.flags |= FLAG_INHERIT | FLAG_INHERIT_THREAD;
-	if (events->tells_threads)
+	if (kind == VMT_TOUCH_MINOR)
+		attributes.flags |= FLAG_MMAP | FLAG_MMAP2 | FLAG_COMM | FLAG_COMM_EXEC;
+	if (kind == VMT_TOUCH_MINOR && events->tells_threads)
 		attributes.flags |= FLAG_TASK;
 	if (events->counts_losses)
 		attributes.read_format = FORMAT_LOST;
@@ -125,7 +127,7 @@ is_filtered(void)
 static int
 try_in_child(const struct vmt_touch_events *events)
 {
-	const struct attributes attributes = describe(events, 1);
+	const struct attributes attributes = describe(events, VMT_TOUCH_MINOR, 1);
 	long child = vmt_sys_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
 	int status = 0;
 	long result;
@@ -161,7 +163,7 @@ vmt_touch_events_probe(struct vmt_touch_events *events)
 	if (result < 0)
 		return result;
 	for (;;) {
-		struct attributes attributes = describe(events, 1);
+		struct attributes attributes = describe(events, VMT_TOUCH_MINOR, 1);
 
 		fd = open_event(&attributes, 0, -1);
 		if (fd >= 0)
@@ -203,16 +205,22 @@ start(int fd, int ring_fd)
 }
 
 int
-vmt_touch_events_open(const struct vmt_touch_events *events, uint64_t period, uint32_t tid,
-		      uint32_t cpu, int ring_fd)
+vmt_touch_events_open(const struct vmt_touch_events *events, const struct vmt_touch_wish *wish,
+		      int ring_fd)
 {
-	struct attributes attributes = describe(events, period);
-	int fd = open_event(&attributes, tid, (int32_t)cpu);
+	struct attributes attributes = describe(events, wish->kind, wish->period);
+	int fd = open_event(&attributes, wish->tid, (int32_t)wish->cpu);
 	int result = fd < 0 ? fd : start(fd, ring_fd);
 
 	if (result < 0 && fd >= 0)
 		vmt_sys_close(fd);
 	return result < 0 ? result : fd;
+}
+
+int
+vmt_touch_events_read_id(int fd, uint64_t *id)
+{
+	return (int)vmt_sys_call3(SYS_ioctl, fd, PERF_EVENT_IOC_ID, (long)id);
 }
 
 uint64_t

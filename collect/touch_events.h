@@ -2,8 +2,10 @@
  * touch_events.h: the kernel's events of page faults
  *
  * PERF_COUNT_SW_PAGE_FAULTS_MIN fires after the kernel has given the thread its page, with the
- * address, so that the page's size is known as well (PERF_COUNT_SW_PAGE_FAULTS fires before). What
- * an event may do depends on the kernel and on the leave that the collector has
+ * address, so that the page's size is known as well. PERF_COUNT_SW_PAGE_FAULTS_MAJ does so where
+ * that page had to be read from a file or from swap, and then the former does not
+ * (mm_account_fault in Linux's mm/memory.c). PERF_COUNT_SW_PAGE_FAULTS counts both, but fires
+ * before. What an event may do depends on the kernel and on the leave that the collector has
  * (perf_event_open(2), /proc/sys/kernel/perf_event_paranoid); that is tried once. Errors: negative
  * errno.
  */
@@ -12,6 +14,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum vmt_touch_kind {
+	VMT_TOUCH_MINOR,
+	VMT_TOUCH_MAJOR,
+};
 
 struct vmt_touch_events {
 	uint32_t has;	     /* VMT_TOUCH_HAS_* of touch_record.h */
@@ -29,9 +36,22 @@ int vmt_touch_events_probe(struct vmt_touch_events *events);
 /* An event that never fires, on the calling thread: the buffer of a processor's events is its. */
 int vmt_touch_events_open_ring(uint32_t cpu);
 
-/* A sample of one fault in `period` of a thread on one processor, into a ring of that processor. */
-int vmt_touch_events_open(const struct vmt_touch_events *events, uint64_t period, uint32_t tid,
-			  uint32_t cpu, int ring_fd);
+/* Which faults: one in `period` of a kind, of a thread, on one processor. */
+struct vmt_touch_wish {
+	enum vmt_touch_kind kind;
+	uint64_t period;
+	uint32_t tid;
+	uint32_t cpu;
+};
+
+/* Their samples go into a ring of that processor. Those of minor faults also tell of mappings, new
+ * names and threads. */
+int vmt_touch_events_open(const struct vmt_touch_events *events, const struct vmt_touch_wish *wish,
+			  int ring_fd);
+
+/* By which its samples name the event, also those of threads that inherited it. The kernel numbers
+ * all events as they are opened: later ones have greater ids. 0 or negative errno. */
+int vmt_touch_events_read_id(int fd, uint64_t *id);
 
 /* What the event has dropped, with those of its threads; 0 where that can't be asked. */
 uint64_t vmt_touch_events_read_lost(const struct vmt_touch_events *events, int fd);

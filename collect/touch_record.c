@@ -92,7 +92,8 @@ vmt_touch_record_read(const struct vmt_touch_record *record, uint32_t has,
 	    .kernel = (record->misc & PERF_RECORD_MISC_CPUMODE_MASK) == PERF_RECORD_MISC_KERNEL};
 	if (record->type != PERF_RECORD_SAMPLE || !take(&cursor, &fault->ip) ||
 	    !take_ids(&cursor, &fault->pid, &fault->tid) || !take(&cursor, &fault->time) ||
-	    !take(&cursor, &fault->address) || !take_chain(&cursor, fault))
+	    !take(&cursor, &fault->address) || !take(&cursor, &fault->event_id) ||
+	    !take_chain(&cursor, fault))
 		return false;
 	if ((has & VMT_TOUCH_HAS_STACK) &&
 	    (!take_registers(&cursor, fault) || !take_copy(&cursor, fault)))
@@ -161,7 +162,7 @@ vmt_touch_record_read_exec(const struct vmt_touch_record *record, uint32_t *pid)
 	       take_ids(&cursor, pid, &tid);
 }
 
-/* id, count, then what every record ends with: ids and time. */
+/* id, count, then what every record ends with: ids, time, the event's id. */
 bool
 vmt_touch_record_read_lost(const struct vmt_touch_record *record, uint32_t *pid, uint64_t *lost)
 {

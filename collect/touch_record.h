@@ -2,9 +2,9 @@
  * touch_record.h: what perf's records say of a page fault
  *
  * The fields stand in the order of perf_event_open(2), as the event's attributes ask for them
- * (touch_events.h): ip, pid and tid, time, address, the chain of frame pointers, then registers and
- * a copy of the stack, then the page's size. Bytes come from the kernel, but are taken as
- * untrusted. Pure.
+ * (touch_events.h): ip, pid and tid, time, address, the event's id, the chain of frame pointers,
+ * then registers and a copy of the stack, then the page's size. Bytes come from the kernel, but are
+ * taken as untrusted. Pure.
  */
 #ifndef VMT_TOUCH_RECORD_H
 #define VMT_TOUCH_RECORD_H
@@ -28,6 +28,7 @@ struct vmt_touch_fault {
 	uint64_t ip;
 	uint64_t time; /* of the events' clock */
 	uint64_t address;
+	uint64_t event_id;
 	uint64_t page_bytes; /* 0: not known */
 	uint32_t pid;
 	uint32_t tid;

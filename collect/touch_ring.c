@@ -7,6 +7,7 @@
 
 /* Behind header, ip and ids. */
 #define SAMPLE_TIME_AT 24u
+#define TIME_BEFORE_END 16u
 #define LEAST_BYTES 16u
 
 void
@@ -70,7 +71,7 @@ vmt_touch_ring_next(struct vmt_touch_ring *ring, uint64_t *time)
 		ring->tail = ring->head;
 		return false;
 	}
-	time_at = header.size - 8u;
+	time_at = header.size - TIME_BEFORE_END;
 	if (header.type == PERF_RECORD_SAMPLE && header.size > SAMPLE_TIME_AT)
 		time_at = SAMPLE_TIME_AT;
 	*time = word_at(ring, ring->tail + time_at);

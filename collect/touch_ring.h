@@ -46,7 +46,7 @@ void vmt_touch_ring_begin(struct vmt_touch_ring *ring, void *pages, uint64_t pag
 void vmt_touch_ring_look(struct vmt_touch_ring *ring);
 
 /* Whether there is a record that was there at the last look; its time, in the clock of the events:
- * of a sample behind ip and ids, of others at the end. */
+ * of a sample behind ip and ids, of others at the end, before the event's id. */
 bool vmt_touch_ring_next(struct vmt_touch_ring *ring, uint64_t *time);
 
 /* Takes it. The body lies in the buffer, or in the scratch of VMT_TOUCH_RECORD_MAX_BYTES. */

@@ -148,6 +148,7 @@ add_sample(struct vmt_traced *process, struct vmt_touch *touch, const struct vmt
 	    .address = vmt_pages_down(fault->address, VMT_PAGE_LEAST_BYTES),
 	    .thread = fault->tid,
 	    .page_shift = shift_of(fault->page_bytes),
+	    .major = vmt_touch_attach_is_major(target, fault->event_id),
 	    .kernel = fault->kernel,
 	};
 

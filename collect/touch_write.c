@@ -13,7 +13,7 @@ flags_of(const struct vmt_touch *touch, const struct vmt_touch_target *target)
 {
 	if (target->refused != 0)
 		return VMT_TOUCH_REFUSED;
-	return (touch->events.kernel ? VMT_TOUCH_KERNEL_FAULTS : 0) |
+	return VMT_TOUCH_MAJOR_FAULTS | (touch->events.kernel ? VMT_TOUCH_KERNEL_FAULTS : 0) |
 	       (touch->events.has & VMT_TOUCH_HAS_SIZE ? VMT_TOUCH_PAGE_SIZES : 0) |
 	       (touch->events.inherit && !target->follows ? VMT_TOUCH_INHERITED : 0) |
 	       (vmt_touch_is_auto(touch) && touch->pace.step > 0 ? VMT_TOUCH_RAISED : 0);

@@ -4,7 +4,8 @@
  * The payload of a TOUCH chunk: which pages were touched, by whom, since the last such chunk. A
  * head, then stacks, then samples that name a stack by its index; each chunk decodes alone.
  * docs/trace-format.md gives the layout byte by byte. A sample is written for one fault in `period`
- * of a thread, after the kernel has given it its page. Of a stack only code addresses are kept.
+ * of a thread, minor and major ones each by themselves, after the kernel has given it its page. Of
+ * a stack only code addresses are kept.
  *
  * Freestanding: no allocation, no I/O. Thread and signal safe on separate cursors. Encoders never
  * write past end: what does not fit is not begun, and false comes back. Decoders never read past
@@ -30,6 +31,7 @@
 #define VMT_TOUCH_INHERITED 4u	   /* threads to come are among them */
 #define VMT_TOUCH_RAISED 8u	   /* the period was raised, to keep within the CPU budget */
 #define VMT_TOUCH_REFUSED 16u	   /* by the kernel, with errno `refused`: there are no samples */
+#define VMT_TOUCH_MAJOR_FAULTS 32u /* major faults are among them */
 
 /* Why a stack has no frame after its last one. */
 enum vmt_touch_stack_end {

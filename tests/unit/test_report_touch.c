@@ -281,20 +281,38 @@ expect_blind_spot(const char *wanted)
 
 /* 2000 of them, and 1200 others without a sample. */
 static void
-test_faults_that_read_are_not_sampled(void **state)
+report_faults_that_read(uint32_t flags)
 {
-	static const struct vmt_touch_head more = {
-	    .period = 61,
-	    .minor_faults = 7300,
-	    .major_faults = 2000,
-	    .flags = VMT_TOUCH_PAGE_SIZES | VMT_TOUCH_INHERITED | VMT_TOUCH_KERNEL_FAULTS};
+	const struct vmt_touch_head more = {.period = 61,
+					    .minor_faults = 7300,
+					    .major_faults = 2000,
+					    .flags = VMT_TOUCH_PAGE_SIZES | VMT_TOUCH_INHERITED |
+						     VMT_TOUCH_KERNEL_FAULTS | flags};
 
-	(void)state;
 	map(10, 6100);
 	touch(20, 0, 6100, 0, 61);
 	build_trace_touch(build, &more, touchers, 3, NULL, 0);
 	look(50, 6100, 6100, 0);
 	make_report();
+}
+
+static void
+test_faults_that_read_are_like_others(void **state)
+{
+	(void)state;
+	report_faults_that_read(VMT_TOUCH_MAJOR_FAULTS);
+	assert_true(report->touch.major_sampled);
+	expect_blind_spot("of 9300 page faults about 3200 are in no sample: a thread of fewer");
+	assert_int_equal(report->coverage.blind_spot_count, 1);
+}
+
+/* Traces of versions that did not sample them. */
+static void
+test_faults_that_read_are_not_sampled(void **state)
+{
+	(void)state;
+	report_faults_that_read(0);
+	assert_false(report->touch.major_sampled);
 	expect_blind_spot("2000 page faults read a file or swap");
 	expect_blind_spot("of 7300 page faults about 1200 are in no sample: a thread of fewer");
 	assert_int_equal(report->coverage.blind_spot_count, 2);
@@ -571,6 +589,7 @@ main(void)
 	    TEST(test_more_may_be_unshared_than_is_known),
 	    TEST(test_memory_from_after_a_fork_is_not_unshared),
 	    TEST(test_few_samples_are_told),
+	    TEST(test_faults_that_read_are_like_others),
 	    TEST(test_faults_that_read_are_not_sampled),
 	    TEST(test_much_without_a_sample_is_a_blind_spot),
 	    TEST(test_huge_pages_make_rough_estimates),

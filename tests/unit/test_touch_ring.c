@@ -81,11 +81,12 @@ write_sample(struct made *made, uint64_t time, uint64_t number)
 	static unsigned char copy[COPY_BYTES];
 
 	write_header(made, PERF_RECORD_SAMPLE, PERF_RECORD_MISC_USER,
-		     8 + 8 * (4 + 1 + CHAIN + 4 + 1 + 1 + 1) + COPY_BYTES);
+		     8 + 8 * (5 + 1 + CHAIN + 4 + 1 + 1 + 1) + COPY_BYTES);
 	write_word(made, 0x400000 + number);
 	write_word(made, UINT64_C(17) << 32 | 16);
 	write_word(made, time);
 	write_word(made, number << 12);
+	write_word(made, 0x700000 + number);
 	write_word(made, CHAIN);
 	for (uint64_t i = 0; i < CHAIN; i++)
 		write_word(made, 0x500000 + i);
@@ -114,6 +115,7 @@ assert_sample(struct made *made, uint64_t wanted_time, uint64_t number)
 	assert_int_equal(fault.ip, 0x400000 + number);
 	assert_int_equal(fault.time, wanted_time);
 	assert_int_equal(fault.address, number << 12);
+	assert_int_equal(fault.event_id, 0x700000 + number);
 	assert_int_equal(fault.pid, 16);
 	assert_int_equal(fault.tid, 17);
 	assert_false(fault.kernel);
@@ -172,11 +174,12 @@ a_count_of_losses_is_read(void **state)
 	uint64_t time, lost = 0;
 	uint32_t pid = 0;
 
-	write_header(made, PERF_RECORD_LOST, 0, 8 + 8 * 4);
+	write_header(made, PERF_RECORD_LOST, 0, 8 + 8 * 5);
 	write_word(made, 99);			   /* id */
 	write_word(made, 12345);		   /* lost */
 	write_word(made, UINT64_C(17) << 32 | 16); /* whose */
 	write_word(made, 777);
+	write_word(made, 98); /* id */
 	vmt_touch_ring_look(&made->ring);
 	assert_true(vmt_touch_ring_next(&made->ring, &time));
 	assert_int_equal(time, 777);
@@ -199,12 +202,13 @@ a_fork_names_its_maker(void **state)
 		uint32_t maker = 0;
 		bool is_thread = i != 0;
 
-		write_header(made, PERF_RECORD_FORK, 0, 8 + 8 * 5);
+		write_header(made, PERF_RECORD_FORK, 0, 8 + 8 * 6);
 		write_word(made, UINT64_C(16) << 32 | pids[i]);
 		write_word(made, UINT64_C(16) << 32 | 21);
 		write_word(made, 777);
 		write_word(made, UINT64_C(17) << 32 | 16);
 		write_word(made, 778);
+		write_word(made, 98); /* id */
 		vmt_touch_ring_look(&made->ring);
 		assert_true(vmt_touch_ring_next(&made->ring, &time));
 		assert_int_equal(time, 778);
@@ -229,11 +233,12 @@ an_exec_is_told_from_a_new_name(void **state)
 		uint64_t time;
 		uint32_t pid = 0;
 
-		write_header(made, PERF_RECORD_COMM, kinds[i], 8 + 8 * 5);
+		write_header(made, PERF_RECORD_COMM, kinds[i], 8 + 8 * 6);
 		write_word(made, UINT64_C(17) << 32 | 16);
 		write_bytes(made, "a name\0\0\0\0\0\0\0\0\0", 16);
 		write_word(made, UINT64_C(17) << 32 | 16);
 		write_word(made, 779);
+		write_word(made, 98); /* id */
 		vmt_touch_ring_look(&made->ring);
 		assert_true(vmt_touch_ring_next(&made->ring, &time));
 		assert_int_equal(time, 779);
@@ -291,7 +296,7 @@ static void
 samples_that_contradict_themselves_are_refused(void **state)
 {
 	enum {
-		CHAIN_AT = 4,
+		CHAIN_AT = 5,
 		ABI_AT = CHAIN_AT + 1 + CHAIN,
 		COPY_AT = ABI_AT + 4,
 		COPIED_AT = COPY_AT + 1 + COPY_BYTES / 8

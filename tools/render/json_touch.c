@@ -43,6 +43,7 @@ vmt_json_touch(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_bool(emitter, "kernel_faults", report->touch.kernel_faults);
 	vmt_emitter_bool(emitter, "page_sizes", report->touch.page_sizes);
 	vmt_emitter_bool(emitter, "threads_to_come", report->touch.threads_to_come);
+	vmt_emitter_bool(emitter, "major_sampled", report->touch.major_sampled);
 	vmt_emitter_object_end(emitter);
 }
 

@@ -393,8 +393,9 @@ struct vmt_report {
 		bool kernel_faults; /* touches by system calls are among them */
 		bool page_sizes;
 		bool threads_to_come;
-		int64_t from_ns; /* when the sampling began */
-		uint64_t period; /* the last; one sample stands for so many faults */
+		bool major_sampled; /* major faults are among them */
+		int64_t from_ns;    /* when the sampling began */
+		uint64_t period;    /* the last; one sample stands for so many faults */
 		uint64_t least_period;
 		uint64_t most_period;
 		uint64_t samples;

@@ -148,6 +148,7 @@ vmt_report_touch_heads(struct vmt_report_draft *draft)
 	report->touch.kernel_faults = (heads.flags & VMT_TOUCH_KERNEL_FAULTS) != 0;
 	report->touch.page_sizes = (heads.flags & VMT_TOUCH_PAGE_SIZES) != 0;
 	report->touch.threads_to_come = (heads.flags & VMT_TOUCH_INHERITED) != 0;
+	report->touch.major_sampled = (heads.flags & VMT_TOUCH_MAJOR_FAULTS) != 0;
 }
 
 static int
@@ -231,7 +232,7 @@ unsampled_bytes(const struct vmt_report_draft *draft)
 	return bytes;
 }
 
-/* The kernel has another event for them, which is not opened: it would cost as much again. */
+/* Traces of versions that did not open the kernel's event for them. */
 static int
 add_major(struct vmt_report_draft *draft, uint64_t major)
 {
@@ -250,7 +251,9 @@ add_unsampled(struct vmt_report_draft *draft)
 {
 	const struct vmt_report *report = &draft->report;
 	uint64_t major =
-	    report->touch.major_faults == VMT_FIGURE_UNKNOWN ? 0 : report->touch.major_faults;
+	    report->touch.major_sampled || report->touch.major_faults == VMT_FIGURE_UNKNOWN
+		? 0
+		: report->touch.major_faults;
 	uint64_t rss = report->snapshot.rss_bytes;
 	uint64_t bytes = unsampled_bytes(draft);
 	int status = 0;
