@@ -6,7 +6,9 @@
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/emit/emit.h"
+#include "capture/record/around_own.h"
 #include "capture/record/kernel_range.h"
+#include "capture/record/own_release.h"
 #include "capture/record/resident_probe.h"
 #include "format/advice.h"
 #include "format/event.h"
@@ -106,9 +108,17 @@ write_event(const struct range *range, int advice, int error, const struct befor
 	vmt_emit_map(&event);
 }
 
-long
-vmt_madvise_call(uint64_t address, uint64_t length, int advice, uint32_t stack)
+struct advised {
+	int advice;
+	uint32_t stack;
+};
+
+/* Of a range in which nothing is the tracer's, or advice that does it no harm. */
+static long
+advise_part(const void *call, uint64_t address, uint64_t length)
 {
+	const struct advised *advised = call;
+	int advice = advised->advice;
 	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
 	struct range range = {.address = address};
 	bool written = vmt_kernel_range_cut(address, length, &range.length);
@@ -120,8 +130,18 @@ vmt_madvise_call(uint64_t address, uint64_t length, int advice, uint32_t stack)
 	result = vmt_sys_call3(SYS_madvise, address, length, advice);
 	if (written)
 		write_event(&range, advice, vmt_sys_is_error(result) ? (int)-result : 0, &before,
-			    stack);
+			    advised->stack);
 	return result;
+}
+
+long
+vmt_madvise_call(uint64_t address, uint64_t length, int advice, uint32_t stack)
+{
+	struct advised advised = {advice, stack};
+	struct vmt_around_own around = {advise_part, &advised, true};
+
+	return vmt_around_own_harms(advice) ? vmt_around_own_make(&around, address, length)
+					    : advise_part(&advised, address, length);
 }
 
 enum whose { OWN, ANOTHERS, NOT_KNOWN };
@@ -202,6 +222,53 @@ write_vector(const struct vmt_madvise_vector *vector, const struct before *befor
 	}
 }
 
+static bool
+meets_ours(const struct vmt_madvise_vector *vector)
+{
+	struct range range;
+	uint64_t bytes;
+
+	for (size_t i = 0; i < vector->entries; i++)
+		if (read_range(vector->ranges, i, &range, &bytes) &&
+		    vmt_own_release_meets(range.address, range.address + range.length))
+			return true;
+	return false;
+}
+
+static long
+make_whole(const struct vmt_madvise_vector *vector, size_t entries)
+{
+	return vmt_sys_call6(SYS_process_madvise, vector->pidfd, (long)vector->ranges,
+			     (long)entries, vector->advice, vector->flags, 0);
+}
+
+/* Range by range, as the kernel does it: bytes, or the first one's error. One without ranges says
+ * whether it would take that advice at all. */
+static long
+make_around_ours(const struct vmt_madvise_vector *vector)
+{
+	long result = make_whole(vector, 0);
+	long done = 0;
+
+	for (size_t i = 0; i < vector->entries && result == 0; i++) {
+		struct range range;
+		uint64_t bytes;
+
+		(void)read_range(vector->ranges, i, &range, &bytes);
+		result = vmt_around_own_madvise(range.address, bytes, vector->advice);
+		done += result == 0 ? (long)bytes : 0;
+	}
+	return done != 0 ? done : result;
+}
+
+static long
+make_vector(const struct vmt_madvise_vector *vector, bool is_own)
+{
+	return is_own && vmt_around_own_harms(vector->advice) && meets_ours(vector)
+		   ? make_around_ours(vector)
+		   : make_whole(vector, vector->entries);
+}
+
 long
 vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack)
 {
@@ -221,8 +288,7 @@ vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack)
 		if (read_range(vector->ranges, i, &range, &bytes))
 			before[i] = look_before(&budget, &range, vector->advice);
 	}
-	result = vmt_sys_call6(SYS_process_madvise, vector->pidfd, (long)vector->ranges,
-			       (long)vector->entries, vector->advice, vector->flags, 0);
+	result = make_vector(vector, written);
 	if (written)
 		write_vector(vector, before, result, stack);
 	else if (whose == NOT_KNOWN && result > 0 && releases(vector->advice))

@@ -49,8 +49,8 @@ offer_trace(struct vmt_own_range *part, uint64_t start, uint64_t end)
 		offer(part, start, end, range_of(process->session, sizeof(*process->session)));
 }
 
-bool
-vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
+static bool
+next(uint64_t start, uint64_t end, bool with_trace, struct vmt_own_range *part)
 {
 	uint32_t count = vmt_atomic_load_relaxed(&vmt_own_memory.count);
 	struct vmt_own_range image = {
@@ -62,7 +62,7 @@ vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 	offer(part, start, end, image);
 	for (uint32_t index = 0; index < count && index < VMT_OWN_MEMORY_RANGES; index++)
 		offer(part, start, end, vmt_own_memory.ranges[index]);
-	if (vmt_atomic_load_acquire(&trace_stays))
+	if (with_trace)
 		offer_trace(part, start, end);
 	vmt_assert(part->start == UINT64_MAX || (part->start >= start && part->start < part->end));
 	vmt_assert(part->start == UINT64_MAX || part->end <= end);
@@ -70,14 +70,23 @@ vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
 }
 
 bool
+vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part)
+{
+	return next(start, end, vmt_atomic_load_acquire(&trace_stays) != 0, part);
+}
+
+bool
+vmt_own_release_next_whole(uint64_t start, uint64_t end, struct vmt_own_range *part)
+{
+	return next(start, end, true, part);
+}
+
+bool
 vmt_own_release_meets(uint64_t start, uint64_t end)
 {
 	struct vmt_own_range part;
 
-	if (vmt_own_release_next(start, end, &part))
-		return true;
-	offer_trace(&part, start, end);
-	return part.start != UINT64_MAX;
+	return next(start, end, true, &part);
 }
 
 /* Whether no hook that has begun reads the trace any more: of this thread neither, which a signal

@@ -31,4 +31,7 @@ bool vmt_own_release_meets(uint64_t start, uint64_t end);
 /* The first part of [start, end) that stays mapped. False: there is none. */
 bool vmt_own_release_next(uint64_t start, uint64_t end, struct vmt_own_range *part);
 
+/* The same, its trace included. */
+bool vmt_own_release_next_whole(uint64_t start, uint64_t end, struct vmt_own_range *part);
+
 #endif

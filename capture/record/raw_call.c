@@ -2,6 +2,7 @@
 
 #include "base/sys.h"
 #include "capture/core/guard.h"
+#include "capture/record/around_own.h"
 #include "capture/record/file_release.h"
 #include "capture/record/madvise.h"
 #include "capture/record/mapping.h"
@@ -77,6 +78,14 @@ vmt_raw_call_pass(struct vmt_raw_call *call)
 	case SYS_mremap:
 		move = move_of(call);
 		return vmt_mapping_mremap_unrecorded(&move);
+	case SYS_madvise:
+		return vmt_around_own_madvise((uint64_t)call->words[0], (uint64_t)call->words[1],
+					      (int)call->words[2]);
+	case SYS_mprotect:
+	case SYS_pkey_mprotect:
+		return vmt_mapping_make_mprotect(
+		    (uint64_t)call->words[0], (uint64_t)call->words[1], (int)call->words[2],
+		    call->number == SYS_mprotect ? -1 : (int)call->words[3]);
 	default:
 		return vmt_raw_call_make(call);
 	}

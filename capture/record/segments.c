@@ -10,9 +10,11 @@
 #include "capture/record/kernel_range.h"
 #include "capture/record/long_call.h"
 #include "capture/record/mapping.h"
+#include "capture/record/own_release.h"
 #include "capture/record/resident_probe.h"
 #include "format/event.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -167,6 +169,8 @@ vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
 	bool fills;
 	long result;
 
+	if (replace && vmt_own_release_meets(target, target + replaced))
+		return -ENOMEM;
 	if (replace)
 		vmt_mapping_write_release(VMT_EVENT_MMAP_BEGIN, target, length, 0, stack);
 	fills = vmt_long_call_fills();

@@ -15,6 +15,7 @@
 #include "capture/core/guard.h"
 #include "capture/record/lock_all.h"
 #include "capture/record/long_call.h"
+#include "capture/record/around_own.h"
 #include "capture/record/madvise.h"
 #include "capture/record/mapping.h"
 #include "capture/record/retreat.h"
@@ -163,7 +164,7 @@ advise_once(const struct advised *call, const void *frame)
 	long result;
 
 	if (!vmt_guard_enter())
-		return vmt_sys_call3(SYS_madvise, call->address, call->length, call->advice);
+		return vmt_around_own_madvise(call->address, call->length, call->advice);
 	result =
 	    vmt_madvise_call(call->address, call->length, call->advice, vmt_capture_stack(frame));
 	vmt_guard_leave();
