@@ -91,6 +91,8 @@ describe_segments(struct vmt_code_map *map, const struct headers *headers, uint6
 		error = vmt_code_map_add_segment(map, &segment);
 		if (error != 0)
 			return error;
+		if (from->p_memsz == from->p_filesz)
+			map->whole |= UINT32_C(1) << (map->segments_count - 1);
 		*bytes += segment.length;
 	}
 	return *bytes == 0 ? -ENOEXEC : 0;

@@ -41,8 +41,9 @@ struct vmt_code_function {
 struct vmt_code_map {
 	struct vmt_code_segment segments[VMT_CODE_MAP_SEGMENTS]; /* ascending, disjoint */
 	uint32_t segments_count;
-	uint64_t bias; /* address in the process - address in the file */
-	uint64_t low;  /* [low, high): span of the file in the process */
+	uint32_t whole; /* bit i: segment i is no longer in memory than in the file */
+	uint64_t bias;	/* address in the process - address in the file */
+	uint64_t low;	/* [low, high): span of the file in the process */
 	uint64_t high;
 	struct vmt_code_function *functions; /* sorted by start, disjoint; after settle */
 	size_t functions_count;

@@ -14,6 +14,7 @@ struct writer {
 	uint8_t *bytes; /* of the stub's first byte */
 	uint64_t address;
 	size_t at;
+	bool is_far; /* jumps to the text need a whole address */
 	bool is_too_far;
 };
 
@@ -48,11 +49,41 @@ put_distance(struct writer *writer, uint64_t to)
 	put(writer, &near, sizeof(near));
 }
 
+/* jmp *0(%rip), with the address behind it. */
+static void
+put_far_jump(struct writer *writer, uint64_t to)
+{
+	put(writer, (const uint8_t[]){0xff, 0x25, 0, 0, 0, 0}, 6);
+	put(writer, &to, sizeof(to));
+}
+
 static void
 put_jump(struct writer *writer, uint64_t to)
 {
+	if (writer->is_far) {
+		put_far_jump(writer, to);
+		return;
+	}
 	put_byte(writer, 0xe9);
 	put_distance(writer, to);
+}
+
+/* lea distance(%rip),%register of an address below 2 GiB becomes mov $address,%register, which is
+ * as long. False: it is another instruction, or the address is higher. */
+static bool
+make_absolute(uint8_t *bytes, size_t length, uint64_t address)
+{
+	static const uint8_t lea_bytes = 7;
+	int32_t low = (int32_t)address;
+
+	if (length != lea_bytes || (bytes[0] & 0xfb) != 0x48 || bytes[1] != 0x8d ||
+	    (bytes[2] & 0xc7) != 0x05 || (uint64_t)(int64_t)low != address)
+		return false;
+	bytes[0] = bytes[0] & 4 ? 0x49 : 0x48;
+	bytes[1] = 0xc7;
+	bytes[2] = (uint8_t)(0xc0 | (bytes[2] >> 3 & 7));
+	memcpy(bytes + 3, &low, sizeof(low));
+	return true;
 }
 
 /* The cut's instructions. What is relative to the next one gets another distance, not length. */
@@ -77,6 +108,9 @@ put_moved(struct writer *writer, const struct vmt_syscall_site *site)
 		if (instruction.rip_displacement_at == 0)
 			continue;
 		memcpy(&near, place, sizeof(near));
+		if (writer->is_far && make_absolute(writer->bytes + at - length, length,
+						    site->address + at + (uint64_t)(int64_t)near))
+			continue;
 		distance = near + (int64_t)(site->address - writer->address);
 		writer->is_too_far |= !fits(distance);
 		near = (int32_t)distance;
@@ -176,15 +210,35 @@ write_stub(struct writer *writer, const struct vmt_syscall_site *site,
 		put_byte(writer, 0xcc);
 }
 
-static bool
-write_cut(struct vmt_cut *cut, const struct vmt_syscall_site *site, const struct writer *stub)
+/* 0: no room. */
+static uint64_t
+add_veneer(struct vmt_cut_veneers *veneers, uint64_t to)
 {
-	int64_t distance = (int64_t)(stub->address - (site->address + JUMP_BYTES));
+	struct writer writer = {.bytes = veneers->bytes + veneers->used,
+				.address = veneers->address + veneers->used};
+
+	if (veneers->room - veneers->used < VMT_CUTS_VENEER_BYTES)
+		return 0;
+	put_far_jump(&writer, to);
+	while (writer.at < VMT_CUTS_VENEER_BYTES)
+		put_byte(&writer, 0xcc);
+	veneers->used += writer.at;
+	return writer.address;
+}
+
+static bool
+write_cut(struct vmt_cut *cut, const struct vmt_syscall_site *site, const struct writer *stub,
+	  struct vmt_cut_veneers *veneers)
+{
+	uint64_t veneer = veneers ? add_veneer(veneers, stub->address) : 0;
+	uint64_t to = veneers ? veneer : stub->address;
+	int64_t distance = (int64_t)(to - (site->address + JUMP_BYTES));
 	int32_t near = (int32_t)distance;
 
 	*cut = (struct vmt_cut){
 	    .address = site->address,
 	    .stub = stub->address,
+	    .veneer = veneer,
 	    .stub_bytes = (uint16_t)stub->at,
 	    .length = site->cut_bytes,
 	};
@@ -192,7 +246,7 @@ write_cut(struct vmt_cut *cut, const struct vmt_syscall_site *site, const struct
 	memcpy(cut->new_bytes, site->original, site->cut_bytes);
 	cut->new_bytes[0] = 0xe9;
 	memcpy(cut->new_bytes + 1, &near, sizeof(near));
-	return fits(distance);
+	return to != 0 && fits(distance);
 }
 
 size_t
@@ -207,24 +261,29 @@ vmt_cuts_stub_bytes(const struct vmt_syscall_site *sites, size_t count)
 
 long
 vmt_cuts_make(const struct vmt_syscall_site *sites, size_t count,
-	      const struct vmt_wanted_calls *wanted, uint64_t stubs_address, uint64_t entry,
+	      const struct vmt_wanted_calls *wanted, const struct vmt_cuts_place *place,
 	      uint8_t *stubs, struct vmt_cut *cuts)
 {
 	long made = 0;
 	size_t used = 0;
 
-	vmt_assert(stubs_address % ALIGNMENT == 0);
+	vmt_assert(place->stubs % ALIGNMENT == 0);
+	if (place->veneers)
+		place->veneers->used = 0;
 	if (wanted->count > VMT_CUTS_WANTED)
 		return -E2BIG;
 	for (size_t i = 0; i < count; i++) {
-		struct writer writer = {.bytes = stubs + used, .address = stubs_address + used};
+		struct writer writer = {.bytes = stubs + used,
+					.address = place->stubs + used,
+					.is_far = place->veneers != NULL};
 
 		if (sites[i].verdict != VMT_SITE_CUT)
 			continue;
 		vmt_assert(sites[i].cut_bytes >= JUMP_BYTES &&
 			   sites[i].cut_bytes <= VMT_SITE_CUT_BYTES);
-		write_stub(&writer, &sites[i], wanted, entry);
-		if (!write_cut(&cuts[made], &sites[i], &writer) || writer.is_too_far)
+		write_stub(&writer, &sites[i], wanted, place->entry);
+		if (!write_cut(&cuts[made], &sites[i], &writer, place->veneers) ||
+		    writer.is_too_far)
 			return -ERANGE;
 		used += writer.at;
 		made++;
@@ -245,6 +304,8 @@ vmt_cuts_out_of_stub(const struct vmt_cut *cut, uint64_t address)
 {
 	uint64_t offset = address - cut->stub;
 
+	if (cut->veneer != 0 && address == cut->veneer)
+		return cut->address;
 	if (offset >= cut->stub_bytes)
 		return address;
 	return cut->address + (offset < cut->length ? offset : cut->length);

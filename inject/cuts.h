@@ -33,28 +33,45 @@ struct vmt_cut_ways {
 struct vmt_cut {
 	uint64_t address;
 	uint64_t stub;
+	uint64_t veneer; /* the jump in between; 0: none */
 	uint16_t stub_bytes;
 	uint8_t length; /* of the cut; behind the jump the new bytes are the old ones */
 	uint8_t old_bytes[VMT_SITE_CUT_BYTES];
 	uint8_t new_bytes[VMT_SITE_CUT_BYTES];
 };
 
+/* Where the text can't reach the stubs: room that it does reach, for a jump to each. */
+#define VMT_CUTS_VENEER_BYTES 16u
+struct vmt_cut_veneers {
+	uint64_t address;
+	size_t room;	/* bytes */
+	uint8_t *bytes; /* to be written there */
+	size_t used;	/* filled in */
+};
+
+struct vmt_cuts_place {
+	uint64_t stubs;			 /* aligned to 16 */
+	uint64_t entry;			 /* anywhere */
+	struct vmt_cut_veneers *veneers; /* NULL: the stubs lie within 2 GiB of all the sites */
+};
+
 /* How many bytes the stubs of these sites take, at most: of those that can be cut. */
 size_t vmt_cuts_stub_bytes(const struct vmt_syscall_site *sites, size_t count);
 
-/* Stubs for an address within 2 GiB of all the sites, and a cut for each site whose verdict is
- * VMT_SITE_CUT, in their order; cuts has room for `count`. How many cuts; -ERANGE: a site or what
- * its instructions reach is too far from the stubs. entry: anywhere. */
+/* Stubs, and a cut for each site whose verdict is VMT_SITE_CUT, in their order; cuts has room for
+ * `count`. How many cuts; -ERANGE: a site or what its instructions reach is too far from the stubs,
+ * or there is no room for the veneers. */
 long vmt_cuts_make(const struct vmt_syscall_site *sites, size_t count,
-		   const struct vmt_wanted_calls *wanted, uint64_t stubs_address, uint64_t entry,
+		   const struct vmt_wanted_calls *wanted, const struct vmt_cuts_place *place,
 		   uint8_t *stubs, struct vmt_cut *cuts);
 
 /* Where a thread that stands at this address goes on while the cut is in the text: the same
  * instruction in the stub. The address itself, if it is not in the middle of the cut. */
 uint64_t vmt_cuts_into_stub(const struct vmt_cut *cut, uint64_t address);
 
-/* ... and where one in the stub goes on once the cut has been taken back: at the same instruction
- * in the text, or at the text's own syscall. The address itself, if it is not in the stub. */
+/* ... and where one in the stub, or before its jump there, goes on once the cut has been taken
+ * back: at the same instruction in the text, or at the text's own syscall. The address itself, if
+ * it is not in the stub. */
 uint64_t vmt_cuts_out_of_stub(const struct vmt_cut *cut, uint64_t address);
 
 #endif

@@ -222,6 +222,13 @@ vmt_frame_index_make(struct vmt_frame_index *index, const struct vmt_file *file,
 	return result;
 }
 
+bool
+vmt_frame_index_is_low(const struct vmt_frame_index *index)
+{
+	return index->count == 0 || (index->frames_high <= INT32_MAX &&
+				     entries_of(index)[index->count - 1].start <= INT32_MAX);
+}
+
 size_t
 vmt_frame_index_bytes(const struct vmt_frame_index *index)
 {
@@ -240,11 +247,14 @@ void
 vmt_frame_index_write(const struct vmt_frame_index *index, uint64_t address, uint8_t *bytes)
 {
 	/* Version; then how the address of the tables, the count and the entries are written. */
-	static const uint8_t encodings[4] = {1, RELATIVE_4, 0x03, 0x3b};
+	static const uint8_t relative[4] = {1, RELATIVE_4, 0x03, 0x3b};
+	static const uint8_t absolute[4] = {1, 0x0b, 0x03, 0x0b};
+	bool is_low = vmt_frame_index_is_low(index);
 	uint32_t count = (uint32_t)index->count;
 
-	memcpy(bytes, encodings, sizeof(encodings));
-	put_distance(bytes + 4, address + 4, index->frames_low);
+	memcpy(bytes, is_low ? absolute : relative, sizeof(relative));
+	put_distance(bytes + 4, is_low ? 0 : address + 4, index->frames_low);
+	address = is_low ? 0 : address;
 	memcpy(bytes + 8, &count, sizeof(count));
 	bytes += HEADER_BYTES;
 	for (size_t i = 0; i < index->count; i++, bytes += ENTRY_BYTES) {

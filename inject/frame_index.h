@@ -25,6 +25,9 @@ struct vmt_frame_index {
 int vmt_frame_index_make(struct vmt_frame_index *index, const struct vmt_file *file,
 			 const struct vmt_code_map *map);
 
+/* Whether all that it names lies so low that it can lie anywhere itself; else only within 2 GiB. */
+bool vmt_frame_index_is_low(const struct vmt_frame_index *index);
+
 /* The size of its bytes, 0 for none; and the bytes themselves, as they have to lie at an address.
  */
 size_t vmt_frame_index_bytes(const struct vmt_frame_index *index);

@@ -1,5 +1,6 @@
 #include "inject/program_cuts.h"
 
+#include "base/near_place.h"
 #include "base/pages.h"
 #include "base/sys.h"
 #include "format/raw_calls.h"
@@ -14,8 +15,6 @@
 #define FILE_MAX_BYTES (UINT64_C(4) << 30)
 #define INDEX_ALIGNMENT 8u
 #define HIGHEST_NUMBER 1024u /* of a system call */
-#define NEAR_STEP_BYTES (UINT64_C(64) << 10)
-#define NEAR_MAX_BYTES (UINT64_C(1) << 30)
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -166,13 +165,15 @@ vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts, uint64_t *first
 	return count;
 }
 
+/* *address: 0, or where it has to be. */
 static int
-map_at(struct vmt_remote *remote, uint64_t address, uint64_t bytes)
+map_at(struct vmt_remote *remote, uint64_t *address, uint64_t bytes)
 {
-	uint64_t words[6] = {address,
+	int fixed = *address != 0 ? MAP_FIXED_NOREPLACE : 0;
+	uint64_t words[6] = {*address,
 			     bytes,
 			     PROT_READ | PROT_EXEC,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			     (uint64_t)(MAP_PRIVATE | MAP_ANONYMOUS | fixed),
 			     UINT64_MAX,
 			     0};
 	int64_t result;
@@ -182,28 +183,25 @@ map_at(struct vmt_remote *remote, uint64_t address, uint64_t bytes)
 		return error;
 	if (vmt_sys_is_error(result))
 		return (int)result;
-	if ((uint64_t)result == address)
+	if (*address == 0 || (uint64_t)result == *address) {
+		*address = (uint64_t)result;
 		return 0;
+	}
 	/* A kernel that does not know the flag has taken the address for a wish. */
 	words[0] = (uint64_t)result;
 	(void)vmt_remote_call(remote, SYS_munmap, words, &result);
 	return -EEXIST;
 }
 
-/* Below the program alone: above it the break grows. */
 static int
 map_near(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t bytes)
 {
-	uint64_t low = cuts->map.low;
 	int error = -ENOMEM;
+	uint64_t wish;
 
-	for (uint64_t step = NEAR_STEP_BYTES; step < NEAR_MAX_BYTES && step + bytes < low;
-	     step += step / 2) {
-		uint64_t wish = (low - step - bytes) & ~(NEAR_STEP_BYTES - 1);
-
-		if (wish == 0)
-			break;
-		error = map_at(remote, wish, bytes);
+	for (uint32_t i = 0; (wish = vmt_near_place(cuts->map.low, cuts->map.high, bytes, i)) != 0;
+	     i++) {
+		error = map_at(remote, &wish, bytes);
 		if (error == 0) {
 			cuts->stubs = wish;
 			cuts->stubs_bytes = bytes;
@@ -215,16 +213,56 @@ map_near(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t byte
 	return error;
 }
 
+/* What the last page of a segment of code has left, if nothing else is in that page. */
+static uint64_t
+padding_of(const struct vmt_code_map *map, uint32_t number, uint64_t *bytes)
+{
+	const struct vmt_code_segment *segment = &map->segments[number];
+	uint64_t start = vmt_pages_up(segment->address + segment->length, VMT_CUTS_VENEER_BYTES);
+	uint64_t end = vmt_pages_up(segment->address + segment->length, vmt_page_bytes);
+
+	if (!segment->is_code || !(map->whole >> number & 1) || start >= end)
+		return 0;
+	if (number + 1 < map->segments_count && map->segments[number + 1].address < end)
+		return 0;
+	*bytes = end - start;
+	return start;
+}
+
+/* Whether there is padding for a jump to each stub; reads what is there. */
+static bool
+find_veneers(struct vmt_program_cuts *cuts, const struct vmt_target *target)
+{
+	uint64_t wanted_bytes = VMT_CUTS_VENEER_BYTES * vmt_program_cuts_possible(cuts);
+	uint64_t room = 0;
+	uint64_t address = 0;
+
+	if (cuts->map.high > INT32_MAX || !vmt_frame_index_is_low(&cuts->frames))
+		return false;
+	for (uint32_t i = 0; i < cuts->map.segments_count && room < wanted_bytes; i++)
+		address = padding_of(&cuts->map, i, &room);
+	if (address == 0 || room < wanted_bytes ||
+	    !vmt_buffer_reserve(&cuts->veneer_bytes, 2 * wanted_bytes) ||
+	    vmt_target_read(target, address, cuts->veneer_bytes.bytes + wanted_bytes,
+			    wanted_bytes) < 0)
+		return false;
+	cuts->veneers = (struct vmt_cut_veneers){
+	    .address = address, .room = wanted_bytes, .bytes = cuts->veneer_bytes.bytes};
+	return true;
+}
+
 static int
 write_stubs(struct vmt_program_cuts *cuts, const struct vmt_target *target, uint64_t entry)
 {
+	struct vmt_cuts_place place = {cuts->stubs, entry,
+				       cuts->veneers.room != 0 ? &cuts->veneers : NULL};
 	size_t index_bytes = vmt_frame_index_bytes(&cuts->frames);
 	struct vmt_buffer stubs = {NULL, 0};
 	long made = -ENOMEM;
 
 	if (vmt_buffer_reserve(&stubs, cuts->stubs_bytes) &&
 	    vmt_buffer_reserve(&cuts->cuts, cuts->sites_count * sizeof(struct vmt_cut)))
-		made = vmt_cuts_make(sites_of(cuts), cuts->sites_count, &wanted, cuts->stubs, entry,
+		made = vmt_cuts_make(sites_of(cuts), cuts->sites_count, &wanted, &place,
 				     stubs.bytes, (struct vmt_cut *)(void *)cuts->cuts.bytes);
 	if (made >= 0) {
 		cuts->cuts_count = (size_t)made;
@@ -239,21 +277,42 @@ write_stubs(struct vmt_program_cuts *cuts, const struct vmt_target *target, uint
 	return (int)made;
 }
 
-int
-vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry)
+/* Where the kernel chooses. */
+static int
+map_far(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t bytes)
+{
+	cuts->stubs = 0;
+	cuts->stubs_bytes = bytes;
+	return map_at(remote, &cuts->stubs, bytes);
+}
+
+typedef int map_stubs(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t bytes);
+
+static int
+place_stubs(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry,
+	    map_stubs *map)
 {
 	uint64_t bytes = vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count);
 	int result;
 
-	if (bytes == 0)
-		return 0;
 	bytes = vmt_pages_up(bytes, INDEX_ALIGNMENT) + vmt_frame_index_bytes(&cuts->frames);
-	result = map_near(cuts, remote, vmt_pages_up(bytes, vmt_page_bytes));
+	result = map(cuts, remote, vmt_pages_up(bytes, vmt_page_bytes));
 	if (result == 0)
 		result = write_stubs(cuts, remote->target, entry);
 	if (result < 0)
 		vmt_program_cuts_unmap(cuts, remote);
 	return result;
+}
+
+int
+vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry)
+{
+	if (vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count) == 0)
+		return 0;
+	if (find_veneers(cuts, remote->target) && place_stubs(cuts, remote, entry, map_far) == 0)
+		return 0;
+	cuts->veneers.room = 0;
+	return place_stubs(cuts, remote, entry, map_near);
 }
 
 void
@@ -274,9 +333,22 @@ cuts_of(const struct vmt_program_cuts *cuts)
 	return (const void *)cuts->cuts.bytes;
 }
 
+static int
+write_veneers(const struct vmt_program_cuts *cuts, const struct vmt_target *target,
+	      const uint8_t *bytes)
+{
+	return cuts->veneers.used == 0 || cuts->veneers.room == 0
+		   ? 0
+		   : vmt_target_write(target, cuts->veneers.address, bytes, cuts->veneers.used);
+}
+
 int
 vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
 {
+	int error = write_veneers(cuts, target, cuts->veneer_bytes.bytes);
+
+	if (error < 0)
+		return error;
 	for (size_t i = 0; i < cuts->cuts_count; i++) {
 		const struct vmt_cut *cut = &cuts_of(cuts)[i];
 		int result = vmt_target_write(target, cut->address, cut->new_bytes, cut->length);
@@ -293,15 +365,17 @@ int
 vmt_program_cuts_undo(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
 {
 	int first = 0;
+	int result;
 
 	for (size_t i = 0; i < cuts->cuts_count; i++) {
 		const struct vmt_cut *cut = &cuts_of(cuts)[i];
-		int result = vmt_target_write(target, cut->address, cut->old_bytes, cut->length);
 
+		result = vmt_target_write(target, cut->address, cut->old_bytes, cut->length);
 		if (first == 0)
 			first = result;
 	}
-	return first;
+	result = write_veneers(cuts, target, cuts->veneer_bytes.bytes + cuts->veneers.room);
+	return first != 0 ? first : result;
 }
 
 void
@@ -311,4 +385,5 @@ vmt_program_cuts_close(struct vmt_program_cuts *cuts)
 	vmt_frame_index_close(&cuts->frames);
 	vmt_buffer_free(&cuts->sites);
 	vmt_buffer_free(&cuts->cuts);
+	vmt_buffer_free(&cuts->veneer_bytes);
 }

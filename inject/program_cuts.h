@@ -2,9 +2,11 @@
  * program_cuts.h: the cuts of a program that stands still: found, planned, made and taken back
  *
  * What is known of the code comes from the process and from the program's file (code_map.h,
- * file_functions.h); both are untrusted. Stubs lie in a mapping of their own below the program, out
- * of the way of its break, readable and executable from the beginning. Single-threaded. Errors:
- * negative errno.
+ * file_functions.h); both are untrusted. Stubs lie in a mapping of their own, readable and
+ * executable from the beginning. A program that was linked for fixed addresses may map others near
+ * itself: there the kernel chooses the place, and the text reaches it by jumps in what its last
+ * page has left. Else, and where that is too little, they lie near it (base/near_place.h).
+ * Single-threaded. Errors: negative errno.
  */
 #ifndef VMT_PROGRAM_CUTS_H
 #define VMT_PROGRAM_CUTS_H
@@ -25,10 +27,12 @@ struct vmt_program_cuts {
 	size_t sites_count;
 	struct vmt_buffer cuts; /* struct vmt_cut */
 	size_t cuts_count;
-	struct vmt_frame_index frames; /* of the program, where it has none itself */
-	uint64_t stubs;		       /* 0: none are mapped */
-	uint64_t stubs_bytes;	       /* of the mapping */
-	uint64_t index;		       /* in it, behind the stubs; 0: none */
+	struct vmt_cut_veneers veneers; /* room 0: none; its bytes are in the next */
+	struct vmt_buffer veneer_bytes; /* new ones, and behind them what was there */
+	struct vmt_frame_index frames;	/* of the program, where it has none itself */
+	uint64_t stubs;			/* 0: none are mapped */
+	uint64_t stubs_bytes;		/* of the mapping */
+	uint64_t index;			/* in it, behind the stubs; 0: none */
 };
 
 /* Finds the sites of wanted calls. program_headers: AT_PHDR. file: the program's, or NULL. The

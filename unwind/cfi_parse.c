@@ -5,7 +5,8 @@
 #include "unwind/cfi_rule.h"
 
 #define HEADER_VERSION 1
-#define TABLE_ENCODING 0x3bu /* datarel, sdata4: the one that can be searched */
+#define TABLE_RELATIVE 0x3bu /* datarel, sdata4: as linkers write it */
+#define TABLE_ABSOLUTE 0x0bu /* sdata4: as inject/frame_index.h does where the code is low */
 #define ENTRY_BYTES 8u	     /* a pair of them: first address, FDE */
 
 struct entry {
@@ -15,13 +16,13 @@ struct entry {
 	bool is_signal;
 };
 
-static int64_t
-table_word(const struct vmt_loaded_module *module, uint64_t table, uint64_t index)
+static uint64_t
+table_word(uint64_t base, uint64_t table, uint64_t index)
 {
 	int32_t word;
 
 	memcpy(&word, (const void *)(table + index * 4), sizeof(word));
-	return (int64_t)module->eh_frame_hdr + word;
+	return base + (uint64_t)(int64_t)word;
 }
 
 /* Address of the FDE whose range begins last at or before the address; 0: none. */
@@ -31,11 +32,13 @@ search(const struct vmt_loaded_module *module, uint64_t address)
 	uint64_t end = module->eh_frame_hdr + module->eh_frame_hdr_bytes;
 	struct vmt_cfi_cursor header = vmt_cfi_cursor_of(module->eh_frame_hdr, end);
 	uint64_t word = vmt_cfi_cursor_take(&header, 4);
+	uint64_t base = word >> 24 == TABLE_RELATIVE ? module->eh_frame_hdr : 0;
 	uint64_t first = 0;
 	uint64_t count;
 	uint64_t table;
 
-	if ((word & 0xff) != HEADER_VERSION || word >> 24 != TABLE_ENCODING ||
+	if ((word & 0xff) != HEADER_VERSION ||
+	    (word >> 24 != TABLE_RELATIVE && word >> 24 != TABLE_ABSOLUTE) ||
 	    (word >> 16 & 0xff) == VMT_CFI_PE_OMIT)
 		return 0;
 	vmt_cfi_cursor_take_pointer(&header, word >> 8 & 0xff, module->eh_frame_hdr);
@@ -47,14 +50,14 @@ search(const struct vmt_loaded_module *module, uint64_t address)
 		uint64_t half = count / 2;
 
 		vmt_assert(table + 4 * (2 * (first + half) + 2) <= end);
-		if ((uint64_t)table_word(module, table, 2 * (first + half)) <= address) {
+		if (table_word(base, table, 2 * (first + half)) <= address) {
 			first += half + 1;
 			count -= half + 1;
 		} else {
 			count = half;
 		}
 	}
-	return first == 0 ? 0 : (uint64_t)table_word(module, table, 2 * first - 1);
+	return first == 0 ? 0 : table_word(base, table, 2 * first - 1);
 }
 
 /* A record (CIE or FDE) that starts where the bytes do: a cursor behind its length. */

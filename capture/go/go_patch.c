@@ -1,6 +1,7 @@
 #include "capture/go/go_patch.h"
 
 #include "base/assert.h"
+#include "base/near_place.h"
 #include "base/pages.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -18,8 +19,6 @@ uint64_t vmt_go_patch_bypasses[VMT_GO_SITES];
 #define STUB_BYTES 128u
 #define SYSCALL_BYTES 2u
 #define JUMP_BYTES 5u
-#define NEAR_STEP_BYTES (UINT64_C(64) << 10)
-#define NEAR_MAX_BYTES (UINT64_C(1) << 30)
 #define IN_EAX UINT32_MAX /* the number of the call is the caller's */
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -95,13 +94,12 @@ note(struct patcher *patcher, const char *symbol, uint64_t address, const char *
 	return site;
 }
 
-/* Below the executable alone: above it the break grows. */
 static unsigned char *
-map_near(uint64_t text)
+map_near(uint64_t low, uint64_t high)
 {
-	for (uint64_t step = NEAR_STEP_BYTES; step < NEAR_MAX_BYTES && step < text;
-	     step += step / 2) {
-		uint64_t wish = (text - step) & ~(NEAR_STEP_BYTES - 1);
+	uint64_t wish;
+
+	for (uint32_t i = 0; (wish = vmt_near_place(low, high, vmt_page_bytes, i)) != 0; i++) {
 		void *page = vmt_sys_mmap((void *)wish, vmt_page_bytes, PROT_READ | PROT_WRITE,
 					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
@@ -321,7 +319,7 @@ vmt_go_patch_image(struct vmt_go *go, const struct vmt_go_image *image, uint64_t
 	uint32_t first_site = go->sites_count;
 
 	if (!refusal)
-		patcher.stubs = map_near(image->text_low + bias);
+		patcher.stubs = map_near(image->text_low + bias, image->text_high + bias);
 	for (uint32_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
 		plan_form(&patcher, &forms[i]);
 	if (patcher.stubs)

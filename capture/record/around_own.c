@@ -59,6 +59,30 @@ vmt_around_own_harms(int advice)
 	}
 }
 
+struct protect {
+	int protection;
+	int key;
+};
+
+static long
+protect(const void *call, uint64_t address, uint64_t length)
+{
+	const struct protect *to = call;
+
+	if (to->key == -1)
+		return vmt_sys_call3(SYS_mprotect, address, length, to->protection);
+	return vmt_sys_call4(SYS_pkey_mprotect, address, length, to->protection, to->key);
+}
+
+long
+vmt_around_own_mprotect(uint64_t address, uint64_t length, int protection, int key)
+{
+	struct protect to = {protection, key};
+	struct vmt_around_own around = {protect, &to, false};
+
+	return vmt_around_own_make(&around, address, length);
+}
+
 static long
 advise(const void *call, uint64_t address, uint64_t length)
 {

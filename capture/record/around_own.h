@@ -26,7 +26,9 @@ struct vmt_around_own {
 };
 long vmt_around_own_make(const struct vmt_around_own *around, uint64_t address, uint64_t length);
 
-/* madvise, unrecorded. */
+/* Unrecorded. key -1: plain mprotect. */
+long vmt_around_own_mprotect(uint64_t address, uint64_t length, int protection, int key);
+
 long vmt_around_own_madvise(uint64_t address, uint64_t length, int advice);
 
 /* Whether such advice takes pages away, or changes what a fork child finds or a touch does: what

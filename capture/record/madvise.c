@@ -251,7 +251,7 @@ make_around_ours(const struct vmt_madvise_vector *vector)
 	long done = 0;
 
 	for (size_t i = 0; i < vector->entries && result == 0; i++) {
-		struct range range;
+		struct range range = {0, 0};
 		uint64_t bytes;
 
 		(void)read_range(vector->ranges, i, &range, &bytes);

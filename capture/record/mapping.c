@@ -461,28 +461,10 @@ vmt_mapping_mremap_unrecorded(const struct vmt_mapping_move *request)
 	return error != 0 ? error : call_mremap(request);
 }
 
-struct protect {
-	int protection;
-	int key;
-};
-
-static long
-protect_part(const void *call, uint64_t address, uint64_t length)
-{
-	const struct protect *protect = call;
-
-	if (protect->key == -1)
-		return vmt_sys_call3(SYS_mprotect, address, length, protect->protection);
-	return vmt_sys_call4(SYS_pkey_mprotect, address, length, protect->protection, protect->key);
-}
-
 long
 vmt_mapping_make_mprotect(uint64_t address, uint64_t length, int protection, int key)
 {
-	struct protect protect = {protection, key};
-	struct vmt_around_own around = {protect_part, &protect, false};
-
-	return vmt_around_own_make(&around, address, length);
+	return vmt_around_own_mprotect(address, length, protection, key);
 }
 
 void

@@ -13,9 +13,9 @@
  */
 #include "base/sys.h"
 #include "capture/core/guard.h"
+#include "capture/record/around_own.h"
 #include "capture/record/lock_all.h"
 #include "capture/record/long_call.h"
-#include "capture/record/around_own.h"
 #include "capture/record/madvise.h"
 #include "capture/record/mapping.h"
 #include "capture/record/retreat.h"

@@ -86,16 +86,21 @@ find_site(const uint8_t *code, size_t length)
 	return site;
 }
 
+/* By a jump in between, at the end of the code's page, where `far`. */
 static struct vmt_cut
-cut_out(struct near_pages *pages, const struct vmt_syscall_site *site, void (*entry)(void))
+cut_out(struct near_pages *pages, const struct vmt_syscall_site *site, void (*entry)(void),
+	bool far)
 {
+	uint8_t *end = pages->code + pages->bytes - VMT_CUTS_VENEER_BYTES;
+	struct vmt_cut_veneers veneers = {(uint64_t)end, VMT_CUTS_VENEER_BYTES, end, 0};
+	struct vmt_cuts_place place = {(uint64_t)pages->stubs, (uint64_t)entry,
+				       far ? &veneers : NULL};
 	struct vmt_cut cut;
 
 	assert_int_equal(site->verdict, VMT_SITE_CUT);
 	assert_true(vmt_cuts_stub_bytes(site, 1) <= pages->bytes);
-	assert_int_equal(vmt_cuts_make(site, 1, &wanted, (uint64_t)pages->stubs, (uint64_t)entry,
-				       pages->stubs, &cut),
-			 1);
+	assert_int_equal(vmt_cuts_make(site, 1, &wanted, &place, pages->stubs, &cut), 1);
+	assert_true(cut.veneer == (far ? (uint64_t)end : 0));
 	assert_int_equal(cut.length, site->cut_bytes);
 	assert_memory_equal((const void *)cut.address, cut.old_bytes, cut.length);
 	memcpy((void *)cut.address, cut.new_bytes, cut.length);
@@ -111,7 +116,8 @@ check_same(const struct outcome *found, const struct outcome *expected)
 
 /* `enters`: whether the call is one that is wanted, with registers as they are before. */
 static void
-check_code(const uint8_t *code, size_t length, const struct near_registers *before, bool enters)
+check_code_with(const uint8_t *code, size_t length, const struct near_registers *before,
+		bool enters, bool far)
 {
 	struct near_pages pages = near_pages_map();
 	struct outcome expected;
@@ -124,7 +130,7 @@ check_code(const uint8_t *code, size_t length, const struct near_registers *befo
 	memcpy(pages.code, code, length);
 	expected = run(pages.code, before);
 	site = find_site(pages.code, length);
-	cut = cut_out(&pages, &site, test_entry);
+	cut = cut_out(&pages, &site, test_entry, far);
 	found = run(pages.code, before);
 	check_same(&found, &expected);
 	assert_int_equal(test_entered, entered + enters);
@@ -132,7 +138,7 @@ check_code(const uint8_t *code, size_t length, const struct near_registers *befo
 		assert_true(test_ways % 8 == 0 && test_ways - cut.stub < cut.stub_bytes);
 	/* Where the entry can't work, the text's own syscall makes the call. */
 	memcpy((void *)cut.address, cut.old_bytes, cut.length);
-	cut = cut_out(&pages, &site, test_entry_that_can_not);
+	cut = cut_out(&pages, &site, test_entry_that_can_not, far);
 	found = run(pages.code, before);
 	check_same(&found, &expected);
 	assert_int_equal(test_bypassed, bypassed + enters);
@@ -140,6 +146,13 @@ check_code(const uint8_t *code, size_t length, const struct near_registers *befo
 	memcpy((void *)cut.address, cut.old_bytes, cut.length);
 	assert_memory_equal(pages.code, code, length);
 	near_pages_unmap(&pages);
+}
+
+static void
+check_code(const uint8_t *code, size_t length, const struct near_registers *before, bool enters)
+{
+	check_code_with(code, length, before, enters, false);
+	check_code_with(code, length, before, enters, true);
 }
 
 #define CHECK(before, enters, ...)                                                                 \
@@ -267,7 +280,7 @@ a_thread_in_a_cut_can_be_moved(void **state)
 	memcpy(pages.code, code, sizeof(code));
 	at = (uint64_t)pages.code;
 	site = find_site(pages.code, sizeof(code));
-	cut = cut_out(&pages, &site, test_entry);
+	cut = cut_out(&pages, &site, test_entry, false);
 	assert_int_equal(site.cut_bytes, 5);
 	assert_int_equal(cut.address, at + 5);
 	assert_int_equal(vmt_cuts_into_stub(&cut, at + 4), at + 4);
@@ -305,22 +318,73 @@ several_sites_share_the_stubs_page(void **state)
 	};
 	static _Alignas(16) uint8_t stubs[4096];
 	struct vmt_cut cuts[3];
+	struct vmt_cuts_place place = {0x500000, 1, NULL};
+	struct vmt_cuts_place too_far = {UINT64_C(1) << 33, 1, NULL};
 
 	(void)state;
 	assert_true(vmt_cuts_stub_bytes(sites, 3) == 2 * VMT_CUTS_STUB_BYTES);
-	assert_int_equal(vmt_cuts_make(sites, 3, &wanted, 0x500000, 1, stubs, cuts), 2);
+	assert_int_equal(vmt_cuts_make(sites, 3, &wanted, &place, stubs, cuts), 2);
 	assert_int_equal(cuts[0].stub, 0x500000);
 	assert_true(cuts[1].stub >= cuts[0].stub + cuts[0].stub_bytes && cuts[1].stub % 16 == 0);
 	assert_int_equal(cuts[1].address, 0x402000);
 	/* The jump's bytes. */
 	assert_memory_equal(cuts[0].new_bytes, "\xe9\xfb\xef\x0f\x00", 5);
 	/* Too far from a site, or from what an instruction reaches. */
-	assert_int_equal(vmt_cuts_make(sites, 3, &wanted, UINT64_C(1) << 33, 1, stubs, cuts),
-			 -ERANGE);
+	assert_int_equal(vmt_cuts_make(sites, 3, &wanted, &too_far, stubs, cuts), -ERANGE);
 	sites[0].original[0] = 0x90;
 	memcpy(sites[0].original, "\x8b\x05\x00\x00\x00\x80", 6);
 	sites[0].cut_bytes = 6;
-	assert_int_equal(vmt_cuts_make(sites, 1, &wanted, 0x500000, 1, stubs, cuts), -ERANGE);
+	assert_int_equal(vmt_cuts_make(sites, 1, &wanted, &place, stubs, cuts), -ERANGE);
+}
+
+/* Stubs that the text does not reach, by jumps near it. */
+static void
+far_stubs_are_reached_by_veneers(void **state)
+{
+	struct vmt_syscall_site sites[2] = {{.address = 0x401000,
+					     .syscall = 0x401005,
+					     .exit = 0x401007,
+					     .number = 9,
+					     .cut_bytes = 5,
+					     .original = {0xb8, 9}},
+					    {.address = 0x402000,
+					     .syscall = 0x402006,
+					     .exit = 0x402008,
+					     .number = 11,
+					     .cut_bytes = 6,
+					     .original = {0x31, 0xd2, 0xb0, 11, 0x90, 0x90}}};
+	static _Alignas(16) uint8_t stubs[4096];
+	uint8_t room[2 * VMT_CUTS_VENEER_BYTES];
+	struct vmt_cut_veneers veneers = {0x402800, sizeof(room), room, 0};
+	struct vmt_cuts_place place = {UINT64_C(1) << 40, 1, &veneers};
+	struct vmt_cut cuts[2];
+
+	(void)state;
+	assert_int_equal(vmt_cuts_make(sites, 2, &wanted, &place, stubs, cuts), 2);
+	assert_int_equal(veneers.used, sizeof(room));
+	assert_true(cuts[0].stub == place.stubs && cuts[1].stub > cuts[0].stub);
+	assert_true(cuts[1].veneer == 0x402810);
+	assert_memory_equal(cuts[0].new_bytes, "\xe9\xfb\x17\x00\x00", 5);
+	assert_memory_equal(cuts[1].new_bytes, "\xe9\x0b\x08\x00\x00\x90", 6);
+	assert_memory_equal(room + VMT_CUTS_VENEER_BYTES, "\xff\x25\x00\x00\x00\x00", 6);
+	assert_memory_equal(room + VMT_CUTS_VENEER_BYTES + 6, &cuts[1].stub, 8);
+	/* A thread that stands before that jump goes back to the text. */
+	assert_true(vmt_cuts_out_of_stub(&cuts[1], 0x402810) == 0x402000);
+	assert_true(vmt_cuts_out_of_stub(&cuts[1], 0x402800) == 0x402800);
+	/* No room for both; an instruction that can't reach what it reads from there. */
+	veneers.room--;
+	assert_int_equal(vmt_cuts_make(sites, 2, &wanted, &place, stubs, cuts), -ERANGE);
+	memcpy(sites[0].original, "\x8b\x05\x00\x00\x00\x00", 6);
+	sites[0].cut_bytes = 6;
+	assert_int_equal(vmt_cuts_make(sites, 1, &wanted, &place, stubs, cuts), -ERANGE);
+	/* lea 0x100(%rip),%r14 is mov $0x401107,%r14 there. */
+	memcpy(sites[0].original, "\x4c\x8d\x35\x00\x01\x00\x00", 7);
+	sites[0].cut_bytes = 7;
+	assert_int_equal(vmt_cuts_make(sites, 1, &wanted, &place, stubs, cuts), 1);
+	assert_memory_equal(stubs, "\x49\xc7\xc6\x07\x11\x40\x00", 7);
+	/* Not of an address that is too high for it. */
+	memcpy(sites[0].original, "\x4c\x8d\x35\xff\xff\xff\x7f", 7);
+	assert_int_equal(vmt_cuts_make(sites, 1, &wanted, &place, stubs, cuts), -ERANGE);
 }
 
 int
@@ -334,6 +398,7 @@ main(void)
 	    cmocka_unit_test(what_lies_below_the_stack_pointer_stays),
 	    cmocka_unit_test(a_thread_in_a_cut_can_be_moved),
 	    cmocka_unit_test(several_sites_share_the_stubs_page),
+	    cmocka_unit_test(far_stubs_are_reached_by_veneers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
