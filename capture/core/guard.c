@@ -135,6 +135,8 @@ vmt_guard_hold_unopened(uint32_t *outer)
 	struct vmt_thread *thread = vmt_thread_mine();
 
 	*outer = thread->depth;
+	if (*outer == 0)
+		thread->entered_frame = (uint64_t)__builtin_frame_address(0);
 	thread->depth = *outer + 1;
 	__asm__ volatile("" ::: "memory");
 	if (vmt_guard_owner != &nobody && vmt_guard_is_unopened() && !vmt_guard.inert &&

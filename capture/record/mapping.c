@@ -260,40 +260,6 @@ vmt_mapping_munmap(struct vmt_mapping_range *range, uint32_t stack)
 	return munmap_around_ours(range, stack, written);
 }
 
-/* A signal handler, or another thread, opened the trace meanwhile, and may have found the range
- * still mapped. Stamped before it is seen to be free: whatever is mapped there now is not taken for
- * it. */
-static void
-write_late_munmap(uint64_t address, uint64_t length)
-{
-	struct vmt_map_event event = {.kind = VMT_EVENT_MUNMAP,
-				      .time = vmt_emit_time_before(),
-				      .address = address,
-				      .length = length};
-	uint32_t calls = 4;
-
-	if (vmt_kernel_range_next(address, address + length, &calls) != address + length ||
-	    !vmt_guard_enter())
-		return;
-	vmt_emit_map(&event);
-	vmt_guard_leave();
-}
-
-long
-vmt_mapping_munmap_inherited(const struct vmt_mapping_range *range)
-{
-	uint64_t length;
-	long result;
-
-	if (!vmt_kernel_range_takes(range->address, range->length, &length) ||
-	    vmt_own_release_meets(range->address, range->address + length))
-		return -ENOMEM;
-	result = vmt_sys_call2(SYS_munmap, range->address, range->length);
-	if (result == 0 && !vmt_guard_is_unopened())
-		write_late_munmap(range->address, length);
-	return result;
-}
-
 long
 vmt_mapping_munmap_unrecorded(struct vmt_mapping_range *range)
 {

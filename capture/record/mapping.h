@@ -37,10 +37,6 @@ struct vmt_mapping_range {
 long vmt_mapping_munmap(struct vmt_mapping_range *range, uint32_t stack);
 long vmt_mapping_munmap_unrecorded(struct vmt_mapping_range *range);
 
-/* In a fork child without a trace: the bare call, where the range has nothing of the tracer's. What
- * gives -ENOMEM, or would touch that, is to be made the long way. Outside any hook. */
-long vmt_mapping_munmap_inherited(const struct vmt_mapping_range *range);
-
 struct vmt_mapping_move {
 	uint64_t old_address;
 	uint64_t old_length;

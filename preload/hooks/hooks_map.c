@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/record/around_own.h"
+#include "capture/record/inherited_release.h"
 #include "capture/record/lock_all.h"
 #include "capture/record/long_call.h"
 #include "capture/record/madvise.h"
@@ -101,7 +102,7 @@ unmap_once(struct vmt_mapping_range *range, const void *frame)
 	long result = -ENOMEM;
 
 	if (vmt_guard_is_unopened())
-		result = vmt_mapping_munmap_inherited(range);
+		result = vmt_inherited_release_munmap(range);
 	if (result != -ENOMEM)
 		return result;
 	if (!vmt_guard_enter())

@@ -1,10 +1,10 @@
 /*
  * fork_silent: a child of fork that calls nothing that is recorded, for as long as it is told to.
  *
- * The parent fills 16 MiB and forks; the child writes 4 of them anew, unmaps a page that it
- * inherited, which opens no trace, says its pid and its parent's
- * on its standard output, and waits for the end of its standard input. Then it ends with status 3.
- * The parent waits for it, and ends with that status.
+ * The parent fills 16 MiB and forks; the child writes 4 of them anew, unmaps more than there is,
+ * which the kernel refuses, and a page that it inherited, which opens no trace, says its pid and
+ * its parent's on its standard output, and waits for the end of its standard input. Then it ends
+ * with status 3. The parent waits for it, and ends with that status.
  *
  *   wait    no more than that
  *   late    at the end of its input the child maps 5 pages, and waits for the end of another
@@ -19,6 +19,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,7 @@ static void
 be_child(const char *kind, int other)
 {
 	memset(memory, 2, 4 * MIB);
-	if (munmap(spare, 4096) != 0)
+	if (munmap((void *)4096, SIZE_MAX - 8191) != -1 || munmap(spare, 4096) != 0)
 		_exit(7);
 	say_pid();
 	if (strcmp(kind, "exec") == 0)

@@ -1,7 +1,9 @@
 #include "capture/record/madvise.h"
 #include "tests/sanitized.h"
 
+#include "capture/core/config.h"
 #include "capture/core/guard.h"
+#include "capture/record/inherited_release.h"
 #include "capture/record/long_call.h"
 #include "capture/record/mapping.h"
 
@@ -184,17 +186,59 @@ calls_that_fill_memory_begin_and_end(void **state)
 	assert_null(event_at(6));
 }
 
-/* Of a fork child without a trace, which opened one while the call was on its way. */
+static bool
+is_mapped(long address)
+{
+	unsigned char mark;
+
+	return mincore((void *)address, 1, &mark) == 0;
+}
+
+/* A fork child without a trace unmaps all, and runs on. */
+static void
+inherited_memory_goes_without_a_trace(void **state)
+{
+	const long page = 4096;
+	long range = map_at_length(5 * page, 0);
+	struct vmt_mapping_range all = {(uint64_t)range, 5 * page};
+	struct vmt_mapping_range ours = {(uint64_t)(range + page), page};
+	struct vmt_mapping_range endless = {(uint64_t)range, SIZE_MAX - 3 * page};
+
+	(void)state;
+	assert_true(range > 0);
+	vmt_own_memory_add((uint64_t)(range + page), page);
+	vmt_recording.head = (struct vmt_head *)(range + 3 * page);
+	vmt_recording.head_mapped_bytes = page;
+	owner = (struct vmt_owner){.state = VMT_OWNER_NONE};
+	vmt_config.follow_fork = true;
+	vmt_thread_mine()->depth = 0;
+	assert_int_equal(vmt_inherited_release_munmap(&all), 0);
+	for (long i = 0; i < 5; i++)
+		assert_int_equal(is_mapped(range + i * page), i == 1 || i == 3);
+	assert_int_equal(vmt_inherited_release_munmap(&endless), -EINVAL);
+	assert_int_equal(vmt_inherited_release_munmap(&ours), 0);
+	assert_true(is_mapped(range + page));
+	assert_int_equal(owner.state, VMT_OWNER_NONE);
+	owner.state = VMT_OWNER_RECORDING;
+	assert_int_equal(vmt_inherited_release_munmap(&all), -ENOMEM);
+	assert_int_equal(vmt_thread_mine()->depth, 0);
+	vmt_recording.head = (struct vmt_head *)(void *)base;
+	assert_non_null(event_at(0));
+	assert_null(event_at(1));
+}
+
+/* Somebody opened the trace while the call was on its way. */
 static void
 release_that_a_handler_overtook_is_written(void **state)
 {
 	long range = map_at_length(8192, 0);
-	struct vmt_mapping_range all = {(uint64_t)range, 8192};
 
 	(void)state;
 	assert_true(range > 0);
 	vmt_thread_mine()->depth = 0;
-	assert_int_equal(vmt_mapping_munmap_inherited(&all), 0);
+	vmt_inherited_release_settle((uint64_t)range, 8192); /* somebody else's by now */
+	assert_int_equal(munmap((void *)range, 8192), 0);
+	vmt_inherited_release_settle((uint64_t)range, 8192);
 	vmt_thread_mine()->depth = 1;
 	check_event(0, VMT_EVENT_MMAP, 8192);
 	check_event(1, VMT_EVENT_MUNMAP, 8192);
@@ -306,6 +350,7 @@ main(void)
 	    TEST(each_entry_of_a_vector_is_an_event),
 	    TEST(a_vector_of_nobody_knows_whom_is_noted),
 	    TEST(calls_that_fill_memory_begin_and_end),
+	    TEST(inherited_memory_goes_without_a_trace),
 	    TEST(release_that_a_handler_overtook_is_written),
 	    TEST(other_calls_write_what_they_are),
 	    TEST(holes_that_are_moved_are_noted),

@@ -69,6 +69,7 @@ static int
 unmap_while_another_thread_is_at_it(void)
 {
 	uint64_t start = (uint64_t)(uintptr_t)vmt_recording.head;
+	struct vmt_own_range part;
 	pthread_t thread;
 	uint32_t outer;
 
@@ -78,7 +79,7 @@ unmap_while_another_thread_is_at_it(void)
 		sched_yield();
 	if (vmt_own_release_let_go(start, start + TRACE_BYTES, 0) || !vmt_recording.head)
 		return 2;
-	if (!vmt_own_release_meets(start, start + TRACE_BYTES))
+	if (!vmt_own_release_next_whole(start, start + TRACE_BYTES, &part))
 		return 3;
 	vmt_atomic_store_release(&go, 2);
 	pthread_join(thread, NULL);

@@ -1,0 +1,54 @@
+#include "capture/record/inherited_release.h"
+
+#include "base/sys.h"
+#include "capture/core/guard.h"
+#include "capture/emit/emit.h"
+#include "capture/record/around_own.h"
+#include "capture/record/kernel_range.h"
+#include "format/event.h"
+
+#include <errno.h>
+
+static long
+unmap_part(const void *unused, uint64_t address, uint64_t length)
+{
+	(void)unused;
+	return vmt_sys_call2(SYS_munmap, address, length);
+}
+
+/* Stamped before the range is seen to be free: whatever is mapped there now is not taken for it. */
+void
+vmt_inherited_release_settle(uint64_t address, uint64_t length)
+{
+	struct vmt_map_event event = {.kind = VMT_EVENT_MUNMAP,
+				      .time = vmt_emit_time_before(),
+				      .address = address,
+				      .length = length};
+	uint32_t calls = 4;
+
+	if (vmt_guard_is_unopened() ||
+	    vmt_kernel_range_next(address, address + length, &calls) != address + length ||
+	    !vmt_guard_enter())
+		return;
+	vmt_emit_map(&event);
+	vmt_guard_leave();
+}
+
+long
+vmt_inherited_release_munmap(const struct vmt_mapping_range *range)
+{
+	const struct vmt_around_own around = {.part = unmap_part};
+	uint64_t length;
+	uint32_t outer;
+	long result;
+
+	if (!vmt_kernel_range_takes(range->address, range->length, &length))
+		return vmt_sys_call2(SYS_munmap, range->address, range->length);
+	if (!vmt_guard_hold_unopened(&outer))
+		return -ENOMEM;
+	result = vmt_around_own_make(&around, range->address, length);
+	vmt_guard_let_go(outer);
+	if (result == 0)
+		vmt_inherited_release_settle(range->address, length);
+	return result;
+}

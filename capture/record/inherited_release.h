@@ -1,0 +1,22 @@
+/*
+ * inherited_release.h: a fork child without a trace gives back memory that it inherited
+ *
+ * Most such children end soon, so that no trace is opened for it: what is mapped when one is opened
+ * is written down then. Whatever the range, all that is the tracer's stays, the parent's trace
+ * included, which a trace of the child's begins with. So a child that unmaps all that it has runs
+ * on, or ends, as it would bare. Call outside any hook. Async-signal-safe.
+ */
+#ifndef VMT_INHERITED_RELEASE_H
+#define VMT_INHERITED_RELEASE_H
+
+#include "capture/record/mapping.h"
+
+/* The kernel's value; 0 for a range of the tracer's alone. -ENOMEM: also where the child has a
+ * trace, or gets none; the call is to be made the long way. */
+long vmt_inherited_release_munmap(const struct vmt_mapping_range *range);
+
+/* Writes the release of a range, in pages, if somebody has opened the trace since it began: that
+ * trace may have found the range still mapped. */
+void vmt_inherited_release_settle(uint64_t address, uint64_t length);
+
+#endif
