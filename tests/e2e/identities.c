@@ -60,6 +60,22 @@ check_sums(json_t *report, const char *what)
 		    number(totals, "committed_bytes"));
 }
 
+/* The recorder's own pages are none of the program's code, whatever call it recorded. */
+static void
+check_touched(json_t *row, const char *what)
+{
+	json_t *part;
+	size_t i;
+
+	if (strcmp(json_string_value(member(row, "evidence")), "samples") != 0)
+		return;
+	json_array_foreach(member(row, "reserved_by"), i, part)
+	{
+		if (strcmp(json_string_value(member(part, "class")), "vmtrace") == 0)
+			fail_msg("%s: %s has touched vmtrace's memory", what, name_of(row));
+	}
+}
+
 /* Who committed: all rows are RSS, and each is what those have whose memory it was. */
 static void
 check_committers(json_t *report, const char *what)
@@ -77,6 +93,7 @@ check_committers(json_t *report, const char *what)
 		if (sum_of(member(row, "reserved_by"), "committed_bytes") !=
 		    number(row, "committed_bytes"))
 			fail_msg("%s: what %s committed is nobody's", what, name_of(row));
+		check_touched(row, what);
 	}
 	json_array_foreach(member(report, "sites"), i, row)
 	{

@@ -1,6 +1,6 @@
-#include "tools/render/frame_text.h"
 #include "tools/render/group_rows.h"
 #include "tools/render/text_sections.h"
+#include "tools/render/touch_names.h"
 #include "tools/render/touch_rows.h"
 #include "tools/render/units.h"
 
@@ -17,10 +17,13 @@
 #define WORTH_NAMING_BYTES (UINT64_C(1) << 20)
 #define INDENT 13u
 
+/* `other` is the one of the same row that is printed beside it, or NULL. */
 static void
 print_share(const struct vmt_text_options *options, const struct vmt_touch_rows *rows,
-	    const struct vmt_touch_share *share)
+	    const struct vmt_touch_share *share, const struct vmt_touch_share *other)
 {
+	const struct vmt_stack_frames *others =
+	    other && other->row != rows->count ? &rows->rows[other->row].first->stack : NULL;
 	char bytes[VMT_UNITS_BYTES];
 	char few[VMT_TOUCH_ROWS_FEW_BYTES];
 	char chain[1024];
@@ -34,10 +37,8 @@ print_share(const struct vmt_text_options *options, const struct vmt_touch_rows 
 		snprintf(line, sizeof(line), "%*stouched %s%s%s by %s", (int)INDENT, "",
 			 share->estimate ? "~" : "", bytes,
 			 vmt_touch_rows_few(share->samples, share->estimate, few),
-			 rows->rows[share->row].first->stack.count
-			     ? vmt_touch_rows_chain(&rows->rows[share->row].first->stack, " <- ",
-						    chain, sizeof(chain))
-			     : "code without a stack");
+			 vmt_touch_names_toucher(&rows->rows[share->row].first->stack, others,
+						 options->callers, chain, sizeof(chain)));
 	vmt_layout_row(&options->layout, VMT_STYLE_DIM, line, INDENT);
 }
 
@@ -88,7 +89,8 @@ vmt_text_touch_site(const struct vmt_report *report, const struct vmt_text_optio
 		count = vmt_touch_rows_of_site(&rows, report, site, options->callers, shares);
 		for (size_t i = 0; i < count && i < TOUCHERS_OF_SITE; i++)
 			if (is_worth_naming(&rows, &shares[i], site->committed_bytes))
-				print_share(options, &rows, &shares[i]);
+				print_share(options, &rows, &shares[i],
+					    count > 1 ? &shares[!i] : NULL);
 	}
 	vmt_touch_rows_free(&rows);
 	free(shares);
@@ -106,9 +108,10 @@ print_reserver(const struct vmt_report *report, const struct vmt_text_options *o
 
 	vmt_units_bytes(bytes, part->bytes);
 	if (site && site->stack.count)
-		snprintf(line, sizeof(line), "%*s%s%s of %s, by %s %s", (int)INDENT, "",
-			 part->estimate ? "~" : "", bytes, part->class, site->kind,
-			 vmt_frame_text_owner(&site->stack, name, sizeof(name)));
+		snprintf(
+		    line, sizeof(line), "%*s%s%s of %s, by %s %s", (int)INDENT, "",
+		    part->estimate ? "~" : "", bytes, part->class, site->kind,
+		    vmt_touch_names_reserver(report, site, options->callers, name, sizeof(name)));
 	else
 		snprintf(line, sizeof(line), "%*s%s%s of %s", (int)INDENT, "",
 			 part->estimate ? "~" : "", bytes, part->class);
@@ -143,6 +146,14 @@ print_unshared(const struct vmt_text_options *options, const struct vmt_touch_ro
 				row->unshared_is_least ? " or more" : "");
 }
 
+static bool
+is_tracer(const struct vmt_committer *committer)
+{
+	return strcmp(committer->evidence, VMT_EVIDENCE_NONE) == 0 &&
+	       committer->reserved_by_count == 1 &&
+	       strcmp(committer->reserved_by[0].class, VMT_REPORT_TRACER_CLASS) == 0;
+}
+
 /* "touch", "reserved" where no sample tells, "none". */
 static void
 print_row(const struct vmt_report *report, const struct vmt_text_options *options,
@@ -162,7 +173,10 @@ print_row(const struct vmt_report *report, const struct vmt_text_options *option
 		 vmt_units_ratio(share, row->committed_bytes, report->snapshot.rss_bytes), number);
 	snprintf(touch, sizeof(touch), "touch%s",
 		 vmt_touch_rows_few(row->samples, row->estimate, few));
-	if (first->stack.count)
+	if (is_tracer(first))
+		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "%s  not the program's: %s",
+				figures, first->reserved_by[0].class);
+	else if (first->stack.count)
 		vmt_text_sections_named(options, figures,
 					sampled ? touch : "no sample: reserved by", &first->stack);
 	else
@@ -180,6 +194,7 @@ static void
 print_rest(const struct vmt_report *report, const struct vmt_text_options *options,
 	   const struct vmt_touch_rows *rows, size_t shown)
 {
+	size_t filled = vmt_touch_rows_filled(rows);
 	char committed[VMT_UNITS_BYTES];
 	uint64_t rest = 0;
 	uint64_t all = 0;
@@ -188,9 +203,9 @@ print_rest(const struct vmt_report *report, const struct vmt_text_options *optio
 		all += rows->rows[i].committed_bytes;
 		rest += i >= shown ? rows->rows[i].committed_bytes : 0;
 	}
-	if (shown < rows->count)
+	if (shown < filled)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %10s             %zu more rows",
-				vmt_units_bytes(committed, rest), rows->count - shown);
+				vmt_units_bytes(committed, rest), filled - shown);
 	vmt_layout_line(&options->layout, VMT_STYLE_TITLE, " %10s             %s",
 			vmt_units_bytes(committed, all),
 			all == report->snapshot.rss_bytes ? "total = RSS" : "total");
@@ -265,7 +280,8 @@ print_matrix(const struct vmt_report *report, const struct vmt_text_options *opt
 			break;
 		snprintf(name, sizeof(name), "%s", sites[i]->kind);
 		if (sites[i]->stack.count)
-			vmt_frame_text_owner(&sites[i]->stack, name, sizeof(name));
+			vmt_touch_names_reserver(report, sites[i], options->callers, name,
+						 sizeof(name));
 		print_matrix_row(
 		    options, rows, name, shares,
 		    vmt_touch_rows_of_site(rows, report, sites[i], options->callers, shares));
@@ -288,7 +304,8 @@ static void
 print_table(const struct vmt_report *report, const struct vmt_text_options *options,
 	    const struct vmt_touch_rows *rows)
 {
-	size_t shown = rows->count < options->top ? rows->count : options->top;
+	size_t filled = vmt_touch_rows_filled(rows);
+	size_t shown = filled < options->top ? filled : options->top;
 	bool estimates = false;
 
 	vmt_text_sections_title(options, "Committed by: whose touches made pages resident");

@@ -64,6 +64,8 @@ compare_rows(const void *left, const void *right)
 
 	if (a->committed_bytes != b->committed_bytes)
 		return a->committed_bytes < b->committed_bytes ? 1 : -1;
+	if (a->unshared_bytes != b->unshared_bytes)
+		return a->unshared_bytes < b->unshared_bytes ? 1 : -1;
 	return (a->first > b->first) - (a->first < b->first);
 }
 
@@ -291,6 +293,17 @@ asker_of(const struct vmt_stack_frames *stack, size_t owner)
 	       strncmp(stack->frames[i].function, leaf, strlen(leaf)) == 0)
 		i++;
 	return i;
+}
+
+size_t
+vmt_touch_rows_filled(const struct vmt_touch_rows *rows)
+{
+	size_t count = rows->count;
+
+	while (count > 0 && rows->rows[count - 1].committed_bytes == 0 &&
+	       rows->rows[count - 1].unshared_bytes == 0)
+		count--;
+	return count;
 }
 
 char *

@@ -44,6 +44,9 @@ bool vmt_touch_rows_make(struct vmt_touch_rows *rows, const struct vmt_report *r
 			 size_t callers);
 void vmt_touch_rows_free(struct vmt_touch_rows *rows);
 
+/* How many rows have something: the others, of which nothing is left, come last. */
+size_t vmt_touch_rows_filled(const struct vmt_touch_rows *rows);
+
 /* Who touched what the sites have that are shown as this one is, largest first, into shares, which
  * has room for rows->count + 1. Returns how many have something. */
 size_t vmt_touch_rows_of_site(const struct vmt_touch_rows *rows, const struct vmt_report *report,

@@ -169,14 +169,17 @@ place_of(const struct vmt_region *region)
 	return (struct place){.class = region->class, .site = region->site, .times = 1};
 }
 
-/* Blocks come off again: add_block. */
+/* Blocks come off again: add_block. The tracer's own pages are touched by the tracer, in whatever
+ * call of the program: that is none of the caller's. */
 static int
 add_region(struct join *join, const struct vmt_region *region)
 {
 	struct place place = place_of(region);
 	int status = add_resident(join, &place, (double)region->total.bytes[VMT_AMOUNT_COMMITTED]);
 
-	return status ? status : add_touches(join, &place, region->start, region->end);
+	if (status || region->class == VMT_CLASS_TRACER)
+		return status;
+	return add_touches(join, &place, region->start, region->end);
 }
 
 /* What is drawn from a region to one of its blocks. */

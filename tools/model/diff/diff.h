@@ -19,7 +19,7 @@
 #include "tools/model/report/report.h"
 
 /* The class that is left out of own totals. */
-#define VMT_DIFF_TRACER_CLASS "vmtrace"
+#define VMT_DIFF_TRACER_CLASS VMT_REPORT_TRACER_CLASS
 
 struct vmt_diff_figure {
 	uint64_t a;

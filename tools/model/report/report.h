@@ -96,6 +96,9 @@ struct vmt_site {
 	struct vmt_came_in came_in;
 };
 
+/* The class of vmtrace's own memory. */
+#define VMT_REPORT_TRACER_CLASS "vmtrace"
+
 /* How it is known who committed pages. */
 #define VMT_EVIDENCE_SAMPLES "samples"
 #define VMT_EVIDENCE_RESERVATION "reserving call" /* no sample: the call that reserved them */
