@@ -34,6 +34,10 @@ struct vmt_blob_parameters {
 	uint64_t executed;	  /* AT_EXECFN; 0 = not known */
 	uint64_t invoked;	  /* the first argument; 0 = none */
 	uint64_t calls_unseen_at; /* for the head */
+	uint64_t heap_unseen_at;
+	uint32_t heap_functions;
+	uint32_t heap_unseen;
+	uint32_t heap_is_glibc;
 	uint32_t calls_unseen;
 	uint32_t page_bytes;
 	uint32_t reads_thread_base; /* 1: the kernel has it so (HWCAP2_FSGSBASE) */

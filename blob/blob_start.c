@@ -14,6 +14,7 @@
 #include "capture/entry/raw_entry.h"
 #include "capture/go/go_runtime.h"
 #include "capture/modules/modules.h"
+#include "capture/record/heap.h"
 #include "capture/record/shortage.h"
 #include "capture/stacks/capture.h"
 #include "format/head.h"
@@ -90,6 +91,10 @@ prepare(void)
 	vmt_recording.head->notes |= VMT_NOTE_INJECTED;
 	vmt_recording.head->calls_unseen = vmt_blob_parameters.calls_unseen;
 	vmt_recording.head->calls_unseen_at = vmt_blob_parameters.calls_unseen_at;
+	vmt_recording.head->heap_functions = vmt_blob_parameters.heap_functions;
+	vmt_recording.head->heap_unseen = vmt_blob_parameters.heap_unseen;
+	vmt_recording.head->heap_is_glibc = vmt_blob_parameters.heap_is_glibc;
+	vmt_recording.head->heap_unseen_at = vmt_blob_parameters.heap_unseen_at;
 	(void)vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go, vmt_raw_entry_go);
 	vmt_raw_entry_set_up();
 }
@@ -139,13 +144,14 @@ begin(void)
 
 	if (wrong)
 		return wrong;
-	vmt_config.malloc_mode = VMT_MALLOC_OFF;
+	if (vmt_blob_parameters.heap_functions == 0)
+		vmt_config.malloc_mode = VMT_MALLOC_OFF;
 	vmt_recording.session = vmt_begin_find_session();
 	if (is_left_out())
 		return "";
 	set_up_clock();
 	vmt_config.scarce = vmt_shortage_is_limited();
-	if (!vmt_guard_set_up())
+	if (!vmt_guard_set_up() || !vmt_heap_set_up_samples())
 		return "no address space left for the tracer's tables";
 	return vmt_begin_trace(prepare);
 }
@@ -161,6 +167,18 @@ tell(const char *why)
 	vmt_blob_parameters.state = !why	  ? VMT_BLOB_RECORDING
 				    : why[0] != 0 ? VMT_BLOB_REFUSED
 						  : VMT_BLOB_LEFT_OUT;
+}
+
+/* Handlers of the allocator's functions run on the program's stacks. */
+static void
+begin_heap(void)
+{
+	static const struct vmt_heap_next next = {.is_self_contained = false};
+
+	if (vmt_blob_parameters.state != VMT_BLOB_RECORDING || !vmt_raw_entry_tell_stacks())
+		return;
+	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, vmt_config.malloc_mode);
+	vmt_heap_open_gate(&next);
 }
 
 /* All signals but the one that says it is over wait until the program runs. */
@@ -192,6 +210,7 @@ run(void)
 		vmt_guard_go_inert(NULL);
 	vmt_thread_mine()->depth = 0;
 	tell(why);
+	begin_heap();
 	hand_over();
 }
 

@@ -15,6 +15,8 @@ struct listing {
 
 static uint64_t program;
 
+extern const ElfW(Ehdr) __ehdr_start[] __attribute__((visibility("hidden")));
+
 void
 vmt_loaded_files_set_program(uint64_t program_headers)
 {
@@ -69,6 +71,20 @@ visit_mapping(void *context, const struct vmt_mapping *mapping)
 	return listing->result == 0;
 }
 
+/* The recorder itself, which lies in no file: its handlers stand in stacks. */
+static int
+visit_own(struct listing *listing)
+{
+	struct dl_phdr_info info = {
+	    .dlpi_addr = (uint64_t)__ehdr_start,
+	    .dlpi_name = "[vmtrace]",
+	    .dlpi_phdr = (const void *)((const char *)__ehdr_start + __ehdr_start->e_phoff),
+	    .dlpi_phnum = __ehdr_start->e_phnum,
+	};
+
+	return listing->visit(&info, offsetof(struct dl_phdr_info, dlpi_adds), listing->context);
+}
+
 int
 vmt_loaded_files_list(int (*visit)(struct dl_phdr_info *info, size_t size, void *context),
 		      void *context)
@@ -81,5 +97,5 @@ vmt_loaded_files_list(int (*visit)(struct dl_phdr_info *info, size_t size, void 
 		return 0;
 	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit_mapping, &listing);
 	vmt_sys_close(fd);
-	return listing.result;
+	return listing.result != 0 ? listing.result : visit_own(&listing);
 }

@@ -183,7 +183,14 @@ struct vmt_head {
 	 * may be memory calls: the address of the first, and how many. */
 	uint64_t calls_unseen_at;
 	uint32_t calls_unseen;
-	uint32_t padding1;
+	/* T: functions of an allocator's in the program's code that were led to the recorder. */
+	uint32_t heap_functions;
+	/* T: ... and that could not be: the address of the first, and how many. */
+	uint64_t heap_unseen_at;
+	uint32_t heap_unseen;
+	uint32_t heap_is_glibc; /* T: 1: the allocator is the one that glibc brings */
+	/* H: their calls by threads that the recorder had no room for. */
+	uint64_t heap_missed;
 };
 
 /* Sizes a head with these numbers, sets every offset. All counts are the caller's to bound. */

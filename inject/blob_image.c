@@ -4,6 +4,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define ALIGNMENT UINT64_C(4096) /* of segments: the linker is told so */
@@ -87,6 +88,24 @@ check_relocations(const struct tables *tables)
 	return 0;
 }
 
+/* The words of a table of addresses are in its relocations. */
+static bool
+take_handlers(struct vmt_blob_image *image, const struct tables *tables)
+{
+	uint64_t table = find_symbol(tables, "vmt_heap_entries");
+	uint32_t found = 0;
+
+	for (uint64_t i = 0; table != 0 && i < tables->relocations_count; i++) {
+		uint64_t at = tables->relocations[i].r_offset - table;
+
+		if (at % sizeof(uint64_t) != 0 || at >= sizeof(image->handlers))
+			continue;
+		image->handlers[at / sizeof(uint64_t)] = (uint64_t)tables->relocations[i].r_addend;
+		found++;
+	}
+	return found == VMT_HEAP_ENTRIES_COUNT;
+}
+
 int
 vmt_blob_image_read(struct vmt_blob_image *image, const unsigned char *file, size_t file_bytes)
 {
@@ -100,7 +119,8 @@ vmt_blob_image_read(struct vmt_blob_image *image, const unsigned char *file, siz
 	image->start = find_symbol(&tables, "vmt_blob_start");
 	image->parameters = find_symbol(&tables, "vmt_blob_parameters");
 	image->entry = find_symbol(&tables, "vmt_blob_entry");
-	if (!image->start || !image->parameters || !image->entry || !image->writable)
+	if (!image->start || !image->parameters || !image->entry || !image->writable ||
+	    !take_handlers(image, &tables))
 		return -ENOEXEC;
 	return check_relocations(&tables);
 }

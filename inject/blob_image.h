@@ -8,6 +8,8 @@
 #ifndef VMT_BLOB_IMAGE_H
 #define VMT_BLOB_IMAGE_H
 
+#include "format/heap_functions.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +21,7 @@ struct vmt_blob_image {
 	uint64_t start;	     /* offsets: vmt_blob_start */
 	uint64_t parameters; /* vmt_blob_parameters */
 	uint64_t entry;	     /* vmt_blob_entry */
+	uint64_t handlers[VMT_HEAP_ENTRIES_COUNT]; /* by enum vmt_heap_entry */
 };
 
 /* -ENOEXEC: it is no such object. */

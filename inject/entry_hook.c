@@ -222,12 +222,15 @@ put_function(struct writer *writer, const struct vmt_entry_site *site, struct vm
 		put_jump(writer, site->address + site->cut_bytes);
 }
 
-/* jmp *handler(%rip), with its address behind it. */
+/* lea function(%rip),%rcx; jmp *handler(%rip), with its address behind it. */
 static void
-put_way_to_handler(struct writer *writer, uint64_t handler)
+put_way_to_handler(struct writer *writer, uint64_t function, uint64_t handler)
 {
-	static const uint8_t jump[] = {0xff, 0x25, 0x02, 0, 0, 0, 0xcc, 0xcc};
+	static const uint8_t load[] = {0x48, 0x8d, 0x0d};
+	static const uint8_t jump[] = {0xff, 0x25, 0x03, 0, 0, 0, 0xcc, 0xcc, 0xcc};
 
+	put(writer, load, sizeof(load));
+	put_distance(writer, function);
 	put(writer, jump, sizeof(jump));
 	put(writer, &handler, sizeof(handler));
 }
@@ -246,7 +249,7 @@ vmt_entry_hook_make(const struct vmt_entry_site *site, uint64_t stub_address, ui
 	while (writer.at % sizeof(handler) != 0)
 		put(&writer, (const uint8_t[]){0xcc}, 1);
 	hook->stub = stub_address + writer.at;
-	put_way_to_handler(&writer, handler);
+	put_way_to_handler(&writer, hook->function, handler);
 	memcpy(hook->old_bytes, site->original, site->cut_bytes);
 	memcpy(hook->new_bytes, site->original, site->cut_bytes);
 	put_jump(&cut, hook->stub);

@@ -5,8 +5,9 @@
  * that the executable itself brings. The first whole instructions of the function, at least a
  * jump's 5 bytes, become a jump to its stub, which goes on to the handler. The stub also has a way
  * to the function as it was: those instructions, at another place, and a jump to what is behind
- * them. The handler is called as the function would be, with all registers and the stack as its
- * caller left them, and calls that way as it would the function.
+ * them. The handler is called as the function would be, with the stack and all registers as its
+ * caller left them but for rcx, which has that way's address: of a function of at most three
+ * arguments it is the handler's fourth. The handler may change what any function may.
  *
  * An endbr64 at the beginning stays. Nothing may lead into the bytes that are replaced but to the
  * first of them. Pure: makes bytes, and writes none of them anywhere.

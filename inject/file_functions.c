@@ -88,6 +88,8 @@ visit_symbols(const struct sections *sections, const Elf64_Shdr *table,
 		    .name = string_of(sections, table->sh_link, symbol.st_name),
 		    .address = symbol.st_value,
 		    .bytes = symbol.st_size,
+		    .is_local = ELF64_ST_BIND(symbol.st_info) == STB_LOCAL,
+		    .is_indirect = type == STT_GNU_IFUNC,
 		};
 		if (function.name)
 			visit(context, &function);

@@ -13,6 +13,7 @@
 
 #include "inject/code_map.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,8 @@ struct vmt_file_function {
 	const char *name; /* ends with a NUL, within the file */
 	uint64_t address;
 	uint64_t bytes;
+	bool is_local;	  /* no other file can call it by its name */
+	bool is_indirect; /* it returns the address of the function to be called */
 };
 typedef void vmt_file_functions_visitor(void *context, const struct vmt_file_function *function);
 void vmt_file_functions_each(const struct vmt_file *file, vmt_file_functions_visitor *visit,

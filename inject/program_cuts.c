@@ -64,6 +64,8 @@ add_file(struct vmt_program_cuts *cuts, int fd)
 	result = vmt_file_functions_add(&file, &cuts->map);
 	if (result == 0)
 		result = vmt_frame_index_make(&cuts->frames, &file, &cuts->map);
+	if (result == 0)
+		vmt_heap_hooks_collect(&cuts->heap, &file, cuts->map.bias);
 	vmt_sys_munmap(bytes, (size_t)status.st_size);
 	return result;
 }
@@ -106,6 +108,20 @@ refuse_uncertain(struct vmt_program_cuts *cuts)
 	}
 }
 
+/* A function of the allocator's keeps to its own bytes. */
+static int
+judge_heap(struct vmt_program_cuts *cuts)
+{
+	const struct vmt_syscall_site *sites = (const void *)cuts->sites.bytes;
+	int result = vmt_heap_hooks_judge(&cuts->heap, &cuts->map);
+
+	for (size_t i = 0; result == 0 && i < cuts->sites_count; i++)
+		if (sites[i].verdict == VMT_SITE_CUT)
+			vmt_heap_hooks_refuse_overlap(&cuts->heap, sites[i].address,
+						      sites[i].syscall);
+	return result;
+}
+
 int
 vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *target,
 		      uint64_t program_headers, int file)
@@ -125,7 +141,7 @@ vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *ta
 	vmt_code_map_settle(&cuts->map);
 	result = vmt_syscall_sites_find(&cuts->map, &wanted, &cuts->sites, &cuts->sites_count);
 	refuse_uncertain(cuts);
-	return result;
+	return result < 0 ? result : judge_heap(cuts);
 }
 
 static const struct vmt_syscall_site *
@@ -251,6 +267,14 @@ find_veneers(struct vmt_program_cuts *cuts, const struct vmt_target *target)
 	return true;
 }
 
+/* Behind the stubs of the cuts. */
+static uint64_t
+heap_offset(const struct vmt_program_cuts *cuts)
+{
+	return vmt_pages_up(vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count),
+			    INDEX_ALIGNMENT);
+}
+
 static int
 write_stubs(struct vmt_program_cuts *cuts, const struct vmt_target *target, uint64_t entry)
 {
@@ -265,7 +289,13 @@ write_stubs(struct vmt_program_cuts *cuts, const struct vmt_target *target, uint
 		made = vmt_cuts_make(sites_of(cuts), cuts->sites_count, &wanted, &place,
 				     stubs.bytes, (struct vmt_cut *)(void *)cuts->cuts.bytes);
 	if (made >= 0) {
+		uint64_t heap = heap_offset(cuts);
+
 		cuts->cuts_count = (size_t)made;
+		made = vmt_heap_hooks_write_stubs(&cuts->heap, cuts->stubs + heap, cuts->handlers,
+						  stubs.bytes + heap);
+	}
+	if (made >= 0) {
 		if (index_bytes != 0) {
 			cuts->index = cuts->stubs + cuts->stubs_bytes - index_bytes;
 			vmt_frame_index_write(&cuts->frames, cuts->index,
@@ -292,10 +322,10 @@ static int
 place_stubs(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry,
 	    map_stubs *map)
 {
-	uint64_t bytes = vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count);
+	uint64_t bytes = heap_offset(cuts) + vmt_heap_hooks_stub_bytes(&cuts->heap);
 	int result;
 
-	bytes = vmt_pages_up(bytes, INDEX_ALIGNMENT) + vmt_frame_index_bytes(&cuts->frames);
+	bytes += vmt_frame_index_bytes(&cuts->frames);
 	result = map(cuts, remote, vmt_pages_up(bytes, vmt_page_bytes));
 	if (result == 0)
 		result = write_stubs(cuts, remote->target, entry);
@@ -309,6 +339,10 @@ vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, u
 {
 	if (vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count) == 0)
 		return 0;
+	/* What is moved out of an allocator's functions reaches its data from nearby alone. */
+	if (cuts->heap.led != 0 && place_stubs(cuts, remote, entry, map_near) == 0)
+		return 0;
+	vmt_heap_hooks_give_up(&cuts->heap, "has no room for stubs near it");
 	if (find_veneers(cuts, remote->target) && place_stubs(cuts, remote, entry, map_far) == 0)
 		return 0;
 	cuts->veneers.room = 0;
@@ -325,6 +359,7 @@ vmt_program_cuts_unmap(struct vmt_program_cuts *cuts, struct vmt_remote *remote)
 		(void)vmt_remote_call(remote, SYS_munmap, words, &result);
 	cuts->stubs = 0;
 	cuts->cuts_count = 0;
+	cuts->heap.stubs = 0;
 }
 
 static const struct vmt_cut *
@@ -340,6 +375,16 @@ write_veneers(const struct vmt_program_cuts *cuts, const struct vmt_target *targ
 	return cuts->veneers.used == 0 || cuts->veneers.room == 0
 		   ? 0
 		   : vmt_target_write(target, cuts->veneers.address, bytes, cuts->veneers.used);
+}
+
+static int
+make_heap(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
+{
+	int result = vmt_heap_hooks_make(&cuts->heap, target);
+
+	if (result < 0)
+		(void)vmt_program_cuts_undo(cuts, target);
+	return result;
 }
 
 int
@@ -358,13 +403,13 @@ vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_targ
 		(void)vmt_program_cuts_undo(cuts, target);
 		return result;
 	}
-	return 0;
+	return make_heap(cuts, target);
 }
 
 int
 vmt_program_cuts_undo(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
 {
-	int first = 0;
+	int first = vmt_heap_hooks_undo(&cuts->heap, target);
 	int result;
 
 	for (size_t i = 0; i < cuts->cuts_count; i++) {

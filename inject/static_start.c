@@ -139,6 +139,10 @@ write_blob(struct job *job)
 	parameters->resume_mask = job->mask;
 	parameters->calls_unseen =
 	    (uint32_t)vmt_program_cuts_impossible(&job->cuts, &parameters->calls_unseen_at);
+	parameters->heap_functions = job->cuts.heap.led;
+	parameters->heap_unseen = job->cuts.heap.count - job->cuts.heap.led;
+	parameters->heap_is_glibc = job->cuts.heap.is_glibc;
+	parameters->heap_unseen_at = job->cuts.heap.unled_at;
 	parameters->low = job->address;
 	parameters->high = job->address + job->image.bytes;
 	parameters->stubs = job->cuts.stubs;
@@ -161,6 +165,8 @@ put_blob(struct job *job)
 	if (error < 0)
 		return refuse(job, "no call can be made in it", error);
 	error = map_blob(job);
+	for (uint32_t i = 0; i < VMT_HEAP_ENTRIES_COUNT; i++)
+		job->cuts.handlers[i] = job->address + job->image.handlers[i];
 	if (error == 0)
 		error =
 		    vmt_program_cuts_map(&job->cuts, &job->remote, job->address + job->image.entry);

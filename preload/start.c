@@ -39,8 +39,6 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#define SAMPLE_LINES_SMALL (UINT64_C(1) << 8) /* with a small VMTRACE_BUFFER */
-#define SAMPLE_CELLS_SMALL (UINT64_C(1) << 15)
 #define ENVIRONMENT_ENTRIES 4096u
 
 /* Sanitizers replace the allocator and watch the address space themselves. */
@@ -92,23 +90,6 @@ find_rseq(void)
 
 	if (offset && bytes && *bytes != 0)
 		vmt_cpu_rseq_offset = *offset;
-}
-
-static bool
-set_up_samples(void)
-{
-	bool sampled = vmt_config.malloc_mode == VMT_MALLOC_SAMPLED;
-	struct vmt_samples_size size =
-	    vmt_samples_size_for(sampled ? vmt_config.malloc_sample_bytes : 0, vmt_config.scarce);
-
-	if (vmt_config.malloc_mode == VMT_MALLOC_OFF)
-		return true;
-	if (vmt_config.buffer_bytes != 0 &&
-	    vmt_config.buffer_bytes < VMT_CONFIG_SMALL_BUFFER_BYTES) {
-		size.lines = SAMPLE_LINES_SMALL;
-		size.cells = SAMPLE_CELLS_SMALL;
-	}
-	return vmt_samples_set_up(&size);
 }
 
 /* Later images find the session by VMTRACE_SESSION. The environment is swapped for a copy in static
@@ -211,7 +192,7 @@ begin(struct vmt_session *session)
 	const char *why;
 
 	vmt_config.scarce = vmt_shortage_is_limited();
-	if (!vmt_guard_set_up() || !set_up_samples())
+	if (!vmt_guard_set_up() || !vmt_heap_set_up_samples())
 		return "no address space left for the tracer's tables";
 	vmt_recording.session = session;
 	why = vmt_begin_trace(prepare_program);

@@ -4,7 +4,8 @@
  * The library has one thread-local variable, in the static area (initial-exec), zero at birth and
  * without a destructor. Code that is put into a process from outside has none: compiled with
  * VMT_THREAD_ON_STACK it runs on a stack of its own, aligned to its size, that has the state at its
- * lower end. Hooks read it through vmt_thread_mine alone.
+ * lower end; or on the program's, where vmt_thread_find has found a state before. Hooks read it
+ * through vmt_thread_mine alone.
  */
 #ifndef VMT_THREAD_H
 #define VMT_THREAD_H
@@ -46,11 +47,26 @@ _Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of
 #if defined(VMT_THREAD_ON_STACK)
 #define VMT_THREAD_STACK_BYTES (UINT64_C(64) << 10)
 
+/* Set-up: [low, low + bytes) are the stacks of our own. Until then all code runs on one. */
+struct vmt_thread_stacks {
+	uint64_t low;
+	uint64_t bytes;
+};
+extern struct vmt_thread_stacks vmt_thread_stacks;
+
+/* Code that runs on the program's own stack has its state in a table, by its thread pointer.
+ * NULL: there is no thread pointer, or no room for one more thread. Whoever inherits the pointer of
+ * a thread that has ended inherits its state, thread_id too. */
+struct vmt_thread *vmt_thread_find(void);
+
 static inline struct vmt_thread *
 vmt_thread_mine(void)
 {
 	uint64_t here = (uint64_t)__builtin_frame_address(0);
 
+	if (__builtin_expect(here - vmt_thread_stacks.low >= vmt_thread_stacks.bytes, 0) &&
+	    vmt_thread_stacks.bytes != 0)
+		return vmt_thread_find();
 	return (struct vmt_thread *)(here & ~(VMT_THREAD_STACK_BYTES - 1));
 }
 
@@ -87,6 +103,13 @@ extern __thread struct vmt_thread vmt_thread_state __attribute__((tls_model("ini
 
 static inline struct vmt_thread *
 vmt_thread_mine(void)
+{
+	return &vmt_thread_state;
+}
+
+/* The same, for code that is compiled both ways: never NULL here. */
+static inline struct vmt_thread *
+vmt_thread_find(void)
 {
 	return &vmt_thread_state;
 }

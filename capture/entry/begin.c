@@ -121,6 +121,10 @@ prepare_child(void)
 	head->notes |= parent.head->notes & VMT_NOTE_INJECTED;
 	head->calls_unseen = parent.head->calls_unseen;
 	head->calls_unseen_at = parent.head->calls_unseen_at;
+	head->heap_functions = parent.head->heap_functions;
+	head->heap_unseen = parent.head->heap_unseen;
+	head->heap_is_glibc = parent.head->heap_is_glibc;
+	head->heap_unseen_at = parent.head->heap_unseen_at;
 	vmt_sys_munmap(parent.head, parent.mapped_bytes);
 	head->forked_from = parent.random_id;
 	head->notes |= VMT_NOTE_FORKED;

@@ -67,6 +67,16 @@ vmt_raw_entry_set_up(void)
 	vmt_atomic_store_release(&pool.free, UINT64_MAX);
 }
 
+bool
+vmt_raw_entry_tell_stacks(void)
+{
+#if defined(VMT_THREAD_ON_STACK)
+	if (pool.base != 0)
+		vmt_thread_stacks = (struct vmt_thread_stacks){pool.base, STACKS * STACK_BYTES};
+#endif
+	return pool.base != 0;
+}
+
 void
 vmt_raw_entry_forked(void)
 {
@@ -77,12 +87,21 @@ vmt_raw_entry_forked(void)
 					 mine < STACKS ? ~(UINT64_C(1) << mine) : UINT64_MAX);
 }
 
-/* The stack was another thread's before. */
+/* The stack was another thread's before. A handler of the program that has interrupted the recorder
+ * on the program's own stack is inside: its calls pass through. */
 static void
-begin_thread(void)
+begin_thread(const struct registers *registers)
 {
 #if defined(VMT_THREAD_ON_STACK)
-	*vmt_thread_mine() = (struct vmt_thread){.depth = 0};
+	struct vmt_thread *mine = vmt_thread_mine();
+	const struct vmt_thread *own = vmt_thread_find();
+
+	*mine = (struct vmt_thread){.entered_frame = UINT64_MAX};
+	if (own && own->depth != 0 &&
+	    !vmt_guard_hook_abandoned(own->entered_frame, (const void *)registers->rsp))
+		mine->depth = 1;
+#else
+	(void)registers;
 #endif
 }
 
@@ -110,7 +129,7 @@ handle(const struct registers *registers)
 	struct vmt_route_caller caller = {
 	    .place = {.pc = registers->exit, .sp = registers->rsp, .rbp = registers->rbp}};
 
-	begin_thread();
+	begin_thread(registers);
 	publish_missed();
 	return vmt_route(&call, &caller);
 }
@@ -303,6 +322,12 @@ __asm__(".pushsection .text\n"
 void
 vmt_raw_entry_set_up(void)
 {
+}
+
+bool
+vmt_raw_entry_tell_stacks(void)
+{
+	return false;
 }
 
 void

@@ -20,6 +20,7 @@
 #ifndef VMT_RAW_ENTRY_H
 #define VMT_RAW_ENTRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A place in the program's text. */
@@ -31,6 +32,10 @@ struct vmt_raw_entry_site {
 /* Makes the stacks. Until then, and where there is no memory for them, every call is one that finds
  * no stack. Constructor only. */
 void vmt_raw_entry_set_up(void);
+
+/* From now on code that runs on no stack of our own is known to run on the program's (thread.h).
+ * False: there are none. At the end of set-up. */
+bool vmt_raw_entry_tell_stacks(void);
 
 /* In a fork child, which has one thread: the stacks that other threads had are free. */
 void vmt_raw_entry_forked(void);

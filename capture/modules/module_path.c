@@ -55,7 +55,7 @@ vmt_module_path(const char *name, char *path, uint32_t path_bytes)
 		return read_program(path, path_bytes);
 	if (is_vdso(name))
 		name = "[vdso]";
-	else if (name[0] != '/' && vmt_guard_syscalls_allowed())
+	else if (name[0] != '/' && name[0] != '[' && vmt_guard_syscalls_allowed())
 		used = read_directory(path, path_bytes);
 	for (; *name && used < path_bytes; used++)
 		path[used] = *name++;

@@ -1,15 +1,37 @@
 #include "capture/record/heap.h"
 
 #include "base/assert.h"
+#include "base/sys.h"
 #include "capture/core/config.h"
 #include "capture/emit/emit.h"
 #include "capture/record/resident_probe.h"
 #include "capture/stacks/capture.h"
 
+#define SAMPLE_LINES_SMALL (UINT64_C(1) << 8) /* with a small VMTRACE_BUFFER */
+#define SAMPLE_CELLS_SMALL (UINT64_C(1) << 15)
+
 static const uint8_t shut = 1; /* a cell that is never 0 */
 static const uint8_t clear = 0;
 
 struct vmt_heap_gate vmt_heap_gate = {.cells = &shut};
+uint64_t vmt_heap_missed;
+
+bool
+vmt_heap_set_up_samples(void)
+{
+	bool sampled = vmt_config.malloc_mode == VMT_MALLOC_SAMPLED;
+	struct vmt_samples_size size =
+	    vmt_samples_size_for(sampled ? vmt_config.malloc_sample_bytes : 0, vmt_config.scarce);
+
+	if (vmt_config.malloc_mode == VMT_MALLOC_OFF)
+		return true;
+	if (vmt_config.buffer_bytes != 0 &&
+	    vmt_config.buffer_bytes < VMT_CONFIG_SMALL_BUFFER_BYTES) {
+		size.lines = SAMPLE_LINES_SMALL;
+		size.cells = SAMPLE_CELLS_SMALL;
+	}
+	return vmt_samples_set_up(&size);
+}
 
 void
 vmt_heap_open_gate(const struct vmt_heap_next *next)
@@ -69,6 +91,30 @@ vmt_heap_enter_slow(struct vmt_thread *thread, const void *frame)
 	return is_recording(thread, frame);
 }
 
+#if defined(VMT_THREAD_ON_STACK)
+/* A thread's state may be that of one before it, which had the same thread pointer: what was learnt
+ * of that one's stack does not hold. Where nobody can be asked it is learnt anew each time. */
+static void
+renew(struct vmt_thread *thread)
+{
+	bool asked = vmt_guard_syscalls_allowed();
+
+	if (asked && thread->thread_id == (uint32_t)vmt_sys_call0(SYS_gettid))
+		return;
+	thread->generation = 0;
+	thread->thread_id = 0;
+	thread->stack_low = thread->stack_high = 0;
+	thread->foreign_low = thread->foreign_high = 0;
+	thread->last_walk = NULL;
+}
+#else
+static void
+renew(const struct vmt_thread *thread)
+{
+	(void)thread;
+}
+#endif
+
 /* Enters the tracer's own code, perhaps for the second time. *outer is what to give back to leave:
  * put back, not counted down, since a handler may have found that nobody was inside. False: nothing
  * is recorded any more, and there is nothing to leave. */
@@ -78,8 +124,10 @@ enter(struct vmt_thread *thread, const void *frame, uint32_t *outer)
 	*outer = thread->depth;
 	if (*outer != 0 && vmt_guard_hook_abandoned(thread->entered_frame, frame))
 		*outer = 0;
-	if (*outer == 0)
+	if (*outer == 0) {
 		thread->entered_frame = (uint64_t)(uintptr_t)frame;
+		renew(thread);
+	}
 	thread->depth = *outer + 1;
 	__asm__ volatile("" ::: "memory");
 	if (__builtin_expect(vmt_guard_is_at_work(thread), 1))
@@ -126,6 +174,15 @@ forget(const void *block)
 		(void)vmt_samples_remove(block, &size);
 }
 
+static void
+publish_missed(void)
+{
+	uint64_t missed = vmt_atomic_load_relaxed(&vmt_heap_missed);
+
+	if (__builtin_expect(missed != 0, 0))
+		vmt_atomic_store_relaxed(&vmt_recording.head->heap_missed, missed);
+}
+
 /* In `all` a block that does not fit the table is written all the same: only the look at its pages
  * when it is released is lost. */
 static void
@@ -135,6 +192,7 @@ write_acquisition(const struct vmt_thread *thread, uint8_t kind, const void *blo
 	bool sampled = vmt_heap_mode() == VMT_MALLOC_SAMPLED;
 
 	vmt_assert(block != NULL && !vmt_event_is_release(kind));
+	publish_missed();
 	if (!keep(block, size)) {
 		vmt_atomic_add_relaxed(&vmt_recording.head->samples_dropped, 1);
 		if (sampled)

@@ -48,6 +48,12 @@ struct vmt_heap_gate {
 
 extern struct vmt_heap_gate vmt_heap_gate;
 
+/* Calls of handlers (heap_entries.h) by threads without a state. */
+extern uint64_t vmt_heap_missed;
+
+/* Makes the table of live blocks, as large as vmt_config wants it. False: no memory. */
+bool vmt_heap_set_up_samples(void);
+
 /* The part of enter that is not the common case: nested, or a fork child's first event. */
 bool vmt_heap_enter_slow(struct vmt_thread *thread, const void *frame);
 

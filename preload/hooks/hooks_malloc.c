@@ -8,6 +8,7 @@
  */
 #include "capture/emit/emit.h"
 #include "capture/record/heap.h"
+#include "capture/record/heap_calls.h"
 #include "capture/record/retreat.h"
 #include "capture/stacks/capture.h"
 #include "preload/libc/real.h"
@@ -30,10 +31,7 @@ void cfree(void *block);
 		void *block;                                                                       \
                                                                                                    \
 		do {                                                                               \
-			if (vmt_heap_enter(thread, frame))                                         \
-				block = vmt_heap_acquired(thread, (kind), (call), (size), frame);  \
-			else                                                                       \
-				block = (call);                                                    \
+			block = VMT_HEAP_CALLS_ACQUIRE(thread, frame, kind, size, call);           \
 			again = !block && !again && vmt_retreat_from_heap(size, beside, errno);    \
 		} while (__builtin_expect(again, 0));                                              \
 		return block;                                                                      \
@@ -97,21 +95,10 @@ static void __attribute__((noinline)) free_slow(void *block)
 {
 	struct vmt_thread *thread = vmt_thread_mine();
 	const void *frame = __builtin_frame_address(0);
-	uint32_t outer;
 
 	if (!block || vmt_real_arena_owns(block))
 		return;
-	if (!vmt_heap_may_release(thread, block, frame)) {
-		vmt_real()->free(block);
-		return;
-	}
-	vmt_heap_release_slow(thread, VMT_EVENT_FREE, block, frame);
-	outer = thread->heap_depth;
-	if (outer == 0)
-		thread->heap_frame = (uint64_t)(uintptr_t)frame;
-	thread->heap_depth = 1; /* what the allocator frees in turn is its own */
-	vmt_real()->free(block);
-	thread->heap_depth = outer;
+	VMT_HEAP_CALLS_RELEASE(thread, frame, VMT_EVENT_FREE, block, vmt_real()->free(block));
 }
 
 static inline void
@@ -145,26 +132,12 @@ leave_arena(void *fresh, const void *block, size_t size)
 }
 
 static void *
-change_recorded(void *block, size_t size, uint8_t kind, const void *frame)
-{
-	struct vmt_thread *thread = vmt_thread_mine();
-	uint64_t old_size;
-	bool written;
-	void *fresh;
-
-	written = vmt_heap_begin_realloc(thread, block, &old_size, frame);
-	fresh = vmt_real()->realloc(block, size);
-	if (!fresh && size != 0 && written)
-		vmt_heap_undo_realloc(thread, block, old_size, frame);
-	return vmt_heap_acquired(thread, kind, fresh, size, frame);
-}
-
-static void *
 change_once(void *block, size_t size, uint8_t kind, const void *frame)
 {
-	if (vmt_heap_enter(vmt_thread_mine(), frame))
-		return change_recorded(block, size, kind, frame);
-	return vmt_real()->realloc(block, size);
+	struct vmt_thread *thread = vmt_thread_mine();
+
+	return VMT_HEAP_CALLS_CHANGE(thread, frame, kind, block, size,
+				     vmt_real()->realloc(block, size));
 }
 
 /* glibc's realloc to size 0 frees: NULL is no failure then. */
@@ -234,13 +207,9 @@ static int
 align_once(void **block, size_t alignment, size_t size, const void *frame)
 {
 	struct vmt_thread *thread = vmt_thread_mine();
-	int error;
 
-	if (!vmt_heap_enter(thread, frame))
-		return vmt_real()->posix_memalign(block, alignment, size);
-	error = vmt_real()->posix_memalign(block, alignment, size);
-	vmt_heap_acquired(thread, VMT_EVENT_POSIX_MEMALIGN, error ? NULL : *block, size, frame);
-	return error;
+	return VMT_HEAP_CALLS_ACQUIRE_AT(thread, frame, VMT_EVENT_POSIX_MEMALIGN, block, size,
+					 vmt_real()->posix_memalign(block, alignment, size));
 }
 
 VMT_EXPORT int

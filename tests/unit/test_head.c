@@ -52,6 +52,10 @@ test_offsets_are_the_documented_ones(void **state)
 	assert_int_equal(offsetof(struct vmt_head, collector_pid_namespace), 7728);
 	assert_int_equal(offsetof(struct vmt_head, calls_unseen_at), 7744);
 	assert_int_equal(offsetof(struct vmt_head, calls_unseen), 7752);
+	assert_int_equal(offsetof(struct vmt_head, heap_functions), 7756);
+	assert_int_equal(offsetof(struct vmt_head, heap_unseen_at), 7760);
+	assert_int_equal(offsetof(struct vmt_head, heap_unseen), 7768);
+	assert_int_equal(offsetof(struct vmt_head, heap_missed), 7776);
 	assert_int_equal(offsetof(struct vmt_go_code_roles, starts), 16);
 	assert_int_equal(offsetof(struct vmt_go_code_roles, roles), 2416);
 	assert_int_equal(sizeof(struct vmt_head), 7808);

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A name that is nobody else's. */
+static const char glibc[] = "glibc";
+
 enum verdict { NOT_JUDGED, OWNS, OWNS_NOT };
 
 struct vmt_allocators {
@@ -294,7 +297,8 @@ judge(const struct vmt_allocators *allocators, const struct vmt_site_entry *entr
 	function = function_of(allocators, &frames, 0, &module, symbols);
 	name = function ? vmt_allocators_of_function(function) : NULL;
 	if (!name && is_called_by_hook(allocators, &frames))
-		name = "the allocator";
+		name = vmt_trace_head(allocators->input.trace)->heap_is_glibc ? glibc
+									      : "the allocator";
 	return name;
 }
 
@@ -327,7 +331,7 @@ vmt_allocators_owns(struct vmt_allocators *allocators, uint32_t site)
 		const char *name = judge(allocators, vmt_sites_get(allocators->input.sites, site));
 
 		allocators->verdicts[site] = name ? OWNS : OWNS_NOT;
-		if (name && !allocators->name)
+		if (name && name != glibc && !allocators->name)
 			allocators->name = name;
 	}
 	return allocators->verdicts[site] == OWNS;

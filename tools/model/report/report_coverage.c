@@ -227,7 +227,7 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 	if (draft->report.coverage.own_malloc ||
 	    (head->notes & (VMT_NOTE_OUTSIDE | VMT_NOTE_SNAPSHOT | VMT_NOTE_WATCHED)))
 		return 0; /* a note says it */
-	if (head->notes & VMT_NOTE_INJECTED)
+	if ((head->notes & VMT_NOTE_INJECTED) && head->heap_functions == 0)
 		return vmt_report_coverage_add(
 		    draft, "the program loads no library, and was recorded by the system calls in "
 			   "its code: its mappings are recorded, blocks of a malloc in it are not");
@@ -247,6 +247,28 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 					       "sampled: their figures are unbiased estimates",
 					       head->malloc_sample_bytes);
 	return 0;
+}
+
+/* An allocator in the program's own code. */
+static int
+add_heap_functions(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	int status = 0;
+
+	if (head->heap_unseen != 0)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "%u function%s of an allocator in the program's code could not be led to the "
+		    "recorder%s at %#" PRIx64 ": blocks that they make or release are not recorded",
+		    head->heap_unseen, head->heap_unseen == 1 ? "" : "s",
+		    head->heap_unseen == 1 ? "," : ", the first", head->heap_unseen_at);
+	if (status == 0 && head->heap_missed != 0)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "%" PRIu64 " calls of malloc's family were made by threads for which the "
+		    "recorder had no room, and are not recorded",
+		    head->heap_missed);
+	return status;
 }
 
 static int
@@ -401,6 +423,8 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 		status = add_untraced(draft);
 	if (!status)
 		status = add_malloc(draft, head);
+	if (!status)
+		status = add_heap_functions(draft, head);
 	if (!status)
 		status = add_unseen_calls(draft, head);
 	if (!status)

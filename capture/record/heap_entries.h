@@ -1,0 +1,21 @@
+/*
+ * heap_entries.h: handlers of an allocator's functions that were changed at their entry
+ *
+ * A function of the program (inject/entry_hook.h) comes to its handler with its own arguments in
+ * their registers and a way to itself, as it was, in the fourth. The handler makes the call by that
+ * way, and writes it down as the hooks of the library do. They run on the caller's stack.
+ *
+ * A thread without a state is not recorded, and counted (vmt_heap_missed). No handler is called
+ * through by an exception: functions that throw are none of these.
+ */
+#ifndef VMT_HEAP_ENTRIES_H
+#define VMT_HEAP_ENTRIES_H
+
+#include "format/heap_functions.h"
+
+#include <stdint.h>
+
+/* By enum vmt_heap_entry: addresses of the handlers. Not to be called from C. */
+extern const void *const vmt_heap_entries[VMT_HEAP_ENTRIES_COUNT];
+
+#endif

@@ -1,0 +1,368 @@
+#include "inject/heap_hooks.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STUB_ALIGNMENT 8u
+
+/* -- names ------------------------------------------------------------------------------------- */
+
+#define FAMILY_OF_NONE 1u
+#define FAMILY_OF_JE 2u
+#define FAMILY_OF_RJEM 4u
+#define FAMILY_OF_TC 8u
+#define FAMILY_OF_MI 16u
+#define FAMILY_OF_RP 32u
+#define ALL 63u
+#define JEMALLOC (FAMILY_OF_NONE | FAMILY_OF_JE | FAMILY_OF_RJEM)
+
+/* How an allocator begins its names. glibc has each under several: where one is local to its file
+ * (static-pie), __malloc is not. */
+static const struct {
+	const char *prefix;
+	uint32_t family;
+} prefixes[] = {
+    {"", FAMILY_OF_NONE},	{"__", FAMILY_OF_NONE}, {"je_", FAMILY_OF_JE},
+    {"_rjem_", FAMILY_OF_RJEM}, {"tc_", FAMILY_OF_TC},	{"mi_", FAMILY_OF_MI},
+    {"rp", FAMILY_OF_RP},
+};
+
+#define PREFIXES (sizeof(prefixes) / sizeof(prefixes[0]))
+
+static const struct {
+	const char *name;
+	uint8_t entry;
+	uint8_t families;
+} names[] = {
+    {"malloc", VMT_HEAP_ENTRY_MALLOC, ALL},
+    {"calloc", VMT_HEAP_ENTRY_CALLOC, ALL},
+    {"realloc", VMT_HEAP_ENTRY_REALLOC, ALL},
+    {"reallocarray", VMT_HEAP_ENTRY_REALLOCARRAY, ALL},
+    {"free", VMT_HEAP_ENTRY_FREE, ALL},
+    {"cfree", VMT_HEAP_ENTRY_FREE, ALL},
+    {"posix_memalign", VMT_HEAP_ENTRY_POSIX_MEMALIGN, ALL},
+    {"aligned_alloc", VMT_HEAP_ENTRY_ALIGNED_ALLOC, ALL},
+    {"memalign", VMT_HEAP_ENTRY_MEMALIGN, ALL},
+    {"valloc", VMT_HEAP_ENTRY_VALLOC, ALL},
+    {"pvalloc", VMT_HEAP_ENTRY_PVALLOC, ALL},
+    {"mallocx", VMT_HEAP_ENTRY_MALLOC, JEMALLOC},
+    {"rallocx", VMT_HEAP_ENTRY_REALLOC, JEMALLOC},
+    {"dallocx", VMT_HEAP_ENTRY_FREE, JEMALLOC},
+    {"sdallocx", VMT_HEAP_ENTRY_FREE, JEMALLOC},
+    {"free_sized", VMT_HEAP_ENTRY_FREE, FAMILY_OF_TC | FAMILY_OF_MI},
+    {"free_size", VMT_HEAP_ENTRY_FREE, FAMILY_OF_MI},
+    {"free_size_aligned", VMT_HEAP_ENTRY_FREE, FAMILY_OF_MI},
+    {"free_aligned", VMT_HEAP_ENTRY_FREE, FAMILY_OF_MI},
+    {"zalloc", VMT_HEAP_ENTRY_MALLOC, FAMILY_OF_MI},
+    {"malloc_aligned", VMT_HEAP_ENTRY_MALLOC, FAMILY_OF_MI},
+    {"zalloc_aligned", VMT_HEAP_ENTRY_MALLOC, FAMILY_OF_MI},
+    {"realloc_aligned", VMT_HEAP_ENTRY_REALLOC, FAMILY_OF_MI},
+};
+
+#define NAMES (sizeof(names) / sizeof(names[0]))
+
+/* At a thread's end glibc's frees by malloc's own functions what it had kept of released blocks. */
+static bool
+is_cleanup(const char *name)
+{
+	return strcmp(name, "__malloc_arena_thread_freeres") == 0 ||
+	       strcmp(name, "arena_thread_freeres") == 0;
+}
+
+/* The entry; negative: it is no such function. *family: a bit. */
+static int
+know(const char *name, uint32_t *family)
+{
+	if (is_cleanup(name)) {
+		*family = FAMILY_OF_NONE;
+		return VMT_HEAP_ENTRY_CLEANUP;
+	}
+	for (size_t i = 0; i < PREFIXES; i++) {
+		const char *at = name;
+		const char *prefix = prefixes[i].prefix;
+
+		for (; *prefix && *at == *prefix; prefix++)
+			at++;
+		if (*prefix)
+			continue;
+		*family = prefixes[i].family;
+		for (size_t j = 0; j < NAMES; j++)
+			if ((names[j].families & *family) && strcmp(at, names[j].name) == 0)
+				return names[j].entry;
+	}
+	return -1;
+}
+
+/* -- finding ----------------------------------------------------------------------------------- */
+
+enum form {
+	ACQUIRE_1,
+	ACQUIRE_2,
+	ACQUIRE_PRODUCT,
+	CHANGE_2,
+	CHANGE_PRODUCT,
+	RELEASE,
+	ACQUIRE_AT,
+	INSIDE,
+};
+
+#define FORM(entry, event, form) [VMT_HEAP_ENTRY_##entry] = form,
+static const uint8_t forms[VMT_HEAP_ENTRIES_COUNT] = {VMT_HEAP_ENTRIES(FORM)};
+#undef FORM
+
+struct collector {
+	struct vmt_heap_hooks *hooks;
+	uint64_t bias;
+};
+
+/* In the order of their addresses. One address may have several names. */
+static void
+add(struct vmt_heap_hooks *hooks, uint64_t address, uint8_t entry, uint32_t family)
+{
+	struct vmt_heap_function *functions = hooks->functions;
+	uint32_t at = 0;
+
+	while (at < hooks->count && functions[at].address < address)
+		at++;
+	if (at < hooks->count && functions[at].address == address) {
+		functions[at].families |= family;
+		functions[at].is_mixed |= forms[functions[at].entry] != forms[entry];
+		return;
+	}
+	hooks->is_glibc |= entry == VMT_HEAP_ENTRY_CLEANUP;
+	hooks->is_crowded |= hooks->count == VMT_HEAP_HOOKS_MAX;
+	if (hooks->is_crowded)
+		return;
+	memmove(&functions[at + 1], &functions[at], (hooks->count - at) * sizeof(*functions));
+	functions[at] =
+	    (struct vmt_heap_function){.address = address, .families = family, .entry = entry};
+	hooks->count++;
+}
+
+/* A name without a prefix that no other file could call is a helper of one source file's. */
+static void
+take(void *context, const struct vmt_file_function *function)
+{
+	struct collector *collector = context;
+	uint32_t family = 0;
+	int entry = know(function->name, &family);
+
+	if (entry < 0 || function->is_indirect ||
+	    (family == FAMILY_OF_NONE && function->is_local && entry != VMT_HEAP_ENTRY_CLEANUP))
+		return;
+	add(collector->hooks, function->address + collector->bias, (uint8_t)entry, family);
+}
+
+void
+vmt_heap_hooks_collect(struct vmt_heap_hooks *hooks, const struct vmt_file *file, uint64_t bias)
+{
+	struct collector collector = {hooks, bias};
+
+	vmt_file_functions_each(file, take, &collector);
+}
+
+/* Makes and releases blocks: else there is nothing to be recorded. */
+static uint32_t
+whole_families(const struct vmt_heap_hooks *hooks)
+{
+	uint32_t made = 0;
+	uint32_t released = 0;
+
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		const struct vmt_heap_function *function = &hooks->functions[i];
+
+		if (function->entry == VMT_HEAP_ENTRY_MALLOC)
+			made |= function->families;
+		else if (function->entry == VMT_HEAP_ENTRY_FREE)
+			released |= function->families;
+	}
+	return made & released;
+}
+
+/* A function that two families share joins them. */
+static uint32_t
+spread(const struct vmt_heap_hooks *hooks, uint32_t refused)
+{
+	uint32_t before;
+
+	do {
+		before = refused;
+		for (uint32_t i = 0; i < hooks->count; i++)
+			if (hooks->functions[i].families & refused)
+				refused |= hooks->functions[i].families;
+	} while (refused != before);
+	return refused;
+}
+
+static void
+refuse(struct vmt_heap_hooks *hooks, uint32_t families)
+{
+	uint32_t refused = spread(hooks, families);
+
+	hooks->led = 0;
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		hooks->functions[i].is_led &= !(hooks->functions[i].families & refused);
+		hooks->led += hooks->functions[i].is_led;
+	}
+}
+
+static int
+judge_sites(struct vmt_heap_hooks *hooks, const struct vmt_code_map *map)
+{
+	uint64_t addresses[VMT_HEAP_HOOKS_MAX];
+	struct vmt_entry_site sites[VMT_HEAP_HOOKS_MAX];
+	int error;
+
+	for (uint32_t i = 0; i < hooks->count; i++)
+		addresses[i] = hooks->functions[i].address;
+	error = vmt_entry_hook_find(map, addresses, hooks->count, sites);
+	for (uint32_t i = 0; error == 0 && i < hooks->count; i++)
+		hooks->functions[i].site = sites[i];
+	return error;
+}
+
+static const char *
+why(uint8_t verdict)
+{
+	switch (verdict) {
+	case VMT_SITE_JUMPED_INTO:
+		return "has a jump into its first instructions";
+	case VMT_SITE_NO_ROOM:
+		return "is too short";
+	case VMT_SITE_CANT_MOVE:
+		return "begins with an instruction that can't run elsewhere";
+	default:
+		return "has bytes that are no known instruction";
+	}
+}
+
+static void
+note_unled(struct vmt_heap_hooks *hooks, const struct vmt_heap_function *function, const char *why)
+{
+	if (hooks->unled_at != 0)
+		return;
+	hooks->unled_at = function->address;
+	hooks->unled_why = why;
+}
+
+int
+vmt_heap_hooks_judge(struct vmt_heap_hooks *hooks, const struct vmt_code_map *map)
+{
+	uint32_t refused = hooks->is_crowded ? ALL : ALL & ~whole_families(hooks);
+	int error = judge_sites(hooks, map);
+
+	if (error < 0)
+		return error;
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		struct vmt_heap_function *function = &hooks->functions[i];
+
+		function->is_led = true;
+		if (function->site.verdict == VMT_SITE_CUT && !function->is_mixed)
+			continue;
+		refused |= function->families;
+		note_unled(hooks, function,
+			   function->is_mixed ? "has the names of two different functions"
+					      : why(function->site.verdict));
+	}
+	refuse(hooks, refused);
+	for (uint32_t i = 0; i < hooks->count; i++)
+		if (!hooks->functions[i].is_led)
+			note_unled(hooks, &hooks->functions[i], "is not the whole of an allocator");
+	return 0;
+}
+
+void
+vmt_heap_hooks_refuse_overlap(struct vmt_heap_hooks *hooks, uint64_t low, uint64_t high)
+{
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		struct vmt_heap_function *function = &hooks->functions[i];
+		const struct vmt_entry_site *site = &function->site;
+
+		if (!function->is_led || site->address >= high ||
+		    site->address + site->cut_bytes <= low)
+			continue;
+		note_unled(hooks, function, "begins with a system call");
+		refuse(hooks, function->families);
+	}
+}
+
+void
+vmt_heap_hooks_give_up(struct vmt_heap_hooks *hooks, const char *reason)
+{
+	for (uint32_t i = 0; i < hooks->count; i++)
+		if (hooks->functions[i].is_led)
+			note_unled(hooks, &hooks->functions[i], reason);
+	refuse(hooks, ALL);
+}
+
+/* -- making ------------------------------------------------------------------------------------ */
+
+uint64_t
+vmt_heap_hooks_stub_bytes(const struct vmt_heap_hooks *hooks)
+{
+	return (uint64_t)hooks->led * VMT_ENTRY_HOOK_STUB_BYTES;
+}
+
+_Static_assert(VMT_ENTRY_HOOK_STUB_BYTES % STUB_ALIGNMENT == 0, "each stub is aligned");
+
+int
+vmt_heap_hooks_write_stubs(struct vmt_heap_hooks *hooks, uint64_t address,
+			   const uint64_t handlers[VMT_HEAP_ENTRIES_COUNT], uint8_t *stubs)
+{
+	uint64_t at = 0;
+
+	vmt_assert(address % STUB_ALIGNMENT == 0);
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		struct vmt_heap_function *function = &hooks->functions[i];
+		long bytes;
+
+		if (!function->is_led)
+			continue;
+		bytes = vmt_entry_hook_make(&function->site, address + at,
+					    handlers[function->entry], stubs + at, &function->hook);
+		if (bytes < 0)
+			return (int)bytes;
+		at += VMT_ENTRY_HOOK_STUB_BYTES;
+	}
+	hooks->stubs = address;
+	hooks->stubs_bytes = at;
+	return 0;
+}
+
+int
+vmt_heap_hooks_make(const struct vmt_heap_hooks *hooks, const struct vmt_target *target)
+{
+	for (uint32_t i = 0; hooks->stubs != 0 && i < hooks->count; i++) {
+		const struct vmt_entry_hook *hook = &hooks->functions[i].hook;
+		int error;
+
+		if (!hooks->functions[i].is_led)
+			continue;
+		error = vmt_target_write(target, hook->address, hook->new_bytes, hook->length);
+		if (error == 0)
+			continue;
+		(void)vmt_heap_hooks_undo(hooks, target);
+		return error;
+	}
+	return 0;
+}
+
+int
+vmt_heap_hooks_undo(const struct vmt_heap_hooks *hooks, const struct vmt_target *target)
+{
+	int first = 0;
+
+	for (uint32_t i = 0; hooks->stubs != 0 && i < hooks->count; i++) {
+		const struct vmt_entry_hook *hook = &hooks->functions[i].hook;
+		int error = 0;
+
+		if (hooks->functions[i].is_led)
+			error =
+			    vmt_target_write(target, hook->address, hook->old_bytes, hook->length);
+		if (first == 0)
+			first = error;
+	}
+	return first;
+}
