@@ -4,6 +4,7 @@
 SHELL := /bin/sh
 BUILD ?= build
 PREFIX ?= /usr/local
+LIBDIR ?= lib
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -63,6 +64,9 @@ $(BUILD)/obj/tests/%.o: OBJ_FLAGS := $(TEST_FLAGS)
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(OBJ_FLAGS) -c $< -o $@
+
+# Debian's directory of an architecture's libraries; empty elsewhere.
+$(BUILD)/obj/tools/cmd/library.o: OBJ_FLAGS := -DVMT_MULTIARCH='"$(shell $(CC) -print-multiarch 2>/dev/null)"'
 
 # The page of an HTML report, made by `make web-bundle`; what is checked in goes into the command.
 $(BUILD)/obj/tools/page/page.o: tools/page/page.S $(wildcard tools/page/bundle/*) Makefile
@@ -373,15 +377,37 @@ $(completions): $(BUILD)/completions/%: $(BUILD)/vmtrace
 	$(BUILD)/vmtrace completion $* >$@.next && mv $@.next $@
 completions: $(completions)
 
-install: build man completions ## install under PREFIX (default /usr/local), DESTDIR respected
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+install: build man completions ## install under PREFIX (default /usr/local), the library in its LIBDIR (lib); DESTDIR respected
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/$(LIBDIR) $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(BUILD)/vmtrace $(DESTDIR)$(PREFIX)/bin/vmtrace
-	install -m 755 $(BUILD)/libvmtrace.so $(DESTDIR)$(PREFIX)/lib/libvmtrace.so
+	install -m 755 $(BUILD)/libvmtrace.so $(DESTDIR)$(PREFIX)/$(LIBDIR)/libvmtrace.so
 	install -m 644 $(filter %.1,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(filter %.7,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man7
 	install -D -m 644 $(BUILD)/completions/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmtrace
 	install -D -m 644 $(BUILD)/completions/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vmtrace
 	install -D -m 644 $(BUILD)/completions/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vmtrace.fish
+
+# -- packages -----------------------------------------------------------------------------------
+
+deb_packages := debhelper dpkg-dev scdoc lintian
+version := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
+dist := $(BUILD)/dist/vmtrace-$(version)
+
+dist: ## the last commit as a tarball with its checksum, in BUILD/dist: the same bytes wherever it is made
+	@mkdir -p $(BUILD)/dist
+	git -c tar.umask=0022 archive --format=tar --prefix=vmtrace-$(version)/ HEAD | gzip -9n > $(dist).tar.gz
+	cd $(BUILD)/dist && sha256sum vmtrace-$(version).tar.gz > vmtrace-$(version).tar.gz.sha256
+
+deb: dist ## Debian packages of the last commit, checked by lintian, in BUILD/deb
+	@tests/packages $(build_packages) $(deb_packages)
+	rm -rf $(BUILD)/deb
+	mkdir -p $(BUILD)/deb
+	tar -xzf $(dist).tar.gz -C $(BUILD)/deb
+	cd $(BUILD)/deb/vmtrace-$(version) && dpkg-buildpackage -b -us -uc
+	cd $(BUILD)/deb && lintian --fail-on error,warning *.changes
+
+deb-check: deb ## installs them in an empty root of Debian, records, replaces, removes. Long; needs root
+	@tests/packaged $(BUILD)
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -389,7 +415,7 @@ clean: ## remove what was built
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/elsewhere -o -path $(BUILD)/deb -o -path $(BUILD)/vm \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man completions install clean help
+.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
 .SECONDARY:

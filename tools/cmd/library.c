@@ -38,7 +38,8 @@ find_by_variable(const char *wanted, char path[PATH_MAX], struct vmt_err *err)
 int
 vmt_library_find(char path[PATH_MAX], struct vmt_err *err)
 {
-	static const char *const places[] = {"", "../lib/", "../lib64/", "../lib/vmtrace/"};
+	static const char *const places[] = {"", "../lib/", "../lib64/", "../lib/vmtrace/",
+					     "../lib/" VMT_MULTIARCH "/vmtrace/"};
 	const char *wanted = getenv("VMTRACE_LIB");
 	char directory[PATH_MAX];
 	ssize_t length;
