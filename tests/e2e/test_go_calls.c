@@ -93,7 +93,8 @@ take_line(struct calls *calls, const char *line)
 	unsigned long address;
 	unsigned long length;
 
-	if (call == NULL)
+	/* A call that the process's end cut off has no result. */
+	if (call == NULL || strstr(call, " = ?") != NULL)
 		return;
 	call += strspn(call, " ");
 	if (strncmp(call, "mmap(", 5) == 0)
