@@ -42,6 +42,8 @@ struct vmt_blob_parameters {
 	uint32_t page_bytes;
 	uint32_t reads_thread_base; /* 1: the kernel has it so (HWCAP2_FSGSBASE) */
 
+	uint32_t starts; /* 1: nothing of the program has run yet */
+
 	uint32_t state;		      /* enum vmt_blob_state */
 	char why[VMT_BLOB_WHY_BYTES]; /* where it refused; NUL-terminated */
 

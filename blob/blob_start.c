@@ -97,6 +97,8 @@ prepare(void)
 	vmt_recording.head->heap_unseen_at = vmt_blob_parameters.heap_unseen_at;
 	(void)vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go, vmt_raw_entry_go);
 	vmt_raw_entry_set_up();
+	/* The collector looks once the program has been let go. */
+	vmt_recording.awaits_collector = vmt_blob_parameters.starts;
 }
 
 static const char *

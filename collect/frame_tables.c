@@ -2,11 +2,13 @@
 
 #include "base/pages.h"
 #include "base/sys.h"
+#include "collect/frame_sections.h"
 #include "unwind/cfi_parse.h"
 #include "unwind/cfi_rule.h"
 
 #include <elf.h>
 #include <link.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -18,6 +20,7 @@
 #define PAIRS 512u	     /* read at once */
 #define RECORD_BYTES 256u    /* of most FDEs, and of every CIE */
 #define LONG_RECORD_BYTES 16384u
+#define SCAN_BYTES 4096u
 
 #define NO_RULE vmt_cfi_rule_pack(VMT_CFI_FRAME_POINTER, 0, 0)
 
@@ -65,29 +68,45 @@ segment_of(const ElfW(Phdr) * header)
 	return (struct vmt_frame_segment){header->p_offset, header->p_filesz, header->p_vaddr};
 }
 
-/* The readable segment that holds .eh_frame_hdr as a whole. */
-static void
+/* The readable segment that holds a piece as a whole. */
+static bool
 find_frames(struct vmt_frame_tables *tables, const ElfW(Phdr) * headers, uint32_t count,
-	    const ElfW(Phdr) * frames)
+	    uint64_t address, uint64_t bytes)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		uint64_t at = frames->p_vaddr - headers[i].p_vaddr;
+		uint64_t at = address - headers[i].p_vaddr;
 
 		if (headers[i].p_type != PT_LOAD || (headers[i].p_flags & PF_R) == 0 ||
-		    at >= headers[i].p_filesz || frames->p_memsz > headers[i].p_filesz - at)
+		    at >= headers[i].p_filesz || bytes > headers[i].p_filesz - at)
 			continue;
 		tables->frames = segment_of(&headers[i]);
-		tables->header = frames->p_vaddr;
-		return;
+		return true;
 	}
+	return false;
+}
+
+/* The tables themselves, which no index leads to. */
+static void
+find_records(const struct vmt_frame_source *source, struct vmt_frame_tables *tables,
+	     const ElfW(Phdr) * headers, uint32_t count)
+{
+	uint64_t address, bytes;
+
+	if (source->fd < 0 || !vmt_frame_sections_find(source->fd, &address, &bytes) ||
+	    bytes > VMT_FRAME_RECORDS_MAX_BYTES ||
+	    !find_frames(tables, headers, count, address, bytes))
+		return;
+	tables->records = address;
+	tables->records_bytes = bytes;
 }
 
 static void
 take_segments(struct vmt_frame_tables *tables, const ElfW(Phdr) * headers, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (headers[i].p_type == PT_GNU_EH_FRAME)
-			find_frames(tables, headers, count, &headers[i]);
+		if (headers[i].p_type == PT_GNU_EH_FRAME &&
+		    find_frames(tables, headers, count, headers[i].p_vaddr, headers[i].p_memsz))
+			tables->header = headers[i].p_vaddr;
 		else if (headers[i].p_type == PT_LOAD && (headers[i].p_flags & PF_X) &&
 			 tables->code_count < VMT_FRAME_SEGMENTS)
 			tables->code[tables->code_count++] = segment_of(&headers[i]);
@@ -194,6 +213,8 @@ vmt_frame_tables_describe(const struct vmt_frame_source *source, uint64_t first,
 	from.bias = bias_of_first(headers, count, first);
 	if (tables->header != 0)
 		find_pairs(&from, tables);
+	else
+		find_records(source, tables, headers, count);
 	return true;
 }
 
@@ -248,6 +269,52 @@ search(const struct vmt_frame_source *source, const struct vmt_frame_tables *tab
 	return true;
 }
 
+/* What the beginning of a record says; only a FDE with relative addresses of 4 bytes is one of
+ * code. */
+struct record {
+	uint32_t length;
+	uint32_t id; /* 0: a CIE */
+	int32_t start;
+	uint32_t bytes;
+};
+
+static bool
+covers(const struct record *record, uint64_t at, uint64_t address)
+{
+	uint64_t start = at + offsetof(struct record, start) + (uint64_t)(int64_t)record->start;
+
+	return record->id != 0 && address - start < record->bytes;
+}
+
+/* The first FDE whose range has the address; *fde 0: none. False: unreadable. */
+static bool
+scan(const struct vmt_frame_source *source, const struct vmt_frame_tables *tables, uint64_t address,
+     uint64_t *fde)
+{
+	unsigned char bytes[SCAN_BYTES];
+	uint64_t end = tables->records + tables->records_bytes;
+	uint64_t from = 0, until = 0; /* of what was read */
+	struct record record;
+
+	*fde = 0;
+	for (uint64_t at = tables->records; end - at >= sizeof(record);) {
+		if (at + sizeof(record) > until) {
+			from = at;
+			until = end - at < SCAN_BYTES ? end : at + SCAN_BYTES;
+			if (!read_frames(source, tables, from, bytes, until - from))
+				return false;
+		}
+		memcpy(&record, bytes + (at - from), sizeof(record));
+		if (covers(&record, at, address))
+			*fde = at;
+		if (*fde != 0 || record.length < sizeof(record) - sizeof(record.length) ||
+		    record.length > end - at - sizeof(record.length))
+			return true;
+		at += sizeof(record.length) + record.length;
+	}
+	return true;
+}
+
 /* A record with its length, or as much of it as there is room for. Returns the bytes read; 0: it
  * can't be read. */
 static uint64_t
@@ -289,7 +356,8 @@ vmt_frame_tables_find(const struct vmt_frame_source *source, const struct vmt_fr
 	uint64_t fde;
 
 	*rule = NO_RULE;
-	if (!search(source, tables, address, &fde))
+	if (tables->records_bytes != 0 ? !scan(source, tables, address, &fde)
+				       : !search(source, tables, address, &fde))
 		return false;
 	if (fde == 0)
 		return true;

@@ -4,7 +4,9 @@
  * .eh_frame_hdr is searched and one pair of FDE and CIE read from .eh_frame (LSB 5.0 Core, section
  * 10.6), out of the file itself or out of the memory of a process that has it loaded. What is read
  * is untrusted; a look makes at most 40 reads, of 24 KiB together. Only tables in the segment of
- * .eh_frame_hdr, with relative addresses, as compilers and linkers write them. No allocation.
+ * .eh_frame_hdr, with relative addresses, as compilers and linkers write them. Where a file has no
+ * .eh_frame_hdr its records are gone through one by one, if they have VMT_FRAME_RECORDS_MAX_BYTES
+ * at most. No allocation.
  */
 #ifndef VMT_FRAME_TABLES_H
 #define VMT_FRAME_TABLES_H
@@ -13,6 +15,7 @@
 #include <stdint.h>
 
 #define VMT_FRAME_SEGMENTS 4u
+#define VMT_FRAME_RECORDS_MAX_BYTES (UINT64_C(1) << 20)
 
 /* Where the bytes come from. */
 struct vmt_frame_source {
@@ -29,11 +32,13 @@ struct vmt_frame_segment {
 
 /* What a file's headers say. Addresses are those in the file. */
 struct vmt_frame_tables {
-	struct vmt_frame_segment frames; /* that .eh_frame_hdr lies in */
+	struct vmt_frame_segment frames; /* that the tables lie in */
 	uint64_t header;		 /* .eh_frame_hdr */
 	uint64_t pairs;			 /* its table */
-	uint64_t pairs_count;		 /* 0: no tables that can be used */
-	uint64_t digest;		 /* of the file's first bytes, build-id included if there */
+	uint64_t pairs_count;		 /* 0: no index that can be used */
+	uint64_t records;		 /* .eh_frame, where there is no .eh_frame_hdr */
+	uint64_t records_bytes;
+	uint64_t digest; /* of the file's first bytes, build-id included if there */
 	uint32_t code_count;
 	struct vmt_frame_segment code[VMT_FRAME_SEGMENTS]; /* executable */
 };

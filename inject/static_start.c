@@ -134,6 +134,7 @@ write_blob(struct job *job)
 	error = vmt_target_write(&job->target, job->address, job->bytes.bytes, job->image.filled);
 	if (error < 0)
 		return error;
+	parameters->starts = 1;
 	parameters->resume_pc = job->registers.user.rip;
 	parameters->resume_sp = job->registers.user.rsp;
 	parameters->resume_mask = job->mask;

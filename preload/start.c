@@ -198,8 +198,7 @@ begin(struct vmt_session *session)
 	why = vmt_begin_trace(prepare_program);
 	if (why)
 		return why;
-	if (vmt_config.touch_period != VMT_PERIOD_OFF && vmt_config.touch_period != VMT_PERIOD_AUTO)
-		vmt_open_await_collector();
+	vmt_open_await_collector();
 	/* Heap hooks ask for the mode first of all: this opens their gate. */
 	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, vmt_config.malloc_mode);
 	return NULL;

@@ -14,12 +14,13 @@
 #include <stdint.h>
 
 struct vmt_recording {
-	uint32_t malloc_mode;  /* enum vmt_malloc_mode; OFF until recording begins, atomic */
-	uint32_t stack_mode;   /* enum vmt_stack_mode */
-	uint32_t execs;	       /* threads that are about to exec, atomic */
-	uint32_t shard_mask;   /* shards - 1 */
-	uint64_t random_id;    /* the head's */
-	struct vmt_head *head; /* mapped while recording: use it inside, or held */
+	uint32_t malloc_mode;	   /* enum vmt_malloc_mode; OFF until recording begins, atomic */
+	uint32_t stack_mode;	   /* enum vmt_stack_mode */
+	uint32_t execs;		   /* threads that are about to exec, atomic */
+	uint32_t awaits_collector; /* 1: the first call waits for it (open.h), atomic */
+	uint32_t shard_mask;	   /* shards - 1 */
+	uint64_t random_id;	   /* the head's */
+	struct vmt_head *head;	   /* mapped while recording: use it inside, or held */
 	uint64_t head_mapped_bytes;
 	uint64_t stack_start; /* field 28 of /proc/PID/stat */
 	bool is_filtered; /* by seccomp before the start: a call that others don't make may kill */

@@ -5,6 +5,7 @@
 #include "capture/core/own_memory.h"
 #include "capture/entry/route.h"
 #include "capture/go/go_patch.h"
+#include "capture/trace/open.h"
 
 #include <stddef.h>
 
@@ -117,6 +118,18 @@ publish_missed(void)
 	vmt_guard_let_go(outer);
 }
 
+__attribute__((cold, noinline)) static void
+await_collector(void)
+{
+	uint32_t outer;
+
+	vmt_atomic_store_relaxed(&vmt_recording.awaits_collector, 0);
+	if (!vmt_guard_hold(&outer))
+		return;
+	vmt_open_await_collector();
+	vmt_guard_let_go(outer);
+}
+
 /* Returns what the kernel did. */
 __attribute__((used)) static long
 handle(const struct registers *registers)
@@ -130,6 +143,8 @@ handle(const struct registers *registers)
 	    .place = {.pc = registers->exit, .sp = registers->rsp, .rbp = registers->rbp}};
 
 	begin_thread(registers);
+	if (vmt_atomic_load_relaxed(&vmt_recording.awaits_collector))
+		await_collector();
 	publish_missed();
 	return vmt_route(&call, &caller);
 }

@@ -512,6 +512,8 @@ vmt_open_await_collector(void)
 	struct vmt_head *head = vmt_recording.head;
 	uint64_t until_ns = vmt_ticks_monotonic_ns() + AWAIT_NS;
 
+	if (vmt_config.touch_period == VMT_PERIOD_OFF || vmt_config.touch_period == VMT_PERIOD_AUTO)
+		return;
 	while (vmt_recording.slot && vmt_atomic_load_acquire(&head->collector_pid) == 0 &&
 	       !vmt_atomic_load_relaxed(&vmt_recording.session->crowded) &&
 	       vmt_ticks_monotonic_ns() < until_ns)

@@ -25,8 +25,9 @@ const char *vmt_open_trace(void);
  * can be recorded without a collector: then no file is left behind. */
 const char *vmt_open_announce(void);
 
-/* Waits until the collector has opened the trace, and with it what the kernel tells of page faults:
- * those of the program's start are among them then. 0.2 s at most. */
+/* Where page faults are sampled by a given period: waits until the collector has opened the trace,
+ * and with it what the kernel tells of page faults: those of the program's start are among them
+ * then. 0.2 s at most. */
 void vmt_open_await_collector(void);
 
 /* At the end: where the collector has looked for a head aside in vain (another root), nobody else

@@ -42,6 +42,16 @@ static const struct expected c_ways[] = {
     {NULL, NULL, NULL, 0, false, false},
 };
 
+/* Its tables of frames have no index. */
+static const struct expected static_ways[] = {
+    {"plain", "complete", "toucher_at", 2, false, true},
+    {"read", "complete", "toucher_at", 4, true, true},
+    {"handler", "complete", "toucher_at", 2, false, true},
+    {"thread", "complete", "toucher_at", 2, false, false},
+    {"deep", "deep", "toucher_at", 2, false, false},
+    {NULL, NULL, NULL, 0, false, false},
+};
+
 static const struct expected cxx_ways[] = {
     {"vector", "complete", "toucher_at", 6, false, true},
     {"exception", "complete", "toucher_at", 2, false, true},
@@ -253,6 +263,13 @@ test_c(void **state)
 }
 
 static void
+test_static(void **state)
+{
+	(void)state;
+	check_program(built("tests/target/static_touch_bare"), static_ways);
+}
+
+static void
 test_cxx(void **state)
 {
 	(void)state;
@@ -293,8 +310,9 @@ int
 main(void)
 {
 #define TESTS(id, version) GO_TEST_ENTRY(go, id, version)
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_c), cmocka_unit_test(test_cxx),
-					   cmocka_unit_test(test_rust), GO_VERSIONS(TESTS)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_c), cmocka_unit_test(test_static),
+					   cmocka_unit_test(test_cxx), cmocka_unit_test(test_rust),
+					   GO_VERSIONS(TESTS)};
 #undef TESTS
 
 	return cmocka_run_group_tests_name("touch_stacks", tests, NULL, NULL);
