@@ -1,11 +1,13 @@
 #include "collect/go_counters.h"
 
 #include "base/procfs.h"
+#include "base/text.h"
 #include "base/ticks.h"
 #include "collect/trace_clock.h"
 #include "format/chunk.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -17,6 +19,19 @@ static uint64_t
 round_up(uint64_t bytes)
 {
 	return (bytes + 7) & ~UINT64_C(7);
+}
+
+/* go_heap_reader.h follows it: its own bytes are of no use in a trace. */
+static bool
+is_followed(const struct vmt_go_object *object)
+{
+	static const char *const symbols[] = {VMT_GO_HEAP_SYMBOL, VMT_GO_GOROUTINES_SYMBOL,
+					      VMT_GO_PROCESSORS_SYMBOL};
+
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
+		if (memcmp(object->symbol, symbols[i], vmt_text_string_bytes(symbols[i]) + 1) == 0)
+			return true;
+	return false;
 }
 
 /* Reads one object behind its description; the bytes that it takes up, 0 = none. */
@@ -32,8 +47,9 @@ put_object(unsigned char *at, uint32_t pid, const struct vmt_go_object *known)
 		object.bytes = VMT_GO_OBJECT_MAX_BYTES;
 	local = (struct iovec){bytes, object.bytes};
 	remote = (struct iovec){(void *)(uintptr_t)object.address, object.bytes};
-	if (object.bytes == 0 || vmt_sys_call6(SYS_process_vm_readv, pid, (long)&local, 1,
-					       (long)&remote, 1, 0) != (long)object.bytes)
+	if (object.bytes == 0 || is_followed(known) ||
+	    vmt_sys_call6(SYS_process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0) !=
+		(long)object.bytes)
 		return 0;
 	memset(bytes + object.bytes, 0, round_up(object.bytes) - object.bytes);
 	memcpy(at, &object, sizeof(object));

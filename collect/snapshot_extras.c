@@ -16,6 +16,10 @@
 #define SHARES_EXIT_NS (2 * MILLISECOND)
 #define SHARES_REQUEST_NS (100 * MILLISECOND)
 
+/* The inside of a Go heap: one that ends waits for it. */
+#define GO_HEAP_EXIT_NS (10 * MILLISECOND)
+#define GO_HEAP_REQUEST_NS (1000 * MILLISECOND)
+
 /* Pss, where other processes of the tree may share pages. The process's mapping calls wait for one
  * reading, and one that ends waits for it. */
 static bool
@@ -69,5 +73,18 @@ vmt_snapshot_extras_shares(const struct vmt_traced *process, const struct vmt_sh
 	default:
 		return cost_ns <= SHARES_SHORT_NS &&
 		       shared->credit.left_ns > (int64_t)(8 * cost_ns);
+	}
+}
+
+uint64_t
+vmt_snapshot_extras_go_heap_ns(const struct vmt_shared *shared, uint32_t reason)
+{
+	switch (reason) {
+	case VMT_SNAPSHOT_EXIT:
+		return GO_HEAP_EXIT_NS;
+	case VMT_SNAPSHOT_REQUEST:
+		return GO_HEAP_REQUEST_NS;
+	default:
+		return shared->credit.left_ns > 0 ? (uint64_t)shared->credit.left_ns / 2 : 0;
 	}
 }

@@ -20,6 +20,7 @@
  *   NAMES     functions and lines of the trace's addresses, which `vmtrace pack` has added
  *             (tools/read/symbols/packed_names.h)
  *   JIT       what is new of the process's own map of the code that it compiled (jit_map.h)
+ *   GO_HEAP   the inside of a Go heap at a snapshot (go_heap.h)
  *   UNTRACED  array of struct vmt_untraced: processes of the tree that have no trace (untraced.h)
  */
 #ifndef VMT_CHUNK_H
@@ -51,7 +52,8 @@
 	X(TOUCH, VMT_CHUNK_MAY_BE_SKIPPED + 3)	   /* touch.h */                                   \
 	X(NAMES, VMT_CHUNK_MAY_BE_SKIPPED + 4)                                                     \
 	X(JIT, VMT_CHUNK_MAY_BE_SKIPPED + 5)	  /* jit_map.h */                                  \
-	X(UNTRACED, VMT_CHUNK_MAY_BE_SKIPPED + 6) /* untraced.h */
+	X(UNTRACED, VMT_CHUNK_MAY_BE_SKIPPED + 6) /* untraced.h */                                 \
+	X(GO_HEAP, VMT_CHUNK_MAY_BE_SKIPPED + 7)  /* go_heap.h */
 
 enum vmt_chunk_kind {
 #define X(name, kind) VMT_CHUNK_##name = (kind),

@@ -45,6 +45,11 @@ struct vmt_go_object {
 
 _Static_assert(sizeof(struct vmt_go_object) == 80, "Go objects are 80 bytes");
 
+/* Objects that the collector does not copy, but reads what they lead to (go_heap.h). */
+#define VMT_GO_HEAP_SYMBOL "runtime.mheap_"
+#define VMT_GO_GOROUTINES_SYMBOL "runtime.allgs"
+#define VMT_GO_PROCESSORS_SYMBOL "runtime.allp"
+
 #define VMT_GO_CGO 1u	   /* flags: runtime/cgo is linked in */
 #define VMT_GO_STRIPPED 2u /* no symbol table: functions by .gopclntab, objects unknown */
 #define VMT_GO_OFF 4u	   /* VMTRACE_GO=off: the text was left alone */

@@ -27,8 +27,9 @@ static const struct {
     {"runtime.racefuncenter", VMT_GO_RACE_ENTER},
 };
 
-static const char *const wanted_objects[] = {"runtime.memstats", "runtime.gcController",
-					     "runtime.buildVersion"};
+static const char *const wanted_objects[] = {"runtime.memstats",       "runtime.gcController",
+					     "runtime.buildVersion",   VMT_GO_HEAP_SYMBOL,
+					     VMT_GO_GOROUTINES_SYMBOL, VMT_GO_PROCESSORS_SYMBOL};
 
 #define NAME_MAX_BYTES 64u /* longer than any that is wanted */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

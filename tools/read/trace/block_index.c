@@ -29,6 +29,7 @@ vmt_block_index_records(const struct vmt_chunk *chunk)
 	case VMT_CHUNK_NAMES:
 	case VMT_CHUNK_JIT:
 	case VMT_CHUNK_UNTRACED:
+	case VMT_CHUNK_GO_HEAP:
 		return 0;
 	}
 	return 0; /* a kind that may be skipped */
