@@ -426,6 +426,19 @@ class_committed(json_t *root, const char *name)
 	return class_figure(root, name, "committed_bytes");
 }
 
+int64_t
+go_heap_figure(json_t *root, const char *figure)
+{
+	static const char *const parts[] = {"Go heap",	     "Go large objects", "Go small objects",
+					    "Go free slots", "Go stacks",	 "Go free spans",
+					    "Go released"};
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		sum += class_figure(root, parts[i], figure);
+	return sum;
+}
+
 static bool
 site_matches(json_t *site, const char *kind, const char *function, size_t depth)
 {

@@ -107,6 +107,8 @@ json_t *class_row(json_t *report, const char *name);
 /* A figure of a class, 0 where the class is left out; that of its committed_bytes. */
 int64_t class_figure(json_t *report, const char *name, const char *figure);
 int64_t class_committed(json_t *report, const char *name);
+/* A figure of all classes that a Go heap is told apart in, together. */
+int64_t go_heap_figure(json_t *report, const char *figure);
 
 /* The site whose innermost frames contain the function within `depth` frames and whose kind is kind
  * (NULL: any); NULL where there is none. Several: the first. */

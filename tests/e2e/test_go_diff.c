@@ -162,7 +162,7 @@ test_regression(void **state)
 	    "Reserved flat at ",
 	    ", committed +38",
 	    " MiB (from ",
-	    ", nearly all in class Go heap: more of what is reserved is touched.",
+	    ", nearly all in class Go large objects: more of what is reserved is touched.",
 	    " Mostly at main.(*held).keepSlice main.go:",
 	    NULL};
 	json_t *root;
@@ -172,7 +172,7 @@ test_regression(void **state)
 	root = diff(OLDER, TOUCHING);
 	check_documented(root, "docs/man/vmtrace-diff.1.scd");
 	expect_verdict(root, "more-touched", words);
-	assert_in_range(delta(class_row(root, "Go heap"), "committed_bytes"),
+	assert_in_range(delta(class_row(root, "Go large objects"), "committed_bytes"),
 			KEPT_BYTES - RUNTIME_BYTES, KEPT_BYTES + RUNTIME_BYTES);
 	assert_in_range(delta(member(root, "totals"), "committed_bytes"),
 			KEPT_BYTES - RUNTIME_BYTES, KEPT_BYTES + RUNTIME_BYTES);
@@ -223,7 +223,8 @@ test_nothing_of_the_kind(void **state)
 
 	(void)state;
 	root = diff(OLDER, NEWER);
-	assert_true(llabs(delta(class_row(root, "Go heap"), "committed_bytes")) < RUNTIME_BYTES);
+	assert_true(llabs(delta(class_row(root, "Go large objects"), "committed_bytes")) <
+		    RUNTIME_BYTES);
 	assert_true(llabs(delta(member(root, "totals"), "committed_bytes")) < RUNTIME_BYTES);
 	json_decref(root);
 }

@@ -52,7 +52,7 @@ static bool
 is_settled(const struct instant *instant, json_t *said_before)
 {
 	return json_equal(said_before, instant->said) &&
-	       class_figure(instant->report, "Go heap", "accessible_bytes") ==
+	       go_heap_figure(instant->report, "accessible_bytes") ==
 		   number(instant->said, "heap_idle") + number(instant->said, "heap_in_use") +
 		       number(instant->said, "stack_in_use");
 }
@@ -162,14 +162,14 @@ check_malloc(json_t *root)
 static void
 check_shares(json_t *root, const char *trace)
 {
-	static const char *const classes[] = {"Go heap", "Go metadata", "Go stacks", "Go other"};
+	static const char *const classes[] = {"Go metadata", "Go other"};
 	static const char *const words[] = {"RSS is ",	   " Go accounts for ", " of it; C malloc ",
 					    " holds ",	   " live, ",		" retained); ",
 					    " is neither."};
 	const char *const argv[] = {built("vmtrace"), "report", "--at=end", trace, NULL};
 	const char *const wide[] = {"COLUMNS=300", NULL};
 	json_t *go = member(root, "go");
-	int64_t of_go = 0;
+	int64_t of_go = go_heap_figure(root, "committed_bytes");
 	struct run run;
 	const char *at;
 
@@ -195,13 +195,13 @@ check_shares(json_t *root, const char *trace)
 static void
 check_resident(const struct instant *instant, int64_t at_least)
 {
-	int64_t committed = class_committed(instant->report, "Go heap");
+	int64_t committed = go_heap_figure(instant->report, "committed_bytes");
 
 	assert_true(committed >= at_least);
-	assert_true(committed <= class_figure(instant->report, "Go heap", "accessible_bytes") -
+	assert_true(committed <= go_heap_figure(instant->report, "accessible_bytes") -
 				     number(instant->said, "heap_released"));
-	assert_true(class_figure(instant->report, "Go heap", "reserved_bytes") >=
-		    class_figure(instant->report, "Go heap", "accessible_bytes"));
+	assert_true(go_heap_figure(instant->report, "reserved_bytes") >=
+		    go_heap_figure(instant->report, "accessible_bytes"));
 }
 
 static void

@@ -63,7 +63,7 @@ check_report_of(const char *version)
 	site = find_site(root, "mmap", "main.grow", 40);
 	assert_non_null(site);
 	assert_string_equal(outermost(site), "runtime.goexit");
-	assert_in_range(class_committed(root, "Go heap"), 15 * MIB, 40 * MIB);
+	assert_in_range(go_heap_figure(root, "committed_bytes"), 15 * MIB, 40 * MIB);
 	assert_int_equal(number(member(root, "loss"), "events_dropped"), 0);
 	assert_int_equal(number(member(root, "loss"), "events_missing"), 0);
 	json_decref(root);

@@ -60,7 +60,7 @@ the_innermost_reason_decides(void **state)
 	    {VMT_CLASS_GO_METADATA,
 	     {"runtime.sysMmap", "runtime.mmap", "runtime.sysAllocOS", "runtime.sysAlloc",
 	      "runtime.newArenaMayUnlock", "runtime.newMarkBits"}},
-	    {VMT_CLASS_GO_STACKS,
+	    {VMT_CLASS_THREAD_STACKS,
 	     {"runtime.sysMmap", "runtime.mmap", "runtime.sysAlloc", "runtime.newosproc0"}},
 	    {VMT_CLASS_GO_OTHER,
 	     {MMAP, "runtime.sysAllocOS", "runtime.sysAlloc", "runtime.traceBufFlush"}},
@@ -146,10 +146,10 @@ static void
 threads_are_whose_that_starts_them(void **state)
 {
 	static const struct stack stacks[] = {
-	    {VMT_CLASS_GO_STACKS,
+	    {VMT_CLASS_THREAD_STACKS,
 	     {"-_cgo_try_pthread_create", "-_cgo_sys_thread_start", "-x_cgo_thread_start",
 	      "runtime.asmcgocall", "runtime.newm1"}},
-	    {VMT_CLASS_GO_STACKS,
+	    {VMT_CLASS_THREAD_STACKS,
 	     {"-", "-", "runtime.asmcgocall", "runtime.newm1", "runtime.newm", "runtime.startm"}},
 	    {VMT_CLASS_THREAD_STACKS,
 	     {"-start_pool", "-_cgo_0123_Cfunc_start", "runtime.asmcgocall", "runtime.cgocall",
@@ -178,7 +178,7 @@ pages_may_have_names(void **state)
 	    {"[anon: Go: heap reservation]", VMT_CLASS_GO_HEAP},
 	    {"[anon: Go: heap index]", VMT_CLASS_GO_METADATA},
 	    {"[anon: Go: page summary]", VMT_CLASS_GO_METADATA},
-	    {"[anon: Go: OS thread stack]", VMT_CLASS_GO_STACKS},
+	    {"[anon: Go: OS thread stack]", VMT_CLASS_THREAD_STACKS},
 	    {"[anon: Go: trace buffer]", VMT_CLASS_GO_OTHER},
 	    {"[anon: Go: something new]", VMT_CLASS_GO_OTHER},
 	    {"[anon: Go: unused]", VMT_CLASSES},

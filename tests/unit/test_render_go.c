@@ -181,6 +181,7 @@ uncounted_is_said(void **state)
 
 	(void)state;
 	report.go.uncounted = "the program is stripped";
+	report.go.uncut = "its heap can't be located";
 	text = print_text(&report);
 	assert_has(text, "  Go heap                              128 MiB    112 MiB    100 MiB\n");
 	assert_has(text, "the program is stripped");
@@ -189,6 +190,60 @@ uncounted_is_said(void **state)
 	text = print_json(&report);
 	assert_has(text, "\"heap_in_use_bytes\": null");
 	assert_has(text, "\"uncounted\": \"the program is stripped\"");
+	free(text);
+}
+
+/* Of what the heap is used for, what each class has stands beside what the runtime counts. */
+static void
+the_heap_is_told_apart(void **state)
+{
+	static struct vmt_class classes[] = {
+	    {"Go heap", MIB(8), MIB(8), 0, 0, 0, 0, 0},
+	    {"Go large objects", MIB(50), MIB(50), MIB(40), 0, 0, 0, 0},
+	    {"Go small objects", MIB(30), MIB(30), MIB(30), 0, 0, 0, 0},
+	    {"Go free slots", MIB(10), MIB(10), MIB(9), 0, 0, 0, 0},
+	    {"Go stacks", MIB(1), MIB(1), MIB(1), 0, 0, 0, 0},
+	    {"Go free spans", MIB(5), MIB(5), MIB(4), 0, 0, 0, 0},
+	    {"Go released", MIB(15), MIB(15), 0, 0, 0, 0, 0},
+	};
+	static struct vmt_go_creator creators[] = {
+	    {.address = 0x400201,
+	     .stack = {&go_frames[2], 1},
+	     .goroutines = 12000,
+	     .reserved_bytes = MIB(96),
+	     .committed_bytes = MIB(90)},
+	    {.has_ended = true, .goroutines = 7, .reserved_bytes = MIB(2)},
+	};
+	static struct vmt_go_size sizes[] = {{.spans = 4, .objects = 4, .object_bytes = MIB(50)},
+					     {.slot_bytes = 48, .spans = 9, .objects = 70}};
+	struct vmt_report report = go_report();
+	char *text;
+
+	(void)state;
+	report.classes = classes;
+	report.class_count = sizeof(classes) / sizeof(classes[0]);
+	report.go.creators = creators;
+	report.go.creator_count = 2;
+	report.go.sizes = sizes;
+	report.go.size_count = 2;
+	report.go.spans = 13;
+	report.go.goroutines = 12007;
+	text = print_text(&report);
+	assert_has(text, "  Go heap                   111 MiB    119 MiB    119 MiB     84 MiB\n");
+	assert_has(text, "    in use                   90 MiB     90 MiB     90 MiB     79 MiB\n");
+	assert_has(text, "      large objects                     50 MiB     50 MiB     40 MiB\n");
+	assert_has(text, "      free slots                        10 MiB     10 MiB      9 MiB\n");
+	assert_has(text, "    goroutine stacks          1 MiB      1 MiB      1 MiB      1 MiB\n");
+	assert_has(text, "      of it released         15 MiB     15 MiB     15 MiB        0 B\n");
+	assert_has(text, "       12000     96 MiB     90 MiB   main.main main.go:35\n");
+	assert_has(text, "           7      2 MiB        0 B   ended: their stacks wait for new");
+	free(text);
+	text = print_json(&report);
+	assert_has(text, "\"uncut\": null");
+	assert_has(text, "\"goroutines\": 12007");
+	assert_has(text, "\"slot_bytes\": null");
+	assert_has(text, "\"slot_bytes\": 48");
+	assert_has(text, "\"ended\": true");
 	free(text);
 }
 
@@ -296,6 +351,7 @@ main(void)
 	    cmocka_unit_test(the_sentence_and_the_layers_are_there),
 	    cmocka_unit_test(advice_has_causes_and_consequences),
 	    cmocka_unit_test(uncounted_is_said),
+	    cmocka_unit_test(the_heap_is_told_apart),
 	    cmocka_unit_test(unseen_calls_claim_no_share),
 	    cmocka_unit_test(without_blocks_malloc_has_no_share),
 	    cmocka_unit_test(json_has_every_figure),

@@ -66,8 +66,10 @@ is_class(const char *name, enum vmt_class_id id)
 static bool
 is_go(const char *name)
 {
-	return is_class(name, VMT_CLASS_GO_HEAP) || is_class(name, VMT_CLASS_GO_METADATA) ||
-	       is_class(name, VMT_CLASS_GO_STACKS) || is_class(name, VMT_CLASS_GO_OTHER);
+	for (int id = VMT_CLASS_GO_HEAP; id <= VMT_CLASS_GO_OTHER; id++)
+		if (is_class(name, (enum vmt_class_id)id))
+			return true;
+	return false;
 }
 
 static bool

@@ -1,6 +1,7 @@
 #include "tools/render/json_go.h"
 
 #include "format/chunk.h"
+#include "tools/render/json_frames.h"
 
 /* A figure that may not be known. */
 static void
@@ -37,6 +38,58 @@ print_over_time(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_array_end(emitter);
 }
 
+static void
+print_sizes(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_array(emitter, "sizes");
+	for (size_t i = 0; i < report->go.size_count; i++) {
+		const struct vmt_go_size *size = &report->go.sizes[i];
+
+		vmt_emitter_object(emitter, NULL);
+		print_figure(emitter, "slot_bytes", size->slot_bytes, size->slot_bytes != 0);
+		vmt_emitter_u64(emitter, "spans", size->spans);
+		vmt_emitter_u64(emitter, "objects", size->objects);
+		vmt_emitter_u64(emitter, "object_bytes", size->object_bytes);
+		vmt_emitter_u64(emitter, "reserved_bytes", size->reserved_bytes);
+		vmt_emitter_u64(emitter, "committed_bytes", size->committed_bytes);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
+static void
+print_creators(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_array(emitter, "goroutine_stacks");
+	for (size_t i = 0; i < report->go.creator_count; i++) {
+		const struct vmt_go_creator *row = &report->go.creators[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_bool(emitter, "ended", row->has_ended);
+		vmt_emitter_u64(emitter, "goroutines", row->goroutines);
+		vmt_emitter_u64(emitter, "reserved_bytes", row->reserved_bytes);
+		vmt_emitter_u64(emitter, "committed_bytes", row->committed_bytes);
+		vmt_json_frames_print(emitter, &row->stack, true);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
+/* What the runtime's own lists say of its heap. */
+static void
+print_heap(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	bool known = !report->go.uncut;
+
+	vmt_emitter_string(emitter, "uncut", report->go.uncut);
+	print_figure(emitter, "spans", report->go.spans, known);
+	print_figure(emitter, "spans_unread", report->go.spans_unread, known);
+	print_figure(emitter, "goroutines", report->go.goroutines, known);
+	print_figure(emitter, "goroutines_unread", report->go.goroutines_unread, known);
+	print_sizes(emitter, report);
+	print_creators(emitter, report);
+}
+
 void
 vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
@@ -58,6 +111,7 @@ vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "rss_neither_bytes", report->go.neither_bytes,
 		     seen && !report->go.unseen);
 	print_over_time(emitter, report);
+	print_heap(emitter, report);
 	vmt_emitter_object_end(emitter);
 }
 

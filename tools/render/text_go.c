@@ -4,12 +4,6 @@
 
 #include <string.h>
 
-/* Names of classes, as the model has them. */
-#define HEAP "Go heap"
-#define METADATA "Go metadata"
-#define STACKS "Go stacks"
-#define OTHER "Go other"
-
 /* No call of the runtime's was recorded: what of its memory is anonymous is not told apart. */
 static bool
 is_seen_from_outside(const struct vmt_report *report)
@@ -73,19 +67,39 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 2);
 }
 
-/* NULL where it is not known what the runtime mapped. */
-static const struct vmt_class *
-find_class(const struct vmt_report *report, const char *name)
+static void
+add_class(struct vmt_class *all, const struct vmt_class *class)
 {
-	static const struct vmt_class none;
-
-	if (report->go.unseen)
-		return NULL;
-	for (size_t i = 0; i < report->class_count; i++)
-		if (strcmp(report->classes[i].name, name) == 0)
-			return &report->classes[i];
-	return is_seen_from_outside(report) ? NULL : &none;
+	all->reserved_bytes += class->reserved_bytes;
+	all->accessible_bytes += class->accessible_bytes;
+	all->committed_bytes += class->committed_bytes;
 }
+
+/* The sum of classes [first, last]. False: it is not known what the runtime mapped. */
+static bool
+sum_classes(const struct vmt_report *report, enum vmt_class_id first, enum vmt_class_id last,
+	    struct vmt_class *sum)
+{
+	bool found = false;
+
+	*sum = (struct vmt_class){.name = NULL};
+	for (size_t i = 0; i < report->class_count && !report->go.unseen; i++)
+		for (int id = (int)first; id <= (int)last; id++)
+			if (strcmp(report->classes[i].name,
+				   vmt_classes_name((enum vmt_class_id)id)) == 0) {
+				add_class(sum, &report->classes[i]);
+				found = true;
+			}
+	return found || (!report->go.unseen && !is_seen_from_outside(report));
+}
+
+struct row {
+	const char *name;
+	uint64_t counted;
+	enum vmt_class_id first;
+	enum vmt_class_id last;
+	enum vmt_layout_style style;
+};
 
 /* One row; counted = VMT_FIGURE_UNKNOWN and class = NULL leave their columns empty. */
 static void
@@ -105,23 +119,50 @@ print_row(const struct vmt_text_options *options, enum vmt_layout_style style, c
 			texts[1], texts[2], texts[3]);
 }
 
-/* Arenas hold objects, goroutines' stacks and what is free; the runtime counts each. */
+/* A row of classes [first, last]. */
+static void
+print_classes(const struct vmt_report *report, const struct vmt_text_options *options,
+	      const struct row *row)
+{
+	struct vmt_class sum;
+	bool known = sum_classes(report, row->first, row->last, &sum);
+
+	print_row(options, row->style, row->name, row->counted, known ? &sum : NULL);
+}
+
+/* What the runtime counts, beside what its spans have. */
 static void
 print_heap(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	const struct vmt_go_figures *figures = &report->go.figures;
-	bool known = !report->go.uncounted;
+	const uint64_t none = VMT_FIGURE_UNKNOWN;
+	bool counted = !report->go.uncounted;
 	uint64_t heap =
 	    figures->heap_in_use_bytes + figures->heap_idle_bytes + figures->stacks_bytes;
+	const struct row rows[] = {
+	    {"Go heap", counted ? heap : none, VMT_CLASS_GO_HEAP, VMT_CLASS_GO_RELEASED,
+	     VMT_STYLE_PLAIN},
+	    {"  in use", counted ? figures->heap_in_use_bytes : none, VMT_CLASS_GO_LARGE,
+	     VMT_CLASS_GO_FREE_SLOTS, VMT_STYLE_DIM},
+	    {"    large objects", none, VMT_CLASS_GO_LARGE, VMT_CLASS_GO_LARGE, VMT_STYLE_DIM},
+	    {"    small objects", none, VMT_CLASS_GO_SMALL, VMT_CLASS_GO_SMALL, VMT_STYLE_DIM},
+	    {"    free slots", none, VMT_CLASS_GO_FREE_SLOTS, VMT_CLASS_GO_FREE_SLOTS,
+	     VMT_STYLE_DIM},
+	    {"  goroutine stacks", counted ? figures->stacks_bytes : none, VMT_CLASS_GO_STACKS,
+	     VMT_CLASS_GO_STACKS, VMT_STYLE_DIM},
+	    {"  idle", counted ? figures->heap_idle_bytes : none, VMT_CLASS_GO_FREE,
+	     VMT_CLASS_GO_RELEASED, VMT_STYLE_DIM},
+	    {"    of it released", counted ? figures->heap_released_bytes : none,
+	     VMT_CLASS_GO_RELEASED, VMT_CLASS_GO_RELEASED, VMT_STYLE_DIM},
+	};
 
-	print_row(options, VMT_STYLE_PLAIN, HEAP, known ? heap : VMT_FIGURE_UNKNOWN,
-		  find_class(report, HEAP));
-	if (!known)
-		return;
-	print_row(options, VMT_STYLE_DIM, "  in use", figures->heap_in_use_bytes, NULL);
-	print_row(options, VMT_STYLE_DIM, "  goroutine stacks", figures->stacks_bytes, NULL);
-	print_row(options, VMT_STYLE_DIM, "  idle", figures->heap_idle_bytes, NULL);
-	print_row(options, VMT_STYLE_DIM, "    of it released", figures->heap_released_bytes, NULL);
+	print_classes(report, options, &rows[0]);
+	for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!report->go.uncut)
+			print_classes(report, options, &rows[i]);
+		else if (rows[i].counted != none)
+			print_row(options, rows[i].style, rows[i].name, rows[i].counted, NULL);
+	}
 }
 
 static void
@@ -161,22 +202,13 @@ print_over_time(const struct vmt_report *report, const struct vmt_text_options *
 			vmt_units_bytes(texts[4], points[count - 1].figures.heap_released_bytes));
 }
 
-static void
-add_class(struct vmt_class *all, const struct vmt_class *class)
-{
-	if (!class)
-		return;
-	all->reserved_bytes += class->reserved_bytes;
-	all->accessible_bytes += class->accessible_bytes;
-	all->committed_bytes += class->committed_bytes;
-}
-
 void
 vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *options)
 {
-	static const char *const names[] = {HEAP, METADATA, STACKS, OTHER};
-	struct vmt_class all = {.name = "total"};
-	bool known = !report->go.uncounted;
+	const uint64_t none = VMT_FIGURE_UNKNOWN;
+	bool counted = !report->go.uncounted;
+	bool whole = !report->go.unseen && !is_seen_from_outside(report);
+	struct vmt_class all;
 	char text[128];
 
 	if (!report->go.version)
@@ -184,23 +216,21 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	snprintf(text, sizeof(text), "The Go runtime (%s%s%s)", report->go.version,
 		 report->go.cgo ? ", cgo" : "", report->go.stripped ? ", stripped" : "");
 	vmt_text_sections_title(options, text);
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		add_class(&all, find_class(report, names[i]));
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %-22s %10s %10s %10s %10s", "",
 			"Go counts", "reserved", "accessible", "resident");
 	print_heap(report, options);
-	print_row(options, VMT_STYLE_PLAIN, METADATA,
-		  known ? report->go.figures.metadata_bytes : VMT_FIGURE_UNKNOWN,
-		  find_class(report, METADATA));
-	if (!report->go.unseen && !is_seen_from_outside(report)) {
-		print_row(options, VMT_STYLE_PLAIN, STACKS, VMT_FIGURE_UNKNOWN,
-			  find_class(report, STACKS));
-		print_row(options, VMT_STYLE_PLAIN, OTHER, VMT_FIGURE_UNKNOWN,
-			  find_class(report, OTHER));
-	}
+	print_classes(report, options,
+		      &(struct row){"Go metadata",
+				    counted ? report->go.figures.metadata_bytes : none,
+				    VMT_CLASS_GO_METADATA, VMT_CLASS_GO_METADATA, VMT_STYLE_PLAIN});
+	if (whole)
+		print_classes(report, options,
+			      &(struct row){"Go other", none, VMT_CLASS_GO_OTHER,
+					    VMT_CLASS_GO_OTHER, VMT_STYLE_PLAIN});
+	(void)sum_classes(report, VMT_CLASS_GO_HEAP, VMT_CLASS_GO_OTHER, &all);
 	print_row(options, VMT_STYLE_TITLE, "total",
-		  known ? report->go.figures.total_bytes : VMT_FIGURE_UNKNOWN,
-		  report->go.unseen || is_seen_from_outside(report) ? NULL : &all);
+		  counted ? report->go.figures.total_bytes : none, whole ? &all : NULL);
 	print_limit(report, options);
 	print_over_time(report, options);
+	vmt_text_go_stacks(report, options);
 }

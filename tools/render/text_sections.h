@@ -76,6 +76,9 @@ void vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_o
 
 /* What the runtime counts, what is mapped, what is resident. */
 void vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* Goroutines' stacks, by the go statement that started them. */
+void vmt_text_go_stacks(const struct vmt_report *report, const struct vmt_text_options *options);
 void vmt_text_mappings(const struct vmt_report *report, const struct vmt_text_options *options);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "tools/model/attribute/advice_tally.h"
+#include "tools/model/attribute/go_pieces.h"
 #include "tools/model/attribute/heap_pages.h"
 #include "tools/model/replay/unfinished_calls.h"
 
@@ -23,9 +24,7 @@ settle(struct vmt_region *region, enum vmt_class_id class)
 static bool
 is_thread_stack(const struct vmt_region *region)
 {
-	return region->class == VMT_CLASS_THREAD_STACKS ||
-	       region->class == VMT_CLASS_ENDED_STACKS ||
-	       (region->class == VMT_CLASS_GO_STACKS && !region->tracked);
+	return region->class == VMT_CLASS_THREAD_STACKS || region->class == VMT_CLASS_ENDED_STACKS;
 }
 
 /* Just below a thread's stack: a PROT_NONE mapping, or the little that begins the stack's own one
@@ -360,6 +359,9 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 	    !attribution->foreign_allocator && !attribution->forked && !input->blocks_unseen;
 	if (attribution->is_split && !options->sums_alone &&
 	    vmt_retained_split(&attribution->retained, regions, input->replay, input->resident))
+		return -ENOMEM;
+	if (options->go_heap &&
+	    vmt_go_pieces_cut(regions, options->go_heap, input->resident, input->replay->touched))
 		return -ENOMEM;
 	if (vmt_heap_pages_tally(regions, input->replay, attribution->classes, &attribution->parts))
 		return -ENOMEM;

@@ -21,6 +21,7 @@
 #include "tools/model/attribute/region_parts.h"
 #include "tools/model/attribute/regions.h"
 #include "tools/model/attribute/retained.h"
+#include "tools/read/trace/go_heap_chunk.h"
 
 struct vmt_attribution {
 	struct vmt_amounts classes[VMT_CLASSES];
@@ -47,7 +48,8 @@ struct vmt_attribution_options {
 	struct vmt_allocators *allocators; /* NULL: known by their blocks alone */
 	bool blocks_unseen;		   /* no hook of the heap has told of any */
 	enum vmt_earlier earlier;
-	bool has_go;	 /* a Go runtime is in the process */
+	const struct vmt_go_heap *go_heap; /* the inside of a Go heap; NULL: not known */
+	bool has_go;			   /* a Go runtime is in the process */
 	bool since;	 /* the touchers know what each earlier snapshot showed, and this one */
 	bool sums_alone; /* classes' and sites', and neither `retained` nor `committers` */
 	/* Called with the regions and pages, which do not outlive the call, once all is added up;

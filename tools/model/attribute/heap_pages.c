@@ -195,8 +195,7 @@ vmt_heap_pages_find_arenas(struct vmt_regions *regions, bool unseen)
 		if (region->open && ((region->heap && !unseen) || region->has_blocks))
 			retain(region);
 		if (region->has_blocks &&
-		    (region->class == VMT_CLASS_MMAP || region->class == VMT_CLASS_THREAD_STACKS ||
-		     region->class == VMT_CLASS_GO_STACKS))
+		    (region->class == VMT_CLASS_MMAP || region->class == VMT_CLASS_THREAD_STACKS))
 			retain(region);
 	}
 }
@@ -383,7 +382,12 @@ scale_parts(struct vmt_region_parts *parts, const struct pool *pool)
 static void
 tally_site(const struct vmt_region *region, struct vmt_site_entry *entry, const struct pool *pool)
 {
-	vmt_sites_vote_class(entry, region->class, region->total.bytes[VMT_AMOUNT_RESERVED]);
+	enum vmt_class_id class = (enum vmt_class_id)region->class;
+
+	/* What its arenas hold is not the call's doing. */
+	if (vmt_classes_is_go_heap(class))
+		class = VMT_CLASS_GO_HEAP;
+	vmt_sites_vote_class(entry, class, region->total.bytes[VMT_AMOUNT_RESERVED]);
 	entry->exact[VMT_FIGURE_RESERVED] += region->total.bytes[VMT_AMOUNT_RESERVED];
 	entry->exact[VMT_FIGURE_ACCESSIBLE] += region->total.bytes[VMT_AMOUNT_ACCESSIBLE];
 	for (int i = VMT_AMOUNT_COMMITTED; i < VMT_AMOUNTS; i++) {

@@ -27,17 +27,28 @@ class_named(struct vmt_diff *diff, const char *name)
 	return &diff->classes[diff->class_count++];
 }
 
+static bool
+is_part_of_go_heap(const char *name)
+{
+	for (int id = VMT_CLASS_GO_HEAP; id <= VMT_CLASS_GO_RELEASED; id++)
+		if (strcmp(name, vmt_classes_name((enum vmt_class_id)id)) == 0)
+			return true;
+	return false;
+}
+
 /* Which of its classes has a page of a process is told by a call in the one and by its kind in the
- * other. */
+ * other. A Go heap that is told apart in only one of them is compared as a whole. */
 static const char *
 compared_name(const struct vmt_diff *diff, const char *name)
 {
 	static const char *const joined[] = {
-	    "mmap",	"malloc live",	    "malloc retained",	 "malloc, live or free",
-	    "heap",	"anonymous memory", "Go metadata",	 "Go stacks",
-	    "Go other", "unattributed",	    "inherited at fork", "ended threads' stacks",
+	    "mmap",	"malloc live",	     "malloc retained",	      "malloc, live or free",
+	    "heap",	"anonymous memory",  "Go metadata",	      "unattributed",
+	    "Go other", "inherited at fork", "ended threads' stacks",
 	};
 
+	if (!diff->a->go.uncut != !diff->b->go.uncut && is_part_of_go_heap(name))
+		return vmt_classes_name(VMT_CLASS_GO_HEAP);
 	for (size_t i = 0; diff->is_by_kind && i < sizeof(joined) / sizeof(*joined); i++)
 		if (strcmp(name, joined[i]) == 0)
 			return VMT_DIFF_PRIVATE_CLASS;

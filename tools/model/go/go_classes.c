@@ -21,8 +21,8 @@ static const struct {
     {"gc bits", VMT_CLASS_GO_METADATA},
     {"GC span queue", VMT_CLASS_GO_METADATA},
     {"profiler hash buckets", VMT_CLASS_GO_METADATA},
-    {"OS thread stack", VMT_CLASS_GO_STACKS},
-    {"goroutine stack (system)", VMT_CLASS_GO_STACKS},
+    {"OS thread stack", VMT_CLASS_THREAD_STACKS},
+    {"goroutine stack (system)", VMT_CLASS_THREAD_STACKS},
     /* What a range is at the moment, not whose it is. */
     {"used", VMT_CLASSES},
     {"unused", VMT_CLASSES},
@@ -58,7 +58,7 @@ vmt_go_classes_of_stack(const enum vmt_go_role *roles, size_t count, enum vmt_cl
 		case VMT_GO_ROLE_METADATA:
 			return VMT_CLASS_GO_METADATA;
 		case VMT_GO_ROLE_STACK:
-			return VMT_CLASS_GO_STACKS;
+			return VMT_CLASS_THREAD_STACKS;
 		case VMT_GO_ROLE_AT_ONCE:
 			at_once = true;
 			is_runtime = true;
@@ -78,7 +78,7 @@ vmt_go_classes_of_thread(const enum vmt_go_role *roles, size_t count, enum vmt_c
 {
 	for (size_t i = 0; i < count && roles[i] != VMT_GO_ROLE_TO_C; i++)
 		if (roles[i] == VMT_GO_ROLE_STACK || roles[i] == VMT_GO_ROLE_RUNTIME)
-			return VMT_CLASS_GO_STACKS;
+			return VMT_CLASS_THREAD_STACKS;
 	return otherwise;
 }
 

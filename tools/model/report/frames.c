@@ -302,6 +302,19 @@ vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry
 	return copy_stack(frames, stack);
 }
 
+int
+vmt_frames_of_address(struct vmt_frames *frames, uint64_t address, struct vmt_stack_frames *stack)
+{
+	struct place place = {address, vmt_module_history_find(frames->input.history, address - 1)};
+	const struct lookup *found = find(frames, &place);
+
+	*stack = (struct vmt_stack_frames){0};
+	frames->stack_count = 0;
+	if (!found || append(frames, found))
+		return -ENOMEM;
+	return copy_stack(frames, stack);
+}
+
 uint32_t
 vmt_frames_changed(const struct vmt_frames *frames, const char **example)
 {

@@ -38,6 +38,10 @@ void vmt_frames_free(struct vmt_frames *frames);
 int vmt_frames_of_site(struct vmt_frames *frames, const struct vmt_site_entry *entry,
 		       struct vmt_stack_frames *stack);
 
+/* ... of one return address, in the module that is there now. */
+int vmt_frames_of_address(struct vmt_frames *frames, uint64_t address,
+			  struct vmt_stack_frames *stack);
+
 /* How many modules without a build-id gave no names, as their files may have changed, and the path
  * of one of them. */
 uint32_t vmt_frames_changed(const struct vmt_frames *frames, const char **example);

@@ -211,6 +211,26 @@ struct vmt_lock {
 	struct vmt_stack_frames stack;
 };
 
+/* What the small objects of one size have, or all large ones. */
+struct vmt_go_size {
+	uint64_t slot_bytes; /* 0: large objects */
+	uint64_t spans;
+	uint64_t objects; /* garbage that is not yet swept included */
+	uint64_t object_bytes;
+	uint64_t reserved_bytes; /* of their spans */
+	uint64_t committed_bytes;
+};
+
+/* The goroutines that one go statement has started. */
+struct vmt_go_creator {
+	uint64_t address; /* where it returns to; 0: not known */
+	struct vmt_stack_frames stack;
+	bool has_ended; /* all that have, whoever started them: their stacks wait for others */
+	uint64_t goroutines;
+	uint64_t reserved_bytes; /* of their stacks */
+	uint64_t committed_bytes;
+};
+
 struct vmt_go_point {
 	int64_t time_ns;
 	struct vmt_go_figures figures;
@@ -363,6 +383,15 @@ struct vmt_report {
 		uint64_t malloc_retained_bytes;
 		uint64_t neither_bytes;
 		bool malloc_unseen; /* no block was recorded: malloc's part is in "neither" */
+		const char *uncut;  /* why the heap is not told apart; NULL: it is */
+		uint64_t spans;
+		uint64_t spans_unread;
+		uint64_t goroutines; /* that have a stack */
+		uint64_t goroutines_unread;
+		struct vmt_go_size *sizes; /* by size, large objects first */
+		size_t size_count;
+		struct vmt_go_creator *creators; /* by what is resident */
+		size_t creator_count;
 	} go;
 	struct {
 		uint64_t events; /* read */

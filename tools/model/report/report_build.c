@@ -326,6 +326,7 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_history_marks_free(draft->marks);
 	free(draft->advice_rows);
 	vmt_attribution_free(&draft->attribution);
+	vmt_go_heap_chunk_free(&draft->go_heap);
 	vmt_snapshot_decode_free(&draft->snapshot);
 	vmt_replay_free(draft->replay);
 	vmt_go_sites_free(draft->go_owners);

@@ -70,6 +70,7 @@ struct vmt_report_draft {
 	const struct vmt_trace_chunk *chosen; /* the report's snapshot; NULL: there is none */
 	struct vmt_snapshot snapshot;	      /* ... decoded */
 	struct vmt_attribution attribution;
+	struct vmt_go_heap go_heap;	   /* read with it; no spans: it was not */
 	struct vmt_history_draft *history; /* NULL: none is built */
 	struct vmt_history_marks *marks;   /* likewise */
 	struct {
@@ -192,6 +193,15 @@ const char *vmt_report_rows_call(uint8_t kind);
 /* What the Go runtime says of itself, and which of its calls are seen. */
 int vmt_report_go_fill(struct vmt_report_draft *draft);
 void vmt_report_go_free(struct vmt_report *report);
+
+/* The inside of a Go heap: of the snapshot in that chunk; false: there is none that can be read.
+ * Free it. Whether it has more than a reason why it has nothing. What the report says of it. */
+bool vmt_report_go_heap_read(const struct vmt_report_draft *draft,
+			     const struct vmt_trace_chunk *chunk, uint32_t snapshot,
+			     struct vmt_go_heap *heap);
+bool vmt_report_go_heap_is_read(const struct vmt_go_heap *heap);
+int vmt_report_go_heap_fill(struct vmt_report_draft *draft);
+void vmt_report_go_heap_free(struct vmt_report *report);
 
 /* Where names come from: sets names and packed. What a report of the trace at any moment may ask
  * for, to who wants all names. */

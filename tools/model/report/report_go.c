@@ -226,10 +226,6 @@ add_blind_spots(struct vmt_report_draft *draft, const struct vmt_go *go)
 	if (!status && report->go.uncounted)
 		status = vmt_report_coverage_add(draft, "what the Go runtime itself counts: %s",
 						 report->go.uncounted);
-	if (!status)
-		status = vmt_report_coverage_add(
-		    draft, "goroutine stacks are counted in the Go heap: from "
-			   "outside, spans inside arenas can't be told apart");
 	return status;
 }
 
@@ -251,12 +247,15 @@ vmt_report_go_fill(struct vmt_report_draft *draft)
 	if (!status)
 		status = fill_figures(draft, go);
 	fill_shares(draft);
-	return status ? status : add_blind_spots(draft, go);
+	if (!status)
+		status = add_blind_spots(draft, go);
+	return status ? status : vmt_report_go_heap_fill(draft);
 }
 
 void
 vmt_report_go_free(struct vmt_report *report)
 {
+	vmt_report_go_heap_free(report);
 	free(report->go.points);
 	free(report->coverage.go_sites);
 }

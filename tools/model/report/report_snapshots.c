@@ -124,6 +124,10 @@ join(struct vmt_report_draft *draft)
 
 	options.go_owners = draft->go_owners;
 	options.allocators = draft->allocators;
+	(void)vmt_report_go_heap_read(draft, draft->chosen, draft->snapshot.head.index,
+				      &draft->go_heap);
+	if (vmt_report_go_heap_is_read(&draft->go_heap))
+		options.go_heap = &draft->go_heap;
 	if (!status)
 		status = vmt_replay_reach(draft->replay, draft->snapshot.head.time);
 	vmt_touchers_drop_gone(draft->replay->touchers);
@@ -153,8 +157,10 @@ join(struct vmt_report_draft *draft)
 
 /* With another one, for the history. */
 static int
-look(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot)
+look(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk,
+     const struct vmt_snapshot *snapshot)
 {
+	struct vmt_go_heap go_heap;
 	struct vmt_attribution_options options = join_options(draft);
 	struct vmt_go_sites *go_owners;
 	struct vmt_allocators *allocators;
@@ -162,12 +168,16 @@ look(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot)
 
 	options.go_owners = go_owners;
 	options.allocators = allocators;
+	(void)vmt_report_go_heap_read(draft, chunk, snapshot->head.index, &go_heap);
+	if (vmt_report_go_heap_is_read(&go_heap))
+		options.go_heap = &go_heap;
 	if (!status)
 		status = vmt_report_events_take_tasks(draft, snapshot->head.time);
 	if (has_lost_events(draft))
 		vmt_touched_lose(draft->replay->touched);
 	if (!status)
 		status = vmt_history_build_look(draft, snapshot, &options);
+	vmt_go_heap_chunk_free(&go_heap);
 	vmt_go_sites_free(go_owners);
 	vmt_allocators_free(allocators);
 	return status;
@@ -225,7 +235,7 @@ visit(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
 	if (!draft->report.touch.asked && !draft->joined)
 		status = vmt_report_touch_see(draft, &snapshot);
 	if (!status && vmt_history_build_wants(draft, chunk, &snapshot))
-		status = look(draft, &snapshot);
+		status = look(draft, chunk, &snapshot);
 	if (!status)
 		status = remember(draft, &snapshot);
 	vmt_snapshot_decode_free(&snapshot);

@@ -6,6 +6,7 @@
 #ifndef VMT_CLASSES_H
 #define VMT_CLASSES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum vmt_class_id {
@@ -23,9 +24,14 @@ enum vmt_class_id {
 	VMT_CLASS_FILES,
 	VMT_CLASS_SHARED,
 	VMT_CLASS_HUGETLB,
-	VMT_CLASS_GO_HEAP, /* arenas: objects, goroutines' stacks, what is free between them */
+	VMT_CLASS_GO_HEAP,  /* arenas: what of them is in none of the six classes behind this one */
+	VMT_CLASS_GO_LARGE, /* a span each */
+	VMT_CLASS_GO_SMALL, /* slots of spans that hold an object, garbage included */
+	VMT_CLASS_GO_FREE_SLOTS,
+	VMT_CLASS_GO_STACKS,   /* of goroutines */
+	VMT_CLASS_GO_FREE,     /* pages of no span, kept */
+	VMT_CLASS_GO_RELEASED, /* ... and given back to the kernel */
 	VMT_CLASS_GO_METADATA,
-	VMT_CLASS_GO_STACKS, /* of the threads that the Go runtime started */
 	VMT_CLASS_GO_OTHER,
 	VMT_CLASS_KERNEL,
 	VMT_CLASS_TRACER,
@@ -34,6 +40,19 @@ enum vmt_class_id {
 };
 
 const char *vmt_classes_name(enum vmt_class_id id);
+
+/* Whether it is a Go runtime's; a part of its arenas, or all of them. */
+static inline bool
+vmt_classes_is_go(enum vmt_class_id id)
+{
+	return id >= VMT_CLASS_GO_HEAP && id <= VMT_CLASS_GO_OTHER;
+}
+
+static inline bool
+vmt_classes_is_go_heap(enum vmt_class_id id)
+{
+	return id >= VMT_CLASS_GO_HEAP && id <= VMT_CLASS_GO_RELEASED;
+}
 
 enum vmt_amount {
 	VMT_AMOUNT_RESERVED,

@@ -1,0 +1,313 @@
+/*
+ * test_go_heap.c: is a Go heap told apart as the runtime itself counts it?
+ *
+ * tests/go/inside prints what runtime.ReadMemStats says, and is stopped while it is looked at.
+ * Where a figure moved between the two, it is asked again.
+ */
+#include "tests/e2e/documented.h"
+#include "tests/e2e/go_programs.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (INT64_C(1) << 20)
+#define TRIES 100
+
+struct seen {
+	json_t *said;
+	json_t *report;
+};
+
+static void
+forget(struct seen *seen)
+{
+	json_decref(seen->said);
+	json_decref(seen->report);
+}
+
+static int64_t
+reserved(json_t *root, const char *class)
+{
+	return class_figure(root, class, "reserved_bytes");
+}
+
+/* Each figure of the runtime's, and the classes that it counts. */
+static bool
+agrees(const struct seen *seen)
+{
+	json_t *root = seen->report;
+	int64_t objects = reserved(root, "Go large objects") + reserved(root, "Go small objects");
+
+	return objects == number(seen->said, "heap_alloc") &&
+	       objects + reserved(root, "Go free slots") == number(seen->said, "heap_in_use") &&
+	       reserved(root, "Go free spans") + reserved(root, "Go released") ==
+		   number(seen->said, "heap_idle") &&
+	       reserved(root, "Go released") == number(seen->said, "heap_released") &&
+	       reserved(root, "Go stacks") == number(seen->said, "stack_in_use");
+}
+
+static void
+stop(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+}
+
+static struct seen
+look(struct conversation *talk)
+{
+	struct seen seen;
+	struct run run;
+	char number_text[16];
+
+	assert_int_equal(write(talk->to, "\n", 1), 1);
+	converse_read_line(talk);
+	seen.said = json_loads(talk->line, 0, NULL);
+	assert_non_null(seen.said);
+	stop(talk->pid);
+	snprintf(number_text, sizeof(number_text), "%d", (int)talk->pid);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "snapshot", number_text, "--format",
+					  "json", NULL},
+		    NULL);
+	assert_int_equal(kill(talk->pid, SIGCONT), 0);
+	assert_int_equal(run.exit_status, 0);
+	seen.report = json_loads(run.out, 0, NULL);
+	assert_non_null(seen.report);
+	run_free(&run);
+	return seen;
+}
+
+static struct seen
+observe(struct conversation *talk)
+{
+	struct seen seen;
+
+	for (int i = 0; i < TRIES; i++) {
+		seen = look(talk);
+		assert_true(json_is_null(member(member(seen.report, "go"), "uncut")));
+		if (agrees(&seen))
+			return seen;
+		if (i + 1 == TRIES)
+			break;
+		forget(&seen);
+	}
+	print_error("%s\n", json_dumps(seen.said, 0));
+	print_error("%s\n", json_dumps(member(seen.report, "classes"), JSON_INDENT(1)));
+	fail_msg("the runtime counts otherwise");
+	return seen;
+}
+
+/* What the runtime's lists say must hold in every way of filling a heap. */
+static void
+check_sums(const struct seen *seen)
+{
+	json_t *go = member(seen->report, "go");
+	json_t *row;
+	int64_t objects = 0, spans = 0, goroutines = 0, stacks = 0;
+	size_t i;
+
+	check_report(seen->report);
+	check_documented(seen->report, "docs/trace-format.md");
+	assert_int_equal(number(go, "spans_unread"), 0);
+	assert_int_equal(number(go, "goroutines_unread"), 0);
+	json_array_foreach(member(go, "sizes"), i, row)
+	{
+		objects += number(row, "object_bytes");
+		spans += number(row, "reserved_bytes");
+		assert_true(number(row, "committed_bytes") <= number(row, "reserved_bytes"));
+	}
+	assert_int_equal(objects, number(seen->said, "heap_alloc"));
+	assert_int_equal(spans, number(seen->said, "heap_in_use"));
+	json_array_foreach(member(go, "goroutine_stacks"), i, row)
+	{
+		if (!json_is_true(member(row, "ended")))
+			goroutines += number(row, "goroutines");
+		stacks += number(row, "reserved_bytes");
+	}
+	/* The runtime does not count its own. */
+	assert_in_range(goroutines, number(seen->said, "goroutines"),
+			number(seen->said, "goroutines") + 16);
+	assert_true(stacks <= number(seen->said, "stack_in_use"));
+	assert_true(go_heap_figure(seen->report, "committed_bytes") <=
+		    number(seen->said, "heap_in_use") + number(seen->said, "heap_idle") -
+			number(seen->said, "heap_released") + number(seen->said, "stack_in_use") +
+			class_committed(seen->report, "Go released"));
+}
+
+static void
+check_live(const struct seen *seen)
+{
+	/* The list of the objects has grown, and what it was before is garbage. */
+	assert_in_range(class_committed(seen->report, "Go large objects"), 24 * MIB, 40 * MIB);
+	assert_in_range(class_committed(seen->report, "Go small objects"), 100000 * 112, 20 * MIB);
+}
+
+static void
+check_garbage(const struct seen *seen)
+{
+	/* Not yet swept, so they are objects still. */
+	assert_true(reserved(seen->report, "Go small objects") >= 300000 * 112);
+}
+
+static void
+check_fragments(const struct seen *seen)
+{
+	json_t *row;
+	bool found = false;
+	size_t i;
+
+	assert_true(class_committed(seen->report, "Go free slots") >= 15 * MIB);
+	json_array_foreach(member(member(seen->report, "go"), "sizes"), i, row)
+	{
+		json_t *slot = member(row, "slot_bytes");
+
+		if (json_is_null(slot) || json_integer_value(slot) != 112)
+			continue;
+		found = true;
+		assert_in_range(number(row, "objects"), 12500, 13500);
+		assert_true(number(row, "reserved_bytes") >= 200000 * 112);
+	}
+	assert_true(found);
+}
+
+static int64_t
+goroutines_of_line(const struct seen *seen, int64_t line, int64_t *committed)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(member(member(seen->report, "go"), "goroutine_stacks"), i, row)
+	{
+		json_t *frame = json_array_get(member(row, "frames"), 0);
+
+		if (!frame || !json_is_string(member(frame, "function")) ||
+		    strcmp(json_string_value(member(frame, "function")), "main.parked") != 0 ||
+		    number(frame, "line") != line)
+			continue;
+		*committed = number(row, "committed_bytes");
+		return number(row, "goroutines");
+	}
+	return 0;
+}
+
+/* The line of the program's source that has these words. */
+static int64_t
+line_of(const char *words)
+{
+	FILE *source = fopen("tests/go/inside/main.go", "r");
+	char line[512];
+	int64_t count = 0;
+
+	assert_non_null(source);
+	while (fgets(line, sizeof(line), source) != NULL) {
+		count++;
+		if (strstr(line, words) != NULL) {
+			fclose(source);
+			return count;
+		}
+	}
+	fail_msg("no line with %s", words);
+	return 0;
+}
+
+static void
+check_parked(const struct seen *seen)
+{
+	int64_t shallow = 0, tall = 0;
+
+	assert_int_equal(goroutines_of_line(seen, line_of("// shallow"), &shallow), 1000);
+	assert_int_equal(goroutines_of_line(seen, line_of("// tall"), &tall), 50);
+	assert_in_range(shallow, 1000 * 2048, 1000 * 8192);
+	/* 101 frames of at least 512 bytes. */
+	assert_in_range(tall, 50 * 101 * 512, 50 * 128 * 1024 * 2);
+}
+
+static void
+check_burst(const struct seen *seen)
+{
+	assert_in_range(reserved(seen->report, "Go large objects"), 0, 4 * MIB);
+	assert_true(reserved(seen->report, "Go free spans") +
+			reserved(seen->report, "Go released") >=
+		    24 * MIB);
+}
+
+static void
+check_untouched(const struct seen *seen)
+{
+	assert_true(reserved(seen->report, "Go large objects") >= 32 * MIB);
+	assert_true(class_committed(seen->report, "Go large objects") <= 4 * MIB);
+}
+
+static void
+check_way(const char *version, const char *way, void (*check)(const struct seen *seen))
+{
+	const char *program = go_program_without_cgo(version, "inside", "static", NULL);
+	struct conversation talk;
+	struct seen seen;
+
+	converse_start(&talk, (const char *const[]){program, way, NULL}, NULL);
+	seen = observe(&talk);
+	check_sums(&seen);
+	check(&seen);
+	forget(&seen);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+static void
+check_ways(const char *version)
+{
+	check_way(version, "live", check_live);
+	check_way(version, "garbage", check_garbage);
+	check_way(version, "fragments", check_fragments);
+	check_way(version, "parked", check_parked);
+	check_way(version, "burst", check_burst);
+	check_way(version, "untouched", check_untouched);
+}
+
+/* format/go_offsets.def has just what this version's debug information says. */
+static void
+check_offsets(const char *version)
+{
+	const char *program = go_program_without_cgo(version, "offsets", "static", NULL);
+	FILE *table = fopen("format/go_offsets.def", "r");
+	struct run run;
+	char line[4096];
+	bool found = false;
+
+	assert_non_null(table);
+	run_program(&run, (const char *const[]){program, NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	while (fgets(line, sizeof(line), table) != NULL)
+		found |= strcmp(line, run.out) == 0;
+	fclose(table);
+	if (!found)
+		fail_msg("format/go_offsets.def lacks: %s", run.out);
+	run_free(&run);
+}
+
+#define TESTS(id, version)                                                                         \
+	TEST(ways, id, version)                                                                    \
+	TEST(offsets, id, version)
+#define TEST GO_TEST_FUNCTION
+GO_VERSIONS(TESTS)
+#undef TEST
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define TEST GO_TEST_ENTRY
+	    GO_VERSIONS(TESTS)
+#undef TEST
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

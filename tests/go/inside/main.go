@@ -1,0 +1,149 @@
+// inside fills its heap in one way, by its argument, and answers each line of its input with what
+// the runtime counts.
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+)
+
+const mebibyte = 1 << 20
+
+var (
+	kept    [][]byte
+	nodes   []*node
+	stats   runtime.MemStats
+	line    [1024]byte
+	release chan bool
+)
+
+type node struct {
+	words [12]uint64
+	next  *node
+}
+
+// live keeps blocks that have a span each, and objects of one size.
+func live() {
+	for i := 0; i < 24; i++ {
+		kept = append(kept, fill(make([]byte, mebibyte)))
+	}
+	for i := 0; i < 100000; i++ {
+		nodes = append(nodes, &node{words: [12]uint64{1}})
+	}
+}
+
+// garbage lets go of what it has allocated, and no collection has run since.
+func garbage() {
+	debug.SetGCPercent(400)
+	live()
+	runtime.GC()
+	debug.SetGCPercent(-1)
+	for i := 0; i < 200000; i++ {
+		nodes[i%1000] = &node{words: [12]uint64{1}}
+	}
+}
+
+// fragments keeps one object in sixteen.
+func fragments() {
+	var all []*node
+	for i := 0; i < 200000; i++ {
+		all = append(all, &node{words: [12]uint64{1}})
+	}
+	for i := 0; i < len(all); i += 16 {
+		nodes = append(nodes, all[i])
+	}
+	all = nil
+	runtime.GC()
+	runtime.GC()
+}
+
+//go:noinline
+func deep(levels int, ready chan bool) int {
+	var room [64]uint64
+	room[levels%64] = uint64(levels)
+	if levels == 0 {
+		ready <- true
+		<-release
+		return int(room[0])
+	}
+	return deep(levels-1, ready) + int(room[levels%64])
+}
+
+// parked has goroutines that wait, some of them with deep stacks.
+func parked() {
+	release = make(chan bool)
+	ready := make(chan bool)
+	for i := 0; i < 1000; i++ {
+		go deep(0, ready) // shallow
+	}
+	for i := 0; i < 50; i++ {
+		go deep(100, ready) // tall
+	}
+	for i := 0; i < 1050; i++ {
+		<-ready
+	}
+}
+
+// burst has had more than it has, and keeps what the scavenger has not yet given back.
+func burst() {
+	live()
+	kept, nodes = nil, nil
+	runtime.GC()
+}
+
+// untouched has blocks that were never written: fresh from the kernel, so nobody has to zero them.
+func untouched() {
+	for i := 0; i < 4; i++ {
+		kept = append(kept, make([]byte, 8*mebibyte))
+	}
+}
+
+func fill(block []byte) []byte {
+	for at := 0; at < len(block); at += 4096 {
+		block[at] = 1
+	}
+	return block
+}
+
+func add(text []byte, name string, value uint64) []byte {
+	if len(text) == 0 {
+		text = append(text, '{')
+	} else {
+		text = append(text, ", "...)
+	}
+	text = append(text, '"')
+	text = append(text, name...)
+	text = append(text, `": `...)
+	return strconv.AppendUint(text, value, 10)
+}
+
+// tell allocates nothing, so that what it says stays true.
+func tell() {
+	runtime.ReadMemStats(&stats)
+	text := add(line[:0], "heap_alloc", stats.HeapAlloc)
+	text = add(text, "heap_in_use", stats.HeapInuse)
+	text = add(text, "heap_idle", stats.HeapIdle)
+	text = add(text, "heap_released", stats.HeapReleased)
+	text = add(text, "stack_in_use", stats.StackInuse)
+	text = add(text, "goroutines", uint64(runtime.NumGoroutine()))
+	text = append(text, "}\n"...)
+	os.Stdout.Write(text)
+}
+
+func main() {
+	ways := map[string]func(){"live": live, "garbage": garbage, "fragments": fragments,
+		"parked": parked, "burst": burst, "untouched": untouched}
+	debug.SetGCPercent(-1)
+	ways[os.Args[1]]()
+	var input [16]byte
+	for {
+		if count, _ := os.Stdin.Read(input[:]); count == 0 {
+			break
+		}
+		tell()
+	}
+	runtime.KeepAlive(kept)
+	runtime.KeepAlive(nodes)
+}
