@@ -80,7 +80,8 @@ $(BUILD)/exports.map: preload/libc/hooks.def preload/exports.map.in
 
 $(BUILD)/libvmtrace.so: $(lib_objects) $(BUILD)/exports.map
 	$(CC) $(CFLAGS) $(SANITIZE) -shared -nostartfiles -Wl,-e,vmt_standalone_entry -Wl,-soname,libvmtrace.so -Wl,-z,now,-z,relro,-z,noexecstack \
-	  -Wl,--version-script=$(BUILD)/exports.map -Wl,--no-undefined -Wl,--as-needed -o $@ $(lib_objects)
+	  -Wl,--version-script=$(BUILD)/exports.map -Wl,--no-undefined -Wl,--as-needed \
+	  -Wl,--sort-section=name -o $@ $(lib_objects)
 
 # musl-gcc does not find the kernel's headers: they stand in a directory of their own.
 musl: ## the library as a musl system has it, built by musl-gcc: BUILD/musl/libvmtrace.so

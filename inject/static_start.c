@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/procfs.h"
+#include "base/roomy.h"
 #include "base/text.h"
 #include "blob/blob_parameters.h"
 #include "inject/blob_image.h"
@@ -313,7 +314,7 @@ find_sites(struct job *job)
 bool
 vmt_static_start_run(struct vmt_static_start *start)
 {
-	static struct job job; /* large */
+	static VMT_ROOMY struct job job;
 	bool done;
 
 	job = (struct job){.start = start, .target = {.mem_fd = -1}};

@@ -1,6 +1,7 @@
 #include "preload/start.h"
 
 #include "base/pages.h"
+#include "base/roomy.h"
 #include "base/session.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -97,7 +98,7 @@ find_rseq(void)
 static void
 export_session(const char *path)
 {
-	static char *entries[ENVIRONMENT_ENTRIES];
+	static VMT_ROOMY char *entries[ENVIRONMENT_ENTRIES];
 	static char variable[sizeof(VMT_SESSION_ENV) + VMT_SESSION_PATH_BYTES];
 	struct vmt_text_out out = vmt_text_out_begin(variable, sizeof(variable));
 	const size_t name = strlen(VMT_SESSION_ENV "=");

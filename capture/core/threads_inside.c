@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 #define MEMBARRIER_REGISTER_PRIVATE_EXPEDITED (1 << 4)
 
 /* An owner of 0 is a free place. The word is taken over from threads that have ended. */
-static struct entry {
+static VMT_ROOMY struct entry {
 	uint64_t owner; /* thread id, generation << 32 */
 	const uint32_t *depth;
 } entries[ENTRIES];

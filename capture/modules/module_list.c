@@ -2,12 +2,13 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/roomy.h"
 
 #include <stddef.h>
 
 #define FIND_TRIES 4
 
-static struct vmt_module_list lists[2];
+static VMT_ROOMY struct vmt_module_list lists[2];
 static uint64_t published;
 static uint64_t writing;
 

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/elf_headers.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/guard.h"
@@ -21,14 +22,15 @@
 
 _Static_assert(VMT_ELF_HEADERS_BUILD_ID_BYTES == VMT_BUILD_ID_MAX_BYTES, "ids are kept whole");
 
-static struct vmt_module_list fresh; /* the refresher's: what the look in progress has found */
-static uint32_t refreshing;	     /* whose turn it is to change the list */
+static VMT_ROOMY struct vmt_module_list
+    fresh;		    /* the refresher's: what the look in progress has found */
+static uint32_t refreshing; /* whose turn it is to change the list */
 static uint32_t wanted;
 static unsigned long long last_adds;
 static unsigned long long last_subs;
 
 /* Paths and build ids of all modules ever seen, for the traces of fork children. */
-static unsigned char descriptors[DESCRIPTOR_BYTES];
+static VMT_ROOMY unsigned char descriptors[DESCRIPTOR_BYTES];
 static uint64_t descriptors_used;
 
 /* Readers of module contents (low half) and unloads under way (high half), in one word so that each
@@ -245,7 +247,7 @@ intern_in_trace(const struct vmt_module *module)
 static void
 describe(const char *name, const struct vmt_elf_headers *image, struct vmt_module_entry *entry)
 {
-	static char path[VMT_MODULE_PATH_MAX_BYTES]; /* the one refresher's */
+	static VMT_ROOMY char path[VMT_MODULE_PATH_MAX_BYTES]; /* the one refresher's */
 	struct vmt_module module = {
 	    .path = path,
 	    .path_bytes = vmt_module_path(name, path, sizeof(path)),

@@ -2,13 +2,14 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/roomy.h"
 
 #define GRANULE_BYTES VMT_FILE_RANGES_GRANULE_BYTES
 #define MOST_GRANULES 8192u /* that are looked up one by one */
 #define TABLE_BITS 17
 #define TABLE_WORDS ((UINT32_C(1) << TABLE_BITS) / 64)
 
-static uint64_t table[TABLE_WORDS];
+static VMT_ROOMY uint64_t table[TABLE_WORDS];
 
 /* A slot is taken by counting it; its last is written after its first and is 0 until then. Of a
  * slot that is not yet whole only the thread that fills it can know the range. */

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/pages.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/clock.h"
@@ -306,7 +307,7 @@ look_with_stack(struct look *look)
 static void
 look_with_buffer(struct look *look)
 {
-	static unsigned char buffers[BUFFERS][CHUNK_PAGES];
+	static VMT_ROOMY unsigned char buffers[BUFFERS][CHUNK_PAGES];
 	static uint8_t taken[BUFFERS];
 	uint32_t index = 0;
 

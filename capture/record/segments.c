@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/pages.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/emit/emit.h"
@@ -24,7 +25,7 @@
 
 /* address 0 = free; taken by CAS 0 -> address, length is written before the address is published
  * and belongs to whoever attached there. An address is attached once at a time. */
-static struct {
+static VMT_ROOMY struct {
 	uint64_t address;
 	uint64_t length;
 } attached[ATTACHED_MAX];

@@ -1,11 +1,12 @@
 #include "capture/stacks/cfi.h"
 
 #include "base/assert.h"
+#include "base/roomy.h"
 #include "capture/modules/modules.h"
 #include "capture/stacks/last_walk.h"
 #include "unwind/cfi_parse.h"
 
-uint64_t vmt_cfi_table[2u << VMT_CFI_BUCKET_BITS];
+VMT_ROOMY uint64_t vmt_cfi_table[2u << VMT_CFI_BUCKET_BITS];
 
 /* Whether a rule was ever remembered: an empty table need not be read to be emptied. */
 static bool has_rules;

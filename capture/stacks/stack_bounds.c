@@ -2,6 +2,7 @@
 
 #include "base/pages.h"
 #include "base/procfs.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/core/recording.h"
@@ -56,7 +57,7 @@ visit(void *context, const struct vmt_mapping *mapping)
 static uint64_t
 read_main_end(void)
 {
-	static char buffer[VMT_PROCFS_LINE_BYTES];
+	static VMT_ROOMY char buffer[VMT_PROCFS_LINE_BYTES];
 	uint64_t end = 0;
 	int fd = vmt_procfs_open(0, "maps");
 

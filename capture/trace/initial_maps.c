@@ -1,6 +1,7 @@
 #include "capture/trace/initial_maps.h"
 
 #include "base/procfs.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 #include "capture/core/clock.h"
 #include "capture/core/guard.h"
@@ -19,7 +20,7 @@ write_event(void *context, struct vmt_map_event *event)
 void
 vmt_initial_maps_write(void)
 {
-	static char buffer[2 * VMT_PROCFS_LINE_BYTES];
+	static VMT_ROOMY char buffer[2 * VMT_PROCFS_LINE_BYTES];
 	struct vmt_initial_events maps = {.own = vmt_own_memory.ranges, .write = write_event};
 	int fd = vmt_procfs_open(0, "maps");
 

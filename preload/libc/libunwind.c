@@ -2,6 +2,7 @@
 
 #if defined(__x86_64__) && __has_include(<libunwind.h>)
 
+#include "base/roomy.h"
 #include "capture/modules/modules.h"
 #include "preload/libc/real.h"
 
@@ -49,7 +50,7 @@ visit(struct dl_phdr_info *info, size_t size, void *path)
 static void *
 open_library(void)
 {
-	static char path[PATH_BYTES];
+	static VMT_ROOMY char path[PATH_BYTES];
 	void *(*open)(const char *file, int mode) = vmt_real()->dlopen;
 	void *handle = NULL;
 

@@ -1,6 +1,7 @@
 #include "preload/libc/real.h"
 
 #include "base/atomic.h"
+#include "base/roomy.h"
 #include "capture/core/guard.h"
 #include "preload/libc/elf_lookup.h"
 
@@ -33,7 +34,7 @@ extern char *oldest_dlerror(void) UNVERSIONED("dlerror") __attribute__((weak));
 extern void __tsan_init(void) __attribute__((weak));
 
 struct vmt_real vmt_real_table;
-_Alignas(64) unsigned char vmt_real_arena[VMT_ARENA_BYTES];
+VMT_ROOMY _Alignas(64) unsigned char vmt_real_arena[VMT_ARENA_BYTES];
 static uint32_t arena_used;
 
 /* Before each arena block: keeps blocks aligned to 16 and remembers their size. */

@@ -1,6 +1,7 @@
 #include "preload/trace/spawn.h"
 
 #include "base/procfs.h"
+#include "base/roomy.h"
 #include "base/shm_fallback.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -76,7 +77,7 @@ leave_all_but_session(const struct spawn *spawn)
 static bool
 is_same_part(int fd, uint64_t offset, uint64_t bytes)
 {
-	static unsigned char part[PART_BYTES];
+	static VMT_ROOMY unsigned char part[PART_BYTES];
 
 	return bytes <= sizeof(part) && vmt_sys_pread(fd, part, bytes, offset) == (long)bytes &&
 	       memcmp(part, __ehdr_start + offset, bytes) == 0;

@@ -1,6 +1,7 @@
 #include "preload/trace/unmap_files.h"
 
 #include "base/procfs.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 #include "preload/trace/standalone_start.h"
 
@@ -52,7 +53,7 @@ unmap_other(void *context, const struct vmt_mapping *mapping)
 static bool
 walk(struct release *release, bool (*visit)(void *, const struct vmt_mapping *))
 {
-	static char buffer[VMT_PROCFS_LINE_BYTES];
+	static VMT_ROOMY char buffer[VMT_PROCFS_LINE_BYTES];
 	int fd = vmt_procfs_open(0, "maps");
 
 	if (fd < 0)
