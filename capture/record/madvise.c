@@ -78,11 +78,24 @@ is_open(int advice, int error)
 	       !vmt_advice_name(number_of(advice));
 }
 
+/* What the range has after the call. A known advice that failed on a single page has left it as it
+ * was. */
+static uint64_t
+look_after(const struct range *range, int advice, int error, const struct before *before,
+	   uint8_t *marks)
+{
+	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
+
+	*marks = VMT_MARK_LOOKED;
+	if (error != 0 && range->length <= vmt_page_bytes && vmt_advice_name(number_of(advice)))
+		return before->committed_bytes;
+	return vmt_resident_probe_within(&budget, range->address, range->length, marks);
+}
+
 static void
 write_event(const struct range *range, int advice, int error, const struct before *before,
 	    uint32_t stack)
 {
-	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
 	uint8_t marks = 0;
 	struct vmt_map_event event = {
 	    .kind = VMT_EVENT_MADVISE,
@@ -98,8 +111,7 @@ write_event(const struct range *range, int advice, int error, const struct befor
 
 	if (before->marks == VMT_MARK_LOOKED && before->committed_bytes != 0 &&
 	    is_open(advice, error)) {
-		event.argument_b =
-		    vmt_resident_probe_within(&budget, range->address, range->length, &marks);
+		event.argument_b = look_after(range, advice, error, before, &marks);
 		if (marks == VMT_MARK_LOOKED)
 			event.marks |= VMT_MARK_LOOKED_AFTER;
 	}

@@ -51,6 +51,7 @@ struct look {
 	uint64_t end;	     /* of the range */
 	uint64_t pages;	     /* found in it */
 	uint64_t allowed_ns; /* for the last chunk */
+	bool dense;	     /* of a file's pages that were asked last, most are this process's */
 	bool page_cache;     /* some file pages were asked by mincore alone */
 	bool refused;	     /* the kernel answers no question of this kind */
 	bool used_up;	     /* the budget, or what else keeps the rest from an exact answer */
@@ -188,6 +189,37 @@ count_own(struct look *look, const unsigned char *marks, uint32_t pages)
 	return page;
 }
 
+static bool
+are_most(uint64_t found, uint32_t asked)
+{
+	return found * 4 >= (uint64_t)asked * 3;
+}
+
+/* A batch of a file's pages where most are this process's own: mincore would only say that they are
+ * there. False: the kernel would not say, or the budget has come to its end. */
+static bool
+look_at_dense(struct look *look, uint32_t pages)
+{
+	void *addresses[BATCH_PAGES];
+	bool present[BATCH_PAGES];
+	uint32_t count = pages < BATCH_PAGES ? pages : BATCH_PAGES;
+	uint32_t found = 0;
+
+	for (uint32_t index = 0; index < count; index++)
+		addresses[index] = (void *)(uintptr_t)(look->at + index * vmt_page_bytes);
+	if (look->budget->singly < count || !ask_statuses(addresses, count, present))
+		return false;
+	for (uint32_t index = 0; index < count; index++)
+		found += present[index];
+	look->budget->singly -= count;
+	look->budget->pages -= (int64_t)count * FILE_PAGE_COST;
+	give_back(look, found, SINGLY_WEIGHT);
+	look->allowed_ns = ALLOWED_NS + count * ALLOWED_FILE_PAGE_NS;
+	look->dense = are_most(found, count);
+	look->at += count * vmt_page_bytes;
+	return true;
+}
+
 /* What one call is asked about: not more than there is room for, and all of it with or without file
  * pages. */
 static uint32_t
@@ -221,6 +253,17 @@ skip_hole(struct look *look)
 	vmt_assert(look->at <= look->end);
 }
 
+/* Of those that mincore has reported. */
+static uint32_t
+count_file_pages(struct look *look, const unsigned char *marks, uint32_t pages)
+{
+	uint64_t before = look->pages;
+	uint32_t reached = count_own(look, marks, pages);
+
+	look->dense = are_most(look->pages - before, pages);
+	return reached;
+}
+
 /* Goes on over one chunk, and over the hole that it ends at. */
 static void
 look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
@@ -231,6 +274,8 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 	long result;
 
 	vmt_assert(pages != 0 && pages <= room);
+	if (file && look->dense && look_at_dense(look, pages))
+		return;
 	look->budget->pages -= CALL_PAGES + (int64_t)pages * (file ? FILE_PAGE_COST : 1);
 	look->allowed_ns = ALLOWED_NS + pages * (file ? ALLOWED_FILE_PAGE_NS : ALLOWED_PAGE_NS);
 	memset(marks, NOT_REACHED, pages);
@@ -246,7 +291,7 @@ look_at_chunk(struct look *look, unsigned char *marks, uint32_t room)
 		reached = hole ? (uint32_t)(hole - first) : pages;
 	}
 	if (file)
-		reached = count_own(look, marks, reached);
+		reached = count_file_pages(look, marks, reached);
 	else
 		count_in_core(look, marks, reached);
 	vmt_assert(reached <= pages);
@@ -419,7 +464,7 @@ uint64_t
 vmt_resident_probe_within(struct vmt_resident_probe_budget *budget, uint64_t address,
 			  uint64_t length, uint8_t *marks)
 {
-	struct look look = {.budget = budget, .at = address & ~(vmt_page_bytes - 1)};
+	struct look look = {.budget = budget, .at = address & ~(vmt_page_bytes - 1), .dense = true};
 	bool sampled;
 	uint64_t rounded;
 

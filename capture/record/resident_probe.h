@@ -4,12 +4,12 @@
  * What a look costs goes by what is mapped and resident, and is bounded whatever the range is.
  * mincore (no descriptor) answers for 16 MiB a call; pages that may be of a file are asked one by
  * one with move_pages, which tells this process's own pages from the page cache and knows the zero
- * page; holes are stepped over (capture/record/kernel_range.h). Exact as far as
- * VMT_RESIDENT_PROBE_BUDGET reaches: 64 MiB of nothing, 512 KiB of a file that others have read,
- * and more for each page that is found, up to 1 GiB, unless two questions in a row take more than
- * ten times what they usually do, as those about thousands of small mappings. From there on single
- * pages are asked, one in each of equal parts of the rest; the answer is scaled and marked
- * VMT_MARK_SAMPLED.
+ * page, and by mincore first only where few of them are this process's; holes are stepped over
+ * (capture/record/kernel_range.h). Exact as far as VMT_RESIDENT_PROBE_BUDGET reaches: 64 MiB of
+ * nothing, 512 KiB of a file that others have read, and more for each page that is found, up to 1
+ * GiB, unless two questions in a row take more than ten times what they usually do, as those about
+ * thousands of small mappings. From there on single pages are asked, one in each of equal parts of
+ * the rest; the answer is scaled and marked VMT_MARK_SAMPLED.
  *
  * Makes no call where the program has a seccomp filter. Units: bytes; addresses need no alignment,
  * whole pages count, no sum wraps. Less than 1.5 KiB of stack. Async-signal-safe; clobbers nothing

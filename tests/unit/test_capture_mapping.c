@@ -3,6 +3,7 @@
 
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
+#include "capture/record/file_ranges.h"
 #include "capture/record/inherited_release.h"
 #include "capture/record/long_call.h"
 #include "capture/record/mapping.h"
@@ -113,6 +114,31 @@ each_entry_of_a_vector_is_an_event(void **state)
 	assert_int_equal(event_at(1)->argument_a, 8192);
 	assert_null(event_at(2));
 	assert_int_equal(munmap(range, 8 * 4096), 0);
+}
+
+/* MADV_FREE is for private anonymous memory. */
+static void
+a_refused_advice_leaves_what_there_was(void **state)
+{
+	char *range =
+	    mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(range, MAP_FAILED);
+	vmt_file_ranges_note((uint64_t)(uintptr_t)range, 2 * 4096);
+	memset(range, 1, 2 * 4096);
+	for (uint64_t pages = 1; pages <= 2; pages++) {
+		uint64_t bytes = pages * 4096;
+
+		assert_int_equal(vmt_madvise_call((uint64_t)(uintptr_t)range, bytes, MADV_FREE, 0),
+				 -EINVAL);
+		assert_int_equal(event_at(pages - 1)->error, EINVAL);
+		assert_int_equal(event_at(pages - 1)->argument_a, bytes);
+		assert_int_equal(event_at(pages - 1)->argument_b, bytes);
+		assert_int_equal(event_at(pages - 1)->marks,
+				 VMT_MARK_LOOKED | VMT_MARK_LOOKED_AFTER);
+	}
+	assert_int_equal(munmap(range, 2 * 4096), 0);
 }
 
 /* As before Linux 6.13, or behind a seccomp filter. */
@@ -348,6 +374,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_vector_that_cannot_be_read_is_the_kernels_to_refuse),
 	    TEST(each_entry_of_a_vector_is_an_event),
+	    TEST(a_refused_advice_leaves_what_there_was),
 	    TEST(a_vector_of_nobody_knows_whom_is_noted),
 	    TEST(calls_that_fill_memory_begin_and_end),
 	    TEST(inherited_memory_goes_without_a_trace),

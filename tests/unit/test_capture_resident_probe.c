@@ -323,6 +323,30 @@ test_calls(void **state)
 	assert_in_range(count_calls(range, SIZE_MAX - (uintptr_t)range), 0, 200);
 }
 
+/* mincore is asked first only where most pages of a file are not this process's own. */
+static void
+test_calls_of_files(void **state)
+{
+	char *range = map_file(4 * MIB, MAP_PRIVATE); /* a fork child has these pages, too */
+	char *shared = map_file(4 * MIB, MAP_SHARED);
+	char *other;
+
+	(void)state;
+	touch(range, 0, 1024, 1);
+	touch(shared, 0, 1024, 1);
+	assert_int_equal(count_calls(range, 16 * PAGE), 1);
+	assert_int_equal(count_calls(range, 4 * MIB), 1024 / 16);
+	expect(range, 4 * MIB, 1024, VMT_MARK_LOOKED);
+	expect(shared, 4 * MIB, 1024, VMT_MARK_LOOKED);
+	other = mremap(shared, 0, 4 * MIB, MREMAP_MAYMOVE); /* the same pages, touched nowhere */
+	assert_ptr_not_equal(other, MAP_FAILED);
+	vmt_file_ranges_note((uintptr_t)other, 4 * MIB);
+	expect(other, 112 * PAGE, 0, VMT_MARK_LOOKED);
+	munmap(other, 4 * MIB);
+	munmap(shared, 4 * MIB);
+	munmap(range, 4 * MIB);
+}
+
 /* Each page a mapping: what all of them take is not waited for. */
 static void
 test_small_mappings(void **state)
@@ -487,6 +511,7 @@ main(void)
 	    cmocka_unit_test(test_cached_file),
 	    cmocka_unit_test(test_far_apart),
 	    cmocka_unit_test(test_calls),
+	    cmocka_unit_test(test_calls_of_files),
 	    cmocka_unit_test(test_small_mappings),
 	    cmocka_unit_test(test_beyond),
 	    cmocka_unit_test(test_within),
