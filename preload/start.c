@@ -31,6 +31,7 @@
 #include "preload/libc/program_identity.h"
 #include "preload/libc/real.h"
 #include "preload/trace/spawn.h"
+#include "preload/trace/untraced_fork.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -199,6 +200,7 @@ begin(struct vmt_session *session)
 	why = vmt_begin_trace(prepare_program);
 	if (why)
 		return why;
+	vmt_untraced_fork_set_up();
 	vmt_open_await_collector();
 	/* Heap hooks ask for the mode first of all: this opens their gate. */
 	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, vmt_config.malloc_mode);

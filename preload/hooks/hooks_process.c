@@ -98,6 +98,7 @@ begin_in_child(void)
 {
 	vmt_guard_forked();
 	vmt_retreat_forked();
+	vmt_untraced_fork_begin();
 }
 
 VMT_EXPORT pid_t

@@ -7,8 +7,54 @@
 #include "capture/core/guard.h"
 #include "capture/core/recording.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+
+/* The pid namespace of the process with that pid; 0 = of none. */
+static uint32_t known_pid;
+static uint64_t known_namespace;
+
+void
+vmt_untraced_fork_set_up(void)
+{
+	const struct vmt_session *session = vmt_recording.session;
+
+	if (!session)
+		return;
+	known_namespace = session->pid_namespace;
+	known_pid = vmt_recording.head->pid;
+}
+
+/* A child in another namespace than its parent sees none, and one that was left by it another. */
+void
+vmt_untraced_fork_begin(void)
+{
+	bool seen = known_pid != 0 && vmt_guard_syscalls_allowed() &&
+		    vmt_sys_call0(SYS_getppid) == (long)known_pid;
+
+	known_pid = seen ? (uint32_t)vmt_sys_call0(SYS_getpid) : 0;
+}
+
+static uint64_t
+own_namespace(void)
+{
+	uint32_t pid = (uint32_t)vmt_sys_call0(SYS_getpid);
+
+	if (known_pid != pid || vmt_sys_call0(SYS_getppid) == 0) {
+		known_namespace = vmt_procfs_pid_namespace();
+		known_pid = pid;
+	}
+	return known_namespace;
+}
+
+/* Whether a process with the number of the recorded one is there, at less cost than is_there. */
+static bool
+may_be_there(const struct vmt_head *head)
+{
+	return vmt_atomic_load_relaxed(&head->end) == VMT_END_RUNNING &&
+	       vmt_sys_call2(SYS_kill, head->pid, 0) != -ESRCH;
+}
 
 /* Whether the process whose trace is mapped here runs the program that it was recorded in. */
 static bool
@@ -39,7 +85,7 @@ tell(pid_t child)
 	uint64_t *entry;
 
 	if (!head || !session || vmt_atomic_load_relaxed(&session->over) ||
-	    head->collector_pid_namespace != vmt_procfs_pid_namespace() || !is_there(head))
+	    head->collector_pid_namespace != own_namespace() || !may_be_there(head))
 		return false;
 	entry = vmt_session_tell_fork(session, head->pid, (uint32_t)child);
 	if (!entry)
