@@ -23,7 +23,9 @@
 	X(MEMALIGN, MEMALIGN, ACQUIRE_2)                                                           \
 	X(VALLOC, VALLOC, ACQUIRE_1)                                                               \
 	X(PVALLOC, PVALLOC, ACQUIRE_1)                                                             \
-	X(CLEANUP, FREE, INSIDE)
+	X(CLEANUP, FREE, INSIDE)                                                                   \
+	X(NEW, NEW, NEW)                                                                           \
+	X(DELETE, DELETE, RELEASE)
 
 #define VMT_HEAP_ENTRY_NAME(entry, event, form) VMT_HEAP_ENTRY_##entry,
 enum vmt_heap_entry { VMT_HEAP_ENTRIES(VMT_HEAP_ENTRY_NAME) VMT_HEAP_ENTRIES_COUNT };

@@ -1,5 +1,7 @@
 #include "inject/code_jumps.h"
 
+#include "inject/instruction_length.h"
+
 #include <string.h>
 
 #define TABLE_ENTRIES 4096u /* looked at; a switch with more has no table */
@@ -70,9 +72,38 @@ is_before_distance(uint8_t before, uint8_t last)
 	       (before == 0x8d && (last & 0xc7) == 5) || (before == 0xc7 && last == 0xf8);
 }
 
+/* Whether the instruction that has these 4 bytes in it, read from its function's beginning, has
+ * another use for them: they only look like a distance. In doubt it has not. */
+static bool
+is_no_distance(const struct vmt_code_map *map, uint64_t address)
+{
+	struct vmt_code_stretch stretch;
+	struct vmt_instruction instruction;
+	const uint8_t *bytes;
+	size_t room = 0;
+	uint64_t at;
+
+	if (!vmt_code_map_stretch(map, address, &stretch) || !stretch.is_function)
+		return false;
+	at = stretch.start;
+	bytes = vmt_code_map_bytes(map, at, &room);
+	while (bytes && at < stretch.end) {
+		size_t taken = vmt_instruction_length_read(bytes + (at - stretch.start),
+							   stretch.end - at, &instruction);
+
+		if (taken == 0)
+			return false;
+		if (address < at + taken)
+			return address - at != instruction.rip_displacement_at &&
+			       address + 4 != at + taken;
+		at += taken;
+	}
+	return false;
+}
+
 static void
-find_in_code(const struct vmt_code_segment *code, const struct filter *filter,
-	     struct vmt_code_watch *watches, size_t count)
+find_in_code(const struct vmt_code_map *map, const struct vmt_code_segment *code,
+	     const struct filter *filter, struct vmt_code_watch *watches, size_t count)
 {
 	const uint8_t *bytes = code->bytes;
 	const uint64_t span = filter->high - filter->low;
@@ -85,7 +116,8 @@ find_in_code(const struct vmt_code_segment *code, const struct filter *filter,
 		target = code->address + at + 4 + (uint64_t)(int64_t)distance;
 		/* Few do, and the processor foresees that: so this is asked first. */
 		if (target - filter->low <= span && may_hit(filter, target) &&
-		    is_before_distance(bytes[at - 2], bytes[at - 1]))
+		    is_before_distance(bytes[at - 2], bytes[at - 1]) &&
+		    !is_no_distance(map, code->address + at))
 			vmt_code_jumps_note(watches, count, target);
 	}
 }
@@ -146,7 +178,7 @@ vmt_code_jumps_find(const struct vmt_code_map *map, struct vmt_code_watch *watch
 		find_pointers(segment, map->bias, &filter, watches, count);
 		if (!segment->is_code)
 			continue;
-		find_in_code(segment, &filter, watches, count);
+		find_in_code(map, segment, &filter, watches, count);
 		find_numbers(segment, &filter, watches, count);
 	}
 }

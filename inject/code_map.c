@@ -166,6 +166,69 @@ vmt_code_map_open(struct vmt_code_map *map, uint64_t header, vmt_code_map_reader
 	return error;
 }
 
+struct file_bytes {
+	const uint8_t *bytes;
+	size_t length;
+};
+
+/* For read_headers: an address is an offset. */
+static int
+read_file(void *context, uint64_t address, void *to, size_t bytes)
+{
+	const struct file_bytes *file = context;
+
+	if (address > file->length || bytes > file->length - address)
+		return -ENOEXEC;
+	memcpy(to, file->bytes + address, bytes);
+	return 0;
+}
+
+/* In the order in which they were described. */
+static int
+point_into_file(struct vmt_code_map *map, const struct headers *headers,
+		const struct file_bytes *file)
+{
+	for (uint32_t i = 0; i < headers->file.e_phnum; i++) {
+		const Elf64_Phdr *from = &headers->segments[i];
+		uint32_t at = 0;
+
+		if (from->p_type != PT_LOAD)
+			continue;
+		while (at < map->segments_count &&
+		       map->segments[at].address != from->p_vaddr + map->bias)
+			at++;
+		if (at == map->segments_count)
+			continue;
+		if (from->p_offset > file->length ||
+		    map->segments[at].length > file->length - from->p_offset)
+			return -ENOEXEC;
+		map->segments[at].bytes = file->bytes + from->p_offset;
+	}
+	return 0;
+}
+
+int
+vmt_code_map_open_file(struct vmt_code_map *map, const uint8_t *bytes, size_t length, uint64_t bias)
+{
+	struct file_bytes file = {bytes, length};
+	struct headers headers;
+	uint64_t all_bytes;
+	int error = read_headers(&headers, 0, read_file, &file);
+
+	*map = (struct vmt_code_map){.bias = bias};
+	if (error == 0 && headers.file.e_machine != EM_X86_64)
+		error = -ENOEXEC;
+	if (error == 0)
+		error = describe_segments(map, &headers, &all_bytes);
+	if (error == 0)
+		error = point_into_file(map, &headers, &file);
+	if (error == 0)
+		error = add_found_frames(map, &headers);
+	if (error != 0)
+		vmt_code_map_close(map);
+	return error;
+}
+
 const uint8_t *
 vmt_code_map_bytes(const struct vmt_code_map *map, uint64_t address, size_t *bytes)
 {

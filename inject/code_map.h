@@ -55,6 +55,12 @@ struct vmt_code_map {
 int vmt_code_map_open(struct vmt_code_map *map, uint64_t header, vmt_code_map_reader *read,
 		      void *context);
 
+/* The same by the file's own bytes, which the caller has and which must stay: nothing is copied.
+ * What the loader relocates is as it was before. bias: address in the process - address in the
+ * file. */
+int vmt_code_map_open_file(struct vmt_code_map *map, const uint8_t *bytes, size_t length,
+			   uint64_t bias);
+
 /* The same of copies that the caller has; they must stay. */
 int vmt_code_map_add_segment(struct vmt_code_map *map, const struct vmt_code_segment *segment);
 

@@ -96,6 +96,13 @@ visit_symbols(const struct sections *sections, const Elf64_Shdr *table,
 	}
 }
 
+static bool
+is_table(const struct sections *sections, uint32_t index, Elf64_Shdr *section)
+{
+	return take_section(sections, index, section) &&
+	       (section->sh_type == SHT_SYMTAB || section->sh_type == SHT_DYNSYM);
+}
+
 void
 vmt_file_functions_each(const struct vmt_file *file, vmt_file_functions_visitor *visit,
 			void *context)
@@ -107,12 +114,31 @@ vmt_file_functions_each(const struct vmt_file *file, vmt_file_functions_visitor 
 	if (!open_sections(file, &sections))
 		return;
 	for (uint32_t i = 0; taken < SECTIONS_OF_A_KIND && i < sections.count; i++) {
-		if (!take_section(&sections, i, &section) ||
-		    (section.sh_type != SHT_SYMTAB && section.sh_type != SHT_DYNSYM))
+		if (!is_table(&sections, i, &section))
 			continue;
 		visit_symbols(&sections, &section, visit, context);
 		taken++;
 	}
+}
+
+uint64_t
+vmt_file_functions_bytes(const struct vmt_file *file)
+{
+	struct sections sections;
+	Elf64_Shdr section;
+	uint64_t bytes = 0;
+	uint32_t taken = 0;
+
+	if (!open_sections(file, &sections))
+		return 0;
+	for (uint32_t i = 0; taken < SECTIONS_OF_A_KIND && i < sections.count; i++) {
+		if (!is_table(&sections, i, &section) ||
+		    !part(file, section.sh_offset, section.sh_size))
+			continue;
+		bytes += section.sh_size;
+		taken++;
+	}
+	return bytes;
 }
 
 struct adder {

@@ -25,6 +25,9 @@ struct vmt_file {
 /* Adds what the file knows to the map of its image; the map is to be settled afterwards. */
 int vmt_file_functions_add(const struct vmt_file *file, struct vmt_code_map *map);
 
+/* How many bytes the tables of symbols take that are read for this. */
+uint64_t vmt_file_functions_bytes(const struct vmt_file *file);
+
 /* Called for each symbol of a function that has a name; address as in the file, 0 bytes: unknown.
  * */
 struct vmt_file_function {

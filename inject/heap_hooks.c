@@ -15,7 +15,9 @@
 #define FAMILY_OF_TC 8u
 #define FAMILY_OF_MI 16u
 #define FAMILY_OF_RP 32u
-#define ALL 63u
+#define FAMILY_OF_NEW 64u
+#define ALL 127u
+#define NAMED (ALL & ~FAMILY_OF_NEW)
 #define JEMALLOC (FAMILY_OF_NONE | FAMILY_OF_JE | FAMILY_OF_RJEM)
 
 /* How an allocator begins its names. glibc has each under several: where one is local to its file
@@ -36,17 +38,17 @@ static const struct {
 	uint8_t entry;
 	uint8_t families;
 } names[] = {
-    {"malloc", VMT_HEAP_ENTRY_MALLOC, ALL},
-    {"calloc", VMT_HEAP_ENTRY_CALLOC, ALL},
-    {"realloc", VMT_HEAP_ENTRY_REALLOC, ALL},
-    {"reallocarray", VMT_HEAP_ENTRY_REALLOCARRAY, ALL},
-    {"free", VMT_HEAP_ENTRY_FREE, ALL},
-    {"cfree", VMT_HEAP_ENTRY_FREE, ALL},
-    {"posix_memalign", VMT_HEAP_ENTRY_POSIX_MEMALIGN, ALL},
-    {"aligned_alloc", VMT_HEAP_ENTRY_ALIGNED_ALLOC, ALL},
-    {"memalign", VMT_HEAP_ENTRY_MEMALIGN, ALL},
-    {"valloc", VMT_HEAP_ENTRY_VALLOC, ALL},
-    {"pvalloc", VMT_HEAP_ENTRY_PVALLOC, ALL},
+    {"malloc", VMT_HEAP_ENTRY_MALLOC, NAMED},
+    {"calloc", VMT_HEAP_ENTRY_CALLOC, NAMED},
+    {"realloc", VMT_HEAP_ENTRY_REALLOC, NAMED},
+    {"reallocarray", VMT_HEAP_ENTRY_REALLOCARRAY, NAMED},
+    {"free", VMT_HEAP_ENTRY_FREE, NAMED},
+    {"cfree", VMT_HEAP_ENTRY_FREE, NAMED},
+    {"posix_memalign", VMT_HEAP_ENTRY_POSIX_MEMALIGN, NAMED},
+    {"aligned_alloc", VMT_HEAP_ENTRY_ALIGNED_ALLOC, NAMED},
+    {"memalign", VMT_HEAP_ENTRY_MEMALIGN, NAMED},
+    {"valloc", VMT_HEAP_ENTRY_VALLOC, NAMED},
+    {"pvalloc", VMT_HEAP_ENTRY_PVALLOC, NAMED},
     {"mallocx", VMT_HEAP_ENTRY_MALLOC, JEMALLOC},
     {"rallocx", VMT_HEAP_ENTRY_REALLOC, JEMALLOC},
     {"dallocx", VMT_HEAP_ENTRY_FREE, JEMALLOC},
@@ -63,6 +65,25 @@ static const struct {
 
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
+/* The variants of operator new and delete of the Itanium ABI: what follows is their arguments. */
+static bool
+is_operator(const char *name, const char *single, const char *array)
+{
+	return memcmp(name, single, 4) == 0 || memcmp(name, array, 4) == 0;
+}
+
+static int
+know_operator(const char *name)
+{
+	if (strlen(name) < 5)
+		return -1;
+	if (is_operator(name, "_Znw", "_Zna") && name[4] == 'm')
+		return VMT_HEAP_ENTRY_NEW;
+	if (is_operator(name, "_Zdl", "_Zda") && name[4] == 'P' && name[5] == 'v')
+		return VMT_HEAP_ENTRY_DELETE;
+	return -1;
+}
+
 /* At a thread's end glibc's frees by malloc's own functions what it had kept of released blocks. */
 static bool
 is_cleanup(const char *name)
@@ -78,6 +99,10 @@ know(const char *name, uint32_t *family)
 	if (is_cleanup(name)) {
 		*family = FAMILY_OF_NONE;
 		return VMT_HEAP_ENTRY_CLEANUP;
+	}
+	if (name[0] == '_' && name[1] == 'Z') {
+		*family = FAMILY_OF_NEW;
+		return know_operator(name);
 	}
 	for (size_t i = 0; i < PREFIXES; i++) {
 		const char *at = name;
@@ -106,6 +131,7 @@ enum form {
 	RELEASE,
 	ACQUIRE_AT,
 	INSIDE,
+	NEW,
 };
 
 #define FORM(entry, event, form) [VMT_HEAP_ENTRY_##entry] = form,
@@ -152,6 +178,11 @@ take(void *context, const struct vmt_file_function *function)
 	if (entry < 0 || function->is_indirect ||
 	    (family == FAMILY_OF_NONE && function->is_local && entry != VMT_HEAP_ENTRY_CLEANUP))
 		return;
+	collector->hooks->has_new |= entry == VMT_HEAP_ENTRY_NEW;
+	if (family == FAMILY_OF_NEW && !collector->hooks->may_throw)
+		return;
+	collector->hooks->is_other |= (family & ~(FAMILY_OF_NONE | FAMILY_OF_NEW)) != 0 ||
+				      strcmp(function->name, "mallocx") == 0;
 	add(collector->hooks, function->address + collector->bias, (uint8_t)entry, family);
 }
 
@@ -173,12 +204,29 @@ whole_families(const struct vmt_heap_hooks *hooks)
 	for (uint32_t i = 0; i < hooks->count; i++) {
 		const struct vmt_heap_function *function = &hooks->functions[i];
 
-		if (function->entry == VMT_HEAP_ENTRY_MALLOC)
+		if (function->entry == VMT_HEAP_ENTRY_MALLOC ||
+		    function->entry == VMT_HEAP_ENTRY_NEW)
 			made |= function->families;
-		else if (function->entry == VMT_HEAP_ENTRY_FREE)
+		else if (function->entry == VMT_HEAP_ENTRY_FREE ||
+			 function->entry == VMT_HEAP_ENTRY_DELETE)
 			released |= function->families;
 	}
 	return made & released;
+}
+
+/* Without a malloc of the program's own its operators call another one, which is seen. */
+static void
+leave_out_operators(struct vmt_heap_hooks *hooks)
+{
+	uint32_t kept = 0;
+	bool has_own = false;
+
+	for (uint32_t i = 0; i < hooks->count; i++)
+		has_own |= hooks->functions[i].families != FAMILY_OF_NEW;
+	for (uint32_t i = 0; i < hooks->count; i++)
+		if (has_own || hooks->functions[i].families != FAMILY_OF_NEW)
+			hooks->functions[kept++] = hooks->functions[i];
+	hooks->count = kept;
 }
 
 /* A function that two families share joins them. */
@@ -250,9 +298,17 @@ note_unled(struct vmt_heap_hooks *hooks, const struct vmt_heap_function *functio
 int
 vmt_heap_hooks_judge(struct vmt_heap_hooks *hooks, const struct vmt_code_map *map)
 {
-	uint32_t refused = hooks->is_crowded ? ALL : ALL & ~whole_families(hooks);
-	int error = judge_sites(hooks, map);
+	uint32_t refused;
+	int error;
 
+	leave_out_operators(hooks);
+	/* Its operator new need not call malloc, nor its delete free. */
+	if (!hooks->may_throw && hooks->has_new && hooks->is_other) {
+		vmt_heap_hooks_give_up(hooks, "is of an allocator whose operator new may throw");
+		return 0;
+	}
+	refused = hooks->is_crowded ? ALL : ALL & ~whole_families(hooks);
+	error = judge_sites(hooks, map);
 	if (error < 0)
 		return error;
 	for (uint32_t i = 0; i < hooks->count; i++) {
@@ -291,9 +347,8 @@ vmt_heap_hooks_refuse_overlap(struct vmt_heap_hooks *hooks, uint64_t low, uint64
 void
 vmt_heap_hooks_give_up(struct vmt_heap_hooks *hooks, const char *reason)
 {
-	for (uint32_t i = 0; i < hooks->count; i++)
-		if (hooks->functions[i].is_led)
-			note_unled(hooks, &hooks->functions[i], reason);
+	if (hooks->count != 0)
+		note_unled(hooks, &hooks->functions[0], reason);
 	refuse(hooks, ALL);
 }
 

@@ -4,7 +4,8 @@
  * malloc and its family, where symbols of the program's file say where they are: by the C library's
  * names, and with the prefixes of known allocators (_rjem_malloc). A family is all functions of one
  * prefix. It is led to the handlers whole or not at all: blocks that are made unseen and released
- * seen would make the books wrong. Functions that may throw are none of these.
+ * seen would make the books wrong. operator new, which may throw, and delete are a family too,
+ * where the host can lead them and the program has a malloc of its own.
  *
  * The file and the process are untrusted. Found and judged without a change anywhere; then stubs
  * are mapped near the program, and the functions' first bytes changed, by the one that has stopped
@@ -41,6 +42,9 @@ struct vmt_heap_hooks {
 	uint32_t led;
 	uint64_t unled_at;     /* the first function that is not led; 0: all are */
 	const char *unled_why; /* a clause; static */
+	bool may_throw;	       /* the caller's to say: operator new can be led as well */
+	bool has_new;	       /* an operator new was seen */
+	bool is_other;	       /* an allocator is that no C library brings */
 	bool is_glibc;	       /* it is glibc's malloc */
 	bool is_crowded;       /* more functions than there is room for: none is led */
 	uint64_t stubs;	       /* 0: none are made */

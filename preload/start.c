@@ -26,6 +26,7 @@
 #include "preload/hooks/hooks_load.h"
 #include "preload/hooks/hooks_new.h"
 #include "preload/hooks/hooks_process.h"
+#include "preload/hooks/own_allocator.h"
 #include "preload/libc/elf_lookup.h"
 #include "preload/libc/libunwind.h"
 #include "preload/libc/program_identity.h"
@@ -128,14 +129,14 @@ find_collector(void)
 		export_session(path);
 }
 
-static void
-note_own_malloc(void)
+/* The program's definition; NULL: it has none. dlsym would name the PLT entry of a program that
+ * only calls malloc. */
+static const void *
+find_own_malloc(void)
 {
-	/* A definition: dlsym would name the PLT entry of a program that only calls it. */
 	const void *found = vmt_elf_lookup_find("malloc", false);
 
-	if (found && !vmt_elf_lookup_is_ours(found))
-		vmt_recording.head->notes |= VMT_NOTE_OWN_MALLOC;
+	return found && !vmt_elf_lookup_is_ours(found) ? found : NULL;
 }
 
 static uint32_t
@@ -177,7 +178,8 @@ lend_library(void)
 static void
 prepare_program(void)
 {
-	note_own_malloc();
+	if (!vmt_own_allocator_lead(find_own_malloc()))
+		vmt_recording.head->notes |= VMT_NOTE_OWN_MALLOC;
 	find_collector();
 	vmt_hooks_process_set_up();
 	lend_library();
@@ -197,6 +199,7 @@ begin(struct vmt_session *session)
 	if (!vmt_guard_set_up() || !vmt_heap_set_up_samples())
 		return "no address space left for the tracer's tables";
 	vmt_recording.session = session;
+	vmt_own_allocator_find(find_own_malloc() != NULL);
 	why = vmt_begin_trace(prepare_program);
 	if (why)
 		return why;

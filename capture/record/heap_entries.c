@@ -27,6 +27,13 @@ block_of(uint64_t word)
 	return (void *)word; /* NOLINT(performance-no-int-to-ptr) */
 }
 
+static inline bool
+is_watched(const struct vmt_thread *thread)
+{
+	return vmt_heap_mode() != VMT_MALLOC_OFF && thread->heap_depth == 0 &&
+	       vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING;
+}
+
 /* The function as it was, with all that it came with. */
 #define NEXT (next(first, second, third))
 #define ACQUIRE(event, size)                                                                       \
@@ -49,6 +56,20 @@ block_of(uint64_t word)
 	return (uint64_t)VMT_HEAP_CALLS_ACQUIRE_AT(thread, frame, VMT_EVENT_##event,               \
 						   (void **)block_of(first), third, (int)NEXT);
 
+/* Nothing is held across the call. */
+#define MAKE_NEW(event)                                                                            \
+	{                                                                                          \
+		uint32_t calls = thread->heap_calls;                                               \
+		uint64_t block;                                                                    \
+                                                                                                   \
+		if (!is_watched(thread))                                                           \
+			return NEXT;                                                               \
+		block = NEXT;                                                                      \
+		if (thread->heap_calls == calls)                                                   \
+			vmt_heap_acquired(thread, VMT_EVENT_##event, block_of(block), first,       \
+					  frame);                                                  \
+		return block;                                                                      \
+	}
 #define MAKE_INSIDE(event)                                                                         \
 	{                                                                                          \
 		uint64_t result;                                                                   \
@@ -69,11 +90,13 @@ block_of(uint64_t word)
 #define QUICK_ACQUIRE_AT
 #define QUICK_CHANGE_2
 #define QUICK_INSIDE
+#define QUICK_NEW
 #define QUICK_CHANGE_PRODUCT
 
+/* The report knows them by the beginning of their names. */
 #define HANDLER(entry, event, form)                                                                \
-	static uint64_t handle_##entry(uint64_t first, uint64_t second, uint64_t third,            \
-				       next_call *next)                                            \
+	static uint64_t heap_entry_##entry(uint64_t first, uint64_t second, uint64_t third,        \
+					   next_call *next)                                        \
 	{                                                                                          \
 		const void *frame = __builtin_frame_address(0);                                    \
 		struct vmt_thread *thread;                                                         \
@@ -85,6 +108,6 @@ block_of(uint64_t word)
 	}
 VMT_HEAP_ENTRIES(HANDLER)
 
-#define ADDRESS(entry, event, form) [VMT_HEAP_ENTRY_##entry] = (const void *)handle_##entry,
+#define ADDRESS(entry, event, form) [VMT_HEAP_ENTRY_##entry] = (const void *)heap_entry_##entry,
 __attribute__((visibility("default")))
 const void *const vmt_heap_entries[VMT_HEAP_ENTRIES_COUNT] = {VMT_HEAP_ENTRIES(ADDRESS)};

@@ -5,8 +5,9 @@
  * their registers and a way to itself, as it was, in the fourth. The handler makes the call by that
  * way, and writes it down as the hooks of the library do. They run on the caller's stack.
  *
- * A thread without a state is not recorded, and counted (vmt_heap_missed). No handler is called
- * through by an exception: functions that throw are none of these.
+ * A thread without a state is not recorded, and counted (vmt_heap_missed). An exception passes
+ * through the handler of operator new alone, and only in the library: nobody knows the way through
+ * code that was put into a process from outside, which leads none of these to it.
  */
 #ifndef VMT_HEAP_ENTRIES_H
 #define VMT_HEAP_ENTRIES_H

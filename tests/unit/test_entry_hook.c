@@ -184,6 +184,38 @@ what_can_not_be_hooked_is_told(void **state)
 		RET);
 }
 
+/* shr $0x20,%eax; add %al,(%rax); add %al,%al: its e8 and the bytes behind it would be a call of
+ * the middle. The same bytes in no known function may be one. */
+static void
+what_only_looks_like_a_jump_is_none(void **state)
+{
+	static const uint8_t shift[] = {0xc1, 0xe8, 0x20, 0, 0, 0, 0xc0, RET};
+	static const uint8_t hooked[] = {0x48, 0x89, 0xf8, 0x48, 0x89, 0xf0, RET};
+	uint8_t code[64];
+	struct vmt_code_segment segment = {0x401000, sizeof(code), code, true};
+	const uint64_t function = 0x401000 + 35; /* 2 + 4 + 0x20 is its fourth byte */
+
+	(void)state;
+	memset(code, 0x90, sizeof(code));
+	memcpy(code, shift, sizeof(shift));
+	memcpy(code + 35, hooked, sizeof(hooked));
+	for (int known = 0; known < 2; known++) {
+		struct vmt_entry_site site;
+		struct vmt_code_map map = {0};
+
+		assert_int_equal(vmt_code_map_add_segment(&map, &segment), 0);
+		if (known)
+			assert_int_equal(
+			    vmt_code_map_add_function(&map, 0x401000, 0x401000 + sizeof(shift)), 0);
+		assert_int_equal(
+		    vmt_code_map_add_function(&map, function, function + sizeof(hooked)), 0);
+		vmt_code_map_settle(&map);
+		assert_int_equal(vmt_entry_hook_find(&map, &function, 1, &site), 0);
+		assert_int_equal(site.verdict, known ? VMT_SITE_CUT : VMT_SITE_JUMPED_INTO);
+		vmt_code_map_close(&map);
+	}
+}
+
 static void
 functions_are_judged_together(void **state)
 {
@@ -241,6 +273,7 @@ main(void)
 	    cmocka_unit_test(branches_in_the_beginning_go_where_they_went),
 	    cmocka_unit_test(what_is_relative_reaches_the_same_place),
 	    cmocka_unit_test(what_can_not_be_hooked_is_told),
+	    cmocka_unit_test(what_only_looks_like_a_jump_is_none),
 	    cmocka_unit_test(functions_are_judged_together),
 	    cmocka_unit_test(a_thread_in_the_cut_can_be_moved),
 	};

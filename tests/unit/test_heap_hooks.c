@@ -84,19 +84,26 @@ file_of(struct program *program)
 }
 
 static void
-judge(struct program *program, struct vmt_heap_hooks *hooks)
+judge_as(struct program *program, struct vmt_heap_hooks *hooks, bool may_throw)
 {
 	struct vmt_file file = file_of(program);
 	struct vmt_code_segment segment = {BIAS + CODE, sizeof(program->code), program->code, true};
 	struct vmt_code_map map = {.bias = BIAS};
 
 	memset(hooks, 0, sizeof(*hooks));
+	hooks->may_throw = may_throw;
 	assert_int_equal(vmt_code_map_add_segment(&map, &segment), 0);
 	assert_int_equal(vmt_file_functions_add(&file, &map), 0);
 	vmt_code_map_settle(&map);
 	vmt_heap_hooks_collect(hooks, &file, BIAS);
 	assert_int_equal(vmt_heap_hooks_judge(hooks, &map), 0);
 	vmt_code_map_close(&map);
+}
+
+static void
+judge(struct program *program, struct vmt_heap_hooks *hooks)
+{
+	judge_as(program, hooks, false);
 }
 
 static const struct vmt_heap_function *
@@ -241,6 +248,37 @@ names_that_disagree_lead_nowhere(void **state)
 	assert_non_null(strstr(hooks.unled_why, "two different functions"));
 }
 
+/* Of a C library's malloc operator new is seen through malloc; of another one it is led, or else
+ * nothing is. */
+static void
+operators_go_with_a_malloc_of_their_own(void **state)
+{
+	struct program *program = *state;
+	struct vmt_heap_hooks hooks;
+
+	begin(program);
+	name(program, "_Znwm", 0, STB_GLOBAL);
+	name(program, "_ZdlPv", 1, STB_GLOBAL);
+	judge_as(program, &hooks, true);
+	assert_int_equal(hooks.count, 0);
+	assert_int_equal(hooks.unled_at, 0);
+	name(program, "malloc", 2, STB_GLOBAL);
+	name(program, "free", 3, STB_GLOBAL);
+	judge(program, &hooks);
+	assert_int_equal(hooks.led, 2);
+	judge_as(program, &hooks, true);
+	assert_int_equal(hooks.led, 4);
+	assert_int_equal(at(&hooks, 0)->entry, VMT_HEAP_ENTRY_NEW);
+	assert_int_equal(at(&hooks, 1)->entry, VMT_HEAP_ENTRY_DELETE);
+	name(program, "tc_malloc", 2, STB_GLOBAL);
+	name(program, "tc_free", 3, STB_GLOBAL);
+	judge(program, &hooks);
+	assert_int_equal(hooks.led, 0);
+	assert_non_null(strstr(hooks.unled_why, "may throw"));
+	judge_as(program, &hooks, true);
+	assert_int_equal(hooks.led, 4);
+}
+
 static void
 too_many_are_left_alone(void **state)
 {
@@ -328,6 +366,7 @@ main(void)
 	    cmocka_unit_test(a_family_is_led_whole_or_not_at_all),
 	    cmocka_unit_test(what_only_releases_is_no_allocator),
 	    cmocka_unit_test(names_that_disagree_lead_nowhere),
+	    cmocka_unit_test(operators_go_with_a_malloc_of_their_own),
 	    cmocka_unit_test(too_many_are_left_alone),
 	    cmocka_unit_test(a_cut_in_a_function_leaves_its_family_out),
 	    cmocka_unit_test(stubs_lead_to_the_handlers),

@@ -182,6 +182,7 @@ is_heap_hook(const char *function)
 					    "free",
 					    "operator new",
 					    "operator delete",
+					    "heap_entry_",
 					    NULL};
 
 	for (size_t i = 0; names[i]; i++)

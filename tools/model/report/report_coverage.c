@@ -384,7 +384,7 @@ add_snapshot(struct vmt_report_draft *draft)
 		    draft,
 		    "the allocator is not glibc's (%s): what it mapped without "
 		    "a recorded call is under malloc%s",
-		    name ? name : "unknown which",
+		    name && strcmp(name, "the allocator") != 0 ? name : "unknown which",
 		    draft->report.coverage.own_malloc ||
 			    draft->report.coverage.malloc_mode[0] == 'o'
 			? ", live or free"
