@@ -26,6 +26,11 @@
 
 #define VMT_HEAP_HOOKS_MAX 64u
 
+/* Of symbols, in a program that loads the library: to look through more takes too long at its
+ * start. The larger one where it is known to have a malloc. */
+#define VMT_HEAP_HOOKS_SYMBOLS_BYTES (UINT64_C(8) << 20)
+#define VMT_HEAP_HOOKS_SYMBOLS_KNOWN_BYTES (UINT64_C(64) << 20)
+
 struct vmt_heap_function {
 	uint64_t address;
 	uint32_t families; /* bits: by whose names it is known */

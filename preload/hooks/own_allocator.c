@@ -24,10 +24,6 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-/* Of symbols; the larger one for a program that is known to have a malloc. */
-#define SYMBOLS_MAX_BYTES (UINT64_C(2) << 20)
-#define SYMBOLS_MAX_BYTES_KNOWN (UINT64_C(64) << 20)
-
 static struct vmt_heap_hooks hooks = {.may_throw = true};
 
 static uint64_t
@@ -145,7 +141,8 @@ vmt_own_allocator_find(bool defines_malloc)
 	fd = vmt_procfs_open(0, "exe");
 	if (fd < 0)
 		return;
-	look_through(fd, defines_malloc ? SYMBOLS_MAX_BYTES_KNOWN : SYMBOLS_MAX_BYTES);
+	look_through(fd, defines_malloc ? VMT_HEAP_HOOKS_SYMBOLS_KNOWN_BYTES
+					: VMT_HEAP_HOOKS_SYMBOLS_BYTES);
 	vmt_sys_close(fd);
 }
 

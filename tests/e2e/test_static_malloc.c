@@ -80,6 +80,19 @@ record_heap(const char *program, const char *mode, const char *const options[], 
 	return root;
 }
 
+static void
+check_doctor(const char *program, const char *words)
+{
+	const char *const argv[] = {built("vmtrace"), "doctor", "--", program, NULL};
+	struct run run;
+
+	run_program(&run, argv, (const char *const[]){"COLUMNS=600", NULL});
+	assert_int_equal(run.exit_status, 0);
+	if (!strstr(run.out, words))
+		fail_msg("no \"%s\" in: %s", words, run.out);
+	run_free(&run);
+}
+
 static const char *const all[] = {"--malloc", "all", NULL};
 
 /* Byte for byte what the program's books say, and nothing bypassed the recorder. */
@@ -106,6 +119,7 @@ check_books(const char *compiler, const char *flag, const char *mode)
 	assert_string_equal(json_string_value(member(member(root, "coverage"), "malloc")), "all");
 	assert_false(has_spot(root, "bypassed"));
 	assert_false(has_spot(root, "allocator in the program's code"));
+	check_doctor(program, "blocks are recorded by changing its ");
 	json_decref(root);
 	run_free(&run);
 }
@@ -174,6 +188,7 @@ test_stripped(void **state)
 	assert_true(link_heap(program, "gcc", "-static", "-s"));
 	root = record_heap(program, NULL, all, &run);
 	assert_true(has_spot(root, "blocks of a malloc in it are not"));
+	check_doctor(program, "no symbol says where that is");
 	assert_int_equal(held(root, "hold", "end_count"), 0);
 	assert_string_equal(json_string_value(member(member(root, "coverage"), "malloc")), "off");
 	json_decref(root);

@@ -61,9 +61,7 @@ say_static(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "start it by vmtrace record",
 		       "LD_PRELOAD alone does not reach it, nor is it recorded as another "
 		       "program's child");
-	if (!program->is_go)
-		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "its mappings are recorded",
-			       "blocks of its malloc are not recorded");
+	vmt_doctor_malloc(doctor, program);
 }
 
 /* Code that a run time compiles has the names that it writes down. */
@@ -97,11 +95,8 @@ vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *prog
 	if (program->libc == VMT_PRELOADABLE_LIBC_OTHER)
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "try it: only glibc and musl were tested",
 			       "its dynamic loader is unknown to vmtrace");
-	if (program->defines_malloc && !obstacle)
-		vmt_doctor_say(
-		    doctor, VMT_DOCTOR_NOTE,
-		    "its mappings are recorded; for its blocks use the allocator's own profiler",
-		    "it defines its own malloc: its blocks are not recorded");
+	if (!doctor->is_static && !obstacle)
+		vmt_doctor_malloc(doctor, program);
 	if (program->is_go)
 		vmt_doctor_go(doctor, program);
 	if (!obstacle)

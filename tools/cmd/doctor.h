@@ -33,6 +33,8 @@ const char *vmt_doctor_remedy_of_denial(void);
 void vmt_doctor_program(struct vmt_doctor *doctor, const struct vmt_preloadable *program);
 /* What is special about a Go program. */
 void vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *program);
+/* How are the blocks of its own malloc seen, if it has one? After is_static is known. */
+void vmt_doctor_malloc(struct vmt_doctor *doctor, const struct vmt_preloadable *program);
 /* What a value of kernel.yama.ptrace_scope means for Go's own counters. */
 void vmt_doctor_go_counters(struct vmt_doctor *doctor, long ptrace_scope);
 void vmt_doctor_process(struct vmt_doctor *doctor, uint32_t pid);
