@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "blob/loaded_files.h"
+#include "capture/core/call_stacks.h"
 #include "capture/core/clock.h"
 #include "capture/core/config.h"
 #include "capture/core/cpu.h"
@@ -96,7 +97,8 @@ prepare(void)
 	vmt_recording.head->heap_is_glibc = vmt_blob_parameters.heap_is_glibc;
 	vmt_recording.head->heap_unseen_at = vmt_blob_parameters.heap_unseen_at;
 	(void)vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go, vmt_raw_entry_go);
-	vmt_raw_entry_set_up();
+	vmt_call_stacks_set_up(vmt_config.scarce);
+	vmt_call_stacks_count_in(vmt_recording.head);
 	/* The collector looks once the program has been let go. */
 	vmt_recording.awaits_collector = vmt_blob_parameters.starts;
 }
@@ -177,7 +179,7 @@ begin_heap(void)
 {
 	static const struct vmt_heap_next next = {.is_self_contained = false};
 
-	if (vmt_blob_parameters.state != VMT_BLOB_RECORDING || !vmt_raw_entry_tell_stacks())
+	if (vmt_blob_parameters.state != VMT_BLOB_RECORDING || !vmt_call_stacks_tell())
 		return;
 	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, vmt_config.malloc_mode);
 	vmt_heap_open_gate(&next);
@@ -219,7 +221,8 @@ run(void)
 _Static_assert(offsetof(struct vmt_blob_parameters, resume_pc) == 0 &&
 		   offsetof(struct vmt_blob_parameters, resume_sp) == 8,
 	       "as in vmt_blob_start");
-_Static_assert(sizeof(room_for_stack) == 131072, "as in vmt_blob_start");
+_Static_assert(sizeof(room_for_stack) == 131072 && VMT_THREAD_STATE_BYTES == 256,
+	       "as in vmt_blob_start");
 
 #if defined(__x86_64__)
 __asm__(".pushsection .text\n"
@@ -228,6 +231,7 @@ __asm__(".pushsection .text\n"
 	"vmt_blob_start:\n"
 	"	leaq 131072+room_for_stack(%rip), %rsp\n"
 	"	andq $-65536, %rsp\n"
+	"	subq $256, %rsp\n"
 	"	xorl %ebp, %ebp\n"
 	"	cld\n"
 	"	call run\n"

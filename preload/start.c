@@ -5,6 +5,7 @@
 #include "base/session.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "capture/core/call_stacks.h"
 #include "capture/core/clock.h"
 #include "capture/core/config.h"
 #include "capture/core/cpu.h"
@@ -185,8 +186,10 @@ prepare_program(void)
 	lend_library();
 	vmt_capture_set_up();
 	vmt_recording.head->stack_mode = vmt_recording.stack_mode;
-	if (vmt_go_runtime_set_up(dl_iterate_phdr, vmt_config.go, vmt_raw_entry_go))
-		vmt_raw_entry_set_up();
+	if (vmt_go_runtime_set_up(dl_iterate_phdr, vmt_config.go, vmt_raw_entry_go)) {
+		vmt_call_stacks_set_up(vmt_config.scarce);
+		vmt_call_stacks_count_in(vmt_recording.head);
+	}
 }
 
 /* NULL, or why nothing can be recorded. */

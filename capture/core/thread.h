@@ -4,8 +4,8 @@
  * The library has one thread-local variable, in the static area (initial-exec), zero at birth and
  * without a destructor. Code that is put into a process from outside has none: compiled with
  * VMT_THREAD_ON_STACK it runs on a stack of its own, aligned to its size, that has the state at its
- * lower end; or on the program's, where vmt_thread_find has found a state before. Hooks read it
- * through vmt_thread_mine alone.
+ * upper end, out of the way of what runs over; or on the program's, where vmt_thread_find has found
+ * a state before. Hooks read it through vmt_thread_mine alone.
  */
 #ifndef VMT_THREAD_H
 #define VMT_THREAD_H
@@ -46,6 +46,7 @@ _Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of
 
 #if defined(VMT_THREAD_ON_STACK)
 #define VMT_THREAD_STACK_BYTES (UINT64_C(64) << 10)
+#define VMT_THREAD_STATE_BYTES 256u
 
 /* Set-up: [low, low + bytes) are the stacks of our own. Until then all code runs on one. */
 struct vmt_thread_stacks {
@@ -67,7 +68,8 @@ vmt_thread_mine(void)
 	if (__builtin_expect(here - vmt_thread_stacks.low >= vmt_thread_stacks.bytes, 0) &&
 	    vmt_thread_stacks.bytes != 0)
 		return vmt_thread_find();
-	return (struct vmt_thread *)(here & ~(VMT_THREAD_STACK_BYTES - 1));
+	return (struct vmt_thread *)((here | (VMT_THREAD_STACK_BYTES - 1)) + 1 -
+				     VMT_THREAD_STATE_BYTES);
 }
 
 static inline bool

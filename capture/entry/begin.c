@@ -3,9 +3,9 @@
 #include "base/procfs.h"
 #include "base/session.h"
 #include "base/sys.h"
+#include "capture/core/call_stacks.h"
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
-#include "capture/entry/raw_entry.h"
 #include "capture/go/go_runtime.h"
 #include "capture/modules/modules.h"
 #include "capture/record/retreat.h"
@@ -125,6 +125,7 @@ prepare_child(void)
 	head->heap_unseen = parent.head->heap_unseen;
 	head->heap_is_glibc = parent.head->heap_is_glibc;
 	head->heap_unseen_at = parent.head->heap_unseen_at;
+	vmt_call_stacks_count_in(head);
 	vmt_sys_munmap(parent.head, parent.mapped_bytes);
 	head->forked_from = parent.random_id;
 	head->notes |= VMT_NOTE_FORKED;
@@ -135,6 +136,7 @@ prepare_child(void)
 static void
 forget_parent(void)
 {
+	vmt_call_stacks_count_in(NULL);
 	vmt_sys_munmap(parent.head, parent.mapped_bytes);
 	vmt_recording.head = NULL;
 	vmt_recording.head_mapped_bytes = 0;
@@ -153,7 +155,7 @@ begin_in_child(void)
 	parent.random_id = process->random_id;
 	vmt_samples_clear();
 	vmt_retreat_forked();
-	vmt_raw_entry_forked();
+	vmt_call_stacks_forked();
 	process->slot = NULL;
 	process->execs = 0; /* of other threads of the parent */
 	why = begin_trace(&child);

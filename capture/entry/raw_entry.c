@@ -1,8 +1,8 @@
 #include "capture/entry/raw_entry.h"
 
-#include "base/atomic.h"
+#include "capture/core/call_stacks.h"
 #include "capture/core/guard.h"
-#include "capture/core/own_memory.h"
+#include "capture/entry/filter.h"
 #include "capture/entry/route.h"
 #include "capture/go/go_patch.h"
 #include "capture/trace/open.h"
@@ -10,10 +10,6 @@
 #include <stddef.h>
 
 #if defined(__x86_64__)
-
-#define STACKS 64u
-#define STACK_SHIFT 16 /* 64 KiB */
-#define STACK_BYTES (UINT64_C(1) << STACK_SHIFT)
 
 /* The registers of the caller as the entry pushes them. */
 struct registers {
@@ -29,94 +25,18 @@ struct registers {
 	uint64_t rsp;
 };
 
-/* What the entry uses. Bit i set: stack i is free. */
-struct pool {
-	uint64_t free;
-	uint64_t base;
-	uint64_t first_top; /* end of stack 0 */
-	uint64_t missed;
-};
-
-__attribute__((used)) static struct pool pool;
-
-_Static_assert(offsetof(struct pool, base) == 8 && offsetof(struct pool, first_top) == 16 &&
-		   offsetof(struct pool, missed) == 24,
+_Static_assert(offsetof(struct vmt_call_stacks, free) == 0 &&
+		   offsetof(struct vmt_call_stacks, base) == 8 &&
+		   offsetof(struct vmt_call_stacks, first_top) == 16 &&
+		   offsetof(struct vmt_call_stacks, missed) == 24 &&
+		   offsetof(struct vmt_call_stacks, counter) == 32 &&
+		   offsetof(struct vmt_call_stacks, notes) == 40 && VMT_NOTE_SECCOMP == 4 &&
+		   VMT_CALL_STACK_SHIFT == 16,
 	       "as in the entries");
 _Static_assert(offsetof(struct vmt_raw_entry_site, exit) == 0 &&
 		   offsetof(struct vmt_raw_entry_site, bypass) == 8,
 	       "as in vmt_raw_entry_site");
 _Static_assert(VMT_GO_PATCH_SITE_SHIFT == 16, "as in vmt_raw_entry_go");
-
-/* Where a thread's state lies at the end of its stack, each is aligned to its size. */
-#if defined(VMT_THREAD_ON_STACK)
-_Static_assert(VMT_THREAD_STACK_BYTES == STACK_BYTES, "the thread's state is found by that");
-#define ALIGNMENT_BYTES STACK_BYTES
-#else
-#define ALIGNMENT_BYTES 1
-#endif
-
-void
-vmt_raw_entry_set_up(void)
-{
-	unsigned char *memory =
-	    vmt_own_memory_map_listed(STACKS * STACK_BYTES + ALIGNMENT_BYTES - 1);
-
-	if (!memory)
-		return;
-	pool.base = ((uint64_t)memory + ALIGNMENT_BYTES - 1) & ~(ALIGNMENT_BYTES - 1);
-	pool.first_top = pool.base + STACK_BYTES;
-	vmt_atomic_store_release(&pool.free, UINT64_MAX);
-}
-
-bool
-vmt_raw_entry_tell_stacks(void)
-{
-#if defined(VMT_THREAD_ON_STACK)
-	if (pool.base != 0)
-		vmt_thread_stacks = (struct vmt_thread_stacks){pool.base, STACKS * STACK_BYTES};
-#endif
-	return pool.base != 0;
-}
-
-void
-vmt_raw_entry_forked(void)
-{
-	uint64_t mine = ((uint64_t)__builtin_frame_address(0) - pool.base) >> STACK_SHIFT;
-
-	if (pool.base != 0)
-		vmt_atomic_store_relaxed(&pool.free,
-					 mine < STACKS ? ~(UINT64_C(1) << mine) : UINT64_MAX);
-}
-
-/* The stack was another thread's before. A handler of the program that has interrupted the recorder
- * on the program's own stack is inside: its calls pass through. */
-static void
-begin_thread(const struct registers *registers)
-{
-#if defined(VMT_THREAD_ON_STACK)
-	struct vmt_thread *mine = vmt_thread_mine();
-	const struct vmt_thread *own = vmt_thread_find();
-
-	*mine = (struct vmt_thread){.entered_frame = UINT64_MAX};
-	if (own && own->depth != 0 &&
-	    !vmt_guard_hook_abandoned(own->entered_frame, (const void *)registers->rsp))
-		mine->depth = 1;
-#else
-	(void)registers;
-#endif
-}
-
-static void
-publish_missed(void)
-{
-	uint64_t missed = vmt_atomic_load_relaxed(&pool.missed);
-	uint32_t outer;
-
-	if (missed == 0 || !vmt_guard_hold(&outer))
-		return;
-	vmt_atomic_store_relaxed(&vmt_recording.head->go.missed_calls, missed);
-	vmt_guard_let_go(outer);
-}
 
 __attribute__((cold, noinline)) static void
 await_collector(void)
@@ -131,7 +51,7 @@ await_collector(void)
 }
 
 /* Returns what the kernel did. */
-__attribute__((used)) static long
+static long
 handle(const struct registers *registers)
 {
 	struct vmt_raw_call call = {
@@ -142,11 +62,31 @@ handle(const struct registers *registers)
 	struct vmt_route_caller caller = {
 	    .place = {.pc = registers->exit, .sp = registers->rsp, .rbp = registers->rbp}};
 
-	begin_thread(registers);
 	if (vmt_atomic_load_relaxed(&vmt_recording.awaits_collector))
 		await_collector();
-	publish_missed();
 	return vmt_route(&call, &caller);
+}
+
+__attribute__((used)) static long
+handle_go(const struct registers *registers)
+{
+	vmt_call_stacks_begin(registers->rsp);
+	return handle(registers);
+}
+
+/* A number of LATER: nothing was done, and the entry makes the call itself. */
+#define LATER UINT64_MAX
+
+/* No filter is installed while signals are blocked: it may forbid to let them through again. */
+__attribute__((used)) static long
+handle_site(struct registers *registers)
+{
+	vmt_call_stacks_begin(registers->rsp);
+	if (!vmt_route_filters((long)registers->number, (long)registers->rdi))
+		return handle(registers);
+	vmt_filter_begin(&(struct vmt_filter){.strict = false});
+	registers->number = LATER;
+	return 0;
 }
 
 /*
@@ -154,12 +94,12 @@ handle(const struct registers *registers)
  * touched.
  */
 #define TAKE_STACK                                                                                 \
-	"1:	bsfq pool(%rip), %rcx\n"                                                               \
+	"1:	bsfq vmt_call_stacks(%rip), %rcx\n"                                                    \
 	"	jz 2f\n"                                                                                 \
-	"	lock btrq %rcx, pool(%rip)\n"                                                            \
+	"	lock btrq %rcx, vmt_call_stacks(%rip)\n"                                                 \
 	"	jnc 1b\n"                                                                                \
 	"	shlq $16, %rcx\n"                                                                        \
-	"	addq 16+pool(%rip), %rcx\n"                                                              \
+	"	addq 16+vmt_call_stacks(%rip), %rcx\n"                                                   \
 	"	movq %rsp, -8(%rcx)\n"                                                                   \
 	"	leaq -8(%rcx), %rsp\n"
 
@@ -176,7 +116,7 @@ handle(const struct registers *registers)
 #endif
 
 /* On its own stack, with the exit in r11, which comes back; the result is in rax. */
-#define RUN_HANDLER                                                                                \
+#define RUN_HANDLER(handler)                                                                       \
 	"	pushq %rbp\n"                                                                            \
 	"	pushq %rdi\n"                                                                            \
 	"	pushq %rsi\n"                                                                            \
@@ -187,7 +127,7 @@ handle(const struct registers *registers)
 	"	pushq %rax\n"                                                                            \
 	"	pushq %r11\n"                                                                            \
 	"	movq %rsp, %rdi\n" SAVE_VECTORS "	xorl %ebp, %ebp\n"                               \
-	"	call handle\n" RESTORE_VECTORS "	popq %r11\n"                                      \
+	"	call " handler "\n" RESTORE_VECTORS "	popq %r11\n"                                 \
 	"	popq %rcx\n"                                                                             \
 	"	popq %r9\n"                                                                              \
 	"	popq %r8\n"                                                                              \
@@ -200,9 +140,9 @@ handle(const struct registers *registers)
 /* rcx: an address on the stack. Once its bit is set again it is another thread's: nothing is read
  * from it after that. */
 #define GIVE_STACK_BACK                                                                            \
-	"	subq 8+pool(%rip), %rcx\n"                                                               \
+	"	subq 8+vmt_call_stacks(%rip), %rcx\n"                                                    \
 	"	shrq $16, %rcx\n"                                                                        \
-	"	lock btsq %rcx, pool(%rip)\n"
+	"	lock btsq %rcx, vmt_call_stacks(%rip)\n"
 
 /*
  * A handler of the program must not run on a stack of ours: it may need a larger one, may look
@@ -227,7 +167,11 @@ handle(const struct registers *registers)
 	"	movq 40(%rsp), %rax\n"                                                                   \
 	"	movq 48(%rsp), %r11\n"
 
-_Static_assert(offsetof(struct vmt_guard, no_syscalls) == 0, "as in vmt_raw_entry_site");
+/* Once the program has a filter of system calls, nothing else runs: the calls that are missed are
+ * counted where the trace has them, if it is this process's. */
+_Static_assert(offsetof(struct vmt_guard, no_syscalls) == 0 &&
+		   offsetof(struct vmt_owner, state) == 0 && VMT_OWNER_RECORDING == 2,
+	       "as in vmt_raw_entry_site");
 
 /* At the top of our stack: the caller's stack pointer, the mask, the call's number. */
 __asm__(".pushsection .rodata\n"
@@ -255,59 +199,92 @@ __asm__(".pushsection .rodata\n"
 	"	leaq every_signal(%rip), %rsi\n"
 	"	movq %rsp, %rdx\n" SET_MASK "	testq %rax, %rax\n"
 	"	jnz 4f\n"
-	"1:	bsfq pool(%rip), %rcx\n"
+	"1:	bsfq vmt_call_stacks(%rip), %rcx\n"
 	"	jz 2f\n"
-	"	lock btrq %rcx, pool(%rip)\n"
+	"	lock btrq %rcx, vmt_call_stacks(%rip)\n"
 	"	jnc 1b\n"
 	"	shlq $16, %rcx\n"
-	"	addq 16+pool(%rip), %rcx\n"
+	"	addq 16+vmt_call_stacks(%rip), %rcx\n"
 	"	movq (%rsp), %r11\n"
 	"	movq %r11, -16(%rcx)\n"
 	"	leaq " KEPT "(%rsp), %r11\n"
 	"	movq %r11, -24(%rcx)\n" LOAD_KEPT "	movl %eax, %eax\n"
 	"	movq %rax, -8(%rcx)\n"
 	"	leaq -24(%rcx), %rsp\n"
-	"	movq (%r11), %r11\n" RUN_HANDLER "	movq %rsp, %rcx\n"
-	"	movq (%rcx), %rsp\n"
-	"	cmpl $11, 16(%rcx)\n"
-	"	je 5f\n"
-	"	leaq -" KEPT "(%rsp), %rsp\n"
-	"	movq %r11, 48(%rsp)\n"
-	"	movq %rax, 40(%rsp)\n"
-	"	movq %rdi, 32(%rsp)\n"
-	"	movq %rsi, 24(%rsp)\n"
-	"	movq %rdx, 16(%rsp)\n"
-	"	movq %r10, 8(%rsp)\n"
-	"	movq 8(%rcx), %rax\n"
-	"	movq %rax, (%rsp)\n" GIVE_STACK_BACK "	movq %rsp, %rsi\n"
-	"	xorl %edx, %edx\n" SET_MASK LOAD_KEPT "	leaq " KEPT "(%rsp), %rsp\n"
-	"	jmpq *%r11\n"
-	"5:	movq %rdi, -8(%rcx)\n"
-	"	movq %rsi, -16(%rcx)\n"
-	"	movq %rdx, -24(%rcx)\n"
-	"	movq %r10, -32(%rcx)\n"
-	"	movq %r9, -40(%rcx)\n"
-	"	movq %rax, -48(%rcx)\n"
-	"	movq %r11, -56(%rcx)\n"
-	"	movq %rcx, %r9\n"
-	"	leaq 8(%rcx), %rsi\n"
-	"	xorl %edx, %edx\n" SET_MASK "	movq %r9, %rcx\n"
-	"	movq -8(%rcx), %rdi\n"
-	"	movq -16(%rcx), %rsi\n"
-	"	movq -24(%rcx), %rdx\n"
-	"	movq -32(%rcx), %r10\n"
-	"	movq -40(%rcx), %r9\n"
-	"	movq -48(%rcx), %rax\n"
-	"	movq -56(%rcx), %r11\n" GIVE_STACK_BACK "	jmpq *%r11\n"
-	"2:	movq %rsp, %rsi\n"
-	"	xorl %edx, %edx\n" SET_MASK "4:	lock incq 24+pool(%rip)\n" LOAD_KEPT "	leaq " KEPT
-	"(%rsp), %rsp\n"
-	"	jmpq *8(%r11)\n"
-	"3:	lock incq 24+pool(%rip)\n"
-	"	jmpq *8(%r11)\n"
-	"	.cfi_endproc\n"
-	".size vmt_raw_entry_site, . - vmt_raw_entry_site\n"
-	".popsection\n");
+	"	movq (%r11), %r11\n" RUN_HANDLER(
+	    "handle_site") "	incq %rcx\n"
+			   "	jz 7f\n"
+			   "	movq %rsp, %rcx\n"
+			   "	movq (%rcx), %rsp\n"
+			   "	cmpl $11, 16(%rcx)\n"
+			   "	je 5f\n"
+			   "	leaq -" KEPT "(%rsp), %rsp\n"
+			   "	movq %r11, 48(%rsp)\n"
+			   "	movq %rax, 40(%rsp)\n"
+			   "	movq %rdi, 32(%rsp)\n"
+			   "	movq %rsi, 24(%rsp)\n"
+			   "	movq %rdx, 16(%rsp)\n"
+			   "	movq %r10, 8(%rsp)\n"
+			   "	movq 8(%rcx), %rax\n"
+			   "	movq %rax, (%rsp)\n" GIVE_STACK_BACK "	movq %rsp, %rsi\n"
+			   "	xorl %edx, %edx\n" SET_MASK LOAD_KEPT "	leaq " KEPT "(%rsp), %rsp\n"
+			   "	jmpq *%r11\n"
+			   "5:	movq %rdi, -8(%rcx)\n"
+			   "	movq %rsi, -16(%rcx)\n"
+			   "	movq %rdx, -24(%rcx)\n"
+			   "	movq %r10, -32(%rcx)\n"
+			   "	movq %r9, -40(%rcx)\n"
+			   "	movq %rax, -48(%rcx)\n"
+			   "	movq %r11, -56(%rcx)\n"
+			   "	movq %rcx, %r9\n"
+			   "	leaq 8(%rcx), %rsi\n"
+			   "	xorl %edx, %edx\n" SET_MASK "	movq %r9, %rcx\n"
+			   "	movq -8(%rcx), %rdi\n"
+			   "	movq -16(%rcx), %rsi\n"
+			   "	movq -24(%rcx), %rdx\n"
+			   "	movq -32(%rcx), %r10\n"
+			   "	movq -40(%rcx), %r9\n"
+			   "	movq -48(%rcx), %rax\n"
+			   "	movq -56(%rcx), %r11\n" GIVE_STACK_BACK "	jmpq *%r11\n"
+			   "7:	movq %rsp, %rcx\n"
+			   "	movq (%rcx), %rsp\n"
+			   "	leaq -" KEPT "(%rsp), %rsp\n"
+			   "	movq %r11, 48(%rsp)\n"
+			   "	movq 16(%rcx), %rax\n"
+			   "	movq %rax, 40(%rsp)\n"
+			   "	movq %rdi, 32(%rsp)\n"
+			   "	movq %rsi, 24(%rsp)\n"
+			   "	movq %rdx, 16(%rsp)\n"
+			   "	movq %r10, 8(%rsp)\n"
+			   "	movq 8(%rcx), %rax\n"
+			   "	movq %rax, (%rsp)\n" GIVE_STACK_BACK "	movq %rsp, %rsi\n"
+			   "	xorl %edx, %edx\n" SET_MASK LOAD_KEPT "	syscall\n"
+			   "	movq 40+vmt_call_stacks(%rip), %rcx\n"
+			   "	testq %rax, %rax\n"
+			   "	js 8f\n"
+			   "	jrcxz 9f\n"
+			   "	lock orl $4, (%rcx)\n"
+			   "	jmp 9f\n"
+			   "8:	movb $0, vmt_guard(%rip)\n"
+			   "9:	movq 48(%rsp), %r11\n"
+			   "	leaq " KEPT "(%rsp), %rsp\n"
+			   "	jmpq *%r11\n"
+			   "2:	movq %rsp, %rsi\n"
+			   "	xorl %edx, %edx\n" SET_MASK
+			   "4:	lock incq 24+vmt_call_stacks(%rip)\n" LOAD_KEPT "	leaq " KEPT
+			   "(%rsp), %rsp\n"
+			   "	jmpq *8(%r11)\n"
+			   "3:	lock incq 24+vmt_call_stacks(%rip)\n"
+			   "	movq vmt_guard_owner(%rip), %rcx\n"
+			   "	cmpl $2, (%rcx)\n"
+			   "	jne 6f\n"
+			   "	movq 32+vmt_call_stacks(%rip), %rcx\n"
+			   "	jrcxz 6f\n"
+			   "	lock incq (%rcx)\n"
+			   "6:	jmpq *8(%r11)\n"
+			   "	.cfi_endproc\n"
+			   ".size vmt_raw_entry_site, . - vmt_raw_entry_site\n"
+			   ".popsection\n");
 
 /* eax holds the site's number and the call's. The Go runtime has its handlers on stacks of their
  * own, and makes no such call in one. */
@@ -321,34 +298,19 @@ __asm__(".pushsection .text\n"
 	"	shrl $16, %ecx\n"
 	"	leaq vmt_go_patch_exits(%rip), %r11\n"
 	"	movq (%r11,%rcx,8), %r11\n"
-	"	movzwl %ax, %eax\n" RUN_HANDLER "	movq %rsp, %rcx\n"
-	"	movq (%rsp), %rsp\n" GIVE_STACK_BACK "	jmpq *%r11\n"
-	"2:	lock incq 24+pool(%rip)\n"
-	"	movl %eax, %ecx\n"
-	"	shrl $16, %ecx\n"
-	"	leaq vmt_go_patch_bypasses(%rip), %r11\n"
-	"	jmpq *(%r11,%rcx,8)\n"
-	"	.cfi_endproc\n"
-	".size vmt_raw_entry_go, . - vmt_raw_entry_go\n"
-	".popsection\n");
+	"	movzwl %ax, %eax\n" RUN_HANDLER(
+	    "handle_go") "	movq %rsp, %rcx\n"
+			 "	movq (%rsp), %rsp\n" GIVE_STACK_BACK "	jmpq *%r11\n"
+			 "2:	lock incq 24+vmt_call_stacks(%rip)\n"
+			 "	movl %eax, %ecx\n"
+			 "	shrl $16, %ecx\n"
+			 "	leaq vmt_go_patch_bypasses(%rip), %r11\n"
+			 "	jmpq *(%r11,%rcx,8)\n"
+			 "	.cfi_endproc\n"
+			 ".size vmt_raw_entry_go, . - vmt_raw_entry_go\n"
+			 ".popsection\n");
 
 #else
-
-void
-vmt_raw_entry_set_up(void)
-{
-}
-
-bool
-vmt_raw_entry_tell_stacks(void)
-{
-	return false;
-}
-
-void
-vmt_raw_entry_forked(void)
-{
-}
 
 void
 vmt_raw_entry_go(void)

@@ -7,10 +7,10 @@
  * (route.h); the entry goes on to the site's exit with rax as the kernel's.
  *
  * A goroutine's stack may be nearly full, and C code may unmap the one that it runs on: an entry
- * takes one of 64 stacks of our own. When all are taken (counted) it goes on to the site's bypass,
- * with eax as it was: there the call is made unrecorded. vmt_raw_entry_site blocks all signals
- * meanwhile, by a call before and one after, and uses 184 bytes below the caller's stack pointer;
- * once the program has a filter of system calls its calls are made unrecorded. All
+ * takes one of our own (capture/core/call_stacks.h). When all are taken (counted) it goes on to the
+ * site's bypass, with eax as it was: there the call is made unrecorded. vmt_raw_entry_site blocks
+ * all signals meanwhile, by a call before and one after, and uses 184 bytes below the caller's
+ * stack pointer; once the program has a filter of system calls its calls are made unrecorded. All
  * registers but rax, rcx and r11 come back as they were. Vector registers: in the library those of
  * SSE, as the Go runtime's functions may change all the others; code compiled with
  * VMT_THREAD_ON_STACK touches none of them.
@@ -28,17 +28,6 @@ struct vmt_raw_entry_site {
 	uint64_t exit;	 /* behind the system call */
 	uint64_t bypass; /* makes it, with the number in bits 0..15 of eax */
 };
-
-/* Makes the stacks. Until then, and where there is no memory for them, every call is one that finds
- * no stack. Constructor only. */
-void vmt_raw_entry_set_up(void);
-
-/* From now on code that runs on no stack of our own is known to run on the program's (thread.h).
- * False: there are none. At the end of set-up. */
-bool vmt_raw_entry_tell_stacks(void);
-
-/* In a fork child, which has one thread: the stacks that other threads had are free. */
-void vmt_raw_entry_forked(void);
 
 /* Not to be called from C. */
 void vmt_raw_entry_go(void);

@@ -86,10 +86,17 @@ make_prctl(struct vmt_raw_call *call, const struct vmt_route_caller *caller)
 	return vmt_raw_call_make(call);
 }
 
+bool
+vmt_route_filters(long number, long word)
+{
+	return (number == SYS_prctl && word == PR_SET_SECCOMP) ||
+	       (number == SYS_seccomp && (uint64_t)word < SECCOMP_GET_ACTION_AVAIL);
+}
+
 static long
 make_seccomp(struct vmt_raw_call *call)
 {
-	if (call->words[0] >= SECCOMP_GET_ACTION_AVAIL)
+	if (!vmt_route_filters(call->number, call->words[0]))
 		return vmt_raw_call_make(call);
 	return install_filter(call, call->words[0] == SECCOMP_SET_MODE_STRICT);
 }

@@ -19,6 +19,9 @@ struct vmt_route_caller {
 	uint32_t notes; /* VMT_NOTE_*, added where a memory call is recorded */
 };
 
+/* Whether a call installs a filter of system calls: by its number and first word. */
+bool vmt_route_filters(long number, long word);
+
 long vmt_route(struct vmt_raw_call *call, const struct vmt_route_caller *caller);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/pages.h"
 #include "base/sys.h"
+#include "capture/core/call_stacks.h"
 #include "capture/core/robust_trylock.h"
 #include "capture/core/threads_inside.h"
 
@@ -130,6 +131,7 @@ let_go(uint32_t depth)
 		vmt_atomic_store_release(&trace_stays, 1);
 		return;
 	}
+	vmt_call_stacks_count_in(NULL);
 	process->session = NULL;
 	process->slot = NULL;
 	process->head = NULL;

@@ -3,6 +3,7 @@
 #include "base/pages.h"
 #include "base/session.h"
 #include "base/sys.h"
+#include "capture/core/call_stacks.h"
 #include "capture/core/guard.h"
 #include "capture/core/robust_trylock.h"
 #include "capture/core/threads_inside.h"
@@ -41,7 +42,8 @@ own_memory(void)
 	const struct vmt_recording *process = &vmt_recording;
 	struct vmt_shortage_own own;
 
-	own.private_bytes = vmt_samples_mapped_bytes() + vmt_last_walk_mapped_bytes();
+	own.private_bytes = vmt_samples_mapped_bytes() + vmt_last_walk_mapped_bytes() +
+			    vmt_call_stacks_spare_bytes();
 	own.bytes = own.private_bytes + round_up(process->head_mapped_bytes);
 	if (process->session)
 		own.bytes += round_up(sizeof(*process->session));
@@ -76,6 +78,8 @@ unmap(void)
 
 	vmt_samples_unmap();
 	vmt_last_walk_unmap();
+	vmt_call_stacks_count_in(NULL);
+	vmt_call_stacks_give_up();
 	process->session = NULL;
 	process->slot = NULL;
 	process->head = NULL;

@@ -13,7 +13,7 @@
  * failure that finds nobody inside. Signals of the calling thread wait meanwhile. Not under a
  * seccomp filter, nor in a vfork child, nor after a call that chose its place (MAP_FIXED,
  * MREMAP_FIXED). What stays in any case: the library's own segments, the owner page, the filter of
- * samples.h, and what Go's patched calls use.
+ * samples.h, and those stacks of call_stacks.h that are in use.
  *
  * Between calls: not inside a hook. errno may be clobbered. Async-signal-safe.
  */

@@ -284,6 +284,18 @@ add_unseen_calls(struct vmt_report_draft *draft, const struct vmt_head *head)
 	    head->calls_unseen == 1 ? "," : ", the first", head->calls_unseen_at);
 }
 
+static int
+add_missed_calls(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	if (head->go.missed_calls == 0)
+		return 0;
+	return vmt_report_coverage_add(draft,
+				       "%" PRIu64 " raw system calls were not recorded: no stack "
+				       "was free to record them on, or the program has a filter of "
+				       "system calls",
+				       head->go.missed_calls);
+}
+
 /* Whether calls that were recorded may be missing in the trace, counted or not. */
 static bool
 has_losses(const struct vmt_report_draft *draft)
@@ -427,6 +439,8 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 		status = add_heap_functions(draft, head);
 	if (!status)
 		status = add_unseen_calls(draft, head);
+	if (!status)
+		status = add_missed_calls(draft, head);
 	if (!status)
 		status = add_thinned(draft);
 	if (!status)

@@ -212,13 +212,6 @@ add_blind_spots(struct vmt_report_draft *draft, const struct vmt_go *go)
 	for (size_t i = 0; !status && i < report->coverage.go_site_count; i++)
 		if (!report->coverage.go_sites[i].patched)
 			status = add_unpatched(draft, i);
-	if (!status && go->missed_calls)
-		status = vmt_report_coverage_add(
-		    draft,
-		    "%" PRIu64 " raw system calls were not recorded: no stack was "
-		    "free to record them on, or the program has a "
-		    "filter of system calls",
-		    go->missed_calls);
 	if (!status && go->flags & VMT_GO_RACE)
 		status = vmt_report_coverage_add(
 		    draft, "built with Go's race detector: its shadow memory, mapped "

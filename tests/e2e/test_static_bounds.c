@@ -1,0 +1,114 @@
+/*
+ * test_static_bounds.c: does a program that loads no library live as bare within its bounds?
+ *
+ * A limit of its address space, and a filter of its system calls: what the recorder can't do then
+ * is given up or left out, and said.
+ */
+#include "tests/e2e/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OWN_PIECES 32 /* of 64 KiB: the recorder's code and tables, as a library has them */
+
+static const char *
+link_static(const char *compiler)
+{
+	const char *program = scratch_file("static_bounds");
+	const char *const argv[] = {compiler,
+				    "-static",
+				    "-O1",
+				    "-D_GNU_SOURCE",
+				    "-o",
+				    program,
+				    "tests/target/static_bounds.c",
+				    NULL};
+	struct run run;
+
+	need_program(compiler);
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	return program;
+}
+
+static long
+pieces_of(const struct run *run)
+{
+	assert_int_equal(run->exit_status, 0);
+	return strtol(run->out, NULL, 10);
+}
+
+/* Where the limit is reached the recorder's memory goes, and the call is made again. */
+static void
+check_limit(const char *program, const char *kib)
+{
+	const char *const argv[] = {program, "limit", kib, NULL};
+	struct run bare;
+	struct run recorded;
+
+	run_program(&bare, argv, NULL);
+	record(&recorded, scratch_file("bounds.vmt"), NULL, argv);
+	assert_in_range(pieces_of(&recorded), pieces_of(&bare) - OWN_PIECES, pieces_of(&bare));
+	run_free(&bare);
+	run_free(&recorded);
+}
+
+static void
+test_limit_of_address_space(void **state)
+{
+	const char *program = link_static("gcc");
+	json_t *root;
+
+	(void)state;
+	check_limit(program, "4000");
+	check_limit(program, "16000");
+	root = report(scratch_file("bounds.vmt"), NULL);
+	assert_non_null(find_site(root, "mmap", "take", 40));
+	json_decref(root);
+}
+
+static bool
+has_blind_spot(json_t *root, const char *words)
+{
+	size_t index;
+	json_t *spot;
+
+	json_array_foreach(member(member(root, "coverage"), "blind_spots"), index, spot)
+	{
+		if (strstr(json_string_value(spot), words))
+			return true;
+	}
+	return false;
+}
+
+static void
+test_filter(void **state)
+{
+	const char *const argv[] = {link_static("gcc"), "filter", NULL};
+	struct run run;
+	json_t *root;
+
+	(void)state;
+	record(&run, scratch_file("filter.vmt"), NULL, argv);
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.out, "went on\n");
+	run_free(&run);
+	root = report(scratch_file("filter.vmt"), NULL);
+	assert_true(has_blind_spot(root, " raw system calls were not recorded"));
+	assert_non_null(find_site(root, "mmap", "take", 40));
+	assert_true(has_blind_spot(root, "the program installed a seccomp filter"));
+	json_decref(root);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_limit_of_address_space),
+	    cmocka_unit_test(test_filter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
