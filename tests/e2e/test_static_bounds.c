@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #define OWN_PIECES 32 /* of 64 KiB: the recorder's code and tables, as a library has them */
 
@@ -102,12 +103,46 @@ test_filter(void **state)
 	json_decref(root);
 }
 
+/* The command runs where nobody may do what puts the recorder into a program. */
+static void
+check_forbidden(long number)
+{
+	char text[32];
+	const char *const argv[] = {
+	    built("tests/target/without_call"),
+	    text,
+	    built("vmtrace"),
+	    "record",
+	    "-o",
+	    scratch_file("forbidden.vmt"),
+	    "--",
+	    built("tests/target/static_successor"),
+	    NULL,
+	};
+	struct run run;
+
+	snprintf(text, sizeof(text), "%ld", number);
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 37);
+	assert_non_null(strstr(run.err, "is not recorded: it may not be traced"));
+	run_free(&run);
+}
+
+static void
+test_tracing_is_forbidden(void **state)
+{
+	(void)state;
+	check_forbidden(SYS_ptrace);
+	check_forbidden(SYS_process_vm_readv);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_limit_of_address_space),
 	    cmocka_unit_test(test_filter),
+	    cmocka_unit_test(test_tracing_is_forbidden),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -187,6 +187,12 @@ a_setuid_program_of_somebody_else_is_an_obstacle(void **state)
 	assert_int_equal(inspect(path), 0);
 	assert_true(program.is_setuid);
 	assert_non_null(strstr(vmt_preloadable_obstacle(&program, &remedy), "privileges"));
+	assert_non_null(strstr(remedy, "run it as the user"));
+	/* Linked statically, too: to link it otherwise would be of no use. */
+	program.libc = VMT_PRELOADABLE_LIBC_NONE;
+	assert_non_null(strstr(vmt_preloadable_obstacle(&program, &remedy), "privileges"));
+	assert_non_null(strstr(remedy, "run it as the user"));
+	assert_false(vmt_preloadable_is_static(&program));
 	/* One of our own changes nothing. */
 	assert_int_equal(chown(path, getuid(), getgid()), 0);
 	assert_int_equal(chmod(path, 04755), 0);

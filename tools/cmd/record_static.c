@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PREFIX "VMTRACE_"
@@ -72,21 +75,64 @@ inject(void *context, pid_t pid)
 	return start.signal;
 }
 
+/* What is done to the program, and a filter of system calls may kill for. */
+_Noreturn static void
+try_to_trace(void)
+{
+	char byte = 1;
+	char copy;
+	struct iovec from = {&byte, 1};
+	struct iovec to = {&copy, 1};
+
+	if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != 1 ||
+	    ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		_exit(errno);
+	_exit(0);
+}
+
+/* Whether that may be done, tried where nothing is lost. 0, or an errno; EACCES: who does it is
+ * killed. */
+static int
+find_refusal(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		try_to_trace();
+	if (pid < 0)
+		return errno;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EACCES;
+}
+
+static void
+complain_of_refusal(const char *command, int refusal)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why), "it may not be traced: %s", strerror(refusal));
+	complain(command, why);
+}
+
 int
 vmt_record_static_start(struct vmt_launch *launch, char **argv, int *status, struct vmt_err *err)
 {
 	struct attempt attempt = {.command = argv[0]};
-	char why[128];
-	int untraced = 0;
-	int result = gather_settings(&attempt, err);
+	int untraced = find_refusal();
+	int result;
 
+	if (untraced != 0) {
+		complain_of_refusal(argv[0], untraced);
+		return vmt_launch_start(launch, argv, status, err);
+	}
+	result = gather_settings(&attempt, err);
 	if (result < 0)
 		return result;
 	result = vmt_launch_start_stopped(launch, argv, inject, &attempt, &untraced, status, err);
 	free(attempt.settings);
-	if (untraced != 0) {
-		snprintf(why, sizeof(why), "it may not be traced: %s", strerror(untraced));
-		complain(argv[0], why);
-	}
+	if (untraced != 0)
+		complain_of_refusal(argv[0], untraced);
 	return result;
 }

@@ -332,12 +332,17 @@ vmt_preloadable_inspect(struct vmt_preloadable *program, const char *command, st
 	return result;
 }
 
+static bool
+gains_privileges(const struct vmt_preloadable *program)
+{
+	return program->is_setuid || program->has_capabilities;
+}
+
 bool
 vmt_preloadable_is_static(const struct vmt_preloadable *program)
 {
 	return MACHINE == EM_X86_64 && program->right_machine && !program->is_library &&
-	       program->libc == VMT_PRELOADABLE_LIBC_NONE && !program->is_setuid &&
-	       !program->has_capabilities;
+	       program->libc == VMT_PRELOADABLE_LIBC_NONE && !gains_privileges(program);
 }
 
 const char *
@@ -351,16 +356,18 @@ vmt_preloadable_obstacle(const struct vmt_preloadable *program, const char **rem
 		*remedy = "run doctor on the program that loads it";
 		return "it is a shared object, not a program";
 	}
+	if (gains_privileges(program)) {
+		*remedy = "run it as the user it changes to, or a copy without set-id bits and "
+			  "capabilities";
+		return program->libc == VMT_PRELOADABLE_LIBC_NONE
+			   ? "it gains privileges at its start, so nothing is put into it"
+			   : "it gains privileges at its start, so the loader ignores LD_PRELOAD";
+	}
 	if (program->libc == VMT_PRELOADABLE_LIBC_NONE) {
 		*remedy = program->is_go ? "build it with cgo: CGO_ENABLED=1 go build "
 					   "-ldflags=-linkmode=external"
 					 : "link it dynamically (without -static)";
 		return "it is statically linked: no dynamic loader, no preload";
-	}
-	if (program->is_setuid || program->has_capabilities) {
-		*remedy = "run it as the user it changes to, or a copy without set-id bits and "
-			  "capabilities";
-		return "it gains privileges at its start, so the loader ignores LD_PRELOAD";
 	}
 	if (program->is_sanitized && !program->is_go_race) {
 		*remedy = "record a build without -fsanitize";
