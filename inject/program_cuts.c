@@ -175,8 +175,9 @@ vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts, uint64_t *first
 	for (size_t i = 0; i < cuts->sites_count; i++) {
 		if (is_possible(&sites_of(cuts)[i]))
 			continue;
-		if (count++ == 0)
+		if (count == 0)
 			*first = sites_of(cuts)[i].syscall;
+		count += 1 + sites_of(cuts)[i].others;
 	}
 	return count;
 }

@@ -15,7 +15,8 @@
 #define JUMP_BYTES 5u
 #define RUN 16u /* instructions of a straight run that are kept */
 #define AGREEMENT_BYTES 32u
-#define DOUBT_BYTES 256u /* so near to unknown bytes, in a gap, nothing is a site */
+#define CANDIDATES_MAX 8192u /* the largest programs have some hundreds */
+#define DOUBT_BYTES 256u     /* so near to unknown bytes, in a gap, nothing is a site */
 
 struct step {
 	uint64_t address;
@@ -53,7 +54,9 @@ struct finder {
 	struct vmt_register_numbers numbers; /* of the stretch that is read */
 	struct step run[RUN];		     /* instruction i of a run stands at i % RUN */
 	uint32_t run_count;
-	uint64_t done; /* code below it has been read */
+	uint64_t done;	     /* code below it has been read */
+	uint64_t first_left; /* of the candidates that are too many */
+	uint32_t left;
 	int error;
 };
 
@@ -176,6 +179,11 @@ add_candidate(struct finder *finder, uint64_t address, bool is_in_function)
 {
 	struct candidate candidate = {.syscall = address, .is_in_function = is_in_function};
 
+	if (finder->candidates.count == CANDIDATES_MAX) {
+		if (finder->left++ == 0)
+			finder->first_left = address;
+		return;
+	}
 	choose_cut(finder, &candidate);
 	find_number(finder, &candidate);
 	candidate.has_arguments = has_arguments(finder);
@@ -398,11 +406,29 @@ verdict_by_form(const struct vmt_code_map *map, uint64_t address)
 	return VMT_SITE_CUT;
 }
 
+/* They are noted in ascending order. */
+static bool
+has_unknown(const struct finder *finder, uint64_t low, uint64_t high)
+{
+	const uint64_t *unknown = addresses_of(&finder->unknown);
+	size_t first = 0;
+	size_t end = finder->unknown.count;
+
+	while (first < end) {
+		size_t half = first + (end - first) / 2;
+
+		if (unknown[half] < low)
+			first = half + 1;
+		else
+			end = half;
+	}
+	return first < finder->unknown.count && unknown[first] < high;
+}
+
 /* Whether bytes that are no instruction lie in its function, or near it in a gap. */
 static bool
 is_doubtful(const struct finder *finder, const struct candidate *candidate)
 {
-	const uint64_t *unknown = addresses_of(&finder->unknown);
 	struct vmt_code_stretch stretch;
 
 	if (!vmt_code_map_stretch(finder->map, candidate->syscall, &stretch))
@@ -413,10 +439,7 @@ is_doubtful(const struct finder *finder, const struct candidate *candidate)
 		if (stretch.end - candidate->syscall > DOUBT_BYTES)
 			stretch.end = candidate->syscall + DOUBT_BYTES;
 	}
-	for (size_t i = 0; i < finder->unknown.count; i++)
-		if (unknown[i] >= stretch.start && unknown[i] < stretch.end)
-			return true;
-	return false;
+	return has_unknown(finder, stretch.start, stretch.end);
 }
 
 static bool
@@ -509,25 +532,48 @@ write_site(const struct finder *finder, const struct candidate *candidate,
 }
 
 static void
+append_site(struct finder *finder, struct vmt_buffer *sites, size_t *count,
+	    const struct vmt_syscall_site *site)
+{
+	if (!vmt_buffer_reserve(sites, (*count + 1) * sizeof(*site))) {
+		finder->error = -ENOMEM;
+		return;
+	}
+	memcpy(sites->bytes + (*count)++ * sizeof(*site), site, sizeof(*site));
+}
+
+static void
+write_left(struct finder *finder, struct vmt_buffer *sites, size_t *count)
+{
+	struct vmt_syscall_site site = {
+	    .address = finder->first_left,
+	    .syscall = finder->first_left,
+	    .exit = finder->first_left + SYSCALL_BYTES,
+	    .number = VMT_SITE_ANY_NUMBER,
+	    .verdict = VMT_SITE_TOO_MANY,
+	    .others = finder->left - 1,
+	};
+
+	if (finder->left != 0)
+		append_site(finder, sites, count, &site);
+}
+
+static void
 write_sites(struct finder *finder, struct vmt_buffer *sites, size_t *count)
 {
 	const struct candidate *candidates = candidates_of(finder);
 	const struct vmt_code_watch *watches = watches_of(finder);
 
-	for (size_t i = 0; i < finder->candidates.count; i++) {
+	for (size_t i = 0; i < finder->candidates.count && finder->error == 0; i++) {
 		struct vmt_syscall_site site;
 
 		if (knows_number(&candidates[i], &watches[i]) &&
 		    !is_wanted(finder, candidates[i].number))
 			continue;
 		write_site(finder, &candidates[i], &watches[i], &site);
-		if (!vmt_buffer_reserve(sites, (*count + 1) * sizeof(site))) {
-			finder->error = -ENOMEM;
-			return;
-		}
-		memcpy(sites->bytes + *count * sizeof(site), &site, sizeof(site));
-		++*count;
+		append_site(finder, sites, count, &site);
 	}
+	write_left(finder, sites, count);
 }
 
 static void
@@ -582,6 +628,8 @@ vmt_syscall_sites_why(enum vmt_site_verdict verdict)
 		return "has bytes that are no known instruction";
 	case VMT_SITE_MAYBE_DATA:
 		return "may be data";
+	case VMT_SITE_TOO_MANY:
+		return "comes after more system calls than a program has";
 	}
 	return "";
 }

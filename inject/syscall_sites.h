@@ -33,6 +33,7 @@ enum vmt_site_verdict {
 	VMT_SITE_CANT_MOVE,    /* an instruction before it can't run elsewhere */
 	VMT_SITE_UNKNOWN_CODE, /* its function has bytes that are no known instruction */
 	VMT_SITE_MAYBE_DATA,   /* in no known function, and nothing before it looks like a call */
+	VMT_SITE_TOO_MANY,     /* others come before it; the last one, and stands for all of them */
 };
 
 struct vmt_syscall_site {
@@ -43,6 +44,8 @@ struct vmt_syscall_site {
 	uint8_t verdict;   /* enum vmt_site_verdict */
 	uint8_t cut_bytes; /* address + cut_bytes == syscall */
 	uint8_t original[VMT_SITE_CUT_BYTES];
+	uint32_t
+	    others; /* that a VMT_SITE_TOO_MANY stands for beside itself, whatever their calls */
 };
 
 /* The numbers of the system calls that are wanted. */

@@ -506,6 +506,37 @@ each_syscall_of_a_c_library_is_found(void **state)
 }
 
 /* ... whose functions are those of Go's own table. */
+/* What that would cost has a bound; those that are left are counted. */
+static void
+of_too_many_the_first_are_taken(void **state)
+{
+	static const uint8_t call[] = {0xb8, 9, 0, 0, 0, 0x0f, 0x05};
+	static uint8_t code[10000 * sizeof(call)];
+	const struct vmt_code_segment segment = {CODE, sizeof(code), code, true};
+	struct vmt_code_map map = {0};
+	struct vmt_buffer found = {0};
+	const struct vmt_syscall_site *sites;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(code); i += sizeof(call))
+		memcpy(code + i, call, sizeof(call));
+	assert_int_equal(vmt_code_map_add_segment(&map, &segment), 0);
+	vmt_code_map_settle(&map);
+	assert_int_equal(vmt_syscall_sites_find(&map, &wanted, &found, &count), 0);
+	sites = (const void *)found.bytes;
+	assert_true(count > 1000 && count < 10000);
+	for (size_t i = 0; i + 1 < count; i++) {
+		assert_int_equal(sites[i].verdict, VMT_SITE_CUT);
+		assert_int_equal(sites[i].address, CODE + i * sizeof(call));
+	}
+	assert_int_equal(sites[count - 1].verdict, VMT_SITE_TOO_MANY);
+	assert_int_equal(sites[count - 1].syscall, CODE + (count - 1) * sizeof(call) + 5);
+	assert_int_equal(count + sites[count - 1].others, 10000);
+	vmt_buffer_free(&found);
+	vmt_code_map_close(&map);
+}
+
 static void
 each_syscall_of_a_go_program_is_found(void **state)
 {
@@ -545,6 +576,7 @@ main(void)
 	    cmocka_unit_test(known_functions_of_go_are_left_to_their_patch),
 	    cmocka_unit_test(each_syscall_of_a_function_is_judged_by_itself),
 	    cmocka_unit_test(each_syscall_of_a_c_library_is_found),
+	    cmocka_unit_test(of_too_many_the_first_are_taken),
 	    cmocka_unit_test(each_syscall_of_a_go_program_is_found),
 	};
 
