@@ -114,6 +114,7 @@ read_strace(struct calls *calls, const char *path)
 	static char lines[64][512]; /* unfinished calls, by thread */
 	static long other;	    /* a child that became another program */
 	static char line[65536];
+	unsigned long pool;
 	bool begun = false;
 	FILE *log = fopen(path, "r");
 
@@ -128,7 +129,11 @@ read_strace(struct calls *calls, const char *path)
 		char *resumed = strstr(line, " resumed>");
 
 		if (strstr(line, "(NULL, 4194304, PROT_READ|PROT_WRITE, "
-				 "MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE") != NULL) {
+				 "MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE") != NULL &&
+		    strstr(line, " = 0x") != NULL &&
+		    sscanf(strstr(line, " = 0x"), " = 0x%lx", &pool) == 1) {
+			/* The library closes pages between its stacks. */
+			add_call(&stacks, "stack", pool, 4194304);
 			begun = true;
 			continue;
 		}
