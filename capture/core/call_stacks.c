@@ -104,6 +104,13 @@ vmt_call_stacks_forked(void)
 	vmt_atomic_store_relaxed(&vmt_call_stacks.missed, 0);
 }
 
+bool
+vmt_call_stacks_are_free(void)
+{
+	return vmt_atomic_load_acquire(&vmt_call_stacks.free) ==
+	       vmt_atomic_load_relaxed(&vmt_call_stacks.there);
+}
+
 /* The count may be ahead of this one: calls that a filter made others miss go there at once. */
 static void
 publish_missed_slow(uint64_t *counter)

@@ -42,6 +42,9 @@ void vmt_call_stacks_set_up(bool scarce);
 /* In a fork child, which has one thread: all but the one that it runs on are free. */
 void vmt_call_stacks_forked(void);
 
+/* Whether no thread is on one. Only while no other thread runs does that stay so. */
+bool vmt_call_stacks_are_free(void);
+
 /* On one of them, before anything else is called. caller_sp: the program's stack pointer. */
 void vmt_call_stacks_begin(uint64_t caller_sp);
 

@@ -13,6 +13,7 @@
 
 uint64_t vmt_go_patch_exits[VMT_GO_SITES];
 uint64_t vmt_go_patch_bypasses[VMT_GO_SITES];
+struct vmt_go_patch_left vmt_go_patch_left;
 
 #if defined(__x86_64__)
 
@@ -60,11 +61,7 @@ struct patcher {
 	const void *entry;
 	const char *refusal;
 	unsigned char *stubs; /* a page near the text, writable; NULL: none yet */
-	struct patch {
-		uint64_t address;
-		uint64_t stub;
-		uint8_t bytes;
-	} patches[VMT_GO_SITES];
+	struct vmt_go_patch_place patches[VMT_GO_SITES];
 	uint32_t count;
 };
 
@@ -194,7 +191,7 @@ static void
 write_stub(struct patcher *patcher, const struct form *form, uint32_t index, uint64_t function)
 {
 	static const unsigned char low_half[] = {0x0f, 0xb7, 0xc0}; /* movzwl %ax,%eax */
-	struct patch *patch = &patcher->patches[patcher->count];
+	struct vmt_go_patch_place *patch = &patcher->patches[patcher->count];
 	unsigned char *stub = patcher->stubs + (uint64_t)patcher->count++ * STUB_BYTES;
 	uint64_t system_call = syscall_of(form, function);
 	struct writer writer = {stub};
@@ -214,7 +211,7 @@ write_stub(struct patcher *patcher, const struct form *form, uint32_t index, uin
 	put_jump(&writer, (uint64_t)writer.at, system_call);
 	vmt_assert(writer.at <= stub + STUB_BYTES);
 	vmt_go_patch_exits[index] = system_call + SYSCALL_BYTES;
-	*patch = (struct patch){function + form->cut, (uint64_t)stub, form->cut_bytes};
+	*patch = (struct vmt_go_patch_place){function + form->cut, (uint64_t)stub, form->cut_bytes};
 }
 
 static bool
@@ -224,6 +221,18 @@ matches(const struct vmt_go_code *code, const struct form *form, uint64_t bias)
 	       memcmp((const void *)(code->address + bias), form->bytes, form->bytes_count) == 0;
 }
 
+/* Somebody else writes it while others run, or is killed meanwhile: two pages are not written at
+ * once. */
+static bool
+is_divided(const struct form *form, uint64_t function)
+{
+	uint64_t first = function + form->cut;
+
+	return vmt_go_patch_left.wanted &&
+	       vmt_pages_down(first, vmt_page_bytes) !=
+		   vmt_pages_down(first + JUMP_BYTES - 1, vmt_page_bytes);
+}
+
 static void
 plan_form(struct patcher *patcher, const struct form *form)
 {
@@ -231,6 +240,7 @@ plan_form(struct patcher *patcher, const struct form *form)
 	const char *why = patcher->refusal ? patcher->refusal : "unknown instructions";
 	uint32_t index = patcher->go->sites_count;
 	uint64_t function;
+	bool fits;
 
 	for (uint32_t i = 0; i < VMT_GO_CANDIDATES && codes[i].address != 0; i++) {
 		if (!matches(&codes[i], form, patcher->bias))
@@ -238,10 +248,12 @@ plan_form(struct patcher *patcher, const struct form *form)
 		function = codes[i].address + patcher->bias;
 		if (!patcher->refusal && !patcher->stubs)
 			why = "no free address space near the program's text";
-		if (!note(patcher, codes[i].name, syscall_of(form, function),
-			  patcher->stubs ? "" : why))
+		fits = patcher->stubs && !is_divided(form, function);
+		if (patcher->stubs && !fits)
+			why = "the bytes to be replaced lie in two pages";
+		if (!note(patcher, codes[i].name, syscall_of(form, function), fits ? "" : why))
 			return;
-		if (patcher->stubs)
+		if (fits)
 			write_stub(patcher, form, index, function);
 		return;
 	}
@@ -253,7 +265,7 @@ plan_form(struct patcher *patcher, const struct form *form)
 }
 
 static bool
-protect(const struct patch *patch, int protection)
+protect(const struct vmt_go_patch_place *patch, int protection)
 {
 	uint64_t low = patch->address & ~(vmt_page_bytes - 1);
 	uint64_t high =
@@ -265,10 +277,10 @@ protect(const struct patch *patch, int protection)
 /* memory: /proc/self/mem, or a negative errno. Written through it, text is never writable and its
  * mapping stays in one piece; profilers take each piece for a module of its own. */
 static bool
-write_text(const struct patch *patch, const void *bytes, int memory)
+write_text(const struct vmt_go_patch_place *patch, const void *bytes, int memory)
 {
 	if (vmt_sys_call4(SYS_pwrite64, memory, bytes, patch->bytes, patch->address) ==
-	    patch->bytes)
+	    (long)patch->bytes)
 		return true;
 	if (!protect(patch, PROT_READ | PROT_WRITE))
 		return false;
@@ -277,12 +289,17 @@ write_text(const struct patch *patch, const void *bytes, int memory)
 }
 
 static bool
-write_patch(const struct patch *patch, int memory)
+write_patch(const struct vmt_go_patch_place *patch, int memory)
 {
+	struct vmt_go_patch_left *left = &vmt_go_patch_left;
 	unsigned char bytes[] = {0, 0, 0, 0, 0, 0xcc, 0xcc, 0xcc, 0xcc};
 	struct writer writer = {bytes};
 
 	vmt_assert(patch->bytes >= JUMP_BYTES && patch->bytes <= sizeof(bytes));
+	if (left->wanted && left->count < VMT_GO_SITES)
+		left->places[left->count++] = *patch;
+	if (left->wanted)
+		return true;
 	put_jump(&writer, patch->address, patch->stub);
 	return write_text(patch, bytes, memory);
 }

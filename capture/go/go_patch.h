@@ -13,6 +13,9 @@
  * writable or executable, never both. This only while a single thread runs. Before anything is
  * touched, a page of the same file is written to and made executable elsewhere: a kernel that
  * refuses that refuses it there. Constructor only.
+ *
+ * Where other threads may run, somebody else has to write the text while they stand: what is to be
+ * written is noted then (vmt_go_patch_left).
  */
 #ifndef VMT_GO_PATCH_H
 #define VMT_GO_PATCH_H
@@ -20,6 +23,7 @@
 #include "format/go.h"
 #include "unwind/go_image.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define VMT_GO_PATCH_NUMBER_MASK 0xffffu
@@ -28,6 +32,22 @@
 /* By number of the site. Written before the site's text is. */
 extern uint64_t vmt_go_patch_exits[VMT_GO_SITES]; /* behind the syscall instruction */
 extern uint64_t vmt_go_patch_bypasses[VMT_GO_SITES];
+
+/* What a patch changes: a jump to its stub over the first bytes of so many at the address. */
+struct vmt_go_patch_place {
+	uint64_t address;
+	uint64_t stub;
+	uint64_t bytes;
+};
+
+/* Set before the first image is patched: the text is left as it is. */
+struct vmt_go_patch_left {
+	bool wanted;
+	uint32_t count;
+	struct vmt_go_patch_place places[VMT_GO_SITES];
+};
+
+extern struct vmt_go_patch_left vmt_go_patch_left;
 
 /* Patches what is found of an image loaded at bias, and notes every site in the table. entry: see
  * above. Where refusal is not NULL nothing is patched, and it stands in the table as the reason. */

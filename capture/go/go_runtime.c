@@ -141,7 +141,7 @@ find_refusal(const struct search *search, const struct vmt_go_image *image,
 		return "VMTRACE_GO=off";
 	if (!image->cgo && !is_alone())
 		return "no runtime/cgo: threads the C library does not know";
-	if (!is_single_threaded())
+	if (!vmt_go_patch_left.wanted && !is_single_threaded())
 		return "there were other threads already";
 	if (!try_rewriting(file))
 		return "the kernel forbids changing program text";

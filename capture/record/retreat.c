@@ -50,10 +50,8 @@ own_memory(void)
 	return own;
 }
 
-/* The last that the trace hears of this process, unless it has said how it ends. The collector
- * looks at the memory once more. */
-static void
-say_so(enum vmt_stop cause)
+void
+vmt_retreat_say(enum vmt_stop cause)
 {
 	const struct vmt_recording *process = &vmt_recording;
 	struct vmt_head *head = process->head;
@@ -68,8 +66,8 @@ say_so(enum vmt_stop cause)
 		vmt_session_wake(process->session);
 }
 
-static void
-unmap(void)
+void
+vmt_retreat_unmap(void)
 {
 	struct vmt_recording *process = &vmt_recording;
 	struct vmt_session *session = process->session;
@@ -99,7 +97,7 @@ unmap_when_quiet(uint64_t limit_ns)
 		vmt_atomic_store_release(&progress, (uint32_t)PROGRESS_STUCK);
 		return false;
 	}
-	unmap();
+	vmt_retreat_unmap();
 	vmt_thread_mine()->refused = true;
 	vmt_atomic_store_release(&progress, (uint32_t)PROGRESS_GONE);
 	return true;
@@ -111,7 +109,7 @@ retreat(enum vmt_stop cause)
 	if (!vmt_threads_inside_can_tell())
 		return false;
 	vmt_guard_go_inert(NULL);
-	say_so(cause);
+	vmt_retreat_say(cause);
 	return unmap_when_quiet(VMT_RETREAT_WAIT_NS);
 }
 

@@ -22,6 +22,7 @@
 
 #include "capture/record/mapping.h"
 #include "capture/record/shortage.h"
+#include "format/head.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +47,12 @@ bool vmt_retreat_from_thread(uint64_t stack_bytes, int error);
 /* An allocator refused a block: it may have asked the kernel for more. `beside`: for its alignment.
  */
 bool vmt_retreat_from_heap(uint64_t size, uint64_t beside, int error);
+
+/* The two steps of it, where recording has ended in this process already. The last that the trace
+ * hears of it, unless it has said how it ends; the collector looks at the memory once more. And
+ * what is unmapped then: nobody may be inside a hook. */
+void vmt_retreat_say(enum vmt_stop cause);
+void vmt_retreat_unmap(void);
 
 /* Waits, bounded, until no other thread is about to unmap the tracer's mappings: whoever is not
  * inside a hook then reads what is mapped. */
