@@ -13,9 +13,11 @@
 #include "capture/core/message.h"
 #include "capture/entry/begin.h"
 #include "capture/entry/raw_entry.h"
+#include "capture/go/go_patch.h"
 #include "capture/go/go_runtime.h"
 #include "capture/modules/modules.h"
 #include "capture/record/heap.h"
+#include "capture/record/retreat.h"
 #include "capture/record/shortage.h"
 #include "capture/stacks/capture.h"
 #include "format/head.h"
@@ -81,21 +83,25 @@ complete(struct vmt_elf_headers *image)
 static void
 prepare(void)
 {
-	vmt_own_memory_add(vmt_blob_parameters.low,
-			   vmt_blob_parameters.high - vmt_blob_parameters.low);
-	if (vmt_blob_parameters.stubs_bytes != 0)
-		vmt_own_memory_add(vmt_blob_parameters.stubs, vmt_blob_parameters.stubs_bytes);
+	const struct vmt_blob_parameters *parameters = &vmt_blob_parameters;
+
+	vmt_own_memory_add(parameters->low, parameters->high - parameters->low);
+	for (uint32_t i = 0; i < VMT_BLOB_STUBS; i++)
+		if (parameters->stubs[i].bytes != 0)
+			vmt_own_memory_add(parameters->stubs[i].start, parameters->stubs[i].bytes);
 	vmt_modules_set_lister(vmt_loaded_files_list);
 	vmt_modules_set_completer(complete);
 	vmt_capture_set_up();
 	vmt_recording.head->stack_mode = vmt_recording.stack_mode;
 	vmt_recording.head->notes |= VMT_NOTE_INJECTED;
-	vmt_recording.head->calls_unseen = vmt_blob_parameters.calls_unseen;
-	vmt_recording.head->calls_unseen_at = vmt_blob_parameters.calls_unseen_at;
-	vmt_recording.head->heap_functions = vmt_blob_parameters.heap_functions;
-	vmt_recording.head->heap_unseen = vmt_blob_parameters.heap_unseen;
-	vmt_recording.head->heap_is_glibc = vmt_blob_parameters.heap_is_glibc;
-	vmt_recording.head->heap_unseen_at = vmt_blob_parameters.heap_unseen_at;
+	vmt_recording.head->notes |= parameters->attached ? VMT_NOTE_ATTACHED : 0;
+	vmt_recording.head->calls_unseen = parameters->calls_unseen;
+	vmt_recording.head->calls_unseen_at = parameters->calls_unseen_at;
+	vmt_go_patch_left.wanted = parameters->attached != 0;
+	vmt_recording.head->heap_functions = parameters->heap_functions;
+	vmt_recording.head->heap_unseen = parameters->heap_unseen;
+	vmt_recording.head->heap_is_glibc = parameters->heap_is_glibc;
+	vmt_recording.head->heap_unseen_at = parameters->heap_unseen_at;
 	(void)vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go, vmt_raw_entry_go);
 	vmt_call_stacks_set_up(vmt_config.scarce);
 	vmt_call_stacks_count_in(vmt_recording.head);
@@ -185,14 +191,42 @@ begin_heap(void)
 	vmt_heap_open_gate(&next);
 }
 
-/* All signals but the one that says it is over wait until the program runs. */
+/* The injector knows them by its own names. */
+static void
+tell_go_places(void)
+{
+	struct vmt_blob_parameters *parameters = &vmt_blob_parameters;
+
+	_Static_assert(sizeof(parameters->go_places) == sizeof(vmt_go_patch_left.places), "");
+	memcpy(parameters->go_places, vmt_go_patch_left.places, sizeof(parameters->go_places));
+	parameters->go_places_count = vmt_go_patch_left.count;
+}
+
+static void
+tell_own_memory(void)
+{
+	for (uint32_t i = 0; i < VMT_BLOB_OWN && i < vmt_own_memory.count; i++) {
+		const struct vmt_own_range *range = &vmt_own_memory.ranges[i];
+
+		vmt_blob_parameters.own[i] =
+		    (struct vmt_blob_range){range->start, range->end - range->start};
+	}
+}
+
+/* All signals but the one that says it is over wait until the program runs. That is sent first, and
+ * comes before any of the kind that waits for the whole process. */
 static void
 hand_over(void)
 {
-	uint64_t all_but_one = ~(UINT64_C(1) << (SIGURG - 1));
+	uint32_t signal = vmt_blob_parameters.signal;
+	uint64_t all_but_one = ~(UINT64_C(1) << (signal - 1));
 
-	vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all_but_one, NULL, sizeof(all_but_one));
-	vmt_sys_call3(SYS_tgkill, vmt_sys_call0(SYS_getpid), vmt_sys_call0(SYS_gettid), SIGURG);
+	if (signal != 0) {
+		vmt_sys_call3(SYS_tgkill, vmt_sys_call0(SYS_getpid), vmt_sys_call0(SYS_gettid),
+			      signal);
+		vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &all_but_one, NULL,
+			      sizeof(all_but_one));
+	}
 	vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &vmt_blob_parameters.resume_mask, NULL,
 		      sizeof(vmt_blob_parameters.resume_mask));
 }
@@ -208,13 +242,36 @@ run(void)
 	    parameters->reads_thread_base ? VMT_THREAD_BASE_READ : VMT_THREAD_BASE_ASKED;
 	vmt_thread_mine()->depth = 1;
 	vmt_loaded_files_set_program(parameters->program_headers);
-	vmt_message_set_up();
+	/* What was started as a service long ago expects no line of ours. */
+	if (!parameters->attached)
+		vmt_message_set_up();
 	why = begin();
 	if (why)
 		vmt_guard_go_inert(NULL);
 	vmt_thread_mine()->depth = 0;
+	tell_go_places();
+	tell_own_memory();
 	tell(why);
 	begin_heap();
+	hand_over();
+}
+
+/* Recording ends before anything goes: a fork child has none either. */
+__attribute__((used)) static void
+end(void)
+{
+	struct vmt_blob_parameters *parameters = &vmt_blob_parameters;
+	bool leaves = parameters->is_quiet && vmt_call_stacks_are_free();
+
+	vmt_thread_mine()->depth = 1;
+	vmt_guard_go_inert(NULL);
+	if (vmt_recording.head)
+		vmt_retreat_say(VMT_STOP_DETACHED);
+	if (vmt_recording.head && leaves)
+		vmt_retreat_unmap();
+	tell_own_memory();
+	parameters->has_left = leaves;
+	parameters->state = VMT_BLOB_ENDED;
 	hand_over();
 }
 
@@ -225,34 +282,40 @@ _Static_assert(sizeof(room_for_stack) == 131072 && VMT_THREAD_STATE_BYTES == 256
 	       "as in vmt_blob_start");
 
 #if defined(__x86_64__)
+#define TAKE_STACK                                                                                 \
+	"	leaq 131072+room_for_stack(%rip), %rsp\n"                                                \
+	"	andq $-65536, %rsp\n"                                                                    \
+	"	subq $256, %rsp\n"                                                                       \
+	"	xorl %ebp, %ebp\n"                                                                       \
+	"	cld\n"
+
+#define GO_ON                                                                                      \
+	"	movq 8+vmt_blob_parameters(%rip), %rsp\n"                                                \
+	"	xorl %eax, %eax\n"                                                                       \
+	"	xorl %ebx, %ebx\n"                                                                       \
+	"	xorl %ecx, %ecx\n"                                                                       \
+	"	xorl %edx, %edx\n"                                                                       \
+	"	xorl %esi, %esi\n"                                                                       \
+	"	xorl %edi, %edi\n"                                                                       \
+	"	xorl %ebp, %ebp\n"                                                                       \
+	"	xorl %r8d, %r8d\n"                                                                       \
+	"	xorl %r9d, %r9d\n"                                                                       \
+	"	xorl %r10d, %r10d\n"                                                                     \
+	"	xorl %r11d, %r11d\n"                                                                     \
+	"	xorl %r12d, %r12d\n"                                                                     \
+	"	xorl %r13d, %r13d\n"                                                                     \
+	"	xorl %r14d, %r14d\n"                                                                     \
+	"	xorl %r15d, %r15d\n"                                                                     \
+	"	jmpq *vmt_blob_parameters(%rip)\n"
+
 __asm__(".pushsection .text\n"
 	".globl vmt_blob_start\n"
 	".type vmt_blob_start, @function\n"
-	"vmt_blob_start:\n"
-	"	leaq 131072+room_for_stack(%rip), %rsp\n"
-	"	andq $-65536, %rsp\n"
-	"	subq $256, %rsp\n"
-	"	xorl %ebp, %ebp\n"
-	"	cld\n"
-	"	call run\n"
-	"	movq 8+vmt_blob_parameters(%rip), %rsp\n"
-	"	xorl %eax, %eax\n"
-	"	xorl %ebx, %ebx\n"
-	"	xorl %ecx, %ecx\n"
-	"	xorl %edx, %edx\n"
-	"	xorl %esi, %esi\n"
-	"	xorl %edi, %edi\n"
-	"	xorl %ebp, %ebp\n"
-	"	xorl %r8d, %r8d\n"
-	"	xorl %r9d, %r9d\n"
-	"	xorl %r10d, %r10d\n"
-	"	xorl %r11d, %r11d\n"
-	"	xorl %r12d, %r12d\n"
-	"	xorl %r13d, %r13d\n"
-	"	xorl %r14d, %r14d\n"
-	"	xorl %r15d, %r15d\n"
-	"	jmpq *vmt_blob_parameters(%rip)\n"
+	"vmt_blob_start:\n" TAKE_STACK "	call run\n" GO_ON
 	".size vmt_blob_start, . - vmt_blob_start\n"
+	".globl vmt_blob_end\n"
+	".type vmt_blob_end, @function\n"
+	"vmt_blob_end:\n" TAKE_STACK "	call end\n" GO_ON ".size vmt_blob_end, . - vmt_blob_end\n"
 	".globl vmt_blob_entry\n"
 	".type vmt_blob_entry, @function\n"
 	"vmt_blob_entry:\n"

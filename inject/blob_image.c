@@ -119,8 +119,9 @@ vmt_blob_image_read(struct vmt_blob_image *image, const unsigned char *file, siz
 	image->start = find_symbol(&tables, "vmt_blob_start");
 	image->parameters = find_symbol(&tables, "vmt_blob_parameters");
 	image->entry = find_symbol(&tables, "vmt_blob_entry");
-	if (!image->start || !image->parameters || !image->entry || !image->writable ||
-	    !take_handlers(image, &tables))
+	image->end = find_symbol(&tables, "vmt_blob_end");
+	if (!image->start || !image->parameters || !image->entry || !image->end ||
+	    !image->writable || !take_handlers(image, &tables))
 		return -ENOEXEC;
 	return check_relocations(&tables);
 }

@@ -21,6 +21,7 @@ struct vmt_blob_image {
 	uint64_t start;	     /* offsets: vmt_blob_start */
 	uint64_t parameters; /* vmt_blob_parameters */
 	uint64_t entry;	     /* vmt_blob_entry */
+	uint64_t end;	     /* vmt_blob_end */
 	uint64_t handlers[VMT_HEAP_ENTRIES_COUNT]; /* by enum vmt_heap_entry */
 };
 

@@ -4,9 +4,10 @@
  * Looks for every way that the file's own bytes show: relative branches and calls, addresses that
  * code computes (lea) or holds as a number, pointers in data, and tables of distances as compilers
  * make them for a switch. What has 4 bytes is found wherever it stands, unless its function, read
- * from the beginning, has another use for them; so a hit may be a chance, and a miss is none. Branches of 1 byte are the caller's, who
- * knows where instructions begin. What a program computes otherwise (an address plus a number) is
- * not seen; compilers make none of that into the middle of a block.
+ * from the beginning, has another use for them; so a hit may be a chance, and a miss is none.
+ * Branches of 1 byte are the caller's, who knows where instructions begin. What a program computes
+ * otherwise (an address plus a number) is not seen; compilers make none of that into the middle of
+ * a block.
  *
  * Pure, over the map's copies; the watches are the caller's.
  */
@@ -23,7 +24,8 @@ struct vmt_code_watch {
 	bool is_high_hit;  /* something leads to high itself */
 };
 
-/* Looks through the whole file; the map is settled. Watches are sorted by high, and don't overlap. */
+/* Looks through the whole file; the map is settled. Watches are sorted by high, and don't overlap.
+ */
 void vmt_code_jumps_find(const struct vmt_code_map *map, struct vmt_code_watch *watches,
 			 size_t count);
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define JUMP_BYTES 5u
 #define ALIGNMENT 16u
 
 /* Machine code that is to run at an address of its own. */
@@ -232,7 +231,7 @@ write_cut(struct vmt_cut *cut, const struct vmt_syscall_site *site, const struct
 {
 	uint64_t veneer = veneers ? add_veneer(veneers, stub->address) : 0;
 	uint64_t to = veneers ? veneer : stub->address;
-	int64_t distance = (int64_t)(to - (site->address + JUMP_BYTES));
+	int64_t distance = (int64_t)(to - (site->address + VMT_CUTS_JUMP_BYTES));
 	int32_t near = (int32_t)distance;
 
 	*cut = (struct vmt_cut){
@@ -279,7 +278,7 @@ vmt_cuts_make(const struct vmt_syscall_site *sites, size_t count,
 
 		if (sites[i].verdict != VMT_SITE_CUT)
 			continue;
-		vmt_assert(sites[i].cut_bytes >= JUMP_BYTES &&
+		vmt_assert(sites[i].cut_bytes >= VMT_CUTS_JUMP_BYTES &&
 			   sites[i].cut_bytes <= VMT_SITE_CUT_BYTES);
 		write_stub(&writer, &sites[i], wanted, place->entry);
 		if (!write_cut(&cuts[made], &sites[i], &writer, place->veneers) ||

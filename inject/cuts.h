@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define VMT_CUTS_JUMP_BYTES 5u	 /* what of a cut changes */
 #define VMT_CUTS_STUB_BYTES 320u /* of one site, at most */
 #define VMT_CUTS_WANTED 24u	 /* numbers, at most */
 

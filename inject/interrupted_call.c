@@ -3,6 +3,7 @@
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "inject/signal_lines.h"
 #include "inject/tracee.h"
 
 #include <errno.h>
@@ -38,36 +39,13 @@ can_be_made_again(int64_t number)
 	return false;
 }
 
-/* A line such as "SigIgn:	0000000000001000" of /proc/PID/status. */
-static uint64_t
-find_mask(struct vmt_text text, const char *key)
-{
-	struct vmt_text line;
-	uint64_t mask = 0;
-
-	while (vmt_text_take_line(&text, &line)) {
-		if (!vmt_text_skip_string(&line, key))
-			continue;
-		vmt_text_skip_blanks(&line);
-		(void)vmt_text_take_hex(&line, &mask);
-		return mask;
-	}
-	return 0;
-}
-
-static uint64_t
-bit_of(int signal)
-{
-	return UINT64_C(1) << (signal - 1);
-}
-
 /* Signals that interrupt nothing in a process that is not traced: who ignores them never sees them.
  */
 static uint64_t
 ignored_signals(pid_t pid)
 {
-	const uint64_t by_default =
-	    bit_of(SIGCHLD) | bit_of(SIGURG) | bit_of(SIGWINCH) | bit_of(SIGCONT);
+	const uint64_t by_default = vmt_signal_lines_bit(SIGCHLD) | vmt_signal_lines_bit(SIGURG) |
+				    vmt_signal_lines_bit(SIGWINCH) | vmt_signal_lines_bit(SIGCONT);
 	char bytes[STATUS_BYTES];
 	int fd = vmt_procfs_open((uint32_t)pid, "status");
 	struct vmt_text text;
@@ -80,7 +58,8 @@ ignored_signals(pid_t pid)
 	if (got <= 0)
 		return 0;
 	text = vmt_text_of(bytes, (size_t)got);
-	return find_mask(text, "SigIgn:") | (by_default & ~find_mask(text, "SigCgt:"));
+	return vmt_signal_lines_mask(text, "SigIgn:") |
+	       (by_default & ~vmt_signal_lines_mask(text, "SigCgt:"));
 }
 
 /* Whether one of a queue waits that the thread takes and the process does not ignore. */
@@ -117,7 +96,7 @@ vmt_interrupted_call_repair(pid_t pid, pid_t tid, int signal)
 	if (result < 0)
 		return result;
 	ignored = ignored_signals(pid);
-	if (signal != 0 && !(ignored & bit_of(signal)))
+	if (signal != 0 && !(ignored & vmt_signal_lines_bit(signal)))
 		return 0;
 	if (has_pending(tid, 0, ignored | mask) || has_pending(tid, PEEK_SHARED, ignored | mask))
 		return 0;

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "format/raw_calls.h"
 #include "inject/file_functions.h"
+#include "inject/free_place.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -210,6 +211,7 @@ map_at(struct vmt_remote *remote, uint64_t *address, uint64_t bytes)
 	return -EEXIST;
 }
 
+/* Places that are likely free first; with many threads, whose stacks lie there, by a search. */
 static int
 map_near(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t bytes)
 {
@@ -219,15 +221,17 @@ map_near(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t byte
 	for (uint32_t i = 0; (wish = vmt_near_place(cuts->map.low, cuts->map.high, bytes, i)) != 0;
 	     i++) {
 		error = map_at(remote, &wish, bytes);
-		if (error == 0) {
-			cuts->stubs = wish;
-			cuts->stubs_bytes = bytes;
-			return 0;
-		}
-		if (error != -EEXIST && error != -EPERM && error != -ENOMEM)
+		if (error == 0 || (error != -EEXIST && error != -EPERM && error != -ENOMEM))
 			break;
 	}
-	return error;
+	if (error == -EEXIST && vmt_free_place_find(remote->target->pid, cuts->map.low,
+						    cuts->map.high, bytes, &wish) == 0)
+		error = map_at(remote, &wish, bytes);
+	if (error < 0)
+		return error;
+	cuts->stubs = wish;
+	cuts->stubs_bytes = bytes;
+	return 0;
 }
 
 /* What the last page of a segment of code has left, if nothing else is in that page. */
@@ -397,7 +401,8 @@ vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_targ
 		return error;
 	for (size_t i = 0; i < cuts->cuts_count; i++) {
 		const struct vmt_cut *cut = &cuts_of(cuts)[i];
-		int result = vmt_target_write(target, cut->address, cut->new_bytes, cut->length);
+		int result =
+		    vmt_target_write(target, cut->address, cut->new_bytes, VMT_CUTS_JUMP_BYTES);
 
 		if (result == 0)
 			continue;
@@ -408,7 +413,7 @@ vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_targ
 }
 
 int
-vmt_program_cuts_undo(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
+vmt_program_cuts_undo_jumps(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
 {
 	int first = vmt_heap_hooks_undo(&cuts->heap, target);
 	int result;
@@ -416,11 +421,26 @@ vmt_program_cuts_undo(const struct vmt_program_cuts *cuts, const struct vmt_targ
 	for (size_t i = 0; i < cuts->cuts_count; i++) {
 		const struct vmt_cut *cut = &cuts_of(cuts)[i];
 
-		result = vmt_target_write(target, cut->address, cut->old_bytes, cut->length);
+		result =
+		    vmt_target_write(target, cut->address, cut->old_bytes, VMT_CUTS_JUMP_BYTES);
 		if (first == 0)
 			first = result;
 	}
-	result = write_veneers(cuts, target, cuts->veneer_bytes.bytes + cuts->veneers.room);
+	return first;
+}
+
+int
+vmt_program_cuts_undo_veneers(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
+{
+	return write_veneers(cuts, target, cuts->veneer_bytes.bytes + cuts->veneers.room);
+}
+
+int
+vmt_program_cuts_undo(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
+{
+	int first = vmt_program_cuts_undo_jumps(cuts, target);
+	int result = vmt_program_cuts_undo_veneers(cuts, target);
+
 	return first != 0 ? first : result;
 }
 

@@ -57,6 +57,13 @@ void vmt_program_cuts_unmap(struct vmt_program_cuts *cuts, struct vmt_remote *re
 int vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_target *target);
 int vmt_program_cuts_undo(const struct vmt_program_cuts *cuts, const struct vmt_target *target);
 
+/* The two steps of that, where threads may be on their way to a stub: the jumps at once, the
+ * veneers (cuts.h) when nobody stands in one. */
+int vmt_program_cuts_undo_jumps(const struct vmt_program_cuts *cuts,
+				const struct vmt_target *target);
+int vmt_program_cuts_undo_veneers(const struct vmt_program_cuts *cuts,
+				  const struct vmt_target *target);
+
 void vmt_program_cuts_close(struct vmt_program_cuts *cuts);
 
 #endif

@@ -132,6 +132,81 @@ stand_before_return(const struct vmt_remote *remote)
 	return vmt_tracee_write_registers(remote->tid, &back);
 }
 
+/* Runs to where the signal is about to be delivered: it is not, nor does anything else come before.
+ */
+static int
+run_to_signal(const struct vmt_remote *remote, int wanted, uint64_t deadline_ns)
+{
+	uint64_t signal = 0;
+
+	for (int i = 0; i < OTHER_STOPS; i++) {
+		int status = 0;
+		int result = (int)vmt_tracee_ask(VMT_PTRACE_CONT, remote->tid, 0, signal);
+
+		if (result == 0)
+			result = vmt_tracee_wait(remote->tid, deadline_ns, &status);
+		if (result < 0)
+			return result == -ECHILD ? -ESRCH : result;
+		if (!WIFSTOPPED(status))
+			return -ESRCH;
+		signal = vmt_tracee_event(status) == 0 ? (uint64_t)WSTOPSIG(status) : 0;
+		if (signal == (uint64_t)wanted)
+			return 0;
+		if (signal != 0 && signal != SIGSTOP)
+			return -EIO;
+	}
+	return -EIO;
+}
+
+/* It may be in the middle of anything, but for a call that lasts. */
+static void
+stop_run(const struct vmt_remote *remote)
+{
+	uint64_t deadline_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + CALL_NS;
+	int status;
+
+	if (vmt_tracee_ask(VMT_PTRACE_INTERRUPT, remote->tid, 0, 0) == 0)
+		(void)vmt_tracee_wait(remote->tid, deadline_ns, &status);
+}
+
+/* To the end of its next system call, or to the signal. */
+static int
+run_on(const struct vmt_remote *remote, int signal, uint64_t deadline_ns)
+{
+	int result;
+
+	if (signal != 0)
+		return run_to_signal(remote, signal, deadline_ns);
+	result = run_to_call_stop(remote, deadline_ns);
+	return result == 0 ? run_to_call_stop(remote, deadline_ns) : result;
+}
+
+int
+vmt_remote_run(struct vmt_remote *remote, uint64_t address, int signal,
+	       bool (*is_done)(void *context), void *context, uint64_t deadline_ns)
+{
+	struct vmt_registers registers = remote->kept;
+	int result;
+
+	if (!remote->frame)
+		return -EINVAL;
+	registers.user.rip = address;
+	registers.user.rsp = remote->frame->address;
+	registers.user.orig_rax = UINT64_MAX;
+	result = vmt_tracee_write_registers(remote->tid, &registers);
+	while (result == 0) {
+		result = run_on(remote, signal, deadline_ns);
+		if (result == 0 && is_done(context))
+			break;
+	}
+	if (result == -ETIMEDOUT)
+		stop_run(remote);
+	/* The registers before the mask, as at the begin. */
+	if (stand_before_return(remote) == 0)
+		(void)vmt_tracee_write_mask(remote->tid, UINT64_MAX);
+	return result;
+}
+
 static int
 keep_state(struct vmt_remote *remote)
 {
@@ -254,6 +329,19 @@ vmt_remote_call(struct vmt_remote *remote, long number, const uint64_t words[6],
 	(void)number;
 	(void)words;
 	*result = -ENOSYS;
+	return -ENOSYS;
+}
+
+int
+vmt_remote_run(struct vmt_remote *remote, uint64_t address, int signal,
+	       bool (*is_done)(void *context), void *context, uint64_t deadline_ns)
+{
+	(void)remote;
+	(void)address;
+	(void)signal;
+	(void)is_done;
+	(void)context;
+	(void)deadline_ns;
 	return -ENOSYS;
 }
 

@@ -45,6 +45,15 @@ int vmt_remote_begin_guarded(struct vmt_remote *remote, const struct vmt_target 
 int vmt_remote_call(struct vmt_remote *remote, long number, const uint64_t words[6],
 		    int64_t *result);
 
+/* Lets the thread run code from an address on until it sends itself a signal, the only one that it
+ * leaves unblocked then, and is_done. The signal: one that the program neither handles nor blocks,
+ * and that does nothing where it is not handled. 0: there is none such; it runs from system call to
+ * system call until is_done at the end of one of them, which takes longer. Guarded calls alone: the
+ * code goes on with the frame by itself, should this process die, and the thread goes on with it
+ * afterwards, whatever came of it. -ETIMEDOUT, -ESRCH, -EIO as above. */
+int vmt_remote_run(struct vmt_remote *remote, uint64_t address, int signal,
+		   bool (*is_done)(void *context), void *context, uint64_t deadline_ns);
+
 /* Gives registers and mask back. The thread is in a stop then from which it goes on as if nothing
  * had been: a call that it was interrupted in is made again by the kernel as after any stop. */
 int vmt_remote_end(struct vmt_remote *remote);

@@ -1,5 +1,6 @@
 #include "inject/return_frame.h"
 
+#include "base/sys.h"
 #include "inject/text_search.h"
 
 #include <errno.h>
@@ -81,14 +82,39 @@ struct software_bytes {
 	uint32_t padding[7];
 };
 
+static const struct vmt_text_pattern call = {.bytes = {0x0f, 0x05, 0xc3}, .count = 3};
+static const struct vmt_text_pattern restorer = {
+    .bytes = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, .count = 9};
+static const struct vmt_text_pattern short_restorer = {.bytes = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05},
+						       .count = 7};
+static const struct vmt_text_pattern pop = {.bytes = {0x58, 0xc3}, .count = 2};
+
+static bool
+is_there(const struct vmt_target *target, uint64_t address, const struct vmt_text_pattern *wanted)
+{
+	uint8_t bytes[VMT_TEXT_PATTERN_BYTES];
+
+	return vmt_target_read(target, address, bytes, wanted->count) == 0 &&
+	       memcmp(bytes, wanted->bytes, wanted->count) == 0;
+}
+
+bool
+vmt_return_frame_is_intact(const struct vmt_return_frame *frame, const struct vmt_target *target)
+{
+	if (!is_there(target, frame->call_address, &call))
+		return false;
+	if (frame->is_popped)
+		return is_there(target, frame->restorer_address, &pop);
+	return is_there(target, frame->restorer_address, &restorer) ||
+	       is_there(target, frame->restorer_address, &short_restorer);
+}
+
 int
 vmt_return_frame_find(struct vmt_return_frame *frame, const struct vmt_target *target)
 {
-	struct vmt_text_pattern patterns[] = {
-	    {.bytes = {0x0f, 0x05, 0xc3}, .count = 3},
-	    {.bytes = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, .count = 9},
-	};
-	struct vmt_text_pattern shorter = {.bytes = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05}, .count = 7};
+	struct vmt_text_pattern patterns[] = {call, restorer};
+	struct vmt_text_pattern shorter = short_restorer;
+	struct vmt_text_pattern popped = pop;
 	uint64_t stack_low;
 	int result;
 
@@ -97,6 +123,11 @@ vmt_return_frame_find(struct vmt_return_frame *frame, const struct vmt_target *t
 	if (result == -ENOENT && patterns[0].address) {
 		result = vmt_text_search(target, &shorter, 1, &stack_low);
 		patterns[1].address = shorter.address;
+	}
+	if (result == -ENOENT && patterns[0].address) {
+		result = vmt_text_search(target, &popped, 1, &stack_low);
+		patterns[1].address = popped.address;
+		frame->is_popped = true;
 	}
 	if (result == 0 && frame->address == 0)
 		result = -ENOENT;
@@ -130,10 +161,31 @@ number_of_timed_call(const struct vmt_target *target, uint64_t behind)
 	}
 }
 
+/* Whether it is in the call still that it was stopped in before. */
+static bool
+is_earlier(const struct vmt_return_call *earlier, pid_t tid, const struct vmt_registers *registers)
+{
+	return earlier->tid == tid && earlier->pc == registers->user.rip &&
+	       earlier->words[0] == registers->user.rdi &&
+	       earlier->words[1] == registers->user.rsi && earlier->words[2] == registers->user.rdx;
+}
+
+struct vmt_return_call
+vmt_return_frame_call(pid_t tid, const struct vmt_registers *registers)
+{
+	return (struct vmt_return_call){
+	    .tid = (int64_t)registers->user.rax == RESTART_BLOCK ? tid : 0,
+	    .number = registers->user.orig_rax,
+	    .pc = registers->user.rip,
+	    .words = {registers->user.rdi, registers->user.rsi, registers->user.rdx},
+	};
+}
+
 /* Registers with which an interrupted call is made again, as the kernel sets them on the way out of
  * a stop. */
 static struct vmt_registers
-registers_of_restart(const struct vmt_target *target, const struct vmt_registers *stopped)
+registers_of_restart(const struct vmt_return_frame *frame, const struct vmt_target *target,
+		     pid_t tid, const struct vmt_registers *stopped)
 {
 	struct vmt_registers again = *stopped;
 	int64_t error = (int64_t)stopped->user.rax;
@@ -144,7 +196,9 @@ registers_of_restart(const struct vmt_target *target, const struct vmt_registers
 		return again;
 	again.user.rax = stopped->user.orig_rax;
 	if (stopped->user.orig_rax == SYS_restart_syscall)
-		again.user.rax = number_of_timed_call(target, stopped->user.rip);
+		again.user.rax = is_earlier(&frame->earlier, tid, stopped)
+				     ? frame->earlier.number
+				     : number_of_timed_call(target, stopped->user.rip);
 	again.user.rip -= 2;
 	return again;
 }
@@ -231,29 +285,47 @@ append_xstate(uint8_t *bytes, size_t at, pid_t tid)
 
 /* The instruction that restores them takes addresses that are divisible by 64. */
 static size_t
-xstate_place(uint64_t frame_address)
+xstate_place(uint64_t frame_address, size_t at)
 {
-	uint64_t behind = frame_address + sizeof(struct signal_frame);
+	uint64_t behind = frame_address + at + sizeof(struct signal_frame);
 
 	return (size_t)(((behind + 63) & ~UINT64_C(63)) - frame_address);
+}
+
+/* Where the kernel's frame begins: behind what `pop %rax; ret` takes, whose return leads to the
+ * `syscall` in place of the frame's own. */
+static size_t
+put_way_back(const struct vmt_return_frame *frame)
+{
+	const uint64_t popped[] = {frame->restorer_address, SYS_rt_sigreturn};
+
+	if (!frame->is_popped)
+		return 0;
+	memcpy(frame->memory.bytes, popped, sizeof(popped));
+	return sizeof(popped);
 }
 
 int
 vmt_return_frame_write(struct vmt_return_frame *frame, const struct vmt_target *target, pid_t tid,
 		       const struct vmt_registers *registers, uint64_t mask)
 {
-	struct vmt_registers again = registers_of_restart(target, registers);
-	struct signal_frame *written = (struct signal_frame *)(void *)frame->memory.bytes;
-	size_t place = xstate_place(frame->address);
+	struct vmt_registers again = registers_of_restart(frame, target, tid, registers);
+	struct signal_frame *written;
+	size_t at, place;
 	uint8_t *kept = frame->memory.bytes + FRAME_MAX_BYTES;
 	long end;
 	int result;
 
 	if (!vmt_return_frame_is_clear_of(frame, registers->user.rsp))
 		return -ENOSPC;
+	if (!vmt_return_frame_is_intact(frame, target))
+		return -ENOEXEC;
 	memset(frame->memory.bytes, 0, FRAME_MAX_BYTES);
+	at = put_way_back(frame);
+	place = xstate_place(frame->address, at);
+	written = (struct signal_frame *)(void *)(frame->memory.bytes + at);
 	fill(written, &again.user, mask);
-	written->return_address = frame->restorer_address;
+	written->return_address = frame->is_popped ? frame->call_address : frame->restorer_address;
 	written->xstate_address = frame->address + place;
 	end = append_xstate(frame->memory.bytes, place, tid);
 	if (end < 0)
@@ -262,7 +334,7 @@ vmt_return_frame_write(struct vmt_return_frame *frame, const struct vmt_target *
 	if (result < 0)
 		return result;
 	frame->bytes = (size_t)end;
-	return vmt_target_write(target, frame->address, written, frame->bytes);
+	return vmt_target_write(target, frame->address, frame->memory.bytes, frame->bytes);
 }
 
 int
@@ -276,6 +348,14 @@ vmt_return_frame_erase(struct vmt_return_frame *frame, const struct vmt_target *
 }
 
 #else
+
+bool
+vmt_return_frame_is_intact(const struct vmt_return_frame *frame, const struct vmt_target *target)
+{
+	(void)frame;
+	(void)target;
+	return false;
+}
 
 int
 vmt_return_frame_find(struct vmt_return_frame *frame, const struct vmt_target *target)
@@ -295,6 +375,14 @@ vmt_return_frame_write(struct vmt_return_frame *frame, const struct vmt_target *
 	(void)registers;
 	(void)mask;
 	return -ENOSYS;
+}
+
+struct vmt_return_call
+vmt_return_frame_call(pid_t tid, const struct vmt_registers *registers)
+{
+	(void)tid;
+	(void)registers;
+	return (struct vmt_return_call){.tid = 0};
 }
 
 int

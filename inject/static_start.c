@@ -1,25 +1,21 @@
 #include "inject/static_start.h"
 
-#include "base/buffer.h"
-#include "base/procfs.h"
 #include "base/roomy.h"
+#include "base/sys.h"
 #include "base/text.h"
 #include "blob/blob_parameters.h"
-#include "inject/blob_image.h"
+#include "inject/blob_placement.h"
 #include "inject/program_cuts.h"
+#include "inject/program_start.h"
 #include "inject/remote_call.h"
 #include "inject/target_memory.h"
 #include "inject/tracee.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
-#define AUXV_ENTRIES 64u
-#define HWCAP2_FSGSBASE 2u	     /* arch/x86/include/uapi/asm/hwcap2.h */
 #define RUN_NS UINT64_C(10000000000) /* a file is made, on whatever file system */
 #define OTHER_STOPS 64u
 #define EXITKILL (UINT32_C(1) << 20) /* PTRACE_O_EXITKILL */
@@ -28,134 +24,68 @@ struct job {
 	struct vmt_static_start *start;
 	struct vmt_target target;
 	struct vmt_remote remote;
-	struct vmt_blob_image image;
 	struct vmt_blob_parameters parameters;
-	struct vmt_buffer bytes;
 	struct vmt_program_cuts cuts;
 	struct vmt_registers registers; /* at the stop */
 	uint64_t mask;
-	uint64_t address; /* of the blob; 0: not mapped */
+	struct vmt_blob_placement placement;
 };
 
 static bool
 refuse(struct job *job, const char *what, int error)
 {
-	struct vmt_text_out out = vmt_text_out_begin(job->start->why, sizeof(job->start->why));
-
-	vmt_text_put(&out, what);
-	if (error != 0) {
-		vmt_text_put(&out, " (error ");
-		vmt_text_put_decimal(&out, (uint64_t)-error);
-		vmt_text_put(&out, ")");
-	}
-	return false;
+	return vmt_why_put(job->start->why, what, error);
 }
 
 static bool
 read_auxv(struct job *job)
 {
-	uint64_t entries[2 * AUXV_ENTRIES] = {0};
-	int fd = vmt_procfs_open((uint32_t)job->start->pid, "auxv");
-	long bytes = fd < 0 ? fd : vmt_procfs_read(fd, (char *)entries, sizeof(entries));
+	struct vmt_program_start auxv;
 
-	if (fd >= 0)
-		vmt_sys_close(fd);
-	if (bytes < 0)
-		return refuse(job, "/proc does not show how it starts", (int)bytes);
-	for (uint32_t i = 0; i + 1 < (uint64_t)bytes / 8; i += 2) {
-		if (entries[i] == AT_PHDR)
-			job->parameters.program_headers = entries[i + 1];
-		else if (entries[i] == AT_PAGESZ)
-			job->parameters.page_bytes = (uint32_t)entries[i + 1];
-		else if (entries[i] == AT_EXECFN)
-			job->parameters.executed = entries[i + 1];
-		else if (entries[i] == AT_HWCAP2)
-			job->parameters.reads_thread_base = (entries[i + 1] & HWCAP2_FSGSBASE) != 0;
-		else if (entries[i] == AT_SECURE && entries[i + 1] != 0)
-			return refuse(job, "the program runs with raised privileges", 0);
-		else if (entries[i] == AT_BASE && entries[i + 1] != 0)
-			return refuse(job, "a dynamic loader loads it", 0);
-	}
-	return job->parameters.page_bytes != 0 ||
-	       refuse(job, "/proc does not show how it starts", 0);
-}
-
-/* An mmap in the program. 0 or a negative errno. */
-static int
-map(struct job *job, uint64_t *address, uint64_t bytes, int protection, int flags)
-{
-	uint64_t words[6] = {*address, bytes, (uint64_t)protection, (uint64_t)flags, UINT64_MAX, 0};
-	int64_t result;
-	int error = vmt_remote_call(&job->remote, SYS_mmap, words, &result);
-
-	if (error < 0)
-		return error;
-	if (vmt_sys_is_error(result))
-		return (int)result;
-	*address = (uint64_t)result;
-	return 0;
+	if (vmt_program_start_read(&auxv, job->start->pid) < 0)
+		return refuse(job, "/proc does not show how it starts", 0);
+	if (auxv.is_secure)
+		return refuse(job, "the program runs with raised privileges", 0);
+	if (auxv.loader != 0)
+		return refuse(job, "a dynamic loader loads it", 0);
+	job->parameters.program_headers = auxv.program_headers;
+	job->parameters.page_bytes = auxv.page_bytes;
+	job->parameters.executed = auxv.executed;
+	job->parameters.reads_thread_base = auxv.reads_thread_base;
+	return true;
 }
 
 static void
 unmap(struct job *job)
 {
-	uint64_t words[6] = {job->address, job->image.bytes};
-	int64_t result;
-
-	if (job->address != 0)
-		(void)vmt_remote_call(&job->remote, SYS_munmap, words, &result);
-	job->address = 0;
+	vmt_blob_placement_unmap(&job->placement, &job->remote);
 	vmt_program_cuts_unmap(&job->cuts, &job->remote);
-}
-
-/* Text is executable from the beginning, and written from outside alone. */
-static int
-map_blob(struct job *job)
-{
-	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	uint64_t writable;
-	int error = map(job, &job->address, job->image.bytes, PROT_READ | PROT_EXEC, flags);
-
-	if (error < 0)
-		return error;
-	writable = job->address + job->image.writable;
-	return map(job, &writable, job->image.bytes - job->image.writable, PROT_READ | PROT_WRITE,
-		   flags | MAP_FIXED);
 }
 
 static int
 write_blob(struct job *job)
 {
 	struct vmt_blob_parameters *parameters = &job->parameters;
-	int error;
 
-	if (!vmt_buffer_reserve(&job->bytes, job->image.filled))
-		return -ENOMEM;
-	vmt_blob_image_place(&job->image, job->address, job->bytes.bytes);
-	error = vmt_target_write(&job->target, job->address, job->bytes.bytes, job->image.filled);
-	if (error < 0)
-		return error;
 	parameters->starts = 1;
 	parameters->resume_pc = job->registers.user.rip;
 	parameters->resume_sp = job->registers.user.rsp;
 	parameters->resume_mask = job->mask;
+	parameters->signal = SIGURG;
 	parameters->calls_unseen =
 	    (uint32_t)vmt_program_cuts_impossible(&job->cuts, &parameters->calls_unseen_at);
 	parameters->heap_functions = job->cuts.heap.led;
 	parameters->heap_unseen = job->cuts.heap.count - job->cuts.heap.led;
 	parameters->heap_is_glibc = job->cuts.heap.is_glibc;
 	parameters->heap_unseen_at = job->cuts.heap.unled_at;
-	parameters->low = job->address;
-	parameters->high = job->address + job->image.bytes;
-	parameters->stubs = job->cuts.stubs;
-	parameters->stubs_bytes = job->cuts.stubs_bytes;
+	parameters->stubs[0] =
+	    (struct vmt_blob_range){job->cuts.stubs, job->cuts.stubs ? job->cuts.stubs_bytes : 0};
 	parameters->frame_index = job->cuts.index;
 	parameters->frame_index_bytes = vmt_frame_index_bytes(&job->cuts.frames);
 	parameters->frames_low = job->cuts.frames.frames_low;
 	parameters->frames_high = job->cuts.frames.frames_high;
 	memcpy(parameters->settings, job->start->settings, job->start->settings_bytes);
-	return vmt_target_write(&job->target, job->address + job->image.parameters, parameters,
-				sizeof(*parameters));
+	return vmt_blob_placement_write(&job->placement, &job->target, parameters);
 }
 
 /* True: the blob is there, and has not run. Else nothing is. */
@@ -166,12 +96,12 @@ put_blob(struct job *job)
 
 	if (error < 0)
 		return refuse(job, "no call can be made in it", error);
-	error = map_blob(job);
+	error = vmt_blob_placement_map(&job->placement, &job->remote);
 	for (uint32_t i = 0; i < VMT_HEAP_ENTRIES_COUNT; i++)
-		job->cuts.handlers[i] = job->address + job->image.handlers[i];
+		job->cuts.handlers[i] = job->placement.address + job->placement.image.handlers[i];
 	if (error == 0)
-		error =
-		    vmt_program_cuts_map(&job->cuts, &job->remote, job->address + job->image.entry);
+		error = vmt_program_cuts_map(&job->cuts, &job->remote,
+					     job->placement.address + job->placement.image.entry);
 	if (error == 0)
 		error = write_blob(job);
 	if (error < 0)
@@ -184,10 +114,7 @@ put_blob(struct job *job)
 static bool
 has_answered(struct job *job)
 {
-	uint64_t answer = job->address + job->image.parameters;
-
-	return vmt_target_read(&job->target, answer, &job->parameters, sizeof(job->parameters)) ==
-		   0 &&
+	return vmt_blob_placement_read(&job->placement, &job->target, &job->parameters) == 0 &&
 	       job->parameters.state != VMT_BLOB_NOT_RUN;
 }
 
@@ -246,7 +173,7 @@ run_blob(struct job *job)
 	uint64_t all_but_one = ~(UINT64_C(1) << (SIGURG - 1));
 	bool begun;
 
-	registers.user.rip = job->address + job->image.start;
+	registers.user.rip = job->placement.address + job->placement.image.start;
 	registers.user.orig_rax = UINT64_MAX;
 	(void)vmt_tracee_ask(VMT_PTRACE_SETOPTIONS, job->start->pid, 0, 0);
 	/* The registers before the mask, for the same reason: the program never has that mask. */
@@ -268,7 +195,7 @@ static bool
 prepare(struct job *job)
 {
 	struct vmt_static_start *start = job->start;
-	int error = vmt_blob_image_read(&job->image, start->blob, start->blob_bytes);
+	int error = vmt_blob_image_read(&job->placement.image, start->blob, start->blob_bytes);
 
 	if (error < 0)
 		return refuse(job, "this build has no recorder to be put into it", error);
@@ -324,7 +251,6 @@ vmt_static_start_run(struct vmt_static_start *start)
 	       run_blob(&job);
 	(void)vmt_tracee_ask(VMT_PTRACE_SETOPTIONS, start->pid, 0, 0);
 	vmt_target_close(&job.target);
-	vmt_buffer_free(&job.bytes);
 	vmt_program_cuts_close(&job.cuts);
 	return done;
 }

@@ -13,11 +13,11 @@
 #ifndef VMT_STATIC_START_H
 #define VMT_STATIC_START_H
 
+#include "inject/why.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-#define VMT_STATIC_START_WHY_BYTES 512u
 
 struct vmt_static_start {
 	pid_t pid;
@@ -28,8 +28,8 @@ struct vmt_static_start {
 	size_t settings_bytes;
 
 	/* Filled in: */
-	int signal; /* to be given to the program when it is let go; 0: none */
-	char why[VMT_STATIC_START_WHY_BYTES]; /* it is not recorded; else empty */
+	int signal;		 /* to be given to the program when it is let go; 0: none */
+	char why[VMT_WHY_BYTES]; /* it is not recorded; else empty */
 };
 
 /* True: it is recorded. False: it is as if nothing had been done, and `why` says why; or it has

@@ -624,6 +624,10 @@ vmt_syscall_sites_why(enum vmt_site_verdict verdict)
 		return "has too few instructions before its system call";
 	case VMT_SITE_CANT_MOVE:
 		return "has an instruction before its system call that can't run elsewhere";
+	case VMT_SITE_TWO_PAGES:
+		return "has the bytes that would have to be replaced in two pages";
+	case VMT_SITE_OCCUPIED:
+		return "was in use";
 	case VMT_SITE_UNKNOWN_CODE:
 		return "has bytes that are no known instruction";
 	case VMT_SITE_MAYBE_DATA:

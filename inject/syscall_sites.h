@@ -34,6 +34,9 @@ enum vmt_site_verdict {
 	VMT_SITE_UNKNOWN_CODE, /* its function has bytes that are no known instruction */
 	VMT_SITE_MAYBE_DATA,   /* in no known function, and nothing before it looks like a call */
 	VMT_SITE_TOO_MANY,     /* others come before it; the last one, and stands for all of them */
+	/* Found while the program runs: */
+	VMT_SITE_TWO_PAGES, /* the jump would lie in two pages, which are not written at once */
+	VMT_SITE_OCCUPIED,  /* a thread stands in the cut, or comes back to it */
 };
 
 struct vmt_syscall_site {

@@ -84,7 +84,8 @@ visit(void *context, const struct vmt_mapping *mapping)
 
 	if (is_called(mapping, "[stack]"))
 		search->stack_low = mapping->start;
-	if ((mapping->protection & PROT_EXEC) && !is_called(mapping, "[vsyscall]"))
+	if ((mapping->protection & PROT_EXEC) && mapping->path_bytes > 0 &&
+	    !is_called(mapping, "[vsyscall]"))
 		look_through(search, mapping->start, mapping->end);
 	return true;
 }

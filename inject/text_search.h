@@ -1,9 +1,10 @@
 /*
  * text_search.h: where has a process certain bytes of code?
  *
- * Reads the executable mappings of a process by /proc/PID/maps, [vdso] included, [vsyscall] left
- * out, through memory of its own that it gives back. The process may run meanwhile. Thread safe.
- * Errors: negative errno; -ENOENT: it has none.
+ * Reads the executable mappings that a process has of files by /proc/PID/maps, [vdso] included,
+ * [vsyscall] left out: what was made at run time, or by a recorder, may go. Uses memory of its own
+ * that it gives back. The process may run meanwhile. Thread safe. Errors: negative errno; -ENOENT:
+ * it has none.
  */
 #ifndef VMT_TEXT_SEARCH_H
 #define VMT_TEXT_SEARCH_H

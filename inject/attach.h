@@ -1,0 +1,28 @@
+/*
+ * attach.h: puts the recorder into a program that runs
+ *
+ * All threads are stopped, a moment is awaited in which none of them stands in what is to be
+ * replaced, and one of them is made to map the blob (blob/blob_start.h) and to run its beginning.
+ * Then the program's raw memory calls are led to it, and the threads are let go, as they were:
+ * nothing stays but mappings, none of which can be written and executed.
+ *
+ * Should this process die at any moment, the program goes on, recorded in full, in part or not at
+ * all: calls are guarded (remote_call.h), and each change of the text is one write within a page
+ * that no thread stands in.
+ *
+ * x86-64 alone. Single-threaded: attach and detach (detach.h) come from one thread.
+ */
+#ifndef VMT_ATTACH_H
+#define VMT_ATTACH_H
+
+#include "inject/attached.h"
+
+#include <stdbool.h>
+
+/* True: it is recorded. False: it goes on as if nothing had been done, and `why` says why. The
+ * caller closes it in any case. */
+bool vmt_attach_run(struct vmt_attach *attach);
+
+void vmt_attach_close(struct vmt_attach *attach);
+
+#endif

@@ -1,0 +1,322 @@
+#include "inject/attach_images.h"
+
+#include "base/pages.h"
+#include "base/procfs.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "inject/standing.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define PATH_BYTES 4096u
+/* Of one of Go's known functions: what is replaced lies within, right before the system call. */
+#define GO_CUT_MOST_BYTES 16u
+
+struct search {
+	struct vmt_attach_images *images;
+	const struct vmt_target *target;
+	uint64_t program; /* address of its ELF header */
+	int result;
+};
+
+static bool
+begins_with(struct vmt_text name, const char *start)
+{
+	size_t bytes = vmt_text_string_bytes(start);
+
+	return vmt_text_length(&name) >= bytes && memcmp(name.at, start, bytes) == 0;
+}
+
+/* By the last part of the path. */
+static bool
+is_library_of_c(const struct vmt_mapping *mapping)
+{
+	struct vmt_text name = vmt_text_of(mapping->path, mapping->path_bytes);
+
+	for (const char *at = name.at; at < name.end; at++)
+		if (*at == '/')
+			name.at = at + 1;
+	return begins_with(name, "libc.so") || begins_with(name, "libc-") ||
+	       begins_with(name, "libc.musl-") || begins_with(name, "ld-linux-") ||
+	       begins_with(name, "ld-musl-") || begins_with(name, "ld-2.");
+}
+
+static int
+open_below(const struct search *search, const char *name, const struct vmt_mapping *mapping)
+{
+	char path[PATH_BYTES + 64];
+	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
+
+	vmt_text_put(&out, "/proc/");
+	vmt_text_put_decimal(&out, (uint64_t)search->target->pid);
+	vmt_text_put(&out, name);
+	if (mapping)
+		vmt_text_put_bytes(&out, mapping->path, mapping->path_bytes);
+	return out.overflow ? -ENAMETOOLONG : vmt_sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+}
+
+/* The file that is mapped, as the process sees it; -1: another has its name by now. */
+static int
+open_mapped(const struct search *search, const struct vmt_mapping *mapping)
+{
+	struct stat status;
+	int fd;
+
+	if (mapping->start == search->program)
+		return open_below(search, "/exe", NULL);
+	fd = open_below(search, "/root", mapping);
+	if (fd < 0)
+		return -1;
+	if (vmt_sys_call2(SYS_fstat, fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	    status.st_ino == mapping->inode)
+		return fd;
+	vmt_sys_close(fd);
+	return -1;
+}
+
+static bool
+visit(void *context, const struct vmt_mapping *mapping)
+{
+	struct search *search = context;
+	struct vmt_attach_images *images = search->images;
+	uint64_t headers = mapping->start + sizeof(Elf64_Ehdr);
+	int result;
+	int file;
+
+	if (mapping->file_offset != 0 || mapping->path_bytes == 0 || mapping->path[0] != '/' ||
+	    (mapping->start != search->program && !is_library_of_c(mapping)))
+		return true;
+	if (images->count == VMT_ATTACH_IMAGES)
+		return false;
+	file = open_mapped(search, mapping);
+	result = vmt_program_cuts_find(&images->cuts[images->count], search->target, headers, file);
+	if (file >= 0)
+		vmt_sys_close(file);
+	if (result == 0) {
+		/* Its handlers run on the program's stacks: when nobody is in them can't be seen.
+		 */
+		images->cuts[images->count++].heap = (struct vmt_heap_hooks){.count = 0};
+		return true;
+	}
+	vmt_program_cuts_close(&images->cuts[images->count]);
+	/* A library that is built in a way of its own is left alone. */
+	search->result = mapping->start == search->program ? result : 0;
+	return search->result == 0;
+}
+
+int
+vmt_attach_images_find(struct vmt_attach_images *images, const struct vmt_target *target,
+		       uint64_t program_headers)
+{
+	struct search search = {
+	    .images = images, .target = target, .program = program_headers - sizeof(Elf64_Ehdr)};
+	static char buffer[VMT_PROCFS_LINE_BYTES];
+	int fd = vmt_procfs_open((uint32_t)target->pid, "maps");
+	int result = fd;
+
+	images->count = 0;
+	if (fd < 0)
+		return result;
+	result = vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit, &search);
+	vmt_sys_close(fd);
+	return search.result < 0 ? search.result : result;
+}
+
+size_t
+vmt_attach_images_possible(const struct vmt_attach_images *images)
+{
+	size_t possible = 0;
+
+	for (uint32_t i = 0; i < images->count; i++)
+		possible += vmt_program_cuts_possible(&images->cuts[i]);
+	return possible;
+}
+
+static struct vmt_syscall_site *
+sites_of(const struct vmt_program_cuts *cuts)
+{
+	return (void *)cuts->sites.bytes;
+}
+
+/* A write may end between two pages, if this process is killed then. And the program may have
+ * changed since it was looked at. */
+static void
+settle(const struct vmt_target *target, struct vmt_syscall_site *site)
+{
+	uint64_t last = site->address + VMT_CUTS_JUMP_BYTES - 1;
+	uint8_t now[VMT_SITE_CUT_BYTES];
+
+	if (site->verdict != VMT_SITE_CUT)
+		return;
+	if (vmt_target_read(target, site->address, now, site->cut_bytes) < 0 ||
+	    memcmp(now, site->original, site->cut_bytes) != 0)
+		site->verdict = VMT_SITE_UNKNOWN_CODE;
+	else if (vmt_pages_down(site->address, vmt_page_bytes) !=
+		 vmt_pages_down(last, vmt_page_bytes))
+		site->verdict = VMT_SITE_TWO_PAGES;
+}
+
+/* What nobody may stand in: behind its first byte. Empty: nothing is replaced there. */
+static struct vmt_standing_range
+range_of(const struct vmt_syscall_site *site)
+{
+	if (site->verdict == VMT_SITE_CUT)
+		return (struct vmt_standing_range){.low = site->address + 1, .high = site->syscall};
+	if (site->verdict == VMT_SITE_GO_FORM)
+		return (struct vmt_standing_range){.low = site->syscall - GO_CUT_MOST_BYTES,
+						   .high = site->syscall};
+	return (struct vmt_standing_range){.low = 0};
+}
+
+/* Of those in use that may be left as they are; false: another is in use. */
+static bool
+leave_occupied(struct vmt_program_cuts *cuts, const struct vmt_standing_range *ranges, bool leave)
+{
+	bool fine = true;
+
+	for (size_t i = 0; i < cuts->sites_count; i++) {
+		struct vmt_syscall_site *site = &sites_of(cuts)[i];
+
+		if (!ranges[i].is_occupied)
+			continue;
+		if (leave && site->verdict == VMT_SITE_CUT)
+			site->verdict = VMT_SITE_OCCUPIED;
+		else
+			fine = false;
+	}
+	return fine;
+}
+
+static int
+check_image(struct vmt_program_cuts *cuts, const struct vmt_target *target,
+	    const struct vmt_stopped_threads *threads, bool leave)
+{
+	struct vmt_buffer memory = {NULL, 0};
+	struct vmt_standing_range *ranges;
+	int result = 0;
+
+	if (cuts->sites_count == 0)
+		return 0;
+	if (!vmt_buffer_reserve(&memory, cuts->sites_count * sizeof(*ranges)) || !memory.bytes)
+		return -ENOMEM;
+	ranges = (void *)memory.bytes;
+	for (size_t i = 0; i < cuts->sites_count; i++) {
+		settle(target, &sites_of(cuts)[i]);
+		ranges[i] = range_of(&sites_of(cuts)[i]);
+	}
+	result = vmt_standing_find(target, threads, ranges, cuts->sites_count);
+	if (result == 0 && !leave_occupied(cuts, ranges, leave))
+		result = -EBUSY;
+	vmt_buffer_free(&memory);
+	return result;
+}
+
+int
+vmt_attach_images_check(struct vmt_attach_images *images, const struct vmt_target *target,
+			const struct vmt_stopped_threads *threads, bool leave)
+{
+	for (uint32_t i = 0; i < images->count; i++) {
+		int result = check_image(&images->cuts[i], target, threads, leave);
+
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+void
+vmt_attach_images_describe(const struct vmt_attach_images *images,
+			   struct vmt_blob_parameters *parameters)
+{
+	for (uint32_t i = 0; i < images->count; i++) {
+		const struct vmt_program_cuts *cuts = &images->cuts[i];
+		uint64_t first;
+
+		parameters->calls_unseen += (uint32_t)vmt_program_cuts_impossible(cuts, &first);
+		if (parameters->calls_unseen_at == 0)
+			parameters->calls_unseen_at = first;
+		if (cuts->stubs != 0)
+			parameters->stubs[i] =
+			    (struct vmt_blob_range){cuts->stubs, cuts->stubs_bytes};
+		if (cuts->index == 0 || parameters->frame_index != 0)
+			continue;
+		parameters->frame_index = cuts->index;
+		parameters->frame_index_bytes = vmt_frame_index_bytes(&cuts->frames);
+		parameters->frames_low = cuts->frames.frames_low;
+		parameters->frames_high = cuts->frames.frames_high;
+	}
+}
+
+int
+vmt_attach_images_map(struct vmt_attach_images *images, struct vmt_remote *remote, uint64_t entry)
+{
+	int result = 0;
+
+	for (uint32_t i = 0; i < images->count && result == 0; i++)
+		result = vmt_program_cuts_map(&images->cuts[i], remote, entry);
+	return result;
+}
+
+void
+vmt_attach_images_unmap(struct vmt_attach_images *images, struct vmt_remote *remote)
+{
+	for (uint32_t i = 0; i < images->count; i++)
+		vmt_program_cuts_unmap(&images->cuts[i], remote);
+}
+
+int
+vmt_attach_images_make(const struct vmt_attach_images *images, const struct vmt_target *target)
+{
+	for (uint32_t i = 0; i < images->count; i++) {
+		int result = vmt_program_cuts_make(&images->cuts[i], target);
+
+		if (result == 0)
+			continue;
+		while (i-- > 0)
+			(void)vmt_program_cuts_undo(&images->cuts[i], target);
+		return result;
+	}
+	return 0;
+}
+
+int
+vmt_attach_images_undo(const struct vmt_attach_images *images, const struct vmt_target *target)
+{
+	int first = 0;
+
+	for (uint32_t i = 0; i < images->count; i++) {
+		int result = vmt_program_cuts_undo_jumps(&images->cuts[i], target);
+
+		if (first == 0)
+			first = result;
+	}
+	return first;
+}
+
+int
+vmt_attach_images_undo_veneers(const struct vmt_attach_images *images,
+			       const struct vmt_target *target)
+{
+	int first = 0;
+
+	for (uint32_t i = 0; i < images->count; i++) {
+		int result = vmt_program_cuts_undo_veneers(&images->cuts[i], target);
+
+		if (first == 0)
+			first = result;
+	}
+	return first;
+}
+
+void
+vmt_attach_images_close(struct vmt_attach_images *images)
+{
+	for (uint32_t i = 0; i < images->count; i++)
+		vmt_program_cuts_close(&images->cuts[i]);
+	images->count = 0;
+}

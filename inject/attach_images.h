@@ -1,0 +1,49 @@
+/*
+ * attach_images.h: which loaded files of a process that runs have calls to be recorded, and where?
+ *
+ * The program's own file, and the C library and the loader that it has loaded: by their names. What
+ * is found is found while the program runs, and looked at again when it stands. All of it is
+ * untrusted. Single-threaded. Errors: negative errno.
+ */
+#ifndef VMT_ATTACH_IMAGES_H
+#define VMT_ATTACH_IMAGES_H
+
+#include "blob/blob_parameters.h"
+#include "inject/program_cuts.h"
+#include "inject/stopped_threads.h"
+
+#define VMT_ATTACH_IMAGES VMT_BLOB_STUBS
+
+struct vmt_attach_images {
+	struct vmt_program_cuts cuts[VMT_ATTACH_IMAGES];
+	uint32_t count;
+};
+
+/* While it runs. The caller closes them, also after an error. */
+int vmt_attach_images_find(struct vmt_attach_images *images, const struct vmt_target *target,
+			   uint64_t program_headers);
+
+/* How many system calls can be led to the recorder. */
+size_t vmt_attach_images_possible(const struct vmt_attach_images *images);
+
+/* While it stands. -EBUSY: a thread stands in what would be replaced, or may come back to it. What
+ * can't be replaced in any case gets another verdict; with `leave` what is in use, too, unless it
+ * is Go's. */
+int vmt_attach_images_check(struct vmt_attach_images *images, const struct vmt_target *target,
+			    const struct vmt_stopped_threads *threads, bool leave);
+
+/* Fills in what of the parameters they know. */
+void vmt_attach_images_describe(const struct vmt_attach_images *images,
+				struct vmt_blob_parameters *parameters);
+
+/* As of program_cuts.h, of all of them. */
+int vmt_attach_images_map(struct vmt_attach_images *images, struct vmt_remote *remote,
+			  uint64_t entry);
+void vmt_attach_images_unmap(struct vmt_attach_images *images, struct vmt_remote *remote);
+int vmt_attach_images_make(const struct vmt_attach_images *images, const struct vmt_target *target);
+int vmt_attach_images_undo(const struct vmt_attach_images *images, const struct vmt_target *target);
+int vmt_attach_images_undo_veneers(const struct vmt_attach_images *images,
+				   const struct vmt_target *target);
+void vmt_attach_images_close(struct vmt_attach_images *images);
+
+#endif

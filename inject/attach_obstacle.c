@@ -1,0 +1,201 @@
+#include "inject/attach_obstacle.h"
+
+#include "base/procfs.h"
+#include "base/sys.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define STATUS_BYTES 8192u
+#define LIBRARY "libvmtrace.so"
+
+struct status {
+	uint64_t tracer;
+	uint64_t filter; /* of system calls: its mode */
+	bool has_shadow_stack;
+	char state;
+};
+
+static void
+take_line(struct status *status, struct vmt_text line)
+{
+	if (vmt_text_skip_string(&line, "TracerPid:")) {
+		vmt_text_skip_blanks(&line);
+		(void)vmt_text_take_decimal(&line, &status->tracer);
+	} else if (vmt_text_skip_string(&line, "Seccomp:")) {
+		vmt_text_skip_blanks(&line);
+		(void)vmt_text_take_decimal(&line, &status->filter);
+	} else if (vmt_text_skip_string(&line, "State:")) {
+		vmt_text_skip_blanks(&line);
+		status->state = line.at < line.end ? *line.at : '?';
+	} else if (vmt_text_skip_string(&line, "x86_Thread_features:")) {
+		struct vmt_text word;
+
+		while (vmt_text_take_word(&line, &word))
+			status->has_shadow_stack |= vmt_text_equals(&word, "shstk");
+	}
+}
+
+static bool
+read_status(pid_t pid, struct status *status)
+{
+	char bytes[STATUS_BYTES];
+	int fd = vmt_procfs_open((uint32_t)pid, "status");
+	long got = fd < 0 ? fd : vmt_procfs_read(fd, bytes, sizeof(bytes));
+	struct vmt_text text, line;
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	*status = (struct status){.tracer = 0};
+	if (got <= 0)
+		return false;
+	text = vmt_text_of(bytes, (size_t)got);
+	while (vmt_text_take_line(&text, &line))
+		take_line(status, line);
+	return true;
+}
+
+/* Whether a link such as /proc/PID/ns/mnt leads to the same as this process's own. */
+static bool
+shares(pid_t pid, const char *name)
+{
+	char other[64], own[64];
+	struct vmt_text_out out = vmt_text_out_begin(other, sizeof(other));
+	struct stat theirs, ours;
+
+	vmt_text_put(&out, "/proc/");
+	vmt_text_put_decimal(&out, (uint64_t)pid);
+	vmt_text_put(&out, name);
+	out = vmt_text_out_begin(own, sizeof(own));
+	vmt_text_put(&out, "/proc/self");
+	vmt_text_put(&out, name);
+	return vmt_sys_call4(SYS_newfstatat, AT_FDCWD, other, &theirs, 0) == 0 &&
+	       vmt_sys_call4(SYS_newfstatat, AT_FDCWD, own, &ours, 0) == 0 &&
+	       theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
+static bool
+is_of_64_bits(pid_t pid)
+{
+	unsigned char header[20] = {0};
+	int fd = vmt_procfs_open((uint32_t)pid, "exe");
+	long got;
+
+	if (fd < 0)
+		return true; /* something else will say why */
+	got = vmt_procfs_read_once(fd, (char *)header, sizeof(header));
+	vmt_sys_close(fd);
+	return got == (long)sizeof(header) && header[EI_CLASS] == ELFCLASS64 &&
+	       (header[18] | header[19] << 8) == EM_X86_64;
+}
+
+static bool
+visit(void *context, const struct vmt_mapping *mapping)
+{
+	const size_t bytes = sizeof(LIBRARY) - 1;
+	bool *found = context;
+
+	*found = mapping->path_bytes >= bytes &&
+		 memcmp(mapping->path + mapping->path_bytes - bytes, LIBRARY, bytes) == 0;
+	return !*found;
+}
+
+static bool
+has_library(pid_t pid)
+{
+	char buffer[VMT_PROCFS_LINE_BYTES];
+	int fd = vmt_procfs_open((uint32_t)pid, "maps");
+	bool found = false;
+
+	if (fd < 0)
+		return false;
+	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit, &found);
+	vmt_sys_close(fd);
+	return found;
+}
+
+static bool
+say_traced(uint64_t tracer, char why[VMT_WHY_BYTES])
+{
+	struct vmt_text_out out = vmt_text_out_begin(why, VMT_WHY_BYTES);
+
+	vmt_text_put(&out, "process ");
+	vmt_text_put_decimal(&out, tracer);
+	vmt_text_put(&out, " traces it");
+	return true;
+}
+
+static bool
+say(char why[VMT_WHY_BYTES], const char *text)
+{
+	(void)vmt_why_put(why, text, 0);
+	return true;
+}
+
+bool
+vmt_attach_obstacle_find(pid_t pid, char why[VMT_WHY_BYTES])
+{
+	struct status status;
+
+#if !defined(__x86_64__)
+	return say(why, "that is possible on x86-64 alone");
+#endif
+	if (!read_status(pid, &status))
+		return say(why, "it has ended");
+	if (status.tracer != 0)
+		return say_traced(status.tracer, why);
+	if (status.state == 'Z' || status.state == 'X')
+		return say(why, "it has ended");
+	if (status.filter != 0)
+		return say(why, "it has a filter of system calls (seccomp)");
+	if (status.has_shadow_stack)
+		return say(why, "it has a shadow stack");
+	if (!shares(pid, "/ns/pid"))
+		return say(why, "it is of another pid namespace, or another user's");
+	if (!shares(pid, "/ns/mnt") || !shares(pid, "/root"))
+		return say(why, "it sees other files: it could not write the trace here");
+	if (!is_of_64_bits(pid))
+		return say(why, "it is no program of x86-64");
+	if (has_library(pid))
+		return say(why, "it has loaded " LIBRARY " already");
+	return false;
+}
+
+static bool
+is_restricted_by_yama(void)
+{
+	char text[4] = "";
+	int fd = vmt_sys_open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	(void)vmt_procfs_read_once(fd, text, sizeof(text) - 1);
+	vmt_sys_close(fd);
+	return text[0] >= '1';
+}
+
+void
+vmt_attach_obstacle_explain(pid_t pid, int error, char why[VMT_WHY_BYTES])
+{
+	struct status status;
+
+	if (error == -ESRCH || !read_status(pid, &status) || status.state == 'Z')
+		(void)say(why, "it has ended");
+	else if (status.tracer != 0)
+		(void)say_traced(status.tracer, why);
+	else if (error == -EPERM && is_restricted_by_yama())
+		(void)say(why, "the kernel lets only root trace it (kernel.yama.ptrace_scope)");
+	else if (error == -EPERM || error == -EACCES)
+		(void)say(why, "it may not be traced by this user");
+	else if (error == -ETIMEDOUT)
+		(void)say(why, "one of its threads could not be stopped");
+	else if (error == -EBUSY || error == -EDEADLK)
+		(void)say(why, "no moment came in which no thread was in the way");
+	else if (error == -ENOENT)
+		(void)say(why, "its code has no place from which a call can be made");
+	else
+		(void)vmt_why_put(why, "it can't be traced", error);
+}

@@ -1,0 +1,133 @@
+#include "inject/attach_stop.h"
+
+#include "base/sys.h"
+#include "inject/tracee.h"
+
+#include <errno.h>
+
+#define ATTEMPTS 20u
+#define TIMEOUTS 3u /* each costs the other threads STOP_NS */
+#define STOP_NS UINT64_C(1000000000)
+#define FIRST_PAUSE_NS UINT64_C(500000)
+#define LONGEST_PAUSE_NS UINT64_C(200000000)
+#define LET_GO_NS UINT64_C(1000000)
+
+int
+vmt_attach_stop_open(struct vmt_attach_stop *stop, const struct vmt_target *target)
+{
+	*stop = (struct vmt_attach_stop){.target = target};
+	return vmt_return_frame_find(&stop->frame, target);
+}
+
+static void
+pause_for(uint64_t ns)
+{
+	struct timespec time = {0, (long)ns};
+
+	vmt_sys_call2(SYS_nanosleep, &time, 0);
+}
+
+#if defined(__x86_64__)
+
+#define CODE_OF_64_BITS 0x33u /* __USER_CS */
+
+/* Whether it can make calls for us: it executes code of 64 bits, and no signal is about to be
+ * delivered to it. */
+static bool
+can_serve(const struct vmt_stopped_thread *thread, const struct vmt_registers *registers)
+{
+	return thread->state == VMT_STOPPED_THREADS_STAND && registers->user.cs == CODE_OF_64_BITS;
+}
+
+/* The first thread by choice: what the kernel counts by thread is asked of it the most. -EBUSY: one
+ * is in the way of the frame, or not of this process; -EDEADLK: none can. */
+static int
+choose_agent(struct vmt_attach_stop *stop)
+{
+	const struct vmt_stopped_thread *list = vmt_stopped_threads_list(&stop->threads);
+
+	stop->agent = 0;
+	for (uint32_t i = 0; i < stop->threads.count; i++) {
+		struct vmt_registers registers;
+
+		if (list[i].state == VMT_STOPPED_THREADS_GONE)
+			continue;
+		if (list[i].is_other)
+			return -EBUSY;
+		if (vmt_tracee_read_registers(list[i].tid, &registers) < 0)
+			continue;
+		if (!vmt_return_frame_is_clear_of(&stop->frame, registers.user.rsp))
+			return -EBUSY;
+		if ((stop->agent == 0 || list[i].tid == stop->threads.pid) &&
+		    can_serve(&list[i], &registers))
+			stop->agent = list[i].tid;
+	}
+	return stop->agent != 0 ? 0 : -EDEADLK;
+}
+
+#else
+
+static int
+choose_agent(struct vmt_attach_stop *stop)
+{
+	stop->agent = 0;
+	return -ENOSYS;
+}
+
+#endif
+
+uint64_t
+vmt_attach_stop_let_go(struct vmt_attach_stop *stop)
+{
+	while (vmt_stopped_threads_let_go(&stop->threads) > 0)
+		pause_for(LET_GO_NS);
+	return vmt_sys_clock_ns(CLOCK_MONOTONIC) - stop->began_ns;
+}
+
+static int
+try_once(struct vmt_attach_stop *stop,
+	 int (*check)(void *context, const struct vmt_stopped_threads *threads, bool last),
+	 void *context, bool last)
+{
+	int result;
+
+	stop->began_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+	result = vmt_stopped_threads_stop(&stop->threads, stop->target->pid, 0,
+					  stop->began_ns + STOP_NS);
+	if (result == 0)
+		result = choose_agent(stop);
+	if (result == 0)
+		result = check(context, &stop->threads, last);
+	if (result < 0)
+		(void)vmt_attach_stop_let_go(stop);
+	return result;
+}
+
+int
+vmt_attach_stop_run(struct vmt_attach_stop *stop,
+		    int (*check)(void *context, const struct vmt_stopped_threads *threads,
+				 bool last),
+		    void *context)
+{
+	uint64_t pause_ns = FIRST_PAUSE_NS;
+	uint32_t timeouts = 0;
+
+	for (uint32_t i = 0;; i++) {
+		bool last = i + 1 == ATTEMPTS;
+		int result = try_once(stop, check, context, last);
+
+		timeouts += result == -ETIMEDOUT;
+		if (last || timeouts == TIMEOUTS ||
+		    (result != -EBUSY && result != -EDEADLK && result != -ETIMEDOUT))
+			return result;
+		pause_for(pause_ns);
+		pause_ns = pause_ns * 2 < LONGEST_PAUSE_NS ? pause_ns * 2 : LONGEST_PAUSE_NS;
+	}
+}
+
+void
+vmt_attach_stop_close(struct vmt_attach_stop *stop)
+{
+	vmt_return_frame_close(&stop->frame);
+	vmt_stopped_threads_close(&stop->threads);
+}

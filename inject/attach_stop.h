@@ -1,0 +1,40 @@
+/*
+ * attach_stop.h: a moment in which all threads of a process stand, one of which can make calls
+ *
+ * Single-threaded. Errors: negative errno.
+ */
+#ifndef VMT_ATTACH_STOP_H
+#define VMT_ATTACH_STOP_H
+
+#include "inject/return_frame.h"
+#include "inject/stopped_threads.h"
+#include "inject/target_memory.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct vmt_attach_stop {
+	const struct vmt_target *target;
+	struct vmt_return_frame frame;
+	struct vmt_stopped_threads threads;
+	pid_t agent; /* which makes the calls */
+	uint64_t began_ns;
+};
+
+/* While it runs: looks for what guarded calls need. The caller closes it, also after an error. */
+int vmt_attach_stop_open(struct vmt_attach_stop *stop, const struct vmt_target *target);
+
+/* Stops it. Tries again, a bounded number of times, while a thread is in the way: check(last) says
+ * -EBUSY for that; last: it won't be asked again. After an error the threads have been let go.
+ * -EDEADLK: no thread can make calls. */
+int vmt_attach_stop_run(struct vmt_attach_stop *stop,
+			int (*check)(void *context, const struct vmt_stopped_threads *threads,
+				     bool last),
+			void *context);
+
+/* Lets them go. Returns for how long they stood. */
+uint64_t vmt_attach_stop_let_go(struct vmt_attach_stop *stop);
+
+void vmt_attach_stop_close(struct vmt_attach_stop *stop);
+
+#endif

@@ -1,0 +1,78 @@
+#include "inject/blob_placement.h"
+
+#include "base/buffer.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+/* An mmap in the program. 0 or a negative errno. */
+static int
+map(struct vmt_remote *remote, uint64_t *address, uint64_t bytes, int protection, int flags)
+{
+	uint64_t words[6] = {*address, bytes, (uint64_t)protection, (uint64_t)flags, UINT64_MAX, 0};
+	int64_t result;
+	int error = vmt_remote_call(remote, SYS_mmap, words, &result);
+
+	if (error < 0)
+		return error;
+	if (vmt_sys_is_error(result))
+		return (int)result;
+	*address = (uint64_t)result;
+	return 0;
+}
+
+int
+vmt_blob_placement_map(struct vmt_blob_placement *placement, struct vmt_remote *remote)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	const struct vmt_blob_image *image = &placement->image;
+	uint64_t writable;
+	int error = map(remote, &placement->address, image->bytes, PROT_READ | PROT_EXEC, flags);
+
+	if (error < 0)
+		return error;
+	writable = placement->address + image->writable;
+	return map(remote, &writable, image->bytes - image->writable, PROT_READ | PROT_WRITE,
+		   flags | MAP_FIXED);
+}
+
+void
+vmt_blob_placement_unmap(struct vmt_blob_placement *placement, struct vmt_remote *remote)
+{
+	uint64_t words[6] = {placement->address, placement->image.bytes};
+	int64_t result;
+
+	if (placement->address != 0)
+		(void)vmt_remote_call(remote, SYS_munmap, words, &result);
+	placement->address = 0;
+}
+
+int
+vmt_blob_placement_write(const struct vmt_blob_placement *placement,
+			 const struct vmt_target *target, struct vmt_blob_parameters *parameters)
+{
+	const struct vmt_blob_image *image = &placement->image;
+	struct vmt_buffer bytes = {NULL, 0};
+	int error = -ENOMEM;
+
+	parameters->low = placement->address;
+	parameters->high = placement->address + image->bytes;
+	if (vmt_buffer_reserve(&bytes, image->filled)) {
+		vmt_blob_image_place(image, placement->address, bytes.bytes);
+		error = vmt_target_write(target, placement->address, bytes.bytes, image->filled);
+	}
+	vmt_buffer_free(&bytes);
+	if (error < 0)
+		return error;
+	return vmt_target_write(target, placement->address + image->parameters, parameters,
+				sizeof(*parameters));
+}
+
+int
+vmt_blob_placement_read(const struct vmt_blob_placement *placement, const struct vmt_target *target,
+			struct vmt_blob_parameters *parameters)
+{
+	return vmt_target_read(target, placement->address + placement->image.parameters, parameters,
+			       sizeof(*parameters));
+}

@@ -1,0 +1,105 @@
+#include "inject/detach.h"
+
+#include "inject/attach_obstacle.h"
+#include "inject/attach_stop.h"
+#include "inject/leave.h"
+
+#include <errno.h>
+
+struct job {
+	struct vmt_attach *attach;
+	struct vmt_target target;
+	struct vmt_attach_stop stop;
+	bool is_quiet;
+};
+
+/* The address space may be another program's by now: what was put there tells. */
+static bool
+is_the_same(struct job *job)
+{
+	const struct vmt_blob_parameters *known = &job->attach->parameters;
+	struct vmt_blob_parameters now;
+
+	return vmt_blob_placement_read(&job->attach->placement, &job->target, &now) == 0 &&
+	       now.low == known->low && now.high == known->high &&
+	       now.resume_pc == known->resume_pc && now.state == VMT_BLOB_RECORDING;
+}
+
+/* With all threads stopped. The code is put back at once, whoever is where. */
+static int
+check(void *context, const struct vmt_stopped_threads *threads, bool last)
+{
+	struct job *job = context;
+	int result;
+
+	if (!is_the_same(job))
+		return -ESRCH;
+	result = vmt_leave_undo(job->attach, &job->target);
+	if (result < 0)
+		return result;
+	result = vmt_leave_is_in_use(job->attach, &job->target, threads);
+	if (result < 0)
+		return result;
+	job->is_quiet = result == 0;
+	return job->is_quiet || last ? 0 : -EBUSY;
+}
+
+static enum vmt_detach_result
+fail(struct job *job, const char *what, int error)
+{
+	(void)vmt_why_put(job->attach->why, what, error);
+	return VMT_DETACH_FAILED;
+}
+
+static enum vmt_detach_result
+leave(struct job *job)
+{
+	struct vmt_remote remote;
+	int left = -EIO;
+	int error;
+
+	job->stop.frame.earlier = job->attach->call;
+	error = vmt_remote_begin_guarded(&remote, &job->target, job->stop.agent, &job->stop.frame);
+
+	if (error == 0)
+		left = vmt_leave_unmap(job->attach, &remote, job->is_quiet);
+	if (vmt_remote_end(&remote) < 0 && error == 0)
+		return fail(job, "it did not come back from its last call", 0);
+	if (error < 0)
+		return fail(job, "no call can be made in it", error);
+	return left == 1 ? VMT_DETACH_DONE : VMT_DETACH_STAYS;
+}
+
+static enum vmt_detach_result
+run(struct job *job)
+{
+	enum vmt_detach_result result;
+	int error = vmt_target_open(&job->target, job->attach->pid);
+
+	if (error == 0)
+		error = vmt_attach_stop_open(&job->stop, &job->target);
+	if (error == 0)
+		error = vmt_attach_stop_run(&job->stop, check, job);
+	if (error == -ESRCH || error == -ENOENT)
+		return VMT_DETACH_GONE;
+	if (error < 0) {
+		vmt_attach_obstacle_explain(job->attach->pid, error, job->attach->why);
+		return VMT_DETACH_FAILED;
+	}
+	result = leave(job);
+	job->attach->stopped_ns = vmt_attach_stop_let_go(&job->stop);
+	return result;
+}
+
+enum vmt_detach_result
+vmt_detach_run(struct vmt_attach *attach)
+{
+	struct job job = {.attach = attach, .target = {.mem_fd = -1}};
+	enum vmt_detach_result result;
+
+	attach->why[0] = '\0';
+	result = run(&job);
+	vmt_target_close(&job.target);
+	vmt_attach_stop_close(&job.stop);
+	return result;
+}

@@ -1,0 +1,25 @@
+/*
+ * detach.h: leaves a program that the recorder was put into while it ran (attach.h)
+ *
+ * The program's code is put back first. Then a moment is awaited, for a bounded time, in which no
+ * thread is in the recorder: its mappings go, all of them. Else they stay, unused. The trace says
+ * that its process was left. Should this process die meanwhile, the program goes on, with some of
+ * it done.
+ *
+ * By the thread that attached. x86-64 alone.
+ */
+#ifndef VMT_DETACH_H
+#define VMT_DETACH_H
+
+#include "inject/attach.h"
+
+enum vmt_detach_result {
+	VMT_DETACH_DONE,  /* the program is what it was */
+	VMT_DETACH_STAYS, /* its code is; unused mappings stay, as a thread may come back to them */
+	VMT_DETACH_GONE,  /* it has ended, or has become another program */
+	VMT_DETACH_FAILED, /* `why` says why: it goes on being recorded */
+};
+
+enum vmt_detach_result vmt_detach_run(struct vmt_attach *attach);
+
+#endif
