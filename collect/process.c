@@ -40,6 +40,7 @@
 #define FILL_SOON 1u
 
 static const struct vmt_exit_status replaced = {VMT_END_EXEC, 0};
+static const struct vmt_exit_status left = {VMT_END_STOPPED, VMT_STOP_DETACHED};
 
 static void
 close_one(int *fd)
@@ -549,6 +550,17 @@ note_namespace(const struct vmt_traced *process, struct vmt_shared *shared)
 				 shared->pid_namespace);
 }
 
+/* The recorder is out of the process, and the last snapshot that it asked for is taken. */
+static bool
+is_left(const struct vmt_traced *process)
+{
+	const struct vmt_head *head = vmt_process_head(process);
+
+	return vmt_atomic_load_acquire(&head->end) == VMT_END_STOPPED &&
+	       head->end_status == VMT_STOP_DETACHED &&
+	       (process->state != VMT_PROCESS_LIVE || !vmt_sampling_is_asked(process));
+}
+
 static void
 visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns, bool urgent)
 {
@@ -570,6 +582,10 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 		vmt_touch_sampling_flush(process, shared);
 	if (process->state == VMT_PROCESS_LIVE)
 		vmt_sampling_round(process, shared, now_ns);
+	if (is_left(process)) {
+		vmt_process_finish(process, shared, left);
+		return;
+	}
 	if (process->leaving) {
 		part(process, shared, now_ns);
 		return;
