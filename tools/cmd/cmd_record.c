@@ -1,10 +1,10 @@
-#include "base/shm_fallback.h"
 #include "collect/collector.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/launch.h"
 #include "tools/cmd/library.h"
 #include "tools/cmd/pack.h"
 #include "tools/cmd/record_pid.h"
+#include "tools/cmd/record_session.h"
 #include "tools/cmd/record_settings.h"
 #include "tools/cmd/record_static.h"
 #include "tools/cmd/record_summary.h"
@@ -21,88 +21,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* The session carries at most VMT_SESSION_PATH_BYTES; names grow by %n, %p and a suffix. */
-#define OUTPUT_MAX_BYTES (VMT_SESSION_PATH_BYTES - 40u)
 
 struct recording {
 	struct vmt_record_settings wanted;
-	char output[PATH_MAX]; /* absolute, may hold %n and %p */
-	char session_path[PATH_MAX];
-	struct vmt_session *session;
+	struct vmt_record_session session;
 	struct vmt_launch launch;
 	struct vmt_record_summary recorded;
 	struct vmt_zstd_packer *packer;
 	char **environment; /* as it was found; the strings are the kernel's. NULL: not needed */
 };
-
-/* The program may change its directory before a child opens a trace: the name must be absolute. */
-static int
-choose_output(struct recording *recording, struct vmt_err *err)
-{
-	const char *wanted = vmt_record_settings_text(&recording->wanted, VMT_SETTING_OUTPUT);
-	char here[PATH_MAX] = "";
-	int length;
-
-	if (!wanted || !*wanted)
-		wanted = vmt_settings[VMT_SETTING_OUTPUT].fallback;
-	if (*wanted != '/' && !getcwd(here, sizeof(here)))
-		return vmt_err_set(err, errno, "current directory: %s", strerror(errno));
-	length = snprintf(recording->output, sizeof(recording->output), "%s%s%s", here,
-			  *wanted == '/' ? "" : "/", wanted);
-	if (length < 0 || (size_t)length > OUTPUT_MAX_BYTES)
-		return vmt_err_set(err, ENAMETOOLONG, "%s: longer than %u bytes; see --output",
-				   wanted, OUTPUT_MAX_BYTES);
-	return 0;
-}
-
-static int
-make_session(struct recording *recording, struct vmt_err *err)
-{
-	const char *slash = strrchr(recording->output, '/');
-	uint64_t random_id = 0;
-	int result;
-
-	assert(slash);
-	if (getrandom(&random_id, sizeof(random_id), GRND_NONBLOCK) < 0)
-		random_id = vmt_launch_now_ns();
-	snprintf(recording->session_path, sizeof(recording->session_path),
-		 "%.*s/.vmtrace-%d-%08" PRIx32 ".session", (int)(slash - recording->output),
-		 recording->output, (int)getpid(), (uint32_t)random_id);
-	result = vmt_session_create(recording->session_path, &recording->session);
-	if (vmt_shm_fallback_is_wanted(result))
-		result = vmt_session_create_aside(
-		    recording->session_path, sizeof(recording->session_path), (uint32_t)getpid(),
-		    random_id, &recording->session);
-	if (result < 0) {
-		vmt_err_set(err, -result,
-			    "%.*s/: %s; the trace goes there, name another place with --output",
-			    (int)(slash - recording->output), recording->output, strerror(-result));
-		recording->session_path[0] = '\0';
-	}
-	return result;
-}
-
-/* A plain name given on the command line is replaced, by the first trace that is there; templates
- * never replace anything. */
-static int
-find_replaced(const struct recording *recording, struct vmt_err *err)
-{
-	struct stat status;
-
-	if (!recording->wanted.options.values[VMT_SETTING_OUTPUT] ||
-	    strchr(recording->output, '%') || lstat(recording->output, &status) < 0)
-		return 0;
-	if (!S_ISREG(status.st_mode))
-		return vmt_err_set(err, EEXIST, "%s: exists and is not a regular file",
-				   recording->output);
-	recording->session->replaced_inode = status.st_ino;
-	return 0;
-}
 
 /* The word leads the variable's list, unless it stands there already. */
 static int
@@ -138,8 +66,7 @@ set_environment(const struct recording *recording, struct vmt_err *err)
 	if (result < 0)
 		return result;
 	vmt_record_settings_export(&recording->wanted);
-	setenv(vmt_settings[VMT_SETTING_OUTPUT].variable, recording->output, 1);
-	setenv(VMT_SESSION_ENV, recording->session_path, 1);
+	vmt_record_session_export(&recording->session);
 	return 0;
 }
 
@@ -221,7 +148,7 @@ collect(struct recording *recording)
 	int result;
 
 	recording->packer = vmt_zstd_packer_new();
-	result = vmt_collector_run(recording->session, &host);
+	result = vmt_collector_run(recording->session.shared, &host);
 	vmt_zstd_packer_free(recording->packer);
 	if (result < 0)
 		fprintf(stderr, "vmtrace: the collector could not begin: %s\n", strerror(-result));
@@ -281,7 +208,8 @@ static bool
 removed_all(const struct recording *recording)
 {
 	return recording->recorded.dropped > 0 &&
-	       recording->recorded.dropped >= vmt_atomic_load_relaxed(&recording->session->traces);
+	       recording->recorded.dropped >=
+		   vmt_atomic_load_relaxed(&recording->session.shared->traces);
 }
 
 /* Why there is nothing to be read. A process that announced itself was recorded: its trace has what
@@ -295,18 +223,18 @@ print_absence(const struct recording *recording, const char *command)
 			"--max-files, fork children that did nothing)\n");
 		return;
 	}
-	if (vmt_atomic_load_relaxed(&recording->session->traces) > 0) {
+	if (vmt_atomic_load_relaxed(&recording->session.shared->traces) > 0) {
 		fprintf(
 		    stderr,
 		    "vmtrace: %s was recorded, but the collector could not open its trace; "
 		    "%s holds only the last events\n"
 		    "vmtrace: it had no descriptors or memory left (ulimit -n, ulimit -v), or the "
 		    "trace is in another mount namespace\n",
-		    command, recording->output);
+		    command, recording->session.output);
 		return;
 	}
-	if (vmt_atomic_load_relaxed(&recording->session->left_out) > 0) {
-		print_left_out(recording->session);
+	if (vmt_atomic_load_relaxed(&recording->session.shared->left_out) > 0) {
+		print_left_out(recording->session.shared);
 		return;
 	}
 	fprintf(stderr,
@@ -354,7 +282,7 @@ print_summary(struct recording *recording, char **argv, struct vmt_err *err)
 	const char *trace;
 
 	/* Fork children remove their own as well, which the collector may never have seen. */
-	recording->recorded.dropped = vmt_atomic_load_relaxed(&recording->session->dropped);
+	recording->recorded.dropped = vmt_atomic_load_relaxed(&recording->session.shared->dropped);
 	if (recording->recorded.kept) {
 		trace = vmt_record_summary_print(&recording->recorded,
 						 launch->end_ns - launch->start_ns, stderr);
@@ -367,8 +295,8 @@ print_summary(struct recording *recording, char **argv, struct vmt_err *err)
 	print_absence(recording, argv[0]);
 	if (removed_all(recording))
 		return;
-	if (recording->session->replaced_inode)
-		fprintf(stderr, "vmtrace: %s was left unchanged\n", recording->output);
+	if (recording->session.shared->replaced_inode)
+		fprintf(stderr, "vmtrace: %s was left unchanged\n", recording->session.output);
 	fprintf(stderr, "vmtrace: next: vmtrace doctor -- %s\n", argv[0]);
 }
 
@@ -396,9 +324,7 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	int result;
 
 	if ((result = vmt_record_settings_check(&recording->wanted, err)) < 0 ||
-	    (result = choose_output(recording, err)) < 0 ||
-	    (result = make_session(recording, err)) < 0 ||
-	    (result = find_replaced(recording, err)) < 0 ||
+	    (result = vmt_record_session_open(&recording->session, &recording->wanted, err)) < 0 ||
 	    (result = keep_environment(recording, err)) < 0 ||
 	    (result = set_environment(recording, err)) < 0)
 		return result;
@@ -446,10 +372,7 @@ vmt_cmd_record_main(int argc, char **argv, struct vmt_err *err)
 				   true, err);
 	if (result == 0)
 		result = record_either(recording, &status, err);
-	if (recording->session)
-		munmap(recording->session, sizeof(*recording->session));
-	if (recording->session_path[0])
-		unlink(recording->session_path);
+	vmt_record_session_close(&recording->session);
 	vmt_record_summary_free(&recording->recorded);
 	free(recording->environment);
 	free(recording);

@@ -1,4 +1,5 @@
 #include "base/procfs.h"
+#include "inject/attach_obstacle.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/library.h"
 #include "tools/cmd/mapped_trace.h"
@@ -100,16 +101,18 @@ say_idle(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trace 
 static void
 say_not_loaded(struct vmt_doctor *doctor, uint32_t pid)
 {
-	doctor->verdict = "Can be recorded after a restart.";
+	char why[VMT_WHY_BYTES];
+
+	doctor->verdict = vmt_attach_obstacle_find((pid_t)pid, why)
+			      ? "Can be recorded after a restart."
+			      : "Can be recorded as it runs.";
 	vmt_doctor_say(
 	    doctor, VMT_DOCTOR_NOTE,
 	    doctor->is_static
-		? "vmtrace record -p watches what it has in RAM; for its calls restart it under "
-		  "vmtrace record"
-		: "vmtrace record -p watches what it has in RAM; for its calls restart it under "
-		  "vmtrace record, or with the variables that vmtrace env prints",
-	    "%s is not loaded in process %" PRIu32 ": the calls of this run can't be recorded",
-	    VMT_LIBRARY_NAME, pid);
+		? "for all of its calls from the start restart it under vmtrace record"
+		: "for blocks of its malloc restart it under vmtrace record, or with the variables "
+		  "that vmtrace env prints",
+	    "%s is not loaded in process %" PRIu32, VMT_LIBRARY_NAME, pid);
 }
 
 static void
@@ -124,7 +127,7 @@ check_recorded(struct vmt_doctor *doctor, uint32_t pid)
 	else if (result < 0)
 		vmt_doctor_say(doctor, VMT_DOCTOR_LACK, "see whether the process has ended",
 			       "/proc/%" PRIu32 "/maps: %s", pid, strerror(-result));
-	else if (!trace.has_library)
+	else if (!trace.has_library && trace.state == VMT_MAPPED_TRACE_NONE)
 		say_not_loaded(doctor, pid);
 	else if (trace.state == VMT_MAPPED_TRACE_OWN && trace.is_uncollected)
 		say_uncollected(doctor, pid, &trace);

@@ -1,3 +1,4 @@
+#include "inject/attach_obstacle.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/snapshot_take.h"
 
@@ -18,9 +19,29 @@ say_snapshot(struct vmt_doctor *doctor, uint32_t pid)
 			       "snapshot: none can be taken: %s", why.text);
 }
 
+/* Nothing of one that is recorded already. */
+static void
+say_attach(struct vmt_doctor *doctor, uint32_t pid)
+{
+	char why[VMT_WHY_BYTES];
+
+	if (doctor->is_recorded)
+		return;
+	if (vmt_attach_obstacle_find((pid_t)pid, why))
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "vmtrace record -p watches what it has in RAM, from outside",
+			       "attach: its calls can't be recorded as it runs: %s", why);
+	else
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "attach: vmtrace record -p %" PRIu32
+			       " records its mappings as it runs, and leaves it again",
+			       pid);
+}
+
 /* One line each: what it needs, or why it can't be. That of the library is doctor_process.c's. */
 static void (*const ways[])(struct vmt_doctor *doctor, uint32_t pid) = {
     say_snapshot,
+    say_attach,
 };
 
 void

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#define VMT_OPTIONS_MAX 24
+#define VMT_OPTIONS_MAX 32
 
 /* The table ends with a NULL name. */
 struct vmt_option {

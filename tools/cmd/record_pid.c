@@ -2,16 +2,17 @@
 
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/launch.h"
+#include "tools/cmd/record_attach.h"
 #include "tools/cmd/record_summary.h"
 #include "tools/cmd/snapshot_pids.h"
 #include "tools/cmd/snapshot_take.h"
+#include "tools/cmd/stop_signals.h"
 #include "tools/render/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,30 +33,6 @@ struct watch {
 	char path[PATH_MAX];
 	char hidden[PATH_MAX + 64]; /* its name until then */
 };
-
-static volatile sig_atomic_t is_asked_to_end;
-
-static void
-end_watch(int signal)
-{
-	(void)signal;
-	is_asked_to_end = 1;
-}
-
-static void
-catch_signals(void)
-{
-	const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	const struct sigaction action = {.sa_handler = end_watch};
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-		struct sigaction before;
-
-		/* Under nohup it goes on. */
-		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-			sigaction(signals[i], &action, NULL);
-	}
-}
 
 static void
 read_name(uint32_t pid, char *name, size_t room)
@@ -190,32 +167,49 @@ goes_on(void *context)
 
 	if (!watch->is_placed && watch->place_error == 0)
 		place(watch);
-	return watch->is_placed && !is_asked_to_end &&
+	return watch->is_placed && !vmt_stop_signals_came() &&
 	       vmt_launch_now_ns() - watch->start_ns < watch->for_ns;
+}
+
+/* Whether an option has an effect on a process that runs; on one that is watched alone. */
+static bool
+has_effect(int option, bool is_watched)
+{
+	switch (option) {
+	case VMT_SETTING_OUTPUT:
+	case VMT_SETTING_INTERVAL:
+	case VMT_SETTING_MAX_SIZE:
+	case VMT_SETTING_RESIDENCY:
+	case VMT_RECORD_PID:
+	case VMT_RECORD_FOR:
+	case VMT_RECORD_WATCH:
+		return true;
+	case VMT_SETTING_EXIT_WAIT:
+	case VMT_SETTING_DEPTH:
+	case VMT_SETTING_BUFFER:
+	case VMT_SETTING_STACK_TABLE:
+	case VMT_SETTING_STACKS:
+	case VMT_SETTING_TOUCH:
+		return !is_watched;
+	default:
+		return false;
+	}
 }
 
 /* Options that would be of no effect are refused: they say what somebody expects. */
 static int
 refuse_others(const struct vmt_options *options, struct vmt_err *err)
 {
-	for (int i = 0; i < VMT_RECORD_OPTIONS; i++) {
-		switch (i) {
-		case VMT_SETTING_OUTPUT:
-		case VMT_SETTING_INTERVAL:
-		case VMT_SETTING_MAX_SIZE:
-		case VMT_SETTING_RESIDENCY:
-		case VMT_RECORD_PID:
-		case VMT_RECORD_FOR:
-			continue;
-		default:
-			break;
-		}
-		if (options->values[i])
-			return vmt_err_set(err, EINVAL,
-					   "--%s does not go with -p: the process is watched from "
-					   "outside, its calls are not recorded",
-					   vmt_cmd_record_options[i].name);
-	}
+	bool is_watched = options->values[VMT_RECORD_WATCH] != NULL;
+
+	for (int i = 0; i < VMT_RECORD_OPTIONS; i++)
+		if (options->values[i] && !has_effect(i, is_watched))
+			return vmt_err_set(err, EINVAL, "--%s does not go with %s: %s",
+					   vmt_cmd_record_options[i].name,
+					   is_watched ? "--watch" : "-p",
+					   is_watched ? "the process is watched from outside, its "
+							"calls are not recorded"
+						      : "the process runs already");
 	return 0;
 }
 
@@ -228,7 +222,7 @@ read_words(struct watch *watch, struct vmt_record_settings *wanted, struct vmt_e
 	int result;
 
 	if (wanted->options.operand_count)
-		return vmt_err_set(err, EINVAL, "-p watches a process that runs: '%s' is too much",
+		return vmt_err_set(err, EINVAL, "-p records a process that runs: '%s' is too much",
 				   wanted->options.operands[0]);
 	result = refuse_others(&wanted->options, err);
 	if (result < 0)
@@ -250,7 +244,7 @@ watch_into(struct watch *watch, const struct vmt_record_settings *wanted, int fd
 {
 	int result;
 
-	catch_signals();
+	vmt_stop_signals_catch();
 	watch->start_ns = vmt_launch_now_ns();
 	result = vmt_snapshot_take_watch(
 	    watch->pid, fd,
@@ -269,28 +263,54 @@ watch_into(struct watch *watch, const struct vmt_record_settings *wanted, int fd
 	return result;
 }
 
-int
-vmt_record_pid_run(struct vmt_record_settings *wanted, int *status, struct vmt_err *err)
+static void
+say_end(struct vmt_record_summary *recorded, uint64_t lasted_ns)
+{
+	if (recorded->kept)
+		vmt_record_summary_print(recorded, lasted_ns, stderr);
+	vmt_record_summary_free(recorded);
+}
+
+static int
+watch_from_outside(struct watch *watch, const struct vmt_record_settings *wanted,
+		   struct vmt_err *err)
 {
 	struct vmt_record_summary recorded = {.kept = 0};
-	struct watch watch = {.pid = 0};
-	int result = read_words(&watch, wanted, err);
+	int result = choose_path(watch, wanted, err);
 	int fd;
 
-	if (result == 0)
-		result = choose_path(&watch, wanted, err);
 	if (result < 0)
 		return result;
-	fd = make_file(&watch, err);
+	fd = make_file(watch, err);
 	if (fd < 0)
 		return fd;
-	result = watch_into(&watch, wanted, fd, err);
+	result = watch_into(watch, wanted, fd, err);
 	close(fd);
 	if (result < 0)
 		return result;
-	vmt_record_summary_add(&recorded, watch.path);
-	vmt_record_summary_print(&recorded, vmt_launch_now_ns() - watch.start_ns, stderr);
-	vmt_record_summary_free(&recorded);
-	*status = 0;
+	vmt_record_summary_add(&recorded, watch->path);
+	say_end(&recorded, vmt_launch_now_ns() - watch->start_ns);
 	return 0;
+}
+
+int
+vmt_record_pid_run(struct vmt_record_settings *wanted, int *status, struct vmt_err *err)
+{
+	struct watch watch = {.pid = 0};
+	struct vmt_record_attach job = {.wanted = wanted};
+	bool done = false;
+	int result = read_words(&watch, wanted, err);
+
+	if (result < 0)
+		return result;
+	job.pid = watch.pid;
+	job.for_ns = watch.for_ns;
+	if (!wanted->options.values[VMT_RECORD_WATCH])
+		result = vmt_record_attach_run(&job, &done, err);
+	if (result == 0 && !done)
+		result = watch_from_outside(&watch, wanted, err);
+	else
+		say_end(&job.recorded, job.lasted_ns);
+	*status = 0;
+	return result;
 }

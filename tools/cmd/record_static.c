@@ -2,6 +2,7 @@
 
 #include "blob/blob_embed.h"
 #include "inject/static_start.h"
+#include "tools/cmd/record_session.h"
 #include "tools/read/elf/preloadable.h"
 
 #include <errno.h>
@@ -11,9 +12,6 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#define PREFIX "VMTRACE_"
 
 struct attempt {
 	const char *command;
@@ -29,27 +27,6 @@ vmt_record_static_is_one(const char *command)
 
 	return vmt_preloadable_inspect(&program, command, &err) == 0 &&
 	       vmt_preloadable_is_static(&program);
-}
-
-/* Each variable of the library's with its NUL, and one NUL more. */
-static int
-gather_settings(struct attempt *attempt, struct vmt_err *err)
-{
-	size_t bytes = 1;
-	char *at;
-
-	for (char **entry = environ; *entry; entry++)
-		if (strncmp(*entry, PREFIX, strlen(PREFIX)) == 0)
-			bytes += strlen(*entry) + 1;
-	attempt->settings = calloc(1, bytes);
-	if (!attempt->settings)
-		return vmt_err_set(err, ENOMEM, "out of memory");
-	attempt->settings_bytes = bytes;
-	at = attempt->settings;
-	for (char **entry = environ; *entry; entry++)
-		if (strncmp(*entry, PREFIX, strlen(PREFIX)) == 0)
-			at = stpcpy(at, *entry) + 1;
-	return 0;
 }
 
 static void
@@ -127,9 +104,9 @@ vmt_record_static_start(struct vmt_launch *launch, char **argv, int *status, str
 		complain_of_refusal(argv[0], untraced);
 		return vmt_launch_start(launch, argv, status, err);
 	}
-	result = gather_settings(&attempt, err);
-	if (result < 0)
-		return result;
+	attempt.settings = vmt_record_session_variables(&attempt.settings_bytes);
+	if (!attempt.settings)
+		return vmt_err_set(err, ENOMEM, "out of memory");
 	result = vmt_launch_start_stopped(launch, argv, inject, &attempt, &untraced, status, err);
 	free(attempt.settings);
 	if (untraced != 0)

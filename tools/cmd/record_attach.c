@@ -1,0 +1,182 @@
+#include "tools/cmd/record_attach.h"
+
+#include "blob/blob_embed.h"
+#include "collect/collector.h"
+#include "inject/detach.h"
+#include "tools/cmd/launch.h"
+#include "tools/cmd/record_session.h"
+#include "tools/cmd/stop_signals.h"
+#include "tools/read/trace/zstd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct recording {
+	struct vmt_record_attach *job;
+	struct vmt_record_session session;
+	struct vmt_attach *attach; /* large */
+	char *settings;
+	struct vmt_zstd_packer *packer;
+	uint64_t start_ns;
+	bool has_left; /* or can't */
+	bool has_failed;
+};
+
+/* What concerns programs that are started has no place here. */
+static void
+set_variables(const struct recording *recording)
+{
+	vmt_record_settings_export(recording->job->wanted);
+	vmt_record_session_export(&recording->session);
+	unsetenv(vmt_settings[VMT_SETTING_ONLY].variable);
+	setenv(vmt_settings[VMT_SETTING_FOLLOW].variable, "none", 1);
+}
+
+static bool
+attach(struct recording *recording)
+{
+	struct vmt_attach *attach = recording->attach;
+
+	attach->pid = (pid_t)recording->job->pid;
+	attach->blob = vmt_blob_embed;
+	attach->blob_bytes = (uintptr_t)vmt_blob_embed_end - (uintptr_t)vmt_blob_embed;
+	attach->settings = recording->settings;
+	if (!vmt_attach_run(attach)) {
+		fprintf(stderr, "vmtrace: the calls of process %" PRIu32 " can't be recorded: %s\n",
+			recording->job->pid, attach->why);
+		return false;
+	}
+	recording->start_ns = vmt_launch_now_ns();
+	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code%s\n",
+		recording->job->pid, attach->calls,
+		recording->job->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "");
+	return true;
+}
+
+static void
+leave(struct recording *recording)
+{
+	uint32_t pid = recording->job->pid;
+
+	switch (vmt_detach_run(recording->attach)) {
+	case VMT_DETACH_STAYS:
+		fprintf(stderr,
+			"vmtrace: left process %" PRIu32
+			"; unused mappings stay in it, as a thread may come back to them\n",
+			pid);
+		break;
+	case VMT_DETACH_FAILED:
+		if (!recording->has_failed)
+			fprintf(stderr,
+				"vmtrace: process %" PRIu32
+				" can't be left yet: %s; another signal ends vmtrace, and its "
+				"calls go on through the recorder\n",
+				pid, recording->attach->why);
+		recording->has_failed = true;
+		vmt_stop_signals_let_go();
+		return;
+	case VMT_DETACH_DONE:
+	case VMT_DETACH_GONE:
+		break;
+	}
+	recording->has_left = true;
+}
+
+/* Asked each round of the collector. */
+static bool
+expects_more(void *context)
+{
+	struct recording *recording = context;
+	bool is_time = vmt_launch_now_ns() - recording->start_ns >= recording->job->for_ns;
+
+	if (!recording->has_left && (is_time || vmt_stop_signals_came()))
+		leave(recording);
+	return false;
+}
+
+static size_t
+compress(void *context, void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
+{
+	struct recording *recording = context;
+
+	return vmt_zstd_compress(recording->packer, dst, dst_bytes, src, src_bytes);
+}
+
+static void
+announce(void *context, uint32_t pid, const char *path)
+{
+	struct recording *recording = context;
+
+	(void)pid;
+	vmt_record_summary_add(&recording->job->recorded, path);
+}
+
+static int
+collect(struct recording *recording)
+{
+	const struct vmt_record_settings *wanted = recording->job->wanted;
+	struct vmt_collector_host host = {
+	    .compress = compress,
+	    .expects_more = expects_more,
+	    .announce = announce,
+	    .context = recording,
+	    .interval_ns = wanted->interval_ns,
+	    .residency_source = wanted->residency_source,
+	    .touch_period = wanted->touch_period,
+	    .max_bytes = wanted->max_bytes,
+	    .first_pid = recording->job->pid,
+	};
+	int result;
+
+	recording->packer = vmt_zstd_packer_new();
+	result = vmt_collector_run(recording->session.shared, &host);
+	vmt_zstd_packer_free(recording->packer);
+	if (!recording->has_left)
+		leave(recording);
+	return result;
+}
+
+static int
+run(struct recording *recording, bool *done, struct vmt_err *err)
+{
+	int result = vmt_record_session_open(&recording->session, recording->job->wanted, err);
+
+	if (result < 0)
+		return result;
+	set_variables(recording);
+	recording->settings = vmt_record_session_variables(&recording->attach->settings_bytes);
+	if (!recording->settings)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	vmt_stop_signals_catch();
+	if (!attach(recording))
+		return 0;
+	*done = true;
+	result = collect(recording);
+	recording->job->lasted_ns = vmt_launch_now_ns() - recording->start_ns;
+	if (result < 0)
+		return vmt_err_set(err, -result, "the collector could not begin: %s",
+				   strerror(-result));
+	return 0;
+}
+
+int
+vmt_record_attach_run(struct vmt_record_attach *job, bool *done, struct vmt_err *err)
+{
+	struct recording recording = {.job = job, .attach = calloc(1, sizeof(struct vmt_attach))};
+	int result = -ENOMEM;
+
+	*done = false;
+	if (recording.attach)
+		result = run(&recording, done, err);
+	else
+		vmt_err_set(err, ENOMEM, "out of memory");
+	vmt_record_session_close(&recording.session);
+	if (recording.attach)
+		vmt_attach_close(recording.attach);
+	free(recording.attach);
+	free(recording.settings);
+	return result;
+}
