@@ -1,6 +1,6 @@
 /*
- * test_record_pid.c: does `vmtrace record -p` say over time what the kernel says of a process that
- * runs, and leave it as it was?
+ * test_record_pid.c: does `vmtrace record --watch -p` say over time what the kernel says of a
+ * process that runs, and leave it as it was?
  */
 #include "tests/e2e/harness.h"
 
@@ -85,7 +85,8 @@ start_watch(struct conversation *talk, pid_t child, const char *trace)
 
 	snprintf(pid, sizeof(pid), "%d", (int)child);
 	converse_start(talk,
-		       (const char *const[]){"sh", "-c", "exec \"$0\" record -p $1 -o \"$2\" 2>&1",
+		       (const char *const[]){"sh", "-c",
+					     "exec \"$0\" record --watch -p $1 -o \"$2\" 2>&1",
 					     built("vmtrace"), pid, trace, NULL},
 		       NULL);
 	converse_read_line(talk);
@@ -267,8 +268,8 @@ a_watch_has_an_end_of_its_own(void **state)
 	snprintf(path, sizeof(path), "for-%%p.vmt");
 	snprintf(wanted, sizeof(wanted), "%s", scratch_file(path));
 	run_program(&run,
-		    (const char *const[]){built("vmtrace"), "record", "-p", pid, "--for", "50ms",
-					  "-o", wanted, NULL},
+		    (const char *const[]){built("vmtrace"), "record", "--watch", "-p", pid, "--for",
+					  "50ms", "-o", wanted, NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
 	run_free(&run);
