@@ -45,6 +45,9 @@ struct vmt_go_object {
 
 _Static_assert(sizeof(struct vmt_go_object) == 80, "Go objects are 80 bytes");
 
+/* Objects that the collector copies as they are. */
+#define VMT_GO_STATISTICS_SYMBOL "runtime.memstats"
+#define VMT_GO_CONTROLLER_SYMBOL "runtime.gcController"
 /* Objects that the collector does not copy, but reads what they lead to (go_heap.h). */
 #define VMT_GO_HEAP_SYMBOL "runtime.mheap_"
 #define VMT_GO_GOROUTINES_SYMBOL "runtime.allgs"

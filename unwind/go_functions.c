@@ -1,5 +1,6 @@
 #include "unwind/go_functions.h"
 
+#include "unwind/go_objects.h"
 #include "unwind/gopclntab.h"
 
 #include <elf.h>
@@ -115,8 +116,11 @@ vmt_go_functions_read(struct vmt_go_image *image, const struct vmt_go_file *file
 {
 	const char *why = vmt_go_image_read_symbols(image, file);
 
-	if (!why && image->stripped)
+	if (!why && image->stripped) {
 		why = read_table(image, file);
+		if (!why && image->objects_count == 0)
+			vmt_go_objects_find(image, file);
+	}
 	if (!why && image->code[VMT_GO_CALLBACK][0].address != 0)
 		image->cgo = true;
 	if (why || image->text_high < image->text_low)

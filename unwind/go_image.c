@@ -25,9 +25,17 @@ static const struct {
     {"runtime.morestack", VMT_GO_MORESTACK},
     {"crosscall2", VMT_GO_CALLBACK},
     {"runtime.racefuncenter", VMT_GO_RACE_ENTER},
+    {"runtime.mallocinit", VMT_GO_MALLOC_INIT},
+    {"runtime.(*mheap).init", VMT_GO_HEAP_INIT},
+    {"runtime.(*mheap).grow", VMT_GO_HEAP_GROW},
+    {"runtime.(*consistentHeapStats).acquire", VMT_GO_STATISTICS_ACQUIRE},
+    {"runtime.gcinit", VMT_GO_GC_INIT},
+    {"runtime.(*gcControllerState).init", VMT_GO_CONTROLLER_INIT},
+    {"runtime.allgadd", VMT_GO_GOROUTINE_ADD},
+    {"runtime.procresize", VMT_GO_PROCESSORS_RESIZE},
 };
 
-static const char *const wanted_objects[] = {"runtime.memstats",       "runtime.gcController",
+static const char *const wanted_objects[] = {VMT_GO_STATISTICS_SYMBOL, VMT_GO_CONTROLLER_SYMBOL,
 					     "runtime.buildVersion",   VMT_GO_HEAP_SYMBOL,
 					     VMT_GO_GOROUTINES_SYMBOL, VMT_GO_PROCESSORS_SYMBOL};
 

@@ -26,8 +26,16 @@ enum vmt_go_function {
 	VMT_GO_SYSCALL,
 	VMT_GO_SYSTEMSTACK,
 	VMT_GO_MORESTACK,
-	VMT_GO_CALLBACK,   /* only there with runtime/cgo */
-	VMT_GO_RACE_ENTER, /* only there with -race */
+	VMT_GO_CALLBACK,    /* only there with runtime/cgo */
+	VMT_GO_RACE_ENTER,  /* only there with -race */
+	VMT_GO_MALLOC_INIT, /* these name the runtime's objects: go_objects.h */
+	VMT_GO_HEAP_INIT,
+	VMT_GO_HEAP_GROW,
+	VMT_GO_STATISTICS_ACQUIRE,
+	VMT_GO_GC_INIT,
+	VMT_GO_CONTROLLER_INIT,
+	VMT_GO_GOROUTINE_ADD,
+	VMT_GO_PROCESSORS_RESIZE,
 	VMT_GO_FUNCTIONS
 };
 

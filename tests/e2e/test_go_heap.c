@@ -247,9 +247,8 @@ check_untouched(const struct seen *seen)
 }
 
 static void
-check_way(const char *version, const char *way, void (*check)(const struct seen *seen))
+check_way(const char *program, const char *way, void (*check)(const struct seen *seen))
 {
-	const char *program = go_program_without_cgo(version, "inside", "static", NULL);
 	struct conversation talk;
 	struct seen seen;
 
@@ -264,12 +263,31 @@ check_way(const char *version, const char *way, void (*check)(const struct seen 
 static void
 check_ways(const char *version)
 {
-	check_way(version, "live", check_live);
-	check_way(version, "garbage", check_garbage);
-	check_way(version, "fragments", check_fragments);
-	check_way(version, "parked", check_parked);
-	check_way(version, "burst", check_burst);
-	check_way(version, "untouched", check_untouched);
+	const char *program = go_program_without_cgo(version, "inside", "static", NULL);
+
+	check_way(program, "live", check_live);
+	check_way(program, "garbage", check_garbage);
+	check_way(program, "fragments", check_fragments);
+	check_way(program, "parked", check_parked);
+	check_way(program, "burst", check_burst);
+	check_way(program, "untouched", check_untouched);
+}
+
+/* What the symbol table does not say, the program's code does. */
+static void
+check_stripped(const char *version)
+{
+	static const char *const stripped[] = {"-ldflags=-s -w", NULL};
+	static const char *const movable[] = {"-ldflags=-s -w", "-buildmode=pie", NULL};
+
+	check_way(go_program_without_cgo(version, "inside", "stripped", stripped), "live",
+		  check_live);
+	check_way(go_program_without_cgo(version, "inside", "stripped", stripped), "parked",
+		  check_parked);
+	check_way(go_program_without_cgo(version, "inside", "stripped-pie", movable), "fragments",
+		  check_fragments);
+	check_way(go_program(version, "inside", "stripped-pie-cgo", movable), "parked",
+		  check_parked);
 }
 
 /* format/go_offsets.def has just what this version's debug information says. */
@@ -295,6 +313,7 @@ check_offsets(const char *version)
 
 #define TESTS(id, version)                                                                         \
 	TEST(ways, id, version)                                                                    \
+	TEST(stripped, id, version)                                                                \
 	TEST(offsets, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)

@@ -2,6 +2,7 @@
 #include "tests/soak.h"
 #include "tests/unit/go_build.h"
 
+#include "format/go_offsets.h"
 #include "tools/cmd/doctor.h"
 #include "tools/read/elf/go_raw_calls.h"
 
@@ -94,6 +95,11 @@ programs_are_told_apart(void **state)
 		assert_true(program.cgo && !program.has_symbols && !program.has_debug);
 		check_sites(&program);
 		assert_said(stripped, 0, "stripped (-s -w)");
+		assert_int_equal(program.has_heap, vmt_go_offsets_of(program.version) != NULL);
+		assert_int_equal(program.has_counters, program.has_heap);
+		assert_said(stripped, 0,
+			    program.has_heap ? "what the Go heap is used for can be read"
+					     : "keeps its heap is unknown");
 	}
 }
 

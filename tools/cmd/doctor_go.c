@@ -42,9 +42,25 @@ check_symbols(struct vmt_doctor *doctor, const struct vmt_go_raw_calls *go)
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "build it without -s and -w in -ldflags to have them",
 			       "stripped (%s): Go functions and lines%s are still known; lines of "
-			       "C code and the runtime's own counters are not",
+			       "C code%s are not",
 			       go->has_symbols ? "-w" : "-s -w",
-			       go->has_inlined ? "" : " (but no inlined calls)");
+			       go->has_inlined ? "" : " (but no inlined calls)",
+			       go->has_counters ? "" : " and the runtime's own counters");
+}
+
+static void
+check_heap(struct vmt_doctor *doctor, const struct vmt_go_raw_calls *go)
+{
+	if (go->has_heap)
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "what the Go heap is used for can be read: objects, free slots, "
+			       "goroutine stacks, free pages");
+	else
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_NOTE, "build it with Go 1.19, 1.23, 1.24 or 1.26 to have it",
+		    "how the runtime of %s keeps its heap is unknown: objects, goroutine "
+		    "stacks and free pages are one class",
+		    go->version);
 }
 
 /* One line for the sites that would be seen, one for each of the others. */
@@ -120,6 +136,7 @@ vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 	}
 	check_linking(doctor, program, &go);
 	check_symbols(doctor, &go);
+	check_heap(doctor, &go);
 	if (!go.supported || vmt_preloadable_is_static(program) ||
 	    (go.cgo && (program->is_library || program->libc != VMT_PRELOADABLE_LIBC_NONE)))
 		check_sites(doctor, &go);

@@ -2,10 +2,11 @@
 
 #include "format/chunk.h"
 
+#include <stddef.h>
 #include <string.h>
 
-#define CONTROLLER "runtime.gcController"
-#define STATISTICS "runtime.memstats"
+#define CONTROLLER VMT_GO_CONTROLLER_SYMBOL
+#define STATISTICS VMT_GO_STATISTICS_SYMBOL
 
 /* Which figures a member is part of. */
 enum {
@@ -19,30 +20,35 @@ enum {
 
 };
 
+#define AT(member) offsetof(struct vmt_go_offsets, member)
+
+/* Where a term lies: by the debug information, or by the table of its version. */
 static const struct {
 	const char *variable;
 	const char *path;
 	unsigned figures;
+	unsigned generation; /* 1 to 3: within that part of heapStats; 0: it is in none */
+	size_t member;	     /* of struct vmt_go_offsets */
 } terms[] = {
-    {CONTROLLER, "heapInUse", IN_USE | MUST},
-    {CONTROLLER, "heapFree", IDLE | MUST},
-    {CONTROLLER, "heapReleased", IDLE | RELEASED | MUST},
-    {CONTROLLER, "memoryLimit", LIMIT},
-    {STATISTICS, "stacks_sys", STACKS | MUST},
-    {STATISTICS, "mspan_sys", METADATA | MUST},
-    {STATISTICS, "mcache_sys", METADATA},
-    {STATISTICS, "buckhash_sys", METADATA},
-    {STATISTICS, "gcMiscSys", METADATA},
-    {STATISTICS, "other_sys", METADATA | MUST},
-    {STATISTICS, "heapStats.stats.0.inStacks", STACKS | MUST},
-    {STATISTICS, "heapStats.stats.1.inStacks", STACKS},
-    {STATISTICS, "heapStats.stats.2.inStacks", STACKS},
-    {STATISTICS, "heapStats.stats.0.inWorkBufs", METADATA},
-    {STATISTICS, "heapStats.stats.1.inWorkBufs", METADATA},
-    {STATISTICS, "heapStats.stats.2.inWorkBufs", METADATA},
-    {STATISTICS, "heapStats.stats.0.inPtrScalarBits", METADATA},
-    {STATISTICS, "heapStats.stats.1.inPtrScalarBits", METADATA},
-    {STATISTICS, "heapStats.stats.2.inPtrScalarBits", METADATA},
+    {CONTROLLER, "heapInUse", IN_USE | MUST, 0, AT(heap_in_use)},
+    {CONTROLLER, "heapFree", IDLE | MUST, 0, AT(heap_free)},
+    {CONTROLLER, "heapReleased", IDLE | RELEASED | MUST, 0, AT(heap_released)},
+    {CONTROLLER, "memoryLimit", LIMIT, 0, AT(memory_limit)},
+    {STATISTICS, "stacks_sys", STACKS | MUST, 0, AT(stacks_sys)},
+    {STATISTICS, "mspan_sys", METADATA | MUST, 0, AT(mspan_sys)},
+    {STATISTICS, "mcache_sys", METADATA, 0, AT(mcache_sys)},
+    {STATISTICS, "buckhash_sys", METADATA, 0, AT(buckhash_sys)},
+    {STATISTICS, "gcMiscSys", METADATA, 0, AT(gc_misc_sys)},
+    {STATISTICS, "other_sys", METADATA | MUST, 0, AT(other_sys)},
+    {STATISTICS, "heapStats.stats.0.inStacks", STACKS | MUST, 1, AT(in_stacks)},
+    {STATISTICS, "heapStats.stats.1.inStacks", STACKS, 2, AT(in_stacks)},
+    {STATISTICS, "heapStats.stats.2.inStacks", STACKS, 3, AT(in_stacks)},
+    {STATISTICS, "heapStats.stats.0.inWorkBufs", METADATA, 1, AT(in_work_buffers)},
+    {STATISTICS, "heapStats.stats.1.inWorkBufs", METADATA, 2, AT(in_work_buffers)},
+    {STATISTICS, "heapStats.stats.2.inWorkBufs", METADATA, 3, AT(in_work_buffers)},
+    {STATISTICS, "heapStats.stats.0.inPtrScalarBits", METADATA, 1, AT(in_bits)},
+    {STATISTICS, "heapStats.stats.1.inPtrScalarBits", METADATA, 2, AT(in_bits)},
+    {STATISTICS, "heapStats.stats.2.inPtrScalarBits", METADATA, 3, AT(in_bits)},
 };
 
 #define TERMS (sizeof(terms) / sizeof(*terms))
@@ -59,6 +65,25 @@ vmt_go_memstats_lay_out(struct vmt_go_layout *layout, struct vmt_lookup *symbols
 				   layout->places[i].bytes == sizeof(uint64_t);
 		if ((terms[i].figures & MUST) && !layout->known[i])
 			layout->usable = false;
+	}
+}
+
+void
+vmt_go_memstats_lay_out_by_version(struct vmt_go_layout *layout,
+				   const struct vmt_go_offsets *offsets)
+{
+	*layout = (struct vmt_go_layout){.usable = true};
+	for (size_t i = 0; i < TERMS; i++) {
+		uint32_t at;
+
+		memcpy(&at, (const unsigned char *)offsets + terms[i].member, sizeof(at));
+		if (at == VMT_GO_NO_OFFSET)
+			continue;
+		if (terms[i].generation)
+			at += offsets->heap_stats +
+			      (terms[i].generation - 1) * offsets->heap_stats_bytes;
+		layout->known[i] = true;
+		layout->places[i] = (struct vmt_symbol_place){at, sizeof(uint64_t)};
 	}
 }
 

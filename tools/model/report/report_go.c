@@ -55,16 +55,22 @@ lay_out(const struct vmt_report_draft *draft, const struct vmt_go *go, struct vm
 {
 	struct vmt_module module;
 
+	const struct vmt_go_offsets *offsets = vmt_go_offsets_of(go->version);
+
 	if (!go->objects_count)
 		return go->flags & VMT_GO_STRIPPED
-			   ? "the program is stripped (-ldflags -s): its runtime's counters can't "
-			     "be located"
+			   ? "the program is stripped (-ldflags -s): its runtime's counters were "
+			     "not found"
 			   : "the program's symbol table does not name the runtime's counters";
 	if (!module_of(draft, go->objects[0].address, &module))
 		return "the file that holds the runtime's counters is unknown";
 	if (!vmt_lookup_has_debug(draft->names, &module)) {
 		const char *trouble = vmt_lookup_trouble(draft->names, &module);
 
+		if (offsets) {
+			vmt_go_memstats_lay_out_by_version(layout, offsets);
+			return NULL;
+		}
 		/* The report outlives who says it. */
 		if (trouble && !strstr(trouble, "no debug information"))
 			trouble = vmt_string_set_intern(draft->strings, trouble, strlen(trouble));

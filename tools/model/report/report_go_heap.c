@@ -61,7 +61,7 @@ find_reason(struct vmt_report_draft *draft, const struct vmt_go *go)
 		if (has_heap_object(go))
 			return "it was not read with this snapshot";
 		return go->flags & VMT_GO_STRIPPED
-			   ? "the program is stripped (-ldflags -s): its heap can't be located"
+			   ? "the program is stripped (-ldflags -s): its heap was not found"
 			   : "who recorded did not read it";
 	}
 	if (head->flags & VMT_GO_HEAP_UNSTEADY)

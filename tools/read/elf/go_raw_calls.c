@@ -1,8 +1,10 @@
 #include "tools/read/elf/go_raw_calls.h"
 
 #include "format/go_forms.h"
+#include "format/go_offsets.h"
 #include "tools/read/elf/elf_symbols.h"
 #include "tools/read/elf/go_module.h"
+#include "unwind/go_functions.h"
 
 #include <elf.h>
 #include <string.h>
@@ -97,6 +99,28 @@ has_debug(const struct vmt_go_module *module)
 	       vmt_elf_image_section(&module->image, ".zdebug_info", &address, &bytes);
 }
 
+/* What is read of the runtime from outside. */
+static void
+find_objects(struct vmt_go_raw_calls *program, const unsigned char *bytes, size_t length)
+{
+	static struct vmt_go_image image;
+	const struct vmt_go_file file = {bytes, length};
+	const struct vmt_go_offsets *offsets;
+	bool is_there = vmt_go_functions_read(&image, &file) == NULL;
+
+	memcpy(program->version, image.version, sizeof(program->version));
+	program->version[sizeof(program->version) - 1] = '\0';
+	offsets = vmt_go_offsets_of(program->version);
+	for (uint32_t i = 0; is_there && i < image.objects_count; i++) {
+		const char *symbol = image.objects[i].symbol;
+
+		if (strcmp(symbol, VMT_GO_CONTROLLER_SYMBOL) == 0)
+			program->has_counters = program->has_debug || offsets;
+		if (strcmp(symbol, VMT_GO_HEAP_SYMBOL) == 0)
+			program->has_heap = offsets != NULL;
+	}
+}
+
 bool
 vmt_go_raw_calls_inspect(struct vmt_go_raw_calls *program, const char *path)
 {
@@ -118,6 +142,7 @@ vmt_go_raw_calls_inspect(struct vmt_go_raw_calls *program, const char *path)
 		program->has_symbols = vmt_elf_symbols_has_symtab(file);
 		program->has_debug = has_debug(module);
 		program->has_inlined = module->has_inlined;
+		find_objects(program, bytes, length);
 		find_sites(program, module);
 	}
 	vmt_go_module_close(module);

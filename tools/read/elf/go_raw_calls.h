@@ -8,6 +8,8 @@
 #ifndef VMT_GO_RAW_CALLS_H
 #define VMT_GO_RAW_CALLS_H
 
+#include "format/go.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +26,9 @@ struct vmt_go_raw_calls {
 	bool has_symbols; /* a symbol table, so that the runtime's counters are found */
 	bool has_debug;	  /* DWARF, so that they can be read */
 	bool has_inlined;
+	bool has_counters; /* where the runtime counts is known */
+	bool has_heap;	   /* ... and where it keeps the lists of its heap */
+	char version[VMT_GO_VERSION_BYTES];
 	bool supported; /* its processor's code is known at all */
 	struct vmt_go_raw_calls_site sites[VMT_GO_RAW_CALLS_SITES]; /* those that the program has */
 	size_t site_count;
