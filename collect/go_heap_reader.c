@@ -13,7 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* About what one span or goroutine takes: bench/go_heap.c. */
+/* About what one span or goroutine takes: a whole snapshot of a heap of 106,000 spans and 100,000
+ * goroutines took .14 s of CPU time. */
 #define ROW_NS UINT64_C(500)
 
 struct reading {

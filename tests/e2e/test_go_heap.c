@@ -145,6 +145,7 @@ check_sums(const struct seen *seen)
 static void
 check_live(const struct seen *seen)
 {
+	assert_true(json_is_null(member(member(seen->report, "go"), "gc_percent"))); /* off */
 	/* The list of the objects has grown, and what it was before is garbage. */
 	assert_in_range(class_committed(seen->report, "Go large objects"), 24 * MIB, 40 * MIB);
 	assert_in_range(class_committed(seen->report, "Go small objects"), 100000 * 112, 20 * MIB);
@@ -233,6 +234,12 @@ check_parked(const struct seen *seen)
 static void
 check_burst(const struct seen *seen)
 {
+	json_t *go = member(seen->report, "go");
+
+	assert_int_equal(number(go, "gc_percent"), 100);
+	assert_int_equal(number(go, "heap_goal_bytes"), number(seen->said, "next_gc"));
+	assert_in_range(number(go, "heap_marked_bytes"), 1, 4 * MIB);
+	assert_true(number(go, "heap_live_bytes") >= number(go, "heap_marked_bytes"));
 	assert_in_range(reserved(seen->report, "Go large objects"), 0, 4 * MIB);
 	assert_true(reserved(seen->report, "Go free spans") +
 			reserved(seen->report, "Go released") >=

@@ -247,6 +247,43 @@ the_heap_is_told_apart(void **state)
 	free(text);
 }
 
+static void
+what_paces_collections_is_said(void **state)
+{
+	static struct vmt_class classes[] = {{"Go free spans", MIB(5), MIB(5), MIB(4), 0, 0, 0, 0}};
+	struct vmt_report report = go_report();
+	char *text;
+
+	(void)state;
+	report.classes = classes;
+	report.class_count = 1;
+	report.go.figures.has_pace = true;
+	report.go.figures.gc_percent = 400;
+	report.go.figures.heap_goal_bytes = MIB(200);
+	report.go.figures.heap_marked_bytes = MIB(40);
+	report.go.figures.heap_live_bytes = MIB(90);
+	text = print_text(&report);
+	assert_has(text, "GOGC is 400: the next collection is due at 200 MiB.");
+	assert_has(text, "Live at the last one were 40 MiB");
+	assert_has(text, "about 50 MiB");
+	assert_has(text, "debug.FreeOSMemory would give back 4 MiB");
+	assert_has(text, "memory limit (GOMEMLIMIT) 500 MiB; of what it counts, Go holds 98 MiB");
+	free(text);
+	text = print_json(&report);
+	assert_has(text, "\"gc_percent\": 400");
+	assert_has(text, "\"heap_goal_bytes\": 209715200");
+	free(text);
+	report.go.figures.gc_percent = -1;
+	report.go.figures.heap_marked_bytes = 0;
+	text = print_text(&report);
+	assert_has(text, "GOGC is off. No collection has run yet.");
+	free(text);
+	text = print_json(&report);
+	assert_has(text, "\"gc_percent\": null");
+	assert_has(text, "\"heap_goal_bytes\": null");
+	free(text);
+}
+
 /* Where no call of the runtime was seen, no share of RSS is claimed. */
 static void
 unseen_calls_claim_no_share(void **state)
@@ -352,6 +389,7 @@ main(void)
 	    cmocka_unit_test(advice_has_causes_and_consequences),
 	    cmocka_unit_test(uncounted_is_said),
 	    cmocka_unit_test(the_heap_is_told_apart),
+	    cmocka_unit_test(what_paces_collections_is_said),
 	    cmocka_unit_test(unseen_calls_claim_no_share),
 	    cmocka_unit_test(without_blocks_malloc_has_no_share),
 	    cmocka_unit_test(json_has_every_figure),

@@ -14,6 +14,19 @@ print_figure(struct vmt_emitter *emitter, const char *key, uint64_t figure, bool
 }
 
 static void
+print_pace(struct vmt_emitter *emitter, const struct vmt_go_figures *figures, bool known)
+{
+	if (known && figures->gc_percent >= 0)
+		vmt_emitter_i64(emitter, "gc_percent", figures->gc_percent);
+	else
+		vmt_emitter_string(emitter, "gc_percent", NULL);
+	print_figure(emitter, "heap_goal_bytes", figures->heap_goal_bytes,
+		     known && figures->gc_percent >= 0);
+	print_figure(emitter, "heap_live_bytes", figures->heap_live_bytes, known);
+	print_figure(emitter, "heap_marked_bytes", figures->heap_marked_bytes, known);
+}
+
+static void
 print_figures(struct vmt_emitter *emitter, const struct vmt_go_figures *figures, bool known)
 {
 	print_figure(emitter, "heap_in_use_bytes", figures->heap_in_use_bytes, known);
@@ -23,6 +36,7 @@ print_figures(struct vmt_emitter *emitter, const struct vmt_go_figures *figures,
 	print_figure(emitter, "metadata_bytes", figures->metadata_bytes, known);
 	print_figure(emitter, "total_bytes", figures->total_bytes, known);
 	print_figure(emitter, "memory_limit_bytes", figures->memory_limit_bytes, known);
+	print_pace(emitter, figures, known && figures->has_pace);
 }
 
 static void

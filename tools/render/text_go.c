@@ -165,16 +165,67 @@ print_heap(const struct vmt_report *report, const struct vmt_text_options *optio
 	}
 }
 
+/* The runtime's limit is of what it holds and has not released. */
 static void
 print_limit(const struct vmt_report *report, const struct vmt_text_options *options)
 {
+	const struct vmt_go_figures *figures = &report->go.figures;
 	char limit[VMT_UNITS_BYTES];
+	char counted[VMT_UNITS_BYTES];
 
 	if (report->go.uncounted)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, report->go.uncounted, 2);
-	else if (report->go.figures.memory_limit_bytes != VMT_FIGURE_UNKNOWN)
-		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "  memory limit (GOMEMLIMIT) %s",
-				vmt_units_bytes(limit, report->go.figures.memory_limit_bytes));
+	else if (figures->memory_limit_bytes != VMT_FIGURE_UNKNOWN)
+		vmt_layout_line(
+		    &options->layout, VMT_STYLE_PLAIN,
+		    "  memory limit (GOMEMLIMIT) %s; of what it counts, Go holds %s",
+		    vmt_units_bytes(limit, figures->memory_limit_bytes),
+		    vmt_units_bytes(counted, figures->total_bytes - figures->heap_released_bytes));
+}
+
+/* By how much the heap is above what was live, and why. */
+static void
+print_pace(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	uint64_t since = figures->heap_live_bytes > figures->heap_marked_bytes
+			     ? figures->heap_live_bytes - figures->heap_marked_bytes
+			     : 0;
+	char texts[3][VMT_UNITS_BYTES];
+	char percent[64] = "GOGC is off";
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	if (report->go.uncounted || !figures->has_pace)
+		return;
+	if (figures->gc_percent >= 0)
+		snprintf(percent, sizeof(percent), "GOGC is %d: the next collection is due at %s",
+			 (int)figures->gc_percent,
+			 vmt_units_bytes(texts[0], figures->heap_goal_bytes));
+	snprintf(text, sizeof(text),
+		 "%s. Live at the last one were %s; about %s was allocated since, live or garbage.",
+		 percent, vmt_units_bytes(texts[1], figures->heap_marked_bytes),
+		 vmt_units_bytes(texts[2], since));
+	if (figures->heap_marked_bytes == 0)
+		snprintf(text, sizeof(text), "%s. No collection has run yet.", percent);
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+}
+
+/* What a call of debug.FreeOSMemory is sure to give back. */
+static void
+print_kept(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	struct vmt_class kept;
+	char text[VMT_LAYOUT_LINE_BYTES];
+	char bytes[VMT_UNITS_BYTES];
+
+	if (report->go.uncut || !sum_classes(report, VMT_CLASS_GO_FREE, VMT_CLASS_GO_FREE, &kept) ||
+	    kept.committed_bytes == 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "debug.FreeOSMemory would give back %s that is free and in RAM, and what its "
+		 "collection frees.",
+		 vmt_units_bytes(bytes, kept.committed_bytes));
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 }
 
 /* How the total went: the runtime's own curve, in figures of three instants. */
@@ -231,6 +282,8 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	print_row(options, VMT_STYLE_TITLE, "total",
 		  counted ? report->go.figures.total_bytes : none, whole ? &all : NULL);
 	print_limit(report, options);
+	print_pace(report, options);
+	print_kept(report, options);
 	print_over_time(report, options);
 	vmt_text_go_stacks(report, options);
 }

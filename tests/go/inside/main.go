@@ -91,6 +91,7 @@ func burst() {
 	live()
 	kept, nodes = nil, nil
 	runtime.GC()
+	debug.SetGCPercent(100)
 }
 
 // untouched has blocks that were never written: fresh from the kernel, so nobody has to zero them.
@@ -127,6 +128,7 @@ func tell() {
 	text = add(text, "heap_idle", stats.HeapIdle)
 	text = add(text, "heap_released", stats.HeapReleased)
 	text = add(text, "stack_in_use", stats.StackInuse)
+	text = add(text, "next_gc", stats.NextGC)
 	text = add(text, "goroutines", uint64(runtime.NumGoroutine()))
 	text = append(text, "}\n"...)
 	os.Stdout.Write(text)

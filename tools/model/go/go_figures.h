@@ -6,6 +6,7 @@
 #ifndef VMT_GO_FIGURES_H
 #define VMT_GO_FIGURES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Without overlap but for released. */
@@ -17,6 +18,13 @@ struct vmt_go_figures {
 	uint64_t metadata_bytes; /* all else: spans, caches, profiler, collector, other */
 	uint64_t total_bytes;
 	uint64_t memory_limit_bytes; /* VMT_FIGURE_UNKNOWN: none */
+	/* What paces its collections; known of the versions that format/go_offsets.def has. */
+	bool has_pace;
+	int32_t gc_percent;	  /* GOGC; below 0: off */
+	uint64_t heap_goal_bytes; /* at which the next collection is to be done, by GOGC alone */
+	uint64_t heap_live_bytes; /* what is live, and what was allocated since it was known */
+	uint64_t
+	    heap_marked_bytes; /* what the last collection found to be live; 0: there was none */
 };
 
 #endif

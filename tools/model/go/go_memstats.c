@@ -143,3 +143,28 @@ vmt_go_memstats_add_up(struct vmt_go_figures *figures, const struct vmt_go_layou
 			       figures->stacks_bytes + figures->metadata_bytes;
 	return layout->usable;
 }
+
+void
+vmt_go_memstats_add_pace(struct vmt_go_figures *figures, const struct vmt_go_offsets *offsets,
+			 const struct vmt_go_chunk_read *counters)
+{
+	const struct {
+		uint32_t at;
+		uint64_t *value;
+	} words[] = {
+	    {offsets->heap_goal, &figures->heap_goal_bytes},
+	    {offsets->heap_live, &figures->heap_live_bytes},
+	    {offsets->heap_marked, &figures->heap_marked_bytes},
+	};
+	uint64_t percent = 0;
+	bool known =
+	    read_term(counters, CONTROLLER,
+		      &(struct vmt_symbol_place){offsets->gc_percent, sizeof(percent)}, &percent);
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		known &= read_term(counters, CONTROLLER,
+				   &(struct vmt_symbol_place){words[i].at, sizeof(uint64_t)},
+				   words[i].value);
+	figures->gc_percent = (int32_t)(uint32_t)percent; /* its low half */
+	figures->has_pace = known;
+}

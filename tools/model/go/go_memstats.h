@@ -35,4 +35,8 @@ void vmt_go_memstats_lay_out_by_version(struct vmt_go_layout *layout,
 bool vmt_go_memstats_add_up(struct vmt_go_figures *figures, const struct vmt_go_layout *layout,
 			    const struct vmt_go_chunk_read *counters);
 
+/* Adds what paces the collections, where the objects have it. */
+void vmt_go_memstats_add_pace(struct vmt_go_figures *figures, const struct vmt_go_offsets *offsets,
+			      const struct vmt_go_chunk_read *counters);
+
 #endif

@@ -91,6 +91,8 @@ take_counters(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chun
 {
 	struct vmt_report *report = &draft->report;
 	struct vmt_go_point *point = &report->go.points[report->go.point_count];
+	const struct vmt_go_offsets *offsets =
+	    vmt_go_offsets_of(vmt_trace_head(draft->trace)->go.version);
 	struct vmt_go_chunk_read counters;
 	struct vmt_err err = {{0}};
 	const unsigned char *bytes;
@@ -100,6 +102,8 @@ take_counters(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chun
 	    vmt_go_chunk_read(&counters, bytes, length, &err) ||
 	    !vmt_go_memstats_add_up(&point->figures, layout, &counters))
 		return false;
+	if (offsets)
+		vmt_go_memstats_add_pace(&point->figures, offsets, &counters);
 	point->time_ns = vmt_trace_time_ns(draft->trace, counters.head.time);
 	report->go.point_count++;
 	if (!draft->joined || counters.head.snapshot != report->snapshot.index)
