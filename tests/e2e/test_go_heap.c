@@ -6,6 +6,7 @@
  */
 #include "tests/e2e/documented.h"
 #include "tests/e2e/go_programs.h"
+#include "tests/soak.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -297,6 +298,45 @@ check_stripped(const char *version)
 		  check_parked);
 }
 
+/* While eight processors allocate and collect, and goroutines come and go, no row is wrong: what
+ * moved is counted. */
+static void
+check_storm(const char *version)
+{
+	const char *program = go_program_without_cgo(version, "inside", "static", NULL);
+	struct conversation talk;
+	char pid[16];
+
+	converse_start(&talk, (const char *const[]){program, "storm", NULL}, NULL);
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	snprintf(pid, sizeof(pid), "%d", (int)talk.pid);
+	for (long i = 0; i < soak_count(2, 250); i++) {
+		struct run run;
+		json_t *root, *go;
+
+		run_program(&run,
+			    (const char *const[]){built("vmtrace"), "snapshot", pid, "--format",
+						  "json", NULL},
+			    NULL);
+		assert_int_equal(run.exit_status, 0);
+		root = json_loads(run.out, 0, NULL);
+		assert_non_null(root);
+		check_report(root);
+		go = member(root, "go");
+		if (json_is_null(member(go, "uncut"))) {
+			assert_true(number(go, "spans") > 0);
+			assert_true(number(go, "spans_unread") <= number(go, "spans"));
+		}
+		json_decref(root);
+		run_free(&run);
+	}
+	/* It is at work still. */
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
 /* format/go_offsets.def has just what this version's debug information says. */
 static void
 check_offsets(const char *version)
@@ -321,6 +361,7 @@ check_offsets(const char *version)
 #define TESTS(id, version)                                                                         \
 	TEST(ways, id, version)                                                                    \
 	TEST(stripped, id, version)                                                                \
+	TEST(storm, id, version)                                                                   \
 	TEST(offsets, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "tests/soak.h"
+
 #define BASE UINT64_C(0xc000000000)
 #define PAGE VMT_GO_PAGE_BYTES
 #define CHUNK UINT64_C(0x400000)
@@ -376,6 +378,67 @@ goroutines_that_lie_are_counted(void **state)
 }
 
 static void
+check_order(void)
+{
+	for (size_t i = 0; i < spans.count; i++) {
+		assert_true(vmt_go_heap_is_span(row(i)));
+		assert_true(row(i)->start >= BASE && row(i)->start + row(i)->bytes <= BASE + CHUNK);
+		assert_true(i == 0 || row(i)->start >= row(i - 1)->start + row(i - 1)->bytes);
+	}
+	for (size_t i = 0; i < goroutines.count; i++)
+		assert_true(goroutine(i)->low < goroutine(i)->high &&
+			    (i == 0 || goroutine(i)->low >= goroutine(i - 1)->high));
+	(void)bytes_of(&spans.free);
+	(void)bytes_of(&spans.released);
+}
+
+/* Bytes that are anything: whatever is taken is in order, and all that is known is counted. */
+static void
+random_memory_ends_well(void **state)
+{
+	uint64_t random = 88172645463325252; /* xorshift64 */
+	uint64_t taken = 0, goroutines_taken = 0;
+
+	(void)state;
+	for (long round = 0; round < soak_count(300, 100000); round++) {
+		set_up();
+		for (int i = 0; i < 20; i++)
+			add_large((uint64_t)i * 20, 4);
+		add_stacks(500, 8);
+		for (uint64_t i = 0; i < 20; i++)
+			add_goroutine(BASE + (500 + i / 4) * PAGE + i % 4 * 2048,
+				      BASE + (500 + i / 4) * PAGE + (i % 4 + 1) * 2048, 4, i);
+		for (int i = 0; i < 60; i++) {
+			random ^= random << 13;
+			random ^= random >> 7;
+			random ^= random << 17;
+			if (i % 3 == 0)
+				made->spans[random % 21][random / 64 % OBJECT_BYTES] ^=
+				    (unsigned char)(random >> 32);
+			else if (i % 3 == 1)
+				made->goroutines[random % 20][random / 64 % OBJECT_BYTES] ^=
+				    (unsigned char)(random >> 32);
+			else
+				made->used[random / 64 % 8] = made->given_back[random / 512 % 8] =
+				    random;
+		}
+		made->span_list[random % 21] = random;
+		made->goroutine_list[random % 20] = random;
+		assert_int_equal(vmt_go_spans_read(&spans, &view), 0);
+		assert_true(spans.count + spans.unread <= spans.known);
+		assert_int_equal(vmt_go_free_read(&spans, &view), 0);
+		assert_int_equal(vmt_go_goroutines_read(&goroutines, &view, &spans), 0);
+		assert_true(goroutines.count + goroutines.unread <= goroutines.known);
+		check_order();
+		taken += spans.count;
+		goroutines_taken += goroutines.count;
+		goroutines.count = 0;
+		(void)tear_down(NULL);
+	}
+	assert_true(taken > 0 && goroutines_taken > 0);
+}
+
+static void
 only_releases_have_offsets(void **state)
 {
 	(void)state;
@@ -405,6 +468,7 @@ main(void)
 	    cmocka_unit_test_teardown(lists_that_lie_are_refused, tear_down),
 	    cmocka_unit_test_teardown(goroutines_are_read, tear_down),
 	    cmocka_unit_test_teardown(goroutines_that_lie_are_counted, tear_down),
+	    cmocka_unit_test_teardown(random_memory_ends_well, tear_down),
 	    cmocka_unit_test(only_releases_have_offsets),
 	};
 

@@ -101,6 +101,37 @@ func untouched() {
 	}
 }
 
+// storm allocates, frees and collects without end, with goroutines that come and go.
+func storm() {
+	runtime.GOMAXPROCS(8)
+	debug.SetGCPercent(10)
+	for i := 0; i < 8; i++ {
+		go func() {
+			for {
+				var mine []*node
+				for j := 0; j < 2000; j++ {
+					mine = append(mine, &node{words: [12]uint64{1}})
+				}
+				fill(make([]byte, 256<<10))
+				done := make(chan int)
+				go func() { done <- deeper(50) }()
+				<-done
+				runtime.KeepAlive(mine)
+			}
+		}()
+	}
+}
+
+//go:noinline
+func deeper(levels int) int {
+	var room [64]uint64
+	room[levels%64] = uint64(levels)
+	if levels == 0 {
+		return int(room[0])
+	}
+	return deeper(levels-1) + int(room[levels%64])
+}
+
 func fill(block []byte) []byte {
 	for at := 0; at < len(block); at += 4096 {
 		block[at] = 1
@@ -136,7 +167,8 @@ func tell() {
 
 func main() {
 	ways := map[string]func(){"live": live, "garbage": garbage, "fragments": fragments,
-		"parked": parked, "burst": burst, "untouched": untouched}
+		"parked": parked, "burst": burst, "untouched": untouched,
+		"storm": storm}
 	debug.SetGCPercent(-1)
 	ways[os.Args[1]]()
 	var input [16]byte
