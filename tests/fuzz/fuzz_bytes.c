@@ -13,6 +13,7 @@
 #include "format/stack_table.h"
 #include "inject/instruction_length.h"
 #include "tools/read/trace/go_chunk.h"
+#include "tools/read/trace/go_heap_chunk.h"
 #include "tools/render/units.h"
 
 #include <stdint.h>
@@ -86,6 +87,29 @@ fuzz_go_counters(const uint8_t *data, size_t size)
 		return;
 	for (size_t i = 0; i < counters.count; i++)
 		touch(counters.objects[i].data, counters.objects[i].described.bytes);
+}
+
+/* The lists are in order, whatever the bytes say. */
+static void
+fuzz_go_heap(const uint8_t *data, size_t size)
+{
+	const struct vmt_chunk header = {.record_bytes = sizeof(struct vmt_go_heap_head)};
+	struct vmt_go_heap heap;
+	struct vmt_err err = {""};
+	uint64_t end = 0;
+
+	if (vmt_go_heap_chunk_read(&heap, &header, data, size, &err) != 0)
+		return;
+	for (uint64_t i = 0; i < heap.head.spans; i++) {
+		MUST(heap.spans[i].start >= end && vmt_go_heap_is_span(&heap.spans[i]));
+		end = heap.spans[i].start + heap.spans[i].bytes;
+	}
+	end = 0;
+	for (uint64_t i = 0; i < heap.head.goroutines; i++) {
+		MUST(heap.goroutines[i].low >= end && heap.goroutines[i].high > end);
+		end = heap.goroutines[i].high;
+	}
+	vmt_go_heap_chunk_free(&heap);
 }
 
 static void
@@ -185,8 +209,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const parsers[])(const uint8_t *data, size_t size) = {
-	    fuzz_events, fuzz_snapshot, fuzz_go_counters, fuzz_modules,
-	    fuzz_stacks, fuzz_proc,	fuzz_units,	  fuzz_instructions,
+	    fuzz_events, fuzz_snapshot, fuzz_go_counters,  fuzz_modules, fuzz_stacks,
+	    fuzz_proc,	 fuzz_units,	fuzz_instructions, fuzz_go_heap,
 	};
 	uint8_t *exact;
 
