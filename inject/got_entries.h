@@ -7,6 +7,9 @@
  * the word's old value in rcx: the function to be called. A word that the loader has not filled in
  * yet (lazy binding) is led where another file's word tells the function; else it is counted.
  *
+ * A program may have copied a word's value, as where it keeps free as a callback. So the stubs, and
+ * what they lead to, have to stay after the words were put back.
+ *
  * What is not seen: calls within the allocator's own file that go by no such word, addresses of
  * functions that the program has kept, and files that are loaded later.
  *

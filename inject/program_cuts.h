@@ -29,13 +29,14 @@ struct vmt_program_cuts {
 	struct vmt_buffer cuts; /* struct vmt_cut */
 	size_t cuts_count;
 	struct vmt_heap_hooks heap;
-	struct vmt_cut_veneers veneers;		   /* room 0: none; its bytes are in the next */
-	struct vmt_buffer veneer_bytes;		   /* new ones, and behind them what was there */
-	struct vmt_frame_index frames;		   /* of the program, where it has none itself */
-	uint64_t stubs;				   /* 0: none are mapped */
-	uint64_t stubs_bytes;			   /* of the mapping */
-	uint64_t index;				   /* in it, behind the stubs; 0: none */
-	uint64_t handlers[VMT_HEAP_ENTRIES_COUNT]; /* the caller's to fill in before map */
+	struct vmt_cut_veneers veneers; /* room 0: none; its bytes are in the next */
+	struct vmt_buffer veneer_bytes; /* new ones, and behind them what was there */
+	struct vmt_frame_index frames;	/* of the program, where it has none itself */
+	uint64_t stubs;			/* 0: none are mapped */
+	uint64_t stubs_bytes;		/* of the mapping */
+	uint64_t index;			/* in it, behind the stubs; 0: none */
+	/* The caller's to fill in before map; 0: no allocator is led. */
+	uint64_t handlers[VMT_HEAP_ENTRIES_COUNT];
 };
 
 /* Finds the sites of wanted calls. program_headers: AT_PHDR. file: the program's, or NULL. The

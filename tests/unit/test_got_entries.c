@@ -335,7 +335,8 @@ all_of_this_process_leads_there_and_back(void **state)
 		assert_int_equal(vmt_got_entries_make(&entries, *state), 0);
 		use_malloc();
 		assert_int_equal(vmt_got_entries_undo(&entries, *state), 0);
-		assert_in_range(test_got_calls, 4, 8);
+		/* malloc and free twice; that of strdup, unless a sanitizer makes it. */
+		assert_in_range(test_got_calls, 3, 8);
 		check_words(&entries, false);
 	}
 	test_got_calls = 0;
