@@ -8,6 +8,7 @@
 #include "collect/hidden_file.h"
 #include "collect/initial_events.h"
 #include "collect/outside_head.h"
+#include "collect/outside_modules.h"
 #include "collect/process.h"
 #include "collect/retain.h"
 #include "collect/trace_clock.h"
@@ -19,7 +20,6 @@
 
 #define MAX_NAMES 1000u
 #define MAP_SLOTS 1024u
-#define MODULES_BYTES 4096u
 #define EXTENSION ".vmt"
 /* Most of those that call a hook do so sooner, and then have one trace alone. */
 #define OWN_NS UINT64_C(100000000)
@@ -133,7 +133,7 @@ describe(struct vmt_traced *process, const struct vmt_traced *parent,
 	memcpy(head->cmdline, from->cmdline, sizeof(head->cmdline));
 	memcpy(head->name, stat->name, sizeof(head->name));
 	(void)vmt_trace_clock_pair(head->clock, &head->clock_start);
-	vmt_outside_head_lay_out(head, MAP_SLOTS, MODULES_BYTES);
+	vmt_outside_head_lay_out(head, MAP_SLOTS, vmt_outside_modules_bytes(parent));
 }
 
 /* A file that nobody else maps. */
@@ -168,6 +168,8 @@ struct writing {
 
 struct inherited {
 	struct vmt_initial_events maps;
+	const struct vmt_traced *process;
+	uint64_t last_module; /* its id; 0: none yet */
 	uint64_t trace_inode;
 	uint32_t trace_device;
 };
@@ -179,7 +181,7 @@ write_event(void *context, struct vmt_map_event *event)
 	uint64_t position;
 	struct vmt_map_event *slot = vmt_ring_claim(&writing->ring, &position);
 
-	vmt_assert(event->kind == VMT_EVENT_PRESENT);
+	vmt_assert(event->kind == VMT_EVENT_PRESENT || event->kind == VMT_EVENT_MODULE_LOAD);
 	if (!slot) {
 		vmt_process_attend(writing->process, writing->shared, vmt_ticks_monotonic_ns());
 		slot = vmt_ring_claim(&writing->ring, &position);
@@ -193,6 +195,19 @@ write_event(void *context, struct vmt_map_event *event)
 	return vmt_ring_commit(&writing->ring, position);
 }
 
+/* A module may have several mappings of code, one after the other. */
+static bool
+write_module(struct inherited *inherited, const struct vmt_mapping *mapping)
+{
+	struct vmt_map_event event;
+
+	if (!vmt_outside_modules_find(inherited->process, mapping, &event) ||
+	    event.argument_b == inherited->last_module)
+		return true;
+	inherited->last_module = event.argument_b;
+	return inherited->maps.write(inherited->maps.context, &event);
+}
+
 /* The parent's trace, which a fork child keeps mapped, is the tracer's as well. */
 static bool
 visit_mapping(void *context, const struct vmt_mapping *mapping)
@@ -202,7 +217,8 @@ visit_mapping(void *context, const struct vmt_mapping *mapping)
 	if (mapping->shared && mapping->inode == inherited->trace_inode &&
 	    mapping->device == inherited->trace_device)
 		return vmt_initial_events_write_own(&inherited->maps, mapping->start, mapping->end);
-	return vmt_initial_events_visit(&inherited->maps, mapping);
+	return write_module(inherited, mapping) &&
+	       vmt_initial_events_visit(&inherited->maps, mapping);
 }
 
 static void
@@ -215,6 +231,7 @@ write_initial_maps(struct vmt_traced *process, struct vmt_shared *shared,
 					       .own_count = parent->drain.own_count,
 					       .write = write_event,
 					       .context = &writing},
+				      .process = process,
 				      .trace_inode = parent->inode};
 	char buffer[VMT_PROCFS_LINE_BYTES];
 
@@ -305,6 +322,7 @@ vmt_outside_trace_open(struct vmt_traced *process, struct vmt_shared *shared,
 		vmt_process_abandon(process);
 		return result;
 	}
+	vmt_outside_modules_take_over(process, parent);
 	vmt_process_begin(process, shared);
 	if (process->state == VMT_PROCESS_LIVE)
 		write_initial_maps(process, shared, parent);

@@ -3,8 +3,8 @@
  *
  * A fork child has its parent's trace mapped until it opens one of its own, which its first call of
  * a hook does. For one that calls none the collector makes a trace by itself: a head with what is
- * known of the parent, the memory that the child inherited, then snapshots and an end as in any
- * trace. There are no call sites in it.
+ * known of the parent, the files and the memory that the child inherited, then snapshots and an end
+ * as in any trace. There are no call sites in it.
  *
  * The file has no name at first (O_TMPFILE, or a hidden name where the file system has none): it
  * gets one when the process has lived for VMT_RETAIN_BRIEF_NS, or for a tenth of it with memory of

@@ -6,6 +6,7 @@
  *   turns  eight functions take turns over all of PAGES, page by page
  *   fork   fill_quarter touches a quarter; a child is forked, which stands still; then rewrite_half
  *          writes to half of that quarter again
+ *   child  the same, but the child does that: it says "child PID" first, and makes no memory call
  *   trim   fill_quarter touches all of PAGES in the heap, which glibc trims once they are freed; so
  *          three times; then fill_eighth touches all of them there
  *   heap   grow_half allocates and fills small blocks in the heap, half of PAGES, grow_quarter
@@ -15,11 +16,13 @@
  * and at the end "done".
  */
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +37,18 @@
 
 static char *region;
 static volatile int sink;
+
+/* The kernel counts the faults of each processor by itself: on one alone the samples do not depend
+ * on where it runs when. */
+static void
+stay_on_one_processor(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
 
 static void
 wait_for_line(const char *word)
@@ -129,6 +144,24 @@ fork_and_rewrite(size_t pages)
 	waitpid(child, NULL, 0);
 }
 
+static void
+rewrite_in_child(size_t pages)
+{
+	char word[32];
+	pid_t child;
+
+	in_pieces(fill_quarter, 0, pages / 4);
+	child = fork();
+	if (child == 0) {
+		snprintf(word, sizeof(word), "child %d", (int)getpid());
+		wait_for_line(word);
+		in_pieces(rewrite_half, 0, pages / 8);
+		wait_for_line("written");
+		syscall(SYS_exit_group, 0);
+	}
+	waitpid(child, NULL, 0);
+}
+
 APART static void *
 allocate(size_t pages)
 {
@@ -185,6 +218,7 @@ main(int argc, char **argv)
 
 	if (pages == 0)
 		return 2;
+	stay_on_one_processor();
 	if (strcmp(argv[1], "trim") == 0) {
 		touch_and_trim(pages);
 		wait_for_line("done");
@@ -199,6 +233,8 @@ main(int argc, char **argv)
 	} else if (strcmp(argv[1], "heap") == 0) {
 		in_pieces(grow_half, 0, pages / 2);
 		in_pieces(grow_quarter, 0, pages / 4);
+	} else if (strcmp(argv[1], "child") == 0) {
+		rewrite_in_child(pages);
 	} else {
 		fork_and_rewrite(pages);
 	}
