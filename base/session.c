@@ -201,8 +201,8 @@ note_used(struct vmt_session *session, uint32_t used)
 		;
 }
 
-static struct vmt_session_slot *
-claim_slot(struct vmt_session *session)
+struct vmt_session_slot *
+vmt_session_claim(struct vmt_session *session)
 {
 	uint32_t backed = vmt_atomic_load_relaxed(&session->backed);
 
@@ -244,7 +244,7 @@ vmt_session_announce(struct vmt_session *session, uint32_t pid, uint64_t random_
 	struct vmt_session_slot *slot = NULL;
 
 	if (length < VMT_SESSION_PATH_BYTES)
-		slot = claim_slot(session);
+		slot = vmt_session_claim(session);
 	if (!slot) {
 		vmt_atomic_add_relaxed(&session->refused, 1);
 		return NULL;

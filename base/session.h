@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 8u
+#define VMT_SESSION_VERSION 9u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_BACKED 2u /* slots of a nameless one with memory from the start: a page */
 #define VMT_SESSION_PATH_BYTES 1264u
@@ -32,7 +32,16 @@
 #define VMT_SESSION_NAME_BYTES 60u
 #define VMT_SESSION_ENV "VMTRACE_SESSION"
 
-enum vmt_session_state { VMT_SESSION_FREE, VMT_SESSION_CLAIMED, VMT_SESSION_READY };
+/* Those behind READY are of a slot that asks for something else: exec_request.h. */
+enum vmt_session_state {
+	VMT_SESSION_FREE,
+	VMT_SESSION_CLAIMED,
+	VMT_SESSION_READY,
+	VMT_SESSION_EXEC_WANTED,
+	VMT_SESSION_EXEC_REFUSED,
+	VMT_SESSION_EXEC_SEIZED,
+	VMT_SESSION_EXEC_FAILED,
+};
 
 struct vmt_session_slot {
 	uint32_t state; /* enum vmt_session_state */
@@ -74,6 +83,9 @@ struct vmt_session {
 	/* Of who made it, in which its collector knows processes by their numbers; 0 = not known.
 	 */
 	uint64_t pid_namespace;
+	uint32_t exec_server;  /* 1: somebody puts the recorder into programs (exec_request.h) */
+	uint32_t exec_wake;    /* futex word: bumped by who wants that */
+	uint32_t execs_missed; /* programs for which it was not done in time */
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 
@@ -96,6 +108,8 @@ bool vmt_session_path_of(char *path, size_t room, uint32_t pid, int fd);
 /* Notes a program that VMTRACE_ONLY leaves out: counted always, its name kept while there is room.
  * Async-signal-safe. */
 void vmt_session_leave_out(struct vmt_session *session, const char *name);
+/* A slot for oneself, CLAIMED; NULL: none is free. */
+struct vmt_session_slot *vmt_session_claim(struct vmt_session *session);
 /* Maps an existing one; checks it. vmt_session_view: an open one, whose descriptor stays open. */
 int vmt_session_attach(const char *path, struct vmt_session **session);
 int vmt_session_view(int fd, struct vmt_session **session);

@@ -233,7 +233,7 @@ take_slot(struct collector *collector, struct vmt_session_slot *slot)
 	char path[VMT_SESSION_PATH_BYTES];
 
 	if (state == VMT_SESSION_FREE ||
-	    (state == VMT_SESSION_CLAIMED && (!pid || vmt_exit_status_is_running(pid))))
+	    (state != VMT_SESSION_READY && (!pid || vmt_exit_status_is_running(pid))))
 		return true;
 	if (state == VMT_SESSION_READY) {
 		memcpy(path, slot->path, sizeof(path));

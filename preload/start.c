@@ -64,6 +64,8 @@ is_left_out(struct vmt_session *session)
 	return true;
 }
 
+static const char left_out[] = "VMTRACE_ONLY does not name this program";
+
 /* Why this image is not to be recorded although nothing is amiss; NULL = it is. */
 static const char *
 find_objection(struct vmt_session *session)
@@ -79,7 +81,7 @@ find_objection(struct vmt_session *session)
 	if (vmt_program_identity_is_command())
 		return "the program is vmtrace itself";
 	if (is_left_out(session))
-		return "VMTRACE_ONLY does not name this program";
+		return left_out;
 	if (session && vmt_atomic_load_relaxed(&session->traces) > 0 && !vmt_config.follow_exec)
 		return "VMTRACE_FOLLOW leaves out later images";
 	return NULL;
@@ -245,7 +247,9 @@ set_up(char *const *environment)
 	(void)vmt_real();
 	vmt_hooks_new_set_up();
 	if (objection) {
-		if (session)
+		if (objection == left_out) /* it may execute one that is named */
+			vmt_recording.session = session;
+		else if (session)
 			vmt_sys_munmap(session, sizeof(*session));
 		vmt_guard_go_inert(objection);
 		return;

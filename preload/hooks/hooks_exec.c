@@ -67,7 +67,7 @@ write_event(struct vmt_map_event *event, const void *frame)
 }
 
 struct vmt_hooks_exec
-vmt_hooks_process_begin_exec(const void *frame)
+vmt_hooks_process_begin_exec(const struct vmt_static_exec *what, const void *frame)
 {
 	struct vmt_map_event event = {.kind = VMT_EVENT_EXEC};
 	struct vmt_hooks_exec exec = {.no_syscalls = vmt_thread_mine()->no_syscalls};
@@ -81,6 +81,7 @@ vmt_hooks_process_begin_exec(const void *frame)
 		vmt_guard_leave();
 		exec.written = true;
 	}
+	exec.seized = vmt_static_exec_announce(what);
 	vmt_hooks_process_give_back();
 	errno = saved_errno;
 	return exec;
@@ -92,6 +93,7 @@ vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const v
 	struct vmt_map_event event = {.kind = VMT_EVENT_MAP_UNDO, .error = (int16_t)error};
 	int saved_errno = errno;
 
+	vmt_static_exec_failed(exec->seized);
 	vmt_thread_mine()->no_syscalls = exec->no_syscalls;
 	if (exec->written)
 		take_back_exec();
@@ -113,8 +115,9 @@ has_returned(struct vmt_hooks_exec exec, int result, const void *frame)
 VMT_EXPORT int
 execve(const char *path, char *const argv[], char *const envp[])
 {
+	const struct vmt_static_exec what = {AT_FDCWD, path, false};
 	const void *frame = __builtin_frame_address(0);
-	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
 	return has_returned(exec, vmt_real()->execve(path, argv, envp), frame);
 }
@@ -122,8 +125,9 @@ execve(const char *path, char *const argv[], char *const envp[])
 VMT_EXPORT int
 execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags)
 {
+	const struct vmt_static_exec what = {directory, path, false};
 	const void *frame = __builtin_frame_address(0);
-	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 	long result =
 	    vmt_sys_call6(SYS_execveat, directory, (long)path, (long)argv, (long)envp, flags, 0);
 
@@ -134,8 +138,9 @@ execveat(int directory, const char *path, char *const argv[], char *const envp[]
 VMT_EXPORT int
 fexecve(int fd, char *const argv[], char *const envp[])
 {
+	const struct vmt_static_exec what = {fd, NULL, false};
 	const void *frame = __builtin_frame_address(0);
-	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
 	return has_returned(exec, vmt_real()->fexecve(fd, argv, envp), frame);
 }
@@ -143,8 +148,9 @@ fexecve(int fd, char *const argv[], char *const envp[])
 VMT_EXPORT int
 execv(const char *path, char *const argv[])
 {
+	const struct vmt_static_exec what = {AT_FDCWD, path, false};
 	const void *frame = __builtin_frame_address(0);
-	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
 	return has_returned(exec, vmt_real()->execv(path, argv), frame);
 }
@@ -152,8 +158,9 @@ execv(const char *path, char *const argv[])
 VMT_EXPORT int
 execvp(const char *file, char *const argv[])
 {
+	const struct vmt_static_exec what = {AT_FDCWD, file, true};
 	const void *frame = __builtin_frame_address(0);
-	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
 	return has_returned(exec, vmt_real()->execvp(file, argv), frame);
 }
@@ -161,8 +168,9 @@ execvp(const char *file, char *const argv[])
 VMT_EXPORT int
 execvpe(const char *file, char *const argv[], char *const envp[])
 {
+	const struct vmt_static_exec what = {AT_FDCWD, file, true};
 	const void *frame = __builtin_frame_address(0);
-	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(frame);
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
 	return has_returned(exec, vmt_real()->execvpe(file, argv, envp), frame);
 }
@@ -212,30 +220,33 @@ copy_list(char **argv, const char *first, va_list *rest)
 VMT_EXPORT int
 execl(const char *path, const char *first, ...)
 {
+	const struct vmt_static_exec what = {AT_FDCWD, path, false};
 	const void *frame = __builtin_frame_address(0);
 	char **argv;
 	struct vmt_hooks_exec exec;
 
 	COLLECT_LIST(argv, first);
-	exec = vmt_hooks_process_begin_exec(frame);
+	exec = vmt_hooks_process_begin_exec(&what, frame);
 	return has_returned(exec, vmt_real()->execv(path, argv), frame);
 }
 
 VMT_EXPORT int
 execlp(const char *file, const char *first, ...)
 {
+	const struct vmt_static_exec what = {AT_FDCWD, file, true};
 	const void *frame = __builtin_frame_address(0);
 	char **argv;
 	struct vmt_hooks_exec exec;
 
 	COLLECT_LIST(argv, first);
-	exec = vmt_hooks_process_begin_exec(frame);
+	exec = vmt_hooks_process_begin_exec(&what, frame);
 	return has_returned(exec, vmt_real()->execvp(file, argv), frame);
 }
 
 VMT_EXPORT int
 execle(const char *path, const char *first, ...)
 {
+	const struct vmt_static_exec what = {AT_FDCWD, path, false};
 	const void *frame = __builtin_frame_address(0);
 	char *const *envp;
 	char **argv;
@@ -247,6 +258,6 @@ execle(const char *path, const char *first, ...)
 	(void)count_list(first, &rest);
 	envp = va_arg(rest, char *const *);
 	va_end(rest);
-	exec = vmt_hooks_process_begin_exec(frame);
+	exec = vmt_hooks_process_begin_exec(&what, frame);
 	return has_returned(exec, vmt_real()->execve(path, argv, envp), frame);
 }

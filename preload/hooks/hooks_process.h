@@ -7,6 +7,8 @@
 #ifndef VMT_HOOKS_PROCESS_H
 #define VMT_HOOKS_PROCESS_H
 
+#include "preload/trace/static_exec.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,9 +22,11 @@ void vmt_hooks_process_set_up(void);
  * comes back to end. Keeps errno. */
 struct vmt_hooks_exec {
 	bool written;
-	uint32_t no_syscalls; /* of the thread */
+	struct vmt_session_slot *seized; /* somebody waits for the exec; NULL: nobody */
+	uint32_t no_syscalls;		 /* of the thread */
 };
-struct vmt_hooks_exec vmt_hooks_process_begin_exec(const void *frame);
+struct vmt_hooks_exec vmt_hooks_process_begin_exec(const struct vmt_static_exec *what,
+						   const void *frame);
 void vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const void *frame);
 
 /* The last that a vfork child does: the thread state is its parent's again. */

@@ -34,7 +34,13 @@ make(const struct call *call)
 static long
 make_exec(const struct call *call)
 {
-	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(call->frame);
+	bool beside = call->raw.number == SYS_execveat;
+	const struct vmt_static_exec what = {
+	    .directory = beside ? (int)call->raw.words[0] : AT_FDCWD,
+	    .path = (const char *)
+			call->raw.words[beside ? 1 : 0], /* NOLINT(performance-no-int-to-ptr) */
+	};
+	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, call->frame);
 	long result = make(call);
 
 	vmt_hooks_process_end_exec(&exec, (int)-result, call->frame);

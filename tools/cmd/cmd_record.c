@@ -29,6 +29,7 @@ struct recording {
 	struct vmt_launch launch;
 	struct vmt_record_summary recorded;
 	struct vmt_zstd_packer *packer;
+	struct vmt_record_static_server *server; /* NULL: none */
 	char **environment; /* as it was found; the strings are the kernel's. NULL: not needed */
 };
 
@@ -275,6 +276,20 @@ pack_traces(const struct recording *recording)
 			recorded->kept);
 }
 
+/* Programs that load no library, started by others. */
+static void
+print_missed(const struct vmt_session *session)
+{
+	uint32_t missed = vmt_atomic_load_relaxed(&session->execs_missed);
+
+	if (missed != 0)
+		fprintf(stderr,
+			"vmtrace: %u program%s that load%s no library %s not recorded: the "
+			"recorder could not be put there in time, or tracing is refused\n",
+			missed, missed == 1 ? "" : "s", missed == 1 ? "s" : "",
+			missed == 1 ? "was" : "were");
+}
+
 static void
 print_summary(struct recording *recording, char **argv, struct vmt_err *err)
 {
@@ -283,6 +298,7 @@ print_summary(struct recording *recording, char **argv, struct vmt_err *err)
 
 	/* Fork children remove their own as well, which the collector may never have seen. */
 	recording->recorded.dropped = vmt_atomic_load_relaxed(&recording->session.shared->dropped);
+	print_missed(recording->session.shared);
 	if (recording->recorded.kept) {
 		trace = vmt_record_summary_print(&recording->recorded,
 						 launch->end_ns - launch->start_ns, stderr);
@@ -329,6 +345,7 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 	    (result = set_environment(recording, err)) < 0)
 		return result;
 	warn_of_obstacle(argv[0]);
+	recording->server = vmt_record_static_serve(recording->session.shared);
 	result = vmt_record_static_is_one(argv[0])
 		     ? vmt_record_static_start(&recording->launch, argv, status, err)
 		     : vmt_launch_start(&recording->launch, argv, status, err);
@@ -336,6 +353,7 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 		return result;
 	if (recording->launch.ended)
 		return 0;
+	vmt_record_static_keep(recording->server, recording->launch.pid);
 	collect(recording);
 	if (recording->wanted.options.values[VMT_RECORD_PACK])
 		pack_traces(recording);
@@ -372,6 +390,7 @@ vmt_cmd_record_main(int argc, char **argv, struct vmt_err *err)
 				   true, err);
 	if (result == 0)
 		result = record_either(recording, &status, err);
+	vmt_record_static_end(recording->server);
 	vmt_record_session_close(&recording->session);
 	vmt_record_summary_free(&recording->recorded);
 	free(recording->environment);

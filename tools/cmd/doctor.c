@@ -59,8 +59,8 @@ say_static(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 	vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
 		       "statically linked: vmtrace record puts its recorder into it at its start");
 	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "start it by vmtrace record",
-		       "LD_PRELOAD alone does not reach it, nor is it recorded as another "
-		       "program's child");
+		       "LD_PRELOAD alone does not reach it: as another program's child it is "
+		       "recorded under vmtrace record, if that one executes it as shells do");
 	vmt_doctor_malloc(doctor, program);
 }
 

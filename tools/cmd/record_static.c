@@ -1,11 +1,15 @@
 #include "tools/cmd/record_static.h"
 
+#include "base/exec_request.h"
 #include "blob/blob_embed.h"
+#include "inject/static_children.h"
 #include "inject/static_start.h"
 #include "tools/cmd/record_session.h"
 #include "tools/read/elf/preloadable.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,4 +116,75 @@ vmt_record_static_start(struct vmt_launch *launch, char **argv, int *status, str
 	if (untraced != 0)
 		complain_of_refusal(argv[0], untraced);
 	return result;
+}
+
+struct vmt_record_static_server {
+	pthread_t thread;
+	struct vmt_static_children children;
+};
+
+static void
+complain_of_child(void *context, uint32_t pid, const char *why)
+{
+	(void)context;
+	fprintf(stderr, "vmtrace: process %u is not recorded: %s\n", pid, why);
+}
+
+static void *
+serve(void *server)
+{
+	vmt_static_children_serve(&((struct vmt_record_static_server *)server)->children);
+	return NULL;
+}
+
+/* Signals are for the thread that launches. */
+static int
+start_thread(struct vmt_record_static_server *server)
+{
+	sigset_t all;
+	sigset_t before;
+	int result;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = pthread_create(&server->thread, NULL, serve, server);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
+struct vmt_record_static_server *
+vmt_record_static_serve(struct vmt_session *session)
+{
+	struct vmt_record_static_server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return NULL;
+	server->children = (struct vmt_static_children){
+	    .session = session,
+	    .blob = vmt_blob_embed,
+	    .blob_bytes = (uintptr_t)vmt_blob_embed_end - (uintptr_t)vmt_blob_embed,
+	    .complain = complain_of_child,
+	};
+	if (server->children.blob_bytes != 0 && start_thread(server) == 0)
+		return server;
+	free(server);
+	return NULL;
+}
+
+void
+vmt_record_static_keep(struct vmt_record_static_server *server, pid_t pid)
+{
+	if (server)
+		vmt_atomic_store_release(&server->children.kept_pid, (uint32_t)pid);
+}
+
+void
+vmt_record_static_end(struct vmt_record_static_server *server)
+{
+	if (!server)
+		return;
+	vmt_atomic_store_release(&server->children.stop, 1);
+	vmt_exec_request_wake(server->children.session);
+	pthread_join(server->thread, NULL);
+	free(server);
 }

@@ -1,0 +1,114 @@
+#include "base/exec_request.h"
+
+#include "base/sys.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <time.h>
+
+#define SECOND_NS UINT64_C(1000000000)
+
+static void
+sleep_while(uint32_t *word, uint32_t value, uint64_t longest_ns)
+{
+	struct timespec pause = {(time_t)(longest_ns / SECOND_NS), (long)(longest_ns % SECOND_NS)};
+
+	vmt_sys_call4(SYS_futex, word, FUTEX_WAIT, value, &pause);
+}
+
+void
+vmt_exec_request_wake(struct vmt_session *session)
+{
+	vmt_atomic_add_relaxed(&session->exec_wake, 1);
+	vmt_sys_call3(SYS_futex, &session->exec_wake, FUTEX_WAKE, INT_MAX);
+}
+
+/* The state that the server gave; where it gave none in time, the request is taken back. */
+static uint32_t
+await_answer(struct vmt_session_slot *slot, uint64_t patience_ns)
+{
+	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + patience_ns;
+	uint32_t state = VMT_SESSION_EXEC_WANTED;
+
+	for (;;) {
+		uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+
+		state = vmt_atomic_load_acquire(&slot->state);
+		if (state != VMT_SESSION_EXEC_WANTED)
+			return state;
+		if (now_ns >= until_ns)
+			break;
+		sleep_while(&slot->state, state, until_ns - now_ns);
+	}
+	if (vmt_atomic_cas(&slot->state, &state, VMT_SESSION_EXEC_REFUSED))
+		return VMT_SESSION_EXEC_REFUSED;
+	return state;
+}
+
+struct vmt_session_slot *
+vmt_exec_request_make(struct vmt_session *session, uint32_t pid, uint64_t patience_ns)
+{
+	struct vmt_session_slot *slot = vmt_session_claim(session);
+
+	if (slot) {
+		vmt_atomic_store_relaxed(&slot->pid, pid);
+		vmt_atomic_store_release(&slot->state, VMT_SESSION_EXEC_WANTED);
+		vmt_exec_request_wake(session);
+		if (await_answer(slot, patience_ns) == VMT_SESSION_EXEC_SEIZED)
+			return slot;
+		vmt_exec_request_free(slot);
+	}
+	vmt_atomic_add_relaxed(&session->execs_missed, 1);
+	return NULL;
+}
+
+void
+vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot)
+{
+	uint32_t state = VMT_SESSION_EXEC_SEIZED;
+
+	if (vmt_atomic_cas(&slot->state, &state, VMT_SESSION_EXEC_FAILED))
+		vmt_exec_request_wake(session);
+}
+
+struct vmt_session_slot *
+vmt_exec_request_next(struct vmt_session *session)
+{
+	uint32_t used = vmt_session_slots_used(session);
+
+	for (uint32_t i = 0; i < used; i++)
+		if (vmt_atomic_load_acquire(&session->slots[i].state) == VMT_SESSION_EXEC_WANTED)
+			return &session->slots[i];
+	return NULL;
+}
+
+bool
+vmt_exec_request_answer(struct vmt_session_slot *slot, enum vmt_session_state answer)
+{
+	uint32_t state = VMT_SESSION_EXEC_WANTED;
+
+	if (!vmt_atomic_cas(&slot->state, &state, (uint32_t)answer))
+		return false;
+	vmt_sys_call3(SYS_futex, &slot->state, FUTEX_WAKE, INT_MAX);
+	return true;
+}
+
+bool
+vmt_exec_request_has_failed(const struct vmt_session_slot *slot)
+{
+	return vmt_atomic_load_acquire(&slot->state) == VMT_SESSION_EXEC_FAILED;
+}
+
+void
+vmt_exec_request_free(struct vmt_session_slot *slot)
+{
+	vmt_atomic_store_relaxed(&slot->pid, 0);
+	vmt_atomic_store_release(&slot->state, VMT_SESSION_FREE);
+}
+
+void
+vmt_exec_request_await(struct vmt_session *session, uint32_t seen, uint64_t longest_ns)
+{
+	sleep_while(&session->exec_wake, seen, longest_ns);
+}

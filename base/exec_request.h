@@ -1,0 +1,38 @@
+/*
+ * exec_request.h: who is about to execute a program that loads no library asks for the recorder
+ *
+ * By a slot of the session (session.h), whose states are
+ *
+ *     WANTED -> (server) SEIZED -> (asker, where the exec failed) FAILED -> (server) FREE
+ *            -> (server) REFUSED -> (asker) FREE
+ *            -> (asker, whose patience is over) FREE
+ *
+ * The server traces the asker from SEIZED on, until its exec or FAILED. A dead asker's slot is the
+ * collector's to free. Nobody waits without a bound. Thread and signal safe; the asker's part makes
+ * system calls and touches no memory but its stack and the session.
+ */
+#ifndef VMT_EXEC_REQUEST_H
+#define VMT_EXEC_REQUEST_H
+
+#include "base/session.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Asker: the main thread of process `pid`. The slot when it has been seized; NULL: it will not be,
+ * which is counted (execs_missed). */
+struct vmt_session_slot *vmt_exec_request_make(struct vmt_session *session, uint32_t pid,
+					       uint64_t patience_ns);
+void vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot);
+
+/* Server: the next slot that asks; NULL: none. */
+struct vmt_session_slot *vmt_exec_request_next(struct vmt_session *session);
+/* False: the asker has given up. */
+bool vmt_exec_request_answer(struct vmt_session_slot *slot, enum vmt_session_state answer);
+bool vmt_exec_request_has_failed(const struct vmt_session_slot *slot);
+void vmt_exec_request_free(struct vmt_session_slot *slot);
+/* Sleeps until somebody asks, or exec_wake is bumped otherwise, or for so long. */
+void vmt_exec_request_await(struct vmt_session *session, uint32_t seen, uint64_t longest_ns);
+void vmt_exec_request_wake(struct vmt_session *session);
+
+#endif

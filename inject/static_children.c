@@ -1,0 +1,298 @@
+#include "inject/static_children.h"
+
+#include "base/atomic.h"
+#include "base/buffer.h"
+#include "base/exec_request.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "blob/blob_parameters.h"
+#include "inject/static_start.h"
+#include "inject/target_memory.h"
+#include "inject/tracee.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define LISTEN 0x4208 /* PTRACE_LISTEN */
+#define LIBRARY "libvmtrace"
+#define PREFIX "VMTRACE_"
+#define SLEEP_NS UINT64_C(1000000000)
+#define LOOK_NS UINT64_C(5000000) /* for an exec that failed */
+#define PEEK_NS 200000
+#define EXEC_NS UINT64_C(5000000000) /* from the answer to the exec */
+#define LET_GO_NS UINT64_C(1000000000)
+#define ARGUMENTS_MAX_BYTES (UINT64_C(8) << 20)
+#define STACK_WORDS 512u
+
+/* -- the environment of a program that is about to start -----------------------------------------
+ * */
+
+struct environment {
+	const struct vmt_target *target;
+	uint64_t at; /* of the next pointer */
+	uint64_t words[STACK_WORDS];
+	uint32_t count;
+	uint32_t next;
+	char string[VMT_BLOB_SETTINGS_BYTES];
+	char settings[VMT_BLOB_SETTINGS_BYTES];
+	size_t settings_bytes;
+	bool has_library;
+};
+
+/* As much as can be read: the stack ends somewhere. */
+static size_t
+read_some(const struct vmt_target *target, uint64_t address, void *to, size_t bytes)
+{
+	size_t got = 0;
+
+	for (size_t part = 4096; got < bytes; got += part) {
+		size_t left = 4096 - (address + got) % 4096;
+
+		part = left < bytes - got ? left : bytes - got;
+		if (vmt_target_read(target, address + got, (char *)to + got, part) < 0)
+			break;
+	}
+	return got;
+}
+
+static bool
+next_word(struct environment *environment, uint64_t *word)
+{
+	if (environment->next == environment->count) {
+		environment->count =
+		    (uint32_t)(read_some(environment->target, environment->at, environment->words,
+					 sizeof(environment->words)) /
+			       sizeof(uint64_t));
+		environment->at += environment->count * sizeof(uint64_t);
+		environment->next = 0;
+	}
+	if (environment->count == 0)
+		return false;
+	*word = environment->words[environment->next++];
+	return true;
+}
+
+static bool
+begins_with(const char *string, const char *prefix)
+{
+	return memcmp(string, prefix, vmt_text_string_bytes(prefix)) == 0;
+}
+
+static bool
+contains(const char *string, const char *words)
+{
+	size_t length = vmt_text_string_bytes(words);
+
+	for (; *string; string++)
+		if (memcmp(string, words, length) == 0)
+			return true;
+	return false;
+}
+
+/* What is too long for all settings is none. */
+static void
+take_variable(struct environment *environment, uint64_t address)
+{
+	char *string = environment->string;
+	size_t got = read_some(environment->target, address, string, sizeof(environment->string));
+	const char *end = vmt_text_find_byte(string, got, '\0');
+	size_t bytes;
+
+	if (!end)
+		return;
+	/* What is compared with lies in the buffer, whatever the string's length. */
+	bytes = (size_t)(end - string) + 1;
+	memset(string + bytes, 0, bytes < sizeof(environment->string) - 16 ? 16 : 0);
+	if (begins_with(string, "LD_PRELOAD="))
+		environment->has_library = contains(string, LIBRARY);
+	if (!begins_with(string, PREFIX) ||
+	    bytes >= sizeof(environment->settings) - environment->settings_bytes)
+		return;
+	memcpy(environment->settings + environment->settings_bytes, string, bytes);
+	environment->settings_bytes += bytes;
+}
+
+/* At the stop of an exec the stack pointer points to the number of arguments; their addresses, a
+ * NULL, those of the variables, and another NULL follow. False: it is not to be recorded. */
+static bool
+read_environment(struct environment *environment, uint64_t stack)
+{
+	uint64_t arguments;
+	uint64_t word = 1;
+
+	environment->at = stack;
+	if (!next_word(environment, &arguments) || arguments > ARGUMENTS_MAX_BYTES / 8)
+		return false;
+	for (uint64_t i = 0; i <= arguments; i++)
+		if (!next_word(environment, &word))
+			return false;
+	for (uint64_t i = 0; i < ARGUMENTS_MAX_BYTES / 8; i++) {
+		if (!next_word(environment, &word) || word == 0)
+			break;
+		take_variable(environment, word);
+	}
+	environment->settings[environment->settings_bytes++] = '\0';
+	return environment->has_library;
+}
+
+/* -- one of them ---------------------------------------------------------------------------------
+ * */
+
+/* True: it stands at its exec, and its environment says that it is to be recorded. */
+static bool
+is_wanted(struct environment *environment, pid_t pid)
+{
+	struct vmt_target target;
+	struct vmt_registers registers;
+	bool wanted = false;
+
+	if (vmt_target_open(&target, pid) < 0)
+		return false;
+	environment->target = &target;
+	if (vmt_tracee_read_registers(pid, &registers) == 0)
+		wanted = read_environment(environment, registers.user.rsp);
+	environment->target = NULL;
+	vmt_target_close(&target);
+	return wanted;
+}
+
+static void
+start(struct vmt_static_children *children, pid_t pid)
+{
+	static struct environment environment; /* large */
+	struct vmt_static_start start = {.pid = pid,
+					 .blob = children->blob,
+					 .blob_bytes = children->blob_bytes,
+					 .settings = environment.settings};
+
+	environment = (struct environment){.target = NULL};
+	if (is_wanted(&environment, pid)) {
+		start.settings_bytes = environment.settings_bytes;
+		if (!vmt_static_start_run(&start) && start.why[0] != '\0')
+			children->complain(children->context, (uint32_t)pid, start.why);
+	}
+	(void)vmt_tracee_ask(VMT_PTRACE_DETACH, pid, 0, (uint64_t)start.signal);
+}
+
+/* From a stop that is not the exec's back to what it did. */
+static void
+pass_on(pid_t pid, int status)
+{
+	bool is_group_stop =
+	    vmt_tracee_event(status) == VMT_PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
+	uint64_t signal = vmt_tracee_event(status) == 0 ? (uint64_t)WSTOPSIG(status) : 0;
+
+	(void)vmt_tracee_ask(is_group_stop ? LISTEN : VMT_PTRACE_CONT, pid, 0, signal);
+}
+
+/* Stops it and lets it go. It may be executing meanwhile: that is no matter. */
+static void
+let_go(pid_t pid)
+{
+	uint64_t deadline_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + LET_GO_NS;
+	int status;
+
+	(void)vmt_tracee_ask(VMT_PTRACE_INTERRUPT, pid, 0, 0);
+	while (vmt_tracee_wait(pid, deadline_ns, &status) == 0 && WIFSTOPPED(status)) {
+		uint64_t signal = vmt_tracee_event(status) == 0 ? (uint64_t)WSTOPSIG(status) : 0;
+
+		if (vmt_tracee_ask(VMT_PTRACE_DETACH, pid, 0, signal) == 0)
+			return;
+	}
+}
+
+/* Whether it has ended, or stopped; its end is not taken. 0: neither, yet. */
+static int
+peek(pid_t pid)
+{
+	siginfo_t info = {.si_pid = 0};
+	const int options = WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL;
+
+	if (vmt_sys_call6(SYS_waitid, P_PID, pid, (long)&info, options, 0, 0) < 0)
+		return CLD_EXITED;
+	return info.si_pid == 0 ? 0 : info.si_code;
+}
+
+/* As vmt_tracee_wait, but that the end of the host's own child is left to it. */
+static int
+wait_for(const struct vmt_static_children *children, pid_t pid, uint64_t deadline_ns, int *status)
+{
+	const struct timespec nap = {0, PEEK_NS};
+	int seen;
+
+	if ((uint32_t)pid != vmt_atomic_load_acquire(&children->kept_pid))
+		return vmt_tracee_wait(pid, deadline_ns, status);
+	while ((seen = peek(pid)) == 0) {
+		if (vmt_sys_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
+			return -ETIMEDOUT;
+		vmt_sys_call2(SYS_nanosleep, &nap, NULL);
+	}
+	if (seen == CLD_EXITED || seen == CLD_KILLED || seen == CLD_DUMPED)
+		return -ESRCH;
+	return vmt_tracee_wait(pid, 0, status);
+}
+
+static void
+attend(struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
+{
+	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + EXEC_NS;
+	int status;
+
+	for (;;) {
+		uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+		int result = wait_for(children, pid, now_ns + LOOK_NS, &status);
+
+		if (result == 0 && !WIFSTOPPED(status))
+			return;
+		if (result == 0 && vmt_tracee_event(status) == VMT_PTRACE_EVENT_EXEC) {
+			start(children, pid);
+			return;
+		}
+		if (result == 0)
+			pass_on(pid, status);
+		else if (result != -ETIMEDOUT)
+			return;
+		if (vmt_exec_request_has_failed(slot) || now_ns >= until_ns) {
+			let_go(pid);
+			return;
+		}
+	}
+}
+
+static void
+serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
+{
+	pid_t pid = (pid_t)vmt_atomic_load_relaxed(&slot->pid);
+
+	if (pid <= 0 || vmt_tracee_ask(VMT_PTRACE_SEIZE, pid, 0, VMT_PTRACE_O_EXEC) < 0) {
+		(void)vmt_exec_request_answer(slot, VMT_SESSION_EXEC_REFUSED);
+		return;
+	}
+	if (!vmt_exec_request_answer(slot, VMT_SESSION_EXEC_SEIZED)) {
+		let_go(pid);
+		return;
+	}
+	attend(children, slot, pid);
+	vmt_exec_request_free(slot);
+}
+
+void
+vmt_static_children_serve(struct vmt_static_children *children)
+{
+	struct vmt_session *session = children->session;
+
+	vmt_atomic_store_release(&session->exec_server, 1);
+	while (!vmt_atomic_load_acquire(&children->stop)) {
+		uint32_t seen = vmt_atomic_load_acquire(&session->exec_wake);
+		struct vmt_session_slot *slot = vmt_exec_request_next(session);
+
+		if (slot)
+			serve_one(children, slot);
+		else
+			vmt_exec_request_await(session, seen, SLEEP_NS);
+	}
+	vmt_atomic_store_release(&session->exec_server, 0);
+}

@@ -1,0 +1,157 @@
+#include "preload/trace/static_exec.h"
+
+#include "base/exec_request.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "capture/core/config.h"
+#include "capture/core/guard.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATIENCE_NS UINT64_C(300000000)
+#define PROGRAM_HEADERS 32u
+#define DYNAMIC_ENTRIES 64u
+#define FLAG_POSITION_INDEPENDENT UINT64_C(0x08000000) /* DF_1_PIE */
+
+static bool
+read_at(int fd, void *to, size_t bytes, uint64_t offset)
+{
+	return vmt_sys_call4(SYS_pread64, fd, to, bytes, offset) == (long)bytes;
+}
+
+/* A shared object, as the loader is one, has no such flag. */
+static bool
+is_program(int fd, const Elf64_Phdr *dynamic)
+{
+	Elf64_Dyn entries[DYNAMIC_ENTRIES];
+	uint64_t count = dynamic->p_filesz / sizeof(entries[0]);
+
+	count = count < DYNAMIC_ENTRIES ? count : DYNAMIC_ENTRIES;
+	if (!read_at(fd, entries, count * sizeof(entries[0]), dynamic->p_offset))
+		return false;
+	for (uint64_t i = 0; i < count && entries[i].d_tag != DT_NULL; i++)
+		if (entries[i].d_tag == DT_FLAGS_1)
+			return (entries[i].d_un.d_val & FLAG_POSITION_INDEPENDENT) != 0;
+	return false;
+}
+
+static bool
+is_static(int fd)
+{
+	Elf64_Ehdr header;
+	Elf64_Phdr segments[PROGRAM_HEADERS];
+	const Elf64_Phdr *dynamic = NULL;
+
+	if (!read_at(fd, &header, sizeof(header), 0) ||
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64 ||
+	    header.e_phentsize != sizeof(segments[0]) || header.e_phnum > PROGRAM_HEADERS ||
+	    !read_at(fd, segments, header.e_phnum * sizeof(segments[0]), header.e_phoff))
+		return false;
+	for (unsigned i = 0; i < header.e_phnum; i++) {
+		if (segments[i].p_type == PT_INTERP)
+			return false;
+		if (segments[i].p_type == PT_DYNAMIC)
+			dynamic = &segments[i];
+	}
+	return header.e_type == ET_EXEC ||
+	       (header.e_type == ET_DYN && dynamic && is_program(fd, dynamic));
+}
+
+static bool
+is_static_file(int directory, const char *path)
+{
+	struct stat status;
+	bool found;
+	int fd;
+
+	if (vmt_sys_call4(SYS_newfstatat, directory, path, &status, 0) < 0 ||
+	    !S_ISREG(status.st_mode))
+		return false;
+	fd = (int)vmt_sys_call4(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	found = is_static(fd);
+	vmt_sys_close(fd);
+	return found;
+}
+
+static const char *
+search_path(void)
+{
+	for (char **entry = environ; entry && *entry; entry++)
+		if (strncmp(*entry, "PATH=", 5) == 0)
+			return *entry + 5;
+	return "/bin:/usr/bin";
+}
+
+/* The first that may be executed. */
+static bool
+is_static_in_path(const char *name)
+{
+	const char *rest = search_path();
+	char path[PATH_MAX];
+
+	for (;;) {
+		size_t length = strcspn(rest, ":");
+		struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
+
+		vmt_text_put_bytes(&out, rest, length);
+		vmt_text_put(&out, length != 0 ? "/" : "");
+		vmt_text_put(&out, name);
+		if (!out.overflow && vmt_sys_call3(SYS_faccessat, AT_FDCWD, path, X_OK) == 0)
+			return is_static_file(AT_FDCWD, path);
+		if (rest[length] == '\0')
+			return false;
+		rest += length + 1;
+	}
+}
+
+static bool
+loads_nothing(const struct vmt_static_exec *exec)
+{
+	if (!exec->path || !exec->path[0])
+		return exec->directory >= 0 && is_static(exec->directory);
+	if (exec->searched && !strchr(exec->path, '/'))
+		return is_static_in_path(exec->path);
+	return is_static_file(exec->directory, exec->path);
+}
+
+/* The server is in the collector's process. */
+static bool
+is_served(const struct vmt_session *session)
+{
+	uint32_t collector;
+
+	if (!session || vmt_atomic_load_relaxed(&session->exec_server) == 0 ||
+	    vmt_atomic_load_relaxed(&session->over))
+		return false;
+	collector = vmt_atomic_load_relaxed(&session->collector_pid);
+	return collector == 0 || vmt_sys_call2(SYS_kill, collector, 0) != -ESRCH;
+}
+
+struct vmt_session_slot *
+vmt_static_exec_announce(const struct vmt_static_exec *exec)
+{
+	struct vmt_session *session = vmt_recording.session;
+	uint32_t pid;
+
+	if (!vmt_config.follow_exec || !vmt_guard_syscalls_allowed() || !is_served(session))
+		return NULL;
+	pid = (uint32_t)vmt_sys_call0(SYS_getpid);
+	if (pid != (uint32_t)vmt_sys_call0(SYS_gettid) || !loads_nothing(exec))
+		return NULL;
+	return vmt_exec_request_make(session, pid, PATIENCE_NS);
+}
+
+void
+vmt_static_exec_failed(struct vmt_session_slot *slot)
+{
+	if (slot)
+		vmt_exec_request_fail(vmt_recording.session, slot);
+}

@@ -1,0 +1,227 @@
+/*
+ * test_static_children.c: are programs recorded that load no library, and that a shell executes?
+ *
+ * Under `vmtrace record` of the shell. Whatever becomes of that, they run as they would.
+ */
+#include "tests/e2e/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (INT64_C(1) << 20)
+#define PATTERN "child.%p.vmt"
+
+/* A shell's script, whose $1 is the static program; it prints process numbers. */
+static void
+record_script(struct run *run, const char *const options[], const char *script)
+{
+	const char *argv[24] = {built("vmtrace"), "record", "-o", scratch_file(PATTERN)};
+	size_t count = 4;
+	const char *const rest[] = {
+	    "--", "sh", "-c", script, "sh", built("tests/target/static_successor"), NULL};
+
+	for (size_t i = 0; options && options[i]; i++)
+		argv[count++] = options[i];
+	memcpy(argv + count, rest, sizeof(rest));
+	run_program(run, argv, NULL);
+}
+
+static bool
+has_trace(int64_t pid)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "child.%lld.vmt", (long long)pid);
+	return access(scratch_file(name), F_OK) == 0;
+}
+
+static void
+check_recorded(int64_t pid)
+{
+	json_t *root = report_of_pid(scratch_file("child.*.vmt"), pid);
+	json_t *site;
+
+	check_report(root);
+	site = find_site(root, "mmap", "main", 3);
+	assert_non_null(site);
+	assert_int_equal(number(site, "total_reserved_bytes"), 64 * MIB);
+	json_decref(root);
+}
+
+/* Not what forked it, nor env, which may have a trace of the same number. */
+static bool
+is_recorded(int64_t pid)
+{
+	json_t *root;
+	bool found;
+
+	if (!has_trace(pid))
+		return false;
+	root = report_of_pid(scratch_file("child.*.vmt"), pid);
+	found = find_site(root, "mmap", "main", 3) != NULL;
+	json_decref(root);
+	return found;
+}
+
+/* By a child, and in the shell's own place. */
+static void
+test_recorded(void **state)
+{
+	struct run run;
+	int64_t child;
+	int64_t shell;
+	char *rest;
+
+	(void)state;
+	record_script(&run, NULL,
+		      "\"$1\" 0 & echo $!; wait $!; [ $? = 37 ] || exit 1; echo $$; exec \"$1\" 0");
+	assert_int_equal(run.exit_status, 37);
+	child = strtoll(run.out, &rest, 10);
+	shell = strtoll(rest, NULL, 10);
+	check_recorded(child);
+	check_recorded(shell);
+	assert_null(strstr(run.err, "not recorded"));
+	run_free(&run);
+}
+
+static void
+check_left_out(const char *const options[], const char *script)
+{
+	struct run run;
+	int64_t child;
+
+	record_script(&run, options, script);
+	assert_int_equal(run.exit_status, 37);
+	child = strtoll(run.out, NULL, 10);
+	assert_true(child > 0);
+	assert_false(is_recorded(child));
+	assert_null(strstr(run.err, "not recorded"));
+	run_free(&run);
+}
+
+static void
+test_left_out(void **state)
+{
+	static const char plain[] = "\"$1\" 0 & echo $!; wait $!";
+
+	(void)state;
+	check_left_out((const char *const[]){"--follow", "none", NULL}, plain);
+	check_left_out((const char *const[]){"--follow", "fork", NULL}, plain);
+	check_left_out((const char *const[]){"--only", "sh", NULL}, plain);
+	check_left_out(NULL, "env -u LD_PRELOAD \"$1\" 0 & echo $!; wait $!");
+}
+
+static void
+test_chosen(void **state)
+{
+	struct run run;
+
+	(void)state;
+	record_script(&run, (const char *const[]){"--only", "static_successor", NULL},
+		      "\"$1\" 0 & echo $!; wait $!");
+	assert_int_equal(run.exit_status, 37);
+	check_recorded(strtoll(run.out, NULL, 10));
+	run_free(&run);
+}
+
+/* Whose exec fails goes on, and is let go. */
+static void
+test_failed_exec(void **state)
+{
+	static const char script[] = "shopt -s execfail\n"
+				     "exec \"$1\" 2>/dev/null\n"
+				     "until grep -q \"TracerPid:.0$\" /proc/$$/status; do :; done\n"
+				     "echo went on";
+	const char *program = scratch_file("forbidden");
+	const char *const copy[] = {"cp", built("tests/target/static_successor"), program, NULL};
+	const char *const argv[] = {"bash", "-c", script, "bash", program, NULL};
+	struct run run;
+
+	(void)state;
+	need_program("bash");
+	run_program(&run, copy, NULL);
+	run_free(&run);
+	assert_int_equal(chmod(program, 0644), 0);
+	record(&run, scratch_file("failed.vmt"), NULL, argv);
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.out, "went on\n");
+	run_free(&run);
+}
+
+/* The command may be gone when the shell executes the next one. */
+static void
+test_killed(void **state)
+{
+	static const char script[] = "echo ready; read line; \"$1\" 0; echo $?; exec \"$1\" 0";
+	const char *const argv[] = {built("vmtrace"),
+				    "record",
+				    "-o",
+				    scratch_file("killed.%p.vmt"),
+				    "--",
+				    "sh",
+				    "-c",
+				    script,
+				    "sh",
+				    built("tests/target/static_successor"),
+				    NULL};
+	struct conversation talk;
+
+	(void)state;
+	converse_start(&talk, argv, NULL);
+	converse_read_line(&talk);
+	assert_int_equal(kill(talk.pid, SIGKILL), 0);
+	assert_int_equal(waitpid(talk.pid, NULL, 0), talk.pid);
+	dprintf(talk.to, "go on\n");
+	converse_read_line(&talk);
+	assert_string_equal(talk.line, "37");
+	assert_int_equal(read(talk.from, talk.line, 1), 0);
+	close(talk.to);
+	close(talk.from);
+}
+
+/* Many at once: each runs, and each is recorded or counted. */
+static void
+test_many(void **state)
+{
+	static const char script[] =
+	    "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do \"$1\" 0 & echo $!; done; wait";
+	struct run run;
+	unsigned recorded = 0;
+	unsigned missed = 0;
+	const char *said;
+
+	(void)state;
+	record_script(&run, NULL, script);
+	assert_int_equal(run.exit_status, 0);
+	for (char *line = strtok(run.out, "\n"); line; line = strtok(NULL, "\n"))
+		recorded += is_recorded(strtoll(line, NULL, 10));
+	said = strstr(run.err, " that load");
+	if (said) {
+		while (said > run.err && strncmp(said, "vmtrace: ", 9) != 0)
+			said--;
+		missed = (unsigned)strtoul(said + 9, NULL, 10);
+	}
+	assert_int_equal(recorded + missed, 12);
+	assert_true(recorded > 0);
+	run_free(&run);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_recorded), cmocka_unit_test(test_left_out),
+	    cmocka_unit_test(test_chosen),   cmocka_unit_test(test_failed_exec),
+	    cmocka_unit_test(test_killed),   cmocka_unit_test(test_many),
+	};
+
+	prefer_system_programs();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
