@@ -202,6 +202,17 @@ demo: deps-build ## install what is missing, build, record a small program, prin
 	$(BUILD)/vmtrace record -o $(BUILD)/demo.vmt -- $(BUILD)/tests/target/cache_demo
 	$(BUILD)/vmtrace report $(BUILD)/demo.vmt
 
+# With a Go of the machine's, or one that tests/go/fetch_go has unpacked.
+go = $(or $(shell command -v go),$(lastword $(sort $(wildcard /usr/lib/go-*/bin/go /opt/go-debian/*/usr/lib/go-*/bin/go))))
+
+demo-static: deps-build ## the same of a static Go service that leaks a slice: needs Go
+	@[ -n "$(go)" ] || { echo "demo-static: no go here: install golang-go, or make deps"; exit 1; }
+	@$(MAKE) --no-print-directory -s build
+	@rm -f $(BUILD)/leak.vmt
+	cd tests/go && CGO_ENABLED=0 GOFLAGS=-mod=mod GOCACHE=$(abspath $(BUILD))/go-cache $(go) build -o $(abspath $(BUILD))/leak ./leak
+	$(BUILD)/vmtrace record -o $(BUILD)/leak.vmt -- $(BUILD)/leak
+	$(BUILD)/vmtrace report $(BUILD)/leak.vmt
+
 check: deps ## install what is missing, build, run every test and every check
 	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
 	@$(MAKE) --no-print-directory -s walls words lint web-check
@@ -418,5 +429,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) \( -path $(BUILD)/elsewhere -o -path $(BUILD)/deb -o -path $(BUILD)/vm \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
+.PHONY: build always musl deps deps-build demo demo-static check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
 .SECONDARY:

@@ -318,6 +318,39 @@ check_cgo(const char *version)
 	run_free(&run);
 }
 
+/* A service that keeps each request's body: the report names the line that does so. */
+static void
+test_leak_with_go_1_26(void **state)
+{
+	const char *trace = scratch_file("leak.vmt");
+	const char *argv[] = {NULL, "500", NULL};
+	struct run run;
+	json_t *root;
+	json_t *site;
+	json_t *frame;
+	int64_t line = 0;
+	size_t index;
+
+	(void)state;
+	go_need("1.26");
+	argv[0] = go_program_without_cgo("1.26", "leak", "", NULL);
+	record(&run, trace, NULL, argv);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	root = report(trace, NULL);
+	site = find_site(root, "mmap", "main.remember", 40);
+	assert_non_null(site);
+	json_array_foreach(member(site, "frames"), index, frame)
+	{
+		const char *name = json_string_value(json_object_get(frame, "function"));
+
+		if (name && strcmp(name, "main.remember") == 0)
+			line = number(frame, "line");
+	}
+	assert_true(line > 0);
+	json_decref(root);
+}
+
 #define TESTS(id, version)                                                                         \
 	TEST(report_of, id, version)                                                               \
 	TEST(left, id, version)                                                                    \
@@ -335,7 +368,8 @@ main(void)
 #define TEST GO_TEST_ENTRY
 	    GO_VERSIONS(TESTS)
 #undef TEST
-		cmocka_unit_test(test_any_calls_of_glibc),
+		cmocka_unit_test(test_leak_with_go_1_26),
+	    cmocka_unit_test(test_any_calls_of_glibc),
 	    cmocka_unit_test(test_any_calls_of_glibc_position_independent),
 	    cmocka_unit_test(test_a_killed_command_leaves_no_mask),
 	    cmocka_unit_test(test_life_of_glibc),
