@@ -166,7 +166,8 @@ note_allocator(struct vmt_traced *process)
 	struct vmt_allocator_scan_job job = {
 	    .exe_fd = process->sampling.searched ? -1 : vmt_procfs_open(process->pid, "exe"),
 	    .clock = process->layout.clock,
-	    .defines_malloc = notes & VMT_NOTE_OWN_MALLOC,
+	    .defines_malloc =
+		(notes & VMT_NOTE_OWN_MALLOC) || vmt_process_head(process)->heap_functions != 0,
 	};
 
 	process->sampling.searched = true;
