@@ -40,6 +40,20 @@ is_program(int fd, const Elf64_Phdr *dynamic)
 	return false;
 }
 
+/* Who is traced would not gain them. */
+static bool
+gains_privileges(int fd)
+{
+	struct stat status;
+	char capabilities[64];
+
+	return vmt_sys_call2(SYS_fstat, fd, &status) < 0 ||
+	       (status.st_mode & (S_ISUID | S_ISGID)) != 0 ||
+	       (!vmt_recording.is_filtered && /* a filter may kill for an unusual call */
+		vmt_sys_call4(SYS_fgetxattr, fd, "security.capability", capabilities,
+			      sizeof(capabilities)) > 0);
+}
+
 static bool
 is_static(int fd)
 {
@@ -47,7 +61,7 @@ is_static(int fd)
 	Elf64_Phdr segments[PROGRAM_HEADERS];
 	const Elf64_Phdr *dynamic = NULL;
 
-	if (!read_at(fd, &header, sizeof(header), 0) ||
+	if (gains_privileges(fd) || !read_at(fd, &header, sizeof(header), 0) ||
 	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64 ||
 	    header.e_phentsize != sizeof(segments[0]) || header.e_phnum > PROGRAM_HEADERS ||

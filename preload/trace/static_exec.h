@@ -3,7 +3,8 @@
  *
  * Nobody would record it: whoever serves the session (base/exec_request.h) is asked to put the
  * recorder into it. Only where a server is, the program is such a file, VMTRACE_FOLLOW wants later
- * images, and this is its process's main thread, as a fork child's is. The file is opened for a
+ * images and its privileges stay the same, and this is its process's main thread, as a fork child's
+ * is. The file is opened for a
  * moment, as close-on-exec. May run in a vfork child: touches its own stack and the session alone.
  */
 #ifndef VMT_STATIC_EXEC_H
