@@ -145,10 +145,14 @@ start_thread(struct vmt_record_static_server *server)
 	sigset_t before;
 	int result;
 
+	/* Who asks before the thread gets a processor waits for it. */
+	vmt_atomic_store_release(&server->children.session->exec_server, 1);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	result = pthread_create(&server->thread, NULL, serve, server);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result != 0)
+		vmt_atomic_store_release(&server->children.session->exec_server, 0);
 	return result;
 }
 
