@@ -170,20 +170,11 @@ vmt_allocators_of_function(const char *function)
 static bool
 is_heap_hook(const char *function)
 {
-	static const char *const names[] = {"malloc",
-					    "calloc",
-					    "realloc",
-					    "reallocarray",
-					    "posix_memalign",
-					    "memalign",
-					    "valloc",
-					    "aligned_alloc",
-					    "pvalloc",
-					    "free",
-					    "operator new",
-					    "operator delete",
-					    "heap_entry_",
-					    NULL};
+	static const char *const names[] = {
+	    "malloc",	      "calloc",	  "realloc",	  "reallocarray",
+	    "posix_memalign", "memalign", "valloc",	  "aligned_alloc",
+	    "pvalloc",	      "free",	  "operator new", "operator delete",
+	    "heap_entry_",    NULL};
 
 	for (size_t i = 0; names[i]; i++)
 		if (strncmp(function, names[i], strlen(names[i])) == 0)
