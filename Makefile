@@ -65,7 +65,6 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(OBJ_FLAGS) -c $< -o $@
 
-# Debian's directory of an architecture's libraries; empty elsewhere.
 $(BUILD)/obj/tools/cmd/library.o: OBJ_FLAGS := -DVMT_MULTIARCH='"$(shell $(CC) -print-multiarch 2>/dev/null)"'
 
 # The page of an HTML report, made by `make web-bundle`; what is checked in goes into the command.

@@ -8,6 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Debian's directory of an architecture's libraries, where the build knows it. */
+#ifndef VMT_MULTIARCH
+#define VMT_MULTIARCH ""
+#endif
+
 static bool
 is_library(const char *path)
 {
