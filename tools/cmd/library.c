@@ -12,6 +12,7 @@
 #ifndef VMT_MULTIARCH
 #define VMT_MULTIARCH ""
 #endif
+static const char multiarch_place[] = "../lib/" VMT_MULTIARCH "/vmtrace/";
 
 static bool
 is_library(const char *path)
@@ -44,7 +45,7 @@ int
 vmt_library_find(char path[PATH_MAX], struct vmt_err *err)
 {
 	static const char *const places[] = {"", "../lib/", "../lib64/", "../lib/vmtrace/",
-					     "../lib/" VMT_MULTIARCH "/vmtrace/"};
+					     multiarch_place};
 	const char *wanted = getenv("VMTRACE_LIB");
 	char directory[PATH_MAX];
 	ssize_t length;
