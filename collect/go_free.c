@@ -47,6 +47,8 @@ add_run(struct vmt_go_runs *list, uint64_t start, uint64_t bytes)
 			return 0;
 		}
 	}
+	if (list->count == VMT_GO_HEAP_MOST)
+		return -EFBIG;
 	if (!vmt_buffer_reserve(&list->rows, (list->count + 1) * sizeof(*last)))
 		return -ENOMEM;
 	runs_of(list)[list->count++] = (struct vmt_go_run){start, bytes};

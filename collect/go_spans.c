@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define TRIES 3
+#define AGAIN_MOST 16384u  /* spans that are read again in one round */
+#define AGAIN_AT_ONCE 256u /* between two pauses */
 #define RANGES_MOST 65536u
 
 /* runtime.mSpanState */
@@ -220,12 +222,13 @@ is_doubtful(const struct vmt_go_span_row *rows, size_t count, size_t i)
 }
 
 /* What changed hands while it was read is told twice, or half. Each round reads again what lies
- * over a neighbour; after the last one it is left out. */
+ * over a neighbour, up to a bound; after the last one it is left out. */
 static void
 settle(struct vmt_go_spans *spans, const struct vmt_go_view *view, bool last)
 {
 	struct vmt_go_span_row *rows = rows_of(spans);
 	unsigned char *doubtful = spans->spare.bytes;
+	size_t again = 0;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < spans->count; i++)
@@ -233,10 +236,13 @@ settle(struct vmt_go_spans *spans, const struct vmt_go_view *view, bool last)
 	for (size_t i = 0; i < spans->count; i++) {
 		struct vmt_go_span_row row = rows[i];
 
-		if (doubtful[i] && last)
+		again += doubtful[i];
+		if (doubtful[i] && (last || again > AGAIN_MOST))
 			spans->unread++;
 		else if (!doubtful[i] || read_again(spans, view, &row))
 			rows[kept++] = row;
+		if (doubtful[i] && view->pause && again % AGAIN_AT_ONCE == 0)
+			view->pause(view->context);
 	}
 	spans->count = kept;
 }

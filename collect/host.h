@@ -18,6 +18,8 @@ struct vmt_collector_host {
 	/* Called every round; true = a process that the host knows of may still announce itself, so
 	 * stay although nobody is left. NULL: leave when the tree is empty. */
 	bool (*expects_more)(void *context);
+	/* The process was left, and could not be told; may be NULL. Asked each round. */
+	bool (*is_left)(void *context);
 	/* How a process ended where the host has reaped it; false = not known. NULL: never. */
 	bool (*reaped)(void *context, uint32_t pid, int *wait_status);
 	/* The largest RSS of such a process in bytes, as wait4 tells it; 0 = not known. NULL:

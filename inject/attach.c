@@ -6,6 +6,7 @@
 #include "inject/attach_stop.h"
 #include "inject/leave.h"
 #include "inject/program_start.h"
+#include "inject/shared_memory.h"
 #include "inject/spare_signal.h"
 
 #include <errno.h>
@@ -83,6 +84,8 @@ check(void *context, const struct vmt_stopped_threads *threads, bool last)
 {
 	struct job *job = context;
 
+	if (vmt_shared_memory_is_there(job->attach->pid))
+		return -EMLINK;
 	return vmt_attach_images_check(&job->attach->images, &job->target, threads, last);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/procfs.h"
 #include "base/sys.h"
+#include "inject/shared_memory.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -136,6 +137,14 @@ say(char why[VMT_WHY_BYTES], const char *text)
 }
 
 bool
+vmt_attach_obstacle_has_filter(pid_t tid)
+{
+	struct status status;
+
+	return !read_status(tid, &status) || status.filter != 0;
+}
+
+bool
 vmt_attach_obstacle_find(pid_t pid, char why[VMT_WHY_BYTES])
 {
 	struct status status;
@@ -153,6 +162,8 @@ vmt_attach_obstacle_find(pid_t pid, char why[VMT_WHY_BYTES])
 		return say(why, "it has a filter of system calls (seccomp)");
 	if (status.has_shadow_stack)
 		return say(why, "it has a shadow stack");
+	if (vmt_shared_memory_is_there(pid))
+		return say(why, "another process runs in its memory (vfork, CLONE_VM)");
 	if (!shares(pid, "/ns/pid"))
 		return say(why, "it is of another pid namespace, or another user's");
 	if (!shares(pid, "/ns/mnt") || !shares(pid, "/root"))
@@ -190,6 +201,8 @@ vmt_attach_obstacle_explain(pid_t pid, int error, char why[VMT_WHY_BYTES])
 		(void)say(why, "the kernel lets only root trace it (kernel.yama.ptrace_scope)");
 	else if (error == -EPERM || error == -EACCES)
 		(void)say(why, "it may not be traced by this user");
+	else if (error == -EMLINK)
+		(void)say(why, "another process runs in its memory (vfork, CLONE_VM)");
 	else if (error == -ETIMEDOUT)
 		(void)say(why, "one of its threads could not be stopped");
 	else if (error == -EBUSY || error == -EDEADLK)

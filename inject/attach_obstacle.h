@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Whether this thread has a filter of system calls, or can't be asked. */
+bool vmt_attach_obstacle_has_filter(pid_t tid);
+
 /* True: there is one, and `why` says which, as a clause. */
 bool vmt_attach_obstacle_find(pid_t pid, char why[VMT_WHY_BYTES]);
 

@@ -96,6 +96,10 @@ try_once(struct vmt_attach_stop *stop,
 					  stop->began_ns + STOP_NS);
 	if (result == 0)
 		result = choose_agent(stop);
+	if ((result == -EBUSY || result == -EDEADLK) && last && stop->may_do_without) {
+		stop->agent = 0;
+		result = 0;
+	}
 	if (result == 0)
 		result = check(context, &stop->threads, last);
 	if (result < 0)

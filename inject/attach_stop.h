@@ -17,7 +17,8 @@ struct vmt_attach_stop {
 	const struct vmt_target *target;
 	struct vmt_return_frame frame;
 	struct vmt_stopped_threads threads;
-	pid_t agent; /* which makes the calls */
+	pid_t agent;	     /* which makes the calls */
+	bool may_do_without; /* the last attempt may find none: agent is 0 then */
 	uint64_t began_ns;
 };
 

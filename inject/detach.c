@@ -3,6 +3,7 @@
 #include "inject/attach_obstacle.h"
 #include "inject/attach_stop.h"
 #include "inject/leave.h"
+#include "inject/shared_memory.h"
 
 #include <errno.h>
 
@@ -11,6 +12,7 @@ struct job {
 	struct vmt_target target;
 	struct vmt_attach_stop stop;
 	bool is_quiet;
+	bool is_mute; /* no call can be made in it */
 };
 
 /* The address space may be another program's by now: what was put there tells. */
@@ -34,9 +36,15 @@ check(void *context, const struct vmt_stopped_threads *threads, bool last)
 
 	if (!is_the_same(job))
 		return -ESRCH;
+	/* Who runs there while the code is written may read half of it. */
+	if (vmt_shared_memory_is_there(job->attach->pid))
+		return last ? -EMLINK : -EBUSY;
 	result = vmt_leave_undo(job->attach, &job->target);
 	if (result < 0)
 		return result;
+	job->is_mute = job->stop.agent == 0 || vmt_attach_obstacle_has_filter(job->stop.agent);
+	if (job->is_mute)
+		return 0;
 	result = vmt_leave_is_in_use(job->attach, &job->target, threads);
 	if (result < 0)
 		return result;
@@ -76,8 +84,11 @@ run(struct job *job)
 	enum vmt_detach_result result;
 	int error = vmt_target_open(&job->target, job->attach->pid);
 
+	if (error == 0 && vmt_shared_memory_is_there(job->attach->pid))
+		error = -EMLINK;
 	if (error == 0)
 		error = vmt_attach_stop_open(&job->stop, &job->target);
+	job->stop.may_do_without = true;
 	if (error == 0)
 		error = vmt_attach_stop_run(&job->stop, check, job);
 	if (error == -ESRCH || error == -ENOENT)
@@ -86,7 +97,7 @@ run(struct job *job)
 		vmt_attach_obstacle_explain(job->attach->pid, error, job->attach->why);
 		return VMT_DETACH_FAILED;
 	}
-	result = leave(job);
+	result = job->is_mute ? VMT_DETACH_MUTE : leave(job);
 	job->attach->stopped_ns = vmt_attach_stop_let_go(&job->stop);
 	return result;
 }

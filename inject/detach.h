@@ -16,7 +16,10 @@
 enum vmt_detach_result {
 	VMT_DETACH_DONE,  /* the program is what it was */
 	VMT_DETACH_STAYS, /* its code is; unused mappings stay, as a thread may come back to them */
-	VMT_DETACH_GONE,  /* it has ended, or has become another program */
+	/* Its code is; no call can be made in it, by a filter of system calls or for want of a
+	 * stack. Unused mappings stay, and it does not know that it was left. */
+	VMT_DETACH_MUTE,
+	VMT_DETACH_GONE,   /* it has ended, or has become another program */
 	VMT_DETACH_FAILED, /* `why` says why: it goes on being recorded */
 };
 

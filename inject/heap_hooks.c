@@ -120,15 +120,6 @@ know(const char *name, uint32_t *family)
 	return -1;
 }
 
-int
-vmt_heap_hooks_entry_of(const char *name)
-{
-	uint32_t family = 0;
-	int entry = know(name, &family);
-
-	return family == FAMILY_OF_NEW || entry == VMT_HEAP_ENTRY_CLEANUP ? -1 : entry;
-}
-
 /* -- finding ----------------------------------------------------------------------------------- */
 
 enum form {

@@ -56,9 +56,6 @@ struct vmt_heap_hooks {
 	uint64_t stubs_bytes;
 };
 
-/* Which function of the family has this name, in another file; negative: none that can be led
- * wherever it is called from. */
-int vmt_heap_hooks_entry_of(const char *name);
 
 /* Takes the functions of a file, in addresses of the process. */
 void vmt_heap_hooks_collect(struct vmt_heap_hooks *hooks, const struct vmt_file *file,

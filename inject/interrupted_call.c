@@ -30,7 +30,9 @@ can_be_made_again(int64_t number)
 	    SYS_recvmsg,      SYS_recvmmsg,	 SYS_sendto,	      SYS_sendmsg,
 	    SYS_sendmmsg,     SYS_epoll_wait,	 SYS_epoll_pwait,     SYS_epoll_pwait2,
 	    SYS_semop,	      SYS_semtimedop,	 SYS_msgsnd,	      SYS_msgrcv,
-	    SYS_io_getevents, SYS_io_pgetevents, SYS_rt_sigtimedwait,
+	    SYS_io_getevents, SYS_io_pgetevents, SYS_rt_sigtimedwait, SYS_io_uring_enter,
+	    SYS_splice,	      SYS_tee,		 SYS_vmsplice,	      SYS_sendfile,
+	    SYS_preadv,	      SYS_pwritev,	 SYS_preadv2,	      SYS_pwritev2,
 	};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)

@@ -88,12 +88,15 @@ write_blob(struct job *job)
 	return vmt_blob_placement_write(&job->placement, &job->target, parameters);
 }
 
-/* True: the blob is there, and has not run. Else nothing is. */
+/* True: the blob is there, and has not run. Else nothing is. While a call of ours stands in its
+ * registers it must not outlive this process; before and after that it may. */
 static bool
 put_blob(struct job *job)
 {
-	int error = vmt_remote_begin(&job->remote, &job->target, job->start->pid, 0);
+	int error = (int)vmt_tracee_ask(VMT_PTRACE_SETOPTIONS, job->start->pid, 0, EXITKILL);
 
+	if (error == 0)
+		error = vmt_remote_begin(&job->remote, &job->target, job->start->pid, 0);
 	if (error < 0)
 		return refuse(job, "no call can be made in it", error);
 	error = vmt_blob_placement_map(&job->placement, &job->remote);
@@ -108,6 +111,7 @@ put_blob(struct job *job)
 		unmap(job);
 	if (vmt_remote_end(&job->remote) < 0)
 		return refuse(job, "it could not be given back its registers", 0);
+	(void)vmt_tracee_ask(VMT_PTRACE_SETOPTIONS, job->start->pid, 0, 0);
 	return error == 0 || refuse(job, "the recorder could not be put into its memory", error);
 }
 
@@ -210,8 +214,6 @@ prepare(struct job *job)
 					&job->parameters.invoked, sizeof(uint64_t));
 	if (error == 0)
 		error = vmt_tracee_read_mask(start->pid, &job->mask);
-	if (error == 0)
-		error = (int)vmt_tracee_ask(VMT_PTRACE_SETOPTIONS, start->pid, 0, EXITKILL);
 	return error == 0 || refuse(job, "it can't be traced", error);
 }
 

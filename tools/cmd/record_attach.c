@@ -22,6 +22,7 @@ struct recording {
 	struct vmt_zstd_packer *packer;
 	uint64_t start_ns;
 	bool has_left; /* or can't */
+	bool is_left_mute;
 	bool has_failed;
 };
 
@@ -68,6 +69,15 @@ leave(struct recording *recording)
 			"; unused mappings stay in it, as a thread may come back to them\n",
 			pid);
 		break;
+	case VMT_DETACH_MUTE:
+		fprintf(
+		    stderr,
+		    "vmtrace: left process %" PRIu32
+		    "; its code is as before, and unused mappings stay in it, as no call can be "
+		    "made there\n",
+		    pid);
+		recording->is_left_mute = true;
+		break;
 	case VMT_DETACH_FAILED:
 		if (!recording->has_failed)
 			fprintf(stderr,
@@ -97,6 +107,12 @@ expects_more(void *context)
 	return false;
 }
 
+static bool
+is_left(void *context)
+{
+	return ((struct recording *)context)->is_left_mute;
+}
+
 static size_t
 compress(void *context, void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
 {
@@ -121,6 +137,7 @@ collect(struct recording *recording)
 	struct vmt_collector_host host = {
 	    .compress = compress,
 	    .expects_more = expects_more,
+	    .is_left = is_left,
 	    .announce = announce,
 	    .context = recording,
 	    .interval_ns = wanted->interval_ns,

@@ -1,0 +1,130 @@
+/*
+ * test_attach_later.c: is a program left unharmed that has become, since a recorder came into it,
+ * one that nothing may be called in, or whose memory another process runs in?
+ */
+#include "tests/e2e/harness.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+
+static void
+ask(struct conversation *program, const char *letter)
+{
+	assert_int_equal(write(program->to, letter, strlen(letter)), (long)strlen(letter));
+	converse_read_line(program);
+	assert_string_equal(program->line, "done");
+}
+
+static void
+begin(struct conversation *program)
+{
+	converse_start(program, (const char *const[]){built("tests/target/attached_later"), NULL},
+		       NULL);
+	converse_read_line(program);
+	assert_string_equal(program->line, "ready");
+}
+
+/* Its standard error is what is read. */
+static void
+attach(struct conversation *command, pid_t pid, const char *trace)
+{
+	char script[1024];
+
+	snprintf(script, sizeof(script), "exec '%s' record -p %d -o '%s' 2>&1 >/dev/null",
+		 built("vmtrace"), (int)pid, trace);
+	converse_start(command, (const char *const[]){"sh", "-c", script, NULL}, NULL);
+	converse_read_line(command);
+	if (!says(command->line, "recording process"))
+		print_message("%s\n", command->line);
+	assert_non_null(says(command->line, "recording process"));
+}
+
+static void
+expect_end(struct conversation *program)
+{
+	int status = converse_end(program);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void
+one_that_filters_its_calls(void **state)
+{
+	const char *trace = scratch_file("filtered.vmt");
+	struct conversation program, command;
+	json_t *root;
+
+	(void)state;
+	begin(&program);
+	attach(&command, program.pid, trace);
+	ask(&program, "m\n");
+	ask(&program, "f\n");
+	ask(&program, "m\n");
+	assert_int_equal(kill(command.pid, SIGINT), 0);
+	converse_read_line(&command);
+	assert_non_null(says(command.line, "its code is as before"));
+	assert_int_equal(converse_end(&command), 0);
+	ask(&program, "m\n");
+	expect_end(&program);
+	root = report(trace, NULL);
+	check_report(root);
+	json_decref(root);
+}
+
+static void
+one_whose_memory_is_shared(void **state)
+{
+	struct conversation program, command;
+	struct run run;
+	char number[16];
+
+	(void)state;
+	begin(&program);
+	ask(&program, "s\n");
+	snprintf(number, sizeof(number), "%d", (int)program.pid);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "record", "-p", number, "--for", "10ms",
+					  "-o", scratch_file("shared.vmt"), NULL},
+		    NULL);
+	assert_non_null(says(run.err, "another process runs in its memory"));
+	run_free(&run);
+	ask(&program, "m\n");
+	expect_end(&program);
+	/* It comes after the recorder: the recorder can't leave, and says so. */
+	begin(&program);
+	attach(&command, program.pid, scratch_file("shared.vmt"));
+	ask(&program, "s\n");
+	assert_int_equal(kill(command.pid, SIGINT), 0);
+	converse_read_line(&command);
+	assert_non_null(
+	    says(command.line, "can't be left yet: another process runs in its memory"));
+	ask(&program, "m\n");
+	expect_end(&program);
+	converse_end(&command);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(one_that_filters_its_calls),
+	    cmocka_unit_test(one_whose_memory_is_shared),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int
+main(void)
+{
+	return 0;
+}
+
+#endif

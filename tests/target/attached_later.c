@@ -1,0 +1,99 @@
+/*
+ * What a process does after a recorder came into it. Tells "ready", then obeys a letter a line and
+ * answers each with a line: m maps and unmaps a page, f installs a filter of system calls that
+ * kills for all but a few, s starts a process in the same memory that maps and unmaps until the
+ * end.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE 4096
+#define STACK_BYTES 65536
+
+static char stack[STACK_BYTES];
+
+static int
+map_and_unmap(void)
+{
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return 1;
+	page[0] = 1;
+	return munmap(page, PAGE);
+}
+
+#define ALLOW(number)                                                                              \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1),                                       \
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static int
+close_in(void)
+{
+	struct sock_filter filter[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    ALLOW(SYS_read),
+	    ALLOW(SYS_write),
+	    ALLOW(SYS_mmap),
+	    ALLOW(SYS_munmap),
+	    ALLOW(SYS_exit_group),
+	    ALLOW(SYS_rt_sigreturn),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0;
+}
+
+static int
+run_beside(void *unused)
+{
+	(void)unused;
+	while (map_and_unmap() == 0 && getppid() != 1)
+		;
+	return 1;
+}
+
+int
+main(void)
+{
+	char line[16];
+	pid_t child = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 4096);
+	setvbuf(stdin, NULL, _IONBF, 0);
+	puts("ready");
+	while (fgets(line, sizeof(line), stdin)) {
+		int failed = 1;
+
+		if (line[0] == 'm')
+			failed = map_and_unmap();
+		else if (line[0] == 'f')
+			failed = close_in();
+		else if (line[0] == 's')
+			failed = (child = clone(run_beside, stack + STACK_BYTES, CLONE_VM | SIGCHLD,
+						NULL)) < 0;
+		puts(failed ? "failed" : "done");
+	}
+	if (child > 0) {
+		int status;
+
+		/* Whether it was harmed meanwhile. */
+		if (waitpid(child, &status, WNOHANG) != 0)
+			_exit(2);
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+	}
+	_exit(0);
+}
