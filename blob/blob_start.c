@@ -267,7 +267,7 @@ end(void)
 	vmt_guard_go_inert(NULL);
 	if (vmt_recording.head)
 		vmt_retreat_say(VMT_STOP_DETACHED);
-	if (vmt_recording.head && leaves)
+	if (leaves)
 		vmt_retreat_unmap();
 	tell_own_memory();
 	parameters->has_left = leaves;

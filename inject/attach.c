@@ -180,6 +180,7 @@ run_blob(struct job *job)
 	else
 		return true;
 	(void)vmt_leave_unmap(attach, &job->remote, true);
+	vmt_attach_images_unmap(&attach->images, &job->remote); /* what it did not get to know of */
 	return false;
 }
 

@@ -84,7 +84,8 @@ vmt_retreat_unmap(void)
 	process->head_mapped_bytes = 0;
 	if (session)
 		vmt_sys_munmap(session, sizeof(*session));
-	vmt_sys_munmap(head, bytes);
+	if (head)
+		vmt_sys_munmap(head, bytes);
 }
 
 /* Recording is over. False: somebody is inside still. */

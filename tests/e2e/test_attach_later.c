@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -108,12 +109,60 @@ one_whose_memory_is_shared(void **state)
 	converse_end(&command);
 }
 
+static size_t
+count_lines(pid_t pid)
+{
+	char path[32];
+	size_t count = 0;
+	FILE *file;
+	int letter;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while ((letter = fgetc(file)) != EOF)
+		count += letter == '\n';
+	fclose(file);
+	return count;
+}
+
+/* Where the trace can't be made, nothing of the attempt stays. */
+static void
+one_that_may_write_no_file(void **state)
+{
+	struct rlimit limit = {4096, RLIM_INFINITY};
+	struct conversation program;
+	char number[16];
+	size_t before;
+
+	(void)state;
+	begin(&program);
+	ask(&program, "m\n");
+	assert_int_equal(prlimit(program.pid, RLIMIT_FSIZE, &limit, NULL), 0);
+	snprintf(number, sizeof(number), "%d", (int)program.pid);
+	before = count_lines(program.pid);
+	for (int i = 0; i < 3; i++) {
+		struct run run;
+
+		run_program(&run,
+			    (const char *const[]){built("vmtrace"), "record", "-p", number, "--for",
+						  "10ms", "-o", scratch_file("none.vmt"), NULL},
+			    NULL);
+		assert_non_null(says(run.err, "can't be recorded"));
+		run_free(&run);
+	}
+	assert_int_equal(count_lines(program.pid), before);
+	ask(&program, "m\n");
+	expect_end(&program);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_that_filters_its_calls),
 	    cmocka_unit_test(one_whose_memory_is_shared),
+	    cmocka_unit_test(one_that_may_write_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
