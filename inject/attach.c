@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define RUN_NS UINT64_C(5000000000) /* a file is made, on whatever file system */
+#define RUN_NS UINT64_C(20000000000) /* a file is made, on whatever file system */
 
 struct job {
 	struct vmt_attach *attach;
@@ -107,7 +107,8 @@ put_blob(struct job *job)
 	parameters->resume_pc = job->stop.frame.restorer_address;
 	parameters->resume_sp = job->stop.frame.address + sizeof(uint64_t);
 	parameters->resume_mask = UINT64_MAX;
-	parameters->signal = (uint32_t)vmt_spare_signal_find(attach->pid, job->stop.agent);
+	parameters->signal =
+	    (uint32_t)vmt_spare_signal_find(attach->pid, job->stop.agent, job->remote.kept_mask);
 	memcpy(parameters->settings, attach->settings, attach->settings_bytes);
 	return vmt_blob_placement_write(&attach->placement, &job->target, parameters);
 }
@@ -169,7 +170,7 @@ run_blob(struct job *job)
 	struct vmt_attach *attach = job->attach;
 	uint64_t start = attach->placement.address + attach->placement.image.start;
 	int error = vmt_remote_run(&job->remote, start, (int)attach->parameters.signal,
-				   has_answered, job, job->stop.began_ns + RUN_NS);
+				   has_answered, job, vmt_sys_clock_ns(CLOCK_MONOTONIC) + RUN_NS);
 
 	if (error < 0) /* wherever it was, its memory has to stay */
 		return refuse(job, "the recorder did not begin in it", error);

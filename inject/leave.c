@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define END_NS UINT64_C(5000000000)
+#define END_NS UINT64_C(20000000000)
 #define RANGES (1u + VMT_ATTACH_IMAGES + VMT_BLOB_OWN) /* the blob, veneers, all of its memory */
 
 struct ending {
@@ -124,7 +124,8 @@ vmt_leave_unmap(struct vmt_attach *attach, struct vmt_remote *remote, bool is_qu
 	if (result < 0)
 		return result;
 	parameters->is_quiet = is_quiet;
-	parameters->signal = (uint32_t)vmt_spare_signal_find(attach->pid, remote->tid);
+	parameters->signal =
+	    (uint32_t)vmt_spare_signal_find(attach->pid, remote->tid, remote->kept_mask);
 	parameters->resume_pc = remote->frame->restorer_address;
 	parameters->resume_sp = remote->frame->address + sizeof(uint64_t);
 	result = vmt_target_write(remote->target, attach->placement.address + image->parameters,

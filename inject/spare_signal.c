@@ -9,7 +9,7 @@
 #define STATUS_BYTES 8192u
 
 int
-vmt_spare_signal_find(pid_t pid, pid_t tid)
+vmt_spare_signal_find(pid_t pid, pid_t tid, uint64_t blocked)
 {
 	static const int candidates[] = {SIGURG, SIGWINCH, SIGCHLD};
 	char bytes[STATUS_BYTES], name[48];
@@ -29,7 +29,7 @@ vmt_spare_signal_find(pid_t pid, pid_t tid)
 	if (got <= 0)
 		return 0;
 	text = vmt_text_of(bytes, (size_t)got);
-	used = vmt_signal_lines_mask(text, "SigCgt:") | vmt_signal_lines_mask(text, "SigBlk:") |
+	used = blocked | vmt_signal_lines_mask(text, "SigCgt:") |
 	       vmt_signal_lines_mask(text, "SigPnd:") | vmt_signal_lines_mask(text, "ShdPnd:");
 	for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)
 		if (!(used & vmt_signal_lines_bit(candidates[i])))

@@ -7,9 +7,11 @@
 #ifndef VMT_SPARE_SIGNAL_H
 #define VMT_SPARE_SIGNAL_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
-/* 0: there is none. */
-int vmt_spare_signal_find(pid_t pid, pid_t tid);
+/* blocked: the mask that the thread blocks by its own will. What /proc shows is another while calls
+ * are made in it (remote_call.h): all signals. 0: there is none. */
+int vmt_spare_signal_find(pid_t pid, pid_t tid, uint64_t blocked);
 
 #endif

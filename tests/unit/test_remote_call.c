@@ -3,6 +3,7 @@
  * process what it was afterwards? Also where the one who made it dies in the middle?
  */
 #include "inject/remote_call.h"
+#include "inject/spare_signal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -289,6 +290,10 @@ attack(pid_t child, int dies_at)
 	POINT();
 	if (vmt_remote_begin_guarded(&remote, &target, child, &frame) != 0)
 		return 12;
+	/* While all signals are blocked for its calls. */
+	if (vmt_spare_signal_find(child, child, remote.kept_mask) != SIGURG ||
+	    vmt_spare_signal_find(child, child, UINT64_C(1) << (SIGURG - 1)) != SIGWINCH)
+		return 16;
 	POINT();
 	if (use_memory(&remote) != 0)
 		return 13;
