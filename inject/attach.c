@@ -19,6 +19,7 @@ struct job {
 	struct vmt_target target;
 	struct vmt_attach_stop stop;
 	struct vmt_remote remote;
+	int answer_error; /* it answers, but what is no answer */
 };
 
 static bool
@@ -119,9 +120,9 @@ has_answered(void *context)
 	struct job *job = context;
 	struct vmt_attach *attach = job->attach;
 
-	return vmt_blob_placement_read(&attach->placement, &job->target, &attach->parameters) ==
-		   0 &&
-	       attach->parameters.state != VMT_BLOB_NOT_RUN;
+	job->answer_error =
+	    vmt_blob_placement_read(&attach->placement, &job->target, &attach->parameters);
+	return job->answer_error < 0 || attach->parameters.state != VMT_BLOB_NOT_RUN;
 }
 
 /* The blob has left out what lies in two pages. */
@@ -172,6 +173,8 @@ run_blob(struct job *job)
 	int error = vmt_remote_run(&job->remote, start, (int)attach->parameters.signal,
 				   has_answered, job, vmt_sys_clock_ns(CLOCK_MONOTONIC) + RUN_NS);
 
+	if (error == 0)
+		error = job->answer_error;
 	if (error < 0) /* wherever it was, its memory has to stay */
 		return refuse(job, "the recorder did not begin in it", error);
 	if (attach->parameters.state != VMT_BLOB_RECORDING)

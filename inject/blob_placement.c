@@ -4,6 +4,7 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /* An mmap in the program. 0 or a negative errno. */
@@ -69,10 +70,40 @@ vmt_blob_placement_write(const struct vmt_blob_placement *placement,
 				sizeof(*parameters));
 }
 
+/* It goes to terminals. */
+static void
+clean(char why[VMT_BLOB_WHY_BYTES])
+{
+	why[VMT_BLOB_WHY_BYTES - 1] = '\0';
+	for (char *at = why; *at != '\0'; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+}
+
+static bool
+is_sound(const struct vmt_blob_parameters *parameters)
+{
+	if (parameters->go_places_count > VMT_BLOB_GO_PLACES || parameters->low > parameters->high)
+		return false;
+	for (uint32_t i = 0; i < VMT_BLOB_OWN; i++)
+		if (parameters->own[i].bytes > UINT64_MAX - parameters->own[i].start)
+			return false;
+	return true;
+}
+
 int
 vmt_blob_placement_read(const struct vmt_blob_placement *placement, const struct vmt_target *target,
 			struct vmt_blob_parameters *parameters)
 {
-	return vmt_target_read(target, placement->address + placement->image.parameters, parameters,
-			       sizeof(*parameters));
+	int error = vmt_target_read(target, placement->address + placement->image.parameters,
+				    parameters, sizeof(*parameters));
+
+	clean(parameters->why);
+	if (error < 0)
+		return error;
+	if (is_sound(parameters))
+		return 0;
+	parameters->go_places_count = 0;
+	memset(parameters->own, 0, sizeof(parameters->own));
+	return -EBADMSG;
 }

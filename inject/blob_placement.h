@@ -25,7 +25,9 @@ int vmt_blob_placement_write(const struct vmt_blob_placement *placement,
 			     const struct vmt_target *target,
 			     struct vmt_blob_parameters *parameters);
 
-/* What it answers. */
+/* What it answers: it comes from the program's memory, where anybody may have written. Counts and
+ * ranges are within their bounds afterwards, and `why` is a string of printable ASCII, others are
+ * '?'. -EBADMSG: they were not. */
 int vmt_blob_placement_read(const struct vmt_blob_placement *placement,
 			    const struct vmt_target *target,
 			    struct vmt_blob_parameters *parameters);

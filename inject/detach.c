@@ -21,10 +21,12 @@ is_the_same(struct job *job)
 {
 	const struct vmt_blob_parameters *known = &job->attach->parameters;
 	struct vmt_blob_parameters now;
+	int error = vmt_blob_placement_read(&job->attach->placement, &job->target, &now);
 
-	return vmt_blob_placement_read(&job->attach->placement, &job->target, &now) == 0 &&
-	       now.low == known->low && now.high == known->high &&
-	       now.resume_pc == known->resume_pc && now.state == VMT_BLOB_RECORDING;
+	/* Where it is in disorder the code is put back all the same. */
+	return (error == 0 || error == -EBADMSG) && now.low == known->low &&
+	       now.high == known->high && now.resume_pc == known->resume_pc &&
+	       now.state == VMT_BLOB_RECORDING;
 }
 
 /* With all threads stopped. The code is put back at once, whoever is where. */
