@@ -176,7 +176,10 @@ run_blob(struct job *job)
 	if (error == 0)
 		error = job->answer_error;
 	if (error < 0) /* wherever it was, its memory has to stay */
-		return refuse(job, "the recorder did not begin in it", error);
+		return refuse(job,
+			      "the recorder did not begin in it, and what it has mapped or opened "
+			      "there stays, unused",
+			      error);
 	if (attach->parameters.state != VMT_BLOB_RECORDING)
 		(void)refuse(job, attach->parameters.why, 0);
 	else if ((error = lead_calls(job)) < 0)

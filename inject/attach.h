@@ -19,8 +19,10 @@
 
 #include <stdbool.h>
 
-/* True: it is recorded. False: it goes on as if nothing had been done, and `why` says why. The
- * caller closes it in any case. */
+/* True: it is recorded. False: it goes on as it would have, and `why` says why: as if nothing had
+ * been done; but where the recorder has begun to run there and gave no answer, for 20 s or ever,
+ * its mappings stay, unused, and a file that it had open just then; `why` says that too. The caller
+ * closes it in any case. */
 bool vmt_attach_run(struct vmt_attach *attach);
 
 void vmt_attach_close(struct vmt_attach *attach);

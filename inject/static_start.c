@@ -38,6 +38,16 @@ refuse(struct job *job, const char *what, int error)
 }
 
 static bool
+refuse_signal(struct job *job, int signal)
+{
+	struct vmt_text_out out = vmt_text_out_begin(job->start->why, VMT_WHY_BYTES);
+
+	vmt_text_put(&out, "the recorder failed in it by signal ");
+	vmt_text_put_decimal(&out, (uint64_t)signal);
+	return false;
+}
+
+static bool
 read_auxv(struct job *job)
 {
 	struct vmt_program_start auxv;
@@ -146,7 +156,7 @@ run_to_answer(struct job *job)
 		if (WSTOPSIG(status) == SIGSTOP)
 			job->start->signal = SIGSTOP;
 		else if (WSTOPSIG(status) != SIGURG)
-			return refuse(job, "the recorder failed in it", -WSTOPSIG(status));
+			return refuse_signal(job, WSTOPSIG(status));
 	}
 	return refuse(job, "the recorder did not begin", 0);
 }
