@@ -95,13 +95,23 @@ is_of_64_bits(pid_t pid)
 }
 
 static bool
+ends_in(const char *text, size_t text_bytes, const char *end, size_t end_bytes)
+{
+	return text_bytes >= end_bytes &&
+	       memcmp(text + text_bytes - end_bytes, end, end_bytes) == 0;
+}
+
+/* The kernel adds to the name of a file that was removed or replaced since. */
+static bool
 visit(void *context, const struct vmt_mapping *mapping)
 {
-	const size_t bytes = sizeof(LIBRARY) - 1;
+	static const char deleted[] = " (deleted)";
+	size_t bytes = mapping->path_bytes;
 	bool *found = context;
 
-	*found = mapping->path_bytes >= bytes &&
-		 memcmp(mapping->path + mapping->path_bytes - bytes, LIBRARY, bytes) == 0;
+	if (ends_in(mapping->path, bytes, deleted, sizeof(deleted) - 1))
+		bytes -= sizeof(deleted) - 1;
+	*found = ends_in(mapping->path, bytes, LIBRARY, sizeof(LIBRARY) - 1);
 	return !*found;
 }
 
