@@ -104,6 +104,7 @@ put_blob(struct job *job)
 						  attach->placement.image.entry);
 	if (error < 0)
 		return error;
+	attach->calls = vmt_attach_images_possible(&attach->images);
 	vmt_attach_images_describe(&attach->images, parameters);
 	parameters->resume_pc = job->stop.frame.restorer_address;
 	parameters->resume_sp = job->stop.frame.address + sizeof(uint64_t);
@@ -207,7 +208,7 @@ begin(struct job *job)
 	if (error == 0) {
 		records = run_blob(job);
 	} else {
-		(void)refuse(job, "the recorder could not be put into its memory", error);
+		(void)refuse(job, vmt_why_no_room(error), 0);
 		vmt_blob_placement_unmap(&attach->placement, &job->remote);
 		vmt_attach_images_unmap(&attach->images, &job->remote);
 	}

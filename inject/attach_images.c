@@ -137,6 +137,15 @@ vmt_attach_images_possible(const struct vmt_attach_images *images)
 	return possible;
 }
 
+bool
+vmt_attach_images_have_place(struct vmt_attach_images *images, const struct vmt_target *target)
+{
+	for (uint32_t i = 0; i < images->count; i++)
+		if (vmt_program_cuts_have_place(&images->cuts[i], target))
+			return true;
+	return false;
+}
+
 static struct vmt_syscall_site *
 sites_of(const struct vmt_program_cuts *cuts)
 {
@@ -255,11 +264,16 @@ vmt_attach_images_describe(const struct vmt_attach_images *images,
 int
 vmt_attach_images_map(struct vmt_attach_images *images, struct vmt_remote *remote, uint64_t entry)
 {
-	int result = 0;
+	images->calls_left = 0;
+	for (uint32_t i = 0; i < images->count; i++) {
+		int result = vmt_program_cuts_map(&images->cuts[i], remote, entry);
 
-	for (uint32_t i = 0; i < images->count && result == 0; i++)
-		result = vmt_program_cuts_map(&images->cuts[i], remote, entry);
-	return result;
+		if (result == -ENOSPC)
+			images->calls_left += vmt_program_cuts_leave(&images->cuts[i]);
+		else if (result < 0)
+			return result;
+	}
+	return images->calls_left != 0 && vmt_attach_images_possible(images) == 0 ? -ENOSPC : 0;
 }
 
 void

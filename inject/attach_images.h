@@ -17,6 +17,7 @@
 struct vmt_attach_images {
 	struct vmt_program_cuts cuts[VMT_ATTACH_IMAGES];
 	uint32_t count;
+	uint64_t calls_left; /* after map: in files near which no memory is free */
 };
 
 /* While it runs. The caller closes them, also after an error. */
@@ -25,6 +26,10 @@ int vmt_attach_images_find(struct vmt_attach_images *images, const struct vmt_ta
 
 /* How many system calls can be led to the recorder. */
 size_t vmt_attach_images_possible(const struct vmt_attach_images *images);
+
+/* Whether one of them can be, as far as the maps show it: elsewhere nothing is free for stubs. */
+bool vmt_attach_images_have_place(struct vmt_attach_images *images,
+				  const struct vmt_target *target);
 
 /* While it stands. -EBUSY: a thread stands in what would be replaced, or may come back to it. What
  * can't be replaced in any case gets another verdict; with `leave` what is in use, too, unless it
@@ -36,7 +41,8 @@ int vmt_attach_images_check(struct vmt_attach_images *images, const struct vmt_t
 void vmt_attach_images_describe(const struct vmt_attach_images *images,
 				struct vmt_blob_parameters *parameters);
 
-/* As of program_cuts.h, of all of them. */
+/* As of program_cuts.h, of all of them. map: a file near which no memory is free is left as it is;
+ * -ENOSPC: then nothing can be led to the recorder. */
 int vmt_attach_images_map(struct vmt_attach_images *images, struct vmt_remote *remote,
 			  uint64_t entry);
 void vmt_attach_images_unmap(struct vmt_attach_images *images, struct vmt_remote *remote);

@@ -211,22 +211,32 @@ map_at(struct vmt_remote *remote, uint64_t *address, uint64_t bytes)
 	return -EEXIST;
 }
 
-/* Places that are likely free first; with many threads, whose stacks lie there, by a search. */
+/* Another place may do. */
+static bool
+is_of_the_place(int error)
+{
+	return error == -EEXIST || error == -EPERM || error == -ENOMEM;
+}
+
+/* Places that are likely free first; where others have them, by a search. */
 static int
 map_near(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t bytes)
 {
-	int error = -ENOMEM;
+	int error = -EEXIST;
 	uint64_t wish;
 
 	for (uint32_t i = 0; (wish = vmt_near_place(cuts->map.low, cuts->map.high, bytes, i)) != 0;
 	     i++) {
 		error = map_at(remote, &wish, bytes);
-		if (error == 0 || (error != -EEXIST && error != -EPERM && error != -ENOMEM))
+		if (error == 0 || !is_of_the_place(error))
 			break;
 	}
-	if (error == -EEXIST && vmt_free_place_find(remote->target->pid, cuts->map.low,
-						    cuts->map.high, bytes, &wish) == 0)
-		error = map_at(remote, &wish, bytes);
+	if (error < 0 && is_of_the_place(error)) {
+		error = vmt_free_place_find(remote->target->pid, cuts->map.low, cuts->map.high,
+					    bytes, &wish);
+		if (error == 0)
+			error = map_at(remote, &wish, bytes);
+	}
 	if (error < 0)
 		return error;
 	cuts->stubs = wish;
@@ -342,6 +352,8 @@ place_stubs(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t e
 int
 vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry)
 {
+	int result;
+
 	if (vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count) == 0)
 		return 0;
 	/* What is moved out of an allocator's functions reaches its data from nearby alone. */
@@ -352,7 +364,36 @@ vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, u
 	if (find_veneers(cuts, remote->target) && place_stubs(cuts, remote, entry, map_far) == 0)
 		return 0;
 	cuts->veneers.room = 0;
-	return place_stubs(cuts, remote, entry, map_near);
+	result = place_stubs(cuts, remote, entry, map_near);
+	return result == -ERANGE ? -ENOSPC : result;
+}
+
+uint64_t
+vmt_program_cuts_leave(struct vmt_program_cuts *cuts)
+{
+	struct vmt_syscall_site *sites = (void *)cuts->sites.bytes;
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < cuts->sites_count; i++) {
+		if (sites[i].verdict != VMT_SITE_CUT)
+			continue;
+		sites[i].verdict = VMT_SITE_NO_PLACE;
+		count++;
+	}
+	return count;
+}
+
+bool
+vmt_program_cuts_have_place(struct vmt_program_cuts *cuts, const struct vmt_target *target)
+{
+	uint64_t bytes = vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count);
+	uint64_t address;
+
+	if (bytes == 0)
+		return vmt_program_cuts_possible(cuts) != 0;
+	bytes = vmt_pages_up(bytes + vmt_frame_index_bytes(&cuts->frames), vmt_page_bytes);
+	return vmt_free_place_find(target->pid, cuts->map.low, cuts->map.high, bytes, &address) !=
+	       -ENOSPC;
 }
 
 void

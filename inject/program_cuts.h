@@ -5,7 +5,8 @@
  * file_functions.h); both are untrusted. Stubs lie in a mapping of their own, readable and
  * executable from the beginning. A program that was linked for fixed addresses may map others near
  * itself: there the kernel chooses the place, and the text reaches it by jumps in what its last
- * page has left. Else, and where that is too little, they lie near it (base/near_place.h).
+ * page has left. Else, and where that is too little, they lie near it (base/near_place.h,
+ * free_place.h).
  * Single-threaded. Errors: negative errno.
  */
 #ifndef VMT_PROGRAM_CUTS_H
@@ -50,9 +51,15 @@ size_t vmt_program_cuts_possible(const struct vmt_program_cuts *cuts);
 size_t vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts, uint64_t *first);
 
 /* Maps and writes the stubs and the index of frames by calls of the stopped thread; entry: where
- * they go. Without a site that can be cut: nothing. */
+ * they go. Without a site that can be cut: nothing. -ENOSPC: no place within reach is free. */
 int vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry);
 void vmt_program_cuts_unmap(struct vmt_program_cuts *cuts, struct vmt_remote *remote);
+
+/* Leaves the sites as they are that would have been cut, for want of a place. How many. */
+uint64_t vmt_program_cuts_leave(struct vmt_program_cuts *cuts);
+
+/* Whether a site can be led to the recorder as far as /proc/PID/maps shows it now. */
+bool vmt_program_cuts_have_place(struct vmt_program_cuts *cuts, const struct vmt_target *target);
 
 /* Writes the cuts into the text; all or none. No thread may run, or stand in one. */
 int vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_target *target);

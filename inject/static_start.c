@@ -122,7 +122,7 @@ put_blob(struct job *job)
 	if (vmt_remote_end(&job->remote) < 0)
 		return refuse(job, "it could not be given back its registers", 0);
 	(void)vmt_tracee_ask(VMT_PTRACE_SETOPTIONS, job->start->pid, 0, 0);
-	return error == 0 || refuse(job, "the recorder could not be put into its memory", error);
+	return error == 0 || refuse(job, vmt_why_no_room(error), 0);
 }
 
 static bool

@@ -628,6 +628,8 @@ vmt_syscall_sites_why(enum vmt_site_verdict verdict)
 		return "has the bytes that would have to be replaced in two pages";
 	case VMT_SITE_OCCUPIED:
 		return "was in use";
+	case VMT_SITE_NO_PLACE:
+		return "has no free memory within reach";
 	case VMT_SITE_UNKNOWN_CODE:
 		return "has bytes that are no known instruction";
 	case VMT_SITE_MAYBE_DATA:

@@ -37,6 +37,7 @@ enum vmt_site_verdict {
 	/* Found while the program runs: */
 	VMT_SITE_TWO_PAGES, /* the jump would lie in two pages, which are not written at once */
 	VMT_SITE_OCCUPIED,  /* a thread stands in the cut, or comes back to it */
+	VMT_SITE_NO_PLACE,  /* nothing is free for the stubs within reach of its file */
 };
 
 struct vmt_syscall_site {

@@ -62,3 +62,25 @@ vmt_why_put(char why[VMT_WHY_BYTES], const char *what, int error)
 	}
 	return false;
 }
+
+const char *
+vmt_why_no_room(int error)
+{
+	switch (error) {
+	case -ENOSPC:
+		return "no memory is free within 2 GiB of its code";
+	case -ENOMEM:
+		return "the kernel gives it no more mappings (a limit of memory or of mappings)";
+	case -EAGAIN:
+		return "it locks its memory, and its limit of that is reached (RLIMIT_MEMLOCK)";
+	case -EPERM:
+	case -EACCES:
+		return "it may have no new memory that can be executed";
+	case -ESRCH:
+		return "it has ended";
+	case -EIO:
+		return "its memory can't be written";
+	default:
+		return "the recorder could not be put into its memory";
+	}
+}

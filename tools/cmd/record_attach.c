@@ -51,9 +51,12 @@ attach(struct recording *recording)
 		return false;
 	}
 	recording->start_ns = vmt_launch_now_ns();
-	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code%s\n",
-		recording->job->pid, attach->calls,
-		recording->job->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "");
+	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code",
+		recording->job->pid, attach->calls);
+	if (attach->images.calls_left != 0)
+		fprintf(stderr, ", but not %" PRIu64 " near which no memory is free",
+			attach->images.calls_left);
+	fprintf(stderr, "%s\n", recording->job->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "");
 	return true;
 }
 
