@@ -238,10 +238,9 @@ check_growth(const char *trace, const char *function, int64_t earlier, int64_t m
 }
 
 static void
-check_attach(const char *path, const char *threads, const char *function)
+check_attach_to(const char *const argv[], const char *function)
 {
 	const char *trace = scratch_file("attached.vmt");
-	const char *const argv[] = {path, threads, NULL};
 	struct conversation program, talk;
 	struct shape before, after;
 
@@ -263,6 +262,12 @@ check_attach(const char *path, const char *threads, const char *function)
 }
 
 static void
+check_attach(const char *path, const char *threads, const char *function)
+{
+	check_attach_to((const char *const[]){path, threads, NULL}, function);
+}
+
+static void
 a_dynamic_program(void **state)
 {
 	(void)state;
@@ -274,6 +279,49 @@ a_dynamic_program_with_threads(void **state)
 {
 	(void)state;
 	check_attach(built("tests/target/attached"), "3", "grow");
+}
+
+/* As a Go program has it since 1.23. */
+static void
+one_with_nothing_free_below_its_libraries(void **state)
+{
+	(void)state;
+	check_attach_to((const char *const[]){built("tests/target/attached"), "1", "below", NULL},
+			"grow");
+}
+
+static bool
+tells(json_t *lines, const char *words)
+{
+	json_t *line;
+	size_t i;
+
+	json_array_foreach(lines, i, line) if (strstr(json_string_value(line), words)) return true;
+	return false;
+}
+
+/* A file near which nothing is free is left as it is, and the report tells. */
+static void
+one_with_nothing_free_around_its_libraries(void **state)
+{
+	const char *trace = scratch_file("around.vmt");
+	const char *const argv[] = {built("tests/target/attached"), "0", "around", NULL};
+	struct conversation program, talk;
+	json_t *read;
+
+	(void)state;
+	converse_start(&program, argv, NULL);
+	grow(&program, 5);
+	start_recording(&talk, program.pid, trace);
+	assert_non_null(strstr(talk.line, ": 1 system calls in its code, but not "));
+	grow(&program, 7);
+	end_recording(&talk);
+	check_growth(trace, "grow", 5, 7);
+	read = report(trace, NULL);
+	assert_true(tells(member(member(read, "coverage"), "blind_spots"),
+			  "could not be led to the recorder"));
+	json_decref(read);
+	end_program(&program);
 }
 
 static void
@@ -292,11 +340,10 @@ a_static_program_of_musl(void **state)
 
 /* A Go program grows meanwhile, and ends by itself. */
 static void
-check_go(const char *version)
+check_go(const char *path)
 {
 	const char *trace = scratch_file("go.vmt");
-	const char *const argv[] = {go_program_without_cgo(version, "alone", "", NULL), "wait",
-				    NULL};
+	const char *const argv[] = {path, "wait", NULL};
 	struct conversation program, talk;
 	json_t *read;
 
@@ -320,7 +367,7 @@ a_go_program_of_an_old_version(void **state)
 {
 	(void)state;
 	go_need("1.19");
-	check_go("1.19");
+	check_go(go_program_without_cgo("1.19", "alone", "", NULL));
 }
 
 static void
@@ -328,7 +375,25 @@ a_go_program_of_a_new_version(void **state)
 {
 	(void)state;
 	go_need("1.24");
-	check_go("1.24");
+	check_go(go_program_without_cgo("1.24", "alone", "", NULL));
+}
+
+static void
+a_go_program_with_cgo(void **state)
+{
+	(void)state;
+	go_need("1.24");
+	check_go(go_program("1.24", "alone", "cgo", NULL));
+}
+
+/* It is led to no C library, but has a loader with nothing free below. */
+static void
+a_go_program_at_any_address(void **state)
+{
+	(void)state;
+	go_need("1.24");
+	check_go(go_program_without_cgo("1.24", "alone", "pie",
+					(const char *const[]){"-buildmode=pie", NULL}));
 }
 
 /* ---- where it can't be ---- */
@@ -527,10 +592,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_dynamic_program),
 	    cmocka_unit_test(a_dynamic_program_with_threads),
+	    cmocka_unit_test(one_with_nothing_free_below_its_libraries),
+	    cmocka_unit_test(one_with_nothing_free_around_its_libraries),
 	    cmocka_unit_test(a_static_program_of_glibc),
 	    cmocka_unit_test(a_static_program_of_musl),
 	    cmocka_unit_test(a_go_program_of_an_old_version),
 	    cmocka_unit_test(a_go_program_of_a_new_version),
+	    cmocka_unit_test(a_go_program_with_cgo),
+	    cmocka_unit_test(a_go_program_at_any_address),
 	    cmocka_unit_test(one_that_is_traced_already),
 	    cmocka_unit_test(one_behind_a_filter),
 	    cmocka_unit_test(one_with_the_library),
