@@ -53,15 +53,11 @@ read_auxv(struct job *job)
 
 /* While it runs. */
 static bool
-prepare(struct job *job)
+find_calls(struct job *job)
 {
 	struct vmt_attach *attach = job->attach;
-	int error = vmt_blob_image_read(&attach->placement.image, attach->blob, attach->blob_bytes);
+	int error;
 
-	if (error < 0)
-		return refuse(job, "this build has no recorder to be put into it", error);
-	if (attach->settings_bytes > sizeof(attach->parameters.settings))
-		return refuse(job, "its settings are too long", 0);
 	if (vmt_attach_obstacle_find(attach->pid, attach->why))
 		return false;
 	error = vmt_target_open(&job->target, attach->pid);
@@ -76,6 +72,21 @@ prepare(struct job *job)
 	attach->calls = vmt_attach_images_possible(&attach->images);
 	if (attach->calls == 0)
 		return refuse(job, "no memory call was found in its code", 0);
+	return true;
+}
+
+static bool
+prepare(struct job *job)
+{
+	struct vmt_attach *attach = job->attach;
+	int error = vmt_blob_image_read(&attach->placement.image, attach->blob, attach->blob_bytes);
+
+	if (error < 0)
+		return refuse(job, "this build has no recorder to be put into it", error);
+	if (attach->settings_bytes > sizeof(attach->parameters.settings))
+		return refuse(job, "its settings are too long", 0);
+	if (!find_calls(job))
+		return false;
 	error = vmt_attach_stop_open(&job->stop, &job->target);
 	return error == 0 || explain(job, error);
 }
@@ -246,6 +257,20 @@ vmt_attach_run(struct vmt_attach *attach)
 	vmt_target_close(&job.target);
 	vmt_attach_stop_close(&job.stop);
 	return done;
+}
+
+bool
+vmt_attach_can_try(struct vmt_attach *attach)
+{
+	struct job job = {.attach = attach, .target = {.mem_fd = -1}};
+	bool can;
+
+	attach->why[0] = '\0';
+	can = find_calls(&job);
+	if (can && !vmt_attach_images_have_place(&attach->images, &job.target))
+		can = refuse(&job, vmt_why_no_room(-ENOSPC), 0);
+	vmt_target_close(&job.target);
+	return can;
 }
 
 void

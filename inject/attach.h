@@ -25,6 +25,10 @@
  * closes it in any case. */
 bool vmt_attach_run(struct vmt_attach *attach);
 
+/* Whether vmt_attach_run can be tried, as far as it is known without a stop: by pid alone, which is
+ * all of `attach` that has to be filled in. False: `why` says why not. The caller closes it. */
+bool vmt_attach_can_try(struct vmt_attach *attach);
+
 void vmt_attach_close(struct vmt_attach *attach);
 
 #endif

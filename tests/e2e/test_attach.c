@@ -483,6 +483,30 @@ one_with_the_library(void **state)
 	end_program(&program);
 }
 
+/* And doctor does not promise it. */
+static void
+one_with_nothing_free_around_all_of_its_code(void **state)
+{
+	static const char why[] = "no memory is free within 2 GiB of its code";
+	const char *path = build_target("gcc", "-static-pie");
+	struct conversation program;
+	char number[16];
+	struct run run;
+
+	(void)state;
+	converse_start(&program, (const char *const[]){path, "0", "around", NULL}, NULL);
+	grow(&program, 1);
+	expect_watched(program.pid, why);
+	snprintf(number, sizeof(number), "%d", (int)program.pid);
+	run_program(&run, (const char *const[]){built("vmtrace"), "doctor", number, NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(says(run.out, why));
+	assert_non_null(says(run.out, "Can be recorded after a restart."));
+	run_free(&run);
+	grow(&program, 1);
+	end_program(&program);
+}
+
 /* ---- whatever it is doing ---- */
 
 static void
@@ -603,6 +627,7 @@ main(void)
 	    cmocka_unit_test(one_that_is_traced_already),
 	    cmocka_unit_test(one_behind_a_filter),
 	    cmocka_unit_test(one_with_the_library),
+	    cmocka_unit_test(one_with_nothing_free_around_all_of_its_code),
 	    cmocka_unit_test(whatever_it_does_goes_on),
 	    cmocka_unit_test(a_killed_command_harms_nothing),
 	};

@@ -358,7 +358,7 @@ static void
 test_doctor_of_a_running_process(void **state)
 {
 #if defined(__x86_64__)
-	static const char last[] = "\nCan be recorded as it runs.\n";
+	static const char last[] = "\nRecording it as it runs can be tried.\n";
 #else
 	static const char last[] = "\nCan be recorded after a restart.\n";
 #endif

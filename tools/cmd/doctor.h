@@ -18,6 +18,7 @@ struct vmt_doctor {
 	unsigned notes;
 	bool is_static;	     /* the program: LD_PRELOAD does not reach it */
 	bool is_recorded;    /* the process that runs, now */
+	bool is_idle;	     /* the library is not loaded there */
 	const char *verdict; /* on that process; NULL = no process, or nothing is known */
 };
 

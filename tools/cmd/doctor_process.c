@@ -1,5 +1,4 @@
 #include "base/procfs.h"
-#include "inject/attach_obstacle.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/library.h"
 #include "tools/cmd/mapped_trace.h"
@@ -101,11 +100,8 @@ say_idle(struct vmt_doctor *doctor, uint32_t pid, const struct vmt_mapped_trace 
 static void
 say_not_loaded(struct vmt_doctor *doctor, uint32_t pid)
 {
-	char why[VMT_WHY_BYTES];
-
-	doctor->verdict = vmt_attach_obstacle_find((pid_t)pid, why)
-			      ? "Can be recorded after a restart."
-			      : "Can be recorded as it runs.";
+	doctor->is_idle = true;
+	doctor->verdict = "Can be recorded after a restart.";
 	vmt_doctor_say(
 	    doctor, VMT_DOCTOR_NOTE,
 	    doctor->is_static

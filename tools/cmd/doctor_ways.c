@@ -1,8 +1,10 @@
-#include "inject/attach_obstacle.h"
+#include "inject/attach.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/snapshot_take.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void
 say_snapshot(struct vmt_doctor *doctor, uint32_t pid)
@@ -19,6 +21,24 @@ say_snapshot(struct vmt_doctor *doctor, uint32_t pid)
 			       "snapshot: none can be taken: %s", why.text);
 }
 
+static bool
+can_attach(uint32_t pid, char why[VMT_WHY_BYTES])
+{
+	struct vmt_attach *attach = calloc(1, sizeof(*attach)); /* large */
+	bool can = false;
+
+	if (!attach) {
+		(void)vmt_why_put(why, "there is no memory to look at its code", 0);
+		return false;
+	}
+	attach->pid = (pid_t)pid;
+	can = vmt_attach_can_try(attach);
+	memcpy(why, attach->why, VMT_WHY_BYTES);
+	vmt_attach_close(attach);
+	free(attach);
+	return can;
+}
+
 /* Nothing of one that is recorded already. */
 static void
 say_attach(struct vmt_doctor *doctor, uint32_t pid)
@@ -27,15 +47,19 @@ say_attach(struct vmt_doctor *doctor, uint32_t pid)
 
 	if (doctor->is_recorded)
 		return;
-	if (vmt_attach_obstacle_find((pid_t)pid, why))
+	if (can_attach(pid, why)) {
+		if (doctor->is_idle)
+			doctor->verdict = "Recording it as it runs can be tried.";
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "attach: vmtrace record -p %" PRIu32
+			       " can be tried: it records its mappings as it runs, and leaves it "
+			       "again",
+			       pid);
+	} else {
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "vmtrace record -p watches what it has in RAM, from outside",
 			       "attach: its calls can't be recorded as it runs: %s", why);
-	else
-		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
-			       "attach: vmtrace record -p %" PRIu32
-			       " records its mappings as it runs, and leaves it again",
-			       pid);
+	}
 }
 
 /* One line each: what it needs, or why it can't be. That of the library is doctor_process.c's. */
