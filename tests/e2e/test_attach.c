@@ -483,6 +483,29 @@ one_with_the_library(void **state)
 	end_program(&program);
 }
 
+/* Its calls go on through the recorder, of which nobody may take the place. */
+static void
+one_whose_vmtrace_was_killed(void **state)
+{
+	const char *const argv[] = {built("tests/target/attached"), NULL};
+	const char *trace = scratch_file("left.vmt");
+	struct conversation program, talk;
+
+	(void)state;
+	converse_start(&program, argv, NULL);
+	grow(&program, 1);
+	start_recording(&talk, program.pid, trace);
+	expect_watched(program.pid, "another vmtrace records it");
+	assert_int_equal(kill(talk.pid, SIGKILL), 0);
+	(void)converse_end(&talk);
+	grow(&program, 1);
+	expect_watched(program.pid, "the recorder of a vmtrace that was killed is still in it");
+	unlink(trace);
+	expect_watched(program.pid, "the recorder of a vmtrace that was killed is still in it");
+	grow(&program, 1);
+	end_program(&program);
+}
+
 /* And doctor does not promise it. */
 static void
 one_with_nothing_free_around_all_of_its_code(void **state)
@@ -627,6 +650,7 @@ main(void)
 	    cmocka_unit_test(one_that_is_traced_already),
 	    cmocka_unit_test(one_behind_a_filter),
 	    cmocka_unit_test(one_with_the_library),
+	    cmocka_unit_test(one_whose_vmtrace_was_killed),
 	    cmocka_unit_test(one_with_nothing_free_around_all_of_its_code),
 	    cmocka_unit_test(whatever_it_does_goes_on),
 	    cmocka_unit_test(a_killed_command_harms_nothing),

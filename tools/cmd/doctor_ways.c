@@ -1,5 +1,6 @@
 #include "inject/attach.h"
 #include "tools/cmd/doctor.h"
+#include "tools/cmd/mapped_trace.h"
 #include "tools/cmd/snapshot_take.h"
 
 #include <inttypes.h>
@@ -24,13 +25,15 @@ say_snapshot(struct vmt_doctor *doctor, uint32_t pid)
 static bool
 can_attach(uint32_t pid, char why[VMT_WHY_BYTES])
 {
-	struct vmt_attach *attach = calloc(1, sizeof(*attach)); /* large */
-	bool can = false;
+	const char *other = vmt_mapped_trace_recorder(pid);
+	struct vmt_attach *attach;
+	bool can;
 
-	if (!attach) {
-		(void)vmt_why_put(why, "there is no memory to look at its code", 0);
-		return false;
-	}
+	if (other)
+		return vmt_why_put(why, other, 0);
+	attach = calloc(1, sizeof(*attach)); /* large */
+	if (!attach)
+		return vmt_why_put(why, "there is no memory to look at its code", 0);
 	attach->pid = (pid_t)pid;
 	can = vmt_attach_can_try(attach);
 	memcpy(why, attach->why, VMT_WHY_BYTES);

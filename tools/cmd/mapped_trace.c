@@ -235,3 +235,17 @@ vmt_mapped_trace_find(struct vmt_mapped_trace *trace, uint32_t pid)
 	close(fd);
 	return result;
 }
+
+/* The calls of a process whose vmtrace was killed still go to the recorder in it. */
+const char *
+vmt_mapped_trace_recorder(uint32_t pid)
+{
+	struct vmt_mapped_trace trace = {.state = VMT_MAPPED_TRACE_NONE};
+
+	if (vmt_mapped_trace_find(&trace, pid) < 0 || trace.has_library ||
+	    trace.state != VMT_MAPPED_TRACE_OWN)
+		return NULL;
+	return trace.is_uncollected
+		   ? "the recorder of a vmtrace that was killed is still in it; a restart ends that"
+		   : "another vmtrace records it";
+}

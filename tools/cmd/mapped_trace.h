@@ -38,4 +38,8 @@ struct vmt_mapped_trace {
 /* 0, or negative errno: maps can't be read. */
 int vmt_mapped_trace_find(struct vmt_mapped_trace *trace, uint32_t pid);
 
+/* Why no recorder can be put into a process: another is in it, without the library. NULL: none is
+ * seen. */
+const char *vmt_mapped_trace_recorder(uint32_t pid);
+
 #endif

@@ -4,6 +4,7 @@
 #include "collect/collector.h"
 #include "inject/detach.h"
 #include "tools/cmd/launch.h"
+#include "tools/cmd/mapped_trace.h"
 #include "tools/cmd/record_session.h"
 #include "tools/cmd/stop_signals.h"
 #include "tools/read/trace/zstd.h"
@@ -37,6 +38,14 @@ set_variables(const struct recording *recording)
 }
 
 static bool
+put_recorder(struct vmt_attach *attach)
+{
+	const char *other = vmt_mapped_trace_recorder((uint32_t)attach->pid);
+
+	return other ? vmt_why_put(attach->why, other, 0) : vmt_attach_run(attach);
+}
+
+static bool
 attach(struct recording *recording)
 {
 	struct vmt_attach *attach = recording->attach;
@@ -45,7 +54,7 @@ attach(struct recording *recording)
 	attach->blob = vmt_blob_embed;
 	attach->blob_bytes = (uintptr_t)vmt_blob_embed_end - (uintptr_t)vmt_blob_embed;
 	attach->settings = recording->settings;
-	if (!vmt_attach_run(attach)) {
+	if (!put_recorder(attach)) {
 		fprintf(stderr, "vmtrace: the calls of process %" PRIu32 " can't be recorded: %s\n",
 			recording->job->pid, attach->why);
 		return false;
