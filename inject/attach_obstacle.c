@@ -12,7 +12,6 @@
 
 #define STATUS_BYTES 8192u
 #define LIBRARY "libvmtrace.so"
-#define SESSION "vmtrace-" /* where it is hidden, behind a dot */
 
 struct status {
 	uint64_t tracer;
@@ -116,7 +115,7 @@ visit(void *context, const struct vmt_mapping *mapping)
 }
 
 static bool
-maps(pid_t pid, bool (*is_sought)(void *found, const struct vmt_mapping *mapping))
+has_library(pid_t pid)
 {
 	char buffer[VMT_PROCFS_LINE_BYTES];
 	int fd = vmt_procfs_open((uint32_t)pid, "maps");
@@ -124,24 +123,9 @@ maps(pid_t pid, bool (*is_sought)(void *found, const struct vmt_mapping *mapping
 
 	if (fd < 0)
 		return false;
-	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), is_sought, &found);
+	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit, &found);
 	vmt_sys_close(fd);
 	return found;
-}
-
-/* The session's file, which a recorder keeps mapped also where the command was killed. */
-static bool
-visit_session(void *context, const struct vmt_mapping *mapping)
-{
-	bool *found = context;
-	size_t name = mapping->path_bytes;
-
-	while (name > 0 && mapping->path[name - 1] != '/')
-		name--;
-	name += name < mapping->path_bytes && mapping->path[name] == '.';
-	*found = mapping->path_bytes - name > sizeof(SESSION) - 1 &&
-		 memcmp(mapping->path + name, SESSION, sizeof(SESSION) - 1) == 0 && mapping->shared;
-	return !*found;
 }
 
 static bool
@@ -196,10 +180,8 @@ vmt_attach_obstacle_find(pid_t pid, char why[VMT_WHY_BYTES])
 		return say(why, "it sees other files: it could not write the trace here");
 	if (!is_of_64_bits(pid))
 		return say(why, "it is no program of x86-64");
-	if (maps(pid, visit))
+	if (has_library(pid))
 		return say(why, "it has loaded " LIBRARY " already");
-	if (maps(pid, visit_session))
-		return say(why, "a recorder is in it already");
 	return false;
 }
 

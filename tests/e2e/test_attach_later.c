@@ -109,31 +109,6 @@ one_whose_memory_is_shared(void **state)
 	converse_end(&command);
 }
 
-/* The recorder stays in a program whose command was killed: it goes on, and gets no second one. */
-static void
-one_whose_command_was_killed(void **state)
-{
-	struct conversation program, command;
-	struct run run;
-	char number[16];
-
-	(void)state;
-	begin(&program);
-	attach(&command, program.pid, scratch_file("killed.vmt"));
-	assert_int_equal(kill(command.pid, SIGKILL), 0);
-	converse_end(&command);
-	ask(&program, "m\n");
-	snprintf(number, sizeof(number), "%d", (int)program.pid);
-	run_program(&run,
-		    (const char *const[]){built("vmtrace"), "record", "-p", number, "--for", "10ms",
-					  "-o", scratch_file("again.vmt"), NULL},
-		    NULL);
-	assert_non_null(says(run.err, "a recorder is in it already"));
-	run_free(&run);
-	ask(&program, "m\n");
-	expect_end(&program);
-}
-
 static size_t
 count_lines(pid_t pid)
 {
@@ -187,7 +162,6 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_that_filters_its_calls),
 	    cmocka_unit_test(one_whose_memory_is_shared),
-	    cmocka_unit_test(one_whose_command_was_killed),
 	    cmocka_unit_test(one_that_may_write_no_file),
 	};
 
