@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -158,6 +159,28 @@ an_unfinished_one_is_not_reaped(void **state)
 	assert_int_equal(vmt_launch_status(&launch), 128 + SIGKILL);
 }
 
+/* Traced by us, and stopped: the kernel tells of that, too, where only an end is asked for. */
+static void
+a_stop_of_a_traced_one_is_no_end(void **state)
+{
+	struct vmt_launch launch = launch_shell("kill -STOP $$; exit 9");
+	siginfo_t info;
+
+	(void)state;
+	assert_int_equal(waitid(P_PID, (id_t)launch.pid, &info, WSTOPPED), 0);
+	assert_int_equal(ptrace(PTRACE_SEIZE, launch.pid, NULL, NULL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)launch.pid, &info, WEXITED | WSTOPPED | WNOWAIT), 0);
+	assert_int_equal(info.si_code, CLD_TRAPPED);
+	assert_false(vmt_launch_has_ended(&launch));
+	assert_false(vmt_launch_reap(&launch, false));
+	assert_int_equal(launch.end_ns, 0);
+	assert_int_equal(waitid(P_PID, (id_t)launch.pid, &info, WSTOPPED), 0);
+	assert_int_equal(ptrace(PTRACE_DETACH, launch.pid, NULL, NULL), 0);
+	assert_int_equal(kill(launch.pid, SIGCONT), 0);
+	assert_true(vmt_launch_reap(&launch, true));
+	assert_int_equal(vmt_launch_status(&launch), 9);
+}
+
 #define MIB (UINT64_C(1) << 20)
 #define GROWS                                                                                      \
 	"a=xxxxxxxx; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do "       \
@@ -195,6 +218,7 @@ main(void)
 	    cmocka_unit_test_setup(machine_code_is_no_script, set_up),
 	    cmocka_unit_test_setup(signals_are_passed_on_or_ignored, set_up),
 	    cmocka_unit_test_setup(an_unfinished_one_is_not_reaped, set_up),
+	    cmocka_unit_test_setup(a_stop_of_a_traced_one_is_no_end, set_up),
 	    cmocka_unit_test_setup(a_peak_is_the_programs_own, set_up),
 	};
 

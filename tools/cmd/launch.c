@@ -21,6 +21,7 @@ static const int forwarded[] = {SIGTERM, SIGHUP};
 #define IGNORED (sizeof(ignored) / sizeof(*ignored))
 #define FORWARDED (sizeof(forwarded) / sizeof(*forwarded))
 #define KEPT_NS UINT64_C(1000000000)
+#define STOP_NAP_NS 1000000
 
 /* What vmtrace itself was started with, for the child. */
 struct dispositions {
@@ -233,17 +234,29 @@ vmt_launch_start_stopped(struct vmt_launch *launch, char **argv, vmt_launch_at_e
 	return 0;
 }
 
+/* It is reaped only later. A stop is told of as well while another thread of ours traces it. */
+static bool
+is_over(pid_t pid)
+{
+	siginfo_t info = {.si_pid = 0};
+	int result;
+
+	do
+		result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	while (result < 0 && errno == EINTR);
+	return result < 0 ||
+	       (info.si_pid != 0 && (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
+				     info.si_code == CLD_DUMPED));
+}
+
 bool
 vmt_launch_has_ended(struct vmt_launch *launch)
 {
-	siginfo_t info = {.si_pid = 0};
-
 	assert(launch->pid > 0);
 	if (launch->ended)
 		return true;
 	if (launch->end_ns == 0) {
-		if (waitid(P_PID, (id_t)launch->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-		    info.si_pid == 0)
+		if (!is_over(launch->pid))
 			return false;
 		launch->end_ns = vmt_launch_now_ns();
 	}
@@ -267,18 +280,21 @@ waited_for_none(pid_t pid)
 	return is_read && stat.state == 'Z' && stat.children_faults == 0;
 }
 
-/* It is reaped only later. */
+/* A stop that another thread of ours will take ends the wait, too, and is waited out. */
 static bool
 wait_for_end(const struct vmt_launch *launch, bool block)
 {
-	siginfo_t info = {.si_pid = 0};
-	int options = WEXITED | WNOWAIT | (block ? 0 : WNOHANG);
-	int result;
+	const struct timespec nap = {0, STOP_NAP_NS};
+	siginfo_t info;
 
-	do
-		result = waitid(P_PID, (id_t)launch->pid, &info, options);
-	while (result < 0 && errno == EINTR);
-	return result < 0 || info.si_pid != 0;
+	while (!is_over(launch->pid)) {
+		if (!block)
+			return false;
+		if (waitid(P_PID, (id_t)launch->pid, &info, WEXITED | WNOWAIT) == 0 &&
+		    (info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED))
+			nanosleep(&nap, NULL);
+	}
+	return true;
 }
 
 bool
