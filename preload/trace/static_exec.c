@@ -77,6 +77,8 @@ is_static(int fd)
 	       (header.e_type == ET_DYN && dynamic && is_program(fd, dynamic));
 }
 
+/* The path is the kernel's alone to read: it may point nowhere. What has a status but can't be
+ * found is the directory itself: the path is "". */
 static bool
 is_static_file(int directory, const char *path)
 {
@@ -84,10 +86,12 @@ is_static_file(int directory, const char *path)
 	bool found;
 	int fd;
 
-	if (vmt_sys_call4(SYS_newfstatat, directory, path, &status, 0) < 0 ||
+	if (vmt_sys_call4(SYS_newfstatat, directory, path, &status, AT_EMPTY_PATH) < 0 ||
 	    !S_ISREG(status.st_mode))
 		return false;
 	fd = (int)vmt_sys_call4(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd == -ENOENT && directory >= 0)
+		return is_static(directory);
 	if (fd < 0)
 		return false;
 	found = is_static(fd);
@@ -126,10 +130,11 @@ is_static_in_path(const char *name)
 	}
 }
 
+/* A path that is searched for is read by libc, too, before any system call. */
 static bool
 loads_nothing(const struct vmt_static_exec *exec)
 {
-	if (!exec->path || !exec->path[0])
+	if (!exec->path)
 		return exec->directory >= 0 && is_static(exec->directory);
 	if (exec->searched && !strchr(exec->path, '/'))
 		return is_static_in_path(exec->path);

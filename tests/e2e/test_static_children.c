@@ -170,6 +170,26 @@ test_failed_exec(void **state)
 	run_free(&run);
 }
 
+/* What the kernel refuses it refuses with the same error, whatever the pointers. */
+static void
+test_bad_pointers(void **state)
+{
+	const char *const argv[] = {built("tests/target/bad_exec"),
+				    built("tests/target/static_successor"), NULL};
+	struct run bare;
+	struct run run;
+
+	(void)state;
+	run_program(&bare, argv, NULL);
+	assert_int_equal(bare.exit_status, 5);
+	assert_non_null(strstr(bare.out, "execve 1: -1 14\n"));
+	record(&run, scratch_file("bad.vmt"), NULL, argv);
+	assert_int_equal(run.exit_status, 5);
+	assert_string_equal(run.out, bare.out);
+	run_free(&run);
+	run_free(&bare);
+}
+
 /* The command may be gone when the shell executes the next one. */
 static void
 test_killed(void **state)
@@ -232,10 +252,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_recorded),	cmocka_unit_test(test_left_out),
-	    cmocka_unit_test(test_chosen),	cmocka_unit_test(test_privileged),
-	    cmocka_unit_test(test_failed_exec), cmocka_unit_test(test_killed),
-	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_recorded),	 cmocka_unit_test(test_left_out),
+	    cmocka_unit_test(test_chosen),	 cmocka_unit_test(test_privileged),
+	    cmocka_unit_test(test_failed_exec),	 cmocka_unit_test(test_killed),
+	    cmocka_unit_test(test_bad_pointers), cmocka_unit_test(test_many),
 	};
 
 	prefer_system_programs();
