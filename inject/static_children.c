@@ -3,6 +3,7 @@
 #include "base/atomic.h"
 #include "base/buffer.h"
 #include "base/exec_request.h"
+#include "base/procfs.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "blob/blob_parameters.h"
@@ -20,8 +21,7 @@
 #define LIBRARY "libvmtrace"
 #define PREFIX "VMTRACE_"
 #define SLEEP_NS UINT64_C(1000000000)
-#define LOOK_NS UINT64_C(5000000) /* for an exec that failed */
-#define PEEK_NS 200000
+#define LOOK_NS UINT64_C(5000000)    /* for an exec that failed */
 #define EXEC_NS UINT64_C(5000000000) /* from the answer to the exec */
 #define LET_GO_NS UINT64_C(1000000000)
 #define ARGUMENTS_MAX_BYTES (UINT64_C(8) << 20)
@@ -160,7 +160,7 @@ is_wanted(struct environment *environment, pid_t pid)
 }
 
 static void
-start(struct vmt_static_children *children, pid_t pid)
+start(const struct vmt_static_children *children, pid_t pid)
 {
 	static struct environment environment; /* large */
 	struct vmt_static_start start = {.pid = pid,
@@ -204,46 +204,15 @@ let_go(pid_t pid)
 	}
 }
 
-/* Whether it has ended, or stopped; its end is not taken. 0: neither, yet. */
-static int
-peek(pid_t pid)
-{
-	siginfo_t info = {.si_pid = 0};
-	const int options = WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL;
-
-	if (vmt_sys_call6(SYS_waitid, P_PID, pid, (long)&info, options, 0, 0) < 0)
-		return CLD_EXITED;
-	return info.si_pid == 0 ? 0 : info.si_code;
-}
-
-/* As vmt_tracee_wait, but that the end of the host's own child is left to it. */
-static int
-wait_for(const struct vmt_static_children *children, pid_t pid, uint64_t deadline_ns, int *status)
-{
-	const struct timespec nap = {0, PEEK_NS};
-	int seen;
-
-	if ((uint32_t)pid != vmt_atomic_load_acquire(&children->kept_pid))
-		return vmt_tracee_wait(pid, deadline_ns, status);
-	while ((seen = peek(pid)) == 0) {
-		if (vmt_sys_clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
-			return -ETIMEDOUT;
-		vmt_sys_call2(SYS_nanosleep, &nap, NULL);
-	}
-	if (seen == CLD_EXITED || seen == CLD_KILLED || seen == CLD_DUMPED)
-		return -ESRCH;
-	return vmt_tracee_wait(pid, 0, status);
-}
-
 static void
-attend(struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
+attend(const struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
 {
 	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + EXEC_NS;
 	int status;
 
 	for (;;) {
 		uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
-		int result = wait_for(children, pid, now_ns + LOOK_NS, &status);
+		int result = vmt_tracee_wait(pid, now_ns + LOOK_NS, &status);
 
 		if (result == 0 && !WIFSTOPPED(status))
 			return;
@@ -262,6 +231,19 @@ attend(struct vmt_static_children *children, const struct vmt_session_slot *slot
 	}
 }
 
+/* The host waits for it: its end is not ours to take. */
+static bool
+is_child(pid_t pid)
+{
+	struct vmt_procfs_stat stat;
+	int fd = vmt_procfs_open((uint32_t)pid, "stat");
+	bool is_read = fd >= 0 && vmt_procfs_read_stat(fd, &stat);
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return is_read && stat.parent_pid == (uint64_t)vmt_sys_call0(SYS_getpid);
+}
+
 static void
 serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 {
@@ -271,6 +253,7 @@ serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 		(void)vmt_exec_request_answer(slot, VMT_SESSION_EXEC_REFUSED);
 		return;
 	}
+	vmt_tracee_leave_end(is_child(pid) ? pid : 0);
 	if (!vmt_exec_request_answer(slot, VMT_SESSION_EXEC_SEIZED)) {
 		let_go(pid);
 		return;

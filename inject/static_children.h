@@ -4,7 +4,8 @@
  * The server's side of base/exec_request.h. Who asks is seized (ptrace(2)), goes on to its exec,
  * and stands there before its first instruction; the recorder is put into it (static_start.h), and
  * it is let go. Its settings are those of its own environment: without the library among
- * LD_PRELOAD there it is left alone. One at a time, each with a bound.
+ * LD_PRELOAD there it is left alone. One at a time, each with a bound. The end of the host's own
+ * children is left to the host.
  *
  * Single-threaded: one thread of the host serves, and makes no other use of ptrace.
  */
@@ -24,8 +25,7 @@ struct vmt_static_children {
 	/* Told of each that could not be recorded. */
 	void (*complain)(void *context, uint32_t pid, const char *why);
 	void *context;
-	uint32_t kept_pid; /* a child of the host, which takes its end itself; 0: none yet */
-	uint32_t stop;	   /* set by any thread, with vmt_exec_request_wake: serve returns soon */
+	uint32_t stop; /* set by any thread, with vmt_exec_request_wake: serve returns soon */
 };
 
 /* Until `stop`. */

@@ -140,16 +140,18 @@ run_to_answer(struct job *job)
 	uint64_t deadline_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + RUN_NS;
 	pid_t pid = job->start->pid;
 	int status;
+	int error;
 
 	for (uint32_t i = 0; i < OTHER_STOPS; i++) {
 		if (vmt_tracee_ask(VMT_PTRACE_CONT, pid, 0, 0) < 0)
 			return refuse(job, "it ended", 0);
-		if (vmt_tracee_wait(pid, deadline_ns, &status) < 0) {
+		error = vmt_tracee_wait(pid, deadline_ns, &status);
+		if (error == -ETIMEDOUT) {
 			vmt_sys_call3(SYS_tgkill, pid, pid, SIGSTOP);
 			(void)vmt_tracee_wait(pid, deadline_ns + RUN_NS, &status);
 			return refuse(job, "the recorder did not begin within 10 s", 0);
 		}
-		if (!WIFSTOPPED(status))
+		if (error < 0 || !WIFSTOPPED(status))
 			return refuse(job, "it ended", 0);
 		if (WSTOPSIG(status) == SIGURG && has_answered(job))
 			return true;

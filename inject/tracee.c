@@ -79,12 +79,47 @@ nap(int round)
 	vmt_sys_call2(SYS_nanosleep, &time, 0);
 }
 
+static _Thread_local pid_t left_end;
+
+void
+vmt_tracee_leave_end(pid_t pid)
+{
+	left_end = pid;
+}
+
+static long
+look(pid_t tid, int options, siginfo_t *info)
+{
+	*info = (siginfo_t){.si_pid = 0};
+	return vmt_sys_call6(SYS_waitid, P_PID, tid, (long)info, options | WNOHANG | __WALL, 0, 0);
+}
+
+/* As wait4, but that no end is taken: it is -ESRCH. Of whom has ended no stop can be asked for. */
+static long
+take_stop(pid_t tid, int *status)
+{
+	siginfo_t info;
+	long result = look(tid, WSTOPPED, &info);
+
+	if (result == 0 && info.si_pid != 0) {
+		*status = info.si_status << 8 | 0x7f;
+		return tid;
+	}
+	result = look(tid, WEXITED | WNOWAIT, &info);
+	if (result == 0 && (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
+			    info.si_code == CLD_DUMPED))
+		return -ESRCH;
+	return result;
+}
+
 /* No call waits for a stop and for a time both, without a signal handler. */
 int
 vmt_tracee_wait(pid_t tid, uint64_t deadline_ns, int *status)
 {
 	for (int round = 0;; round++) {
-		long got = vmt_sys_call4(SYS_wait4, tid, status, __WALL | WNOHANG, 0);
+		long got = tid == left_end
+			       ? take_stop(tid, status)
+			       : vmt_sys_call4(SYS_wait4, tid, status, __WALL | WNOHANG, 0);
 
 		if (got > 0)
 			return 0;

@@ -66,6 +66,11 @@ int vmt_tracee_write_mask(pid_t tid, uint64_t mask);
  * thread. 0: *status says that it has stopped, or ended. */
 int vmt_tracee_wait(pid_t tid, uint64_t deadline_ns, int *status);
 
+/* The end of this process, a child of ours, is taken by another part of this process, or later:
+ * vmt_tracee_wait leaves it there and returns -ESRCH. One at a time for each thread that waits; 0:
+ * none. */
+void vmt_tracee_leave_end(pid_t pid);
+
 /* What of a wait status says which event a stop is, 0 for none: PTRACE_EVENT_*. */
 static inline int
 vmt_tracee_event(int status)

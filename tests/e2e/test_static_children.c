@@ -190,6 +190,22 @@ test_bad_pointers(void **state)
 	run_free(&bare);
 }
 
+/* The command's own process, which two of vmtrace's threads may wait for. */
+static void
+test_status(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		const char *const argv[] = {
+		    "sh", "-c", "exec \"$1\"", "sh", built("tests/target/static_end"), NULL};
+		struct run run;
+
+		record(&run, scratch_file("status.%p.vmt"), NULL, argv);
+		assert_int_equal(run.exit_status, 42);
+		run_free(&run);
+	}
+}
+
 /* The command may be gone when the shell executes the next one. */
 static void
 test_killed(void **state)
@@ -252,10 +268,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_recorded),	 cmocka_unit_test(test_left_out),
-	    cmocka_unit_test(test_chosen),	 cmocka_unit_test(test_privileged),
-	    cmocka_unit_test(test_failed_exec),	 cmocka_unit_test(test_killed),
-	    cmocka_unit_test(test_bad_pointers), cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_recorded),	cmocka_unit_test(test_left_out),
+	    cmocka_unit_test(test_chosen),	cmocka_unit_test(test_privileged),
+	    cmocka_unit_test(test_failed_exec), cmocka_unit_test(test_killed),
+	    cmocka_unit_test(test_status),	cmocka_unit_test(test_bad_pointers),
+	    cmocka_unit_test(test_many),
 	};
 
 	prefer_system_programs();

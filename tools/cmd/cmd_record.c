@@ -353,7 +353,6 @@ record(struct recording *recording, int *status, struct vmt_err *err)
 		return result;
 	if (recording->launch.ended)
 		return 0;
-	vmt_record_static_keep(recording->server, recording->launch.pid);
 	collect(recording);
 	if (recording->wanted.options.values[VMT_RECORD_PACK])
 		pack_traces(recording);

@@ -4,6 +4,7 @@
 #include "blob/blob_embed.h"
 #include "inject/static_children.h"
 #include "inject/static_start.h"
+#include "inject/tracee.h"
 #include "tools/cmd/record_session.h"
 #include "tools/read/elf/preloadable.h"
 
@@ -51,6 +52,7 @@ inject(void *context, pid_t pid)
 	    .settings_bytes = attempt->settings_bytes,
 	};
 
+	vmt_tracee_leave_end(pid);
 	if (!vmt_static_start_run(&start) && start.why[0] != '\0')
 		complain(attempt->command, start.why);
 	return start.signal;
@@ -173,13 +175,6 @@ vmt_record_static_serve(struct vmt_session *session)
 		return server;
 	free(server);
 	return NULL;
-}
-
-void
-vmt_record_static_keep(struct vmt_record_static_server *server, pid_t pid)
-{
-	if (server)
-		vmt_atomic_store_release(&server->children.kept_pid, (uint32_t)pid);
 }
 
 void

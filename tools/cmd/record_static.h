@@ -15,11 +15,9 @@
 bool vmt_record_static_is_one(const char *command);
 
 /* From here on the recorder is put into such programs that recorded ones execute, by a thread of
- * this process; NULL: there can be none. kept: the launched process, once it is known. end: before
- * the session goes. */
+ * this process; NULL: there can be none. end: before the session goes. */
 struct vmt_record_static_server;
 struct vmt_record_static_server *vmt_record_static_serve(struct vmt_session *session);
-void vmt_record_static_keep(struct vmt_record_static_server *server, pid_t pid);
 void vmt_record_static_end(struct vmt_record_static_server *server);
 
 /* As vmt_launch_start. The variables of the library are set in the environment. */
