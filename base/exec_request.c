@@ -2,12 +2,14 @@
 
 #include "base/sys.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
 #include <time.h>
 
 #define SECOND_NS UINT64_C(1000000000)
+#define LOOK_NS UINT64_C(100000000) /* whether there is a server still */
 
 static void
 sleep_while(uint32_t *word, uint32_t value, uint64_t longest_ns)
@@ -24,9 +26,22 @@ vmt_exec_request_wake(struct vmt_session *session)
 	vmt_sys_call3(SYS_futex, &session->exec_wake, FUTEX_WAKE, INT_MAX);
 }
 
+/* The server is in the collector's process. */
+bool
+vmt_exec_request_is_served(const struct vmt_session *session)
+{
+	uint32_t collector;
+
+	if (vmt_atomic_load_relaxed(&session->exec_server) == 0 ||
+	    vmt_atomic_load_relaxed(&session->over))
+		return false;
+	collector = vmt_atomic_load_relaxed(&session->collector_pid);
+	return collector == 0 || vmt_sys_call2(SYS_kill, collector, 0) != -ESRCH;
+}
+
 /* The state that the server gave; where it gave none in time, the request is taken back. */
 static uint32_t
-await_answer(struct vmt_session_slot *slot, uint64_t patience_ns)
+await_answer(const struct vmt_session *session, struct vmt_session_slot *slot, uint64_t patience_ns)
 {
 	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + patience_ns;
 	uint32_t state = VMT_SESSION_EXEC_WANTED;
@@ -37,9 +52,10 @@ await_answer(struct vmt_session_slot *slot, uint64_t patience_ns)
 		state = vmt_atomic_load_acquire(&slot->state);
 		if (state != VMT_SESSION_EXEC_WANTED)
 			return state;
-		if (now_ns >= until_ns)
+		if (now_ns >= until_ns || !vmt_exec_request_is_served(session))
 			break;
-		sleep_while(&slot->state, state, until_ns - now_ns);
+		sleep_while(&slot->state, state,
+			    until_ns - now_ns < LOOK_NS ? until_ns - now_ns : LOOK_NS);
 	}
 	if (vmt_atomic_cas(&slot->state, &state, VMT_SESSION_EXEC_REFUSED))
 		return VMT_SESSION_EXEC_REFUSED;
@@ -55,20 +71,21 @@ vmt_exec_request_make(struct vmt_session *session, uint32_t pid, uint64_t patien
 		vmt_atomic_store_relaxed(&slot->pid, pid);
 		vmt_atomic_store_release(&slot->state, VMT_SESSION_EXEC_WANTED);
 		vmt_exec_request_wake(session);
-		if (await_answer(slot, patience_ns) == VMT_SESSION_EXEC_SEIZED)
+		if (await_answer(session, slot, patience_ns) == VMT_SESSION_EXEC_SEIZED)
 			return slot;
-		vmt_exec_request_free(slot);
+		(void)vmt_session_release(slot, pid);
 	}
 	vmt_atomic_add_relaxed(&session->execs_missed, 1);
 	return NULL;
 }
 
 void
-vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot)
+vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot, uint32_t pid)
 {
 	uint32_t state = VMT_SESSION_EXEC_SEIZED;
 
-	if (vmt_atomic_cas(&slot->state, &state, VMT_SESSION_EXEC_FAILED))
+	if (vmt_atomic_load_relaxed(&slot->pid) == pid &&
+	    vmt_atomic_cas(&slot->state, &state, VMT_SESSION_EXEC_FAILED))
 		vmt_exec_request_wake(session);
 }
 
@@ -101,10 +118,9 @@ vmt_exec_request_has_failed(const struct vmt_session_slot *slot)
 }
 
 void
-vmt_exec_request_free(struct vmt_session_slot *slot)
+vmt_exec_request_free(struct vmt_session_slot *slot, uint32_t pid)
 {
-	vmt_atomic_store_relaxed(&slot->pid, 0);
-	vmt_atomic_store_release(&slot->state, VMT_SESSION_FREE);
+	(void)vmt_session_release(slot, pid);
 }
 
 void

@@ -19,18 +19,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Whether somebody may answer. */
+bool vmt_exec_request_is_served(const struct vmt_session *session);
+
 /* Asker: the main thread of process `pid`. The slot when it has been seized; NULL: it will not be,
  * which is counted (execs_missed). */
 struct vmt_session_slot *vmt_exec_request_make(struct vmt_session *session, uint32_t pid,
 					       uint64_t patience_ns);
-void vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot);
+/* Nothing, where the server has let it go before and the slot is another's. */
+void vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot,
+			   uint32_t pid);
 
 /* Server: the next slot that asks; NULL: none. */
 struct vmt_session_slot *vmt_exec_request_next(struct vmt_session *session);
 /* False: the asker has given up. */
 bool vmt_exec_request_answer(struct vmt_session_slot *slot, enum vmt_session_state answer);
 bool vmt_exec_request_has_failed(const struct vmt_session_slot *slot);
-void vmt_exec_request_free(struct vmt_session_slot *slot);
+/* What `pid` asked for is over. Nothing, where the collector has freed the slot meanwhile. */
+void vmt_exec_request_free(struct vmt_session_slot *slot, uint32_t pid);
 /* Sleeps until somebody asks, or exec_wake is bumped otherwise, or for so long. */
 void vmt_exec_request_await(struct vmt_session *session, uint32_t seen, uint64_t longest_ns);
 void vmt_exec_request_wake(struct vmt_session *session);

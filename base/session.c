@@ -221,6 +221,16 @@ vmt_session_claim(struct vmt_session *session)
 	return NULL;
 }
 
+/* No pid in a claimed slot means that its writer has not got that far. */
+bool
+vmt_session_release(struct vmt_session_slot *slot, uint32_t pid)
+{
+	if (!vmt_atomic_cas(&slot->pid, &pid, 0))
+		return false;
+	vmt_atomic_store_release(&slot->state, VMT_SESSION_FREE);
+	return true;
+}
+
 uint32_t
 vmt_session_slots_used(const struct vmt_session *session)
 {

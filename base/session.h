@@ -110,6 +110,8 @@ bool vmt_session_path_of(char *path, size_t room, uint32_t pid, int fd);
 void vmt_session_leave_out(struct vmt_session *session, const char *name);
 /* A slot for oneself, CLAIMED; NULL: none is free. */
 struct vmt_session_slot *vmt_session_claim(struct vmt_session *session);
+/* Frees the slot of `pid`. False: it is no longer that one's, as somebody else has freed it. */
+bool vmt_session_release(struct vmt_session_slot *slot, uint32_t pid);
 /* Maps an existing one; checks it. vmt_session_view: an open one, whose descriptor stays open. */
 int vmt_session_attach(const char *path, struct vmt_session **session);
 int vmt_session_view(int fd, struct vmt_session **session);

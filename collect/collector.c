@@ -241,9 +241,7 @@ take_slot(struct collector *collector, struct vmt_session_slot *slot)
 		if (!take_up(collector, pid, slot->random_id, path))
 			return false;
 	}
-	/* No pid in a claimed slot means that its writer has not got that far. */
-	vmt_atomic_store_relaxed(&slot->pid, 0);
-	vmt_atomic_store_release(&slot->state, VMT_SESSION_FREE);
+	(void)vmt_session_release(slot, pid);
 	return true;
 }
 

@@ -26,6 +26,7 @@
 #define LET_GO_NS UINT64_C(1000000000)
 #define ARGUMENTS_MAX_BYTES (UINT64_C(8) << 20)
 #define STACK_WORDS 512u
+#define SPARE_BYTES 16u /* more than in what strings are compared with */
 
 /* -- the environment of a program that is about to start -----------------------------------------
  * */
@@ -36,7 +37,7 @@ struct environment {
 	uint64_t words[STACK_WORDS];
 	uint32_t count;
 	uint32_t next;
-	char string[VMT_BLOB_SETTINGS_BYTES];
+	char string[VMT_BLOB_SETTINGS_BYTES + SPARE_BYTES];
 	char settings[VMT_BLOB_SETTINGS_BYTES];
 	size_t settings_bytes;
 	bool has_library;
@@ -97,7 +98,8 @@ static void
 take_variable(struct environment *environment, uint64_t address)
 {
 	char *string = environment->string;
-	size_t got = read_some(environment->target, address, string, sizeof(environment->string));
+	size_t got = read_some(environment->target, address, string,
+			       sizeof(environment->string) - SPARE_BYTES);
 	const char *end = vmt_text_find_byte(string, got, '\0');
 	size_t bytes;
 
@@ -105,7 +107,7 @@ take_variable(struct environment *environment, uint64_t address)
 		return;
 	/* What is compared with lies in the buffer, whatever the string's length. */
 	bytes = (size_t)(end - string) + 1;
-	memset(string + bytes, 0, bytes < sizeof(environment->string) - 16 ? 16 : 0);
+	memset(string + bytes, 0, SPARE_BYTES);
 	if (begins_with(string, "LD_PRELOAD="))
 		environment->has_library = contains(string, LIBRARY);
 	if (!begins_with(string, PREFIX) ||
@@ -259,7 +261,7 @@ serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 		return;
 	}
 	attend(children, slot, pid);
-	vmt_exec_request_free(slot);
+	vmt_exec_request_free(slot, (uint32_t)pid);
 }
 
 void

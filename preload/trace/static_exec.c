@@ -1,6 +1,7 @@
 #include "preload/trace/static_exec.h"
 
 #include "base/exec_request.h"
+#include "base/procfs.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/core/config.h"
@@ -141,17 +142,20 @@ loads_nothing(const struct vmt_static_exec *exec)
 	return is_static_file(exec->directory, exec->path);
 }
 
-/* The server is in the collector's process. */
-static bool
-is_served(const struct vmt_session *session)
+/* As an exit waits for the last snapshot, where more was asked for. */
+static uint64_t
+patience_ns(void)
 {
-	uint32_t collector;
+	return vmt_config.exit_wait_ns > PATIENCE_NS ? vmt_config.exit_wait_ns : PATIENCE_NS;
+}
 
-	if (!session || vmt_atomic_load_relaxed(&session->exec_server) == 0 ||
-	    vmt_atomic_load_relaxed(&session->over))
-		return false;
-	collector = vmt_atomic_load_relaxed(&session->collector_pid);
-	return collector == 0 || vmt_sys_call2(SYS_kill, collector, 0) != -ESRCH;
+/* By this process's number the server finds it, and nobody else. */
+static bool
+is_known_by_number(const struct vmt_session *session)
+{
+	uint64_t own = vmt_procfs_pid_namespace();
+
+	return own != 0 && own == session->pid_namespace;
 }
 
 struct vmt_session_slot *
@@ -160,17 +164,20 @@ vmt_static_exec_announce(const struct vmt_static_exec *exec)
 	struct vmt_session *session = vmt_recording.session;
 	uint32_t pid;
 
-	if (!vmt_config.follow_exec || !vmt_guard_syscalls_allowed() || !is_served(session))
+	if (!vmt_config.follow_exec || !vmt_guard_syscalls_allowed() || !session ||
+	    !vmt_exec_request_is_served(session))
 		return NULL;
 	pid = (uint32_t)vmt_sys_call0(SYS_getpid);
-	if (pid != (uint32_t)vmt_sys_call0(SYS_gettid) || !loads_nothing(exec))
+	if (pid != (uint32_t)vmt_sys_call0(SYS_gettid) || !loads_nothing(exec) ||
+	    !is_known_by_number(session))
 		return NULL;
-	return vmt_exec_request_make(session, pid, PATIENCE_NS);
+	return vmt_exec_request_make(session, pid, patience_ns());
 }
 
 void
 vmt_static_exec_failed(struct vmt_session_slot *slot)
 {
 	if (slot)
-		vmt_exec_request_fail(vmt_recording.session, slot);
+		vmt_exec_request_fail(vmt_recording.session, slot,
+				      (uint32_t)vmt_sys_call0(SYS_getpid));
 }

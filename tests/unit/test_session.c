@@ -1,3 +1,4 @@
+#include "base/exec_request.h"
 #include "collect/collector.h"
 
 #include <setjmp.h>
@@ -284,6 +285,35 @@ names_left_out_are_kept_once_and_bounded(void **state)
 	munmap(session, sizeof(*session));
 }
 
+/* Of two that free it one does, and neither frees the next one's. */
+static void
+a_slot_is_freed_once(void **state)
+{
+	struct vmt_session *session;
+	struct vmt_session_slot *slot;
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	slot = vmt_session_claim(session);
+	assert_false(vmt_session_release(slot, 7));
+	assert_int_equal(slot->state, VMT_SESSION_CLAIMED);
+	slot->pid = 7;
+	assert_true(vmt_session_release(slot, 7));
+	assert_int_equal(slot->state, VMT_SESSION_FREE);
+	assert_ptr_equal(vmt_session_claim(session), slot);
+	assert_false(vmt_session_release(slot, 7));
+	slot->pid = 8;
+	slot->state = VMT_SESSION_EXEC_SEIZED;
+	vmt_exec_request_free(slot, 7);
+	vmt_exec_request_fail(session, slot, 7);
+	assert_int_equal(slot->state, VMT_SESSION_EXEC_SEIZED);
+	vmt_exec_request_fail(session, slot, 8);
+	assert_true(vmt_exec_request_has_failed(slot));
+	vmt_exec_request_free(slot, 8);
+	assert_int_equal(slot->state, VMT_SESSION_FREE);
+	munmap(session, sizeof(*session));
+}
+
 static void
 forks_take_an_entry_each_till_there_is_none(void **state)
 {
@@ -321,6 +351,7 @@ main(void)
 	    TEST(a_path_that_is_too_long_is_refused),
 	    TEST(racing_processes_never_share_a_slot),
 	    TEST(names_left_out_are_kept_once_and_bounded),
+	    TEST(a_slot_is_freed_once),
 	    TEST(forks_take_an_entry_each_till_there_is_none),
 	};
 
