@@ -52,7 +52,7 @@ add_snapshot(struct build_trace *build)
 }
 
 static struct vmt_report *
-report_with(const struct vmt_go *go, enum vmt_malloc_mode mode)
+report_noted(const struct vmt_go *go, enum vmt_malloc_mode mode, uint32_t notes)
 {
 	struct vmt_report_options options = {.at = VMT_AT_END, .symbols = true};
 	struct vmt_event mapped = {.kind = VMT_EVENT_MMAP,
@@ -70,6 +70,7 @@ report_with(const struct vmt_go *go, enum vmt_malloc_mode mode)
 
 	build_trace_head(build)->go = *go;
 	build_trace_head(build)->malloc_mode = mode;
+	build_trace_head(build)->notes |= notes;
 	build_trace_events(build, BUILD_MAP_RING(0), &mapped, 1);
 	add_snapshot(build);
 	build_trace_end(build, VMT_END_EXIT, 0, AT(40));
@@ -78,6 +79,12 @@ report_with(const struct vmt_go *go, enum vmt_malloc_mode mode)
 	close(fd);
 	build_trace_free(build);
 	return report;
+}
+
+static struct vmt_report *
+report_with(const struct vmt_go *go, enum vmt_malloc_mode mode)
+{
+	return report_noted(go, mode, 0);
 }
 
 static struct vmt_report *
@@ -175,6 +182,22 @@ what_malloc_holds_is_known_where_blocks_are_recorded(void **state)
 	vmt_report_free(report);
 }
 
+/* What the runtime mapped before anybody looked is not told apart. */
+static void
+what_was_mapped_before_is_no_share(void **state)
+{
+	static const uint32_t notes[] = {0, VMT_NOTE_SNAPSHOT, VMT_NOTE_WATCHED, VMT_NOTE_ATTACHED};
+	struct vmt_go go = {.version = "go1.26"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+		struct vmt_report *report = report_noted(&go, VMT_MALLOC_ALL, notes[i]);
+
+		assert_int_equal(report->go.is_partial, notes[i] != 0);
+		vmt_report_free(report);
+	}
+}
+
 static void
 a_wild_head_does_no_harm(void **state)
 {
@@ -219,6 +242,7 @@ main(void)
 	    cmocka_unit_test(a_race_build_is_named),
 	    cmocka_unit_test(rss_is_shared_out),
 	    cmocka_unit_test(what_malloc_holds_is_known_where_blocks_are_recorded),
+	    cmocka_unit_test(what_was_mapped_before_is_no_share),
 	    cmocka_unit_test(a_wild_head_does_no_harm),
 	    cmocka_unit_test(without_go_nothing_is_said),
 	};

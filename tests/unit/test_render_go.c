@@ -314,6 +314,35 @@ unseen_calls_claim_no_share(void **state)
 	free(text);
 }
 
+/* After an attach, and in a snapshot, part of the runtime's memory is not known as its own. */
+static void
+what_was_mapped_before_is_no_share(void **state)
+{
+	struct vmt_report report = go_report();
+	char *text;
+
+	(void)state;
+	report.go.is_partial = true;
+	text = print_text(&report);
+	assert_has(text, "RSS is 131 MiB; at least 103 MiB of it is Go's. Other memory of Go's "
+			 "runtime may");
+	assert_has(text,
+		   "What of the metadata was not recognized is in \"anonymous memory\", not here.");
+	assert_null(strstr(text, "is neither"));
+	assert_null(strstr(text, "Go other"));
+	free(text);
+	report.process.is_attached = true;
+	report.go.cgo = false;
+	text = print_text(&report);
+	assert_has(text, "recording, may be part of");
+	assert_null(strstr(text, "is not Go's"));
+	free(text);
+	text = print_json(&report);
+	assert_has(text, "\"rss_go_bytes\": 108003328");
+	assert_has(text, "\"rss_neither_bytes\": null");
+	free(text);
+}
+
 /* Without blocks nobody knows what of the rest malloc holds. */
 static void
 without_blocks_malloc_has_no_share(void **state)
@@ -391,6 +420,7 @@ main(void)
 	    cmocka_unit_test(the_heap_is_told_apart),
 	    cmocka_unit_test(what_paces_collections_is_said),
 	    cmocka_unit_test(unseen_calls_claim_no_share),
+	    cmocka_unit_test(what_was_mapped_before_is_no_share),
 	    cmocka_unit_test(without_blocks_malloc_has_no_share),
 	    cmocka_unit_test(json_has_every_figure),
 	    cmocka_unit_test(without_go_nothing_is_said),

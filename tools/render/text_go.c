@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-/* No call of the runtime's was recorded: what of its memory is anonymous is not told apart. */
-static bool
-is_seen_from_outside(const struct vmt_report *report)
-{
-	return report->process.is_snapshot || report->process.is_watched;
-}
-
 static void
 malloc_share(const struct vmt_report *report, char *text, size_t text_bytes)
 {
@@ -55,12 +48,12 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 	vmt_units_bytes(rss, report->snapshot.rss_bytes);
 	vmt_units_bytes(go, report->go.go_bytes);
 	malloc_share(report, rest, sizeof(rest));
-	if (is_seen_from_outside(report))
-		snprintf(
-		    text, sizeof(text),
-		    "RSS is %s; the Go heap has %s of it. Other memory of Go's runtime is part "
-		    "of the anonymous memory.",
-		    rss, go);
+	if (report->go.is_partial)
+		snprintf(text, sizeof(text),
+			 "RSS is %s; at least %s of it is Go's. Other memory of Go's runtime%s may "
+			 "be part of \"anonymous memory\".",
+			 rss, go,
+			 report->process.is_attached ? ", from before the recording," : "");
 	else
 		snprintf(text, sizeof(text), "RSS is %s; Go accounts for %s of it; %s.", rss, go,
 			 rest);
@@ -90,7 +83,7 @@ sum_classes(const struct vmt_report *report, enum vmt_class_id first, enum vmt_c
 				add_class(sum, &report->classes[i]);
 				found = true;
 			}
-	return found || (!report->go.unseen && !is_seen_from_outside(report));
+	return found || (!report->go.unseen && !report->go.is_partial);
 }
 
 struct row {
@@ -258,7 +251,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 {
 	const uint64_t none = VMT_FIGURE_UNKNOWN;
 	bool counted = !report->go.uncounted;
-	bool whole = !report->go.unseen && !is_seen_from_outside(report);
+	bool whole = !report->go.unseen && !report->go.is_partial;
 	struct vmt_class all;
 	char text[128];
 
@@ -281,6 +274,10 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	(void)sum_classes(report, VMT_CLASS_GO_HEAP, VMT_CLASS_GO_OTHER, &all);
 	print_row(options, VMT_STYLE_TITLE, "total",
 		  counted ? report->go.figures.total_bytes : none, whole ? &all : NULL);
+	if (report->go.is_partial && !report->go.unseen)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
+				"  What of the metadata was not recognized is in \"anonymous "
+				"memory\", not here.");
 	print_limit(report, options);
 	print_pace(report, options);
 	print_kept(report, options);

@@ -372,8 +372,11 @@ struct vmt_report {
 		char *version; /* NULL: no Go runtime in the process */
 		bool cgo;
 		bool stripped;
-		bool unseen;	       /* none of its calls was: what it mapped is unattributed */
-		const char *uncounted; /* why there are no figures; NULL: there are */
+		bool unseen; /* none of its calls was: what it mapped is unattributed */
+		/* Of what it mapped beside its arenas, part or all was not seen: it is in the class
+		 * of anonymous memory. */
+		bool is_partial;
+		const char *uncounted;	       /* why there are no figures; NULL: there are */
 		struct vmt_go_figures figures; /* at the snapshot */
 		struct vmt_go_point *points;   /* at every snapshot */
 		size_t point_count;

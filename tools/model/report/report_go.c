@@ -177,11 +177,13 @@ has_patched_site(const struct vmt_report *report)
 static void
 fill_shares(struct vmt_report_draft *draft)
 {
+	const uint32_t seen_late = VMT_NOTE_SNAPSHOT | VMT_NOTE_WATCHED | VMT_NOTE_ATTACHED;
 	struct vmt_report *report = &draft->report;
 
 	for (int i = VMT_CLASS_GO_HEAP; i <= VMT_CLASS_GO_OTHER; i++)
 		report->go.go_bytes += committed_of(draft, (enum vmt_class_id)i);
 	report->go.unseen = report->go.go_bytes == 0 && !has_patched_site(report);
+	report->go.is_partial = (vmt_trace_head(draft->trace)->notes & seen_late) != 0;
 	report->go.malloc_unseen = draft->blocks_unseen;
 	report->go.malloc_live_bytes = committed_of(draft, VMT_CLASS_MALLOC_LIVE);
 	report->go.malloc_retained_bytes = committed_of(draft, VMT_CLASS_MALLOC_RETAINED);
