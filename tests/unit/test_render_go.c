@@ -263,9 +263,10 @@ what_paces_collections_is_said(void **state)
 	report.go.figures.heap_marked_bytes = MIB(40);
 	report.go.figures.heap_live_bytes = MIB(90);
 	text = print_text(&report);
-	assert_has(text, "GOGC is 400: the next collection is due at 200 MiB.");
-	assert_has(text, "Live at the last one were 40 MiB");
-	assert_has(text, "about 50 MiB");
+	assert_has(text,
+		   "GOGC is 400: the next collection is due by 200 MiB, or earlier because of "
+		   "the memory limit. Live at\n");
+	assert_has(text, "the last one: 40 MiB; about 50 MiB was allocated since");
 	assert_has(text, "debug.FreeOSMemory would give back 4 MiB");
 	assert_has(text, "memory limit (GOMEMLIMIT) 500 MiB; of what it counts, Go holds 98 MiB");
 	free(text);
@@ -276,11 +277,45 @@ what_paces_collections_is_said(void **state)
 	report.go.figures.gc_percent = -1;
 	report.go.figures.heap_marked_bytes = 0;
 	text = print_text(&report);
-	assert_has(text, "GOGC is off. No collection has run yet.");
+	assert_has(text,
+		   "GOGC is off: collections are paced by the memory limit. No collection has");
 	free(text);
 	text = print_json(&report);
 	assert_has(text, "\"gc_percent\": null");
 	assert_has(text, "\"heap_goal_bytes\": null");
+	free(text);
+}
+
+static void
+no_more_is_said_of_collections_than_is_known(void **state)
+{
+	struct vmt_report report = go_report();
+	struct vmt_go_figures *figures = &report.go.figures;
+	char *text;
+
+	(void)state;
+	figures->memory_limit_bytes = VMT_FIGURE_UNKNOWN;
+	figures->has_pace = true;
+	figures->gc_percent = 100;
+	figures->heap_goal_bytes = MIB(160);
+	figures->heap_marked_bytes = MIB(80);
+	figures->heap_live_bytes = MIB(90); /* an eighth more */
+	text = print_text(&report);
+	assert_has(text,
+		   "GOGC is 100: the next collection is due by 160 MiB. Live at the last one: "
+		   "80 MiB.\n");
+	assert_null(strstr(text, "allocated since"));
+	free(text);
+	figures->heap_live_bytes = MIB(160);
+	text = print_text(&report);
+	assert_has(text, "the heap has reached its goal of 160 MiB, and a collection is due or");
+	assert_has(text, "80 MiB was allocated");
+	assert_null(strstr(text, "is due by"));
+	free(text);
+	figures->gc_percent = -1;
+	figures->heap_marked_bytes = 0;
+	text = print_text(&report);
+	assert_has(text, "GOGC is off. No collection has run yet.");
 	free(text);
 }
 
@@ -419,6 +454,7 @@ main(void)
 	    cmocka_unit_test(uncounted_is_said),
 	    cmocka_unit_test(the_heap_is_told_apart),
 	    cmocka_unit_test(what_paces_collections_is_said),
+	    cmocka_unit_test(no_more_is_said_of_collections_than_is_known),
 	    cmocka_unit_test(unseen_calls_claim_no_share),
 	    cmocka_unit_test(what_was_mapped_before_is_no_share),
 	    cmocka_unit_test(without_blocks_malloc_has_no_share),

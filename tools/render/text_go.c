@@ -1,4 +1,5 @@
 #include "format/chunk.h"
+#include "tools/render/sentence.h"
 #include "tools/render/text_sections.h"
 #include "tools/render/units.h"
 
@@ -176,30 +177,60 @@ print_limit(const struct vmt_report *report, const struct vmt_text_options *opti
 		    vmt_units_bytes(counted, figures->total_bytes - figures->heap_released_bytes));
 }
 
+/* When the next collection is due: by GOGC alone its goal is known, by the limit it is not. */
+static void
+say_due(struct vmt_sentence *sentence, const struct vmt_go_figures *figures)
+{
+	bool is_limited = figures->memory_limit_bytes != VMT_FIGURE_UNKNOWN;
+	char goal[VMT_UNITS_BYTES];
+
+	if (figures->gc_percent < 0) {
+		vmt_sentence_say(sentence, "GOGC is off%s.",
+				 is_limited ? ": collections are paced by the memory limit" : "");
+		return;
+	}
+	vmt_units_bytes(goal, figures->heap_goal_bytes);
+	vmt_sentence_say(sentence, "GOGC is %d: ", (int)figures->gc_percent);
+	if (figures->heap_live_bytes >= figures->heap_goal_bytes)
+		vmt_sentence_say(
+		    sentence,
+		    "the heap has reached its goal of %s, and a collection is due or running.",
+		    goal);
+	else
+		vmt_sentence_say(sentence, "the next collection is due by %s%s.", goal,
+				 is_limited ? ", or earlier because of the memory limit" : "");
+}
+
+/* Live and marked are counted at different moments: a small difference says nothing. */
+static void
+say_since(struct vmt_sentence *sentence, const struct vmt_go_figures *figures)
+{
+	uint64_t marked = figures->heap_marked_bytes;
+	char bytes[VMT_UNITS_BYTES];
+
+	if (marked == 0) {
+		vmt_sentence_say(sentence, " No collection has run yet.");
+		return;
+	}
+	vmt_sentence_say(sentence, " Live at the last one: %s", vmt_units_bytes(bytes, marked));
+	if (figures->heap_live_bytes > marked && figures->heap_live_bytes - marked > marked / 8)
+		vmt_sentence_say(sentence, "; about %s was allocated since, live or garbage",
+				 vmt_units_bytes(bytes, figures->heap_live_bytes - marked));
+	vmt_sentence_say(sentence, ".");
+}
+
 /* By how much the heap is above what was live, and why. */
 static void
 print_pace(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	const struct vmt_go_figures *figures = &report->go.figures;
-	uint64_t since = figures->heap_live_bytes > figures->heap_marked_bytes
-			     ? figures->heap_live_bytes - figures->heap_marked_bytes
-			     : 0;
-	char texts[3][VMT_UNITS_BYTES];
-	char percent[64] = "GOGC is off";
 	char text[VMT_LAYOUT_LINE_BYTES];
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
 
 	if (report->go.uncounted || !figures->has_pace)
 		return;
-	if (figures->gc_percent >= 0)
-		snprintf(percent, sizeof(percent), "GOGC is %d: the next collection is due at %s",
-			 (int)figures->gc_percent,
-			 vmt_units_bytes(texts[0], figures->heap_goal_bytes));
-	snprintf(text, sizeof(text),
-		 "%s. Live at the last one were %s; about %s was allocated since, live or garbage.",
-		 percent, vmt_units_bytes(texts[1], figures->heap_marked_bytes),
-		 vmt_units_bytes(texts[2], since));
-	if (figures->heap_marked_bytes == 0)
-		snprintf(text, sizeof(text), "%s. No collection has run yet.", percent);
+	say_due(&sentence, figures);
+	say_since(&sentence, figures);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 }
 

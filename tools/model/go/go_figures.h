@@ -21,7 +21,8 @@ struct vmt_go_figures {
 	/* What paces its collections; known of the versions that format/go_offsets.def has. */
 	bool has_pace;
 	int32_t gc_percent;	  /* GOGC; below 0: off */
-	uint64_t heap_goal_bytes; /* at which the next collection is to be done, by GOGC alone */
+	uint64_t heap_goal_bytes; /* by which the next collection is to be done, by GOGC alone:
+				     the memory limit may make it earlier */
 	uint64_t heap_live_bytes; /* what is live, and what was allocated since it was known */
 	uint64_t
 	    heap_marked_bytes; /* what the last collection found to be live; 0: there was none */
