@@ -12,12 +12,12 @@ static const struct {
     {"runtime/debug.freeOSMemory", "debug.FreeOSMemory"},
     {"runtime.debug_freeOSMemory", "debug.FreeOSMemory"},
     {"runtime.(*mheap).scavengeAll", "debug.FreeOSMemory"},
-    /* Also, without a limit, a growth beyond the scavenger's goal: the same function. */
-    {"runtime.(*pageAlloc).scavenge", "allocation over the memory limit"},
+    {"runtime.sysNoHugePage", "huge pages not wanted"},
+    /* Over the memory limit, or beyond the scavenger's goal: the same function. */
+    {"runtime.(*pageAlloc).scavenge", "the scavenger, at an allocation"},
     {"runtime.sysUsed", "pages taken into use"},
     {"runtime.sysHugePageCollapse", "huge pages wanted"},
     {"runtime.sysHugePage", "huge pages wanted"},
-    {"runtime.sysNoHugePage", "huge pages not wanted"},
     {"runtime.sysFault", "pages put out of use"},
     {"runtime.sysUnused", "pages free"},
 };
