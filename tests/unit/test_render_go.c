@@ -173,6 +173,29 @@ advice_has_causes_and_consequences(void **state)
 	free(text);
 }
 
+/* A snapshot knows of no advice, and what became of it nevertheless. */
+static void
+lazily_freed_pages_are_said_without_advice(void **state)
+{
+	struct vmt_report report = go_report();
+	char *text;
+
+	(void)state;
+	report.advice_count = 0;
+	text = print_text(&report);
+	assert_has(text,
+		   "\nGiven back, and not yet taken\n  LazyFree: 2 MiB of RSS was given back by");
+	free(text);
+	report.snapshot.lazyfree_bytes = VMT_FIGURE_UNKNOWN;
+	text = print_text(&report);
+	assert_null(strstr(text, "LazyFree"));
+	free(text);
+	report.snapshot.lazyfree_bytes = 0;
+	text = print_text(&report);
+	assert_null(strstr(text, "LazyFree"));
+	free(text);
+}
+
 static void
 uncounted_is_said(void **state)
 {
@@ -267,7 +290,8 @@ what_paces_collections_is_said(void **state)
 		   "GOGC is 400: the next collection is due by 200 MiB, or earlier because of "
 		   "the memory limit. Live at\n");
 	assert_has(text, "the last one: 40 MiB; about 50 MiB was allocated since");
-	assert_has(text, "debug.FreeOSMemory would give back 4 MiB");
+	assert_has(text, "debug.FreeOSMemory would give back, or leave to the kernel "
+			 "(GODEBUG=madvdontneed=0), 4 MiB that");
 	assert_has(text, "memory limit (GOMEMLIMIT) 500 MiB; of what it counts, Go holds 98 MiB");
 	free(text);
 	text = print_json(&report);
@@ -276,7 +300,10 @@ what_paces_collections_is_said(void **state)
 	free(text);
 	report.go.figures.gc_percent = -1;
 	report.go.figures.heap_marked_bytes = 0;
+	report.snapshot.lazyfree_bytes = 0;
+	report.advice_count = 0;
 	text = print_text(&report);
+	assert_has(text, "debug.FreeOSMemory would give back 4 MiB that");
 	assert_has(text,
 		   "GOGC is off: collections are paced by the memory limit. No collection has");
 	free(text);
@@ -451,6 +478,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_sentence_and_the_layers_are_there),
 	    cmocka_unit_test(advice_has_causes_and_consequences),
+	    cmocka_unit_test(lazily_freed_pages_are_said_without_advice),
 	    cmocka_unit_test(uncounted_is_said),
 	    cmocka_unit_test(the_heap_is_told_apart),
 	    cmocka_unit_test(what_paces_collections_is_said),

@@ -127,14 +127,20 @@ print_cause(const struct vmt_report *report, size_t first, const struct vmt_text
 				vmt_units_count(calls, sum.calls), advice->cause, advice->advice);
 }
 
+static bool
+has_lazyfree(const struct vmt_report *report)
+{
+	return report->snapshot.lazyfree_bytes != 0 &&
+	       report->snapshot.lazyfree_bytes != VMT_FIGURE_UNKNOWN;
+}
+
 static void
 print_lazyfree(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	char text[VMT_LAYOUT_LINE_BYTES];
 	char bytes[VMT_UNITS_BYTES];
 
-	if (!report->snapshot.lazyfree_bytes ||
-	    report->snapshot.lazyfree_bytes == VMT_FIGURE_UNKNOWN)
+	if (!has_lazyfree(report))
 		return;
 	snprintf(text, sizeof(text),
 		 "  LazyFree: %s of RSS was given back by MADV_FREE; it stays in RSS until the "
@@ -157,8 +163,13 @@ vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *
 {
 	const struct vmt_advice **rows;
 
-	if (report->advice_count == 0)
+	if (report->advice_count == 0) {
+		if (has_lazyfree(report) && !options->selection) {
+			vmt_text_sections_title(options, "Given back, and not yet taken");
+			print_lazyfree(report, options);
+		}
 		return;
+	}
 	rows = calloc(report->advice_count, sizeof(*rows));
 	if (!rows)
 		return;

@@ -234,7 +234,20 @@ print_pace(const struct vmt_report *report, const struct vmt_text_options *optio
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 }
 
-/* What a call of debug.FreeOSMemory is sure to give back. */
+/* Whether the runtime may give back by MADV_FREE: then pages stay in RSS for a while. */
+static bool
+may_free_lazily(const struct vmt_report *report)
+{
+	if (report->snapshot.lazyfree_bytes != VMT_FIGURE_UNKNOWN &&
+	    report->snapshot.lazyfree_bytes != 0)
+		return true;
+	for (size_t i = 0; i < report->advice_count; i++)
+		if (report->advice[i].cause && strcmp(report->advice[i].advice, "MADV_FREE") == 0)
+			return true;
+	return false;
+}
+
+/* What a call of debug.FreeOSMemory is sure to give back, or to leave to the kernel. */
 static void
 print_kept(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -246,8 +259,10 @@ print_kept(const struct vmt_report *report, const struct vmt_text_options *optio
 	    kept.committed_bytes == 0)
 		return;
 	snprintf(text, sizeof(text),
-		 "debug.FreeOSMemory would give back %s that is free and in RAM, and what its "
+		 "debug.FreeOSMemory would give back%s %s that is free and in RAM, and what its "
 		 "collection frees.",
+		 may_free_lazily(report) ? ", or leave to the kernel (GODEBUG=madvdontneed=0),"
+					 : "",
 		 vmt_units_bytes(bytes, kept.committed_bytes));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 }
