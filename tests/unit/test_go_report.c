@@ -199,6 +199,40 @@ what_was_mapped_before_is_no_share(void **state)
 }
 
 static void
+without_c_no_block_is_missed(void **state)
+{
+	static const char words[] = "blocks of a malloc in it are not";
+	struct vmt_go go = {.version = "go1.26", .flags = VMT_GO_CGO};
+	struct vmt_report *report;
+
+	(void)state;
+	report = report_noted(&go, VMT_MALLOC_OFF, VMT_NOTE_INJECTED);
+	assert_true(has_blind_spot(report, words));
+	vmt_report_free(report);
+	go.flags = 0;
+	report = report_noted(&go, VMT_MALLOC_OFF, VMT_NOTE_INJECTED);
+	assert_false(has_blind_spot(report, words));
+	assert_true(has_blind_spot(report, "by the system calls in its code"));
+	vmt_report_free(report);
+	go.version[0] = '\0';
+	report = report_noted(&go, VMT_MALLOC_OFF, VMT_NOTE_INJECTED);
+	assert_true(has_blind_spot(report, words));
+	vmt_report_free(report);
+}
+
+/* Of a Go heap the runtime's lists tell it. */
+static void
+a_snapshot_says_of_what_it_does_not_know_the_use(void **state)
+{
+	struct vmt_go go = {.version = "go1.26"};
+	struct vmt_report *report = report_noted(&go, VMT_MALLOC_OFF, VMT_NOTE_SNAPSHOT);
+
+	(void)state;
+	assert_true(has_blind_spot(report, "\"anonymous memory\". What of these two is in use"));
+	vmt_report_free(report);
+}
+
+static void
 a_wild_head_does_no_harm(void **state)
 {
 	struct vmt_go go;
@@ -243,6 +277,8 @@ main(void)
 	    cmocka_unit_test(rss_is_shared_out),
 	    cmocka_unit_test(what_malloc_holds_is_known_where_blocks_are_recorded),
 	    cmocka_unit_test(what_was_mapped_before_is_no_share),
+	    cmocka_unit_test(without_c_no_block_is_missed),
+	    cmocka_unit_test(a_snapshot_says_of_what_it_does_not_know_the_use),
 	    cmocka_unit_test(a_wild_head_does_no_harm),
 	    cmocka_unit_test(without_go_nothing_is_said),
 	};

@@ -3,6 +3,16 @@
 #include "tools/render/units.h"
 
 #include <inttypes.h>
+#include <string.h>
+
+/* No go statement starts it, but assembly does, by the function that go statements call: no other
+ * goroutine has that for its creator. */
+static bool
+is_main(const struct vmt_frame *frame)
+{
+	return frame->function && (strcmp(frame->function, "runtime.newproc") == 0 ||
+				   strncmp(frame->function, "runtime.rt0_go", 14) == 0);
+}
 
 static void
 name_row(const struct vmt_go_creator *row, char *name, size_t name_bytes)
@@ -11,6 +21,8 @@ name_row(const struct vmt_go_creator *row, char *name, size_t name_bytes)
 		snprintf(name, name_bytes, "ended: their stacks wait for new goroutines");
 	else if (row->stack.count == 0)
 		snprintf(name, name_bytes, "started by the runtime");
+	else if (is_main(&row->stack.frames[0]))
+		snprintf(name, name_bytes, "the main goroutine (runtime.main)");
 	else
 		vmt_frame_text_write(&row->stack.frames[0], name, name_bytes);
 }

@@ -72,6 +72,16 @@ print_class(const struct vmt_text_options *options, enum vmt_layout_style style,
 			is_shared ? vmt_units_bytes(shared, row->shared_bytes) : "");
 }
 
+/* Where what a Go heap is used for has classes of its own, this one has the rest. */
+static const char *
+class_label(const struct vmt_report *report, const struct vmt_class *class)
+{
+	bool is_rest = report->go.version && !report->go.uncut &&
+		       strcmp(class->name, vmt_classes_name(VMT_CLASS_GO_HEAP)) == 0;
+
+	return is_rest ? "Go heap, other" : class->name;
+}
+
 static void
 print_classes(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -89,8 +99,8 @@ print_classes(const struct vmt_report *report, const struct vmt_text_options *op
 		all.hugetlb_bytes += report->classes[i].hugetlb_bytes;
 	}
 	for (size_t i = 0; i < report->class_count; i++)
-		print_class(options, VMT_STYLE_PLAIN, report->classes[i].name, &report->classes[i],
-			    all.committed_bytes);
+		print_class(options, VMT_STYLE_PLAIN, class_label(report, &report->classes[i]),
+			    &report->classes[i], all.committed_bytes);
 	print_class(options, VMT_STYLE_TITLE,
 		    all.committed_bytes == report->snapshot.rss_bytes &&
 			    report->snapshot.kernel_rss.gap_bytes == 0
@@ -309,7 +319,10 @@ write_malloc(const struct vmt_report *report, char *text, size_t text_bytes)
 {
 	char bytes[VMT_UNITS_BYTES];
 
-	if (report->coverage.own_malloc)
+	if (report->go.version && !report->go.cgo &&
+	    strcmp(report->coverage.malloc_mode, "off") == 0)
+		snprintf(text, text_bytes, "none, the program is Go alone");
+	else if (report->coverage.own_malloc)
 		snprintf(text, text_bytes, "the program's own, not recorded");
 	else if (strcmp(report->coverage.malloc_mode, "sampled") == 0)
 		snprintf(text, text_bytes, "sampled, one in %s on average and every larger block",

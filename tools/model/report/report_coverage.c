@@ -77,12 +77,12 @@ static const struct {
      "it is in no trace"},
     {VMT_NOTE_SNAPSHOT,
      "a snapshot: no call was recorded, so what asked for memory is not known. [heap] is "
-     "\"heap\", other private memory without a file \"anonymous memory\". What of it is in "
+     "\"heap\", other private memory without a file \"anonymous memory\". What of these two is in "
      "use, and what is free, only the program's allocator knows"},
     {VMT_NOTE_WATCHED,
      "watched from outside: no call was recorded, so what asked for memory, and what gave it "
      "back, is not known. [heap] is \"heap\", other private memory without a file \"anonymous "
-     "memory\". What of it is in use, and what is free, only the program's allocator knows. "
+     "memory\". What of these two is in use, and what is free, only the program's allocator knows. "
      "What came and went between two snapshots is not seen"},
     {VMT_NOTE_ATTACHED, "the recording began while the process ran. \"heap\" and "
 			"\"anonymous memory\" are from "
@@ -221,6 +221,13 @@ add_thinned(struct vmt_report_draft *draft)
 	    (unsigned)(MAPPED_BLOCK_BYTES >> 10));
 }
 
+/* Go code without C code: there is no malloc. */
+static bool
+is_go_alone(const struct vmt_go *go)
+{
+	return go->version[0] && !(go->flags & VMT_GO_CGO);
+}
+
 static int
 add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 {
@@ -233,8 +240,12 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 			   "library's: its mappings are recorded, blocks of malloc are not");
 	if ((head->notes & VMT_NOTE_INJECTED) && head->heap_functions == 0)
 		return vmt_report_coverage_add(
-		    draft, "the program loads no library, and was recorded by the system calls in "
-			   "its code: its mappings are recorded, blocks of a malloc in it are not");
+		    draft,
+		    "the program loads no library, and was recorded by the system calls in its "
+		    "code%s",
+		    is_go_alone(&head->go)
+			? ""
+			: ": its mappings are recorded, blocks of a malloc in it are not");
 	if (head->malloc_mode == VMT_MALLOC_OFF && (head->notes & VMT_NOTE_FORKED))
 		return vmt_report_coverage_add(
 		    draft, "malloc was not recorded: arena memory that is not inherited from "
