@@ -210,6 +210,35 @@ few_requests_explain_no_peak(void **state)
 	check_requests(75 * MIB, true);
 }
 
+/* No call of one that is seen from outside is recorded: that says nothing of what it requested. */
+static void
+check_unrecorded(uint32_t note)
+{
+	struct build_trace *build = build_trace_new(NULL);
+
+	build_trace_head(build)->notes |= note;
+	usage(build, 100, 2 * MIB, 2 * MIB);
+	usage(build, 400, 100 * MIB, 152 * MIB);
+	snapshot(build, 500, 0, 2 * MIB);
+	build_trace_end(build, VMT_END_EXIT, 0, AT(600));
+	struct vmt_report *report = report_of(build, VMT_AT_DEFAULT, 0);
+
+	assert_true(report->peak.is_missed);
+	assert_false(report->peak.requests_known);
+	assert_says(report, "and nobody looked at its pages.", true);
+	assert_says(report, "requested meanwhile", false);
+	vmt_report_free(report);
+	build_trace_free(build);
+}
+
+static void
+requests_that_nobody_recorded_are_not_known(void **state)
+{
+	(void)state;
+	check_unrecorded(VMT_NOTE_WATCHED);
+	check_unrecorded(VMT_NOTE_OUTSIDE);
+}
+
 /* What EXIT says is of programs before an exec, too: it counts where it is more than at the start.
  */
 static void
@@ -419,6 +448,7 @@ main(void)
 	    cmocka_unit_test(a_little_more_is_no_missed_peak),
 	    cmocka_unit_test(what_was_before_is_no_peak_of_the_recording),
 	    cmocka_unit_test(few_requests_explain_no_peak),
+	    cmocka_unit_test(requests_that_nobody_recorded_are_not_known),
 	    cmocka_unit_test(an_exit_tells_of_its_own_program),
 	    cmocka_unit_test(what_came_after_the_last_snapshot_is_told),
 	    cmocka_unit_test(an_orderly_end_is_not_told),

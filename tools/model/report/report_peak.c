@@ -150,5 +150,8 @@ vmt_report_peak_fill(struct vmt_report_draft *draft)
 	report->peak.after_ns = vmt_trace_time_ns(draft->trace, found->after);
 	report->peak.after_rss_bytes = found->after_rss_bytes;
 	report->peak.by_ns = vmt_trace_time_ns(draft->trace, found->by);
-	report->peak.requests_known = draft->missed.is_wanted && !found->is_said;
+	/* Of one that is seen from outside no request is recorded. */
+	report->peak.requests_known =
+	    draft->missed.is_wanted && !found->is_said &&
+	    !(vmt_trace_head(draft->trace)->notes & (VMT_NOTE_WATCHED | VMT_NOTE_OUTSIDE));
 }
