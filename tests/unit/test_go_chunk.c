@@ -121,6 +121,37 @@ figures_add_up(void **state)
 	assert_int_equal(figures.memory_limit_bytes, VMT_FIGURE_UNKNOWN);
 }
 
+/* All of the controller is 0 before the runtime starts: no limit of 0, and no GOGC of 0. */
+static void
+before_the_start_no_pace_is_set(void **state)
+{
+	static const struct vmt_go_offsets offsets = {
+	    .gc_percent = 32, .heap_goal = 40, .heap_live = 48, .heap_marked = 56};
+	uint64_t controller[8] = {0};
+	uint64_t statistics[16] = {0};
+	struct vmt_go_counters head = {.time = 7, .snapshot = 3, .objects = 2};
+	struct vmt_go_chunk_read counters;
+	struct vmt_go_figures figures;
+	struct vmt_go_layout layout;
+	struct vmt_err err;
+
+	(void)state;
+	lay_out(&layout);
+	for (uint64_t in_use = 0; in_use < 2; in_use++) {
+		controller[0] = in_use;
+		controller[5] = in_use * 4096; /* its goal, with a GOGC of 0 */
+		length = 0;
+		put(&head, sizeof(head));
+		put_object("runtime.gcController", controller, sizeof(controller));
+		put_object("runtime.memstats", statistics, sizeof(statistics));
+		assert_int_equal(vmt_go_chunk_read(&counters, payload, length, &err), 0);
+		assert_true(vmt_go_memstats_add_up(&figures, &layout, &counters));
+		vmt_go_memstats_add_pace(&figures, &offsets, &counters);
+		assert_int_equal(figures.memory_limit_bytes, in_use ? 0 : VMT_FIGURE_UNKNOWN);
+		assert_int_equal(figures.has_pace, in_use != 0);
+	}
+}
+
 static void
 generations_below_zero_cancel_out(void **state)
 {
@@ -172,6 +203,7 @@ main(void)
 	    cmocka_unit_test(objects_are_taken_apart),
 	    cmocka_unit_test(what_is_cut_or_wrong_is_an_error),
 	    cmocka_unit_test(figures_add_up),
+	    cmocka_unit_test(before_the_start_no_pace_is_set),
 	    cmocka_unit_test(generations_below_zero_cancel_out),
 	    cmocka_unit_test(a_member_outside_its_object_is_no_figure),
 	};

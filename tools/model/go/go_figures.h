@@ -17,8 +17,9 @@ struct vmt_go_figures {
 	uint64_t stacks_bytes;	 /* of goroutines, in arenas, and of threads it mapped itself */
 	uint64_t metadata_bytes; /* all else: spans, caches, profiler, collector, other */
 	uint64_t total_bytes;
-	uint64_t memory_limit_bytes; /* VMT_FIGURE_UNKNOWN: none */
-	/* What paces its collections; known of the versions that format/go_offsets.def has. */
+	uint64_t memory_limit_bytes; /* VMT_FIGURE_UNKNOWN: none, or it has not started */
+	/* What paces its collections; known of the versions that format/go_offsets.def has, once
+	 * the runtime has started. */
 	bool has_pace;
 	int32_t gc_percent;	  /* GOGC; below 0: off */
 	uint64_t heap_goal_bytes; /* by which the next collection is to be done, by GOGC alone:

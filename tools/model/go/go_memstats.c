@@ -137,6 +137,9 @@ vmt_go_memstats_add_up(struct vmt_go_figures *figures, const struct vmt_go_layou
 		if ((terms[i].figures & LIMIT) && value < INT64_MAX)
 			figures->memory_limit_bytes = value;
 	}
+	/* The runtime sets its limit when it starts: before that it has no heap. */
+	if (figures->heap_in_use_bytes == 0 && figures->memory_limit_bytes == 0)
+		figures->memory_limit_bytes = VMT_FIGURE_UNKNOWN;
 	figures->stacks_bytes = not_below_zero(figures->stacks_bytes);
 	figures->metadata_bytes = not_below_zero(figures->metadata_bytes);
 	figures->total_bytes = figures->heap_in_use_bytes + figures->heap_idle_bytes +
@@ -166,5 +169,6 @@ vmt_go_memstats_add_pace(struct vmt_go_figures *figures, const struct vmt_go_off
 				   &(struct vmt_symbol_place){words[i].at, sizeof(uint64_t)},
 				   words[i].value);
 	figures->gc_percent = (int32_t)(uint32_t)percent; /* its low half */
-	figures->has_pace = known;
+	/* Both are set when the runtime starts. */
+	figures->has_pace = known && (figures->gc_percent != 0 || figures->heap_goal_bytes != 0);
 }
