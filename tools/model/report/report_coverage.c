@@ -234,18 +234,17 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 	if (draft->report.coverage.own_malloc ||
 	    (head->notes & (VMT_NOTE_OUTSIDE | VMT_NOTE_SNAPSHOT | VMT_NOTE_WATCHED)))
 		return 0; /* a note says it */
+	if (head->notes & VMT_NOTE_INJECTED && is_go_alone(&head->go))
+		return vmt_report_coverage_add(
+		    draft, "the process was recorded by the system calls in its code");
 	if ((head->notes & VMT_NOTE_INJECTED) && (head->notes & VMT_NOTE_ATTACHED))
 		return vmt_report_coverage_add(
 		    draft, "the process was recorded by the system calls in its code and in its C "
 			   "library's: its mappings are recorded, blocks of malloc are not");
 	if ((head->notes & VMT_NOTE_INJECTED) && head->heap_functions == 0)
 		return vmt_report_coverage_add(
-		    draft,
-		    "the program loads no library, and was recorded by the system calls in its "
-		    "code%s",
-		    is_go_alone(&head->go)
-			? ""
-			: ": its mappings are recorded, blocks of a malloc in it are not");
+		    draft, "the program loads no library, and was recorded by the system calls in "
+			   "its code: its mappings are recorded, blocks of a malloc in it are not");
 	if (head->malloc_mode == VMT_MALLOC_OFF && (head->notes & VMT_NOTE_FORKED))
 		return vmt_report_coverage_add(
 		    draft, "malloc was not recorded: arena memory that is not inherited from "
