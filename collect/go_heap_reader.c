@@ -13,10 +13,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* About what one span or goroutine takes: a whole snapshot of a heap of 106,000 spans and 100,000
- * goroutines took .14 s of CPU time. */
-#define ROW_NS UINT64_C(500)
-
 struct reading {
 	struct vmt_go_view view;
 	struct vmt_go_heap_head head;
@@ -159,6 +155,19 @@ write_chunk(struct reading *reading, const struct vmt_go_heap_job *job, struct v
 				 (size_t)(end - reading->payload.bytes));
 }
 
+/* Into the reading, and its cost into the account. */
+static int
+read_measured(struct reading *reading, const struct vmt_go_heap_job *job, uint64_t rows)
+{
+	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int result = read_all(reading);
+
+	vmt_go_heap_cost_learn(job->cost, rows,
+			       vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns,
+			       vmt_ticks_monotonic_ns());
+	return result;
+}
+
 int
 vmt_go_heap_reader_take(const struct vmt_go_heap_job *job, struct vmt_writer *writer)
 {
@@ -169,10 +178,11 @@ vmt_go_heap_reader_take(const struct vmt_go_heap_job *job, struct vmt_writer *wr
 	if (!open_view(&reading.view, job))
 		return -ENODATA;
 	result = look(&reading, &rows);
-	if (result == 0 && rows * ROW_NS > job->most_ns)
+	if (result == 0 &&
+	    !vmt_go_heap_cost_allows(job->cost, rows, job->most_ns, vmt_ticks_monotonic_ns()))
 		reading.head.flags |= VMT_GO_HEAP_TOO_DEAR;
 	else if (result == 0)
-		result = read_all(&reading);
+		result = read_measured(&reading, job, rows);
 	if (result == 0)
 		result = write_chunk(&reading, job, writer);
 	vmt_go_spans_free(&reading.spans);

@@ -9,6 +9,7 @@
 #ifndef VMT_GO_HEAP_READER_H
 #define VMT_GO_HEAP_READER_H
 
+#include "collect/go_heap_cost.h"
 #include "collect/writer.h"
 #include "format/head.h"
 
@@ -19,7 +20,10 @@ struct vmt_go_heap_job {
 	uint32_t pid;		     /* of the process, as the collector knows it */
 	int maps_fd;		     /* of its maps, as the pid may be another program by now */
 	uint32_t snapshot;	     /* index of the one that is to follow */
-	uint64_t most_ns; /* of CPU time: where it would take more, the chunk says that alone */
+	/* Of CPU time: where it would take more, and is not due by its cost either
+	 * (go_heap_cost.h), the chunk says that alone. */
+	uint64_t most_ns;
+	struct vmt_go_heap_cost *cost; /* of this process's heap */
 	void (*pause)(void *context);
 	void *context;
 };

@@ -210,7 +210,9 @@ read_go_heap(struct vmt_traced *process, struct vmt_shared *shared, uint32_t rea
 				      .pid = process->pid,
 				      .maps_fd = process->maps_fd,
 				      .snapshot = process->sampling.snapshots,
-				      .most_ns = vmt_snapshot_extras_go_heap_ns(shared, reason),
+				      .most_ns =
+					  vmt_snapshot_extras_go_heap_ns(process, shared, reason),
+				      .cost = &process->sampling.go_heap,
 				      .pause = shared->pause,
 				      .context = shared->context};
 

@@ -1,5 +1,7 @@
 #include "collect/snapshot_extras.h"
 
+#include "base/ticks.h"
+
 #define MILLISECOND UINT64_C(1000000)
 
 /* What reading smaps_rollup costs, and stalls the target's own mapping calls for. */
@@ -16,8 +18,11 @@
 #define SHARES_EXIT_NS (2 * MILLISECOND)
 #define SHARES_REQUEST_NS (100 * MILLISECOND)
 
-/* The inside of a Go heap: one that ends waits for it. */
+/* The inside of a Go heap. One that ends waits for its last snapshot for a tenth of its life, and
+ * for 20 ms at least, unless it was asked not to: half of that is for the pages. */
 #define GO_HEAP_EXIT_NS (10 * MILLISECOND)
+#define GO_HEAP_EXIT_PART 20u
+#define GO_HEAP_EXIT_MOST_NS (250 * MILLISECOND)
 #define GO_HEAP_REQUEST_NS (1000 * MILLISECOND)
 
 /* Pss, where other processes of the tree may share pages. The process's mapping calls wait for one
@@ -76,12 +81,24 @@ vmt_snapshot_extras_shares(const struct vmt_traced *process, const struct vmt_sh
 	}
 }
 
+static uint64_t
+go_heap_exit_ns(const struct vmt_traced *process, uint64_t now_ns)
+{
+	uint64_t began_ns = process->layout.clock_start.monotonic_ns;
+	uint64_t part_ns = now_ns > began_ns ? (now_ns - began_ns) / GO_HEAP_EXIT_PART : 0;
+
+	if (part_ns > GO_HEAP_EXIT_MOST_NS)
+		return GO_HEAP_EXIT_MOST_NS;
+	return part_ns > GO_HEAP_EXIT_NS ? part_ns : GO_HEAP_EXIT_NS;
+}
+
 uint64_t
-vmt_snapshot_extras_go_heap_ns(const struct vmt_shared *shared, uint32_t reason)
+vmt_snapshot_extras_go_heap_ns(const struct vmt_traced *process, const struct vmt_shared *shared,
+			       uint32_t reason)
 {
 	switch (reason) {
 	case VMT_SNAPSHOT_EXIT:
-		return GO_HEAP_EXIT_NS;
+		return go_heap_exit_ns(process, vmt_ticks_monotonic_ns());
 	case VMT_SNAPSHOT_REQUEST:
 		return GO_HEAP_REQUEST_NS;
 	default:

@@ -19,6 +19,7 @@ bool vmt_snapshot_extras_shares(const struct vmt_traced *process, const struct v
 				uint32_t reason);
 
 /* How long reading the inside of a Go heap may take, CPU time; likewise. */
-uint64_t vmt_snapshot_extras_go_heap_ns(const struct vmt_shared *shared, uint32_t reason);
+uint64_t vmt_snapshot_extras_go_heap_ns(const struct vmt_traced *process,
+					const struct vmt_shared *shared, uint32_t reason);
 
 #endif

@@ -16,6 +16,7 @@
 #include "collect/demand.h"
 #include "collect/drain.h"
 #include "collect/exit_status.h"
+#include "collect/go_heap_cost.h"
 #include "collect/head_writer.h"
 #include "collect/host.h"
 #include "collect/jit_copy.h"
@@ -100,6 +101,7 @@ struct vmt_sampling {
 	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */
 	uint64_t snapshot_rss_bytes; /* at the last snapshot */
 	struct vmt_demand demand;
+	struct vmt_go_heap_cost go_heap;
 	uint32_t snapshots;
 	uint64_t snapshots_skipped;
 	bool searched;	   /* the program's file, for the code of an allocator */
