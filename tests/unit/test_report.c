@@ -436,6 +436,49 @@ blind_spots_are_told(void **state)
 	build_trace_free(build);
 }
 
+static bool
+is_blind_spot(const struct vmt_report *report, const char *words)
+{
+	for (size_t i = 0; i < report->coverage.blind_spot_count; i++)
+		if (strstr(report->coverage.blind_spots[i], words))
+			return true;
+	return false;
+}
+
+/* What is put into one program does not go on to the next. */
+static void
+programs_that_an_injected_one_starts_are_told(void **state)
+{
+	static const struct {
+		uint32_t notes;
+		bool lacks_static;
+		bool lacks_all;
+	} cases[] = {
+	    {0, false, false},
+	    {VMT_NOTE_INJECTED, true, false},
+	    {VMT_NOTE_INJECTED | VMT_NOTE_ATTACHED, false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vmt_head head;
+		struct build_trace *build;
+		struct vmt_report *report;
+
+		build_trace_default_head(&head);
+		head.notes = cases[i].notes;
+		build = build_trace_new(&head);
+		report = report_of(build, VMT_AT_PEAK, 0);
+		assert_int_equal(is_blind_spot(report, "that load no library either are not"),
+				 cases[i].lacks_static);
+		assert_int_equal(is_blind_spot(report, "fork children of the process, the "
+						       "programs that it starts"),
+				 cases[i].lacks_all);
+		vmt_report_free(report);
+		build_trace_free(build);
+	}
+}
+
 static void
 processes_without_a_trace_are_told(void **state)
 {
@@ -576,6 +619,7 @@ main(void)
 	    cmocka_unit_test(snapshots_of_mappings_alone_tell_no_rss),
 	    cmocka_unit_test(what_is_held_is_told_without_a_snapshot),
 	    cmocka_unit_test(blind_spots_are_told),
+	    cmocka_unit_test(programs_that_an_injected_one_starts_are_told),
 	    cmocka_unit_test(processes_without_a_trace_are_told),
 	    cmocka_unit_test(modules_are_placed_by_their_table_when_events_are_lost),
 	    cmocka_unit_test(a_file_that_is_no_trace_is_an_error),

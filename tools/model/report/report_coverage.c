@@ -263,6 +263,22 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 	return 0;
 }
 
+/* Put into one program: nothing hands the recorder on to the next. */
+static int
+add_started(struct vmt_report_draft *draft, uint32_t notes)
+{
+	if (!(notes & VMT_NOTE_INJECTED))
+		return 0;
+	if (notes & VMT_NOTE_ATTACHED)
+		return vmt_report_coverage_add(
+		    draft, "fork children of the process, the programs that it starts, and what it "
+			   "becomes by exec are not recorded: they have no traces");
+	return vmt_report_coverage_add(
+	    draft, "of the programs that it starts or becomes by exec, those that load no library "
+		   "either are not recorded: they have no traces. Others are if LD_PRELOAD reaches "
+		   "them");
+}
+
 /* An allocator in the program's own code. */
 static int
 add_heap_functions(struct vmt_report_draft *draft, const struct vmt_head *head)
@@ -449,6 +465,8 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 		status = add_untraced(draft);
 	if (!status)
 		status = add_malloc(draft, head);
+	if (!status)
+		status = add_started(draft, head->notes);
 	if (!status)
 		status = add_heap_functions(draft, head);
 	if (!status)
