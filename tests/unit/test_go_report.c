@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include "format/go_heap.h"
 #include "tools/model/report/report_build.h"
 
 #define PAGE UINT64_C(4096)
@@ -240,6 +241,171 @@ a_snapshot_says_of_what_it_does_not_know_the_use(void **state)
 	vmt_report_free(report);
 }
 
+#define ARENA (BASE + (UINT64_C(256) << 20))
+
+/* Two pages that nothing explains, one of them resident. */
+static void
+add_unexplained(struct build_trace *build, uint32_t index, uint64_t ms)
+{
+	const struct vmt_run run = {ARENA, PAGE, VMT_RUN_PRESENT};
+	const struct build_mapping part = {
+	    .mapping = {.start = ARENA,
+			.end = ARENA + 2 * PAGE,
+			.protection = PROT_READ | PROT_WRITE},
+	    .runs = &run,
+	    .run_count = 1,
+	};
+	const struct vmt_snapshot_head head = {
+	    .time = AT(ms),
+	    .index = index,
+	    .source = VMT_RESIDENCY_PAGEMAP_SCAN,
+	    .reason = VMT_SNAPSHOT_PERIODIC,
+	};
+
+	build_trace_snapshot(build, &head, &part, 1);
+}
+
+/* Of one range and nothing in it; or of what was too dear. */
+static void
+add_heap(struct build_trace *build, uint32_t snapshot, uint64_t ms, bool is_read)
+{
+	const struct vmt_go_heap_head head = {
+	    .time = AT(ms),
+	    .snapshot = snapshot,
+	    .flags = is_read ? 0 : VMT_GO_HEAP_TOO_DEAR,
+	    .spans_known = 70000,
+	    .ranges = is_read,
+	};
+	const struct vmt_go_run range = {ARENA, UINT64_C(4) << 20};
+	const struct vmt_chunk chunk = {
+	    .kind = VMT_CHUNK_GO_HEAP,
+	    .record_bytes = sizeof(head),
+	    .time_min = AT(ms),
+	    .time_max = AT(ms),
+	};
+	unsigned char payload[sizeof(head) + VMT_GO_HEAP_ROW_MAX_BYTES];
+	unsigned char *end = payload + sizeof(head);
+	struct vmt_go_heap_coder coder;
+
+	memcpy(payload, &head, sizeof(head));
+	vmt_go_heap_begin(&coder);
+	if (is_read)
+		end = vmt_go_heap_put_run(&coder, end, &range);
+	build_trace_chunk(build, &chunk, payload, (size_t)(end - payload));
+}
+
+/* Three snapshots; which of them have the inside of the heap. */
+static struct vmt_report *
+report_of_heaps(bool first, bool second, bool third, enum vmt_end end)
+{
+	struct vmt_report_options options = {.at = VMT_AT_END, .symbols = true};
+	const bool is_read[] = {first, second, third};
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_go *go = &build_trace_head(build)->go;
+	struct vmt_report *report;
+	struct vmt_err err = {{0}};
+	char path[BUILD_PATH_BYTES];
+	int fd;
+
+	strcpy(go->version, "go1.24.4");
+	add_site(go, "runtime.sysMmap", false, "no runtime/cgo");
+	for (uint32_t i = 0; i < 3; i++) {
+		add_heap(build, i, 10 * (i + 1), is_read[i]);
+		add_unexplained(build, i, 10 * (i + 1));
+	}
+	if (end != VMT_END_RUNNING)
+		build_trace_end(build, end, 0, AT(40));
+	fd = build_trace_memfd(build, path);
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
+	close(fd);
+	build_trace_free(build);
+	return report;
+}
+
+/* Where none of the runtime's calls is recorded, what was read of its heap tells where it is. */
+static void
+what_was_read_of_a_heap_tells_where_it_is(void **state)
+{
+	struct vmt_report *report = report_of_heaps(true, true, true, VMT_END_EXIT);
+
+	(void)state;
+	assert_int_equal(committed_of(report, "Go heap"), PAGE);
+	assert_int_equal(committed_of(report, "unattributed"), 0);
+	assert_int_equal(report->go.go_bytes, PAGE);
+	assert_true(report->go.heap_alone);
+	assert_false(report->go.unseen);
+	assert_false(has_blind_spot(report, "not told apart"));
+	vmt_report_free(report);
+}
+
+static void
+the_nearest_snapshot_that_has_the_heap_is_named(void **state)
+{
+	struct vmt_report *report = report_of_heaps(true, true, false, VMT_END_EXIT);
+
+	(void)state;
+	assert_true(report->go.unseen);
+	assert_int_equal(committed_of(report, "unattributed"), PAGE);
+	assert_true(has_blind_spot(report, "70000 spans"));
+	assert_true(has_blind_spot(report, "The nearest snapshot that has it: --at 20000us"));
+	vmt_report_free(report);
+	report = report_of_heaps(true, false, false, VMT_END_EXIT);
+	assert_true(has_blind_spot(report, "--at 10000us"));
+	vmt_report_free(report);
+	report = report_of_heaps(false, false, false, VMT_END_EXIT);
+	assert_true(has_blind_spot(report, "not told apart"));
+	assert_false(has_blind_spot(report, "--at"));
+	assert_false(has_blind_spot(report, "vmtrace snapshot"));
+	vmt_report_free(report);
+}
+
+/* Its runtime's call is known by what is on the stack, and the head says nothing of it. */
+static void
+a_runtime_of_a_library_is_said_to_be_unread(void **state)
+{
+	const uint64_t text = UINT64_C(0x7e0000000000);
+	const uint64_t frames[] = {text + 0x10, text + 0x20};
+	struct vmt_report_options options = {.at = VMT_AT_END, .symbols = true};
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_go_code_roles *code = &build_trace_head(build)->go_roles;
+	struct vmt_event events[] = {
+	    {.kind = VMT_EVENT_MODULE_LOAD,
+	     .time = AT(1),
+	     .address = text,
+	     .length = 0x1000,
+	     .argument_a = text,
+	     .argument_b = build_trace_module_at(build, "/srv/libgo.so", text, text + 0x1000)},
+	    {.kind = VMT_EVENT_MMAP,
+	     .time = AT(5),
+	     .thread = 7,
+	     .stack = build_trace_stack(build, frames, 2),
+	     .address = ARENA,
+	     .length = 2 * PAGE,
+	     .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+	     .protection = 3},
+	};
+	struct vmt_report *report;
+	struct vmt_err err = {{0}};
+	char path[BUILD_PATH_BYTES];
+	int fd;
+
+	(void)state;
+	code->text = text;
+	code->bytes = 0x1000;
+	assert_true(vmt_go_roles_add(code, 0, VMT_GO_ROLE_ARENA));
+	build_trace_events(build, BUILD_MAP_RING(0), events, 2);
+	add_unexplained(build, 0, 20);
+	build_trace_end(build, VMT_END_EXIT, 0, AT(40));
+	fd = build_trace_memfd(build, path);
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
+	close(fd);
+	build_trace_free(build);
+	assert_int_equal(committed_of(report, "Go heap"), PAGE);
+	assert_null(report->go.version);
+	assert_true(has_blind_spot(report, "Go's runtime in /srv/libgo.so was not read"));
+	vmt_report_free(report);
+}
+
 static void
 a_wild_head_does_no_harm(void **state)
 {
@@ -287,6 +453,9 @@ main(void)
 	    cmocka_unit_test(what_was_mapped_before_is_no_share),
 	    cmocka_unit_test(without_c_no_block_is_missed),
 	    cmocka_unit_test(a_snapshot_says_of_what_it_does_not_know_the_use),
+	    cmocka_unit_test(what_was_read_of_a_heap_tells_where_it_is),
+	    cmocka_unit_test(the_nearest_snapshot_that_has_the_heap_is_named),
+	    cmocka_unit_test(a_runtime_of_a_library_is_said_to_be_unread),
 	    cmocka_unit_test(a_wild_head_does_no_harm),
 	    cmocka_unit_test(without_go_nothing_is_said),
 	};

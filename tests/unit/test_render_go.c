@@ -414,6 +414,26 @@ what_was_mapped_before_is_no_share(void **state)
 	free(text);
 }
 
+/* The heap's own lists told where it is, and nothing tells what else is Go's. */
+static void
+a_heap_without_the_runtimes_calls_is_shown(void **state)
+{
+	struct vmt_report report = go_report();
+	char *text;
+
+	(void)state;
+	report.go.heap_alone = true;
+	text = print_text(&report);
+	assert_has(text, "the Go heap has");
+	assert_has(text, "Other memory of Go's runtime is under unattributed");
+	assert_null(strstr(text, "Go accounts"));
+	free(text);
+	text = print_json(&report);
+	assert_null(strstr(text, "\"rss_go_bytes\": null"));
+	assert_has(text, "\"rss_neither_bytes\": null");
+	free(text);
+}
+
 static void
 a_program_without_c_has_no_malloc(void **state)
 {
@@ -515,6 +535,7 @@ main(void)
 	    cmocka_unit_test(a_program_without_c_has_no_malloc),
 	    cmocka_unit_test(json_has_every_figure),
 	    cmocka_unit_test(without_go_nothing_is_said),
+	    cmocka_unit_test(a_heap_without_the_runtimes_calls_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,7 +123,8 @@ vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "rss_malloc_live_bytes", report->go.malloc_live_bytes, seen);
 	print_figure(emitter, "rss_malloc_retained_bytes", report->go.malloc_retained_bytes, seen);
 	print_figure(emitter, "rss_neither_bytes", report->go.neither_bytes,
-		     seen && !report->go.unseen && !report->go.is_partial);
+		     seen && !report->go.unseen && !report->go.is_partial &&
+			 !report->go.heap_alone);
 	print_over_time(emitter, report);
 	print_heap(emitter, report);
 	vmt_emitter_object_end(emitter);

@@ -49,7 +49,12 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 	vmt_units_bytes(rss, report->snapshot.rss_bytes);
 	vmt_units_bytes(go, report->go.go_bytes);
 	malloc_share(report, rest, sizeof(rest));
-	if (report->go.is_partial)
+	if (report->go.heap_alone)
+		snprintf(text, sizeof(text),
+			 "RSS is %s; the Go heap has %s of it. Other memory of Go's runtime is "
+			 "under unattributed: its calls were not recorded.",
+			 rss, go);
+	else if (report->go.is_partial)
 		snprintf(text, sizeof(text),
 			 "RSS is %s; at least %s of it is Go's. Other memory of Go's runtime%s may "
 			 "be part of \"anonymous memory\".",
@@ -84,7 +89,7 @@ sum_classes(const struct vmt_report *report, enum vmt_class_id first, enum vmt_c
 				add_class(sum, &report->classes[i]);
 				found = true;
 			}
-	return found || (!report->go.unseen && !report->go.is_partial);
+	return found || (!report->go.unseen && !report->go.is_partial && !report->go.heap_alone);
 }
 
 struct row {
@@ -297,7 +302,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 {
 	const uint64_t none = VMT_FIGURE_UNKNOWN;
 	bool counted = !report->go.uncounted;
-	bool whole = !report->go.unseen && !report->go.is_partial;
+	bool whole = !report->go.unseen && !report->go.is_partial && !report->go.heap_alone;
 	struct vmt_class all;
 	char text[128];
 

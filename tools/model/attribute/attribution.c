@@ -341,6 +341,8 @@ join(struct vmt_attribution *attribution, struct vmt_regions *regions,
 	vmt_heap_pages_own(regions, input->replay, input->resident);
 	if (options->has_go && options->earlier != VMT_EARLIER_LOADER)
 		vmt_earlier_find_go(regions);
+	if (options->go_heap)
+		attribution->go_claimed = vmt_go_pieces_claim(regions, options->go_heap);
 	vmt_heap_pages_find_arenas(regions, options->earlier != VMT_EARLIER_LOADER);
 	find_ended_stacks(regions, input->replay->threads);
 	find_guards(regions);

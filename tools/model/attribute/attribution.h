@@ -36,6 +36,7 @@ struct vmt_attribution {
 	struct vmt_committers committers;    /* by whose touches; none where no fault was sampled */
 	struct vmt_committers since; /* by the snapshot since which it is there; where asked for */
 	bool forked;
+	bool go_claimed; /* Go heap was told by what was read of the heap alone */
 };
 
 struct vmt_attribution_options {

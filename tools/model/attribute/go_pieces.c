@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define ARENA_BYTES (UINT64_C(64) << 20) /* runtime/malloc.go: heapArenaBytes */
+
 /* How far each list has been read. */
 struct cursors {
 	const struct vmt_go_heap *heap;
@@ -155,4 +157,37 @@ vmt_go_pieces_cut(struct vmt_regions *regions, const struct vmt_go_heap *heap,
 	vmt_regions_clear(regions);
 	*regions = cut;
 	return 0;
+}
+
+/* In the arenas that a range of the heap lies in: these are mapped whole, and grown into. */
+static bool
+is_in_heap(const struct vmt_region *region, const struct vmt_go_heap *heap)
+{
+	for (uint64_t i = 0; i < heap->head.ranges; i++) {
+		uint64_t start = heap->ranges[i].start & ~(ARENA_BYTES - 1);
+		uint64_t last =
+		    (heap->ranges[i].start + heap->ranges[i].bytes - 1) | (ARENA_BYTES - 1);
+
+		if (heap->ranges[i].bytes && region->start >= start && region->end - 1 <= last)
+			return true;
+	}
+	return false;
+}
+
+bool
+vmt_go_pieces_claim(struct vmt_regions *regions, const struct vmt_go_heap *heap)
+{
+	bool claimed = false;
+
+	for (size_t i = 0; i < regions->count; i++) {
+		struct vmt_region *region = &regions->items[i];
+
+		if (!region->open || region->has_blocks || region->heap || region->mapping->inode ||
+		    region->mapping->shared || !is_in_heap(region, heap))
+			continue;
+		region->class = VMT_CLASS_GO_HEAP;
+		region->open = false;
+		claimed = true;
+	}
+	return claimed;
 }

@@ -15,6 +15,10 @@
 #include "tools/model/attribute/regions.h"
 #include "tools/read/trace/go_heap_chunk.h"
 
+/* What lies in the arenas of the heap that was read, and that nothing else tells the owner of, is
+ * Go heap, as where the runtime's calls are not recorded. Whether there was any. */
+bool vmt_go_pieces_claim(struct vmt_regions *regions, const struct vmt_go_heap *heap);
+
 int vmt_go_pieces_cut(struct vmt_regions *regions, const struct vmt_go_heap *heap,
 		      const struct vmt_resident *resident, const struct vmt_touched *touched);
 

@@ -116,6 +116,15 @@ vmt_go_sites_several(const struct vmt_go_sites *owners)
 	return owners->several;
 }
 
+bool
+vmt_go_sites_module(const struct vmt_go_sites *owners, struct vmt_module *module)
+{
+	return owners->span &&
+	       vmt_trace_module(
+		   owners->input.trace,
+		   vmt_module_history_span(owners->input.history, owners->span)->module, module);
+}
+
 static bool
 make_room(struct vmt_go_sites *owners, uint32_t site)
 {

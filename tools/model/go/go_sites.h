@@ -28,6 +28,9 @@ void vmt_go_sites_free(struct vmt_go_sites *owners);
 /* Whether calls of Go runtimes in more than one file were judged. */
 bool vmt_go_sites_several(const struct vmt_go_sites *owners);
 
+/* The file that holds the runtime whose call was judged last. False: none was. */
+bool vmt_go_sites_module(const struct vmt_go_sites *owners, struct vmt_module *module);
+
 enum vmt_class_id vmt_go_sites_class(struct vmt_go_sites *owners, uint32_t site,
 				     enum vmt_class_id otherwise);
 

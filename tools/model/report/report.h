@@ -372,7 +372,8 @@ struct vmt_report {
 		char *version; /* NULL: no Go runtime in the process */
 		bool cgo;
 		bool stripped;
-		bool unseen; /* none of its calls was: what it mapped is unattributed */
+		bool unseen;	 /* none of its calls was: what it mapped is unattributed */
+		bool heap_alone; /* likewise, but for the heap: its own lists tell where it is */
 		/* Of what it mapped beside its arenas, part or all was not seen: it is in the class
 		 * of anonymous memory. */
 		bool is_partial;

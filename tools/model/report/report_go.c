@@ -184,6 +184,7 @@ fill_shares(struct vmt_report_draft *draft)
 		report->go.go_bytes += committed_of(draft, (enum vmt_class_id)i);
 	report->go.unseen = report->go.go_bytes == 0 && !has_patched_site(report);
 	report->go.is_partial = (vmt_trace_head(draft->trace)->notes & seen_late) != 0;
+	report->go.heap_alone = draft->attribution.go_claimed && !has_patched_site(report);
 	report->go.malloc_unseen = draft->blocks_unseen;
 	report->go.malloc_live_bytes = committed_of(draft, VMT_CLASS_MALLOC_LIVE);
 	report->go.malloc_retained_bytes = committed_of(draft, VMT_CLASS_MALLOC_RETAINED);
@@ -234,6 +235,21 @@ add_blind_spots(struct vmt_report_draft *draft, const struct vmt_go *go)
 	return status;
 }
 
+/* One that came with a library later on, of which the head knows nothing. */
+static int
+add_unread(struct vmt_report_draft *draft)
+{
+	struct vmt_module module;
+
+	if (!draft->go_owners || !vmt_go_sites_module(draft->go_owners, &module))
+		return 0;
+	return vmt_report_coverage_add(draft,
+				       "Go's runtime in %.*s was not read: only one that is there "
+				       "when the recording begins is. "
+				       "What it counts, and what its heap is used for, is unknown",
+				       (int)module.path_bytes, module.path);
+}
+
 int
 vmt_report_go_fill(struct vmt_report_draft *draft)
 {
@@ -242,7 +258,7 @@ vmt_report_go_fill(struct vmt_report_draft *draft)
 	int status;
 
 	if (!go->version[0])
-		return 0;
+		return add_unread(draft);
 	report->go.version = keep_text(draft, go->version);
 	if (!report->go.version)
 		return -ENOMEM;

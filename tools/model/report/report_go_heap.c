@@ -1,3 +1,4 @@
+#include "format/codec.h"
 #include "format/go_offsets.h"
 #include "tools/model/report/report_draft.h"
 
@@ -232,19 +233,79 @@ fill_heap(struct vmt_report_draft *draft)
 	return status ? status : name_creators(draft);
 }
 
+/* Whether the heap was read with this chunk's snapshot, and when that was. */
+static bool
+has_heap(const struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk,
+	 int64_t *time_ns)
+{
+	struct vmt_snapshot_head head;
+	struct vmt_err err = {{0}};
+	struct vmt_go_heap heap;
+	const unsigned char *bytes;
+	size_t length;
+	bool is_read;
+
+	if (chunk->header.kind != VMT_CHUNK_SNAPSHOT ||
+	    vmt_trace_payload(draft->trace, chunk, &bytes, &length, &err) ||
+	    vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) == 0 ||
+	    head.source == VMT_RESIDENCY_NONE)
+		return false;
+	*time_ns = vmt_trace_time_ns(draft->trace, head.time);
+	is_read = vmt_report_go_heap_read(draft, chunk, head.index, &heap) &&
+		  vmt_report_go_heap_is_read(&heap);
+	vmt_go_heap_chunk_free(&heap);
+	return is_read;
+}
+
+static int64_t
+distance_ns(int64_t a, int64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* Where the inside of the heap can be seen: the nearest snapshot that has it; else, of a process
+ * that runs, one that is taken now. */
+static void
+say_where(const struct vmt_report_draft *draft, char *text, size_t text_bytes)
+{
+	const struct vmt_report *report = &draft->report;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	int64_t best_ns = -1;
+	int64_t time_ns;
+
+	text[0] = '\0';
+	if (!draft->joined)
+		return;
+	for (size_t i = 0; i < count; i++)
+		if (has_heap(draft, &chunks[i], &time_ns) && time_ns >= 0 &&
+		    (best_ns < 0 || distance_ns(time_ns, report->snapshot.time_ns) <
+					distance_ns(best_ns, report->snapshot.time_ns)))
+			best_ns = time_ns;
+	if (best_ns >= 0)
+		snprintf(text, text_bytes, ". The nearest snapshot that has it: --at %" PRIi64 "us",
+			 (best_ns + 999) / 1000); /* not later than that is what --at takes */
+	else if (vmt_report_is_live(report) && draft->go_heap.spans)
+		snprintf(text, text_bytes, ". For a look at it now: vmtrace snapshot %" PRIu32,
+			 report->process.pid);
+}
+
 static int
 cover(struct vmt_report_draft *draft)
 {
 	const struct vmt_go_heap_head *head = &draft->go_heap.head;
 	const struct vmt_report *report = &draft->report;
+	char where[96];
 	int status = 0;
 
-	if (report->go.uncut)
+	if (report->go.uncut) {
+		say_where(draft, where, sizeof(where));
 		return vmt_report_coverage_add(
 		    draft,
 		    "what the Go heap is used for, goroutine stacks included, is not told apart: "
-		    "%s",
-		    report->go.uncut);
+		    "%s%s",
+		    report->go.uncut, where);
+	}
 	if (head->spans_unread)
 		status = vmt_report_coverage_add(draft,
 						 "%" PRIu64 " of the Go heap's %" PRIu64
