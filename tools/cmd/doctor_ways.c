@@ -1,6 +1,7 @@
 #include "inject/attach.h"
 #include "tools/cmd/doctor.h"
 #include "tools/cmd/mapped_trace.h"
+#include "tools/cmd/snapshot_modules.h"
 #include "tools/cmd/snapshot_take.h"
 
 #include <inttypes.h>
@@ -65,10 +66,30 @@ say_attach(struct vmt_doctor *doctor, uint32_t pid)
 	}
 }
 
+/* `record` looks for a runtime when it begins. */
+static void
+say_go_library(struct vmt_doctor *doctor, uint32_t pid)
+{
+	struct vmt_snapshot_modules modules;
+
+	vmt_snapshot_modules_find(&modules, pid);
+	if (modules.is_go && modules.go_library)
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_NOTE,
+		    "vmtrace snapshot reads them, and vmtrace record where the program "
+		    "is linked with that library",
+		    "Go's runtime came with %s: where the program loads that as it runs, "
+		    "vmtrace record does not read what the runtime counts and what its "
+		    "heap is used for",
+		    modules.go_library);
+	vmt_snapshot_modules_free(&modules);
+}
+
 /* One line each: what it needs, or why it can't be. That of the library is doctor_process.c's. */
 static void (*const ways[])(struct vmt_doctor *doctor, uint32_t pid) = {
     say_snapshot,
     say_attach,
+    say_go_library,
 };
 
 void

@@ -30,6 +30,8 @@ struct vmt_snapshot_module_file {
 	bool is_program;
 	bool is_known;
 	bool is_fixed; /* linked for the addresses that it has */
+	bool has_go;   /* Go's linker has left its note there */
+	bool is_go;    /* ... and `go` is of its runtime */
 	uint64_t low;
 	uint64_t high;
 	uint32_t build_id_bytes;
@@ -52,6 +54,25 @@ align4(uint64_t bytes)
 	return (bytes + 3) & ~UINT64_C(3);
 }
 
+#define NT_GO_BUILD_ID 4u /* cmd/link/internal/ld/elf.go: ELF_NOTE_GOBUILDID_TAG */
+
+static void
+keep_note(struct vmt_snapshot_module_file *file, const Elf64_Nhdr *note, const unsigned char *name,
+	  const unsigned char *content)
+{
+	if (note->n_namesz != 4)
+		return;
+	if (note->n_type == NT_GO_BUILD_ID && memcmp(name, "Go\0", 4) == 0)
+		file->has_go = true;
+	if (note->n_type != NT_GNU_BUILD_ID || memcmp(name, "GNU", 4) != 0 ||
+	    file->build_id_bytes != 0)
+		return;
+	file->build_id_bytes = note->n_descsz < sizeof(file->build_id)
+				   ? note->n_descsz
+				   : (uint32_t)sizeof(file->build_id);
+	memcpy(file->build_id, content, file->build_id_bytes);
+}
+
 static void
 read_notes(struct vmt_snapshot_module_file *file, int fd, const Elf64_Phdr *segment)
 {
@@ -69,14 +90,7 @@ read_notes(struct vmt_snapshot_module_file *file, int fd, const Elf64_Phdr *segm
 		content = at + sizeof(note) + align4(note.n_namesz);
 		if (content > (size_t)got || note.n_descsz > (size_t)got - content)
 			return;
-		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-		    memcmp(bytes + at + sizeof(note), "GNU", 4) == 0) {
-			file->build_id_bytes = note.n_descsz < sizeof(file->build_id)
-						   ? note.n_descsz
-						   : (uint32_t)sizeof(file->build_id);
-			memcpy(file->build_id, bytes + content, file->build_id_bytes);
-			return;
-		}
+		keep_note(file, &note, bytes + at + sizeof(note), bytes + content);
 		at = (size_t)(content + align4(note.n_descsz));
 	}
 }
@@ -92,7 +106,7 @@ read_segments(struct vmt_snapshot_module_file *file, int fd, const Elf64_Ehdr *h
 	    pread(fd, segments, bytes, (off_t)header->e_phoff) != (ssize_t)bytes)
 		return;
 	for (unsigned i = 0; i < header->e_phnum; i++) {
-		if (segments[i].p_type == PT_NOTE && file->build_id_bytes == 0)
+		if (segments[i].p_type == PT_NOTE)
 			read_notes(file, fd, &segments[i]);
 		if (segments[i].p_type != PT_LOAD ||
 		    __builtin_add_overflow(segments[i].p_vaddr, segments[i].p_memsz, &end))
@@ -185,10 +199,41 @@ read_file(const struct search *search, size_t i)
 		return;
 	if (pread(fd, &header, sizeof(header), 0) == sizeof(header) && is_elf(&header)) {
 		read_segments(file, fd, &header);
-		if (file->is_program && file->is_known)
-			read_go(search->go, fd, (size_t)status.st_size);
 	}
 	close(fd);
+}
+
+static void
+read_runtime(const struct search *search, size_t i)
+{
+	struct stat status;
+	int fd = search->files[i].is_known ? open_file(search, i, &status) : -1;
+
+	if (fd < 0)
+		return;
+	read_go(search->go, fd, (size_t)status.st_size);
+	search->files[i].is_go = search->go->version[0] != '\0';
+	close(fd);
+}
+
+/* The program's own, else that of the one library which brings one: of two, neither stands for
+ * both. */
+static void
+find_runtime(const struct search *search)
+{
+	size_t libraries = 0;
+	size_t last = 0;
+
+	for (size_t i = 0; i < search->modules->count; i++) {
+		if (search->files[i].is_program && search->go->version[0] == '\0')
+			read_runtime(search, i);
+		if (!search->files[i].is_program && search->files[i].has_go) {
+			libraries++;
+			last = i;
+		}
+	}
+	if (libraries == 1 && search->go->version[0] == '\0')
+		read_runtime(search, last);
 }
 
 /* A child that is killed by what it reads has told what it had read before. */
@@ -201,6 +246,7 @@ read_files(const struct search *search)
 		alarm(MOST_SECONDS);
 		for (size_t i = 0; i < search->modules->count; i++)
 			read_file(search, i);
+		find_runtime(search);
 		_exit(0);
 	}
 	/* Where SIGCHLD is ignored the child leaves nothing to wait for: ECHILD, when it has gone.
@@ -281,8 +327,10 @@ place(struct search *search)
 		    .high = file->high + bias,
 		    .bias = bias,
 		};
-		if (file->is_program)
+		if (file->is_go) {
 			place_go(modules, search->go, bias);
+			modules->go_library = file->is_program ? NULL : modules->paths[i];
+		}
 	}
 	modules->all_count = known;
 }

@@ -22,7 +22,8 @@ struct vmt_snapshot_modules {
 	struct vmt_module *all; /* where each lies in the process */
 	size_t all_count;
 	bool is_go;
-	struct vmt_go go; /* addresses in the process */
+	struct vmt_go go;	/* addresses in the process */
+	const char *go_library; /* what brings that runtime; NULL: the program is Go */
 	/* What `all` points to: of all files that are mapped so. */
 	char **paths;
 	struct vmt_snapshot_module_file *files;
