@@ -358,9 +358,63 @@ check_offsets(const char *version)
 	run_free(&run);
 }
 
+/* What a library brings later on: a snapshot reads it, and a report says that it lacks it. */
+static void
+check_library(const char *version)
+{
+	static const char *const flags[] = {"-buildmode=c-shared", NULL};
+	const char *object = go_program(version, "shared", "so", flags);
+	const char *program = scratch_file("later");
+	const char *trace = scratch_file("later.vmt");
+	struct conversation talk;
+	struct run run;
+	char pid[16];
+	json_t *root, *go;
+
+	run_program(
+	    &run,
+	    (const char *const[]){"cc", "-o", program, "tests/go/shared/c/later.c", "-ldl", NULL},
+	    NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	converse_start(&talk, (const char *const[]){program, object, NULL}, NULL);
+	converse_read_line(&talk);
+	snprintf(pid, sizeof(pid), "%d", (int)talk.pid);
+	run_program(
+	    &run,
+	    (const char *const[]){built("vmtrace"), "snapshot", pid, "--format", "json", NULL},
+	    NULL);
+	assert_int_equal(run.exit_status, 0);
+	root = json_loads(run.out, 0, NULL);
+	assert_non_null(root);
+	go = member(root, "go");
+	assert_true(json_is_string(member(go, "version")));
+	assert_true(json_is_null(member(go, "uncut")));
+	assert_true(number(go, "total_bytes") > 16 * MIB); /* of what it let go of, too */
+	json_decref(root);
+	run_free(&run);
+	run_program(&run, (const char *const[]){built("vmtrace"), "doctor", pid, NULL}, NULL);
+	assert_true(says(run.out, "Go's runtime came with"));
+	run_free(&run);
+	assert_int_equal(converse_end(&talk), 0);
+
+	run_program(&run,
+		    (const char *const[]){"sh", "-c",
+					  "\"$0\" record -o \"$1\" -- \"$2\" \"$3\" <&-",
+					  built("vmtrace"), trace, program, object, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	run_program(&run, (const char *const[]){built("vmtrace"), "report", trace, NULL}, NULL);
+	assert_true(
+	    says(run.out, "was not read: only one that is there when the recording begins"));
+	run_free(&run);
+}
+
 #define TESTS(id, version)                                                                         \
 	TEST(ways, id, version)                                                                    \
 	TEST(stripped, id, version)                                                                \
+	TEST(library, id, version)                                                                 \
 	TEST(storm, id, version)                                                                   \
 	TEST(offsets, id, version)
 #define TEST GO_TEST_FUNCTION
