@@ -56,7 +56,6 @@ struct vmt_heap_hooks {
 	uint64_t stubs_bytes;
 };
 
-
 /* Takes the functions of a file, in addresses of the process. */
 void vmt_heap_hooks_collect(struct vmt_heap_hooks *hooks, const struct vmt_file *file,
 			    uint64_t bias);
