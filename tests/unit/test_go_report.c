@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include "base/procfs.h"
 #include "format/go_heap.h"
 #include "tools/model/report/report_build.h"
 
@@ -294,6 +295,20 @@ add_heap(struct build_trace *build, uint32_t snapshot, uint64_t ms, bool is_read
 	build_trace_chunk(build, &chunk, payload, (size_t)(end - payload));
 }
 
+/* The trace is of this process. */
+static void
+let_run(struct build_trace *build)
+{
+	struct vmt_procfs_stat stat;
+	int fd = vmt_procfs_open((uint32_t)getpid(), "stat");
+
+	assert_true(fd >= 0);
+	assert_true(vmt_procfs_read_stat(fd, &stat));
+	close(fd);
+	build_trace_head(build)->pid = (uint32_t)getpid();
+	build_trace_head(build)->start_ticks = stat.start_ticks;
+}
+
 /* Three snapshots; which of them have the inside of the heap. */
 static struct vmt_report *
 report_of_heaps(bool first, bool second, bool third, enum vmt_end end)
@@ -313,7 +328,9 @@ report_of_heaps(bool first, bool second, bool third, enum vmt_end end)
 		add_heap(build, i, 10 * (i + 1), is_read[i]);
 		add_unexplained(build, i, 10 * (i + 1));
 	}
-	if (end != VMT_END_RUNNING)
+	if (end == VMT_END_RUNNING)
+		let_run(build);
+	else
 		build_trace_end(build, end, 0, AT(40));
 	fd = build_trace_memfd(build, path);
 	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
@@ -342,6 +359,7 @@ static void
 the_nearest_snapshot_that_has_the_heap_is_named(void **state)
 {
 	struct vmt_report *report = report_of_heaps(true, true, false, VMT_END_EXIT);
+	char words[64];
 
 	(void)state;
 	assert_true(report->go.unseen);
@@ -356,6 +374,11 @@ the_nearest_snapshot_that_has_the_heap_is_named(void **state)
 	assert_true(has_blind_spot(report, "not told apart"));
 	assert_false(has_blind_spot(report, "--at"));
 	assert_false(has_blind_spot(report, "vmtrace snapshot"));
+	vmt_report_free(report);
+	report = report_of_heaps(true, false, false, VMT_END_RUNNING);
+	snprintf(words, sizeof(words), "vmtrace snapshot %d", (int)getpid());
+	assert_true(has_blind_spot(report, words));
+	assert_false(has_blind_spot(report, "--at"));
 	vmt_report_free(report);
 }
 

@@ -263,8 +263,8 @@ distance_ns(int64_t a, int64_t b)
 	return a > b ? a - b : b - a;
 }
 
-/* Where the inside of the heap can be seen: the nearest snapshot that has it; else, of a process
- * that runs, one that is taken now. */
+/* Where the inside of the heap can be seen: of a process that runs, in a snapshot that is taken
+ * now; else in the nearest that has it. */
 static void
 say_where(const struct vmt_report_draft *draft, char *text, size_t text_bytes)
 {
@@ -277,6 +277,11 @@ say_where(const struct vmt_report_draft *draft, char *text, size_t text_bytes)
 	text[0] = '\0';
 	if (!draft->joined)
 		return;
+	if (strcmp(report->process.end, "running") == 0 && draft->go_heap.spans) {
+		snprintf(text, text_bytes, ". For a look at it now: vmtrace snapshot %" PRIu32,
+			 report->process.pid);
+		return;
+	}
 	for (size_t i = 0; i < count; i++)
 		if (has_heap(draft, &chunks[i], &time_ns) && time_ns >= 0 &&
 		    (best_ns < 0 || distance_ns(time_ns, report->snapshot.time_ns) <
@@ -285,9 +290,6 @@ say_where(const struct vmt_report_draft *draft, char *text, size_t text_bytes)
 	if (best_ns >= 0)
 		snprintf(text, text_bytes, ". The nearest snapshot that has it: --at %" PRIi64 "us",
 			 (best_ns + 999) / 1000); /* not later than that is what --at takes */
-	else if (vmt_report_is_live(report) && draft->go_heap.spans)
-		snprintf(text, text_bytes, ". For a look at it now: vmtrace snapshot %" PRIu32,
-			 report->process.pid);
 }
 
 static int
