@@ -274,9 +274,10 @@ add_started(struct vmt_report_draft *draft, uint32_t notes)
 		    draft, "fork children of the process, the programs that it starts, and what it "
 			   "becomes by exec are not recorded: they have no traces");
 	return vmt_report_coverage_add(
-	    draft, "of the programs that it starts or becomes by exec, those that load no library "
-		   "either are not recorded: they have no traces. Others are if LD_PRELOAD reaches "
-		   "them");
+	    draft,
+	    "of the programs that it starts or becomes by exec, those that load no library "
+	    "either are not recorded: they have no traces. Others are only if LD_PRELOAD reaches "
+	    "them");
 }
 
 /* An allocator in the program's own code. */
