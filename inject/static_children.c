@@ -21,9 +21,9 @@
 #define LIBRARY "libvmtrace"
 #define PREFIX "VMTRACE_"
 #define SLEEP_NS UINT64_C(1000000000)
-#define LOOK_NS UINT64_C(5000000)    /* for an exec that failed */
-#define EXEC_NS UINT64_C(5000000000) /* from the answer to the exec */
-#define LET_GO_NS UINT64_C(1000000000)
+#define LOOK_NS UINT64_C(5000000)	/* for an exec that failed */
+#define EXEC_NS UINT64_C(5000000000)	/* from the answer to the exec */
+#define LET_GO_NS UINT64_C(10000000000) /* it stands until it is let go */
 #define ARGUMENTS_MAX_BYTES (UINT64_C(8) << 20)
 #define STACK_WORDS 512u
 #define SPARE_BYTES 16u /* more than in what strings are compared with */
@@ -210,6 +210,7 @@ static void
 attend(const struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
 {
 	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + EXEC_NS;
+	bool failed;
 	int status;
 
 	for (;;) {
@@ -226,7 +227,10 @@ attend(const struct vmt_static_children *children, const struct vmt_session_slot
 			pass_on(pid, status);
 		else if (result != -ETIMEDOUT)
 			return;
-		if (vmt_exec_request_has_failed(slot) || now_ns >= until_ns) {
+		failed = vmt_exec_request_has_failed(slot);
+		if (failed || now_ns >= until_ns) {
+			if (!failed)
+				vmt_atomic_add_relaxed(&children->session->execs_missed, 1);
 			let_go(pid);
 			return;
 		}
