@@ -32,4 +32,19 @@ vmt_near_place(uint64_t low, uint64_t high, uint64_t bytes, uint32_t attempt)
 	return (low - step - bytes) & ~(VMT_NEAR_PLACE_UNIT - 1);
 }
 
+/* ... of places above, for a program that is not low: of one the break grows there. */
+static inline uint64_t
+vmt_near_place_above(uint64_t low, uint64_t high, uint64_t bytes, uint32_t attempt)
+{
+	uint64_t step = VMT_NEAR_PLACE_UNIT;
+	uint64_t place;
+
+	while (attempt-- > 0 && step < VMT_NEAR_PLACE_LOW)
+		step += step / 2;
+	if (high <= VMT_NEAR_PLACE_LOW || step >= VMT_NEAR_PLACE_LOW)
+		return 0;
+	place = (high + step) & ~(VMT_NEAR_PLACE_UNIT - 1);
+	return place >= high && place + bytes - low <= VMT_NEAR_PLACE_HIGH ? place : 0;
+}
+
 #endif

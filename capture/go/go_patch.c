@@ -92,23 +92,34 @@ note(struct patcher *patcher, const char *symbol, uint64_t address, const char *
 }
 
 static unsigned char *
+map_at(uint64_t wish)
+{
+	void *page = vmt_sys_mmap((void *)wish, vmt_page_bytes, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (vmt_sys_failed(page))
+		return NULL;
+	if ((uint64_t)page == wish) {
+		vmt_own_memory_add(wish, vmt_page_bytes);
+		return page;
+	}
+	vmt_sys_munmap(page, vmt_page_bytes);
+	return NULL;
+}
+
+/* Above where all below is taken: newer runtimes reserve more than 1 GiB right below a library. */
+static unsigned char *
 map_near(uint64_t low, uint64_t high)
 {
+	unsigned char *page = NULL;
 	uint64_t wish;
 
-	for (uint32_t i = 0; (wish = vmt_near_place(low, high, vmt_page_bytes, i)) != 0; i++) {
-		void *page = vmt_sys_mmap((void *)wish, vmt_page_bytes, PROT_READ | PROT_WRITE,
-					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-
-		if (vmt_sys_failed(page))
-			continue;
-		if ((uint64_t)page == wish) {
-			vmt_own_memory_add(wish, vmt_page_bytes);
-			return page;
-		}
-		vmt_sys_munmap(page, vmt_page_bytes);
-	}
-	return NULL;
+	for (uint32_t i = 0; !page && (wish = vmt_near_place(low, high, vmt_page_bytes, i)); i++)
+		page = map_at(wish);
+	for (uint32_t i = 0; !page && (wish = vmt_near_place_above(low, high, vmt_page_bytes, i));
+	     i++)
+		page = map_at(wish);
+	return page;
 }
 
 /* Machine code at a place that it is to run at. */
