@@ -254,6 +254,7 @@ vmt_attach_run(struct vmt_attach *attach)
 
 	attach->why[0] = '\0';
 	done = run(&job);
+	attach->is_held = job.stop.held > 0;
 	vmt_target_close(&job.target);
 	vmt_attach_stop_close(&job.stop);
 	return done;

@@ -21,8 +21,9 @@
 
 /* True: it is recorded. False: it goes on as it would have, and `why` says why: as if nothing had
  * been done; but where the recorder has begun to run there and gave no answer, for 20 s or ever,
- * its mappings stay, unused, and a file that it had open just then; `why` says that too. The caller
- * closes it in any case. */
+ * its mappings stay, unused, and a file that it had open just then; `why` says that too. Where
+ * is_held is set as well this process has to end soon: a thread stands when it comes to its stop,
+ * until then. The caller closes it in any case. */
 bool vmt_attach_run(struct vmt_attach *attach);
 
 /* Whether vmt_attach_run can be tried, as far as it is known without a stop: by pid alone, which is

@@ -11,11 +11,12 @@
 #define FIRST_PAUSE_NS UINT64_C(500000)
 #define LONGEST_PAUSE_NS UINT64_C(200000000)
 #define LET_GO_NS UINT64_C(1000000)
+#define PATIENCE_NS UINT64_C(10000000000)
 
 int
 vmt_attach_stop_open(struct vmt_attach_stop *stop, const struct vmt_target *target)
 {
-	*stop = (struct vmt_attach_stop){.target = target};
+	*stop = (struct vmt_attach_stop){.target = target, .patience_ns = PATIENCE_NS};
 	return vmt_return_frame_find(&stop->frame, target);
 }
 
@@ -79,7 +80,10 @@ choose_agent(struct vmt_attach_stop *stop)
 uint64_t
 vmt_attach_stop_let_go(struct vmt_attach_stop *stop)
 {
-	while (vmt_stopped_threads_let_go(&stop->threads) > 0)
+	uint64_t deadline_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + stop->patience_ns;
+
+	while ((stop->held = vmt_stopped_threads_let_go(&stop->threads)) > 0 &&
+	       vmt_sys_clock_ns(CLOCK_MONOTONIC) < deadline_ns)
 		pause_for(LET_GO_NS);
 	return vmt_sys_clock_ns(CLOCK_MONOTONIC) - stop->began_ns;
 }
@@ -120,6 +124,8 @@ vmt_attach_stop_run(struct vmt_attach_stop *stop,
 		bool last = i + 1 == ATTEMPTS;
 		int result = try_once(stop, check, context, last);
 
+		if (stop->held > 0)
+			return -ETIMEDOUT;
 		timeouts += result == -ETIMEDOUT;
 		if (last || timeouts == TIMEOUTS ||
 		    (result != -EBUSY && result != -EDEADLK && result != -ETIMEDOUT))

@@ -11,6 +11,7 @@
 #include "inject/blob_placement.h"
 #include "inject/why.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -33,7 +34,9 @@ struct vmt_attach {
 	char why[VMT_WHY_BYTES]; /* it is not recorded; else empty */
 	uint64_t stopped_ns;	 /* for how long its threads stood, all in all */
 	uint32_t threads;
-	size_t calls; /* system calls in its code that are led to the recorder */
+	bool is_held;	  /* a thread of it can't be let go but by this process's end */
+	bool is_put_back; /* its code is what it was, though it may not have been left */
+	size_t calls;	  /* system calls in its code that are led to the recorder */
 
 	/* What is needed to leave it again. */
 	struct vmt_blob_placement placement;

@@ -44,6 +44,7 @@ check(void *context, const struct vmt_stopped_threads *threads, bool last)
 	result = vmt_leave_undo(job->attach, &job->target);
 	if (result < 0)
 		return result;
+	job->attach->is_put_back = true;
 	job->is_mute = job->stop.agent == 0 || vmt_attach_obstacle_has_filter(job->stop.agent);
 	if (job->is_mute)
 		return 0;
@@ -54,11 +55,18 @@ check(void *context, const struct vmt_stopped_threads *threads, bool last)
 	return job->is_quiet || last ? 0 : -EBUSY;
 }
 
+/* It may have been put back by an attempt before the one that failed, or by an earlier call. */
+static enum vmt_detach_result
+failed(const struct job *job)
+{
+	return job->attach->is_put_back ? VMT_DETACH_STAYS : VMT_DETACH_FAILED;
+}
+
 static enum vmt_detach_result
 fail(struct job *job, const char *what, int error)
 {
 	(void)vmt_why_put(job->attach->why, what, error);
-	return VMT_DETACH_FAILED;
+	return failed(job);
 }
 
 static enum vmt_detach_result
@@ -77,6 +85,8 @@ leave(struct job *job)
 		return fail(job, "it did not come back from its last call", 0);
 	if (error < 0)
 		return fail(job, "no call can be made in it", error);
+	if (left < 0)
+		return fail(job, "the recorder did not end in it", left);
 	return left == 1 ? VMT_DETACH_DONE : VMT_DETACH_STAYS;
 }
 
@@ -97,7 +107,7 @@ run(struct job *job)
 		return VMT_DETACH_GONE;
 	if (error < 0) {
 		vmt_attach_obstacle_explain(job->attach->pid, error, job->attach->why);
-		return VMT_DETACH_FAILED;
+		return failed(job);
 	}
 	result = job->is_mute ? VMT_DETACH_MUTE : leave(job);
 	job->attach->stopped_ns = vmt_attach_stop_let_go(&job->stop);
@@ -112,6 +122,7 @@ vmt_detach_run(struct vmt_attach *attach)
 
 	attach->why[0] = '\0';
 	result = run(&job);
+	attach->is_held = job.stop.held > 0;
 	vmt_target_close(&job.target);
 	vmt_attach_stop_close(&job.stop);
 	return result;

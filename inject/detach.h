@@ -3,8 +3,9 @@
  *
  * The program's code is put back first. Then a moment is awaited, for a bounded time, in which no
  * thread is in the recorder: its mappings go, all of them. Else they stay, unused. The trace says
- * that its process was left. Should this process die meanwhile, the program goes on, with some of
- * it done.
+ * that its process was left. Where not even the recording could be ended, parameters.state is not
+ * VMT_BLOB_ENDED, `why` says why, and this can be called again later; is_held: as for attach.h.
+ * Should this process die meanwhile, the program goes on, with some of it done.
  *
  * By the thread that attached. x86-64 alone.
  */
@@ -20,7 +21,7 @@ enum vmt_detach_result {
 	 * stack. Unused mappings stay, and it does not know that it was left. */
 	VMT_DETACH_MUTE,
 	VMT_DETACH_GONE,   /* it has ended, or has become another program */
-	VMT_DETACH_FAILED, /* `why` says why: it goes on being recorded */
+	VMT_DETACH_FAILED, /* `why` says why: its code was not put back, or in part */
 };
 
 enum vmt_detach_result vmt_detach_run(struct vmt_attach *attach);

@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Each try may stop the program's threads several times. */
+#define RETRY_NS UINT64_C(5000000000)
+
 struct recording {
 	struct vmt_record_attach *job;
 	struct vmt_record_session session;
@@ -22,6 +25,7 @@ struct recording {
 	char *settings;
 	struct vmt_zstd_packer *packer;
 	uint64_t start_ns;
+	uint64_t next_try_ns;
 	bool has_left; /* or can't */
 	bool is_left_mute;
 	bool has_failed;
@@ -45,65 +49,96 @@ put_recorder(struct vmt_attach *attach)
 	return other ? vmt_why_put(attach->why, other, 0) : vmt_attach_run(attach);
 }
 
-static bool
-attach(struct recording *recording)
+/* 1: it is recorded; 0: it can't be. Negative errno: nor may it be watched. */
+static int
+attach(struct recording *recording, struct vmt_err *err)
 {
 	struct vmt_attach *attach = recording->attach;
+	uint32_t pid = recording->job->pid;
 
-	attach->pid = (pid_t)recording->job->pid;
+	attach->pid = (pid_t)pid;
 	attach->blob = vmt_blob_embed;
 	attach->blob_bytes = (uintptr_t)vmt_blob_embed_end - (uintptr_t)vmt_blob_embed;
 	attach->settings = recording->settings;
 	if (!put_recorder(attach)) {
+		if (attach->is_held)
+			return vmt_err_set(
+			    err, ETIMEDOUT,
+			    "process %" PRIu32
+			    ": a thread does not come to a stop, and is not held once "
+			    "vmtrace has ended",
+			    pid);
 		fprintf(stderr, "vmtrace: the calls of process %" PRIu32 " can't be recorded: %s\n",
-			recording->job->pid, attach->why);
-		return false;
+			pid, attach->why);
+		return 0;
 	}
 	recording->start_ns = vmt_launch_now_ns();
-	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code",
-		recording->job->pid, attach->calls);
+	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code", pid,
+		attach->calls);
 	if (attach->images.calls_left != 0)
 		fprintf(stderr, ", but not %" PRIu64 " near which no memory is free",
 			attach->images.calls_left);
 	fprintf(stderr, "%s\n", recording->job->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "");
-	return true;
+	return 1;
+}
+
+/* The kernel lets a thread go whose tracer has ended. */
+static void
+end_at_once(struct recording *recording)
+{
+	fprintf(stderr,
+		"vmtrace: process %" PRIu32
+		": a thread does not come to a stop, and is not held once vmtrace has ended%s\n",
+		recording->job->pid,
+		recording->attach->is_put_back
+		    ? "; its code is put back, unused mappings stay in it"
+		    : "; its calls go on through the recorder");
+	vmt_record_session_close(&recording->session);
+	exit(EXIT_FAILURE);
+}
+
+/* It is tried again. From now on signals end vmtrace. */
+static void
+say_failed(struct recording *recording, bool is_last)
+{
+	if (!recording->has_failed)
+		fprintf(stderr, "vmtrace: process %" PRIu32 " can't be left%s: %s; %s%s\n",
+			recording->job->pid, is_last ? "" : " yet", recording->attach->why,
+			recording->attach->is_put_back
+			    ? "its code is put back, unused mappings stay in it"
+			    : "its calls may go on through the recorder",
+			is_last ? "" : "; another signal ends vmtrace");
+	recording->has_failed = true;
+	vmt_stop_signals_let_go();
+	recording->next_try_ns = vmt_launch_now_ns() + RETRY_NS;
 }
 
 static void
-leave(struct recording *recording)
+leave(struct recording *recording, bool is_last)
 {
-	uint32_t pid = recording->job->pid;
+	const struct vmt_attach *attach = recording->attach;
+	enum vmt_detach_result result = vmt_detach_run(recording->attach);
 
-	switch (vmt_detach_run(recording->attach)) {
-	case VMT_DETACH_STAYS:
+	if (attach->is_held)
+		end_at_once(recording);
+	if (result == VMT_DETACH_FAILED ||
+	    (result == VMT_DETACH_STAYS && attach->parameters.state != VMT_BLOB_ENDED)) {
+		say_failed(recording, is_last);
+		return;
+	}
+	if (result == VMT_DETACH_STAYS)
 		fprintf(stderr,
 			"vmtrace: left process %" PRIu32
 			"; unused mappings stay in it, as a thread may come back to them\n",
-			pid);
-		break;
-	case VMT_DETACH_MUTE:
+			recording->job->pid);
+	if (result == VMT_DETACH_MUTE)
 		fprintf(
 		    stderr,
 		    "vmtrace: left process %" PRIu32
 		    "; its code is as before, and unused mappings stay in it, as no call can be "
 		    "made there\n",
-		    pid);
-		recording->is_left_mute = true;
-		break;
-	case VMT_DETACH_FAILED:
-		if (!recording->has_failed)
-			fprintf(stderr,
-				"vmtrace: process %" PRIu32
-				" can't be left yet: %s; another signal ends vmtrace, and its "
-				"calls go on through the recorder\n",
-				pid, recording->attach->why);
-		recording->has_failed = true;
-		vmt_stop_signals_let_go();
-		return;
-	case VMT_DETACH_DONE:
-	case VMT_DETACH_GONE:
-		break;
-	}
+		    recording->job->pid);
+	recording->is_left_mute = result == VMT_DETACH_MUTE;
 	recording->has_left = true;
 }
 
@@ -112,10 +147,12 @@ static bool
 expects_more(void *context)
 {
 	struct recording *recording = context;
-	bool is_time = vmt_launch_now_ns() - recording->start_ns >= recording->job->for_ns;
+	uint64_t now_ns = vmt_launch_now_ns();
+	bool is_time = now_ns - recording->start_ns >= recording->job->for_ns;
 
-	if (!recording->has_left && (is_time || vmt_stop_signals_came()))
-		leave(recording);
+	if (!recording->has_left && now_ns >= recording->next_try_ns &&
+	    (is_time || vmt_stop_signals_came()))
+		leave(recording, false);
 	return false;
 }
 
@@ -164,7 +201,7 @@ collect(struct recording *recording)
 	result = vmt_collector_run(recording->session.shared, &host);
 	vmt_zstd_packer_free(recording->packer);
 	if (!recording->has_left)
-		leave(recording);
+		leave(recording, true);
 	return result;
 }
 
@@ -180,8 +217,9 @@ run(struct recording *recording, bool *done, struct vmt_err *err)
 	if (!recording->settings)
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	vmt_stop_signals_catch();
-	if (!attach(recording))
-		return 0;
+	result = attach(recording, err);
+	if (result <= 0)
+		return result;
 	*done = true;
 	result = collect(recording);
 	recording->job->lasted_ns = vmt_launch_now_ns() - recording->start_ns;
