@@ -135,17 +135,29 @@ free_shape(struct shape *shape)
 	free(shape->maps);
 }
 
+static const struct code *
+find_code(const struct shape *shape, const struct code *wanted)
+{
+	for (size_t i = 0; i < shape->codes; i++)
+		if (shape->code[i].low == wanted->low && shape->code[i].high == wanted->high)
+			return &shape->code[i];
+	return NULL;
+}
+
+/* stays: the recorder's own mappings were left there. */
 static void
-assert_same_shape(const struct shape *before, const struct shape *after)
+assert_same_shape(const struct shape *before, const struct shape *after, bool stays)
 {
 	assert_string_equal(after->status, before->status);
 	assert_int_equal(after->descriptors, before->descriptors);
-	assert_int_equal(after->codes, before->codes);
+	if (!stays)
+		assert_int_equal(after->codes, before->codes);
 	for (size_t i = 0; i < before->codes; i++) {
-		assert_true(after->code[i].low == before->code[i].low &&
-			    after->code[i].high == before->code[i].high);
-		assert_memory_equal(after->code[i].bytes, before->code[i].bytes,
-				    before->code[i].high - before->code[i].low);
+		const struct code *code = &before->code[i];
+		const struct code *now = find_code(after, code);
+
+		assert_non_null(now);
+		assert_memory_equal(now->bytes, code->bytes, code->high - code->low);
 	}
 }
 
@@ -207,17 +219,39 @@ start_recording(struct conversation *talk, pid_t pid, const char *trace)
 	assert_non_null(strstr(talk->line, "recording process"));
 }
 
-static void
+/* Whether it says that its mappings stay: no moment came in which no thread was in the recorder. */
+static bool
 end_recording(struct conversation *talk)
 {
+	size_t used = 0;
+	ssize_t got;
+
 	assert_int_equal(kill(talk->pid, SIGINT), 0);
+	while (used < sizeof(talk->line) - 1 &&
+	       (got = read(talk->from, talk->line + used, sizeof(talk->line) - 1 - used)) > 0)
+		used += (size_t)got;
+	talk->line[used] = '\0';
 	assert_int_equal(converse_end(talk), 0);
+	return says(talk->line, "unused mappings stay in it") != NULL;
 }
 
 static const char *
 word(json_t *report, const char *key)
 {
 	return json_string_value(member(member(report, "process"), key));
+}
+
+/* What the collector could not take on a loaded machine is counted. */
+static void
+check_site(json_t *read, const char *function, int64_t meanwhile, int64_t dropped)
+{
+	int64_t count = site_sum(read, "mmap", function, "count");
+
+	assert_true(count <= meanwhile && count + dropped >= meanwhile);
+	assert_int_equal(site_sum(read, "mmap", function, "reserved_bytes"), count * MIB);
+	if (dropped == 0)
+		assert_in_range(site_sum(read, "mmap", function, "committed_bytes"),
+				meanwhile * MIB, meanwhile * MIB + 2 * MIB);
 }
 
 /* What it mapped meanwhile, by call site, and no more; what it had is a class of its own. */
@@ -228,12 +262,8 @@ check_growth(const char *trace, const char *function, int64_t earlier, int64_t m
 
 	check_report(read);
 	assert_string_equal(word(read, "end"), "stopped");
-	assert_int_equal(site_sum(read, "mmap", function, "count"), meanwhile);
-	assert_int_equal(site_sum(read, "mmap", function, "reserved_bytes"), meanwhile * MIB);
-	assert_in_range(site_sum(read, "mmap", function, "committed_bytes"), meanwhile * MIB,
-			meanwhile * MIB + 2 * MIB);
+	check_site(read, function, meanwhile, number(member(read, "loss"), "events_dropped"));
 	assert_true(class_committed(read, "anonymous memory") >= earlier * MIB);
-	assert_int_equal(number(member(read, "loss"), "events_dropped"), 0);
 	json_decref(read);
 }
 
@@ -243,6 +273,7 @@ check_attach_to(const char *const argv[], const char *function)
 	const char *trace = scratch_file("attached.vmt");
 	struct conversation program, talk;
 	struct shape before, after;
+	bool stays = false;
 
 	converse_start(&program, argv, NULL);
 	grow(&program, 5);
@@ -250,10 +281,10 @@ check_attach_to(const char *const argv[], const char *function)
 	for (int i = 0; i < 2; i++) {
 		start_recording(&talk, program.pid, trace);
 		grow(&program, 7);
-		end_recording(&talk);
+		stays |= end_recording(&talk);
 		check_growth(trace, function, 5, 7);
 		take_shape(&after, program.pid);
-		assert_same_shape(&before, &after);
+		assert_same_shape(&before, &after, stays);
 		free_shape(&after);
 	}
 	grow(&program, 3);
@@ -456,16 +487,17 @@ one_behind_a_filter(void **state)
 {
 	const struct life life = {"filter", live_behind_a_filter, LIFE_PLAIN};
 	pid_t child = life_start(&life);
-	char *status;
+	bool is_filtered = false;
 
 	(void)state;
-	do {
-		status = read_whole(child, "status");
-		if (strstr(status, "Seccomp:\t2"))
-			break;
+	for (int i = 0; !is_filtered && i < 20000; i++) {
+		char *status = read_whole(child, "status");
+
+		is_filtered = strstr(status, "Seccomp:\t2") != NULL;
 		free(status);
-	} while (true);
-	free(status);
+		usleep(1000);
+	}
+	assert_true(is_filtered);
 	expect_watched(child, "a filter of system calls (seccomp)");
 	assert_int_equal(life_end(child), 0);
 }
@@ -532,9 +564,11 @@ one_with_nothing_free_around_all_of_its_code(void **state)
 
 /* ---- whatever it is doing ---- */
 
-static void
+/* Whether it was recorded. */
+static bool
 run_command(pid_t pid)
 {
+	bool recorded;
 	char number[16];
 	struct run run;
 
@@ -543,7 +577,11 @@ run_command(pid_t pid)
 		    (const char *const[]){built("vmtrace"), "record", "-p", number, "--for", "20ms",
 					  "-o", scratch_file("life.vmt"), NULL},
 		    NULL);
+	recorded = says(run.err, "recording process") != NULL;
+	if (!recorded)
+		print_message("%s", run.err);
 	run_free(&run);
+	return recorded;
 }
 
 static void
@@ -567,8 +605,12 @@ whatever_it_does_goes_on(void **state)
 	for (size_t i = 0; i < LIVES; i++) {
 		pid_t child = life_start(&lives[i]);
 
-		run_command(child);
+		bool recorded = run_command(child);
+
 		assert_unharmed(&lives[i], child, 0);
+		/* A fork child may be in the way each time on a loaded machine. */
+		if (lives[i].kind != LIFE_CHANGES && lives[i].live != life_fork)
+			assert_true(recorded);
 	}
 }
 
