@@ -60,7 +60,7 @@ resolve(struct site *site)
 	    "capture/record/madvise.c",	     "preload/hooks/hooks_map.c",
 	    "preload/hooks/hooks_process.c", "preload/hooks/hooks_exec.c",
 	    "preload/hooks/hooks_syscall.c", "capture/entry/raw_entry.c",
-	    "capture/record/segments.c"};
+	    "capture/record/segments.c",     "capture/record/around_own.c"};
 
 	if (talk.pid == 0)
 		converse_start(&talk,
