@@ -25,10 +25,10 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    {"burst", "make_block", .3, 4688 * 8, 65536},
-    {"tiny", NULL, .15, INT64_C(1000000) * 23, 65536},
+    {"burst", "make_block", .5, 4688 * 8, 65536},
+    {"tiny", NULL, .25, INT64_C(1000000) * 23, 65536},
     {"frames", NULL, .1, 12 * 16, 65536},
-    {"thread", "make_block", .3, 4688 * 8, 65536},
+    {"thread", "make_block", .5, 4688 * 8, 65536},
 };
 
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
