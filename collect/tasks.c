@@ -1,27 +1,17 @@
 #include "collect/tasks.h"
 
 #include "base/assert.h"
+#include "base/assert.h"
+#include "base/listing.h"
 #include "base/procfs.h"
-#include "base/text.h"
 #include "collect/trace_clock.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 
 #define LISTING_BYTES 32768u
 #define MOST_TASKS (VMT_CHUNK_MAX_BYTES / sizeof(uint32_t))
 #define TRIES 4
-
-/* struct linux_dirent64, from getdents64(2). */
-struct entry {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t bytes;
-	uint8_t type;
-	char name[];
-};
 
 /* The scratch holds the ids, then room for one listing. */
 struct list {
@@ -38,36 +28,22 @@ ids_of(const struct list *list)
 static bool
 reserve(const struct list *list)
 {
-	return vmt_buffer_reserve(
-	    list->scratch, (list->count + LISTING_BYTES / sizeof(struct entry)) * sizeof(uint32_t) +
-			       LISTING_BYTES);
-}
-
-static void
-add_name(struct list *list, const char *name, size_t room)
-{
-	struct vmt_text text = vmt_text_of(name, strnlen(name, room));
-	uint64_t id;
-
-	if (vmt_text_take_decimal(&text, &id) && id <= UINT32_MAX)
-		ids_of(list)[list->count++] = (uint32_t)id;
+	return vmt_buffer_reserve(list->scratch,
+				  (list->count + LISTING_BYTES / sizeof(struct vmt_listing_entry)) *
+					  sizeof(uint32_t) +
+				      LISTING_BYTES);
 }
 
 static int
-add_listing(struct list *list, const unsigned char *listing, size_t bytes)
+add_listing(struct list *list, const unsigned char *bytes, size_t length)
 {
-	size_t at = 0;
+	struct vmt_listing listing = {.bytes = bytes, .length = length};
+	uint64_t id;
 
-	while (at + offsetof(struct entry, name) < bytes) {
-		const struct entry *entry = (const void *)(listing + at);
-
-		if (entry->bytes <= offsetof(struct entry, name) || entry->bytes > bytes - at)
-			return -EIO;
-		add_name(list, entry->name, entry->bytes - offsetof(struct entry, name));
-		at += entry->bytes;
-		vmt_assert(at <= bytes);
-	}
-	return 0;
+	while (vmt_listing_next(&listing, &id))
+		if (id <= UINT32_MAX)
+			ids_of(list)[list->count++] = (uint32_t)id;
+	return vmt_listing_is_done(&listing) ? 0 : -EIO;
 }
 
 static int

@@ -1,26 +1,17 @@
 #include "inject/stopped_threads.h"
 
+#include "base/listing.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "inject/interrupted_call.h"
 #include "inject/tracee.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #define ENTRIES_BYTES 8192u
-
-/* struct linux_dirent64 of include/linux/dirent.h */
-struct entry {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t bytes;
-	uint8_t type;
-	char name[];
-};
 
 static struct vmt_stopped_thread *
 find(const struct vmt_stopped_threads *threads, pid_t tid)
@@ -109,20 +100,16 @@ seize(struct vmt_stopped_threads *threads, pid_t tid, uint32_t options)
 static int
 seize_entries(struct vmt_stopped_threads *threads, const char *bytes, long length, uint32_t options)
 {
+	struct vmt_listing listing = {.bytes = bytes, .length = (size_t)length};
+	uint64_t tid;
 	int added = 0;
 
-	for (long at = 0; at < length;) {
-		const struct entry *entry = (const struct entry *)(const void *)(bytes + at);
-		struct vmt_text name = vmt_text_of(entry->name, strnlen(entry->name, 24));
-		uint64_t tid;
-		int result = 0;
+	while (vmt_listing_next(&listing, &tid)) {
+		int result = seize(threads, (pid_t)tid, options);
 
-		if (vmt_text_take_decimal(&name, &tid))
-			result = seize(threads, (pid_t)tid, options);
 		if (result < 0)
 			return result;
 		added += result;
-		at += entry->bytes;
 	}
 	return added;
 }
@@ -130,7 +117,7 @@ seize_entries(struct vmt_stopped_threads *threads, const char *bytes, long lengt
 static int
 seize_listed(struct vmt_stopped_threads *threads, uint32_t options)
 {
-	_Alignas(8) char bytes[ENTRIES_BYTES];
+	_Alignas(struct vmt_listing_entry) char bytes[ENTRIES_BYTES];
 	int fd = vmt_procfs_open((uint32_t)threads->pid, "task");
 	int added = 0;
 	long got = 0;

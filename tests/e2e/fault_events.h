@@ -30,6 +30,24 @@ wait_for_events(const char *trace)
 	}
 }
 
+/* What a report's table of committers has for a function, in all rows that it leads. */
+static inline int64_t
+committed_by(json_t *root, const char *function)
+{
+	json_t *rows = member(root, "committed_by");
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		json_t *row = json_array_get(rows, i);
+		json_t *frame = json_array_get(member(row, "frames"), 0);
+		const char *name = json_string_value(json_object_get(frame, "function"));
+
+		if (name && strcmp(name, function) == 0)
+			sum += number(row, "committed_bytes");
+	}
+	return sum;
+}
+
 static inline bool
 lacks_events(void)
 {

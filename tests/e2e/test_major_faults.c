@@ -49,23 +49,6 @@ record_readers(const char *trace, const char *period, const char *kind, const ch
 	return true;
 }
 
-static int64_t
-committed_by(json_t *root, const char *function)
-{
-	json_t *rows = member(root, "committed_by");
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		json_t *row = json_array_get(rows, i);
-		json_t *frame = json_array_get(member(row, "frames"), 0);
-		const char *name = json_string_value(json_object_get(frame, "function"));
-
-		if (name && strcmp(name, function) == 0)
-			sum += number(row, "committed_bytes");
-	}
-	return sum;
-}
-
 static long
 major_samples(const char *trace)
 {

@@ -17,8 +17,8 @@
 struct shape {
 	const char *name;
 	const char *pinning; /* whose blocks keep the most; NULL: nobody's worth naming */
-	/* How far off the estimate from samples may be, of what is held: three deviations where a
-	 * megabyte lives, as in burst, of which 15 blocks are sampled. */
+	/* How far off the estimate from samples may be, of what is held: five deviations where a
+	 * megabyte lives, as in burst, of which 15 blocks are sampled; as many of tiny's 350. */
 	double about;
 	int64_t overhead_bytes;
 	int64_t overhead_error_bytes;
