@@ -144,30 +144,6 @@ run_program(struct run *run, const char *const argv[], const char *const environ
 	run->peak_rss_kib = usage.ru_maxrss;
 }
 
-/* Whether these words stand at the beginning of text. */
-static bool
-begins_with(const char *text, const char *words)
-{
-	for (; *words; words++) {
-		if (*words == ' ' && *text == '\n') {
-			text++;
-			text += strspn(text, " ");
-		} else if (*text++ != *words) {
-			return false;
-		}
-	}
-	return true;
-}
-
-char *
-says(const char *text, const char *words)
-{
-	while (!begins_with(text, words))
-		if (*text++ == '\0')
-			return NULL;
-	return (char *)(uintptr_t)text;
-}
-
 void
 run_free(struct run *run)
 {

@@ -7,6 +7,8 @@
 #ifndef VMT_HARNESS_H
 #define VMT_HARNESS_H
 
+#include "tests/e2e/says.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -56,11 +58,6 @@ void need_program(const char *name);
  * fails. */
 void run_program(struct run *run, const char *const argv[], const char *const environment[]);
 void run_free(struct run *run);
-
-/* Where text says these words, or NULL. A space of words is met by a space, and by a line's end
- * with the next line's indent: a sentence is found wherever its figures make it wrap. Everything
- * else is met by itself, as by strstr. */
-char *says(const char *text, const char *words);
 
 /* A program with pipes on its standard input and output. */
 struct conversation {

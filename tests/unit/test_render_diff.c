@@ -4,6 +4,7 @@
  */
 #include "tools/render/diff_text.h"
 
+#include "tools/render/diff_caveats.h"
 #include "tools/render/diff_change.h"
 #include "tools/render/diff_headline.h"
 #include "tools/render/diff_json.h"
@@ -287,14 +288,14 @@ one_that_runs_is_not_of_its_peak(void **state)
 	(void)state;
 	world.b.report.process.end = "running";
 	diff = pair_diff_at(&world, VMT_AT_COMPARED);
-	vmt_diff_headline_caveat(diff, 0, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 0, text, sizeof(text));
 	assert_string_equal(text, "B still runs: its figures are of now, A's of its peak (--at "
 				  "peak compares both peaks).");
-	vmt_diff_headline_caveat(diff, 1, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 1, text, sizeof(text));
 	assert_string_equal(text, "");
 	vmt_diff_free(diff);
 	diff = pair_diff_at(&world, VMT_AT_PLATEAU);
-	vmt_diff_headline_caveat(diff, 0, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 0, text, sizeof(text));
 	assert_string_equal(text, "");
 	vmt_diff_free(diff);
 }
@@ -314,22 +315,22 @@ caveats_are_counted_off(void **state)
 	world.b.report.rss = &point;
 	world.b.report.rss_count = 1;
 	diff = pair_diff(&world);
-	vmt_diff_headline_caveat(diff, 0, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 0, text, sizeof(text));
 	assert_string_equal(text,
 			    "RSS of B rose 12 MiB above its largest snapshot, between snapshots: "
 			    "that much of a difference may come from their timing.");
-	vmt_diff_headline_caveat(diff, 1, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 1, text, sizeof(text));
 	assert_string_equal(
 	    text,
 	    "malloc was recorded differently (A: all, B: off): malloc rows can't be compared.");
-	vmt_diff_headline_caveat(diff, 2, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 2, text, sizeof(text));
 	assert_string_equal(text, "A: /a/x may have changed. Call sites may not match.");
-	vmt_diff_headline_caveat(diff, 3, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 3, text, sizeof(text));
 	assert_string_equal(text, "B: 2 files may have changed. Call sites may not match.");
-	vmt_diff_headline_caveat(diff, 4, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 4, text, sizeof(text));
 	assert_string_equal(text,
 			    "Resident pages were read differently (A: pagemap-scan, B: mincore).");
-	vmt_diff_headline_caveat(diff, 5, text, sizeof(text));
+	vmt_diff_caveats_write(diff, 5, text, sizeof(text));
 	assert_string_equal(text, "");
 	vmt_diff_free(diff);
 }

@@ -11,8 +11,4 @@
  * all of it in class Go heap: memory that was reserved before is now touched. ...". */
 void vmt_diff_headline_write(const struct vmt_diff *diff, char *text, size_t text_bytes);
 
-/* The n-th thing that makes the two less comparable, "" beyond the last. */
-void vmt_diff_headline_caveat(const struct vmt_diff *diff, unsigned n, char *text,
-			      size_t text_bytes);
-
 #endif

@@ -1,6 +1,7 @@
 #include "tools/render/diff_json.h"
 
 #include "format/chunk.h"
+#include "tools/render/diff_caveats.h"
 #include "tools/render/diff_headline.h"
 #include "tools/render/emitter.h"
 #include "tools/render/json_frames.h"
@@ -195,7 +196,7 @@ print_caveats(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 
 	vmt_emitter_array(emitter, "caveats");
 	for (unsigned i = 0;; i++) {
-		vmt_diff_headline_caveat(diff, i, text, sizeof(text));
+		vmt_diff_caveats_write(diff, i, text, sizeof(text));
 		if (!text[0])
 			break;
 		vmt_emitter_string(emitter, NULL, text);

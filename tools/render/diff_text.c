@@ -1,6 +1,7 @@
 #include "tools/render/diff_text.h"
 
 #include "format/chunk.h"
+#include "tools/render/diff_caveats.h"
 #include "tools/render/diff_change.h"
 #include "tools/render/diff_group_rows.h"
 #include "tools/render/diff_headline.h"
@@ -130,7 +131,7 @@ print_top(const struct vmt_diff *diff, const struct vmt_diff_text_options *optio
 	vmt_diff_headline_write(diff, text, sizeof(text));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 0);
 	for (unsigned i = 0;; i++) {
-		vmt_diff_headline_caveat(diff, i, text, sizeof(text));
+		vmt_diff_caveats_write(diff, i, text, sizeof(text));
 		if (!text[0])
 			break;
 		vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 2);

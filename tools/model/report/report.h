@@ -3,8 +3,8 @@
  *
  * The result of replaying one trace up to a snapshot and on to its end: plain data, in bytes and
  * nanoseconds, with every figure that section "report" of docs/trace-format.md's JSON names. Built
- * by report_build.h, printed by render/. Owns all it points to; freed by vmt_report_free. Over 500
- * lines: it is all the data of a report.
+ * by report_build.h, printed by render/. Owns all it points to; freed by vmt_report_free.
+ * Over 500 lines: it is all the data of a report.
  */
 #ifndef VMT_REPORT_H
 #define VMT_REPORT_H
