@@ -70,7 +70,7 @@ one_that_filters_its_calls(void **state)
 	ask(&program, "m\n");
 	assert_int_equal(kill(command.pid, SIGINT), 0);
 	converse_read_line(&command);
-	assert_non_null(says(command.line, "its code is as before"));
+	assert_non_null(says(command.line, "its code is put back, unused mappings stay"));
 	assert_int_equal(converse_end(&command), 0);
 	ask(&program, "m\n");
 	expect_end(&program);

@@ -135,8 +135,8 @@ leave(struct recording *recording, bool is_last)
 		fprintf(
 		    stderr,
 		    "vmtrace: left process %" PRIu32
-		    "; its code is as before, and unused mappings stay in it, as no call can be "
-		    "made there\n",
+		    "; its code is put back, unused mappings stay in it, as no call can be made "
+		    "there\n",
 		    recording->job->pid);
 	recording->is_left_mute = result == VMT_DETACH_MUTE;
 	recording->has_left = true;
