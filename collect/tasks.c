@@ -1,7 +1,6 @@
 #include "collect/tasks.h"
 
 #include "base/assert.h"
-#include "base/assert.h"
 #include "base/listing.h"
 #include "base/procfs.h"
 #include "collect/trace_clock.h"
