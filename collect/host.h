@@ -19,7 +19,7 @@ struct vmt_collector_host {
 	 * stay although nobody is left. NULL: leave when the tree is empty. */
 	bool (*expects_more)(void *context);
 	/* The process was left, and could not be told; may be NULL. Asked each round. */
-	bool (*is_left)(void *context);
+	bool (*is_left)(void *context, uint32_t pid);
 	/* How a process ended where the host has reaped it; false = not known. NULL: never. */
 	bool (*reaped)(void *context, uint32_t pid, int *wait_status);
 	/* The largest RSS of such a process in bytes, as wait4 tells it; 0 = not known. NULL:

@@ -557,7 +557,7 @@ is_left(const struct vmt_traced *process)
 	const struct vmt_head *head = vmt_process_head(process);
 	const struct vmt_collector_host *host = process->shared->host;
 
-	if (host->is_left && host->is_left(host->context))
+	if (host->is_left && host->is_left(host->context, process->pid))
 		return true;
 	return vmt_atomic_load_acquire(&head->end) == VMT_END_STOPPED &&
 	       head->end_status == VMT_STOP_DETACHED &&

@@ -9,11 +9,16 @@
 
 #include <cmocka.h>
 
-enum { OUTPUT, ONLY, ONCE, VERBOSE, QUIET };
+enum { OUTPUT, ONLY, ONCE, VERBOSE, QUIET, PID };
 
 static const struct vmt_option table[] = {
-    {"output", 'o', "FILE", ""}, {"only", 0, "GLOBS", ""}, {"once", 0, "N", ""},
-    {"verbose", 'v', NULL, ""},	 {"quiet", 'q', NULL, ""}, {0},
+    {"output", 'o', "FILE", ""},
+    {"only", 0, "GLOBS", ""},
+    {"once", 0, "N", ""},
+    {"verbose", 'v', NULL, ""},
+    {"quiet", 'q', NULL, ""},
+    {"pid", 'p', "PID,...", ""},
+    {0},
 };
 
 static struct vmt_options options;
@@ -62,6 +67,39 @@ every_way_to_write_a_value(void **state)
 	assert_non_null(options.values[VERBOSE]);
 	assert_non_null(options.values[QUIET]);
 	assert_null(options.values[ONLY]);
+}
+
+static void
+one_may_be_given_several_times(void **state)
+{
+	(void)state;
+	assert_int_equal(PARSE(true, "-p", "1", "-p2", "-o", "a", "--pid=3", "-o", "b"), 0);
+	assert_int_equal(options.repeated_count, 3);
+	assert_string_equal(options.repeated[0], "1");
+	assert_string_equal(options.repeated[1], "2");
+	assert_string_equal(options.repeated[2], "3");
+	assert_string_equal(options.values[PID], "3");
+	assert_string_equal(options.values[OUTPUT], "b");
+}
+
+static void
+but_not_without_end(void **state)
+{
+	static char option[] = "-p1";
+	char *many[VMT_OPTIONS_REPEATED_MAX + 3] = {option};
+
+	(void)state;
+	for (int i = 1; i <= VMT_OPTIONS_REPEATED_MAX; i++)
+		many[i] = option;
+	assert_int_equal(
+	    vmt_options_parse(&options, table, VMT_OPTIONS_REPEATED_MAX + 1, many, true, &err), 0);
+	assert_int_equal(options.repeated_count, VMT_OPTIONS_REPEATED_MAX);
+	for (int i = 1; i <= VMT_OPTIONS_REPEATED_MAX + 1; i++)
+		many[i] = option;
+	assert_int_equal(
+	    vmt_options_parse(&options, table, VMT_OPTIONS_REPEATED_MAX + 2, many, true, &err),
+	    -EINVAL);
+	assert_non_null(strstr(err.text, "-p is given more than 64 times"));
 }
 
 static void
@@ -135,6 +173,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_way_to_write_a_value),
+	    cmocka_unit_test(one_may_be_given_several_times),
+	    cmocka_unit_test(but_not_without_end),
 	    cmocka_unit_test(wrong_ones_are_told_apart),
 	    cmocka_unit_test(operands_lie_together),
 	    cmocka_unit_test(in_order_the_command_keeps_its_own_options),

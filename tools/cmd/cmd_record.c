@@ -371,6 +371,8 @@ record_either(struct recording *recording, int *status, struct vmt_err *err)
 		return vmt_record_pid_run(&recording->wanted, status, err);
 	if (options->values[VMT_RECORD_FOR])
 		return vmt_err_set(err, EINVAL, "--for goes with -p PID");
+	if (options->values[VMT_RECORD_TREE])
+		return vmt_err_set(err, EINVAL, "--tree goes with -p PID");
 	if (options->operand_count == 0)
 		return vmt_err_set(err, EINVAL, "record needs a command to run, or -p PID");
 	return record(recording, status, err);

@@ -59,6 +59,26 @@ struct reading {
 	struct vmt_err *err;
 };
 
+static bool
+repeats(const struct vmt_option *option)
+{
+	size_t length = option->argument ? strlen(option->argument) : 0;
+
+	return length >= 3 && strcmp(option->argument + length - 3, "...") == 0;
+}
+
+static int
+add_repeated(struct reading *reading, const char *value, const char *shown)
+{
+	struct vmt_options *options = reading->options;
+
+	if (options->repeated_count == VMT_OPTIONS_REPEATED_MAX)
+		return vmt_err_set(reading->err, EINVAL, "option %s is given more than %d times",
+				   shown, VMT_OPTIONS_REPEATED_MAX);
+	options->repeated[options->repeated_count++] = value;
+	return 0;
+}
+
 static int
 take_value(struct reading *reading, int index, const char *attached, const char *shown)
 {
@@ -77,7 +97,7 @@ take_value(struct reading *reading, int index, const char *attached, const char 
 		value = reading->argv[++reading->at];
 	}
 	reading->options->values[index] = value;
-	return 0;
+	return repeats(option) ? add_repeated(reading, value, shown) : 0;
 }
 
 static int

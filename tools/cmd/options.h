@@ -13,17 +13,23 @@
 #include <stdbool.h>
 
 #define VMT_OPTIONS_MAX 32
+#define VMT_OPTIONS_REPEATED_MAX 64
 
 /* The table ends with a NULL name. */
 struct vmt_option {
-	const char *name;     /* without its dashes */
-	char letter;	      /* 0 = no short form */
-	const char *argument; /* what the value is called in help; NULL = takes none */
+	const char *name; /* without its dashes */
+	char letter;	  /* 0 = no short form */
+	/* What the value is called in help; NULL = takes none. One that ends with "..." may be
+	 * given several times: at most one of a table. */
+	const char *argument;
 	const char *help;
 };
 
 struct vmt_options {
 	const char *values[VMT_OPTIONS_MAX]; /* NULL = not given; "" for one that takes none */
+	/* All values of the option that repeats, in their order. */
+	const char *repeated[VMT_OPTIONS_REPEATED_MAX];
+	int repeated_count;
 	char **operands;
 	int operand_count;
 };

@@ -1,11 +1,9 @@
 #include "tools/cmd/record_attach.h"
 
-#include "blob/blob_embed.h"
 #include "collect/collector.h"
-#include "inject/detach.h"
 #include "tools/cmd/launch.h"
-#include "tools/cmd/mapped_trace.h"
 #include "tools/cmd/record_session.h"
+#include "tools/cmd/record_target.h"
 #include "tools/cmd/stop_signals.h"
 #include "tools/read/trace/zstd.h"
 
@@ -15,20 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each try may stop the program's threads several times. */
-#define RETRY_NS UINT64_C(5000000000)
+/* How long the collector may wait while processes are attached to. */
+#define TAKE_NS UINT64_C(50000000)
 
 struct recording {
 	struct vmt_record_attach *job;
 	struct vmt_record_session session;
-	struct vmt_attach *attach; /* large */
+	struct vmt_record_target *targets; /* as many as there are pids */
+	size_t tried;			   /* of them, so far */
 	char *settings;
+	size_t settings_bytes;
 	struct vmt_zstd_packer *packer;
-	uint64_t start_ns;
-	uint64_t next_try_ns;
-	bool has_left; /* or can't */
-	bool is_left_mute;
-	bool has_failed;
+	uint64_t start_ns; /* 0: not all have been tried */
+	uint32_t first_pid;
+	bool is_held; /* by a process that could not be attached to: all comes to its end */
 };
 
 /* What concerns programs that are started has no place here. */
@@ -42,104 +40,87 @@ set_variables(const struct recording *recording)
 }
 
 static bool
-put_recorder(struct vmt_attach *attach)
+is_one(const struct recording *recording)
 {
-	const char *other = vmt_mapped_trace_recorder((uint32_t)attach->pid);
-
-	return other ? vmt_why_put(attach->why, other, 0) : vmt_attach_run(attach);
+	return recording->job->pids->count == 1;
 }
 
-/* 1: it is recorded; 0: it can't be. Negative errno: nor may it be watched. */
-static int
-attach(struct recording *recording, struct vmt_err *err)
+static bool
+has_to_end(const struct recording *recording)
 {
-	struct vmt_attach *attach = recording->attach;
-	uint32_t pid = recording->job->pid;
+	return recording->is_held || vmt_stop_signals_came();
+}
 
-	attach->pid = (pid_t)pid;
-	attach->blob = vmt_blob_embed;
-	attach->blob_bytes = (uintptr_t)vmt_blob_embed_end - (uintptr_t)vmt_blob_embed;
-	attach->settings = recording->settings;
-	if (!put_recorder(attach)) {
-		if (attach->is_held)
-			return vmt_err_set(
-			    err, ETIMEDOUT,
-			    "process %" PRIu32
-			    ": a thread does not come to a stop, and is not held once "
-			    "vmtrace has ended",
-			    pid);
-		fprintf(stderr, "vmtrace: the calls of process %" PRIu32 " can't be recorded: %s\n",
-			pid, attach->why);
-		return 0;
+static const char *
+hint(const struct recording *recording)
+{
+	return recording->job->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "";
+}
+
+/* Those that descend from one that was named may well have ended by now. */
+static void
+take_next(struct recording *recording)
+{
+	struct vmt_record_attach *job = recording->job;
+	size_t number = recording->tried++;
+	struct vmt_record_target *target = &recording->targets[number];
+
+	target->pid = job->pids->all[number];
+	if (vmt_record_target_take(target, recording->settings, recording->settings_bytes,
+				   is_one(recording) ? hint(recording) : "",
+				   is_one(recording) ? "" : "; it is left as it is")) {
+		if (job->taken++ == 0)
+			recording->first_pid = target->pid;
+		return;
+	}
+	job->refused += number < job->pids->named;
+	recording->is_held |= target->is_held;
+}
+
+/* Those that are left over when it has to end are not tried any more. */
+static void
+take_some(struct recording *recording, uint64_t until_ns)
+{
+	const struct vmt_record_attach *job = recording->job;
+
+	while (recording->tried < job->pids->count && !has_to_end(recording)) {
+		if (job->taken != 0 && vmt_launch_now_ns() >= until_ns)
+			return;
+		take_next(recording);
 	}
 	recording->start_ns = vmt_launch_now_ns();
-	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code", pid,
-		attach->calls);
-	if (attach->images.calls_left != 0)
-		fprintf(stderr, ", but not %" PRIu64 " near which no memory is free",
-			attach->images.calls_left);
-	fprintf(stderr, "%s\n", recording->job->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "");
-	return 1;
+	if (!is_one(recording) && job->taken != 0)
+		fprintf(stderr, "vmtrace: recording %" PRIu32 " process%s%s\n", job->taken,
+			job->taken == 1 ? "" : "es", hint(recording));
 }
 
-/* The kernel lets a thread go whose tracer has ended. */
+/* Who is held stands until this process has ended: that has to be soon. */
 static void
 end_at_once(struct recording *recording)
 {
-	fprintf(stderr,
-		"vmtrace: process %" PRIu32
-		": a thread does not come to a stop, and is not held once vmtrace has ended%s\n",
-		recording->job->pid,
-		recording->attach->is_put_back
-		    ? "; its code is put back, unused mappings stay in it"
-		    : "; its calls go on through the recorder");
+	for (size_t i = 0; i < recording->tried; i++)
+		if (recording->targets[i].is_held)
+			vmt_record_target_say_held(&recording->targets[i]);
 	vmt_record_session_close(&recording->session);
 	exit(EXIT_FAILURE);
 }
 
-/* It is tried again. From now on signals end vmtrace. */
 static void
-say_failed(struct recording *recording, bool is_last)
+leave_all(struct recording *recording, bool is_last)
 {
-	if (!recording->has_failed)
-		fprintf(stderr, "vmtrace: process %" PRIu32 " can't be left%s: %s; %s%s\n",
-			recording->job->pid, is_last ? "" : " yet", recording->attach->why,
-			recording->attach->is_put_back
-			    ? "its code is put back, unused mappings stay in it"
-			    : "its calls may go on through the recorder",
-			is_last ? "" : "; another signal ends vmtrace");
-	recording->has_failed = true;
-	vmt_stop_signals_let_go();
-	recording->next_try_ns = vmt_launch_now_ns() + RETRY_NS;
-}
+	uint64_t now_ns = vmt_launch_now_ns();
+	bool is_held = false;
 
-static void
-leave(struct recording *recording, bool is_last)
-{
-	const struct vmt_attach *attach = recording->attach;
-	enum vmt_detach_result result = vmt_detach_run(recording->attach);
+	for (size_t i = 0; i < recording->tried; i++) {
+		struct vmt_record_target *target = &recording->targets[i];
 
-	if (attach->is_held)
-		end_at_once(recording);
-	if (result == VMT_DETACH_FAILED ||
-	    (result == VMT_DETACH_STAYS && attach->parameters.state != VMT_BLOB_ENDED)) {
-		say_failed(recording, is_last);
-		return;
+		if (target->attach && !target->has_left &&
+		    (is_last || now_ns >= target->next_try_ns))
+			vmt_record_target_leave(target, is_last);
+		is_held |= target->is_held;
 	}
-	if (result == VMT_DETACH_STAYS)
-		fprintf(stderr,
-			"vmtrace: left process %" PRIu32
-			"; unused mappings stay in it, as a thread may come back to them\n",
-			recording->job->pid);
-	if (result == VMT_DETACH_MUTE)
-		fprintf(
-		    stderr,
-		    "vmtrace: left process %" PRIu32
-		    "; its code is put back, unused mappings stay in it, as no call can be made "
-		    "there\n",
-		    recording->job->pid);
-	recording->is_left_mute = result == VMT_DETACH_MUTE;
-	recording->has_left = true;
+	if (is_held && !recording->is_held)
+		end_at_once(recording);
 }
 
 /* Asked each round of the collector. */
@@ -147,19 +128,26 @@ static bool
 expects_more(void *context)
 {
 	struct recording *recording = context;
-	uint64_t now_ns = vmt_launch_now_ns();
-	bool is_time = now_ns - recording->start_ns >= recording->job->for_ns;
 
-	if (!recording->has_left && now_ns >= recording->next_try_ns &&
-	    (is_time || vmt_stop_signals_came()))
-		leave(recording, false);
+	if (recording->start_ns == 0)
+		take_some(recording, vmt_launch_now_ns() + TAKE_NS);
+	if (recording->start_ns == 0)
+		return true;
+	if (has_to_end(recording) ||
+	    vmt_launch_now_ns() - recording->start_ns >= recording->job->for_ns)
+		leave_all(recording, false);
 	return false;
 }
 
 static bool
-is_left(void *context)
+is_left(void *context, uint32_t pid)
 {
-	return ((struct recording *)context)->is_left_mute;
+	const struct recording *recording = context;
+
+	for (size_t i = 0; i < recording->tried; i++)
+		if (recording->targets[i].pid == pid)
+			return recording->targets[i].is_left_mute;
+	return false;
 }
 
 static size_t
@@ -193,57 +181,63 @@ collect(struct recording *recording)
 	    .residency_source = wanted->residency_source,
 	    .touch_period = wanted->touch_period,
 	    .max_bytes = wanted->max_bytes,
-	    .first_pid = recording->job->pid,
+	    .first_pid = recording->first_pid,
 	};
 	int result;
 
 	recording->packer = vmt_zstd_packer_new();
 	result = vmt_collector_run(recording->session.shared, &host);
 	vmt_zstd_packer_free(recording->packer);
-	if (!recording->has_left)
-		leave(recording, true);
+	leave_all(recording, true);
 	return result;
 }
 
+/* The first of them decides whether there is anything to be collected. */
 static int
-run(struct recording *recording, bool *done, struct vmt_err *err)
+take_and_collect(struct recording *recording, struct vmt_err *err)
 {
-	int result = vmt_record_session_open(&recording->session, recording->job->wanted, err);
+	struct vmt_record_attach *job = recording->job;
+	uint64_t began_ns = vmt_launch_now_ns();
+	int result = 0;
 
-	if (result < 0)
-		return result;
-	set_variables(recording);
-	recording->settings = vmt_record_session_variables(&recording->attach->settings_bytes);
-	if (!recording->settings)
-		return vmt_err_set(err, ENOMEM, "out of memory");
-	vmt_stop_signals_catch();
-	result = attach(recording, err);
-	if (result <= 0)
-		return result;
-	*done = true;
-	result = collect(recording);
-	recording->job->lasted_ns = vmt_launch_now_ns() - recording->start_ns;
+	take_some(recording, began_ns);
+	if (job->taken != 0)
+		result = collect(recording);
+	job->lasted_ns = vmt_launch_now_ns() - began_ns;
+	if (recording->is_held)
+		end_at_once(recording);
 	if (result < 0)
 		return vmt_err_set(err, -result, "the collector could not begin: %s",
 				   strerror(-result));
 	return 0;
 }
 
-int
-vmt_record_attach_run(struct vmt_record_attach *job, bool *done, struct vmt_err *err)
+static int
+run(struct recording *recording, struct vmt_err *err)
 {
-	struct recording recording = {.job = job, .attach = calloc(1, sizeof(struct vmt_attach))};
-	int result = -ENOMEM;
+	int result = vmt_record_session_open(&recording->session, recording->job->wanted, err);
 
-	*done = false;
-	if (recording.attach)
-		result = run(&recording, done, err);
-	else
-		vmt_err_set(err, ENOMEM, "out of memory");
+	if (result < 0)
+		return result;
+	set_variables(recording);
+	recording->targets = calloc(recording->job->pids->count, sizeof(struct vmt_record_target));
+	recording->settings = vmt_record_session_variables(&recording->settings_bytes);
+	if (!recording->settings || !recording->targets)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	vmt_stop_signals_catch();
+	return take_and_collect(recording, err);
+}
+
+int
+vmt_record_attach_run(struct vmt_record_attach *job, struct vmt_err *err)
+{
+	struct recording recording = {.job = job};
+	int result = run(&recording, err);
+
 	vmt_record_session_close(&recording.session);
-	if (recording.attach)
-		vmt_attach_close(recording.attach);
-	free(recording.attach);
+	for (size_t i = 0; i < recording.tried; i++)
+		vmt_record_target_free(&recording.targets[i]);
+	free(recording.targets);
 	free(recording.settings);
 	return result;
 }

@@ -1,13 +1,14 @@
 /*
  * record_attach.h: records the calls of processes that run, and leaves them again.
  *
- * See inject/attach.h for what is done to them. Single-threaded.
+ * See inject/attach.h for what is done to them. One collector for all. Single-threaded.
  */
 #ifndef VMT_RECORD_ATTACH_H
 #define VMT_RECORD_ATTACH_H
 
 #include "tools/cmd/record_settings.h"
 #include "tools/cmd/record_summary.h"
+#include "tools/cmd/snapshot_pids.h"
 #include "tools/err.h"
 
 #include <stdbool.h>
@@ -15,15 +16,17 @@
 
 struct vmt_record_attach {
 	struct vmt_record_settings *wanted; /* checked */
-	uint32_t pid;
-	uint64_t for_ns; /* UINT64_MAX: until it ends, or a signal comes (stop_signals.h) */
+	const struct vmt_snapshot_pids *pids;
+	uint64_t for_ns; /* UINT64_MAX: until all end, or a signal comes (stop_signals.h) */
 	/* Filled in: */
 	struct vmt_record_summary recorded;
 	uint64_t lasted_ns;
+	uint32_t taken;	  /* processes that were recorded */
+	uint32_t refused; /* of those that were named */
 };
 
-/* Says in one line that its calls are recorded, or why they are not. *done: they were, and that is
- * over. Negative errno and a message: nothing can be recorded at all. */
-int vmt_record_attach_run(struct vmt_record_attach *job, bool *done, struct vmt_err *err);
+/* Says of each in one line that its calls are recorded, or why they are not. 0: that is over, of
+ * `taken` processes. Negative errno and a message: nothing can be recorded at all. */
+int vmt_record_attach_run(struct vmt_record_attach *job, struct vmt_err *err);
 
 #endif

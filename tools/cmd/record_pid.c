@@ -4,6 +4,7 @@
 #include "tools/cmd/launch.h"
 #include "tools/cmd/record_attach.h"
 #include "tools/cmd/record_summary.h"
+#include "tools/cmd/record_tree.h"
 #include "tools/cmd/snapshot_pids.h"
 #include "tools/cmd/snapshot_take.h"
 #include "tools/cmd/stop_signals.h"
@@ -21,6 +22,7 @@
 
 #define EXTENSION ".vmt"
 #define MAX_NAMES 1000
+#define STATUS_REFUSED 1
 #define SUFFIX_BYTES 64u /* what is put behind a name at most */
 
 struct watch {
@@ -183,6 +185,7 @@ has_effect(int option, bool is_watched)
 	case VMT_RECORD_PID:
 	case VMT_RECORD_FOR:
 	case VMT_RECORD_WATCH:
+	case VMT_RECORD_TREE:
 		return true;
 	case VMT_SETTING_EXIT_WAIT:
 	case VMT_SETTING_DEPTH:
@@ -213,12 +216,52 @@ refuse_others(const struct vmt_options *options, struct vmt_err *err)
 	return 0;
 }
 
+/* "-p 12,34 -p 56": each number a word. Negative: out of memory, which *lists says too. */
 static int
-read_words(struct watch *watch, struct vmt_record_settings *wanted, struct vmt_err *err)
+split_lists(const struct vmt_options *options, char **lists, char ***words)
+{
+	size_t bytes = 1;
+	int count = 0;
+	char *at;
+
+	for (int i = 0; i < options->repeated_count; i++)
+		bytes += strlen(options->repeated[i]) + 1;
+	*words = calloc(bytes, sizeof(**words));
+	*lists = at = calloc(1, bytes);
+	if (!*words || !*lists)
+		return -ENOMEM;
+	for (int i = 0; i < options->repeated_count; i++) {
+		char *list = at;
+
+		at = stpcpy(at, options->repeated[i]) + 1;
+		while (list)
+			(*words)[count++] = strsep(&list, ",");
+	}
+	return count;
+}
+
+static int
+read_pids(struct vmt_snapshot_pids *pids, const struct vmt_options *options, struct vmt_err *err)
+{
+	bool with_descendants = options->values[VMT_RECORD_TREE] != NULL;
+	char **words = NULL;
+	char *lists = NULL;
+	int count = split_lists(options, &lists, &words);
+	int result = count < 0 ? vmt_err_set(err, ENOMEM, "out of memory")
+			       : vmt_snapshot_pids_read(pids, words, count, with_descendants, err);
+
+	free(lists);
+	free(words);
+	if (result == 0 && options->values[VMT_RECORD_WATCH] && pids->count > 1)
+		return vmt_err_set(err, EINVAL, "--watch watches one process");
+	return result;
+}
+
+static int
+read_words(struct watch *watch, struct vmt_snapshot_pids *pids, struct vmt_record_settings *wanted,
+	   struct vmt_err *err)
 {
 	const char *duration = wanted->options.values[VMT_RECORD_FOR];
-	char *words[] = {(char *)(uintptr_t)wanted->options.values[VMT_RECORD_PID], NULL};
-	struct vmt_snapshot_pids pids = {.all = NULL};
 	int result;
 
 	if (wanted->options.operand_count)
@@ -231,10 +274,9 @@ read_words(struct watch *watch, struct vmt_record_settings *wanted, struct vmt_e
 	if (duration &&
 	    (vmt_units_parse_duration(duration, &watch->for_ns) < 0 || watch->for_ns == 0))
 		return vmt_err_set(err, EINVAL, "--for: '%s' is not a time such as 30s", duration);
-	result = vmt_snapshot_pids_read(&pids, words, 1, false, err);
-	if (result == 0)
-		watch->pid = pids.all[0];
-	vmt_snapshot_pids_free(&pids);
+	result = read_pids(pids, &wanted->options, err);
+	if (result == 0 && pids->count != 0)
+		watch->pid = pids->all[0];
 	return result < 0 ? result : vmt_record_settings_check(wanted, err);
 }
 
@@ -268,6 +310,8 @@ say_end(struct vmt_record_summary *recorded, uint64_t lasted_ns)
 {
 	if (recorded->kept)
 		vmt_record_summary_print(recorded, lasted_ns, stderr);
+	if (recorded->kept > 1)
+		vmt_record_tree_print(recorded, lasted_ns, stderr);
 	vmt_record_summary_free(recorded);
 }
 
@@ -297,20 +341,18 @@ int
 vmt_record_pid_run(struct vmt_record_settings *wanted, int *status, struct vmt_err *err)
 {
 	struct watch watch = {.pid = 0};
-	struct vmt_record_attach job = {.wanted = wanted};
-	bool done = false;
-	int result = read_words(&watch, wanted, err);
+	struct vmt_snapshot_pids pids = {.all = NULL};
+	struct vmt_record_attach job = {.wanted = wanted, .pids = &pids};
+	int result = read_words(&watch, &pids, wanted, err);
 
-	if (result < 0)
-		return result;
-	job.pid = watch.pid;
 	job.for_ns = watch.for_ns;
-	if (!wanted->options.values[VMT_RECORD_WATCH])
-		result = vmt_record_attach_run(&job, &done, err);
-	if (result == 0 && !done)
+	if (result == 0 && !wanted->options.values[VMT_RECORD_WATCH])
+		result = vmt_record_attach_run(&job, err);
+	if (result == 0 && job.taken == 0 && pids.count == 1)
 		result = watch_from_outside(&watch, wanted, err);
 	else
 		say_end(&job.recorded, job.lasted_ns);
-	*status = 0;
+	*status = pids.count > 1 && job.refused > 0 ? STATUS_REFUSED : 0;
+	vmt_snapshot_pids_free(&pids);
 	return result;
 }

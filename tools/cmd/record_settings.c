@@ -21,9 +21,10 @@ const struct vmt_option vmt_cmd_record_options[] = {
 #include "format/settings.def"
     [VMT_RECORD_OPEN] = {"open", 0, NULL, "show the report as a page in your browser at the end"},
     [VMT_RECORD_PACK] = {"pack", 0, NULL, "put all names that a report needs into the traces"},
-    [VMT_RECORD_PID] = {"pid", 'p', "PID", "record a process that runs, and leave it again"},
+    [VMT_RECORD_PID] = {"pid", 'p', "PID,...", "record processes that run, and leave them again"},
     [VMT_RECORD_FOR] = {"for", 0, "TIME", "with -p: for so long (default: until it ends, or ^C)"},
     [VMT_RECORD_WATCH] = {"watch", 0, NULL, "with -p: from outside, without its calls"},
+    [VMT_RECORD_TREE] = {"tree", 0, NULL, "with -p: with all that descend from them now"},
     {0},
 };
 

@@ -56,6 +56,21 @@ is_recorded(const struct vmt_record_summary *recorded, const char *path)
 	return false;
 }
 
+static uint64_t
+ns_of(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * NS_PER_SECOND + (uint64_t)time->tv_nsec;
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	return ns_of(&time);
+}
+
 /* Written since the recording began. */
 static bool
 is_new(const char *path, uint64_t duration_ns)
@@ -63,7 +78,7 @@ is_new(const char *path, uint64_t duration_ns)
 	struct stat status;
 
 	return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-	       status.st_mtime >= time(NULL) - (time_t)(duration_ns / NS_PER_SECOND) - 1;
+	       ns_of(&status.st_mtim) + duration_ns >= now_ns();
 }
 
 /* The recorded ones, and what lies beside them and may be of the same tree: another collector's. */

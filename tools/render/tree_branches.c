@@ -132,7 +132,9 @@ draw_one(struct drawing *drawing, const struct vmt_tree_process *process, size_t
 							 ? process->start_ns - parent->start_ns
 							 : 0));
 	vmt_layout_line(drawing->layout, VMT_STYLE_PLAIN, "%*s%u %s%s%s%s", (int)(2 + 2 * depth),
-			"", process->pid, process->title, origin_words(process->origin),
+			"", process->pid, process->title,
+			parent && process->is_attached ? ", recorded"
+						       : origin_words(process->origin),
 			parent ? " after " : "", since);
 }
 

@@ -298,6 +298,7 @@ read_identity(struct vmt_tree_process *process, const struct vmt_trace *trace)
 	process->clock = head->clock;
 	process->start_time = head->clock_start.ticks;
 	process->start_ns = start_of(head);
+	process->is_attached = (head->notes & VMT_NOTE_ATTACHED) != 0;
 	process->is_snapshot = (head->notes & VMT_NOTE_SNAPSHOT) != 0;
 	if (process->is_snapshot) /* the recording did, and the process ran on */
 		process->end = "snapshot";

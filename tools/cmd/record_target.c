@@ -1,0 +1,134 @@
+#include "tools/cmd/record_target.h"
+
+#include "blob/blob_embed.h"
+#include "inject/detach.h"
+#include "tools/cmd/launch.h"
+#include "tools/cmd/mapped_trace.h"
+#include "tools/cmd/stop_signals.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Each try may stop the program's threads several times. */
+#define RETRY_NS UINT64_C(5000000000)
+
+static bool
+put_recorder(struct vmt_attach *attach)
+{
+	const char *other = vmt_mapped_trace_recorder((uint32_t)attach->pid);
+
+	return other ? vmt_why_put(attach->why, other, 0) : vmt_attach_run(attach);
+}
+
+static bool
+refuse(const struct vmt_record_target *target, const char *why, const char *otherwise)
+{
+	fprintf(stderr, "vmtrace: the calls of process %" PRIu32 " can't be recorded: %s%s\n",
+		target->pid, why, otherwise);
+	return false;
+}
+
+bool
+vmt_record_target_take(struct vmt_record_target *target, const char *settings,
+		       size_t settings_bytes, const char *hint, const char *otherwise)
+{
+	struct vmt_attach *attach = calloc(1, sizeof(*attach));
+
+	if (!attach)
+		return refuse(target, "out of memory", otherwise);
+	*attach = (struct vmt_attach){
+	    .pid = (pid_t)target->pid,
+	    .blob = vmt_blob_embed,
+	    .blob_bytes = (uintptr_t)vmt_blob_embed_end - (uintptr_t)vmt_blob_embed,
+	    .settings = settings,
+	    .settings_bytes = settings_bytes,
+	};
+	target->attach = attach;
+	if (!put_recorder(attach)) {
+		target->is_held = attach->is_held;
+		if (!target->is_held)
+			(void)refuse(target, attach->why, otherwise);
+		vmt_record_target_free(target);
+		return false;
+	}
+	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code",
+		target->pid, attach->calls);
+	if (attach->images.calls_left != 0)
+		fprintf(stderr, ", but not %" PRIu64 " near which no memory is free",
+			attach->images.calls_left);
+	fprintf(stderr, "%s\n", hint);
+	return true;
+}
+
+/* It is tried again. From now on signals end vmtrace. */
+static void
+say_failed(struct vmt_record_target *target, bool is_last)
+{
+	if (!target->has_failed)
+		fprintf(stderr, "vmtrace: process %" PRIu32 " can't be left%s: %s; %s%s\n",
+			target->pid, is_last ? "" : " yet", target->attach->why,
+			target->attach->is_put_back
+			    ? "its code is put back, unused mappings stay in it"
+			    : "its calls may go on through the recorder",
+			is_last ? "" : "; another signal ends vmtrace");
+	target->has_failed = true;
+	vmt_stop_signals_let_go();
+	target->next_try_ns = vmt_launch_now_ns() + RETRY_NS;
+}
+
+void
+vmt_record_target_leave(struct vmt_record_target *target, bool is_last)
+{
+	const struct vmt_attach *attach = target->attach;
+	enum vmt_detach_result result = vmt_detach_run(target->attach);
+
+	target->is_held = attach->is_held;
+	if (target->is_held)
+		return;
+	if (result == VMT_DETACH_FAILED ||
+	    (result == VMT_DETACH_STAYS && attach->parameters.state != VMT_BLOB_ENDED)) {
+		say_failed(target, is_last);
+		return;
+	}
+	if (result == VMT_DETACH_STAYS)
+		fprintf(stderr,
+			"vmtrace: left process %" PRIu32
+			"; unused mappings stay in it, as a thread may come back to them\n",
+			target->pid);
+	if (result == VMT_DETACH_MUTE)
+		fprintf(
+		    stderr,
+		    "vmtrace: left process %" PRIu32
+		    "; its code is put back, unused mappings stay in it, as no call can be made "
+		    "there\n",
+		    target->pid);
+	target->is_left_mute = result == VMT_DETACH_MUTE;
+	target->has_left = true;
+}
+
+/* The kernel lets a thread go whose tracer has ended. */
+void
+vmt_record_target_say_held(const struct vmt_record_target *target)
+{
+	const char *then = "";
+
+	if (target->attach)
+		then = target->attach->is_put_back
+			   ? "; its code is put back, unused mappings stay in it"
+			   : "; its calls go on through the recorder";
+	fprintf(stderr,
+		"vmtrace: process %" PRIu32
+		": a thread does not come to a stop, and is not held once vmtrace has ended%s\n",
+		target->pid, then);
+}
+
+void
+vmt_record_target_free(struct vmt_record_target *target)
+{
+	if (!target->attach)
+		return;
+	vmt_attach_close(target->attach);
+	free(target->attach);
+	target->attach = NULL;
+}

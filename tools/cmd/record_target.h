@@ -1,0 +1,40 @@
+/*
+ * record_target.h: one process that runs: its calls are led to the recorder, and it is left again
+ *
+ * What inject/attach.h and inject/detach.h do to it, each told in one line on stderr. All by one
+ * thread.
+ */
+#ifndef VMT_RECORD_TARGET_H
+#define VMT_RECORD_TARGET_H
+
+#include "inject/attached.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vmt_record_target {
+	uint32_t pid;
+	struct vmt_attach *attach; /* large; NULL: it is not recorded */
+	uint64_t next_try_ns;	   /* to leave it, CLOCK_MONOTONIC */
+	bool has_left;		   /* or can't */
+	bool is_left_mute;	   /* ... and could not be told */
+	bool has_failed;	   /* to be left, once at least */
+	/* A thread of it stands when it comes to a stop, until this process has ended. */
+	bool is_held;
+};
+
+/* True: it is recorded. `settings` as of vmt_attach, `hint` is put behind the line that says so.
+ * False: it is not, a line says why, `otherwise` is put behind it; or, with is_held, no line. */
+bool vmt_record_target_take(struct vmt_record_target *target, const char *settings,
+			    size_t settings_bytes, const char *hint, const char *otherwise);
+
+/* Where is_held is set, nothing is said. Where it could not be left, it can be tried again from
+ * next_try_ns on: signals end vmtrace by then. is_last: it will not be. */
+void vmt_record_target_leave(struct vmt_record_target *target, bool is_last);
+
+/* Says in one line that a thread of it is held. */
+void vmt_record_target_say_held(const struct vmt_record_target *target);
+
+void vmt_record_target_free(struct vmt_record_target *target);
+
+#endif
