@@ -111,7 +111,7 @@ endef
 blob_objects := $(patsubst %.c,$(BUILD)/alone/%.o,$(call sources_of,base format unwind capture blob) collect/initial_events.c)
 $(BUILD)/alone/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $(PIC) -DVMT_THREAD_ON_STACK -mgeneral-regs-only -fno-stack-protector -ffreestanding -fno-sanitize=all -c $< -o $@
+	$(CC) $(BASE) $(CFLAGS) $(PIC) -DVMT_THREAD_ON_STACK -mgeneral-regs-only -fno-stack-protector -ffreestanding -fbuiltin -fno-sanitize=all -c $< -o $@
 $(BUILD)/blob.so: $(blob_objects) blob/exports.map
 	$(CC) $(CFLAGS) -shared -nostdlib -Wl,--version-script=blob/exports.map -Wl,-Bsymbolic -Wl,--build-id=none \
 	  -Wl,-z,norelro,-z,noexecstack,-z,max-page-size=4096,-z,separate-code -Wl,--no-undefined -o $@ $(blob_objects) -lgcc
