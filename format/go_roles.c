@@ -51,6 +51,13 @@ static const struct rule rules[] = {
     {"runtime.*", VMT_GO_ROLE_RUNTIME},
 };
 
+/* Whether a rule may fit: most names fall out here. */
+static int
+may_have_rule(char first)
+{
+	return first == 'r' || first == 'i' || first == 's' || first == 'x' || first == '_';
+}
+
 static int
 matches(const char *pattern, const char *name, size_t room)
 {
@@ -79,7 +86,9 @@ is_go_name(const char *name, size_t room)
 enum vmt_go_role
 vmt_go_roles_of_name(const char *name, size_t room)
 {
-	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
+	size_t count = room > 0 && may_have_rule(*name) ? sizeof(rules) / sizeof(*rules) : 0;
+
+	for (size_t i = 0; i < count; i++)
 		if (matches(rules[i].name, name, room))
 			return rules[i].role;
 	return is_go_name(name, room) ? VMT_GO_ROLE_OTHER : VMT_GO_ROLE_CROSSING;

@@ -19,13 +19,14 @@ is_table(const unsigned char *bytes, uint64_t length, struct vmt_gopclntab *tabl
 	       table->pointer_bytes == sizeof(uint64_t);
 }
 
-/* Position-independent programs before Go 1.26 have the table somewhere in .data.rel.ro. */
+/* At the first `places` addresses of a section where it may lie. */
 static bool
-find_in_section(const struct vmt_go_file *file, const Elf64_Shdr *section, struct table *table)
+find_in_section(const struct vmt_go_file *file, const Elf64_Shdr *section, uint64_t places,
+		struct table *table)
 {
 	const unsigned char *bytes = vmt_go_image_at(file, section->sh_offset, section->sh_size);
 
-	for (uint64_t at = 0; bytes && at < section->sh_size; at += 8) {
+	for (uint64_t at = 0; bytes && at < section->sh_size && at / 8 < places; at += 8) {
 		if (is_table(bytes + at, section->sh_size - at, &table->functions)) {
 			table->address = section->sh_addr + at;
 			return true;
@@ -35,7 +36,7 @@ find_in_section(const struct vmt_go_file *file, const Elf64_Shdr *section, struc
 }
 
 static bool
-find_table(const struct vmt_go_file *file, struct table *table)
+find_in_sections(const struct vmt_go_file *file, uint64_t places, struct table *table)
 {
 	const Elf64_Ehdr *header = vmt_go_image_at(file, 0, sizeof(*header));
 	const Elf64_Shdr *sections =
@@ -45,10 +46,18 @@ find_table(const struct vmt_go_file *file, struct table *table)
 	for (unsigned i = 0; sections && i < header->e_shnum; i++) {
 		if (sections[i].sh_type == SHT_PROGBITS && (sections[i].sh_flags & SHF_ALLOC) &&
 		    !(sections[i].sh_flags & SHF_EXECINSTR) &&
-		    find_in_section(file, &sections[i], table))
+		    find_in_section(file, &sections[i], places, table))
 			return true;
 	}
 	return false;
+}
+
+/* It has a section of its own, or, in position-independent programs before Go 1.26, lies somewhere
+ * in .data.rel.ro. */
+static bool
+find_table(const struct vmt_go_file *file, struct table *table)
+{
+	return find_in_sections(file, 1, table) || find_in_sections(file, UINT64_MAX, table);
 }
 
 /* The module data begins with the address of the table. It has a section of its own since the

@@ -39,7 +39,6 @@ static const char *const wanted_objects[] = {VMT_GO_STATISTICS_SYMBOL, VMT_GO_CO
 					     "runtime.buildVersion",   VMT_GO_HEAP_SYMBOL,
 					     VMT_GO_GOROUTINES_SYMBOL, VMT_GO_PROCESSORS_SYMBOL};
 
-#define NAME_MAX_BYTES 64u /* longer than any that is wanted */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 const void *
@@ -173,13 +172,18 @@ vmt_go_image_word(const struct vmt_go_file *file, uint64_t address)
 static bool
 is_name(const struct vmt_go_name *name, const char *wanted)
 {
-	uint64_t room = name->room < NAME_MAX_BYTES ? name->room : NAME_MAX_BYTES;
-	const char *end = vmt_text_find_byte(name->text, room, '\0');
-	struct vmt_text rest = vmt_text_of(name->text, end ? (size_t)(end - name->text) : room);
+	static const char variant[] = ".abi0";
+	const char *at = name->text;
+	const char *end = at + name->room;
 
-	if (!vmt_text_skip_string(&rest, wanted))
-		return false;
-	return rest.at == rest.end || vmt_text_equals(&rest, ".abi0");
+	for (; *wanted; wanted++, at++) /* nearly all differ early */
+		if (at == end || *at != *wanted)
+			return false;
+	if (at == end || *at == '\0')
+		return true;
+	return (size_t)(end - at) >= sizeof(variant) - 1 &&
+	       memcmp(at, variant, sizeof(variant) - 1) == 0 &&
+	       ((size_t)(end - at) == sizeof(variant) - 1 || at[sizeof(variant) - 1] == '\0');
 }
 
 void
