@@ -4,6 +4,7 @@
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "inject/cut_search.h"
 #include "inject/standing.h"
 
 #include <elf.h>
@@ -94,7 +95,9 @@ visit(void *context, const struct vmt_mapping *mapping)
 	if (images->count == VMT_ATTACH_IMAGES)
 		return false;
 	file = open_mapped(search, mapping);
-	result = vmt_program_cuts_find(&images->cuts[images->count], search->target, headers, file);
+	result = vmt_cut_search_run(
+	    &images->cuts[images->count],
+	    &(struct vmt_cut_search){search->target, headers, file, .is_unrun = false});
 	if (file >= 0)
 		vmt_sys_close(file);
 	if (result == 0) {

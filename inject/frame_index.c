@@ -263,6 +263,28 @@ vmt_frame_index_write(const struct vmt_frame_index *index, uint64_t address, uin
 	}
 }
 
+size_t
+vmt_frame_index_memory_bytes(const struct vmt_frame_index *index)
+{
+	return index->count * sizeof(struct entry);
+}
+
+int
+vmt_frame_index_copy(struct vmt_frame_index *to, const struct vmt_frame_index *from, uint64_t up)
+{
+	*to = (struct vmt_frame_index){.count = from->count};
+	if (from->count == 0)
+		return 0;
+	if (!vmt_buffer_reserve(&to->entries, vmt_frame_index_memory_bytes(from)))
+		return -ENOMEM;
+	to->frames_low = from->frames_low + up;
+	to->frames_high = from->frames_high + up;
+	for (size_t i = 0; i < from->count; i++)
+		entries_of(to)[i] =
+		    (struct entry){entries_of(from)[i].start + up, entries_of(from)[i].record + up};
+	return 0;
+}
+
 void
 vmt_frame_index_close(struct vmt_frame_index *index)
 {

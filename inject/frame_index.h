@@ -33,6 +33,11 @@ bool vmt_frame_index_is_low(const struct vmt_frame_index *index);
 size_t vmt_frame_index_bytes(const struct vmt_frame_index *index);
 void vmt_frame_index_write(const struct vmt_frame_index *index, uint64_t address, uint8_t *bytes);
 
+/* A copy for a program that lies so many bytes above, and what it takes of memory. -ENOMEM. */
+int vmt_frame_index_copy(struct vmt_frame_index *to, const struct vmt_frame_index *from,
+			 uint64_t up);
+size_t vmt_frame_index_memory_bytes(const struct vmt_frame_index *index);
+
 void vmt_frame_index_close(struct vmt_frame_index *index);
 
 #endif

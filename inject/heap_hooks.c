@@ -352,6 +352,17 @@ vmt_heap_hooks_give_up(struct vmt_heap_hooks *hooks, const char *reason)
 	refuse(hooks, ALL);
 }
 
+void
+vmt_heap_hooks_move(struct vmt_heap_hooks *hooks, uint64_t up)
+{
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		hooks->functions[i].address += up;
+		hooks->functions[i].site.function += up;
+		hooks->functions[i].site.address += up;
+	}
+	hooks->unled_at += hooks->unled_at != 0 ? up : 0;
+}
+
 /* -- making ------------------------------------------------------------------------------------ */
 
 uint64_t

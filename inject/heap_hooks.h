@@ -69,6 +69,9 @@ void vmt_heap_hooks_refuse_overlap(struct vmt_heap_hooks *hooks, uint64_t low, u
 /* Leads none, for a reason that is a clause; static. */
 void vmt_heap_hooks_give_up(struct vmt_heap_hooks *hooks, const char *why);
 
+/* As judged, for a program that lies so many bytes above. */
+void vmt_heap_hooks_move(struct vmt_heap_hooks *hooks, uint64_t up);
+
 /* Bytes of all stubs. */
 uint64_t vmt_heap_hooks_stub_bytes(const struct vmt_heap_hooks *hooks);
 

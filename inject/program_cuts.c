@@ -3,147 +3,17 @@
 #include "base/near_place.h"
 #include "base/pages.h"
 #include "base/sys.h"
-#include "format/raw_calls.h"
-#include "inject/file_functions.h"
 #include "inject/free_place.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
-#define FILE_MAX_BYTES (UINT64_C(4) << 30)
 #define INDEX_ALIGNMENT 8u
-#define HIGHEST_NUMBER 1024u /* of a system call */
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
-
-static const struct vmt_wanted_calls wanted = {vmt_raw_calls,
-					       sizeof(vmt_raw_calls) / sizeof(vmt_raw_calls[0])};
-
-static int
-read_target(void *context, uint64_t address, void *to, size_t bytes)
-{
-	return vmt_target_read(context, address, to, bytes);
-}
-
-/* Headers stand right behind the ELF header, as linkers put them. */
-static int
-find_header(const struct vmt_target *target, uint64_t program_headers, uint64_t *address)
-{
-	Elf64_Ehdr header;
-	int result;
-
-	*address = program_headers - sizeof(header);
-	result = vmt_target_read(target, *address, &header, sizeof(header));
-	if (result < 0)
-		return result;
-	return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_phoff == sizeof(header)
-		   ? 0
-		   : -ENOEXEC;
-}
-
-/* What the file can't tell is not missed. */
-static int
-add_file(struct vmt_program_cuts *cuts, int fd)
-{
-	struct stat status = {.st_size = 0};
-	struct vmt_file file;
-	void *bytes;
-	int result;
-
-	if (vmt_sys_call2(SYS_fstat, fd, &status) < 0 || status.st_size <= 0 ||
-	    (uint64_t)status.st_size > FILE_MAX_BYTES)
-		return 0;
-	bytes = vmt_sys_mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (vmt_sys_failed(bytes))
-		return 0;
-	file = (struct vmt_file){bytes, (size_t)status.st_size};
-	result = vmt_file_functions_add(&file, &cuts->map);
-	if (result == 0)
-		result = vmt_frame_index_make(&cuts->frames, &file, &cuts->map);
-	if (result == 0)
-		vmt_heap_hooks_collect(&cuts->heap, &file, cuts->map.bias);
-	vmt_sys_munmap(bytes, (size_t)status.st_size);
-	return result;
-}
-
-/* The number that a mov right before the system call brings into eax, if these bytes are one. */
-static bool
-reads_as_number(const struct vmt_code_map *map, const struct vmt_syscall_site *site,
-		uint64_t *start, uint32_t *number)
-{
-	static const uint8_t wide[] = {0x48, 0xc7, 0xc0}; /* mov $n,%rax */
-	size_t room = 0;
-	const uint8_t *bytes = vmt_code_map_bytes(map, site->syscall - 7, &room);
-
-	if (!bytes || room < 7)
-		return false;
-	memcpy(number, bytes + 3, sizeof(*number));
-	*start = site->syscall - 7;
-	if (memcmp(bytes, wide, sizeof(wide)) == 0)
-		return true;
-	*start = site->syscall - 5;
-	return bytes[2] == 0xb8 && *number < HIGHEST_NUMBER; /* mov $n,%eax */
-}
-
-/* Where it is not certain where instructions begin, nothing is cut: a mov of a number that was read
- * as something else. */
-static void
-refuse_uncertain(struct vmt_program_cuts *cuts)
-{
-	struct vmt_syscall_site *sites = (void *)cuts->sites.bytes;
-
-	for (size_t i = 0; i < cuts->sites_count; i++) {
-		struct vmt_syscall_site *site = &sites[i];
-		uint64_t start;
-		uint32_t number;
-
-		if (site->verdict == VMT_SITE_CUT &&
-		    reads_as_number(&cuts->map, site, &start, &number) &&
-		    (site->number != number || site->address > start))
-			site->verdict = VMT_SITE_UNKNOWN_CODE;
-	}
-}
-
-/* A function of the allocator's keeps to its own bytes. */
-static int
-judge_heap(struct vmt_program_cuts *cuts)
-{
-	const struct vmt_syscall_site *sites = (const void *)cuts->sites.bytes;
-	int result = vmt_heap_hooks_judge(&cuts->heap, &cuts->map);
-
-	for (size_t i = 0; result == 0 && i < cuts->sites_count; i++)
-		if (sites[i].verdict == VMT_SITE_CUT)
-			vmt_heap_hooks_refuse_overlap(&cuts->heap, sites[i].address,
-						      sites[i].syscall);
-	return result;
-}
-
-int
-vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *target,
-		      uint64_t program_headers, int file)
-{
-	uint64_t header;
-	int result;
-
-	*cuts = (struct vmt_program_cuts){.sites_count = 0};
-	result = find_header(target, program_headers, &header);
-	if (result == 0)
-		result =
-		    vmt_code_map_open(&cuts->map, header, read_target, (void *)(uintptr_t)target);
-	if (result == 0 && file >= 0)
-		result = add_file(cuts, file);
-	if (result < 0)
-		return result;
-	vmt_code_map_settle(&cuts->map);
-	result = vmt_syscall_sites_find(&cuts->map, &wanted, &cuts->sites, &cuts->sites_count);
-	refuse_uncertain(cuts);
-	return result < 0 ? result : judge_heap(cuts);
-}
 
 static const struct vmt_syscall_site *
 sites_of(const struct vmt_program_cuts *cuts)
@@ -301,7 +171,7 @@ write_stubs(struct vmt_program_cuts *cuts, const struct vmt_target *target, uint
 
 	if (vmt_buffer_reserve(&stubs, cuts->stubs_bytes) &&
 	    vmt_buffer_reserve(&cuts->cuts, cuts->sites_count * sizeof(struct vmt_cut)))
-		made = vmt_cuts_make(sites_of(cuts), cuts->sites_count, &wanted, &place,
+		made = vmt_cuts_make(sites_of(cuts), cuts->sites_count, cuts->wanted, &place,
 				     stubs.bytes, (struct vmt_cut *)(void *)cuts->cuts.bytes);
 	if (made >= 0) {
 		uint64_t heap = heap_offset(cuts);

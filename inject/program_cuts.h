@@ -1,8 +1,7 @@
 /*
- * program_cuts.h: the cuts of a program that stands still: found, planned, made and taken back
+ * program_cuts.h: the cuts of a program that stands still: planned, made and taken back
  *
- * What is known of the code comes from the process and from the program's file (code_map.h,
- * file_functions.h); both are untrusted. Stubs lie in a mapping of their own, readable and
+ * Where they can be is found by cut_search.h. Stubs lie in a mapping of their own, readable and
  * executable from the beginning. A program that was linked for fixed addresses may map others near
  * itself: there the kernel chooses the place, and the text reaches it by jumps in what its last
  * page has left. Else, and where that is too little, they lie near it (base/near_place.h,
@@ -24,7 +23,8 @@
 #include <stdint.h>
 
 struct vmt_program_cuts {
-	struct vmt_code_map map;
+	const struct vmt_wanted_calls *wanted;
+	struct vmt_code_map map; /* once found, without the bytes */
 	struct vmt_buffer sites; /* struct vmt_syscall_site */
 	size_t sites_count;
 	struct vmt_buffer cuts; /* struct vmt_cut */
@@ -39,11 +39,6 @@ struct vmt_program_cuts {
 	/* The caller's to fill in before map; 0: no allocator is led. */
 	uint64_t handlers[VMT_HEAP_ENTRIES_COUNT];
 };
-
-/* Finds the sites of wanted calls. program_headers: AT_PHDR. file: the program's, or NULL. The
- * caller closes it, also after an error. */
-int vmt_program_cuts_find(struct vmt_program_cuts *cuts, const struct vmt_target *target,
-			  uint64_t program_headers, int file);
 
 /* How many of the sites can be led to the recorder, known functions of Go's among them; and how
  * many can't, and where the first of these is. */

@@ -162,13 +162,14 @@ is_wanted(struct environment *environment, pid_t pid)
 }
 
 static void
-start(const struct vmt_static_children *children, pid_t pid)
+start(struct vmt_static_children *children, pid_t pid)
 {
 	static struct environment environment; /* large */
 	struct vmt_static_start start = {.pid = pid,
 					 .blob = children->blob,
 					 .blob_bytes = children->blob_bytes,
-					 .settings = environment.settings};
+					 .settings = environment.settings,
+					 .cache = &children->cache};
 
 	environment = (struct environment){.target = NULL};
 	if (is_wanted(&environment, pid)) {
@@ -207,7 +208,7 @@ let_go(pid_t pid)
 }
 
 static void
-attend(const struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
+attend(struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
 {
 	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + EXEC_NS;
 	bool failed;
@@ -284,4 +285,5 @@ vmt_static_children_serve(struct vmt_static_children *children)
 			vmt_exec_request_await(session, seen, SLEEP_NS);
 	}
 	vmt_atomic_store_release(&session->exec_server, 0);
+	vmt_cut_cache_close(&children->cache);
 }

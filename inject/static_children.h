@@ -13,6 +13,7 @@
 #define VMT_STATIC_CHILDREN_H
 
 #include "base/session.h"
+#include "inject/cut_cache.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +26,7 @@ struct vmt_static_children {
 	/* Told of each that could not be recorded. */
 	void (*complain)(void *context, uint32_t pid, const char *why);
 	void *context;
+	struct vmt_cut_cache cache; /* all zero at the beginning */
 	uint32_t stop; /* set by any thread, with vmt_exec_request_wake: serve returns soon */
 };
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "blob/blob_parameters.h"
 #include "inject/blob_placement.h"
+#include "inject/cut_search.h"
 #include "inject/program_cuts.h"
 #include "inject/program_start.h"
 #include "inject/remote_call.h"
@@ -235,17 +236,20 @@ find_sites(struct job *job)
 {
 	char path[32];
 	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
+	struct vmt_cut_cache *cache = job->start->cache;
+	struct vmt_cut_search search = {.target = &job->target,
+					.program_headers = job->parameters.program_headers,
+					.is_unrun = true};
 	int error;
-	int file;
 
 	vmt_text_put(&out, "/proc/");
 	vmt_text_put_decimal(&out, (uint64_t)job->start->pid);
 	vmt_text_put(&out, "/exe");
-	file = vmt_sys_open(path, O_RDONLY, 0);
-	error =
-	    vmt_program_cuts_find(&job->cuts, &job->target, job->parameters.program_headers, file);
-	if (file >= 0)
-		vmt_sys_close(file);
+	search.file = vmt_sys_open(path, O_RDONLY, 0);
+	error = cache ? vmt_cut_cache_search(cache, &job->cuts, &search)
+		      : vmt_cut_search_run(&job->cuts, &search);
+	if (search.file >= 0)
+		vmt_sys_close(search.file);
 	if (error < 0)
 		return refuse(job, "its code can't be read", error);
 	return vmt_program_cuts_possible(&job->cuts) != 0 ||

@@ -13,6 +13,7 @@
 #ifndef VMT_STATIC_START_H
 #define VMT_STATIC_START_H
 
+#include "inject/cut_cache.h"
 #include "inject/why.h"
 
 #include <stdbool.h>
@@ -26,6 +27,7 @@ struct vmt_static_start {
 	/* "VARIABLE=value", each with its NUL, and one NUL more. */
 	const char *settings;
 	size_t settings_bytes;
+	struct vmt_cut_cache *cache; /* of programs that started before; NULL: none is kept */
 
 	/* Filled in: */
 	int signal;		 /* to be given to the program when it is let go; 0: none */

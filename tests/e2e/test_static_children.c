@@ -99,6 +99,23 @@ test_recorded(void **state)
 	run_free(&run);
 }
 
+/* What was found in its file serves each later start. */
+static void
+test_again_and_again(void **state)
+{
+	struct run run;
+	char *rest;
+
+	(void)state;
+	record_script(&run, NULL, "for i in 1 2 3 4 5; do \"$1\" 0 & echo $!; wait $!; done");
+	assert_int_equal(run.exit_status, 37);
+	rest = run.out;
+	for (int i = 0; i < 5; i++)
+		check_recorded(strtoll(rest, &rest, 10));
+	assert_null(strstr(run.err, "not recorded"));
+	run_free(&run);
+}
+
 /* The shell is recorded, but not the child that the script starts. */
 static void
 check_left_out(const char *const options[])
@@ -315,7 +332,7 @@ main(void)
 	    cmocka_unit_test(test_chosen),	cmocka_unit_test(test_privileged),
 	    cmocka_unit_test(test_failed_exec), cmocka_unit_test(test_killed),
 	    cmocka_unit_test(test_status),	cmocka_unit_test(test_bad_pointers),
-	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_many),	cmocka_unit_test(test_again_and_again),
 	};
 
 	prefer_system_programs();
