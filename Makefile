@@ -18,7 +18,7 @@ CFLAGS ?= -O2 -g
 ASSERTS ?= 0
 BASE = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(WERROR) -DVMT_ASSERTS=$(ASSERTS) $(SANITIZE)
 FREESTANDING := -include format/banned.h
-TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lm
+TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lncursesw -ltinfo -lm
 
 # Rooms, nested to any depth. Those of the base serve the library and the command; capture and preload
 # run inside the traced process alone.
@@ -170,13 +170,13 @@ always:
 
 # -- what a machine needs: Debian packages, NAME|NAME where releases differ ----------------------
 
-build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev uthash-dev libbsd-dev \
-	libunwind8
+build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev libncurses-dev \
+	uthash-dev libbsd-dev libunwind8
 check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace zstd binutils procps util-linux wrk \
 	libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' libmimalloc-dev libfaketime fakeroot musl-tools file \
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb \
-	qemu-user proot ltrace curl protobuf-compiler prometheus zsh fish redis-server \
+	qemu-user proot ltrace curl tmux protobuf-compiler prometheus zsh fish redis-server \
 	'nginx-light|nginx'
 
 # Node may come from elsewhere, whose package Debian's would replace.

@@ -18,6 +18,7 @@
 	X(record, "[-o FILE] [options] -- CMD... | -p PID",                                        \
 	  "run a program and record its memory calls")                                             \
 	X(snapshot, "PID... [-o FILE]", "what a running process has in RAM, without touching it")  \
+	X(top, "PID|FILE|DIR [options]", "watch what a process has in RAM, by call site")          \
 	X(report, "FILE [options]", "explain a trace: who reserved, what is in RAM")               \
 	X(diff, "A B [options]", "show what changed between two traces")                           \
 	X(dump, "FILE [options]", "print every record of a trace in time order")                   \

@@ -34,6 +34,12 @@ static const struct example snapshot_examples[] = {
     {"vmtrace snapshot --tree 1234", "with its children, each shared page once"},
     {NULL, NULL},
 };
+static const struct example top_examples[] = {
+    {"vmtrace top 1234", "what grows in process 1234, by call site if it is recorded"},
+    {"vmtrace top run.vmt --once --sort reserved", "one reading, as text"},
+    {"vmtrace top traces/", "a line for each process that runs"},
+    {NULL, NULL},
+};
 static const struct example report_examples[] = {
     {"vmtrace report run.vmt", "what RSS was made of at its peak"},
     {"vmtrace report run.vmt --at end --by file", "at the end, added up by source file"},

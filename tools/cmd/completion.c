@@ -5,6 +5,7 @@
 #include "tools/cmd/compare.h"
 #include "tools/cmd/report_formats.h"
 #include "tools/export/profile.h"
+#include "tools/top/top_table.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -82,6 +83,8 @@ words_of(const struct vmt_cmd *command, const struct vmt_option *option)
 		add_setting(&words, option->name);
 	else if (strcmp(option->name, "format") == 0)
 		add_formats(&words, command);
+	else if (strcmp(command->name, "top") == 0 && strcmp(option->name, "sort") == 0)
+		add_list(&words, vmt_top_orders);
 	else
 		for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 			if (strcmp(lists[i].option, option->name) == 0)

@@ -95,6 +95,7 @@ struct vmt_tree_process {
 	uint64_t peak_rss_bytes; /* 0: never read */
 	struct vmt_tree_point *points;
 	size_t point_count;
+	struct vmt_tree_point last; /* the last that was read of RSS; time_ns 0: nothing was */
 	enum vmt_tree_origin origin;
 	size_t parent; /* or VMT_TREE_NONE */
 	size_t tree;

@@ -25,6 +25,7 @@ struct line {
 	size_t most;
 	uint64_t stride; /* readings for each point */
 	uint64_t filled; /* of the last point */
+	struct vmt_tree_point last;
 };
 
 /* Two neighbours become one, that with more RSS. */
@@ -72,6 +73,8 @@ add_point(struct line *line, uint64_t monotonic_ns, uint64_t rss_bytes, uint64_t
 	vmt_rss_peak_add(&line->peak, monotonic_ns, rss_bytes, counted_bytes);
 	if (rss_bytes == VMT_FIGURE_UNKNOWN)
 		return true;
+	if (point.time_ns >= line->last.time_ns)
+		line->last = point;
 	if (line->count > 0 && line->filled < line->stride) {
 		if (rss_bytes > line->points[line->count - 1].rss_bytes)
 			line->points[line->count - 1] = point;
@@ -152,6 +155,7 @@ read_line(struct vmt_tree_process *process, struct vmt_trace *trace, size_t most
 	}
 	process->points = line.points;
 	process->point_count = line.count;
+	process->last = line.last;
 	process->leaves_ns = (int64_t)(line.leaves_ns & INT64_MAX);
 	if (!done)
 		return false;

@@ -1,0 +1,436 @@
+/* Does `vmtrace top` show what the report says, and leave the terminal as it was? In tmux. */
+#include "tests/e2e/harness.h"
+#include "tests/e2e/living.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LIMIT_MS 60000
+#define LEAKED_BYTES (10 << 20) /* by each line that the program reads */
+#define STEADY_BYTES (4 << 20)
+
+/* The program that leaks, with a snapshot of its present state. */
+struct leaking {
+	struct conversation talk;
+	const char *trace;
+	int64_t bytes;
+};
+
+static void
+leak(struct leaking *leaking)
+{
+	assert_int_equal(write(leaking->talk.to, "\n", 1), 1);
+	converse_read_line(&leaking->talk);
+	leaking->bytes = atoll(leaking->talk.line);
+	living_snapshot(leaking->trace);
+}
+
+static void
+start(struct leaking *leaking)
+{
+	const char *const argv[] = {built("tests/target/leaking"), NULL};
+
+	shell("rm -f %s/*.vmt", scratch());
+	leaking->trace = scratch_file("leaking.vmt");
+	converse_start(&leaking->talk, argv, preloaded(leaking->trace));
+	(void)living_collector(leaking->trace);
+	leak(leaking);
+}
+
+/* What the report says of the function that leaks, which is what the program says. */
+static void
+check_report_of(const struct leaking *leaking)
+{
+	json_t *all = report(leaking->trace, NULL);
+
+	assert_int_equal(site_sum(all, NULL, "leak_blocks", "committed_bytes"), leaking->bytes);
+	assert_int_equal(site_sum(all, NULL, "steady_cache", "committed_bytes"), STEADY_BYTES);
+	json_decref(all);
+}
+
+/* -- a terminal ---------------------------------------------------------------------------------
+ */
+
+static char socket_path[4096];
+static char pane[262144];
+static int said; /* the number that the shell said last */
+
+static void
+open_terminal(void)
+{
+	static int terminals;
+	char name[32];
+
+	need_program("tmux");
+	/* The server of the test before may still be about to end. */
+	snprintf(name, sizeof(name), "tmux%d", terminals++);
+	snprintf(socket_path, sizeof(socket_path), "%s", scratch_file(name));
+	shell("env -u TMUX SHELL=/bin/sh PS1='$ ' LC_ALL=C.UTF-8 tmux -S %s -f /dev/null "
+	      "new-session -d -x 100 "
+	      "-y 30 'exec /bin/sh'",
+	      socket_path);
+}
+
+static void
+close_terminal(void)
+{
+	shell("tmux -S %s kill-server", socket_path);
+}
+
+static void
+type(const char *keys)
+{
+	shell("tmux -S %s send-keys -- %s", socket_path, keys);
+}
+
+static const char *
+look(void)
+{
+	struct run run;
+	const char *const argv[] = {"tmux", "-S", socket_path, "capture-pane", "-p", NULL};
+
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 0);
+	snprintf(pane, sizeof(pane), "%s", run.out);
+	run_free(&run);
+	return pane;
+}
+
+/* The first line of the pane that has the word; NULL: none. */
+static const char *
+line_with(const char *word)
+{
+	static char line[4096];
+
+	for (const char *at = pane; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
+		if (strstr(line, word))
+			return line;
+	}
+	return NULL;
+}
+
+static void
+wait_for(const char *first, const char *second)
+{
+	int64_t deadline = now_ms() + LIMIT_MS;
+
+	for (;;) {
+		const char *line;
+
+		look();
+		line = line_with(first);
+		if (line && strstr(line, second))
+			return;
+		if (now_ms() > deadline)
+			fail_msg("no line has \"%s\" and \"%s\":\n%s", first, second, pane);
+		poll(NULL, 0, 50);
+	}
+}
+
+/* The row below the titles. */
+static const char *
+first_row(void)
+{
+	const char *titles = strstr(pane, "RESIDENT");
+	static char row[4096];
+
+	assert_non_null(titles);
+	titles += strcspn(titles, "\n") + 1;
+	snprintf(row, sizeof(row), "%.*s", (int)strcspn(titles, "\n"), titles);
+	return row;
+}
+
+static void
+run_top(const char *operand)
+{
+	char line[8192];
+
+	snprintf(line, sizeof(line),
+		 "'stty -g > %s/before; %s top -d 100ms %s; echo status=$?' Enter", scratch(),
+		 built("vmtrace"), operand);
+	type(line);
+}
+
+/* Clears the screen, and lets the shell say what it never said before; the words are not typed. */
+static void
+say(void)
+{
+	char line[64];
+
+	said++;
+	snprintf(line, sizeof(line), "'clear; stty -g > after; echo said $((%d + 0))' Enter", said);
+	type(line);
+	snprintf(line, sizeof(line), "said %d", said);
+	wait_for(line, "");
+}
+
+/* The terminal's settings are what they were, and what stood on it stands there again. */
+static void
+check_restored(const char *status)
+{
+	char line[32];
+
+	wait_for(status, "");
+	snprintf(line, sizeof(line), "said %d", said);
+	assert_non_null(line_with(line));
+	assert_null(line_with("RESIDENT"));
+	say();
+	shell("cmp %s/before %s/after", scratch(), scratch());
+}
+
+static void
+begin_in_terminal(void)
+{
+	char line[4096];
+
+	open_terminal();
+	snprintf(line, sizeof(line), "'cd %s' Enter", scratch());
+	type(line);
+	say();
+}
+
+static void
+test_screen(void **state)
+{
+	struct leaking leaking;
+	char pid[16];
+
+	(void)state;
+	begin_in_terminal();
+	start(&leaking);
+	snprintf(pid, sizeof(pid), "%d", leaking.talk.pid);
+	run_top(pid);
+	wait_for("leak_blocks", "10 MiB");
+	assert_non_null(strstr(first_row(), "leak_blocks"));
+	leak(&leaking);
+	wait_for("leak_blocks", "+10 MiB");
+	assert_non_null(strstr(first_row(), "leak_blocks"));
+	assert_non_null(strstr(first_row(), "20 MiB"));
+	wait_for("steady_cache", "4 MiB");
+	check_report_of(&leaking);
+	assert_non_null(line_with("since opened"));
+
+	type("c");
+	wait_for("24 MiB", "mmap");
+	type("c");
+	wait_for("steady_cache", "");
+	type("/steady Enter");
+	wait_for("1 of 2 have", "steady");
+	assert_null(line_with("leak_blocks"));
+	type("/ Escape");
+	wait_for("leak_blocks", "");
+	type("?");
+	wait_for("quit", "");
+	type("?");
+	wait_for("leak_blocks", "");
+
+	type("q");
+	check_restored("status=0");
+	close_terminal();
+	assert_int_equal(converse_end(&leaking.talk), 0);
+}
+
+static void
+resize(int columns, int lines)
+{
+	shell("tmux -S %s resize-window -x %d -y %d", socket_path, columns, lines);
+}
+
+static void
+test_sizes(void **state)
+{
+	struct leaking leaking;
+
+	(void)state;
+	begin_in_terminal();
+	start(&leaking);
+	run_top(leaking.trace);
+	wait_for("leak_blocks", "10 MiB");
+	resize(30, 8);
+	wait_for("10 MiB", "");
+	for (const char *at = look(); *at; at += strcspn(at, "\n"), at += *at == '\n')
+		assert_true(strcspn(at, "\n") <= 60); /* bytes, of 30 characters */
+	resize(2, 2);
+	resize(1, 1);
+	look();
+	leak(&leaking);
+	resize(400, 100);
+	wait_for("leak_blocks", "20 MiB");
+	assert_non_null(line_with("<- main"));
+	resize(100, 30);
+	wait_for("leak_blocks", "20 MiB");
+	type("q");
+	check_restored("status=0");
+	close_terminal();
+	assert_int_equal(converse_end(&leaking.talk), 0);
+}
+
+/* By signals that ask for the end, and by one that is a crash. */
+static void
+test_signals(void **state)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGSEGV, SIGABRT};
+	struct leaking leaking;
+	char status[32];
+
+	(void)state;
+	begin_in_terminal();
+	type("'ulimit -c 0; trap : INT' Enter");
+	start(&leaking);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+		run_top(leaking.trace);
+		wait_for("leak_blocks", "10 MiB");
+		shell("pkill -%d -f '^%s top -d 100ms %s'", signals[i], built("vmtrace"),
+		      leaking.trace);
+		snprintf(status, sizeof(status), "status=%d", 128 + signals[i]);
+		check_restored(status);
+	}
+	close_terminal();
+	assert_int_equal(converse_end(&leaking.talk), 0);
+}
+
+/* The trace is cut, and another one is put in its place: one clear line, and the terminal as
+ * before. */
+static void
+test_trouble(void **state)
+{
+	struct leaking leaking;
+	char copy[4096];
+
+	(void)state;
+	begin_in_terminal();
+	start(&leaking);
+	snprintf(copy, sizeof(copy), "%s", scratch_file("copy.vmt"));
+	shell("cp %s %s", leaking.trace, copy);
+	run_top(copy);
+	wait_for("leak_blocks", "10 MiB");
+	assert_int_equal(truncate(copy, 100), 0);
+	check_restored("status=2");
+	close_terminal();
+	assert_int_equal(converse_end(&leaking.talk), 0);
+}
+
+/* -- text ---------------------------------------------------------------------------------------
+ */
+
+static char *
+once(const char *operand, const char *option, const char *const environment[])
+{
+	const char *const argv[] = {built("vmtrace"), "top", operand, option, NULL};
+	struct run run;
+	char *text;
+
+	run_program(&run, argv, environment);
+	assert_string_equal(run.err, "");
+	assert_int_equal(run.exit_status, 0);
+	text = strdup(run.out);
+	run_free(&run);
+	return text;
+}
+
+static void
+test_text(void **state)
+{
+	static const char *const plain[] = {"LC_ALL=C", "TERM=dumb", NULL};
+	struct leaking leaking;
+	char pid[16];
+	char *text;
+
+	(void)state;
+	start(&leaking);
+	leak(&leaking);
+	check_report_of(&leaking);
+	snprintf(pid, sizeof(pid), "%d", leaking.talk.pid);
+	text = once(pid, "--once", NULL);
+	snprintf(pane, sizeof(pane), "%s", text);
+	free(text);
+	assert_non_null(strstr(first_row(), "20 MiB"));
+	assert_non_null(strstr(first_row(), "mmap leak_blocks"));
+	assert_non_null(strstr(pane, "(running)"));
+
+	text = once(leaking.trace, "--classes", plain);
+	snprintf(pane, sizeof(pane), "%s", text);
+	assert_non_null(line_with("24 MiB     24 MiB  mmap"));
+	for (const char *at = text; *at; at++)
+		assert_true((unsigned char)*at < 0x80);
+	free(text);
+
+	text = once(scratch(), NULL, NULL);
+	assert_true(says(text, "1 run, 0 ended"));
+	assert_non_null(strstr(text, pid));
+	free(text);
+
+	assert_int_equal(converse_end(&leaking.talk), 0);
+	living_wait_end(leaking.trace);
+	text = once(leaking.trace, "--once", NULL);
+	assert_true(says(text, "(ended with status 0)"));
+	free(text);
+	text = once(scratch(), NULL, NULL);
+	assert_true(says(text, "0 run, 1 ended"));
+	free(text);
+}
+
+/* Of a process that nobody records there are classes, and it says so. */
+static void
+test_unrecorded(void **state)
+{
+	const char *const argv[] = {built("tests/target/leaking"), NULL};
+	struct conversation talk;
+	char pid[16];
+	char *text;
+
+	(void)state;
+	converse_start(&talk, argv, NULL);
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	snprintf(pid, sizeof(pid), "%d", talk.pid);
+	text = once(pid, "--once", NULL);
+	assert_true(says(text, "not recorded"));
+	assert_true(says(text, "anonymous memory"));
+	assert_null(strstr(text, "leak_blocks"));
+	free(text);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+static void
+refused(const char *operand, const char *words)
+{
+	const char *const argv[] = {built("vmtrace"), "top", operand, "--once", NULL};
+	struct run run;
+
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 2);
+	if (!says(run.err, words))
+		fail_msg("does not say \"%s\": %s", words, run.err);
+	assert_string_equal(run.out, "");
+	run_free(&run);
+}
+
+static void
+test_refusals(void **state)
+{
+	(void)state;
+	refused("999999999", "there is no process 999999999 here");
+	refused("/nowhere/at/all.vmt", "No such file");
+	refused("/proc/self/status", "empty");
+	shell("mkdir -p %s/none", scratch());
+	refused(scratch_file("none"), "without a trace");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_screen),   cmocka_unit_test(test_sizes),
+	    cmocka_unit_test(test_signals),  cmocka_unit_test(test_trouble),
+	    cmocka_unit_test(test_text),     cmocka_unit_test(test_unrecorded),
+	    cmocka_unit_test(test_refusals),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,23 @@
+/*
+ * top_directory.h: the processes whose traces lie in one directory, for `vmtrace top`.
+ *
+ * A row for each process that runs. Traces come and go; one whose process has ended is not read
+ * again. Single-threaded.
+ */
+#ifndef VMT_TOP_DIRECTORY_H
+#define VMT_TOP_DIRECTORY_H
+
+#include "tools/err.h"
+#include "tools/top/top_reading.h"
+
+struct vmt_top_directory;
+
+int vmt_top_directory_open(struct vmt_top_directory **directory, const char *path,
+			   struct vmt_err *err);
+void vmt_top_directory_close(struct vmt_top_directory *directory);
+
+/* 0, or a negative errno and a message; nothing is to be freed then. */
+int vmt_top_directory_read(struct vmt_top_directory *directory, struct vmt_top_reading *reading,
+			   struct vmt_err *err);
+
+#endif

@@ -1,0 +1,157 @@
+#include "tools/cmd/top_source.h"
+
+#include "base/ticks.h"
+#include "tools/cmd/mapped_trace.h"
+#include "tools/cmd/progress.h"
+#include "tools/cmd/snapshot_take.h"
+#include "tools/cmd/top_directory.h"
+#include "tools/cmd/trace_files.h"
+#include "tools/model/report/report_build.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum kind {
+	OF_TRACE,
+	OF_PROCESS, /* not recorded */
+	OF_DIRECTORY,
+};
+
+struct vmt_top_source {
+	enum kind kind;
+	uint32_t pid;	    /* OF_PROCESS */
+	uint64_t opened_ns; /* likewise; CLOCK_MONOTONIC */
+	char *path;
+	const char *sysroot;
+	struct vmt_top_directory *directory;
+};
+
+static bool
+is_number(const char *text)
+{
+	size_t length = strspn(text, "0123456789");
+
+	return length > 0 && length < 10 && text[length] == '\0' && access(text, F_OK) != 0;
+}
+
+/* The trace that it writes, else itself. */
+static int
+find_process(struct vmt_top_source *source, const char *operand, struct vmt_err *err)
+{
+	struct vmt_mapped_trace trace = {.state = VMT_MAPPED_TRACE_NONE};
+
+	source->pid = (uint32_t)strtoul(operand, NULL, 10);
+	if (vmt_mapped_trace_find(&trace, source->pid) == 0 &&
+	    trace.state == VMT_MAPPED_TRACE_OWN && !trace.is_aside) {
+		source->kind = OF_TRACE;
+		source->path = strdup(trace.path);
+		return source->path ? 0 : vmt_err_set(err, ENOMEM, "out of memory");
+	}
+	source->kind = OF_PROCESS;
+	source->opened_ns = vmt_ticks_monotonic_ns();
+	return vmt_snapshot_take_check(source->pid, err);
+}
+
+static int
+find(struct vmt_top_source *source, const char *operand, struct vmt_err *err)
+{
+	if (vmt_trace_files_is_directory(operand)) {
+		source->kind = OF_DIRECTORY;
+		return vmt_top_directory_open(&source->directory, operand, err);
+	}
+	if (is_number(operand))
+		return find_process(source, operand, err);
+	source->kind = OF_TRACE;
+	source->path = strdup(operand);
+	return source->path ? 0 : vmt_err_set(err, ENOMEM, "out of memory");
+}
+
+int
+vmt_top_source_open(struct vmt_top_source **out, const char *operand, const char *sysroot,
+		    struct vmt_err *err)
+{
+	struct vmt_top_source *source = calloc(1, sizeof(*source));
+	int result;
+
+	*out = NULL;
+	if (!source)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	source->sysroot = sysroot;
+	result = find(source, operand, err);
+	if (result == 0)
+		*out = source;
+	else
+		vmt_top_source_close(source);
+	return result;
+}
+
+void
+vmt_top_source_close(struct vmt_top_source *source)
+{
+	if (!source)
+		return;
+	vmt_top_directory_close(source->directory);
+	free(source->path);
+	free(source);
+}
+
+static int
+read_trace(const struct vmt_top_source *source, const char *path, struct vmt_top_reading *reading,
+	   struct vmt_err *err)
+{
+	struct vmt_report_options build = {
+	    .at = VMT_AT_END, .symbols = true, .sysroot = source->sysroot};
+	struct vmt_report *report = NULL;
+	int result = vmt_progress_build(&report, path, &build, err);
+
+	if (result == 0 && vmt_top_reading_make(reading, report) < 0) {
+		vmt_top_reading_free(reading);
+		result = vmt_err_set(err, ENOMEM, "%s: out of memory", path);
+	}
+	vmt_report_free(report);
+	return result;
+}
+
+/* Times count from the first look on. */
+static int
+read_process(struct vmt_top_source *source, struct vmt_top_reading *reading, struct vmt_err *err)
+{
+	char path[64];
+	int fd = vmt_snapshot_take_nameless(source->pid, err);
+	int result;
+
+	if (fd < 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	result = read_trace(source, path, reading, err);
+	close(fd);
+	if (result == 0) {
+		reading->time_ns = (int64_t)(vmt_ticks_monotonic_ns() - source->opened_ns);
+		reading->is_live = true;
+		reading->goes_on = true;
+	}
+	return result;
+}
+
+int
+vmt_top_source_read(struct vmt_top_source *source, struct vmt_top_reading *reading,
+		    struct vmt_err *err)
+{
+	if (source->kind == OF_DIRECTORY)
+		return vmt_top_directory_read(source->directory, reading, err);
+	if (source->kind == OF_PROCESS)
+		return read_process(source, reading, err);
+	return read_trace(source, source->path, reading, err);
+}
+
+enum vmt_top_view
+vmt_top_source_view(const struct vmt_top_source *source)
+{
+	return source->kind == OF_DIRECTORY ? VMT_TOP_PROCESSES
+	       : source->kind == OF_PROCESS ? VMT_TOP_CLASSES
+					    : VMT_TOP_SITES;
+}

@@ -1,0 +1,27 @@
+/*
+ * top_source.h: where `vmtrace top` gets its readings from.
+ *
+ * A trace, that of a process which is being recorded, a process that is not, whose memory is
+ * looked at from outside, or all traces of a directory. Single-threaded.
+ */
+#ifndef VMT_TOP_SOURCE_H
+#define VMT_TOP_SOURCE_H
+
+#include "tools/err.h"
+#include "tools/top/top_reading.h"
+
+struct vmt_top_source;
+
+/* operand: a file, a directory, or the number of a process where there is no such file. */
+int vmt_top_source_open(struct vmt_top_source **source, const char *operand, const char *sysroot,
+			struct vmt_err *err);
+void vmt_top_source_close(struct vmt_top_source *source);
+
+/* How it is now. 0, or a negative errno and a message; nothing is to be freed then. */
+int vmt_top_source_read(struct vmt_top_source *source, struct vmt_top_reading *reading,
+			struct vmt_err *err);
+
+/* The view to begin with: that which says most. */
+enum vmt_top_view vmt_top_source_view(const struct vmt_top_source *source);
+
+#endif
