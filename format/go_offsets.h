@@ -39,6 +39,7 @@ struct vmt_go_offsets {
 	uint32_t heap_goal;
 	uint32_t heap_live;
 	uint32_t heap_marked;
+	uint32_t last_heap_goal;
 	uint32_t heap_in_use;
 	uint32_t heap_free;
 	uint32_t heap_released;
@@ -49,6 +50,7 @@ struct vmt_go_offsets {
 	uint32_t buckhash_sys;
 	uint32_t gc_misc_sys;
 	uint32_t other_sys;
+	uint32_t last_heap_in_use;
 	uint32_t heap_stats;	   /* of the first of three generations */
 	uint32_t heap_stats_bytes; /* of one */
 	uint32_t in_stacks;	   /* within one */

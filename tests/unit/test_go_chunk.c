@@ -152,6 +152,45 @@ before_the_start_no_pace_is_set(void **state)
 	}
 }
 
+/* What was in use at the last collection, by how the goal has changed since, and a tenth. */
+static void
+the_scavenger_has_a_goal_after_a_collection(void **state)
+{
+	static const struct vmt_go_offsets offsets = {.gc_percent = 32,
+						      .heap_goal = 40,
+						      .heap_live = 48,
+						      .heap_marked = 56,
+						      .last_heap_goal = 16,
+						      .last_heap_in_use = 120};
+	uint64_t controller[8] = {[2] = 8000, [4] = 100, [5] = 4000};
+	uint64_t statistics[16] = {[15] = 10000};
+	struct vmt_go_counters head = {.time = 7, .snapshot = 3, .objects = 2};
+	struct vmt_go_chunk_read counters;
+	struct vmt_go_figures figures;
+	struct vmt_err err;
+	const struct {
+		uint64_t percent;
+		uint64_t last;
+		uint64_t goal;
+	} all[] = {{100, 8000, 5500},
+		   {100, 0, VMT_FIGURE_UNKNOWN},
+		   {UINT32_MAX, 8000, VMT_FIGURE_UNKNOWN},
+		   {100, UINT64_MAX, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		controller[4] = all[i].percent;
+		controller[2] = all[i].last;
+		length = 0;
+		put(&head, sizeof(head));
+		put_object("runtime.gcController", controller, sizeof(controller));
+		put_object("runtime.memstats", statistics, sizeof(statistics));
+		assert_int_equal(vmt_go_chunk_read(&counters, payload, length, &err), 0);
+		vmt_go_memstats_add_pace(&figures, &offsets, &counters);
+		assert_int_equal(figures.scavenger_goal_bytes, all[i].goal);
+	}
+}
+
 static void
 generations_below_zero_cancel_out(void **state)
 {
@@ -204,6 +243,7 @@ main(void)
 	    cmocka_unit_test(what_is_cut_or_wrong_is_an_error),
 	    cmocka_unit_test(figures_add_up),
 	    cmocka_unit_test(before_the_start_no_pace_is_set),
+	    cmocka_unit_test(the_scavenger_has_a_goal_after_a_collection),
 	    cmocka_unit_test(generations_below_zero_cancel_out),
 	    cmocka_unit_test(a_member_outside_its_object_is_no_figure),
 	};

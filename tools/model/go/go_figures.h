@@ -27,6 +27,9 @@ struct vmt_go_figures {
 	uint64_t heap_live_bytes; /* what is live, and what was allocated since it was known */
 	uint64_t
 	    heap_marked_bytes; /* what the last collection found to be live; 0: there was none */
+	uint64_t scavenger_goal_bytes; /* about: so much of heap in use and idle pages the
+					  background scavenger leaves in RAM, by GOGC alone;
+					  VMT_FIGURE_UNKNOWN */
 };
 
 #endif

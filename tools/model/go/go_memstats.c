@@ -51,6 +51,8 @@ static const struct {
     {STATISTICS, "heapStats.stats.2.inPtrScalarBits", METADATA, 3, AT(in_bits)},
 };
 
+/* No machine has so much: a figure above is none. */
+#define MOST_BYTES (UINT64_C(1) << 60)
 #define TERMS (sizeof(terms) / sizeof(*terms))
 _Static_assert(TERMS <= VMT_GO_MEMSTATS_TERMS, "a layout has room for every term");
 
@@ -147,6 +149,20 @@ vmt_go_memstats_add_up(struct vmt_go_figures *figures, const struct vmt_go_layou
 	return layout->usable;
 }
 
+/* As gcPaceScavenger has it (runtime/mgcscavenge.go): what was in use at the last collection, by
+ * how the goal has changed since, and a tenth. Before the first collection there is none. */
+static uint64_t
+scavenger_goal(const struct vmt_go_figures *figures, uint64_t last_goal, uint64_t last_in_use)
+{
+	double goal = (double)figures->heap_goal_bytes;
+
+	if (figures->gc_percent < 0 || last_goal == 0 || last_in_use > MOST_BYTES ||
+	    figures->heap_goal_bytes > MOST_BYTES)
+		return VMT_FIGURE_UNKNOWN;
+	goal = (double)last_in_use * (goal / (double)last_goal) * 1.1;
+	return goal < (double)MOST_BYTES ? (uint64_t)goal : VMT_FIGURE_UNKNOWN;
+}
+
 void
 vmt_go_memstats_add_pace(struct vmt_go_figures *figures, const struct vmt_go_offsets *offsets,
 			 const struct vmt_go_chunk_read *counters)
@@ -160,6 +176,8 @@ vmt_go_memstats_add_pace(struct vmt_go_figures *figures, const struct vmt_go_off
 	    {offsets->heap_marked, &figures->heap_marked_bytes},
 	};
 	uint64_t percent = 0;
+	uint64_t last_goal = 0;
+	uint64_t last_in_use = 0;
 	bool known =
 	    read_term(counters, CONTROLLER,
 		      &(struct vmt_symbol_place){offsets->gc_percent, sizeof(percent)}, &percent);
@@ -168,7 +186,14 @@ vmt_go_memstats_add_pace(struct vmt_go_figures *figures, const struct vmt_go_off
 		known &= read_term(counters, CONTROLLER,
 				   &(struct vmt_symbol_place){words[i].at, sizeof(uint64_t)},
 				   words[i].value);
+	known &= read_term(counters, CONTROLLER,
+			   &(struct vmt_symbol_place){offsets->last_heap_goal, sizeof(uint64_t)},
+			   &last_goal);
+	known &= read_term(counters, STATISTICS,
+			   &(struct vmt_symbol_place){offsets->last_heap_in_use, sizeof(uint64_t)},
+			   &last_in_use);
 	figures->gc_percent = (int32_t)(uint32_t)percent; /* its low half */
+	figures->scavenger_goal_bytes = scavenger_goal(figures, last_goal, last_in_use);
 	/* Both are set when the runtime starts. */
 	figures->has_pace = known && (figures->gc_percent != 0 || figures->heap_goal_bytes != 0);
 }
