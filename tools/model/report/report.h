@@ -13,6 +13,7 @@
 #include "tools/err.h"
 #include "tools/model/attribute/kernel_rss.h"
 #include "tools/model/go/go_figures.h"
+#include "tools/model/go/go_parts.h"
 #include "tools/model/report/history.h"
 #include "tools/model/space/classes.h" /* names of classes */
 
@@ -388,6 +389,7 @@ struct vmt_report {
 		uint64_t neither_bytes;
 		bool malloc_unseen; /* no block was recorded: malloc's part is in "neither" */
 		const char *uncut;  /* why the heap is not told apart; NULL: it is */
+		struct vmt_go_parts parts; /* of RSS; not known where it is not */
 		uint64_t spans;
 		uint64_t spans_unread;
 		uint64_t goroutines; /* that have a stack */

@@ -341,6 +341,8 @@ vmt_report_go_heap_fill(struct vmt_report_draft *draft)
 			return -ENOMEM;
 	} else {
 		status = fill_heap(draft);
+		vmt_go_parts_take(&draft->report.go.parts, draft->attribution.classes,
+				  draft->report.go.uncounted ? NULL : &draft->report.go.figures);
 	}
 	return status ? status : cover(draft);
 }
