@@ -5,110 +5,25 @@
  * Where a figure moved between the two, it is asked again.
  */
 #include "tests/e2e/documented.h"
+#include "tests/e2e/go_looks.h"
 #include "tests/e2e/go_programs.h"
 #include "tests/soak.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MIB (INT64_C(1) << 20)
-#define TRIES 100
-
-struct seen {
-	json_t *said;
-	json_t *report;
-};
-
-static void
-forget(struct seen *seen)
-{
-	json_decref(seen->said);
-	json_decref(seen->report);
-}
-
 static int64_t
 reserved(json_t *root, const char *class)
 {
 	return class_figure(root, class, "reserved_bytes");
 }
 
-/* Each figure of the runtime's, and the classes that it counts. */
-static bool
-agrees(const struct seen *seen)
-{
-	json_t *root = seen->report;
-	int64_t objects = reserved(root, "Go large objects") + reserved(root, "Go small objects");
-
-	return objects == number(seen->said, "heap_alloc") &&
-	       objects + reserved(root, "Go free slots") == number(seen->said, "heap_in_use") &&
-	       reserved(root, "Go free spans") + reserved(root, "Go released") ==
-		   number(seen->said, "heap_idle") &&
-	       reserved(root, "Go released") == number(seen->said, "heap_released") &&
-	       reserved(root, "Go stacks") == number(seen->said, "stack_in_use");
-}
-
-static void
-stop(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(kill(pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	assert_true(WIFSTOPPED(status));
-}
-
-static struct seen
-look(struct conversation *talk)
-{
-	struct seen seen;
-	struct run run;
-	char number_text[16];
-
-	assert_int_equal(write(talk->to, "\n", 1), 1);
-	converse_read_line(talk);
-	seen.said = json_loads(talk->line, 0, NULL);
-	assert_non_null(seen.said);
-	stop(talk->pid);
-	snprintf(number_text, sizeof(number_text), "%d", (int)talk->pid);
-	run_program(&run,
-		    (const char *const[]){built("vmtrace"), "snapshot", number_text, "--format",
-					  "json", NULL},
-		    NULL);
-	assert_int_equal(kill(talk->pid, SIGCONT), 0);
-	assert_int_equal(run.exit_status, 0);
-	seen.report = json_loads(run.out, 0, NULL);
-	assert_non_null(seen.report);
-	run_free(&run);
-	return seen;
-}
-
-static struct seen
-observe(struct conversation *talk)
-{
-	struct seen seen;
-
-	for (int i = 0; i < TRIES; i++) {
-		seen = look(talk);
-		assert_true(json_is_null(member(member(seen.report, "go"), "uncut")));
-		if (agrees(&seen))
-			return seen;
-		if (i + 1 == TRIES)
-			break;
-		forget(&seen);
-	}
-	print_error("%s\n", json_dumps(seen.said, 0));
-	print_error("%s\n", json_dumps(member(seen.report, "classes"), JSON_INDENT(1)));
-	fail_msg("the runtime counts otherwise");
-	return seen;
-}
-
 /* What the runtime's lists say must hold in every way of filling a heap. */
 static void
-check_sums(const struct seen *seen)
+check_sums(const struct go_look *seen)
 {
 	json_t *go = member(seen->report, "go");
 	json_t *row;
@@ -144,7 +59,7 @@ check_sums(const struct seen *seen)
 }
 
 static void
-check_live(const struct seen *seen)
+check_live(const struct go_look *seen)
 {
 	assert_true(json_is_null(member(member(seen->report, "go"), "gc_percent"))); /* off */
 	/* The list of the objects has grown, and what it was before is garbage. */
@@ -153,14 +68,14 @@ check_live(const struct seen *seen)
 }
 
 static void
-check_garbage(const struct seen *seen)
+check_garbage(const struct go_look *seen)
 {
 	/* Not yet swept, so they are objects still. */
 	assert_true(reserved(seen->report, "Go small objects") >= 300000 * 112);
 }
 
 static void
-check_fragments(const struct seen *seen)
+check_fragments(const struct go_look *seen)
 {
 	json_t *row;
 	bool found = false;
@@ -181,7 +96,7 @@ check_fragments(const struct seen *seen)
 }
 
 static int64_t
-goroutines_of_line(const struct seen *seen, int64_t line, int64_t *committed)
+goroutines_of_line(const struct go_look *seen, int64_t line, int64_t *committed)
 {
 	json_t *row;
 	size_t i;
@@ -221,7 +136,7 @@ line_of(const char *words)
 }
 
 static void
-check_parked(const struct seen *seen)
+check_parked(const struct go_look *seen)
 {
 	int64_t shallow = 0, tall = 0;
 
@@ -233,7 +148,7 @@ check_parked(const struct seen *seen)
 }
 
 static void
-check_burst(const struct seen *seen)
+check_burst(const struct go_look *seen)
 {
 	json_t *go = member(seen->report, "go");
 
@@ -248,23 +163,23 @@ check_burst(const struct seen *seen)
 }
 
 static void
-check_untouched(const struct seen *seen)
+check_untouched(const struct go_look *seen)
 {
 	assert_true(reserved(seen->report, "Go large objects") >= 32 * MIB);
 	assert_true(class_committed(seen->report, "Go large objects") <= 4 * MIB);
 }
 
 static void
-check_way(const char *program, const char *way, void (*check)(const struct seen *seen))
+check_way(const char *program, const char *way, void (*check)(const struct go_look *seen))
 {
 	struct conversation talk;
-	struct seen seen;
+	struct go_look seen;
 
 	converse_start(&talk, (const char *const[]){program, way, NULL}, NULL);
-	seen = observe(&talk);
+	seen = go_look_steady(&talk, "");
 	check_sums(&seen);
 	check(&seen);
-	forget(&seen);
+	go_look_forget(&seen);
 	assert_int_equal(converse_end(&talk), 0);
 }
 

@@ -151,7 +151,7 @@ the_sentence_and_the_layers_are_there(void **state)
 	assert_has(text, "    idle                     20 MiB");
 	assert_has(text, "      of it released         15 MiB");
 	assert_has(text, "  total                     113 MiB    188 MiB    119 MiB    103 MiB\n");
-	assert_has(text, "memory limit (GOMEMLIMIT) 500 MiB");
+	assert_has(text, "The memory limit (GOMEMLIMIT) is 500 MiB");
 	assert_has(text, "peak 77 MiB");
 	free(text);
 }
@@ -294,14 +294,17 @@ what_paces_collections_is_said(void **state)
 	report.go.figures.heap_goal_bytes = MIB(200);
 	report.go.figures.heap_marked_bytes = MIB(40);
 	report.go.figures.heap_live_bytes = MIB(90);
+	report.go.parts.is_known = true;
+	report.go.parts.bytes[VMT_GO_PART_IDLE] = MIB(4);
 	text = print_text(&report);
 	assert_has(text,
 		   "GOGC is 400: the next collection is due by 200 MiB, or earlier because of "
 		   "the memory limit. Live at\n");
 	assert_has(text, "the last one: 40 MiB; about 50 MiB was allocated since");
 	assert_has(text, "debug.FreeOSMemory would give back, or leave to the kernel "
-			 "(GODEBUG=madvdontneed=0), 4 MiB that");
-	assert_has(text, "memory limit (GOMEMLIMIT) 500 MiB; of what it counts, Go holds 98 MiB");
+			 "(GODEBUG=madvdontneed=0), about 4 MiB");
+	assert_has(text,
+		   "The memory limit (GOMEMLIMIT) is 500 MiB; of what it counts, Go holds 98 MiB.");
 	free(text);
 	text = print_json(&report);
 	assert_has(text, "\"gc_percent\": 400");
@@ -312,7 +315,7 @@ what_paces_collections_is_said(void **state)
 	report.snapshot.lazyfree_bytes = 0;
 	report.advice_count = 0;
 	text = print_text(&report);
-	assert_has(text, "debug.FreeOSMemory would give back 4 MiB that");
+	assert_has(text, "debug.FreeOSMemory would give back about 4 MiB that");
 	assert_has(text,
 		   "GOGC is off: collections are paced by the memory limit. No collection has");
 	free(text);

@@ -179,7 +179,7 @@ main_file(const struct vmt_report *report, const struct vmt_class *class)
 }
 
 static const char *
-class_words(const struct vmt_class *class)
+class_words(const struct vmt_report *report, const struct vmt_class *class)
 {
 	static const struct {
 		enum vmt_class_id id;
@@ -197,6 +197,9 @@ class_words(const struct vmt_class *class)
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		if (is_class(class->name, all[i].id))
 			return all[i].words;
+	/* The rest of the arenas, where what they are used for has classes of its own. */
+	if (is_class(class->name, VMT_CLASS_GO_HEAP) && report->go.version && !report->go.uncut)
+		return "Go heap of no known use";
 	return class->name;
 }
 
@@ -309,7 +312,8 @@ say_class(struct vmt_sentence *sentence, const struct vmt_report *report,
 		return;
 	}
 	vmt_sentence_say(sentence, "%s%s %s", is_estimate(report, class) ? "about " : "",
-			 vmt_units_bytes(figure, class->committed_bytes), class_words(class));
+			 vmt_units_bytes(figure, class->committed_bytes),
+			 class_words(report, class));
 	say_share(sentence, report, class->committed_bytes);
 	if (file)
 		vmt_sentence_say(sentence, ", mostly %s", file->path);

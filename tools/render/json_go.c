@@ -1,6 +1,7 @@
 #include "tools/render/json_go.h"
 
 #include "format/chunk.h"
+#include "tools/render/go_sentences.h"
 #include "tools/render/json_frames.h"
 
 /* A figure that may not be known. */
@@ -24,6 +25,7 @@ print_pace(struct vmt_emitter *emitter, const struct vmt_go_figures *figures, bo
 		     known && figures->gc_percent >= 0);
 	print_figure(emitter, "heap_live_bytes", figures->heap_live_bytes, known);
 	print_figure(emitter, "heap_marked_bytes", figures->heap_marked_bytes, known);
+	print_figure(emitter, "scavenger_goal_bytes", figures->scavenger_goal_bytes, known);
 }
 
 static void
@@ -104,6 +106,49 @@ print_heap(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_creators(emitter, report);
 }
 
+static void
+print_sentence(struct vmt_emitter *emitter, const char *key, const struct vmt_report *report,
+	       void (*say)(struct vmt_sentence *sentence, const struct vmt_report *report))
+{
+	char text[4096] = "";
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+
+	say(&sentence, report);
+	vmt_emitter_string(emitter, key, text[0] ? text : NULL);
+}
+
+/* What RSS is made of, and what is to be said of it. */
+static void
+print_diagnosis(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	static const char *const keys[VMT_GO_PARTS] = {
+	    [VMT_GO_PART_OBJECTS] = "rss_objects_bytes",
+	    [VMT_GO_PART_FREE_SLOTS] = "rss_free_slots_bytes",
+	    [VMT_GO_PART_STACKS] = "rss_stacks_bytes",
+	    [VMT_GO_PART_IDLE] = "rss_idle_bytes",
+	    [VMT_GO_PART_METADATA] = "rss_metadata_bytes",
+	    [VMT_GO_PART_MALLOC] = "rss_malloc_bytes",
+	    [VMT_GO_PART_OUTSIDE] = "rss_outside_bytes",
+	};
+	const struct vmt_go_parts *parts = &report->go.parts;
+	const struct vmt_go_objects *objects = &parts->objects;
+
+	vmt_emitter_object(emitter, "diagnosis");
+	vmt_emitter_string(emitter, "cause", vmt_go_parts_cause_name(parts->cause));
+	print_figure(emitter, "cause_bytes", parts->cause_bytes,
+		     parts->cause != VMT_GO_CAUSE_UNKNOWN);
+	for (int part = 0; part < VMT_GO_PARTS; part++)
+		print_figure(emitter, keys[part], parts->bytes[part], parts->is_known);
+	print_figure(emitter, "live_bytes", objects->live_bytes, objects->is_known);
+	print_figure(emitter, "since_bytes", objects->since_bytes, objects->is_known);
+	print_figure(emitter, "unswept_bytes", objects->unswept_bytes, objects->is_known);
+	print_sentence(emitter, "cause_text", report, vmt_go_sentences_cause);
+	print_sentence(emitter, "above_text", report, vmt_go_sentences_above);
+	print_sentence(emitter, "give_back_text", report, vmt_go_sentences_give_back);
+	print_sentence(emitter, "limit_text", report, vmt_go_sentences_limit);
+	vmt_emitter_object_end(emitter);
+}
+
 void
 vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 {
@@ -125,6 +170,7 @@ vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "rss_neither_bytes", report->go.neither_bytes,
 		     seen && !report->go.unseen && !report->go.is_partial &&
 			 !report->go.heap_alone);
+	print_diagnosis(emitter, report);
 	print_over_time(emitter, report);
 	print_heap(emitter, report);
 	vmt_emitter_object_end(emitter);

@@ -1,5 +1,5 @@
 #include "format/chunk.h"
-#include "tools/render/sentence.h"
+#include "tools/render/go_sentences.h"
 #include "tools/render/text_sections.h"
 #include "tools/render/units.h"
 
@@ -27,6 +27,23 @@ malloc_share(const struct vmt_report *report, char *text, size_t text_bytes)
 			 vmt_units_bytes(all, live_bytes + retained_bytes),
 			 vmt_units_bytes(live, live_bytes),
 			 vmt_units_bytes(retained, retained_bytes), neither);
+}
+
+struct said {
+	void (*say)(struct vmt_sentence *sentence, const struct vmt_report *report);
+	enum vmt_layout_style style;
+};
+
+static void
+print_said(const struct vmt_report *report, const struct vmt_text_options *options,
+	   const struct said *said)
+{
+	char text[VMT_LAYOUT_LINE_BYTES] = "";
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+
+	said->say(&sentence, report);
+	if (text[0])
+		vmt_layout_wrap(&options->layout, said->style, text, 2);
 }
 
 void
@@ -64,6 +81,7 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 		snprintf(text, sizeof(text), "RSS is %s; Go accounts for %s of it; %s.", rss, go,
 			 rest);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 2);
+	print_said(report, options, &(struct said){vmt_go_sentences_cause, VMT_STYLE_TITLE});
 }
 
 static void
@@ -164,112 +182,20 @@ print_heap(const struct vmt_report *report, const struct vmt_text_options *optio
 	}
 }
 
-/* The runtime's limit is of what it holds and has not released. */
 static void
-print_limit(const struct vmt_report *report, const struct vmt_text_options *options)
+print_sentences(const struct vmt_report *report, const struct vmt_text_options *options)
 {
-	const struct vmt_go_figures *figures = &report->go.figures;
-	char limit[VMT_UNITS_BYTES];
-	char counted[VMT_UNITS_BYTES];
+	static const struct said all[] = {
+	    {vmt_go_sentences_pace, VMT_STYLE_PLAIN},
+	    {vmt_go_sentences_above, VMT_STYLE_PLAIN},
+	    {vmt_go_sentences_give_back, VMT_STYLE_PLAIN},
+	    {vmt_go_sentences_limit, VMT_STYLE_PLAIN},
+	};
 
 	if (report->go.uncounted)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, report->go.uncounted, 2);
-	else if (figures->memory_limit_bytes != VMT_FIGURE_UNKNOWN)
-		vmt_layout_line(
-		    &options->layout, VMT_STYLE_PLAIN,
-		    "  memory limit (GOMEMLIMIT) %s; of what it counts, Go holds %s",
-		    vmt_units_bytes(limit, figures->memory_limit_bytes),
-		    vmt_units_bytes(counted, figures->total_bytes - figures->heap_released_bytes));
-}
-
-/* When the next collection is due: by GOGC alone its goal is known, by the limit it is not. */
-static void
-say_due(struct vmt_sentence *sentence, const struct vmt_go_figures *figures)
-{
-	bool is_limited = figures->memory_limit_bytes != VMT_FIGURE_UNKNOWN;
-	char goal[VMT_UNITS_BYTES];
-
-	if (figures->gc_percent < 0) {
-		vmt_sentence_say(sentence, "GOGC is off%s.",
-				 is_limited ? ": collections are paced by the memory limit" : "");
-		return;
-	}
-	vmt_units_bytes(goal, figures->heap_goal_bytes);
-	vmt_sentence_say(sentence, "GOGC is %d: ", (int)figures->gc_percent);
-	if (figures->heap_live_bytes >= figures->heap_goal_bytes)
-		vmt_sentence_say(
-		    sentence,
-		    "the heap has reached its goal of %s, and a collection is due or running.",
-		    goal);
-	else
-		vmt_sentence_say(sentence, "the next collection is due by %s%s.", goal,
-				 is_limited ? ", or earlier because of the memory limit" : "");
-}
-
-/* Live and marked are counted at different moments: a small difference says nothing. */
-static void
-say_since(struct vmt_sentence *sentence, const struct vmt_go_figures *figures)
-{
-	uint64_t marked = figures->heap_marked_bytes;
-	char bytes[VMT_UNITS_BYTES];
-
-	if (marked == 0) {
-		vmt_sentence_say(sentence, " No collection has run yet.");
-		return;
-	}
-	vmt_sentence_say(sentence, " Live at the last one: %s", vmt_units_bytes(bytes, marked));
-	if (figures->heap_live_bytes > marked && figures->heap_live_bytes - marked > marked / 8)
-		vmt_sentence_say(sentence, "; about %s was allocated since, live or garbage",
-				 vmt_units_bytes(bytes, figures->heap_live_bytes - marked));
-	vmt_sentence_say(sentence, ".");
-}
-
-/* By how much the heap is above what was live, and why. */
-static void
-print_pace(const struct vmt_report *report, const struct vmt_text_options *options)
-{
-	const struct vmt_go_figures *figures = &report->go.figures;
-	char text[VMT_LAYOUT_LINE_BYTES];
-	struct vmt_sentence sentence = {text, sizeof(text), 0};
-
-	if (report->go.uncounted || !figures->has_pace)
-		return;
-	say_due(&sentence, figures);
-	say_since(&sentence, figures);
-	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
-}
-
-/* Whether the runtime may give back by MADV_FREE: then pages stay in RSS for a while. */
-static bool
-may_free_lazily(const struct vmt_report *report)
-{
-	if (report->snapshot.lazyfree_bytes != VMT_FIGURE_UNKNOWN &&
-	    report->snapshot.lazyfree_bytes != 0)
-		return true;
-	for (size_t i = 0; i < report->advice_count; i++)
-		if (report->advice[i].cause && strcmp(report->advice[i].advice, "MADV_FREE") == 0)
-			return true;
-	return false;
-}
-
-/* What a call of debug.FreeOSMemory is sure to give back, or to leave to the kernel. */
-static void
-print_kept(const struct vmt_report *report, const struct vmt_text_options *options)
-{
-	struct vmt_class kept;
-	char text[VMT_LAYOUT_LINE_BYTES];
-	char bytes[VMT_UNITS_BYTES];
-
-	if (report->go.uncut || !sum_classes(report, VMT_CLASS_GO_FREE, VMT_CLASS_GO_FREE, &kept) ||
-	    kept.committed_bytes == 0)
-		return;
-	snprintf(text, sizeof(text),
-		 "debug.FreeOSMemory would give back%s %s that is free and in RAM, and what its "
-		 "collection frees.",
-		 may_free_lazily(report) ? ", or leave to the kernel (GODEBUG=madvdontneed=0),"
-					 : "",
-		 vmt_units_bytes(bytes, kept.committed_bytes));
-	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		print_said(report, options, &all[i]);
 }
 
 /* How the total went: the runtime's own curve, in figures of three instants. */
@@ -329,9 +255,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
 				"  What of the metadata was not recognized is in \"anonymous "
 				"memory\", not here.");
-	print_limit(report, options);
-	print_pace(report, options);
-	print_kept(report, options);
+	print_sentences(report, options);
 	print_over_time(report, options);
 	vmt_text_go_stacks(report, options);
 }

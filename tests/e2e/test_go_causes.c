@@ -1,0 +1,261 @@
+/*
+ * test_go_causes.c: is the right reason named for which a Go program has so much memory?
+ *
+ * tests/go/causes has most of it for one reason, by its argument.
+ */
+#include "tests/e2e/documented.h"
+#include "tests/e2e/go_looks.h"
+#include "tests/e2e/go_programs.h"
+#include "tests/soak.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (INT64_C(1) << 20)
+/* What debug.FreeOSMemory leaves: pages that each of two processors holds aside, and 4 MiB that the
+ * background scavenger has in its hands. */
+#define ASIDE_BYTES (6 * MIB)
+
+static json_t *
+diagnosis(const struct go_look *look)
+{
+	return member(member(look->report, "go"), "diagnosis");
+}
+
+static const char *
+text_of(const struct go_look *look, const char *key)
+{
+	const char *text = json_string_value(member(diagnosis(look), key));
+
+	if (!text)
+		fail_msg("no %s: %s", key, json_dumps(diagnosis(look), 0));
+	return text;
+}
+
+static void
+expect_words(const struct go_look *look, const char *key, const char *words)
+{
+	const char *text = text_of(look, key);
+
+	if (!says(text, words))
+		fail_msg("no \"%s\" in: %s", words, text);
+}
+
+static void
+expect_cause(const struct go_look *look, const char *cause, const char *words)
+{
+	const char *found = json_string_value(member(diagnosis(look), "cause"));
+
+	if (!found || strcmp(found, cause) != 0)
+		fail_msg("not %s: %s", cause, json_dumps(diagnosis(look), 0));
+	expect_words(look, "cause_text", words);
+}
+
+static int64_t
+rss(const struct go_look *look)
+{
+	return number(member(look->report, "snapshot"), "rss_bytes");
+}
+
+/* The parts are all of RSS. */
+static void
+check_parts(const struct go_look *look)
+{
+	static const char *const parts[] = {"objects",	"free_slots", "stacks", "idle",
+					    "metadata", "malloc",     "outside"};
+	int64_t sum = 0;
+	char key[64];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(key, sizeof(key), "rss_%s_bytes", parts[i]);
+		sum += number(diagnosis(look), key);
+	}
+	assert_int_equal(sum, rss(look));
+	check_documented(look->report, "docs/trace-format.md");
+}
+
+/* What debug.FreeOSMemory gave back, against what was said of it. */
+static int64_t
+check_freed(struct conversation *talk, const struct go_look *before)
+{
+	json_t *said = diagnosis(before);
+	struct go_look after = go_look_steady(talk, "free");
+	int64_t idle = number(said, "rss_idle_bytes");
+	int64_t most = idle + number(said, "since_bytes") + number(said, "unswept_bytes");
+	int64_t freed = rss(before) - rss(&after);
+
+	if (freed < idle - ASIDE_BYTES || freed > most + ASIDE_BYTES)
+		fail_msg("%lld freed, %lld to %lld said: %s", (long long)freed, (long long)idle,
+			 (long long)most, text_of(before, "give_back_text"));
+	assert_true(number(diagnosis(&after), "rss_idle_bytes") <= ASIDE_BYTES);
+	go_look_forget(&after);
+	return freed;
+}
+
+static void
+check_live(struct conversation *talk, const struct go_look *look)
+{
+	struct go_look limited;
+
+	expect_cause(look, "live objects", "objects that were live at the last collection");
+	assert_in_range(number(diagnosis(look), "cause_bytes"), 44 * MIB, 52 * MIB);
+	expect_words(look, "above_text", "that GOGC lets objects grow to");
+	limited = go_look_steady(talk, "24");
+	expect_words(&limited, "limit_text", "The memory limit (GOMEMLIMIT) is 24 MiB");
+	expect_words(&limited, "limit_text", "It can't hold: what was live at the last collection");
+	go_look_forget(&limited);
+	limited = go_look_steady(talk, "1024");
+	expect_words(&limited, "limit_text", "The memory limit (GOMEMLIMIT) is 1 GiB");
+	if (says(text_of(&limited, "limit_text"), "It can't hold"))
+		fail_msg("%s", text_of(&limited, "limit_text"));
+	go_look_forget(&limited);
+}
+
+static void
+check_garbage(struct conversation *talk, const struct go_look *look)
+{
+	expect_cause(look, "new objects or garbage", "GOGC is 400, so the heap may grow to ");
+	assert_in_range(number(diagnosis(look), "since_bytes"), 48 * MIB, 56 * MIB);
+	assert_in_range(number(diagnosis(look), "live_bytes"), 15 * MIB, 18 * MIB);
+	expect_words(look, "give_back_text", "what its collection frees of objects: what of 5");
+	/* All of it is garbage. */
+	assert_true(check_freed(talk, look) >= 52 * MIB - ASIDE_BYTES);
+}
+
+static void
+check_fragments(struct conversation *talk, const struct go_look *look)
+{
+	expect_cause(look, "free slots", "The most is in spans of 112-byte objects: ");
+	expect_words(look, "cause_text", "6 % in use");
+	assert_true(number(diagnosis(look), "cause_bytes") >= 36 * MIB);
+	check_freed(talk, look);
+}
+
+static void
+check_parked(struct conversation *talk, const struct go_look *look)
+{
+	(void)talk;
+	expect_cause(look, "goroutine stacks", "are of 10,000 that main.parked main.go:");
+	assert_in_range(number(diagnosis(look), "cause_bytes"), 10000 * 4 * 1024,
+			10000 * 16 * 1024);
+}
+
+static void
+check_many(struct conversation *talk, const struct go_look *look)
+{
+	(void)talk;
+	expect_cause(look, "goroutine stacks", "are of 50,000 that main.parked main.go:");
+}
+
+static void
+check_idle(struct conversation *talk, const struct go_look *look)
+{
+	expect_cause(look, "idle pages", "pages of Go's heap that are free and not given back.");
+	expect_words(look, "cause_text", "Its scavenger is about to give back ");
+	check_freed(talk, look);
+}
+
+static void
+check_untouched(struct conversation *talk, const struct go_look *look)
+{
+	(void)talk;
+	expect_cause(look, "outside Go", " MiB that Go counts as objects, 64 MiB is not in RAM.");
+	assert_true(number(diagnosis(look), "rss_objects_bytes") <= 4 * MIB);
+}
+
+static void
+check_cause(const char *program, const char *way,
+	    void (*check)(struct conversation *talk, const struct go_look *look))
+{
+	struct conversation talk;
+	struct go_look look;
+
+	converse_start(&talk, (const char *const[]){program, way, NULL}, NULL);
+	look = go_look_steady(&talk, "");
+	check_parts(&look);
+	check(&talk, &look);
+	go_look_forget(&look);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+static void
+check_causes_of(const char *program)
+{
+	check_cause(program, "live", check_live);
+	check_cause(program, "garbage", check_garbage);
+	check_cause(program, "fragments", check_fragments);
+	check_cause(program, "parked", check_parked);
+	check_cause(program, "idle", check_idle);
+	check_cause(program, "untouched", check_untouched);
+	if (soak_count(0, 1))
+		check_cause(program, "many", check_many);
+}
+
+static void
+check_causes(const char *version)
+{
+	check_causes_of(go_program_without_cgo(version, "causes", "static", NULL));
+}
+
+static void
+check_stripped(const char *version)
+{
+	static const char *const flags[] = {"-ldflags=-s -w", NULL};
+
+	check_causes_of(go_program_without_cgo(version, "causes", "stripped", flags));
+}
+
+/* What C has allocated is told apart where its blocks are recorded. */
+static void
+check_malloc(const char *version)
+{
+	static const char *const flags[] = {"-ldflags=-s -w", NULL};
+	const char *program = go_program(version, "causes", "stripped-cgo", flags);
+	const char *trace = scratch_file("malloc.vmt");
+	struct go_look look = {.said = NULL};
+	struct run run;
+
+	run_program(&run,
+		    (const char *const[]){"sh", "-c",
+					  "echo | GOMEMLIMIT=100MiB \"$0\" record -o \"$1\" -- "
+					  "\"$2\" malloc",
+					  built("vmtrace"), trace, program, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "report", trace, "--at", "end",
+					  "--format", "json", NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	look.report = json_loads(run.out, 0, NULL);
+	assert_non_null(look.report);
+	run_free(&run);
+	check_parts(&look);
+	expect_cause(&look, "malloc", "C's malloc: neither GOGC nor GOMEMLIMIT bounds it.");
+	assert_in_range(number(diagnosis(&look), "cause_bytes"), 1024 * 65000, 80 * MIB);
+	expect_words(&look, "limit_text", "The memory limit (GOMEMLIMIT) is 100 MiB");
+	expect_words(&look, "limit_text", "that is not Go's: with Go at its limit, RSS would be");
+	json_decref(look.report);
+}
+
+#define TESTS(id, version)                                                                         \
+	TEST(causes, id, version)                                                                  \
+	TEST(stripped, id, version)                                                                \
+	TEST(malloc, id, version)
+#define TEST GO_TEST_FUNCTION
+GO_VERSIONS(TESTS)
+#undef TEST
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define TEST GO_TEST_ENTRY
+	    GO_VERSIONS(TESTS)
+#undef TEST
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

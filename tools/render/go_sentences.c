@@ -1,0 +1,512 @@
+#include "tools/render/go_sentences.h"
+
+#include "format/chunk.h"
+#include "tools/render/frame_text.h"
+#include "tools/render/units.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A part of what RSS has beside objects is named from this part of it on. */
+#define NAMED_PART 20u
+
+static bool
+knows_outside(const struct vmt_report *report)
+{
+	return !report->go.unseen && !report->go.is_partial && !report->go.heap_alone;
+}
+
+static uint64_t
+outside_bytes(const struct vmt_report *report)
+{
+	return report->snapshot.rss_bytes - report->go.go_bytes;
+}
+
+/* All that is in RAM, as its parts add up to it. */
+static uint64_t
+all_bytes(const struct vmt_report *report)
+{
+	uint64_t all = 0;
+
+	for (int part = 0; part < VMT_GO_PARTS; part++)
+		all += report->go.parts.bytes[part];
+	return all;
+}
+
+static bool
+has_pace(const struct vmt_report *report)
+{
+	return !report->go.uncounted && report->go.figures.has_pace;
+}
+
+static bool
+is_limited(const struct vmt_report *report)
+{
+	return !report->go.uncounted && report->go.figures.memory_limit_bytes != VMT_FIGURE_UNKNOWN;
+}
+
+/* What is known of objects beside those that were live. */
+static void
+say_other_objects(struct vmt_sentence *sentence, const struct vmt_go_objects *objects)
+{
+	char bytes[VMT_UNITS_BYTES];
+
+	if (objects->since_bytes)
+		vmt_sentence_say(sentence, " About %s was allocated since, live or garbage.",
+				 vmt_units_bytes(bytes, objects->since_bytes));
+	if (objects->unswept_bytes)
+		vmt_sentence_say(
+		    sentence,
+		    " About %s is garbage by that collection, whose room is not yet free.",
+		    vmt_units_bytes(bytes, objects->unswept_bytes));
+}
+
+static void
+say_live(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	vmt_sentence_say(sentence, "objects that were live at the last collection.");
+	say_other_objects(sentence, &report->go.parts.objects);
+}
+
+static void
+say_garbage(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_objects *objects = &report->go.parts.objects;
+	const struct vmt_go_figures *figures = &report->go.figures;
+	char live[VMT_UNITS_BYTES];
+	char goal[VMT_UNITS_BYTES];
+
+	if (!objects->is_collected) {
+		vmt_sentence_say(sentence, "objects, and no collection has run that would tell "
+					   "which of them are live.");
+		return;
+	}
+	vmt_sentence_say(sentence, "objects that were not live at the last collection: ");
+	vmt_sentence_say(sentence, "%s was.", vmt_units_bytes(live, objects->live_bytes));
+	say_other_objects(sentence, objects);
+	if (figures->gc_percent >= 0)
+		vmt_sentence_say(
+		    sentence, " GOGC is %d, so the heap may grow to %s before the next one%s.",
+		    (int)figures->gc_percent, vmt_units_bytes(goal, figures->heap_goal_bytes),
+		    is_limited(report) ? ", if the memory limit allows" : "");
+}
+
+/* The size whose spans have most free room, by what Go counts. */
+static const struct vmt_go_size *
+emptiest(const struct vmt_report *report)
+{
+	const struct vmt_go_size *best = NULL;
+
+	for (size_t i = 0; i < report->go.size_count; i++) {
+		const struct vmt_go_size *size = &report->go.sizes[i];
+
+		if (size->slot_bytes && (!best || size->reserved_bytes - size->object_bytes >
+						      best->reserved_bytes - best->object_bytes))
+			best = size;
+	}
+	return best;
+}
+
+static void
+say_free_slots(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_size *size = emptiest(report);
+	char bytes[VMT_UNITS_BYTES];
+	char share[VMT_UNITS_RATIO_BYTES];
+
+	vmt_sentence_say(sentence,
+			 "free slots: room in spans that objects still hold, which only objects "
+			 "of the same size can use.");
+	if (!size)
+		return;
+	vmt_sentence_say(sentence, " The most is in spans of %" PRIu64 "-byte objects: %s free",
+			 size->slot_bytes,
+			 vmt_units_bytes(bytes, size->reserved_bytes - size->object_bytes));
+	vmt_sentence_say(sentence, " of %s, %s in use.",
+			 vmt_units_bytes(bytes, size->reserved_bytes),
+			 vmt_units_ratio(share, size->object_bytes, size->reserved_bytes));
+}
+
+static void
+say_stacks(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_creator *row = report->go.creators;
+	char name[512];
+	char count[VMT_UNITS_BYTES];
+	char bytes[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "stacks of goroutines.");
+	if (report->go.creator_count == 0)
+		return;
+	if (row->has_ended)
+		vmt_sentence_say(sentence, " The most, %s, wait for new goroutines.",
+				 vmt_units_bytes(bytes, row->committed_bytes));
+	else if (row->stack.count)
+		vmt_sentence_say(sentence, " The most, %s, are of %s that %s started.",
+				 vmt_units_bytes(bytes, row->committed_bytes),
+				 vmt_units_count(count, row->goroutines),
+				 vmt_frame_text_write(&row->stack.frames[0], name, sizeof(name)));
+}
+
+/* Whether the scavenger is to give back more, or leaves these pages where they are. */
+static void
+say_idle(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	uint64_t idle = figures->heap_idle_bytes - figures->heap_released_bytes;
+	uint64_t kept = figures->heap_in_use_bytes + idle;
+	uint64_t goal = figures->scavenger_goal_bytes;
+	uint64_t more = kept > goal ? kept - goal : 0;
+	char bytes[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "pages of Go's heap that are free and not given back.");
+	if (!has_pace(report) || goal == VMT_FIGURE_UNKNOWN)
+		return;
+	if (more)
+		vmt_sentence_say(sentence,
+				 " Its scavenger is about to give back %s, slowly, in the "
+				 "background.",
+				 vmt_units_bytes(bytes, more < idle ? more : idle));
+	else
+		vmt_sentence_say(sentence,
+				 " Its scavenger keeps them for new objects: it leaves the heap at "
+				 "about %s, in use and free.",
+				 vmt_units_bytes(bytes, goal));
+}
+
+static void
+say_outside(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	vmt_sentence_say(sentence, knows_outside(report)
+				       ? "not Go's: neither GOGC nor GOMEMLIMIT bounds it."
+				       : "not known to be Go's.");
+}
+
+static void
+say_part(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	switch (report->go.parts.cause) {
+	case VMT_GO_CAUSE_LIVE:
+		say_live(sentence, report);
+		break;
+	case VMT_GO_CAUSE_GARBAGE:
+		say_garbage(sentence, report);
+		break;
+	case VMT_GO_CAUSE_FREE_SLOTS:
+		say_free_slots(sentence, report);
+		break;
+	case VMT_GO_CAUSE_STACKS:
+		say_stacks(sentence, report);
+		break;
+	case VMT_GO_CAUSE_IDLE:
+		say_idle(sentence, report);
+		break;
+	case VMT_GO_CAUSE_METADATA:
+		vmt_sentence_say(sentence, "what Go's runtime needs for itself.");
+		break;
+	case VMT_GO_CAUSE_MALLOC:
+		vmt_sentence_say(sentence, "C's malloc: neither GOGC nor GOMEMLIMIT bounds it.");
+		break;
+	case VMT_GO_CAUSE_OUTSIDE:
+		say_outside(sentence, report);
+		break;
+	case VMT_GO_CAUSE_UNKNOWN:
+	case VMT_GO_CAUSES:
+		break;
+	}
+}
+
+/* What Go counts as in use, and is not in RAM. */
+static void
+say_untouched(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_parts *parts = &report->go.parts;
+	uint64_t counted = parts->objects_reserved_bytes;
+	uint64_t there = parts->bytes[VMT_GO_PART_OBJECTS];
+	char bytes[VMT_UNITS_BYTES];
+	char all[VMT_UNITS_BYTES];
+
+	if (there >= counted - counted / 4)
+		return;
+	vmt_sentence_say(sentence, " Of %s that Go counts as objects, %s is not in RAM.",
+			 vmt_units_bytes(all, counted), vmt_units_bytes(bytes, counted - there));
+}
+
+void
+vmt_go_sentences_cause(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_parts *parts = &report->go.parts;
+	bool is_about = parts->cause == VMT_GO_CAUSE_LIVE || parts->cause == VMT_GO_CAUSE_GARBAGE;
+	char bytes[VMT_UNITS_BYTES];
+
+	if (!parts->is_known || parts->cause == VMT_GO_CAUSE_UNKNOWN)
+		return;
+	vmt_sentence_say(sentence, "%s, %s%s, is ",
+			 parts->cause_bytes > all_bytes(report) / 2 ? "Most of RSS"
+								    : "The largest part of RSS",
+			 is_about ? "about " : "", vmt_units_bytes(bytes, parts->cause_bytes));
+	say_part(sentence, report);
+	say_untouched(sentence, report);
+}
+
+/* When the next collection is due: by GOGC alone its goal is known, by the limit it is not. */
+static void
+say_due(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	char goal[VMT_UNITS_BYTES];
+
+	if (figures->gc_percent < 0) {
+		vmt_sentence_say(sentence, "GOGC is off%s.",
+				 is_limited(report) ? ": collections are paced by the memory limit"
+						    : "");
+		return;
+	}
+	vmt_units_bytes(goal, figures->heap_goal_bytes);
+	vmt_sentence_say(sentence, "GOGC is %d: ", (int)figures->gc_percent);
+	if (figures->heap_live_bytes >= figures->heap_goal_bytes)
+		vmt_sentence_say(
+		    sentence,
+		    "the heap has reached its goal of %s, and a collection is due or running.",
+		    goal);
+	else
+		vmt_sentence_say(sentence, "the next collection is due by %s%s.", goal,
+				 is_limited(report) ? ", or earlier because of the memory limit"
+						    : "");
+}
+
+/* Live and marked are counted at different moments: a small difference says nothing. */
+static void
+say_since(struct vmt_sentence *sentence, const struct vmt_go_figures *figures)
+{
+	uint64_t marked = figures->heap_marked_bytes;
+	char bytes[VMT_UNITS_BYTES];
+
+	if (marked == 0) {
+		vmt_sentence_say(sentence, " No collection has run yet.");
+		return;
+	}
+	vmt_sentence_say(sentence, " Live at the last one: %s", vmt_units_bytes(bytes, marked));
+	if (figures->heap_live_bytes > marked && figures->heap_live_bytes - marked > marked / 8)
+		vmt_sentence_say(sentence, "; about %s was allocated since, live or garbage",
+				 vmt_units_bytes(bytes, figures->heap_live_bytes - marked));
+	vmt_sentence_say(sentence, ".");
+}
+
+void
+vmt_go_sentences_pace(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	if (!has_pace(report))
+		return;
+	say_due(sentence, report);
+	say_since(sentence, &report->go.figures);
+}
+
+struct named_part {
+	const char *name;
+	uint64_t bytes;
+};
+
+static int
+compare_parts(const void *left, const void *right)
+{
+	const struct named_part *a = left;
+	const struct named_part *b = right;
+
+	return (a->bytes < b->bytes) - (a->bytes > b->bytes);
+}
+
+/* All that RSS has beside objects, the largest part first. */
+static void
+say_beside(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const uint64_t *bytes = report->go.parts.bytes;
+	struct named_part named[] = {
+	    {"of free slots", bytes[VMT_GO_PART_FREE_SLOTS]},
+	    {"of goroutine stacks", bytes[VMT_GO_PART_STACKS]},
+	    {"of idle pages", bytes[VMT_GO_PART_IDLE]},
+	    {"of Go's metadata", bytes[VMT_GO_PART_METADATA]},
+	    {"of C's malloc", bytes[VMT_GO_PART_MALLOC]},
+	    {knows_outside(report) ? "that is not Go's" : "that is not known to be Go's",
+	     bytes[VMT_GO_PART_OUTSIDE]},
+	};
+	const size_t count = sizeof(named) / sizeof(named[0]);
+	uint64_t all = 0;
+	uint64_t left;
+	char text[VMT_UNITS_BYTES];
+
+	for (size_t i = 0; i < count; i++)
+		all += named[i].bytes;
+	qsort(named, count, sizeof(named[0]), compare_parts);
+	left = all;
+	for (size_t i = 0; i < count && named[i].bytes && named[i].bytes >= all / NAMED_PART; i++) {
+		vmt_sentence_say(sentence, ", %s %s", vmt_units_bytes(text, named[i].bytes),
+				 named[i].name);
+		left -= named[i].bytes;
+	}
+	if (left)
+		vmt_sentence_say(sentence, ", %s else", vmt_units_bytes(text, left));
+}
+
+void
+vmt_go_sentences_above(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	const struct vmt_go_parts *parts = &report->go.parts;
+	uint64_t rss = all_bytes(report);
+	uint64_t goal = figures->heap_goal_bytes;
+	char texts[3][VMT_UNITS_BYTES];
+
+	if (!parts->is_known || !has_pace(report) || figures->gc_percent < 0)
+		return;
+	vmt_sentence_say(sentence,
+			 "RSS is %s %s the %s that GOGC lets objects grow to. It has %s of objects",
+			 vmt_units_bytes(texts[0], rss > goal ? rss - goal : goal - rss),
+			 rss > goal ? "above" : "below", vmt_units_bytes(texts[1], goal),
+			 vmt_units_bytes(texts[2], parts->bytes[VMT_GO_PART_OBJECTS]));
+	say_beside(sentence, report);
+	vmt_sentence_say(sentence, ".");
+}
+
+/* Whether the runtime may give back by MADV_FREE: then pages stay in RSS for a while. */
+static bool
+may_free_lazily(const struct vmt_report *report)
+{
+	if (report->snapshot.lazyfree_bytes != VMT_FIGURE_UNKNOWN &&
+	    report->snapshot.lazyfree_bytes != 0)
+		return true;
+	for (size_t i = 0; i < report->advice_count; i++)
+		if (report->advice[i].cause && strcmp(report->advice[i].advice, "MADV_FREE") == 0)
+			return true;
+	return false;
+}
+
+/* What a call of debug.FreeOSMemory gives back, or leaves to the kernel; it collects first. About,
+ * as each processor holds some free pages aside, and the background scavenger some more. */
+void
+vmt_go_sentences_give_back(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_parts *parts = &report->go.parts;
+	const struct vmt_go_objects *objects = &parts->objects;
+	uint64_t idle = parts->bytes[VMT_GO_PART_IDLE];
+	char bytes[VMT_UNITS_BYTES];
+
+	if (!parts->is_known || (idle == 0 && !objects->since_bytes && !objects->unswept_bytes))
+		return;
+	vmt_sentence_say(
+	    sentence, "debug.FreeOSMemory would give back%s ",
+	    may_free_lazily(report) ? ", or leave to the kernel (GODEBUG=madvdontneed=0)," : "");
+	if (idle)
+		vmt_sentence_say(sentence, "about %s that is free and in RAM, and ",
+				 vmt_units_bytes(bytes, idle));
+	vmt_sentence_say(sentence, "what its collection frees");
+	if (objects->unswept_bytes)
+		vmt_sentence_say(sentence, ": about %s of objects is garbage already",
+				 vmt_units_bytes(bytes, objects->unswept_bytes));
+	if (objects->since_bytes)
+		vmt_sentence_say(sentence, "%s what of %s of new ones is garbage is not known",
+				 objects->unswept_bytes ? ";" : " of objects:",
+				 vmt_units_bytes(bytes, objects->since_bytes));
+	vmt_sentence_say(sentence, ".");
+}
+
+/* What no collection gives back: what was live, stacks, and the runtime's own. */
+static void
+say_floor(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	uint64_t least =
+	    figures->heap_marked_bytes + figures->stacks_bytes + figures->metadata_bytes;
+	uint64_t held = figures->total_bytes - figures->heap_released_bytes;
+	uint64_t limit = figures->memory_limit_bytes;
+	char bytes[VMT_UNITS_BYTES];
+
+	if (has_pace(report) && least > limit)
+		vmt_sentence_say(sentence,
+				 " It can't hold: what was live at the last collection, stacks and "
+				 "metadata take %s.",
+				 vmt_units_bytes(bytes, least));
+	else if (held > limit)
+		vmt_sentence_say(sentence, " Go is %s above it.",
+				 vmt_units_bytes(bytes, held - limit));
+}
+
+/* What the limit does not count, beside it in the process and in the cgroup. */
+static void
+say_beside_limit(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	uint64_t limit = report->go.figures.memory_limit_bytes;
+	uint64_t outside = outside_bytes(report);
+	uint64_t cgroup = report->cgroup.is_read ? report->cgroup.limit_bytes : VMT_FIGURE_UNKNOWN;
+	char texts[3][VMT_UNITS_BYTES];
+
+	if (!knows_outside(report))
+		return;
+	vmt_sentence_say(sentence,
+			 " It does not count the %s of RSS that is not Go's: with Go at its limit, "
+			 "RSS would be up to %s",
+			 vmt_units_bytes(texts[0], outside),
+			 vmt_units_bytes(texts[1], limit + outside));
+	if (cgroup == VMT_FIGURE_UNKNOWN)
+		vmt_sentence_say(sentence, ".");
+	else if (limit + outside <= cgroup)
+		vmt_sentence_say(sentence, ", of %s that the cgroup may have.",
+				 vmt_units_bytes(texts[2], cgroup));
+	else if (outside >= cgroup)
+		vmt_sentence_say(sentence, ", and the cgroup may have %s.",
+				 vmt_units_bytes(texts[2], cgroup));
+	else {
+		vmt_sentence_say(
+		    sentence, ", and the cgroup may have %s:", vmt_units_bytes(texts[2], cgroup));
+		vmt_sentence_say(sentence, " a limit above about %s leaves no room.",
+				 vmt_units_bytes(texts[0], cgroup - outside));
+	}
+}
+
+/* No limit: whether the heap's goal fits into the cgroup. Idle pages are used first. */
+static void
+say_unlimited(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	const struct vmt_go_parts *parts = &report->go.parts;
+	uint64_t cgroup = report->cgroup.is_read ? report->cgroup.limit_bytes : VMT_FIGURE_UNKNOWN;
+	uint64_t beside =
+	    all_bytes(report) - parts->bytes[VMT_GO_PART_OBJECTS] - parts->bytes[VMT_GO_PART_IDLE];
+	char texts[2][VMT_UNITS_BYTES];
+
+	if (cgroup == VMT_FIGURE_UNKNOWN || !has_pace(report))
+		return;
+	vmt_sentence_say(sentence,
+			 "No memory limit (GOMEMLIMIT) is set: Go does not know that the cgroup "
+			 "may have %s.",
+			 vmt_units_bytes(texts[0], cgroup));
+	if (!parts->is_known || figures->gc_percent < 0 ||
+	    figures->heap_goal_bytes + beside <= cgroup)
+		return;
+	vmt_sentence_say(sentence,
+			 " With objects at the goal of %s, RSS would be about %s, which is more.",
+			 vmt_units_bytes(texts[0], figures->heap_goal_bytes),
+			 vmt_units_bytes(texts[1], figures->heap_goal_bytes + beside));
+}
+
+void
+vmt_go_sentences_limit(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	char limit[VMT_UNITS_BYTES];
+	char counted[VMT_UNITS_BYTES];
+
+	if (report->go.uncounted)
+		return;
+	if (!is_limited(report)) {
+		say_unlimited(sentence, report);
+		return;
+	}
+	vmt_sentence_say(
+	    sentence, "The memory limit (GOMEMLIMIT) is %s; of what it counts, Go holds %s.",
+	    vmt_units_bytes(limit, figures->memory_limit_bytes),
+	    vmt_units_bytes(counted, figures->total_bytes - figures->heap_released_bytes));
+	say_floor(sentence, report);
+	say_beside_limit(sentence, report);
+}
