@@ -28,6 +28,10 @@ await main({
   async "sections in the text report's words"() {
     const { page, problems } = await open(writePage("small.html", small()));
     assert.match(await text(page, "#go-shares"), /^RSS is 477 MiB; Go accounts for 7 MiB of it\.$/);
+    assert.match(await text(page, "#go pre"), /^GOGC is 100: the next collection is due by 4 MiB\.$/);
+    assert.match(await text(page, "#advice pre"), /^ +LazyFree: 3 MiB of RSS was given back/);
+    assert.match(await text(page, "#basis li:nth-child(1)"), /^Figures are from snapshot 3 of 3, taken at 11 s; pages read by PAGEMAP_SCAN\.$/);
+    assert.match(await text(page, "#basis li:nth-child(2)"), /malloc: none, the program is Go alone\.$/);
     assert.match(await text(page, "#growth h2"), /^What grew last, from 10 s on$/);
     assert.match(await text(page, "#growth pre"), /^ +90 MiB  malloc cache_add cache\.c:31\n +<- serve serve\.c:44$/);
     assert.match(await text(page, "#cgroup pre"), /highest usage seen 512 MiB at 10 s: .* 35 MiB tmpfs .*; RSS of this process then 477 MiB$/);

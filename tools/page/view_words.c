@@ -27,8 +27,14 @@ print_pinning(const struct vmt_report *report, const struct vmt_text_options *op
 }
 
 static const struct part parts[] = {
-    {"go_shares", vmt_text_go_shares}, {"growth", vmt_text_growth}, {"pinning", print_pinning},
-    {"blocks", vmt_text_blocks},       {"cgroup", vmt_text_cgroup},
+    {"go_shares", vmt_text_go_shares},
+    {"growth", vmt_text_growth},
+    {"pinning", print_pinning},
+    {"blocks", vmt_text_blocks},
+    {"cgroup", vmt_text_cgroup},
+    {"go", vmt_text_go_sentences},
+    {"lazily_freed", vmt_text_lazily_freed},
+    {"basis", vmt_text_basis},
 };
 
 /* A part of the text of a diff. */

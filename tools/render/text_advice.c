@@ -134,8 +134,8 @@ has_lazyfree(const struct vmt_report *report)
 	       report->snapshot.lazyfree_bytes != VMT_FIGURE_UNKNOWN;
 }
 
-static void
-print_lazyfree(const struct vmt_report *report, const struct vmt_text_options *options)
+void
+vmt_text_lazily_freed(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	char text[VMT_LAYOUT_LINE_BYTES];
 	char bytes[VMT_UNITS_BYTES];
@@ -166,7 +166,7 @@ vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *
 	if (report->advice_count == 0) {
 		if (has_lazyfree(report) && !options->selection) {
 			vmt_text_sections_title(options, "Given back, and not yet taken");
-			print_lazyfree(report, options);
+			vmt_text_lazily_freed(report, options);
 		}
 		return;
 	}
@@ -187,6 +187,6 @@ vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *
 	if (has_estimates(report))
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
 				"~ = partly estimated: not all pages were checked");
-	print_lazyfree(report, options);
+	vmt_text_lazily_freed(report, options);
 	free(rows);
 }

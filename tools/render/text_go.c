@@ -182,8 +182,8 @@ print_heap(const struct vmt_report *report, const struct vmt_text_options *optio
 	}
 }
 
-static void
-print_sentences(const struct vmt_report *report, const struct vmt_text_options *options)
+void
+vmt_text_go_sentences(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	static const struct said all[] = {
 	    {vmt_go_sentences_pace, VMT_STYLE_PLAIN},
@@ -192,6 +192,8 @@ print_sentences(const struct vmt_report *report, const struct vmt_text_options *
 	    {vmt_go_sentences_limit, VMT_STYLE_PLAIN},
 	};
 
+	if (!report->go.version)
+		return;
 	if (report->go.uncounted)
 		vmt_layout_wrap(&options->layout, VMT_STYLE_DIM, report->go.uncounted, 2);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -255,7 +257,7 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM,
 				"  What of the metadata was not recognized is in \"anonymous "
 				"memory\", not here.");
-	print_sentences(report, options);
+	vmt_text_go_sentences(report, options);
 	print_over_time(report, options);
 	vmt_text_go_stacks(report, options);
 }

@@ -380,12 +380,9 @@ print_recorded(const struct vmt_report *report, const struct vmt_text_options *o
 	vmt_text_touch_basis(report, options);
 }
 
-static void
-print_coverage(const struct vmt_report *report, const struct vmt_text_options *options)
+void
+vmt_text_basis(const struct vmt_report *report, const struct vmt_text_options *options)
 {
-	char text[VMT_LAYOUT_LINE_BYTES];
-
-	vmt_text_sections_title(options, "Basis and blind spots");
 	if (report->process.is_snapshot)
 		print_looked_at(report, options);
 	else
@@ -394,6 +391,15 @@ print_coverage(const struct vmt_report *report, const struct vmt_text_options *o
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN,
 				"- Snapshots skipped to limit cost or file size: %" PRIu64 ".",
 				report->loss.snapshots_skipped);
+}
+
+static void
+print_coverage(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES];
+
+	vmt_text_sections_title(options, "Basis and blind spots");
+	vmt_text_basis(report, options);
 	for (size_t i = 0; i < report->coverage.blind_spot_count; i++) {
 		snprintf(text, sizeof(text), "- %s.", report->coverage.blind_spots[i]);
 		vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);

@@ -68,11 +68,20 @@ void vmt_text_touch(const struct vmt_report *report, const struct vmt_text_optio
 /* How they were sampled; nothing where they were not. */
 void vmt_text_touch_basis(const struct vmt_report *report, const struct vmt_text_options *options);
 
+/* What the figures rest on, each item with a dash. */
+void vmt_text_basis(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* What was given back, and that the kernel has not taken yet; nothing where that is none. */
+void vmt_text_lazily_freed(const struct vmt_report *report, const struct vmt_text_options *options);
+
 /* Every advice, and what a Go runtime's was for. */
 void vmt_text_advice(const struct vmt_report *report, const struct vmt_text_options *options);
 
 /* Of a process with a Go runtime: whose RSS is; nothing for others. */
 void vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* What paces its collections, and what to make of RSS: sentences alone, below the table. */
+void vmt_text_go_sentences(const struct vmt_report *report, const struct vmt_text_options *options);
 
 /* What the runtime counts, what is mapped, what is resident. */
 void vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *options);

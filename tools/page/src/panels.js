@@ -105,7 +105,9 @@ function blocks(model) {
 
 function advice(model) {
   const rows = (model.raw.advice ?? []).map((row, i) => ({ ...row, places: model.raw.advice_shown?.[i] }));
-  if (!rows.length) return null;
+  const words = model.raw.text?.lazily_freed ?? [];
+  const left = words.length ? lines("Given back, and not yet taken", words) : null;
+  if (!rows.length) return left && section("advice", "Given back, and not yet taken", null, left);
   return section(
     "advice",
     "Advice",
@@ -126,6 +128,7 @@ function advice(model) {
       null,
       { left: model.raw.left_out?.advice },
     ),
+    left,
   );
 }
 
@@ -155,10 +158,11 @@ function retained(model) {
 }
 
 function go(model) {
-  const { go: figures } = model.raw;
+  const { go: figures, text } = model.raw;
   if (!figures) return null;
+  const words = text?.go ?? [];
   const note = `${figures.version ?? ""}${figures.cgo ? ", cgo" : ""}: what the runtime counts itself, at the report's own moment.`;
-  return section("go", "The Go runtime", note, factTable("The Go runtime", figures, { skip: ["version"] }));
+  return section("go", "The Go runtime", note, words.length ? lines("The Go runtime", words) : null, factTable("The Go runtime", figures, { skip: ["version"] }));
 }
 
 function locks(model) {
@@ -199,18 +203,18 @@ function touchers(model) {
   );
 }
 
-// What the figures of the report's own moment were made of.
-function basisLines({ snapshot, coverage, loss }) {
-  if (!snapshot.taken) return ["There is no snapshot: what is in RAM is not known."];
-  return [
-    `Snapshot ${snapshot.index + 1} of ${snapshot.count}, taken at ${duration(snapshot.time_ns)}; pages read by ${snapshot.source}.`,
-    `Events read: ${count(loss.events)}. malloc: ${coverage.malloc}.`,
-    ...(loss.snapshots_skipped ? [`Snapshots skipped to limit cost or file size: ${count(loss.snapshots_skipped)}.`] : []),
-  ];
+// What the figures rest on: an item begins with a dash, and may go on in further lines.
+function basisLines({ text, blind_spots }) {
+  const items = [];
+  for (const line of text?.basis ?? []) {
+    if (line.startsWith("- ") || !items.length) items.push(line.replace(/^- /, ""));
+    else items[items.length - 1] += ` ${line.trim()}`;
+  }
+  return [...items, ...(blind_spots ?? [])];
 }
 
 function basis(page) {
-  const lines = (page.diff ? page.diff.models : [page.model]).flatMap((model, i) => [...basisLines(model.raw.basis), ...(model.raw.blind_spots ?? [])].map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)));
+  const lines = (page.diff ? page.diff.models : [page.model]).flatMap((model, i) => basisLines(model.raw).map((line) => (page.diff ? `${i ? "after" : "before"}: ${line}` : line)));
   return section("basis", "Basis and blind spots", "What this report rests on, and what it cannot see.", lines.length ? h("ul", { class: "lines" }, lines.map((line) => h("li", {}, clip(line, 8000)))) : h("p", {}, "No blind spots are known."));
 }
 

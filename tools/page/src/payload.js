@@ -32,7 +32,6 @@ function adapt({ report, data }) {
     files: report.files,
     go: report.go,
     touch: report.touch,
-    basis: { snapshot, coverage, loss: report.loss },
     blind_spots: coverage.blind_spots,
     marks: marks(report, data),
   };
