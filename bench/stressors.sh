@@ -34,7 +34,7 @@ measure() { # STRESSOR MODE
 		"--$1" 1 ${sizes[$1]:-} --timeout "${seconds}s" --verify --metrics-brief --temp-path "$work" 2>&1)
 	echo $? >"$work/status"
 	grep -E 'fail:|verification' <<<"$said" | sed "s/^/$1, $2: /" >>"$work/failures"
-	awk -v name="$1" '$4 == name && $9 ~ /^[0-9.]+$/ { print $9; exit }' <<<"$said"
+	awk -v name="$1" '$4 == name && $10 ~ /^[0-9.]+$/ { print $10; exit }' <<<"$said"
 	rm -f "$work"/t.*.vmt
 }
 
