@@ -212,6 +212,9 @@ vmt_fork_children_settle(struct vmt_fork_children *children, const struct vmt_tr
 {
 	if (!children)
 		return;
+	/* Who tells of a fork after this takes it back (preload/trace/untraced_fork.c). */
+	vmt_atomic_store_relaxed(&vmt_process_head(parent)->forks_over, 1);
+	vmt_atomic_fence();
 	vmt_fork_children_note_told(children);
 	for (uint32_t i = children->first; i < children->end; i++) {
 		struct vmt_fork_child child = waiting(children)[i];

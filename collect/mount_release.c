@@ -10,7 +10,10 @@
 bool
 vmt_mount_release_close(struct vmt_traced *process, uint64_t now_ns)
 {
-	void *stand_in =
+	void *stand_in;
+
+	vmt_atomic_store_relaxed(&vmt_process_head(process)->forks_over, 1);
+	stand_in =
 	    vmt_sys_mmap(process->base, process->layout.chunks_offset, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 

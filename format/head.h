@@ -160,6 +160,7 @@ struct vmt_head {
 	uint32_t collected_end; /* enum vmt_end, as the collector learnt it */
 	int32_t collected_status;
 	uint32_t snapshot_begun; /* the one for snapshot_wanted is being taken */
+	uint32_t forks_over;	 /* 1: nobody asks any more about fork children without a trace */
 
 	/* T, but for its counter (H): the Go runtime in the process. */
 	_Alignas(64) struct vmt_go go;

@@ -227,8 +227,13 @@ vmt_guard_enter_slow(struct vmt_thread *thread)
 void
 vmt_guard_forked(void)
 {
-	vmt_thread_mine()->sampler_ready = 0;
-	vmt_thread_mine()->sample_left = 0;
+	struct vmt_thread *thread = vmt_thread_mine();
+
+	/* What is 0 is not written: a write copies the page. */
+	if (thread->sampler_ready != 0)
+		thread->sampler_ready = 0;
+	if (thread->sample_left != 0)
+		thread->sample_left = 0;
 	if (vmt_guard.owner_wiped || vmt_guard_owner == &nobody)
 		return;
 	memset(vmt_guard_owner, 0, sizeof(*vmt_guard_owner));

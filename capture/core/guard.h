@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/fork_code.h"
 #include "capture/core/own_memory.h"
 #include "capture/core/recording.h"
 #include "capture/core/thread.h"
@@ -41,6 +42,7 @@ struct vmt_owner {
 	uint32_t state;	     /* enum vmt_owner_state; CAS NONE -> OPENING, then release store */
 	uint32_t pid;	     /* of the recorded process, also as a vfork child sees it */
 	uint32_t generation; /* differs from every earlier owner's that this thread may remember */
+	uint32_t seen_pid;   /* of this process, if its pid namespace is known; else 0 */
 };
 
 /* Inherited by fork. */
@@ -75,11 +77,11 @@ void vmt_guard_introduce_slow(struct vmt_thread *thread);
 /* Keeps the trace mapped until it is let go, whether or not the thread is inside already. False:
  * nothing is recorded, and nothing is to be let go. */
 bool vmt_guard_hold(uint32_t *outer);
-void vmt_guard_let_go(uint32_t outer);
+VMT_FORK_CODE void vmt_guard_let_go(uint32_t outer);
 
 /* In a fork child that may get a trace and has none yet: nothing that this thread calls opens one
  * until it is let go, so the parent's stays mapped. False: nothing is to be let go. */
-bool vmt_guard_hold_unopened(uint32_t *outer);
+VMT_FORK_CODE bool vmt_guard_hold_unopened(uint32_t *outer);
 
 /* Counts a call that was made inside a hook and passed through. */
 void vmt_guard_count_nested(void);
@@ -144,7 +146,7 @@ vmt_guard_leave(void)
 /* In a fork child, from fork hooks: lets its first block take the long way, where its trace is
  * opened (a distance drawn anew is as good as the parent's: the sampler has no memory), and does by
  * hand what the wiped owner page does by itself where the kernel cannot wipe. */
-void vmt_guard_forked(void);
+VMT_FORK_CODE void vmt_guard_forked(void);
 
 /* Makes the owner page. False: no memory. Constructor only. */
 bool vmt_guard_set_up(void);

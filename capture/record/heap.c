@@ -247,12 +247,14 @@ write_release(const struct vmt_thread *thread, uint8_t kind, const void *block, 
 			      vmt_emit_time_before());
 }
 
+/* A fork child that has no trace yet has blocks of its parent's alone, which a trace of its own
+ * would not know: most such children end soon. */
 void
 vmt_heap_release_slow(struct vmt_thread *thread, uint8_t kind, const void *block, const void *frame)
 {
 	uint32_t outer;
 
-	if (!is_recording(thread, frame))
+	if (vmt_guard_is_unopened() || !is_recording(thread, frame))
 		return;
 	if (enter(thread, frame, &outer)) {
 		write_release(thread, kind, block, frame);

@@ -352,5 +352,6 @@ vmt_retreat_settle(void)
 void
 vmt_retreat_forked(void)
 {
-	vmt_atomic_store_relaxed(&vmt_own_release_turn, 0);
+	if (vmt_atomic_load_relaxed(&vmt_own_release_turn) != 0)
+		vmt_atomic_store_relaxed(&vmt_own_release_turn, 0);
 }

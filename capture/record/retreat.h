@@ -20,6 +20,7 @@
 #ifndef VMT_RETREAT_H
 #define VMT_RETREAT_H
 
+#include "base/fork_code.h"
 #include "capture/record/mapping.h"
 #include "capture/record/shortage.h"
 #include "format/head.h"
@@ -60,6 +61,6 @@ void vmt_retreat_settle(void);
 
 /* In a fork child, from the fork hooks and before it has a trace: nobody of the parent's threads is
  * here. */
-void vmt_retreat_forked(void);
+VMT_FORK_CODE void vmt_retreat_forked(void);
 
 #endif

@@ -128,7 +128,7 @@ leave(int status, enum vmt_exit_path path)
 	vmt_open_leave();
 }
 
-static void
+VMT_FORK_CODE static void
 finish(int status, enum vmt_exit_path path)
 {
 	uint32_t generation = vmt_guard_owner->generation;

@@ -14,10 +14,11 @@
 #ifndef VMT_FINISH_H
 #define VMT_FINISH_H
 
+#include "base/fork_code.h"
 #include "format/event.h"
 
 #define VMT_FINISH_WAIT_MAX_NS UINT64_C(2000000000)
 
-void vmt_finish(int status, enum vmt_exit_path path);
+VMT_FORK_CODE void vmt_finish(int status, enum vmt_exit_path path);
 
 #endif

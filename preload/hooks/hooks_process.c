@@ -75,7 +75,7 @@ vmt_hooks_process_set_up(void)
 }
 
 /* The child of a fork, in the parent. */
-static void
+VMT_FORK_CODE static void
 write_fork(pid_t child, int flags, const void *frame)
 {
 	struct vmt_map_event event = {
@@ -93,32 +93,34 @@ write_fork(pid_t child, int flags, const void *frame)
 }
 
 /* None of the parent's other threads is here: what they were about to do is nobody's. */
-static void
-begin_in_child(void)
+VMT_FORK_CODE static void
+begin_in_child(bool prepared)
 {
 	vmt_guard_forked();
 	vmt_retreat_forked();
-	vmt_untraced_fork_begin();
+	vmt_untraced_fork_begin(prepared);
 }
 
-VMT_EXPORT pid_t
+VMT_EXPORT VMT_FORK_CODE pid_t
 fork(void)
 {
+	bool prepared = vmt_untraced_fork_prepare();
 	pid_t child = vmt_real()->fork();
 
 	if (child < 0 && vmt_retreat_from_fork(errno))
 		child = vmt_real()->fork();
 	if (child == 0)
-		begin_in_child();
+		begin_in_child(prepared);
 	else if (child > 0)
 		write_fork(child, 0, __builtin_frame_address(0));
 	return child;
 }
 
-VMT_EXPORT pid_t
+VMT_EXPORT VMT_FORK_CODE pid_t
 _Fork(void)
 {
 	const struct vmt_real *real = vmt_real();
+	bool prepared = vmt_untraced_fork_prepare();
 	pid_t child;
 
 	if (!real->_Fork) {
@@ -129,7 +131,7 @@ _Fork(void)
 	if (child < 0 && vmt_retreat_from_fork(errno))
 		child = real->_Fork();
 	if (child == 0)
-		begin_in_child();
+		begin_in_child(prepared);
 	else if (child > 0)
 		write_fork(child, 0, __builtin_frame_address(0));
 	return child;
@@ -169,12 +171,13 @@ clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 VMT_EXPORT int
 daemon(int keep_directory, int keep_descriptors)
 {
+	bool prepared = vmt_untraced_fork_prepare();
 	int result = vmt_real()->daemon(keep_directory, keep_descriptors);
 
 	if (result == 0) { /* in the child; the parent has left by _exit, and told nobody of it */
 		int saved_errno = errno;
 
-		begin_in_child();
+		begin_in_child(prepared);
 		if (vmt_guard_enter())
 			vmt_guard_leave();
 		errno = saved_errno;
@@ -352,7 +355,7 @@ thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
 	return result;
 }
 
-void
+VMT_FORK_CODE void
 vmt_hooks_process_give_back(void)
 {
 	if (vmt_thread_has_state())
@@ -377,7 +380,7 @@ write_name(uint64_t address, uint64_t length, long result, const void *frame)
 	vmt_guard_leave();
 }
 
-static long
+VMT_FORK_CODE static long
 call_prctl(int option, const unsigned long *words)
 {
 	struct vmt_filter seccomp = {.strict = words[0] == SECCOMP_MODE_STRICT};
@@ -395,7 +398,7 @@ call_prctl(int option, const unsigned long *words)
 }
 
 /* As libc: five words to the kernel, whatever the option. */
-VMT_EXPORT int
+VMT_EXPORT VMT_FORK_CODE int
 prctl(int option, ...)
 {
 	unsigned long words[4];
@@ -414,7 +417,7 @@ prctl(int option, ...)
 	return result < 0 ? -1 : (int)result;
 }
 
-VMT_EXPORT void
+VMT_EXPORT VMT_FORK_CODE void
 exit(int status)
 {
 	int saved_errno = errno;
@@ -430,21 +433,21 @@ exit(int status)
 }
 
 /* What libc's _exit does. */
-static void __attribute__((noreturn)) leave_now(int status)
+static void __attribute__((cold, noreturn)) leave_now(int status)
 {
 	vmt_hooks_process_give_back();
 	for (;;)
 		vmt_sys_call1(SYS_exit_group, status);
 }
 
-VMT_EXPORT void
+VMT_EXPORT VMT_FORK_CODE void
 _exit(int status)
 {
 	vmt_finish(status, VMT_EXIT_UNDERSCORE);
 	leave_now(status);
 }
 
-VMT_EXPORT void
+VMT_EXPORT VMT_FORK_CODE void
 _Exit(int status)
 {
 	vmt_finish(status, VMT_EXIT_UNDERSCORE);

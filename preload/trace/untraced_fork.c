@@ -8,11 +8,10 @@
 #include "capture/core/recording.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 
-/* The pid namespace of the process with that pid; 0 = of none. */
-static uint32_t known_pid;
+/* Of the process that the owner page says (seen_pid). A fork child's page is empty: so who was made
+ * by a call that no hook saw is not taken for its parent. */
 static uint64_t known_namespace;
 
 void
@@ -20,64 +19,52 @@ vmt_untraced_fork_set_up(void)
 {
 	const struct vmt_session *session = vmt_recording.session;
 
-	if (!session)
+	if (!session || session->pid_namespace == 0)
 		return;
 	known_namespace = session->pid_namespace;
-	known_pid = vmt_recording.head->pid;
+	vmt_guard_owner->seen_pid = vmt_recording.head->pid;
 }
 
-/* A child in another namespace than its parent sees none, and one that was left by it another. */
-void
-vmt_untraced_fork_begin(void)
+bool
+vmt_untraced_fork_prepare(void)
 {
-	bool seen = known_pid != 0 && vmt_guard_syscalls_allowed() &&
-		    vmt_sys_call0(SYS_getppid) == (long)known_pid;
+	uint32_t seen = vmt_guard_owner->seen_pid;
 
-	known_pid = seen ? (uint32_t)vmt_sys_call0(SYS_getpid) : 0;
+	return seen != 0 && vmt_guard_syscalls_allowed() && vmt_sys_call0(SYS_getpid) == (long)seen;
 }
 
-static uint64_t
+/* Whoever takes over the child of a parent that has ended is of that one's namespace, or of one
+ * further out: so a child in another namespace than its parent never sees a parent. */
+void
+vmt_untraced_fork_begin(bool prepared)
+{
+	if (prepared && vmt_guard_syscalls_allowed() && vmt_sys_call0(SYS_getppid) != 0)
+		vmt_guard_owner->seen_pid = (uint32_t)vmt_sys_call0(SYS_getpid);
+}
+
+VMT_FORK_CODE static uint64_t
 own_namespace(void)
 {
 	uint32_t pid = (uint32_t)vmt_sys_call0(SYS_getpid);
 
-	if (known_pid != pid || vmt_sys_call0(SYS_getppid) == 0) {
+	if (vmt_guard_owner->seen_pid != pid) {
 		known_namespace = vmt_procfs_pid_namespace();
-		known_pid = pid;
+		vmt_guard_owner->seen_pid = pid;
 	}
 	return known_namespace;
 }
 
-/* Whether a process with the number of the recorded one is there, at less cost than is_there. */
-static bool
+/* Whether the process whose trace is mapped here may run the program that it was recorded in. */
+VMT_FORK_CODE static bool
 may_be_there(const struct vmt_head *head)
 {
 	return vmt_atomic_load_relaxed(&head->end) == VMT_END_RUNNING &&
 	       vmt_sys_call2(SYS_kill, head->pid, 0) != -ESRCH;
 }
 
-/* Whether the process whose trace is mapped here runs the program that it was recorded in. */
-static bool
-is_there(const struct vmt_head *head)
-{
-	struct vmt_procfs_stat stat;
-	int fd;
-	bool found;
-
-	if (vmt_atomic_load_relaxed(&head->end) != VMT_END_RUNNING)
-		return false;
-	fd = vmt_procfs_open(head->pid, "stat");
-	if (fd < 0)
-		return false;
-	found = vmt_procfs_read_stat(fd, &stat);
-	vmt_sys_close(fd);
-	return found && stat.start_ticks == head->start_ticks && stat.state != 'Z' &&
-	       stat.state != 'X';
-}
-
-/* The collector forgets who has ended, some time after the end: what it has not taken by then is
- * taken back. */
-static bool
+/* The collector says that it asks no more about children of that process before it looks for the
+ * last time what was told of them: what it has not taken by then is taken back. */
+VMT_FORK_CODE static bool
 tell(pid_t child)
 {
 	const struct vmt_head *head = vmt_recording.head;
@@ -90,7 +77,9 @@ tell(pid_t child)
 	entry = vmt_session_tell_fork(session, head->pid, (uint32_t)child);
 	if (!entry)
 		return false;
-	return is_there(head) ||
+	vmt_atomic_fence();
+	return (vmt_atomic_load_relaxed(&head->forks_over) == 0 &&
+		vmt_atomic_load_relaxed(&head->end) == VMT_END_RUNNING) ||
 	       !vmt_session_take_fork(entry, (uint64_t)head->pid << 32 | (uint32_t)child);
 }
 

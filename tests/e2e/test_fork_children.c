@@ -96,9 +96,9 @@ silent_begin(struct silent *silent, const char *kind, bool bare)
 			       preloaded(output));
 	else
 		converse_start(&silent->talk,
-			       (const char *const[]){built("vmtrace"), "record", "-o", output, "--",
-						     built("tests/target/fork_silent"), kind,
-						     descriptor, NULL},
+			       (const char *const[]){
+				   built("vmtrace"), "record", "--malloc", "all", "-o", output,
+				   "--", built("tests/target/fork_silent"), kind, descriptor, NULL},
 			       NULL);
 	close(given);
 	converse_read_line(&silent->talk);

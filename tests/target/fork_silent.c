@@ -2,9 +2,10 @@
  * fork_silent: a child of fork that calls nothing that is recorded, for as long as it is told to.
  *
  * The parent fills 16 MiB and forks; the child writes 4 of them anew, unmaps more than there is,
- * which the kernel refuses, and a page that it inherited, which opens no trace, says its pid and
- * its parent's on its standard output, and waits for the end of its standard input. Then it ends
- * with status 3. The parent waits for it, and ends with that status.
+ * which the kernel refuses, and a page that it inherited, and frees a block that it inherited, all
+ * of which opens no trace, says its pid and its parent's on its standard output, and waits for the
+ * end of its standard input. Then it ends with status 3. The parent waits for it, and ends with
+ * that status.
  *
  *   wait    no more than that
  *   late    at the end of its input the child maps 5 pages, and waits for the end of another
@@ -32,6 +33,7 @@
 
 static char *memory;
 static void *spare; /* a page */
+static void *volatile block;
 
 __attribute__((noinline)) static void
 map_before(void)
@@ -41,6 +43,7 @@ map_before(void)
 		exit(9);
 	memset(memory, 1, 16 * MIB);
 	spare = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	block = malloc(100);
 }
 
 static void
@@ -80,6 +83,7 @@ be_child(const char *kind, int other)
 	memset(memory, 2, 4 * MIB);
 	if (munmap((void *)4096, SIZE_MAX - 8191) != -1 || munmap(spare, 4096) != 0)
 		_exit(7);
+	free(block);
 	say_pid();
 	if (strcmp(kind, "exec") == 0)
 		execlp("cat", "cat", (char *)NULL);
@@ -102,8 +106,7 @@ make_brief(int count)
 		pid_t child = fork();
 
 		if (child == 0) {
-			void *volatile block = malloc(100);
-
+			block = malloc(100);
 			free(block);
 			exit(0);
 		}

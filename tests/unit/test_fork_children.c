@@ -397,7 +397,9 @@ forks_that_the_session_tells_of_are_looked_at(void **state)
 	look_at_all(alone);
 	/* Who ends has its children looked at before it is forgotten. */
 	entry = vmt_session_tell_fork(&alone->session, alone->parent.pid, (uint32_t)getpid());
+	assert_int_equal(alone->head.forks_over, 0);
 	vmt_fork_children_settle(&alone->children, &alone->parent);
+	assert_int_equal(alone->head.forks_over, 1);
 	assert_int_equal(*entry, 0);
 	assert_int_equal(alone->asked, 1);
 	alone->head.notes = 0;
