@@ -183,10 +183,52 @@ test_long_names_make_fewer(void **state)
 	assert_in_range(check(SITES), 100, 4000);
 }
 
+/* Two processes of one program, the second after the first is gone: rows of both, each with its
+ * own labels. */
+static void
+test_several_reports_are_one_profile(void **state)
+{
+	static struct vmt_class class = {"mmap", 0, 0, MIB(64), 0, 0, 0, VMT_FIGURE_UNKNOWN};
+	struct vmt_pprof_several *several = vmt_pprof_begin(VMT_METRIC_ALLOC_SPACE, 100);
+	struct vmt_err err = {""};
+	unsigned char *profile;
+	char *file = NULL;
+	uint64_t committed;
+	size_t samples, length, bytes;
+	FILE *out = open_memstream(&file, &bytes);
+
+	(void)state;
+	assert_non_null(several);
+	for (uint32_t pid = 7001; pid <= 7002; pid++) {
+		struct vmt_report *report = malloc(sizeof(*report));
+
+		assert_non_null(report);
+		*report = fixture_report();
+		report->process.pid = pid;
+		report->classes = &class;
+		report->class_count = 1;
+		report->site_count = 1;
+		report->part_count = 0;
+		vmt_pprof_add(several, report);
+		memset(report, 0xff, sizeof(*report));
+		free(report);
+	}
+	assert_int_equal(vmt_pprof_end(several, out, &err), 0);
+	fclose(out);
+	profile = inflate_all(file, bytes, &length);
+	count_samples(profile, length, &samples, &committed);
+	assert_int_equal(committed, 2 * class.committed_bytes);
+	assert_non_null(memmem(profile, length, "7001", 4));
+	assert_non_null(memmem(profile, length, "7002", 4));
+	free(profile);
+	free(file);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_several_reports_are_one_profile),
 	    cmocka_unit_test(test_many_rows_are_few_samples),
 	    cmocka_unit_test(test_long_names_make_fewer),
 	};

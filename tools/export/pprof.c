@@ -52,6 +52,11 @@ struct numbered {
 	unsigned char key[];
 };
 
+struct numbering {
+	struct numbered *all;
+	uint64_t given; /* numbers, also to what is forgotten */
+};
+
 struct mapping_key {
 	const char *path; /* equal paths of a report are one string */
 	uint64_t bias;
@@ -71,18 +76,19 @@ struct location_key {
 
 /* The file under construction; the parts stand one after another in it. */
 struct pprof {
-	const struct vmt_report *report;
-	struct numbered *strings;
-	struct numbered *mappings;
-	struct numbered *functions;
-	struct numbered *locations;
+	const struct vmt_report *report; /* the one in hand */
+	struct numbering strings;
+	struct numbering mappings; /* of the report in hand: their keys point into it */
+	struct numbering functions;
+	struct numbering locations; /* likewise */
+	enum vmt_metric shown_first;
 	struct vmt_protobuf head;
 	struct vmt_protobuf samples;
 	struct vmt_protobuf tables; /* mappings, locations and functions */
 	struct vmt_protobuf texts;
 	struct vmt_protobuf inner; /* the message in hand, and one in it */
 	struct vmt_protobuf innermost;
-	struct vmt_protobuf labels; /* that every sample has */
+	struct vmt_protobuf labels; /* that every sample of the report in hand has */
 	uint64_t *stack;	    /* locations of the sample in hand */
 	size_t stack_room;
 	bool failed;
@@ -90,22 +96,21 @@ struct pprof {
 
 /* The item of a key; *is_new where it was not there, and its number is the next. */
 static uint64_t
-number_of(struct pprof *pprof, struct numbered **table, const void *key, size_t bytes, bool *is_new)
+number_of(struct pprof *pprof, struct numbering *table, const void *key, size_t bytes, bool *is_new)
 {
 	struct numbered *found;
 
-	HASH_FIND(hh, *table, key, bytes, found);
+	HASH_FIND(hh, table->all, key, bytes, found);
 	*is_new = found == NULL;
 	if (found)
 		return found->number;
 	found = calloc(1, sizeof(*found) + bytes);
 	if (found) {
-		found->number = HASH_COUNT(*table) + 1;
 		memcpy(found->key, key, bytes);
-		HASH_ADD_KEYPTR(hh, *table, found->key, bytes, found);
+		HASH_ADD_KEYPTR(hh, table->all, found->key, bytes, found);
 	}
 	if (found && found->hh.tbl)
-		return found->number;
+		return found->number = ++table->given;
 	free(found);
 	pprof->failed = true;
 	return 0;
@@ -351,38 +356,60 @@ add_comment(void *context, const char *line)
 	vmt_protobuf_varint(&pprof->head, PROFILE_COMMENT, text_of(pprof, line));
 }
 
+/* What the whole file has, by its first report. */
 static void
-add_head(struct pprof *pprof, const struct vmt_profile *profile)
+add_head(struct pprof *pprof)
 {
 	const struct vmt_report *report = pprof->report;
 	uint64_t period = vmt_report_variance_bytes(report);
-	char pid[16];
 
 	text_of(pprof, "");
 	for (int i = 0; i < VMT_METRICS; i++)
 		add_value_type(pprof, PROFILE_SAMPLE_TYPE, vmt_profile_metric_names[i],
 			       vmt_profile_metric_unit((enum vmt_metric)i));
 	vmt_protobuf_varint(&pprof->head, PROFILE_DEFAULT_SAMPLE_TYPE,
-			    text_of(pprof, vmt_profile_metric_names[VMT_METRIC_COMMITTED_SPACE]));
+			    text_of(pprof, vmt_profile_metric_names[pprof->shown_first]));
 	vmt_protobuf_varint(&pprof->head, PROFILE_TIME_NS,
 			    report->process.start_unix_ns + (uint64_t)report->snapshot.time_ns);
 	vmt_protobuf_varint(&pprof->head, PROFILE_DURATION_NS, report->process.duration_ns);
 	add_value_type(pprof, PROFILE_PERIOD_TYPE, "space", "bytes");
 	vmt_protobuf_varint(&pprof->head, PROFILE_PERIOD, period ? period : 1);
+}
+
+static void
+forget(struct numbering *table)
+{
+	VMT_HASH_TABLE_FREE(struct numbered, table->all, free);
+	table->all = NULL;
+}
+
+static void
+add_report(struct pprof *pprof, const struct vmt_report *report, const struct vmt_profile *profile)
+{
+	char pid[16];
+
+	pprof->report = report;
+	forget(&pprof->mappings);
+	forget(&pprof->locations);
+	if (pprof->strings.given == 0)
+		add_head(pprof);
 	vmt_profile_comments(report, profile, add_comment, pprof);
 	snprintf(pid, sizeof(pid), "%" PRIu32, report->process.pid);
+	pprof->labels.length = 0;
 	add_label(pprof, &pprof->labels, "exe", report->process.exe);
 	add_label(pprof, &pprof->labels, "pid", pid);
 	add_main_program(pprof);
+	for (size_t i = 0; i < profile->count; i++)
+		add_sample(pprof, &profile->rows[i]);
 }
 
 static void
 close_pprof(struct pprof *pprof)
 {
-	VMT_HASH_TABLE_FREE(struct numbered, pprof->strings, free);
-	VMT_HASH_TABLE_FREE(struct numbered, pprof->mappings, free);
-	VMT_HASH_TABLE_FREE(struct numbered, pprof->functions, free);
-	VMT_HASH_TABLE_FREE(struct numbered, pprof->locations, free);
+	forget(&pprof->strings);
+	forget(&pprof->mappings);
+	forget(&pprof->functions);
+	forget(&pprof->locations);
 	vmt_protobuf_free(&pprof->head);
 	vmt_protobuf_free(&pprof->samples);
 	vmt_protobuf_free(&pprof->tables);
@@ -395,19 +422,24 @@ close_pprof(struct pprof *pprof)
 
 /* The compressed file, or NULL: no memory. */
 static unsigned char *
+pack(struct pprof *pprof, size_t *bytes)
+{
+	vmt_protobuf_join(&pprof->head, &pprof->samples);
+	vmt_protobuf_join(&pprof->head, &pprof->tables);
+	vmt_protobuf_join(&pprof->head, &pprof->texts);
+	if (pprof->failed || pprof->head.failed)
+		return NULL;
+	return vmt_gzip_pack(pprof->head.bytes, pprof->head.length, bytes);
+}
+
+static unsigned char *
 make_file(const struct vmt_report *report, const struct vmt_profile *profile, size_t *bytes)
 {
-	struct pprof pprof = {.report = report};
-	unsigned char *packed = NULL;
+	struct pprof pprof = {.shown_first = VMT_METRIC_COMMITTED_SPACE};
+	unsigned char *packed;
 
-	add_head(&pprof, profile);
-	for (size_t i = 0; i < profile->count; i++)
-		add_sample(&pprof, &profile->rows[i]);
-	vmt_protobuf_join(&pprof.head, &pprof.samples);
-	vmt_protobuf_join(&pprof.head, &pprof.tables);
-	vmt_protobuf_join(&pprof.head, &pprof.texts);
-	if (!pprof.failed && !pprof.head.failed)
-		packed = vmt_gzip_pack(pprof.head.bytes, pprof.head.length, bytes);
+	add_report(&pprof, report, profile);
+	packed = pack(&pprof, bytes);
 	close_pprof(&pprof);
 	return packed;
 }
@@ -433,6 +465,57 @@ vmt_pprof_write(const struct vmt_report *report, FILE *out, struct vmt_err *err)
 	size_t bytes = 0;
 	unsigned char *file = make_small_file(report, &bytes);
 
+	if (!file)
+		return vmt_err_set(err, ENOMEM, "not enough memory to write the profile");
+	fwrite(file, bytes, 1, out);
+	free(file);
+	return 0;
+}
+
+struct vmt_pprof_several {
+	struct pprof pprof;
+	size_t most_rows;
+};
+
+struct vmt_pprof_several *
+vmt_pprof_begin(enum vmt_metric shown_first, size_t most_rows)
+{
+	struct vmt_pprof_several *several = calloc(1, sizeof(*several));
+
+	if (several) {
+		several->pprof.shown_first = shown_first;
+		several->most_rows = most_rows;
+	}
+	return several;
+}
+
+void
+vmt_pprof_add(struct vmt_pprof_several *several, const struct vmt_report *report)
+{
+	struct vmt_profile *profile = vmt_profile_make(report, several->most_rows);
+
+	if (profile)
+		add_report(&several->pprof, report, profile);
+	else
+		several->pprof.failed = true;
+	vmt_profile_free(profile);
+}
+
+void
+vmt_pprof_drop(struct vmt_pprof_several *several)
+{
+	if (several)
+		close_pprof(&several->pprof);
+	free(several);
+}
+
+int
+vmt_pprof_end(struct vmt_pprof_several *several, FILE *out, struct vmt_err *err)
+{
+	size_t bytes = 0;
+	unsigned char *file = several ? pack(&several->pprof, &bytes) : NULL;
+
+	vmt_pprof_drop(several);
 	if (!file)
 		return vmt_err_set(err, ENOMEM, "not enough memory to write the profile");
 	fwrite(file, bytes, 1, out);
