@@ -1,34 +1,16 @@
 #include "tools/export/openmetrics.h"
 
-#include "tools/export/clean_text.h"
+#include "tools/export/metric_label.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #define NS_PER_SECOND UINT64_C(1000000000)
-#define LABEL_BYTES (2 * VMT_CLEAN_TEXT_BYTES)
 
 struct writer {
 	FILE *out;
-	char exe[LABEL_BYTES];
+	char exe[VMT_METRIC_LABEL_BYTES];
 };
-
-/* A label's value: backslashes and quotes are escaped, a line's end is none. */
-static const char *
-label(char result[LABEL_BYTES], const char *text)
-{
-	char clean[VMT_CLEAN_TEXT_BYTES];
-	size_t used = 0;
-
-	vmt_clean_text_copy(clean, text, "");
-	for (const char *at = clean; *at; at++) {
-		if (*at == '\\' || *at == '"')
-			result[used++] = '\\';
-		result[used++] = *at;
-	}
-	result[used] = '\0';
-	return result;
-}
 
 /* unit: the last word of the name, or NULL. */
 static void
@@ -66,14 +48,14 @@ put_seconds(struct writer *writer, const char *name, const char *help, uint64_t 
 static void
 put_process(struct writer *writer, const struct vmt_report *report)
 {
-	char title[LABEL_BYTES];
+	char title[VMT_METRIC_LABEL_BYTES];
 
 	begin(writer, "vmtrace_process_info", NULL, "The recorded process; 1.");
-	fprintf(writer->out,
-		"vmtrace_process_info{exe=\"%s\",pid=\"%" PRIu32
-		"\",command=\"%s\",end=\"%s\"} 1\n",
-		writer->exe, report->process.pid, label(title, vmt_report_command(report)),
-		vmt_report_is_oom(report) ? "oom" : report->process.end);
+	fprintf(
+	    writer->out,
+	    "vmtrace_process_info{exe=\"%s\",pid=\"%" PRIu32 "\",command=\"%s\",end=\"%s\"} 1\n",
+	    writer->exe, report->process.pid, vmt_metric_label(title, vmt_report_command(report)),
+	    vmt_report_is_oom(report) ? "oom" : report->process.end);
 	put_seconds(writer, "vmtrace_start_timestamp_seconds",
 		    "When the recording began, since 1970.", report->process.start_unix_ns);
 	put_seconds(writer, "vmtrace_duration_seconds", "How long it was recorded.",
@@ -87,12 +69,12 @@ put_classes(struct writer *writer, const struct vmt_report *report, const char *
 {
 	begin(writer, name, "bytes", help);
 	for (size_t i = 0; i < report->class_count; i++) {
-		char class[LABEL_BYTES];
+		char class[VMT_METRIC_LABEL_BYTES];
 		uint64_t bytes;
 
 		memcpy(&bytes, (const char *)&report->classes[i] + offset, sizeof(bytes));
 		fprintf(writer->out, "%s{exe=\"%s\",class=\"%s\"} %" PRIu64 "\n", name, writer->exe,
-			label(class, report->classes[i].name), bytes);
+			vmt_metric_label(class, report->classes[i].name), bytes);
 	}
 }
 
@@ -149,7 +131,7 @@ vmt_openmetrics_write(const struct vmt_report *report, FILE *out, struct vmt_err
 	struct writer writer = {.out = out};
 
 	(void)err;
-	label(writer.exe, report->process.exe);
+	vmt_metric_label(writer.exe, report->process.exe);
 	put_process(&writer, report);
 	if (report->snapshot.taken)
 		put_memory(&writer, report);
