@@ -28,7 +28,9 @@ sources_of = $(sort $(foreach room,$(wildcard $(1)),$(shell find $(room) -name '
 base_sources := $(call sources_of,$(base_rooms))
 inner_sources := $(call sources_of,$(inner_rooms))
 tools_sources := $(call sources_of,tools)
-core_sources := $(filter-out tools/cmd/main.c,$(tools_sources))
+# The server's own part, which needs libmicrohttpd; the rest of tools/serve does not.
+serve_sources := tools/serve/serve_main.c tools/serve/server.c tools/serve/answers.c
+core_sources := $(filter-out tools/cmd/main.c $(serve_sources),$(tools_sources))
 
 lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
@@ -44,7 +46,10 @@ e2e_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/e2e/test_%,$(w
 targets_c := $(patsubst tests/target/%.c,$(BUILD)/tests/target/%,$(wildcard tests/target/*.c))
 targets_cc := $(patsubst tests/target/%.cc,$(BUILD)/tests/target/%,$(wildcard tests/target/*.cc))
 
-build: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(BUILD)/compile_commands.json ## compile the command and the library
+# Where libmicrohttpd is missing, all but the server is built.
+has_microhttpd := $(shell $(CC) -E -include microhttpd.h -x c /dev/null >/dev/null 2>&1 && echo yes)
+serve := $(if $(has_microhttpd),$(BUILD)/vmtrace-serve)
+build: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(serve) $(BUILD)/compile_commands.json ## compile the commands and the library
 
 PIC := -fPIC -fvisibility=hidden -ftls-model=initial-exec $(FREESTANDING)
 $(BUILD)/pic/%.o: %.c Makefile
@@ -124,6 +129,9 @@ $(BUILD)/obj/blob/blob_embed.o: blob/blob_embed.S $(BUILD)/blob.bare.so
 $(BUILD)/vmtrace: $(BUILD)/obj/tools/cmd/main.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
 	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,$(TOOL_LIBS))
 
+$(BUILD)/vmtrace-serve: $(patsubst %.c,$(BUILD)/obj/%.o,$(serve_sources)) | $(BUILD)/libtools.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,-Wl$(comma)--as-needed -lmicrohttpd $(TOOL_LIBS))
+
 # Each test program has main() of its own and the one part that chooses its cases.
 # Those of modules inside the traced process link what the library is made of.
 inner_tests := $(filter $(BUILD)/tests/unit/test_capture_% $(BUILD)/tests/unit/test_preload_%,$(unit_tests))
@@ -171,12 +179,12 @@ always:
 # -- what a machine needs: Debian packages, NAME|NAME where releases differ ----------------------
 
 build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev libncurses-dev \
-	uthash-dev libbsd-dev libunwind8
+	uthash-dev libbsd-dev libmicrohttpd-dev libunwind8
 check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace zstd binutils procps util-linux wrk \
 	libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' libmimalloc-dev libfaketime fakeroot musl-tools file \
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb \
-	qemu-user proot ltrace curl tmux protobuf-compiler prometheus zsh fish redis-server \
+	qemu-user proot ltrace curl openssl tmux protobuf-compiler prometheus zsh fish redis-server \
 	'nginx-light|nginx'
 
 # Node may come from elsewhere, whose package Debian's would replace.
@@ -391,6 +399,7 @@ completions: $(completions)
 install: build man completions ## install under PREFIX (default /usr/local), the library in its LIBDIR (lib); DESTDIR respected
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/$(LIBDIR) $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(BUILD)/vmtrace $(DESTDIR)$(PREFIX)/bin/vmtrace
+	$(if $(serve),install -m 755 $(serve) $(DESTDIR)$(PREFIX)/bin/vmtrace-serve)
 	install -m 755 $(BUILD)/libvmtrace.so $(DESTDIR)$(PREFIX)/$(LIBDIR)/libvmtrace.so
 	install -m 644 $(filter %.1,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(filter %.7,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man7

@@ -215,6 +215,8 @@ write_small(void)
 	    "00400000-00452000 r-xp 00000000 08:02 173521 /usr/bin/dbus-daemon\n"
 	    "Rss: 12 kB\nLazyFree: 4 kB\n1 2 3 4 5 6 7\n"
 	    "0::/user.slice\n29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+	static const char request[] = "/debug/pprof/heap\0pid\0"
+				      "4711\0[::1]:9757\0a,localhost";
 	struct build_trace *build = sample_trace_new(NULL);
 	const struct vmt_head *head = build_trace_head(build);
 	size_t at = head->chunks_offset + sizeof(struct vmt_chunk);
@@ -226,6 +228,7 @@ write_small(void)
 	write_bytes(4, build->bytes + head->stack_words_offset, head->stack_words_used * 8);
 	write_bytes(5, proc, sizeof(proc) - 1);
 	write_bytes(6, "64.5KiB", 7);
+	write_bytes(9, request, sizeof(request));
 	build_trace_free(build);
 }
 

@@ -1,0 +1,217 @@
+#include "tools/serve/worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct vmt_worker_limits plenty = {
+    .memory_bytes = 1u << 28, .output_bytes = 1u << 24, .seconds = 120};
+
+static enum vmt_worker_state
+run(struct vmt_worker *worker, const struct vmt_worker_limits *limits, vmt_worker_work *work,
+    void *context)
+{
+	struct vmt_err err = {""};
+	enum vmt_worker_state state;
+
+	assert_int_equal(vmt_worker_start(worker, limits, work, context, &err), 0);
+	while ((state = vmt_worker_step(worker)) == VMT_WORKER_RUNS) {
+		struct pollfd fd = {.fd = worker->fd, .events = POLLIN};
+
+		poll(&fd, 1, 100);
+	}
+	assert_int_equal(worker->pid, 0);
+	return state;
+}
+
+static int
+write_much(void *context, FILE *out, struct vmt_err *err)
+{
+	size_t bytes = *(const size_t *)context;
+
+	(void)err;
+	for (size_t i = 0; i < bytes; i++)
+		putc((int)('a' + i % 26), out);
+	return 0;
+}
+
+static void
+a_result_comes_whole(void **state)
+{
+	static const size_t lengths[] = {0, 1, 65535, 65536, 65537, 1u << 20};
+	struct vmt_worker worker;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		size_t length = lengths[i];
+
+		assert_int_equal(run(&worker, &plenty, write_much, &length), VMT_WORKER_DONE);
+		assert_int_equal(worker.length, length);
+		for (size_t at = 0; at < length; at++)
+			if (worker.bytes[at] != 'a' + at % 26)
+				fail_msg("byte %zu of %zu is wrong", at, length);
+		vmt_worker_stop(&worker);
+	}
+}
+
+static void
+too_much_is_cut_off_and_is_no_result(void **state)
+{
+	const struct vmt_worker_limits limits = {
+	    .memory_bytes = 1u << 28, .output_bytes = 1u << 17, .seconds = 120};
+	size_t length = 1u << 20;
+	struct vmt_worker worker;
+
+	(void)state;
+	assert_int_equal(run(&worker, &limits, write_much, &length), VMT_WORKER_FAILED);
+	assert_int_equal(worker.length, 0);
+	vmt_worker_stop(&worker);
+}
+
+static int
+fail_with(void *context, FILE *out, struct vmt_err *err)
+{
+	(void)out;
+	return vmt_err_set(err, *(const int *)context, "what is wrong");
+}
+
+static void
+a_failure_says_why(void **state)
+{
+	struct vmt_worker worker;
+	int code = ENOENT;
+
+	(void)state;
+	assert_int_equal(run(&worker, &plenty, fail_with, &code), VMT_WORKER_ABSENT);
+	assert_int_equal(worker.length, strlen("what is wrong\n"));
+	assert_memory_equal(worker.bytes, "what is wrong\n", worker.length);
+	vmt_worker_stop(&worker);
+	code = EIO;
+	assert_int_equal(run(&worker, &plenty, fail_with, &code), VMT_WORKER_FAILED);
+	assert_memory_equal(worker.bytes, "what is wrong\n", worker.length);
+	vmt_worker_stop(&worker);
+}
+
+static int
+die(void *context, FILE *out, struct vmt_err *err)
+{
+	(void)context;
+	(void)err;
+	fputs("half of a res", out);
+	fflush(out);
+	raise(SIGKILL);
+	return 0;
+}
+
+static void
+half_a_result_is_none(void **state)
+{
+	struct vmt_worker worker;
+
+	(void)state;
+	assert_int_equal(run(&worker, &plenty, die, NULL), VMT_WORKER_FAILED);
+	assert_int_equal(worker.length, 0);
+	vmt_worker_stop(&worker);
+}
+
+static int
+wait_for_ever(void *context, FILE *out, struct vmt_err *err)
+{
+	(void)context;
+	(void)err;
+	fprintf(out, "%d", (int)fork()); /* what it starts goes with it */
+	fflush(out);
+	while (pause() < 0)
+		;
+	return 0;
+}
+
+static void
+what_takes_too_long_is_killed_with_its_children(void **state)
+{
+	const struct vmt_worker_limits limits = {
+	    .memory_bytes = 1u << 28, .output_bytes = 1u << 17, .seconds = 1};
+	struct vmt_worker worker;
+	int status;
+
+	(void)state;
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* what it leaves becomes ours */
+	assert_int_equal(run(&worker, &limits, wait_for_ever, NULL), VMT_WORKER_FAILED);
+	assert_int_equal(worker.length, 0);
+	vmt_worker_stop(&worker);
+	assert_true(waitpid(-1, &status, 0) > 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void
+stopping_kills(void **state)
+{
+	struct vmt_err err = {""};
+	struct vmt_worker worker;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(vmt_worker_start(&worker, &plenty, wait_for_ever, NULL, &err), 0);
+	pid = worker.pid;
+	vmt_worker_stop(&worker);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_equal(errno, ESRCH);
+	vmt_worker_stop(&worker); /* again does nothing */
+}
+
+static int
+list_descriptors(void *context, FILE *out, struct vmt_err *err)
+{
+	DIR *open = opendir("/proc/self/fd");
+	const struct dirent *entry;
+
+	(void)context;
+	(void)err;
+	while (open && (entry = readdir(open)) != NULL)
+		if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(open))
+			fprintf(out, "%s ", entry->d_name);
+	return open ? 0 : -EIO;
+}
+
+/* Connections, keys and sockets of the server are none of its business. */
+static void
+it_has_the_three_standard_descriptors_alone(void **state)
+{
+	int more = dup(STDERR_FILENO);
+	struct vmt_worker worker;
+
+	(void)state;
+	assert_true(more > STDERR_FILENO);
+	assert_int_equal(run(&worker, &plenty, list_descriptors, NULL), VMT_WORKER_DONE);
+	assert_int_equal(worker.length, strlen("0 1 2 "));
+	assert_memory_equal(worker.bytes, "0 1 2 ", worker.length);
+	vmt_worker_stop(&worker);
+	close(more);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_result_comes_whole),
+	    cmocka_unit_test(too_much_is_cut_off_and_is_no_result),
+	    cmocka_unit_test(a_failure_says_why),
+	    cmocka_unit_test(half_a_result_is_none),
+	    cmocka_unit_test(what_takes_too_long_is_killed_with_its_children),
+	    cmocka_unit_test(stopping_kills),
+	    cmocka_unit_test(it_has_the_three_standard_descriptors_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,192 @@
+#include "tools/serve/answers.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct task {
+	const struct vmt_answer_source *source;
+	const struct vmt_request *request;
+};
+
+void
+vmt_answers_begin(struct vmt_answers *answers, const struct vmt_answer_source *source,
+		  const struct vmt_worker_limits *limits, int64_t keep_ns)
+{
+	*answers = (struct vmt_answers){.source = source, .limits = *limits, .keep_ns = keep_ns};
+}
+
+static void
+drop(struct vmt_answers_entry *entry)
+{
+	assert(entry->waiting == 0);
+	if (entry->response)
+		MHD_destroy_response(entry->response);
+	*entry = (struct vmt_answers_entry){.is_used = false};
+}
+
+static bool
+is_stale(const struct vmt_answers *answers, const struct vmt_answers_entry *entry, int64_t now_ns)
+{
+	return entry->is_made && now_ns - entry->due_ns > answers->keep_ns;
+}
+
+/* Also those that nobody waits for any more, and whose making has not begun. */
+static void
+drop_old(struct vmt_answers *answers, int64_t now_ns)
+{
+	for (size_t i = 0; i < VMT_ANSWERS_MOST; i++) {
+		struct vmt_answers_entry *entry = &answers->all[i];
+
+		if (entry->is_used && entry->waiting == 0 && entry != answers->in_work &&
+		    (!entry->is_made || is_stale(answers, entry, now_ns)))
+			drop(entry);
+	}
+}
+
+static struct vmt_answers_entry *
+find(struct vmt_answers *answers, const struct vmt_request *request, int64_t now_ns)
+{
+	for (size_t i = 0; i < VMT_ANSWERS_MOST; i++) {
+		struct vmt_answers_entry *entry = &answers->all[i];
+
+		if (entry->is_used && !is_stale(answers, entry, now_ns) &&
+		    memcmp(&entry->request, request, sizeof(*request)) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+struct vmt_answers_entry *
+vmt_answers_ask(struct vmt_answers *answers, const struct vmt_request *request, int64_t now_ns)
+{
+	struct vmt_answers_entry *entry;
+
+	drop_old(answers, now_ns);
+	entry = find(answers, request, now_ns);
+	for (size_t i = 0; i < VMT_ANSWERS_MOST && !entry; i++)
+		if (!answers->all[i].is_used) {
+			entry = &answers->all[i];
+			*entry = (struct vmt_answers_entry){
+			    .request = *request, .is_used = true, .due_ns = now_ns};
+		}
+	if (entry)
+		entry->waiting++;
+	return entry;
+}
+
+void
+vmt_answers_leave(struct vmt_answers_entry *entry)
+{
+	assert(entry->waiting > 0);
+	entry->waiting--;
+}
+
+static int
+work(void *context, FILE *out, struct vmt_err *err)
+{
+	const struct task *task = context;
+
+	return vmt_answer_write(task->source, task->request, out, err);
+}
+
+static unsigned
+status_of(enum vmt_worker_state state)
+{
+	switch (state) {
+	case VMT_WORKER_DONE:
+		return MHD_HTTP_OK;
+	case VMT_WORKER_ABSENT:
+		return MHD_HTTP_NOT_FOUND;
+	default:
+		return MHD_HTTP_INTERNAL_SERVER_ERROR;
+	}
+}
+
+/* Takes over the worker's bytes. */
+static struct MHD_Response *
+response_of(struct vmt_worker *worker, enum vmt_worker_state state, enum vmt_request_kind kind)
+{
+	static char why[] = "the traces could not be read within the limits of memory and time\n";
+	bool is_empty = state == VMT_WORKER_FAILED && worker->length == 0;
+	struct MHD_Response *response =
+	    is_empty ? MHD_create_response_from_buffer(sizeof(why) - 1, why, MHD_RESPMEM_PERSISTENT)
+		     : MHD_create_response_from_buffer(worker->length, worker->bytes,
+						       MHD_RESPMEM_MUST_FREE);
+
+	if (is_empty || !response)
+		free(worker->bytes);
+	worker->bytes = NULL;
+	if (response)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+					state == VMT_WORKER_DONE ? vmt_answer_type(kind)
+								 : "text/plain; charset=utf-8");
+	return response;
+}
+
+static const struct vmt_answers_entry *
+finish(struct vmt_answers *answers, enum vmt_worker_state state, int64_t now_ns)
+{
+	struct vmt_answers_entry *entry = answers->in_work;
+
+	entry->response = response_of(&answers->worker, state, entry->request.kind);
+	entry->status = status_of(state);
+	entry->is_made = true;
+	entry->due_ns = now_ns;
+	answers->in_work = NULL;
+	return entry;
+}
+
+/* The one that waits for longest. */
+static struct vmt_answers_entry *
+next_one(struct vmt_answers *answers)
+{
+	struct vmt_answers_entry *next = NULL;
+
+	for (size_t i = 0; i < VMT_ANSWERS_MOST; i++) {
+		struct vmt_answers_entry *entry = &answers->all[i];
+
+		if (entry->is_used && !entry->is_made && entry->waiting > 0 &&
+		    (!next || entry->due_ns < next->due_ns))
+			next = entry;
+	}
+	return next;
+}
+
+static const struct vmt_answers_entry *
+start_next(struct vmt_answers *answers, int64_t now_ns)
+{
+	struct vmt_err err = {""};
+	struct task task = {.source = answers->source};
+
+	answers->in_work = next_one(answers);
+	if (!answers->in_work)
+		return NULL;
+	task.request = &answers->in_work->request;
+	if (vmt_worker_start(&answers->worker, &answers->limits, work, &task, &err) < 0)
+		return finish(answers, VMT_WORKER_FAILED, now_ns);
+	return NULL;
+}
+
+const struct vmt_answers_entry *
+vmt_answers_step(struct vmt_answers *answers, int64_t now_ns)
+{
+	enum vmt_worker_state state;
+
+	drop_old(answers, now_ns);
+	if (!answers->in_work)
+		return start_next(answers, now_ns);
+	state = vmt_worker_step(&answers->worker);
+	return state == VMT_WORKER_RUNS ? NULL : finish(answers, state, now_ns);
+}
+
+void
+vmt_answers_end(struct vmt_answers *answers)
+{
+	vmt_worker_stop(&answers->worker);
+	for (size_t i = 0; i < VMT_ANSWERS_MOST; i++)
+		if (answers->all[i].is_used) {
+			answers->all[i].waiting = 0;
+			drop(&answers->all[i]);
+		}
+}

@@ -1,0 +1,32 @@
+/*
+ * running_traces.h: the traces of a directory whose processes still run.
+ *
+ * Looks at each trace without a replay. One thread's.
+ */
+#ifndef VMT_RUNNING_TRACES_H
+#define VMT_RUNNING_TRACES_H
+
+#include "tools/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct vmt_running_trace {
+	char *path;
+	char *exe;
+	uint32_t pid;
+};
+
+struct vmt_running_traces {
+	struct vmt_running_trace *all; /* by their paths */
+	size_t count;
+	size_t unread; /* traces that can't be read */
+};
+
+/* 0, also where there is none; or a negative errno. Freed by vmt_running_traces_free in either
+ * case. */
+int vmt_running_traces_find(struct vmt_running_traces *traces, char *directory,
+			    struct vmt_err *err);
+void vmt_running_traces_free(struct vmt_running_traces *traces);
+
+#endif
