@@ -34,6 +34,13 @@ vmt_inherited_release_settle(uint64_t address, uint64_t length)
 	vmt_guard_leave();
 }
 
+/* All below the end of the main thread's stack: no code to go on with, and no stack. */
+static bool
+is_everything(uint64_t address, uint64_t length)
+{
+	return address == 0 && vmt_recording.stack_start != 0 && length > vmt_recording.stack_start;
+}
+
 long
 vmt_inherited_release_munmap(const struct vmt_mapping_range *range)
 {
@@ -46,6 +53,11 @@ vmt_inherited_release_munmap(const struct vmt_mapping_range *range)
 		return vmt_sys_call2(SYS_munmap, range->address, range->length);
 	if (!vmt_guard_hold_unopened(&outer))
 		return -ENOMEM;
+	if (is_everything(range->address, length)) {
+		result = vmt_sys_call2(SYS_munmap, range->address, range->length);
+		vmt_guard_let_go(outer);
+		return result;
+	}
 	result = vmt_around_own_make(&around, range->address, length);
 	vmt_guard_let_go(outer);
 	if (result == 0)

@@ -3,8 +3,9 @@
  *
  * Most such children end soon, so that no trace is opened for it: what is mapped when one is opened
  * is written down then. Whatever the range, all that is the tracer's stays, the parent's trace
- * included, which a trace of the child's begins with. So a child that unmaps all that it has runs
- * on, or ends, as it would bare. Call outside any hook. Async-signal-safe.
+ * included, which a trace of the child's begins with. So a child that unmaps much of what it has
+ * runs on, or ends, as it would bare. One that unmaps all of its code and its stacks ends by the
+ * call: that is made as it is. Call outside any hook. Async-signal-safe.
  */
 #ifndef VMT_INHERITED_RELEASE_H
 #define VMT_INHERITED_RELEASE_H

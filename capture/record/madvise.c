@@ -63,9 +63,10 @@ look_before(struct vmt_resident_probe_budget *budget, const struct range *range,
 {
 	struct before before = {0};
 
-	if (releases(advice))
-		before.committed_bytes =
-		    vmt_resident_probe_within(budget, range->address, range->length, &before.marks);
+	if (!releases(advice)) /* it is stamped afterwards */
+		return before;
+	before.committed_bytes =
+	    vmt_resident_probe_within(budget, range->address, range->length, &before.marks);
 	before.time = vmt_emit_time_before();
 	return before;
 }

@@ -120,6 +120,7 @@ test_unmap_all(void **state)
 	compare("tests/target/unmap_all", "pages");
 	compare("tests/target/unmap_all", "whole");
 	compare("tests/target/unmap_all", "child");
+	compare("tests/target/unmap_all", "everything");
 	record(&run, scratch_file("unmapped.vmt"), NULL,
 	       (const char *const[]){built("tests/target/unmap_all"), NULL});
 	assert_int_equal(run.exit_status, 0);

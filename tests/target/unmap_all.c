@@ -2,15 +2,18 @@
  * nor libc's loader's, nor the kernel's. With "whole" the ranges as they are; with "cover" maps
  * something else in their places, with "move" moves them elsewhere and then something into their
  * places; with "beside" unmaps them whole while threads map and allocate, in 8 processes; with
- * "child" a fork child unmaps them whole, before it makes any other call. Then
- * goes on: maps, allocates, frees, and ends by itself. */
+ * "child" a fork child unmaps them whole, before it makes any other call; with "everything" a fork
+ * child unmaps all that it has, its code too, and must end by that. Then goes on: maps, allocates,
+ * frees, and ends by itself. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,6 +141,26 @@ unmap_in_child(void)
 		exit(3);
 }
 
+/* Nobody says where the address space ends: the largest length that the kernel takes. */
+static void
+unmap_everything_in_child(void)
+{
+	const struct rlimit none = {0, 0};
+	int status = 0;
+	pid_t child;
+
+	setrlimit(RLIMIT_CORE, &none);
+	child = fork();
+	if (child == 0) {
+		for (size_t length = SIZE_MAX / 2 + 1; length > 4096; length /= 2)
+			munmap(NULL, length - 4096);
+		_exit(0);
+	}
+	if (waitpid(child, &status, 0) != child || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != SIGSEGV)
+		exit(3);
+}
+
 static volatile int over;
 
 static void *
@@ -187,6 +210,8 @@ main(int argc, char **argv)
 		unmap_beside_in_many();
 	else if (strcmp(way, "child") == 0)
 		unmap_in_child();
+	else if (strcmp(way, "everything") == 0)
+		unmap_everything_in_child();
 	else
 		for_each_range(strcmp(way, "whole") == 0   ? unmap
 			       : strcmp(way, "cover") == 0 ? cover
