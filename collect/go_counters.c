@@ -21,12 +21,13 @@ round_up(uint64_t bytes)
 	return (bytes + 7) & ~UINT64_C(7);
 }
 
-/* go_heap_reader.h follows it: its own bytes are of no use in a trace. */
+/* go_heap_reader.h or go_profile_reader.h follows it: its own bytes are of no use in a trace. */
 static bool
 is_followed(const struct vmt_go_object *object)
 {
-	static const char *const symbols[] = {VMT_GO_HEAP_SYMBOL, VMT_GO_GOROUTINES_SYMBOL,
-					      VMT_GO_PROCESSORS_SYMBOL};
+	static const char *const symbols[] = {
+	    VMT_GO_HEAP_SYMBOL,	   VMT_GO_GOROUTINES_SYMBOL,	VMT_GO_PROCESSORS_SYMBOL,
+	    VMT_GO_PROFILE_SYMBOL, VMT_GO_PROFILE_CYCLE_SYMBOL, VMT_GO_PROFILE_RATE_SYMBOL};
 
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
 		if (memcmp(object->symbol, symbols[i], vmt_text_string_bytes(symbols[i]) + 1) == 0)

@@ -2,7 +2,6 @@
 
 #include "base/assert.h"
 #include "base/procfs.h"
-#include "base/text.h"
 #include "base/ticks.h"
 #include "collect/go_free.h"
 #include "collect/go_goroutines.h"
@@ -21,34 +20,12 @@ struct reading {
 	struct vmt_buffer payload;
 };
 
-/* Where an object of the first runtime lies; 0: the trace does not say. */
-static uint64_t
-find_object(const struct vmt_head *head, const char *symbol)
-{
-	uint32_t known = vmt_atomic_load_relaxed(&head->go.objects_count);
-
-	for (uint32_t i = 0; i < known && i < VMT_GO_OBJECTS; i++)
-		if (memcmp(head->go.objects[i].symbol, symbol, vmt_text_string_bytes(symbol) + 1) ==
-		    0)
-			return head->go.objects[i].address;
-	return 0;
-}
-
 static bool
 open_view(struct vmt_go_view *view, const struct vmt_go_heap_job *job)
 {
-	char version[VMT_GO_VERSION_BYTES + 1] = "";
-
-	memcpy(version, job->head->go.version, VMT_GO_VERSION_BYTES);
-	*view = (struct vmt_go_view){
-	    .pid = job->pid,
-	    .offsets = vmt_go_offsets_of(version),
-	    .heap = find_object(job->head, VMT_GO_HEAP_SYMBOL),
-	    .all_goroutines = find_object(job->head, VMT_GO_GOROUTINES_SYMBOL),
-	    .processors = find_object(job->head, VMT_GO_PROCESSORS_SYMBOL),
-	    .pause = job->pause,
-	    .context = job->context,
-	};
+	vmt_go_view_open(view, job->head, job->pid);
+	view->pause = job->pause;
+	view->context = job->context;
 	return view->offsets && view->heap != 0;
 }
 

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "collect/remote_read.h"
 #include "format/go_offsets.h"
+#include "format/head.h"
 
 #include <stdint.h>
 
@@ -19,9 +20,16 @@ struct vmt_go_view {
 	uint64_t heap;		      /* address of runtime.mheap_ */
 	uint64_t all_goroutines;      /* runtime.allgs; 0: not known */
 	uint64_t processors;	      /* runtime.allp; 0: not known */
+	uint64_t profile;	      /* runtime.mbuckets; 0: not known; so are the next two */
+	uint64_t profile_cycle;	      /* runtime.mProfCycle */
+	uint64_t profile_rate;	      /* runtime.MemProfileRate */
 	void (*pause)(void *context); /* in long work; NULL: nothing */
 	void *context;
 };
+
+/* Of the first runtime that the head names; 0 where it does not name an object, and no offsets
+ * where the version is not known. The head is the target's to damage. */
+void vmt_go_view_open(struct vmt_go_view *view, const struct vmt_head *head, uint32_t pid);
 
 struct vmt_go_slice {
 	uint64_t address;

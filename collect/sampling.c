@@ -6,7 +6,6 @@
 #include "base/ticks.h"
 #include "collect/allocator_scan.h"
 #include "collect/go_counters.h"
-#include "collect/go_heap_reader.h"
 #include "collect/snapshot_extras.h"
 #include "collect/tasks.h"
 #include "collect/title.h"
@@ -203,22 +202,6 @@ copy_jit_map(struct vmt_traced *process, struct vmt_shared *shared)
 	(void)vmt_jit_copy_take(&job, &process->writer);
 }
 
-static void
-read_go_heap(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason)
-{
-	struct vmt_go_heap_job job = {.head = vmt_process_head(process),
-				      .pid = process->pid,
-				      .maps_fd = process->maps_fd,
-				      .snapshot = process->sampling.snapshots,
-				      .most_ns =
-					  vmt_snapshot_extras_go_heap_ns(process, shared, reason),
-				      .cost = &process->sampling.go_heap,
-				      .pause = shared->pause,
-				      .context = shared->context};
-
-	(void)vmt_go_heap_reader_take(&job, &process->writer);
-}
-
 /* One was taken, or tried: the next one is wanted when the next would be. */
 static void
 note_snapshot(struct vmt_traced *process, uint64_t now_ns)
@@ -289,7 +272,7 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	(void)vmt_go_counters_take(vmt_process_head(process), process->pid, process->maps_fd,
 				   sampling->snapshots, &shared->snapshot_scratch.payload,
 				   &process->writer);
-	read_go_heap(process, shared, reason);
+	vmt_snapshot_extras_read_go(process, shared, reason);
 	note_allocator(process);
 	note_tasks(process, shared);
 	note_title(process);

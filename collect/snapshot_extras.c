@@ -1,6 +1,8 @@
 #include "collect/snapshot_extras.h"
 
 #include "base/ticks.h"
+#include "collect/go_heap_reader.h"
+#include "collect/go_profile_writer.h"
 
 #define MILLISECOND UINT64_C(1000000)
 
@@ -92,9 +94,8 @@ go_heap_exit_ns(const struct vmt_traced *process, uint64_t now_ns)
 	return part_ns > GO_HEAP_EXIT_NS ? part_ns : GO_HEAP_EXIT_NS;
 }
 
-uint64_t
-vmt_snapshot_extras_go_heap_ns(const struct vmt_traced *process, const struct vmt_shared *shared,
-			       uint32_t reason)
+static uint64_t
+go_heap_ns(const struct vmt_traced *process, const struct vmt_shared *shared, uint32_t reason)
 {
 	switch (reason) {
 	case VMT_SNAPSHOT_EXIT:
@@ -104,4 +105,42 @@ vmt_snapshot_extras_go_heap_ns(const struct vmt_traced *process, const struct vm
 	default:
 		return shared->credit.left_ns > 0 ? (uint64_t)shared->credit.left_ns / 2 : 0;
 	}
+}
+
+static void
+read_go_heap(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason)
+{
+	struct vmt_go_heap_job job = {.head = vmt_process_head(process),
+				      .pid = process->pid,
+				      .maps_fd = process->maps_fd,
+				      .snapshot = process->sampling.snapshots,
+				      .most_ns = go_heap_ns(process, shared, reason),
+				      .cost = &process->sampling.go_heap,
+				      .pause = shared->pause,
+				      .context = shared->context};
+
+	(void)vmt_go_heap_reader_take(&job, &process->writer);
+}
+
+/* Beside the heap it is small. */
+static void
+read_go_profile(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason)
+{
+	struct vmt_go_profile_job job = {.head = vmt_process_head(process),
+					 .pid = process->pid,
+					 .maps_fd = process->maps_fd,
+					 .snapshot = process->sampling.snapshots,
+					 .most_ns = go_heap_ns(process, shared, reason) / 4,
+					 .state = &process->sampling.go_profile,
+					 .pause = shared->pause,
+					 .context = shared->context};
+
+	(void)vmt_go_profile_writer_take(&job, &process->writer);
+}
+
+void
+vmt_snapshot_extras_read_go(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason)
+{
+	read_go_heap(process, shared, reason);
+	read_go_profile(process, shared, reason);
 }

@@ -18,8 +18,9 @@ bool vmt_snapshot_extras_rollup(const struct vmt_traced *process, const struct v
 bool vmt_snapshot_extras_shares(const struct vmt_traced *process, const struct vmt_shared *shared,
 				uint32_t reason);
 
-/* How long reading the inside of a Go heap may take, CPU time; likewise. */
-uint64_t vmt_snapshot_extras_go_heap_ns(const struct vmt_traced *process,
-					const struct vmt_shared *shared, uint32_t reason);
+/* Writes what the inside of a Go heap is, and the profile of it that the runtime keeps, as far as
+ * its cost allows it; likewise. */
+void vmt_snapshot_extras_read_go(struct vmt_traced *process, struct vmt_shared *shared,
+				 uint32_t reason);
 
 #endif

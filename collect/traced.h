@@ -17,6 +17,7 @@
 #include "collect/drain.h"
 #include "collect/exit_status.h"
 #include "collect/go_heap_cost.h"
+#include "collect/go_profile_writer.h"
 #include "collect/head_writer.h"
 #include "collect/host.h"
 #include "collect/jit_copy.h"
@@ -102,6 +103,7 @@ struct vmt_sampling {
 	uint64_t snapshot_rss_bytes; /* at the last snapshot */
 	struct vmt_demand demand;
 	struct vmt_go_heap_cost go_heap;
+	struct vmt_go_profile_state go_profile;
 	uint32_t snapshots;
 	uint64_t snapshots_skipped;
 	bool searched;	   /* the program's file, for the code of an allocator */

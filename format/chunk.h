@@ -21,6 +21,7 @@
  *             (tools/read/symbols/packed_names.h)
  *   JIT       what is new of the process's own map of the code that it compiled (jit_map.h)
  *   GO_HEAP   the inside of a Go heap at a snapshot (go_heap.h)
+ *   GO_PROFILE live objects by the stacks that allocated them, as Go samples them (go_profile.h)
  *   UNTRACED  array of struct vmt_untraced: processes of the tree that have no trace (untraced.h)
  */
 #ifndef VMT_CHUNK_H
@@ -51,9 +52,10 @@
 	X(ALLOCATOR, VMT_CHUNK_MAY_BE_SKIPPED + 2) /* allocator_code.h */                          \
 	X(TOUCH, VMT_CHUNK_MAY_BE_SKIPPED + 3)	   /* touch.h */                                   \
 	X(NAMES, VMT_CHUNK_MAY_BE_SKIPPED + 4)                                                     \
-	X(JIT, VMT_CHUNK_MAY_BE_SKIPPED + 5)	  /* jit_map.h */                                  \
-	X(UNTRACED, VMT_CHUNK_MAY_BE_SKIPPED + 6) /* untraced.h */                                 \
-	X(GO_HEAP, VMT_CHUNK_MAY_BE_SKIPPED + 7)  /* go_heap.h */
+	X(JIT, VMT_CHUNK_MAY_BE_SKIPPED + 5)	    /* jit_map.h */                                \
+	X(UNTRACED, VMT_CHUNK_MAY_BE_SKIPPED + 6)   /* untraced.h */                               \
+	X(GO_HEAP, VMT_CHUNK_MAY_BE_SKIPPED + 7)    /* go_heap.h */                                \
+	X(GO_PROFILE, VMT_CHUNK_MAY_BE_SKIPPED + 8) /* go_profile.h */
 
 enum vmt_chunk_kind {
 #define X(name, kind) VMT_CHUNK_##name = (kind),

@@ -52,6 +52,9 @@ _Static_assert(sizeof(struct vmt_go_object) == 80, "Go objects are 80 bytes");
 #define VMT_GO_HEAP_SYMBOL "runtime.mheap_"
 #define VMT_GO_GOROUTINES_SYMBOL "runtime.allgs"
 #define VMT_GO_PROCESSORS_SYMBOL "runtime.allp"
+#define VMT_GO_PROFILE_SYMBOL "runtime.mbuckets" /* go_profile.h; so are the next two */
+#define VMT_GO_PROFILE_CYCLE_SYMBOL "runtime.mProfCycle"
+#define VMT_GO_PROFILE_RATE_SYMBOL "runtime.MemProfileRate"
 
 #define VMT_GO_CGO 1u	   /* flags: runtime/cgo is linked in */
 #define VMT_GO_STRIPPED 2u /* no symbol table: functions by .gopclntab, objects unknown */

@@ -35,9 +35,10 @@ static const struct {
     {"runtime.procresize", VMT_GO_PROCESSORS_RESIZE},
 };
 
-static const char *const wanted_objects[] = {VMT_GO_STATISTICS_SYMBOL, VMT_GO_CONTROLLER_SYMBOL,
-					     "runtime.buildVersion",   VMT_GO_HEAP_SYMBOL,
-					     VMT_GO_GOROUTINES_SYMBOL, VMT_GO_PROCESSORS_SYMBOL};
+static const char *const wanted_objects[] = {
+    VMT_GO_STATISTICS_SYMBOL,	 VMT_GO_CONTROLLER_SYMBOL,  VMT_GO_HEAP_SYMBOL,
+    VMT_GO_GOROUTINES_SYMBOL,	 VMT_GO_PROCESSORS_SYMBOL,  VMT_GO_PROFILE_SYMBOL,
+    VMT_GO_PROFILE_CYCLE_SYMBOL, VMT_GO_PROFILE_RATE_SYMBOL};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -14,6 +14,7 @@
 #include "inject/instruction_length.h"
 #include "tools/read/trace/go_chunk.h"
 #include "tools/read/trace/go_heap_chunk.h"
+#include "tools/read/trace/go_profile_chunk.h"
 #include "tools/render/units.h"
 #include "tools/serve/listen_address.h"
 #include "tools/serve/request.h"
@@ -112,6 +113,24 @@ fuzz_go_heap(const uint8_t *data, size_t size)
 		end = heap.goroutines[i].high;
 	}
 	vmt_go_heap_chunk_free(&heap);
+}
+
+static void
+fuzz_go_profile(const uint8_t *data, size_t size)
+{
+	const struct vmt_chunk header = {.record_bytes = sizeof(struct vmt_go_profile_head)};
+	struct vmt_go_profile_read profile;
+	struct vmt_err err = {""};
+	uint64_t frames = 0;
+
+	if (vmt_go_profile_chunk_read(&profile, &header, data, size, &err) != 0)
+		return;
+	for (uint64_t i = 0; i < profile.head.rows; i++) {
+		MUST(vmt_go_profile_is_row(&profile.rows[i]));
+		frames += profile.rows[i].frames;
+	}
+	MUST(frames == profile.address_count);
+	vmt_go_profile_chunk_free(&profile);
 }
 
 static void
@@ -238,8 +257,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const parsers[])(const uint8_t *data, size_t size) = {
-	    fuzz_events, fuzz_snapshot, fuzz_go_counters,  fuzz_modules, fuzz_stacks,
-	    fuzz_proc,	 fuzz_units,	fuzz_instructions, fuzz_go_heap, fuzz_request,
+	    fuzz_events,  fuzz_snapshot, fuzz_go_counters, fuzz_modules,
+	    fuzz_stacks,  fuzz_proc,	 fuzz_units,	   fuzz_instructions,
+	    fuzz_go_heap, fuzz_request,	 fuzz_go_profile,
 	};
 	uint8_t *exact;
 

@@ -91,6 +91,32 @@ print_creators(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_array_end(emitter);
 }
 
+/* Live objects by line, as the runtime's memory profile has them. */
+static void
+print_live(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	bool known = !report->go.unprofiled;
+
+	vmt_emitter_string(emitter, "unprofiled", report->go.unprofiled);
+	print_figure(emitter, "profile_rate_bytes", report->go.profile_rate_bytes, known);
+	print_figure(emitter, "profile_entries", report->go.profile_entries, known);
+	print_figure(emitter, "profile_unread", report->go.profile_unread, known);
+	vmt_emitter_bool(emitter, "uncollected", report->go.is_uncollected);
+	vmt_emitter_array(emitter, "live_objects");
+	for (size_t i = 0; i < report->go.live_count; i++) {
+		const struct vmt_go_live *row = &report->go.live[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_u64(emitter, "objects", row->objects);
+		vmt_emitter_u64(emitter, "bytes", row->bytes);
+		vmt_emitter_u64(emitter, "sampled_objects", row->sampled_objects);
+		vmt_emitter_u64(emitter, "sampled_bytes", row->sampled_bytes);
+		vmt_json_frames_print(emitter, &row->stack, true);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
 /* What the runtime's own lists say of its heap. */
 static void
 print_heap(struct vmt_emitter *emitter, const struct vmt_report *report)
@@ -173,6 +199,7 @@ vmt_json_go(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_diagnosis(emitter, report);
 	print_over_time(emitter, report);
 	print_heap(emitter, report);
+	print_live(emitter, report);
 	vmt_emitter_object_end(emitter);
 }
 

@@ -88,6 +88,9 @@ void vmt_text_go(const struct vmt_report *report, const struct vmt_text_options 
 
 /* Goroutines' stacks, by the go statement that started them. */
 void vmt_text_go_stacks(const struct vmt_report *report, const struct vmt_text_options *options);
+
+/* Live objects, by the Go line that allocated them. */
+void vmt_text_go_live(const struct vmt_report *report, const struct vmt_text_options *options);
 void vmt_text_mappings(const struct vmt_report *report, const struct vmt_text_options *options);
 
 #endif

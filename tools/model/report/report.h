@@ -232,6 +232,16 @@ struct vmt_go_creator {
 	uint64_t committed_bytes;
 };
 
+/* Live objects that one line has allocated, by the runtime's memory profile. */
+struct vmt_go_live {
+	/* The line, then its callers as far as more than half of the bytes came through them. */
+	struct vmt_stack_frames stack;
+	uint64_t sampled_objects;
+	uint64_t sampled_bytes;
+	uint64_t objects; /* an estimate of all, and their bytes */
+	uint64_t bytes;
+};
+
 struct vmt_go_point {
 	int64_t time_ns;
 	struct vmt_go_figures figures;
@@ -398,6 +408,14 @@ struct vmt_report {
 		size_t size_count;
 		struct vmt_go_creator *creators; /* by what is resident */
 		size_t creator_count;
+		const char *unprofiled; /* why live objects are not known by line; NULL: they are */
+		bool
+		    is_uncollected; /* no collection has finished: nothing is known to be garbage */
+		uint64_t profile_rate_bytes; /* one object in so many bytes is sampled */
+		uint64_t profile_entries;    /* of the runtime's profile */
+		uint64_t profile_unread;     /* of them */
+		struct vmt_go_live *live;    /* by bytes */
+		size_t live_count;
 	} go;
 	struct {
 		uint64_t events; /* read */

@@ -203,6 +203,10 @@ bool vmt_report_go_heap_is_read(const struct vmt_go_heap *heap);
 int vmt_report_go_heap_fill(struct vmt_report_draft *draft);
 void vmt_report_go_heap_free(struct vmt_report *report);
 
+/* Live objects by the line that allocated them. */
+int vmt_report_go_profile_fill(struct vmt_report_draft *draft);
+void vmt_report_go_profile_free(struct vmt_report *report);
+
 /* Where names come from: sets names and packed. What a report of the trace at any moment may ask
  * for, to who wants all names. */
 int vmt_report_names_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);

@@ -270,13 +270,16 @@ vmt_report_go_fill(struct vmt_report_draft *draft)
 	fill_shares(draft);
 	if (!status)
 		status = add_blind_spots(draft, go);
-	return status ? status : vmt_report_go_heap_fill(draft);
+	if (!status)
+		status = vmt_report_go_heap_fill(draft);
+	return status ? status : vmt_report_go_profile_fill(draft);
 }
 
 void
 vmt_report_go_free(struct vmt_report *report)
 {
 	vmt_report_go_heap_free(report);
+	vmt_report_go_profile_free(report);
 	free(report->go.points);
 	free(report->coverage.go_sites);
 }

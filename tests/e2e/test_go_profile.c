@@ -1,0 +1,227 @@
+/*
+ * test_go_profile.c: are live objects by Go line what Go's own profile says of the same moment?
+ *
+ * tests/go/profile writes its heap profile, with no collection behind it, and is stopped while it
+ * is looked at. What `go tool pprof` makes of the profile is compared function by function.
+ */
+#include "tests/e2e/documented.h"
+#include "tests/e2e/go_programs.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FUNCTIONS_MOST 64
+#define MIB (INT64_C(1) << 20)
+
+struct function {
+	char name[256];
+	int64_t bytes;
+};
+
+struct functions {
+	struct function items[FUNCTIONS_MOST];
+	size_t count;
+};
+
+/* Types of a generic function are written in several ways: they are left off. */
+static struct function *
+function_of(struct functions *functions, const char *whole_name)
+{
+	char name[sizeof(functions->items[0].name)];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(whole_name, "["), whole_name);
+	for (size_t i = 0; i < functions->count; i++)
+		if (strcmp(functions->items[i].name, name) == 0)
+			return &functions->items[i];
+	assert_true(functions->count < FUNCTIONS_MOST);
+	memcpy(functions->items[functions->count].name, name, sizeof(name));
+	functions->items[functions->count].bytes = 0;
+	return &functions->items[functions->count++];
+}
+
+/* Lines of `go tool pprof -top`: flat, flat%, sum%, cum, cum%, name. */
+static void
+ask_pprof(struct functions *functions, const char *version, const char *profile)
+{
+	struct run run;
+
+	memset(functions, 0, sizeof(*functions));
+	go_command(&run, version, NULL,
+		   (const char *const[]){"tool", "pprof", "-top", "-inuse_space", "-unit=B",
+					 "-nodecount=1000", "-nodefraction=0", "-symbolize=none",
+					 profile, NULL},
+		   NULL);
+	assert_int_equal(run.exit_status, 0);
+	for (char *line = strtok(run.out, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		char name[256];
+		long long bytes;
+
+		if (sscanf(line, " %lldB %*s %*s %*s %*s %255[^\n]", &bytes, name) != 2)
+			continue;
+		if (strstr(name, " (inline)") != NULL)
+			*strstr(name, " (inline)") = '\0';
+		if (bytes != 0)
+			function_of(functions, name)->bytes += bytes;
+	}
+	run_free(&run);
+	assert_true(functions->count >= 3);
+}
+
+static void
+ask_report(struct functions *functions, json_t *root)
+{
+	json_t *go = member(root, "go");
+	json_t *row;
+	size_t i;
+
+	memset(functions, 0, sizeof(*functions));
+	check_report(root);
+	check_documented(root, "docs/trace-format.md");
+	assert_true(json_is_null(member(go, "unprofiled")));
+	assert_int_equal(number(go, "profile_unread"), 0);
+	assert_true(json_is_false(member(go, "uncollected")));
+	json_array_foreach(member(go, "live_objects"), i, row)
+	{
+		json_t *frame = json_array_get(member(row, "frames"), 0);
+
+		assert_true(number(row, "objects") >= number(row, "sampled_objects"));
+		assert_true(number(row, "bytes") >= number(row, "sampled_bytes"));
+		assert_true(frame && json_is_string(member(frame, "function")));
+		function_of(functions, json_string_value(member(frame, "function")))->bytes +=
+		    number(row, "bytes");
+	}
+}
+
+/* To the byte, but for what pprof leaves off of each size and stack. */
+static void
+compare(struct functions *ours, struct functions *theirs)
+{
+	for (size_t i = 0; i < theirs->count; i++) {
+		const struct function *function = &theirs->items[i];
+		int64_t bytes = function_of(ours, function->name)->bytes;
+
+		if (bytes < function->bytes || bytes > function->bytes + 1000)
+			fail_msg("%s has %lld bytes in the profile, %lld in the report",
+				 function->name, (long long)function->bytes, (long long)bytes);
+	}
+	assert_int_equal(ours->count, theirs->count);
+}
+
+/* In sampled and in all objects. */
+static void
+check_exact(json_t *root)
+{
+	struct functions functions;
+
+	ask_report(&functions, root);
+	assert_int_equal(function_of(&functions, "main.large")->bytes, 8 * 3 * MIB);
+	assert_int_equal(function_of(&functions, "main.(*pages).make")->bytes / 24576, 300);
+	assert_in_range(function_of(&functions, "main.newNode")->bytes, 60000 * 112, 60001 * 112);
+}
+
+static json_t *
+look(pid_t pid)
+{
+	struct run run;
+	json_t *root;
+	char text[16];
+	int status;
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	run_program(
+	    &run,
+	    (const char *const[]){built("vmtrace"), "snapshot", text, "--format", "json", NULL},
+	    NULL);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(run.exit_status, 0);
+	root = json_loads(run.out, 0, NULL);
+	assert_non_null(root);
+	run_free(&run);
+	return root;
+}
+
+/* A look from outside. */
+static void
+check_look(const char *version, const char *program, const char *how)
+{
+	const char *profile = scratch_file("heap.pb.gz");
+	struct functions ours, theirs;
+	struct conversation talk;
+	json_t *root;
+
+	converse_start(&talk, (const char *const[]){program, profile, how, NULL}, NULL);
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	root = look(talk.pid);
+	ask_report(&ours, root);
+	ask_pprof(&theirs, version, profile);
+	compare(&ours, &theirs);
+	if (strcmp(how, "exact") == 0)
+		check_exact(root);
+	json_decref(root);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+/* The last snapshot of a recording. */
+static void
+check_recorded(const char *version, const char *program)
+{
+	const char *profile = scratch_file("recorded.pb.gz");
+	const char *trace = scratch_file("recorded.vmt");
+	struct functions ours, theirs;
+	struct run run;
+	json_t *root;
+
+	run_program(&run,
+		    (const char *const[]){"sh", "-c",
+					  "echo | \"$0\" record -o \"$1\" -- \"$2\" \"$3\" sampled",
+					  built("vmtrace"), trace, program, profile, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	root = report(trace, (const char *const[]){"--at", "end", NULL});
+	ask_report(&ours, root);
+	ask_pprof(&theirs, version, profile);
+	compare(&ours, &theirs);
+	json_decref(root);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "report", "--at", "end", trace, NULL},
+		    NULL);
+	assert_true(says(run.out, "Live objects by Go line, as of the last garbage collection"));
+	assert_true(says(run.out, "main.large main.go:"));
+	run_free(&run);
+}
+
+static void
+check_agrees(const char *version)
+{
+	const char *program = go_program_without_cgo(version, "profile", "static", NULL);
+
+	check_look(version, program, "sampled");
+	check_look(version, program, "exact");
+	check_recorded(version, go_program(version, "profile", "cgo", NULL));
+}
+
+#define TESTS(id, version) TEST(agrees, id, version)
+#define TEST GO_TEST_FUNCTION
+GO_VERSIONS(TESTS)
+#undef TEST
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define TEST GO_TEST_ENTRY
+	    GO_VERSIONS(TESTS)
+#undef TEST
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,115 @@
+// profile keeps objects of several functions and sizes, and answers each line of its input with its
+// own heap profile, in the file that its argument names. "exact" behind it samples every object.
+package main
+
+import (
+	"bytes"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strings"
+)
+
+var (
+	blocks  [][]byte
+	nodes   []*node
+	buffers []*bytes.Buffer
+	texts   []string
+	inputs  [1]byte
+)
+
+type node struct {
+	words [12]uint64
+	next  *node
+}
+
+type maker interface{ make() }
+
+type pages struct{ count int }
+
+//go:noinline
+func (p *pages) make() {
+	for i := 0; i < p.count; i++ {
+		blocks = append(blocks, make([]byte, 24<<10))
+	}
+}
+
+//go:noinline
+func large() {
+	for i := 0; i < 8; i++ {
+		blocks = append(blocks, make([]byte, 3<<20))
+	}
+}
+
+// newNode is inlined.
+func newNode(next *node) *node {
+	return &node{next: next}
+}
+
+//go:noinline
+func small() {
+	for i := 0; i < 60000; i++ {
+		nodes = append(nodes, newNode(nil))
+	}
+}
+
+//go:noinline
+func library() {
+	for i := 0; i < 40; i++ {
+		buffer := &bytes.Buffer{}
+		buffer.Write(make([]byte, 100000))
+		buffers = append(buffers, buffer)
+		texts = append(texts, strings.Repeat("text", 5000))
+	}
+}
+
+//go:noinline
+func garbage() {
+	var all []*node
+	for i := 0; i < 50000; i++ {
+		all = append(all, newNode(nil))
+	}
+	runtime.KeepAlive(all)
+}
+
+func answer(path string) {
+	file, err := os.Create(path)
+	if err != nil {
+		os.Exit(1)
+	}
+	if pprof.WriteHeapProfile(file) != nil {
+		os.Exit(1)
+	}
+	file.Close()
+}
+
+func main() {
+	for _, word := range os.Args[2:] {
+		if word == "exact" {
+			runtime.MemProfileRate = 1
+		}
+	}
+	debug.SetGCPercent(-1)
+	(&pages{200}).make()
+	large()
+	small()
+	library()
+	garbage()
+	done := make(chan bool)
+	go func() {
+		var all maker = &pages{100}
+		all.make()
+		done <- true
+	}()
+	<-done
+	runtime.GC()
+	runtime.GC()
+	for {
+		if n, _ := os.Stdin.Read(inputs[:]); n == 0 {
+			return
+		}
+		answer(os.Args[1])
+		os.Stdout.WriteString("written\n")
+	}
+}
