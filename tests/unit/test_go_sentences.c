@@ -2,6 +2,7 @@
 #include "tools/render/go_sentences.h"
 
 #include "format/chunk.h"
+#include "tools/render/go_cause.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,7 +81,7 @@ causes_are_said(void **state)
 	};
 
 	(void)state;
-	assert_string_equal(written(vmt_go_sentences_cause),
+	assert_string_equal(written(vmt_go_cause_say),
 			    "The largest part of RSS, about 100 MiB, is objects that were live at "
 			    "the last collection. About 50 MiB was allocated since, live or "
 			    "garbage. About 50 MiB is garbage by that collection, whose room is "
@@ -88,27 +89,27 @@ causes_are_said(void **state)
 	report.go.parts.cause = VMT_GO_CAUSE_GARBAGE;
 	report.go.parts.objects.unswept_bytes = 0;
 	report.go.parts.cause_bytes = MIB(160);
-	assert_string_equal(written(vmt_go_sentences_cause),
+	assert_string_equal(written(vmt_go_cause_say),
 			    "Most of RSS, about 160 MiB, is objects that were not live at the last "
 			    "collection: 100 MiB was. About 50 MiB was allocated since, live or "
 			    "garbage. GOGC is 100, so the heap may grow to 220 MiB before the next "
 			    "one.");
 	report.go.parts.objects.is_collected = false;
-	assert_string_equal(written(vmt_go_sentences_cause),
+	assert_string_equal(written(vmt_go_cause_say),
 			    "Most of RSS, about 160 MiB, is objects, and no collection has run "
 			    "that would tell which of them are live.");
 	report.go.parts.cause = VMT_GO_CAUSE_FREE_SLOTS;
 	report.go.sizes = sizes;
 	report.go.size_count = 3;
-	assert_non_null(strstr(written(vmt_go_sentences_cause),
+	assert_non_null(strstr(written(vmt_go_cause_say),
 			       "The most is in spans of 112-byte objects: 15 MiB free of 20 MiB, "
 			       "25 % in use."));
 	report.go.parts.cause = VMT_GO_CAUSE_MALLOC;
-	assert_non_null(strstr(written(vmt_go_sentences_cause),
+	assert_non_null(strstr(written(vmt_go_cause_say),
 			       "is C's malloc: neither GOGC nor GOMEMLIMIT bounds it."));
 	report.go.parts.cause = VMT_GO_CAUSE_METADATA;
 	assert_non_null(
-	    strstr(written(vmt_go_sentences_cause), "is what Go's runtime needs for itself."));
+	    strstr(written(vmt_go_cause_say), "is what Go's runtime needs for itself."));
 }
 
 static void
@@ -118,14 +119,14 @@ the_scavenger_is_behind_or_done(void **state)
 	report.go.parts.cause = VMT_GO_CAUSE_IDLE;
 	report.go.parts.cause_bytes = MIB(20);
 	/* 240 MiB in use and free, and 230 MiB are to stay */
-	assert_non_null(strstr(written(vmt_go_sentences_cause), "is about to give back 10 MiB,"));
+	assert_non_null(strstr(written(vmt_go_cause_say), "is about to give back 10 MiB,"));
 	report.go.figures.scavenger_goal_bytes = 0;
-	assert_non_null(strstr(written(vmt_go_sentences_cause), "is about to give back 20 MiB,"));
+	assert_non_null(strstr(written(vmt_go_cause_say), "is about to give back 20 MiB,"));
 	report.go.figures.scavenger_goal_bytes = MIB(240);
-	assert_non_null(strstr(written(vmt_go_sentences_cause),
+	assert_non_null(strstr(written(vmt_go_cause_say),
 			       "keeps them for new objects: it leaves the heap at about 240 MiB,"));
 	report.go.figures.scavenger_goal_bytes = VMT_FIGURE_UNKNOWN;
-	assert_null(strstr(written(vmt_go_sentences_cause), "scavenger"));
+	assert_null(strstr(written(vmt_go_cause_say), "scavenger"));
 }
 
 /* What stands beside objects adds up to RSS. */

@@ -1,253 +1,19 @@
 #include "tools/render/go_sentences.h"
 
 #include "format/chunk.h"
-#include "tools/render/frame_text.h"
+#include "tools/render/go_cause.h"
 #include "tools/render/units.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A part of what RSS has beside objects is named from this part of it on. */
 #define NAMED_PART 20u
 
-static bool
-knows_outside(const struct vmt_report *report)
-{
-	return !report->go.unseen && !report->go.is_partial && !report->go.heap_alone;
-}
-
 static uint64_t
 outside_bytes(const struct vmt_report *report)
 {
 	return report->snapshot.rss_bytes - report->go.go_bytes;
-}
-
-/* All that is in RAM, as its parts add up to it. */
-static uint64_t
-all_bytes(const struct vmt_report *report)
-{
-	uint64_t all = 0;
-
-	for (int part = 0; part < VMT_GO_PARTS; part++)
-		all += report->go.parts.bytes[part];
-	return all;
-}
-
-static bool
-has_pace(const struct vmt_report *report)
-{
-	return !report->go.uncounted && report->go.figures.has_pace;
-}
-
-static bool
-is_limited(const struct vmt_report *report)
-{
-	return !report->go.uncounted && report->go.figures.memory_limit_bytes != VMT_FIGURE_UNKNOWN;
-}
-
-/* What is known of objects beside those that were live. */
-static void
-say_other_objects(struct vmt_sentence *sentence, const struct vmt_go_objects *objects)
-{
-	char bytes[VMT_UNITS_BYTES];
-
-	if (objects->since_bytes)
-		vmt_sentence_say(sentence, " About %s was allocated since, live or garbage.",
-				 vmt_units_bytes(bytes, objects->since_bytes));
-	if (objects->unswept_bytes)
-		vmt_sentence_say(
-		    sentence,
-		    " About %s is garbage by that collection, whose room is not yet free.",
-		    vmt_units_bytes(bytes, objects->unswept_bytes));
-}
-
-static void
-say_live(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	vmt_sentence_say(sentence, "objects that were live at the last collection.");
-	say_other_objects(sentence, &report->go.parts.objects);
-}
-
-static void
-say_garbage(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	const struct vmt_go_objects *objects = &report->go.parts.objects;
-	const struct vmt_go_figures *figures = &report->go.figures;
-	char live[VMT_UNITS_BYTES];
-	char goal[VMT_UNITS_BYTES];
-
-	if (!objects->is_collected) {
-		vmt_sentence_say(sentence, "objects, and no collection has run that would tell "
-					   "which of them are live.");
-		return;
-	}
-	vmt_sentence_say(sentence, "objects that were not live at the last collection: ");
-	vmt_sentence_say(sentence, "%s was.", vmt_units_bytes(live, objects->live_bytes));
-	say_other_objects(sentence, objects);
-	if (figures->gc_percent >= 0)
-		vmt_sentence_say(
-		    sentence, " GOGC is %d, so the heap may grow to %s before the next one%s.",
-		    (int)figures->gc_percent, vmt_units_bytes(goal, figures->heap_goal_bytes),
-		    is_limited(report) ? ", if the memory limit allows" : "");
-}
-
-/* The size whose spans have most free room, by what Go counts. */
-static const struct vmt_go_size *
-emptiest(const struct vmt_report *report)
-{
-	const struct vmt_go_size *best = NULL;
-
-	for (size_t i = 0; i < report->go.size_count; i++) {
-		const struct vmt_go_size *size = &report->go.sizes[i];
-
-		if (size->slot_bytes && (!best || size->reserved_bytes - size->object_bytes >
-						      best->reserved_bytes - best->object_bytes))
-			best = size;
-	}
-	return best;
-}
-
-static void
-say_free_slots(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	const struct vmt_go_size *size = emptiest(report);
-	char bytes[VMT_UNITS_BYTES];
-	char share[VMT_UNITS_RATIO_BYTES];
-
-	vmt_sentence_say(sentence,
-			 "free slots: room in spans that objects still hold, which only objects "
-			 "of the same size can use.");
-	if (!size)
-		return;
-	vmt_sentence_say(sentence, " The most is in spans of %" PRIu64 "-byte objects: %s free",
-			 size->slot_bytes,
-			 vmt_units_bytes(bytes, size->reserved_bytes - size->object_bytes));
-	vmt_sentence_say(sentence, " of %s, %s in use.",
-			 vmt_units_bytes(bytes, size->reserved_bytes),
-			 vmt_units_ratio(share, size->object_bytes, size->reserved_bytes));
-}
-
-static void
-say_stacks(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	const struct vmt_go_creator *row = report->go.creators;
-	char name[512];
-	char count[VMT_UNITS_BYTES];
-	char bytes[VMT_UNITS_BYTES];
-
-	vmt_sentence_say(sentence, "stacks of goroutines.");
-	if (report->go.creator_count == 0)
-		return;
-	if (row->has_ended)
-		vmt_sentence_say(sentence, " The most, %s, wait for new goroutines.",
-				 vmt_units_bytes(bytes, row->committed_bytes));
-	else if (row->stack.count)
-		vmt_sentence_say(sentence, " The most, %s, are of %s that %s started.",
-				 vmt_units_bytes(bytes, row->committed_bytes),
-				 vmt_units_count(count, row->goroutines),
-				 vmt_frame_text_write(&row->stack.frames[0], name, sizeof(name)));
-}
-
-/* Whether the scavenger is to give back more, or leaves these pages where they are. */
-static void
-say_idle(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	const struct vmt_go_figures *figures = &report->go.figures;
-	uint64_t idle = figures->heap_idle_bytes - figures->heap_released_bytes;
-	uint64_t kept = figures->heap_in_use_bytes + idle;
-	uint64_t goal = figures->scavenger_goal_bytes;
-	uint64_t more = kept > goal ? kept - goal : 0;
-	char bytes[VMT_UNITS_BYTES];
-
-	vmt_sentence_say(sentence, "pages of Go's heap that are free and not given back.");
-	if (!has_pace(report) || goal == VMT_FIGURE_UNKNOWN)
-		return;
-	if (more)
-		vmt_sentence_say(sentence,
-				 " Its scavenger is about to give back %s, slowly, in the "
-				 "background.",
-				 vmt_units_bytes(bytes, more < idle ? more : idle));
-	else
-		vmt_sentence_say(sentence,
-				 " Its scavenger keeps them for new objects: it leaves the heap at "
-				 "about %s, in use and free.",
-				 vmt_units_bytes(bytes, goal));
-}
-
-static void
-say_outside(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	vmt_sentence_say(sentence, knows_outside(report)
-				       ? "not Go's: neither GOGC nor GOMEMLIMIT bounds it."
-				       : "not known to be Go's.");
-}
-
-static void
-say_part(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	switch (report->go.parts.cause) {
-	case VMT_GO_CAUSE_LIVE:
-		say_live(sentence, report);
-		break;
-	case VMT_GO_CAUSE_GARBAGE:
-		say_garbage(sentence, report);
-		break;
-	case VMT_GO_CAUSE_FREE_SLOTS:
-		say_free_slots(sentence, report);
-		break;
-	case VMT_GO_CAUSE_STACKS:
-		say_stacks(sentence, report);
-		break;
-	case VMT_GO_CAUSE_IDLE:
-		say_idle(sentence, report);
-		break;
-	case VMT_GO_CAUSE_METADATA:
-		vmt_sentence_say(sentence, "what Go's runtime needs for itself.");
-		break;
-	case VMT_GO_CAUSE_MALLOC:
-		vmt_sentence_say(sentence, "C's malloc: neither GOGC nor GOMEMLIMIT bounds it.");
-		break;
-	case VMT_GO_CAUSE_OUTSIDE:
-		say_outside(sentence, report);
-		break;
-	case VMT_GO_CAUSE_UNKNOWN:
-	case VMT_GO_CAUSES:
-		break;
-	}
-}
-
-/* What Go counts as in use, and is not in RAM. */
-static void
-say_untouched(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	const struct vmt_go_parts *parts = &report->go.parts;
-	uint64_t counted = parts->objects_reserved_bytes;
-	uint64_t there = parts->bytes[VMT_GO_PART_OBJECTS];
-	char bytes[VMT_UNITS_BYTES];
-	char all[VMT_UNITS_BYTES];
-
-	if (there >= counted - counted / 4)
-		return;
-	vmt_sentence_say(sentence, " Of %s that Go counts as objects, %s is not in RAM.",
-			 vmt_units_bytes(all, counted), vmt_units_bytes(bytes, counted - there));
-}
-
-void
-vmt_go_sentences_cause(struct vmt_sentence *sentence, const struct vmt_report *report)
-{
-	const struct vmt_go_parts *parts = &report->go.parts;
-	bool is_about = parts->cause == VMT_GO_CAUSE_LIVE || parts->cause == VMT_GO_CAUSE_GARBAGE;
-	char bytes[VMT_UNITS_BYTES];
-
-	if (!parts->is_known || parts->cause == VMT_GO_CAUSE_UNKNOWN)
-		return;
-	vmt_sentence_say(sentence, "%s, %s%s, is ",
-			 parts->cause_bytes > all_bytes(report) / 2 ? "Most of RSS"
-								    : "The largest part of RSS",
-			 is_about ? "about " : "", vmt_units_bytes(bytes, parts->cause_bytes));
-	say_part(sentence, report);
-	say_untouched(sentence, report);
 }
 
 /* When the next collection is due: by GOGC alone its goal is known, by the limit it is not. */
@@ -259,8 +25,9 @@ say_due(struct vmt_sentence *sentence, const struct vmt_report *report)
 
 	if (figures->gc_percent < 0) {
 		vmt_sentence_say(sentence, "GOGC is off%s.",
-				 is_limited(report) ? ": collections are paced by the memory limit"
-						    : "");
+				 vmt_go_cause_is_limited(report)
+				     ? ": collections are paced by the memory limit"
+				     : "");
 		return;
 	}
 	vmt_units_bytes(goal, figures->heap_goal_bytes);
@@ -272,8 +39,9 @@ say_due(struct vmt_sentence *sentence, const struct vmt_report *report)
 		    goal);
 	else
 		vmt_sentence_say(sentence, "the next collection is due by %s%s.", goal,
-				 is_limited(report) ? ", or earlier because of the memory limit"
-						    : "");
+				 vmt_go_cause_is_limited(report)
+				     ? ", or earlier because of the memory limit"
+				     : "");
 }
 
 /* Live and marked are counted at different moments: a small difference says nothing. */
@@ -297,7 +65,7 @@ say_since(struct vmt_sentence *sentence, const struct vmt_go_figures *figures)
 void
 vmt_go_sentences_pace(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
-	if (!has_pace(report))
+	if (!vmt_go_cause_has_pace(report))
 		return;
 	say_due(sentence, report);
 	say_since(sentence, &report->go.figures);
@@ -328,7 +96,7 @@ say_beside(struct vmt_sentence *sentence, const struct vmt_report *report)
 	    {"of idle pages", bytes[VMT_GO_PART_IDLE]},
 	    {"of Go's metadata", bytes[VMT_GO_PART_METADATA]},
 	    {"of C's malloc", bytes[VMT_GO_PART_MALLOC]},
-	    {knows_outside(report) ? "that is not Go's" : "that is not known to be Go's",
+	    {vmt_go_cause_is_whole(report) ? "that is not Go's" : "that is not known to be Go's",
 	     bytes[VMT_GO_PART_OUTSIDE]},
 	};
 	const size_t count = sizeof(named) / sizeof(named[0]);
@@ -354,11 +122,11 @@ vmt_go_sentences_above(struct vmt_sentence *sentence, const struct vmt_report *r
 {
 	const struct vmt_go_figures *figures = &report->go.figures;
 	const struct vmt_go_parts *parts = &report->go.parts;
-	uint64_t rss = all_bytes(report);
+	uint64_t rss = vmt_go_cause_rss_bytes(report);
 	uint64_t goal = figures->heap_goal_bytes;
 	char texts[3][VMT_UNITS_BYTES];
 
-	if (!parts->is_known || !has_pace(report) || figures->gc_percent < 0)
+	if (!parts->is_known || !vmt_go_cause_has_pace(report) || figures->gc_percent < 0)
 		return;
 	vmt_sentence_say(sentence,
 			 "RSS is %s %s the %s that GOGC lets objects grow to. It has %s of objects",
@@ -422,7 +190,7 @@ say_floor(struct vmt_sentence *sentence, const struct vmt_report *report)
 	uint64_t limit = figures->memory_limit_bytes;
 	char bytes[VMT_UNITS_BYTES];
 
-	if (has_pace(report) && least > limit)
+	if (vmt_go_cause_has_pace(report) && least > limit)
 		vmt_sentence_say(sentence,
 				 " It can't hold: what was live at the last collection, stacks and "
 				 "metadata take %s.",
@@ -441,7 +209,7 @@ say_beside_limit(struct vmt_sentence *sentence, const struct vmt_report *report)
 	uint64_t cgroup = report->cgroup.is_read ? report->cgroup.limit_bytes : VMT_FIGURE_UNKNOWN;
 	char texts[3][VMT_UNITS_BYTES];
 
-	if (!knows_outside(report))
+	if (!vmt_go_cause_is_whole(report))
 		return;
 	vmt_sentence_say(sentence,
 			 " It does not count the %s of RSS that is not Go's: with Go at its limit, "
@@ -471,11 +239,11 @@ say_unlimited(struct vmt_sentence *sentence, const struct vmt_report *report)
 	const struct vmt_go_figures *figures = &report->go.figures;
 	const struct vmt_go_parts *parts = &report->go.parts;
 	uint64_t cgroup = report->cgroup.is_read ? report->cgroup.limit_bytes : VMT_FIGURE_UNKNOWN;
-	uint64_t beside =
-	    all_bytes(report) - parts->bytes[VMT_GO_PART_OBJECTS] - parts->bytes[VMT_GO_PART_IDLE];
+	uint64_t beside = vmt_go_cause_rss_bytes(report) - parts->bytes[VMT_GO_PART_OBJECTS] -
+			  parts->bytes[VMT_GO_PART_IDLE];
 	char texts[2][VMT_UNITS_BYTES];
 
-	if (cgroup == VMT_FIGURE_UNKNOWN || !has_pace(report))
+	if (cgroup == VMT_FIGURE_UNKNOWN || !vmt_go_cause_has_pace(report))
 		return;
 	vmt_sentence_say(sentence,
 			 "No memory limit (GOMEMLIMIT) is set: Go does not know that the cgroup "
@@ -499,7 +267,7 @@ vmt_go_sentences_limit(struct vmt_sentence *sentence, const struct vmt_report *r
 
 	if (report->go.uncounted)
 		return;
-	if (!is_limited(report)) {
+	if (!vmt_go_cause_is_limited(report)) {
 		say_unlimited(sentence, report);
 		return;
 	}

@@ -1,6 +1,7 @@
 #include "tools/render/json_go.h"
 
 #include "format/chunk.h"
+#include "tools/render/go_cause.h"
 #include "tools/render/go_sentences.h"
 #include "tools/render/json_frames.h"
 
@@ -168,7 +169,7 @@ print_diagnosis(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "live_bytes", objects->live_bytes, objects->is_known);
 	print_figure(emitter, "since_bytes", objects->since_bytes, objects->is_known);
 	print_figure(emitter, "unswept_bytes", objects->unswept_bytes, objects->is_known);
-	print_sentence(emitter, "cause_text", report, vmt_go_sentences_cause);
+	print_sentence(emitter, "cause_text", report, vmt_go_cause_say);
 	print_sentence(emitter, "above_text", report, vmt_go_sentences_above);
 	print_sentence(emitter, "give_back_text", report, vmt_go_sentences_give_back);
 	print_sentence(emitter, "limit_text", report, vmt_go_sentences_limit);

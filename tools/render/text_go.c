@@ -1,4 +1,5 @@
 #include "format/chunk.h"
+#include "tools/render/go_cause.h"
 #include "tools/render/go_sentences.h"
 #include "tools/render/text_sections.h"
 #include "tools/render/units.h"
@@ -81,7 +82,7 @@ vmt_text_go_shares(const struct vmt_report *report, const struct vmt_text_option
 		snprintf(text, sizeof(text), "RSS is %s; Go accounts for %s of it; %s.", rss, go,
 			 rest);
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 2);
-	print_said(report, options, &(struct said){vmt_go_sentences_cause, VMT_STYLE_TITLE});
+	print_said(report, options, &(struct said){vmt_go_cause_say, VMT_STYLE_TITLE});
 }
 
 static void

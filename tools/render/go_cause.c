@@ -1,0 +1,213 @@
+#include "tools/render/go_cause.h"
+
+#include "format/chunk.h"
+#include "tools/render/frame_text.h"
+#include "tools/render/units.h"
+
+#include <inttypes.h>
+
+/* What is known of objects beside those that were live. */
+static void
+say_other_objects(struct vmt_sentence *sentence, const struct vmt_go_objects *objects)
+{
+	char bytes[VMT_UNITS_BYTES];
+
+	if (objects->since_bytes)
+		vmt_sentence_say(sentence, " About %s was allocated since, live or garbage.",
+				 vmt_units_bytes(bytes, objects->since_bytes));
+	if (objects->unswept_bytes)
+		vmt_sentence_say(
+		    sentence,
+		    " About %s is garbage by that collection, whose room is not yet free.",
+		    vmt_units_bytes(bytes, objects->unswept_bytes));
+}
+
+static void
+say_live(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	vmt_sentence_say(sentence, "objects that were live at the last collection.");
+	say_other_objects(sentence, &report->go.parts.objects);
+}
+
+static void
+say_garbage(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_objects *objects = &report->go.parts.objects;
+	const struct vmt_go_figures *figures = &report->go.figures;
+	char live[VMT_UNITS_BYTES];
+	char goal[VMT_UNITS_BYTES];
+
+	if (!objects->is_collected) {
+		vmt_sentence_say(sentence, "objects, and no collection has run that would tell "
+					   "which of them are live.");
+		return;
+	}
+	vmt_sentence_say(sentence, "objects that were not live at the last collection: ");
+	vmt_sentence_say(sentence, "%s was.", vmt_units_bytes(live, objects->live_bytes));
+	say_other_objects(sentence, objects);
+	if (figures->gc_percent >= 0)
+		vmt_sentence_say(
+		    sentence, " GOGC is %d, so the heap may grow to %s before the next one%s.",
+		    (int)figures->gc_percent, vmt_units_bytes(goal, figures->heap_goal_bytes),
+		    vmt_go_cause_is_limited(report) ? ", if the memory limit allows" : "");
+}
+
+/* The size whose spans have most free room, by what Go counts. */
+static const struct vmt_go_size *
+emptiest(const struct vmt_report *report)
+{
+	const struct vmt_go_size *best = NULL;
+
+	for (size_t i = 0; i < report->go.size_count; i++) {
+		const struct vmt_go_size *size = &report->go.sizes[i];
+
+		if (size->slot_bytes && (!best || size->reserved_bytes - size->object_bytes >
+						      best->reserved_bytes - best->object_bytes))
+			best = size;
+	}
+	return best;
+}
+
+static void
+say_free_slots(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_size *size = emptiest(report);
+	char bytes[VMT_UNITS_BYTES];
+	char share[VMT_UNITS_RATIO_BYTES];
+
+	vmt_sentence_say(sentence,
+			 "free slots: room in spans that objects still hold, which only objects "
+			 "of the same size can use.");
+	if (!size)
+		return;
+	vmt_sentence_say(sentence, " The most is in spans of %" PRIu64 "-byte objects: %s free",
+			 size->slot_bytes,
+			 vmt_units_bytes(bytes, size->reserved_bytes - size->object_bytes));
+	vmt_sentence_say(sentence, " of %s, %s in use.",
+			 vmt_units_bytes(bytes, size->reserved_bytes),
+			 vmt_units_ratio(share, size->object_bytes, size->reserved_bytes));
+}
+
+static void
+say_stacks(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_creator *row = report->go.creators;
+	char name[512];
+	char count[VMT_UNITS_BYTES];
+	char bytes[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "stacks of goroutines.");
+	if (report->go.creator_count == 0)
+		return;
+	if (row->has_ended)
+		vmt_sentence_say(sentence, " The most, %s, wait for new goroutines.",
+				 vmt_units_bytes(bytes, row->committed_bytes));
+	else if (row->stack.count)
+		vmt_sentence_say(sentence, " The most, %s, are of %s that %s started.",
+				 vmt_units_bytes(bytes, row->committed_bytes),
+				 vmt_units_count(count, row->goroutines),
+				 vmt_frame_text_write(&row->stack.frames[0], name, sizeof(name)));
+}
+
+/* Whether the scavenger is to give back more, or leaves these pages where they are. */
+static void
+say_idle(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	uint64_t idle = figures->heap_idle_bytes - figures->heap_released_bytes;
+	uint64_t kept = figures->heap_in_use_bytes + idle;
+	uint64_t goal = figures->scavenger_goal_bytes;
+	uint64_t more = kept > goal ? kept - goal : 0;
+	char bytes[VMT_UNITS_BYTES];
+
+	vmt_sentence_say(sentence, "pages of Go's heap that are free and not given back.");
+	if (!vmt_go_cause_has_pace(report) || goal == VMT_FIGURE_UNKNOWN)
+		return;
+	if (more)
+		vmt_sentence_say(sentence,
+				 " Its scavenger is about to give back %s, slowly, in the "
+				 "background.",
+				 vmt_units_bytes(bytes, more < idle ? more : idle));
+	else
+		vmt_sentence_say(sentence,
+				 " Its scavenger keeps them for new objects: it leaves the heap at "
+				 "about %s, in use and free.",
+				 vmt_units_bytes(bytes, goal));
+}
+
+static void
+say_outside(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	vmt_sentence_say(sentence, vmt_go_cause_is_whole(report)
+				       ? "not Go's: neither GOGC nor GOMEMLIMIT bounds it."
+				       : "not known to be Go's.");
+}
+
+void
+vmt_go_cause_explain(struct vmt_sentence *sentence, const struct vmt_report *report,
+		     enum vmt_go_cause cause)
+{
+	switch (cause) {
+	case VMT_GO_CAUSE_LIVE:
+		say_live(sentence, report);
+		break;
+	case VMT_GO_CAUSE_GARBAGE:
+		say_garbage(sentence, report);
+		break;
+	case VMT_GO_CAUSE_FREE_SLOTS:
+		say_free_slots(sentence, report);
+		break;
+	case VMT_GO_CAUSE_STACKS:
+		say_stacks(sentence, report);
+		break;
+	case VMT_GO_CAUSE_IDLE:
+		say_idle(sentence, report);
+		break;
+	case VMT_GO_CAUSE_METADATA:
+		vmt_sentence_say(sentence, "what Go's runtime needs for itself.");
+		break;
+	case VMT_GO_CAUSE_MALLOC:
+		vmt_sentence_say(sentence, "C's malloc: neither GOGC nor GOMEMLIMIT bounds it.");
+		break;
+	case VMT_GO_CAUSE_OUTSIDE:
+		say_outside(sentence, report);
+		break;
+	case VMT_GO_CAUSE_UNKNOWN:
+	case VMT_GO_CAUSES:
+		break;
+	}
+}
+
+/* What Go counts as in use, and is not in RAM. */
+static void
+say_untouched(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_parts *parts = &report->go.parts;
+	uint64_t counted = parts->objects_reserved_bytes;
+	uint64_t there = parts->bytes[VMT_GO_PART_OBJECTS];
+	char bytes[VMT_UNITS_BYTES];
+	char all[VMT_UNITS_BYTES];
+
+	if (there >= counted - counted / 4)
+		return;
+	vmt_sentence_say(sentence, " Of %s that Go counts as objects, %s is not in RAM.",
+			 vmt_units_bytes(all, counted), vmt_units_bytes(bytes, counted - there));
+}
+
+void
+vmt_go_cause_say(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_parts *parts = &report->go.parts;
+	bool is_about = parts->cause == VMT_GO_CAUSE_LIVE || parts->cause == VMT_GO_CAUSE_GARBAGE;
+	char bytes[VMT_UNITS_BYTES];
+
+	if (!parts->is_known || parts->cause == VMT_GO_CAUSE_UNKNOWN)
+		return;
+	vmt_sentence_say(sentence, "%s, %s%s, is ",
+			 parts->cause_bytes > vmt_go_cause_rss_bytes(report) / 2
+			     ? "Most of RSS"
+			     : "The largest part of RSS",
+			 is_about ? "about " : "", vmt_units_bytes(bytes, parts->cause_bytes));
+	vmt_go_cause_explain(sentence, report, parts->cause);
+	say_untouched(sentence, report);
+}
