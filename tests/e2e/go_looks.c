@@ -37,6 +37,47 @@ agrees(const struct go_look *look)
 	       reserved(root, "Go stacks") == number(look->said, "stack_in_use");
 }
 
+/* A figure of the report, where the program has it from runtime/metrics. */
+static bool
+is_measured(const struct go_look *look, const char *metric, int64_t figure)
+{
+	json_t *measured = json_object_get(look->said, metric);
+
+	return !measured || json_integer_value(measured) == figure;
+}
+
+/* null: none, as math.MaxInt64 and math.MaxUint64 are. */
+static int64_t
+figure_or(json_t *go, const char *key, int64_t none)
+{
+	json_t *figure = member(go, key);
+
+	return json_is_null(figure) ? none : json_integer_value(figure);
+}
+
+static bool
+agrees_with_metrics(const struct go_look *look)
+{
+	json_t *root = look->report;
+	json_t *go = member(root, "go");
+	int64_t os_stacks = number(go, "stacks_bytes") - number(look->said, "stack_in_use");
+
+	return is_measured(look, "metrics_objects",
+			   reserved(root, "Go large objects") +
+			       reserved(root, "Go small objects")) &&
+	       is_measured(look, "metrics_unused", reserved(root, "Go free slots")) &&
+	       is_measured(look, "metrics_free", reserved(root, "Go free spans")) &&
+	       is_measured(look, "metrics_released", reserved(root, "Go released")) &&
+	       is_measured(look, "metrics_stacks", reserved(root, "Go stacks")) &&
+	       is_measured(look, "metrics_os_stacks", os_stacks) &&
+	       is_measured(look, "metrics_total", number(go, "total_bytes")) &&
+	       is_measured(look, "metrics_live", number(go, "heap_marked_bytes")) &&
+	       is_measured(look, "metrics_limit", figure_or(go, "memory_limit_bytes", INT64_MAX)) &&
+	       (json_is_null(member(go, "gc_percent")) ||
+		(is_measured(look, "metrics_gogc", number(go, "gc_percent")) &&
+		 is_measured(look, "metrics_goal", number(go, "heap_goal_bytes"))));
+}
+
 static void
 stop(pid_t pid)
 {
@@ -47,31 +88,48 @@ stop(pid_t pid)
 	assert_true(WIFSTOPPED(status));
 }
 
-struct go_look
-go_look_once(struct conversation *talk, const char *line)
+/* Asks, stops the program, and takes a snapshot with that option. */
+static void
+ask_and_take(struct conversation *talk, const char *line, const char *option, const char *value,
+	     struct run *run)
 {
-	struct go_look look;
-	struct run run;
 	char text[64];
 	char pid[16];
 
 	snprintf(text, sizeof(text), "%s\n", line);
 	assert_int_equal(write(talk->to, text, strlen(text)), (ssize_t)strlen(text));
 	converse_read_line(talk);
-	look.said = json_loads(talk->line, 0, NULL);
-	assert_non_null(look.said);
 	stop(talk->pid);
 	snprintf(pid, sizeof(pid), "%d", (int)talk->pid);
-	run_program(
-	    &run,
-	    (const char *const[]){built("vmtrace"), "snapshot", pid, "--format", "json", NULL},
-	    NULL);
+	run_program(run,
+		    (const char *const[]){built("vmtrace"), "snapshot", pid, option, value, NULL},
+		    NULL);
 	assert_int_equal(kill(talk->pid, SIGCONT), 0);
-	assert_int_equal(run.exit_status, 0);
+	assert_int_equal(run->exit_status, 0);
+}
+
+struct go_look
+go_look_once(struct conversation *talk, const char *line)
+{
+	struct go_look look;
+	struct run run;
+
+	ask_and_take(talk, line, "--format", "json", &run);
+	look.said = json_loads(talk->line, 0, NULL);
+	assert_non_null(look.said);
 	look.report = json_loads(run.out, 0, NULL);
 	assert_non_null(look.report);
 	run_free(&run);
 	return look;
+}
+
+void
+go_look_keep(struct conversation *talk, const char *line, const char *trace)
+{
+	struct run run;
+
+	ask_and_take(talk, line, "-o", trace, &run);
+	run_free(&run);
 }
 
 struct go_look
@@ -82,7 +140,7 @@ go_look_steady(struct conversation *talk, const char *line)
 	for (int i = 0; i < TRIES; i++) {
 		look = go_look_once(talk, line);
 		assert_true(json_is_null(member(member(look.report, "go"), "uncut")));
-		if (agrees(&look))
+		if (agrees(&look) && agrees_with_metrics(&look))
 			return look;
 		if (i + 1 == TRIES)
 			break;

@@ -32,6 +32,7 @@ check_sums(const struct go_look *seen)
 
 	check_report(seen->report);
 	check_documented(seen->report, "docs/trace-format.md");
+	assert_non_null(json_object_get(seen->said, "metrics_total")); /* it was compared */
 	assert_int_equal(number(go, "spans_unread"), 0);
 	assert_int_equal(number(go, "goroutines_unread"), 0);
 	json_array_foreach(member(go, "sizes"), i, row)

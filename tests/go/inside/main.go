@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 )
 
@@ -15,7 +16,7 @@ var (
 	kept    [][]byte
 	nodes   []*node
 	stats   runtime.MemStats
-	line    [1024]byte
+	line    [4096]byte
 	release chan bool
 )
 
@@ -151,8 +152,33 @@ func add(text []byte, name string, value uint64) []byte {
 	return strconv.AppendUint(text, value, 10)
 }
 
+// What runtime/metrics counts, by the name it gets in an answer; some versions lack some.
+var measures = []struct{ name, metric string }{
+	{"objects", "/memory/classes/heap/objects:bytes"},
+	{"unused", "/memory/classes/heap/unused:bytes"},
+	{"free", "/memory/classes/heap/free:bytes"},
+	{"released", "/memory/classes/heap/released:bytes"},
+	{"stacks", "/memory/classes/heap/stacks:bytes"},
+	{"os_stacks", "/memory/classes/os-stacks:bytes"},
+	{"total", "/memory/classes/total:bytes"},
+	{"goal", "/gc/heap/goal:bytes"},
+	{"live", "/gc/heap/live:bytes"},
+	{"gogc", "/gc/gogc:percent"},
+	{"limit", "/gc/gomemlimit:bytes"},
+}
+
+var samples []metrics.Sample
+
+func init() {
+	for _, measure := range measures {
+		samples = append(samples, metrics.Sample{Name: measure.metric})
+	}
+	metrics.Read(samples)
+}
+
 // tell allocates nothing, so that what it says stays true.
 func tell() {
+	metrics.Read(samples)
 	runtime.ReadMemStats(&stats)
 	text := add(line[:0], "heap_alloc", stats.HeapAlloc)
 	text = add(text, "heap_in_use", stats.HeapInuse)
@@ -161,6 +187,15 @@ func tell() {
 	text = add(text, "stack_in_use", stats.StackInuse)
 	text = add(text, "next_gc", stats.NextGC)
 	text = add(text, "goroutines", uint64(runtime.NumGoroutine()))
+	for i := range samples {
+		// Off is math.MaxUint64.
+		if samples[i].Value.Kind() == metrics.KindUint64 && samples[i].Value.Uint64()>>63 == 0 {
+			text = append(text, `, "metrics_`...)
+			text = append(text, measures[i].name...)
+			text = append(text, `": `...)
+			text = strconv.AppendUint(text, samples[i].Value.Uint64(), 10)
+		}
+	}
 	text = append(text, "}\n"...)
 	os.Stdout.Write(text)
 }
