@@ -180,6 +180,76 @@ check_cause(const char *program, const char *way,
 }
 
 static void
+expect_change(const char *a, const char *b, const char *cause, const char *words)
+{
+	struct run run;
+	json_t *root, *go;
+	const char *found;
+
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", a, b, "--format", "json", NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	root = json_loads(run.out, 0, NULL);
+	assert_non_null(root);
+	check_documented(root, "docs/man/vmtrace-diff.1.scd");
+	go = member(root, "go");
+	found = json_string_value(member(go, "cause"));
+	if (!found || strcmp(found, cause) != 0 ||
+	    !says(json_string_value(member(go, "text")), words))
+		fail_msg("not %s, \"%s\": %s", cause, words, json_dumps(go, 0));
+	json_decref(root);
+	run_free(&run);
+}
+
+/* Before the program did what its argument says, and after; then after one line more. */
+static void
+check_change(const char *program, const char *way, const char *cause, const char *words,
+	     const char *line, const char *line_words)
+{
+	const char *before = scratch_file("before.vmt");
+	const char *after = scratch_file("after.vmt");
+	const char *later = scratch_file("later.vmt");
+	struct conversation talk;
+
+	converse_start(&talk, (const char *const[]){program, way, NULL}, NULL);
+	go_look_keep(&talk, "nothing", before);
+	go_look_keep(&talk, "", after);
+	expect_change(before, after, cause, words);
+	if (line) {
+		go_look_keep(&talk, line, later);
+		expect_change(after, later, cause, line_words);
+	}
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+/* Live growth, garbage, fragments, stacks, and what the scavenger has still to give back. */
+static void
+check_changes(const char *version)
+{
+	const char *program = go_program_without_cgo(version, "causes", "static", NULL);
+	const char *untouched = scratch_file("untouched.vmt");
+	const char *touched = scratch_file("touched.vmt");
+	struct conversation talk;
+
+	check_change(program, "live", "live objects", "objects, most of them live.", NULL, NULL);
+	check_change(program, "garbage", "new objects or garbage", "and 400 in B (goal ", "free",
+		     "Most of the change, -");
+	check_change(program, "fragments", "free slots", "in spans of 112-byte objects: ", NULL,
+		     NULL);
+	check_change(program, "parked", "goroutine stacks", "goroutines, B 10,0", NULL, NULL);
+	check_change(program, "idle", "idle pages", "Its scavenger is about to give back", "free",
+		     "is free pages of Go's heap.");
+	converse_start(&talk, (const char *const[]){program, "untouched", NULL}, NULL);
+	go_look_keep(&talk, "", untouched);
+	go_look_keep(&talk, "touch", touched);
+	expect_change(untouched, touched, "untouched objects",
+		      " MiB of that is in large objects, whose pages came fresh from the "
+		      "kernel: Go had no need to zero them.");
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+static void
 check_causes_of(const char *program)
 {
 	check_cause(program, "live", check_live);
@@ -243,6 +313,7 @@ check_malloc(const char *version)
 #define TESTS(id, version)                                                                         \
 	TEST(causes, id, version)                                                                  \
 	TEST(stripped, id, version)                                                                \
+	TEST(changes, id, version)                                                                 \
 	TEST(malloc, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)

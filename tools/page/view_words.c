@@ -44,6 +44,7 @@ struct diff_part {
 };
 
 static const struct diff_part diff_parts[] = {
+    {"go", vmt_diff_text_go},
     {"kernel", vmt_diff_text_kernel},
     {"not_in_ram", vmt_diff_text_untouched},
     {"committed_by", vmt_diff_text_touch},

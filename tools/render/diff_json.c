@@ -3,6 +3,7 @@
 #include "format/chunk.h"
 #include "tools/render/diff_caveats.h"
 #include "tools/render/diff_headline.h"
+#include "tools/render/diff_headline_go.h"
 #include "tools/render/emitter.h"
 #include "tools/render/json_frames.h"
 #include "tools/render/kernel_figures.h"
@@ -189,6 +190,41 @@ print_verdict(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 	vmt_emitter_object_end(emitter);
 }
 
+/* What is not known is null. */
+static void
+print_go(struct vmt_emitter *emitter, const struct vmt_diff *diff)
+{
+	static const char *const keys[VMT_GO_PARTS] = {
+	    [VMT_GO_PART_OBJECTS] = "rss_objects_bytes",
+	    [VMT_GO_PART_FREE_SLOTS] = "rss_free_slots_bytes",
+	    [VMT_GO_PART_STACKS] = "rss_stacks_bytes",
+	    [VMT_GO_PART_IDLE] = "rss_idle_bytes",
+	    [VMT_GO_PART_METADATA] = "rss_metadata_bytes",
+	    [VMT_GO_PART_MALLOC] = "rss_malloc_bytes",
+	    [VMT_GO_PART_OUTSIDE] = "rss_outside_bytes",
+	};
+	const struct vmt_diff_go *go = &diff->go;
+	const struct vmt_diff_figure none = {VMT_FIGURE_UNKNOWN, VMT_FIGURE_UNKNOWN};
+	char text[2048] = "";
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+
+	if (!go->is_known) {
+		vmt_emitter_string(emitter, "go", NULL);
+		return;
+	}
+	vmt_diff_headline_go_say(&sentence, diff);
+	vmt_emitter_object(emitter, "go");
+	vmt_emitter_string(emitter, "cause", vmt_diff_go_cause_word(go->cause));
+	vmt_emitter_string(emitter, "text", text[0] ? text : NULL);
+	for (int part = 0; part < VMT_GO_PARTS; part++)
+		print_figure(emitter, keys[part], &go->parts[part]);
+	print_figure(emitter, "objects_bytes", &go->objects_bytes);
+	print_figure(emitter, "fresh_bytes", &go->fresh_bytes);
+	print_figure(emitter, "live_bytes", go->has_counts ? &go->live_bytes : &none);
+	print_figure(emitter, "young_bytes", go->has_counts ? &go->young_bytes : &none);
+	vmt_emitter_object_end(emitter);
+}
+
 static void
 print_caveats(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 {
@@ -248,6 +284,7 @@ vmt_diff_json_print(const struct vmt_diff *diff, const struct vmt_diff_json_opti
 	print_selection(&emitter, options->selection);
 	print_sites(&emitter, shown, options->top);
 	print_touchers(&emitter, shown, options->top);
+	print_go(&emitter, diff);
 	print_caveats(&emitter, diff);
 	vmt_emitter_object_end(&emitter);
 	return vmt_emitter_finish(&emitter, err);

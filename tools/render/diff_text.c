@@ -5,6 +5,7 @@
 #include "tools/render/diff_change.h"
 #include "tools/render/diff_group_rows.h"
 #include "tools/render/diff_headline.h"
+#include "tools/render/diff_headline_go.h"
 #include "tools/render/frame_text.h"
 #include "tools/render/headline.h"
 #include "tools/render/rank.h"
@@ -123,6 +124,17 @@ print_side(const struct vmt_diff_text_options *options, const char *name,
 		vmt_layout_wrap(&options->layout, VMT_STYLE_ALARM, text, 3);
 }
 
+void
+vmt_diff_text_go(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	char text[VMT_LAYOUT_LINE_BYTES] = "";
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+
+	vmt_diff_headline_go_say(&sentence, diff);
+	if (text[0])
+		vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 2);
+}
+
 static void
 print_top(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
 {
@@ -130,6 +142,7 @@ print_top(const struct vmt_diff *diff, const struct vmt_diff_text_options *optio
 
 	vmt_diff_headline_write(diff, text, sizeof(text));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_TITLE, text, 0);
+	vmt_diff_text_go(diff, options);
 	for (unsigned i = 0;; i++) {
 		vmt_diff_caveats_write(diff, i, text, sizeof(text));
 		if (!text[0])

@@ -26,6 +26,8 @@ struct vmt_diff_text_options {
 void vmt_diff_text_kernel(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 void vmt_diff_text_untouched(const struct vmt_diff *diff,
 			     const struct vmt_diff_text_options *options);
+/* Why a Go program has more in RAM, or less; nothing where it is not known. */
+void vmt_diff_text_go(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 /* Malloc's blocks: live at the end, and freed at once. Nothing where neither has any. */
 void vmt_diff_text_blocks(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 /* Who touched memory; nothing unless page faults were sampled in both. */

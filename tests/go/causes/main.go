@@ -1,6 +1,7 @@
 // causes has most of its memory for one reason, by its argument, and answers each line of its input
-// with what the runtime counts. A line may ask for more: "free" calls debug.FreeOSMemory, a number
-// is a memory limit in MiB, and an empty one does again what the argument says.
+// with what the runtime counts. An empty line does what the argument says, "free" calls
+// debug.FreeOSMemory, "touch" writes to all large blocks, a number is a memory limit in MiB, and
+// what is none of these does nothing more.
 package main
 
 import (
@@ -101,7 +102,9 @@ func idle() {
 }
 
 // untouched has blocks that were never written: fresh from the kernel, so nobody has to zero them.
+// A collection meanwhile might let the runtime use pages that are not fresh.
 func untouched() {
+	debug.SetGCPercent(-1)
 	for len(kept) < 4 {
 		kept = append(kept, make([]byte, 16*mebibyte))
 	}
@@ -143,6 +146,10 @@ func obey(command string) {
 		debug.FreeOSMemory()
 	} else if limit, err := strconv.ParseInt(command, 10, 64); err == nil {
 		debug.SetMemoryLimit(limit * mebibyte)
+	} else if command == "touch" {
+		for _, block := range kept {
+			fill(block)
+		}
 	} else if command == "" {
 		ways[os.Args[1]]()
 	}

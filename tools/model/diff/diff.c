@@ -178,3 +178,33 @@ vmt_diff_free(struct vmt_diff *diff)
 	free(diff->members);
 	free(diff);
 }
+
+const char *
+vmt_diff_go_cause_word(enum vmt_diff_go_cause cause)
+{
+	switch (cause) {
+	case VMT_DIFF_GO_LIVE:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_LIVE);
+	case VMT_DIFF_GO_GARBAGE:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_GARBAGE);
+	case VMT_DIFF_GO_OBJECTS:
+		return "objects";
+	case VMT_DIFF_GO_TOUCHED:
+		return "untouched objects";
+	case VMT_DIFF_GO_FREE_SLOTS:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_FREE_SLOTS);
+	case VMT_DIFF_GO_STACKS:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_STACKS);
+	case VMT_DIFF_GO_IDLE:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_IDLE);
+	case VMT_DIFF_GO_METADATA:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_METADATA);
+	case VMT_DIFF_GO_MALLOC:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_MALLOC);
+	case VMT_DIFF_GO_OUTSIDE:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_OUTSIDE);
+	case VMT_DIFF_GO_UNKNOWN:
+		break;
+	}
+	return NULL;
+}

@@ -111,6 +111,35 @@ struct vmt_diff_verdict {
 	const struct vmt_diff_site *to_site;
 };
 
+/* Why a Go program has more in RAM, or less. */
+enum vmt_diff_go_cause {
+	VMT_DIFF_GO_UNKNOWN,
+	VMT_DIFF_GO_LIVE,    /* objects that a last collection found to be live */
+	VMT_DIFF_GO_GARBAGE, /* objects that it did not, or that are younger */
+	VMT_DIFF_GO_OBJECTS, /* it is not known which */
+	VMT_DIFF_GO_TOUCHED, /* as many objects, but another part of them is in RAM */
+	VMT_DIFF_GO_FREE_SLOTS,
+	VMT_DIFF_GO_STACKS,
+	VMT_DIFF_GO_IDLE,
+	VMT_DIFF_GO_METADATA,
+	VMT_DIFF_GO_MALLOC,
+	VMT_DIFF_GO_OUTSIDE,
+};
+
+struct vmt_diff_go {
+	bool is_known; /* false: not of both is known what their heaps are used for */
+	struct vmt_diff_figure parts[VMT_GO_PARTS]; /* of RSS */
+	struct vmt_diff_figure objects_bytes;	    /* as Go counts them, in RAM or not */
+	struct vmt_diff_figure fresh_bytes; /* in RAM, of large objects whose memory came fresh from
+					       the kernel */
+	bool has_counts;		    /* of what is live, and what is not */
+	struct vmt_diff_figure live_bytes;
+	struct vmt_diff_figure young_bytes; /* younger than the last collection, or garbage by it */
+	enum vmt_diff_go_cause cause;	    /* of most of the change of RSS */
+	enum vmt_go_part cause_part;
+	uint64_t change_bytes; /* of RSS, up or down */
+};
+
 /* Traces of what a process continued as by exec; NULL or "" where none is found. Borrowed. */
 struct vmt_diff_continuation {
 	const char *next;
@@ -161,6 +190,7 @@ struct vmt_diff {
 	struct vmt_diff_continuation continues_a;
 	struct vmt_diff_continuation continues_b;
 	struct vmt_diff_verdict verdict;
+	struct vmt_diff_go go;
 };
 
 void vmt_diff_free(struct vmt_diff *diff);
@@ -190,5 +220,7 @@ uint64_t vmt_diff_distance(const struct vmt_diff_figure *figure);
 const char *vmt_diff_match_word(enum vmt_diff_match match);
 /* "same", "moved", "more-touched", ... */
 const char *vmt_diff_kind_word(enum vmt_diff_kind kind);
+/* "live objects", "untouched objects", ...; NULL of VMT_DIFF_GO_UNKNOWN. */
+const char *vmt_diff_go_cause_word(enum vmt_diff_go_cause cause);
 
 #endif

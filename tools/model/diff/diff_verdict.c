@@ -16,6 +16,8 @@
  */
 #include "tools/model/diff/diff_verdict.h"
 
+#include "tools/model/diff/diff_go.h"
+
 #include "tools/model/diff/diff_key.h"
 
 #include <assert.h>
@@ -283,4 +285,5 @@ vmt_diff_verdict_judge(struct vmt_diff *diff, const struct vmt_diff_rows *rows)
 		   larger(diff->totals.missed_bytes.a, diff->totals.missed_bytes.b));
 	verdict->reserved_noise_bytes = reserved_noise(diff);
 	judge(diff, rows, verdict);
+	vmt_diff_go_compare(&diff->go, diff->a, diff->b, verdict->committed_noise_bytes);
 }

@@ -404,6 +404,9 @@ struct vmt_report {
 		uint64_t spans_unread;
 		uint64_t goroutines; /* that have a stack */
 		uint64_t goroutines_unread;
+		/* In RAM, of large objects whose pages were fresh from the kernel, so that nothing
+		 * had to be zeroed. */
+		uint64_t fresh_large_committed_bytes;
 		struct vmt_go_size *sizes; /* by size, large objects first */
 		size_t size_count;
 		struct vmt_go_creator *creators; /* by what is resident */

@@ -110,6 +110,7 @@ fill_sizes(struct vmt_report_draft *draft, const struct vmt_resident *resident)
 		const struct vmt_go_span *span = &heap->spans[i];
 		struct vmt_go_size *row =
 		    span->class < VMT_GO_SPAN_CLASSES ? size_row(report, span) : NULL;
+		uint64_t committed;
 
 		if (!row)
 			continue;
@@ -118,9 +119,11 @@ fill_sizes(struct vmt_report_draft *draft, const struct vmt_resident *resident)
 		row->reserved_bytes += span->bytes;
 		row->object_bytes +=
 		    span->allocated * (span->slot_bytes ? span->slot_bytes : span->bytes);
-		row->committed_bytes +=
-		    vmt_resident_range(resident, span->start, span->start + span->bytes)
-			.bytes[VMT_AMOUNT_COMMITTED];
+		committed = vmt_resident_range(resident, span->start, span->start + span->bytes)
+				.bytes[VMT_AMOUNT_COMMITTED];
+		row->committed_bytes += committed;
+		if (!span->slot_bytes && !span->needs_zero)
+			report->go.fresh_large_committed_bytes += committed;
 	}
 	qsort(report->go.sizes, report->go.size_count, sizeof(*report->go.sizes), compare_sizes);
 	return 0;

@@ -14,6 +14,7 @@ function processName(model) {
 export function header(page, redraw) {
   const { data, diff, model } = page;
   const { process } = model.raw;
+  const goWords = diff ? data.diff?.text?.go : model.raw.text?.go_shares;
   const facts = diff
     ? diff.models.map((side, i) => fact(i ? "after" : "before", side.raw.trace))
     : [fact("process", String(process.pid)), fact("started", clock(process.start_unix_ns)), fact("ran", duration(process.duration_ns)), fact("end", process.end), fact("trace", model.raw.trace)];
@@ -25,7 +26,7 @@ export function header(page, redraw) {
     h("dl", { class: "facts" }, ...facts.filter(Boolean)),
     process.command ? h("p", { class: "command" }, h("code", {}, clip(process.command, 400))) : null,
     h("p", { class: "headline", id: "headline" }, headline(data)),
-    !diff && model.raw.text?.go_shares?.length ? h("p", { class: "headline", id: "go-shares" }, clip(model.raw.text.go_shares.join(" "), 3000)) : null,
+    goWords?.length ? h("p", { class: "headline", id: "go-shares" }, clip(goWords.map((line) => line.trim()).join(" "), 3000)) : null,
     losses(page),
   );
 }
