@@ -18,7 +18,7 @@ CFLAGS ?= -O2 -g
 ASSERTS ?= 0
 BASE = -std=gnu11 -D_GNU_SOURCE -I. -MMD -MP -fno-omit-frame-pointer $(WARN) $(WERROR) -DVMT_ASSERTS=$(ASSERTS) $(SANITIZE)
 FREESTANDING := -include format/banned.h
-TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lncursesw -ltinfo -lm
+TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lncursesw -ltinfo -ljansson -lm
 
 # Rooms, nested to any depth. Those of the base serve the library and the command; capture and preload
 # run inside the traced process alone.
@@ -30,7 +30,7 @@ inner_sources := $(call sources_of,$(inner_rooms))
 tools_sources := $(call sources_of,tools)
 # The server's own part, which needs libmicrohttpd; the rest of tools/serve does not.
 serve_sources := tools/serve/serve_main.c tools/serve/server.c tools/serve/answers.c
-core_sources := $(filter-out tools/cmd/main.c $(serve_sources),$(tools_sources))
+core_sources := $(filter-out tools/cmd/main.c $(serve_sources) tools/install/%,$(tools_sources))
 
 lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
@@ -49,7 +49,7 @@ targets_cc := $(patsubst tests/target/%.cc,$(BUILD)/tests/target/%,$(wildcard te
 # Where libmicrohttpd is missing, all but the server is built.
 has_microhttpd := $(shell $(CC) -E -include microhttpd.h -x c /dev/null >/dev/null 2>&1 && echo yes)
 serve := $(if $(has_microhttpd),$(BUILD)/vmtrace-serve)
-build: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(serve) $(BUILD)/compile_commands.json ## compile the commands and the library
+build: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(serve) $(BUILD)/vmtrace-install $(BUILD)/compile_commands.json ## compile the commands and the library
 
 PIC := -fPIC -fvisibility=hidden -ftls-model=initial-exec $(FREESTANDING)
 $(BUILD)/pic/%.o: %.c Makefile
@@ -93,6 +93,20 @@ musl: ## the library as a musl system has it, built by musl-gcc: BUILD/musl/libv
 	@ln -sfn /usr/include/linux /usr/include/asm-generic /usr/include/$$($(CC) -print-multiarch)/asm $(BUILD)/musl/kernel
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/musl CC='musl-gcc -isystem $(BUILD)/musl/kernel' WERROR=$(WERROR) \
 	  $(BUILD)/musl/libvmtrace.so
+
+# One static file that puts the library into a volume of a pod. Without musl-gcc it has that of glibc alone.
+musl_library := $(if $(shell command -v musl-gcc),$(BUILD)/musl/libvmtrace.so)
+$(BUILD)/musl/libvmtrace.so: $(BUILD)/libvmtrace.so
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) WERROR=$(WERROR) musl
+$(BUILD)/install/%.so: $(BUILD)/%/libvmtrace.so
+	@mkdir -p $(@D)
+	objcopy --strip-debug $< $@
+$(BUILD)/install/glibc.so: $(BUILD)/libvmtrace.so
+	@mkdir -p $(@D)
+	objcopy --strip-debug $< $@
+$(BUILD)/vmtrace-install: tools/install/vmtrace_install.c tools/install/library_embed.S $(BUILD)/install/glibc.so $(if $(musl_library),$(BUILD)/install/musl.so)
+	$(CC) $(BASE) $(CFLAGS) -static -DVMT_GLIBC_FILE='"$(BUILD)/install/glibc.so"' \
+	  $(if $(musl_library),-DVMT_MUSL_FILE='"$(BUILD)/install/musl.so"') -o $@ $(filter tools/%,$^)
 
 # Archives that hold no copies, only the paths of objects.
 $(BUILD)/libbase.a: $(base_objects)
@@ -179,8 +193,8 @@ always:
 # -- what a machine needs: Debian packages, NAME|NAME where releases differ ----------------------
 
 build_packages := gcc libc6-dev libdw-dev libelf-dev libzstd-dev zlib1g-dev libiberty-dev libncurses-dev \
-	uthash-dev libbsd-dev libmicrohttpd-dev libunwind8
-check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck libcmocka-dev libjansson-dev \
+	uthash-dev libbsd-dev libmicrohttpd-dev libjansson-dev libunwind8
+check_packages := g++ clang libclang-rt-dev clang-format clang-tidy cppcheck libcmocka-dev \
 	libunwind-dev scdoc universal-ctags git python3 sqlite3 redis-tools strace zstd binutils procps util-linux wrk \
 	libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' libmimalloc-dev libfaketime fakeroot musl-tools file \
 	libc6-i386 libgoogle-perftools-dev libjemalloc-dev man-db vsftpd openssh-server openssh-client chromium valgrind gdb \
@@ -238,7 +252,7 @@ test: build $(if $(T),$(tests_asked) $(if $(filter $(BUILD)/tests/e2e/%,$(tests_
 	@! grep -q '^$(BUILD)/tests/.*: exit status' $(BUILD)/test.log
 
 test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(targets_cc) man \
-	$(if $(shell command -v musl-gcc),musl)
+	$(musl_library)
 
 # -- checks -------------------------------------------------------------------------------------
 
@@ -400,6 +414,7 @@ install: build man completions ## install under PREFIX (default /usr/local), the
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/$(LIBDIR) $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(BUILD)/vmtrace $(DESTDIR)$(PREFIX)/bin/vmtrace
 	$(if $(serve),install -m 755 $(serve) $(DESTDIR)$(PREFIX)/bin/vmtrace-serve)
+	install -m 755 $(BUILD)/vmtrace-install $(DESTDIR)$(PREFIX)/bin/vmtrace-install
 	install -m 755 $(BUILD)/libvmtrace.so $(DESTDIR)$(PREFIX)/$(LIBDIR)/libvmtrace.so
 	install -m 644 $(filter %.1,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(filter %.7,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man7
@@ -409,7 +424,7 @@ install: build man completions ## install under PREFIX (default /usr/local), the
 
 # -- packages -----------------------------------------------------------------------------------
 
-deb_packages := debhelper dpkg-dev scdoc lintian
+deb_packages := debhelper dpkg-dev scdoc lintian musl-tools
 version := $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 dist := $(BUILD)/dist/vmtrace-$(version)
 

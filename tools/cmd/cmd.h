@@ -24,7 +24,7 @@
 	X(dump, "FILE [options]", "print every record of a trace in time order")                   \
 	X(pack, "FILE [-o FILE]", "put all names that a report needs into a trace")                \
 	X(doctor, "[PID | -- CMD]", "check whether a program can be recorded here")                \
-	X(env, "", "print the lines for a Dockerfile and a pod")                                   \
+	X(env, "[--patch FILE]", "print the lines for a Dockerfile and a pod")                     \
 	X(help, "[CMD]", "show this, or the help of a command")
 
 /* Not in help's list: what `make install` asks for. */

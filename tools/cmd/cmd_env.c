@@ -2,11 +2,24 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/library.h"
 #include "tools/cmd/options.h"
+#include "tools/cmd/pod_patch.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
-const struct vmt_option vmt_cmd_env_options[] = {{0}};
+enum { OPTION_PATCH, OPTION_CONTAINER, OPTION_IMAGE, OPTION_MUSL };
+
+const struct vmt_option vmt_cmd_env_options[] = {
+    {"patch", 0, "FILE", "a patch for a workload of Kubernetes (kubectl get -o json; -: stdin)"},
+    {"container", 0, "NAME", "... that records this container alone"},
+    {"image", 0, "IMAGE", "... by this image, which has vmtrace-install"},
+    {"musl", 0, NULL, "... of containers whose C library is musl (Alpine)"},
+    {0},
+};
+
+#define DEFAULT_IMAGE "vmtrace-install:latest"
 
 #define LIBRARY "/usr/local/lib/libvmtrace.so"
 #define TRACES "/var/trace"
@@ -53,6 +66,39 @@ print_optional(void)
 		       vmt_cmd_record_options[ids[i]].help);
 }
 
+static int
+print_patch(const struct vmt_options *options, struct vmt_err *err)
+{
+	const char *image = options->values[OPTION_IMAGE];
+	const struct vmt_pod_patch patch = {.container = options->values[OPTION_CONTAINER],
+					    .image = image ? image : DEFAULT_IMAGE,
+					    .is_musl = options->values[OPTION_MUSL] != NULL};
+	const char *path = options->values[OPTION_PATCH];
+	bool is_stdin = strcmp(path, "-") == 0;
+	FILE *in = is_stdin ? stdin : fopen(path, "re");
+	int result;
+
+	if (!in)
+		return vmt_err_set(err, errno, "%s: %s", path, strerror(errno));
+	result = vmt_pod_patch_write(&patch, in, stdout, err);
+	if (!is_stdin)
+		fclose(in);
+	return result;
+}
+
+/* What belongs to --patch alone. */
+static int
+check_options(const struct vmt_options *options, struct vmt_err *err)
+{
+	if (options->operand_count)
+		return vmt_err_set(err, EINVAL, "env takes no operands");
+	for (int i = OPTION_CONTAINER; i <= OPTION_MUSL; i++)
+		if (options->values[i] && !options->values[OPTION_PATCH])
+			return vmt_err_set(err, EINVAL, "--%s goes with --patch",
+					   vmt_cmd_env_options[i].name);
+	return 0;
+}
+
 int
 vmt_cmd_env_main(int argc, char **argv, struct vmt_err *err)
 {
@@ -61,10 +107,12 @@ vmt_cmd_env_main(int argc, char **argv, struct vmt_err *err)
 	int result;
 
 	result = vmt_options_parse(&options, vmt_cmd_env_options, argc, argv, false, err);
+	if (result == 0)
+		result = check_options(&options, err);
 	if (result < 0)
 		return result;
-	if (options.operand_count)
-		return vmt_err_set(err, EINVAL, "env takes no operands");
+	if (options.values[OPTION_PATCH])
+		return print_patch(&options, err);
 	result = vmt_library_find(library, err);
 	if (result < 0)
 		return result;

@@ -72,6 +72,8 @@ static const struct example doctor_examples[] = {
 };
 static const struct example env_examples[] = {
     {"vmtrace env >> Dockerfile", "then remove what is for the other"},
+    {"kubectl get deployment shop -o json | vmtrace env --patch - >patch.yaml", "for a cluster"},
+    {"kubectl patch deployment shop --patch-file patch.yaml", "the pods start anew, recorded"},
     {NULL, NULL},
 };
 static const struct example help_examples[] = {
