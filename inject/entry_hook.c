@@ -222,22 +222,37 @@ put_function(struct writer *writer, const struct vmt_entry_site *site, struct vm
 		put_jump(writer, site->address + site->cut_bytes);
 }
 
-/* lea function(%rip),%rcx; jmp *handler(%rip), with its address behind it. */
 static void
-put_way_to_handler(struct writer *writer, uint64_t function, uint64_t handler)
+put_load(struct writer *writer, const uint8_t load[3], uint64_t address)
 {
-	static const uint8_t load[] = {0x48, 0x8d, 0x0d};
-	static const uint8_t jump[] = {0xff, 0x25, 0x03, 0, 0, 0, 0xcc, 0xcc, 0xcc};
+	put(writer, load, 3);
+	put_distance(writer, address);
+}
 
-	put(writer, load, sizeof(load));
-	put_distance(writer, function);
-	put(writer, jump, sizeof(jump));
+/* lea other(%rip),%r8; lea function(%rip),%rcx; jmp *handler(%rip), with its address behind it, at
+ * a multiple of its size. */
+static void
+put_way_to_handler(struct writer *writer, uint64_t function, uint64_t other, uint64_t handler)
+{
+	uint32_t distance;
+	size_t jump;
+
+	if (other != 0)
+		put_load(writer, (const uint8_t[]){0x4c, 0x8d, 0x05}, other);
+	put_load(writer, (const uint8_t[]){0x48, 0x8d, 0x0d}, function);
+	put(writer, (const uint8_t[]){0xff, 0x25}, 2);
+	jump = writer->at;
+	put(writer, &(uint32_t){0}, sizeof(distance));
+	while (writer->at % sizeof(handler) != 0)
+		put(writer, (const uint8_t[]){0xcc}, 1);
+	distance = (uint32_t)(writer->at - jump - sizeof(distance));
+	memcpy(writer->bytes + jump, &distance, sizeof(distance));
 	put(writer, &handler, sizeof(handler));
 }
 
 long
 vmt_entry_hook_make(const struct vmt_entry_site *site, uint64_t stub_address, uint64_t handler,
-		    uint8_t *stub, struct vmt_entry_hook *hook)
+		    uint64_t other, uint8_t *stub, struct vmt_entry_hook *hook)
 {
 	struct writer writer = {.bytes = stub, .address = stub_address};
 	struct writer cut = {.bytes = hook->new_bytes, .address = site->address};
@@ -249,7 +264,7 @@ vmt_entry_hook_make(const struct vmt_entry_site *site, uint64_t stub_address, ui
 	while (writer.at % sizeof(handler) != 0)
 		put(&writer, (const uint8_t[]){0xcc}, 1);
 	hook->stub = stub_address + writer.at;
-	put_way_to_handler(&writer, hook->function, handler);
+	put_way_to_handler(&writer, hook->function, other, handler);
 	memcpy(hook->old_bytes, site->original, site->cut_bytes);
 	memcpy(hook->new_bytes, site->original, site->cut_bytes);
 	put_jump(&cut, hook->stub);

@@ -7,7 +7,8 @@
  * to the function as it was: those instructions, at another place, and a jump to what is behind
  * them. The handler is called as the function would be, with the stack and all registers as its
  * caller left them but for rcx, which has that way's address: of a function of at most three
- * arguments it is the handler's fourth. The handler may change what any function may.
+ * arguments it is the handler's fourth. The same holds for r8, the fifth, which may have the way to
+ * another function. The handler may change what any function may.
  *
  * An endbr64 at the beginning stays. Nothing may lead into the bytes that are replaced but to the
  * first of them. Pure: makes bytes, and writes none of them anywhere.
@@ -51,9 +52,10 @@ int vmt_entry_hook_find(const struct vmt_code_map *map, const uint64_t *function
 			struct vmt_entry_site *sites);
 
 /* A stub, for an address within 2 GiB of the function, and the change of the text. handler:
- * anywhere. Returns the stub's bytes; -ERANGE: too far. */
+ * anywhere. other: what r8 has, within 2 GiB; 0: r8 is left as it is. Returns the stub's bytes;
+ * -ERANGE: too far. */
 long vmt_entry_hook_make(const struct vmt_entry_site *site, uint64_t stub_address, uint64_t handler,
-			 uint8_t *stub, struct vmt_entry_hook *hook);
+			 uint64_t other, uint8_t *stub, struct vmt_entry_hook *hook);
 
 /* Where a thread that stands in the middle of the cut goes on while the hook is in the text. The
  * address itself, if it does not stand there. */

@@ -78,7 +78,7 @@ know_operator(const char *name)
 	if (strlen(name) < 5)
 		return -1;
 	if (is_operator(name, "_Znw", "_Zna") && name[4] == 'm')
-		return VMT_HEAP_ENTRY_NEW;
+		return strstr(name, "nothrow") ? VMT_HEAP_ENTRY_NEW_NOTHROW : VMT_HEAP_ENTRY_NEW;
 	if (is_operator(name, "_Zdl", "_Zda") && name[4] == 'P' && name[5] == 'v')
 		return VMT_HEAP_ENTRY_DELETE;
 	return -1;
@@ -132,6 +132,7 @@ enum form {
 	ACQUIRE_AT,
 	INSIDE,
 	NEW,
+	OR_ELSE,
 };
 
 #define FORM(entry, event, form) [VMT_HEAP_ENTRY_##entry] = form,
@@ -145,7 +146,7 @@ struct collector {
 
 /* In the order of their addresses. One address may have several names. */
 static void
-add(struct vmt_heap_hooks *hooks, uint64_t address, uint8_t entry, uint32_t family)
+add(struct vmt_heap_hooks *hooks, uint64_t address, uint8_t entry, uint32_t family, bool is_malloc)
 {
 	struct vmt_heap_function *functions = hooks->functions;
 	uint32_t at = 0;
@@ -155,6 +156,7 @@ add(struct vmt_heap_hooks *hooks, uint64_t address, uint8_t entry, uint32_t fami
 	if (at < hooks->count && functions[at].address == address) {
 		functions[at].families |= family;
 		functions[at].is_mixed |= forms[functions[at].entry] != forms[entry];
+		functions[at].is_malloc |= is_malloc;
 		return;
 	}
 	hooks->is_glibc |= entry == VMT_HEAP_ENTRY_CLEANUP;
@@ -162,28 +164,66 @@ add(struct vmt_heap_hooks *hooks, uint64_t address, uint8_t entry, uint32_t fami
 	if (hooks->is_crowded)
 		return;
 	memmove(&functions[at + 1], &functions[at], (hooks->count - at) * sizeof(*functions));
-	functions[at] =
-	    (struct vmt_heap_function){.address = address, .families = family, .entry = entry};
+	functions[at] = (struct vmt_heap_function){
+	    .address = address, .families = family, .entry = entry, .is_malloc = is_malloc};
 	hooks->count++;
+}
+
+/* How an operator new is led; negative: it is not, but counted. */
+static int
+lead_new(struct vmt_heap_hooks *hooks, const char *name, int entry, uint64_t address)
+{
+	if (hooks->may_throw)
+		return VMT_HEAP_ENTRY_NEW;
+	if (entry == VMT_HEAP_ENTRY_NEW_NOTHROW)
+		return entry;
+	if (strlen(name) == 5) /* its only argument is the size */
+		return VMT_HEAP_ENTRY_NEW_OR_ELSE;
+	hooks->left++;
+	if (hooks->left_at == 0 || address < hooks->left_at)
+		hooks->left_at = address;
+	return -1;
+}
+
+static bool
+is_new(int entry)
+{
+	return entry == VMT_HEAP_ENTRY_NEW || entry == VMT_HEAP_ENTRY_NEW_NOTHROW ||
+	       entry == VMT_HEAP_ENTRY_NEW_OR_ELSE;
+}
+
+static bool
+ends_in_malloc(const char *name)
+{
+	static const char malloc_name[] = "malloc";
+	size_t length = strlen(name);
+
+	return length >= sizeof(malloc_name) - 1 &&
+	       strcmp(name + length - (sizeof(malloc_name) - 1), malloc_name) == 0;
 }
 
 /* A name without a prefix that no other file could call is a helper of one source file's. */
 static void
 take(void *context, const struct vmt_file_function *function)
 {
-	struct collector *collector = context;
+	const struct collector *collector = context;
+	struct vmt_heap_hooks *hooks = collector->hooks;
+	uint64_t address = function->address + collector->bias;
 	uint32_t family = 0;
 	int entry = know(function->name, &family);
 
 	if (entry < 0 || function->is_indirect ||
 	    (family == FAMILY_OF_NONE && function->is_local && entry != VMT_HEAP_ENTRY_CLEANUP))
 		return;
-	collector->hooks->has_new |= entry == VMT_HEAP_ENTRY_NEW;
-	if (family == FAMILY_OF_NEW && !collector->hooks->may_throw)
+	hooks->has_new |= is_new(entry);
+	if (family == FAMILY_OF_NEW && !hooks->may_throw && !hooks->owns_operators)
 		return;
-	collector->hooks->is_other |= (family & ~(FAMILY_OF_NONE | FAMILY_OF_NEW)) != 0 ||
-				      strcmp(function->name, "mallocx") == 0;
-	add(collector->hooks, function->address + collector->bias, (uint8_t)entry, family);
+	hooks->is_other |= (family & ~(FAMILY_OF_NONE | FAMILY_OF_NEW)) != 0 ||
+			   strcmp(function->name, "mallocx") == 0;
+	if (is_new(entry))
+		entry = lead_new(hooks, function->name, entry, address);
+	if (entry >= 0)
+		add(hooks, address, (uint8_t)entry, family, ends_in_malloc(function->name));
 }
 
 void
@@ -204,8 +244,7 @@ whole_families(const struct vmt_heap_hooks *hooks)
 	for (uint32_t i = 0; i < hooks->count; i++) {
 		const struct vmt_heap_function *function = &hooks->functions[i];
 
-		if (function->entry == VMT_HEAP_ENTRY_MALLOC ||
-		    function->entry == VMT_HEAP_ENTRY_NEW)
+		if (function->entry == VMT_HEAP_ENTRY_MALLOC || is_new(function->entry))
 			made |= function->families;
 		else if (function->entry == VMT_HEAP_ENTRY_FREE ||
 			 function->entry == VMT_HEAP_ENTRY_DELETE)
@@ -229,11 +268,14 @@ leave_out_operators(struct vmt_heap_hooks *hooks)
 	hooks->count = kept;
 }
 
-/* A function that two families share joins them. */
+/* A function that two families share joins them; and so do operators that are the malloc's. */
 static uint32_t
 spread(const struct vmt_heap_hooks *hooks, uint32_t refused)
 {
 	uint32_t before;
+
+	if (hooks->owns_operators && hooks->has_new && refused & (FAMILY_OF_NEW | FAMILY_OF_NONE))
+		return ALL;
 
 	do {
 		before = refused;
@@ -295,6 +337,40 @@ note_unled(struct vmt_heap_hooks *hooks, const struct vmt_heap_function *functio
 	hooks->unled_why = why;
 }
 
+/* The only malloc that is led; NULL: there is none, or several. */
+static const struct vmt_heap_function *
+only_malloc(const struct vmt_heap_hooks *hooks)
+{
+	const struct vmt_heap_function *found = NULL;
+
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		if (!hooks->functions[i].is_led || !hooks->functions[i].is_malloc)
+			continue;
+		if (found)
+			return NULL;
+		found = &hooks->functions[i];
+	}
+	return found;
+}
+
+/* Without a malloc that does what they do. What they make is not seen then, and nor is its release:
+ * that of a block that is not known. */
+static void
+leave_new_alone(struct vmt_heap_hooks *hooks)
+{
+	if (only_malloc(hooks))
+		return;
+	for (uint32_t i = 0; i < hooks->count; i++) {
+		struct vmt_heap_function *function = &hooks->functions[i];
+
+		if (function->entry != VMT_HEAP_ENTRY_NEW_OR_ELSE || !function->is_led)
+			continue;
+		function->is_led = false;
+		hooks->led--;
+		note_unled(hooks, function, "may throw");
+	}
+}
+
 int
 vmt_heap_hooks_judge(struct vmt_heap_hooks *hooks, const struct vmt_code_map *map)
 {
@@ -303,7 +379,7 @@ vmt_heap_hooks_judge(struct vmt_heap_hooks *hooks, const struct vmt_code_map *ma
 
 	leave_out_operators(hooks);
 	/* Its operator new need not call malloc, nor its delete free. */
-	if (!hooks->may_throw && hooks->has_new && hooks->is_other) {
+	if (!hooks->may_throw && !hooks->owns_operators && hooks->has_new && hooks->is_other) {
 		vmt_heap_hooks_give_up(hooks, "is of an allocator whose operator new may throw");
 		return 0;
 	}
@@ -326,6 +402,11 @@ vmt_heap_hooks_judge(struct vmt_heap_hooks *hooks, const struct vmt_code_map *ma
 	for (uint32_t i = 0; i < hooks->count; i++)
 		if (!hooks->functions[i].is_led)
 			note_unled(hooks, &hooks->functions[i], "is not the whole of an allocator");
+	leave_new_alone(hooks);
+	if (hooks->left != 0 && hooks->unled_at == 0) {
+		hooks->unled_at = hooks->left_at;
+		hooks->unled_why = "may throw";
+	}
 	return 0;
 }
 
@@ -345,6 +426,14 @@ vmt_heap_hooks_refuse_overlap(struct vmt_heap_hooks *hooks, uint64_t low, uint64
 }
 
 void
+vmt_heap_hooks_refuse(struct vmt_heap_hooks *hooks, uint32_t number, const char *reason)
+{
+	note_unled(hooks, &hooks->functions[number], reason);
+	refuse(hooks, hooks->functions[number].families);
+	leave_new_alone(hooks);
+}
+
+void
 vmt_heap_hooks_give_up(struct vmt_heap_hooks *hooks, const char *reason)
 {
 	if (hooks->count != 0)
@@ -361,6 +450,22 @@ vmt_heap_hooks_move(struct vmt_heap_hooks *hooks, uint64_t up)
 		hooks->functions[i].site.address += up;
 	}
 	hooks->unled_at += hooks->unled_at != 0 ? up : 0;
+	hooks->left_at += hooks->left_at != 0 ? up : 0;
+}
+
+bool
+vmt_heap_hooks_is_allocator(const struct vmt_file *file)
+{
+	struct vmt_heap_hooks hooks = {.count = 0};
+
+	vmt_heap_hooks_collect(&hooks, file, 0);
+	return whole_families(&hooks) != 0;
+}
+
+uint32_t
+vmt_heap_hooks_unled(const struct vmt_heap_hooks *hooks)
+{
+	return hooks->count - hooks->led + hooks->left;
 }
 
 /* -- making ------------------------------------------------------------------------------------ */
@@ -373,10 +478,26 @@ vmt_heap_hooks_stub_bytes(const struct vmt_heap_hooks *hooks)
 
 _Static_assert(VMT_ENTRY_HOOK_STUB_BYTES % STUB_ALIGNMENT == 0, "each stub is aligned");
 
+/* Where the malloc as it was will be called, by the place of its stub among all; 0: none. */
+static uint64_t
+way_to_malloc(const struct vmt_heap_hooks *hooks, uint64_t address)
+{
+	const struct vmt_heap_function *malloc_function = only_malloc(hooks);
+
+	for (uint32_t i = 0; malloc_function && i < hooks->count; i++) {
+		if (&hooks->functions[i] == malloc_function)
+			return address;
+		if (hooks->functions[i].is_led)
+			address += VMT_ENTRY_HOOK_STUB_BYTES;
+	}
+	return 0;
+}
+
 int
 vmt_heap_hooks_write_stubs(struct vmt_heap_hooks *hooks, uint64_t address,
 			   const uint64_t handlers[VMT_HEAP_ENTRIES_COUNT], uint8_t *stubs)
 {
+	uint64_t acquire = way_to_malloc(hooks, address);
 	uint64_t at = 0;
 
 	vmt_assert(address % STUB_ALIGNMENT == 0);
@@ -386,8 +507,9 @@ vmt_heap_hooks_write_stubs(struct vmt_heap_hooks *hooks, uint64_t address,
 
 		if (!function->is_led)
 			continue;
-		bytes = vmt_entry_hook_make(&function->site, address + at,
-					    handlers[function->entry], stubs + at, &function->hook);
+		bytes = vmt_entry_hook_make(
+		    &function->site, address + at, handlers[function->entry],
+		    forms[function->entry] == OR_ELSE ? acquire : 0, stubs + at, &function->hook);
 		if (bytes < 0)
 			return (int)bytes;
 		at += VMT_ENTRY_HOOK_STUB_BYTES;

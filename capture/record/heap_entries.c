@@ -47,14 +47,31 @@ is_watched(const struct vmt_thread *thread)
 #define MAKE_ACQUIRE_PRODUCT(event) return ACQUIRE(event, product(first, second));
 #define MAKE_CHANGE_2(event) return CHANGE(event, second);
 #define MAKE_CHANGE_PRODUCT(event) return CHANGE(event, product(second, third));
+/* Where nothing is written, no frame of ours stays on the stack. */
 #define MAKE_RELEASE(event)                                                                        \
-	if (first != 0)                                                                            \
-		VMT_HEAP_CALLS_RELEASE(thread, frame, VMT_EVENT_##event, block_of(first),          \
-				       (void)NEXT);                                                \
-	return 0;
+	{                                                                                          \
+		uint32_t outer;                                                                    \
+                                                                                                   \
+		if (first == 0 || !vmt_heap_may_release(thread, block_of(first), frame))           \
+			return NEXT;                                                               \
+		outer = vmt_heap_calls_begin_release(thread, VMT_EVENT_##event, block_of(first),   \
+						     frame);                                       \
+		(void)NEXT;                                                                        \
+		thread->heap_depth = outer;                                                        \
+		return 0;                                                                          \
+	}
 #define MAKE_ACQUIRE_AT(event)                                                                     \
 	return (uint64_t)VMT_HEAP_CALLS_ACQUIRE_AT(thread, frame, VMT_EVENT_##event,               \
 						   (void **)block_of(first), third, (int)NEXT);
+
+/* What may throw is called last, with no frame of ours below it. */
+#define MAKE_OR_ELSE(event)                                                                        \
+	{                                                                                          \
+		uint64_t block = (uint64_t)VMT_HEAP_CALLS_ACQUIRE(                                 \
+		    thread, frame, VMT_EVENT_##event, first, block_of(acquire(first, 0, 0)));      \
+                                                                                                   \
+		return block != 0 ? block : NEXT;                                                  \
+	}
 
 /* Nothing is held across the call. */
 #define MAKE_NEW(event)                                                                            \
@@ -91,16 +108,18 @@ is_watched(const struct vmt_thread *thread)
 #define QUICK_CHANGE_2
 #define QUICK_INSIDE
 #define QUICK_NEW
+#define QUICK_OR_ELSE
 #define QUICK_CHANGE_PRODUCT
 
 /* The report knows them by the beginning of their names. */
 #define HANDLER(entry, event, form)                                                                \
 	static uint64_t heap_entry_##entry(uint64_t first, uint64_t second, uint64_t third,        \
-					   next_call *next)                                        \
+					   next_call *next, next_call *acquire)                    \
 	{                                                                                          \
 		const void *frame = __builtin_frame_address(0);                                    \
 		struct vmt_thread *thread;                                                         \
                                                                                                    \
+		(void)acquire;                                                                     \
 		QUICK_##form thread = vmt_thread_find();                                           \
 		if (__builtin_expect(thread == NULL, 0))                                           \
 			return pass(first, second, third, next);                                   \

@@ -2,12 +2,13 @@
  * heap_entries.h: handlers of an allocator's functions that were changed at their entry
  *
  * A function of the program (inject/entry_hook.h) comes to its handler with its own arguments in
- * their registers and a way to itself, as it was, in the fourth. The handler makes the call by that
- * way, and writes it down as the hooks of the library do. They run on the caller's stack.
+ * their registers and a way to itself, as it was, in the fourth; and for the form OR_ELSE a way to
+ * the allocator's malloc in the fifth. The handler makes the call by that way, and writes it down
+ * as the hooks of the library do. They run on the caller's stack.
  *
  * A thread without a state is not recorded, and counted (vmt_heap_missed). An exception passes
- * through the handler of operator new alone, and only in the library: nobody knows the way through
- * code that was put into a process from outside, which leads none of these to it.
+ * through the handler of NEW alone, and only in the library: nobody knows the way through code that
+ * was put into a process from outside, which leads an operator new that may throw to NEW_OR_ELSE.
  */
 #ifndef VMT_HEAP_ENTRIES_H
 #define VMT_HEAP_ENTRIES_H

@@ -69,7 +69,7 @@ static void
 install(struct near_pages *pages, const struct vmt_entry_site *site, struct vmt_entry_hook *hook)
 {
 	long bytes = vmt_entry_hook_make(site, (uint64_t)pages->stubs, (uint64_t)test_hook_handler,
-					 pages->stubs, hook);
+					 0, pages->stubs, hook);
 
 	assert_true(bytes > 0 && bytes <= VMT_ENTRY_HOOK_STUB_BYTES);
 	assert_int_equal(hook->length, site->cut_bytes);
@@ -260,7 +260,7 @@ a_thread_in_the_cut_can_be_moved(void **state)
 	assert_int_equal(vmt_entry_hook_into_stub(&hook, at + 3), hook.function + 3);
 	assert_int_equal(*(const uint8_t *)(hook.function + 3), 0x0f); /* je */
 	assert_int_equal(vmt_entry_hook_into_stub(&hook, at + 5), at + 5);
-	assert_int_equal(vmt_entry_hook_make(&site, UINT64_C(0x10000), 1, pages.stubs, &hook),
+	assert_int_equal(vmt_entry_hook_make(&site, UINT64_C(0x10000), 1, 0, pages.stubs, &hook),
 			 -ERANGE);
 	near_pages_unmap(&pages);
 }

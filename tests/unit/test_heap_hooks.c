@@ -84,20 +84,25 @@ file_of(struct program *program)
 }
 
 static void
-judge_as(struct program *program, struct vmt_heap_hooks *hooks, bool may_throw)
+judge_with(struct program *program, struct vmt_heap_hooks *hooks, struct vmt_heap_hooks begun)
 {
 	struct vmt_file file = file_of(program);
 	struct vmt_code_segment segment = {BIAS + CODE, sizeof(program->code), program->code, true};
 	struct vmt_code_map map = {.bias = BIAS};
 
-	memset(hooks, 0, sizeof(*hooks));
-	hooks->may_throw = may_throw;
+	*hooks = begun;
 	assert_int_equal(vmt_code_map_add_segment(&map, &segment), 0);
 	assert_int_equal(vmt_file_functions_add(&file, &map), 0);
 	vmt_code_map_settle(&map);
 	vmt_heap_hooks_collect(hooks, &file, BIAS);
 	assert_int_equal(vmt_heap_hooks_judge(hooks, &map), 0);
 	vmt_code_map_close(&map);
+}
+
+static void
+judge_as(struct program *program, struct vmt_heap_hooks *hooks, bool may_throw)
+{
+	judge_with(program, hooks, (struct vmt_heap_hooks){.may_throw = may_throw});
 }
 
 static void
@@ -279,6 +284,117 @@ operators_go_with_a_malloc_of_their_own(void **state)
 	assert_int_equal(hooks.led, 4);
 }
 
+/* An operator new that may throw goes by malloc; what malloc can't do for it is left alone. */
+static void
+operators_of_an_allocator_go_by_its_malloc(void **state)
+{
+	const struct vmt_heap_hooks begun = {.owns_operators = true};
+	static const uint8_t load[] = {0x4c, 0x8d, 0x05};
+	uint8_t stubs[8 * VMT_ENTRY_HOOK_STUB_BYTES];
+	const uint64_t handlers[VMT_HEAP_ENTRIES_COUNT] = {0};
+	struct program *program = *state;
+	const struct vmt_entry_hook *hook;
+	struct vmt_heap_hooks hooks;
+	const uint8_t *stub;
+	int32_t distance;
+
+	begin(program);
+	name(program, "_Znwm", 0, STB_GLOBAL);
+	name(program, "_ZnwmSt11align_val_t", 1, STB_GLOBAL);
+	name(program, "_ZnwmRKSt9nothrow_t", 2, STB_GLOBAL);
+	name(program, "_ZdlPv", 3, STB_GLOBAL);
+	name(program, "malloc", 4, STB_GLOBAL);
+	name(program, "free", 5, STB_GLOBAL);
+	name(program, "mallocx", 6, STB_GLOBAL);
+	judge_with(program, &hooks, begun);
+	assert_int_equal(hooks.led, 6);
+	assert_int_equal(vmt_heap_hooks_unled(&hooks), 1);
+	assert_int_equal(hooks.unled_at, BIAS + CODE + FUNCTION_BYTES);
+	assert_string_equal(hooks.unled_why, "may throw");
+	assert_int_equal(at(&hooks, 0)->entry, VMT_HEAP_ENTRY_NEW_OR_ELSE);
+	assert_int_equal(at(&hooks, 2)->entry, VMT_HEAP_ENTRY_NEW_NOTHROW);
+	assert_int_equal(at(&hooks, 3)->entry, VMT_HEAP_ENTRY_DELETE);
+	assert_int_equal(vmt_heap_hooks_write_stubs(&hooks, BIAS + 0x100000, handlers, stubs), 0);
+	hook = &at(&hooks, 0)->hook;
+	stub = stubs + (hook->stub - (BIAS + 0x100000));
+	assert_memory_equal(stub, load, sizeof(load));
+	memcpy(&distance, stub + sizeof(load), sizeof(distance));
+	assert_int_equal(hook->stub + 7 + (uint64_t)(int64_t)distance,
+			 at(&hooks, 4)->hook.function);
+	hook = &at(&hooks, 4)->hook;
+	assert_memory_not_equal(stubs + (hook->stub - (BIAS + 0x100000)), load, sizeof(load));
+}
+
+/* Which of two does it belong to? And without a delete, nothing says that it does. */
+static void
+operators_beside_two_mallocs_are_left_alone(void **state)
+{
+	const struct vmt_heap_hooks begun = {.owns_operators = true};
+	struct program *program = *state;
+	struct vmt_heap_hooks hooks;
+
+	begin(program);
+	name(program, "_Znwm", 0, STB_GLOBAL);
+	name(program, "_ZdlPv", 1, STB_GLOBAL);
+	name(program, "malloc", 2, STB_GLOBAL);
+	name(program, "free", 3, STB_GLOBAL);
+	name(program, "je_malloc", 4, STB_GLOBAL);
+	name(program, "je_free", 5, STB_GLOBAL);
+	judge_with(program, &hooks, begun);
+	assert_int_equal(hooks.led, 5);
+	assert_false(at(&hooks, 0)->is_led);
+	assert_true(at(&hooks, 1)->is_led);
+	assert_string_equal(hooks.unled_why, "may throw");
+	begin(program);
+	name(program, "_Znwm", 0, STB_GLOBAL);
+	name(program, "malloc", 2, STB_GLOBAL);
+	name(program, "free", 3, STB_GLOBAL);
+	judge_with(program, &hooks, begun);
+	assert_int_equal(hooks.led, 0);
+}
+
+/* One more that can't be led takes its operators with it, and they take it. */
+static void
+one_function_in_use_leaves_the_family_out(void **state)
+{
+	const struct vmt_heap_hooks begun = {.owns_operators = true};
+	struct program *program = *state;
+	struct vmt_heap_hooks hooks;
+
+	begin(program);
+	name(program, "_Znwm", 0, STB_GLOBAL);
+	name(program, "_ZdlPv", 1, STB_GLOBAL);
+	name(program, "malloc", 2, STB_GLOBAL);
+	name(program, "free", 3, STB_GLOBAL);
+	judge_with(program, &hooks, begun);
+	assert_int_equal(hooks.led, 4);
+	vmt_heap_hooks_refuse(&hooks, 1, "is run");
+	assert_int_equal(hooks.led, 0);
+	assert_int_equal(vmt_heap_hooks_unled(&hooks), 4);
+	assert_int_equal(hooks.unled_at, BIAS + CODE + FUNCTION_BYTES);
+	assert_string_equal(hooks.unled_why, "is run");
+}
+
+static void
+a_file_with_a_malloc_is_an_allocator(void **state)
+{
+	struct program *program = *state;
+	struct vmt_file file;
+
+	begin(program);
+	name(program, "malloc", 0, STB_GLOBAL);
+	file = file_of(program);
+	assert_false(vmt_heap_hooks_is_allocator(&file));
+	name(program, "free", 1, STB_GLOBAL);
+	file = file_of(program);
+	assert_true(vmt_heap_hooks_is_allocator(&file));
+	begin(program);
+	name(program, "_Znwm", 0, STB_GLOBAL);
+	name(program, "_ZdlPv", 1, STB_GLOBAL);
+	file = file_of(program);
+	assert_false(vmt_heap_hooks_is_allocator(&file));
+}
+
 static void
 too_many_are_left_alone(void **state)
 {
@@ -367,6 +483,10 @@ main(void)
 	    cmocka_unit_test(what_only_releases_is_no_allocator),
 	    cmocka_unit_test(names_that_disagree_lead_nowhere),
 	    cmocka_unit_test(operators_go_with_a_malloc_of_their_own),
+	    cmocka_unit_test(operators_of_an_allocator_go_by_its_malloc),
+	    cmocka_unit_test(operators_beside_two_mallocs_are_left_alone),
+	    cmocka_unit_test(one_function_in_use_leaves_the_family_out),
+	    cmocka_unit_test(a_file_with_a_malloc_is_an_allocator),
 	    cmocka_unit_test(too_many_are_left_alone),
 	    cmocka_unit_test(a_cut_in_a_function_leaves_its_family_out),
 	    cmocka_unit_test(stubs_lead_to_the_handlers),
