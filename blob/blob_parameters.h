@@ -21,7 +21,7 @@ enum vmt_blob_state {
 	VMT_BLOB_ENDED
 };
 
-#define VMT_BLOB_STUBS 4u
+#define VMT_BLOB_STUBS 6u
 #define VMT_BLOB_GO_PLACES 16u
 #define VMT_BLOB_OWN 32u
 

@@ -261,12 +261,16 @@ __attribute__((used)) static void
 end(void)
 {
 	struct vmt_blob_parameters *parameters = &vmt_blob_parameters;
-	bool leaves = parameters->is_quiet && vmt_call_stacks_are_free();
+	bool has_state = vmt_thread_stacks.bytes == 0 || vmt_thread_find() != NULL;
+	bool leaves = parameters->is_quiet && vmt_call_stacks_are_free() &&
+		      !vmt_thread_is_any_inside() && has_state;
 
-	vmt_thread_mine()->depth = 1;
 	vmt_guard_go_inert(NULL);
-	if (vmt_recording.head)
-		vmt_retreat_say(VMT_STOP_DETACHED);
+	if (has_state) {
+		vmt_thread_mine()->depth = 1;
+		if (vmt_recording.head)
+			vmt_retreat_say(VMT_STOP_DETACHED);
+	}
 	if (leaves)
 		vmt_retreat_unmap();
 	tell_own_memory();

@@ -65,6 +65,7 @@ find_calls(struct job *job)
 		return explain(job, error);
 	if (!read_auxv(job))
 		return false;
+	attach->images.wants_heap = attach->wants_heap;
 	error = vmt_attach_images_find(&attach->images, &job->target,
 				       attach->parameters.program_headers);
 	if (error < 0)
@@ -109,6 +110,8 @@ put_blob(struct job *job)
 	struct vmt_blob_parameters *parameters = &attach->parameters;
 	int error = vmt_blob_placement_map(&attach->placement, &job->remote);
 
+	vmt_attach_images_set_handlers(&attach->images, attach->placement.address,
+				       attach->placement.image.handlers);
 	if (error == 0)
 		error = vmt_attach_images_map(&attach->images, &job->remote,
 					      attach->placement.address +

@@ -33,15 +33,22 @@ begins_with(struct vmt_text name, const char *start)
 	return vmt_text_length(&name) >= bytes && memcmp(name.at, start, bytes) == 0;
 }
 
-/* By the last part of the path. */
-static bool
-is_library_of_c(const struct vmt_mapping *mapping)
+static struct vmt_text
+last_part(const struct vmt_mapping *mapping)
 {
 	struct vmt_text name = vmt_text_of(mapping->path, mapping->path_bytes);
 
 	for (const char *at = name.at; at < name.end; at++)
 		if (*at == '/')
 			name.at = at + 1;
+	return name;
+}
+
+static bool
+is_library_of_c(const struct vmt_mapping *mapping)
+{
+	struct vmt_text name = last_part(mapping);
+
 	return begins_with(name, "libc.so") || begins_with(name, "libc-") ||
 	       begins_with(name, "libc.musl-") || begins_with(name, "ld-linux-") ||
 	       begins_with(name, "ld-musl-") || begins_with(name, "ld-2.");
@@ -59,6 +66,38 @@ open_below(const struct search *search, const char *name, const struct vmt_mappi
 	if (mapping)
 		vmt_text_put_bytes(&out, mapping->path, mapping->path_bytes);
 	return out.overflow ? -ENAMETOOLONG : vmt_sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+}
+
+/* Of glibc its malloc is not in use once the C library is there. */
+static bool
+is_loader_of_glibc(const struct vmt_mapping *mapping)
+{
+	struct vmt_text name = last_part(mapping);
+
+	return begins_with(name, "ld-linux-") || begins_with(name, "ld-2.");
+}
+
+/* Whose operator new makes what their malloc makes. Not debugging ones: these tell them apart. */
+static bool
+has_operators_of_its_malloc(const struct vmt_mapping *mapping)
+{
+	struct vmt_text name = last_part(mapping);
+
+	return begins_with(name, "libjemalloc.so") || begins_with(name, "libtcmalloc.so") ||
+	       begins_with(name, "libtcmalloc_minimal.so") ||
+	       begins_with(name, "libtcmalloc_and_profiler.so") ||
+	       begins_with(name, "libmimalloc.so");
+}
+
+/* They walk the stack of who calls their malloc, and print it. */
+static bool
+is_of_sanitizer(const struct vmt_mapping *mapping)
+{
+	struct vmt_text name = last_part(mapping);
+
+	return begins_with(name, "libasan.") || begins_with(name, "libtsan.") ||
+	       begins_with(name, "liblsan.") || begins_with(name, "libhwasan.") ||
+	       begins_with(name, "libclang_rt.");
 }
 
 /* The file that is mapped, as the process sees it; -1: another has its name by now. */
@@ -80,36 +119,93 @@ open_mapped(const struct search *search, const struct vmt_mapping *mapping)
 	return -1;
 }
 
+/* As the symbols of its file say. */
+static bool
+is_allocator(int fd)
+{
+	struct stat status;
+	struct vmt_file file;
+	bool is_one;
+	void *bytes;
+
+	if (fd < 0 || vmt_sys_call2(SYS_fstat, fd, &status) < 0 || status.st_size <= 0)
+		return false;
+	bytes = vmt_sys_mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (vmt_sys_failed(bytes))
+		return false;
+	file = (struct vmt_file){bytes, (size_t)status.st_size};
+	is_one = vmt_heap_hooks_is_allocator(&file);
+	vmt_sys_munmap(bytes, (size_t)status.st_size);
+	return is_one;
+}
+
+/* -errno: nothing can be done with the program. 0: it is one more, or none. */
+static int
+take(struct search *search, const struct vmt_mapping *mapping, int file)
+{
+	struct vmt_attach_images *images = search->images;
+	struct vmt_program_cuts *cuts = &images->cuts[images->count];
+	struct vmt_cut_search how = {.target = search->target,
+				     .program_headers = mapping->start + sizeof(Elf64_Ehdr),
+				     .file = file,
+				     .owns_operators = has_operators_of_its_malloc(mapping)};
+	int result = vmt_cut_search_run(cuts, &how);
+
+	if (result == 0) {
+		if (!images->wants_heap || is_loader_of_glibc(mapping) || is_of_sanitizer(mapping))
+			cuts->heap = (struct vmt_heap_hooks){.count = 0};
+		images->inodes[images->count++] = mapping->inode;
+		return 0;
+	}
+	vmt_program_cuts_close(cuts);
+	/* A library that is built in a way of its own is left alone. */
+	return mapping->start == search->program ? result : 0;
+}
+
+/* What is mapped as data is no code. */
+static void
+note_code(struct vmt_attach_images *images, const struct vmt_mapping *mapping)
+{
+	if (images->count != 0 && images->inodes[images->count - 1] == mapping->inode &&
+	    (mapping->protection & PROT_EXEC))
+		images->has_code |= 1u << (images->count - 1);
+}
+
 static bool
 visit(void *context, const struct vmt_mapping *mapping)
 {
 	struct search *search = context;
 	struct vmt_attach_images *images = search->images;
-	uint64_t headers = mapping->start + sizeof(Elf64_Ehdr);
-	int result;
+	bool is_known = mapping->start == search->program || is_library_of_c(mapping);
 	int file;
 
-	if (mapping->file_offset != 0 || mapping->path_bytes == 0 || mapping->path[0] != '/' ||
-	    (mapping->start != search->program && !is_library_of_c(mapping)))
+	if (mapping->path_bytes == 0 || mapping->path[0] != '/')
 		return true;
-	if (images->count == VMT_ATTACH_IMAGES)
-		return false;
-	file = open_mapped(search, mapping);
-	result = vmt_cut_search_run(
-	    &images->cuts[images->count],
-	    &(struct vmt_cut_search){search->target, headers, file, .is_unrun = false});
-	if (file >= 0)
-		vmt_sys_close(file);
-	if (result == 0) {
-		/* Its handlers run on the program's stacks: when nobody is in them can't be seen.
-		 */
-		images->cuts[images->count++].heap = (struct vmt_heap_hooks){.count = 0};
-		return true;
+	if (mapping->file_offset == 0 && (is_known || images->wants_heap)) {
+		if (images->count == VMT_ATTACH_IMAGES)
+			return false;
+		file = open_mapped(search, mapping);
+		if (is_known || is_allocator(file))
+			search->result = take(search, mapping, file);
+		if (file >= 0)
+			vmt_sys_close(file);
 	}
-	vmt_program_cuts_close(&images->cuts[images->count]);
-	/* A library that is built in a way of its own is left alone. */
-	search->result = mapping->start == search->program ? result : 0;
+	note_code(images, mapping);
 	return search->result == 0;
+}
+
+static void
+drop_data(struct vmt_attach_images *images)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < images->count; i++) {
+		if (images->has_code >> i & 1)
+			images->cuts[kept++] = images->cuts[i];
+		else
+			vmt_program_cuts_close(&images->cuts[i]);
+	}
+	images->count = kept;
 }
 
 int
@@ -123,10 +219,12 @@ vmt_attach_images_find(struct vmt_attach_images *images, const struct vmt_target
 	int result = fd;
 
 	images->count = 0;
+	images->has_code = 0;
 	if (fd < 0)
 		return result;
 	result = vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit, &search);
 	vmt_sys_close(fd);
+	drop_data(images);
 	return search.result < 0 ? search.result : result;
 }
 
@@ -138,6 +236,44 @@ vmt_attach_images_possible(const struct vmt_attach_images *images)
 	for (uint32_t i = 0; i < images->count; i++)
 		possible += vmt_program_cuts_possible(&images->cuts[i]);
 	return possible;
+}
+
+uint32_t
+vmt_attach_images_led(const struct vmt_attach_images *images)
+{
+	uint32_t led = 0;
+
+	for (uint32_t i = 0; i < images->count; i++)
+		led += images->cuts[i].heap.led;
+	return led;
+}
+
+uint32_t
+vmt_attach_images_unled(const struct vmt_attach_images *images, uint64_t *first, const char **why)
+{
+	uint32_t unled = 0;
+
+	*first = 0;
+	*why = NULL;
+	for (uint32_t i = 0; i < images->count; i++) {
+		const struct vmt_heap_hooks *heap = &images->cuts[i].heap;
+
+		unled += vmt_heap_hooks_unled(heap);
+		if (*first == 0 && heap->unled_at != 0) {
+			*first = heap->unled_at;
+			*why = heap->unled_why;
+		}
+	}
+	return unled;
+}
+
+void
+vmt_attach_images_set_handlers(struct vmt_attach_images *images, uint64_t base,
+			       const uint64_t handlers[VMT_HEAP_ENTRIES_COUNT])
+{
+	for (uint32_t i = 0; i < images->count; i++)
+		for (uint32_t j = 0; j < VMT_HEAP_ENTRIES_COUNT; j++)
+			images->cuts[i].handlers[j] = base + handlers[j];
 }
 
 bool
@@ -204,25 +340,82 @@ leave_occupied(struct vmt_program_cuts *cuts, const struct vmt_standing_range *r
 	return fine;
 }
 
+/* A function's first bytes lie in one page, for the same reason as a cut's. */
+static void
+settle_heap(struct vmt_heap_hooks *heap, const struct vmt_target *target)
+{
+	uint8_t now[VMT_SITE_CUT_BYTES];
+
+	for (uint32_t i = 0; i < heap->count; i++) {
+		const struct vmt_entry_site *site = &heap->functions[i].site;
+		uint64_t last = site->address + site->cut_bytes - 1u;
+
+		if (!heap->functions[i].is_led)
+			continue;
+		if (vmt_target_read(target, site->address, now, site->cut_bytes) < 0 ||
+		    memcmp(now, site->original, site->cut_bytes) != 0)
+			vmt_heap_hooks_refuse(heap, i, "is not as in its file");
+		else if (vmt_pages_down(site->address, vmt_page_bytes) !=
+			 vmt_pages_down(last, vmt_page_bytes))
+			vmt_heap_hooks_refuse(heap, i, "begins at the end of a page");
+	}
+}
+
+/* Behind their first byte, as of sites. */
+static void
+put_heap_ranges(const struct vmt_heap_hooks *heap, struct vmt_standing_range *ranges)
+{
+	for (uint32_t i = 0; i < heap->count; i++) {
+		const struct vmt_entry_site *site = &heap->functions[i].site;
+
+		if (heap->functions[i].is_led)
+			ranges[i] = (struct vmt_standing_range){
+			    .low = site->address + 1, .high = site->address + site->cut_bytes};
+	}
+}
+
+static bool
+leave_occupied_heap(struct vmt_heap_hooks *heap, const struct vmt_standing_range *ranges,
+		    bool leave)
+{
+	bool fine = true;
+
+	for (uint32_t i = 0; i < heap->count; i++) {
+		if (!ranges[i].is_occupied)
+			continue;
+		fine &= leave;
+		if (leave)
+			vmt_heap_hooks_refuse(heap, i, "is run by a thread all the while");
+	}
+	return fine;
+}
+
 static int
 check_image(struct vmt_program_cuts *cuts, const struct vmt_target *target,
 	    const struct vmt_stopped_threads *threads, bool leave)
 {
+	size_t count = cuts->sites_count + cuts->heap.count;
 	struct vmt_buffer memory = {NULL, 0};
 	struct vmt_standing_range *ranges;
+	struct vmt_standing_range *heap_ranges;
 	int result = 0;
 
-	if (cuts->sites_count == 0)
+	if (count == 0)
 		return 0;
-	if (!vmt_buffer_reserve(&memory, cuts->sites_count * sizeof(*ranges)) || !memory.bytes)
+	if (!vmt_buffer_reserve(&memory, count * sizeof(*ranges)) || !memory.bytes)
 		return -ENOMEM;
 	ranges = (void *)memory.bytes;
+	heap_ranges = ranges + cuts->sites_count;
+	memset(ranges, 0, count * sizeof(*ranges));
 	for (size_t i = 0; i < cuts->sites_count; i++) {
 		settle(target, &sites_of(cuts)[i]);
 		ranges[i] = range_of(&sites_of(cuts)[i]);
 	}
-	result = vmt_standing_find(target, threads, ranges, cuts->sites_count);
-	if (result == 0 && !leave_occupied(cuts, ranges, leave))
+	settle_heap(&cuts->heap, target);
+	put_heap_ranges(&cuts->heap, heap_ranges);
+	result = vmt_standing_find(target, threads, ranges, count);
+	if (result == 0 && (!leave_occupied(cuts, ranges, leave) ||
+			    !leave_occupied_heap(&cuts->heap, heap_ranges, leave)))
 		result = -EBUSY;
 	vmt_buffer_free(&memory);
 	return result;
@@ -245,10 +438,16 @@ void
 vmt_attach_images_describe(const struct vmt_attach_images *images,
 			   struct vmt_blob_parameters *parameters)
 {
+	const char *why;
+
+	parameters->heap_functions = vmt_attach_images_led(images);
+	parameters->heap_unseen =
+	    vmt_attach_images_unled(images, &parameters->heap_unseen_at, &why);
 	for (uint32_t i = 0; i < images->count; i++) {
 		const struct vmt_program_cuts *cuts = &images->cuts[i];
 		uint64_t first;
 
+		parameters->heap_is_glibc |= cuts->heap.is_glibc;
 		parameters->calls_unseen += (uint32_t)vmt_program_cuts_impossible(cuts, &first);
 		if (parameters->calls_unseen_at == 0)
 			parameters->calls_unseen_at = first;

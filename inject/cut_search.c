@@ -197,7 +197,8 @@ vmt_cut_search_run(struct vmt_program_cuts *cuts, const struct vmt_cut_search *s
 	struct vmt_file file = map_file(search->file);
 	int result;
 
-	*cuts = (struct vmt_program_cuts){.wanted = &wanted};
+	*cuts = (struct vmt_program_cuts){.wanted = &wanted,
+					  .heap = {.owns_operators = search->owns_operators}};
 	result = open_map(cuts, search, &file);
 	if (result == 0 && file.length != 0)
 		result = add_file(cuts, &file);

@@ -20,6 +20,7 @@ struct vmt_cut_search {
 	int file;		  /* the program's; negative: none */
 	/* Nothing of the program has run: its code is the file's, and need not be copied. */
 	bool is_unrun;
+	bool owns_operators; /* as of heap_hooks.h */
 };
 
 /* Finds the sites of wanted calls and the allocator. The caller closes the cuts, also after an

@@ -65,6 +65,15 @@ static const struct {
 
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
+static bool
+ends_in(const char *name, const char *end)
+{
+	size_t length = strlen(name);
+	size_t end_length = strlen(end);
+
+	return length >= end_length && strcmp(name + length - end_length, end) == 0;
+}
+
 /* The variants of operator new and delete of the Itanium ABI: what follows is their arguments. */
 static bool
 is_operator(const char *name, const char *single, const char *array)
@@ -78,7 +87,8 @@ know_operator(const char *name)
 	if (strlen(name) < 5)
 		return -1;
 	if (is_operator(name, "_Znw", "_Zna") && name[4] == 'm')
-		return strstr(name, "nothrow") ? VMT_HEAP_ENTRY_NEW_NOTHROW : VMT_HEAP_ENTRY_NEW;
+		return ends_in(name, "RKSt9nothrow_t") ? VMT_HEAP_ENTRY_NEW_NOTHROW
+						       : VMT_HEAP_ENTRY_NEW;
 	if (is_operator(name, "_Zdl", "_Zda") && name[4] == 'P' && name[5] == 'v')
 		return VMT_HEAP_ENTRY_DELETE;
 	return -1;
@@ -192,16 +202,6 @@ is_new(int entry)
 	       entry == VMT_HEAP_ENTRY_NEW_OR_ELSE;
 }
 
-static bool
-ends_in_malloc(const char *name)
-{
-	static const char malloc_name[] = "malloc";
-	size_t length = strlen(name);
-
-	return length >= sizeof(malloc_name) - 1 &&
-	       strcmp(name + length - (sizeof(malloc_name) - 1), malloc_name) == 0;
-}
-
 /* A name without a prefix that no other file could call is a helper of one source file's. */
 static void
 take(void *context, const struct vmt_file_function *function)
@@ -223,7 +223,7 @@ take(void *context, const struct vmt_file_function *function)
 	if (is_new(entry))
 		entry = lead_new(hooks, function->name, entry, address);
 	if (entry >= 0)
-		add(hooks, address, (uint8_t)entry, family, ends_in_malloc(function->name));
+		add(hooks, address, (uint8_t)entry, family, ends_in(function->name, "malloc"));
 }
 
 void

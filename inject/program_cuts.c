@@ -222,15 +222,17 @@ place_stubs(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t e
 int
 vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry)
 {
+	bool leads_heap = cuts->handlers[0] != 0 && cuts->heap.led != 0;
 	int result;
 
-	if (vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count) == 0)
+	if (vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count) == 0 && !leads_heap)
 		return 0;
 	/* What is moved out of an allocator's functions reaches its data from nearby alone. */
-	if (cuts->handlers[0] != 0 && cuts->heap.led != 0 &&
-	    place_stubs(cuts, remote, entry, map_near) == 0)
+	if (leads_heap && place_stubs(cuts, remote, entry, map_near) == 0)
 		return 0;
 	vmt_heap_hooks_give_up(&cuts->heap, "has no room for stubs near it");
+	if (vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count) == 0)
+		return 0;
 	if (find_veneers(cuts, remote->target) && place_stubs(cuts, remote, entry, map_far) == 0)
 		return 0;
 	cuts->veneers.room = 0;

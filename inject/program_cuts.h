@@ -46,7 +46,8 @@ size_t vmt_program_cuts_possible(const struct vmt_program_cuts *cuts);
 size_t vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts, uint64_t *first);
 
 /* Maps and writes the stubs and the index of frames by calls of the stopped thread; entry: where
- * they go. Without a site that can be cut: nothing. -ENOSPC: no place within reach is free. */
+ * they go. Without a site that can be cut, and a function that can be led: nothing. -ENOSPC: no
+ * place within reach is free. */
 int vmt_program_cuts_map(struct vmt_program_cuts *cuts, struct vmt_remote *remote, uint64_t entry);
 void vmt_program_cuts_unmap(struct vmt_program_cuts *cuts, struct vmt_remote *remote);
 

@@ -86,7 +86,7 @@ write_blob(struct job *job)
 	parameters->calls_unseen =
 	    (uint32_t)vmt_program_cuts_impossible(&job->cuts, &parameters->calls_unseen_at);
 	parameters->heap_functions = job->cuts.heap.led;
-	parameters->heap_unseen = job->cuts.heap.count - job->cuts.heap.led;
+	parameters->heap_unseen = vmt_heap_hooks_unled(&job->cuts.heap);
 	parameters->heap_is_glibc = job->cuts.heap.is_glibc;
 	parameters->heap_unseen_at = job->cuts.heap.unled_at;
 	parameters->stubs[0] =

@@ -45,6 +45,15 @@ vmt_thread_find(void)
 	}
 	return NULL;
 }
+
+bool
+vmt_thread_is_any_inside(void)
+{
+	for (uint32_t i = 0; i < PLACES; i++)
+		if (places[i].thread.depth != 0 || places[i].thread.heap_depth != 0)
+			return true;
+	return false;
+}
 #else
 __thread struct vmt_thread vmt_thread_state __attribute__((tls_model("initial-exec")));
 #endif

@@ -60,6 +60,11 @@ extern struct vmt_thread_stacks vmt_thread_stacks;
  * a thread that has ended inherits its state, thread_id too. */
 struct vmt_thread *vmt_thread_find(void);
 
+/* Whether a thread of that table is in a hook, or in what one has called. What a thread left by
+ * longjmp, or ended in, counts for ever. Only while no other thread runs does the answer stay true.
+ */
+bool vmt_thread_is_any_inside(void);
+
 static inline struct vmt_thread *
 vmt_thread_mine(void)
 {

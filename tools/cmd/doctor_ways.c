@@ -24,7 +24,7 @@ say_snapshot(struct vmt_doctor *doctor, uint32_t pid)
 }
 
 static bool
-can_attach(uint32_t pid, char why[VMT_WHY_BYTES])
+can_attach(uint32_t pid, uint32_t *heap_functions, char why[VMT_WHY_BYTES])
 {
 	const char *other = vmt_mapped_trace_recorder(pid);
 	struct vmt_attach *attach;
@@ -36,7 +36,9 @@ can_attach(uint32_t pid, char why[VMT_WHY_BYTES])
 	if (!attach)
 		return vmt_why_put(why, "there is no memory to look at its code", 0);
 	attach->pid = (pid_t)pid;
+	attach->wants_heap = true;
 	can = vmt_attach_can_try(attach);
+	*heap_functions = vmt_attach_images_led(&attach->images);
 	memcpy(why, attach->why, VMT_WHY_BYTES);
 	vmt_attach_close(attach);
 	free(attach);
@@ -48,17 +50,19 @@ static void
 say_attach(struct vmt_doctor *doctor, uint32_t pid)
 {
 	char why[VMT_WHY_BYTES];
+	uint32_t heap_functions = 0;
 
 	if (doctor->is_recorded)
 		return;
-	if (can_attach(pid, why)) {
+	if (can_attach(pid, &heap_functions, why)) {
 		if (doctor->is_idle)
 			doctor->verdict = "Recording it as it runs can be tried.";
-		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
-			       "attach: vmtrace record -p %" PRIu32
-			       " can be tried: it records its mappings as it runs, and leaves it "
-			       "again",
-			       pid);
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_OK, NULL,
+		    "attach: vmtrace record -p %" PRIu32
+		    " can be tried: it records its mappings as it runs%s, and leaves it "
+		    "again",
+		    pid, heap_functions != 0 ? ", with --malloc all blocks of malloc, too" : "");
 	} else {
 		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
 			       "vmtrace record -p watches what it has in RAM, from outside",

@@ -29,6 +29,15 @@ struct recording {
 	bool is_held; /* by a process that could not be attached to: all comes to its end */
 };
 
+/* Only where it is asked for: its functions are changed at their entry. */
+static bool
+wants_heap(const struct recording *recording)
+{
+	const char *mode = vmt_record_settings_text(recording->job->wanted, VMT_SETTING_MALLOC);
+
+	return mode && strcmp(mode, "off") != 0;
+}
+
 /* What concerns programs that are started has no place here. */
 static void
 set_variables(const struct recording *recording)
@@ -37,6 +46,8 @@ set_variables(const struct recording *recording)
 	vmt_record_session_export(&recording->session);
 	unsetenv(vmt_settings[VMT_SETTING_ONLY].variable);
 	setenv(vmt_settings[VMT_SETTING_FOLLOW].variable, "none", 1);
+	if (!wants_heap(recording))
+		setenv(vmt_settings[VMT_SETTING_MALLOC].variable, "off", 1);
 }
 
 static bool
@@ -66,6 +77,7 @@ take_next(struct recording *recording)
 	struct vmt_record_target *target = &recording->targets[number];
 
 	target->pid = job->pids->all[number];
+	target->wants_heap = wants_heap(recording);
 	if (vmt_record_target_take(target, recording->settings, recording->settings_bytes,
 				   is_one(recording) ? hint(recording) : "",
 				   is_one(recording) ? "" : "; it is left as it is")) {

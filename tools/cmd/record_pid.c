@@ -193,6 +193,7 @@ has_effect(int option, bool is_watched)
 	case VMT_SETTING_STACK_TABLE:
 	case VMT_SETTING_STACKS:
 	case VMT_SETTING_TOUCH:
+	case VMT_SETTING_MALLOC:
 		return !is_watched;
 	default:
 		return false;

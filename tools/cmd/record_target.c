@@ -29,6 +29,38 @@ refuse(const struct vmt_record_target *target, const char *why, const char *othe
 	return false;
 }
 
+static void
+say_heap(const struct vmt_attach *attach)
+{
+	uint64_t first;
+	const char *why;
+	uint32_t unled = vmt_attach_images_unled(&attach->images, &first, &why);
+	uint32_t led = vmt_attach_images_led(&attach->images);
+
+	if (led != 0)
+		fprintf(stderr, ", %u functions of its malloc", led);
+	else
+		fprintf(stderr, ", none of its malloc");
+	if (unled != 0 && why)
+		fprintf(stderr, " (not %u of them: the first, at %#" PRIx64 ", %s)", unled, first,
+			why);
+}
+
+static void
+say_taken(const struct vmt_record_target *target, const char *hint)
+{
+	const struct vmt_attach *attach = target->attach;
+
+	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code",
+		target->pid, attach->calls);
+	if (attach->images.calls_left != 0)
+		fprintf(stderr, ", but not %" PRIu64 " near which no memory is free",
+			attach->images.calls_left);
+	if (target->wants_heap)
+		say_heap(attach);
+	fprintf(stderr, "%s\n", hint);
+}
+
 bool
 vmt_record_target_take(struct vmt_record_target *target, const char *settings,
 		       size_t settings_bytes, const char *hint, const char *otherwise)
@@ -43,6 +75,7 @@ vmt_record_target_take(struct vmt_record_target *target, const char *settings,
 	    .blob_bytes = (uintptr_t)vmt_blob_embed_end - (uintptr_t)vmt_blob_embed,
 	    .settings = settings,
 	    .settings_bytes = settings_bytes,
+	    .wants_heap = target->wants_heap,
 	};
 	target->attach = attach;
 	if (!put_recorder(attach)) {
@@ -52,12 +85,7 @@ vmt_record_target_take(struct vmt_record_target *target, const char *settings,
 		vmt_record_target_free(target);
 		return false;
 	}
-	fprintf(stderr, "vmtrace: recording process %" PRIu32 ": %zu system calls in its code",
-		target->pid, attach->calls);
-	if (attach->images.calls_left != 0)
-		fprintf(stderr, ", but not %" PRIu64 " near which no memory is free",
-			attach->images.calls_left);
-	fprintf(stderr, "%s\n", hint);
+	say_taken(target, hint);
 	return true;
 }
 

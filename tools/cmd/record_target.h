@@ -14,6 +14,7 @@
 
 struct vmt_record_target {
 	uint32_t pid;
+	bool wants_heap;	   /* calls of its allocator, too */
 	struct vmt_attach *attach; /* large; NULL: it is not recorded */
 	uint64_t next_try_ns;	   /* to leave it, CLOCK_MONOTONIC */
 	bool has_left;		   /* or can't */

@@ -229,6 +229,29 @@ is_go_alone(const struct vmt_go *go)
 }
 
 static int
+add_sampled(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	if (head->malloc_mode != VMT_MALLOC_SAMPLED)
+		return 0;
+	return vmt_report_coverage_add(draft,
+				       "malloc blocks smaller than %" PRIu64 " bytes were "
+				       "sampled: their figures are unbiased estimates",
+				       head->malloc_sample_bytes);
+}
+
+static int
+add_attached_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
+{
+	int status = vmt_report_coverage_add(
+	    draft,
+	    "the process was recorded by the system calls in its code and in its C library's, and "
+	    "by its malloc's functions. Only blocks that were made since the recording began are "
+	    "known. Those from before are in memory from before");
+
+	return status ? status : add_sampled(draft, head);
+}
+
+static int
 add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 {
 	if (draft->report.coverage.own_malloc ||
@@ -237,6 +260,8 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 	if (head->notes & VMT_NOTE_INJECTED && is_go_alone(&head->go))
 		return vmt_report_coverage_add(
 		    draft, "the process was recorded by the system calls in its code");
+	if ((head->notes & VMT_NOTE_ATTACHED) && head->heap_functions != 0)
+		return add_attached_malloc(draft, head);
 	if ((head->notes & VMT_NOTE_INJECTED) && (head->notes & VMT_NOTE_ATTACHED))
 		return vmt_report_coverage_add(
 		    draft, "the process was recorded by the system calls in its code and in its C "
@@ -255,12 +280,7 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 		    draft, "malloc was not recorded: live and free arena memory can't be told "
 			   "apart and is under \"malloc, live or free\". Blocks that glibc maps "
 			   "one by one (of 128 KiB and more) are unattributed");
-	if (head->malloc_mode == VMT_MALLOC_SAMPLED)
-		return vmt_report_coverage_add(draft,
-					       "malloc blocks smaller than %" PRIu64 " bytes were "
-					       "sampled: their figures are unbiased estimates",
-					       head->malloc_sample_bytes);
-	return 0;
+	return add_sampled(draft, head);
 }
 
 /* Put into one program: nothing hands the recorder on to the next. */
@@ -354,6 +374,15 @@ add_unseen(struct vmt_report_draft *draft)
 		    " acquisitions were of memory not yet released, %" PRIu64
 		    " releases of unknown memory",
 		    replay->double_acquisitions, replay->unknown_releases);
+	if (vmt_trace_head(draft->trace)->notes & VMT_NOTE_ATTACHED)
+		return vmt_report_coverage_add(
+		    draft,
+		    "%" PRIu64 " blocks or ranges were released that nobody saw being made. Their "
+		    "calls had begun before the recording, or the C library gave back what it had "
+		    "kept for a thread that ended. %" PRIu64
+		    " were made where no release had been seen: those before them count as live "
+		    "until then",
+		    replay->unknown_releases, replay->double_acquisitions);
 	return vmt_report_coverage_add(
 	    draft,
 	    "%" PRIu64 " releases and %" PRIu64
