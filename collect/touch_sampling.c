@@ -53,8 +53,10 @@ vmt_touch_sampling_begin(struct vmt_touch *touch, const struct vmt_collector_hos
 				    .used = used};
 	vmt_touch_pace_begin(&touch->pace, vmt_ticks_monotonic_ns());
 	vmt_touch_clock_read(&touch->clock);
-	if (touch->wanted != VMT_PERIOD_OFF)
+	if (touch->wanted != VMT_PERIOD_OFF) {
+		touch->folios = vmt_touch_folios_read(VMT_TOUCH_FOLIOS_DIRECTORY);
 		try_kernel(touch);
+	}
 }
 
 void
@@ -119,6 +121,8 @@ vmt_touch_sampling_open(struct vmt_traced *process, struct vmt_shared *shared)
 	earlier = find(touch, process->pid);
 	target->wanted = true;
 	target->refused = touch->refused;
+	vmt_process_head(process)->folios_always = touch->folios.always;
+	vmt_process_head(process)->folios_advised = touch->folios.advised;
 	if (target->refused == 0)
 		vmt_touch_walk_begin(process, &touch->rules);
 	vmt_touch_counts_begin(&target->counts, process->stat_fd);

@@ -9,6 +9,7 @@
 #include "collect/touch_clock.h"
 #include "collect/touch_counts.h"
 #include "collect/touch_events.h"
+#include "collect/touch_folios.h"
 #include "collect/touch_pace.h"
 #include "collect/touch_ring.h"
 #include "collect/touch_unwind.h"
@@ -30,6 +31,7 @@ struct vmt_touch {
 	struct vmt_touch_pace pace; /* of VMT_PERIOD_AUTO */
 	int refused;		    /* errno, where it permits nothing */
 	struct vmt_touch_events events;
+	struct vmt_touch_folios folios;
 	struct vmt_frame_rules rules;
 	struct vmt_buffer rings; /* struct vmt_touch_ring */
 	uint32_t ring_count;

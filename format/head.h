@@ -161,6 +161,10 @@ struct vmt_head {
 	int32_t collected_status;
 	uint32_t snapshot_begun; /* the one for snapshot_wanted is being taken */
 	uint32_t forks_over;	 /* 1: nobody asks any more about fork children without a trace */
+	/* What one page fault may bring of anonymous memory at once, where page faults are sampled:
+	 * bit N: 1 << N bytes. Of all such memory; of memory advised MADV_HUGEPAGE. */
+	uint32_t folios_always;
+	uint32_t folios_advised;
 
 	/* T, but for its counter (H): the Go runtime in the process. */
 	_Alignas(64) struct vmt_go go;

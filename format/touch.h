@@ -25,6 +25,9 @@
 #define VMT_TOUCH_STACK_MAX_BYTES (16u + 10u * VMT_STACK_MAX_FRAMES)
 #define VMT_TOUCH_SAMPLE_MAX_BYTES 40u
 
+/* The largest size of vmt_head.folios_always and folios_advised: 1 MiB. */
+#define VMT_TOUCH_FOLIO_MAX_SHIFT 20u
+
 /* flags of the head */
 #define VMT_TOUCH_KERNEL_FAULTS 1u /* faults in kernel mode are among them: read() into memory */
 #define VMT_TOUCH_PAGE_SIZES 2u	   /* the samples' page_shift is known: Linux 5.11 and later */

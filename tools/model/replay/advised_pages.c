@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { GIVEN_BACK, HUGE_PAGES };
+enum { GIVEN_BACK, HUGE_PAGES = VMT_ADVISED_PAGES_HUGE };
 
 struct vmt_advised_pages {
 	struct vmt_space *sorts[VMT_ADVISED_PAGES_SORTS];

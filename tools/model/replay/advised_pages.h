@@ -13,6 +13,7 @@
 
 /* What gives pages back, and what is about huge pages. */
 #define VMT_ADVISED_PAGES_SORTS 2u
+#define VMT_ADVISED_PAGES_HUGE 1u /* the latter */
 
 struct vmt_advised_pages;
 

@@ -34,6 +34,8 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->thin_from = options->thin_from;
 	replay->random_id = options->random_id;
 	replay->forked = options->forked;
+	replay->folios_always = options->folios_always;
+	replay->folios_advised = options->folios_advised;
 	replay->history = vmt_module_history_new();
 	if (replay->history)
 		replay->sites = vmt_sites_new(replay->history, options->stacks);

@@ -42,8 +42,10 @@ struct vmt_replay_options {
 	uint64_t sample_bytes;		      /* of malloc in sampled mode, else 0 */
 	const uint64_t *thin_from; /* as vmt_trace_thin_from, and outlives it; NULL: not thinned */
 	uint64_t random_id;	   /* of the trace */
-	bool by_thread;		   /* calls of different threads are different sites */
-	bool forked;		   /* the trace began in a fork child: earlier blocks are unknown */
+	uint32_t folios_always;	   /* of the trace's head */
+	uint32_t folios_advised;
+	bool by_thread; /* calls of different threads are different sites */
+	bool forked;	/* the trace began in a fork child: earlier blocks are unknown */
 };
 
 struct vmt_replay *vmt_replay_new(const struct vmt_replay_options *options);

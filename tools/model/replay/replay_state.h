@@ -60,6 +60,8 @@ struct vmt_replay {
 	uint64_t lowest_module; /* address of one that was loaded; 0: none was */
 	uint64_t page_bytes;	/* of the machine that made the trace */
 	uint64_t sample_bytes;	/* 0: every block is recorded */
+	uint32_t folios_always; /* of the trace's head */
+	uint32_t folios_advised;
 	bool forked;
 	uint32_t *threads_by_bits; /* kernel ids by their 16 low bits; NULL: threads are one */
 };

@@ -294,6 +294,8 @@ set_up(struct vmt_report_draft *draft)
 	    .sample_bytes = head->malloc_mode == VMT_MALLOC_SAMPLED ? head->malloc_sample_bytes : 0,
 	    .thin_from = vmt_trace_thin_from(draft->trace),
 	    .random_id = head->random_id,
+	    .folios_always = head->folios_always,
+	    .folios_advised = head->folios_advised,
 	    .by_thread = draft->options->by_thread,
 	    .forked = (head->notes & VMT_NOTE_FORKED) != 0,
 	};

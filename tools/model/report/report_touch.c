@@ -193,6 +193,25 @@ add_times(struct vmt_report_draft *draft)
 	return status;
 }
 
+/* What a fault brought is not told by its sample: replay_touch.c. */
+static int
+add_folios(struct vmt_report_draft *draft)
+{
+	const struct vmt_head *head = vmt_trace_head(draft->trace);
+	uint32_t sizes = head->folios_always | head->folios_advised;
+
+	sizes &= (UINT32_C(2) << VMT_TOUCH_FOLIO_MAX_SHIFT) - 1;
+	if (sizes >> 10 == 0)
+		return 0;
+	return vmt_report_coverage_add(
+	    draft,
+	    "one page fault may bring up to %" PRIu32 " KiB of anonymous memory at once%s (mTHP), "
+	    "and its sample tells only a page of it. It counts for the largest size allowed whose "
+	    "range had no page yet: for too much where the kernel had only a smaller one",
+	    UINT32_C(1) << (31 - __builtin_clz(sizes) - 10),
+	    head->folios_always ? "" : ", where advised MADV_HUGEPAGE");
+}
+
 static int
 add_kinds(struct vmt_report_draft *draft)
 {
@@ -209,6 +228,8 @@ add_kinds(struct vmt_report_draft *draft)
 		status = vmt_report_coverage_add(
 		    draft, "the kernel did not tell the sizes of touched pages (Linux 5.11 and "
 			   "later do): a huge page counts as one small page touched");
+	if (!status)
+		status = add_folios(draft);
 	if (!status && !report->touch.threads_to_come)
 		status = vmt_report_coverage_add(
 		    draft, "page faults of threads that began later were not sampled");

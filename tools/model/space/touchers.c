@@ -436,6 +436,23 @@ vmt_touchers_at(const struct vmt_touchers *touchers, uint64_t address, struct vm
 	return true;
 }
 
+bool
+vmt_touchers_is_clear(const struct vmt_touchers *touchers, uint64_t start, uint64_t end)
+{
+	uint64_t first = start >> touchers->page_shift;
+	uint64_t last = end >> touchers->page_shift;
+	struct vmt_touch_group *group = vmt_touch_groups_from(&touchers->groups, first);
+
+	for (; group && vmt_touch_groups_page(group) < last; group = vmt_touch_groups_next(group))
+		for (unsigned i = 0; i < GROUP_PAGES; i++) {
+			uint64_t page = vmt_touch_groups_page(group) + i;
+
+			if (page >= first && page < last && group->marks[i])
+				return false;
+		}
+	return true;
+}
+
 static bool
 is_alike(const struct vmt_touch *left, const struct vmt_touch *right)
 {

@@ -103,6 +103,9 @@ bool vmt_touchers_is_empty(const struct vmt_touchers *touchers);
 bool vmt_touchers_at(const struct vmt_touchers *touchers, uint64_t address,
 		     struct vmt_touch *touch);
 
+/* Whether no page of the range has one. */
+bool vmt_touchers_is_clear(const struct vmt_touchers *touchers, uint64_t start, uint64_t end);
+
 /* All, in address order, alike neighbours joined; to be freed by the caller. */
 int vmt_touchers_list(const struct vmt_touchers *touchers, struct vmt_touch **list, size_t *count);
 
