@@ -175,17 +175,24 @@ check_kind(struct vmt_chunk_index *index, const struct vmt_chunk *chunk,
 	return 0;
 }
 
-int
-vmt_chunk_index_read(struct vmt_chunk_index *index, struct vmt_file_reader *file,
-		     const struct vmt_head *head, struct vmt_err *err)
+void
+vmt_chunk_index_begin(struct vmt_chunk_index *index, const struct vmt_head *head)
 {
 	uint64_t offset = head->chunks_offset;
+
+	*index = (struct vmt_chunk_index){.end_offset = offset, .next_offset = offset};
+	for (uint32_t level = 1; level < VMT_THIN_LEVELS; level++)
+		index->thin_from[level] = UINT64_MAX;
+}
+
+int
+vmt_chunk_index_extend(struct vmt_chunk_index *index, struct vmt_file_reader *file,
+		       const struct vmt_head *head, struct vmt_err *err)
+{
+	uint64_t offset = index->next_offset;
 	struct vmt_chunk chunk;
 	int result;
 
-	*index = (struct vmt_chunk_index){.end_offset = offset};
-	for (uint32_t level = 1; level < VMT_THIN_LEVELS; level++)
-		index->thin_from[level] = UINT64_MAX;
 	while (read_header(file, offset, &chunk)) {
 		uint64_t payload_offset = offset + sizeof(chunk);
 
@@ -206,10 +213,23 @@ vmt_chunk_index_read(struct vmt_chunk_index *index, struct vmt_file_reader *file
 		}
 		note_level(index, &chunk);
 		offset = payload_offset + ((chunk.payload_bytes + UINT64_C(7)) & ~UINT64_C(7));
-		index->end_offset = offset < file->bytes ? offset : file->bytes;
+		index->next_offset = offset;
 	}
+	index->end_offset = index->next_offset < file->bytes ? index->next_offset : file->bytes;
 	assert(index->end_offset <= file->bytes);
 	return check_claims(index, file, err);
+}
+
+bool
+vmt_chunk_index_is_there(const struct vmt_chunk_index *index, const struct vmt_file_reader *file)
+{
+	const struct vmt_trace_chunk *last = &index->chunks[index->count - 1];
+	struct vmt_chunk now;
+
+	return index->count == 0 ||
+	       (last->payload_offset + last->header.payload_bytes <= file->bytes &&
+		vmt_file_reader_read(file, last->payload_offset - sizeof(now), &now, sizeof(now)) &&
+		memcmp(&now, &last->header, sizeof(now)) == 0);
 }
 
 void

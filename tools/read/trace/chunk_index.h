@@ -23,11 +23,21 @@ struct vmt_chunk_index {
 	size_t room;
 	uint64_t unknown; /* chunks of kinds that are not known, and may be skipped */
 	uint64_t thin_from[VMT_THIN_LEVELS]; /* ticks, see trace.h */
-	uint64_t end_offset; /* of the last chunk taken, with its padding as far as it is there */
+	uint64_t end_offset;  /* of the last chunk taken, with its padding as far as it is there */
+	uint64_t next_offset; /* where the next chunk would begin */
 };
 
-int vmt_chunk_index_read(struct vmt_chunk_index *index, struct vmt_file_reader *file,
-			 const struct vmt_head *head, struct vmt_err *err);
+/* Empty, before the first chunk. */
+void vmt_chunk_index_begin(struct vmt_chunk_index *index, const struct vmt_head *head);
+/* Takes what is there and was not taken yet; the file reader knows its size. After an error the
+ * index is empty. */
+int vmt_chunk_index_extend(struct vmt_chunk_index *index, struct vmt_file_reader *file,
+			   const struct vmt_head *head, struct vmt_err *err);
+
+/* Whether the last chunk that was taken is still what it was. */
+bool vmt_chunk_index_is_there(const struct vmt_chunk_index *index,
+			      const struct vmt_file_reader *file);
+
 void vmt_chunk_index_free(struct vmt_chunk_index *index);
 
 /* The last chunk of a kind, or NULL. */

@@ -100,6 +100,18 @@ vmt_file_reader_refresh(struct vmt_file_reader *file)
 	file->window_bytes = 0;
 }
 
+bool
+vmt_file_reader_was_replaced(const struct vmt_file_reader *file)
+{
+	struct stat here;
+	struct stat open;
+
+	if (file->was_compressed)
+		return false;
+	return stat(file->path, &here) != 0 || fstat(file->fd, &open) != 0 ||
+	       here.st_dev != open.st_dev || here.st_ino != open.st_ino;
+}
+
 /* Bytes read, fewer than length at the end of the file or on an error. */
 static size_t
 read_some(const struct vmt_file_reader *file, uint64_t offset, void *bytes, size_t length)

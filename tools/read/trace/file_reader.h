@@ -35,6 +35,9 @@ void vmt_file_reader_close(struct vmt_file_reader *file);
 /* Takes the size again: what was appended since can be read. */
 void vmt_file_reader_refresh(struct vmt_file_reader *file);
 
+/* Whether its path leads to another file now, or to none. */
+bool vmt_file_reader_was_replaced(const struct vmt_file_reader *file);
+
 /* All of [offset, offset + length), or false: it is not (any more) in the file. */
 bool vmt_file_reader_read(const struct vmt_file_reader *file, uint64_t offset, void *bytes,
 			  size_t length);

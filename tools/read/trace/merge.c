@@ -42,6 +42,8 @@ struct vmt_merge {
 	const struct vmt_event *ring_events;
 	size_t ring_count;
 	size_t ring_next;
+	uint64_t until; /* ticks: nothing of that time and later is given or decoded */
+	bool leaves_rings_out;
 	uint64_t given_time; /* of the record given out last */
 	size_t batch_count;
 	size_t batch_next; /* for who takes records one by one */
@@ -331,10 +333,11 @@ add_ring_events(struct vmt_merge *merge, struct vmt_err *err)
 	return add_ready(merge, stretch, MAX_CHUNKS, block, err);
 }
 
+/* From that chunk on. */
 static int
-queue_chunks(struct vmt_merge *merge, struct vmt_err *err)
+queue_chunks(struct vmt_merge *merge, size_t first, struct vmt_err *err)
 {
-	for (size_t i = 0; i < merge->chunk_count; i++) {
+	for (size_t i = first; i < merge->chunk_count; i++) {
 		const struct vmt_chunk *header = &merge->chunks[i].header;
 		struct vmt_priority_queue_item item = {header->time_min, i,
 						       (uint64_t)i << 32 | WHOLE_CHUNK};
@@ -347,7 +350,20 @@ queue_chunks(struct vmt_merge *merge, struct vmt_err *err)
 }
 
 int
-vmt_merge_open(struct vmt_merge **out, struct vmt_trace *trace, struct vmt_err *err)
+vmt_merge_open(struct vmt_merge **merge, struct vmt_trace *trace, struct vmt_err *err)
+{
+	int result = vmt_merge_open_until(merge, trace, 0, err);
+
+	if (result != 0)
+		return result;
+	assert(*merge != NULL);
+	vmt_merge_finish(*merge);
+	return 0;
+}
+
+int
+vmt_merge_open_until(struct vmt_merge **out, struct vmt_trace *trace, uint64_t until,
+		     struct vmt_err *err)
 {
 	struct vmt_merge *merge = calloc(1, sizeof(*merge));
 	int result;
@@ -356,6 +372,8 @@ vmt_merge_open(struct vmt_merge **out, struct vmt_trace *trace, struct vmt_err *
 	if (merge == NULL)
 		return vmt_err_set(err, ENOMEM, "%s: out of memory", vmt_trace_path(trace));
 	merge->trace = trace;
+	merge->until = until;
+	merge->leaves_rings_out = true;
 	merge->chunks = vmt_trace_chunks(trace, &merge->chunk_count);
 	merge->ring_events = vmt_trace_ring_events(trace, &merge->ring_count);
 	merge->sources = calloc(merge->chunk_count + 1, sizeof(struct vmt_block_index *));
@@ -365,12 +383,74 @@ vmt_merge_open(struct vmt_merge **out, struct vmt_trace *trace, struct vmt_err *
 	else if (merge->chunk_count >= MAX_CHUNKS)
 		result = vmt_err_set(err, E2BIG, "%s: has too many chunks", vmt_trace_path(trace));
 	else
-		result = queue_chunks(merge, err);
+		result = queue_chunks(merge, 0, err);
 	if (result != 0)
 		vmt_merge_close(merge);
 	else
 		*out = merge;
 	return result;
+}
+
+/* The chunks lie elsewhere now, and so do the snapshots that are ready. */
+static void
+move_chunks(struct vmt_merge *merge, const struct vmt_trace_chunk *chunks)
+{
+	for (size_t i = 0; i < merge->ready.count; i++) {
+		struct vmt_sorted_run *stretch = stretch_of(&merge->ready.items[i]);
+
+		for (uint32_t j = 0; j < stretch->count; j++)
+			if (stretch->records[j].kind == VMT_RECORD_SNAPSHOT)
+				stretch->records[j].snapshot =
+				    &chunks[stretch->place >> CHUNK_SHIFT];
+	}
+	merge->chunks = chunks;
+}
+
+int
+vmt_merge_extend(struct vmt_merge *merge, struct vmt_err *err)
+{
+	size_t before = merge->chunk_count;
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(merge->trace, &count);
+	struct vmt_block_index **sources =
+	    reallocarray(merge->sources, count + 1, sizeof(struct vmt_block_index *));
+
+	if (sources == NULL)
+		return out_of_memory(merge, err);
+	merge->sources = sources;
+	if (count >= MAX_CHUNKS)
+		return vmt_err_set(err, E2BIG, "%s: has too many chunks",
+				   vmt_trace_path(merge->trace));
+	memset(sources + before, 0, (count - before) * sizeof(*sources));
+	move_chunks(merge, chunks);
+	merge->chunk_count = count;
+	merge->ring_events = vmt_trace_ring_events(merge->trace, &merge->ring_count);
+	for (size_t i = before; i < count; i++)
+		if (chunks[i].header.time_min < merge->until &&
+		    vmt_block_index_records(&chunks[i].header) > 0)
+			return -ESTALE;
+	return vmt_merge_ring_min(merge) < merge->until ? -ESTALE
+							: queue_chunks(merge, before, err);
+}
+
+void
+vmt_merge_set_until(struct vmt_merge *merge, uint64_t until)
+{
+	assert(until >= merge->until);
+	merge->until = until;
+}
+
+uint64_t
+vmt_merge_ring_min(const struct vmt_merge *merge)
+{
+	return merge->ring_count > 0 ? merge->ring_events[0].time : UINT64_MAX;
+}
+
+void
+vmt_merge_finish(struct vmt_merge *merge)
+{
+	merge->leaves_rings_out = false;
+	merge->until = UINT64_MAX;
 }
 
 void
@@ -400,14 +480,19 @@ vmt_merge_close(struct vmt_merge *merge)
 static int
 make_ready(struct vmt_merge *merge, struct vmt_err *err)
 {
+	uint64_t last = merge->leaves_rings_out ? merge->until - 1 : UINT64_MAX;
 	int result = 0;
 
+	if (merge->until == 0)
+		return 0;
 	while (result == 0) {
 		uint64_t limit = merge->ready.count > 0 ? merge->ready.items[0].time : UINT64_MAX;
 
+		if (limit > last)
+			limit = last;
 		if (merge->pending.count > 0 && merge->pending.items[0].time <= limit)
 			result = open_pending(merge, err);
-		else if (merge->ring_next < merge->ring_count &&
+		else if (!merge->leaves_rings_out && merge->ring_next < merge->ring_count &&
 			 merge->ring_events[merge->ring_next].time <= limit)
 			result = add_ring_events(merge, err);
 		else
@@ -420,6 +505,9 @@ make_ready(struct vmt_merge *merge, struct vmt_err *err)
 static bool
 is_settled(const struct vmt_merge *merge, uint64_t time)
 {
+	if (merge->leaves_rings_out)
+		return time < merge->until &&
+		       (merge->pending.count == 0 || time < merge->pending.items[0].time);
 	return (merge->pending.count == 0 || time < merge->pending.items[0].time) &&
 	       (merge->ring_next == merge->ring_count ||
 		time < merge->ring_events[merge->ring_next].time);
@@ -468,6 +556,8 @@ fill_batch(struct vmt_merge *merge, struct vmt_err *err)
 	result = make_ready(merge, err);
 	if (result != 0 || merge->ready.count == 0)
 		return result;
+	if (merge->leaves_rings_out && merge->ready.items[0].time >= merge->until)
+		return 0;
 	while (merge->batch_count < BATCH_RECORDS && take_from_first(merge))
 		;
 	return 0;

@@ -20,6 +20,21 @@
 struct vmt_merge;
 
 int vmt_merge_open(struct vmt_merge **merge, struct vmt_trace *trace, struct vmt_err *err);
+/* A merge of a trace that grows: no record of `until` (ticks) and later is given, and what the
+ * rings hold is left out, until vmt_merge_finish. Both of them, and extend, before a next batch
+ * alone. */
+int vmt_merge_open_until(struct vmt_merge **merge, struct vmt_trace *trace, uint64_t until,
+			 struct vmt_err *err);
+/* Takes the chunks that vmt_trace_refresh has found, and gives records up to a later time. -ESTALE,
+ * without a message: one of them has records from before the time so far. */
+int vmt_merge_extend(struct vmt_merge *merge, struct vmt_err *err);
+/* Not before the time so far. */
+void vmt_merge_set_until(struct vmt_merge *merge, uint64_t until);
+/* The earliest event that the rings hold; UINT64_MAX: none. */
+uint64_t vmt_merge_ring_min(const struct vmt_merge *merge);
+/* Gives all that is left, what the rings hold too. */
+void vmt_merge_finish(struct vmt_merge *merge);
+
 void vmt_merge_close(struct vmt_merge *merge);
 
 /* Next record; kind VMT_RECORD_END after the last. */

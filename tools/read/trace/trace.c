@@ -1,3 +1,6 @@
+/*
+ * Over 500 lines: what opens a trace and what answers share one struct.
+ */
 #include "tools/read/trace/trace.h"
 
 #include "base/ticks.h"
@@ -327,23 +330,19 @@ find_rate(struct vmt_trace *trace)
 	}
 }
 
+/* What a living trace goes on writing. */
 static int
-read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
+read_growing(struct vmt_trace *trace, struct vmt_err *err)
 {
 	int result;
 
-	result = vmt_file_reader_open(&trace->file, path, err);
-	if (result == 0)
-		result = read_head(trace, err);
-	if (result != 0)
-		return result;
 	await_end(trace);
 	result = vmt_undrained_load(&trace->remains, &trace->file, &trace->head, err);
 	/* Rings first, chunks last: an event that the collector moves meanwhile is seen in both,
 	 * and its position tells; the other way round it would be seen in neither. */
 	vmt_file_reader_refresh(&trace->file);
 	if (result == 0)
-		result = vmt_chunk_index_read(&trace->index, &trace->file, &trace->head, err);
+		result = vmt_chunk_index_extend(&trace->index, &trace->file, &trace->head, err);
 	if (result != 0)
 		return result;
 	refresh_head(trace);
@@ -361,6 +360,53 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 	trace->loss.cut = !trace->has_end && trace->head.collected_end != VMT_END_RUNNING;
 	find_rate(trace);
 	return 0;
+}
+
+static int
+read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
+{
+	int result = vmt_file_reader_open(&trace->file, path, err);
+
+	if (result == 0)
+		result = read_head(trace, err);
+	if (result != 0)
+		return result;
+	vmt_chunk_index_begin(&trace->index, &trace->head);
+	return read_growing(trace, err);
+}
+
+/* Whether what was read of the file stands there still. */
+static bool
+is_what_it_was(struct vmt_trace *trace)
+{
+	static const size_t fixed = offsetof(struct vmt_head, stack_words_used);
+	struct vmt_head now;
+
+	if (vmt_file_reader_was_replaced(&trace->file))
+		return false;
+	vmt_file_reader_refresh(&trace->file);
+	return trace->file.bytes >= trace->index.end_offset &&
+	       read_known_head(&trace->file, &now) && memcmp(&now, &trace->head, fixed) == 0 &&
+	       vmt_head_check(&now) == NULL &&
+	       vmt_chunk_index_is_there(&trace->index, &trace->file);
+}
+
+int
+vmt_trace_refresh(struct vmt_trace *trace, struct vmt_err *err)
+{
+	if (!is_what_it_was(trace))
+		return -ESTALE;
+	refresh_head(trace);
+	vmt_undrained_free(&trace->remains);
+	free(trace->stack_words);
+	free(trace->modules);
+	trace->stack_words = NULL;
+	trace->modules = NULL;
+	trace->loss = (struct vmt_trace_loss){.cut = false};
+	trace->has_end = false;
+	trace->rate_ticks = 0;
+	trace->rate_ns = 0;
+	return read_growing(trace, err);
 }
 
 int

@@ -27,6 +27,10 @@
 struct vmt_trace;
 
 int vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err);
+/* Reads what was written since: getters then answer as those of a trace that was just opened, and
+ * what they gave before is gone, but for the chunks' numbers. -ESTALE, without a message: it is not
+ * the file that it was, open it anew. After an error it can only be closed. */
+int vmt_trace_refresh(struct vmt_trace *trace, struct vmt_err *err);
 void vmt_trace_close(struct vmt_trace *trace);
 
 const char *vmt_trace_path(const struct vmt_trace *trace);
