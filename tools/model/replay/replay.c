@@ -89,6 +89,13 @@ vmt_replay_free(struct vmt_replay *replay)
 }
 
 void
+vmt_replay_fork(struct vmt_replay *replay, bool with_it)
+{
+	vmt_blocks_fork(replay->blocks, with_it);
+	vmt_threads_fork(replay->threads, with_it);
+}
+
+void
 vmt_replay_drop_blocks(struct vmt_replay *replay)
 {
 	vmt_blocks_free(replay->blocks);

@@ -51,6 +51,10 @@ struct vmt_replay_options {
 struct vmt_replay *vmt_replay_new(const struct vmt_replay_options *options);
 void vmt_replay_free(struct vmt_replay *replay);
 
+/* Whether children that are forked from now on have the replay too: at first they lack its large
+ * tables, and must not touch it. */
+void vmt_replay_fork(struct vmt_replay *replay, bool with_it);
+
 int vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event);
 
 /* These were all threads of the process at that time: kernel ids, rising. */

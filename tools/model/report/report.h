@@ -535,6 +535,7 @@ struct vmt_report_options {
 	bool symbols;	    /* false: addresses and modules alone */
 	bool by_thread;	    /* call sites of different threads stay apart */
 	bool history;	    /* the figures of the other snapshots too */
+	bool no_growth; /* without grown_bytes: when to begin with it only the trace's end tells */
 	const char
 	    *sysroot; /* where the files that a trace names are looked up: lookup.h; or NULL */
 	/* Where not NULL: told all names that a report of this trace may need (packed_names.h). */

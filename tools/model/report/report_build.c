@@ -4,6 +4,7 @@
 #include "tools/model/report/history_marks.h"
 #include "tools/model/report/report_draft.h"
 #include "tools/model/report/snapshot_choice.h"
+#include "tools/read/trace/merge.h"
 #include "tools/read/trace/process_end.h"
 
 #include <assert.h>
@@ -142,7 +143,7 @@ fill_bound(struct vmt_report_draft *draft)
 	report->coverage.thinned_bytes = (uint64_t)draft->replay->thinned_bytes;
 }
 
-static void
+static int
 fill_loss(struct vmt_report_draft *draft)
 {
 	const struct vmt_trace_loss *loss = vmt_trace_loss(draft->trace);
@@ -172,10 +173,12 @@ fill_loss(struct vmt_report_draft *draft)
 			continue;
 		memcpy(&end, bytes, length < sizeof(end) ? length : sizeof(end));
 		report->loss.snapshots_skipped = end.snapshots_skipped;
-		vmt_report_peak_hear(draft, end.peak_rss_bytes, end.time);
+		if (vmt_report_peak_hear(draft, end.peak_rss_bytes, end.time))
+			return -ENOMEM;
 		if (end.time > draft->last_time)
 			draft->last_time = end.time;
 	}
+	return 0;
 }
 
 static const char *
@@ -246,6 +249,9 @@ fill_line(struct vmt_report_draft *draft)
 	if (!report->rss)
 		return -ENOMEM;
 	report->rss_count = vmt_rss_series_points(draft->line, report->rss);
+	for (size_t i = 0; i < report->rss_count; i++)
+		report->rss[i].time_ns =
+		    vmt_trace_time_ns(draft->trace, (uint64_t)report->rss[i].time_ns);
 	return 0;
 }
 
@@ -255,8 +261,12 @@ fill(struct vmt_report_draft *draft)
 	struct vmt_report *report = &draft->report;
 	int status;
 
-	fill_loss(draft);
-	status = fill_process(draft);
+	status = fill_loss(draft);
+	if (!status)
+		status = fill_process(draft);
+	if (report->cgroup.fullest.bytes != VMT_FIGURE_UNKNOWN)
+		report->cgroup.fullest.time_ns =
+		    vmt_trace_time_ns(draft->trace, draft->fullest_time);
 	if (draft->joined)
 		fill_snapshot(draft);
 	report->totals.double_acquisitions = draft->replay->double_acquisitions;
@@ -321,8 +331,8 @@ set_up(struct vmt_report_draft *draft)
 }
 
 /* What is needed no longer once the report is filled. */
-static void
-tear_down(struct vmt_report_draft *draft)
+void
+vmt_report_draft_free(struct vmt_report_draft *draft)
 {
 	vmt_history_build_free(draft);
 	vmt_history_marks_free(draft->marks);
@@ -336,6 +346,8 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_lookup_free(draft->names);
 	free(draft->waiting.items);
 	free(draft->seen);
+	free(draft->heard);
+	vmt_merge_close(draft->merge);
 	vmt_recorded_files_free(draft->recorded);
 	vmt_packed_names_free(draft->packed);
 	vmt_jit_names_free(draft->compiled);
@@ -344,14 +356,14 @@ tear_down(struct vmt_report_draft *draft)
 	vmt_trace_close(draft->trace);
 }
 
-/* The snapshot that the report is about, decoded. */
-static int
-take_snapshot(struct vmt_report_draft *draft, struct vmt_err *err)
+int
+vmt_report_draft_choose(struct vmt_report_draft *draft, struct vmt_err *err)
 {
 	static const struct vmt_trace_chunk of_another;
 	struct vmt_snapshot *lent = draft->options->lent;
 	int status = vmt_snapshot_choice_find(draft, &draft->chosen, err);
 
+	vmt_snapshot_decode_free(&draft->snapshot);
 	if (!status && lent) {
 		draft->chosen = &of_another;
 		draft->snapshot = *lent;
@@ -361,8 +373,8 @@ take_snapshot(struct vmt_report_draft *draft, struct vmt_err *err)
 	return status;
 }
 
-static int
-build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+int
+vmt_report_draft_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 {
 	int status = vmt_trace_open(&draft->trace, path, err);
 
@@ -371,15 +383,20 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 	status = vmt_report_names_open(draft, path, err);
 	if (!status)
 		status = vmt_report_compiled_open(draft, path, err);
-	if (status)
-		return status;
-	if (set_up(draft))
-		return vmt_report_draft_no_memory(err, path);
-	status = take_snapshot(draft, err);
-	if (!status && vmt_history_build_plan(draft, draft->chosen))
+	if (!status && set_up(draft))
 		status = vmt_report_draft_no_memory(err, path);
+	return status;
+}
+
+int
+vmt_report_draft_finish(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+{
+	int status;
+
+	vmt_merge_finish(draft->merge);
+	status = vmt_report_events_run(draft, path, err);
 	if (!status)
-		status = vmt_report_events_replay(draft, path, err);
+		status = vmt_report_events_end(draft, path, err);
 	if (!status && fill(draft))
 		status = vmt_report_draft_no_memory(err, path);
 	if (!status && (status = vmt_report_names_tell(draft)))
@@ -387,6 +404,22 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 			    status == -E2BIG ? "they are more than a report takes"
 					     : strerror(-status));
 	return status ? status : vmt_snapshot_choice_check(draft, err);
+}
+
+static int
+build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+{
+	int status = vmt_report_draft_open(draft, path, err);
+
+	if (!status)
+		status = vmt_report_draft_choose(draft, err);
+	if (!status && vmt_history_build_plan(draft, draft->chosen))
+		status = vmt_report_draft_no_memory(err, path);
+	if (status)
+		return status;
+	vmt_report_events_plan(draft);
+	status = vmt_report_events_begin(draft, path, 0, err);
+	return status ? status : vmt_report_draft_finish(draft, path, err);
 }
 
 int
@@ -401,7 +434,7 @@ vmt_report_build(struct vmt_report **report, const char *path,
 		return vmt_report_draft_no_memory(err, path);
 	draft->options = options;
 	status = build(draft, path, err);
-	tear_down(draft);
+	vmt_report_draft_free(draft);
 	if (status)
 		vmt_report_free(&draft->report);
 	else

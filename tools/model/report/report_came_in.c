@@ -34,10 +34,10 @@ take(struct vmt_report_draft *draft, const struct arrival *arrival)
 					.estimate = arrival->estimate,
 					.has_after = arrival->number > 1,
 					.by = by->index,
-					.by_ns = by->time_ns};
+					.by_ns = vmt_trace_time_ns(draft->trace, by->time)};
 	if (came_in->has_after) {
 		came_in->after = by[-1].index;
-		came_in->after_ns = by[-1].time_ns;
+		came_in->after_ns = vmt_trace_time_ns(draft->trace, by[-1].time);
 	}
 }
 

@@ -28,7 +28,7 @@ struct vmt_waiting_snapshot {
 
 struct vmt_seen_snapshot {
 	uint32_t index;
-	int64_t time_ns;
+	uint64_t time; /* ticks */
 };
 
 /* Two moments between which requests are added up, in ticks: after one, up to the other. */
@@ -40,6 +40,23 @@ struct vmt_window {
 	uint64_t until;
 	enum vmt_figure requested;
 	enum vmt_figure released; /* VMT_FIGURES: not wanted */
+};
+
+/* What of the chunks that are there was taken for one purpose: from chunk `at` on it was not. */
+struct vmt_choice_draft {
+	size_t at;
+	struct vmt_snapshot_head best;
+	size_t best_at; /* chunk */
+	bool has_best;
+	uint64_t peak_bytes;
+	uint64_t last; /* times of the last two snapshots, in ticks; 0: there is none */
+	uint64_t last_but_one;
+};
+
+/* What EXIT or EXEC said of the peak. */
+struct vmt_heard_peak {
+	uint64_t bytes;
+	uint64_t time;
 };
 
 /* The largest RSS, as the trace's records have it; times in ticks. */
@@ -113,6 +130,19 @@ struct vmt_report_draft {
 	struct vmt_window since;
 	struct vmt_window missed;
 	struct vmt_peak_draft peak;
+
+	/* Of a trace that grows (report_resume.h): what of it was taken. */
+	struct vmt_merge *merge;
+	struct vmt_choice_draft choice;
+	size_t peak_at; /* chunk from which on the peak's readings are still to be taken */
+	struct vmt_peak_draft peak_read; /* as the chunks before have it */
+	struct vmt_heard_peak *heard;
+	size_t heard_count;
+	size_t heard_room;
+	size_t recorded_at;	 /* chunk, of recorded files */
+	uint64_t replayed_until; /* ticks: all records before are replayed; 0: none is */
+	bool is_stale;		 /* what was replayed was not to be: begin anew */
+	uint64_t fullest_time;	 /* of report.cgroup.fullest, in ticks */
 };
 
 /* The larger of two figures of which either may be VMT_FIGURE_UNKNOWN. */
@@ -138,8 +168,24 @@ vmt_report_draft_tell(const struct vmt_report_draft *draft, const char *doing, u
 		draft->options->progress(draft->options->progress_context, doing, done, total);
 }
 
-/* All events, and at the snapshot, where there is one, the join with it. */
-int vmt_report_events_replay(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
+/* The steps of a report: the trace; its snapshot; when all is planned and events have begun, all
+ * that is left, and the report. What is needed no longer once that is filled is freed in any case.
+ */
+int vmt_report_draft_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
+int vmt_report_draft_choose(struct vmt_report_draft *draft, struct vmt_err *err);
+int vmt_report_draft_finish(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
+void vmt_report_draft_free(struct vmt_report_draft *draft);
+
+/* All events, and at the snapshot, where there is one, the join with it. In four steps: before the
+ * first; what the chunks that are there say beforehand; the records that the merge gives so far;
+ * behind the last. */
+int vmt_report_events_begin(struct vmt_report_draft *draft, const char *path, uint64_t until,
+			    struct vmt_err *err);
+void vmt_report_events_plan(struct vmt_report_draft *draft);
+int vmt_report_events_run(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
+int vmt_report_events_end(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
+/* Whether the places of modules are taken from the table, as events may be lost. */
+bool vmt_report_events_lack_modules(const struct vmt_report_draft *draft);
 /* Lists of threads that were taken up to that time. */
 int vmt_report_events_take_tasks(struct vmt_report_draft *draft, uint64_t time);
 
@@ -155,12 +201,15 @@ int vmt_report_snapshots_new_owners(const struct vmt_report_draft *draft,
 
 /* The largest RSS: before the replay; what EXIT and EXEC say; into the report. */
 void vmt_report_peak_scan(struct vmt_report_draft *draft);
-void vmt_report_peak_hear(struct vmt_report_draft *draft, uint64_t bytes, uint64_t time);
+int vmt_report_peak_hear(struct vmt_report_draft *draft, uint64_t bytes, uint64_t time);
 void vmt_report_peak_fill(struct vmt_report_draft *draft);
 
 /* What was requested between two moments: before the replay; before each event of that time, and
  * behind the last one; into the report, once the sites are merged and it knows where it ends. */
 void vmt_report_window_plan(struct vmt_report_draft *draft);
+/* Another window in its place, unless it is the same. */
+void vmt_report_window_set(struct vmt_report_draft *draft, struct vmt_window *window,
+			   const struct vmt_window *wanted);
 void vmt_report_window_reach(struct vmt_report_draft *draft, uint64_t time);
 void vmt_report_window_close(struct vmt_report_draft *draft);
 void vmt_report_window_fill(struct vmt_report_draft *draft);
@@ -211,6 +260,11 @@ void vmt_report_go_profile_free(struct vmt_report *report);
  * for, to who wants all names. */
 int vmt_report_names_open(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
 int vmt_report_names_tell(struct vmt_report_draft *draft);
+/* Files that the process had mapped, of snapshots that came since. Whether they are wanted. */
+bool vmt_report_names_want_files(const struct vmt_report_draft *draft);
+int vmt_report_names_find_files(struct vmt_report_draft *draft);
+/* Asks for the names of the sites from number `first` on, so that they are known later. */
+void vmt_report_names_ask(struct vmt_report_draft *draft, uint32_t first);
 
 /* Functions that the process compiled: reads what it wrote down, into compiled; once there are
  * frames, says what of it is not known. */

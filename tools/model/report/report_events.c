@@ -64,7 +64,7 @@ take_fullest(struct vmt_report_draft *draft, const struct vmt_usage *usage)
 	    (report->cgroup.fullest.bytes != VMT_FIGURE_UNKNOWN &&
 	     usage->cgroup_current_bytes <= report->cgroup.fullest.bytes))
 		return;
-	report->cgroup.fullest.time_ns = vmt_trace_time_ns(draft->trace, usage->time);
+	draft->fullest_time = usage->time;
 	report->cgroup.fullest.bytes = usage->cgroup_current_bytes;
 	report->cgroup.fullest.anonymous_bytes = usage->cgroup_anon_bytes;
 	report->cgroup.fullest.file_bytes = usage->cgroup_file_bytes;
@@ -78,8 +78,7 @@ take_usage(struct vmt_report_draft *draft, const struct vmt_usage *usage)
 	struct vmt_report *report = &draft->report;
 	bool killed;
 
-	vmt_rss_series_add(draft->line, vmt_trace_time_ns(draft->trace, usage->time),
-			   usage->rss_bytes);
+	vmt_rss_series_add(draft->line, (int64_t)usage->time, usage->rss_bytes);
 	report->cgroup.is_read |= usage->cgroup_current_bytes != VMT_FIGURE_UNKNOWN ||
 				  usage->cgroup_oom_kills != VMT_FIGURE_UNKNOWN;
 	killed = take_kills(draft, usage->cgroup_oom_kills);
@@ -193,7 +192,9 @@ take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 		draft->growth_from = 0;
 	}
 	if (event->kind == VMT_EVENT_EXIT || event->kind == VMT_EVENT_EXEC)
-		vmt_report_peak_hear(draft, event->length, event->time);
+		status = vmt_report_peak_hear(draft, event->length, event->time);
+	if (status)
+		return status;
 	vmt_report_window_reach(draft, event->time);
 	if (!is_inventory(draft, event)) {
 		draft->begun = true;
@@ -236,7 +237,8 @@ choose_growth(struct vmt_report_draft *draft)
 		if (chunks[i].header.kind == VMT_CHUNK_EVENTS && chunks[i].header.time_max > last)
 			last = chunks[i].header.time_max;
 	/* Whose calls were never seen, has what it had. */
-	if (last <= first || (vmt_trace_head(draft->trace)->notes & VMT_NOTE_OUTSIDE))
+	if (draft->options->no_growth || last <= first ||
+	    (vmt_trace_head(draft->trace)->notes & VMT_NOTE_OUTSIDE))
 		return;
 	draft->growth_from = last - (last - first) / GROWTH_PART;
 	draft->report.process.growth_from_ns = vmt_trace_time_ns(draft->trace, draft->growth_from);
@@ -306,8 +308,8 @@ take_batch(struct vmt_report_draft *draft, const struct vmt_record *const *recor
 	return status;
 }
 
-static bool
-has_lost_modules(const struct vmt_report_draft *draft)
+bool
+vmt_report_events_lack_modules(const struct vmt_report_draft *draft)
 {
 	const struct vmt_trace_loss *loss = vmt_trace_loss(draft->trace);
 
@@ -348,7 +350,7 @@ place_lost_modules(struct vmt_report_draft *draft)
 	struct vmt_module module;
 	int status = 0;
 
-	if (!has_lost_modules(draft))
+	if (!vmt_report_events_lack_modules(draft))
 		return 0;
 	for (uint32_t i = 0; i < PLACED_MOST && !status; i++) {
 		if (!vmt_trace_module(draft->trace, id, &module))
@@ -360,44 +362,62 @@ place_lost_modules(struct vmt_report_draft *draft)
 }
 
 int
-vmt_report_events_replay(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+vmt_report_events_begin(struct vmt_report_draft *draft, const char *path, uint64_t until,
+			struct vmt_err *err)
 {
-	const struct vmt_record *const *records = NULL;
-	struct vmt_merge *merge = NULL;
-	size_t count = 0;
-	size_t chunks;
-	int status = vmt_merge_open(&merge, draft->trace, err);
+	int status = vmt_merge_open_until(&draft->merge, draft->trace, until, err);
 
-	(void)vmt_trace_chunks(draft->trace, &chunks);
-	vmt_report_touch_heads(draft);
 	vmt_report_compiled_watch(draft);
+	if (!status && place_lost_modules(draft))
+		status = vmt_report_draft_no_memory(err, path);
+	return status;
+}
+
+void
+vmt_report_events_plan(struct vmt_report_draft *draft)
+{
+	vmt_report_touch_heads(draft);
 	choose_growth(draft);
 	vmt_report_peak_scan(draft);
 	vmt_report_window_plan(draft);
 	limit_cpu(draft);
-	if (!status && place_lost_modules(draft))
-		status = vmt_report_draft_no_memory(err, path);
+}
+
+int
+vmt_report_events_run(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+{
+	const struct vmt_record *const *records = NULL;
+	size_t count = 0;
+	size_t chunks;
+	int status = 0;
+
+	(void)vmt_trace_chunks(draft->trace, &chunks);
 	while (!status) {
-		status = vmt_merge_next_batch(merge, &records, &count, err);
+		status = vmt_merge_next_batch(draft->merge, &records, &count, err);
 		if (status || count == 0)
 			break;
-		vmt_report_draft_tell(draft, "reading events", vmt_merge_chunks_opened(merge),
-				      chunks);
+		vmt_report_draft_tell(draft, "reading events",
+				      vmt_merge_chunks_opened(draft->merge), chunks);
 		if (take_batch(draft, records, count))
 			status = vmt_report_draft_no_memory(err, path);
 		if (!status)
 			status = check_cpu(draft, path, err);
 	}
-	if (!status && vmt_report_snapshots_reach(draft, UINT64_MAX))
-		status = vmt_report_draft_no_memory(err, path);
-	if (!status && vmt_report_events_take_tasks(draft, last_snapshot_time(draft)))
+	return status;
+}
+
+int
+vmt_report_events_end(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
+{
+	int status = 0;
+
+	if (vmt_report_snapshots_reach(draft, UINT64_MAX) ||
+	    vmt_report_events_take_tasks(draft, last_snapshot_time(draft)))
 		status = vmt_report_draft_no_memory(err, path);
 	vmt_unfinished_calls_settle(draft->replay);
 	if (draft->growth_from)
 		vmt_sites_mark(draft->replay->sites);
 	vmt_report_window_close(draft);
-	if (merge)
-		draft->report.loss.events_unknown = vmt_merge_events_unknown(merge);
-	vmt_merge_close(merge);
+	draft->report.loss.events_unknown = vmt_merge_events_unknown(draft->merge);
 	return status;
 }

@@ -82,25 +82,34 @@ lacks_a_build_id(const struct vmt_trace *trace)
 	return false;
 }
 
+bool
+vmt_report_names_want_files(const struct vmt_report_draft *draft)
+{
+	const struct vmt_report_options *options = draft->options;
+
+	return (options->sysroot || options->all_names || !draft->packed) &&
+	       lacks_a_build_id(draft->trace);
+}
+
 /* Which files the process had mapped, for those that are known by nothing else. */
-static int
-find_recorded(struct vmt_report_draft *draft)
+int
+vmt_report_names_find_files(struct vmt_report_draft *draft)
 {
 	const struct vmt_head *head = vmt_trace_head(draft->trace);
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
 	int status = 0;
 
-	if (!lacks_a_build_id(draft->trace))
-		return 0;
-	draft->recorded = vmt_recorded_files_new(head->start_unix_ns);
+	if (!draft->recorded)
+		draft->recorded = vmt_recorded_files_new(head->start_unix_ns);
 	if (!draft->recorded)
 		return -ENOMEM;
 	/* An inode's number of another machine, or of a file system that was mounted anew, may be
 	 * another file's here. */
-	for (size_t i = 0; vmt_process_end_is_this_boot(head) && i < count && !status; i++)
-		if (chunks[i].header.kind == VMT_CHUNK_SNAPSHOT)
-			status = add_recorded(draft, &chunks[i]);
+	for (; vmt_process_end_is_this_boot(head) && draft->recorded_at < count && !status;
+	     draft->recorded_at++)
+		if (chunks[draft->recorded_at].header.kind == VMT_CHUNK_SNAPSHOT)
+			status = add_recorded(draft, &chunks[draft->recorded_at]);
 	return status;
 }
 
@@ -117,7 +126,7 @@ vmt_report_names_open(struct vmt_report_draft *draft, const char *path, struct v
 	status = open_packed(draft, path, err);
 	if (status)
 		return status;
-	if ((files_first || !draft->packed) && find_recorded(draft))
+	if (vmt_report_names_want_files(draft) && vmt_report_names_find_files(draft))
 		return vmt_report_draft_no_memory(err, path);
 	vmt_lookup_set_sources(draft->names,
 			       &(struct vmt_lookup_sources){.root = options->sysroot,
@@ -161,6 +170,15 @@ ask_sites(struct vmt_report_draft *draft, struct vmt_sites *sites, bool is_touch
 		vmt_report_draft_tell(draft, "looking up names", i, count);
 		ask_site(draft, sites, i, is_touch);
 	}
+}
+
+void
+vmt_report_names_ask(struct vmt_report_draft *draft, uint32_t first)
+{
+	uint32_t count = vmt_sites_count(draft->replay->sites);
+
+	for (uint32_t i = first; i < count; i++)
+		ask_site(draft, draft->replay->sites, i, false);
 }
 
 int

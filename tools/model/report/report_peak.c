@@ -2,6 +2,9 @@
 #include "format/codec.h"
 #include "tools/model/report/report_draft.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 /* One reading of the kernel's count. */
 struct reading {
 	uint64_t time; /* ticks */
@@ -65,12 +68,12 @@ visit_usages(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk
 }
 
 static void
-visit_all(struct vmt_report_draft *draft, taker take)
+visit_all(struct vmt_report_draft *draft, size_t first, taker take)
 {
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = first; i < count; i++) {
 		struct vmt_snapshot_head head;
 		const unsigned char *bytes;
 		struct vmt_err err = {""};
@@ -91,31 +94,13 @@ visit_all(struct vmt_report_draft *draft, taker take)
 	}
 }
 
-void
-vmt_report_peak_scan(struct vmt_report_draft *draft)
-{
-	struct vmt_peak_draft *peak = &draft->peak;
-
-	peak->rss.at_start_bytes = vmt_trace_head(draft->trace)->start_peak_rss_bytes;
-	visit_all(draft, see);
-	peak->after = vmt_trace_head(draft->trace)->clock_start.ticks;
-	if (!vmt_rss_peak_is_missed(&peak->rss))
-		return;
-	visit_all(draft, see_before);
-	draft->missed = (struct vmt_window){
-	    .is_wanted = true,
-	    .from = peak->after,
-	    .until = peak->by,
-	    .requested = VMT_FIGURE_MISSED_RESERVED,
-	    .released = VMT_FIGURES,
-	};
-}
-
 /* What EXIT and EXEC tell is of programs before an exec as well: it is this one's where it is more
  * than it was at the start. */
-void
-vmt_report_peak_hear(struct vmt_report_draft *draft, uint64_t bytes, uint64_t time)
+static void
+take_heard(struct vmt_report_draft *draft, const struct vmt_heard_peak *heard)
 {
+	uint64_t bytes = heard->bytes;
+	uint64_t time = heard->time;
 	struct vmt_peak_draft *peak = &draft->peak;
 	uint64_t at_start = peak->rss.at_start_bytes;
 
@@ -131,6 +116,61 @@ vmt_report_peak_hear(struct vmt_report_draft *draft, uint64_t bytes, uint64_t ti
 		peak->after = vmt_trace_head(draft->trace)->clock_start.ticks;
 	peak->by = time;
 	peak->is_said = true;
+}
+
+/* What the chunks say that were not asked yet. */
+static void
+read_new(struct vmt_report_draft *draft)
+{
+	struct vmt_peak_draft *peak = &draft->peak;
+
+	*peak = draft->peak_read;
+	peak->rss.at_start_bytes = vmt_trace_head(draft->trace)->start_peak_rss_bytes;
+	visit_all(draft, draft->peak_at, see);
+	(void)vmt_trace_chunks(draft->trace, &draft->peak_at);
+	draft->peak_read = *peak;
+}
+
+void
+vmt_report_peak_scan(struct vmt_report_draft *draft)
+{
+	struct vmt_peak_draft *peak = &draft->peak;
+	struct vmt_window missed = {.is_wanted = false};
+
+	read_new(draft);
+	peak->after = vmt_trace_head(draft->trace)->clock_start.ticks;
+	if (vmt_rss_peak_is_missed(&peak->rss)) {
+		visit_all(draft, 0, see_before);
+		missed = (struct vmt_window){
+		    .is_wanted = true,
+		    .from = peak->after,
+		    .until = peak->by,
+		    .requested = VMT_FIGURE_MISSED_RESERVED,
+		    .released = VMT_FIGURES,
+		};
+	}
+	vmt_report_window_set(draft, &draft->missed, &missed);
+	for (size_t i = 0; i < draft->heard_count; i++)
+		take_heard(draft, &draft->heard[i]);
+}
+
+int
+vmt_report_peak_hear(struct vmt_report_draft *draft, uint64_t bytes, uint64_t time)
+{
+	struct vmt_heard_peak heard = {bytes, time};
+
+	if (draft->heard_count == draft->heard_room) {
+		size_t room = draft->heard_room ? draft->heard_room * 2 : 4;
+		struct vmt_heard_peak *all = reallocarray(draft->heard, room, sizeof(*all));
+
+		if (!all)
+			return -ENOMEM;
+		draft->heard = all;
+		draft->heard_room = room;
+	}
+	draft->heard[draft->heard_count++] = heard;
+	take_heard(draft, &heard);
+	return 0;
 }
 
 void

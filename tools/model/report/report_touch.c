@@ -71,8 +71,8 @@ note_seen(struct vmt_report_draft *draft, const struct vmt_snapshot *snapshot)
 		draft->seen = seen;
 		draft->seen_room = room;
 	}
-	draft->seen[draft->seen_count++] = (struct vmt_seen_snapshot){
-	    snapshot->head.index, vmt_trace_time_ns(draft->trace, snapshot->head.time)};
+	draft->seen[draft->seen_count++] =
+	    (struct vmt_seen_snapshot){snapshot->head.index, snapshot->head.time};
 	return 0;
 }
 

@@ -20,21 +20,37 @@ tick_after(const struct vmt_trace *trace, int64_t time_ns)
 	return low;
 }
 
+/* Events that were replayed are in no other window: what begins among them comes too late. */
+void
+vmt_report_window_set(struct vmt_report_draft *draft, struct vmt_window *window,
+		      const struct vmt_window *wanted)
+{
+	if (window->is_wanted == wanted->is_wanted && window->from == wanted->from &&
+	    window->until == wanted->until)
+		return;
+	draft->is_stale |=
+	    window->has_begun || (wanted->is_wanted && wanted->from + 1 < draft->replayed_until);
+	*window = *wanted;
+}
+
 /* From the last snapshot before what was asked for, up to that. */
 void
 vmt_report_window_plan(struct vmt_report_draft *draft)
 {
 	bool has_time = draft->at == VMT_AT_TIME;
 
+	struct vmt_window since;
+
 	if (draft->last_look == 0)
 		return;
-	draft->since = (struct vmt_window){
+	since = (struct vmt_window){
 	    .is_wanted = true,
 	    .from = draft->last_look,
 	    .until = has_time ? tick_after(draft->trace, draft->at_time_ns) - 1 : UINT64_MAX,
 	    .requested = VMT_FIGURE_SINCE_RESERVED,
 	    .released = VMT_FIGURE_SINCE_RELEASED,
 	};
+	vmt_report_window_set(draft, &draft->since, &since);
 }
 
 /* What advice took out of RAM is no address space, and a figure of its own. */

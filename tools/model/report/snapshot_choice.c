@@ -103,50 +103,64 @@ too_early(const struct vmt_report_draft *draft, struct vmt_err *err)
 			   vmt_trace_path(draft->trace), first_us, first_us);
 }
 
+/* One more snapshot whose pages somebody saw. */
+static void
+consider(struct vmt_report_draft *draft, const struct vmt_snapshot_head *head, size_t chunk)
+{
+	struct vmt_choice_draft *choice = &draft->choice;
+	int64_t time_ns = vmt_trace_time_ns(draft->trace, head->time);
+
+	draft->report.snapshot.count++;
+	if (head->resident_bytes > choice->peak_bytes)
+		choice->peak_bytes = head->resident_bytes;
+	if (time_ns < draft->first_snapshot_ns)
+		draft->first_snapshot_ns = time_ns;
+	if (head->time > choice->last) {
+		choice->last_but_one = choice->last;
+		choice->last = head->time;
+	}
+	if ((draft->at != VMT_AT_TIME || time_ns <= draft->at_time_ns) &&
+	    head->time > draft->last_look)
+		draft->last_look = head->time;
+	if (is_better(head, &choice->best, choice->peak_bytes, draft, time_ns)) {
+		choice->best = *head;
+		choice->best_at = chunk;
+		choice->has_best = true;
+	}
+}
+
 /* The snapshot that the report is about: NULL in *chosen where there is none. */
 int
 vmt_snapshot_choice_find(struct vmt_report_draft *draft, const struct vmt_trace_chunk **chosen,
 			 struct vmt_err *err)
 {
-	struct vmt_snapshot_head best = {0};
-	uint64_t peak_bytes = 0;
+	struct vmt_choice_draft *choice = &draft->choice;
 	size_t count;
 	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
 
-	*chosen = NULL;
-	draft->first_snapshot_ns = INT64_MAX;
+	if (choice->at == 0)
+		draft->first_snapshot_ns = INT64_MAX;
 	resolve(draft);
-	for (size_t i = 0; i < count; i++) {
+	for (; choice->at < count; choice->at++) {
+		const struct vmt_trace_chunk *chunk = &chunks[choice->at];
 		struct vmt_snapshot_head head;
 		const unsigned char *bytes;
-		int64_t time_ns;
 		size_t length;
 		int status;
 
-		if (chunks[i].header.kind != VMT_CHUNK_SNAPSHOT)
+		if (chunk->header.kind != VMT_CHUNK_SNAPSHOT)
 			continue;
-		status = vmt_trace_payload(draft->trace, &chunks[i], &bytes, &length, err);
+		status = vmt_trace_payload(draft->trace, chunk, &bytes, &length, err);
 		if (status)
 			return status;
-		if (vmt_codec_get_snapshot_head(&chunks[i].header, bytes, length, &head) == 0)
+		if (vmt_codec_get_snapshot_head(&chunk->header, bytes, length, &head) == 0)
 			return vmt_err_set(err, EBADMSG, "a snapshot of %zu bytes has no head",
 					   length);
-		if (head.source == VMT_RESIDENCY_NONE) /* of mappings: nobody saw their pages */
-			continue;
-		draft->report.snapshot.count++;
-		if (head.resident_bytes > peak_bytes)
-			peak_bytes = head.resident_bytes;
-		time_ns = vmt_trace_time_ns(draft->trace, head.time);
-		if (time_ns < draft->first_snapshot_ns)
-			draft->first_snapshot_ns = time_ns;
-		if ((draft->at != VMT_AT_TIME || time_ns <= draft->at_time_ns) &&
-		    head.time > draft->last_look)
-			draft->last_look = head.time;
-		if (is_better(&head, &best, peak_bytes, draft, time_ns)) {
-			best = head;
-			*chosen = &chunks[i];
-		}
+		if (head.source !=
+		    VMT_RESIDENCY_NONE) /* else of mappings: nobody saw their pages */
+			consider(draft, &head, choice->at);
 	}
+	*chosen = choice->has_best ? &chunks[choice->best_at] : NULL;
 	if (draft->at == VMT_AT_TIME && !*chosen && draft->report.snapshot.count > 0)
 		return too_early(draft, err);
 	return 0;

@@ -163,7 +163,8 @@ table_bytes(size_t capacity)
 }
 
 /* Zeros that take memory as they are touched. Blocks come in no order of their buckets: with huge
- * pages most find theirs without a walk through page tables. Children have no use for it. */
+ * pages most find theirs without a walk through page tables. Most children
+ * have no use for it. */
 static bool
 map_table(struct vmt_blocks *blocks, size_t capacity)
 {
@@ -190,6 +191,13 @@ vmt_blocks_new(void)
 		return blocks;
 	free(blocks);
 	return NULL;
+}
+
+void
+vmt_blocks_fork(struct vmt_blocks *blocks, bool with_it)
+{
+	madvise(blocks->buckets, table_bytes(blocks->capacity),
+		with_it ? MADV_DOFORK : MADV_DONTFORK);
 }
 
 void

@@ -40,6 +40,13 @@ vmt_threads_new(void)
 }
 
 void
+vmt_threads_fork(struct vmt_threads *threads, bool with_it)
+{
+	vmt_blocks_fork(threads->by_descriptor, with_it);
+	vmt_blocks_fork(threads->by_tid, with_it);
+}
+
+void
 vmt_threads_free(struct vmt_threads *threads)
 {
 	if (!threads)

@@ -30,6 +30,8 @@ struct vmt_thread_stack {
 struct vmt_threads;
 
 struct vmt_threads *vmt_threads_new(void);
+/* As vmt_blocks_fork. */
+void vmt_threads_fork(struct vmt_threads *threads, bool with_it);
 void vmt_threads_free(struct vmt_threads *threads);
 
 /* Called for each thread as it turns out to be over. */
