@@ -2,10 +2,10 @@
 
 #include "base/ticks.h"
 #include "tools/cmd/mapped_trace.h"
-#include "tools/cmd/progress.h"
 #include "tools/cmd/snapshot_take.h"
 #include "tools/cmd/top_directory.h"
 #include "tools/cmd/trace_files.h"
+#include "tools/model/report/live_report.h"
 #include "tools/model/report/report_build.h"
 
 #include <errno.h>
@@ -25,9 +25,9 @@ struct vmt_top_source {
 	enum kind kind;
 	uint32_t pid;	    /* OF_PROCESS */
 	uint64_t opened_ns; /* likewise; CLOCK_MONOTONIC */
-	char *path;
-	const char *sysroot;
 	struct vmt_top_directory *directory;
+	struct vmt_report_options build;
+	struct vmt_live_report *live;
 };
 
 static bool
@@ -36,6 +36,13 @@ is_number(const char *text)
 	size_t length = strspn(text, "0123456789");
 
 	return length > 0 && length < 10 && text[length] == '\0' && access(text, F_OK) != 0;
+}
+
+static int
+open_trace(struct vmt_top_source *source, const char *path, struct vmt_err *err)
+{
+	source->kind = OF_TRACE;
+	return vmt_live_report_open(&source->live, path, &source->build, err);
 }
 
 /* The trace that it writes, else itself. */
@@ -47,9 +54,7 @@ find_process(struct vmt_top_source *source, const char *operand, struct vmt_err 
 	source->pid = (uint32_t)strtoul(operand, NULL, 10);
 	if (vmt_mapped_trace_find(&trace, source->pid) == 0 &&
 	    trace.state == VMT_MAPPED_TRACE_OWN && !trace.is_aside) {
-		source->kind = OF_TRACE;
-		source->path = strdup(trace.path);
-		return source->path ? 0 : vmt_err_set(err, ENOMEM, "out of memory");
+		return open_trace(source, trace.path, err);
 	}
 	source->kind = OF_PROCESS;
 	source->opened_ns = vmt_ticks_monotonic_ns();
@@ -65,9 +70,7 @@ find(struct vmt_top_source *source, const char *operand, struct vmt_err *err)
 	}
 	if (is_number(operand))
 		return find_process(source, operand, err);
-	source->kind = OF_TRACE;
-	source->path = strdup(operand);
-	return source->path ? 0 : vmt_err_set(err, ENOMEM, "out of memory");
+	return open_trace(source, operand, err);
 }
 
 int
@@ -80,7 +83,8 @@ vmt_top_source_open(struct vmt_top_source **out, const char *operand, const char
 	*out = NULL;
 	if (!source)
 		return vmt_err_set(err, ENOMEM, "out of memory");
-	source->sysroot = sysroot;
+	source->build = (struct vmt_report_options){
+	    .at = VMT_AT_END, .symbols = true, .no_growth = true, .sysroot = sysroot};
 	result = find(source, operand, err);
 	if (result == 0)
 		*out = source;
@@ -95,18 +99,43 @@ vmt_top_source_close(struct vmt_top_source *source)
 	if (!source)
 		return;
 	vmt_top_directory_close(source->directory);
-	free(source->path);
+	vmt_live_report_close(source->live);
 	free(source);
 }
 
 static int
-read_trace(const struct vmt_top_source *source, const char *path, struct vmt_top_reading *reading,
-	   struct vmt_err *err)
+write_reading(void *context, const struct vmt_report *report, FILE *out)
 {
-	struct vmt_report_options build = {
-	    .at = VMT_AT_END, .symbols = true, .sysroot = source->sysroot};
+	struct vmt_top_reading reading;
+	int result = vmt_top_reading_make(&reading, report);
+
+	(void)context;
+	return result == 0 ? vmt_top_reading_write(&reading, out) : result;
+}
+
+/* It may be still being written. */
+static int
+read_trace(struct vmt_top_source *source, struct vmt_top_reading *reading, struct vmt_err *err)
+{
+	char *bytes;
+	size_t length;
+	int result = vmt_live_report_make(source->live, write_reading, NULL, &bytes, &length, err);
+
+	if (result == 0 && vmt_top_reading_read(reading, bytes, length) < 0) {
+		vmt_top_reading_free(reading);
+		result = vmt_err_set(err, ENOMEM, "no memory for what there is to show");
+	}
+	free(bytes);
+	return result;
+}
+
+/* One that is whole. */
+static int
+read_snapshot(const struct vmt_top_source *source, const char *path,
+	      struct vmt_top_reading *reading, struct vmt_err *err)
+{
 	struct vmt_report *report = NULL;
-	int result = vmt_progress_build(&report, path, &build, err);
+	int result = vmt_report_build(&report, path, &source->build, err);
 
 	if (result == 0 && vmt_top_reading_make(reading, report) < 0) {
 		vmt_top_reading_free(reading);
@@ -127,7 +156,7 @@ read_process(struct vmt_top_source *source, struct vmt_top_reading *reading, str
 	if (fd < 0)
 		return fd;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	result = read_trace(source, path, reading, err);
+	result = read_snapshot(source, path, reading, err);
 	close(fd);
 	if (result == 0) {
 		reading->time_ns = (int64_t)(vmt_ticks_monotonic_ns() - source->opened_ns);
@@ -145,7 +174,7 @@ vmt_top_source_read(struct vmt_top_source *source, struct vmt_top_reading *readi
 		return vmt_top_directory_read(source->directory, reading, err);
 	if (source->kind == OF_PROCESS)
 		return read_process(source, reading, err);
-	return read_trace(source, source->path, reading, err);
+	return read_trace(source, reading, err);
 }
 
 enum vmt_top_view

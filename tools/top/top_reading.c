@@ -175,6 +175,47 @@ vmt_top_reading_make(struct vmt_top_reading *reading, const struct vmt_report *r
 	return status ? status : take_classes(reading, report);
 }
 
+int
+vmt_top_reading_write(const struct vmt_top_reading *reading, FILE *out)
+{
+	bool whole = fwrite(reading, sizeof(*reading), 1, out) == 1;
+
+	for (size_t view = 0; view < VMT_TOP_VIEWS; view++)
+		whole &= fwrite(reading->items[view], sizeof(struct vmt_top_item),
+				reading->counts[view], out) == reading->counts[view];
+	return whole ? 0 : -EIO;
+}
+
+int
+vmt_top_reading_read(struct vmt_top_reading *reading, const char *bytes, size_t length)
+{
+	size_t counts[VMT_TOP_VIEWS];
+
+	*reading = (struct vmt_top_reading){.pid = 0};
+	if (length < sizeof(*reading))
+		return -EBADMSG;
+	memcpy(reading, bytes, sizeof(*reading));
+	memcpy(counts, reading->counts, sizeof(counts));
+	memset(reading->items, 0, sizeof(reading->items));
+	memset(reading->counts, 0, sizeof(reading->counts));
+	length -= sizeof(*reading);
+	bytes += sizeof(*reading);
+	for (size_t view = 0; view < VMT_TOP_VIEWS; view++) {
+		size_t size = counts[view] * sizeof(struct vmt_top_item);
+
+		if (counts[view] > VMT_TOP_READING_MOST || size > length)
+			return -EBADMSG;
+		reading->items[view] = malloc(size + 1);
+		if (!reading->items[view])
+			return -ENOMEM;
+		memcpy(reading->items[view], bytes, size);
+		reading->counts[view] = counts[view];
+		bytes += size;
+		length -= size;
+	}
+	return length == 0 ? 0 : -EBADMSG;
+}
+
 void
 vmt_top_reading_free(struct vmt_top_reading *reading)
 {

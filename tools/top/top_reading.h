@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define VMT_TOP_READING_MOST 4096u
 
@@ -56,6 +57,10 @@ struct vmt_top_reading {
 
 /* 0 or -ENOMEM. To be freed in either case. */
 int vmt_top_reading_make(struct vmt_top_reading *reading, const struct vmt_report *report);
+/* Plain bytes, for a reader of the same program: 0, or -EIO. Back into a reading: 0, -ENOMEM, or
+ * -EBADMSG where they are none; to be freed in any case. */
+int vmt_top_reading_write(const struct vmt_top_reading *reading, FILE *out);
+int vmt_top_reading_read(struct vmt_top_reading *reading, const char *bytes, size_t length);
 void vmt_top_reading_free(struct vmt_top_reading *reading);
 
 /* A key of a name. */
