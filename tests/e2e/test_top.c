@@ -397,6 +397,31 @@ test_unrecorded(void **state)
 	assert_int_equal(converse_end(&talk), 0);
 }
 
+/* What it had last stays on the screen when it is gone. */
+static void
+test_gone(void **state)
+{
+	const char *const argv[] = {built("tests/target/leaking"), NULL};
+	struct conversation talk;
+	char pid[16];
+
+	(void)state;
+	begin_in_terminal();
+	converse_start(&talk, argv, NULL);
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	snprintf(pid, sizeof(pid), "%d", talk.pid);
+	run_top(pid);
+	wait_for("anonymous memory", "14");
+	wait_for(pid, "not recorded: classes alone");
+	assert_int_equal(converse_end(&talk), 0);
+	wait_for(pid, "has ended");
+	wait_for("anonymous memory", "14");
+	type("q");
+	check_restored("status=0");
+	close_terminal();
+}
+
 static void
 refused(const char *operand, const char *words)
 {
@@ -426,10 +451,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_screen),   cmocka_unit_test(test_sizes),
-	    cmocka_unit_test(test_signals),  cmocka_unit_test(test_trouble),
-	    cmocka_unit_test(test_text),     cmocka_unit_test(test_unrecorded),
-	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_screen),  cmocka_unit_test(test_sizes),
+	    cmocka_unit_test(test_signals), cmocka_unit_test(test_trouble),
+	    cmocka_unit_test(test_text),    cmocka_unit_test(test_unrecorded),
+	    cmocka_unit_test(test_gone),    cmocka_unit_test(test_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,20 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 	return result < 0 ? result : 0;
 }
 
+/* A process that was only looked at leaves nothing behind: what it had last stays to be seen. */
+static bool
+note_gone(struct top *top, int result)
+{
+	struct vmt_top_reading *now = &top->table.now;
+
+	if (result != -ESRCH || top->table.readings == 0)
+		return false;
+	now->goes_on = false;
+	now->is_live = false;
+	snprintf(now->state, sizeof(now->state), "has ended");
+	return true;
+}
+
 /* What a reading costs makes the next one wait. */
 static int
 read_next(struct top *top, uint64_t interval_ns, struct vmt_err *err)
@@ -104,6 +118,10 @@ read_next(struct top *top, uint64_t interval_ns, struct vmt_err *err)
 	int result = vmt_top_source_read(top->source, &reading, err);
 	uint64_t took_ns = vmt_ticks_monotonic_ns() - from_ns;
 
+	if (note_gone(top, result)) {
+		*err = (struct vmt_err){""};
+		return 0;
+	}
 	if (result < 0)
 		return result;
 	vmt_top_table_take(&top->table, &reading);

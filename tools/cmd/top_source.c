@@ -1,5 +1,6 @@
 #include "tools/cmd/top_source.h"
 
+#include "base/procfs.h"
 #include "base/ticks.h"
 #include "tools/cmd/mapped_trace.h"
 #include "tools/cmd/snapshot_take.h"
@@ -25,6 +26,8 @@ struct vmt_top_source {
 	enum kind kind;
 	uint32_t pid;	    /* OF_PROCESS */
 	uint64_t opened_ns; /* likewise; CLOCK_MONOTONIC */
+	uint64_t start_ticks;
+	bool is_unrecorded; /* as far as its mappings tell */
 	struct vmt_top_directory *directory;
 	struct vmt_report_options build;
 	struct vmt_live_report *live;
@@ -36,6 +39,21 @@ is_number(const char *text)
 	size_t length = strspn(text, "0123456789");
 
 	return length > 0 && length < 10 && text[length] == '\0' && access(text, F_OK) != 0;
+}
+
+/* By which a process is known from a later one of the same number; 0: it is gone. */
+static uint64_t
+start_of(uint32_t pid)
+{
+	struct vmt_procfs_stat stat = {.start_ticks = 0};
+	int fd = vmt_procfs_open(pid, "stat");
+
+	if (fd < 0)
+		return 0;
+	if (!vmt_procfs_read_stat(fd, &stat))
+		stat.start_ticks = 0;
+	close(fd);
+	return stat.start_ticks;
 }
 
 static int
@@ -58,6 +76,9 @@ find_process(struct vmt_top_source *source, const char *operand, struct vmt_err 
 	}
 	source->kind = OF_PROCESS;
 	source->opened_ns = vmt_ticks_monotonic_ns();
+	source->start_ticks = start_of(source->pid);
+	source->is_unrecorded =
+	    trace.state != VMT_MAPPED_TRACE_OWN && trace.state != VMT_MAPPED_TRACE_UNREADABLE;
 	return vmt_snapshot_take_check(source->pid, err);
 }
 
@@ -150,9 +171,12 @@ static int
 read_process(struct vmt_top_source *source, struct vmt_top_reading *reading, struct vmt_err *err)
 {
 	char path[64];
-	int fd = vmt_snapshot_take_nameless(source->pid, err);
 	int result;
+	int fd;
 
+	if (start_of(source->pid) != source->start_ticks)
+		return vmt_err_set(err, ESRCH, "process %" PRIu32 " has ended", source->pid);
+	fd = vmt_snapshot_take_nameless(source->pid, err);
 	if (fd < 0)
 		return fd;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -162,6 +186,9 @@ read_process(struct vmt_top_source *source, struct vmt_top_reading *reading, str
 		reading->time_ns = (int64_t)(vmt_ticks_monotonic_ns() - source->opened_ns);
 		reading->is_live = true;
 		reading->goes_on = true;
+		if (source->is_unrecorded)
+			snprintf(reading->state, sizeof(reading->state),
+				 "not recorded: classes alone");
 	}
 	return result;
 }

@@ -137,7 +137,7 @@ take_state(struct vmt_top_reading *reading, const struct vmt_report *report)
 	reading->is_live = vmt_report_is_live(report);
 	reading->goes_on = strcmp(end, "running") == 0 || strcmp(end, "ending") == 0;
 	if (report->process.is_snapshot)
-		end = "not recorded";
+		end = "looked at from outside: classes alone";
 	else if (report->process.uncollected)
 		end = "running, but its collector does not answer";
 	if (strcmp(end, "exit") == 0)
