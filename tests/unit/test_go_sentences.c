@@ -112,6 +112,40 @@ causes_are_said(void **state)
 	    strstr(written(vmt_go_cause_say), "is what Go's runtime needs for itself."));
 }
 
+/* A line of the memory profile, and the class of what is not Go's. */
+static void
+owners_are_named(void **state)
+{
+	static char function[] = "main.(*cache).add";
+	static char file[] = "/src/cache.go";
+	struct vmt_frame frame = {.function = function, .file = file, .line = 88};
+	struct vmt_go_live live = {.stack = {&frame, 1}, .bytes = MIB(60)};
+	struct vmt_class classes[] = {
+	    {.name = "Go stacks", .committed_bytes = MIB(200)},
+	    {.name = "program and libraries", .committed_bytes = MIB(31)},
+	    {.name = "mmap", .committed_bytes = MIB(9)},
+	};
+
+	(void)state;
+	report.go.live = &live;
+	report.go.live_count = 1;
+	assert_non_null(strstr(written(vmt_go_cause_say),
+			       "By Go's memory profile the most, about 60 MiB, is of "
+			       "main.(*cache).add cache.go:88. About 50 MiB was allocated since"));
+	live.bytes = MIB(12);
+	assert_null(strstr(written(vmt_go_cause_say), "profile"));
+	report.go.parts.cause = VMT_GO_CAUSE_OUTSIDE;
+	report.classes = classes;
+	report.class_count = 3;
+	assert_non_null(
+	    strstr(written(vmt_go_cause_say),
+		   "is not Go's: neither GOGC nor GOMEMLIMIT bounds it. The most of it, "
+		   "31 MiB, is in class program and libraries."));
+	report.go.is_partial = true;
+	assert_non_null(strstr(written(vmt_go_cause_say),
+			       "is not known to be Go's. The most of it, 31 MiB, is in"));
+}
+
 static void
 the_scavenger_is_behind_or_done(void **state)
 {
@@ -220,6 +254,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(causes_are_said, fill),
+	    cmocka_unit_test_setup(owners_are_named, fill),
 	    cmocka_unit_test_setup(the_scavenger_is_behind_or_done, fill),
 	    cmocka_unit_test_setup(what_is_above_the_goal_is_named, fill),
 	    cmocka_unit_test_setup(what_a_collection_frees_is_not_made_up, fill),

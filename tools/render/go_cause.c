@@ -5,6 +5,10 @@
 #include "tools/render/units.h"
 
 #include <inttypes.h>
+#include <string.h>
+
+/* The line that has most of what is live is named from this part of it on. */
+#define LINE_PART 8u
 
 /* What is known of objects beside those that were live. */
 static void
@@ -22,10 +26,27 @@ say_other_objects(struct vmt_sentence *sentence, const struct vmt_go_objects *ob
 		    vmt_units_bytes(bytes, objects->unswept_bytes));
 }
 
+/* Whose they are, where the runtime keeps a memory profile. */
+static void
+say_line(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_live *most = report->go.live;
+	char name[512];
+	char bytes[VMT_UNITS_BYTES];
+
+	if (report->go.live_count == 0 || most->stack.count == 0 ||
+	    most->bytes < report->go.parts.objects.live_bytes / LINE_PART)
+		return;
+	vmt_sentence_say(sentence, " By Go's memory profile the most, about %s, is of %s.",
+			 vmt_units_bytes(bytes, most->bytes),
+			 vmt_frame_text_owner(&most->stack, name, sizeof(name)));
+}
+
 static void
 say_live(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	vmt_sentence_say(sentence, "objects that were live at the last collection.");
+	say_line(sentence, report);
 	say_other_objects(sentence, &report->go.parts.objects);
 }
 
@@ -135,12 +156,32 @@ say_idle(struct vmt_sentence *sentence, const struct vmt_report *report)
 				 vmt_units_bytes(bytes, goal));
 }
 
+static bool
+is_outside(const char *class)
+{
+	for (int id = 0; id < VMT_CLASSES; id++)
+		if (strcmp(class, vmt_classes_name((enum vmt_class_id)id)) == 0)
+			return vmt_go_parts_of_class((enum vmt_class_id)id) == VMT_GO_PART_OUTSIDE;
+	return false;
+}
+
+/* ... and what most of it is. */
 static void
 say_outside(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
+	const struct vmt_class *most = NULL;
+	char bytes[VMT_UNITS_BYTES];
+
 	vmt_sentence_say(sentence, vmt_go_cause_is_whole(report)
 				       ? "not Go's: neither GOGC nor GOMEMLIMIT bounds it."
 				       : "not known to be Go's.");
+	for (size_t i = 0; i < report->class_count; i++)
+		if (is_outside(report->classes[i].name) &&
+		    (!most || report->classes[i].committed_bytes > most->committed_bytes))
+			most = &report->classes[i];
+	if (most && most->committed_bytes)
+		vmt_sentence_say(sentence, " The most of it, %s, is in class %s.",
+				 vmt_units_bytes(bytes, most->committed_bytes), most->name);
 }
 
 void

@@ -121,6 +121,11 @@ vmt_go_parts_take(struct vmt_go_parts *parts, const struct vmt_amounts *classes,
 	find_cause(parts);
 }
 
+enum vmt_go_part vmt_go_parts_of_class(enum vmt_class_id class)
+{
+	return (enum vmt_go_part)part_of_class[class];
+}
+
 const char *
 vmt_go_parts_cause_name(enum vmt_go_cause cause)
 {

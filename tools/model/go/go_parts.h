@@ -59,6 +59,9 @@ struct vmt_go_parts {
 void vmt_go_parts_take(struct vmt_go_parts *parts, const struct vmt_amounts *classes,
 		       const struct vmt_go_figures *figures);
 
+/* Of a class (enum vmt_class_id). */
+enum vmt_go_part vmt_go_parts_of_class(enum vmt_class_id class);
+
 /* "live objects" ...; NULL of VMT_GO_CAUSE_UNKNOWN. Static. */
 const char *vmt_go_parts_cause_name(enum vmt_go_cause cause);
 
