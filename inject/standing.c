@@ -1,11 +1,11 @@
 #include "inject/standing.h"
 
+#include "base/roomy.h"
 #include "inject/tracee.h"
 
 #include <errno.h>
 
-#define STACK_BYTES 65536u
-#define PIECE_BYTES 4096u /* a stack may end within what is looked at */
+#define STACK_BYTES 65536u /* a stack may end within */
 
 struct look {
 	struct vmt_standing_range *ranges;
@@ -46,19 +46,12 @@ begin(struct vmt_standing_range *ranges, size_t count)
 static void
 look_at_stack(const struct look *look, const struct vmt_target *target, uint64_t stack_pointer)
 {
-	uint64_t words[PIECE_BYTES / sizeof(uint64_t)];
+	static VMT_ROOMY uint64_t words[STACK_BYTES / sizeof(uint64_t)];
 	uint64_t at = stack_pointer & ~UINT64_C(7);
-	uint64_t end = at + STACK_BYTES;
+	size_t bytes = vmt_target_read_some(target, at, words, sizeof(words));
 
-	while (at < end) {
-		uint64_t bytes = PIECE_BYTES - at % PIECE_BYTES;
-
-		if (vmt_target_read(target, at, words, bytes) < 0)
-			return;
-		for (uint64_t i = 0; i < bytes / sizeof(uint64_t); i++)
-			mark(look, words[i]);
-		at += bytes;
-	}
+	for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+		mark(look, words[i]);
 }
 
 int

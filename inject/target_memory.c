@@ -53,6 +53,25 @@ vmt_target_read(const struct vmt_target *target, uint64_t address, void *to, siz
 	return transfer(SYS_pread64, target->mem_fd, address, to, bytes);
 }
 
+size_t
+vmt_target_read_some(const struct vmt_target *target, uint64_t address, void *to, size_t bytes)
+{
+	char *at = to;
+	size_t used = 0;
+
+	while (used < bytes) {
+		long done = vmt_sys_call4(SYS_pread64, target->mem_fd, at + used, bytes - used,
+					  address + used);
+
+		if (done == -EINTR)
+			continue;
+		if (done <= 0)
+			break;
+		used += (size_t)done;
+	}
+	return used;
+}
+
 int
 vmt_target_write(const struct vmt_target *target, uint64_t address, const void *from, size_t bytes)
 {

@@ -29,6 +29,9 @@ int vmt_target_read(const struct vmt_target *target, uint64_t address, void *to,
 
 /* -EIO also where part of it was written: not all of the bytes are mapped, or the kernel lets
  * nobody write what the process may not write (proc_mem.force_override=never). */
+/* As much of it as there is from the address on: how many bytes, 0 where nothing is mapped. */
+size_t vmt_target_read_some(const struct vmt_target *target, uint64_t address, void *to,
+			    size_t bytes);
 int vmt_target_write(const struct vmt_target *target, uint64_t address, const void *from,
 		     size_t bytes);
 
