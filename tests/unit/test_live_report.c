@@ -202,7 +202,8 @@ add_usage(struct world *world)
 {
 	struct vmt_usage usage = {.time = world->now,
 				  .monotonic_ns = world->now,
-				  .rss_bytes = next_random(world, 500) * PAGE,
+				  .rss_bytes =
+				      next_random(world, next_random(world, 6) ? 500 : 3000) * PAGE,
 				  .peak_rss_bytes = 500 * PAGE,
 				  .cgroup_current_bytes = next_random(world, 1000) * PAGE,
 				  .cgroup_peak_bytes = VMT_FIGURE_UNKNOWN,

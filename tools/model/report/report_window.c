@@ -20,7 +20,8 @@ tick_after(const struct vmt_trace *trace, int64_t time_ns)
 	return low;
 }
 
-/* Events that were replayed are in no other window: what begins among them comes too late. */
+/* Events that were replayed are in no other window: what begins among them comes too late. A window
+ * that begins anew forgets the one before. */
 void
 vmt_report_window_set(struct vmt_report_draft *draft, struct vmt_window *window,
 		      const struct vmt_window *wanted)
@@ -29,7 +30,7 @@ vmt_report_window_set(struct vmt_report_draft *draft, struct vmt_window *window,
 	    window->until == wanted->until)
 		return;
 	draft->is_stale |=
-	    window->has_begun || (wanted->is_wanted && wanted->from + 1 < draft->replayed_until);
+	    wanted->is_wanted ? wanted->from + 1 < draft->replayed_until : window->has_begun;
 	*window = *wanted;
 }
 
