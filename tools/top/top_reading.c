@@ -181,8 +181,9 @@ vmt_top_reading_write(const struct vmt_top_reading *reading, FILE *out)
 	bool whole = fwrite(reading, sizeof(*reading), 1, out) == 1;
 
 	for (size_t view = 0; view < VMT_TOP_VIEWS; view++)
-		whole &= fwrite(reading->items[view], sizeof(struct vmt_top_item),
-				reading->counts[view], out) == reading->counts[view];
+		if (reading->counts[view])
+			whole &= fwrite(reading->items[view], sizeof(struct vmt_top_item),
+					reading->counts[view], out) == reading->counts[view];
 	return whole ? 0 : -EIO;
 }
 

@@ -223,13 +223,15 @@ vmt_chunk_index_extend(struct vmt_chunk_index *index, struct vmt_file_reader *fi
 bool
 vmt_chunk_index_is_there(const struct vmt_chunk_index *index, const struct vmt_file_reader *file)
 {
-	const struct vmt_trace_chunk *last = &index->chunks[index->count - 1];
+	const struct vmt_trace_chunk *last;
 	struct vmt_chunk now;
 
-	return index->count == 0 ||
-	       (last->payload_offset + last->header.payload_bytes <= file->bytes &&
-		vmt_file_reader_read(file, last->payload_offset - sizeof(now), &now, sizeof(now)) &&
-		memcmp(&now, &last->header, sizeof(now)) == 0);
+	if (index->count == 0)
+		return true;
+	last = &index->chunks[index->count - 1];
+	return last->payload_offset + last->header.payload_bytes <= file->bytes &&
+	       vmt_file_reader_read(file, last->payload_offset - sizeof(now), &now, sizeof(now)) &&
+	       memcmp(&now, &last->header, sizeof(now)) == 0;
 }
 
 void
