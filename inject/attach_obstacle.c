@@ -207,7 +207,7 @@ vmt_attach_obstacle_explain(pid_t pid, int error, char why[VMT_WHY_BYTES])
 		(void)say(why, "it has ended");
 	else if (status.tracer != 0)
 		(void)say_traced(status.tracer, why);
-	else if (error == -EPERM && is_restricted_by_yama())
+	else if ((error == -EPERM || error == -EACCES) && is_restricted_by_yama())
 		(void)say(why, "the kernel lets only root trace it (kernel.yama.ptrace_scope)");
 	else if (error == -EPERM || error == -EACCES)
 		(void)say(why, "it may not be traced by this user");
