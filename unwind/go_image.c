@@ -33,6 +33,9 @@ static const struct {
     {"runtime.(*gcControllerState).init", VMT_GO_CONTROLLER_INIT},
     {"runtime.allgadd", VMT_GO_GOROUTINE_ADD},
     {"runtime.procresize", VMT_GO_PROCESSORS_RESIZE},
+    {"runtime.mProf_FlushLocked", VMT_GO_PROFILE_FLUSH},
+    {"runtime.mProf_Free", VMT_GO_PROFILE_FREE},
+    {"runtime.allocmcache", VMT_GO_CACHE_NEW},
 };
 
 static const char *const wanted_objects[] = {

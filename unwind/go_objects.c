@@ -125,6 +125,37 @@ slice_in(const struct vmt_go_image *image, const struct vmt_go_file *file,
 	return 0;
 }
 
+/* mov reg, [rip + distance], of 4 bytes */
+static bool
+is_short_load(const unsigned char *at)
+{
+	return (at[-1] & 0xf0) != 0x40 && at[0] == 0x8b && (at[1] & 0xc7) == 0x05;
+}
+
+/* The word of 8 bytes, or of 4, that a function loads, where it loads no other. 0: not known. */
+static uint64_t
+word_in(const struct vmt_go_image *image, const struct vmt_go_file *file,
+	enum vmt_go_function function, uint64_t word_bytes)
+{
+	const struct vmt_go_code *code = &image->code[function][0];
+	uint64_t bytes;
+	const unsigned char *text = code_of(file, code, &bytes);
+	uint64_t found = 0;
+
+	for (uint64_t at = 1; text && at + LEA_BYTES <= bytes; at++) {
+		uint64_t opcode_bytes = word_bytes == 8 ? 3 : 2;
+		uint64_t word;
+
+		if (word_bytes == 8 ? !is_load(text + at) : !is_short_load(text + at))
+			continue;
+		word = target_of(code->address + at + opcode_bytes + 4, text + at + opcode_bytes);
+		if (found != 0 && found != word)
+			return 0;
+		found = word;
+	}
+	return found;
+}
+
 static void
 add(struct vmt_go_image *image, const char *symbol, uint64_t address, uint64_t bytes)
 {
@@ -158,4 +189,7 @@ vmt_go_objects_find(struct vmt_go_image *image, const struct vmt_go_file *file)
 	    slice_bytes);
 	add(image, VMT_GO_PROCESSORS_SYMBOL, slice_in(image, file, VMT_GO_PROCESSORS_RESIZE),
 	    slice_bytes);
+	add(image, VMT_GO_PROFILE_SYMBOL, word_in(image, file, VMT_GO_PROFILE_FLUSH, 8), 8);
+	add(image, VMT_GO_PROFILE_CYCLE_SYMBOL, word_in(image, file, VMT_GO_PROFILE_FREE, 4), 4);
+	add(image, VMT_GO_PROFILE_RATE_SYMBOL, word_in(image, file, VMT_GO_CACHE_NEW, 8), 8);
 }

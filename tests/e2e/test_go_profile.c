@@ -199,6 +199,20 @@ check_recorded(const char *version, const char *program)
 	run_free(&run);
 }
 
+/* What the symbol table does not say, the program's code does. */
+static void
+check_stripped(const char *version)
+{
+	static const char *const stripped[] = {"-ldflags=-s -w", NULL};
+	static const char *const movable[] = {"-ldflags=-s -w", "-buildmode=pie", NULL};
+
+	check_look(version, go_program_without_cgo(version, "profile", "stripped", stripped),
+		   "sampled");
+	check_look(version, go_program_without_cgo(version, "profile", "stripped-pie", movable),
+		   "sampled");
+	check_look(version, go_program(version, "profile", "stripped-pie-cgo", movable), "exact");
+}
+
 static void
 check_agrees(const char *version)
 {
@@ -209,7 +223,9 @@ check_agrees(const char *version)
 	check_recorded(version, go_program(version, "profile", "cgo", NULL));
 }
 
-#define TESTS(id, version) TEST(agrees, id, version)
+#define TESTS(id, version)                                                                         \
+	TEST(agrees, id, version)                                                                  \
+	TEST(stripped, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
 #undef TEST
