@@ -102,7 +102,8 @@ prepare(void)
 	vmt_recording.head->heap_unseen = parameters->heap_unseen;
 	vmt_recording.head->heap_is_glibc = parameters->heap_is_glibc;
 	vmt_recording.head->heap_unseen_at = parameters->heap_unseen_at;
-	(void)vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go, vmt_raw_entry_go);
+	(void)vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go,
+				    vmt_config.go_heap && !parameters->attached, vmt_raw_entry_go);
 	vmt_call_stacks_set_up(vmt_config.scarce);
 	vmt_call_stacks_count_in(vmt_recording.head);
 	/* The collector looks once the program has been let go. */

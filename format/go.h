@@ -60,6 +60,8 @@ _Static_assert(sizeof(struct vmt_go_object) == 80, "Go objects are 80 bytes");
 #define VMT_GO_STRIPPED 2u /* no symbol table: functions by .gopclntab, objects unknown */
 #define VMT_GO_OFF 4u	   /* VMTRACE_GO=off: the text was left alone */
 #define VMT_GO_RACE 8u	   /* built with the race detector */
+/* It would have kept no memory profile, and keeps one as VMTRACE_GO_HEAP asked for it. */
+#define VMT_GO_PROFILE_ON 16u
 
 struct vmt_go {
 	char version[VMT_GO_VERSION_BYTES]; /* "go1.24.4"; empty: no Go runtime was found */

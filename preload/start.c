@@ -188,7 +188,8 @@ prepare_program(void)
 	lend_library();
 	vmt_capture_set_up();
 	vmt_recording.head->stack_mode = vmt_recording.stack_mode;
-	if (vmt_go_runtime_set_up(dl_iterate_phdr, vmt_config.go, vmt_raw_entry_go)) {
+	if (vmt_go_runtime_set_up(dl_iterate_phdr, vmt_config.go, vmt_config.go_heap,
+				  vmt_raw_entry_go)) {
 		vmt_call_stacks_set_up(vmt_config.scarce);
 		vmt_call_stacks_count_in(vmt_recording.head);
 	}

@@ -36,6 +36,8 @@ static const struct {
     {"runtime.mProf_FlushLocked", VMT_GO_PROFILE_FLUSH},
     {"runtime.mProf_Free", VMT_GO_PROFILE_FREE},
     {"runtime.allocmcache", VMT_GO_CACHE_NEW},
+    {"runtime.schedinit", VMT_GO_SCHEDULER_INIT},
+    {"runtime.init", VMT_GO_RUNTIME_INIT},
 };
 
 static const char *const wanted_objects[] = {
@@ -43,6 +45,7 @@ static const char *const wanted_objects[] = {
     VMT_GO_GOROUTINES_SYMBOL,	 VMT_GO_PROCESSORS_SYMBOL,  VMT_GO_PROFILE_SYMBOL,
     VMT_GO_PROFILE_CYCLE_SYMBOL, VMT_GO_PROFILE_RATE_SYMBOL};
 
+#define DISABLED_SYMBOL "runtime.disableMemoryProfiling"
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 const void *
@@ -63,6 +66,22 @@ header_of(const struct vmt_go_file *file)
 	    header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phoff % 8 != 0)
 		return NULL;
 	return header;
+}
+
+bool
+vmt_go_image_is_set(const struct vmt_go_file *file, uint64_t address)
+{
+	const Elf64_Ehdr *header = header_of(file);
+	const Elf64_Phdr *segments =
+	    header ? vmt_go_image_at(file, header->e_phoff, header->e_phnum * sizeof(*segments))
+		   : NULL;
+	const unsigned char *byte = vmt_go_image_loaded(file, address, 1);
+
+	for (unsigned i = 0; segments && byte && i < header->e_phnum; i++)
+		if (segments[i].p_type == PT_LOAD &&
+		    address - segments[i].p_vaddr < segments[i].p_filesz)
+			return (segments[i].p_flags & PF_W) && *byte == 1;
+	return false;
 }
 
 const void *
@@ -245,6 +264,8 @@ take_symbol(struct vmt_go_image *image, const struct vmt_go_file *file, const El
 			image->text_high = symbol->st_value;
 	} else if (ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT) {
 		take_object(image, name, symbol);
+		if (is_name(name, DISABLED_SYMBOL) && vmt_go_image_is_set(file, symbol->st_value))
+			image->profile_disabled = symbol->st_value;
 		if (is_name(name, "runtime.iscgo")) {
 			byte = vmt_go_image_loaded(file, symbol->st_value, 1);
 			image->cgo = byte && *byte != 0;

@@ -39,6 +39,8 @@ enum vmt_go_function {
 	VMT_GO_PROFILE_FLUSH,
 	VMT_GO_PROFILE_FREE,
 	VMT_GO_CACHE_NEW,
+	VMT_GO_SCHEDULER_INIT,
+	VMT_GO_RUNTIME_INIT,
 	VMT_GO_FUNCTIONS
 };
 
@@ -59,6 +61,9 @@ struct vmt_go_image {
 	char version[VMT_GO_VERSION_BYTES];
 	uint32_t objects_count;
 	struct vmt_go_object objects[VMT_GO_OBJECTS]; /* addresses in the file's address space */
+	/* A byte that says 1: the program is not to keep a memory profile. 0: there is none that
+	 * says so, or it is not known where. */
+	uint64_t profile_disabled;
 };
 
 /* An ELF file in memory. */
@@ -82,6 +87,9 @@ const char *vmt_go_image_read_symbols(struct vmt_go_image *image, const struct v
 const void *vmt_go_image_at(const struct vmt_go_file *file, uint64_t offset, uint64_t bytes);
 /* The file's bytes for an address of a loaded segment, at least `bytes` of them, or NULL. */
 const void *vmt_go_image_loaded(const struct vmt_go_file *file, uint64_t address, uint64_t bytes);
+/* Whether the file has a 1 for that byte, in a segment that can be written: how the linker sets a
+ * variable. */
+bool vmt_go_image_is_set(const struct vmt_go_file *file, uint64_t address);
 /* The 8 bytes at an address once the file has been relocated (less the load bias); 0 = not known.
  */
 uint64_t vmt_go_image_word(const struct vmt_go_file *file, uint64_t address);

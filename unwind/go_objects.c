@@ -168,6 +168,45 @@ add(struct vmt_go_image *image, const char *symbol, uint64_t address, uint64_t b
 	image->objects_count++;
 }
 
+/* cmp byte [rip + distance], 0; movzx eax, byte [rip + distance]. One of them names the variable
+ * that the linker sets where a program is to keep no memory profile: Go 1.20 and later test it in
+ * schedinit, earlier ones load it for an initial value. No other byte there is set by the linker.
+ */
+static uint64_t
+tested_byte(const unsigned char *at, uint64_t address)
+{
+	if (at[0] == 0x80 && at[1] == 0x3d && at[6] == 0)
+		return target_of(address + 7, at + 2);
+	if (at[0] == 0x0f && at[1] == 0xb6 && (at[2] & 0xc7) == 0x05)
+		return target_of(address + 7, at + 3);
+	return 0;
+}
+
+static void
+find_disabled(struct vmt_go_image *image, const struct vmt_go_file *file,
+	      enum vmt_go_function function)
+{
+	for (uint32_t i = 0; i < VMT_GO_CANDIDATES; i++) {
+		const struct vmt_go_code *code = &image->code[function][i];
+		uint64_t bytes;
+		const unsigned char *text = code_of(file, code, &bytes);
+
+		for (uint64_t at = 0; text && at + LEA_BYTES <= bytes; at++) {
+			uint64_t byte = tested_byte(text + at, code->address + at);
+
+			if (byte == 0 || byte == image->profile_disabled ||
+			    !vmt_go_image_is_set(file, byte))
+				continue;
+			/* There is another one: neither is known. */
+			if (image->profile_disabled != 0) {
+				image->profile_disabled = 0;
+				return;
+			}
+			image->profile_disabled = byte;
+		}
+	}
+}
+
 void
 vmt_go_objects_find(struct vmt_go_image *image, const struct vmt_go_file *file)
 {
@@ -191,5 +230,7 @@ vmt_go_objects_find(struct vmt_go_image *image, const struct vmt_go_file *file)
 	    slice_bytes);
 	add(image, VMT_GO_PROFILE_SYMBOL, word_in(image, file, VMT_GO_PROFILE_FLUSH, 8), 8);
 	add(image, VMT_GO_PROFILE_CYCLE_SYMBOL, word_in(image, file, VMT_GO_PROFILE_FREE, 4), 4);
+	find_disabled(image, file,
+		      offsets->minor < 20 ? VMT_GO_RUNTIME_INIT : VMT_GO_SCHEDULER_INIT);
 	add(image, VMT_GO_PROFILE_RATE_SYMBOL, word_in(image, file, VMT_GO_CACHE_NEW, 8), 8);
 }

@@ -252,6 +252,9 @@ keep(struct vmt_config *config, enum vmt_setting_id id, const struct value *valu
 	case VMT_SETTING_GO:
 		config->go = is_on(value->number);
 		return;
+	case VMT_SETTING_GO_HEAP:
+		config->go_heap = value->number != 0;
+		return;
 	case VMT_SETTING_SEED:
 		config->seed = value->number;
 		config->has_seed = true;

@@ -54,6 +54,7 @@ struct vmt_config {
 	bool follow_exec;
 	bool cmdline; /* the command line may be kept in the trace */
 	bool go;      /* the Go runtime's own system calls */
+	bool go_heap; /* Go programs are to keep their memory profile */
 	bool verbose;
 	bool scarce; /* not of the environment: a limit counts what the tracer maps */
 };

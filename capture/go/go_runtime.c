@@ -4,6 +4,7 @@
 #include "base/sys.h"
 #include "capture/go/go_patch.h"
 #include "capture/go/go_stack.h"
+#include "format/go_offsets.h"
 #include "unwind/go_functions.h"
 #include "unwind/go_image.h"
 
@@ -22,6 +23,7 @@ static struct vmt_go_code_roles roles; /* of the first runtime */
 
 struct search {
 	bool wanted;
+	bool profile;
 	const void *entry;
 };
 
@@ -181,6 +183,19 @@ add_runtime(const struct vmt_go_image *image, uint64_t bias)
 	vmt_go_stack_add_text(low, high);
 }
 
+/* Before the runtime starts. The linker has set the byte, and nothing sets it again. */
+static void
+turn_on_profile(const struct search *search, const struct vmt_go_image *image, uint64_t bias)
+{
+	unsigned char *disabled = (unsigned char *)(uintptr_t)(image->profile_disabled + bias);
+
+	if (!search->profile || image->profile_disabled == 0 ||
+	    !vmt_go_offsets_of(image->version) || *disabled != 1)
+		return;
+	*disabled = 0;
+	table.flags |= VMT_GO_PROFILE_ON;
+}
+
 /* The table describes the first runtime; further ones add sites and objects. */
 static void
 take(const struct search *search, const struct vmt_go_image *image, uint64_t bias,
@@ -238,13 +253,14 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 	if (image.version[0] == '\0')
 		memcpy(image.version, "unknown", sizeof("unknown"));
 	take(search, &image, info->dlpi_addr, why);
+	turn_on_profile(search, &image, info->dlpi_addr);
 	return 0;
 }
 
 bool
-vmt_go_runtime_set_up(vmt_go_runtime_list *list, bool wanted, const void *entry)
+vmt_go_runtime_set_up(vmt_go_runtime_list *list, bool wanted, bool profile, const void *entry)
 {
-	struct search search = {wanted, entry};
+	struct search search = {wanted, profile, entry};
 
 	list(visit, &search);
 	for (uint32_t i = 0; i < table.sites_count; i++) {

@@ -23,10 +23,11 @@
 typedef int vmt_go_runtime_list(int (*visit)(struct dl_phdr_info *info, size_t size, void *context),
 				void *context);
 
-/* Constructor only: calls the loader, opens files. `wanted` false: leaves the text alone. Before
- * it the tracer's own mappings, after it the PRESENT events. True: some system call goes to the
- * entry from now on. */
-bool vmt_go_runtime_set_up(vmt_go_runtime_list *list, bool wanted, const void *entry);
+/* Constructor only: calls the loader, opens files. `wanted` false: leaves the text alone.
+ * `profile`: the runtime is to keep a memory profile, and has not started. Before it the tracer's
+ * own mappings, after it the PRESENT events. True: some system call goes to the entry from now on.
+ */
+bool vmt_go_runtime_set_up(vmt_go_runtime_list *list, bool wanted, bool profile, const void *entry);
 
 /* Copies the table, and what the code tells of memory calls, into the head of a trace. */
 void vmt_go_runtime_describe(struct vmt_head *head);

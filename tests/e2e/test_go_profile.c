@@ -83,7 +83,6 @@ ask_report(struct functions *functions, json_t *root)
 	check_documented(root, "docs/trace-format.md");
 	assert_true(json_is_null(member(go, "unprofiled")));
 	assert_int_equal(number(go, "profile_unread"), 0);
-	assert_true(json_is_false(member(go, "uncollected")));
 	json_array_foreach(member(go, "live_objects"), i, row)
 	{
 		json_t *frame = json_array_get(member(row, "frames"), 0);
@@ -160,6 +159,7 @@ check_look(const char *version, const char *program, const char *how)
 	assert_int_equal(write(talk.to, "\n", 1), 1);
 	converse_read_line(&talk);
 	root = look(talk.pid);
+	assert_true(json_is_false(member(member(root, "go"), "uncollected")));
 	ask_report(&ours, root);
 	ask_pprof(&theirs, version, profile);
 	compare(&ours, &theirs);
@@ -187,6 +187,7 @@ check_recorded(const char *version, const char *program)
 	assert_int_equal(run.exit_status, 0);
 	run_free(&run);
 	root = report(trace, (const char *const[]){"--at", "end", NULL});
+	assert_true(json_is_false(member(member(root, "go"), "uncollected")));
 	ask_report(&ours, root);
 	ask_pprof(&theirs, version, profile);
 	compare(&ours, &theirs);
@@ -213,6 +214,60 @@ check_stripped(const char *version)
 	check_look(version, go_program(version, "profile", "stripped-pie-cgo", movable), "exact");
 }
 
+/* The program keeps no profile by itself: how many bytes of main.live a recording has. */
+static int64_t
+recorded_without(const char *program, const char *option)
+{
+	const char *trace = scratch_file("without.vmt");
+	struct functions functions;
+	struct run run;
+	json_t *root, *go;
+	int64_t bytes = -1;
+
+	run_program(&run,
+		    (const char *const[]){"sh", "-c",
+					  "echo | \"$0\" record -o \"$1\" $3 -- \"$2\" live",
+					  built("vmtrace"), trace, program, option, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	root = report(trace, (const char *const[]){"--at", "end", NULL});
+	go = member(root, "go");
+	if (json_is_null(member(go, "unprofiled"))) {
+		ask_report(&functions, root);
+		bytes = function_of(&functions, "main.live")->bytes;
+	} else
+		assert_int_equal(json_array_size(member(go, "live_objects")), 0);
+	json_decref(root);
+	return bytes;
+}
+
+/* 35 MiB, of which about one in 512 KiB is sampled. */
+static void
+check_turned_on(const char *version)
+{
+	static const char *const stripped[] = {"-ldflags=-s -w", NULL};
+	static const char *const movable[] = {"-ldflags=-s -w", "-buildmode=pie", NULL};
+	const char *programs[] = {
+	    go_program_without_cgo(version, "inside", "static", NULL),
+	    go_program_without_cgo(version, "inside", "stripped", stripped),
+	    go_program(version, "inside", "stripped-pie-cgo", movable),
+	};
+	struct run run;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		assert_int_equal(recorded_without(programs[i], ""), -1);
+		assert_in_range(recorded_without(programs[i], "--go-heap"), 12 * MIB, 70 * MIB);
+		run_program(
+		    &run,
+		    (const char *const[]){built("vmtrace"), "doctor", "--", programs[i], NULL},
+		    NULL);
+		assert_true(says(run.out, "keeps no memory profile"));
+		assert_true(says(run.out, "vmtrace record --go-heap"));
+		run_free(&run);
+	}
+}
+
 static void
 check_agrees(const char *version)
 {
@@ -225,7 +280,8 @@ check_agrees(const char *version)
 
 #define TESTS(id, version)                                                                         \
 	TEST(agrees, id, version)                                                                  \
-	TEST(stripped, id, version)
+	TEST(stripped, id, version)                                                                \
+	TEST(turned_on, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
 #undef TEST

@@ -197,6 +197,9 @@ words_are_known(void **state)
 	assert_true(config.cmdline && config.go);
 	assert_null(read_one(&config, "VMTRACE_GO=off"));
 	assert_false(config.go);
+	assert_false(config.go_heap);
+	assert_null(read_one(&config, "VMTRACE_GO_HEAP=1"));
+	assert_true(config.go_heap);
 	assert_null(read_one(&config, "VMTRACE_GO=on"));
 	assert_true(config.go);
 	assert_null(read_one(&config, "VMTRACE_SESSION=/tmp/s"));

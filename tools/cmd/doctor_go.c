@@ -63,6 +63,20 @@ check_heap(struct vmt_doctor *doctor, const struct vmt_go_raw_calls *go)
 		    go->version);
 }
 
+static void
+check_profile(struct vmt_doctor *doctor, const struct vmt_go_raw_calls *go)
+{
+	if (go->has_profile)
+		vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
+			       "the Go runtime keeps its memory profile: live objects have their "
+			       "lines");
+	else if (go->lacks_profile)
+		vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+			       "vmtrace record --go-heap turns it on when the program starts",
+			       "the Go runtime of this program keeps no memory profile, as nothing "
+			       "reads it: live objects have no lines");
+}
+
 /* One line for the sites that would be seen, one for each of the others. */
 static void
 check_sites(struct vmt_doctor *doctor, const struct vmt_go_raw_calls *go)
@@ -137,6 +151,7 @@ vmt_doctor_go(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 	check_linking(doctor, program, &go);
 	check_symbols(doctor, &go);
 	check_heap(doctor, &go);
+	check_profile(doctor, &go);
 	if (!go.supported || vmt_preloadable_is_static(program) ||
 	    (go.cgo && (program->is_library || program->libc != VMT_PRELOADABLE_LIBC_NONE)))
 		check_sites(doctor, &go);

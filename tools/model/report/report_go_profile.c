@@ -344,10 +344,11 @@ find_reason(const struct vmt_report_draft *draft, const struct vmt_go_profile_re
 		       "budget";
 	if (profile->head.flags & VMT_GO_PROFILE_UNSTEADY)
 		return "the Go runtime changed its memory profile each time that it was read";
-	if (profile->head.rate_bytes == 0 && profile->head.rows == 0)
+	/* A few objects may have been sampled before: how many each stands for is unknown. */
+	if (profile->head.rate_bytes == 0)
 		return "the program keeps no memory profile (runtime.MemProfileRate is 0, as the "
 		       "linker sets it "
-		       "where nothing reads the profile)";
+		       "where nothing reads the profile). To have it kept: vmtrace record --go-heap";
 	return NULL;
 }
 

@@ -118,6 +118,10 @@ find_objects(struct vmt_go_raw_calls *program, const unsigned char *bytes, size_
 			program->has_counters = program->has_debug || offsets;
 		if (strcmp(symbol, VMT_GO_HEAP_SYMBOL) == 0)
 			program->has_heap = offsets != NULL;
+		if (strcmp(symbol, VMT_GO_PROFILE_SYMBOL) == 0) {
+			program->lacks_profile = offsets && image.profile_disabled != 0;
+			program->has_profile = offsets && !program->lacks_profile;
+		}
 	}
 }
 

@@ -26,8 +26,10 @@ struct vmt_go_raw_calls {
 	bool has_symbols; /* a symbol table, so that the runtime's counters are found */
 	bool has_debug;	  /* DWARF, so that they can be read */
 	bool has_inlined;
-	bool has_counters; /* where the runtime counts is known */
-	bool has_heap;	   /* ... and where it keeps the lists of its heap */
+	bool has_counters;  /* where the runtime counts is known */
+	bool has_heap;	    /* ... and where it keeps the lists of its heap */
+	bool has_profile;   /* live objects can be told by Go line */
+	bool lacks_profile; /* they could, but the program keeps no memory profile by itself */
 	char version[VMT_GO_VERSION_BYTES];
 	bool supported; /* its processor's code is known at all */
 	struct vmt_go_raw_calls_site sites[VMT_GO_RAW_CALLS_SITES]; /* those that the program has */
