@@ -214,6 +214,59 @@ check_stripped(const char *version)
 	check_look(version, go_program(version, "profile", "stripped-pie-cgo", movable), "exact");
 }
 
+static const char *
+record_exact(const char *program, const char *words, const char *name)
+{
+	const char *trace = scratch_file(name);
+
+	shell("echo | %s record -o %s -- %s %s exact %s >/dev/null 2>&1", built("vmtrace"), trace,
+	      program, scratch_file("unread.pb.gz"), words);
+	return trace;
+}
+
+/* What grew is named, by the line, and how much it was. */
+static void
+check_grows(const char *version)
+{
+	const char *program = go_program_without_cgo(version, "profile", "static", NULL);
+	char before[4096];
+	char after[4096];
+	struct run run;
+	json_t *root, *row;
+	int64_t grown = 0;
+	size_t i;
+
+	snprintf(before, sizeof(before), "%s", record_exact(program, "", "before.vmt"));
+	snprintf(after, sizeof(after), "%s", record_exact(program, "more", "after.vmt"));
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", "--at", "end", before, after,
+					  "--format", "json", "-n", "100", NULL},
+		    NULL);
+	root = json_loads(run.out, 0, NULL);
+	assert_non_null(root);
+	json_array_foreach(member(root, "live_objects"), i, row)
+	{
+		json_t *frame = json_array_get(member(row, "frames"), 0);
+		json_t *function = frame ? member(frame, "function") : NULL;
+
+		assert_int_equal(number(row, "error_bytes"), 0);
+		if (json_is_string(function) &&
+		    strcmp(json_string_value(function), "main.(*pages).make") == 0 &&
+		    number(member(row, "bytes"), "delta") > MIB)
+			grown += number(member(row, "bytes"), "delta");
+	}
+	assert_in_range(grown, 100 * 24576, 100 * 24576 + 65536); /* with the list that grew */
+	json_decref(root);
+	run_free(&run);
+	run_program(
+	    &run,
+	    (const char *const[]){built("vmtrace"), "diff", "--at", "end", before, after, NULL},
+	    NULL);
+	assert_true(says(run.out, "Live objects by Go line, by change"));
+	assert_true(says(run.out, "main.(*pages).make main.go:"));
+	run_free(&run);
+}
+
 /* The program keeps no profile by itself: how many bytes of main.live a recording has. */
 static int64_t
 recorded_without(const char *program, const char *option)
@@ -281,7 +334,8 @@ check_agrees(const char *version)
 #define TESTS(id, version)                                                                         \
 	TEST(agrees, id, version)                                                                  \
 	TEST(stripped, id, version)                                                                \
-	TEST(turned_on, id, version)
+	TEST(turned_on, id, version)                                                               \
+	TEST(grows, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
 #undef TEST

@@ -175,6 +175,30 @@ print_touchers(struct vmt_emitter *emitter, const struct vmt_diff *diff, size_t 
 	vmt_emitter_array_end(emitter);
 }
 
+/* Likewise, of live objects by Go line; null unless both reports know them. */
+static void
+print_live(struct vmt_emitter *emitter, const struct vmt_diff *diff, size_t top)
+{
+	if (!diff->live) {
+		vmt_emitter_string(emitter, "live_objects", NULL);
+		return;
+	}
+	vmt_emitter_array(emitter, "live_objects");
+	for (size_t i = 0; i < diff->live->site_count && i < top; i++) {
+		const struct vmt_diff_site *row = &diff->live->sites[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_string(emitter, "match", vmt_diff_match_word(row->match));
+		print_figure(emitter, "objects", &row->count);
+		print_figure(emitter, "bytes", &row->committed_bytes);
+		vmt_emitter_bool(emitter, "estimate", row->estimate);
+		vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
+		vmt_json_frames_print(emitter, &row->shown->stack, false);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
 static void
 print_verdict(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 {
@@ -285,6 +309,7 @@ vmt_diff_json_print(const struct vmt_diff *diff, const struct vmt_diff_json_opti
 	print_sites(&emitter, shown, options->top);
 	print_touchers(&emitter, shown, options->top);
 	print_go(&emitter, diff);
+	print_live(&emitter, diff, options->top);
 	print_caveats(&emitter, diff);
 	vmt_emitter_object_end(&emitter);
 	return vmt_emitter_finish(&emitter, err);

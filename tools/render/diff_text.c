@@ -375,6 +375,7 @@ vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 		vmt_diff_text_untouched(diff, options);
 		print_sites(shown, options);
 		vmt_diff_text_touch(shown, options);
+		vmt_diff_text_live(diff, options);
 		vmt_diff_text_blocks(shown, options);
 	}
 }

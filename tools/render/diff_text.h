@@ -32,6 +32,8 @@ void vmt_diff_text_go(const struct vmt_diff *diff, const struct vmt_diff_text_op
 void vmt_diff_text_blocks(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 /* Who touched memory; nothing unless page faults were sampled in both. */
 void vmt_diff_text_touch(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
+/* Live objects by Go line; nothing unless both reports know them. */
+void vmt_diff_text_live(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 
 void vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 

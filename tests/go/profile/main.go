@@ -1,5 +1,6 @@
 // profile keeps objects of several functions and sizes, and answers each line of its input with its
-// own heap profile, in the file that its argument names. "exact" behind it samples every object.
+// own heap profile, in the file that its argument names. "exact" behind it samples every object,
+// and "more" makes more of one of them.
 package main
 
 import (
@@ -85,13 +86,17 @@ func answer(path string) {
 }
 
 func main() {
+	count := 200
 	for _, word := range os.Args[2:] {
 		if word == "exact" {
 			runtime.MemProfileRate = 1
 		}
+		if word == "more" {
+			count += 100
+		}
 	}
 	debug.SetGCPercent(-1)
-	(&pages{200}).make()
+	(&pages{count}).make()
 	large()
 	small()
 	library()

@@ -170,9 +170,13 @@ vmt_diff_free(struct vmt_diff *diff)
 	if (!diff)
 		return;
 	vmt_diff_free(diff->touch);
+	vmt_diff_free(diff->live);
 	for (int i = 0; diff->touch_reports && i < 2; i++)
 		free(diff->touch_reports[i].sites);
+	for (int i = 0; diff->live_reports && i < 2; i++)
+		free(diff->live_reports[i].sites);
 	free(diff->touch_reports);
+	free(diff->live_reports);
 	free(diff->classes);
 	free(diff->sites);
 	free(diff->members);

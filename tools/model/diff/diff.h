@@ -182,6 +182,9 @@ struct vmt_diff {
 	 * sampled in both. Its reports are these in all but the sites. */
 	struct vmt_diff *touch;
 	struct vmt_report *touch_reports;
+	/* Live objects by Go line, likewise; NULL unless both reports know them. */
+	struct vmt_diff *live;
+	struct vmt_report *live_reports;
 	/* By default: of a process that runs, and so not of its peak. */
 	struct {
 		bool a;

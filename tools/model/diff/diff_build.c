@@ -1,5 +1,6 @@
 #include "tools/model/diff/diff_build.h"
 
+#include "tools/model/diff/diff_live.h"
 #include "tools/model/diff/diff_match.h"
 #include "tools/model/diff/diff_touch.h"
 #include "tools/model/diff/diff_verdict.h"
@@ -198,8 +199,10 @@ vmt_diff_build(struct vmt_diff **result, const struct vmt_report *a, const struc
 	diff->a = a;
 	diff->b = b;
 	diff->is_by_kind = a->process.is_snapshot != b->process.is_snapshot;
-	if (build_classes(diff) < 0 || (!diff->is_by_kind && (vmt_diff_match_sites(diff) < 0 ||
-							      vmt_diff_touch_build(diff) < 0))) {
+	if (build_classes(diff) < 0 ||
+	    (!diff->is_by_kind &&
+	     (vmt_diff_match_sites(diff) < 0 || vmt_diff_touch_build(diff) < 0)) ||
+	    vmt_diff_live_build(diff) < 0) {
 		vmt_diff_free(diff);
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	}

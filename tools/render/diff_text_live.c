@@ -1,0 +1,57 @@
+#include "tools/render/diff_change.h"
+#include "tools/render/diff_text.h"
+#include "tools/render/frame_text.h"
+#include "tools/render/text_sections.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Below this nobody asks who it was. */
+#define WORTH_NAMING_BYTES (UINT64_C(64) << 10)
+
+/* More than how samples scatter. */
+static bool
+is_worth_naming(const struct vmt_diff_site *row)
+{
+	uint64_t distance = vmt_diff_distance(&row->committed_bytes);
+
+	return distance >= WORTH_NAMING_BYTES && distance > row->error_bytes;
+}
+
+static void
+print_row(const struct vmt_diff_site *row, const struct vmt_diff_text_options *options)
+{
+	char change[VMT_DIFF_CHANGE_BYTES];
+	char a[VMT_UNITS_BYTES];
+	char b[VMT_UNITS_BYTES];
+	char name[512];
+
+	vmt_layout_line(
+	    &options->layout, VMT_STYLE_PLAIN, "%c%11s %9s %9s  %s%s", row->estimate ? '~' : ' ',
+	    vmt_diff_change_write(change, &row->committed_bytes),
+	    vmt_units_bytes(a, row->committed_bytes.a), vmt_units_bytes(b, row->committed_bytes.b),
+	    row->match == VMT_DIFF_NEW	  ? "new: "
+	    : row->match == VMT_DIFF_GONE ? "gone: "
+					  : "",
+	    vmt_frame_text_write(&row->shown->stack.frames[0], name, sizeof(name)));
+}
+
+void
+vmt_diff_text_live(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	const struct vmt_text_options text = {.layout = options->layout};
+	size_t shown = 0;
+
+	for (size_t i = 0; diff->live && i < diff->live->site_count && shown < options->top; i++) {
+		if (!is_worth_naming(&diff->live->sites[i]))
+			continue;
+		if (shown++ == 0) {
+			vmt_text_sections_title(&text,
+						"Live objects by Go line, by change: where samples "
+						"scatter as much, a line is left out");
+			vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %11s %9s %9s  line",
+					"change", "A", "B");
+		}
+		print_row(&diff->live->sites[i], options);
+	}
+}
