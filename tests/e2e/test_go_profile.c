@@ -169,6 +169,26 @@ check_look(const char *version, const char *program, const char *how)
 	assert_int_equal(converse_end(&talk), 0);
 }
 
+/* Once the names are packed, the program itself is not asked. */
+static void
+check_packed(const char *trace)
+{
+	struct run run;
+	json_t *root, *first;
+
+	run_program(&run, (const char *const[]){built("vmtrace"), "pack", trace, NULL}, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	root =
+	    report(trace, (const char *const[]){"--at", "end", "--sysroot", "/nonexistent", NULL});
+	first = json_array_get(member(member(root, "go"), "live_objects"), 0);
+	assert_non_null(first);
+	first = json_array_get(member(first, "frames"), 0);
+	assert_true(json_is_string(member(first, "function")));
+	assert_int_equal(strncmp(json_string_value(member(first, "function")), "main.", 5), 0);
+	json_decref(root);
+}
+
 /* The last snapshot of a recording. */
 static void
 check_recorded(const char *version, const char *program)
@@ -198,6 +218,7 @@ check_recorded(const char *version, const char *program)
 	assert_true(says(run.out, "Live objects by Go line, as of the last garbage collection"));
 	assert_true(says(run.out, "main.large main.go:"));
 	run_free(&run);
+	check_packed(trace);
 }
 
 /* What the symbol table does not say, the program's code does. */

@@ -1,4 +1,6 @@
 #include "tools/model/report/report_draft.h"
+#include "tools/read/trace/go_heap_chunk.h"
+#include "tools/read/trace/go_profile_chunk.h"
 
 #include "tools/read/trace/process_end.h"
 #include "tools/read/trace/snapshot_decode.h"
@@ -181,12 +183,64 @@ vmt_report_names_ask(struct vmt_report_draft *draft, uint32_t first)
 		ask_site(draft, draft->replay->sites, i, false);
 }
 
+/* An address that no site has, in the module that is there at the end. */
+static void
+ask_address(struct vmt_report_draft *draft, uint64_t address)
+{
+	uint32_t span = vmt_module_history_find(draft->replay->history, address - 1);
+	struct vmt_symbol frames[VMT_SYMBOLS_MAX_INLINED];
+	struct vmt_module module;
+
+	if (!span || !vmt_trace_module(
+			 draft->trace,
+			 vmt_module_history_span(draft->replay->history, span)->module, &module))
+		return;
+	(void)vmt_lookup_resolve(
+	    draft->names, &module,
+	    address - vmt_module_history_span(draft->replay->history, span)->bias - 1, frames);
+	(void)vmt_lookup_trouble(draft->names, &module);
+}
+
+/* Go statements and allocating lines, of each snapshot. What can't be read, no report will show. */
+static void
+ask_go(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
+{
+	struct vmt_go_profile_read profile;
+	struct vmt_go_heap heap;
+	struct vmt_err err = {{0}};
+	const unsigned char *bytes;
+	size_t length;
+
+	if ((chunk->header.kind != VMT_CHUNK_GO_HEAP &&
+	     chunk->header.kind != VMT_CHUNK_GO_PROFILE) ||
+	    vmt_trace_payload(draft->trace, chunk, &bytes, &length, &err))
+		return;
+	if (chunk->header.kind == VMT_CHUNK_GO_HEAP) {
+		if (vmt_go_heap_chunk_read(&heap, &chunk->header, bytes, length, &err))
+			return;
+		for (uint64_t i = 0; i < heap.head.goroutines; i++)
+			ask_address(draft, heap.goroutines[i].creator);
+		vmt_go_heap_chunk_free(&heap);
+		return;
+	}
+	if (vmt_go_profile_chunk_read(&profile, &chunk->header, bytes, length, &err))
+		return;
+	for (size_t i = 0; i < profile.address_count; i++)
+		ask_address(draft, profile.addresses[i]);
+	vmt_go_profile_chunk_free(&profile);
+}
+
 int
 vmt_report_names_tell(struct vmt_report_draft *draft)
 {
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+
 	if (!draft->options->all_names)
 		return 0;
 	ask_sites(draft, draft->replay->sites, false);
 	ask_sites(draft, draft->replay->touch_sites, true);
+	for (size_t i = 0; i < count; i++)
+		ask_go(draft, &chunks[i]);
 	return vmt_lookup_visit(draft->names, draft->options->all_names);
 }
