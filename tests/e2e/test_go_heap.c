@@ -166,8 +166,18 @@ check_burst(const struct go_look *seen)
 static void
 check_untouched(const struct go_look *seen)
 {
+	json_t *row;
+	bool found = false;
+	size_t i;
+
 	assert_true(reserved(seen->report, "Go large objects") >= 32 * MIB);
 	assert_true(class_committed(seen->report, "Go large objects") <= 4 * MIB);
+	json_array_foreach(member(member(seen->report, "coverage"), "blind_spots"), i, row)
+	{
+		if (says(json_string_value(row), "of Go's large objects are not in RAM"))
+			found = true;
+	}
+	assert_true(found);
 }
 
 static void

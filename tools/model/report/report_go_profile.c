@@ -348,15 +348,43 @@ find_reason(const struct vmt_report_draft *draft, const struct vmt_go_profile_re
 	if (profile->head.rate_bytes == 0)
 		return "the program keeps no memory profile (runtime.MemProfileRate is 0, as the "
 		       "linker sets it "
-		       "where nothing reads the profile). To have it kept: vmtrace record --go-heap";
+		       "where nothing reads the profile). To have it kept: vmtrace record "
+		       "--go-heap";
 	return NULL;
+}
+
+#define UNWRITTEN_WORTH_SAYING_MIB UINT64_C(4)
+
+/* The profile has sizes and lines, not addresses: two lines that allocate objects of one size can't
+ * be kept apart among the spans. */
+static int
+cover_unwritten(struct vmt_report_draft *draft)
+{
+	const struct vmt_report *report = &draft->report;
+	const struct vmt_go_size *large = report->go.sizes;
+	uint64_t mib;
+
+	if (report->go.size_count == 0 || large->slot_bytes != 0 ||
+	    large->committed_bytes > large->reserved_bytes)
+		return 0;
+	mib = (large->reserved_bytes - large->committed_bytes) >> 20;
+	if (mib < UNWRITTEN_WORTH_SAYING_MIB)
+		return 0;
+	return vmt_report_coverage_add(draft,
+				       "%" PRIu64
+				       " MiB of Go's large objects are not in RAM: which "
+				       "lines allocated just those is unknown",
+				       mib);
 }
 
 static int
 cover(struct vmt_report_draft *draft)
 {
 	const struct vmt_report *report = &draft->report;
+	int status = cover_unwritten(draft);
 
+	if (status)
+		return status;
 	if (report->go.unprofiled)
 		return vmt_report_coverage_add(draft, "live objects by Go line are unknown: %s",
 					       report->go.unprofiled);
