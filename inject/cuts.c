@@ -200,6 +200,12 @@ write_stub(struct writer *writer, const struct vmt_syscall_site *site,
 	size_t leave;
 
 	put_moved(writer, site);
+	if (site->address + site->cut_bytes != site->syscall) { /* mov $number,%eax */
+		uint32_t number = site->number;
+
+		put_byte(writer, 0xb8);
+		put(writer, &number, sizeof(number));
+	}
 	if (site->number == VMT_SITE_ANY_NUMBER)
 		leave = put_choice(writer, wanted, site->syscall);
 	else

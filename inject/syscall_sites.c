@@ -13,7 +13,8 @@
 
 #define SYSCALL_BYTES 2u
 #define JUMP_BYTES 5u
-#define RUN 16u /* instructions of a straight run that are kept */
+#define RUN 16u		 /* instructions of a straight run that are kept */
+#define EXIT_NUMBER 231u /* exit_group on x86-64 */
 #define AGREEMENT_BYTES 32u
 #define CANDIDATES_MAX 8192u /* the largest programs have some hundreds */
 #define DOUBT_BYTES 256u     /* so near to unknown bytes, in a gap, nothing is a site */
@@ -28,6 +29,7 @@ struct step {
 struct candidate {
 	uint64_t syscall;
 	uint64_t cut;	      /* the cut's first byte, if there is one */
+	uint64_t cut_end;     /* the syscall, or the jump before it */
 	uint64_t number_from; /* the instruction that tells the number; == syscall: none does */
 	uint32_t number;
 	uint8_t number_register; /* the number comes from it, and from before the straight run */
@@ -54,6 +56,10 @@ struct finder {
 	struct vmt_register_numbers numbers; /* of the stretch that is read */
 	struct step run[RUN];		     /* instruction i of a run stands at i % RUN */
 	uint32_t run_count;
+	struct step before_jump[RUN]; /* the run that ended with the last jump over some bytes */
+	uint32_t before_jump_count;
+	uint64_t jump; /* that one */
+	uint64_t jump_target;
 	uint64_t done;	     /* code below it has been read */
 	uint64_t first_left; /* of the candidates that are too many */
 	uint32_t left;
@@ -117,8 +123,8 @@ can_move(const struct vmt_instruction *instruction)
 static void
 choose_cut(const struct finder *finder, struct candidate *candidate)
 {
-	candidate->cut = candidate->syscall;
-	for (uint32_t back = 0; candidate->syscall - candidate->cut < JUMP_BYTES; back++) {
+	candidate->cut = candidate->cut_end = candidate->syscall;
+	for (uint32_t back = 0; candidate->cut_end - candidate->cut < JUMP_BYTES; back++) {
 		const struct step *step = step_back(finder, back);
 
 		if (!step) {
@@ -164,6 +170,54 @@ find_number(const struct finder *finder, struct candidate *candidate)
 }
 
 static bool
+is_after_jump(const struct finder *finder)
+{
+	return finder->run_count == 1 && finder->before_jump_count != 0 &&
+	       step_back(finder, 0)->address == finder->jump_target;
+}
+
+static const struct step *
+step_before_jump(const struct finder *finder, uint32_t back)
+{
+	if (back >= finder->before_jump_count || back >= RUN)
+		return NULL;
+	return &finder->before_jump[(finder->before_jump_count - 1 - back) % RUN];
+}
+
+/* The end of the process in glibc up to 2.41 ("mov $231,%edx; jmp" to "mov %edx,%eax; syscall"):
+ * what would be cut stands before the jump. Whoever comes from elsewhere ends unseen. */
+static void
+look_before_jump(const struct finder *finder, struct candidate *candidate)
+{
+	const struct step *step = step_back(finder, 0);
+	struct vmt_register_write write =
+	    vmt_register_writes_to(step->bytes, &step->instruction, VMT_REGISTER_RAX);
+	uint8_t from = write.source;
+	uint64_t cut = finder->jump;
+
+	if (write.kind != VMT_WRITE_COPY)
+		return;
+	write.kind = VMT_WRITE_NONE;
+	for (uint32_t back = 0; write.kind == VMT_WRITE_NONE || finder->jump - cut < JUMP_BYTES;
+	     back++) {
+		step = step_before_jump(finder, back);
+		if (!step || !can_move(&step->instruction))
+			return;
+		if (write.kind == VMT_WRITE_NONE)
+			write = vmt_register_writes_to(step->bytes, &step->instruction, from);
+		if (finder->jump - cut < JUMP_BYTES)
+			cut = step->address;
+	}
+	if (write.kind != VMT_WRITE_NUMBER || write.number != EXIT_NUMBER)
+		return;
+	candidate->verdict = VMT_SITE_CUT;
+	candidate->cut = cut;
+	candidate->cut_end = finder->jump;
+	candidate->number = EXIT_NUMBER;
+	candidate->is_constant = true;
+}
+
+static bool
 has_arguments(const struct finder *finder)
 {
 	const struct step *step;
@@ -172,6 +226,22 @@ has_arguments(const struct finder *finder)
 	for (uint32_t back = 0; (step = step_back(finder, back)) != NULL; back++)
 		found += vmt_register_writes_argument(step->bytes, &step->instruction);
 	return found >= 2;
+}
+
+/* The last one: by where its cut ends. */
+static void
+sort_in(struct finder *finder)
+{
+	struct candidate *candidates = candidates_of(finder);
+
+	for (size_t at = finder->candidates.count; at-- > 1;) {
+		struct candidate moved = candidates[at];
+
+		if (finder->error != 0 || candidates[at - 1].cut_end <= moved.cut_end)
+			return;
+		candidates[at] = candidates[at - 1];
+		candidates[at - 1] = moved;
+	}
 }
 
 static void
@@ -187,7 +257,10 @@ add_candidate(struct finder *finder, uint64_t address, bool is_in_function)
 	choose_cut(finder, &candidate);
 	find_number(finder, &candidate);
 	candidate.has_arguments = has_arguments(finder);
+	if (candidate.verdict == VMT_SITE_NO_ROOM && is_after_jump(finder))
+		look_before_jump(finder, &candidate);
 	append(finder, &finder->candidates, &candidate, sizeof(candidate));
+	sort_in(finder);
 }
 
 static bool
@@ -232,7 +305,7 @@ settle_numbers(struct finder *finder, size_t first)
 		uint32_t count;
 		uint32_t wanted = 0;
 
-		if (candidates[i].number_register == VMT_REGISTER_RAX)
+		if (candidates[i].number_register == VMT_REGISTER_RAX || candidates[i].is_constant)
 			continue;
 		count = vmt_register_numbers_get(&finder->numbers, candidates[i].number_register,
 						 &numbers);
@@ -242,6 +315,18 @@ settle_numbers(struct finder *finder, size_t first)
 		if (candidates[i].is_constant)
 			candidates[i].number = numbers[0];
 	}
+}
+
+static void
+end_run(struct finder *finder, const struct step *last)
+{
+	if (last->instruction.flow == VMT_FLOW_JUMP &&
+	    vmt_near_branches_target(&last->instruction, last->address, &finder->jump_target)) {
+		memcpy(finder->before_jump, finder->run, sizeof(finder->run));
+		finder->before_jump_count = finder->run_count;
+		finder->jump = last->address;
+	}
+	finder->run_count = 0;
 }
 
 static void
@@ -275,7 +360,7 @@ read_stretch(struct finder *finder, const struct vmt_code_stretch *stretch)
 		if (step.instruction.flow == VMT_FLOW_SYSCALL)
 			add_candidate(finder, step.address, stretch->is_function);
 		if (ends_run(&step.instruction))
-			finder->run_count = 0;
+			end_run(finder, &step);
 		else
 			finder->run[finder->run_count++ % RUN] = step;
 		at += taken;
@@ -338,7 +423,7 @@ watch_candidates(struct finder *finder)
 
 	for (size_t i = 0; i < finder->candidates.count; i++) {
 		struct vmt_code_watch watch = {.low = candidates[i].number_from,
-					       .high = candidates[i].syscall};
+					       .high = candidates[i].cut_end};
 
 		if (candidates[i].verdict == VMT_SITE_CUT && candidates[i].cut < watch.low)
 			watch.low = candidates[i].cut;
@@ -526,7 +611,7 @@ write_site(const struct finder *finder, const struct candidate *candidate,
 	if (site->verdict != VMT_SITE_CUT)
 		return;
 	site->address = candidate->cut;
-	site->cut_bytes = (uint8_t)(candidate->syscall - candidate->cut);
+	site->cut_bytes = (uint8_t)(candidate->cut_end - candidate->cut);
 	memcpy(site->original, vmt_code_map_bytes(finder->map, candidate->cut, &room),
 	       site->cut_bytes);
 }

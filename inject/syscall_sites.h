@@ -5,8 +5,9 @@
  * A site is a syscall instruction. It is found by reading instructions from where a function, or
  * the code between known functions, begins; an 0f 05 in data or within another instruction is
  * none. What stands before it in one straight run tells its number. The cut is made of whole
- * instructions right before the syscall, at least a jump's 5 bytes, which can run elsewhere. The
- * syscall itself stays: a thread that the kernel interrupted in it makes it again there.
+ * instructions right before the syscall, at least a jump's 5 bytes, which can run elsewhere; of a
+ * call that ends the process also before a jump that leads there. The syscall itself stays: a
+ * thread that the kernel interrupted in it makes it again there.
  *
  * Nothing may lead into a cut but to its first byte (inject/code_jumps.h). A site that can't be
  * cut is listed with the reason. So is one whose cut can be gone around.
@@ -46,7 +47,8 @@ struct vmt_syscall_site {
 	uint64_t exit;	   /* behind the syscall */
 	uint16_t number;   /* or VMT_SITE_ANY_NUMBER: in eax */
 	uint8_t verdict;   /* enum vmt_site_verdict */
-	uint8_t cut_bytes; /* address + cut_bytes == syscall */
+	uint8_t cut_bytes; /* address + cut_bytes == syscall; or before: a jump to it, once it has
+			    * its number, stands there */
 	uint8_t original[VMT_SITE_CUT_BYTES];
 	uint32_t
 	    others; /* that a VMT_SITE_TOO_MANY stands for beside itself, whatever their calls */
