@@ -103,6 +103,7 @@ enum vmt_present {
 /* vmt_map_event.flags of THREAD. */
 #define VMT_THREAD_CALLERS_STACK 1u /* the caller gave the memory: the call reserved none */
 #define VMT_THREAD_PRESENT 2u	    /* was there before the trace: no call of it is known */
+#define VMT_THREAD_MAPPED 4u	    /* its memory came by a call that is written, too */
 #define VMT_THREAD_OVER UINT32_MAX  /* as a kernel id */
 
 static inline bool

@@ -2,7 +2,8 @@
  * raw_calls.h: the numbers of the system calls that are worth catching in a program's own code
  *
  * Those by which memory is taken, given back or changed, and what else the recorder has to see:
- * the end of the process, filters of system calls, and names of memory (capture/entry/route.h).
+ * the end of the process, filters of system calls, and names of memory (capture/entry/route.h). And
+ * those by which threads and processes begin.
  */
 #ifndef VMT_RAW_CALLS_H
 #define VMT_RAW_CALLS_H
@@ -19,5 +20,13 @@ static const uint16_t vmt_raw_calls[] = {
     440, /* process_madvise */
     453, /* map_shadow_stack */
 };
+
+/* Those that return in a new thread or process, too. */
+static const uint16_t vmt_birth_calls[] = {SYS_clone, SYS_fork, SYS_vfork, 435 /* clone3 */};
+
+/* Their results in the parent, where they are told to the recorder by a number of no call's. */
+#define VMT_BIRTH_TAG 0x40000000u
+#define VMT_BIRTH_KIND_SHIFT 24u	    /* an index into vmt_birth_calls */
+#define VMT_BIRTH_RESULT UINT32_C(0x3fffff) /* as many as the kernel has (PID_MAX_LIMIT) */
 
 #endif

@@ -13,8 +13,14 @@
 #define FILE_MAX_BYTES (UINT64_C(4) << 30)
 #define HIGHEST_NUMBER 1024u /* of a system call */
 
-static const struct vmt_wanted_calls wanted = {vmt_raw_calls,
-					       sizeof(vmt_raw_calls) / sizeof(vmt_raw_calls[0])};
+static const struct vmt_wanted_calls wanted = {
+    vmt_raw_calls, sizeof(vmt_raw_calls) / sizeof(vmt_raw_calls[0]), NULL, 0};
+
+/* Of a program that may have threads already, and that is left again, nothing may stand in a stub
+ * for long. */
+static const struct vmt_wanted_calls wanted_at_start = {
+    vmt_raw_calls, sizeof(vmt_raw_calls) / sizeof(vmt_raw_calls[0]), vmt_birth_calls,
+    sizeof(vmt_birth_calls) / sizeof(vmt_birth_calls[0])};
 
 static int
 read_target(void *context, uint64_t address, void *to, size_t bytes)
@@ -135,6 +141,36 @@ refuse_uncertain(struct vmt_program_cuts *cuts)
 	}
 }
 
+static bool
+is_go(const struct vmt_program_cuts *cuts)
+{
+	const struct vmt_syscall_site *sites = (const void *)cuts->sites.bytes;
+
+	for (size_t i = 0; i < cuts->sites_count; i++)
+		if (sites[i].verdict == VMT_SITE_GO_FORM)
+			return true;
+	return false;
+}
+
+/* Of the calls that return twice, which are no memory calls, those stay that can be cut. Go's are
+ * made with too little stack left for the recorder; its threads' stacks are known otherwise. */
+static void
+choose_births(struct vmt_program_cuts *cuts)
+{
+	struct vmt_syscall_site *sites = (void *)cuts->sites.bytes;
+	bool none = is_go(cuts);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < cuts->sites_count; i++) {
+		bool is_birth = vmt_syscall_sites_birth(cuts->wanted, sites[i].number) <
+				cuts->wanted->births_count;
+
+		if (!is_birth || (!none && sites[i].verdict == VMT_SITE_CUT))
+			sites[kept++] = sites[i];
+	}
+	cuts->sites_count = kept;
+}
+
 /* A function of the allocator's keeps to its own bytes. */
 static int
 judge_heap(struct vmt_program_cuts *cuts)
@@ -171,8 +207,9 @@ find(struct vmt_program_cuts *cuts)
 	int result;
 
 	vmt_code_map_settle(&cuts->map);
-	result = vmt_syscall_sites_find(&cuts->map, &wanted, &cuts->sites, &cuts->sites_count);
+	result = vmt_syscall_sites_find(&cuts->map, cuts->wanted, &cuts->sites, &cuts->sites_count);
 	refuse_uncertain(cuts);
+	choose_births(cuts);
 	return result < 0 ? result : judge_heap(cuts);
 }
 
@@ -197,8 +234,10 @@ vmt_cut_search_run(struct vmt_program_cuts *cuts, const struct vmt_cut_search *s
 	struct vmt_file file = map_file(search->file);
 	int result;
 
-	*cuts = (struct vmt_program_cuts){.wanted = &wanted,
-					  .heap = {.owns_operators = search->owns_operators}};
+	*cuts = (struct vmt_program_cuts){
+	    .wanted = search->is_unrun ? &wanted_at_start : &wanted,
+	    .heap = {.owns_operators = search->owns_operators},
+	};
 	result = open_map(cuts, search, &file);
 	if (result == 0 && file.length != 0)
 		result = add_file(cuts, &file);

@@ -1,6 +1,7 @@
 #include "inject/cuts.h"
 
 #include "base/assert.h"
+#include "format/raw_calls.h"
 #include "inject/instruction_length.h"
 
 #include <errno.h>
@@ -192,11 +193,35 @@ put_choice(struct writer *writer, const struct vmt_wanted_calls *wanted, uint64_
 	return leave;
 }
 
+/* syscall; test %eax,%eax; jle exit; or $tag,%eax; to the entry; bypass: and $result,%eax; exit:
+ * jump there. No stack is used: a child has another one, or its parent's. */
+static size_t
+put_birth(struct writer *writer, uint32_t kind, uint64_t exit, uint64_t *bypass)
+{
+	uint32_t tag = VMT_BIRTH_TAG | kind << VMT_BIRTH_KIND_SHIFT;
+	uint32_t result = VMT_BIRTH_RESULT;
+	size_t over;
+	size_t leave;
+
+	put(writer, (const uint8_t[]){0x0f, 0x05, 0x85, 0xc0, 0x7e, 0}, 6);
+	over = writer->at - 1;
+	put_byte(writer, 0x0d);
+	put(writer, &tag, sizeof(tag));
+	leave = put_leave(writer);
+	*bypass = writer->address + writer->at;
+	put_byte(writer, 0x25);
+	put(writer, &result, sizeof(result));
+	set_short_distance(writer, over, writer->at);
+	put_jump(writer, exit);
+	return leave;
+}
+
 static void
 write_stub(struct writer *writer, const struct vmt_syscall_site *site,
 	   const struct vmt_wanted_calls *wanted, uint64_t entry)
 {
 	struct vmt_cut_ways ways = {.exit = site->exit, .bypass = site->syscall};
+	uint32_t birth = vmt_syscall_sites_birth(wanted, site->number);
 	size_t leave;
 
 	put_moved(writer, site);
@@ -208,6 +233,8 @@ write_stub(struct writer *writer, const struct vmt_syscall_site *site,
 	}
 	if (site->number == VMT_SITE_ANY_NUMBER)
 		leave = put_choice(writer, wanted, site->syscall);
+	else if (birth < wanted->births_count)
+		leave = put_birth(writer, birth, site->exit, &ways.bypass);
 	else
 		leave = put_leave(writer);
 	put_ways(writer, leave, &ways, entry);

@@ -141,6 +141,19 @@ choose_cut(const struct finder *finder, struct candidate *candidate)
 	candidate->verdict = VMT_SITE_CUT;
 }
 
+/* xor %eax,%eax; mov $number,%al: as musl has it. */
+static bool
+is_byte_number(const struct step *step, const struct step *before, uint32_t *number)
+{
+	static const uint8_t clear[] = {0x31, 0xc0};
+
+	if (step->bytes[0] != 0xb0 || !before || before->instruction.length != sizeof(clear) ||
+	    memcmp(before->bytes, clear, sizeof(clear)) != 0)
+		return false;
+	*number = step->bytes[1];
+	return true;
+}
+
 /* Through copies, as far as the straight run goes. */
 static void
 find_number(const struct finder *finder, struct candidate *candidate)
@@ -160,6 +173,9 @@ find_number(const struct finder *finder, struct candidate *candidate)
 			candidate->number_register = write.source;
 			continue;
 		}
+		if (candidate->number_register == VMT_REGISTER_RAX &&
+		    is_byte_number(step, step_back(finder, back + 1), &candidate->number))
+			candidate->number_from = step_back(finder, back + 1)->address;
 		candidate->number_register = VMT_REGISTER_RAX;
 		if (write.kind == VMT_WRITE_NUMBER) {
 			candidate->number = write.number;
@@ -263,13 +279,23 @@ add_candidate(struct finder *finder, uint64_t address, bool is_in_function)
 	sort_in(finder);
 }
 
+uint32_t
+vmt_syscall_sites_birth(const struct vmt_wanted_calls *wanted, uint32_t number)
+{
+	uint32_t i = 0;
+
+	while (i < wanted->births_count && wanted->births[i] != number)
+		i++;
+	return i;
+}
+
 static bool
 is_wanted(const struct finder *finder, uint32_t number)
 {
 	for (uint32_t i = 0; i < finder->wanted->count; i++)
 		if (finder->wanted->numbers[i] == number)
 			return true;
-	return false;
+	return vmt_syscall_sites_birth(finder->wanted, number) < finder->wanted->births_count;
 }
 
 /* -- reading code --------------------------------------------------------------------------------

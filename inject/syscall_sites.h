@@ -58,7 +58,14 @@ struct vmt_syscall_site {
 struct vmt_wanted_calls {
 	const uint16_t *numbers;
 	uint32_t count;
+	/* Those that return twice: the stub makes them. Not where a thread may stand there at the
+	 * end. */
+	const uint16_t *births;
+	uint32_t births_count;
 };
+
+/* Which of the births it is; births_count: none. */
+uint32_t vmt_syscall_sites_birth(const struct vmt_wanted_calls *wanted, uint32_t number);
 
 /* All sites of wanted calls, by address; also those that may make any call, unless their number is
  * known. `sites` grows; count is how many of struct vmt_syscall_site it holds afterwards. The map

@@ -5,6 +5,7 @@
 #include "capture/entry/filter.h"
 #include "capture/entry/route.h"
 #include "capture/go/go_patch.h"
+#include "capture/record/birth.h"
 #include "capture/trace/open.h"
 
 #include <stddef.h>
@@ -50,17 +51,29 @@ await_collector(void)
 	vmt_guard_let_go(outer);
 }
 
-/* Returns what the kernel did. */
-static long
-handle(const struct registers *registers)
+static struct vmt_raw_call
+call_of(const struct registers *registers)
 {
-	struct vmt_raw_call call = {
+	return (struct vmt_raw_call){
 	    .number = (long)registers->number,
 	    .words = {(long)registers->rdi, (long)registers->rsi, (long)registers->rdx,
 		      (long)registers->r10, (long)registers->r8, (long)registers->r9},
 	};
-	struct vmt_route_caller caller = {
+}
+
+static struct vmt_route_caller
+caller_of(const struct registers *registers)
+{
+	return (struct vmt_route_caller){
 	    .place = {.pc = registers->exit, .sp = registers->rsp, .rbp = registers->rbp}};
+}
+
+/* Returns what the kernel did. */
+static long
+handle(const struct registers *registers)
+{
+	struct vmt_raw_call call = call_of(registers);
+	struct vmt_route_caller caller = caller_of(registers);
 
 	if (vmt_atomic_load_relaxed(&vmt_recording.awaits_collector))
 		await_collector();
@@ -81,7 +94,12 @@ handle_go(const struct registers *registers)
 __attribute__((used)) static long
 handle_site(struct registers *registers)
 {
+	struct vmt_raw_call call = call_of(registers);
+	struct vmt_route_caller caller = caller_of(registers);
+
 	vmt_call_stacks_begin(registers->rsp);
+	if (vmt_birth_is_one(call.number))
+		return vmt_route_birth(&call, &caller);
 	if (!vmt_route_filters((long)registers->number, (long)registers->rdi))
 		return handle(registers);
 	vmt_filter_begin(&(struct vmt_filter){.strict = false});

@@ -3,6 +3,7 @@
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/entry/filter.h"
+#include "capture/record/birth.h"
 #include "capture/record/file_release.h"
 #include "capture/record/lock_all.h"
 #include "capture/record/mapping.h"
@@ -84,6 +85,16 @@ make_prctl(struct vmt_raw_call *call, const struct vmt_route_caller *caller)
 	if (words[0] == PR_SET_VMA && words[1] == PR_SET_VMA_ANON_NAME)
 		return note(VMT_EVENT_NAME, &named, vmt_raw_call_make(call), caller);
 	return vmt_raw_call_make(call);
+}
+
+long
+vmt_route_birth(const struct vmt_raw_call *call, const struct vmt_route_caller *caller)
+{
+	if (vmt_guard_enter()) {
+		vmt_birth_note(call, capture(caller));
+		vmt_guard_leave();
+	}
+	return vmt_birth_result(call->number);
 }
 
 bool

@@ -22,6 +22,10 @@ struct vmt_route_caller {
 /* Whether a call installs a filter of system calls: by its number and first word. */
 bool vmt_route_filters(long number, long word);
 
+/* A call that made a thread or a process: the number tells its result (capture/record/birth.h),
+ * which is returned. */
+long vmt_route_birth(const struct vmt_raw_call *call, const struct vmt_route_caller *caller);
+
 long vmt_route(struct vmt_raw_call *call, const struct vmt_route_caller *caller);
 
 #endif

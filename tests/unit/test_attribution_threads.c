@@ -129,6 +129,54 @@ stack_in_a_block_is_the_blocks(void **state)
 	vmt_replay_free(replay);
 }
 
+static void
+start_mapped(struct vmt_replay *replay, uint64_t descriptor, uint32_t tid)
+{
+	happen(replay, EVENT(THREAD, .address = descriptor, .argument_a = 8, .argument_b = tid,
+			     .time = 1, .stack = 9, .flags = VMT_THREAD_MAPPED));
+}
+
+/* A static program's C library maps stacks by calls of its own, which stay their owners: of a
+ * thread that runs, of one that is over, and one whose descriptor lies far from the mapping's end;
+ * what another call mapped later is nobody's stack. */
+static void
+stack_may_be_a_call_of_its_own(void **state)
+{
+	static const uint32_t there[] = {10, 12};
+	struct vmt_replay *replay = world_new(0, false);
+	static struct world_snapshot world;
+	struct vmt_attribution attribution;
+
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	for (uint64_t i = 0; i < 4; i++)
+		happen(replay, EVENT(MMAP, .address = BASE + i * 64 * PAGE, .length = 32 * PAGE,
+				     .flags = MAP_PRIVATE | MAP_ANONYMOUS, .stack = 1));
+	start_mapped(replay, BASE + 31 * PAGE + 64, 10);
+	start_mapped(replay, BASE + (64 + 30) * PAGE, 11);
+	start_mapped(replay, BASE + (128 + 4) * PAGE, 12);
+	start_mapped(replay, BASE + (192 + 31) * PAGE, 13);
+	vmt_replay_keep_threads(replay, 2, there, 2);
+	happen(replay, EVENT(MUNMAP, .address = BASE + 192 * PAGE, .length = 32 * PAGE));
+	happen(replay, EVENT(MMAP, .address = BASE + 192 * PAGE, .length = 32 * PAGE,
+			     .flags = MAP_PRIVATE | MAP_ANONYMOUS, .stack = 1));
+	add_mapping(&world, BASE, PAGE, "", 0)->protection = PROT_NONE;
+	add_mapping(&world, BASE + PAGE, 31 * PAGE, "", 5 * PAGE);
+	add_mapping(&world, BASE + 64 * PAGE, 32 * PAGE, "", 3 * PAGE);
+	add_mapping(&world, BASE + 128 * PAGE, 32 * PAGE, "", 2 * PAGE);
+	add_mapping(&world, BASE + 192 * PAGE, 32 * PAGE, "", 4 * PAGE);
+	attribution = join_world(&world, replay, NULL);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, RESERVED), 32 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, THREAD_STACKS, COMMITTED), 5 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, ENDED_STACKS, RESERVED), 32 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, ENDED_STACKS, COMMITTED), 3 * PAGE);
+	assert_int_equal(CLASS_OF(attribution, MMAP, COMMITTED), 6 * PAGE);
+	assert_int_equal(FIGURE(replay, MMAP, 1, RESERVED), 128 * PAGE);
+	assert_int_equal(FIGURE(replay, MMAP, 1, COMMITTED), 14 * PAGE);
+	vmt_attribution_free(&attribution);
+	vmt_replay_free(replay);
+}
+
 int
 main(void)
 {
@@ -137,6 +185,7 @@ main(void)
 	    cmocka_unit_test(arena_takes_the_place_of_a_stack),
 	    cmocka_unit_test(guard_may_begin_the_stacks_mapping),
 	    cmocka_unit_test(stack_in_a_block_is_the_blocks),
+	    cmocka_unit_test(stack_may_be_a_call_of_its_own),
 	};
 
 	return cmocka_run_group_tests_name("residency_threads", tests, NULL, NULL);

@@ -103,7 +103,7 @@ static int
 read_all(struct image *image, struct vmt_code_map *map, size_t *sites_count)
 {
 	static const uint16_t numbers[] = {9, 10, 11, 12, 25, 28};
-	static const struct vmt_wanted_calls wanted = {numbers, 6};
+	static const struct vmt_wanted_calls wanted = {.numbers = numbers, .count = 6};
 	struct vmt_buffer sites = {0};
 	int error = vmt_code_map_open(map, BIAS + first_address(image), read_image, image);
 

@@ -138,7 +138,16 @@ check_fresh(const struct program *program, const struct vmt_program_cuts *cuts)
 	vmt_program_cuts_close(&fresh);
 }
 
-/* The file's own bytes, or the process's: the same is found. */
+static bool
+has_site(const struct vmt_program_cuts *cuts, const struct vmt_syscall_site *site)
+{
+	for (size_t i = 0; i < cuts->sites_count; i++)
+		if (memcmp(&sites_of(cuts)[i], site, sizeof(*site)) == 0)
+			return true;
+	return false;
+}
+
+/* By the file's own bytes what is found in the process's, and what is only cut at the start. */
 static void
 test_bytes_of_the_file(void **state)
 {
@@ -153,8 +162,10 @@ test_bytes_of_the_file(void **state)
 	assert_int_equal(vmt_cut_search_run(&of_file, &search), 0);
 	search.is_unrun = false;
 	assert_int_equal(vmt_cut_search_run(&of_process, &search), 0);
-	assert_true(vmt_program_cuts_possible(&of_file) > 4);
-	check_equal(&of_file, &of_process);
+	assert_true(vmt_program_cuts_possible(&of_process) > 4);
+	for (size_t i = 0; i < of_process.sites_count; i++)
+		assert_true(has_site(&of_file, &sites_of(&of_process)[i]));
+	assert_memory_equal(&of_file.map, &of_process.map, sizeof(of_file.map));
 	vmt_program_cuts_close(&of_file);
 	vmt_program_cuts_close(&of_process);
 	unload(&program);

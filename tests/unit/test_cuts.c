@@ -2,6 +2,8 @@
  * below the stack pointer must be the same. */
 #include "inject/cuts.h"
 
+#include "format/raw_calls.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -48,7 +51,8 @@ __asm__(".pushsection .text\n"
 
 static const uint16_t numbers[] = {3,	SYS_getpid,  9,	  10,  11,  12,	 25,  28,  30,	67,  77,
 				   109, SYS_getppid, 149, 150, 151, 152, 216, 317, 325, 440, 453};
-static const struct vmt_wanted_calls wanted = {numbers, sizeof(numbers) / sizeof(numbers[0])};
+static const struct vmt_wanted_calls wanted = {.numbers = numbers,
+					       .count = sizeof(numbers) / sizeof(numbers[0])};
 
 struct outcome {
 	struct near_registers registers;
@@ -298,6 +302,66 @@ a_thread_in_a_cut_can_be_moved(void **state)
 	near_pages_unmap(&pages);
 }
 
+/* The entry, which hears of a birth: comes back as the recorder does, or by the bypass. */
+uint64_t test_birth;
+void test_birth_entry(void);
+__asm__(".pushsection .text\n"
+	".globl test_birth_entry\n"
+	"test_birth_entry:\n"
+	"	mov	%rax, test_birth(%rip)\n"
+	"	jmp	*8(%r11)\n"
+	".popsection\n");
+
+/* fork: both come out behind the syscall, with all registers as they were and 0 in the child. */
+static void
+check_birth(bool far)
+{
+	static const uint8_t code[] = {0xb8, SYS_fork, 0, 0, 0, SYSCALL, RET};
+	static const uint16_t births[] = {SYS_clone, SYS_fork};
+	const struct vmt_wanted_calls both = {.births = births, .births_count = 2};
+	struct near_pages pages = near_pages_map();
+	uint8_t *end = pages.code + pages.bytes - VMT_CUTS_VENEER_BYTES;
+	struct vmt_cut_veneers veneers = {(uint64_t)end, VMT_CUTS_VENEER_BYTES, end, 0};
+	struct vmt_cuts_place place = {(uint64_t)pages.stubs, (uint64_t)test_birth_entry,
+				       far ? &veneers : NULL};
+	struct near_registers before = some_registers(0x202);
+	struct vmt_syscall_site site = {.address = (uint64_t)pages.code,
+					.syscall = (uint64_t)pages.code + 5,
+					.exit = (uint64_t)pages.code + 7,
+					.number = SYS_fork,
+					.cut_bytes = 5};
+	struct outcome outcome;
+	struct vmt_cut cut;
+	int status = 1;
+
+	memcpy(pages.code, code, sizeof(code));
+	memcpy(site.original, code, 5);
+	assert_int_equal(vmt_cuts_make(&site, 1, &both, &place, pages.stubs, &cut), 1);
+	memcpy((void *)cut.address, cut.new_bytes, cut.length);
+	test_birth = 0;
+	outcome = run(pages.code, &before);
+	if (outcome.registers.words[NEAR_RAX] == 0)
+		_exit(test_birth == 0 && outcome.registers.words[NEAR_RDX] == before.words[NEAR_RDX]
+			  ? 0
+			  : 1);
+	assert_int_equal(test_birth, VMT_BIRTH_TAG | 1 << VMT_BIRTH_KIND_SHIFT |
+					 outcome.registers.words[NEAR_RAX]);
+	assert_int_equal(waitpid((pid_t)outcome.registers.words[NEAR_RAX], &status, 0),
+			 outcome.registers.words[NEAR_RAX]);
+	assert_int_equal(status, 0);
+	assert_int_equal(outcome.registers.words[NEAR_RDX], before.words[NEAR_RDX]);
+	assert_int_equal(outcome.registers.words[NEAR_RBX], before.words[NEAR_RBX]);
+	near_pages_unmap(&pages);
+}
+
+static void
+what_returns_twice_is_told_of_in_the_parent(void **state)
+{
+	(void)state;
+	check_birth(false);
+	check_birth(true);
+}
+
 static void
 several_sites_share_the_stubs_page(void **state)
 {
@@ -397,6 +461,7 @@ main(void)
 	    cmocka_unit_test(what_is_relative_reaches_the_same_place),
 	    cmocka_unit_test(what_lies_below_the_stack_pointer_stays),
 	    cmocka_unit_test(a_thread_in_a_cut_can_be_moved),
+	    cmocka_unit_test(what_returns_twice_is_told_of_in_the_parent),
 	    cmocka_unit_test(several_sites_share_the_stubs_page),
 	    cmocka_unit_test(far_stubs_are_reached_by_veneers),
 	};

@@ -35,7 +35,7 @@
 #define MOVE 0x49, 0x89, 0xca /* mov %rcx,%r10 */
 
 static const uint16_t numbers[] = {9, 11, 28, 231};
-static const struct vmt_wanted_calls wanted = {numbers, 4};
+static const struct vmt_wanted_calls wanted = {.numbers = numbers, .count = 4};
 
 /* The sites of a piece of code, which is one function unless bounds are not known. */
 struct piece {
@@ -486,7 +486,7 @@ check_against_objdump(const char *path, size_t at_least)
 {
 	static uint16_t all[600];
 	struct image image = {.bias = 0};
-	struct vmt_wanted_calls every = {all, 600};
+	struct vmt_wanted_calls every = {.numbers = all, .count = 600};
 	struct vmt_syscall_site *sites;
 	struct vmt_code_map map;
 	struct vmt_buffer found = {0};

@@ -314,6 +314,21 @@ cut_at_thread(const struct vmt_regions_input *input, struct vmt_region *region)
 	region->call = 0;
 }
 
+/* Memory that the C library of a static program has mapped for a thread's stack. */
+static void
+know_stack(const struct vmt_regions_input *input, struct vmt_region *region)
+{
+	const struct vmt_thread_stack *thread =
+	    vmt_threads_owner_after(input->replay->threads, region->start);
+	const struct vmt_thread_stack *over =
+	    vmt_threads_over_after(input->replay->threads, region->start);
+
+	if (thread && thread->call == region->call)
+		region->class = VMT_CLASS_THREAD_STACKS;
+	else if (over && over->call == region->call)
+		region->class = VMT_CLASS_ENDED_STACKS;
+}
+
 static void
 classify(const struct vmt_regions_input *input, struct vmt_region *region, enum vmt_backing backing)
 {
@@ -359,6 +374,8 @@ cut_mapping(struct vmt_regions *regions, const struct vmt_regions_input *input,
 			region.class = VMT_CLASS_HUGETLB;
 			region.open = false;
 		}
+		if (region.tracked && region.class == VMT_CLASS_MMAP)
+			know_stack(input, &region);
 		if (region.open)
 			cut_at_module(input, &region);
 		if (region.open)

@@ -18,7 +18,8 @@
 #include <stdlib.h>
 
 #define THREAD_TOKENS 65536u
-#define DESCRIPTOR_BYTES 2304u		  /* of glibc on x86_64, where the event does not say */
+#define DESCRIPTOR_BYTES 2304u /* of glibc on x86_64, where the event does not say */
+#define ABOVE_DESCRIPTOR_BYTES (UINT64_C(64) << 10)
 #define SMALL_BYTES (UINT64_C(256) << 10) /* half of the second cache of a common CPU */
 
 struct vmt_replay *
@@ -401,12 +402,24 @@ thread_of(const struct vmt_event *event)
 	return (struct vmt_thread_stack){
 	    .descriptor = event->address,
 	    .asked_bytes = event->length,
-	    .held_bytes = callers ? 0 : event->length,
+	    .held_bytes = callers || (event->flags & VMT_THREAD_MAPPED) ? 0 : event->length,
 	    .time = event->time,
 	    .tid = event->argument_b < VMT_THREAD_OVER ? (uint32_t)event->argument_b : 0,
 	    .over = event->argument_b == VMT_THREAD_OVER,
 	    .callers = callers,
 	};
+}
+
+/* What a C library maps for a stack ends with the thread's descriptor and little more. */
+static uint64_t
+call_of_stack(const struct vmt_replay *replay, uint64_t descriptor)
+{
+	const struct vmt_extent *extent = vmt_space_next(replay->space, descriptor);
+
+	return extent && extent->start <= descriptor &&
+		       extent->end - descriptor <= ABOVE_DESCRIPTOR_BYTES
+		   ? extent->call
+		   : 0;
 }
 
 /* Its whole id, of which events of the heap have a part. */
@@ -434,7 +447,9 @@ add_thread(struct vmt_replay *replay, const struct vmt_event *event)
 	}
 	vmt_assert(start < thread.top);
 	note_thread(replay, thread.tid);
-	if (event->flags & VMT_THREAD_PRESENT) {
+	if (event->flags & VMT_THREAD_MAPPED)
+		thread.call = call_of_stack(replay, event->address);
+	if (event->flags & (VMT_THREAD_PRESENT | VMT_THREAD_MAPPED)) {
 		thread.site = VMT_SITE_NONE;
 		return vmt_threads_put(replay->threads, &thread, &sink);
 	}

@@ -21,6 +21,7 @@ struct vmt_thread_stack {
 	uint64_t asked_bytes; /* of stack; 0 = not known */
 	uint64_t held_bytes;  /* what its site counts as reserved for it */
 	uint64_t time;	      /* of its event, in ticks */
+	uint64_t call;	      /* whose memory its stack is, where that call was seen; else 0 */
 	uint32_t tid;	      /* 0 = not known */
 	uint32_t site;
 	bool over;

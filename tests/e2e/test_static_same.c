@@ -1,0 +1,161 @@
+/*
+ * test_static_same.c: does a static program get the report that it would get as a dynamic one?
+ *
+ * The same source, linked in several ways: what its threads, its child and its end are to the
+ * trace, and whose the memory is.
+ */
+#include "tests/e2e/harness.h"
+#include "tests/e2e/says.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (INT64_C(1) << 20)
+#define THREADS 4
+#define TOUCHED_BYTES 60000
+
+/* False: this compiler is not here. */
+static bool
+link_as(const char *program, const char *compiler, const char *flag)
+{
+	char command[512];
+	struct run run;
+
+	snprintf(command, sizeof(command),
+		 "command -v %s >/dev/null || exit 9; "
+		 "exec %s %s -D_GNU_SOURCE -O1 -g -o '%s' tests/target/family.c -lpthread",
+		 compiler, compiler, flag, program);
+	run_program(&run, (const char *const[]){"sh", "-c", command, NULL}, NULL);
+	if (run.exit_status != 0 && run.exit_status != 9)
+		fail_msg("%s", run.err);
+	run_free(&run);
+	return run.exit_status == 0;
+}
+
+static bool
+is_event(json_t *row, const char *name)
+{
+	return strcmp(json_string_value(member(row, "kind")), name) == 0;
+}
+
+/* An argument of the events of a kind; `expected` are as many. */
+static void
+check_events(json_t *events, const char *name, const char *argument, const int64_t *expected,
+	     size_t count)
+{
+	size_t found = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(events, i, row)
+	{
+		bool is_known = false;
+
+		if (!is_event(row, name))
+			continue;
+		for (size_t k = 0; k < count; k++)
+			is_known |= number(row, argument) == expected[k];
+		assert_true(is_known);
+		found++;
+	}
+	assert_int_equal(found, count);
+}
+
+/* Numbers behind a word, one a line. */
+static size_t
+read_numbers(const char *text, const char *word, int64_t *numbers, size_t room)
+{
+	size_t count = 0;
+
+	for (; (text = strstr(text, word)) != NULL && count < room; text += strlen(word))
+		numbers[count++] = strtoll(text + strlen(word), NULL, 10);
+	return count;
+}
+
+static void
+check_family(const char *program)
+{
+	const char *trace = scratch_file("family.vmt");
+	const char *const argv[] = {program, NULL};
+	int64_t threads[THREADS];
+	int64_t child;
+	int64_t status = 6;
+	struct run run;
+	json_t *events;
+	json_t *root;
+
+	record(&run, trace, (const char *const[]){"--follow", "none", NULL}, argv);
+	assert_int_equal(run.exit_status, 6);
+	assert_null(says(run.err, "not recorded"));
+	assert_int_equal(read_numbers(run.out, "thread ", threads, THREADS), THREADS);
+	assert_int_equal(read_numbers(run.out, "child ", &child, 1), 1);
+	events = dump(trace, "event");
+	check_events(events, "THREAD", "tid", threads, THREADS);
+	check_events(events, "FORK", "child_pid", &child, 1);
+	check_events(events, "EXIT", "status", &status, 1);
+	json_decref(events);
+	root = report(trace, (const char *const[]){"--at", "end", NULL});
+	check_report(root);
+	/* A static C library's own small mappings are seen, too. */
+	assert_in_range(class_figure(root, "mmap", "reserved_bytes"), 32 * MIB, 32 * MIB + 65536);
+	assert_in_range(class_committed(root, "mmap"), 20 * MIB, 20 * MIB + 65536);
+	assert_in_range(class_committed(root, "thread stacks"), THREADS * TOUCHED_BYTES,
+			THREADS * (TOUCHED_BYTES + 65536));
+	assert_int_equal(class_committed(root, "unattributed"), 0);
+	json_decref(root);
+	run_free(&run);
+}
+
+static void
+check_linked(const char *compiler, const char *flag)
+{
+	const char *program = scratch_file("family");
+
+	if (!link_as(program, compiler, flag)) {
+		printf("skip: no %s here\n", compiler);
+		skip();
+	}
+	check_family(program);
+}
+
+static void
+test_dynamic(void **state)
+{
+	(void)state;
+	check_linked("gcc", "");
+}
+
+static void
+test_static(void **state)
+{
+	(void)state;
+	check_linked("gcc", "-static");
+}
+
+static void
+test_static_position_independent(void **state)
+{
+	(void)state;
+	check_linked("gcc", "-static-pie");
+}
+
+static void
+test_musl(void **state)
+{
+	(void)state;
+	check_linked("musl-gcc", "-static");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_dynamic),
+	    cmocka_unit_test(test_static),
+	    cmocka_unit_test(test_static_position_independent),
+	    cmocka_unit_test(test_musl),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
