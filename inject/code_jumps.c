@@ -1,5 +1,6 @@
 #include "inject/code_jumps.h"
 
+#include "inject/byte_scan.h"
 #include "inject/instruction_length.h"
 
 #include <string.h>
@@ -61,17 +62,6 @@ vmt_code_jumps_note(struct vmt_code_watch *watches, size_t count, uint64_t addre
 		watches[low].last_hit = address;
 }
 
-/* Branches, calls and computed addresses have an opcode right before their 4 bytes: e8, e9, 0f 80
- * to 0f 8f; c7 f8; 8d and a ModRM byte for an address relative to the next instruction. */
-static inline bool
-is_before_distance(uint8_t before, uint8_t last)
-{
-	if (last == 0xe8 || last == 0xe9)
-		return true;
-	return (before == 0x0f && (last & 0xf0) == 0x80) ||
-	       (before == 0x8d && (last & 0xc7) == 5) || (before == 0xc7 && last == 0xf8);
-}
-
 /* Whether the instruction that has these 4 bytes in it, read from its function's beginning, has
  * another use for them: they only look like a distance. In doubt it has not. */
 static bool
@@ -101,51 +91,76 @@ is_no_distance(const struct vmt_code_map *map, uint64_t address)
 	return false;
 }
 
+/* What leads somewhere from the code of one segment. */
+struct scan {
+	const struct vmt_code_map *map;
+	const struct vmt_code_segment *code;
+	const struct filter *filter;
+	struct vmt_code_watch *watches;
+	size_t count;
+};
+
+/* 4 bytes behind an opcode that has a distance there. */
 static void
-find_in_code(const struct vmt_code_map *map, const struct vmt_code_segment *code,
-	     const struct filter *filter, struct vmt_code_watch *watches, size_t count)
+note_distance(const struct scan *scan, uint64_t at)
 {
-	const uint8_t *bytes = code->bytes;
-	const uint64_t span = filter->high - filter->low;
+	int32_t distance;
+	uint64_t target;
 
-	for (uint64_t at = 2; at + 4 <= code->length; at++) {
-		int32_t distance;
-		uint64_t target;
-
-		memcpy(&distance, bytes + at, sizeof(distance));
-		target = code->address + at + 4 + (uint64_t)(int64_t)distance;
-		/* Few do, and the processor foresees that: so this is asked first. */
-		if (target - filter->low <= span && may_hit(filter, target) &&
-		    is_before_distance(bytes[at - 2], bytes[at - 1]) &&
-		    !is_no_distance(map, code->address + at))
-			vmt_code_jumps_note(watches, count, target);
-	}
+	memcpy(&distance, scan->code->bytes + at, sizeof(distance));
+	target = scan->code->address + at + 4 + (uint64_t)(int64_t)distance;
+	if (may_hit(scan->filter, target) && !is_no_distance(scan->map, scan->code->address + at))
+		vmt_code_jumps_note(scan->watches, scan->count, target);
 }
 
-/* Code that holds an address as a number: mov to a register, push, cmp, and mov to memory, whose
- * operand takes up to 3 bytes. */
-static inline bool
-is_before_number(const uint8_t *at)
+static void
+note_number(const struct scan *scan, uint64_t at)
 {
-	return (at[-1] & 0xf8) == 0xb8 || at[-1] == 0x68 || at[-1] == 0x3d || at[-2] == 0x81 ||
-	       at[-2] == 0xc7 || at[-3] == 0xc7 || at[-4] == 0xc7;
+	uint32_t number;
+
+	memcpy(&number, scan->code->bytes + at, sizeof(number));
+	if (number >= scan->filter->low && may_hit(scan->filter, number))
+		vmt_code_jumps_note(scan->watches, scan->count, number);
+}
+
+/* Where 16 places can be asked at once they are; the first and the last ones alone. */
+static void
+find_distances(const struct scan *scan)
+{
+	const uint8_t *bytes = scan->code->bytes;
+	uint64_t at = 2;
+
+	for (; at < VMT_BYTE_SCAN_BEFORE && at + 4 <= scan->code->length; at++)
+		if (vmt_byte_scan_is_distance(bytes + at))
+			note_distance(scan, at);
+	for (; at + VMT_BYTE_SCAN_ROOM <= scan->code->length; at += VMT_BYTE_SCAN_PLACES)
+		for (uint32_t found = vmt_byte_scan_distances(bytes + at); found != 0;
+		     found &= found - 1)
+			note_distance(scan, at + (uint32_t)__builtin_ctz(found));
+	for (; at + 4 <= scan->code->length; at++)
+		if (vmt_byte_scan_is_distance(bytes + at))
+			note_distance(scan, at);
 }
 
 /* Only in a file that lies where numbers of 4 bytes reach. */
 static void
-find_numbers(const struct vmt_code_segment *code, const struct filter *filter,
-	     struct vmt_code_watch *watches, size_t count)
+find_numbers(const struct scan *scan)
 {
-	if (filter->low > UINT32_MAX)
-		return;
-	for (uint64_t at = 4; at + 4 <= code->length; at++) {
-		uint32_t number;
+	const uint8_t *bytes = scan->code->bytes;
+	uint64_t high = scan->filter->high < UINT32_MAX ? scan->filter->high : UINT32_MAX;
+	uint8_t low = (uint8_t)(scan->filter->low >> 24);
+	uint8_t span = (uint8_t)((high >> 24) - low);
+	uint64_t at = VMT_BYTE_SCAN_BEFORE;
 
-		memcpy(&number, code->bytes + at, sizeof(number));
-		if (number >= filter->low && may_hit(filter, number) &&
-		    is_before_number(code->bytes + at))
-			vmt_code_jumps_note(watches, count, number);
-	}
+	if (scan->filter->low > UINT32_MAX)
+		return;
+	for (; at + VMT_BYTE_SCAN_ROOM <= scan->code->length; at += VMT_BYTE_SCAN_PLACES)
+		for (uint32_t found = vmt_byte_scan_numbers(bytes + at, low, span); found != 0;
+		     found &= found - 1)
+			note_number(scan, at + (uint32_t)__builtin_ctz(found));
+	for (; at + 4 <= scan->code->length; at++)
+		if (vmt_byte_scan_is_number(bytes + at))
+			note_number(scan, at);
 }
 
 /* bias: a file that was moved, and not relocated yet, has its own addresses in its relocations. */
@@ -178,8 +193,8 @@ vmt_code_jumps_find(const struct vmt_code_map *map, struct vmt_code_watch *watch
 		find_pointers(segment, map->bias, &filter, watches, count);
 		if (!segment->is_code)
 			continue;
-		find_in_code(map, segment, &filter, watches, count);
-		find_numbers(segment, &filter, watches, count);
+		find_distances(&(struct scan){map, segment, &filter, watches, count});
+		find_numbers(&(struct scan){map, segment, &filter, watches, count});
 	}
 }
 

@@ -1,6 +1,7 @@
 #include "inject/go_bounds.h"
 
 #include "format/go_forms.h"
+#include "inject/byte_scan.h"
 #include "unwind/gopclntab.h"
 
 #include <errno.h>
@@ -48,17 +49,16 @@ fits(const struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t
 static uint64_t
 find_form(const struct vmt_code_segment *segment, uint64_t at)
 {
-	while (at + sizeof(madvise_form) <= segment->length) {
-		const uint8_t *from = segment->bytes + at;
-		const uint8_t *hit =
-		    memchr(from, madvise_form[0], segment->length - at - sizeof(madvise_form) + 1);
+	const uint8_t *bytes = segment->bytes;
 
-		if (!hit)
-			break;
-		at = (uint64_t)(hit - segment->bytes);
-		if (memcmp(hit, madvise_form, sizeof(madvise_form)) == 0)
+	for (; at + sizeof(madvise_form) <= segment->length; at++) {
+		/* Most of the way by 16 places at a time. */
+		while (at + VMT_BYTE_SCAN_ROOM <= segment->length &&
+		       vmt_byte_scan_pairs(bytes + at, madvise_form[0], madvise_form[1]) == 0)
+			at += VMT_BYTE_SCAN_PLACES;
+		if (at + sizeof(madvise_form) <= segment->length &&
+		    memcmp(bytes + at, madvise_form, sizeof(madvise_form)) == 0)
 			return at;
-		at++;
 	}
 	return segment->length;
 }

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "format/go_forms.h"
+#include "inject/byte_scan.h"
 #include "inject/code_jumps.h"
 #include "inject/instruction_length.h"
 #include "inject/near_branches.h"
@@ -416,24 +417,32 @@ read_around(struct finder *finder, const struct vmt_code_segment *segment, uint6
 	}
 }
 
+/* The next place of a syscall's bytes; the length: there is none. */
+static uint64_t
+find_syscall(const struct vmt_code_segment *segment, uint64_t at)
+{
+	const uint8_t *bytes = segment->bytes;
+	uint32_t found;
+
+	for (; at + VMT_BYTE_SCAN_ROOM <= segment->length; at += VMT_BYTE_SCAN_PLACES) {
+		found = vmt_byte_scan_pairs(bytes + at, 0x0f, 0x05);
+		if (found != 0)
+			return at + (uint32_t)__builtin_ctz(found);
+	}
+	while (at + SYSCALL_BYTES <= segment->length && (bytes[at] != 0x0f || bytes[at + 1] != 5))
+		at++;
+	return at + SYSCALL_BYTES <= segment->length ? at : segment->length;
+}
+
 /* Where the bytes of a syscall stand is read: from the beginning of the function, or of the gap.
  * */
 static void
 read_segment(struct finder *finder, const struct vmt_code_segment *segment)
 {
-	const uint8_t *bytes = segment->bytes;
-	uint64_t at = 0;
+	for (uint64_t at = find_syscall(segment, 0); at < segment->length && finder->error == 0;
+	     at = find_syscall(segment, at + 1)) {
+		uint64_t address = segment->address + at;
 
-	while (at + SYSCALL_BYTES <= segment->length && finder->error == 0) {
-		const uint8_t *hit = memchr(bytes + at, 0x0f, segment->length - at - 1);
-		uint64_t address;
-
-		if (!hit)
-			return;
-		at = (uint64_t)(hit - bytes) + 1;
-		if (hit[1] != 0x05)
-			continue;
-		address = segment->address + (uint64_t)(hit - bytes);
 		read_around(finder, segment, address - VMT_NEAR_BRANCHES_BYTES,
 			    address + VMT_NEAR_BRANCHES_BYTES);
 	}
