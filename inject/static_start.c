@@ -230,6 +230,27 @@ prepare(struct job *job)
 	return error == 0 || refuse(job, "it can't be traced", error);
 }
 
+/* Of settings that stand twice the last one holds. */
+static bool
+leaves_malloc(const struct vmt_static_start *start)
+{
+	static const char variable[] = "VMTRACE_MALLOC=";
+	static const char off[] = "VMTRACE_MALLOC=off";
+	const char *end = start->settings + start->settings_bytes;
+	bool leaves = false;
+
+	for (const char *at = start->settings; at < end && *at;
+	     at += vmt_text_string_bytes(at) + 1) {
+		struct vmt_text setting = vmt_text_of(at, vmt_text_string_bytes(at));
+
+		if (vmt_text_equals(&setting, off))
+			leaves = true;
+		else if (vmt_text_skip_string(&setting, variable) && setting.at != setting.end)
+			leaves = false;
+	}
+	return leaves;
+}
+
 /* Where it makes calls that the recorder can see: without such there is nothing to be recorded. */
 static bool
 find_sites(struct job *job)
@@ -252,6 +273,8 @@ find_sites(struct job *job)
 		vmt_sys_close(search.file);
 	if (error < 0)
 		return refuse(job, "its code can't be read", error);
+	if (leaves_malloc(job->start))
+		job->cuts.heap = (struct vmt_heap_hooks){.count = 0};
 	return vmt_program_cuts_possible(&job->cuts) != 0 ||
 	       refuse(job, "no memory call was found in its code", 0);
 }

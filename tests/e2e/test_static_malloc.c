@@ -195,6 +195,26 @@ test_stripped(void **state)
 	run_free(&run);
 }
 
+/* Its functions are left alone, and nothing is said of any that could not be led. */
+static void
+test_off(void **state)
+{
+	static const char *const options[] = {"--malloc", "off", NULL};
+	const char *program = scratch_file("heap");
+	struct run run;
+	json_t *root;
+
+	(void)state;
+	assert_true(link_heap(program, "gcc", "-static", "-Wall"));
+	root = record_heap(program, NULL, options, &run);
+	assert_true(has_spot(root, "blocks of a malloc in it are not"));
+	assert_false(has_spot(root, "of an allocator in the program's code"));
+	assert_int_equal(held(root, "hold", "end_count"), 0);
+	assert_string_equal(json_string_value(member(member(root, "coverage"), "malloc")), "off");
+	json_decref(root);
+	run_free(&run);
+}
+
 int
 main(void)
 {
@@ -202,6 +222,7 @@ main(void)
 	    cmocka_unit_test(test_glibc),   cmocka_unit_test(test_glibc_position_independent),
 	    cmocka_unit_test(test_musl),    cmocka_unit_test(test_signals),
 	    cmocka_unit_test(test_sampled), cmocka_unit_test(test_stripped),
+	    cmocka_unit_test(test_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
