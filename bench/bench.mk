@@ -63,6 +63,11 @@ $(BUILD)/bench/touch_unwind: bench/touch_unwind.c $(BUILD)/libbase.a
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fomit-frame-pointer -Wall -Wextra $^ -o $@
 
+# What it costs to put the recorder into static programs.
+inject:
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build
+	GO=$(GO) bench/inject.sh $(BUILD) $(ROUNDS)
+
 workloads: $(addprefix $(BUILD)/bench/,workloads pair factor) $(if $(GO),$(BUILD)/bench/cgo)
 	$(BUILD)/bench/workloads $(abspath $(BUILD)) $(ROUNDS) $(WORKLOADS)
 
@@ -78,4 +83,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench calls collector memory report page short stressors touch trees workloads
+.PHONY: bench calls collector inject memory report page short stressors touch trees workloads
