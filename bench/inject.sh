@@ -6,7 +6,7 @@
 build=$(realpath "$1")
 rounds=${2:-7}
 seconds=${3:-3}
-go=${GO:-$(ls -d /opt/go-debian/*/usr/lib/go-*/bin/go /usr/lib/go-*/bin/go 2>/dev/null | tail -n 1)}
+go=${GO:-$(ls -d /usr/lib/go-*/bin/go /opt/go-debian/*/usr/lib/go-*/bin/go 2>/dev/null | tail -n 1)}
 work=$(mktemp -d)
 trap 'exec 3>&-; rm -rf "$work"' EXIT
 cc=${CC:-gcc}
@@ -68,7 +68,7 @@ serve() { # CONFIGURATION: requests a second
 
 for _ in $(seq "$rounds"); do
 	for configuration in bare recorded; do
-		run $configuration "$work/pair" mmap 2 1 20000 >>"$work/c.$configuration"
+		run $configuration "$work/pair" mmap 2 1 20000 | awk '{ print $2 }' >>"$work/c.$configuration"
 		begun=$(date +%s%N)
 		again $configuration
 		echo $((($(date +%s%N) - begun) / 50)) >>"$work/again.$configuration"
