@@ -225,6 +225,43 @@ one_with_its_descendants(void **state)
 	end_program(&shell_program);
 }
 
+/* By root, into a directory where both may write: each finds the collector. */
+static void
+two_of_different_users(void **state)
+{
+	const char *directory = scratch_file("users");
+	const char *program = built_for_others("tests/target/attached");
+	struct conversation one, other, command;
+	char options[1024], path[512];
+	struct said said;
+
+	(void)state;
+	if (geteuid() != 0) {
+		printf("skip: only root can become another user\n");
+		skip();
+	}
+	assert_int_equal(mkdir(directory, 0700), 0);
+	assert_int_equal(chmod(directory, 01777), 0);
+	converse_start(&one,
+		       (const char *const[]){"setpriv", "--reuid", "65534", "--regid", "65534",
+					     "--clear-groups", program, "0", NULL},
+		       NULL);
+	grow(&one, 1);
+	start_program(&other);
+	snprintf(options, sizeof(options), "-p %d,%d -o '%s/%%p.vmt'", (int)one.pid, (int)other.pid,
+		 directory);
+	start_recording(&command, &said, options, 2);
+	grow(&one, 5);
+	grow(&other, 7);
+	assert_int_equal(end_recording(&command), 0);
+	trace_of(path, sizeof(path), directory, one.pid);
+	check_growth(path, one.pid, 5);
+	trace_of(path, sizeof(path), directory, other.pid);
+	check_growth(path, other.pid, 7);
+	end_program(&one);
+	end_program(&other);
+}
+
 /* What can't be done is said before anything is. */
 static void
 wrong_words(void **state)
@@ -263,6 +300,7 @@ main(void)
 	    cmocka_unit_test(three_of_whom_one_has_ended),
 	    cmocka_unit_test(two_for_a_time),
 	    cmocka_unit_test(one_with_its_descendants),
+	    cmocka_unit_test(two_of_different_users),
 	    cmocka_unit_test(wrong_words),
 	};
 

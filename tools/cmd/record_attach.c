@@ -1,6 +1,7 @@
 #include "tools/cmd/record_attach.h"
 
 #include "collect/collector.h"
+#include "collect/exit_status.h"
 #include "tools/cmd/launch.h"
 #include "tools/cmd/record_session.h"
 #include "tools/cmd/record_target.h"
@@ -25,8 +26,7 @@ struct recording {
 	size_t settings_bytes;
 	struct vmt_zstd_packer *packer;
 	uint64_t start_ns; /* 0: not all have been tried */
-	uint32_t first_pid;
-	bool is_held; /* by a process that could not be attached to: all comes to its end */
+	bool is_held;	   /* by a process that could not be attached to: all comes to its end */
 };
 
 /* Only where it is asked for: its functions are changed at their entry. */
@@ -78,11 +78,11 @@ take_next(struct recording *recording)
 
 	target->pid = job->pids->all[number];
 	target->wants_heap = wants_heap(recording);
+	vmt_record_session_lend(&recording->session, target->pid);
 	if (vmt_record_target_take(target, recording->settings, recording->settings_bytes,
 				   is_one(recording) ? hint(recording) : "",
 				   is_one(recording) ? "" : "; it is left as it is")) {
-		if (job->taken++ == 0)
-			recording->first_pid = target->pid;
+		job->taken++;
 		return;
 	}
 	job->refused += number < job->pids->named;
@@ -135,6 +135,19 @@ leave_all(struct recording *recording, bool is_last)
 		end_at_once(recording);
 }
 
+/* Its trace may not have been announced to the collector. */
+static bool
+has_unleft(const struct recording *recording)
+{
+	for (size_t i = 0; i < recording->tried; i++) {
+		const struct vmt_record_target *target = &recording->targets[i];
+
+		if (target->attach && !target->has_left && vmt_exit_status_is_running(target->pid))
+			return true;
+	}
+	return false;
+}
+
 /* Asked each round of the collector. */
 static bool
 expects_more(void *context)
@@ -148,7 +161,7 @@ expects_more(void *context)
 	if (has_to_end(recording) ||
 	    vmt_launch_now_ns() - recording->start_ns >= recording->job->for_ns)
 		leave_all(recording, false);
-	return false;
+	return has_unleft(recording);
 }
 
 static bool
@@ -193,7 +206,6 @@ collect(struct recording *recording)
 	    .residency_source = wanted->residency_source,
 	    .touch_period = wanted->touch_period,
 	    .max_bytes = wanted->max_bytes,
-	    .first_pid = recording->first_pid,
 	};
 	int result;
 

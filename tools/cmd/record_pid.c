@@ -353,6 +353,9 @@ vmt_record_pid_run(struct vmt_record_settings *wanted, int *status, struct vmt_e
 		result = watch_from_outside(&watch, wanted, err);
 	else
 		say_end(&job.recorded, job.lasted_ns);
+	if (job.taken != 0 && job.recorded.count == 0)
+		fprintf(stderr, "vmtrace: no trace was collected: it could not be announced to "
+				"this vmtrace\n");
 	*status = pids.count > 1 && job.refused > 0 ? STATUS_REFUSED : 0;
 	vmt_snapshot_pids_free(&pids);
 	return result;

@@ -1,5 +1,6 @@
 #include "tools/cmd/record_session.h"
 
+#include "base/procfs.h"
 #include "base/shm_fallback.h"
 #include "tools/cmd/launch.h"
 
@@ -95,6 +96,19 @@ vmt_record_session_open(struct vmt_record_session *session,
 	if (result == 0)
 		result = make_session(session, err);
 	return session->shared ? find_replaced(session, wanted, err) : result;
+}
+
+void
+vmt_record_session_lend(const struct vmt_record_session *session, uint32_t pid)
+{
+	struct vmt_procfs_status status;
+	int fd = vmt_procfs_open(pid, "status");
+	bool is_known = fd >= 0 && vmt_procfs_read_status(fd, &status);
+
+	if (fd >= 0)
+		close(fd);
+	if (is_known && status.file_user <= UINT32_MAX)
+		(void)!lchown(session->path, (uid_t)status.file_user, (gid_t)-1);
 }
 
 void

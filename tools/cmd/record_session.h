@@ -22,6 +22,9 @@ struct vmt_record_session {
 int vmt_record_session_open(struct vmt_record_session *session,
 			    const struct vmt_record_settings *wanted, struct vmt_err *err);
 
+/* Lets a process of another user open it from now on, where this one may give it away. */
+void vmt_record_session_lend(const struct vmt_record_session *session, uint32_t pid);
+
 /* Sets the variables by which the library, or what stands in for it, finds it. */
 void vmt_record_session_export(const struct vmt_record_session *session);
 
