@@ -77,7 +77,8 @@ keep_latest(struct vmt_commit_sum *items, size_t count, double resident)
 		size_t end = serial_end(items, count, i, &bytes);
 		double part = bytes > left ? left / bytes : 1;
 
-		for (left -= bytes * part; i < end; i++) {
+		left = part < 1 ? 0 : left - bytes; /* by rounding it could be below 0 */
+		for (; i < end; i++) {
 			items[i].samples *= part;
 			items[i].bytes *= part;
 		}
