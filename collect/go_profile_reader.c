@@ -128,7 +128,7 @@ keep_bucket(struct vmt_go_profile *profile, const struct bucket *bucket, uint64_
 			      .first_word = profile->words_count,
 			      .frames = (uint32_t)frames};
 
-	if (!vmt_buffer_reserve(&profile->words, (profile->words_count + frames) * 8) ||
+	if (!vmt_buffer_reserve(&profile->words, (profile->words_count + frames + 1) * 8) ||
 	    !vmt_buffer_reserve(&profile->buckets, (profile->count + 1) * sizeof(found)) ||
 	    !vmt_buffer_reserve(&profile->records, (profile->count + 1) * sizeof(struct record)))
 		return -ENOMEM;
