@@ -210,7 +210,23 @@ a_process_outlives_its_collector(void **state)
 	/* Its number says nothing here. */
 	head.collector_pid_namespace = vmt_procfs_pid_namespace() + 1;
 	assert_false(vmt_process_end_is_uncollected(&head));
+}
+
+/* This process has the number and the start of one of another namespace. */
+static void
+a_number_of_another_namespace_says_nothing(void **state)
+{
+	struct vmt_head head = head_of(getpid());
+
+	(void)state;
+	head.heartbeat_ns = vmt_ticks_monotonic_ns();
+	head.collector_pid_namespace = vmt_procfs_pid_namespace();
 	check(&head, NULL, "running", 0);
+	head.collector_pid_namespace++;
+	assert_true(vmt_process_end_is_awaited(&head));
+	check(&head, NULL, "ending", 0);
+	head.heartbeat_ns -= UINT64_C(60000000000);
+	check(&head, NULL, "cut", 0);
 }
 
 int
@@ -225,6 +241,7 @@ main(void)
 	    cmocka_unit_test(awaits_a_collector_that_lives),
 	    cmocka_unit_test(awaits_no_collector_that_is_gone),
 	    cmocka_unit_test(a_process_outlives_its_collector),
+	    cmocka_unit_test(a_number_of_another_namespace_says_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,15 +65,6 @@ is_there(uint32_t pid, uint64_t *start_ticks)
 	return found && stat.state != 'Z' && stat.state != 'X';
 }
 
-static bool
-is_alive(const struct vmt_head *head)
-{
-	uint64_t start_ticks;
-
-	return is_there(head->pid, &start_ticks) && start_ticks == head->start_ticks &&
-	       vmt_process_end_is_this_boot(head);
-}
-
 bool
 vmt_process_end_is_elsewhere(const struct vmt_head *head)
 {
@@ -81,6 +72,16 @@ vmt_process_end_is_elsewhere(const struct vmt_head *head)
 
 	return own != 0 && head->collector_pid_namespace != 0 &&
 	       own != head->collector_pid_namespace;
+}
+
+/* Another process of this namespace may have the same number and have begun in the same tick. */
+static bool
+is_alive(const struct vmt_head *head)
+{
+	uint64_t start_ticks;
+
+	return !vmt_process_end_is_elsewhere(head) && is_there(head->pid, &start_ticks) &&
+	       start_ticks == head->start_ticks && vmt_process_end_is_this_boot(head);
 }
 
 bool
