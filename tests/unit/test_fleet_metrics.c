@@ -92,6 +92,25 @@ processes_of_a_program_are_added_up(void **state)
 	vmt_fleet_free(fleet);
 }
 
+static size_t count_lines(const char *text, const char *beginning);
+
+/* A scraper refuses an answer that has one series twice. */
+static void
+names_that_are_one_label_are_one_series(void **state)
+{
+	struct vmt_fleet *fleet = vmt_fleet_new(false);
+	char *text;
+
+	(void)state;
+	add(fleet, "/bin/a\001", 1, 100, true);
+	add(fleet, "/bin/a\002", 2, 1000, true);
+	text = written(fleet);
+	assert_int_equal(count_lines(text, "vmtrace_rss_bytes{"), 1);
+	assert_non_null(strstr(text, "\"} 1110\n"));
+	free(text);
+	vmt_fleet_free(fleet);
+}
+
 static void
 processes_stay_apart_where_asked_for(void **state)
 {
@@ -210,6 +229,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(processes_of_a_program_are_added_up),
+	    cmocka_unit_test(names_that_are_one_label_are_one_series),
 	    cmocka_unit_test(processes_stay_apart_where_asked_for),
 	    cmocka_unit_test(a_process_without_a_snapshot_counts_as_a_process),
 	    cmocka_unit_test(the_number_of_series_has_a_bound_and_nothing_is_lost),

@@ -32,7 +32,7 @@ struct program {
 	uint64_t snapshot_age_ns; /* of the oldest */
 	uint32_t pid;
 	char *exe;
-	char key[]; /* the exe, and its pid where that is a label */
+	char key[]; /* the label exe, and the pid where that is one */
 };
 
 struct vmt_fleet {
@@ -95,9 +95,10 @@ static struct program *
 program_of(struct vmt_fleet *fleet, const char *exe, uint32_t pid)
 {
 	char key[VMT_METRIC_LABEL_BYTES + 16];
+	char label[VMT_METRIC_LABEL_BYTES];
 	struct program *found;
 
-	snprintf(key, sizeof(key), "%.*s%c%" PRIu32, VMT_METRIC_LABEL_BYTES, exe, '\n',
+	snprintf(key, sizeof(key), "%s\n%" PRIu32, vmt_metric_label(label, exe),
 		 fleet->by_pid ? pid : 0);
 	HASH_FIND_STR(fleet->programs, key, found);
 	if (found)
