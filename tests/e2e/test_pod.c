@@ -120,6 +120,31 @@ test_each_library_is_whole(void **state)
 	      built("install/musl.so"), scratch_file("one"));
 }
 
+/* As process 1 of its namespace each time, as in a container. */
+static void
+test_one_that_was_killed_is_begun_anew(void **state)
+{
+	struct run run;
+
+	(void)state;
+	shell("mkdir -p '%s' && echo half >'%s' && chmod 0 '%s'", scratch_file("again"),
+	      scratch_file("again/.libvmtrace.so.1"), scratch_file("again/.libvmtrace.so.1"));
+	run_program(&run,
+		    (const char *const[]){"unshare", "-Urpf", "--", built("vmtrace-install"),
+					  scratch_file("again"), NULL},
+		    NULL);
+	if (says(run.err, "unshare failed")) {
+		run_free(&run);
+		skip();
+	}
+	assert_string_equal(run.err, "");
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	shell("cmp '%s' '%s' && [ \"$(ls -A '%s')\" = libvmtrace.so ]",
+	      scratch_file("again/libvmtrace.so"), built("install/glibc.so"),
+	      scratch_file("again"));
+}
+
 static void
 test_what_fails_is_said(void **state)
 {
@@ -173,6 +198,7 @@ main(void)
 	    cmocka_unit_test(test_kubectl_takes_the_patch),
 	    cmocka_unit_test(test_what_is_installed_records),
 	    cmocka_unit_test(test_each_library_is_whole),
+	    cmocka_unit_test(test_one_that_was_killed_is_begun_anew),
 	    cmocka_unit_test(test_what_fails_is_said),
 	    cmocka_unit_test(test_options_of_a_patch_go_with_it),
 	};

@@ -33,7 +33,8 @@ write_all(int fd, const unsigned char *bytes, size_t length)
 	return true;
 }
 
-/* Under a name of its own first. */
+/* Under a name of its own first. In a container it is always process 1: what one that was killed
+ * has left goes. */
 static bool
 install(const unsigned char *bytes, size_t length)
 {
@@ -42,6 +43,7 @@ install(const unsigned char *bytes, size_t length)
 	bool done;
 
 	snprintf(beside, sizeof(beside), "." NAME ".%d", (int)getpid());
+	unlink(beside);
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 	if (fd < 0)
 		return false;
