@@ -110,6 +110,9 @@ what_can_not_be_patched_is_refused(void **state)
 	    {"kind: Deployment", "this is no JSON"},
 	    {"[]", "a document without a kind has no spec.template.spec.containers"},
 	    {"{\"kind\":\"Pod\",\"spec\":{\"containers\":[]}}", "a Pod has no spec.template"},
+	    {"{\"kind\":\"Job\",\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"a\"}]"
+	     "}}}}",
+	     "the template of a Job can't be changed"},
 	    {"{\"kind\":7}", "a document without a kind"},
 	    {POD("{\"containers\":{}}"), "a Deployment has no spec.template.spec.containers"},
 	    {POD("{\"containers\":[]}"), "there is no container with a name"},
@@ -132,6 +135,47 @@ what_can_not_be_patched_is_refused(void **state)
 		if (!strstr(err.text, wrong[i].says))
 			fail_msg("%s: %s", wrong[i].workload, err.text);
 	}
+}
+
+/* Of a name that stands twice the last one counts. */
+static void
+the_last_of_several_is_kept(void **state)
+{
+	static const char workload[] = POD("{\"containers\":[{\"name\":\"a\",\"env\":[{\"name\":"
+					   "\"LD_PRELOAD\",\"value\":\"/1.so\"},"
+					   "{\"name\":\"LD_PRELOAD\",\"value\":\"/2.so\"}]}]}");
+	struct vmt_err err = {""};
+	char *text = written(&(struct vmt_pod_patch){.image = "i"}, workload, &err);
+
+	(void)state;
+	assert_non_null(strstr(text, "value: \"/vmtrace/libvmtrace.so:/2.so\"\n"));
+	assert_null(strstr(text, "/1.so"));
+	free(text);
+}
+
+static void
+what_is_not_seen_is_said(void **state)
+{
+	static const char workload[] = POD(
+	    "{\"containers\":[{\"name\":\"a\",\"envFrom\":[{\"configMapRef\":{\"name\":\"c\"}}]},"
+	    "{\"name\":\"b\"},{\"name\":\"c\",\"env\":[{\"name\":\"LD_PRELOAD\",\"value\":\"/"
+	    "1.so\"}]}]}");
+	struct vmt_pod_patch patch = {.image = "i"};
+	struct vmt_err err = {""};
+	char *notes = NULL;
+	size_t length;
+
+	(void)state;
+	patch.notes = open_memstream(&notes, &length);
+	assert_non_null(patch.notes);
+	free(written(&patch, workload, &err));
+	fclose(patch.notes);
+	assert_string_equal(notes,
+			    "vmtrace: container a: an LD_PRELOAD that its image sets or envFrom "
+			    "brings is not seen here, and is replaced\n"
+			    "vmtrace: container b: an LD_PRELOAD that its image sets is not seen "
+			    "here, and is replaced\n");
+	free(notes);
 }
 
 /* Names that would be something else in YAML stay strings. */
@@ -158,6 +202,8 @@ main(void)
 	    cmocka_unit_test(every_container_is_recorded),
 	    cmocka_unit_test(one_container_is_chosen_by_its_name),
 	    cmocka_unit_test(what_can_not_be_patched_is_refused),
+	    cmocka_unit_test(the_last_of_several_is_kept),
+	    cmocka_unit_test(what_is_not_seen_is_said),
 	    cmocka_unit_test(no_name_breaks_out),
 	};
 

@@ -72,7 +72,8 @@ print_patch(const struct vmt_options *options, struct vmt_err *err)
 	const char *image = options->values[OPTION_IMAGE];
 	const struct vmt_pod_patch patch = {.container = options->values[OPTION_CONTAINER],
 					    .image = image ? image : DEFAULT_IMAGE,
-					    .is_musl = options->values[OPTION_MUSL] != NULL};
+					    .is_musl = options->values[OPTION_MUSL] != NULL,
+					    .notes = stderr};
 	const char *path = options->values[OPTION_PATCH];
 	bool is_stdin = strcmp(path, "-") == 0;
 	FILE *in = is_stdin ? stdin : fopen(path, "re");

@@ -17,6 +17,7 @@
 /* A container that is to be recorded. */
 struct container {
 	const char *name;
+	bool has_sources;    /* envFrom: of variables that are not seen */
 	const char *preload; /* what it has already; "" where that is nothing */
 };
 
@@ -50,6 +51,12 @@ find_pod(json_t *root, struct vmt_err *err)
 	json_t *template = json_object_get(json_object_get(root, "spec"), "template");
 	json_t *pod = json_object_get(template, "spec");
 
+	if (kind && strcmp(kind, "Job") == 0) {
+		vmt_err_set(err, ENOTSUP,
+			    "the template of a Job can't be changed: the lines that vmtrace env "
+			    "prints go into what it is made from");
+		return NULL;
+	}
 	if (json_is_array(json_object_get(pod, "containers")))
 		return pod;
 	vmt_err_set(err, EBADMSG,
@@ -59,11 +66,11 @@ find_pod(json_t *root, struct vmt_err *err)
 	return NULL;
 }
 
-/* What a container has as LD_PRELOAD; NULL with a message where it can't be known or needs none. */
-static const char *
-preload_of(json_t *container, const char *name, struct vmt_err *err)
+/* The last LD_PRELOAD of a container, which is the one that counts; NULL: it has none. */
+static json_t *
+find_preload(json_t *container)
 {
-	const char *value;
+	json_t *found = NULL;
 	json_t *variable;
 	size_t i;
 
@@ -71,23 +78,31 @@ preload_of(json_t *container, const char *name, struct vmt_err *err)
 	{
 		const char *key = json_string_value(json_object_get(variable, "name"));
 
-		if (!key || strcmp(key, "LD_PRELOAD") != 0)
-			continue;
-		value = json_string_value(json_object_get(variable, "value"));
-		if (json_object_get(variable, "valueFrom")) {
-			vmt_err_set(err, ENOTSUP,
-				    "container %s has LD_PRELOAD from elsewhere (valueFrom): it "
-				    "can't be joined here",
-				    name);
-			return NULL;
-		}
-		if (value && strstr(value, OWN_NAME)) {
-			vmt_err_set(err, EEXIST, "container %s loads " OWN_NAME " already", name);
-			return NULL;
-		}
-		return value ? value : "";
+		if (key && strcmp(key, "LD_PRELOAD") == 0)
+			found = variable;
 	}
-	return "";
+	return found;
+}
+
+/* What a container has as LD_PRELOAD; NULL with a message where it can't be known or needs none. */
+static const char *
+preload_of(json_t *container, const char *name, struct vmt_err *err)
+{
+	json_t *variable = find_preload(container);
+	const char *value = json_string_value(json_object_get(variable, "value"));
+
+	if (json_object_get(variable, "valueFrom")) {
+		vmt_err_set(err, ENOTSUP,
+			    "container %s has LD_PRELOAD from elsewhere (valueFrom): it can't be "
+			    "joined here",
+			    name);
+		return NULL;
+	}
+	if (value && strstr(value, OWN_NAME)) {
+		vmt_err_set(err, EEXIST, "container %s loads " OWN_NAME " already", name);
+		return NULL;
+	}
+	return value ? value : "";
 }
 
 /* The containers to be recorded, to be freed; NULL with a message. */
@@ -109,6 +124,7 @@ find_containers(const struct vmt_pod_patch *patch, json_t *pod, size_t *count, s
 		if (!all || !name || (patch->container && strcmp(name, patch->container) != 0))
 			continue;
 		all[*count].name = name;
+		all[*count].has_sources = json_array_size(json_object_get(item, "envFrom")) > 0;
 		all[*count].preload = preload_of(item, name, err);
 		*count += all[*count].preload != NULL;
 	}
@@ -174,6 +190,20 @@ put_patch(const struct vmt_pod_patch *patch, const struct container *containers,
 	fputs("      volumes:\n        - name: " VOLUME "\n          emptyDir: {}\n", out);
 }
 
+/* What is there, and is lost by the patch, where the workload does not show it. */
+static void
+put_notes(const struct container *containers, size_t count, FILE *notes)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (*containers[i].preload)
+			continue;
+		fprintf(notes,
+			"vmtrace: container %s: an LD_PRELOAD that its image sets%s is not seen "
+			"here, and is replaced\n",
+			containers[i].name, containers[i].has_sources ? " or envFrom brings" : "");
+	}
+}
+
 int
 vmt_pod_patch_write(const struct vmt_pod_patch *patch, FILE *in, FILE *out, struct vmt_err *err)
 {
@@ -186,6 +216,8 @@ vmt_pod_patch_write(const struct vmt_pod_patch *patch, FILE *in, FILE *out, stru
 		containers = find_containers(patch, pod, &count, err);
 	if (containers)
 		put_patch(patch, containers, count, out);
+	if (containers && patch->notes)
+		put_notes(containers, count, patch->notes);
 	free(containers);
 	json_decref(root);
 	return containers ? 0 : -EBADMSG;
