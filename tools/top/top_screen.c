@@ -4,6 +4,7 @@
 #include "tools/top/top_screen.h"
 
 #include <curses.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,9 @@
 #define KEY_DELETE 127
 
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU};
+/* signal(7): those that end no process, and those that ncurses sees to. */
+static const int harmless[] = {SIGKILL,	 SIGSTOP, SIGCHLD, SIGCONT, SIGURG,
+			       SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU};
 
 static SCREEN *screen;
 static struct vmt_top_look look;
@@ -32,6 +35,7 @@ static bool has_utf8;
 static size_t row_count;
 
 static volatile sig_atomic_t ended_by; /* a signal; 0: none */
+static bool is_caught[NSIG];
 static struct termios at_first;
 static char leave[256]; /* what a terminal is told when its screen is left */
 static size_t leave_bytes;
@@ -53,25 +57,40 @@ restore_and_die(int signal)
 	(void)raise(signal);
 }
 
+static bool
+is_among(int number, const int *numbers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (numbers[i] == number)
+			return true;
+	return false;
+}
+
+/* All that would end this process; not those that it was started to ignore, as under nohup. */
 static void
 catch_signals(void)
 {
 	struct sigaction end = {.sa_handler = note_end};
 	struct sigaction crash = {.sa_handler = restore_and_die, .sa_flags = (int)SA_RESETHAND};
 
-	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
-		(void)sigaction(ending[i], &end, NULL);
-	for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
-		(void)sigaction(crashes[i], &crash, NULL);
+	for (int number = 1; number < NSIG; number++) {
+		struct sigaction before;
+		bool ends = is_among(number, ending, sizeof(ending) / sizeof(*ending));
+
+		is_caught[number] =
+		    !is_among(number, harmless, sizeof(harmless) / sizeof(*harmless)) &&
+		    sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN;
+		if (is_caught[number])
+			(void)sigaction(number, ends ? &end : &crash, NULL);
+	}
 }
 
 static void
 let_signals_go(void)
 {
-	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
-		(void)signal(ending[i], SIG_DFL);
-	for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
-		(void)signal(crashes[i], SIG_DFL);
+	for (int number = 1; number < NSIG; number++)
+		if (is_caught[number])
+			(void)signal(number, SIG_DFL);
 }
 
 static void
@@ -323,6 +342,15 @@ obey(int key)
 	}
 }
 
+/* Its window was closed, and nobody was told by a signal. */
+static bool
+is_terminal_gone(void)
+{
+	struct pollfd terminal = {.fd = STDIN_FILENO};
+
+	return poll(&terminal, 1, 0) == 1 && (terminal.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 enum vmt_top_screen_wish
 vmt_top_screen_wait(int most_ms)
 {
@@ -333,7 +361,7 @@ vmt_top_screen_wait(int most_ms)
 	if (ended_by)
 		return VMT_TOP_SCREEN_QUIT;
 	if (key == ERR)
-		return VMT_TOP_SCREEN_NOTHING;
+		return is_terminal_gone() ? VMT_TOP_SCREEN_QUIT : VMT_TOP_SCREEN_NOTHING;
 	if (is_typing)
 		type(key);
 	else if (key == 'q' || key == 'Q')
