@@ -270,11 +270,12 @@ test_sizes(void **state)
 	assert_int_equal(converse_end(&leaking.talk), 0);
 }
 
-/* By signals that ask for the end, and by one that is a crash. */
+/* By signals that ask for the end, by one that is a crash, and by others that are deadly. */
 static void
 test_signals(void **state)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGSEGV, SIGABRT};
+	const int signals[] = {SIGTERM, SIGINT,	 SIGHUP,  SIGQUIT,     SIGSEGV,
+			       SIGABRT, SIGUSR1, SIGALRM, SIGRTMIN + 1};
 	struct leaking leaking;
 	char status[32];
 
@@ -291,6 +292,46 @@ test_signals(void **state)
 		check_restored(status);
 	}
 	close_terminal();
+	assert_int_equal(converse_end(&leaking.talk), 0);
+}
+
+static bool
+is_there(const char *words)
+{
+	struct run run;
+	bool found;
+
+	run_program(&run, (const char *const[]){"pgrep", "-f", words, NULL}, NULL);
+	found = run.exit_status == 0;
+	run_free(&run);
+	return found;
+}
+
+/* The terminal goes, and SIGHUP is ignored, as under nohup: a signal does not end it, and it does
+ * not stay without a terminal. */
+static void
+test_lost_terminal(void **state)
+{
+	int64_t deadline = now_ms() + LIMIT_MS;
+	struct leaking leaking;
+	char words[8192];
+
+	(void)state;
+	begin_in_terminal();
+	start(&leaking);
+	type("\"trap '' HUP\" Enter");
+	run_top(leaking.trace);
+	wait_for("leak_blocks", "10 MiB");
+	snprintf(words, sizeof(words), "^%s top -d 100ms %s", built("vmtrace"), leaking.trace);
+	shell("pkill -HUP -f '%s'", words);
+	leak(&leaking);
+	wait_for("leak_blocks", "20 MiB");
+	close_terminal();
+	while (is_there(words)) {
+		if (now_ms() > deadline)
+			fail_msg("it runs on without a terminal");
+		poll(NULL, 0, 50);
+	}
 	assert_int_equal(converse_end(&leaking.talk), 0);
 }
 
@@ -439,22 +480,28 @@ refused(const char *operand, const char *words)
 static void
 test_refusals(void **state)
 {
+	char *text;
+
 	(void)state;
 	refused("999999999", "there is no process 999999999 here");
 	refused("/nowhere/at/all.vmt", "No such file");
 	refused("/proc/self/status", "empty");
 	shell("mkdir -p %s/none", scratch());
-	refused(scratch_file("none"), "without a trace");
+	text = once(scratch_file("none"), "--once", NULL);
+	assert_true(says(text, "0 run, 0 ended"));
+	assert_true(says(text, "The directory has no trace yet."));
+	free(text);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_screen),  cmocka_unit_test(test_sizes),
-	    cmocka_unit_test(test_signals), cmocka_unit_test(test_trouble),
-	    cmocka_unit_test(test_text),    cmocka_unit_test(test_unrecorded),
-	    cmocka_unit_test(test_gone),    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_screen),     cmocka_unit_test(test_sizes),
+	    cmocka_unit_test(test_signals),    cmocka_unit_test(test_lost_terminal),
+	    cmocka_unit_test(test_trouble),    cmocka_unit_test(test_text),
+	    cmocka_unit_test(test_unrecorded), cmocka_unit_test(test_gone),
+	    cmocka_unit_test(test_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 struct vmt_top_directory {
 	char *path;
 	uint64_t opened_ns;
-	char **ended; /* paths of traces whose process has ended, sorted */
+	char **ended; /* paths of traces whose process is known to have ended, sorted */
 	size_t ended_count;
 };
 
@@ -96,6 +96,14 @@ take_process(struct vmt_top_reading *reading, const struct vmt_tree_process *pro
 	snprintf(item->name, sizeof(item->name), "%.239s", process->title);
 }
 
+/* One that is not seen from here may write again. */
+static bool
+is_over(const struct vmt_tree_process *process)
+{
+	return strcmp(process->end, "ending") != 0 &&
+	       !(process->is_unseen && strcmp(process->end, "cut") == 0);
+}
+
 static void
 take_file(struct vmt_top_directory *directory, const struct vmt_tree_file *file,
 	  struct vmt_top_reading *reading, struct sums *sums)
@@ -112,11 +120,12 @@ take_file(struct vmt_top_directory *directory, const struct vmt_tree_file *file,
 			snprintf(sums->why, sizeof(sums->why), "%.299s", why.text);
 		return;
 	}
-	if (process.end_ns == INT64_MAX && !process.is_snapshot) {
+	if (vmt_tree_scan_runs(&process)) {
 		take_process(reading, &process);
 		sums->rss_bytes += process.last.rss_bytes;
 	} else {
-		note_ended(directory, file->path);
+		if (is_over(&process))
+			note_ended(directory, file->path);
 		sums->ended++;
 	}
 	vmt_tree_scan_free(&process);
@@ -132,6 +141,8 @@ say(struct vmt_top_reading *reading, const struct sums *sums, size_t passed_over
 	vmt_sentence_say(&state, "%zu run, %zu ended; RSS %s, shared pages counted in each",
 			 reading->counts[VMT_TOP_PROCESSES], sums->ended,
 			 vmt_units_bytes(bytes, sums->rss_bytes));
+	if (reading->counts[VMT_TOP_PROCESSES] + sums->ended + sums->unreadable == 0)
+		vmt_sentence_say(&note, "The directory has no trace yet. ");
 	if (sums->unreadable)
 		vmt_sentence_say(&note, "%zu traces can't be read, the first: %s. ",
 				 sums->unreadable, sums->why);
@@ -155,6 +166,10 @@ vmt_top_directory_read(struct vmt_top_directory *directory, struct vmt_top_readi
 	    .limit_bytes = VMT_FIGURE_UNKNOWN,
 	};
 	snprintf(reading->command, sizeof(reading->command), "%.239s", directory->path);
+	if (result == -ENOENT && vmt_trace_files_is_directory(directory->path)) {
+		err->text[0] = '\0'; /* none yet, or none any more */
+		result = 0;
+	}
 	if (result == 0) {
 		items = calloc(files.count + 1, sizeof(*items));
 		if (!items)

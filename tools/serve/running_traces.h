@@ -1,7 +1,8 @@
 /*
  * running_traces.h: the traces of a directory whose processes still run.
  *
- * Looks at each trace without a replay. One thread's.
+ * Looks at each trace without a replay, and passes over those that were compressed: none of them is
+ * being written. A trace that lies there twice is one. One thread's.
  */
 #ifndef VMT_RUNNING_TRACES_H
 #define VMT_RUNNING_TRACES_H
@@ -15,12 +16,14 @@ struct vmt_running_trace {
 	char *path;
 	char *exe;
 	uint32_t pid;
+	uint64_t random_id; /* of the trace and of its copies; 0: of old */
+	int64_t last_ns;    /* when its RSS was read last, by CLOCK_MONOTONIC */
 };
 
 struct vmt_running_traces {
 	struct vmt_running_trace *all; /* by their paths */
 	size_t count;
-	size_t unread; /* traces that can't be read */
+	size_t unread; /* traces that can't be read, or are beyond the most files of a directory */
 };
 
 /* 0, also where there is none; or a negative errno. Freed by vmt_running_traces_free in either

@@ -91,6 +91,8 @@ struct vmt_tree_process {
 	const char *end;   /* process_end.h; or "oom", by the OOM killer's signal */
 	int end_status;
 	bool is_attached;	 /* the recording began while it ran */
+	bool is_unseen;		 /* /proc does not show here whether it runs: it is of another pid
+				    namespace, or hidden */
 	bool is_snapshot;	 /* its only one is all there is of it; end is "snapshot" */
 	uint64_t peak_rss_bytes; /* 0: never read */
 	struct vmt_tree_point *points;

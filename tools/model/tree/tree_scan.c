@@ -2,6 +2,7 @@
 
 #include "format/codec.h"
 #include "tools/read/trace/oom_kills.h"
+#include "tools/read/trace/process_end.h"
 #include "tools/read/trace/rss_peak.h"
 #include "tools/read/trace/trace.h"
 #include "tools/read/trace/untraced_records.h"
@@ -302,6 +303,7 @@ read_identity(struct vmt_tree_process *process, const struct vmt_trace *trace)
 	process->clock = head->clock;
 	process->start_time = head->clock_start.ticks;
 	process->start_ns = start_of(head);
+	process->is_unseen = vmt_process_end_is_elsewhere(head) || vmt_process_end_is_hidden(head);
 	process->is_attached = (head->notes & VMT_NOTE_ATTACHED) != 0;
 	process->is_snapshot = (head->notes & VMT_NOTE_SNAPSHOT) != 0;
 	if (process->is_snapshot) /* the recording did, and the process ran on */
@@ -332,6 +334,13 @@ vmt_tree_scan(struct vmt_tree_process *process, const char *path, const char *na
 		return 0;
 	vmt_tree_scan_free(process);
 	return vmt_err_set(err, ENOMEM, "%s: out of memory", path);
+}
+
+bool
+vmt_tree_scan_runs(const struct vmt_tree_process *process)
+{
+	return strcmp(process->end, "running") == 0 ||
+	       (process->is_unseen && strcmp(process->end, "ending") == 0);
 }
 
 void

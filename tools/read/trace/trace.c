@@ -19,6 +19,7 @@
 #include <time.h>
 
 #define AWAITED_NS UINT64_C(2000000000)
+#define AWAITED_ROUNDS 2u
 /* For all traces that are opened together: any number may claim that their collector lives. */
 #define ALL_AWAITED_NS (2 * AWAITED_NS)
 #define GLANCE_NS 2000000L
@@ -143,7 +144,8 @@ refresh_head(struct vmt_trace *trace)
 }
 
 /* Who asks right after the process ended gets the whole answer: its collector writes the last of it
- * within its next round. */
+ * within its next round. Where the process is not seen and its collector has gone round twice
+ * without a word of an end, it lives. */
 static void
 await_end(struct vmt_trace *trace)
 {
@@ -151,11 +153,17 @@ await_end(struct vmt_trace *trace)
 	static uint64_t waited_ns;
 	uint64_t from_ns = vmt_ticks_monotonic_ns();
 	uint64_t until_ns = from_ns + AWAITED_NS;
+	bool is_elsewhere = vmt_process_end_is_elsewhere(&trace->head);
+	uint64_t heartbeat_ns = trace->head.heartbeat_ns;
+	unsigned rounds = 0;
 
-	while (vmt_process_end_is_awaited(&trace->head) && vmt_ticks_monotonic_ns() < until_ns &&
+	while (!(is_elsewhere && rounds >= AWAITED_ROUNDS) &&
+	       vmt_process_end_is_awaited(&trace->head) && vmt_ticks_monotonic_ns() < until_ns &&
 	       waited_ns + vmt_ticks_monotonic_ns() - from_ns < ALL_AWAITED_NS) {
 		nanosleep(&glance, NULL);
 		refresh_head(trace);
+		rounds += trace->head.heartbeat_ns != heartbeat_ns;
+		heartbeat_ns = trace->head.heartbeat_ns;
 	}
 	waited_ns += vmt_ticks_monotonic_ns() - from_ns;
 }
