@@ -57,21 +57,26 @@ end_program(void **state)
 
 /* Listens at a free port, which is returned. */
 static unsigned
-serve(struct conversation *server, const char *const options[])
+serve_directory(struct conversation *server, const char *traces, const char *const options[])
 {
 	/* A test that fails leaves no server. */
-	const char *argv[OPTIONS + 8] = {
-	    "setpriv",	"--pdeathsig", "KILL",	 built("vmtrace-serve"),
-	    "--listen", "127.0.0.1:0", directory};
+	const char *argv[OPTIONS + 8] = {"setpriv",  "--pdeathsig", "KILL", built("vmtrace-serve"),
+					 "--listen", "127.0.0.1:0", traces};
 	unsigned port;
 
 	for (int i = 0; options && options[i]; i++)
 		argv[7 + i] = options[i];
 	converse_start(server, argv, NULL);
 	converse_read_line(server);
-	assert_int_equal(sscanf(strstr(server->line, "://127.0.0.1:"), "://127.0.0.1:%u", &port),
-			 1);
+	assert_non_null(strstr(server->line, "://"));
+	assert_int_equal(sscanf(strstr(server->line, "://"), "://%*[0-9.]:%u", &port), 1);
 	return port;
+}
+
+static unsigned
+serve(struct conversation *server, const char *const options[])
+{
+	return serve_directory(server, directory, options);
 }
 
 static void
@@ -130,6 +135,15 @@ metric(const char *text, const char *beginning)
 	const char *at = strstr(text, beginning);
 
 	return at ? strtoll(strstr(at, "} ") + 2, NULL, 10) : -1;
+}
+
+static int64_t
+unread_of(const char *metrics)
+{
+	static const char name[] = "\nvmtrace_unread_traces ";
+
+	assert_non_null(strstr(metrics, name));
+	return strtoll(strstr(metrics, name) + sizeof(name) - 1, NULL, 10);
 }
 
 static void
@@ -477,13 +491,148 @@ test_hostile_traces_are_counted(void **state)
 	ask(&run, port, "/metrics", NULL);
 	assert_int_equal(status_of(&run), 200);
 	assert_true(metric(run.out, "\nvmtrace_rss_bytes{") > 20 << 20);
-	assert_non_null(strstr(run.out, "\nvmtrace_unread_traces "));
-	assert_true(strtoll(strstr(run.out, "\nvmtrace_unread_traces ") +
-				strlen("\nvmtrace_unread_traces "),
-			    NULL, 10) >= 4);
+	assert_true(unread_of(run.out) >= 4);
 	run_free(&run);
 	shell("cd '%s' && rm -f cut.vmt text.vmt random.vmt endless.vmt pipe.vmt lost.vmt",
 	      directory);
+	stop(&server);
+}
+
+/* A trace under several names is one process, and a compressed one is of none. */
+static void
+test_copies_count_once(void **state)
+{
+	static struct conversation server;
+	unsigned port;
+	struct run run;
+
+	(void)state;
+	shell("cd '%s' && cp moments.vmt copy.vmt && ln moments.vmt link.vmt && "
+	      "ln -s moments.vmt to.vmt && gzip -1 <moments.vmt >packed.vmt.gz && "
+	      "gzip -1 <moments.vmt >packed.vmt",
+	      directory);
+	port = serve(&server, NULL);
+	ask(&run, port, "/metrics", NULL);
+	assert_int_equal(metric(run.out, "\nvmtrace_processes{"), 1);
+	assert_int_equal(unread_of(run.out), 0);
+	run_free(&run);
+	shell("cd '%s' && rm -f copy.vmt link.vmt to.vmt packed.vmt packed.vmt.gz", directory);
+	stop(&server);
+}
+
+/* The address by which it was asked, as "every address" is none; with each of them its own answer.
+ */
+static void
+test_targets_are_where_it_was_asked(void **state)
+{
+	static struct conversation server;
+	unsigned port = serve(&server, (const char *const[]){"--listen", "0.0.0.0:0", "--insecure",
+							     "--host", "here.example", NULL});
+	struct run run;
+
+	(void)state;
+	ask(&run, port, "/sd", (const char *const[]){"-H", "Host: 10.1.2.3:99", NULL});
+	assert_non_null(strstr(run.out, "\"10.1.2.3:99\""));
+	run_free(&run);
+	ask(&run, port, "/sd", (const char *const[]){"-H", "Host: here.example:98", NULL});
+	assert_non_null(strstr(run.out, "\"here.example:98\""));
+	assert_null(strstr(run.out, "0.0.0.0"));
+	run_free(&run);
+	expect_status(port, "/sd", (const char *const[]){"-H", "Host: 10.1.2.3:99\"", NULL}, 400);
+	stop(&server);
+}
+
+static void
+test_a_connection_is_kept(void **state)
+{
+	static struct conversation server;
+	unsigned port = serve(&server, NULL);
+	char url[64];
+	struct run run;
+
+	(void)state;
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/sd", port);
+	run_program(&run,
+		    (const char *const[]){"curl", "--silent", "--noproxy", "*", "--max-time", "100",
+					  "--write-out", "\nnew=%{num_connects}\n", url, url, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "\nnew=1\n"));
+	assert_non_null(strstr(run.out, "\nnew=0\n"));
+	run_free(&run);
+	expect_status(port, "/sd",
+		      (const char *const[]){"--request", "GET", "--data", "body", NULL}, 400);
+	stop(&server);
+}
+
+/* SIGHUP that it was started to ignore. */
+static void
+test_it_outlives_a_terminal_under_nohup(void **state)
+{
+	static struct conversation server;
+	unsigned port;
+
+	(void)state;
+	signal(SIGHUP, SIG_IGN);
+	port = serve(&server, NULL);
+	signal(SIGHUP, SIG_DFL);
+	assert_int_equal(kill(server.pid, SIGHUP), 0);
+	expect_status(port, "/sd", NULL, 200);
+	stop(&server);
+}
+
+/* A service in a container of its own, whose directory another container has. */
+static void
+test_a_service_of_another_namespace_is_served(void **state)
+{
+	static struct conversation server, service;
+	const char *place = scratch_file("elsewhere");
+	int64_t deadline_ms = now_ms() + LIMIT_MS;
+	char line[] = "keep\n", other[4096];
+	unsigned port;
+	struct run run;
+
+	(void)state;
+	run_program(&run, (const char *const[]){"unshare", "-Urpf", "--mount-proc", "true", NULL},
+		    NULL);
+	if (run.exit_status != 0) {
+		run_free(&run);
+		skip();
+	}
+	run_free(&run);
+	assert_int_equal(mkdir(place, 0700), 0);
+	snprintf(other, sizeof(other), "%s/other.vmt", place);
+	converse_start(&service,
+		       (const char *const[]){"unshare", "-Urpf", "--mount-proc", "--kill-child",
+					     "env", preloaded(other)[0], preloaded(other)[1],
+					     built("tests/target/moments"), NULL},
+		       NULL);
+	converse_read_line(&service);
+	assert_true(write(service.to, line, strlen(line)) > 0);
+	converse_read_line(&service);
+	living_snapshot(other);
+	port = serve_directory(&server, place, NULL);
+	ask(&run, port, "/metrics", NULL);
+	assert_int_equal(metric(run.out, "\nvmtrace_processes{"), 1);
+	assert_true(metric(run.out, "\nvmtrace_rss_bytes{") > 20 << 20);
+	run_free(&run);
+	run_program(&run, (const char *const[]){built("vmtrace"), "top", "--once", place, NULL},
+		    NULL);
+	assert_true(says(run.out, "1 run, 0 ended"));
+	run_free(&run);
+	(void)converse_end(&service);
+	for (;;) {
+		bool is_gone;
+
+		ask(&run, port, "/metrics", NULL);
+		is_gone = metric(run.out, "\nvmtrace_processes{") == -1;
+		run_free(&run);
+		if (is_gone)
+			break;
+		if (now_ms() > deadline_ms)
+			fail_msg("what has ended is served");
+		poll(NULL, 0, 500);
+	}
 	stop(&server);
 }
 
@@ -536,6 +685,11 @@ main(void)
 	    cmocka_unit_test(test_what_would_be_unsafe_is_not_begun),
 	    cmocka_unit_test(test_https),
 	    cmocka_unit_test(test_hostile_traces_are_counted),
+	    cmocka_unit_test(test_copies_count_once),
+	    cmocka_unit_test(test_targets_are_where_it_was_asked),
+	    cmocka_unit_test(test_a_connection_is_kept),
+	    cmocka_unit_test(test_it_outlives_a_terminal_under_nohup),
+	    cmocka_unit_test(test_a_service_of_another_namespace_is_served),
 	    cmocka_unit_test(test_rules_and_dashboard_use_what_is_served),
 	    cmocka_unit_test(test_rules_fire_when_they_should),
 	};

@@ -125,15 +125,42 @@ a_host_is_an_address_or_a_known_name(void **state)
 	assert_true(vmt_request_host_is_safe("localhost", NULL));
 }
 
+/* In the list of targets alone, and with nothing behind its port. */
+static void
+the_host_of_a_request_is_kept_where_it_is_named(void **state)
+{
+	static const char *const whole[] = {"127.0.0.1", "10.1.2.3:80", "[::1]", "[::1]:9757",
+					    "a.example:65535"};
+	static const char *const wrong[] = {"10.1.2.3:", "10.1.2.3:80x", "10.1.2.3:80:80", "[::1]x",
+					    "[::1",	 "a:123456",	 "a:-1",	   "",
+					    ":80"};
+	struct vmt_request request;
+
+	(void)state;
+	vmt_request_begin(&request, "/metrics");
+	assert_int_equal(vmt_request_set_host(&request, "10.1.2.3:80"), OK);
+	assert_string_equal(request.host, "");
+	vmt_request_begin(&request, "/sd");
+	for (size_t i = 0; i < sizeof(whole) / sizeof(*whole); i++) {
+		assert_int_equal(vmt_request_set_host(&request, whole[i]), OK);
+		assert_string_equal(request.host, whole[i]);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_int_equal(vmt_request_set_host(&request, wrong[i]), BAD_REQUEST);
+}
+
 static void
 a_very_long_host_is_refused(void **state)
 {
+	struct vmt_request request;
 	char host[4096];
 
 	(void)state;
 	memset(host, 'a', sizeof(host));
 	host[sizeof(host) - 1] = '\0';
 	assert_false(vmt_request_host_is_safe(host, host));
+	vmt_request_begin(&request, "/sd");
+	assert_int_equal(vmt_request_set_host(&request, host), BAD_REQUEST);
 }
 
 static void
@@ -163,6 +190,7 @@ main(void)
 	    cmocka_unit_test(arguments_go_with_what_they_mean_something_to),
 	    cmocka_unit_test(equal_requests_are_equal_bytes),
 	    cmocka_unit_test(a_host_is_an_address_or_a_known_name),
+	    cmocka_unit_test(the_host_of_a_request_is_kept_where_it_is_named),
 	    cmocka_unit_test(a_very_long_host_is_refused),
 	    cmocka_unit_test(a_token_is_whole_or_wrong),
 	};

@@ -200,6 +200,31 @@ it_has_the_three_standard_descriptors_alone(void **state)
 	close(more);
 }
 
+static int
+write_a_file(void *context, FILE *out, struct vmt_err *err)
+{
+	FILE *file = tmpfile();
+
+	(void)context;
+	(void)err;
+	fputs("much", file);
+	fprintf(out, "%d", fflush(file) != 0 && errno == EFBIG);
+	return 0;
+}
+
+/* A compressed trace expands into one. */
+static void
+it_writes_no_file(void **state)
+{
+	struct vmt_worker worker;
+
+	(void)state;
+	assert_int_equal(run(&worker, &plenty, write_a_file, NULL), VMT_WORKER_DONE);
+	assert_int_equal(worker.length, 1);
+	assert_int_equal(worker.bytes[0], '1');
+	vmt_worker_stop(&worker);
+}
+
 int
 main(void)
 {
@@ -211,6 +236,7 @@ main(void)
 	    cmocka_unit_test(what_takes_too_long_is_killed_with_its_children),
 	    cmocka_unit_test(stopping_kills),
 	    cmocka_unit_test(it_has_the_three_standard_descriptors_alone),
+	    cmocka_unit_test(it_writes_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

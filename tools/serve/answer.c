@@ -177,7 +177,9 @@ write_target(const struct answer *answer, const struct vmt_running_trace *trace)
 	vmt_emitter_begin(&emitter, answer->out, VMT_EMITTER_JSON_LINES);
 	vmt_emitter_object(&emitter, NULL);
 	vmt_emitter_array(&emitter, "targets");
-	vmt_emitter_string(&emitter, NULL, answer->source->address);
+	vmt_emitter_string(&emitter, NULL,
+			   answer->request->host[0] ? answer->request->host
+						    : answer->source->address);
 	vmt_emitter_array_end(&emitter);
 	vmt_emitter_object(&emitter, "labels");
 	vmt_emitter_string(&emitter, "__scheme__", answer->source->scheme);

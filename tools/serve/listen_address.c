@@ -89,3 +89,14 @@ vmt_listen_address_is_loopback(const struct sockaddr_storage *address)
 		return ntohl(ipv4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 	return IN6_IS_ADDR_LOOPBACK(&ipv6->sin6_addr);
 }
+
+bool
+vmt_listen_address_is_any(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)(const void *)address;
+	const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)(const void *)address;
+
+	if (address->ss_family == AF_INET)
+		return ipv4->sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&ipv6->sin6_addr);
+}

@@ -17,4 +17,7 @@ int vmt_listen_address_read(struct sockaddr_storage *address, const char *text,
 /* Whether nobody beyond this machine reaches it. */
 bool vmt_listen_address_is_loopback(const struct sockaddr_storage *address);
 
+/* Whether it is every address of this machine, and so none by which others could ask. */
+bool vmt_listen_address_is_any(const struct sockaddr_storage *address);
+
 #endif

@@ -125,6 +125,33 @@ vmt_request_host_is_safe(const char *host, const char *names)
 	       strcasecmp(bare, "localhost") == 0 || is_among(bare, names);
 }
 
+/* A port may follow the name, and nothing else. */
+static bool
+is_whole(const char *host)
+{
+	const char *end = host[0] == '[' ? strchr(host, ']') : strchrnul(host, ':');
+
+	end += *end == ']';
+	if (*end == '\0')
+		return true;
+	return *end == ':' && end[1] != '\0' && strlen(end + 1) <= 5 &&
+	       strspn(end + 1, "0123456789") == strlen(end + 1);
+}
+
+int
+vmt_request_set_host(struct vmt_request *request, const char *host)
+{
+	char bare[MOST_HOST_BYTES];
+
+	if (request->kind != VMT_REQUEST_TARGETS)
+		return OK;
+	if (!bare_host(bare, host) || !is_whole(host))
+		return BAD_REQUEST;
+	memset(request->host, 0, sizeof(request->host));
+	memcpy(request->host, host, strnlen(host, sizeof(request->host) - 1));
+	return OK;
+}
+
 bool
 vmt_request_has_token(const char *authorization, const char *token)
 {

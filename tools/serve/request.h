@@ -25,12 +25,15 @@ enum vmt_request_kind {
 };
 
 #define VMT_REQUEST_EXE_BYTES 512
+#define VMT_REQUEST_HOST_BYTES 264
 
 /* Equal requests are equal bytes. */
 struct vmt_request {
 	enum vmt_request_kind kind;
 	uint32_t pid;			 /* 0: any */
 	char exe[VMT_REQUEST_EXE_BYTES]; /* "": any; else its path or its base name */
+	/* At which it came, where the answer is to name it; "": the server's own address. */
+	char host[VMT_REQUEST_HOST_BYTES];
 };
 
 /* Begins a request with its decoded path. An HTTP status: 200, 404. */
@@ -42,6 +45,10 @@ int vmt_request_argument(struct vmt_request *request, const char *key, const cha
 /* Whether a Host header can't be that of a page of somebody else's whose name was made to lead here
  * (DNS rebinding): an address, localhost, or one of names (separated by commas; NULL: none). */
 bool vmt_request_host_is_safe(const char *host, const char *names);
+
+/* Keeps a Host header that is safe where the request's answer names the server. An HTTP status:
+ * 200, 400. */
+int vmt_request_set_host(struct vmt_request *request, const char *host);
 
 /* Whether an Authorization header carries the token; takes the same time for every wrong one of a
  * length. NULL: there is no such header. */

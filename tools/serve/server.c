@@ -1,6 +1,7 @@
 #include "tools/serve/server.h"
 
 #include "tools/serve/answers.h"
+#include "tools/serve/listen_address.h"
 #include "tools/serve/request.h"
 
 #include <arpa/inet.h>
@@ -40,7 +41,7 @@ struct client {
 
 /* What one request has come to. */
 struct exchange {
-	struct vmt_answers_entry *entry;
+	struct vmt_answers_entry *entry; /* NULL: it has not been looked at */
 	struct MHD_Connection *connection;
 	bool is_suspended;
 	struct exchange *next;
@@ -193,22 +194,14 @@ may_ask(const struct server *server, struct MHD_Connection *connection, const ch
 }
 
 static enum MHD_Result
-begin_exchange(struct server *server, struct MHD_Connection *connection,
-	       const struct vmt_request *request, void **slot)
+ask(struct server *server, struct exchange *exchange, const struct vmt_request *request)
 {
-	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	struct MHD_Connection *connection = exchange->connection;
 
-	if (exchange)
-		exchange->entry = vmt_answers_ask(&server->answers, request, now_ns());
-	if (!exchange || !exchange->entry) {
-		free(exchange);
+	exchange->entry = vmt_answers_ask(&server->answers, request, now_ns());
+	if (!exchange->entry)
 		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 			      "too much is asked for at a time\n");
-	}
-	exchange->connection = connection;
-	exchange->next = server->exchanges;
-	server->exchanges = exchange;
-	*slot = exchange;
 	if (exchange->entry->is_made)
 		return give(connection, exchange->entry);
 	exchange->is_suspended = true;
@@ -216,13 +209,20 @@ begin_exchange(struct server *server, struct MHD_Connection *connection,
 	return MHD_YES;
 }
 
-static enum MHD_Result
-first_look(struct server *server, struct MHD_Connection *connection, const char *url,
-	   const char *method, void **slot)
+static const char *
+header(struct MHD_Connection *connection, const char *name)
 {
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* The headers of a request have come. What is answered now ends the connection. */
+static enum MHD_Result
+begin_exchange(struct server *server, struct MHD_Connection *connection, const char *method,
+	       void **slot)
+{
+	const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	struct client *client = client_of(connection);
-	struct vmt_request request;
-	struct arguments arguments = {&request, MHD_HTTP_OK};
+	struct exchange *exchange;
 	unsigned status;
 	const char *why;
 
@@ -232,14 +232,38 @@ first_look(struct server *server, struct MHD_Connection *connection, const char 
 	}
 	if (!may_ask(server, connection, method, &status, &why))
 		return refuse(connection, status, why);
+	if ((length && strcmp(length, "0") != 0) ||
+	    header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+		return refuse(connection, MHD_HTTP_BAD_REQUEST, "a request has no body\n");
+	exchange = calloc(1, sizeof(*exchange));
+	if (!exchange)
+		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
+	exchange->connection = connection;
+	exchange->next = server->exchanges;
+	server->exchanges = exchange;
+	*slot = exchange;
+	return MHD_YES;
+}
+
+/* The request is whole. */
+static enum MHD_Result
+look_at(struct server *server, struct exchange *exchange, const char *url)
+{
+	struct MHD_Connection *connection = exchange->connection;
+	struct vmt_request request;
+	struct arguments arguments = {&request, MHD_HTTP_OK};
+
 	if (vmt_request_begin(&request, url) != MHD_HTTP_OK)
 		return refuse(connection, MHD_HTTP_NOT_FOUND,
 			      "there are /, /metrics, /debug/pprof/heap, /debug/pprof/allocs and "
 			      "/sd\n");
 	MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, read_argument, &arguments);
+	if (arguments.status == MHD_HTTP_OK && vmt_listen_address_is_any(&server->options->address))
+		arguments.status =
+		    vmt_request_set_host(&request, header(connection, MHD_HTTP_HEADER_HOST));
 	if (arguments.status != MHD_HTTP_OK)
 		return refuse(connection, MHD_HTTP_BAD_REQUEST, "an argument is not understood\n");
-	return begin_exchange(server, connection, &request, slot);
+	return ask(server, exchange, &request);
 }
 
 static enum MHD_Result
@@ -251,9 +275,11 @@ on_request(void *context, struct MHD_Connection *connection, const char *url, co
 	(void)version;
 	(void)data;
 	(void)data_bytes;
-	if (exchange)
-		return give(connection, exchange->entry);
-	return first_look(context, connection, url, method, slot);
+	if (!exchange)
+		return begin_exchange(context, connection, method, slot);
+	if (!exchange->entry)
+		return look_at(context, exchange, url);
+	return give(connection, exchange->entry);
 }
 
 static void
@@ -276,7 +302,8 @@ on_completed(void *context, struct MHD_Connection *connection, void **slot,
 			*at = exchange->next;
 			break;
 		}
-	vmt_answers_leave(exchange->entry);
+	if (exchange->entry)
+		vmt_answers_leave(exchange->entry);
 	free(exchange);
 	*slot = NULL;
 }
@@ -378,7 +405,8 @@ loop(struct server *server, const sigset_t *unblocked)
 	}
 }
 
-/* They come while the loop waits, and at no other time. */
+/* They come while the loop waits, and at no other time. Those that were ignored when this began, as
+ * under nohup, stay so. */
 static void
 catch_signals(sigset_t *unblocked)
 {
@@ -388,6 +416,10 @@ catch_signals(sigset_t *unblocked)
 
 	sigemptyset(&blocked);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		struct sigaction before;
+
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN)
+			continue;
 		sigaddset(&blocked, numbers[i]);
 		sigaction(numbers[i], &stop, NULL);
 	}

@@ -25,7 +25,8 @@ struct vmt_server_options {
 	bool by_pid; /* metrics have a label pid */
 };
 
-/* Serves until SIGINT, SIGTERM or SIGHUP. 0 or a negative errno with a message. */
+/* Serves until SIGINT, SIGTERM or SIGHUP, where that is not ignored. 0 or a negative errno with a
+ * message. */
 int vmt_server_run(const struct vmt_server_options *options, struct vmt_err *err);
 
 #endif

@@ -29,14 +29,19 @@ now_ns(void)
 	return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
+/* Those that were ignored from the beginning, as under nohup, stay so. */
 static void
 reset_signals(void)
 {
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	sigset_t none;
 
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		struct sigaction before;
+
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			signal(numbers[i], SIG_DFL);
+	}
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -56,8 +61,11 @@ static void
 confine(const struct vmt_worker_limits *limits)
 {
 	const struct rlimit cpu = {limits->seconds, limits->seconds + 1};
+	const struct rlimit file = {0, 0};
 
 	setrlimit(RLIMIT_CPU, &cpu);
+	setrlimit(RLIMIT_FSIZE, &file);
+	signal(SIGXFSZ, SIG_IGN); /* writing says so then */
 	vmt_memory_limit_set(limits->memory_bytes);
 }
 

@@ -2,9 +2,9 @@
  * worker.h: work that reads untrusted files, in a process of its own.
  *
  * A child does the work and writes its result into a pipe. It has no other descriptor than that
- * pipe and standard error, bounded memory and CPU time, and is killed with all that it started when
- * its time is over, when it has written too much, or when this process ends. One thread's: fork
- * copies the caller.
+ * pipe and standard error, writes no file, has bounded memory and CPU time, and is killed with all
+ * that it started when its time is over, when it has written too much, or when this process ends.
+ * One thread's: fork copies the caller.
  */
 #ifndef VMT_WORKER_H
 #define VMT_WORKER_H
