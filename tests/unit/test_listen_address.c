@@ -27,11 +27,16 @@ every_form_is_read(void **state)
 		int family;
 		int port;
 		bool is_loopback;
-	} forms[] = {{"9757", AF_INET, 9757, true},	  {"0", AF_INET, 0, true},
-		     {":80", AF_INET, 80, false},	  {"127.0.0.1:1", AF_INET, 1, true},
-		     {"127.8.0.1:1", AF_INET, 1, true},	  {"0.0.0.0:65535", AF_INET, 65535, false},
-		     {"10.0.0.1:1", AF_INET, 1, false},	  {"[::1]:9757", AF_INET6, 9757, true},
-		     {"[::]:9757", AF_INET6, 9757, false}};
+		bool is_any;
+	} forms[] = {{"9757", AF_INET, 9757, true, false},
+		     {"0", AF_INET, 0, true, false},
+		     {":80", AF_INET, 80, false, true},
+		     {"127.0.0.1:1", AF_INET, 1, true, false},
+		     {"127.8.0.1:1", AF_INET, 1, true, false},
+		     {"0.0.0.0:65535", AF_INET, 65535, false, true},
+		     {"10.0.0.1:1", AF_INET, 1, false, false},
+		     {"[::1]:9757", AF_INET6, 9757, true, false},
+		     {"[::]:9757", AF_INET6, 9757, false, true}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
@@ -42,6 +47,7 @@ every_form_is_read(void **state)
 		assert_int_equal(address.ss_family, forms[i].family);
 		assert_int_equal(port_of(&address), forms[i].port);
 		assert_int_equal(vmt_listen_address_is_loopback(&address), forms[i].is_loopback);
+		assert_int_equal(vmt_listen_address_is_any(&address), forms[i].is_any);
 	}
 }
 

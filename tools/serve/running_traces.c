@@ -90,7 +90,7 @@ drop_copies(struct vmt_running_traces *traces)
 {
 	size_t kept = 0;
 
-	if (traces->count == 0)
+	if (!traces->all)
 		return;
 	qsort(traces->all, traces->count, sizeof(*traces->all), by_id);
 	for (size_t i = 0; i < traces->count; i++) {
