@@ -186,8 +186,13 @@ the_scavenger_has_a_goal_after_a_collection(void **state)
 		put_object("runtime.gcController", controller, sizeof(controller));
 		put_object("runtime.memstats", statistics, sizeof(statistics));
 		assert_int_equal(vmt_go_chunk_read(&counters, payload, length, &err), 0);
+		figures.memory_limit_bytes = VMT_FIGURE_UNKNOWN;
 		vmt_go_memstats_add_pace(&figures, &offsets, &counters);
 		assert_int_equal(figures.scavenger_goal_bytes, all[i].goal);
+		/* By a limit the goal may have been another. */
+		figures.memory_limit_bytes = 1 << 20;
+		vmt_go_memstats_add_pace(&figures, &offsets, &counters);
+		assert_int_equal(figures.scavenger_goal_bytes, VMT_FIGURE_UNKNOWN);
 	}
 }
 

@@ -150,14 +150,15 @@ vmt_go_memstats_add_up(struct vmt_go_figures *figures, const struct vmt_go_layou
 }
 
 /* As gcPaceScavenger has it (runtime/mgcscavenge.go): what was in use at the last collection, by
- * how the goal has changed since, and a tenth. Before the first collection there is none. */
+ * how the goal has changed since, and a tenth. Before the first collection there is none. The last
+ * goal is the one that held, which a memory limit may have lowered: with one it is not known. */
 static uint64_t
 scavenger_goal(const struct vmt_go_figures *figures, uint64_t last_goal, uint64_t last_in_use)
 {
 	double goal = (double)figures->heap_goal_bytes;
 
-	if (figures->gc_percent < 0 || last_goal == 0 || last_in_use > MOST_BYTES ||
-	    figures->heap_goal_bytes > MOST_BYTES)
+	if (figures->gc_percent < 0 || figures->memory_limit_bytes != VMT_FIGURE_UNKNOWN ||
+	    last_goal == 0 || last_in_use > MOST_BYTES || figures->heap_goal_bytes > MOST_BYTES)
 		return VMT_FIGURE_UNKNOWN;
 	goal = (double)last_in_use * (goal / (double)last_goal) * 1.1;
 	return goal < (double)MOST_BYTES ? (uint64_t)goal : VMT_FIGURE_UNKNOWN;
