@@ -70,8 +70,9 @@ the_parts_are_all_of_rss(void **state)
 	assert_int_equal(parts.bytes[VMT_GO_PART_STACKS],
 			 classes[VMT_CLASS_GO_STACKS].bytes[VMT_AMOUNT_COMMITTED]);
 	assert_int_equal(parts.bytes[VMT_GO_PART_IDLE],
-			 classes[VMT_CLASS_GO_FREE].bytes[VMT_AMOUNT_COMMITTED] +
-			     classes[VMT_CLASS_GO_RELEASED].bytes[VMT_AMOUNT_COMMITTED]);
+			 classes[VMT_CLASS_GO_FREE].bytes[VMT_AMOUNT_COMMITTED]);
+	assert_int_equal(parts.bytes[VMT_GO_PART_RELEASED],
+			 classes[VMT_CLASS_GO_RELEASED].bytes[VMT_AMOUNT_COMMITTED]);
 }
 
 static void
@@ -125,6 +126,7 @@ another_part_may_be_the_largest(void **state)
 	    {VMT_CLASS_GO_FREE_SLOTS, VMT_GO_CAUSE_FREE_SLOTS},
 	    {VMT_CLASS_GO_STACKS, VMT_GO_CAUSE_STACKS},
 	    {VMT_CLASS_GO_FREE, VMT_GO_CAUSE_IDLE},
+	    {VMT_CLASS_GO_RELEASED, VMT_GO_CAUSE_RELEASED},
 	    {VMT_CLASS_GO_METADATA, VMT_GO_CAUSE_METADATA},
 	    {VMT_CLASS_MALLOC_LIVE, VMT_GO_CAUSE_MALLOC},
 	    {VMT_CLASS_MMAP, VMT_GO_CAUSE_OUTSIDE},
@@ -143,6 +145,45 @@ another_part_may_be_the_largest(void **state)
 	figures.heap_marked_bytes = MIB(55);
 	set(VMT_CLASS_GO_STACKS, 80, 80);
 	expect(VMT_GO_CAUSE_LIVE, MIB(55));
+}
+
+/* Counts do not tell which of the objects are in RAM: the live ones may be those that are not. */
+static void
+untouched_objects_are_not_split(void **state)
+{
+	(void)state;
+	set(VMT_CLASS_GO_LARGE, 260, 60); /* 300 MiB of objects, 100 of them in RAM */
+	figures.heap_live_bytes = MIB(300);
+	figures.heap_marked_bytes = MIB(200);
+	expect(VMT_GO_CAUSE_OBJECTS, MIB(100));
+	assert_string_equal(vmt_go_parts_cause_name(VMT_GO_CAUSE_OBJECTS), "objects");
+	figures.heap_marked_bytes = MIB(20);
+	expect(VMT_GO_CAUSE_OBJECTS, MIB(100));
+	/* All of one sort. */
+	figures.heap_marked_bytes = MIB(300);
+	expect(VMT_GO_CAUSE_LIVE, MIB(100));
+	figures.heap_marked_bytes = 0;
+	expect(VMT_GO_CAUSE_GARBAGE, MIB(100));
+	/* Nearly all is in RAM. */
+	set(VMT_CLASS_GO_LARGE, 260, 200);
+	figures.heap_marked_bytes = MIB(200);
+	expect(VMT_GO_CAUSE_LIVE, MIB(160));
+}
+
+/* A cache's span counts as full: no more can be new than there are objects. */
+static void
+no_more_is_new_than_there_is(void **state)
+{
+	struct vmt_go_parts parts;
+
+	(void)state;
+	figures.heap_marked_bytes = MIB(70);
+	figures.heap_live_bytes = MIB(300);
+	vmt_go_parts_take(&parts, classes, &figures);
+	assert_int_equal(parts.objects.since_bytes, MIB(30));
+	figures.heap_marked_bytes = MIB(120);
+	vmt_go_parts_take(&parts, classes, &figures);
+	assert_int_equal(parts.objects.since_bytes, 0);
 }
 
 /* Where the runtime's counts are unknown, so is what of the objects is live. */
@@ -177,6 +218,8 @@ main(void)
 	    cmocka_unit_test_setup(objects_are_live_or_not, fill),
 	    cmocka_unit_test_setup(a_small_difference_is_none, fill),
 	    cmocka_unit_test_setup(another_part_may_be_the_largest, fill),
+	    cmocka_unit_test_setup(untouched_objects_are_not_split, fill),
+	    cmocka_unit_test_setup(no_more_is_new_than_there_is, fill),
 	    cmocka_unit_test_setup(nothing_is_made_up, fill),
 	};
 

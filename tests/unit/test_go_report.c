@@ -1,10 +1,12 @@
-/* What a report says of a Go runtime, from a trace's bytes: here of one whose file is gone. */
+/* What a report says of a Go runtime, from a trace's bytes: here of one whose file is gone.
+ * Over 500 lines: one case a thing that is known or not. */
 #include "tests/unit/build_trace.h"
 
 #include <sys/mman.h>
 
 #include "base/procfs.h"
 #include "format/go_heap.h"
+#include "format/go_profile.h"
 #include "tools/model/report/report_build.h"
 
 #define PAGE UINT64_C(4096)
@@ -295,6 +297,71 @@ add_heap(struct build_trace *build, uint32_t snapshot, uint64_t ms, bool is_read
 	build_trace_chunk(build, &chunk, payload, (size_t)(end - payload));
 }
 
+/* Objects of one line, of which a runtime that samples nothing now has sampled so many. */
+static void
+add_profile(struct build_trace *build, uint32_t snapshot, uint64_t ms, uint64_t objects)
+{
+	const struct vmt_go_profile_head head = {
+	    .time = AT(ms), .snapshot = snapshot, .known = 1, .rows = 1};
+	const struct vmt_go_profile_row row = {objects, 4096, 1};
+	const struct vmt_chunk chunk = {
+	    .kind = VMT_CHUNK_GO_PROFILE,
+	    .record_bytes = sizeof(head),
+	    .time_min = AT(ms),
+	    .time_max = AT(ms),
+	};
+	const uint64_t address = BASE;
+	unsigned char payload[sizeof(head) + VMT_GO_PROFILE_ROW_MAX_BYTES(1)];
+	struct vmt_go_profile_coder coder;
+	unsigned char *end;
+
+	memcpy(payload, &head, sizeof(head));
+	vmt_go_profile_begin(&coder);
+	end = vmt_go_profile_put(&coder, payload + sizeof(head), &row, &address);
+	build_trace_chunk(build, &chunk, payload, (size_t)(end - payload));
+}
+
+static struct vmt_report *
+report_of_profile(uint64_t objects)
+{
+	struct vmt_report_options options = {.at = VMT_AT_END, .symbols = true};
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_report *report;
+	struct vmt_err err = {{0}};
+	char path[BUILD_PATH_BYTES];
+	int fd;
+
+	strcpy(build_trace_head(build)->go.version, "go1.24.4");
+	add_profile(build, 0, 10, objects);
+	add_unexplained(build, 0, 10);
+	build_trace_end(build, VMT_END_EXIT, 0, AT(40));
+	fd = build_trace_memfd(build, path);
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
+	close(fd);
+	build_trace_free(build);
+	return report;
+}
+
+/* What was sampled before sampling was switched off stands for itself. A few are none: each
+ * runtime samples some before it is told not to. */
+static void
+a_profile_that_was_switched_off_is_not_scaled(void **state)
+{
+	struct vmt_report *report = report_of_profile(1000);
+
+	(void)state;
+	assert_null(report->go.unprofiled);
+	assert_int_equal(report->go.profile_rate_bytes, 0);
+	assert_int_equal(report->go.live_count, 1);
+	assert_int_equal(report->go.live[0].objects, 1000);
+	assert_int_equal(report->go.live[0].bytes, 4096000);
+	vmt_report_free(report);
+	report = report_of_profile(2);
+	assert_non_null(strstr(report->go.unprofiled, "keeps no memory profile"));
+	assert_int_equal(report->go.live_count, 0);
+	vmt_report_free(report);
+}
+
 /* The trace is of this process. */
 static void
 let_run(struct build_trace *build)
@@ -471,6 +538,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_stripped_runtime_is_reported),
 	    cmocka_unit_test(a_race_build_is_named),
+	    cmocka_unit_test(a_profile_that_was_switched_off_is_not_scaled),
 	    cmocka_unit_test(rss_is_shared_out),
 	    cmocka_unit_test(what_malloc_holds_is_known_where_blocks_are_recorded),
 	    cmocka_unit_test(what_was_mapped_before_is_no_share),

@@ -112,6 +112,40 @@ causes_are_said(void **state)
 	    strstr(written(vmt_go_cause_say), "is what Go's runtime needs for itself."));
 }
 
+static struct vmt_advice advice = {.advice = "MADV_DONTNEED", .cause = "the scavenger"};
+
+static void
+objects_of_which_a_part_is_in_ram_are_not_split(void **state)
+{
+	(void)state;
+	report.go.parts.cause = VMT_GO_CAUSE_OBJECTS;
+	report.go.parts.cause_bytes = MIB(200);
+	report.go.parts.objects_reserved_bytes = MIB(500);
+	assert_string_equal(written(vmt_go_cause_say),
+			    "Most of RSS, 200 MiB, is objects; how many of those in RAM are "
+			    "live is not known. Of 500 MiB that Go counts as objects, 300 MiB is "
+			    "not in RAM.");
+}
+
+/* What the kernel may take already, the runtime does not give back again. */
+static void
+released_pages_are_no_idle_ones(void **state)
+{
+	(void)state;
+	report.go.parts.cause = VMT_GO_CAUSE_RELEASED;
+	report.go.parts.cause_bytes = MIB(200);
+	assert_string_equal(written(vmt_go_cause_say),
+			    "Most of RSS, 200 MiB, is pages of Go's heap that it has released, and "
+			    "the kernel has not taken.");
+	report.snapshot.lazyfree_bytes = MIB(200);
+	assert_non_null(strstr(written(vmt_go_cause_say),
+			       "With GODEBUG=madvdontneed=0 the kernel takes them when it needs"));
+	report.go.parts.bytes[VMT_GO_PART_RELEASED] = MIB(200);
+	assert_non_null(
+	    strstr(written(vmt_go_sentences_give_back), "about 20 MiB that is free and in RAM,"));
+	assert_non_null(strstr(written(vmt_go_sentences_above), "200 MiB of released pages"));
+}
+
 /* A line of the memory profile, and the class of what is not Go's. */
 static void
 owners_are_named(void **state)
@@ -129,6 +163,7 @@ owners_are_named(void **state)
 	(void)state;
 	report.go.live = &live;
 	report.go.live_count = 1;
+	report.go.profile_rate_bytes = 512 << 10;
 	assert_non_null(strstr(written(vmt_go_cause_say),
 			       "By Go's memory profile the most, about 60 MiB, is of "
 			       "main.(*cache).add cache.go:88. About 50 MiB was allocated since"));
@@ -144,6 +179,70 @@ owners_are_named(void **state)
 	report.go.is_partial = true;
 	assert_non_null(strstr(written(vmt_go_cause_say),
 			       "is not known to be Go's. The most of it, 31 MiB, is in"));
+}
+
+/* Its rate was changed on the way, or it was switched off. */
+static void
+a_profile_far_from_what_is_live_names_no_line(void **state)
+{
+	static char function[] = "main.add";
+	struct vmt_frame frame = {.function = function};
+	struct vmt_go_live live = {.stack = {&frame, 1}, .bytes = MIB(390)};
+
+	(void)state;
+	report.go.live = &live;
+	report.go.live_count = 1;
+	report.go.profile_rate_bytes = 512 << 10;
+	assert_non_null(strstr(written(vmt_go_cause_say), "about 390 MiB, is of main.add"));
+	assert_false(vmt_go_cause_is_profiled_within(&report, 1.125));
+	live.bytes = MIB(410);
+	assert_null(strstr(written(vmt_go_cause_say), "profile"));
+	assert_true(vmt_go_cause_is_profiled_beyond(&report, VMT_GO_CAUSE_FAR));
+	live.bytes = MIB(95);
+	assert_true(vmt_go_cause_is_profiled_within(&report, 1.125));
+	report.go.profile_rate_bytes = 0;
+	assert_null(strstr(written(vmt_go_cause_say), "profile"));
+	/* A few samples say nothing. */
+	report.go.profile_rate_bytes = MIB(4);
+	live.bytes = MIB(1);
+	assert_false(vmt_go_cause_is_profiled_beyond(&report, VMT_GO_CAUSE_FAR));
+}
+
+static void
+stacks_of_ended_goroutines_are_given_back(void **state)
+{
+	struct vmt_go_creator rows[] = {
+	    {.goroutines = 3, .reserved_bytes = MIB(1), .committed_bytes = MIB(1)},
+	    {.has_ended = true,
+	     .goroutines = 900,
+	     .reserved_bytes = MIB(8),
+	     .committed_bytes = MIB(7)},
+	};
+
+	(void)state;
+	report.advice = &advice;
+	report.advice_count = 1;
+	report.go.creators = rows;
+	report.go.creator_count = 2;
+	assert_string_equal(
+	    written(vmt_go_sentences_give_back),
+	    "debug.FreeOSMemory would give back about 20 MiB that is free and in RAM, about 7 MiB "
+	    "of stacks of goroutines that have ended, stacks that shrink, and what its collection "
+	    "frees: about 50 MiB of objects is garbage already; what of 50 MiB of new ones "
+	    "is garbage is not known.");
+	report.go.figures.memory_limit_bytes = MIB(110);
+	assert_non_null(strstr(written(vmt_go_sentences_limit), "take 112 MiB."));
+	report.go.figures.memory_limit_bytes = MIB(112);
+	assert_null(strstr(written(vmt_go_sentences_limit), "can't hold"));
+}
+
+static void
+no_more_is_new_than_there_is(void **state)
+{
+	(void)state;
+	report.go.figures.heap_live_bytes = MIB(290);
+	assert_non_null(
+	    strstr(written(vmt_go_sentences_pace), "about 100 MiB was allocated since"));
 }
 
 static void
@@ -187,18 +286,24 @@ static void
 what_a_collection_frees_is_not_made_up(void **state)
 {
 	(void)state;
-	assert_string_equal(
-	    written(vmt_go_sentences_give_back),
-	    "debug.FreeOSMemory would give back about 20 MiB that is free and in "
-	    "RAM, and what its collection frees: about 50 MiB of objects is garbage "
-	    "already; what of 50 MiB of new ones is garbage is not known.");
+	assert_non_null(
+	    strstr(written(vmt_go_sentences_give_back),
+		   "debug.FreeOSMemory would give back (or leave to the kernel, where GODEBUG has "
+		   "madvdontneed=0) about 20 MiB that is free"));
+	report.advice = &advice;
+	report.advice_count = 1;
+	assert_string_equal(written(vmt_go_sentences_give_back),
+			    "debug.FreeOSMemory would give back about 20 MiB that is free and in "
+			    "RAM, stacks that shrink, and what its collection frees: about 50 "
+			    "MiB of objects is garbage "
+			    "already; what of 50 MiB of new ones is garbage is not known.");
 	report.go.parts.objects = (struct vmt_go_objects){.is_known = true};
 	report.snapshot.lazyfree_bytes = MIB(1);
 	assert_string_equal(
 	    written(vmt_go_sentences_give_back),
 	    "debug.FreeOSMemory would give back, or leave to the kernel "
-	    "(GODEBUG=madvdontneed=0), about 20 MiB that is free and in RAM, and what "
-	    "its collection frees.");
+	    "(GODEBUG=madvdontneed=0), about 20 MiB that is free and in RAM, stacks "
+	    "that shrink, and what its collection frees.");
 	report.go.parts.bytes[VMT_GO_PART_IDLE] = 0;
 	assert_string_equal(written(vmt_go_sentences_give_back), "");
 }
@@ -254,7 +359,12 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(causes_are_said, fill),
+	    cmocka_unit_test_setup(objects_of_which_a_part_is_in_ram_are_not_split, fill),
+	    cmocka_unit_test_setup(released_pages_are_no_idle_ones, fill),
 	    cmocka_unit_test_setup(owners_are_named, fill),
+	    cmocka_unit_test_setup(a_profile_far_from_what_is_live_names_no_line, fill),
+	    cmocka_unit_test_setup(stacks_of_ended_goroutines_are_given_back, fill),
+	    cmocka_unit_test_setup(no_more_is_new_than_there_is, fill),
 	    cmocka_unit_test_setup(the_scavenger_is_behind_or_done, fill),
 	    cmocka_unit_test_setup(what_is_above_the_goal_is_named, fill),
 	    cmocka_unit_test_setup(what_a_collection_frees_is_not_made_up, fill),

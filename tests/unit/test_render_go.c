@@ -296,6 +296,7 @@ what_paces_collections_is_said(void **state)
 	report.go.figures.heap_live_bytes = MIB(90);
 	report.go.parts.is_known = true;
 	report.go.parts.bytes[VMT_GO_PART_IDLE] = MIB(4);
+	report.go.parts.objects_reserved_bytes = MIB(90);
 	text = print_text(&report);
 	assert_has(text,
 		   "GOGC is 400: the next collection is due by 200 MiB, or earlier because of "
@@ -315,13 +316,63 @@ what_paces_collections_is_said(void **state)
 	report.snapshot.lazyfree_bytes = 0;
 	report.advice_count = 0;
 	text = print_text(&report);
-	assert_has(text, "debug.FreeOSMemory would give back about 4 MiB that");
+	assert_has(text, "debug.FreeOSMemory would give back (or leave to the kernel");
 	assert_has(text,
 		   "GOGC is off: collections are paced by the memory limit. No collection has");
 	free(text);
 	text = print_json(&report);
 	assert_has(text, "\"gc_percent\": null");
 	assert_has(text, "\"heap_goal_bytes\": null");
+	free(text);
+}
+
+/* Without its line breaks. */
+static char *
+print_flat(const struct vmt_report *report)
+{
+	char *text = print_text(report);
+
+	for (char *at = text; (at = strstr(at, "\n  ")) != NULL;) {
+		memmove(at + 1, at + 3, strlen(at + 3) + 1);
+		*at = ' ';
+	}
+	return text;
+}
+
+/* Which rate they were sampled by is not in the profile, and of when it is not always known. */
+static void
+live_objects_are_about(void **state)
+{
+	struct vmt_go_live live = {
+	    .stack = {go_frames, 1}, .objects = 10, .sampled_objects = 10, .bytes = MIB(90)};
+	struct vmt_report report = go_report();
+	char *text;
+
+	(void)state;
+	report.go.live = &live;
+	report.go.live_count = 1;
+	report.go.figures.has_pace = true;
+	report.go.figures.heap_marked_bytes = MIB(95);
+	report.go.profile_rate_bytes = 1;
+	text = print_flat(&report);
+	assert_has(text, "Live objects by Go line, as of the last garbage collection or the one "
+			 "before:");
+	assert_null(strstr(text, "~        10"));
+	assert_null(strstr(text, "These add up"));
+	free(text);
+	live.bytes = MIB(20);
+	report.go.is_uncollected = true;
+	text = print_flat(&report);
+	assert_has(text, "as of now, freed objects out as far as a collection found them (about");
+	assert_has(text, "~        10 ~    20 MiB");
+	assert_has(text, "These add up to 20 MiB, and 95 MiB was live at the last collection");
+	free(text);
+	report.go.profile_rate_bytes = 0;
+	report.go.figures.heap_marked_bytes = 0;
+	text = print_flat(&report);
+	assert_has(text, "before the first garbage collection (sampled objects alone");
+	assert_null(strstr(text, "~        10"));
+	assert_null(strstr(text, "These add up"));
 	free(text);
 }
 
@@ -531,6 +582,7 @@ main(void)
 	    cmocka_unit_test(uncounted_is_said),
 	    cmocka_unit_test(the_heap_is_told_apart),
 	    cmocka_unit_test(what_paces_collections_is_said),
+	    cmocka_unit_test(live_objects_are_about),
 	    cmocka_unit_test(no_more_is_said_of_collections_than_is_known),
 	    cmocka_unit_test(unseen_calls_claim_no_share),
 	    cmocka_unit_test(what_was_mapped_before_is_no_share),

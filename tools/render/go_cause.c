@@ -10,6 +10,77 @@
 /* The line that has most of what is live is named from this part of it on. */
 #define LINE_PART 8u
 
+/* What the memory profile misses of so many samples, or bytes, says nothing. */
+#define FEW_SAMPLES 32.0
+#define FEW_BYTES 16e6
+
+bool
+vmt_go_cause_frees_lazily(const struct vmt_report *report)
+{
+	if (report->snapshot.lazyfree_bytes != VMT_FIGURE_UNKNOWN &&
+	    report->snapshot.lazyfree_bytes != 0)
+		return true;
+	for (size_t i = 0; i < report->advice_count; i++)
+		if (report->advice[i].cause && strcmp(report->advice[i].advice, "MADV_FREE") == 0)
+			return true;
+	return false;
+}
+
+const struct vmt_go_creator *
+vmt_go_cause_ended(const struct vmt_report *report)
+{
+	static const struct vmt_go_creator none;
+
+	for (size_t i = 0; i < report->go.creator_count; i++)
+		if (report->go.creators[i].has_ended)
+			return &report->go.creators[i];
+	return &none;
+}
+
+uint64_t
+vmt_go_cause_profiled_bytes(const struct vmt_report *report)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < report->go.live_count; i++)
+		if (__builtin_add_overflow(all, report->go.live[i].bytes, &all))
+			return UINT64_MAX;
+	return all;
+}
+
+/* Before the first collection all that was allocated counts as live. */
+static double
+live_bytes(const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+
+	if (!vmt_go_cause_has_pace(report))
+		return 0;
+	return (double)(figures->heap_marked_bytes ? figures->heap_marked_bytes
+						   : figures->heap_live_bytes);
+}
+
+bool
+vmt_go_cause_is_profiled_within(const struct vmt_report *report, double factor)
+{
+	double live = live_bytes(report);
+	double profiled = (double)vmt_go_cause_profiled_bytes(report);
+
+	return live > 0 && profiled <= live * factor && live <= profiled * factor;
+}
+
+bool
+vmt_go_cause_is_profiled_beyond(const struct vmt_report *report, double factor)
+{
+	double live = live_bytes(report);
+	double profiled = (double)vmt_go_cause_profiled_bytes(report);
+	double most = live > profiled ? live : profiled;
+
+	/* A few samples say little. */
+	return live > 0 && most >= (double)report->go.profile_rate_bytes * FEW_SAMPLES &&
+	       most >= FEW_BYTES && !vmt_go_cause_is_profiled_within(report, factor);
+}
+
 /* What is known of objects beside those that were live. */
 static void
 say_other_objects(struct vmt_sentence *sentence, const struct vmt_go_objects *objects)
@@ -35,6 +106,8 @@ say_line(struct vmt_sentence *sentence, const struct vmt_report *report)
 	char bytes[VMT_UNITS_BYTES];
 
 	if (report->go.live_count == 0 || most->stack.count == 0 ||
+	    report->go.profile_rate_bytes == 0 ||
+	    vmt_go_cause_is_profiled_beyond(report, VMT_GO_CAUSE_FAR) ||
 	    most->bytes < report->go.parts.objects.live_bytes / LINE_PART)
 		return;
 	vmt_sentence_say(sentence, " By Go's memory profile the most, about %s, is of %s.",
@@ -156,6 +229,18 @@ say_idle(struct vmt_sentence *sentence, const struct vmt_report *report)
 				 vmt_units_bytes(bytes, goal));
 }
 
+/* Of what the runtime has released: where it does that by MADV_FREE, the kernel takes it later. */
+static void
+say_released(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	vmt_sentence_say(sentence,
+			 "pages of Go's heap that it has released, and the kernel has not taken.");
+	if (vmt_go_cause_frees_lazily(report))
+		vmt_sentence_say(sentence,
+				 " With GODEBUG=madvdontneed=0 the kernel takes them when "
+				 "it needs memory.");
+}
+
 static bool
 is_outside(const char *class)
 {
@@ -195,6 +280,10 @@ vmt_go_cause_explain(struct vmt_sentence *sentence, const struct vmt_report *rep
 	case VMT_GO_CAUSE_GARBAGE:
 		say_garbage(sentence, report);
 		break;
+	case VMT_GO_CAUSE_OBJECTS:
+		vmt_sentence_say(sentence,
+				 "objects; how many of those in RAM are live is not known.");
+		break;
 	case VMT_GO_CAUSE_FREE_SLOTS:
 		say_free_slots(sentence, report);
 		break;
@@ -203,6 +292,9 @@ vmt_go_cause_explain(struct vmt_sentence *sentence, const struct vmt_report *rep
 		break;
 	case VMT_GO_CAUSE_IDLE:
 		say_idle(sentence, report);
+		break;
+	case VMT_GO_CAUSE_RELEASED:
+		say_released(sentence, report);
 		break;
 	case VMT_GO_CAUSE_METADATA:
 		vmt_sentence_say(sentence, "what Go's runtime needs for itself.");
@@ -229,7 +321,7 @@ say_untouched(struct vmt_sentence *sentence, const struct vmt_report *report)
 	char bytes[VMT_UNITS_BYTES];
 	char all[VMT_UNITS_BYTES];
 
-	if (there >= counted - counted / 4)
+	if (!vmt_go_parts_is_untouched(parts))
 		return;
 	vmt_sentence_say(sentence, " Of %s that Go counts as objects, %s is not in RAM.",
 			 vmt_units_bytes(all, counted), vmt_units_bytes(bytes, counted - there));

@@ -46,19 +46,25 @@ say_due(struct vmt_sentence *sentence, const struct vmt_report *report)
 
 /* Live and marked are counted at different moments: a small difference says nothing. */
 static void
-say_since(struct vmt_sentence *sentence, const struct vmt_go_figures *figures)
+say_since(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
+	const struct vmt_go_figures *figures = &report->go.figures;
+	const struct vmt_go_parts *parts = &report->go.parts;
 	uint64_t marked = figures->heap_marked_bytes;
+	uint64_t now = figures->heap_live_bytes;
 	char bytes[VMT_UNITS_BYTES];
 
 	if (marked == 0) {
 		vmt_sentence_say(sentence, " No collection has run yet.");
 		return;
 	}
+	/* Go counts spans that caches hold as full: there is no more than the lists have. */
+	if (parts->is_known && parts->objects_reserved_bytes < now)
+		now = parts->objects_reserved_bytes;
 	vmt_sentence_say(sentence, " Live at the last one: %s", vmt_units_bytes(bytes, marked));
-	if (figures->heap_live_bytes > marked && figures->heap_live_bytes - marked > marked / 8)
+	if (now > marked && now - marked > marked / 8)
 		vmt_sentence_say(sentence, "; about %s was allocated since, live or garbage",
-				 vmt_units_bytes(bytes, figures->heap_live_bytes - marked));
+				 vmt_units_bytes(bytes, now - marked));
 	vmt_sentence_say(sentence, ".");
 }
 
@@ -68,7 +74,7 @@ vmt_go_sentences_pace(struct vmt_sentence *sentence, const struct vmt_report *re
 	if (!vmt_go_cause_has_pace(report))
 		return;
 	say_due(sentence, report);
-	say_since(sentence, &report->go.figures);
+	say_since(sentence, report);
 }
 
 struct named_part {
@@ -94,6 +100,7 @@ say_beside(struct vmt_sentence *sentence, const struct vmt_report *report)
 	    {"of free slots", bytes[VMT_GO_PART_FREE_SLOTS]},
 	    {"of goroutine stacks", bytes[VMT_GO_PART_STACKS]},
 	    {"of idle pages", bytes[VMT_GO_PART_IDLE]},
+	    {"of released pages", bytes[VMT_GO_PART_RELEASED]},
 	    {"of Go's metadata", bytes[VMT_GO_PART_METADATA]},
 	    {"of C's malloc", bytes[VMT_GO_PART_MALLOC]},
 	    {vmt_go_cause_is_whole(report) ? "that is not Go's" : "that is not known to be Go's",
@@ -137,38 +144,26 @@ vmt_go_sentences_above(struct vmt_sentence *sentence, const struct vmt_report *r
 	vmt_sentence_say(sentence, ".");
 }
 
-/* Whether the runtime may give back by MADV_FREE: then pages stay in RSS for a while. */
-static bool
-may_free_lazily(const struct vmt_report *report)
+/* How it would do that: a runtime that has given nothing back yet does not show it. */
+static const char *
+lazily(const struct vmt_report *report)
 {
-	if (report->snapshot.lazyfree_bytes != VMT_FIGURE_UNKNOWN &&
-	    report->snapshot.lazyfree_bytes != 0)
-		return true;
+	if (vmt_go_cause_frees_lazily(report))
+		return ", or leave to the kernel (GODEBUG=madvdontneed=0),";
 	for (size_t i = 0; i < report->advice_count; i++)
-		if (report->advice[i].cause && strcmp(report->advice[i].advice, "MADV_FREE") == 0)
-			return true;
-	return false;
+		if (report->advice[i].cause &&
+		    strcmp(report->advice[i].advice, "MADV_DONTNEED") == 0)
+			return "";
+	return " (or leave to the kernel, where GODEBUG has madvdontneed=0)";
 }
 
-/* What a call of debug.FreeOSMemory gives back, or leaves to the kernel; it collects first. About,
- * as each processor holds some free pages aside, and the background scavenger some more. */
-void
-vmt_go_sentences_give_back(struct vmt_sentence *sentence, const struct vmt_report *report)
+/* What its collection frees. */
+static void
+say_collection(struct vmt_sentence *sentence, const struct vmt_go_objects *objects)
 {
-	const struct vmt_go_parts *parts = &report->go.parts;
-	const struct vmt_go_objects *objects = &parts->objects;
-	uint64_t idle = parts->bytes[VMT_GO_PART_IDLE];
 	char bytes[VMT_UNITS_BYTES];
 
-	if (!parts->is_known || (idle == 0 && !objects->since_bytes && !objects->unswept_bytes))
-		return;
-	vmt_sentence_say(
-	    sentence, "debug.FreeOSMemory would give back%s ",
-	    may_free_lazily(report) ? ", or leave to the kernel (GODEBUG=madvdontneed=0)," : "");
-	if (idle)
-		vmt_sentence_say(sentence, "about %s that is free and in RAM, and ",
-				 vmt_units_bytes(bytes, idle));
-	vmt_sentence_say(sentence, "what its collection frees");
+	vmt_sentence_say(sentence, "stacks that shrink, and what its collection frees");
 	if (objects->unswept_bytes)
 		vmt_sentence_say(sentence, ": about %s of objects is garbage already",
 				 vmt_units_bytes(bytes, objects->unswept_bytes));
@@ -179,13 +174,39 @@ vmt_go_sentences_give_back(struct vmt_sentence *sentence, const struct vmt_repor
 	vmt_sentence_say(sentence, ".");
 }
 
-/* What no collection gives back: what was live, stacks, and the runtime's own. */
+/* What a call of debug.FreeOSMemory gives back, or leaves to the kernel; it collects first, which
+ * frees the stacks of goroutines that are over. About, as each processor holds some free pages and
+ * stacks aside, and the background scavenger some more. */
+void
+vmt_go_sentences_give_back(struct vmt_sentence *sentence, const struct vmt_report *report)
+{
+	const struct vmt_go_parts *parts = &report->go.parts;
+	const struct vmt_go_objects *objects = &parts->objects;
+	uint64_t idle = parts->bytes[VMT_GO_PART_IDLE];
+	uint64_t stacks = vmt_go_cause_ended(report)->committed_bytes;
+	char bytes[VMT_UNITS_BYTES];
+
+	if (!parts->is_known ||
+	    (idle == 0 && stacks == 0 && !objects->since_bytes && !objects->unswept_bytes))
+		return;
+	vmt_sentence_say(sentence, "debug.FreeOSMemory would give back%s ", lazily(report));
+	if (idle)
+		vmt_sentence_say(sentence, "about %s that is free and in RAM, ",
+				 vmt_units_bytes(bytes, idle));
+	if (stacks)
+		vmt_sentence_say(sentence, "about %s of stacks of goroutines that have ended, ",
+				 vmt_units_bytes(bytes, stacks));
+	say_collection(sentence, objects);
+}
+
+/* What no collection gives back: what was live, stacks in use, and the runtime's own. */
 static void
 say_floor(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
 	const struct vmt_go_figures *figures = &report->go.figures;
-	uint64_t least =
-	    figures->heap_marked_bytes + figures->stacks_bytes + figures->metadata_bytes;
+	uint64_t over = vmt_go_cause_ended(report)->reserved_bytes;
+	uint64_t stacks = figures->stacks_bytes > over ? figures->stacks_bytes - over : 0;
+	uint64_t least = figures->heap_marked_bytes + stacks + figures->metadata_bytes;
 	uint64_t held = figures->total_bytes - figures->heap_released_bytes;
 	uint64_t limit = figures->memory_limit_bytes;
 	char bytes[VMT_UNITS_BYTES];
@@ -232,7 +253,8 @@ say_beside_limit(struct vmt_sentence *sentence, const struct vmt_report *report)
 	}
 }
 
-/* No limit: whether the heap's goal fits into the cgroup. Idle pages are used first. */
+/* No limit: whether the heap's goal fits into the cgroup. Idle and released pages are used first.
+ */
 static void
 say_unlimited(struct vmt_sentence *sentence, const struct vmt_report *report)
 {
@@ -240,7 +262,7 @@ say_unlimited(struct vmt_sentence *sentence, const struct vmt_report *report)
 	const struct vmt_go_parts *parts = &report->go.parts;
 	uint64_t cgroup = report->cgroup.is_read ? report->cgroup.limit_bytes : VMT_FIGURE_UNKNOWN;
 	uint64_t beside = vmt_go_cause_rss_bytes(report) - parts->bytes[VMT_GO_PART_OBJECTS] -
-			  parts->bytes[VMT_GO_PART_IDLE];
+			  parts->bytes[VMT_GO_PART_IDLE] - parts->bytes[VMT_GO_PART_RELEASED];
 	char texts[2][VMT_UNITS_BYTES];
 
 	if (cgroup == VMT_FIGURE_UNKNOWN || !vmt_go_cause_has_pace(report))

@@ -153,6 +153,7 @@ print_diagnosis(struct vmt_emitter *emitter, const struct vmt_report *report)
 	    [VMT_GO_PART_FREE_SLOTS] = "rss_free_slots_bytes",
 	    [VMT_GO_PART_STACKS] = "rss_stacks_bytes",
 	    [VMT_GO_PART_IDLE] = "rss_idle_bytes",
+	    [VMT_GO_PART_RELEASED] = "rss_released_bytes",
 	    [VMT_GO_PART_METADATA] = "rss_metadata_bytes",
 	    [VMT_GO_PART_MALLOC] = "rss_malloc_bytes",
 	    [VMT_GO_PART_OUTSIDE] = "rss_outside_bytes",

@@ -1,4 +1,5 @@
 #include "tools/render/frame_text.h"
+#include "tools/render/go_cause.h"
 #include "tools/render/sentence.h"
 #include "tools/render/text_sections.h"
 #include "tools/render/units.h"
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #define CALLERS_MOST 3u
+#define EXACT_FACTOR 1.125 /* the runtime's count has some more than its profile */
 
 /* The line, and its callers until one is of the program's own package. */
 static void
@@ -31,6 +33,26 @@ name_row(const struct vmt_go_live *row, char *name, size_t name_bytes)
 	}
 }
 
+/* Each object is in the profile now: whether it always was shows in what the rows add up to. */
+static bool
+is_exact(const struct vmt_report *report)
+{
+	return report->go.profile_rate_bytes == 1 &&
+	       vmt_go_cause_is_profiled_within(report, EXACT_FACTOR);
+}
+
+static const char *
+as_of(const struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+
+	if (!report->go.is_uncollected)
+		return "as of the last garbage collection or the one before";
+	if (vmt_go_cause_has_pace(report) && figures->heap_marked_bytes == 0)
+		return "before the first garbage collection";
+	return "as of now, freed objects out as far as a collection found them";
+}
+
 static void
 print_title(const struct vmt_report *report, const struct vmt_text_options *options)
 {
@@ -39,14 +61,38 @@ print_title(const struct vmt_report *report, const struct vmt_text_options *opti
 	char rate[VMT_UNITS_BYTES];
 
 	vmt_sentence_say(&sentence, "Live objects by Go line, ");
-	vmt_sentence_say(&sentence, "%s",
-			 report->go.is_uncollected
-			     ? "before the first garbage collection"
-			     : "as of the last garbage collection or the one before");
-	if (report->go.profile_rate_bytes > 1)
+	vmt_sentence_say(&sentence, "%s", as_of(report));
+	if (report->go.profile_rate_bytes == 0)
+		vmt_sentence_say(&sentence,
+				 " (sampled objects alone: sampling is off now, what was allocated "
+				 "since is not among them, and they are not scaled)");
+	else if (report->go.profile_rate_bytes == 1 && !is_exact(report))
+		vmt_sentence_say(&sentence, " (about: an earlier rate is not known)");
+	else if (report->go.profile_rate_bytes > 1)
 		vmt_sentence_say(&sentence, " (about: Go samples one object in %s)",
 				 vmt_units_bytes(rate, report->go.profile_rate_bytes));
 	vmt_sentence_say(&sentence, ":");
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+}
+
+/* What the rows can't be all of, or not at this rate. */
+static void
+print_distance(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	char text[VMT_LAYOUT_LINE_BYTES];
+	struct vmt_sentence sentence = {text, sizeof(text), 0};
+	char bytes[VMT_UNITS_BYTES];
+
+	if (report->go.profile_rate_bytes == 0 || figures->heap_marked_bytes == 0 ||
+	    !vmt_go_cause_is_profiled_beyond(report, VMT_GO_CAUSE_FAR))
+		return;
+	vmt_sentence_say(&sentence, "These add up to %s, ",
+			 vmt_units_bytes(bytes, vmt_go_cause_profiled_bytes(report)));
+	vmt_sentence_say(&sentence,
+			 "and %s was live at the last collection: runtime.MemProfileRate was "
+			 "changed, or they are of the collection before, or incomplete.",
+			 vmt_units_bytes(bytes, figures->heap_marked_bytes));
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
 }
 
@@ -54,7 +100,7 @@ void
 vmt_text_go_live(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	size_t shown = report->go.live_count < options->top ? report->go.live_count : options->top;
-	const char *about = report->go.profile_rate_bytes == 1 ? "" : "~";
+	const char *about = is_exact(report) || report->go.profile_rate_bytes == 0 ? "" : "~";
 	char name[1024];
 	char bytes[VMT_UNITS_BYTES];
 
@@ -74,4 +120,5 @@ vmt_text_go_live(const struct vmt_report *report, const struct vmt_text_options 
 	if (report->go.live_count > shown)
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %zu more lines",
 				report->go.live_count - shown);
+	print_distance(report, options);
 }

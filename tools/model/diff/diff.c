@@ -201,6 +201,8 @@ vmt_diff_go_cause_word(enum vmt_diff_go_cause cause)
 		return vmt_go_parts_cause_name(VMT_GO_CAUSE_STACKS);
 	case VMT_DIFF_GO_IDLE:
 		return vmt_go_parts_cause_name(VMT_GO_CAUSE_IDLE);
+	case VMT_DIFF_GO_RELEASED:
+		return vmt_go_parts_cause_name(VMT_GO_CAUSE_RELEASED);
 	case VMT_DIFF_GO_METADATA:
 		return vmt_go_parts_cause_name(VMT_GO_CAUSE_METADATA);
 	case VMT_DIFF_GO_MALLOC:

@@ -116,11 +116,12 @@ enum vmt_diff_go_cause {
 	VMT_DIFF_GO_UNKNOWN,
 	VMT_DIFF_GO_LIVE,    /* objects that a last collection found to be live */
 	VMT_DIFF_GO_GARBAGE, /* objects that it did not, or that are younger */
-	VMT_DIFF_GO_OBJECTS, /* it is not known which */
+	VMT_DIFF_GO_OBJECTS, /* it is not known which, or not by what Go counts */
 	VMT_DIFF_GO_TOUCHED, /* as many objects, but another part of them is in RAM */
 	VMT_DIFF_GO_FREE_SLOTS,
 	VMT_DIFF_GO_STACKS,
 	VMT_DIFF_GO_IDLE,
+	VMT_DIFF_GO_RELEASED,
 	VMT_DIFF_GO_METADATA,
 	VMT_DIFF_GO_MALLOC,
 	VMT_DIFF_GO_OUTSIDE,

@@ -25,7 +25,7 @@ static const unsigned char part_of_class[VMT_CLASSES] = {
     [VMT_CLASS_GO_FREE_SLOTS] = VMT_GO_PART_FREE_SLOTS,
     [VMT_CLASS_GO_STACKS] = VMT_GO_PART_STACKS,
     [VMT_CLASS_GO_FREE] = VMT_GO_PART_IDLE,
-    [VMT_CLASS_GO_RELEASED] = VMT_GO_PART_IDLE,
+    [VMT_CLASS_GO_RELEASED] = VMT_GO_PART_RELEASED,
     [VMT_CLASS_GO_METADATA] = VMT_GO_PART_METADATA,
     [VMT_CLASS_GO_OTHER] = VMT_GO_PART_METADATA,
     [VMT_CLASS_KERNEL] = VMT_GO_PART_OUTSIDE,
@@ -40,7 +40,9 @@ above(uint64_t more, uint64_t less, uint64_t noise)
 }
 
 /* What is live and what was allocated since add up to heap_live, by the runtime's definition; spans
- * that are not swept hold what the collection has found to be garbage besides. */
+ * that are not swept hold what the collection has found to be garbage besides. The runtime counts a
+ * span that a processor's cache holds as if it were full: what was allocated is no more than there
+ * are objects. */
 static void
 take_objects(struct vmt_go_parts *parts, const struct vmt_go_figures *figures)
 {
@@ -52,9 +54,30 @@ take_objects(struct vmt_go_parts *parts, const struct vmt_go_figures *figures)
 		return;
 	objects->is_collected = figures->heap_marked_bytes != 0;
 	objects->live_bytes = figures->heap_marked_bytes;
-	objects->since_bytes = above(figures->heap_live_bytes, figures->heap_marked_bytes, noise);
+	objects->since_bytes = above(figures->heap_live_bytes < parts->objects_reserved_bytes
+					 ? figures->heap_live_bytes
+					 : parts->objects_reserved_bytes,
+				     figures->heap_marked_bytes, noise);
 	objects->unswept_bytes =
 	    above(parts->objects_reserved_bytes, figures->heap_live_bytes, noise);
+}
+
+bool
+vmt_go_parts_is_untouched(const struct vmt_go_parts *parts)
+{
+	uint64_t counted = parts->objects_reserved_bytes;
+
+	return parts->bytes[VMT_GO_PART_OBJECTS] < counted - counted / 4;
+}
+
+/* Whether objects of both sorts are there, and not all in RAM alike. */
+static bool
+is_mixed(const struct vmt_go_parts *parts)
+{
+	const struct vmt_go_objects *objects = &parts->objects;
+
+	return objects->live_bytes != 0 && (objects->since_bytes || objects->unswept_bytes) &&
+	       vmt_go_parts_is_untouched(parts);
 }
 
 /* The share of the objects in RAM that is live, as far as all are in RAM alike. */
@@ -87,6 +110,7 @@ find_cause(struct vmt_go_parts *parts)
 	    [VMT_GO_PART_FREE_SLOTS] = VMT_GO_CAUSE_FREE_SLOTS,
 	    [VMT_GO_PART_STACKS] = VMT_GO_CAUSE_STACKS,
 	    [VMT_GO_PART_IDLE] = VMT_GO_CAUSE_IDLE,
+	    [VMT_GO_PART_RELEASED] = VMT_GO_CAUSE_RELEASED,
 	    [VMT_GO_PART_METADATA] = VMT_GO_CAUSE_METADATA,
 	    [VMT_GO_PART_MALLOC] = VMT_GO_CAUSE_MALLOC,
 	    [VMT_GO_PART_OUTSIDE] = VMT_GO_CAUSE_OUTSIDE,
@@ -104,6 +128,10 @@ find_cause(struct vmt_go_parts *parts)
 	parts->cause_bytes = 0;
 	if (!parts->objects.is_known)
 		return;
+	if (is_mixed(parts)) {
+		offer(parts, VMT_GO_CAUSE_OBJECTS, objects);
+		return;
+	}
 	offer(parts, VMT_GO_CAUSE_LIVE, live);
 	offer(parts, VMT_GO_CAUSE_GARBAGE, objects - live);
 }
@@ -132,9 +160,11 @@ vmt_go_parts_cause_name(enum vmt_go_cause cause)
 	static const char *const names[VMT_GO_CAUSES] = {
 	    [VMT_GO_CAUSE_LIVE] = "live objects",
 	    [VMT_GO_CAUSE_GARBAGE] = "new objects or garbage",
+	    [VMT_GO_CAUSE_OBJECTS] = "objects",
 	    [VMT_GO_CAUSE_FREE_SLOTS] = "free slots",
 	    [VMT_GO_CAUSE_STACKS] = "goroutine stacks",
 	    [VMT_GO_CAUSE_IDLE] = "idle pages",
+	    [VMT_GO_CAUSE_RELEASED] = "released pages",
 	    [VMT_GO_CAUSE_METADATA] = "metadata",
 	    [VMT_GO_CAUSE_MALLOC] = "malloc",
 	    [VMT_GO_CAUSE_OUTSIDE] = "outside Go",

@@ -15,7 +15,8 @@ enum vmt_go_part {
 	VMT_GO_PART_OBJECTS,
 	VMT_GO_PART_FREE_SLOTS,
 	VMT_GO_PART_STACKS,   /* of goroutines */
-	VMT_GO_PART_IDLE,     /* pages of no span, released ones that are in RAM too */
+	VMT_GO_PART_IDLE,     /* pages of no span */
+	VMT_GO_PART_RELEASED, /* given back by the runtime, and still in RAM */
 	VMT_GO_PART_METADATA, /* what else is the runtime's */
 	VMT_GO_PART_MALLOC,   /* C's, live or not */
 	VMT_GO_PART_OUTSIDE,  /* all else: files, threads' stacks, other mappings */
@@ -27,9 +28,11 @@ enum vmt_go_cause {
 	VMT_GO_CAUSE_UNKNOWN,
 	VMT_GO_CAUSE_LIVE,    /* objects that the last collection found to be live */
 	VMT_GO_CAUSE_GARBAGE, /* objects that it did not, or that are younger */
+	VMT_GO_CAUSE_OBJECTS, /* a part of them alone is in RAM: it is not known which */
 	VMT_GO_CAUSE_FREE_SLOTS,
 	VMT_GO_CAUSE_STACKS,
 	VMT_GO_CAUSE_IDLE,
+	VMT_GO_CAUSE_RELEASED,
 	VMT_GO_CAUSE_METADATA,
 	VMT_GO_CAUSE_MALLOC,
 	VMT_GO_CAUSE_OUTSIDE,
@@ -58,6 +61,10 @@ struct vmt_go_parts {
 /* classes: by enum vmt_class_id, at the same snapshot. figures: NULL where not known. */
 void vmt_go_parts_take(struct vmt_go_parts *parts, const struct vmt_amounts *classes,
 		       const struct vmt_go_figures *figures);
+
+/* Whether of what Go counts as objects a good part is not in RAM: which of them, counts do not
+ * tell. */
+bool vmt_go_parts_is_untouched(const struct vmt_go_parts *parts);
 
 /* Of a class (enum vmt_class_id). */
 enum vmt_go_part vmt_go_parts_of_class(enum vmt_class_id class);

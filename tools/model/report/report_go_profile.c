@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PATH_FRAMES 8u /* the line, and callers */
+#define FEW_OBJECTS UINT64_C(16)
 
 /* The objects of one size and stack. */
 struct sample {
@@ -27,8 +28,8 @@ struct samples {
 	size_t count;
 };
 
-/* Of all objects of one size, one in 1 / (1 - exp(-size / rate)) is sampled: so pprof has it
- * (scaleHeapSample of runtime/pprof/protomem.go). */
+/* By the rate of now, which may not be that of then. Of all objects of one size, one in 1 / (1 -
+ * exp(-size / rate)) is sampled: so pprof has it (scaleHeapSample of runtime/pprof/protomem.go). */
 static double
 scale_of(uint64_t object_bytes, uint64_t rate_bytes)
 {
@@ -327,6 +328,18 @@ is_named(const struct vmt_go *go)
 	return false;
 }
 
+/* A runtime that keeps no profile may have sampled a few objects before it was told so. */
+static bool
+is_kept(const struct vmt_go_profile_read *profile)
+{
+	uint64_t sampled = 0;
+
+	for (uint64_t i = 0; i < profile->head.rows && sampled <= FEW_OBJECTS; i++)
+		sampled += profile->rows[i].objects < FEW_OBJECTS ? profile->rows[i].objects
+								  : FEW_OBJECTS + 1;
+	return profile->head.rate_bytes != 0 || sampled > FEW_OBJECTS;
+}
+
 /* Why there are no rows; NULL: there are, or could be. */
 static const char *
 find_reason(const struct vmt_report_draft *draft, const struct vmt_go_profile_read *profile)
@@ -344,8 +357,7 @@ find_reason(const struct vmt_report_draft *draft, const struct vmt_go_profile_re
 		       "budget";
 	if (profile->head.flags & VMT_GO_PROFILE_UNSTEADY)
 		return "the Go runtime changed its memory profile each time that it was read";
-	/* A few objects may have been sampled before: how many each stands for is unknown. */
-	if (profile->head.rate_bytes == 0)
+	if (!is_kept(profile))
 		return "the program keeps no memory profile (runtime.MemProfileRate is 0, as the "
 		       "linker sets it "
 		       "where nothing reads the profile). To have it kept: vmtrace record "
