@@ -1,10 +1,12 @@
 /* Why a Go program has more in RAM than before, or less. */
 #include "tools/model/diff/diff_go.h"
+#include "tools/model/diff/diff_live.h"
 #include "tools/render/diff_headline_go.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -130,6 +132,8 @@ other_parts_change(void **state)
 	     "is stacks of goroutines. A has 50,012 goroutines, B 12."},
 	    {VMT_GO_PART_IDLE, VMT_DIFF_GO_IDLE, "is pages of Go's heap that are free and not",
 	     "is free pages of Go's heap."},
+	    {VMT_GO_PART_RELEASED, VMT_DIFF_GO_RELEASED,
+	     "is pages of Go's heap that it has released", "is released pages of Go's heap."},
 	    {VMT_GO_PART_METADATA, VMT_DIFF_GO_METADATA, "is what Go's runtime needs for itself.",
 	     "is what Go's runtime needs for itself."},
 	    {VMT_GO_PART_MALLOC, VMT_DIFF_GO_MALLOC, "is C's malloc: neither", "is C's malloc."},
@@ -153,6 +157,81 @@ other_parts_change(void **state)
 		b = kept;
 		assert_non_null(strstr(compare(all[i].cause), all[i].down));
 	}
+}
+
+/* Counts that differ are no "about as many", nor do they explain what is in RAM. */
+static void
+counts_against_ram_are_both_said(void **state)
+{
+	(void)state;
+	a.go.parts.objects_reserved_bytes = MIB(200);
+	b.go.parts.objects_reserved_bytes = MIB(71);
+	b.go.parts.bytes[VMT_GO_PART_OBJECTS] = MIB(70);
+	assert_string_equal(compare(VMT_DIFF_GO_OBJECTS),
+			    "Most of the change, +30 MiB, is in objects. Go counts 200 MiB in A "
+			    "and 71 MiB in B; more of them is in RAM.");
+	b.go.parts.objects_reserved_bytes = MIB(180);
+	compare(VMT_DIFF_GO_TOUCHED);
+}
+
+/* A part may change by more than the whole. */
+static void
+a_part_against_the_change_is_named(void **state)
+{
+	(void)state;
+	b.go.parts.bytes[VMT_GO_PART_FREE_SLOTS] = MIB(60);
+	a.go.parts.bytes[VMT_GO_PART_STACKS] = MIB(40);
+	a.go.parts.bytes[VMT_GO_PART_METADATA] = MIB(5);
+	assert_non_null(strstr(compare(VMT_DIFF_GO_FREE_SLOTS),
+			       "The largest part of the change, +60 MiB, with -40 MiB of goroutine "
+			       "stacks against it, is free slots: room in"));
+}
+
+static void
+ended_goroutines_are_none(void **state)
+{
+	struct vmt_go_creator rows = {.has_ended = true, .goroutines = 50000};
+
+	(void)state;
+	b.go.goroutines = 50012;
+	b.go.creators = &rows;
+	b.go.creator_count = 1;
+	b.go.parts.bytes[VMT_GO_PART_STACKS] = MIB(60);
+	assert_non_null(strstr(compare(VMT_DIFF_GO_STACKS), "A has 12 goroutines, B 12."));
+}
+
+static void
+a_goal_below_a_limit_may_be_less(void **state)
+{
+	(void)state;
+	b.go.parts.bytes[VMT_GO_PART_OBJECTS] = MIB(100);
+	b.go.parts.objects_reserved_bytes = MIB(100);
+	b.go.parts.objects.since_bytes = MIB(60);
+	b.go.figures.memory_limit_bytes = MIB(70);
+	assert_non_null(strstr(compare(VMT_DIFF_GO_GARBAGE),
+			       "GOGC is 100 in A (goal 80 MiB) and 100 in B (goal 80 MiB, or less "
+			       "because of the memory limit)."));
+}
+
+/* Neither scaled nor whole: they are no figures to compare. */
+static void
+live_objects_without_a_rate_are_not_compared(void **state)
+{
+	static char version[] = "go1.24.4";
+	struct vmt_diff *whole = calloc(1, sizeof(*whole));
+
+	(void)state;
+	assert_non_null(whole);
+	whole->a = &a;
+	whole->b = &b;
+	a.go.version = b.go.version = version;
+	a.go.profile_rate_bytes = 512 << 10;
+	assert_int_equal(vmt_diff_live_build(whole), 0);
+	assert_null(whole->live);
+	b.go.profile_rate_bytes = 512 << 10;
+	assert_int_equal(vmt_diff_live_build(whole), 0);
+	assert_non_null(whole->live);
+	vmt_diff_free(whole);
 }
 
 /* Where one side does not know the runtime's own memory, it is in another part there. */
@@ -181,6 +260,11 @@ main(void)
 	    cmocka_unit_test_setup(a_small_change_has_no_cause, fill),
 	    cmocka_unit_test_setup(objects_are_live_or_not, fill),
 	    cmocka_unit_test_setup(objects_come_into_ram, fill),
+	    cmocka_unit_test_setup(counts_against_ram_are_both_said, fill),
+	    cmocka_unit_test_setup(a_part_against_the_change_is_named, fill),
+	    cmocka_unit_test_setup(ended_goroutines_are_none, fill),
+	    cmocka_unit_test_setup(a_goal_below_a_limit_may_be_less, fill),
+	    cmocka_unit_test_setup(live_objects_without_a_rate_are_not_compared, fill),
 	    cmocka_unit_test_setup(other_parts_change, fill),
 	    cmocka_unit_test_setup(what_is_known_otherwise_is_not_compared, fill),
 	};

@@ -5,23 +5,59 @@
 #include "tools/render/go_cause.h"
 #include "tools/render/units.h"
 
+/* What is less than this part of the change does not count against it. */
+#define NOISE_PART 16u
+
 static bool
 has_grown(const struct vmt_diff *diff)
 {
 	return vmt_diff_delta(&diff->go.parts[diff->go.cause_part]) > 0;
 }
 
-/* What of it is more or less than half of the change. */
+/* What has changed most against the whole, where one part alone has changed by more than that. */
+static void
+say_against(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	static const char *const nouns[VMT_GO_PARTS] = {
+	    [VMT_GO_PART_OBJECTS] = "objects",	       [VMT_GO_PART_FREE_SLOTS] = "free slots",
+	    [VMT_GO_PART_STACKS] = "goroutine stacks", [VMT_GO_PART_IDLE] = "idle pages",
+	    [VMT_GO_PART_RELEASED] = "released pages", [VMT_GO_PART_METADATA] = "metadata",
+	    [VMT_GO_PART_MALLOC] = "C's malloc",       [VMT_GO_PART_OUTSIDE] = "other memory",
+	};
+	const struct vmt_diff_figure *parts = diff->go.parts;
+	/* Where one side does not know the runtime's own memory, it is in another part there. */
+	const int count = vmt_go_cause_is_whole(diff->a) == vmt_go_cause_is_whole(diff->b)
+			      ? VMT_GO_PARTS
+			      : VMT_GO_PART_METADATA;
+	int most = VMT_GO_PARTS;
+	char change[VMT_DIFF_CHANGE_BYTES];
+
+	for (int part = 0; part < count; part++)
+		if ((vmt_diff_delta(&parts[part]) > 0) != has_grown(diff) &&
+		    (most == VMT_GO_PARTS ||
+		     vmt_diff_distance(&parts[part]) > vmt_diff_distance(&parts[most])))
+			most = part;
+	if (most != VMT_GO_PARTS && vmt_diff_distance(&parts[most]))
+		vmt_sentence_say(sentence, ", with %s of %s against it",
+				 vmt_diff_change_write(change, &parts[most]), nouns[most]);
+}
+
+/* What of it is more or less than half of the change, or more than all. */
 static void
 say_change(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	const struct vmt_diff_figure *part = &diff->go.parts[diff->go.cause_part];
 	char change[VMT_DIFF_CHANGE_BYTES];
 
-	vmt_sentence_say(sentence, "%s of the change, %s, is ",
-			 vmt_diff_distance(part) > diff->go.change_bytes / 2 ? "Most"
-									     : "The largest part",
+	bool is_above =
+	    vmt_diff_distance(part) > diff->go.change_bytes + diff->go.change_bytes / NOISE_PART;
+	bool is_most = !is_above && vmt_diff_distance(part) > diff->go.change_bytes / 2;
+
+	vmt_sentence_say(sentence, "%s of the change, %s", is_most ? "Most" : "The largest part",
 			 vmt_diff_change_write(change, part));
+	if (is_above)
+		say_against(sentence, diff);
+	vmt_sentence_say(sentence, ", is ");
 }
 
 static void
@@ -59,8 +95,10 @@ say_gogc(struct vmt_sentence *sentence, const struct vmt_report *report, const c
 	if (figures->gc_percent < 0)
 		vmt_sentence_say(sentence, "off in %s", side);
 	else
-		vmt_sentence_say(sentence, "%d in %s (goal %s)", (int)figures->gc_percent, side,
-				 vmt_units_bytes(goal, figures->heap_goal_bytes));
+		vmt_sentence_say(
+		    sentence, "%d in %s (goal %s%s)", (int)figures->gc_percent, side,
+		    vmt_units_bytes(goal, figures->heap_goal_bytes),
+		    vmt_go_cause_is_limited(report) ? ", or less because of the memory limit" : "");
 }
 
 /* How long garbage may stay. */
@@ -74,6 +112,25 @@ say_pace(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	vmt_sentence_say(sentence, " and ");
 	say_gogc(sentence, diff->b, "B");
 	vmt_sentence_say(sentence, ".");
+}
+
+/* Where the counts do not go the way of what is in RAM, another part of them is there. */
+static void
+say_objects(struct vmt_sentence *sentence, const struct vmt_diff *diff)
+{
+	const struct vmt_diff_figure *counted = &diff->go.objects_bytes;
+	bool up = has_grown(diff);
+	char texts[2][VMT_UNITS_BYTES];
+
+	if ((vmt_diff_delta(counted) > 0) == up &&
+	    vmt_diff_distance(counted) >=
+		vmt_diff_distance(&diff->go.parts[VMT_GO_PART_OBJECTS]) / 2)
+		vmt_sentence_say(sentence, "objects, live or not.");
+	else
+		vmt_sentence_say(sentence,
+				 "in objects. Go counts %s in A and %s in B; %s of them is in RAM.",
+				 vmt_units_bytes(texts[0], counted->a),
+				 vmt_units_bytes(texts[1], counted->b), up ? "more" : "less");
 }
 
 /* Go counts as much, and another part of that is in RAM. */
@@ -98,14 +155,24 @@ say_touched(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 				 vmt_diff_change_write(change, fresh));
 }
 
+/* Those that are over have stacks as well, which wait for new ones. */
+static uint64_t
+goroutines(const struct vmt_report *report)
+{
+	uint64_t count = report->go.goroutines;
+	uint64_t over = vmt_go_cause_ended(report)->goroutines;
+
+	return count > over ? count - over : 0;
+}
+
 static void
 say_goroutines(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	char texts[2][VMT_UNITS_BYTES];
 
 	vmt_sentence_say(sentence, " A has %s goroutines, B %s.",
-			 vmt_units_count(texts[0], diff->a->go.goroutines),
-			 vmt_units_count(texts[1], diff->b->go.goroutines));
+			 vmt_units_count(texts[0], goroutines(diff->a)),
+			 vmt_units_count(texts[1], goroutines(diff->b)));
 }
 
 /* A part beside objects; what has grown is explained by what is known of B. */
@@ -119,6 +186,7 @@ say_other(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	    [VMT_DIFF_GO_FREE_SLOTS] = {VMT_GO_CAUSE_FREE_SLOTS, "free slots."},
 	    [VMT_DIFF_GO_STACKS] = {VMT_GO_CAUSE_STACKS, "stacks of goroutines."},
 	    [VMT_DIFF_GO_IDLE] = {VMT_GO_CAUSE_IDLE, "free pages of Go's heap."},
+	    [VMT_DIFF_GO_RELEASED] = {VMT_GO_CAUSE_RELEASED, "released pages of Go's heap."},
 	    [VMT_DIFF_GO_METADATA] = {VMT_GO_CAUSE_METADATA, "what Go's runtime needs for itself."},
 	    [VMT_DIFF_GO_MALLOC] = {VMT_GO_CAUSE_MALLOC, "C's malloc."},
 	    [VMT_DIFF_GO_OUTSIDE] = {VMT_GO_CAUSE_OUTSIDE, "not Go's."},
@@ -149,7 +217,7 @@ vmt_diff_headline_go_say(struct vmt_sentence *sentence, const struct vmt_diff *d
 		say_pace(sentence, diff);
 		break;
 	case VMT_DIFF_GO_OBJECTS:
-		vmt_sentence_say(sentence, "objects, live or not.");
+		say_objects(sentence, diff);
 		break;
 	case VMT_DIFF_GO_TOUCHED:
 		say_touched(sentence, diff);

@@ -1,5 +1,8 @@
 #include "tools/model/diff/diff_go.h"
 
+/* Counts of objects that differ by no more than this part are about equal. */
+#define EQUAL_PART 8u
+
 /* Whether what is Go's own is known to be so in both: else it may be "outside" in one of them. */
 static bool
 is_whole(const struct vmt_report *report)
@@ -24,6 +27,15 @@ along(const struct vmt_diff_figure *figure, bool up)
 	return vmt_diff_distance(figure);
 }
 
+/* Whether Go counts about as much in both. */
+static bool
+is_about_equal(const struct vmt_diff_figure *figure)
+{
+	uint64_t least = figure->a < figure->b ? figure->a : figure->b;
+
+	return vmt_diff_distance(figure) <= least / EQUAL_PART;
+}
+
 /* Which sort of objects changed. Where Go counts the same, the same are in RAM to another part. */
 static enum vmt_diff_go_cause
 cause_of_objects(const struct vmt_diff_go *go, bool up)
@@ -33,7 +45,8 @@ cause_of_objects(const struct vmt_diff_go *go, bool up)
 	uint64_t young = along(&go->young_bytes, up);
 
 	if (along(&go->objects_bytes, up) < vmt_diff_distance(in_ram) / 2)
-		return VMT_DIFF_GO_TOUCHED;
+		return is_about_equal(&go->objects_bytes) ? VMT_DIFF_GO_TOUCHED
+							  : VMT_DIFF_GO_OBJECTS;
 	if (!go->has_counts || (live == 0 && young == 0))
 		return VMT_DIFF_GO_OBJECTS;
 	return live >= young ? VMT_DIFF_GO_LIVE : VMT_DIFF_GO_GARBAGE;
@@ -47,6 +60,7 @@ find_cause(struct vmt_diff_go *go, const struct vmt_report *a, const struct vmt_
 	    [VMT_GO_PART_FREE_SLOTS] = VMT_DIFF_GO_FREE_SLOTS,
 	    [VMT_GO_PART_STACKS] = VMT_DIFF_GO_STACKS,
 	    [VMT_GO_PART_IDLE] = VMT_DIFF_GO_IDLE,
+	    [VMT_GO_PART_RELEASED] = VMT_DIFF_GO_RELEASED,
 	    [VMT_GO_PART_METADATA] = VMT_DIFF_GO_METADATA,
 	    [VMT_GO_PART_MALLOC] = VMT_DIFF_GO_MALLOC,
 	    [VMT_GO_PART_OUTSIDE] = VMT_DIFF_GO_OUTSIDE,

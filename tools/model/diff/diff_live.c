@@ -6,10 +6,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* What was sampled before sampling was switched off is no estimate of all. */
 static bool
 has_lines(const struct vmt_report *report)
 {
-	return report->go.version && !report->go.unprofiled;
+	return report->go.version && !report->go.unprofiled && report->go.profile_rate_bytes != 0;
 }
 
 /* Callers are left out: through which of them most came may change from run to run. */
