@@ -174,6 +174,22 @@ counts_against_ram_are_both_said(void **state)
 	compare(VMT_DIFF_GO_TOUCHED);
 }
 
+/* What came into RAM may be the smaller sort. */
+static void
+untouched_objects_are_not_split(void **state)
+{
+	(void)state;
+	b.go.parts.bytes[VMT_GO_PART_OBJECTS] = MIB(100);
+	b.go.parts.objects_reserved_bytes = MIB(240);
+	b.go.parts.objects.live_bytes = MIB(180);
+	b.go.parts.objects.since_bytes = MIB(60);
+	assert_string_equal(compare(VMT_DIFF_GO_OBJECTS),
+			    "Most of the change, +60 MiB, is objects, live or not.");
+	b.go.parts.objects.live_bytes = MIB(240);
+	b.go.parts.objects.since_bytes = 0;
+	compare(VMT_DIFF_GO_LIVE);
+}
+
 /* A part may change by more than the whole. */
 static void
 a_part_against_the_change_is_named(void **state)
@@ -261,6 +277,7 @@ main(void)
 	    cmocka_unit_test_setup(objects_are_live_or_not, fill),
 	    cmocka_unit_test_setup(objects_come_into_ram, fill),
 	    cmocka_unit_test_setup(counts_against_ram_are_both_said, fill),
+	    cmocka_unit_test_setup(untouched_objects_are_not_split, fill),
 	    cmocka_unit_test_setup(a_part_against_the_change_is_named, fill),
 	    cmocka_unit_test_setup(ended_goroutines_are_none, fill),
 	    cmocka_unit_test_setup(a_goal_below_a_limit_may_be_less, fill),

@@ -36,6 +36,31 @@ is_about_equal(const struct vmt_diff_figure *figure)
 	return vmt_diff_distance(figure) <= least / EQUAL_PART;
 }
 
+/* How many objects are not in RAM: live ones, or others. */
+static uint64_t
+untouched_bytes(uint64_t counted, uint64_t in_ram)
+{
+	return counted > in_ram ? counted - in_ram : 0;
+}
+
+static bool
+is_none(const struct vmt_diff_figure *figure)
+{
+	return figure->a == 0 && figure->b == 0;
+}
+
+/* Whether counts tell of what is in RAM: all are of one sort, or most of them are there. */
+static bool
+tells(const struct vmt_diff_go *go)
+{
+	const struct vmt_diff_figure *in_ram = &go->parts[VMT_GO_PART_OBJECTS];
+	uint64_t most = vmt_diff_distance(in_ram) / 4;
+
+	return is_none(&go->live_bytes) || is_none(&go->young_bytes) ||
+	       (untouched_bytes(go->objects_bytes.a, in_ram->a) <= most &&
+		untouched_bytes(go->objects_bytes.b, in_ram->b) <= most);
+}
+
 /* Which sort of objects changed. Where Go counts the same, the same are in RAM to another part. */
 static enum vmt_diff_go_cause
 cause_of_objects(const struct vmt_diff_go *go, bool up)
@@ -47,7 +72,7 @@ cause_of_objects(const struct vmt_diff_go *go, bool up)
 	if (along(&go->objects_bytes, up) < vmt_diff_distance(in_ram) / 2)
 		return is_about_equal(&go->objects_bytes) ? VMT_DIFF_GO_TOUCHED
 							  : VMT_DIFF_GO_OBJECTS;
-	if (!go->has_counts || (live == 0 && young == 0))
+	if (!go->has_counts || (live == 0 && young == 0) || !tells(go))
 		return VMT_DIFF_GO_OBJECTS;
 	return live >= young ? VMT_DIFF_GO_LIVE : VMT_DIFF_GO_GARBAGE;
 }
