@@ -62,6 +62,9 @@ $(BUILD)/pic/preload/trace/standalone_start.o: BASE += -ffreestanding -fno-stack
 # The short way of malloc and free needs no frame; what takes a frame address has one all the same.
 $(BUILD)/pic/preload/hooks/hooks_malloc.o: BASE += -fomit-frame-pointer -foptimize-sibling-calls
 
+# Functions that are led there may leave vector registers alone: so does this, and saves them before it calls.
+$(BUILD)/pic/capture/record/heap_entries.o: BASE += -mgeneral-regs-only
+
 $(patsubst %,$(BUILD)/obj/%/%.o,$(base_rooms)): OBJ_FLAGS := $(FREESTANDING)
 # cmocka 2 has other names for what cmocka 1 has too.
 TEST_FLAGS := -DCMOCKA_DISABLE_DEPRECATION_WARNINGS

@@ -229,17 +229,26 @@ put_load(struct writer *writer, const uint8_t load[3], uint64_t address)
 	put_distance(writer, address);
 }
 
-/* lea other(%rip),%r8; lea function(%rip),%rcx; jmp *handler(%rip), with its address behind it, at
- * a multiple of its size. */
+/* lea address(%rip),%rax; mov %rax,below(%rsp) */
+static void
+put_word(struct writer *writer, uint64_t address, int8_t below)
+{
+	put_load(writer, (const uint8_t[]){0x48, 0x8d, 0x05}, address);
+	put(writer, (const uint8_t[]){0x48, 0x89, 0x44, 0x24, (uint8_t)below}, 5);
+}
+
+/* mov %rax,RAX(%rsp); the words; jmp *handler(%rip), with its address behind it, at a multiple of
+ * its size. */
 static void
 put_way_to_handler(struct writer *writer, uint64_t function, uint64_t other, uint64_t handler)
 {
 	uint32_t distance;
 	size_t jump;
 
+	put(writer, (const uint8_t[]){0x48, 0x89, 0x44, 0x24, (uint8_t)VMT_ENTRY_HOOK_RAX}, 5);
 	if (other != 0)
-		put_load(writer, (const uint8_t[]){0x4c, 0x8d, 0x05}, other);
-	put_load(writer, (const uint8_t[]){0x48, 0x8d, 0x0d}, function);
+		put_word(writer, other, VMT_ENTRY_HOOK_OTHER);
+	put_word(writer, function, VMT_ENTRY_HOOK_FUNCTION);
 	put(writer, (const uint8_t[]){0xff, 0x25}, 2);
 	jump = writer->at;
 	put(writer, &(uint32_t){0}, sizeof(distance));

@@ -6,9 +6,13 @@
  * jump's 5 bytes, become a jump to its stub, which goes on to the handler. The stub also has a way
  * to the function as it was: those instructions, at another place, and a jump to what is behind
  * them. The handler is called as the function would be, with the stack and all registers as its
- * caller left them but for rcx, which has that way's address: of a function of at most three
- * arguments it is the handler's fourth. The same holds for r8, the fifth, which may have the way to
- * another function. The handler may change what any function may.
+ * caller left them but for rax. What rax had, that way's address and, where wanted, the way to
+ * another function are in three words below the stack pointer, where the function's own frame would
+ * begin: the handler takes them from there first of all.
+ *
+ * The handler must leave every register that it changes as it was, but for a result in rax. A
+ * compiler that has seen the function (gcc's -fipa-ra) lets callers keep values in whatever
+ * registers it does not touch, whether or not the ABI lets a function change them.
  *
  * An endbr64 at the beginning stays. Nothing may lead into the bytes that are replaced but to the
  * first of them. Pure: makes bytes, and writes none of them anywhere.
@@ -22,8 +26,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VMT_ENTRY_HOOK_STUB_BYTES 96u /* of one function, at most */
-#define VMT_ENTRY_HOOK_MOVED 5u	      /* instructions, at most */
+#define VMT_ENTRY_HOOK_STUB_BYTES 128u /* of one function, at most */
+#define VMT_ENTRY_HOOK_MOVED 5u	       /* instructions, at most */
+
+/* The handler's words, from rsp on as it comes there. rbp can be pushed above them. */
+#define VMT_ENTRY_HOOK_RAX (-16)
+#define VMT_ENTRY_HOOK_FUNCTION (-24)
+#define VMT_ENTRY_HOOK_OTHER (-32)
 
 /* A function, and what would be replaced. */
 struct vmt_entry_site {
@@ -52,8 +61,8 @@ int vmt_entry_hook_find(const struct vmt_code_map *map, const uint64_t *function
 			struct vmt_entry_site *sites);
 
 /* A stub, for an address within 2 GiB of the function, and the change of the text. handler:
- * anywhere. other: what r8 has, within 2 GiB; 0: r8 is left as it is. Returns the stub's bytes;
- * -ERANGE: too far. */
+ * anywhere. other: another function, within 2 GiB; 0: its word is left out. Returns the stub's
+ * bytes; -ERANGE: too far. */
 long vmt_entry_hook_make(const struct vmt_entry_site *site, uint64_t stub_address, uint64_t handler,
 			 uint64_t other, uint8_t *stub, struct vmt_entry_hook *hook);
 

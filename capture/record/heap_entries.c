@@ -1,5 +1,9 @@
 #include "capture/record/heap_entries.h"
 
+#if defined(__x86_64__)
+
+#include "capture/record/kept_vectors.h"
+
 #include "capture/record/heap_calls.h"
 
 #include <stddef.h>
@@ -11,6 +15,15 @@ pass(uint64_t first, uint64_t second, uint64_t third, next_call *next)
 {
 	vmt_atomic_add_relaxed(&vmt_heap_missed, 1);
 	return next(first, second, third);
+}
+
+static uint64_t
+no_block(uint64_t first, uint64_t second, uint64_t third)
+{
+	(void)first;
+	(void)second;
+	(void)third;
+	return 0;
 }
 
 static inline uint64_t
@@ -47,7 +60,6 @@ is_watched(const struct vmt_thread *thread)
 #define MAKE_ACQUIRE_PRODUCT(event) return ACQUIRE(event, product(first, second));
 #define MAKE_CHANGE_2(event) return CHANGE(event, second);
 #define MAKE_CHANGE_PRODUCT(event) return CHANGE(event, product(second, third));
-/* Where nothing is written, no frame of ours stays on the stack. */
 #define MAKE_RELEASE(event)                                                                        \
 	{                                                                                          \
 		uint32_t outer;                                                                    \
@@ -64,14 +76,10 @@ is_watched(const struct vmt_thread *thread)
 	return (uint64_t)VMT_HEAP_CALLS_ACQUIRE_AT(thread, frame, VMT_EVENT_##event,               \
 						   (void **)block_of(first), third, (int)NEXT);
 
-/* What may throw is called last, with no frame of ours below it. */
+/* Where there is no block, the entry goes on to what may throw, with no frame of ours below it. */
 #define MAKE_OR_ELSE(event)                                                                        \
-	{                                                                                          \
-		uint64_t block = (uint64_t)VMT_HEAP_CALLS_ACQUIRE(                                 \
-		    thread, frame, VMT_EVENT_##event, first, block_of(acquire(first, 0, 0)));      \
-                                                                                                   \
-		return block != 0 ? block : NEXT;                                                  \
-	}
+	return (uint64_t)VMT_HEAP_CALLS_ACQUIRE(thread, frame, VMT_EVENT_##event, first,           \
+						block_of(acquire(first, 0, 0)));
 
 /* Nothing is held across the call. */
 #define MAKE_NEW(event)                                                                            \
@@ -108,17 +116,20 @@ is_watched(const struct vmt_thread *thread)
 #define QUICK_CHANGE_2
 #define QUICK_INSIDE
 #define QUICK_NEW
-#define QUICK_OR_ELSE
+/* The entry goes on to the function itself. */
+#define QUICK_OR_ELSE next = no_block;
 #define QUICK_CHANGE_PRODUCT
 
-/* The report knows them by the beginning of their names. */
+/* Called by its entry alone, in assembly. */
 #define HANDLER(entry, event, form)                                                                \
-	static uint64_t heap_entry_##entry(uint64_t first, uint64_t second, uint64_t third,        \
-					   next_call *next, next_call *acquire)                    \
+	__attribute__((used)) static uint64_t heap_entry_##entry##_made(                           \
+	    uint64_t first, uint64_t second, uint64_t third, next_call *next, const void *frame,   \
+	    next_call *acquire)                                                                    \
 	{                                                                                          \
-		const void *frame = __builtin_frame_address(0);                                    \
 		struct vmt_thread *thread;                                                         \
                                                                                                    \
+		(void)second;                                                                      \
+		(void)third;                                                                       \
 		(void)acquire;                                                                     \
 		QUICK_##form thread = vmt_thread_find();                                           \
 		if (__builtin_expect(thread == NULL, 0))                                           \
@@ -127,6 +138,82 @@ is_watched(const struct vmt_thread *thread)
 	}
 VMT_HEAP_ENTRIES(HANDLER)
 
-#define ADDRESS(entry, event, form) [VMT_HEAP_ENTRY_##entry] = (const void *)heap_entry_##entry,
+/* -- entries ----------------------------------------------------------------------------------- */
+
+/* The stub's words (inject/entry_hook.h) are kept in the frame: rax at -8(%rbp), the way to the
+ * function at -16(%rbp), the way to malloc at -24(%rbp). */
+#define BEGIN                                                                                      \
+	"	.cfi_startproc\n"                                                                        \
+	"	push	%rbp\n"                                                                             \
+	"	.cfi_def_cfa_offset 16\n"                                                                \
+	"	.cfi_offset %rbp, -16\n"                                                                 \
+	"	mov	%rsp, %rbp\n"                                                                        \
+	"	.cfi_def_cfa_register %rbp\n"                                                            \
+	"	sub	$32, %rsp\n"                                                                         \
+	"	push	%rcx\n"                                                                             \
+	"	push	%rdx\n"                                                                             \
+	"	push	%rsi\n"                                                                             \
+	"	push	%rdi\n"                                                                             \
+	"	push	%r8\n"                                                                              \
+	"	push	%r9\n"                                                                              \
+	"	push	%r10\n"                                                                             \
+	"	push	%r11\n"                                                                             \
+	"	mov	-16(%rbp), %rcx\n"                                                                   \
+	"	mov	%rbp, %r8\n"                                                                         \
+	"	mov	-24(%rbp), %r9\n"
+#define RESTORE                                                                                    \
+	"	pop	%r11\n"                                                                              \
+	"	pop	%r10\n"                                                                              \
+	"	pop	%r9\n"                                                                               \
+	"	pop	%r8\n"                                                                               \
+	"	pop	%rdi\n"                                                                              \
+	"	pop	%rsi\n"                                                                              \
+	"	pop	%rdx\n"                                                                              \
+	"	pop	%rcx\n"
+#define RETURN                                                                                     \
+	"	.cfi_remember_state\n"                                                                   \
+	"	leave\n"                                                                                 \
+	"	.cfi_def_cfa %rsp, 8\n"                                                                  \
+	"	ret\n"                                                                                   \
+	"	.cfi_restore_state\n"
+#define END "	.cfi_endproc\n"
+
+#define END_VALUE RESTORE RETURN END
+/* A function without a value may be one that leaves rax alone. */
+#define END_NONE RESTORE "	mov	-8(%rbp), %rax\n" RETURN END
+/* rax has the function's own value in the end. */
+#define END_OR_ELSE                                                                                \
+	RESTORE "	test	%rax, %rax\n"                                                               \
+		"	je	1f\n" RETURN "1:	mov	-16(%rbp), %rax\n"                            \
+		"	leave\n"                                                                         \
+		"	.cfi_def_cfa %rsp, 8\n"                                                          \
+		"	jmp	*%rax\n" END
+
+#define END_ACQUIRE_1 END_VALUE
+#define END_ACQUIRE_2 END_VALUE
+#define END_ACQUIRE_PRODUCT END_VALUE
+#define END_ACQUIRE_AT END_VALUE
+#define END_CHANGE_2 END_VALUE
+#define END_CHANGE_PRODUCT END_VALUE
+#define END_NEW END_VALUE
+#define END_RELEASE END_NONE
+#define END_INSIDE END_NONE
+
+/* The report knows them by the beginning of their names. */
+#define ENTRY(entry, event, form)                                                                  \
+	extern const char heap_entry_##entry[] __attribute__((visibility("hidden")));              \
+	__asm__(".pushsection .text\n"                                                             \
+		".balign 16\n"                                                                     \
+		".globl heap_entry_" #entry "\n"                                                   \
+		".hidden heap_entry_" #entry "\n"                                                  \
+		".type heap_entry_" #entry ", @function\n"                                         \
+		"heap_entry_" #entry ":\n" BEGIN "	call	heap_entry_" #entry                \
+		"_made\n" END_##form ".size heap_entry_" #entry ", . - heap_entry_" #entry "\n"    \
+				     ".popsection\n");
+VMT_HEAP_ENTRIES(ENTRY)
+
+#define ADDRESS(entry, event, form) [VMT_HEAP_ENTRY_##entry] = heap_entry_##entry,
 __attribute__((visibility("default")))
 const void *const vmt_heap_entries[VMT_HEAP_ENTRIES_COUNT] = {VMT_HEAP_ENTRIES(ADDRESS)};
+
+#endif

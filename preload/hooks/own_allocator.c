@@ -10,6 +10,7 @@
 #include "capture/core/own_memory.h"
 #include "capture/core/recording.h"
 #include "capture/record/heap_entries.h"
+#include "capture/record/kept_vectors.h"
 #include "format/head.h"
 #include "inject/heap_hooks.h"
 
@@ -169,6 +170,7 @@ write_hooks(void)
 
 	if (self.mem_fd < 0)
 		return false;
+	vmt_kept_vectors_set_up();
 	written = vmt_heap_hooks_make(&hooks, &self) == 0;
 	vmt_sys_close(self.mem_fd);
 	return written;

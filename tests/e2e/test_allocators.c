@@ -289,6 +289,32 @@ what_can_not_be_led_is_said(void **state)
 	json_decref(root);
 }
 
+/* A caller that saw its allocator goes by which registers that one uses, vector registers too. */
+static void
+registers_that_callers_keep_are_unharmed(void **state)
+{
+	static const char *const modes[] = {"all", "sampled:4KiB", "sampled"};
+	const char *const argv[] = {built("tests/target/ipa_registers"), "2", NULL};
+	const char *trace = scratch_file("registers.vmt");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		const char *const options[] = {"--malloc", modes[i], NULL};
+		struct run run;
+		json_t *root;
+
+		record(&run, trace, options, argv);
+		assert_int_equal(run.exit_status, 0);
+		assert_string_equal(run.out, "broken: 0 of 4000 calls\n");
+		run_free(&run);
+		root = report(trace, NULL);
+		if (i == 0)
+			assert_int_equal(site_sum(root, "malloc", "call_malloc", "count"), 2000);
+		assert_true(site_sum(root, "malloc", "call_malloc", "count") > 0);
+		json_decref(root);
+	}
+}
+
 /* Debian 12 has version 2 of mimalloc, later ones version 3. */
 static int
 find_libraries(void **state)
@@ -307,6 +333,7 @@ main(void)
 	    cmocka_unit_test(without_blocks_live_and_free_are_one),
 	    cmocka_unit_test(a_linked_allocator_is_recorded_as_a_loaded_one),
 	    cmocka_unit_test(what_can_not_be_led_is_said),
+	    cmocka_unit_test(registers_that_callers_keep_are_unharmed),
 	};
 
 	return cmocka_run_group_tests_name("allocators", tests, find_libraries, NULL);

@@ -345,6 +345,46 @@ those_that_come_and_go_are(void **state)
 	check_again_and_again("short");
 }
 
+/* It answers whether a register was broken so far. */
+static void
+do_rounds(struct conversation *program, unsigned char rounds)
+{
+	unsigned char broken = 2;
+
+	assert_int_equal(write(program->to, &rounds, 1), 1);
+	assert_int_equal(read(program->from, &broken, 1), 1);
+	assert_int_equal(broken, 0);
+}
+
+/* Its allocator and the calls of it are of one piece: the caller goes by which registers it saw
+ * the allocator use, whatever the ABI lets a function change. */
+static void
+registers_that_callers_keep_are_unharmed(void **state)
+{
+	const char *const argv[] = {built("tests/target/ipa_registers"), "ask", NULL};
+	static const char *const modes[] = {"all", "sampled:4KiB"};
+	const char *trace = scratch_file("registers.vmt");
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct conversation program, command;
+		json_t *root;
+
+		converse_start(&program, argv, NULL);
+		do_rounds(&program, 1);
+		start_recording(&command, program.pid, trace, modes[i]);
+		do_rounds(&program, 2);
+		(void)end_recording(&command);
+		root = report(trace, NULL);
+		if (i == 0)
+			assert_int_equal(site_sum(root, "malloc", "call_malloc", "count"), 2000);
+		assert_true(site_sum(root, "malloc", "call_malloc", "count") > 0);
+		json_decref(root);
+		end_program(&program);
+		unlink(trace);
+	}
+}
+
 #endif
 
 int
@@ -357,6 +397,7 @@ main(void)
 	    cmocka_unit_test(books_of_tcmalloc),
 	    cmocka_unit_test(operator_new_of_jemalloc),
 	    cmocka_unit_test(a_sample),
+	    cmocka_unit_test(registers_that_callers_keep_are_unharmed),
 	    cmocka_unit_test(threads_are_unharmed),
 	    cmocka_unit_test(those_interrupted_on_other_stacks_are),
 	    cmocka_unit_test(those_that_come_and_go_are),

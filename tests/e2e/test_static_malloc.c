@@ -215,14 +215,58 @@ test_off(void **state)
 	run_free(&run);
 }
 
+#if defined(__x86_64__)
+/* A caller that saw its allocator goes by which registers that one uses. */
+static void
+test_registers_that_callers_keep(void **state)
+{
+	static const char *const modes[] = {"all", "sampled:4096"};
+	const char *program = scratch_file("registers");
+	const char *const link[] = {"gcc",
+				    "-static",
+				    "-D_GNU_SOURCE",
+				    "-DNAME_MALLOC=je_malloc",
+				    "-DNAME_FREE=je_free",
+				    "-O2",
+				    "-g",
+				    "-o",
+				    program,
+				    "tests/target/ipa_registers.c",
+				    NULL};
+	struct run run;
+
+	(void)state;
+	run_program(&run, link, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	for (size_t i = 0; i < 2; i++) {
+		const char *const options[] = {"--malloc", modes[i], NULL};
+		json_t *root = record_heap(program, "2", options, &run);
+
+		assert_string_equal(run.out, "broken: 0 of 4000 calls\n");
+		if (i == 0)
+			assert_int_equal(site_sum(root, "malloc", "call_malloc", "count"), 2000);
+		assert_true(site_sum(root, "malloc", "call_malloc", "count") > 0);
+		json_decref(root);
+		run_free(&run);
+	}
+}
+#endif
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_glibc),   cmocka_unit_test(test_glibc_position_independent),
-	    cmocka_unit_test(test_musl),    cmocka_unit_test(test_signals),
-	    cmocka_unit_test(test_sampled), cmocka_unit_test(test_stripped),
-	    cmocka_unit_test(test_off),
+		cmocka_unit_test(test_glibc),
+		cmocka_unit_test(test_glibc_position_independent),
+		cmocka_unit_test(test_musl),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_sampled),
+		cmocka_unit_test(test_stripped),
+		cmocka_unit_test(test_off),
+#if defined(__x86_64__)
+		cmocka_unit_test(test_registers_that_callers_keep),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

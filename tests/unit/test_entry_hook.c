@@ -22,15 +22,19 @@
 /* Counts without a flag or a register changed, and goes on to the function as it was. */
 uint64_t test_hook_calls;
 uint64_t test_hook_function;
+uint64_t test_hook_other;
 void test_hook_handler(void);
 __asm__(".pushsection .text\n"
 	".globl test_hook_handler\n"
 	"test_hook_handler:\n"
-	"	push	%rcx\n"
-	"	mov	test_hook_calls(%rip), %rcx\n"
-	"	lea	1(%rcx), %rcx\n"
-	"	mov	%rcx, test_hook_calls(%rip)\n"
-	"	pop	%rcx\n"
+	"	mov	-24(%rsp), %rax\n"
+	"	mov	%rax, test_hook_function(%rip)\n"
+	"	mov	-32(%rsp), %rax\n"
+	"	mov	%rax, test_hook_other(%rip)\n"
+	"	mov	test_hook_calls(%rip), %rax\n"
+	"	lea	1(%rax), %rax\n"
+	"	mov	%rax, test_hook_calls(%rip)\n"
+	"	mov	-16(%rsp), %rax\n"
 	"	jmp	*test_hook_function(%rip)\n"
 	".popsection\n");
 
@@ -69,13 +73,12 @@ static void
 install(struct near_pages *pages, const struct vmt_entry_site *site, struct vmt_entry_hook *hook)
 {
 	long bytes = vmt_entry_hook_make(site, (uint64_t)pages->stubs, (uint64_t)test_hook_handler,
-					 0, pages->stubs, hook);
+					 (uint64_t)pages->code, pages->stubs, hook);
 
 	assert_true(bytes > 0 && bytes <= VMT_ENTRY_HOOK_STUB_BYTES);
 	assert_int_equal(hook->length, site->cut_bytes);
 	assert_memory_equal((const void *)hook->address, hook->old_bytes, hook->length);
 	memcpy((void *)hook->address, hook->new_bytes, hook->length);
-	test_hook_function = hook->function;
 }
 
 /* cut: how many bytes are replaced, from offset `at` on. */
@@ -104,8 +107,8 @@ check_hooked(const uint8_t *code, size_t length, uint64_t at, uint8_t cut)
 	for (size_t i = 0; i < 3; i++) {
 		found = some_registers(arguments[i], 0xed7);
 		near_run(pages.code, &found, below);
-		assert_int_equal(found.words[NEAR_RCX], hook.function);
-		found.words[NEAR_RCX] = expected[i].words[NEAR_RCX];
+		assert_int_equal(test_hook_function, hook.function);
+		assert_int_equal(test_hook_other, (uint64_t)pages.code);
 		assert_memory_equal(&found, &expected[i], sizeof(found));
 	}
 	assert_int_equal(test_hook_calls, 3);
@@ -130,6 +133,8 @@ a_hooked_function_does_what_it_did(void **state)
 	HOOKED(0, 7, 0x48, 0x83, 0xec, 0x18, 0x48, 0x89, 0xf8, 0x48, 0x83, 0xc4, 0x18, RET);
 	/* A whole function of just one jump's length. */
 	HOOKED(0, 5, 0x48, 0x8d, 0x47, 0x01, RET);
+	/* One that leaves all registers alone. */
+	HOOKED(0, 5, 0x0f, 0x1f, 0x44, 0, 0, RET);
 }
 
 static void

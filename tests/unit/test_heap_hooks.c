@@ -289,7 +289,8 @@ static void
 operators_of_an_allocator_go_by_its_malloc(void **state)
 {
 	const struct vmt_heap_hooks begun = {.owns_operators = true};
-	static const uint8_t load[] = {0x4c, 0x8d, 0x05};
+	static const uint8_t load[] = {0x48, 0x89, 0x44, 0x24, 0xf0, 0x48, 0x8d, 0x05};
+	static const uint8_t store[] = {0x48, 0x89, 0x44, 0x24, 0xe0}; /* -32: the other's word */
 	uint8_t stubs[8 * VMT_ENTRY_HOOK_STUB_BYTES];
 	const uint64_t handlers[VMT_HEAP_ENTRIES_COUNT] = {0};
 	struct program *program = *state;
@@ -319,10 +320,12 @@ operators_of_an_allocator_go_by_its_malloc(void **state)
 	stub = stubs + (hook->stub - (BIAS + 0x100000));
 	assert_memory_equal(stub, load, sizeof(load));
 	memcpy(&distance, stub + sizeof(load), sizeof(distance));
-	assert_int_equal(hook->stub + 7 + (uint64_t)(int64_t)distance,
+	assert_int_equal(hook->stub + 12 + (uint64_t)(int64_t)distance,
 			 at(&hooks, 4)->hook.function);
+	assert_memory_equal(stub + 12, store, sizeof(store));
 	hook = &at(&hooks, 4)->hook;
-	assert_memory_not_equal(stubs + (hook->stub - (BIAS + 0x100000)), load, sizeof(load));
+	assert_memory_not_equal(stubs + (hook->stub - (BIAS + 0x100000)) + 12, store,
+				sizeof(store));
 }
 
 /* Which of two does it belong to? And without a delete, nothing says that it does. */
@@ -449,8 +452,8 @@ stubs_lead_to_the_handlers(void **state)
 		const struct vmt_heap_function *function = &hooks.functions[i];
 		const uint8_t *stub = stubs + (function->hook.stub - (BIAS + 0x100000));
 
-		/* lea 7 bytes, jmp 6, 3 to the next word: the handler */
-		assert_memory_equal(stub + 16, &handlers[function->entry], 8);
+		/* mov 5 bytes, lea 7, mov 5, jmp 6, 1 to the next word: the handler */
+		assert_memory_equal(stub + 24, &handlers[function->entry], 8);
 		assert_int_equal(function->hook.new_bytes[0], 0xe9);
 	}
 	assert_int_equal(
