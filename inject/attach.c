@@ -148,15 +148,16 @@ make_jump(struct job *job, const struct vmt_blob_go_place *place)
 	struct vmt_attach_jump *jump = &attach->jumps[attach->jumps_count];
 	uint64_t end = place->address + VMT_CUTS_JUMP_BYTES;
 	int32_t distance = (int32_t)(place->stub - end);
-	uint8_t bytes[VMT_CUTS_JUMP_BYTES] = {0xe9};
 	int result;
 
-	memcpy(bytes + 1, &distance, sizeof(distance));
+	jump->new_bytes[0] = 0xe9;
+	memcpy(jump->new_bytes + 1, &distance, sizeof(distance));
 	jump->address = place->address;
 	result =
 	    vmt_target_read(&job->target, place->address, jump->old_bytes, sizeof(jump->old_bytes));
 	if (result == 0)
-		result = vmt_target_write(&job->target, place->address, bytes, sizeof(bytes));
+		result = vmt_target_write(&job->target, place->address, jump->new_bytes,
+					  sizeof(jump->new_bytes));
 	if (result == 0)
 		attach->jumps_count++;
 	return result;

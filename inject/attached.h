@@ -20,6 +20,7 @@
 struct vmt_attach_jump {
 	uint64_t address;
 	uint8_t old_bytes[VMT_CUTS_JUMP_BYTES];
+	uint8_t new_bytes[VMT_CUTS_JUMP_BYTES];
 };
 
 struct vmt_attach {

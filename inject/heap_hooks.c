@@ -547,8 +547,8 @@ vmt_heap_hooks_undo(const struct vmt_heap_hooks *hooks, const struct vmt_target 
 		int error = 0;
 
 		if (hooks->functions[i].is_led)
-			error =
-			    vmt_target_write(target, hook->address, hook->old_bytes, hook->length);
+			error = vmt_target_take_back(target, hook->address, hook->new_bytes,
+						     hook->old_bytes, hook->length);
 		if (first == 0)
 			first = error;
 	}

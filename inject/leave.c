@@ -21,8 +21,8 @@ vmt_leave_undo(const struct vmt_attach *attach, const struct vmt_target *target)
 
 	for (uint32_t i = 0; i < attach->jumps_count; i++) {
 		const struct vmt_attach_jump *jump = &attach->jumps[i];
-		int result = vmt_target_write(target, jump->address, jump->old_bytes,
-					      sizeof(jump->old_bytes));
+		int result = vmt_target_take_back(target, jump->address, jump->new_bytes,
+						  jump->old_bytes, sizeof(jump->old_bytes));
 
 		if (first == 0)
 			first = result;

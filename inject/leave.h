@@ -9,8 +9,8 @@
 #include "inject/attached.h"
 #include "inject/remote_call.h"
 
-/* Puts back the bytes of the program that jumps were written over. Whoever is in the recorder goes
- * on behind its system call, as ever. */
+/* Puts back the bytes of the program that jumps were written over, wherever the jumps still lie.
+ * Whoever is in the recorder goes on behind its system call, as ever. */
 int vmt_leave_undo(const struct vmt_attach *attach, const struct vmt_target *target);
 
 /* Whether any thread is in the recorder. Negative errno, 0, or 1. */

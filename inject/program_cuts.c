@@ -287,13 +287,18 @@ cuts_of(const struct vmt_program_cuts *cuts)
 	return (const void *)cuts->cuts.bytes;
 }
 
-static int
-write_veneers(const struct vmt_program_cuts *cuts, const struct vmt_target *target,
-	      const uint8_t *bytes)
+static bool
+has_veneers(const struct vmt_program_cuts *cuts)
 {
-	return cuts->veneers.used == 0 || cuts->veneers.room == 0
-		   ? 0
-		   : vmt_target_write(target, cuts->veneers.address, bytes, cuts->veneers.used);
+	return cuts->veneers.used != 0 && cuts->veneers.room != 0;
+}
+
+static int
+write_veneers(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
+{
+	return has_veneers(cuts) ? vmt_target_write(target, cuts->veneers.address,
+						    cuts->veneer_bytes.bytes, cuts->veneers.used)
+				 : 0;
 }
 
 static int
@@ -309,7 +314,7 @@ make_heap(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
 int
 vmt_program_cuts_make(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
 {
-	int error = write_veneers(cuts, target, cuts->veneer_bytes.bytes);
+	int error = write_veneers(cuts, target);
 
 	if (error < 0)
 		return error;
@@ -335,8 +340,8 @@ vmt_program_cuts_undo_jumps(const struct vmt_program_cuts *cuts, const struct vm
 	for (size_t i = 0; i < cuts->cuts_count; i++) {
 		const struct vmt_cut *cut = &cuts_of(cuts)[i];
 
-		result =
-		    vmt_target_write(target, cut->address, cut->old_bytes, VMT_CUTS_JUMP_BYTES);
+		result = vmt_target_take_back(target, cut->address, cut->new_bytes, cut->old_bytes,
+					      VMT_CUTS_JUMP_BYTES);
 		if (first == 0)
 			first = result;
 	}
@@ -346,7 +351,12 @@ vmt_program_cuts_undo_jumps(const struct vmt_program_cuts *cuts, const struct vm
 int
 vmt_program_cuts_undo_veneers(const struct vmt_program_cuts *cuts, const struct vmt_target *target)
 {
-	return write_veneers(cuts, target, cuts->veneer_bytes.bytes + cuts->veneers.room);
+	const uint8_t *bytes = cuts->veneer_bytes.bytes;
+
+	return has_veneers(cuts)
+		   ? vmt_target_take_back(target, cuts->veneers.address, bytes,
+					  bytes + cuts->veneers.room, cuts->veneers.used)
+		   : 0;
 }
 
 int

@@ -1,9 +1,11 @@
 #include "inject/target_memory.h"
 
+#include "base/assert.h"
 #include "base/sys.h"
 #include "base/text.h"
 
 #include <errno.h>
+#include <string.h>
 
 int
 vmt_target_open(struct vmt_target *target, pid_t pid)
@@ -76,4 +78,20 @@ int
 vmt_target_write(const struct vmt_target *target, uint64_t address, const void *from, size_t bytes)
 {
 	return transfer(SYS_pwrite64, target->mem_fd, address, (char *)(uintptr_t)from, bytes);
+}
+
+int
+vmt_target_take_back(const struct vmt_target *target, uint64_t address, const void *changed,
+		     const void *old, size_t bytes)
+{
+	uint8_t now[VMT_TARGET_CHANGE_BYTES];
+	int result;
+
+	vmt_assert(bytes <= sizeof(now));
+	result = vmt_target_read(target, address, now, bytes);
+	if (result == -EIO || result == -EFAULT)
+		return 0;
+	if (result < 0 || memcmp(now, changed, bytes) != 0)
+		return result;
+	return vmt_target_write(target, address, old, bytes);
 }

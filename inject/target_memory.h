@@ -27,12 +27,21 @@ void vmt_target_close(struct vmt_target *target);
 /* All of the bytes, or none that the caller may use. -EIO: not all of them are mapped. */
 int vmt_target_read(const struct vmt_target *target, uint64_t address, void *to, size_t bytes);
 
-/* -EIO also where part of it was written: not all of the bytes are mapped, or the kernel lets
- * nobody write what the process may not write (proc_mem.force_override=never). */
 /* As much of it as there is from the address on: how many bytes, 0 where nothing is mapped. */
 size_t vmt_target_read_some(const struct vmt_target *target, uint64_t address, void *to,
 			    size_t bytes);
+
+/* -EIO also where part of it was written: not all of the bytes are mapped, or the kernel lets
+ * nobody write what the process may not write (proc_mem.force_override=never). */
 int vmt_target_write(const struct vmt_target *target, uint64_t address, const void *from,
 		     size_t bytes);
+
+/* Takes a change back: writes `old` where `changed` lies, and only there. Other bytes are the
+ * process's own, which may have mapped something else there since; bytes that are not mapped are
+ * gone with the change. Both are no error. Of at most VMT_TARGET_CHANGE_BYTES. No thread may run
+ * meanwhile. */
+#define VMT_TARGET_CHANGE_BYTES 4096u
+int vmt_target_take_back(const struct vmt_target *target, uint64_t address, const void *changed,
+			 const void *old, size_t bytes);
 
 #endif

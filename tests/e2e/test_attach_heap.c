@@ -385,6 +385,83 @@ registers_that_callers_keep_are_unharmed(void **state)
 	}
 }
 
+static int
+led_functions(const struct conversation *command)
+{
+	const char *at = strstr(command->line, " functions of its malloc");
+
+	assert_non_null(at);
+	while (at > command->line && at[-1] >= '0' && at[-1] <= '9')
+		at--;
+	return atoi(at);
+}
+
+/* A library whose functions are led is unloaded while it is recorded. Nothing of it is put back,
+ * and all the rest is: the program can be recorded anew. */
+static void
+check_unloaded(const char *with)
+{
+	const char *const argv[] = {built("tests/target/attached_unload"), with, NULL};
+	const char *trace = scratch_file("unload.vmt");
+	struct conversation program, command;
+	struct codes before;
+	int led;
+
+	converse_start(&program, argv, NULL);
+	ask(&program, 1);
+	start_recording(&command, program.pid, trace, "all");
+	led = led_functions(&command);
+	ask(&program, 1);
+	ask(&program, 2);
+	ask(&program, 3);
+	assert_false(end_recording(&command));
+	assert_null(says(command.line, "can't be left"));
+	ask(&program, 3);
+	unlink(trace);
+	take_codes(&before, program.pid);
+	start_recording(&command, program.pid, trace, "all");
+	assert_int_equal(led_functions(&command), led - 2); /* its malloc and free */
+	ask(&program, 3);
+	assert_false(end_recording(&command));
+	assert_same_codes(&before, program.pid, false);
+	ask(&program, 3);
+	free_codes(&before);
+	unlink(trace);
+	end_program(&program);
+}
+
+static void
+an_unloaded_allocator_is_no_obstacle(void **state)
+{
+	(void)state;
+	check_unloaded(NULL);
+}
+
+static void
+what_lies_in_its_place_is_unharmed(void **state)
+{
+	(void)state;
+	check_unloaded("private");
+}
+
+static void
+a_file_in_its_place_is_unharmed(void **state)
+{
+	const char *path = scratch_file("data.bin");
+	unsigned char content[4096];
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, sizeof(content)), 0);
+	check_unloaded(path);
+	assert_int_equal(pread(fd, content, sizeof(content), 0), sizeof(content));
+	for (size_t i = 0; i < sizeof(content); i++)
+		assert_int_equal(content[i], 0x5a);
+	close(fd);
+	unlink(path);
+}
+
 #endif
 
 int
@@ -401,6 +478,9 @@ main(void)
 	    cmocka_unit_test(threads_are_unharmed),
 	    cmocka_unit_test(those_interrupted_on_other_stacks_are),
 	    cmocka_unit_test(those_that_come_and_go_are),
+	    cmocka_unit_test(an_unloaded_allocator_is_no_obstacle),
+	    cmocka_unit_test(what_lies_in_its_place_is_unharmed),
+	    cmocka_unit_test(a_file_in_its_place_is_unharmed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
