@@ -66,8 +66,11 @@ find_calls(struct job *job)
 	if (!read_auxv(job))
 		return false;
 	attach->images.wants_heap = attach->wants_heap;
+	attach->images.must_stop = attach->must_stop;
 	error = vmt_attach_images_find(&attach->images, &job->target,
 				       attach->parameters.program_headers);
+	if (error == -EINTR)
+		return refuse(job, "a signal came while its code was read", 0);
 	if (error < 0)
 		return refuse(job, "its code can't be read", error);
 	attach->calls = vmt_attach_images_possible(&attach->images);

@@ -22,6 +22,9 @@ struct search {
 	struct vmt_attach_images *images;
 	const struct vmt_target *target;
 	uint64_t program; /* address of its ELF header */
+	uint64_t
+	    start; /* of the last file that is mapped from its beginning; 0: it was looked at */
+	uint64_t inode; /* its */
 	int result;
 };
 
@@ -54,8 +57,9 @@ is_library_of_c(const struct vmt_mapping *mapping)
 	       begins_with(name, "ld-musl-") || begins_with(name, "ld-2.");
 }
 
+/* The place of a file, which is not opened by that: a device may act on it. */
 static int
-open_below(const struct search *search, const char *name, const struct vmt_mapping *mapping)
+find_below(const struct search *search, const char *name, const struct vmt_mapping *mapping)
 {
 	char path[PATH_BYTES + 64];
 	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
@@ -65,7 +69,18 @@ open_below(const struct search *search, const char *name, const struct vmt_mappi
 	vmt_text_put(&out, name);
 	if (mapping)
 		vmt_text_put_bytes(&out, mapping->path, mapping->path_bytes);
-	return out.overflow ? -ENAMETOOLONG : vmt_sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+	return out.overflow ? -ENAMETOOLONG : vmt_sys_open(path, O_PATH, 0);
+}
+
+static int
+open_place(int place)
+{
+	char path[32];
+	struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
+
+	vmt_text_put(&out, "/proc/self/fd/");
+	vmt_text_put_decimal(&out, (uint64_t)place);
+	return vmt_sys_open(path, O_RDONLY | O_NONBLOCK, 0);
 }
 
 /* Of glibc its malloc is not in use once the C library is there. */
@@ -100,23 +115,24 @@ is_of_sanitizer(const struct vmt_mapping *mapping)
 	       begins_with(name, "libclang_rt.");
 }
 
-/* The file that is mapped, as the process sees it; -1: another has its name by now. */
+/* The file that is mapped, as the process sees it; negative: another has its name by now, or it is
+ * no regular file. */
 static int
 open_mapped(const struct search *search, const struct vmt_mapping *mapping)
 {
+	bool is_program = mapping->start == search->program;
 	struct stat status;
-	int fd;
+	int place =
+	    is_program ? find_below(search, "/exe", NULL) : find_below(search, "/root", mapping);
+	int fd = -1;
 
-	if (mapping->start == search->program)
-		return open_below(search, "/exe", NULL);
-	fd = open_below(search, "/root", mapping);
-	if (fd < 0)
-		return -1;
-	if (vmt_sys_call2(SYS_fstat, fd, &status) == 0 && S_ISREG(status.st_mode) &&
-	    status.st_ino == mapping->inode)
-		return fd;
-	vmt_sys_close(fd);
-	return -1;
+	if (place < 0)
+		return place;
+	if (vmt_sys_call2(SYS_fstat, place, &status) == 0 && S_ISREG(status.st_mode) &&
+	    (is_program || status.st_ino == mapping->inode))
+		fd = open_place(place);
+	vmt_sys_close(place);
+	return fd;
 }
 
 /* As the symbols of its file say. */
@@ -128,7 +144,8 @@ is_allocator(int fd)
 	bool is_one;
 	void *bytes;
 
-	if (fd < 0 || vmt_sys_call2(SYS_fstat, fd, &status) < 0 || status.st_size <= 0)
+	if (fd < 0 || vmt_sys_call2(SYS_fstat, fd, &status) < 0 || status.st_size <= 0 ||
+	    (uint64_t)status.st_size > VMT_CUT_SEARCH_FILE_BYTES)
 		return false;
 	bytes = vmt_sys_mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (vmt_sys_failed(bytes))
@@ -154,7 +171,7 @@ take(struct search *search, const struct vmt_mapping *mapping, int file)
 	if (result == 0) {
 		if (!images->wants_heap || is_loader_of_glibc(mapping) || is_of_sanitizer(mapping))
 			cuts->heap = (struct vmt_heap_hooks){.count = 0};
-		images->inodes[images->count++] = mapping->inode;
+		images->count++;
 		return 0;
 	}
 	vmt_program_cuts_close(cuts);
@@ -162,50 +179,49 @@ take(struct search *search, const struct vmt_mapping *mapping, int file)
 	return mapping->start == search->program ? result : 0;
 }
 
-/* What is mapped as data is no code. */
+/* A file that is mapped as code from its beginning on. */
 static void
-note_code(struct vmt_attach_images *images, const struct vmt_mapping *mapping)
+look_at(struct search *search, const struct vmt_mapping *mapping)
 {
-	if (images->count != 0 && images->inodes[images->count - 1] == mapping->inode &&
-	    (mapping->protection & PROT_EXEC))
-		images->has_code |= 1u << (images->count - 1);
+	struct vmt_attach_images *images = search->images;
+	bool is_known = mapping->start == search->program || is_library_of_c(mapping);
+	int file;
+
+	if (!is_known && !images->wants_heap)
+		return;
+	file = open_mapped(search, mapping);
+	if (is_known || is_allocator(file))
+		search->result = take(search, mapping, file);
+	if (file >= 0)
+		vmt_sys_close(file);
 }
 
+/* What is mapped as data alone is no code, and is not opened: it may be large, or a device. */
 static bool
 visit(void *context, const struct vmt_mapping *mapping)
 {
 	struct search *search = context;
 	struct vmt_attach_images *images = search->images;
-	bool is_known = mapping->start == search->program || is_library_of_c(mapping);
-	int file;
+	struct vmt_mapping whole = *mapping;
 
 	if (mapping->path_bytes == 0 || mapping->path[0] != '/')
 		return true;
-	if (mapping->file_offset == 0 && (is_known || images->wants_heap)) {
-		if (images->count == VMT_ATTACH_IMAGES)
-			return false;
-		file = open_mapped(search, mapping);
-		if (is_known || is_allocator(file))
-			search->result = take(search, mapping, file);
-		if (file >= 0)
-			vmt_sys_close(file);
+	if (mapping->file_offset == 0) {
+		search->start = mapping->start;
+		search->inode = mapping->inode;
 	}
-	note_code(images, mapping);
+	if (search->start == 0 || search->inode != mapping->inode ||
+	    !(mapping->protection & PROT_EXEC))
+		return true;
+	whole.start = search->start;
+	search->start = 0;
+	if (images->count == VMT_ATTACH_IMAGES)
+		return false;
+	if (images->must_stop && images->must_stop())
+		search->result = -EINTR;
+	else
+		look_at(search, &whole);
 	return search->result == 0;
-}
-
-static void
-drop_data(struct vmt_attach_images *images)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < images->count; i++) {
-		if (images->has_code >> i & 1)
-			images->cuts[kept++] = images->cuts[i];
-		else
-			vmt_program_cuts_close(&images->cuts[i]);
-	}
-	images->count = kept;
 }
 
 int
@@ -219,12 +235,10 @@ vmt_attach_images_find(struct vmt_attach_images *images, const struct vmt_target
 	int result = fd;
 
 	images->count = 0;
-	images->has_code = 0;
 	if (fd < 0)
 		return result;
 	result = vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), visit, &search);
 	vmt_sys_close(fd);
-	drop_data(images);
 	return search.result < 0 ? search.result : result;
 }
 

@@ -18,13 +18,13 @@
 struct vmt_attach_images {
 	struct vmt_program_cuts cuts[VMT_ATTACH_IMAGES];
 	uint32_t count;
-	uint64_t inodes[VMT_ATTACH_IMAGES];
-	uint32_t has_code;   /* bits: it is mapped as code */
-	bool wants_heap;     /* the caller's to say */
-	uint64_t calls_left; /* after map: in files near which no memory is free */
+	bool wants_heap;	 /* the caller's to say */
+	bool (*must_stop)(void); /* ... asked before each file; NULL: never */
+	uint64_t calls_left;	 /* after map: in files near which no memory is free */
 };
 
-/* While it runs. The caller closes them, also after an error. */
+/* While it runs. The caller closes them, also after an error. Files that are not mapped as code,
+ * and those of more than VMT_CUT_SEARCH_FILE_BYTES, are left alone. -EINTR: it had to stop. */
 int vmt_attach_images_find(struct vmt_attach_images *images, const struct vmt_target *target,
 			   uint64_t program_headers);
 

@@ -30,7 +30,8 @@ struct vmt_attach {
 	/* "VARIABLE=value", each with its NUL, and one NUL more. */
 	const char *settings;
 	size_t settings_bytes;
-	bool wants_heap; /* calls of its allocator, too */
+	bool wants_heap;	 /* calls of its allocator, too */
+	bool (*must_stop)(void); /* asked before each file that is read; NULL: never */
 
 	/* Filled in: */
 	char why[VMT_WHY_BYTES]; /* it is not recorded; else empty */

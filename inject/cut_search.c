@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define FILE_MAX_BYTES (UINT64_C(4) << 30)
 #define POPULATE_READ 22     /* MADV_POPULATE_READ */
 #define HIGHEST_NUMBER 1024u /* of a system call */
 
@@ -53,7 +52,7 @@ map_file(int fd)
 	void *bytes;
 
 	if (fd < 0 || vmt_sys_call2(SYS_fstat, fd, &status) < 0 || status.st_size <= 0 ||
-	    (uint64_t)status.st_size > FILE_MAX_BYTES)
+	    (uint64_t)status.st_size > VMT_CUT_SEARCH_FILE_BYTES)
 		return (struct vmt_file){.length = 0};
 	bytes = vmt_sys_mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (vmt_sys_failed(bytes))

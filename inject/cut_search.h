@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A larger file tells nothing: it is not read. */
+#define VMT_CUT_SEARCH_FILE_BYTES (UINT64_C(4) << 30)
+
 struct vmt_cut_search {
 	const struct vmt_target *target;
 	uint64_t program_headers; /* AT_PHDR */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define STUB_ALIGNMENT 8u
+#define OPERATOR_BYTES 256u /* of a name; a file's may be of any length */
 
 /* -- names ------------------------------------------------------------------------------------- */
 
@@ -84,7 +85,9 @@ is_operator(const char *name, const char *single, const char *array)
 static int
 know_operator(const char *name)
 {
-	if (strlen(name) < 5)
+	size_t length = strnlen(name, OPERATOR_BYTES);
+
+	if (length < 5 || length == OPERATOR_BYTES)
 		return -1;
 	if (is_operator(name, "_Znw", "_Zna") && name[4] == 'm')
 		return ends_in(name, "RKSt9nothrow_t") ? VMT_HEAP_ENTRY_NEW_NOTHROW
@@ -458,6 +461,8 @@ vmt_heap_hooks_is_allocator(const struct vmt_file *file)
 {
 	struct vmt_heap_hooks hooks = {.count = 0};
 
+	if (vmt_file_functions_bytes(file) > VMT_HEAP_HOOKS_SYMBOLS_KNOWN_BYTES)
+		return false;
 	vmt_heap_hooks_collect(&hooks, file, 0);
 	return whole_families(&hooks) != 0;
 }

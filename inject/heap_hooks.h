@@ -65,7 +65,8 @@ struct vmt_heap_hooks {
 void vmt_heap_hooks_collect(struct vmt_heap_hooks *hooks, const struct vmt_file *file,
 			    uint64_t bias);
 
-/* Whether a file holds an allocator, by its names. */
+/* Whether a file holds an allocator, by its names. Not one with more symbols than
+ * VMT_HEAP_HOOKS_SYMBOLS_KNOWN_BYTES. */
 bool vmt_heap_hooks_is_allocator(const struct vmt_file *file);
 
 /* Decides which are led. The map is settled. */

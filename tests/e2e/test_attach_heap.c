@@ -5,11 +5,13 @@
 #include "tests/e2e/harness.h"
 #include "tests/soak.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -462,6 +464,35 @@ a_file_in_its_place_is_unharmed(void **state)
 	unlink(path);
 }
 
+/* It may be large, and of another user's: also where it looks like a library. */
+static void
+a_file_that_is_data_is_not_opened(void **state)
+{
+	const char *data = scratch_file("data");
+	const char *argv[] = {built("tests/target/attached_unload"), "private", data, NULL};
+	const char *trace = scratch_file("data.vmt");
+	struct conversation program, command;
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char events[4096];
+
+	(void)state;
+	shell("cp '%s' '%s'", built("tests/target/plugin_bare_allocator"), data);
+	converse_start(&program, argv, NULL);
+	ask(&program, 1);
+	assert_true(inotify_add_watch(watch, data, IN_OPEN) >= 0);
+	start_recording(&command, program.pid, trace, "all");
+	ask(&program, 1);
+	assert_false(end_recording(&command));
+	assert_int_equal(read(watch, events, sizeof(events)), -1);
+	assert_int_equal(errno, EAGAIN);
+	shell("test -r '%s' && head -c 1 '%s' >/dev/null", data, data);
+	assert_true(read(watch, events, sizeof(events)) > 0); /* it would have been seen */
+	close(watch);
+	unlink(data);
+	unlink(trace);
+	end_program(&program);
+}
+
 #endif
 
 int
@@ -481,6 +512,7 @@ main(void)
 	    cmocka_unit_test(an_unloaded_allocator_is_no_obstacle),
 	    cmocka_unit_test(what_lies_in_its_place_is_unharmed),
 	    cmocka_unit_test(a_file_in_its_place_is_unharmed),
+	    cmocka_unit_test(a_file_that_is_data_is_not_opened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,8 @@
  *   2  the plugin is unloaded; at the place of its code lies from then on, by the argument:
  *      nothing; "private": memory full of 0x5a; a file's name: that file, shared
  *   3  what lies there is checked: exit status 9 where a byte is another
- * At the end of the input it exits with 7. */
+ * At the end of the input it exits with 7. A second argument names a file that is mapped as data,
+ * to be read. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -52,6 +53,16 @@ unload(const char *with)
 }
 
 static void
+map_data(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || mmap(NULL, PAGE_BYTES, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+		_exit(10);
+	close(fd);
+}
+
+static void
 check(void)
 {
 	for (size_t i = 0; i < PAGE_BYTES; i++)
@@ -66,6 +77,8 @@ main(int argc, char **argv)
 	unsigned char what;
 
 	load();
+	if (argc > 2)
+		map_data(argv[2]);
 	while (read(STDIN_FILENO, &what, 1) == 1) {
 		if (what == 1)
 			release(make(1000));

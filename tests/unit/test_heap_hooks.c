@@ -398,6 +398,46 @@ a_file_with_a_malloc_is_an_allocator(void **state)
 	assert_false(vmt_heap_hooks_is_allocator(&file));
 }
 
+/* The file is another's: looking through it has an end. */
+static void
+one_of_too_many_symbols_is_none(void **state)
+{
+	size_t bytes = sizeof(struct program) + VMT_HEAP_HOOKS_SYMBOLS_KNOWN_BYTES;
+	struct program *program = calloc(1, bytes);
+	struct vmt_file file;
+
+	(void)state;
+	assert_non_null(program);
+	begin(program);
+	name(program, "malloc", 0, STB_GLOBAL);
+	name(program, "free", 1, STB_GLOBAL);
+	file = (struct vmt_file){file_of(program).bytes, bytes};
+	program->sections[1].sh_size = VMT_HEAP_HOOKS_SYMBOLS_KNOWN_BYTES;
+	assert_true(vmt_heap_hooks_is_allocator(&file));
+	program->sections[1].sh_size++;
+	assert_false(vmt_heap_hooks_is_allocator(&file));
+	free(program);
+}
+
+/* Each symbol may have the same name of many bytes. */
+static void
+a_name_without_end_is_none(void **state)
+{
+	struct vmt_heap_hooks hooks = {.owns_operators = true};
+	struct program *program = *state;
+	char long_name[300] = "_Znwm";
+	struct vmt_file file;
+
+	memset(long_name + 5, 'x', sizeof(long_name) - 6);
+	begin(program);
+	name(program, long_name, 0, STB_GLOBAL);
+	name(program, "malloc", 1, STB_GLOBAL);
+	file = file_of(program);
+	vmt_heap_hooks_collect(&hooks, &file, BIAS);
+	assert_int_equal(hooks.count, 1);
+	assert_false(hooks.has_new);
+}
+
 static void
 too_many_are_left_alone(void **state)
 {
@@ -490,6 +530,8 @@ main(void)
 	    cmocka_unit_test(operators_beside_two_mallocs_are_left_alone),
 	    cmocka_unit_test(one_function_in_use_leaves_the_family_out),
 	    cmocka_unit_test(a_file_with_a_malloc_is_an_allocator),
+	    cmocka_unit_test(one_of_too_many_symbols_is_none),
+	    cmocka_unit_test(a_name_without_end_is_none),
 	    cmocka_unit_test(too_many_are_left_alone),
 	    cmocka_unit_test(a_cut_in_a_function_leaves_its_family_out),
 	    cmocka_unit_test(stubs_lead_to_the_handlers),

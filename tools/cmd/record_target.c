@@ -76,6 +76,7 @@ vmt_record_target_take(struct vmt_record_target *target, const char *settings,
 	    .settings = settings,
 	    .settings_bytes = settings_bytes,
 	    .wants_heap = target->wants_heap,
+	    .must_stop = vmt_stop_signals_came,
 	};
 	target->attach = attach;
 	if (!put_recorder(attach)) {
