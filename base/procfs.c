@@ -290,6 +290,8 @@ stat_field(struct vmt_procfs_stat *stat, unsigned field)
 	switch (field) {
 	case 4:
 		return &stat->parent_pid;
+	case 9:
+		return &stat->flags;
 	case 10:
 		return &stat->minor_faults;
 	case 11:

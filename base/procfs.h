@@ -32,10 +32,13 @@ struct vmt_procfs_statm {
 	uint64_t shared_pages;
 };
 
+#define VMT_PROCFS_EXITING UINT64_C(0x4) /* PF_EXITING, include/linux/sched.h */
+
 struct vmt_procfs_stat {
 	char state;			  /* R S D T t Z X I */
 	char name[VMT_PROCFS_NAME_BYTES]; /* field 2: the last exec's, or what it calls itself */
 	uint64_t parent_pid;
+	uint64_t flags;		  /* field 9: the kernel's, as VMT_PROCFS_EXITING */
 	uint64_t minor_faults;	  /* field 10: of all its threads, also those that have ended */
 	uint64_t major_faults;	  /* field 12 */
 	uint64_t children_faults; /* field 11: minor ones of all children that were waited for */

@@ -131,6 +131,7 @@ parses_stat_of_a_process_with_a_nasty_name(void **state)
 	assert_true(vmt_procfs_parse_stat(text, strlen(text), &stat));
 	assert_int_equal(stat.state, 'S');
 	assert_int_equal(stat.parent_pid, 3);
+	assert_int_equal(stat.flags, 4194560);
 	assert_int_equal(stat.minor_faults, 1);
 	assert_int_equal(stat.children_faults, 2);
 	assert_int_equal(stat.major_faults, 3);

@@ -4,14 +4,17 @@
 #include "base/ticks.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 /* No pid is taken anew so soon, and no collector that can still write is silent for so long. */
 #define SILENCE_NS UINT64_C(10000000000)
+#define STATUS_BYTES 8192u /* of /proc/PID/status: what is looked for stands in its first half */
 
 static int
 hex_value(int digit)
@@ -48,9 +51,8 @@ vmt_process_end_is_this_boot(const struct vmt_head *head)
 
 /* False for a zombie, too. */
 static bool
-is_there(uint32_t pid, uint64_t *start_ticks)
+find_stat(uint32_t pid, struct vmt_procfs_stat *stat)
 {
-	struct vmt_procfs_stat stat;
 	bool found;
 	int fd;
 
@@ -59,10 +61,51 @@ is_there(uint32_t pid, uint64_t *start_ticks)
 	fd = vmt_procfs_open(pid, "stat");
 	if (fd < 0)
 		return false;
-	found = vmt_procfs_read_stat(fd, &stat);
+	found = vmt_procfs_read_stat(fd, stat);
 	close(fd);
-	*start_ticks = stat.start_ticks;
-	return found && stat.state != 'Z' && stat.state != 'X';
+	return found && stat->state != 'Z' && stat->state != 'X';
+}
+
+static bool
+is_there(uint32_t pid, uint64_t *start_ticks)
+{
+	struct vmt_procfs_stat stat;
+	bool found = find_stat(pid, &stat);
+
+	*start_ticks = found ? stat.start_ticks : 0;
+	return found;
+}
+
+/* Whether a kill awaits it, of which it will not come back. */
+static bool
+is_killed(uint32_t pid)
+{
+	static const char *const lines[] = {"\nSigPnd:\t", "\nShdPnd:\t"};
+	char text[STATUS_BYTES];
+	uint64_t pending = 0;
+	int fd = vmt_procfs_open(pid, "status");
+	long length = fd < 0 ? 0 : vmt_procfs_read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[length > 0 ? length : 0] = '\0';
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const char *line = strstr(text, lines[i]);
+
+		if (line != NULL)
+			pending |= strtoull(line + strlen(lines[i]), NULL, 16);
+	}
+	return pending >> (SIGKILL - 1) & 1;
+}
+
+/* Who ends collects no more, though it still has its number: taking down its memory takes a while.
+ * In the order in which it comes to its end. */
+static bool
+collects(uint32_t pid)
+{
+	struct vmt_procfs_stat stat;
+
+	return !is_killed(pid) && find_stat(pid, &stat) && !(stat.flags & VMT_PROCFS_EXITING);
 }
 
 bool
@@ -97,14 +140,12 @@ vmt_process_end_is_uncollected(const struct vmt_head *head)
 {
 	uint64_t seen_ns = head->heartbeat_ns ? head->heartbeat_ns : head->clock_start.monotonic_ns;
 	uint64_t silent_ns = vmt_ticks_monotonic_ns() - seen_ns;
-	uint64_t start_ticks;
 
 	if (head->heartbeat_ns == 0)
 		return silent_ns > SILENCE_NS || (head->notes & VMT_NOTE_NO_COLLECTOR);
 	if (silent_ns > SILENCE_NS && !(head->notes & VMT_NOTE_BUFFERED))
 		return true;
-	return !vmt_process_end_is_elsewhere(head) &&
-	       !is_there(head->collector_pid, &start_ticks) &&
+	return !vmt_process_end_is_elsewhere(head) && !collects(head->collector_pid) &&
 	       !vmt_procfs_is_hidden(head->collector_pid);
 }
 
