@@ -540,6 +540,30 @@ one_whose_vmtrace_was_killed(void **state)
 	end_program(&program);
 }
 
+/* It has its parent's code and mappings; while that is recorded, and afterwards. */
+static void
+one_that_was_forked_while_its_parent_was_recorded(void **state)
+{
+	static const char why[] = "it was forked while its parent was recorded";
+	static const char script[] =
+	    "exec 3<&0; echo; read a; { read b <&3; } & echo $!; wait; exit 7";
+	struct conversation program, talk;
+	pid_t child;
+
+	(void)state;
+	converse_start(&program, (const char *const[]){"sh", "-c", script, NULL}, NULL);
+	converse_read_line(&program);
+	start_recording(&talk, program.pid, scratch_file("parent.vmt"));
+	assert_int_equal(write(program.to, "\n", 1), 1);
+	converse_read_line(&program);
+	child = (pid_t)atoi(program.line);
+	assert_true(child > 1);
+	expect_watched(child, why);
+	(void)end_recording(&talk);
+	expect_watched(child, why);
+	end_program(&program);
+}
+
 /* And doctor does not promise it. */
 static void
 one_with_nothing_free_around_all_of_its_code(void **state)
@@ -695,6 +719,7 @@ main(void)
 	    cmocka_unit_test(one_behind_a_filter),
 	    cmocka_unit_test(one_with_the_library),
 	    cmocka_unit_test(one_whose_vmtrace_was_killed),
+	    cmocka_unit_test(one_that_was_forked_while_its_parent_was_recorded),
 	    cmocka_unit_test(one_with_nothing_free_around_all_of_its_code),
 	    cmocka_unit_test(whatever_it_does_goes_on),
 	    cmocka_unit_test(a_killed_command_harms_nothing),

@@ -3,6 +3,7 @@
 #include "base/procfs.h"
 #include "base/text.h"
 #include "format/head.h"
+#include "inject/shared_memory.h"
 #include "tools/cmd/library.h"
 #include "tools/read/trace/process_end.h"
 
@@ -76,11 +77,13 @@ take(struct search *search, const struct vmt_mapped_trace *found)
 {
 	struct vmt_mapped_trace *trace = search->trace;
 	bool has_library = trace->has_library;
+	bool has_nameless_code = trace->has_nameless_code;
 
 	if (found->state <= trace->state)
 		return;
 	*trace = *found;
 	trace->has_library = has_library;
+	trace->has_nameless_code = has_nameless_code;
 }
 
 /* A head aside: /dev/shm/.vmtrace.PID.ID.head, whose name is gone once it is collected. */
@@ -196,6 +199,8 @@ visit(void *context, const struct vmt_mapping *mapping)
 	int fd = -1;
 
 	search->trace->has_library |= contains(mapping, "/" VMT_LIBRARY_NAME);
+	search->trace->has_nameless_code |=
+	    mapping->path_bytes == 0 && (mapping->protection & PROT_EXEC);
 	if (!may_be_head(mapping))
 		return true;
 	if (read_name_aside(mapping, &found.owner_pid)) {
@@ -236,14 +241,27 @@ vmt_mapped_trace_find(struct vmt_mapped_trace *trace, uint32_t pid)
 	return result;
 }
 
+/* A fork child has the changed code and what its parent had mapped, the trace among it. Who
+ * collects has other processes' traces mapped, too, but no recorder. */
+static bool
+is_forked(const struct vmt_mapped_trace *trace, uint32_t pid)
+{
+	return trace->state == VMT_MAPPED_TRACE_OTHER && trace->has_nameless_code &&
+	       !vmt_shared_memory_is_there((pid_t)pid);
+}
+
 /* The calls of a process whose vmtrace was killed still go to the recorder in it. */
 const char *
 vmt_mapped_trace_recorder(uint32_t pid)
 {
 	struct vmt_mapped_trace trace = {.state = VMT_MAPPED_TRACE_NONE};
 
-	if (vmt_mapped_trace_find(&trace, pid) < 0 || trace.has_library ||
-	    trace.state != VMT_MAPPED_TRACE_OWN)
+	if (vmt_mapped_trace_find(&trace, pid) < 0 || trace.has_library)
+		return NULL;
+	if (is_forked(&trace, pid))
+		return "it was forked while its parent was recorded; the recorder is still in it; "
+		       "a restart ends that";
+	if (trace.state != VMT_MAPPED_TRACE_OWN)
 		return NULL;
 	return trace.is_uncollected
 		   ? "the recorder of a vmtrace that was killed is still in it; a restart ends that"

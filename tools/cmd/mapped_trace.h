@@ -25,9 +25,10 @@ enum vmt_mapped_trace_state {
 };
 
 struct vmt_mapped_trace {
-	bool has_library;    /* libvmtrace.so is mapped */
-	bool is_aside;	     /* path is of the head alone */
-	bool is_uncollected; /* its own, but the collector does not answer */
+	bool has_library;	/* libvmtrace.so is mapped */
+	bool has_nameless_code; /* and so is code that is no file's */
+	bool is_aside;		/* path is of the head alone */
+	bool is_uncollected;	/* its own, but the collector does not answer */
 	enum vmt_mapped_trace_state state;
 	uint32_t owner_pid; /* the trace's, in its own pid namespace */
 	int error;	    /* of VMT_MAPPED_TRACE_UNREADABLE: an errno */
