@@ -5,6 +5,7 @@
 #include "capture/entry/filter.h"
 #include "capture/record/birth.h"
 #include "capture/record/file_release.h"
+#include "capture/record/inherited_release.h"
 #include "capture/record/lock_all.h"
 #include "capture/record/mapping.h"
 #include "capture/trace/finish.h"
@@ -30,6 +31,8 @@ record_once(struct vmt_raw_call *call, const struct vmt_route_caller *caller)
 {
 	long result;
 
+	if (vmt_inherited_release_make(call, &result))
+		return result;
 	if (!vmt_guard_enter())
 		return vmt_raw_call_pass(call);
 	if (caller->notes)

@@ -11,10 +11,20 @@
 #define VMT_INHERITED_RELEASE_H
 
 #include "capture/record/mapping.h"
+#include "capture/record/raw_call.h"
+
+#include <stdbool.h>
 
 /* The kernel's value; 0 for a range of the tracer's alone. -ENOMEM: also where the child has a
  * trace, or gets none; the call is to be made the long way. */
 long vmt_inherited_release_munmap(const struct vmt_mapping_range *range);
+
+/* The same for a System V segment. -ENOMEM also where something lies there whose length is not
+ * known. */
+long vmt_inherited_release_shmdt(uint64_t address);
+
+/* A munmap or shmdt by its number. False: any other call, or one to be made the long way. */
+bool vmt_inherited_release_make(const struct vmt_raw_call *call, long *result);
 
 /* Writes the release of a range, in pages, if somebody has opened the trace since it began: that
  * trace may have found the range still mapped. */

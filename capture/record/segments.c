@@ -47,9 +47,8 @@ remember(uint64_t address, uint64_t length)
 	}
 }
 
-/* Length attached at an address, 0 where not known. */
-static uint64_t
-recall(uint64_t address)
+uint64_t
+vmt_segments_attached_bytes(uint64_t address)
 {
 	for (uint32_t index = 0; index < ATTACHED_MAX; index++) {
 		if (vmt_atomic_load_acquire(&attached[index].address) == address)
@@ -58,8 +57,8 @@ recall(uint64_t address)
 	return 0;
 }
 
-static void
-forget(uint64_t address)
+void
+vmt_segments_forget(uint64_t address)
 {
 	for (uint32_t index = 0; index < ATTACHED_MAX; index++) {
 		uint64_t expected = address;
@@ -197,7 +196,7 @@ vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack)
 long
 vmt_segments_shmdt(uint64_t address, uint32_t stack)
 {
-	uint64_t length = recall(address);
+	uint64_t length = vmt_segments_attached_bytes(address);
 	bool ends = length == 0 || length >= VMT_LONG_CALL_BYTES;
 	long result;
 
@@ -205,7 +204,7 @@ vmt_segments_shmdt(uint64_t address, uint32_t stack)
 		return vmt_sys_call1(SYS_shmdt, address);
 	vmt_mapping_write_release(VMT_EVENT_SHMDT, address, length, ends ? VMT_MARK_ENDS : 0,
 				  stack);
-	forget(address);
+	vmt_segments_forget(address);
 	result = vmt_sys_call1(SYS_shmdt, address);
 	if (!vmt_sys_failed((void *)result)) {
 		if (ends)

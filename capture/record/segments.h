@@ -25,10 +25,16 @@ struct vmt_segments_brk {
 };
 void vmt_segments_brk_end(const struct vmt_segments_brk *moved, uint32_t stack);
 
-/* These make the raw call too and return the kernel's value. */
 /* Bytes of a segment, in whole pages; 0 where the kernel would not say. */
 uint64_t vmt_segments_bytes(int id);
 
+/* Length of what was attached at an address, 0 where that is not known. */
+uint64_t vmt_segments_attached_bytes(uint64_t address);
+
+/* Nothing is attached at the address any more. */
+void vmt_segments_forget(uint64_t address);
+
+/* These make the raw call too and return the kernel's value. */
 long vmt_segments_shmat(int id, uint64_t address, int flags, uint32_t stack);
 long vmt_segments_shmdt(uint64_t address, uint32_t stack);
 

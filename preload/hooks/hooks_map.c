@@ -379,17 +379,29 @@ shmat(int id, const void *address, int flags)
 	return (void *)as_libc(result, saved_errno);
 }
 
+/* As unmap_once. */
+static long
+detach(const void *address, const void *frame)
+{
+	long result = -ENOMEM;
+
+	if (vmt_guard_is_unopened())
+		result = vmt_inherited_release_shmdt(number(address));
+	if (result != -ENOMEM)
+		return result;
+	if (!vmt_guard_enter())
+		return vmt_sys_call1(SYS_shmdt, address);
+	result = vmt_segments_shmdt(number(address), vmt_capture_stack(frame));
+	vmt_guard_leave();
+	return result;
+}
+
 VMT_EXPORT int
 shmdt(const void *address)
 {
 	int saved_errno = errno;
-	long result;
 
-	if (!vmt_guard_enter())
-		return (int)as_libc(vmt_sys_call1(SYS_shmdt, address), saved_errno);
-	result = vmt_segments_shmdt(number(address), VMT_STACK());
-	vmt_guard_leave();
-	return (int)as_libc(result, saved_errno);
+	return (int)as_libc(detach(address, __builtin_frame_address(0)), saved_errno);
 }
 
 /* Moves the break by libc's own sbrk or brk and writes it down: between enter and leave. Returns

@@ -1,11 +1,12 @@
 /*
  * fork_silent: a child of fork that calls nothing that is recorded, for as long as it is told to.
  *
- * The parent fills 16 MiB and forks; the child writes 4 of them anew, unmaps more than there is,
- * which the kernel refuses, and a page that it inherited, and frees a block that it inherited, all
- * of which opens no trace, says its pid and its parent's on its standard output, and waits for the
- * end of its standard input. Then it ends with status 3. The parent waits for it, and ends with
- * that status.
+ * The parent fills 16 MiB, attaches a System V segment, and forks; the child writes 4 of them anew,
+ * unmaps more than there is, which the kernel refuses, and two pages that it inherited, one of them
+ * by syscall(), detaches the segment twice, of which the kernel refuses the second, and one that
+ * never was, and frees a block that it inherited, all of which opens no trace, says its pid and its
+ * parent's on its standard output, and waits for the end of its standard input. Then it ends with
+ * status 3. The parent waits for it, and ends with that status.
  *
  *   wait    no more than that
  *   late    at the end of its input the child maps 5 pages, and waits for the end of another
@@ -18,6 +19,7 @@
  *           waits for the end of its standard input, and ends with status 3
  *   borrow  the child has its parent's memory (clone with CLONE_VM)
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdint.h>
@@ -25,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,8 +35,20 @@
 #define MIB (1u << 20)
 
 static char *memory;
-static void *spare; /* a page */
+static char *spare; /* two pages */
+static void *segment;
 static void *volatile block;
+
+/* It goes with its last process. */
+static void
+attach(void)
+{
+	int id = shmget(IPC_PRIVATE, 3 * 4096, IPC_CREAT | 0600);
+
+	segment = shmat(id, NULL, 0);
+	if (segment == MAP_FAILED || shmctl(id, IPC_RMID, NULL) != 0)
+		exit(9);
+}
 
 __attribute__((noinline)) static void
 map_before(void)
@@ -42,8 +57,9 @@ map_before(void)
 	if (memory == MAP_FAILED)
 		exit(9);
 	memset(memory, 1, 16 * MIB);
-	spare = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	spare = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	block = malloc(100);
+	attach();
 }
 
 static void
@@ -78,12 +94,21 @@ borrow(void *unused)
 }
 
 static void
+give_back(void)
+{
+	if (munmap((void *)4096, SIZE_MAX - 8191) != -1 || munmap(spare, 4096) != 0 ||
+	    syscall(SYS_munmap, spare + 4096, 4096) != 0 || shmdt(segment) != 0 ||
+	    shmdt(segment) != -1 || errno != EINVAL || syscall(SYS_shmdt, segment) != -1 ||
+	    shmdt((void *)4097) != -1 || errno != EINVAL)
+		_exit(7);
+	free(block);
+}
+
+static void
 be_child(const char *kind, int other)
 {
 	memset(memory, 2, 4 * MIB);
-	if (munmap((void *)4096, SIZE_MAX - 8191) != -1 || munmap(spare, 4096) != 0)
-		_exit(7);
-	free(block);
+	give_back();
 	say_pid();
 	if (strcmp(kind, "exec") == 0)
 		execlp("cat", "cat", (char *)NULL);

@@ -7,6 +7,7 @@
 #include "capture/record/inherited_release.h"
 #include "capture/record/long_call.h"
 #include "capture/record/mapping.h"
+#include "capture/record/segments.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -15,6 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -220,6 +222,15 @@ is_mapped(long address)
 	return mincore((void *)address, 1, &mark) == 0;
 }
 
+/* As a fork child: nobody is recorded yet. */
+static void
+be_unopened(void)
+{
+	owner = (struct vmt_owner){.state = VMT_OWNER_NONE};
+	vmt_config.follow_fork = true;
+	vmt_thread_mine()->depth = 0;
+}
+
 /* A fork child without a trace unmaps all, and runs on. */
 static void
 inherited_memory_goes_without_a_trace(void **state)
@@ -235,9 +246,7 @@ inherited_memory_goes_without_a_trace(void **state)
 	vmt_own_memory_add((uint64_t)(range + page), page);
 	vmt_recording.head = (struct vmt_head *)(range + 3 * page);
 	vmt_recording.head_mapped_bytes = page;
-	owner = (struct vmt_owner){.state = VMT_OWNER_NONE};
-	vmt_config.follow_fork = true;
-	vmt_thread_mine()->depth = 0;
+	be_unopened();
 	assert_int_equal(vmt_inherited_release_munmap(&all), 0);
 	for (long i = 0; i < 5; i++)
 		assert_int_equal(is_mapped(range + i * page), i == 1 || i == 3);
@@ -250,6 +259,67 @@ inherited_memory_goes_without_a_trace(void **state)
 	assert_int_equal(vmt_thread_mine()->depth, 0);
 	vmt_recording.head = (struct vmt_head *)(void *)base;
 	assert_non_null(event_at(0));
+	assert_null(event_at(1));
+}
+
+static uint64_t
+attach_segment(size_t length)
+{
+	int id = shmget(IPC_PRIVATE, length, IPC_CREAT | 0600);
+	long address = vmt_segments_shmat(id, 0, 0, 0);
+
+	assert_true(id >= 0 && address > 0);
+	assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
+	return (uint64_t)address;
+}
+
+static void
+inherited_segment_goes_without_a_trace(void **state)
+{
+	uint64_t first = attach_segment(12288);
+	uint64_t second = attach_segment(4096);
+	struct vmt_raw_call call = {.number = SYS_shmdt, .words = {(long)second}};
+	int unknown = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
+	uint64_t third = (uint64_t)shmat(unknown, NULL, 0);
+	long result;
+
+	(void)state;
+	assert_int_equal(shmctl(unknown, IPC_RMID, NULL), 0);
+	assert_int_equal(vmt_inherited_release_shmdt(first), -ENOMEM); /* recorded */
+	assert_true(is_mapped((long)first));
+	be_unopened();
+	assert_int_equal(vmt_inherited_release_shmdt(first), 0);
+	assert_false(is_mapped((long)first));
+	assert_int_equal(vmt_segments_attached_bytes(first), 0);
+	assert_int_equal(vmt_inherited_release_shmdt(first), -EINVAL);
+	assert_int_equal(vmt_inherited_release_shmdt(second + 1), -EINVAL);
+	assert_int_equal(vmt_inherited_release_shmdt(third), -ENOMEM); /* of unknown length */
+	assert_true(is_mapped((long)third));
+	assert_true(vmt_inherited_release_make(&call, &result));
+	assert_int_equal(result, 0);
+	assert_false(is_mapped((long)second));
+	call.number = SYS_madvise;
+	assert_false(vmt_inherited_release_make(&call, &result));
+	assert_int_equal(owner.state, VMT_OWNER_NONE);
+	assert_int_equal(vmt_thread_mine()->depth, 0);
+	assert_null(event_at(2)); /* the two that were attached */
+	shmdt((void *)third);
+}
+
+static void
+inherited_memory_goes_by_number_without_a_trace(void **state)
+{
+	long range = map_at_length(8192, 0);
+	struct vmt_raw_call call = {.number = SYS_munmap, .words = {range, 8192}};
+	long result;
+
+	(void)state;
+	assert_false(vmt_inherited_release_make(&call, &result)); /* recorded */
+	be_unopened();
+	assert_true(vmt_inherited_release_make(&call, &result));
+	assert_int_equal(result, 0);
+	assert_false(is_mapped(range));
+	assert_int_equal(owner.state, VMT_OWNER_NONE);
 	assert_null(event_at(1));
 }
 
@@ -378,6 +448,8 @@ main(void)
 	    TEST(a_vector_of_nobody_knows_whom_is_noted),
 	    TEST(calls_that_fill_memory_begin_and_end),
 	    TEST(inherited_memory_goes_without_a_trace),
+	    TEST(inherited_segment_goes_without_a_trace),
+	    TEST(inherited_memory_goes_by_number_without_a_trace),
 	    TEST(release_that_a_handler_overtook_is_written),
 	    TEST(other_calls_write_what_they_are),
 	    TEST(holes_that_are_moved_are_noted),
