@@ -138,19 +138,39 @@ publish_missed(void)
 	vmt_guard_let_go(outer);
 }
 
-/* The stack was another thread's before. A handler of the program that has interrupted the recorder
- * on the program's own stack is inside: its calls pass through. */
+#if defined(VMT_THREAD_ON_STACK)
+/* Whether the calling thread was the last to use this stack, and used no other since: what is known
+ * of it holds. A thread may have the pointer or the id of one that has ended, both by no chance
+ * that matters here. A vfork child has its parent's pointer, and an id of its own. */
+static bool
+is_known(const struct vmt_thread *state, uint64_t pointer)
+{
+	const struct vmt_owner *owner = vmt_guard_owner;
+
+	return state->thread_id != 0 && state->pointer == pointer &&
+	       vmt_atomic_load_acquire(&owner->state) == VMT_OWNER_RECORDING &&
+	       state->generation == owner->generation && !vmt_guard.no_syscalls &&
+	       state->no_syscalls == 0 &&
+	       vmt_threads_inside_has(state->thread_id, state->generation, &state->depth) &&
+	       (uint32_t)vmt_sys_call0(SYS_gettid) == state->thread_id;
+}
+#endif
+
+/* The stack may have been another thread's before. A handler of the program that has interrupted
+ * the recorder on the program's own stack is inside: its calls pass through. */
 static void
 begin_thread(uint64_t caller_sp)
 {
 #if defined(VMT_THREAD_ON_STACK)
 	struct vmt_thread *state = vmt_thread_mine();
 	const struct vmt_thread *own = vmt_thread_find();
+	uint64_t pointer = vmt_thread_pointer();
 
-	*state = (struct vmt_thread){.entered_frame = UINT64_MAX};
-	if (own && own->depth != 0 &&
-	    !vmt_guard_hook_abandoned(own->entered_frame, (const void *)caller_sp))
-		state->depth = 1;
+	if (!is_known(state, pointer))
+		*state = (struct vmt_thread){.pointer = pointer};
+	state->entered_frame = UINT64_MAX;
+	state->depth = own && own->depth != 0 &&
+		       !vmt_guard_hook_abandoned(own->entered_frame, (const void *)caller_sp);
 #else
 	(void)caller_sp;
 #endif

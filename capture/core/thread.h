@@ -40,6 +40,9 @@ struct vmt_thread {
 	uint64_t entered_frame;		 /* frame of the hook that set depth */
 	uint64_t heap_frame;		 /* frame of the hook that set heap_depth */
 	struct vmt_last_walk *last_walk; /* this thread's part of the pool, see last_walk.h */
+#if defined(VMT_THREAD_ON_STACK)
+	uint64_t pointer; /* of the thread that used this stack last, see call_stacks.c */
+#endif
 };
 
 _Static_assert(sizeof(struct vmt_thread) <= 256, "TLS is scarce: it comes out of every thread");

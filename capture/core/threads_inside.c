@@ -77,6 +77,21 @@ vmt_threads_inside_add(uint32_t thread_id, uint32_t generation, const uint32_t *
 	vmt_threads_inside_distrust();
 }
 
+/* Nobody else writes the place of a thread that lives. */
+bool
+vmt_threads_inside_has(uint32_t thread_id, uint32_t generation, const uint32_t *depth)
+{
+	uint64_t mine = thread_id | (uint64_t)generation << 32;
+
+	for (uint32_t i = 0; i < PROBES; i++) {
+		const struct entry *entry = &entries[(thread_id + i) % ENTRIES];
+
+		if (vmt_atomic_load_relaxed(&entry->owner) == mine)
+			return vmt_atomic_load_relaxed(&entry->depth) == depth;
+	}
+	return false;
+}
+
 /* 0 where the thread that it belonged to has gone. */
 static uint32_t
 read_depth(const uint32_t *depth)

@@ -31,6 +31,9 @@
 /* Enters a thread for an owner's generation. Full barrier. */
 void vmt_threads_inside_add(uint32_t thread_id, uint32_t generation, const uint32_t *depth);
 
+/* Whether the calling thread is entered for this generation, with its depth in this word. */
+bool vmt_threads_inside_has(uint32_t thread_id, uint32_t generation, const uint32_t *depth);
+
 /* There is a thread that cannot be entered: nobody can be sure any more. Full barrier. */
 void vmt_threads_inside_distrust(void);
 

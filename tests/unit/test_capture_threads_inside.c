@@ -95,6 +95,25 @@ whoever_waits_does_not_wait_for_itself(void **state)
 	depth = 0;
 }
 
+/* Where a thread was entered last counts, for this owner alone. */
+static void
+it_is_known_where_a_thread_was_entered(void **state)
+{
+	static const uint32_t first;
+	static const uint32_t second;
+	uint32_t mine = thread_id();
+
+	(void)state;
+	vmt_threads_inside_add(mine, GENERATION, &first);
+	assert_true(vmt_threads_inside_has(mine, GENERATION, &first));
+	assert_false(vmt_threads_inside_has(mine, GENERATION, &second));
+	assert_false(vmt_threads_inside_has(mine, GENERATION + 1, &first));
+	assert_false(vmt_threads_inside_has(mine + 1, GENERATION, &first));
+	vmt_threads_inside_add(mine, GENERATION, &second);
+	assert_true(vmt_threads_inside_has(mine, GENERATION, &second));
+	assert_false(vmt_threads_inside_has(mine, GENERATION, &first));
+}
+
 /* Killed, cancelled, or gone by exit in a handler: nobody waits for it. */
 static void
 a_thread_that_ended_inside_is_not_waited_for(void **state)
@@ -202,6 +221,7 @@ main(void)
 	    cmocka_unit_test(nobody_is_inside_at_first),
 	    cmocka_unit_test(a_thread_is_inside_until_it_leaves),
 	    cmocka_unit_test(whoever_waits_does_not_wait_for_itself),
+	    cmocka_unit_test(it_is_known_where_a_thread_was_entered),
 	    cmocka_unit_test(a_thread_that_ended_inside_is_not_waited_for),
 	    cmocka_unit_test(memory_that_has_gone_is_nobody),
 	    cmocka_unit_test(no_thread_is_overlooked),
