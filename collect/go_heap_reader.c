@@ -5,6 +5,7 @@
 #include "base/ticks.h"
 #include "collect/go_free.h"
 #include "collect/go_goroutines.h"
+#include "collect/go_large_reader.h"
 #include "collect/go_spans.h"
 #include "collect/trace_clock.h"
 #include "format/chunk.h"
@@ -17,6 +18,8 @@ struct reading {
 	struct vmt_go_heap_head head;
 	struct vmt_go_spans spans;
 	struct vmt_go_goroutines goroutines;
+	struct vmt_go_large large;
+	bool has_large;
 	struct vmt_buffer payload;
 };
 
@@ -68,6 +71,8 @@ read_all(struct reading *reading)
 	head->ranges = reading->spans.ranges.count;
 	head->free = reading->spans.free.count;
 	head->released = reading->spans.released.count;
+	reading->has_large =
+	    vmt_go_large_read(&reading->large, &reading->view, &reading->spans) == 0;
 	if (vmt_go_goroutines_read(&reading->goroutines, &reading->view, &reading->spans) < 0) {
 		head->flags |= VMT_GO_HEAP_NO_STACKS;
 		return 0;
@@ -132,6 +137,31 @@ write_chunk(struct reading *reading, const struct vmt_go_heap_job *job, struct v
 				 (size_t)(end - reading->payload.bytes));
 }
 
+/* Behind the heap's own chunk, whose time it has. */
+static int
+write_large(struct reading *reading, struct vmt_writer *writer)
+{
+	const struct vmt_go_large_head head = {.time = reading->head.time,
+					       .monotonic_ns = reading->head.monotonic_ns,
+					       .snapshot = reading->head.snapshot,
+					       .sites = reading->large.site_count,
+					       .objects = reading->large.objects,
+					       .unread = reading->large.unread};
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_GO_LARGE,
+				  .record_bytes = sizeof(head),
+				  .time_min = head.time,
+				  .time_max = head.time};
+	unsigned char *end;
+
+	if (!vmt_buffer_reserve(&reading->payload,
+				sizeof(head) + vmt_go_large_room(&reading->large)))
+		return -ENOMEM;
+	memcpy(reading->payload.bytes, &head, sizeof(head));
+	end = vmt_go_large_write(&reading->large, reading->payload.bytes + sizeof(head));
+	return vmt_writer_append(writer, &chunk, reading->payload.bytes,
+				 (size_t)(end - reading->payload.bytes));
+}
+
 /* Into the reading, and its cost into the account. */
 static int
 read_measured(struct reading *reading, const struct vmt_go_heap_job *job, uint64_t rows)
@@ -162,6 +192,9 @@ vmt_go_heap_reader_take(const struct vmt_go_heap_job *job, struct vmt_writer *wr
 		result = read_measured(&reading, job, rows);
 	if (result == 0)
 		result = write_chunk(&reading, job, writer);
+	if (result == 0 && reading.has_large)
+		result = write_large(&reading, writer);
+	vmt_go_large_free(&reading.large);
 	vmt_go_spans_free(&reading.spans);
 	vmt_go_goroutines_free(&reading.goroutines);
 	vmt_buffer_free(&reading.payload);

@@ -2,9 +2,10 @@
  * go_heap_reader.h: writes what the inside of a Go heap is into the trace
  *
  * Follows the runtime's objects that the head of the trace names, by the offsets of its version
- * (format/go_offsets.h), and appends one GO_HEAP chunk (format/go_heap.h). The head is the target's
- * to damage: what it leads to is untrusted. Single-threaded. Errors: negative errno; -ENODATA:
- * there is nothing that can be read.
+ * (format/go_offsets.h), and appends one GO_HEAP chunk (format/go_heap.h), and where the heap was
+ * read one GO_LARGE chunk (format/go_large.h). The head is the target's to damage: what it leads to
+ * is untrusted. Single-threaded. Errors: negative errno; -ENODATA: there is nothing that can be
+ * read.
  */
 #ifndef VMT_GO_HEAP_READER_H
 #define VMT_GO_HEAP_READER_H

@@ -65,8 +65,9 @@ enum found { IS_SPAN, IS_DEAD, IS_NONSENSE };
 
 /* What the bytes of a runtime.mspan say. */
 static enum found
-parse(const struct vmt_go_offsets *offsets, const unsigned char *bytes, struct vmt_go_span *span)
+parse(const struct vmt_go_offsets *offsets, const unsigned char *bytes, struct vmt_go_span_row *row)
 {
+	struct vmt_go_span *span = &row->span;
 	uint64_t state = word_at(bytes, offsets->span_state, 1);
 	uint64_t pages = word_at(bytes, offsets->span_pages, 8);
 	uint64_t slots = word_at(bytes, offsets->span_slots, offsets->span_slots_bytes);
@@ -76,6 +77,7 @@ parse(const struct vmt_go_offsets *offsets, const unsigned char *bytes, struct v
 		return IS_DEAD;
 	if (state > STATE_MANUAL || pages > UINT32_MAX || slots > UINT32_MAX)
 		return IS_NONSENSE;
+	row->specials = word_at(bytes, offsets->span_specials, 8);
 	*span = (struct vmt_go_span){
 	    .start = word_at(bytes, offsets->span_start, 8),
 	    .bytes = pages * VMT_GO_PAGE_BYTES,
@@ -95,6 +97,13 @@ parse(const struct vmt_go_offsets *offsets, const unsigned char *bytes, struct v
 									      : IS_NONSENSE;
 }
 
+bool
+vmt_go_spans_parse(const struct vmt_go_offsets *offsets, const unsigned char *bytes,
+		   struct vmt_go_span_row *row)
+{
+	return parse(offsets, bytes, row) == IS_SPAN;
+}
+
 struct visit {
 	struct vmt_go_spans *spans;
 	const struct vmt_go_view *view;
@@ -106,7 +115,7 @@ take_span(void *context, size_t index, const unsigned char *bytes)
 	const struct visit *visit = context;
 	struct vmt_go_spans *spans = visit->spans;
 	struct vmt_go_span_row row = {.span = {0}};
-	enum found found = bytes ? parse(visit->view->offsets, bytes, &row.span) : IS_NONSENSE;
+	enum found found = bytes ? parse(visit->view->offsets, bytes, &row) : IS_NONSENSE;
 
 	if (found == IS_SPAN && !is_in_range(spans, &row.span))
 		found = IS_NONSENSE;
@@ -205,7 +214,7 @@ read_again(struct vmt_go_spans *spans, const struct vmt_go_view *view, struct vm
 
 	vmt_assert(view->offsets->span_bytes <= sizeof(bytes));
 	if (vmt_remote_read(view->pid, row->descriptor, bytes, view->offsets->span_bytes) == 0)
-		found = parse(view->offsets, bytes, &row->span);
+		found = parse(view->offsets, bytes, row);
 	if (found == IS_SPAN && !is_in_range(spans, &row->span))
 		found = IS_NONSENSE;
 	spans->unread += found == IS_NONSENSE;

@@ -19,6 +19,7 @@
 struct vmt_go_span_row {
 	struct vmt_go_span span;
 	uint64_t descriptor;
+	uint64_t specials; /* the first of its list (go_large_reader.h); 0: there is none */
 };
 
 /* By address. */
@@ -42,6 +43,11 @@ struct vmt_go_spans {
 
 /* How many spans there would be to read. */
 int vmt_go_spans_count(const struct vmt_go_view *view, uint64_t *count);
+
+/* What the bytes of a runtime.mspan say; descriptor stays. False: nothing that makes sense, or that
+ * the span is free. */
+bool vmt_go_spans_parse(const struct vmt_go_offsets *offsets, const unsigned char *bytes,
+			struct vmt_go_span_row *row);
 
 int vmt_go_spans_read(struct vmt_go_spans *spans, const struct vmt_go_view *view);
 void vmt_go_spans_free(struct vmt_go_spans *spans);

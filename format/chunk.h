@@ -55,7 +55,8 @@
 	X(JIT, VMT_CHUNK_MAY_BE_SKIPPED + 5)	    /* jit_map.h */                                \
 	X(UNTRACED, VMT_CHUNK_MAY_BE_SKIPPED + 6)   /* untraced.h */                               \
 	X(GO_HEAP, VMT_CHUNK_MAY_BE_SKIPPED + 7)    /* go_heap.h */                                \
-	X(GO_PROFILE, VMT_CHUNK_MAY_BE_SKIPPED + 8) /* go_profile.h */
+	X(GO_PROFILE, VMT_CHUNK_MAY_BE_SKIPPED + 8) /* go_profile.h */                             \
+	X(GO_LARGE, VMT_CHUNK_MAY_BE_SKIPPED + 9)   /* go_large.h */
 
 enum vmt_chunk_kind {
 #define X(name, kind) VMT_CHUNK_##name = (kind),

@@ -28,7 +28,12 @@ struct vmt_go_offsets {
 	uint32_t span_state;
 	uint32_t span_needzero;
 	uint32_t span_slot_bytes;
-	uint32_t g_stack_low; /* runtime.g */
+	uint32_t span_specials;	 /* the first of its list of runtime.special, by pointers */
+	uint32_t special_next;	 /* runtime.special */
+	uint32_t special_kind;	 /* one byte */
+	uint32_t profile_kind;	 /* what it is of a runtime.specialprofile */
+	uint32_t profile_bucket; /* in that: b */
+	uint32_t g_stack_low;	 /* runtime.g */
 	uint32_t g_stack_high;
 	uint32_t g_status;
 	uint32_t g_creator; /* where the go statement returns to */

@@ -122,6 +122,38 @@ check_exact(json_t *root)
 	assert_in_range(function_of(&functions, "main.newNode")->bytes, 60000 * 112, 60001 * 112);
 }
 
+/* Of each of the eight blocks of main.large a third is written. */
+static void
+check_large(json_t *root)
+{
+	json_t *go = member(root, "go");
+	json_t *other = member(go, "large_of_unknown_line");
+	int64_t reserved = number(other, "reserved_bytes");
+	int64_t committed = number(other, "committed_bytes");
+	bool found = false;
+	json_t *row;
+	size_t i;
+
+	assert_int_equal(number(go, "large_unread"), 0);
+	json_array_foreach(member(go, "large_objects"), i, row)
+	{
+		json_t *frame = json_array_get(member(row, "frames"), 0);
+
+		reserved += number(row, "reserved_bytes");
+		committed += number(row, "committed_bytes");
+		if (strcmp(json_string_value(member(frame, "function")), "main.large") != 0)
+			continue;
+		found = true;
+		assert_int_equal(number(row, "objects"), 8);
+		assert_int_equal(number(row, "reserved_bytes"), 8 * 3 * MIB);
+		assert_int_equal(number(row, "committed_bytes"), 8 * MIB);
+		assert_int_equal(number(row, "untouched_bytes"), 8 * 2 * MIB);
+	}
+	assert_true(found);
+	assert_int_equal(reserved, class_figure(root, "Go large objects", "reserved_bytes"));
+	assert_int_equal(committed, class_figure(root, "Go large objects", "committed_bytes"));
+}
+
 static json_t *
 look(pid_t pid)
 {
@@ -163,8 +195,10 @@ check_look(const char *version, const char *program, const char *how)
 	ask_report(&ours, root);
 	ask_pprof(&theirs, version, profile);
 	compare(&ours, &theirs);
-	if (strcmp(how, "exact") == 0)
+	if (strcmp(how, "exact") == 0) {
 		check_exact(root);
+		check_large(root);
+	}
 	json_decref(root);
 	assert_int_equal(converse_end(&talk), 0);
 }
@@ -217,6 +251,7 @@ check_recorded(const char *version, const char *program)
 		    NULL);
 	assert_true(says(run.out, "Live objects by Go line, as of the last garbage collection"));
 	assert_true(says(run.out, "main.large main.go:"));
+	assert_true(says(run.out, "Large objects (over 32 KiB) by Go line"));
 	run_free(&run);
 	check_packed(trace);
 }

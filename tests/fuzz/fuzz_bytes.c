@@ -14,6 +14,7 @@
 #include "inject/instruction_length.h"
 #include "tools/read/trace/go_chunk.h"
 #include "tools/read/trace/go_heap_chunk.h"
+#include "tools/read/trace/go_large_chunk.h"
 #include "tools/read/trace/go_profile_chunk.h"
 #include "tools/render/units.h"
 #include "tools/serve/listen_address.h"
@@ -131,6 +132,27 @@ fuzz_go_profile(const uint8_t *data, size_t size)
 	}
 	MUST(frames == profile.address_count);
 	vmt_go_profile_chunk_free(&profile);
+}
+
+/* Objects do not lie over one another, and each has a site. */
+static void
+fuzz_go_large(const uint8_t *data, size_t size)
+{
+	const struct vmt_chunk header = {.record_bytes = sizeof(struct vmt_go_large_head)};
+	struct vmt_go_large_read large;
+	struct vmt_err err = {""};
+	uint64_t end = 0;
+
+	if (vmt_go_large_chunk_read(&large, &header, data, size, &err) != 0)
+		return;
+	for (uint64_t i = 0; i < large.head.objects; i++) {
+		const struct vmt_go_large_object *object = &large.objects[i];
+
+		MUST(object->start >= end && object->site < large.head.sites);
+		end = object->start + vmt_go_large_pages(large.sites[object->site].object_bytes) *
+					  VMT_GO_PAGE_BYTES;
+	}
+	vmt_go_large_chunk_free(&large);
 }
 
 static void
@@ -259,7 +281,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static void (*const parsers[])(const uint8_t *data, size_t size) = {
 	    fuzz_events,  fuzz_snapshot, fuzz_go_counters, fuzz_modules,
 	    fuzz_stacks,  fuzz_proc,	 fuzz_units,	   fuzz_instructions,
-	    fuzz_go_heap, fuzz_request,	 fuzz_go_profile,
+	    fuzz_go_heap, fuzz_request,	 fuzz_go_profile,  fuzz_go_large,
 	};
 	uint8_t *exact;
 

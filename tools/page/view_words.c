@@ -26,13 +26,24 @@ print_pinning(const struct vmt_report *report, const struct vmt_text_options *op
 		vmt_text_retained_pinning(report, options);
 }
 
+static void
+print_go(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	vmt_text_go_sentences(report, options);
+	if (!report->go.version)
+		return;
+	vmt_text_go_stacks(report, options);
+	vmt_text_go_live(report, options);
+	vmt_text_go_large(report, options);
+}
+
 static const struct part parts[] = {
     {"go_shares", vmt_text_go_shares},
     {"growth", vmt_text_growth},
     {"pinning", print_pinning},
     {"blocks", vmt_text_blocks},
     {"cgroup", vmt_text_cgroup},
-    {"go", vmt_text_go_sentences},
+    {"go", print_go},
     {"lazily_freed", vmt_text_lazily_freed},
     {"basis", vmt_text_basis},
 };

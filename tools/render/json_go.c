@@ -118,6 +118,34 @@ print_live(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_array_end(emitter);
 }
 
+static void
+print_large_figures(struct vmt_emitter *emitter, const struct vmt_go_large *row)
+{
+	vmt_emitter_u64(emitter, "objects", row->objects);
+	vmt_emitter_u64(emitter, "reserved_bytes", row->reserved_bytes);
+	vmt_emitter_u64(emitter, "committed_bytes", row->committed_bytes);
+	vmt_emitter_u64(emitter, "swapped_bytes", row->swapped_bytes);
+	vmt_emitter_u64(emitter, "untouched_bytes", row->untouched_bytes);
+}
+
+/* Large objects by line, by their spans. */
+static void
+print_large(struct vmt_emitter *emitter, const struct vmt_report *report)
+{
+	vmt_emitter_array(emitter, "large_objects");
+	for (size_t i = 0; i < report->go.large_count; i++) {
+		vmt_emitter_object(emitter, NULL);
+		print_large_figures(emitter, &report->go.large[i]);
+		vmt_json_frames_print(emitter, &report->go.large[i].stack, true);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+	vmt_emitter_object(emitter, "large_of_unknown_line");
+	print_large_figures(emitter, &report->go.other_large);
+	vmt_emitter_object_end(emitter);
+	print_figure(emitter, "large_unread", report->go.large_unread, report->go.has_large);
+}
+
 /* What the runtime's own lists say of its heap. */
 static void
 print_heap(struct vmt_emitter *emitter, const struct vmt_report *report)
@@ -131,6 +159,7 @@ print_heap(struct vmt_emitter *emitter, const struct vmt_report *report)
 	print_figure(emitter, "goroutines_unread", report->go.goroutines_unread, known);
 	print_sizes(emitter, report);
 	print_creators(emitter, report);
+	print_large(emitter, report);
 }
 
 static void

@@ -262,4 +262,5 @@ vmt_text_go(const struct vmt_report *report, const struct vmt_text_options *opti
 	print_over_time(report, options);
 	vmt_text_go_stacks(report, options);
 	vmt_text_go_live(report, options);
+	vmt_text_go_large(report, options);
 }

@@ -12,20 +12,20 @@
 
 /* The line, and its callers until one is of the program's own package. */
 static void
-name_row(const struct vmt_go_live *row, char *name, size_t name_bytes)
+name_row(const struct vmt_stack_frames *stack, char *name, size_t name_bytes)
 {
 	struct vmt_sentence sentence = {name, name_bytes, 0};
 	char frame[512];
 
-	if (row->stack.count == 0) {
+	if (stack->count == 0) {
 		vmt_sentence_say(&sentence, "a stack that the runtime did not keep");
 		return;
 	}
 	vmt_sentence_say(&sentence, "%s",
-			 vmt_frame_text_write(&row->stack.frames[0], frame, sizeof(frame)));
-	for (size_t i = 1; i < row->stack.count && i <= CALLERS_MOST; i++) {
-		const char *before = row->stack.frames[i - 1].function;
-		const char *function = row->stack.frames[i].function;
+			 vmt_frame_text_write(&stack->frames[0], frame, sizeof(frame)));
+	for (size_t i = 1; i < stack->count && i <= CALLERS_MOST; i++) {
+		const char *before = stack->frames[i - 1].function;
+		const char *function = stack->frames[i].function;
 
 		if (!function || (before && strncmp(before, "main.", 5) == 0))
 			return;
@@ -112,7 +112,7 @@ vmt_text_go_live(const struct vmt_report *report, const struct vmt_text_options 
 	for (size_t i = 0; i < shown; i++) {
 		const struct vmt_go_live *row = &report->go.live[i];
 
-		name_row(row, name, sizeof(name));
+		name_row(&row->stack, name, sizeof(name));
 		vmt_layout_line(&options->layout, VMT_STYLE_PLAIN,
 				"  %1s%10" PRIu64 " %1s%10s   %s", about, row->objects, about,
 				vmt_units_bytes(bytes, row->bytes), name);
@@ -121,4 +121,56 @@ vmt_text_go_live(const struct vmt_report *report, const struct vmt_text_options 
 		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %zu more lines",
 				report->go.live_count - shown);
 	print_distance(report, options);
+}
+
+/* What is worth a table: else nearly all of each object is in RAM, and the rows above say so. */
+#define UNTOUCHED_WORTH_SAYING_BYTES (UINT64_C(1) << 20)
+
+static void
+print_large(const struct vmt_text_options *options, const struct vmt_go_large *row,
+	    const char *name)
+{
+	char texts[4][VMT_UNITS_BYTES];
+
+	vmt_layout_line(&options->layout, VMT_STYLE_PLAIN, "   %10s  %10s %10s %10s   %s",
+			vmt_units_count(texts[0], row->objects),
+			vmt_units_bytes(texts[1], row->reserved_bytes),
+			vmt_units_bytes(texts[2], row->committed_bytes),
+			vmt_units_bytes(texts[3], row->untouched_bytes), name);
+}
+
+static uint64_t
+untouched_bytes(const struct vmt_report *report)
+{
+	uint64_t bytes = report->go.other_large.untouched_bytes;
+
+	for (size_t i = 0; i < report->go.large_count; i++)
+		bytes += report->go.large[i].untouched_bytes;
+	return bytes;
+}
+
+void
+vmt_text_go_large(const struct vmt_report *report, const struct vmt_text_options *options)
+{
+	size_t shown =
+	    report->go.large_count < options->top ? report->go.large_count : options->top;
+	char name[1024];
+
+	if (report->go.large_count == 0 || untouched_bytes(report) < UNTOUCHED_WORTH_SAYING_BYTES)
+		return;
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN,
+			"Large objects (over 32 KiB) by Go line, live or not, and what of them was "
+			"never written:",
+			2);
+	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "   %10s  %10s %10s %10s   %s", "objects",
+			"reserved", "resident", "unwritten", "allocated in");
+	for (size_t i = 0; i < shown; i++) {
+		name_row(&report->go.large[i].stack, name, sizeof(name));
+		print_large(options, &report->go.large[i], name);
+	}
+	if (report->go.large_count > shown)
+		vmt_layout_line(&options->layout, VMT_STYLE_DIM, "  %zu more lines",
+				report->go.large_count - shown);
+	if (report->go.other_large.objects)
+		print_large(options, &report->go.other_large, "lines that are not known");
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // What the row's fields are. "?" before a path: some versions lack it. A path goes on through the members of structs, those of embedded ones
-// as well; "#" behind it: how many bytes the member has, not where it is.
+// as well; "#" behind it: how many bytes the member has, not where it is. "=": the value of a constant.
 var fields = []struct{ name, structure, path string }{
 	{"heap_spans", "runtime.mheap", "allspans"},
 	{"heap_ranges", "runtime.mheap", "pages.inUse.ranges"},
@@ -27,6 +27,11 @@ var fields = []struct{ name, structure, path string }{
 	{"span_state", "runtime.mspan", "state"},
 	{"span_needzero", "runtime.mspan", "needzero"},
 	{"span_slot_bytes", "runtime.mspan", "elemsize"},
+	{"span_specials", "runtime.mspan", "specials"},
+	{"special_next", "runtime.special", "next"},
+	{"special_kind", "runtime.special", "kind"},
+	{"profile_kind", "runtime._KindSpecialProfile", "="},
+	{"profile_bucket", "runtime.specialprofile", "b"},
 	{"g_stack_low", "runtime.g", "stack.lo"},
 	{"g_stack_high", "runtime.g", "stack.hi"},
 	{"g_status", "runtime.g", "atomicstatus"},
@@ -57,8 +62,9 @@ var fields = []struct{ name, structure, path string }{
 	{"in_bits", "runtime.heapStatsDelta", "?inPtrScalarBits"},
 }
 
-func structures(program string) map[string]*dwarf.StructType {
+func structures(program string) (map[string]*dwarf.StructType, map[string]int64) {
 	found := map[string]*dwarf.StructType{}
+	constants := map[string]int64{}
 	file, err := elf.Open(program)
 	check(err)
 	data, err := file.DWARF()
@@ -68,9 +74,12 @@ func structures(program string) map[string]*dwarf.StructType {
 		entry, err := reader.Next()
 		check(err)
 		if entry == nil {
-			return found
+			return found, constants
 		}
 		name, _ := entry.Val(dwarf.AttrName).(string)
+		if value, ok := entry.Val(dwarf.AttrConstValue).(int64); ok && entry.Tag == dwarf.TagConstant {
+			constants[name] = value
+		}
 		if entry.Tag != dwarf.TagStructType || !strings.HasPrefix(name, "runtime.") {
 			continue
 		}
@@ -134,10 +143,14 @@ func fail(why string) {
 }
 
 func main() {
-	all := structures(os.Args[0])
+	all, constants := structures(os.Args[0])
 	minor := strings.Split(runtime.Version(), ".")[1]
 	fmt.Printf("{.minor = %s", minor)
 	for _, field := range fields {
+		if value, ok := constants[field.structure]; ok && field.path == "=" {
+			fmt.Printf(", .%s = %d", field.name, value)
+			continue
+		}
 		structure := all[field.structure]
 		if structure == nil {
 			fail("no " + field.structure)

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"strings"
+	"syscall"
 )
 
 var (
@@ -39,7 +40,11 @@ func (p *pages) make() {
 //go:noinline
 func large() {
 	for i := 0; i < 8; i++ {
-		blocks = append(blocks, make([]byte, 3<<20))
+		block := make([]byte, 3<<20)
+		for at := 0; at < 1<<20; at += 4096 {
+			block[at] = 1
+		}
+		blocks = append(blocks, block)
 	}
 }
 
@@ -85,7 +90,14 @@ func answer(path string) {
 	file.Close()
 }
 
+// noHugePages keeps the kernel from bringing more into RAM than is written.
+func noHugePages() {
+	const setHugePagesDisabled = 41 // PR_SET_THP_DISABLE
+	syscall.RawSyscall6(syscall.SYS_PRCTL, setHugePagesDisabled, 1, 0, 0, 0, 0)
+}
+
 func main() {
+	noHugePages()
 	count := 200
 	for _, word := range os.Args[2:] {
 		if word == "exact" {

@@ -242,6 +242,16 @@ struct vmt_go_live {
 	uint64_t bytes;
 };
 
+/* The large objects that one line has allocated, garbage that is not yet swept included. Exact. */
+struct vmt_go_large {
+	struct vmt_stack_frames stack; /* as of vmt_go_live */
+	uint64_t objects;
+	uint64_t reserved_bytes; /* of their spans */
+	uint64_t committed_bytes;
+	uint64_t swapped_bytes;
+	uint64_t untouched_bytes; /* the rest: nobody wrote them since they were allocated */
+};
+
 struct vmt_go_point {
 	int64_t time_ns;
 	struct vmt_go_figures figures;
@@ -419,6 +429,13 @@ struct vmt_report {
 		uint64_t profile_unread;     /* of them */
 		struct vmt_go_live *live;    /* by bytes */
 		size_t live_count;
+		/* By reserved bytes. Rows and other_large, whose line is not known, add up to what
+		 * sizes have of large objects. None where the snapshot says not which pages. */
+		struct vmt_go_large *large;
+		size_t large_count;
+		struct vmt_go_large other_large;
+		bool has_large;	       /* the trace has lines */
+		uint64_t large_unread; /* objects whose line changed while it was read */
 	} go;
 	struct {
 		uint64_t events; /* read */

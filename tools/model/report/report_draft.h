@@ -249,8 +249,15 @@ bool vmt_report_go_heap_read(const struct vmt_report_draft *draft,
 			     const struct vmt_trace_chunk *chunk, uint32_t snapshot,
 			     struct vmt_go_heap *heap);
 bool vmt_report_go_heap_is_read(const struct vmt_go_heap *heap);
+struct vmt_frames *vmt_report_go_frames(struct vmt_report_draft *draft); /* NULL: no memory */
 int vmt_report_go_heap_fill(struct vmt_report_draft *draft);
 void vmt_report_go_heap_free(struct vmt_report *report);
+
+/* Large objects by the line that allocated them, of a heap that was read; and what is to be said of
+ * those whose line is not known. */
+int vmt_report_go_large_fill(struct vmt_report_draft *draft, const struct vmt_resident *resident);
+int vmt_report_go_large_cover(struct vmt_report_draft *draft);
+void vmt_report_go_large_free(struct vmt_report *report);
 
 /* Live objects by the line that allocated them. */
 int vmt_report_go_profile_fill(struct vmt_report_draft *draft);

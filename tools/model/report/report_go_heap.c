@@ -194,8 +194,8 @@ fill_creators(struct vmt_report_draft *draft, const struct vmt_resident *residen
 	return 0;
 }
 
-static int
-name_creators(struct vmt_report_draft *draft)
+struct vmt_frames *
+vmt_report_go_frames(struct vmt_report_draft *draft)
 {
 	const struct vmt_frames_input input = {
 	    .trace = draft->trace,
@@ -204,8 +204,15 @@ name_creators(struct vmt_report_draft *draft)
 	    .strings = draft->strings,
 	    .symbols = draft->options->symbols ? draft->names : NULL,
 	};
+
+	return vmt_frames_new(&input);
+}
+
+static int
+name_creators(struct vmt_report_draft *draft)
+{
 	struct vmt_report *report = &draft->report;
-	struct vmt_frames *frames = vmt_frames_new(&input);
+	struct vmt_frames *frames = vmt_report_go_frames(draft);
 	int status = frames ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < report->go.creator_count && !status; i++)
@@ -232,6 +239,8 @@ fill_heap(struct vmt_report_draft *draft)
 		status = fill_sizes(draft, &resident);
 	if (!status)
 		status = fill_creators(draft, &resident);
+	if (!status)
+		status = vmt_report_go_large_fill(draft, &resident);
 	vmt_resident_close(&resident);
 	return status ? status : name_creators(draft);
 }
@@ -347,7 +356,9 @@ vmt_report_go_heap_fill(struct vmt_report_draft *draft)
 		vmt_go_parts_take(&draft->report.go.parts, draft->attribution.classes,
 				  draft->report.go.uncounted ? NULL : &draft->report.go.figures);
 	}
-	return status ? status : cover(draft);
+	if (!status)
+		status = cover(draft);
+	return status ? status : vmt_report_go_large_cover(draft);
 }
 
 void
@@ -357,4 +368,5 @@ vmt_report_go_heap_free(struct vmt_report *report)
 		free(report->go.creators[i].stack.frames);
 	free(report->go.creators);
 	free(report->go.sizes);
+	vmt_report_go_large_free(report);
 }

@@ -1,6 +1,7 @@
 /* Live objects by the line that allocated them, out of the memory profile that a Go runtime keeps.
  */
 #include "format/go_offsets.h"
+#include "tools/model/report/go_lines.h"
 #include "tools/model/report/report_draft.h"
 #include "tools/read/trace/go_profile_chunk.h"
 
@@ -10,13 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_FRAMES 8u /* the line, and callers */
 #define FEW_OBJECTS UINT64_C(16)
 
 /* The objects of one size and stack. */
 struct sample {
-	struct vmt_frame path[PATH_FRAMES]; /* from the line that allocated on outwards */
-	uint32_t frames;
 	uint64_t sampled_objects;
 	uint64_t sampled_bytes;
 	double objects;
@@ -24,6 +22,7 @@ struct sample {
 };
 
 struct samples {
+	struct vmt_go_line *lines; /* item: index of the next */
 	struct sample *items;
 	size_t count;
 };
@@ -36,46 +35,6 @@ scale_of(uint64_t object_bytes, uint64_t rate_bytes)
 	return rate_bytes <= 1 ? 1 : 1 / -expm1(-(double)object_bytes / (double)rate_bytes);
 }
 
-/* What allocates for others is no answer to who did. */
-static bool
-is_runtime(const struct vmt_frame *frame)
-{
-	return frame->function && (strncmp(frame->function, "runtime.", 8) == 0 ||
-				   strncmp(frame->function, "internal/runtime/", 17) == 0);
-}
-
-/* Addresses of calls that were inlined are in the list as well: of each only the innermost function
- * counts (runtime.CallersFrames). */
-static int
-name_address(struct vmt_frames *frames, uint64_t address, struct vmt_frame *frame)
-{
-	struct vmt_stack_frames stack;
-	int status = vmt_frames_of_address(frames, address, &stack);
-
-	if (!status)
-		*frame = stack.frames[0];
-	free(stack.frames);
-	return status;
-}
-
-static int
-name_sample(struct vmt_frames *frames, const uint64_t *addresses, uint32_t count,
-	    struct sample *sample)
-{
-	uint32_t first = 0;
-	int status = 0;
-
-	for (; !status && first < count; first++) {
-		status = name_address(frames, addresses[first], &sample->path[0]);
-		if (!is_runtime(&sample->path[0]))
-			break;
-	}
-	first = first == count ? 0 : first;
-	for (uint32_t i = first; !status && i < count && sample->frames < PATH_FRAMES; i++)
-		status = name_address(frames, addresses[i], &sample->path[sample->frames++]);
-	return status;
-}
-
 static int
 take_samples(struct samples *samples, const struct vmt_go_profile_read *profile,
 	     struct vmt_frames *frames)
@@ -83,46 +42,26 @@ take_samples(struct samples *samples, const struct vmt_go_profile_read *profile,
 	const uint64_t *addresses = profile->addresses;
 	int status = 0;
 
+	samples->lines = calloc((size_t)profile->head.rows + 1, sizeof(*samples->lines));
 	samples->items = calloc((size_t)profile->head.rows + 1, sizeof(*samples->items));
-	if (!samples->items)
+	if (!samples->lines || !samples->items)
 		return -ENOMEM;
 	for (uint64_t i = 0; !status && i < profile->head.rows; i++) {
 		const struct vmt_go_profile_row *row = &profile->rows[i];
-		struct sample *sample = &samples->items[samples->count++];
+		struct vmt_go_line *line = &samples->lines[samples->count];
+		struct sample *sample = &samples->items[samples->count];
 		double scale = scale_of(row->object_bytes, profile->head.rate_bytes);
 
 		sample->sampled_objects = row->objects;
 		sample->sampled_bytes = row->objects * row->object_bytes;
 		sample->objects = (double)sample->sampled_objects * scale;
 		sample->bytes = (double)sample->sampled_bytes * scale;
-		status = name_sample(frames, addresses, row->frames, sample);
+		line->bytes = sample->bytes;
+		line->item = samples->count++;
+		status = vmt_go_lines_name(line, frames, addresses, row->frames);
 		addresses += row->frames;
 	}
 	return status;
-}
-
-/* Names are interned: the same one has the same address. */
-static int
-compare_frames(const struct vmt_frame *a, const struct vmt_frame *b)
-{
-	const uint64_t of_a[] = {(uintptr_t)a->function, (uintptr_t)a->file, a->line,
-				 a->function ? 0 : a->address};
-	const uint64_t of_b[] = {(uintptr_t)b->function, (uintptr_t)b->file, b->line,
-				 b->function ? 0 : b->address};
-
-	for (size_t i = 0; i < sizeof(of_a) / sizeof(of_a[0]); i++)
-		if (of_a[i] != of_b[i])
-			return of_a[i] < of_b[i] ? -1 : 1;
-	return 0;
-}
-
-static int
-compare_samples(const void *left, const void *right)
-{
-	const struct sample *a = left;
-	const struct sample *b = right;
-
-	return compare_frames(&a->path[0], &b->path[0]);
 }
 
 static int
@@ -136,123 +75,52 @@ compare_rows(const void *left, const void *right)
 	return (a->objects < b->objects) - (a->objects > b->objects);
 }
 
-static bool
-is_on_path(const struct sample *sample, const struct vmt_go_live *row)
-{
-	if (sample->frames <= row->stack.count)
-		return false;
-	for (size_t i = 1; i < row->stack.count; i++)
-		if (compare_frames(&sample->path[i], &row->stack.frames[i]) != 0)
-			return false;
-	return true;
-}
-
-/* The caller through which most of what took the path came, if there is one: by a vote in which
- * every other one takes back as many bytes. */
-static const struct vmt_frame *
-vote(const struct sample *samples, size_t count, const struct vmt_go_live *row)
-{
-	const struct vmt_frame *best = NULL;
-	double weight = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct vmt_frame *caller = &samples[i].path[row->stack.count];
-
-		if (!is_on_path(&samples[i], row))
-			continue;
-		if (best && compare_frames(best, caller) == 0)
-			weight += samples[i].bytes;
-		else if (samples[i].bytes > weight) {
-			best = caller;
-			weight = samples[i].bytes - weight;
-		} else
-			weight -= samples[i].bytes;
-	}
-	return best;
-}
-
-/* One caller more, where more than half of the row's bytes came through it. */
-static bool
-extend(const struct sample *samples, size_t count, double all_bytes, struct vmt_go_live *row)
-{
-	const struct vmt_frame *caller =
-	    row->stack.count < PATH_FRAMES ? vote(samples, count, row) : NULL;
-	double bytes = 0;
-
-	for (size_t i = 0; caller && i < count; i++)
-		if (is_on_path(&samples[i], row) &&
-		    compare_frames(&samples[i].path[row->stack.count], caller) == 0)
-			bytes += samples[i].bytes;
-	if (!caller || bytes <= all_bytes / 2)
-		return false;
-	row->stack.frames[row->stack.count++] = *caller;
-	return true;
-}
-
 static int
-fill_row(struct vmt_go_live *row, const struct sample *samples, size_t count)
+fill_row(struct vmt_go_live *row, const struct samples *samples, size_t first, size_t count)
 {
 	double objects = 0, bytes = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		row->sampled_objects += samples[i].sampled_objects;
-		row->sampled_bytes += samples[i].sampled_bytes;
-		objects += samples[i].objects;
-		bytes += samples[i].bytes;
+		const struct sample *sample = &samples->items[samples->lines[first + i].item];
+
+		row->sampled_objects += sample->sampled_objects;
+		row->sampled_bytes += sample->sampled_bytes;
+		objects += sample->objects;
+		bytes += sample->bytes;
 	}
 	row->objects = (uint64_t)fmin(objects, 0x1p62);
 	row->bytes = (uint64_t)fmin(bytes, 0x1p62);
-	if (samples[0].frames == 0)
-		return 0;
-	row->stack.frames = malloc(PATH_FRAMES * sizeof(*row->stack.frames));
-	if (!row->stack.frames)
-		return -ENOMEM;
-	row->stack.frames[row->stack.count++] = samples[0].path[0];
-	while (extend(samples, count, bytes, row))
-		continue;
-	return 0;
+	return vmt_go_lines_stack(samples->lines + first, count, &row->stack);
 }
 
 static int
 make_rows(struct vmt_report *report, struct samples *samples)
 {
-	size_t end;
+	size_t alike;
+	int status = 0;
 
-	qsort(samples->items, samples->count, sizeof(*samples->items), compare_samples);
+	vmt_go_lines_sort(samples->lines, samples->count);
 	report->go.live = calloc(samples->count + 1, sizeof(*report->go.live));
 	if (!report->go.live)
 		return -ENOMEM;
-	for (size_t i = 0; i < samples->count; i = end) {
-		int status;
-
-		for (end = i + 1; end < samples->count; end++)
-			if (compare_samples(&samples->items[i], &samples->items[end]) != 0)
-				break;
-		status = fill_row(&report->go.live[report->go.live_count++], &samples->items[i],
-				  end - i);
-		if (status)
-			return status;
+	for (size_t i = 0; i < samples->count && !status; i += alike) {
+		alike = vmt_go_lines_alike(samples->lines + i, samples->count - i);
+		status = fill_row(&report->go.live[report->go.live_count++], samples, i, alike);
 	}
 	qsort(report->go.live, report->go.live_count, sizeof(*report->go.live), compare_rows);
-	return 0;
+	return status;
 }
 
 static int
 fill_rows(struct vmt_report_draft *draft, const struct vmt_go_profile_read *profile)
 {
-	const struct vmt_frames_input input = {
-	    .trace = draft->trace,
-	    .history = draft->replay->history,
-	    .sites = draft->replay->sites,
-	    .strings = draft->strings,
-	    .symbols = draft->options->symbols ? draft->names : NULL,
-	};
-	struct vmt_frames *frames = vmt_frames_new(&input);
+	struct vmt_frames *frames = vmt_report_go_frames(draft);
 	struct samples samples = {.items = NULL};
 	int status = frames ? take_samples(&samples, profile, frames) : -ENOMEM;
 
 	if (!status)
 		status = make_rows(&draft->report, &samples);
+	free(samples.lines);
 	free(samples.items);
 	vmt_frames_free(frames);
 	return status;
@@ -365,38 +233,11 @@ find_reason(const struct vmt_report_draft *draft, const struct vmt_go_profile_re
 	return NULL;
 }
 
-#define UNWRITTEN_WORTH_SAYING_MIB UINT64_C(4)
-
-/* The profile has sizes and lines, not addresses: two lines that allocate objects of one size can't
- * be kept apart among the spans. */
-static int
-cover_unwritten(struct vmt_report_draft *draft)
-{
-	const struct vmt_report *report = &draft->report;
-	const struct vmt_go_size *large = report->go.sizes;
-	uint64_t mib;
-
-	if (report->go.size_count == 0 || large->slot_bytes != 0 ||
-	    large->committed_bytes > large->reserved_bytes)
-		return 0;
-	mib = (large->reserved_bytes - large->committed_bytes) >> 20;
-	if (mib < UNWRITTEN_WORTH_SAYING_MIB)
-		return 0;
-	return vmt_report_coverage_add(draft,
-				       "%" PRIu64
-				       " MiB of Go's large objects are not in RAM: which "
-				       "lines allocated just those is unknown",
-				       mib);
-}
-
 static int
 cover(struct vmt_report_draft *draft)
 {
 	const struct vmt_report *report = &draft->report;
-	int status = cover_unwritten(draft);
 
-	if (status)
-		return status;
 	if (report->go.unprofiled)
 		return vmt_report_coverage_add(draft, "live objects by Go line are unknown: %s",
 					       report->go.unprofiled);

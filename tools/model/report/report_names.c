@@ -1,5 +1,6 @@
 #include "tools/model/report/report_draft.h"
 #include "tools/read/trace/go_heap_chunk.h"
+#include "tools/read/trace/go_large_chunk.h"
 #include "tools/read/trace/go_profile_chunk.h"
 
 #include "tools/read/trace/process_end.h"
@@ -201,33 +202,67 @@ ask_address(struct vmt_report_draft *draft, uint64_t address)
 	(void)vmt_lookup_trouble(draft->names, &module);
 }
 
-/* Go statements and allocating lines, of each snapshot. What can't be read, no report will show. */
 static void
-ask_go(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
+ask_creators(struct vmt_report_draft *draft, const struct vmt_chunk *header,
+	     const unsigned char *bytes, size_t length)
 {
-	struct vmt_go_profile_read profile;
 	struct vmt_go_heap heap;
 	struct vmt_err err = {{0}};
-	const unsigned char *bytes;
-	size_t length;
 
-	if ((chunk->header.kind != VMT_CHUNK_GO_HEAP &&
-	     chunk->header.kind != VMT_CHUNK_GO_PROFILE) ||
-	    vmt_trace_payload(draft->trace, chunk, &bytes, &length, &err))
+	if (vmt_go_heap_chunk_read(&heap, header, bytes, length, &err))
 		return;
-	if (chunk->header.kind == VMT_CHUNK_GO_HEAP) {
-		if (vmt_go_heap_chunk_read(&heap, &chunk->header, bytes, length, &err))
-			return;
-		for (uint64_t i = 0; i < heap.head.goroutines; i++)
-			ask_address(draft, heap.goroutines[i].creator);
-		vmt_go_heap_chunk_free(&heap);
-		return;
-	}
-	if (vmt_go_profile_chunk_read(&profile, &chunk->header, bytes, length, &err))
+	for (uint64_t i = 0; i < heap.head.goroutines; i++)
+		ask_address(draft, heap.goroutines[i].creator);
+	vmt_go_heap_chunk_free(&heap);
+}
+
+static void
+ask_profile(struct vmt_report_draft *draft, const struct vmt_chunk *header,
+	    const unsigned char *bytes, size_t length)
+{
+	struct vmt_go_profile_read profile;
+	struct vmt_err err = {{0}};
+
+	if (vmt_go_profile_chunk_read(&profile, header, bytes, length, &err))
 		return;
 	for (size_t i = 0; i < profile.address_count; i++)
 		ask_address(draft, profile.addresses[i]);
 	vmt_go_profile_chunk_free(&profile);
+}
+
+static void
+ask_large(struct vmt_report_draft *draft, const struct vmt_chunk *header,
+	  const unsigned char *bytes, size_t length)
+{
+	struct vmt_go_large_read large;
+	struct vmt_err err = {{0}};
+
+	if (vmt_go_large_chunk_read(&large, header, bytes, length, &err))
+		return;
+	for (size_t i = 0; i < large.address_count; i++)
+		ask_address(draft, large.addresses[i]);
+	vmt_go_large_chunk_free(&large);
+}
+
+/* Go statements and allocating lines, of each snapshot. What can't be read, no report will show. */
+static void
+ask_go(struct vmt_report_draft *draft, const struct vmt_trace_chunk *chunk)
+{
+	static const struct {
+		enum vmt_chunk_kind kind;
+		void (*ask)(struct vmt_report_draft *draft, const struct vmt_chunk *header,
+			    const unsigned char *bytes, size_t length);
+	} kinds[] = {{VMT_CHUNK_GO_HEAP, ask_creators},
+		     {VMT_CHUNK_GO_PROFILE, ask_profile},
+		     {VMT_CHUNK_GO_LARGE, ask_large}};
+	struct vmt_err err = {{0}};
+	const unsigned char *bytes;
+	size_t length;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (chunk->header.kind == kinds[i].kind &&
+		    vmt_trace_payload(draft->trace, chunk, &bytes, &length, &err) == 0)
+			kinds[i].ask(draft, &chunk->header, bytes, length);
 }
 
 int

@@ -125,6 +125,7 @@ claimed_records(const struct vmt_chunk *chunk)
 	case VMT_CHUNK_UNTRACED:
 	case VMT_CHUNK_GO_HEAP:
 	case VMT_CHUNK_GO_PROFILE:
+	case VMT_CHUNK_GO_LARGE:
 		return 0;
 	}
 	return 0; /* a kind that may be skipped */
