@@ -309,7 +309,7 @@ asan_tests = $(filter-out %/test_preload_real %/test_capture_walk_wild %/test_ca
 asan: $(BUILD)/libvmtrace.so ## unit tests and the command under AddressSanitizer and UBSan
 	@mkdir -p $(BUILD)/asan && cp $< $(BUILD)/asan # what the command preloads stays as it is
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
-	  CFLAGS='-O1 -g' ASSERTS=1 sanitized-asan
+	  CFLAGS='-Og -g1' ASSERTS=1 sanitized-asan
 # Newer compilers look for uses of a stack frame after its return by default: frames lie in memory of
 # ASan's own then, which is not the thread's stack, and which grows.
 sanitized-asan: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use $(targets_c)
@@ -321,7 +321,7 @@ tsan_tests = $(filter %_threads,$(race_tests)) $(addprefix $(BUILD)/tests/unit/t
 	session drain collector collector_ends capture_cfi capture_emit capture_emit_full capture_modules \
 	capture_samples capture_walk_switched)
 tsan: ## tests with threads, and the collector's, under ThreadSanitizer
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-O1 -g' ASSERTS=1 sanitized-tsan
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-Og -g1' ASSERTS=1 sanitized-tsan
 sanitized-tsan: $(tsan_tests)
 	@tests/run $^
 
@@ -330,7 +330,7 @@ sanitized-tsan: $(tsan_tests)
 checked_tests = $(addprefix $(BUILD)/tests/e2e/test_,storms fork_children lets_go)
 checked: $(targets_c) $(targets_cc) ## some of the e2e tests on a library and a command with assertions
 	@mkdir -p $(BUILD)/checked/tests && ln -sfn ../../tests/target $(BUILD)/checked/tests/target
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/checked ASSERTS=1 run-checked
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/checked CFLAGS='-Og -g1' ASSERTS=1 run-checked
 run-checked: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(checked_tests)
 	@tests/run $(checked_tests)
 
