@@ -12,31 +12,61 @@
 struct link {
 	uint32_t pid;
 	uint32_t parent;
+	uint64_t start;
 	bool is_taken;
 };
 
-static bool
-is_named(const struct vmt_snapshot_pids *pids, uint32_t pid)
+/* What is not known is 0. */
+static struct link
+link_of(uint32_t pid)
 {
-	for (size_t i = 0; i < pids->named; i++)
-		if (pids->all[i] == pid)
+	struct vmt_procfs_stat stat = {.parent_pid = 0};
+	int fd = vmt_procfs_open(pid, "stat");
+	bool is_read = fd >= 0 && vmt_procfs_read_stat(fd, &stat);
+
+	if (fd >= 0)
+		close(fd);
+	if (!is_read)
+		return (struct link){.pid = pid};
+	return (struct link){
+	    .pid = pid, .parent = (uint32_t)stat.parent_pid, .start = stat.start_ticks};
+}
+
+/* Whether it is among the first so many. */
+static bool
+is_there(const struct vmt_snapshot_pids *pids, size_t count, const struct link *process)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pids->all[i] == process->pid && pids->starts[i] == process->start)
 			return true;
 	return false;
 }
 
-static int
-add(struct vmt_snapshot_pids *pids, uint32_t pid)
+static bool
+grow(struct vmt_snapshot_pids *pids)
 {
-	if (pids->count == pids->room) {
-		size_t room = pids->room ? pids->room * 2 : 16;
-		uint32_t *all = reallocarray(pids->all, room, sizeof(*all));
+	size_t room = pids->room ? pids->room * 2 : 16;
+	uint32_t *all = reallocarray(pids->all, room, sizeof(*all));
+	uint64_t *starts;
 
-		if (!all)
-			return -ENOMEM;
-		pids->all = all;
-		pids->room = room;
-	}
-	pids->all[pids->count++] = pid;
+	if (!all)
+		return false;
+	pids->all = all;
+	starts = reallocarray(pids->starts, room, sizeof(*starts));
+	if (!starts)
+		return false;
+	pids->starts = starts;
+	pids->room = room;
+	return true;
+}
+
+static int
+add(struct vmt_snapshot_pids *pids, const struct link *process)
+{
+	if (pids->count == pids->room && !grow(pids))
+		return -ENOMEM;
+	pids->starts[pids->count] = process->start;
+	pids->all[pids->count++] = process->pid;
 	return 0;
 }
 
@@ -50,20 +80,6 @@ read_pid(const char *word, uint32_t *pid)
 	value = strtoul(word, &end, 10);
 	*pid = (uint32_t)value;
 	return *word >= '0' && *word <= '9' && !*end && !errno && value != 0 && value <= INT32_MAX;
-}
-
-static uint32_t
-parent_of(uint32_t pid)
-{
-	struct vmt_procfs_stat stat = {.parent_pid = 0};
-	int fd = vmt_procfs_open(pid, "stat");
-
-	if (fd < 0)
-		return 0;
-	if (!vmt_procfs_read_stat(fd, &stat))
-		stat.parent_pid = 0;
-	close(fd);
-	return (uint32_t)stat.parent_pid;
 }
 
 static int
@@ -104,7 +120,7 @@ list_all(struct link **links, size_t *count)
 			*links = more;
 			room = room * 2 + 256;
 		}
-		(*links)[(*count)++] = (struct link){pid, parent_of(pid), false};
+		(*links)[(*count)++] = link_of(pid);
 	}
 	closedir(proc);
 	if (*count != 0)
@@ -132,24 +148,28 @@ first_child(const struct link *links, size_t count, uint32_t parent)
 }
 
 /* The list grows while it is read, until nobody in it has a child left. */
-static int
-add_descendants(struct vmt_snapshot_pids *pids)
+int
+vmt_snapshot_pids_extend(struct vmt_snapshot_pids *pids)
 {
 	uint32_t own = (uint32_t)getpid();
+	size_t known = pids->count;
 	struct link *links;
 	size_t count;
 	int result = list_all(&links, &count);
 
 	for (size_t i = 0; i < pids->count && result == 0; i++) {
 		uint32_t parent = pids->all[i];
+		size_t first = first_child(links, count, parent);
 
-		for (size_t j = first_child(links, count, parent);
-		     j < count && links[j].parent == parent && result == 0; j++) {
+		if (first == count || links[first].parent != parent ||
+		    link_of(parent).start != pids->starts[i])
+			continue;
+		for (size_t j = first; j < count && links[j].parent == parent && result == 0; j++) {
 			if (links[j].is_taken || links[j].pid == own ||
-			    is_named(pids, links[j].pid))
+			    is_there(pids, known, &links[j]))
 				continue;
 			links[j].is_taken = true;
-			result = add(pids, links[j].pid);
+			result = add(pids, &links[j]);
 		}
 	}
 	free(links);
@@ -161,18 +181,20 @@ vmt_snapshot_pids_read(struct vmt_snapshot_pids *pids, char *const *words, int c
 		       bool with_descendants, struct vmt_err *err)
 {
 	int result = 0;
+	struct link process;
 	uint32_t pid;
 
 	*pids = (struct vmt_snapshot_pids){.all = NULL};
 	for (int i = 0; i < count && result == 0; i++) {
 		if (!read_pid(words[i], &pid))
 			return vmt_err_set(err, EINVAL, "'%s' is not a process id", words[i]);
-		if (!is_named(pids, pid))
-			result = add(pids, pid);
+		process = link_of(pid);
+		if (!is_there(pids, pids->count, &process))
+			result = add(pids, &process);
 		pids->named = pids->count;
 	}
 	if (result == 0 && with_descendants)
-		result = add_descendants(pids);
+		result = vmt_snapshot_pids_extend(pids);
 	return result < 0
 		   ? vmt_err_set(err, -result, "processes can't be listed: %s", strerror(-result))
 		   : 0;
@@ -182,5 +204,6 @@ void
 vmt_snapshot_pids_free(struct vmt_snapshot_pids *pids)
 {
 	free(pids->all);
+	free(pids->starts);
 	*pids = (struct vmt_snapshot_pids){.all = NULL};
 }
