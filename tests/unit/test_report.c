@@ -453,10 +453,12 @@ programs_that_an_injected_one_starts_are_told(void **state)
 		uint32_t notes;
 		bool lacks_static;
 		bool lacks_all;
+		bool lacks_most;
 	} cases[] = {
-	    {0, false, false},
-	    {VMT_NOTE_INJECTED, true, false},
-	    {VMT_NOTE_INJECTED | VMT_NOTE_ATTACHED, false, true},
+	    {0, false, false, false},
+	    {VMT_NOTE_INJECTED, true, false, false},
+	    {VMT_NOTE_INJECTED | VMT_NOTE_ATTACHED, false, true, false},
+	    {VMT_NOTE_INJECTED | VMT_NOTE_FORKED, false, false, true},
 	};
 
 	(void)state;
@@ -471,9 +473,13 @@ programs_that_an_injected_one_starts_are_told(void **state)
 		report = report_of(build, VMT_AT_PEAK, 0);
 		assert_int_equal(is_blind_spot(report, "that load no library either are not"),
 				 cases[i].lacks_static);
-		assert_int_equal(is_blind_spot(report, "fork children of the process, the "
-						       "programs that it starts"),
-				 cases[i].lacks_all);
+		assert_int_equal(
+		    is_blind_spot(report, "the programs that the process and its children start"),
+		    cases[i].lacks_all);
+		assert_int_equal(is_blind_spot(report, "only if LD_PRELOAD reaches them"),
+				 cases[i].lacks_static || cases[i].lacks_most);
+		assert_int_equal(is_blind_spot(report, "recorded only if LD_PRELOAD"),
+				 cases[i].lacks_most);
 		vmt_report_free(report);
 		build_trace_free(build);
 	}

@@ -259,8 +259,8 @@ vmt_mapped_trace_recorder(uint32_t pid)
 	if (vmt_mapped_trace_find(&trace, pid) < 0 || trace.has_library)
 		return NULL;
 	if (is_forked(&trace, pid))
-		return "it was forked while its parent was recorded; the recorder is still in it; "
-		       "a restart ends that";
+		return "it was forked while its parent was recorded; the recorder is in it until "
+		       "that vmtrace ends, or until a restart where it was killed";
 	if (trace.state != VMT_MAPPED_TRACE_OWN)
 		return NULL;
 	return trace.is_uncollected

@@ -3,6 +3,7 @@
 #include "collect/collector.h"
 #include "collect/exit_status.h"
 #include "tools/cmd/launch.h"
+#include "tools/cmd/record_forked.h"
 #include "tools/cmd/record_session.h"
 #include "tools/cmd/record_target.h"
 #include "tools/cmd/stop_signals.h"
@@ -17,11 +18,23 @@
 /* How long the collector may wait while processes are attached to. */
 #define TAKE_NS UINT64_C(50000000)
 
+/* Fork children that are left one after another, before the collector works on; and how often it is
+ * looked at one go whether they have children themselves. */
+#define FORKED_AT_ONCE 64u
+#define FORKED_LOOKS 8u
+
+/* Looks for descendants that were born meanwhile. A program that makes one after another has its
+ * end, too. */
+#define TREE_LOOKS 16u
+
 struct recording {
 	struct vmt_record_attach *job;
 	struct vmt_record_session session;
-	struct vmt_record_target *targets; /* as many as there are pids */
-	size_t tried;			   /* of them, so far */
+	struct vmt_record_target *targets;
+	size_t count; /* those that were tried, and fork children that have been found */
+	size_t room;
+	size_t tried; /* of the pids, so far */
+	uint32_t tree_looks;
 	char *settings;
 	size_t settings_bytes;
 	struct vmt_zstd_packer *packer;
@@ -38,6 +51,15 @@ wants_heap(const struct recording *recording)
 	return mode && strcmp(mode, "off") != 0;
 }
 
+/* Nothing hands the recorder on to a program that is executed. */
+static bool
+wants_forks(const struct recording *recording)
+{
+	const char *what = vmt_record_settings_text(recording->job->wanted, VMT_SETTING_FOLLOW);
+
+	return !what || strcmp(what, "fork") == 0 || strcmp(what, "all") == 0;
+}
+
 /* What concerns programs that are started has no place here. */
 static void
 set_variables(const struct recording *recording)
@@ -45,7 +67,8 @@ set_variables(const struct recording *recording)
 	vmt_record_settings_export(recording->job->wanted);
 	vmt_record_session_export(&recording->session);
 	unsetenv(vmt_settings[VMT_SETTING_ONLY].variable);
-	setenv(vmt_settings[VMT_SETTING_FOLLOW].variable, "none", 1);
+	setenv(vmt_settings[VMT_SETTING_FOLLOW].variable, wants_forks(recording) ? "fork" : "none",
+	       1);
 	if (!wants_heap(recording))
 		setenv(vmt_settings[VMT_SETTING_MALLOC].variable, "off", 1);
 }
@@ -68,15 +91,41 @@ hint(const struct recording *recording)
 	return recording->job->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "";
 }
 
-/* Those that descend from one that was named may well have ended by now. */
+/* NULL: no memory. */
+static struct vmt_record_target *
+new_target(struct recording *recording)
+{
+	if (recording->count == recording->room) {
+		size_t room = recording->room * 2 + 16;
+		struct vmt_record_target *more =
+		    reallocarray(recording->targets, room, sizeof(*more));
+
+		if (!more)
+			return NULL;
+		recording->targets = more;
+		recording->room = room;
+	}
+	recording->targets[recording->count] = (struct vmt_record_target){.pid = 0};
+	return &recording->targets[recording->count++];
+}
+
+/* Those that descend from one that was named may well have ended by now, or have been forked since
+ * their parent is recorded, and are recorded by that. */
 static void
 take_next(struct recording *recording)
 {
 	struct vmt_record_attach *job = recording->job;
 	size_t number = recording->tried++;
-	struct vmt_record_target *target = &recording->targets[number];
+	uint32_t pid = job->pids->all[number];
+	struct vmt_record_forked forked;
+	struct vmt_record_target *target;
 
-	target->pid = job->pids->all[number];
+	if (vmt_record_forked_is_one(&forked, pid, recording->targets, recording->count))
+		return;
+	target = new_target(recording);
+	if (!target)
+		return;
+	target->pid = pid;
 	target->wants_heap = wants_heap(recording);
 	vmt_record_session_lend(&recording->session, target->pid);
 	if (vmt_record_target_take(target, recording->settings, recording->settings_bytes,
@@ -89,13 +138,27 @@ take_next(struct recording *recording)
 	recording->is_held |= target->is_held;
 }
 
+/* Whether there are more to be tried. */
+static bool
+has_more(struct recording *recording)
+{
+	struct vmt_record_attach *job = recording->job;
+
+	if (recording->tried == job->pids->count && job->with_tree &&
+	    recording->tree_looks < TREE_LOOKS) {
+		recording->tree_looks++;
+		(void)vmt_snapshot_pids_extend(job->pids);
+	}
+	return recording->tried < job->pids->count;
+}
+
 /* Those that are left over when it has to end are not tried any more. */
 static void
 take_some(struct recording *recording, uint64_t until_ns)
 {
 	const struct vmt_record_attach *job = recording->job;
 
-	while (recording->tried < job->pids->count && !has_to_end(recording)) {
+	while (!has_to_end(recording) && has_more(recording)) {
 		if (job->taken != 0 && vmt_launch_now_ns() >= until_ns)
 			return;
 		take_next(recording);
@@ -110,7 +173,7 @@ take_some(struct recording *recording, uint64_t until_ns)
 static void
 end_at_once(struct recording *recording)
 {
-	for (size_t i = 0; i < recording->tried; i++)
+	for (size_t i = 0; i < recording->count; i++)
 		if (recording->targets[i].is_held)
 			vmt_record_target_say_held(&recording->targets[i]);
 	vmt_record_session_close(&recording->session);
@@ -118,12 +181,12 @@ end_at_once(struct recording *recording)
 }
 
 static void
-leave_all(struct recording *recording, bool is_last)
+leave_known(struct recording *recording, bool is_last)
 {
 	uint64_t now_ns = vmt_launch_now_ns();
 	bool is_held = false;
 
-	for (size_t i = 0; i < recording->tried; i++) {
+	for (size_t i = 0; i < recording->count; i++) {
 		struct vmt_record_target *target = &recording->targets[i];
 
 		if (target->attach && !target->has_left &&
@@ -135,11 +198,42 @@ leave_all(struct recording *recording, bool is_last)
 		end_at_once(recording);
 }
 
+/* How many fork children were found that nobody knew. */
+static size_t
+find_forked(struct recording *recording)
+{
+	struct vmt_record_forked found[FORKED_AT_ONCE];
+	size_t many =
+	    vmt_record_forked_find(found, FORKED_AT_ONCE, recording->targets, recording->count);
+	size_t added = 0;
+
+	for (size_t i = 0; i < many; i++) {
+		struct vmt_record_target *target = new_target(recording);
+
+		if (!target || !vmt_record_target_take_forked(target, found[i].pid,
+							      &recording->targets[found[i].parent]))
+			break;
+		added++;
+	}
+	return added;
+}
+
+/* Parents first: those who were left have no more children with the recorder. */
+static void
+leave_all(struct recording *recording, bool is_last)
+{
+	for (uint32_t look = 0; look < FORKED_LOOKS; look++) {
+		leave_known(recording, is_last);
+		if (find_forked(recording) == 0)
+			return;
+	}
+}
+
 /* Its trace may not have been announced to the collector. */
 static bool
 has_unleft(const struct recording *recording)
 {
-	for (size_t i = 0; i < recording->tried; i++) {
+	for (size_t i = 0; i < recording->count; i++) {
 		const struct vmt_record_target *target = &recording->targets[i];
 
 		if (target->attach && !target->has_left && vmt_exit_status_is_running(target->pid))
@@ -169,7 +263,7 @@ is_left(void *context, uint32_t pid)
 {
 	const struct recording *recording = context;
 
-	for (size_t i = 0; i < recording->tried; i++)
+	for (size_t i = 0; i < recording->count; i++)
 		if (recording->targets[i].pid == pid)
 			return recording->targets[i].is_left_mute;
 	return false;
@@ -244,9 +338,8 @@ run(struct recording *recording, struct vmt_err *err)
 	if (result < 0)
 		return result;
 	set_variables(recording);
-	recording->targets = calloc(recording->job->pids->count, sizeof(struct vmt_record_target));
 	recording->settings = vmt_record_session_variables(&recording->settings_bytes);
-	if (!recording->settings || !recording->targets)
+	if (!recording->settings)
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	vmt_stop_signals_catch();
 	return take_and_collect(recording, err);
@@ -259,7 +352,7 @@ vmt_record_attach_run(struct vmt_record_attach *job, struct vmt_err *err)
 	int result = run(&recording, err);
 
 	vmt_record_session_close(&recording.session);
-	for (size_t i = 0; i < recording.tried; i++)
+	for (size_t i = 0; i < recording.count; i++)
 		vmt_record_target_free(&recording.targets[i]);
 	free(recording.targets);
 	free(recording.settings);

@@ -16,7 +16,8 @@
 
 struct vmt_record_attach {
 	struct vmt_record_settings *wanted; /* checked */
-	const struct vmt_snapshot_pids *pids;
+	struct vmt_snapshot_pids *pids;	    /* with_tree: grows by those that are born meanwhile */
+	bool with_tree;
 	uint64_t for_ns; /* UINT64_MAX: until all end, or a signal comes (stop_signals.h) */
 	/* Filled in: */
 	struct vmt_record_summary recorded;

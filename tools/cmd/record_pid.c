@@ -188,6 +188,7 @@ has_effect(int option, bool is_watched)
 	case VMT_RECORD_TREE:
 		return true;
 	case VMT_SETTING_EXIT_WAIT:
+	case VMT_SETTING_FOLLOW:
 	case VMT_SETTING_DEPTH:
 	case VMT_SETTING_BUFFER:
 	case VMT_SETTING_STACK_TABLE:
@@ -347,6 +348,7 @@ vmt_record_pid_run(struct vmt_record_settings *wanted, int *status, struct vmt_e
 	int result = read_words(&watch, &pids, wanted, err);
 
 	job.for_ns = watch.for_ns;
+	job.with_tree = wanted->options.values[VMT_RECORD_TREE] != NULL;
 	if (result == 0 && !wanted->options.values[VMT_RECORD_WATCH])
 		result = vmt_record_attach_run(&job, err);
 	if (result == 0 && job.taken == 0 && pids.count == 1)

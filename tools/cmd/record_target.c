@@ -61,6 +61,18 @@ say_taken(const struct vmt_record_target *target, const char *hint)
 	fprintf(stderr, "%s\n", hint);
 }
 
+static struct vmt_attach *
+copy_for_child(const struct vmt_attach *attach)
+{
+	struct vmt_attach *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *attach;
+	copy->call = (struct vmt_return_call){.tid = 0};
+	return copy;
+}
+
 bool
 vmt_record_target_take(struct vmt_record_target *target, const char *settings,
 		       size_t settings_bytes, const char *hint, const char *otherwise)
@@ -86,7 +98,21 @@ vmt_record_target_take(struct vmt_record_target *target, const char *settings,
 		vmt_record_target_free(target);
 		return false;
 	}
+	target->forked = copy_for_child(attach);
 	say_taken(target, hint);
+	return true;
+}
+
+bool
+vmt_record_target_take_forked(struct vmt_record_target *target, uint32_t pid,
+			      const struct vmt_record_target *parent)
+{
+	struct vmt_attach *attach = copy_for_child(parent->forked);
+
+	if (!attach)
+		return false;
+	attach->pid = (pid_t)pid;
+	*target = (struct vmt_record_target){.pid = pid, .attach = attach, .is_forked = true};
 	return true;
 }
 
@@ -157,7 +183,9 @@ vmt_record_target_free(struct vmt_record_target *target)
 {
 	if (!target->attach)
 		return;
-	vmt_attach_close(target->attach);
+	if (!target->is_forked)
+		vmt_attach_close(target->attach);
 	free(target->attach);
-	target->attach = NULL;
+	free(target->forked);
+	target->attach = target->forked = NULL;
 }

@@ -16,6 +16,8 @@ struct vmt_record_target {
 	uint32_t pid;
 	bool wants_heap;	   /* calls of its allocator, too */
 	struct vmt_attach *attach; /* large; NULL: it is not recorded */
+	struct vmt_attach *forked; /* what holds for its fork children, though it was left */
+	bool is_forked;		   /* is one: what `attach` names is its parent's */
 	uint64_t next_try_ns;	   /* to leave it, CLOCK_MONOTONIC */
 	bool has_left;		   /* or can't */
 	bool is_left_mute;	   /* ... and could not be told */
@@ -28,6 +30,10 @@ struct vmt_record_target {
  * False: it is not, a line says why, `otherwise` is put behind it; or, with is_held, no line. */
 bool vmt_record_target_take(struct vmt_record_target *target, const char *settings,
 			    size_t settings_bytes, const char *hint, const char *otherwise);
+
+/* One that has the recorder from a recorded parent, which is freed after it. False: no memory. */
+bool vmt_record_target_take_forked(struct vmt_record_target *target, uint32_t pid,
+				   const struct vmt_record_target *parent);
 
 /* Where is_held is set, nothing is said. Where it could not be left, it can be tried again from
  * next_try_ns on: signals end vmtrace by then. is_last: it will not be. */

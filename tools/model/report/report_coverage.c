@@ -266,6 +266,12 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 		return vmt_report_coverage_add(
 		    draft, "the process was recorded by the system calls in its code and in its C "
 			   "library's: its mappings are recorded, blocks of malloc are not");
+	if ((head->notes & VMT_NOTE_INJECTED) && head->heap_functions == 0 &&
+	    (head->notes & VMT_NOTE_FORKED))
+		return vmt_report_coverage_add(
+		    draft,
+		    "the process was recorded by the system calls in its code, as its parent "
+		    "was: its mappings are recorded, blocks of malloc are not");
 	if ((head->notes & VMT_NOTE_INJECTED) && head->heap_functions == 0)
 		return vmt_report_coverage_add(
 		    draft, "the program loads no library, and was recorded by the system calls in "
@@ -291,8 +297,12 @@ add_started(struct vmt_report_draft *draft, uint32_t notes)
 		return 0;
 	if (notes & VMT_NOTE_ATTACHED)
 		return vmt_report_coverage_add(
-		    draft, "fork children of the process, the programs that it starts, and what it "
-			   "becomes by exec are not recorded: they have no traces");
+		    draft, "the programs that the process and its children start, and what they "
+			   "become by exec, are not recorded: they have no traces");
+	if (notes & VMT_NOTE_FORKED)
+		return vmt_report_coverage_add(
+		    draft, "the programs that the process starts, and what it becomes by exec, are "
+			   "recorded only if LD_PRELOAD reaches them");
 	return vmt_report_coverage_add(
 	    draft,
 	    "of the programs that it starts or becomes by exec, those that load no library "

@@ -1,0 +1,72 @@
+/* A program that forks while it is recorded. Each byte of its input makes a child that maps so many
+ * MiB, answers with the byte and then waits; the byte 100: one that makes no memory call; 101: the
+ * parent itself maps a MiB. At the end of the input each child checks what it mapped, maps and
+ * unmaps once more, and ends; the program exits with 7, or with 1 where a child found anything
+ * wrong. */
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1 << 20)
+#define SILENT 100
+#define PARENT 101
+
+static int ends[2]; /* children wait until nobody can write */
+
+__attribute__((noinline)) static unsigned char *
+grow(void)
+{
+	unsigned char *memory =
+	    mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		_exit(1);
+	memset(memory, 42, MIB);
+	return memory;
+}
+
+static void
+be_a_child(unsigned char byte)
+{
+	unsigned char *held[SILENT] = {NULL};
+	int count = byte == SILENT ? 0 : byte;
+	char nothing;
+
+	close(ends[1]);
+	for (int i = 0; i < count; i++)
+		held[i] = grow();
+	if (write(1, &byte, 1) != 1)
+		_exit(2);
+	while (read(ends[0], &nothing, 1) > 0)
+		;
+	for (int i = 0; i < count; i++)
+		for (size_t at = 0; at < MIB; at++)
+			if (held[i][at] != 42)
+				_exit(3);
+	_exit(munmap(grow(), MIB) == 0 ? 0 : 4);
+}
+
+int
+main(void)
+{
+	unsigned char byte;
+	int result = 7;
+	int status;
+
+	if (pipe(ends) != 0)
+		return 2;
+	while (read(0, &byte, 1) == 1) {
+		pid_t child = byte == PARENT ? -1 : fork();
+
+		if (child == 0)
+			be_a_child(byte);
+		if (byte == PARENT && (memset(grow(), 1, MIB), write(1, &byte, 1)) != 1)
+			return 3;
+	}
+	close(ends[1]);
+	while (wait(&status) > 0)
+		if (status != 0)
+			result = 1;
+	_exit(result);
+}
