@@ -58,6 +58,14 @@ releases(int advice)
 	return vmt_advice_releases(number_of(advice));
 }
 
+/* What MADV_PAGEOUT took is told by two looks that are exact. */
+static struct vmt_resident_probe_budget
+budget_of(int advice)
+{
+	return number_of(advice) == VMT_ADVICE_PAGEOUT ? VMT_RESIDENT_PROBE_LONG_BUDGET
+						       : VMT_RESIDENT_PROBE_BUDGET;
+}
+
 static struct before
 look_before(struct vmt_resident_probe_budget *budget, const struct range *range, int advice)
 {
@@ -85,7 +93,7 @@ static uint64_t
 look_after(const struct range *range, int advice, int error, const struct before *before,
 	   uint8_t *marks)
 {
-	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
+	struct vmt_resident_probe_budget budget = budget_of(advice);
 
 	*marks = VMT_MARK_LOOKED;
 	if (error != 0 && range->length <= vmt_page_bytes && vmt_advice_name(number_of(advice)))
@@ -132,7 +140,7 @@ advise_part(const void *call, uint64_t address, uint64_t length)
 {
 	const struct advised *advised = call;
 	int advice = advised->advice;
-	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
+	struct vmt_resident_probe_budget budget = budget_of(advice);
 	struct range range = {.address = address};
 	bool written = vmt_kernel_range_cut(address, length, &range.length);
 	struct before before = {0};
@@ -285,7 +293,7 @@ make_vector(const struct vmt_madvise_vector *vector, bool is_own)
 long
 vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack)
 {
-	struct vmt_resident_probe_budget budget = VMT_RESIDENT_PROBE_BUDGET;
+	struct vmt_resident_probe_budget budget = budget_of(vector->advice);
 	struct before before[LOOKED_RANGES] = {{0}};
 	enum whose whose = whose_process(vector->pidfd);
 	bool written = vector->entries <= IOV_MAX && whose == OWN;

@@ -33,14 +33,16 @@
 #define CALL_PAGES 64	 /* what a call counts as */
 #define FILE_PAGE_COST 4 /* what a page that may be of a file counts as */
 #define GIVEN_BACK 4	 /* pages for each that was found */
-#define SINGLY_GIVEN_BACK 2
-#define SINGLY_WEIGHT 64 /* what a page that was found singly takes of those that give back */
 
 /* Pages asked by one move_pages call: 12 bytes of stack each; the kernel takes 16 at a time. */
 #define BATCH_PAGES 16u
 
 /* Ranges that move_pages is asked about at once. */
 #define FEW_PAGES 2u
+
+/* Pages asked of what is sampled; of what may be a file's one in so many, from that many on. */
+#define POINTS 32u
+#define FILE_PAGES_A_POINT 16u
 
 /* mincore stores 0 or 1; a page it did not reach keeps this. */
 #define NOT_REACHED 2u
@@ -109,17 +111,28 @@ count_pages(struct look *look, void *const *addresses, uint32_t count)
 
 /* Pages that were found pay for others, as long as there are such. */
 static void
-give_back(struct look *look, uint32_t found, uint32_t weight)
+give_back(struct look *look, uint32_t found)
 {
 	struct vmt_resident_probe_budget *budget = look->budget;
+	uint32_t paying = found < budget->found ? found : budget->found;
 
 	look->pages += found;
-	vmt_assert(weight != 0);
-	if (budget->found < (uint64_t)found * weight)
-		return;
-	budget->found -= found * weight;
-	budget->pages += (int64_t)found * GIVEN_BACK;
-	budget->singly += weight == 1 ? 0 : (int64_t)found * SINGLY_GIVEN_BACK;
+	budget->found -= paying;
+	budget->pages += (int64_t)paying * GIVEN_BACK;
+}
+
+/* The same of pages that were asked singly. */
+static void
+give_back_own(struct look *look, uint32_t asked, uint32_t found)
+{
+	struct vmt_resident_probe_budget *budget = look->budget;
+	uint32_t paying = found < budget->own ? found : budget->own;
+
+	vmt_assert(found <= asked);
+	budget->singly -= asked;
+	budget->singly += paying;
+	budget->own -= paying;
+	give_back(look, found);
 }
 
 /* Eight marks at a time: each is the lowest bit of a byte, and eight of them fit into one. */
@@ -139,7 +152,7 @@ count_in_core(struct look *look, const unsigned char *marks, uint32_t pages)
 	for (; page < pages; page++)
 		found += marks[page] & 1;
 	vmt_assert(found <= pages);
-	give_back(look, found, 1);
+	give_back(look, found);
 }
 
 /* Finds up to a batch of pages that mincore has reported; moves *page behind them. */
@@ -181,9 +194,8 @@ count_own(struct look *look, const unsigned char *marks, uint32_t pages)
 		}
 		for (uint32_t index = 0; index < count; index++)
 			found += present[index];
-		look->budget->singly -= count;
-		give_back(look, found, SINGLY_WEIGHT);
-		vmt_assert(next > page && next <= pages && found <= count);
+		give_back_own(look, count, found);
+		vmt_assert(next > page && next <= pages);
 		page = next;
 	}
 	return page;
@@ -196,7 +208,7 @@ are_most(uint64_t found, uint32_t asked)
 }
 
 /* A batch of a file's pages where most are this process's own: mincore would only say that they are
- * there. False: the kernel would not say, or the budget has come to its end. */
+ * there. False: the kernel would not say. */
 static bool
 look_at_dense(struct look *look, uint32_t pages)
 {
@@ -207,13 +219,15 @@ look_at_dense(struct look *look, uint32_t pages)
 
 	for (uint32_t index = 0; index < count; index++)
 		addresses[index] = (void *)(uintptr_t)(look->at + index * vmt_page_bytes);
-	if (look->budget->singly < count || !ask_statuses(addresses, count, present))
+	look->used_up = look->budget->singly < count;
+	if (look->used_up)
+		return true;
+	if (!ask_statuses(addresses, count, present))
 		return false;
 	for (uint32_t index = 0; index < count; index++)
 		found += present[index];
-	look->budget->singly -= count;
 	look->budget->pages -= (int64_t)count * FILE_PAGE_COST;
-	give_back(look, found, SINGLY_WEIGHT);
+	give_back_own(look, count, found);
 	look->allowed_ns = ALLOWED_NS + count * ALLOWED_FILE_PAGE_NS;
 	look->dense = are_most(found, count);
 	look->at += count * vmt_page_bytes;
@@ -403,11 +417,27 @@ scatter(uint64_t value)
 	return value ^ (value >> 31);
 }
 
-/* The part'th of equal parts of a number of pages begins here. No overflow. */
+/* The part'th of equal parts of an address space's pages begins here. Parts are few: no overflow.
+ */
 static uint64_t
 part_begin(uint64_t pages, uint64_t part, uint64_t parts)
 {
-	return (uint64_t)((unsigned __int128)pages * part / parts);
+	vmt_assert(parts != 0 && part <= parts && pages <= UINT64_MAX / parts);
+	return pages * part / parts;
+}
+
+/* In how many parts the rest is sampled. */
+static uint64_t
+count_points(const struct look *look, uint64_t pages)
+{
+	uint64_t points = POINTS;
+
+	if (vmt_file_ranges_may_have(look->at, vmt_page_bytes) &&
+	    pages / FILE_PAGES_A_POINT > points)
+		points = pages / FILE_PAGES_A_POINT;
+	if (points > look->budget->points)
+		points = look->budget->points;
+	return points < pages ? points : pages;
 }
 
 /* Asks one page in each of equal parts of the rest, and adds what they say of it. */
@@ -415,13 +445,11 @@ static void
 sample_rest(struct look *look)
 {
 	uint64_t pages = (look->end - look->at) / vmt_page_bytes;
-	uint32_t points = look->budget->points;
+	uint64_t points = count_points(look, pages);
 	uint64_t seed = next_seed();
 	uint32_t found = 0;
 	uint32_t asked = 0;
 
-	if (points > pages)
-		points = (uint32_t)pages;
 	while (asked < points) {
 		void *addresses[BATCH_PAGES];
 		uint32_t count = 0;
@@ -436,11 +464,11 @@ sample_rest(struct look *look)
 		found += count_pages(look, addresses, count);
 	}
 	vmt_assert(found <= points);
-	look->budget->points -= points;
-	if (points == 0)
+	look->budget->points -= asked;
+	if (asked == 0)
 		look->refused = true;
 	else
-		look->pages += part_begin(pages, found, points);
+		look->pages += part_begin(pages, found, asked);
 }
 
 /* True: a sample. */

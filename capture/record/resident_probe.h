@@ -6,10 +6,11 @@
  * one with move_pages, which tells this process's own pages from the page cache and knows the zero
  * page, and by mincore first only where few of them are this process's; holes are stepped over
  * (capture/record/kernel_range.h). Exact as far as VMT_RESIDENT_PROBE_BUDGET reaches: 64 MiB of
- * nothing, 512 KiB of a file that others have read, and more for each page that is found, up to 1
- * GiB, unless two questions in a row take more than ten times what they usually do, as those about
- * thousands of small mappings. From there on single pages are asked, one in each of equal parts of
- * the rest; the answer is scaled and marked VMT_MARK_SAMPLED.
+ * nothing, and more for each page that is found, up to 1 GiB; of what may be a file's 512 KiB, or 1
+ * MiB where it is this process's; unless two questions in a row take more than ten times what they
+ * usually do, as those about thousands of small mappings. From there on single pages are asked, one
+ * in each of equal parts of the rest: 32, or one in 16 up to 128 of what may be a file's. The
+ * answer is scaled and marked VMT_MARK_SAMPLED.
  *
  * Makes no call where the program has a seccomp filter. Units: bytes; addresses need no alignment,
  * whole pages count, no sum wraps. Less than 1.5 KiB of stack. Async-signal-safe; clobbers nothing
@@ -33,16 +34,26 @@
 /* What looks may still cost. All counts go down; a call of mincore counts as 64 pages. */
 struct vmt_resident_probe_budget {
 	int64_t pages;	  /* asked by mincore; a page that is found gives back 4 */
-	int64_t singly;	  /* asked one by one by move_pages; one that is found gives back 2 */
-	uint32_t found;	  /* that give back; one that was asked singly counts as 64 */
+	int64_t singly;	  /* asked one by one by move_pages; one that is found gives it back */
+	uint32_t found;	  /* by mincore, that give back */
+	uint32_t own;	  /* found by move_pages, that give back */
 	uint32_t skipped; /* calls that step over holes */
 	uint32_t points;  /* asked where a range is sampled */
 	bool slow;	  /* the last chunk took very long */
 };
 
-#define VMT_RESIDENT_PROBE_BUDGET                                                                  \
-	((struct vmt_resident_probe_budget){                                                       \
-	    .pages = 18432, .singly = 128, .found = 262144, .skipped = 64, .points = 32})
+/* With so many pages that move_pages finds and that give back. */
+#define VMT_RESIDENT_PROBE_BUDGET_OWN(pages_own)                                                   \
+	((struct vmt_resident_probe_budget){.pages = 18432,                                        \
+					    .singly = 128,                                         \
+					    .found = 262144,                                       \
+					    .own = (pages_own),                                    \
+					    .skipped = 64,                                         \
+					    .points = 128})
+#define VMT_RESIDENT_PROBE_BUDGET VMT_RESIDENT_PROBE_BUDGET_OWN(128)
+
+/* Of a call that itself takes longer for each page: 32 MiB of what is this process's are exact. */
+#define VMT_RESIDENT_PROBE_LONG_BUDGET VMT_RESIDENT_PROBE_BUDGET_OWN(8192)
 
 /* Committed bytes of [address, address + length); *marks receives VMT_MARK_*. */
 uint64_t vmt_resident_probe_committed(uint64_t address, uint64_t length, uint8_t *marks);
