@@ -382,6 +382,35 @@ test_sampled_blocks_in_a_heap_that_is_kept(void **state)
 	assert_near((uint64_t)(samples_of(2) + .5), 269, 1);
 }
 
+/* A block has the page of the earlier touch, so that nothing of it is left to the heap. The later
+ * one stands for more than is resident: 59 pages for 31, 101 for 7. Cut down to that, both are
+ * above it in the last bit. */
+static void
+check_touch_of_nothing(uint64_t period, uint64_t pages)
+{
+	vmt_replay_free(replay);
+	replay = world_new(0, false);
+	memset(&world, 0, sizeof(world));
+	allocate(BASE, PAGE, 5);
+	touch_pages(replay, BASE, PAGE, 2, 61);
+	touch_pages(replay, BASE + PAGE, PAGE, 3, period);
+	add_mapping(&world, BASE, 256 * PAGE, "[heap]", (1 + pages) * PAGE);
+	join(NULL);
+	assert_int_equal(cell(VMT_CLASS_MALLOC_LIVE, 5, 2), PAGE);
+	assert_int_equal(cell(VMT_CLASS_MALLOC_RETAINED, 0, 2), 0);
+	assert_int_equal(cell(VMT_CLASS_MALLOC_RETAINED, 0, 3), pages * PAGE);
+}
+
+static void
+test_touches_of_nothing(void **state)
+{
+	(void)state;
+	for (uint64_t pages = 1; pages < 59; pages++) {
+		check_touch_of_nothing(59, pages);
+		check_touch_of_nothing(101, pages);
+	}
+}
+
 /* Whatever is mapped, live, touched and resident, blocks sampled or all: join checks that all rows
  * add up to their classes, and these to what is resident. */
 static void
@@ -434,6 +463,7 @@ main(void)
 	    TEST(test_alternating_touchers),
 	    TEST(test_sampled_blocks),
 	    TEST(test_sampled_blocks_in_a_heap_that_is_kept),
+	    TEST(test_touches_of_nothing),
 	    TEST(test_any_world_adds_up),
 	};
 
