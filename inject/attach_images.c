@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "inject/cut_search.h"
+#include "inject/file_view.h"
 #include "inject/standing.h"
 
 #include <elf.h>
@@ -139,20 +140,10 @@ open_mapped(const struct search *search, const struct vmt_mapping *mapping)
 static bool
 is_allocator(int fd)
 {
-	struct stat status;
-	struct vmt_file file;
-	bool is_one;
-	void *bytes;
+	struct vmt_file file = vmt_file_view_open(fd, VMT_CUT_SEARCH_FILE_BYTES);
+	bool is_one = file.length != 0 && vmt_heap_hooks_is_allocator(&file);
 
-	if (fd < 0 || vmt_sys_call2(SYS_fstat, fd, &status) < 0 || status.st_size <= 0 ||
-	    (uint64_t)status.st_size > VMT_CUT_SEARCH_FILE_BYTES)
-		return false;
-	bytes = vmt_sys_mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (vmt_sys_failed(bytes))
-		return false;
-	file = (struct vmt_file){bytes, (size_t)status.st_size};
-	is_one = vmt_heap_hooks_is_allocator(&file);
-	vmt_sys_munmap(bytes, (size_t)status.st_size);
+	vmt_file_view_close(&file);
 	return is_one;
 }
 

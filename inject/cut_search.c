@@ -3,12 +3,12 @@
 #include "base/sys.h"
 #include "format/raw_calls.h"
 #include "inject/file_functions.h"
+#include "inject/file_view.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #define POPULATE_READ 22     /* MADV_POPULATE_READ */
 #define HIGHEST_NUMBER 1024u /* of a system call */
@@ -42,29 +42,6 @@ find_header(const struct vmt_target *target, uint64_t program_headers, uint64_t 
 	return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_phoff == sizeof(header)
 		   ? 0
 		   : -ENOEXEC;
-}
-
-/* No bytes: there is none, or it can't be mapped. */
-static struct vmt_file
-map_file(int fd)
-{
-	struct stat status = {.st_size = 0};
-	void *bytes;
-
-	if (fd < 0 || vmt_sys_call2(SYS_fstat, fd, &status) < 0 || status.st_size <= 0 ||
-	    (uint64_t)status.st_size > VMT_CUT_SEARCH_FILE_BYTES)
-		return (struct vmt_file){.length = 0};
-	bytes = vmt_sys_mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (vmt_sys_failed(bytes))
-		return (struct vmt_file){.length = 0};
-	return (struct vmt_file){bytes, (size_t)status.st_size};
-}
-
-static void
-unmap_file(const struct vmt_file *file)
-{
-	if (file->length != 0)
-		vmt_sys_munmap((void *)(uintptr_t)file->bytes, file->length);
 }
 
 /* All that is loaded of it is read: the pages come by one call instead of by faults, where the
@@ -251,7 +228,7 @@ forget_code(struct vmt_code_map *map)
 int
 vmt_cut_search_run(struct vmt_program_cuts *cuts, const struct vmt_cut_search *search)
 {
-	struct vmt_file file = map_file(search->file);
+	struct vmt_file file = vmt_file_view_open(search->file, VMT_CUT_SEARCH_FILE_BYTES);
 	int result;
 
 	*cuts = (struct vmt_program_cuts){
@@ -264,6 +241,6 @@ vmt_cut_search_run(struct vmt_program_cuts *cuts, const struct vmt_cut_search *s
 	if (result == 0)
 		result = find(cuts);
 	forget_code(&cuts->map);
-	unmap_file(&file);
+	vmt_file_view_close(&file);
 	return result;
 }

@@ -1,13 +1,12 @@
 /*
  * doctor_malloc.c: how are the blocks of a program's malloc seen?
  */
+#include "inject/file_view.h"
 #include "inject/heap_hooks.h"
 #include "tools/cmd/doctor.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static int
@@ -33,23 +32,15 @@ look_into(struct vmt_heap_hooks *hooks, const struct vmt_preloadable *program)
 {
 	uint64_t most = program->defines_malloc ? VMT_HEAP_HOOKS_SYMBOLS_KNOWN_BYTES
 						: VMT_HEAP_HOOKS_SYMBOLS_BYTES;
-	struct vmt_file file = {MAP_FAILED, 0};
 	int fd = open(program->path, O_RDONLY | O_CLOEXEC);
-	struct stat about;
+	struct vmt_file file = vmt_file_view_open(fd, UINT64_MAX);
 	int status = -1;
 
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &about) == 0 && about.st_size > 0) {
-		file.length = (size_t)about.st_size;
-		file.bytes = mmap(NULL, file.length, PROT_READ, MAP_PRIVATE, fd, 0);
-	}
-	close(fd);
-	if (file.bytes == MAP_FAILED)
-		return -1;
-	if (!hooks->may_throw || vmt_file_functions_bytes(&file) <= most)
+	if (fd >= 0)
+		close(fd);
+	if (file.length != 0 && (!hooks->may_throw || vmt_file_functions_bytes(&file) <= most))
 		status = judge(hooks, &file);
-	munmap((void *)(uintptr_t)file.bytes, file.length);
+	vmt_file_view_close(&file);
 	return status;
 }
 

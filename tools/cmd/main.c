@@ -3,6 +3,7 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/cmd_help.h"
 #include "tools/cmd/pager.h"
+#include "tools/cmd/shortened_files.h"
 #include "tools/cmd/suggest.h"
 #include "tools/cmd/version.h"
 
@@ -86,6 +87,7 @@ main(int argc, char **argv)
 	const struct vmt_cmd *command;
 
 	vmt_pages_set_size((uint64_t)sysconf(_SC_PAGESIZE));
+	vmt_shortened_files_survive();
 	if (argc < 2) {
 		fprintf(stderr, "usage: vmtrace COMMAND ...; see vmtrace help\n");
 		return STATUS_FAILED;
