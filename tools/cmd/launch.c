@@ -1,6 +1,7 @@
 #include "tools/cmd/launch.h"
 
 #include "base/procfs.h"
+#include "base/ticks.h"
 #include "tools/read/elf/preloadable.h"
 
 #include <assert.h>
@@ -124,15 +125,6 @@ hear(int fd, int *code)
 	return got == (ssize_t)sizeof(*code);
 }
 
-uint64_t
-vmt_launch_now_ns(void)
-{
-	struct timespec now = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 static int
 start_child(struct vmt_launch *launch, char **argv, bool stopped, struct child_report *said,
 	    struct vmt_err *err)
@@ -141,7 +133,7 @@ start_child(struct vmt_launch *launch, char **argv, bool stopped, struct child_r
 	int report[2];
 	int code;
 
-	*launch = (struct vmt_launch){.start_ns = vmt_launch_now_ns()};
+	*launch = (struct vmt_launch){.start_ns = vmt_ticks_monotonic_ns()};
 	*said = (struct child_report){0, 0};
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return vmt_err_set(err, errno, "pipe: %s", strerror(errno));
@@ -200,7 +192,7 @@ wait_for_exec(struct vmt_launch *launch)
 		if (!WIFSTOPPED(wait_status)) {
 			launch->wait_status = wait_status;
 			launch->ended = true;
-			launch->end_ns = vmt_launch_now_ns();
+			launch->end_ns = vmt_ticks_monotonic_ns();
 			forward_to = 0;
 			return false;
 		}
@@ -258,9 +250,9 @@ vmt_launch_has_ended(struct vmt_launch *launch)
 	if (launch->end_ns == 0) {
 		if (!is_over(launch->pid))
 			return false;
-		launch->end_ns = vmt_launch_now_ns();
+		launch->end_ns = vmt_ticks_monotonic_ns();
 	}
-	if (vmt_launch_now_ns() - launch->end_ns >= KEPT_NS)
+	if (vmt_ticks_monotonic_ns() - launch->end_ns >= KEPT_NS)
 		(void)vmt_launch_reap(launch, false);
 	return true;
 }
@@ -319,7 +311,7 @@ vmt_launch_reap(struct vmt_launch *launch, bool block)
 	launch->ended = true;
 	launch->peak_rss_bytes = got < 0 || !is_own ? 0 : (uint64_t)usage.ru_maxrss << 10;
 	if (launch->end_ns == 0)
-		launch->end_ns = vmt_launch_now_ns();
+		launch->end_ns = vmt_ticks_monotonic_ns();
 	/* The number may be given to a stranger from here on. */
 	forward_to = 0;
 	return true;

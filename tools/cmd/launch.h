@@ -49,9 +49,6 @@ bool vmt_launch_has_ended(struct vmt_launch *launch);
 /* Whether it has ended, and then it is reaped; waits for that when block is set. */
 bool vmt_launch_reap(struct vmt_launch *launch, bool block);
 
-/* CLOCK_MONOTONIC. */
-uint64_t vmt_launch_now_ns(void);
-
 /* Its exit status, as a shell says it: 128 + n when signal n ended it. */
 int vmt_launch_status(const struct vmt_launch *launch);
 

@@ -1,23 +1,14 @@
 #include "tools/cmd/progress.h"
 
+#include "base/ticks.h"
 #include "tools/cmd/suggest.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FIRST_NS UINT64_C(1000000000)
 #define BETWEEN_NS UINT64_C(100000000)
-
-static uint64_t
-clock_ns(void)
-{
-	struct timespec now = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 void
 vmt_progress_begin(struct vmt_progress *progress, FILE *stream, uint64_t now_ns)
@@ -67,7 +58,7 @@ vmt_progress_end(struct vmt_progress *progress)
 static void
 tell_now(void *context, const char *doing, uint64_t done, uint64_t total)
 {
-	vmt_progress_tell(context, doing, done, total, clock_ns());
+	vmt_progress_tell(context, doing, done, total, vmt_ticks_monotonic_ns());
 }
 
 int
@@ -78,7 +69,7 @@ vmt_progress_build(struct vmt_report **report, const char *path,
 	struct vmt_progress progress;
 	int result;
 
-	vmt_progress_begin(&progress, stderr, clock_ns());
+	vmt_progress_begin(&progress, stderr, vmt_ticks_monotonic_ns());
 	told.progress = progress.on_terminal ? tell_now : NULL;
 	told.progress_context = &progress;
 	result = vmt_report_build(report, path, &told, err);

@@ -1,5 +1,6 @@
 #include "tools/cmd/record_attach.h"
 
+#include "base/ticks.h"
 #include "collect/collector.h"
 #include "collect/exit_status.h"
 #include "tools/cmd/launch.h"
@@ -159,11 +160,11 @@ take_some(struct recording *recording, uint64_t until_ns)
 	const struct vmt_record_attach *job = recording->job;
 
 	while (!has_to_end(recording) && has_more(recording)) {
-		if (job->taken != 0 && vmt_launch_now_ns() >= until_ns)
+		if (job->taken != 0 && vmt_ticks_monotonic_ns() >= until_ns)
 			return;
 		take_next(recording);
 	}
-	recording->start_ns = vmt_launch_now_ns();
+	recording->start_ns = vmt_ticks_monotonic_ns();
 	if (!is_one(recording) && job->taken != 0)
 		fprintf(stderr, "vmtrace: recording %" PRIu32 " process%s%s\n", job->taken,
 			job->taken == 1 ? "" : "es", hint(recording));
@@ -183,7 +184,7 @@ end_at_once(struct recording *recording)
 static void
 leave_known(struct recording *recording, bool is_last)
 {
-	uint64_t now_ns = vmt_launch_now_ns();
+	uint64_t now_ns = vmt_ticks_monotonic_ns();
 	bool is_held = false;
 
 	for (size_t i = 0; i < recording->count; i++) {
@@ -249,11 +250,11 @@ expects_more(void *context)
 	struct recording *recording = context;
 
 	if (recording->start_ns == 0)
-		take_some(recording, vmt_launch_now_ns() + TAKE_NS);
+		take_some(recording, vmt_ticks_monotonic_ns() + TAKE_NS);
 	if (recording->start_ns == 0)
 		return true;
 	if (has_to_end(recording) ||
-	    vmt_launch_now_ns() - recording->start_ns >= recording->job->for_ns)
+	    vmt_ticks_monotonic_ns() - recording->start_ns >= recording->job->for_ns)
 		leave_all(recording, false);
 	return has_unleft(recording);
 }
@@ -315,13 +316,13 @@ static int
 take_and_collect(struct recording *recording, struct vmt_err *err)
 {
 	struct vmt_record_attach *job = recording->job;
-	uint64_t began_ns = vmt_launch_now_ns();
+	uint64_t began_ns = vmt_ticks_monotonic_ns();
 	int result = 0;
 
 	take_some(recording, began_ns);
 	if (job->taken != 0)
 		result = collect(recording);
-	job->lasted_ns = vmt_launch_now_ns() - began_ns;
+	job->lasted_ns = vmt_ticks_monotonic_ns() - began_ns;
 	if (recording->is_held)
 		end_at_once(recording);
 	if (result < 0)

@@ -1,5 +1,6 @@
 #include "tools/cmd/record_pid.h"
 
+#include "base/ticks.h"
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/launch.h"
 #include "tools/cmd/record_attach.h"
@@ -170,7 +171,7 @@ goes_on(void *context)
 	if (!watch->is_placed && watch->place_error == 0)
 		place(watch);
 	return watch->is_placed && !vmt_stop_signals_came() &&
-	       vmt_launch_now_ns() - watch->start_ns < watch->for_ns;
+	       vmt_ticks_monotonic_ns() - watch->start_ns < watch->for_ns;
 }
 
 /* Whether an option has an effect on a process that runs; on one that is watched alone. */
@@ -289,7 +290,7 @@ watch_into(struct watch *watch, const struct vmt_record_settings *wanted, int fd
 	int result;
 
 	vmt_stop_signals_catch();
-	watch->start_ns = vmt_launch_now_ns();
+	watch->start_ns = vmt_ticks_monotonic_ns();
 	result = vmt_snapshot_take_watch(
 	    watch->pid, fd,
 	    &(struct vmt_snapshot_watch){.goes_on = goes_on,
@@ -335,7 +336,7 @@ watch_from_outside(struct watch *watch, const struct vmt_record_settings *wanted
 	if (result < 0)
 		return result;
 	vmt_record_summary_add(&recorded, watch->path);
-	say_end(&recorded, vmt_launch_now_ns() - watch->start_ns);
+	say_end(&recorded, vmt_ticks_monotonic_ns() - watch->start_ns);
 	return 0;
 }
 

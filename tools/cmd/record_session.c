@@ -2,6 +2,7 @@
 
 #include "base/procfs.h"
 #include "base/shm_fallback.h"
+#include "base/ticks.h"
 #include "tools/cmd/launch.h"
 
 #include <assert.h>
@@ -49,7 +50,7 @@ make_session(struct vmt_record_session *session, struct vmt_err *err)
 
 	assert(slash);
 	if (getrandom(&random_id, sizeof(random_id), GRND_NONBLOCK) < 0)
-		random_id = vmt_launch_now_ns();
+		random_id = vmt_ticks_monotonic_ns();
 	snprintf(session->path, sizeof(session->path), "%.*s/.vmtrace-%d-%08" PRIx32 ".session",
 		 (int)(slash - session->output), session->output, (int)getpid(),
 		 (uint32_t)random_id);

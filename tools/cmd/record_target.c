@@ -1,5 +1,6 @@
 #include "tools/cmd/record_target.h"
 
+#include "base/ticks.h"
 #include "blob/blob_embed.h"
 #include "inject/detach.h"
 #include "tools/cmd/launch.h"
@@ -129,7 +130,7 @@ say_failed(struct vmt_record_target *target, bool is_last)
 			is_last ? "" : "; another signal ends vmtrace");
 	target->has_failed = true;
 	vmt_stop_signals_let_go();
-	target->next_try_ns = vmt_launch_now_ns() + RETRY_NS;
+	target->next_try_ns = vmt_ticks_monotonic_ns() + RETRY_NS;
 }
 
 void
