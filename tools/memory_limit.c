@@ -17,9 +17,8 @@
 #define SANITIZED false
 #endif
 
-/* What RLIMIT_DATA counts already; 0 where /proc does not tell. */
-static uint64_t
-present_bytes(void)
+uint64_t
+vmt_memory_limit_present(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
 	uint64_t pages = 0;
@@ -39,7 +38,7 @@ vmt_memory_limit_set(uint64_t bytes)
 
 	if (SANITIZED || getrlimit(RLIMIT_DATA, &limit) != 0)
 		return;
-	bytes += present_bytes();
+	bytes += vmt_memory_limit_present();
 	if (bytes >= limit.rlim_cur)
 		return;
 	limit.rlim_cur = bytes;

@@ -12,6 +12,9 @@
 /* This many bytes more than by now, unless a limit stands lower already. */
 void vmt_memory_limit_set(uint64_t bytes);
 
+/* Writable memory of this process's own that the limit counts; 0 where /proc does not tell. */
+uint64_t vmt_memory_limit_present(void);
+
 /* What this process could have at the most: the machine's memory, or the limit of its cgroup. */
 uint64_t vmt_memory_limit_available(void);
 

@@ -26,7 +26,8 @@ struct ground {
 struct vmt_live_report {
 	char *path;
 	const struct vmt_report_options *options;
-	struct vmt_report_draft *draft; /* NULL: begin anew */
+	struct vmt_report_options finished; /* the same, of the report that is made in a child */
+	struct vmt_report_draft *draft;	    /* NULL: begin anew */
 	struct ground ground;
 	size_t chunks; /* that were looked at for names */
 	uint32_t sites_asked;
@@ -245,8 +246,8 @@ advance(struct vmt_live_report *live, struct vmt_err *err)
 	return status;
 }
 
-static int
-read_new(struct vmt_live_report *live, struct vmt_err *err)
+int
+vmt_live_report_read(struct vmt_live_report *live, struct vmt_err *err)
 {
 	int status = live->draft ? extend(live, err) : -ESTALE;
 
@@ -259,20 +260,60 @@ read_new(struct vmt_live_report *live, struct vmt_err *err)
 	return status;
 }
 
+void
+vmt_live_report_fork(struct vmt_live_report *live, bool with_it)
+{
+	if (live->draft)
+		vmt_replay_fork(live->draft->replay, with_it);
+}
+
+/* What tells owners was told of names, or of none: it is asked anew. */
+static int
+choose_names(struct vmt_live_report *live, bool symbols)
+{
+	struct vmt_report_draft *draft = live->draft;
+
+	if (symbols == live->options->symbols)
+		return 0;
+	live->finished = *live->options;
+	live->finished.symbols = symbols;
+	draft->options = &live->finished;
+	vmt_go_sites_free(draft->go_owners);
+	vmt_allocators_free(draft->allocators);
+	draft->go_owners = NULL;
+	draft->allocators = NULL;
+	return vmt_report_snapshots_new_owners(draft, &draft->go_owners, &draft->allocators);
+}
+
+int
+vmt_live_report_finish(struct vmt_live_report *live, bool symbols, const struct vmt_report **report,
+		       struct vmt_err *err)
+{
+	*report = NULL;
+	if (!live->draft)
+		return vmt_err_set(err, ENODATA, "%s: was not read", live->path);
+	if (choose_names(live, symbols) < 0)
+		return out_of_memory(live, err);
+	*report = &live->draft->report;
+	return vmt_report_draft_finish(live->draft, live->path, err);
+}
+
 /* In the child. A crash of its own is not to be taken for the parent's. */
 static void
 finish(struct vmt_live_report *live, vmt_live_report_write *write, void *context, int fd,
        struct verdict *verdict)
 {
 	FILE *out = fdopen(fd, "w");
+	const struct vmt_report *report;
 
 	for (int signal_number = 1; signal_number < SIGRTMIN; signal_number++)
 		(void)signal(signal_number, SIG_DFL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	verdict->result =
-	    out ? vmt_report_draft_finish(live->draft, live->path, &verdict->err) : -ENOMEM;
+	    out ? vmt_live_report_finish(live, live->options->symbols, &report, &verdict->err)
+		: -ENOMEM;
 	if (verdict->result == 0)
-		verdict->result = write(context, &live->draft->report, out);
+		verdict->result = write(context, report, out);
 	if (verdict->result == 0 && fflush(out) != 0)
 		verdict->result = -errno;
 	_exit(0);
@@ -333,11 +374,11 @@ make_in_child(struct vmt_live_report *live, vmt_live_report_write *write, void *
 
 	if (verdict == MAP_FAILED)
 		return out_of_memory(live, err);
-	vmt_replay_fork(live->draft->replay, true);
+	vmt_live_report_fork(live, true);
 	child = fork();
 	if (child == 0)
 		finish(live, write, context, fd, verdict);
-	vmt_replay_fork(live->draft->replay, false);
+	vmt_live_report_fork(live, false);
 	if (child < 0)
 		result = vmt_err_set(err, errno, "%s: no process to make its report: %s",
 				     live->path, strerror(errno));
@@ -351,7 +392,7 @@ int
 vmt_live_report_make(struct vmt_live_report *live, vmt_live_report_write *write, void *context,
 		     char **bytes, size_t *length, struct vmt_err *err)
 {
-	int result = read_new(live, err);
+	int result = vmt_live_report_read(live, err);
 	int fd;
 
 	*bytes = NULL;
@@ -367,6 +408,13 @@ vmt_live_report_make(struct vmt_live_report *live, vmt_live_report_write *write,
 		result = out_of_memory(live, err);
 	close(fd);
 	return result;
+}
+
+void
+vmt_live_report_rest(struct vmt_live_report *live)
+{
+	if (live->draft)
+		vmt_lookup_end_children(live->draft->names);
 }
 
 unsigned

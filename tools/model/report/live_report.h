@@ -12,6 +12,8 @@
  * begins anew: right, and as dear as a first report. So it is where the file is not what it was, as
  * long as it is the same process's trace.
  *
+ * Names that options ask for are looked up as their call sites turn up, and are kept.
+ *
  * Costs a copy-on-write copy of the process for each report. One thread's; the process has one
  * thread. Memory is that of a replay.
  */
@@ -21,6 +23,7 @@
 #include "tools/err.h"
 #include "tools/model/report/report.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -40,6 +43,19 @@ typedef int vmt_live_report_write(void *context, const struct vmt_report *report
  * message; the next one may succeed. */
 int vmt_live_report_make(struct vmt_live_report *live, vmt_live_report_write *write, void *context,
 			 char **bytes, size_t *length, struct vmt_err *err);
+
+/* The same in three steps, for who makes one process for the reports of several traces. Reads what
+ * is new: 0, or a negative errno and a message. */
+int vmt_live_report_read(struct vmt_live_report *live, struct vmt_err *err);
+/* Before such a process is made (true) and afterwards (false): whether fork copies the tables. */
+void vmt_live_report_fork(struct vmt_live_report *live, bool with_it);
+/* In that process, once for each trace that was read: the report, with the names of functions or
+ * without. It belongs to live, which can do nothing further but be closed. */
+int vmt_live_report_finish(struct vmt_live_report *live, bool symbols,
+			   const struct vmt_report **report, struct vmt_err *err);
+
+/* Ends the processes that look up names, if there are any; names that they found are known. */
+void vmt_live_report_rest(struct vmt_live_report *live);
 
 /* How often the replay began anew so far, the first time included. */
 unsigned vmt_live_report_beginnings(const struct vmt_live_report *live);

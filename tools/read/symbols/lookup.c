@@ -1,5 +1,6 @@
 #include "tools/read/symbols/lookup.h"
 
+#include "base/ticks.h"
 #include "tools/memory_limit.h"
 #include "tools/read/symbols/answer_table.h"
 #include "tools/read/symbols/lookup_child.h"
@@ -7,7 +8,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MEMORY_BYTES (UINT64_C(4) << 30)
 #define CPU_SECONDS 30u
@@ -192,6 +192,13 @@ end_one_child(struct vmt_lookup *lookup)
 	lookup->children--;
 }
 
+void
+vmt_lookup_end_children(struct vmt_lookup *lookup)
+{
+	while (lookup->children > 0)
+		end_one_child(lookup);
+}
+
 static uint64_t
 children_bytes(const struct vmt_lookup *lookup)
 {
@@ -212,15 +219,6 @@ weigh_children(struct vmt_lookup *lookup)
 	lookup->waited_ns = 0;
 	while (lookup->children > 1 && children_bytes(lookup) > lookup->limits.memory_bytes)
 		end_one_child(lookup);
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static bool
@@ -266,7 +264,7 @@ ask(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *w
     const void *question, size_t length)
 {
 	const struct vmt_answer *answer;
-	uint64_t from_ns = now_ns();
+	uint64_t from_ns = vmt_ticks_monotonic_ns();
 	size_t got = 0;
 
 	while (module->trust != VMT_LOOKUP_TRUST_NONE && lookup->losses < LOSSES_MAX) {
@@ -284,7 +282,7 @@ ask(struct vmt_lookup *lookup, struct module *module, const struct vmt_module *w
 	answer = vmt_answer_table_add(&module->answers, question, length, lookup->packet, got);
 	if (answer)
 		know(module, answer);
-	note_waiting(lookup, module, now_ns() - from_ns);
+	note_waiting(lookup, module, vmt_ticks_monotonic_ns() - from_ns);
 	return answer;
 }
 

@@ -40,6 +40,9 @@ struct vmt_lookup_sources {
 	bool files_first;
 };
 
+/* Ends the children; the answers stay, and another question makes another child. */
+void vmt_lookup_end_children(struct vmt_lookup *lookup);
+
 /* Before the first question. What it points to belongs to the caller and outlives the lookup. */
 void vmt_lookup_set_sources(struct vmt_lookup *lookup, const struct vmt_lookup_sources *sources);
 
