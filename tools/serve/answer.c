@@ -1,5 +1,6 @@
 #include "tools/serve/answer.h"
 
+#include "base/ticks.h"
 #include "tools/cmd/version.h"
 #include "tools/export/fleet_metrics.h"
 #include "tools/export/pprof.h"
@@ -9,7 +10,6 @@
 #include "tools/page/report_page.h"
 #include "tools/page/tree_page.h"
 #include "tools/render/emitter.h"
-#include "tools/serve/running_traces.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,15 +23,6 @@
 #define MOST_TARGETS 1000u
 
 #define NS_PER_SECOND UINT64_C(1000000000)
-
-/* An answer under construction. */
-struct answer {
-	const struct vmt_answer_source *source;
-	const struct vmt_request *request;
-	const struct vmt_running_traces *traces;
-	FILE *out;
-	struct vmt_err *err;
-};
 
 const char *
 vmt_answer_type(enum vmt_request_kind kind)
@@ -60,7 +51,7 @@ is_program(const char *exe, const char *wanted)
 }
 
 static bool
-is_wanted(const struct answer *answer, const struct vmt_running_trace *trace)
+is_wanted(const struct vmt_answer *answer, const struct vmt_running_trace *trace)
 {
 	const struct vmt_request *request = answer->request;
 
@@ -69,23 +60,13 @@ is_wanted(const struct answer *answer, const struct vmt_running_trace *trace)
 }
 
 static size_t
-count_wanted(const struct answer *answer)
+count_wanted(const struct vmt_answer *answer)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < answer->traces->count; i++)
-		count += is_wanted(answer, &answer->traces->all[i]);
+	for (size_t i = 0; i < answer->traces.count; i++)
+		count += is_wanted(answer, &answer->traces.all[i]);
 	return count;
-}
-
-static int
-build(const struct vmt_running_trace *trace, bool symbols, bool history, struct vmt_report **report,
-      struct vmt_err *err)
-{
-	const struct vmt_report_options options = {
-	    .at = VMT_AT_END, .symbols = symbols, .history = history};
-
-	return vmt_report_build(report, trace->path, &options, err);
 }
 
 static uint64_t
@@ -99,31 +80,32 @@ now_unix_ns(void)
 
 /* false: no memory. */
 static bool
-add_to_fleet(struct vmt_fleet *fleet, const struct vmt_running_trace *trace)
+add_to_fleet(const struct vmt_answer *answer, struct vmt_fleet *fleet,
+	     const struct vmt_running_trace *trace)
 {
-	struct vmt_report *report = NULL;
+	struct vmt_kept_report report;
 	struct vmt_err err = {""};
 	bool done = true;
 
-	if (build(trace, false, false, &report, &err) < 0)
+	if (vmt_kept_traces_report(answer->kept, trace, false, &report, &err) < 0)
 		vmt_fleet_add_unread(fleet);
 	else
-		done = vmt_fleet_add(fleet, report, now_unix_ns());
-	vmt_report_free(report);
+		done = vmt_fleet_add(fleet, report.report, now_unix_ns());
+	vmt_kept_report_free(&report);
 	return done;
 }
 
 static int
-write_metrics(const struct answer *answer)
+write_metrics(const struct vmt_answer *answer)
 {
 	struct vmt_fleet *fleet = vmt_fleet_new(answer->source->by_pid);
 	bool done = fleet != NULL;
 	int result;
 
-	for (size_t i = 0; i < answer->traces->unread && done; i++)
+	for (size_t i = answer->read; i < answer->traces.count + answer->traces.unread && done; i++)
 		vmt_fleet_add_unread(fleet);
-	for (size_t i = 0; i < answer->traces->count && done; i++)
-		done = add_to_fleet(fleet, &answer->traces->all[i]);
+	for (size_t i = 0; i < answer->read && done; i++)
+		done = add_to_fleet(answer, fleet, &answer->traces.all[i]);
 	result = done ? vmt_fleet_write(fleet, answer->out, answer->err)
 		      : vmt_err_set(answer->err, ENOMEM, "not enough memory for the metrics");
 	vmt_fleet_free(fleet);
@@ -140,23 +122,28 @@ rows_of_each(size_t processes)
 }
 
 static int
-write_profile(const struct answer *answer, enum vmt_metric shown_first)
+write_profile(const struct vmt_answer *answer, enum vmt_metric shown_first)
 {
-	struct vmt_pprof_several *profiles =
-	    vmt_pprof_begin(shown_first, rows_of_each(count_wanted(answer)));
+	struct vmt_pprof_several *profiles;
 	size_t added = 0;
 
-	for (size_t i = 0; profiles && i < answer->traces->count; i++) {
-		struct vmt_report *report = NULL;
+	if (answer->read < answer->traces.count)
+		return vmt_err_set(answer->err, ETIME,
+				   "there is much to read, which goes on when this is asked again");
+	profiles = vmt_pprof_begin(shown_first, rows_of_each(count_wanted(answer)));
+
+	for (size_t i = 0; profiles && i < answer->traces.count; i++) {
+		const struct vmt_running_trace *trace = &answer->traces.all[i];
+		struct vmt_kept_report report;
 		struct vmt_err why = {""};
 
-		if (!is_wanted(answer, &answer->traces->all[i]))
+		if (!is_wanted(answer, trace))
 			continue;
-		if (build(&answer->traces->all[i], true, false, &report, &why) == 0) {
-			vmt_pprof_add(profiles, report);
+		if (vmt_kept_traces_report(answer->kept, trace, true, &report, &why) == 0) {
+			vmt_pprof_add(profiles, report.report);
 			added++;
 		}
-		vmt_report_free(report);
+		vmt_kept_report_free(&report);
 	}
 	if (profiles && added == 0) {
 		vmt_pprof_drop(profiles);
@@ -168,7 +155,7 @@ write_profile(const struct answer *answer, enum vmt_metric shown_first)
 
 /* One target a process, which a scraper asks for its profile by the parameter pid. */
 static void
-write_target(const struct answer *answer, const struct vmt_running_trace *trace)
+write_target(const struct vmt_answer *answer, const struct vmt_running_trace *trace)
 {
 	struct vmt_emitter emitter;
 	char pid[16];
@@ -191,23 +178,25 @@ write_target(const struct answer *answer, const struct vmt_running_trace *trace)
 }
 
 static int
-write_targets(const struct answer *answer)
+write_targets(const struct vmt_answer *answer)
 {
 	fputs("[\n", answer->out);
-	for (size_t i = 0; i < answer->traces->count && i < MOST_TARGETS; i++) {
+	for (size_t i = 0; i < answer->traces.count && i < MOST_TARGETS; i++) {
 		if (i > 0)
 			fputs(",", answer->out);
-		write_target(answer, &answer->traces->all[i]);
+		write_target(answer, &answer->traces.all[i]);
 	}
 	fputs("]\n", answer->out);
 	return 0;
 }
 
 static int
-write_report_page(const struct answer *answer, const struct vmt_running_trace *trace)
+write_report_page(const struct vmt_answer *answer, const struct vmt_running_trace *trace)
 {
+	const struct vmt_report_options options = {
+	    .at = VMT_AT_END, .symbols = true, .history = true};
 	struct vmt_report *report = NULL;
-	int result = build(trace, true, true, &report, answer->err);
+	int result = vmt_report_build(&report, trace->path, &options, answer->err);
 	const struct vmt_view_data data = {
 	    .reports = {report}, .paths = {trace->path}, .version = VMT_VERSION_TEXT};
 
@@ -219,14 +208,14 @@ write_report_page(const struct answer *answer, const struct vmt_running_trace *t
 
 /* Those of the wanted traces, which stay the running traces' own. */
 static struct vmt_tree_file *
-files_of(const struct answer *answer)
+files_of(const struct vmt_answer *answer)
 {
 	struct vmt_tree_file *files = calloc(count_wanted(answer), sizeof(*files));
 	size_t count = 0;
 
-	for (size_t i = 0; files && i < answer->traces->count; i++)
-		if (is_wanted(answer, &answer->traces->all[i])) {
-			char *path = answer->traces->all[i].path;
+	for (size_t i = 0; files && i < answer->traces.count; i++)
+		if (is_wanted(answer, &answer->traces.all[i])) {
+			char *path = answer->traces.all[i].path;
 			char *base = strrchr(path, '/');
 
 			files[count++] =
@@ -236,7 +225,7 @@ files_of(const struct answer *answer)
 }
 
 static int
-write_tree_page(const struct answer *answer)
+write_tree_page(const struct vmt_answer *answer)
 {
 	const struct vmt_tree_options options = {.group_by = VMT_TREE_BY_TITLE,
 						 .at = VMT_TREE_AT_DEFAULT};
@@ -260,7 +249,7 @@ write_tree_page(const struct answer *answer)
 
 /* Of one process its report, of several the tree. */
 static int
-write_page(const struct answer *answer)
+write_page(const struct vmt_answer *answer)
 {
 	size_t count = count_wanted(answer);
 
@@ -269,12 +258,12 @@ write_page(const struct answer *answer)
 	if (count > 1)
 		return write_tree_page(answer);
 	for (size_t i = 0;; i++)
-		if (is_wanted(answer, &answer->traces->all[i]))
-			return write_report_page(answer, &answer->traces->all[i]);
+		if (is_wanted(answer, &answer->traces.all[i]))
+			return write_report_page(answer, &answer->traces.all[i]);
 }
 
 static int
-write_kind(const struct answer *answer)
+write_kind(const struct vmt_answer *answer)
 {
 	switch (answer->request->kind) {
 	case VMT_REQUEST_METRICS:
@@ -291,16 +280,48 @@ write_kind(const struct answer *answer)
 	return -EINVAL;
 }
 
-int
-vmt_answer_write(const struct vmt_answer_source *source, const struct vmt_request *request,
-		 FILE *out, struct vmt_err *err)
+/* The others look at no trace, or at its history too: they read it from its beginning. */
+static bool
+needs_reports(const struct vmt_request *request)
 {
-	struct vmt_running_traces traces = {.count = 0};
-	const struct answer answer = {source, request, &traces, out, err};
-	int result = vmt_running_traces_find(&traces, source->directory, err);
+	return request->kind == VMT_REQUEST_METRICS || request->kind == VMT_REQUEST_HEAP ||
+	       request->kind == VMT_REQUEST_ALLOCS;
+}
 
-	if (result == 0)
-		result = write_kind(&answer);
-	vmt_running_traces_free(&traces);
-	return result;
+int
+vmt_answer_begin(struct vmt_answer *answer, const struct vmt_answer_source *source,
+		 const struct vmt_request *request, struct vmt_kept_traces *kept,
+		 unsigned most_seconds, struct vmt_err *err)
+{
+	uint64_t until_ns = vmt_ticks_monotonic_ns() + most_seconds * NS_PER_SECOND;
+	int result;
+
+	*answer = (struct vmt_answer){.source = source, .request = request, .kept = kept};
+	result = vmt_running_traces_find(&answer->traces, source->directory, err);
+	if (result < 0)
+		return result;
+	vmt_kept_traces_drop_others(kept, &answer->traces);
+	for (size_t i = 0; i < answer->traces.count && needs_reports(request); i++) {
+		if (vmt_ticks_monotonic_ns() > until_ns)
+			break;
+		if (is_wanted(answer, &answer->traces.all[i]))
+			vmt_kept_traces_read(kept, &answer->traces.all[i],
+					     request->kind != VMT_REQUEST_METRICS);
+		answer->read = i + 1;
+	}
+	return 0;
+}
+
+void
+vmt_answer_end(struct vmt_answer *answer)
+{
+	vmt_running_traces_free(&answer->traces);
+}
+
+int
+vmt_answer_write(struct vmt_answer *answer, FILE *out, struct vmt_err *err)
+{
+	answer->out = out;
+	answer->err = err;
+	return write_kind(answer);
 }

@@ -1,19 +1,61 @@
 #include "tools/serve/answers.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct task {
-	const struct vmt_answer_source *source;
-	const struct vmt_request *request;
-};
+/* The part of the time in which an answer reads; the rest is for what it writes. */
+#define READING_PART 2u
+#define IDLE_NS (600 * INT64_C(1000000000)) /* how long a reader that nobody asks stays */
+
+/* In the reader, whose copy of the answers knows its traces. */
+static int
+read_new(void *context, const void *question, struct vmt_err *err)
+{
+	struct vmt_answers *answers = context;
+	const struct vmt_worker_limits *limits = &answers->worker.limits;
+
+	if (!answers->kept)
+		answers->kept = vmt_kept_traces_new(limits->memory_bytes / 2);
+	if (!answers->kept)
+		return vmt_err_set(err, ENOMEM, "out of memory");
+	memcpy(&answers->asked, question, sizeof(answers->asked));
+	vmt_answer_end(&answers->answer);
+	return vmt_answer_begin(&answers->answer, answers->source, &answers->asked, answers->kept,
+				limits->seconds / READING_PART, err);
+}
+
+static void
+around_fork(void *context, bool with_it)
+{
+	struct vmt_answers *answers = context;
+
+	if (answers->kept)
+		vmt_kept_traces_fork(answers->kept, with_it);
+}
+
+static int
+write_answer(void *context, FILE *out, struct vmt_err *err)
+{
+	struct vmt_answers *answers = context;
+
+	return vmt_answer_write(&answers->answer, out, err);
+}
 
 void
 vmt_answers_begin(struct vmt_answers *answers, const struct vmt_answer_source *source,
 		  const struct vmt_worker_limits *limits, int64_t keep_ns)
 {
-	*answers = (struct vmt_answers){.source = source, .limits = *limits, .keep_ns = keep_ns};
+	*answers = (struct vmt_answers){
+	    .source = source,
+	    .keep_ns = keep_ns,
+	    .job = {.context = answers,
+		    .read = read_new,
+		    .fork = around_fork,
+		    .write = write_answer},
+	};
+	vmt_worker_begin(&answers->worker, limits, &answers->job);
 }
 
 static void
@@ -80,14 +122,6 @@ vmt_answers_leave(struct vmt_answers_entry *entry)
 {
 	assert(entry->waiting > 0);
 	entry->waiting--;
-}
-
-static int
-work(void *context, FILE *out, struct vmt_err *err)
-{
-	const struct task *task = context;
-
-	return vmt_answer_write(task->source, task->request, out, err);
 }
 
 static unsigned
@@ -157,13 +191,13 @@ static const struct vmt_answers_entry *
 start_next(struct vmt_answers *answers, int64_t now_ns)
 {
 	struct vmt_err err = {""};
-	struct task task = {.source = answers->source};
 
 	answers->in_work = next_one(answers);
 	if (!answers->in_work)
 		return NULL;
-	task.request = &answers->in_work->request;
-	if (vmt_worker_start(&answers->worker, &answers->limits, work, &task, &err) < 0)
+	answers->asked_ns = now_ns;
+	if (vmt_worker_ask(&answers->worker, &answers->in_work->request,
+			   sizeof(answers->in_work->request), &err) < 0)
 		return finish(answers, VMT_WORKER_FAILED, now_ns);
 	return NULL;
 }
@@ -174,8 +208,11 @@ vmt_answers_step(struct vmt_answers *answers, int64_t now_ns)
 	enum vmt_worker_state state;
 
 	drop_old(answers, now_ns);
-	if (!answers->in_work)
+	if (!answers->in_work) {
+		if (now_ns - answers->asked_ns > IDLE_NS)
+			vmt_worker_stop(&answers->worker);
 		return start_next(answers, now_ns);
+	}
 	state = vmt_worker_step(&answers->worker);
 	return state == VMT_WORKER_RUNS ? NULL : finish(answers, state, now_ns);
 }

@@ -2,7 +2,8 @@
  * answers.h: what was asked for, and what is known of the answers.
  *
  * One answer is made at a time; each is kept for a few seconds, so that many who ask the same cost
- * what one costs. Requests wait in the order in which they came. One thread's.
+ * what one costs. What was read for them is kept by the worker's reader, until nobody has asked for
+ * ten minutes. Requests wait in the order in which they came. One thread's.
  */
 #ifndef VMT_ANSWERS_H
 #define VMT_ANSWERS_H
@@ -28,11 +29,17 @@ struct vmt_answers_entry {
 
 struct vmt_answers {
 	const struct vmt_answer_source *source;
-	struct vmt_worker_limits limits;
 	int64_t keep_ns;
+	struct vmt_worker_job job;
 	struct vmt_worker worker;
+	int64_t asked_ns;		   /* the last time that something was asked of it */
 	struct vmt_answers_entry *in_work; /* NULL: none */
 	struct vmt_answers_entry all[VMT_ANSWERS_MOST];
+
+	/* of the worker's reader alone */
+	struct vmt_kept_traces *kept;
+	struct vmt_request asked;
+	struct vmt_answer answer;
 };
 
 void vmt_answers_begin(struct vmt_answers *answers, const struct vmt_answer_source *source,

@@ -1,5 +1,6 @@
 #include "tools/serve/server.h"
 
+#include "base/ticks.h"
 #include "tools/serve/answers.h"
 #include "tools/serve/listen_address.h"
 #include "tools/serve/request.h"
@@ -68,10 +69,7 @@ on_stop(int number)
 static int64_t
 now_ns(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+	return (int64_t)vmt_ticks_monotonic_ns();
 }
 
 /* -- connections, which have a time by which they must be done ----------------------------------
@@ -384,7 +382,7 @@ wait_for_work(struct server *server, const sigset_t *unblocked)
 	const struct timespec timeout = {ms / 1000, ms % 1000 * NS_PER_MS};
 
 	if (server->answers.in_work)
-		fds[1].fd = server->answers.worker.fd;
+		fds[1].fd = vmt_worker_fd(&server->answers.worker);
 	ppoll(fds, 2, &timeout, unblocked);
 }
 

@@ -1,109 +1,35 @@
 #include "tools/serve/worker.h"
 
-#include "tools/memory_limit.h"
+#include "base/ticks.h"
+#include "tools/serve/worker_reader.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NS_PER_SECOND INT64_C(1000000000)
+#define GRACE_NS NS_PER_SECOND /* in which the reader ends a child that takes too long */
 #define LEAST_ROOM ((size_t)65536)
 
-/* Exit statuses of the child. */
-enum { STATUS_DONE, STATUS_ABSENT, STATUS_FAILED };
-
-static int64_t
-now_ns(void)
+static int
+start(struct vmt_worker *worker, struct vmt_err *err)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
-}
-
-/* Those that were ignored from the beginning, as under nohup, stay so. */
-static void
-reset_signals(void)
-{
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-	sigset_t none;
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-		struct sigaction before;
-
-		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-			signal(numbers[i], SIG_DFL);
-	}
-	signal(SIGPIPE, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* The pipe becomes standard output; connections and keys of the parent are closed. */
-static bool
-keep_only(int fd)
-{
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	return null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0 &&
-	       close_range(STDERR_FILENO + 1, ~0u, 0) == 0;
-}
-
-static void
-confine(const struct vmt_worker_limits *limits)
-{
-	const struct rlimit cpu = {limits->seconds, limits->seconds + 1};
-	const struct rlimit file = {0, 0};
-
-	setrlimit(RLIMIT_CPU, &cpu);
-	setrlimit(RLIMIT_FSIZE, &file);
-	signal(SIGXFSZ, SIG_IGN); /* writing says so then */
-	vmt_memory_limit_set(limits->memory_bytes);
-}
-
-__attribute__((noreturn)) static void
-run_child(int fd, pid_t parent, const struct vmt_worker_limits *limits, vmt_worker_work *work,
-	  void *context)
-{
-	struct vmt_err err = {""};
-	int result;
-
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || !keep_only(fd))
-		_exit(STATUS_FAILED);
-	reset_signals();
-	confine(limits);
-	result = work(context, stdout, &err);
-	if (result < 0 && err.text[0])
-		printf("%s\n", err.text);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		_exit(STATUS_FAILED);
-	_exit(result == 0 ? STATUS_DONE : result == -ENOENT ? STATUS_ABSENT : STATUS_FAILED);
-}
-
-int
-vmt_worker_start(struct vmt_worker *worker, const struct vmt_worker_limits *limits,
-		 vmt_worker_work *work, void *context, struct vmt_err *err)
-{
-	pid_t parent = getpid();
+	const struct vmt_worker_reader reader = {
+	    .job = worker->job, .limits = worker->limits, .parent = getpid()};
 	int ends[2];
 
-	*worker = (struct vmt_worker){.pid = 0};
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return vmt_err_set(err, errno, "pipe: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return vmt_err_set(err, errno, "socketpair: %s", strerror(errno));
 	fflush(stdout);
 	worker->pid = fork();
 	if (worker->pid == 0)
-		run_child(ends[1], parent, limits, work, context);
+		vmt_worker_reader_run(&reader, ends[1]);
 	close(ends[1]);
 	if (worker->pid < 0) {
 		int error = errno;
@@ -113,11 +39,77 @@ vmt_worker_start(struct vmt_worker *worker, const struct vmt_worker_limits *limi
 		return vmt_err_set(err, error, "fork: %s", strerror(error));
 	}
 	setpgid(worker->pid, worker->pid); /* whoever comes first */
+	worker->control = ends[0];
+	return 0;
+}
+
+/* With all that it keeps and started. */
+static void
+end(struct vmt_worker *worker)
+{
+	if (worker->pid == 0)
+		return;
+	kill(-worker->pid, SIGKILL);
+	while (waitpid(worker->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	close(worker->control);
+	worker->pid = 0;
+}
+
+/* One that was lost since the last question is replaced. */
+static int
+send_question(struct vmt_worker *worker, const void *question, size_t bytes, int answer,
+	      struct vmt_err *err)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		int result = worker->pid == 0 ? start(worker, err) : 0;
+
+		if (result < 0)
+			return result;
+		if (vmt_worker_reader_ask(worker->control, question, bytes, answer))
+			return 0;
+		end(worker);
+	}
+	return vmt_err_set(err, EPIPE, "the process that reads traces does not answer");
+}
+
+void
+vmt_worker_begin(struct vmt_worker *worker, const struct vmt_worker_limits *limits,
+		 const struct vmt_worker_job *job)
+{
+	*worker = (struct vmt_worker){.job = job, .limits = *limits, .fd = -1};
+}
+
+int
+vmt_worker_ask(struct vmt_worker *worker, const void *question, size_t bytes, struct vmt_err *err)
+{
+	int ends[2];
+	int result;
+
+	assert(!worker->is_asked && bytes <= VMT_WORKER_QUESTION_BYTES);
+	worker->bytes = NULL;
+	worker->length = 0;
+	worker->room = 0;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return vmt_err_set(err, errno, "pipe: %s", strerror(errno));
+	result = send_question(worker, question, bytes, ends[1], err);
+	close(ends[1]);
+	if (result < 0) {
+		close(ends[0]);
+		return result;
+	}
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	worker->fd = ends[0];
-	worker->most_bytes = limits->output_bytes;
-	worker->deadline_ns = now_ns() + limits->seconds * NS_PER_SECOND;
+	worker->is_asked = true;
+	worker->deadline_ns =
+	    (int64_t)vmt_ticks_monotonic_ns() + worker->limits.seconds * NS_PER_SECOND + GRACE_NS;
 	return 0;
+}
+
+int
+vmt_worker_fd(const struct vmt_worker *worker)
+{
+	return worker->fd >= 0 ? worker->fd : worker->control;
 }
 
 static bool
@@ -128,7 +120,7 @@ has_room(struct vmt_worker *worker)
 
 	if (worker->length < worker->room)
 		return true;
-	if (worker->room >= worker->most_bytes)
+	if (worker->room >= worker->limits.output_bytes)
 		return false;
 	bytes = realloc(worker->bytes, room);
 	if (!bytes)
@@ -138,65 +130,84 @@ has_room(struct vmt_worker *worker)
 	return true;
 }
 
-/* Its exit status, or -1: it was killed. What it started goes too. */
-static int
-reap(struct vmt_worker *worker, bool at_once)
+/* Nothing is asked any more. */
+static enum vmt_worker_state
+finish(struct vmt_worker *worker, signed char verdict)
 {
-	pid_t pid = worker->pid;
-	int status = 0;
-
-	if (at_once)
-		kill(-pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	kill(-pid, SIGKILL);
-	close(worker->fd);
-	worker->pid = 0;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	if (worker->fd >= 0)
+		close(worker->fd);
+	worker->fd = -1;
+	worker->is_asked = false;
+	switch (verdict) {
+	case VMT_WORKER_VERDICT_DONE:
+		return VMT_WORKER_DONE;
+	case VMT_WORKER_VERDICT_ABSENT:
+		return VMT_WORKER_ABSENT;
+	case VMT_WORKER_VERDICT_FAILED:
+		return VMT_WORKER_FAILED;
+	default:
+		worker->length = 0; /* a part of an answer is none */
+		return VMT_WORKER_FAILED;
+	}
 }
 
 static enum vmt_worker_state
-state_of(struct vmt_worker *worker, int status)
+give_up(struct vmt_worker *worker)
 {
-	switch (status) {
-	case STATUS_DONE:
-		return VMT_WORKER_DONE;
-	case STATUS_ABSENT:
-		return VMT_WORKER_ABSENT;
-	case STATUS_FAILED:
-		return VMT_WORKER_FAILED;
-	default:
-		worker->length = 0; /* a part of a result is none */
-		return VMT_WORKER_FAILED;
-	}
+	end(worker);
+	return finish(worker, VMT_WORKER_VERDICT_LOST);
+}
+
+/* The answer is written, or the reader is lost. */
+static enum vmt_worker_state
+take_verdict(struct vmt_worker *worker)
+{
+	signed char verdict;
+	ssize_t got;
+
+	do
+		got = recv(worker->control, &verdict, 1, MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
+	if (got < 0 && errno == EAGAIN)
+		return VMT_WORKER_RUNS;
+	return got == 1 ? finish(worker, verdict) : give_up(worker);
+}
+
+/* False: all that is there was read, or what is there is the answer. */
+static bool
+read_more(struct vmt_worker *worker)
+{
+	ssize_t got =
+	    read(worker->fd, worker->bytes + worker->length, worker->room - worker->length);
+
+	if (got > 0)
+		worker->length += (size_t)got;
+	if (got > 0 || (got < 0 && errno == EINTR))
+		return true;
+	if (got < 0 && errno == EAGAIN)
+		return false;
+	close(worker->fd);
+	worker->fd = -1;
+	return false;
 }
 
 enum vmt_worker_state
 vmt_worker_step(struct vmt_worker *worker)
 {
-	for (;;) {
-		ssize_t got;
-
-		if (!has_room(worker) || now_ns() > worker->deadline_ns)
-			return state_of(worker, (reap(worker, true), -1));
-		got =
-		    read(worker->fd, worker->bytes + worker->length, worker->room - worker->length);
-		if (got > 0)
-			worker->length += (size_t)got;
-		else if (got == 0)
-			return state_of(worker, reap(worker, false));
-		else if (errno == EAGAIN)
-			return VMT_WORKER_RUNS;
-		else if (errno != EINTR)
-			return state_of(worker, (reap(worker, true), -1));
-	}
+	assert(worker->is_asked);
+	do {
+		if (!has_room(worker) || (int64_t)vmt_ticks_monotonic_ns() > worker->deadline_ns)
+			return give_up(worker);
+	} while (worker->fd >= 0 && read_more(worker));
+	return worker->fd >= 0 ? VMT_WORKER_RUNS : take_verdict(worker);
 }
 
 void
 vmt_worker_stop(struct vmt_worker *worker)
 {
-	if (worker->pid > 0)
-		reap(worker, true);
+	end(worker);
+	if (worker->fd >= 0)
+		close(worker->fd);
 	free(worker->bytes);
-	*worker = (struct vmt_worker){.pid = 0};
+	*worker = (struct vmt_worker){.job = worker->job, .limits = worker->limits, .fd = -1};
 }

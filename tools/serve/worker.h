@@ -1,32 +1,31 @@
 /*
- * worker.h: work that reads untrusted files, in a process of its own.
+ * worker.h: work that reads untrusted files, in processes of its own.
  *
- * A child does the work and writes its result into a pipe. It has no other descriptor than that
- * pipe and standard error, writes no file, has bounded memory and CPU time, and is killed with all
- * that it started when its time is over, when it has written too much, or when this process ends.
- * One thread's: fork copies the caller.
+ * A reader stays from one question to the next and keeps what it read. For each answer it makes a
+ * child, which writes the answer into a pipe. Reader and child have no descriptors of this process
+ * but standard error, write no file, and have bounded memory; a child has bounded CPU time too.
+ * Both are killed with all that they started when an answer takes too long or becomes too large,
+ * and when this process ends; the next question starts another reader then. A child that is lost
+ * costs its answer alone. One thread's: fork copies the caller.
  */
 #ifndef VMT_WORKER_H
 #define VMT_WORKER_H
 
-#include "tools/err.h"
+#include "tools/serve/worker_job.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
-struct vmt_worker_limits {
-	uint64_t memory_bytes; /* beyond what this process has */
-	uint64_t output_bytes;
-	unsigned seconds; /* of the clock, and of CPU */
-};
-
 struct vmt_worker {
-	pid_t pid;	     /* 0: none runs */
-	int fd;		     /* its result, not blocking; to be polled for input */
+	const struct vmt_worker_job *job;
+	struct vmt_worker_limits limits;
+	pid_t pid;   /* the reader; 0: none runs */
+	int control; /* a socket: questions to it, verdicts from it */
+	bool is_asked;
+	int fd;		     /* the answer, not blocking; -1: it is written */
 	int64_t deadline_ns; /* by CLOCK_MONOTONIC */
-	uint64_t most_bytes;
 	unsigned char *bytes;
 	size_t length;
 	size_t room;
@@ -34,24 +33,28 @@ struct vmt_worker {
 
 enum vmt_worker_state {
 	VMT_WORKER_RUNS,
-	VMT_WORKER_DONE,   /* bytes[0..length) are the result */
-	VMT_WORKER_ABSENT, /* work returned -ENOENT; bytes are its message */
-	VMT_WORKER_FAILED, /* work failed; bytes are its message, or none where it was killed */
+	VMT_WORKER_DONE,   /* bytes[0..length) are the answer */
+	VMT_WORKER_ABSENT, /* the job returned -ENOENT; bytes are its message */
+	VMT_WORKER_FAILED, /* the job failed; bytes are its message, or none where it was killed */
 };
 
-/* Work writes its result to out. 0 or a negative errno with a message, which takes the result's
- * place. */
-typedef int vmt_worker_work(void *context, FILE *out, struct vmt_err *err);
+/* The job outlives the worker. */
+void vmt_worker_begin(struct vmt_worker *worker, const struct vmt_worker_limits *limits,
+		      const struct vmt_worker_job *job);
 
-/* 0 or a negative errno with a message. */
-int vmt_worker_start(struct vmt_worker *worker, const struct vmt_worker_limits *limits,
-		     vmt_worker_work *work, void *context, struct vmt_err *err);
+/* Asks, while nothing is asked; starts a reader where there is none. At most
+ * VMT_WORKER_QUESTION_BYTES. 0 or a negative errno with a message. */
+int vmt_worker_ask(struct vmt_worker *worker, const void *question, size_t bytes,
+		   struct vmt_err *err);
 
-/* Takes what there is of the result, and sees to the deadline. Never blocks while it runs. Once it
- * has ended, bytes are the caller's to free. */
+/* What to poll for input while something is asked. */
+int vmt_worker_fd(const struct vmt_worker *worker);
+
+/* Takes what there is of the answer, and sees to the deadline. Never blocks while the child runs.
+ * Once nothing is asked any more, bytes are the caller's to free. */
 enum vmt_worker_state vmt_worker_step(struct vmt_worker *worker);
 
-/* Kills it, if it runs, and frees bytes. */
+/* Kills the reader, if it runs, with all that it keeps, and frees bytes. */
 void vmt_worker_stop(struct vmt_worker *worker);
 
 #endif
