@@ -12,7 +12,7 @@ GO ?= $(firstword $(shell command -v go) $(wildcard /opt/go-debian/*/usr/lib/go-
 bench: $(BUILD)/bench/bench $(BUILD)/bench/churn $(BUILD)/bench/pair $(BUILD)/libforward.so
 	$(BUILD)/bench/bench $(abspath $(BUILD)) $(ROUNDS)
 	bench/go.sh $(BUILD) $(ROUNDS)
-	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory report trees calls page
+	@$(MAKE) --no-print-directory -s -f bench/bench.mk BUILD=$(BUILD) ROUNDS=$(ROUNDS) collector memory report trees calls page serve
 
 # How fast the page of a report of 100,000 stacks is, in a browser.
 page:
@@ -50,6 +50,11 @@ report: $(BUILD)/bench/churn $(BUILD)/bench/peak
 trees: $(BUILD)/bench/peak
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build $(BUILD)/tests/target/prefork
 	bench/trees.sh $(BUILD) $(ROUNDS)
+
+# What an answer of vmtrace-serve costs.
+serve: $(BUILD)/bench/steady
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build
+	bench/serve.sh $(BUILD) 500000 $(ROUNDS)
 
 $(BUILD)/bench/snapshot: bench/snapshot.c $(BUILD)/libbase.a
 	@mkdir -p $(@D)
