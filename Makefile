@@ -335,7 +335,7 @@ run-checked: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(checked_tests)
 	@tests/run $(checked_tests)
 
 FUZZ_SECONDS ?= 30
-fuzz_targets := trace symbols dwarf gopclntab bytes
+fuzz_targets := trace symbols dwarf gopclntab bytes request
 fuzz: ## libFuzzer on all that reads what others wrote, side by side for FUZZ_SECONDS (default 30)
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' ASSERTS=1 \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' sanitized-fuzz

@@ -3,7 +3,7 @@
  *
  * The first byte says which: coded events and snapshots (what is decoded is coded again, and must
  * decode to the same), Go counters, tables of modules and stacks, the text of /proc, settings,
- * instructions, requests.
+ * instructions.
  */
 #include "base/procfs.h"
 #include "collect/cgroup.h"
@@ -17,8 +17,6 @@
 #include "tools/read/trace/go_large_chunk.h"
 #include "tools/read/trace/go_profile_chunk.h"
 #include "tools/render/units.h"
-#include "tools/serve/listen_address.h"
-#include "tools/serve/request.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -248,40 +246,13 @@ fuzz_instructions(const uint8_t *data, size_t size)
 	}
 }
 
-/* A path, an argument's key and value, a host and a token, each to its NUL. */
-static void
-fuzz_request(const uint8_t *data, size_t size)
-{
-	char *parts[5];
-	struct sockaddr_storage address;
-	struct vmt_err err = {""};
-	struct vmt_request request;
-	size_t at = 0;
-
-	for (size_t i = 0; i < 5; i++) {
-		parts[i] = strndup((const char *)data + at, size - at);
-		MUST(parts[i]);
-		at += strlen(parts[i]) + 1;
-		at = at < size ? at : size;
-	}
-	if (vmt_request_begin(&request, parts[0]) == 200)
-		(void)vmt_request_argument(&request, parts[1], parts[2]);
-	MUST(memchr(request.exe, '\0', sizeof(request.exe)));
-	(void)vmt_request_host_is_safe(parts[3], parts[4]);
-	(void)vmt_request_has_token(parts[3], parts[4]);
-	if (vmt_listen_address_read(&address, parts[3], &err) == 0)
-		(void)vmt_listen_address_is_loopback(&address);
-	for (size_t i = 0; i < 5; i++)
-		free(parts[i]);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const parsers[])(const uint8_t *data, size_t size) = {
-	    fuzz_events,  fuzz_snapshot, fuzz_go_counters, fuzz_modules,
-	    fuzz_stacks,  fuzz_proc,	 fuzz_units,	   fuzz_instructions,
-	    fuzz_go_heap, fuzz_request,	 fuzz_go_profile,  fuzz_go_large,
+	    fuzz_events,  fuzz_snapshot,   fuzz_go_counters, fuzz_modules,
+	    fuzz_stacks,  fuzz_proc,	   fuzz_units,	     fuzz_instructions,
+	    fuzz_go_heap, fuzz_go_profile, fuzz_go_large,
 	};
 	uint8_t *exact;
 

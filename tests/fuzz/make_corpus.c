@@ -6,7 +6,7 @@
  * alone lead to), with sampled page faults, with a Go runtime's counters, with its regions
  * elsewhere, thinned and full. Tables of Go functions of each version. Small programs, and the
  * debug information of some: the compilers', where there are any. One text and one table for each
- * small parser.
+ * small parser, and requests.
  */
 #include "tests/fuzz/dwarf_input.h"
 #include "tests/fuzz/seal_trace.h"
@@ -215,8 +215,6 @@ write_small(void)
 	    "00400000-00452000 r-xp 00000000 08:02 173521 /usr/bin/dbus-daemon\n"
 	    "Rss: 12 kB\nLazyFree: 4 kB\n1 2 3 4 5 6 7\n"
 	    "0::/user.slice\n29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-	static const char request[] = "/debug/pprof/heap\0pid\0"
-				      "4711\0[::1]:9757\0a,localhost";
 	struct build_trace *build = sample_trace_new(NULL);
 	const struct vmt_head *head = build_trace_head(build);
 	size_t at = head->chunks_offset + sizeof(struct vmt_chunk);
@@ -228,15 +226,33 @@ write_small(void)
 	write_bytes(4, build->bytes + head->stack_words_offset, head->stack_words_used * 8);
 	write_bytes(5, proc, sizeof(proc) - 1);
 	write_bytes(6, "64.5KiB", 7);
-	write_bytes(9, request, sizeof(request));
 	build_trace_free(build);
+}
+
+/* Texts, as fuzz_request.c takes them. */
+static void
+write_requests(void)
+{
+	static const char heap[] =
+	    "a.example,b\0a-token-of-some-length\0[::1]:9757\0Bearer a-token-of-some-length\0"
+	    "/debug/pprof/heap\0pid\0"
+	    "4711\0exe\0redis-server\0seconds\0"
+	    "30";
+	static const char targets[] = "a.example\0token\0a.example:80\0basic x\0/sd";
+	static const char page[] = "\0\0"
+				   "127.0.0.1:9757\0\0/\0pid\0"
+				   "1";
+
+	write_seed("request", "heap", heap, sizeof(heap));
+	write_seed("request", "targets", targets, sizeof(targets));
+	write_seed("request", "page", page, sizeof(page));
 }
 
 int
 main(int argc, char **argv)
 {
-	static const char *const targets[] = {"",	 "trace", "gopclntab",
-					      "symbols", "dwarf", "bytes"};
+	static const char *const targets[] = {"",      "trace", "gopclntab", "symbols",
+					      "dwarf", "bytes", "request"};
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: make_corpus DIRECTORY\n");
@@ -257,5 +273,6 @@ main(int argc, char **argv)
 	write_programs();
 	write_dwarf();
 	write_small();
+	write_requests();
 	return 0;
 }
