@@ -164,6 +164,7 @@ print_totals(struct vmt_emitter *emitter, const struct vmt_report *report)
 	vmt_emitter_u64(emitter, "file_bytes", report->totals.file_bytes);
 	vmt_emitter_u64(emitter, "double_acquisitions", report->totals.double_acquisitions);
 	vmt_emitter_u64(emitter, "unknown_releases", report->totals.unknown_releases);
+	vmt_emitter_u64(emitter, "early_acquisitions", report->totals.early_acquisitions);
 	vmt_emitter_u64(emitter, "live_blocks", report->totals.live_blocks);
 	vmt_emitter_u64(emitter, "live_block_bytes", report->totals.live_block_bytes);
 	vmt_emitter_object_end(emitter);

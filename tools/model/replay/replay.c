@@ -1,11 +1,9 @@
-/*
- * Over 500 lines: one function a kind of event, over the one state.
- */
 #include "tools/model/replay/replay.h"
 
 #include "base/assert.h"
 #include "tools/model/replay/advised_pages.h"
-#include "tools/model/replay/block_touches.h"
+#include "tools/model/replay/held_events.h"
+#include "tools/model/replay/replay_heap.h"
 #include "tools/model/replay/replay_map.h"
 #include "tools/model/replay/temporary_blocks.h"
 #include "tools/model/replay/unfinished_calls.h"
@@ -13,7 +11,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 
@@ -49,6 +46,8 @@ vmt_replay_new(const struct vmt_replay_options *options)
 	replay->advised = vmt_advised_pages_new();
 	replay->touched = vmt_touched_new();
 	replay->touchers = vmt_touchers_new(options->page_bytes, VMT_TOUCHERS_MOST_GROUPS);
+	replay->held_ticks = options->held_ticks;
+	replay->held = vmt_held_events_new();
 	replay->under_way = vmt_unfinished_calls_new(options->page_bytes);
 	replay->realloc_undo = calloc(THREAD_TOKENS, sizeof(*replay->realloc_undo));
 	if (!options->sample_bytes)
@@ -59,7 +58,7 @@ vmt_replay_new(const struct vmt_replay_options *options)
 		vmt_touchers_fork(replay->touchers);
 	if (replay->sites && replay->space && replay->blocks && replay->threads && replay->undo &&
 	    replay->advised && replay->touched && replay->touchers && replay->touch_sites &&
-	    replay->under_way && replay->realloc_undo &&
+	    replay->under_way && replay->held && replay->realloc_undo &&
 	    (replay->threads_by_bits || !options->by_thread) &&
 	    (replay->temporary || options->sample_bytes))
 		return replay;
@@ -83,6 +82,7 @@ vmt_replay_free(struct vmt_replay *replay)
 	vmt_touched_free(replay->touched);
 	vmt_touchers_free(replay->touchers);
 	vmt_unfinished_calls_free(replay->under_way);
+	vmt_held_events_free(replay->held);
 	free(replay->realloc_undo);
 	free(replay->threads_by_bits);
 	vmt_temporary_blocks_free(replay->temporary);
@@ -101,245 +101,6 @@ vmt_replay_drop_blocks(struct vmt_replay *replay)
 {
 	vmt_blocks_free(replay->blocks);
 	replay->blocks = NULL;
-}
-
-double
-vmt_replay_weight(const struct vmt_replay *replay, uint64_t size)
-{
-	double weight = ldexp(1, (int)vmt_thin_level_for(replay->thin_level, size));
-
-	vmt_assert(weight >= 1);
-	if (!replay->sample_bytes || size >= replay->sample_bytes)
-		return weight;
-	return weight / -expm1(-(double)(size ? size : 1) / (double)replay->sample_bytes);
-}
-
-bool
-vmt_replay_is_exact(const struct vmt_replay *replay, uint64_t size)
-{
-	return (!replay->sample_bytes || size >= replay->sample_bytes) &&
-	       vmt_thin_level_for(replay->thin_level, size) == 0;
-}
-
-/* Adds `times` x value of a block of this size: whole numbers where the block stands for itself. */
-static void
-add_weighted(const struct vmt_replay *replay, struct vmt_site_entry *entry, enum vmt_figure figure,
-	     uint64_t size, uint64_t value)
-{
-	if (vmt_replay_is_exact(replay, size)) {
-		entry->exact[figure] += value;
-		return;
-	}
-	entry->estimate[figure] += vmt_replay_weight(replay, size) * (double)value;
-	entry->estimated = true;
-}
-
-static void
-note_released(struct vmt_replay *replay, const struct vmt_block *block, uint64_t committed)
-{
-	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, block->site);
-
-	/* The look was at whole pages, and the block shares its first and last with others. */
-	if (committed > block->size)
-		committed = block->size;
-	add_weighted(replay, entry, VMT_FIGURE_RELEASED, block->size, block->size);
-	add_weighted(replay, entry, VMT_FIGURE_RELEASED_COMMITTED, block->size, committed);
-}
-
-static int
-put_block(struct vmt_replay *replay, const struct vmt_block *block)
-{
-	struct vmt_block old;
-	bool replaced;
-	int status = vmt_blocks_put(replay->blocks, block, &old, &replaced);
-
-	if (status || !replaced)
-		return status;
-	replay->double_acquisitions++;
-	note_released(replay, &old, 0);
-	return 0;
-}
-
-static bool
-is_recorded(const struct vmt_replay *replay, const struct vmt_block *block)
-{
-	return vmt_thin_keeps(replay->thin_level, replay->random_id, block->address, block->size);
-}
-
-static int
-acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
-{
-	struct vmt_block block = {.address = event->address, .size = event->length};
-	bool resized = event->kind == VMT_EVENT_REALLOC || event->kind == VMT_EVENT_REALLOCARRAY;
-	struct vmt_block *old = &replay->realloc_undo[event->thread & 0xffff];
-	struct vmt_site_entry *entry;
-	int status = resized ? vmt_block_touches_move(replay, event, old) : 0;
-
-	if (status || !is_recorded(replay, &block))
-		return status;
-	status = vmt_sites_intern(replay->sites, vmt_replay_state_key(replay, event), &block.site);
-	if (!status)
-		status = put_block(replay, &block);
-	if (status)
-		return status;
-	entry = vmt_sites_get(replay->sites, block.site);
-	add_weighted(replay, entry, VMT_FIGURE_COUNT, block.size, 1);
-	add_weighted(replay, entry, VMT_FIGURE_TOTAL_RESERVED, block.size, block.size);
-	if (resized)
-		old->address = 0;
-	vmt_temporary_blocks_acquire(replay->temporary, event->thread, block.address);
-	return 0;
-}
-
-/* A block that was recorded at the level so far. */
-static int
-thin_block(struct vmt_replay *replay, struct vmt_blocks *left, const struct vmt_block *block,
-	   double times)
-{
-	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, block->site);
-	bool stays = is_recorded(replay, block);
-	double change = stays ? vmt_replay_weight(replay, block->size) - times : -times;
-	struct vmt_block old;
-	bool replaced;
-
-	if (change != 0) {
-		entry->estimate[VMT_FIGURE_COUNT] += change;
-		entry->estimate[VMT_FIGURE_TOTAL_RESERVED] += change * (double)block->size;
-		entry->estimated = true;
-	}
-	return stays ? vmt_blocks_put(left, block, &old, &replaced) : 0;
-}
-
-static int
-thin_blocks(struct vmt_replay *replay, uint32_t level)
-{
-	struct vmt_replay before = {.sample_bytes = replay->sample_bytes,
-				    .thin_level = replay->thin_level};
-	struct vmt_blocks *left = vmt_blocks_new();
-	struct vmt_block block;
-	size_t cursor = 0;
-	int status = left ? 0 : -ENOMEM;
-
-	vmt_assert(level > replay->thin_level && level < VMT_THIN_LEVELS);
-	replay->thin_level = level;
-	while (!status && vmt_blocks_walk(replay->blocks, &cursor, &block))
-		status = thin_block(replay, left, &block, vmt_replay_weight(&before, block.size));
-	if (!status) {
-		vmt_blocks_free(replay->blocks);
-		replay->blocks = left;
-		left = NULL;
-	}
-	vmt_blocks_free(left);
-	return status;
-}
-
-int
-vmt_replay_reach(struct vmt_replay *replay, uint64_t time)
-{
-	uint32_t level = replay->thin_level;
-
-	if (!replay->thin_from)
-		return 0;
-	while (level + 1 < VMT_THIN_LEVELS && time >= replay->thin_from[level + 1])
-		level++;
-	return level > replay->thin_level ? thin_blocks(replay, level) : 0;
-}
-
-void
-vmt_replay_tally_live(struct vmt_replay *replay)
-{
-	struct vmt_site_entry *entry;
-	struct vmt_block block;
-	size_t cursor = 0;
-
-	while (vmt_blocks_walk(replay->blocks, &cursor, &block)) {
-		entry = vmt_sites_get(replay->sites, block.site);
-		add_weighted(replay, entry, VMT_FIGURE_END_COUNT, block.size, 1);
-		add_weighted(replay, entry, VMT_FIGURE_END_BYTES, block.size, block.size);
-	}
-}
-
-/* A block from before the trace began lies in memory from before, or in a fork child's. */
-static void
-note_unknown_block(struct vmt_replay *replay, uint64_t address)
-{
-	const struct vmt_extent *extent = vmt_space_next(replay->space, address);
-	bool early =
-	    extent && extent->start <= address &&
-	    (extent->kind == VMT_EXTENT_PRESENT || extent->kind == VMT_EXTENT_PRESENT_HEAP);
-
-	if (!vmt_thin_keeps(replay->thin_level, replay->random_id, address, 0))
-		return; /* it was left out, or its release would be */
-	if (early || replay->forked)
-		replay->early_releases++;
-	else
-		replay->unknown_releases++;
-}
-
-static int
-release_block(struct vmt_replay *replay, const struct vmt_event *event)
-{
-	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
-	struct vmt_block block;
-
-	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
-		undo->address = 0;
-	if (!vmt_blocks_take(replay->blocks, event->address, &block)) {
-		note_unknown_block(replay, event->address);
-		return 0;
-	}
-	vmt_assert(block.address == event->address);
-	if (vmt_temporary_blocks_release(replay->temporary, event->thread, block.address))
-		vmt_sites_get(replay->sites, block.site)->exact[VMT_FIGURE_TEMPORARY]++;
-	note_released(replay, &block, event->argument_a);
-	vmt_sites_get(replay->sites, block.site)->sampled |= (event->marks & VMT_MARK_SAMPLED) != 0;
-	if (event->kind == VMT_EVENT_REALLOC_BEGIN)
-		*undo = block;
-	return vmt_block_touches_release(replay, event, &block);
-}
-
-static int
-undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
-{
-	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
-	struct vmt_block block = *undo;
-	struct vmt_site_entry *entry;
-	double released;
-	int status;
-
-	if (!block.address || block.address != event->address || !is_recorded(replay, &block))
-		return 0;
-	undo->address = 0;
-	entry = vmt_sites_get(replay->sites, block.site);
-	if (vmt_replay_is_exact(replay, block.size)) {
-		entry->exact[VMT_FIGURE_RELEASED] -= block.size;
-	} else {
-		released = vmt_replay_weight(replay, block.size) * (double)block.size;
-		entry->estimate[VMT_FIGURE_RELEASED] -= released;
-	}
-	if (vmt_temporary_blocks_undo(replay->temporary, event->thread, block.address))
-		entry->exact[VMT_FIGURE_TEMPORARY]--;
-	status = vmt_block_touches_undo(replay, event, &block);
-	return status ? status : put_block(replay, &block);
-}
-
-static int
-apply_heap(struct vmt_replay *replay, const struct vmt_event *event)
-{
-	int status = vmt_replay_reach(replay, event->time);
-
-	if (status)
-		return status;
-	if (!event->address || event->address > VMT_ADDRESS_MASK ||
-	    event->length > VMT_ADDRESS_MASK) {
-		replay->malformed++;
-		return 0;
-	}
-	if (event->kind == VMT_EVENT_HEAP_UNDO)
-		return undo_realloc(replay, event);
-	if (!vmt_event_is_release(event->kind))
-		return acquire_block(replay, event);
-	return release_block(replay, event);
 }
 
 bool
@@ -508,7 +269,7 @@ int
 vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	if (event->kind < VMT_EVENT_FIRST_OF_MAP)
-		return vmt_event_is_known(event->kind) ? apply_heap(replay, event) : 0;
+		return vmt_event_is_known(event->kind) ? vmt_replay_heap_apply(replay, event) : 0;
 	vmt_unfinished_calls_apply(replay->under_way, event);
 	note_thread(replay, event->thread);
 	switch (event->kind) {

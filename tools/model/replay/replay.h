@@ -33,6 +33,7 @@
 #define VMT_REPLAY_H
 
 #include "format/event.h"
+#include "tools/model/replay/replay_heap.h"
 #include "tools/model/replay/replay_state.h"
 
 struct vmt_replay_options {
@@ -44,8 +45,9 @@ struct vmt_replay_options {
 	uint64_t random_id;	   /* of the trace */
 	uint32_t folios_always;	   /* of the trace's head */
 	uint32_t folios_advised;
-	bool by_thread; /* calls of different threads are different sites */
-	bool forked;	/* the trace began in a fork child: earlier blocks are unknown */
+	uint64_t held_ticks; /* how long an acquisition waits for its release: replay_heap.h */
+	bool by_thread;	     /* calls of different threads are different sites */
+	bool forked;	     /* the trace began in a fork child: earlier blocks are unknown */
 };
 
 struct vmt_replay *vmt_replay_new(const struct vmt_replay_options *options);
@@ -61,9 +63,6 @@ int vmt_replay_apply(struct vmt_replay *replay, const struct vmt_event *event);
 void vmt_replay_keep_threads(struct vmt_replay *replay, uint64_t time, const uint32_t *tids,
 			     size_t count);
 
-/* Counts each site's live blocks, once no event will come. */
-void vmt_replay_tally_live(struct vmt_replay *replay);
-
 /* Frees what is known of live blocks, once nobody will ask and no event will come. */
 void vmt_replay_drop_blocks(struct vmt_replay *replay);
 
@@ -74,13 +73,5 @@ bool vmt_replay_is_small(const struct vmt_replay *replay);
  * then. */
 void vmt_replay_expect(const struct vmt_replay *replay, const struct vmt_event *event);
 void vmt_replay_expect_soon(const struct vmt_replay *replay, const struct vmt_event *event);
-
-/* Brings the heap to what is known of it at that time: with the events, and before a look at it. */
-int vmt_replay_reach(struct vmt_replay *replay, uint64_t time);
-
-/* How many blocks of this size a recorded one stands for; 1 where all are recorded. */
-double vmt_replay_weight(const struct vmt_replay *replay, uint64_t size);
-/* Whether all of this size are. */
-bool vmt_replay_is_exact(const struct vmt_replay *replay, uint64_t size);
 
 #endif

@@ -18,6 +18,7 @@
 #include "tools/model/space/touchers.h"
 
 struct vmt_advised_pages;
+struct vmt_held_events;
 struct vmt_unfinished_calls;
 struct vmt_temporary_blocks;
 struct vmt_undo;
@@ -40,10 +41,11 @@ struct vmt_replay {
 	uint64_t malformed;
 
 	/* to be told */
-	uint64_t early_releases;    /* of blocks and ranges from before the trace began */
-	uint64_t unlooked_releases; /* whose committed bytes nobody asked for */
-	uint64_t sampled_looks;	    /* whose committed bytes are an estimate */
-	uint64_t forks;		    /* children made, by the parent's word */
+	uint64_t early_acquisitions; /* stamped before the release of their address */
+	uint64_t early_releases;     /* of blocks and ranges from before the trace began */
+	uint64_t unlooked_releases;  /* whose committed bytes nobody asked for */
+	uint64_t sampled_looks;	     /* whose committed bytes are an estimate */
+	uint64_t forks;		     /* children made, by the parent's word */
 
 	/* the heap's level of format/thin.h */
 	uint32_t thin_level;
@@ -54,6 +56,8 @@ struct vmt_replay {
 	/* private */
 	struct vmt_undo *undo;
 	struct vmt_temporary_blocks *temporary; /* NULL: not all blocks are recorded */
+	struct vmt_held_events *held;
+	uint64_t held_ticks;		/* how long an acquisition waits for its release */
 	struct vmt_block *realloc_undo; /* by the 16 bits of a thread id that heap events carry */
 	uint64_t calls;
 	uint64_t calls_at_fork; /* the last one: later calls' memory is not from before it */

@@ -72,9 +72,9 @@ set_last(struct vmt_temporary_blocks *blocks, uint32_t thread, uint64_t address)
 		link_thread(blocks, thread);
 }
 
-/* Another thread freed what this address was, and its memory is a new block. */
+/* Another thread freed what this address was, and its memory is a new block: that of `owner`. */
 static void
-forget(struct vmt_temporary_blocks *blocks, uint64_t address)
+forget(struct vmt_temporary_blocks *blocks, uint64_t address, uint32_t owner)
 {
 	uint32_t link = blocks->first[hash_of(address)];
 
@@ -82,7 +82,7 @@ forget(struct vmt_temporary_blocks *blocks, uint64_t address)
 		uint32_t thread = link - 1;
 
 		link = blocks->next[thread];
-		if (blocks->last[thread] == address)
+		if (blocks->last[thread] == address && thread != owner)
 			set_last(blocks, thread, 0);
 	}
 }
@@ -92,8 +92,22 @@ vmt_temporary_blocks_acquire(struct vmt_temporary_blocks *blocks, uint32_t threa
 {
 	if (!blocks)
 		return;
-	forget(blocks, address);
+	forget(blocks, address, thread & THREAD_MASK);
 	set_last(blocks, thread & THREAD_MASK, address);
+}
+
+void
+vmt_temporary_blocks_expect(struct vmt_temporary_blocks *blocks, uint32_t thread, uint64_t address)
+{
+	if (blocks)
+		set_last(blocks, thread & THREAD_MASK, address);
+}
+
+void
+vmt_temporary_blocks_confirm(struct vmt_temporary_blocks *blocks, uint32_t thread, uint64_t address)
+{
+	if (blocks)
+		forget(blocks, address, thread & THREAD_MASK);
 }
 
 bool

@@ -23,6 +23,12 @@ void vmt_temporary_blocks_free(struct vmt_temporary_blocks *blocks);
 /* A thread has allocated a block. */
 void vmt_temporary_blocks_acquire(struct vmt_temporary_blocks *blocks, uint32_t thread,
 				  uint64_t address);
+/* A thread has allocated a block, whose address still counts as another's: that one's release is
+ * yet to come. Once it has come, confirm it. */
+void vmt_temporary_blocks_expect(struct vmt_temporary_blocks *blocks, uint32_t thread,
+				 uint64_t address);
+void vmt_temporary_blocks_confirm(struct vmt_temporary_blocks *blocks, uint32_t thread,
+				  uint64_t address);
 /* A thread frees a block: whether that was temporary. */
 bool vmt_temporary_blocks_release(struct vmt_temporary_blocks *blocks, uint32_t thread,
 				  uint64_t address);

@@ -354,7 +354,8 @@ struct vmt_report {
 		uint64_t file_bytes;
 		uint64_t double_acquisitions; /* contradictions the replay met */
 		uint64_t unknown_releases;
-		uint64_t live_blocks; /* at the end of the trace */
+		uint64_t early_acquisitions; /* put behind the release of their address */
+		uint64_t live_blocks;	     /* at the end of the trace */
 		uint64_t live_block_bytes;
 	} totals;
 	/* Of class malloc retained, without overlap: see retained.h. */

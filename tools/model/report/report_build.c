@@ -271,6 +271,7 @@ fill(struct vmt_report_draft *draft)
 		fill_snapshot(draft);
 	report->totals.double_acquisitions = draft->replay->double_acquisitions;
 	report->totals.unknown_releases = draft->replay->unknown_releases;
+	report->totals.early_acquisitions = draft->replay->early_acquisitions;
 	report->totals.live_blocks = vmt_blocks_count(draft->replay->blocks);
 	report->totals.live_block_bytes = vmt_blocks_bytes(draft->replay->blocks);
 	vmt_replay_tally_live(draft->replay);
@@ -306,6 +307,7 @@ set_up(struct vmt_report_draft *draft)
 	    .random_id = head->random_id,
 	    .folios_always = head->folios_always,
 	    .folios_advised = head->folios_advised,
+	    .held_ticks = vmt_trace_ticks(draft->trace, VMT_REPLAY_HEAP_HELD_NS),
 	    .by_thread = draft->options->by_thread,
 	    .forked = (head->notes & VMT_NOTE_FORKED) != 0,
 	};

@@ -411,7 +411,8 @@ vmt_report_events_end(struct vmt_report_draft *draft, const char *path, struct v
 {
 	int status = 0;
 
-	if (vmt_report_snapshots_reach(draft, UINT64_MAX) ||
+	if (vmt_replay_heap_settle(draft->replay) ||
+	    vmt_report_snapshots_reach(draft, UINT64_MAX) ||
 	    vmt_report_events_take_tasks(draft, last_snapshot_time(draft)))
 		status = vmt_report_draft_no_memory(err, path);
 	vmt_unfinished_calls_settle(draft->replay);

@@ -266,6 +266,20 @@ add(struct vmt_blocks *blocks, const struct vmt_block *block)
 }
 
 int
+vmt_blocks_add(struct vmt_blocks *blocks, const struct vmt_block *block, bool *is_live)
+{
+	size_t place;
+
+	assert(block->address && block->address <= ADDRESS_MASK && block->size <= ADDRESS_MASK);
+	if (grow(blocks))
+		return -ENOMEM;
+	*is_live = find(blocks, block->address, &place) != NULL;
+	if (!*is_live)
+		add(blocks, block);
+	return 0;
+}
+
+int
 vmt_blocks_put(struct vmt_blocks *blocks, const struct vmt_block *block, struct vmt_block *old,
 	       bool *replaced)
 {

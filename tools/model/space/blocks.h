@@ -35,6 +35,9 @@ void vmt_blocks_free(struct vmt_blocks *blocks);
 int vmt_blocks_put(struct vmt_blocks *blocks, const struct vmt_block *block, struct vmt_block *old,
 		   bool *replaced);
 
+/* Adds a block unless its address is live. -ENOMEM as vmt_blocks_put. */
+int vmt_blocks_add(struct vmt_blocks *blocks, const struct vmt_block *block, bool *is_live);
+
 /* Takes a block out; false when the address is not live. */
 bool vmt_blocks_take(struct vmt_blocks *blocks, uint64_t address, struct vmt_block *block);
 

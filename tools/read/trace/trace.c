@@ -537,3 +537,12 @@ vmt_trace_time_ns(const struct vmt_trace *trace, uint64_t ticks)
 		ns = MAX_TIME_NS;
 	return ticks >= start ? (int64_t)ns : -(int64_t)ns;
 }
+
+uint64_t
+vmt_trace_ticks(const struct vmt_trace *trace, uint32_t ns)
+{
+	unsigned __int128 ticks = (unsigned __int128)ns * trace->rate_ticks / trace->rate_ns;
+
+	assert(trace->rate_ns != 0);
+	return ticks < UINT64_MAX ? (uint64_t)ticks : UINT64_MAX;
+}

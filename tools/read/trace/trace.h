@@ -62,5 +62,7 @@ bool vmt_trace_module(const struct vmt_trace *trace, uint32_t id, struct vmt_mod
 
 /* Ticks to nanoseconds since the trace began. Negative before it. */
 int64_t vmt_trace_time_ns(const struct vmt_trace *trace, uint64_t ticks);
+/* About how many ticks pass in so many nanoseconds. */
+uint64_t vmt_trace_ticks(const struct vmt_trace *trace, uint32_t ns);
 
 #endif
