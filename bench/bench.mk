@@ -30,6 +30,10 @@ collector: $(BUILD)/bench/snapshot $(BUILD)/bench/startup
 	$(BUILD)/bench/snapshot
 	bench/collector.sh $(BUILD) $(ROUNDS)
 
+# By how much a time stamp may run ahead of the load before it.
+early: $(BUILD)/bench/early
+	$< 10000000
+
 # What a short program costs, each run with a collector of its own.
 short: $(BUILD)/bench/short
 	@mkdir -p $(BUILD)/bench/short.out
@@ -88,4 +92,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench calls collector inject memory report page short stressors touch trees workloads
+.PHONY: bench calls collector early inject memory report page short stressors touch trees workloads

@@ -12,10 +12,12 @@
  *                                      t2 = ticks  (malloc q)
  *     wrapper returns
  *
- * So a release is stamped BEFORE the real call and an acquisition AFTER it: t1 < t2 always, and a
- * replay in time order never sees p acquired twice. A call that is both (realloc, mremap, a
- * MAP_FIXED mmap) writes a *_BEGIN event before and its own event after. A release that failed is
- * followed by an UNDO event of the same thread. Events of equal time: releases come first.
+ * So a release is stamped BEFORE the real call and an acquisition AFTER it: t1 < t2, and a replay
+ * in time order never sees p acquired twice. Only of blocks t2 may be a little earlier, as their
+ * stamp waits for nothing: docs/ring.md says by how much, and what readers do then. A call that is
+ * both (realloc, mremap, a MAP_FIXED mmap) writes a *_BEGIN event before and its own event after. A
+ * release that failed is followed by an UNDO event of the same thread. Events of equal time:
+ * releases come first.
  *
  * The kinds stand in event_kinds.def, with what their fields mean. The heap's are small and many
  * and go through the heap ring (struct vmt_heap_event), the others through the map ring (struct

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/sys.h"
+#include "capture/core/clock.h"
 #include "capture/core/config.h"
 #include "capture/emit/emit.h"
 #include "capture/record/resident_probe.h"
@@ -198,8 +199,7 @@ write_acquisition(const struct vmt_thread *thread, uint8_t kind, const void *blo
 		if (sampled)
 			return;
 	}
-	if (!vmt_emit_heap(kind, block, size, capture(thread, frame), vmt_emit_time_after()) &&
-	    sampled)
+	if (!vmt_emit_heap(kind, block, size, capture(thread, frame), vmt_clock_early()) && sampled)
 		forget(block);
 }
 
@@ -228,7 +228,7 @@ write_large_release(uint8_t kind, const void *block, uint64_t size, uint32_t sta
 
 	vmt_assert(vmt_event_is_release(kind) && size >= VMT_SAMPLES_LARGE_BYTES);
 	event.argument_a = vmt_resident_probe_committed(event.address, size, &event.marks);
-	event.time = vmt_emit_time_before();
+	event.time = vmt_clock_before();
 	vmt_emit_map(&event);
 }
 
@@ -244,7 +244,7 @@ write_release(const struct vmt_thread *thread, uint8_t kind, const void *block, 
 		write_large_release(kind, block, size, capture(thread, frame));
 	else if (known || vmt_heap_mode() == VMT_MALLOC_ALL)
 		vmt_emit_heap(kind, block, 0, known ? capture(thread, frame) : 0,
-			      vmt_emit_time_before());
+			      vmt_clock_before());
 }
 
 /* A fork child that has no trace yet has blocks of its parent's alone, which a trace of its own
@@ -278,7 +278,7 @@ vmt_heap_begin_realloc(struct vmt_thread *thread, const void *block, uint64_t *s
 	written = known || vmt_heap_mode() == VMT_MALLOC_ALL;
 	if (written)
 		vmt_emit_heap(VMT_EVENT_REALLOC_BEGIN, block, *size,
-			      known ? capture(thread, frame) : 0, vmt_emit_time_before());
+			      known ? capture(thread, frame) : 0, vmt_clock_before());
 	leave(thread, outer);
 	return written;
 }
