@@ -13,6 +13,10 @@
 
 #define GO_VERSIONS(X) X(1_19, "1.19") X(1_23, "1.23") X(1_24, "1.24") X(1_26, "1.26")
 
+/* What else format/go_offsets.def has a row of: `tests/go/fetch_go /opt/go-debian more` gets them.
+ */
+#define GO_MORE_VERSIONS(X) X(1_21, "1.21") X(1_22, "1.22") X(1_25, "1.25") X(1_27, "1.27")
+
 /* For a list of tests, #define TESTS(id, version) TEST(what, id, version) ...: each what has a
  * function check_WHAT(version), and is a test with each toolchain. */
 #define GO_TEST_FUNCTION(what, id, version)                                                        \

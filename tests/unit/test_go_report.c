@@ -362,6 +362,33 @@ a_profile_that_was_switched_off_is_not_scaled(void **state)
 	vmt_report_free(report);
 }
 
+/* No toolchain of it was there when the table of versions was made. */
+static void
+an_unknown_version_is_named_once(void **state)
+{
+	struct vmt_report_options options = {.at = VMT_AT_END};
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_report *report;
+	struct vmt_err err = {{0}};
+	char path[BUILD_PATH_BYTES];
+	int fd;
+
+	(void)state;
+	strcpy(build_trace_head(build)->go.version, "go1.20.14");
+	add_unexplained(build, 0, 10);
+	build_trace_end(build, VMT_END_EXIT, 0, AT(40));
+	fd = build_trace_memfd(build, path);
+	assert_int_equal(vmt_report_build(&report, path, &options, &err), 0);
+	close(fd);
+	build_trace_free(build);
+	assert_true(has_blind_spot(report, "the layout of this Go version's heap is unknown"));
+	assert_string_equal(report->go.uncut, "the layout of this Go version's heap is unknown");
+	assert_int_equal(report->go.size_count, 0);
+	assert_int_equal(report->go.large_count, 0);
+	assert_int_equal(report->go.other_large.objects, 0);
+	vmt_report_free(report);
+}
+
 /* The trace is of this process. */
 static void
 let_run(struct build_trace *build)
@@ -539,6 +566,7 @@ main(void)
 	    cmocka_unit_test(a_stripped_runtime_is_reported),
 	    cmocka_unit_test(a_race_build_is_named),
 	    cmocka_unit_test(a_profile_that_was_switched_off_is_not_scaled),
+	    cmocka_unit_test(an_unknown_version_is_named_once),
 	    cmocka_unit_test(rss_is_shared_out),
 	    cmocka_unit_test(what_malloc_holds_is_known_where_blocks_are_recorded),
 	    cmocka_unit_test(what_was_mapped_before_is_no_share),

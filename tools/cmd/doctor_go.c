@@ -57,7 +57,7 @@ check_heap(struct vmt_doctor *doctor, const struct vmt_go_raw_calls *go)
 			       "goroutine stacks, free pages");
 	else
 		vmt_doctor_say(
-		    doctor, VMT_DOCTOR_NOTE, "build it with Go 1.19, 1.23, 1.24 or 1.26 to have it",
+		    doctor, VMT_DOCTOR_NOTE, "build it with Go 1.19 or 1.21 to 1.27 to have it",
 		    "how the runtime of %s keeps its heap is unknown: objects, goroutine "
 		    "stacks and free pages are one class",
 		    go->version);
