@@ -33,6 +33,8 @@ static const struct old_trace old_traces[] = {
     {"v5/killed", "cut", 0, 218, 0, 1, 1376256, 0, 195, 3840864},
     {"v5/go", "exit", 0, 73, 0, 8, 29589504, 0, 0, 0},
     {"v6/packed", "exit", 0, 21, 0, 1, 3284992, 0, 2, 8192},
+    {"v6/go", "exit", 0, 101, 0, 6, 36728832, 0, 0, 0},
+    {"v6/attach", "exit", 0, 76, 0, 4, 36806656, 0, 0, 0},
 };
 
 struct old_site {
@@ -66,6 +68,9 @@ static const struct old_site old_sites[] = {
     {"v5/go", "mmap", 146, 1, 4194304, 0, 3567616},
     {"v6/packed", "mmap", 27, 1, 1048576, 0, 1048576},
     {"v6/packed", "malloc", 10, 1, 472, 472, 0},
+    {"v6/go", "mmap", 380, 7, 29360128, 0, 26738688},
+    {"v6/go", "mmap", 318, 1, 4194304, 0, 3698688},
+    {"v6/attach", "mmap", 16, 4, 16777216, 0, 14155776},
 };
 
 /* Unpacks a trace; its path. */
@@ -176,6 +181,38 @@ test_a_packed_trace_has_its_names(void **state)
 	json_decref(whole);
 }
 
+static void
+check_go(const char *name, int64_t spans, int64_t samples)
+{
+	json_t *whole = report(unpacked(name), NULL);
+	json_t *go = member(whole, "go");
+
+	assert_string_equal(json_string_value(member(go, "version")), "go1.24.4");
+	assert_int_equal(number(go, "spans"), spans);
+	assert_int_equal(number(go, "goroutines"), 8);
+	assert_int_equal(number(member(whole, "touch"), "samples"), samples);
+	json_decref(whole);
+}
+
+/* The inside of a Go heap, its memory profile, and who touched it: of a program that was recorded
+ * from its start, and of one that ran already. */
+static void
+test_static_go_programs(void **state)
+{
+	json_t *whole = report(unpacked("v6/go"), NULL);
+	json_t *first = json_array_get(member(whole, "committed_by"), 0);
+
+	(void)state;
+	assert_int_equal(number(first, "committed_bytes"), 32 << 20);
+	assert_string_equal(
+	    json_string_value(member(json_array_get(member(first, "frames"), 0), "function")),
+	    "main.grow");
+	assert_int_equal(number(member(whole, "go"), "profile_entries"), 2);
+	json_decref(whole);
+	check_go("v6/go", 69, 128);
+	check_go("v6/attach", 72, 506);
+}
+
 /* A dump has every event; the account of the report says how many. */
 static void
 test_dumps_have_every_event(void **state)
@@ -219,6 +256,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reports_have_the_figures_of_then),
 	    cmocka_unit_test(test_a_packed_trace_has_its_names),
+	    cmocka_unit_test(test_static_go_programs),
 	    cmocka_unit_test(test_dumps_have_every_event),
 	    cmocka_unit_test(test_two_of_then_are_compared),
 	};
