@@ -24,6 +24,7 @@
 #define CONNECTION_BYTES ((size_t)32 << 10) /* headers and buffers of one */
 #define IDLE_SECONDS 10u		    /* without a byte */
 #define REQUEST_SECONDS 10		    /* until a request is whole */
+#define FULL_REQUEST_SECONDS 1		    /* ... while there are as many as there may be */
 #define RESPONSE_SECONDS 120		    /* until an answer is made and taken */
 
 /* What an answer may cost, and for how long it is kept. */
@@ -33,6 +34,7 @@
 #define KEEP_NS (5 * NS_PER_SECOND)
 
 #define LOOP_MS 1000
+#define FULL_LOOP_MS 100
 
 struct client {
 	int fd; /* -1: the place is free */
@@ -107,17 +109,28 @@ client_of(struct MHD_Connection *connection)
 	return info ? info->socket_context : NULL;
 }
 
-/* A byte now and then keeps a connection from being idle, but not from this. */
+static bool
+is_full(const struct server *server)
+{
+	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
+		if (server->clients[i].fd < 0)
+			return false;
+	return true;
+}
+
+/* A byte now and then keeps a connection from being idle, but not from this. Where others wait for
+ * a place, who asks nothing has to make room soon. */
 static void
 cut_slow_ones(struct server *server)
 {
 	int64_t now = now_ns();
+	int64_t most = is_full(server) ? FULL_REQUEST_SECONDS : REQUEST_SECONDS;
 
 	for (size_t i = 0; i < MOST_CONNECTIONS; i++) {
 		struct client *client = &server->clients[i];
-		int64_t most = client->has_asked ? RESPONSE_SECONDS : REQUEST_SECONDS;
+		int64_t seconds = client->has_asked ? RESPONSE_SECONDS : most;
 
-		if (client->fd >= 0 && now - client->since_ns > most * NS_PER_SECOND)
+		if (client->fd >= 0 && now - client->since_ns > seconds * NS_PER_SECOND)
 			shutdown(client->fd, SHUT_RDWR);
 	}
 }
@@ -364,10 +377,12 @@ static int
 wait_ms(struct server *server)
 {
 	MHD_UNSIGNED_LONG_LONG asked;
+	int most = is_full(server) ? FULL_LOOP_MS : LOOP_MS;
 
-	if (MHD_get_timeout(server->daemon, &asked) == MHD_YES && asked < LOOP_MS)
+	if (MHD_get_timeout(server->daemon, &asked) == MHD_YES &&
+	    asked < (MHD_UNSIGNED_LONG_LONG)most)
 		return (int)asked;
-	return LOOP_MS;
+	return most;
 }
 
 /* Until there is something to do, a second is over or a signal comes. */
