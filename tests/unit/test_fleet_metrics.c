@@ -218,7 +218,12 @@ nothing_at_all_is_a_valid_answer(void **state)
 
 	(void)state;
 	has_line(text, "vmtrace_unread_traces 0");
+	has_line(text, "vmtrace_unlisted_processes 0");
 	has_line(text, "# EOF");
+	free(text);
+	vmt_fleet_set_running(fleet, VMT_FLEET_MOST_TARGETS + 7);
+	text = written(fleet);
+	has_line(text, "vmtrace_unlisted_processes 7");
 	free(text);
 	vmt_fleet_free(fleet);
 	vmt_fleet_free(NULL);

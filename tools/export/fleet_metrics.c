@@ -37,6 +37,7 @@ struct program {
 
 struct vmt_fleet {
 	struct program *programs;
+	uint64_t unlisted;
 	uint64_t unread;
 	bool by_pid;
 };
@@ -65,6 +66,13 @@ vmt_fleet_free(struct vmt_fleet *fleet)
 		return;
 	VMT_HASH_TABLE_FREE(struct program, fleet->programs, free_program);
 	free(fleet);
+}
+
+void
+vmt_fleet_set_running(struct vmt_fleet *fleet, size_t processes)
+{
+	fleet->unlisted =
+	    processes > VMT_FLEET_MOST_TARGETS ? processes - VMT_FLEET_MOST_TARGETS : 0;
 }
 
 void
@@ -334,6 +342,9 @@ put_recording(const struct writer *writer)
 	begin(writer, "vmtrace_unread_traces", "gauge", NULL,
 	      "Traces that could not be read: their processes are in no figure.");
 	fprintf(writer->out, "vmtrace_unread_traces %" PRIu64 "\n", writer->fleet->unread);
+	begin(writer, "vmtrace_unlisted_processes", "gauge", NULL,
+	      "Running processes beyond those that /sd names.");
+	fprintf(writer->out, "vmtrace_unlisted_processes %" PRIu64 "\n", writer->fleet->unlisted);
 }
 
 int

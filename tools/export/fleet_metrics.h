@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #define VMT_FLEET_MOST_SERIES 100u /* of each metric and class, beside "other" */
+#define VMT_FLEET_MOST_TARGETS 1000u
 
 struct vmt_fleet;
 
@@ -30,6 +31,9 @@ bool vmt_fleet_add(struct vmt_fleet *fleet, const struct vmt_report *report, uin
 
 /* A trace that could not be read. */
 void vmt_fleet_add_unread(struct vmt_fleet *fleet);
+
+/* So many processes run; a list of targets names VMT_FLEET_MOST_TARGETS of them. */
+void vmt_fleet_set_running(struct vmt_fleet *fleet, size_t processes);
 
 /* 0, or -ENOMEM with a message. Errors of writing stay in out. */
 int vmt_fleet_write(struct vmt_fleet *fleet, FILE *out, struct vmt_err *err);

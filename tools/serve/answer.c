@@ -20,8 +20,6 @@
 /* Rows of all processes' profiles together, and at least of each. */
 #define LEAST_ROWS 100u
 
-#define MOST_TARGETS 1000u
-
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 const char *
@@ -106,6 +104,8 @@ write_metrics(const struct vmt_answer *answer)
 		vmt_fleet_add_unread(fleet);
 	for (size_t i = 0; i < answer->read && done; i++)
 		done = add_to_fleet(answer, fleet, &answer->traces.all[i]);
+	if (done)
+		vmt_fleet_set_running(fleet, answer->traces.count);
 	result = done ? vmt_fleet_write(fleet, answer->out, answer->err)
 		      : vmt_err_set(answer->err, ENOMEM, "not enough memory for the metrics");
 	vmt_fleet_free(fleet);
@@ -181,7 +181,7 @@ static int
 write_targets(const struct vmt_answer *answer)
 {
 	fputs("[\n", answer->out);
-	for (size_t i = 0; i < answer->traces.count && i < MOST_TARGETS; i++) {
+	for (size_t i = 0; i < answer->traces.count && i < VMT_FLEET_MOST_TARGETS; i++) {
 		if (i > 0)
 			fputs(",", answer->out);
 		write_target(answer, &answer->traces.all[i]);
