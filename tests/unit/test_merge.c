@@ -304,6 +304,32 @@ an_empty_trace_has_no_records(void **state)
 	expect_end();
 }
 
+/* Three chunks of events and a rest in the ring. The first ends before the time, the second at it.
+ */
+static void
+leaves_out_chunks_that_end_before_a_time(void **state)
+{
+	struct build_trace *build = build_trace_new(NULL);
+	struct vmt_err err = {""};
+
+	(void)state;
+	for (uint64_t time = 10; time <= 30; time += 10) {
+		const struct vmt_event events[] = {event_at(time, VMT_EVENT_MUNMAP, 1),
+						   event_at(time + 5, VMT_EVENT_MUNMAP, 2)};
+
+		build_trace_events(build, BUILD_MAP_RING(0), events, 2);
+	}
+	begin(build);
+	vmt_merge_close(merge);
+	assert_int_equal(vmt_merge_open_from(&merge, trace, 25, &err), 0);
+	expect_event(20, VMT_EVENT_MUNMAP, 1);
+	expect_event(25, VMT_EVENT_MUNMAP, 2);
+	expect_event(30, VMT_EVENT_MUNMAP, 1);
+	expect_event(35, VMT_EVENT_MUNMAP, 2);
+	assert_int_equal(vmt_merge_chunks_opened(merge), 2);
+	expect_end();
+}
+
 int
 main(void)
 {
@@ -315,6 +341,7 @@ main(void)
 	    cmocka_unit_test(orders_blocks_of_many_chunks),
 	    cmocka_unit_test(refuses_chunks_that_belie_their_header),
 	    cmocka_unit_test(an_empty_trace_has_no_records),
+	    cmocka_unit_test(leaves_out_chunks_that_end_before_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,8 @@ struct vmt_merge {
 	const struct vmt_event *ring_events;
 	size_t ring_count;
 	size_t ring_next;
-	uint64_t until; /* ticks: nothing of that time and later is given or decoded */
+	int64_t from_ns; /* chunks that end before it are left out */
+	uint64_t until;	 /* ticks: nothing of that time and later is given or decoded */
 	bool leaves_rings_out;
 	uint64_t given_time; /* of the record given out last */
 	size_t batch_count;
@@ -333,6 +334,15 @@ add_ring_events(struct vmt_merge *merge, struct vmt_err *err)
 	return add_ready(merge, stretch, MAX_CHUNKS, block, err);
 }
 
+static bool
+is_wanted(const struct vmt_merge *merge, const struct vmt_chunk *header)
+{
+	if (vmt_block_index_records(header) == 0)
+		return false;
+	return header->kind == VMT_CHUNK_TOUCH ||
+	       vmt_trace_time_ns(merge->trace, header->time_max) >= merge->from_ns;
+}
+
 /* From that chunk on. */
 static int
 queue_chunks(struct vmt_merge *merge, size_t first, struct vmt_err *err)
@@ -342,28 +352,15 @@ queue_chunks(struct vmt_merge *merge, size_t first, struct vmt_err *err)
 		struct vmt_priority_queue_item item = {header->time_min, i,
 						       (uint64_t)i << 32 | WHOLE_CHUNK};
 
-		if (vmt_block_index_records(header) > 0 &&
-		    !vmt_priority_queue_push(&merge->pending, item))
+		if (is_wanted(merge, header) && !vmt_priority_queue_push(&merge->pending, item))
 			return out_of_memory(merge, err);
 	}
 	return 0;
 }
 
-int
-vmt_merge_open(struct vmt_merge **merge, struct vmt_trace *trace, struct vmt_err *err)
-{
-	int result = vmt_merge_open_until(merge, trace, 0, err);
-
-	if (result != 0)
-		return result;
-	assert(*merge != NULL);
-	vmt_merge_finish(*merge);
-	return 0;
-}
-
-int
-vmt_merge_open_until(struct vmt_merge **out, struct vmt_trace *trace, uint64_t until,
-		     struct vmt_err *err)
+static int
+open_merge(struct vmt_merge **out, struct vmt_trace *trace, int64_t from_ns, uint64_t until,
+	   struct vmt_err *err)
 {
 	struct vmt_merge *merge = calloc(1, sizeof(*merge));
 	int result;
@@ -372,6 +369,7 @@ vmt_merge_open_until(struct vmt_merge **out, struct vmt_trace *trace, uint64_t u
 	if (merge == NULL)
 		return vmt_err_set(err, ENOMEM, "%s: out of memory", vmt_trace_path(trace));
 	merge->trace = trace;
+	merge->from_ns = from_ns;
 	merge->until = until;
 	merge->leaves_rings_out = true;
 	merge->chunks = vmt_trace_chunks(trace, &merge->chunk_count);
@@ -389,6 +387,32 @@ vmt_merge_open_until(struct vmt_merge **out, struct vmt_trace *trace, uint64_t u
 	else
 		*out = merge;
 	return result;
+}
+
+int
+vmt_merge_open(struct vmt_merge **merge, struct vmt_trace *trace, struct vmt_err *err)
+{
+	return vmt_merge_open_from(merge, trace, INT64_MIN, err);
+}
+
+int
+vmt_merge_open_from(struct vmt_merge **merge, struct vmt_trace *trace, int64_t from_ns,
+		    struct vmt_err *err)
+{
+	int result = open_merge(merge, trace, from_ns, 0, err);
+
+	if (result != 0)
+		return result;
+	assert(*merge != NULL);
+	vmt_merge_finish(*merge);
+	return 0;
+}
+
+int
+vmt_merge_open_until(struct vmt_merge **merge, struct vmt_trace *trace, uint64_t until,
+		     struct vmt_err *err)
+{
+	return open_merge(merge, trace, INT64_MIN, until, err);
 }
 
 /* The chunks lie elsewhere now, and so do the snapshots that are ready. */

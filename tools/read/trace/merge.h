@@ -20,6 +20,11 @@
 struct vmt_merge;
 
 int vmt_merge_open(struct vmt_merge **merge, struct vmt_trace *trace, struct vmt_err *err);
+/* The same without the chunks whose records all lie before that time, in ns since the start of the
+ * trace, as their headers say. Those of sampled page faults are there, as their order numbers the
+ * stacks. So records before that time still come. */
+int vmt_merge_open_from(struct vmt_merge **merge, struct vmt_trace *trace, int64_t from_ns,
+			struct vmt_err *err);
 /* A merge of a trace that grows: no record of `until` (ticks) and later is given, and what the
  * rings hold is left out, until vmt_merge_finish. Both of them, and extend, before a next batch
  * alone. */
