@@ -280,6 +280,29 @@ record_exact(const char *program, const char *words, const char *name)
 	return trace;
 }
 
+/* Eight blocks are there in both, and in one a MiB more of each is written. */
+static void
+check_large_grows(json_t *root)
+{
+	bool found = false;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(member(root, "large_objects"), i, row)
+	{
+		json_t *frame = json_array_get(member(row, "frames"), 0);
+
+		if (strcmp(json_string_value(member(frame, "function")), "main.large") != 0)
+			continue;
+		found = true;
+		assert_int_equal(number(member(row, "objects"), "delta"), 0);
+		assert_int_equal(number(member(row, "reserved_bytes"), "delta"), 0);
+		assert_int_equal(number(member(row, "committed_bytes"), "delta"), 8 * MIB);
+		assert_int_equal(number(row, "error_bytes"), 0);
+	}
+	assert_true(found);
+}
+
 /* What grew is named, by the line, and how much it was. */
 static void
 check_grows(const char *version)
@@ -312,6 +335,7 @@ check_grows(const char *version)
 			grown += number(member(row, "bytes"), "delta");
 	}
 	assert_in_range(grown, 100 * 24576, 100 * 24576 + 65536); /* with the list that grew */
+	check_large_grows(root);
 	json_decref(root);
 	run_free(&run);
 	run_program(
@@ -319,6 +343,7 @@ check_grows(const char *version)
 	    (const char *const[]){built("vmtrace"), "diff", "--at", "end", before, after, NULL},
 	    NULL);
 	assert_true(says(run.out, "Live objects by Go line, by change"));
+	assert_true(says(run.out, "Large Go objects by line, by change in RAM"));
 	assert_true(says(run.out, "main.(*pages).make main.go:"));
 	run_free(&run);
 }

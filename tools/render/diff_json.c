@@ -199,6 +199,30 @@ print_live(struct vmt_emitter *emitter, const struct vmt_diff *diff, size_t top)
 	vmt_emitter_array_end(emitter);
 }
 
+/* ... and of large ones, as far as Go has sampled them. */
+static void
+print_large(struct vmt_emitter *emitter, const struct vmt_diff *diff, size_t top)
+{
+	if (!diff->large) {
+		vmt_emitter_string(emitter, "large_objects", NULL);
+		return;
+	}
+	vmt_emitter_array(emitter, "large_objects");
+	for (size_t i = 0; i < diff->large->site_count && i < top; i++) {
+		const struct vmt_diff_site *row = &diff->large->sites[i];
+
+		vmt_emitter_object(emitter, NULL);
+		vmt_emitter_string(emitter, "match", vmt_diff_match_word(row->match));
+		print_figure(emitter, "objects", &row->count);
+		print_figure(emitter, "reserved_bytes", &row->reserved_bytes);
+		print_figure(emitter, "committed_bytes", &row->committed_bytes);
+		vmt_emitter_u64(emitter, "error_bytes", row->error_bytes);
+		vmt_json_frames_print(emitter, &row->shown->stack, false);
+		vmt_emitter_object_end(emitter);
+	}
+	vmt_emitter_array_end(emitter);
+}
+
 static void
 print_verdict(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 {
@@ -311,6 +335,7 @@ vmt_diff_json_print(const struct vmt_diff *diff, const struct vmt_diff_json_opti
 	print_touchers(&emitter, shown, options->top);
 	print_go(&emitter, diff);
 	print_live(&emitter, diff, options->top);
+	print_large(&emitter, diff, options->top);
 	print_caveats(&emitter, diff);
 	vmt_emitter_object_end(&emitter);
 	return vmt_emitter_finish(&emitter, err);

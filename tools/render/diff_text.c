@@ -376,6 +376,7 @@ vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 		print_sites(shown, options);
 		vmt_diff_text_touch(shown, options);
 		vmt_diff_text_live(diff, options);
+		vmt_diff_text_large(diff, options);
 		vmt_diff_text_blocks(shown, options);
 	}
 }

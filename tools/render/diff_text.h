@@ -34,6 +34,7 @@ void vmt_diff_text_blocks(const struct vmt_diff *diff, const struct vmt_diff_tex
 void vmt_diff_text_touch(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 /* Live objects by Go line; nothing unless both reports know them. */
 void vmt_diff_text_live(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
+void vmt_diff_text_large(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 
 void vmt_diff_text_print(const struct vmt_diff *diff, const struct vmt_diff_text_options *options);
 

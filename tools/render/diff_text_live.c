@@ -55,3 +55,45 @@ vmt_diff_text_live(const struct vmt_diff *diff, const struct vmt_diff_text_optio
 		print_row(&diff->live->sites[i], options);
 	}
 }
+
+static bool
+is_large_worth_naming(const struct vmt_diff_site *row)
+{
+	uint64_t committed = vmt_diff_distance(&row->committed_bytes);
+	uint64_t reserved = vmt_diff_distance(&row->reserved_bytes);
+	uint64_t most = committed > reserved ? committed : reserved;
+
+	return most >= WORTH_NAMING_BYTES && most > row->error_bytes;
+}
+
+void
+vmt_diff_text_large(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	const struct vmt_text_options text = {.layout = options->layout};
+	size_t shown = 0;
+	char texts[2][VMT_DIFF_CHANGE_BYTES];
+	char name[512];
+
+	for (size_t i = 0; diff->large && i < diff->large->site_count && shown < options->top;
+	     i++) {
+		const struct vmt_diff_site *row = &diff->large->sites[i];
+
+		if (!is_large_worth_naming(row))
+			continue;
+		if (shown++ == 0) {
+			vmt_text_sections_title(&text,
+						"Large Go objects by line, by change in RAM: those "
+						"that Go sampled");
+			vmt_layout_line(&options->layout, VMT_STYLE_DIM, " %11s %11s  line",
+					"in RAM", "reserved");
+		}
+		vmt_layout_line(
+		    &options->layout, VMT_STYLE_PLAIN, " %11s %11s  %s%s",
+		    vmt_diff_change_write(texts[0], &row->committed_bytes),
+		    vmt_diff_change_write(texts[1], &row->reserved_bytes),
+		    row->match == VMT_DIFF_NEW	  ? "new: "
+		    : row->match == VMT_DIFF_GONE ? "gone: "
+						  : "",
+		    vmt_frame_text_write(&row->shown->stack.frames[0], name, sizeof(name)));
+	}
+}

@@ -38,10 +38,10 @@ func (p *pages) make() {
 }
 
 //go:noinline
-func large() {
+func large(written int) {
 	for i := 0; i < 8; i++ {
 		block := make([]byte, 3<<20)
-		for at := 0; at < 1<<20; at += 4096 {
+		for at := 0; at < written; at += 4096 {
 			block[at] = 1
 		}
 		blocks = append(blocks, block)
@@ -98,18 +98,19 @@ func noHugePages() {
 
 func main() {
 	noHugePages()
-	count := 200
+	count, written := 200, 1<<20
 	for _, word := range os.Args[2:] {
 		if word == "exact" {
 			runtime.MemProfileRate = 1
 		}
 		if word == "more" {
 			count += 100
+			written += 1 << 20
 		}
 	}
 	debug.SetGCPercent(-1)
 	(&pages{count}).make()
-	large()
+	large(written)
 	small()
 	library()
 	garbage()

@@ -171,12 +171,16 @@ vmt_diff_free(struct vmt_diff *diff)
 		return;
 	vmt_diff_free(diff->touch);
 	vmt_diff_free(diff->live);
+	vmt_diff_free(diff->large);
 	for (int i = 0; diff->touch_reports && i < 2; i++)
 		free(diff->touch_reports[i].sites);
 	for (int i = 0; diff->live_reports && i < 2; i++)
 		free(diff->live_reports[i].sites);
 	free(diff->touch_reports);
+	for (int i = 0; diff->large_reports && i < 2; i++)
+		free(diff->large_reports[i].sites);
 	free(diff->live_reports);
+	free(diff->large_reports);
 	free(diff->classes);
 	free(diff->sites);
 	free(diff->members);

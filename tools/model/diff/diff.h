@@ -186,6 +186,9 @@ struct vmt_diff {
 	/* Live objects by Go line, likewise; NULL unless both reports know them. */
 	struct vmt_diff *live;
 	struct vmt_report *live_reports;
+	/* Large objects by Go line, of those that Go has sampled, likewise. */
+	struct vmt_diff *large;
+	struct vmt_report *large_reports;
 	/* By default: of a process that runs, and so not of its peak. */
 	struct {
 		bool a;

@@ -56,23 +56,91 @@ set_errors(struct vmt_diff *live)
 	}
 }
 
+/* Of a report of a heap that was read to its end. */
+static bool
+has_large(const struct vmt_report *report)
+{
+	return report->go.version && !report->go.uncut && report->go.has_large &&
+	       report->go.profile_rate_bytes != 0;
+}
+
+static int
+take_large(struct vmt_report *copy, const struct vmt_report *report)
+{
+	*copy = *report;
+	copy->site_count = 0;
+	copy->sites = calloc(report->go.large_count + 1, sizeof(*copy->sites));
+	if (!copy->sites)
+		return -ENOMEM;
+	for (size_t i = 0; i < report->go.large_count; i++) {
+		const struct vmt_go_large *row = &report->go.large[i];
+
+		if (row->stack.count == 0)
+			continue;
+		copy->sites[copy->site_count++] = (struct vmt_site){
+		    .kind = "large",
+		    .count = row->objects,
+		    .reserved_bytes = row->reserved_bytes,
+		    .committed_bytes = row->committed_bytes,
+		    .estimate = report->go.profile_rate_bytes > 1,
+		    .stack = {.frames = row->stack.frames, .count = 1},
+		};
+	}
+	return 0;
+}
+
+/* Of objects of one size that many were sampled: the variance of their bytes. */
+static double
+variance_of(uint64_t objects, uint64_t bytes, uint64_t rate_bytes)
+{
+	double each = objects ? (double)bytes / (double)objects : 0;
+
+	return rate_bytes <= 1 ? 0 : (double)bytes * each * exp(-each / (double)rate_bytes);
+}
+
+static void
+set_large_errors(struct vmt_diff *large)
+{
+	for (size_t i = 0; i < large->site_count; i++) {
+		struct vmt_diff_site *row = &large->sites[i];
+
+		row->error_bytes =
+		    (uint64_t)(2 * sqrt(variance_of(row->count.a, row->reserved_bytes.a,
+						    large->a->go.profile_rate_bytes) +
+					variance_of(row->count.b, row->reserved_bytes.b,
+						    large->b->go.profile_rate_bytes)));
+	}
+}
+
+/* The rows of both, compared as call sites are. */
+static int
+compare(const struct vmt_diff *diff, struct vmt_diff **lines, struct vmt_report **reports,
+	int (*take)(struct vmt_report *copy, const struct vmt_report *report))
+{
+	*lines = calloc(1, sizeof(**lines));
+	*reports = calloc(2, sizeof(**reports));
+	if (!*lines || !*reports || take(&(*reports)[0], diff->a) || take(&(*reports)[1], diff->b))
+		return -ENOMEM;
+	(*lines)->a = &(*reports)[0];
+	(*lines)->b = &(*reports)[1];
+	if (vmt_diff_match_sites(*lines))
+		return -ENOMEM;
+	vmt_diff_sort_sites((*lines)->sites, (*lines)->site_count);
+	return 0;
+}
+
 int
 vmt_diff_live_build(struct vmt_diff *diff)
 {
-	struct vmt_report *reports;
-
-	if (!has_lines(diff->a) || !has_lines(diff->b))
-		return 0;
-	diff->live = calloc(1, sizeof(*diff->live));
-	diff->live_reports = reports = calloc(2, sizeof(*reports));
-	if (!diff->live || !reports || take_lines(&reports[0], diff->a) ||
-	    take_lines(&reports[1], diff->b))
-		return -ENOMEM;
-	diff->live->a = &reports[0];
-	diff->live->b = &reports[1];
-	if (vmt_diff_match_sites(diff->live))
-		return -ENOMEM;
-	vmt_diff_sort_sites(diff->live->sites, diff->live->site_count);
-	set_errors(diff->live);
+	if (has_lines(diff->a) && has_lines(diff->b)) {
+		if (compare(diff, &diff->live, &diff->live_reports, take_lines))
+			return -ENOMEM;
+		set_errors(diff->live);
+	}
+	if (has_large(diff->a) && has_large(diff->b)) {
+		if (compare(diff, &diff->large, &diff->large_reports, take_large))
+			return -ENOMEM;
+		set_large_errors(diff->large);
+	}
 	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * diff_live.h: live objects by Go line in two reports, compared.
+ * diff_live.h: live and large objects by Go line in two reports, compared.
  *
  * The lines of each report are matched as call sites are (diff_match.h): as sites of kind "live"
  * whose committed bytes are those of the objects, about.
@@ -9,7 +9,8 @@
 
 #include "tools/model/diff/diff.h"
 
-/* Fills in diff->live, where both reports know the lines. 0 or -ENOMEM. */
+/* Fills in diff->live and diff->large, where both reports know the lines. Of a row of large, how
+ * samples scatter is told by what its objects have on average. 0 or -ENOMEM. */
 int vmt_diff_live_build(struct vmt_diff *diff);
 
 #endif
