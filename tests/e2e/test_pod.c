@@ -77,6 +77,42 @@ test_kubectl_takes_the_patch(void **state)
 	run_free(&run);
 }
 
+/* What Kubernetes does not know is not in what it gives back. */
+static void
+test_kubectl_takes_the_daemon_set(void **state)
+{
+	json_t *root, *pod, *container, *security, *mounts, *mount;
+	struct run run;
+	size_t i;
+
+	(void)state;
+	need_program("kubectl");
+	run_program(&run,
+		    (const char *const[]){"kubectl", "set", "env", "--local", "-f",
+					  "docs/fleet/daemonset.yaml", "SET=yes", "-o", "json",
+					  NULL},
+		    NULL);
+	if (run.exit_status != 0)
+		fail_msg("%s%s", run.out, run.err);
+	root = json_loads(run.out, 0, NULL);
+	assert_string_equal(json_string_value(member(root, "kind")), "DaemonSet");
+	pod = member(member(member(root, "spec"), "template"), "spec");
+	container = json_array_get(member(pod, "containers"), 0);
+	security = member(container, "securityContext");
+	mounts = member(container, "volumeMounts");
+	assert_string_equal(value_of(container, "SET"), "yes");
+	assert_true(json_is_true(member(security, "readOnlyRootFilesystem")));
+	assert_true(json_is_false(member(security, "allowPrivilegeEscalation")));
+	assert_string_equal(
+	    json_string_value(json_array_get(member(member(security, "capabilities"), "add"), 0)),
+	    "DAC_READ_SEARCH");
+	assert_int_equal(json_array_size(mounts), 2);
+	json_array_foreach(mounts, i, mount) assert_true(json_is_true(member(mount, "readOnly")));
+	assert_int_equal(json_array_size(member(pod, "volumes")), 2);
+	json_decref(root);
+	run_free(&run);
+}
+
 /* In a root that has nothing but the program, as a user that is nobody. */
 static void
 test_what_is_installed_records(void **state)
@@ -196,6 +232,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_kubectl_takes_the_patch),
+	    cmocka_unit_test(test_kubectl_takes_the_daemon_set),
 	    cmocka_unit_test(test_what_is_installed_records),
 	    cmocka_unit_test(test_each_library_is_whole),
 	    cmocka_unit_test(test_one_that_was_killed_is_begun_anew),
