@@ -489,8 +489,50 @@ test_refusals(void **state)
 	shell("mkdir -p %s/none", scratch());
 	text = once(scratch_file("none"), "--once", NULL);
 	assert_true(says(text, "0 run, 0 ended"));
-	assert_true(says(text, "The directory has no trace yet."));
+	assert_true(says(text, "There is no trace yet."));
 	free(text);
+}
+
+/* Files, and a directory that one of them lies in and that is said again: each trace is one. */
+static void
+expect_several(const char *words)
+{
+	const char *const argv[] = {built("vmtrace"),
+				    "top",
+				    "--once",
+				    scratch_file("one.vmt"),
+				    scratch_file("dir"),
+				    scratch_file("dir/two.vmt"),
+				    scratch_file("none"),
+				    NULL};
+	struct run run;
+
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 0);
+	if (!says(run.out, "and 3 more") || !says(run.out, words))
+		fail_msg("does not say \"%s\": %s", words, run.out);
+	run_free(&run);
+}
+
+static void
+test_several(void **state)
+{
+	static struct conversation talks[2];
+	static const char *const names[] = {"one.vmt", "dir/two.vmt"};
+	const char *const argv[] = {built("tests/target/leaking"), NULL};
+
+	(void)state;
+	shell("mkdir -p '%s' '%s'", scratch_file("dir"), scratch_file("none"));
+	for (int i = 0; i < 2; i++) {
+		converse_start(&talks[i], argv, preloaded(scratch_file(names[i])));
+		assert_int_equal(write(talks[i].to, "\n", 1), 1);
+		converse_read_line(&talks[i]);
+		living_snapshot(scratch_file(names[i]));
+	}
+	expect_several("2 run, 0 ended");
+	assert_int_equal(living_reap(&talks[1], scratch_file(names[1])), 0);
+	expect_several("1 run, 1 ended");
+	(void)converse_end(&talks[0]);
 }
 
 int
@@ -501,7 +543,7 @@ main(void)
 	    cmocka_unit_test(test_signals),    cmocka_unit_test(test_lost_terminal),
 	    cmocka_unit_test(test_trouble),    cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_unrecorded), cmocka_unit_test(test_gone),
-	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_refusals),   cmocka_unit_test(test_several),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,8 @@ const struct vmt_option vmt_cmd_top_options[] = {
 };
 
 struct wanted {
-	const char *operand;
+	char *const *operands;
+	int operand_count;
 	const char *sysroot;
 	const char *filter;
 	enum vmt_top_order order;
@@ -73,7 +74,8 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 {
 	int result = 0;
 
-	*wanted = (struct wanted){.operand = options->operands[0],
+	*wanted = (struct wanted){.operands = options->operands,
+				  .operand_count = options->operand_count,
 				  .filter = options->values[OPTION_FILTER],
 				  .rows = DEFAULT_ROWS,
 				  .interval_ns = NS_PER_S,
@@ -213,7 +215,8 @@ run(const struct wanted *wanted, struct vmt_err *err)
 	int result;
 
 	vmt_memory_limit_set_machine();
-	result = vmt_top_source_open(&top.source, wanted->operand, wanted->sysroot, err);
+	result = vmt_top_source_open(&top.source, wanted->operands, wanted->operand_count,
+				     wanted->sysroot, err);
 	if (result == 0)
 		result = read_next(&top, wanted->interval_ns, err);
 	if (result == 0)
@@ -232,9 +235,9 @@ vmt_cmd_top_main(int argc, char **argv, struct vmt_err *err)
 	struct wanted wanted;
 	int result = vmt_options_parse(&options, vmt_cmd_top_options, argc, argv, false, err);
 
-	if (result == 0 && options.operand_count != 1)
-		result =
-		    vmt_err_set(err, EINVAL, "top needs one process, trace or directory of traces");
+	if (result == 0 && options.operand_count < 1)
+		result = vmt_err_set(err, EINVAL,
+				     "top needs a process, traces or directories of traces");
 	if (result == 0)
 		result = read_options(&options, &wanted, err);
 	return result == 0 ? run(&wanted, err) : result;

@@ -15,7 +15,8 @@
 #define MOST_TRACES 10000u
 
 struct vmt_top_directory {
-	char *path;
+	char *const *paths;
+	int count;
 	uint64_t opened_ns;
 	char **ended; /* paths of traces whose process is known to have ended, sorted */
 	size_t ended_count;
@@ -30,15 +31,16 @@ struct sums {
 };
 
 int
-vmt_top_directory_open(struct vmt_top_directory **out, const char *path, struct vmt_err *err)
+vmt_top_directory_open(struct vmt_top_directory **out, char *const *paths, int count,
+		       struct vmt_err *err)
 {
 	struct vmt_top_directory *directory = calloc(1, sizeof(*directory));
 
 	*out = directory;
-	if (directory)
-		directory->path = strdup(path);
-	if (!directory || !directory->path)
-		return vmt_err_set(err, ENOMEM, "%s: out of memory", path);
+	if (!directory)
+		return vmt_err_set(err, ENOMEM, "%s: out of memory", paths[0]);
+	directory->paths = paths;
+	directory->count = count;
 	directory->opened_ns = vmt_ticks_monotonic_ns();
 	return 0;
 }
@@ -51,7 +53,6 @@ vmt_top_directory_close(struct vmt_top_directory *directory)
 	for (size_t i = 0; i < directory->ended_count; i++)
 		free(directory->ended[i]);
 	free(directory->ended);
-	free(directory->path);
 	free(directory);
 }
 
@@ -142,12 +143,53 @@ say(struct vmt_top_reading *reading, const struct sums *sums, size_t passed_over
 			 reading->counts[VMT_TOP_PROCESSES], sums->ended,
 			 vmt_units_bytes(bytes, sums->rss_bytes));
 	if (reading->counts[VMT_TOP_PROCESSES] + sums->ended + sums->unreadable == 0)
-		vmt_sentence_say(&note, "The directory has no trace yet. ");
+		vmt_sentence_say(&note, "There is no trace yet. ");
 	if (sums->unreadable)
 		vmt_sentence_say(&note, "%zu traces can't be read, the first: %s. ",
 				 sums->unreadable, sums->why);
 	if (passed_over)
 		vmt_sentence_say(&note, "%zu more traces are left out.", passed_over);
+}
+
+static bool
+is_empty(char *path)
+{
+	struct vmt_trace_files files;
+	struct vmt_err err = {""};
+	int result = vmt_trace_files_find(&files, &path, 1, 0, &err);
+
+	vmt_trace_files_free(&files);
+	return result == -ENOENT && vmt_trace_files_is_directory(path);
+}
+
+/* But for directories that have none yet, or none any more. */
+static int
+find_files(const struct vmt_top_directory *directory, struct vmt_trace_files *files,
+	   struct vmt_err *err)
+{
+	char **paths = calloc((size_t)directory->count, sizeof(*paths));
+	int count = 0;
+	int result;
+
+	*files = (struct vmt_trace_files){.most = MOST_TRACES};
+	if (!paths)
+		return vmt_err_set(err, ENOMEM, "%s: out of memory", directory->paths[0]);
+	for (int i = 0; i < directory->count; i++)
+		if (!is_empty(directory->paths[i]))
+			paths[count++] = directory->paths[i];
+	result = vmt_trace_files_find(files, paths, count, MOST_TRACES, err);
+	free(paths);
+	return result;
+}
+
+static void
+name_reading(const struct vmt_top_directory *directory, struct vmt_top_reading *reading)
+{
+	char more[40] = "";
+
+	if (directory->count > 1)
+		snprintf(more, sizeof(more), " and %d more", directory->count - 1);
+	snprintf(reading->command, sizeof(reading->command), "%.200s%s", directory->paths[0], more);
 }
 
 int
@@ -157,7 +199,7 @@ vmt_top_directory_read(struct vmt_top_directory *directory, struct vmt_top_readi
 	struct vmt_trace_files files;
 	struct sums sums = {.rss_bytes = 0};
 	struct vmt_top_item *items = NULL;
-	int result = vmt_trace_files_find(&files, &directory->path, 1, MOST_TRACES, err);
+	int result = find_files(directory, &files, err);
 
 	*reading = (struct vmt_top_reading){
 	    .has_snapshot = true,
@@ -165,15 +207,11 @@ vmt_top_directory_read(struct vmt_top_directory *directory, struct vmt_top_readi
 	    .time_ns = (int64_t)(vmt_ticks_monotonic_ns() - directory->opened_ns),
 	    .limit_bytes = VMT_FIGURE_UNKNOWN,
 	};
-	snprintf(reading->command, sizeof(reading->command), "%.239s", directory->path);
-	if (result == -ENOENT && vmt_trace_files_is_directory(directory->path)) {
-		err->text[0] = '\0'; /* none yet, or none any more */
-		result = 0;
-	}
+	name_reading(directory, reading);
 	if (result == 0) {
 		items = calloc(files.count + 1, sizeof(*items));
 		if (!items)
-			result = vmt_err_set(err, ENOMEM, "%s: out of memory", directory->path);
+			result = vmt_err_set(err, ENOMEM, "%s: out of memory", directory->paths[0]);
 	}
 	reading->items[VMT_TOP_PROCESSES] = items;
 	for (size_t i = 0; items && i < files.count; i++)

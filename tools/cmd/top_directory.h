@@ -1,7 +1,8 @@
 /*
- * top_directory.h: the processes whose traces lie in one directory, for `vmtrace top`.
+ * top_directory.h: the processes of several traces, for `vmtrace top`.
  *
- * A row for each process that runs. Traces come and go; one whose process has ended is not read
+ * Of files and of all traces in directories: a row for each process that runs. Traces in
+ * directories come and go; one whose process has ended is not read
  * again. Single-threaded.
  */
 #ifndef VMT_TOP_DIRECTORY_H
@@ -12,7 +13,8 @@
 
 struct vmt_top_directory;
 
-int vmt_top_directory_open(struct vmt_top_directory **directory, const char *path,
+/* paths, `count` of them, outlive it. */
+int vmt_top_directory_open(struct vmt_top_directory **directory, char *const *paths, int count,
 			   struct vmt_err *err);
 void vmt_top_directory_close(struct vmt_top_directory *directory);
 

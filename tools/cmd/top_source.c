@@ -83,20 +83,20 @@ find_process(struct vmt_top_source *source, const char *operand, struct vmt_err 
 }
 
 static int
-find(struct vmt_top_source *source, const char *operand, struct vmt_err *err)
+find(struct vmt_top_source *source, char *const *operands, int count, struct vmt_err *err)
 {
-	if (vmt_trace_files_is_directory(operand)) {
+	if (count > 1 || vmt_trace_files_is_directory(operands[0])) {
 		source->kind = OF_DIRECTORY;
-		return vmt_top_directory_open(&source->directory, operand, err);
+		return vmt_top_directory_open(&source->directory, operands, count, err);
 	}
-	if (is_number(operand))
-		return find_process(source, operand, err);
-	return open_trace(source, operand, err);
+	if (is_number(operands[0]))
+		return find_process(source, operands[0], err);
+	return open_trace(source, operands[0], err);
 }
 
 int
-vmt_top_source_open(struct vmt_top_source **out, const char *operand, const char *sysroot,
-		    struct vmt_err *err)
+vmt_top_source_open(struct vmt_top_source **out, char *const *operands, int count,
+		    const char *sysroot, struct vmt_err *err)
 {
 	struct vmt_top_source *source = calloc(1, sizeof(*source));
 	int result;
@@ -106,7 +106,7 @@ vmt_top_source_open(struct vmt_top_source **out, const char *operand, const char
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	source->build = (struct vmt_report_options){
 	    .at = VMT_AT_END, .symbols = true, .no_growth = true, .sysroot = sysroot};
-	result = find(source, operand, err);
+	result = find(source, operands, count, err);
 	if (result == 0)
 		*out = source;
 	else

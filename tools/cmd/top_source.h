@@ -2,7 +2,7 @@
  * top_source.h: where `vmtrace top` gets its readings from.
  *
  * A trace, that of a process which is being recorded, a process that is not, whose memory is
- * looked at from outside, or all traces of a directory. Single-threaded.
+ * looked at from outside, or several traces and all of directories. Single-threaded.
  */
 #ifndef VMT_TOP_SOURCE_H
 #define VMT_TOP_SOURCE_H
@@ -12,9 +12,10 @@
 
 struct vmt_top_source;
 
-/* operand: a file, a directory, or the number of a process where there is no such file. */
-int vmt_top_source_open(struct vmt_top_source **source, const char *operand, const char *sysroot,
-			struct vmt_err *err);
+/* operands, `count` of them: one file, or the number of a process where there is no such file;
+ * else files and directories. They outlive it. */
+int vmt_top_source_open(struct vmt_top_source **source, char *const *operands, int count,
+			const char *sysroot, struct vmt_err *err);
 void vmt_top_source_close(struct vmt_top_source *source);
 
 /* How it is now. 0, or a negative errno and a message; nothing is to be freed then. */
