@@ -72,7 +72,7 @@ is_recorded(const struct vmt_replay *replay, const struct vmt_block *block)
 }
 
 /* The figures of the site that a block was acquired at. */
-static void
+static inline void
 note_acquired(struct vmt_replay *replay, const struct vmt_block *block)
 {
 	struct vmt_site_entry *entry = vmt_sites_get(replay->sites, block->site);
@@ -89,7 +89,7 @@ hold_acquisition(struct vmt_replay *replay, const struct vmt_event *event)
 	vmt_temporary_blocks_expect(replay->temporary, event->thread, event->address);
 }
 
-static int
+static inline int
 acquire_block(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	struct vmt_block block = {.address = event->address, .size = event->length};
@@ -202,7 +202,7 @@ note_unknown_block(struct vmt_replay *replay, uint64_t address)
 }
 
 /* A live block goes. */
-static int
+static inline int
 release_block(struct vmt_replay *replay, const struct vmt_event *event,
 	      const struct vmt_block *block, bool temporary)
 {
@@ -216,7 +216,7 @@ release_block(struct vmt_replay *replay, const struct vmt_event *event,
 	return vmt_block_touches_release(replay, event, block);
 }
 
-static int
+static inline int
 release_address(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
@@ -410,7 +410,7 @@ hold_behind(struct vmt_replay *replay, const struct vmt_event *event)
 	return true;
 }
 
-static int
+static inline int
 apply_now(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	if (event->kind == VMT_EVENT_HEAP_UNDO)

@@ -129,6 +129,7 @@ struct vmt_report_draft {
 	uint64_t last_look; /* ticks: the last snapshot before what was asked for; 0: none */
 	struct vmt_window since;
 	struct vmt_window missed;
+	uint64_t window_changes; /* ticks: nothing of either window changes up to then */
 	struct vmt_peak_draft peak;
 
 	/* Of a trace that grows (report_resume.h): what of it was taken. */
@@ -210,7 +211,14 @@ void vmt_report_window_plan(struct vmt_report_draft *draft);
 /* Another window in its place, unless it is the same. */
 void vmt_report_window_set(struct vmt_report_draft *draft, struct vmt_window *window,
 			   const struct vmt_window *wanted);
-void vmt_report_window_reach(struct vmt_report_draft *draft, uint64_t time);
+void vmt_report_window_change(struct vmt_report_draft *draft, uint64_t time);
+/* Before an event of that time. */
+static inline void
+vmt_report_window_reach(struct vmt_report_draft *draft, uint64_t time)
+{
+	if (time > draft->window_changes)
+		vmt_report_window_change(draft, time);
+}
 void vmt_report_window_close(struct vmt_report_draft *draft);
 void vmt_report_window_fill(struct vmt_report_draft *draft);
 

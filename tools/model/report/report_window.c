@@ -32,6 +32,7 @@ vmt_report_window_set(struct vmt_report_draft *draft, struct vmt_window *window,
 	draft->is_stale |=
 	    wanted->is_wanted ? wanted->from + 1 < draft->replayed_until : window->has_begun;
 	*window = *wanted;
+	draft->window_changes = 0;
 }
 
 /* From the last snapshot before what was asked for, up to that. */
@@ -79,12 +80,14 @@ end(struct vmt_report_draft *draft, struct vmt_window *window)
 }
 
 void
-vmt_report_window_reach(struct vmt_report_draft *draft, uint64_t time)
+vmt_report_window_change(struct vmt_report_draft *draft, uint64_t time)
 {
 	struct vmt_window *const windows[] = {&draft->since, &draft->missed};
 
+	draft->window_changes = UINT64_MAX;
 	for (size_t i = 0; i < sizeof(windows) / sizeof(*windows); i++) {
 		struct vmt_window *window = windows[i];
+		uint64_t next;
 
 		if (!window->is_wanted || window->has_ended)
 			continue;
@@ -92,6 +95,9 @@ vmt_report_window_reach(struct vmt_report_draft *draft, uint64_t time)
 			begin(draft, window);
 		if (window->has_begun && time > window->until)
 			end(draft, window);
+		next = window->has_begun ? window->until : window->from;
+		if (!window->has_ended && next < draft->window_changes)
+			draft->window_changes = next;
 	}
 }
 
