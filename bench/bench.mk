@@ -77,6 +77,11 @@ inject:
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build
 	GO=$(GO) bench/inject.sh $(BUILD) $(ROUNDS)
 
+# For how long a process stands when it is attached to, and whether that does any harm.
+attach:
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build
+	GO=$(GO) bench/attach.sh $(BUILD) $(ATTACHES)
+
 workloads: $(addprefix $(BUILD)/bench/,workloads pair factor) $(if $(GO),$(BUILD)/bench/cgo)
 	$(BUILD)/bench/workloads $(abspath $(BUILD)) $(ROUNDS) $(WORKLOADS)
 
@@ -92,4 +97,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: bench calls collector early inject memory report page short stressors touch trees workloads
+.PHONY: attach bench calls collector early inject memory report page short stressors touch trees workloads
