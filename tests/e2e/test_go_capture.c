@@ -344,8 +344,19 @@ check_two(const char *version)
 	run_free(&run);
 	json_t *root = report(trace, (const char *const[]){"--at=end", NULL});
 	json_t *go = member(root, "go");
+	json_t *row;
+	bool said = false;
+	size_t i;
 
 	check_report(root);
+	json_array_foreach(member(member(root, "coverage"), "blind_spots"), i, row)
+	{
+		if (says(json_string_value(row), "of several Go runtimes in the process, one at"))
+			said = true;
+	}
+	assert_true(said);
+	assert_true(json_is_null(member(member(go, "diagnosis"), "cause")));
+	assert_true(json_is_null(member(member(go, "diagnosis"), "give_back_text")));
 	assert_non_null(strstr(json_string_value(member(go, "uncounted")), "several Go runtimes"));
 	assert_true(json_is_null(member(go, "total_bytes")));
 	assert_int_equal(json_array_size(member(go, "over_time")), 0);

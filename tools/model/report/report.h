@@ -396,6 +396,7 @@ struct vmt_report {
 		bool stripped;
 		bool unseen;	 /* none of its calls was: what it mapped is unattributed */
 		bool heap_alone; /* likewise, but for the heap: its own lists tell where it is */
+		bool is_several; /* there are others in the process, which were not read */
 		/* Of what it mapped beside its arenas, part or all was not seen: it is in the class
 		 * of anonymous memory. */
 		bool is_partial;

@@ -140,7 +140,8 @@ fill_figures(struct vmt_report_draft *draft, const struct vmt_go *go)
 	report->go.points = calloc(count + 1, sizeof(*report->go.points));
 	if (!report->go.points)
 		return -ENOMEM;
-	report->go.uncounted = draft->go_owners && vmt_go_sites_several(draft->go_owners)
+	report->go.is_several = draft->go_owners && vmt_go_sites_several(draft->go_owners);
+	report->go.uncounted = report->go.is_several
 				   ? "the process holds several Go runtimes, each with its own "
 				     "counters: only those of one were read"
 				   : lay_out(draft, go, &layout);
@@ -229,6 +230,12 @@ add_blind_spots(struct vmt_report_draft *draft, const struct vmt_go *go)
 		status = vmt_report_coverage_add(
 		    draft, "built with Go's race detector: its shadow memory, mapped "
 			   "by system calls of its own, is under unattributed");
+	if (!status && report->go.is_several)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "of several Go runtimes in the process, one at most was read: goroutines, "
+		    "lines and what its heap is used for are that one's. The heaps of the "
+		    "others are under \"Go heap\"");
 	if (!status && report->go.uncounted)
 		status = vmt_report_coverage_add(draft, "what the Go runtime itself counts: %s",
 						 report->go.uncounted);

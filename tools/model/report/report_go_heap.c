@@ -353,8 +353,11 @@ vmt_report_go_heap_fill(struct vmt_report_draft *draft)
 			return -ENOMEM;
 	} else {
 		status = fill_heap(draft);
-		vmt_go_parts_take(&draft->report.go.parts, draft->attribution.classes,
-				  draft->report.go.uncounted ? NULL : &draft->report.go.figures);
+		/* What one runtime's lists say is no diagnosis of several. */
+		if (!draft->report.go.is_several)
+			vmt_go_parts_take(&draft->report.go.parts, draft->attribution.classes,
+					  draft->report.go.uncounted ? NULL
+								     : &draft->report.go.figures);
 	}
 	if (!status)
 		status = cover(draft);
