@@ -24,8 +24,11 @@
 #define CONNECTION_BYTES ((size_t)32 << 10) /* headers and buffers of one */
 #define IDLE_SECONDS 10u		    /* without a byte */
 #define REQUEST_SECONDS 10		    /* until a request is whole */
-#define FULL_REQUEST_SECONDS 1		    /* ... while there are as many as there may be */
-#define RESPONSE_SECONDS 120		    /* until an answer is made and taken */
+/* ... while there are as many as there may be: less and less, as long as that lasts. */
+#define FULL_REQUEST_NS NS_PER_SECOND
+#define FULL_LEAST_NS (50 * NS_PER_MS)
+#define FULL_FORGOTTEN_NS NS_PER_SECOND
+#define RESPONSE_SECONDS 120 /* until an answer is made and taken */
 
 /* What an answer may cost, and for how long it is kept. */
 #define ANSWER_BYTES (UINT64_C(64) << 20)
@@ -34,7 +37,7 @@
 #define KEEP_NS (5 * NS_PER_SECOND)
 
 #define LOOP_MS 1000
-#define FULL_LOOP_MS 100
+#define FULL_LOOP_MS 20
 
 struct client {
 	int fd; /* -1: the place is free */
@@ -56,6 +59,9 @@ struct server {
 	struct vmt_answers answers;
 	struct exchange *exchanges;
 	struct client clients[MOST_CONNECTIONS];
+	bool has_moved;	     /* a connection came or went since the loop waited last */
+	int64_t full_ns;     /* when there were as many as there may be, last */
+	int64_t patience_ns; /* with who asks nothing then; 0: as at first */
 	char address[NI_MAXHOST + NI_MAXSERV + 4];
 };
 
@@ -86,6 +92,7 @@ on_connection(void *context, struct MHD_Connection *connection, void **socket_co
 	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct client *client = *socket_context;
 
+	server->has_moved = true;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (client)
 			client->fd = -1;
@@ -118,21 +125,41 @@ is_full(const struct server *server)
 	return true;
 }
 
+/* How long one may take that asks nothing. */
+static int64_t
+patience_ns(struct server *server, int64_t now)
+{
+	if (!is_full(server)) {
+		if (now - server->full_ns > FULL_FORGOTTEN_NS)
+			server->patience_ns = 0;
+		return REQUEST_SECONDS * NS_PER_SECOND;
+	}
+	server->full_ns = now;
+	if (server->patience_ns == 0)
+		server->patience_ns = FULL_REQUEST_NS;
+	return server->patience_ns;
+}
+
 /* A byte now and then keeps a connection from being idle, but not from this. Where others wait for
  * a place, who asks nothing has to make room soon. */
 static void
 cut_slow_ones(struct server *server)
 {
 	int64_t now = now_ns();
-	int64_t most = is_full(server) ? FULL_REQUEST_SECONDS : REQUEST_SECONDS;
+	int64_t most_ns = patience_ns(server, now);
+	bool has_cut = false;
 
 	for (size_t i = 0; i < MOST_CONNECTIONS; i++) {
 		struct client *client = &server->clients[i];
-		int64_t seconds = client->has_asked ? RESPONSE_SECONDS : most;
+		int64_t ns = client->has_asked ? RESPONSE_SECONDS * NS_PER_SECOND : most_ns;
 
-		if (client->fd >= 0 && now - client->since_ns > seconds * NS_PER_SECOND)
+		if (client->fd >= 0 && now - client->since_ns > ns) {
 			shutdown(client->fd, SHUT_RDWR);
+			has_cut = true;
+		}
 	}
+	if (has_cut && server->patience_ns > FULL_LEAST_NS)
+		server->patience_ns /= 2;
 }
 
 /* -- answers ------------------------------------------------------------------------------------
@@ -414,7 +441,11 @@ loop(struct server *server, const sigset_t *unblocked)
 			continue;
 		}
 		cut_slow_ones(server);
-		wait_for_work(server, unblocked);
+		/* A few are taken at a time, and no event tells of those that still wait. */
+		if (server->has_moved)
+			server->has_moved = false;
+		else
+			wait_for_work(server, unblocked);
 	}
 }
 
