@@ -14,11 +14,13 @@
 #include "format/event.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sys/ioctl.h>
 
 /* Ranges of a vector that are looked at before the call; of more nobody knows what they had. */
 #define LOOKED_RANGES 64u
+
+/* include/uapi/linux/uio.h: UIO_MAXIOV; freestanding headers have no IOV_MAX. */
+#define MOST_RANGES 1024u
 
 /* include/uapi/linux/pidfd.h */
 #define PIDFD_OWN_THREAD (-10000)
@@ -296,7 +298,7 @@ vmt_madvise_process(const struct vmt_madvise_vector *vector, uint32_t stack)
 	struct vmt_resident_probe_budget budget = budget_of(vector->advice);
 	struct before before[LOOKED_RANGES] = {{0}};
 	enum whose whose = whose_process(vector->pidfd);
-	bool written = vector->entries <= IOV_MAX && whose == OWN;
+	bool written = vector->entries <= MOST_RANGES && whose == OWN;
 	size_t looked = vector->entries < LOOKED_RANGES ? vector->entries : LOOKED_RANGES;
 	long result;
 
