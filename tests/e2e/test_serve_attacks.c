@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -203,6 +204,59 @@ test_hostile_traces_are_counted(void **state)
 	      serving_directory);
 	serving_stop(&server);
 }
+
+/* With tests/target/plugin_killer.c; what it says of traces comes into the file. */
+static unsigned
+start_with_killer(struct conversation *server, const char *says)
+{
+	int before = dup(STDERR_FILENO);
+	int fd = open(says, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unsigned port;
+
+	assert_true(before >= 0 && fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+	setenv("LD_PRELOAD", built("tests/target/plugin_killer"), 1);
+	port = serving_start(server, NULL);
+	unsetenv("LD_PRELOAD");
+	assert_true(dup2(before, STDERR_FILENO) >= 0);
+	close(before);
+	close(fd);
+	return port;
+}
+
+/* The trace has two names, and by one of them it kills. */
+static void
+expect_left_out(const char *name, const char *path)
+{
+	static struct conversation server;
+	unsigned port;
+	struct run run;
+
+	shell("ln '%s' '%s/%s'", serving_trace, serving_directory, name);
+	port = start_with_killer(&server, scratch_file("says"));
+	serving_expect(port, path, NULL, 200);
+	serving_ask(&run, port, "/metrics", NULL);
+	assert_int_equal(serving_status(&run), 200);
+	assert_true(serving_metric(run.out, "\nvmtrace_rss_bytes{") > 20 << 20);
+	assert_non_null(strstr(run.out, "\nvmtrace_quarantined_traces 1\n"));
+	run_free(&run);
+	shell("test $(grep -c '/%s: .*signal 11; left out for 600 s$' '%s') = 1", name,
+	      scratch_file("says"));
+	serving_stop(&server);
+	shell("rm '%s/%s'", serving_directory, name);
+}
+
+/* It is looked at, then read; of the page it is read in the child. */
+static void
+test_a_trace_that_kills_is_left_out(void **state)
+{
+	(void)state;
+	expect_left_out("kills-1.vmt", "/metrics");
+	expect_left_out("kills-2.vmt", "/sd");
+	expect_left_out("kills-3.vmt", "/metrics");
+	expect_left_out("kills-3.vmt", "/debug/pprof/heap");
+	expect_left_out("kills-3.vmt", "/");
+}
+
 /* As many as it may open. */
 static long
 raise_limit(long wanted)
@@ -368,6 +422,7 @@ main(void)
 	    cmocka_unit_test(test_what_would_be_unsafe_is_not_begun),
 	    cmocka_unit_test(test_https),
 	    cmocka_unit_test(test_hostile_traces_are_counted),
+	    cmocka_unit_test(test_a_trace_that_kills_is_left_out),
 	    cmocka_unit_test(test_slow_clients_do_not_hold_it),
 	    cmocka_unit_test(test_the_number_of_series_is_bounded),
 	    cmocka_unit_test(test_the_recorded_program_goes_on),

@@ -100,7 +100,8 @@ too_much_is_cut_off_and_is_no_result(void **state)
 	struct vmt_worker worker;
 
 	(void)state;
-	assert_int_equal(run(&worker, &limits, write_much, 1u << 20), VMT_WORKER_FAILED);
+	assert_int_equal(run(&worker, &limits, write_much, 1u << 20), VMT_WORKER_LOST);
+	assert_int_equal(worker.lost_by, 0);
 	assert_int_equal(worker.length, 0);
 	vmt_worker_stop(&worker);
 }
@@ -144,7 +145,8 @@ half_a_result_is_none(void **state)
 	struct vmt_worker worker;
 
 	(void)state;
-	assert_int_equal(run(&worker, &plenty, die, 0), VMT_WORKER_FAILED);
+	assert_int_equal(run(&worker, &plenty, die, 0), VMT_WORKER_LOST);
+	assert_int_equal(worker.lost_by, SIGKILL);
 	assert_int_equal(worker.length, 0);
 	vmt_worker_stop(&worker);
 }
@@ -171,7 +173,8 @@ what_takes_too_long_is_killed_with_its_children(void **state)
 
 	(void)state;
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* what it leaves becomes ours */
-	assert_int_equal(run(&worker, &limits, wait_for_ever, 0), VMT_WORKER_FAILED);
+	assert_int_equal(run(&worker, &limits, wait_for_ever, 0), VMT_WORKER_LOST);
+	assert_int_equal(worker.lost_by, SIGALRM);
 	assert_int_equal(worker.length, 0);
 	vmt_worker_stop(&worker);
 	assert_true(waitpid(-1, &status, 0) > 0);
@@ -294,7 +297,7 @@ a_reader_keeps_what_it_read_also_when_a_child_is_lost(void **state)
 	job.read = count;
 	expect_count(&worker, VMT_WORKER_DONE, "1");
 	expect_count(&worker, VMT_WORKER_DONE, "2");
-	expect_count(&worker, VMT_WORKER_FAILED, "");
+	expect_count(&worker, VMT_WORKER_LOST, "");
 	expect_count(&worker, VMT_WORKER_DONE, "4");
 	assert_int_equal(kill(worker.pid, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)worker.pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
@@ -324,7 +327,8 @@ a_reader_that_hangs_is_killed(void **state)
 	(void)state;
 	begin(&worker, &limits, tell_count);
 	job.read = never_read;
-	expect_count(&worker, VMT_WORKER_FAILED, "");
+	expect_count(&worker, VMT_WORKER_LOST, "");
+	assert_int_equal(worker.lost_by, SIGALRM);
 	assert_int_equal(worker.pid, 0);
 	vmt_worker_stop(&worker);
 }

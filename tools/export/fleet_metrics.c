@@ -39,6 +39,7 @@ struct vmt_fleet {
 	struct program *programs;
 	uint64_t unlisted;
 	uint64_t unread;
+	uint64_t left_out;
 	bool by_pid;
 };
 
@@ -73,6 +74,12 @@ vmt_fleet_set_running(struct vmt_fleet *fleet, size_t processes)
 {
 	fleet->unlisted =
 	    processes > VMT_FLEET_MOST_TARGETS ? processes - VMT_FLEET_MOST_TARGETS : 0;
+}
+
+void
+vmt_fleet_set_left_out(struct vmt_fleet *fleet, size_t traces)
+{
+	fleet->left_out = traces;
 }
 
 void
@@ -342,6 +349,9 @@ put_recording(const struct writer *writer)
 	begin(writer, "vmtrace_unread_traces", "gauge", NULL,
 	      "Traces that could not be read: their processes are in no figure.");
 	fprintf(writer->out, "vmtrace_unread_traces %" PRIu64 "\n", writer->fleet->unread);
+	begin(writer, "vmtrace_quarantined_traces", "gauge", NULL,
+	      "Unread traces that are left out for a while: who read them was lost.");
+	fprintf(writer->out, "vmtrace_quarantined_traces %" PRIu64 "\n", writer->fleet->left_out);
 	begin(writer, "vmtrace_unlisted_processes", "gauge", NULL,
 	      "Running processes beyond those that /sd names.");
 	fprintf(writer->out, "vmtrace_unlisted_processes %" PRIu64 "\n", writer->fleet->unlisted);

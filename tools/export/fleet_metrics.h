@@ -35,6 +35,9 @@ void vmt_fleet_add_unread(struct vmt_fleet *fleet);
 /* So many processes run; a list of targets names VMT_FLEET_MOST_TARGETS of them. */
 void vmt_fleet_set_running(struct vmt_fleet *fleet, size_t processes);
 
+/* So many of the unread traces are left out for a while, since who read them was lost. */
+void vmt_fleet_set_left_out(struct vmt_fleet *fleet, size_t traces);
+
 /* 0, or -ENOMEM with a message. Errors of writing stay in out. */
 int vmt_fleet_write(struct vmt_fleet *fleet, FILE *out, struct vmt_err *err);
 

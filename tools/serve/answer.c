@@ -76,6 +76,21 @@ now_unix_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
+/* To be freed in either case. */
+static int
+make_report(const struct vmt_answer *answer, const struct vmt_running_trace *trace, bool symbols,
+	    struct vmt_kept_report *report, struct vmt_err *err)
+{
+	int result;
+
+	*report = (struct vmt_kept_report){.report = NULL};
+	if (!vmt_quarantine_enter(answer->source->quarantine, trace->path))
+		return vmt_err_set(err, EAGAIN, "%s: is left out", trace->path);
+	result = vmt_kept_traces_report(answer->kept, trace, symbols, report, err);
+	vmt_quarantine_leave(answer->source->quarantine);
+	return result;
+}
+
 /* false: no memory. */
 static bool
 add_to_fleet(const struct vmt_answer *answer, struct vmt_fleet *fleet,
@@ -85,7 +100,7 @@ add_to_fleet(const struct vmt_answer *answer, struct vmt_fleet *fleet,
 	struct vmt_err err = {""};
 	bool done = true;
 
-	if (vmt_kept_traces_report(answer->kept, trace, false, &report, &err) < 0)
+	if (make_report(answer, trace, false, &report, &err) < 0)
 		vmt_fleet_add_unread(fleet);
 	else
 		done = vmt_fleet_add(fleet, report.report, now_unix_ns());
@@ -104,8 +119,10 @@ write_metrics(const struct vmt_answer *answer)
 		vmt_fleet_add_unread(fleet);
 	for (size_t i = 0; i < answer->read && done; i++)
 		done = add_to_fleet(answer, fleet, &answer->traces.all[i]);
-	if (done)
+	if (done) {
 		vmt_fleet_set_running(fleet, answer->traces.count);
+		vmt_fleet_set_left_out(fleet, answer->traces.left_out);
+	}
 	result = done ? vmt_fleet_write(fleet, answer->out, answer->err)
 		      : vmt_err_set(answer->err, ENOMEM, "not enough memory for the metrics");
 	vmt_fleet_free(fleet);
@@ -139,7 +156,7 @@ write_profile(const struct vmt_answer *answer, enum vmt_metric shown_first)
 
 		if (!is_wanted(answer, trace))
 			continue;
-		if (vmt_kept_traces_report(answer->kept, trace, true, &report, &why) == 0) {
+		if (make_report(answer, trace, true, &report, &why) == 0) {
 			vmt_pprof_add(profiles, report.report);
 			added++;
 		}
@@ -195,13 +212,17 @@ write_report_page(const struct vmt_answer *answer, const struct vmt_running_trac
 {
 	const struct vmt_report_options options = {
 	    .at = VMT_AT_END, .symbols = true, .history = true};
+	struct vmt_view_data data = {.paths = {trace->path}, .version = VMT_VERSION_TEXT};
 	struct vmt_report *report = NULL;
-	int result = vmt_report_build(&report, trace->path, &options, answer->err);
-	const struct vmt_view_data data = {
-	    .reports = {report}, .paths = {trace->path}, .version = VMT_VERSION_TEXT};
+	int result;
 
+	if (!vmt_quarantine_enter(answer->source->quarantine, trace->path))
+		return vmt_err_set(answer->err, EAGAIN, "its trace is left out");
+	result = vmt_report_build(&report, trace->path, &options, answer->err);
+	data.reports[0] = report;
 	if (result == 0)
 		result = vmt_report_page_write(&data, answer->out, answer->err);
+	vmt_quarantine_leave(answer->source->quarantine);
 	vmt_report_free(report);
 	return result;
 }
@@ -288,6 +309,15 @@ needs_reports(const struct vmt_request *request)
 	       request->kind == VMT_REQUEST_ALLOCS;
 }
 
+static void
+read_new(const struct vmt_answer *answer, const struct vmt_running_trace *trace)
+{
+	if (!vmt_quarantine_enter(answer->source->quarantine, trace->path))
+		return;
+	vmt_kept_traces_read(answer->kept, trace, answer->request->kind != VMT_REQUEST_METRICS);
+	vmt_quarantine_leave(answer->source->quarantine);
+}
+
 int
 vmt_answer_begin(struct vmt_answer *answer, const struct vmt_answer_source *source,
 		 const struct vmt_request *request, struct vmt_kept_traces *kept,
@@ -297,7 +327,8 @@ vmt_answer_begin(struct vmt_answer *answer, const struct vmt_answer_source *sour
 	int result;
 
 	*answer = (struct vmt_answer){.source = source, .request = request, .kept = kept};
-	result = vmt_running_traces_find(&answer->traces, source->directory, err);
+	result =
+	    vmt_running_traces_find(&answer->traces, source->directory, source->quarantine, err);
 	if (result < 0)
 		return result;
 	vmt_kept_traces_drop_others(kept, &answer->traces);
@@ -305,8 +336,7 @@ vmt_answer_begin(struct vmt_answer *answer, const struct vmt_answer_source *sour
 		if (vmt_ticks_monotonic_ns() > until_ns)
 			break;
 		if (is_wanted(answer, &answer->traces.all[i]))
-			vmt_kept_traces_read(kept, &answer->traces.all[i],
-					     request->kind != VMT_REQUEST_METRICS);
+			read_new(answer, &answer->traces.all[i]);
 		answer->read = i + 1;
 	}
 	return 0;

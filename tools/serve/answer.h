@@ -20,6 +20,7 @@ struct vmt_answer_source {
 	const char *address; /* "HOST:PORT" at which this server is asked for more */
 	const char *scheme;  /* "http", "https" */
 	bool by_pid;	     /* metrics have a label pid */
+	struct vmt_quarantine *quarantine;
 };
 
 /* An answer under construction. */

@@ -2,12 +2,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The part of the time in which an answer reads; the rest is for what it writes. */
 #define READING_PART 2u
-#define IDLE_NS (600 * INT64_C(1000000000)) /* how long a reader that nobody asks stays */
+/* Who read a trace for this part of the time may have been held by it. */
+#define HOLDING_PART 4u
+#define NS_PER_SECOND INT64_C(1000000000)
+#define QUARANTINE_SECONDS ((int)(VMT_QUARANTINE_NS / NS_PER_SECOND))
+#define IDLE_NS (600 * NS_PER_SECOND) /* how long a reader that nobody asks stays */
 
 /* In the reader, whose copy of the answers knows its traces. */
 static int
@@ -142,7 +147,7 @@ static struct MHD_Response *
 response_of(struct vmt_worker *worker, enum vmt_worker_state state, enum vmt_request_kind kind)
 {
 	static char why[] = "the traces could not be read within the limits of memory and time\n";
-	bool is_empty = state == VMT_WORKER_FAILED && worker->length == 0;
+	bool is_empty = state == VMT_WORKER_LOST;
 	struct MHD_Response *response =
 	    is_empty ? MHD_create_response_from_buffer(sizeof(why) - 1, why, MHD_RESPMEM_PERSISTENT)
 		     : MHD_create_response_from_buffer(worker->length, worker->bytes,
@@ -169,6 +174,49 @@ finish(struct vmt_answers *answers, enum vmt_worker_state state, int64_t now_ns)
 	entry->due_ns = now_ns;
 	answers->in_work = NULL;
 	return entry;
+}
+
+static bool
+took_too_long(const struct vmt_worker *worker)
+{
+	return worker->lost_by == SIGALRM || worker->lost_by == SIGXCPU;
+}
+
+/* Whether the trace that was read when the worker was lost is left out from now on. */
+static bool
+leave_out(const struct vmt_answers *answers)
+{
+	const struct vmt_worker *worker = &answers->worker;
+	static char path[VMT_QUARANTINE_PATH_BYTES];
+	int64_t least_ns =
+	    took_too_long(worker) ? worker->limits.seconds * NS_PER_SECOND / HOLDING_PART : 0;
+
+	if (worker->lost_by == 0 ||
+	    !vmt_quarantine_blame(answers->source->quarantine, least_ns, path))
+		return false;
+	if (took_too_long(worker))
+		fprintf(stderr, "vmtrace-serve: %s: takes too long to read; left out for %d s\n",
+			path, QUARANTINE_SECONDS);
+	else
+		fprintf(stderr,
+			"vmtrace-serve: %s: who read it ended by signal %d; left out for %d s\n",
+			path, worker->lost_by, QUARANTINE_SECONDS);
+	return true;
+}
+
+/* The answer is tried again without the trace that is to blame, as long as it may take at all. */
+static const struct vmt_answers_entry *
+finish_lost(struct vmt_answers *answers, int64_t now_ns)
+{
+	int64_t most_ns = answers->worker.limits.seconds * NS_PER_SECOND;
+
+	if (leave_out(answers) && now_ns - answers->in_work->due_ns < most_ns) {
+		free(answers->worker.bytes);
+		answers->worker.bytes = NULL;
+		answers->in_work = NULL;
+		return NULL;
+	}
+	return finish(answers, VMT_WORKER_LOST, now_ns);
 }
 
 /* The one that waits for longest. */
@@ -198,7 +246,7 @@ start_next(struct vmt_answers *answers, int64_t now_ns)
 	answers->asked_ns = now_ns;
 	if (vmt_worker_ask(&answers->worker, &answers->in_work->request,
 			   sizeof(answers->in_work->request), &err) < 0)
-		return finish(answers, VMT_WORKER_FAILED, now_ns);
+		return finish(answers, VMT_WORKER_LOST, now_ns);
 	return NULL;
 }
 
@@ -214,6 +262,8 @@ vmt_answers_step(struct vmt_answers *answers, int64_t now_ns)
 		return start_next(answers, now_ns);
 	}
 	state = vmt_worker_step(&answers->worker);
+	if (state == VMT_WORKER_LOST)
+		return finish_lost(answers, now_ns);
 	return state == VMT_WORKER_RUNS ? NULL : finish(answers, state, now_ns);
 }
 

@@ -107,7 +107,8 @@ drop_copies(struct vmt_running_traces *traces)
 }
 
 int
-vmt_running_traces_find(struct vmt_running_traces *traces, char *directory, struct vmt_err *err)
+vmt_running_traces_find(struct vmt_running_traces *traces, char *directory,
+			struct vmt_quarantine *quarantine, struct vmt_err *err)
 {
 	char *operands[] = {directory};
 	struct vmt_trace_files files;
@@ -123,7 +124,13 @@ vmt_running_traces_find(struct vmt_running_traces *traces, char *directory, stru
 	if (result == 0 && files.count > 0 && !traces->all)
 		result = vmt_err_set(err, ENOMEM, "out of memory");
 	for (size_t i = 0; traces->all && i < files.count; i++)
-		look_at(traces, &files.all[i]);
+		if (vmt_quarantine_enter(quarantine, files.all[i].path)) {
+			look_at(traces, &files.all[i]);
+			vmt_quarantine_leave(quarantine);
+		} else {
+			traces->left_out++;
+			traces->unread++;
+		}
 	drop_copies(traces);
 	vmt_trace_files_free(&files);
 	return result;

@@ -8,6 +8,7 @@
 #define VMT_RUNNING_TRACES_H
 
 #include "tools/err.h"
+#include "tools/serve/quarantine.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,13 +24,15 @@ struct vmt_running_trace {
 struct vmt_running_traces {
 	struct vmt_running_trace *all; /* by their paths */
 	size_t count;
-	size_t unread; /* traces that can't be read, or are beyond the most files of a directory */
+	size_t left_out; /* of those unread, by the quarantine */
+	size_t unread; /* traces that can't be read, are left out, or are beyond the most files of a
+			  directory */
 };
 
 /* 0, also where there is none; or a negative errno. Freed by vmt_running_traces_free in either
  * case. */
 int vmt_running_traces_find(struct vmt_running_traces *traces, char *directory,
-			    struct vmt_err *err);
+			    struct vmt_quarantine *quarantine, struct vmt_err *err);
 void vmt_running_traces_free(struct vmt_running_traces *traces);
 
 #endif

@@ -56,6 +56,7 @@ struct exchange {
 struct server {
 	const struct vmt_server_options *options;
 	struct MHD_Daemon *daemon;
+	struct vmt_quarantine *quarantine;
 	struct vmt_answers answers;
 	struct exchange *exchanges;
 	struct client clients[MOST_CONNECTIONS];
@@ -478,7 +479,8 @@ serve(struct server *server, const sigset_t *unblocked)
 	const struct vmt_answer_source source = {.directory = options->directory,
 						 .address = server->address,
 						 .scheme = options->certificate ? "https" : "http",
-						 .by_pid = options->by_pid};
+						 .by_pid = options->by_pid,
+						 .quarantine = server->quarantine};
 	const struct vmt_worker_limits limits = {.memory_bytes = ANSWER_MEMORY_BYTES,
 						 .output_bytes = ANSWER_BYTES,
 						 .seconds = ANSWER_SECONDS};
@@ -505,17 +507,19 @@ vmt_server_run(const struct vmt_server_options *options, struct vmt_err *err)
 	if (!server)
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	server->options = options;
+	server->quarantine = vmt_quarantine_new();
 	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
 		server->clients[i].fd = -1;
 	catch_signals(&unblocked);
 	errno = 0;
-	server->daemon = start_daemon(server);
+	server->daemon = server->quarantine ? start_daemon(server) : NULL;
 	if (server->daemon)
 		result = serve(server, &unblocked);
 	else
 		result = vmt_err_set(err, errno ? errno : EINVAL, "can't listen%s%s%s",
 				     options->certificate ? ", or its certificate is none" : "",
 				     errno ? ": " : "", errno ? strerror(errno) : "");
+	vmt_quarantine_free(server->quarantine);
 	free(server);
 	return result;
 }

@@ -43,17 +43,20 @@ start(struct vmt_worker *worker, struct vmt_err *err)
 	return 0;
 }
 
-/* With all that it keeps and started. */
-static void
+/* With all that it keeps and started. The signal that it ended by; 0: none. */
+static int
 end(struct vmt_worker *worker)
 {
+	int status = 0;
+
 	if (worker->pid == 0)
-		return;
+		return 0;
 	kill(-worker->pid, SIGKILL);
-	while (waitpid(worker->pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	close(worker->control);
 	worker->pid = 0;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 /* One that was lost since the last question is replaced. */
@@ -147,15 +150,26 @@ finish(struct vmt_worker *worker, signed char verdict)
 		return VMT_WORKER_FAILED;
 	default:
 		worker->length = 0; /* a part of an answer is none */
-		return VMT_WORKER_FAILED;
+		worker->lost_by =
+		    verdict > VMT_WORKER_VERDICT_LOST ? verdict - VMT_WORKER_VERDICT_LOST : 0;
+		return VMT_WORKER_LOST;
 	}
 }
 
 static enum vmt_worker_state
-give_up(struct vmt_worker *worker)
+give_up(struct vmt_worker *worker, int signal_number)
 {
-	end(worker);
-	return finish(worker, VMT_WORKER_VERDICT_LOST);
+	(void)end(worker);
+	return finish(worker, (signed char)(VMT_WORKER_VERDICT_LOST + signal_number));
+}
+
+/* It ended by itself: it closed its socket. */
+static enum vmt_worker_state
+take_end(struct vmt_worker *worker)
+{
+	int signal_number = end(worker);
+
+	return finish(worker, (signed char)(VMT_WORKER_VERDICT_LOST + signal_number));
 }
 
 /* The answer is written, or the reader is lost. */
@@ -170,7 +184,7 @@ take_verdict(struct vmt_worker *worker)
 	while (got < 0 && errno == EINTR);
 	if (got < 0 && errno == EAGAIN)
 		return VMT_WORKER_RUNS;
-	return got == 1 ? finish(worker, verdict) : give_up(worker);
+	return got == 1 ? finish(worker, verdict) : take_end(worker);
 }
 
 /* False: all that is there was read, or what is there is the answer. */
@@ -196,8 +210,10 @@ vmt_worker_step(struct vmt_worker *worker)
 {
 	assert(worker->is_asked);
 	do {
-		if (!has_room(worker) || (int64_t)vmt_ticks_monotonic_ns() > worker->deadline_ns)
-			return give_up(worker);
+		if (!has_room(worker))
+			return give_up(worker, 0);
+		if ((int64_t)vmt_ticks_monotonic_ns() > worker->deadline_ns)
+			return give_up(worker, SIGALRM);
 	} while (worker->fd >= 0 && read_more(worker));
 	return worker->fd >= 0 ? VMT_WORKER_RUNS : take_verdict(worker);
 }

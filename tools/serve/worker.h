@@ -29,13 +29,15 @@ struct vmt_worker {
 	unsigned char *bytes;
 	size_t length;
 	size_t room;
+	int lost_by; /* VMT_WORKER_LOST: the signal; 0: it wrote too much, or was not begun */
 };
 
 enum vmt_worker_state {
 	VMT_WORKER_RUNS,
 	VMT_WORKER_DONE,   /* bytes[0..length) are the answer */
 	VMT_WORKER_ABSENT, /* the job returned -ENOENT; bytes are its message */
-	VMT_WORKER_FAILED, /* the job failed; bytes are its message, or none where it was killed */
+	VMT_WORKER_FAILED, /* the job failed; bytes are its message */
+	VMT_WORKER_LOST,   /* the reader or its child was killed; there are no bytes */
 };
 
 /* The job outlives the worker. */

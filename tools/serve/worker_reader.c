@@ -146,7 +146,7 @@ run_child(const struct vmt_worker_reader *reader, int answer, pid_t parent, int6
 }
 
 /* What it started goes too. */
-static enum vmt_worker_verdict
+static signed char
 wait_for_child(pid_t pid)
 {
 	int status = 0;
@@ -154,11 +154,11 @@ wait_for_child(pid_t pid)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	kill(-pid, SIGKILL);
-	return WIFEXITED(status) ? (enum vmt_worker_verdict)WEXITSTATUS(status)
-				 : VMT_WORKER_VERDICT_LOST;
+	return WIFEXITED(status) ? (signed char)WEXITSTATUS(status)
+				 : (signed char)(VMT_WORKER_VERDICT_LOST + WTERMSIG(status));
 }
 
-static enum vmt_worker_verdict
+static signed char
 answer_question(const struct vmt_worker_reader *reader, const void *question, int answer)
 {
 	const struct vmt_worker_job *job = reader->job;
@@ -200,7 +200,7 @@ vmt_worker_reader_run(const struct vmt_worker_reader *reader, int control)
 
 		if (answer < 0)
 			_exit(0);
-		verdict = (signed char)answer_question(reader, question, answer);
+		verdict = answer_question(reader, question, answer);
 		if (send(CONTROL_FD, &verdict, 1, MSG_NOSIGNAL) != 1)
 			_exit(0);
 	}

@@ -17,7 +17,7 @@ enum vmt_worker_verdict {
 	VMT_WORKER_VERDICT_DONE,
 	VMT_WORKER_VERDICT_ABSENT,
 	VMT_WORKER_VERDICT_FAILED,
-	VMT_WORKER_VERDICT_LOST, /* the child was killed */
+	VMT_WORKER_VERDICT_LOST, /* the child was not begun; plus n: it was killed by signal n */
 };
 
 struct vmt_worker_reader {
