@@ -1,5 +1,5 @@
 /*
- * hooks_process.c: processes and threads begin and end, and prctl.
+ * hooks_process.c: processes and threads begin and end, prctl, and other namespaces.
  *
  * fork and clone are called through while not inside a hook: in the child of a fork everything runs
  * on as in any hook's caller, and a child of clone with CLONE_VM shares our thread state for as
@@ -415,6 +415,43 @@ prctl(int option, ...)
 		write_name(words[1], words[2], result, __builtin_frame_address(0));
 	errno = result < 0 ? (int)-result : saved_errno;
 	return result < 0 ? -1 : (int)result;
+}
+
+/* Whether this is not the process that the fork hooks saw, but runs on its memory. */
+static bool
+is_on_parents_memory(void)
+{
+	uint32_t seen = vmt_guard_owner->seen_pid;
+
+	return seen != 0 && vmt_guard_syscalls_allowed() && vmt_sys_call0(SYS_getpid) != (long)seen;
+}
+
+/* A mapped file holds the mount that it was opened in. So a fork child opens its trace where its
+ * program lies, before it enters a mount namespace that is to go when it leaves it again. */
+void
+vmt_hooks_process_change_mounts(uint64_t kinds)
+{
+	int saved_errno = errno;
+
+	if ((kinds & CLONE_NEWNS) && vmt_guard_is_unopened() && !is_on_parents_memory() &&
+	    vmt_guard_enter())
+		vmt_guard_leave();
+	errno = saved_errno;
+}
+
+VMT_EXPORT int
+unshare(int kinds)
+{
+	vmt_hooks_process_change_mounts((uint64_t)(unsigned)kinds);
+	return vmt_real()->unshare(kinds);
+}
+
+/* Without a kind it is what the descriptor says. */
+VMT_EXPORT int
+setns(int fd, int kinds)
+{
+	vmt_hooks_process_change_mounts(kinds ? (uint64_t)(unsigned)kinds : CLONE_NEWNS);
+	return vmt_real()->setns(fd, kinds);
 }
 
 VMT_EXPORT VMT_FORK_CODE void

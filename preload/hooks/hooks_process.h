@@ -36,4 +36,8 @@ void vmt_hooks_process_give_back(void);
  * from it (threads_inside.h). */
 void vmt_hooks_process_clone(uint64_t flags);
 
+/* Before the process enters other namespaces of these kinds (CLONE_NEW...): opens the trace of a
+ * fork child that has none yet, where mounts are among them. Keeps errno. */
+void vmt_hooks_process_change_mounts(uint64_t kinds);
+
 #endif

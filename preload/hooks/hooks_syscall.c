@@ -60,6 +60,12 @@ route(struct call *call)
 	case SYS_execve:
 	case SYS_execveat:
 		return make_exec(call);
+	case SYS_unshare:
+		vmt_hooks_process_change_mounts((uint64_t)call->raw.words[0]);
+		return make(call);
+	case SYS_setns:
+		vmt_hooks_process_change_mounts(CLONE_NEWNS);
+		return make(call);
 	default:
 		return vmt_route(&call->raw, &caller);
 	}
@@ -148,6 +154,8 @@ __asm__(".pushsection .text\n"
 	ROUTED(__NR_execve)
 	ROUTED(__NR_execveat)
 	ROUTED(__NR_exit_group)
+	ROUTED(__NR_unshare)
+	ROUTED(__NR_setns)
 	ROUTED(__NR_seccomp)
 	ROUTED(__NR_prctl) /* clang-format on */
 	"	cmpq $" TEXT(__NR_clone) ", %rdi\n"
@@ -202,7 +210,8 @@ is_routed(long number)
 	       number == SYS_remap_file_pages || number == SYS_fallocate ||
 	       number == SYS_ftruncate || number == SYS_shmat || number == SYS_shmdt ||
 	       number == SYS_execve || number == SYS_execveat || number == SYS_exit_group ||
-	       number == SYS_seccomp || number == SYS_prctl;
+	       number == SYS_unshare || number == SYS_setns || number == SYS_seccomp ||
+	       number == SYS_prctl;
 }
 
 VMT_EXPORT long

@@ -264,6 +264,25 @@ test_mount_namespace(void **state)
 	    soak_count(5, 100));
 }
 
+/* A child enters a mount namespace and leaves it again: what it has mapped holds nothing in there,
+ * whether it waits or ends. It has a trace. */
+static void
+test_mount_namespace_is_left(void **state)
+{
+	(void)state;
+	if (!twice_succeeds("mkdir -p \"$D/fs\"; LD_PRELOAD= \"$T/leaves_mounts\" \"$D/fs\" setns "
+			    "waits")) {
+		print_message("skip: no leave to make namespaces\n");
+		skip();
+	}
+	run_script(WATCHED "mkdir -p \"$D/fs\"; for i in $(seq $TIMES); do\n"
+			   "for way in unshare syscall setns; do for end in waits leaves; do\n"
+			   "watched \"$T/leaves_mounts\" \"$D/fs\" $way $end || exit 4\n"
+			   "[ $(ls \"$D\" | grep -c ^leaves_mounts) -ge 2 ] || exit 5\n"
+			   "rm \"$D\"/leaves_mounts*; done; done; done; exit 3",
+		   soak_count(2, 100));
+}
+
 /* Programs with their traces on a file system that the shell that runs them mounts and unmounts. A
  * collector that comes too late for the last wait, on a machine that has no CPU for it, still has
  * the trace open: a quarter may be busy, where it was half and more. */
@@ -439,6 +458,7 @@ main(void)
 	    cmocka_unit_test(test_file_system_of_the_program),
 	    cmocka_unit_test(test_file_system_while_a_child_lives),
 	    cmocka_unit_test(test_mount_namespace),
+	    cmocka_unit_test(test_mount_namespace_is_left),
 	    cmocka_unit_test(test_file_system_of_traces),
 	    cmocka_unit_test(test_namespace_ends_with_its_processes),
 	    cmocka_unit_test(test_no_descriptors),
