@@ -63,6 +63,7 @@ find_calls(struct job *job)
 	error = vmt_target_open(&job->target, attach->pid);
 	if (error < 0)
 		return explain(job, error);
+	job->target.reads_at_once = true;
 	if (!read_auxv(job))
 		return false;
 	attach->images.wants_heap = attach->wants_heap;

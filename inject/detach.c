@@ -96,6 +96,7 @@ run(struct job *job)
 	enum vmt_detach_result result;
 	int error = vmt_target_open(&job->target, job->attach->pid);
 
+	job->target.reads_at_once = true;
 	if (error == 0 && vmt_shared_memory_is_there(job->attach->pid))
 		error = -EMLINK;
 	if (error == 0)

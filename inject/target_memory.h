@@ -7,10 +7,15 @@
  * opened on: after an exec every transfer fails with -EIO or gets nothing. Threads of the process
  * may run meanwhile; what they write at the same time is seen in part. Thread and signal safe on
  * separate targets. Errors: negative errno.
+ *
+ * Each page that goes through /proc/PID/mem waits for the lock that the process's own calls change
+ * mappings under (mem_rw, Linux fs/proc/base.c): tens of milliseconds each beside hundreds of
+ * threads that map. process_vm_readv waits once for about a thousand pages.
  */
 #ifndef VMT_TARGET_MEMORY_H
 #define VMT_TARGET_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -18,6 +23,9 @@
 struct vmt_target {
 	pid_t pid;
 	int mem_fd; /* /proc/PID/mem, for reading and writing; closed at exec. -1 = closed */
+	/* Set by the caller: more than a page is read by process_vm_readv where that can be. Not by
+	 * who runs under the program's own filter of system calls. */
+	bool reads_at_once;
 };
 
 /* -ENOENT, -ESRCH: no such process. -EACCES, -EPERM: the caller may not trace it. */

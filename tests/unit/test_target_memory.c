@@ -1,14 +1,18 @@
 /*
- * test_target_memory.c: is a change of a process's memory taken back where it lies, and only there?
+ * test_target_memory.c: is a process's memory read as it is, and a change of it taken back where it
+ * lies, and only there?
  */
 #include "inject/target_memory.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -111,6 +115,93 @@ a_file_stays(void **state)
 	close(fd);
 }
 
+static uint8_t *
+map_numbered(size_t bytes)
+{
+	uint8_t *pages = map(bytes);
+
+	for (size_t i = 0; i < bytes; i++)
+		pages[i] = (uint8_t)(i / 7);
+	return pages;
+}
+
+/* Whatever the process itself may do with the pages, at one go or one after another. */
+static void
+all_pages_are_read(void **state)
+{
+	size_t bytes = 5 * (size_t)4096;
+	uint8_t *pages = map_numbered(bytes);
+	uint8_t now[5 * 4096], expected[5 * 4096];
+	struct vmt_target target;
+
+	(void)state;
+	memcpy(expected, pages, bytes);
+	assert_int_equal(vmt_target_open(&target, getpid()), 0);
+	for (int round = 0; round < 4; round++) {
+		target.reads_at_once = round & 1;
+		if (round == 2)
+			assert_int_equal(mprotect(pages + (size_t)2 * 4096, 4096, PROT_NONE), 0);
+		memset(now, 0xff, sizeof(now));
+		assert_int_equal(vmt_target_read(&target, (uintptr_t)pages + 3, now, bytes - 3), 0);
+		assert_memory_equal(now, expected + 3, bytes - 3);
+		memset(now, 0xff, sizeof(now));
+		assert_int_equal(vmt_target_read_some(&target, (uintptr_t)pages, now, bytes),
+				 bytes);
+		assert_memory_equal(now, expected, bytes);
+	}
+	vmt_target_close(&target);
+	munmap(pages, bytes);
+}
+
+static void
+what_lies_before_a_hole_is_read(void **state)
+{
+	size_t bytes = 4 * (size_t)4096;
+	uint8_t *pages = map_numbered(bytes);
+	uint8_t now[4 * 4096];
+	struct vmt_target target;
+
+	(void)state;
+	assert_int_equal(munmap(pages + (size_t)3 * 4096, 4096), 0);
+	assert_int_equal(vmt_target_open(&target, getpid()), 0);
+	for (int round = 0; round < 2; round++) {
+		target.reads_at_once = round & 1;
+		assert_int_equal(vmt_target_read(&target, (uintptr_t)pages, now, bytes), -EIO);
+		assert_int_equal(vmt_target_read_some(&target, (uintptr_t)pages, now, bytes),
+				 3 * 4096);
+		assert_memory_equal(now, pages, (size_t)3 * 4096);
+	}
+	vmt_target_close(&target);
+	munmap(pages, (size_t)3 * 4096);
+}
+
+/* Its number may be another's. */
+static void
+nothing_is_read_of_who_took_the_number(void **state)
+{
+	uint8_t *pages = map_numbered((size_t)2 * 4096);
+	uint8_t now[2 * 4096];
+	struct vmt_target target;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	assert_true(child > 0);
+	assert_int_equal(vmt_target_open(&target, child), 0);
+	target.reads_at_once = true;
+	assert_int_equal(vmt_target_read(&target, (uintptr_t)pages, now, sizeof(now)), 0);
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	target.pid = getpid();
+	assert_int_equal(vmt_target_read(&target, (uintptr_t)pages, now, sizeof(now)), -EIO);
+	assert_int_equal(vmt_target_read_some(&target, (uintptr_t)pages, now, sizeof(now)), 0);
+	vmt_target_close(&target);
+	munmap(pages, (size_t)2 * 4096);
+}
+
 int
 main(void)
 {
@@ -119,6 +210,9 @@ main(void)
 	    cmocka_unit_test(other_bytes_stay),
 	    cmocka_unit_test(what_is_gone_is_no_error),
 	    cmocka_unit_test(a_file_stays),
+	    cmocka_unit_test(all_pages_are_read),
+	    cmocka_unit_test(what_lies_before_a_hole_is_read),
+	    cmocka_unit_test(nothing_is_read_of_who_took_the_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
