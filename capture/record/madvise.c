@@ -51,7 +51,7 @@ struct range {
 static uint16_t
 number_of(int advice)
 {
-	return advice >= 0 && advice < UINT16_MAX ? (uint16_t)advice : UINT16_MAX;
+	return advice >= 0 && advice < (int)UINT16_MAX ? (uint16_t)advice : UINT16_MAX;
 }
 
 static bool
