@@ -269,6 +269,47 @@ what_is_known_otherwise_is_not_compared(void **state)
 	assert_string_equal(compare(VMT_DIFF_GO_UNKNOWN), "");
 }
 
+static uint64_t
+large_error(uint64_t rate_a, uint64_t rate_b, uint64_t objects, uint64_t bytes)
+{
+	static char version[] = "go1.26.1", function[] = "main.grow", file[] = "main.go";
+	struct vmt_frame frame = {.function = function, .file = file, .line = 7};
+	struct vmt_go_large row = {.objects = objects,
+				   .reserved_bytes = bytes,
+				   .committed_bytes = bytes,
+				   .stack = {.frames = &frame, .count = 1}};
+	struct vmt_diff *whole = calloc(1, sizeof(*whole));
+	uint64_t error_bytes;
+
+	assert_non_null(whole);
+	whole->a = &a;
+	whole->b = &b;
+	a.go.version = b.go.version = version;
+	a.go.has_large = b.go.has_large = true;
+	a.go.profile_rate_bytes = rate_a;
+	b.go.profile_rate_bytes = rate_b;
+	b.go.large = &row;
+	b.go.large_count = 1;
+	assert_int_equal(vmt_diff_live_build(whole), 0);
+	assert_int_equal(whole->large->site_count, 1);
+	error_bytes = whole->large->sites[0].error_bytes;
+	vmt_diff_free(whole);
+	return error_bytes;
+}
+
+/* A line that one rate has samples of, and the other has not, need not be new. */
+static void
+another_rate_makes_no_new_line(void **state)
+{
+	(void)state;
+	assert_in_range(large_error(512 << 10, 1, 2, 240 << 10), 240 << 10, MIB(1));
+	assert_in_range(large_error(UINT64_C(1) << 40, 1, 2, MIB(100)), MIB(100), MIB(150));
+	assert_int_equal(large_error(1, 1, 2, 240 << 10), 0);
+	/* Of objects of many times the rate none is missed. */
+	assert_in_range(large_error(512 << 10, 1, 4, MIB(64)), 0, 64);
+	assert_in_range(large_error(512 << 10, 512 << 10, 1, 120 << 10), 250 << 10, 350 << 10);
+}
+
 int
 main(void)
 {
@@ -282,6 +323,7 @@ main(void)
 	    cmocka_unit_test_setup(ended_goroutines_are_none, fill),
 	    cmocka_unit_test_setup(a_goal_below_a_limit_may_be_less, fill),
 	    cmocka_unit_test_setup(live_objects_without_a_rate_are_not_compared, fill),
+	    cmocka_unit_test_setup(another_rate_makes_no_new_line, fill),
 	    cmocka_unit_test_setup(other_parts_change, fill),
 	    cmocka_unit_test_setup(what_is_known_otherwise_is_not_compared, fill),
 	};

@@ -66,6 +66,22 @@ is_large_worth_naming(const struct vmt_diff_site *row)
 	return most >= WORTH_NAMING_BYTES && most > row->error_bytes;
 }
 
+/* A row may lack these, on one side alone. */
+static void
+print_unread(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
+{
+	char text[256];
+
+	if (diff->a->go.large_unread == 0 && diff->b->go.large_unread == 0)
+		return;
+	snprintf(text, sizeof(text),
+		 "Of unknown lines: %" PRIu64 " large objects of A and %" PRIu64
+		 " of B. They changed while they were read, or were too many. A change above may "
+		 "be theirs.",
+		 diff->a->go.large_unread, diff->b->go.large_unread);
+	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN, text, 2);
+}
+
 void
 vmt_diff_text_large(const struct vmt_diff *diff, const struct vmt_diff_text_options *options)
 {
@@ -96,4 +112,6 @@ vmt_diff_text_large(const struct vmt_diff *diff, const struct vmt_diff_text_opti
 						  : "",
 		    vmt_frame_text_write(&row->shown->stack.frames[0], name, sizeof(name)));
 	}
+	if (shown != 0)
+		print_unread(diff, options);
 }

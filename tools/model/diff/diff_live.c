@@ -89,27 +89,37 @@ take_large(struct vmt_report *copy, const struct vmt_report *report)
 	return 0;
 }
 
-/* Of objects of one size that many were sampled: the variance of their bytes. */
+/* The part of objects of this size that Go samples: runtime/pprof/protomem.go, scaleHeapSample. */
 static double
-variance_of(uint64_t objects, uint64_t bytes, uint64_t rate_bytes)
+sampled_part(double each_bytes, uint64_t rate_bytes)
 {
-	double each = objects ? (double)bytes / (double)objects : 0;
+	return rate_bytes <= 1 ? 1 : -expm1(-each_bytes / (double)rate_bytes);
+}
 
-	return rate_bytes <= 1 ? 0 : (double)bytes * each * exp(-each / (double)rate_bytes);
+/* What chance, and another rate, make of a line whose objects, of one size, are as many in both. */
+static uint64_t
+large_error(const struct vmt_diff_site *row, uint64_t rate_a, uint64_t rate_b)
+{
+	bool of_a = row->reserved_bytes.a > row->reserved_bytes.b;
+	double bytes = (double)(of_a ? row->reserved_bytes.a : row->reserved_bytes.b);
+	double objects = (double)(of_a ? row->count.a : row->count.b);
+	double each = objects > 0 ? bytes / objects : 0;
+	double part_a = sampled_part(each, rate_a);
+	double part_b = sampled_part(each, rate_b);
+	double all = each > 0 ? bytes / (of_a ? part_a : part_b) : 0;
+
+	return (uint64_t)fmin(
+	    0x1p62, 2 * sqrt(all * each * (part_a * (1 - part_a) + part_b * (1 - part_b))) +
+			all * fabs(part_a - part_b));
 }
 
 static void
 set_large_errors(struct vmt_diff *large)
 {
-	for (size_t i = 0; i < large->site_count; i++) {
-		struct vmt_diff_site *row = &large->sites[i];
-
-		row->error_bytes =
-		    (uint64_t)(2 * sqrt(variance_of(row->count.a, row->reserved_bytes.a,
-						    large->a->go.profile_rate_bytes) +
-					variance_of(row->count.b, row->reserved_bytes.b,
-						    large->b->go.profile_rate_bytes)));
-	}
+	for (size_t i = 0; i < large->site_count; i++)
+		large->sites[i].error_bytes =
+		    large_error(&large->sites[i], large->a->go.profile_rate_bytes,
+				large->b->go.profile_rate_bytes);
 }
 
 /* The rows of both, compared as call sites are. */

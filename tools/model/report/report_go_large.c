@@ -201,7 +201,7 @@ vmt_report_go_large_cover(struct vmt_report_draft *draft)
 	    !report->go.has_large	   ? "the trace does not have it with this snapshot"
 	    : report->go.large_unread == 0 ? "Go did not sample them for its memory profile"
 					   : "Go did not sample them for its memory profile, or "
-					     "they changed while they were read");
+					     "they changed while they were read, or were too many");
 }
 
 void
