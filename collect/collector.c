@@ -186,7 +186,7 @@ has_live(const struct collector *collector)
 	for (uint32_t i = 0; i < collector->used; i++) {
 		const struct vmt_traced *process = collector->processes[i];
 
-		if (process->state == VMT_PROCESS_REPLACED ||
+		if ((process->state == VMT_PROCESS_REPLACED && !collector->host->ends_at_exec) ||
 		    (process->state == VMT_PROCESS_LIVE && process->ended_ns == 0))
 			return true;
 	}

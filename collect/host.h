@@ -42,6 +42,7 @@ struct vmt_collector_host {
 	 * with the trace of this id and are the collector's to close. NULL: none. */
 	struct vmt_procfs_watch *first_watch;
 	uint64_t first_random_id;
+	bool ends_at_exec;	  /* what a process executes is never recorded: it is not awaited */
 	bool ends_with_collector; /* this process: nothing is given back before its exit */
 	const char *session_path; /* unlinked when the tree has ended; NULL: the host does it */
 };

@@ -14,6 +14,7 @@
 #define MIB (INT64_C(1) << 20)
 #define SILENT 100
 #define PARENT 101
+#define EXECUTES 102
 #define MOST_CHILDREN 8
 
 #if defined(__x86_64__)
@@ -218,6 +219,24 @@ they_outlive_their_parent(void **state)
 	json_decref(read);
 }
 
+/* What it executed has no recorder, and is not waited for. */
+static void
+one_that_executes_is_not_waited_for(void **state)
+{
+	struct family family;
+
+	(void)state;
+	start(&family, "tests/target/attached_forks", "executes");
+	begin_recording(&family, "");
+	ask(&family, EXECUTES);
+	read_children(&family);
+	assert_false(has_recorder(family.children[0]));
+	end_recording(&family);
+	assert_int_equal(kill(family.children[0], 0), 0);
+	check_growth(&family, family.children[0], 1);
+	end_program(&family);
+}
+
 #endif
 
 int
@@ -229,6 +248,7 @@ main(void)
 	    cmocka_unit_test(children_of_a_static_program),
 	    cmocka_unit_test(one_that_is_not_wanted_is_left),
 	    cmocka_unit_test(they_outlive_their_parent),
+	    cmocka_unit_test(one_that_executes_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

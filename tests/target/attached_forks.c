@@ -1,6 +1,7 @@
 /* A program that forks while it is recorded. Each byte of its input makes a child that maps so many
  * MiB, answers with the byte and then waits; the byte 100: one that makes no memory call; 101: the
- * parent itself maps a MiB. At the end of the input each child checks what it mapped, maps and
+ * parent itself maps a MiB; 102: a child maps one, and then executes this program again, which
+ * answers and waits. At the end of the input each child checks what it mapped, maps and
  * unmaps once more, and ends; the program exits with 7, or with 1 where a child found anything
  * wrong. */
 #include <string.h>
@@ -11,6 +12,7 @@
 #define MIB ((size_t)1 << 20)
 #define SILENT 100
 #define PARENT 101
+#define EXECUTES 102
 
 static int ends[2]; /* children wait until nobody can write */
 
@@ -27,19 +29,49 @@ grow(void)
 }
 
 static void
+await_end(int fd)
+{
+	char nothing;
+
+	while (read(fd, &nothing, 1) > 0)
+		;
+}
+
+static void
+execute(void)
+{
+	char fd[] = {(char)('0' + ends[0]), '\0'};
+
+	grow();
+	execl("/proc/self/exe", "executed", fd, (char *)NULL);
+	_exit(5);
+}
+
+static void
+be_executed(const char *fd)
+{
+	unsigned char byte = EXECUTES;
+
+	if (write(1, &byte, 1) != 1)
+		_exit(2);
+	await_end(fd[0] - '0');
+	_exit(0);
+}
+
+static void
 be_a_child(unsigned char byte)
 {
 	unsigned char *held[SILENT] = {NULL};
 	int count = byte == SILENT ? 0 : byte;
-	char nothing;
 
 	close(ends[1]);
+	if (byte == EXECUTES)
+		execute();
 	for (int i = 0; i < count; i++)
 		held[i] = grow();
 	if (write(1, &byte, 1) != 1)
 		_exit(2);
-	while (read(ends[0], &nothing, 1) > 0)
-		;
+	await_end(ends[0]);
 	for (int i = 0; i < count; i++)
 		for (size_t at = 0; at < MIB; at++)
 			if (held[i][at] != 42)
@@ -48,12 +80,14 @@ be_a_child(unsigned char byte)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	unsigned char byte;
 	int result = 7;
 	int status;
 
+	if (argc == 2)
+		be_executed(argv[1]);
 	if (pipe(ends) != 0)
 		return 2;
 	while (read(0, &byte, 1) == 1) {

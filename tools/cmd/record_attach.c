@@ -301,6 +301,7 @@ collect(struct recording *recording)
 	    .residency_source = wanted->residency_source,
 	    .touch_period = wanted->touch_period,
 	    .max_bytes = wanted->max_bytes,
+	    .ends_at_exec = true, /* nothing hands the recorder on */
 	};
 	int result;
 
