@@ -292,51 +292,49 @@ vmt_columns_begin_decode(struct vmt_columns_decoder *decoder, const void *payloa
 	    time_bytes > (size_t)(end - at) || address_bytes > (size_t)(end - at) - time_bytes)
 		return false;
 	decoder->unit = unit;
-	decoder->time_at = at;
-	decoder->time_end = decoder->address_at = at + time_bytes;
-	decoder->address_end = decoder->call_at = decoder->time_end + address_bytes;
-	decoder->call_end = end;
+	decoder->place.time_at = at;
+	decoder->place.time_end = decoder->place.address_at = at + time_bytes;
+	decoder->place.address_end = decoder->place.call_at =
+	    decoder->place.time_end + address_bytes;
+	decoder->place.call_end = end;
 	return true;
 }
 
 static inline bool
-get_time(struct vmt_columns_decoder *decoder, uint64_t *time)
+get_time(struct vmt_columns_place *place, uint64_t unit, uint64_t *time)
 {
 	uint64_t code, folded;
 
-	if (!vmt_varint_get(&decoder->time_at, decoder->time_end, &code))
+	if (!vmt_varint_get_wide(&place->time_at, place->time_end, &code))
 		return false;
-	if (code != IN_TICKS) {
-		*time = decoder->last.time + (code - 1) * decoder->unit;
+	if (__builtin_expect(code != IN_TICKS, 1)) {
+		*time = place->last.time + (code - 1) * unit;
 	} else {
-		if (!vmt_varint_get(&decoder->time_at, decoder->time_end, &folded))
+		if (!vmt_varint_get_wide(&place->time_at, place->time_end, &folded))
 			return false;
-		*time = decoder->last.time + vmt_varint_unfold(folded);
+		*time = place->last.time + vmt_varint_unfold(folded);
 	}
-	vmt_assert(decoder->time_at <= decoder->time_end);
-	decoder->last.time = *time;
+	vmt_assert(place->time_at <= place->time_end);
+	place->last.time = *time;
 	return true;
 }
 
 static inline bool
-get_address(struct vmt_columns_decoder *decoder, bool in_16, uint64_t *address)
+get_address(struct vmt_columns_place *place, bool in_16, uint64_t *address)
 {
 	uint64_t delta;
 
-	if (!vmt_varint_get(&decoder->address_at, decoder->address_end, &delta))
+	if (!vmt_varint_get_wide(&place->address_at, place->address_end, &delta))
 		return false;
-	delta = vmt_varint_unfold(delta);
-	*address = decoder->last.address + (in_16 ? delta << 4 : delta);
-	vmt_assert(decoder->address_at <= decoder->address_end);
-	decoder->last.address = *address;
+	*address = place->last.address + (vmt_varint_unfold(delta) << (in_16 ? 4 : 0));
+	vmt_assert(place->address_at <= place->address_end);
+	place->last.address = *address;
 	return true;
 }
 
 static bool
-get_detail(struct vmt_columns_decoder *decoder, struct vmt_event *event)
+get_detail(const unsigned char **at, const unsigned char *end, struct vmt_event *event)
 {
-	const unsigned char **at = &decoder->call_at;
-	const unsigned char *end = decoder->call_end;
 	uint64_t advice, flags, error;
 
 	if (!vmt_varint_get_byte(at, end, &event->protection) ||
@@ -351,93 +349,152 @@ get_detail(struct vmt_columns_decoder *decoder, struct vmt_event *event)
 	return true;
 }
 
-static bool
-get_present(struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_t bits)
+/* What only an event of the map has. Returns the byte behind, or NULL: malformed. */
+__attribute__((noinline)) static const unsigned char *
+get_arguments(const unsigned char *at, const unsigned char *end, struct vmt_event *event,
+	      uint8_t bits)
 {
-	const unsigned char **at = &decoder->call_at;
-	const unsigned char *end = decoder->call_end;
-	uint64_t thread = event->thread;
-	uint64_t folded;
-
-	if ((bits & HAS_LENGTH) && !vmt_varint_get(at, end, &event->length))
-		return false;
-	if (bits & HAS_STACK) {
-		if (!vmt_varint_get_bounded(at, end, UINT32_MAX, &folded))
-			return false;
-		event->stack = decoder->last.stack + (uint32_t)vmt_varint_unfold(folded);
-	}
-	if ((bits & HAS_THREAD) && !vmt_varint_get_bounded(at, end, UINT32_MAX, &thread))
-		return false;
-	event->thread = (uint32_t)thread;
-	if ((bits & HAS_ARGUMENT_A) && !vmt_varint_get(at, end, &event->argument_a))
-		return false;
-	if ((bits & HAS_ARGUMENT_B) && !vmt_varint_get(at, end, &event->argument_b))
-		return false;
-	return !(bits & HAS_DETAIL) || get_detail(decoder, event);
+	if ((bits & HAS_ARGUMENT_A) && !vmt_varint_get(&at, end, &event->argument_a))
+		return NULL;
+	if ((bits & HAS_ARGUMENT_B) && !vmt_varint_get(&at, end, &event->argument_b))
+		return NULL;
+	return !(bits & HAS_DETAIL) || get_detail(&at, end, event) ? at : NULL;
 }
 
-/* A call that is written out; the event's kind is known. */
-static bool
-get_call(struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_t first)
+static inline bool
+get_bounded_wide(const unsigned char **at, const unsigned char *end, uint32_t *value)
 {
-	struct vmt_columns_context *context = &decoder->context;
-	struct vmt_columns_last *last = &decoder->last;
+	uint64_t read;
+
+	if (!vmt_varint_get_wide(at, end, &read) || read > UINT32_MAX)
+		return false;
+	*value = (uint32_t)read;
+	return true;
+}
+
+static inline bool
+get_present(struct vmt_columns_place *place, struct vmt_columns_call *call, struct vmt_event *event,
+	    uint8_t bits)
+{
+	const unsigned char *end = place->call_end;
+	uint32_t folded;
+
+	if ((bits & HAS_LENGTH) && !vmt_varint_get_wide(&place->call_at, end, &call->length))
+		return false;
+	if (bits & HAS_STACK) {
+		if (!get_bounded_wide(&place->call_at, end, &folded))
+			return false;
+		call->stack = place->last.stack + (uint32_t)vmt_varint_unfold(folded);
+		place->last.stack = call->stack;
+	}
+	if ((bits & HAS_THREAD) && !get_bounded_wide(&place->call_at, end, &place->last.thread))
+		return false;
+	if (bits & (HAS_ARGUMENT_A | HAS_ARGUMENT_B | HAS_DETAIL))
+		place->call_at = get_arguments(place->call_at, end, event, bits);
+	return place->call_at != NULL;
+}
+
+/* A call that is written out; its kind is known. */
+static inline bool
+get_call(struct vmt_columns_place *place, struct vmt_columns_context *context,
+	 struct vmt_columns_call *call, struct vmt_event *event, uint8_t first)
+{
 	uint8_t bits = 0;
 
 	if ((first & PRESENCE_BYTE) &&
-	    (!vmt_varint_get_byte(&decoder->call_at, decoder->call_end, &bits) ||
+	    (!vmt_varint_get_byte(&place->call_at, place->call_end, &bits) ||
 	     (bits & ~HAS_ALL) != 0))
 		return false;
-	event->length = context->length_of[event->kind];
-	event->stack = context->stack_of[event->kind];
-	event->thread = last->thread;
-	if (!get_present(decoder, event, bits))
+	call->length = context->length_of[call->kind];
+	call->stack = context->stack_of[call->kind];
+	if (!get_present(place, call, event, bits))
 		return false;
-	vmt_assert(decoder->call_at <= decoder->call_end);
-	last->thread = event->thread;
-	last->stack = bits & HAS_STACK ? event->stack : last->stack;
-	context->followers[last->slot] =
-	    (struct vmt_columns_call){event->length, event->stack, event->kind};
+	vmt_assert(place->call_at <= place->call_end);
+	context->followers[place->last.slot] = *call;
 	return true;
 }
 
 /* A call that is what followed last time; there must have been a last time. */
 static inline bool
-get_expected(const struct vmt_columns_decoder *decoder, struct vmt_event *event, uint8_t first)
+get_expected(const struct vmt_columns_place *place, const struct vmt_columns_context *context,
+	     struct vmt_columns_call *call, uint8_t first)
 {
-	const struct vmt_columns_last *last = &decoder->last;
-	const struct vmt_columns_call *expected = &decoder->context.followers[last->slot];
+	*call = context->followers[place->last.slot];
+	return call->kind != 0 && !(first & PRESENCE_BYTE);
+}
 
-	event->kind = (uint8_t)expected->kind;
-	event->length = expected->length;
-	event->stack = expected->stack;
-	event->thread = last->thread;
-	return expected->kind != 0 && !(first & PRESENCE_BYTE);
+__attribute__((always_inline)) static inline bool
+get(struct vmt_columns_place *place, struct vmt_columns_context *context, uint64_t unit,
+    struct vmt_event *event)
+{
+	struct vmt_columns_call call;
+	uint8_t first;
+
+	*event = (struct vmt_event){0};
+	if (!vmt_varint_get_byte(&place->call_at, place->call_end, &first) ||
+	    !get_time(place, unit, &event->time) ||
+	    !get_address(place, (first & ADDRESS_IN_16) != 0, &event->address))
+		return false;
+	call.kind = first & KIND_MASK;
+	if (call.kind == AS_LAST_TIME ? !get_expected(place, context, &call, first)
+				      : !get_call(place, context, &call, event, first))
+		return false;
+	event->length = call.length;
+	event->stack = call.stack;
+	event->kind = (uint8_t)call.kind;
+	event->thread = place->last.thread;
+	remember(&place->last, context, &call);
+	return true;
+}
+
+/* The place is a copy: nothing that is stored through a pointer can change it. That of a malformed
+ * event is forgotten, and the event is found malformed again. */
+uint32_t
+vmt_columns_get_events(struct vmt_columns_decoder *decoder, struct vmt_event *first, size_t stride,
+		       uint32_t count)
+{
+	struct vmt_columns_place place = decoder->place;
+	unsigned char *to = (unsigned char *)first;
+	uint32_t done;
+
+	for (done = 0; done < count; done++) {
+		struct vmt_columns_place next = place;
+
+		if (!get(&next, &decoder->context, decoder->unit,
+			 (struct vmt_event *)(void *)(to + done * stride)))
+			break;
+		place = next;
+	}
+	decoder->place = place;
+	return done;
 }
 
 bool
 vmt_columns_get(struct vmt_columns_decoder *decoder, struct vmt_event *event)
 {
-	struct vmt_columns_call call;
-	uint8_t first;
+	return vmt_columns_get_events(decoder, event, sizeof(*event), 1) == 1;
+}
 
-	memset(event, 0, sizeof(*event));
-	if (!vmt_varint_get_byte(&decoder->call_at, decoder->call_end, &first) ||
-	    !get_time(decoder, &event->time) ||
-	    !get_address(decoder, (first & ADDRESS_IN_16) != 0, &event->address))
-		return false;
-	event->kind = first & KIND_MASK;
-	if (event->kind == AS_LAST_TIME ? !get_expected(decoder, event, first)
-					: !get_call(decoder, event, first))
-		return false;
-	call = (struct vmt_columns_call){event->length, event->stack, event->kind};
-	remember(&decoder->last, &decoder->context, &call);
+bool
+vmt_columns_pass_times(struct vmt_columns_decoder *decoder, uint32_t count, uint64_t *earliest)
+{
+	struct vmt_columns_place place = decoder->place;
+	uint64_t time;
+
+	*earliest = UINT64_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!get_time(&place, decoder->unit, &time))
+			return false;
+		*earliest = time < *earliest ? time : *earliest;
+	}
+	decoder->place = place;
 	return true;
 }
 
 bool
 vmt_columns_is_done(const struct vmt_columns_decoder *decoder)
 {
-	return decoder->time_at == decoder->time_end &&
-	       decoder->address_at == decoder->address_end && decoder->call_at == decoder->call_end;
+	return decoder->place.time_at == decoder->place.time_end &&
+	       decoder->place.address_at == decoder->place.address_end &&
+	       decoder->place.call_at == decoder->place.call_end;
 }

@@ -78,15 +78,20 @@ struct vmt_columns_encoder {
 	struct vmt_columns_context context;
 };
 
-struct vmt_columns_decoder {
+/* How far a payload has been read. */
+struct vmt_columns_place {
 	const unsigned char *time_at; /* next bytes to read */
 	const unsigned char *time_end;
 	const unsigned char *address_at;
 	const unsigned char *address_end;
 	const unsigned char *call_at;
 	const unsigned char *call_end;
-	uint64_t unit;
 	struct vmt_columns_last last;
+};
+
+struct vmt_columns_decoder {
+	struct vmt_columns_place place;
+	uint64_t unit;
 	struct vmt_columns_context context;
 };
 
@@ -105,6 +110,14 @@ size_t vmt_columns_end_encode(struct vmt_columns_encoder *encoder);
 bool vmt_columns_begin_decode(struct vmt_columns_decoder *decoder, const void *payload,
 			      size_t length);
 bool vmt_columns_get(struct vmt_columns_decoder *decoder, struct vmt_event *event);
+/* The next `count` events, one each `stride` bytes from the first; how many there are before a
+ * malformed one or the end. */
+uint32_t vmt_columns_get_events(struct vmt_columns_decoder *decoder, struct vmt_event *first,
+				size_t stride, uint32_t count);
+/* Passes by the times of the next `count` events alone, and says the earliest: for a decoder that
+ * is asked for nothing else. False: so many there are not. */
+bool vmt_columns_pass_times(struct vmt_columns_decoder *decoder, uint32_t count,
+			    uint64_t *earliest);
 /* Whether all bytes were read. */
 bool vmt_columns_is_done(const struct vmt_columns_decoder *decoder);
 

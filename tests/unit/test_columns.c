@@ -1,5 +1,7 @@
 #include "format/columns.h"
 
+#include "format/varint.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -337,6 +339,90 @@ test_cut_events(void **state)
 	assert_true(vmt_columns_get(&decoder, &event));
 }
 
+/* The same events as one by one, in steps of any size, each in a place of its own. */
+static void
+test_many_at_a_time(void **state)
+{
+	struct spaced {
+		uint64_t before;
+		struct vmt_event event;
+		uint64_t behind;
+	};
+	static struct spaced spaced[EVENTS];
+	uint32_t done = 0;
+
+	(void)state;
+	for (unsigned k = 0; k < EVENTS; k++)
+		random_event(&events[k]);
+	assert_true(vmt_columns_begin_decode(&decoder, payload, encode(EVENTS, 13)));
+	for (uint32_t step = 0; done < EVENTS; step = step * 2 + 1) {
+		uint32_t count = step < EVENTS - done ? step : EVENTS - done;
+
+		assert_int_equal(
+		    vmt_columns_get_events(&decoder, &spaced[done].event, sizeof(spaced[0]), count),
+		    count);
+		done += count;
+	}
+	assert_true(vmt_columns_is_done(&decoder));
+	for (unsigned k = 0; k < EVENTS; k++) {
+		assert_memory_equal(&spaced[k].event, &events[k], sizeof(events[k]));
+		assert_int_equal(spaced[k].before | spaced[k].behind, 0);
+	}
+	/* Those behind the last are none, and those before it are there. */
+	assert_true(vmt_columns_begin_decode(&decoder, payload, encode(10, 13)));
+	assert_int_equal(vmt_columns_get_events(&decoder, &spaced[0].event, sizeof(spaced[0]), 11),
+			 10);
+	assert_true(vmt_columns_is_done(&decoder));
+}
+
+static void
+test_times_alone(void **state)
+{
+	size_t length;
+	uint64_t earliest;
+
+	(void)state;
+	for (unsigned k = 0; k < EVENTS; k++)
+		random_event(&events[k]);
+	length = encode(EVENTS, 13);
+	assert_true(vmt_columns_begin_decode(&decoder, payload, length));
+	for (unsigned from = 0; from < EVENTS; from += EVENTS / 5) {
+		uint64_t expected = UINT64_MAX;
+
+		for (unsigned k = from; k < from + EVENTS / 5; k++)
+			expected = events[k].time < expected ? events[k].time : expected;
+		assert_true(vmt_columns_pass_times(&decoder, EVENTS / 5, &earliest));
+		assert_int_equal(earliest, expected);
+	}
+	assert_false(vmt_columns_pass_times(&decoder, 1, &earliest));
+}
+
+/* Both readers of a number agree on any bytes, and on where it ends. */
+static void
+test_wide_numbers(void **state)
+{
+	unsigned char bytes[24];
+
+	(void)state;
+	for (unsigned round = 0; round < 200000; round++) {
+		unsigned more = (unsigned)(next_random() % 12);
+		size_t length = next_random() % (sizeof(bytes) + 1);
+		const unsigned char *at = bytes;
+		const unsigned char *wide_at = bytes;
+		uint64_t value = 0;
+		uint64_t wide = 0;
+		bool is_one;
+
+		for (unsigned i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (unsigned char)(next_random() % 128 | (i < more ? 128 : 0));
+		is_one = vmt_varint_get(&at, bytes + length, &value);
+		assert_int_equal(vmt_varint_get_wide(&wide_at, bytes + length, &wide), is_one);
+		assert_int_equal(wide, value);
+		if (is_one)
+			assert_ptr_equal(wide_at, at);
+	}
+}
+
 int
 main(void)
 {
@@ -350,6 +436,9 @@ main(void)
 	    cmocka_unit_test(test_largest_events),
 	    cmocka_unit_test(test_malformed_bytes),
 	    cmocka_unit_test(test_cut_events),
+	    cmocka_unit_test(test_many_at_a_time),
+	    cmocka_unit_test(test_times_alone),
+	    cmocka_unit_test(test_wide_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,27 +67,72 @@ vmt_block_index_free(struct vmt_block_index *source)
 	free(source);
 }
 
-int
-vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk,
-		     struct vmt_touch_stacks *stacks)
+/* By the times alone: whether the blocks come in order. */
+static bool
+find_in_order(struct vmt_block_index *source, const struct vmt_chunk *chunk,
+	      const struct vmt_sorted_run_cursor *begin)
 {
-	struct vmt_sorted_run_cursor cursor;
-	struct vmt_record record;
-	int result = vmt_sorted_run_begin(&cursor, chunk, source->payload, source->length, stacks);
+	struct vmt_columns_decoder times = begin->events;
+	uint64_t before = chunk->time_min;
 
-	vmt_assert(source->blocks_left == source->blocks);
-	if (result != 0)
-		return result;
+	for (uint32_t i = 0; i < source->blocks; i++) {
+		uint32_t left = source->records - i * BLOCK_RECORDS;
+		uint64_t *time_min = &source->block[i].time_min;
+
+		if (!vmt_columns_pass_times(&times, left < BLOCK_RECORDS ? left : BLOCK_RECORDS,
+					    time_min) ||
+		    *time_min < before)
+			return false;
+		before = *time_min;
+	}
+	source->block[0].cursor = *begin;
+	return true;
+}
+
+/* By all of each record. */
+static int
+find_by_records(struct vmt_block_index *source, const struct vmt_chunk *chunk,
+		struct vmt_sorted_run_cursor *cursor)
+{
+	struct vmt_record record;
+
 	for (uint32_t i = 0; i < source->records; i++) {
 		struct vmt_block_index_entry *block = &source->block[i / BLOCK_RECORDS];
 
 		assert(i / BLOCK_RECORDS < source->blocks);
 		if (i % BLOCK_RECORDS == 0)
-			*block = (struct vmt_block_index_entry){cursor, UINT64_MAX};
-		if (!vmt_sorted_run_decode(chunk, &cursor, &record))
+			*block = (struct vmt_block_index_entry){*cursor, UINT64_MAX};
+		if (!vmt_sorted_run_decode(chunk, cursor, &record))
 			return -EBADMSG;
 		if (record.time < block->time_min)
 			block->time_min = record.time;
 	}
-	return vmt_sorted_run_is_done(&cursor) ? 0 : -EBADMSG;
+	return vmt_sorted_run_is_done(cursor) ? 0 : -EBADMSG;
+}
+
+int
+vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk,
+		     struct vmt_touch_stacks *stacks)
+{
+	struct vmt_sorted_run_cursor cursor;
+	int result = vmt_sorted_run_begin(&cursor, chunk, source->payload, source->length, stacks);
+
+	vmt_assert(source->blocks_left == source->blocks);
+	if (result != 0)
+		return result;
+	source->in_order = chunk->kind == VMT_CHUNK_EVENTS && find_in_order(source, chunk, &cursor);
+	return source->in_order ? 0 : find_by_records(source, chunk, &cursor);
+}
+
+bool
+vmt_block_index_decoded(struct vmt_block_index *source, uint32_t block)
+{
+	assert(block < source->blocks && source->blocks_left > 0);
+	source->blocks_left--;
+	if (!source->in_order)
+		return true;
+	if (block + 1 == source->blocks)
+		return vmt_sorted_run_is_done(&source->block[block].cursor);
+	source->block[block + 1].cursor = source->block[block].cursor;
+	return true;
 }

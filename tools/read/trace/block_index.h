@@ -2,8 +2,10 @@
  * block_index.h: where each block of records begins in a large chunk.
  *
  * A chunk says the time of its earliest record alone. Of one that holds more records than the merge
- * decodes at a time, a first pass over the payload finds each block's own. Holds the payload, which
- * is untrusted.
+ * decodes at a time, a first pass over the payload finds each block's own. Of events it reads the
+ * times alone: where no block has an earlier one than the block before, as in what a ring holds,
+ * each begins where the one before ended, and that is known when it is decoded. Holds the payload,
+ * which is untrusted.
  */
 #ifndef VMT_BLOCK_INDEX_H
 #define VMT_BLOCK_INDEX_H
@@ -14,7 +16,9 @@
 #include <stdbool.h>
 
 struct vmt_block_index_entry {
-	struct vmt_sorted_run_cursor cursor; /* as it stands before the block's first record */
+	/* As it stands before the block's first record; where the blocks come in order, once the
+	 * block before is decoded. */
+	struct vmt_sorted_run_cursor cursor;
 	uint64_t time_min;
 };
 
@@ -23,7 +27,8 @@ struct vmt_block_index {
 	size_t length;
 	uint32_t records;
 	uint32_t blocks;
-	uint32_t blocks_left; /* not yet decoded: the owner's */
+	uint32_t blocks_left; /* not yet decoded */
+	bool in_order;	      /* the blocks' earliest records rise: they are decoded one by one */
 	struct vmt_block_index_entry block[];
 };
 
@@ -39,5 +44,9 @@ void vmt_block_index_free(struct vmt_block_index *source);
  */
 int vmt_block_index_find(struct vmt_block_index *source, const struct vmt_chunk *chunk,
 			 struct vmt_touch_stacks *stacks);
+
+/* A block was decoded, with its own cursor. False where the payload is not what the header
+ * promised. */
+bool vmt_block_index_decoded(struct vmt_block_index *source, uint32_t block);
 
 #endif

@@ -284,12 +284,13 @@ static int
 open_block(struct vmt_merge *merge, size_t chunk, uint32_t block, struct vmt_err *err)
 {
 	struct vmt_block_index *source = merge->sources[chunk];
-	struct vmt_sorted_run_cursor cursor = source->block[block].cursor;
 	int result;
 
 	assert(block < source->blocks && source->blocks_left > 0);
-	result = decode_block(merge, chunk, block, &cursor, err);
-	if (--source->blocks_left == 0)
+	result = decode_block(merge, chunk, block, &source->block[block].cursor, err);
+	if (!vmt_block_index_decoded(source, block) && result == 0)
+		result = malformed(merge, chunk, err);
+	if (source->blocks_left == 0)
 		close_source(merge, chunk);
 	return result;
 }

@@ -169,27 +169,72 @@ vmt_sorted_run_sort(struct vmt_sorted_run *stretch, struct vmt_record *scratch)
 	vmt_assert(is_sorted(stretch));
 }
 
+static void
+note_unknown(struct vmt_sorted_run *stretch, uint8_t kind)
+{
+	if (vmt_event_is_known(kind))
+		return;
+	stretch->unknown++;
+	if (!vmt_event_may_be_skipped(kind))
+		stretch->refused_kind = kind;
+}
+
+/* Their kinds and times, once the events are decoded. False: one is earlier than the chunk's. */
+static bool
+complete_events(struct vmt_sorted_run *stretch, uint64_t time_min, bool *sorted)
+{
+	uint64_t earliest = UINT64_MAX;
+	uint64_t before = 0;
+
+	*sorted = true;
+	for (uint32_t i = 0; i < stretch->count; i++) {
+		struct vmt_record *record = &stretch->records[i];
+
+		record->kind = VMT_RECORD_EVENT;
+		record->time = record->event.time;
+		*sorted &= i == 0 || record->time > before;
+		before = record->time;
+		earliest = before < earliest ? before : earliest;
+		note_unknown(stretch, record->event.kind);
+	}
+	return earliest >= time_min;
+}
+
+static bool
+fill_events(struct vmt_sorted_run *stretch, const struct vmt_chunk *chunk,
+	    struct vmt_sorted_run_cursor *cursor, uint32_t count, bool *sorted)
+{
+	stretch->count = vmt_columns_get_events(&cursor->events, &stretch->records[0].event,
+						sizeof(stretch->records[0]), count);
+	return stretch->count == count && complete_events(stretch, chunk->time_min, sorted);
+}
+
+static bool
+fill_others(struct vmt_sorted_run *stretch, const struct vmt_chunk *chunk,
+	    struct vmt_sorted_run_cursor *cursor, uint32_t count)
+{
+	for (stretch->count = 0; stretch->count < count; stretch->count++)
+		if (!vmt_sorted_run_decode(chunk, cursor, &stretch->records[stretch->count]))
+			return false;
+	return true;
+}
+
 bool
 vmt_sorted_run_fill(struct vmt_sorted_run *stretch, const struct vmt_chunk *chunk,
 		    struct vmt_sorted_run_cursor *cursor, uint32_t count,
 		    struct vmt_record *scratch)
 {
+	bool sorted = false;
+
 	assert(count <= stretch->room);
 	stretch->next = 0;
 	stretch->unknown = 0;
 	stretch->refused_kind = 0;
-	for (stretch->count = 0; stretch->count < count; stretch->count++) {
-		struct vmt_record *record = &stretch->records[stretch->count];
-
-		if (!vmt_sorted_run_decode(chunk, cursor, record))
-			return false;
-		if (record->kind != VMT_RECORD_EVENT || vmt_event_is_known(record->event.kind))
-			continue;
-		stretch->unknown++;
-		if (!vmt_event_may_be_skipped(record->event.kind))
-			stretch->refused_kind = record->event.kind;
-	}
+	if (!(chunk->kind == VMT_CHUNK_EVENTS ? fill_events(stretch, chunk, cursor, count, &sorted)
+					      : fill_others(stretch, chunk, cursor, count)))
+		return false;
 	vmt_assert(stretch->unknown <= stretch->count);
-	vmt_sorted_run_sort(stretch, scratch);
+	if (!sorted)
+		vmt_sorted_run_sort(stretch, scratch);
 	return true;
 }
