@@ -7,6 +7,7 @@
 
 #define MANY 5000u
 #define SHARDS 4u
+#define THREE_BLOCKS 10000u /* records of a chunk that the merge decodes in three steps */
 
 static struct vmt_trace *trace;
 static struct vmt_merge *merge;
@@ -296,6 +297,86 @@ refuses_chunks_that_belie_their_header(void **state)
 	expect_malformed(build);
 }
 
+/* One chunk whose events' times are those of `time_of`, in its order. */
+static struct build_trace *
+three_blocks(uint64_t (*time_of)(uint64_t i))
+{
+	static struct vmt_event events[THREE_BLOCKS];
+	struct build_trace *build = build_trace_new(NULL);
+
+	for (uint64_t i = 0; i < THREE_BLOCKS; i++)
+		events[i] = event_at(time_of(i), VMT_EVENT_MALLOC, time_of(i) + 1);
+	build_trace_events(build, BUILD_HEAP_RING(0), events, THREE_BLOCKS);
+	return build;
+}
+
+static uint64_t
+rising(uint64_t i)
+{
+	return i;
+}
+
+static uint64_t
+falling(uint64_t i)
+{
+	return THREE_BLOCKS - 1 - i;
+}
+
+/* The last is the earliest. */
+static uint64_t
+straggling(uint64_t i)
+{
+	return (i + 1) % THREE_BLOCKS;
+}
+
+static void
+orders_the_blocks_of_one_chunk(void **state)
+{
+	uint64_t (*const orders[])(uint64_t) = {rising, jumbled, falling, straggling};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		uint64_t last = 0;
+		uint64_t sum = 0;
+
+		begin(three_blocks(orders[i]));
+		for (uint32_t k = 0; k < THREE_BLOCKS; k++) {
+			struct vmt_record record = next();
+
+			assert_int_equal(record.kind, VMT_RECORD_EVENT);
+			assert_true(record.time >= last);
+			assert_int_equal(record.event.address, record.time - BUILD_START + 1);
+			last = record.time;
+			sum += record.event.address * record.event.address;
+		}
+		for (uint64_t k = 0; k < THREE_BLOCKS; k++)
+			sum -= (orders[i](k) + 1) * (orders[i](k) + 1);
+		assert_int_equal(sum, 0);
+		expect_end();
+	}
+}
+
+/* In whichever block it shows. */
+static void
+refuses_large_chunks_that_belie_their_header(void **state)
+{
+	uint64_t (*const orders[])(uint64_t) = {rising, falling};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		struct build_trace *build = three_blocks(orders[i]);
+
+		build_trace_last_chunk(build)->events++;
+		expect_malformed(build);
+		build = three_blocks(orders[i]);
+		build_trace_last_chunk(build)->events--;
+		expect_malformed(build);
+		build = three_blocks(orders[i]);
+		build_trace_last_chunk(build)->time_min++;
+		expect_malformed(build);
+	}
+}
+
 static void
 an_empty_trace_has_no_records(void **state)
 {
@@ -340,6 +421,8 @@ main(void)
 	    cmocka_unit_test(brings_a_straggler_forward),
 	    cmocka_unit_test(orders_blocks_of_many_chunks),
 	    cmocka_unit_test(refuses_chunks_that_belie_their_header),
+	    cmocka_unit_test(orders_the_blocks_of_one_chunk),
+	    cmocka_unit_test(refuses_large_chunks_that_belie_their_header),
 	    cmocka_unit_test(an_empty_trace_has_no_records),
 	    cmocka_unit_test(leaves_out_chunks_that_end_before_a_time),
 	};
