@@ -538,6 +538,42 @@ is_settled(const struct vmt_merge *merge, uint64_t time)
 		time < merge->ring_events[merge->ring_next].time);
 }
 
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Before this time nothing can precede, or tie with, the records of the first stretch. */
+static uint64_t
+alone_until(const struct vmt_merge *merge, const struct vmt_priority_queue_item *second)
+{
+	uint64_t until = merge->leaves_rings_out ? merge->until : UINT64_MAX;
+
+	if (second != NULL)
+		until = earlier(until, second->time);
+	if (merge->pending.count > 0)
+		until = earlier(until, merge->pending.items[0].time);
+	if (!merge->leaves_rings_out && merge->ring_next < merge->ring_count)
+		until = earlier(until, merge->ring_events[merge->ring_next].time);
+	return until;
+}
+
+/* Gives records of the stretch before that time, but not its last. */
+static void
+take_alone(struct vmt_merge *merge, struct vmt_sorted_run *stretch, uint64_t until)
+{
+	uint32_t next = stretch->next;
+
+	while (next + 1 < stretch->count && merge->batch_count + 1 < BATCH_RECORDS &&
+	       stretch->records[next].time < until) {
+		vmt_assert(stretch->records[next].time >= merge->given_time);
+		merge->given_time = stretch->records[next].time;
+		merge->batch[merge->batch_count++] = &stretch->records[next++];
+	}
+	stretch->next = next;
+}
+
 /* Takes records from the first stretch as long as no other stretch has one before. False where it
  * is empty, or must not be taken from before something is decoded. */
 static bool
@@ -545,8 +581,14 @@ take_from_first(struct vmt_merge *merge)
 {
 	struct vmt_sorted_run *stretch = stretch_of(&merge->ready.items[0]);
 	const struct vmt_priority_queue_item *second = vmt_priority_queue_second(&merge->ready);
-	struct vmt_priority_queue_item item = merge->ready.items[0];
+	struct vmt_priority_queue_item item;
 
+	take_alone(merge, stretch, alone_until(merge, second));
+	item = item_of(stretch);
+	if (second != NULL && vmt_priority_queue_is_before(second, &item)) {
+		vmt_priority_queue_replace(&merge->ready, item);
+		return true;
+	}
 	while (is_settled(merge, item.time)) {
 		vmt_assert(merge->batch_count < BATCH_RECORDS);
 		vmt_assert(item.time >= merge->given_time);
