@@ -294,16 +294,87 @@ expect(const struct vmt_report_draft *draft, const struct vmt_record *const *rec
 		vmt_replay_expect_soon(draft->replay, &records[soon]->event);
 }
 
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Ticks: before that time an event of the heap is nothing to anyone but the replay, unless a record
+ * of another kind comes first. */
+static uint64_t
+quiet_until(const struct vmt_report_draft *draft)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	const struct vmt_trace_chunk *tasks =
+	    draft->tasks_at < count ? &chunks[draft->tasks_at] : NULL;
+	uint64_t until = draft->window_changes;
+
+	if (!draft->begun || draft->compiled || (tasks && tasks->header.kind != VMT_CHUNK_TASKS))
+		return 0;
+	if (tasks)
+		until = earlier(until, tasks->header.time_min);
+	if (draft->growth_from)
+		until = earlier(until, draft->growth_from);
+	if (draft->chosen && !draft->joined)
+		until = earlier(until, draft->snapshot.head.time);
+	if (draft->waiting.first < draft->waiting.end)
+		until = earlier(until, draft->waiting.items[draft->waiting.first].time);
+	return until;
+}
+
+static bool
+is_quiet(const struct vmt_record *record, uint64_t until)
+{
+	return record->kind == VMT_RECORD_EVENT && record->event.kind < VMT_EVENT_FIRST_OF_MAP &&
+	       record->time < until;
+}
+
+/* What take_record does for each of them, in one go. */
+static void
+note_quiet(struct vmt_report_draft *draft, uint64_t time, size_t count)
+{
+	draft->report.loss.events += count;
+	draft->last_event = time;
+	draft->ends_with_exec = false;
+	if (time > draft->last_time)
+		draft->last_time = time;
+}
+
+/* The events from `from` on that are nothing to anyone but the replay; *to: behind the last. */
+static int
+take_quiet(struct vmt_report_draft *draft, const struct vmt_record *const *records, size_t count,
+	   size_t from, size_t *to)
+{
+	bool expects = !vmt_replay_is_small(draft->replay);
+	uint64_t until = quiet_until(draft);
+	size_t at = from;
+	int status = 0;
+
+	for (; at < count && !status && is_quiet(records[at], until); at++) {
+		if (expects)
+			expect(draft, records, count, at);
+		status = vmt_replay_apply(draft->replay, &records[at]->event);
+		if (!status && draft->marks)
+			status = vmt_history_marks_note(draft->marks, &records[at]->event);
+	}
+	if (at > from)
+		note_quiet(draft, records[at - 1]->time, at - from);
+	*to = at;
+	return status;
+}
+
 static int
 take_batch(struct vmt_report_draft *draft, const struct vmt_record *const *records, size_t count)
 {
-	bool expects = !vmt_replay_is_small(draft->replay);
+	size_t at = 0;
 	int status = 0;
 
-	for (size_t i = 0; i < count && !status; i++) {
-		if (expects)
-			expect(draft, records, count, i);
-		status = take_record(draft, records[i]);
+	while (at < count && !status) {
+		status = take_quiet(draft, records, count, at, &at);
+		if (at < count && !status)
+			status = take_record(draft, records[at++]);
 	}
 	return status;
 }
