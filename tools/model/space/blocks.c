@@ -102,6 +102,7 @@ matches(const struct bucket *bucket, uint64_t address)
 {
 	unsigned found = 0;
 
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < BUCKET_ENTRIES; i++)
 		found |= (unsigned)(address_of(&bucket->entries[i]) == address) << i;
 	return found;
@@ -265,6 +266,23 @@ add(struct vmt_blocks *blocks, const struct vmt_block *block)
 		(void)rebuild(blocks, blocks->capacity, true);
 }
 
+/* Where nothing has passed its home by, and there is room: one look tells that the address is not
+ * live, and where it goes. */
+static bool
+add_at_home(struct vmt_blocks *blocks, const struct vmt_block *block)
+{
+	size_t home = home_of(blocks, block->address);
+	struct bucket *bucket = &blocks->buckets[home];
+	unsigned empty = matches(bucket, 0);
+
+	if (!empty || matches(bucket, block->address) || blocks->passed[home])
+		return false;
+	bucket->entries[__builtin_ctz(empty)] = pack(block);
+	blocks->count++;
+	blocks->bytes += block->size;
+	return true;
+}
+
 int
 vmt_blocks_add(struct vmt_blocks *blocks, const struct vmt_block *block, bool *is_live)
 {
@@ -273,6 +291,9 @@ vmt_blocks_add(struct vmt_blocks *blocks, const struct vmt_block *block, bool *i
 	assert(block->address && block->address <= ADDRESS_MASK && block->size <= ADDRESS_MASK);
 	if (grow(blocks))
 		return -ENOMEM;
+	*is_live = false;
+	if (add_at_home(blocks, block))
+		return 0;
 	*is_live = find(blocks, block->address, &place) != NULL;
 	if (!*is_live)
 		add(blocks, block);
