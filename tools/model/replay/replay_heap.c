@@ -23,11 +23,11 @@ bool
 vmt_replay_is_exact(const struct vmt_replay *replay, uint64_t size)
 {
 	return (!replay->sample_bytes || size >= replay->sample_bytes) &&
-	       vmt_thin_level_for(replay->thin_level, size) == 0;
+	       (replay->thin_level == 0 || vmt_thin_level_for(replay->thin_level, size) == 0);
 }
 
 /* Adds `times` x value of a block of this size: whole numbers where the block stands for itself. */
-static void
+static inline void
 add_weighted(const struct vmt_replay *replay, struct vmt_site_entry *entry, enum vmt_figure figure,
 	     uint64_t size, uint64_t value)
 {
@@ -68,7 +68,8 @@ put_block(struct vmt_replay *replay, const struct vmt_block *block)
 static bool
 is_recorded(const struct vmt_replay *replay, const struct vmt_block *block)
 {
-	return vmt_thin_keeps(replay->thin_level, replay->random_id, block->address, block->size);
+	return replay->thin_level == 0 ||
+	       vmt_thin_keeps(replay->thin_level, replay->random_id, block->address, block->size);
 }
 
 /* The figures of the site that a block was acquired at. */
@@ -158,16 +159,30 @@ thin_blocks(struct vmt_replay *replay, uint32_t level)
 	return status;
 }
 
-int
-vmt_replay_reach(struct vmt_replay *replay, uint64_t time)
+__attribute__((noinline)) static int
+reach_level(struct vmt_replay *replay, uint64_t time)
 {
 	uint32_t level = replay->thin_level;
 
-	if (!replay->thin_from)
-		return 0;
 	while (level + 1 < VMT_THIN_LEVELS && time >= replay->thin_from[level + 1])
 		level++;
 	return level > replay->thin_level ? thin_blocks(replay, level) : 0;
+}
+
+static inline int
+reach(struct vmt_replay *replay, uint64_t time)
+{
+	uint32_t next = replay->thin_level + 1;
+
+	return replay->thin_from && next < VMT_THIN_LEVELS && time >= replay->thin_from[next]
+		   ? reach_level(replay, time)
+		   : 0;
+}
+
+int
+vmt_replay_reach(struct vmt_replay *replay, uint64_t time)
+{
+	return reach(replay, time);
 }
 
 void
@@ -235,7 +250,7 @@ release_address(struct vmt_replay *replay, const struct vmt_event *event)
 	    vmt_temporary_blocks_release(replay->temporary, event->thread, event->address));
 }
 
-static int
+__attribute__((noinline)) static int
 undo_realloc(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	struct vmt_block *undo = &replay->realloc_undo[event->thread & 0xffff];
@@ -429,8 +444,8 @@ vmt_replay_heap_settle(struct vmt_replay *replay)
 	return status;
 }
 
-/* Where others wait. */
-static int
+/* Where others wait: seldom, so that it takes no registers of those that need not wait. */
+__attribute__((noinline)) static int
 apply_among_held(struct vmt_replay *replay, const struct vmt_event *event)
 {
 	int status = let_go(replay, event);
@@ -446,7 +461,7 @@ apply_among_held(struct vmt_replay *replay, const struct vmt_event *event)
 int
 vmt_replay_heap_apply(struct vmt_replay *replay, const struct vmt_event *event)
 {
-	int status = vmt_replay_reach(replay, event->time);
+	int status = reach(replay, event->time);
 
 	if (status)
 		return status;
