@@ -9,6 +9,7 @@
 #include "tools/top/top_table.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -17,9 +18,13 @@
 /* One reading may take this part of the time. */
 #define COST_PART 10u
 #define DEFAULT_ROWS 20u
+/* Until a process that was attached to has its first snapshot. */
+#define MOST_FIRST_NS (10 * NS_PER_S)
+#define FIRST_LOOK_MS 20
 
 enum {
 	OPTION_ONCE,
+	OPTION_ATTACH,
 	OPTION_SORT,
 	OPTION_CLASSES,
 	OPTION_FILTER,
@@ -30,6 +35,7 @@ enum {
 
 const struct vmt_option vmt_cmd_top_options[] = {
     {"once", '1', NULL, "print one reading as text, and end"},
+    {"attach", 'a', NULL, "record the calls of a process that is not recorded, meanwhile"},
     {"sort", 's', "FIGURE", "resident (default), growth, rate, reserved"},
     {"classes", 'c', NULL, "begin with the classes of memory, not the call sites"},
     {"match", 0, "TEXT", "only rows that have this text"},
@@ -48,6 +54,7 @@ struct wanted {
 	size_t rows;
 	uint64_t interval_ns;
 	bool once;
+	bool attaches;
 	bool classes;
 };
 
@@ -80,6 +87,7 @@ read_options(const struct vmt_options *options, struct wanted *wanted, struct vm
 				  .rows = DEFAULT_ROWS,
 				  .interval_ns = NS_PER_S,
 				  .once = options->values[OPTION_ONCE] != NULL,
+				  .attaches = options->values[OPTION_ATTACH] != NULL,
 				  .classes = options->values[OPTION_CLASSES] != NULL};
 	if (options->values[OPTION_SORT]) {
 		result =
@@ -208,6 +216,34 @@ show(struct top *top, const struct wanted *wanted, struct vmt_err *err)
 	return result;
 }
 
+static bool
+has_first(const struct top *top, int result)
+{
+	return result == 0 && (top->table.now.has_snapshot || !top->table.now.goes_on);
+}
+
+/* Of a process that was attached to just now there has to be something first. What is printed once
+ * has the calls of the time between two readings. */
+static int
+read_first(struct top *top, const struct wanted *wanted, struct vmt_err *err)
+{
+	uint64_t until_ns = vmt_ticks_monotonic_ns() + MOST_FIRST_NS;
+	int result = read_next(top, wanted->interval_ns, err);
+
+	if (!vmt_top_source_is_attached(top->source))
+		return result;
+	while (!has_first(top, result) && vmt_ticks_monotonic_ns() < until_ns) {
+		(void)poll(NULL, 0, FIRST_LOOK_MS);
+		*err = (struct vmt_err){""};
+		result = read_next(top, wanted->interval_ns, err);
+	}
+	if (result == 0 && wanted->once) {
+		(void)poll(NULL, 0, (int)(wanted->interval_ns / NS_PER_MS));
+		result = read_next(top, wanted->interval_ns, err);
+	}
+	return result;
+}
+
 static int
 run(const struct wanted *wanted, struct vmt_err *err)
 {
@@ -216,9 +252,9 @@ run(const struct wanted *wanted, struct vmt_err *err)
 
 	vmt_memory_limit_set_machine();
 	result = vmt_top_source_open(&top.source, wanted->operands, wanted->operand_count,
-				     wanted->sysroot, err);
+				     wanted->sysroot, wanted->attaches, err);
 	if (result == 0)
-		result = read_next(&top, wanted->interval_ns, err);
+		result = read_first(&top, wanted, err);
 	if (result == 0)
 		result = show(&top, wanted, err);
 	vmt_top_table_free(&top.table);

@@ -4,6 +4,7 @@
 #include "base/ticks.h"
 #include "tools/cmd/mapped_trace.h"
 #include "tools/cmd/snapshot_take.h"
+#include "tools/cmd/top_attach.h"
 #include "tools/cmd/top_directory.h"
 #include "tools/cmd/trace_files.h"
 #include "tools/model/report/live_report.h"
@@ -31,6 +32,8 @@ struct vmt_top_source {
 	struct vmt_top_directory *directory;
 	struct vmt_report_options build;
 	struct vmt_live_report *live;
+	bool attaches;
+	struct vmt_top_attach *attach; /* NULL: to none */
 };
 
 static bool
@@ -63,6 +66,14 @@ open_trace(struct vmt_top_source *source, const char *path, struct vmt_err *err)
 	return vmt_live_report_open(&source->live, path, &source->build, err);
 }
 
+static int
+attach_to(struct vmt_top_source *source, struct vmt_err *err)
+{
+	int result = vmt_top_attach_begin(&source->attach, source->pid, err);
+
+	return result == 0 ? open_trace(source, vmt_top_attach_trace(source->attach), err) : result;
+}
+
 /* The trace that it writes, else itself. */
 static int
 find_process(struct vmt_top_source *source, const char *operand, struct vmt_err *err)
@@ -74,6 +85,8 @@ find_process(struct vmt_top_source *source, const char *operand, struct vmt_err 
 	    trace.state == VMT_MAPPED_TRACE_OWN && !trace.is_aside) {
 		return open_trace(source, trace.path, err);
 	}
+	if (source->attaches)
+		return attach_to(source, err);
 	source->kind = OF_PROCESS;
 	source->opened_ns = vmt_ticks_monotonic_ns();
 	source->start_ticks = start_of(source->pid);
@@ -85,6 +98,8 @@ find_process(struct vmt_top_source *source, const char *operand, struct vmt_err 
 static int
 find(struct vmt_top_source *source, char *const *operands, int count, struct vmt_err *err)
 {
+	if (source->attaches && (count > 1 || !is_number(operands[0])))
+		return vmt_err_set(err, EINVAL, "--attach takes the number of one process");
 	if (count > 1 || vmt_trace_files_is_directory(operands[0])) {
 		source->kind = OF_DIRECTORY;
 		return vmt_top_directory_open(&source->directory, operands, count, err);
@@ -96,7 +111,7 @@ find(struct vmt_top_source *source, char *const *operands, int count, struct vmt
 
 int
 vmt_top_source_open(struct vmt_top_source **out, char *const *operands, int count,
-		    const char *sysroot, struct vmt_err *err)
+		    const char *sysroot, bool attaches, struct vmt_err *err)
 {
 	struct vmt_top_source *source = calloc(1, sizeof(*source));
 	int result;
@@ -106,6 +121,7 @@ vmt_top_source_open(struct vmt_top_source **out, char *const *operands, int coun
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	source->build = (struct vmt_report_options){
 	    .at = VMT_AT_END, .symbols = true, .no_growth = true, .sysroot = sysroot};
+	source->attaches = attaches;
 	result = find(source, operands, count, err);
 	if (result == 0)
 		*out = source;
@@ -121,6 +137,7 @@ vmt_top_source_close(struct vmt_top_source *source)
 		return;
 	vmt_top_directory_close(source->directory);
 	vmt_live_report_close(source->live);
+	vmt_top_attach_end(source->attach);
 	free(source);
 }
 
@@ -202,6 +219,12 @@ vmt_top_source_read(struct vmt_top_source *source, struct vmt_top_reading *readi
 	if (source->kind == OF_PROCESS)
 		return read_process(source, reading, err);
 	return read_trace(source, reading, err);
+}
+
+bool
+vmt_top_source_is_attached(const struct vmt_top_source *source)
+{
+	return source->attach != NULL;
 }
 
 enum vmt_top_view
