@@ -15,6 +15,7 @@
 #define SILENT 100
 #define PARENT 101
 #define EXECUTES 102
+#define CLOSED 103
 #define MOST_CHILDREN 8
 
 #if defined(__x86_64__)
@@ -237,6 +238,47 @@ one_that_executes_is_not_waited_for(void **state)
 	end_program(&family);
 }
 
+#define AS_NOBODY "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"
+
+/* It is said, and the command ends. The child goes on. */
+static void
+one_that_may_not_be_traced(void **state)
+{
+	char script[1024], expected[80];
+	struct family family;
+
+	(void)state;
+	if (geteuid() != 0) {
+		printf("skip: only root can become another user\n");
+		skip();
+	}
+	snprintf(family.directory, sizeof(family.directory), "%s", scratch_file("closed"));
+	assert_int_equal(mkdir(family.directory, 0700), 0);
+	assert_int_equal(chmod(family.directory, 0777), 0);
+	converse_start(
+	    &family.program,
+	    (const char *const[]){AS_NOBODY, built_for_others("tests/target/attached_forks"), NULL},
+	    NULL);
+	ask(&family, PARENT);
+	snprintf(script, sizeof(script), "exec '%s' record -p %d -o '%s/%%p.vmt' 2>&1",
+		 built_for_others("vmtrace"), (int)family.program.pid, family.directory);
+	converse_start(&family.command, (const char *const[]){AS_NOBODY, "sh", "-c", script, NULL},
+		       NULL);
+	converse_read_line(&family.command);
+	assert_non_null(strstr(family.command.line, "recording process"));
+	ask(&family, CLOSED);
+	read_children(&family);
+	assert_int_equal(kill(family.command.pid, SIGINT), 0);
+	snprintf(expected, sizeof(expected), "process %d can't be left: vmtrace may not trace it",
+		 (int)family.children[0]);
+	for (int i = 0; i < 3 && !strstr(family.command.line, expected); i++)
+		converse_read_line(&family.command);
+	assert_non_null(strstr(family.command.line, expected));
+	assert_int_equal(converse_end(&family.command), 0);
+	check_growth(&family, family.children[0], 1);
+	end_program(&family);
+}
+
 #endif
 
 int
@@ -249,6 +291,7 @@ main(void)
 	    cmocka_unit_test(one_that_is_not_wanted_is_left),
 	    cmocka_unit_test(they_outlive_their_parent),
 	    cmocka_unit_test(one_that_executes_is_not_waited_for),
+	    cmocka_unit_test(one_that_may_not_be_traced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

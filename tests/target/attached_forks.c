@@ -1,11 +1,12 @@
 /* A program that forks while it is recorded. Each byte of its input makes a child that maps so many
  * MiB, answers with the byte and then waits; the byte 100: one that makes no memory call; 101: the
  * parent itself maps a MiB; 102: a child maps one, and then executes this program again, which
- * answers and waits. At the end of the input each child checks what it mapped, maps and
- * unmaps once more, and ends; the program exits with 7, or with 1 where a child found anything
- * wrong. */
+ * answers and waits; 103: a child that may not be traced maps one. At the end of the input each
+ * child checks what it mapped, maps and unmaps once more, and ends; the program exits with 7, or
+ * with 1 where a child found anything wrong. */
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #define SILENT 100
 #define PARENT 101
 #define EXECUTES 102
+#define CLOSED 103
 
 static int ends[2]; /* children wait until nobody can write */
 
@@ -62,11 +64,13 @@ static void
 be_a_child(unsigned char byte)
 {
 	unsigned char *held[SILENT] = {NULL};
-	int count = byte == SILENT ? 0 : byte;
+	int count = byte == SILENT ? 0 : byte == CLOSED ? 1 : byte;
 
 	close(ends[1]);
 	if (byte == EXECUTES)
 		execute();
+	if (byte == CLOSED && prctl(PR_SET_DUMPABLE, 0) != 0)
+		_exit(6);
 	for (int i = 0; i < count; i++)
 		held[i] = grow();
 	if (write(1, &byte, 1) != 1)

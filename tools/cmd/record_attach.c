@@ -34,6 +34,9 @@ struct recording {
 	struct vmt_record_target *targets;
 	size_t count; /* those that were tried, and fork children that have been found */
 	size_t room;
+	uint32_t *announced; /* processes that have a trace */
+	size_t announced_count;
+	size_t announced_room;
 	size_t tried; /* of the pids, so far */
 	uint32_t tree_looks;
 	char *settings;
@@ -219,6 +222,33 @@ find_forked(struct recording *recording)
 	return added;
 }
 
+static bool
+is_known(const struct recording *recording, uint32_t pid)
+{
+	for (size_t i = 0; i < recording->count; i++)
+		if (recording->targets[i].pid == pid &&
+		    (recording->targets[i].attach || recording->targets[i].is_left_mute))
+			return true;
+	return false;
+}
+
+/* A fork child may have become another user's. It is not waited for. */
+static void
+give_up_closed(struct recording *recording)
+{
+	for (size_t i = 0; i < recording->announced_count; i++) {
+		uint32_t pid = recording->announced[i];
+		struct vmt_record_target *target;
+
+		if (is_known(recording, pid) || !vmt_exit_status_is_running(pid) ||
+		    !vmt_record_forked_is_closed(pid))
+			continue;
+		target = new_target(recording);
+		if (target)
+			vmt_record_target_give_up(target, pid);
+	}
+}
+
 /* Parents first: those who were left have no more children with the recorder. */
 static void
 leave_all(struct recording *recording, bool is_last)
@@ -226,8 +256,9 @@ leave_all(struct recording *recording, bool is_last)
 	for (uint32_t look = 0; look < FORKED_LOOKS; look++) {
 		leave_known(recording, is_last);
 		if (find_forked(recording) == 0)
-			return;
+			break;
 	}
+	give_up_closed(recording);
 }
 
 /* Its trace may not have been announced to the collector. */
@@ -279,11 +310,26 @@ compress(void *context, void *dst, size_t dst_bytes, const void *src, size_t src
 }
 
 static void
+note_announced(struct recording *recording, uint32_t pid)
+{
+	if (recording->announced_count == recording->announced_room) {
+		size_t room = recording->announced_room * 2 + 16;
+		uint32_t *more = reallocarray(recording->announced, room, sizeof(*more));
+
+		if (!more)
+			return;
+		recording->announced = more;
+		recording->announced_room = room;
+	}
+	recording->announced[recording->announced_count++] = pid;
+}
+
+static void
 announce(void *context, uint32_t pid, const char *path)
 {
 	struct recording *recording = context;
 
-	(void)pid;
+	note_announced(recording, pid);
 	vmt_record_summary_add(&recording->job->recorded, path);
 }
 
@@ -357,6 +403,7 @@ vmt_record_attach_run(struct vmt_record_attach *job, struct vmt_err *err)
 	for (size_t i = 0; i < recording.count; i++)
 		vmt_record_target_free(&recording.targets[i]);
 	free(recording.targets);
+	free(recording.announced);
 	free(recording.settings);
 	return result;
 }

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,16 @@ vmt_record_forked_is_one(struct vmt_record_forked *forked, uint32_t pid,
 	}
 	vmt_target_close(&memory);
 	return is_one;
+}
+
+bool
+vmt_record_forked_is_closed(uint32_t pid)
+{
+	struct vmt_target memory = {.mem_fd = -1};
+	int error = vmt_target_open(&memory, (pid_t)pid);
+
+	vmt_target_close(&memory);
+	return error == -EPERM || error == -EACCES;
 }
 
 /* One that has been left may have its number from another that had ended. */

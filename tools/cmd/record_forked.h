@@ -24,6 +24,9 @@ struct vmt_record_forked {
 bool vmt_record_forked_is_one(struct vmt_record_forked *forked, uint32_t pid,
 			      const struct vmt_record_target *targets, size_t count);
 
+/* Whether this process may not trace another one: what it has can't be seen. */
+bool vmt_record_forked_is_closed(uint32_t pid);
+
 /* Those that /proc shows now, of whom none of the targets is one: at most so many. */
 size_t vmt_record_forked_find(struct vmt_record_forked *found, size_t room,
 			      const struct vmt_record_target *targets, size_t count);

@@ -163,6 +163,17 @@ vmt_record_target_leave(struct vmt_record_target *target, bool is_last)
 	target->has_left = true;
 }
 
+void
+vmt_record_target_give_up(struct vmt_record_target *target, uint32_t pid)
+{
+	fprintf(stderr,
+		"vmtrace: process %" PRIu32
+		" can't be left: vmtrace may not trace it; its calls may go on through the "
+		"recorder, unrecorded\n",
+		pid);
+	*target = (struct vmt_record_target){.pid = pid, .has_left = true, .is_left_mute = true};
+}
+
 /* The kernel lets a thread go whose tracer has ended. */
 void
 vmt_record_target_say_held(const struct vmt_record_target *target)

@@ -39,6 +39,9 @@ bool vmt_record_target_take_forked(struct vmt_record_target *target, uint32_t pi
  * next_try_ns on: signals end vmtrace by then. is_last: it will not be. */
 void vmt_record_target_leave(struct vmt_record_target *target, bool is_last);
 
+/* A fork child that has a trace and may not be traced by this process. Says so in one line. */
+void vmt_record_target_give_up(struct vmt_record_target *target, uint32_t pid);
+
 /* Says in one line that a thread of it is held. */
 void vmt_record_target_say_held(const struct vmt_record_target *target);
 
