@@ -453,7 +453,7 @@ bool
 vmt_procfs_read_status(int fd, struct vmt_procfs_status *status)
 {
 	char text[8192];
-	long length = vmt_procfs_read(fd, text, sizeof(text));
+	long length = vmt_procfs_read_once(fd, text, sizeof(text));
 
 	return vmt_procfs_parse_status(text, length > 0 ? (size_t)length : 0, status);
 }

@@ -111,8 +111,8 @@ void vmt_procfs_watch(struct vmt_procfs_watch *watch, uint32_t pid);
 /* Opens /proc/PID/name (pid 0: /proc/self/name) for reading. Descriptor or negative errno. */
 int vmt_procfs_open(uint32_t pid, const char *name);
 
-/* The whole of a file of one record, such as stat, by one call: to be told that it ends, the kernel
- * would make it a second time. Bytes, at most length, or negative errno. */
+/* The whole of a file of one record, such as stat, status or cmdline, by one call: to be told that
+ * it ends, the kernel would make it a second time. Bytes, at most length, or negative errno. */
 long vmt_procfs_read_once(int fd, char *buffer, size_t length);
 
 /* Reads from the start up to the end or a full buffer; bytes read or negative errno. */

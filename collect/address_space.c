@@ -118,6 +118,16 @@ has_other_stack(const struct vmt_traced *process, const struct vmt_procfs_stat *
 	       stat->stack_start != process->stack_start;
 }
 
+/* What stat said just before, when it was the image's address space that maps shows. */
+static bool
+is_still(struct vmt_traced *process, const struct vmt_procfs_stat *stat)
+{
+	if (has_other_stack(process, stat) || !vmt_procfs_is_mapped(process->maps_fd))
+		return false;
+	memcpy(process->name, stat->name, sizeof(process->name));
+	return true;
+}
+
 bool
 vmt_address_space_is_there(struct vmt_traced *process)
 {
@@ -126,11 +136,16 @@ vmt_address_space_is_there(struct vmt_traced *process)
 
 	if (process->maps_fd < 0)
 		return vmt_atomic_load_acquire(&head->end) != VMT_END_EXEC;
-	if (!vmt_procfs_is_mapped(process->maps_fd) || process->stat_fd < 0 ||
-	    !vmt_procfs_read_stat(process->stat_fd, &stat) || has_other_stack(process, &stat))
-		return false;
-	memcpy(process->name, stat.name, sizeof(process->name));
-	return true;
+	return process->stat_fd >= 0 && vmt_procfs_read_stat(process->stat_fd, &stat) &&
+	       is_still(process, &stat);
+}
+
+/* Once it was checked that maps shows the image, an exec takes that away. */
+bool
+vmt_address_space_is_mapped(struct vmt_traced *process)
+{
+	return process->maps_fd >= 0 ? vmt_procfs_is_mapped(process->maps_fd)
+				     : vmt_address_space_is_there(process);
 }
 
 bool
@@ -156,7 +171,7 @@ vmt_address_space_has_trace_of(const struct vmt_traced *process, const struct vm
 }
 
 bool
-vmt_address_space_check(struct vmt_traced *process)
+vmt_address_space_check(struct vmt_traced *process, const struct vmt_procfs_stat *stat)
 {
 	const uint32_t *end = &vmt_process_head(process)->end;
 	struct sought sought = {.found = process->vouched_for, .any = true};
@@ -168,8 +183,8 @@ vmt_address_space_check(struct vmt_traced *process)
 			return true;
 		walk(process->maps_fd, find_by_file, &sought);
 	}
-	/* All of it was opened between this and the first look at stat. */
-	if (sought.found && vmt_address_space_is_there(process))
+	/* All of it was opened between the first look at stat and this one. */
+	if (sought.found && is_still(process, stat))
 		return true;
 	/* One that gives its recording up says so before it unmaps the trace. */
 	if (vmt_atomic_load_acquire(end) == VMT_END_STOPPED)

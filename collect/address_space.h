@@ -21,9 +21,9 @@
  * negative errno. */
 void vmt_address_space_open(struct vmt_traced *process, const struct vmt_shared *shared);
 
-/* Once the trace is mapped: lets go of memory that is not the image's. False: the process has
- * become another program. */
-bool vmt_address_space_check(struct vmt_traced *process);
+/* Once the trace is mapped: lets go of memory that is not the image's. `stat` was read since all
+ * was opened. False: the process has become another program. */
+bool vmt_address_space_check(struct vmt_traced *process, const struct vmt_procfs_stat *stat);
 
 /* Whether the process has mapped the trace of another, as a fork child has its parent's. */
 bool vmt_address_space_has_trace_of(const struct vmt_traced *process,
@@ -34,6 +34,9 @@ bool vmt_address_space_device(const struct vmt_traced *process, uint32_t *device
 
 /* Whether it was the image's until now. False also where nothing is to be learnt of it. */
 bool vmt_address_space_is_there(struct vmt_traced *process);
+
+/* The same for less: does not learn what the process calls itself. */
+bool vmt_address_space_is_mapped(struct vmt_traced *process);
 
 /* Whether the process runs on as another program. */
 bool vmt_address_space_is_replaced(const struct vmt_traced *process);

@@ -247,9 +247,8 @@ take_slot(struct collector *collector, struct vmt_session_slot *slot)
 
 /* Looks through the slots when somebody rang, and now and then for what was left behind. */
 static void
-take_announcements(struct collector *collector, bool rung)
+take_announcements(struct collector *collector, uint64_t now_ns, bool rung)
 {
-	uint64_t now_ns = vmt_ticks_monotonic_ns();
 	uint32_t used = vmt_session_slots_used(collector->session);
 	bool crowded = false;
 
@@ -404,15 +403,17 @@ run(struct collector *collector)
 	for (;;) {
 		/* Read before looking: what is bumped later ends the sleep at once. */
 		uint32_t wake = vmt_atomic_load_acquire(&collector->session->wake);
+		uint64_t now_ns = vmt_ticks_monotonic_ns();
 
-		beat(collector, vmt_ticks_monotonic_ns());
-		take_announcements(collector, wake != seen || !has_live(collector));
+		beat(collector, now_ns);
+		take_announcements(collector, now_ns, wake != seen || !has_live(collector));
 		visit(collector, wake != seen);
-		vmt_touch_sampling_round(&collector->shared, vmt_ticks_monotonic_ns());
+		now_ns = collector->attended_ns;
+		vmt_touch_sampling_round(&collector->shared, now_ns);
 		vmt_fork_children_note_told(&collector->children);
 		vmt_fork_children_visit(&collector->children);
 		seen = wake;
-		if (is_over(collector, vmt_ticks_monotonic_ns()))
+		if (is_over(collector, now_ns))
 			return;
 		sleep_until_due(collector, wake);
 	}

@@ -61,7 +61,7 @@ online_cpus(void)
 
 	if (fd < 0)
 		return VMT_FIGURE_UNKNOWN;
-	length = vmt_procfs_read(fd, text, sizeof(text));
+	length = vmt_procfs_read_once(fd, text, sizeof(text));
 	vmt_sys_close(fd);
 	return length > 0 ? vmt_kernel_counters_count_cpus(text, (size_t)length)
 			  : VMT_FIGURE_UNKNOWN;

@@ -67,12 +67,10 @@ lacks_descriptors(const struct vmt_traced *process)
 
 /* Whether the pid still is the process that made the trace, and one that we can see. */
 static bool
-is_seen(const struct vmt_traced *process)
+is_seen(const struct vmt_traced *process, struct vmt_procfs_stat *stat)
 {
-	struct vmt_procfs_stat stat;
-
-	return process->stat_fd >= 0 && vmt_procfs_read_stat(process->stat_fd, &stat) &&
-	       stat.start_ticks == process->start_ticks;
+	return process->stat_fd >= 0 && vmt_procfs_read_stat(process->stat_fd, stat) &&
+	       stat->start_ticks == process->start_ticks;
 }
 
 static int
@@ -126,6 +124,8 @@ note_fork(void *context, uint32_t child_pid, uint64_t time)
 void
 vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 {
+	struct vmt_procfs_stat stat;
+
 	vmt_assert(process->state == VMT_PROCESS_NONE);
 	set_up_writer(process, shared);
 	vmt_drain_open(&process->drain, &process->layout, process->base);
@@ -141,12 +141,12 @@ vmt_process_begin(struct vmt_traced *process, struct vmt_shared *shared)
 	process->drain.random_id = process->layout.random_id;
 	process->pace_ns = FASTEST_VISIT_NS;
 	vmt_assert(process->base != NULL && process->trace_fd >= 0);
-	process->state = is_seen(process) ? VMT_PROCESS_LIVE : VMT_PROCESS_UNSEEN;
+	process->state = is_seen(process, &stat) ? VMT_PROCESS_LIVE : VMT_PROCESS_UNSEEN;
 	if (process->state == VMT_PROCESS_UNSEEN) {
 		vmt_address_space_close(process);
 		close_identity(process);
 	} else {
-		process->replaced = !process->outside && !vmt_address_space_check(process);
+		process->replaced = !process->outside && !vmt_address_space_check(process, &stat);
 		vmt_sampling_begin(process, shared);
 		vmt_touch_sampling_open(process, shared);
 	}

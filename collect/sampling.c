@@ -240,7 +240,7 @@ static void
 snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason, bool asked_for)
 {
 	struct vmt_sampling *sampling = &process->sampling;
-	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t before_ns = asked_for ? 0 : vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	struct vmt_snapshot_head taken;
 	struct vmt_snapshot_job job = {
 	    .residency = {.source = process->pagemap_fd < 0 ? VMT_RESIDENCY_NONE : shared->source,

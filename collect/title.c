@@ -36,7 +36,7 @@ read_title(uint32_t pid, char text[VMT_CMDLINE_BYTES])
 
 	if (fd < 0)
 		return 0;
-	got = vmt_procfs_read(fd, text, VMT_CMDLINE_BYTES);
+	got = vmt_procfs_read_once(fd, text, VMT_CMDLINE_BYTES);
 	vmt_sys_close(fd);
 	return got > 0 ? trimmed(text, (size_t)got) : 0;
 }

@@ -153,7 +153,8 @@ vmt_usage_readings_take(struct vmt_traced *process, struct vmt_shared *shared, u
 	    statm.virtual_pages == 0)
 		return;
 	peak_rss_bytes = read_peak(process, now_ns, hasty);
-	if (!vmt_address_space_is_there(process))
+	/* What one that has said its end calls itself, tells nothing more. */
+	if (hasty ? !vmt_address_space_is_mapped(process) : !vmt_address_space_is_there(process))
 		return;
 	/* With a disk that stays full, the newest figure takes the last one's place. */
 	if (sampling->usage_count == VMT_PROCESS_USAGES)
