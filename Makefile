@@ -377,6 +377,9 @@ vm-check: deps $(BUILD)/vm/kernel/ready ## what this machine's kernel can't show
 	@tests/vm/run -k no_console_suspend $(BUILD) tests/vm/suspended $(BUILD)
 	@tests/vm/run -k 'no_console_suspend tsc=reliable clocksource=tsc' $(BUILD) tests/vm/suspended $(BUILD)
 
+contained: build $(BUILD)/tests/target/leaking ## record in a hardened container of podman and runc. Needs root
+	@tests/contained $(BUILD)
+
 elsewhere: ## both commands of the README in roots of Debian 13 and of the release after it. Long; needs root
 	@tests/elsewhere $(BUILD) $(SUITES)
 
@@ -455,5 +458,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) \( -path $(BUILD)/elsewhere -o -path $(BUILD)/deb -o -path $(BUILD)/vm \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo demo-static check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
+.PHONY: build always musl deps deps-build demo demo-static check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check contained elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
 .SECONDARY:
