@@ -8,6 +8,7 @@
 #include "format/go_heap.h"
 #include "format/go_profile.h"
 #include "tools/model/report/report_build.h"
+#include "tools/model/report/report_draft.h"
 
 #define PAGE UINT64_C(4096)
 #define BASE UINT64_C(0x7f0000000000)
@@ -362,6 +363,38 @@ a_profile_that_was_switched_off_is_not_scaled(void **state)
 	vmt_report_free(report);
 }
 
+/* A rate that was raised on the way makes more of the samples than there can have been. */
+static void
+a_profile_is_not_scaled_beyond_the_heap(void **state)
+{
+	struct vmt_go_live live[] = {
+	    {.objects = 90, .bytes = UINT64_C(90) << 20, .sampled_objects = 1, .sampled_bytes = 8},
+	    {.objects = 9,
+	     .bytes = UINT64_C(9) << 20,
+	     .sampled_objects = 2,
+	     .sampled_bytes = 4096}};
+	struct vmt_report report = {
+	    .go = {.live = live, .live_count = 2, .profile_rate_bytes = UINT64_C(1) << 40}};
+
+	(void)state;
+	vmt_report_go_profile_settle(&report); /* a heap that was not read */
+	report.go.figures.heap_in_use_bytes = UINT64_C(20) << 20;
+	report.go.figures.heap_idle_bytes = UINT64_C(5) << 20;
+	vmt_report_go_profile_settle(&report);
+	assert_false(report.go.is_unscaled);
+	assert_int_equal(live[0].objects, 90);
+	report.go.figures.heap_idle_bytes = UINT64_C(4) << 20;
+	report.go.profile_rate_bytes = 1;
+	vmt_report_go_profile_settle(&report);
+	assert_false(report.go.is_unscaled);
+	report.go.profile_rate_bytes = UINT64_C(1) << 40;
+	vmt_report_go_profile_settle(&report);
+	assert_true(report.go.is_unscaled);
+	assert_int_equal(live[0].objects, 2);
+	assert_int_equal(live[0].bytes, 4096);
+	assert_int_equal(live[1].bytes, 8);
+}
+
 /* No toolchain of it was there when the table of versions was made. */
 static void
 an_unknown_version_is_named_once(void **state)
@@ -566,6 +599,7 @@ main(void)
 	    cmocka_unit_test(a_stripped_runtime_is_reported),
 	    cmocka_unit_test(a_race_build_is_named),
 	    cmocka_unit_test(a_profile_that_was_switched_off_is_not_scaled),
+	    cmocka_unit_test(a_profile_is_not_scaled_beyond_the_heap),
 	    cmocka_unit_test(an_unknown_version_is_named_once),
 	    cmocka_unit_test(rss_is_shared_out),
 	    cmocka_unit_test(what_malloc_holds_is_known_where_blocks_are_recorded),

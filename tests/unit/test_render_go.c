@@ -367,6 +367,14 @@ live_objects_are_about(void **state)
 	assert_has(text, "~        10 ~    20 MiB");
 	assert_has(text, "These add up to 20 MiB, and 95 MiB was live at the last collection");
 	free(text);
+	report.go.is_unscaled = true;
+	report.go.profile_rate_bytes = UINT64_C(1) << 40;
+	text = print_flat(&report);
+	assert_has(text, "(sampled objects alone, not scaled: Go samples one object in 1 TiB now");
+	assert_null(strstr(text, "~        10"));
+	assert_null(strstr(text, "These add up"));
+	free(text);
+	report.go.is_unscaled = false;
 	report.go.profile_rate_bytes = 0;
 	report.go.figures.heap_marked_bytes = 0;
 	text = print_flat(&report);

@@ -106,7 +106,7 @@ say_line(struct vmt_sentence *sentence, const struct vmt_report *report)
 	char bytes[VMT_UNITS_BYTES];
 
 	if (report->go.live_count == 0 || most->stack.count == 0 ||
-	    report->go.profile_rate_bytes == 0 ||
+	    report->go.profile_rate_bytes == 0 || report->go.is_unscaled ||
 	    vmt_go_cause_is_profiled_beyond(report, VMT_GO_CAUSE_FAR) ||
 	    most->bytes < report->go.parts.objects.live_bytes / LINE_PART)
 		return;

@@ -100,6 +100,7 @@ print_live(struct vmt_emitter *emitter, const struct vmt_report *report)
 
 	vmt_emitter_string(emitter, "unprofiled", report->go.unprofiled);
 	print_figure(emitter, "profile_rate_bytes", report->go.profile_rate_bytes, known);
+	vmt_emitter_bool(emitter, "profile_unscaled", report->go.is_unscaled);
 	print_figure(emitter, "profile_entries", report->go.profile_entries, known);
 	print_figure(emitter, "profile_unread", report->go.profile_unread, known);
 	vmt_emitter_bool(emitter, "uncollected", report->go.is_uncollected);

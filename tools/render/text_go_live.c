@@ -41,6 +41,13 @@ is_exact(const struct vmt_report *report)
 	       vmt_go_cause_is_profiled_within(report, EXACT_FACTOR);
 }
 
+/* The rows stand for themselves. */
+static bool
+is_sampled_alone(const struct vmt_report *report)
+{
+	return report->go.profile_rate_bytes == 0 || report->go.is_unscaled;
+}
+
 static const char *
 as_of(const struct vmt_report *report)
 {
@@ -66,6 +73,11 @@ print_title(const struct vmt_report *report, const struct vmt_text_options *opti
 		vmt_sentence_say(&sentence,
 				 " (sampled objects alone: sampling is off now, what was allocated "
 				 "since is not among them, and they are not scaled)");
+	else if (report->go.is_unscaled)
+		vmt_sentence_say(&sentence,
+				 " (sampled objects alone, not scaled: Go samples one object in %s "
+				 "now, and by that they would be more than the heap ever had)",
+				 vmt_units_bytes(rate, report->go.profile_rate_bytes));
 	else if (report->go.profile_rate_bytes == 1 && !is_exact(report))
 		vmt_sentence_say(&sentence, " (about: an earlier rate is not known)");
 	else if (report->go.profile_rate_bytes > 1)
@@ -84,7 +96,7 @@ print_distance(const struct vmt_report *report, const struct vmt_text_options *o
 	struct vmt_sentence sentence = {text, sizeof(text), 0};
 	char bytes[VMT_UNITS_BYTES];
 
-	if (report->go.profile_rate_bytes == 0 || figures->heap_marked_bytes == 0 ||
+	if (is_sampled_alone(report) || figures->heap_marked_bytes == 0 ||
 	    !vmt_go_cause_is_profiled_beyond(report, VMT_GO_CAUSE_FAR))
 		return;
 	vmt_sentence_say(&sentence, "These add up to %s, ",
@@ -100,7 +112,7 @@ void
 vmt_text_go_live(const struct vmt_report *report, const struct vmt_text_options *options)
 {
 	size_t shown = report->go.live_count < options->top ? report->go.live_count : options->top;
-	const char *about = is_exact(report) || report->go.profile_rate_bytes == 0 ? "" : "~";
+	const char *about = is_exact(report) || is_sampled_alone(report) ? "" : "~";
 	char name[1024];
 	char bytes[VMT_UNITS_BYTES];
 

@@ -6,11 +6,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* What was sampled before sampling was switched off is no estimate of all. */
+/* What was sampled before sampling was switched off, or changed, is no estimate of all. */
 static bool
 has_lines(const struct vmt_report *report)
 {
-	return report->go.version && !report->go.unprofiled && report->go.profile_rate_bytes != 0;
+	return report->go.version && !report->go.unprofiled && !report->go.is_unscaled &&
+	       report->go.profile_rate_bytes != 0;
 }
 
 /* Callers are left out: through which of them most came may change from run to run. */

@@ -426,6 +426,9 @@ struct vmt_report {
 		const char *unprofiled; /* why live objects are not known by line; NULL: they are */
 		bool
 		    is_uncollected; /* no collection has finished: nothing is known to be garbage */
+		/* Rows are of sampled objects alone: at the rate of now they would stand for more
+		 * than the heap ever had. */
+		bool is_unscaled;
 		uint64_t profile_rate_bytes; /* one object in so many bytes is sampled */
 		uint64_t profile_entries;    /* of the runtime's profile */
 		uint64_t profile_unread;     /* of them */

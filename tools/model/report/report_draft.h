@@ -269,6 +269,10 @@ void vmt_report_go_large_free(struct vmt_report *report);
 
 /* Live objects by the line that allocated them. */
 int vmt_report_go_profile_fill(struct vmt_report_draft *draft);
+
+/* The address space of Go's heap never shrinks: rows of more than that were sampled by another rate
+ * than that of now, and are of the sampled objects alone. */
+void vmt_report_go_profile_settle(struct vmt_report *report);
 void vmt_report_go_profile_free(struct vmt_report *report);
 
 /* Where names come from: sets names and packed. What a report of the trace at any moment may ask

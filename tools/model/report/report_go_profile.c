@@ -250,6 +250,30 @@ cover(struct vmt_report_draft *draft)
 	return 0;
 }
 
+/* A few samples scatter. */
+#define BEYOND_HEAP 4.0
+
+void
+vmt_report_go_profile_settle(struct vmt_report *report)
+{
+	const struct vmt_go_figures *figures = &report->go.figures;
+	double heap_bytes = (double)figures->heap_in_use_bytes + (double)figures->heap_idle_bytes;
+	double bytes = 0;
+
+	for (size_t i = 0; i < report->go.live_count; i++)
+		bytes += (double)report->go.live[i].bytes;
+	if (report->go.profile_rate_bytes <= 1 || figures->heap_in_use_bytes == 0 ||
+	    figures->heap_in_use_bytes == VMT_FIGURE_UNKNOWN ||
+	    figures->heap_idle_bytes == VMT_FIGURE_UNKNOWN || bytes <= heap_bytes * BEYOND_HEAP)
+		return;
+	report->go.is_unscaled = true;
+	for (size_t i = 0; i < report->go.live_count; i++) {
+		report->go.live[i].objects = report->go.live[i].sampled_objects;
+		report->go.live[i].bytes = report->go.live[i].sampled_bytes;
+	}
+	qsort(report->go.live, report->go.live_count, sizeof(*report->go.live), compare_rows);
+}
+
 int
 vmt_report_go_profile_fill(struct vmt_report_draft *draft)
 {
@@ -266,6 +290,8 @@ vmt_report_go_profile_fill(struct vmt_report_draft *draft)
 	report->go.is_uncollected = (profile.head.flags & VMT_GO_PROFILE_UNCOLLECTED) != 0;
 	if (!report->go.unprofiled)
 		status = fill_rows(draft, &profile);
+	if (!status)
+		vmt_report_go_profile_settle(report);
 	vmt_go_profile_chunk_free(&profile);
 	return status ? status : cover(draft);
 }
