@@ -168,6 +168,9 @@ begin_thread(uint64_t caller_sp)
 
 	if (!is_known(state, pointer))
 		*state = (struct vmt_thread){.pointer = pointer};
+	/* What lies beside the thread's stack may have been part of it, and is unmapped since. */
+	state->stack_low = state->stack_high = 0;
+	state->foreign_low = state->foreign_high = 0;
 	state->entered_frame = UINT64_MAX;
 	state->depth = own && own->depth != 0 &&
 		       !vmt_guard_hook_abandoned(own->entered_frame, (const void *)caller_sp);
