@@ -11,6 +11,7 @@
 #include "capture/record/long_call.h"
 #include "capture/record/own_release.h"
 #include "capture/record/resident_probe.h"
+#include "capture/stacks/stack_bounds.h"
 #include "format/event.h"
 
 #include <errno.h>
@@ -163,10 +164,12 @@ replaces_ours(uint64_t address, uint64_t length)
 	return length != 0 && vmt_own_release_next(address, address + length, &ours);
 }
 
-/* Lets go of the trace where it lies in a range that is not empty. Whether all is recorded. */
+/* Lets go of the trace where it lies in a range that is not empty, and of what is known of a stack
+ * there. Whether all is recorded. */
 static bool
 let_go(uint64_t address, uint64_t length, uint32_t depth)
 {
+	vmt_stack_bounds_forget(address, length);
 	return length == 0 || vmt_own_release_let_go(address, address + length, depth);
 }
 
@@ -430,6 +433,7 @@ vmt_mapping_mremap_unrecorded(const struct vmt_mapping_move *request)
 long
 vmt_mapping_make_mprotect(uint64_t address, uint64_t length, int protection, int key)
 {
+	vmt_stack_bounds_forget(address, length);
 	return vmt_around_own_mprotect(address, length, protection, key);
 }
 

@@ -13,6 +13,7 @@
 #include "capture/record/mapping.h"
 #include "capture/record/own_release.h"
 #include "capture/record/resident_probe.h"
+#include "capture/stacks/stack_bounds.h"
 #include "format/event.h"
 
 #include <errno.h>
@@ -205,6 +206,7 @@ vmt_segments_shmdt(uint64_t address, uint32_t stack)
 	vmt_mapping_write_release(VMT_EVENT_SHMDT, address, length, ends ? VMT_MARK_ENDS : 0,
 				  stack);
 	vmt_segments_forget(address);
+	vmt_stack_bounds_forget(address, length);
 	result = vmt_sys_call1(SYS_shmdt, address);
 	if (!vmt_sys_failed((void *)result)) {
 		if (ends)

@@ -148,6 +148,18 @@ vmt_stack_bounds_of(uint64_t sp)
 	return bounds;
 }
 
+void
+vmt_stack_bounds_forget(uint64_t address, uint64_t length)
+{
+	struct vmt_thread *thread = vmt_thread_mine();
+
+	if (address >= thread->stack_high ||
+	    (address < thread->stack_low && length <= thread->stack_low - address))
+		return;
+	vmt_atomic_store_release(&thread->stack_high, 0);
+	vmt_atomic_store_release(&thread->stack_low, 0);
+}
+
 struct vmt_stack_bounds
 vmt_stack_bounds_of_unknown(uint64_t sp)
 {

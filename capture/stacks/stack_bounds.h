@@ -6,10 +6,10 @@
  *                 128 MiB or the stack limit)
  *   other thread  [sp, its thread control block), which glibc puts at the top of the stack; every
  *                 page between is probed once and the range kept with the thread, which cannot lose
- *                 its own stack while it runs
- *   goroutine     [sp, the end of the stack that the runtime says this thread's goroutine has)
- *   anything else (alternate signal stack, coroutine, clone with its own stack): a page is probed
- *                 each time before it is read
+ *                 its own stack while it runs. What lies right below a stack without a guard page,
+ * as a coroutine's stack, counts as part of it until the thread unmaps some of it goroutine [sp,
+ * the end of the stack that the runtime says this thread's goroutine has) anything else (alternate
+ * signal stack, coroutine, clone with its own stack): a page is probed each time before it is read
  *
  * A probe is a rt_sigprocmask with an impossible `how` and the address as the new set: the kernel
  * copies the set first (EFAULT) and refuses `how` after (EINVAL), so nothing changes and nothing
@@ -32,8 +32,13 @@ void vmt_stack_bounds_set_up(void);
 /* What can be read of the stack that sp, in use right now, points into, from sp upwards. */
 struct vmt_stack_bounds vmt_stack_bounds_of(uint64_t sp);
 
-/* The same for a stack pointer that was found in a signal frame: it may be off the stack's end (a
- * handler that reports a stack overflow), and the bounds begin at the first page that can be read.
+/* The calling thread is about to unmap or protect these bytes: what is known of its stack does not
+ * hold where they are part of it. Another thread's part is not looked at. */
+void vmt_stack_bounds_forget(uint64_t address, uint64_t length);
+
+/* vmt_stack_bounds_of for a stack pointer that was found in a signal frame: it may be off the
+ * stack's end (a handler that reports a stack overflow), and the bounds begin at the first page
+ * that can be read.
  */
 struct vmt_stack_bounds vmt_stack_bounds_of_unknown(uint64_t sp);
 

@@ -146,6 +146,25 @@ test_fork_with_threads(void **state)
 	watch_all("fork_with_threads", NULL);
 }
 
+/* What lies below a thread's stack without a guard page looks like a part of it, and then goes. */
+static void
+test_stacks_below_a_stack(void **state)
+{
+	const char *trace = scratch_file("below.vmt");
+	struct run run;
+
+	(void)state;
+	record(&run, trace, (const char *const[]){"--malloc", "all", NULL},
+	       (const char *const[]){built("tests/target/coroutine_stacks_bare"), NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.out, "fine\n");
+	run_free(&run);
+	json_t *root = report(trace, (const char *const[]){"--top", "20", NULL});
+
+	check_no_loss(root);
+	json_decref(root);
+}
+
 static void
 test_exec_chain(void **state)
 {
@@ -355,6 +374,7 @@ main(void)
 	    cmocka_unit_test(test_threads_in_turn),
 	    cmocka_unit_test(test_threads_at_once),
 	    cmocka_unit_test(test_fork_with_threads),
+	    cmocka_unit_test(test_stacks_below_a_stack),
 	    cmocka_unit_test(test_exec_chain),
 	    cmocka_unit_test(test_close_all_descriptors),
 	    cmocka_unit_test(test_dlopen_loop),

@@ -1,0 +1,88 @@
+/*
+ * coroutine_stacks_bare: a thread whose stack has no guard page runs functions on stacks right
+ * below it, which it maps, takes out in parts and maps anew. Each function maps and unmaps. Prints
+ * "fine".
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define STACK_BYTES ((size_t)256 << 10)
+#define BELOW_BYTES ((size_t)64 << 10)
+#define PART_BYTES ((size_t)32 << 10)
+#define ROUNDS 20
+
+static char *stack;
+
+static __attribute__((noinline)) void
+map_and_unmap(void)
+{
+	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		abort();
+	memset(pages, 1, 8192);
+	if (munmap(pages, 8192) != 0)
+		abort();
+}
+
+static __attribute__((noinline)) void
+run_on(char *top)
+{
+	__asm__ volatile("movq %%rsp, %%rbx\n\t"
+			 "movq %0, %%rsp\n\t"
+			 "call *%1\n\t"
+			 "movq %%rbx, %%rsp"
+			 :
+			 : "r"(top), "r"(map_and_unmap)
+			 : "rbx", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
+			   "memory", "cc");
+}
+
+static void
+map_at(char *address, size_t bytes)
+{
+	if (mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0) == MAP_FAILED)
+		abort();
+}
+
+/* The lower part's function runs while the part between it and the thread's stack is gone. */
+static void *
+run(void *unused)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		map_at(stack - BELOW_BYTES, BELOW_BYTES);
+		run_on(stack - 16);
+		run_on(stack - PART_BYTES - 2048);
+		if (i % 2 == 0)
+			munmap(stack - PART_BYTES, PART_BYTES);
+		else
+			mprotect(stack - PART_BYTES, PART_BYTES, PROT_NONE);
+		run_on(stack - PART_BYTES);
+		munmap(stack - BELOW_BYTES, BELOW_BYTES);
+	}
+	return unused;
+}
+
+int
+main(void)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	stack = mmap(NULL, STACK_BYTES + BELOW_BYTES, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack == MAP_FAILED)
+		return 1;
+	stack += BELOW_BYTES;
+	if (pthread_attr_init(&attributes) != 0 ||
+	    pthread_attr_setstack(&attributes, stack, STACK_BYTES) != 0 ||
+	    pthread_create(&thread, &attributes, run, NULL) != 0)
+		return 1;
+	pthread_join(thread, NULL);
+	puts("fine");
+	return 0;
+}
