@@ -15,7 +15,7 @@ compare_numbers(uint64_t a, uint64_t b)
 static int
 compare_texts(const char *a, const char *b)
 {
-	return strcmp(a ? a : "", b ? b : "");
+	return a == b ? 0 : strcmp(a ? a : "", b ? b : "");
 }
 
 /* 0 where both print the same. */
