@@ -216,7 +216,7 @@ static bool
 read_bucket(struct vmt_go_large *large, const struct vmt_go_view *view, uint64_t address)
 {
 	struct site *site = &sites_of(large)[large->site_count];
-	struct bucket bucket;
+	struct bucket bucket = {0};
 	uint64_t frames;
 
 	if (address % 8 != 0 || vmt_remote_read(view->pid, address, &bucket, sizeof(bucket)) < 0 ||
