@@ -353,8 +353,9 @@ $(BUILD)/make_corpus: $(BUILD)/obj/tests/fuzz/make_corpus.o | $(BUILD)/libtools.
 # kernel and another machine show is `make vm-check`.
 SOAK_TESTS ?= $(unit_tests) $(race_tests) $(e2e_tests)
 SOAK_FUZZ_SECONDS ?= 3600
-soak: deps ## the tests' long forms, and an hour of fuzzing
+soak: deps ## the tests' long forms, lint's too, and an hour of fuzzing
 	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
+	@VMT_SOAK=1 $(MAKE) --no-print-directory -s lint
 	@VMT_SOAK=1 tests/run $(SOAK_TESTS)
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS)
 
