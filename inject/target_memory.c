@@ -19,6 +19,7 @@ vmt_target_open(struct vmt_target *target, pid_t pid)
 	vmt_text_put_decimal(&out, (uint64_t)pid);
 	vmt_text_put(&out, "/mem");
 	target->pid = pid;
+	target->reads_at_once = false;
 	target->mem_fd = vmt_sys_open(path, O_RDWR, 0);
 	return target->mem_fd < 0 ? target->mem_fd : 0;
 }
