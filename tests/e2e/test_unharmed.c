@@ -148,14 +148,13 @@ test_fork_with_threads(void **state)
 
 /* What lies below a thread's stack without a guard page looks like a part of it, and then goes. */
 static void
-test_stacks_below_a_stack(void **state)
+run_stacks_below_a_stack(const char *program)
 {
 	const char *trace = scratch_file("below.vmt");
 	struct run run;
 
-	(void)state;
 	record(&run, trace, (const char *const[]){"--malloc", "all", NULL},
-	       (const char *const[]){built("tests/target/coroutine_stacks_bare"), NULL});
+	       (const char *const[]){built(program), NULL});
 	assert_int_equal(run.exit_status, 0);
 	assert_string_equal(run.out, "fine\n");
 	run_free(&run);
@@ -163,6 +162,14 @@ test_stacks_below_a_stack(void **state)
 
 	check_no_loss(root);
 	json_decref(root);
+}
+
+static void
+test_stacks_below_a_stack(void **state)
+{
+	(void)state;
+	run_stacks_below_a_stack("tests/target/coroutine_stacks_bare");
+	run_stacks_below_a_stack("tests/target/static_coroutine_stacks_bare");
 }
 
 static void
