@@ -10,6 +10,7 @@
 #include "capture/record/kernel_range.h"
 #include "capture/record/own_release.h"
 #include "capture/record/resident_probe.h"
+#include "capture/stacks/stack_bounds.h"
 #include "format/advice.h"
 #include "format/event.h"
 
@@ -163,6 +164,8 @@ vmt_madvise_call(uint64_t address, uint64_t length, int advice, uint32_t stack)
 	struct advised advised = {advice, stack};
 	struct vmt_around_own around = {advise_part, &advised, true};
 
+	if (number_of(advice) == VMT_ADVICE_GUARD_INSTALL)
+		vmt_stack_bounds_forget(address, length);
 	return vmt_around_own_harms(advice) ? vmt_around_own_make(&around, address, length)
 					    : advise_part(&advised, address, length);
 }

@@ -12,7 +12,8 @@
 #define STACK_BYTES ((size_t)256 << 10)
 #define BELOW_BYTES ((size_t)64 << 10)
 #define PART_BYTES ((size_t)32 << 10)
-#define ROUNDS 20
+#define ROUNDS 21
+#define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL; older kernels refuse it */
 
 static char *stack;
 
@@ -57,10 +58,12 @@ run(void *unused)
 		map_at(stack - BELOW_BYTES, BELOW_BYTES);
 		run_on(stack - 16);
 		run_on(stack - PART_BYTES - 2048);
-		if (i % 2 == 0)
+		if (i % 3 == 0)
 			munmap(stack - PART_BYTES, PART_BYTES);
-		else
+		else if (i % 3 == 1)
 			mprotect(stack - PART_BYTES, PART_BYTES, PROT_NONE);
+		else
+			madvise(stack - PART_BYTES, PART_BYTES, GUARD_INSTALL);
 		run_on(stack - PART_BYTES);
 		munmap(stack - BELOW_BYTES, BELOW_BYTES);
 	}
