@@ -4,6 +4,7 @@
  * "fine".
  */
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #define STACK_BYTES ((size_t)256 << 10)
 #define BELOW_BYTES ((size_t)64 << 10)
 #define PART_BYTES ((size_t)32 << 10)
-#define ROUNDS 21
+#define ROUNDS 5
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL; older kernels refuse it */
 
 static char *stack;
@@ -50,26 +51,37 @@ map_at(char *address, size_t bytes)
 		abort();
 }
 
+enum way { UNMAPPED, PROTECTED, GUARDED, WAYS };
+
+static void
+take_away(enum way way)
+{
+	char *part = stack - PART_BYTES;
+
+	if (way == UNMAPPED)
+		munmap(part, PART_BYTES);
+	else if (way == PROTECTED)
+		mprotect(part, PART_BYTES, PROT_NONE);
+	else
+		madvise(part, PART_BYTES, GUARD_INSTALL);
+}
+
 /* The lower part's function runs while the part between it and the thread's stack is gone. */
 static void *
-run(void *unused)
+run(void *argument)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		map_at(stack - BELOW_BYTES, BELOW_BYTES);
 		run_on(stack - 16);
 		run_on(stack - PART_BYTES - 2048);
-		if (i % 3 == 0)
-			munmap(stack - PART_BYTES, PART_BYTES);
-		else if (i % 3 == 1)
-			mprotect(stack - PART_BYTES, PART_BYTES, PROT_NONE);
-		else
-			madvise(stack - PART_BYTES, PART_BYTES, GUARD_INSTALL);
+		take_away((enum way)(uintptr_t)argument);
 		run_on(stack - PART_BYTES);
 		munmap(stack - BELOW_BYTES, BELOW_BYTES);
 	}
-	return unused;
+	return NULL;
 }
 
+/* A thread for each way: none knows what another's walks found. */
 int
 main(void)
 {
@@ -81,11 +93,13 @@ main(void)
 	if (stack == MAP_FAILED)
 		return 1;
 	stack += BELOW_BYTES;
-	if (pthread_attr_init(&attributes) != 0 ||
-	    pthread_attr_setstack(&attributes, stack, STACK_BYTES) != 0 ||
-	    pthread_create(&thread, &attributes, run, NULL) != 0)
-		return 1;
-	pthread_join(thread, NULL);
+	for (uintptr_t way = UNMAPPED; way < WAYS; way++) {
+		if (pthread_attr_init(&attributes) != 0 ||
+		    pthread_attr_setstack(&attributes, stack, STACK_BYTES) != 0 ||
+		    pthread_create(&thread, &attributes, run, (void *)way) != 0)
+			return 1;
+		pthread_join(thread, NULL);
+	}
 	puts("fine");
 	return 0;
 }
