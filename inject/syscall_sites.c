@@ -19,6 +19,7 @@
 #define AGREEMENT_BYTES 32u
 #define CANDIDATES_MAX 8192u /* the largest programs have some hundreds */
 #define DOUBT_BYTES 256u     /* so near to unknown bytes, in a gap, nothing is a site */
+#define NO_WATCH UINT32_MAX
 
 struct step {
 	uint64_t address;
@@ -38,6 +39,7 @@ struct candidate {
 	uint8_t verdict;
 	bool is_in_function;
 	bool has_arguments; /* instructions before it look like it */
+	uint32_t watch;	    /* or NO_WATCH: it does not matter what leads there */
 };
 
 /* A list in a buffer. */
@@ -53,8 +55,8 @@ struct finder {
 	struct list branches;		     /* uint64_t: targets of branches of 1 byte */
 	struct list tables;		     /* uint64_t: addresses of data that code computes */
 	struct list unknown;		     /* uint64_t: where bytes are no known instruction */
-	struct list watches;		     /* struct vmt_code_watch, one a candidate */
-	struct vmt_register_numbers numbers; /* of the stretch that is read */
+	struct list watches;		     /* struct vmt_code_watch */
+	struct vmt_register_numbers numbers; /* of the function that was read last */
 	struct step run[RUN];		     /* instruction i of a run stands at i % RUN */
 	uint32_t run_count;
 	struct step before_jump[RUN]; /* the run that ended with the last jump over some bytes */
@@ -319,28 +321,57 @@ ends_run(const struct vmt_instruction *instruction)
 	return instruction->flow != VMT_FLOW_ON && instruction->flow != VMT_FLOW_BRANCH;
 }
 
+static bool
+needs_register(const struct candidate *candidate)
+{
+	return candidate->number_register != VMT_REGISTER_RAX && !candidate->is_constant;
+}
+
+static void
+read_numbers(struct finder *finder, const uint8_t *bytes, uint64_t length)
+{
+	vmt_register_numbers_begin(&finder->numbers);
+	for (uint64_t at = 0; at < length;) {
+		struct vmt_instruction instruction;
+		size_t taken = vmt_instruction_length_read(bytes + at, length - at, &instruction);
+
+		if (taken > 0)
+			vmt_register_numbers_note(&finder->numbers, bytes + at, &instruction);
+		at += taken > 0 ? taken : 1;
+	}
+}
+
+static void
+settle_number(struct finder *finder, struct candidate *candidate)
+{
+	const uint16_t *numbers;
+	uint32_t count =
+	    vmt_register_numbers_get(&finder->numbers, candidate->number_register, &numbers);
+	uint32_t wanted = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		wanted += is_wanted(finder, numbers[i]);
+	candidate->is_constant = count > 0 && (wanted == 0 || count == 1);
+	if (candidate->is_constant)
+		candidate->number = numbers[0];
+}
+
 /* Of candidates from `first` on, whose function has been read: the numbers that come from before
  * their straight run, in a register into which the function brings but one, or none that is wanted.
- */
+ * Few functions have one: only these are read again. */
 static void
-settle_numbers(struct finder *finder, size_t first)
+settle_numbers(struct finder *finder, size_t first, const uint8_t *bytes, uint64_t length)
 {
 	struct candidate *candidates = candidates_of(finder);
+	bool are_read = false;
 
 	for (size_t i = first; i < finder->candidates.count; i++) {
-		const uint16_t *numbers;
-		uint32_t count;
-		uint32_t wanted = 0;
-
-		if (candidates[i].number_register == VMT_REGISTER_RAX || candidates[i].is_constant)
+		if (!needs_register(&candidates[i]))
 			continue;
-		count = vmt_register_numbers_get(&finder->numbers, candidates[i].number_register,
-						 &numbers);
-		for (uint32_t k = 0; k < count; k++)
-			wanted += is_wanted(finder, numbers[k]);
-		candidates[i].is_constant = count > 0 && (wanted == 0 || count == 1);
-		if (candidates[i].is_constant)
-			candidates[i].number = numbers[0];
+		if (!are_read)
+			read_numbers(finder, bytes, length);
+		are_read = true;
+		settle_number(finder, &candidates[i]);
 	}
 }
 
@@ -369,7 +400,6 @@ read_stretch(struct finder *finder, const struct vmt_code_stretch *stretch)
 	 * */
 	if (stretch->is_function || stretch->start != finder->done)
 		finder->run_count = 0;
-	vmt_register_numbers_begin(&finder->numbers);
 	for (uint64_t at = 0; at < length && finder->error == 0;) {
 		struct step step = {.address = stretch->start + at, .bytes = bytes + at};
 		size_t taken =
@@ -382,8 +412,6 @@ read_stretch(struct finder *finder, const struct vmt_code_stretch *stretch)
 			continue;
 		}
 		note_step(finder, &step);
-		if (stretch->is_function)
-			vmt_register_numbers_note(&finder->numbers, step.bytes, &step.instruction);
 		if (step.instruction.flow == VMT_FLOW_SYSCALL)
 			add_candidate(finder, step.address, stretch->is_function);
 		if (ends_run(&step.instruction))
@@ -392,7 +420,8 @@ read_stretch(struct finder *finder, const struct vmt_code_stretch *stretch)
 			finder->run[finder->run_count++ % RUN] = step;
 		at += taken;
 	}
-	settle_numbers(finder, first);
+	if (stretch->is_function)
+		settle_numbers(finder, first, bytes, length);
 	finder->done = stretch->end;
 }
 
@@ -448,39 +477,8 @@ read_segment(struct finder *finder, const struct vmt_code_segment *segment)
 	}
 }
 
-/* -- what leads where ----------------------------------------------------------------------------
- * */
-
-static void
-watch_candidates(struct finder *finder)
-{
-	const struct candidate *candidates = candidates_of(finder);
-
-	for (size_t i = 0; i < finder->candidates.count; i++) {
-		struct vmt_code_watch watch = {.low = candidates[i].number_from,
-					       .high = candidates[i].cut_end};
-
-		if (candidates[i].verdict == VMT_SITE_CUT && candidates[i].cut < watch.low)
-			watch.low = candidates[i].cut;
-		append(finder, &finder->watches, &watch, sizeof(watch));
-	}
-}
-
-static void
-find_jumps(struct finder *finder)
-{
-	struct vmt_code_watch *watches = watches_of(finder);
-	size_t count = finder->watches.count;
-
-	vmt_code_jumps_find(finder->map, watches, count);
-	for (size_t i = 0; i < finder->branches.count; i++)
-		vmt_code_jumps_note(watches, count, addresses_of(&finder->branches)[i]);
-	for (size_t i = 0; i < finder->tables.count; i++)
-		vmt_code_jumps_note_table(finder->map, watches, count,
-					  addresses_of(&finder->tables)[i]);
-}
-
-/* -- judging -------------------------------------------------------------------------------------
+/* -- judging: one syscall by itself
+ * ---------------------------------------------------------------------------------
  * */
 
 /* Known code around a syscall, which lies at `syscall` in it. */
@@ -562,15 +560,6 @@ is_doubtful(const struct finder *finder, const struct candidate *candidate)
 	return has_unknown(finder, stretch.start, stretch.end);
 }
 
-static bool
-knows_number(const struct candidate *candidate, const struct vmt_code_watch *watch)
-{
-	if (candidate->is_constant)
-		return true;
-	return candidate->number_from < candidate->syscall &&
-	       watch->last_hit <= candidate->number_from && !watch->is_high_hit;
-}
-
 /* Code between known functions may be data: there, what makes a number or arguments is code. */
 static bool
 is_code(const struct candidate *candidate)
@@ -608,9 +597,9 @@ is_agreed(const struct finder *finder, const struct candidate *candidate)
 	return readings < AGREEMENT_BYTES / 2 || agreeing * 2 >= readings;
 }
 
+/* What is known of a candidate, whatever leads to it. */
 static uint8_t
-judge(const struct finder *finder, const struct candidate *candidate,
-      const struct vmt_code_watch *watch)
+judge(const struct finder *finder, const struct candidate *candidate)
 {
 	uint8_t verdict = verdict_by_form(finder->map, candidate->syscall);
 
@@ -622,12 +611,77 @@ judge(const struct finder *finder, const struct candidate *candidate,
 		return VMT_SITE_MAYBE_DATA;
 	if (candidate->verdict != VMT_SITE_CUT)
 		return candidate->verdict;
-	if (!is_agreed(finder, candidate))
-		return VMT_SITE_UNKNOWN_CODE;
+	return is_agreed(finder, candidate) ? VMT_SITE_CUT : VMT_SITE_UNKNOWN_CODE;
+}
+
+/* -- what leads where ----------------------------------------------------------------------------
+ * */
+
+/* Whether its straight run tells its number, unless something leads into that. */
+static bool
+has_number_before(const struct candidate *candidate)
+{
+	return !candidate->is_constant && candidate->number_from < candidate->syscall;
+}
+
+static void
+watch(struct finder *finder, struct candidate *candidate)
+{
+	struct vmt_code_watch watch = {.low = candidate->number_from, .high = candidate->cut_end};
+
+	if (candidate->verdict == VMT_SITE_CUT && candidate->cut < watch.low)
+		watch.low = candidate->cut;
+	candidate->watch = (uint32_t)finder->watches.count;
+	append(finder, &finder->watches, &watch, sizeof(watch));
+}
+
+static void
+judge_candidates(struct finder *finder)
+{
+	struct candidate *candidates = candidates_of(finder);
+
+	for (size_t i = 0; i < finder->candidates.count && finder->error == 0; i++) {
+		candidates[i].verdict = judge(finder, &candidates[i]);
+		candidates[i].watch = NO_WATCH;
+		if (candidates[i].verdict == VMT_SITE_CUT || has_number_before(&candidates[i]))
+			watch(finder, &candidates[i]);
+	}
+}
+
+static void
+find_jumps(struct finder *finder)
+{
+	struct vmt_code_watch *watches = watches_of(finder);
+	size_t count = finder->watches.count;
+
+	vmt_code_jumps_find(finder->map, watches, count);
+	for (size_t i = 0; i < finder->branches.count; i++)
+		vmt_code_jumps_note(watches, count, addresses_of(&finder->branches)[i]);
+	for (size_t i = 0; i < finder->tables.count; i++)
+		vmt_code_jumps_note_table(finder->map, watches, count,
+					  addresses_of(&finder->tables)[i]);
+}
+
+static bool
+knows_number(const struct candidate *candidate, const struct vmt_code_watch *watch)
+{
+	return candidate->is_constant ||
+	       (has_number_before(candidate) && watch->last_hit <= candidate->number_from &&
+		!watch->is_high_hit);
+}
+
+static uint8_t
+verdict_by_jumps(const struct candidate *candidate, const struct vmt_code_watch *watch)
+{
+	if (candidate->verdict != VMT_SITE_CUT)
+		return candidate->verdict;
 	if (watch->last_hit > candidate->cut)
 		return VMT_SITE_JUMPED_INTO;
 	return watch->is_high_hit ? VMT_SITE_JUMPED_TO : VMT_SITE_CUT;
 }
+
+/* -- sites ---------------------------------------------------------------------------------------
+ * */
 
 static void
 write_site(const struct finder *finder, const struct candidate *candidate,
@@ -641,7 +695,7 @@ write_site(const struct finder *finder, const struct candidate *candidate,
 	    .exit = candidate->syscall + SYSCALL_BYTES,
 	    .number =
 		knows_number(candidate, watch) ? (uint16_t)candidate->number : VMT_SITE_ANY_NUMBER,
-	    .verdict = judge(finder, candidate, watch),
+	    .verdict = verdict_by_jumps(candidate, watch),
 	};
 	if (site->verdict != VMT_SITE_CUT)
 		return;
@@ -685,12 +739,14 @@ write_sites(struct finder *finder, struct vmt_buffer *sites, size_t *count)
 	const struct vmt_code_watch *watches = watches_of(finder);
 
 	for (size_t i = 0; i < finder->candidates.count && finder->error == 0; i++) {
+		static const struct vmt_code_watch none;
+		uint32_t number = candidates[i].watch;
+		const struct vmt_code_watch *watch = number == NO_WATCH ? &none : &watches[number];
 		struct vmt_syscall_site site;
 
-		if (knows_number(&candidates[i], &watches[i]) &&
-		    !is_wanted(finder, candidates[i].number))
+		if (knows_number(&candidates[i], watch) && !is_wanted(finder, candidates[i].number))
 			continue;
-		write_site(finder, &candidates[i], &watches[i], &site);
+		write_site(finder, &candidates[i], watch, &site);
 		append_site(finder, sites, count, &site);
 	}
 	write_left(finder, sites, count);
@@ -717,7 +773,7 @@ vmt_syscall_sites_find(const struct vmt_code_map *map, const struct vmt_wanted_c
 		if (map->segments[i].is_code)
 			read_segment(&finder, &map->segments[i]);
 	if (finder.error == 0)
-		watch_candidates(&finder);
+		judge_candidates(&finder);
 	if (finder.error == 0) {
 		find_jumps(&finder);
 		write_sites(&finder, sites, count);
