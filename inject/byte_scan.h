@@ -15,6 +15,43 @@
 #define VMT_BYTE_SCAN_PLACES 16u
 #define VMT_BYTE_SCAN_BEFORE 4u
 #define VMT_BYTE_SCAN_ROOM 20u
+#define VMT_BYTE_SCAN_WORDS 4u
+
+/* What the two highest bytes of 4 may be: each at least `low`, and at most so much more. */
+struct vmt_byte_scan_bounds {
+	uint8_t low[2];
+	uint8_t span[2]; /* [1]: the highest */
+};
+
+/* No number of [low, high] is left out. */
+static inline struct vmt_byte_scan_bounds
+vmt_byte_scan_bounds(uint32_t low, uint32_t high)
+{
+	struct vmt_byte_scan_bounds bounds = {{0, (uint8_t)(low >> 24)},
+					      {UINT8_MAX, (uint8_t)((high >> 24) - (low >> 24))}};
+
+	if (bounds.span[1] == 0) {
+		bounds.low[0] = (uint8_t)(low >> 16);
+		bounds.span[0] = (uint8_t)((high >> 16) - (low >> 16));
+	}
+	return bounds;
+}
+
+static inline bool
+vmt_byte_scan_is_within(const uint8_t *at, const struct vmt_byte_scan_bounds *bounds)
+{
+	return (uint8_t)(at[3] - bounds->low[1]) <= bounds->span[1] &&
+	       (uint8_t)(at[2] - bounds->low[0]) <= bounds->span[0];
+}
+
+static inline bool
+vmt_byte_scan_is_word(const uint8_t *at, uint64_t low, uint64_t high)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word - low <= high - low;
+}
 
 /* Branches, calls and computed addresses have an opcode right before their 4 bytes: e8, e9, 0f 80
  * to 0f 8f; c7 f8; 8d and a ModRM byte for an address relative to the next instruction. */
@@ -73,19 +110,43 @@ vmt_byte_scan_distances(const uint8_t *at)
 				  ((before == 0xc7) & (last == 0xf8))));
 }
 
-/* Of these, whose highest byte is one of [low, low + span]. */
+/* Of these, whose highest bytes are within their bounds; few are. */
 static inline uint32_t
-vmt_byte_scan_numbers(const uint8_t *at, uint8_t low, uint8_t span)
+vmt_byte_scan_numbers(const uint8_t *at, const struct vmt_byte_scan_bounds *bounds)
 {
 	vmt_byte_scan_bytes last = vmt_byte_scan_load(at - 1);
 	vmt_byte_scan_bytes before = vmt_byte_scan_load(at - 2);
+	uint32_t within = vmt_byte_scan_mask((
+	    vmt_byte_scan_bytes)((vmt_byte_scan_load(at + 3) - bounds->low[1] <= bounds->span[1]) &
+				 (vmt_byte_scan_load(at + 2) - bounds->low[0] <= bounds->span[0])));
 
-	return vmt_byte_scan_mask(
-	    (vmt_byte_scan_bytes)((((last & 0xf8) == 0xb8) | (last == 0x68) | (last == 0x3d) |
-				   (before == 0x81) | (before == 0xc7) |
-				   (vmt_byte_scan_load(at - 3) == 0xc7) |
-				   (vmt_byte_scan_load(at - 4) == 0xc7)) &
-				  (vmt_byte_scan_load(at + 3) - low <= span)));
+	if (within == 0)
+		return 0;
+	return within &
+	       vmt_byte_scan_mask((vmt_byte_scan_bytes)(((last & 0xf8) == 0xb8) | (last == 0x68) |
+							(last == 0x3d) | (before == 0x81) |
+							(before == 0xc7) |
+							(vmt_byte_scan_load(at - 3) == 0xc7) |
+							(vmt_byte_scan_load(at - 4) == 0xc7)));
+}
+
+/* Bit i: whether word i of the 4 that begin at `at`, of 8 bytes each, is one of [low, high]; both
+ * have the same higher half. The lower halves are asked first: few have the right one. */
+static inline uint32_t
+vmt_byte_scan_words(const uint8_t *at, uint64_t low, uint64_t high)
+{
+	typedef uint32_t halves __attribute__((vector_size(16)));
+	typedef float floats __attribute__((vector_size(16)));
+	halves lower = (halves)__builtin_ia32_shufps((floats)vmt_byte_scan_load(at),
+						     (floats)vmt_byte_scan_load(at + 16), 0x88);
+	uint32_t mask = 0;
+
+	if (vmt_byte_scan_mask(
+		(vmt_byte_scan_bytes)(lower - (uint32_t)low <= (uint32_t)(high - low))) == 0)
+		return 0;
+	for (uint32_t i = 0; i < VMT_BYTE_SCAN_WORDS; i++)
+		mask |= (uint32_t)vmt_byte_scan_is_word(at + i * 8, low, high) << i;
+	return mask;
 }
 
 /* Two bytes, one behind the other. */
@@ -109,14 +170,24 @@ vmt_byte_scan_distances(const uint8_t *at)
 }
 
 static inline uint32_t
-vmt_byte_scan_numbers(const uint8_t *at, uint8_t low, uint8_t span)
+vmt_byte_scan_numbers(const uint8_t *at, const struct vmt_byte_scan_bounds *bounds)
 {
 	uint32_t mask = 0;
 
 	for (uint32_t i = 0; i < VMT_BYTE_SCAN_PLACES; i++)
 		mask |= (uint32_t)(vmt_byte_scan_is_number(at + i) &&
-				   (uint8_t)(at[i + 3] - low) <= span)
+				   vmt_byte_scan_is_within(at + i, bounds))
 			<< i;
+	return mask;
+}
+
+static inline uint32_t
+vmt_byte_scan_words(const uint8_t *at, uint64_t low, uint64_t high)
+{
+	uint32_t mask = 0;
+
+	for (uint32_t i = 0; i < VMT_BYTE_SCAN_WORDS; i++)
+		mask |= (uint32_t)vmt_byte_scan_is_word(at + i * 8, low, high) << i;
 	return mask;
 }
 

@@ -91,17 +91,17 @@ is_no_distance(const struct vmt_code_map *map, uint64_t address)
 	return false;
 }
 
-/* What leads somewhere from the code of one segment. */
+/* What leads somewhere from one segment. */
 struct scan {
 	const struct vmt_code_map *map;
-	const struct vmt_code_segment *code;
+	const struct vmt_code_segment *code; /* or data */
 	const struct filter *filter;
 	struct vmt_code_watch *watches;
 	size_t count;
 };
 
 /* 4 bytes behind an opcode that has a distance there. */
-static void
+static inline void
 note_distance(const struct scan *scan, uint64_t at)
 {
 	int32_t distance;
@@ -148,14 +148,14 @@ find_numbers(const struct scan *scan)
 {
 	const uint8_t *bytes = scan->code->bytes;
 	uint64_t high = scan->filter->high < UINT32_MAX ? scan->filter->high : UINT32_MAX;
-	uint8_t low = (uint8_t)(scan->filter->low >> 24);
-	uint8_t span = (uint8_t)((high >> 24) - low);
+	struct vmt_byte_scan_bounds bounds;
 	uint64_t at = VMT_BYTE_SCAN_BEFORE;
 
 	if (scan->filter->low > UINT32_MAX)
 		return;
+	bounds = vmt_byte_scan_bounds((uint32_t)scan->filter->low, (uint32_t)high);
 	for (; at + VMT_BYTE_SCAN_ROOM <= scan->code->length; at += VMT_BYTE_SCAN_PLACES)
-		for (uint32_t found = vmt_byte_scan_numbers(bytes + at, low, span); found != 0;
+		for (uint32_t found = vmt_byte_scan_numbers(bytes + at, &bounds); found != 0;
 		     found &= found - 1)
 			note_number(scan, at + (uint32_t)__builtin_ctz(found));
 	for (; at + 4 <= scan->code->length; at++)
@@ -163,20 +163,41 @@ find_numbers(const struct scan *scan)
 			note_number(scan, at);
 }
 
-/* bias: a file that was moved, and not relocated yet, has its own addresses in its relocations. */
 static void
-find_pointers(const struct vmt_code_segment *data, uint64_t bias, const struct filter *filter,
-	      struct vmt_code_watch *watches, size_t count)
+note_pointer(const struct scan *scan, uint64_t at, uint64_t bias)
 {
-	for (uint64_t at = -data->address % 8; at + 8 <= data->length; at += 8) {
-		uint64_t pointer;
+	uint64_t pointer;
 
-		memcpy(&pointer, data->bytes + at, sizeof(pointer));
-		if (may_hit(filter, pointer))
-			vmt_code_jumps_note(watches, count, pointer);
-		if (bias != 0 && may_hit(filter, pointer + bias))
-			vmt_code_jumps_note(watches, count, pointer + bias);
-	}
+	memcpy(&pointer, scan->code->bytes + at, sizeof(pointer));
+	if (may_hit(scan->filter, pointer + bias))
+		vmt_code_jumps_note(scan->watches, scan->count, pointer + bias);
+}
+
+/* Words that are, with the bias, an address near the watches. */
+static void
+find_words(const struct scan *scan, uint64_t bias)
+{
+	const uint8_t *bytes = scan->code->bytes;
+	uint64_t low = scan->filter->low - bias;
+	uint64_t high = scan->filter->high - bias;
+	uint64_t at = -scan->code->address % 8;
+
+	for (; low >> 32 == high >> 32 && at + VMT_BYTE_SCAN_WORDS * 8 <= scan->code->length;
+	     at += VMT_BYTE_SCAN_WORDS * 8)
+		for (uint32_t found = vmt_byte_scan_words(bytes + at, low, high); found != 0;
+		     found &= found - 1)
+			note_pointer(scan, at + 8 * (uint32_t)__builtin_ctz(found), bias);
+	for (; at + 8 <= scan->code->length; at += 8)
+		note_pointer(scan, at, bias);
+}
+
+/* A file that was moved, and not relocated yet, has its own addresses in its relocations. */
+static void
+find_pointers(const struct scan *scan)
+{
+	find_words(scan, 0);
+	if (scan->map->bias != 0)
+		find_words(scan, scan->map->bias);
 }
 
 void
@@ -190,11 +211,13 @@ vmt_code_jumps_find(const struct vmt_code_map *map, struct vmt_code_watch *watch
 	for (uint32_t i = 0; i < map->segments_count; i++) {
 		const struct vmt_code_segment *segment = &map->segments[i];
 
-		find_pointers(segment, map->bias, &filter, watches, count);
+		struct scan scan = {map, segment, &filter, watches, count};
+
+		find_pointers(&scan);
 		if (!segment->is_code)
 			continue;
-		find_distances(&(struct scan){map, segment, &filter, watches, count});
-		find_numbers(&(struct scan){map, segment, &filter, watches, count});
+		find_distances(&scan);
+		find_numbers(&scan);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -28,17 +29,24 @@ fill(uint8_t bytes[BYTES], unsigned *seed)
 }
 
 static void
-check(const uint8_t *at, uint8_t low, uint8_t span, uint32_t found[3])
+check(const uint8_t *at, uint32_t low, uint32_t high, uint32_t found[4])
 {
+	struct vmt_byte_scan_bounds bounds = vmt_byte_scan_bounds(low, high);
 	uint32_t distances = vmt_byte_scan_distances(at);
-	uint32_t numbers = vmt_byte_scan_numbers(at, low, span);
+	uint32_t numbers = vmt_byte_scan_numbers(at, &bounds);
 	uint32_t pairs = vmt_byte_scan_pairs(at, 0x0f, 0x05);
 
 	for (uint32_t i = 0; i < VMT_BYTE_SCAN_PLACES; i++) {
 		const uint8_t *place = at + i;
 		bool is_number =
-		    vmt_byte_scan_is_number(place) && place[3] >= low && place[3] - low <= span;
+		    vmt_byte_scan_is_number(place) && vmt_byte_scan_is_within(place, &bounds);
+		uint32_t number;
 
+		memcpy(&number, place, sizeof(number));
+		if (vmt_byte_scan_is_number(place) && number >= low && number <= high) {
+			assert_true(is_number);
+			found[3]++;
+		}
 		assert_int_equal(distances >> i & 1, vmt_byte_scan_is_distance(place));
 		assert_int_equal(numbers >> i & 1, is_number);
 		assert_int_equal(pairs >> i & 1, place[0] == 0x0f && place[1] == 0x05);
@@ -53,20 +61,51 @@ static void
 places_are_the_same(void **state)
 {
 	static uint8_t bytes[BYTES];
-	uint32_t found[3] = {0, 0, 0};
+	uint32_t found[4] = {0, 0, 0, 0};
 	unsigned seed = 1;
 
 	(void)state;
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		uint8_t low = (uint8_t)(round % 5 == 0 ? 0 : rand_r(&seed));
-		uint8_t span = (uint8_t)(rand_r(&seed) % (256 - low));
+		uint32_t low = round % 5 == 0 ? 0 : (uint32_t)rand_r(&seed) * 2;
+		uint32_t span = round % 2 == 0 ? UINT32_MAX : (1u << 24) + (1u << 20) * round;
 
 		fill(bytes, &seed);
 		for (size_t at = VMT_BYTE_SCAN_BEFORE; at + VMT_BYTE_SCAN_ROOM <= BYTES; at++)
-			check(bytes + at, low, span, found);
+			check(bytes + at, low, span > UINT32_MAX - low ? UINT32_MAX : low + span,
+			      found);
 	}
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		assert_true(found[i] > 1000);
+}
+
+/* Words around both bounds, with each half at and beside its own. */
+static void
+words_are_the_same(void **state)
+{
+	static const uint64_t bounds[][2] = {{0x49fe64, 0x4e7cd4},
+					     {0x80000000, 0x80000000},
+					     {0, UINT32_MAX},
+					     {0x7fff12345678, 0x7fffffffffff},
+					     {UINT64_MAX - 100, UINT64_MAX}};
+	static const uint64_t near[] = {
+	    0, 1, UINT64_MAX, UINT64_C(1) << 31, UINT64_C(1) << 32, UINT64_C(3) << 31};
+	uint32_t found = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]) * 6 * 6; i++) {
+		const uint64_t *bound = bounds[i / 36];
+		uint64_t words[VMT_BYTE_SCAN_WORDS] = {bound[0] + near[i % 6],
+						       bound[1] + near[i / 6 % 6],
+						       bound[0] - near[i / 6 % 6], near[i % 6]};
+		uint32_t mask = vmt_byte_scan_words((const void *)words, bound[0], bound[1]);
+
+		for (uint32_t k = 0; k < VMT_BYTE_SCAN_WORDS; k++)
+			assert_int_equal(mask >> k & 1,
+					 words[k] >= bound[0] && words[k] <= bound[1]);
+		assert_int_equal(mask >> VMT_BYTE_SCAN_WORDS, 0);
+		found += (uint32_t)__builtin_popcount(mask);
+	}
+	assert_true(found > 100);
 }
 
 int
@@ -74,6 +113,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(places_are_the_same),
+	    cmocka_unit_test(words_are_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
