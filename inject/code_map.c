@@ -416,9 +416,21 @@ sink(struct vmt_code_function *functions, size_t at, size_t end)
 	}
 }
 
+static bool
+is_sorted(const struct vmt_code_function *functions, size_t count)
+{
+	size_t at = 1;
+
+	while (at < count && functions[at - 1].start <= functions[at].start)
+		at++;
+	return at >= count;
+}
+
 static void
 sort(struct vmt_code_function *functions, size_t count)
 {
+	if (is_sorted(functions, count))
+		return;
 	for (size_t at = count / 2; at > 0; at--)
 		sink(functions, at - 1, count);
 	for (size_t end = count; end > 1; end--) {
