@@ -348,25 +348,15 @@ check_grows(const char *version)
 	run_free(&run);
 }
 
-/* The program keeps no profile by itself: how many bytes of main.live a recording has. */
+/* How many bytes of main.live a trace has at its end; -1: the program keeps no profile. */
 static int64_t
-recorded_without(const char *program, const char *option)
+live_bytes(const char *trace)
 {
-	const char *trace = scratch_file("without.vmt");
+	json_t *root = report(trace, (const char *const[]){"--at", "end", NULL});
+	json_t *go = member(root, "go");
 	struct functions functions;
-	struct run run;
-	json_t *root, *go;
 	int64_t bytes = -1;
 
-	run_program(&run,
-		    (const char *const[]){"sh", "-c",
-					  "echo | \"$0\" record -o \"$1\" $3 -- \"$2\" live",
-					  built("vmtrace"), trace, program, option, NULL},
-		    NULL);
-	assert_int_equal(run.exit_status, 0);
-	run_free(&run);
-	root = report(trace, (const char *const[]){"--at", "end", NULL});
-	go = member(root, "go");
 	if (json_is_null(member(go, "unprofiled"))) {
 		ask_report(&functions, root);
 		bytes = function_of(&functions, "main.live")->bytes;
@@ -376,30 +366,74 @@ recorded_without(const char *program, const char *option)
 	return bytes;
 }
 
-/* 35 MiB, of which about one in 512 KiB is sampled. */
+/* The program keeps no profile by itself. Its exit is recorded, so the last snapshot is of it. */
+static int64_t
+recorded_without(const char *program, const char *option)
+{
+	const char *trace = scratch_file("without.vmt");
+	struct run run;
+
+	run_program(&run,
+		    (const char *const[]){"sh", "-c",
+					  "echo | \"$0\" record -o \"$1\" $3 -- \"$2\" live",
+					  built("vmtrace"), trace, program, option, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	return live_bytes(trace);
+}
+
+/* Of 35 MiB about one byte in 512 KiB is sampled. */
+static bool
+is_all_live(int64_t bytes)
+{
+	return bytes >= 12 * MIB && bytes <= 70 * MIB;
+}
+
+static void
+check_on(const char *program)
+{
+	struct run run;
+
+	assert_int_equal(recorded_without(program, ""), -1);
+	assert_true(is_all_live(recorded_without(program, "--go-heap")));
+	run_program(&run, (const char *const[]){built("vmtrace"), "doctor", "--", program, NULL},
+		    NULL);
+	assert_true(says(run.out, "keeps no memory profile"));
+	assert_true(says(run.out, "vmtrace record --go-heap"));
+	run_free(&run);
+}
+
+/* No call of the program is recorded, so no snapshot waits for its end: one that is taken while it
+ * fills its heap has a part of it. As it then stands still, one that has all of it follows. */
+static void
+check_on_without_calls(const char *program)
+{
+	const char *trace = scratch_file("calls.vmt");
+	int64_t until_ms = now_ms() + 60000;
+	struct conversation talk;
+
+	converse_start(&talk,
+		       (const char *const[]){built("vmtrace"), "record", "-o", trace, "--go-heap",
+					     "--", program, "live", NULL},
+		       NULL);
+	assert_int_equal(write(talk.to, "\n", 1), 1);
+	converse_read_line(&talk);
+	while (!is_all_live(live_bytes(trace)))
+		assert_true(now_ms() < until_ms);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
 static void
 check_turned_on(const char *version)
 {
 	static const char *const stripped[] = {"-ldflags=-s -w", NULL};
 	static const char *const movable[] = {"-ldflags=-s -w", "-buildmode=pie", NULL};
-	const char *programs[] = {
-	    go_program_without_cgo(version, "inside", "static", NULL),
-	    go_program_without_cgo(version, "inside", "stripped", stripped),
-	    go_program(version, "inside", "stripped-pie-cgo", movable),
-	};
-	struct run run;
 
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
-		assert_int_equal(recorded_without(programs[i], ""), -1);
-		assert_in_range(recorded_without(programs[i], "--go-heap"), 12 * MIB, 70 * MIB);
-		run_program(
-		    &run,
-		    (const char *const[]){built("vmtrace"), "doctor", "--", programs[i], NULL},
-		    NULL);
-		assert_true(says(run.out, "keeps no memory profile"));
-		assert_true(says(run.out, "vmtrace record --go-heap"));
-		run_free(&run);
-	}
+	check_on(go_program_without_cgo(version, "inside", "static", NULL));
+	check_on(go_program_without_cgo(version, "inside", "stripped", stripped));
+	check_on(go_program(version, "inside", "stripped-pie-cgo", movable));
+	check_on_without_calls(go_program_without_cgo(version, "inside", "stripped-pie", movable));
 }
 
 static void
