@@ -378,7 +378,8 @@ vm-check: deps $(BUILD)/vm/kernel/ready ## what this machine's kernel can't show
 	@tests/vm/run -k no_console_suspend $(BUILD) tests/vm/suspended $(BUILD)
 	@tests/vm/run -k 'no_console_suspend tsc=reliable clocksource=tsc' $(BUILD) tests/vm/suspended $(BUILD)
 
-contained: build $(BUILD)/tests/target/leaking ## record in a hardened container of podman and runc. Needs root
+contained: build $(BUILD)/tests/target/leaking ## record in hardened containers of podman and runc. Needs root
+	@tests/packages podman runc debootstrap musl-tools busybox-static curl
 	@tests/contained $(BUILD)
 
 elsewhere: ## both commands of the README in roots of Debian 13 and of the release after it. Long; needs root
