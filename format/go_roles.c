@@ -5,53 +5,59 @@ struct rule {
 	enum vmt_go_role role;
 };
 
-/* The first that fits. Functions of runtime/cgo, C code that acts for the runtime, come first. */
+/* The first that fits. Those of runtime/cgo are C code that acts for the runtime. */
 static const struct rule rules[] = {
     {"x_cgo_*", VMT_GO_ROLE_RUNTIME},
     {"_cgo_sys_*", VMT_GO_ROLE_RUNTIME},
     {"_cgo_try_*", VMT_GO_ROLE_RUNTIME},
-    {"runtime.asmcgocall*", VMT_GO_ROLE_CROSSING},
     {"internal/runtime/syscall*", VMT_GO_ROLE_BY_CALL},
     {"runtime/internal/syscall*", VMT_GO_ROLE_BY_CALL},
     {"syscall.RawSyscall*", VMT_GO_ROLE_BY_CALL},
     {"syscall.Syscall*", VMT_GO_ROLE_BY_CALL},
-    {"runtime.callCgoMmap*", VMT_GO_ROLE_RUNTIME},
-    {"runtime.mmap*", VMT_GO_ROLE_RUNTIME},
-    {"runtime.sysMmap*", VMT_GO_ROLE_RUNTIME},
-    {"runtime.sysReserve*", VMT_GO_ROLE_RUNTIME},
-    {"runtime.sysMap*", VMT_GO_ROLE_RUNTIME},
-    {"runtime.systemstack*", VMT_GO_ROLE_RUNTIME},
-    {"runtime.(*linearAlloc).alloc", VMT_GO_ROLE_RUNTIME},
-    {"runtime.sysAlloc", VMT_GO_ROLE_AT_ONCE},
-    {"runtime.sysAllocOS", VMT_GO_ROLE_AT_ONCE},
-    {"runtime.cgocall*", VMT_GO_ROLE_TO_C},
-    {"runtime.(*mheap).sysAlloc", VMT_GO_ROLE_ARENA},
-    {"runtime.(*mheap).grow", VMT_GO_ROLE_ARENA},
-    {"runtime.(*mheap).allocUserArenaChunk", VMT_GO_ROLE_ARENA},
-    {"runtime.(*userArena)*", VMT_GO_ROLE_ARENA},
-    {"runtime.(*mheap)*", VMT_GO_ROLE_METADATA},
-    {"runtime.(*pageAlloc)*", VMT_GO_ROLE_METADATA},
-    {"runtime.(*scavengeIndex)*", VMT_GO_ROLE_METADATA},
-    {"runtime.(*fixalloc)*", VMT_GO_ROLE_METADATA},
-    {"runtime.(*spanSet)*", VMT_GO_ROLE_METADATA},
-    {"runtime.(*spanQueue)*", VMT_GO_ROLE_METADATA},
-    {"runtime.(*spanSPMC)*", VMT_GO_ROLE_METADATA},
-    {"runtime.(*lfstack)*", VMT_GO_ROLE_METADATA},
-    {"runtime.newSpanSPMC*", VMT_GO_ROLE_METADATA},
-    {"runtime.persistentalloc*", VMT_GO_ROLE_METADATA},
-    {"runtime.recordspan", VMT_GO_ROLE_METADATA},
-    {"runtime.newArenaMayUnlock", VMT_GO_ROLE_METADATA},
-    {"runtime.newMarkBits", VMT_GO_ROLE_METADATA},
-    {"runtime.stkbucket", VMT_GO_ROLE_METADATA},
-    {"runtime.mallocinit", VMT_GO_ROLE_METADATA},
-    {"runtime.newosproc*", VMT_GO_ROLE_STACK},
-    {"runtime.newm*", VMT_GO_ROLE_STACK},
-    {"runtime.stackalloc", VMT_GO_ROLE_STACK},
-    {"runtime.stackpoolalloc", VMT_GO_ROLE_STACK},
-    {"runtime.*", VMT_GO_ROLE_RUNTIME},
 };
 
-/* Whether a rule may fit: most names fall out here. */
+#define RUNTIME "runtime."
+
+/* ... of what comes behind the package's name. */
+static const struct rule runtime_rules[] = {
+    {"asmcgocall*", VMT_GO_ROLE_CROSSING},
+    {"callCgoMmap*", VMT_GO_ROLE_RUNTIME},
+    {"mmap*", VMT_GO_ROLE_RUNTIME},
+    {"sysMmap*", VMT_GO_ROLE_RUNTIME},
+    {"sysReserve*", VMT_GO_ROLE_RUNTIME},
+    {"sysMap*", VMT_GO_ROLE_RUNTIME},
+    {"systemstack*", VMT_GO_ROLE_RUNTIME},
+    {"(*linearAlloc).alloc", VMT_GO_ROLE_RUNTIME},
+    {"sysAlloc", VMT_GO_ROLE_AT_ONCE},
+    {"sysAllocOS", VMT_GO_ROLE_AT_ONCE},
+    {"cgocall*", VMT_GO_ROLE_TO_C},
+    {"(*mheap).sysAlloc", VMT_GO_ROLE_ARENA},
+    {"(*mheap).grow", VMT_GO_ROLE_ARENA},
+    {"(*mheap).allocUserArenaChunk", VMT_GO_ROLE_ARENA},
+    {"(*userArena)*", VMT_GO_ROLE_ARENA},
+    {"(*mheap)*", VMT_GO_ROLE_METADATA},
+    {"(*pageAlloc)*", VMT_GO_ROLE_METADATA},
+    {"(*scavengeIndex)*", VMT_GO_ROLE_METADATA},
+    {"(*fixalloc)*", VMT_GO_ROLE_METADATA},
+    {"(*spanSet)*", VMT_GO_ROLE_METADATA},
+    {"(*spanQueue)*", VMT_GO_ROLE_METADATA},
+    {"(*spanSPMC)*", VMT_GO_ROLE_METADATA},
+    {"(*lfstack)*", VMT_GO_ROLE_METADATA},
+    {"newSpanSPMC*", VMT_GO_ROLE_METADATA},
+    {"persistentalloc*", VMT_GO_ROLE_METADATA},
+    {"recordspan", VMT_GO_ROLE_METADATA},
+    {"newArenaMayUnlock", VMT_GO_ROLE_METADATA},
+    {"newMarkBits", VMT_GO_ROLE_METADATA},
+    {"stkbucket", VMT_GO_ROLE_METADATA},
+    {"mallocinit", VMT_GO_ROLE_METADATA},
+    {"newosproc*", VMT_GO_ROLE_STACK},
+    {"newm*", VMT_GO_ROLE_STACK},
+    {"stackalloc", VMT_GO_ROLE_STACK},
+    {"stackpoolalloc", VMT_GO_ROLE_STACK},
+    {"*", VMT_GO_ROLE_RUNTIME},
+};
+
+/* Whether one of `rules` may fit: most names fall out here. */
 static int
 may_have_rule(char first)
 {
@@ -83,14 +89,28 @@ is_go_name(const char *name, size_t room)
 	return 0;
 }
 
+static const struct rule *
+find_rule(const struct rule *first, size_t count, const char *name, size_t room)
+{
+	for (size_t i = 0; i < count; i++)
+		if (matches(first[i].name, name, room))
+			return &first[i];
+	return NULL;
+}
+
 enum vmt_go_role
 vmt_go_roles_of_name(const char *name, size_t room)
 {
-	size_t count = room > 0 && may_have_rule(*name) ? sizeof(rules) / sizeof(*rules) : 0;
+	const size_t package = sizeof(RUNTIME) - 1;
+	const struct rule *rule = NULL;
 
-	for (size_t i = 0; i < count; i++)
-		if (matches(rules[i].name, name, room))
-			return rules[i].role;
+	if (matches(RUNTIME "*", name, room))
+		rule = find_rule(runtime_rules, sizeof(runtime_rules) / sizeof(*rule),
+				 name + package, room - package);
+	else if (room > 0 && may_have_rule(*name))
+		rule = find_rule(rules, sizeof(rules) / sizeof(*rule), name, room);
+	if (rule)
+		return rule->role;
 	return is_go_name(name, room) ? VMT_GO_ROLE_OTHER : VMT_GO_ROLE_CROSSING;
 }
 

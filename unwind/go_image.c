@@ -190,6 +190,9 @@ vmt_go_image_word(const struct vmt_go_file *file, uint64_t address)
 	return word != 0 ? word : relocated_word(file, address);
 }
 
+/* Behind "runtime.": there nearly all names differ. Those that are wanted are longer. */
+#define TELLING 8u
+
 /* Whether a name is the wanted one, alone or with ".abi0": how the linker tells an assembly
  * function from its wrapper. */
 static bool
@@ -199,7 +202,9 @@ is_name(const struct vmt_go_name *name, const char *wanted)
 	const char *at = name->text;
 	const char *end = at + name->room;
 
-	for (; *wanted; wanted++, at++) /* nearly all differ early */
+	if (name->room <= TELLING || at[TELLING] != wanted[TELLING])
+		return false;
+	for (; *wanted; wanted++, at++)
 		if (at == end || *at != *wanted)
 			return false;
 	if (at == end || *at == '\0')
