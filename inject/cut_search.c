@@ -1,6 +1,5 @@
 #include "inject/cut_search.h"
 
-#include "base/sys.h"
 #include "format/raw_calls.h"
 #include "inject/file_functions.h"
 #include "inject/file_view.h"
@@ -8,9 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#define POPULATE_READ 22     /* MADV_POPULATE_READ */
 #define HIGHEST_NUMBER 1024u /* of a system call */
 
 static const struct vmt_wanted_calls wanted = {
@@ -42,22 +39,6 @@ find_header(const struct vmt_target *target, uint64_t program_headers, uint64_t 
 	return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_phoff == sizeof(header)
 		   ? 0
 		   : -ENOEXEC;
-}
-
-/* All that is loaded of it is read: the pages come by one call instead of by faults, where the
- * kernel knows it (Linux 5.14). */
-static void
-populate(const struct vmt_file *file, const struct vmt_code_map *map)
-{
-	uint64_t end = 0;
-
-	for (uint32_t i = 0; i < map->segments_count; i++) {
-		const struct vmt_code_segment *segment = &map->segments[i];
-		uint64_t last = (uint64_t)(segment->bytes - file->bytes) + segment->length;
-
-		end = last > end ? last : end;
-	}
-	vmt_sys_call3(SYS_madvise, file->bytes, end, POPULATE_READ);
 }
 
 /* What the file can't tell is not missed. */
@@ -188,12 +169,8 @@ open_map(struct vmt_program_cuts *cuts, const struct vmt_cut_search *search,
 
 	if (result < 0)
 		return result;
-	if (search->is_unrun && find_bias(file, header, &bias)) {
-		result = vmt_code_map_open_file(&cuts->map, file->bytes, file->length, bias);
-		if (result == 0)
-			populate(file, &cuts->map);
-		return result;
-	}
+	if (search->is_unrun && find_bias(file, header, &bias))
+		return vmt_code_map_open_file(&cuts->map, file->bytes, file->length, bias);
 	return vmt_code_map_open(&cuts->map, header, read_target,
 				 (void *)(uintptr_t)search->target);
 }
