@@ -17,31 +17,34 @@
 #define VMT_BYTE_SCAN_ROOM 20u
 #define VMT_BYTE_SCAN_WORDS 4u
 
-/* What the two highest bytes of 4 may be: each at least `low`, and at most so much more. */
+/* What the two highest bytes of 4 may be: each at least `low`, and at most `span` more. Each stands
+ * 16 times, for 16 places. */
 struct vmt_byte_scan_bounds {
-	uint8_t low[2];
-	uint8_t span[2]; /* [1]: the highest */
-};
+	uint8_t low[2][VMT_BYTE_SCAN_PLACES]; /* [1]: of the highest */
+	uint8_t span[2][VMT_BYTE_SCAN_PLACES];
+} __attribute__((aligned(16)));
 
-/* No number of [low, high] is left out. */
-static inline struct vmt_byte_scan_bounds
-vmt_byte_scan_bounds(uint32_t low, uint32_t high)
+/* No number is left out that is at least `low` and at most `high`, counted on from `low` also
+ * beyond the largest one. */
+static inline void
+vmt_byte_scan_set_bounds(struct vmt_byte_scan_bounds *bounds, uint32_t low, uint32_t high)
 {
-	struct vmt_byte_scan_bounds bounds = {{0, (uint8_t)(low >> 24)},
-					      {UINT8_MAX, (uint8_t)((high >> 24) - (low >> 24))}};
+	uint8_t span = (uint8_t)((high >> 24) - (low >> 24));
+	bool is_wide = high - low >= UINT32_MAX - (UINT32_C(1) << 24);
+	bool is_narrow = span == 0 && !is_wide;
 
-	if (bounds.span[1] == 0) {
-		bounds.low[0] = (uint8_t)(low >> 16);
-		bounds.span[0] = (uint8_t)((high >> 16) - (low >> 16));
-	}
-	return bounds;
+	memset(bounds->low[1], (int)(low >> 24), VMT_BYTE_SCAN_PLACES);
+	memset(bounds->span[1], is_wide ? UINT8_MAX : span, VMT_BYTE_SCAN_PLACES);
+	memset(bounds->low[0], is_narrow ? low >> 16 & UINT8_MAX : 0, VMT_BYTE_SCAN_PLACES);
+	memset(bounds->span[0], is_narrow ? ((high >> 16) - (low >> 16)) & UINT8_MAX : UINT8_MAX,
+	       VMT_BYTE_SCAN_PLACES);
 }
 
 static inline bool
 vmt_byte_scan_is_within(const uint8_t *at, const struct vmt_byte_scan_bounds *bounds)
 {
-	return (uint8_t)(at[3] - bounds->low[1]) <= bounds->span[1] &&
-	       (uint8_t)(at[2] - bounds->low[0]) <= bounds->span[0];
+	return (uint8_t)(at[3] - bounds->low[1][0]) <= bounds->span[1][0] &&
+	       (uint8_t)(at[2] - bounds->low[0][0]) <= bounds->span[0][0];
 }
 
 static inline bool
@@ -97,37 +100,26 @@ vmt_byte_scan_mask(vmt_byte_scan_bytes found)
 	return (uint32_t)__builtin_ia32_pmovmskb128((signed_bytes)found);
 }
 
-static inline uint32_t
-vmt_byte_scan_distances(const uint8_t *at)
+static inline vmt_byte_scan_bytes
+vmt_byte_scan_within(vmt_byte_scan_bytes high, vmt_byte_scan_bytes middle,
+		     const struct vmt_byte_scan_bounds *bounds)
 {
-	vmt_byte_scan_bytes last = vmt_byte_scan_load(at - 1);
-	vmt_byte_scan_bytes before = vmt_byte_scan_load(at - 2);
-
-	return vmt_byte_scan_mask(
-	    (vmt_byte_scan_bytes)(((last & 0xfe) == 0xe8) |
-				  ((before == 0x0f) & ((last & 0xf0) == 0x80)) |
-				  ((before == 0x8d) & ((last & 0xc7) == 0x05)) |
-				  ((before == 0xc7) & (last == 0xf8))));
+	high -= vmt_byte_scan_load(bounds->low[1]);
+	middle -= vmt_byte_scan_load(bounds->low[0]);
+	return (vmt_byte_scan_bytes)((high <= vmt_byte_scan_load(bounds->span[1])) &
+				     (middle <= vmt_byte_scan_load(bounds->span[0])));
 }
 
-/* Of these, whose highest bytes are within their bounds; few are. */
+/* Whether the 4 bytes there are within one of both bounds. */
 static inline uint32_t
-vmt_byte_scan_numbers(const uint8_t *at, const struct vmt_byte_scan_bounds *bounds)
+vmt_byte_scan_either(const uint8_t *at, const struct vmt_byte_scan_bounds *one,
+		     const struct vmt_byte_scan_bounds *other)
 {
-	vmt_byte_scan_bytes last = vmt_byte_scan_load(at - 1);
-	vmt_byte_scan_bytes before = vmt_byte_scan_load(at - 2);
-	uint32_t within = vmt_byte_scan_mask((
-	    vmt_byte_scan_bytes)((vmt_byte_scan_load(at + 3) - bounds->low[1] <= bounds->span[1]) &
-				 (vmt_byte_scan_load(at + 2) - bounds->low[0] <= bounds->span[0])));
+	vmt_byte_scan_bytes high = vmt_byte_scan_load(at + 3);
+	vmt_byte_scan_bytes middle = vmt_byte_scan_load(at + 2);
 
-	if (within == 0)
-		return 0;
-	return within &
-	       vmt_byte_scan_mask((vmt_byte_scan_bytes)(((last & 0xf8) == 0xb8) | (last == 0x68) |
-							(last == 0x3d) | (before == 0x81) |
-							(before == 0xc7) |
-							(vmt_byte_scan_load(at - 3) == 0xc7) |
-							(vmt_byte_scan_load(at - 4) == 0xc7)));
+	return vmt_byte_scan_mask(vmt_byte_scan_within(high, middle, one) |
+				  vmt_byte_scan_within(high, middle, other));
 }
 
 /* Bit i: whether word i of the 4 that begin at `at`, of 8 bytes each, is one of [low, high]; both
@@ -160,23 +152,14 @@ vmt_byte_scan_pairs(const uint8_t *at, uint8_t first, uint8_t second)
 #else
 
 static inline uint32_t
-vmt_byte_scan_distances(const uint8_t *at)
+vmt_byte_scan_either(const uint8_t *at, const struct vmt_byte_scan_bounds *one,
+		     const struct vmt_byte_scan_bounds *other)
 {
 	uint32_t mask = 0;
 
 	for (uint32_t i = 0; i < VMT_BYTE_SCAN_PLACES; i++)
-		mask |= (uint32_t)vmt_byte_scan_is_distance(at + i) << i;
-	return mask;
-}
-
-static inline uint32_t
-vmt_byte_scan_numbers(const uint8_t *at, const struct vmt_byte_scan_bounds *bounds)
-{
-	uint32_t mask = 0;
-
-	for (uint32_t i = 0; i < VMT_BYTE_SCAN_PLACES; i++)
-		mask |= (uint32_t)(vmt_byte_scan_is_number(at + i) &&
-				   vmt_byte_scan_is_within(at + i, bounds))
+		mask |= (uint32_t)(vmt_byte_scan_is_within(at + i, one) ||
+				   vmt_byte_scan_is_within(at + i, other))
 			<< i;
 	return mask;
 }

@@ -7,6 +7,7 @@
 
 #define TABLE_ENTRIES 4096u /* looked at; a switch with more has no table */
 #define LINE_BITS 6u	    /* lines of 64 bytes */
+#define PART_BYTES 65536u   /* of code, from which distances to the watches are much the same */
 #define LINES 65536u	    /* bits of the filter; lines with the same low bits share one */
 
 /* Most of what looks like an address leads nowhere near a watch: a bit a line tells at once. */
@@ -94,7 +95,7 @@ is_no_distance(const struct vmt_code_map *map, uint64_t address)
 /* What leads somewhere from one segment. */
 struct scan {
 	const struct vmt_code_map *map;
-	const struct vmt_code_segment *code; /* or data */
+	const struct vmt_code_segment *segment;
 	const struct filter *filter;
 	struct vmt_code_watch *watches;
 	size_t count;
@@ -107,9 +108,10 @@ note_distance(const struct scan *scan, uint64_t at)
 	int32_t distance;
 	uint64_t target;
 
-	memcpy(&distance, scan->code->bytes + at, sizeof(distance));
-	target = scan->code->address + at + 4 + (uint64_t)(int64_t)distance;
-	if (may_hit(scan->filter, target) && !is_no_distance(scan->map, scan->code->address + at))
+	memcpy(&distance, scan->segment->bytes + at, sizeof(distance));
+	target = scan->segment->address + at + 4 + (uint64_t)(int64_t)distance;
+	if (may_hit(scan->filter, target) &&
+	    !is_no_distance(scan->map, scan->segment->address + at))
 		vmt_code_jumps_note(scan->watches, scan->count, target);
 }
 
@@ -118,49 +120,76 @@ note_number(const struct scan *scan, uint64_t at)
 {
 	uint32_t number;
 
-	memcpy(&number, scan->code->bytes + at, sizeof(number));
+	memcpy(&number, scan->segment->bytes + at, sizeof(number));
 	if (number >= scan->filter->low && may_hit(scan->filter, number))
 		vmt_code_jumps_note(scan->watches, scan->count, number);
 }
 
-/* Where 16 places can be asked at once they are; the first and the last ones alone. */
 static void
-find_distances(const struct scan *scan)
+note_place(const struct scan *scan, uint64_t at)
 {
-	const uint8_t *bytes = scan->code->bytes;
-	uint64_t at = 2;
-
-	for (; at < VMT_BYTE_SCAN_BEFORE && at + 4 <= scan->code->length; at++)
-		if (vmt_byte_scan_is_distance(bytes + at))
-			note_distance(scan, at);
-	for (; at + VMT_BYTE_SCAN_ROOM <= scan->code->length; at += VMT_BYTE_SCAN_PLACES)
-		for (uint32_t found = vmt_byte_scan_distances(bytes + at); found != 0;
-		     found &= found - 1)
-			note_distance(scan, at + (uint32_t)__builtin_ctz(found));
-	for (; at + 4 <= scan->code->length; at++)
-		if (vmt_byte_scan_is_distance(bytes + at))
-			note_distance(scan, at);
+	if (vmt_byte_scan_is_distance(scan->segment->bytes + at))
+		note_distance(scan, at);
+	if (at >= VMT_BYTE_SCAN_BEFORE && vmt_byte_scan_is_number(scan->segment->bytes + at))
+		note_number(scan, at);
 }
 
-/* Only in a file that lies where numbers of 4 bytes reach. */
+/* Of distances from places in [from, to) to a watch. */
 static void
-find_numbers(const struct scan *scan)
+set_distances(const struct scan *scan, uint64_t from, uint64_t to,
+	      struct vmt_byte_scan_bounds *bounds)
 {
-	const uint8_t *bytes = scan->code->bytes;
+	uint64_t low = scan->filter->low - (scan->segment->address + to + 4);
+	uint64_t high = scan->filter->high - (scan->segment->address + from + 4);
+	bool is_wide = high - low > UINT32_MAX;
+
+	vmt_byte_scan_set_bounds(bounds, is_wide ? 0 : (uint32_t)low,
+				 is_wide ? UINT32_MAX : (uint32_t)high);
+}
+
+/* False: numbers of 4 bytes don't reach where the file lies. */
+static bool
+set_numbers(const struct scan *scan, struct vmt_byte_scan_bounds *bounds)
+{
 	uint64_t high = scan->filter->high < UINT32_MAX ? scan->filter->high : UINT32_MAX;
-	struct vmt_byte_scan_bounds bounds;
-	uint64_t at = VMT_BYTE_SCAN_BEFORE;
 
 	if (scan->filter->low > UINT32_MAX)
-		return;
-	bounds = vmt_byte_scan_bounds((uint32_t)scan->filter->low, (uint32_t)high);
-	for (; at + VMT_BYTE_SCAN_ROOM <= scan->code->length; at += VMT_BYTE_SCAN_PLACES)
-		for (uint32_t found = vmt_byte_scan_numbers(bytes + at, &bounds); found != 0;
-		     found &= found - 1)
-			note_number(scan, at + (uint32_t)__builtin_ctz(found));
-	for (; at + 4 <= scan->code->length; at++)
-		if (vmt_byte_scan_is_number(bytes + at))
-			note_number(scan, at);
+		return false;
+	vmt_byte_scan_set_bounds(bounds, (uint32_t)scan->filter->low, (uint32_t)high);
+	return true;
+}
+
+/* The 4 bytes at each place in [from, to), from VMT_BYTE_SCAN_BEFORE on, by their highest two
+ * first: from most of the code few lead near a watch. */
+static void
+find_in_part(const struct scan *scan, uint64_t from, uint64_t to)
+{
+	const uint8_t *bytes = scan->segment->bytes;
+	struct vmt_byte_scan_bounds distances;
+	struct vmt_byte_scan_bounds numbers;
+	uint64_t at = from;
+
+	set_distances(scan, from, to, &distances);
+	if (!set_numbers(scan, &numbers))
+		numbers = distances;
+	for (; at + VMT_BYTE_SCAN_PLACES <= to && at + VMT_BYTE_SCAN_ROOM <= scan->segment->length;
+	     at += VMT_BYTE_SCAN_PLACES)
+		for (uint32_t found = vmt_byte_scan_either(bytes + at, &distances, &numbers);
+		     found != 0; found &= found - 1)
+			note_place(scan, at + (uint32_t)__builtin_ctz(found));
+	for (; at < to; at++)
+		note_place(scan, at);
+}
+
+static void
+find_in_code(const struct scan *scan)
+{
+	uint64_t end = scan->segment->length < 4 ? 0 : scan->segment->length - 3;
+
+	for (uint64_t at = 2; at < VMT_BYTE_SCAN_BEFORE && at < end; at++)
+		note_place(scan, at);
+	for (uint64_t at = VMT_BYTE_SCAN_BEFORE; at < end; at += PART_BYTES)
+		find_in_part(scan, at, end - at < PART_BYTES ? end : at + PART_BYTES);
 }
 
 static void
@@ -168,7 +197,7 @@ note_pointer(const struct scan *scan, uint64_t at, uint64_t bias)
 {
 	uint64_t pointer;
 
-	memcpy(&pointer, scan->code->bytes + at, sizeof(pointer));
+	memcpy(&pointer, scan->segment->bytes + at, sizeof(pointer));
 	if (may_hit(scan->filter, pointer + bias))
 		vmt_code_jumps_note(scan->watches, scan->count, pointer + bias);
 }
@@ -177,17 +206,17 @@ note_pointer(const struct scan *scan, uint64_t at, uint64_t bias)
 static void
 find_words(const struct scan *scan, uint64_t bias)
 {
-	const uint8_t *bytes = scan->code->bytes;
+	const uint8_t *bytes = scan->segment->bytes;
 	uint64_t low = scan->filter->low - bias;
 	uint64_t high = scan->filter->high - bias;
-	uint64_t at = -scan->code->address % 8;
+	uint64_t at = -scan->segment->address % 8;
 
-	for (; low >> 32 == high >> 32 && at + VMT_BYTE_SCAN_WORDS * 8 <= scan->code->length;
+	for (; low >> 32 == high >> 32 && at + VMT_BYTE_SCAN_WORDS * 8 <= scan->segment->length;
 	     at += VMT_BYTE_SCAN_WORDS * 8)
 		for (uint32_t found = vmt_byte_scan_words(bytes + at, low, high); found != 0;
 		     found &= found - 1)
 			note_pointer(scan, at + 8 * (uint32_t)__builtin_ctz(found), bias);
-	for (; at + 8 <= scan->code->length; at += 8)
+	for (; at + 8 <= scan->segment->length; at += 8)
 		note_pointer(scan, at, bias);
 }
 
@@ -214,10 +243,8 @@ vmt_code_jumps_find(const struct vmt_code_map *map, struct vmt_code_watch *watch
 		struct scan scan = {map, segment, &filter, watches, count};
 
 		find_pointers(&scan);
-		if (!segment->is_code)
-			continue;
-		find_distances(&scan);
-		find_numbers(&scan);
+		if (segment->is_code)
+			find_in_code(&scan);
 	}
 }
 
