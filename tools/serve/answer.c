@@ -20,7 +20,12 @@
 /* Rows of all processes' profiles together, and at least of each. */
 #define LEAST_ROWS 100u
 
-#define NS_PER_SECOND UINT64_C(1000000000)
+/* Parts of the time for an answer: for reading what is to be kept, and for reports as well. The
+ * rest is for the last report and for writing. */
+#define READING_NS(seconds) ((int64_t)(seconds)*NS_PER_SECOND / 2)
+#define REPORTING_NS(seconds) ((int64_t)(seconds)*NS_PER_SECOND / 6 * 5)
+
+#define NS_PER_SECOND INT64_C(1000000000)
 
 const char *
 vmt_answer_type(enum vmt_request_kind kind)
@@ -76,6 +81,12 @@ now_unix_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
+static bool
+is_late(int64_t until_ns)
+{
+	return (int64_t)vmt_ticks_monotonic_ns() > until_ns;
+}
+
 /* To be freed in either case. */
 static int
 make_report(const struct vmt_answer *answer, const struct vmt_running_trace *trace, bool symbols,
@@ -100,6 +111,10 @@ add_to_fleet(const struct vmt_answer *answer, struct vmt_fleet *fleet,
 	struct vmt_err err = {""};
 	bool done = true;
 
+	if (is_late(answer->until_ns)) {
+		vmt_fleet_add_unread(fleet);
+		return true;
+	}
 	if (make_report(answer, trace, false, &report, &err) < 0)
 		vmt_fleet_add_unread(fleet);
 	else
@@ -156,6 +171,12 @@ write_profile(const struct vmt_answer *answer, enum vmt_metric shown_first)
 
 		if (!is_wanted(answer, trace))
 			continue;
+		if (is_late(answer->until_ns)) {
+			vmt_pprof_drop(profiles);
+			return vmt_err_set(answer->err, ETIME,
+					   "these are more processes than can be read in time: "
+					   "pid=PID or exe=NAME chooses some");
+		}
 		if (make_report(answer, trace, true, &report, &why) == 0) {
 			vmt_pprof_add(profiles, report.report);
 			added++;
@@ -320,20 +341,23 @@ read_new(const struct vmt_answer *answer, const struct vmt_running_trace *trace)
 
 int
 vmt_answer_begin(struct vmt_answer *answer, const struct vmt_answer_source *source,
-		 const struct vmt_request *request, struct vmt_kept_traces *kept,
-		 unsigned most_seconds, struct vmt_err *err)
+		 const struct vmt_request *request, struct vmt_kept_traces *kept, unsigned seconds,
+		 struct vmt_err *err)
 {
-	uint64_t until_ns = vmt_ticks_monotonic_ns() + most_seconds * NS_PER_SECOND;
+	int64_t begun_ns = (int64_t)vmt_ticks_monotonic_ns();
 	int result;
 
-	*answer = (struct vmt_answer){.source = source, .request = request, .kept = kept};
+	*answer = (struct vmt_answer){.source = source,
+				      .request = request,
+				      .kept = kept,
+				      .until_ns = begun_ns + REPORTING_NS(seconds)};
 	result =
 	    vmt_running_traces_find(&answer->traces, source->directory, source->quarantine, err);
 	if (result < 0)
 		return result;
 	vmt_kept_traces_drop_others(kept, &answer->traces);
 	for (size_t i = 0; i < answer->traces.count && needs_reports(request); i++) {
-		if (vmt_ticks_monotonic_ns() > until_ns)
+		if (is_late(begun_ns + READING_NS(seconds)))
 			break;
 		if (is_wanted(answer, &answer->traces.all[i]))
 			read_new(answer, &answer->traces.all[i]);

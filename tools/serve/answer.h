@@ -29,20 +29,23 @@ struct vmt_answer {
 	const struct vmt_request *request;
 	struct vmt_kept_traces *kept;
 	struct vmt_running_traces traces;
-	size_t read; /* so many of them; for the others there was no time */
+	size_t read;	  /* so many of them; for the others there was no time */
+	int64_t until_ns; /* by CLOCK_MONOTONIC: no report is begun later */
 	FILE *out;
 	struct vmt_err *err;
 };
 
-/* Reads what is new of the traces that it is about; after so many seconds no further one. 0 or a
- * negative errno with a message. To be ended in either case; request and kept outlive it. */
+/* Reads what is new of the traces that it is about. Of so many seconds for the answer it reads
+ * during the first half; what it has not read then the answer counts. 0 or a negative errno with a
+ * message. To be ended in either case; request and kept outlive it. */
 int vmt_answer_begin(struct vmt_answer *answer, const struct vmt_answer_source *source,
 		     const struct vmt_request *request, struct vmt_kept_traces *kept,
-		     unsigned most_seconds, struct vmt_err *err);
+		     unsigned seconds, struct vmt_err *err);
 void vmt_answer_end(struct vmt_answer *answer);
 
-/* In a child. 0; -ENOENT: no such process runs; another negative errno: the traces can't be read. A
- * message comes with each. */
+/* In a child. Where many traces are not kept it begins no report in the last sixth of the time:
+ * metrics count those that are left, a profile is refused. 0; -ENOENT: no such process runs;
+ * another negative errno: the traces can't be read. A message comes with each. */
 int vmt_answer_write(struct vmt_answer *answer, FILE *out, struct vmt_err *err);
 
 /* Of the answer that vmt_answer_write gives. */

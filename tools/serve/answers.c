@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The part of the time in which an answer reads; the rest is for what it writes. */
-#define READING_PART 2u
 /* Who read a trace for this part of the time may have been held by it. */
 #define HOLDING_PART 4u
 #define NS_PER_SECOND INT64_C(1000000000)
@@ -28,7 +26,7 @@ read_new(void *context, const void *question, struct vmt_err *err)
 	memcpy(&answers->asked, question, sizeof(answers->asked));
 	vmt_answer_end(&answers->answer);
 	return vmt_answer_begin(&answers->answer, answers->source, &answers->asked, answers->kept,
-				limits->seconds / READING_PART, err);
+				limits->seconds, err);
 }
 
 static void
