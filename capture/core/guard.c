@@ -154,6 +154,32 @@ vmt_guard_let_go(uint32_t outer)
 	vmt_thread_mine()->depth = outer;
 }
 
+bool
+vmt_guard_visit(void)
+{
+	vmt_atomic_add_relaxed(&vmt_guard_owner->visitors, 1);
+	vmt_atomic_fence();
+	if (vmt_atomic_load_acquire(&vmt_guard.closed) == 0)
+		return true;
+	vmt_guard_end_visit();
+	return false;
+}
+
+void
+vmt_guard_end_visit(void)
+{
+	vmt_assert(vmt_atomic_load_relaxed(&vmt_guard_owner->visitors) != 0);
+	vmt_atomic_fence();
+	vmt_atomic_add_relaxed(&vmt_guard_owner->visitors, UINT32_MAX);
+}
+
+void
+vmt_guard_close(void)
+{
+	vmt_atomic_store_relaxed(&vmt_guard.closed, 1);
+	vmt_atomic_fence();
+}
+
 void __attribute__((noinline)) vmt_guard_count_nested(void)
 {
 	uint32_t outer;

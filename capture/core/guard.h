@@ -43,6 +43,7 @@ struct vmt_owner {
 	uint32_t pid;	     /* of the recorded process, also as a vfork child sees it */
 	uint32_t generation; /* differs from every earlier owner's that this thread may remember */
 	uint32_t seen_pid;   /* of this process, if its pid namespace is known; else 0 */
+	uint32_t visitors;   /* see vmt_guard_visit */
 };
 
 /* Inherited by fork. */
@@ -50,6 +51,7 @@ struct vmt_guard {
 	bool no_syscalls;    /* the program installed a seccomp filter */
 	bool inert;	     /* for good, and for fork children as well */
 	bool owner_wiped;    /* the kernel wipes the owner page in fork children */
+	uint32_t closed;     /* to visitors, for good: the trace may be unmapped */
 	uint32_t generation; /* of the latest owner, so a child's is always new */
 };
 
@@ -82,6 +84,16 @@ VMT_FORK_CODE void vmt_guard_let_go(uint32_t outer);
 /* In a fork child that may get a trace and has none yet: nothing that this thread calls opens one
  * until it is let go, so the parent's stays mapped. False: nothing is to be let go. */
 VMT_FORK_CODE bool vmt_guard_hold_unopened(uint32_t *outer);
+
+/* For who reads the session and can't hold the trace: a vfork child, which may not leave its
+ * parent's thread inside, a fork child without a trace, a process that is not recorded. Visitors
+ * are counted; who wants to unmap lets no more in, and waits for those that are there. One that is
+ * killed in a vfork child, or leaves by longjmp, stays counted, and then nothing is ever unmapped.
+ * False: the trace may go, and the visit has not begun. */
+bool vmt_guard_visit(void);
+void vmt_guard_end_visit(void);
+/* Before recording ends and the trace is unmapped. */
+void vmt_guard_close(void);
 
 /* Counts a call that was made inside a hook and passed through. */
 void vmt_guard_count_nested(void);

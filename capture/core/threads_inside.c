@@ -147,7 +147,8 @@ vmt_threads_inside_can_tell(void)
 }
 
 bool
-vmt_threads_inside_wait(uint32_t own_thread_id, uint32_t generation, uint64_t limit_ns)
+vmt_threads_inside_wait(uint32_t own_thread_id, uint32_t generation, const uint32_t *visitors,
+			uint64_t limit_ns)
 {
 	const struct timespec pause = {0, PAUSE_NS};
 	uint64_t turns = limit_ns / PAUSE_NS; /* a bound of its own: the clock may fail */
@@ -155,7 +156,8 @@ vmt_threads_inside_wait(uint32_t own_thread_id, uint32_t generation, uint64_t li
 
 	if (!put_barriers())
 		return false;
-	while (is_anybody_inside(own_thread_id, generation)) {
+	while (vmt_atomic_load_acquire(visitors) != 0 ||
+	       is_anybody_inside(own_thread_id, generation)) {
 		if (turns-- == 0 || vmt_sys_clock_ns(CLOCK_MONOTONIC) > end_ns)
 			return false;
 		vmt_sys_call2(SYS_nanosleep, &pause, NULL);

@@ -44,8 +44,10 @@ bool vmt_threads_inside_is_distrusted(void);
  */
 bool vmt_threads_inside_can_tell(void);
 
-/* Waits, at most so long, until no thread but the calling one is inside. False: one is, or it can't
- * be known. The caller has stored before that nobody is to go inside any more. */
-bool vmt_threads_inside_wait(uint32_t own_thread_id, uint32_t generation, uint64_t limit_ns);
+/* Waits, at most so long, until no thread but the calling one is inside, and `visitors` is 0 (of
+ * guard.h). False: one is, or it can't be known. The caller has stored before that nobody is to go
+ * inside any more. */
+bool vmt_threads_inside_wait(uint32_t own_thread_id, uint32_t generation, const uint32_t *visitors,
+			     uint64_t limit_ns);
 
 #endif

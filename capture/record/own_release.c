@@ -98,7 +98,8 @@ is_quiet(uint32_t depth)
 	return vmt_guard_syscalls_allowed() && vmt_thread_mine()->depth == depth &&
 	       vmt_threads_inside_can_tell() &&
 	       vmt_threads_inside_wait((uint32_t)vmt_sys_call0(SYS_gettid),
-				       vmt_guard_owner->generation, WAIT_NS);
+				       vmt_guard_owner->generation, &vmt_guard_owner->visitors,
+				       WAIT_NS);
 }
 
 static bool
@@ -123,6 +124,7 @@ let_go(uint32_t depth)
 {
 	struct vmt_recording *process = &vmt_recording;
 
+	vmt_guard_close();
 	if (is_recording()) {
 		vmt_atomic_or_relaxed(&process->head->notes, VMT_NOTE_UNMAPPED);
 		vmt_guard_go_inert("the program unmapped the trace");

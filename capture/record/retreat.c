@@ -94,7 +94,8 @@ unmap_when_quiet(uint64_t limit_ns)
 {
 	uint32_t own_thread_id = (uint32_t)vmt_sys_call0(SYS_gettid);
 
-	if (!vmt_threads_inside_wait(own_thread_id, vmt_guard_owner->generation, limit_ns)) {
+	if (!vmt_threads_inside_wait(own_thread_id, vmt_guard_owner->generation,
+				     &vmt_guard_owner->visitors, limit_ns)) {
 		vmt_atomic_store_release(&progress, (uint32_t)PROGRESS_STUCK);
 		return false;
 	}
@@ -109,6 +110,7 @@ retreat(enum vmt_stop cause)
 {
 	if (!vmt_threads_inside_can_tell())
 		return false;
+	vmt_guard_close();
 	vmt_guard_go_inert(NULL);
 	vmt_retreat_say(cause);
 	return unmap_when_quiet(VMT_RETREAT_WAIT_NS);

@@ -158,14 +158,14 @@ is_known_by_number(const struct vmt_session *session)
 	return own != 0 && own == session->pid_namespace;
 }
 
-struct vmt_session_slot *
-vmt_static_exec_announce(const struct vmt_static_exec *exec)
+/* While visiting. */
+static struct vmt_session_slot *
+announce(const struct vmt_static_exec *exec)
 {
 	struct vmt_session *session = vmt_recording.session;
 	uint32_t pid;
 
-	if (!vmt_config.follow_exec || !vmt_guard_syscalls_allowed() || !session ||
-	    !vmt_exec_request_is_served(session))
+	if (!session || !vmt_exec_request_is_served(session))
 		return NULL;
 	pid = (uint32_t)vmt_sys_call0(SYS_getpid);
 	if (pid != (uint32_t)vmt_sys_call0(SYS_gettid) || !loads_nothing(exec) ||
@@ -174,10 +174,26 @@ vmt_static_exec_announce(const struct vmt_static_exec *exec)
 	return vmt_exec_request_make(session, pid, patience_ns());
 }
 
+struct vmt_session_slot *
+vmt_static_exec_announce(const struct vmt_static_exec *exec)
+{
+	struct vmt_session_slot *slot;
+
+	if (!vmt_config.follow_exec || !vmt_guard_syscalls_allowed() || !vmt_guard_visit())
+		return NULL;
+	slot = announce(exec);
+	vmt_guard_end_visit();
+	return slot;
+}
+
+/* Where the session has gone, the server lets the process go when its own patience is over. */
 void
 vmt_static_exec_failed(struct vmt_session_slot *slot)
 {
-	if (slot)
+	if (!slot || !vmt_guard_visit())
+		return;
+	if (vmt_recording.session)
 		vmt_exec_request_fail(vmt_recording.session, slot,
 				      (uint32_t)vmt_sys_call0(SYS_getpid));
+	vmt_guard_end_visit();
 }

@@ -7,7 +7,8 @@
  * child's is. Not a file that is set-user-ID or set-group-ID or has capabilities, which who is
  * traced would not gain; such are not counted as missed. The file is opened for a moment, as
  * close-on-exec. The path may be any pointer, where it is not searched for: the kernel reads it.
- * May run in a vfork child: touches its own stack and the session alone.
+ * May run in a vfork child: touches its own stack and the session alone. Another thread may be
+ * about to unmap the session (retreat.h): it is visited (guard.h).
  */
 #ifndef VMT_STATIC_EXEC_H
 #define VMT_STATIC_EXEC_H

@@ -141,6 +141,29 @@ in_the_midst_of_an_exec(void **state)
 	compare_output("exec", modes[1]);
 }
 
+/* The exec waits for the recorder, which does not answer: what it reads meanwhile stays. */
+static void
+while_an_exec_asks_for_the_recorder(void **state)
+{
+	const char *const argv[] = {built("vmtrace"),
+				    "record",
+				    "-o",
+				    scratch_file("asking.%p.vmt"),
+				    "--",
+				    built("tests/target/at_limit"),
+				    "asking",
+				    built("tests/target/static_successor"),
+				    NULL};
+	struct run run;
+
+	(void)state;
+	run_program(&run, argv, (const char *const[]){"VMTRACE_EXIT_WAIT=20ms", NULL});
+	if (run.exit_status != 0)
+		fail_msg("status %x: %s", (unsigned)run.wait_status, run.err);
+	assert_string_equal(run.out, "room\n");
+	run_free(&run);
+}
+
 static void
 check_words(const char *script, const char *said, const char *not_said)
 {
@@ -204,6 +227,7 @@ main(void)
 	    cmocka_unit_test(failures_for_other_reasons),
 	    cmocka_unit_test(beside_a_thread_without_a_state),
 	    cmocka_unit_test(in_the_midst_of_an_exec),
+	    cmocka_unit_test(while_an_exec_asks_for_the_recorder),
 	    cmocka_unit_test(what_was_recorded_is_not_called_unloaded),
 	    cmocka_unit_test(what_is_needed_is_not_taken_away),
 	};

@@ -1,19 +1,23 @@
 /*
- * What fails near a limit of address space, and why: at_limit WAY
+ * What fails near a limit of address space, and why: at_limit WAY [PROGRAM]
  *
  *   blocks  sets RLIMIT_AS, makes blocks of malloc until one is refused, prints how many MiB
  *   locked  the same with mappings, under mlockall(MCL_FUTURE)
- *   others  leaves a MiB and makes calls that fail for other reasons; lifts the limit, and maps 5
- * MiB shared  maps until it is refused while a thread without thread state of its own is there exec
- * maps until it is refused while threads make calls of exec that fail, in 20 processes
+ *   others  leaves a MiB and makes calls that fail for other reasons; lifts the limit, maps 5 MiB
+ *   shared  maps until it is refused while a thread without thread state of its own is there
+ *   exec    maps until it is refused while threads make calls of exec that fail, in 20 processes
+ *   asking  under vmtrace record, stops it: maps until it is refused while an exec of the static
+ *           program that PROGRAM names asks for the recorder; says whether there is room afterwards
  */
 #include "tests/target/truth.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -36,14 +40,20 @@ set_limit(rlim_t bytes)
 }
 
 static size_t
-map_until_refused(void)
+map_with(int protection)
 {
 	size_t pieces = 0;
 
-	while (mmap(NULL, PIECE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		    0) != MAP_FAILED)
+	while (mmap(NULL, PIECE_BYTES, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+	       MAP_FAILED)
 		pieces++;
 	return pieces;
+}
+
+static size_t
+map_until_refused(void)
+{
+	return map_with(PROT_READ | PROT_WRITE);
 }
 
 static void
@@ -178,6 +188,115 @@ fill_in_many(void)
 	printf("done\n");
 }
 
+/* Where in a file the text is found; NULL: nowhere. */
+static const char *
+find_in(const char *path, const char *text, char all[4096])
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t length = read(fd, all, 4095);
+
+	if (length < 0)
+		truth_die(path);
+	close(fd);
+	all[length] = '\0';
+	return strstr(all, text);
+}
+
+static bool
+begins(const char *path, const char *text)
+{
+	char all[4096];
+
+	return find_in(path, text, all) == all;
+}
+
+static bool
+is_stopped(pid_t process)
+{
+	char text[4096];
+	glob_t threads;
+	bool stopped;
+
+	snprintf(text, sizeof(text), "/proc/%d/task/*/status", (int)process);
+	stopped = glob(text, 0, NULL, &threads) == 0;
+	for (size_t i = 0; stopped && i < threads.gl_pathc; i++)
+		stopped = find_in(threads.gl_pathv[i], "\nState:\tT", text) != NULL;
+	globfree(&threads);
+	return stopped;
+}
+
+/* Whatever becomes of the program, its recorder goes on. */
+static void
+stop_recorder(pid_t recorder)
+{
+	char path[64];
+	int ends[2];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)recorder);
+	if (!begins(path, "vmtrace\n") || pipe(ends) != 0)
+		truth_die("not recorded");
+	if (fork() == 0) {
+		close(ends[1]);
+		(void)!read(ends[0], path, 1);
+		_exit(kill(recorder, SIGCONT));
+	}
+	kill(recorder, SIGSTOP);
+	while (!is_stopped(recorder))
+		usleep(1000);
+}
+
+static bool
+is_traced(void)
+{
+	char all[4096];
+
+	return !find_in("/proc/self/status", "\nTracerPid:\t0\n", all);
+}
+
+/* By an argument that is too long. */
+static const char *program;
+
+static void
+exec_in_vain(void)
+{
+	static char argument[256 * KIB];
+	char *const argv[] = {argument, NULL};
+
+	memset(argument, 'x', sizeof(argument) - 1);
+	execve(program, argv, environ);
+}
+
+/* Without access: who reads what is in the place of something else does not go on. */
+static void *
+fill_while_first_asks(void *unused)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)getpid());
+	while (!begins(path, "202 ")) /* futex */
+		usleep(1000);
+	set_limit(virtual_bytes() + 2 * MIB);
+	(void)map_with(PROT_NONE);
+	return unused;
+}
+
+static void
+fill_while_asking(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 1000 && !is_traced(); i++) /* until somebody answers */
+		exec_in_vain();
+	while (is_traced())
+		usleep(1000);
+	stop_recorder(getppid());
+	if (pthread_create(&thread, NULL, fill_while_first_asks, NULL) != 0)
+		truth_die("pthread_create");
+	exec_in_vain();
+	pthread_join(thread, NULL);
+	printf("%s\n", map_with(PROT_NONE) > 1 ? "room" : "no room");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -188,7 +307,10 @@ main(int argc, char **argv)
 		    {"locked", fill_locked},
 		    {"others", fail_for_other_reasons},
 		    {"shared", fill_beside_a_bare_thread},
-		    {"exec", fill_in_many}};
+		    {"exec", fill_in_many},
+		    {"asking", fill_while_asking}};
+
+	program = argc > 2 ? argv[2] : NULL;
 
 	for (size_t i = 0; argc > 1 && i < sizeof(ways) / sizeof(ways[0]); i++) {
 		if (strcmp(argv[1], ways[i].name) != 0)

@@ -25,10 +25,12 @@ thread_id(void)
 	return (uint32_t)vmt_sys_call0(SYS_gettid);
 }
 
+static uint32_t counted; /* visitors */
+
 static bool
 is_quiet(uint64_t limit_ns)
 {
-	return vmt_threads_inside_wait(thread_id(), GENERATION, limit_ns);
+	return vmt_threads_inside_wait(thread_id(), GENERATION, &counted, limit_ns);
 }
 
 struct visitor {
@@ -69,6 +71,16 @@ nobody_is_inside_at_first(void **state)
 }
 
 static void
+whoever_visits_is_waited_for(void **state)
+{
+	(void)state;
+	counted = 1;
+	assert_false(is_quiet(SHORT_NS));
+	counted = 0;
+	assert_true(is_quiet(SHORT_NS));
+}
+
+static void
 a_thread_is_inside_until_it_leaves(void **state)
 {
 	struct visitor visitor = {.go_out_first = 1};
@@ -77,8 +89,8 @@ a_thread_is_inside_until_it_leaves(void **state)
 	(void)state;
 	begin(&visitor, &thread);
 	assert_false(is_quiet(SHORT_NS));
-	assert_true(
-	    vmt_threads_inside_wait(thread_id(), GENERATION + 1, SHORT_NS)); /* a fork child's */
+	assert_true(vmt_threads_inside_wait(thread_id(), GENERATION + 1, &counted,
+					    SHORT_NS)); /* a fork child's */
 	vmt_atomic_store_release(&visitor.leave, 1);
 	assert_true(is_quiet(LONG_NS));
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -219,6 +231,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nobody_is_inside_at_first),
+	    cmocka_unit_test(whoever_visits_is_waited_for),
 	    cmocka_unit_test(a_thread_is_inside_until_it_leaves),
 	    cmocka_unit_test(whoever_waits_does_not_wait_for_itself),
 	    cmocka_unit_test(it_is_known_where_a_thread_was_entered),
