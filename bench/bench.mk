@@ -45,6 +45,10 @@ memory: $(BUILD)/bench/pair $(BUILD)/bench/churn
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build $(BUILD)/tests/target/threads_at_once
 	bench/memory.sh $(BUILD) $(ROUNDS)
 
+# What a Go program whose heap never rests costs the collector; BUILDS="BUILD..." in turn.
+go_storm:
+	bench/go_storm.sh "$(or $(BUILDS),$(BUILD))" $(ROUNDS)
+
 # What a report takes of memory, by what happened and by what is live.
 report: $(BUILD)/bench/churn $(BUILD)/bench/peak
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build

@@ -42,6 +42,7 @@ struct collector {
 	struct vmt_traced *processes[MAX_PROCESSES]; /* as far as used, a mapping each */
 	uint32_t used;				     /* entries ever used */
 	uint32_t turn;				     /* who is visited first */
+	uint64_t charged_ns; /* of the thread's CPU time: what the credit has been told of */
 	uint64_t attended_ns;
 	uint64_t announced_ns;	 /* last look for announcements */
 	uint64_t empty_since_ns; /* 0 = somebody is left */
@@ -224,6 +225,21 @@ take_up(struct collector *collector, uint32_t pid, uint64_t random_id, const cha
 	return true;
 }
 
+/* What was done since the last call and is nobody else's cost is owed: looks at the processes, and
+ * being woken for them. */
+static void
+charge_readings(struct collector *collector)
+{
+	struct vmt_shared *shared = &collector->shared;
+	uint64_t cpu_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t spent_ns = cpu_ns - collector->charged_ns;
+
+	if (spent_ns > shared->apart_ns)
+		vmt_cpu_budget_owe(&shared->credit, spent_ns - shared->apart_ns);
+	collector->charged_ns = cpu_ns;
+	shared->apart_ns = 0;
+}
+
 /* False: the announcement has to wait. */
 static bool
 take_slot(struct collector *collector, struct vmt_session_slot *slot)
@@ -251,13 +267,16 @@ take_announcements(struct collector *collector, uint64_t now_ns, bool rung)
 {
 	uint32_t used = vmt_session_slots_used(collector->session);
 	bool crowded = false;
+	uint64_t before_ns;
 
 	if (!rung && now_ns - collector->announced_ns < ANNOUNCE_NS)
 		return;
 	collector->announced_ns = now_ns;
+	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	for (uint32_t i = 0; i < used; i++)
 		crowded |= !take_slot(collector, &collector->session->slots[i]);
 	vmt_atomic_store_relaxed(&collector->session->crowded, crowded);
+	collector->shared.apart_ns += vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 }
 
 /* Somebody has begun to announce itself, or waits for its turn: also who is gone by now, as long as
@@ -408,6 +427,7 @@ run(struct collector *collector)
 		beat(collector, now_ns);
 		take_announcements(collector, now_ns, wake != seen || !has_live(collector));
 		visit(collector, wake != seen);
+		charge_readings(collector);
 		now_ns = collector->attended_ns;
 		vmt_touch_sampling_round(&collector->shared, now_ns);
 		vmt_fork_children_note_told(&collector->children);
@@ -482,6 +502,7 @@ set_up(struct collector *collector)
 	raise_limit(RLIMIT_AS);
 	raise_limit(RLIMIT_DATA);
 	collector->first_fd = -1;
+	collector->charged_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (first_pid)
 		collector->first_pending = true;
 	if (first_pid && !collector->host->first_watch) {

@@ -209,14 +209,17 @@ static int
 drain(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
       enum vmt_drain_mode mode)
 {
+	uint64_t before_ns;
 	int result;
 
 	vmt_assert(!process->trace_closed && process->trace_fd >= 0);
 	if (now_ns < process->retry_ns && mode != VMT_DRAIN_FINAL)
 		return 0;
 	vmt_bound_look(&process->bound, process->trace_fd, now_ns);
+	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	result = vmt_drain_collect(&process->drain, &process->writer, &shared->drain_scratch,
 				   now_ns, mode);
+	shared->apart_ns += vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 	if (result == 0) {
 		process->retry_pace_ns = FIRST_RETRY_NS;
 		return 0;
@@ -571,7 +574,7 @@ visit_open(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_n
 	uint32_t end = vmt_atomic_load_acquire(&head->end);
 	uint32_t fill = vmt_drain_fill(&process->drain);
 	bool sample_due = now_ns >= process->sampling.next_ns;
-	bool look_for_exec = sample_due || end == VMT_END_EXEC;
+	bool look_for_exec = process->sampling.lost_sight || end == VMT_END_EXEC;
 	bool asked = vmt_sampling_is_asked(process);
 
 	vmt_assert(!process->trace_closed);
@@ -607,7 +610,7 @@ void
 vmt_process_visit(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns,
 		  bool urgent)
 {
-	uint64_t before_ns;
+	uint64_t before_ns, cost_ns;
 
 	if (process->state == VMT_PROCESS_NONE)
 		return;
@@ -618,5 +621,8 @@ vmt_process_visit(struct vmt_traced *process, struct vmt_shared *shared, uint64_
 	before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (is_back(process, shared, now_ns))
 		visit_open(process, shared, now_ns, urgent);
-	process->cpu_ns += vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+	cost_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+	process->cpu_ns += cost_ns;
+	if (process->state != VMT_PROCESS_LIVE)
+		shared->apart_ns += cost_ns;
 }

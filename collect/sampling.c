@@ -240,7 +240,7 @@ static void
 snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason, bool asked_for)
 {
 	struct vmt_sampling *sampling = &process->sampling;
-	uint64_t before_ns = asked_for ? 0 : vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t before_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID), cost_ns;
 	struct vmt_snapshot_head taken;
 	struct vmt_snapshot_job job = {
 	    .residency = {.source = process->pagemap_fd < 0 ? VMT_RESIDENCY_NONE : shared->source,
@@ -291,9 +291,10 @@ snapshot(struct vmt_traced *process, struct vmt_shared *shared, uint32_t reason,
 	/* What is held here is lost where this process is killed as well. */
 	(void)vmt_usage_readings_flush(process, sampling->snapshot_ns);
 	sampling->skip_counted = false;
+	cost_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+	shared->apart_ns += cost_ns;
 	if (!asked_for)
-		vmt_cpu_budget_spend(&shared->credit,
-				     vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns);
+		vmt_cpu_budget_spend(&shared->credit, cost_ns);
 }
 
 bool
@@ -426,13 +427,25 @@ consider(struct vmt_traced *process, struct vmt_shared *shared, uint64_t now_ns)
 	}
 }
 
+/* The next visit looks whether it is. */
+static bool
+may_be_another(const struct vmt_traced *process)
+{
+	return process->sampling.lost_sight && process->stat_fd >= 0;
+}
+
 static uint64_t
-next_reading_ns(const struct vmt_traced *process, uint64_t now_ns)
+next_reading_ns(const struct vmt_traced *process, const struct vmt_shared *shared, uint64_t now_ns)
 {
 	const struct vmt_bound *bound = &process->bound;
 	uint64_t distance_ns = vmt_bound_distance_ns(bound, bound->usage_part, now_ns);
 	uint64_t interval_ns = process->sampling.interval_ns;
+	uint64_t wait_ns = vmt_cpu_budget_wait_ns(&shared->credit);
 
+	if (may_be_another(process))
+		return VMT_USAGE_READINGS_FASTEST_NS;
+	if (shared->host->interval_ns == 0 && wait_ns > interval_ns)
+		interval_ns = wait_ns;
 	return interval_ns > distance_ns ? interval_ns : distance_ns;
 }
 
@@ -463,8 +476,9 @@ vmt_sampling_round(struct vmt_traced *process, struct vmt_shared *shared, uint64
 		vmt_sampling_read(process, shared, now_ns);
 		if (now_ns >= shared->quota_due_ns)
 			heed_quota(shared, now_ns);
-		consider(process, shared, now_ns);
-		sampling->next_ns = now_ns + next_reading_ns(process, now_ns);
+		if (!may_be_another(process))
+			consider(process, shared, now_ns);
+		sampling->next_ns = now_ns + next_reading_ns(process, shared, now_ns);
 	}
 	if (sampling->usage_count == VMT_PROCESS_USAGES ||
 	    now_ns - sampling->flushed_ns >=

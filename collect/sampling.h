@@ -8,9 +8,11 @@
  * that much was freed and RSS has not moved (demand.h); every 10 s; at once when the process asks
  * (exit). All but the last kind together use 1 % of one CPU at most, or 1 % of the CPU quota of the
  * collector's cgroup where that is less (read every 10 s): they draw on a credit that fills up at
- * that rate; what was wanted and not taken is counted. In a trace that must not grow, both come
- * more and more seldom (bound.h), and none once it is full; a snapshot that finds no room is
- * counted as well. Single-threaded. Errors are swallowed: figures that can't be had are left out.
+ * that rate, less what readings have cost (cpu_budget.h); what was wanted and not taken is counted.
+ * Readings that cost more than half of that come less often, down to ten a second. In a trace that
+ * must not grow, both come more and more seldom (bound.h), and none once it is full; a snapshot
+ * that finds no room is counted as well. Single-threaded. Errors are swallowed: figures that can't
+ * be had are left out.
  */
 #ifndef VMT_SAMPLING_H
 #define VMT_SAMPLING_H

@@ -291,6 +291,7 @@ account(struct vmt_shared *shared, uint64_t before_ns)
 	uint64_t cost_ns = vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 
 	charge(touch, cost_ns);
+	shared->apart_ns += cost_ns;
 	if (vmt_touch_is_auto(touch))
 		vmt_touch_pace_spend(&touch->pace, vmt_ticks_monotonic_ns(), shared->credit.part,
 				     cost_ns);

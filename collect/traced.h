@@ -77,7 +77,10 @@ struct vmt_shared {
 	struct vmt_buffer retained; /* struct vmt_retained, where the host has max_files */
 	uint32_t retained_count;
 	struct vmt_cpu_budget credit; /* of all processes' snapshots */
-	uint64_t quota_due_ns;	      /* when the collector's CPU quota is read again */
+	/* CPU time, since it was last asked for, that the credit is not to pay for as readings:
+	 * snapshots, draining, taking up and finishing processes, page faults. */
+	uint64_t apart_ns;
+	uint64_t quota_due_ns; /* when the collector's CPU quota is read again */
 	struct vmt_cgroup_caches cgroups;
 	struct vmt_touch touch;
 };
@@ -97,6 +100,7 @@ struct vmt_sampling {
 	uint64_t settle_ns; /* see settles() in sampling.c; 0: as at first */
 	bool lacks_shares;  /* its last snapshot does not tell which pages are shared, or no Pss */
 	bool moves_fast;    /* RSS, from one reading to the next */
+	bool lost_sight;    /* at the last reading: the process may be another program by now */
 	bool near_limit;    /* of the cgroup */
 	uint64_t flushed_ns;
 	uint64_t snapshot_ns;	     /* of the last snapshot; 0 = none yet */

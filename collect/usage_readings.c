@@ -154,7 +154,9 @@ vmt_usage_readings_take(struct vmt_traced *process, struct vmt_shared *shared, u
 		return;
 	peak_rss_bytes = read_peak(process, now_ns, hasty);
 	/* What one that has said its end calls itself, tells nothing more. */
-	if (hasty ? !vmt_address_space_is_mapped(process) : !vmt_address_space_is_there(process))
+	sampling->lost_sight =
+	    hasty ? !vmt_address_space_is_mapped(process) : !vmt_address_space_is_there(process);
+	if (sampling->lost_sight)
 		return;
 	/* With a disk that stays full, the newest figure takes the last one's place. */
 	if (sampling->usage_count == VMT_PROCESS_USAGES)

@@ -4,8 +4,8 @@
  * RSS and virtual size by statm, every 100 ms the kernel's own count of the largest RSS, and the
  * cgroup's figures, not older than a second, or than 50 ms near its limit. Readings are held and
  * written in batches of USAGE. A reading tells when the next one is due: 10 ms while RSS moves,
- * backing off to 1 s. Single-threaded. Errors are swallowed: figures that can't be had are left
- * out.
+ * backing off to 1 s; later where readings cost too much (cpu_budget.h). Single-threaded. Errors
+ * are swallowed: figures that can't be had are left out.
  */
 #ifndef VMT_USAGE_READINGS_H
 #define VMT_USAGE_READINGS_H

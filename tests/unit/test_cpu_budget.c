@@ -112,6 +112,76 @@ earns_by_the_quota(void **state)
 	assert_int_equal(credit.left_ns, 2 + 10 * (int64_t)MILLISECOND);
 }
 
+struct spent {
+	uint64_t readings_ns;
+	uint64_t snapshots_ns;
+	uint64_t readings;
+	uint64_t longest_ns; /* from one reading to the next */
+};
+
+/* An hour in which a reading is wanted every 10 ms, and with each a snapshot, of 3 ms. */
+static struct spent
+read_for_an_hour(uint64_t reading_ns)
+{
+	const uint64_t snapshot_ns = 3 * MILLISECOND;
+	struct vmt_cpu_budget credit;
+	struct spent spent = {0};
+
+	vmt_cpu_budget_begin(&credit, 0);
+	for (uint64_t at_ns = 0, next_ns; at_ns <= HOUR; at_ns = next_ns) {
+		if (vmt_cpu_budget_is_there(&credit, at_ns)) {
+			vmt_cpu_budget_spend(&credit, snapshot_ns);
+			spent.snapshots_ns += snapshot_ns;
+		}
+		vmt_cpu_budget_owe(&credit, reading_ns);
+		spent.readings_ns += reading_ns;
+		spent.readings++;
+		next_ns = vmt_cpu_budget_wait_ns(&credit);
+		next_ns = at_ns + (next_ns > 10 * MILLISECOND ? next_ns : 10 * MILLISECOND);
+		if (next_ns - at_ns > spent.longest_ns)
+			spent.longest_ns = next_ns - at_ns;
+	}
+	return spent;
+}
+
+/* 20 microseconds are a fifth of what is earned: the snapshots have the rest. */
+static void
+pays_for_readings_first(void **state)
+{
+	struct spent spent = read_for_an_hour(20 * MICROSECOND);
+
+	(void)state;
+	assert_int_equal(spent.longest_ns, 10 * MILLISECOND);
+	assert_in_range(spent.snapshots_ns, HOUR / 1000 * 8 - HOUR / 10000,
+			HOUR / 1000 * 8 + HOUR / 10000);
+}
+
+/* Ones of which ten milliseconds earn less than half: they come less often, so that they and the
+ * snapshots stay within a hundredth. */
+static void
+has_dear_readings_wait(void **state)
+{
+	struct spent spent = read_for_an_hour(150 * MICROSECOND);
+
+	(void)state;
+	assert_in_range(spent.readings_ns, HOUR / 1000 * 4, HOUR / 1000 * 5 + HOUR / 10000);
+	assert_in_range(spent.snapshots_ns + spent.readings_ns, HOUR / 100 - HOUR / 10000,
+			HOUR / 100 + HOUR / 10000);
+}
+
+/* However dear a reading is: ten a second, and half for the snapshots. */
+static void
+keeps_half_for_snapshots(void **state)
+{
+	struct spent spent = read_for_an_hour(20 * MILLISECOND);
+
+	(void)state;
+	assert_in_range(spent.longest_ns, 100 * MILLISECOND, 100 * MILLISECOND);
+	assert_true(spent.readings >= HOUR / (100 * MILLISECOND));
+	assert_in_range(spent.snapshots_ns, HOUR / 1000 * 5 - HOUR / 10000,
+			HOUR / 1000 * 5 + HOUR / 10000);
+}
+
 int
 main(void)
 {
@@ -120,6 +190,9 @@ main(void)
 	    cmocka_unit_test(takes_all_that_are_cheap),
 	    cmocka_unit_test(saves_up_so_much_and_no_more),
 	    cmocka_unit_test(earns_by_the_quota),
+	    cmocka_unit_test(pays_for_readings_first),
+	    cmocka_unit_test(has_dear_readings_wait),
+	    cmocka_unit_test(keeps_half_for_snapshots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,45 @@ looks_first_then_when_rss_has_moved(void **state)
 	assert_reasons(place, "122");
 }
 
+/* Readings that have cost more than they may wait, but not where the host says when they are due.
+ */
+static void
+reads_less_often_what_is_dear(void **state)
+{
+	struct place *place = *state;
+
+	advance(place, SECOND);
+	assert_in_range(place->process.sampling.next_ns - place->now_ns, 1, 15 * MILLISECOND);
+	vmt_cpu_budget_owe(&place->shared.credit, SECOND);
+	place->shared.credit.at_ns = UINT64_MAX; /* nothing is earned */
+	advance(place, SECOND);
+	assert_int_equal(place->process.sampling.next_ns - place->now_ns, 100 * MILLISECOND);
+	place->host.interval_ns = place->process.sampling.interval_ns = 20 * MILLISECOND;
+	advance(place, SECOND);
+	assert_int_equal(place->process.sampling.next_ns - place->now_ns, 20 * MILLISECOND);
+}
+
+/* What a reading says is another program's is no reason for a snapshot, and the next visit ends the
+ * recording. */
+static void
+takes_no_snapshot_of_another_program(void **state)
+{
+	struct place *place = *state;
+
+	advance(place, 0);
+	assert_false(place->process.sampling.lost_sight);
+	place->process.stack_start += 4096;
+	change_rss(true);
+	advance(place, SECOND);
+	change_rss(false);
+	assert_true(place->process.sampling.lost_sight);
+	assert_int_equal(place->process.sampling.next_ns - place->now_ns, 10 * MILLISECOND);
+	assert_reasons(place, "1");
+	vmt_process_visit(&place->process, &place->shared, place->now_ns + 10 * MILLISECOND, false);
+	assert_int_equal(place->process.state, VMT_PROCESS_REPLACED);
+	vmt_process_forget(&place->process);
+}
+
 /* A step of 8 % in one reading: with credit to spare it is looked at at once, else when it is over.
  */
 static void
@@ -403,6 +442,8 @@ main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(looks_first_then_when_rss_has_moved),
+	    TEST(reads_less_often_what_is_dear),
+	    TEST(takes_no_snapshot_of_another_program),
 	    TEST(looks_every_ten_seconds_at_least),
 	    TEST(with_little_credit_waits_while_rss_moves_fast),
 	    TEST(without_credit_counts_what_it_leaves_out),
