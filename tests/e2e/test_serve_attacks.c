@@ -148,36 +148,61 @@ test_what_would_be_unsafe_is_not_begun(void **state)
 }
 
 static void
+make_certificate(void)
+{
+	need_program("openssl");
+	shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+	      "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout '%s' -out '%s' "
+	      "2>&1",
+	      scratch_file("key.pem"), scratch_file("cert.pem"));
+}
+
+static unsigned
+start_with_tls(struct conversation *server)
+{
+	return serving_start(server, (const char *const[]){"--cert", scratch_file("cert.pem"),
+							   "--key", scratch_file("key.pem"), NULL});
+}
+
+/* As curl gets it, which trusts the certificate; other is a name that leads to the server. */
+static void
+ask_over_tls(struct run *run, unsigned port, const char *host, const char *option)
+{
+	char url[64], other[64];
+
+	snprintf(url, sizeof(url), "https://%s:%u/metrics", host, port);
+	snprintf(other, sizeof(other), "other.example:%u:127.0.0.1", port);
+	run_program(run,
+		    (const char *const[]){"curl", "--silent", "--noproxy", "*", "--max-time", "20",
+					  "--cacert", scratch_file("cert.pem"), "--resolve", other,
+					  "--write-out", "\n%{http_code}", url, option, NULL},
+		    NULL);
+}
+
+/* Who asks knows that the name is another's, and the server that it has another one. */
+static void
 test_https(void **state)
 {
 	static struct conversation server;
 	unsigned port;
 	struct run run;
-	char url[64];
 
 	(void)state;
-	need_program("openssl");
-	shell("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
-	      "-addext subjectAltName=DNS:localhost -keyout '%s' -out '%s' 2>&1",
-	      scratch_file("key.pem"), scratch_file("cert.pem"));
-	port =
-	    serving_start(&server, (const char *const[]){"--cert", scratch_file("cert.pem"),
-							 "--key", scratch_file("key.pem"), NULL});
-	snprintf(url, sizeof(url), "https://localhost:%u/metrics", port);
-	run_program(&run,
-		    (const char *const[]){"curl", "--silent", "--noproxy", "*", "--cacert",
-					  scratch_file("cert.pem"), url, NULL},
-		    NULL);
+	make_certificate();
+	port = start_with_tls(&server);
+	ask_over_tls(&run, port, "localhost", NULL);
 	assert_int_equal(run.exit_status, 0);
 	assert_non_null(strstr(run.out, "vmtrace_rss_bytes{"));
 	run_free(&run);
-	/* Who asks knows that the name is another's. */
-	snprintf(url, sizeof(url), "https://127.0.0.1:%u/metrics", port);
-	run_program(&run,
-		    (const char *const[]){"curl", "--silent", "--noproxy", "*", "--cacert",
-					  scratch_file("cert.pem"), url, NULL},
-		    NULL);
+	ask_over_tls(&run, port, "127.0.0.1", NULL);
 	assert_int_equal(run.exit_status, 60);
+	run_free(&run);
+	ask_over_tls(&run, port, "other.example", NULL);
+	assert_int_equal(run.exit_status, 60);
+	run_free(&run);
+	ask_over_tls(&run, port, "other.example", "--insecure");
+	assert_int_equal(run.exit_status, 0);
+	assert_int_equal(serving_status(&run), 403);
 	run_free(&run);
 	serving_stop(&server);
 }
@@ -307,16 +332,16 @@ peak_kib(pid_t pid)
 }
 
 static bool
-is_answered(unsigned port)
+is_answered(unsigned port, bool has_tls)
 {
 	char url[64];
 	struct run run;
 	bool is;
 
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u/metrics", port);
+	snprintf(url, sizeof(url), "%s://localhost:%u/metrics", has_tls ? "https" : "http", port);
 	run_program(&run,
-		    (const char *const[]){"curl", "--silent", "--noproxy", "*", "--max-time", "5",
-					  url, NULL},
+		    (const char *const[]){"curl", "--ipv4", "--silent", "--noproxy", "*",
+					  "--max-time", "5", "--insecure", url, NULL},
 		    NULL);
 	is = run.exit_status == 0;
 	if (is)
@@ -325,36 +350,61 @@ is_answered(unsigned port)
 	return is;
 }
 
-/* Many times the connections that there may be, each with a part of a request and a byte more now
- * and then: others are answered all the same, and the server does not grow with their number. */
+/* Many times the connections that there may be, each with a part of what it has to say and a byte
+ * more now and then: others are answered all the same, and the server does not grow with their
+ * number. */
 static void
-test_slow_clients_do_not_hold_it(void **state)
+hold_connections(struct conversation *server, unsigned port, const void *beginning, size_t bytes,
+		 bool has_tls)
 {
-	static struct conversation server;
-	static const char half[] = "GET /metrics HTTP/1.1\r\nHost: loc";
 	static int fds[MOST_CONNECTIONS];
-	unsigned port = serving_start(&server, NULL);
 	int64_t deadline_ms = now_ms() + SERVING_LIMIT_MS;
 	long count = raise_limit(soak_count(250, MOST_CONNECTIONS));
 
-	(void)state;
 	for (long i = 0; i < count; i++) {
 		fds[i] = begin_connection(port);
 		if (fds[i] >= 0)
-			(void)send(fds[i], half, sizeof(half) - 1, MSG_NOSIGNAL);
+			(void)send(fds[i], beginning, bytes, MSG_NOSIGNAL);
 	}
-	while (!is_answered(port)) {
+	while (!is_answered(port, has_tls)) {
 		if (now_ms() > deadline_ms)
 			fail_msg("slow clients keep others out");
 		for (long i = 0; i < count; i++) /* a byte now and then is not idle */
 			if (fds[i] >= 0)
 				(void)send(fds[i], "a", 1, MSG_NOSIGNAL);
 	}
-	assert_in_range(peak_kib(server.pid), 1, 64 << 10);
+	assert_in_range(peak_kib(server->pid), 1, 64 << 10);
 	for (long i = 0; i < count; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	serving_expect(port, "/metrics", NULL, 200);
+	assert_true(is_answered(port, has_tls));
+}
+
+static void
+test_slow_clients_do_not_hold_it(void **state)
+{
+	static struct conversation server;
+	static const char half[] = "GET /metrics HTTP/1.1\r\nHost: loc";
+	unsigned port = serving_start(&server, NULL);
+
+	(void)state;
+	hold_connections(&server, port, half, sizeof(half) - 1, false);
+	serving_stop(&server);
+}
+
+/* Handshakes that never end: what a client says first, of 512 bytes the first eleven. */
+static void
+test_slow_handshakes_do_not_hold_it(void **state)
+{
+	static struct conversation server;
+	static const unsigned char hello[] = {0x16, 0x03, 0x01, 0x02, 0x00, 0x01,
+					      0x00, 0x01, 0xfc, 0x03, 0x03};
+	unsigned port;
+
+	(void)state;
+	make_certificate();
+	port = start_with_tls(&server);
+	hold_connections(&server, port, hello, sizeof(hello), true);
 	serving_stop(&server);
 }
 
@@ -442,6 +492,7 @@ main(void)
 	    cmocka_unit_test(test_hostile_traces_are_counted),
 	    cmocka_unit_test(test_a_trace_that_kills_is_left_out),
 	    cmocka_unit_test(test_slow_clients_do_not_hold_it),
+	    cmocka_unit_test(test_slow_handshakes_do_not_hold_it),
 	    cmocka_unit_test(test_the_number_of_series_is_bounded),
 	    cmocka_unit_test(test_the_recorded_program_goes_on),
 	};
