@@ -146,14 +146,20 @@ first_row(void)
 }
 
 static void
-run_top(const char *operand)
+run_top_in(const char *environment, const char *operand)
 {
 	char line[8192];
 
 	snprintf(line, sizeof(line),
-		 "'stty -g > %s/before; %s top -d 100ms %s; echo status=$?' Enter", scratch(),
-		 built("vmtrace"), operand);
+		 "'stty -g > %s/before; %s %s top -d 100ms %s; echo status=$?' Enter", scratch(),
+		 environment, built("vmtrace"), operand);
 	type(line);
+}
+
+static void
+run_top(const char *operand)
+{
+	run_top_in("", operand);
 }
 
 /* Clears the screen, and lets the shell say what it never said before; the words are not typed. */
@@ -266,6 +272,40 @@ test_sizes(void **state)
 	wait_for("leak_blocks", "20 MiB");
 	type("q");
 	check_restored("status=0");
+	close_terminal();
+	assert_int_equal(converse_end(&leaking.talk), 0);
+}
+
+/* Of fewer abilities than tmux has, and without UTF-8. One that can't move its cursor gets the text
+ * once. */
+static void
+test_simple_terminals(void **state)
+{
+	static const struct {
+		const char *environment;
+		bool is_text;
+	} simple[] = {{"LC_ALL=C TERM=vt100", false},
+		      {"LC_ALL=C TERM=linux", false},
+		      {"LC_ALL=C TERM=dumb", true},
+		      {"LC_ALL= LANG=C TERM=", true}};
+	struct leaking leaking;
+
+	(void)state;
+	begin_in_terminal();
+	resize(50, 20);
+	start(&leaking);
+	for (size_t i = 0; i < sizeof(simple) / sizeof(*simple); i++) {
+		run_top_in(simple[i].environment, leaking.trace);
+		wait_for("leak_blocks", "10 MiB");
+		assert_true(simple[i].is_text || line_with("..")); /* what has no room */
+		for (const char *at = pane; *at; at++)
+			assert_true((unsigned char)*at < 0x80);
+		if (!simple[i].is_text)
+			type("q");
+		wait_for("status=0", "");
+		say();
+		shell("cmp %s/before %s/after", scratch(), scratch());
+	}
 	close_terminal();
 	assert_int_equal(converse_end(&leaking.talk), 0);
 }
@@ -539,11 +579,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_screen),     cmocka_unit_test(test_sizes),
-	    cmocka_unit_test(test_signals),    cmocka_unit_test(test_lost_terminal),
-	    cmocka_unit_test(test_trouble),    cmocka_unit_test(test_text),
-	    cmocka_unit_test(test_unrecorded), cmocka_unit_test(test_gone),
-	    cmocka_unit_test(test_refusals),   cmocka_unit_test(test_several),
+	    cmocka_unit_test(test_screen),
+	    cmocka_unit_test(test_sizes),
+	    cmocka_unit_test(test_simple_terminals),
+	    cmocka_unit_test(test_signals),
+	    cmocka_unit_test(test_lost_terminal),
+	    cmocka_unit_test(test_trouble),
+	    cmocka_unit_test(test_text),
+	    cmocka_unit_test(test_unrecorded),
+	    cmocka_unit_test(test_gone),
+	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_several),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
