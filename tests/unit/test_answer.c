@@ -28,7 +28,18 @@ own_start_ticks(void)
 	return stat.start_ticks;
 }
 
-/* Of processes that run: all are this one. */
+static void
+write_trace(unsigned number, const struct vmt_head *head)
+{
+	struct build_trace *build = build_trace_new(head);
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%u.vmt", trace_file_directory, number);
+	build_trace_write(build, path);
+	build_trace_free(build);
+}
+
+/* Of processes that run: all are this one. And one that is said to have ended, and a look. */
 static int
 set_up(void **state)
 {
@@ -40,15 +51,16 @@ set_up(void **state)
 	head.pid = (uint32_t)getpid();
 	head.start_ticks = own_start_ticks();
 	for (unsigned i = 0; i < TRACES; i++) {
-		struct build_trace *build;
-		char path[200];
-
 		head.random_id = i + 1;
-		build = build_trace_new(&head);
-		snprintf(path, sizeof(path), "%s/%u.vmt", trace_file_directory, i);
-		build_trace_write(build, path);
-		build_trace_free(build);
+		write_trace(i, &head);
 	}
+	head.random_id++;
+	head.collected_end = VMT_END_EXIT;
+	write_trace(TRACES, &head);
+	head.random_id++;
+	head.collected_end = VMT_END_RUNNING;
+	head.notes = VMT_NOTE_SNAPSHOT;
+	write_trace(TRACES + 1, &head);
 	source.directory = strdup(trace_file_directory);
 	source.quarantine = vmt_quarantine_new();
 	return source.directory && source.quarantine ? 0 : -1;
@@ -57,7 +69,7 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	for (unsigned i = 0; i < TRACES; i++) {
+	for (unsigned i = 0; i < TRACES + 2; i++) {
 		char path[200];
 
 		snprintf(path, sizeof(path), "%s/%u.vmt", trace_file_directory, i);

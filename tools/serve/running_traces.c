@@ -1,8 +1,9 @@
 #include "tools/serve/running_traces.h"
 
 #include "tools/cmd/trace_files.h"
-#include "tools/model/tree/tree_scan.h"
 #include "tools/read/trace/expand.h"
+#include "tools/read/trace/process_end.h"
+#include "tools/read/trace/trace_head.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,19 +12,54 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LEAST_POINTS 2
-
-/* Takes over the names of a process that runs. */
 static void
-keep(struct vmt_running_traces *traces, struct vmt_tree_process *process)
+free_trace(struct vmt_running_trace *trace)
 {
-	traces->all[traces->count++] = (struct vmt_running_trace){.path = process->path,
-								  .exe = process->exe,
-								  .pid = process->pid,
-								  .random_id = process->random_id,
-								  .last_ns = process->last.time_ns};
-	process->path = NULL;
-	process->exe = NULL;
+	free(trace->path);
+	free(trace->exe);
+}
+
+/* As vmt_tree_scan_runs has it: an end that stands in a chunk stands in the head, too. */
+static bool
+runs(const struct vmt_head *head)
+{
+	int status;
+	const char *end = vmt_process_end_find(head, NULL, &status);
+
+	if (head->notes & VMT_NOTE_SNAPSHOT) /* the recording did, and the process ran on */
+		return false;
+	return strcmp(end, "running") == 0 ||
+	       (strcmp(end, "ending") == 0 &&
+		(vmt_process_end_is_elsewhere(head) || vmt_process_end_is_hidden(head)));
+}
+
+static int64_t
+last_sign_of(const struct vmt_head *head)
+{
+	uint64_t ns = head->clock_last.monotonic_ns;
+
+	if (head->heartbeat_ns > ns)
+		ns = head->heartbeat_ns;
+	return ns < INT64_MAX ? (int64_t)ns : INT64_MAX;
+}
+
+/* Without memory it is not served. */
+static void
+keep(struct vmt_running_traces *traces, const char *path, const struct vmt_head *head)
+{
+	struct vmt_running_trace *trace = &traces->all[traces->count];
+
+	*trace = (struct vmt_running_trace){.path = strdup(path),
+					    .exe = strndup(head->exe, VMT_EXE_BYTES),
+					    .pid = head->pid,
+					    .random_id = head->random_id,
+					    .last_ns = last_sign_of(head)};
+	if (trace->path && trace->exe) {
+		traces->count++;
+		return;
+	}
+	free_trace(trace);
+	traces->unread++;
 }
 
 /* No trace is that is being written. To expand one takes long. */
@@ -39,20 +75,17 @@ is_compressed(const char *path)
 }
 
 static void
-look_at(struct vmt_running_traces *traces, const struct vmt_tree_file *file)
+look_at(struct vmt_running_traces *traces, const char *path)
 {
-	struct vmt_tree_process process = {.path = NULL};
+	struct vmt_head head;
 	struct vmt_err err = {""};
 
-	if (is_compressed(file->path))
+	if (is_compressed(path))
 		return;
-	if (vmt_tree_scan(&process, file->path, file->name, LEAST_POINTS, &err) < 0) {
+	if (vmt_trace_head_of(path, &head, &err) < 0)
 		traces->unread++;
-		return;
-	}
-	if (vmt_tree_scan_runs(&process) && process.path && process.exe)
-		keep(traces, &process);
-	vmt_tree_scan_free(&process);
+	else if (runs(&head))
+		keep(traces, path, &head);
 }
 
 static int
@@ -75,13 +108,6 @@ by_path(const void *left, const void *right)
 	const struct vmt_running_trace *b = right;
 
 	return strcmp(a->path, b->path);
-}
-
-static void
-free_trace(struct vmt_running_trace *trace)
-{
-	free(trace->path);
-	free(trace->exe);
 }
 
 /* Of a trace and its copies the one that was written last stays. Traces of old have no id. */
@@ -125,7 +151,7 @@ vmt_running_traces_find(struct vmt_running_traces *traces, char *directory,
 		result = vmt_err_set(err, ENOMEM, "out of memory");
 	for (size_t i = 0; traces->all && i < files.count; i++)
 		if (vmt_quarantine_enter(quarantine, files.all[i].path)) {
-			look_at(traces, &files.all[i]);
+			look_at(traces, files.all[i].path);
 			vmt_quarantine_leave(quarantine);
 		} else {
 			traces->left_out++;

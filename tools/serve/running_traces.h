@@ -1,8 +1,8 @@
 /*
  * running_traces.h: the traces of a directory whose processes still run.
  *
- * Looks at each trace without a replay, and passes over those that were compressed: none of them is
- * being written. A trace that lies there twice is one. One thread's.
+ * Looks at the head of each trace, however large the trace is, and passes over those that were
+ * compressed: none of them is being written. A trace that lies there twice is one. One thread's.
  */
 #ifndef VMT_RUNNING_TRACES_H
 #define VMT_RUNNING_TRACES_H
@@ -18,7 +18,7 @@ struct vmt_running_trace {
 	char *exe;
 	uint32_t pid;
 	uint64_t random_id; /* of the trace and of its copies; 0: of old */
-	int64_t last_ns;    /* when its RSS was read last, by CLOCK_MONOTONIC */
+	int64_t last_ns;    /* the last sign of its collector, by CLOCK_MONOTONIC */
 };
 
 struct vmt_running_traces {

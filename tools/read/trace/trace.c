@@ -9,6 +9,7 @@
 #include "tools/read/trace/chunk_index.h"
 #include "tools/read/trace/file_reader.h"
 #include "tools/read/trace/process_end.h"
+#include "tools/read/trace/trace_head.h"
 #include "tools/read/trace/undrained.h"
 #include "tools/read/trace/zstd.h"
 
@@ -53,80 +54,6 @@ struct vmt_trace {
 	uint64_t rate_ns;
 };
 
-/* The fields that say whether the others mean anything, before the others are looked at. */
-static int
-check_identity(const struct vmt_head *head, const char *path, struct vmt_err *err)
-{
-	uint64_t unknown = head->features & VMT_FEATURES_REQUIRED & ~VMT_FEATURES_KNOWN;
-
-	if (memcmp(head->magic, VMT_MAGIC, sizeof(head->magic)) != 0)
-		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", path);
-	if (head->version < VMT_OLDEST_VERSION || head->version > VMT_VERSION)
-		return vmt_err_set(err, EPROTONOSUPPORT,
-				   "%s: is a trace of version %u, this vmtrace reads versions %u "
-				   "to %u",
-				   path, head->version, VMT_OLDEST_VERSION, VMT_VERSION);
-	if (unknown != 0)
-		return vmt_err_set(
-		    err, EPROTONOSUPPORT,
-		    "%s: needs features 0x%llx that this vmtrace doesn't know: use a newer one",
-		    path, (unsigned long long)unknown);
-	return 0;
-}
-
-/* As much of a head as both the trace and this version have; zeros for the rest. */
-static bool
-read_known_head(const struct vmt_file_reader *file, struct vmt_head *head)
-{
-	memset(head, 0, sizeof(*head));
-	if (!vmt_file_reader_read(file, 0, head, VMT_HEAD_MIN_BYTES))
-		return false;
-	if (head->head_bytes <= VMT_HEAD_MIN_BYTES || head->head_bytes > VMT_HEAD_MAX_BYTES)
-		return true; /* whole; or wrong, which vmt_head_check says */
-	return vmt_file_reader_read(
-	    file, 0, head, head->head_bytes < sizeof(*head) ? head->head_bytes : sizeof(*head));
-}
-
-static int
-too_short(const struct vmt_file_reader *file, uint64_t wanted, struct vmt_err *err)
-{
-	return vmt_err_set(err, EBADMSG,
-			   "%s: is cut before the end of its head (%llu of %llu bytes)", file->path,
-			   (unsigned long long)file->bytes, (unsigned long long)wanted);
-}
-
-static int
-read_head(struct vmt_trace *trace, struct vmt_err *err)
-{
-	struct vmt_file_reader *file = &trace->file;
-	static const char nothing[sizeof(VMT_MAGIC)];
-	char magic[sizeof(VMT_MAGIC)] = "";
-	const char *trouble;
-	int result;
-	size_t length = file->bytes < sizeof(magic) ? file->bytes : sizeof(magic);
-
-	if (!vmt_file_reader_read(file, 0, magic, length))
-		return vmt_err_set(err, EIO, "%s: can't be read", file->path);
-	if (memcmp(magic, nothing, length) == 0)
-		return vmt_err_set(err, ENODATA,
-				   "%s: holds nothing yet: the program ended before its recording "
-				   "began, or has just started",
-				   file->path);
-	if (memcmp(magic, VMT_MAGIC, length) != 0)
-		return vmt_err_set(err, EBADMSG, "%s: is not a vmtrace trace", file->path);
-	if (!read_known_head(file, &trace->head))
-		return too_short(file, VMT_HEAD_MIN_BYTES, err);
-	result = check_identity(&trace->head, file->path, err);
-	if (result != 0)
-		return result;
-	trouble = vmt_head_check(&trace->head);
-	if (trouble != NULL)
-		return vmt_err_set(err, EBADMSG, "%s: %s", file->path, trouble);
-	if (trace->head.chunks_offset > file->bytes)
-		return too_short(file, trace->head.chunks_offset, err);
-	return 0;
-}
-
 /* The words of the head that hooks and the collector go on writing, as they are by now: stacks and
  * modules that the chunks refer to are then all below the used counters. */
 static void
@@ -135,7 +62,7 @@ refresh_head(struct vmt_trace *trace)
 	static const size_t from = offsetof(struct vmt_head, stack_words_used);
 	struct vmt_head now;
 
-	if (!read_known_head(&trace->file, &now))
+	if (!vmt_trace_head_read_known(&trace->file, &now))
 		return;
 	memcpy(&now, &trace->head, from);
 	/* Its owner may have written anything meanwhile. */
@@ -376,7 +303,7 @@ read_all(struct vmt_trace *trace, const char *path, struct vmt_err *err)
 	int result = vmt_file_reader_open(&trace->file, path, err);
 
 	if (result == 0)
-		result = read_head(trace, err);
+		result = vmt_trace_head_read(&trace->file, &trace->head, err);
 	if (result != 0)
 		return result;
 	vmt_chunk_index_begin(&trace->index, &trace->head);
@@ -394,8 +321,8 @@ is_what_it_was(struct vmt_trace *trace)
 		return false;
 	vmt_file_reader_refresh(&trace->file);
 	return trace->file.bytes >= trace->index.end_offset &&
-	       read_known_head(&trace->file, &now) && memcmp(&now, &trace->head, fixed) == 0 &&
-	       vmt_head_check(&now) == NULL &&
+	       vmt_trace_head_read_known(&trace->file, &now) &&
+	       memcmp(&now, &trace->head, fixed) == 0 && vmt_head_check(&now) == NULL &&
 	       vmt_chunk_index_is_there(&trace->index, &trace->file);
 }
 
