@@ -238,6 +238,30 @@ test_pauses_are_counted(void **state)
 	end();
 }
 
+/* What the last chunk says is the period of samples that did not come. */
+static void
+test_the_period_is_of_samples(void **state)
+{
+	static const struct vmt_touch_head slipped = {.minor_faults = 500, .period = 53};
+	struct build_trace *build = sample_trace_new(NULL);
+	struct vmt_touch_heads heads;
+
+	(void)state;
+	build_trace_touch(build, &slipped, NULL, 0, NULL, 0);
+	begin(build);
+	vmt_touch_heads_add_up(&heads, trace);
+	assert_int_equal(heads.period, 53); /* wanted, at least */
+	end();
+	build = sample_trace_new(NULL);
+	sample_trace_add_touch(build);
+	build_trace_touch(build, &slipped, NULL, 0, NULL, 0);
+	begin(build);
+	vmt_touch_heads_add_up(&heads, trace);
+	assert_int_equal(heads.period, 61);
+	assert_int_equal(heads.least_period, 61);
+	end();
+}
+
 static void
 test_a_refusal_is_told(void **state)
 {
@@ -325,6 +349,7 @@ main(void)
 	    cmocka_unit_test(test_stacks_are_kept_once),
 	    cmocka_unit_test(test_the_heads_add_up),
 	    cmocka_unit_test(test_pauses_are_counted),
+	    cmocka_unit_test(test_the_period_is_of_samples),
 	    cmocka_unit_test(test_a_refusal_is_told),
 	    cmocka_unit_test(test_a_chunk_that_belies_its_header),
 	    cmocka_unit_test(test_dump_shows_them),

@@ -64,7 +64,8 @@ add(struct vmt_touch_heads *heads, const struct vmt_touch_head *head)
 	bool pauses = head->period == 0 && !(head->flags & VMT_TOUCH_REFUSED);
 
 	add_samples(heads, head);
-	if (head->period != 0)
+	/* The period varies: of a chunk without samples it is that of none. */
+	if (head->period != 0 && (head->samples != 0 || heads->samples == 0))
 		heads->period = head->period;
 	/* A pause may have several chunks. */
 	heads->pauses += pauses && !heads->is_paused;

@@ -16,7 +16,7 @@ struct vmt_touch_heads {
 	bool is_paused;	       /* at the last chunk */
 	uint64_t samples;      /* in the trace */
 	uint64_t stood_for;    /* faults, by the samples' periods */
-	uint64_t period;       /* the last one that was not 0; 0: none was */
+	uint64_t period;       /* of the last samples; of none: the last that was not 0, or 0 */
 	uint64_t least_period; /* of all samples */
 	uint64_t most_period;
 	uint64_t minor_faults; /* by the kernel's count; VMT_FIGURE_UNKNOWN */
