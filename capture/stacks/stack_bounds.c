@@ -7,6 +7,7 @@
 #include "capture/core/guard.h"
 #include "capture/core/recording.h"
 #include "capture/go/go_stack.h"
+#include "capture/stacks/stack_floors.h"
 
 #include <errno.h>
 #include <string.h>
@@ -88,6 +89,15 @@ vmt_stack_bounds_set_up(void)
 	main_low = main_high > bytes ? main_high - bytes : 0;
 }
 
+/* [low, high) is not the thread's own stack. */
+static bool
+note_foreign(struct vmt_thread *thread, uint64_t low, uint64_t high)
+{
+	thread->foreign_low = low;
+	thread->foreign_high = high;
+	return false;
+}
+
 /* Grows the thread's own range down to sp. The order of the two stores keeps the range valid at
  * every instant. */
 static bool
@@ -96,15 +106,16 @@ learn(struct vmt_thread *thread, uint64_t sp)
 	uint64_t top = vmt_thread_pointer();
 	uint64_t from = PAGE_OF(sp);
 	uint64_t to = thread->stack_high == top ? thread->stack_low : top;
+	uint64_t floor;
 
 	if (top == 0 || !may_probe() || sp >= to || to - from > LEARN_MAX_BYTES)
 		return false;
+	floor = vmt_stack_floors_of(top);
+	if (sp < floor)
+		return note_foreign(thread, from, floor < to ? floor : to);
 	for (uint64_t page = from; page < to; page += vmt_page_bytes) {
-		if (!probe(page)) {
-			thread->foreign_low = from;
-			thread->foreign_high = page;
-			return false;
-		}
+		if (!probe(page))
+			return note_foreign(thread, from, page);
 	}
 	if (thread->stack_high != top)
 		vmt_atomic_store_release(&thread->stack_high, 0);

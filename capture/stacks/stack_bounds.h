@@ -6,10 +6,11 @@
  *                 128 MiB or the stack limit)
  *   other thread  [sp, its thread control block), which glibc puts at the top of the stack; every
  *                 page between is probed once and the range kept with the thread, which cannot lose
- *                 its own stack while it runs. What lies right below a stack without a guard page,
- * as a coroutine's stack, counts as part of it until the thread unmaps some of it goroutine [sp,
- * the end of the stack that the runtime says this thread's goroutine has) anything else (alternate
- * signal stack, coroutine, clone with its own stack): a page is probed each time before it is read
+ *                 its own stack while it runs. Where a stack without a guard page begins is known
+ * by stack_floors.h; of one in whose creation no hook took part, what lies right below counts as
+ * part of it until the thread unmaps some of it goroutine     [sp, the end of the stack that the
+ * runtime says this thread's goroutine has) anything else (alternate signal stack, coroutine, clone
+ * with its own stack): a page is probed each time before it is read
  *
  * A probe is a rt_sigprocmask with an impossible `how` and the address as the new set: the kernel
  * copies the set first (EFAULT) and refuses `how` after (EINVAL), so nothing changes and nothing

@@ -21,6 +21,7 @@
 #include "capture/record/retreat.h"
 #include "capture/record/samples.h"
 #include "capture/stacks/capture.h"
+#include "capture/stacks/stack_floors.h"
 #include "capture/trace/finish.h"
 #include "capture/trace/open.h"
 #include "format/event.h"
@@ -55,6 +56,7 @@ static uint32_t tid_offset;
 static int (*get_default_attributes)(pthread_attr_t *attributes);
 static int (*get_stack_size)(const pthread_attr_t *attributes, size_t *bytes);
 static int (*get_stack)(const pthread_attr_t *attributes, void **address, size_t *bytes);
+static int (*get_guard_size)(const pthread_attr_t *attributes, size_t *bytes);
 static int (*destroy_attributes)(pthread_attr_t *attributes);
 
 void
@@ -71,6 +73,7 @@ vmt_hooks_process_set_up(void)
 	*(void **)&get_default_attributes = vmt_real_find("pthread_getattr_default_np");
 	*(void **)&get_stack_size = vmt_real_find("pthread_attr_getstacksize");
 	*(void **)&get_stack = vmt_real_find("pthread_attr_getstack");
+	*(void **)&get_guard_size = vmt_real_find("pthread_attr_getguardsize");
 	*(void **)&destroy_attributes = vmt_real_find("pthread_attr_destroy");
 }
 
@@ -185,26 +188,6 @@ daemon(int keep_directory, int keep_descriptors)
 	return result;
 }
 
-/* Bytes of stack that a thread was asked for, 0 where that is not to be learnt. */
-static uint64_t
-stack_bytes(const pthread_attr_t *attributes)
-{
-	pthread_attr_t defaults;
-	size_t bytes = 0;
-
-	if (!get_stack_size)
-		return 0;
-	if (attributes)
-		return get_stack_size(attributes, &bytes) == 0 ? bytes : 0;
-	if (!get_default_attributes || !destroy_attributes ||
-	    get_default_attributes(&defaults) != 0)
-		return 0;
-	if (get_stack_size(&defaults, &bytes) != 0)
-		bytes = 0;
-	destroy_attributes(&defaults);
-	return bytes;
-}
-
 /* What a call of pthread_create asks for. */
 struct stack_request {
 	uint64_t bytes; /* 0 = not known */
@@ -219,8 +202,37 @@ has_callers_stack(const pthread_attr_t *attributes)
 	void *address = NULL;
 	size_t bytes = 0;
 
-	return attributes && get_stack && get_stack(attributes, &address, &bytes) == 0 && address &&
-	       (uintptr_t)address + bytes != 0;
+	if (!get_stack || get_stack(attributes, &address, &bytes) != 0 || !address ||
+	    (uintptr_t)address + bytes == 0)
+		return false;
+	vmt_stack_floors_add((uintptr_t)address, bytes);
+	return true;
+}
+
+static void
+read_attributes(struct stack_request *stack, const pthread_attr_t *attributes)
+{
+	size_t bytes = 0;
+	size_t guard_bytes = 0;
+
+	if (get_stack_size && get_stack_size(attributes, &bytes) == 0)
+		stack->bytes = bytes;
+	stack->callers = has_callers_stack(attributes);
+	if (!stack->callers && get_guard_size && get_guard_size(attributes, &guard_bytes) == 0 &&
+	    guard_bytes == 0)
+		vmt_stack_floors_add_unknown();
+}
+
+static void
+read_defaults(struct stack_request *stack)
+{
+	pthread_attr_t defaults;
+
+	if (!get_default_attributes || !destroy_attributes ||
+	    get_default_attributes(&defaults) != 0)
+		return;
+	read_attributes(stack, &defaults);
+	destroy_attributes(&defaults);
 }
 
 /* The new thread may have ended, and freed what is read here: so the kernel reads it for us where
@@ -293,8 +305,10 @@ begin_thread(struct stack_request *stack, const pthread_attr_t *attributes, cons
 
 	if (!vmt_guard_enter())
 		return;
-	stack->bytes = stack_bytes(attributes);
-	stack->callers = has_callers_stack(attributes);
+	if (attributes)
+		read_attributes(stack, attributes);
+	else
+		read_defaults(stack);
 	stack->begun = !stack->callers;
 	if (stack->begun)
 		vmt_long_call_begin_thread(stack->bytes, vmt_capture_stack(frame));

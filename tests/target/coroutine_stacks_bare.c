@@ -1,7 +1,8 @@
 /*
  * coroutine_stacks_bare: a thread whose stack has no guard page runs functions on stacks right
- * below it, which it maps, takes out in parts and maps anew. Each function maps and unmaps. Prints
- * "fine".
+ * below it, which it maps, takes out in parts and maps anew. Each function maps and unmaps. Parts
+ * are also taken out by another thread, and by a call that no hook sees, as those of free are.
+ * Prints "fine".
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #define STACK_BYTES ((size_t)256 << 10)
 #define BELOW_BYTES ((size_t)64 << 10)
@@ -51,7 +53,41 @@ map_at(char *address, size_t bytes)
 		abort();
 }
 
-enum way { UNMAPPED, PROTECTED, GUARDED, WAYS };
+static void *
+unmap(void *part)
+{
+	munmap(part, PART_BYTES);
+	return NULL;
+}
+
+static void
+unmap_elsewhere(char *part)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, unmap, part) != 0)
+		abort();
+	pthread_join(thread, NULL);
+}
+
+static void
+unmap_unseen(char *part)
+{
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(SYS_munmap), "D"(part), "S"(PART_BYTES)
+			 : "rcx", "r11", "memory");
+	if (result != 0)
+		abort();
+}
+
+enum way { UNMAPPED, PROTECTED, GUARDED, ELSEWHERE, UNSEEN, WAYS };
+
+#ifndef WAYS_TRIED
+#define WAYS_TRIED WAYS
+#endif
 
 static void
 take_away(enum way way)
@@ -59,11 +95,15 @@ take_away(enum way way)
 	char *part = stack - PART_BYTES;
 
 	if (way == UNMAPPED)
-		munmap(part, PART_BYTES);
+		unmap(part);
 	else if (way == PROTECTED)
 		mprotect(part, PART_BYTES, PROT_NONE);
-	else
+	else if (way == GUARDED)
 		madvise(part, PART_BYTES, GUARD_INSTALL);
+	else if (way == ELSEWHERE)
+		unmap_elsewhere(part);
+	else
+		unmap_unseen(part);
 }
 
 /* The lower part's function runs while the part between it and the thread's stack is gone. */
@@ -93,7 +133,7 @@ main(void)
 	if (stack == MAP_FAILED)
 		return 1;
 	stack += BELOW_BYTES;
-	for (uintptr_t way = UNMAPPED; way < WAYS; way++) {
+	for (uintptr_t way = UNMAPPED; way < WAYS_TRIED; way++) {
 		if (pthread_attr_init(&attributes) != 0 ||
 		    pthread_attr_setstack(&attributes, stack, STACK_BYTES) != 0 ||
 		    pthread_create(&thread, &attributes, run, (void *)way) != 0)

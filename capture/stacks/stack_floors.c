@@ -1,0 +1,82 @@
+#include "capture/stacks/stack_floors.h"
+
+#include "base/atomic.h"
+#include "base/roomy.h"
+
+#include <stdbool.h>
+
+/* While it is written its end is 0. */
+static VMT_ROOMY struct stack {
+	uint64_t low;
+	uint64_t end;
+} stacks[VMT_STACK_FLOORS];
+
+static uint32_t used; /* claimed so far, at most VMT_STACK_FLOORS */
+static uint32_t unknown;
+
+static void
+put(struct stack *stack, uint64_t low, uint64_t end)
+{
+	vmt_atomic_store_release(&stack->end, 0);
+	vmt_atomic_fence();
+	vmt_atomic_store_relaxed(&stack->low, low);
+	vmt_atomic_store_release(&stack->end, end);
+}
+
+/* NULL: none lies there, and there is no room for one more. */
+static struct stack *
+place_for(uint64_t low, uint64_t end)
+{
+	uint32_t count = vmt_atomic_load_acquire(&used);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (vmt_atomic_load_relaxed(&stacks[i].low) < end &&
+		    vmt_atomic_load_relaxed(&stacks[i].end) > low)
+			return &stacks[i];
+	while (count < VMT_STACK_FLOORS)
+		if (vmt_atomic_cas(&used, &count, count + 1))
+			return &stacks[count];
+	return NULL;
+}
+
+void
+vmt_stack_floors_add_unknown(void)
+{
+	vmt_atomic_store_release(&unknown, 1);
+}
+
+void
+vmt_stack_floors_add(uint64_t low, uint64_t bytes)
+{
+	struct stack *stack;
+	uint64_t end;
+
+	if (__builtin_add_overflow(low, bytes, &end))
+		return;
+	stack = place_for(low, end);
+	if (stack)
+		put(stack, low, end);
+	else
+		vmt_stack_floors_add_unknown();
+}
+
+static bool
+is_in(const struct stack *stack, uint64_t address, uint64_t *low)
+{
+	uint64_t end = vmt_atomic_load_acquire(&stack->end);
+
+	*low = vmt_atomic_load_acquire(&stack->low);
+	return address >= *low && address < end && vmt_atomic_load_acquire(&stack->end) == end;
+}
+
+uint64_t
+vmt_stack_floors_of(uint64_t top)
+{
+	uint32_t count = vmt_atomic_load_acquire(&used);
+	uint64_t low;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (is_in(&stacks[i], top, &low))
+			return low;
+	return vmt_atomic_load_acquire(&unknown) ? UINT64_MAX : 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * stack_floors.h: where do stacks begin that may have no guard page below them?
+ *
+ * What lies below such a stack can be read as well as the stack itself: by its pages nobody can
+ * tell where it begins, and what lies below may go at any time. So whoever creates the thread notes
+ * it here first: the memory that the caller gave, or that there is a stack with no guard page at a
+ * place which is not known yet. In a fork child they are those of its parent.
+ *
+ * Lock-free, async-signal-safe. A stack of before is overwritten by one that lies in the same
+ * place.
+ */
+#ifndef VMT_STACK_FLOORS_H
+#define VMT_STACK_FLOORS_H
+
+#include <stdint.h>
+
+#define VMT_STACK_FLOORS 256u /* with more, a stack may be any */
+
+/* Before the thread begins: its stack will be [low, low + bytes). */
+void vmt_stack_floors_add(uint64_t low, uint64_t bytes);
+
+/* There will be a stack without a guard page, of which no more is known. */
+void vmt_stack_floors_add_unknown(void);
+
+/* How low the stack of the thread whose control block lies at `top` may begin. 0: anywhere, as
+ * there is a guard page below it. UINT64_MAX: that is not known. */
+uint64_t vmt_stack_floors_of(uint64_t top);
+
+#endif
