@@ -14,50 +14,65 @@
 /* Each try walks the whole table. A program of Go's needs two: one place, and one function. */
 #define TRIES_MAX 16u
 
-static const uint8_t madvise_form[] = {VMT_GO_FORM_MADVISE};
-static const uint8_t munmap_form[] = {VMT_GO_FORM_MUNMAP};
+/* What a function may look like, in one version or another. */
+struct form {
+	uint8_t bytes[32];
+	uint8_t count;
+};
+
+static const struct form madvise_forms[] = {{{VMT_GO_FORM_MADVISE}, 28},
+					    {{VMT_GO_FORM_MADVISE_SHORT}, 26}};
+static const struct form munmap_forms[] = {{{VMT_GO_FORM_MUNMAP}, 25},
+					   {{VMT_GO_FORM_MUNMAP_SHORT}, 23}};
 
 static bool
-lies_at(const struct vmt_code_map *map, uint64_t address, const uint8_t *form, size_t bytes)
+has_form(const uint8_t *code, size_t room, const struct form forms[2])
 {
-	size_t room;
-	const uint8_t *code = vmt_code_map_bytes(map, address, &room);
-
-	return code && room >= bytes && memcmp(code, form, bytes) == 0;
+	return (room >= forms[0].count && memcmp(code, forms[0].bytes, forms[0].count) == 0) ||
+	       (room >= forms[1].count && memcmp(code, forms[1].bytes, forms[1].count) == 0);
 }
 
 /* Whether a function of this name lies where the table says, for a text that begins at `text`. */
 static bool
-fits(const struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t text)
+lies_there(const struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t text,
+	   const char *name)
 {
 	struct vmt_gopclntab_function function;
 	uint64_t cursor = 0;
 
-	while (vmt_gopclntab_named(table, "runtime.sysMunmap", &cursor, &function))
-		if (lies_at(map, function.start - table->text + text, munmap_form,
-			    sizeof(munmap_form)))
+	while (vmt_gopclntab_named(table, name, &cursor, &function)) {
+		size_t room;
+		const uint8_t *code =
+		    vmt_code_map_bytes(map, function.start - table->text + text, &room);
+
+		if (code && has_form(code, room, munmap_forms))
 			return true;
-	cursor = 0; /* its name before Go 1.21 */
-	while (vmt_gopclntab_named(table, "runtime.munmap", &cursor, &function))
-		if (lies_at(map, function.start - table->text + text, munmap_form,
-			    sizeof(munmap_form)))
-			return true;
+	}
 	return false;
 }
 
-/* The next place of the known function in a segment, from `at` on; its length: there is none. */
+/* By its name since Go 1.21, or the one before. */
+static bool
+fits(const struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t text)
+{
+	return lies_there(map, table, text, "runtime.sysMunmap") ||
+	       lies_there(map, table, text, "runtime.munmap");
+}
+
+/* The next place of the known function in a segment, from `at` on; its length: there is none. Both
+ * of its forms begin with the same bytes. */
 static uint64_t
 find_form(const struct vmt_code_segment *segment, uint64_t at)
 {
 	const uint8_t *bytes = segment->bytes;
 
-	for (; at + sizeof(madvise_form) <= segment->length; at++) {
+	for (; at < segment->length; at++) {
 		/* Most of the way by 16 places at a time. */
 		while (at + VMT_BYTE_SCAN_ROOM <= segment->length &&
-		       vmt_byte_scan_pairs(bytes + at, madvise_form[0], madvise_form[1]) == 0)
+		       vmt_byte_scan_pairs(bytes + at, madvise_forms[0].bytes[0],
+					   madvise_forms[0].bytes[1]) == 0)
 			at += VMT_BYTE_SCAN_PLACES;
-		if (at + sizeof(madvise_form) <= segment->length &&
-		    memcmp(bytes + at, madvise_form, sizeof(madvise_form)) == 0)
+		if (has_form(bytes + at, segment->length - at, madvise_forms))
 			return at;
 	}
 	return segment->length;

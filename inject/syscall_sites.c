@@ -492,8 +492,10 @@ struct form {
 static const struct form forms[] = {
 #if defined(__x86_64__)
     {{VMT_GO_FORM_MADVISE}, 28, 21, VMT_SITE_GO_FORM},
+    {{VMT_GO_FORM_MADVISE_SHORT}, 26, 19, VMT_SITE_GO_FORM},
     {{VMT_GO_FORM_MMAP}, 42, 34, VMT_SITE_GO_FORM},
     {{VMT_GO_FORM_MUNMAP}, 25, 17, VMT_SITE_GO_FORM},
+    {{VMT_GO_FORM_MUNMAP_SHORT}, 23, 15, VMT_SITE_GO_FORM},
     {{VMT_GO_FORM_EXIT}, 12, 9, VMT_SITE_GO_FORM},
     {{VMT_GO_FORM_SYSCALL}, 20, 12, VMT_SITE_GO_FORM},
 #endif

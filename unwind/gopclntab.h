@@ -68,7 +68,7 @@ struct vmt_gopclntab_function {
 /* Where the table of 1.18 and newer, with pointers of 8 bytes, has the start of the text. 0 there
  * where a relocation brings it, and from Go 1.26 on: then the module data has it alone. */
 #define VMT_GOPCLNTAB_TEXT_OFFSET 24u
-/* ... the word of runtime.moduledata, whose first word is the table's address (Go 1.18 to 1.26). */
+/* ... the word of runtime.moduledata, whose first word is the table's address (Go 1.18 to 1.27). */
 #define VMT_GOPCLNTAB_MODULE_TEXT_OFFSET 176u
 
 /* A function of the index. Its name lies in the table, and ends with a NUL or with its room. */

@@ -43,11 +43,16 @@ struct form {
 
 static const struct form forms[] = {
     {VMT_GO_MADVISE, 28, {VMT_GO_FORM_MADVISE}, 28, 14, 7},
+    {VMT_GO_MADVISE, 28, {VMT_GO_FORM_MADVISE_SHORT}, 26, 14, 5},
     {VMT_GO_MMAP, 9, {VMT_GO_FORM_MMAP}, 42, 29, 5},
     {VMT_GO_MUNMAP, 11, {VMT_GO_FORM_MUNMAP}, 25, 10, 7},
+    {VMT_GO_MUNMAP, 11, {VMT_GO_FORM_MUNMAP_SHORT}, 23, 10, 5},
     {VMT_GO_EXIT, 231, {VMT_GO_FORM_EXIT}, 12, 4, 5},
     {VMT_GO_SYSCALL, IN_EAX, {VMT_GO_FORM_SYSCALL}, 20, 6, 6},
 };
+
+static const enum vmt_go_function functions[] = {VMT_GO_MADVISE, VMT_GO_MMAP, VMT_GO_MUNMAP,
+						 VMT_GO_EXIT, VMT_GO_SYSCALL};
 
 /* Numbers that the handler wants to see of the calls that go through Syscall6. */
 static const uint32_t wanted_numbers[] = {SYS_mmap,  SYS_mprotect,   SYS_munmap,
@@ -225,11 +230,16 @@ write_stub(struct patcher *patcher, const struct form *form, uint32_t index, uin
 	*patch = (struct vmt_go_patch_place){function + form->cut, (uint64_t)stub, form->cut_bytes};
 }
 
-static bool
-matches(const struct vmt_go_code *code, const struct form *form, uint64_t bias)
+/* NULL: its bytes are not known. */
+static const struct form *
+find_form(enum vmt_go_function function, const struct vmt_go_code *code, uint64_t bias)
 {
-	return code->bytes >= form->bytes_count &&
-	       memcmp((const void *)(code->address + bias), form->bytes, form->bytes_count) == 0;
+	for (uint32_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (forms[i].function == function && code->bytes >= forms[i].bytes_count &&
+		    memcmp((const void *)(code->address + bias), forms[i].bytes,
+			   forms[i].bytes_count) == 0)
+			return &forms[i];
+	return NULL;
 }
 
 /* Somebody else writes it while others run, or is killed meanwhile: two pages are not written at
@@ -244,34 +254,41 @@ is_divided(const struct form *form, uint64_t function)
 		   vmt_pages_down(first + JUMP_BYTES - 1, vmt_page_bytes);
 }
 
+/* The function at its place, which has a known form. */
 static void
-plan_form(struct patcher *patcher, const struct form *form)
+plan_form(struct patcher *patcher, const struct form *form, const struct vmt_go_code *code)
 {
-	const struct vmt_go_code *codes = patcher->image->code[form->function];
-	const char *why = patcher->refusal ? patcher->refusal : "unknown instructions";
+	const char *why = patcher->refusal ? patcher->refusal : "";
+	uint64_t function = code->address + patcher->bias;
 	uint32_t index = patcher->go->sites_count;
-	uint64_t function;
-	bool fits;
+	bool fits = patcher->stubs && !is_divided(form, function);
+
+	if (!patcher->refusal && !patcher->stubs)
+		why = "no free address space near the program's text";
+	if (patcher->stubs && !fits)
+		why = "the bytes to be replaced lie in two pages";
+	if (note(patcher, code->name, syscall_of(form, function), why) && fits)
+		write_stub(patcher, form, index, function);
+}
+
+static void
+plan_function(struct patcher *patcher, enum vmt_go_function function)
+{
+	const struct vmt_go_code *codes = patcher->image->code[function];
 
 	for (uint32_t i = 0; i < VMT_GO_CANDIDATES && codes[i].address != 0; i++) {
-		if (!matches(&codes[i], form, patcher->bias))
-			continue;
-		function = codes[i].address + patcher->bias;
-		if (!patcher->refusal && !patcher->stubs)
-			why = "no free address space near the program's text";
-		fits = patcher->stubs && !is_divided(form, function);
-		if (patcher->stubs && !fits)
-			why = "the bytes to be replaced lie in two pages";
-		if (!note(patcher, codes[i].name, syscall_of(form, function), fits ? "" : why))
+		const struct form *form = find_form(function, &codes[i], patcher->bias);
+
+		if (form) {
+			plan_form(patcher, form, &codes[i]);
 			return;
-		if (fits)
-			write_stub(patcher, form, index, function);
-		return;
+		}
 	}
 	if (codes[0].address != 0)
-		note(patcher, codes[0].name, 0, why);
-	else if (form->function == VMT_GO_MADVISE || form->function == VMT_GO_SYSCALL)
-		note(patcher, form->function == VMT_GO_MADVISE ? "runtime.madvise" : "Syscall6", 0,
+		note(patcher, codes[0].name, 0,
+		     patcher->refusal ? patcher->refusal : "unknown instructions");
+	else if (function == VMT_GO_MADVISE || function == VMT_GO_SYSCALL)
+		note(patcher, function == VMT_GO_MADVISE ? "runtime.madvise" : "Syscall6", 0,
 		     "not found");
 }
 
@@ -348,8 +365,8 @@ vmt_go_patch_image(struct vmt_go *go, const struct vmt_go_image *image, uint64_t
 
 	if (!refusal)
 		patcher.stubs = map_near(image->text_low + bias, image->text_high + bias);
-	for (uint32_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
-		plan_form(&patcher, &forms[i]);
+	for (uint32_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+		plan_function(&patcher, functions[i]);
 	if (patcher.stubs)
 		write_patches(&patcher, first_site);
 }

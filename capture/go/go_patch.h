@@ -2,7 +2,7 @@
  * go_patch.h: makes raw system calls of the Go runtime come to a handler
  *
  * The runtime's assembly functions that make system calls are known by heart, byte for byte (Go
- * 1.19 to 1.26 have the same). What stands right before their `syscall` becomes a jump to a stub in
+ * 1.19 to 1.27). What stands right before their `syscall` becomes a jump to a stub in
  * a page near the text; the stub goes on to the entry with the site's number in bits 16..31 of eax
  * and the system call's in bits 0..15, all other registers as the kernel would see them, rcx and
  * r11 free. The entry makes the call and comes back to the site's exit, behind the syscall, with

@@ -247,6 +247,7 @@ check_calls(const char *version)
 #define TESTS(id, version) TEST(calls, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
+GO_MORE_VERSIONS(TESTS)
 #undef TEST
 
 int
@@ -254,7 +255,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define TEST GO_TEST_ENTRY
-	    GO_VERSIONS(TESTS)
+	    GO_VERSIONS(TESTS) GO_MORE_VERSIONS(TESTS)
 #undef TEST
 	};
 

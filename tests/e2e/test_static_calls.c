@@ -417,6 +417,7 @@ test_musl_stripped(void **state)
 #define TESTS(id, version) TEST(calls, id, version)
 #define TEST GO_TEST_FUNCTION
 GO_VERSIONS(TESTS)
+GO_MORE_VERSIONS(TESTS)
 #undef TEST
 
 int
@@ -424,7 +425,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define TEST GO_TEST_ENTRY
-	    GO_VERSIONS(TESTS)
+	    GO_VERSIONS(TESTS) GO_MORE_VERSIONS(TESTS)
 #undef TEST
 		cmocka_unit_test(test_glibc),
 	    cmocka_unit_test(test_glibc_position_independent),

@@ -389,6 +389,8 @@ known_functions_of_go_are_left_to_their_patch(void **state)
 	(void)state;
 #if defined(__x86_64__)
 	check_refused(PIECE(VMT_GO_FORM_MADVISE), VMT_SITE_GO_FORM);
+	check_refused(PIECE(VMT_GO_FORM_MADVISE_SHORT), VMT_SITE_GO_FORM);
+	check_refused(PIECE(VMT_GO_FORM_MUNMAP_SHORT, RET), VMT_SITE_GO_FORM);
 	check_refused(PIECE(VMT_GO_FORM_MMAP, RET), VMT_SITE_GO_FORM);
 	check_refused(PIECE(VMT_GO_FORM_MUNMAP, RET), VMT_SITE_GO_FORM);
 	check_refused(PIECE(VMT_GO_FORM_SYSCALL, RET), VMT_SITE_GO_FORM);

@@ -14,6 +14,9 @@ enum module_word {
 	MODULE_TEXT = 22,
 	MODULE_INLINES_1_18 = 38,
 	MODULE_INLINES_1_20 = 40, /* Go 1.20 put two words before it */
+	MODULE_INLINES_1_27 = 43, /* ... and 1.27 three more, behind the address of the types */
+	MODULE_TYPES = 37,	  /* since Go 1.20 */
+	MODULE_TYPES_NEXT = 38,
 };
 
 /* A place in the file that may be a table. */
@@ -70,6 +73,20 @@ find_module_data(const struct vmt_go_module *module)
 	return 0;
 }
 
+/* The address of the types is followed by that of their end, or since Go 1.27 by a length: that is
+ * less than the address, before which all code lies. */
+static unsigned
+word_of_inlines(const struct vmt_go_module *module, uint64_t address)
+{
+	const struct vmt_elf_image *image = &module->image;
+
+	if (module->table.version == VMT_GOPCLNTAB_1_18)
+		return MODULE_INLINES_1_18;
+	return word_of(image, address, MODULE_TYPES_NEXT) < word_of(image, address, MODULE_TYPES)
+		   ? MODULE_INLINES_1_27
+		   : MODULE_INLINES_1_20;
+}
+
 static void
 read_module_data(struct vmt_go_module *module)
 {
@@ -82,9 +99,7 @@ read_module_data(struct vmt_go_module *module)
 	if (!address)
 		return;
 	table->text = word_of(&module->image, address, MODULE_TEXT);
-	inlines = word_of(&module->image, address,
-			  table->version == VMT_GOPCLNTAB_1_18 ? MODULE_INLINES_1_18
-							       : MODULE_INLINES_1_20);
+	inlines = word_of(&module->image, address, word_of_inlines(module, address));
 	bytes = vmt_elf_image_at(&module->image, inlines, &available);
 	if (bytes)
 		table->inlines = (struct vmt_gopclntab_part){bytes, available};

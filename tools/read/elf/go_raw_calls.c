@@ -18,22 +18,24 @@
 		}                                                                                  \
 	}
 
-/* Syscall6 has moved over the versions. */
+/* Syscall6 has moved over the versions. Forms of one function stand side by side. */
 static const struct form {
 	const char *symbol;
 	size_t bytes_count;
 	unsigned char bytes[48];
 } forms[] = {
     SYMBOL("runtime.madvise", VMT_GO_FORM_MADVISE),
+    SYMBOL("runtime.madvise", VMT_GO_FORM_MADVISE_SHORT),
     SYMBOL("runtime.sysMmap", VMT_GO_FORM_MMAP),
     SYMBOL("runtime.sysMunmap", VMT_GO_FORM_MUNMAP),
+    SYMBOL("runtime.sysMunmap", VMT_GO_FORM_MUNMAP_SHORT),
     SYMBOL("runtime.exit", VMT_GO_FORM_EXIT),
     SYMBOL("runtime/internal/syscall.Syscall6", VMT_GO_FORM_SYSCALL),
     SYMBOL("internal/runtime/syscall.Syscall6", VMT_GO_FORM_SYSCALL),
     SYMBOL("internal/runtime/syscall/linux.Syscall6", VMT_GO_FORM_SYSCALL),
 };
 #define FORM_COUNT (sizeof(forms) / sizeof(*forms))
-_Static_assert(FORM_COUNT <= VMT_GO_RAW_CALLS_SITES, "every form has a row");
+_Static_assert(FORM_COUNT <= VMT_GO_RAW_CALLS_SITES, "there may be a row for each");
 
 /* The assembly, not its wrapper: one of the functions of that name has the bytes. */
 static bool
@@ -47,6 +49,28 @@ has_bytes(const struct vmt_go_module *module, const struct vmt_gopclntab_functio
 	       memcmp(code, form->bytes, form->bytes_count) == 0;
 }
 
+/* A row for each function that is there, whichever of its forms it has. */
+static void
+add_form(struct vmt_go_raw_calls *program, const struct vmt_go_module *module,
+	 const struct form *form)
+{
+	struct vmt_go_raw_calls_site *last =
+	    program->site_count > 0 ? &program->sites[program->site_count - 1] : NULL;
+	struct vmt_go_raw_calls_site site = {.symbol = form->symbol};
+	struct vmt_gopclntab_function function;
+	uint64_t cursor = 0;
+	bool found = false;
+
+	while (vmt_gopclntab_named(&module->table, site.symbol, &cursor, &function)) {
+		found = true;
+		site.known |= has_bytes(module, &function, form);
+	}
+	if (last && strcmp(last->symbol, site.symbol) == 0)
+		last->known |= site.known;
+	else if (found)
+		program->sites[program->site_count++] = site;
+}
+
 static void
 find_sites(struct vmt_go_raw_calls *program, const struct vmt_go_module *module)
 {
@@ -54,21 +78,8 @@ find_sites(struct vmt_go_raw_calls *program, const struct vmt_go_module *module)
 
 	memcpy(&header, module->image.file, sizeof(header));
 	program->supported = header.e_machine == EM_X86_64;
-	if (!program->supported)
-		return;
-	for (size_t i = 0; i < FORM_COUNT; i++) {
-		struct vmt_go_raw_calls_site site = {.symbol = forms[i].symbol};
-		struct vmt_gopclntab_function function;
-		uint64_t cursor = 0;
-		bool found = false;
-
-		while (vmt_gopclntab_named(&module->table, site.symbol, &cursor, &function)) {
-			found = true;
-			site.known |= has_bytes(module, &function, &forms[i]);
-		}
-		if (found)
-			program->sites[program->site_count++] = site;
-	}
+	for (size_t i = 0; program->supported && i < FORM_COUNT; i++)
+		add_form(program, module, &forms[i]);
 }
 #else
 static void

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define VMT_GO_RAW_CALLS_SITES 8u
+#define VMT_GO_RAW_CALLS_SITES 9u
 
 struct vmt_go_raw_calls_site {
 	const char *symbol; /* static */
