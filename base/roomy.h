@@ -9,7 +9,8 @@
 #ifndef VMT_ROOMY_H
 #define VMT_ROOMY_H
 
-/* Of a static variable without a value. */
-#define VMT_ROOMY __attribute__((section(".bss.roomy")))
+/* Of a static variable without a value. Each begins with a page of its own (where pages are larger
+ * than usual, not always): what is used of it is most often its beginning. */
+#define VMT_ROOMY __attribute__((section(".bss.roomy"), aligned(4096)))
 
 #endif

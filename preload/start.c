@@ -52,7 +52,8 @@ extern void __tsan_init(void) __attribute__((weak));
 /* Go's race detector is a ThreadSanitizer that replaces nothing. */
 extern void __tsan_go_atomic32_load(void) __attribute__((weak));
 
-static uint32_t begun;
+/* Not 0: then it lies beside what is written at each start anyway. */
+static uint32_t not_begun = 1;
 
 static bool
 is_left_out(struct vmt_session *session)
@@ -272,10 +273,10 @@ set_up(char *const *environment)
 void
 vmt_start_begin(void)
 {
-	uint32_t not_begun = 0;
+	uint32_t first = 1;
 	int saved = errno;
 
-	if (vmt_atomic_load_relaxed(&begun) || !vmt_atomic_cas(&begun, &not_begun, 1))
+	if (!vmt_atomic_load_relaxed(&not_begun) || !vmt_atomic_cas(&not_begun, &first, 0))
 		return;
 	vmt_thread_mine()->depth = 1;
 	vmt_message_set_up();

@@ -39,6 +39,18 @@ is_free(uint64_t owner, uint32_t thread_id, uint32_t generation)
 	       has_ended((uint32_t)owner);
 }
 
+/* A free place is not read before it is written: that would be two page faults. */
+static bool
+take(struct entry *entry, uint32_t thread_id, uint32_t generation)
+{
+	uint64_t mine = thread_id | (uint64_t)generation << 32;
+	uint64_t owner = 0;
+
+	return vmt_atomic_cas(&entry->owner, &owner, mine) ||
+	       (is_free(owner, thread_id, generation) &&
+		vmt_atomic_cas(&entry->owner, &owner, mine));
+}
+
 void
 vmt_threads_inside_distrust(void)
 {
@@ -59,16 +71,12 @@ vmt_threads_inside_is_distrusted(void)
 void
 vmt_threads_inside_add(uint32_t thread_id, uint32_t generation, const uint32_t *depth)
 {
-	uint64_t mine = thread_id | (uint64_t)generation << 32;
-
 	vmt_assert(thread_id != 0 && depth != NULL);
 	vmt_assert(generation != 0);
 	for (uint32_t i = 0; i < PROBES; i++) {
 		struct entry *entry = &entries[(thread_id + i) % ENTRIES];
-		uint64_t owner = vmt_atomic_load_relaxed(&entry->owner);
 
-		if (!is_free(owner, thread_id, generation) ||
-		    !vmt_atomic_cas(&entry->owner, &owner, mine))
+		if (!take(entry, thread_id, generation))
 			continue;
 		vmt_atomic_store_relaxed(&entry->depth, depth);
 		vmt_atomic_fence();

@@ -1,6 +1,7 @@
 #include "capture/go/go_runtime.h"
 
 #include "base/pages.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 #include "capture/go/go_patch.h"
 #include "capture/go/go_stack.h"
@@ -229,7 +230,7 @@ take_roles(const struct vmt_go_file *file, uint64_t bias)
 static int
 visit(struct dl_phdr_info *info, size_t size, void *context)
 {
-	static struct vmt_go_image image;
+	static VMT_ROOMY struct vmt_go_image image;
 	const struct search *search = context;
 	const char *path = info->dlpi_name;
 	struct vmt_go_file file;

@@ -7,6 +7,7 @@
 #include "base/pages.h"
 #include "base/prealloc.h"
 #include "base/procfs.h"
+#include "base/roomy.h"
 #include "base/session.h"
 #include "base/shm_fallback.h"
 #include "base/sys.h"
@@ -443,7 +444,8 @@ use_head(struct vmt_head *head, unsigned char *base)
 static void
 replace_earlier(const struct vmt_head *head)
 {
-	static char wanted[VMT_SESSION_PATH_BYTES]; /* as the plan: large, one opener at a time */
+	static VMT_ROOMY char
+	    wanted[VMT_SESSION_PATH_BYTES]; /* as the plan: large, one opener at a time */
 	struct vmt_recording *process = &vmt_recording;
 	uint64_t inode =
 	    process->session ? vmt_atomic_load_relaxed(&process->session->replaced_inode) : 0;
@@ -461,7 +463,7 @@ replace_earlier(const struct vmt_head *head)
 const char *
 vmt_open_trace(void)
 {
-	static struct vmt_head plan; /* large for a signal stack; one opener at a time */
+	static VMT_ROOMY struct vmt_head plan; /* large for a signal stack; one opener at a time */
 	unsigned char *base;
 	void *mapped = NULL;
 	uint64_t magic;
