@@ -29,6 +29,9 @@ struct vmt_recording {
 	struct vmt_session *session;	     /* NULL: nobody collects */
 	const struct vmt_session_slot *slot; /* of the announcement; NULL: not yet announced */
 	char trace_path[VMT_SESSION_PATH_BYTES];
+	/* A process that makes children in mount namespaces of their own, by its own number,
+	 * atomic; 0 = none so far. */
+	uint32_t mounts_of;
 };
 
 extern struct vmt_recording vmt_recording;

@@ -210,6 +210,36 @@ is_directory(const char *path)
 	       S_ISDIR(status.st_mode);
 }
 
+/* A mapped file holds the mount that it was opened in. A child that was made in a mount namespace
+ * of its own opens it in its parent's, where it may look there: it may leave its own again. */
+static int
+open_in_parents_mounts(const char *path)
+{
+	static VMT_ROOMY char there[VMT_SESSION_PATH_BYTES + 64];
+	struct vmt_text_out out = vmt_text_out_begin(there, sizeof(there));
+	uint32_t parent = vmt_atomic_load_relaxed(&vmt_recording.mounts_of);
+
+	if (parent == 0 || parent != (uint32_t)vmt_sys_call0(SYS_getppid))
+		return -ESRCH;
+	vmt_text_put(&out, "/proc/");
+	vmt_text_put_decimal(&out, parent);
+	vmt_text_put(&out, "/root");
+	vmt_text_put(&out, path);
+	if (out.overflow)
+		return -ENAMETOOLONG;
+	return vmt_sys_open(there, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+}
+
+static int
+open_new(const char *path)
+{
+	int fd = open_in_parents_mounts(path);
+
+	if (fd >= 0 || fd == -EEXIST)
+		return fd;
+	return vmt_sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+}
+
 /* Makes a file that was not there before. A name beside a directory is not what was meant by the
  * directory's. Descriptor or negative errno. */
 static int
@@ -222,8 +252,7 @@ make_file(const char *name, uint32_t pid)
 		if (!vmt_open_path(process->trace_path, sizeof(process->trace_path), &vmt_config,
 				   name, pid, attempt))
 			return -ENAMETOOLONG;
-		fd =
-		    vmt_sys_open(process->trace_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		fd = open_new(process->trace_path);
 		if (fd == -EEXIST && attempt == 0 && is_directory(process->trace_path))
 			fd = -EISDIR;
 		if (fd != -EEXIST)

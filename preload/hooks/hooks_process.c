@@ -145,6 +145,9 @@ vmt_hooks_process_clone(uint64_t flags)
 {
 	if ((flags & CLONE_VM) && !(flags & (CLONE_VFORK | CLONE_SETTLS)))
 		vmt_threads_inside_distrust();
+	if ((flags & CLONE_NEWNS) && !(flags & CLONE_VM) && vmt_guard_syscalls_allowed())
+		vmt_atomic_store_relaxed(&vmt_recording.mounts_of,
+					 (uint32_t)vmt_sys_call0(SYS_getpid));
 }
 
 /* The C library's clone takes the child to its own stack and calls the function there: no frame of

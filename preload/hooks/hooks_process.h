@@ -33,7 +33,8 @@ void vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, co
 void vmt_hooks_process_give_back(void);
 
 /* Before a clone: a child that will use this thread's state while this thread does can't be told
- * from it (threads_inside.h). */
+ * from it (threads_inside.h). A child in a mount namespace of its own opens its trace in this one's
+ * (recording.h). */
 void vmt_hooks_process_clone(uint64_t flags);
 
 /* Before the process enters other namespaces of these kinds (CLONE_NEW...): opens the trace of a

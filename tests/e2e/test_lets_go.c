@@ -275,11 +275,12 @@ test_mount_namespace_is_left(void **state)
 		print_message("skip: no leave to make namespaces\n");
 		skip();
 	}
-	run_script(WATCHED "mkdir -p \"$D/fs\"; for i in $(seq $TIMES); do\n"
-			   "for way in unshare syscall setns; do for end in waits leaves; do\n"
-			   "watched \"$T/leaves_mounts\" \"$D/fs\" $way $end || exit 4\n"
-			   "[ $(ls \"$D\" | grep -c ^leaves_mounts) -ge 2 ] || exit 5\n"
-			   "rm \"$D\"/leaves_mounts*; done; done; done; exit 3",
+	run_script(WATCHED
+		   "mkdir -p \"$D/fs\"; for i in $(seq $TIMES); do\n"
+		   "for way in unshare syscall setns clone; do for end in waits leaves; do\n"
+		   "watched \"$T/leaves_mounts\" \"$D/fs\" $way $end || exit 4\n"
+		   "[ $(ls \"$D\" | grep -c ^leaves_mounts) -ge 2 ] || exit 5\n"
+		   "rm \"$D\"/leaves_mounts*; done; done; done; exit 3",
 		   soak_count(2, 100));
 }
 

@@ -2,11 +2,12 @@
  * leaves_mounts.c: a child enters a mount namespace, opens a terminal in there, and leaves it again
  *
  * Usage: leaves_mounts DIRECTORY WAY END. The first child enters the namespace by WAY (unshare,
- * syscall, setns), maps memory, opens a terminal, enters another root and leaves for new namespaces
- * of mounts and processes. A second child, in there, reads what path the terminal has: none but its
- * name, where nothing holds the namespace that it was opened in. Meanwhile the first one waits or
- * has left (END). Namespaces of another user than the first: mounts in there keep their places as
- * long as any of them is held. Status 0: as expected, 1: another path, 77: no leave for a step.
+ * syscall, setns; clone makes it in there), maps memory, opens a terminal, enters another root and
+ * leaves for new namespaces of mounts and processes. A second child, in there, reads what path the
+ * terminal has: none but its name, where nothing holds the namespace that it was opened in.
+ * Meanwhile the first one waits or has left (END). Namespaces of another user than the first:
+ * mounts in there keep their places as long as any of them is held. Status 0: as expected, 1:
+ * another path, 77: no leave for a step.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -90,7 +91,7 @@ enter_mounts(const char *way)
 		enter_by_setns();
 	else if (strcmp(way, "syscall") == 0)
 		need(syscall(SYS_unshare, CLONE_NEWNS));
-	else
+	else if (strcmp(way, "unshare") == 0)
 		need(unshare(CLONE_NEWNS));
 	need(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 }
@@ -169,7 +170,10 @@ main(int argc, char **argv)
 	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return NO_LEAVE;
 	become_another_user();
-	pid = fork();
+	if (strcmp(argv[2], "clone") == 0)
+		pid = (pid_t)syscall(SYS_clone, CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
+	else
+		pid = fork();
 	need(pid);
 	if (pid == 0)
 		_exit(first_child(argv, ptsname(terminal), pids[1]));
