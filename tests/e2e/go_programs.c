@@ -1,8 +1,11 @@
 /* go_programs.c: see go_programs.h. */
 #include "tests/e2e/go_programs.h"
 
+#include "tests/soak.h"
+
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,6 +37,69 @@ go_need(const char *version)
 		return;
 	printf("skip: Go %s is not installed (tests/go/fetch_go unpacks newer ones)\n", version);
 	skip();
+}
+
+struct version {
+	const char *id; /* as names of tests have it */
+	const char *version;
+};
+
+#define VERSION_ENTRY(id, version) {#id, version},
+static const struct version versions[] = {GO_VERSIONS(VERSION_ENTRY)};
+#define VERSION_COUNT (sizeof(versions) / sizeof(versions[0]))
+
+/* Is it the oldest or the newest that is installed, or of all where none is? */
+static bool
+is_an_end(size_t index)
+{
+	size_t first = 0;
+	size_t last = VERSION_COUNT - 1;
+
+	while (first < last && find_go(versions[first].version) == NULL)
+		first++;
+	while (last > first && find_go(versions[last].version) == NULL)
+		last--;
+	return index == first || index == last;
+}
+
+/* name: of a test, test_WHAT_with_go_ID. */
+static bool
+is_chosen(const char *name, const char *const everywhere[])
+{
+	static const char between[] = "_with_go_";
+	const char *what = name + strlen("test_");
+	const char *id = strstr(name, between);
+	size_t index = 0;
+
+	if (id == NULL)
+		return true;
+	while (index < VERSION_COUNT && strcmp(versions[index].id, id + strlen(between)) != 0)
+		index++;
+	if (index == VERSION_COUNT)
+		return false;
+	for (size_t i = 0; everywhere != NULL && everywhere[i] != NULL; i++)
+		if (strlen(everywhere[i]) == (size_t)(id - what) &&
+		    strncmp(everywhere[i], what, (size_t)(id - what)) == 0)
+			return true;
+	return is_an_end(index);
+}
+
+int
+go_run_tests(const struct CMUnitTest tests[], size_t count, const char *const everywhere[])
+{
+	struct CMUnitTest *chosen = calloc(count, sizeof(*chosen));
+	const char *asked = getenv("VMT_TEST_CASE");
+	bool all = soak_count(0, 1) != 0 || (asked != NULL && asked[0] != '\0');
+	size_t taken = 0;
+	int failed;
+
+	assert_non_null(chosen);
+	for (size_t i = 0; i < count; i++)
+		if (all || is_chosen(tests[i].name, everywhere))
+			chosen[taken++] = tests[i];
+	failed = _cmocka_run_group_tests("tests", chosen, taken, NULL, NULL);
+	free(chosen);
+	return failed;
 }
 
 const char *

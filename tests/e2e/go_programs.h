@@ -18,7 +18,7 @@
 #define GO_MORE_VERSIONS(X) X(1_21, "1.21") X(1_22, "1.22") X(1_25, "1.25") X(1_27, "1.27")
 
 /* For a list of tests, #define TESTS(id, version) TEST(what, id, version) ...: each what has a
- * function check_WHAT(version), and is a test with each toolchain. */
+ * function check_WHAT(version), and is a test with each toolchain (go_run_tests chooses). */
 #define GO_TEST_FUNCTION(what, id, version)                                                        \
 	static void test_##what##_with_go_##id(void **state)                                       \
 	{                                                                                          \
@@ -27,6 +27,12 @@
 		check_##what(version);                                                             \
 	}
 #define GO_TEST_ENTRY(what, id, version) cmocka_unit_test(test_##what##_with_go_##id),
+
+/* Runs a program's tests, as cmocka_run_group_tests does. The fast form takes those with the oldest
+ * and the newest of GO_VERSIONS that are installed, and with the versions between only the WHATs of
+ * `everywhere` (NULL-terminated, or NULL: none). All are taken in the long form (tests/soak.h), and
+ * where VMT_TEST_CASE asks for cases. */
+int go_run_tests(const struct CMUnitTest tests[], size_t count, const char *const everywhere[]);
 
 /* Skips the running test where the toolchain is missing. */
 void go_need(const char *version);

@@ -405,16 +405,16 @@ static void
 a_go_program_of_a_new_version(void **state)
 {
 	(void)state;
-	go_need("1.24");
-	check_go(go_program_without_cgo("1.24", "alone", "", NULL));
+	go_need("1.26");
+	check_go(go_program_without_cgo("1.26", "alone", "", NULL));
 }
 
 static void
 a_go_program_with_cgo(void **state)
 {
 	(void)state;
-	go_need("1.24");
-	check_go(go_program("1.24", "alone", "cgo", NULL));
+	go_need("1.26");
+	check_go(go_program("1.26", "alone", "cgo", NULL));
 }
 
 /* It is led to no C library, but has a loader with nothing free below. */
@@ -422,8 +422,8 @@ static void
 a_go_program_at_any_address(void **state)
 {
 	(void)state;
-	go_need("1.24");
-	check_go(go_program_without_cgo("1.24", "alone", "pie",
+	go_need("1.26");
+	check_go(go_program_without_cgo("1.26", "alone", "pie",
 					(const char *const[]){"-buildmode=pie", NULL}));
 }
 

@@ -359,6 +359,7 @@ main(void)
 	    GO_VERSIONS(TESTS) GO_MORE_VERSIONS(MORE_TESTS)
 #undef TEST
 	};
+	static const char *const everywhere[] = {"ways", "offsets", NULL};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return go_run_tests(tests, sizeof(tests) / sizeof(tests[0]), everywhere);
 }

@@ -464,5 +464,5 @@ main(void)
 #undef TEST
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return go_run_tests(tests, sizeof(tests) / sizeof(tests[0]), NULL);
 }

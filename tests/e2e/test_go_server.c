@@ -77,11 +77,11 @@ test_server_with_go_1_19(void **state)
 }
 
 static void
-test_server_with_go_1_24(void **state)
+test_server_with_go_1_26(void **state)
 {
 	(void)state;
-	go_need("1.24");
-	check_server("1.24");
+	go_need("1.26");
+	check_server("1.26");
 }
 
 int
@@ -89,7 +89,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_server_with_go_1_19),
-	    cmocka_unit_test(test_server_with_go_1_24),
+	    cmocka_unit_test(test_server_with_go_1_26),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,8 +387,8 @@ test_race(void **state)
 	(void)state;
 	go_need("1.19");
 	check_race("1.19");
-	go_need("1.24");
-	check_race("1.24");
+	go_need("1.26");
+	check_race("1.26");
 }
 
 static void
@@ -409,5 +409,5 @@ main(void)
 #undef TEST
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return go_run_tests(tests, sizeof(tests) / sizeof(tests[0]), NULL);
 }

@@ -181,9 +181,9 @@ test_go_counters_hold_no_secret(void **state)
 	struct run run;
 
 	(void)state;
-	go_need("1.24");
+	go_need("1.26");
 	snprintf(trace, sizeof(trace), "%s/%%p.vmt", make_directory());
-	go_run(&run, trace, go_program("1.24", "service", "", NULL), NULL,
+	go_run(&run, trace, go_program("1.26", "service", "", NULL), NULL,
 	       variable("SECRET", SECRET));
 	assert_int_equal(run.exit_status, 0);
 	run_free(&run);

@@ -166,14 +166,14 @@ test_in_a_container(void **state)
 	int child;
 
 	(void)state;
-	go_need("1.24");
+	go_need("1.26");
 	if (geteuid() != 0)
 		skip();
 	assert_int_equal(mkdir(directory, 0755), 0);
 	snprintf(path, sizeof(path), "%s/service", directory);
 	run_program(&run,
 		    (const char *const[]){
-			"cp", go_program_without_cgo("1.24", "looked", "static", NULL), path, NULL},
+			"cp", go_program_without_cgo("1.26", "looked", "static", NULL), path, NULL},
 		    NULL);
 	assert_int_equal(run.exit_status, 0);
 	run_free(&run);
@@ -189,7 +189,7 @@ test_in_a_container(void **state)
 	converse_read_line(&talk);
 	child = child_of(talk.pid);
 	assert_true(child > 0);
-	check_go(child, "1.24", talk.line);
+	check_go(child, "1.26", talk.line);
 	assert_int_equal(converse_end(&talk), 0);
 }
 
@@ -254,5 +254,5 @@ main(void)
 	    cmocka_unit_test(test_redis),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return go_run_tests(tests, sizeof(tests) / sizeof(tests[0]), NULL);
 }

@@ -434,5 +434,5 @@ main(void)
 	    cmocka_unit_test(test_musl_stripped),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return go_run_tests(tests, sizeof(tests) / sizeof(tests[0]), NULL);
 }

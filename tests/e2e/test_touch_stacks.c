@@ -315,5 +315,5 @@ main(void)
 					   GO_VERSIONS(TESTS)};
 #undef TESTS
 
-	return cmocka_run_group_tests_name("touch_stacks", tests, NULL, NULL);
+	return go_run_tests(tests, sizeof(tests) / sizeof(tests[0]), NULL);
 }
