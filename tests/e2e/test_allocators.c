@@ -6,6 +6,7 @@
  * sampled ones. Of those that are linked into the program no block is seen: the first lines say so.
  */
 #include "tests/e2e/living.h"
+#include "tests/soak.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS 10u
 #define SAMPLE_BYTES 65536.0
 
 #define DIRECTORY "/usr/lib/x86_64-linux-gnu/"
@@ -119,11 +119,12 @@ check_allocator(const char *library)
 	const char *const first = scratch_file("churn-1.vmt");
 	struct figures truth = record_churn(library, "all", 1, scratch_file("churn-all.vmt"));
 	double live = truth.live;
+	unsigned seeds = (unsigned)soak_count(3, 10);
 
 	assert_near(live, 300000 * 8 + 4688 * 200, 65536);
 	assert_true(truth.retained > 40e6);
 	assert_true(truth.mmap == 0);
-	for (unsigned seed = 1; seed <= SEEDS; seed++) {
+	for (unsigned seed = 1; seed <= seeds; seed++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "churn-%u.vmt", seed);

@@ -6,6 +6,7 @@
  */
 #include "format/head.h"
 #include "tests/e2e/harness.h"
+#include "tests/soak.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -281,20 +282,21 @@ test_cut_traces(void **state)
 	const char *path = scratch_file("cut.vmt");
 	struct specimen specimen = make_specimen();
 	static size_t cuts[CUTS];
+	size_t count = (size_t)soak_count(40, CUTS);
 	uint64_t random = 88172645463325252;
 	int64_t before = -1;
 	struct vmt_head head;
 
 	(void)state;
 	memcpy(&head, specimen.bytes, sizeof(head));
-	for (size_t i = 0; i < CUTS; i++) {
+	for (size_t i = 0; i < count; i++) {
 		size_t from = i % 2 ? (size_t)head.chunks_offset : 0;
 
 		cuts[i] = from + random_number(&random) % (specimen.length - from);
 	}
 	cuts[0] = specimen.length - 1;
-	qsort(cuts, CUTS, sizeof(cuts[0]), by_value);
-	for (size_t i = 0; i < CUTS; i++) {
+	qsort(cuts, count, sizeof(cuts[0]), by_value);
+	for (size_t i = 0; i < count; i++) {
 		write_file(path, specimen.bytes, cuts[i]);
 		int64_t events = explain(path);
 
@@ -318,7 +320,7 @@ test_damaged_traces(void **state)
 	uint64_t random = 88172645463325252;
 
 	(void)state;
-	for (int i = 0; i < 200; i++) {
+	for (long i = soak_count(40, 200); i > 0; i--) {
 		size_t place = random_number(&random) % specimen.length;
 
 		if (i % 4 == 0)

@@ -20,7 +20,7 @@
 
 #define MIB (INT64_C(1) << 20)
 #define SUCCESSOR_STATUS 37
-#define TIMES 20
+#define TIMES 6
 
 enum host { BARE, RECORD, HOSTS };
 
