@@ -12,7 +12,7 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wcast-qual -Wundef -Wpointer-arith
 # A newer compiler may warn of what no older one saw: that stops the tests, and nobody who only builds.
 WERROR ?=
-test-build test sanitized-asan sanitized-tsan sanitized-fuzz run-checked: WERROR := -Werror
+test-build test check-build asan-build asan-objects tsan-objects sanitized-fuzz checked-build checked-objects: WERROR := -Werror
 CFLAGS ?= -O2 -g
 # 1: vmt_assert of base/assert.h traps.
 ASSERTS ?= 0
@@ -68,7 +68,8 @@ $(BUILD)/pic/capture/record/heap_entries.o: BASE += -mgeneral-regs-only
 $(patsubst %,$(BUILD)/obj/%/%.o,$(base_rooms)): OBJ_FLAGS := $(FREESTANDING)
 # cmocka 2 has other names for what cmocka 1 has too.
 TEST_FLAGS := -DCMOCKA_DISABLE_DEPRECATION_WARNINGS
-$(BUILD)/obj/tests/%.o: OBJ_FLAGS := $(TEST_FLAGS)
+# A test waits more than it computes: half the time of a compiler that optimizes it is saved.
+$(BUILD)/obj/tests/%.o: OBJ_FLAGS := $(TEST_FLAGS) -Og -g1
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) $(OBJ_FLAGS) -c $< -o $@
@@ -210,10 +211,14 @@ node_packages := $(if $(shell command -v node),,nodejs) $(if $(shell command -v 
 bench_packages := heaptrack stress-ng redis-server redis-tools sqlite3 jq libjemalloc2
 vm_packages := qemu-system-x86 busybox-static e2fsprogs quota util-linux procps python3
 
-deps: ## install what building and testing need (Debian packages, and npm's in tests/web)
-	@tests/packages $(build_packages) $(check_packages) $(node_packages)
-	@if [ $$(id -u) = 0 ]; then tests/go/fetch_go; elif command -v sudo >/dev/null; then sudo tests/go/fetch_go; fi
+deps: packages go-toolchains ## install what building and testing need (Debian packages, and npm's in tests/web)
 	@$(MAKE) --no-print-directory -s $(WEB)/.package-lock.json
+
+packages:
+	@tests/packages $(build_packages) $(check_packages) $(node_packages)
+
+go-toolchains: packages
+	@if [ $$(id -u) = 0 ]; then tests/go/fetch_go; elif command -v sudo >/dev/null; then sudo tests/go/fetch_go; fi
 
 deps-build:
 	@tests/packages $(build_packages)
@@ -237,13 +242,21 @@ demo-static: deps-build ## the same of a static Go service that leaks a slice: n
 	$(BUILD)/vmtrace record -o $(BUILD)/leak.vmt -- $(BUILD)/leak
 	$(BUILD)/vmtrace report $(BUILD)/leak.vmt
 
-check: deps ## install what is missing, build, run every test and every check
-	@$(MAKE) --no-print-directory -s -j$$(nproc) test-build
-	@$(MAKE) --no-print-directory -s walls words lint web-check
-	@$(MAKE) --no-print-directory -s -j$$(nproc) asan
-	@$(MAKE) --no-print-directory -s -j$$(nproc) tsan
-	@$(MAKE) --no-print-directory -s -j$$(nproc) checked
-	@tests/run $(e2e_tests) $(race_tests) $(unit_tests) # the long ones first
+# The tests are built, and Go's standard library is compiled, while npm and apt wait for the network.
+check: ## install what is missing, build, run every test and every check
+	+@MAKE='$(MAKE)' tests/check packages check-build 'walls words lint web-check' check-tests
+
+check-build: test-build asan-build tsan-build checked-build go-caches $(WEB)/.package-lock.json
+
+# All in one run, whose end no test prolongs that was begun late: the longest come first.
+long_tests := $(addprefix $(BUILD)/tests/,e2e/test_go_heap e2e/test_go_unharmed e2e/test_page_any e2e/test_static_children \
+	e2e/test_go_profile e2e/test_go_capture e2e/test_page e2e/test_attach e2e/test_fault_samples e2e/test_allocators \
+	e2e/test_go_owners e2e/test_go_calls e2e/test_programs e2e/test_identities e2e/test_exec unit/test_page_view) \
+	$(addprefix $(BUILD)/asan/tests/,e2e/test_bad_use unit/test_hostile_trace unit/test_instruction_length unit/test_snapshot_take)
+check_tests = $(e2e_tests) $(asan_tests:$(BUILD)/%=$(BUILD)/asan/%) $(BUILD)/asan/tests/e2e/test_bad_use \
+	$(checked_tests:$(BUILD)/%=$(BUILD)/checked/%) $(tsan_tests:$(BUILD)/%=$(BUILD)/tsan/%) $(race_tests) $(unit_tests)
+check-tests:
+	@$(ASAN_SETTINGS) tests/run $(long_tests) $(filter-out $(long_tests),$(check_tests))
 
 # One test program, by its name in tests/, with or without its folder and "test_": `make test T=ring`,
 # `make test T=e2e/residency`. CASE takes the cases whose names match: `make test T=ring CASE='*full*'`.
@@ -253,6 +266,10 @@ test: build $(if $(T),$(tests_asked) $(if $(filter $(BUILD)/tests/e2e/%,$(tests_
 	@{ $(foreach test,$(tests_asked),VMT_TEST_CASE='$(CASE)' $(test) || echo "$(test): exit status $$?";) } 2>&1 | tee $(BUILD)/test.log
 	@grep -q '^\[       OK \]' $(BUILD)/test.log || { echo "no case ran to its end" >&2; exit 1; }
 	@! grep -q '^$(BUILD)/tests/.*: exit status' $(BUILD)/test.log
+
+# Go's standard library, once for each way in which tests build: they begin together, and each would compile it.
+go-caches: go-toolchains
+	@tests/go/fill_caches $(BUILD)/tests/go
 
 test-build: build $(unit_tests) $(race_tests) $(e2e_tests) $(targets_c) $(targets_cc) man \
 	$(musl_library)
@@ -272,7 +289,7 @@ graph: ## which room includes which, where in a circle, and how densely each ass
 sources_all = $(shell find $(wildcard $(base_rooms) $(inner_rooms) blob tools) -name '*.[ch]') $(wildcard tests/*.h tests/*/*.[ch] tests/*/*.cc bench/*.[ch])
 # Each major version of clang-format writes another style: the sources are in that of version 14.
 clang_format := $(firstword $(shell command -v clang-format-14) $(shell clang-format --version 2>/dev/null | grep -q 'version 14\.' && echo clang-format))
-lint: ## clang-format, cppcheck, clang-tidy and a clang build
+lint: $(BUILD)/compile_commands.json ## clang-format, cppcheck, clang-tidy and a clang build
 	@if [ -n "$(clang_format)" ]; then $(clang_format) --dry-run --Werror $(sources_all); \
 	else echo "lint: the format is unchecked: this is not clang-format 14"; fi
 	@tests/lint $(BUILD)
@@ -306,33 +323,43 @@ fmt: ## format the sources
 # the reference of test_capture_walk_switched, goes astray behind a stack overflow.
 asan_tests = $(filter-out %/test_preload_real %/test_capture_walk_wild %/test_capture_walk_switched \
 	%/test_capture_unwind_copy,$(unit_tests))
-asan: $(BUILD)/libvmtrace.so ## unit tests and the command under AddressSanitizer and UBSan
-	@mkdir -p $(BUILD)/asan && cp $< $(BUILD)/asan # what the command preloads stays as it is
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
-	  CFLAGS='-Og -g1' ASSERTS=1 sanitized-asan
 # Newer compilers look for uses of a stack frame after its return by default: frames lie in memory of
 # ASan's own then, which is not the thread's stack, and which grows.
-sanitized-asan: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use $(targets_c)
-	@ASAN_OPTIONS=detect_stack_use_after_return=0 tests/run $(asan_tests) $(BUILD)/tests/e2e/test_bad_use
+ASAN_SETTINGS := ASAN_OPTIONS=detect_stack_use_after_return=0
+# $(call with_same,BUILD): a second build runs the first one's targets and Go programs.
+define with_same
+	@mkdir -p $(1)/tests $(BUILD)/tests/go
+	@for each in target go; do [ -L $(1)/tests/$$each ] || rm -rf $(1)/tests/$$each; ln -sfn $(abspath $(BUILD))/tests/$$each $(1)/tests/$$each; done
+endef
+asan: asan-build ## unit tests and the command under AddressSanitizer and UBSan
+	@$(ASAN_SETTINGS) tests/run $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(asan_tests) $(BUILD)/tests/e2e/test_bad_use)
+asan-build: $(BUILD)/libvmtrace.so $(targets_c)
+	$(call with_same,$(BUILD)/asan)
+	@cp $< $(BUILD)/asan # what the command preloads stays as it is
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+	  CFLAGS='-Og -g1' ASSERTS=1 asan-objects
+asan-objects: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use
 
 # The race tests, and the unit tests of what threads or processes share. A snapshot of a process
 # under TSan takes minutes: none but the collector's own is taken here.
 tsan_tests = $(filter %_threads,$(race_tests)) $(addprefix $(BUILD)/tests/unit/test_,ring stack_table module_table \
 	session drain collector collector_ends capture_cfi capture_emit capture_emit_full capture_modules \
 	capture_samples capture_walk_switched)
-tsan: ## tests with threads, and the collector's, under ThreadSanitizer
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-Og -g1' ASSERTS=1 sanitized-tsan
-sanitized-tsan: $(tsan_tests)
-	@tests/run $^
+tsan: tsan-build ## tests with threads, and the collector's, under ThreadSanitizer
+	@tests/run $(tsan_tests:$(BUILD)/%=$(BUILD)/tsan/%)
+tsan-build:
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-Og -g1' ASSERTS=1 tsan-objects
+tsan-objects: $(tsan_tests)
 
 # A few tests of the real command on programs with threads, children, signals and large heaps, with a
 # library and a collector that trap where an assertion does not hold. The targets are the same ones.
 checked_tests = $(addprefix $(BUILD)/tests/e2e/test_,storms fork_children lets_go)
-checked: $(targets_c) $(targets_cc) ## some of the e2e tests on a library and a command with assertions
-	@mkdir -p $(BUILD)/checked/tests && ln -sfn ../../tests/target $(BUILD)/checked/tests/target
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/checked CFLAGS='-Og -g1' ASSERTS=1 run-checked
-run-checked: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(checked_tests)
-	@tests/run $(checked_tests)
+checked: checked-build ## some of the e2e tests on a library and a command with assertions
+	@tests/run $(checked_tests:$(BUILD)/%=$(BUILD)/checked/%)
+checked-build: $(targets_c) $(targets_cc)
+	$(call with_same,$(BUILD)/checked)
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/checked CFLAGS='-Og -g1' ASSERTS=1 checked-objects
+checked-objects: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(checked_tests)
 
 FUZZ_SECONDS ?= 30
 fuzz_targets := trace symbols dwarf gopclntab bytes request
@@ -460,5 +487,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) \( -path $(BUILD)/elsewhere -o -path $(BUILD)/deb -o -path $(BUILD)/vm \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
-.PHONY: build always musl deps deps-build demo demo-static check test test-build compilers walls graph lint web-bundle web-check words fmt asan sanitized-asan tsan sanitized-tsan checked run-checked fuzz sanitized-fuzz soak vm-check contained elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
+.PHONY: build always musl deps packages go-toolchains go-caches deps-build demo demo-static check check-build check-tests test test-build compilers walls graph lint web-bundle web-check words fmt asan asan-build asan-objects tsan tsan-build tsan-objects checked checked-build checked-objects fuzz sanitized-fuzz soak vm-check contained elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
 .SECONDARY:
