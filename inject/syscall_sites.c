@@ -1,46 +1,21 @@
 #include "inject/syscall_sites.h"
 
 #include "base/assert.h"
-#include "format/go_forms.h"
 #include "inject/byte_scan.h"
 #include "inject/code_jumps.h"
 #include "inject/instruction_length.h"
 #include "inject/near_branches.h"
 #include "inject/register_numbers.h"
 #include "inject/register_writes.h"
+#include "inject/site_candidate.h"
+#include "inject/site_judge.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define SYSCALL_BYTES 2u
-#define JUMP_BYTES 5u
-#define RUN 16u		 /* instructions of a straight run that are kept */
-#define EXIT_NUMBER 231u /* exit_group on x86-64 */
-#define AGREEMENT_BYTES 32u
 #define CANDIDATES_MAX 8192u /* the largest programs have some hundreds */
-#define DOUBT_BYTES 256u     /* so near to unknown bytes, in a gap, nothing is a site */
 #define NO_WATCH UINT32_MAX
-
-struct step {
-	uint64_t address;
-	const uint8_t *bytes;
-	struct vmt_instruction instruction;
-};
-
-/* A syscall instruction that was found. */
-struct candidate {
-	uint64_t syscall;
-	uint64_t cut;	      /* the cut's first byte, if there is one */
-	uint64_t cut_end;     /* the syscall, or the jump before it */
-	uint64_t number_from; /* the instruction that tells the number; == syscall: none does */
-	uint32_t number;
-	uint8_t number_register; /* the number comes from it, and from before the straight run */
-	bool is_constant;	 /* ... and its function brings no other number into it */
-	uint8_t verdict;
-	bool is_in_function;
-	bool has_arguments; /* instructions before it look like it */
-	uint32_t watch;	    /* or NO_WATCH: it does not matter what leads there */
-};
 
 /* A list in a buffer. */
 struct list {
@@ -51,18 +26,13 @@ struct list {
 struct finder {
 	const struct vmt_code_map *map;
 	const struct vmt_wanted_calls *wanted;
-	struct list candidates;		     /* struct candidate */
-	struct list branches;		     /* uint64_t: targets of branches of 1 byte */
-	struct list tables;		     /* uint64_t: addresses of data that code computes */
-	struct list unknown;		     /* uint64_t: where bytes are no known instruction */
-	struct list watches;		     /* struct vmt_code_watch */
+	struct list candidates; /* struct vmt_site_candidate */
+	struct list branches;	/* uint64_t: targets of branches of 1 byte */
+	struct list tables;	/* uint64_t: addresses of data that code computes */
+	struct list unknown;	/* uint64_t, ascending: where bytes are no known instruction */
+	struct list watches;	/* struct vmt_code_watch */
 	struct vmt_register_numbers numbers; /* of the function that was read last */
-	struct step run[RUN];		     /* instruction i of a run stands at i % RUN */
-	uint32_t run_count;
-	struct step before_jump[RUN]; /* the run that ended with the last jump over some bytes */
-	uint32_t before_jump_count;
-	uint64_t jump; /* that one */
-	uint64_t jump_target;
+	struct vmt_straight_run run;
 	uint64_t done;	     /* code below it has been read */
 	uint64_t first_left; /* of the candidates that are too many */
 	uint32_t left;
@@ -91,10 +61,10 @@ addresses_of(const struct list *list)
 	return (const uint64_t *)(const void *)list->buffer.bytes;
 }
 
-static struct candidate *
+static struct vmt_site_candidate *
 candidates_of(struct finder *finder)
 {
-	return (struct candidate *)(void *)finder->candidates.buffer.bytes;
+	return (struct vmt_site_candidate *)(void *)finder->candidates.buffer.bytes;
 }
 
 static struct vmt_code_watch *
@@ -103,158 +73,14 @@ watches_of(struct finder *finder)
 	return (struct vmt_code_watch *)(void *)finder->watches.buffer.bytes;
 }
 
-/* -- one syscall, by the straight run before it --------------------------------------------------
- * */
-
-/* Step `back` instructions before the syscall: 0 is the last. NULL: the run begins behind it. */
-static const struct step *
-step_back(const struct finder *finder, uint32_t back)
-{
-	if (back >= finder->run_count || back >= RUN)
-		return NULL;
-	return &finder->run[(finder->run_count - 1 - back) % RUN];
-}
-
-static bool
-can_move(const struct vmt_instruction *instruction)
-{
-	return instruction->flow == VMT_FLOW_ON &&
-	       (instruction->rip_displacement_at == 0 || !instruction->has_address_prefix);
-}
-
-/* As few whole instructions as a jump needs. */
-static void
-choose_cut(const struct finder *finder, struct candidate *candidate)
-{
-	candidate->cut = candidate->cut_end = candidate->syscall;
-	for (uint32_t back = 0; candidate->cut_end - candidate->cut < JUMP_BYTES; back++) {
-		const struct step *step = step_back(finder, back);
-
-		if (!step) {
-			candidate->verdict = VMT_SITE_NO_ROOM;
-			return;
-		}
-		if (!can_move(&step->instruction)) {
-			candidate->verdict = VMT_SITE_CANT_MOVE;
-			return;
-		}
-		candidate->cut = step->address;
-	}
-	vmt_assert(candidate->syscall - candidate->cut <= VMT_SITE_CUT_BYTES);
-	candidate->verdict = VMT_SITE_CUT;
-}
-
-/* xor %eax,%eax; mov $number,%al: as musl has it. */
-static bool
-is_byte_number(const struct step *step, const struct step *before, uint32_t *number)
-{
-	static const uint8_t clear[] = {0x31, 0xc0};
-
-	if (step->bytes[0] != 0xb0 || !before || before->instruction.length != sizeof(clear) ||
-	    memcmp(before->bytes, clear, sizeof(clear)) != 0)
-		return false;
-	*number = step->bytes[1];
-	return true;
-}
-
-/* Through copies, as far as the straight run goes. */
-static void
-find_number(const struct finder *finder, struct candidate *candidate)
-{
-	const struct step *step;
-
-	candidate->number = VMT_SITE_ANY_NUMBER;
-	candidate->number_from = candidate->syscall;
-	candidate->number_register = VMT_REGISTER_RAX;
-	for (uint32_t back = 0; (step = step_back(finder, back)) != NULL; back++) {
-		struct vmt_register_write write = vmt_register_writes_to(
-		    step->bytes, &step->instruction, candidate->number_register);
-
-		if (write.kind == VMT_WRITE_NONE)
-			continue;
-		if (write.kind == VMT_WRITE_COPY) {
-			candidate->number_register = write.source;
-			continue;
-		}
-		if (candidate->number_register == VMT_REGISTER_RAX &&
-		    is_byte_number(step, step_back(finder, back + 1), &candidate->number))
-			candidate->number_from = step_back(finder, back + 1)->address;
-		candidate->number_register = VMT_REGISTER_RAX;
-		if (write.kind == VMT_WRITE_NUMBER) {
-			candidate->number = write.number;
-			candidate->number_from = step->address;
-		}
-		return;
-	}
-}
-
-static bool
-is_after_jump(const struct finder *finder)
-{
-	return finder->run_count == 1 && finder->before_jump_count != 0 &&
-	       step_back(finder, 0)->address == finder->jump_target;
-}
-
-static const struct step *
-step_before_jump(const struct finder *finder, uint32_t back)
-{
-	if (back >= finder->before_jump_count || back >= RUN)
-		return NULL;
-	return &finder->before_jump[(finder->before_jump_count - 1 - back) % RUN];
-}
-
-/* The end of the process in glibc up to 2.41 ("mov $231,%edx; jmp" to "mov %edx,%eax; syscall"):
- * what would be cut stands before the jump. Whoever comes from elsewhere ends unseen. */
-static void
-look_before_jump(const struct finder *finder, struct candidate *candidate)
-{
-	const struct step *step = step_back(finder, 0);
-	struct vmt_register_write write =
-	    vmt_register_writes_to(step->bytes, &step->instruction, VMT_REGISTER_RAX);
-	uint8_t from = write.source;
-	uint64_t cut = finder->jump;
-
-	if (write.kind != VMT_WRITE_COPY)
-		return;
-	write.kind = VMT_WRITE_NONE;
-	for (uint32_t back = 0; write.kind == VMT_WRITE_NONE || finder->jump - cut < JUMP_BYTES;
-	     back++) {
-		step = step_before_jump(finder, back);
-		if (!step || !can_move(&step->instruction))
-			return;
-		if (write.kind == VMT_WRITE_NONE)
-			write = vmt_register_writes_to(step->bytes, &step->instruction, from);
-		if (finder->jump - cut < JUMP_BYTES)
-			cut = step->address;
-	}
-	if (write.kind != VMT_WRITE_NUMBER || write.number != EXIT_NUMBER)
-		return;
-	candidate->verdict = VMT_SITE_CUT;
-	candidate->cut = cut;
-	candidate->cut_end = finder->jump;
-	candidate->number = EXIT_NUMBER;
-	candidate->is_constant = true;
-}
-
-static bool
-has_arguments(const struct finder *finder)
-{
-	const struct step *step;
-	uint32_t found = 0;
-
-	for (uint32_t back = 0; (step = step_back(finder, back)) != NULL; back++)
-		found += vmt_register_writes_argument(step->bytes, &step->instruction);
-	return found >= 2;
-}
-
 /* The last one: by where its cut ends. */
 static void
 sort_in(struct finder *finder)
 {
-	struct candidate *candidates = candidates_of(finder);
+	struct vmt_site_candidate *candidates = candidates_of(finder);
 
 	for (size_t at = finder->candidates.count; at-- > 1;) {
-		struct candidate moved = candidates[at];
+		struct vmt_site_candidate moved = candidates[at];
 
 		if (finder->error != 0 || candidates[at - 1].cut_end <= moved.cut_end)
 			return;
@@ -266,18 +92,14 @@ sort_in(struct finder *finder)
 static void
 add_candidate(struct finder *finder, uint64_t address, bool is_in_function)
 {
-	struct candidate candidate = {.syscall = address, .is_in_function = is_in_function};
+	struct vmt_site_candidate candidate;
 
 	if (finder->candidates.count == CANDIDATES_MAX) {
 		if (finder->left++ == 0)
 			finder->first_left = address;
 		return;
 	}
-	choose_cut(finder, &candidate);
-	find_number(finder, &candidate);
-	candidate.has_arguments = has_arguments(finder);
-	if (candidate.verdict == VMT_SITE_NO_ROOM && is_after_jump(finder))
-		look_before_jump(finder, &candidate);
+	vmt_site_candidate_make(&candidate, &finder->run, address, is_in_function);
 	append(finder, &finder->candidates, &candidate, sizeof(candidate));
 	sort_in(finder);
 }
@@ -305,7 +127,7 @@ is_wanted(const struct finder *finder, uint32_t number)
  * */
 
 static void
-note_step(struct finder *finder, const struct step *step)
+note_step(struct finder *finder, const struct vmt_code_step *step)
 {
 	uint64_t target;
 
@@ -316,13 +138,7 @@ note_step(struct finder *finder, const struct step *step)
 }
 
 static bool
-ends_run(const struct vmt_instruction *instruction)
-{
-	return instruction->flow != VMT_FLOW_ON && instruction->flow != VMT_FLOW_BRANCH;
-}
-
-static bool
-needs_register(const struct candidate *candidate)
+needs_register(const struct vmt_site_candidate *candidate)
 {
 	return candidate->number_register != VMT_REGISTER_RAX && !candidate->is_constant;
 }
@@ -342,7 +158,7 @@ read_numbers(struct finder *finder, const uint8_t *bytes, uint64_t length)
 }
 
 static void
-settle_number(struct finder *finder, struct candidate *candidate)
+settle_number(struct finder *finder, struct vmt_site_candidate *candidate)
 {
 	const uint16_t *numbers;
 	uint32_t count =
@@ -362,7 +178,7 @@ settle_number(struct finder *finder, struct candidate *candidate)
 static void
 settle_numbers(struct finder *finder, size_t first, const uint8_t *bytes, uint64_t length)
 {
-	struct candidate *candidates = candidates_of(finder);
+	struct vmt_site_candidate *candidates = candidates_of(finder);
 	bool are_read = false;
 
 	for (size_t i = first; i < finder->candidates.count; i++) {
@@ -373,18 +189,6 @@ settle_numbers(struct finder *finder, size_t first, const uint8_t *bytes, uint64
 		are_read = true;
 		settle_number(finder, &candidates[i]);
 	}
-}
-
-static void
-end_run(struct finder *finder, const struct step *last)
-{
-	if (last->instruction.flow == VMT_FLOW_JUMP &&
-	    vmt_near_branches_target(&last->instruction, last->address, &finder->jump_target)) {
-		memcpy(finder->before_jump, finder->run, sizeof(finder->run));
-		finder->before_jump_count = finder->run_count;
-		finder->jump = last->address;
-	}
-	finder->run_count = 0;
 }
 
 static void
@@ -399,25 +203,22 @@ read_stretch(struct finder *finder, const struct vmt_code_stretch *stretch)
 	/* Tables of frames leave parts of functions out: a gap goes on with what comes before it.
 	 * */
 	if (stretch->is_function || stretch->start != finder->done)
-		finder->run_count = 0;
+		finder->run.count = 0;
 	for (uint64_t at = 0; at < length && finder->error == 0;) {
-		struct step step = {.address = stretch->start + at, .bytes = bytes + at};
+		struct vmt_code_step step = {.address = stretch->start + at, .bytes = bytes + at};
 		size_t taken =
 		    vmt_instruction_length_read(bytes + at, length - at, &step.instruction);
 
 		if (taken == 0) {
 			append_address(finder, &finder->unknown, step.address);
-			finder->run_count = 0;
+			finder->run.count = 0;
 			at++;
 			continue;
 		}
 		note_step(finder, &step);
 		if (step.instruction.flow == VMT_FLOW_SYSCALL)
 			add_candidate(finder, step.address, stretch->is_function);
-		if (ends_run(&step.instruction))
-			end_run(finder, &step);
-		else
-			finder->run[finder->run_count++ % RUN] = step;
+		vmt_straight_run_add(&finder->run, &step);
 		at += taken;
 	}
 	if (stretch->is_function)
@@ -477,157 +278,18 @@ read_segment(struct finder *finder, const struct vmt_code_segment *segment)
 	}
 }
 
-/* -- judging: one syscall by itself
- * ---------------------------------------------------------------------------------
- * */
-
-/* Known code around a syscall, which lies at `syscall` in it. */
-struct form {
-	uint8_t bytes[48];
-	uint8_t count;
-	uint8_t syscall;
-	uint8_t verdict;
-};
-
-static const struct form forms[] = {
-#if defined(__x86_64__)
-    {{VMT_GO_FORM_MADVISE}, 28, 21, VMT_SITE_GO_FORM},
-    {{VMT_GO_FORM_MADVISE_SHORT}, 26, 19, VMT_SITE_GO_FORM},
-    {{VMT_GO_FORM_MMAP}, 42, 34, VMT_SITE_GO_FORM},
-    {{VMT_GO_FORM_MUNMAP}, 25, 17, VMT_SITE_GO_FORM},
-    {{VMT_GO_FORM_MUNMAP_SHORT}, 23, 15, VMT_SITE_GO_FORM},
-    {{VMT_GO_FORM_EXIT}, 12, 9, VMT_SITE_GO_FORM},
-    {{VMT_GO_FORM_SYSCALL}, 20, 12, VMT_SITE_GO_FORM},
-#endif
-    /* mov %r9,%r10; mov 8(%rsp),%r8; mov 16(%rsp),%r9; mov %r11,8(%rsp); syscall: the end of
-     * musl's __syscall_cp_asm and of glibc's __syscall_cancel_arch (2.41) */
-    {{0x4d, 0x89, 0xca, 0x4c, 0x8b, 0x44, 0x24, 0x08, 0x4c, 0x8b,
-      0x4c, 0x24, 0x10, 0x4c, 0x89, 0x5c, 0x24, 0x08, 0x0f, 0x05},
-     20,
-     18,
-     VMT_SITE_CANCEL_POINT},
-};
-
-static bool
-matches(const struct vmt_code_map *map, const struct form *form, uint64_t address)
-{
-	size_t room;
-	const uint8_t *bytes = vmt_code_map_bytes(map, address - form->syscall, &room);
-
-	return bytes && room >= form->count && memcmp(bytes, form->bytes, form->count) == 0;
-}
-
-static uint8_t
-verdict_by_form(const struct vmt_code_map *map, uint64_t address)
-{
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
-		if (matches(map, &forms[i], address))
-			return forms[i].verdict;
-	return VMT_SITE_CUT;
-}
-
-/* They are noted in ascending order. */
-static bool
-has_unknown(const struct finder *finder, uint64_t low, uint64_t high)
-{
-	const uint64_t *unknown = addresses_of(&finder->unknown);
-	size_t first = 0;
-	size_t end = finder->unknown.count;
-
-	while (first < end) {
-		size_t half = first + (end - first) / 2;
-
-		if (unknown[half] < low)
-			first = half + 1;
-		else
-			end = half;
-	}
-	return first < finder->unknown.count && unknown[first] < high;
-}
-
-/* Whether bytes that are no instruction lie in its function, or near it in a gap. */
-static bool
-is_doubtful(const struct finder *finder, const struct candidate *candidate)
-{
-	struct vmt_code_stretch stretch;
-
-	if (!vmt_code_map_stretch(finder->map, candidate->syscall, &stretch))
-		return true;
-	if (!stretch.is_function) {
-		if (candidate->syscall - stretch.start > DOUBT_BYTES)
-			stretch.start = candidate->syscall - DOUBT_BYTES;
-		if (stretch.end - candidate->syscall > DOUBT_BYTES)
-			stretch.end = candidate->syscall + DOUBT_BYTES;
-	}
-	return has_unknown(finder, stretch.start, stretch.end);
-}
-
-/* Code between known functions may be data: there, what makes a number or arguments is code. */
-static bool
-is_code(const struct candidate *candidate)
-{
-	return candidate->is_in_function || candidate->number_from < candidate->syscall ||
-	       candidate->has_arguments;
-}
-
-/* Whether reading from other places nearby comes upon the cut's first byte, too. Instructions that
- * are read from a wrong beginning soon fall in with the right ones; so where most others don't come
- * there, it is the bounds of the function that are wrong. */
-static bool
-is_agreed(const struct finder *finder, const struct candidate *candidate)
-{
-	uint32_t readings = 0;
-	uint32_t agreeing = 0;
-
-	for (uint64_t back = 1; back <= AGREEMENT_BYTES; back++) {
-		uint64_t at = candidate->cut - back;
-		struct vmt_instruction instruction = {.length = 1};
-
-		while (at < candidate->cut && instruction.length > 0) {
-			size_t room = 0;
-			const uint8_t *bytes = vmt_code_map_bytes(finder->map, at, &room);
-
-			if (!bytes)
-				room = 0;
-			vmt_instruction_length_read(bytes, room, &instruction);
-			at += instruction.length;
-		}
-		readings += instruction.length > 0;
-		agreeing += instruction.length > 0 && at == candidate->cut;
-	}
-	/* At the beginning of all code there are few to ask. */
-	return readings < AGREEMENT_BYTES / 2 || agreeing * 2 >= readings;
-}
-
-/* What is known of a candidate, whatever leads to it. */
-static uint8_t
-judge(const struct finder *finder, const struct candidate *candidate)
-{
-	uint8_t verdict = verdict_by_form(finder->map, candidate->syscall);
-
-	if (verdict != VMT_SITE_CUT)
-		return verdict;
-	if (is_doubtful(finder, candidate))
-		return VMT_SITE_UNKNOWN_CODE;
-	if (!is_code(candidate))
-		return VMT_SITE_MAYBE_DATA;
-	if (candidate->verdict != VMT_SITE_CUT)
-		return candidate->verdict;
-	return is_agreed(finder, candidate) ? VMT_SITE_CUT : VMT_SITE_UNKNOWN_CODE;
-}
-
 /* -- what leads where ----------------------------------------------------------------------------
  * */
 
 /* Whether its straight run tells its number, unless something leads into that. */
 static bool
-has_number_before(const struct candidate *candidate)
+has_number_before(const struct vmt_site_candidate *candidate)
 {
 	return !candidate->is_constant && candidate->number_from < candidate->syscall;
 }
 
 static void
-watch(struct finder *finder, struct candidate *candidate)
+watch(struct finder *finder, struct vmt_site_candidate *candidate)
 {
 	struct vmt_code_watch watch = {.low = candidate->number_from, .high = candidate->cut_end};
 
@@ -640,10 +302,12 @@ watch(struct finder *finder, struct candidate *candidate)
 static void
 judge_candidates(struct finder *finder)
 {
-	struct candidate *candidates = candidates_of(finder);
+	struct vmt_site_candidate *candidates = candidates_of(finder);
+	const struct vmt_unknown_code unknown = {addresses_of(&finder->unknown),
+						 finder->unknown.count};
 
 	for (size_t i = 0; i < finder->candidates.count && finder->error == 0; i++) {
-		candidates[i].verdict = judge(finder, &candidates[i]);
+		candidates[i].verdict = vmt_site_judge(finder->map, &unknown, &candidates[i]);
 		candidates[i].watch = NO_WATCH;
 		if (candidates[i].verdict == VMT_SITE_CUT || has_number_before(&candidates[i]))
 			watch(finder, &candidates[i]);
@@ -665,7 +329,7 @@ find_jumps(struct finder *finder)
 }
 
 static bool
-knows_number(const struct candidate *candidate, const struct vmt_code_watch *watch)
+knows_number(const struct vmt_site_candidate *candidate, const struct vmt_code_watch *watch)
 {
 	return candidate->is_constant ||
 	       (has_number_before(candidate) && watch->last_hit <= candidate->number_from &&
@@ -673,7 +337,7 @@ knows_number(const struct candidate *candidate, const struct vmt_code_watch *wat
 }
 
 static uint8_t
-verdict_by_jumps(const struct candidate *candidate, const struct vmt_code_watch *watch)
+verdict_by_jumps(const struct vmt_site_candidate *candidate, const struct vmt_code_watch *watch)
 {
 	if (candidate->verdict != VMT_SITE_CUT)
 		return candidate->verdict;
@@ -686,7 +350,7 @@ verdict_by_jumps(const struct candidate *candidate, const struct vmt_code_watch 
  * */
 
 static void
-write_site(const struct finder *finder, const struct candidate *candidate,
+write_site(const struct finder *finder, const struct vmt_site_candidate *candidate,
 	   const struct vmt_code_watch *watch, struct vmt_syscall_site *site)
 {
 	size_t room;
@@ -737,7 +401,7 @@ write_left(struct finder *finder, struct vmt_buffer *sites, size_t *count)
 static void
 write_sites(struct finder *finder, struct vmt_buffer *sites, size_t *count)
 {
-	const struct candidate *candidates = candidates_of(finder);
+	const struct vmt_site_candidate *candidates = candidates_of(finder);
 	const struct vmt_code_watch *watches = watches_of(finder);
 
 	for (size_t i = 0; i < finder->candidates.count && finder->error == 0; i++) {
