@@ -29,8 +29,9 @@
 /* vmt_head.features: who does not know a bit of these must refuse the trace; the others say of
  * something that it is there, and can be passed over. */
 #define VMT_FEATURES_REQUIRED UINT64_C(0x00000000ffffffff)
-#define VMT_FEATURE_THINNED UINT64_C(1) /* chunks may have a level of thin.h other than 0 */
-#define VMT_FEATURES_KNOWN VMT_FEATURE_THINNED
+#define VMT_FEATURE_THINNED UINT64_C(1)	      /* chunks may have a level of thin.h other than 0 */
+#define VMT_FEATURE_STACKS_SHARED UINT64_C(2) /* stacks share their outer frames: stack_table.h */
+#define VMT_FEATURES_KNOWN (VMT_FEATURE_THINNED | VMT_FEATURE_STACKS_SHARED)
 #define VMT_MAX_SHARDS 16u
 #define VMT_NAME_BYTES 16u /* TASK_COMM_LEN, NULs to its end */
 #define VMT_EXE_BYTES 512u

@@ -2,8 +2,11 @@
 
 #include "base/assert.h"
 
-#define COUNT_MASK UINT64_C(0xffff)
-#define HASH_HIGH_MASK (~COUNT_MASK)
+#define END (UINT64_C(1) << 63)
+#define COUNT_SHIFT 56
+#define CHECK_SHIFT 32
+#define CHECK_BITS 24
+#define UNSHARED_COUNT_MASK UINT64_C(0xffff)
 
 /* Multiply and fold, as wyhash does: every bit of a frame reaches every bit of the result. */
 static inline uint64_t
@@ -36,18 +39,47 @@ vmt_stack_table_cut(uint64_t all, uint64_t outer, uint32_t count)
 	return all - outer * power;
 }
 
-static inline bool
-holds(const struct vmt_stack_table *table, uint32_t id, const uint64_t *frames, uint32_t count)
+/* The end word of a record of these frames that goes on at `outer`. */
+static uint64_t
+end_word(const uint64_t *frames, uint32_t count, uint32_t outer)
 {
-	const uint64_t *record = table->words + id;
+	uint64_t check = mix(hash_frames(frames, count), outer) >> (64 - CHECK_BITS);
 
-	if (id == 0 || id >= table->words_count || count >= table->words_count - id ||
-	    (record[0] & COUNT_MASK) != count)
-		return false;
-	for (uint32_t i = 0; i < count; i++)
-		if (record[1 + i] != frames[i])
-			return false;
-	return true;
+	vmt_assert(count >= 1 && count <= VMT_STACK_MAX_FRAMES);
+	return END | (uint64_t)(count - 1) << COUNT_SHIFT | check << CHECK_SHIFT | outer;
+}
+
+/* Whether the stack of the id has these frames. Also where the table is damaged, no word outside of
+ * it is read, and each one at most once for a frame. */
+static inline bool
+holds(const struct vmt_stack_table *table, uint32_t id, const uint64_t *frames, uint32_t count,
+      uint32_t *known)
+{
+	uint64_t at = id;
+	uint32_t i = 0;
+
+	for (; i < count && at < table->words_count; i++, at++) {
+		uint64_t word = table->words[at];
+
+		if (word & END) {
+			at = (uint32_t)word;
+			if (at == 0 || at >= table->words_count)
+				break;
+			word = table->words[at];
+		}
+		if (known && known[i] == at)
+			return true;
+		if (word != frames[i])
+			break;
+		if (known)
+			known[i] = (uint32_t)at;
+	}
+	if (i == count && at < table->words_count && table->words[at] & END &&
+	    (uint32_t)table->words[at] == 0)
+		return true;
+	for (; known && i != 0; i--)
+		known[i - 1] = 0;
+	return false;
 }
 
 static bool
@@ -60,7 +92,7 @@ has_memory(const struct vmt_stack_table *table, uint64_t words)
 /* Takes room and writes the record; 0 when full. A counter past the end is left there: the words
  * below it that nobody wrote are what a reader sees as zero. */
 static uint32_t
-append_slow(const struct vmt_stack_table *table, const uint64_t *frames, uint32_t count)
+append(const struct vmt_stack_table *table, const uint64_t *frames, uint32_t count, uint32_t outer)
 {
 	uint64_t at = vmt_atomic_load_relaxed(table->words_used);
 
@@ -75,12 +107,12 @@ append_slow(const struct vmt_stack_table *table, const uint64_t *frames, uint32_
 	}
 	if (at >= table->words_count || count >= table->words_count - at || at > UINT32_MAX)
 		return 0;
-	vmt_assert(at > 0 && at + count < table->words_count);
+	vmt_assert(at > outer && at + count < table->words_count);
 	if (!has_memory(table, at + count + 1))
 		return 0;
 	for (uint32_t i = 0; i < count; i++)
-		table->words[at + 1 + i] = frames[i];
-	table->words[at] = (hash_frames(frames, count) & HASH_HIGH_MASK) | count;
+		table->words[at + i] = frames[i];
+	table->words[at + count] = end_word(frames, count, outer);
 	return (uint32_t)at;
 }
 
@@ -108,42 +140,161 @@ line_of(const struct vmt_stack_table *table, uint64_t hash, uint32_t seen)
 	return table->index + begin + (line < lines ? line : line - lines) * VMT_STACK_LINE;
 }
 
-/* The line comes from the hash's upper half, the tag is the lower one. */
-uint32_t
-vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t *frames,
-			     uint32_t count, uint64_t key)
-{
-	uint64_t hash = mix(key, count);
-	uint64_t tag = hash << 32;
-	uint32_t mine = 0;
+/* What an entry of the index is looked for by. */
+struct wanted {
+	const uint64_t *frames;
+	uint32_t count;
+	uint32_t *known; /* as for vmt_stack_table_intern_keyed */
+	uint64_t hash;
+};
 
-	vmt_assert(count >= 1 && count <= VMT_STACK_MAX_FRAMES);
+static inline struct wanted
+want(const uint64_t *frames, uint32_t count, uint64_t key, uint32_t *known)
+{
+	return (struct wanted){frames, count, known, mix(key, count)};
+}
+
+/* The id of what is wanted; 0: it is not in the first `lines`. Then *room is the first free entry
+ * on its way, or NULL. The line comes from the hash's upper half, the tag is the lower one. */
+static inline uint32_t
+find(const struct vmt_stack_table *table, const struct wanted *wanted, uint32_t lines,
+     uint64_t **room)
+{
+	uint64_t hash = wanted->hash;
+	uint64_t tag = hash << 32;
+
 	vmt_assert((table->index_mask & (table->index_mask + 1)) == 0);
-	vmt_assert((tag & UINT32_MAX) == 0);
-	for (uint32_t i = 0; i < VMT_STACK_LINES * VMT_STACK_LINE; i++) {
+	*room = NULL;
+	for (uint32_t i = 0; i < lines * VMT_STACK_LINE; i++) {
 		uint64_t *line = line_of(table, hash, i / VMT_STACK_LINE);
 		uint64_t *entry = &line[(hash + i) % VMT_STACK_LINE];
 		/* The acquire orders the record's words after the entry that names it. */
 		uint64_t found = vmt_atomic_load_acquire(entry);
 
 		if (found == 0) {
-			if (mine == 0)
-				mine = append_slow(table, frames, count);
-			if (mine == 0)
-				break;
-			/* From this swap on every thread that meets the same stack uses this
-			 * record; the release half orders its words before the entry. Who loses
-			 * looks at the winner's entry: it may be the same stack, and then this
-			 * record is named by nobody. */
-			if (vmt_atomic_cas(entry, &found, tag | mine))
-				return mine;
+			*room = entry;
+			return 0;
 		}
-		if ((found & ~(uint64_t)UINT32_MAX) == tag &&
-		    holds(table, (uint32_t)found, frames, count))
+		if ((found & ~(uint64_t)UINT32_MAX) == tag && (uint32_t)found != 0 &&
+		    holds(table, (uint32_t)found, wanted->frames, wanted->count, wanted->known))
 			return (uint32_t)found;
 	}
-	vmt_atomic_add_relaxed(table->dropped, 1);
 	return 0;
+}
+
+/* Puts `mine` into the index. The id that stands there by then: another thread's, where it was
+ * faster with the same stack. 0: there is no room. */
+static uint32_t
+enter(const struct vmt_stack_table *table, const struct wanted *wanted, uint32_t lines,
+      uint32_t mine)
+{
+	uint64_t *room;
+	uint32_t found;
+
+	while ((found = find(table, wanted, lines, &room)) == 0 && room) {
+		uint64_t empty = 0;
+
+		/* From this swap on every thread that meets the same stack uses this record; the
+		 * release half orders its words before the entry. */
+		if (vmt_atomic_cas(room, &empty, wanted->hash << 32 | mine))
+			return mine;
+	}
+	return found;
+}
+
+/* The frames from the innermost one up to `first` are new, the others have the id `outer`. */
+struct shared {
+	uint32_t first;
+	uint32_t outer;
+};
+
+/* How much of a stack the table has. */
+static struct shared
+find_shared(const struct vmt_stack_table *table, const struct wanted *wanted)
+{
+	struct shared shared = {.first = wanted->count};
+	uint64_t *room;
+	uint64_t key = 0;
+
+	for (uint32_t i = wanted->count; i-- > 0;) {
+		uint32_t outer = wanted->known ? wanted->known[i] : 0;
+
+		key = vmt_stack_table_add_frame(key, wanted->frames[i]);
+		if (outer == 0 && (wanted->count - i) % VMT_STACK_STEP == 0) {
+			struct wanted part = want(wanted->frames + i, wanted->count - i, key, NULL);
+
+			outer = find(table, &part, VMT_STACK_PART_LINES, &room);
+			if (outer == 0)
+				break;
+		}
+		if (outer != 0)
+			shared = (struct shared){i, outer};
+	}
+	return shared;
+}
+
+/* Puts those parts of a new record into the index at which later stacks will look. What finds no
+ * room there is found by nobody: the stacks that could have shared it have words of their own. */
+static void
+enter_parts(const struct vmt_stack_table *table, const struct wanted *wanted, uint32_t new_frames,
+	    uint32_t id)
+{
+	uint64_t key = 0;
+
+	for (uint32_t i = wanted->count; i-- > 1;) {
+		key = vmt_stack_table_add_frame(key, wanted->frames[i]);
+		if (i < new_frames && (wanted->count - i) % VMT_STACK_STEP == 0) {
+			struct wanted part = want(wanted->frames + i, wanted->count - i, key, NULL);
+
+			(void)enter(table, &part, VMT_STACK_PART_LINES, id + i);
+		}
+	}
+}
+
+/* How many frames of a stack can be written down. */
+static uint32_t
+count_writable(const uint64_t *frames, uint32_t count)
+{
+	uint32_t writable = 0;
+
+	while (writable < count && !(frames[writable] & END))
+		writable++;
+	return writable;
+}
+
+static uint32_t __attribute__((noinline))
+intern_slow(const struct vmt_stack_table *table, const struct wanted *wanted)
+{
+	uint32_t writable = count_writable(wanted->frames, wanted->count);
+	struct shared shared;
+	uint32_t mine, id;
+
+	if (writable < wanted->count)
+		return vmt_stack_table_intern(table, wanted->frames, writable);
+	shared = find_shared(table, wanted);
+	mine = shared.first != 0 ? append(table, wanted->frames, shared.first, shared.outer)
+				 : shared.outer;
+	id = mine != 0 ? enter(table, wanted, VMT_STACK_LINES, mine) : 0;
+	if (id == 0)
+		vmt_atomic_add_relaxed(table->dropped, 1);
+	if (id != mine || id == 0)
+		return id;
+	enter_parts(table, wanted, shared.first, id);
+	for (uint32_t i = 0; wanted->known && i < shared.first; i++)
+		wanted->known[i] = id + i;
+	return id;
+}
+
+uint32_t
+vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t *frames,
+			     uint32_t count, uint64_t key, uint32_t *known)
+{
+	struct wanted wanted = want(frames, count, key, known);
+	uint64_t *room;
+	uint32_t id = find(table, &wanted, VMT_STACK_LINES, &room);
+
+	vmt_assert(count >= 1 && count <= VMT_STACK_MAX_FRAMES);
+	return __builtin_expect(id != 0, 1) ? id : intern_slow(table, &wanted);
 }
 
 uint32_t
@@ -156,21 +307,59 @@ vmt_stack_table_intern(const struct vmt_stack_table *table, const uint64_t *fram
 		return 0;
 	for (uint32_t i = limited; i-- > 0;)
 		key = vmt_stack_table_add_frame(key, frames[i]);
-	return vmt_stack_table_intern_keyed(table, frames, limited, key);
+	return vmt_stack_table_intern_keyed(table, frames, limited, key, NULL);
+}
+
+/* Where the record ends that has a frame at `at`; 0: it is not one that was written whole. */
+static uint64_t
+end_of_record(const uint64_t *words, uint64_t words_count, uint64_t at)
+{
+	uint64_t end = at;
+	uint32_t count;
+
+	while (end < words_count && end - at <= VMT_STACK_MAX_FRAMES && !(words[end] & END))
+		end++;
+	if (end == at || end >= words_count || !(words[end] & END))
+		return 0;
+	count = (uint32_t)(words[end] >> COUNT_SHIFT & (VMT_STACK_MAX_FRAMES - 1)) + 1;
+	if (end - at > count || count >= end || (uint32_t)words[end] >= end - count ||
+	    words[end] != end_word(words + end - count, count, (uint32_t)words[end]))
+		return 0;
+	return end;
+}
+
+/* Each record goes on at an earlier one, so this comes to an end. */
+uint32_t
+vmt_stack_table_read(const uint64_t *words, uint64_t words_count, uint32_t id,
+		     uint64_t frames[VMT_STACK_MAX_FRAMES])
+{
+	uint32_t count = 0;
+
+	while (id != 0) {
+		uint64_t end = end_of_record(words, words_count, id);
+
+		if (end == 0 || end - id > VMT_STACK_MAX_FRAMES - count)
+			return 0;
+		for (uint64_t at = id; at < end; at++)
+			frames[count++] = words[at];
+		id = (uint32_t)words[end];
+	}
+	return count;
 }
 
 const uint64_t *
-vmt_stack_table_get(const uint64_t *words, uint64_t words_count, uint32_t id, uint32_t *count)
+vmt_stack_table_get_unshared(const uint64_t *words, uint64_t words_count, uint32_t id,
+			     uint32_t *count)
 {
 	uint32_t frames;
 
 	*count = 0;
 	if (id == 0 || id >= words_count)
 		return NULL;
-	frames = (uint32_t)(words[id] & COUNT_MASK);
+	frames = (uint32_t)(words[id] & UNSHARED_COUNT_MASK);
 	if (frames == 0 || frames > VMT_STACK_MAX_FRAMES || frames >= words_count - id)
 		return NULL;
-	if ((hash_frames(words + id + 1, frames) & HASH_HIGH_MASK) != (words[id] & HASH_HIGH_MASK))
+	if (((hash_frames(words + id + 1, frames) ^ words[id]) & ~UNSHARED_COUNT_MASK) != 0)
 		return NULL;
 	*count = frames;
 	return words + id + 1;

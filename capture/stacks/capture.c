@@ -253,14 +253,17 @@ intern_last(struct vmt_last_walk *last, uint32_t limit)
 	uint32_t count = count_of(last, limit);
 	uint32_t outer = last->top + count;
 	uint64_t key = last->frames[last->top].hash;
+	uint32_t *known = last->ids + last->top;
 
 	vmt_assert(count != 0 && outer <= VMT_LAST_WALK_FRAMES);
 	if (last->stack != 0)
 		return last->stack;
-	if (outer < VMT_LAST_WALK_FRAMES)
+	if (outer < VMT_LAST_WALK_FRAMES) {
 		key = vmt_stack_table_cut(key, last->frames[outer].hash, count);
-	last->stack =
-	    vmt_stack_table_intern_keyed(&vmt_recording.stacks, last->pc + last->top, count, key);
+		known = NULL;
+	}
+	last->stack = vmt_stack_table_intern_keyed(&vmt_recording.stacks, last->pc + last->top,
+						   count, key, known);
 	return last->stack;
 }
 

@@ -229,6 +229,7 @@ vmt_last_walk_settle(struct vmt_last_walk *last, uint32_t fresh, uint32_t outer)
 	for (uint32_t i = outer; i-- > top;) {
 		struct vmt_last_frame *frame = &last->frames[i];
 
+		last->ids[i] = 0;
 		hash = vmt_stack_table_add_frame(hash, last->pc[i]);
 		frame->hash = hash;
 		frame->rbp_lives = frame->rbp_read || read_later;

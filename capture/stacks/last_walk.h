@@ -58,6 +58,8 @@ struct vmt_last_walk {
 	bool complete;	     /* no frame lies further out */
 	uint64_t end;	     /* of the stack */
 	uint64_t pc[VMT_LAST_WALK_FRAMES];
+	/* Of the stack from each remembered frame to the last one, the id; 0 = not known. */
+	uint32_t ids[VMT_LAST_WALK_FRAMES];
 	struct vmt_last_frame frames[VMT_LAST_WALK_FRAMES];
 };
 

@@ -58,8 +58,8 @@ ring_slots(uint64_t bytes, size_t slot_bytes)
 	return slots < VMT_RING_MIN_CAPACITY ? VMT_RING_MIN_CAPACITY : slots;
 }
 
-/* About four words of records to an index entry: stacks average more, so the index never fills
- * before the words do. */
+/* Four words of records to an index entry. Those of a new stack are five to seven for the most
+ * part, and it takes one to three entries. */
 static void
 size_tables(struct vmt_head *head, const struct vmt_config *config)
 {
@@ -434,6 +434,7 @@ describe_recording(struct vmt_head *head)
 	    head->malloc_mode == VMT_MALLOC_SAMPLED ? vmt_config.malloc_sample_bytes : 0;
 	head->stack_mode = process->stack_mode;
 	head->stack_depth = vmt_config.stack_depth;
+	head->features = VMT_FEATURE_STACKS_SHARED;
 	head->notes |= vmt_config.follow_fork ? 0 : VMT_NOTE_NO_FORKS;
 	head->notes |= vmt_config.touch_period == VMT_PERIOD_OFF ? 0 : VMT_NOTE_TOUCH_WANTED;
 	head->tracer_address = (uint64_t)(uintptr_t)__ehdr_start;

@@ -175,9 +175,12 @@ fuzz_stacks(const uint8_t *data, size_t size)
 	MUST(words);
 	memcpy(words, data, count * sizeof(*words));
 	for (uint32_t id = 0; id < count + 2; id++) {
-		uint32_t frames;
-		const uint64_t *found = vmt_stack_table_get(words, count, id, &frames);
+		uint64_t shared[VMT_STACK_MAX_FRAMES];
+		uint32_t frames = vmt_stack_table_read(words, count, id, shared);
+		const uint64_t *found;
 
+		touch(shared, frames * sizeof(*shared));
+		found = vmt_stack_table_get_unshared(words, count, id, &frames);
 		if (found)
 			touch(found, frames * sizeof(*found));
 	}

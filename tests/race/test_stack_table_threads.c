@@ -52,10 +52,9 @@ is_stack(uint32_t id, uint32_t number)
 {
 	uint64_t frames[VMT_STACK_MAX_FRAMES];
 	uint32_t count = make_stack(number, frames);
-	uint32_t found;
-	const uint64_t *stored = vmt_stack_table_get(words, WORDS, id, &found);
+	uint64_t stored[VMT_STACK_MAX_FRAMES];
 
-	return stored != NULL && found == count &&
+	return vmt_stack_table_read(words, WORDS, id, stored) == count &&
 	       memcmp(stored, frames, count * sizeof(*frames)) == 0;
 }
 

@@ -86,6 +86,7 @@ build_trace_default_head(struct vmt_head *head)
 	head->clock = VMT_CLOCK_MONOTONIC;
 	head->malloc_mode = VMT_MALLOC_ALL;
 	head->stack_mode = VMT_STACKS_DWARF;
+	head->features = VMT_FEATURE_STACKS_SHARED;
 	head->stack_depth = 30;
 	head->clock_start = (struct vmt_clock_pair){BUILD_START, BUILD_START};
 	head->shards = 1;

@@ -121,9 +121,9 @@ test_what_it_is_not(void **state)
 	head.version = VMT_OLDEST_VERSION - 1;
 	assert_non_null(strstr(vmt_head_check(&head), "another version"));
 	head = sample();
-	head.features = VMT_FEATURE_THINNED;
+	head.features = VMT_FEATURE_THINNED | VMT_FEATURE_STACKS_SHARED;
 	assert_null(vmt_head_check(&head));
-	head.features = 2;
+	head.features = 4;
 	assert_non_null(strstr(vmt_head_check(&head), "features"));
 	head.features = UINT64_C(1) << 31;
 	assert_non_null(strstr(vmt_head_check(&head), "features"));

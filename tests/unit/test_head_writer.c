@@ -87,11 +87,10 @@ has_stack(const struct scene *scene, const unsigned char *read, uint32_t id, uin
 {
 	const struct vmt_head *head = (const struct vmt_head *)(const void *)read;
 	const uint64_t *words = (const uint64_t *)(const void *)(read + head->stack_words_offset);
-	uint32_t count;
-	const uint64_t *found =
-	    vmt_stack_table_get(words, scene->trace.head->stack_words, id, &count);
+	uint64_t found[VMT_STACK_MAX_FRAMES];
 
-	return found && count == 1 && *found == frame && head->stack_words_used > id;
+	return vmt_stack_table_read(words, scene->trace.head->stack_words, id, found) == 1 &&
+	       found[0] == frame && head->stack_words_used > id;
 }
 
 static uint64_t

@@ -41,16 +41,15 @@ test_same_stack_same_id(void **state)
 {
 	struct fixture *fixture = fresh();
 	const uint64_t frames[] = {0x401000, 0x402000, 0x403000};
-	uint32_t count;
+	uint64_t found[VMT_STACK_MAX_FRAMES];
 	uint32_t id = vmt_stack_table_intern(&fixture->table, frames, 3);
-	const uint64_t *found = vmt_stack_table_get(fixture->words, WORDS, id, &count);
 
 	(void)state;
 	assert_int_not_equal(id, 0);
+	assert_int_equal(vmt_stack_table_read(fixture->words, WORDS, id, found), 3);
 	assert_int_equal(vmt_stack_table_intern(&fixture->table, frames, 3), id);
 	assert_int_not_equal(vmt_stack_table_intern(&fixture->table, frames, 2), id);
 	assert_int_not_equal(vmt_stack_table_intern(&fixture->table, frames + 1, 2), id);
-	assert_int_equal(count, 3);
 	assert_memory_equal(found, frames, sizeof(frames));
 	assert_int_equal(fixture->dropped, 0);
 }
@@ -70,15 +69,16 @@ static void
 test_deep_stacks_are_cut(void **state)
 {
 	struct fixture *fixture = fresh();
-	uint64_t frames[VMT_STACK_MAX_FRAMES + 10];
-	uint32_t count, id;
+	uint64_t frames[VMT_STACK_MAX_FRAMES + 10], found[VMT_STACK_MAX_FRAMES];
+	uint32_t id;
 
 	(void)state;
 	for (unsigned i = 0; i < VMT_STACK_MAX_FRAMES + 10; i++)
 		frames[i] = i + 1;
 	id = vmt_stack_table_intern(&fixture->table, frames, VMT_STACK_MAX_FRAMES + 10);
-	assert_non_null(vmt_stack_table_get(fixture->words, WORDS, id, &count));
-	assert_int_equal(count, VMT_STACK_MAX_FRAMES);
+	assert_int_equal(vmt_stack_table_read(fixture->words, WORDS, id, found),
+			 VMT_STACK_MAX_FRAMES);
+	assert_memory_equal(found, frames, sizeof(found));
 	assert_int_equal(vmt_stack_table_intern(&fixture->table, frames, VMT_STACK_MAX_FRAMES), id);
 }
 
@@ -87,13 +87,14 @@ static void
 test_full_words(void **state)
 {
 	struct fixture *fixture = fresh();
-	uint32_t ids[WORDS], count, interned = 0;
+	uint64_t frames[VMT_STACK_MAX_FRAMES];
+	uint32_t ids[WORDS], interned = 0;
 
 	(void)state;
 	fixture->table.words_count = 64;
 	for (uint64_t i = 0; i < 40; i++) {
-		const uint64_t frames[2] = {i + 1, 7};
-		uint32_t id = vmt_stack_table_intern(&fixture->table, frames, 2);
+		uint32_t id =
+		    vmt_stack_table_intern(&fixture->table, (const uint64_t[]){i + 1, 7}, 2);
 
 		if (id != 0)
 			ids[interned++] = id;
@@ -101,10 +102,7 @@ test_full_words(void **state)
 	assert_in_range(interned, 19, 21);
 	assert_int_equal(fixture->dropped, 40 - interned);
 	for (uint32_t i = 0; i < interned; i++) {
-		const uint64_t *frames = vmt_stack_table_get(fixture->words, 64, ids[i], &count);
-
-		assert_non_null(frames);
-		assert_int_equal(count, 2);
+		assert_int_equal(vmt_stack_table_read(fixture->words, 64, ids[i], frames), 2);
 		assert_int_equal(frames[0], i + 1);
 		assert_int_equal(frames[1], 7);
 	}
@@ -155,7 +153,7 @@ test_full_index(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 100; i++)
 		interned += vmt_stack_table_intern(&fixture->table, &(uint64_t){i + 1}, 1) != 0;
-	assert_in_range(interned, VMT_STACK_LINES * VMT_STACK_LINE, 64);
+	assert_int_equal(interned, 64);
 	assert_int_equal(fixture->dropped, 100 - interned);
 }
 
@@ -197,7 +195,8 @@ test_damaged_index(void **state)
 {
 	struct fixture *fixture = fresh();
 	const uint64_t frames[] = {1, 2, 3};
-	uint32_t count, id;
+	uint64_t found[VMT_STACK_MAX_FRAMES];
+	uint32_t id;
 
 	(void)state;
 	for (unsigned i = 0; i < 64; i++)
@@ -208,39 +207,257 @@ test_damaged_index(void **state)
 	id = vmt_stack_table_intern(&fixture->table, frames, 3);
 	fixture->words[id + 1] ^= 4;
 	assert_int_not_equal(vmt_stack_table_intern(&fixture->table, frames, 3), id);
-	assert_null(vmt_stack_table_get(fixture->words, WORDS, id, &count));
+	assert_int_equal(vmt_stack_table_read(fixture->words, WORDS, id, found), 0);
 }
 
+/* Words that lead in a circle, or outside, hold up nobody. */
+static void
+test_damaged_words(void **state)
+{
+	static const uint64_t ends[] = {0, 1, 2, 5, 900, WORDS, UINT32_MAX};
+	const uint64_t frames[] = {7, 7, 7, 7, 7, 7, 7, 7};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct fixture *fixture = fresh();
+		uint64_t found[VMT_STACK_MAX_FRAMES];
+		uint32_t id = vmt_stack_table_intern(&fixture->table, frames, 8);
+
+		for (unsigned word = 0; word < WORDS; word++)
+			fixture->words[word] = UINT64_C(1) << 63 | ends[i];
+		fixture->words[id] = 7;
+		assert_int_equal(vmt_stack_table_read(fixture->words, WORDS, id, found), 0);
+		assert_int_not_equal(vmt_stack_table_intern(&fixture->table, frames, 8), id);
+	}
+}
+
+/* Stacks of which the outer frames are the same: bits of the number, from the outermost one on. */
+static uint32_t
+make_tree_stack(uint64_t number, uint64_t *frames, uint32_t depth)
+{
+	for (uint32_t i = 0; i < depth; i++) {
+		uint32_t bit = number >> (depth - 1 - i) & 1 ? 0x40 : 0;
+
+		frames[depth - 1 - i] = 0x400000 + 0x1000 * (uint64_t)i + bit;
+	}
+	return depth;
+}
+
+#define TREE_DEPTH 16u
+#define TREE_STACKS (1u << 12) /* the four outermost frames are common to all */
+#define TREE_WORDS (6 * TREE_STACKS)
+
+struct tree {
+	uint64_t index[4 * TREE_STACKS];
+	uint64_t words[TREE_WORDS];
+	uint64_t used, dropped;
+	struct vmt_stack_table table;
+	uint32_t ids[TREE_STACKS];
+};
+
+static struct tree *
+fresh_tree(void)
+{
+	static struct tree tree;
+
+	memset(&tree, 0, sizeof(tree));
+	tree.table = (struct vmt_stack_table){.index = tree.index,
+					      .index_mask = 4 * TREE_STACKS - 1,
+					      .words = tree.words,
+					      .words_count = TREE_WORDS,
+					      .words_used = &tree.used,
+					      .dropped = &tree.dropped};
+	return &tree;
+}
+
+static void
+check_tree(struct tree *tree)
+{
+	uint64_t frames[TREE_DEPTH], found[VMT_STACK_MAX_FRAMES];
+
+	for (uint32_t i = 0; i < TREE_STACKS; i++) {
+		make_tree_stack(i, frames, TREE_DEPTH);
+		assert_int_equal(vmt_stack_table_read(tree->words, TREE_WORDS, tree->ids[i], found),
+				 TREE_DEPTH);
+		assert_memory_equal(found, frames, sizeof(frames));
+		assert_int_equal(vmt_stack_table_intern(&tree->table, frames, TREE_DEPTH),
+				 tree->ids[i]);
+	}
+	assert_int_equal(tree->dropped, 0);
+}
+
+/* Stacks of 16 frames take five words of their own and a part of those that they share, in whatever
+ * order they come. Alone each would take 17. */
+static void
+test_outer_frames_are_shared(void **state)
+{
+	struct tree *tree = fresh_tree();
+	uint64_t frames[TREE_DEPTH];
+
+	(void)state;
+	for (uint32_t i = 0; i < TREE_STACKS; i++) {
+		uint32_t number = i * 1027 % TREE_STACKS; /* an odd factor: each once */
+
+		make_tree_stack(number, frames, TREE_DEPTH);
+		tree->ids[number] = vmt_stack_table_intern(&tree->table, frames, TREE_DEPTH);
+		assert_int_not_equal(tree->ids[number], 0);
+	}
+	assert_true(tree->used < 11 * TREE_STACKS / 2);
+	check_tree(tree);
+}
+
+/* A caller that knows ids of outer frames gets the same ids as one that does not, and its stacks
+ * share every outer frame: they take three words each. */
+static void
+test_known_ids(void **state)
+{
+	struct tree *tree = fresh_tree();
+	uint64_t frames[TREE_DEPTH];
+	uint32_t known[TREE_DEPTH] = {0};
+
+	(void)state;
+	for (uint32_t i = 0; i < TREE_STACKS; i++) {
+		uint32_t changed = 1 + (uint32_t)__builtin_ctz(i | TREE_STACKS);
+		uint64_t key = 0;
+
+		make_tree_stack(i, frames, TREE_DEPTH);
+		for (uint32_t k = TREE_DEPTH; k-- > 0;)
+			key = vmt_stack_table_add_frame(key, frames[k]);
+		memset(known, 0, changed * sizeof(*known));
+		tree->ids[i] =
+		    vmt_stack_table_intern_keyed(&tree->table, frames, TREE_DEPTH, key, known);
+		assert_int_equal(known[0], tree->ids[i]);
+	}
+	assert_true(tree->used < 4 * TREE_STACKS);
+	check_tree(tree);
+}
+
+/* Every part of a stack can be asked for, and is a stack of its own. */
+static void
+test_parts_of_a_stack(void **state)
+{
+	struct tree *tree = fresh_tree();
+	uint64_t frames[TREE_DEPTH], found[VMT_STACK_MAX_FRAMES];
+
+	(void)state;
+	make_tree_stack(5, frames, TREE_DEPTH);
+	tree->ids[0] = vmt_stack_table_intern(&tree->table, frames, TREE_DEPTH);
+	for (uint32_t i = 1; i < TREE_DEPTH; i++) {
+		uint32_t id = vmt_stack_table_intern(&tree->table, frames + i, TREE_DEPTH - i);
+
+		assert_int_equal(vmt_stack_table_read(tree->words, TREE_WORDS, id, found),
+				 TREE_DEPTH - i);
+		assert_memory_equal(found, frames + i, (TREE_DEPTH - i) * sizeof(*frames));
+		assert_int_equal(vmt_stack_table_intern(&tree->table, frames + i, TREE_DEPTH - i),
+				 id);
+		assert_int_equal(
+		    vmt_stack_table_read(tree->words, TREE_WORDS, tree->ids[0] + i, found),
+		    TREE_DEPTH - i);
+	}
+	assert_int_equal(vmt_stack_table_intern(&tree->table, frames, TREE_DEPTH), tree->ids[0]);
+}
+
+/* An address that no program's code has ends a stack. */
+static void
+test_address_of_the_kernel(void **state)
+{
+	struct fixture *fixture = fresh();
+	const uint64_t frames[] = {1, 2, UINT64_MAX, 3};
+	uint64_t found[VMT_STACK_MAX_FRAMES];
+	uint32_t id = vmt_stack_table_intern(&fixture->table, frames, 4);
+
+	(void)state;
+	assert_int_equal(id, vmt_stack_table_intern(&fixture->table, frames, 2));
+	assert_int_equal(vmt_stack_table_read(fixture->words, WORDS, id, found), 2);
+	assert_int_equal(vmt_stack_table_intern(&fixture->table, frames + 2, 2), 0);
+	assert_int_equal(fixture->dropped, 0);
+}
+
+/* A number that is no frame's gives nothing, and so does a table that ends too early. */
 static void
 test_untrusted_ids(void **state)
 {
 	struct fixture *fixture = fresh();
 	const uint64_t frames[] = {1, 2, 3};
 	uint32_t id = vmt_stack_table_intern(&fixture->table, frames, 3);
-	uint32_t count;
+	uint64_t found[VMT_STACK_MAX_FRAMES];
 
 	(void)state;
 	for (uint64_t other = 0; other < 2 * WORDS; other++) {
-		const uint64_t *found =
-		    vmt_stack_table_get(fixture->words, WORDS, (uint32_t)other, &count);
+		uint32_t count =
+		    vmt_stack_table_read(fixture->words, WORDS, (uint32_t)other, found);
 
-		assert_true((found != NULL) == (other == id));
-		assert_true(found != NULL || count == 0);
+		assert_int_equal(count, other >= id && other < id + 3 ? id + 3 - other : 0);
 	}
-	assert_null(vmt_stack_table_get(fixture->words, WORDS, UINT32_MAX, &count));
-	assert_null(vmt_stack_table_get(fixture->words, id + 3, id, &count));
-	assert_non_null(vmt_stack_table_get(fixture->words, id + 4, id, &count));
+	assert_int_equal(vmt_stack_table_read(fixture->words, WORDS, UINT32_MAX, found), 0);
+	assert_int_equal(vmt_stack_table_read(fixture->words, id + 3, id, found), 0);
+	assert_int_equal(vmt_stack_table_read(fixture->words, id + 4, id, found), 3);
+}
+
+/* The words that docs/trace-format.md shows. */
+static void
+test_example(void **state)
+{
+	struct fixture *fixture = fresh();
+	static const uint64_t expected[] = {0,	      0x401000,
+					    0x402000, UINT64_C(0x81b8bc9100000000),
+					    0x401008, UINT64_C(0x802bfc2c00000002)};
+	uint32_t known[2] = {0};
+	uint64_t key = vmt_stack_table_add_frame(0, 0x402000);
+
+	(void)state;
+	fixture->used = 1;
+	assert_int_equal(vmt_stack_table_intern_keyed(&fixture->table, expected + 1, 2,
+						      vmt_stack_table_add_frame(key, 0x401000),
+						      known),
+			 1);
+	known[0] = 0;
+	assert_int_equal(
+	    vmt_stack_table_intern_keyed(&fixture->table, (const uint64_t[]){0x401008, 0x402000}, 2,
+					 vmt_stack_table_add_frame(key, 0x401008), known),
+	    4);
+	assert_memory_equal(fixture->words, expected, sizeof(expected));
+}
+
+/* A stack of a table in which each has its own words, as earlier versions wrote them. */
+static void
+test_unshared(void **state)
+{
+	/* The hash of docs/trace-format.md over 0x401000, 0x402000. */
+	uint64_t words[] = {0, UINT64_C(0x3ce91138726f0002), 0x401000, 0x402000};
+	uint32_t count;
+	const uint64_t *found = vmt_stack_table_get_unshared(words, 4, 1, &count);
+
+	(void)state;
+	assert_ptr_equal(found, words + 2);
+	assert_int_equal(count, 2);
+	for (uint32_t id = 0; id < 8; id++)
+		assert_true(id == 1 || !vmt_stack_table_get_unshared(words, 4, id, &count));
+	assert_null(vmt_stack_table_get_unshared(words, 3, 1, &count));
+	words[3]++;
+	assert_null(vmt_stack_table_get_unshared(words, 4, 1, &count));
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_same_stack_same_id),	cmocka_unit_test(test_no_frames_no_id),
-	    cmocka_unit_test(test_deep_stacks_are_cut), cmocka_unit_test(test_full_words),
-	    cmocka_unit_test(test_memory_as_it_grows),	cmocka_unit_test(test_full_index),
-	    cmocka_unit_test(test_parts_of_the_index),	cmocka_unit_test(test_damaged_index),
+	    cmocka_unit_test(test_same_stack_same_id),
+	    cmocka_unit_test(test_no_frames_no_id),
+	    cmocka_unit_test(test_deep_stacks_are_cut),
+	    cmocka_unit_test(test_full_words),
+	    cmocka_unit_test(test_memory_as_it_grows),
+	    cmocka_unit_test(test_full_index),
+	    cmocka_unit_test(test_parts_of_the_index),
+	    cmocka_unit_test(test_damaged_index),
 	    cmocka_unit_test(test_untrusted_ids),
+	    cmocka_unit_test(test_damaged_words),
+	    cmocka_unit_test(test_outer_frames_are_shared),
+	    cmocka_unit_test(test_known_ids),
+	    cmocka_unit_test(test_parts_of_a_stack),
+	    cmocka_unit_test(test_address_of_the_kernel),
+	    cmocka_unit_test(test_unshared),
+	    cmocka_unit_test(test_example),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,10 +67,10 @@ heads_may_be_larger(void **state)
 
 	(void)state;
 	moved_regions(build, 9000);
-	build_trace_head(build)->features = UINT64_C(1) << 40;
+	build_trace_head(build)->features |= UINT64_C(1) << 40;
 	walked = walk(build);
 	check_sample(&walked);
-	build_trace_head(build)->features = UINT64_C(1) << 4;
+	build_trace_head(build)->features |= UINT64_C(1) << 4;
 	walked = walk(build);
 	check_refused(&walked, "0x10");
 	build_trace_free(build);

@@ -41,6 +41,7 @@ struct vmt_trace {
 	struct vmt_trace_loss loss;
 	uint64_t *stack_words;
 	uint64_t stack_words_count;
+	uint64_t *stack_frames; /* VMT_STACK_MAX_FRAMES: the stack that was asked for last */
 	struct vmt_touch_stacks *touch_stacks;
 	unsigned char *modules;
 	uint64_t modules_used;
@@ -355,7 +356,8 @@ vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err)
 	memset(*trace, 0, sizeof(**trace));
 	(*trace)->file.fd = -1;
 	(*trace)->touch_stacks = vmt_touch_stacks_new();
-	if ((*trace)->touch_stacks != NULL)
+	(*trace)->stack_frames = malloc(VMT_STACK_MAX_FRAMES * sizeof(uint64_t));
+	if ((*trace)->touch_stacks != NULL && (*trace)->stack_frames != NULL)
 		result = read_all(*trace, path, err);
 	else
 		result = vmt_err_set(err, ENOMEM, "%s: out of memory", path);
@@ -374,6 +376,7 @@ vmt_trace_close(struct vmt_trace *trace)
 	vmt_undrained_free(&trace->remains);
 	vmt_chunk_index_free(&trace->index);
 	free(trace->stack_words);
+	free(trace->stack_frames);
 	vmt_touch_stacks_free(trace->touch_stacks);
 	free(trace->modules);
 	free(trace->stored.bytes);
@@ -437,7 +440,12 @@ const uint64_t *
 vmt_trace_stack(const struct vmt_trace *trace, uint32_t id, uint32_t *frames)
 {
 	*frames = 0;
-	return vmt_stack_table_get(trace->stack_words, trace->stack_words_count, id, frames);
+	if (!(trace->head.features & VMT_FEATURE_STACKS_SHARED))
+		return vmt_stack_table_get_unshared(trace->stack_words, trace->stack_words_count,
+						    id, frames);
+	*frames = vmt_stack_table_read(trace->stack_words, trace->stack_words_count, id,
+				       trace->stack_frames);
+	return *frames != 0 ? trace->stack_frames : NULL;
 }
 
 struct vmt_touch_stacks *

@@ -55,6 +55,8 @@ int vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chu
 /* What the rings still held: events not in any chunk, sorted by time. */
 const struct vmt_event *vmt_trace_ring_events(const struct vmt_trace *trace, size_t *count);
 
+/* Return addresses, innermost first, valid until the next call with the same trace. NULL: the id is
+ * not that of a stack. */
 const uint64_t *vmt_trace_stack(const struct vmt_trace *trace, uint32_t id, uint32_t *frames);
 /* The stacks of the sampled page faults that a merge has decoded so far. */
 struct vmt_touch_stacks *vmt_trace_touch_stacks(const struct vmt_trace *trace);
