@@ -77,6 +77,32 @@ gives_back_what_was_written(void **state)
 	build_trace_free(build);
 }
 
+/* All but the stacks is there, also after a refresh. */
+static void
+reads_without_stacks(void **state)
+{
+	struct build_trace *build = sample_trace_new(NULL);
+	struct vmt_trace *trace;
+	struct vmt_module module;
+	struct vmt_err err;
+	uint32_t count;
+	size_t chunks;
+
+	(void)state;
+	build_trace_write(build, trace_file_path);
+	assert_int_equal(vmt_trace_open_without_stacks(&trace, trace_file_path, &err), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_null(vmt_trace_stack(trace, 1, &count));
+		assert_int_equal(count, 0);
+		assert_true(vmt_trace_module(trace, 8, &module));
+		assert_non_null(vmt_trace_chunks(trace, &chunks));
+		assert_int_equal(chunks, SAMPLE_CHUNKS);
+		assert_int_equal(vmt_trace_refresh(trace, &err), 0);
+	}
+	vmt_trace_close(trace);
+	build_trace_free(build);
+}
+
 static void
 reads_compressed_chunks_alike(void **state)
 {
@@ -289,6 +315,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(gives_back_what_was_written),
 	    cmocka_unit_test(reads_compressed_chunks_alike),
+	    cmocka_unit_test(reads_without_stacks),
 	    cmocka_unit_test(refuses_what_is_not_a_trace),
 	    cmocka_unit_test(refuses_a_fifo_without_waiting),
 	    cmocka_unit_test(refuses_claims_beyond_the_file),

@@ -157,7 +157,7 @@ read_figures(const char *path)
 	struct readings readings;
 	struct vmt_err err = {""};
 
-	if (vmt_trace_open(&trace, path, &err) < 0)
+	if (vmt_trace_open_without_stacks(&trace, path, &err) < 0)
 		return figures;
 	figures.readable = true;
 	readings = read_readings(trace);

@@ -318,7 +318,7 @@ vmt_tree_scan(struct vmt_tree_process *process, const char *path, const char *na
 	      size_t most_points, struct vmt_err *err)
 {
 	struct vmt_trace *trace;
-	int result = vmt_trace_open(&trace, path, err);
+	int result = vmt_trace_open_without_stacks(&trace, path, err);
 	bool done;
 
 	if (result < 0)

@@ -143,7 +143,7 @@ open_again(const struct vmt_tree_process *process)
 	struct vmt_err err = {""};
 	struct vmt_trace *trace;
 
-	if (vmt_trace_open(&trace, process->path, &err) < 0)
+	if (vmt_trace_open_without_stacks(&trace, process->path, &err) < 0)
 		return NULL;
 	if (vmt_trace_head(trace)->random_id == process->random_id)
 		return trace;

@@ -190,7 +190,8 @@ read_records(struct counting *counting, const struct vmt_tree *tree, const size_
 		struct vmt_err err = {""};
 		struct vmt_trace *trace;
 
-		if (!process->tells_untraced || vmt_trace_open(&trace, process->path, &err) < 0)
+		if (!process->tells_untraced ||
+		    vmt_trace_open_without_stacks(&trace, process->path, &err) < 0)
 			continue;
 		if (vmt_trace_head(trace)->random_id == process->random_id)
 			vmt_untraced_records_each(trace, add, counting);

@@ -39,6 +39,7 @@ struct vmt_trace {
 	struct vmt_chunk_index index;
 	struct vmt_undrained remains;
 	struct vmt_trace_loss loss;
+	bool without_stacks; /* the two below are NULL and 0 */
 	uint64_t *stack_words;
 	uint64_t stack_words_count;
 	uint64_t *stack_frames; /* VMT_STACK_MAX_FRAMES: the stack that was asked for last */
@@ -103,16 +104,24 @@ smaller(uint64_t a, uint64_t b)
 }
 
 static int
-read_tables(struct vmt_trace *trace, struct vmt_err *err)
+read_stacks(struct vmt_trace *trace, struct vmt_err *err)
 {
 	const struct vmt_head *head = &trace->head;
 
+	if (trace->without_stacks)
+		return 0;
 	trace->stack_words_count = smaller(head->stack_words_used, head->stack_words);
 	trace->stack_words =
 	    vmt_file_reader_copy(&trace->file, head->stack_words_offset,
 				 trace->stack_words_count * sizeof(*trace->stack_words), err);
-	if (trace->stack_words == NULL)
-		return -EIO;
+	return trace->stack_words != NULL ? 0 : -EIO;
+}
+
+static int
+read_modules(struct vmt_trace *trace, struct vmt_err *err)
+{
+	const struct vmt_head *head = &trace->head;
+
 	trace->modules_used = smaller(head->modules_used, head->modules_bytes);
 	trace->modules =
 	    vmt_file_reader_copy(&trace->file, head->modules_offset, trace->modules_used, err);
@@ -286,7 +295,9 @@ read_growing(struct vmt_trace *trace, struct vmt_err *err)
 	result =
 	    vmt_undrained_settle(&trace->remains, &trace->head, &trace->index, &trace->loss, err);
 	if (result == 0)
-		result = read_tables(trace, err);
+		result = read_stacks(trace, err);
+	if (result == 0)
+		result = read_modules(trace, err);
 	if (result != 0)
 		return result;
 	trace->loss.stacks_dropped = trace->head.stacks_dropped;
@@ -345,8 +356,8 @@ vmt_trace_refresh(struct vmt_trace *trace, struct vmt_err *err)
 	return read_growing(trace, err);
 }
 
-int
-vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err)
+static int
+open_trace(struct vmt_trace **trace, const char *path, bool without_stacks, struct vmt_err *err)
 {
 	int result;
 
@@ -355,6 +366,7 @@ vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err)
 		return vmt_err_set(err, ENOMEM, "%s: out of memory", path);
 	memset(*trace, 0, sizeof(**trace));
 	(*trace)->file.fd = -1;
+	(*trace)->without_stacks = without_stacks;
 	(*trace)->touch_stacks = vmt_touch_stacks_new();
 	(*trace)->stack_frames = malloc(VMT_STACK_MAX_FRAMES * sizeof(uint64_t));
 	if ((*trace)->touch_stacks != NULL && (*trace)->stack_frames != NULL)
@@ -366,6 +378,18 @@ vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err)
 		*trace = NULL;
 	}
 	return result;
+}
+
+int
+vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err)
+{
+	return open_trace(trace, path, false, err);
+}
+
+int
+vmt_trace_open_without_stacks(struct vmt_trace **trace, const char *path, struct vmt_err *err)
+{
+	return open_trace(trace, path, true, err);
 }
 
 void

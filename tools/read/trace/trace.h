@@ -27,6 +27,9 @@
 struct vmt_trace;
 
 int vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err);
+/* The same for who asks for no stack: vmt_trace_stack then knows none. Saves as much memory as the
+ * table of stacks has. */
+int vmt_trace_open_without_stacks(struct vmt_trace **trace, const char *path, struct vmt_err *err);
 /* Reads what was written since: getters then answer as those of a trace that was just opened, and
  * what they gave before is gone, but for the chunks' numbers. -ESTALE, without a message: it is not
  * the file that it was, open it anew. After an error it can only be closed. */
