@@ -2,6 +2,7 @@
 
 #include "base/ticks.h"
 #include "tools/serve/answers.h"
+#include "tools/serve/clients.h"
 #include "tools/serve/listen_address.h"
 #include "tools/serve/request.h"
 
@@ -19,16 +20,9 @@
 #define NS_PER_SECOND INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 
-/* What all connections may cost. */
-#define MOST_CONNECTIONS 100u
+/* What all connections may cost; their time is in clients.h. */
 #define CONNECTION_BYTES ((size_t)32 << 10) /* headers and buffers of one */
 #define IDLE_SECONDS 10u		    /* without a byte */
-#define REQUEST_SECONDS 10		    /* until a request is whole */
-/* ... while there are as many as there may be: less and less, as long as that lasts. */
-#define FULL_REQUEST_NS NS_PER_SECOND
-#define FULL_LEAST_NS (50 * NS_PER_MS)
-#define FULL_FORGOTTEN_NS NS_PER_SECOND
-#define RESPONSE_SECONDS 120 /* until an answer is made and taken */
 
 /* What an answer may cost, and for how long it is kept. */
 #define ANSWER_BYTES (UINT64_C(64) << 20)
@@ -38,12 +32,6 @@
 
 #define LOOP_MS 1000
 #define FULL_LOOP_MS 20
-
-struct client {
-	int fd; /* -1: the place is free */
-	int64_t since_ns;
-	bool has_asked;
-};
 
 /* What one request has come to. */
 struct exchange {
@@ -59,10 +47,8 @@ struct server {
 	struct vmt_quarantine *quarantine;
 	struct vmt_answers answers;
 	struct exchange *exchanges;
-	struct client clients[MOST_CONNECTIONS];
-	bool has_moved;	     /* a connection came or went since the loop waited last */
-	int64_t full_ns;     /* when there were as many as there may be, last */
-	int64_t patience_ns; /* with who asks nothing then; 0: as at first */
+	struct vmt_clients clients;
+	bool has_moved; /* a connection came or went since the loop waited last */
 	char address[NI_MAXHOST + NI_MAXSERV + 4];
 };
 
@@ -81,7 +67,7 @@ now_ns(void)
 	return (int64_t)vmt_ticks_monotonic_ns();
 }
 
-/* -- connections, which have a time by which they must be done ----------------------------------
+/* -- connections --------------------------------------------------------------------------------
  */
 
 static void
@@ -91,76 +77,22 @@ on_connection(void *context, struct MHD_Connection *connection, void **socket_co
 	struct server *server = context;
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct client *client = *socket_context;
+	struct vmt_client *client = *socket_context;
 
 	server->has_moved = true;
-	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (client)
-			client->fd = -1;
-		return;
-	}
-	for (size_t i = 0; i < MOST_CONNECTIONS && info; i++)
-		if (server->clients[i].fd < 0) {
-			server->clients[i] =
-			    (struct client){.fd = info->connect_fd, .since_ns = now_ns()};
-			*socket_context = &server->clients[i];
-			return;
-		}
+	if (code == MHD_CONNECTION_NOTIFY_STARTED && info)
+		*socket_context = vmt_clients_add(&server->clients, info->connect_fd, now_ns());
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED && client)
+		vmt_client_leaves(client);
 }
 
-static struct client *
+static struct vmt_client *
 client_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	return info ? info->socket_context : NULL;
-}
-
-static bool
-is_full(const struct server *server)
-{
-	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
-		if (server->clients[i].fd < 0)
-			return false;
-	return true;
-}
-
-/* How long one may take that asks nothing. */
-static int64_t
-patience_ns(struct server *server, int64_t now)
-{
-	if (!is_full(server)) {
-		if (now - server->full_ns > FULL_FORGOTTEN_NS)
-			server->patience_ns = 0;
-		return REQUEST_SECONDS * NS_PER_SECOND;
-	}
-	server->full_ns = now;
-	if (server->patience_ns == 0)
-		server->patience_ns = FULL_REQUEST_NS;
-	return server->patience_ns;
-}
-
-/* A byte now and then keeps a connection from being idle, but not from this. Where others wait for
- * a place, who asks nothing has to make room soon. */
-static void
-cut_slow_ones(struct server *server)
-{
-	int64_t now = now_ns();
-	int64_t most_ns = patience_ns(server, now);
-	bool has_cut = false;
-
-	for (size_t i = 0; i < MOST_CONNECTIONS; i++) {
-		struct client *client = &server->clients[i];
-		int64_t ns = client->has_asked ? RESPONSE_SECONDS * NS_PER_SECOND : most_ns;
-
-		if (client->fd >= 0 && now - client->since_ns > ns) {
-			shutdown(client->fd, SHUT_RDWR);
-			has_cut = true;
-		}
-	}
-	if (has_cut && server->patience_ns > FULL_LEAST_NS)
-		server->patience_ns /= 2;
 }
 
 /* -- answers ------------------------------------------------------------------------------------
@@ -260,15 +192,13 @@ begin_exchange(struct server *server, struct MHD_Connection *connection, const c
 	       void **slot)
 {
 	const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
-	struct client *client = client_of(connection);
+	struct vmt_client *client = client_of(connection);
 	struct exchange *exchange;
 	unsigned status;
 	const char *why;
 
-	if (client) {
-		client->has_asked = true;
-		client->since_ns = now_ns();
-	}
+	if (client)
+		vmt_client_asks(client, true, now_ns());
 	if (!may_ask(server, connection, method, &status, &why))
 		return refuse(connection, status, why);
 	if ((length && strcmp(length, "0") != 0) ||
@@ -326,14 +256,12 @@ on_completed(void *context, struct MHD_Connection *connection, void **slot,
 	     enum MHD_RequestTerminationCode code)
 {
 	struct server *server = context;
-	struct client *client = client_of(connection);
+	struct vmt_client *client = client_of(connection);
 	struct exchange *exchange = *slot;
 
 	(void)code;
-	if (client) {
-		client->has_asked = false;
-		client->since_ns = now_ns();
-	}
+	if (client)
+		vmt_client_asks(client, false, now_ns());
 	if (!exchange)
 		return;
 	for (struct exchange **at = &server->exchanges; *at; at = &(*at)->next)
@@ -379,7 +307,7 @@ start_daemon(struct server *server)
 		flags |= MHD_USE_IPv6;
 	return MHD_start_daemon(
 	    flags, 0, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &options->address,
-	    MHD_OPTION_CONNECTION_LIMIT, MOST_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    MHD_OPTION_CONNECTION_LIMIT, VMT_CLIENTS_MOST, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 	    CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
 	    on_completed, server, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
@@ -405,7 +333,7 @@ static int
 wait_ms(struct server *server)
 {
 	MHD_UNSIGNED_LONG_LONG asked;
-	int most = is_full(server) ? FULL_LOOP_MS : LOOP_MS;
+	int most = vmt_clients_are_all(&server->clients) ? FULL_LOOP_MS : LOOP_MS;
 
 	if (MHD_get_timeout(server->daemon, &asked) == MHD_YES &&
 	    asked < (MHD_UNSIGNED_LONG_LONG)most)
@@ -441,7 +369,7 @@ loop(struct server *server, const sigset_t *unblocked)
 			resume(server, made);
 			continue;
 		}
-		cut_slow_ones(server);
+		vmt_clients_cut_slow_ones(&server->clients, now_ns());
 		/* A few are taken at a time, and no event tells of those that still wait. */
 		if (server->has_moved)
 			server->has_moved = false;
@@ -508,8 +436,7 @@ vmt_server_run(const struct vmt_server_options *options, struct vmt_err *err)
 		return vmt_err_set(err, ENOMEM, "out of memory");
 	server->options = options;
 	server->quarantine = vmt_quarantine_new();
-	for (size_t i = 0; i < MOST_CONNECTIONS; i++)
-		server->clients[i].fd = -1;
+	vmt_clients_begin(&server->clients);
 	catch_signals(&unblocked);
 	errno = 0;
 	server->daemon = server->quarantine ? start_daemon(server) : NULL;
