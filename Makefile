@@ -409,6 +409,9 @@ contained: build $(BUILD)/tests/target/leaking ## record in hardened containers 
 	@tests/packages podman runc debootstrap musl-tools busybox-static curl
 	@tests/contained $(BUILD)
 
+fleet: build ## Prometheus's series against the reports, and its rules, for two minutes. Needs Go, prometheus, redis
+	@GO=$(go) tests/fleet $(BUILD)
+
 elsewhere: ## both commands of the README in roots of Debian 13 and of the release after it. Long; needs root
 	@tests/elsewhere $(BUILD) $(SUITES)
 
@@ -487,5 +490,5 @@ help: ## this list
 
 -include $(shell find $(BUILD) \( -path $(BUILD)/elsewhere -o -path $(BUILD)/deb -o -path $(BUILD)/vm \) -prune -o -type f -name '*.d' -print 2>/dev/null)
 
-.PHONY: build always musl deps packages go-toolchains go-caches deps-build demo demo-static check check-build check-tests test test-build compilers walls graph lint web-bundle web-check words fmt asan asan-build asan-objects tsan tsan-build tsan-objects checked checked-build checked-objects fuzz sanitized-fuzz soak vm-check contained elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
+.PHONY: build always musl deps packages go-toolchains go-caches deps-build demo demo-static check check-build check-tests test test-build compilers walls graph lint web-bundle web-check words fmt asan asan-build asan-objects tsan tsan-build tsan-objects checked checked-build checked-objects fuzz sanitized-fuzz soak vm-check contained fleet elsewhere hooks bench bench-workloads man completions install dist deb deb-check clean help
 .SECONDARY:
