@@ -367,6 +367,8 @@ same_as_from_the_beginning(void **state)
 	(void)state;
 	for (long seed = 1; seed <= count; seed++)
 		(void)run_world((uint64_t)seed, 20, true, seed % 2 == 0);
+	/* A peak is missed, then another one that did not come, and none. */
+	(void)run_world(22, 20, true, true);
 }
 
 /* Else each report may have been one from the beginning. A peak that was missed, of which the next

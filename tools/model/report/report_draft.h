@@ -35,6 +35,7 @@ struct vmt_seen_snapshot {
 struct vmt_window {
 	bool is_wanted;
 	bool has_begun;
+	bool has_figures; /* sites have those of one that began before this was wanted */
 	bool has_ended;
 	uint64_t from;
 	uint64_t until;

@@ -26,12 +26,15 @@ void
 vmt_report_window_set(struct vmt_report_draft *draft, struct vmt_window *window,
 		      const struct vmt_window *wanted)
 {
+	bool has_figures = window->has_begun || window->has_figures;
+
 	if (window->is_wanted == wanted->is_wanted && window->from == wanted->from &&
 	    window->until == wanted->until)
 		return;
 	draft->is_stale |=
-	    wanted->is_wanted ? wanted->from + 1 < draft->replayed_until : window->has_begun;
+	    wanted->is_wanted ? wanted->from + 1 < draft->replayed_until : has_figures;
 	*window = *wanted;
+	window->has_figures = has_figures;
 	draft->window_changes = 0;
 }
 
