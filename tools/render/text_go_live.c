@@ -171,11 +171,11 @@ vmt_text_go_large(const struct vmt_report *report, const struct vmt_text_options
 	if (report->go.large_count == 0 || untouched_bytes(report) < UNTOUCHED_WORTH_SAYING_BYTES)
 		return;
 	vmt_layout_wrap(&options->layout, VMT_STYLE_PLAIN,
-			"Large objects (over 32 KiB) by Go line, live or not, and what of them was "
-			"never written:",
+			"Large objects (over 32 KiB) by Go line, live or not, and what of them has "
+			"no page, in RAM or in swap: never written, or given back:",
 			2);
 	vmt_layout_line(&options->layout, VMT_STYLE_DIM, "   %10s  %10s %10s %10s   %s", "objects",
-			"reserved", "resident", "unwritten", "allocated in");
+			"reserved", "resident", "no page", "allocated in");
 	for (size_t i = 0; i < shown; i++) {
 		name_row(&report->go.large[i].stack, name, sizeof(name));
 		print_large(options, &report->go.large[i], name);

@@ -92,7 +92,7 @@ void vmt_text_go_stacks(const struct vmt_report *report, const struct vmt_text_o
 /* Live objects, by the Go line that allocated them. */
 void vmt_text_go_live(const struct vmt_report *report, const struct vmt_text_options *options);
 
-/* Large objects likewise, where a part of them was never written. */
+/* Large objects likewise, where a part of them has no page. */
 void vmt_text_go_large(const struct vmt_report *report, const struct vmt_text_options *options);
 void vmt_text_mappings(const struct vmt_report *report, const struct vmt_text_options *options);
 

@@ -249,7 +249,7 @@ struct vmt_go_large {
 	uint64_t reserved_bytes; /* of their spans */
 	uint64_t committed_bytes;
 	uint64_t swapped_bytes;
-	uint64_t untouched_bytes; /* the rest: nobody wrote them since they were allocated */
+	uint64_t untouched_bytes; /* the rest: never written, or given back to the kernel */
 };
 
 struct vmt_go_point {

@@ -195,7 +195,7 @@ vmt_report_go_large_cover(struct vmt_report_draft *draft)
 		return 0;
 	return vmt_report_coverage_add(
 	    draft,
-	    "%" PRIu64 " MiB of Go's large objects were never written: which lines "
+	    "%" PRIu64 " MiB of Go's large objects have no page, in RAM or in swap: which lines "
 	    "allocated them is unknown, as %s",
 	    mib,
 	    !report->go.has_large	   ? "the trace does not have it with this snapshot"
