@@ -101,4 +101,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: attach bench calls collector early inject memory report page short stressors touch trees workloads
+.PHONY: attach bench calls collector early go_storm inject memory report page short stressors touch trees workloads
