@@ -62,6 +62,7 @@ _Static_assert(sizeof(struct vmt_go_object) == 80, "Go objects are 80 bytes");
 #define VMT_GO_RACE 8u	   /* built with the race detector */
 /* It would have kept no memory profile, and keeps one as VMTRACE_GO_HEAP asked for it. */
 #define VMT_GO_PROFILE_ON 16u
+#define VMT_GO_SEVERAL 32u /* further files of the process have runtimes, too */
 
 struct vmt_go {
 	char version[VMT_GO_VERSION_BYTES]; /* "go1.24.4"; empty: no Go runtime was found */

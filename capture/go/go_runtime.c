@@ -212,6 +212,8 @@ take(const struct search *search, const struct vmt_go_image *image, uint64_t bia
 			table.text_low = image->text_low + bias;
 			table.text_high = image->text_high + bias;
 		}
+	} else {
+		table.flags |= VMT_GO_SEVERAL;
 	}
 	add_objects(image, bias);
 	if ((image->cgo || is_alone()) && image->text_low != 0)

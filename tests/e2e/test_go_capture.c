@@ -324,25 +324,8 @@ check_shared_object(const char *version)
 
 /* Of two Go runtimes each has counters of its own: those of one are not shown as all of them. */
 static void
-check_two(const char *version)
+check_says_several(json_t *root)
 {
-	static const char *const flags[] = {"-buildmode=c-shared", NULL};
-	const char *object = go_program(version, "shared", "so", flags);
-	const char *second = go_program(version, "second", "so", flags);
-	const char *program = scratch_file("two-main");
-	const char *trace = scratch_file("two.vmt");
-	const char *const compile[] = {"cc",   "-o",   program, "tests/go/shared/c/two.c",
-				       object, second, NULL};
-	struct run run;
-
-	run_program(&run, compile, NULL);
-	assert_int_equal(run.exit_status, 0);
-	run_free(&run);
-	go_run(&run, trace, program, NULL, NULL);
-	assert_int_equal(run.exit_status, 0);
-	assert_string_equal(run.out, "16\n16\n");
-	run_free(&run);
-	json_t *root = report(trace, (const char *const[]){"--at=end", NULL});
 	json_t *go = member(root, "go");
 	json_t *row;
 	bool said = false;
@@ -362,6 +345,62 @@ check_two(const char *version)
 	assert_int_equal(json_array_size(member(go, "over_time")), 0);
 	assert_true(number(go, "rss_go_bytes") > 0);
 	json_decref(root);
+}
+
+/* The same of a program that runs already: looked at, and recorded for a while. */
+static void
+check_two_running(const char *program)
+{
+	const char *trace = scratch_file("two-attached.vmt");
+	struct conversation talk;
+	struct run run;
+	char pid[16];
+
+	converse_start(&talk, (const char *const[]){program, NULL}, NULL);
+	converse_read_line(&talk);
+	converse_read_line(&talk);
+	snprintf(pid, sizeof(pid), "%d", (int)talk.pid);
+	run_program(
+	    &run,
+	    (const char *const[]){built("vmtrace"), "snapshot", pid, "--format", "json", NULL},
+	    NULL);
+	assert_int_equal(run.exit_status, 0);
+	check_says_several(json_loads(run.out, 0, NULL));
+	run_free(&run);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "record", "-p", pid, "--for", "100ms",
+					  "-o", trace, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	check_says_several(report(trace, (const char *const[]){"--at=end", NULL}));
+	run_program(&run, (const char *const[]){built("vmtrace"), "doctor", pid, NULL}, NULL);
+	assert_true(says(run.out, "there are several Go runtimes"));
+	run_free(&run);
+	assert_int_equal(converse_end(&talk), 0);
+}
+
+static void
+check_two(const char *version)
+{
+	static const char *const flags[] = {"-buildmode=c-shared", NULL};
+	const char *object = go_program(version, "shared", "so", flags);
+	const char *second = go_program(version, "second", "so", flags);
+	const char *program = scratch_file("two-main");
+	const char *trace = scratch_file("two.vmt");
+	const char *const compile[] = {"cc",   "-o",   program, "tests/go/shared/c/two.c",
+				       object, second, NULL};
+	struct run run;
+
+	run_program(&run, compile, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	go_run(&run, trace, program, NULL, NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_string_equal(run.out, "16\n16\n");
+	run_free(&run);
+	check_says_several(report(trace, (const char *const[]){"--at=end", NULL}));
+	check_two_running(program);
 }
 
 #define TESTS(id, version)                                                                         \

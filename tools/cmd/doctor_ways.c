@@ -86,6 +86,11 @@ say_go_library(struct vmt_doctor *doctor, uint32_t pid)
 		    "vmtrace record does not read what the runtime counts and what its "
 		    "heap is used for",
 		    modules.go_library);
+	if (modules.is_go && (modules.go.flags & VMT_GO_SEVERAL))
+		vmt_doctor_say(
+		    doctor, VMT_DOCTOR_NOTE, "nothing helps",
+		    "there are several Go runtimes: what one of them counts and what its "
+		    "heap is used for is read, and of the others nothing");
 	vmt_snapshot_modules_free(&modules);
 }
 

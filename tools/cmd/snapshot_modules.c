@@ -216,8 +216,8 @@ read_runtime(const struct search *search, size_t i)
 	close(fd);
 }
 
-/* The program's own, else that of the one library which brings one: of two, neither stands for
- * both. */
+/* The program's own, else that of the last library which brings one. Where there are others, the
+ * flags say so: none stands for all. */
 static void
 find_runtime(const struct search *search)
 {
@@ -232,8 +232,12 @@ find_runtime(const struct search *search)
 			last = i;
 		}
 	}
-	if (libraries == 1 && search->go->version[0] == '\0')
+	if (libraries != 0 && search->go->version[0] == '\0') {
 		read_runtime(search, last);
+		libraries--;
+	}
+	if (libraries != 0)
+		search->go->flags |= VMT_GO_SEVERAL;
 }
 
 /* A child that is killed by what it reads has told what it had read before. */

@@ -140,7 +140,8 @@ fill_figures(struct vmt_report_draft *draft, const struct vmt_go *go)
 	report->go.points = calloc(count + 1, sizeof(*report->go.points));
 	if (!report->go.points)
 		return -ENOMEM;
-	report->go.is_several = draft->go_owners && vmt_go_sites_several(draft->go_owners);
+	report->go.is_several = (go->flags & VMT_GO_SEVERAL) ||
+				(draft->go_owners && vmt_go_sites_several(draft->go_owners));
 	report->go.uncounted = report->go.is_several
 				   ? "the process holds several Go runtimes, each with its own "
 				     "counters: only those of one were read"
@@ -235,7 +236,10 @@ add_blind_spots(struct vmt_report_draft *draft, const struct vmt_go *go)
 		    draft,
 		    "of several Go runtimes in the process, one at most was read: goroutines, "
 		    "lines and what its heap is used for are that one's. The heaps of the "
-		    "others are under \"Go heap\"");
+		    "others are under \"Go heap\"%s",
+		    report->go.is_partial ? ", and under \"anonymous memory\" where they are from "
+					    "before the process was looked at"
+					  : "");
 	if (!status && report->go.uncounted)
 		status = vmt_report_coverage_add(draft, "what the Go runtime itself counts: %s",
 						 report->go.uncounted);
