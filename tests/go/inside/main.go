@@ -1,5 +1,5 @@
 // inside fills its heap in one way, by its argument, and answers each line of its input with what
-// the runtime counts.
+// the runtime counts. The stacks of all goroutines go into the file that a second argument names.
 package main
 
 import (
@@ -200,12 +200,22 @@ func tell() {
 	os.Stdout.Write(text)
 }
 
+func dump(path string) {
+	text := make([]byte, 32*mebibyte)
+	if os.WriteFile(path, text[:runtime.Stack(text, true)], 0o600) != nil {
+		os.Exit(1)
+	}
+}
+
 func main() {
 	ways := map[string]func(){"live": live, "garbage": garbage, "fragments": fragments,
 		"parked": parked, "burst": burst, "untouched": untouched,
 		"storm": storm}
 	debug.SetGCPercent(-1)
 	ways[os.Args[1]]()
+	if len(os.Args) > 2 {
+		dump(os.Args[2])
+	}
 	var input [16]byte
 	for {
 		if count, _ := os.Stdin.Read(input[:]); count == 0 {
