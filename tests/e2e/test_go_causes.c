@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define MIB (INT64_C(1) << 20)
 /* What debug.FreeOSMemory leaves: pages that each of two processors holds aside, and 4 MiB that the
@@ -310,6 +312,65 @@ check_malloc(const char *version)
 	json_decref(look.report);
 }
 
+/* Of a cgroup of 512 MiB, version 1 or 2; false: none can be made. */
+static bool
+make_cgroup(char *path, size_t bytes, const char *hierarchy, const char *limit)
+{
+	char name[256];
+	FILE *file;
+	bool written;
+
+	snprintf(path, bytes, "%s/vmtrace-test-%d", hierarchy, (int)getpid());
+	snprintf(name, sizeof(name), "%s/%s", path, limit);
+	if (mkdir(path, 0755) != 0)
+		return false;
+	file = fopen(name, "w");
+	written = file && fputs("536870912", file) >= 0;
+	written = file && fclose(file) == 0 && written;
+	if (!written)
+		rmdir(path);
+	return written;
+}
+
+/* What a recording in a cgroup says, with a GOMEMLIMIT. */
+static void
+expect_limit(const char *cgroup, const char *program, const char *limit, const char *words)
+{
+	const char *trace = scratch_file("limited.vmt");
+	struct go_look look = {.said = NULL};
+
+	shell("sh -c 'echo $$ >%s/cgroup.procs && echo | GOMEMLIMIT=%s exec \"%s\" record -o %s -- "
+	      "%s live' >/dev/null 2>&1",
+	      cgroup, limit, built("vmtrace"), trace, program);
+	look.report = report(trace, (const char *const[]){"--at", "end", NULL});
+	expect_words(&look, "limit_text", words);
+	json_decref(look.report);
+}
+
+static void
+test_knows_the_limit_of_its_cgroup(void **state)
+{
+	int64_t until_ms = now_ms() + 60000;
+	const char *program;
+	char cgroup[128];
+
+	(void)state;
+	go_need("1.24");
+	if (!make_cgroup(cgroup, sizeof(cgroup), "/sys/fs/cgroup/memory",
+			 "memory.limit_in_bytes") &&
+	    !make_cgroup(cgroup, sizeof(cgroup), "/sys/fs/cgroup", "memory.max")) {
+		printf("skip: no memory cgroup that may be written\n");
+		skip();
+	}
+	program = go_program_without_cgo("1.24", "causes", "static", NULL);
+	expect_limit(cgroup, program, "400MiB", ", of 512 MiB that the cgroup may have.");
+	expect_limit(cgroup, program, "1GiB",
+		     ", and the cgroup may have 512 MiB: a limit above about 51");
+	expect_limit(cgroup, program, "off", "Go does not know that the cgroup may have 512 MiB.");
+	while (rmdir(cgroup) != 0)
+		assert_true(now_ms() < until_ms);
+}
+
 #define TESTS(id, version)                                                                         \
 	TEST(causes, id, version)                                                                  \
 	TEST(stripped, id, version)                                                                \
@@ -326,6 +387,7 @@ main(void)
 #define TEST GO_TEST_ENTRY
 	    GO_VERSIONS(TESTS)
 #undef TEST
+		cmocka_unit_test(test_knows_the_limit_of_its_cgroup),
 	};
 
 	return go_run_tests(tests, sizeof(tests) / sizeof(tests[0]), NULL);
