@@ -1,4 +1,4 @@
-/* Lets the heaps of two Go runtimes grow, which two libraries bring, and ends when its input does. */
+/* Lets the heaps of two Go runtimes grow, which two libraries bring. Ends when its input does. */
 #include <stdio.h>
 
 int Grow(void);
