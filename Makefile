@@ -246,7 +246,7 @@ demo-static: deps-build ## the same of a static Go service that leaks a slice: n
 check: ## install what is missing, build, run every test and every check
 	+@MAKE='$(MAKE)' tests/check packages check-build 'walls words lint web-check' check-tests
 
-check-build: test-build asan-build tsan-build checked-build go-caches $(WEB)/.package-lock.json
+check-build: test-build asan-build tsan-build checked-build go-caches tests/web/node_modules/.package-lock.json
 
 # All in one run, whose end no test prolongs that was begun late: the longest come first.
 long_tests := $(addprefix $(BUILD)/tests/,e2e/test_go_heap e2e/test_go_unharmed e2e/test_page_any e2e/test_static_children \
