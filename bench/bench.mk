@@ -54,6 +54,11 @@ report: $(BUILD)/bench/churn $(BUILD)/bench/peak
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build
 	bench/report_memory.sh $(BUILD)
 
+# What grows with what.
+scale: $(BUILD)/bench/churn $(BUILD)/bench/peak
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build $(BUILD)/tests/target/threads_at_once
+	bench/scale.sh $(BUILD)
+
 # What a report about the traces of many processes takes.
 trees: $(BUILD)/bench/peak
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD) build $(BUILD)/tests/target/prefork

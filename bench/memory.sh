@@ -48,5 +48,5 @@ rows() { # NAME PROGRAM [ARGUMENT...]
 echo "KiB of ours, medians of $rounds rounds"
 rows 'malloc, depth 10, one thread' "$build/bench/pair" malloc 10 1 10000000
 rows '4,096 stacks' "$build/bench/churn" 20000 3000000 2
-rows '131,072 stacks' "$build/bench/churn" 20000 3000000 2 131072
+rows '131,072 stacks' "$build/bench/churn" 20000 1500000 1 131072
 rows '10,000 threads' "$build/tests/target/threads_at_once" 10000
