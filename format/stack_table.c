@@ -262,26 +262,37 @@ count_writable(const uint64_t *frames, uint32_t count)
 	return writable;
 }
 
-static uint32_t __attribute__((noinline))
-intern_slow(const struct vmt_stack_table *table, const struct wanted *wanted)
+/* Writes down what the table does not have of a stack. Its id; 0: there is no room. */
+static uint32_t
+write_down(const struct vmt_stack_table *table, const struct wanted *wanted)
 {
-	uint32_t writable = count_writable(wanted->frames, wanted->count);
-	struct shared shared;
-	uint32_t mine, id;
+	struct shared shared = find_shared(table, wanted);
+	uint32_t mine = shared.first != 0
+			    ? append(table, wanted->frames, shared.first, shared.outer)
+			    : shared.outer;
+	uint32_t id = mine != 0 ? enter(table, wanted, VMT_STACK_LINES, mine) : 0;
 
-	if (writable < wanted->count)
-		return vmt_stack_table_intern(table, wanted->frames, writable);
-	shared = find_shared(table, wanted);
-	mine = shared.first != 0 ? append(table, wanted->frames, shared.first, shared.outer)
-				 : shared.outer;
-	id = mine != 0 ? enter(table, wanted, VMT_STACK_LINES, mine) : 0;
-	if (id == 0)
-		vmt_atomic_add_relaxed(table->dropped, 1);
 	if (id != mine || id == 0)
 		return id;
 	enter_parts(table, wanted, shared.first, id);
 	for (uint32_t i = 0; wanted->known && i < shared.first; i++)
 		wanted->known[i] = id + i;
+	return id;
+}
+
+/* Of a stack that is not in the index. Where that has no room for it, it takes no words: it would
+ * take them at each call. */
+static uint32_t __attribute__((noinline))
+intern_slow(const struct vmt_stack_table *table, const struct wanted *wanted, bool has_room)
+{
+	uint32_t writable = count_writable(wanted->frames, wanted->count);
+	uint32_t id;
+
+	if (writable < wanted->count)
+		return vmt_stack_table_intern(table, wanted->frames, writable);
+	id = has_room ? write_down(table, wanted) : 0;
+	if (id == 0)
+		vmt_atomic_add_relaxed(table->dropped, 1);
 	return id;
 }
 
@@ -294,7 +305,7 @@ vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const uint64_t
 	uint32_t id = find(table, &wanted, VMT_STACK_LINES, &room);
 
 	vmt_assert(count >= 1 && count <= VMT_STACK_MAX_FRAMES);
-	return __builtin_expect(id != 0, 1) ? id : intern_slow(table, &wanted);
+	return __builtin_expect(id != 0, 1) ? id : intern_slow(table, &wanted, room != NULL);
 }
 
 uint32_t
