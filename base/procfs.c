@@ -27,6 +27,17 @@ vmt_procfs_open(uint32_t pid, const char *name)
 	return out.overflow ? -ENAMETOOLONG : vmt_sys_open(path, O_RDONLY, 0);
 }
 
+uint32_t
+vmt_procfs_own_number(void)
+{
+	char link[16];
+	long length = vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof(link));
+	struct vmt_text text = vmt_text_of(link, length > 0 ? (size_t)length : 0);
+	uint64_t number = 0;
+
+	return vmt_text_take_decimal(&text, &number) ? (uint32_t)number : 0;
+}
+
 static uint64_t
 inode_of(const char *path)
 {

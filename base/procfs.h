@@ -91,6 +91,9 @@ struct vmt_procfs_watch {
 /* Of the machine since it was started; zeros where it can't be read. */
 void vmt_procfs_boot_id(unsigned char id[16]);
 
+/* This process's number in /proc, which may be that of another pid namespace; 0 = not known. */
+uint32_t vmt_procfs_own_number(void);
+
 /* The pid namespace of this process, as /proc/self/ns/pid has its inode; 0 = not known. */
 uint64_t vmt_procfs_pid_namespace(void);
 

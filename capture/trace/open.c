@@ -211,7 +211,8 @@ is_directory(const char *path)
 }
 
 /* A mapped file holds the mount that it was opened in. A child that was made in a mount namespace
- * of its own opens it in its parent's, where it may look there: it may leave its own again. */
+ * of its own opens it in its parent's, where it may look there: it may leave its own again. The
+ * /proc of another pid namespace has another process by the parent's number. */
 static int
 open_in_parents_mounts(const char *path)
 {
@@ -219,7 +220,8 @@ open_in_parents_mounts(const char *path)
 	struct vmt_text_out out = vmt_text_out_begin(there, sizeof(there));
 	uint32_t parent = vmt_atomic_load_relaxed(&vmt_recording.mounts_of);
 
-	if (parent == 0 || parent != (uint32_t)vmt_sys_call0(SYS_getppid))
+	if (parent == 0 || parent != (uint32_t)vmt_sys_call0(SYS_getppid) ||
+	    vmt_procfs_own_number() != (uint32_t)vmt_sys_call0(SYS_getpid))
 		return -ESRCH;
 	vmt_text_put(&out, "/proc/");
 	vmt_text_put_decimal(&out, parent);

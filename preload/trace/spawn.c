@@ -42,18 +42,6 @@ struct spawn {
 	volatile bool failed;		      /* it could not be another program */
 };
 
-/* By its number in /proc, which may be that of another pid namespace. */
-static uint32_t
-own_number(void)
-{
-	char link[16];
-	long length = vmt_sys_call4(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof(link));
-	struct vmt_text text = vmt_text_of(link, length > 0 ? (size_t)length : 0);
-	uint64_t number = 0;
-
-	return vmt_text_take_decimal(&text, &number) ? (uint32_t)number : 0;
-}
-
 /* In the collector-to-be: holds a nameless session by the first number, and leaves the rest. */
 static void
 leave_all_but_session(const struct spawn *spawn)
@@ -67,7 +55,7 @@ leave_all_but_session(const struct spawn *spawn)
 	vmt_close_descriptors_from(fd >= 0 ? SESSION_FD + 1 : 0);
 	if (fd < 0)
 		return;
-	vmt_atomic_store_release(&spawn->session->held_by, own_number());
+	vmt_atomic_store_release(&spawn->session->held_by, vmt_procfs_own_number());
 	vmt_sys_call3(SYS_futex, &spawn->session->held_by, FUTEX_WAKE, 1);
 }
 

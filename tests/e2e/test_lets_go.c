@@ -284,6 +284,23 @@ test_mount_namespace_is_left(void **state)
 		   soak_count(2, 100));
 }
 
+/* Process 1 of a pid namespace, where /proc has another process by that number, which sees another
+ * file system where the traces go: that stays empty. */
+static void
+test_mount_namespace_of_process_1(void **state)
+{
+	(void)state;
+	need_mounts();
+	run_script(
+	    "mkdir -p \"$D/fs\"; INSIDE='mount -t tmpfs none \"$D/fs\" || exit 4\n"
+	    "unshare -p -f env LD_PRELOAD=\"$L\" VMTRACE_OUTPUT=\"$D/fs/%n.%p.vmt\" "
+	    "\"$T/mounts_child\" || exit 5\n"
+	    "[ $(ls \"$D/fs\" | grep -c ^mounts_child) = 2 ] || exit 6'; export INSIDE\n"
+	    "exec unshare -p -f --mount-proc sh -c 'unshare -m sh -c \"$INSIDE\" || exit $?\n"
+	    "[ -z \"$(ls \"$D/fs\")\" ] || exit 7; exit 3'",
+	    1);
+}
+
 /* Programs with their traces on a file system that the shell that runs them mounts and unmounts. A
  * collector that comes too late for the last wait, on a machine that has no CPU for it, still has
  * the trace open: a quarter may be busy, where it was half and more. */
@@ -460,6 +477,7 @@ main(void)
 	    cmocka_unit_test(test_file_system_while_a_child_lives),
 	    cmocka_unit_test(test_mount_namespace),
 	    cmocka_unit_test(test_mount_namespace_is_left),
+	    cmocka_unit_test(test_mount_namespace_of_process_1),
 	    cmocka_unit_test(test_file_system_of_traces),
 	    cmocka_unit_test(test_namespace_ends_with_its_processes),
 	    cmocka_unit_test(test_no_descriptors),
