@@ -387,7 +387,7 @@ what_is_left_of_a_trace_is_explained(void **state)
 	struct build_trace *build = make_sample();
 
 	(void)state;
-	for (size_t length = 0; length < build->length; length += (size_t)soak_count(509, 1))
+	for (size_t length = 0; length < build->length; length += (size_t)soak_count(1531, 1))
 		read_bytes(build->bytes, length);
 	build_trace_free(build);
 }
@@ -397,7 +397,7 @@ static void
 any_bit_may_be_wrong(void **state)
 {
 	struct build_trace *build = make_sample();
-	size_t step = (size_t)soak_count(809, 1);
+	size_t step = (size_t)soak_count(2411, 1);
 
 	(void)state;
 	for (size_t bit = 0; bit < build->length * 8; bit += step) {

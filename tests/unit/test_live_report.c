@@ -496,7 +496,7 @@ own_bytes(void)
 static void
 memory_is_bounded(void **state)
 {
-	long count = soak_count(400, 10000);
+	long count = soak_count(150, 10000);
 	struct vmt_live_report *live;
 	struct vmt_err err = {""};
 	struct world world;
