@@ -41,8 +41,9 @@ may_hit(const struct filter *filter, uint64_t address)
 	       (filter->lines[line % LINES / 64] >> line % 64 & 1) != 0;
 }
 
-void
-vmt_code_jumps_note(struct vmt_code_watch *watches, size_t count, uint64_t address)
+/* The watch of an address, where that is new. NULL: there is none, or it knows as much. */
+static struct vmt_code_watch *
+find_watch(struct vmt_code_watch *watches, size_t count, uint64_t address)
 {
 	size_t low = 0;
 	size_t high = count;
@@ -56,11 +57,23 @@ vmt_code_jumps_note(struct vmt_code_watch *watches, size_t count, uint64_t addre
 			high = middle;
 	}
 	if (low == count || address <= watches[low].low)
-		return;
+		return NULL;
 	if (address == watches[low].high)
-		watches[low].is_high_hit = true;
-	else if (address > watches[low].last_hit)
-		watches[low].last_hit = address;
+		return watches[low].is_high_hit ? NULL : &watches[low];
+	return address > watches[low].last_hit ? &watches[low] : NULL;
+}
+
+void
+vmt_code_jumps_note(struct vmt_code_watch *watches, size_t count, uint64_t address)
+{
+	struct vmt_code_watch *watch = find_watch(watches, count, address);
+
+	if (!watch)
+		return;
+	if (address == watch->high)
+		watch->is_high_hit = true;
+	else
+		watch->last_hit = address;
 }
 
 /* Whether the instruction that has these 4 bytes in it, read from its function's beginning, has
@@ -101,7 +114,8 @@ struct scan {
 	size_t count;
 };
 
-/* 4 bytes behind an opcode that has a distance there. */
+/* 4 bytes behind an opcode that has a distance there. Calls of a function whose watch lies in the
+ * same line are many: their own functions are not read for them. */
 static inline void
 note_distance(const struct scan *scan, uint64_t at)
 {
@@ -110,7 +124,7 @@ note_distance(const struct scan *scan, uint64_t at)
 
 	memcpy(&distance, scan->segment->bytes + at, sizeof(distance));
 	target = scan->segment->address + at + 4 + (uint64_t)(int64_t)distance;
-	if (may_hit(scan->filter, target) &&
+	if (may_hit(scan->filter, target) && find_watch(scan->watches, scan->count, target) &&
 	    !is_no_distance(scan->map, scan->segment->address + at))
 		vmt_code_jumps_note(scan->watches, scan->count, target);
 }

@@ -316,6 +316,25 @@ no_branch_from_elsewhere_may_lead_into_a_cut(void **state)
 	check_refused(&piece, VMT_SITE_JUMPED_TO);
 }
 
+/* What calls such a function is not read for each of its calls: here that would take minutes. */
+static void
+callers_are_not_read_for_each_call(void **state)
+{
+	static const uint8_t begin[] = {MMAP, MOVE, SYSCALL, RET};
+	static uint8_t code[sizeof(begin) + 5 * 100000];
+	const struct piece piece = {.code = code, .length = sizeof(code)};
+
+	(void)state;
+	memcpy(code, begin, sizeof(begin));
+	for (size_t at = sizeof(begin); at < sizeof(code); at += 5) {
+		int32_t distance = -(int32_t)(at + 5);
+
+		code[at] = 0xe8;
+		memcpy(code + at + 1, &distance, sizeof(distance));
+	}
+	check_cut(&piece, 0, 8, 9);
+}
+
 static void
 no_address_may_lead_into_a_cut(void **state)
 {
@@ -561,7 +580,6 @@ each_syscall_of_a_c_library_is_found(void **state)
 		skip();
 }
 
-/* ... whose functions are those of Go's own table. */
 /* What that would cost has a bound; those that are left are counted. */
 static void
 of_too_many_the_first_are_taken(void **state)
@@ -593,6 +611,7 @@ of_too_many_the_first_are_taken(void **state)
 	vmt_code_map_close(&map);
 }
 
+/* ... whose functions are those of Go's own table. */
 static void
 each_syscall_of_a_go_program_is_found(void **state)
 {
@@ -625,6 +644,7 @@ main(void)
 	    cmocka_unit_test(what_looks_like_a_syscall_is_none),
 	    cmocka_unit_test(no_branch_may_lead_into_a_cut),
 	    cmocka_unit_test(no_branch_from_elsewhere_may_lead_into_a_cut),
+	    cmocka_unit_test(callers_are_not_read_for_each_call),
 	    cmocka_unit_test(no_address_may_lead_into_a_cut),
 	    cmocka_unit_test(no_table_of_distances_may_lead_into_a_cut),
 	    cmocka_unit_test(who_comes_past_the_cut_is_told),
