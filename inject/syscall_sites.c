@@ -264,8 +264,8 @@ find_syscall(const struct vmt_code_segment *segment, uint64_t at)
 	return at + SYSCALL_BYTES <= segment->length ? at : segment->length;
 }
 
-/* Where the bytes of a syscall stand is read: from the beginning of the function, or of the gap.
- * */
+/* Where the bytes of a syscall stand is read, with what reaches its cut by a branch of 1 byte: from
+ * the beginning of the function, or of the gap. */
 static void
 read_segment(struct finder *finder, const struct vmt_code_segment *segment)
 {
@@ -273,7 +273,7 @@ read_segment(struct finder *finder, const struct vmt_code_segment *segment)
 	     at = find_syscall(segment, at + 1)) {
 		uint64_t address = segment->address + at;
 
-		read_around(finder, segment, address - VMT_NEAR_BRANCHES_BYTES,
+		read_around(finder, segment, address - VMT_SITE_CUT_BYTES - VMT_NEAR_BRANCHES_BYTES,
 			    address + VMT_NEAR_BRANCHES_BYTES);
 	}
 }

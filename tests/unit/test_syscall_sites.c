@@ -316,6 +316,24 @@ no_branch_from_elsewhere_may_lead_into_a_cut(void **state)
 	check_refused(&piece, VMT_SITE_JUMPED_TO);
 }
 
+/* It reaches the cut, and not the syscall. */
+static void
+no_branch_from_before_the_function_may_lead_into_a_cut(void **state)
+{
+	static const uint8_t end[] = {MMAP, MOVE, MOVE, SYSCALL, RET};
+	uint8_t code[121 + sizeof(end)] = {0xeb, 127};
+	const struct piece piece = {.code = code, .length = sizeof(code), .start = 2};
+
+	(void)state;
+	memset(code + 2, 0x90, sizeof(code) - 2);
+	memcpy(code + 121, end, sizeof(end));
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+	code[1] = 124; /* to the first byte it may */
+	check_cut(&piece, 126, 6, VMT_SITE_ANY_NUMBER);
+	code[1] = 119;
+	check_cut(&piece, 126, 6, 9);
+}
+
 /* What calls such a function is not read for each of its calls: here that would take minutes. */
 static void
 callers_are_not_read_for_each_call(void **state)
@@ -644,6 +662,7 @@ main(void)
 	    cmocka_unit_test(what_looks_like_a_syscall_is_none),
 	    cmocka_unit_test(no_branch_may_lead_into_a_cut),
 	    cmocka_unit_test(no_branch_from_elsewhere_may_lead_into_a_cut),
+	    cmocka_unit_test(no_branch_from_before_the_function_may_lead_into_a_cut),
 	    cmocka_unit_test(callers_are_not_read_for_each_call),
 	    cmocka_unit_test(no_address_may_lead_into_a_cut),
 	    cmocka_unit_test(no_table_of_distances_may_lead_into_a_cut),
