@@ -1,6 +1,7 @@
 /*
  * test_serve_attacks.c: does vmtrace-serve refuse what it should, and go on whatever it is sent?
  */
+#include "tests/e2e/living.h"
 #include "tests/e2e/serving.h"
 #include "tests/soak.h"
 
@@ -249,7 +250,6 @@ start_with_killer(struct conversation *server, const char *says)
 	return port;
 }
 
-/* The trace has two names, and by one of them it kills. */
 static void
 expect_left_out(const char *name, const char *path)
 {
@@ -257,7 +257,6 @@ expect_left_out(const char *name, const char *path)
 	unsigned port;
 	struct run run;
 
-	shell("ln '%s' '%s/%s'", serving_trace, serving_directory, name);
 	port = start_with_killer(&server, scratch_file("says"));
 	serving_expect(port, path, NULL, 200);
 	serving_ask(&run, port, "/metrics", NULL);
@@ -268,7 +267,32 @@ expect_left_out(const char *name, const char *path)
 	shell("test $(grep -c '/%s: .*signal 11; left out for 600 s$' '%s') = 1", name,
 	      scratch_file("says"));
 	serving_stop(&server);
+}
+
+/* The trace has two names, and by one of them it kills. */
+static void
+expect_name_left_out(const char *name, const char *path)
+{
+	shell("ln '%s' '%s/%s'", serving_trace, serving_directory, name);
+	expect_left_out(name, path);
 	shell("rm '%s/%s'", serving_directory, name);
+}
+
+/* It is another process's, and the page is of both. */
+static void
+expect_process_left_out(const char *name)
+{
+	static struct conversation other;
+	char trace[sizeof(serving_directory) + 64];
+
+	snprintf(trace, sizeof(trace), "%s/%s", serving_directory, name);
+	converse_start(&other, (const char *const[]){built("tests/target/moments"), NULL},
+		       preloaded(trace));
+	converse_read_line(&other);
+	living_snapshot(trace);
+	expect_left_out(name, "/");
+	assert_int_equal(converse_end(&other), 0);
+	shell("rm '%s'", trace);
 }
 
 /* It is looked at, then read; of the page it is read in the child. */
@@ -276,11 +300,13 @@ static void
 test_a_trace_that_kills_is_left_out(void **state)
 {
 	(void)state;
-	expect_left_out("kills-1.vmt", "/metrics");
-	expect_left_out("kills-2.vmt", "/sd");
-	expect_left_out("kills-3.vmt", "/metrics");
-	expect_left_out("kills-3.vmt", "/debug/pprof/heap");
-	expect_left_out("kills-3.vmt", "/");
+	expect_name_left_out("kills-1.vmt", "/metrics");
+	expect_name_left_out("kills-2.vmt", "/sd");
+	expect_name_left_out("kills-3.vmt", "/metrics");
+	expect_name_left_out("kills-3.vmt", "/debug/pprof/heap");
+	expect_name_left_out("kills-3.vmt", "/");
+	expect_process_left_out("kills-3.vmt");
+	expect_process_left_out("kills-4.vmt");
 }
 
 /* As many as it may open. */

@@ -266,11 +266,25 @@ files_of(const struct vmt_answer *answer)
 	return files;
 }
 
+static bool
+begin_trace(void *context, const char *path)
+{
+	return vmt_quarantine_enter(context, path);
+}
+
+static void
+end_trace(void *context)
+{
+	vmt_quarantine_leave(context);
+}
+
 static int
 write_tree_page(const struct vmt_answer *answer)
 {
-	const struct vmt_tree_options options = {.group_by = VMT_TREE_BY_TITLE,
-						 .at = VMT_TREE_AT_DEFAULT};
+	const struct vmt_tree_options options = {
+	    .group_by = VMT_TREE_BY_TITLE,
+	    .at = VMT_TREE_AT_DEFAULT,
+	    .watcher = {begin_trace, end_trace, answer->source->quarantine}};
 	struct vmt_tree_file *files = files_of(answer);
 	struct vmt_tree *tree = NULL;
 	struct vmt_tree_page page = {

@@ -196,6 +196,26 @@ enum vmt_tree_at {
 
 enum vmt_tree_group_by { VMT_TREE_BY_TITLE, VMT_TREE_BY_EXE };
 
+/* Who wants to know which trace is read, while it is read. All NULL: nobody. */
+struct vmt_tree_watcher {
+	bool (*begin)(void *context, const char *path); /* false: it is not to be read */
+	void (*end)(void *context);
+	void *context;
+};
+
+static inline bool
+vmt_tree_watcher_begin(const struct vmt_tree_watcher *watcher, const char *path)
+{
+	return !watcher->begin || watcher->begin(watcher->context, path);
+}
+
+static inline void
+vmt_tree_watcher_end(const struct vmt_tree_watcher *watcher)
+{
+	if (watcher->end)
+		watcher->end(watcher->context);
+}
+
 struct vmt_tree {
 	struct vmt_tree_process *processes; /* the highest peak first */
 	size_t count;
@@ -209,6 +229,7 @@ struct vmt_tree {
 	char *unreadable_why; /* of the first; NULL: none is */
 	size_t passed_over;
 	size_t ambiguous;
+	struct vmt_tree_watcher watcher; /* for as long as it is built */
 };
 
 #endif

@@ -24,6 +24,21 @@ points_of_each(size_t files)
 	return points < LEAST_POINTS ? LEAST_POINTS : (size_t)points;
 }
 
+/* Into the next place. */
+static int
+scan(struct vmt_tree *tree, const struct vmt_tree_file *file, size_t most_points,
+     struct vmt_err *err)
+{
+	int result;
+
+	if (!vmt_tree_watcher_begin(&tree->watcher, file->path))
+		return vmt_err_set(err, EAGAIN, "%s: is left out", file->path);
+	result =
+	    vmt_tree_scan(&tree->processes[tree->count], file->path, file->name, most_points, err);
+	vmt_tree_watcher_end(&tree->watcher);
+	return result;
+}
+
 static int
 scan_all(struct vmt_tree *tree, const struct vmt_tree_file *files, size_t count,
 	 struct vmt_err *err)
@@ -33,10 +48,8 @@ scan_all(struct vmt_tree *tree, const struct vmt_tree_file *files, size_t count,
 		return vmt_err_set(err, ENOMEM, "out of memory for %zu traces", count);
 	for (size_t i = 0; i < count; i++) {
 		struct vmt_err why = {""};
-		int result = vmt_tree_scan(&tree->processes[tree->count], files[i].path,
-					   files[i].name, points_of_each(count), &why);
 
-		if (result == 0) {
+		if (scan(tree, &files[i], points_of_each(count), &why) == 0) {
 			tree->count++;
 			continue;
 		}
@@ -113,8 +126,10 @@ static int
 build(struct vmt_tree *tree, const struct vmt_tree_file *files, size_t count,
       const struct vmt_tree_options *options, struct vmt_err *err)
 {
-	int result = scan_all(tree, files, count, err);
+	int result;
 
+	tree->watcher = options->watcher;
+	result = scan_all(tree, files, count, err);
 	if (result < 0)
 		return result;
 	tree->at = options->at;

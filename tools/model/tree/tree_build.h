@@ -14,6 +14,7 @@ struct vmt_tree_options {
 	enum vmt_tree_group_by group_by;
 	enum vmt_tree_at at;
 	int64_t at_time_ns; /* VMT_TREE_AT_TIME: see struct vmt_tree */
+	struct vmt_tree_watcher watcher;
 };
 
 struct vmt_tree_file {

@@ -229,6 +229,22 @@ take_choices(struct adding *adding, const struct choices *choices)
 	}
 }
 
+static void
+choose_one(struct choices *best, const struct adding *adding,
+	   const struct vmt_tree_process *process)
+{
+	const struct vmt_tree_watcher *watcher = &adding->tree->watcher;
+	struct vmt_trace *trace;
+
+	if (!vmt_tree_watcher_begin(watcher, process->path))
+		return;
+	trace = open_again(process);
+	if (trace)
+		choose(best, trace, adding->family->moment_ns, &adding->calm);
+	vmt_trace_close(trace);
+	vmt_tree_watcher_end(watcher);
+}
+
 static bool
 choose_all(struct adding *adding)
 {
@@ -240,11 +256,9 @@ choose_all(struct adding *adding)
 	adding->calm = vmt_tree_calm_find(adding->tree, family, adding->members, adding->count);
 	for (size_t i = 0; i < adding->count; i++) {
 		struct vmt_tree_process *process = &adding->tree->processes[adding->members[i]];
-		struct vmt_trace *trace = process->is_there ? open_again(process) : NULL;
 
-		if (trace)
-			choose(&choices[i], trace, family->moment_ns, &adding->calm);
-		vmt_trace_close(trace);
+		if (process->is_there)
+			choose_one(&choices[i], adding, process);
 	}
 	take_choices(adding, choices);
 	free(choices);
@@ -275,6 +289,19 @@ add_pages(struct adding *adding, const struct vmt_tree_process *process)
 	adding->is_coarse |= snapshot.coarse;
 	done = vmt_tree_pages_add(adding->pages, &snapshot, process->is_apart);
 	vmt_snapshot_decode_free(&snapshot);
+	return done;
+}
+
+static bool
+read_pages(struct adding *adding, const struct vmt_tree_process *process)
+{
+	const struct vmt_tree_watcher *watcher = &adding->tree->watcher;
+	bool done;
+
+	if (!vmt_tree_watcher_begin(watcher, process->path))
+		return false;
+	done = add_pages(adding, process);
+	vmt_tree_watcher_end(watcher);
 	return done;
 }
 
@@ -331,7 +358,7 @@ sum_family(struct adding *adding)
 	for (size_t i = 0; i < adding->count && adding->knows_pages; i++)
 		if (tree->processes[adding->members[i]].has_snapshot)
 			adding->knows_pages =
-			    add_pages(adding, &tree->processes[adding->members[i]]);
+			    read_pages(adding, &tree->processes[adding->members[i]]);
 	sum_pages(adding);
 	return true;
 }

@@ -182,20 +182,30 @@ list_traces(struct counting *counting, const struct vmt_tree *tree, const size_t
 }
 
 static void
+read_records_of(struct counting *counting, const struct vmt_tree_process *process)
+{
+	struct vmt_err err = {""};
+	struct vmt_trace *trace;
+
+	if (vmt_trace_open_without_stacks(&trace, process->path, &err) < 0)
+		return;
+	if (vmt_trace_head(trace)->random_id == process->random_id)
+		vmt_untraced_records_each(trace, add, counting);
+	vmt_trace_close(trace);
+}
+
+static void
 read_records(struct counting *counting, const struct vmt_tree *tree, const size_t *members,
 	     size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct vmt_tree_process *process = &tree->processes[members[i]];
-		struct vmt_err err = {""};
-		struct vmt_trace *trace;
 
 		if (!process->tells_untraced ||
-		    vmt_trace_open_without_stacks(&trace, process->path, &err) < 0)
+		    !vmt_tree_watcher_begin(&tree->watcher, process->path))
 			continue;
-		if (vmt_trace_head(trace)->random_id == process->random_id)
-			vmt_untraced_records_each(trace, add, counting);
-		vmt_trace_close(trace);
+		read_records_of(counting, process);
+		vmt_tree_watcher_end(&tree->watcher);
 	}
 }
 
