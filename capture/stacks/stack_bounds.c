@@ -111,6 +111,8 @@ learn(struct vmt_thread *thread, uint64_t sp)
 	if (top == 0 || !may_probe() || sp >= to || to - from > LEARN_MAX_BYTES)
 		return false;
 	floor = vmt_stack_floors_of(top);
+	if (floor > top) /* it may be known later */
+		return false;
 	if (sp < floor)
 		return note_foreign(thread, from, floor < to ? floor : to);
 	for (uint64_t page = from; page < to; page += vmt_page_bytes) {

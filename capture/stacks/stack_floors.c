@@ -11,8 +11,11 @@ static VMT_ROOMY struct stack {
 	uint64_t end;
 } stacks[VMT_STACK_FLOORS];
 
-static uint32_t used; /* claimed so far, at most VMT_STACK_FLOORS */
-static uint32_t unknown;
+static uint32_t used;	 /* claimed so far, at most VMT_STACK_FLOORS */
+static uint32_t unknown; /* stacks without a guard page that may lie anywhere */
+
+/* Above a thread's control block: what belongs to it, and static storage on some processors. */
+#define ABOVE_TOP_BYTES (UINT64_C(64) << 10)
 
 static void
 put(struct stack *stack, uint64_t low, uint64_t end)
@@ -39,25 +42,48 @@ place_for(uint64_t low, uint64_t end)
 	return NULL;
 }
 
-void
-vmt_stack_floors_add_unknown(void)
+/* False: there is no room. */
+static bool
+add(uint64_t low, uint64_t end)
 {
-	vmt_atomic_store_release(&unknown, 1);
+	struct stack *stack = place_for(low, end);
+
+	if (stack)
+		put(stack, low, end);
+	return stack != NULL;
 }
 
 void
 vmt_stack_floors_add(uint64_t low, uint64_t bytes)
 {
-	struct stack *stack;
 	uint64_t end;
 
 	if (__builtin_add_overflow(low, bytes, &end))
 		return;
-	stack = place_for(low, end);
-	if (stack)
-		put(stack, low, end);
-	else
-		vmt_stack_floors_add_unknown();
+	if (bytes == 0 || !add(low, end))
+		vmt_stack_floors_expect();
+}
+
+void
+vmt_stack_floors_expect(void)
+{
+	vmt_atomic_add_relaxed(&unknown, 1);
+	vmt_atomic_fence();
+}
+
+void
+vmt_stack_floors_expect_no_more(void)
+{
+	vmt_atomic_fence();
+	vmt_atomic_add_relaxed(&unknown, UINT32_MAX);
+}
+
+void
+vmt_stack_floors_tell(uint64_t top, uint64_t bytes)
+{
+	if (bytes > ABOVE_TOP_BYTES && top > bytes && top < UINT64_MAX &&
+	    add(top - bytes + ABOVE_TOP_BYTES, top + 1))
+		vmt_stack_floors_expect_no_more();
 }
 
 static bool

@@ -3,8 +3,9 @@
  *
  * What lies below such a stack can be read as well as the stack itself: by its pages nobody can
  * tell where it begins, and what lies below may go at any time. So whoever creates the thread notes
- * it here first: the memory that the caller gave, or that there is a stack with no guard page at a
- * place which is not known yet. In a fork child they are those of its parent.
+ * it here first: the memory that the caller gave, or that there will be a stack with no guard page
+ * at a place which is not known yet, and afterwards where that is. In a fork child they are those
+ * of its parent.
  *
  * Lock-free, async-signal-safe. A stack of before is overwritten by one that lies in the same
  * place.
@@ -16,11 +17,19 @@
 
 #define VMT_STACK_FLOORS 256u /* with more, a stack may be any */
 
-/* Before the thread begins: its stack will be [low, low + bytes). */
+/* Before the thread begins: its stack will be [low, low + bytes). 0 bytes: not known how many. */
 void vmt_stack_floors_add(uint64_t low, uint64_t bytes);
 
-/* There will be a stack without a guard page, of which no more is known. */
-void vmt_stack_floors_add_unknown(void);
+/* Before the thread begins: there will be a stack without a guard page, of which no more is known.
+ * Until what is expected was told, any stack may be it. */
+void vmt_stack_floors_expect(void);
+
+/* What was expected is not to come. */
+void vmt_stack_floors_expect_no_more(void);
+
+/* What was expected is there: of so many bytes, with its thread's control block at `top`. Its
+ * lowest 64 KiB count as what lies below: how much lies above `top` is not known. */
+void vmt_stack_floors_tell(uint64_t top, uint64_t bytes);
 
 /* How low the stack of the thread whose control block lies at `top` may begin. 0: anywhere, as
  * there is a guard page below it. UINT64_MAX: that is not known. */

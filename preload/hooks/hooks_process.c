@@ -195,6 +195,7 @@ daemon(int keep_directory, int keep_descriptors)
 struct stack_request {
 	uint64_t bytes; /* 0 = not known */
 	bool callers;	/* the caller gave the memory */
+	bool expected;	/* a stack without a guard page: stack_floors.h */
 	bool begun;	/* LONG_BEGIN was written */
 };
 
@@ -221,9 +222,10 @@ read_attributes(struct stack_request *stack, const pthread_attr_t *attributes)
 	if (get_stack_size && get_stack_size(attributes, &bytes) == 0)
 		stack->bytes = bytes;
 	stack->callers = has_callers_stack(attributes);
-	if (!stack->callers && get_guard_size && get_guard_size(attributes, &guard_bytes) == 0 &&
-	    guard_bytes == 0)
-		vmt_stack_floors_add_unknown();
+	stack->expected = !stack->callers && get_guard_size &&
+			  get_guard_size(attributes, &guard_bytes) == 0 && guard_bytes == 0;
+	if (stack->expected)
+		vmt_stack_floors_expect();
 }
 
 static void
@@ -293,6 +295,8 @@ write_thread(const pthread_t *variable, const struct stack_request *stack, const
 		return;
 	vmt_hooks_load_settle();
 	if (read_thread(variable, &event.address)) {
+		if (stack->expected)
+			vmt_stack_floors_tell(event.address, stack->bytes);
 		event.argument_b = read_tid(event.address);
 		event.stack = vmt_capture_stack(frame);
 		event.time = vmt_emit_time_after();
@@ -325,6 +329,8 @@ end_thread(const pthread_t *thread, const struct stack_request *stack, bool crea
 {
 	int saved_errno = errno;
 
+	if (!created && stack->expected)
+		vmt_stack_floors_expect_no_more();
 	if (created)
 		write_thread(thread, stack, frame);
 	else if (stack->begun && vmt_guard_enter()) {

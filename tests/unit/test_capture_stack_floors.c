@@ -42,6 +42,30 @@ nonsense_is_no_stack(void **state)
 	assert_true(vmt_stack_floors_of(UINT64_MAX - 4) == 0);
 }
 
+/* Until it is known where it lies, it may be any. */
+static void
+a_stack_is_told_of_afterwards(void **state)
+{
+	uint64_t top = LOW + 64 * BYTES;
+
+	(void)state;
+	vmt_stack_floors_expect();
+	vmt_stack_floors_expect();
+	vmt_stack_floors_tell(top, 8 * BYTES);
+	assert_true(vmt_stack_floors_of(top) == top - 7 * BYTES);
+	assert_true(vmt_stack_floors_of(top + BYTES) == UINT64_MAX);
+	vmt_stack_floors_expect_no_more();
+	assert_true(vmt_stack_floors_of(top + BYTES) == 0);
+	vmt_stack_floors_expect();
+	vmt_stack_floors_tell(top + 8 * BYTES, BYTES); /* too small to tell */
+	vmt_stack_floors_tell(BYTES, 8 * BYTES);
+	assert_true(vmt_stack_floors_of(top + 8 * BYTES) == UINT64_MAX);
+	vmt_stack_floors_expect_no_more();
+	vmt_stack_floors_add(top + 32 * BYTES, 0);
+	assert_true(vmt_stack_floors_of(LOW - 1) == UINT64_MAX);
+	vmt_stack_floors_expect_no_more();
+}
+
 static void
 with_too_many_any_may_be_one(void **state)
 {
@@ -61,6 +85,7 @@ main(void)
 	    cmocka_unit_test(a_thread_is_found_by_its_top),
 	    cmocka_unit_test(a_new_stack_takes_an_old_ones_place),
 	    cmocka_unit_test(nonsense_is_no_stack),
+	    cmocka_unit_test(a_stack_is_told_of_afterwards),
 	    cmocka_unit_test(with_too_many_any_may_be_one),
 	};
 
