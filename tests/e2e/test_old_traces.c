@@ -35,6 +35,7 @@ static const struct old_trace old_traces[] = {
     {"v6/packed", "exit", 0, 21, 0, 1, 3284992, 0, 2, 8192},
     {"v6/go", "exit", 0, 101, 0, 6, 36728832, 0, 0, 0},
     {"v6/attach", "exit", 0, 76, 0, 4, 36806656, 0, 0, 0},
+    {"v6/shared", "exit", 0, 270, 0, 1, 2256896, 0, 256, 4096},
 };
 
 struct old_site {
@@ -71,6 +72,8 @@ static const struct old_site old_sites[] = {
     {"v6/go", "mmap", 380, 7, 29360128, 0, 26738688},
     {"v6/go", "mmap", 318, 1, 4194304, 0, 3698688},
     {"v6/attach", "mmap", 16, 4, 16777216, 0, 14155776},
+    {"v6/shared", "malloc", 14, 1, 16, 0, 16},
+    {"v6/shared", "malloc", 1074, 1, 16, 0, 16},
 };
 
 /* Unpacks a trace; its path. */
@@ -213,6 +216,54 @@ test_static_go_programs(void **state)
 	check_go("v6/attach", 72, 506);
 }
 
+/* The addresses of a stack, in text; inlined functions have none of their own. */
+static size_t
+addresses_of(json_t *site, char *text, size_t room)
+{
+	json_t *frame;
+	size_t length = 0;
+	size_t count = 0;
+	size_t i;
+
+	json_array_foreach(member(site, "frames"), i, frame)
+	{
+		if (json_is_true(json_object_get(frame, "inlined")))
+			continue;
+		length += (size_t)snprintf(text + length, room - length, " %s",
+					   json_string_value(member(frame, "address")));
+		assert_true(length < room);
+		count++;
+	}
+	return count;
+}
+
+/* 256 paths of eight calls each: every stack is whole, and no two are equal. */
+static void
+test_stacks_that_share_frames(void **state)
+{
+	static char stacks[256][512];
+	json_t *whole = report(unpacked("v6/shared"), NULL);
+	json_t *sites = member(whole, "sites");
+	json_t *site;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(json_array_size(sites), 256);
+	json_array_foreach(sites, i, site)
+	{
+		assert_int_equal(addresses_of(site, stacks[i], sizeof(stacks[i])), 13);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(stacks[k], stacks[i]);
+	}
+	site = site_by_stack(whole, "malloc", 14);
+	(void)addresses_of(site, stacks[0], sizeof(stacks[0]));
+	assert_string_equal(
+	    stacks[0], " 0x5636b00382b0 0x5636b00382e6 0x5636b00382e6 0x5636b00382e6 0x5636b00382e6"
+		       " 0x5636b00382e6 0x5636b00382e6 0x5636b00382e6 0x5636b0038340 0x5636b003837a"
+		       " 0x7f1d3c1e824a 0x7f1d3c1e8305 0x5636b00380e1");
+	json_decref(whole);
+}
+
 /* A dump has every event; the account of the report says how many. */
 static void
 test_dumps_have_every_event(void **state)
@@ -257,6 +308,7 @@ main(void)
 	    cmocka_unit_test(test_reports_have_the_figures_of_then),
 	    cmocka_unit_test(test_a_packed_trace_has_its_names),
 	    cmocka_unit_test(test_static_go_programs),
+	    cmocka_unit_test(test_stacks_that_share_frames),
 	    cmocka_unit_test(test_dumps_have_every_event),
 	    cmocka_unit_test(test_two_of_then_are_compared),
 	};

@@ -291,6 +291,59 @@ test_what_cannot_be_known_is_said(void **state)
 	assert_string_equal(image.version, "");
 }
 
+/* A library that exports one name more than others do. */
+static bool
+is_plugin_that_exports(const char *name)
+{
+	struct vmt_go_file file = {elf.bytes, sizeof(elf.bytes)};
+	Elf64_Shdr *sections = (void *)(elf.bytes + SECTIONS_OFFSET);
+
+	make_file(true, 0);
+	put_symbol(name, STT_OBJECT, DATA_OFFSET, 16);
+	sections[S_SYMBOLS].sh_type = SHT_DYNSYM;
+	sections[S_SYMBOLS].sh_size = elf.symbols * sizeof(Elf64_Sym);
+	sections[S_STRINGS].sh_size = elf.strings;
+	return vmt_go_image_is_plugin(&file);
+}
+
+/* By the name that Go 1.20 and later gives, and by that of earlier ones. */
+static void
+test_a_plugin_is_told_by_what_it_exports(void **state)
+{
+	struct vmt_go_file file = {elf.bytes, sizeof(elf.bytes)};
+
+	(void)state;
+	assert_true(is_plugin_that_exports("go:link.pkghash.runtime"));
+	assert_true(is_plugin_that_exports("go.link.pkghash.runtime"));
+	assert_false(is_plugin_that_exports("go:link.pkghash"));
+	assert_false(is_plugin_that_exports("to:link.pkghash.runtime"));
+	make_file(true, 0);
+	assert_false(vmt_go_image_is_plugin(&file));
+	make_file(false, 0);
+	assert_false(vmt_go_image_is_plugin(&file));
+}
+
+static void
+test_damaged_exports_end_well(void **state)
+{
+	uint32_t seed = 1;
+	unsigned plugins = 0;
+
+	(void)state;
+	for (int round = 0; round < 5000; round++) {
+		struct vmt_go_file file = {elf.bytes, sizeof(elf.bytes)};
+
+		(void)is_plugin_that_exports("go:link.pkghash.runtime");
+		for (int i = 0; i < 8; i++) {
+			seed = seed * 1664525 + 1013904223;
+			elf.bytes[SYMBOLS_OFFSET + (seed >> 8) % (FILE_BYTES - SYMBOLS_OFFSET)] =
+			    (unsigned char)(seed >> 24);
+		}
+		plugins += vmt_go_image_is_plugin(&file);
+	}
+	assert_true(plugins > 0 && plugins < 5000);
+}
+
 /* Copies end at their last byte: what reads beyond shows under a checker of memory. */
 static void
 test_a_cut_file_is_read_within_its_bytes(void **state)
@@ -307,6 +360,7 @@ test_a_cut_file_is_read_within_its_bytes(void **state)
 			assert_non_null(copy);
 			memcpy(copy, elf.bytes, length);
 			(void)vmt_go_functions_read(&image, &file);
+			(void)vmt_go_image_is_plugin(&file);
 			free(copy);
 		}
 	}
@@ -341,6 +395,8 @@ main(void)
 	    cmocka_unit_test(test_the_text_may_be_told_by_a_relocation),
 	    cmocka_unit_test(test_the_text_may_be_told_by_the_module_data),
 	    cmocka_unit_test(test_what_cannot_be_known_is_said),
+	    cmocka_unit_test(test_a_plugin_is_told_by_what_it_exports),
+	    cmocka_unit_test(test_damaged_exports_end_well),
 	    cmocka_unit_test(test_a_cut_file_is_read_within_its_bytes),
 	    cmocka_unit_test(test_damaged_files_end_well),
 	};
