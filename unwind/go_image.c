@@ -278,31 +278,68 @@ take_symbol(struct vmt_go_image *image, const struct vmt_go_file *file, const El
 	}
 }
 
-/* False: there is no symbol table that can be read. */
-static bool
-read_symbols(struct vmt_go_image *image, const struct vmt_go_file *file,
-	     const struct sections *sections)
-{
-	const Elf64_Shdr *table = section_of_kind(sections, SHT_SYMTAB);
-	const Elf64_Shdr *strings;
-	const Elf64_Sym *symbols;
+struct symbols {
+	const Elf64_Sym *all;
+	uint64_t count;
 	const char *names;
+	uint64_t names_bytes;
+};
+
+/* False: there is no such table that can be read. */
+static bool
+find_symbols(struct symbols *symbols, const struct vmt_go_file *file,
+	     const struct sections *sections, uint32_t kind)
+{
+	const Elf64_Shdr *table = section_of_kind(sections, kind);
+	const Elf64_Shdr *strings;
 
 	if (!table || table->sh_link >= sections->count || table->sh_offset % 8 != 0)
 		return false;
 	strings = &sections->all[table->sh_link];
-	symbols = vmt_go_image_at(file, table->sh_offset, table->sh_size);
-	names = vmt_go_image_at(file, strings->sh_offset, strings->sh_size);
-	if (!symbols || !names)
-		return false;
-	for (uint64_t i = 0; i < table->sh_size / sizeof(*symbols); i++) {
-		uint32_t at = symbols[i].st_name;
-		struct vmt_go_name name = {names + at, strings->sh_size - at};
+	symbols->all = vmt_go_image_at(file, table->sh_offset, table->sh_size);
+	symbols->count = table->sh_size / sizeof(*symbols->all);
+	symbols->names = vmt_go_image_at(file, strings->sh_offset, strings->sh_size);
+	symbols->names_bytes = strings->sh_size;
+	return symbols->all && symbols->names;
+}
 
-		if (at < strings->sh_size)
-			take_symbol(image, file, &symbols[i], &name);
+bool
+vmt_go_image_is_plugin(const struct vmt_go_file *file)
+{
+	static const char mark[] = "link.pkghash.";
+	const uint64_t go = sizeof("go:") - 1;
+	const uint64_t bytes = sizeof(mark) - 1;
+	struct sections sections;
+	struct symbols symbols;
+
+	if (!find_sections(file, &sections) || !find_symbols(&symbols, file, &sections, SHT_DYNSYM))
+		return false;
+	for (uint64_t i = 0; i < symbols.count; i++) {
+		uint64_t at = symbols.all[i].st_name;
+
+		if (at < symbols.names_bytes && symbols.names_bytes - at >= go + bytes &&
+		    memcmp(symbols.names + at, "go", 2) == 0 &&
+		    memcmp(symbols.names + at + go, mark, bytes) == 0)
+			return true;
 	}
-	return true;
+	return false;
+}
+
+static void
+read_symbols(struct vmt_go_image *image, const struct vmt_go_file *file,
+	     const struct sections *sections)
+{
+	struct symbols symbols;
+
+	if (!find_symbols(&symbols, file, sections, SHT_SYMTAB))
+		return;
+	for (uint64_t i = 0; i < symbols.count; i++) {
+		uint32_t at = symbols.all[i].st_name;
+		struct vmt_go_name name = {symbols.names + at, symbols.names_bytes - at};
+
+		if (at < symbols.names_bytes)
+			take_symbol(image, file, &symbols.all[i], &name);
+	}
 }
 
 /* debug/buildinfo of Go 1.18 and later; the length is a one-byte varint for any real version. */

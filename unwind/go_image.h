@@ -82,6 +82,13 @@ struct vmt_go_name {
  * read (go_functions.h). NULL, or why nothing is known (static text). */
 const char *vmt_go_image_read_symbols(struct vmt_go_image *image, const struct vmt_go_file *file);
 
+/* Whether a library is a plugin (-buildmode=plugin): it is loaded by a Go program, and has no
+ * runtime of its own. What it exports says so, which the loader compares
+ * (cmd/link/internal/ld/symtab.go of Go: go:link.pkghash, before Go 1.20 go.link.pkghash). Of a
+ * program that loads plugins it is true, too.
+ */
+bool vmt_go_image_is_plugin(const struct vmt_go_file *file);
+
 /* The parts that go_functions.c shares. [offset, offset + bytes) of the file, or NULL.
  */
 const void *vmt_go_image_at(const struct vmt_go_file *file, uint64_t offset, uint64_t bytes);

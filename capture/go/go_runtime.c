@@ -199,7 +199,7 @@ turn_on_profile(const struct search *search, const struct vmt_go_image *image, u
 
 /* The table describes the first runtime; further ones add sites and objects. */
 static void
-take(const struct search *search, const struct vmt_go_image *image, uint64_t bias,
+take(const struct search *search, const struct vmt_go_image *image, uint64_t bias, bool is_plugin,
      const char *refusal)
 {
 	if (table.version[0] == '\0') {
@@ -212,7 +212,7 @@ take(const struct search *search, const struct vmt_go_image *image, uint64_t bia
 			table.text_low = image->text_low + bias;
 			table.text_high = image->text_high + bias;
 		}
-	} else {
+	} else if (!is_plugin) {
 		table.flags |= VMT_GO_SEVERAL;
 	}
 	add_objects(image, bias);
@@ -237,6 +237,7 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 	const char *path = info->dlpi_name;
 	struct vmt_go_file file;
 	const char *why = "the file cannot be read";
+	bool is_plugin = false;
 
 	(void)size;
 	if (!is_go(info))
@@ -251,11 +252,12 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 			take_roles(&file, info->dlpi_addr);
 		if (!why)
 			why = find_refusal(search, &image, &file);
+		is_plugin = vmt_go_image_is_plugin(&file);
 		vmt_sys_munmap((void *)(uintptr_t)file.bytes, file.length);
 	}
 	if (image.version[0] == '\0')
 		memcpy(image.version, "unknown", sizeof("unknown"));
-	take(search, &image, info->dlpi_addr, why);
+	take(search, &image, info->dlpi_addr, is_plugin, why);
 	turn_on_profile(search, &image, info->dlpi_addr);
 	return 0;
 }

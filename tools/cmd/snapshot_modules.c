@@ -216,6 +216,21 @@ read_runtime(const struct search *search, size_t i)
 	close(fd);
 }
 
+/* Of a library with Go in it. */
+static bool
+is_plugin(const struct search *search, size_t i)
+{
+	struct stat status = {0};
+	int fd = open_file(search, i, &status);
+	void *mapped = fd >= 0 ? mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+			       : MAP_FAILED;
+	struct vmt_go_file file = {mapped, (uint64_t)status.st_size};
+
+	if (fd >= 0)
+		close(fd);
+	return mapped != MAP_FAILED && vmt_go_image_is_plugin(&file);
+}
+
 /* The program's own, else that of the last library which brings one. Where there are others, the
  * flags say so: none stands for all. */
 static void
@@ -227,7 +242,8 @@ find_runtime(const struct search *search)
 	for (size_t i = 0; i < search->modules->count; i++) {
 		if (search->files[i].is_program && search->go->version[0] == '\0')
 			read_runtime(search, i);
-		if (!search->files[i].is_program && search->files[i].has_go) {
+		if (!search->files[i].is_program && search->files[i].has_go &&
+		    !is_plugin(search, i)) {
 			libraries++;
 			last = i;
 		}
