@@ -236,24 +236,45 @@ record(struct run *run, const char *trace, const char *const options[], const ch
 	run_program(run, all, NULL);
 }
 
+/* What a command prints that names a file or a process. */
+static json_t *
+printed(const char *const argv[], const char *named)
+{
+	struct run run;
+	json_error_t trouble;
+	json_t *root;
+
+	run_program(&run, argv, NULL);
+	if (run.exit_status != 0)
+		fail_msg("%s of %s: status %d: %s", argv[1], named, run.exit_status, run.err);
+	root = json_loads(run.out, 0, &trouble);
+	if (root == NULL)
+		fail_msg("%s of %s: line %d: %s", argv[1], named, trouble.line, trouble.text);
+	run_free(&run);
+	return root;
+}
+
 json_t *
 report(const char *trace, const char *const options[])
 {
 	const char *all[64] = {built("vmtrace"), "report", "--format", "json", trace};
 	size_t count = 5;
-	struct run run;
-	json_error_t trouble;
 
 	for (size_t i = 0; options != NULL && options[i] != NULL; i++)
 		all[count++] = options[i];
-	run_program(&run, all, NULL);
-	if (run.exit_status != 0)
-		fail_msg("report of %s: status %d: %s", trace, run.exit_status, run.err);
-	json_t *root = json_loads(run.out, 0, &trouble);
+	return printed(all, trace);
+}
 
-	if (root == NULL)
-		fail_msg("report of %s: line %d: %s", trace, trouble.line, trouble.text);
-	run_free(&run);
+json_t *
+snapshot_report(pid_t pid)
+{
+	char number[16];
+	const char *const argv[] = {built("vmtrace"), "snapshot", number, "--format", "json", NULL};
+	json_t *root;
+
+	snprintf(number, sizeof(number), "%d", (int)pid);
+	root = printed(argv, number);
+	check_report(root);
 	return root;
 }
 

@@ -80,6 +80,8 @@ __attribute__((format(printf, 1, 2))) void shell(const char *format, ...);
 void record(struct run *run, const char *trace, const char *const options[],
 	    const char *const argv[]);
 json_t *report(const char *trace, const char *const options[]);
+/* `vmtrace snapshot --format json pid`, checked as every report. */
+json_t *snapshot_report(pid_t pid);
 
 /* NAME=value strings for a program that runs under the bare library. Static: valid until the next
  * call. */

@@ -360,13 +360,7 @@ check_two_running(const char *program)
 	converse_read_line(&talk);
 	converse_read_line(&talk);
 	snprintf(pid, sizeof(pid), "%d", (int)talk.pid);
-	run_program(
-	    &run,
-	    (const char *const[]){built("vmtrace"), "snapshot", pid, "--format", "json", NULL},
-	    NULL);
-	assert_int_equal(run.exit_status, 0);
-	check_says_several(json_loads(run.out, 0, NULL));
-	run_free(&run);
+	check_says_several(snapshot_report(talk.pid));
 	run_program(&run,
 		    (const char *const[]){built("vmtrace"), "record", "-p", pid, "--for", "100ms",
 					  "-o", trace, NULL},

@@ -286,31 +286,19 @@ check_storm(const char *version)
 {
 	const char *program = go_program_without_cgo(version, "inside", "static", NULL);
 	struct conversation talk;
-	char pid[16];
 
 	converse_start(&talk, (const char *const[]){program, "storm", NULL}, NULL);
 	assert_int_equal(write(talk.to, "\n", 1), 1);
 	converse_read_line(&talk);
-	snprintf(pid, sizeof(pid), "%d", (int)talk.pid);
 	for (long i = 0; i < soak_count(2, 250); i++) {
-		struct run run;
-		json_t *root, *go;
+		json_t *root = snapshot_report(talk.pid);
+		json_t *go = member(root, "go");
 
-		run_program(&run,
-			    (const char *const[]){built("vmtrace"), "snapshot", pid, "--format",
-						  "json", NULL},
-			    NULL);
-		assert_int_equal(run.exit_status, 0);
-		root = json_loads(run.out, 0, NULL);
-		assert_non_null(root);
-		check_report(root);
-		go = member(root, "go");
 		if (json_is_null(member(go, "uncut"))) {
 			assert_true(number(go, "spans") > 0);
 			assert_true(number(go, "spans_unread") <= number(go, "spans"));
 		}
 		json_decref(root);
-		run_free(&run);
 	}
 	/* It is at work still. */
 	assert_int_equal(write(talk.to, "\n", 1), 1);
@@ -384,19 +372,12 @@ check_library(const char *version)
 	converse_start(&talk, (const char *const[]){program, object, NULL}, NULL);
 	converse_read_line(&talk);
 	snprintf(pid, sizeof(pid), "%d", (int)talk.pid);
-	run_program(
-	    &run,
-	    (const char *const[]){built("vmtrace"), "snapshot", pid, "--format", "json", NULL},
-	    NULL);
-	assert_int_equal(run.exit_status, 0);
-	root = json_loads(run.out, 0, NULL);
-	assert_non_null(root);
+	root = snapshot_report(talk.pid);
 	go = member(root, "go");
 	assert_true(json_is_string(member(go, "version")));
 	assert_true(json_is_null(member(go, "uncut")));
 	assert_true(number(go, "total_bytes") > 16 * MIB); /* of what it let go of, too */
 	json_decref(root);
-	run_free(&run);
 	run_program(&run, (const char *const[]){built("vmtrace"), "doctor", pid, NULL}, NULL);
 	assert_true(says(run.out, "Go's runtime came with"));
 	run_free(&run);

@@ -59,25 +59,13 @@ stop(int pid)
 static json_t *
 snapshot_of(int pid, int64_t *rss_bytes, int64_t *dirty_bytes)
 {
-	char number[16];
-	json_error_t error;
-	struct run run;
 	json_t *root;
 
-	snprintf(number, sizeof(number), "%d", pid);
 	stop(pid);
 	*rss_bytes = rollup(pid, "Rss");
 	*dirty_bytes = rollup(pid, "Private_Dirty");
-	run_program(
-	    &run,
-	    (const char *const[]){built("vmtrace"), "snapshot", number, "--format", "json", NULL},
-	    NULL);
+	root = snapshot_report(pid);
 	assert_int_equal(kill(pid, SIGCONT), 0);
-	assert_int_equal(run.exit_status, 0);
-	root = json_loads(run.out, 0, &error);
-	assert_non_null(root);
-	run_free(&run);
-	check_report(root);
 	assert_int_equal(class_figure(root, "unattributed", "reserved_bytes"), 0);
 	return root;
 }
