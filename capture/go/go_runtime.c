@@ -252,7 +252,7 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 			take_roles(&file, info->dlpi_addr);
 		if (!why)
 			why = find_refusal(search, &image, &file);
-		is_plugin = vmt_go_image_is_plugin(&file);
+		is_plugin = table.version[0] != '\0' && vmt_go_image_is_plugin(&file);
 		vmt_sys_munmap((void *)(uintptr_t)file.bytes, file.length);
 	}
 	if (image.version[0] == '\0')
