@@ -302,8 +302,7 @@ print_summary(struct recording *recording, char **argv, struct vmt_err *err)
 	if (recording->recorded.kept) {
 		trace = vmt_record_summary_print(&recording->recorded,
 						 launch->end_ns - launch->start_ns, stderr);
-		vmt_record_tree_print(&recording->recorded, launch->end_ns - launch->start_ns,
-				      stderr);
+		vmt_record_tree_print(&recording->recorded, launch->start_ns, stderr);
 		if (recording->wanted.options.values[VMT_RECORD_OPEN])
 			vmt_show_page_open(trace, recording->environment, err);
 		return;

@@ -363,13 +363,13 @@ static int
 take_and_collect(struct recording *recording, struct vmt_err *err)
 {
 	struct vmt_record_attach *job = recording->job;
-	uint64_t began_ns = vmt_ticks_monotonic_ns();
 	int result = 0;
 
-	take_some(recording, began_ns);
+	job->start_ns = vmt_ticks_monotonic_ns();
+	take_some(recording, job->start_ns);
 	if (job->taken != 0)
 		result = collect(recording);
-	job->lasted_ns = vmt_ticks_monotonic_ns() - began_ns;
+	job->end_ns = vmt_ticks_monotonic_ns();
 	if (recording->is_held)
 		end_at_once(recording);
 	if (result < 0)

@@ -21,7 +21,8 @@ struct vmt_record_attach {
 	uint64_t for_ns; /* UINT64_MAX: until all end, or a signal comes (stop_signals.h) */
 	/* Filled in: */
 	struct vmt_record_summary recorded;
-	uint64_t lasted_ns;
+	uint64_t start_ns; /* CLOCK_MONOTONIC */
+	uint64_t end_ns;
 	uint32_t taken;	  /* processes that were recorded */
 	uint32_t refused; /* of those that were named */
 };

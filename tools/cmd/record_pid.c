@@ -309,12 +309,12 @@ watch_into(struct watch *watch, const struct vmt_record_settings *wanted, int fd
 }
 
 static void
-say_end(struct vmt_record_summary *recorded, uint64_t lasted_ns)
+say_end(struct vmt_record_summary *recorded, uint64_t start_ns, uint64_t end_ns)
 {
 	if (recorded->kept)
-		vmt_record_summary_print(recorded, lasted_ns, stderr);
+		vmt_record_summary_print(recorded, end_ns - start_ns, stderr);
 	if (recorded->kept > 1)
-		vmt_record_tree_print(recorded, lasted_ns, stderr);
+		vmt_record_tree_print(recorded, start_ns, stderr);
 	vmt_record_summary_free(recorded);
 }
 
@@ -336,7 +336,7 @@ watch_from_outside(struct watch *watch, const struct vmt_record_settings *wanted
 	if (result < 0)
 		return result;
 	vmt_record_summary_add(&recorded, watch->path);
-	say_end(&recorded, vmt_ticks_monotonic_ns() - watch->start_ns);
+	say_end(&recorded, watch->start_ns, vmt_ticks_monotonic_ns());
 	return 0;
 }
 
@@ -355,7 +355,7 @@ vmt_record_pid_run(struct vmt_record_settings *wanted, int *status, struct vmt_e
 	if (result == 0 && job.taken == 0 && pids.count == 1)
 		result = watch_from_outside(&watch, wanted, err);
 	else
-		say_end(&job.recorded, job.lasted_ns);
+		say_end(&job.recorded, job.start_ns, job.end_ns);
 	if (job.taken != 0 && job.recorded.count == 0)
 		fprintf(stderr, "vmtrace: no trace was collected: it could not be announced to "
 				"this vmtrace\n");

@@ -1,5 +1,6 @@
 #include "tools/cmd/record_tree.h"
 
+#include "base/ticks.h"
 #include "tools/cmd/trace_files.h"
 #include "tools/model/tree/tree_build.h"
 #include "tools/render/tree_text.h"
@@ -71,28 +72,32 @@ now_ns(void)
 	return ns_of(&time);
 }
 
-/* Written since the recording began. */
+/* A file's time is that of the kernel's last tick, which may lie before the moment it is asked. */
+#define TICK_NS 10000000u
+
+/* Written in the age_ns since the recording began. */
 static bool
-is_new(const char *path, uint64_t duration_ns)
+is_new(const char *path, uint64_t age_ns)
 {
 	struct stat status;
 
 	return stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-	       ns_of(&status.st_mtim) + duration_ns >= now_ns();
+	       ns_of(&status.st_mtim) + age_ns + TICK_NS >= now_ns();
 }
 
 /* The recorded ones, and what lies beside them and may be of the same tree: another collector's. */
 static size_t
 list_files(struct vmt_tree_file *files, const struct vmt_record_summary *recorded,
-	   const struct vmt_trace_files *beside, uint64_t duration_ns)
+	   const struct vmt_trace_files *beside, uint64_t start_ns)
 {
 	size_t count = 0;
+	uint64_t age_ns = vmt_ticks_monotonic_ns() - start_ns;
 
 	for (uint32_t i = 0; i < recorded->kept; i++)
 		files[count++] = (struct vmt_tree_file){recorded->paths[i], recorded->paths[i]};
 	for (size_t i = 0; i < beside->count && count < recorded->kept + MOST_BESIDE; i++)
 		if (!is_recorded(recorded, beside->all[i].path) &&
-		    is_new(beside->all[i].path, duration_ns))
+		    is_new(beside->all[i].path, age_ns))
 			files[count++] =
 			    (struct vmt_tree_file){beside->all[i].path, beside->all[i].path};
 	return count;
@@ -167,7 +172,7 @@ print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, co
 }
 
 void
-vmt_record_tree_print(const struct vmt_record_summary *recorded, uint64_t duration_ns, FILE *out)
+vmt_record_tree_print(const struct vmt_record_summary *recorded, uint64_t start_ns, FILE *out)
 {
 	struct vmt_tree_options options = {.group_by = VMT_TREE_BY_TITLE};
 	struct vmt_trace_files beside = {.count = 0};
@@ -181,7 +186,7 @@ vmt_record_tree_print(const struct vmt_record_summary *recorded, uint64_t durati
 	if (find_directory(recorded, directory, sizeof(directory)))
 		(void)vmt_trace_files_find(&beside, operands, 1, VMT_TRACE_FILES_MOST, &err);
 	if (files)
-		count = list_files(files, recorded, &beside, duration_ns);
+		count = list_files(files, recorded, &beside, start_ns);
 	if (count > 0 && vmt_tree_build(&tree, files, count, &options, &err) == 0)
 		print(tree, recorded, directory, out);
 	vmt_tree_free(tree);

@@ -8,8 +8,7 @@
 
 /* One sentence, and the command for the whole of it; nothing where no two processes were related.
  * At least one trace is there. Counts traces beside the recorded ones, of the same tree and written
- * in the time that the recording took, which another collector wrote. */
-void vmt_record_tree_print(const struct vmt_record_summary *recorded, uint64_t duration_ns,
-			   FILE *out);
+ * since the recording began (start_ns, CLOCK_MONOTONIC), which another collector wrote. */
+void vmt_record_tree_print(const struct vmt_record_summary *recorded, uint64_t start_ns, FILE *out);
 
 #endif
