@@ -157,6 +157,7 @@ vmt_guard_let_go(uint32_t outer)
 bool
 vmt_guard_visit(void)
 {
+	vmt_thread_mine()->visits++;
 	vmt_atomic_add_relaxed(&vmt_guard_owner->visitors, 1);
 	vmt_atomic_fence();
 	if (vmt_atomic_load_acquire(&vmt_guard.closed) == 0)
@@ -165,12 +166,19 @@ vmt_guard_visit(void)
 	return false;
 }
 
+/* A fork that no hook saw, in a handler meanwhile: then nobody is counted here. */
 void
 vmt_guard_end_visit(void)
 {
-	vmt_assert(vmt_atomic_load_relaxed(&vmt_guard_owner->visitors) != 0);
+	struct vmt_thread *thread = vmt_thread_mine();
+	uint32_t visitors = vmt_atomic_load_relaxed(&vmt_guard_owner->visitors);
+
+	vmt_assert(thread->visits != 0);
+	thread->visits--;
 	vmt_atomic_fence();
-	vmt_atomic_add_relaxed(&vmt_guard_owner->visitors, UINT32_MAX);
+	while (visitors != 0 &&
+	       !vmt_atomic_cas(&vmt_guard_owner->visitors, &visitors, visitors - 1))
+		;
 }
 
 void
@@ -260,9 +268,13 @@ vmt_guard_forked(void)
 		thread->sampler_ready = 0;
 	if (thread->sample_left != 0)
 		thread->sample_left = 0;
-	if (vmt_guard.owner_wiped || vmt_guard_owner == &nobody)
+	if (vmt_guard_owner == &nobody)
 		return;
-	memset(vmt_guard_owner, 0, sizeof(*vmt_guard_owner));
+	if (!vmt_guard.owner_wiped)
+		memset(vmt_guard_owner, 0, sizeof(*vmt_guard_owner));
+	/* The fork was made by a handler that came during a visit: it goes on here as well. */
+	if (thread->visits != 0)
+		vmt_guard_owner->visitors = thread->visits;
 }
 
 void

@@ -89,6 +89,7 @@ VMT_FORK_CODE bool vmt_guard_hold_unopened(uint32_t *outer);
  * parent's thread inside, a fork child without a trace, a process that is not recorded. Visitors
  * are counted; who wants to unmap lets no more in, and waits for those that are there. One that is
  * killed in a vfork child, or leaves by longjmp, stays counted, and then nothing is ever unmapped.
+ * A fork in a signal handler meanwhile takes the visit along.
  * False: the trace may go, and the visit has not begun. */
 bool vmt_guard_visit(void);
 void vmt_guard_end_visit(void);
@@ -156,8 +157,9 @@ vmt_guard_leave(void)
 }
 
 /* In a fork child, from fork hooks: lets its first block take the long way, where its trace is
- * opened (a distance drawn anew is as good as the parent's: the sampler has no memory), and does by
- * hand what the wiped owner page does by itself where the kernel cannot wipe. */
+ * opened (a distance drawn anew is as good as the parent's: the sampler has no memory), does by
+ * hand what the wiped owner page does by itself where the kernel cannot wipe, and counts the visit
+ * that this thread has begun. */
 VMT_FORK_CODE void vmt_guard_forked(void);
 
 /* Makes the owner page. False: no memory. Constructor only. */

@@ -156,6 +156,57 @@ a_fork_child_is_reset_by_hand_where_the_kernel_does_not(void **state)
 	assert_int_equal(owner.state, VMT_OWNER_INERT);
 }
 
+/* As the kernel, or vmt_guard_forked, leaves it in a fork child. */
+static void
+wipe_owner(void)
+{
+	memset(&owner, 0, sizeof(owner));
+}
+
+/* In the child the handler returns into the visit, which is one of the child's from then on. */
+static void
+a_fork_in_a_handler_takes_the_visit_along(void **state)
+{
+	(void)state;
+	for (int wiped = 0; wiped < 2; wiped++) {
+		vmt_guard.owner_wiped = wiped == 1;
+		owner.visitors = 2; /* of other threads, which are not in the child */
+		assert_true(vmt_guard_visit());
+		assert_int_equal(owner.visitors, 3);
+		if (vmt_guard.owner_wiped)
+			wipe_owner();
+		vmt_guard_forked();
+		assert_int_equal(owner.visitors, 1);
+		vmt_guard_end_visit();
+		assert_int_equal(owner.visitors, 0);
+		assert_true(vmt_guard_visit());
+		vmt_guard_end_visit();
+		assert_int_equal(owner.visitors, 0);
+	}
+}
+
+/* By a call of its own. The count must not wrap: nothing would ever be unmapped. */
+static void
+a_fork_in_a_handler_that_no_hook_sees_leaves_no_visitor(void **state)
+{
+	(void)state;
+	assert_true(vmt_guard_visit());
+	wipe_owner();
+	vmt_guard_end_visit();
+	assert_int_equal(owner.visitors, 0);
+}
+
+static void
+nobody_visits_once_it_is_closed(void **state)
+{
+	(void)state;
+	vmt_guard_close();
+	assert_false(vmt_guard_visit());
+	assert_int_equal(owner.visitors, 0);
+	vmt_guard_forked();
+	assert_int_equal(owner.visitors, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int
@@ -167,6 +218,9 @@ main(void)
 	    TEST(a_hook_that_was_left_by_longjmp_is_forgotten),
 	    TEST(a_handler_on_a_stack_above_is_nested),
 	    TEST(a_fork_child_is_reset_by_hand_where_the_kernel_does_not),
+	    TEST(a_fork_in_a_handler_takes_the_visit_along),
+	    TEST(a_fork_in_a_handler_that_no_hook_sees_leaves_no_visitor),
+	    TEST(nobody_visits_once_it_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
