@@ -210,15 +210,28 @@ is_directory(const char *path)
 	       S_ISDIR(status.st_mode);
 }
 
-/* A mapped file holds the mount that it was opened in. A child that was made in a mount namespace
- * of its own opens it in its parent's, where it may look there: it may leave its own again. The
- * /proc of another pid namespace has another process by the parent's number. */
+/* In whose mount namespace a fork child opens its trace: its parent's, where that has made children
+ * in others. A program that loads no library may have entered another by a call that nobody sees,
+ * too. 0 = in its own. */
+static uint32_t
+owner_of_mounts(void)
+{
+	const struct vmt_head *parent = vmt_recording.head;
+
+	if (parent && parent->notes & VMT_NOTE_INJECTED)
+		return parent->pid;
+	return vmt_atomic_load_relaxed(&vmt_recording.mounts_of);
+}
+
+/* A mapped file holds the mount that it was opened in. A child in a mount namespace of its own
+ * opens it in its parent's, where it may look there: it may leave its own again. The /proc of
+ * another pid namespace has another process by the parent's number. */
 static int
 open_in_parents_mounts(const char *path)
 {
 	static VMT_ROOMY char there[VMT_SESSION_PATH_BYTES + 64];
 	struct vmt_text_out out = vmt_text_out_begin(there, sizeof(there));
-	uint32_t parent = vmt_atomic_load_relaxed(&vmt_recording.mounts_of);
+	uint32_t parent = owner_of_mounts();
 
 	if (parent == 0 || parent != (uint32_t)vmt_sys_call0(SYS_getppid) ||
 	    vmt_procfs_own_number() != (uint32_t)vmt_sys_call0(SYS_getpid))
