@@ -3,13 +3,13 @@
 #include "base/procfs.h"
 #include "base/text.h"
 #include "base/ticks.h"
+#include "collect/remote_read.h"
 #include "collect/trace_clock.h"
 #include "format/chunk.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #define PAYLOAD_MAX_BYTES                                                                          \
 	(sizeof(struct vmt_go_counters) +                                                          \
@@ -41,16 +41,12 @@ put_object(unsigned char *at, uint32_t pid, const struct vmt_go_object *known)
 {
 	struct vmt_go_object object = *known;
 	unsigned char *bytes = at + sizeof(object);
-	struct iovec local, remote;
 
 	object.symbol[sizeof(object.symbol) - 1] = '\0';
 	if (object.bytes > VMT_GO_OBJECT_MAX_BYTES)
 		object.bytes = VMT_GO_OBJECT_MAX_BYTES;
-	local = (struct iovec){bytes, object.bytes};
-	remote = (struct iovec){(void *)(uintptr_t)object.address, object.bytes};
 	if (object.bytes == 0 || is_followed(known) ||
-	    vmt_sys_call6(SYS_process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0) !=
-		(long)object.bytes)
+	    vmt_remote_read(pid, object.address, bytes, object.bytes) < 0)
 		return 0;
 	memset(bytes + object.bytes, 0, round_up(object.bytes) - object.bytes);
 	memcpy(at, &object, sizeof(object));
