@@ -156,6 +156,7 @@ inner_tests := $(filter $(BUILD)/tests/unit/test_capture_% $(BUILD)/tests/unit/t
 $(inner_tests): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/choose.o | $(BUILD)/libinner.a $(BUILD)/libbase.a
 	$(call link,$(BUILD)/libinner.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS) -lpthread -ldl)
 
+$(BUILD)/tests/unit/test_go_process: $(BUILD)/obj/tests/fuzz/make_go_heap.o
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/choose.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
 	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS) -lpthread -ldl)
 
@@ -362,7 +363,7 @@ checked-build: $(targets_c) $(targets_cc)
 checked-objects: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(checked_tests)
 
 FUZZ_SECONDS ?= 30
-fuzz_targets := trace symbols dwarf gopclntab bytes request
+fuzz_targets := trace symbols dwarf gopclntab go_heap bytes request
 fuzz: ## libFuzzer on all that reads what others wrote, side by side for FUZZ_SECONDS (default 30)
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' ASSERTS=1 \
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' sanitized-fuzz
@@ -371,8 +372,12 @@ sanitized-fuzz: $(addprefix $(BUILD)/fuzz_,$(fuzz_targets)) $(BUILD)/make_corpus
 	@tests/fuzz/run $(BUILD) $(FUZZ_SECONDS) $(fuzz_targets)
 $(BUILD)/fuzz_%: FUZZER := -fsanitize=fuzzer
 $(BUILD)/fuzz_trace: $(BUILD)/obj/tests/fuzz/mutate_trace.o
+$(BUILD)/fuzz_go_heap: $(BUILD)/obj/tests/fuzz/mutate_process.o
 $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
 	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,$(FUZZER) -lcmocka $(TOOL_LIBS))
+$(BUILD)/dump_go_heap: $(BUILD)/obj/tests/fuzz/dump_go_heap.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
+	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,$(TOOL_LIBS))
+$(BUILD)/make_corpus: $(BUILD)/obj/tests/fuzz/make_go_heap.o
 $(BUILD)/make_corpus: $(BUILD)/obj/tests/fuzz/make_corpus.o | $(BUILD)/libtools.a $(BUILD)/libbase.a
 	$(call link,$(BUILD)/libtools.a $(BUILD)/libbase.a,-lcmocka $(TOOL_LIBS))
 

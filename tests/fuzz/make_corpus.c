@@ -4,11 +4,13 @@
  * make_corpus DIRECTORY writes a directory for each fuzzer. Traces: the sample of the unit tests
  * whole, with compressed chunks, without its end, without any chunk (what the rings and tables
  * alone lead to), with sampled page faults, with a Go runtime's counters, with its regions
- * elsewhere, thinned and full. Tables of Go functions of each version. Small programs, and the
- * debug information of some: the compilers', where there are any. One text and one table for each
- * small parser, and requests.
+ * elsewhere, thinned and full. Tables of Go functions of each version, and Go processes. Small
+ * programs, and the debug information of some: the compilers', where there are any. One text and
+ * one table for each small parser, and requests.
  */
 #include "tests/fuzz/dwarf_input.h"
+#include "tests/fuzz/go_heap_objects.h"
+#include "tests/fuzz/make_go_heap.h"
 #include "tests/fuzz/seal_trace.h"
 #include "tests/unit/go_table.h"
 #include "tests/unit/moved_regions.h"
@@ -99,6 +101,34 @@ write_go_tables(void)
 		snprintf(name, sizeof(name), "version-%u", version);
 		write_seed("gopclntab", name, bytes, sizeof(table.inlines) + table.length);
 	}
+}
+
+/* Processes that ran once (dump_go_heap.c). */
+static void
+copy_processes(void)
+{
+	char command[1200];
+
+	snprintf(command, sizeof(command), "cp tests/fuzz/processes/* %s/go_heap/", root);
+	if (system(command) != 0)
+		fprintf(stderr, "make_corpus: no Go process that ran\n");
+}
+
+static void
+write_go_heaps(void)
+{
+	unsigned char input[MAKE_GO_HEAP_BYTES];
+	char name[16];
+
+	for (unsigned i = 0; i < sizeof(image_versions) / sizeof(*image_versions); i++) {
+		size_t length = make_go_heap(input, i);
+
+		assert_true(length <= sizeof(input));
+		snprintf(name, sizeof(name), "version-%u", i);
+		if (length != 0)
+			write_seed("go_heap", name, input, length);
+	}
+	copy_processes();
 }
 
 static void
@@ -251,8 +281,8 @@ write_requests(void)
 int
 main(int argc, char **argv)
 {
-	static const char *const targets[] = {"",      "trace", "gopclntab", "symbols",
-					      "dwarf", "bytes", "request"};
+	static const char *const targets[] = {"",	 "trace", "gopclntab", "go_heap",
+					      "symbols", "dwarf", "bytes",     "request"};
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: make_corpus DIRECTORY\n");
@@ -270,6 +300,7 @@ main(int argc, char **argv)
 	}
 	write_traces();
 	write_go_tables();
+	write_go_heaps();
 	write_programs();
 	write_dwarf();
 	write_small();
