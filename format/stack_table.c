@@ -321,33 +321,54 @@ vmt_stack_table_intern(const struct vmt_stack_table *table, const uint64_t *fram
 	return vmt_stack_table_intern_keyed(table, frames, limited, key, NULL);
 }
 
+/* Whether a record ends at `end` that was written whole. */
+static bool
+is_record(const uint64_t *words, uint64_t end)
+{
+	uint32_t count = (uint32_t)(words[end] >> COUNT_SHIFT & (VMT_STACK_MAX_FRAMES - 1)) + 1;
+
+	return count < end && (uint32_t)words[end] < end - count &&
+	       words[end] == end_word(words + end - count, count, (uint32_t)words[end]);
+}
+
+/* The same, computed once for each record. */
+static bool
+is_record_known(const uint64_t *words, uint64_t end, uint64_t *whole)
+{
+	uint64_t bit = UINT64_C(1) << end % 64;
+
+	if (!whole)
+		return is_record(words, end);
+	if (!(whole[end / 64] & bit) && is_record(words, end))
+		whole[end / 64] |= bit;
+	return (whole[end / 64] & bit) != 0;
+}
+
 /* Where the record ends that has a frame at `at`; 0: it is not one that was written whole. */
 static uint64_t
-end_of_record(const uint64_t *words, uint64_t words_count, uint64_t at)
+end_of_record(const uint64_t *words, uint64_t words_count, uint64_t at, uint64_t *whole)
 {
 	uint64_t end = at;
-	uint32_t count;
 
 	while (end < words_count && end - at <= VMT_STACK_MAX_FRAMES && !(words[end] & END))
 		end++;
-	if (end == at || end >= words_count || !(words[end] & END))
-		return 0;
-	count = (uint32_t)(words[end] >> COUNT_SHIFT & (VMT_STACK_MAX_FRAMES - 1)) + 1;
-	if (end - at > count || count >= end || (uint32_t)words[end] >= end - count ||
-	    words[end] != end_word(words + end - count, count, (uint32_t)words[end]))
+	if (end == at || end >= words_count || !(words[end] & END) ||
+	    end - at > (words[end] >> COUNT_SHIFT & (VMT_STACK_MAX_FRAMES - 1)) + 1 ||
+	    !is_record_known(words, end, whole))
 		return 0;
 	return end;
 }
 
-/* Each record goes on at an earlier one, so this comes to an end. */
+/* Each record goes on at an earlier one, so this comes to an end. Whatever the words are, it looks
+ * at two words for each frame, and at those of at most one record that is not sound. */
 uint32_t
-vmt_stack_table_read(const uint64_t *words, uint64_t words_count, uint32_t id,
-		     uint64_t frames[VMT_STACK_MAX_FRAMES])
+vmt_stack_table_read_many(const uint64_t *words, uint64_t words_count, uint32_t id, uint64_t *whole,
+			  uint64_t frames[VMT_STACK_MAX_FRAMES])
 {
 	uint32_t count = 0;
 
 	while (id != 0) {
-		uint64_t end = end_of_record(words, words_count, id);
+		uint64_t end = end_of_record(words, words_count, id, whole);
 
 		if (end == 0 || end - id > VMT_STACK_MAX_FRAMES - count)
 			return 0;
@@ -356,6 +377,13 @@ vmt_stack_table_read(const uint64_t *words, uint64_t words_count, uint32_t id,
 		id = (uint32_t)words[end];
 	}
 	return count;
+}
+
+uint32_t
+vmt_stack_table_read(const uint64_t *words, uint64_t words_count, uint32_t id,
+		     uint64_t frames[VMT_STACK_MAX_FRAMES])
+{
+	return vmt_stack_table_read_many(words, words_count, id, NULL, frames);
 }
 
 const uint64_t *

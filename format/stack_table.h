@@ -80,6 +80,12 @@ uint32_t vmt_stack_table_intern_keyed(const struct vmt_stack_table *table, const
 uint32_t vmt_stack_table_read(const uint64_t *words, uint64_t words_count, uint32_t id,
 			      uint64_t frames[VMT_STACK_MAX_FRAMES]);
 
+/* The same for who asks for many ids of words that do not change meanwhile: a record's checksum is
+ * computed once, not for each id that goes through it. whole: a bit for each word, zero before the
+ * first call; a set one says that a sound record ends there. NULL: none. */
+uint32_t vmt_stack_table_read_many(const uint64_t *words, uint64_t words_count, uint32_t id,
+				   uint64_t *whole, uint64_t frames[VMT_STACK_MAX_FRAMES]);
+
 /* The same of a trace without VMT_FEATURE_STACKS_SHARED, in which each stack has its own words: a
  * header word (bits 0..15 number of frames, 16..63 high bits of the hash), then the frames. NULL
  * where the id is not one. */

@@ -396,6 +396,39 @@ test_untrusted_ids(void **state)
 	assert_int_equal(vmt_stack_table_read(fixture->words, id + 4, id, found), 3);
 }
 
+/* Who asks for many ids gets what each gives alone, and a record that many go through is looked at
+ * once: its checksum is wrong afterwards, and nobody computes it again. */
+static void
+test_many_ids(void **state)
+{
+	struct tree *tree = fresh_tree();
+	static uint64_t whole[TREE_WORDS / 64 + 1];
+	uint64_t frames[TREE_DEPTH], found[VMT_STACK_MAX_FRAMES], alone[VMT_STACK_MAX_FRAMES];
+	uint32_t first = 0, last = 0;
+
+	(void)state;
+	memset(whole, 0, sizeof(whole));
+	for (uint32_t i = 0; i < 64; i++) {
+		make_tree_stack(i, frames, TREE_DEPTH);
+		last = vmt_stack_table_intern(&tree->table, frames, TREE_DEPTH);
+		first = i == 0 ? last : first;
+	}
+	tree->words[first + TREE_DEPTH + 2] ^= 1; /* the second record: whoever goes through it */
+	for (uint32_t id = 0; id < TREE_WORDS; id++) {
+		uint32_t count = vmt_stack_table_read(tree->words, TREE_WORDS, id, alone);
+
+		assert_int_equal(
+		    vmt_stack_table_read_many(tree->words, TREE_WORDS, id, whole, found), count);
+		assert_memory_equal(found, alone, count * sizeof(*found));
+	}
+	assert_int_equal(vmt_stack_table_read(tree->words, TREE_WORDS, last, alone), TREE_DEPTH);
+	tree->words[first + TREE_DEPTH] ^= UINT64_C(1) << 32;
+	assert_int_equal(vmt_stack_table_read(tree->words, TREE_WORDS, last, found), 0);
+	assert_int_equal(vmt_stack_table_read_many(tree->words, TREE_WORDS, last, whole, found),
+			 TREE_DEPTH);
+	assert_memory_equal(found, alone, sizeof(frames));
+}
+
 /* The words that docs/trace-format.md shows. */
 static void
 test_example(void **state)
@@ -458,6 +491,7 @@ main(void)
 	    cmocka_unit_test(test_known_ids),
 	    cmocka_unit_test(test_parts_of_a_stack),
 	    cmocka_unit_test(test_address_of_the_kernel),
+	    cmocka_unit_test(test_many_ids),
 	    cmocka_unit_test(test_unshared),
 	    cmocka_unit_test(test_example),
 	};

@@ -1,15 +1,12 @@
-/*
- * Over 500 lines: what opens a trace and what answers share one struct.
- */
 #include "tools/read/trace/trace.h"
 
 #include "base/ticks.h"
 #include "format/codec.h"
-#include "format/stack_table.h"
 #include "tools/read/trace/chunk_index.h"
 #include "tools/read/trace/file_reader.h"
 #include "tools/read/trace/process_end.h"
 #include "tools/read/trace/trace_head.h"
+#include "tools/read/trace/trace_stacks.h"
 #include "tools/read/trace/undrained.h"
 #include "tools/read/trace/zstd.h"
 
@@ -39,10 +36,8 @@ struct vmt_trace {
 	struct vmt_chunk_index index;
 	struct vmt_undrained remains;
 	struct vmt_trace_loss loss;
-	bool without_stacks; /* the two below are NULL and 0 */
-	uint64_t *stack_words;
-	uint64_t stack_words_count;
-	uint64_t *stack_frames; /* VMT_STACK_MAX_FRAMES: the stack that was asked for last */
+	bool without_stacks; /* those below are empty */
+	struct vmt_trace_stacks *stacks;
 	struct vmt_touch_stacks *touch_stacks;
 	unsigned char *modules;
 	uint64_t modules_used;
@@ -101,20 +96,6 @@ static uint64_t
 smaller(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
-}
-
-static int
-read_stacks(struct vmt_trace *trace, struct vmt_err *err)
-{
-	const struct vmt_head *head = &trace->head;
-
-	if (trace->without_stacks)
-		return 0;
-	trace->stack_words_count = smaller(head->stack_words_used, head->stack_words);
-	trace->stack_words =
-	    vmt_file_reader_copy(&trace->file, head->stack_words_offset,
-				 trace->stack_words_count * sizeof(*trace->stack_words), err);
-	return trace->stack_words != NULL ? 0 : -EIO;
 }
 
 static int
@@ -294,8 +275,8 @@ read_growing(struct vmt_trace *trace, struct vmt_err *err)
 	trace->loss.cut_bytes = trace->file.bytes - trace->index.end_offset;
 	result =
 	    vmt_undrained_settle(&trace->remains, &trace->head, &trace->index, &trace->loss, err);
-	if (result == 0)
-		result = read_stacks(trace, err);
+	if (result == 0 && !trace->without_stacks)
+		result = vmt_trace_stacks_load(trace->stacks, &trace->file, &trace->head, err);
 	if (result == 0)
 		result = read_modules(trace, err);
 	if (result != 0)
@@ -345,9 +326,8 @@ vmt_trace_refresh(struct vmt_trace *trace, struct vmt_err *err)
 		return -ESTALE;
 	refresh_head(trace);
 	vmt_undrained_free(&trace->remains);
-	free(trace->stack_words);
+	vmt_trace_stacks_free(trace->stacks);
 	free(trace->modules);
-	trace->stack_words = NULL;
 	trace->modules = NULL;
 	trace->loss = (struct vmt_trace_loss){.cut = false};
 	trace->has_end = false;
@@ -368,8 +348,8 @@ open_trace(struct vmt_trace **trace, const char *path, bool without_stacks, stru
 	(*trace)->file.fd = -1;
 	(*trace)->without_stacks = without_stacks;
 	(*trace)->touch_stacks = vmt_touch_stacks_new();
-	(*trace)->stack_frames = malloc(VMT_STACK_MAX_FRAMES * sizeof(uint64_t));
-	if ((*trace)->touch_stacks != NULL && (*trace)->stack_frames != NULL)
+	(*trace)->stacks = calloc(1, sizeof(*(*trace)->stacks));
+	if ((*trace)->touch_stacks != NULL && (*trace)->stacks != NULL)
 		result = read_all(*trace, path, err);
 	else
 		result = vmt_err_set(err, ENOMEM, "%s: out of memory", path);
@@ -399,8 +379,9 @@ vmt_trace_close(struct vmt_trace *trace)
 		return;
 	vmt_undrained_free(&trace->remains);
 	vmt_chunk_index_free(&trace->index);
-	free(trace->stack_words);
-	free(trace->stack_frames);
+	if (trace->stacks != NULL)
+		vmt_trace_stacks_free(trace->stacks);
+	free(trace->stacks);
 	vmt_touch_stacks_free(trace->touch_stacks);
 	free(trace->modules);
 	free(trace->stored.bytes);
@@ -463,13 +444,7 @@ vmt_trace_ring_events(const struct vmt_trace *trace, size_t *count)
 const uint64_t *
 vmt_trace_stack(const struct vmt_trace *trace, uint32_t id, uint32_t *frames)
 {
-	*frames = 0;
-	if (!(trace->head.features & VMT_FEATURE_STACKS_SHARED))
-		return vmt_stack_table_get_unshared(trace->stack_words, trace->stack_words_count,
-						    id, frames);
-	*frames = vmt_stack_table_read(trace->stack_words, trace->stack_words_count, id,
-				       trace->stack_frames);
-	return *frames != 0 ? trace->stack_frames : NULL;
+	return vmt_trace_stacks_get(trace->stacks, &trace->head, id, frames);
 }
 
 struct vmt_touch_stacks *
