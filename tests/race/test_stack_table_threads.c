@@ -1,5 +1,6 @@
 /* Threads intern the same stacks at the same time: every id must name the frames it was given for,
- * and a thread that asks twice gets one id. Clean under ThreadSanitizer. */
+ * and a thread that asks twice gets one id. With and without ids of outer frames that each thread
+ * remembers, as its last walk does. Clean under ThreadSanitizer. */
 #include "format/stack_table.c"
 
 #include <pthread.h>
@@ -12,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define THREADS 4u
+#define THREADS 8u
 #define STACKS 2000u
 #define ROUNDS 3u
 #define INDEX_ENTRIES 8192u
@@ -56,6 +57,88 @@ is_stack(uint32_t id, uint32_t number)
 
 	return vmt_stack_table_read(words, WORDS, id, stored) == count &&
 	       memcmp(stored, frames, count * sizeof(*frames)) == 0;
+}
+
+#define TREE_DEPTH 12u
+#define TREE_STACKS 4096u
+#define TREE_WORDS (TREE_STACKS * TREE_THREADS * 4u)
+#define TREE_THREADS 8u
+
+static uint64_t tree_index[4 * TREE_STACKS];
+static uint64_t tree_words[TREE_WORDS];
+static uint64_t tree_used;
+static uint64_t tree_dropped;
+static uint32_t tree_ids[TREE_THREADS][TREE_STACKS];
+
+static const struct vmt_stack_table tree = {
+    .index = tree_index,
+    .index_mask = 4 * TREE_STACKS - 1,
+    .words = tree_words,
+    .words_count = TREE_WORDS,
+    .words_used = &tree_used,
+    .dropped = &tree_dropped,
+};
+
+/* Bits of the number, from the outermost frame on. */
+static uint64_t
+make_tree_stack(uint32_t number, uint64_t frames[TREE_DEPTH])
+{
+	uint64_t key = 0;
+
+	for (uint32_t i = TREE_DEPTH; i-- > 0;) {
+		frames[i] = UINT64_C(0x400000) + UINT64_C(0x1000) * i + (number >> i & 1) * 64;
+		key = vmt_stack_table_add_frame(key, frames[i]);
+	}
+	return key;
+}
+
+/* Walks through all stacks, from where it began, and forgets ids of the frames that change. */
+static void *
+intern_tree(void *argument)
+{
+	uintptr_t self = (uintptr_t)argument;
+	uint32_t known[TREE_DEPTH] = {0};
+	uint32_t begin = (uint32_t)self * 512;
+	uint32_t earlier = begin % TREE_STACKS;
+
+	pthread_barrier_wait(&together);
+	for (uint32_t i = 0; i < TREE_STACKS; i++) {
+		uint64_t frames[TREE_DEPTH], found[VMT_STACK_MAX_FRAMES];
+		uint32_t number = (begin + i) % TREE_STACKS;
+		uint32_t changed = number ^ earlier;
+		uint64_t key = make_tree_stack(number, frames);
+		uint32_t id;
+
+		for (uint32_t k = 0; k < TREE_DEPTH && changed >> k != 0; k++)
+			known[k] = 0;
+		earlier = number;
+		id = vmt_stack_table_intern_keyed(&tree, frames, TREE_DEPTH, key, known);
+		tree_ids[self][number] = id;
+		wrong[self] += id == 0 || id != known[0];
+		wrong[self] +=
+		    vmt_stack_table_read(tree_words, TREE_WORDS, id, found) != TREE_DEPTH ||
+		    memcmp(found, frames, sizeof(frames)) != 0;
+	}
+	return NULL;
+}
+
+static void
+test_threads_that_remember(void **state)
+{
+	pthread_t threads[TREE_THREADS];
+
+	(void)state;
+	memset(wrong, 0, sizeof(wrong));
+	assert_int_equal(pthread_barrier_init(&together, NULL, TREE_THREADS), 0);
+	for (uintptr_t i = 0; i < TREE_THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, intern_tree, (void *)i), 0);
+	for (unsigned i = 0; i < TREE_THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	for (unsigned i = 0; i < TREE_THREADS; i++) {
+		assert_int_equal(wrong[i], 0);
+		assert_memory_equal(tree_ids[i], tree_ids[0], sizeof(tree_ids[0]));
+	}
+	assert_int_equal(tree_dropped, 0);
 }
 
 static void *
@@ -104,6 +187,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_threads_agree),
+	    cmocka_unit_test(test_threads_that_remember),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
