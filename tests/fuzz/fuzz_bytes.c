@@ -5,12 +5,13 @@
  * decode to the same), Go counters, tables of modules and stacks, the text of /proc, settings,
  * instructions.
  */
+#include "format/stack_table.c"
+
 #include "base/procfs.h"
 #include "collect/cgroup.h"
 #include "format/codec.h"
 #include "format/columns.h"
 #include "format/module_table.h"
-#include "format/stack_table.h"
 #include "inject/instruction_length.h"
 #include "tools/read/trace/go_chunk.h"
 #include "tools/read/trace/go_heap_chunk.h"
@@ -166,24 +167,58 @@ fuzz_modules(const uint8_t *data, size_t size)
 	}
 }
 
+/* What a hostile writer would have written: the checksum of each record is right. */
+static void
+seal_stacks(uint64_t *words, uint64_t count)
+{
+	for (uint64_t end = 1; end < count; end++) {
+		uint32_t frames =
+		    (uint32_t)(words[end] >> COUNT_SHIFT & (VMT_STACK_MAX_FRAMES - 1)) + 1;
+
+		if (words[end] & END && frames < end)
+			words[end] = end_word(words + end - frames, frames, (uint32_t)words[end]);
+	}
+}
+
+/* Nobody reads outside, and who asks for many ids gets what each gives alone. What was read stands
+ * in the table, for who looks it up there, with ids of outer frames and without. */
+static void
+read_stacks(uint64_t *words, uint64_t count, uint64_t *whole)
+{
+	const struct vmt_stack_table table = {.words = words, .words_count = count};
+
+	for (uint32_t id = 0; id < count + 2; id++) {
+		uint64_t shared[VMT_STACK_MAX_FRAMES], again[VMT_STACK_MAX_FRAMES];
+		uint32_t known[VMT_STACK_MAX_FRAMES] = {0};
+		uint32_t frames = vmt_stack_table_read(words, count, id, shared);
+		const uint64_t *found;
+
+		touch(shared, frames * sizeof(*shared));
+		MUST(vmt_stack_table_read_many(words, count, id, whole, again) == frames);
+		MUST(memcmp(shared, again, frames * sizeof(*shared)) == 0);
+		MUST(frames == 0 || (holds(&table, id, shared, frames, NULL) &&
+				     holds(&table, id, shared, frames, known) && known[0] == id));
+		(void)holds(&table, id, words, count < 64 ? (uint32_t)count : 64, known);
+		found = vmt_stack_table_get_unshared(words, count, id, &frames);
+		if (found)
+			touch(found, frames * sizeof(*found));
+	}
+}
+
 static void
 fuzz_stacks(const uint8_t *data, size_t size)
 {
 	uint64_t count = size / sizeof(uint64_t);
 	uint64_t *words = malloc(size + 1);
+	uint64_t *whole = calloc(count / 64 + 1, sizeof(*whole));
 
-	MUST(words);
+	MUST(words && whole);
 	memcpy(words, data, count * sizeof(*words));
-	for (uint32_t id = 0; id < count + 2; id++) {
-		uint64_t shared[VMT_STACK_MAX_FRAMES];
-		uint32_t frames = vmt_stack_table_read(words, count, id, shared);
-		const uint64_t *found;
-
-		touch(shared, frames * sizeof(*shared));
-		found = vmt_stack_table_get_unshared(words, count, id, &frames);
-		if (found)
-			touch(found, frames * sizeof(*found));
-	}
+	read_stacks(words, count, whole);
+	seal_stacks(words, count);
+	memset(whole, 0, (count / 64 + 1) * sizeof(*whole));
+	read_stacks(words, count, whole);
+	free(whole);
 	free(words);
 }
 
