@@ -6,31 +6,14 @@
 #include "tools/read/trace/trace_head.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void
 free_trace(struct vmt_running_trace *trace)
 {
 	free(trace->path);
 	free(trace->exe);
-}
-
-/* As vmt_tree_scan_runs has it: an end that stands in a chunk stands in the head, too. */
-static bool
-runs(const struct vmt_head *head)
-{
-	int status;
-	const char *end = vmt_process_end_find(head, NULL, &status);
-
-	if (head->notes & VMT_NOTE_SNAPSHOT) /* the recording did, and the process ran on */
-		return false;
-	return strcmp(end, "running") == 0 ||
-	       (strcmp(end, "ending") == 0 &&
-		(vmt_process_end_is_elsewhere(head) || vmt_process_end_is_hidden(head)));
 }
 
 static int64_t
@@ -62,29 +45,17 @@ keep(struct vmt_running_traces *traces, const char *path, const struct vmt_head 
 	traces->unread++;
 }
 
-/* No trace is that is being written. To expand one takes long. */
-static bool
-is_compressed(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	bool is = fd >= 0 && vmt_expand_is_wanted(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return is;
-}
-
 static void
 look_at(struct vmt_running_traces *traces, const char *path)
 {
 	struct vmt_head head;
 	struct vmt_err err = {""};
 
-	if (is_compressed(path))
+	if (vmt_expand_is_wanted_of(path)) /* no trace is that is being written */
 		return;
 	if (vmt_trace_head_of(path, &head, &err) < 0)
 		traces->unread++;
-	else if (runs(&head))
+	else if (vmt_process_end_runs(&head))
 		keep(traces, path, &head);
 }
 

@@ -19,9 +19,9 @@
 /* PID_MAX_LIMIT of include/linux/threads.h: no process has more threads. */
 #define MAX_TASKS (UINT32_C(4) << 20)
 
-/* What a header says that no writer of this version would. */
-static bool
-header_is_sound(const struct vmt_chunk *chunk, const struct vmt_head *head, uint64_t sequence)
+bool
+vmt_chunk_index_is_sound(const struct vmt_chunk *chunk, const struct vmt_head *head,
+			 uint64_t sequence)
 {
 	if (chunk->magic != VMT_CHUNK_MAGIC || chunk->sequence != sequence)
 		return false;
@@ -40,8 +40,9 @@ header_is_sound(const struct vmt_chunk *chunk, const struct vmt_head *head, uint
 }
 
 /* CRC-32C of the header with its checksum field zero, then of the payload. */
-static bool
-checksum_holds(struct vmt_file_reader *file, const struct vmt_chunk *chunk, uint64_t payload_offset)
+bool
+vmt_chunk_index_is_whole(struct vmt_file_reader *file, const struct vmt_chunk *chunk,
+			 uint64_t payload_offset)
 {
 	struct vmt_chunk header = *chunk;
 	uint32_t checksum;
@@ -198,9 +199,9 @@ vmt_chunk_index_extend(struct vmt_chunk_index *index, struct vmt_file_reader *fi
 		uint64_t payload_offset = offset + sizeof(chunk);
 
 		vmt_assert(payload_offset <= file->bytes);
-		if (!header_is_sound(&chunk, head, index->count) ||
+		if (!vmt_chunk_index_is_sound(&chunk, head, index->count) ||
 		    chunk.payload_bytes > file->bytes - payload_offset ||
-		    !checksum_holds(file, &chunk, payload_offset))
+		    !vmt_chunk_index_is_whole(file, &chunk, payload_offset))
 			break;
 		result = check_kind(index, &chunk, file, err);
 		if (result != 0) {

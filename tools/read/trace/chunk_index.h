@@ -34,6 +34,13 @@ void vmt_chunk_index_begin(struct vmt_chunk_index *index, const struct vmt_head 
 int vmt_chunk_index_extend(struct vmt_chunk_index *index, struct vmt_file_reader *file,
 			   const struct vmt_head *head, struct vmt_err *err);
 
+/* Whether a header says what a writer of this version does; of the chunk with that number. */
+bool vmt_chunk_index_is_sound(const struct vmt_chunk *chunk, const struct vmt_head *head,
+			      uint64_t sequence);
+/* Whether the checksum of a chunk in the file holds. */
+bool vmt_chunk_index_is_whole(struct vmt_file_reader *file, const struct vmt_chunk *chunk,
+			      uint64_t payload_offset);
+
 /* Whether the last chunk that was taken is still what it was. */
 bool vmt_chunk_index_is_there(const struct vmt_chunk_index *index,
 			      const struct vmt_file_reader *file);

@@ -240,6 +240,17 @@ vmt_expand_is_wanted(int fd)
 	return form_of(fd) != PLAIN;
 }
 
+bool
+vmt_expand_is_wanted_of(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	bool is = fd >= 0 && vmt_expand_is_wanted(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
 int
 vmt_expand_file(int *fd, const char *path, bool *was_compressed, struct vmt_err *err)
 {

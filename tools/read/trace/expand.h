@@ -22,6 +22,8 @@
 
 /* Whether a file is a compressed one. */
 bool vmt_expand_is_wanted(int fd);
+/* The same by its path; to expand one takes long. */
+bool vmt_expand_is_wanted_of(const char *path);
 
 /* Where *fd is of a compressed file, it becomes that of the expanded one, and the other is closed;
  * else it stays. path is for messages. 0, or a negative errno with a message. */

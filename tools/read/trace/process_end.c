@@ -208,6 +208,35 @@ vmt_process_end_find(const struct vmt_head *head, const struct vmt_chunk_end *ch
 	return may_live && vmt_process_end_is_awaited(head) ? "ending" : "cut";
 }
 
+static bool
+is_unseen(const struct vmt_head *head)
+{
+	return vmt_process_end_is_elsewhere(head) || vmt_process_end_is_hidden(head);
+}
+
+bool
+vmt_process_end_runs(const struct vmt_head *head)
+{
+	int status;
+	const char *end = vmt_process_end_find(head, NULL, &status);
+
+	if (head->notes & VMT_NOTE_SNAPSHOT)
+		return false;
+	return strcmp(end, "running") == 0 || (strcmp(end, "ending") == 0 && is_unseen(head));
+}
+
+bool
+vmt_process_end_is_over(const struct vmt_head *head)
+{
+	int status;
+	const char *end = vmt_process_end_find(head, NULL, &status);
+
+	if (head->notes & VMT_NOTE_SNAPSHOT)
+		return true;
+	return strcmp(end, "running") != 0 && strcmp(end, "ending") != 0 &&
+	       !(strcmp(end, "cut") == 0 && is_unseen(head));
+}
+
 bool
 vmt_process_end_is_short(const struct vmt_head *head)
 {

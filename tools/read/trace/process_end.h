@@ -43,6 +43,13 @@ bool vmt_process_end_is_uncollected(const struct vmt_head *head);
 const char *vmt_process_end_find(const struct vmt_head *head, const struct vmt_chunk_end *chunk,
 				 int *status);
 
+/* Whether it runs by its head alone, where a collector has also written how it ended. Of one that
+ * is not seen from here (another pid namespace, hidepid=): as long as its collector writes. The
+ * process that a snapshot was taken of does not run for its trace. */
+bool vmt_process_end_runs(const struct vmt_head *head);
+/* Whether one that does not run will not again. One that is not seen from here may write again. */
+bool vmt_process_end_is_over(const struct vmt_head *head);
+
 /* Whether the recording was given up, as the program had run out of something. */
 bool vmt_process_end_is_short(const struct vmt_head *head);
 

@@ -4,11 +4,11 @@
 #include "format/codec.h"
 #include "tools/read/trace/chunk_index.h"
 #include "tools/read/trace/file_reader.h"
+#include "tools/read/trace/payload.h"
 #include "tools/read/trace/process_end.h"
 #include "tools/read/trace/trace_head.h"
 #include "tools/read/trace/trace_stacks.h"
 #include "tools/read/trace/undrained.h"
-#include "tools/read/trace/zstd.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,11 +25,6 @@
 /* 146 years: the distance of any two times is a number, too. */
 #define MAX_TIME_NS (INT64_MAX / 2)
 
-struct buffer {
-	unsigned char *bytes;
-	size_t room;
-};
-
 struct vmt_trace {
 	struct vmt_file_reader file;
 	struct vmt_head head;
@@ -41,8 +36,7 @@ struct vmt_trace {
 	struct vmt_touch_stacks *touch_stacks;
 	unsigned char *modules;
 	uint64_t modules_used;
-	struct buffer stored; /* payload as in the file */
-	struct buffer raw;    /* decompressed */
+	struct vmt_payload payload;
 	bool has_end;
 	struct vmt_chunk_end end;
 	const char *end_name;
@@ -109,58 +103,11 @@ read_modules(struct vmt_trace *trace, struct vmt_err *err)
 	return trace->modules != NULL ? 0 : -EIO;
 }
 
-static bool
-make_room(struct buffer *buffer, size_t length)
-{
-	unsigned char *larger;
-
-	if (length <= buffer->room && buffer->bytes != NULL)
-		return true;
-	larger = realloc(buffer->bytes, length < 64 ? 64 : length);
-	if (larger == NULL)
-		return false;
-	buffer->bytes = larger;
-	buffer->room = length < 64 ? 64 : length;
-	return true;
-}
-
-static int
-unpack(struct vmt_trace *trace, const struct vmt_chunk *chunk, struct vmt_err *err)
-{
-	if (!vmt_zstd_claims(trace->stored.bytes, chunk->payload_bytes, chunk->raw_bytes))
-		goto damaged;
-	if (!make_room(&trace->raw, chunk->raw_bytes))
-		return vmt_err_set(err, ENOMEM, "%s: no memory for a chunk of %u bytes",
-				   trace->file.path, chunk->raw_bytes);
-	if (vmt_zstd_decompress(trace->raw.bytes, chunk->raw_bytes, trace->stored.bytes,
-				chunk->payload_bytes))
-		return 0;
-damaged:
-	return vmt_err_set(err, EBADMSG, "%s: chunk %llu can't be decompressed", trace->file.path,
-			   (unsigned long long)chunk->sequence);
-}
-
 int
 vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chunk,
 		  const unsigned char **bytes, size_t *length, struct vmt_err *err)
 {
-	const struct vmt_chunk *header = &chunk->header;
-	int result;
-
-	if (!make_room(&trace->stored, header->payload_bytes))
-		return vmt_err_set(err, ENOMEM, "%s: no memory for a chunk of %u bytes",
-				   trace->file.path, header->payload_bytes);
-	if (!vmt_file_reader_read(&trace->file, chunk->payload_offset, trace->stored.bytes,
-				  header->payload_bytes))
-		return vmt_err_set(err, EIO, "%s: can't be read (did it shrink meanwhile?)",
-				   trace->file.path);
-	*length = header->raw_bytes;
-	*bytes = trace->stored.bytes;
-	if (!(header->flags & VMT_CHUNK_ZSTD))
-		return 0;
-	result = unpack(trace, header, err);
-	*bytes = trace->raw.bytes;
-	return result;
+	return vmt_payload_read(&trace->payload, &trace->file, chunk, bytes, length, err);
 }
 
 /* The payload of the last chunk of a kind; NULL where there is none that can be read. */
@@ -384,8 +331,7 @@ vmt_trace_close(struct vmt_trace *trace)
 	free(trace->stacks);
 	vmt_touch_stacks_free(trace->touch_stacks);
 	free(trace->modules);
-	free(trace->stored.bytes);
-	free(trace->raw.bytes);
+	vmt_payload_free(&trace->payload);
 	vmt_file_reader_close(&trace->file);
 	free(trace);
 }
