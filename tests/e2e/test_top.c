@@ -575,6 +575,35 @@ test_several(void **state)
 	(void)converse_end(&talks[0]);
 }
 
+/* A trace ends, is replaced by one that is being written, and goes. */
+static void
+test_directory_goes_on(void **state)
+{
+	const char *const argv[] = {built("tests/target/leaking"), NULL};
+	struct leaking leaking;
+
+	(void)state;
+	begin_in_terminal();
+	start(&leaking);
+	run_top(scratch());
+	wait_for("1 run, 0 ended", "");
+	wait_for("tests/target/leaking", "MiB");
+	assert_int_equal(converse_end(&leaking.talk), 0);
+	wait_for("0 run, 1 ended", "");
+	converse_start(&leaking.talk, argv, preloaded(scratch_file("next.vmt")));
+	wait_for("1 run, 1 ended", "");
+	wait_for("tests/target/leaking", "MiB");
+	shell("mv %s %s", scratch_file("next.vmt"), leaking.trace);
+	wait_for("1 run, 0 ended", "");
+	wait_for("tests/target/leaking", "MiB");
+	shell("rm %s", leaking.trace);
+	wait_for("There is no trace yet.", "");
+	type("q");
+	check_restored("status=0");
+	close_terminal();
+	assert_int_equal(converse_end(&leaking.talk), 0);
+}
+
 int
 main(void)
 {
@@ -590,6 +619,7 @@ main(void)
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_several),
+	    cmocka_unit_test(test_directory_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

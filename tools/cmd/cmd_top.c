@@ -119,7 +119,7 @@ note_gone(struct top *top, int result)
 	return true;
 }
 
-/* What a reading costs makes the next one wait. */
+/* What a reading costs makes the next one wait, but for one that goes on with the last. */
 static int
 read_next(struct top *top, uint64_t interval_ns, struct vmt_err *err)
 {
@@ -134,9 +134,9 @@ read_next(struct top *top, uint64_t interval_ns, struct vmt_err *err)
 	}
 	if (result < 0)
 		return result;
+	top->next_ns = reading.is_partial ? from_ns : from_ns + interval_ns;
 	vmt_top_table_take(&top->table, &reading);
-	top->next_ns = from_ns + interval_ns;
-	if (took_ns * COST_PART > interval_ns)
+	if (!top->table.now.is_partial && took_ns * COST_PART > interval_ns)
 		top->next_ns = from_ns + took_ns * COST_PART;
 	return 0;
 }
@@ -230,6 +230,8 @@ read_first(struct top *top, const struct wanted *wanted, struct vmt_err *err)
 	uint64_t until_ns = vmt_ticks_monotonic_ns() + MOST_FIRST_NS;
 	int result = read_next(top, wanted->interval_ns, err);
 
+	while (result == 0 && wanted->once && top->table.now.is_partial)
+		result = read_next(top, wanted->interval_ns, err);
 	if (!vmt_top_source_is_attached(top->source))
 		return result;
 	while (!has_first(top, result) && vmt_ticks_monotonic_ns() < until_ns) {

@@ -2,7 +2,10 @@
 
 #include "base/ticks.h"
 #include "tools/cmd/trace_files.h"
-#include "tools/model/tree/tree_scan.h"
+#include "tools/read/trace/expand.h"
+#include "tools/read/trace/newest.h"
+#include "tools/read/trace/process_end.h"
+#include "tools/read/trace/trace_head.h"
 #include "tools/render/sentence.h"
 #include "tools/render/units.h"
 
@@ -11,21 +14,49 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #define MOST_TRACES 10000u
+/* What one reading may take, until the traces are known. */
+#define READING_NS UINT64_C(100000000)
+
+/* A file as it was when it was read. */
+struct stamp {
+	dev_t device;
+	ino_t inode;
+	off_t bytes;
+	struct timespec changed;
+};
+
+/* What is known of a trace. */
+struct known {
+	char *path;
+	struct stamp stamp;
+	bool is_over;	/* its process is known to have ended */
+	bool has_begun; /* what follows is of the file, and of a process that runs or did */
+	uint64_t random_id;
+	uint64_t start_ticks;
+	uint32_t pid;
+	struct vmt_newest newest;
+};
 
 struct vmt_top_directory {
 	char *const *paths;
 	int count;
 	uint64_t opened_ns;
-	char **ended; /* paths of traces whose process is known to have ended, sorted */
-	size_t ended_count;
+	struct known **known; /* sorted by path */
+	size_t known_count;
 };
 
 /* What one reading found. */
 struct sums {
+	uint64_t until_ns;
 	uint64_t rss_bytes;
+	size_t running;
 	size_t ended;
+	size_t waiting; /* not read to their end yet */
+	size_t silent;	/* run, and no RSS is known of them yet */
 	size_t unreadable;
 	char why[300]; /* the first of those */
 };
@@ -45,91 +76,182 @@ vmt_top_directory_open(struct vmt_top_directory **out, char *const *paths, int c
 	return 0;
 }
 
+static void
+forget(struct known *known)
+{
+	if (!known)
+		return;
+	free(known->path);
+	free(known);
+}
+
 void
 vmt_top_directory_close(struct vmt_top_directory *directory)
 {
 	if (!directory)
 		return;
-	for (size_t i = 0; i < directory->ended_count; i++)
-		free(directory->ended[i]);
-	free(directory->ended);
+	for (size_t i = 0; i < directory->known_count; i++)
+		forget(directory->known[i]);
+	free(directory->known);
 	free(directory);
 }
 
+static struct known *
+learn(const char *path)
+{
+	struct known *known = calloc(1, sizeof(*known));
+
+	if (known)
+		known->path = strdup(path);
+	if (known && known->path)
+		return known;
+	free(known);
+	return NULL;
+}
+
+/* Of each file what is known of it; who is gone is forgotten. Both lists are sorted by path. */
 static int
-compare_paths(const void *left, const void *right)
+update_known(struct vmt_top_directory *directory, const struct vmt_trace_files *files,
+	     struct vmt_err *err)
 {
-	return strcmp(*(char *const *)left, *(char *const *)right);
-}
+	struct known **all = calloc(files->count + 1, sizeof(*all));
+	size_t at = 0;
+	bool done = all != NULL;
 
-static bool
-has_ended(const struct vmt_top_directory *directory, char *path)
-{
-	return directory->ended_count && bsearch(&path, directory->ended, directory->ended_count,
-						 sizeof(path), compare_paths);
-}
+	for (size_t i = 0; i < files->count && done; i++) {
+		int order = 1;
 
-/* Without memory it is read again the next time. */
-static void
-note_ended(struct vmt_top_directory *directory, const char *path)
-{
-	char **all = reallocarray(directory->ended, directory->ended_count + 1, sizeof(*all));
-
-	if (!all)
-		return;
-	directory->ended = all;
-	all[directory->ended_count] = strdup(path);
-	if (!all[directory->ended_count])
-		return;
-	directory->ended_count++;
-	qsort(all, directory->ended_count, sizeof(*all), compare_paths);
+		while (at < directory->known_count && order > 0) {
+			order = strcmp(files->all[i].path, directory->known[at]->path);
+			if (order > 0)
+				forget(directory->known[at++]);
+		}
+		all[i] = order == 0 ? directory->known[at++] : learn(files->all[i].path);
+		done = all[i] != NULL;
+	}
+	while (at < directory->known_count)
+		forget(directory->known[at++]);
+	free(directory->known);
+	directory->known = all;
+	directory->known_count = all ? files->count : 0;
+	return done ? 0 : vmt_err_set(err, ENOMEM, "%s: out of memory", directory->paths[0]);
 }
 
 static void
-take_process(struct vmt_top_reading *reading, const struct vmt_tree_process *process)
+take_process(struct vmt_top_reading *reading, const struct known *known)
 {
 	struct vmt_top_item *items = reading->items[VMT_TOP_PROCESSES];
 	struct vmt_top_item *item = &items[reading->counts[VMT_TOP_PROCESSES]++];
 
-	*item = (struct vmt_top_item){.key = vmt_top_reading_key(2, process->path),
-				      .committed_bytes = process->last.rss_bytes};
-	snprintf(item->kind, sizeof(item->kind), "%" PRIu32, process->pid);
-	snprintf(item->name, sizeof(item->name), "%.239s", process->title);
+	*item = (struct vmt_top_item){.key = vmt_top_reading_key(2, known->path),
+				      .committed_bytes = known->newest.rss_bytes};
+	snprintf(item->kind, sizeof(item->kind), "%" PRIu32, known->pid);
+	snprintf(item->name, sizeof(item->name), "%.239s", known->newest.title);
 }
 
-/* One that is not seen from here may write again. */
-static bool
-is_over(const struct vmt_tree_process *process)
+static struct stamp
+stamp_of(const char *path)
 {
-	return strcmp(process->end, "ending") != 0 &&
-	       !(process->is_unseen && strcmp(process->end, "cut") == 0);
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return (struct stamp){.bytes = 0};
+	return (struct stamp){status.st_dev, status.st_ino, status.st_size, status.st_mtim};
+}
+
+static bool
+is_same(const struct stamp *a, const struct stamp *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Whether what was read of the file is of the trace that is there now. */
+static bool
+goes_on(const struct known *known, const struct stamp *stamp, const struct vmt_head *head,
+	const struct vmt_file_reader *file)
+{
+	return known->has_begun && known->stamp.device == stamp->device &&
+	       known->stamp.inode == stamp->inode && known->random_id == head->random_id &&
+	       known->pid == head->pid && known->start_ticks == head->start_ticks &&
+	       known->newest.offset <= file->bytes;
 }
 
 static void
-take_file(struct vmt_top_directory *directory, const struct vmt_tree_file *file,
-	  struct vmt_top_reading *reading, struct sums *sums)
+begin(struct known *known, const struct vmt_head *head)
 {
-	struct vmt_tree_process process;
+	known->random_id = head->random_id;
+	known->pid = head->pid;
+	known->start_ticks = head->start_ticks;
+	known->has_begun = true;
+	vmt_newest_begin(&known->newest, head);
+}
+
+/* With the figures that were read last. */
+static void
+show(const struct known *known, struct vmt_top_reading *reading, struct sums *sums)
+{
+	sums->running++;
+	if (known->newest.rss_bytes == VMT_FIGURE_UNKNOWN) {
+		sums->silent++;
+		return;
+	}
+	take_process(reading, known);
+	sums->rss_bytes += known->newest.rss_bytes;
+}
+
+static int
+read_file(struct known *known, const struct stamp *stamp, struct vmt_top_reading *reading,
+	  struct sums *sums, struct vmt_err *err)
+{
+	struct vmt_file_reader file;
+	struct vmt_head head = {.pid = 0};
+	int result = vmt_file_reader_open(&file, known->path, err);
+
+	if (result == 0)
+		result = vmt_trace_head_read(&file, &head, err);
+	if (result < 0) {
+		vmt_file_reader_close(&file);
+		return result;
+	}
+	if (!goes_on(known, stamp, &head, &file))
+		begin(known, &head);
+	if (vmt_process_end_runs(&head)) {
+		if (!vmt_newest_read(&known->newest, &file, &head, sums->until_ns))
+			sums->waiting++;
+		show(known, reading, sums);
+	} else {
+		known->is_over = vmt_process_end_is_over(&head);
+		sums->ended++;
+	}
+	vmt_file_reader_close(&file);
+	return 0;
+}
+
+/* One that is over is read again when its file has changed: it may be another trace now. None that
+ * is compressed is being written. */
+static void
+take_file(struct known *known, struct vmt_top_reading *reading, struct sums *sums)
+{
+	const struct stamp stamp = stamp_of(known->path);
 	struct vmt_err why = {""};
 
-	if (has_ended(directory, file->path)) {
+	if (known->is_over && is_same(&known->stamp, &stamp)) {
 		sums->ended++;
 		return;
 	}
-	if (vmt_tree_scan(&process, file->path, file->name, VMT_TREE_POINTS, &why) < 0) {
-		if (sums->unreadable++ == 0)
-			snprintf(sums->why, sizeof(sums->why), "%.299s", why.text);
+	if (vmt_ticks_monotonic_ns() >= sums->until_ns) {
+		sums->waiting++;
+		if (known->has_begun && !known->is_over)
+			show(known, reading, sums);
 		return;
 	}
-	if (vmt_tree_scan_runs(&process)) {
-		take_process(reading, &process);
-		sums->rss_bytes += process.last.rss_bytes;
-	} else {
-		if (is_over(&process))
-			note_ended(directory, file->path);
+	known->is_over = vmt_expand_is_wanted_of(known->path);
+	if (known->is_over)
 		sums->ended++;
-	}
-	vmt_tree_scan_free(&process);
+	else if (read_file(known, &stamp, reading, sums, &why) < 0 && sums->unreadable++ == 0)
+		snprintf(sums->why, sizeof(sums->why), "%.299s", why.text);
+	known->stamp = stamp;
 }
 
 static void
@@ -140,10 +262,14 @@ say(struct vmt_top_reading *reading, const struct sums *sums, size_t passed_over
 	char bytes[VMT_UNITS_BYTES];
 
 	vmt_sentence_say(&state, "%zu run, %zu ended; RSS %s, shared pages counted in each",
-			 reading->counts[VMT_TOP_PROCESSES], sums->ended,
-			 vmt_units_bytes(bytes, sums->rss_bytes));
-	if (reading->counts[VMT_TOP_PROCESSES] + sums->ended + sums->unreadable == 0)
+			 sums->running, sums->ended, vmt_units_bytes(bytes, sums->rss_bytes));
+	if (sums->running + sums->ended + sums->waiting + sums->unreadable == 0)
 		vmt_sentence_say(&note, "There is no trace yet. ");
+	if (sums->waiting)
+		vmt_sentence_say(&note, "%zu trace%s not read to the end yet. ", sums->waiting,
+				 sums->waiting == 1 ? " is" : "s are");
+	if (sums->silent)
+		vmt_sentence_say(&note, "Of %zu that run no RSS is known yet. ", sums->silent);
 	if (sums->unreadable)
 		vmt_sentence_say(&note, "%zu traces can't be read, the first: %s. ",
 				 sums->unreadable, sums->why);
@@ -192,13 +318,28 @@ name_reading(const struct vmt_top_directory *directory, struct vmt_top_reading *
 	snprintf(reading->command, sizeof(reading->command), "%.200s%s", directory->paths[0], more);
 }
 
+/* Of the files that there are now. */
+static int
+read_known(struct vmt_top_directory *directory, struct vmt_top_reading *reading, struct sums *sums,
+	   struct vmt_err *err)
+{
+	struct vmt_top_item *items = calloc(directory->known_count + 1, sizeof(*items));
+
+	if (!items)
+		return vmt_err_set(err, ENOMEM, "%s: out of memory", directory->paths[0]);
+	reading->items[VMT_TOP_PROCESSES] = items;
+	for (size_t i = 0; i < directory->known_count; i++)
+		take_file(directory->known[i], reading, sums);
+	reading->is_partial = sums->waiting > 0;
+	return 0;
+}
+
 int
 vmt_top_directory_read(struct vmt_top_directory *directory, struct vmt_top_reading *reading,
 		       struct vmt_err *err)
 {
+	struct sums sums = {.until_ns = vmt_ticks_monotonic_ns() + READING_NS};
 	struct vmt_trace_files files;
-	struct sums sums = {.rss_bytes = 0};
-	struct vmt_top_item *items = NULL;
 	int result = find_files(directory, &files, err);
 
 	*reading = (struct vmt_top_reading){
@@ -208,14 +349,10 @@ vmt_top_directory_read(struct vmt_top_directory *directory, struct vmt_top_readi
 	    .limit_bytes = VMT_FIGURE_UNKNOWN,
 	};
 	name_reading(directory, reading);
-	if (result == 0) {
-		items = calloc(files.count + 1, sizeof(*items));
-		if (!items)
-			result = vmt_err_set(err, ENOMEM, "%s: out of memory", directory->paths[0]);
-	}
-	reading->items[VMT_TOP_PROCESSES] = items;
-	for (size_t i = 0; items && i < files.count; i++)
-		take_file(directory, &files.all[i], reading, &sums);
+	if (result == 0)
+		result = update_known(directory, &files, err);
+	if (result == 0)
+		result = read_known(directory, reading, &sums, err);
 	if (result == 0)
 		say(reading, &sums, files.passed_over);
 	vmt_trace_files_free(&files);

@@ -2,8 +2,9 @@
  * top_directory.h: the processes of several traces, for `vmtrace top`.
  *
  * Of files and of all traces in directories: a row for each process that runs. Traces in
- * directories come and go; one whose process has ended is not read
- * again. Single-threaded.
+ * directories come and go. A reading costs what is new: of a trace whose process runs its new
+ * chunks, of one whose process has ended a look at its file. Until all traces are known a reading
+ * takes a tenth of a second and is partial. Single-threaded.
  */
 #ifndef VMT_TOP_DIRECTORY_H
 #define VMT_TOP_DIRECTORY_H

@@ -42,6 +42,7 @@ struct vmt_top_reading {
 	char note[1024];    /* what was lost, or can't be known; "": nothing */
 	bool is_live;	    /* the last figures are of now */
 	bool goes_on;	    /* another reading may say something else */
+	bool is_partial;    /* there is more to read now */
 	bool has_snapshot;  /* false: there are no rows yet */
 	bool has_sites;	    /* false: no call was recorded */
 	int64_t time_ns;    /* of the snapshot that the rows are of, since the start of the trace */

@@ -49,7 +49,7 @@ copy_reading(struct vmt_top_reading *copy, const struct vmt_top_reading *reading
 static bool
 is_of_another_moment(const struct vmt_top_reading *now, const struct vmt_top_reading *reading)
 {
-	return now->has_snapshot && now->time_ns != reading->time_ns;
+	return now->has_snapshot && !now->is_partial && now->time_ns != reading->time_ns;
 }
 
 void
@@ -66,7 +66,7 @@ vmt_top_table_take(struct vmt_top_table *table, struct vmt_top_reading *reading)
 	table->now = *reading;
 	*reading = (struct vmt_top_reading){.pid = 0};
 	table->readings++;
-	if (!table->has_first && table->now.has_snapshot)
+	if (!table->has_first && table->now.has_snapshot && !table->now.is_partial)
 		table->has_first = copy_reading(&table->first, &table->now);
 }
 

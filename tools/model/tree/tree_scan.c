@@ -336,13 +336,6 @@ vmt_tree_scan(struct vmt_tree_process *process, const char *path, const char *na
 	return vmt_err_set(err, ENOMEM, "%s: out of memory", path);
 }
 
-bool
-vmt_tree_scan_runs(const struct vmt_tree_process *process)
-{
-	return strcmp(process->end, "running") == 0 ||
-	       (process->is_unseen && strcmp(process->end, "ending") == 0);
-}
-
 void
 vmt_tree_scan_free(struct vmt_tree_process *process)
 {

@@ -16,10 +16,6 @@
 /* Fills in what is known of the process alone. 0, or a negative errno: nothing is to be freed. */
 int vmt_tree_scan(struct vmt_tree_process *process, const char *path, const char *name,
 		  size_t most_points, struct vmt_err *err);
-/* Whether it runs, as far as is seen from here: of one whose /proc is another's as long as its
- * collector has written a moment ago, and not how it ended. */
-bool vmt_tree_scan_runs(const struct vmt_tree_process *process);
-
 void vmt_tree_scan_free(struct vmt_tree_process *process);
 
 #endif
