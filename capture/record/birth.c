@@ -4,6 +4,8 @@
 #include "capture/core/guard.h"
 #include "capture/core/threads_inside.h"
 #include "capture/emit/emit.h"
+#include "capture/stacks/stack_bounds.h"
+#include "capture/stacks/stack_floors.h"
 #include "format/event.h"
 #include "format/raw_calls.h"
 
@@ -69,6 +71,19 @@ find_arguments(struct arguments *arguments, const struct vmt_raw_call *call)
 	}
 }
 
+/* The lowest page is the guard page (glibc gives clone3 the whole block), if there is one. With the
+ * control block at the stack's end, or above it. */
+static void
+note_floor(const struct arguments *arguments)
+{
+	uint64_t low = arguments->stack;
+
+	if (arguments->stack_bytes != 0 && arguments->descriptor > low &&
+	    arguments->descriptor - low >= arguments->stack_bytes &&
+	    vmt_stack_bounds_can_be_read(low))
+		vmt_stack_floors_add(low, arguments->descriptor + 1 - low);
+}
+
 static void
 emit(struct vmt_map_event *event, uint32_t stack)
 {
@@ -92,6 +107,7 @@ vmt_birth_note(const struct vmt_raw_call *call, uint32_t stack)
 		event.flags = (uint32_t)arguments.flags;
 		emit(&event, stack);
 	} else if (arguments.flags & CLONE_SETTLS) {
+		note_floor(&arguments);
 		event.kind = VMT_EVENT_THREAD;
 		event.address = arguments.descriptor;
 		event.length = arguments.stack_bytes;

@@ -41,6 +41,12 @@ may_probe(void)
 	return probes_work && vmt_guard_syscalls_allowed();
 }
 
+bool
+vmt_stack_bounds_can_be_read(uint64_t address)
+{
+	return may_probe() && probe(address);
+}
+
 static bool
 visit(void *context, const struct vmt_mapping *mapping)
 {

@@ -7,10 +7,11 @@
  *   other thread  [sp, its thread control block), which glibc puts at the top of the stack; every
  *                 page between is probed once and the range kept with the thread, which cannot lose
  *                 its own stack while it runs. Where a stack without a guard page begins is known
- * by stack_floors.h; of one in whose creation no hook took part, what lies right below counts as
- * part of it until the thread unmaps some of it goroutine     [sp, the end of the stack that the
- * runtime says this thread's goroutine has) anything else (alternate signal stack, coroutine, clone
- * with its own stack): a page is probed each time before it is read
+ *                 by stack_floors.h. Of one in whose creation nobody took part, what lies right
+ *                 below counts as part of it until the thread unmaps some of it.
+ *   goroutine     [sp, the end of the stack that the runtime says this thread's goroutine has)
+ *   anything else (alternate signal stack, coroutine, clone with its own stack): a page is probed
+ *                 each time before it is read
  *
  * A probe is a rt_sigprocmask with an impossible `how` and the address as the new set: the kernel
  * copies the set first (EFAULT) and refuses `how` after (EINVAL), so nothing changes and nothing
@@ -29,6 +30,9 @@
 
 /* At load: the main thread's stack, and whether probes work here. */
 void vmt_stack_bounds_set_up(void);
+
+/* Whether a word there can be read now; false where nobody may be asked. */
+bool vmt_stack_bounds_can_be_read(uint64_t address);
 
 /* What can be read of the stack that sp, in use right now, points into, from sp upwards. */
 struct vmt_stack_bounds vmt_stack_bounds_of(uint64_t sp);

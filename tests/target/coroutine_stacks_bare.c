@@ -1,8 +1,8 @@
 /*
  * coroutine_stacks_bare: a thread whose stack has no guard page runs functions on stacks right
- * below it, which it maps, takes out in parts and maps anew. Each function maps and unmaps. Parts
- * are also taken out by another thread, and by a call that no hook sees, as those of free are.
- * Prints "fine".
+ * below it, which it maps, takes out in parts and maps anew. Each function maps, allocates, frees
+ * and unmaps. Parts are also taken out by another thread, and by a call that no hook sees, as those
+ * of free are. Prints "fine".
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -19,15 +19,18 @@
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL; older kernels refuse it */
 
 static char *stack;
+static pthread_barrier_t created;
 
 static __attribute__((noinline)) void
 map_and_unmap(void)
 {
 	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *volatile block = malloc(100);
 
 	if (pages == MAP_FAILED)
 		abort();
 	memset(pages, 1, 8192);
+	free(block);
 	if (munmap(pages, 8192) != 0)
 		abort();
 }
@@ -85,10 +88,6 @@ unmap_unseen(char *part)
 
 enum way { UNMAPPED, PROTECTED, GUARDED, ELSEWHERE, UNSEEN, WAYS };
 
-#ifndef WAYS_TRIED
-#define WAYS_TRIED WAYS
-#endif
-
 static void
 take_away(enum way way)
 {
@@ -106,10 +105,12 @@ take_away(enum way way)
 		unmap_unseen(part);
 }
 
-/* The lower part's function runs while the part between it and the thread's stack is gone. */
+/* The lower part's function runs while the part between it and the thread's stack is gone. Not
+ * before its creator has come back: who created it tells where a stack lies. */
 static void *
 run(void *argument)
 {
+	pthread_barrier_wait(&created);
 	for (int i = 0; i < ROUNDS; i++) {
 		map_at(stack - BELOW_BYTES, BELOW_BYTES);
 		run_on(stack - 16);
@@ -133,11 +134,13 @@ main(void)
 	if (stack == MAP_FAILED)
 		return 1;
 	stack += BELOW_BYTES;
-	for (uintptr_t way = UNMAPPED; way < WAYS_TRIED; way++) {
+	for (uintptr_t way = UNMAPPED; way < WAYS; way++) {
 		if (pthread_attr_init(&attributes) != 0 ||
 		    pthread_attr_setstack(&attributes, stack, STACK_BYTES) != 0 ||
+		    pthread_barrier_init(&created, NULL, 2) != 0 ||
 		    pthread_create(&thread, &attributes, run, (void *)way) != 0)
 			return 1;
+		pthread_barrier_wait(&created);
 		pthread_join(thread, NULL);
 	}
 	puts("fine");

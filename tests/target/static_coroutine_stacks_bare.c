@@ -1,4 +1,2 @@
-/* coroutine_stacks_bare, linked statically: the recorder is put into it. Parts are taken out by the
- * thread itself alone. */
-#define WAYS_TRIED ELSEWHERE
+/* coroutine_stacks_bare, linked statically: the recorder is put into it. */
 #include "tests/target/coroutine_stacks_bare.c" /* NOLINT(bugprone-suspicious-include) */
