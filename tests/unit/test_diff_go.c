@@ -110,7 +110,12 @@ objects_come_into_ram(void **state)
 	    "large objects, whose pages came fresh from the kernel: Go had no need "
 	    "to zero them.");
 	b.go.fresh_large_committed_bytes = MIB(1);
-	assert_null(strstr(compare(VMT_DIFF_GO_TOUCHED), "fresh"));
+	assert_null(strstr(compare(VMT_DIFF_GO_TOUCHED), "large objects"));
+	b.go.reused_large_committed_bytes = MIB(39);
+	assert_non_null(strstr(compare(VMT_DIFF_GO_TOUCHED),
+			       "is in RAM. +39 MiB of that is in large objects, whose pages Go had "
+			       "used before: it zeroes such pages at allocation (needzero)."));
+	b.go.reused_large_committed_bytes = 0;
 	a.go.parts.bytes[VMT_GO_PART_OBJECTS] = MIB(40);
 	b.go.parts.bytes[VMT_GO_PART_OBJECTS] = MIB(1);
 	assert_non_null(strstr(compare(VMT_DIFF_GO_TOUCHED), "less of them is in RAM."));

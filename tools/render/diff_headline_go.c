@@ -133,13 +133,21 @@ say_objects(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 				 vmt_units_bytes(texts[1], counted->b), up ? "more" : "less");
 }
 
+/* Whether the figure is most of how the objects changed, in the same direction. */
+static bool
+is_most_of_objects(const struct vmt_diff *diff, const struct vmt_diff_figure *figure)
+{
+	return (vmt_diff_delta(figure) > 0) == has_grown(diff) &&
+	       vmt_diff_distance(figure) >
+		   vmt_diff_distance(&diff->go.parts[VMT_GO_PART_OBJECTS]) / 2;
+}
+
 /* Go counts as much, and another part of that is in RAM. */
 static void
 say_touched(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 {
 	const struct vmt_diff_figure *fresh = &diff->go.fresh_bytes;
-	bool up = has_grown(diff);
-	uint64_t all = vmt_diff_distance(&diff->go.parts[VMT_GO_PART_OBJECTS]);
+	const struct vmt_diff_figure *reused = &diff->go.reused_bytes;
 	char texts[2][VMT_UNITS_BYTES];
 	char change[VMT_DIFF_CHANGE_BYTES];
 
@@ -147,12 +155,17 @@ say_touched(struct vmt_sentence *sentence, const struct vmt_diff *diff)
 	    sentence,
 	    "in objects of which Go counts about as many (%s in A, %s in B): %s of them is in RAM.",
 	    vmt_units_bytes(texts[0], diff->go.objects_bytes.a),
-	    vmt_units_bytes(texts[1], diff->go.objects_bytes.b), up ? "more" : "less");
-	if ((vmt_diff_delta(fresh) > 0) == up && vmt_diff_distance(fresh) > all / 2)
+	    vmt_units_bytes(texts[1], diff->go.objects_bytes.b), has_grown(diff) ? "more" : "less");
+	if (is_most_of_objects(diff, fresh))
 		vmt_sentence_say(sentence,
 				 " %s of that is in large objects, whose pages came fresh from the "
 				 "kernel: Go had no need to zero them.",
 				 vmt_diff_change_write(change, fresh));
+	else if (is_most_of_objects(diff, reused))
+		vmt_sentence_say(sentence,
+				 " %s of that is in large objects, whose pages Go had used before: "
+				 "it zeroes such pages at allocation (needzero).",
+				 vmt_diff_change_write(change, reused));
 }
 
 /* Those that are over have stacks as well, which wait for new ones. */

@@ -269,6 +269,7 @@ print_go(struct vmt_emitter *emitter, const struct vmt_diff *diff)
 		print_figure(emitter, keys[part], &go->parts[part]);
 	print_figure(emitter, "objects_bytes", &go->objects_bytes);
 	print_figure(emitter, "fresh_bytes", &go->fresh_bytes);
+	print_figure(emitter, "reused_bytes", &go->reused_bytes);
 	print_figure(emitter, "live_bytes", go->has_counts ? &go->live_bytes : &none);
 	print_figure(emitter, "young_bytes", go->has_counts ? &go->young_bytes : &none);
 	vmt_emitter_object_end(emitter);

@@ -110,6 +110,17 @@ func untouched() {
 	}
 }
 
+// reused has blocks that it has not written to where others were before.
+func reused() {
+	debug.SetGCPercent(-1)
+	for len(kept) < 4 {
+		kept = append(kept, fill(make([]byte, 16*mebibyte)))
+	}
+	kept = nil
+	runtime.GC()
+	untouched()
+}
+
 func fill(block []byte) []byte {
 	for at := 0; at < len(block); at += 4096 {
 		block[at] = 1
@@ -160,7 +171,7 @@ var ways map[string]func()
 func main() {
 	ways = map[string]func(){"live": live, "garbage": garbage, "fragments": fragments,
 		"parked": func() { parked(10000) }, "many": func() { parked(50000) },
-		"idle": idle, "untouched": untouched, "malloc": malloc}
+		"idle": idle, "untouched": untouched, "reused": reused, "malloc": malloc}
 	var input [64]byte
 	for {
 		count, _ := os.Stdin.Read(input[:])

@@ -133,7 +133,8 @@ struct vmt_diff_go {
 	struct vmt_diff_figure objects_bytes;	    /* as Go counts them, in RAM or not */
 	struct vmt_diff_figure fresh_bytes; /* in RAM, of large objects whose memory came fresh from
 					       the kernel */
-	bool has_counts;		    /* of what is live, and what is not */
+	struct vmt_diff_figure reused_bytes; /* ... whose memory Go had used before */
+	bool has_counts;		     /* of what is live, and what is not */
 	struct vmt_diff_figure live_bytes;
 	struct vmt_diff_figure young_bytes; /* younger than the last collection, or garbage by it */
 	enum vmt_diff_go_cause cause;	    /* of most of the change of RSS */

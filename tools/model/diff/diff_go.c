@@ -139,6 +139,8 @@ vmt_diff_go_compare(struct vmt_diff_go *go, const struct vmt_report *a, const st
 	    (struct vmt_diff_figure){of_a->objects_reserved_bytes, of_b->objects_reserved_bytes};
 	go->fresh_bytes = (struct vmt_diff_figure){a->go.fresh_large_committed_bytes,
 						   b->go.fresh_large_committed_bytes};
+	go->reused_bytes = (struct vmt_diff_figure){a->go.reused_large_committed_bytes,
+						    b->go.reused_large_committed_bytes};
 	go->has_counts = has_counts(of_a, go) && has_counts(of_b, go);
 	go->live_bytes =
 	    (struct vmt_diff_figure){of_a->objects.live_bytes, of_b->objects.live_bytes};

@@ -419,6 +419,8 @@ struct vmt_report {
 		/* In RAM, of large objects whose pages were fresh from the kernel, so that nothing
 		 * had to be zeroed. */
 		uint64_t fresh_large_committed_bytes;
+		/* ... whose pages Go had used before, so that it zeroes them (needzero). */
+		uint64_t reused_large_committed_bytes;
 		struct vmt_go_size *sizes; /* by size, large objects first */
 		size_t size_count;
 		struct vmt_go_creator *creators; /* by what is resident */

@@ -122,8 +122,9 @@ fill_sizes(struct vmt_report_draft *draft, const struct vmt_resident *resident)
 		committed = vmt_resident_range(resident, span->start, span->start + span->bytes)
 				.bytes[VMT_AMOUNT_COMMITTED];
 		row->committed_bytes += committed;
-		if (!span->slot_bytes && !span->needs_zero)
-			report->go.fresh_large_committed_bytes += committed;
+		if (!span->slot_bytes)
+			*(span->needs_zero ? &report->go.reused_large_committed_bytes
+					   : &report->go.fresh_large_committed_bytes) += committed;
 	}
 	qsort(report->go.sizes, report->go.size_count, sizeof(*report->go.sizes), compare_sizes);
 	return 0;
