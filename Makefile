@@ -248,7 +248,7 @@ demo-static: deps-build ## the same of a static Go service that leaks a slice: n
 
 # The tests are built, and Go's standard library is compiled, while npm and apt wait for the network.
 check: ## install what is missing, build, run every test and every check
-	+@MAKE='$(MAKE)' tests/check packages check-build 'walls words lint web-check' check-tests
+	+@MAKE='$(MAKE)' tests/check packages check-build '+walls words lint web-check' check-tests
 
 check-build: test-build asan-build tsan-build checked-build go-caches tests/web/node_modules/.package-lock.json
 
