@@ -34,7 +34,11 @@ core_sources := $(filter-out tools/cmd/main.c $(serve_sources) tools/install/%,$
 
 lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
-core_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(core_sources)) $(BUILD)/obj/tools/page/page.o $(BUILD)/obj/blob/blob_embed.o
+# A further build for tests may take these of the first one, or, with an empty name, leave them out.
+tools_of := $(BUILD)
+blob_of := $(BUILD)
+core_objects := $(if $(tools_of),$(patsubst %.c,$(tools_of)/obj/%.o,$(core_sources)) $(tools_of)/obj/tools/page/page.o) \
+	$(if $(blob_of),$(blob_of)/obj/blob/blob_embed.o)
 # Modules of these that unit tests may link: all but the hooks and the constructor.
 inner_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
 	$(patsubst %.c,$(BUILD)/pic/%.o,$(inner_sources)))
@@ -126,7 +130,7 @@ $(BUILD)/lib%.a:
 define link
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $(filter %.o,$^) $(1) $(2) -Wl,-t,-t >$@.taken
-	@sed -n 's|^$(BUILD)/[a-z]*/\(.*\)\.o$$|$@: $$(if $$(wildcard \1.[cS]),&,always)|p' $@.taken >$@.d && rm $@.taken
+	@sed -n 's|^$(BUILD)/[./]*[a-z]*/\(.*\)\.o$$|$@: $$(if $$(wildcard \1.[cS]),&,always)|p' $@.taken >$@.d && rm $@.taken
 endef
 
 # What is put into a process that loads no library: capture/ and what is below it, a second time, without a C library,
@@ -337,32 +341,33 @@ define with_same
 endef
 asan: asan-build ## unit tests and the command under AddressSanitizer and UBSan
 	@$(ASAN_SETTINGS) tests/run $(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(asan_tests) $(BUILD)/tests/e2e/test_bad_use)
-asan-build: $(BUILD)/libvmtrace.so $(targets_c)
+asan-build: $(BUILD)/libvmtrace.so $(BUILD)/obj/blob/blob_embed.o $(targets_c)
 	$(call with_same,$(BUILD)/asan)
 	@cp $< $(BUILD)/asan # what the command preloads stays as it is
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
-	  CFLAGS='-Og -g1' ASSERTS=1 asan-objects
+	  CFLAGS='-Og -g1' ASSERTS=1 blob_of=$(BUILD) asan-objects
 asan-objects: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use
 
-# The race tests, and the unit tests of what threads or processes share. A snapshot of a process
-# under TSan takes minutes: none but the collector's own is taken here.
+# The race tests, and the unit tests of what threads or processes share. They need nothing of the command. A snapshot
+# of a process under TSan takes minutes: none but the collector's own is taken here.
 tsan_tests = $(filter %_threads,$(race_tests)) $(addprefix $(BUILD)/tests/unit/test_,ring stack_table module_table \
 	session drain collector collector_ends capture_cfi capture_emit capture_emit_full capture_modules \
 	capture_samples capture_walk_switched)
 tsan: tsan-build ## tests with threads, and the collector's, under ThreadSanitizer
 	@tests/run $(tsan_tests:$(BUILD)/%=$(BUILD)/tsan/%)
 tsan-build:
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-Og -g1' ASSERTS=1 tsan-objects
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-Og -g1' ASSERTS=1 \
+	  tools_of= blob_of= tsan-objects
 tsan-objects: $(tsan_tests)
 
 # A few tests of the real command on programs with threads, children, signals and large heaps, with a
-# library and a collector that trap where an assertion does not hold. The targets are the same ones.
+# library and a collector that trap where an assertion does not hold. The targets, and what reads traces, are the same.
 checked_tests = $(addprefix $(BUILD)/tests/e2e/test_,storms fork_children lets_go)
 checked: checked-build ## some of the e2e tests on a library and a command with assertions
 	@tests/run $(checked_tests:$(BUILD)/%=$(BUILD)/checked/%)
-checked-build: $(targets_c) $(targets_cc)
+checked-build: $(core_objects) $(targets_c) $(targets_cc)
 	$(call with_same,$(BUILD)/checked)
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/checked CFLAGS='-Og -g1' ASSERTS=1 checked-objects
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/checked CFLAGS='-Og -g1' ASSERTS=1 tools_of=$(BUILD) checked-objects
 checked-objects: $(BUILD)/vmtrace $(BUILD)/libvmtrace.so $(checked_tests)
 
 FUZZ_SECONDS ?= 30
