@@ -279,6 +279,32 @@ check_stripped(const char *version)
 		  check_parked);
 }
 
+/* What moves or not, rows have what their classes have, and the parts of RSS are all of it. */
+static void
+check_adds_up(json_t *root)
+{
+	static const char *const parts[] = {"objects",	"free_slots", "stacks", "idle",
+					    "released", "metadata",   "malloc", "outside"};
+	json_t *go = member(root, "go");
+	json_t *row;
+	int64_t spans = 0, stacks = 0, rss = 0;
+	char key[64];
+	size_t i;
+
+	json_array_foreach(member(go, "sizes"), i, row) spans += number(row, "reserved_bytes");
+	json_array_foreach(member(go, "goroutine_stacks"), i, row) stacks +=
+	    number(row, "reserved_bytes");
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(key, sizeof(key), "rss_%s_bytes", parts[i]);
+		rss += number(member(go, "diagnosis"), key);
+	}
+	assert_int_equal(spans, reserved(root, "Go large objects") +
+				    reserved(root, "Go small objects") +
+				    reserved(root, "Go free slots"));
+	assert_true(stacks <= reserved(root, "Go stacks"));
+	assert_int_equal(rss, number(member(root, "snapshot"), "rss_bytes"));
+}
+
 /* While eight processors allocate and collect, and goroutines come and go, no row is wrong: what
  * moved is counted. */
 static void
@@ -297,6 +323,7 @@ check_storm(const char *version)
 		if (json_is_null(member(go, "uncut"))) {
 			assert_true(number(go, "spans") > 0);
 			assert_true(number(go, "spans_unread") <= number(go, "spans"));
+			check_adds_up(root);
 		}
 		json_decref(root);
 	}
