@@ -1,3 +1,7 @@
+/*
+ * The list of loaded modules: who looks, who reads, who notices and who unloads.
+ * Over 500 lines: they wait for one another by one state.
+ */
 #include "capture/modules/modules.h"
 
 #include "base/assert.h"
