@@ -1,3 +1,6 @@
+/*
+ * Over 500 lines: all that judges a family of functions works on one table.
+ */
 #include "inject/heap_hooks.h"
 
 #include "base/assert.h"

@@ -1,3 +1,6 @@
+/*
+ * Over 500 lines: all parts write to the one profile and number what they name by its tables.
+ */
 #include "tools/export/pprof.h"
 
 #include "tools/export/clean_text.h"

@@ -1,3 +1,6 @@
+/*
+ * Over 500 lines: one function a blind spot.
+ */
 #include "tools/model/report/report_draft.h"
 #include "tools/read/trace/untraced_records.h"
 
