@@ -49,15 +49,14 @@ walk_frame_pointers(struct vmt_unwind_registers *walk, uint64_t *addresses, uint
 }
 
 /* The hook's own frame is in use, so its two words can be read. */
-static inline struct vmt_unwind_registers
-begin_walk(const void *frame)
+static inline void
+begin_walk(struct vmt_unwind_registers *walk, const void *frame)
 {
 	const uint64_t *words = frame;
-	struct vmt_unwind_registers walk = {
-	    .rbp = words[0], .pc = words[1], .sp = (uint64_t)(words + 2)};
 
-	walk.bounds = vmt_stack_bounds_of(walk.sp);
-	return walk;
+	*walk = (struct vmt_unwind_registers){
+	    .rbp = words[0], .pc = words[1], .sp = (uint64_t)(words + 2)};
+	vmt_stack_bounds_find(&walk->bounds, walk->sp);
 }
 
 uint32_t
@@ -69,7 +68,7 @@ vmt_capture_walk(const void *frame, uint64_t *addresses, uint32_t limit)
 		return 0;
 	if (walker == VMT_CAPTURE_WALK_LIBUNWIND)
 		return foreign_walk(frame, addresses, limit);
-	walk = begin_walk(frame);
+	begin_walk(&walk, frame);
 	if (walker == VMT_CAPTURE_WALK_CFI)
 		return walk_cfi(&walk, addresses, limit);
 	return walk_frame_pointers(&walk, addresses, limit);
@@ -237,9 +236,11 @@ count_of(const struct vmt_last_walk *last, uint32_t limit)
 uint32_t
 vmt_capture_walk_remembering(const void *frame, uint64_t *addresses, uint32_t limit)
 {
-	struct vmt_unwind_registers start = begin_walk(frame);
-	const struct vmt_last_walk *last = limit != 0 ? remembered(&start, limit) : NULL;
+	struct vmt_unwind_registers start;
+	const struct vmt_last_walk *last;
 
+	begin_walk(&start, frame);
+	last = limit != 0 ? remembered(&start, limit) : NULL;
 	if (!last)
 		return vmt_capture_walk(frame, addresses, limit);
 	for (uint32_t i = 0; i < count_of(last, limit); i++)
@@ -282,10 +283,13 @@ uint32_t
 vmt_capture_stack(const void *frame)
 {
 	uint32_t limit = vmt_config.stack_depth;
-	struct vmt_unwind_registers start = begin_walk(frame);
-	struct vmt_last_walk *last = remembered(&start, limit);
-	uint32_t stack = last ? intern_last(last, limit) : capture_afresh(frame, limit);
+	struct vmt_unwind_registers start;
+	struct vmt_last_walk *last;
+	uint32_t stack;
 
+	begin_walk(&start, frame);
+	last = remembered(&start, limit);
+	stack = last ? intern_last(last, limit) : capture_afresh(frame, limit);
 	if (__builtin_expect(checking, 0) && stack != capture_afresh(frame, limit))
 		vmt_guard_go_inert("a remembered stack is not the one that a full walk finds");
 	return stack;

@@ -138,33 +138,53 @@ up_to(uint64_t sp, uint64_t high)
 	return (struct vmt_stack_bounds){.low = sp, .bytes = (high - sp) & ~UINT64_C(7)};
 }
 
-/* The end of a stack that is known without a look at its pages; 0 = it is not. */
-static uint64_t
-known_end(uint64_t sp)
+/* The end of the thread's own stack where that is known; 0 = it is not. */
+static inline uint64_t
+own_end(uint64_t sp)
 {
 	const struct vmt_thread *thread = vmt_thread_mine();
 
 	if (sp >= main_low && sp < main_high)
 		return main_high;
-	if (sp >= thread->stack_low && sp < thread->stack_high)
-		return thread->stack_high;
-	return vmt_go_stack_end(sp);
+	return sp >= thread->stack_low && sp < thread->stack_high ? thread->stack_high : 0;
 }
 
-struct vmt_stack_bounds
-vmt_stack_bounds_of(uint64_t sp)
+/* The end of a stack that is known without a look at its pages; 0 = it is not. */
+static uint64_t
+known_end(uint64_t sp)
+{
+	uint64_t end = own_end(sp);
+
+	return end != 0 ? end : vmt_go_stack_end(sp);
+}
+
+static void __attribute__((noinline)) find_by_pages(struct vmt_stack_bounds *bounds, uint64_t sp)
 {
 	struct vmt_thread *thread = vmt_thread_mine();
-	struct vmt_stack_bounds bounds;
-	uint64_t end = known_end(sp);
+	uint64_t end = vmt_go_stack_end(sp);
 
-	if (end != 0)
-		return up_to(sp, end);
-	if ((sp < thread->foreign_low || sp >= thread->foreign_high) && learn(thread, sp))
-		return up_to(sp, thread->stack_high);
-	bounds = up_to(sp, PAGE_OF(sp) + vmt_page_bytes);
-	bounds.probing = true;
-	return bounds;
+	if (end == 0 && (sp < thread->foreign_low || sp >= thread->foreign_high) &&
+	    learn(thread, sp))
+		end = thread->stack_high;
+	bounds->low = sp;
+	bounds->probing = end == 0;
+	if (end == 0)
+		end = PAGE_OF(sp) + vmt_page_bytes;
+	bounds->bytes = (end - sp) & ~UINT64_C(7);
+}
+
+void
+vmt_stack_bounds_find(struct vmt_stack_bounds *bounds, uint64_t sp)
+{
+	uint64_t end = own_end(sp);
+
+	if (__builtin_expect(end != 0, 1)) {
+		bounds->low = sp;
+		bounds->bytes = (end - sp) & ~UINT64_C(7);
+		bounds->probing = false;
+	} else {
+		find_by_pages(bounds, sp);
+	}
 }
 
 void

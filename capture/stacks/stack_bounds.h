@@ -34,8 +34,18 @@ void vmt_stack_bounds_set_up(void);
 /* Whether a word there can be read now; false where nobody may be asked. */
 bool vmt_stack_bounds_can_be_read(uint64_t address);
 
-/* What can be read of the stack that sp, in use right now, points into, from sp upwards. */
-struct vmt_stack_bounds vmt_stack_bounds_of(uint64_t sp);
+/* What can be read of the stack that sp, in use right now, points into, from sp upwards. Written in
+ * place: a copy of such a struct by words twice as wide waits for the stores of its parts. */
+void vmt_stack_bounds_find(struct vmt_stack_bounds *bounds, uint64_t sp);
+
+static inline struct vmt_stack_bounds
+vmt_stack_bounds_of(uint64_t sp)
+{
+	struct vmt_stack_bounds bounds;
+
+	vmt_stack_bounds_find(&bounds, sp);
+	return bounds;
+}
 
 /* The calling thread is about to unmap or protect these bytes: what is known of its stack does not
  * hold where they are part of it. Another thread's part is not looked at. */
