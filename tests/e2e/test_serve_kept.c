@@ -11,8 +11,10 @@
 #include "tests/soak.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -225,6 +227,56 @@ test_a_pid_that_another_process_has(void **state)
 	serving_stop(&server);
 }
 
+static double
+age_of(const char *metrics)
+{
+	static const char name[] = "\nvmtrace_answer_age_seconds ";
+
+	assert_non_null(strstr(metrics, name));
+	return strtod(strstr(metrics, name) + sizeof(name) - 1, NULL);
+}
+
+/* Until an answer is of now, or is an older one. */
+static void
+ask_until(unsigned port, bool is_older)
+{
+	int64_t deadline_ms = now_ms() + SERVING_LIMIT_MS;
+	bool found = false;
+
+	while (!found) {
+		struct run run;
+
+		serving_ask(&run, port, "/metrics", NULL);
+		assert_int_equal(serving_status(&run), 200);
+		assert_true(serving_metric(run.out, "\nvmtrace_rss_bytes{") > 0);
+		found = is_older ? age_of(run.out) >= 8 : age_of(run.out) <= 0;
+		run_free(&run);
+		if (now_ms() > deadline_ms)
+			fail_msg("no answer is %s", is_older ? "an older one" : "of now");
+		poll(NULL, 0, 100);
+	}
+}
+
+/* Who reads the traces stands still: a scraper gets the last metrics, which say how old they are.
+ */
+static void
+test_metrics_while_the_next_take_long(void **state)
+{
+	static struct conversation server;
+	unsigned port;
+
+	(void)state;
+	if (soak_count(0, 1) == 0)
+		skip(); /* 15 seconds of waiting */
+	port = serving_start(&server, NULL);
+	ask_until(port, false);
+	shell("pkill -STOP -P %d", server.pid);
+	ask_until(port, true);
+	shell("pkill -CONT -P %d", server.pid);
+	ask_until(port, false);
+	serving_stop(&server);
+}
+
 int
 main(void)
 {
@@ -232,6 +284,7 @@ main(void)
 	    cmocka_unit_test(test_what_is_kept_is_what_is_read_anew),
 	    cmocka_unit_test(test_whatever_becomes_of_its_file),
 	    cmocka_unit_test(test_a_pid_that_another_process_has),
+	    cmocka_unit_test(test_metrics_while_the_next_take_long),
 	};
 
 	return cmocka_run_group_tests(tests, begin, serving_end);

@@ -220,6 +220,7 @@ nothing_at_all_is_a_valid_answer(void **state)
 	has_line(text, "vmtrace_unread_traces 0");
 	has_line(text, "vmtrace_quarantined_traces 0");
 	has_line(text, "vmtrace_unlisted_processes 0");
+	has_line(text, "vmtrace_answer_age_seconds 0");
 	has_line(text, "# EOF");
 	free(text);
 	vmt_fleet_set_running(fleet, VMT_FLEET_MOST_TARGETS + 7);

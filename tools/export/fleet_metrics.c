@@ -355,6 +355,8 @@ put_recording(const struct writer *writer)
 	begin(writer, "vmtrace_unlisted_processes", "gauge", NULL,
 	      "Running processes beyond those that /sd names.");
 	fprintf(writer->out, "vmtrace_unlisted_processes %" PRIu64 "\n", writer->fleet->unlisted);
+	begin(writer, "vmtrace_answer_age_seconds", "gauge", "seconds",
+	      "How long ago this answer was made. All ages in it are of that moment.");
 }
 
 int
@@ -366,6 +368,6 @@ vmt_fleet_write(struct vmt_fleet *fleet, FILE *out, struct vmt_err *err)
 		return vmt_err_set(err, ENOMEM, "not enough memory for the metrics");
 	put_memory(&writer);
 	put_recording(&writer);
-	fputs("# EOF\n", out);
+	fputs(VMT_FLEET_END, out);
 	return 0;
 }

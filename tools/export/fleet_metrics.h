@@ -19,6 +19,11 @@
 #define VMT_FLEET_MOST_SERIES 100u /* of each metric and class, beside "other" */
 #define VMT_FLEET_MOST_TARGETS 1000u
 
+/* Each answer ends with its age, which is 0 when it is written, and then with the mark of the end.
+ */
+#define VMT_FLEET_AGE "vmtrace_answer_age_seconds "
+#define VMT_FLEET_END VMT_FLEET_AGE "0\n# EOF\n"
+
 struct vmt_fleet;
 
 /* NULL: no memory. */

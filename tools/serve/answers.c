@@ -166,6 +166,9 @@ finish(struct vmt_answers *answers, enum vmt_worker_state state, int64_t now_ns)
 {
 	struct vmt_answers_entry *entry = answers->in_work;
 
+	if (state == VMT_WORKER_DONE && entry->request.kind == VMT_REQUEST_METRICS)
+		vmt_late_answer_keep(&answers->late, answers->worker.bytes, answers->worker.length,
+				     now_ns);
 	entry->response = response_of(&answers->worker, state, entry->request.kind);
 	entry->status = status_of(state);
 	entry->is_made = true;
@@ -265,10 +268,41 @@ vmt_answers_step(struct vmt_answers *answers, int64_t now_ns)
 	return state == VMT_WORKER_RUNS ? NULL : finish(answers, state, now_ns);
 }
 
+const struct vmt_answers_entry *
+vmt_answers_late(const struct vmt_answers *answers, int64_t now_ns)
+{
+	for (size_t i = 0; i < VMT_ANSWERS_MOST; i++) {
+		const struct vmt_answers_entry *entry = &answers->all[i];
+
+		if (entry->is_used && !entry->is_made && entry->waiting > 0 &&
+		    entry->request.kind == VMT_REQUEST_METRICS &&
+		    vmt_late_answer_is_due(&answers->late, entry->due_ns, now_ns))
+			return entry;
+	}
+	return NULL;
+}
+
+struct MHD_Response *
+vmt_answers_older(const struct vmt_answers *answers, int64_t now_ns)
+{
+	size_t length;
+	char *text = vmt_late_answer_text(&answers->late, now_ns, &length);
+	struct MHD_Response *response =
+	    text ? MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE) : NULL;
+
+	if (!response)
+		free(text);
+	else
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+					vmt_answer_type(VMT_REQUEST_METRICS));
+	return response;
+}
+
 void
 vmt_answers_end(struct vmt_answers *answers)
 {
 	vmt_worker_stop(&answers->worker);
+	vmt_late_answer_free(&answers->late);
 	for (size_t i = 0; i < VMT_ANSWERS_MOST; i++)
 		if (answers->all[i].is_used) {
 			answers->all[i].waiting = 0;

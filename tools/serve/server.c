@@ -117,9 +117,26 @@ refuse(struct MHD_Connection *connection, unsigned status, const char *why)
 	return result;
 }
 
+/* The last metrics, where the next ones are still being made. */
 static enum MHD_Result
-give(struct MHD_Connection *connection, const struct vmt_answers_entry *entry)
+give_older(struct MHD_Connection *connection, struct MHD_Response *older)
 {
+	enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, older);
+
+	MHD_destroy_response(older);
+	return result;
+}
+
+static enum MHD_Result
+give(const struct server *server, struct MHD_Connection *connection,
+     const struct vmt_answers_entry *entry)
+{
+	struct MHD_Response *older = NULL;
+
+	if (!entry->is_made && entry->request.kind == VMT_REQUEST_METRICS)
+		older = vmt_answers_older(&server->answers, now_ns());
+	if (older)
+		return give_older(connection, older);
 	if (!entry->response)
 		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory\n");
 	return MHD_queue_response(connection, entry->status, entry->response);
@@ -174,7 +191,7 @@ ask(struct server *server, struct exchange *exchange, const struct vmt_request *
 		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 			      "too much is asked for at a time\n");
 	if (exchange->entry->is_made)
-		return give(connection, exchange->entry);
+		return give(server, connection, exchange->entry);
 	exchange->is_suspended = true;
 	MHD_suspend_connection(connection);
 	return MHD_YES;
@@ -248,7 +265,7 @@ on_request(void *context, struct MHD_Connection *connection, const char *url, co
 		return begin_exchange(context, connection, method, slot);
 	if (!exchange->entry)
 		return look_at(context, exchange, url);
-	return give(connection, exchange->entry);
+	return give(context, connection, exchange->entry);
 }
 
 static void
@@ -275,15 +292,19 @@ on_completed(void *context, struct MHD_Connection *connection, void **slot,
 	*slot = NULL;
 }
 
-/* All who wait for it, or for anything where it is NULL. */
-static void
+/* All who wait for it, or for anything where it is NULL. Whether there were any. */
+static bool
 resume(struct server *server, const struct vmt_answers_entry *entry)
 {
+	bool any = false;
+
 	for (struct exchange *at = server->exchanges; at; at = at->next)
 		if (at->is_suspended && (!entry || at->entry == entry)) {
 			at->is_suspended = false;
 			MHD_resume_connection(at->connection);
+			any = true;
 		}
+	return any;
 }
 
 /* -- the loop -----------------------------------------------------------------------------------
@@ -369,6 +390,9 @@ loop(struct server *server, const sigset_t *unblocked)
 			resume(server, made);
 			continue;
 		}
+		made = vmt_answers_late(&server->answers, now_ns());
+		if (made && resume(server, made))
+			continue;
 		vmt_clients_cut_slow_ones(&server->clients, now_ns());
 		/* A few are taken at a time, and no event tells of those that still wait. */
 		if (server->has_moved)
