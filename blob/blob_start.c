@@ -11,10 +11,12 @@
 #include "capture/core/cpu.h"
 #include "capture/core/guard.h"
 #include "capture/core/message.h"
+#include "capture/core/same_thread.h"
 #include "capture/entry/begin.h"
 #include "capture/entry/raw_entry.h"
 #include "capture/go/go_patch.h"
 #include "capture/go/go_runtime.h"
+#include "capture/go/go_stack.h"
 #include "capture/modules/modules.h"
 #include "capture/record/heap.h"
 #include "capture/record/retreat.h"
@@ -104,6 +106,7 @@ prepare(void)
 	vmt_recording.head->heap_unseen_at = parameters->heap_unseen_at;
 	(void)vmt_go_runtime_set_up(vmt_loaded_files_list, vmt_config.go,
 				    vmt_config.go_heap && !parameters->attached, vmt_raw_entry_go);
+	vmt_same_thread_set_finder(vmt_go_stack_id_word);
 	vmt_call_stacks_set_up(vmt_config.scarce);
 	vmt_call_stacks_count_in(vmt_recording.head);
 	/* The collector looks once the program has been let go. */
@@ -188,6 +191,7 @@ begin_heap(void)
 
 	if (vmt_blob_parameters.state != VMT_BLOB_RECORDING || !vmt_call_stacks_tell())
 		return;
+	vmt_raw_entry_set_up();
 	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, vmt_config.malloc_mode);
 	vmt_heap_open_gate(&next);
 }

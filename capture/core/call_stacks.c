@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "capture/core/guard.h"
 #include "capture/core/own_memory.h"
+#include "capture/core/same_thread.h"
 
 #include <sys/mman.h>
 
@@ -141,9 +142,9 @@ publish_missed(void)
 #if defined(VMT_THREAD_ON_STACK)
 /* Whether the calling thread was the last to use this stack, and used no other since: what is known
  * of it holds. A thread may have the pointer or the id of one that has ended, both by no chance
- * that matters here. A vfork child has its parent's pointer, and an id of its own. */
+ * that matters here. */
 static bool
-is_known(const struct vmt_thread *state, uint64_t pointer)
+is_known(struct vmt_thread *state, uint64_t pointer)
 {
 	const struct vmt_owner *owner = vmt_guard_owner;
 
@@ -152,27 +153,60 @@ is_known(const struct vmt_thread *state, uint64_t pointer)
 	       state->generation == owner->generation && !vmt_guard.no_syscalls &&
 	       state->no_syscalls == 0 &&
 	       vmt_threads_inside_has(state->thread_id, state->generation, &state->depth) &&
-	       (uint32_t)vmt_sys_call0(SYS_gettid) == state->thread_id;
+	       vmt_same_thread_is(state);
+}
+#endif
+
+#if defined(VMT_THREAD_ON_STACK)
+/* Whether the program interrupted a raw call of the calling thread's: no state of a heap hook's is
+ * half done. A thread that ended there has left its own state behind. */
+static bool
+is_in_raw_call(struct vmt_thread *own)
+{
+	if (own->depth != 1 || !own->in_raw_call || !vmt_guard_syscalls_allowed())
+		return false;
+	if (vmt_same_thread_is(own))
+		return true;
+	vmt_same_thread_renew(own);
+	own->depth = own->in_raw_call = 0;
+	return false;
+}
+
+/* Only one of a thread's states can stand in the table of threads_inside.h: that which is inside,
+ * or else this one from now on. */
+static void
+learn_thread(struct vmt_thread *state, struct vmt_thread *own, bool nested)
+{
+	uint64_t pointer = vmt_thread_pointer();
+
+	if (nested)
+		*state =
+		    (struct vmt_thread){.thread_id = own->thread_id, .generation = own->generation};
+	else if (!is_known(state, pointer))
+		*state = (struct vmt_thread){.pointer = pointer};
+	else
+		return;
+	if (own && !nested)
+		own->generation = 0;
 }
 #endif
 
 /* The stack may have been another thread's before. A handler of the program that has interrupted
- * the recorder on the program's own stack is inside: its calls pass through. */
+ * the recorder in a heap hook is inside: its calls pass through. */
 static void
 begin_thread(uint64_t caller_sp)
 {
 #if defined(VMT_THREAD_ON_STACK)
 	struct vmt_thread *state = vmt_thread_mine();
-	const struct vmt_thread *own = vmt_thread_find();
-	uint64_t pointer = vmt_thread_pointer();
+	struct vmt_thread *own = vmt_thread_find();
+	bool nested = own && is_in_raw_call(own);
 
-	if (!is_known(state, pointer))
-		*state = (struct vmt_thread){.pointer = pointer};
+	learn_thread(state, own, nested);
 	/* What lies beside the thread's stack may have been part of it, and is unmapped since. */
 	state->stack_low = state->stack_high = 0;
 	state->foreign_low = state->foreign_high = 0;
 	state->entered_frame = UINT64_MAX;
-	state->depth = own && own->depth != 0 &&
+	state->depth = own && own->depth != 0 && !nested &&
 		       !vmt_guard_hook_abandoned(own->entered_frame, (const void *)caller_sp);
 #else
 	(void)caller_sp;

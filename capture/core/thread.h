@@ -42,7 +42,10 @@ struct vmt_thread {
 	uint64_t heap_frame;		 /* frame of the hook that set heap_depth */
 	struct vmt_last_walk *last_walk; /* this thread's part of the pool, see last_walk.h */
 #if defined(VMT_THREAD_ON_STACK)
-	uint64_t pointer; /* of the thread that used this stack last, see call_stacks.c */
+	uint64_t pointer;     /* of the thread that used this stack last, see call_stacks.c */
+	uint64_t id_word;     /* where thread_id stands in the program's memory; 0: not known */
+	uint32_t in_raw_call; /* 1: depth was set by a raw call that runs on the program's stack */
+	uint32_t id_asked;    /* how often the kernel was asked instead, mod 2^32 */
 #endif
 };
 

@@ -2,10 +2,13 @@
 
 #include "capture/core/call_stacks.h"
 #include "capture/core/guard.h"
+#include "capture/core/same_thread.h"
 #include "capture/entry/filter.h"
 #include "capture/entry/route.h"
 #include "capture/go/go_patch.h"
+#include "capture/go/go_stack.h"
 #include "capture/record/birth.h"
+#include "capture/stacks/stack_bounds.h"
 #include "capture/trace/open.h"
 
 #include <stddef.h>
@@ -107,6 +110,104 @@ handle_site(struct registers *registers)
 	return 0;
 }
 
+#if defined(VMT_THREAD_ON_STACK)
+__attribute__((used)) static bool is_quick; /* calls may be recorded on the caller's stack */
+
+void
+vmt_raw_entry_set_up(void)
+{
+	is_quick = vmt_thread_base == VMT_THREAD_BASE_READ && vmt_go_runtimes_count == 0;
+}
+
+static void
+know(struct vmt_thread *thread)
+{
+	if (!vmt_same_thread_is(thread))
+		vmt_same_thread_renew(thread);
+	if (thread->generation != vmt_guard_owner->generation)
+		vmt_guard_introduce_slow(thread);
+}
+
+/* The calling thread's state, if it can be found and nobody is inside by it, and the stack has
+ * room; else NULL. */
+static struct vmt_thread *
+take_caller_stack(uint64_t sp)
+{
+	struct vmt_thread *thread = vmt_thread_find();
+
+	if (!thread || thread->depth != 0 || vmt_threads_inside_is_distrusted() ||
+	    vmt_atomic_load_acquire(&vmt_guard_owner->state) != VMT_OWNER_RECORDING)
+		return NULL;
+	if (thread->heap_depth == 0)
+		know(thread);
+	return vmt_stack_bounds_is_roomy(sp, vmt_guard_owner->pid) ? thread : NULL;
+}
+
+/* Nothing was done: the entry goes on with a stack of ours. */
+#define ON_OUR_STACK (UINT64_C(1) << 32)
+
+__attribute__((used)) static long
+handle_quick(struct registers *registers)
+{
+	struct vmt_thread *thread = take_caller_stack(registers->rsp);
+	uint32_t outer;
+	long result;
+
+	if (!thread) {
+		registers->number |= ON_OUR_STACK;
+		return 0;
+	}
+	outer = thread->in_raw_call;
+	thread->in_raw_call = 1;
+	result = handle(registers);
+	thread->in_raw_call = outer;
+	return result;
+}
+
+/*
+ * mmap, mprotect, munmap and madvise of a range that is apart from the caller's stack around rsp
+ * are recorded on that stack, as a hook of the C library's functions would be, with signals let
+ * through. A handler that interrupts has its calls recorded on a stack of ours. r11 and rsp as they
+ * came lie at the top. A range ends with 64 KiB, as far as the frames reach. Lengths that wrap are
+ * refused by the kernel.
+ */
+#define TRY_QUICK                                                                                  \
+	"	cmpb $0, is_quick(%rip)\n"                                                               \
+	"	je 20f\n"                                                                                \
+	"	cmpl $9, %eax\n"                                                                         \
+	"	je 10f\n"                                                                                \
+	"	cmpl $10, %eax\n"                                                                        \
+	"	je 10f\n"                                                                                \
+	"	cmpl $11, %eax\n"                                                                        \
+	"	je 10f\n"                                                                                \
+	"	cmpl $28, %eax\n"                                                                        \
+	"	jne 20f\n"                                                                               \
+	"10:	cmpq %rsp, %rdi\n"                                                                    \
+	"	ja 11f\n"                                                                                \
+	"	leaq 65536(%rsi), %rcx\n"                                                                \
+	"	addq %rdi, %rcx\n"                                                                       \
+	"	jc 20f\n"                                                                                \
+	"	cmpq %rcx, %rsp\n"                                                                       \
+	"	jb 20f\n"                                                                                \
+	"11:	movq %rsp, %rcx\n"                                                                    \
+	"	leaq -128(%rsp), %rsp\n"                                                                 \
+	"	andq $-16, %rsp\n"                                                                       \
+	"	pushq %r11\n"                                                                            \
+	"	pushq %r11\n"                                                                            \
+	"	pushq %rcx\n"                                                                            \
+	"	movq (%r11), %r11\n"                                                                     \
+	"	movl %eax, %eax\n" RUN_HANDLER("handle_quick") "	btq $32, %rcx\n"                  \
+							       "	jc 12f\n"                         \
+							       "	movq (%rsp), %rsp\n"              \
+							       "	jmpq *%r11\n"                     \
+							       "12:	movl %ecx, %eax\n"             \
+							       "	movq 8(%rsp), %r11\n"             \
+							       "	movq (%rsp), %rsp\n"              \
+							       "20:\n"
+#else
+#define TRY_QUICK ""
+#endif
+
 /*
  * rcx is free, nothing may be pushed yet. Takes the lowest free stack, so that few of them are ever
  * touched.
@@ -205,8 +306,7 @@ __asm__(".pushsection .rodata\n"
 	"	.cfi_startproc\n"
 	"	.cfi_undefined rip\n"
 	"	cmpb $0, vmt_guard(%rip)\n"
-	"	jne 3f\n"
-	"	leaq -128(%rsp), %rsp\n"
+	"	jne 3f\n" TRY_QUICK "	leaq -128(%rsp), %rsp\n"
 	"	pushq %r11\n"
 	"	pushq %rax\n"
 	"	pushq %rdi\n"

@@ -6,7 +6,7 @@
  * rcx free, and every other register as the kernel would see it. The call is made, and written down
  * (route.h); the entry goes on to the site's exit with rax as the kernel's.
  *
- * A goroutine's stack may be nearly full, and C code may unmap the one that it runs on: an entry
+ * A goroutine's stack may be nearly full, and C code may unmap the one that it runs on: so an entry
  * takes one of our own (capture/core/call_stacks.h). When all are taken (counted) it goes on to the
  * site's bypass, with eax as it was: there the call is made unrecorded. vmt_raw_entry_site blocks
  * all signals meanwhile, by a call before and one after, and uses 184 bytes below the caller's
@@ -14,6 +14,11 @@
  * registers but rax, rcx and r11 come back as they were. Vector registers: in the library those of
  * SSE, as the Go runtime's functions may change all the others; code compiled with
  * VMT_THREAD_ON_STACK touches none of them.
+ *
+ * Code compiled with VMT_THREAD_ON_STACK that knows the thread pointer, in a program without Go,
+ * spares most calls of the caller's that: mmap, mprotect, munmap and madvise of a range away from
+ * rsp, made on the main thread's stack or near the top of another thread's, are recorded on that
+ * stack with signals let through. They take up to 4 KiB of it, as those that go through a hook do.
  *
  * Async-signal-safe: a handler that interrupts takes another stack.
  */
@@ -28,6 +33,11 @@ struct vmt_raw_entry_site {
 	uint64_t exit;	 /* behind the system call */
 	uint64_t bypass; /* makes it, with the number in bits 0..15 of eax */
 };
+
+#if defined(VMT_THREAD_ON_STACK)
+/* At the end of set-up, once Go and the way to the thread pointer are known. */
+void vmt_raw_entry_set_up(void);
+#endif
 
 /* Not to be called from C. */
 void vmt_raw_entry_go(void);

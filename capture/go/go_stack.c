@@ -107,6 +107,7 @@ learn(struct vmt_go_runtime *runtime, const unsigned char *code, uint64_t bytes)
 	runtime->g_to_m = *cursor.at++;
 	if (!SKIP(&cursor, 0x48, 0x3b, 0x43) || cursor.at == cursor.end)
 		return false;
+	runtime->m_to_id = *cursor.at < sizeof(uint64_t) ? 0 : *cursor.at - sizeof(uint64_t);
 	cursor.at++;
 	if (!SKIP(&cursor, 0x74) || cursor.at == cursor.end)
 		return false;
@@ -169,6 +170,14 @@ end_by(const struct vmt_go_runtime *runtime, uint64_t address)
 	return end == 0 && m != 0 && runtime->makes_threads ? end_of(word_at(m), address) : end;
 }
 
+static uint64_t
+id_word_by(const struct vmt_go_runtime *runtime)
+{
+	uint64_t m = thread_of(runtime);
+
+	return m && runtime->makes_threads && runtime->m_to_id ? m + runtime->m_to_id : 0;
+}
+
 static bool
 growing_by(const struct vmt_go_runtime *runtime, struct vmt_go_growing *growing)
 {
@@ -199,6 +208,13 @@ end_by(const struct vmt_go_runtime *runtime, uint64_t address)
 {
 	(void)runtime;
 	(void)address;
+	return 0;
+}
+
+static uint64_t
+id_word_by(const struct vmt_go_runtime *runtime)
+{
+	(void)runtime;
 	return 0;
 }
 
@@ -235,6 +251,12 @@ vmt_go_stack_end(uint64_t address)
 			return end;
 	}
 	return 0;
+}
+
+uint64_t
+vmt_go_stack_id_word(void)
+{
+	return vmt_go_stack_is_known() ? id_word_by(&vmt_go_runtimes[0]) : 0;
 }
 
 static bool

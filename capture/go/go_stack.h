@@ -27,6 +27,7 @@ struct vmt_go_runtime {
 	int64_t thread_to_g; /* from the thread pointer to the word that holds g */
 	uint32_t g_to_m;
 	uint32_t m_to_goroutine; /* 0: goroutines are unknown */
+	uint32_t m_to_id;	 /* m.procid, right before m.gsignal; 0: unknown */
 	uint32_t g_to_sp;	 /* g.sched.sp, g.sched.pc behind it; 0: unknown */
 	uint32_t g_to_rbp;	 /* g.sched.bp */
 	uint64_t grow_low;	 /* [low, low + bytes): runtime.morestack; bytes 0: unknown */
@@ -78,6 +79,10 @@ vmt_go_stack_is_known(void)
 {
 	return vmt_go_runtimes_count > 0 && vmt_go_runtimes[0].m_to_goroutine != 0;
 }
+
+/* Where the runtime keeps the id of the calling thread, one that it has made by itself; 0: unknown.
+ * It has no id there at first. The word is never unmapped. */
+uint64_t vmt_go_stack_id_word(void);
 
 /* The end of the stack of the goroutine that this thread runs, if the stack holds the address;
  * else 0. */

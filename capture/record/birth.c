@@ -4,6 +4,7 @@
 #include "capture/core/guard.h"
 #include "capture/core/threads_inside.h"
 #include "capture/emit/emit.h"
+#include "capture/go/go_stack.h"
 #include "capture/stacks/stack_bounds.h"
 #include "capture/stacks/stack_floors.h"
 #include "format/event.h"
@@ -84,6 +85,13 @@ note_floor(const struct arguments *arguments)
 		vmt_stack_floors_add(low, arguments->descriptor + 1 - low);
 }
 
+/* A thread of the Go runtime's sets its pointer before it makes a call that is recorded. */
+static bool
+shares_pointer(uint64_t flags)
+{
+	return (flags & CLONE_VM) && !(flags & CLONE_SETTLS) && vmt_go_stack_id_word() == 0;
+}
+
 static void
 emit(struct vmt_map_event *event, uint32_t stack)
 {
@@ -100,7 +108,7 @@ vmt_birth_note(const struct vmt_raw_call *call, uint32_t stack)
 
 	if (!find_arguments(&arguments, call) || (arguments.flags & CLONE_VFORK))
 		return;
-	if ((arguments.flags & CLONE_VM) && !(arguments.flags & CLONE_SETTLS))
+	if (shares_pointer(arguments.flags))
 		vmt_threads_inside_distrust();
 	if (!(arguments.flags & CLONE_THREAD)) {
 		event.argument_a = (uint64_t)vmt_birth_result(call->number);

@@ -4,6 +4,7 @@
 #include "base/sys.h"
 #include "capture/core/clock.h"
 #include "capture/core/config.h"
+#include "capture/core/same_thread.h"
 #include "capture/emit/emit.h"
 #include "capture/record/resident_probe.h"
 #include "capture/stacks/capture.h"
@@ -93,20 +94,14 @@ vmt_heap_enter_slow(struct vmt_thread *thread, const void *frame)
 }
 
 #if defined(VMT_THREAD_ON_STACK)
-/* A thread's state may be that of one before it, which had the same thread pointer: what was learnt
- * of that one's stack does not hold. Where nobody can be asked it is learnt anew each time. */
+/* A thread's state may be that of one before it, which had the same thread pointer. Where nobody
+ * can be asked it is learnt anew each time. */
 static void
 renew(struct vmt_thread *thread)
 {
-	bool asked = vmt_guard_syscalls_allowed();
-
-	if (asked && thread->thread_id == (uint32_t)vmt_sys_call0(SYS_gettid))
+	if (vmt_guard_syscalls_allowed() && vmt_same_thread_is(thread))
 		return;
-	thread->generation = 0;
-	thread->thread_id = 0;
-	thread->stack_low = thread->stack_high = 0;
-	thread->foreign_low = thread->foreign_high = 0;
-	thread->last_walk = NULL;
+	vmt_same_thread_renew(thread);
 }
 #else
 static void

@@ -25,6 +25,9 @@
 #define MAIN_MIN_BYTES (UINT64_C(64) << 20)
 #define MAIN_MAX_BYTES (UINT64_C(1) << 30)
 
+/* What other threads have of their stacks at least, nearly always. */
+#define TOP_BYTES (UINT64_C(64) << 10)
+
 static uint64_t main_low;
 static uint64_t main_high;
 static bool probes_work;
@@ -138,6 +141,16 @@ up_to(uint64_t sp, uint64_t high)
 	return (struct vmt_stack_bounds){.low = sp, .bytes = (high - sp) & ~UINT64_C(7)};
 }
 
+/* What lies below the main thread's control block is no stack. */
+bool
+vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
+{
+	if (sp >= main_low && sp < main_high)
+		return true;
+	return vmt_thread_pointer() - sp < TOP_BYTES &&
+	       vmt_thread_mine()->thread_id != main_thread_id;
+}
+
 /* The end of the thread's own stack where that is known; 0 = it is not. */
 static inline uint64_t
 own_end(uint64_t sp)
@@ -219,7 +232,7 @@ vmt_stack_bounds_change(struct vmt_stack_bounds *bounds, uint64_t address)
 {
 	uint64_t end = known_end(address);
 
-	if ((address & 7) != 0)
+	if ((address & 7) != 0 || address < vmt_page_bytes) /* the end of a chain of frames */
 		return false;
 	if (end != 0) {
 		*bounds = up_to(address, end);

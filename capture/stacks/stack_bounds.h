@@ -34,6 +34,10 @@ void vmt_stack_bounds_set_up(void);
 /* Whether a word there can be read now; false where nobody may be asked. */
 bool vmt_stack_bounds_can_be_read(uint64_t address);
 
+/* Whether sp, in use right now, points into the main stack, or in another thread less than 64 KiB
+ * below its control block. There is room below, as far as the program has left some. */
+bool vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id);
+
 /* What can be read of the stack that sp, in use right now, points into, from sp upwards. Written in
  * place: a copy of such a struct by words twice as wide waits for the stores of its parts. */
 void vmt_stack_bounds_find(struct vmt_stack_bounds *bounds, uint64_t sp);

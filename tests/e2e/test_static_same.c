@@ -119,6 +119,41 @@ check_linked(const char *compiler, const char *flag)
 	check_family(program);
 }
 
+static size_t
+count_maps(json_t *events, int64_t bytes)
+{
+	size_t count = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(events, i, row) count +=
+	    is_event(row, "MMAP") && number(row, "length") == bytes;
+	return count;
+}
+
+/* Calls that a handler interrupts, and the handler's own. */
+static void
+test_handlers_interrupt_calls(void **state)
+{
+	const char *trace = scratch_file("signals.vmt");
+	const char *program = built("tests/target/static_signals");
+	int64_t mapped;
+	int64_t handled;
+	struct run run;
+	json_t *events;
+
+	(void)state;
+	record(&run, trace, NULL, (const char *const[]){program, "1000", NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_int_equal(read_numbers(run.out, "mapped ", &mapped, 1), 1);
+	assert_int_equal(read_numbers(run.out, "handled ", &handled, 1), 1);
+	run_free(&run);
+	events = dump(trace, "event");
+	assert_int_equal(count_maps(events, (int64_t)8 * 4096), mapped);
+	assert_int_equal(count_maps(events, (int64_t)3 * 4096), handled);
+	json_decref(events);
+}
+
 static void
 test_dynamic(void **state)
 {
@@ -151,6 +186,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_handlers_interrupt_calls),
 	    cmocka_unit_test(test_dynamic),
 	    cmocka_unit_test(test_static),
 	    cmocka_unit_test(test_static_position_independent),

@@ -71,6 +71,11 @@ main(int argc, char **argv)
 	rounds = argc > 2 ? atol(argv[2]) : 1;
 	if (syscall(SYS_brk, syscall(SYS_brk, 0) + 3 * PAGE) < 0)
 		abort();
+	/* The second gets the stack and the thread pointer of the first. */
+	for (long i = 0; i < 2; i++)
+		if (pthread_create(&thread[i], NULL, work, NULL) != 0 ||
+		    pthread_join(thread[i], NULL) != 0)
+			abort();
 	for (long i = 0; i < threads && i < 16; i++)
 		if (pthread_create(&thread[i], NULL, work, NULL) != 0)
 			abort();

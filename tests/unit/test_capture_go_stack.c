@@ -26,7 +26,9 @@ struct goroutine {
 	uint64_t rbp; /* 104 */
 };
 struct machine {
-	uint64_t rest[24];
+	uint64_t rest1[9];
+	uint64_t id; /* at 72; what is compared with g lies behind it */
+	uint64_t rest2[14];
 	struct goroutine *running; /* at 192 */
 };
 
@@ -147,6 +149,25 @@ test_a_thread_without_goroutine_has_no_bounds(void **state)
 }
 
 static void
+test_a_threads_id_lies_before_its_signal_stack(void **state)
+{
+	struct machine machine = {.id = 77};
+	struct goroutine user = {.low = 0x10000, .high = 0x20000, .machine = &machine};
+	struct code code;
+
+	(void)state;
+	assert_true(vmt_go_stack_id_word() == 0);
+	make_code(&code, WAY_FIXED, 0);
+	assert_true(vmt_go_stack_add(0x400000, 0x500000, code.bytes, code.length));
+	current = &user;
+	assert_true(vmt_go_stack_id_word() == 0); /* the C library makes the threads */
+	vmt_go_stack_add_threads();
+	assert_true(vmt_go_stack_id_word() == (uint64_t)&machine.id);
+	current = NULL;
+	assert_true(vmt_go_stack_id_word() == 0);
+}
+
+static void
 test_other_instructions_are_refused(void **state)
 {
 	struct code code;
@@ -227,6 +248,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(test_all_ways_to_g_are_understood, begin),
 	    cmocka_unit_test_setup(test_a_thread_without_goroutine_has_no_bounds, begin),
+	    cmocka_unit_test_setup(test_a_threads_id_lies_before_its_signal_stack, begin),
 	    cmocka_unit_test_setup(test_other_instructions_are_refused, begin),
 	    cmocka_unit_test_setup(test_a_growing_goroutine_is_found_in_morestack_alone, begin),
 	    cmocka_unit_test_setup(test_code_is_known_by_its_range, begin),
