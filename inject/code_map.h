@@ -13,6 +13,7 @@
 #define VMT_CODE_MAP_H
 
 #include "base/buffer.h"
+#include "inject/code_functions.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,11 +32,6 @@ struct vmt_code_segment {
 	uint64_t length;
 	const uint8_t *bytes;
 	bool is_code;
-};
-
-struct vmt_code_function {
-	uint64_t start;
-	uint64_t end;
 };
 
 struct vmt_code_map {
