@@ -1,3 +1,4 @@
+/* Over 500 lines: all ways to look at a range share one struct. */
 #include "capture/record/resident_probe.h"
 
 #include "base/assert.h"
