@@ -502,6 +502,12 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 		    "%" PRIu64 " recorded calls were abandoned by a jump out of a signal handler: "
 		    "calls made until that was noticed may be missing",
 		    head->hooks_left);
+	if (!status && head->nested_calls)
+		status = vmt_report_coverage_add(
+		    draft,
+		    "%" PRIu64 " calls were made while their thread was inside another recorded "
+		    "one, as by a signal handler: they were not recorded",
+		    head->nested_calls);
 	if (!status)
 		status = add_removed(draft, head);
 	if (!status)
