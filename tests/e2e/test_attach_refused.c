@@ -158,6 +158,16 @@ one_that_is_gone(void **state)
 	expect_refused(child, "it has ended", 125);
 }
 
+/* A program that answers its input goes on doing so, whatever was tried with it. */
+static void
+expect_answers(struct conversation *program)
+{
+	assert_int_equal(write(program->to, "on\n", 3), 3);
+	converse_read_line(program);
+	assert_string_equal(program->line, "on");
+	assert_int_equal(converse_end(program), 0);
+}
+
 static pid_t
 child_of(pid_t parent)
 {
@@ -200,10 +210,43 @@ one_of_another_pid_namespace(void **state)
 	child = child_of(program.pid);
 	await_program(child, "/cat");
 	expect_refused(child, "it is of another pid namespace, or another user's", 0);
-	assert_int_equal(write(program.to, "on\n", 3), 3);
-	converse_read_line(&program);
-	assert_string_equal(program.line, "on");
-	assert_int_equal(converse_end(&program), 0);
+	expect_answers(&program);
+}
+
+static void
+one_that_sees_other_files(void **state)
+{
+	static const char *const try[] = {"unshare", "-m", "true", NULL};
+	struct conversation program;
+	struct run run;
+	bool can;
+
+	(void)state;
+	run_program(&run, try, NULL);
+	can = run.exit_status == 0;
+	run_free(&run);
+	if (!can) {
+		printf("skip: no mount namespace can be made\n");
+		skip();
+	}
+	converse_start(&program, (const char *const[]){"unshare", "-m", "cat", NULL}, NULL);
+	await_program(program.pid, "/cat");
+	expect_refused(program.pid, "it sees other files: it could not write the trace here", 0);
+	expect_answers(&program);
+}
+
+/* Whoever asks, also root: the filter might end the program at a call of ours. */
+static void
+one_with_a_filter(void **state)
+{
+	const char *program = built("tests/target/filtered");
+	struct conversation talk;
+
+	(void)state;
+	converse_start(&talk, (const char *const[]){program, "cat", NULL}, NULL);
+	await_program(talk.pid, "/cat");
+	expect_refused(talk.pid, "it has a filter of system calls (seccomp)", 0);
+	expect_answers(&talk);
 }
 
 /* By who may neither trace it nor look at it. */
@@ -240,6 +283,8 @@ main(void)
 	    cmocka_unit_test(one_of_32_bits),
 	    cmocka_unit_test(one_that_is_gone),
 	    cmocka_unit_test(one_of_another_pid_namespace),
+	    cmocka_unit_test(one_that_sees_other_files),
+	    cmocka_unit_test(one_with_a_filter),
 	    cmocka_unit_test(one_of_another_user),
 	};
 
