@@ -194,6 +194,11 @@ take(int fd, uint32_t *weights)
 	(void)vmt_go_counters_take(&head, heap.pid, maps_fd, 0, &scratch, &writer);
 	(void)vmt_go_heap_reader_take(&heap, &writer);
 	(void)vmt_go_profile_writer_take(&profile, &writer);
+	/* What is as before is not written twice. What a reading cost decides where little is
+	 * allowed.
+	 */
+	if (most_ns != 0)
+		(void)vmt_go_profile_writer_take(&profile, &writer);
 	check(image.bytes_read <= MOST_BYTES, "no bound to what is read");
 	return read_back(&writer, weights);
 }

@@ -237,6 +237,39 @@ memory_that_goes_is_not_told(void **state)
 		}
 }
 
+/* A bucket counts one more object, at any moment: the object, then its bytes. */
+static void
+counts_that_move_are_read_again(void **state)
+{
+	const uint64_t frames = 4, of_made = 0x7f0000400000 + (6 + frames) * 8;
+	uint64_t pieces, again = 0;
+	int free_result, profile_result;
+
+	(void)state;
+	open_made(4);
+	read_process(&free_result, &profile_result);
+	pieces = image.pieces_read;
+	let_go();
+	for (uint64_t at = 0; at <= pieces; at++) {
+		open_made(4);
+		for (unsigned i = 0; i < 2; i++)
+			image.changes[i] = (struct image_change){.after = (uint32_t)at,
+								 .kind = IMAGE_ADD,
+								 .address = of_made + 16 * i,
+								 .value = i ? 40000 : 1};
+		image.change_count = 2;
+		read_process(&free_result, &profile_result);
+		assert_int_equal(profile_result, 0);
+		assert_int_equal(profile.count, 21);
+		assert_int_equal(profile.rows, 21);
+		assert_int_equal(profile.unread, 0);
+		again += image.pieces_read > pieces;
+		let_go();
+	}
+	/* It was seen to move. */
+	assert_true(again > 0);
+}
+
 int
 main(void)
 {
@@ -244,6 +277,7 @@ main(void)
 	    cmocka_unit_test(made_processes_are_read_whole),
 	    cmocka_unit_test(a_process_that_ran_is_read_whole),
 	    cmocka_unit_test(memory_that_goes_is_not_told),
+	    cmocka_unit_test(counts_that_move_are_read_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
