@@ -395,6 +395,14 @@ check_two(const char *version)
 	run_free(&run);
 	check_says_several(report(trace, (const char *const[]){"--at=end", NULL}));
 	check_two_running(program);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "diff", trace,
+					  scratch_file("two-attached.vmt"), NULL},
+		    (const char *const[]){"COLUMNS=300", NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_true(
+	    says(run.out, "A and B have several Go runtimes, of which one at most was read"));
+	run_free(&run);
 }
 
 #define TESTS(id, version)                                                                         \

@@ -301,6 +301,30 @@ one_that_runs_is_not_of_its_peak(void **state)
 }
 
 static void
+one_of_several_go_runtimes_is_said(void **state)
+{
+	struct vmt_diff *diff;
+	char text[512];
+
+	(void)state;
+	world.b.report.go.is_several = true;
+	diff = pair_diff(&world);
+	vmt_diff_caveats_write(diff, 0, text, sizeof(text));
+	assert_string_equal(
+	    text,
+	    "B has several Go runtimes, of which one at most was read. Goroutines, lines and "
+	    "what the heap is used for are of that one. It may be another one in A than in B.");
+	vmt_diff_caveats_write(diff, 1, text, sizeof(text));
+	assert_string_equal(text, "");
+	vmt_diff_free(diff);
+	world.a.report.go.is_several = true;
+	diff = pair_diff(&world);
+	vmt_diff_caveats_write(diff, 0, text, sizeof(text));
+	assert_int_equal(strncmp(text, "A and B have several Go runtimes", 32), 0);
+	vmt_diff_free(diff);
+}
+
+static void
 caveats_are_counted_off(void **state)
 {
 	struct vmt_rss_point point = {0, MIB(12)};
@@ -576,6 +600,7 @@ main(void)
 	    cmocka_unit_test_setup(programs_of_other_names_are_told_first, begin),
 	    cmocka_unit_test_setup(changes_have_a_sign, begin),
 	    cmocka_unit_test_setup(one_that_runs_is_not_of_its_peak, begin),
+	    cmocka_unit_test_setup(one_of_several_go_runtimes_is_said, begin),
 	    cmocka_unit_test_setup(caveats_are_counted_off, begin),
 	    cmocka_unit_test_setup(rows_have_their_columns, begin),
 	    cmocka_unit_test_setup(marks_tell_chance_from_change, begin),

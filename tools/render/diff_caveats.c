@@ -25,6 +25,18 @@ caution_missed(struct vmt_sentence *sentence, const char *name, uint64_t missed_
 			 name, vmt_units_bytes(missed, missed_bytes));
 }
 
+/* Of which one is read: the same in both, or not. */
+static void
+caution_runtimes(struct vmt_sentence *sentence, bool of_a, bool of_b)
+{
+	vmt_sentence_say(
+	    sentence,
+	    "%s several Go runtimes, of which one at most was read. Goroutines, lines "
+	    "and what the heap is used for are of that one. It may be another one in A "
+	    "than in B.",
+	    of_a && of_b ? "A and B have" : (of_a ? "A has" : "B has"));
+}
+
 void
 vmt_diff_caveats_write(const struct vmt_diff *diff, unsigned n, char *text, size_t text_bytes)
 {
@@ -64,6 +76,8 @@ vmt_diff_caveats_write(const struct vmt_diff *diff, unsigned n, char *text, size
 		    &sentence,
 		    "Stacks were walked differently (A: %s, B: %s): call sites may not match.",
 		    a->coverage.stacks, b->coverage.stacks);
+	else if ((a->go.is_several || b->go.is_several) && n-- == 0)
+		caution_runtimes(&sentence, a->go.is_several, b->go.is_several);
 	else if (a->coverage.nameless && n-- == 0)
 		vmt_sentence_say(&sentence, "A: %s. Call sites may not match.",
 				 a->coverage.nameless);
