@@ -119,6 +119,10 @@ test_the_latest_moment_counts(void **state)
 	build_trace_usage(build, &usage, 1);
 	assert_true(read_on(&newest, true, UINT64_MAX));
 	assert_true(newest.rss_bytes == 5 << 12);
+	add_snapshot(9);
+	add_usage(7 * MIB);
+	assert_true(read_on(&newest, true, UINT64_MAX));
+	assert_true(newest.rss_bytes == 7 * MIB);
 	build_trace_free(build);
 }
 
