@@ -41,6 +41,7 @@ use_memory(const char *who)
 	void *mapped =
 	    mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void *block = malloc(BLOCK_BYTES);
+	int unmapped, error;
 
 	if (mapped == MAP_FAILED || !block)
 		_exit(FAILED);
@@ -48,8 +49,9 @@ use_memory(const char *who)
 	memset(block, 1, BLOCK_BYTES);
 	free(block);
 	errno = E2BIG;
-	printf("%s, user %u: munmap %d, error %d\n", who, getuid(), munmap(mapped, MAPPED_BYTES),
-	       errno);
+	unmapped = munmap(mapped, MAPPED_BYTES);
+	error = errno;
+	printf("%s, user %u: munmap %d, error %d\n", who, getuid(), unmapped, error);
 	fflush(stdout);
 }
 
