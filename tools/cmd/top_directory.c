@@ -18,8 +18,6 @@
 #include <time.h>
 
 #define MOST_TRACES 10000u
-/* What one reading may take, until the traces are known. */
-#define READING_NS UINT64_C(100000000)
 
 /* A file as it was when it was read. */
 struct stamp {
@@ -34,6 +32,8 @@ struct known {
 	char *path;
 	struct stamp stamp;
 	bool is_over;	/* its process is known to have ended */
+	bool runs;	/* it ran when it was read */
+	bool is_read;	/* to its end, once */
 	bool has_begun; /* what follows is of the file, and of a process that runs or did */
 	uint64_t random_id;
 	uint64_t start_ticks;
@@ -44,18 +44,22 @@ struct known {
 struct vmt_top_directory {
 	char *const *paths;
 	int count;
+	uint64_t most_ns;
 	uint64_t opened_ns;
 	struct known **known; /* sorted by path */
 	size_t known_count;
+	size_t next; /* where a reading begins: the first that the last one had no time for */
 };
 
 /* What one reading found. */
 struct sums {
 	uint64_t until_ns;
 	uint64_t rss_bytes;
+	size_t opened; /* files */
 	size_t running;
 	size_t ended;
 	size_t waiting; /* not read to their end yet */
+	size_t older;	/* known, and there was no time to look at them */
 	size_t silent;	/* run, and no RSS is known of them yet */
 	size_t unreadable;
 	char why[300]; /* the first of those */
@@ -63,7 +67,7 @@ struct sums {
 
 int
 vmt_top_directory_open(struct vmt_top_directory **out, char *const *paths, int count,
-		       struct vmt_err *err)
+		       uint64_t most_ns, struct vmt_err *err)
 {
 	struct vmt_top_directory *directory = calloc(1, sizeof(*directory));
 
@@ -72,6 +76,7 @@ vmt_top_directory_open(struct vmt_top_directory **out, char *const *paths, int c
 		return vmt_err_set(err, ENOMEM, "%s: out of memory", paths[0]);
 	directory->paths = paths;
 	directory->count = count;
+	directory->most_ns = most_ns;
 	directory->opened_ns = vmt_ticks_monotonic_ns();
 	return 0;
 }
@@ -184,6 +189,7 @@ begin(struct known *known, const struct vmt_head *head)
 	known->pid = head->pid;
 	known->start_ticks = head->start_ticks;
 	known->has_begun = true;
+	known->is_read = false;
 	vmt_newest_begin(&known->newest, head);
 }
 
@@ -216,21 +222,42 @@ read_file(struct known *known, const struct stamp *stamp, struct vmt_top_reading
 	}
 	if (!goes_on(known, stamp, &head, &file))
 		begin(known, &head);
-	if (vmt_process_end_runs(&head)) {
-		if (!vmt_newest_read(&known->newest, &file, &head, sums->until_ns))
-			sums->waiting++;
+	known->runs = vmt_process_end_runs(&head);
+	if (known->runs) {
+		bool is_whole = vmt_newest_read(&known->newest, &file, &head, sums->until_ns);
+
+		sums->waiting += !is_whole;
+		known->is_read |= is_whole;
 		show(known, reading, sums);
 	} else {
 		known->is_over = vmt_process_end_is_over(&head);
+		known->is_read = true;
 		sums->ended++;
 	}
 	vmt_file_reader_close(&file);
 	return 0;
 }
 
-/* One that is over is read again when its file has changed: it may be another trace now. None that
- * is compressed is being written. */
+/* What was known of it before, if anything. */
 static void
+pass_over(const struct known *known, struct vmt_top_reading *reading, struct sums *sums)
+{
+	if (!known->is_read)
+		sums->waiting++;
+	else
+		sums->older++;
+	if (!known->has_begun)
+		return;
+	if (known->runs)
+		show(known, reading, sums);
+	else
+		sums->ended++;
+}
+
+/* One that is over is read again when its file has changed: it may be another trace now. None that
+ * is compressed is being written. One file is opened in each reading, however long the others take,
+ * so that all are some time. false: there was no time for it. */
+static bool
 take_file(struct known *known, struct vmt_top_reading *reading, struct sums *sums)
 {
 	const struct stamp stamp = stamp_of(known->path);
@@ -238,20 +265,26 @@ take_file(struct known *known, struct vmt_top_reading *reading, struct sums *sum
 
 	if (known->is_over && is_same(&known->stamp, &stamp)) {
 		sums->ended++;
-		return;
+		return true;
 	}
-	if (vmt_ticks_monotonic_ns() >= sums->until_ns) {
-		sums->waiting++;
-		if (known->has_begun && !known->is_over)
-			show(known, reading, sums);
-		return;
+	if (sums->opened > 0 && vmt_ticks_monotonic_ns() >= sums->until_ns) {
+		pass_over(known, reading, sums);
+		return false;
 	}
+	sums->opened++;
 	known->is_over = vmt_expand_is_wanted_of(known->path);
-	if (known->is_over)
+	if (known->is_over) {
+		known->runs = false;
+		known->is_read = true;
 		sums->ended++;
-	else if (read_file(known, &stamp, reading, sums, &why) < 0 && sums->unreadable++ == 0)
-		snprintf(sums->why, sizeof(sums->why), "%.299s", why.text);
+	} else if (read_file(known, &stamp, reading, sums, &why) < 0) {
+		known->has_begun = false;
+		known->is_read = true;
+		if (sums->unreadable++ == 0)
+			snprintf(sums->why, sizeof(sums->why), "%.299s", why.text);
+	}
 	known->stamp = stamp;
+	return true;
 }
 
 static void
@@ -268,6 +301,10 @@ say(struct vmt_top_reading *reading, const struct sums *sums, size_t passed_over
 	if (sums->waiting)
 		vmt_sentence_say(&note, "%zu trace%s not read to the end yet. ", sums->waiting,
 				 sums->waiting == 1 ? " is" : "s are");
+	if (sums->older)
+		vmt_sentence_say(
+		    &note, "There was no time for %zu trace%s: what is said of %s is older. ",
+		    sums->older, sums->older == 1 ? "" : "s", sums->older == 1 ? "it" : "them");
 	if (sums->silent)
 		vmt_sentence_say(&note, "Of %zu that run no RSS is known yet. ", sums->silent);
 	if (sums->unreadable)
@@ -318,18 +355,27 @@ name_reading(const struct vmt_top_directory *directory, struct vmt_top_reading *
 	snprintf(reading->command, sizeof(reading->command), "%.200s%s", directory->paths[0], more);
 }
 
-/* Of the files that there are now. */
+/* Of the files that there are now, in turn. */
 static int
 read_known(struct vmt_top_directory *directory, struct vmt_top_reading *reading, struct sums *sums,
 	   struct vmt_err *err)
 {
-	struct vmt_top_item *items = calloc(directory->known_count + 1, sizeof(*items));
+	const size_t count = directory->known_count;
+	const size_t first = directory->next;
+	struct vmt_top_item *items = calloc(count + 1, sizeof(*items));
+	size_t next = count;
 
 	if (!items)
 		return vmt_err_set(err, ENOMEM, "%s: out of memory", directory->paths[0]);
 	reading->items[VMT_TOP_PROCESSES] = items;
-	for (size_t i = 0; i < directory->known_count; i++)
-		take_file(directory->known[i], reading, sums);
+	sums->until_ns = vmt_ticks_monotonic_ns() + directory->most_ns;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = (first + i) % count;
+
+		if (!take_file(directory->known[at], reading, sums) && next == count)
+			next = at;
+	}
+	directory->next = next < count ? next : first;
 	reading->is_partial = sums->waiting > 0;
 	return 0;
 }
@@ -338,7 +384,7 @@ int
 vmt_top_directory_read(struct vmt_top_directory *directory, struct vmt_top_reading *reading,
 		       struct vmt_err *err)
 {
-	struct sums sums = {.until_ns = vmt_ticks_monotonic_ns() + READING_NS};
+	struct sums sums = {.rss_bytes = 0};
 	struct vmt_trace_files files;
 	int result = find_files(directory, &files, err);
 

@@ -17,6 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What one reading of several traces may take. */
+#define DIRECTORY_NS UINT64_C(100000000)
+
 enum kind {
 	OF_TRACE,
 	OF_PROCESS, /* not recorded */
@@ -102,7 +105,8 @@ find(struct vmt_top_source *source, char *const *operands, int count, struct vmt
 		return vmt_err_set(err, EINVAL, "--attach takes the number of one process");
 	if (count > 1 || vmt_trace_files_is_directory(operands[0])) {
 		source->kind = OF_DIRECTORY;
-		return vmt_top_directory_open(&source->directory, operands, count, err);
+		return vmt_top_directory_open(&source->directory, operands, count, DIRECTORY_NS,
+					      err);
 	}
 	if (is_number(operands[0]))
 		return find_process(source, operands[0], err);
