@@ -505,8 +505,8 @@ vmt_report_coverage_fill(struct vmt_report_draft *draft)
 	if (!status && head->nested_calls)
 		status = vmt_report_coverage_add(
 		    draft,
-		    "%" PRIu64 " calls were made while their thread was inside another recorded "
-		    "one, as by a signal handler: they were not recorded",
+		    "%" PRIu64 " calls inside other recorded ones were not recorded: the "
+		    "allocator's own, whose memory the outer call shows, or a signal handler's",
 		    head->nested_calls);
 	if (!status)
 		status = add_removed(draft, head);
