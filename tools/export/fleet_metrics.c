@@ -356,7 +356,8 @@ put_recording(const struct writer *writer)
 	      "Running processes beyond those that /sd names.");
 	fprintf(writer->out, "vmtrace_unlisted_processes %" PRIu64 "\n", writer->fleet->unlisted);
 	begin(writer, "vmtrace_answer_age_seconds", "gauge", "seconds",
-	      "How long ago this answer was made. All ages in it are of that moment.");
+	      "How long ago this answer was made; 0: 5 seconds at most. All ages in it are of "
+	      "while it was made.");
 }
 
 int
