@@ -1,5 +1,6 @@
 #include "inject/attach_obstacle.h"
 
+#include "base/listing.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "inject/shared_memory.h"
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 
 #define STATUS_BYTES 8192u
+#define ENTRIES_BYTES 4096u
 #define LIBRARY "libvmtrace.so"
 
 struct status {
@@ -57,6 +59,37 @@ read_status(pid_t pid, struct status *status)
 	while (vmt_text_take_line(&text, &line))
 		take_line(status, line);
 	return true;
+}
+
+/* One that ends meanwhile has none. */
+static bool
+is_any_filtered(const char *bytes, long length)
+{
+	struct vmt_listing listing = {.bytes = bytes, .length = (size_t)length};
+	struct status status;
+	uint64_t tid;
+
+	while (vmt_listing_next(&listing, &tid))
+		if (read_status((pid_t)tid, &status) && status.filter != 0)
+			return true;
+	return false;
+}
+
+/* A filter may be that of a single thread. */
+static bool
+has_filtered_thread(pid_t pid)
+{
+	_Alignas(struct vmt_listing_entry) char bytes[ENTRIES_BYTES];
+	int fd = vmt_procfs_open((uint32_t)pid, "task");
+	bool found = false;
+	long got;
+
+	if (fd < 0)
+		return false;
+	while (!found && (got = vmt_sys_call3(SYS_getdents64, fd, bytes, sizeof(bytes))) > 0)
+		found = is_any_filtered(bytes, got);
+	vmt_sys_close(fd);
+	return found;
 }
 
 /* Whether a link such as /proc/PID/ns/mnt leads to the same as this process's own. */
@@ -170,6 +203,8 @@ vmt_attach_obstacle_find(pid_t pid, char why[VMT_WHY_BYTES])
 		return say(why, "it has ended");
 	if (status.filter != 0)
 		return say(why, "it has a filter of system calls (seccomp)");
+	if (has_filtered_thread(pid))
+		return say(why, "one of its threads has a filter of system calls (seccomp)");
 	if (status.has_shadow_stack)
 		return say(why, "it has a shadow stack");
 	if (vmt_shared_memory_is_there(pid))

@@ -249,6 +249,20 @@ one_with_a_filter(void **state)
 	expect_answers(&talk);
 }
 
+static void
+one_whose_thread_has_a_filter(void **state)
+{
+	struct conversation talk;
+
+	(void)state;
+	converse_start(&talk, (const char *const[]){built("tests/target/filtered_thread"), NULL},
+		       NULL);
+	converse_read_line(&talk);
+	assert_string_equal(talk.line, "ready");
+	expect_refused(talk.pid, "one of its threads has a filter of system calls (seccomp)", 0);
+	expect_answers(&talk);
+}
+
 /* By who may neither trace it nor look at it. */
 static void
 one_of_another_user(void **state)
@@ -285,6 +299,7 @@ main(void)
 	    cmocka_unit_test(one_of_another_pid_namespace),
 	    cmocka_unit_test(one_that_sees_other_files),
 	    cmocka_unit_test(one_with_a_filter),
+	    cmocka_unit_test(one_whose_thread_has_a_filter),
 	    cmocka_unit_test(one_of_another_user),
 	};
 
