@@ -25,8 +25,10 @@
 #define MAIN_MIN_BYTES (UINT64_C(64) << 20)
 #define MAIN_MAX_BYTES (UINT64_C(1) << 30)
 
-/* What other threads have of their stacks at least, nearly always. */
+/* What other threads have of their stacks at least, nearly always; and what a call takes that is
+ * recorded there. */
 #define TOP_BYTES (UINT64_C(64) << 10)
+#define ROOM_BYTES (UINT64_C(6) << 10)
 
 static uint64_t main_low;
 static uint64_t main_high;
@@ -145,10 +147,16 @@ up_to(uint64_t sp, uint64_t high)
 bool
 vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
 {
+	struct vmt_thread *thread = vmt_thread_mine();
+	uint64_t low = sp - ROOM_BYTES;
+
 	if (sp >= main_low && sp < main_high)
 		return true;
-	return vmt_thread_pointer() - sp < TOP_BYTES &&
-	       vmt_thread_mine()->thread_id != main_thread_id;
+	if (vmt_thread_pointer() - sp >= TOP_BYTES || thread->thread_id == main_thread_id)
+		return false;
+	if (low >= thread->stack_low && sp < thread->stack_high)
+		return true;
+	return (low < thread->foreign_low || low >= thread->foreign_high) && learn(thread, low);
 }
 
 /* The end of the thread's own stack where that is known; 0 = it is not. */
@@ -200,16 +208,25 @@ vmt_stack_bounds_find(struct vmt_stack_bounds *bounds, uint64_t sp)
 	}
 }
 
-void
-vmt_stack_bounds_forget(uint64_t address, uint64_t length)
+static void
+forget(struct vmt_thread *thread, uint64_t address, uint64_t length)
 {
-	struct vmt_thread *thread = vmt_thread_mine();
-
 	if (address >= thread->stack_high ||
 	    (address < thread->stack_low && length <= thread->stack_low - address))
 		return;
 	vmt_atomic_store_release(&thread->stack_high, 0);
 	vmt_atomic_store_release(&thread->stack_low, 0);
+}
+
+/* A thread may have one state more, which its hooks use. */
+void
+vmt_stack_bounds_forget(uint64_t address, uint64_t length)
+{
+	struct vmt_thread *own = vmt_thread_find();
+
+	forget(vmt_thread_mine(), address, length);
+	if (own && own != vmt_thread_mine())
+		forget(own, address, length);
 }
 
 struct vmt_stack_bounds
