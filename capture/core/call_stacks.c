@@ -158,50 +158,59 @@ is_known(struct vmt_thread *state, uint64_t pointer)
 #endif
 
 #if defined(VMT_THREAD_ON_STACK)
-/* Whether the program interrupted a raw call of the calling thread's: no state of a heap hook's is
- * half done. A thread that ended there has left its own state behind. */
+/* Whether a handler of the program has interrupted the calling thread while it was inside by its
+ * own state. Not so in the child of a fork in such a handler: what it still has to finish is on its
+ * parent's rings. A thread that ended in a raw call has left its state behind. */
 static bool
-is_in_raw_call(struct vmt_thread *own)
+is_interrupted(struct vmt_thread *own)
 {
-	if (own->depth != 1 || !own->in_raw_call || !vmt_guard_syscalls_allowed())
+	const struct vmt_owner *owner = vmt_guard_owner;
+
+	if (own->depth == 0 || !vmt_guard_syscalls_allowed() ||
+	    vmt_atomic_load_acquire(&owner->state) != VMT_OWNER_RECORDING ||
+	    own->generation != owner->generation)
 		return false;
 	if (vmt_same_thread_is(own))
 		return true;
-	vmt_same_thread_renew(own);
-	own->depth = own->in_raw_call = 0;
+	if (own->depth == 1 && own->in_raw_call && !vmt_threads_inside_is_distrusted()) {
+		vmt_same_thread_renew(own);
+		own->depth = own->in_raw_call = 0;
+	}
 	return false;
 }
 
 /* Only one of a thread's states can stand in the table of threads_inside.h: that which is inside,
  * or else this one from now on. */
 static void
-learn_thread(struct vmt_thread *state, struct vmt_thread *own, bool nested)
+learn_thread(struct vmt_thread *state, struct vmt_thread *own, bool interrupted)
 {
 	uint64_t pointer = vmt_thread_pointer();
 
-	if (nested)
+	if (interrupted)
 		*state =
 		    (struct vmt_thread){.thread_id = own->thread_id, .generation = own->generation};
 	else if (!is_known(state, pointer))
 		*state = (struct vmt_thread){.pointer = pointer};
 	else
 		return;
-	if (own && !nested)
+	if (own && !interrupted)
 		own->generation = 0;
 }
 #endif
 
 /* The stack may have been another thread's before. A handler of the program that has interrupted
- * the recorder in a heap hook is inside: its calls pass through. */
+ * the recorder in a heap hook is inside: its calls pass through. In a raw call no state of a heap
+ * hook's is half done. */
 static void
 begin_thread(uint64_t caller_sp)
 {
 #if defined(VMT_THREAD_ON_STACK)
 	struct vmt_thread *state = vmt_thread_mine();
 	struct vmt_thread *own = vmt_thread_find();
-	bool nested = own && is_in_raw_call(own);
+	bool interrupted = own && is_interrupted(own);
+	bool nested = interrupted && own->depth == 1 && own->in_raw_call;
 
-	learn_thread(state, own, nested);
+	learn_thread(state, own, interrupted);
 	/* What lies beside the thread's stack may have been part of it, and is unmapped since. */
 	state->stack_low = state->stack_high = 0;
 	state->foreign_low = state->foreign_high = 0;

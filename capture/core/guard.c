@@ -188,6 +188,14 @@ vmt_guard_close(void)
 	vmt_atomic_fence();
 }
 
+bool
+vmt_guard_is_interrupted(void)
+{
+	const struct vmt_thread *own = vmt_thread_find();
+
+	return own && own != vmt_thread_mine() && own->depth != 0;
+}
+
 void __attribute__((noinline)) vmt_guard_count_nested(void)
 {
 	uint32_t outer;

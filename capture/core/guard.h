@@ -96,6 +96,10 @@ void vmt_guard_end_visit(void);
 /* Before recording ends and the trace is unmapped. */
 void vmt_guard_close(void);
 
+/* Whether a handler of the program has interrupted this thread while it was inside by another of
+ * its states: call_stacks.h. What the thread reads then must stay. */
+bool vmt_guard_is_interrupted(void);
+
 /* Counts a call that was made inside a hook and passed through. */
 void vmt_guard_count_nested(void);
 

@@ -96,7 +96,7 @@ static bool
 is_quiet(uint32_t depth)
 {
 	return vmt_guard_syscalls_allowed() && vmt_thread_mine()->depth == depth &&
-	       vmt_threads_inside_can_tell() &&
+	       !vmt_guard_is_interrupted() && vmt_threads_inside_can_tell() &&
 	       vmt_threads_inside_wait((uint32_t)vmt_sys_call0(SYS_gettid),
 				       vmt_guard_owner->generation, &vmt_guard_owner->visitors,
 				       WAIT_NS);

@@ -156,21 +156,12 @@ answer(const struct vmt_shortage_call *call, bool waited)
 	return cause != VMT_STOP_NONE ? retreat(cause) : waited;
 }
 
-/* Whether a handler of the program has interrupted this thread while it was inside. */
-static bool
-is_nested(void)
-{
-	const struct vmt_thread *own = vmt_thread_find();
-
-	return own && own->depth != 0;
-}
-
 /* Not in a vfork child: its limits are its own, and the memory is its parent's. */
 static bool
 may_retreat(void)
 {
-	return vmt_thread_has_state() && !is_nested() && vmt_thread_mine()->depth == 0 &&
-	       vmt_guard_syscalls_allowed() &&
+	return vmt_thread_has_state() && !vmt_guard_is_interrupted() &&
+	       vmt_thread_mine()->depth == 0 && vmt_guard_syscalls_allowed() &&
 	       (vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING ||
 		vmt_atomic_load_acquire(&progress) != PROGRESS_NONE) &&
 	       vmt_guard_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);

@@ -154,6 +154,41 @@ test_handlers_interrupt_calls(void **state)
 	json_decref(events);
 }
 
+/* What the interrupted call still needs stays there. */
+static void
+test_handlers_unmap_the_trace(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		struct run run;
+
+		record(&run, scratch_file("unmapped.vmt"), NULL,
+		       (const char *const[]){built("tests/target/static_handler_unmaps"), NULL});
+		assert_int_equal(run.exit_status, 0);
+		assert_non_null(says(run.out, "ok "));
+		assert_null(says(run.out, "ok 0"));
+		run_free(&run);
+	}
+}
+
+/* What it does bare: that it has room for itself is enough. */
+static void
+test_a_stack_may_be_full(void **state)
+{
+	const char *trace = scratch_file("small.vmt");
+	const char *program = built("tests/target/static_small_stack");
+	struct run run;
+	json_t *events;
+
+	(void)state;
+	record(&run, trace, NULL, (const char *const[]){program, NULL});
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	events = dump(trace, "event");
+	assert_int_equal(count_maps(events, (int64_t)8 * 4096), 20);
+	json_decref(events);
+}
+
 static void
 test_dynamic(void **state)
 {
@@ -187,6 +222,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_handlers_interrupt_calls),
+	    cmocka_unit_test(test_handlers_unmap_the_trace),
+	    cmocka_unit_test(test_a_stack_may_be_full),
 	    cmocka_unit_test(test_dynamic),
 	    cmocka_unit_test(test_static),
 	    cmocka_unit_test(test_static_position_independent),
