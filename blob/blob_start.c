@@ -246,6 +246,8 @@ run(void)
 	vmt_thread_base =
 	    parameters->reads_thread_base ? VMT_THREAD_BASE_READ : VMT_THREAD_BASE_ASKED;
 	vmt_thread_mine()->depth = 1;
+	if (parameters->shares_pointer)
+		vmt_threads_inside_distrust();
 	vmt_loaded_files_set_program(parameters->program_headers);
 	/* What was started as a service long ago expects no line of ours. */
 	if (!parameters->attached)

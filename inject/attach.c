@@ -127,6 +127,7 @@ put_blob(struct job *job)
 	parameters->resume_pc = job->stop.frame.restorer_address;
 	parameters->resume_sp = job->stop.frame.address + sizeof(uint64_t);
 	parameters->resume_mask = UINT64_MAX;
+	parameters->shares_pointer = vmt_attach_stop_shares_pointer(&job->stop);
 	parameters->signal =
 	    (uint32_t)vmt_spare_signal_find(attach->pid, job->stop.agent, job->remote.kept_mask);
 	memcpy(parameters->settings, attach->settings, attach->settings_bytes);

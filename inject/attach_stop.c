@@ -66,7 +66,50 @@ choose_agent(struct vmt_attach_stop *stop)
 	return stop->agent != 0 ? 0 : -EDEADLK;
 }
 
+static bool
+is_among(uint64_t pointer, const uint64_t *pointers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pointers[i] == pointer)
+			return true;
+	return false;
+}
+
+/* The time grows with the square of the number of threads: 10,000 make 50 million comparisons. */
+bool
+vmt_attach_stop_shares_pointer(const struct vmt_attach_stop *stop)
+{
+	const struct vmt_stopped_thread *list = vmt_stopped_threads_list(&stop->threads);
+	struct vmt_buffer buffer = {0};
+	bool shares = false;
+	uint64_t *pointers;
+	size_t count = 0;
+
+	if (!vmt_buffer_reserve(&buffer, stop->threads.count * sizeof(*pointers)) || !buffer.bytes)
+		return true;
+	pointers = (uint64_t *)(void *)buffer.bytes;
+	for (uint32_t i = 0; i < stop->threads.count && !shares; i++) {
+		struct vmt_registers registers;
+
+		if (list[i].state == VMT_STOPPED_THREADS_GONE ||
+		    vmt_tracee_read_registers(list[i].tid, &registers) < 0 ||
+		    registers.user.fs_base == 0)
+			continue;
+		shares = is_among(registers.user.fs_base, pointers, count);
+		pointers[count++] = registers.user.fs_base;
+	}
+	vmt_buffer_free(&buffer);
+	return shares;
+}
+
 #else
+
+bool
+vmt_attach_stop_shares_pointer(const struct vmt_attach_stop *stop)
+{
+	(void)stop;
+	return true;
+}
 
 static int
 choose_agent(struct vmt_attach_stop *stop)

@@ -36,6 +36,9 @@ int vmt_attach_stop_run(struct vmt_attach_stop *stop,
 				     bool last),
 			void *context);
 
+/* Of those that stand: whether two have the same thread pointer, or that can't be told. */
+bool vmt_attach_stop_shares_pointer(const struct vmt_attach_stop *stop);
+
 /* Lets them go. One that is still on its way to its stop, as in a call that nothing interrupts, is
  * waited for within bounds, and counted in `held` then: this may be called again. Returns for how
  * long they stood. */

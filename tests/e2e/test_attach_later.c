@@ -6,6 +6,7 @@
 
 #include <linux/kcmp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -115,6 +116,43 @@ one_whose_memory_is_shared(void **state)
 	converse_end(&command);
 }
 
+/* Threads that had one pointer between them before the recorder came are told apart. */
+static void
+threads_that_share_their_pointer(void **state)
+{
+	const char *trace = scratch_file("pointer.vmt");
+	struct conversation program, command;
+	size_t moves = 0;
+	int64_t thread;
+	json_t *events, *row;
+	size_t i;
+
+	(void)state;
+	begin(&program);
+	assert_int_equal(write(program.to, "p\n", 2), 2);
+	converse_read_line(&program);
+	thread = strtoll(program.line, NULL, 10);
+	converse_read_line(&program);
+	assert_string_equal(program.line, "done");
+	attach(&command, program.pid, trace);
+	for (int turn = 0; turn < 3; turn++)
+		ask(&program, "t\n");
+	assert_int_equal(kill(command.pid, SIGINT), 0);
+	converse_end(&command);
+	expect_end(&program);
+	events = dump(trace, "event");
+	json_array_foreach(events, i, row)
+	{
+		if (strcmp(json_string_value(member(row, "kind")), "MREMAP") != 0)
+			continue;
+		assert_int_equal(number(row, "thread"),
+				 number(row, "length") <= 4 * 4096 ? program.pid : thread);
+		moves++;
+	}
+	assert_int_equal(moves, 36);
+	json_decref(events);
+}
+
 static size_t
 count_lines(pid_t pid)
 {
@@ -168,6 +206,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_that_filters_its_calls),
 	    cmocka_unit_test(one_whose_memory_is_shared),
+	    cmocka_unit_test(threads_that_share_their_pointer),
 	    cmocka_unit_test(one_that_may_write_no_file),
 	};
 

@@ -2,7 +2,8 @@
  * What a process does after a recorder came into it. Tells "ready", then obeys a letter a line and
  * answers each with a line: m maps and unmaps a page, f installs a filter of system calls that
  * kills for all but a few, s starts a process in the same memory that maps and unmaps until the
- * end.
+ * end, p starts a thread that has the main thread's pointer. With it, t has the main thread move
+ * ranges of 3 pages, and then the other one ranges of 5.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -65,6 +66,71 @@ run_beside(void *unused)
 	return 1;
 }
 
+static volatile int is_turn;
+
+/* There and back. */
+static int
+move(char **range, size_t pages)
+{
+	for (int i = 0; i < 3; i++) {
+		*range = mremap(*range, pages * PAGE, (pages + 1) * PAGE, MREMAP_MAYMOVE);
+		if (*range == MAP_FAILED)
+			return 1;
+		*range = mremap(*range, (pages + 1) * PAGE, pages * PAGE, MREMAP_MAYMOVE);
+		if (*range == MAP_FAILED)
+			return 1;
+	}
+	return 0;
+}
+
+static char *
+take(size_t pages)
+{
+	return mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static int
+move_at_turn(void *unused)
+{
+	char *range = take(5);
+
+	(void)unused;
+	for (;; usleep(100)) {
+		if (!is_turn)
+			continue;
+		if (move(&range, 5) != 0)
+			_exit(3);
+		is_turn = 0;
+	}
+	return 0;
+}
+
+static int
+start_thread(void)
+{
+	const int flags =
+	    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	int thread = clone(move_at_turn, stack + STACK_BYTES, flags, NULL);
+
+	printf("%d\n", thread);
+	return thread < 0;
+}
+
+static int
+take_turns(void)
+{
+	static char *range;
+
+	if (!range)
+		range = take(3);
+	if (move(&range, 3) != 0)
+		return 1;
+	is_turn = 1;
+	while (is_turn)
+		usleep(100);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -81,6 +147,10 @@ main(void)
 			failed = map_and_unmap();
 		else if (line[0] == 'f')
 			failed = close_in();
+		else if (line[0] == 'p')
+			failed = start_thread();
+		else if (line[0] == 't')
+			failed = take_turns();
 		else if (line[0] == 's')
 			failed = (child = clone(run_beside, stack + STACK_BYTES, CLONE_VM | SIGCHLD,
 						NULL)) < 0;
