@@ -356,12 +356,17 @@ wake_if_half_full_slow(const struct vmt_ring_view *ring, uint64_t position)
 		vmt_session_wake(process->session);
 }
 
+/* In a fork child that a signal handler has made meanwhile the ring is its parent's: a slot would
+ * count as lost there. */
 static void *
 claim(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class, uint8_t kind,
       enum full_policy policy, uint64_t *position)
 {
-	void *slot = vmt_ring_claim(ring, position);
+	void *slot;
 
+	if (__builtin_expect(vmt_guard_is_unopened(), 0))
+		return NULL;
+	slot = vmt_ring_claim(ring, position);
 	vmt_assert(kind != 0 && kind < VMT_EVENT_KINDS);
 	if (__builtin_expect(!slot, 0)) {
 		slot = make_room_slow(ring, ring_class, policy, position);
