@@ -179,6 +179,15 @@ is_interrupted(struct vmt_thread *own)
 	return false;
 }
 
+/* What a handler has left by longjmp is over: it is counted once. */
+static void
+forget_left(struct vmt_thread *own, uint64_t caller_sp)
+{
+	if (own->depth != 0 &&
+	    vmt_guard_hook_abandoned(own->entered_frame, (const void *)caller_sp))
+		own->depth = own->in_raw_call = 0;
+}
+
 /* Only one of a thread's states can stand in the table of threads_inside.h: that which is inside,
  * or else this one from now on. */
 static void
@@ -208,15 +217,18 @@ begin_thread(uint64_t caller_sp)
 	struct vmt_thread *state = vmt_thread_mine();
 	struct vmt_thread *own = vmt_thread_find();
 	bool interrupted = own && is_interrupted(own);
-	bool nested = interrupted && own->depth == 1 && own->in_raw_call;
+	bool nested;
 
+	if (own)
+		forget_left(own, caller_sp);
+	interrupted = interrupted && own->depth != 0;
+	nested = interrupted && own->depth == 1 && own->in_raw_call;
 	learn_thread(state, own, interrupted);
 	/* What lies beside the thread's stack may have been part of it, and is unmapped since. */
 	state->stack_low = state->stack_high = 0;
 	state->foreign_low = state->foreign_high = 0;
 	state->entered_frame = UINT64_MAX;
-	state->depth = own && own->depth != 0 && !nested &&
-		       !vmt_guard_hook_abandoned(own->entered_frame, (const void *)caller_sp);
+	state->depth = own && own->depth != 0 && !nested;
 #else
 	(void)caller_sp;
 #endif

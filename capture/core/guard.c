@@ -56,6 +56,14 @@ vmt_guard_begin_recording(void)
 	vmt_atomic_store_release(&owner->state, VMT_OWNER_RECORDING);
 }
 
+/* On a stack of ours the kernel does not see that the handler is on the alternate one. */
+static bool
+is_on(const stack_t *alternate, const void *frame)
+{
+	return (alternate->ss_flags & SS_ONSTACK) ||
+	       (uintptr_t)frame - (uintptr_t)alternate->ss_sp < alternate->ss_size;
+}
+
 bool
 vmt_guard_hook_abandoned(uint64_t entered_frame, const void *frame)
 {
@@ -65,8 +73,8 @@ vmt_guard_hook_abandoned(uint64_t entered_frame, const void *frame)
 
 	if (distance >= STACK_SPAN_BYTES)
 		return false;
-	if (vmt_guard_syscalls_allowed() && (vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 ||
-					     (alternate.ss_flags & SS_ONSTACK)))
+	if (vmt_guard_syscalls_allowed() &&
+	    (vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 || is_on(&alternate, frame)))
 		return false;
 	if (vmt_guard_hold(&outer)) {
 		vmt_atomic_add_relaxed(&vmt_recording.head->hooks_left, 1);

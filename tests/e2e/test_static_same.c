@@ -189,6 +189,55 @@ test_a_stack_may_be_full(void **state)
 	json_decref(events);
 }
 
+/* What a handler does while its thread is in a call harms neither the call nor what comes after. */
+static void
+step_through(const char *what, const char *from, const char *stride, int64_t least)
+{
+	const char *program = built("tests/target/static_interrupted");
+	const char *trace = scratch_file("interrupted.vmt");
+	int64_t tried = 0;
+	struct run run;
+
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "record", "-o", trace, "--", program,
+					  what, from, stride, NULL},
+		    (const char *const[]){"VMTRACE_EXIT_WAIT=1ms", NULL});
+	if (run.exit_status != 0)
+		fail_msg("%s: %s%s", what, run.out, run.err);
+	assert_int_equal(read_numbers(run.out, "tried ", &tried, 1), 1);
+	assert_in_range(tried, least, INT64_MAX);
+	run_free(&run);
+}
+
+static void
+test_handlers_fork_in_a_call(void **state)
+{
+	(void)state;
+	step_through("forks", "-450", "20", 10);
+}
+
+/* That it was left is counted, and what comes after is recorded. */
+static void
+test_handlers_jump_out_of_a_call(void **state)
+{
+	const char *trace = scratch_file("jumped.vmt");
+	const char *program = built("tests/target/static_interrupted");
+	struct run run;
+	json_t *events;
+
+	(void)state;
+	record(&run, trace, NULL, (const char *const[]){program, "jumps", NULL});
+	assert_int_equal(run.exit_status, 0);
+	assert_non_null(strstr(run.out, "tried 1 "));
+	run_free(&run);
+	events = dump(trace, "event");
+	assert_int_equal(count_maps(events, (int64_t)5 * 4096), 3);
+	json_decref(events);
+	run_program(&run, (const char *const[]){built("vmtrace"), "report", trace, NULL}, NULL);
+	assert_non_null(says(run.out, "1 recorded calls were abandoned"));
+	run_free(&run);
+}
+
 static void
 test_dynamic(void **state)
 {
@@ -224,6 +273,8 @@ main(void)
 	    cmocka_unit_test(test_handlers_interrupt_calls),
 	    cmocka_unit_test(test_handlers_unmap_the_trace),
 	    cmocka_unit_test(test_a_stack_may_be_full),
+	    cmocka_unit_test(test_handlers_fork_in_a_call),
+	    cmocka_unit_test(test_handlers_jump_out_of_a_call),
 	    cmocka_unit_test(test_dynamic),
 	    cmocka_unit_test(test_static),
 	    cmocka_unit_test(test_static_position_independent),

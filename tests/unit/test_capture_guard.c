@@ -136,6 +136,8 @@ a_handler_on_a_stack_above_is_nested(void **state)
 	handle_on(NULL, 0);
 	handle_on(&stack, SA_ONSTACK);
 	assert_int_equal(head.nested_calls, 2);
+	/* As it is seen from a stack of ours. */
+	assert_false(vmt_guard_hook_abandoned((uint64_t)(uintptr_t)memory - 16, memory + 16));
 	assert_int_equal(head.hooks_left, 0);
 	assert_int_equal(sigaltstack(&none, NULL), 0);
 }
