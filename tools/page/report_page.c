@@ -62,6 +62,7 @@ vmt_report_page_write(const struct vmt_view_data *data, FILE *out, struct vmt_er
 {
 	struct vmt_view_data trial = *data;
 	size_t most = most_rows(data->reports[0]);
+	size_t most_bytes = data->most_bytes ? data->most_bytes : VMT_REPORT_PAGE_MOST_BYTES;
 
 	if (data->diff && most_rows(data->reports[1]) > most)
 		most = most_rows(data->reports[1]);
@@ -75,7 +76,7 @@ vmt_report_page_write(const struct vmt_view_data *data, FILE *out, struct vmt_er
 		trial.most_rows = trial.most_sites;
 		result = make_page(&trial, &text, &bytes, err);
 		is_least = trial.most_sites < LEAST_SITES && trial.folded_depth == 0;
-		is_last = bytes <= VMT_REPORT_PAGE_MOST_BYTES || is_least;
+		is_last = bytes <= most_bytes || is_least;
 
 		if (result == 0 && is_last && fwrite(text, 1, bytes, out) < bytes)
 			result =
@@ -84,8 +85,8 @@ vmt_report_page_write(const struct vmt_view_data *data, FILE *out, struct vmt_er
 		if (result < 0 || is_last)
 			return result;
 		/* Somewhat fewer than would fit if all were of one length: each try costs. */
-		trial.most_sites = (size_t)((double)trial.most_sites * 0.7 *
-					    VMT_REPORT_PAGE_MOST_BYTES / (double)bytes);
+		trial.most_sites =
+		    (size_t)((double)trial.most_sites * 0.7 * (double)most_bytes / (double)bytes);
 		if (trial.folded_depth > 0)
 			trial.folded_depth--;
 	}

@@ -1,5 +1,5 @@
 /*
- * report_page.h: a report, or what two differ by, as an HTML file of at most 8 MiB.
+ * report_page.h: a report, or what two differ by, as an HTML file of a largest size.
  *
  * Call sites are folded (view_data.h) until the file is small enough. One thread's.
  */

@@ -23,6 +23,7 @@ struct vmt_view_data {
 	const char *version;		     /* of vmtrace */
 	size_t most_sites;		     /* so many are kept apart, in each report */
 	size_t most_rows;		     /* of each other list */
+	size_t most_bytes;		     /* of the file; 0: VMT_REPORT_PAGE_MOST_BYTES */
 	size_t folded_depth;		     /* so many outermost callers of the others stay */
 };
 
