@@ -480,6 +480,7 @@ a_call_that_fails_harms_nothing(void **state)
 {
 	static const int errors[] = {EPERM, EMFILE, ENOSYS, ENOMEM, EACCES};
 	const long count = sizeof(errors) / sizeof(*errors);
+	const long step = soak_count(7, 1);
 	struct injection none = {.whose = INJECT_COLLECTOR};
 	struct injected bare;
 	long calls;
@@ -492,9 +493,9 @@ a_call_that_fails_harms_nothing(void **state)
 	assert_true(calls > 10);
 	for (long i = 0; i < count; i++)
 		(void)refuse_calls(1, LONG_MAX, errors[i], &bare.run);
-	for (long first = 1; first <= calls; first += soak_count(3, 1))
+	for (long first = 1; first <= calls; first += step)
 		for (long i = 0; i < count; i += soak_count(count, 1)) {
-			int error = errors[(first / 3 + i) % count];
+			int error = errors[(first / step + i) % count];
 
 			(void)refuse_calls(first, first, error, &bare.run);
 			(void)refuse_calls(first, LONG_MAX, error, &bare.run);
