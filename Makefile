@@ -361,9 +361,10 @@ tsan-build:
 tsan-objects: $(tsan_tests)
 
 # A few tests of the real command on programs with threads, children, signals and large heaps, with a
-# library and a collector that trap where an assertion does not hold. The targets, and what reads traces, are the same.
+# library and a collector that trap where an assertion does not hold. The targets are the first build's, and so is what
+# reads traces: its assertions trap in ASan's unit tests.
 checked_tests = $(addprefix $(BUILD)/tests/e2e/test_,storms fork_children lets_go)
-checked: checked-build ## some of the e2e tests on a library and a command with assertions
+checked: checked-build ## some of the e2e tests on a library and a collector with assertions
 	@tests/run $(checked_tests:$(BUILD)/%=$(BUILD)/checked/%)
 checked-build: $(core_objects) $(targets_c) $(targets_cc)
 	$(call with_same,$(BUILD)/checked)
