@@ -342,6 +342,21 @@ read_symbols(struct vmt_go_image *image, const struct vmt_go_file *file,
 	}
 }
 
+bool
+vmt_go_image_is_mark(const void *bytes, uint64_t length)
+{
+	return length >= sizeof(BUILD_INFO_MAGIC) - 1 &&
+	       memcmp(bytes, BUILD_INFO_MAGIC, sizeof(BUILD_INFO_MAGIC) - 1) == 0;
+}
+
+bool
+vmt_go_image_is_go(const struct vmt_go_file *file)
+{
+	struct sections sections;
+
+	return find_sections(file, &sections) && section_named(&sections, ".go.buildinfo");
+}
+
 /* debug/buildinfo of Go 1.18 and later; the length is a one-byte varint for any real version. */
 static void
 read_version(struct vmt_go_image *image, const struct vmt_go_file *file,

@@ -89,6 +89,12 @@ const char *vmt_go_image_read_symbols(struct vmt_go_image *image, const struct v
  */
 bool vmt_go_image_is_plugin(const struct vmt_go_file *file);
 
+/* Whether it has what Go's linker says of a build (.go.buildinfo), which no option leaves out. */
+bool vmt_go_image_is_go(const struct vmt_go_file *file);
+
+/* Whether the bytes begin as that does. */
+bool vmt_go_image_is_mark(const void *bytes, uint64_t length);
+
 /* The parts that go_functions.c shares. [offset, offset + bytes) of the file, or NULL.
  */
 const void *vmt_go_image_at(const struct vmt_go_file *file, uint64_t offset, uint64_t bytes);

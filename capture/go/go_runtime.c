@@ -17,6 +17,7 @@
 
 #define NOTE_NAME "Go\0" /* with its own NUL and one for padding */
 #define NOTE_BUILD_ID 4u
+#define SELF "/proc/self/exe"
 #define FILE_MAX_BYTES (UINT64_C(4) << 30)
 
 static struct vmt_go table;
@@ -50,8 +51,9 @@ has_go_note(const unsigned char *at, uint64_t bytes)
 	return false;
 }
 
+/* What the Go linker leaves out on wish (-buildid=). */
 static bool
-is_go(const struct dl_phdr_info *info)
+has_note(const struct dl_phdr_info *info)
 {
 	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
@@ -99,6 +101,42 @@ is_loaded_file(const struct vmt_go_file *file, const struct dl_phdr_info *info)
 				  : NULL;
 
 	return headers && memcmp(headers, info->dlpi_phdr, bytes) == 0;
+}
+
+/* Whether it may be Go's though it has no such note: Go's linker puts its mark first in what can be
+ * written, or the C linker was asked, whose programs of Go have variables of a thread. */
+static bool
+may_be_go(const struct dl_phdr_info *info)
+{
+	const ElfW(Phdr) *written = NULL;
+
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+
+		if (header->p_type == PT_TLS)
+			return true;
+		if (header->p_type == PT_LOAD && header->p_flags & PF_W && !written)
+			written = header;
+	}
+	return written && vmt_go_image_is_mark((const void *)(info->dlpi_addr + written->p_vaddr),
+					       written->p_filesz);
+}
+
+/* Of libraries without the note none is looked for: each would be read. */
+static bool
+is_go(const struct dl_phdr_info *info)
+{
+	struct vmt_go_file file;
+	bool result;
+
+	if (has_note(info))
+		return true;
+	if ((info->dlpi_name && info->dlpi_name[0] != '\0') || !may_be_go(info) ||
+	    !map_file(SELF, &file))
+		return false;
+	result = vmt_go_image_is_go(&file);
+	vmt_sys_munmap((void *)(uintptr_t)file.bytes, file.length);
+	return result;
 }
 
 /* Whether the kernel lets a page of the file be changed and executed after: some security modules
@@ -243,7 +281,7 @@ visit(struct dl_phdr_info *info, size_t size, void *context)
 	if (!is_go(info))
 		return 0;
 	if (!path || path[0] == '\0')
-		path = "/proc/self/exe";
+		path = SELF;
 	memset(&image, 0, sizeof(image));
 	if (map_file(path, &file)) {
 		why = is_loaded_file(&file, info) ? vmt_go_functions_read(&image, &file)

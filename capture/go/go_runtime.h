@@ -2,9 +2,10 @@
  * go_runtime.h: finds the Go runtime in the process, and what can be seen of it
  *
  * At load, looks for the build note of Go's linker ("Go", type 4) in the program and in the shared
- * objects loaded with it, reads the files that have one (go_image.h), patches the runtime's raw
- * system calls (go_patch.h), tells the stack walker of Go's code (go_stack.h), and keeps all that
- * as the table that every trace of the process carries (format/go.h).
+ * objects loaded with it, and for what else that linker writes in a program without the note. Reads
+ * the files that have one (go_image.h), patches the runtime's raw system calls (go_patch.h), tells
+ * the stack walker of Go's code (go_stack.h), and keeps all that as the table that every trace of
+ * the process carries (format/go.h).
  *
  * In a library only runtimes with runtime/cgo: without it the runtime makes its threads by itself,
  * and what the C library keeps beside the thread pointer is not there. Only while there is a single

@@ -347,9 +347,10 @@ compare_with_strace(const char *what, const char *const argv[], size_t at_least)
 static void
 check_calls(const char *version)
 {
-	static const char *const stripped[] = {"-ldflags=-s -w", NULL};
-	const char *programs[] = {go_program_without_cgo(version, "alone", "", NULL),
-				  go_program_without_cgo(version, "alone", "stripped", stripped)};
+	static const char *const stripped[] = {"-ldflags=-s -w -buildid=", NULL};
+	const char *programs[] = {
+	    go_program_without_cgo(version, "alone", "", NULL),
+	    go_program_without_cgo(version, "alone", "stripped-unnamed", stripped)};
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
 		compare_with_strace(version, (const char *const[]){programs[i], "wait", NULL}, 20);

@@ -291,6 +291,24 @@ test_what_cannot_be_known_is_said(void **state)
 	assert_string_equal(image.version, "");
 }
 
+/* By the section of that name, which the linker always writes. */
+static void
+test_a_program_of_go_is_told_without_a_note(void **state)
+{
+	static const char mark[] = "\xff Go buildinf:\x08\x02";
+	struct vmt_go_file file = {elf.bytes, sizeof(elf.bytes)};
+	Elf64_Shdr *sections = (void *)(elf.bytes + SECTIONS_OFFSET);
+
+	(void)state;
+	make_file(true, 0);
+	assert_true(vmt_go_image_is_go(&file));
+	sections[S_INFO].sh_name++;
+	assert_false(vmt_go_image_is_go(&file));
+	assert_true(vmt_go_image_is_mark(mark, 14));
+	assert_false(vmt_go_image_is_mark(mark, 13));
+	assert_false(vmt_go_image_is_mark(mark + 1, 14));
+}
+
 /* A library that exports one name more than others do. */
 static bool
 is_plugin_that_exports(const char *name)
@@ -395,6 +413,7 @@ main(void)
 	    cmocka_unit_test(test_the_text_may_be_told_by_a_relocation),
 	    cmocka_unit_test(test_the_text_may_be_told_by_the_module_data),
 	    cmocka_unit_test(test_what_cannot_be_known_is_said),
+	    cmocka_unit_test(test_a_program_of_go_is_told_without_a_note),
 	    cmocka_unit_test(test_a_plugin_is_told_by_what_it_exports),
 	    cmocka_unit_test(test_damaged_exports_end_well),
 	    cmocka_unit_test(test_a_cut_file_is_read_within_its_bytes),
