@@ -65,7 +65,7 @@ static void
 check_parts(const struct go_look *look)
 {
 	static const char *const parts[] = {"objects",	"free_slots", "stacks", "idle",
-					    "metadata", "malloc",     "outside"};
+					    "released", "metadata",   "malloc", "outside"};
 	int64_t sum = 0;
 	char key[64];
 
