@@ -10,6 +10,7 @@
 #include "capture/stacks/stack_floors.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -143,6 +144,17 @@ up_to(uint64_t sp, uint64_t high)
 	return (struct vmt_stack_bounds){.low = sp, .bytes = (high - sp) & ~UINT64_C(7)};
 }
 
+/* It may be small, and lie in a frame of the stack around it. Where nobody can be asked, too. */
+static bool
+may_be_alternate(void)
+{
+	stack_t alternate;
+
+	return !vmt_guard_syscalls_allowed() ||
+	       vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 ||
+	       (alternate.ss_flags & SS_ONSTACK);
+}
+
 /* What lies below the main thread's control block is no stack. */
 bool
 vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
@@ -150,6 +162,8 @@ vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
 	struct vmt_thread *thread = vmt_thread_mine();
 	uint64_t low = sp - ROOM_BYTES;
 
+	if (may_be_alternate())
+		return false;
 	if (sp >= main_low && sp < main_high)
 		return true;
 	if (vmt_thread_pointer() - sp >= TOP_BYTES || thread->thread_id == main_thread_id)

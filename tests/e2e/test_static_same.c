@@ -173,20 +173,26 @@ test_handlers_unmap_the_trace(void **state)
 
 /* What it does bare: that it has room for itself is enough. */
 static void
-test_a_stack_may_be_full(void **state)
+expect_small_is_unharmed(const char *program)
 {
 	const char *trace = scratch_file("small.vmt");
-	const char *program = built("tests/target/static_small_stack");
 	struct run run;
 	json_t *events;
 
-	(void)state;
-	record(&run, trace, NULL, (const char *const[]){program, NULL});
+	record(&run, trace, NULL, (const char *const[]){built(program), NULL});
 	assert_int_equal(run.exit_status, 0);
 	run_free(&run);
 	events = dump(trace, "event");
 	assert_int_equal(count_maps(events, (int64_t)8 * 4096), 20);
 	json_decref(events);
+}
+
+static void
+test_a_stack_may_be_full(void **state)
+{
+	(void)state;
+	expect_small_is_unharmed("tests/target/static_small_stack");
+	expect_small_is_unharmed("tests/target/static_small_alternate");
 }
 
 /* What a handler does while its thread is in a call harms neither the call nor what comes after. */
