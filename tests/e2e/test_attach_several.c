@@ -4,6 +4,7 @@
  */
 #include "tests/e2e/harness.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,6 +66,22 @@ start_recording(struct conversation *command, struct said *said, const char *opt
 		strcat(strcat(said->text, command->line), "\n");
 	}
 	assert_non_null(strstr(said->text, last));
+}
+
+/* What it says until its end, which closes its output. */
+static void
+read_rest(struct conversation *command, struct said *said)
+{
+	size_t length = 0;
+	ssize_t count;
+
+	do {
+		count = read(command->from, said->text + length, sizeof(said->text) - 1 - length);
+		assert_true(count >= 0);
+		length += (size_t)count;
+	} while (count > 0);
+	assert_true(length < sizeof(said->text) - 1);
+	said->text[length] = '\0';
 }
 
 static int
@@ -169,6 +186,35 @@ two_for_a_time(void **state)
 	check_growth(path, other.pid, 0);
 	grow(&one, 1);
 	grow(&other, 1);
+	end_program(&one);
+	end_program(&other);
+}
+
+/* What an earlier recording wrote is not called another collector's, however new its file is. */
+static void
+again_beside_a_new_file(void **state)
+{
+	const char *directory = scratch_file("again");
+	struct conversation one, other, command;
+	char options[1024], path[512];
+	struct said said;
+
+	(void)state;
+	assert_int_equal(mkdir(directory, 0700), 0);
+	start_program(&one);
+	start_program(&other);
+	snprintf(options, sizeof(options), "-p %d,%d -o '%s/%%p.vmt'", (int)one.pid, (int)other.pid,
+		 directory);
+	for (int i = 0; i < 2; i++) {
+		start_recording(&command, &said, options, 2);
+		trace_of(path, sizeof(path), directory, one.pid);
+		assert_int_equal(utimensat(AT_FDCWD, path, NULL, 0), 0);
+		assert_int_equal(kill(command.pid, SIGINT), 0);
+		read_rest(&command, &said);
+		assert_int_equal(converse_end(&command), 0);
+		assert_non_null(says(said.text, "2 traces written"));
+		assert_null(says(said.text, "without this collector"));
+	}
 	end_program(&one);
 	end_program(&other);
 }
@@ -299,6 +345,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(three_of_whom_one_has_ended),
 	    cmocka_unit_test(two_for_a_time),
+	    cmocka_unit_test(again_beside_a_new_file),
 	    cmocka_unit_test(one_with_its_descendants),
 	    cmocka_unit_test(two_of_different_users),
 	    cmocka_unit_test(wrong_words),

@@ -103,23 +103,24 @@ list_files(struct vmt_tree_file *files, const struct vmt_record_summary *recorde
 	return count;
 }
 
-/* Of trees with a recorded process. */
+/* Of trees with a recorded process. What ended before the recording began is an earlier one's: a
+ * file's time is too coarse to tell. */
 static size_t
-count_beside(const struct vmt_tree *tree, const struct vmt_record_summary *recorded)
+count_beside(const struct vmt_tree *tree, const struct vmt_record_summary *recorded,
+	     uint64_t start_ns)
 {
 	bool *is_ours = calloc(tree->family_count + 1, sizeof(*is_ours));
-	size_t all = 0;
-	size_t own = 0;
+	size_t beside = 0;
 
 	for (size_t i = 0; is_ours && i < tree->count; i++)
-		if (is_recorded(recorded, tree->processes[i].path)) {
+		if (is_recorded(recorded, tree->processes[i].path))
 			is_ours[tree->processes[i].tree] = true;
-			own++;
-		}
 	for (size_t i = 0; is_ours && i < tree->count; i++)
-		all += is_ours[tree->processes[i].tree];
+		beside += is_ours[tree->processes[i].tree] &&
+			  tree->processes[i].end_ns >= (int64_t)start_ns &&
+			  !is_recorded(recorded, tree->processes[i].path);
 	free(is_ours);
-	return all > own ? all - own : 0;
+	return beside;
 }
 
 /* Of the tree that has a recorded process and the most in RAM. */
@@ -151,10 +152,10 @@ print_beside(size_t beside, FILE *out)
 
 static void
 print(const struct vmt_tree *tree, const struct vmt_record_summary *recorded, const char *directory,
-      FILE *out)
+      uint64_t start_ns, FILE *out)
 {
 	const struct vmt_tree_family *family = find_family(tree, recorded);
-	size_t beside = count_beside(tree, recorded);
+	size_t beside = count_beside(tree, recorded, start_ns);
 	char text[1024];
 
 	print_beside(beside, out);
@@ -188,7 +189,7 @@ vmt_record_tree_print(const struct vmt_record_summary *recorded, uint64_t start_
 	if (files)
 		count = list_files(files, recorded, &beside, start_ns);
 	if (count > 0 && vmt_tree_build(&tree, files, count, &options, &err) == 0)
-		print(tree, recorded, directory, out);
+		print(tree, recorded, directory, start_ns, out);
 	vmt_tree_free(tree);
 	vmt_trace_files_free(&beside);
 	free(files);
