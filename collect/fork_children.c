@@ -83,7 +83,9 @@ vmt_fork_children_note(struct vmt_fork_children *children, struct vmt_traced *pa
 	struct vmt_fork_child child = {
 	    parent, parent->random_id, vmt_ticks_monotonic_ns() + DELAY_NS, fork_ns, pid, 0};
 
-	children->last_pids[children->noted++ % VMT_FORK_CHILDREN_KEPT] = pid;
+	children->last[children->noted % VMT_FORK_CHILDREN_KEPT].pid = pid;
+	children->last[children->noted++ % VMT_FORK_CHILDREN_KEPT].parent_start_ticks =
+	    parent->start_ticks;
 	if ((int32_t)pid <= 0 || (parent->layout.notes & VMT_NOTE_NO_FORKS))
 		return;
 	if (parent->state == VMT_PROCESS_LIVE ? !push(children, &child) : lives_unseen(parent))
@@ -234,11 +236,24 @@ vmt_fork_children_due_ns(const struct vmt_fork_children *children)
 					       : UINT64_MAX;
 }
 
+static bool
+began_before(uint32_t pid, uint64_t ticks)
+{
+	struct vmt_procfs_stat stat;
+	int fd = vmt_procfs_open(pid, "stat");
+	bool known = fd >= 0 && vmt_procfs_read_stat(fd, &stat);
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return known && stat.start_ticks < ticks;
+}
+
 bool
 vmt_fork_children_are_running(const struct vmt_fork_children *children)
 {
 	for (uint32_t i = 0; i < VMT_FORK_CHILDREN_KEPT; i++)
-		if (vmt_exit_status_is_running(children->last_pids[i]))
+		if (vmt_exit_status_is_running(children->last[i].pid) &&
+		    !began_before(children->last[i].pid, children->last[i].parent_start_ticks))
 			return true;
 	return false;
 }

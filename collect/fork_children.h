@@ -31,7 +31,10 @@ struct vmt_fork_children {
 	struct vmt_buffer queue; /* struct vmt_fork_child, the earliest first */
 	uint32_t first;
 	uint32_t end;
-	uint32_t last_pids[VMT_FORK_CHILDREN_KEPT];
+	struct {
+		uint64_t parent_start_ticks;
+		uint32_t pid;
+	} last[VMT_FORK_CHILDREN_KEPT];
 	uint32_t noted;
 };
 
@@ -54,7 +57,8 @@ void vmt_fork_children_settle(struct vmt_fork_children *children, const struct v
 /* When the next is due, on the monotonic clock; UINT64_MAX: none. */
 uint64_t vmt_fork_children_due_ns(const struct vmt_fork_children *children);
 
-/* Whether one of the last children runs, and may announce a trace. */
+/* Whether one of the last children runs, and may announce a trace. A process that began before the
+ * parent is none of them: the pid is one of another pid namespace, or has another owner. */
 bool vmt_fork_children_are_running(const struct vmt_fork_children *children);
 
 #endif

@@ -340,6 +340,29 @@ what_can_not_be_looked_at_is_noted(void **state)
 	alone_end(alone);
 }
 
+/* A pid may be one of another pid namespace: a process that was there before the parent has it. */
+static void
+who_began_before_the_parent_is_not_waited_for(void **state)
+{
+	struct alone *alone = alone_begin();
+	struct vmt_procfs_stat own;
+	int fd = vmt_procfs_open((uint32_t)getpid(), "stat");
+
+	(void)state;
+	assert_true(fd >= 0 && vmt_procfs_read_stat(fd, &own));
+	close(fd);
+	alone->parent.state = VMT_PROCESS_UNSEEN;
+	alone->parent.start_ticks = own.start_ticks;
+	vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)getpid(), 1);
+	assert_true(vmt_fork_children_are_running(&alone->children));
+	for (uint32_t i = 0; i < VMT_FORK_CHILDREN_KEPT; i++) {
+		alone->parent.start_ticks = own.start_ticks + 1;
+		vmt_fork_children_note(&alone->children, &alone->parent, (uint32_t)getpid(), 1);
+	}
+	assert_false(vmt_fork_children_are_running(&alone->children));
+	alone_end(alone);
+}
+
 static const struct vmt_untraced *
 only_record(const struct alone *alone)
 {
@@ -491,6 +514,7 @@ main(void)
 	    cmocka_unit_test(no_trace_is_left_of_one_that_ends_soon),
 	    cmocka_unit_test(no_child_is_taken_up_that_is_not_wanted),
 	    cmocka_unit_test(what_can_not_be_looked_at_is_noted),
+	    cmocka_unit_test(who_began_before_the_parent_is_not_waited_for),
 	    cmocka_unit_test(children_without_a_trace_are_told_of),
 	    cmocka_unit_test(children_of_a_parent_that_is_gone_are_passed_over),
 	    cmocka_unit_test(a_storm_of_forks_is_bounded),
