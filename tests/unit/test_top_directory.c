@@ -155,6 +155,27 @@ test_with_time(void **state)
 	remove_traces();
 }
 
+/* What can't be read is said, one as one. */
+static void
+test_how_unreadable_ones_are_said(void **state)
+{
+	struct vmt_top_directory *directory = open_place(HOUR_NS);
+	struct vmt_top_reading reading;
+	size_t found;
+
+	(void)state;
+	build_trace_write_bytes(path_of(0), (const unsigned char *)"none", 4);
+	read_on(directory, &reading, MIB, &found);
+	assert_non_null(strstr(reading.note, "1 trace can't be read: "));
+	vmt_top_reading_free(&reading);
+	build_trace_write_bytes(path_of(1), (const unsigned char *)"none", 4);
+	read_on(directory, &reading, MIB, &found);
+	assert_non_null(strstr(reading.note, "2 traces can't be read, the first: "));
+	vmt_top_reading_free(&reading);
+	vmt_top_directory_close(directory);
+	remove_traces();
+}
+
 static int
 begin(void **state)
 {
@@ -176,6 +197,7 @@ main(void)
 	    cmocka_unit_test(test_one_at_a_time),
 	    cmocka_unit_test(test_those_that_are_none),
 	    cmocka_unit_test(test_with_time),
+	    cmocka_unit_test(test_how_unreadable_ones_are_said),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -308,10 +308,12 @@ say(struct vmt_top_reading *reading, const struct sums *sums, size_t passed_over
 	if (sums->silent)
 		vmt_sentence_say(&note, "Of %zu that run no RSS is known yet. ", sums->silent);
 	if (sums->unreadable)
-		vmt_sentence_say(&note, "%zu traces can't be read, the first: %s. ",
-				 sums->unreadable, sums->why);
+		vmt_sentence_say(&note, "%zu trace%s can't be read%s: %s. ", sums->unreadable,
+				 sums->unreadable == 1 ? "" : "s",
+				 sums->unreadable == 1 ? "" : ", the first", sums->why);
 	if (passed_over)
-		vmt_sentence_say(&note, "%zu more traces are left out.", passed_over);
+		vmt_sentence_say(&note, "%zu more trace%s left out.", passed_over,
+				 passed_over == 1 ? " is" : "s are");
 }
 
 static bool
