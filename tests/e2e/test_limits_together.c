@@ -99,6 +99,22 @@ wait_until_empty(const char *cgroup)
 	}
 }
 
+/* Whoever has all privileges gives them up, and becomes a user that nobody else is: RLIMIT_NPROC
+ * counts a user's processes, also those of other tests and the collector of the run before. */
+static void
+print_user(char *text, size_t room)
+{
+	static int runs;
+	int user = 20000 + (getpid() + runs++) % 40000;
+
+	text[0] = '\0';
+	if (geteuid() == 0)
+		snprintf(text, room,
+			 "setpriv --reuid=%d --regid=%d --clear-groups --inh-caps=-all "
+			 "--bounding-set=-all",
+			 user, user);
+}
+
 /* Cgroups first, while the shell has leave; then away from all privileges; then the limits, so that
  * they are this program's alone. */
 static void
@@ -106,6 +122,7 @@ run_under(struct run *run, const struct combination *combination, bool preload)
 {
 	char outer[2048] = "";
 	char inner[2048] = "";
+	char user[128];
 	char whole[4608];
 	const char *argv[] = {"sh", "-c", whole, NULL};
 
@@ -115,11 +132,11 @@ run_under(struct run *run, const struct combination *combination, bool preload)
 	add_limit(outer, sizeof(outer), PIDS, combination->values[PIDS]);
 	for (int i = AS; i <= FSIZE; i++)
 		add_limit(inner, sizeof(inner), (enum limit)i, combination->values[i]);
-	snprintf(whole, sizeof(whole), "%sexec %s sh -c '%s%s exec %s %s'", outer,
-		 geteuid() == 0 ? "setpriv --reuid=65534 --regid=65534 --clear-groups "
-				  "--inh-caps=-all --bounding-set=-all"
-				: "",
-		 inner, preload ? "LD_PRELOAD=$OURS VMTRACE_OUTPUT=$TRACE" : "",
+	print_user(user, sizeof(user));
+	unlink(scratch_file("written")); /* those of the user before */
+	unlink(scratch_file("limited.vmt"));
+	snprintf(whole, sizeof(whole), "%sexec %s sh -c '%s%s exec %s %s'", outer, user, inner,
+		 preload ? "LD_PRELOAD=$OURS VMTRACE_OUTPUT=$TRACE" : "",
 		 built_for_others("tests/target/limited"), scratch_file("written"));
 	run_program(run, argv,
 		    (const char *const[]){variable("OURS", built_for_others("libvmtrace.so")),
