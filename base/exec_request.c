@@ -79,6 +79,18 @@ vmt_exec_request_make(struct vmt_session *session, uint32_t pid, uint64_t patien
 	return NULL;
 }
 
+struct vmt_session_slot *
+vmt_exec_request_find(struct vmt_session *session, uint32_t pid)
+{
+	uint32_t used = vmt_session_slots_used(session);
+
+	for (uint32_t i = 0; i < used; i++)
+		if (vmt_atomic_load_acquire(&session->slots[i].state) == VMT_SESSION_EXEC_SEIZED &&
+		    vmt_atomic_load_relaxed(&session->slots[i].pid) == pid)
+			return &session->slots[i];
+	return NULL;
+}
+
 void
 vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot, uint32_t pid)
 {

@@ -26,6 +26,8 @@ bool vmt_exec_request_is_served(const struct vmt_session *session);
  * which is counted (execs_missed). */
 struct vmt_session_slot *vmt_exec_request_make(struct vmt_session *session, uint32_t pid,
 					       uint64_t patience_ns);
+/* What make gave this process, unless the server has let it go since; else NULL. */
+struct vmt_session_slot *vmt_exec_request_find(struct vmt_session *session, uint32_t pid);
 /* Nothing, where the server has let it go before and the slot is another's. */
 void vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot,
 			   uint32_t pid);

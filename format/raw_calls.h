@@ -3,7 +3,7 @@
  *
  * Those by which memory is taken, given back or changed, and what else the recorder has to see:
  * the end of the process, filters of system calls, and names of memory (capture/entry/route.h). And
- * those by which threads and processes begin.
+ * those by which threads, processes and programs begin.
  */
 #ifndef VMT_RAW_CALLS_H
 #define VMT_RAW_CALLS_H
@@ -24,7 +24,18 @@ static const uint16_t vmt_raw_calls[] = {
 /* Those that return in a new thread or process, too. */
 static const uint16_t vmt_birth_calls[] = {SYS_clone, SYS_fork, SYS_vfork, 435 /* clone3 */};
 
-/* Their results in the parent, where they are told to the recorder by a number of no call's. */
+/* Those by which another program takes this one's place. They are told to the recorder before they
+ * are made, and once more when they have failed, by numbers of no call's that have 16 bits. */
+static const uint16_t vmt_exec_calls[] = {SYS_execve, SYS_execveat};
+
+#define VMT_EXEC_TAG 0x8000u
+#define VMT_EXEC_FAILED 0x4000u
+#define VMT_EXEC_AT 0x2000u    /* execveat */
+#define VMT_EXEC_ERROR 0x0fffu /* the errno of one that has failed (MAX_ERRNO) */
+#define VMT_EXEC_BITS (VMT_EXEC_FAILED | VMT_EXEC_AT | VMT_EXEC_ERROR)
+
+/* Results of birth calls in the parent, where they are told to the recorder by a number of no
+ * call's. */
 #define VMT_BIRTH_TAG 0x40000000u
 #define VMT_BIRTH_KIND_SHIFT 24u	    /* an index into vmt_birth_calls */
 #define VMT_BIRTH_RESULT UINT32_C(0x3fffff) /* as many as the kernel has (PID_MAX_LIMIT) */

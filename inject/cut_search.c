@@ -10,14 +10,16 @@
 
 #define HIGHEST_NUMBER 1024u /* of a system call */
 
-static const struct vmt_wanted_calls wanted = {
-    vmt_raw_calls, sizeof(vmt_raw_calls) / sizeof(vmt_raw_calls[0]), NULL, 0};
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct vmt_wanted_calls wanted = {.numbers = vmt_raw_calls,
+					       .count = COUNT(vmt_raw_calls)};
 
 /* Of a program that may have threads already, and that is left again, nothing may stand in a stub
  * for long. */
-static const struct vmt_wanted_calls wanted_at_start = {
-    vmt_raw_calls, sizeof(vmt_raw_calls) / sizeof(vmt_raw_calls[0]), vmt_birth_calls,
-    sizeof(vmt_birth_calls) / sizeof(vmt_birth_calls[0])};
+static const struct vmt_wanted_calls wanted_at_start = {vmt_raw_calls,	 COUNT(vmt_raw_calls),
+							vmt_birth_calls, COUNT(vmt_birth_calls),
+							vmt_exec_calls,	 COUNT(vmt_exec_calls)};
 
 static int
 read_target(void *context, uint64_t address, void *to, size_t bytes)
@@ -126,20 +128,26 @@ is_go(const struct vmt_program_cuts *cuts)
 	return false;
 }
 
-/* Of the calls that return twice, which are no memory calls, those stay that can be cut. Go's are
- * made with too little stack left for the recorder; its threads' stacks are known otherwise. */
+static bool
+is_memory_call(const struct vmt_wanted_calls *calls, uint32_t number)
+{
+	return vmt_syscall_sites_birth(calls, number) == calls->births_count &&
+	       vmt_syscall_sites_exec(calls, number) == calls->execs_count;
+}
+
+/* Of the calls that are no memory calls those stay that can be cut. Go's are made with too little
+ * stack left for the recorder; its threads' stacks are known otherwise, and it executes by the one
+ * function that makes any call (capture/go/go_patch.h). */
 static void
-choose_births(struct vmt_program_cuts *cuts)
+choose_others(struct vmt_program_cuts *cuts)
 {
 	struct vmt_syscall_site *sites = (void *)cuts->sites.bytes;
 	bool none = is_go(cuts);
 	size_t kept = 0;
 
 	for (size_t i = 0; i < cuts->sites_count; i++) {
-		bool is_birth = vmt_syscall_sites_birth(cuts->wanted, sites[i].number) <
-				cuts->wanted->births_count;
-
-		if (!is_birth || (!none && sites[i].verdict == VMT_SITE_CUT))
+		if (is_memory_call(cuts->wanted, sites[i].number) ||
+		    (!none && sites[i].verdict == VMT_SITE_CUT))
 			sites[kept++] = sites[i];
 	}
 	cuts->sites_count = kept;
@@ -183,7 +191,7 @@ find(struct vmt_program_cuts *cuts)
 	vmt_code_map_settle(&cuts->map);
 	result = vmt_syscall_sites_find(&cuts->map, cuts->wanted, &cuts->sites, &cuts->sites_count);
 	refuse_uncertain(cuts);
-	choose_births(cuts);
+	choose_others(cuts);
 	return result < 0 ? result : judge_heap(cuts);
 }
 

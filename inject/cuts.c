@@ -170,6 +170,15 @@ put_ways(struct writer *writer, size_t leave, const struct vmt_cut_ways *ways, u
 	put(writer, &entry, sizeof(entry));
 }
 
+/* Where the next ways will end. */
+static size_t
+ways_end(const struct writer *writer)
+{
+	size_t start = (writer->at + sizeof(uint64_t) - 1) / sizeof(uint64_t) * sizeof(uint64_t);
+
+	return start + sizeof(struct vmt_cut_ways) + sizeof(uint64_t);
+}
+
 /* Tests on both sides of the way to the entry: a short jump reaches it from all of them. */
 static size_t
 put_choice(struct writer *writer, const struct vmt_wanted_calls *wanted, uint64_t bypass)
@@ -216,6 +225,39 @@ put_birth(struct writer *writer, uint32_t kind, uint64_t exit, uint64_t *bypass)
 	return leave;
 }
 
+/* mov $tag,%eax; to the entry; the exit's address; made: mov $number,%eax; syscall; neg %eax;
+ * or $failed,%eax; to the entry; bypass: and $error,%eax; neg %rax; jump to the exit. What works
+ * never comes back. No stack is used: a child may have its parent's. */
+static size_t
+put_exec(struct writer *writer, const struct vmt_syscall_site *site, uint64_t entry,
+	 uint64_t *bypass)
+{
+	uint32_t number = site->number;
+	uint32_t tag = VMT_EXEC_TAG | (number == SYS_execve ? 0 : VMT_EXEC_AT);
+	uint32_t failed = tag | VMT_EXEC_FAILED;
+	uint32_t error = VMT_EXEC_ERROR;
+	struct vmt_cut_ways made;
+	size_t leave;
+
+	put_byte(writer, 0xb8);
+	put(writer, &tag, sizeof(tag));
+	leave = put_leave(writer);
+	made.exit = made.bypass = writer->address + ways_end(writer) + sizeof(site->exit);
+	put_ways(writer, leave, &made, entry);
+	put(writer, &site->exit, sizeof(site->exit));
+	put_byte(writer, 0xb8);
+	put(writer, &number, sizeof(number));
+	put(writer, (const uint8_t[]){0x0f, 0x05, 0xf7, 0xd8, 0x0d}, 5);
+	put(writer, &failed, sizeof(failed));
+	leave = put_leave(writer);
+	*bypass = writer->address + writer->at;
+	put_byte(writer, 0x25);
+	put(writer, &error, sizeof(error));
+	put(writer, (const uint8_t[]){0x48, 0xf7, 0xd8}, 3);
+	put_jump(writer, site->exit);
+	return leave;
+}
+
 static void
 write_stub(struct writer *writer, const struct vmt_syscall_site *site,
 	   const struct vmt_wanted_calls *wanted, uint64_t entry)
@@ -235,6 +277,8 @@ write_stub(struct writer *writer, const struct vmt_syscall_site *site,
 		leave = put_choice(writer, wanted, site->syscall);
 	else if (birth < wanted->births_count)
 		leave = put_birth(writer, birth, site->exit, &ways.bypass);
+	else if (vmt_syscall_sites_exec(wanted, site->number) < wanted->execs_count)
+		leave = put_exec(writer, site, entry, &ways.bypass);
 	else
 		leave = put_leave(writer);
 	put_ways(writer, leave, &ways, entry);

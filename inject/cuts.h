@@ -10,7 +10,8 @@
  * and all other registers, the flags and the stack as the kernel would see them. It uses no stack,
  * and so leaves the red zone alone. A stub of a site that may make any call goes back to the text's
  * own syscall for those that are not wanted. A call that returns twice is made in the stub, and its
- * result in the parent is told to the entry (VMT_BIRTH_TAG).
+ * result in the parent is told to the entry (VMT_BIRTH_TAG). So is one that ends the program where
+ * it works, which is told before and once it has failed (VMT_EXEC_TAG).
  */
 #ifndef VMT_CUTS_H
 #define VMT_CUTS_H

@@ -104,23 +104,36 @@ add_candidate(struct finder *finder, uint64_t address, bool is_in_function)
 	sort_in(finder);
 }
 
-uint32_t
-vmt_syscall_sites_birth(const struct vmt_wanted_calls *wanted, uint32_t number)
+static uint32_t
+index_of(uint32_t number, const uint16_t *numbers, uint32_t count)
 {
 	uint32_t i = 0;
 
-	while (i < wanted->births_count && wanted->births[i] != number)
+	while (i < count && numbers[i] != number)
 		i++;
 	return i;
+}
+
+uint32_t
+vmt_syscall_sites_birth(const struct vmt_wanted_calls *wanted, uint32_t number)
+{
+	return index_of(number, wanted->births, wanted->births_count);
+}
+
+uint32_t
+vmt_syscall_sites_exec(const struct vmt_wanted_calls *wanted, uint32_t number)
+{
+	return index_of(number, wanted->execs, wanted->execs_count);
 }
 
 static bool
 is_wanted(const struct finder *finder, uint32_t number)
 {
-	for (uint32_t i = 0; i < finder->wanted->count; i++)
-		if (finder->wanted->numbers[i] == number)
-			return true;
-	return vmt_syscall_sites_birth(finder->wanted, number) < finder->wanted->births_count;
+	const struct vmt_wanted_calls *wanted = finder->wanted;
+
+	return index_of(number, wanted->numbers, wanted->count) < wanted->count ||
+	       vmt_syscall_sites_birth(wanted, number) < wanted->births_count ||
+	       vmt_syscall_sites_exec(wanted, number) < wanted->execs_count;
 }
 
 /* -- reading code --------------------------------------------------------------------------------

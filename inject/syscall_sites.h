@@ -43,10 +43,16 @@ struct vmt_wanted_calls {
 	 * end. */
 	const uint16_t *births;
 	uint32_t births_count;
+	/* Those that do not return where they work: as births. */
+	const uint16_t *execs;
+	uint32_t execs_count;
 };
 
 /* Which of the births it is; births_count: none. */
 uint32_t vmt_syscall_sites_birth(const struct vmt_wanted_calls *wanted, uint32_t number);
+
+/* Which of the execs it is; execs_count: none. */
+uint32_t vmt_syscall_sites_exec(const struct vmt_wanted_calls *wanted, uint32_t number);
 
 /* All sites of wanted calls, by address; also those that may make any call, unless their number is
  * known. `sites` grows; count is how many of struct vmt_syscall_site it holds afterwards. The map

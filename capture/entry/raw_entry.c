@@ -3,6 +3,7 @@
 #include "capture/core/call_stacks.h"
 #include "capture/core/guard.h"
 #include "capture/core/same_thread.h"
+#include "capture/entry/exec_call.h"
 #include "capture/entry/filter.h"
 #include "capture/entry/route.h"
 #include "capture/go/go_patch.h"
@@ -86,7 +87,12 @@ handle(const struct registers *registers)
 __attribute__((used)) static long
 handle_go(const struct registers *registers)
 {
+	struct vmt_raw_call call = call_of(registers);
+	struct vmt_route_caller caller = caller_of(registers);
+
 	vmt_call_stacks_begin(registers->rsp);
+	if (vmt_exec_call_is_told(call.number))
+		return vmt_exec_call_told(&call, &caller);
 	return handle(registers);
 }
 
@@ -103,6 +109,8 @@ handle_site(struct registers *registers)
 	vmt_call_stacks_begin(registers->rsp);
 	if (vmt_birth_is_one(call.number))
 		return vmt_route_birth(&call, &caller);
+	if (vmt_exec_call_is_told(call.number))
+		return vmt_exec_call_told(&call, &caller);
 	if (!vmt_route_filters((long)registers->number, (long)registers->rdi))
 		return handle(registers);
 	vmt_filter_begin(&(struct vmt_filter){.strict = false});

@@ -19,8 +19,8 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
-static uint32_t
-capture(const struct vmt_route_caller *caller)
+uint32_t
+vmt_route_stack(const struct vmt_route_caller *caller)
 {
 	return caller->frame ? vmt_capture_stack(caller->frame)
 			     : vmt_capture_stack_from(&caller->place);
@@ -37,7 +37,7 @@ record_once(struct vmt_raw_call *call, const struct vmt_route_caller *caller)
 		return vmt_raw_call_pass(call);
 	if (caller->notes)
 		vmt_guard_add_note(caller->notes);
-	result = vmt_raw_call_record(call, capture(caller));
+	result = vmt_raw_call_record(call, vmt_route_stack(caller));
 	vmt_guard_leave();
 	return result;
 }
@@ -57,7 +57,7 @@ note(uint8_t kind, const struct vmt_map_event *what, long result,
 {
 	if (vmt_guard_enter()) {
 		vmt_mapping_note(kind, what->address, what->length, what->flags, result,
-				 capture(caller));
+				 vmt_route_stack(caller));
 		vmt_guard_leave();
 	}
 	return result;
@@ -94,7 +94,7 @@ long
 vmt_route_birth(const struct vmt_raw_call *call, const struct vmt_route_caller *caller)
 {
 	if (vmt_guard_enter()) {
-		vmt_birth_note(call, capture(caller));
+		vmt_birth_note(call, vmt_route_stack(caller));
 		vmt_guard_leave();
 	}
 	return vmt_birth_result(call->number);

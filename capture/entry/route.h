@@ -19,6 +19,9 @@ struct vmt_route_caller {
 	uint32_t notes; /* VMT_NOTE_*, added where a memory call is recorded */
 };
 
+/* Its call stack, as an id. Between vmt_guard_enter and vmt_guard_leave. */
+uint32_t vmt_route_stack(const struct vmt_route_caller *caller);
+
 /* Whether a call installs a filter of system calls: by its number and first word. */
 bool vmt_route_filters(long number, long word);
 

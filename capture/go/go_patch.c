@@ -7,17 +7,18 @@
 #include "base/text.h"
 #include "capture/core/guard.h"
 #include "format/go_forms.h"
+#include "format/raw_calls.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
-uint64_t vmt_go_patch_exits[VMT_GO_SITES];
-uint64_t vmt_go_patch_bypasses[VMT_GO_SITES];
+uint64_t vmt_go_patch_exits[VMT_GO_PATCH_NUMBERS];
+uint64_t vmt_go_patch_bypasses[VMT_GO_PATCH_NUMBERS];
 struct vmt_go_patch_left vmt_go_patch_left;
 
 #if defined(__x86_64__)
 
-#define STUB_BYTES 128u
+#define STUB_BYTES 256u
 #define SYSCALL_BYTES 2u
 #define JUMP_BYTES 5u
 #define IN_EAX UINT32_MAX /* the number of the call is the caller's */
@@ -173,34 +174,90 @@ put_jump_far(struct writer *writer, const void *to)
 	put(writer, &address, sizeof(address));
 }
 
+/* or $number,%eax */
+static void
+put_or(struct writer *writer, uint32_t number)
+{
+	put_byte(writer, 0x0d);
+	put_number(writer, number);
+}
+
 static uint64_t
 syscall_of(const struct form *form, uint64_t function)
 {
 	return function + form->cut + form->cut_bytes;
 }
 
-/* Goes to the entry for the numbers that are wanted, back to the syscall for the others. */
+/* Tells an execve, makes it, and tells that it has failed (format/raw_calls.h):
+ * mov $tag,%eax; to the entry; the exit's address; made: mov $59,%eax; syscall; neg %eax;
+ * or $failed,%eax; to the entry; bypass: and $error,%eax; neg %rax; jump to the exit. No stack is
+ * used: a vfork child runs here while other threads of its parent do. */
+static void
+put_exec(struct writer *writer, uint32_t index, const void *entry, uint64_t exit)
+{
+	static const unsigned char make[] = {0x0f, 0x05, 0xf7, 0xd8};
+	static const unsigned char negate[] = {0x48, 0xf7, 0xd8};
+	uint32_t told = VMT_GO_SITES + index;
+	uint32_t failed = 2 * VMT_GO_SITES + index;
+
+	put_byte(writer, 0xb8);
+	put_number(writer, told << VMT_GO_PATCH_SITE_SHIFT | VMT_EXEC_TAG);
+	put_jump_far(writer, entry);
+	put(writer, &exit, sizeof(exit));
+	vmt_go_patch_exits[told] = vmt_go_patch_bypasses[told] = (uint64_t)writer->at;
+	put_byte(writer, 0xb8);
+	put_number(writer, SYS_execve);
+	put(writer, make, sizeof(make));
+	put_or(writer, failed << VMT_GO_PATCH_SITE_SHIFT | VMT_EXEC_TAG | VMT_EXEC_FAILED);
+	put_jump_far(writer, entry);
+	vmt_go_patch_exits[failed] = exit;
+	vmt_go_patch_bypasses[failed] = (uint64_t)writer->at;
+	put_byte(writer, 0x25);
+	put_number(writer, VMT_EXEC_ERROR);
+	put(writer, negate, sizeof(negate));
+	put_jump(writer, (uint64_t)writer->at, exit);
+}
+
+/* cmp $number,%eax; je: its distance is set later. */
+static unsigned char *
+put_test(struct writer *writer, uint32_t number)
+{
+	put_byte(writer, 0x3d);
+	put_number(writer, number);
+	put_byte(writer, 0x74);
+	put_byte(writer, 0);
+	return writer->at - 1;
+}
+
+static void
+lead_here(const struct writer *writer, unsigned char *distance)
+{
+	vmt_assert(writer->at - distance - 1 <= INT8_MAX);
+	*distance = (unsigned char)(writer->at - distance - 1);
+}
+
+/* Goes to the entry for the numbers that are wanted, back to the syscall for the others. A thread
+ * that may stand in a stub of ours for long is not wanted in a program that is left again. */
 static void
 put_choice(struct writer *writer, uint32_t index, const void *entry, uint64_t system_call)
 {
 	const uint32_t count = sizeof(wanted_numbers) / sizeof(wanted_numbers[0]);
 	unsigned char *hits[sizeof(wanted_numbers) / sizeof(wanted_numbers[0])];
+	unsigned char *exec = NULL;
 
-	for (uint32_t i = 0; i < count; i++) {
-		put_byte(writer, 0x3d); /* cmp $number,%eax; je */
-		put_number(writer, wanted_numbers[i]);
-		put_byte(writer, 0x74);
-		hits[i] = writer->at;
-		put_byte(writer, 0);
-	}
+	for (uint32_t i = 0; i < count; i++)
+		hits[i] = put_test(writer, wanted_numbers[i]);
+	if (!vmt_go_patch_left.wanted)
+		exec = put_test(writer, SYS_execve);
 	put_jump(writer, (uint64_t)writer->at, system_call);
-	for (uint32_t i = 0; i < count; i++) {
-		vmt_assert(writer->at - hits[i] - 1 <= INT8_MAX);
-		*hits[i] = (unsigned char)(writer->at - hits[i] - 1);
-	}
-	put_byte(writer, 0x0d); /* or $site,%eax */
-	put_number(writer, index << VMT_GO_PATCH_SITE_SHIFT);
+	for (uint32_t i = 0; i < count; i++)
+		lead_here(writer, hits[i]);
+	put_or(writer, index << VMT_GO_PATCH_SITE_SHIFT);
 	put_jump_far(writer, entry);
+	if (exec) {
+		lead_here(writer, exec);
+		put_exec(writer, index, entry, system_call + SYSCALL_BYTES);
+	}
 }
 
 static void

@@ -29,9 +29,11 @@
 #define VMT_GO_PATCH_NUMBER_MASK 0xffffu
 #define VMT_GO_PATCH_SITE_SHIFT 16
 
-/* By number of the site. Written before the site's text is. */
-extern uint64_t vmt_go_patch_exits[VMT_GO_SITES]; /* behind the syscall instruction */
-extern uint64_t vmt_go_patch_bypasses[VMT_GO_SITES];
+/* By number of the site; behind all sites their execs before they are made, and behind these the
+ * same once they have failed (format/raw_calls.h). Written before the site's text is. */
+#define VMT_GO_PATCH_NUMBERS (3 * VMT_GO_SITES)
+extern uint64_t vmt_go_patch_exits[VMT_GO_PATCH_NUMBERS]; /* behind the syscall instruction */
+extern uint64_t vmt_go_patch_bypasses[VMT_GO_PATCH_NUMBERS];
 
 /* What a patch changes: a jump to its stub over the first bytes of so many at the address. */
 struct vmt_go_patch_place {

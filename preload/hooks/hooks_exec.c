@@ -1,21 +1,18 @@
 /*
  * hooks_exec.c: the exec family: this process image is about to end.
  *
- * EXEC is written before, MAP_UNDO after an exec that failed. In between the head says EXEC, so
- * that nobody takes the end of the program that follows for this image's, however soon that ends.
- * In between the thread is not inside a hook: a vfork child shares its parent's thread state and
- * never comes back to leave. execl and its kin take their list from the stack and go on to the
- * functions with an array, as in libc.
+ * What is written and said of it is that of capture/entry/exec_call.h. In between the thread is not
+ * inside a hook: a vfork child shares its parent's thread state and never comes back to leave.
+ * execl and its kin take their list from the stack and go on to the functions with an array, as in
+ * libc.
  */
 #include "preload/hooks/hooks_process.h"
 
-#include "base/atomic.h"
 #include "base/sys.h"
 #include "capture/core/guard.h"
-#include "capture/emit/emit.h"
-#include "capture/stacks/capture.h"
-#include "format/event.h"
+#include "capture/entry/route.h"
 #include "preload/libc/real.h"
+#include "preload/trace/search_path.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -23,65 +20,14 @@
 
 int execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags);
 
-/* Whether this is the recorded process itself. A fork child that has no trace yet gets none for the
- * sake of its exec. Where no system call may be made that can't be told, and nothing is written. */
-static bool
-is_owner(void)
-{
-	return vmt_guard_syscalls_allowed() &&
-	       vmt_atomic_load_acquire(&vmt_guard_owner->state) == VMT_OWNER_RECORDING &&
-	       vmt_guard_owner->pid == (uint32_t)vmt_sys_call0(SYS_getpid);
-}
-
-/* Several threads may try: the head says EXEC for as long as one of them does. */
-static void
-say_exec(void)
-{
-	uint32_t running = VMT_END_RUNNING;
-
-	vmt_atomic_add_relaxed(&vmt_recording.execs, 1);
-	(void)vmt_atomic_cas(&vmt_recording.head->end, &running, VMT_END_EXEC);
-}
-
-static void
-take_back_exec(void)
-{
-	uint32_t exec = VMT_END_EXEC;
-	bool last = vmt_atomic_add_relaxed(&vmt_recording.execs, UINT32_MAX) == 1;
-	uint32_t outer;
-
-	/* Meanwhile another thread may have given the recording up, and the head is gone. */
-	if (!vmt_guard_hold(&outer))
-		return;
-	if (last)
-		(void)vmt_atomic_cas(&vmt_recording.head->end, &exec, VMT_END_RUNNING);
-	vmt_guard_let_go(outer);
-}
-
-static void
-write_event(struct vmt_map_event *event, const void *frame)
-{
-	event->stack = vmt_capture_stack(frame);
-	event->time = vmt_emit_time_after();
-	vmt_emit_map(event);
-}
-
 struct vmt_hooks_exec
 vmt_hooks_process_begin_exec(const struct vmt_static_exec *what, const void *frame)
 {
-	struct vmt_map_event event = {.kind = VMT_EVENT_EXEC};
+	const struct vmt_route_caller caller = {.frame = frame};
 	struct vmt_hooks_exec exec = {.no_syscalls = vmt_thread_mine()->no_syscalls};
 	int saved_errno = errno;
 
-	if (is_owner() && vmt_guard_enter()) {
-		if (vmt_guard_syscalls_allowed())
-			event.length = vmt_sys_peak_rss_bytes();
-		write_event(&event, frame);
-		say_exec();
-		vmt_guard_leave();
-		exec.written = true;
-	}
-	exec.seized = vmt_static_exec_announce(what);
+	exec.call = vmt_exec_call_begin(what, &caller);
 	vmt_hooks_process_give_back();
 	errno = saved_errno;
 	return exec;
@@ -90,17 +36,11 @@ vmt_hooks_process_begin_exec(const struct vmt_static_exec *what, const void *fra
 void
 vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const void *frame)
 {
-	struct vmt_map_event event = {.kind = VMT_EVENT_MAP_UNDO, .error = (int16_t)error};
+	const struct vmt_route_caller caller = {.frame = frame};
 	int saved_errno = errno;
 
-	vmt_static_exec_failed(exec->seized);
 	vmt_thread_mine()->no_syscalls = exec->no_syscalls;
-	if (exec->written)
-		take_back_exec();
-	if (exec->written && vmt_guard_enter()) {
-		write_event(&event, frame);
-		vmt_guard_leave();
-	}
+	vmt_exec_call_end(&exec->call, error, &caller);
 	errno = saved_errno;
 }
 
@@ -115,7 +55,7 @@ has_returned(struct vmt_hooks_exec exec, int result, const void *frame)
 VMT_EXPORT int
 execve(const char *path, char *const argv[], char *const envp[])
 {
-	const struct vmt_static_exec what = {AT_FDCWD, path, false};
+	const struct vmt_static_exec what = {AT_FDCWD, path, NULL};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -125,7 +65,7 @@ execve(const char *path, char *const argv[], char *const envp[])
 VMT_EXPORT int
 execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	const struct vmt_static_exec what = {directory, path, false};
+	const struct vmt_static_exec what = {directory, path, NULL};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 	long result =
@@ -138,7 +78,7 @@ execveat(int directory, const char *path, char *const argv[], char *const envp[]
 VMT_EXPORT int
 fexecve(int fd, char *const argv[], char *const envp[])
 {
-	const struct vmt_static_exec what = {fd, NULL, false};
+	const struct vmt_static_exec what = {fd, NULL, NULL};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -148,7 +88,7 @@ fexecve(int fd, char *const argv[], char *const envp[])
 VMT_EXPORT int
 execv(const char *path, char *const argv[])
 {
-	const struct vmt_static_exec what = {AT_FDCWD, path, false};
+	const struct vmt_static_exec what = {AT_FDCWD, path, NULL};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -158,7 +98,7 @@ execv(const char *path, char *const argv[])
 VMT_EXPORT int
 execvp(const char *file, char *const argv[])
 {
-	const struct vmt_static_exec what = {AT_FDCWD, file, true};
+	const struct vmt_static_exec what = {AT_FDCWD, file, vmt_search_path_find};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -168,7 +108,7 @@ execvp(const char *file, char *const argv[])
 VMT_EXPORT int
 execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	const struct vmt_static_exec what = {AT_FDCWD, file, true};
+	const struct vmt_static_exec what = {AT_FDCWD, file, vmt_search_path_find};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -220,7 +160,7 @@ copy_list(char **argv, const char *first, va_list *rest)
 VMT_EXPORT int
 execl(const char *path, const char *first, ...)
 {
-	const struct vmt_static_exec what = {AT_FDCWD, path, false};
+	const struct vmt_static_exec what = {AT_FDCWD, path, NULL};
 	const void *frame = __builtin_frame_address(0);
 	char **argv;
 	struct vmt_hooks_exec exec;
@@ -233,7 +173,7 @@ execl(const char *path, const char *first, ...)
 VMT_EXPORT int
 execlp(const char *file, const char *first, ...)
 {
-	const struct vmt_static_exec what = {AT_FDCWD, file, true};
+	const struct vmt_static_exec what = {AT_FDCWD, file, vmt_search_path_find};
 	const void *frame = __builtin_frame_address(0);
 	char **argv;
 	struct vmt_hooks_exec exec;
@@ -246,7 +186,7 @@ execlp(const char *file, const char *first, ...)
 VMT_EXPORT int
 execle(const char *path, const char *first, ...)
 {
-	const struct vmt_static_exec what = {AT_FDCWD, path, false};
+	const struct vmt_static_exec what = {AT_FDCWD, path, NULL};
 	const void *frame = __builtin_frame_address(0);
 	char *const *envp;
 	char **argv;

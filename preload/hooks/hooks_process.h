@@ -7,7 +7,7 @@
 #ifndef VMT_HOOKS_PROCESS_H
 #define VMT_HOOKS_PROCESS_H
 
-#include "preload/trace/static_exec.h"
+#include "capture/entry/exec_call.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,14 +16,12 @@
  * usual size and stacks of default attributes are written with length 0. */
 void vmt_hooks_process_set_up(void);
 
-/* Around a call of the exec family. Writes EXEC where this is the recorded process itself and not a
- * vfork child of it, which shares its memory and whose exec is none of its parent's. Nothing may be
+/* Around a call of the exec family (capture/entry/exec_call.h). Nothing may be
  * left inside a hook, nor anything else of a child in thread state: an exec that succeeds never
  * comes back to end. Keeps errno. */
 struct vmt_hooks_exec {
-	bool written;
-	struct vmt_session_slot *seized; /* somebody waits for the exec; NULL: nobody */
-	uint32_t no_syscalls;		 /* of the thread */
+	struct vmt_exec_call call;
+	uint32_t no_syscalls; /* of the thread */
 };
 struct vmt_hooks_exec vmt_hooks_process_begin_exec(const struct vmt_static_exec *what,
 						   const void *frame);

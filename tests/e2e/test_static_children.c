@@ -1,13 +1,15 @@
 /*
- * test_static_children.c: are programs recorded that load no library, and that a shell executes?
+ * test_static_children.c: are programs recorded that load no library, and that a shell executes, or
+ * another such program?
  *
- * Under `vmtrace record` of the shell. Whatever becomes of that, they run as they would.
+ * Under `vmtrace record` of that. Whatever becomes of it, they run as they would.
  */
 #include "tests/e2e/harness.h"
+#include "tests/e2e/successors.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB (INT64_C(1) << 20)
-#define PATTERN "child.%p.vmt"
+#define PATTERN SUCCESSORS_PATTERN
 
 /* A shell's script, whose $1 is the static program; it prints process numbers. */
 static void
@@ -32,50 +33,6 @@ record_script(struct run *run, const char *const options[], const char *script)
 		argv[count++] = options[i];
 	memcpy(argv + count, rest, sizeof(rest));
 	run_program(run, argv, NULL);
-}
-
-static bool
-is_whole(json_t *site)
-{
-	return site && number(site, "total_reserved_bytes") == 64 * MIB;
-}
-
-static bool
-is_trace_of(json_t *root, int64_t pid, bool whole)
-{
-	return number(member(root, "process"), "pid") == pid &&
-	       (!whole || is_whole(find_site(root, "mmap", "main", 3)));
-}
-
-static bool
-has_trace(int64_t pid, bool whole)
-{
-	glob_t files;
-	bool found = false;
-
-	if (glob(scratch_file("child.*.vmt"), 0, NULL, &files) != 0)
-		return false;
-	for (size_t i = 0; i < files.gl_pathc && !found; i++) {
-		json_t *root = report(files.gl_pathv[i], NULL);
-
-		found = is_trace_of(root, pid, whole);
-		json_decref(root);
-	}
-	globfree(&files);
-	return found;
-}
-
-/* Not what forked it, nor env, which may have a trace of the same number. */
-static bool
-is_recorded(int64_t pid)
-{
-	return has_trace(pid, true);
-}
-
-static void
-check_recorded(int64_t pid)
-{
-	assert_true(is_recorded(pid));
 }
 
 /* By a child, and in the shell's own place. */
@@ -93,8 +50,8 @@ test_recorded(void **state)
 	assert_int_equal(run.exit_status, 37);
 	child = strtoll(run.out, &rest, 10);
 	shell = strtoll(rest, NULL, 10);
-	check_recorded(child);
-	check_recorded(shell);
+	successor_check(child);
+	successor_check(shell);
 	assert_null(strstr(run.err, "not recorded"));
 	run_free(&run);
 }
@@ -111,7 +68,7 @@ test_again_and_again(void **state)
 	assert_int_equal(run.exit_status, 37);
 	rest = run.out;
 	for (int i = 0; i < 5; i++)
-		check_recorded(strtoll(rest, &rest, 10));
+		successor_check(strtoll(rest, &rest, 10));
 	assert_null(strstr(run.err, "not recorded"));
 	run_free(&run);
 }
@@ -126,10 +83,10 @@ check_left_out(const char *const options[])
 
 	record_script(&run, options, "echo $$; \"$1\" 0 & echo $!; wait $!");
 	assert_int_equal(run.exit_status, 37);
-	assert_true(has_trace(strtoll(run.out, &rest, 10), false));
+	assert_true(successor_has_trace(strtoll(run.out, &rest, 10)));
 	child = strtoll(rest, NULL, 10);
 	assert_true(child > 0);
-	assert_false(is_recorded(child));
+	assert_false(successor_is_recorded(child));
 	assert_null(strstr(run.err, "not recorded"));
 	run_free(&run);
 }
@@ -142,10 +99,10 @@ check_first_alone(struct run *run)
 	char *rest;
 
 	assert_int_equal(run->exit_status, 37);
-	check_recorded(strtoll(run->out, &rest, 10));
+	successor_check(strtoll(run->out, &rest, 10));
 	second = strtoll(rest, NULL, 10);
 	assert_true(second > 0);
-	assert_false(is_recorded(second));
+	assert_false(successor_is_recorded(second));
 	assert_null(strstr(run->err, "not recorded"));
 }
 
@@ -174,7 +131,7 @@ test_chosen(void **state)
 	record_script(&run, (const char *const[]){"--only", "static_successor", NULL},
 		      "\"$1\" 0 & echo $!; wait $!");
 	assert_int_equal(run.exit_status, 37);
-	check_recorded(strtoll(run.out, NULL, 10));
+	successor_check(strtoll(run.out, NULL, 10));
 	run_free(&run);
 }
 
@@ -225,7 +182,7 @@ test_failed_exec(void **state)
 	assert_int_equal(chmod(program, 0644), 0);
 	record(&run, scratch_file(PATTERN), NULL, argv);
 	assert_int_equal(run.exit_status, 37);
-	check_recorded(strtoll(run.out, NULL, 10));
+	successor_check(strtoll(run.out, NULL, 10));
 	assert_null(strstr(run.err, "not recorded"));
 	run_free(&run);
 }
@@ -312,7 +269,7 @@ test_many(void **state)
 	record_script(&run, NULL, script);
 	assert_int_equal(run.exit_status, 0);
 	for (char *line = strtok(run.out, "\n"); line; line = strtok(NULL, "\n"))
-		recorded += is_recorded(strtoll(line, NULL, 10));
+		recorded += successor_is_recorded(strtoll(line, NULL, 10));
 	said = strstr(run.err, " that load");
 	if (said) {
 		while (said > run.err && strncmp(said, "vmtrace: ", 9) != 0)
@@ -324,15 +281,103 @@ test_many(void **state)
 	run_free(&run);
 }
 
+/* One that loads no library executes another, after an exec that fails. */
+static void
+record_static(struct run *run, const char *way)
+{
+	const char *const argv[] = {built("tests/target/static_executes"), way,
+				    built("tests/target/static_successor"), "0", NULL};
+
+	record(run, scratch_file(PATTERN), NULL, argv);
+	assert_int_equal(run->exit_status, 37);
+	assert_null(strstr(run->err, "not recorded"));
+}
+
+/* Its trace ends with the exec that worked, and leads to the next one. */
+static void
+check_replaced(int64_t pid)
+{
+	char name[64];
+	json_t *root;
+
+	snprintf(name, sizeof(name), "child.%" PRId64 ".vmt", pid);
+	root = report(scratch_file(name), NULL);
+	assert_string_equal(json_string_value(member(member(root, "process"), "end")), "exec");
+	json_decref(root);
+}
+
+static void
+test_static_in_place(void **state)
+{
+	static const char *const ways[] = {"exec", "execveat"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct run run;
+		char *rest;
+		int64_t pid;
+
+		record_static(&run, ways[i]);
+		pid = strtoll(run.out, &rest, 10);
+		assert_string_equal(rest, "\n2\n");
+		successor_check(pid);
+		check_replaced(pid);
+		run_free(&run);
+	}
+}
+
+static void
+test_static_by_child(void **state)
+{
+	static const char *const ways[] = {"fork", "vfork", "spawn"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct run run;
+		char *rest = NULL;
+
+		record_static(&run, ways[i]);
+		if (strcmp(ways[i], "spawn") != 0)
+			assert_int_equal(strtoll(run.out, &rest, 10), ENOENT);
+		successor_check(strtoll(rest ? rest : run.out, NULL, 10));
+		run_free(&run);
+	}
+}
+
+static void
+test_static_left_out(void **state)
+{
+	const char *const argv[] = {built("tests/target/static_executes"), "fork",
+				    built("tests/target/static_successor"), "0", NULL};
+	const char *const options[] = {"--follow", "fork", NULL};
+	struct run run;
+	char *rest;
+
+	(void)state;
+	record(&run, scratch_file(PATTERN), options, argv);
+	assert_int_equal(run.exit_status, 37);
+	assert_int_equal(strtoll(run.out, &rest, 10), ENOENT);
+	assert_false(successor_is_recorded(strtoll(rest, NULL, 10)));
+	run_free(&run);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_recorded),	cmocka_unit_test(test_left_out),
-	    cmocka_unit_test(test_chosen),	cmocka_unit_test(test_privileged),
-	    cmocka_unit_test(test_failed_exec), cmocka_unit_test(test_killed),
-	    cmocka_unit_test(test_status),	cmocka_unit_test(test_bad_pointers),
-	    cmocka_unit_test(test_many),	cmocka_unit_test(test_again_and_again),
+	    cmocka_unit_test(test_recorded),
+	    cmocka_unit_test(test_left_out),
+	    cmocka_unit_test(test_chosen),
+	    cmocka_unit_test(test_privileged),
+	    cmocka_unit_test(test_failed_exec),
+	    cmocka_unit_test(test_killed),
+	    cmocka_unit_test(test_status),
+	    cmocka_unit_test(test_bad_pointers),
+	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_again_and_again),
+	    cmocka_unit_test(test_static_in_place),
+	    cmocka_unit_test(test_static_by_child),
+	    cmocka_unit_test(test_static_left_out),
 	};
 
 	prefer_system_programs();

@@ -8,7 +8,9 @@
 #include "capture/go/go_patch.h"
 
 #include "base/sys.h"
+#include "format/raw_calls.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -328,6 +330,34 @@ test_only_memory_calls_of_syscall6_come_to_the_entry(void **state)
 	assert_int_equal(entered, 3);
 }
 
+/* Made in the stub: what works never comes back. */
+static void
+test_an_exec_is_told_before_and_once_it_has_failed(void **state)
+{
+	struct world *world = *state;
+	const unsigned char *function = function_at(world, VMT_GO_SYSCALL);
+	const uint64_t arguments[6] = {8, 8, 8, 4, 5, 6}; /* no path */
+	const uint64_t exit = (uint64_t)function + 14;
+	uint64_t told = VMT_GO_SITES + 4;
+	uint64_t failed = 2 * VMT_GO_SITES + 4;
+	uint64_t error;
+
+	patch(world, NULL);
+	answer = (uint64_t)-77;
+	assert_int_equal(call_syscall(function, SYS_execve, arguments, &error), UINT64_MAX);
+	assert_int_equal(error, 77);
+	assert_int_equal(entered, 2);
+	assert_int_equal(entered_packed, failed << VMT_GO_PATCH_SITE_SHIFT | VMT_EXEC_TAG |
+					     VMT_EXEC_FAILED | EFAULT);
+	assert_memory_equal(entered_registers, arguments, sizeof(arguments));
+	assert_int_equal(vmt_go_patch_exits[failed], exit);
+	assert_int_equal(((const uint64_t *)vmt_go_patch_exits[told])[-1], exit);
+	bypasses = 1;
+	assert_int_equal(call_syscall(function, SYS_execve, arguments, &error), UINT64_MAX);
+	assert_int_equal(error, EFAULT);
+	assert_int_equal(entered, 4);
+}
+
 static void
 test_other_instructions_are_left_alone(void **state)
 {
@@ -409,6 +439,7 @@ main(void)
 	    TEST(test_the_mapping_of_the_text_stays_in_one_piece),
 	    TEST(test_the_entry_answers_for_the_kernel),
 	    TEST(test_a_bypass_makes_the_call),
+	    TEST(test_an_exec_is_told_before_and_once_it_has_failed),
 	    TEST(test_only_memory_calls_of_syscall6_come_to_the_entry),
 	    TEST(test_other_instructions_are_left_alone),
 	    TEST(test_a_wrapper_of_the_same_name_is_passed_over),

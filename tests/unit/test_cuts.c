@@ -354,6 +354,82 @@ check_birth(bool far)
 	near_pages_unmap(&pages);
 }
 
+/* The entry, which hears of an exec: of what each call told it, and how it comes back. */
+uint64_t test_told[2];
+uint64_t test_tells;
+uint64_t test_told_way; /* 0: by the exit, with `test_told_result`; 8: by the bypass */
+uint64_t test_told_result;
+uint64_t test_told_exit;
+void test_exec_entry(void);
+__asm__(".pushsection .text\n"
+	".globl test_exec_entry\n"
+	"test_exec_entry:\n"
+	"	mov	test_tells(%rip), %rcx\n"
+	"	push	%rdx\n"
+	"	lea	test_told(%rip), %rdx\n"
+	"	mov	%rax, (%rdx,%rcx,8)\n"
+	"	pop	%rdx\n"
+	"	incq	test_tells(%rip)\n"
+	"	cmp	$1, %rcx\n"
+	"	je	1f\n"
+	"	mov	(%r11), %rcx\n"
+	"	mov	-8(%rcx), %rcx\n"
+	"	mov	%rcx, test_told_exit(%rip)\n"
+	"1:	mov	test_told_result(%rip), %rcx\n"
+	"	cmpq	$0, test_told_way(%rip)\n"
+	"	cmove	%rcx, %rax\n"
+	"	add	test_told_way(%rip), %r11\n"
+	"	jmp	*(%r11)\n"
+	".popsection\n");
+
+/* An exec that fails: told before and after, made with all registers as they were. */
+static void
+check_exec(uint16_t number, uint64_t way)
+{
+	const uint8_t code[] = {0xb8, (uint8_t)number, (uint8_t)(number >> 8), 0, 0, SYSCALL, RET};
+	static const uint16_t execs[] = {SYS_execve, SYS_execveat};
+	const struct vmt_wanted_calls both = {.execs = execs, .execs_count = 2};
+	uint64_t tag = VMT_EXEC_TAG | (number == SYS_execveat ? VMT_EXEC_AT : 0);
+	struct near_pages pages = near_pages_map();
+	struct vmt_cuts_place place = {(uint64_t)pages.stubs, (uint64_t)test_exec_entry, NULL};
+	struct near_registers before = some_registers(0x202);
+	struct vmt_syscall_site site = {.address = (uint64_t)pages.code,
+					.syscall = (uint64_t)pages.code + 5,
+					.exit = (uint64_t)pages.code + 7,
+					.number = number,
+					.cut_bytes = 5};
+	struct outcome outcome;
+	struct vmt_cut cut;
+
+	memcpy(pages.code, code, sizeof(code));
+	memcpy(site.original, code, 5);
+	assert_int_equal(vmt_cuts_make(&site, 1, &both, &place, pages.stubs, &cut), 1);
+	memcpy((void *)cut.address, cut.new_bytes, cut.length);
+	before.words[NEAR_RDI] = before.words[NEAR_RSI] = 8; /* no path */
+	test_tells = 0;
+	test_told_way = way;
+	test_told_result = (uint64_t)-77;
+	outcome = run(pages.code, &before);
+	assert_int_equal(test_tells, 2);
+	assert_int_equal(test_told[0], tag);
+	assert_int_equal(test_told[1], tag | VMT_EXEC_FAILED | EFAULT);
+	assert_int_equal(test_told_exit, site.exit);
+	assert_int_equal(outcome.registers.words[NEAR_RAX],
+			 way == 0 ? (uint64_t)-77 : (uint64_t)-EFAULT);
+	assert_int_equal(outcome.registers.words[NEAR_RDX], before.words[NEAR_RDX]);
+	assert_int_equal(outcome.registers.words[NEAR_RBX], before.words[NEAR_RBX]);
+	near_pages_unmap(&pages);
+}
+
+static void
+an_exec_that_fails_is_told_before_and_after(void **state)
+{
+	(void)state;
+	check_exec(SYS_execve, 0);
+	check_exec(SYS_execve, 8);
+	check_exec(SYS_execveat, 0);
+}
+
 static void
 what_returns_twice_is_told_of_in_the_parent(void **state)
 {
@@ -462,6 +538,7 @@ main(void)
 	    cmocka_unit_test(what_lies_below_the_stack_pointer_stays),
 	    cmocka_unit_test(a_thread_in_a_cut_can_be_moved),
 	    cmocka_unit_test(what_returns_twice_is_told_of_in_the_parent),
+	    cmocka_unit_test(an_exec_that_fails_is_told_before_and_after),
 	    cmocka_unit_test(several_sites_share_the_stubs_page),
 	    cmocka_unit_test(far_stubs_are_reached_by_veneers),
 	};

@@ -1,4 +1,4 @@
-#include "preload/trace/static_exec.h"
+#include "capture/trace/static_exec.h"
 
 #include "capture/core/config.h"
 #include "capture/core/recording.h"

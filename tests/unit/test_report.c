@@ -448,7 +448,7 @@ is_blind_spot(const struct vmt_report *report, const char *words)
 	return false;
 }
 
-/* What is put into one program does not go on to the next. */
+/* What is put into one program does not go on to the next by itself. */
 static void
 programs_that_an_injected_one_starts_are_told(void **state)
 {
@@ -474,7 +474,7 @@ programs_that_an_injected_one_starts_are_told(void **state)
 		head.notes = cases[i].notes;
 		build = build_trace_new(&head);
 		report = report_of(build, VMT_AT_PEAK, 0);
-		assert_int_equal(is_blind_spot(report, "that load no library either are not"),
+		assert_int_equal(is_blind_spot(report, "that load no library either are"),
 				 cases[i].lacks_static);
 		assert_int_equal(
 		    is_blind_spot(report, "the programs that the process and its children start"),

@@ -304,11 +304,14 @@ a_slot_is_freed_once(void **state)
 	assert_false(vmt_session_release(slot, 7));
 	slot->pid = 8;
 	slot->state = VMT_SESSION_EXEC_SEIZED;
+	assert_ptr_equal(vmt_exec_request_find(session, 8), slot);
+	assert_null(vmt_exec_request_find(session, 7));
 	vmt_exec_request_free(slot, 7);
 	vmt_exec_request_fail(session, slot, 7);
 	assert_int_equal(slot->state, VMT_SESSION_EXEC_SEIZED);
 	vmt_exec_request_fail(session, slot, 8);
 	assert_true(vmt_exec_request_has_failed(slot));
+	assert_null(vmt_exec_request_find(session, 8));
 	vmt_exec_request_free(slot, 8);
 	assert_int_equal(slot->state, VMT_SESSION_FREE);
 	munmap(session, sizeof(*session));

@@ -292,7 +292,7 @@ add_malloc(struct vmt_report_draft *draft, const struct vmt_head *head)
 	return add_sampled(draft, head);
 }
 
-/* Put into one program: nothing hands the recorder on to the next. */
+/* Put into one program: the recorder does not go on to the next by itself. */
 static int
 add_started(struct vmt_report_draft *draft, uint32_t notes)
 {
@@ -309,8 +309,8 @@ add_started(struct vmt_report_draft *draft, uint32_t notes)
 	return vmt_report_coverage_add(
 	    draft,
 	    "of the programs that it starts or becomes by exec, those that load no library "
-	    "either are not recorded: they have no traces. Others are only if LD_PRELOAD reaches "
-	    "them");
+	    "either are recorded only while vmtrace record runs and sees the exec. Others are only "
+	    "if LD_PRELOAD reaches them");
 }
 
 /* An allocator in the program's own code. */

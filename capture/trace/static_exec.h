@@ -15,15 +15,24 @@
 
 #include "base/session.h"
 
+#include <stdbool.h>
+
+#define VMT_STATIC_EXEC_PATH_BYTES 4096u /* PATH_MAX */
+
 /* What is executed: a path below a directory, or an open file where path is NULL or "". */
 struct vmt_static_exec {
 	int directory; /* AT_FDCWD, or a descriptor */
 	const char *path;
-	bool searched; /* in PATH, where there is no slash in it */
+	/* Where a name without a slash is looked for, as libc does it: the first that may be
+	 * executed. False: there is none. NULL: nowhere. */
+	bool (*search)(const char *name, char path[VMT_STATIC_EXEC_PATH_BYTES]);
 };
 
 /* NULL: nobody will come. Else to be handed back where the exec has failed. */
 struct vmt_session_slot *vmt_static_exec_announce(const struct vmt_static_exec *exec);
 void vmt_static_exec_failed(struct vmt_session_slot *slot);
+
+/* What announce gave, for who could not keep it. */
+struct vmt_session_slot *vmt_static_exec_find(void);
 
 #endif

@@ -1,4 +1,4 @@
-#include "preload/trace/static_exec.h"
+#include "capture/trace/static_exec.h"
 
 #include "base/exec_request.h"
 #include "base/procfs.h"
@@ -9,10 +9,8 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define PATIENCE_NS UINT64_C(300000000)
 #define PROGRAM_HEADERS 32u
@@ -100,35 +98,13 @@ is_static_file(int directory, const char *path)
 	return found;
 }
 
-static const char *
-search_path(void)
+/* With room on the stack that others do not need. */
+__attribute__((noinline)) static bool
+is_static_found(const struct vmt_static_exec *exec)
 {
-	for (char **entry = environ; entry && *entry; entry++)
-		if (strncmp(*entry, "PATH=", 5) == 0)
-			return *entry + 5;
-	return "/bin:/usr/bin";
-}
+	char path[VMT_STATIC_EXEC_PATH_BYTES];
 
-/* The first that may be executed. */
-static bool
-is_static_in_path(const char *name)
-{
-	const char *rest = search_path();
-	char path[PATH_MAX];
-
-	for (;;) {
-		size_t length = strcspn(rest, ":");
-		struct vmt_text_out out = vmt_text_out_begin(path, sizeof(path));
-
-		vmt_text_put_bytes(&out, rest, length);
-		vmt_text_put(&out, length != 0 ? "/" : "");
-		vmt_text_put(&out, name);
-		if (!out.overflow && vmt_sys_call3(SYS_faccessat, AT_FDCWD, path, X_OK) == 0)
-			return is_static_file(AT_FDCWD, path);
-		if (rest[length] == '\0')
-			return false;
-		rest += length + 1;
-	}
+	return exec->search(exec->path, path) && is_static_file(AT_FDCWD, path);
 }
 
 /* A path that is searched for is read by libc, too, before any system call. */
@@ -137,8 +113,8 @@ loads_nothing(const struct vmt_static_exec *exec)
 {
 	if (!exec->path)
 		return exec->directory >= 0 && is_static(exec->directory);
-	if (exec->searched && !strchr(exec->path, '/'))
-		return is_static_in_path(exec->path);
+	if (exec->search && !vmt_text_find_byte(exec->path, vmt_text_string_bytes(exec->path), '/'))
+		return is_static_found(exec);
 	return is_static_file(exec->directory, exec->path);
 }
 
@@ -196,4 +172,18 @@ vmt_static_exec_failed(struct vmt_session_slot *slot)
 		vmt_exec_request_fail(vmt_recording.session, slot,
 				      (uint32_t)vmt_sys_call0(SYS_getpid));
 	vmt_guard_end_visit();
+}
+
+struct vmt_session_slot *
+vmt_static_exec_find(void)
+{
+	struct vmt_session_slot *slot = NULL;
+
+	if (!vmt_guard_syscalls_allowed() || !vmt_guard_visit())
+		return NULL;
+	if (vmt_recording.session)
+		slot = vmt_exec_request_find(vmt_recording.session,
+					     (uint32_t)vmt_sys_call0(SYS_getpid));
+	vmt_guard_end_visit();
+	return slot;
 }
