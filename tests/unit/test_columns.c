@@ -397,6 +397,41 @@ test_times_alone(void **state)
 	assert_false(vmt_columns_pass_times(&decoder, 1, &earliest));
 }
 
+/* Times that mostly follow each other closely, as those of a program do: also across the end of
+ * time, with units that overflow, and in parts of any length. */
+static void
+test_close_times_alone(void **state)
+{
+	static const uint64_t units[] = {1, 30, UINT64_C(1) << 40, UINT64_C(1) << 56};
+
+	(void)state;
+	for (unsigned round = 0; round < 40; round++) {
+		uint64_t unit = units[round % 4];
+		uint64_t time =
+		    round % 3 ? next_random() >> 20 : UINT64_MAX - next_random() % 90000;
+		uint64_t earliest;
+
+		for (unsigned k = 0; k < EVENTS; k++) {
+			time += next_random() % (k % 500 ? 100 : 300) * unit;
+			time += next_random() % 400 ? 0 : next_random() % 9 - 4;
+			random_event(&events[k]);
+			events[k].time = time;
+		}
+		assert_true(vmt_columns_begin_decode(&decoder, payload, encode(EVENTS, unit)));
+		for (unsigned from = 0, part; from < EVENTS; from += part) {
+			uint64_t expected = UINT64_MAX;
+
+			part = 1 + (unsigned)next_random() % 200;
+			part = part < EVENTS - from ? part : EVENTS - from;
+			for (unsigned k = from; k < from + part; k++)
+				expected = events[k].time < expected ? events[k].time : expected;
+			assert_true(vmt_columns_pass_times(&decoder, part, &earliest));
+			assert_int_equal(earliest, expected);
+		}
+		assert_false(vmt_columns_pass_times(&decoder, 1, &earliest));
+	}
+}
+
 /* Both readers of a number agree on any bytes, and on where it ends. */
 static void
 test_wide_numbers(void **state)
@@ -438,6 +473,7 @@ main(void)
 	    cmocka_unit_test(test_cut_events),
 	    cmocka_unit_test(test_many_at_a_time),
 	    cmocka_unit_test(test_times_alone),
+	    cmocka_unit_test(test_close_times_alone),
 	    cmocka_unit_test(test_wide_numbers),
 	};
 

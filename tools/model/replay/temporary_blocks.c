@@ -122,6 +122,18 @@ vmt_temporary_blocks_release(struct vmt_temporary_blocks *blocks, uint32_t threa
 	return blocks->is_released[thread];
 }
 
+void
+vmt_temporary_blocks_pass(struct vmt_temporary_blocks *blocks, uint32_t thread, uint64_t address)
+{
+	if (!blocks)
+		return;
+	thread &= THREAD_MASK;
+	forget(blocks, address, thread);
+	if (blocks->last[thread])
+		set_last(blocks, thread, 0);
+	blocks->is_released[thread] = true;
+}
+
 bool
 vmt_temporary_blocks_undo(struct vmt_temporary_blocks *blocks, uint32_t thread, uint64_t address)
 {

@@ -32,6 +32,9 @@ void vmt_temporary_blocks_confirm(struct vmt_temporary_blocks *blocks, uint32_t 
 /* A thread frees a block: whether that was temporary. */
 bool vmt_temporary_blocks_release(struct vmt_temporary_blocks *blocks, uint32_t thread,
 				  uint64_t address);
+/* A thread allocates a block and frees it at once: it is temporary. As acquire and release. */
+void vmt_temporary_blocks_pass(struct vmt_temporary_blocks *blocks, uint32_t thread,
+			       uint64_t address);
 /* The thread's last release failed, as a realloc may: whether it had been temporary. */
 bool vmt_temporary_blocks_undo(struct vmt_temporary_blocks *blocks, uint32_t thread,
 			       uint64_t address);

@@ -1,3 +1,4 @@
+#include "tools/model/replay/replay_pair.h"
 #include "tools/model/replay/unfinished_calls.h"
 #include "tools/model/report/history_marks.h"
 #include "tools/model/report/report_draft.h"
@@ -342,6 +343,15 @@ note_quiet(struct vmt_report_draft *draft, uint64_t time, size_t count)
 		draft->last_time = time;
 }
 
+/* Two events that are one step to the replay: replay_pair.h. */
+static bool
+is_pair(const struct vmt_record *const *records, size_t count, size_t at, uint64_t until)
+{
+	return at + 1 < count && records[at]->event.address == records[at + 1]->event.address &&
+	       is_quiet(records[at + 1], until) &&
+	       vmt_replay_pair_is(&records[at]->event, &records[at + 1]->event);
+}
+
 /* The events from `from` on that are nothing to anyone but the replay; *to: behind the last. */
 static int
 take_quiet(struct vmt_report_draft *draft, const struct vmt_record *const *records, size_t count,
@@ -355,7 +365,15 @@ take_quiet(struct vmt_report_draft *draft, const struct vmt_record *const *recor
 	for (; at < count && !status && is_quiet(records[at], until); at++) {
 		if (expects)
 			expect(draft, records, count, at);
-		status = vmt_replay_apply(draft->replay, &records[at]->event);
+		if (is_pair(records, count, at, until)) {
+			if (expects)
+				expect(draft, records, count, at + 1);
+			status = vmt_replay_pair_apply(draft->replay, &records[at]->event,
+						       &records[at + 1]->event);
+			at++; /* an acquisition is nothing to the marks */
+		} else {
+			status = vmt_replay_apply(draft->replay, &records[at]->event);
+		}
 		if (!status && draft->marks)
 			status = vmt_history_marks_note(draft->marks, &records[at]->event);
 	}

@@ -336,6 +336,14 @@ vmt_blocks_find(const struct vmt_blocks *blocks, uint64_t address, struct vmt_bl
 }
 
 bool
+vmt_blocks_has(const struct vmt_blocks *blocks, uint64_t address)
+{
+	size_t place;
+
+	return find(blocks, address, &place) != NULL;
+}
+
+bool
 vmt_blocks_take(struct vmt_blocks *blocks, uint64_t address, struct vmt_block *block)
 {
 	size_t place;

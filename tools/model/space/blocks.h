@@ -43,6 +43,8 @@ bool vmt_blocks_take(struct vmt_blocks *blocks, uint64_t address, struct vmt_blo
 
 bool vmt_blocks_find(const struct vmt_blocks *blocks, uint64_t address, struct vmt_block *block);
 
+bool vmt_blocks_has(const struct vmt_blocks *blocks, uint64_t address);
+
 /* Brings the place of an address that will be asked for soon into the caches. */
 void vmt_blocks_prefetch(const struct vmt_blocks *blocks, uint64_t address);
 
