@@ -13,6 +13,7 @@
 #include "tools/memory_limit.h"
 #include "tools/read/elf/preloadable.h"
 #include "tools/read/trace/zstd.h"
+#include "tools/startup_pages.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -149,6 +150,7 @@ collect(struct recording *recording)
 	int result;
 
 	recording->packer = vmt_zstd_packer_new();
+	vmt_startup_pages_release();
 	result = vmt_collector_run(recording->session.shared, &host);
 	vmt_zstd_packer_free(recording->packer);
 	if (result < 0)

@@ -9,6 +9,7 @@
 #include "tools/cmd/record_target.h"
 #include "tools/cmd/stop_signals.h"
 #include "tools/read/trace/zstd.h"
+#include "tools/startup_pages.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -352,6 +353,7 @@ collect(struct recording *recording)
 	int result;
 
 	recording->packer = vmt_zstd_packer_new();
+	vmt_startup_pages_release();
 	result = vmt_collector_run(recording->session.shared, &host);
 	vmt_zstd_packer_free(recording->packer);
 	leave_all(recording, true);
