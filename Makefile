@@ -25,14 +25,17 @@ TOOL_LIBS := -ldw -lelf -lzstd -lz -liberty -lncursesw -ltinfo -ljansson -lm
 base_rooms := base format unwind collect inject
 inner_rooms := capture preload
 sources_of = $(sort $(foreach room,$(wildcard $(1)),$(shell find $(room) -name '*.c')))
-base_sources := $(call sources_of,$(base_rooms))
+# In the order in which they are linked. The kernel maps 64 KiB of a file around each page that is touched: what runs in
+# one process lies together, in the command the collector, in the library what the traced program needs.
+base_sources := $(call sources_of,base format unwind collect) $(call sources_of,inject)
 inner_sources := $(call sources_of,$(inner_rooms))
 tools_sources := $(call sources_of,tools)
 # The server's own part, which needs libmicrohttpd; the rest of tools/serve does not.
 serve_sources := tools/serve/serve_main.c tools/serve/server.c tools/serve/answers.c
 core_sources := $(filter-out tools/cmd/main.c $(serve_sources) tools/install/%,$(tools_sources))
 
-lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(base_sources) $(inner_sources))
+of_program := $(call sources_of,inject) collect/initial_events.c $(call sources_of,base format unwind) $(inner_sources)
+lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(filter-out $(of_program),$(base_sources)) $(of_program))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
 # A further build for tests may take these of the first one, or, with an empty name, leave them out.
 tools_of := $(BUILD)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # What recording takes of memory: what the report counts as vmtrace's own in the program at its peak
 # (library, tables, the part of the trace that is mapped), and the collector's proportional share (Pss),
-# of readings all 20 ms the largest, without the trace, which the program's part has already. File
-# pages that nobody maps are in no sum: the kernel drops them when it wants to.
+# of readings all 20 ms while the program runs the largest, without the trace, which the program's part
+# has already. File pages that nobody maps are in no sum: the kernel drops them when it wants to.
 # Usage: bench/memory.sh BUILD [ROUNDS], after BUILD/bench's pair and churn and BUILD/tests/target's
 # threads; medians, in KiB.
 build=$(realpath "$1")
@@ -11,7 +11,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 watch_collector() { # PID
-	while grep -q . "/proc/$1/smaps" 2>/dev/null; do
+	until grep -qs . "/proc/$1/task/$1/children" || [ ! -e "/proc/$1" ]; do :; done
+	while grep -qs . "/proc/$1/task/$1/children"; do
 		awk '$1 ~ /^[0-9a-f]+-[0-9a-f]+$/ { trace = /[.]vmt/ }
 			$1 == "Pss:" && !trace { sum += $2 }
 			END { print sum + 0 }' "/proc/$1/smaps" 2>/dev/null
