@@ -149,6 +149,16 @@ vmt_byte_scan_pairs(const uint8_t *at, uint8_t first, uint8_t second)
 							(vmt_byte_scan_load(at + 1) == second)));
 }
 
+/* The opcode of lea and a ModRM byte for an address relative to the next instruction. */
+static inline uint32_t
+vmt_byte_scan_leas(const uint8_t *at)
+{
+	vmt_byte_scan_bytes modes = vmt_byte_scan_load(at + 1) & 0xc7;
+
+	return vmt_byte_scan_mask(
+	    (vmt_byte_scan_bytes)((vmt_byte_scan_load(at) == 0x8d) & (modes == 5)));
+}
+
 #else
 
 static inline uint32_t
@@ -181,6 +191,16 @@ vmt_byte_scan_pairs(const uint8_t *at, uint8_t first, uint8_t second)
 
 	for (uint32_t i = 0; i < VMT_BYTE_SCAN_PLACES; i++)
 		mask |= (uint32_t)(at[i] == first && at[i + 1] == second) << i;
+	return mask;
+}
+
+static inline uint32_t
+vmt_byte_scan_leas(const uint8_t *at)
+{
+	uint32_t mask = 0;
+
+	for (uint32_t i = 0; i < VMT_BYTE_SCAN_PLACES; i++)
+		mask |= (uint32_t)(at[i] == 0x8d && (at[i + 1] & 0xc7) == 5) << i;
 	return mask;
 }
 

@@ -265,9 +265,10 @@ vmt_code_jumps_find(const struct vmt_code_map *map, struct vmt_code_watch *watch
 static bool
 is_code(const struct vmt_code_map *map, uint64_t address)
 {
-	struct vmt_code_stretch stretch;
-
-	return vmt_code_map_stretch(map, address, &stretch);
+	for (uint32_t i = 0; i < map->segments_count; i++)
+		if (address - map->segments[i].address < map->segments[i].length)
+			return map->segments[i].is_code;
+	return false;
 }
 
 void
@@ -288,5 +289,41 @@ vmt_code_jumps_note_table(const struct vmt_code_map *map, struct vmt_code_watch 
 		if (!is_code(map, target))
 			return;
 		vmt_code_jumps_note(watches, count, target);
+	}
+}
+
+/* A lea at this place, if its bytes are one. */
+static void
+note_lea(const struct scan *scan, uint64_t at)
+{
+	int32_t distance;
+
+	memcpy(&distance, scan->segment->bytes + at + 2, sizeof(distance));
+	vmt_code_jumps_note_table(scan->map, scan->watches, scan->count,
+				  scan->segment->address + at + 6 + (uint64_t)(int64_t)distance);
+}
+
+/* What stands in the last bytes of a segment, too few for a scan, leads nowhere else. */
+static void
+find_leas(const struct scan *scan)
+{
+	const uint8_t *bytes = scan->segment->bytes;
+
+	for (uint64_t at = 0; at + VMT_BYTE_SCAN_ROOM + 4 <= scan->segment->length;
+	     at += VMT_BYTE_SCAN_PLACES)
+		for (uint32_t found = vmt_byte_scan_leas(bytes + at); found != 0;
+		     found &= found - 1)
+			note_lea(scan, at + (uint32_t)__builtin_ctz(found));
+}
+
+void
+vmt_code_jumps_find_tables(const struct vmt_code_map *map, struct vmt_code_watch *watches,
+			   size_t count)
+{
+	for (uint32_t i = 0; i < map->segments_count && count != 0; i++) {
+		const struct scan scan = {map, &map->segments[i], NULL, watches, count};
+
+		if (scan.segment->is_code)
+			find_leas(&scan);
 	}
 }

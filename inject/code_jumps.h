@@ -32,6 +32,10 @@ void vmt_code_jumps_find(const struct vmt_code_map *map, struct vmt_code_watch *
 /* Notes that something leads to an address. */
 void vmt_code_jumps_note(struct vmt_code_watch *watches, size_t count, uint64_t address);
 
+/* The same of the tables that any code of the file computes the address of. */
+void vmt_code_jumps_find_tables(const struct vmt_code_map *map, struct vmt_code_watch *watches,
+				size_t count);
+
 /* A table at this address, whose entries are distances from it, of 4 bytes, to code. */
 void vmt_code_jumps_note_table(const struct vmt_code_map *map, struct vmt_code_watch *watches,
 			       size_t count, uint64_t table);

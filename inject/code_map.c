@@ -380,6 +380,7 @@ vmt_code_map_add_frames(struct vmt_code_map *map, uint64_t address, uint64_t byt
 	if (!frames.bytes)
 		return -EINVAL;
 	frames.length = bytes < room ? bytes : room;
+	map->has_frames = true;
 	while (frames.length - at >= 8) {
 		uint32_t length;
 		int error;

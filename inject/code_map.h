@@ -43,6 +43,8 @@ struct vmt_code_map {
 	uint64_t high;
 	struct vmt_code_function *functions; /* sorted by start, disjoint; after settle */
 	size_t functions_count;
+	bool has_frames; /* tables of frames were added: a compiler of C, C++ or Rust made some of
+			    it */
 	struct vmt_buffer bytes;
 	struct vmt_buffer functions_buffer;
 };

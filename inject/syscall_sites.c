@@ -327,6 +327,17 @@ judge_candidates(struct finder *finder)
 	}
 }
 
+/* Go makes tables of whole addresses: in a program of Go alone there are none of distances. */
+static bool
+may_have_tables(struct finder *finder)
+{
+	size_t i = 0;
+
+	while (i < finder->candidates.count && candidates_of(finder)[i].verdict != VMT_SITE_GO_FORM)
+		i++;
+	return i == finder->candidates.count || finder->map->has_frames;
+}
+
 static void
 find_jumps(struct finder *finder)
 {
@@ -339,6 +350,9 @@ find_jumps(struct finder *finder)
 	for (size_t i = 0; i < finder->tables.count; i++)
 		vmt_code_jumps_note_table(finder->map, watches, count,
 					  addresses_of(&finder->tables)[i]);
+	/* Code that is split names the table in one part, and is cut in another. */
+	if (may_have_tables(finder))
+		vmt_code_jumps_find_tables(finder->map, watches, count);
 }
 
 static bool

@@ -391,6 +391,33 @@ no_table_of_distances_may_lead_into_a_cut(void **state)
 	assert_int_equal(find_one(&piece).verdict, VMT_SITE_CUT);
 }
 
+/* Of a function that is split into two parts: the table is named in the one, far away, and leads
+ * into the other. */
+static void
+no_table_that_is_named_far_away_may_lead_into_a_cut(void **state)
+{
+	static const uint8_t lea[] = {0x48, 0x8d, 0x05};
+	static const uint8_t cold[] = {MMAP, MOVE, SYSCALL, RET};
+	uint8_t code[1024];
+	int32_t table[] = {0, 0, (int32_t)(CODE + 800 - DATA - 8),
+			   (int32_t)(CODE + 805 - DATA - 8)};
+	const struct piece piece = {.code = code,
+				    .length = sizeof(code),
+				    .data = table,
+				    .data_bytes = sizeof(table),
+				    .start = 400};
+	int32_t distance = (int32_t)(DATA + 8 - (CODE + 27));
+
+	(void)state;
+	memset(code, 0x90, sizeof(code));
+	memcpy(code + 20, lea, sizeof(lea));
+	memcpy(code + 23, &distance, sizeof(distance));
+	memcpy(code + 800, cold, sizeof(cold));
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+	table[3] = table[2];
+	assert_int_equal(find_one(&piece).verdict, VMT_SITE_CUT);
+}
+
 static void
 who_comes_past_the_cut_is_told(void **state)
 {
@@ -666,6 +693,7 @@ main(void)
 	    cmocka_unit_test(callers_are_not_read_for_each_call),
 	    cmocka_unit_test(no_address_may_lead_into_a_cut),
 	    cmocka_unit_test(no_table_of_distances_may_lead_into_a_cut),
+	    cmocka_unit_test(no_table_that_is_named_far_away_may_lead_into_a_cut),
 	    cmocka_unit_test(who_comes_past_the_cut_is_told),
 	    cmocka_unit_test(what_can_not_be_cut_is_told),
 	    cmocka_unit_test(known_functions_of_go_are_left_to_their_patch),
