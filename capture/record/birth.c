@@ -73,16 +73,19 @@ find_arguments(struct arguments *arguments, const struct vmt_raw_call *call)
 }
 
 /* The lowest page is the guard page (glibc gives clone3 the whole block), if there is one. With the
- * control block at the stack's end, or above it. */
+ * control block at the stack's end, or above it. clone does not say where the stack begins. */
 static void
 note_floor(const struct arguments *arguments)
 {
 	uint64_t low = arguments->stack;
 
-	if (arguments->stack_bytes != 0 && arguments->descriptor > low &&
-	    arguments->descriptor - low >= arguments->stack_bytes &&
-	    vmt_stack_bounds_can_be_read(low))
+	if (arguments->stack_bytes == 0 || arguments->descriptor <= low ||
+	    arguments->descriptor - low < arguments->stack_bytes)
+		vmt_stack_floors_forget(arguments->descriptor);
+	else if (vmt_stack_bounds_can_be_read(low))
 		vmt_stack_floors_add(low, arguments->descriptor + 1 - low);
+	else
+		vmt_stack_floors_add_guarded(arguments->descriptor);
 }
 
 /* A thread of the Go runtime's sets its pointer before it makes a call that is recorded. */

@@ -155,6 +155,21 @@ may_be_alternate(void)
 	       (alternate.ss_flags & SS_ONSTACK);
 }
 
+/* What was learnt before that may reach beyond the stack's beginning. */
+static bool
+knows_floor(struct vmt_thread *thread)
+{
+	if (thread->floor_known)
+		return true;
+	if (!vmt_stack_floors_are_known(vmt_thread_pointer()))
+		return false;
+	vmt_atomic_store_release(&thread->stack_high, 0);
+	vmt_atomic_store_release(&thread->stack_low, 0);
+	thread->foreign_low = thread->foreign_high = 0;
+	thread->floor_known = true;
+	return true;
+}
+
 /* What lies below the main thread's control block is no stack. */
 bool
 vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
@@ -166,7 +181,8 @@ vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
 		return false;
 	if (sp >= main_low && sp < main_high)
 		return true;
-	if (vmt_thread_pointer() - sp >= TOP_BYTES || thread->thread_id == main_thread_id)
+	if (vmt_thread_pointer() - sp >= TOP_BYTES || thread->thread_id == main_thread_id ||
+	    !knows_floor(thread))
 		return false;
 	if (low >= thread->stack_low && sp < thread->stack_high)
 		return true;

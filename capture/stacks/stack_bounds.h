@@ -35,8 +35,9 @@ void vmt_stack_bounds_set_up(void);
 bool vmt_stack_bounds_can_be_read(uint64_t address);
 
 /* Whether sp, in use right now, points into the main stack, or in another thread less than 64 KiB
- * below its control block, with 6 KiB below it that belong to the stack too. On an alternate
- * signal stack it never does. Where the main stack is full, or a coroutine's lies in it, there is
+ * below its control block, with 6 KiB below it that belong to the stack too. That is not known of a
+ * thread whose beginning told nothing of its stack, or was not seen. On an alternate signal stack
+ * it never does. Where the main stack is full, or a coroutine's lies in it, there is
  * no more room than the program has left. The kernel is asked. */
 bool vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id);
 

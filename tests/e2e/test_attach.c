@@ -369,6 +369,29 @@ a_static_program_of_musl(void **state)
 	check_attach(build_target("musl-gcc", "-static"), "0", "__mmap");
 }
 
+/* Nobody saw where the stack of a thread begins that was there before. */
+static void
+one_whose_thread_has_little_stack_left(void **state)
+{
+	const char *trace = scratch_file("guardless.vmt");
+	const char *const argv[] = {built("tests/target/static_guardless_stack"), "waits", NULL};
+	struct conversation program, talk;
+	json_t *read;
+
+	(void)state;
+	converse_start(&program, argv, NULL);
+	converse_read_line(&program);
+	start_recording(&talk, program.pid, trace);
+	assert_true(dprintf(program.to, "go on\n") > 0);
+	converse_read_line(&program);
+	assert_string_equal(program.line, "ok");
+	assert_int_equal(converse_end(&program), 0);
+	assert_int_equal(converse_end(&talk), 0);
+	read = report(trace, NULL);
+	assert_non_null(find_site(read, "mmap", "map_low", 20));
+	json_decref(read);
+}
+
 /* A Go program grows meanwhile, and ends by itself. */
 static void
 check_go(const char *path)
@@ -724,6 +747,7 @@ main(void)
 	    cmocka_unit_test(one_with_nothing_free_around_its_libraries),
 	    cmocka_unit_test(a_static_program_of_glibc),
 	    cmocka_unit_test(a_static_program_of_musl),
+	    cmocka_unit_test(one_whose_thread_has_little_stack_left),
 	    cmocka_unit_test(a_go_program_of_an_old_version),
 	    cmocka_unit_test(a_go_program_of_a_new_version),
 	    cmocka_unit_test(a_go_program_with_cgo),

@@ -179,8 +179,9 @@ expect_small_is_unharmed(const char *program)
 	struct run run;
 	json_t *events;
 
-	record(&run, trace, NULL, (const char *const[]){built(program), NULL});
-	assert_int_equal(run.exit_status, 0);
+	record(&run, trace, NULL, (const char *const[]){program, NULL});
+	if (run.exit_status != 0)
+		fail_msg("%s: %s", program, run.out);
 	run_free(&run);
 	events = dump(trace, "event");
 	assert_int_equal(count_maps(events, (int64_t)8 * 4096), 20);
@@ -191,8 +192,27 @@ static void
 test_a_stack_may_be_full(void **state)
 {
 	(void)state;
-	expect_small_is_unharmed("tests/target/static_small_stack");
-	expect_small_is_unharmed("tests/target/static_small_alternate");
+	expect_small_is_unharmed(built("tests/target/static_small_stack"));
+	expect_small_is_unharmed(built("tests/target/static_small_alternate"));
+	expect_small_is_unharmed(built("tests/target/static_guardless_stack"));
+}
+
+/* musl does not say where a thread's stack begins. */
+static void
+test_a_stack_of_musl_may_be_full(void **state)
+{
+	const char *program = scratch_file("guardless");
+	const char *const argv[] = {"musl-gcc", "-static", "-O1",
+				    "-o",	program,   "tests/target/static_guardless_stack.c",
+				    NULL};
+	struct run run;
+
+	(void)state;
+	need_program("musl-gcc");
+	run_program(&run, argv, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	expect_small_is_unharmed(program);
 }
 
 /* What a handler does while its thread is in a call harms neither the call nor what comes after. */
@@ -279,6 +299,7 @@ main(void)
 	    cmocka_unit_test(test_handlers_interrupt_calls),
 	    cmocka_unit_test(test_handlers_unmap_the_trace),
 	    cmocka_unit_test(test_a_stack_may_be_full),
+	    cmocka_unit_test(test_a_stack_of_musl_may_be_full),
 	    cmocka_unit_test(test_handlers_fork_in_a_call),
 	    cmocka_unit_test(test_handlers_jump_out_of_a_call),
 	    cmocka_unit_test(test_dynamic),

@@ -78,10 +78,37 @@ with_too_many_any_may_be_one(void **state)
 	assert_true(vmt_stack_floors_of(next) == next);
 }
 
+/* What is told of them lies beside what is told of stacks without a guard page. */
+static void
+guard_pages_are_known_until_another_stack_is_there(void **state)
+{
+	uint64_t top = LOW - 64 * BYTES;
+
+	(void)state;
+	assert_false(vmt_stack_floors_are_known(top));
+	vmt_stack_floors_add_guarded(top);
+	assert_true(vmt_stack_floors_are_known(top));
+	assert_false(vmt_stack_floors_are_known(top - 8));
+	vmt_stack_floors_forget(top);
+	assert_false(vmt_stack_floors_are_known(top));
+	for (uint64_t i = 0; i <= VMT_STACK_FLOORS; i++)
+		vmt_stack_floors_add_guarded(top + i * 16);
+	assert_false(vmt_stack_floors_are_known(top)); /* the oldest */
+	assert_true(vmt_stack_floors_are_known(top + 16));
+	assert_true(vmt_stack_floors_of(top + 16) == 0);
+	vmt_stack_floors_add(top, 32);
+	assert_true(vmt_stack_floors_are_known(top + 16));
+	assert_true(vmt_stack_floors_of(top + 16) == top);
+	assert_true(vmt_stack_floors_are_known(top + 32));
+	vmt_stack_floors_forget(top + 16);
+	assert_true(vmt_stack_floors_of(top + 16) == top + 16);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(guard_pages_are_known_until_another_stack_is_there),
 	    cmocka_unit_test(a_thread_is_found_by_its_top),
 	    cmocka_unit_test(a_new_stack_takes_an_old_ones_place),
 	    cmocka_unit_test(nonsense_is_no_stack),
