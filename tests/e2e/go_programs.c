@@ -160,6 +160,22 @@ go_command(struct run *run, const char *version, const char *directory,
 		print_error("%s", run->err);
 }
 
+void
+go_pprof(struct run *run, const char *version, const char *const arguments[])
+{
+	const char *argv[16] = {"tool", "pprof"};
+	size_t count = 2;
+	bool brings_none = access(go_tool(version, "pprof"), X_OK) != 0;
+
+	while (*arguments && count < sizeof(argv) / sizeof(argv[0]) - 1)
+		argv[count++] = *arguments++;
+	assert_null(*arguments);
+	if (brings_none && soak_count(1, 0) != 0 && find_go(GO_PPROF) != NULL)
+		version = GO_PPROF;
+	go_command(run, version, NULL, argv, "CGO_ENABLED=0");
+	assert_int_equal(run->exit_status, 0);
+}
+
 static const char *
 build(const char *version, const char *name, const char *label, const char *const flags[],
       const char *cgo)

@@ -54,6 +54,12 @@ void go_command(struct run *run, const char *version, const char *directory,
 /* A tool that the toolchain brings. Static: valid until the next call. */
 const char *go_tool(const char *version, const char *name);
 
+/* `go tool pprof` with arguments, NULL-terminated, in tests/go. Toolchains since 1.25 bring none
+ * and would compile it: GO_PPROF's, where it is installed, stands for a later version's but in the
+ * long form. */
+#define GO_PPROF "1.24"
+void go_pprof(struct run *run, const char *version, const char *const arguments[]);
+
 /* The toolchain's own sources of a package. Static: valid until the next call. */
 const char *go_sources(const char *version, const char *package);
 

@@ -50,12 +50,9 @@ ask_pprof(struct functions *functions, const char *version, const char *profile)
 	struct run run;
 
 	memset(functions, 0, sizeof(*functions));
-	go_command(&run, version, NULL,
-		   (const char *const[]){"tool", "pprof", "-top", "-inuse_space", "-unit=B",
-					 "-nodecount=1000", "-nodefraction=0", "-symbolize=none",
-					 profile, NULL},
-		   NULL);
-	assert_int_equal(run.exit_status, 0);
+	go_pprof(&run, version,
+		 (const char *const[]){"-top", "-inuse_space", "-unit=B", "-nodecount=1000",
+				       "-nodefraction=0", "-symbolize=none", profile, NULL});
 	for (char *line = strtok(run.out, "\n"); line != NULL; line = strtok(NULL, "\n")) {
 		char name[256];
 		long long bytes;

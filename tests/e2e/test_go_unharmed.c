@@ -214,11 +214,9 @@ count_mappings(const char *raw, const char *program)
 static void
 check_profile(const char *version, const char *program, const char *profile)
 {
-	const char *const show[] = {"tool", "pprof", "-raw", program, profile, NULL};
 	struct run run;
 
-	go_command(&run, version, NULL, show, "CGO_ENABLED=1");
-	assert_int_equal(run.exit_status, 0);
+	go_pprof(&run, version, (const char *const[]){"-raw", program, profile, NULL});
 	assert_non_null(says(run.out, "samples/count"));
 	assert_non_null(says(run.out, "main.unit"));
 	assert_int_equal(count_mappings(run.out, program), 1);
@@ -380,15 +378,18 @@ check_core(const char *version)
 GO_VERSIONS(TESTS)
 #undef TEST
 
-/* One that exports its ThreadSanitizer, and one that does not. */
+/* The newest exports nothing of its ThreadSanitizer. The long form has the oldest too, which
+ * exports it: another standard library would be compiled for that. */
 static void
 test_race(void **state)
 {
 	(void)state;
-	go_need("1.19");
-	check_race("1.19");
 	go_need("1.26");
 	check_race("1.26");
+	if (soak_count(0, 1) == 0)
+		return;
+	go_need("1.19");
+	check_race("1.19");
 }
 
 static void

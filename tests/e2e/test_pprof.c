@@ -14,7 +14,7 @@
 
 #define LIMIT_MS 120000
 
-#define GO "1.24" /* whose toolchain brings a pprof */
+#define GO GO_PPROF
 
 static const char *const *traces;
 static const struct exports_subject *subjects;
@@ -26,18 +26,6 @@ record_all(void **state)
 	subjects = exports_subjects;
 	traces = exports_record();
 	return 0;
-}
-
-static void
-pprof(struct run *run, const char *const arguments[])
-{
-	const char *argv[16] = {"tool", "pprof"};
-	size_t count = 2;
-
-	while (*arguments && count < 15)
-		argv[count++] = *arguments++;
-	go_command(run, GO, NULL, argv, "CGO_ENABLED=0");
-	assert_int_equal(run->exit_status, 0);
 }
 
 /* Of `pprof -raw`: a line of values, and one of labels, for each sample. */
@@ -122,7 +110,7 @@ check_pprof(const char *trace, const char *what)
 
 	exports_expect(root, totals);
 	exports_write(trace, "pprof", path, NULL, NULL);
-	pprof(&run, (const char *const[]){"-raw", path, NULL});
+	go_pprof(&run, GO, (const char *const[]){"-raw", path, NULL});
 	assert_true(add_samples(run.out, "", sums, of_class) > 3);
 	for (size_t i = 0; i < EXPORTS_METRICS; i++)
 		if (sums[i] != totals[i])
@@ -186,7 +174,7 @@ test_top_and_tagroot(void **state)
 	(void)state;
 	go_need(GO);
 	exports_write(traces[0], "pprof", path, NULL, NULL);
-	pprof(&run, (const char *const[]){"-top", "-unit=B", path, NULL});
+	go_pprof(&run, GO, (const char *const[]){"-top", "-unit=B", path, NULL});
 	assert_non_null(says(run.out, "Type: committed_space\n"));
 	assert_non_null(says(run.out, "\nRSS "));
 	assert_non_null(says(run.out, "sampled: their figures are unbiased estimates"));
@@ -196,8 +184,9 @@ test_top_and_tagroot(void **state)
 	assert_non_null(says(run.out, number));
 	expect_line(run.out, " 67108864B", " arena_grow");
 	run_free(&run);
-	pprof(&run, (const char *const[]){"-top", "-unit=B", "-nodefraction=0", "-tagroot=class",
-					  path, NULL});
+	go_pprof(&run, GO,
+		 (const char *const[]){"-top", "-unit=B", "-nodefraction=0", "-tagroot=class", path,
+				       NULL});
 	for (size_t i = 0; i < json_array_size(classes); i++) {
 		json_t *class = json_array_get(classes, i);
 
@@ -206,8 +195,8 @@ test_top_and_tagroot(void **state)
 		expect_line(run.out, number, json_string_value(json_object_get(class, "name")));
 	}
 	run_free(&run);
-	pprof(&run,
-	      (const char *const[]){"-top", "-unit=B", "-sample_index=inuse_space", path, NULL});
+	go_pprof(&run, GO,
+		 (const char *const[]){"-top", "-unit=B", "-sample_index=inuse_space", path, NULL});
 	expect_line(run.out, "1073741824B", " arena_grow");
 	run_free(&run);
 	json_decref(root);
@@ -238,12 +227,13 @@ test_two_are_compared(void **state)
 	go_need(GO);
 	export_demo("base", a);
 	export_demo("move", b);
-	pprof(&run, (const char *const[]){"-top", "-unit=B", "-nodefraction=0", "-diff_base", a, b,
-					  NULL});
+	go_pprof(
+	    &run, GO,
+	    (const char *const[]){"-top", "-unit=B", "-nodefraction=0", "-diff_base", a, b, NULL});
 	expect_line(run.out, "\n-67108864B", " reserve_arena");
 	expect_line(run.out, "\n 67108864B", " reserve_index");
 	run_free(&run);
-	pprof(&run, (const char *const[]){"-top", "-diff_base", a, a, NULL});
+	go_pprof(&run, GO, (const char *const[]){"-top", "-diff_base", a, a, NULL});
 	assert_non_null(says(run.out, "nodes accounting for 0,"));
 	run_free(&run);
 }
@@ -259,7 +249,7 @@ test_code_is_named(void **state)
 	(void)state;
 	go_need(GO);
 	exports_write(traces[0], "pprof", path, NULL, NULL);
-	pprof(&run, (const char *const[]){"-raw", path, NULL});
+	go_pprof(&run, GO, (const char *const[]){"-raw", path, NULL});
 	mapping = says(run.out, "\nMappings\n1: 0x");
 	assert_non_null(mapping);
 	mapping = strstr(mapping, "tests/target/cache_demo ");
