@@ -80,7 +80,7 @@ async function compareGrowth() {
   const most = Math.max(...json.sites.map((site) => site.grown_bytes));
   assert.ok(most >= 5 * 2 ** 20 && grew.includes(bytes(most)), `${grew}: ${most}`);
   assert.deepEqual(problems, []);
-  await page.context().close();
+  await page.close();
 }
 
 async function compare(name, ...options) {
@@ -136,7 +136,7 @@ async function compareOf(name, command, ...options) {
   await page.keyboard.press("ArrowDown");
   assert.match(await page.locator("[aria-live]").innerText(), new RegExp(`^everything\\. ${bytes(json.snapshot.rss_bytes).replace(".", "\\.")} in RAM, 100 %`), name);
   assert.deepEqual(problems, []);
-  await page.context().close();
+  await page.close();
   return { ...said, passed };
 }
 
@@ -161,7 +161,7 @@ async function compareTwo() {
   await sameSection(page, "touchers", textSection(text, "Committed by"));
   assert.ok((await page.locator("main > section").count()) >= 6);
   assert.deepEqual(problems, []);
-  await page.context().close();
+  await page.close();
 }
 
 await main({

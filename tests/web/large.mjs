@@ -9,8 +9,8 @@ await main({
   async "100,000 stacks take at most 150 MiB of the browser's heap"() {
     const file = writePage("large.html", large(100000));
     assert.ok(statSync(file).size <= 8 * MIB, `the page has ${statSync(file).size} bytes`);
-    const { page, problems, context } = await open(file);
-    const client = await context.newCDPSession(page);
+    const { page, problems } = await open(file);
+    const client = await page.context().newCDPSession(page);
     await client.send("HeapProfiler.enable");
     const most = { bytes: 0 };
     const measure = async () => {

@@ -33,11 +33,16 @@ export function run(...command) {
 }
 
 let browser = null;
+let context = null;
 
+// A page of its own in the one context: a further context is a further process, which takes a second of the CPU.
+// A report's page stores nothing in its browser that another could find.
 export async function open(file, { dark = false, width = 1280, height = 900, hash = "", ready = "yes" } = {}) {
   browser ??= await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"], timeout: 120000 });
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", acceptDownloads: true });
+  context ??= await browser.newContext({ acceptDownloads: true });
   const page = await context.newPage();
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
   const problems = [];
   const url = pathToFileURL(file).href;
   page.setDefaultTimeout(120000);
@@ -47,7 +52,7 @@ export async function open(file, { dark = false, width = 1280, height = 900, has
   page.on("request", (request) => request.url().split("#")[0] !== url && !request.url().startsWith("blob:null/") && !request.url().startsWith("blob:file:") && problems.push(`request: ${request.url()}`));
   await page.goto(url + hash);
   await page.waitForSelector(`html[data-ready=${ready}]`);
-  return { page, problems, context };
+  return { page, problems };
 }
 
 // colors: whether text can be told from what is behind it, alone.

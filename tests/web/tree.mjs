@@ -34,7 +34,7 @@ function made(count, name) {
 await main({
   async "figures are those of JSON, words those of the text"() {
     const { page: file, json, text } = record();
-    const { page, problems, context } = await open(file);
+    const { page, problems } = await open(file);
     const rows = await rowsOf(page);
     // The parent, and each child that the collector found time for: which ones is not up to us.
     assert.ok(json.traces.some((row) => row.parent === null) && rows.length === json.traces.length, `${rows.length} rows`);
@@ -48,11 +48,11 @@ await main({
     for (const group of json.groups.filter((one) => one.traces > 1)) assert.ok((await page.locator("table.groups").innerText()).includes(group.name));
     await axe(page, "a tree");
     assert.deepEqual(problems, []);
-    await context.close();
+    await page.close();
   },
 
   async "a person sorts, searches, chooses a group, and comes back"() {
-    const { page, problems, context } = await open(writePage("made.html", made(120, (i) => `worker ${i}`)));
+    const { page, problems } = await open(writePage("made.html", made(120, (i) => `worker ${i}`)));
     assert.equal((await rowsOf(page)).length, 50);
     assert.equal((await rowsOf(page))[0].name, "worker 119.vmt");
     await page.getByRole("button", { name: /^Peak/ }).click();
@@ -76,35 +76,35 @@ await main({
     assert.ok(csv[0].startsWith("rss_bytes,private_bytes,"), csv[0]);
     assert.match(await page.locator(".losses").innerText(), /3 processes are not in its table/);
     assert.deepEqual(problems, []);
-    await context.close();
+    await page.close();
   },
 
   async "axe-core finds nothing, light, dark and narrow; nothing is wider than the screen"() {
     for (const dark of [false, true])
       for (const width of [1280, 360]) {
-        const { page, context } = await open(writePage("axe.html", made(3, (i) => `p${i}`)), { dark, width });
+        const { page } = await open(writePage("axe.html", made(3, (i) => `p${i}`)), { dark, width });
         await axe(page, `${dark ? "dark" : "light"}, ${width}`, { colors: dark });
         assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, `${width}`);
-        await context.close();
+        await page.close();
       }
   },
 
   async "names run nothing and hide nothing"() {
     const name = (i) => `</script><img src=x onerror=alert(${i})>\u202egnp.\u0007=1+1`;
-    const { page, problems, context } = await open(writePage("hostile.html", made(2, name)));
+    const { page, problems } = await open(writePage("hostile.html", made(2, name)));
     assert.equal(await page.locator("img").count(), 0);
     assert.ok(!(await page.locator("body").innerText()).includes("\u202e"));
     assert.deepEqual(problems, []);
-    await context.close();
+    await page.close();
   },
 
   async "100,000 processes open"() {
     const file = writePage("many.html", made(100000, (i) => `postgres: backend ${i}`));
-    const { page, problems, context } = await open(file);
+    const { page, problems } = await open(file);
     await page.locator("input[type=search]").fill("backend 99999");
     assert.equal((await rowsOf(page)).length, 1);
     assert.ok(statSync(file).size > 1000);
     assert.deepEqual(problems, []);
-    await context.close();
+    await page.close();
   },
 });
