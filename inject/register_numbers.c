@@ -53,6 +53,15 @@ note_write(struct vmt_register_number_set *set, const struct vmt_register_write 
 	}
 }
 
+/* Of a register that may come with a value into the function. */
+static void
+refuse_late(struct vmt_register_number_set *set, const struct vmt_register_write *write,
+	    bool has_branched)
+{
+	set->is_unknown |= write->kind == VMT_WRITE_RESTORE ||
+			   (write->kind != VMT_WRITE_NONE && set->count == 0 && has_branched);
+}
+
 void
 vmt_register_numbers_note(struct vmt_register_numbers *numbers, const uint8_t *bytes,
 			  const struct vmt_instruction *instruction)
@@ -61,12 +70,15 @@ vmt_register_numbers_note(struct vmt_register_numbers *numbers, const uint8_t *b
 		struct vmt_register_number_set *set = &numbers->registers[i];
 		struct vmt_register_write write;
 
-		if (set->is_unknown || !vmt_register_writes_is_kept(i))
+		if (set->is_unknown)
 			continue;
 		settle_restore(set, instruction);
 		write = vmt_register_writes_to(bytes, instruction, i);
+		if (!vmt_register_writes_is_kept(i))
+			refuse_late(set, &write, numbers->has_branched);
 		note_write(set, &write);
 	}
+	numbers->has_branched |= instruction->flow != VMT_FLOW_ON;
 }
 
 uint32_t

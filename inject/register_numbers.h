@@ -4,7 +4,8 @@
  * Compilers keep the number of a system call that is made in a loop in a register which calls leave
  * alone. Each write of such a register in the whole function is noted, in whatever order they run:
  * where all of them are numbers, the register holds one of these, whenever it is used. That a
- * function's end restores the register says nothing.
+ * function's end restores the register says nothing. Any other register may hold an argument, and
+ * is changed by calls: it must get its first number before anything branches.
  *
  * Begin, note every instruction of the function in the order of their addresses, get. Pure.
  */
@@ -25,6 +26,7 @@ struct vmt_register_numbers {
 		bool is_unknown;     /* something else is brought into it, too */
 		bool may_be_restore; /* a pop, unless code follows that goes on */
 	} registers[16];
+	bool has_branched;
 };
 
 void vmt_register_numbers_begin(struct vmt_register_numbers *numbers);

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define JUMP_BYTES 5u
+#define RCX 1u
+#define R11 11u
 #define EXIT_NUMBER 231u /* exit_group on x86-64 */
 
 /* Step `back` instructions before the syscall: 0 is the last. NULL: the run begins behind it. */
@@ -62,6 +64,16 @@ is_byte_number(const struct vmt_code_step *step, const struct vmt_code_step *bef
 	return true;
 }
 
+static void
+note_copy(struct vmt_site_candidate *candidate, uint64_t address, uint8_t source)
+{
+	bool is_first = candidate->number_register == VMT_REGISTER_RAX;
+	bool is_left_alone = source != VMT_REGISTER_RAX && source != RCX && source != R11;
+
+	candidate->copied_at = is_first && is_left_alone ? address : 0;
+	candidate->number_register = source;
+}
+
 /* Through copies, as far as the straight run goes. */
 static void
 find_number(const struct vmt_straight_run *run, struct vmt_site_candidate *candidate)
@@ -79,7 +91,7 @@ find_number(const struct vmt_straight_run *run, struct vmt_site_candidate *candi
 		if (write.kind == VMT_WRITE_NONE)
 			continue;
 		if (write.kind == VMT_WRITE_COPY) {
-			candidate->number_register = write.source;
+			note_copy(candidate, step->address, write.source);
 			continue;
 		}
 		before = step_back(run, back + 1);

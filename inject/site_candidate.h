@@ -39,9 +39,12 @@ struct vmt_site_candidate {
 	uint64_t cut_end;     /* the syscall, or the jump before it */
 	uint64_t number_from; /* the instruction that tells the number; == syscall: none does */
 	uint32_t number;
+	uint64_t copied_at;	 /* where it is copied once from a register that the call leaves
+				  * alone; 0: not so */
 	uint8_t number_register; /* the number comes from it, and from before the straight run */
 	bool is_constant;	 /* ... and its function brings no other number into it */
 	uint8_t verdict;	 /* enum vmt_site_verdict */
+	bool is_loop; /* a jump right behind it goes back to between number_from and copied_at */
 	bool is_in_function;
 	bool has_arguments; /* instructions before it look like it */
 	uint32_t watch;	    /* for the caller's use */

@@ -1,3 +1,8 @@
+/*
+ * Where the system calls in a program's code are.
+ *
+ * Over 500 lines: all steps work on the one struct finder.
+ */
 #include "inject/syscall_sites.h"
 
 #include "base/assert.h"
@@ -28,6 +33,7 @@ struct finder {
 	const struct vmt_wanted_calls *wanted;
 	struct list candidates; /* struct vmt_site_candidate */
 	struct list branches;	/* uint64_t: targets of branches of 1 byte */
+	struct list loops;	/* uint64_t: of those that candidates know, apart from these */
 	struct list tables;	/* uint64_t: addresses of data that code computes */
 	struct list unknown;	/* uint64_t, ascending: where bytes are no known instruction */
 	struct list watches;	/* struct vmt_code_watch */
@@ -139,13 +145,41 @@ is_wanted(const struct finder *finder, uint32_t number)
 /* -- reading code --------------------------------------------------------------------------------
  * */
 
+/* The candidate that ends where this instruction begins. */
+static struct vmt_site_candidate *
+find_before(struct finder *finder, uint64_t address)
+{
+	struct vmt_site_candidate *candidates = candidates_of(finder);
+
+	for (size_t i = finder->candidates.count; i-- > 0 && finder->candidates.count - i <= 2;)
+		if (candidates[i].syscall + SYSCALL_BYTES == address)
+			return &candidates[i];
+	return NULL;
+}
+
+/* A system call that ends its thread or process is made again and again: with the same number, as
+ * that is copied anew each time. */
+static bool
+is_loop(struct finder *finder, const struct vmt_code_step *step, uint64_t target)
+{
+	struct vmt_site_candidate *candidate =
+	    step->instruction.flow == VMT_FLOW_JUMP ? find_before(finder, step->address) : NULL;
+
+	if (!candidate || candidate->number_from >= target || target > candidate->copied_at)
+		return false;
+	candidate->is_loop = true;
+	return true;
+}
+
 static void
 note_step(struct finder *finder, const struct vmt_code_step *step)
 {
 	uint64_t target;
 
 	if (vmt_near_branches_target(&step->instruction, step->address, &target))
-		append_address(finder, &finder->branches, target);
+		append_address(finder,
+			       is_loop(finder, step, target) ? &finder->loops : &finder->branches,
+			       target);
 	if (vmt_near_branches_table(&step->instruction, step->bytes, step->address, &target))
 		append_address(finder, &finder->tables, target);
 }
@@ -339,20 +373,11 @@ may_have_tables(struct finder *finder)
 }
 
 static void
-find_jumps(struct finder *finder)
+note_branches(struct finder *finder, const struct list *branches)
 {
-	struct vmt_code_watch *watches = watches_of(finder);
-	size_t count = finder->watches.count;
-
-	vmt_code_jumps_find(finder->map, watches, count);
-	for (size_t i = 0; i < finder->branches.count; i++)
-		vmt_code_jumps_note(watches, count, addresses_of(&finder->branches)[i]);
-	for (size_t i = 0; i < finder->tables.count; i++)
-		vmt_code_jumps_note_table(finder->map, watches, count,
-					  addresses_of(&finder->tables)[i]);
-	/* Code that is split names the table in one part, and is cut in another. */
-	if (may_have_tables(finder))
-		vmt_code_jumps_find_tables(finder->map, watches, count);
+	for (size_t i = 0; i < branches->count; i++)
+		vmt_code_jumps_note(watches_of(finder), finder->watches.count,
+				    addresses_of(branches)[i]);
 }
 
 static bool
@@ -361,6 +386,40 @@ knows_number(const struct vmt_site_candidate *candidate, const struct vmt_code_w
 	return candidate->is_constant ||
 	       (has_number_before(candidate) && watch->last_hit <= candidate->number_from &&
 		!watch->is_high_hit);
+}
+
+/* Where nothing but the way back of its loop leads behind the number. */
+static void
+settle_loops(struct finder *finder)
+{
+	struct vmt_site_candidate *candidates = candidates_of(finder);
+
+	for (size_t i = 0; i < finder->candidates.count; i++) {
+		struct vmt_site_candidate *candidate = &candidates[i];
+
+		if (candidate->is_loop && candidate->watch != NO_WATCH &&
+		    !is_wanted(finder, candidate->number) &&
+		    knows_number(candidate, &watches_of(finder)[candidate->watch]))
+			candidate->is_constant = true;
+	}
+}
+
+static void
+find_jumps(struct finder *finder)
+{
+	struct vmt_code_watch *watches = watches_of(finder);
+	size_t count = finder->watches.count;
+
+	vmt_code_jumps_find(finder->map, watches, count);
+	note_branches(finder, &finder->branches);
+	for (size_t i = 0; i < finder->tables.count; i++)
+		vmt_code_jumps_note_table(finder->map, watches, count,
+					  addresses_of(&finder->tables)[i]);
+	/* Code that is split names the table in one part, and is cut in another. */
+	if (may_have_tables(finder))
+		vmt_code_jumps_find_tables(finder->map, watches, count);
+	settle_loops(finder);
+	note_branches(finder, &finder->loops);
 }
 
 static uint8_t
@@ -450,6 +509,7 @@ close_finder(struct finder *finder)
 {
 	vmt_buffer_free(&finder->candidates.buffer);
 	vmt_buffer_free(&finder->branches.buffer);
+	vmt_buffer_free(&finder->loops.buffer);
 	vmt_buffer_free(&finder->tables.buffer);
 	vmt_buffer_free(&finder->unknown.buffer);
 	vmt_buffer_free(&finder->watches.buffer);

@@ -187,8 +187,8 @@ the_end_of_a_process_is_cut_before_a_jump(void **state)
 #define EDX_IS(number) 0xba, number, 0, 0, 0 /* mov $number,%edx */
 #define EAX_IS_EDX 0x89, 0xd0
 	static const uint8_t of_2_36[] = {
-	    0xbe, 231,	0,    0,    0,	  EDX_IS(60), 0xeb, 12,	  0xf4, EAX_IS_EDX, SYSCALL,
-	    0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff,	      0xf4, 0x89, 0xf0, SYSCALL,    RET};
+	    0xbe, 231,	0,    0,    0,	  EDX_IS(9), 0xeb, 12,	 0xf4, EAX_IS_EDX, SYSCALL,
+	    0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff,	     0xf4, 0x89, 0xf0, SYSCALL,	   RET};
 	const struct piece whole = {.code = of_2_36, .length = sizeof(of_2_36)};
 	const struct piece *piece =
 	    PIECE(EDX_IS(231), 0xeb, 3, 0x66, 0x90, 0xf4, EAX_IS_EDX, SYSCALL, RET);
@@ -210,7 +210,7 @@ the_end_of_a_process_is_cut_before_a_jump(void **state)
 	assert_int_equal(sites[0].cut_bytes, 5);
 	assert_int_equal(sites[0].syscall, CODE + 26);
 	assert_int_equal(sites[1].syscall, CODE + 15);
-	assert_int_equal(sites[1].number, VMT_SITE_ANY_NUMBER);
+	assert_int_equal(sites[1].number, 9);
 	/* Another call; a jump to the jump; what jumps does not set the number. */
 	check_refused(PIECE(EDX_IS(9), 0xeb, 3, 0x66, 0x90, 0xf4, EAX_IS_EDX, SYSCALL, RET),
 		      VMT_SITE_NO_ROOM);
@@ -250,6 +250,45 @@ the_number_may_come_from_a_register(void **state)
 		  VMT_SITE_ANY_NUMBER);
 	/* No number at all. */
 	check_cut(PIECE(CALL, MOVE, EAX_IS_EBX, SYSCALL), 2, 5, VMT_SITE_ANY_NUMBER);
+}
+
+/* mov $n,%edx; xor %edi,%edi; mov %edx,%eax; syscall; jmp back: as exit is made, for ever. */
+static void
+the_number_of_a_loop_may_come_from_before_it(void **state)
+{
+	(void)state;
+#define LOOP(number, back)                                                                         \
+	0xba, number, 0, 0, 0, 0x31, 0xff, 0x89, 0xd0, SYSCALL, 0xeb, (uint8_t)(back)
+	assert_int_equal(count_of(PIECE(LOOP(60, -8))), 0);
+	assert_int_equal(count_of(PIECE(LOOP(60, -6))), 0);
+	/* It is wanted: something leads into what would be cut. */
+	check_refused(PIECE(LOOP(231, -8)), VMT_SITE_JUMPED_INTO);
+	/* The copy is not made again, or the call itself has changed what is copied. */
+	check_refused(PIECE(LOOP(60, -4)), VMT_SITE_JUMPED_TO);
+	check_refused(PIECE(0xb9, 60, 0, 0, 0, 0x31, 0xff, 0x89, 0xc8, SYSCALL, 0xeb, 0xf8),
+		      VMT_SITE_JUMPED_INTO);
+	check_refused(PIECE(0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x89, 0xfa, SYSCALL, 0xeb, 0xf8),
+		      VMT_SITE_JUMPED_INTO);
+	/* Somebody else comes, too. */
+	check_refused(PIECE(0xeb, 5, LOOP(60, -8)), VMT_SITE_JUMPED_INTO);
+#undef LOOP
+}
+
+/* mov $n,%edx; a branch; mov %edx,%eax; syscall: in a function without calls. */
+static void
+the_number_may_come_from_where_the_function_begins(void **state)
+{
+	(void)state;
+#define COPIED 0x89, 0xd0, SYSCALL, 0xf4
+	assert_int_equal(count_of(PIECE(0xba, 60, 0, 0, 0, 0xeb, 1, RET, COPIED)), 0);
+	/* An argument of the caller's on one way; a call in between; another value. */
+	check_refused(PIECE(0x74, 5, 0xba, 60, 0, 0, 0, 0xeb, 1, RET, COPIED), VMT_SITE_NO_ROOM);
+	check_refused(PIECE(0xba, 60, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xeb, 1, RET, COPIED),
+		      VMT_SITE_NO_ROOM);
+	check_refused(PIECE(0xba, 60, 0, 0, 0, 0x5a, 0xeb, 1, RET, COPIED), VMT_SITE_NO_ROOM);
+	check_refused(PIECE(0xba, 9, 0, 0, 0, 0xba, 60, 0, 0, 0, 0xeb, 1, RET, COPIED),
+		      VMT_SITE_NO_ROOM);
+#undef COPIED
 }
 
 static void
@@ -686,6 +725,8 @@ main(void)
 	    cmocka_unit_test(the_number_is_what_eax_was_set_to_last),
 	    cmocka_unit_test(the_number_may_come_from_a_register),
 	    cmocka_unit_test(a_function_that_begins_elsewhere_is_not_cut),
+	    cmocka_unit_test(the_number_of_a_loop_may_come_from_before_it),
+	    cmocka_unit_test(the_number_may_come_from_where_the_function_begins),
 	    cmocka_unit_test(what_looks_like_a_syscall_is_none),
 	    cmocka_unit_test(no_branch_may_lead_into_a_cut),
 	    cmocka_unit_test(no_branch_from_elsewhere_may_lead_into_a_cut),
