@@ -191,7 +191,7 @@ begin_heap(void)
 
 	if (vmt_blob_parameters.state != VMT_BLOB_RECORDING || !vmt_call_stacks_tell())
 		return;
-	vmt_raw_entry_set_up();
+	vmt_raw_entry_set_up(vmt_blob_parameters.hides_alternates != 0);
 	vmt_atomic_store_relaxed(&vmt_recording.malloc_mode, vmt_config.malloc_mode);
 	vmt_heap_open_gate(&next);
 }

@@ -3,7 +3,7 @@
  *
  * Those by which memory is taken, given back or changed, and what else the recorder has to see:
  * the end of the process, filters of system calls, and names of memory (capture/entry/route.h). And
- * those by which threads, processes and programs begin.
+ * those by which threads, processes and programs begin, or a thread gets an alternate signal stack.
  */
 #ifndef VMT_RAW_CALLS_H
 #define VMT_RAW_CALLS_H
@@ -19,7 +19,11 @@ static const uint16_t vmt_raw_calls[] = {
     329, /* pkey_mprotect */
     440, /* process_madvise */
     453, /* map_shadow_stack */
+    131, /* sigaltstack */
 };
+
+/* No memory call: a trace that lacks it lacks nothing. */
+#define VMT_ALTERNATE_STACK_CALL SYS_sigaltstack
 
 /* Those that return in a new thread or process, too. */
 static const uint16_t vmt_birth_calls[] = {SYS_clone, SYS_fork, SYS_vfork, 435 /* clone3 */};

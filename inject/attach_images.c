@@ -316,6 +316,7 @@ vmt_attach_images_describe(const struct vmt_attach_images *images,
 
 		parameters->heap_is_glibc |= cuts->heap.is_glibc;
 		parameters->calls_unseen += (uint32_t)vmt_program_cuts_impossible(cuts, &first);
+		parameters->hides_alternates |= vmt_program_cuts_hide_alternates(cuts);
 		if (parameters->calls_unseen_at == 0)
 			parameters->calls_unseen_at = first;
 		if (cuts->stubs != 0)

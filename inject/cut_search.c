@@ -146,9 +146,13 @@ choose_others(struct vmt_program_cuts *cuts)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < cuts->sites_count; i++) {
-		if (is_memory_call(cuts->wanted, sites[i].number) ||
-		    (!none && sites[i].verdict == VMT_SITE_CUT))
-			sites[kept++] = sites[i];
+		const struct vmt_syscall_site *site = &sites[i];
+		bool stays = is_memory_call(cuts->wanted, site->number)
+				 ? !none || site->number != VMT_ALTERNATE_STACK_CALL
+				 : !none && site->verdict == VMT_SITE_CUT;
+
+		if (stays)
+			sites[kept++] = *site;
 	}
 	cuts->sites_count = kept;
 }

@@ -3,6 +3,7 @@
 #include "base/near_place.h"
 #include "base/pages.h"
 #include "base/sys.h"
+#include "format/raw_calls.h"
 #include "inject/free_place.h"
 
 #include <errno.h>
@@ -27,13 +28,19 @@ is_possible(const struct vmt_syscall_site *site)
 	return site->verdict == VMT_SITE_CUT || site->verdict == VMT_SITE_GO_FORM;
 }
 
+static bool
+is_counted(const struct vmt_syscall_site *site)
+{
+	return site->number != VMT_ALTERNATE_STACK_CALL;
+}
+
 size_t
 vmt_program_cuts_possible(const struct vmt_program_cuts *cuts)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < cuts->sites_count; i++)
-		count += is_possible(&sites_of(cuts)[i]);
+		count += is_counted(&sites_of(cuts)[i]) && is_possible(&sites_of(cuts)[i]);
 	return count;
 }
 
@@ -44,13 +51,28 @@ vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts, uint64_t *first
 
 	*first = 0;
 	for (size_t i = 0; i < cuts->sites_count; i++) {
-		if (is_possible(&sites_of(cuts)[i]))
+		if (!is_counted(&sites_of(cuts)[i]) || is_possible(&sites_of(cuts)[i]))
 			continue;
 		if (count == 0)
 			*first = sites_of(cuts)[i].syscall;
 		count += 1 + sites_of(cuts)[i].others;
 	}
 	return count;
+}
+
+/* The C library's waiting calls are no others. */
+bool
+vmt_program_cuts_hide_alternates(const struct vmt_program_cuts *cuts)
+{
+	for (size_t i = 0; i < cuts->sites_count; i++) {
+		const struct vmt_syscall_site *site = &sites_of(cuts)[i];
+
+		if (!is_possible(site) && site->verdict != VMT_SITE_CANCEL_POINT &&
+		    (!is_counted(site) || site->number == VMT_SITE_ANY_NUMBER ||
+		     site->verdict == VMT_SITE_TOO_MANY))
+			return true;
+	}
+	return false;
 }
 
 /* *address: 0, or where it has to be. */
@@ -134,7 +156,8 @@ padding_of(const struct vmt_code_map *map, uint32_t number, uint64_t *bytes)
 static bool
 find_veneers(struct vmt_program_cuts *cuts, const struct vmt_target *target)
 {
-	uint64_t wanted_bytes = VMT_CUTS_VENEER_BYTES * vmt_program_cuts_possible(cuts);
+	uint64_t wanted_bytes = vmt_cuts_stub_bytes(sites_of(cuts), cuts->sites_count) /
+				VMT_CUTS_STUB_BYTES * VMT_CUTS_VENEER_BYTES;
 	uint64_t room = 0;
 	uint64_t address = 0;
 
@@ -250,7 +273,7 @@ vmt_program_cuts_leave(struct vmt_program_cuts *cuts)
 		if (sites[i].verdict != VMT_SITE_CUT)
 			continue;
 		sites[i].verdict = VMT_SITE_NO_PLACE;
-		count++;
+		count += is_counted(&sites[i]);
 	}
 	return count;
 }

@@ -19,6 +19,7 @@
 #include "inject/syscall_sites.h"
 #include "inject/target_memory.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,9 +42,12 @@ struct vmt_program_cuts {
 };
 
 /* How many of the sites can be led to the recorder, known functions of Go's among them; and how
- * many can't, and where the first of these is. */
+ * many can't, and where the first of these is. Those of sigaltstack alone don't count. */
 size_t vmt_program_cuts_possible(const struct vmt_program_cuts *cuts);
 size_t vmt_program_cuts_impossible(const struct vmt_program_cuts *cuts, uint64_t *first);
+
+/* Whether a site that may make sigaltstack can't be led there. */
+bool vmt_program_cuts_hide_alternates(const struct vmt_program_cuts *cuts);
 
 /* Maps and writes the stubs and the index of frames by calls of the stopped thread; entry: where
  * they go. Without a site that can be cut, and a function that can be led: nothing. -ENOSPC: no

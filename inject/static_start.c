@@ -85,6 +85,7 @@ write_blob(struct job *job)
 	parameters->signal = SIGURG;
 	parameters->calls_unseen =
 	    (uint32_t)vmt_program_cuts_impossible(&job->cuts, &parameters->calls_unseen_at);
+	parameters->hides_alternates = vmt_program_cuts_hide_alternates(&job->cuts);
 	parameters->heap_functions = job->cuts.heap.led;
 	parameters->heap_unseen = vmt_heap_hooks_unled(&job->cuts.heap);
 	parameters->heap_is_glibc = job->cuts.heap.is_glibc;

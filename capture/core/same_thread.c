@@ -67,6 +67,7 @@ vmt_same_thread_renew(struct vmt_thread *state)
 	state->last_walk = NULL;
 	state->id_word = 0;
 	state->id_asked = 0;
+	state->alternate_asked = 0;
 }
 #else
 typedef int vmt_same_thread_is_for_code_on_foreign_stacks;

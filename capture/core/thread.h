@@ -47,6 +47,7 @@ struct vmt_thread {
 	uint64_t id_word;     /* where thread_id stands in the program's memory; 0: not known */
 	uint32_t in_raw_call; /* 1: depth was set by a raw call that runs on the program's stack */
 	uint32_t id_asked;    /* how often the kernel was asked instead, mod 2^32 */
+	uint32_t alternate_asked; /* the generation in which alternate_stacks.h had an answer */
 #endif
 };
 

@@ -9,8 +9,10 @@
 #include "capture/go/go_patch.h"
 #include "capture/go/go_stack.h"
 #include "capture/record/birth.h"
+#include "capture/stacks/alternate_stacks.h"
 #include "capture/stacks/stack_bounds.h"
 #include "capture/trace/open.h"
+#include "format/raw_calls.h"
 
 #include <stddef.h>
 
@@ -36,7 +38,7 @@ _Static_assert(offsetof(struct vmt_call_stacks, free) == 0 &&
 		   offsetof(struct vmt_call_stacks, missed) == 24 &&
 		   offsetof(struct vmt_call_stacks, counter) == 32 &&
 		   offsetof(struct vmt_call_stacks, notes) == 40 && VMT_NOTE_SECCOMP == 4 &&
-		   VMT_CALL_STACK_SHIFT == 16,
+		   VMT_CALL_STACK_SHIFT == 16 && VMT_ALTERNATE_STACK_CALL == 131,
 	       "as in the entries");
 _Static_assert(offsetof(struct vmt_raw_entry_site, exit) == 0 &&
 		   offsetof(struct vmt_raw_entry_site, bypass) == 8,
@@ -99,7 +101,25 @@ handle_go(const struct registers *registers)
 /* A number of LATER: nothing was done, and the entry makes the call itself. */
 #define LATER UINT64_MAX
 
-/* No filter is installed while signals are blocked: it may forbid to let them through again. */
+static void
+note_alternate(long wanted)
+{
+#if defined(VMT_THREAD_ON_STACK)
+	vmt_alternate_stacks_note((uint64_t)wanted);
+#else
+	(void)wanted;
+#endif
+}
+
+static long
+make_later(struct registers *registers)
+{
+	registers->number = LATER;
+	return 0;
+}
+
+/* No filter is installed while signals are blocked: it may forbid to let them through again. An
+ * alternate stack is refused by the stack that the call is made on. */
 __attribute__((used)) static long
 handle_site(struct registers *registers)
 {
@@ -111,19 +131,23 @@ handle_site(struct registers *registers)
 		return vmt_route_birth(&call, &caller);
 	if (vmt_exec_call_is_told(call.number))
 		return vmt_exec_call_told(&call, &caller);
+	if (call.number == VMT_ALTERNATE_STACK_CALL) {
+		note_alternate(call.words[0]);
+		return make_later(registers);
+	}
 	if (!vmt_route_filters((long)registers->number, (long)registers->rdi))
 		return handle(registers);
 	vmt_filter_begin(&(struct vmt_filter){.strict = false});
-	registers->number = LATER;
-	return 0;
+	return make_later(registers);
 }
 
 #if defined(VMT_THREAD_ON_STACK)
 __attribute__((used)) static bool is_quick; /* calls may be recorded on the caller's stack */
 
 void
-vmt_raw_entry_set_up(void)
+vmt_raw_entry_set_up(bool hides_alternates)
 {
+	vmt_alternate_stacks_set_up(!hides_alternates);
 	is_quick = vmt_thread_base == VMT_THREAD_BASE_READ && vmt_go_runtimes_count == 0;
 }
 
@@ -148,7 +172,10 @@ take_caller_stack(uint64_t sp)
 		return NULL;
 	if (thread->heap_depth == 0)
 		know(thread);
-	return vmt_stack_bounds_is_roomy(sp, vmt_guard_owner->pid) ? thread : NULL;
+	return vmt_stack_bounds_is_roomy(sp, vmt_guard_owner->pid) &&
+		       !vmt_alternate_stacks_may_be_used(thread)
+		   ? thread
+		   : NULL;
 }
 
 /* Nothing was done: the entry goes on with a stack of ours. */
@@ -385,6 +412,8 @@ __asm__(".pushsection .rodata\n"
 			   "	movq 8(%rcx), %rax\n"
 			   "	movq %rax, (%rsp)\n" GIVE_STACK_BACK "	movq %rsp, %rsi\n"
 			   "	xorl %edx, %edx\n" SET_MASK LOAD_KEPT "	syscall\n"
+			   "	cmpl $131, 40(%rsp)\n"
+			   "	je 9f\n"
 			   "	movq 40+vmt_call_stacks(%rip), %rcx\n"
 			   "	testq %rax, %rax\n"
 			   "	js 8f\n"

@@ -35,8 +35,9 @@ struct vmt_raw_entry_site {
 };
 
 #if defined(VMT_THREAD_ON_STACK)
-/* At the end of set-up, once Go and the way to the thread pointer are known. */
-void vmt_raw_entry_set_up(void);
+/* At the end of set-up, once Go and the way to the thread pointer are known. hides_alternates: some
+ * calls of sigaltstack don't come here. */
+void vmt_raw_entry_set_up(bool hides_alternates);
 #endif
 
 /* Not to be called from C. */

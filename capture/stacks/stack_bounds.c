@@ -10,7 +10,6 @@
 #include "capture/stacks/stack_floors.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -26,9 +25,7 @@
 #define MAIN_MIN_BYTES (UINT64_C(64) << 20)
 #define MAIN_MAX_BYTES (UINT64_C(1) << 30)
 
-/* What other threads have of their stacks at least, nearly always; and what a call takes that is
- * recorded there. */
-#define TOP_BYTES (UINT64_C(64) << 10)
+/* What a call takes that is recorded on the caller's stack. */
 #define ROOM_BYTES (UINT64_C(6) << 10)
 
 static uint64_t main_low;
@@ -144,17 +141,6 @@ up_to(uint64_t sp, uint64_t high)
 	return (struct vmt_stack_bounds){.low = sp, .bytes = (high - sp) & ~UINT64_C(7)};
 }
 
-/* It may be small, and lie in a frame of the stack around it. Where nobody can be asked, too. */
-static bool
-may_be_alternate(void)
-{
-	stack_t alternate;
-
-	return !vmt_guard_syscalls_allowed() ||
-	       vmt_sys_call2(SYS_sigaltstack, NULL, &alternate) < 0 ||
-	       (alternate.ss_flags & SS_ONSTACK);
-}
-
 /* What was learnt before that may reach beyond the stack's beginning. */
 static bool
 knows_floor(struct vmt_thread *thread)
@@ -177,16 +163,26 @@ vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
 	struct vmt_thread *thread = vmt_thread_mine();
 	uint64_t low = sp - ROOM_BYTES;
 
-	if (may_be_alternate())
-		return false;
 	if (sp >= main_low && sp < main_high)
 		return true;
-	if (vmt_thread_pointer() - sp >= TOP_BYTES || thread->thread_id == main_thread_id ||
-	    !knows_floor(thread))
+	if (vmt_thread_pointer() - sp >= VMT_STACK_TOP_BYTES ||
+	    thread->thread_id == main_thread_id || !knows_floor(thread))
 		return false;
 	if (low >= thread->stack_low && sp < thread->stack_high)
 		return true;
 	return (low < thread->foreign_low || low >= thread->foreign_high) && learn(thread, low);
+}
+
+bool
+vmt_stack_bounds_may_be_roomy(uint64_t address, uint64_t bytes)
+{
+	uint64_t top = vmt_thread_pointer();
+	uint64_t end;
+
+	if (top == 0 || __builtin_add_overflow(address, bytes, &end))
+		return true;
+	return (address < main_high && end > main_low) ||
+	       (address < top && end > top - VMT_STACK_TOP_BYTES);
 }
 
 /* The end of the thread's own stack where that is known; 0 = it is not. */

@@ -34,12 +34,18 @@ void vmt_stack_bounds_set_up(void);
 /* Whether a word there can be read now; false where nobody may be asked. */
 bool vmt_stack_bounds_can_be_read(uint64_t address);
 
+/* What other threads than the main one have of their stacks at least, nearly always. */
+#define VMT_STACK_TOP_BYTES (UINT64_C(64) << 10)
+
 /* Whether sp, in use right now, points into the main stack, or in another thread less than 64 KiB
  * below its control block, with 6 KiB below it that belong to the stack too. That is not known of a
- * thread whose beginning told nothing of its stack, or was not seen. On an alternate signal stack
- * it never does. Where the main stack is full, or a coroutine's lies in it, there is
- * no more room than the program has left. The kernel is asked. */
+ * thread whose beginning told nothing of its stack, or was not seen. Where the main stack is full,
+ * or a coroutine's or a signal's lies in it, there is no more room than the program has left
+ * (alternate_stacks.h). */
 bool vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id);
+
+/* Whether that may be said of a stack pointer of the calling thread in this range. */
+bool vmt_stack_bounds_may_be_roomy(uint64_t address, uint64_t bytes);
 
 /* What can be read of the stack that sp, in use right now, points into, from sp upwards. Written in
  * place: a copy of such a struct by words twice as wide waits for the stores of its parts. */

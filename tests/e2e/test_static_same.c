@@ -173,18 +173,18 @@ test_handlers_unmap_the_trace(void **state)
 
 /* What it does bare: that it has room for itself is enough. */
 static void
-expect_small_is_unharmed(const char *program)
+expect_small_is_unharmed(const char *const *argv, size_t mapped)
 {
 	const char *trace = scratch_file("small.vmt");
 	struct run run;
 	json_t *events;
 
-	record(&run, trace, NULL, (const char *const[]){program, NULL});
+	record(&run, trace, NULL, argv);
 	if (run.exit_status != 0)
-		fail_msg("%s: %s", program, run.out);
+		fail_msg("%s: %s", argv[0], run.out);
 	run_free(&run);
 	events = dump(trace, "event");
-	assert_int_equal(count_maps(events, (int64_t)8 * 4096), 20);
+	assert_int_equal(count_maps(events, (int64_t)8 * 4096), mapped);
 	json_decref(events);
 }
 
@@ -192,9 +192,40 @@ static void
 test_a_stack_may_be_full(void **state)
 {
 	(void)state;
-	expect_small_is_unharmed(built("tests/target/static_small_stack"));
-	expect_small_is_unharmed(built("tests/target/static_small_alternate"));
-	expect_small_is_unharmed(built("tests/target/static_guardless_stack"));
+	expect_small_is_unharmed(
+	    (const char *const[]){built("tests/target/static_small_stack"), NULL}, 20);
+	expect_small_is_unharmed(
+	    (const char *const[]){built("tests/target/static_guardless_stack"), NULL}, 20);
+}
+
+static void
+test_an_alternate_stack_may_lie_in_a_frame(void **state)
+{
+	const char *program = built("tests/target/static_small_alternate");
+
+	(void)state;
+	expect_small_is_unharmed((const char *const[]){program, "main", NULL}, 21);
+	expect_small_is_unharmed((const char *const[]){program, "thread", NULL}, 21);
+	expect_small_is_unharmed((const char *const[]){program, "main", "autodisarm", NULL}, 21);
+	expect_small_is_unharmed((const char *const[]){program, "thread", "autodisarm", NULL}, 21);
+}
+
+/* They are looked at, and made on the caller's stack. */
+static void
+test_alternate_stacks_are_set_as_bare(void **state)
+{
+	const char *const argv[] = {built("tests/target/static_alternate_calls"), NULL};
+	struct run bare;
+	struct run recorded;
+
+	(void)state;
+	run_program(&bare, argv, NULL);
+	assert_int_equal(bare.exit_status, 0);
+	record(&recorded, scratch_file("calls.vmt"), NULL, argv);
+	assert_int_equal(recorded.exit_status, 0);
+	assert_string_equal(recorded.out, bare.out);
+	run_free(&bare);
+	run_free(&recorded);
 }
 
 /* musl does not say where a thread's stack begins. */
@@ -212,7 +243,7 @@ test_a_stack_of_musl_may_be_full(void **state)
 	run_program(&run, argv, NULL);
 	assert_int_equal(run.exit_status, 0);
 	run_free(&run);
-	expect_small_is_unharmed(program);
+	expect_small_is_unharmed((const char *const[]){program, NULL}, 20);
 }
 
 /* What a handler does while its thread is in a call harms neither the call nor what comes after. */
@@ -300,6 +331,8 @@ main(void)
 	    cmocka_unit_test(test_handlers_unmap_the_trace),
 	    cmocka_unit_test(test_a_stack_may_be_full),
 	    cmocka_unit_test(test_a_stack_of_musl_may_be_full),
+	    cmocka_unit_test(test_an_alternate_stack_may_lie_in_a_frame),
+	    cmocka_unit_test(test_alternate_stacks_are_set_as_bare),
 	    cmocka_unit_test(test_handlers_fork_in_a_call),
 	    cmocka_unit_test(test_handlers_jump_out_of_a_call),
 	    cmocka_unit_test(test_dynamic),
