@@ -42,23 +42,29 @@ take_line(struct status *status, struct vmt_text line)
 	}
 }
 
+static struct status
+status_of(const char *bytes, size_t length)
+{
+	struct vmt_text text = vmt_text_of(bytes, length);
+	struct vmt_text line;
+	struct status status = {.tracer = 0};
+
+	while (vmt_text_take_line(&text, &line))
+		take_line(&status, line);
+	return status;
+}
+
 static bool
 read_status(pid_t pid, struct status *status)
 {
 	char bytes[STATUS_BYTES];
 	int fd = vmt_procfs_open((uint32_t)pid, "status");
 	long got = fd < 0 ? fd : vmt_procfs_read(fd, bytes, sizeof(bytes));
-	struct vmt_text text, line;
 
 	if (fd >= 0)
 		vmt_sys_close(fd);
-	*status = (struct status){.tracer = 0};
-	if (got <= 0)
-		return false;
-	text = vmt_text_of(bytes, (size_t)got);
-	while (vmt_text_take_line(&text, &line))
-		take_line(status, line);
-	return true;
+	*status = status_of(bytes, got > 0 ? (size_t)got : 0);
+	return got > 0;
 }
 
 /* One that ends meanwhile has none. */
@@ -187,6 +193,26 @@ vmt_attach_obstacle_has_filter(pid_t tid)
 	return !read_status(tid, &status) || status.filter != 0;
 }
 
+static bool
+judge(const struct status *status, char why[VMT_WHY_BYTES])
+{
+	if (status->tracer != 0)
+		return say_traced(status->tracer, why);
+	if (status->state == 'Z' || status->state == 'X')
+		return say(why, "it has ended");
+	if (status->filter != 0)
+		return say(why, "it has a filter of system calls (seccomp)");
+	return status->has_shadow_stack && say(why, "it has a shadow stack");
+}
+
+bool
+vmt_attach_obstacle_in_status(const char *text, size_t length, char why[VMT_WHY_BYTES])
+{
+	const struct status status = status_of(text, length);
+
+	return judge(&status, why);
+}
+
 bool
 vmt_attach_obstacle_find(pid_t pid, char why[VMT_WHY_BYTES])
 {
@@ -197,16 +223,10 @@ vmt_attach_obstacle_find(pid_t pid, char why[VMT_WHY_BYTES])
 #endif
 	if (!read_status(pid, &status))
 		return say(why, "it has ended");
-	if (status.tracer != 0)
-		return say_traced(status.tracer, why);
-	if (status.state == 'Z' || status.state == 'X')
-		return say(why, "it has ended");
-	if (status.filter != 0)
-		return say(why, "it has a filter of system calls (seccomp)");
+	if (judge(&status, why))
+		return true;
 	if (has_filtered_thread(pid))
 		return say(why, "one of its threads has a filter of system calls (seccomp)");
-	if (status.has_shadow_stack)
-		return say(why, "it has a shadow stack");
 	if (vmt_shared_memory_is_there(pid))
 		return say(why, "another process runs in its memory (vfork, CLONE_VM)");
 	if (!shares(pid, "/ns/pid"))
