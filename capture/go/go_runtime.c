@@ -122,19 +122,30 @@ may_be_go(const struct dl_phdr_info *info)
 					       written->p_filesz);
 }
 
-/* Of libraries without the note none is looked for: each would be read. */
+/* The same of a library, which the C linker makes: the runtime's one variable of a thread begins
+ * as 0. Few libraries have none that begins as something else. */
+static bool
+may_be_go_library(const struct dl_phdr_info *info)
+{
+	for (unsigned i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			return info->dlpi_phdr[i].p_filesz == 0;
+	return false;
+}
+
 static bool
 is_go(const struct dl_phdr_info *info)
 {
+	bool is_library = info->dlpi_name && info->dlpi_name[0] != '\0';
 	struct vmt_go_file file;
 	bool result;
 
 	if (has_note(info))
 		return true;
-	if ((info->dlpi_name && info->dlpi_name[0] != '\0') || !may_be_go(info) ||
-	    !map_file(SELF, &file))
+	if (!(is_library ? may_be_go_library(info) : may_be_go(info)) ||
+	    !map_file(is_library ? info->dlpi_name : SELF, &file))
 		return false;
-	result = vmt_go_image_is_go(&file);
+	result = is_loaded_file(&file, info) && vmt_go_image_is_go(&file);
 	vmt_sys_munmap((void *)(uintptr_t)file.bytes, file.length);
 	return result;
 }

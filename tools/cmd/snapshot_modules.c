@@ -29,9 +29,10 @@ struct vmt_snapshot_module_file {
 	uint64_t inode;
 	bool is_program;
 	bool is_known;
-	bool is_fixed; /* linked for the addresses that it has */
-	bool has_go;   /* Go's linker has left its note there */
-	bool is_go;    /* ... and `go` is of its runtime */
+	bool is_fixed;	/* linked for the addresses that it has */
+	bool may_be_go; /* by its variables of a thread, as in capture/go/go_runtime.c */
+	bool has_go;	/* Go's linker has left its note there, or its section */
+	bool is_go;	/* ... and `go` is of its runtime */
 	uint64_t low;
 	uint64_t high;
 	uint32_t build_id_bytes;
@@ -108,6 +109,7 @@ read_segments(struct vmt_snapshot_module_file *file, int fd, const Elf64_Ehdr *h
 	for (unsigned i = 0; i < header->e_phnum; i++) {
 		if (segments[i].p_type == PT_NOTE)
 			read_notes(file, fd, &segments[i]);
+		file->may_be_go |= segments[i].p_type == PT_TLS && segments[i].p_filesz == 0;
 		if (segments[i].p_type != PT_LOAD ||
 		    __builtin_add_overflow(segments[i].p_vaddr, segments[i].p_memsz, &end))
 			continue;
@@ -187,6 +189,19 @@ open_file(const struct search *search, size_t i, struct stat *status)
 	return -1;
 }
 
+/* What the Go linker leaves in a file whose note it leaves out on wish (-buildid=). */
+static bool
+has_go_section(int fd, size_t bytes)
+{
+	void *mapped = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	const struct vmt_go_file file = {mapped, bytes};
+	bool found = mapped != MAP_FAILED && vmt_go_image_is_go(&file);
+
+	if (mapped != MAP_FAILED)
+		munmap(mapped, bytes);
+	return found;
+}
+
 static void
 read_file(const struct search *search, size_t i)
 {
@@ -199,6 +214,8 @@ read_file(const struct search *search, size_t i)
 		return;
 	if (pread(fd, &header, sizeof(header), 0) == sizeof(header) && is_elf(&header)) {
 		read_segments(file, fd, &header);
+		if (file->may_be_go && !file->has_go && !file->is_program)
+			file->has_go = has_go_section(fd, (size_t)status.st_size);
 	}
 	close(fd);
 }
