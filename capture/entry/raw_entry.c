@@ -269,7 +269,8 @@ handle_quick(struct registers *registers)
 	"	addq $512, %rsp\n"
 #endif
 
-/* On its own stack, with the exit in r11, which comes back; the result is in rax. */
+/* On its own stack, with the exit in r11, which comes back; the result is in rax. The direction
+ * flag is clear for compiled code, and afterwards as it was. */
 #define RUN_HANDLER(handler)                                                                       \
 	"	pushq %rbp\n"                                                                            \
 	"	pushq %rdi\n"                                                                            \
@@ -280,8 +281,17 @@ handle_quick(struct registers *registers)
 	"	pushq %r9\n"                                                                             \
 	"	pushq %rax\n"                                                                            \
 	"	pushq %r11\n"                                                                            \
-	"	movq %rsp, %rdi\n" SAVE_VECTORS "	xorl %ebp, %ebp\n"                               \
-	"	call " handler "\n" RESTORE_VECTORS "	popq %r11\n"                                 \
+	"	movq %rsp, %rdi\n" SAVE_VECTORS "	pushfq\n"                                        \
+	"	pushq $0\n"                                                                              \
+	"	cld\n"                                                                                   \
+	"	xorl %ebp, %ebp\n"                                                                       \
+	"	call " handler "\n"                                                                \
+	"	popq %rcx\n"                                                                             \
+	"	popq %rcx\n"                                                                             \
+	"	btl $10, %ecx\n"                                                                         \
+	"	jnc 99f\n"                                                                               \
+	"	std\n"                                                                                   \
+	"99:\n" RESTORE_VECTORS "	popq %r11\n"                                                     \
 	"	popq %rcx\n"                                                                             \
 	"	popq %r9\n"                                                                              \
 	"	popq %r8\n"                                                                              \

@@ -228,6 +228,15 @@ test_alternate_stacks_are_set_as_bare(void **state)
 	run_free(&recorded);
 }
 
+static void
+test_the_direction_flag_may_be_set(void **state)
+{
+	const char *program = built("tests/target/static_direction");
+
+	(void)state;
+	expect_small_is_unharmed((const char *const[]){program, NULL}, 20);
+}
+
 /* musl does not say where a thread's stack begins. */
 static void
 test_a_stack_of_musl_may_be_full(void **state)
@@ -333,6 +342,7 @@ main(void)
 	    cmocka_unit_test(test_a_stack_of_musl_may_be_full),
 	    cmocka_unit_test(test_an_alternate_stack_may_lie_in_a_frame),
 	    cmocka_unit_test(test_alternate_stacks_are_set_as_bare),
+	    cmocka_unit_test(test_the_direction_flag_may_be_set),
 	    cmocka_unit_test(test_handlers_fork_in_a_call),
 	    cmocka_unit_test(test_handlers_jump_out_of_a_call),
 	    cmocka_unit_test(test_dynamic),
