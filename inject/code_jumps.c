@@ -114,6 +114,11 @@ struct scan {
 	size_t count;
 };
 
+struct part {
+	uint64_t from; /* in the segment's bytes */
+	uint64_t to;
+};
+
 /* 4 bytes behind an opcode that has a distance there. Calls of a function whose watch lies in the
  * same line are many: their own functions are not read for them. */
 static inline void
@@ -216,31 +221,48 @@ note_pointer(const struct scan *scan, uint64_t at, uint64_t bias)
 		vmt_code_jumps_note(scan->watches, scan->count, pointer + bias);
 }
 
-/* Words that are, with the bias, an address near the watches. */
+/* Words of a part of the segment that are, with the bias, an address near the watches. */
 static void
-find_words(const struct scan *scan, uint64_t bias)
+find_words(const struct scan *scan, const struct part *part, uint64_t bias)
 {
 	const uint8_t *bytes = scan->segment->bytes;
 	uint64_t low = scan->filter->low - bias;
 	uint64_t high = scan->filter->high - bias;
-	uint64_t at = -scan->segment->address % 8;
+	uint64_t at = part->from + -(scan->segment->address + part->from) % 8;
 
-	for (; low >> 32 == high >> 32 && at + VMT_BYTE_SCAN_WORDS * 8 <= scan->segment->length;
+	for (; low >> 32 == high >> 32 && at + VMT_BYTE_SCAN_WORDS * 8 <= part->to;
 	     at += VMT_BYTE_SCAN_WORDS * 8)
 		for (uint32_t found = vmt_byte_scan_words(bytes + at, low, high); found != 0;
 		     found &= found - 1)
 			note_pointer(scan, at + 8 * (uint32_t)__builtin_ctz(found), bias);
-	for (; at + 8 <= scan->segment->length; at += 8)
+	for (; at + 8 <= part->to; at += 8)
 		note_pointer(scan, at, bias);
 }
 
 /* A file that was moved, and not relocated yet, has its own addresses in its relocations. */
 static void
+find_pointers_in(const struct scan *scan, const struct part *part)
+{
+	find_words(scan, part, 0);
+	if (scan->map->bias != 0)
+		find_words(scan, part, scan->map->bias);
+}
+
+/* Everywhere but in the table. What lies around it belongs to no word of it. */
+static void
 find_pointers(const struct scan *scan)
 {
-	find_words(scan, 0);
-	if (scan->map->bias != 0)
-		find_words(scan, scan->map->bias);
+	struct part before = {0, scan->segment->length};
+	struct part behind = before;
+	uint64_t table = scan->map->table - scan->segment->address;
+
+	if (table < scan->segment->length &&
+	    scan->map->table_bytes <= scan->segment->length - table) {
+		before.to = table;
+		behind.from = table + scan->map->table_bytes;
+		find_pointers_in(scan, &behind);
+	}
+	find_pointers_in(scan, &before);
 }
 
 void

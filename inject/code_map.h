@@ -41,6 +41,8 @@ struct vmt_code_map {
 	uint64_t bias;	/* address in the process - address in the file */
 	uint64_t low;	/* [low, high): span of the file in the process */
 	uint64_t high;
+	uint64_t table; /* data that holds no address of code, and need not be looked through */
+	uint64_t table_bytes;
 	struct vmt_code_function *functions; /* sorted by start, disjoint; after settle */
 	size_t functions_count;
 	bool has_frames; /* tables of frames were added: a compiler of C, C++ or Rust made some of

@@ -175,7 +175,7 @@ add_section(struct vmt_code_map *map, const char *name, const Elf64_Shdr *sectio
 		return vmt_code_map_add_frames(map, address, section->sh_size);
 	if ((strcmp(name, ".gopclntab") == 0 || strcmp(name, ".data.rel.ro.gopclntab") == 0) &&
 	    taken->go_tables++ < SECTIONS_OF_A_KIND)
-		return vmt_go_bounds_add(map, address);
+		return vmt_go_bounds_add(map, address, section->sh_size);
 	return 0;
 }
 

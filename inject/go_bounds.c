@@ -14,6 +14,9 @@
 /* Each try walks the whole table. A program of Go's needs two: one place, and one function. */
 #define TRIES_MAX 16u
 
+/* What Go's linker puts before its code, where nothing else is linked. */
+#define HEADERS_BYTES 4096u
+
 /* What a function may look like, in one version or another. */
 struct form {
 	uint8_t bytes[32];
@@ -32,10 +35,11 @@ has_form(const uint8_t *code, size_t room, const struct form forms[2])
 	       (room >= forms[1].count && memcmp(code, forms[1].bytes, forms[1].count) == 0);
 }
 
-/* Whether a function of this name lies where the table says, for a text that begins at `text`. */
+/* Whether a function of this name and form lies where the table says, for a text that begins at
+ * `text`. */
 static bool
 lies_there(const struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t text,
-	   const char *name)
+	   const char *name, const struct form forms[2])
 {
 	struct vmt_gopclntab_function function;
 	uint64_t cursor = 0;
@@ -45,7 +49,7 @@ lies_there(const struct vmt_code_map *map, const struct vmt_gopclntab *table, ui
 		const uint8_t *code =
 		    vmt_code_map_bytes(map, function.start - table->text + text, &room);
 
-		if (code && has_form(code, room, munmap_forms))
+		if (code && has_form(code, room, forms))
 			return true;
 	}
 	return false;
@@ -55,8 +59,8 @@ lies_there(const struct vmt_code_map *map, const struct vmt_gopclntab *table, ui
 static bool
 fits(const struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t text)
 {
-	return lies_there(map, table, text, "runtime.sysMunmap") ||
-	       lies_there(map, table, text, "runtime.munmap");
+	return lies_there(map, table, text, "runtime.sysMunmap", munmap_forms) ||
+	       lies_there(map, table, text, "runtime.munmap", munmap_forms);
 }
 
 /* The next place of the known function in a segment, from `at` on; its length: there is none. Both
@@ -78,14 +82,18 @@ find_form(const struct vmt_code_segment *segment, uint64_t at)
 	return segment->length;
 }
 
-/* Where Go's code begins, by each place of the known function and each function of its name. 0: it
- * is not to be found. */
+/* Where Go's code begins: at its usual place, or by each place of the known function and each
+ * function of its name. 0: it is not to be found. */
 static uint64_t
 find_text(const struct vmt_code_map *map, const struct vmt_gopclntab *table,
 	  const struct vmt_code_segment *segment)
 {
+	uint64_t usual = segment->address + HEADERS_BYTES;
 	unsigned tries = 0;
 
+	if (lies_there(map, table, usual, "runtime.madvise", madvise_forms) &&
+	    fits(map, table, usual))
+		return usual;
 	for (uint64_t at = find_form(segment, 0); at < segment->length && tries++ < TRIES_MAX;
 	     at = find_form(segment, at + 1)) {
 		struct vmt_gopclntab_function function;
@@ -136,7 +144,7 @@ add_all(struct vmt_code_map *map, const struct vmt_gopclntab *table, uint64_t te
 }
 
 int
-vmt_go_bounds_add(struct vmt_code_map *map, uint64_t table)
+vmt_go_bounds_add(struct vmt_code_map *map, uint64_t table, uint64_t bytes_there)
 {
 	struct vmt_gopclntab opened;
 	size_t room;
@@ -150,8 +158,11 @@ vmt_go_bounds_add(struct vmt_code_map *map, uint64_t table)
 		uint64_t text =
 		    map->segments[i].is_code ? find_text(map, &opened, &map->segments[i]) : 0;
 
-		if (text != 0)
-			return add_all(map, &opened, text);
+		if (text == 0)
+			continue;
+		map->table = table;
+		map->table_bytes = bytes_there < room ? bytes_there : room;
+		return add_all(map, &opened, text);
 	}
 	return 0;
 }
@@ -159,10 +170,11 @@ vmt_go_bounds_add(struct vmt_code_map *map, uint64_t table)
 #else
 
 int
-vmt_go_bounds_add(struct vmt_code_map *map, uint64_t table)
+vmt_go_bounds_add(struct vmt_code_map *map, uint64_t table, uint64_t bytes_there)
 {
 	(void)map;
 	(void)table;
+	(void)bytes_there;
 	return 0;
 }
 

@@ -46,6 +46,8 @@ struct piece {
 	uint64_t address;
 	uint64_t start; /* where its function is said to begin */
 	bool is_gap;
+	uint64_t table; /* that holds no addresses: in the data, and how many bytes; 0: none */
+	uint64_t table_bytes;
 };
 
 static size_t
@@ -66,6 +68,8 @@ find(const struct piece *piece, struct vmt_syscall_site sites[4])
 							   address + piece->length),
 				 0);
 	vmt_code_map_settle(&map);
+	map.table = DATA + piece->table;
+	map.table_bytes = piece->table_bytes;
 	assert_int_equal(vmt_syscall_sites_find(&map, &wanted, &found, &count), 0);
 	assert_true(count <= 4);
 	if (count > 0)
@@ -414,6 +418,34 @@ no_address_may_lead_into_a_cut(void **state)
 		      VMT_SITE_JUMPED_INTO);
 }
 
+/* What looks like one in Go's table of functions is none. */
+static void
+a_table_without_addresses_is_left_out(void **state)
+{
+	static const uint8_t code[] = {MMAP, MOVE, SYSCALL, RET};
+	const uint64_t data[] = {0, 0, CODE + 5, 0, 0, CODE + 5};
+	struct piece piece = {.code = code,
+			      .length = sizeof(code),
+			      .data = data,
+			      .data_bytes = 5 * sizeof(data[0]),
+			      .table = 8,
+			      .table_bytes = 24};
+
+	(void)state;
+	check_cut(&piece, 0, 8, 9);
+	piece.table_bytes = 8;
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+	piece.table = 24;
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+	/* Behind it, and of a table that does not lie in the segment as a whole. */
+	piece.table = 8;
+	piece.table_bytes = 24;
+	piece.data_bytes = sizeof(data);
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+	piece.data_bytes = 3 * sizeof(data[0]);
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+}
+
 static void
 no_table_of_distances_may_lead_into_a_cut(void **state)
 {
@@ -733,6 +765,7 @@ main(void)
 	    cmocka_unit_test(no_branch_from_before_the_function_may_lead_into_a_cut),
 	    cmocka_unit_test(callers_are_not_read_for_each_call),
 	    cmocka_unit_test(no_address_may_lead_into_a_cut),
+	    cmocka_unit_test(a_table_without_addresses_is_left_out),
 	    cmocka_unit_test(no_table_of_distances_may_lead_into_a_cut),
 	    cmocka_unit_test(no_table_that_is_named_far_away_may_lead_into_a_cut),
 	    cmocka_unit_test(who_comes_past_the_cut_is_told),
