@@ -63,7 +63,7 @@ vmt_same_thread_renew(struct vmt_thread *state)
 	state->thread_id = 0;
 	state->stack_low = state->stack_high = 0;
 	state->foreign_low = state->foreign_high = 0;
-	state->floor_known = false;
+	state->floor = 0;
 	state->last_walk = NULL;
 	state->id_word = 0;
 	state->id_asked = 0;

@@ -35,8 +35,8 @@ struct vmt_thread {
 	uint32_t no_syscalls; /* a vfork child, which has this thread's state, has a filter */
 	uint32_t visits;      /* begun and not ended: vmt_guard_visit */
 	bool refused;	      /* a call after ours had gone: retreat.c */
-	bool floor_known;     /* where the stack begins: stack_floors.h */
 	uint32_t walks;	      /* walks without a last one to go by, mod 2^32 */
+	uint64_t floor;	      /* the stack begins there or above; 0: that is not known */
 	uint64_t foreign_low; /* [low, high): lately seen not to be in the thread's own stack */
 	uint64_t foreign_high;
 	uint64_t entered_frame;		 /* frame of the hook that set depth */

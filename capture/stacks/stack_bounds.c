@@ -7,6 +7,7 @@
 #include "capture/core/guard.h"
 #include "capture/core/recording.h"
 #include "capture/go/go_stack.h"
+#include "capture/stacks/library_stack.h"
 #include "capture/stacks/stack_floors.h"
 
 #include <errno.h>
@@ -141,18 +142,31 @@ up_to(uint64_t sp, uint64_t high)
 	return (struct vmt_stack_bounds){.low = sp, .bytes = (high - sp) & ~UINT64_C(7)};
 }
 
+/* 0: it is not known. */
+static uint64_t
+find_floor(const struct vmt_thread *thread, uint64_t sp)
+{
+	uint64_t top = vmt_thread_pointer();
+	uint64_t floor;
+
+	if (!vmt_stack_floors_are_known(top))
+		return vmt_library_stack_low(thread, sp);
+	floor = vmt_stack_floors_of(top);
+	return floor == 0 ? vmt_page_bytes : floor > top ? 0 : floor;
+}
+
 /* What was learnt before that may reach beyond the stack's beginning. */
 static bool
-knows_floor(struct vmt_thread *thread)
+has_floor(struct vmt_thread *thread, uint64_t sp)
 {
-	if (thread->floor_known)
+	if (thread->floor != 0)
 		return true;
-	if (!vmt_stack_floors_are_known(vmt_thread_pointer()))
+	thread->floor = find_floor(thread, sp);
+	if (thread->floor == 0)
 		return false;
 	vmt_atomic_store_release(&thread->stack_high, 0);
 	vmt_atomic_store_release(&thread->stack_low, 0);
 	thread->foreign_low = thread->foreign_high = 0;
-	thread->floor_known = true;
 	return true;
 }
 
@@ -166,7 +180,7 @@ vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
 	if (sp >= main_low && sp < main_high)
 		return true;
 	if (vmt_thread_pointer() - sp >= VMT_STACK_TOP_BYTES ||
-	    thread->thread_id == main_thread_id || !knows_floor(thread))
+	    thread->thread_id == main_thread_id || !has_floor(thread, sp) || low < thread->floor)
 		return false;
 	if (low >= thread->stack_low && sp < thread->stack_high)
 		return true;
