@@ -208,6 +208,41 @@ struct shared {
 	uint32_t outer;
 };
 
+/* The first word of the record that has a frame at `at`, which is complete. Also where the table is
+ * damaged it is one of the table's, and not behind `at`. */
+static uint64_t
+begin_of_record(const struct vmt_stack_table *table, uint64_t at)
+{
+	uint64_t end = at;
+	uint64_t count;
+
+	while (end < table->words_count && end - at < VMT_STACK_MAX_FRAMES &&
+	       !(table->words[end] & END))
+		end++;
+	if (end >= table->words_count || !(table->words[end] & END))
+		return at;
+	count = (table->words[end] >> COUNT_SHIFT & (VMT_STACK_MAX_FRAMES - 1)) + 1;
+	return count < end && end - count < at ? end - count : at;
+}
+
+/* The record that has the outer frames may have more of the stack, between two frames that the
+ * index has. Words before the record's may be another thread's, who writes them now. */
+static void
+share_inwards(const struct vmt_stack_table *table, const struct wanted *wanted,
+	      struct shared *shared)
+{
+	uint64_t begin = begin_of_record(table, shared->outer);
+
+	while (shared->first != 0 && shared->outer > begin &&
+	       table->words[shared->outer - 1] == wanted->frames[shared->first - 1]) {
+		shared->first--;
+		shared->outer--;
+		if (wanted->known)
+			wanted->known[shared->first] = shared->outer;
+	}
+	vmt_assert(shared->outer != 0);
+}
+
 /* How much of a stack the table has. */
 static struct shared
 find_shared(const struct vmt_stack_table *table, const struct wanted *wanted)
@@ -230,6 +265,8 @@ find_shared(const struct vmt_stack_table *table, const struct wanted *wanted)
 		if (outer != 0)
 			shared = (struct shared){i, outer};
 	}
+	if (shared.outer != 0)
+		share_inwards(table, wanted, &shared);
 	return shared;
 }
 

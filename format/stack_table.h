@@ -11,8 +11,9 @@
  * The index is open addressing of 64-bit entries: 0 empty, else bits 0..31 id, 32..63 bits of the
  * stack's key. Stacks that were asked for stand in it, and what is left of each stack where the
  * number of its outer frames is a multiple of VMT_STACK_STEP: there a new stack finds what it
- * shares with earlier ones. An entry is set by CAS after its record is complete (release), so a
- * reader that finds an id may read the record, and those where it goes on.
+ * shares with earlier ones, and in the record that it finds there what further frames it shares.
+ * An entry is set by CAS after its record is complete (release), so a reader that finds an id may
+ * read the record, and those where it goes on.
  *
  * Keys are the index's own hash: a polynomial over the frames, outermost first, so that the key of
  * a stack whose outer frames have been seen costs one step for each new inner frame.

@@ -304,8 +304,58 @@ test_outer_frames_are_shared(void **state)
 		tree->ids[number] = vmt_stack_table_intern(&tree->table, frames, TREE_DEPTH);
 		assert_int_not_equal(tree->ids[number], 0);
 	}
-	assert_true(tree->used < 11 * TREE_STACKS / 2);
+	assert_true(tree->used < 5 * TREE_STACKS);
 	check_tree(tree);
+}
+
+/* The index has an entry for the four outer frames. The one before them is shared all the same: the
+ * second stack takes a word for its innermost frame, and an end word. */
+static void
+test_frames_between_entries_are_shared(void **state)
+{
+	struct fixture *fixture = fresh();
+	const uint64_t first[] = {0x401000, 0x402000, 0x403000, 0x404000, 0x405000, 0x406000};
+	uint64_t second[6], found[VMT_STACK_MAX_FRAMES];
+	uint32_t known[6] = {0};
+	uint64_t key = 0;
+
+	(void)state;
+	memcpy(second, first, sizeof(second));
+	second[0] += 8;
+	for (uint32_t i = 6; i-- > 0;)
+		key = vmt_stack_table_add_frame(key, second[i]);
+	uint32_t first_id = vmt_stack_table_intern(&fixture->table, first, 6);
+	uint64_t used = fixture->used;
+	uint32_t id = vmt_stack_table_intern_keyed(&fixture->table, second, 6, key, known);
+
+	assert_int_equal(fixture->used - used, 2);
+	assert_int_equal(vmt_stack_table_read(fixture->words, WORDS, id, found), 6);
+	assert_memory_equal(found, second, sizeof(second));
+	assert_int_equal(known[0], id);
+	assert_int_equal(known[1], first_id + 1);
+	/* What is left of the first stack is asked for: it has words already. */
+	assert_int_equal(vmt_stack_table_intern(&fixture->table, first + 1, 5), first_id + 1);
+	assert_int_equal(fixture->used - used, 2);
+}
+
+/* What another writer left before a record is no frame of its own. */
+static void
+test_words_before_a_record_are_not_its_own(void **state)
+{
+	struct fixture *fixture = fresh();
+	const uint64_t outer[] = {0x402000, 0x403000, 0x404000, 0x405000};
+	const uint64_t stack[] = {0x401000, 0x402000, 0x403000, 0x404000, 0x405000};
+	uint64_t found[VMT_STACK_MAX_FRAMES];
+
+	(void)state;
+	fixture->used = 8; /* a record that was being written, and its writer died */
+	fixture->words[7] = stack[0];
+	assert_int_equal(vmt_stack_table_intern(&fixture->table, outer, 4), 8);
+	uint32_t id = vmt_stack_table_intern(&fixture->table, stack, 5);
+
+	assert_true(id > 8);
+	assert_int_equal(vmt_stack_table_read(fixture->words, WORDS, id, found), 5);
+	assert_memory_equal(found, stack, sizeof(stack));
 }
 
 /* A caller that knows ids of outer frames gets the same ids as one that does not, and its stacks
@@ -488,6 +538,8 @@ main(void)
 	    cmocka_unit_test(test_untrusted_ids),
 	    cmocka_unit_test(test_damaged_words),
 	    cmocka_unit_test(test_outer_frames_are_shared),
+	    cmocka_unit_test(test_frames_between_entries_are_shared),
+	    cmocka_unit_test(test_words_before_a_record_are_not_its_own),
 	    cmocka_unit_test(test_known_ids),
 	    cmocka_unit_test(test_parts_of_a_stack),
 	    cmocka_unit_test(test_address_of_the_kernel),
