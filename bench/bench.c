@@ -130,8 +130,8 @@ usable(const struct configuration *configuration, const char *workload)
 {
 	int fine = strcmp(workload, "few") == 0 || strcmp(workload, "live") == 0;
 
-	int map = strcmp(workload, "mmap") == 0 || strcmp(workload, "touch") == 0 ||
-		  strcmp(workload, "madvise") == 0;
+	int map = strcmp(workload, "mmap") == 0 || strcmp(workload, "none") == 0 ||
+		  strcmp(workload, "touch") == 0 || strcmp(workload, "madvise") == 0;
 
 	if (configuration->malloc_mode != NULL || configuration->heaptrack) {
 		if (fine != configuration->fine)
@@ -268,6 +268,7 @@ main(int argc, char **argv)
 	compare("few", "2 1 1000000", rounds);
 	compare("live", "2 1 1000000", rounds);
 	compare("mmap", "10 1 100000", rounds);
+	compare("none", "10 1 100000", rounds);
 	compare("touch", "10 1 50000", rounds);
 	compare("madvise", "10 1 50000", rounds);
 	measure_sampler();

@@ -6,14 +6,15 @@
  * of too few CPUs does not count, waiting in a spin or in system calls does. Workloads:
  *   malloc   64-byte malloc and free          mmap     64 KiB mmap and munmap
  *   touch    the same, every page written     madvise  64 KiB touched, MADV_DONTNEED
+ *   none     mmap and munmap of 64 KiB that were always PROT_NONE
  *   few      free and malloc of 1 byte, one of 4096 live blocks after the other
  *   live     the same beside a million blocks of 256 bytes, which sampled:256 records all
  *   resident one mapping of PAIRS MiB, touched, then waits for its input to end
  *
  * What the kernel itself takes for an untouched mmap/munmap pair depends on how many mappings the
  * process has: about one number in seven lets each pair split and join nodes of the kernel's tree
- * of them, which then takes up to 1.8 times as long. A preload changes the number. So mmap goes
- * through LAYOUTS of them, one more mapping each time.
+ * of them, which then takes up to 1.8 times as long. A preload changes the number. So mmap
+ * and none go through LAYOUTS of them, one more mapping each time.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -48,9 +49,9 @@ now_ns(void)
 }
 
 static char *
-map_range(size_t bytes)
+map_range(size_t bytes, int protection)
 {
-	char *range = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *range = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (range == MAP_FAILED)
 		exit(1);
@@ -97,10 +98,10 @@ touch(char *range, size_t bytes)
 }
 
 static void
-do_mmap(long pairs, int touched)
+do_mmap(long pairs, int protection, int touched)
 {
 	for (long i = 0; i < pairs; i++) {
-		char *range = map_range(RANGE_BYTES);
+		char *range = map_range(RANGE_BYTES, protection);
 
 		if (touched)
 			touch(range, RANGE_BYTES);
@@ -112,7 +113,7 @@ do_mmap(long pairs, int touched)
 static void
 add_mapping(int layout)
 {
-	char *range = map_range(2 * RANGE_BYTES);
+	char *range = map_range(2 * RANGE_BYTES, PROT_READ | PROT_WRITE);
 
 	if (mprotect(range, RANGE_BYTES, layout % 2 ? PROT_NONE : PROT_READ | PROT_EXEC) != 0 ||
 	    mprotect(range + RANGE_BYTES, RANGE_BYTES, PROT_READ) != 0)
@@ -120,10 +121,10 @@ add_mapping(int layout)
 }
 
 static void
-do_layouts(long pairs)
+do_layouts(long pairs, int protection)
 {
 	for (int layout = 0; layout < LAYOUTS; layout++) {
-		do_mmap(pairs / LAYOUTS, 0);
+		do_mmap(pairs / LAYOUTS, protection, 0);
 		add_mapping(layout);
 	}
 }
@@ -131,7 +132,7 @@ do_layouts(long pairs)
 static void
 do_madvise(long pairs)
 {
-	char *range = map_range(RANGE_BYTES);
+	char *range = map_range(RANGE_BYTES, PROT_READ | PROT_WRITE);
 
 	for (long i = 0; i < pairs; i++) {
 		touch(range, RANGE_BYTES);
@@ -145,7 +146,7 @@ do_resident(long mebibytes)
 {
 	size_t bytes = (size_t)mebibytes << 20;
 
-	touch(map_range(bytes), bytes);
+	touch(map_range(bytes, PROT_READ | PROT_WRITE), bytes);
 }
 
 static void
@@ -156,9 +157,11 @@ work(const struct job *job)
 	else if (strcmp(job->workload, "few") == 0 || strcmp(job->workload, "live") == 0)
 		do_window(job->pairs);
 	else if (strcmp(job->workload, "mmap") == 0)
-		do_layouts(job->pairs);
+		do_layouts(job->pairs, PROT_READ | PROT_WRITE);
+	else if (strcmp(job->workload, "none") == 0)
+		do_layouts(job->pairs, PROT_NONE);
 	else if (strcmp(job->workload, "touch") == 0)
-		do_mmap(job->pairs, 1);
+		do_mmap(job->pairs, PROT_READ | PROT_WRITE, 1);
 	else if (strcmp(job->workload, "madvise") == 0)
 		do_madvise(job->pairs);
 	else
