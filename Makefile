@@ -355,7 +355,7 @@ asan-objects: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use
 # of a process under TSan takes minutes: none but the collector's own is taken here.
 tsan_tests = $(filter %_threads,$(race_tests)) $(addprefix $(BUILD)/tests/unit/test_,ring stack_table module_table \
 	session drain collector collector_ends capture_cfi capture_emit capture_emit_full capture_modules \
-	capture_samples capture_walk_switched)
+	capture_samples capture_walk_switched read_ahead)
 tsan: tsan-build ## tests with threads, and the collector's, under ThreadSanitizer
 	@tests/run $(tsan_tests:$(BUILD)/%=$(BUILD)/tsan/%)
 tsan-build:

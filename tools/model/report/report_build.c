@@ -421,7 +421,10 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 		return status;
 	vmt_report_events_plan(draft);
 	status = vmt_report_events_begin(draft, path, 0, err);
-	return status ? status : vmt_report_draft_finish(draft, path, err);
+	if (status)
+		return status;
+	vmt_merge_read_ahead(draft->merge);
+	return vmt_report_draft_finish(draft, path, err);
 }
 
 int

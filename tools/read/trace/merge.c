@@ -7,6 +7,7 @@
 #include "format/codec.h"
 #include "tools/read/trace/block_index.h"
 #include "tools/read/trace/priority_queue.h"
+#include "tools/read/trace/read_ahead.h"
 #include "tools/read/trace/sorted_run.h"
 
 #include <assert.h>
@@ -19,6 +20,9 @@
 /* Of payloads held, and records decoded, at once. A collector's chunks have some thousand records;
  * only what was made to get there gets there. */
 #define MAX_HELD_BYTES (UINT64_C(256) << 20)
+/* Where more is held, chunks are decoded a block at a time. */
+#define MAX_HELD_AHEAD_BYTES (UINT64_C(24) << 20)
+#define LEAST_CHUNKS_AHEAD 8u /* for fewer no thread is started */
 
 /* Order of stretches that begin at one time: by rank, then by place in the file. */
 #define RANK_SHIFT 60
@@ -36,6 +40,7 @@ struct vmt_merge {
 	uint64_t events_unknown;
 	struct vmt_priority_queue pending; /* chunks and blocks, by their earliest record */
 	struct vmt_priority_queue ready; /* stretches, by their next record; value = its address */
+	struct vmt_read_ahead *ahead;	 /* NULL: no other thread decodes */
 	struct vmt_sorted_run *spares;	 /* empty ones with room for a block */
 	struct vmt_sorted_run *emptied;	 /* by the batch that was given out last */
 	struct vmt_record *scratch;
@@ -87,17 +92,30 @@ stretch_bytes(uint32_t room)
 	return sizeof(struct vmt_sorted_run) + room * sizeof(struct vmt_record);
 }
 
+/* NULL: there is none. */
+static struct vmt_sorted_run *
+take_spare(struct vmt_merge *merge)
+{
+	struct vmt_sorted_run *spare = merge->spares;
+
+	if (merge->ahead != NULL)
+		return vmt_read_ahead_take_spare(merge->ahead);
+	if (spare != NULL)
+		merge->spares = spare->next_spare;
+	return spare;
+}
+
 /* An empty stretch. Full blocks are nearly all that there is, and use each other's memory. */
 static struct vmt_sorted_run *
 take_stretch(struct vmt_merge *merge, uint32_t records)
 {
 	uint32_t room = records > BLOCK_RECORDS / 2 ? BLOCK_RECORDS : records;
-	struct vmt_sorted_run *stretch = merge->spares;
+	struct vmt_sorted_run *stretch = NULL;
 
 	assert(records > 0 && records <= BLOCK_RECORDS);
-	if (room == BLOCK_RECORDS && stretch != NULL)
-		merge->spares = stretch->next_spare;
-	else
+	if (room == BLOCK_RECORDS)
+		stretch = take_spare(merge);
+	if (stretch == NULL)
 		stretch = malloc(stretch_bytes(room));
 	if (stretch == NULL)
 		return NULL;
@@ -115,6 +133,10 @@ give_back(struct vmt_merge *merge, struct vmt_sorted_run *stretch)
 	merge->held_bytes -= stretch_bytes(stretch->room);
 	if (stretch->room < BLOCK_RECORDS) {
 		free(stretch);
+		return;
+	}
+	if (merge->ahead != NULL) {
+		vmt_read_ahead_give_back(merge->ahead, stretch);
 		return;
 	}
 	stretch->next_spare = merge->spares;
@@ -253,9 +275,33 @@ hold_source(struct vmt_merge *merge, size_t chunk, const unsigned char *bytes, s
 	return 0;
 }
 
+/* What another thread has decoded of a chunk, if it has: *is_taken. */
+static int
+take_decoded(struct vmt_merge *merge, size_t chunk, bool *is_taken, struct vmt_err *err)
+{
+	struct vmt_read_ahead_chunk decoded;
+	int result = 0;
+
+	*is_taken = false;
+	if (merge->ahead == NULL || !vmt_read_ahead_is_for(&merge->chunks[chunk].header))
+		return 0;
+	vmt_read_ahead_take(merge->ahead, chunk, &decoded);
+	*is_taken = decoded.count > 0 && merge->held_bytes <= MAX_HELD_AHEAD_BYTES;
+	for (uint32_t i = 0; i < decoded.count; i++) {
+		merge->held_bytes += stretch_bytes(BLOCK_RECORDS);
+		if (result != 0 || !*is_taken) {
+			give_back(merge, decoded.blocks[i]);
+			continue;
+		}
+		merge->events_unknown += decoded.blocks[i]->unknown;
+		result = add_ready(merge, decoded.blocks[i], chunk, i, err);
+	}
+	return result;
+}
+
 /* What the collector writes is one block: decoded at once, and its header has its earliest time. */
 static int
-open_chunk(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
+decode_chunk(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 {
 	const struct vmt_chunk *header = &merge->chunks[chunk].header;
 	struct vmt_sorted_run_cursor cursor;
@@ -263,8 +309,6 @@ open_chunk(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 	size_t length;
 	int result = vmt_trace_payload(merge->trace, &merge->chunks[chunk], &bytes, &length, err);
 
-	merge->chunks_opened++;
-	vmt_assert(merge->chunks_opened <= merge->chunk_count);
 	if (result != 0)
 		return result;
 	if (header->kind == VMT_CHUNK_SNAPSHOT)
@@ -278,6 +322,17 @@ open_chunk(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
 	result = decode_block(merge, chunk, 0, &cursor, err);
 	return result == 0 && !vmt_sorted_run_is_done(&cursor) ? malformed(merge, chunk, err)
 							       : result;
+}
+
+static int
+open_chunk(struct vmt_merge *merge, size_t chunk, struct vmt_err *err)
+{
+	bool is_taken;
+	int result = take_decoded(merge, chunk, &is_taken, err);
+
+	merge->chunks_opened++;
+	vmt_assert(merge->chunks_opened <= merge->chunk_count);
+	return is_taken || result != 0 ? result : decode_chunk(merge, chunk, err);
 }
 
 static int
@@ -494,11 +549,55 @@ vmt_merge_close(struct vmt_merge *merge)
 		free(spare);
 	}
 	free(merge->emptied);
+	vmt_read_ahead_close(merge->ahead);
 	free(merge->sources);
 	free(merge->scratch);
 	vmt_priority_queue_free(&merge->pending);
 	vmt_priority_queue_free(&merge->ready);
 	free(merge);
+}
+
+static int
+compare_items(const void *left, const void *right)
+{
+	const struct vmt_priority_queue_item *a = left;
+	const struct vmt_priority_queue_item *b = right;
+
+	return vmt_priority_queue_is_before(b, a) - vmt_priority_queue_is_before(a, b);
+}
+
+/* The chunks that can be decoded ahead, as they will be opened. */
+static struct vmt_priority_queue_item *
+list_ahead(const struct vmt_merge *merge, size_t *count)
+{
+	struct vmt_priority_queue_item *list =
+	    malloc((merge->pending.count + 1) * sizeof(struct vmt_priority_queue_item));
+
+	*count = 0;
+	for (size_t i = 0; list != NULL && i < merge->pending.count; i++)
+		if (vmt_read_ahead_is_for(
+			&merge->chunks[merge->pending.items[i].value >> 32].header))
+			list[(*count)++] = merge->pending.items[i];
+	if (list != NULL)
+		qsort(list, *count, sizeof(*list), compare_items);
+	return list;
+}
+
+void
+vmt_merge_read_ahead(struct vmt_merge *merge)
+{
+	size_t count;
+	struct vmt_priority_queue_item *list = list_ahead(merge, &count);
+	uint32_t *order;
+
+	assert(merge->ahead == NULL && merge->chunks_opened == 0);
+	order = count >= LEAST_CHUNKS_AHEAD ? calloc(count, sizeof(*order)) : NULL;
+	for (size_t i = 0; order != NULL && i < count; i++)
+		order[i] = (uint32_t)(list[i].value >> 32);
+	free(list);
+	if (order != NULL)
+		merge->ahead =
+		    vmt_read_ahead_start(vmt_trace_file(merge->trace), merge->chunks, order, count);
 }
 
 /* Decodes until nothing that is still coded can precede, or tie with, the first ready record. */

@@ -40,6 +40,11 @@ uint64_t vmt_merge_ring_min(const struct vmt_merge *merge);
 /* Gives all that is left, what the rings hold too. */
 void vmt_merge_finish(struct vmt_merge *merge);
 
+/* From now on chunks of events are decoded by a second thread before they are needed, where there
+ * are many, and a CPU for it. The records are the same. For a merge that was just opened, and is
+ * not extended. The thread is over after the last record; no child is forked before. */
+void vmt_merge_read_ahead(struct vmt_merge *merge);
+
 void vmt_merge_close(struct vmt_merge *merge);
 
 /* Next record; kind VMT_RECORD_END after the last. */

@@ -387,6 +387,12 @@ vmt_trace_ring_events(const struct vmt_trace *trace, size_t *count)
 	return trace->remains.events;
 }
 
+const struct vmt_file_reader *
+vmt_trace_file(const struct vmt_trace *trace)
+{
+	return &trace->file;
+}
+
 const uint64_t *
 vmt_trace_stack(const struct vmt_trace *trace, uint32_t id, uint32_t *frames)
 {

@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct vmt_file_reader;
 struct vmt_trace;
 
 int vmt_trace_open(struct vmt_trace **trace, const char *path, struct vmt_err *err);
@@ -57,6 +58,9 @@ int vmt_trace_payload(struct vmt_trace *trace, const struct vmt_trace_chunk *chu
 
 /* What the rings still held: events not in any chunk, sorted by time. */
 const struct vmt_event *vmt_trace_ring_events(const struct vmt_trace *trace, size_t *count);
+
+/* The file, whose bytes any thread may read until the trace is refreshed or closed. */
+const struct vmt_file_reader *vmt_trace_file(const struct vmt_trace *trace);
 
 /* Return addresses, innermost first, valid until the next call with the same trace. NULL: the id is
  * not that of a stack. */
