@@ -28,11 +28,14 @@ struct vmt_read_ahead {
 	/* both threads', under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	size_t decoded; /* chunks, in the order */
+	size_t begun; /* chunks, in the order: the thread, or the asker, decodes them */
 	size_t taken;
 	bool is_stopped;
 	struct vmt_sorted_run *spares;
-	struct vmt_read_ahead_chunk slots[VMT_READ_AHEAD_CHUNKS];
+	struct {
+		struct vmt_read_ahead_chunk chunk;
+		bool is_decoded;
+	} slots[VMT_READ_AHEAD_CHUNKS];
 };
 
 bool
@@ -122,16 +125,18 @@ decode(struct vmt_read_ahead *ahead, const struct vmt_trace_chunk *of,
 		give_all_back(ahead, chunk);
 }
 
-/* Waits until one more chunk may be decoded; false: none is wanted. */
+/* Waits until one more chunk may be decoded, and begins it; false: none is wanted. */
 static bool
-wait_for_room(struct vmt_read_ahead *ahead)
+begin_next(struct vmt_read_ahead *ahead, size_t *place)
 {
 	bool is_wanted;
 
 	pthread_mutex_lock(&ahead->lock);
-	while (!ahead->is_stopped && ahead->decoded - ahead->taken == VMT_READ_AHEAD_CHUNKS)
+	while (!ahead->is_stopped && ahead->begun - ahead->taken == VMT_READ_AHEAD_CHUNKS)
 		pthread_cond_wait(&ahead->changed, &ahead->lock);
-	is_wanted = !ahead->is_stopped && ahead->decoded < ahead->count;
+	is_wanted = !ahead->is_stopped && ahead->begun < ahead->count;
+	*place = ahead->begun;
+	ahead->begun += is_wanted;
 	pthread_mutex_unlock(&ahead->lock);
 	return is_wanted;
 }
@@ -141,13 +146,14 @@ decode_all(void *context)
 {
 	struct vmt_read_ahead *ahead = context;
 	struct vmt_read_ahead_chunk chunk;
+	size_t place;
 
-	for (size_t i = 0; wait_for_room(ahead); i++) {
-		decode(ahead, &ahead->chunks[ahead->order[i]], &chunk);
+	while (begin_next(ahead, &place)) {
+		decode(ahead, &ahead->chunks[ahead->order[place]], &chunk);
 		pthread_mutex_lock(&ahead->lock);
-		vmt_assert(ahead->decoded == i && i - ahead->taken < VMT_READ_AHEAD_CHUNKS);
-		ahead->slots[i % VMT_READ_AHEAD_CHUNKS] = chunk;
-		ahead->decoded++;
+		vmt_assert(!ahead->slots[place % VMT_READ_AHEAD_CHUNKS].is_decoded);
+		ahead->slots[place % VMT_READ_AHEAD_CHUNKS].chunk = chunk;
+		ahead->slots[place % VMT_READ_AHEAD_CHUNKS].is_decoded = true;
 		pthread_cond_signal(&ahead->changed);
 		pthread_mutex_unlock(&ahead->lock);
 	}
@@ -162,6 +168,23 @@ join(struct vmt_read_ahead *ahead)
 	ahead->is_joined = true;
 }
 
+/* What the thread has not begun is the asker's: it need not wait for a thread that has no CPU. */
+static void
+take_slot(struct vmt_read_ahead *ahead, struct vmt_read_ahead_chunk *taken)
+{
+	size_t slot = ahead->taken % VMT_READ_AHEAD_CHUNKS;
+
+	taken->count = 0;
+	if (ahead->begun == ahead->taken) {
+		ahead->begun++;
+		return;
+	}
+	while (!ahead->slots[slot].is_decoded)
+		pthread_cond_wait(&ahead->changed, &ahead->lock);
+	*taken = ahead->slots[slot].chunk;
+	ahead->slots[slot].is_decoded = false;
+}
+
 void
 vmt_read_ahead_take(struct vmt_read_ahead *ahead, size_t chunk, struct vmt_read_ahead_chunk *taken)
 {
@@ -169,9 +192,7 @@ vmt_read_ahead_take(struct vmt_read_ahead *ahead, size_t chunk, struct vmt_read_
 
 	assert(ahead->taken < ahead->count && ahead->order[ahead->taken] == chunk);
 	pthread_mutex_lock(&ahead->lock);
-	while (ahead->decoded == ahead->taken)
-		pthread_cond_wait(&ahead->changed, &ahead->lock);
-	*taken = ahead->slots[ahead->taken % VMT_READ_AHEAD_CHUNKS];
+	take_slot(ahead, taken);
 	ahead->taken++;
 	is_last = ahead->taken == ahead->count;
 	pthread_cond_signal(&ahead->changed);
@@ -210,8 +231,9 @@ start_thread(struct vmt_read_ahead *ahead)
 static void
 free_all(struct vmt_read_ahead *ahead)
 {
-	for (size_t i = ahead->taken; i < ahead->decoded; i++)
-		give_all_back(ahead, &ahead->slots[i % VMT_READ_AHEAD_CHUNKS]);
+	for (size_t i = 0; i < VMT_READ_AHEAD_CHUNKS; i++)
+		if (ahead->slots[i].is_decoded)
+			give_all_back(ahead, &ahead->slots[i].chunk);
 	while (ahead->spares != NULL) {
 		struct vmt_sorted_run *spare = ahead->spares;
 

@@ -3,8 +3,8 @@
  *
  * A thread reads chunks of events in the order that it is given, decompresses and decodes them, and
  * puts each block of records in order (sorted_run.h): at most VMT_READ_AHEAD_CHUNKS of them before
- * they are taken. What it can't decode it leaves out. Who asks decodes that, and finds out why. So
- * nothing depends on the thread but time.
+ * they are taken. What it can't decode it leaves out, and what it has not begun when it is asked
+ * for. Who asks decodes that, and finds out why. So nothing depends on the thread but time.
  *
  * The functions are for one thread, the asker. The other one has all signals blocked. It reads the
  * file and the headers, which must stay as they are until the last chunk was taken, or until close.
@@ -41,7 +41,8 @@ struct vmt_read_ahead *vmt_read_ahead_start(const struct vmt_file_reader *file,
 					    size_t count);
 void vmt_read_ahead_close(struct vmt_read_ahead *ahead);
 
-/* Waits for the next chunk, whose number must be that of the order. The blocks are the asker's. */
+/* The next chunk, for which it waits where the thread has begun it. Its number must be that of the
+ * order. The blocks are the asker's. */
 void vmt_read_ahead_take(struct vmt_read_ahead *ahead, size_t chunk,
 			 struct vmt_read_ahead_chunk *taken);
 
