@@ -37,10 +37,10 @@ core_sources := $(filter-out tools/cmd/main.c $(serve_sources) tools/install/%,$
 of_program := $(call sources_of,inject) collect/initial_events.c $(call sources_of,base format unwind) $(inner_sources)
 lib_objects := $(patsubst %.c,$(BUILD)/pic/%.o,$(filter-out $(of_program),$(base_sources)) $(of_program))
 base_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(base_sources))
-# A further build for tests may take these of the first one, or, with an empty name, leave them out.
+# A further build for tests may take these of the first one, or, with an empty name, leave out the blob.
 tools_of := $(BUILD)
 blob_of := $(BUILD)
-core_objects := $(if $(tools_of),$(patsubst %.c,$(tools_of)/obj/%.o,$(core_sources)) $(tools_of)/obj/tools/page/page.o) \
+core_objects := $(patsubst %.c,$(tools_of)/obj/%.o,$(core_sources)) $(tools_of)/obj/tools/page/page.o \
 	$(if $(blob_of),$(blob_of)/obj/blob/blob_embed.o)
 # Modules of these that unit tests may link: all but the hooks and the constructor.
 inner_test_objects := $(filter-out $(BUILD)/pic/preload/hooks% $(BUILD)/pic/preload/start.o, \
@@ -351,8 +351,8 @@ asan-build: $(BUILD)/libvmtrace.so $(BUILD)/obj/blob/blob_embed.o $(targets_c)
 	  CFLAGS='-Og -g1' ASSERTS=1 blob_of=$(BUILD) asan-objects
 asan-objects: $(asan_tests) $(BUILD)/vmtrace $(BUILD)/tests/e2e/test_bad_use
 
-# The race tests, and the unit tests of what threads or processes share. They need nothing of the command. A snapshot
-# of a process under TSan takes minutes: none but the collector's own is taken here.
+# The race tests, and the unit tests of what threads or processes share. Of the command they need what reads a trace. A
+# snapshot of a process under TSan takes minutes: none but the collector's own is taken here.
 tsan_tests = $(filter %_threads,$(race_tests)) $(addprefix $(BUILD)/tests/unit/test_,ring stack_table module_table \
 	session drain collector collector_ends capture_cfi capture_emit capture_emit_full capture_modules \
 	capture_samples capture_walk_switched read_ahead)
@@ -360,7 +360,7 @@ tsan: tsan-build ## tests with threads, and the collector's, under ThreadSanitiz
 	@tests/run $(tsan_tests:$(BUILD)/%=$(BUILD)/tsan/%)
 tsan-build:
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread CFLAGS='-Og -g1' ASSERTS=1 \
-	  tools_of= blob_of= tsan-objects
+	  core_sources='$(filter tools/read/trace/%,$(core_sources)) $(wildcard tools/*.c)' blob_of= tsan-objects
 tsan-objects: $(tsan_tests)
 
 # A few tests of the real command on programs with threads, children, signals and large heaps, with a
