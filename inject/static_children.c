@@ -21,9 +21,9 @@
 #define LIBRARY "libvmtrace"
 #define PREFIX "VMTRACE_"
 #define SLEEP_NS UINT64_C(1000000000)
-#define LOOK_NS UINT64_C(5000000)	/* for an exec that failed */
-#define EXEC_NS UINT64_C(5000000000)	/* from the answer to the exec */
-#define LET_GO_NS UINT64_C(10000000000) /* it stands until it is let go */
+#define LOOK_NS UINT64_C(5000000)     /* for an exec that failed */
+#define EXEC_NS UINT64_C(5000000000)  /* from the answer to the exec */
+#define LET_GO_NS UINT64_C(100000000) /* who does not stop by then is looked at again and again */
 #define ARGUMENTS_MAX_BYTES (UINT64_C(8) << 20)
 #define STACK_WORDS 512u
 #define SPARE_BYTES 16u /* more than in what strings are compared with */
@@ -191,53 +191,6 @@ pass_on(pid_t pid, int status)
 	(void)vmt_tracee_ask(is_group_stop ? LISTEN : VMT_PTRACE_CONT, pid, 0, signal);
 }
 
-/* Stops it and lets it go. It may be executing meanwhile: that is no matter. */
-static void
-let_go(pid_t pid)
-{
-	uint64_t deadline_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + LET_GO_NS;
-	int status;
-
-	(void)vmt_tracee_ask(VMT_PTRACE_INTERRUPT, pid, 0, 0);
-	while (vmt_tracee_wait(pid, deadline_ns, &status) == 0 && WIFSTOPPED(status)) {
-		uint64_t signal = vmt_tracee_event(status) == 0 ? (uint64_t)WSTOPSIG(status) : 0;
-
-		if (vmt_tracee_ask(VMT_PTRACE_DETACH, pid, 0, signal) == 0)
-			return;
-	}
-}
-
-static void
-attend(struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
-{
-	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + EXEC_NS;
-	bool failed;
-	int status;
-
-	for (;;) {
-		uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
-		int result = vmt_tracee_wait(pid, now_ns + LOOK_NS, &status);
-
-		if (result == 0 && !WIFSTOPPED(status))
-			return;
-		if (result == 0 && vmt_tracee_event(status) == VMT_PTRACE_EVENT_EXEC) {
-			start(children, pid);
-			return;
-		}
-		if (result == 0)
-			pass_on(pid, status);
-		else if (result != -ETIMEDOUT)
-			return;
-		failed = vmt_exec_request_has_failed(slot);
-		if (failed || now_ns >= until_ns) {
-			if (!failed)
-				vmt_atomic_add_relaxed(&children->session->execs_missed, 1);
-			let_go(pid);
-			return;
-		}
-	}
-}
-
 /* The host waits for it: its end is not ours to take. */
 static bool
 is_child(pid_t pid)
@@ -252,17 +205,108 @@ is_child(pid_t pid)
 }
 
 static void
+leave_end(pid_t pid)
+{
+	vmt_tracee_leave_end(is_child(pid) ? pid : 0);
+}
+
+/* Of one that was told to stop. False: it has not done so by then. */
+static bool
+has_let_go(pid_t pid, uint64_t deadline_ns)
+{
+	int status;
+	int result = vmt_tracee_wait(pid, deadline_ns, &status);
+
+	while (result == 0 && WIFSTOPPED(status)) {
+		uint64_t signal = vmt_tracee_event(status) == 0 ? (uint64_t)WSTOPSIG(status) : 0;
+
+		if (vmt_tracee_ask(VMT_PTRACE_DETACH, pid, 0, signal) == 0)
+			return true;
+		result = vmt_tracee_wait(pid, deadline_ns, &status);
+	}
+	return result != -ETIMEDOUT;
+}
+
+/* Stops it and lets it go. It may be executing meanwhile: that is no matter. Room for one was there
+ * when it was seized. */
+static void
+let_go(struct vmt_static_children *children, pid_t pid)
+{
+	(void)vmt_tracee_ask(VMT_PTRACE_INTERRUPT, pid, 0, 0);
+	if (!has_let_go(pid, vmt_sys_clock_ns(CLOCK_MONOTONIC) + LET_GO_NS))
+		children->held[children->held_count++] = pid;
+}
+
+/* It would stand for good otherwise, once it stops. */
+static void
+let_held_go(struct vmt_static_children *children)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < children->held_count; i++) {
+		pid_t pid = children->held[i];
+
+		leave_end(pid);
+		if (!has_let_go(pid, 0))
+			children->held[kept++] = pid;
+	}
+	children->held_count = kept;
+}
+
+/* Whether its exec has failed, or lasts for too long. */
+static bool
+is_over(struct vmt_static_children *children, const struct vmt_session_slot *slot,
+	uint64_t until_ns)
+{
+	if (vmt_exec_request_has_failed(slot))
+		return true;
+	if (vmt_sys_clock_ns(CLOCK_MONOTONIC) < until_ns)
+		return false;
+	vmt_atomic_add_relaxed(&children->session->execs_missed, 1);
+	return true;
+}
+
+static void
+attend(struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
+{
+	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + EXEC_NS;
+	int status;
+
+	while (!is_over(children, slot, until_ns)) {
+		uint64_t look_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + LOOK_NS;
+		int result = vmt_tracee_wait(pid, look_ns, &status);
+
+		if (result == 0 && !WIFSTOPPED(status))
+			return;
+		if (result == 0 && vmt_tracee_event(status) == VMT_PTRACE_EVENT_EXEC) {
+			start(children, pid);
+			return;
+		}
+		if (result == 0)
+			pass_on(pid, status);
+		else if (result != -ETIMEDOUT)
+			return;
+		if (children->held_count != 0) {
+			let_held_go(children);
+			leave_end(pid);
+		}
+	}
+	let_go(children, pid);
+}
+
+static void
 serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 {
 	pid_t pid = (pid_t)vmt_atomic_load_relaxed(&slot->pid);
 
-	if (pid <= 0 || vmt_tracee_ask(VMT_PTRACE_SEIZE, pid, 0, VMT_PTRACE_O_EXEC) < 0) {
+	if (pid <= 0 || children->held_count == VMT_STATIC_CHILDREN_HELD ||
+	    vmt_tracee_ask(VMT_PTRACE_SEIZE, pid, 0, VMT_PTRACE_O_EXEC) < 0) {
 		(void)vmt_exec_request_answer(slot, VMT_SESSION_EXEC_REFUSED);
 		return;
 	}
-	vmt_tracee_leave_end(is_child(pid) ? pid : 0);
+	leave_end(pid);
 	if (!vmt_exec_request_answer(slot, VMT_SESSION_EXEC_SEIZED)) {
-		let_go(pid);
+		let_go(children, pid);
 		return;
 	}
 	attend(children, slot, pid);
@@ -279,10 +323,12 @@ vmt_static_children_serve(struct vmt_static_children *children)
 		uint32_t seen = vmt_atomic_load_acquire(&session->exec_wake);
 		struct vmt_session_slot *slot = vmt_exec_request_next(session);
 
+		let_held_go(children);
 		if (slot)
 			serve_one(children, slot);
 		else
-			vmt_exec_request_await(session, seen, SLEEP_NS);
+			vmt_exec_request_await(session, seen,
+					       children->held_count != 0 ? LOOK_NS : SLEEP_NS);
 	}
 	vmt_atomic_store_release(&session->exec_server, 0);
 	vmt_cut_cache_close(&children->cache);

@@ -4,8 +4,9 @@
  * The server's side of base/exec_request.h. Who asks is seized (ptrace(2)), goes on to its exec,
  * and stands there before its first instruction; the recorder is put into it (static_start.h), and
  * it is let go. Its settings are those of its own environment: without the library among
- * LD_PRELOAD there it is left alone. One at a time, each with a bound. The end of the host's own
- * children is left to the host.
+ * LD_PRELOAD there it is left alone. One at a time, each with a bound. Who does not stop to be let
+ * go (a vfork that lasts) is let go when it does. The end of the host's own children is left to the
+ * host.
  *
  * Single-threaded: one thread of the host serves, and makes no other use of ptrace.
  */
@@ -18,6 +19,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#define VMT_STATIC_CHILDREN_HELD 16u
 
 struct vmt_static_children {
 	struct vmt_session *session;
@@ -26,7 +30,9 @@ struct vmt_static_children {
 	/* Told of each that could not be recorded. */
 	void (*complain)(void *context, uint32_t pid, const char *why);
 	void *context;
-	struct vmt_cut_cache cache; /* all zero at the beginning */
+	struct vmt_cut_cache cache;	      /* all zero at the beginning */
+	pid_t held[VMT_STATIC_CHILDREN_HELD]; /* seized; to be let go at their next stop */
+	uint32_t held_count;
 	uint32_t stop; /* set by any thread, with vmt_exec_request_wake: serve returns soon */
 };
 

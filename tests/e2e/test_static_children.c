@@ -344,6 +344,32 @@ test_static_by_child(void **state)
 	}
 }
 
+/* Who was seized for an exec that the kernel refuses is let go, also where it can't be stopped
+ * then, and goes on. Its next exec is recorded. */
+static void
+test_static_refused(void **state)
+{
+	const char *program = scratch_file("refused");
+	const char *const copy[] = {"cp", built("tests/target/static_successor"), program, NULL};
+	const char *const argv[] = {built("tests/target/static_executes"), "refused", program, "0",
+				    NULL};
+	struct run run;
+	int64_t pid;
+	char *rest;
+
+	(void)state;
+	run_program(&run, copy, NULL);
+	run_free(&run);
+	assert_int_equal(chmod(program, 0644), 0);
+	record(&run, scratch_file(PATTERN), NULL, argv);
+	assert_int_equal(run.exit_status, 37);
+	pid = strtoll(run.out, &rest, 10);
+	assert_string_equal(rest, "\n13\n");
+	successor_check(pid);
+	assert_null(strstr(run.err, "not recorded"));
+	run_free(&run);
+}
+
 static void
 test_static_left_out(void **state)
 {
@@ -377,6 +403,7 @@ main(void)
 	    cmocka_unit_test(test_again_and_again),
 	    cmocka_unit_test(test_static_in_place),
 	    cmocka_unit_test(test_static_by_child),
+	    cmocka_unit_test(test_static_refused),
 	    cmocka_unit_test(test_static_left_out),
 	};
 
