@@ -44,7 +44,7 @@ vmt_hooks_process_end_exec(const struct vmt_hooks_exec *exec, int error, const v
 	errno = saved_errno;
 }
 
-/* What every exec function below ends with: it returns only when the exec has failed. */
+/* What the exec functions below end with: they return only when the exec has failed. */
 static int
 has_returned(struct vmt_hooks_exec exec, int result, const void *frame)
 {
@@ -71,8 +71,11 @@ execveat(int directory, const char *path, char *const argv[], char *const envp[]
 	long result =
 	    vmt_sys_call6(SYS_execveat, directory, (long)path, (long)argv, (long)envp, flags, 0);
 
+	vmt_hooks_process_end_exec(&exec, (int)-result, frame);
+	if (result == 0) /* AT_EXECVE_CHECK: it was asked alone */
+		return 0;
 	errno = (int)-result;
-	return has_returned(exec, -1, frame);
+	return -1;
 }
 
 VMT_EXPORT int

@@ -1,11 +1,16 @@
 /* Tries to execute, with pointers that point nowhere among others: bad_exec PROGRAM. Prints what
- * became of each try, none of which succeeds: PROGRAM is executed with a bad list alone. */
+ * became of each try, none of which executes: PROGRAM is executed with a bad list alone, and asked
+ * for (Linux 6.14) with good ones. */
 #include "tests/target/truth.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
+#ifndef AT_EXECVE_CHECK
+#define AT_EXECVE_CHECK 0x10000
+#endif
 
 extern char **environ;
 
@@ -59,6 +64,8 @@ main(int argc, char **argv)
 	say("program", 2, execve(argv[1], none, bad_list));
 	say("program", 3, execveat(program, "", bad_list, environ, AT_EMPTY_PATH));
 	say("program", 4, fexecve(program, bad_list, environ));
+	say("asked", 1, execveat(program, "", none, environ, AT_EMPTY_PATH | AT_EXECVE_CHECK));
+	say("asked", 2, execveat(directory, argv[1], none, environ, AT_EXECVE_CHECK));
 	say("searched", 1, execvp("", none));
 	say("searched", 2, execvp("nowhere at all", bad_list));
 	return 5;
