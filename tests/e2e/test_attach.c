@@ -204,19 +204,24 @@ build_target(const char *compiler, const char *flag)
 
 /* `vmtrace record -p`, which has said that it records when this returns. */
 static void
-start_recording(struct conversation *talk, pid_t pid, const char *trace)
+start_recording_by(const char *script, struct conversation *talk, pid_t pid, const char *trace)
 {
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", (int)pid);
-	converse_start(talk,
-		       (const char *const[]){"sh", "-c", "exec \"$0\" record -p $1 -o \"$2\" 2>&1",
-					     built("vmtrace"), number, trace, NULL},
-		       NULL);
+	converse_start(
+	    talk, (const char *const[]){"sh", "-c", script, built("vmtrace"), number, trace, NULL},
+	    NULL);
 	converse_read_line(talk);
 	if (!strstr(talk->line, "recording process"))
 		print_error("%s\n", talk->line);
 	assert_non_null(strstr(talk->line, "recording process"));
+}
+
+static void
+start_recording(struct conversation *talk, pid_t pid, const char *trace)
+{
+	start_recording_by("exec \"$0\" record -p $1 -o \"$2\" 2>&1", talk, pid, trace);
 }
 
 /* Whether it says that its mappings stay: no moment came in which no thread was in the recorder. */
@@ -319,6 +324,25 @@ one_with_nothing_free_below_its_libraries(void **state)
 	(void)state;
 	check_attach_to((const char *const[]){built("tests/target/attached"), "1", "below", NULL},
 			"grow");
+}
+
+/* As a shell's script starts it with "&": Ctrl-C is not for it. */
+static void
+by_a_command_in_the_background(void **state)
+{
+	const char *const argv[] = {built("tests/target/attached"), NULL};
+	struct conversation program, talk;
+
+	(void)state;
+	converse_start(&program, argv, NULL);
+	grow(&program, 1);
+	start_recording_by("trap '' INT; exec \"$0\" record -p $1 -o \"$2\" 2>&1", &talk,
+			   program.pid, scratch_file("background.vmt"));
+	assert_non_null(strstr(talk.line, "; SIGTERM ends it"));
+	assert_int_equal(kill(talk.pid, SIGINT), 0);
+	assert_int_equal(kill(talk.pid, SIGTERM), 0);
+	assert_int_equal(converse_end(&talk), 0);
+	end_program(&program);
 }
 
 static bool
@@ -744,6 +768,7 @@ main(void)
 	    cmocka_unit_test(a_dynamic_program),
 	    cmocka_unit_test(a_dynamic_program_with_threads),
 	    cmocka_unit_test(one_with_nothing_free_below_its_libraries),
+	    cmocka_unit_test(by_a_command_in_the_background),
 	    cmocka_unit_test(one_with_nothing_free_around_its_libraries),
 	    cmocka_unit_test(a_static_program_of_glibc),
 	    cmocka_unit_test(a_static_program_of_musl),

@@ -93,7 +93,7 @@ has_to_end(const struct recording *recording)
 static const char *
 hint(const struct recording *recording)
 {
-	return recording->job->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "";
+	return recording->job->for_ns == UINT64_MAX ? vmt_stop_signals_hint() : "";
 }
 
 /* NULL: no memory. */

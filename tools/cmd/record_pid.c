@@ -160,7 +160,7 @@ place(struct watch *watch)
 	fprintf(stderr,
 		"vmtrace: watching process %" PRIu32 " from outside: what it has in RAM, not its "
 		"calls%s\n",
-		watch->pid, watch->for_ns == UINT64_MAX ? "; Ctrl-C ends it" : "");
+		watch->pid, watch->for_ns == UINT64_MAX ? vmt_stop_signals_hint() : "");
 }
 
 static bool

@@ -13,17 +13,22 @@ note(int signal)
 	has_come = 1;
 }
 
+static bool
+is_ignored(int signal)
+{
+	struct sigaction action;
+
+	return sigaction(signal, NULL, &action) != 0 || action.sa_handler == SIG_IGN;
+}
+
 static void
 set(void (*handler)(int signal))
 {
 	const struct sigaction action = {.sa_handler = handler};
 
-	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-		struct sigaction before;
-
-		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		if (!is_ignored(signals[i]))
 			sigaction(signals[i], &action, NULL);
-	}
 }
 
 void
@@ -42,4 +47,10 @@ bool
 vmt_stop_signals_came(void)
 {
 	return has_come != 0;
+}
+
+const char *
+vmt_stop_signals_hint(void)
+{
+	return is_ignored(SIGINT) ? "; SIGTERM ends it" : "; Ctrl-C ends it";
 }

@@ -17,4 +17,7 @@ void vmt_stop_signals_let_go(void);
 /* Whether one came. */
 bool vmt_stop_signals_came(void);
 
+/* Which of them a user may send, as the end of a sentence. */
+const char *vmt_stop_signals_hint(void);
+
 #endif
