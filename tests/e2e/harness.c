@@ -43,12 +43,23 @@ need_program(const char *name)
 	skip();
 }
 
+/* A shell that starts tests in the background ignores them. */
+static void
+heed_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		signal(signals[i], SIG_DFL);
+}
+
 static void
 exec_child(const char *const argv[], const char *const environment[])
 {
 	char *arguments[256];
 	size_t count = 0;
 
+	heed_signals();
 	for (; argv[count] != NULL && count < 255; count++)
 		arguments[count] = strdup(argv[count]);
 	arguments[count] = NULL;
