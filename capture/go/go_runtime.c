@@ -122,11 +122,15 @@ may_be_go(const struct dl_phdr_info *info)
 					       written->p_filesz);
 }
 
+extern const char image_begin[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
+
 /* The same of a library, which the C linker makes: the runtime's one variable of a thread begins
- * as 0. Few libraries have none that begins as something else. */
+ * as 0. Few libraries have none that begins as something else; this one is known. */
 static bool
 may_be_go_library(const struct dl_phdr_info *info)
 {
+	if (info->dlpi_addr == (uintptr_t)image_begin)
+		return false;
 	for (unsigned i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_TLS)
 			return info->dlpi_phdr[i].p_filesz == 0;
