@@ -15,7 +15,7 @@
 struct vmt_worker_limits {
 	uint64_t memory_bytes; /* beyond what this process has */
 	uint64_t output_bytes;
-	unsigned seconds; /* of the clock for an answer, and of CPU for its child */
+	unsigned seconds; /* of the clock for an answer; its child has twice as many of CPU */
 };
 
 /* 0 or a negative errno with a message, which takes the answer's place. */

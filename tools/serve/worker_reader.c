@@ -100,11 +100,12 @@ confine(const struct vmt_worker_limits *limits)
 	vmt_memory_limit_set(limits->memory_bytes);
 }
 
-/* What is left of the time, and what of CPU there is. */
+/* What is left of the time, and what of CPU there is: a report's reader may have two threads. */
 static void
 set_end(const struct vmt_worker_limits *limits, int64_t until_ns)
 {
-	const struct rlimit cpu = {limits->seconds, limits->seconds + 1};
+	const rlim_t cpu_seconds = 2 * (rlim_t)limits->seconds;
+	const struct rlimit cpu = {cpu_seconds, cpu_seconds + 1};
 	int64_t left_ns = until_ns - (int64_t)vmt_ticks_monotonic_ns();
 	struct itimerval timer = {.it_value = {.tv_usec = 1}};
 
