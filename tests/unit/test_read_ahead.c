@@ -232,6 +232,72 @@ a_reader_may_stop_anywhere(void **state)
 	close(fd);
 }
 
+/* Blocks that the thread has decoded while this one read the trace once more for each chunk;
+ * UINT32_MAX: there is no thread. */
+static uint32_t
+count_decoded(struct vmt_trace *trace)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(trace, &count);
+	uint32_t *order = calloc(count, sizeof(*order));
+	struct vmt_read_ahead_chunk chunk;
+	struct vmt_read_ahead *ahead;
+	struct reading other;
+	uint32_t decoded = 0;
+	size_t those = 0;
+
+	assert_non_null(order);
+	for (uint32_t i = 0; i < count; i++)
+		if (vmt_read_ahead_is_for(&chunks[i].header))
+			order[those++] = i;
+	assert_true(those > VMT_READ_AHEAD_CHUNKS);
+	ahead = vmt_read_ahead_start(vmt_trace_file(trace), chunks, order, those);
+	for (size_t i = 0; ahead && i < those; i++) {
+		open_reading(&other, false);
+		close_reading(&other);
+		vmt_read_ahead_take(ahead, order[i], &chunk);
+		decoded += chunk.count;
+		while (chunk.count > 0)
+			vmt_read_ahead_give_back(ahead, chunk.blocks[--chunk.count]);
+	}
+	vmt_read_ahead_close(ahead);
+	return ahead ? decoded : UINT32_MAX;
+}
+
+static void
+the_thread_decodes_meanwhile(void **state)
+{
+	struct vmt_err err = {""};
+	struct vmt_trace *trace;
+	uint32_t decoded = 0;
+
+	(void)state;
+	state_of_random = 5;
+	write_trace(mixed_trace());
+	assert_int_equal(vmt_trace_open(&trace, path, &err), 0);
+	for (unsigned tries = 0; tries < 20 && decoded == 0; tries++)
+		decoded = count_decoded(trace);
+	assert_true(decoded > 0);
+	vmt_trace_close(trace);
+	close(fd);
+}
+
+/* A header alone must not make the thread take much memory. */
+static void
+claims_of_many_bytes_are_left_to_the_reader(void **state)
+{
+	struct vmt_chunk chunk = {.kind = VMT_CHUNK_EVENTS, .events = MOST};
+
+	(void)state;
+	chunk.raw_bytes = chunk.payload_bytes = VMT_COLUMNS_ROOM(MOST);
+	assert_true(vmt_read_ahead_is_for(&chunk));
+	chunk.raw_bytes++;
+	assert_false(vmt_read_ahead_is_for(&chunk));
+	chunk.raw_bytes--;
+	chunk.payload_bytes++;
+	assert_false(vmt_read_ahead_is_for(&chunk));
+}
+
 static void
 one_cpu_has_no_second_thread(void **state)
 {
@@ -258,6 +324,8 @@ main(void)
 	    cmocka_unit_test(so_they_are_where_many_chunks_overlap),
 	    cmocka_unit_test(errors_are_the_same),
 	    cmocka_unit_test(a_reader_may_stop_anywhere),
+	    cmocka_unit_test(the_thread_decodes_meanwhile),
+	    cmocka_unit_test(claims_of_many_bytes_are_left_to_the_reader),
 	    cmocka_unit_test(one_cpu_has_no_second_thread),
 	};
 

@@ -4,7 +4,7 @@
  * A regular file, opened once, read by pread alone: it may grow or shrink meanwhile, and a mapping
  * of it would turn that into a signal. Its size is taken when it is opened or refreshed, and
  * nothing beyond is read. A window keeps the bytes last read, so that many small reads in rising
- * order are cheap. Offsets and lengths in bytes; one thread's.
+ * order are cheap. Offsets and lengths in bytes; one thread's, but for vmt_file_reader_read.
  */
 #ifndef VMT_FILE_READER_H
 #define VMT_FILE_READER_H
@@ -38,7 +38,8 @@ void vmt_file_reader_refresh(struct vmt_file_reader *file);
 /* Whether its path leads to another file now, or to none. */
 bool vmt_file_reader_was_replaced(const struct vmt_file_reader *file);
 
-/* All of [offset, offset + length), or false: it is not (any more) in the file. */
+/* All of [offset, offset + length), or false: it is not (any more) in the file. Any thread may call
+ * it while none opens, refreshes or closes the file. */
 bool vmt_file_reader_read(const struct vmt_file_reader *file, uint64_t offset, void *bytes,
 			  size_t length);
 

@@ -42,7 +42,8 @@ void vmt_merge_finish(struct vmt_merge *merge);
 
 /* From now on chunks of events are decoded by a second thread before they are needed, where there
  * are many, and a CPU for it. The records are the same. For a merge that was just opened, and is
- * not extended. The thread is over after the last record; no child is forked before. */
+ * not extended. The thread is over after the last record, or by close. A child that is forked
+ * before that must leave the merge alone. */
 void vmt_merge_read_ahead(struct vmt_merge *merge);
 
 void vmt_merge_close(struct vmt_merge *merge);

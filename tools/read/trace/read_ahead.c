@@ -42,7 +42,9 @@ bool
 vmt_read_ahead_is_for(const struct vmt_chunk *chunk)
 {
 	return chunk->kind == VMT_CHUNK_EVENTS && chunk->events >= VMT_READ_AHEAD_LEAST_RECORDS &&
-	       chunk->events <= VMT_READ_AHEAD_MOST_RECORDS;
+	       chunk->events <= VMT_READ_AHEAD_MOST_RECORDS &&
+	       chunk->raw_bytes <= VMT_COLUMNS_ROOM(chunk->events) &&
+	       chunk->payload_bytes <= VMT_COLUMNS_ROOM(chunk->events);
 }
 
 struct vmt_sorted_run *

@@ -8,7 +8,8 @@
  *
  * The functions are for one thread, the asker. The other one has all signals blocked. It reads the
  * file and the headers, which must stay as they are until the last chunk was taken, or until close.
- * It is over by then, and children can be forked again. Memory: about 1.3 MiB a chunk.
+ * It is over by then. A child that is forked before that, to look up names, has no such thread and
+ * calls none of these. Memory: about 1.3 MiB a chunk of records, and 3 MiB for one payload at most.
  */
 #ifndef VMT_READ_AHEAD_H
 #define VMT_READ_AHEAD_H
@@ -31,7 +32,8 @@ struct vmt_read_ahead_chunk {
 	struct vmt_sorted_run *blocks[VMT_READ_AHEAD_BLOCKS];
 };
 
-/* Whether a chunk is one of those that are decoded ahead. */
+/* Whether a chunk is one of those that are decoded ahead. One that claims more bytes than its
+ * events can take is not: it would cost the thread as much memory as the reader. */
 bool vmt_read_ahead_is_for(const struct vmt_chunk *chunk);
 
 /* order: the `count` numbers of chunks to be read, which is freed in any case. NULL: there is no
