@@ -15,6 +15,8 @@
 #define PATIENCE_NS UINT64_C(300000000)
 #define PROGRAM_HEADERS 32u
 #define DYNAMIC_ENTRIES 64u
+#define SCRIPT_BYTES 256u /* that the kernel looks at (BINPRM_BUF_SIZE) */
+#define SCRIPTS_MOST 5u	  /* of which one is the interpreter of the other (exec_binprm) */
 #define FLAG_POSITION_INDEPENDENT UINT64_C(0x08000000) /* DF_1_PIE */
 
 static bool
@@ -76,26 +78,60 @@ is_static(int fd)
 	       (header.e_type == ET_DYN && dynamic && is_program(fd, dynamic));
 }
 
-/* The path is the kernel's alone to read: it may point nowhere. What has a status but can't be
- * found is the directory itself: the path is "". */
-static bool
-is_static_file(int directory, const char *path)
+/* The program that the kernel runs a script with; NULL: it is no script, or names none. */
+static const char *
+read_interpreter(int fd, char line[SCRIPT_BYTES])
+{
+	long got = vmt_sys_call4(SYS_pread64, fd, line, SCRIPT_BYTES - 1, 0);
+	char *at = line + 2;
+	char *end;
+
+	if (got < 3 || line[0] != '#' || line[1] != '!')
+		return NULL;
+	line[got] = '\0';
+	while (*at == ' ' || *at == '\t')
+		at++;
+	end = at;
+	while (*end && *end != ' ' && *end != '\t' && *end != '\n')
+		end++;
+	*end = '\0';
+	return *at ? at : NULL;
+}
+
+/* The path is the kernel's alone to read: it may point nowhere. Negative errno: it is no file. */
+static int
+open_file(int directory, const char *path)
 {
 	struct stat status;
-	bool found;
-	int fd;
 
 	if (vmt_sys_call4(SYS_newfstatat, directory, path, &status, AT_EMPTY_PATH) < 0 ||
 	    !S_ISREG(status.st_mode))
-		return false;
-	fd = (int)vmt_sys_call4(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd == -ENOENT && directory >= 0)
-		return is_static(directory);
-	if (fd < 0)
-		return false;
-	found = is_static(fd);
-	vmt_sys_close(fd);
-	return found;
+		return -ENOEXEC;
+	return (int)vmt_sys_call4(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
+/* What has a status but can't be found is the directory itself: the path is "". */
+static bool
+is_static_file(int directory, const char *path)
+{
+	char line[SCRIPT_BYTES];
+
+	for (unsigned i = 0; path && i <= SCRIPTS_MOST; i++) {
+		int fd = open_file(directory, path);
+		bool found;
+
+		if (fd == -ENOENT && directory >= 0)
+			return is_static(directory);
+		if (fd < 0)
+			return false;
+		path = read_interpreter(fd, line);
+		found = !path && is_static(fd);
+		vmt_sys_close(fd);
+		if (found)
+			return true;
+		directory = AT_FDCWD;
+	}
+	return false;
 }
 
 /* With room on the stack that others do not need. */

@@ -56,6 +56,27 @@ test_recorded(void **state)
 	run_free(&run);
 }
 
+/* What runs a script is a program, too. */
+static void
+test_script(void **state)
+{
+	const char *script = scratch_file("script");
+	const char *const argv[] = {"sh", "-c", "\"$1\" & echo $!; wait $!", "sh", script, NULL};
+	FILE *file = fopen(script, "w");
+	struct run run;
+
+	(void)state;
+	assert_non_null(file);
+	fprintf(file, "#!%s 0\n", built("tests/target/static_successor"));
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(script, 0755), 0);
+	record(&run, scratch_file(PATTERN), NULL, argv);
+	assert_int_equal(run.exit_status, 37);
+	successor_check(strtoll(run.out, NULL, 10));
+	assert_null(strstr(run.err, "not recorded"));
+	run_free(&run);
+}
+
 /* What was found in its file serves each later start. */
 static void
 test_again_and_again(void **state)
@@ -400,6 +421,7 @@ main(void)
 	    cmocka_unit_test(test_status),
 	    cmocka_unit_test(test_bad_pointers),
 	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_script),
 	    cmocka_unit_test(test_again_and_again),
 	    cmocka_unit_test(test_static_in_place),
 	    cmocka_unit_test(test_static_by_child),

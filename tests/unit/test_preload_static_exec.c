@@ -77,6 +77,53 @@ a_program_is_found_in_each_way(void **state)
 	assert_false(asks(AT_FDCWD, NULL));
 }
 
+/* The kernel reads the first line of a script the same way. */
+static bool
+asks_for_script(const char *format)
+{
+	int script = memfd_create("script", 0);
+	char text[128];
+	char path[64];
+	int length = snprintf(text, sizeof(text), format, program);
+	bool asked;
+
+	assert_int_equal(write(script, text, (size_t)length), length);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", script);
+	asked = asks(AT_FDCWD, path);
+	close(script);
+	return asked;
+}
+
+static void
+a_script_is_run_by_a_program(void **state)
+{
+	(void)state;
+	assert_true(asks_for_script("#!/proc/self/fd/%d\n"));
+	assert_true(asks_for_script("#! \t/proc/self/fd/%d an argument\nmore\n"));
+	assert_true(asks_for_script("#!/proc/self/fd/%d"));
+	assert_false(asks_for_script("/proc/self/fd/%d\n"));
+	assert_false(asks_for_script("#!\n/proc/self/fd/%d\n"));
+	assert_false(asks_for_script("#!/nonexistent/%d\n"));
+	assert_false(asks_for_script("#"));
+	assert_false(asks_for_script(""));
+}
+
+/* Each is its own interpreter. */
+static void
+scripts_do_not_go_on_for_ever(void **state)
+{
+	char text[64];
+	int script = memfd_create("script", 0);
+	int length = snprintf(text, sizeof(text), "#!/proc/self/fd/%d\n", script);
+
+	(void)state;
+	assert_int_equal(write(script, text, (size_t)length), length);
+	assert_false(asks(AT_FDCWD, text + 2)); /* with the end of the line: no such file */
+	text[length - 1] = '\0';
+	assert_false(asks(AT_FDCWD, text + 2));
+	close(script);
+}
+
 static void
 a_bad_path_is_not_read(void **state)
 {
@@ -113,6 +160,8 @@ main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_program_is_found_in_each_way),
+	    TEST(a_script_is_run_by_a_program),
+	    TEST(scripts_do_not_go_on_for_ever),
 	    TEST(a_bad_path_is_not_read),
 	    TEST(nobody_of_another_pid_namespace_is_asked),
 	    TEST(who_has_no_server_is_not_asked),
