@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "blob/blob_parameters.h"
+#include "inject/interrupted_call.h"
 #include "inject/static_start.h"
 #include "inject/target_memory.h"
 #include "inject/tracee.h"
@@ -220,6 +221,7 @@ has_let_go(pid_t pid, uint64_t deadline_ns)
 	while (result == 0 && WIFSTOPPED(status)) {
 		uint64_t signal = vmt_tracee_event(status) == 0 ? (uint64_t)WSTOPSIG(status) : 0;
 
+		(void)vmt_interrupted_call_repair(pid, pid, (int)signal);
 		if (vmt_tracee_ask(VMT_PTRACE_DETACH, pid, 0, signal) == 0)
 			return true;
 		result = vmt_tracee_wait(pid, deadline_ns, &status);

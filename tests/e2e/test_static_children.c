@@ -208,6 +208,24 @@ test_failed_exec(void **state)
 	run_free(&run);
 }
 
+/* It is stopped to be let go: no call of its ends by that. */
+static void
+test_failed_exec_interrupts_nothing(void **state)
+{
+	const char *program = scratch_file("kept");
+	const char *const copy[] = {"cp", built("tests/target/static_successor"), program, NULL};
+	const char *const argv[] = {built("tests/target/failed_exec_waits"), program, NULL};
+	struct run run;
+
+	(void)state;
+	run_program(&run, copy, NULL);
+	run_free(&run);
+	assert_int_equal(chmod(program, 0644), 0);
+	record(&run, scratch_file("waits.vmt"), NULL, argv);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+}
+
 /* What the kernel refuses it refuses with the same error, whatever the pointers. */
 static void
 test_bad_pointers(void **state)
@@ -417,6 +435,7 @@ main(void)
 	    cmocka_unit_test(test_chosen),
 	    cmocka_unit_test(test_privileged),
 	    cmocka_unit_test(test_failed_exec),
+	    cmocka_unit_test(test_failed_exec_interrupts_nothing),
 	    cmocka_unit_test(test_killed),
 	    cmocka_unit_test(test_status),
 	    cmocka_unit_test(test_bad_pointers),
