@@ -170,17 +170,18 @@ has_floor(struct vmt_thread *thread, uint64_t sp)
 	return true;
 }
 
-/* What lies below the main thread's control block is no stack. */
+/* What lies below the main thread's control block is no stack. Another thread's stack may lie in a
+ * frame of the main one. */
 bool
 vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id)
 {
 	struct vmt_thread *thread = vmt_thread_mine();
 	uint64_t low = sp - ROOM_BYTES;
 
-	if (sp >= main_low && sp < main_high)
-		return true;
-	if (vmt_thread_pointer() - sp >= VMT_STACK_TOP_BYTES ||
-	    thread->thread_id == main_thread_id || !has_floor(thread, sp) || low < thread->floor)
+	if (thread->thread_id == main_thread_id)
+		return sp >= main_low && sp < main_high;
+	if (vmt_thread_pointer() - sp >= VMT_STACK_TOP_BYTES || !has_floor(thread, sp) ||
+	    low < thread->floor)
 		return false;
 	if (low >= thread->stack_low && sp < thread->stack_high)
 		return true;

@@ -37,11 +37,11 @@ bool vmt_stack_bounds_can_be_read(uint64_t address);
 /* What other threads than the main one have of their stacks at least, nearly always. */
 #define VMT_STACK_TOP_BYTES (UINT64_C(64) << 10)
 
-/* Whether sp, in use right now, points into the main stack, or in another thread less than 64 KiB
- * below its control block, with 6 KiB below it that belong to the stack too. That is not known
- * where neither the thread's creator nor the C library told where the stack begins. Where the main
- * stack is full, or a coroutine's or a signal's lies in it, there is no more room than the program
- * has left (alternate_stacks.h). */
+/* Whether sp, in use right now, points into the main thread's stack, or in another thread less than
+ * 64 KiB below its control block, with 6 KiB below it that belong to the stack too. That is not
+ * known where neither the thread's creator nor the C library told where the stack begins. Where the
+ * main stack is full, or a coroutine's or a signal's lies in it, there is no more room than the
+ * program has left (alternate_stacks.h). */
 bool vmt_stack_bounds_is_roomy(uint64_t sp, uint32_t main_thread_id);
 
 /* Whether that may be said of a stack pointer of the calling thread in this range. */

@@ -196,6 +196,8 @@ test_a_stack_may_be_full(void **state)
 	    (const char *const[]){built("tests/target/static_small_stack"), NULL}, 20);
 	expect_small_is_unharmed(
 	    (const char *const[]){built("tests/target/static_guardless_stack"), NULL}, 20);
+	expect_small_is_unharmed(
+	    (const char *const[]){built("tests/target/static_guardless_stack"), "frame", NULL}, 20);
 }
 
 static void

@@ -1,7 +1,9 @@
 /* Ten threads, one after another, map and unmap where their stack has 1,500 bytes left. There is no
  * guard page: what lies below is the program's. Prints "ok" where nothing of it has changed. Usage:
- * static_guardless_stack [waits]. The first thread then says "ready" and waits for a line. */
+ * static_guardless_stack [waits|frame]. waits: the first thread says "ready" and waits for a line.
+ * frame: the stack lies in a frame of main. */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,10 @@
 #define LEFT_BYTES 1500
 #define PATTERN 0x5a
 
-static char memory[BELOW_BYTES + STACK_BYTES] __attribute__((aligned(4096)));
+#define ALL_BYTES (BELOW_BYTES + STACK_BYTES)
+
+static char apart[ALL_BYTES] __attribute__((aligned(4096)));
+static char *memory = apart;
 
 /* Each call takes some of the stack. */
 __attribute__((noinline)) static void
@@ -51,8 +56,8 @@ work(void *waits)
 	return NULL;
 }
 
-int
-main(int argc, char **argv)
+static int
+run(bool waits)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -63,11 +68,21 @@ main(int argc, char **argv)
 		return 6;
 	for (int i = 0; i < 10; i++)
 		if (pthread_create(&thread, &attributes, work,
-				   i == 0 && argc > 1 ? argv[1] : NULL) ||
+				   i == 0 && waits ? (void *)memory : NULL) ||
 		    pthread_join(thread, NULL) != 0)
 			return 7;
 	for (size_t i = 0; i < BELOW_BYTES; i++)
 		if (memory[i] != PATTERN)
 			return printf("byte %zu below the stack changed\n", BELOW_BYTES - i), 8;
 	return puts("ok") < 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	char frame[ALL_BYTES] __attribute__((aligned(4096)));
+
+	if (argc > 1 && strcmp(argv[1], "frame") == 0)
+		memory = frame;
+	return run(argc > 1 && memory == apart);
 }
