@@ -29,19 +29,23 @@ say_exec(void)
 	(void)vmt_atomic_cas(&vmt_recording.head->end, &running, VMT_END_EXEC);
 }
 
-static void
+/* False: none was said. A raw call's beginning may not have come by: no stack was free. */
+static bool
 take_back_exec(void)
 {
 	uint32_t exec = VMT_END_EXEC;
-	bool last = vmt_atomic_add_relaxed(&vmt_recording.execs, UINT32_MAX) == 1;
+	uint32_t said = vmt_atomic_load_relaxed(&vmt_recording.execs);
 	uint32_t outer;
 
+	while (said != 0 && !vmt_atomic_cas(&vmt_recording.execs, &said, said - 1))
+		;
 	/* Meanwhile another thread may have given the recording up, and the head is gone. */
-	if (!vmt_guard_hold(&outer))
-		return;
-	if (last)
+	if (said == 0 || !vmt_guard_hold(&outer))
+		return said != 0;
+	if (said == 1)
 		(void)vmt_atomic_cas(&vmt_recording.head->end, &exec, VMT_END_RUNNING);
 	vmt_guard_let_go(outer);
+	return true;
 }
 
 static void
@@ -77,9 +81,7 @@ vmt_exec_call_end(const struct vmt_exec_call *call, int error,
 	struct vmt_map_event event = {.kind = VMT_EVENT_MAP_UNDO, .error = (int16_t)error};
 
 	vmt_static_exec_failed(call->seized);
-	if (call->written)
-		take_back_exec();
-	if (call->written && vmt_guard_enter()) {
+	if (call->written && take_back_exec() && vmt_guard_enter()) {
 		write_event(&event, caller);
 		vmt_guard_leave();
 	}
