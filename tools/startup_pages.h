@@ -9,7 +9,8 @@
 #ifndef VMT_STARTUP_PAGES_H
 #define VMT_STARTUP_PAGES_H
 
-/* Of every file that the loader has mapped, what is not writable; what relocation wrote stays.
+/* Of every file that the loader has mapped, what is not writable; what relocation wrote stays,
+ * and each segment of which somebody has changed a page. Where /proc does not tell, all stays.
  * Takes the loader's lock: not for signal handlers. What fails leaves things as they were. */
 void vmt_startup_pages_release(void);
 

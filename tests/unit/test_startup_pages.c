@@ -1,6 +1,7 @@
 /* A process that goes on for long keeps none of the file pages that only its beginning needed. */
 #include "tools/startup_pages.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -51,11 +53,37 @@ test_what_the_start_needed_is_released(void **state)
 	assert_int_equal(compare(word, "word"), 0);
 }
 
+/* Of this program's own code, as a debugger changes it for a breakpoint. */
+static unsigned char *
+change_code(void)
+{
+	unsigned char *byte = (unsigned char *)(uintptr_t)files_kib;
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	unsigned char other = (unsigned char)~*byte;
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, &other, 1, (off_t)(uintptr_t)byte), 1);
+	close(fd);
+	return byte;
+}
+
+static void
+test_code_that_was_changed_stays(void **state)
+{
+	unsigned char before = *(volatile unsigned char *)(uintptr_t)files_kib;
+	volatile unsigned char *byte = change_code();
+
+	(void)state;
+	vmt_startup_pages_release();
+	assert_int_equal(*byte, (unsigned char)~before);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_the_start_needed_is_released),
+	    cmocka_unit_test(test_code_that_was_changed_stays), /* and last: it is broken */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
