@@ -244,8 +244,13 @@ static void
 test_a_stack_of_musl_may_be_full(void **state)
 {
 	const char *program = scratch_file("guardless");
-	const char *const argv[] = {"musl-gcc", "-static", "-O1",
-				    "-o",	program,   "tests/target/static_guardless_stack.c",
+	const char *const argv[] = {"musl-gcc",
+				    "-static",
+				    "-O1",
+				    "-I.",
+				    "-o",
+				    program,
+				    "tests/target/static_guardless_stack.c",
 				    NULL};
 	struct run run;
 
